@@ -1,0 +1,3 @@
+module github.com/agora-ml/agora
+
+go 1.26
