@@ -1,0 +1,28 @@
+// Package vec has the single-threaded inner loops of the CPU kernels: vector
+// routines on []float32 and on the 16-bit storage types.
+//
+// The destination comes first. Slices may have any length and alignment; their
+// lengths must agree, or the routine panics. A destination may be the very
+// same slice as one of the sources unless the routine says otherwise; slices
+// that overlap in any other way give unspecified results.
+//
+// Every routine is written twice: the loop in Go (xGo), which is its meaning
+// and runs everywhere, and AVX2+FMA assembly made by backend/cpu/asmgen. The
+// machine's fastest one is chosen at start; the build tag noasm leaves only
+// Go. Results depend on the values, the lengths and that choice, on nothing
+// else: reductions are cut by length and accumulate in float64.
+//
+// A goroutine inside assembly cannot be preempted, so no routine stays there
+// for more than 64 Ki elements at a time.
+package vec
+
+import "fmt"
+
+// same panics unless all the lengths are n.
+func same(name string, n int, others ...int) {
+	for _, m := range others {
+		if m != n {
+			panic(fmt.Sprintf("vec.%s: slices of %d and %d elements, want equal lengths", name, n, m))
+		}
+	}
+}
