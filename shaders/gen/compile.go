@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// compilerVersion is the first line of glslc --version. One compiler, so that
+// the committed SPIR-V can be rebuilt byte for byte.
+const compilerVersion = "shaderc 2025.2-1"
+
+// flags are the compiler's for every kernel. Vulkan 1.3 as the target would
+// write LocalSizeId, which needs maintenance4.
+var flags = []string{"-fshader-stage=compute", "-std=460", "--target-env=vulkan1.2", "-O"}
+
+// define are the flags that tell kernel.glsl what the header says.
+func (k *kernel) define() []string {
+	list := []string{fmt.Sprintf("-DBINDINGS=%d", len(k.bindings))}
+	for i, t := range k.tile[1:] {
+		list = append(list, fmt.Sprintf("-DTILE%d=%s", i+1, t.name))
+	}
+	return list
+}
+
+// compile writes spv/NAME.spv for every kernel with a body, and the manifest.
+// Kernels without a body are compiled too, to check their header, and thrown away.
+func compile(dir, glslc string, src sources, kernels []*kernel) error {
+	command := strings.Fields(glslc)
+	if strings.Contains(command[0], "/") {
+		abs, err := filepath.Abs(command[0])
+		if err != nil {
+			return err
+		}
+		command[0] = abs
+	}
+	glsl := func(stdin string, args ...string) ([]byte, error) {
+		cmd := exec.Command(command[0], append(command[1:len(command):len(command)], args...)...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, &stderr)
+		}
+		return out, nil
+	}
+	version, err := glsl("", "--version")
+	if err != nil {
+		return err
+	}
+	if first, _, _ := strings.Cut(string(version), "\n"); first != compilerVersion {
+		return fmt.Errorf("%s: compiler is %q, want %q", glslc, first, compilerVersion)
+	}
+
+	spv := map[string][]byte{}
+	for _, k := range kernels {
+		text := src[k.name+".comp"]
+		if !k.body {
+			text += "\nvoid main() {}\n"
+		}
+		args := append(append(flags[:len(flags):len(flags)], k.define()...), "-I.", "-o", "-", "-")
+		out, err := glsl(text, args...)
+		if err != nil {
+			return fmt.Errorf("%s.comp: %w", k.name, err)
+		}
+		if k.body {
+			spv[k.name] = out
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "spv")); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "spv"), 0o755); err != nil {
+		return err
+	}
+	for name, b := range spv {
+		if err := os.WriteFile(filepath.Join(dir, "spv", name+".spv"), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "spv", "MANIFEST"), []byte(manifest(src, kernels, spv)), 0o644)
+}
+
+// manifest says what every .spv was made from: a line a kernel, with the
+// sha256 of the source and its includes, that of the SPIR-V, and its own flags.
+func manifest(src sources, kernels []*kernel, spv map[string][]byte) string {
+	var w strings.Builder
+	fmt.Fprintf(&w, "compiler %s\nflags %s\n", compilerVersion, strings.Join(flags, " "))
+	for _, k := range kernels {
+		if k.body {
+			fmt.Fprintf(&w, "%s source=%x spv=%x %s\n", k.name, src.hash(k.name+".comp"), sha256.Sum256(spv[k.name]), strings.Join(k.define(), " "))
+		}
+	}
+	return w.String()
+}
+
+// hash is the sha256 of a file and of what it includes, each once, in order.
+func (src sources) hash(file string) []byte {
+	h := sha256.New()
+	seen := map[string]bool{}
+	var add func(file string)
+	add = func(file string) {
+		if seen[file] {
+			return
+		}
+		seen[file] = true
+		fmt.Fprintf(h, "%s %d\n%s", file, len(src[file]), src[file])
+		for _, s := range strings.Split(src[file], "\n") {
+			if m := includeRE.FindStringSubmatch(s); m != nil {
+				add(m[1])
+			}
+		}
+	}
+	add(file)
+	return h.Sum(nil)
+}

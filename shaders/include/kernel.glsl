@@ -1,0 +1,110 @@
+// What a kernel's header is made of: every line of it is one of these macros.
+// gen reads the same lines and writes the Go side; README.md explains them.
+//
+// Specialization constants, set when a pipeline is made:
+//   0      invocations of a workgroup (the tile's first size, always "group")
+//   1..3   the tile's other sizes
+//   4..15  the kernel's CONST lines
+//   16..19 storage type of the letters T, U, V, W: F32, F16 or BF16
+//   32..43 whether optional binding b is there
+// -DBINDINGS=n and -DTILE1=bm… come from gen, which counts and names them.
+
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_shader_16bit_storage : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
+#extension GL_EXT_control_flow_attributes : require
+
+// Before anything that uses gl_WorkGroupSize, which would silently be 1.
+layout(local_size_x_id = 0) in;
+#define group gl_WorkGroupSize.x
+
+#ifdef TILE1
+layout(constant_id = 1) const uint TILE1 = 1;
+#endif
+#ifdef TILE2
+layout(constant_id = 2) const uint TILE2 = 1;
+#endif
+#ifdef TILE3
+layout(constant_id = 3) const uint TILE3 = 1;
+#endif
+
+// PUSH( fields ): the push constants, after the address of every binding (0 = nil).
+// A uint is a size (Go's int), bits are any 32 bits (uint32), a float is a float32.
+#define PUSH(fields) layout(push_constant, std430) uniform Push { uvec2 address[BINDINGS]; fields };
+#define bits uint
+
+// CONST(i, type, name): a constant that belongs to the meaning; type is bool, uint or an //enum.
+#define CONST(i, type, name) layout(constant_id = 4 + i) const type name = type(1);
+
+// Storage types. Arithmetic is always f32; 16-bit values are widened and rounded here.
+const uint F32 = 0, F16 = 1, BF16 = 2;
+layout(constant_id = 16) const uint storage_T = F32;
+layout(constant_id = 17) const uint storage_U = F32;
+layout(constant_id = 18) const uint storage_V = F32;
+layout(constant_id = 19) const uint storage_W = F32;
+const uint storage_S = F32;
+
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 2) buffer Halves { uint16_t at[]; };
+
+// Rounds to the nearest half, ties to even; 65520 and above become infinite.
+uint half_bits(float f) {
+	uint u = floatBitsToUint(f), sign = (u >> 16) & 0x8000u, a = u & 0x7fffffffu;
+	if (a > 0x7f800000u) return sign | 0x7e00u; // NaN
+	if (a >= 0x47800000u) return sign | 0x7c00u; // 2^16 and above
+	if (a < 0x38800000u) // below 2^-14: adding 1/2 puts the last bit of a subnormal half at the end
+		return sign | (floatBitsToUint(uintBitsToFloat(a) + 0.5) - 0x3f000000u);
+	a += 0xfffu + ((a >> 13) & 1u);
+	return sign | ((a - 0x38000000u) >> 13);
+}
+
+// Rounds to the nearest bfloat16, ties to even.
+uint bfloat_bits(float f) {
+	uint u = floatBitsToUint(f);
+	if ((u & 0x7fffffffu) > 0x7f800000u) return (u >> 16) | 0x40u; // NaN stays NaN
+	return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+}
+
+float load(uvec2 base, uint storage, uint i) {
+	if (storage == F32) return Floats(base).at[i];
+	uint h = uint(Halves(base).at[i]);
+	return storage == F16 ? unpackHalf2x16(h).x : uintBitsToFloat(h << 16);
+}
+
+void store(uvec2 base, uint storage, uint i, float f) {
+	if (storage == F32) Floats(base).at[i] = f;
+	else Halves(base).at[i] = uint16_t(storage == F16 ? half_bits(f) : bfloat_bits(f));
+}
+
+// IN, OUT and INOUT(b, letter, name) give the body name(i) and set_name(i, value); the
+// letter I is a 32-bit integer, the others are floats. The OPT_ ones also give has_name.
+#define IN(b, letter, name) READ_##letter(b, letter, name)
+#define OUT(b, letter, name) WRITE_##letter(b, letter, name)
+#define INOUT(b, letter, name) IN(b, letter, name) OUT(b, letter, name)
+#define OPT(b, name) layout(constant_id = 32 + b) const bool has_##name = true;
+#define OPT_IN(b, letter, name) OPT(b, name) IN(b, letter, name)
+#define OPT_OUT(b, letter, name) OPT(b, name) OUT(b, letter, name)
+#define OPT_INOUT(b, letter, name) OPT(b, name) INOUT(b, letter, name)
+
+#define READ(b, letter, name) float name(uint i) { return load(address[b], storage_##letter, i); }
+#define WRITE(b, letter, name) void set_##name(uint i, float f) { store(address[b], storage_##letter, i, f); }
+#define READ_T READ
+#define READ_U READ
+#define READ_V READ
+#define READ_W READ
+#define READ_S READ
+#define READ_I(b, letter, name) int name(uint i) { return Ints(address[b]).at[i]; }
+#define WRITE_T WRITE
+#define WRITE_U WRITE
+#define WRITE_V WRITE
+#define WRITE_W WRITE
+#define WRITE_S WRITE
+#define WRITE_I(b, letter, name) void set_##name(uint i, int v) { Ints(address[b]).at[i] = v; }
+
+// The number of this workgroup in a grid of one term, which the host folds over x and y.
+uint group_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
+
+// The number of this invocation in such a grid.
+uint invocation() { return group_index() * group + gl_LocalInvocationIndex; }

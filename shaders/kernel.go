@@ -1,0 +1,212 @@
+// Package shaders holds the contract of every kernel: a shader's header (its
+// parameters, bindings and grid) generates one Go struct, which the op that
+// asks for the kernel, the CPU function and the Vulkan backend all use.
+//
+// README.md describes the header. The structs are in kernels_gen.go.
+package shaders
+
+import (
+	"embed"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+//go:generate go run ./gen -dir .
+
+// Tile is the sizes a kernel is launched with, in the order of its //tile line
+// (unused: 0); the first is the number of invocations of a workgroup. It is an
+// unnamed type, so that nobody must import this package for it.
+type Tile = [4]uint32
+
+// Kernel is one dispatch of one kernel: a generated struct with its parameters.
+type Kernel interface {
+	// Name is the kernel's name: "rms_norm" is shaders/rms_norm.comp and backend/cpu/rms_norm.go.
+	Name() string
+	// Sig is a letter a binding, written ones before "="; "?" = may be nil, "+" = an output that is read too. See ParseSig.
+	Sig() string
+	// Grid is the number of workgroups for a tile. A grid of one term is folded over x and y,
+	// at most 65,535 each; a 0 means that there is nothing to do.
+	Grid(t Tile) [3]uint32
+	// Push appends the parameters, as they stand in the push constants after the bindings' addresses.
+	// The error names the kernel, the field and a value that is negative or does not fit in 32 bits,
+	// or the binding that has too many elements for 32-bit indices.
+	Push(b []byte) ([]byte, error)
+	// Consts are the specialization constants that belong to the meaning, in order of declaration.
+	Consts() []uint32
+	// Lens are the elements of every binding, in the order of Sig; -1 where the header does not say.
+	Lens() []int
+}
+
+// Desc describes a kernel without its parameters.
+type Desc struct {
+	Name      string
+	Doc       string        // the header's comment
+	Sig       string        // as Kernel.Sig
+	Args      []Binding     // Sig, parsed
+	Bindings  []string      // the bindings' names, in the order of Sig
+	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
+	Tile      Tile          // default sizes
+	TileNames []string      // their names
+	SPIRV     func() []byte // nil while the shader has no body
+}
+
+// Find returns a kernel's description by name.
+func Find(name string) (Desc, bool) {
+	i, ok := slices.BinarySearchFunc(Kernels, name, func(d Desc, name string) int { return strings.Compare(d.Name, name) })
+	if !ok {
+		return Desc{}, false
+	}
+	return Kernels[i], true
+}
+
+// Binding is one argument of a kernel.
+//
+// The letter is its storage type: T, U, V and W are any float type, the same
+// for all arguments with that letter in one call (W alone may be packed); S is
+// a statistic or a gradient, f32 (f64 when the CPU checks gradients); I is i32.
+type Binding struct {
+	Letter   byte
+	Written  bool
+	Read     bool // an input, or an output marked "+"
+	Optional bool // may be nil
+}
+
+// ParseSig reads a signature such as "TS?=TW" or "S+S?+=SS?".
+func ParseSig(sig string) ([]Binding, error) {
+	outputs, inputs, ok := strings.Cut(sig, "=")
+	if !ok || outputs == "" {
+		return nil, fmt.Errorf("shaders: signature %q: want outputs, then =", sig)
+	}
+	var list []Binding
+	for i, c := range []byte(outputs + inputs) {
+		written := i < len(outputs)
+		switch {
+		case strings.IndexByte("TUVWSI", c) >= 0:
+			list = append(list, Binding{Letter: c, Written: written, Read: !written})
+		case c == '?' && i > 0 && i != len(outputs) && !list[len(list)-1].Optional:
+			list[len(list)-1].Optional = true
+		case c == '+' && i > 0 && written && !list[len(list)-1].Read:
+			list[len(list)-1].Read = true
+		default:
+			return nil, fmt.Errorf("shaders: signature %q: %q is out of place", sig, c)
+		}
+	}
+	return list, nil
+}
+
+func mustParseSig(sig string) []Binding {
+	list, err := ParseSig(sig)
+	if err != nil {
+		panic(err)
+	}
+	return list
+}
+
+//go:embed spv
+var compiled embed.FS
+
+func spirv(name string) func() []byte {
+	return func() []byte {
+		b, err := compiled.ReadFile("spv/" + name + ".spv")
+		if err != nil {
+			panic("shaders: " + name + " has a body but was not compiled: " + err.Error())
+		}
+		return b
+	}
+}
+
+// pusher builds a push-constant block and keeps the first error.
+type pusher struct {
+	b      []byte
+	kernel string
+	err    error
+}
+
+// check refuses what a 32-bit size cannot hold.
+func (p *pusher) check(field string, v int) {
+	if (v < 0 || uint64(v) > math.MaxUint32) && p.err == nil {
+		p.err = fmt.Errorf("shaders: %s: %s is %d, want 0 to %d", p.kernel, field, v, uint32(math.MaxUint32))
+	}
+}
+
+func (p *pusher) uint(field string, v int) {
+	p.check(field, v)
+	p.b = binary.LittleEndian.AppendUint32(p.b, uint32(v))
+}
+
+func (p *pusher) bits(_ string, v uint32) { p.b = binary.LittleEndian.AppendUint32(p.b, v) }
+
+func (p *pusher) float(_ string, v float32) {
+	p.b = binary.LittleEndian.AppendUint32(p.b, math.Float32bits(v))
+}
+
+func (p *pusher) enum(field string, v, n uint32) {
+	if v >= n && p.err == nil {
+		p.err = fmt.Errorf("shaders: %s: %s is %d, want 0 to %d", p.kernel, field, v, n-1)
+	}
+}
+
+// done refuses bindings that a 32-bit index cannot reach: SPIR-V takes it as signed.
+func (p *pusher) done(lens []int) ([]byte, error) {
+	for i, n := range lens {
+		if n > math.MaxInt32 && p.err == nil {
+			d, _ := Find(p.kernel)
+			p.err = fmt.Errorf("shaders: %s: %s has %d elements, want at most %d", p.kernel, d.Bindings[i], n, math.MaxInt32)
+		}
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return p.b, nil
+}
+
+// mul is the product of sizes, or the largest int where that overflows.
+func mul(factors ...int) int {
+	product := 1
+	for _, f := range factors {
+		if f != 0 && product > math.MaxInt/f {
+			product = math.MaxInt
+		} else {
+			product *= f
+		}
+	}
+	return product
+}
+
+// ceilDiv is a/b rounded up; without a sensible b there is no end of parts.
+func ceilDiv(a, b int) int {
+	if b <= 0 {
+		return math.MaxInt
+	}
+	return a/b + min(a%b, 1)
+}
+
+// maxGroups is how many workgroups any device takes in one dimension.
+const maxGroups = 65535
+
+// fold spreads n workgroups over x and y; the last row may be partly idle.
+func fold(n int) [3]uint32 {
+	if n <= maxGroups {
+		return [3]uint32{uint32(max(n, 0)), 1, 1}
+	}
+	y := ceilDiv(n, maxGroups)
+	return grid(ceilDiv(n, y), y, 1)
+}
+
+func grid(x, y, z int) [3]uint32 {
+	var g [3]uint32
+	for i, n := range [3]int{x, y, z} {
+		g[i] = uint32(min(uint64(max(n, 0)), math.MaxUint32))
+	}
+	return g
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}

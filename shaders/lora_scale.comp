@@ -1,0 +1,19 @@
+// LoraScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
+//
+//	bs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)
+//
+//grid out_*rank/group
+//tile group=64
+
+#include "include/kernel.glsl"
+
+PUSH(
+	uint out_;    // rows of b: the layer's outputs
+	uint rank;    // columns of b: the rank of all modules together, a multiple of modules
+	uint modules; // modules
+	float alpha;  // factor of everything
+)
+CONST(0, bool, per_output) // s has a number for each module and output
+OUT(0, S, bs) // [out_, rank]
+IN(1, S, b)   // [out_, rank]
+IN(2, S, s)   // [*]: [modules], or [modules, out] if per_output

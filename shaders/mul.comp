@@ -1,0 +1,16 @@
+// Mul multiplies a by b element by element, b repeated along the leading dimensions of a.
+//
+//	y[i] = a[i] * b[i % m]
+//
+//grid n/group
+//tile group=64
+
+#include "include/kernel.glsl"
+
+PUSH(
+	uint n; // elements of a and y
+	uint m; // elements of b, a divisor of n
+)
+OUT(0, T, y) // [n] may be a
+IN(1, T, a)  // [n]
+IN(2, U, b)  // [m]
