@@ -1,0 +1,58 @@
+package autograd
+
+import "github.com/agora-ml/agora/tensor"
+
+// Checkpoint is f(x) that forgets everything computed inside and computes it again
+// on the way back: memory for one segment at a time, for one more forward pass
+// (Chen et al., "Training deep nets with sublinear memory cost", 1604.06174). f may
+// use parameters, constants and its argument; any other variable of the tape panics.
+// Random operations inside draw the same numbers both times.
+func Checkpoint(f func(*Var) *Var, x *Var) *Var {
+	rec := recording(x.t.Device())
+	if !rec.on {
+		return f(x)
+	}
+	return Apply(&checkpoint{f: f, tape: rec.tape}, x)[0]
+}
+
+type checkpoint struct {
+	f        func(*Var) *Var
+	tape     *Tape
+	randomOp uint32
+}
+
+// A segment is recorded even where its argument needs no gradient: the parameters
+// inside may.
+func alwaysRecorded(op Op) bool {
+	_, ok := op.(*checkpoint)
+	return ok
+}
+
+func (c *checkpoint) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	c.randomOp = c.tape.randomOp
+	scope := f.Scope()
+	scope.Tag = recorder{tape: c.tape}
+	y := c.f(Const(f.In[0]))
+	scope.Keep(y.t)
+	scope.Close()
+	return []*tensor.Tensor{y.t}, nil
+}
+
+func (c *checkpoint) Backward(b *Back) []*tensor.Tensor {
+	inner := NewTape(b.Device)
+	inner.Seed, inner.Step, inner.randomOp = c.tape.Seed, c.tape.Step, c.randomOp
+	x := Const(b.In[0])
+	if b.Needs[0] {
+		x = inner.Leaf(b.In[0])
+	}
+	inner.BackwardFrom([]*Var{c.f(x)}, b.DOut)
+	dx := inner.Grad(x)
+	if dx != nil {
+		inner.scope.Keep(dx)
+	}
+	inner.Close()
+	return []*tensor.Tensor{dx}
+}
+
+// Examples is empty: optest checks Checkpoint with a model.
+func (c *checkpoint) Examples() []Example { return nil }

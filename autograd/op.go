@@ -1,0 +1,191 @@
+package autograd
+
+import (
+	"reflect"
+
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Op is an operation: a struct whose fields are its attributes.
+type Op interface {
+	// Forward computes the outputs, and what Backward will want to see again.
+	Forward(f *Fwd) (out, saved []*tensor.Tensor)
+	// Backward gives one gradient an input: of the input's shape, and nil where
+	// Needs is false or where it has been added to Into.
+	Backward(b *Back) []*tensor.Tensor
+	// Examples are the calls that every test makes (package optest).
+	Examples() []Example
+}
+
+// Fwd is what Forward sees. Tensors it makes that are neither outputs nor saved
+// are freed when it returns.
+type Fwd struct {
+	*tensor.Device
+	In    []*tensor.Tensor // nil where an optional input is not given
+	Needs []bool           // whose gradient Backward will be asked for; all false without a tape
+
+	tape *Tape
+}
+
+// AnyNeeds reports whether Backward will be asked for anything.
+func (f *Fwd) AnyNeeds() bool { return anyOf(f.Needs) }
+
+// Random is where this call draws its random numbers from: every call of a step has
+// a counter of its own, and the recomputation of a checkpoint the same ones again.
+// ok is false without a tape: inference draws none.
+func (f *Fwd) Random() (at RandomAt, ok bool) {
+	if f.tape == nil {
+		return at, false
+	}
+	at = RandomAt{random.Key(f.tape.Seed, random.Dropout), f.tape.Step, f.tape.randomOp}
+	f.tape.randomOp++
+	return at, true
+}
+
+// RandomAt is a position in a random stream: Philox key and the counter's upper half.
+type RandomAt struct {
+	Key      [2]uint32
+	Step, Op uint32
+}
+
+// Back is what Backward sees. Tensors it makes and does not return are freed when
+// it returns.
+type Back struct {
+	*tensor.Device
+	In, Out, Saved []*tensor.Tensor
+	// DOut are the gradients of the outputs, never nil for float outputs. They may be
+	// somebody else's as well: Backward must not write into them.
+	DOut  []*tensor.Tensor
+	Needs []bool
+	// Into is, for each input, where a parameter's gradient must be added, or nil.
+	// A Backward that adds there itself returns nil for the input; for one that
+	// returns a tensor the tape adds it.
+	Into []*tensor.Tensor
+}
+
+// WeightGrad is where the gradient of weight i is to be written, f32 (f64 beside f64
+// tensors) and of the weight's shape: Into[i], to be added to, or a new tensor.
+func (b *Back) WeightGrad(i int) (g *tensor.Tensor, add bool) {
+	if b.Into[i] != nil {
+		return b.Into[i], true
+	}
+	return b.New(StatType(b.In[i].DType()), b.In[i].Shape()...), false
+}
+
+// OperandGrad is WeightGrad for an input that may be an activation as well as a
+// parameter: a new tensor has the input's own dtype.
+func (b *Back) OperandGrad(i int) (g *tensor.Tensor, add bool) {
+	if b.Into[i] != nil {
+		return b.Into[i], true
+	}
+	return b.Like(b.In[i]), false
+}
+
+// Returned is what Backward returns for a gradient that WeightGrad or OperandGrad
+// gave.
+func Returned(g *tensor.Tensor, add bool) *tensor.Tensor {
+	if add {
+		return nil
+	}
+	return g
+}
+
+// StatType is the dtype of statistics and parameter gradients beside tensors of
+// dtype dt: f64 beside f64 (gradient checks), f32 beside everything else.
+func StatType(dt tensor.DType) tensor.DType {
+	if dt == tensor.F64 {
+		return tensor.F64
+	}
+	return tensor.F32
+}
+
+// Example is one call of an operation, of a size that tests can afford.
+type Example struct {
+	Name string
+	In   []Input
+	Call func(in []*Var) []*Var // through the public function
+}
+
+// Input describes one input of an Example.
+type Input struct {
+	Shape []int // nil: the optional input is not given
+	Kind  Kind
+	// Value gives element i; nil means standard normal numbers.
+	Value func(i int, r *random.Stream) float64
+	// NoGrad marks an input that is not differentiable or always frozen.
+	NoGrad bool
+}
+
+// Kind says which dtypes tests may give an input.
+type Kind uint8
+
+const (
+	Activation Kind = iota // f32, f16 or bf16, all activations the same
+	Weight                 // f32, f16 or bf16, independent of the activations
+	Stat                   // always f32
+	Index                  // i32
+)
+
+// Apply runs op and records it if a tape is open on the device and an input needs a
+// gradient. Inputs may be nil where the operation allows it.
+func Apply(op Op, in ...*Var) []*Var {
+	var d *tensor.Device
+	tensors := make([]*tensor.Tensor, len(in))
+	for i, v := range in {
+		if v != nil {
+			tensors[i] = v.t
+			d = v.t.Device()
+		}
+	}
+	rec := recording(d)
+	f := &Fwd{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape}
+	for i, v := range in {
+		if v == nil {
+			continue
+		}
+		if v.tape != nil && (v.tape != rec.tape || !rec.on) {
+			tensor.Panicf(opName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)
+		}
+		f.Needs[i] = rec.on && v.NeedsGrad()
+	}
+	scope := d.Scope()
+	out, saved := op.Forward(f)
+	scope.Keep(out...)
+	for _, t := range saved {
+		if t != nil {
+			scope.Keep(t)
+		}
+	}
+	scope.Close()
+
+	vars := make([]*Var, len(out))
+	record := rec.on && (f.AnyNeeds() || alwaysRecorded(op))
+	for i, t := range out {
+		vars[i] = &Var{t: t, made: "result of " + opName(op)}
+		if record && t.DType() != tensor.I32 {
+			vars[i].tape = rec.tape
+		}
+	}
+	if record {
+		rec.tape.calls = append(rec.tape.calls, &call{op: op, in: in, needs: f.Needs, out: vars, saved: saved})
+	}
+	return vars
+}
+
+func opName(op Op) string {
+	t := reflect.TypeOf(op)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
+}
+
+func anyOf(bs []bool) bool {
+	for _, b := range bs {
+		if b {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,213 @@
+package autograd
+
+import (
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Tape records what is computed on its device until Close, gives the gradients,
+// and owns the tensors made meanwhile.
+type Tape struct {
+	// Seed and Step choose the random numbers of this tape's operations (dropout).
+	Seed uint64
+	Step uint32
+
+	dev      *tensor.Device
+	scope    *tensor.Scope
+	calls    []*call
+	randomOp uint32 // the next random call's counter
+
+	grads map[*Var]*tensor.Tensor
+	uses  map[any]int // by memory: calls still to be walked, and gradients, that need it
+	done  bool        // Backward has run
+}
+
+type call struct {
+	op    Op
+	in    []*Var
+	needs []bool
+	out   []*Var
+	saved []*tensor.Tensor
+}
+
+// recorder is the Tag of a scope that decides whether operations are recorded.
+type recorder struct {
+	tape *Tape
+	on   bool // false in the first run of a checkpointed segment
+}
+
+// recording finds the innermost recorder of the device.
+func recording(d *tensor.Device) recorder {
+	for s := d.CurrentScope(); s != nil; s = s.Parent() {
+		if r, ok := s.Tag.(recorder); ok {
+			return r
+		}
+	}
+	return recorder{}
+}
+
+// NewTape opens a tape on the device.
+func NewTape(d *tensor.Device) *Tape {
+	t := &Tape{dev: d, scope: d.Scope()}
+	t.scope.Tag = recorder{tape: t, on: true}
+	return t
+}
+
+// Leaf is a variable whose gradient Grad will give.
+func (t *Tape) Leaf(x *tensor.Tensor) *Var { return &Var{t: x, tape: t, made: "leaf"} }
+
+// Keep lets the values outlive the tape (and Backward): they move to the scope
+// around it, or to the garbage collector.
+func (t *Tape) Keep(vs ...*Var) {
+	for _, v := range vs {
+		t.scope.Keep(v.t)
+	}
+}
+
+// Close frees everything the tape owns. It may be called twice.
+func (t *Tape) Close() { t.scope.Close() }
+
+// Backward computes the gradients of a loss of one element: parameters' are added
+// to their Grad, leaves' are given by Grad. It runs once per tape. On its way it
+// frees values that were computed on the tape: Keep those needed later; the loss
+// itself stays until Close.
+func (t *Tape) Backward(loss *Var) {
+	if loss.t.Numel() != 1 {
+		tensor.Panicf("backward", "the loss is %s, want one element", loss.t)
+	}
+	if loss.tape != t {
+		tensor.Panicf("backward", "the loss, %s, does not depend on anything that trains on this tape", loss)
+	}
+	one := t.dev.Like(loss.t)
+	t.dev.Run(shaders.Fill{N: 1, Value: 1}, one)
+	t.BackwardFrom([]*Var{loss}, []*tensor.Tensor{one})
+}
+
+// BackwardFrom is Backward from several outputs with given gradients.
+func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
+	if t.done {
+		tensor.Panicf("backward", "this tape has been walked already")
+	}
+	t.done = true
+	t.grads = map[*Var]*tensor.Tensor{}
+	t.uses = map[any]int{}
+	for _, c := range t.calls {
+		c.eachTensor(func(x *tensor.Tensor) { t.uses[x.Memory()]++ })
+	}
+	for i, v := range outs {
+		t.uses[v.t.Memory()]++
+		t.addGrad(v, grads[i])
+	}
+	for i := len(t.calls) - 1; i >= 0; i-- {
+		t.walk(t.calls[i])
+		t.calls[i] = nil
+	}
+	t.calls = nil
+}
+
+// Grad is the gradient of a leaf after Backward, or nil if the loss does not depend
+// on it. It lives as long as the tape.
+func (t *Tape) Grad(leaf *Var) *tensor.Tensor { return t.grads[leaf] }
+
+func (t *Tape) walk(c *call) {
+	if dOut, any := t.outputGrads(c); any {
+		b := &Back{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, Into: make([]*tensor.Tensor, len(c.in))}
+		for i, v := range c.in {
+			var x *tensor.Tensor
+			if v != nil {
+				x = v.t
+				if v.param != nil && c.needs[i] {
+					b.Into[i] = v.param.Grad
+				}
+			}
+			b.In = append(b.In, x)
+		}
+		for _, v := range c.out {
+			b.Out = append(b.Out, v.t)
+		}
+		scope := t.dev.Scope()
+		grads := c.op.Backward(b)
+		for i, g := range grads {
+			if g == nil || !c.needs[i] {
+				continue
+			}
+			if !g.SameShape(c.in[i].t) {
+				tensor.Panicf(opName(c.op), "gradient %d is %s, the input %s", i, g, c.in[i].t)
+			}
+			if b.Into[i] == nil {
+				scope.Keep(g)
+				t.addGrad(c.in[i], g)
+				continue
+			}
+			t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, b.Into[i], b.Into[i], g)
+		}
+		scope.Close()
+	}
+	for _, v := range c.out {
+		if g := t.grads[v]; g != nil {
+			delete(t.grads, v)
+			t.drop(g)
+		}
+	}
+	c.eachTensor(t.drop)
+}
+
+// outputGrads collects the gradients of a call's outputs; any is false if none has
+// one. A float output without a gradient gets zeros.
+func (t *Tape) outputGrads(c *call) (dOut []*tensor.Tensor, any bool) {
+	for _, v := range c.out {
+		g := t.grads[v]
+		any = any || g != nil
+		dOut = append(dOut, g)
+	}
+	for i, v := range c.out {
+		if any && dOut[i] == nil && v.t.DType() != tensor.I32 {
+			dOut[i] = t.dev.Like(v.t)
+			t.dev.Run(shaders.Fill{N: v.t.Numel()}, dOut[i])
+		}
+	}
+	return dOut, any
+}
+
+// addGrad adds g to the gradient of v. Gradients are values: a sum is a new tensor.
+func (t *Tape) addGrad(v *Var, g *tensor.Tensor) {
+	old := t.grads[v]
+	if old != nil {
+		sum := t.dev.Like(old)
+		t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, sum, old, g)
+		t.use(sum)
+		t.drop(old)
+		t.grads[v] = sum
+		t.use(g)
+		t.drop(g)
+		return
+	}
+	t.use(g)
+	t.grads[v] = g
+}
+
+func (t *Tape) use(x *tensor.Tensor) { t.uses[x.Memory()]++ }
+
+// drop gives memory back that no later call of the walk and no gradient needs.
+func (t *Tape) drop(x *tensor.Tensor) {
+	m := x.Memory()
+	if t.uses[m]--; t.uses[m] == 0 && x.Alive() && t.scope.Owns(x) {
+		x.Free("Backward has passed it; Tape.Keep holds a value longer")
+	}
+}
+
+// eachTensor calls f for every tensor the call refers to.
+func (c *call) eachTensor(f func(*tensor.Tensor)) {
+	for _, vs := range [][]*Var{c.in, c.out} {
+		for _, v := range vs {
+			if v != nil {
+				f(v.t)
+			}
+		}
+	}
+	for _, x := range c.saved {
+		if x != nil {
+			f(x)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package autograd
+
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Var is a tensor in a computation: a constant, a parameter, or what an operation
+// on those has given.
+type Var struct {
+	t     *tensor.Tensor
+	tape  *Tape  // the tape its gradient is kept on; nil for constants and parameters
+	param *Param // nil unless it stands for a parameter that trains
+	made  string // what made it, for messages
+}
+
+// Const is a variable without a gradient: a batch, a mask, a table.
+func Const(t *tensor.Tensor) *Var { return &Var{t: t, made: "constant"} }
+
+// Tensor is the value.
+func (v *Var) Tensor() *tensor.Tensor { return v.t }
+
+// Shape is a copy of the value's dimensions.
+func (v *Var) Shape() []int { return v.t.Shape() }
+
+// Dim is the value's dimension i; negative i counts from the end.
+func (v *Var) Dim(i int) int { return v.t.Dim(i) }
+
+// NeedsGrad reports whether Backward would compute a gradient for it.
+func (v *Var) NeedsGrad() bool { return v.tape != nil || v.param != nil }
+
+func (v *Var) String() string { return fmt.Sprintf("%s (%s)", v.t, v.made) }
+
+// Param is a tensor of a model that may train.
+type Param struct {
+	Value *tensor.Tensor
+	// Grad is where Backward adds the gradient, f32 and of Value's shape. It is nil
+	// for a frozen parameter, whose gradient costs nothing.
+	Grad *tensor.Tensor
+	// Frozen keeps the parameter out of training; Gather gives every other one its
+	// Grad.
+	Frozen bool
+}
+
+// NewParam is a parameter that trains once it has a Grad.
+func NewParam(value *tensor.Tensor) *Param { return &Param{Value: value} }
+
+// Frozen is a parameter that does not train.
+func Frozen(value *tensor.Tensor) *Param { return &Param{Value: value, Frozen: true} }
+
+// Var is the parameter as an operand.
+func (p *Param) Var() *Var {
+	if p.Grad == nil || p.Frozen {
+		return &Var{t: p.Value, made: "frozen parameter"}
+	}
+	return &Var{t: p.Value, param: p, made: "parameter"}
+}

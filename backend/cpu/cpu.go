@@ -1,0 +1,79 @@
+// Package cpu is the backend that runs every kernel on the processor.
+//
+// Each kernel is one file, named as its shader. First in the file stands the
+// kernel's meaning: plain loops over float32 or float64 that anyone can read. They
+// are the specification that every other implementation, on the CPU or a GPU, is
+// tested against. Faster versions stand beside them (fast) and decline what they
+// do not cover.
+package cpu
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Options choose how the backend works; the zero value is right for most.
+type Options struct {
+	// Threads is the number of threads that compute; 0 means all of GOMAXPROCS.
+	// Results have the same bits for any number.
+	Threads int
+	// MemoryLimit is the most bytes of tensors; 0 means what is free at Open.
+	MemoryLimit int
+	// PlainLoops runs only the specification, for tests.
+	PlainLoops bool
+}
+
+type backend struct {
+	work    work
+	memory  memory
+	plain   bool
+	threads int
+	err     error
+}
+
+// Open starts the backend. Its Run computes at once.
+func Open(o Options) (tensor.Backend, error) {
+	if o.Threads < 0 || o.MemoryLimit < 0 {
+		return nil, fmt.Errorf("cpu: threads %d, memory limit %d: want at least 0", o.Threads, o.MemoryLimit)
+	}
+	if o.Threads == 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	team := parallel.New(o.Threads)
+	limit := o.MemoryLimit
+	if limit == 0 {
+		limit = availableMemory()
+	}
+	return &backend{
+		work:   work{team: team, gemm: gemm.New(team)},
+		memory: memory{limit: limit}, plain: o.PlainLoops, threads: o.Threads,
+	}, nil
+}
+
+func (b *backend) Name() string { return "cpu" }
+
+func (b *backend) Alloc(bytes int) (tensor.Buffer, error) { return b.memory.alloc(bytes) }
+
+func (b *backend) Free(buf tensor.Buffer) { b.memory.free(buf.(*buffer)) }
+
+func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
+	copy(dst.(*buffer).data[off:off+len(src)], src)
+}
+
+func (b *backend) Read(dst []byte, src tensor.Buffer, off int) error {
+	copy(dst, src.(*buffer).data[off:off+len(dst)])
+	return b.err
+}
+
+func (b *backend) Flush() error { return b.err }
+
+func (b *backend) Close() error {
+	b.work.team.Close()
+	err := b.memory.close()
+	return errors.Join(err, b.err)
+}

@@ -1,0 +1,87 @@
+package cpu
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/agora-ml/agora/tensor"
+)
+
+// memory hands out buffers outside Go's heap, whose collector would otherwise let
+// the process grow to twice what its tensors need. Big buffers are pages of their
+// own; small ones are cut from slabs. All are aligned to 64 bytes.
+type memory struct {
+	limit, used int
+	slabs       [][]byte
+	slab        []byte            // the uncut rest of the newest slab
+	small       map[int][]*buffer // freed small buffers by size
+}
+
+type buffer struct {
+	data  []byte
+	pages []byte // the mapping to give back; nil for a piece of a slab
+}
+
+const (
+	slabBytes  = 1 << 20
+	smallBytes = 64 << 10 // below this a buffer is cut from a slab
+)
+
+func (m *memory) alloc(bytes int) (*buffer, error) {
+	size := (max(bytes, 1) + 63) &^ 63
+	if size < smallBytes {
+		if list := m.small[size]; len(list) > 0 {
+			m.small[size] = list[:len(list)-1]
+			return list[len(list)-1], nil
+		}
+		if len(m.slab) < size {
+			slab, err := m.pages(slabBytes)
+			if err != nil {
+				return nil, err
+			}
+			m.slabs, m.slab = append(m.slabs, slab), slab
+		}
+		b := &buffer{data: m.slab[:size:size]}
+		m.slab = m.slab[size:]
+		return b, nil
+	}
+	pages, err := m.pages(size)
+	if err != nil {
+		return nil, err
+	}
+	return &buffer{data: pages[:size:size], pages: pages}, nil
+}
+
+func (m *memory) pages(bytes int) ([]byte, error) {
+	if m.limit > 0 && m.used+bytes > m.limit {
+		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, m.used, m.limit)
+	}
+	pages, err := mapPages(bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: mapping %d bytes: %v", tensor.ErrOutOfMemory, bytes, err)
+	}
+	m.used += len(pages)
+	return pages, nil
+}
+
+func (m *memory) free(b *buffer) {
+	if b.pages == nil {
+		if m.small == nil {
+			m.small = map[int][]*buffer{}
+		}
+		m.small[len(b.data)] = append(m.small[len(b.data)], b)
+		return
+	}
+	m.used -= len(b.pages)
+	unmapPages(b.pages) // only a mapping that is not ours could fail
+	b.data, b.pages = nil, nil
+}
+
+func (m *memory) close() error {
+	var errs []error
+	for _, slab := range m.slabs {
+		errs = append(errs, unmapPages(slab))
+	}
+	*m = memory{limit: m.limit}
+	return errors.Join(errs...)
+}

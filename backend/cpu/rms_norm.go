@@ -1,0 +1,69 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/agora-ml/agora/shaders"
+)
+
+func init() {
+	plain(rmsNorm[float32], rmsNorm[float64])
+	plain(rmsNormGrad[float32], rmsNormGrad[float64])
+	plain(rmsNormGradWeight[float32], rmsNormGradWeight[float64])
+}
+
+// rmsNorm: y = x * rstd * w, rstd = 1 / sqrt(mean(x²) + eps), row by row.
+func rmsNorm[F float](w *work, k shaders.RMSNorm, a args[F]) {
+	y, rstd, x, weight := a.f[0], a.f[1], a.f[2], a.f[3]
+	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			xr, yr := x[r*k.Dim:(r+1)*k.Dim], y[r*k.Dim:(r+1)*k.Dim]
+			squares := F(0)
+			for _, v := range xr {
+				squares += v * v
+			}
+			s := 1 / F(math.Sqrt(float64(squares/F(k.Dim)+F(k.Eps))))
+			for i, v := range xr {
+				yr[i] = v * s * weight[i]
+			}
+			if rstd != nil {
+				rstd[r] = s
+			}
+		}
+	})
+}
+
+// rmsNormGrad: dx = rstd * (dy w - x̂ mean(dy w x̂)), x̂ = x rstd.
+func rmsNormGrad[F float](w *work, k shaders.RMSNormGrad, a args[F]) {
+	dx, dy, x, weight, rstd := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
+	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			mean := F(0)
+			for i := range k.Dim {
+				mean += dy[r*k.Dim+i] * weight[i] * x[r*k.Dim+i]
+			}
+			mean *= rstd[r] / F(k.Dim)
+			for i := range k.Dim {
+				j := r*k.Dim + i
+				dx[j] = rstd[r] * (dy[j]*weight[i] - x[j]*rstd[r]*mean)
+			}
+		}
+	})
+}
+
+// rmsNormGradWeight: dw (+)= Σ_rows dy x rstd.
+func rmsNormGradWeight[F float](w *work, k shaders.RMSNormGradWeight, a args[F]) {
+	dw, dy, x, rstd := a.f[0], a.f[1], a.f[2], a.f[3]
+	w.team.Rows(k.Dim, max(1, grain/k.Rows), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			s := F(0)
+			for r := range k.Rows {
+				s += dy[r*k.Dim+i] * x[r*k.Dim+i] * rstd[r]
+			}
+			if k.Acc {
+				s += dw[i]
+			}
+			dw[i] = s
+		}
+	})
+}

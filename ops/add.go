@@ -1,0 +1,36 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Add is a + b. The shape of b may be a suffix of a's.
+func Add(a, b *Var) *Var {
+	mustBeSuffix("add", a, b)
+	return apply(add{}, a, b)
+}
+
+type add struct{}
+
+func (add) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	a, b := f.In[0], f.In[1]
+	y := f.Like(a)
+	f.Run(shaders.Add{N: a.Numel(), M: b.Numel()}, y, a, b)
+	return one(y), nil
+}
+
+func (add) Backward(b *Back) []*tensor.Tensor {
+	dy := b.DOut[0]
+	return []*tensor.Tensor{dy, sumToSuffix(b, 1, dy)}
+}
+
+func (add) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Add(in[0], in[1]) })
+	return []Example{
+		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
+		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
+		{Name: "twice the same", In: normal(autograd.Activation, []int{5}), Call: call(func(in []*Var) *Var { return Add(in[0], in[0]) })},
+	}
+}

@@ -1,0 +1,73 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Linear is x weightᵀ + bias. x is [..., in], weight [out, in] in any storage type,
+// bias [out] or nil; the result is [..., out].
+func Linear(x, weight, bias *Var) *Var {
+	w := weight.Tensor()
+	if w.Rank() != 2 || w.Dim(1) != x.Dim(-1) {
+		tensor.Panicf("linear", "weight %s for x %s: want [out, %d]", w, x.Tensor(), x.Dim(-1))
+	}
+	if bias != nil && !bias.Tensor().HasShape(w.Dim(0)) {
+		tensor.Panicf("linear", "bias %s for weight %s: want [%d]", bias.Tensor(), w, w.Dim(0))
+	}
+	return apply(linear{}, x, weight, bias)
+}
+
+type linear struct{}
+
+func (linear) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	x, w, bias := f.In[0], f.In[1], f.In[2]
+	shape := x.Shape()
+	shape[len(shape)-1] = w.Dim(0)
+	y := f.New(x.DType(), shape...)
+	f.Run(shaders.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(0), K: w.Dim(1), TransB: true}, y, x, w, bias)
+	return one(y), nil
+}
+
+// Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows.
+func (linear) Backward(b *Back) []*tensor.Tensor {
+	x, w, dy := b.In[0], b.In[1], b.DOut[0]
+	rows, in, out := x.Numel()/w.Dim(1), w.Dim(1), w.Dim(0)
+	grads := make([]*tensor.Tensor, 3)
+	if b.Needs[0] {
+		grads[0] = b.Like(x)
+		b.Run(shaders.Matmul{Batch: 1, M: rows, N: in, K: out}, grads[0], dy, w, nil)
+	}
+	if b.Needs[1] {
+		dw, acc := b.WeightGrad(1)
+		b.Run(shaders.Matmul{Batch: 1, M: out, N: in, K: rows, TransA: true, Acc: acc}, dw, dy, x, nil)
+		grads[1] = autograd.Returned(dw, acc)
+	}
+	if b.Needs[2] {
+		db, acc := b.WeightGrad(2)
+		b.Run(shaders.Sum{Outer: 1, N: rows, Inner: out, Scale: 1, Acc: acc}, db, dy)
+		grads[2] = autograd.Returned(db, acc)
+	}
+	return grads
+}
+
+func (linear) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Linear(in[0], in[1], in[2]) })
+	example := func(name string, rows, in, out int, bias bool) Example {
+		e := Example{Name: name, Call: f, In: []Input{
+			{Shape: []int{rows, in}},
+			{Shape: []int{out, in}, Kind: autograd.Weight},
+			{Kind: autograd.Weight},
+		}}
+		if bias {
+			e.In[2].Shape = []int{out}
+		}
+		return e
+	}
+	return []Example{
+		example("bias", 3, 5, 7, true),
+		example("no bias", 3, 5, 7, false),
+		example("one row", 1, 64, 33, true),
+	}
+}

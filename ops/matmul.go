@@ -1,0 +1,100 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// MatMul is op(a) op(b), op being the transpose of the last two dimensions where
+// asked for. a is [..., m, k], b [..., k, n], with the same leading dimensions; or b
+// is one matrix [k, n] for all of an untransposed a. The result is [..., m, n].
+func MatMul(a, b *Var, transA, transB bool) *Var {
+	return apply(matmul{transA, transB}, a, b)
+}
+
+type matmul struct{ transA, transB bool }
+
+// sizes gives the kernel call of a product of a and b, and the result's shape.
+func (m matmul) sizes(a, b *tensor.Tensor) (k shaders.Matmul, shape []int) {
+	if a.Rank() < 2 || b.Rank() < 2 {
+		tensor.Panicf("matmul", "%s and %s: want at least two dimensions each", a, b)
+	}
+	k = shaders.Matmul{Batch: 1, M: a.Dim(-2), K: a.Dim(-1), N: b.Dim(-1), TransA: m.transA, TransB: m.transB}
+	kb := b.Dim(-2)
+	if m.transA {
+		k.M, k.K = k.K, k.M
+	}
+	if m.transB {
+		k.N, kb = kb, k.N
+	}
+	lead, leadB := a.Shape()[:a.Rank()-2], b.Shape()[:b.Rank()-2]
+	shape = append(append([]int{}, lead...), k.M, k.N)
+	switch {
+	case len(leadB) == 0 && !m.transA:
+		k.M *= tensor.Numel(lead)
+	case tensor.Numel(lead) == tensor.Numel(leadB) && len(lead) == len(leadB):
+		k.Batch = tensor.Numel(lead)
+	default:
+		kb = -1
+	}
+	if kb != k.K {
+		tensor.Panicf("matmul", "%s and %s with transposes %t, %t do not fit", a, b, m.transA, m.transB)
+	}
+	return k, shape
+}
+
+func (m matmul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	k, shape := m.sizes(f.In[0], f.In[1])
+	c := f.New(f.In[0].DType(), shape...)
+	f.Run(k, c, f.In[0], f.In[1], nil)
+	return one(c), nil
+}
+
+// Backward: with C = A B, dA = dC Bᵀ and dB = Aᵀ dC; transposed operands swap roles.
+func (m matmul) Backward(b *Back) []*tensor.Tensor {
+	k, _ := m.sizes(b.In[0], b.In[1])
+	x, y, d := b.In[0], b.In[1], b.DOut[0]
+	grads := make([]*tensor.Tensor, 2)
+	if b.Needs[0] {
+		da := b.Like(x)
+		if m.transA { // A is [k, m]: dA = op(B) dCᵀ
+			b.Run(shaders.Matmul{Batch: k.Batch, M: k.K, N: k.M, K: k.N, TransA: m.transB, TransB: true}, da, y, d, nil)
+		} else {
+			b.Run(shaders.Matmul{Batch: k.Batch, M: k.M, N: k.K, K: k.N, TransB: !m.transB}, da, d, y, nil)
+		}
+		grads[0] = da
+	}
+	if b.Needs[1] {
+		db, acc := b.OperandGrad(1)
+		if m.transB { // B is [n, k]: dB = dCᵀ op(A)
+			b.Run(shaders.Matmul{Batch: k.Batch, M: k.N, N: k.K, K: k.M, TransA: true, TransB: m.transA, Acc: acc}, db, d, x, nil)
+		} else {
+			b.Run(shaders.Matmul{Batch: k.Batch, M: k.K, N: k.N, K: k.M, TransA: !m.transA, Acc: acc}, db, x, d, nil)
+		}
+		grads[1] = autograd.Returned(db, acc)
+	}
+	return grads
+}
+
+func (matmul) Examples() []Example {
+	var examples []Example
+	for i := range 4 {
+		ta, tb := i&1 != 0, i&2 != 0
+		a, b := []int{2, 3, 5}, []int{2, 5, 7}
+		if ta {
+			a[1], a[2] = a[2], a[1]
+		}
+		if tb {
+			b[1], b[2] = b[2], b[1]
+		}
+		examples = append(examples, Example{
+			Name: fmt.Sprintf("batched, transposed %t %t", ta, tb), In: normal(autograd.Activation, a, b),
+			Call: call(func(in []*Var) *Var { return MatMul(in[0], in[1], ta, tb) }),
+		})
+	}
+	one := call(func(in []*Var) *Var { return MatMul(in[0], in[1], false, false) })
+	return append(examples, Example{Name: "one matrix for all", In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
+}

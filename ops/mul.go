@@ -1,0 +1,46 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Mul is the elementwise a * b. The shape of b may be a suffix of a's.
+func Mul(a, b *Var) *Var {
+	mustBeSuffix("mul", a, b)
+	return apply(mul{}, a, b)
+}
+
+type mul struct{}
+
+func (mul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	a, b := f.In[0], f.In[1]
+	y := f.Like(a)
+	f.Run(shaders.Mul{N: a.Numel(), M: b.Numel()}, y, a, b)
+	return one(y), nil
+}
+
+func (mul) Backward(b *Back) []*tensor.Tensor {
+	x, y, d := b.In[0], b.In[1], b.DOut[0]
+	grads := make([]*tensor.Tensor, 2)
+	if b.Needs[0] {
+		grads[0] = b.Like(x)
+		b.Run(shaders.Mul{N: x.Numel(), M: y.Numel()}, grads[0], d, y)
+	}
+	if b.Needs[1] {
+		dx := b.Like(x)
+		b.Run(shaders.Mul{N: x.Numel(), M: x.Numel()}, dx, d, x)
+		grads[1] = sumToSuffix(b, 1, dx)
+	}
+	return grads
+}
+
+func (mul) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Mul(in[0], in[1]) })
+	return []Example{
+		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
+		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
+		{Name: "square", In: normal(autograd.Activation, []int{9}), Call: call(func(in []*Var) *Var { return Mul(in[0], in[0]) })},
+	}
+}

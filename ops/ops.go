@@ -1,0 +1,48 @@
+// Package ops holds the operations: one file each, with the function users call,
+// Forward, Backward, and the Examples it is tested on.
+//
+// Shapes are written [batch, rows, columns]; everything is row-major and
+// contiguous. A wrong shape panics with *tensor.Error that names the operation and
+// the shapes.
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// The names every file here uses.
+type (
+	Var     = autograd.Var
+	Fwd     = autograd.Fwd
+	Back    = autograd.Back
+	Example = autograd.Example
+	Input   = autograd.Input
+)
+
+// All is every operation, for tests and benchmarks.
+func All() []autograd.Op {
+	return []autograd.Op{
+		add{}, mul{},
+		rmsNorm{}, matmul{}, linear{},
+	}
+}
+
+// apply runs an operation of one output.
+func apply(op autograd.Op, in ...*Var) *Var { return autograd.Apply(op, in...)[0] }
+
+func one(t *tensor.Tensor) []*tensor.Tensor { return []*tensor.Tensor{t} }
+
+// call makes an Example's Call from a function of one output.
+func call(f func(in []*Var) *Var) func(in []*Var) []*Var {
+	return func(in []*Var) []*Var { return []*Var{f(in)} }
+}
+
+// normal describes standard normal inputs of one kind.
+func normal(kind autograd.Kind, shapes ...[]int) []Input {
+	var in []Input
+	for _, s := range shapes {
+		in = append(in, Input{Shape: s, Kind: kind})
+	}
+	return in
+}

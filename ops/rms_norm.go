@@ -1,0 +1,62 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// RMSNorm is x / sqrt(mean(x²) + eps) * weight over the last dimension. x is
+// [..., dim], weight [dim]. Zhang and Sennrich, 1910.07467.
+func RMSNorm(x, weight *Var, eps float32) *Var {
+	if !weight.Tensor().HasShape(x.Dim(-1)) {
+		tensor.Panicf("rms_norm", "weight is %s for x %s: want [%d]", weight.Tensor(), x.Tensor(), x.Dim(-1))
+	}
+	return apply(rmsNorm{eps}, x, weight)
+}
+
+type rmsNorm struct{ eps float32 }
+
+func (r rmsNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	x, w := f.In[0], f.In[1]
+	dim := x.Dim(-1)
+	y := f.Like(x)
+	var rstd *tensor.Tensor
+	if f.AnyNeeds() {
+		rstd = f.New(autograd.StatType(x.DType()), x.Numel()/dim)
+	}
+	f.Run(shaders.RMSNorm{Rows: x.Numel() / dim, Dim: dim, Eps: r.eps}, y, rstd, x, w)
+	return one(y), one(rstd)
+}
+
+func (r rmsNorm) Backward(b *Back) []*tensor.Tensor {
+	x, w, rstd, dy := b.In[0], b.In[1], b.Saved[0], b.DOut[0]
+	dim := x.Dim(-1)
+	rows := x.Numel() / dim
+	grads := make([]*tensor.Tensor, 2)
+	if b.Needs[0] {
+		grads[0] = b.Like(x)
+		b.Run(shaders.RMSNormGrad{Rows: rows, Dim: dim}, grads[0], dy, x, w, rstd)
+	}
+	if b.Needs[1] {
+		dw, acc := b.WeightGrad(1)
+		b.Run(shaders.RMSNormGradWeight{Rows: rows, Dim: dim, Acc: acc}, dw, dy, x, rstd)
+		grads[1] = autograd.Returned(dw, acc)
+	}
+	return grads
+}
+
+func (rmsNorm) Examples() []Example {
+	f := call(func(in []*Var) *Var { return RMSNorm(in[0], in[1], 1e-5) })
+	example := func(name string, shape ...int) Example {
+		return Example{Name: name, Call: f, In: []Input{
+			{Shape: shape},
+			{Shape: shape[len(shape)-1:], Kind: autograd.Weight},
+		}}
+	}
+	return []Example{
+		example("one row", 1, 5),
+		example("rows", 2, 3, 64),
+		example("prime", 7, 257),
+	}
+}

@@ -1,0 +1,84 @@
+package optest
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Limits are the largest normalised squared errors by the dtype of the result.
+type Limits map[tensor.DType]float64
+
+// Strict holds where the same arithmetic is done in another order.
+var Strict = Limits{tensor.F32: 1e-12, tensor.F16: 1e-6, tensor.BF16: 1e-4, tensor.I32: 0}
+
+var (
+	everyPair = pairs(tensor.F32, tensor.F16, tensor.BF16)
+	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32}, {tensor.BF16, tensor.F16, tensor.F32}}
+)
+
+func pairs(dts ...tensor.DType) []dtypes {
+	var all []dtypes
+	for _, t := range dts {
+		for _, w := range dts {
+			all = append(all, dtypes{t, w, tensor.F32})
+		}
+	}
+	return all
+}
+
+// Agree compares a backend with a reference (the CPU's plain loops), forward and
+// backward, with the same dtypes: every pair of them on an operation's first
+// example, a few on the others. Freed memory becomes NaN, guard words fence every
+// buffer, the result must have the same bits twice, and nothing may be leaked.
+func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, limits Limits) {
+	fence := &fence{Backend: subject}
+	ref, dev := tensor.NewDevice(reference), tensor.NewDevice(fence)
+	dev.Poison(true)
+	each(t, ops, func(t *testing.T, i int, e autograd.Example) {
+		data := make([][]float64, len(e.In))
+		for i := range e.In {
+			if e.In[i].Shape != nil {
+				data[i] = values(e, i)
+			}
+		}
+		combinations := fewPairs
+		if i == 0 {
+			combinations = everyPair
+		}
+		for _, dt := range combinations {
+			before := dev.Stats().Live
+			for _, asParams := range []bool{false, true} {
+				want, err := run(ref, e, data, dt, true, asParams)
+				if err != nil {
+					t.Fatalf("%s, reference: %v", dt, err)
+				}
+				got, err := run(dev, e, data, dt, true, asParams)
+				if err != nil {
+					t.Fatalf("%s: %v", dt, err)
+				}
+				again, err := run(dev, e, data, dt, true, asParams)
+				if err != nil {
+					t.Fatalf("%s: %v", dt, err)
+				}
+				for k, name := range want.names {
+					if ne := normalisedError(got.data[k], want.data[k]); !(ne <= limits[want.dt[k]]) {
+						t.Errorf("%s: %s: normalised error %.3g, want at most %g", dt, name, ne, limits[want.dt[k]])
+					}
+					if !slices.Equal(got.data[k], again.data[k]) && normalisedError(got.data[k], again.data[k]) != 0 {
+						t.Errorf("%s: %s: other bits in a second run", dt, name)
+					}
+				}
+			}
+			if live := dev.Stats().Live; live != before {
+				t.Errorf("%s: %d bytes leaked", dt, live-before)
+			}
+			dev.Trim()
+			if fence.broken != "" {
+				t.Fatalf("%s: %s", dt, fence.broken)
+			}
+		}
+	})
+}

@@ -1,0 +1,240 @@
+// Package optest is the compliance suite of operations and backends. It makes every
+// Example of every operation run
+//
+//   - in float64, its gradients against central differences (Gradients);
+//   - on a backend, every dtype against the plain loops of the CPU, with memory
+//     pre-filled with NaN and fenced by guard words (Agree);
+//   - as a benchmark (Benchmark).
+//
+// A new operation or backend needs no test code of its own for this.
+package optest
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// each runs f as a sub-test for every example of every operation.
+func each(t *testing.T, ops []autograd.Op, f func(t *testing.T, i int, e autograd.Example)) {
+	for _, op := range ops {
+		name := reflect.TypeOf(op).Name()
+		examples := op.Examples()
+		if len(examples) == 0 {
+			t.Errorf("%s has no examples", name)
+		}
+		for i, e := range examples {
+			t.Run(name+"/"+e.Name, func(t *testing.T) { f(t, i, e) })
+		}
+	}
+}
+
+// values are the host values of an input, the same in every run of an example.
+func values(e autograd.Example, i int) []float64 {
+	in := e.In[i]
+	h := fnv.New64a()
+	fmt.Fprint(h, e.Name, i, in.Shape)
+	r := random.NewStream(h.Sum64(), random.Test, 0, 0)
+	out := make([]float64, tensor.Numel(in.Shape))
+	for j := range out {
+		if in.Value != nil {
+			out[j] = in.Value(j, r)
+		} else {
+			out[j] = r.Normal()
+		}
+	}
+	return out
+}
+
+// dtypes of one run: activations, weights and statistics.
+type dtypes struct{ t, w, s tensor.DType }
+
+func (d dtypes) String() string { return d.t.String() + "," + d.w.String() }
+
+func (d dtypes) of(k autograd.Kind) tensor.DType {
+	switch k {
+	case autograd.Activation:
+		return d.t
+	case autograd.Weight:
+		return d.w
+	case autograd.Stat:
+		return d.s
+	}
+	return tensor.I32
+}
+
+func differentiable(in autograd.Input) bool {
+	return in.Shape != nil && !in.NoGrad && in.Kind != autograd.Index
+}
+
+func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *tensor.Tensor {
+	if dt == tensor.I32 {
+		ints := make([]int32, len(data))
+		for i, v := range data {
+			ints[i] = int32(v)
+		}
+		return d.FromInt32s(ints, shape...)
+	}
+	return d.FromFloat64s(dt, data, shape...)
+}
+
+// result of one run of an example: outputs, then the gradients of the inputs that
+// have one, by name.
+type result struct {
+	names []string
+	data  [][]float64
+	dt    []tensor.DType
+}
+
+// weights of the outputs in the scalar that is differentiated.
+func outputWeights(out, n int) []float64 {
+	r := random.NewStream(uint64(out), random.Test, 1, 0)
+	w := make([]float64, n)
+	for i := range w {
+		w[i] = r.Normal()
+	}
+	return w
+}
+
+// run executes an example with the given values: forward, and backward if grads.
+// With asParams the differentiable inputs are parameters whose Grad holds `before`
+// everywhere, which is subtracted again.
+func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grads, asParams bool) (res result, err error) {
+	const before = 0.5
+	outer := d.Scope()
+	defer outer.Close()
+	in := make([]*autograd.Var, len(e.In))
+	params := make([]*autograd.Param, len(e.In))
+	tensors := make([]*tensor.Tensor, len(e.In))
+	for i, spec := range e.In {
+		if spec.Shape == nil {
+			continue
+		}
+		tensors[i] = upload(d, dt.of(spec.Kind), data[i], spec.Shape)
+		if grads && asParams && differentiable(spec) {
+			g := make([]float64, len(data[i]))
+			for j := range g {
+				g[j] = before
+			}
+			params[i] = autograd.NewParam(tensors[i])
+			params[i].Grad = d.FromFloat64s(autograd.StatType(tensors[i].DType()), g, spec.Shape...)
+		}
+	}
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	tape.Seed, tape.Step = 42, 3
+	for i, spec := range e.In {
+		switch {
+		case spec.Shape == nil:
+		case params[i] != nil:
+			in[i] = params[i].Var()
+		case grads && differentiable(spec):
+			in[i] = tape.Leaf(tensors[i])
+		default:
+			in[i] = autograd.Const(tensors[i])
+		}
+	}
+	outs := e.Call(in)
+	var seeds []*tensor.Tensor
+	var floats []*autograd.Var
+	for i, v := range outs {
+		name := fmt.Sprintf("output %d", i)
+		if v.Tensor().DType() == tensor.I32 {
+			ints, err := v.Tensor().Int32s()
+			if err != nil {
+				return res, err
+			}
+			f := make([]float64, len(ints))
+			for j, n := range ints {
+				f[j] = float64(n)
+			}
+			res.add(name, f, tensor.I32)
+			continue
+		}
+		if err := res.read(name, v.Tensor()); err != nil {
+			return res, err
+		}
+		floats = append(floats, v)
+		seeds = append(seeds, d.FromFloat64s(v.Tensor().DType(), outputWeights(i, v.Tensor().Numel()), v.Shape()...))
+	}
+	if !grads {
+		return res, d.Err()
+	}
+	tape.BackwardFrom(floats, seeds)
+	for i, spec := range e.In {
+		if !differentiable(spec) {
+			continue
+		}
+		name := fmt.Sprintf("gradient of input %d", i)
+		g := tape.Grad(in[i])
+		if params[i] != nil {
+			g = params[i].Grad
+		}
+		if g == nil {
+			return res, fmt.Errorf("%s is missing", name)
+		}
+		if err := res.read(name, g); err != nil {
+			return res, err
+		}
+		if params[i] != nil {
+			last := res.data[len(res.data)-1]
+			for j := range last {
+				last[j] -= before
+			}
+		}
+	}
+	return res, d.Err()
+}
+
+func (r *result) add(name string, data []float64, dt tensor.DType) {
+	r.names, r.data, r.dt = append(r.names, name), append(r.data, data), append(r.dt, dt)
+}
+
+func (r *result) read(name string, t *tensor.Tensor) error {
+	data, err := t.Float64s()
+	r.add(name, data, t.DType())
+	return err
+}
+
+// scalar is the number that is differentiated: the outputs' weighted sum.
+func (r result) scalar() float64 {
+	sum := 0.0
+	for i, data := range r.data {
+		if r.dt[i] == tensor.I32 {
+			continue
+		}
+		for j, w := range outputWeights(i, len(data)) {
+			sum += w * data[j]
+		}
+	}
+	return sum
+}
+
+// normalisedError is sum (a-b)² / sum b², infinite where one has a NaN or an
+// infinity that the other has not.
+func normalisedError(a, b []float64) float64 {
+	var diff, norm float64
+	for i := range a {
+		if a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]) {
+			if !math.IsNaN(b[i]) && !math.IsInf(b[i], 0) {
+				norm += b[i] * b[i]
+			}
+			continue
+		}
+		if math.IsNaN(a[i]-b[i]) || math.IsInf(a[i]-b[i], 0) {
+			return math.Inf(1)
+		}
+		diff += (a[i] - b[i]) * (a[i] - b[i])
+		norm += b[i] * b[i]
+	}
+	if diff == 0 {
+		return 0
+	}
+	return diff / norm
+}

@@ -1,0 +1,50 @@
+package tensor
+
+import "github.com/agora-ml/agora/shaders"
+
+// Kernel is one call of a kernel: a struct generated from the header of
+// shaders/<name>.comp, with the sizes and constants of the call.
+type Kernel = shaders.Kernel
+
+// Buffer is a backend's handle of one allocation.
+type Buffer any
+
+// Arg is one argument of a kernel: N elements from byte Offset of a buffer. The
+// zero Arg stands for an optional argument that is not there.
+type Arg struct {
+	Buf    Buffer
+	Offset int
+	N      int
+	DType  DType
+}
+
+// IsNil reports an optional argument that is not there.
+func (a Arg) IsNil() bool { return a.Buf == nil }
+
+// Backend is one piece of hardware. It knows kernels and memory, nothing of
+// gradients, layers or lifetimes. Everything happens in the order asked. Its first
+// error sticks: Flush and Read return it from then on, and nothing runs any more.
+type Backend interface {
+	Name() string
+	// Alloc gives memory of undefined content. Its error wraps ErrOutOfMemory
+	// where freeing other buffers may help.
+	Alloc(bytes int) (Buffer, error)
+	Free(Buffer)
+	// Run records one kernel; it does not wait. Device has checked the arguments
+	// against the kernel's Sig.
+	Run(k Kernel, args []Arg)
+	// Write copies src to dst at byte off; src may be reused when it returns.
+	Write(dst Buffer, off int, src []byte)
+	// Read copies from src at byte off, after everything asked before has run.
+	Read(dst []byte, src Buffer, off int) error
+	// Flush hands everything recorded to the hardware; it may wait.
+	Flush() error
+	Close() error
+}
+
+// Preparer is a backend that has a layout of its own for frozen weights.
+type Preparer interface {
+	// Prepare packs the matrix w into a new buffer of the given size. It returns
+	// ok = false for a weight it has no layout for.
+	Prepare(w Arg, shape []int) (buf Buffer, bytes int, ok bool, err error)
+}

@@ -1,0 +1,221 @@
+package tensor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Device is a Backend with all that every backend needs: memory that is pooled and
+// counted, lifetimes, checked kernel calls and the first error.
+type Device struct {
+	b     Backend
+	scope *Scope
+	pool  pool
+	err   error
+	stats Stats
+	loose int // bytes made outside scopes since the collector last ran
+
+	poison bool
+
+	mu       sync.Mutex
+	deferred []deferred // memory the collector has found unreachable
+
+	args   []Arg
+	push   []byte
+	traces []func(k Kernel, args []*Tensor)
+}
+
+type deferred struct {
+	buf   Buffer
+	bytes int
+}
+
+// Stats counts a device's memory, in bytes.
+type Stats struct {
+	Live   int // in tensors
+	Pooled int // kept for the next tensors
+	Peak   int // the most that was ever live, since ResetPeak
+}
+
+// NewDevice wraps a backend.
+func NewDevice(b Backend) *Device { return &Device{b: b} }
+
+// Name is the backend's name, for messages.
+func (d *Device) Name() string { return d.b.Name() }
+
+// Err is the device's first error, or nil.
+func (d *Device) Err() error { return d.err }
+
+// Fail makes err the device's error, unless it has one already.
+func (d *Device) Fail(err error) {
+	if d.err == nil && err != nil {
+		d.err = err
+	}
+}
+
+// Flush hands all work to the hardware and returns the device's first error.
+func (d *Device) Flush() error {
+	if d.err == nil {
+		d.Fail(d.b.Flush())
+	}
+	return d.err
+}
+
+// Close frees the device; its tensors are gone.
+func (d *Device) Close() error {
+	d.drain()
+	d.pool.drop(d.b.Free)
+	return errors.Join(d.err, d.b.Close())
+}
+
+// Stats tells how much memory is in use now.
+func (d *Device) Stats() Stats {
+	d.drain()
+	s := d.stats
+	s.Pooled = d.pool.bytes
+	return s
+}
+
+// ResetPeak starts Stats.Peak again from what is live now.
+func (d *Device) ResetPeak() { d.stats.Peak = d.stats.Live }
+
+// Trim gives all pooled memory back to the backend.
+func (d *Device) Trim() {
+	d.drain()
+	d.pool.drop(d.b.Free)
+}
+
+// Poison makes memory that is freed from now on NaN (-1 as integers), so that a use
+// after free, or an output that a kernel forgot to write, shows in the results.
+func (d *Device) Poison(on bool) { d.poison = on }
+
+// New makes a tensor of undefined content.
+func (d *Device) New(dt DType, shape ...int) *Tensor {
+	n := Numel(shape)
+	st := d.alloc(dt.Bytes(n))
+	return &Tensor{st: st, dtype: dt, shape: slices.Clone(shape), n: n}
+}
+
+// Like makes a tensor of t's dtype and shape, of undefined content.
+func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.dtype, t.shape...) }
+
+// Prepare gives a frozen weight in the backend's own layout, or w itself where the
+// backend has none for it. The result has the dtype Packed: only kernels whose Sig
+// says W take it, and View and reading fail.
+func (d *Device) Prepare(w *Tensor) *Tensor {
+	w.mustLive("prepare")
+	p, ok := d.b.(Preparer)
+	if !ok || d.err != nil {
+		return w
+	}
+	buf, bytes, ok, err := p.Prepare(w.arg(), w.Shape())
+	if err != nil {
+		d.Fail(fmt.Errorf("preparing %s: %w", w, err))
+	}
+	if err != nil || !ok {
+		return w
+	}
+	return &Tensor{st: d.adopt(buf, bytes), dtype: Packed, shape: w.Shape(), n: w.n}
+}
+
+func (d *Device) alloc(bytes int) *storage {
+	if d.err != nil {
+		return &storage{dev: d, scope: d.scope}
+	}
+	size := poolSize(bytes)
+	if d.poison {
+		size = bytes // so that guard words can stand right behind the last element
+	}
+	d.drain()
+	buf, ok := d.pool.get(size)
+	if !ok {
+		var err error
+		if buf, err = d.b.Alloc(size); errors.Is(err, ErrOutOfMemory) {
+			d.gc()
+			d.Trim()
+			buf, err = d.b.Alloc(size)
+		}
+		if err != nil {
+			d.Fail(fmt.Errorf("%s: %d bytes for a tensor, beside %d in use: %w", d.Name(), bytes, d.stats.Live, err))
+			return &storage{dev: d, scope: d.scope}
+		}
+	}
+	return d.adopt(buf, size)
+}
+
+func (d *Device) adopt(buf Buffer, bytes int) *storage {
+	d.stats.Live += bytes
+	d.stats.Peak = max(d.stats.Peak, d.stats.Live)
+	st := &storage{dev: d, buf: buf, bytes: bytes, scope: d.scope}
+	if d.scope != nil {
+		d.scope.owned = append(d.scope.owned, st)
+	} else {
+		d.collect(st)
+	}
+	return st
+}
+
+// collect hands a storage to the garbage collector. The collector does not see
+// device memory, so it is called once enough has been handed to it.
+func (d *Device) collect(st *storage) {
+	st.cleanup = runtime.AddCleanup(st, func(m deferred) {
+		d.mu.Lock()
+		d.deferred = append(d.deferred, m)
+		d.mu.Unlock()
+	}, deferred{st.buf, st.bytes})
+	d.loose += st.bytes
+	if d.loose > max(64<<20, d.stats.Live/2) {
+		d.gc()
+		d.drain()
+	}
+	runtime.KeepAlive(st)
+}
+
+// gc runs the collector and waits, shortly, until it has reported.
+func (d *Device) gc() {
+	d.loose = 0
+	done := make(chan struct{})
+	runtime.AddCleanup(new([64]byte), func(c chan struct{}) { close(c) }, done)
+	runtime.GC()
+	select {
+	case <-done:
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+// drain takes back what the collector has found; the collector itself never
+// touches the device.
+func (d *Device) drain() {
+	d.mu.Lock()
+	list := d.deferred
+	d.deferred = nil
+	d.mu.Unlock()
+	for _, m := range list {
+		d.recycle(m)
+	}
+}
+
+func (d *Device) release(st *storage, why string) {
+	st.freed = why
+	if st.buf == nil {
+		return
+	}
+	if st.scope == nil {
+		st.cleanup.Stop()
+	}
+	d.recycle(deferred{st.buf, st.bytes})
+	st.buf = nil
+}
+
+func (d *Device) recycle(m deferred) {
+	d.stats.Live -= m.bytes
+	if d.poison {
+		d.b.Write(m.buf, 0, bytes.Repeat([]byte{0xff}, m.bytes))
+	}
+	d.pool.put(m.bytes, m.buf)
+}

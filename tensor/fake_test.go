@@ -1,0 +1,63 @@
+package tensor
+
+import (
+	"errors"
+	"fmt"
+)
+
+// fake is a backend of byte slices that records the names of the kernels it is
+// given and has at most limit bytes.
+type fake struct {
+	limit, used int
+	allocs      int
+	ran         []string
+	fail        error
+}
+
+func (f *fake) Name() string { return "fake" }
+
+func (f *fake) Alloc(bytes int) (Buffer, error) {
+	f.allocs++
+	if f.limit > 0 && f.used+bytes > f.limit {
+		return nil, fmt.Errorf("%w: %d of %d", ErrOutOfMemory, f.used+bytes, f.limit)
+	}
+	f.used += bytes
+	return &[]byte{}, nil
+}
+
+func (f *fake) Free(Buffer) {}
+
+func (f *fake) Run(k Kernel, _ []Arg) { f.ran = append(f.ran, k.Name()) }
+
+func (f *fake) Write(dst Buffer, off int, src []byte) {
+	b := dst.(*[]byte)
+	if len(*b) < off+len(src) {
+		*b = append(*b, make([]byte, off+len(src)-len(*b))...)
+	}
+	copy((*b)[off:], src)
+}
+
+func (f *fake) Read(dst []byte, src Buffer, off int) error {
+	b := *src.(*[]byte)
+	if off < len(b) {
+		copy(dst, b[off:])
+	}
+	return f.fail
+}
+
+func (f *fake) Flush() error { return f.fail }
+
+func (f *fake) Close() error { return nil }
+
+// preparing is a fake with a layout of its own for matrices.
+type preparing struct{ fake }
+
+func (p *preparing) Prepare(w Arg, shape []int) (Buffer, int, bool, error) {
+	if len(shape) != 2 {
+		return nil, 0, false, nil
+	}
+	if shape[0] == 13 {
+		return nil, 0, false, errors.New("thirteen")
+	}
+	return &[]byte{}, 4096, true, nil
+}

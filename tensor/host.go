@@ -1,0 +1,152 @@
+package tensor
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// FromFloat32s makes a tensor from host numbers, rounded to dt (f32, f64, f16 or
+// bf16) to nearest even.
+func (d *Device) FromFloat32s(dt DType, data []float32, shape ...int) *Tensor {
+	t := d.New(dt, shape...)
+	t.SetFloat32s(data)
+	return t
+}
+
+// FromFloat64s is FromFloat32s for float64; to f16 and bf16 it rounds by way of f32.
+func (d *Device) FromFloat64s(dt DType, data []float64, shape ...int) *Tensor {
+	t := d.New(dt, shape...)
+	if dt == F64 {
+		t.setBytes(bytesOf(data), len(data))
+		return t
+	}
+	narrow := make([]float32, len(data))
+	for i, v := range data {
+		narrow[i] = float32(v)
+	}
+	t.SetFloat32s(narrow)
+	return t
+}
+
+// FromInt32s makes an i32 tensor.
+func (d *Device) FromInt32s(data []int32, shape ...int) *Tensor {
+	t := d.New(I32, shape...)
+	t.setBytes(bytesOf(data), len(data))
+	return t
+}
+
+// FromBytes makes a tensor from elements already in dt's own bytes (little-endian).
+func (d *Device) FromBytes(dt DType, data []byte, shape ...int) *Tensor {
+	t := d.New(dt, shape...)
+	if len(data) != dt.Bytes(t.n) {
+		Panicf("from bytes", "%d bytes for %s, want %d", len(data), t, dt.Bytes(t.n))
+	}
+	t.setBytes(data, t.n)
+	return t
+}
+
+// SetFloat32s overwrites the elements of a float tensor.
+func (t *Tensor) SetFloat32s(data []float32) {
+	switch t.dtype {
+	case F32:
+		t.setBytes(bytesOf(data), len(data))
+	case F64:
+		t.setBytes(bytesOf(convert(data, func(f float32) float64 { return float64(f) })), len(data))
+	case F16:
+		t.setBytes(bytesOf(convert(data, Float32ToF16)), len(data))
+	case BF16:
+		t.setBytes(bytesOf(convert(data, Float32ToBF16)), len(data))
+	default:
+		Panicf("set", "%s is no float tensor", t)
+	}
+}
+
+func (t *Tensor) setBytes(data []byte, n int) {
+	t.mustLive("set")
+	if n != t.n {
+		Panicf("set", "%d elements for %s, which has %d", n, t, t.n)
+	}
+	if t.st.dev.err == nil {
+		t.st.dev.b.Write(t.st.buf, t.off, data)
+	}
+}
+
+// Float32s reads a float tensor, after all work asked before.
+func (t *Tensor) Float32s() ([]float32, error) {
+	switch t.dtype {
+	case F32:
+		return read[float32](t)
+	case F64:
+		return widened(t, func(f float64) float32 { return float32(f) })
+	case F16:
+		return widened(t, F16ToFloat32)
+	case BF16:
+		return widened(t, BF16ToFloat32)
+	}
+	Panicf("read", "%s is no float tensor", t)
+	return nil, nil
+}
+
+// Float64s is Float32s in float64; an f64 tensor loses nothing.
+func (t *Tensor) Float64s() ([]float64, error) {
+	if t.dtype == F64 {
+		return read[float64](t)
+	}
+	f, err := t.Float32s()
+	return convert(f, func(v float32) float64 { return float64(v) }), err
+}
+
+// Int32s reads an i32 tensor.
+func (t *Tensor) Int32s() ([]int32, error) {
+	if t.dtype != I32 {
+		Panicf("read", "%s is no i32 tensor", t)
+	}
+	return read[int32](t)
+}
+
+// RawBytes reads the elements as they are stored.
+func (t *Tensor) RawBytes() ([]byte, error) {
+	if t.dtype == Packed {
+		Panicf("read", "%s is packed", t)
+	}
+	t.mustLive("read")
+	dst := make([]byte, t.Bytes())
+	return dst, t.readInto(dst)
+}
+
+func read[E any](t *Tensor) ([]E, error) {
+	t.mustLive("read")
+	dst := make([]E, t.n)
+	return dst, t.readInto(bytesOf(dst))
+}
+
+func (t *Tensor) readInto(dst []byte) error {
+	d := t.st.dev
+	if d.err == nil {
+		if err := d.b.Read(dst, t.st.buf, t.off); err != nil {
+			d.Fail(fmt.Errorf("reading %s: %w", t, err))
+		}
+	}
+	return d.err
+}
+
+func widened[E, F any](t *Tensor, f func(E) F) ([]F, error) {
+	data, err := read[E](t)
+	return convert(data, f), err
+}
+
+func convert[E, F any](data []E, f func(E) F) []F {
+	out := make([]F, len(data))
+	for i, v := range data {
+		out[i] = f(v)
+	}
+	return out
+}
+
+func bytesOf[E any](s []E) []byte {
+	var e E
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(e)))
+}

@@ -1,0 +1,118 @@
+package tensor
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/agora-ml/agora/shaders"
+)
+
+// Run checks the arguments against the kernel's contract and runs it. Arguments
+// stand in the order of the bindings; optional ones may be nil.
+func (d *Device) Run(k Kernel, args ...*Tensor) {
+	c := contractOf(k)
+	if len(args) != len(c.Args) {
+		Panicf(k.Name(), "%d arguments for the %d bindings of %q", len(args), len(c.Args), c.Sig)
+	}
+	var err error
+	if d.push, err = k.Push(d.push[:0]); err != nil {
+		Panicf(k.Name(), "%v", err)
+	}
+	d.args = d.args[:0]
+	var letters ['Z' + 1]*Tensor // the first argument of each letter
+	lens := k.Lens()
+	for i, t := range args {
+		b := c.Args[i]
+		if t == nil {
+			if !b.Optional {
+				Panicf(k.Name(), "%s is nil", c.arg(i, t))
+			}
+			d.args = append(d.args, Arg{})
+			continue
+		}
+		t.mustLive(k.Name())
+		switch first := letters[b.Letter]; {
+		case t.st.dev != d:
+			Panicf(k.Name(), "%s lives on another device", c.arg(i, t))
+		case (b.Letter == 'I') != (t.dtype == I32):
+			Panicf(k.Name(), "%s: want %s", c.arg(i, t), map[bool]string{true: "i32", false: "floats"}[b.Letter == 'I'])
+		case !t.dtype.IsFloat() && b.Letter != 'I' && b.Letter != 'W':
+			Panicf(k.Name(), "%s: only a weight may be packed or quantised", c.arg(i, t))
+		case first != nil && first.dtype != t.dtype:
+			Panicf(k.Name(), "%s: want %s, as %s", c.arg(i, t), first.dtype, first)
+		case lens[i] >= 0 && lens[i] != t.n:
+			Panicf(k.Name(), "%s: want %d elements", c.arg(i, t), lens[i])
+		}
+		letters[b.Letter] = t
+		d.args = append(d.args, t.arg())
+	}
+	c.mustNotOverlap(args)
+	for _, f := range d.traces {
+		f(k, args)
+	}
+	if d.err == nil {
+		d.b.Run(k, d.args)
+	}
+}
+
+// Trace calls f for every kernel from now on, before it runs.
+func (d *Device) Trace(f func(k Kernel, args []*Tensor)) { d.traces = append(d.traces, f) }
+
+func (t *Tensor) arg() Arg { return Arg{Buf: t.st.buf, Offset: t.off, N: t.n, DType: t.dtype} }
+
+// contract is a kernel's description with its parsed signature.
+type contract struct{ shaders.Desc }
+
+var contracts sync.Map // kernel name → *contract
+
+func contractOf(k Kernel) *contract {
+	if c, ok := contracts.Load(k.Name()); ok {
+		return c.(*contract)
+	}
+	desc, ok := shaders.Find(k.Name())
+	if !ok { // a kernel of the caller's own
+		args, err := shaders.ParseSig(k.Sig())
+		if err != nil {
+			Panicf(k.Name(), "%v", err)
+		}
+		desc = shaders.Desc{Name: k.Name(), Sig: k.Sig(), Args: args, Bindings: make([]string, len(args))}
+	}
+	c := &contract{desc}
+	contracts.Store(k.Name(), c)
+	return c
+}
+
+// arg names argument i in a message.
+func (c *contract) arg(i int, t *Tensor) string {
+	if t == nil {
+		return fmt.Sprintf("argument %d (%s)", i, c.Bindings[i])
+	}
+	return fmt.Sprintf("argument %d (%s), %s", i, c.Bindings[i], t)
+}
+
+// mustNotOverlap panics if an output shares memory with another argument, unless
+// the kernel may work in place there and both are the very same elements.
+func (c *contract) mustNotOverlap(args []*Tensor) {
+	for i, out := range args {
+		if out == nil || !c.Args[i].Written {
+			continue
+		}
+		for j, t := range args {
+			if t == nil || i == j || t.st != out.st || t.off >= out.off+out.Bytes() || out.off >= t.off+t.Bytes() {
+				continue
+			}
+			if !c.mayBe(i, j) || t.off != out.off || t.dtype != out.dtype {
+				Panicf(c.Name, "%s shares memory with %s", c.arg(i, out), c.arg(j, t))
+			}
+		}
+	}
+}
+
+func (c *contract) mayBe(out, in int) bool {
+	for _, p := range c.InPlace {
+		if p == [2]int{out, in} {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,65 @@
+package tensor
+
+// Scope owns the tensors made while it is the innermost open one of its device.
+// Scopes nest: they close in the opposite order in which they were opened.
+type Scope struct {
+	dev    *Device
+	parent *Scope
+	owned  []*storage
+	closed bool
+
+	// Tag belongs to whoever opened the scope; a tape leaves itself here.
+	Tag any
+}
+
+// Scope opens a scope: every tensor made from now on is freed by its Close.
+func (d *Device) Scope() *Scope {
+	s := &Scope{dev: d, parent: d.scope}
+	d.scope = s
+	return s
+}
+
+// CurrentScope is the innermost open scope, or nil.
+func (d *Device) CurrentScope() *Scope { return d.scope }
+
+// Parent is the scope around s, or nil.
+func (s *Scope) Parent() *Scope { return s.parent }
+
+// Owns reports whether the tensor's memory would be freed by Close.
+func (s *Scope) Owns(t *Tensor) bool { return t.st.scope == s }
+
+// Keep moves tensors of this scope to the scope around it or, where there is
+// none, to the garbage collector. Tensors of other scopes stay where they are.
+func (s *Scope) Keep(ts ...*Tensor) {
+	for _, t := range ts {
+		t.mustLive("keep")
+		if t.st.scope != s {
+			continue
+		}
+		t.st.scope = s.parent
+		if s.parent != nil {
+			s.parent.owned = append(s.parent.owned, t.st)
+		} else {
+			s.dev.collect(t.st)
+		}
+	}
+}
+
+// Close frees what the scope still owns. A second Close does nothing; closing a
+// scope before one that was opened inside it panics.
+func (s *Scope) Close() {
+	if s.closed {
+		return
+	}
+	if s.dev.scope != s {
+		Panicf("scope", "closed before a scope that was opened inside it")
+	}
+	s.closed = true
+	s.dev.scope = s.parent
+	for _, st := range s.owned {
+		if st.scope == s && st.freed == "" {
+			s.dev.release(st, "the scope (or tape) it was made in has closed; Keep moves a tensor out")
+		}
+	}
+	s.owned = nil
+}

@@ -1,0 +1,94 @@
+package tensor
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// Numel is the number of elements of a shape. A dimension below 1, or a product
+// that does not fit an int, panics.
+func Numel(shape []int) int {
+	n := uint64(1)
+	for _, d := range shape {
+		if d < 1 {
+			Panicf("shape", "dimension %d in %v: want at least 1", d, shape)
+		}
+		hi, lo := bits.Mul64(n, uint64(d))
+		if hi != 0 || lo > 1<<56 {
+			Panicf("shape", "%v has too many elements", shape)
+		}
+		n = lo
+	}
+	return int(n)
+}
+
+// Shape is a copy of the dimensions.
+func (t *Tensor) Shape() []int { return slices.Clone(t.shape) }
+
+// Rank is the number of dimensions.
+func (t *Tensor) Rank() int { return len(t.shape) }
+
+// Dim is dimension i; negative i counts from the end.
+func (t *Tensor) Dim(i int) int {
+	if i < 0 {
+		i += len(t.shape)
+	}
+	if i < 0 || i >= len(t.shape) {
+		Panicf("shape", "no dimension %d in %s", i, t)
+	}
+	return t.shape[i]
+}
+
+// Numel is the number of elements.
+func (t *Tensor) Numel() int { return t.n }
+
+// SameShape reports equal dimensions.
+func (t *Tensor) SameShape(u *Tensor) bool { return slices.Equal(t.shape, u.shape) }
+
+// HasShape reports whether the dimensions are exactly these.
+func (t *Tensor) HasShape(shape ...int) bool { return slices.Equal(t.shape, shape) }
+
+// Reshape is the same memory under other dimensions with as many elements. One
+// dimension may be -1: it follows from the others.
+func (t *Tensor) Reshape(shape ...int) *Tensor {
+	t.mustLive("reshape")
+	s := slices.Clone(shape)
+	rest, free := 1, -1
+	for i, d := range s {
+		switch {
+		case d == -1 && free < 0:
+			free = i
+		case d < 1:
+			Panicf("reshape", "%s to %v: dimension %d", t, shape, d)
+		default:
+			rest *= d
+		}
+	}
+	if free >= 0 && t.n%rest == 0 {
+		s[free] = t.n / rest
+	}
+	if free >= 0 && t.n%rest != 0 || Numel(s) != t.n {
+		Panicf("reshape", "%s has %d elements, which do not fit %v", t, t.n, shape)
+	}
+	if t.dtype == Packed && !slices.Equal(s, t.shape) {
+		Panicf("reshape", "%s is packed", t)
+	}
+	return &Tensor{st: t.st, dtype: t.dtype, shape: s, n: t.n, off: t.off}
+}
+
+// View is elements [from, from+numel(shape)) of the flat tensor under a shape of
+// its own; it shares the memory.
+func (t *Tensor) View(from int, shape ...int) *Tensor {
+	t.mustLive("view")
+	n := Numel(shape)
+	if t.dtype == Packed {
+		Panicf("view", "%s is packed", t)
+	}
+	if from < 0 || from+n > t.n {
+		Panicf("view", "elements %d to %d of %s, which has %d", from, from+n, t, t.n)
+	}
+	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
+}
+
+func (t *Tensor) String() string { return fmt.Sprintf("%s%v", t.dtype, t.shape) }

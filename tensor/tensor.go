@@ -1,0 +1,57 @@
+package tensor
+
+import "runtime"
+
+// Tensor is a contiguous row-major block on a Device. Several tensors may share
+// one memory (View, Reshape).
+type Tensor struct {
+	st    *storage
+	dtype DType
+	shape []int
+	n     int // elements
+	off   int // bytes from the start of the storage
+}
+
+// storage is one piece of device memory; it belongs to a scope or, outside all
+// scopes, to the garbage collector.
+type storage struct {
+	dev     *Device
+	buf     Buffer // nil if the device had failed before
+	bytes   int    // what the pool knows it by
+	scope   *Scope // nil: the collector's
+	cleanup runtime.Cleanup
+	freed   string // why it is gone; "" while it is there
+}
+
+// Device is where the tensor lives.
+func (t *Tensor) Device() *Device { return t.st.dev }
+
+// DType is how the elements are stored.
+func (t *Tensor) DType() DType { return t.dtype }
+
+// Bytes is the size of the elements in memory.
+func (t *Tensor) Bytes() int {
+	if t.dtype == Packed {
+		return t.st.bytes
+	}
+	return t.dtype.Bytes(t.n)
+}
+
+// Memory identifies the memory: equal for tensors that share it.
+func (t *Tensor) Memory() any { return t.st }
+
+// Alive reports whether the tensor may still be used.
+func (t *Tensor) Alive() bool { return t.st.freed == "" }
+
+// Free gives the memory back at once, for all tensors that share it. Whoever uses
+// one of them later is told why it is gone.
+func (t *Tensor) Free(why string) {
+	t.mustLive("free")
+	t.st.dev.release(t.st, why)
+}
+
+func (t *Tensor) mustLive(op string) {
+	if t.st.freed != "" {
+		Panicf(op, "the tensor %s is gone: %s", t, t.st.freed)
+	}
+}

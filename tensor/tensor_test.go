@@ -1,0 +1,252 @@
+package tensor
+
+import (
+	"errors"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agora-ml/agora/shaders"
+)
+
+func mustPanic(t *testing.T, want string, f func()) {
+	t.Helper()
+	err := Catch(f)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want an error with %q", err, want)
+	}
+}
+
+func TestScopesFreeAndKeep(t *testing.T) {
+	d := NewDevice(&fake{})
+	outer := d.Scope()
+	a := d.New(F32, 10)
+	inner := d.Scope()
+	b, c := d.New(F32, 20), d.New(F32, 30)
+	view := c.View(5, 3)
+	inner.Keep(b)
+	mustPanic(t, "opened inside", outer.Close)
+	inner.Close()
+	if !a.Alive() || !b.Alive() || c.Alive() || view.Alive() {
+		t.Errorf("alive: a %t, b %t, c %t, view of c %t; want only a and b", a.Alive(), b.Alive(), c.Alive(), view.Alive())
+	}
+	mustPanic(t, "Keep moves a tensor out", func() { view.Reshape(3) })
+	outer.Close()
+	if b.Alive() {
+		t.Error("b was kept out of the inner scope and must end with the outer one")
+	}
+	if s := d.Stats(); s.Live != 0 || s.Pooled == 0 || s.Peak < 240 {
+		t.Errorf("stats %+v, want nothing live, all pooled, a peak of at least 240 bytes", s)
+	}
+}
+
+func TestPoolIsUsedAgain(t *testing.T) {
+	f := &fake{}
+	d := NewDevice(f)
+	for range 100 {
+		s := d.Scope()
+		d.New(F32, 1000)
+		d.New(F32, 1001) // the same size class
+		s.Close()
+	}
+	if f.allocs != 2 {
+		t.Errorf("%d allocations for two tensors a hundred times", f.allocs)
+	}
+}
+
+func TestCollectorGivesMemoryBack(t *testing.T) {
+	d := NewDevice(&fake{})
+	for range 200 {
+		d.New(F32, 1<<20) // 4 MiB, unreachable at once
+	}
+	for range 50 {
+		if runtime.GC(); d.Stats().Live == 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if s := d.Stats(); s.Live != 0 || s.Peak > 400<<20 {
+		t.Errorf("%d bytes live after collection, peak %d MiB of 800 made", s.Live, s.Peak>>20)
+	}
+}
+
+func TestFailedAllocationFreesTheReserveFirst(t *testing.T) {
+	d := NewDevice(&fake{limit: 5000})
+	s := d.Scope()
+	d.New(F32, 512) // 2048 bytes
+	s.Close()
+	f := d.b.(*fake)
+	f.used = 0 // what Trim would have given back
+	if d.New(F32, 1024); d.Err() != nil {
+		t.Fatal(d.Err())
+	}
+	bad := d.New(F32, 1024)
+	if !errors.Is(d.Err(), ErrOutOfMemory) || !strings.Contains(d.Err().Error(), "4096 bytes for a tensor") {
+		t.Fatalf("error %v", d.Err())
+	}
+	d.Run(shaders.Fill{N: 1024}, bad)
+	if len(f.ran) != 0 {
+		t.Error("a kernel ran after the device had failed")
+	}
+	if _, err := bad.Float32s(); !errors.Is(err, ErrOutOfMemory) {
+		t.Errorf("read after the failure gave %v", err)
+	}
+}
+
+func TestFirstErrorSticks(t *testing.T) {
+	first := errors.New("first")
+	f := &fake{fail: first}
+	d := NewDevice(f)
+	if err := d.Flush(); err != first {
+		t.Fatal(err)
+	}
+	f.fail = nil
+	if d.Fail(errors.New("second")); d.Flush() != first {
+		t.Errorf("error is %v, want the first", d.Err())
+	}
+}
+
+func TestRunChecksArguments(t *testing.T) {
+	d, other := NewDevice(&fake{}), NewDevice(&fake{})
+	x, y, bias := d.New(F32, 4, 3), d.New(F32, 4, 3), d.New(F32, 3)
+	ids, half := d.New(I32, 4), d.New(BF16, 4, 3)
+	add := shaders.Add{N: 12, M: 3}
+	for name, c := range map[string]struct {
+		k    Kernel
+		args []*Tensor
+		want string
+	}{
+		"too few":        {add, []*Tensor{y, x}, "2 arguments for the 3 bindings"},
+		"nil":            {add, []*Tensor{y, x, nil}, "argument 2 (b) is nil"},
+		"integers":       {add, []*Tensor{y, x, ids}, "want floats"},
+		"floats":         {shaders.Embedding{Rows: 4, Dim: 3, Vocab: 4}, []*Tensor{y, x, d.New(F32, 4)}, "want i32"},
+		"letter":         {add, []*Tensor{y, half, bias}, "want f32"},
+		"size":           {add, []*Tensor{y, x, d.New(F32, 4)}, "want 3 elements"},
+		"device":         {add, []*Tensor{y, other.New(F32, 4, 3), bias}, "another device"},
+		"overlap":        {add, []*Tensor{x, y, x.View(3, 3)}, "shares memory"},
+		"shifted":        {shaders.Scale{N: 6}, []*Tensor{x.View(0, 6), x.View(1, 6)}, "shares memory"},
+		"quantised":      {shaders.Scale{N: 32}, []*Tensor{d.New(F32, 32), d.New(Q8, 32)}, "only a weight"},
+		"past 32 bits":   {shaders.Add{N: 1 << 33, M: 1}, []*Tensor{y, x, bias}, "add"},
+		"negative width": {shaders.Add{N: -1, M: 1}, []*Tensor{y, x, bias}, "add"},
+	} {
+		t.Run(name, func(t *testing.T) { mustPanic(t, c.want, func() { d.Run(c.k, c.args...) }) })
+	}
+	d.Run(add, x, x, bias) // in place, as the header allows
+	x.Free("test")
+	mustPanic(t, "gone: test", func() { d.Run(add, y, x, bias) })
+}
+
+func TestReshapeAndView(t *testing.T) {
+	d := NewDevice(&fake{})
+	x := d.FromFloat32s(F32, []float32{0, 1, 2, 3, 4, 5}, 2, 3)
+	if s := x.Reshape(3, -1).Shape(); !slices.Equal(s, []int{3, 2}) {
+		t.Errorf("reshape gave %v", s)
+	}
+	if got, err := x.View(2, 2, 1).Float32s(); err != nil || !slices.Equal(got, []float32{2, 3}) {
+		t.Errorf("view gave %v, %v", got, err)
+	}
+	mustPanic(t, "do not fit", func() { x.Reshape(4, -1) })
+	mustPanic(t, "do not fit", func() { x.Reshape(7) })
+	mustPanic(t, "elements 5 to 7", func() { x.View(5, 2) })
+	mustPanic(t, "dimension 0", func() { d.New(F32, 3, 0) })
+	mustPanic(t, "too many elements", func() { d.New(F32, 1<<40, 1<<40) })
+}
+
+func TestHostConversions(t *testing.T) {
+	d := NewDevice(&fake{})
+	data := []float32{0, 1, -2.5, 65504, 1e-7, float32(math.Inf(-1))}
+	for dt, want := range map[DType][]float32{
+		F32:  data,
+		F64:  data,
+		BF16: {0, 1, -2.5, 65536, 1.0011718e-07, float32(math.Inf(-1))},
+		F16:  {0, 1, -2.5, 65504, 1.1920929e-07, float32(math.Inf(-1))},
+	} {
+		got, err := d.FromFloat32s(dt, data, 6).Float32s()
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v (%v)", dt, got, want, err)
+		}
+	}
+	if got, err := d.FromInt32s([]int32{3, -4}, 2).Int32s(); err != nil || !slices.Equal(got, []int32{3, -4}) {
+		t.Errorf("i32: %v %v", got, err)
+	}
+	mustPanic(t, "3 elements", func() { d.FromFloat32s(F32, make([]float32, 3), 2) })
+}
+
+// Every half there is survives the way to float32 and back, and the rounding agrees
+// with the neighbours' distances.
+func TestHalfRoundTrips(t *testing.T) {
+	for h := range 1 << 16 {
+		h := uint16(h)
+		if f := F16ToFloat32(h); f == f && Float32ToF16(f) != h {
+			t.Fatalf("f16 %04x became %v and %04x", h, f, Float32ToF16(f))
+		}
+		if f := BF16ToFloat32(h); f == f && Float32ToBF16(f) != h {
+			t.Fatalf("bf16 %04x became %v and %04x", h, f, Float32ToBF16(f))
+		}
+	}
+	nan := float32(math.NaN())
+	if f := F16ToFloat32(Float32ToF16(nan)); f == f {
+		t.Error("f16 lost NaN")
+	}
+	if f := BF16ToFloat32(Float32ToBF16(math.Float32frombits(0x7f800001))); f == f {
+		t.Error("bf16 made a number of NaN")
+	}
+	for _, c := range []struct {
+		to   func(float32) uint16
+		from func(uint16) float32
+	}{{Float32ToF16, F16ToFloat32}, {Float32ToBF16, BF16ToFloat32}} {
+		for h := range uint16(0x7bff) { // finite and positive in both
+			lo, hi := c.from(h), c.from(h+1)
+			mid := float32((float64(lo) + float64(hi)) / 2)
+			even := h + h&1
+			if got := c.to(mid); got != even {
+				t.Fatalf("%v between %04x and %04x: got %04x, want the even one", mid, h, h+1, got)
+			}
+			if got := c.to(math.Nextafter32(mid, 0)); got != h {
+				t.Fatalf("just below %v: got %04x, want %04x", mid, got, h)
+			}
+		}
+	}
+}
+
+func TestDTypeNames(t *testing.T) {
+	for d := range Packed {
+		if got, err := ParseDType(d.String()); err != nil || got != d {
+			t.Errorf("%s: %v, %v", d, got, err)
+		}
+	}
+	if _, err := ParseDType("packed"); err == nil {
+		t.Error("packed must not be for users")
+	}
+	if Q8.Bytes(64) != 68 || Q4.Bytes(64) != 36 {
+		t.Errorf("q8 %d, q4 %d bytes for 64", Q8.Bytes(64), Q4.Bytes(64))
+	}
+	mustPanic(t, "whole number of q8 blocks", func() { Q8.Bytes(33) })
+}
+
+func TestPrepare(t *testing.T) {
+	plain := NewDevice(&fake{})
+	w := plain.New(F32, 4, 3)
+	if plain.Prepare(w) != w {
+		t.Error("a backend without a layout must give the weight back")
+	}
+	d := NewDevice(&preparing{})
+	p := d.Prepare(d.New(F32, 4, 3))
+	if p.DType() != Packed || !p.HasShape(4, 3) || p.Bytes() != 4096 {
+		t.Fatalf("prepared %s of %d bytes", p, p.Bytes())
+	}
+	d.Run(shaders.Matmul{Batch: 1, M: 1, N: 4, K: 3, TransB: true}, d.New(F32, 1, 4), d.New(F32, 1, 3), p, nil)
+	mustPanic(t, "only a weight", func() {
+		d.Run(shaders.Matmul{Batch: 1, M: 4, N: 1, K: 3}, d.New(F32, 4, 1), p, d.New(F32, 3, 1), nil)
+	})
+	mustPanic(t, "packed", func() { p.View(0, 3) })
+	mustPanic(t, "packed", func() { p.Reshape(12) })
+	mustPanic(t, "packed", func() { _, _ = p.RawBytes() })
+	mustPanic(t, "no float tensor", func() { _, _ = p.Float32s() })
+	if d.Prepare(d.New(F32, 13, 3)); d.Err() == nil || !strings.Contains(d.Err().Error(), "thirteen") {
+		t.Errorf("error %v", d.Err())
+	}
+}
