@@ -1,0 +1,57 @@
+package safetensors
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// readIndex reads {"metadata": {…}, "weight_map": {tensor: file}}: the names of each
+// shard's tensors. What metadata says (a total size that many writers got wrong) is
+// not used.
+func readIndex(path string) (map[string][]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxHeader {
+		return nil, &Error{File: path, Want: fmt.Sprintf("at most %d bytes", maxHeader), Got: fmt.Sprint(info.Size())}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	shards, err := parseIndex(path, b)
+	return shards, inFile(path, err)
+}
+
+func parseIndex(path string, b []byte) (map[string][]string, error) {
+	var shards map[string][]string
+	p := newJSONParser(path, b)
+	err := p.object(func(key string) error {
+		if key != "weight_map" {
+			return p.skip()
+		}
+		shards = map[string][]string{}
+		return p.object(func(tensor string) error {
+			shard, err := p.str()
+			if err != nil {
+				return inTensor(tensor, err)
+			}
+			// A shard stands beside its index: a folder from elsewhere cannot reach out of itself.
+			if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || !strings.HasSuffix(shard, ".safetensors") {
+				return &Error{Tensor: tensor, Want: "the name of a .safetensors file in the same folder", Got: quote(shard)}
+			}
+			shards[shard] = append(shards[shard], tensor)
+			return nil
+		})
+	})
+	if err == nil {
+		err = p.end()
+	}
+	if err == nil && len(shards) == 0 {
+		err = &Error{Want: "a weight_map that names tensors", Got: "none"}
+	}
+	return shards, err
+}

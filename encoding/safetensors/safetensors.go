@@ -1,0 +1,148 @@
+// Package safetensors reads and writes the safetensors format: eight bytes of header
+// length, a JSON header that gives each tensor's dtype, shape and place, and the
+// tensors' bytes, row-major and little-endian, without gaps
+// (https://github.com/huggingface/safetensors#format).
+//
+// Open and OpenModel map files into memory and check every number of the header
+// before anything is handed out; Write streams a new file into place atomically.
+package safetensors
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// DType is the type of a tensor's elements, spelt as in the file.
+type DType string
+
+// The types this package knows. Any other type in a file is an error.
+const (
+	F64  DType = "F64"
+	F32  DType = "F32"
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+	I64  DType = "I64"
+	I32  DType = "I32"
+	I16  DType = "I16"
+	I8   DType = "I8"
+	U8   DType = "U8"
+	Bool DType = "BOOL" // one byte an element, 0 or 1
+)
+
+const dtypeNames = "F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL"
+
+// Size is the number of bytes of one element, 0 for an unknown type.
+func (d DType) Size() int {
+	switch d {
+	case F64, I64:
+		return 8
+	case F32, I32:
+		return 4
+	case F16, BF16, I16:
+		return 2
+	case I8, U8, Bool:
+		return 1
+	}
+	return 0
+}
+
+// Tensor is one tensor of a file. Data are its bytes, little-endian and row-major,
+// at any alignment; from Open and OpenModel they are the mapping itself: read-only,
+// and gone after Close.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	Data  []byte
+
+	file string // for errors
+}
+
+// Len is the number of elements.
+func (t Tensor) Len() int { return len(t.Data) / t.DType.Size() }
+
+// Float32s is a copy of the tensor as float32: exact from F32, F16 and BF16, rounded
+// to nearest even from F64. Other types are an error.
+func (t Tensor) Float32s() ([]float32, error) {
+	v := make([]float32, t.Len())
+	le := binary.LittleEndian
+	switch t.DType {
+	case F64:
+		for i := range v {
+			v[i] = float32(math.Float64frombits(le.Uint64(t.Data[8*i:])))
+		}
+	case F32:
+		for i := range v {
+			v[i] = math.Float32frombits(le.Uint32(t.Data[4*i:]))
+		}
+	case F16:
+		for i := range v {
+			v[i] = fromHalf(le.Uint16(t.Data[2*i:]))
+		}
+	case BF16:
+		for i := range v {
+			v[i] = math.Float32frombits(uint32(le.Uint16(t.Data[2*i:])) << 16)
+		}
+	default:
+		return nil, &Error{File: t.file, Tensor: t.Name, Want: "F64, F32, F16 or BF16", Got: string(t.DType)}
+	}
+	return v, nil
+}
+
+// Int64s is a copy of the tensor as int64, from any integer type or BOOL. Other types
+// are an error.
+func (t Tensor) Int64s() ([]int64, error) {
+	v := make([]int64, t.Len())
+	le := binary.LittleEndian
+	switch t.DType {
+	case I64:
+		for i := range v {
+			v[i] = int64(le.Uint64(t.Data[8*i:]))
+		}
+	case I32:
+		for i := range v {
+			v[i] = int64(int32(le.Uint32(t.Data[4*i:])))
+		}
+	case I16:
+		for i := range v {
+			v[i] = int64(int16(le.Uint16(t.Data[2*i:])))
+		}
+	case I8:
+		for i := range v {
+			v[i] = int64(int8(t.Data[i]))
+		}
+	case U8, Bool:
+		for i := range v {
+			v[i] = int64(t.Data[i])
+		}
+	default:
+		return nil, &Error{File: t.file, Tensor: t.Name, Want: "I64, I32, I16, I8, U8 or BOOL", Got: string(t.DType)}
+	}
+	return v, nil
+}
+
+// FromFloat32s is an F32 tensor with a copy of v, to be written. It panics if the
+// shape is not that of v.
+func FromFloat32s(name string, shape []int, v []float32) Tensor {
+	if n, ok := elements(shape); !ok || n != len(v) {
+		panic(&Error{Tensor: name, Want: "as many values as the shape has", Got: shapeAndCount(shape, len(v))})
+	}
+	data := make([]byte, 4*len(v))
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(x))
+	}
+	return Tensor{Name: name, DType: F32, Shape: shape, Data: data}
+}
+
+// fromHalf widens an IEEE 754 half: sign, 5 bits of exponent, 10 of fraction.
+func fromHalf(h uint16) float32 {
+	sign := uint32(h>>15) << 31
+	exp, frac := uint32(h>>10)&31, uint32(h)&1023
+	switch exp {
+	case 0: // zero and subnormals: frac × 2^-24, exact in float32
+		return math.Float32frombits(sign | math.Float32bits(float32(frac)*0x1p-24))
+	case 31: // infinity and NaN
+		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	}
+	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
+}

@@ -1,0 +1,140 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+)
+
+// Source is a tensor to be written. Write puts out its bytes, little-endian and
+// row-major, when their turn comes: not all tensors need be in memory at once.
+type Source struct {
+	Name  string
+	DType DType
+	Shape []int
+	Write func(io.Writer) error
+}
+
+// Source is the tensor as it stands, to be written.
+func (t Tensor) Source() Source {
+	return Source{t.Name, t.DType, t.Shape, func(w io.Writer) error {
+		_, err := w.Write(t.Data)
+		return err
+	}}
+}
+
+// Write replaces the file at path, atomically (see atomicfile). The bytes depend on
+// the tensors and the metadata only, not on the order of tensors: widest types come
+// first, so that all data are aligned, and names of one width in their order.
+func Write(path string, metadata map[string]string, tensors ...Source) error {
+	tensors = slices.Clone(tensors)
+	slices.SortStableFunc(tensors, func(a, b Source) int {
+		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()), cmp.Compare(a.Name, b.Name))
+	})
+	header, err := header(metadata, tensors)
+	if err != nil {
+		return inFile(path, err)
+	}
+	return atomicfile.WriteFile(path, func(w io.Writer) error {
+		if _, err := w.Write(header); err != nil {
+			return err
+		}
+		for _, t := range tensors {
+			n, _ := elements(t.Shape)
+			left := &limited{w: w, left: n * t.DType.Size()}
+			if err := t.Write(left); err != nil {
+				return fmt.Errorf("safetensors: %s: tensor %q: %w", path, t.Name, err)
+			}
+			if left.left != 0 {
+				return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.Size(), t.DType, shapeString(t.Shape)),
+					Got: fmt.Sprintf("%d less", left.left)}
+			}
+		}
+		return nil
+	})
+}
+
+// header is the length and the JSON, padded with spaces to a multiple of 8.
+func header(metadata map[string]string, tensors []Source) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 8))
+	b.WriteByte('{')
+	if len(metadata) > 0 {
+		for key, value := range metadata {
+			if !utf8.ValidString(key) || !utf8.ValidString(value) {
+				return nil, &Error{Want: "metadata in UTF-8", Got: strconv.Quote(key)}
+			}
+		}
+		fmt.Fprintf(b, "%s:%s", jsonText(metadataKey), jsonText(metadata)) // maps are put out sorted
+	}
+	at := 0
+	seen := map[string]bool{metadataKey: true}
+	for _, t := range tensors {
+		n, ok := elements(t.Shape)
+		size := t.DType.Size()
+		switch {
+		case seen[t.Name]:
+			return nil, &Error{Tensor: t.Name, Want: "a name of its own", Got: "one that is taken"}
+		case !utf8.ValidString(t.Name):
+			return nil, &Error{Tensor: t.Name, Want: "a name in UTF-8", Got: "other bytes"}
+		case size == 0:
+			return nil, &Error{Tensor: t.Name, Want: dtypeNames, Got: quote(string(t.DType))}
+		case !ok || n > (math.MaxInt-at)/size:
+			return nil, &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: shapeString(t.Shape)}
+		}
+		seen[t.Name] = true
+		if b.Len() > 9 {
+			b.WriteByte(',')
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{} // a scalar
+		}
+		fmt.Fprintf(b, `%s:{"dtype":%s,"shape":%s,"data_offsets":[%d,%d]}`,
+			jsonText(t.Name), jsonText(t.DType), jsonText(shape), at, at+n*size)
+		at += n * size
+	}
+	b.WriteByte('}')
+	for b.Len()%8 != 0 {
+		b.WriteByte(' ')
+	}
+	n := b.Len() - 8
+	if n > maxHeader {
+		return nil, &Error{Want: fmt.Sprintf("a header of at most %d bytes", maxHeader), Got: strconv.Itoa(n)}
+	}
+	binary.LittleEndian.PutUint64(b.Bytes(), uint64(n))
+	return b.Bytes(), nil
+}
+
+// jsonText is v in JSON, with <, > and & as they are.
+func jsonText(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // strings, ints and maps of strings always encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// limited refuses the byte that would be too many.
+type limited struct {
+	w    io.Writer
+	left int
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if len(b) > l.left {
+		return 0, fmt.Errorf("want %d more bytes at most, got %d", l.left, len(b))
+	}
+	l.left -= len(b)
+	return l.w.Write(b)
+}
