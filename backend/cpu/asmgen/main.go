@@ -16,6 +16,7 @@ import (
 func files() []*File {
 	var all []*File
 	all = append(all, gemmFiles()...)
+	all = append(all, vecFiles()...)
 	return all
 }
 

@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package vec
 
 func add(dst, a, b []float32)                             { addGo(dst, a, b) }

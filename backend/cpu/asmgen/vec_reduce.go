@@ -1,0 +1,114 @@
+package main
+
+// reductions writes the routines of reduce.go.
+func (v *vec) reductions() {
+	v.maximum()
+	v.summing(routine{name: "sum", ins: words("x")}, func(x []string, to string) {
+		v.I("VADDPD", x[0], to, to)
+	})
+	v.summing(routine{name: "sumSquares", ins: words("x")}, func(x []string, to string) {
+		v.I("VFMADD231PD", x[0], x[0], to)
+	})
+	v.summing(routine{name: "dot", ins: words("a b")}, func(x []string, to string) {
+		v.I("VFMADD231PD", x[0], x[1], to)
+	})
+	v.summing(routine{name: "dot3", ins: words("a b c")}, func(x []string, to string) {
+		v.I("VMULPD", x[1], x[0], x[0])
+		v.I("VFMADD231PD", x[0], x[2], to)
+	})
+}
+
+// summing writes a sum in float64; term adds the term of 4 elements to a
+// register. Each half of a vector has an accumulator of its own.
+func (v *vec) summing(r routine, term func(x []string, to string)) {
+	const unroll = 4
+	r.result, r.initial, r.combine = "float64", "0.0", "total + %s"
+	v.open(r)
+	var acc []string
+	for range 2 * unroll {
+		acc = append(acc, v.zero())
+	}
+	v.run(unroll, func(u, offset int) {
+		x := make([]string, len(r.ins))
+		for half := range 2 {
+			for i, in := range r.ins {
+				x[i] = Y(i)
+				if !v.masked {
+					v.I("VCVTPS2PD", Idx(4*offset+16*half, v.pointers[in], "AX", 4), x[i])
+					continue
+				}
+				v.load(in, offset, x[i])
+				v.I("VEXTRACTF128", Imm(half), x[i], X(i))
+				v.I("VCVTPS2PD", X(i), x[i])
+			}
+			term(x, acc[2*u+half])
+		}
+	})
+	v.total(acc)
+	v.Return()
+}
+
+// zero is a new register of zeros.
+func (v *vec) zero() string {
+	r := v.temp()
+	v.I("VXORPS", r, r, r)
+	return r
+}
+
+// total adds the lanes of all accumulators, by pairs, into *result.
+func (v *vec) total(acc []string) {
+	for len(acc) > 1 {
+		half := len(acc) / 2
+		for i := range half {
+			v.I("VADDPD", acc[i+half], acc[i], acc[i])
+		}
+		acc = acc[:half]
+	}
+	x := "X" + acc[0][1:]
+	v.I("VEXTRACTF128", Imm(1), acc[0], "X15")
+	v.I("VADDPD", "X15", x, x)
+	v.I("VHADDPD", x, x, x)
+	v.I("MOVQ", v.Arg("result"), "DX")
+	v.I("VMOVSD", x, "(DX)")
+}
+
+// maximum keeps the lanes that met a NaN beside the largest elements, since
+// VMAXPS forgets them.
+func (v *vec) maximum() {
+	const unroll = 4
+	v.open(routine{name: "maximum", ins: words("x"), result: "float32", initial: "-inf", combine: "max(total, %s)"})
+	var acc []string
+	for range unroll {
+		acc = append(acc, v.temp())
+		v.I("VMOVUPS", v.bits("minusInf", 0xff800000), acc[len(acc)-1])
+	}
+	nan, x, t := v.zero(), v.temp(), Y(0)
+	v.run(unroll, func(u, offset int) {
+		v.load("x", offset, x)
+		v.I("VCMPPS", Imm(3), x, x, t) // unordered
+		if v.masked {
+			v.I("VMOVUPS", acc[0], Y(14))
+			v.I("VBLENDVPS", mask, x, Y(14), x)
+		}
+		v.I("VORPS", t, nan, nan)
+		v.I("VMAXPS", x, acc[u], acc[u])
+	})
+	v.I("VMAXPS", acc[2], acc[0], acc[0])
+	v.I("VMAXPS", acc[3], acc[1], acc[1])
+	v.I("VMAXPS", acc[1], acc[0], acc[0])
+	top := "X" + acc[0][1:]
+	v.I("VEXTRACTF128", Imm(1), acc[0], "X15")
+	v.I("VMAXPS", "X15", top, top)
+	v.I("VPERMILPS", Imm(0x4e), top, "X15") // swap pairs
+	v.I("VMAXPS", "X15", top, top)
+	v.I("VPERMILPS", Imm(0xb1), top, "X15") // swap neighbours
+	v.I("VMAXPS", "X15", top, top)
+	v.I("MOVQ", v.Arg("result"), "DX")
+	v.I("VMOVSS", top, "(DX)")
+	ordered := v.NewLabel("ordered")
+	v.I("VTESTPS", nan, nan)
+	v.I("JZ", ordered)
+	v.I("MOVL", Imm(0x7fc00000), "(DX)")
+	v.Label(ordered)
+	v.Return()
+}
