@@ -123,7 +123,11 @@ func (f *File) write() error {
 	if err := os.WriteFile(base+".s", []byte(head+build+f.asm.String()), 0o644); err != nil {
 		return err
 	}
-	src := head + build + "package " + filepath.Base(f.dir) + "\n" + f.stubs.String()
+	src := head + build + "package " + filepath.Base(f.dir) + "\n"
+	if strings.Contains(f.stubs.String(), "unsafe.") {
+		src += "\nimport \"unsafe\"\n"
+	}
+	src += f.stubs.String()
 	text, err := format.Source([]byte(src))
 	if err != nil {
 		return fmt.Errorf("%s.go: %w", base, err)

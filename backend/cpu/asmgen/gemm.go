@@ -1,4 +1,274 @@
 package main
 
+import (
+	"fmt"
+	"strings"
+)
+
 // gemmFiles writes the kernels of package gemm.
-func gemmFiles() []*File { return nil }
+func gemmFiles() []*File {
+	return []*File{gemmTiles(), gemmPack(), gemmVector()}
+}
+
+// An isa is one instruction set a micro-kernel is written for.
+type isa struct {
+	name   string
+	lanes  int
+	reg    func(int) string
+	acc    int    // first accumulator
+	b, a   [2]int // registers of B's row and of A's broadcast scalars
+	masked bool   // stores take a K mask; else VMASKMOVPS
+}
+
+var (
+	avx2   = isa{"AVX2", 8, Y, 4, [2]int{0, 1}, [2]int{2, 3}, false}
+	avx512 = isa{"AVX512", 16, Z, 0, [2]int{28, 29}, [2]int{30, 31}, true}
+)
+
+// gemmTiles writes the micro-kernels: every number of rows up to the largest,
+// for panels of two vectors and of one.
+func gemmTiles() *File {
+	f := NewFile("../gemm", "tiles")
+	for _, s := range []struct {
+		isa
+		maxRows int
+	}{{avx2, 6}, {avx512, 14}} {
+		for vecs := 1; vecs <= 2; vecs++ {
+			table := []string{"nil"}
+			for rows := 1; rows <= s.maxRows; rows++ {
+				name := fmt.Sprintf("tile%s_%dx%d", s.name, rows, vecs*s.lanes)
+				table = append(table, name)
+				f.tile(s.isa, name, rows, vecs)
+			}
+			f.Go(fmt.Sprintf("// tiles%s_%d holds the micro-kernels of that panel width by their number of rows.\nvar tiles%s_%d = []func(t *tile){%s}",
+				s.name, vecs*s.lanes, s.name, vecs*s.lanes, strings.Join(table, ", ")))
+		}
+	}
+	f.peak(avx2)
+	f.peak(avx512)
+	return f
+}
+
+// Registers of a micro-kernel. A's rows are addressed as SI + i*rs, with odd
+// multiples of rs in the index registers and powers of two as scales.
+const (
+	rA, rB, rC, rCount = "SI", "DX", "DI", "CX"
+	rStepA, rStepB     = "BX", "AX"
+	rTile              = "R15"
+)
+
+var rowIndex = map[int]string{1: "R8", 3: "R9", 5: "R10", 7: "R11", 9: "R12", 11: "R13", 13: "R14"}
+
+// rowOperand is A's element of row i at the current k.
+func rowOperand(i int) string {
+	if i == 0 {
+		return Mem(0, rA)
+	}
+	scale := i & -i
+	return Idx(0, rA, rowIndex[i/scale], scale)
+}
+
+func (f *File) tile(s isa, name string, rows, vecs int) {
+	f.Func(name, fmt.Sprintf("%s computes %d rows of a tile, %d columns wide; see tile.", name, rows, vecs*s.lanes),
+		Arg{"t", "*tile"})
+	f.I("MOVQ", f.Arg("t"), rTile)
+	f.I("MOVQ", Field("tile", "a", rTile), rA)
+	f.I("MOVQ", Field("tile", "b", rTile), rB)
+	f.I("MOVQ", Field("tile", "c", rTile), rC)
+	f.I("MOVQ", Field("tile", "k", rTile), rCount)
+	f.I("MOVQ", Field("tile", "ks", rTile), rStepA)
+	if rows > 1 {
+		f.I("MOVQ", Field("tile", "rs", rTile), "R8")
+	}
+	for _, lea := range []struct {
+		odd, base, scale int // odd = base + scale
+	}{{3, 1, 2}, {5, 1, 4}, {7, 3, 4}, {9, 1, 8}, {11, 3, 8}, {13, 5, 8}} {
+		if rows > lea.odd {
+			f.I("LEAQ", Idx(0, rowIndex[lea.base], "R8", lea.scale), rowIndex[lea.odd])
+		}
+	}
+	acc := func(i, v int) string { return s.reg(s.acc + i*vecs + v) }
+	for i := range rows {
+		for v := range vecs {
+			if s.masked {
+				f.I("VPXORQ", acc(i, v), acc(i, v), acc(i, v))
+			} else {
+				f.I("VXORPS", acc(i, v), acc(i, v), acc(i, v))
+			}
+		}
+	}
+	step := func(stepB string) {
+		for v := range vecs {
+			f.I("VMOVUPS", Mem(4*s.lanes*v, rB), s.reg(s.b[v]))
+		}
+		for i := range rows {
+			a := s.reg(s.a[i%2])
+			f.I("VBROADCASTSS", rowOperand(i), a)
+			for v := range vecs {
+				f.I("VFMADD231PS", s.reg(s.b[v]), a, acc(i, v))
+			}
+		}
+		f.I("ADDQ", rStepA, rA)
+		f.I("ADDQ", stepB, rB)
+	}
+	main, loop4, tail, loop1, store := f.NewLabel("main"), f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("one"), f.NewLabel("store")
+
+	f.Comment("The first %d steps fetch one row of C each.", rows)
+	fetch := f.NewLabel("fetch")
+	f.I("CMPQ", rCount, Imm(rows))
+	f.I("JLT", main)
+	f.I("SUBQ", Imm(rows), rCount)
+	f.I("MOVQ", Imm(rows), rStepB)
+	f.Label(fetch)
+	last := 4*s.lanes*vecs - 4
+	for off := 0; off < last; off += 64 {
+		f.I("PREFETCHT0", Mem(off, rC))
+	}
+	f.I("PREFETCHT0", Mem(last, rC))
+	f.I("ADDQ", Field("tile", "ldc", rTile), rC)
+	step(Field("tile", "bs", rTile))
+	f.I("DECQ", rStepB)
+	f.I("JNE", fetch)
+
+	f.Label(main)
+	f.I("MOVQ", Field("tile", "bs", rTile), rStepB)
+	f.I("SUBQ", Imm(4), rCount)
+	f.I("JLT", tail)
+	f.I("PCALIGN", Imm(32))
+	f.Label(loop4)
+	for range 4 {
+		step(rStepB)
+	}
+	f.I("SUBQ", Imm(4), rCount)
+	f.I("JGE", loop4)
+	f.Label(tail)
+	f.I("ADDQ", Imm(4), rCount)
+	f.I("JEQ", store)
+	f.Label(loop1)
+	step(rStepB)
+	f.I("DECQ", rCount)
+	f.I("JNE", loop1)
+
+	f.Label(store)
+	unit := f.NewLabel("unit")
+	f.I("CMPL", Field("tile", "alpha", rTile), Imm(0x3f800000))
+	f.I("JEQ", unit)
+	f.I("VBROADCASTSS", Field("tile", "alpha", rTile), s.reg(s.b[0]))
+	for i := range rows {
+		for v := range vecs {
+			f.I("VMULPS", s.reg(s.b[0]), acc(i, v), acc(i, v))
+		}
+	}
+	f.Label(unit)
+	f.I("MOVQ", Field("tile", "c", rTile), rC)
+	f.I("MOVQ", Field("tile", "ldc", rTile), "R8")
+	if s.masked {
+		f.storeMasked512(s, rows, vecs, acc)
+	} else {
+		f.storeAVX2(s, rows, vecs, acc)
+	}
+}
+
+// storeMasked512 stores the accumulators under the tile's mask, whole tiles too:
+// masked-off lanes neither fault nor cost anything.
+func (f *File) storeMasked512(s isa, rows, vecs int, acc func(i, v int) string) {
+	f.I("MOVQ", Field("tile", "bits", rTile), "CX")
+	for v := range vecs {
+		f.I("KMOVW", "CX", K(v+1))
+		if v+1 < vecs {
+			f.I("SHRQ", Imm(16), "CX")
+		}
+	}
+	plain := f.NewLabel("plain")
+	f.I("CMPB", Field("tile", "acc", rTile), Imm(0))
+	f.I("JEQ", plain)
+	for _, add := range []bool{true, false} {
+		for i := range rows {
+			for v := range vecs {
+				m := Mem(4*s.lanes*v, rC)
+				if add {
+					f.I("VADDPS", m, acc(i, v), K(v+1), acc(i, v))
+				}
+				f.I("VMOVUPS", acc(i, v), K(v+1), m)
+			}
+			if i+1 < rows {
+				f.I("ADDQ", "R8", rC)
+			}
+		}
+		f.Return()
+		if add {
+			f.Label(plain)
+		}
+	}
+}
+
+// storeAVX2 stores whole rows, or parts of rows under the tile's mask vectors.
+func (f *File) storeAVX2(s isa, rows, vecs int, acc func(i, v int) string) {
+	part, plain, partPlain := f.NewLabel("part"), f.NewLabel("plain"), f.NewLabel("partplain")
+	f.I("MOVQ", Field("tile", "mask", rTile), "CX")
+	f.I("TESTQ", "CX", "CX")
+	f.I("JNE", part)
+	for _, masked := range []bool{false, true} {
+		other := plain
+		if masked {
+			other = partPlain
+			f.Label(part)
+			for v := range vecs {
+				f.I("VMOVUPS", Mem(4*s.lanes*v, "CX"), s.reg(s.b[v]))
+			}
+		}
+		f.I("CMPB", Field("tile", "acc", rTile), Imm(0))
+		f.I("JEQ", other)
+		for _, add := range []bool{true, false} {
+			if !add {
+				f.Label(other)
+			}
+			for i := range rows {
+				for v := range vecs {
+					m := Mem(4*s.lanes*v, rC)
+					switch {
+					case masked:
+						if add {
+							f.I("VMASKMOVPS", m, s.reg(s.b[v]), s.reg(s.a[v]))
+							f.I("VADDPS", s.reg(s.a[v]), acc(i, v), acc(i, v))
+						}
+						f.I("VMASKMOVPS", acc(i, v), s.reg(s.b[v]), m)
+					default:
+						if add {
+							f.I("VADDPS", m, acc(i, v), acc(i, v))
+						}
+						f.I("VMOVUPS", acc(i, v), m)
+					}
+				}
+				if i+1 < rows {
+					f.I("ADDQ", "R8", rC)
+				}
+			}
+			f.Return()
+		}
+	}
+}
+
+// peak writes the probe that benchmarks compare with: nothing but FMAs.
+func (f *File) peak(s isa) {
+	const regs = 12
+	name := "peak" + s.name
+	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, 2*regs*s.lanes), Arg{"n", "int"})
+	f.I("MOVQ", f.Arg("n"), "CX")
+	for r := range regs {
+		if s.masked {
+			f.I("VPXORQ", s.reg(r), s.reg(r), s.reg(r))
+		} else {
+			f.I("VXORPS", s.reg(r), s.reg(r), s.reg(r))
+		}
+	}
+	loop := f.NewLabel("peak")
+	f.I("PCALIGN", Imm(32))
+	f.Label(loop)
+	for r := range regs {
+		f.I("VFMADD231PS", s.reg(r), s.reg(r), s.reg(r))
+	}
+	f.I("DECQ", "CX")
+	f.I("JNE", loop)
+	f.Return()
+}

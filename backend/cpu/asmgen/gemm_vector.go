@@ -1,0 +1,102 @@
+package main
+
+import "fmt"
+
+// gemmVector writes the products of a matrix and one vector. Memory decides
+// their speed, so AVX2 serves every machine.
+func gemmVector() *File {
+	f := NewFile("../gemm", "vector")
+	for _, s := range stores {
+		f.dots(s)
+		f.axpys(s, 4)
+		f.axpys(s, 1)
+	}
+	return f
+}
+
+// dots writes the product of four rows and a vector: two accumulators a row.
+func (f *File) dots(s store) {
+	name := "dots" + s.name
+	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
+		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"})
+	f.I("MOVQ", f.Arg("sum"), "DI")
+	f.I("MOVQ", f.Arg("x"), "SI")
+	f.I("MOVQ", f.Arg("b"), "DX")
+	f.I("MOVQ", f.Arg("ld"), "BX")
+	f.I("MOVQ", f.Arg("k"), "CX")
+	f.I("LEAQ", Idx(0, "BX", "BX", 2), "R8")
+	for r := range 8 {
+		f.I("VXORPS", Y(r), Y(r), Y(r))
+	}
+	row := func(i, off int) string {
+		return []string{Mem(off, "DX"), Idx(off, "DX", "BX", 1), Idx(off, "DX", "BX", 2), Idx(off, "DX", "R8", 1)}[i]
+	}
+	loop := f.NewLabel("loop")
+	f.I("PCALIGN", Imm(32))
+	f.Label(loop)
+	f.I("VMOVUPS", Mem(0, "SI"), Y(8))
+	f.I("VMOVUPS", Mem(32, "SI"), Y(9))
+	for i := range 4 {
+		for h := range 2 {
+			m := row(i, 8*s.bytes*h)
+			if s.name == "F32" {
+				f.I("VFMADD231PS", m, Y(8+h), Y(2*i+h))
+				continue
+			}
+			f.load(s, m, Y(10+h))
+			f.I("VFMADD231PS", Y(10+h), Y(8+h), Y(2*i+h))
+		}
+	}
+	f.I("ADDQ", Imm(64), "SI")
+	f.I("ADDQ", Imm(16*s.bytes), "DX")
+	f.I("SUBQ", Imm(16), "CX")
+	f.I("JGT", loop)
+	for i := range 4 {
+		f.I("VADDPS", Y(2*i+1), Y(2*i), Y(2*i))
+	}
+	f.I("VHADDPS", Y(2), Y(0), Y(0))
+	f.I("VHADDPS", Y(6), Y(4), Y(4))
+	f.I("VHADDPS", Y(4), Y(0), Y(0))
+	f.I("VEXTRACTF128", Imm(1), Y(0), X(1))
+	f.I("VADDPS", X(1), X(0), X(0))
+	f.I("VADDPS", Mem(0, "DI"), X(0), X(0))
+	f.I("VMOVUPS", X(0), Mem(0, "DI"))
+	f.Return()
+}
+
+// axpys adds multiples of rows to a vector.
+func (f *File) axpys(s store, rows int) {
+	name := fmt.Sprintf("axpys%s_%d", s.name, rows)
+	f.Func(name, fmt.Sprintf(`%s adds multiples of %d rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+	for i := range %d { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }`, name, rows, rows),
+		Arg{"y", "unsafe.Pointer"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"n", "int"})
+	f.I("MOVQ", f.Arg("y"), "DI")
+	f.I("MOVQ", f.Arg("x"), "SI")
+	f.I("MOVQ", f.Arg("b"), "DX")
+	f.I("MOVQ", f.Arg("ld"), "BX")
+	f.I("MOVQ", f.Arg("n"), "CX")
+	f.I("LEAQ", Idx(0, "BX", "BX", 2), "R8")
+	for i := range rows {
+		f.I("VBROADCASTSS", Mem(4*i, "SI"), Y(8+i))
+	}
+	loop := f.NewLabel("loop")
+	f.I("PCALIGN", Imm(32))
+	f.Label(loop)
+	f.I("VMOVUPS", Mem(0, "DI"), Y(0))
+	for i := range rows {
+		m := []string{Mem(0, "DX"), Idx(0, "DX", "BX", 1), Idx(0, "DX", "BX", 2), Idx(0, "DX", "R8", 1)}[i]
+		if s.name == "F32" {
+			f.I("VFMADD231PS", m, Y(8+i), Y(0))
+			continue
+		}
+		f.load(s, m, Y(4+i))
+		f.I("VFMADD231PS", Y(4+i), Y(8+i), Y(0))
+	}
+	f.I("VMOVUPS", Y(0), Mem(0, "DI"))
+	f.I("ADDQ", Imm(32), "DI")
+	f.I("ADDQ", Imm(8*s.bytes), "DX")
+	f.I("SUBQ", Imm(8), "CX")
+	f.I("JGT", loop)
+	f.Return()
+}

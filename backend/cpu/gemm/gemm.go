@@ -1,0 +1,220 @@
+// Package gemm multiplies matrices: C (+)= op(A) op(B), all row-major, A and C
+// in float32, B in float32 or in a 16-bit format that is widened exactly.
+//
+// A micro-kernel computes a tile of C (6x16 with AVX2, 14x32 with AVX-512) out
+// of rows of A and a packed panel of B. A worker takes a strip of C's columns,
+// packs a block of B's rows for it, which then stays in its level-2 cache, and
+// runs all rows of A against it; there is no barrier between blocks. Where
+// strips would be too few, B is packed once by everybody and the rows are cut
+// too. Every element of C is summed over k in an order that the shape alone
+// decides, so that the number of threads cannot change a bit.
+package gemm
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"github.com/agora-ml/agora/backend/cpu/parallel"
+)
+
+// A Matrix is the operand B, in one of the formats it may be stored in.
+type Matrix struct {
+	format format
+	data   unsafe.Pointer
+	len    int // elements
+	ld     int
+}
+
+type format uint8
+
+const (
+	formatF32 format = iota
+	formatF16
+	formatBF16
+)
+
+// size is the bytes of one element.
+func (f format) size() int {
+	if f == formatF32 {
+		return 4
+	}
+	return 2
+}
+
+// F32 is a float32 matrix whose rows begin ld elements apart.
+func F32(data []float32, ld int) Matrix {
+	return Matrix{formatF32, unsafe.Pointer(unsafe.SliceData(data)), len(data), ld}
+}
+
+// F16 is a matrix of IEEE half-precision numbers.
+func F16(data []uint16, ld int) Matrix {
+	return Matrix{formatF16, unsafe.Pointer(unsafe.SliceData(data)), len(data), ld}
+}
+
+// BF16 is a matrix of bfloat16 numbers, the upper halves of float32.
+func BF16(data []uint16, ld int) Matrix {
+	return Matrix{formatBF16, unsafe.Pointer(unsafe.SliceData(data)), len(data), ld}
+}
+
+// at is the address of element i.
+func (b *Matrix) at(i int) unsafe.Pointer {
+	return unsafe.Add(b.data, i*b.format.size())
+}
+
+// An Engine multiplies with a team of goroutines. Its scratch memory grows to
+// the largest product it has seen and stays.
+type Engine struct {
+	team   *parallel.Team
+	kernel *Kernel
+	busy   sync.Mutex
+	ws     []Workspace // by worker
+	shared []float32   // panels that all workers read
+	single sync.Pool   // of *Workspace, for callers that find the engine busy
+}
+
+// New returns an engine that uses the best kernel this CPU has.
+func New(team *parallel.Team) *Engine { return NewWith(team, Kernels()[0]) }
+
+// NewWith returns an engine that uses one of Kernels.
+func NewWith(team *parallel.Team, k Kernel) *Engine {
+	e := &Engine{team: team, kernel: &k, ws: make([]Workspace, team.Threads())}
+	for i := range e.ws {
+		e.ws[i].kernel = &k
+	}
+	e.single.New = func() any { return &Workspace{kernel: &k} }
+	return e
+}
+
+// Kernel is the name of the kernel in use.
+func (e *Engine) Kernel() string { return e.kernel.Name }
+
+// Sgemm computes C = op(A) op(B), or C += op(A) op(B) where acc is set; op
+// transposes where transA or transB says so. op(A) is [m, k], op(B) [k, n], C
+// [m, n]. Without acc, C is never read. It panics if a slice is too short or a
+// row stride smaller than a row.
+//
+// A call during another call computes alone on its own goroutine, with the same
+// result.
+func (e *Engine) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) {
+	e.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
+}
+
+func (e *Engine) run(p product) {
+	if p.trivial() {
+		return
+	}
+	if !e.busy.TryLock() {
+		w := e.single.Get().(*Workspace)
+		defer e.single.Put(w)
+		w.run(p)
+		return
+	}
+	defer e.busy.Unlock()
+	switch {
+	case p.m == 1 || p.n == 1:
+		e.vector(&p)
+	case p.m*p.n*p.k <= alone:
+		e.ws[0].run(p)
+	default:
+		e.matrix(&p)
+	}
+}
+
+// alone is the number of multiplications below which waking others costs more
+// than it gains: a few microseconds.
+const alone = 64 * 64 * 64
+
+// A Workspace multiplies on the calling goroutine, with scratch memory of its
+// own: the form to use inside the tasks of another kernel. The zero Workspace is
+// ready; one goroutine at a time may use it.
+type Workspace struct {
+	kernel *Kernel
+	tile   tile
+	a, b   []float32         // panels of A and B
+	rows   [8]unsafe.Pointer // argument of the transposing packer
+	x      []float32         // a vector gathered out of a column
+	sums   [vectorChunk]float32
+	quad   [4]float32
+}
+
+// NewWorkspace returns a workspace that uses one of Kernels.
+func NewWorkspace(k Kernel) *Workspace { return &Workspace{kernel: &k} }
+
+// Sgemm is Engine.Sgemm on this goroutine.
+func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) {
+	w.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
+}
+
+func (w *Workspace) run(p product) {
+	if w.kernel == nil {
+		w.kernel = &kernels[0]
+	}
+	switch {
+	case p.trivial():
+	case p.m == 1 || p.n == 1:
+		w.vector(&p)
+	default:
+		w.matrix(&p)
+	}
+}
+
+// A product is one checked call.
+type product struct {
+	transA, transB bool
+	m, n, k        int
+	alpha          float32
+	a              Matrix
+	b              Matrix
+	c              unsafe.Pointer
+	ldc            int
+	acc            bool
+}
+
+func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) product {
+	if m < 0 || n < 0 || k < 0 {
+		panic(fmt.Sprintf("gemm: negative size in m=%d, n=%d, k=%d", m, n, k))
+	}
+	ma, mc := F32(a, lda), F32(c, ldc)
+	for _, fault := range []string{ma.fault("A", m, k, transA), b.fault("B", k, n, transB), mc.fault("C", m, n, false)} {
+		if fault != "" {
+			panic("gemm: " + fault)
+		}
+	}
+	return product{transA, transB, m, n, k, alpha, ma, b, mc.data, ldc, acc}
+}
+
+// fault says why the matrix cannot hold op(X) of the given size, if it cannot.
+func (b Matrix) fault(name string, rows, cols int, trans bool) string {
+	if trans {
+		rows, cols = cols, rows
+	}
+	if b.ld < max(1, cols) {
+		return fmt.Sprintf("%s: row stride %d is smaller than a row of %d", name, b.ld, cols)
+	}
+	if rows > 0 && cols > 0 && b.len < (rows-1)*b.ld+cols {
+		return fmt.Sprintf("%s: %d elements do not hold %d rows of %d, %d apart", name, b.len, rows, cols, b.ld)
+	}
+	return ""
+}
+
+// trivial deals with empty matrices and empty sums.
+func (p *product) trivial() bool {
+	if p.m == 0 || p.n == 0 {
+		return true
+	}
+	if p.k > 0 {
+		return false
+	}
+	if !p.acc {
+		for i := range p.m {
+			clear(p.cRow(i))
+		}
+	}
+	return true
+}
+
+// cRow is a row of C.
+func (p *product) cRow(i int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Add(p.c, 4*i*p.ldc)), p.n)
+}

@@ -1,0 +1,77 @@
+package gemm
+
+import "unsafe"
+
+// A Kernel is one implementation: micro-kernels, packing and vector routines for
+// some instruction set.
+type Kernel struct {
+	Name string
+	rows int // of the largest tile
+	cols int // of a full panel; a narrow one has half as many
+	// tiles are the micro-kernels of narrow and of full panels, by rows.
+	narrow, full []func(*tile)
+	// kc is the depth of a block and strip the width of B's part of it: together
+	// they fill about half of the level-2 cache.
+	kc, strip int
+	packers
+	vectors
+}
+
+// packers copy a matrix into panels; the indices are formats.
+type packers struct {
+	// rowsNarrow, rowsFull and rowsA copy k rows, ld bytes apart, into panels
+	// of the width of a narrow panel, of a full one and of a tile's rows.
+	rowsNarrow, rowsFull [3]func(dst, src unsafe.Pointer, ld, k, panels, size int)
+	rowsA                func(dst, src unsafe.Pointer, ld, k, panels, size int)
+	// cols transposes the first k elements of 8 rows, k a multiple of 4, into 8
+	// columns of a panel; nil leaves it to Go.
+	cols [3]func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+}
+
+// vectors multiply a matrix with one vector; the indices are formats.
+type vectors struct {
+	// dots adds to sum the products of four rows and x, k a multiple of 16.
+	dots [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int)
+	// axpys4 and axpys1 add multiples x[i] of that many rows to y, n a multiple of 8.
+	axpys4, axpys1 [3]func(y, x, b unsafe.Pointer, ld, n int)
+}
+
+// A tile is the argument of a micro-kernel:
+//
+//	for i := range rows { for j := range cols {
+//		sum := 0; for l := range k { sum += a[i*rs+l*ks] * b[l*bs+j] }
+//		c[i*ldc+j] = alpha * sum (+ c[i*ldc+j] if acc)
+//	} }
+//
+// with strides in bytes. A micro-kernel reads whole rows of its panel of B but
+// touches only cols columns of C.
+type tile struct {
+	a, b, c    unsafe.Pointer
+	rs, ks, bs int
+	ldc        int
+	k          int
+	mask       unsafe.Pointer // AVX2: lane masks of a partial tile, nil for a whole one
+	bits       uint64         // AVX-512: the same as bits, also for whole tiles
+	alpha      float32
+	acc        bool
+	cols       int
+}
+
+// laneMasks[16-n:] begins with n masks that let a lane through.
+var laneMasks = func() (m [32]int32) {
+	for i := range 16 {
+		m[i] = -1
+	}
+	return m
+}()
+
+// columns says how many columns of C the next tile has, of width in its panel.
+func (t *tile) columns(n, width int) {
+	t.cols, t.bits, t.mask = n, 1<<n-1, nil
+	if n < width {
+		t.mask = unsafe.Pointer(&laneMasks[max(0, 16-n)])
+	}
+}
+
+// Kernels lists what this CPU can run, the fastest first; the last is pure Go.
+func Kernels() []Kernel { return kernels }

@@ -1,0 +1,210 @@
+package gemm
+
+import "unsafe"
+
+// A plan is how one product is cut. Blocks of k have the same depth whatever the
+// number of threads: it decides the order of the sums.
+type plan struct {
+	*product
+	kernel *Kernel
+	depth  int // of a block of k
+	k0, k1 int // the blocks that sharedA and sharedB hold
+	// Panels packed for all workers, or nil: op(A) as [block][panel][k][rows],
+	// op(B) as [block][panel][k][cols].
+	sharedA, sharedB unsafe.Pointer
+}
+
+// sharedLimit (a variable for tests) is the most floats of shared panels at a time (64 MiB).
+var sharedLimit = 16 << 20
+
+func newPlan(p *product, kn *Kernel) plan {
+	blocks := (p.k + kn.kc - 1) / kn.kc
+	depth := roundUp((p.k+blocks-1)/blocks, 8)
+	return plan{product: p, kernel: kn, depth: depth, k1: p.k}
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
+// matrix is the single-goroutine form.
+func (w *Workspace) matrix(p *product) {
+	pl := newPlan(p, w.kernel)
+	for j := 0; j < p.n; j += w.kernel.strip {
+		w.compute(&pl, 0, p.m, j, min(j+w.kernel.strip, p.n))
+	}
+	w.tile = tile{} // keep no memory of the caller's alive
+}
+
+// matrix cuts the product for the team.
+func (e *Engine) matrix(p *product) {
+	kn, threads := e.kernel, e.team.Threads()
+	pl := newPlan(p, kn)
+	width := min(kn.strip, max(64, roundUp((p.n+4*threads-1)/(4*threads), kn.cols)))
+	rows := p.m
+	shareB := threads > 1 && p.n < 4*threads*width
+	if shareB { // too few strips: cut the rows as well
+		width = kn.strip
+		strips := (p.n + width - 1) / width
+		rows = min(16*kn.rows, max(4*kn.rows, roundUp((p.m*strips+8*threads-1)/(8*threads), kn.rows)))
+	}
+	strips, chunks := (p.n+width-1)/width, (p.m+rows-1)/rows
+	shareA := p.transA && strips > 1
+
+	// One shared stretch of k at a time.
+	var mp, np int // floats of the shared panels, per k
+	if shareA {
+		mp = roundUp(p.m, kn.rows)
+	}
+	if shareB {
+		np = roundUp(p.n, kn.cols)
+	}
+	stretch := p.k
+	if mp+np > 0 {
+		stretch = max(1, sharedLimit/((mp+np)*pl.depth)) * pl.depth
+		e.shared = grow(e.shared, (mp+np)*min(stretch, p.k))
+	}
+	for k0 := 0; k0 < p.k; k0 += stretch {
+		pl.k0, pl.k1 = k0, min(k0+stretch, p.k)
+		base := unsafe.Pointer(unsafe.SliceData(e.shared))
+		if shareA {
+			pl.sharedA = base
+		}
+		if shareB {
+			pl.sharedB = unsafe.Add(base, 4*mp*(pl.k1-k0))
+		}
+		if mp+np > 0 {
+			e.pack(&pl)
+		}
+		e.team.Run(strips*chunks, func(worker, task int) {
+			i, j := task/strips*rows, task%strips*width
+			e.ws[worker].compute(&pl, i, min(i+rows, p.m), j, min(j+width, p.n))
+		})
+	}
+	for i := range e.ws {
+		e.ws[i].tile = tile{}
+	}
+}
+
+// pack fills the plan's shared panels: a task is one block of k by a few panels.
+func (e *Engine) pack(pl *plan) {
+	const group = 8 // panels
+	kn := e.kernel
+	blocks := (pl.k1 - pl.k0 + pl.depth - 1) / pl.depth
+	groups := func(n, width int) int { return (n + group*width - 1) / (group * width) }
+	var tasksA, tasksB int
+	if pl.sharedA != nil {
+		tasksA = groups(pl.m, kn.rows)
+	}
+	if pl.sharedB != nil {
+		tasksB = groups(pl.n, kn.cols)
+	}
+	e.team.Run(blocks*(tasksA+tasksB), func(worker, task int) {
+		block, task := task/(tasksA+tasksB), task%(tasksA+tasksB)
+		kb := pl.k0 + block*pl.depth
+		k := min(pl.depth, pl.k1-kb)
+		if task < tasksA {
+			i := task * group * kn.rows
+			pl.packA(pl.panelsA(kb, k, i), kb, k, i, min(group*kn.rows, pl.m-i))
+			return
+		}
+		j := (task - tasksA) * group * kn.cols
+		n := min(group*kn.cols, pl.n-j)
+		e.ws[worker].packB(kn.layout(pl.panelsB(kb, k, j), k, n), &pl.b, pl.transB, kb, k, j, n)
+	})
+}
+
+// panelsA and panelsB are where row i or column j of the block at kb begins.
+func (pl *plan) panelsA(kb, k, i int) unsafe.Pointer {
+	return unsafe.Add(pl.sharedA, 4*((kb-pl.k0)*roundUp(pl.m, pl.kernel.rows)+i*k))
+}
+
+func (pl *plan) panelsB(kb, k, j int) unsafe.Pointer {
+	return unsafe.Add(pl.sharedB, 4*((kb-pl.k0)*roundUp(pl.n, pl.kernel.cols)+j*k))
+}
+
+// packA packs rows [i, i+m) of op(A), which is stored transposed.
+func (pl *plan) packA(dst unsafe.Pointer, k0, k, i, m int) {
+	pl.a.packRows(pl.kernel.rowsA, dst, pl.kernel.rows, 4*k*pl.kernel.rows, k0, k, i, m)
+}
+
+// compute adds the plan's blocks of k to rows [i0, i1) and columns [j0, j1) of C.
+func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
+	kn, t := pl.kernel, &w.tile
+	t.alpha, t.ldc = pl.alpha, 4*pl.ldc
+	for kb := pl.k0; kb < pl.k1; kb += pl.depth {
+		t.k = min(pl.depth, pl.k1-kb)
+		t.acc = pl.acc || kb > 0
+		var s packedStrip
+		if pl.sharedB != nil {
+			s = kn.layout(pl.panelsB(kb, t.k, j0), t.k, j1-j0)
+		} else {
+			s = w.strip(pl, kb, j0, j1, i1-i0)
+		}
+		c := unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
+		switch {
+		case !pl.transA: // read where it lies
+			t.rs, t.ks = 4*pl.a.ld, 4
+			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), kn.rows*t.rs, i1-i0, c)
+		case pl.sharedA != nil:
+			t.rs, t.ks = 4, 4*kn.rows
+			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), t.k*t.ks, i1-i0, c)
+		default: // pack as many rows as stay in the cache beside B
+			t.rs, t.ks = 4, 4*kn.rows
+			chunk := 16 * kn.rows
+			w.a = grow(w.a, chunk*t.k)
+			a := unsafe.Pointer(unsafe.SliceData(w.a))
+			for i := i0; i < i1; i += chunk {
+				m := min(chunk, i1-i)
+				pl.packA(a, kb, t.k, i, m)
+				w.rowsTimes(&s, a, t.k*t.ks, m, unsafe.Add(c, 4*(i-i0)*pl.ldc))
+			}
+		}
+	}
+}
+
+// strip packs B's part of one block, or leaves it where it lies if too few rows
+// of A would repay the copy.
+func (w *Workspace) strip(pl *plan, kb, j0, j1, m int) packedStrip {
+	kn, k, n := pl.kernel, w.tile.k, j1-j0
+	w.b = grow(w.b, k*roundUp(n, kn.cols))
+	s := kn.layout(unsafe.Pointer(unsafe.SliceData(w.b)), k, n)
+	if m > 2*kn.rows || pl.transB || pl.b.format != formatF32 {
+		w.packB(s, &pl.b, pl.transB, kb, k, j0, n)
+		return s
+	}
+	s.data, s.step, s.bs = pl.b.at(kb*pl.b.ld+j0), 4*kn.cols, 4*pl.b.ld
+	if s.rest > 0 {
+		tail := s
+		tail.full, tail.bs = 0, 4*kn.cols
+		w.packB(tail, &pl.b, false, kb, k, j0+s.full*kn.cols, s.rest)
+	}
+	return s
+}
+
+// rowsTimes runs m rows of A, step bytes from one tile's to the next, against a
+// strip.
+func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, step, m int, c unsafe.Pointer) {
+	rows := w.kernel.rows
+	for i := 0; i < m; i += rows {
+		w.row(s, unsafe.Add(a, i/rows*step), min(rows, m-i), unsafe.Add(c, i*w.tile.ldc))
+	}
+}
+
+// row computes one row of tiles. It is a call of its own, with a frame, because
+// its prologue is where the scheduler can stop a loop of assembly calls.
+//
+//go:noinline
+func (w *Workspace) row(s *packedStrip, a unsafe.Pointer, rows int, c unsafe.Pointer) {
+	t, kn := &w.tile, w.kernel
+	t.a, t.bs = a, s.bs
+	t.columns(kn.cols, kn.cols)
+	f := kn.full[rows]
+	for p := range s.full {
+		t.b, t.c = unsafe.Add(s.data, p*s.step), unsafe.Add(c, 4*p*kn.cols)
+		f(t)
+	}
+	if s.rest > 0 {
+		t.b, t.c, t.bs = s.tail, unsafe.Add(c, 4*s.full*kn.cols), s.tbs
+		t.columns(s.rest, s.tbs/4)
+		s.tails[rows](t)
+	}
+}

@@ -1,0 +1,113 @@
+package gemm
+
+import "unsafe"
+
+// A panel holds a fixed number of columns of a matrix, k after k, in float32.
+// Lanes past the last column hold whatever was near: no micro-kernel stores them.
+
+// A packedStrip is B's part of one block, as the micro-kernels read it.
+type packedStrip struct {
+	data  unsafe.Pointer // of the full panels
+	step  int            // bytes from one full panel to the next
+	bs    int            // bytes from one k to the next
+	full  int            // number of full panels
+	rest  int            // columns of the last, partial panel
+	tail  unsafe.Pointer
+	tails []func(*tile) // micro-kernels for the partial panel
+	tbs   int           // its bytes from one k to the next
+}
+
+// layout describes n columns of k rows packed at dst.
+func (kn *Kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
+	s := packedStrip{data: dst, step: 4 * k * kn.cols, bs: 4 * kn.cols, full: n / kn.cols, rest: n % kn.cols}
+	if s.rest > 0 {
+		s.tail, s.tails, s.tbs = unsafe.Add(dst, s.full*s.step), kn.full, s.bs
+		if s.rest <= kn.cols/2 {
+			s.tails, s.tbs = kn.narrow, s.bs/2
+		}
+	}
+	return s
+}
+
+// packB packs rows [k0, k0+k) and columns [j0, j0+n) of op(B).
+func (w *Workspace) packB(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int) {
+	kn := w.kernel
+	if trans {
+		for p := range s.full {
+			w.packCols(unsafe.Add(s.data, p*s.step), kn.cols, b, k0, k, j0+p*kn.cols, kn.cols)
+		}
+		if s.rest > 0 {
+			w.packCols(s.tail, s.tbs/4, b, k0, k, j0+s.full*kn.cols, s.rest)
+		}
+		return
+	}
+	if s.full > 0 {
+		b.packRows(kn.rowsFull[b.format], s.data, kn.cols, s.step, k0, k, j0, s.full*kn.cols)
+	}
+	if s.rest > 0 {
+		copyRows := kn.rowsFull
+		if s.tbs < s.bs {
+			copyRows = kn.rowsNarrow
+		}
+		b.packRows(copyRows[b.format], s.tail, s.tbs/4, 0, k0, k, j0+s.full*kn.cols, s.rest)
+	}
+}
+
+// packRows packs rows [k0, k0+k) and n columns from j0 into panels of the given
+// width, size bytes apart.
+func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, size int), dst unsafe.Pointer, width, size, k0, k, j0, n int) {
+	at := k0*b.ld + j0
+	ld := b.ld * b.format.size()
+	full := n / width
+	if full > 0 {
+		copyRows(dst, b.at(at), ld, k, full, size)
+	}
+	rest := n - full*width
+	if rest == 0 {
+		return
+	}
+	// The last panel is read in its whole width where the slice goes on.
+	dst, at = unsafe.Add(dst, full*size), at+full*width
+	safe := 0
+	if last := b.len - width - at; last >= 0 {
+		safe = min(k, last/b.ld+1)
+		copyRows(dst, b.at(at), ld, safe, 1, size)
+	}
+	for i := safe; i < k; i++ {
+		b.format.widen(unsafe.Slice((*float32)(unsafe.Add(dst, 4*i*width)), rest), b.at(at+i*b.ld))
+	}
+}
+
+// packCols packs columns [j0, j0+n) of the transposed matrix, rows of b, into one
+// panel.
+//
+//go:noinline
+func (w *Workspace) packCols(dst unsafe.Pointer, width int, b *Matrix, k0, k, j0, n int) {
+	done := 0
+	if cols := w.kernel.packers.cols[b.format]; cols != nil && k >= 4 {
+		done = k &^ 3
+		for g := 0; g < n; g += 8 {
+			for r := range w.rows {
+				w.rows[r] = b.at((j0+min(g+r, n-1))*b.ld + k0)
+			}
+			cols(unsafe.Add(dst, 4*g), 4*width, &w.rows, done)
+		}
+	}
+	if done == k {
+		return
+	}
+	for j := range n {
+		row := b.at((j0+j)*b.ld + k0)
+		for i := done; i < k; i++ {
+			*(*float32)(unsafe.Add(dst, 4*(i*width+j))) = b.format.at(row, i)
+		}
+	}
+}
+
+// grow returns a slice of n elements, of the old memory where it is enough.
+func grow(s []float32, n int) []float32 {
+	if cap(s) < n {
+		return make([]float32, n)
+	}
+	return s[:n]
+}
