@@ -128,20 +128,24 @@ func (t *Tape) walk(c *call) {
 		scope := t.dev.Scope()
 		grads := c.op.Backward(b)
 		for i, g := range grads {
-			if g == nil || !c.needs[i] {
-				continue
-			}
-			if !g.SameShape(c.in[i].t) {
+			switch {
+			case g == nil || !c.needs[i]:
+				grads[i] = nil
+			case !g.SameShape(c.in[i].t):
 				tensor.Panicf(opName(c.op), "gradient %d is %s, the input %s", i, g, c.in[i].t)
-			}
-			if b.Into[i] == nil {
+			case b.Into[i] != nil:
+				t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, b.Into[i], b.Into[i], g)
+				grads[i] = nil
+			default:
 				scope.Keep(g)
-				t.addGrad(c.in[i], g)
-				continue
 			}
-			t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, b.Into[i], b.Into[i], g)
 		}
 		scope.Close()
+		for i, g := range grads {
+			if g != nil {
+				t.addGrad(c.in[i], g)
+			}
+		}
 	}
 	for _, v := range c.out {
 		if g := t.grads[v]; g != nil {
@@ -172,18 +176,16 @@ func (t *Tape) outputGrads(c *call) (dOut []*tensor.Tensor, any bool) {
 // addGrad adds g to the gradient of v. Gradients are values: a sum is a new tensor.
 func (t *Tape) addGrad(v *Var, g *tensor.Tensor) {
 	old := t.grads[v]
+	t.use(g)
+	t.grads[v] = g
 	if old != nil {
 		sum := t.dev.Like(old)
 		t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, sum, old, g)
 		t.use(sum)
-		t.drop(old)
 		t.grads[v] = sum
-		t.use(g)
+		t.drop(old)
 		t.drop(g)
-		return
 	}
-	t.use(g)
-	t.grads[v] = g
 }
 
 func (t *Tape) use(x *tensor.Tensor) { t.uses[x.Memory()]++ }

@@ -1,0 +1,24 @@
+# The two commands a newcomer needs are in README.md; these are for contributors.
+VK := tools/.vk
+
+.PHONY: test ci shaders assembly bench
+
+test:
+	go test ./...
+
+ci:
+	.ci/run
+
+# Shader headers to Go structs, shader bodies to SPIR-V, with the one pinned compiler.
+shaders: $(VK)/run
+	go run ./shaders/gen -dir shaders -glslc "$(abspath $(VK)/run) glslc"
+
+$(VK)/run:
+	tools/vktools.sh $(VK) glslc spirv-tools
+
+# The CPU's assembly, from its generator (a module of its own).
+assembly:
+	cd backend/cpu/asmgen && go run .
+
+bench:
+	go test -run '^$$' -bench . ./backend/cpu/... ./optest/

@@ -1,0 +1,106 @@
+// Package archtest checks the architecture: imports point down only.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/agora-ml/agora/"
+
+// below lists, for every folder of packages, the folders it may import beside its
+// own. Tests are free, and so are examples and commands.
+var below = map[string][]string{
+	"random":          {},
+	"encoding":        {},
+	"tokenizer":       {},
+	"shaders":         {},
+	"data":            {"random", "encoding"},
+	"tensor":          {"shaders"},
+	"backend/cpu":     {"tensor", "shaders", "random"},
+	"backend/vulkan":  {"tensor", "shaders"},
+	"device":          {"backend/cpu", "backend/vulkan", "tensor"},
+	"autograd":        {"tensor", "shaders", "random"},
+	"ops":             {"autograd", "tensor", "shaders"},
+	"optest":          {"autograd", "tensor", "random", "shaders"},
+	"nn":              {"ops", "autograd", "tensor", "shaders", "random", "encoding"},
+	"optim":           {"nn", "autograd", "tensor", "shaders"},
+	"multilora":       {"nn", "ops", "autograd", "tensor", "shaders", "random", "encoding"},
+	"train":           {"multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "random", "encoding"},
+	"internal/golden": {"encoding"},
+}
+
+func TestImportsPointDown(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, path)
+		if e.IsDir() && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata") && rel != "." {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(rel))
+		layer := layerOf(dir)
+		if layer == "" {
+			if !free(dir) {
+				t.Errorf("%s belongs to no layer: name it in this test", dir)
+			}
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			if !strings.HasPrefix(imported, module) {
+				continue
+			}
+			to := layerOf(strings.TrimPrefix(imported, module))
+			if to != layer && !slices.Contains(below[layer], to) {
+				t.Errorf("%s imports %s: %s may import only %v", rel, imported, layer, below[layer])
+			}
+		}
+		checked++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked < 50 {
+		t.Errorf("only %d files checked", checked)
+	}
+}
+
+// layerOf is the entry of below that a folder belongs to, or "".
+func layerOf(dir string) string {
+	for d := dir; d != "."; d = filepath.ToSlash(filepath.Dir(d)) {
+		if _, ok := below[d]; ok {
+			return d
+		}
+	}
+	return ""
+}
+
+func free(dir string) bool {
+	for _, top := range []string{"cmd", "examples", "internal/archtest", "tools"} {
+		if dir == top || strings.HasPrefix(dir, top+"/") {
+			return true
+		}
+	}
+	return dir == "."
+}
