@@ -23,8 +23,11 @@ type (
 // All is every operation, for tests and benchmarks.
 func All() []autograd.Op {
 	return []autograd.Op{
-		add{}, mul{},
-		rmsNorm{}, matmul{}, linear{},
+		add{}, sub{}, mul{}, div{}, scale{}, unary{}, castTo{}, &dropout{},
+		sum{}, maximum{}, softmax{}, crossEntropy{}, mse{},
+		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{},
+		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
+		rope{}, attention{},
 	}
 }
 

@@ -1,0 +1,164 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// AttentionOptions say which keys a query sees. The zero value is plain causal
+// attention, the queries being the last tokens of the keys' sequence.
+type AttentionOptions struct {
+	// Positions, i32 [batch, queries], and KeyPositions, i32 [batch, keys]: a query
+	// sees keys at positions up to its own. Nil means that key j is at position j,
+	// and query i at i + keys - queries.
+	Positions, KeyPositions *Var
+	// Segments, i32 [batch, queries], and KeySegments, i32 [batch, keys]: a query
+	// sees keys of its own segment. Segment -1 is padding, seen by nobody. Nil, both
+	// of them, means one segment.
+	Segments, KeySegments *Var
+	// Window, if not 0, is how many positions a query sees, its own included.
+	Window int
+	// Scale is the factor of every q · k; 0 means 1 / sqrt(dim).
+	Scale float32
+}
+
+// Attention is softmax(scale q kᵀ) v over the keys that a query sees. q is [batch,
+// queries, heads, dim], k and v [batch, keys, kvHeads, dim]; query head h uses key
+// head h / (heads/kvHeads). A query that sees nothing gives zeros. Nothing of size
+// queries × keys is ever stored (Dao et al., "FlashAttention", 2205.14135).
+func Attention(q, k, v *Var, o AttentionOptions) *Var {
+	qt, kt := q.Tensor(), k.Tensor()
+	if qt.Rank() != 4 || kt.Rank() != 4 || kt.Dim(0) != qt.Dim(0) || kt.Dim(3) != qt.Dim(3) || kt.Dim(2) == 0 || qt.Dim(2)%kt.Dim(2) != 0 {
+		tensor.Panicf("attention", "q is %s, k %s: want [batch, queries, heads, dim] and [batch, keys, a divisor of heads, dim]", qt, kt)
+	}
+	if !v.Tensor().SameShape(kt) {
+		tensor.Panicf("attention", "k is %s, v %s: want one shape", kt, v.Tensor())
+	}
+	for _, i := range []struct {
+		name string
+		v    *Var
+		of   *tensor.Tensor
+	}{
+		{"positions", o.Positions, qt}, {"key positions", o.KeyPositions, kt},
+		{"segments", o.Segments, qt}, {"key segments", o.KeySegments, kt},
+	} {
+		if i.v != nil && !i.v.Tensor().HasShape(i.of.Dim(0), i.of.Dim(1)) {
+			tensor.Panicf("attention", "%s are %s: want [%d, %d]", i.name, i.v.Tensor(), i.of.Dim(0), i.of.Dim(1))
+		}
+	}
+	if (o.Segments == nil) != (o.KeySegments == nil) {
+		tensor.Panicf("attention", "segments of the queries or of the keys alone: want both or neither")
+	}
+	if o.Window < 0 {
+		tensor.Panicf("attention", "window %d: want at least 0", o.Window)
+	}
+	if o.Scale == 0 {
+		o.Scale = float32(1 / math.Sqrt(float64(qt.Dim(3))))
+	}
+	return apply(attention{o.Window, o.Scale}, q, k, v, o.Positions, o.KeyPositions, o.Segments, o.KeySegments)
+}
+
+type attention struct {
+	window int
+	scale  float32
+}
+
+func (a attention) kernel(q, k *tensor.Tensor) shaders.Attention {
+	return shaders.Attention{
+		Batch: q.Dim(0), T: q.Dim(1), S: k.Dim(1), Heads: q.Dim(2), KVHeads: k.Dim(2),
+		Window: a.window, Scale: a.scale, HeadDim: q.Dim(3),
+	}
+}
+
+func (a attention) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	q := f.In[0]
+	y := f.Like(q)
+	var lse *tensor.Tensor
+	if f.AnyNeeds() {
+		lse = f.New(autograd.StatType(q.DType()), q.Dim(0), q.Dim(2), q.Dim(1))
+	}
+	f.Run(a.kernel(q, f.In[1]), append([]*tensor.Tensor{y, lse}, f.In...)...)
+	return one(y), one(lse)
+}
+
+// Backward computes the probabilities again from lse, once for dq and once for dk and
+// dv, so that neither kernel needs atomics or a matrix of them.
+func (a attention) Backward(b *Back) []*tensor.Tensor {
+	y, dy, lse := b.Out[0], b.DOut[0], b.Saved[0]
+	k := a.kernel(b.In[0], b.In[1])
+	grads := make([]*tensor.Tensor, len(b.In))
+	dq, delta := b.Like(b.In[0]), b.Like(lse) // delta is needed for dk and dv too
+	b.Run(shaders.AttentionGradQ(k), append([]*tensor.Tensor{dq, delta, dy, y, lse}, b.In...)...)
+	if b.Needs[0] {
+		grads[0] = dq
+	}
+	if b.Needs[1] || b.Needs[2] {
+		grads[1], grads[2] = b.Like(b.In[1]), b.Like(b.In[2])
+		b.Run(shaders.AttentionGradKV(k), append([]*tensor.Tensor{grads[1], grads[2], dy, lse, delta}, b.In...)...)
+	}
+	return grads
+}
+
+func (attention) Examples() []Example {
+	inOrder := func(i int) float64 { return float64(i) }
+	example := func(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg, kSeg func(i int) float64) Example {
+		index := func(n int, value func(i int) float64) Input {
+			if value == nil {
+				return Input{Kind: autograd.Index}
+			}
+			return Input{Shape: []int{batch, n}, Kind: autograd.Index, Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
+		}
+		return Example{Name: name, In: []Input{
+			{Shape: []int{batch, t, heads, dim}},
+			{Shape: []int{batch, s, kvHeads, dim}},
+			{Shape: []int{batch, s, kvHeads, dim}},
+			index(t, qPos), index(s, kPos), index(t, qSeg), index(s, kSeg),
+		}, Call: call(func(in []*Var) *Var {
+			return Attention(in[0], in[1], in[2], AttentionOptions{
+				Positions: in[3], KeyPositions: in[4], Segments: in[5], KeySegments: in[6], Window: window, Scale: scale,
+			})
+		})}
+	}
+	plain := func(name string, batch, t, s, heads, kvHeads, dim int) Example {
+		return example(name, batch, t, s, heads, kvHeads, dim, 0, 0, nil, nil, nil, nil)
+	}
+	packed := func(lengths ...int) (position, segment func(i int) float64) {
+		at := func(i int) (int, int) {
+			for n, length := range lengths {
+				if i < length {
+					return i, n
+				}
+				i -= length
+			}
+			return i, -1
+		}
+		return func(i int) float64 { p, _ := at(i); return float64(p) },
+			func(i int) float64 { _, s := at(i); return float64(s) }
+	}
+	pos, seg := packed(3, 1, 5)
+	longPos, longSeg := packed(30, 37, 64)
+	backwards := func(i int) float64 { return float64(10 - i) }
+	return []Example{
+		plain("causal", 2, 5, 5, 4, 2, 8),
+		example("packed and padded", 2, 11, 11, 2, 1, 4, 0, 0.3, pos, pos, seg, seg),
+		example("window", 1, 9, 9, 2, 2, 4, 3, 0, nil, nil, nil, nil),
+		example("keys out of order", 1, 7, 7, 2, 1, 4, 5, 0, inOrder, backwards, nil, nil),
+		plain("decode", 2, 1, 67, 4, 1, 16),
+		plain("more queries than keys", 1, 7, 3, 2, 1, 4), // the first queries see nothing
+		plain("one token", 1, 1, 1, 1, 1, 64),
+		plain("31", 1, 31, 31, 2, 1, 4),
+		plain("32", 1, 32, 32, 1, 1, 8),
+		plain("33", 1, 33, 33, 4, 1, 4),
+		plain("63 of 65", 1, 63, 65, 2, 2, 4),
+		plain("64", 1, 64, 64, 1, 1, 16),
+		plain("65 of 97", 1, 65, 97, 1, 1, 8),
+		plain("127", 1, 127, 127, 1, 1, 4),
+		plain("129", 1, 129, 129, 2, 1, 4),
+		example("window across blocks", 1, 131, 131, 1, 1, 8, 40, 0, nil, nil, nil, nil),
+		example("packed across blocks", 1, 137, 137, 2, 1, 4, 33, 0, longPos, longPos, longSeg, longSeg),
+	}
+}
