@@ -1,0 +1,139 @@
+// Package tokenizer turns text into the token ids of a model and back: today the
+// SentencePiece BPE of LLaMA 1 and 2 (tokenizer.model).
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+)
+
+// Tokenizer is what training and generation need of one. It does not change, so
+// several goroutines may use it at once.
+type Tokenizer interface {
+	// Encode gives the ids of text, without BOS or EOS. Everything in text is text:
+	// "<s>" there is three characters, not the beginning of a sequence.
+	Encode(text string) []int32
+	// Decode gives the text of ids. Control tokens have none; what is not UTF-8
+	// becomes U+FFFD, byte by byte.
+	Decode(ids []int32) string
+	// Append appends the bytes that one id adds to a text, perhaps a part of a
+	// character. start says that the text has not begun, and comes back so for the
+	// next id: a tokenizer may drop the space that its encoder put in front.
+	Append(dst []byte, id int32, start bool) ([]byte, bool)
+	// VocabSize is the number of ids; they are 0 to VocabSize-1.
+	VocabSize() int
+	// BOS and EOS are the ids that begin and end a sequence, if there are such.
+	BOS() (id int32, ok bool)
+	EOS() (id int32, ok bool)
+	// Piece is the name of an id as the vocabulary spells it, "" if id is none.
+	Piece(id int32) string
+}
+
+// ModelFile is the name of a SentencePiece model in a model's folder.
+const ModelFile = "tokenizer.model"
+
+// maxFile bounds what Load reads; LLaMA's file has half a megabyte.
+const maxFile = 256 << 20
+
+// Load reads the tokenizer of a model's folder, or a tokenizer's file.
+func Load(path string) (Tokenizer, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	if info.IsDir() {
+		dir := path
+		path = filepath.Join(dir, ModelFile)
+		info, err = os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("tokenizer: %s: want %s, got none", dir, ModelFile)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, fmt.Errorf("tokenizer: %s: want a file of at most %d bytes, got %s of %d", path, maxFile, info.Mode(), info.Size())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	t, err := ParseSentencePiece(b)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// EncodeWithBOS is BOS, if the tokenizer has one, and then text.
+func EncodeWithBOS(t Tokenizer, text string) []int32 {
+	ids := t.Encode(text)
+	if bos, ok := t.BOS(); ok {
+		ids = append([]int32{bos}, ids...)
+	}
+	return ids
+}
+
+// Decoder turns ids into text as they come, never a part of a character.
+type Decoder struct {
+	tok     Tokenizer
+	start   bool
+	pending []byte // an incomplete character
+}
+
+// NewDecoder begins a text.
+func NewDecoder(t Tokenizer) *Decoder { return &Decoder{tok: t, start: true} }
+
+// Push gives the text that id completes, which may be none. All that Push and a last
+// Flush give, one after the other, is Decode of all ids.
+func (d *Decoder) Push(id int32) string {
+	d.pending, d.start = d.tok.Append(d.pending, id, d.start)
+	n := len(d.pending) - incomplete(d.pending)
+	s := validText(d.pending[:n])
+	d.pending = append(d.pending[:0], d.pending[n:]...)
+	return s
+}
+
+// Flush gives what is left at the end, U+FFFD for each byte of a cut character, and
+// begins a new text.
+func (d *Decoder) Flush() string {
+	s := validText(d.pending)
+	d.pending, d.start = d.pending[:0], true
+	return s
+}
+
+// incomplete is the number of bytes at the end of b that may begin a character.
+func incomplete(b []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
+		if tail := b[len(b)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// validText is b with U+FFFD for each byte that belongs to no character.
+func validText(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return string([]rune(string(b)))
+}
+
+// decode is Decode by Append.
+func decode(t Tokenizer, ids []int32) string {
+	var b []byte
+	start := true
+	for _, id := range ids {
+		b, start = t.Append(b, id, start)
+	}
+	return validText(b)
+}
