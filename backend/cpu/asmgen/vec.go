@@ -27,7 +27,7 @@ const piece = 1 << 16`)
 }
 
 // vec is the state of the routine being written. Its registers: Y0 and up are
-// the inputs, then temporaries; Y15 is the mask of the tail; scalars come below
+// inputs and temporaries (temp); Y15 is the mask of the tail; scalars come below
 // it. AX counts elements, CX is their number.
 type vec struct {
 	*File
@@ -35,11 +35,15 @@ type vec struct {
 	data      strings.Builder   // their definitions
 	pointers  map[string]string // argument -> register
 	scalars   map[string]string
-	temps     int  // the first free register
-	masked    bool // the code now written handles the tail
+	unused    int      // the first register not used yet
+	released  []string // used ones that may be used again
+	masked    bool     // the code now written handles the tail
 }
 
 const mask = "Y15"
+
+// low is the lower half of a register.
+func low(y string) string { return "X" + y[1:] }
 
 // A routine is a function of package vec: slices that are written (outs) and
 // read (ins; a name may be in both), and float32 scalars.
@@ -88,7 +92,8 @@ func (v *vec) open(r routine) {
 	name := r.name + "AVX2"
 	v.Func(name, name+" is "+r.name+"Go in AVX2 and FMA.", args...)
 
-	v.pointers, v.scalars, v.temps = map[string]string{}, map[string]string{}, len(r.ins)
+	v.pointers, v.scalars = map[string]string{}, map[string]string{}
+	v.unused, v.released = 0, nil
 	registers := words("DI SI R8 R9 R10 R11 BX")
 	for i, s := range r.slices() {
 		v.pointers[s] = registers[i]
@@ -162,9 +167,20 @@ func (v *vec) dispatch(r routine) {
 
 // temp takes a free register.
 func (v *vec) temp() string {
-	v.temps++
-	return Y(v.temps - 1)
+	if n := len(v.released); n > 0 {
+		r := v.released[n-1]
+		v.released = v.released[:n-1]
+		return r
+	}
+	if v.unused == 15-len(v.scalars) {
+		panic("out of registers")
+	}
+	v.unused++
+	return Y(v.unused - 1)
 }
+
+// release gives registers back.
+func (v *vec) release(registers ...string) { v.released = append(v.released, registers...) }
 
 // load reads 8 elements of a slice, offset elements on.
 func (v *vec) load(slice string, offset int, to string) {
@@ -185,29 +201,29 @@ func (v *vec) store(from, slice string, offset int) {
 	}
 }
 
-// run writes the loop: unroll vectors at a time, then single vectors, then a
+// run writes the loop: some vectors at a time, then single ones, then a
 // masked one, whose lanes beyond the end load as 0 and are not stored. step
-// writes the work on the 8 elements at AX+offset; u is their place in the unrolling.
-func (v *vec) run(unroll int, step func(u, offset int)) {
-	temps := v.temps
+// writes the work on the 8 elements at AX+offset, the way-th of those vectors.
+//
+// The instructions of the ways alternate, in registers of their own. The
+// processor's window of waiting instructions is shorter than two or three
+// exponentials, each of which is one long chain: written one after the other,
+// they would wait for each other.
+func (v *vec) run(ways int, step func(way, offset int)) {
+	unused := v.unused
 	v.I("XORQ", "AX", "AX")
-	for _, width := range []int{unroll, 1} {
+	for _, width := range slices.Compact([]int{ways, 1}) {
 		loop, done := v.NewLabel("loop"), v.NewLabel("done")
 		v.I("LEAQ", Mem(-8*width, "CX"), "DX")
 		v.I("CMPQ", "AX", "DX")
 		v.I("JGT", done)
 		v.Label(loop)
-		for u := range width {
-			v.temps = temps
-			step(u, 8*u)
-		}
+		v.unused = unused
+		v.alternate(width, step)
 		v.I("ADDQ", Imm(8*width), "AX")
 		v.I("CMPQ", "AX", "DX")
 		v.I("JLE", loop)
 		v.Label(done)
-		if unroll == 1 {
-			break
-		}
 	}
 	end := v.NewLabel("end")
 	v.I("SUBQ", "AX", "CX")
@@ -215,21 +231,38 @@ func (v *vec) run(unroll int, step func(u, offset int)) {
 	v.I("NEGQ", "CX")
 	v.I("LEAQ", "tailMask<>(SB)", "DX")
 	v.I("VMOVUPS", Idx(32, "DX", "CX", 4), mask)
-	v.masked, v.temps = true, temps
-	step(0, 0)
+	v.masked, v.unused = true, unused
+	v.alternate(1, step)
 	v.masked = false
 	v.Label(end)
 }
 
+// alternate writes the first lines of all ways, then the second ones, and so on.
+func (v *vec) alternate(ways int, step func(way, offset int)) {
+	start := v.asm.Len()
+	var lines [][]string
+	for way := range ways {
+		v.released = nil
+		step(way, 8*way)
+		lines = append(lines, slices.Collect(strings.Lines(v.asm.String()[start:])))
+		v.asm.Truncate(start)
+	}
+	for i := range lines[0] {
+		for way := range ways {
+			v.asm.WriteString(lines[way][i])
+		}
+	}
+}
+
 // elementwise writes a routine whose body computes from the loaded inputs the
 // registers to store, one for each of outs.
-func (v *vec) elementwise(r routine, unroll int, body func(x []string) []string) {
+func (v *vec) elementwise(r routine, ways int, body func(x []string) []string) {
 	v.open(r)
-	v.run(unroll, func(_, offset int) {
+	v.run(ways, func(_, offset int) {
 		var x []string
-		for i, in := range r.ins {
-			x = append(x, Y(i))
-			v.load(in, offset, Y(i))
+		for _, in := range r.ins {
+			x = append(x, v.temp())
+			v.load(in, offset, x[len(x)-1])
 		}
 		for i, y := range body(x) {
 			v.store(y, r.outs[i], offset)

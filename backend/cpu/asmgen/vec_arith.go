@@ -43,7 +43,7 @@ func (v *vec) arithmetic() {
 		v.I("VFMSUB213PS", x[1], x[2], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "rotate", outs: words("y1 y2"), ins: words("x1 x2 cos sin"), scalars: words("sign")}, 1, func(x []string) []string {
+	v.elementwise(routine{name: "rotate", outs: words("y1 y2"), ins: words("x1 x2 cos sin"), scalars: words("sign")}, 2, func(x []string) []string {
 		x1, x2, cos, sin, t := x[0], x[1], x[2], x[3], v.temp()
 		v.I("VMULPS", v.scalars["sign"], sin, sin)
 		v.I("VMULPS", x2, sin, t)
