@@ -1,0 +1,41 @@
+package optim
+
+import (
+	"math"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// sumBlock is the elements whose squares are added up by one worker. It is part of the
+// result: another size would round the norm differently.
+const sumBlock = 1 << 16
+
+// parts is the number of partial sums of the block's gradients.
+func (b *block) parts() int { return (b.n + sumBlock - 1) / sumBlock }
+
+// ClipByNorm makes the next Step see all gradients times min(1, maxNorm / (norm + 1e-6)),
+// where norm is the Euclidean norm of all of them together. 0 only measures. Norm and
+// factor stay on the device.
+func (t *Trainable) ClipByNorm(maxNorm float32) {
+	if !(maxNorm >= 0) || math.IsInf(float64(maxNorm), 0) {
+		tensor.Panicf("clip by norm", "maximum %g: want at least 0", maxNorm)
+	}
+	at := 0
+	for _, b := range t.blocks {
+		t.dev.Run(shaders.SumSquares{N: b.n, Block: sumBlock}, t.partial.View(at, b.parts()), b.grad)
+		at += b.parts()
+	}
+	t.dev.Run(shaders.ClipFactor{N: at, MaxNorm: maxNorm}, t.factor, t.norm, t.partial)
+	t.clip = t.factor
+}
+
+// GradNorm waits for the device and gives the norm that the last ClipByNorm has found,
+// before clipping; 0 before the first.
+func (t *Trainable) GradNorm() (float64, error) {
+	norm, err := t.norm.Float64s()
+	if err != nil {
+		return 0, err
+	}
+	return norm[0], nil
+}

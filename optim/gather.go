@@ -1,0 +1,184 @@
+package optim
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// maxBlock is the most bytes of masters in one block, unless one parameter alone has
+// more: drivers refuse allocations of a few GiB.
+const maxBlock = 1 << 30
+
+// align is the elements that each parameter's start is a multiple of: 256 bytes in the
+// narrowest storage, 16 bits.
+const align = 128
+
+// Trainable is all that trains of a model, in flat blocks.
+//
+// What trains, its gradient and its moments are f32. A 16-bit parameter has an f32
+// master, which the optimizer moves and rounds to the parameter after each step.
+type Trainable struct {
+	dev     *tensor.Device
+	entries []entry
+	blocks  []*block
+
+	partial      *tensor.Tensor // sums of squares of the gradients' parts
+	factor, norm *tensor.Tensor // [1] each, from ClipByNorm
+	clip         *tensor.Tensor // factor until the next Step; nil: the gradients as they are
+}
+
+// entry is a parameter and its place in a block.
+type entry struct {
+	name  string
+	param *autograd.Param
+	block int
+	from  int
+}
+
+// block holds parameters of one group and one dtype, one behind the other. The padding
+// between them is zero and stays zero: no rule moves a zero whose gradient is zero.
+type block struct {
+	group  group
+	dtype  tensor.DType // of the parameters
+	n      int
+	value  *tensor.Tensor // [n] f32: the masters
+	grad   *tensor.Tensor // [n] f32
+	mirror *tensor.Tensor // [n] in dtype, or nil where that is f32
+}
+
+// Gather moves every parameter of the model m that is not Frozen into the blocks of a
+// Trainable: Value and Grad become views of them, Grad is zero. A parameter met twice
+// (tied weights) is gathered once, under its first name.
+//
+// A parameter belongs to the first group that matches its name. One that none matches
+// has the optimizer's weight decay if it is a matrix, and none if it is a vector (a
+// norm's weight, a bias) or the scaling of an adapter's modules (its name ends in .s).
+// A group that matches nothing is an error, and so is a model of which nothing trains.
+func Gather(d *tensor.Device, m any, groups ...Group) (*Trainable, error) {
+	return gather(d, m, groups, maxBlock)
+}
+
+func gather(d *tensor.Device, m any, groups []Group, maxBlock int) (*Trainable, error) {
+	for _, g := range groups {
+		if err := g.check(); err != nil {
+			return nil, err
+		}
+	}
+	t := &Trainable{dev: d}
+	if err := t.place(m, groups, maxBlock); err != nil {
+		return nil, err
+	}
+	parts := 0
+	for _, b := range t.blocks {
+		b.value, b.grad = t.zeros(b.n), t.zeros(b.n)
+		parts += b.parts()
+	}
+	t.partial, t.factor, t.norm = t.zeros(parts), t.zeros(1), t.zeros(1)
+	for _, e := range t.entries {
+		old := e.param.Value
+		d.Run(shaders.Cast{N: old.Numel()}, t.blocks[e.block].value.View(e.from, old.Numel()), old)
+	}
+	for _, b := range t.blocks {
+		if b.dtype != tensor.F32 {
+			b.mirror = d.New(b.dtype, b.n)
+		}
+		b.fillMirror()
+	}
+	for _, e := range t.entries {
+		b, shape := t.blocks[e.block], e.param.Value.Shape()
+		e.param.Grad = b.grad.View(e.from, shape...)
+		e.param.Value = b.stored().View(e.from, shape...)
+	}
+	return t, d.Err()
+}
+
+// place gives every parameter that trains its block and its place there.
+func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
+	type kind struct {
+		group group
+		dtype tensor.DType
+	}
+	open := map[kind]int{} // the block that the next parameter of a kind goes to
+	seen := map[*autograd.Param]bool{}
+	matched := make([]bool, len(groups))
+	for name, p := range nn.Params(m) {
+		if p.Frozen || seen[p] {
+			continue
+		}
+		seen[p] = true
+		if dt := p.Value.DType(); dt != tensor.F32 && !dt.Is16Bit() {
+			return fmt.Errorf("optim: parameter %s is %s: want f32, f16 or bf16 of one that trains", name, p.Value)
+		}
+		k := kind{groupOf(name, p.Value, groups, matched), p.Value.DType()}
+		i, ok := open[k]
+		n := (p.Value.Numel() + align - 1) / align * align
+		if !ok || tensor.F32.Bytes(t.blocks[i].n+n) > maxBlock {
+			i = len(t.blocks)
+			open[k] = i
+			t.blocks = append(t.blocks, &block{group: k.group, dtype: k.dtype})
+		}
+		t.entries = append(t.entries, entry{name, p, i, t.blocks[i].n})
+		t.blocks[i].n += n
+	}
+	if len(t.entries) == 0 {
+		return fmt.Errorf("optim: nothing to gather: no parameter of %T trains", m)
+	}
+	for i, g := range groups {
+		if !matched[i] {
+			return fmt.Errorf("optim: group %q matches none of the %d parameters that train and that no group before it has", g.Match, len(t.entries))
+		}
+	}
+	return nil
+}
+
+func (t *Trainable) zeros(n int) *tensor.Tensor {
+	x := t.dev.New(tensor.F32, n)
+	t.dev.Run(shaders.Fill{N: n}, x)
+	return x
+}
+
+// stored is where the parameters' values lie.
+func (b *block) stored() *tensor.Tensor {
+	if b.mirror != nil {
+		return b.mirror
+	}
+	return b.value
+}
+
+func (b *block) fillMirror() {
+	if b.mirror != nil {
+		b.mirror.Device().Run(shaders.Cast{N: b.n}, b.mirror, b.value)
+	}
+}
+
+// Params gives what trains, by name, in the model's order.
+func (t *Trainable) Params() iter.Seq2[string, *autograd.Param] {
+	return func(yield func(string, *autograd.Param) bool) {
+		for _, e := range t.entries {
+			if !yield(e.name, e.param) {
+				return
+			}
+		}
+	}
+}
+
+// Numel is the number of trained numbers.
+func (t *Trainable) Numel() int {
+	n := 0
+	for _, e := range t.entries {
+		n += e.param.Value.Numel()
+	}
+	return n
+}
+
+// ZeroGrad makes all gradients zero.
+func (t *Trainable) ZeroGrad() {
+	for _, b := range t.blocks {
+		t.dev.Run(shaders.Fill{N: b.n}, b.grad)
+	}
+}

@@ -1,0 +1,116 @@
+package optim
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Rule is how a step moves parameters: AdamW or SGD.
+type Rule interface {
+	// check says what is wrong with the settings.
+	check() error
+	// weightDecay is that of blocks that have none of their own.
+	weightDecay() float32
+	// moments names what is remembered of every parameter between steps.
+	moments() []string
+	// update runs step t (from 1) on one block.
+	update(s step)
+}
+
+// step is one step of one block.
+type step struct {
+	*block
+	t               int
+	lr, weightDecay float32
+	moments         []*tensor.Tensor // each [n] f32, in the order of Rule.moments
+	clip            *tensor.Tensor   // [1] or nil
+}
+
+// Optimizer moves the parameters of a Trainable by a Rule and remembers its moments.
+type Optimizer struct {
+	trainable *Trainable
+	rule      Rule
+	steps     int
+	moments   [][]*tensor.Tensor // by block and moment
+}
+
+// New starts an optimizer; its moments are zero.
+func New(t *Trainable, rule Rule) (*Optimizer, error) {
+	if err := rule.check(); err != nil {
+		return nil, err
+	}
+	o := &Optimizer{trainable: t, rule: rule}
+	for _, b := range t.blocks {
+		var moments []*tensor.Tensor
+		for range rule.moments() {
+			moments = append(moments, t.zeros(b.n))
+		}
+		o.moments = append(o.moments, moments)
+	}
+	return o, t.dev.Err()
+}
+
+// Step moves all parameters by their gradients, clipped if ClipByNorm was called since
+// the last Step. The gradients stay: ZeroGrad clears them.
+func (o *Optimizer) Step(lr float32) {
+	o.steps++
+	t := o.trainable
+	for i, b := range t.blocks {
+		decay := o.rule.weightDecay()
+		if b.group.ownDecay {
+			decay = b.group.decay
+		}
+		o.rule.update(step{b, o.steps, lr * b.group.lrFactor, decay, o.moments[i], t.clip})
+	}
+	t.clip = nil
+}
+
+// Steps is the number of steps made.
+func (o *Optimizer) Steps() int { return o.steps }
+
+// State gives what must be saved beside the parameters for training to go on with the
+// same bits, in a fixed order: the moments as MOMENT.PARAMETER, and the masters of
+// 16-bit parameters as master.PARAMETER. All are f32 in the parameter's shape, and the
+// tensors are the living ones: the next Step changes them. The number of steps belongs
+// to the state too (Steps).
+func (o *Optimizer) State() iter.Seq2[string, *tensor.Tensor] {
+	return func(yield func(string, *tensor.Tensor) bool) {
+		for _, e := range o.trainable.entries {
+			b, shape := o.trainable.blocks[e.block], e.param.Value.Shape()
+			for k, moment := range o.rule.moments() {
+				if !yield(moment+"."+e.name, o.moments[e.block][k].View(e.from, shape...)) {
+					return
+				}
+			}
+			if b.mirror != nil && !yield("master."+e.name, b.value.View(e.from, shape...)) {
+				return
+			}
+		}
+	}
+}
+
+// Restore takes back a state: the number of steps and every tensor that State names,
+// from read. It writes the masters of 16-bit parameters, and with them the parameters.
+// After an error the optimizer and those parameters are of no use.
+func (o *Optimizer) Restore(steps int, read func(name string) ([]float32, error)) error {
+	if steps < 0 {
+		return fmt.Errorf("optim: restoring: %d steps, want at least 0", steps)
+	}
+	for name, x := range o.State() {
+		data, err := read(name)
+		if err != nil {
+			return fmt.Errorf("optim: restoring %s: %w", name, err)
+		}
+		if len(data) != x.Numel() {
+			return fmt.Errorf("optim: restoring %s: want %d numbers for %s, got %d", name, x.Numel(), x, len(data))
+		}
+		x.SetFloat32s(data)
+	}
+	for _, b := range o.trainable.blocks {
+		b.fillMirror()
+	}
+	o.steps = steps
+	return o.trainable.dev.Err()
+}

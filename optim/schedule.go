@@ -1,0 +1,58 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+)
+
+// Schedule is the factor of the learning rate in a step, counted from 0.
+type Schedule func(step int) float32
+
+// Constant rises in a straight line from 0 in step 0 to 1 in step warmup, and stays.
+func Constant(warmup int) Schedule {
+	return warmedUp(warmup, func(int) float64 { return 1 })
+}
+
+// Linear rises as Constant does, then falls in a straight line to 0 in step total.
+func Linear(warmup, total int) Schedule {
+	return warmedUp(warmup, func(step int) float64 { return 1 - progress(step, warmup, total) })
+}
+
+// Cosine rises as Constant does, then falls along half a cosine to 0 in step total.
+func Cosine(warmup, total int) Schedule {
+	return warmedUp(warmup, func(step int) float64 { return (1 + math.Cos(math.Pi*progress(step, warmup, total))) / 2 })
+}
+
+// NewSchedule finds a schedule by its name: constant, linear or cosine. total must be
+// positive and warmup from 0 to total.
+func NewSchedule(name string, warmup, total int) (Schedule, error) {
+	if total < 1 || warmup < 0 || warmup > total {
+		return nil, fmt.Errorf("optim: schedule %s: want 0 to total steps of warm-up and a positive total, got warmup %d, total %d", name, warmup, total)
+	}
+	switch name {
+	case "constant":
+		return Constant(warmup), nil
+	case "linear":
+		return Linear(warmup, total), nil
+	case "cosine":
+		return Cosine(warmup, total), nil
+	}
+	return nil, fmt.Errorf("optim: schedule: want constant, linear or cosine, got %q", name)
+}
+
+func warmedUp(warmup int, after func(step int) float64) Schedule {
+	return func(step int) float32 {
+		if step < warmup {
+			return float32(float64(step) / float64(warmup))
+		}
+		return float32(after(step))
+	}
+}
+
+// progress is how far a step stands between the end of the warm-up (0) and the total (1).
+func progress(step, warmup, total int) float64 {
+	if step >= total {
+		return 1
+	}
+	return float64(step-warmup) / float64(total-warmup)
+}
