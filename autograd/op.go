@@ -105,6 +105,17 @@ type Example struct {
 	Name string
 	In   []Input
 	Call func(in []*Var) []*Var // through the public function
+	// Brief marks one of many examples of the same kind: tests use f32 alone, and
+	// few probes.
+	Brief bool
+	// Large marks a size for benchmarks, which tests skip.
+	Large bool
+}
+
+// Randomized is an operation whose sizes deserve to be drawn by chance as well:
+// tests make many such examples, each of them Brief.
+type Randomized interface {
+	RandomExample(r *random.Stream) Example
 }
 
 // Input describes one input of an Example.

@@ -23,7 +23,7 @@ func (add) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 
 func (add) Backward(b *Back) []*tensor.Tensor {
 	dy := b.DOut[0]
-	return []*tensor.Tensor{dy, sumToSuffix(b, 1, dy)}
+	return []*tensor.Tensor{dy, sumToSuffix(b, 1, dy, 1)}
 }
 
 func (add) Examples() []Example {

@@ -20,16 +20,17 @@ func mustBeSuffix(op string, a, b *Var) {
 }
 
 // sumToSuffix is the gradient of a broadcast operand, input i of the call: g, shaped
-// like the result, summed over the dimensions the operand was repeated over.
-func sumToSuffix(b *Back, i int, g *tensor.Tensor) *tensor.Tensor {
+// like the result, summed over the dimensions the operand was repeated over, times
+// scale.
+func sumToSuffix(b *Back, i int, g *tensor.Tensor, scale float32) *tensor.Tensor {
 	if !b.Needs[i] {
 		return nil
 	}
 	x := b.In[i]
-	if g.Numel() == x.Numel() && b.Into[i] == nil && g.DType() == x.DType() {
+	if scale == 1 && g.Numel() == x.Numel() && b.Into[i] == nil && g.DType() == x.DType() {
 		return g.Reshape(x.Shape()...)
 	}
 	dx, acc := b.OperandGrad(i)
-	b.Run(shaders.Sum{Outer: 1, N: g.Numel() / x.Numel(), Inner: x.Numel(), Scale: 1, Acc: acc}, dx, g)
+	b.Run(shaders.Sum{Outer: 1, N: g.Numel() / x.Numel(), Inner: x.Numel(), Scale: scale, Acc: acc}, dx, g)
 	return autograd.Returned(dx, acc)
 }

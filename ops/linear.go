@@ -1,7 +1,10 @@
 package ops
 
 import (
+	"fmt"
+
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -52,22 +55,37 @@ func (linear) Backward(b *Back) []*tensor.Tensor {
 	return grads
 }
 
-func (linear) Examples() []Example {
-	f := call(func(in []*Var) *Var { return Linear(in[0], in[1], in[2]) })
-	example := func(name string, rows, in, out int, bias bool) Example {
-		e := Example{Name: name, Call: f, In: []Input{
-			{Shape: []int{rows, in}},
-			{Shape: []int{out, in}, Kind: autograd.Weight},
-			{Kind: autograd.Weight},
-		}}
-		if bias {
-			e.In[2].Shape = []int{out}
-		}
-		return e
+func (l linear) Examples() []Example {
+	large := l.example("large", 2048, 1024, 1024, false)
+	large.Large = true
+	examples := []Example{
+		l.example("bias", 3, 5, 7, true),
+		l.example("no bias", 3, 5, 7, false),
+		l.example("one row", 1, 64, 33, true),
+		large,
 	}
-	return []Example{
-		example("bias", 3, 5, 7, true),
-		example("no bias", 3, 5, 7, false),
-		example("one row", 1, 64, 33, true),
+	for _, s := range matmulEdges() {
+		e := l.example(fmt.Sprintf("%d rows, %d to %d", s.m, s.k, s.n), s.m, s.k, s.n, true)
+		e.Brief = true
+		examples = append(examples, e)
 	}
+	return examples
+}
+
+// RandomExample draws the three sizes.
+func (l linear) RandomExample(r *random.Stream) Example {
+	m, n, k, bias := 1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(70), r.IntN(2) == 0
+	return l.example(fmt.Sprintf("random %d rows, %d to %d, bias %t", m, k, n, bias), m, k, n, bias)
+}
+
+func (linear) example(name string, rows, in, out int, bias bool) Example {
+	e := Example{Name: name, In: []Input{
+		{Shape: []int{rows, in}},
+		{Shape: []int{out, in}, Kind: autograd.Weight},
+		{Kind: autograd.Weight},
+	}, Call: call(func(in []*Var) *Var { return Linear(in[0], in[1], in[2]) })}
+	if bias {
+		e.In[2].Shape = []int{out}
+	}
+	return e
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -83,18 +84,59 @@ func (matmul) Examples() []Example {
 	var examples []Example
 	for i := range 4 {
 		ta, tb := i&1 != 0, i&2 != 0
-		a, b := []int{2, 3, 5}, []int{2, 5, 7}
-		if ta {
-			a[1], a[2] = a[2], a[1]
-		}
-		if tb {
-			b[1], b[2] = b[2], b[1]
-		}
-		examples = append(examples, Example{
-			Name: fmt.Sprintf("batched, transposed %t %t", ta, tb), In: normal(autograd.Activation, a, b),
-			Call: call(func(in []*Var) *Var { return MatMul(in[0], in[1], ta, tb) }),
-		})
+		examples = append(examples, matmulExample(fmt.Sprintf("batched, transposed %t %t", ta, tb), 2, 3, 7, 5, ta, tb))
 	}
 	one := call(func(in []*Var) *Var { return MatMul(in[0], in[1], false, false) })
-	return append(examples, Example{Name: "one matrix for all", In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
+	examples = append(examples, Example{Name: "one matrix for all", In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
+	for i, s := range matmulEdges() {
+		ta, tb := i&1 != 0, i&2 != 0
+		e := matmulExample(fmt.Sprintf("%d x %d x %d, transposed %t %t", s.m, s.n, s.k, ta, tb), 1, s.m, s.n, s.k, ta, tb)
+		e.Brief = true
+		examples = append(examples, e)
+	}
+	large := matmulExample("large", 1, 1024, 1024, 1024, false, false)
+	large.Large = true
+	return append(examples, large)
+}
+
+// RandomExample draws sizes and transposes.
+func (matmul) RandomExample(r *random.Stream) Example {
+	batch, m, n, k, ta, tb := 1+r.IntN(3), 1+r.IntN(50), 1+r.IntN(50), 1+r.IntN(50), r.IntN(2) == 0, r.IntN(2) == 0
+	return matmulExample(fmt.Sprintf("random %d of %d x %d x %d, transposed %t %t", batch, m, n, k, ta, tb), batch, m, n, k, ta, tb)
+}
+
+func matmulExample(name string, batch, m, n, k int, transA, transB bool) Example {
+	a, b := []int{batch, m, k}, []int{batch, k, n}
+	if transA {
+		a[1], a[2] = k, m
+	}
+	if transB {
+		b[1], b[2] = n, k
+	}
+	return Example{
+		Name: name, In: normal(autograd.Activation, a, b),
+		Call: call(func(in []*Var) *Var { return MatMul(in[0], in[1], transA, transB) }),
+	}
+}
+
+type matmulSize struct{ m, n, k int }
+
+// matmulEdges are products with one dimension after the other at the edges of the
+// shader's tile and of the CPU's, 6 x 16, and with all three there.
+func matmulEdges() []matmulSize {
+	bm, bn := tileSize("matmul", "bm"), tileSize("matmul", "bn")
+	var sizes []matmulSize
+	for _, m := range edges(6, bm) {
+		sizes = append(sizes, matmulSize{m, 19, 23})
+	}
+	for _, n := range edges(16, bn) {
+		sizes = append(sizes, matmulSize{13, n, 23})
+	}
+	for _, k := range edges(bm) {
+		sizes = append(sizes, matmulSize{13, 19, k})
+	}
+	for d := range 3 {
+		sizes = append(sizes, matmulSize{bm - 1 + d, bn - 1 + d, bm - 1 + d})
+	}
+	return sizes
 }

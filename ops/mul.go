@@ -31,7 +31,7 @@ func (mul) Backward(b *Back) []*tensor.Tensor {
 	if b.Needs[1] {
 		dx := b.Like(x)
 		b.Run(shaders.Mul{N: x.Numel(), M: x.Numel()}, dx, d, x)
-		grads[1] = sumToSuffix(b, 1, dx)
+		grads[1] = sumToSuffix(b, 1, dx, 1)
 	}
 	return grads
 }

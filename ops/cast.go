@@ -1,0 +1,59 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Cast converts x to another float dtype, to nearest even; the gradient is cast
+// back. To its own dtype it is x itself.
+func Cast(x *Var, dt tensor.DType) *Var {
+	if !dt.IsFloat() || !x.Tensor().DType().IsFloat() {
+		tensor.Panicf("cast", "%s to %s: want f32, f64, f16 or bf16", x.Tensor(), dt)
+	}
+	if x.Tensor().DType() == dt {
+		return x
+	}
+	return apply(castTo{dt}, x)
+}
+
+type castTo struct{ dt tensor.DType }
+
+func (c castTo) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	return one(cast(f.Device, f.In[0], c.dt)), nil
+}
+
+func (castTo) Backward(b *Back) []*tensor.Tensor {
+	return one(cast(b.Device, b.DOut[0], b.In[0].DType()))
+}
+
+func cast(d *tensor.Device, x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
+	y := d.New(dt, x.Shape()...)
+	d.Run(shaders.Cast{N: x.Numel()}, y, x)
+	return y
+}
+
+func (castTo) Examples() []Example {
+	example := func(name string, to func(tensor.DType) tensor.DType, shape ...int) Example {
+		return Example{
+			Name: name, In: normal(autograd.Activation, shape),
+			Call: call(func(in []*Var) *Var { return apply(castTo{to(in[0].Tensor().DType())}, in[0]) }),
+		}
+	}
+	// In a gradient check nothing may be rounded: f64 stays f64.
+	to := func(dt tensor.DType) func(tensor.DType) tensor.DType {
+		return func(from tensor.DType) tensor.DType {
+			if from == tensor.F64 {
+				return from
+			}
+			return dt
+		}
+	}
+	return []Example{
+		example("to f32", to(tensor.F32), 3, 7),
+		example("to bf16", to(tensor.BF16), 257),
+		example("to f16", to(tensor.F16), 257),
+		example("one element", to(tensor.BF16), 1),
+	}
+}

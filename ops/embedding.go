@@ -1,0 +1,63 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Embedding looks up rows of a table [vocab, dim] by ids (i32) of any shape; the
+// result is [ids' shape, dim] in the table's dtype, f32 from a quantised table. An
+// id outside the table gives NaN.
+func Embedding(table, ids *Var) *Var {
+	if table.Tensor().Rank() != 2 {
+		tensor.Panicf("embedding", "table %s: want [vocab, dim]", table.Tensor())
+	}
+	if ids.Tensor().DType() != tensor.I32 {
+		tensor.Panicf("embedding", "ids %s: want i32", ids.Tensor())
+	}
+	return apply(embedding{}, table, ids)
+}
+
+type embedding struct{}
+
+func (embedding) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	table, ids := f.In[0], f.In[1]
+	dt := table.DType()
+	if !dt.IsFloat() {
+		dt = tensor.F32
+	}
+	y := f.New(dt, append(ids.Shape(), table.Dim(1))...)
+	f.Run(shaders.Embedding{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0)}, y, table, ids)
+	return one(y), nil
+}
+
+func (embedding) Backward(b *Back) []*tensor.Tensor {
+	table, ids := b.In[0], b.In[1]
+	g, acc := b.WeightGrad(0)
+	b.Run(shaders.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, g, b.DOut[0], ids)
+	return []*tensor.Tensor{autograd.Returned(g, acc), nil}
+}
+
+func (embedding) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Embedding(in[0], in[1]) })
+	example := func(name string, vocab, dim int, ids ...int) Example {
+		return Example{Name: name, Call: f, In: []Input{
+			{Shape: []int{vocab, dim}, Kind: autograd.Weight},
+			// The last row is never used, and many ids come more than once.
+			{Shape: ids, Kind: autograd.Index, Value: func(_ int, r *random.Stream) float64 {
+				return float64(r.IntN(max(1, vocab-1)))
+			}},
+		}}
+	}
+	large := example("large", 32000, 512, 4, 512)
+	large.Large = true
+	return []Example{
+		example("repeated ids", 5, 3, 2, 7),
+		example("one", 1, 1, 1),
+		example("more words than ids", 263, 37, 11),
+		example("wide", 11, 257, 3, 23),
+		large,
+	}
+}

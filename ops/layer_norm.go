@@ -1,0 +1,91 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// LayerNorm is (x - mean) / sqrt(variance + eps) * weight + bias over the last
+// dimension, with the biased variance. x is [..., dim]; weight and bias are [dim] or
+// nil. Ba, Kiros and Hinton, 1607.06450.
+func LayerNorm(x, weight, bias *Var, eps float32) *Var {
+	for _, p := range []*Var{weight, bias} {
+		if p != nil && !p.Tensor().HasShape(x.Dim(-1)) {
+			tensor.Panicf("layer_norm", "weight or bias is %s for x %s: want [%d]", p.Tensor(), x.Tensor(), x.Dim(-1))
+		}
+	}
+	return apply(layerNorm{eps}, x, weight, bias)
+}
+
+type layerNorm struct{ eps float32 }
+
+func (l layerNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	x := f.In[0]
+	dim := x.Dim(-1)
+	rows := x.Numel() / dim
+	y := f.Like(x)
+	var mean, rstd *tensor.Tensor
+	if f.AnyNeeds() {
+		stat := autograd.StatType(x.DType())
+		mean, rstd = f.New(stat, rows), f.New(stat, rows)
+	}
+	f.Run(shaders.LayerNorm{Rows: rows, Dim: dim, Eps: l.eps}, y, mean, rstd, x, f.In[1], f.In[2])
+	return one(y), []*tensor.Tensor{mean, rstd}
+}
+
+func (layerNorm) Backward(b *Back) []*tensor.Tensor {
+	x, w, dy, mean, rstd := b.In[0], b.In[1], b.DOut[0], b.Saved[0], b.Saved[1]
+	dim := x.Dim(-1)
+	rows := x.Numel() / dim
+	grads := make([]*tensor.Tensor, 3)
+	if b.Needs[0] {
+		grads[0] = b.Like(x)
+		b.Run(shaders.LayerNormGrad{Rows: rows, Dim: dim}, grads[0], dy, x, w, mean, rstd)
+	}
+	var dw, db *tensor.Tensor
+	var accW, accB bool
+	if b.Needs[1] {
+		dw, accW = b.WeightGrad(1)
+		grads[1] = autograd.Returned(dw, accW)
+	}
+	if b.Needs[2] {
+		db, accB = b.WeightGrad(2)
+		grads[2] = autograd.Returned(db, accB)
+	}
+	k := shaders.LayerNormGradWeight{Rows: rows, Dim: dim, Acc: accW}
+	switch {
+	case dw != nil && db != nil && accW != accB: // one is to be added to, one is new
+		b.Run(k, dw, nil, dy, x, mean, rstd)
+		k.Acc = accB
+		b.Run(k, nil, db, dy, x, mean, rstd)
+	case dw != nil || db != nil:
+		k.Acc = accW || accB
+		b.Run(k, dw, db, dy, x, mean, rstd)
+	}
+	return grads
+}
+
+func (layerNorm) Examples() []Example {
+	f := call(func(in []*Var) *Var { return LayerNorm(in[0], in[1], in[2], 1e-5) })
+	example := func(name string, weight, bias bool, shape ...int) Example {
+		e := Example{Name: name, Call: f, In: []Input{{Shape: shape}, {Kind: autograd.Weight}, {Kind: autograd.Weight}}}
+		if weight {
+			e.In[1].Shape = shape[len(shape)-1:]
+		}
+		if bias {
+			e.In[2].Shape = shape[len(shape)-1:]
+		}
+		return e
+	}
+	large := example("large", true, true, 4096, 1024)
+	large.Large = true
+	return []Example{
+		example("rows", true, true, 2, 3, 17),
+		example("no bias", true, false, 5, 64),
+		example("no weight", false, true, 5, 7),
+		example("plain", false, false, 3, 5),
+		example("prime", true, true, 67, 257),
+		large,
+	}
+}

@@ -1,0 +1,111 @@
+package ops
+
+import (
+	"slices"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Permute copies x with its dimensions in another order: dimension i of the result
+// is dimension axes[i] of x.
+func Permute(x *Var, axes ...int) *Var {
+	t := x.Tensor()
+	order := make([]int, len(axes))
+	seen := make([]bool, t.Rank())
+	for i, a := range axes {
+		order[i] = dimension("permute", t, a)
+		seen[order[i]] = true
+	}
+	if len(axes) != t.Rank() || slices.Contains(seen, false) {
+		tensor.Panicf("permute", "axes %v of %s: want every dimension once", axes, t)
+	}
+	return apply(permute{order}, x)
+}
+
+// Transpose copies x with dimensions i and j exchanged.
+func Transpose(x *Var, i, j int) *Var {
+	t := x.Tensor()
+	i, j = dimension("transpose", t, i), dimension("transpose", t, j)
+	axes := make([]int, t.Rank())
+	for k := range axes {
+		axes[k] = k
+	}
+	axes[i], axes[j] = j, i
+	return apply(permute{axes}, x)
+}
+
+type permute struct{ axes []int }
+
+func (p permute) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	return one(permuted(f.Device, f.In[0], p.axes)), nil
+}
+
+func (p permute) Backward(b *Back) []*tensor.Tensor {
+	back := make([]int, len(p.axes))
+	for i, a := range p.axes {
+		back[a] = i
+	}
+	return one(permuted(b.Device, b.DOut[0], back))
+}
+
+// permuted joins dimensions that stay neighbours, so that the kernel has few and
+// long ones; where nothing moves, the result is a view.
+func permuted(d *tensor.Device, x *tensor.Tensor, axes []int) *tensor.Tensor {
+	strides := make([]int, x.Rank())
+	stride := 1
+	for i := x.Rank() - 1; i >= 0; i-- {
+		strides[i] = stride
+		stride *= x.Dim(i)
+	}
+	var shape []int
+	var dims, steps [6]int
+	n := 0
+	for _, a := range axes {
+		size, step := x.Dim(a), strides[a]
+		shape = append(shape, size)
+		switch {
+		case size == 1:
+		case n > 0 && steps[n-1] == size*step:
+			dims[n-1], steps[n-1] = dims[n-1]*size, step
+		case n == len(dims):
+			tensor.Panicf("permute", "axes %v of %s: more than %d groups of dimensions move", axes, x, len(dims))
+		default:
+			dims[n], steps[n] = size, step
+			n++
+		}
+	}
+	if n <= 1 {
+		return x.Reshape(shape...)
+	}
+	k := shaders.Permute{D0: 1, D1: 1, D2: 1, D3: 1, D4: dims[n-2], D5: dims[n-1], S4: steps[n-2], S5: steps[n-1]}
+	for i, at := range []struct{ d, s *int }{{&k.D3, &k.S3}, {&k.D2, &k.S2}, {&k.D1, &k.S1}, {&k.D0, &k.S0}} {
+		if j := n - 3 - i; j >= 0 {
+			*at.d, *at.s = dims[j], steps[j]
+		}
+	}
+	y := d.New(x.DType(), shape...)
+	d.Run(k, y, x)
+	return y
+}
+
+func (permute) Examples() []Example {
+	example := func(name string, shape []int, axes ...int) Example {
+		return Example{
+			Name: name, In: normal(autograd.Activation, shape),
+			Call: call(func(in []*Var) *Var { return Permute(in[0], axes...) }),
+		}
+	}
+	large := example("large", []int{4, 512, 32, 64}, 0, 2, 1, 3)
+	large.Large = true
+	return []Example{
+		example("heads", []int{2, 3, 5, 7}, 0, 2, 1, 3),
+		example("matrix", []int{37, 67}, 1, 0),
+		example("batch of matrices", []int{3, 17, 33}, 0, 2, 1),
+		example("all reversed", []int{2, 3, 2, 5, 2, 3}, 5, 4, 3, 2, 1, 0),
+		example("only ones move", []int{1, 5, 1, 3}, 1, 0, -1, 2),
+		{Name: "transpose", In: normal(autograd.Activation, []int{5, 2, 3}), Call: call(func(in []*Var) *Var { return Transpose(in[0], 0, -1) })},
+		large,
+	}
+}

@@ -1,0 +1,32 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Scale is alpha x + beta, alpha and beta being numbers.
+func Scale(x *Var, alpha, beta float32) *Var { return apply(scale{alpha, beta}, x) }
+
+type scale struct{ alpha, beta float32 }
+
+func (s scale) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	y := f.Like(f.In[0])
+	f.Run(shaders.Scale{N: y.Numel(), Alpha: s.alpha, Beta: s.beta}, y, f.In[0])
+	return one(y), nil
+}
+
+func (s scale) Backward(b *Back) []*tensor.Tensor {
+	dx := b.Like(b.DOut[0])
+	b.Run(shaders.Scale{N: dx.Numel(), Alpha: s.alpha}, dx, b.DOut[0])
+	return one(dx)
+}
+
+func (scale) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Scale(in[0], -1.5, 0.25) })
+	return []Example{
+		{Name: "one", In: normal(autograd.Activation, []int{1}), Call: f},
+		{Name: "prime", In: normal(autograd.Activation, []int{7, 37}), Call: f},
+	}
+}

@@ -1,0 +1,42 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Softmax is e^x divided by its sum over the last dimension.
+func Softmax(x *Var) *Var { return apply(softmax{}, x) }
+
+type softmax struct{}
+
+func (softmax) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	x := f.In[0]
+	y := f.Like(x)
+	f.Run(shaders.Softmax{Rows: x.Numel() / x.Dim(-1), Dim: x.Dim(-1)}, y, x)
+	return one(y), nil
+}
+
+func (softmax) Backward(b *Back) []*tensor.Tensor {
+	y := b.Out[0]
+	dx := b.Like(y)
+	b.Run(shaders.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, dx, b.DOut[0], y)
+	return one(dx)
+}
+
+func (softmax) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Softmax(in[0]) })
+	example := func(name string, shape ...int) Example {
+		return Example{Name: name, In: normal(autograd.Activation, shape), Call: f}
+	}
+	large := example("large", 4096, 1024)
+	large.Large = true
+	return []Example{
+		example("rows", 2, 3, 19),
+		example("one column", 3, 1),
+		example("one row", 257),
+		example("prime", 5, 521),
+		large,
+	}
+}

@@ -1,0 +1,37 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Sub is a - b. The shape of b may be a suffix of a's.
+func Sub(a, b *Var) *Var {
+	mustBeSuffix("sub", a, b)
+	return apply(sub{}, a, b)
+}
+
+type sub struct{}
+
+func (sub) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	a, b := f.In[0], f.In[1]
+	y := f.Like(a)
+	f.Run(shaders.Sub{N: a.Numel(), M: b.Numel()}, y, a, b)
+	return one(y), nil
+}
+
+func (sub) Backward(b *Back) []*tensor.Tensor {
+	dy := b.DOut[0]
+	return []*tensor.Tensor{dy, sumToSuffix(b, 1, dy, -1)}
+}
+
+func (sub) Examples() []Example {
+	f := call(func(in []*Var) *Var { return Sub(in[0], in[1]) })
+	return []Example{
+		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
+		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
+		{Name: "one number", In: normal(autograd.Activation, []int{257}, []int{1}), Call: f},
+		{Name: "from itself", In: normal(autograd.Activation, []int{5}), Call: call(func(in []*Var) *Var { return Sub(in[0], in[0]) })},
+	}
+}

@@ -1,0 +1,61 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Sum adds up dimension dim, which the result no longer has; without dim it adds up
+// everything to one number of shape []. A negative dim counts from the end.
+func Sum(x *Var, dim ...int) *Var { return apply(sum{reduce("sum", x.Tensor(), dim), 1}, x) }
+
+// Mean is Sum divided by the number of elements added up.
+func Mean(x *Var, dim ...int) *Var {
+	r := reduce("mean", x.Tensor(), dim)
+	return apply(sum{r, 1 / float32(r.n)}, x)
+}
+
+type sum struct {
+	reduced
+	scale float32
+}
+
+func (s sum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	y := f.New(f.In[0].DType(), s.shape...)
+	f.Run(shaders.Sum{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, y, f.In[0])
+	return one(y), nil
+}
+
+func (s sum) Backward(b *Back) []*tensor.Tensor {
+	dx := b.Like(b.In[0])
+	b.Run(shaders.Expand{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, dx, b.DOut[0])
+	return one(dx)
+}
+
+func (sum) Examples() []Example {
+	example := func(name string, f func(x *Var, dim ...int) *Var, shape []int, dim ...int) Example {
+		return Example{
+			Name: name, In: normal(autograd.Activation, shape),
+			Call: call(func(in []*Var) *Var { return f(in[0], dim...) }),
+		}
+	}
+	large := func(name string, shape []int, dim int) Example {
+		e := example(name, Sum, shape, dim)
+		e.Large = true
+		return e
+	}
+	return []Example{
+		example("first dimension", Sum, []int{7, 3, 5}, 0),
+		example("middle", Sum, []int{3, 37, 5}, 1),
+		example("last", Sum, []int{3, 5, 257}, -1),
+		example("everything", Sum, []int{3, 129}),
+		example("one element", Sum, []int{1}, 0),
+		example("mean of rows", Mean, []int{5, 67}, 1),
+		example("mean of columns", Mean, []int{257, 37}, 0),
+		example("mean of everything", Mean, []int{7, 31}),
+		example("many rows", Sum, []int{1031, 19}, 0),
+		large("rows, large", []int{4096, 1024}, 1),
+		large("columns, large", []int{4096, 1024}, 0),
+	}
+}

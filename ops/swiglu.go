@@ -1,0 +1,44 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// SwiGLU is silu(gate) * up, of one shape. Shazeer, 2002.05202.
+func SwiGLU(gate, up *Var) *Var {
+	if !gate.Tensor().SameShape(up.Tensor()) {
+		tensor.Panicf("swiglu", "gate %s and up %s: want one shape", gate.Tensor(), up.Tensor())
+	}
+	return apply(swiglu{}, gate, up)
+}
+
+type swiglu struct{}
+
+func (swiglu) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	y := f.Like(f.In[0])
+	f.Run(shaders.SwiGLU{N: y.Numel()}, y, f.In[0], f.In[1])
+	return one(y), nil
+}
+
+func (swiglu) Backward(b *Back) []*tensor.Tensor {
+	dgate, dup := b.Like(b.In[0]), b.Like(b.In[1])
+	b.Run(shaders.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])
+	return []*tensor.Tensor{dgate, dup}
+}
+
+func (swiglu) Examples() []Example {
+	f := call(func(in []*Var) *Var { return SwiGLU(in[0], in[1]) })
+	example := func(name string, shape ...int) Example {
+		return Example{Name: name, In: normal(autograd.Activation, shape, shape), Call: f}
+	}
+	large := example("large", 2048, 2816)
+	large.Large = true
+	return []Example{
+		example("rows", 3, 37),
+		example("one", 1),
+		example("prime", 7, 257),
+		large,
+	}
+}

@@ -1,0 +1,91 @@
+package ops
+
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Exp is e^x.
+func Exp(x *Var) *Var { return apply(unary{shaders.FuncExp}, x) }
+
+// Log is the natural logarithm.
+func Log(x *Var) *Var { return apply(unary{shaders.FuncLog}, x) }
+
+// Sqrt is the square root.
+func Sqrt(x *Var) *Var { return apply(unary{shaders.FuncSqrt}, x) }
+
+// Tanh is the hyperbolic tangent.
+func Tanh(x *Var) *Var { return apply(unary{shaders.FuncTanh}, x) }
+
+// Sigmoid is 1 / (1 + e^-x).
+func Sigmoid(x *Var) *Var { return apply(unary{shaders.FuncSigmoid}, x) }
+
+// ReLU is max(x, 0); its derivative at 0 is 0.
+func ReLU(x *Var) *Var { return apply(unary{shaders.FuncReLU}, x) }
+
+// GELU is x Φ(x), Φ being the normal distribution's exact cumulative function.
+// Hendrycks and Gimpel, 1606.08415.
+func GELU(x *Var) *Var { return apply(unary{shaders.FuncGELU}, x) }
+
+// GELUTanh is GELU's approximation by tanh: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
+func GELUTanh(x *Var) *Var { return apply(unary{shaders.FuncGELUTanh}, x) }
+
+// SiLU is x / (1 + e^-x), also called swish.
+func SiLU(x *Var) *Var { return apply(unary{shaders.FuncSiLU}, x) }
+
+type unary struct{ f shaders.Func }
+
+func (u unary) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	y := f.Like(f.In[0])
+	f.Run(shaders.Unary{N: y.Numel(), Func: u.f}, y, f.In[0])
+	return one(y), nil
+}
+
+// Backward reads the output where the derivative is simplest in it, else the input.
+func (u unary) Backward(b *Back) []*tensor.Tensor {
+	z := b.In[0]
+	switch u.f {
+	case shaders.FuncExp, shaders.FuncSqrt, shaders.FuncTanh, shaders.FuncSigmoid, shaders.FuncReLU:
+		z = b.Out[0]
+	}
+	dx := b.Like(z)
+	b.Run(shaders.UnaryGrad{N: z.Numel(), Func: u.f}, dx, b.DOut[0], z)
+	return one(dx)
+}
+
+func (unary) Examples() []Example {
+	positive := func(_ int, r *random.Stream) float64 { return 0.1 + 3*float64(r.Float32()) }
+	wide := func(_ int, r *random.Stream) float64 { return 3 * r.Normal() }
+	var examples []Example
+	for _, u := range []struct {
+		f     shaders.Func
+		call  func(*Var) *Var
+		value func(int, *random.Stream) float64
+	}{
+		{shaders.FuncSiLU, SiLU, wide},
+		{shaders.FuncExp, Exp, nil},
+		{shaders.FuncLog, Log, positive},
+		{shaders.FuncSqrt, Sqrt, positive},
+		{shaders.FuncTanh, Tanh, wide},
+		{shaders.FuncSigmoid, Sigmoid, wide},
+		{shaders.FuncReLU, ReLU, awayFromZero},
+		{shaders.FuncGELU, GELU, wide},
+		{shaders.FuncGELUTanh, GELUTanh, wide},
+	} {
+		f := call(func(in []*Var) *Var { return u.call(in[0]) })
+		for _, n := range []int{1, 257} {
+			examples = append(examples, Example{
+				Name: fmt.Sprintf("%s of %d", u.f, n), Call: f,
+				In: []Input{{Shape: []int{n}, Value: u.value}},
+			})
+		}
+		examples = append(examples, Example{
+			Name: u.f.String() + ", large", Large: true, Call: f, In: normal(autograd.Activation, []int{4096, 1024}),
+		})
+	}
+	return examples
+}
