@@ -1,0 +1,69 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/agora-ml/agora/shaders"
+)
+
+func init() {
+	plain(crossEntropy[float32], crossEntropy[float64])
+	plain(crossEntropyGrad[float32], crossEntropyGrad[float64])
+}
+
+// ignoredLabel marks a row that does not count.
+const ignoredLabel = -100
+
+// crossEntropy: lse = log Σ e^logits, loss = lse - logits[label], row by row; the
+// loss is 0 for an ignored row, NaN for a label outside the vocabulary.
+func crossEntropy[F float](w *work, k shaders.CrossEntropy, a args[F]) {
+	loss, lse, logits, labels := a.f[0], a.f[1], a.f[2], a.i[3]
+	w.team.Rows(k.Rows, max(1, grain/k.Vocab), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			row := logits[r*k.Vocab : (r+1)*k.Vocab]
+			largest, total := largestOf(row), 0.0
+			for _, v := range row {
+				total += math.Exp(float64(v - largest))
+			}
+			sum := float64(largest) + math.Log(total)
+			lse[r] = F(sum)
+			switch label := int(labels[r]); {
+			case label == ignoredLabel:
+				loss[r] = 0
+			case label < 0 || label >= k.Vocab:
+				loss[r] = F(math.NaN())
+			default:
+				loss[r] = F(sum - float64(row[label]))
+			}
+		}
+	})
+}
+
+// crossEntropyGrad: dlogits = (e^(logits - lse) - onehot(label)) scale dloss; 0 in an
+// ignored row, NaN for a label outside the vocabulary.
+func crossEntropyGrad[F float](w *work, k shaders.CrossEntropyGrad, a args[F]) {
+	dlogits, logits, labels, lse, dloss := a.f[0], a.f[1], a.i[2], a.f[3], a.f[4]
+	scale := F(k.Scale)
+	if dloss != nil {
+		scale *= dloss[0]
+	}
+	w.team.Rows(k.Rows, max(1, grain/k.Vocab), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			label, factor := int(labels[r]), scale
+			if label != ignoredLabel && (label < 0 || label >= k.Vocab) {
+				factor = F(math.NaN())
+			}
+			for j := range k.Vocab {
+				i := r*k.Vocab + j
+				switch p := F(math.Exp(float64(logits[i] - lse[r]))); {
+				case label == ignoredLabel:
+					dlogits[i] = 0
+				case label == j:
+					dlogits[i] = (p - 1) * factor
+				default:
+					dlogits[i] = p * factor
+				}
+			}
+		}
+	})
+}

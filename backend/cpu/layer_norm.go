@@ -1,0 +1,106 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/agora-ml/agora/shaders"
+)
+
+func init() {
+	plain(layerNorm[float32], layerNorm[float64])
+	plain(layerNormGrad[float32], layerNormGrad[float64])
+	plain(layerNormGradWeight[float32], layerNormGradWeight[float64])
+}
+
+// layerNorm: y = (x - mean) rstd w + b, rstd = 1 / sqrt(variance + eps), row by row;
+// the variance is the biased one.
+func layerNorm[F float](w *work, k shaders.LayerNorm, a args[F]) {
+	y, means, rstds, x, weight, bias := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
+	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			xr, yr := x[r*k.Dim:(r+1)*k.Dim], y[r*k.Dim:(r+1)*k.Dim]
+			mean, variance := F(0), F(0)
+			for _, v := range xr {
+				mean += v
+			}
+			mean /= F(k.Dim)
+			for _, v := range xr {
+				variance += (v - mean) * (v - mean)
+			}
+			variance /= F(k.Dim)
+			rstd := 1 / F(math.Sqrt(float64(variance+F(k.Eps))))
+			for i, v := range xr {
+				n := (v - mean) * rstd
+				if weight != nil {
+					n *= weight[i]
+				}
+				if bias != nil {
+					n += bias[i]
+				}
+				yr[i] = n
+			}
+			if means != nil {
+				means[r] = mean
+			}
+			if rstds != nil {
+				rstds[r] = rstd
+			}
+		}
+	})
+}
+
+// layerNormGrad: dx = rstd (g - mean(g) - n mean(g n)), g = dy w, n = (x - mean) rstd.
+func layerNormGrad[F float](w *work, k shaders.LayerNormGrad, a args[F]) {
+	dx, dy, x, weight, means, rstds := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
+	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			at := func(i int) (g, n F) {
+				g, n = dy[r*k.Dim+i], (x[r*k.Dim+i]-means[r])*rstds[r]
+				if weight != nil {
+					g *= weight[i]
+				}
+				return g, n
+			}
+			meanG, meanGN := F(0), F(0)
+			for i := range k.Dim {
+				g, n := at(i)
+				meanG += g
+				meanGN += g * n
+			}
+			meanG /= F(k.Dim)
+			meanGN /= F(k.Dim)
+			for i := range k.Dim {
+				g, n := at(i)
+				dx[r*k.Dim+i] = rstds[r] * (g - meanG - n*meanGN)
+			}
+		}
+	})
+}
+
+// layerNormGradWeight: dw (+)= Σ_rows dy (x - mean) rstd, db (+)= Σ_rows dy.
+func layerNormGradWeight[F float](w *work, k shaders.LayerNormGradWeight, a args[F]) {
+	dw, db, dy, x, means, rstds := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
+	w.team.Rows(k.Dim, max(1, grain/k.Rows), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			weight, bias := F(0), F(0)
+			for r := range k.Rows {
+				d := dy[r*k.Dim+i]
+				weight += d * (x[r*k.Dim+i] - means[r]) * rstds[r]
+				bias += d
+			}
+			put(dw, i, weight, k.Acc)
+			put(db, i, bias, k.Acc)
+		}
+	})
+}
+
+// put stores or adds an element of an output that may not be asked for.
+func put[F float](y []F, i int, v F, add bool) {
+	switch {
+	case y == nil:
+	case add:
+		y[i] += v
+	default:
+		y[i] = v
+	}
+}

@@ -1,0 +1,31 @@
+package cpu
+
+import "github.com/agora-ml/agora/shaders"
+
+func init() {
+	plain(swiglu[float32], swiglu[float64])
+	plain(swigluGrad[float32], swigluGrad[float64])
+}
+
+// swiglu: y = silu(gate) up.
+func swiglu[F float](w *work, k shaders.SwiGLU, a args[F]) {
+	y, gate, up := a.f[0], a.f[1], a.f[2]
+	w.team.Rows(k.N, grain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			g := float64(gate[i])
+			y[i] = F(g * sigmoid(g) * float64(up[i]))
+		}
+	})
+}
+
+// swigluGrad: dgate = dy up silu'(gate), dup = dy silu(gate).
+func swigluGrad[F float](w *work, k shaders.SwiGLUGrad, a args[F]) {
+	dgate, dup, dy, gate, up := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
+	w.team.Rows(k.N, grain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			d, g, u := float64(dy[i]), float64(gate[i]), float64(up[i])
+			dgate[i] = F(d * u * siluDerivative(g))
+			dup[i] = F(d * g * sigmoid(g))
+		}
+	})
+}

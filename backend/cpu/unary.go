@@ -1,0 +1,81 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/agora-ml/agora/shaders"
+)
+
+func init() {
+	plain(unary[float32], unary[float64])
+	plain(unaryGrad[float32], unaryGrad[float64])
+}
+
+// unary: y = func(x).
+func unary[F float](w *work, k shaders.Unary, a args[F]) {
+	y, x := a.f[0], a.f[1]
+	f := functions[k.Func].value
+	w.team.Rows(k.N, grain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			y[i] = F(f(float64(x[i])))
+		}
+	})
+}
+
+// unaryGrad: dx = dy func'(x), func' written in the output where the contract says so.
+func unaryGrad[F float](w *work, k shaders.UnaryGrad, a args[F]) {
+	dx, dy, z := a.f[0], a.f[1], a.f[2]
+	f := functions[k.Func].derivative
+	w.team.Rows(k.N, grain, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			dx[i] = F(float64(dy[i]) * f(float64(z[i])))
+		}
+	})
+}
+
+// functions in float64; derivatives of the output y (exp, sqrt, tanh, sigmoid, relu)
+// or of the input x.
+var functions = [...]struct{ value, derivative func(float64) float64 }{
+	shaders.FuncExp:     {math.Exp, func(y float64) float64 { return y }},
+	shaders.FuncLog:     {math.Log, func(x float64) float64 { return 1 / x }},
+	shaders.FuncSqrt:    {math.Sqrt, func(y float64) float64 { return 0.5 / y }},
+	shaders.FuncTanh:    {math.Tanh, func(y float64) float64 { return 1 - y*y }},
+	shaders.FuncSigmoid: {sigmoid, func(y float64) float64 { return y * (1 - y) }},
+	shaders.FuncReLU: {
+		func(x float64) float64 { return max(x, 0) },
+		func(y float64) float64 {
+			if y > 0 {
+				return 1
+			}
+			return 0
+		},
+	},
+	shaders.FuncGELU: {
+		func(x float64) float64 { return x * normalCDF(x) },
+		func(x float64) float64 { return normalCDF(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi) },
+	},
+	// x (1 + tanh(u)) / 2 = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x³)
+	shaders.FuncGELUTanh: {
+		func(x float64) float64 { return x * sigmoid(2*geluU(x)) },
+		func(x float64) float64 {
+			s, du := sigmoid(2*geluU(x)), math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
+			return s + x*s*(1-s)*2*du
+		},
+	},
+	shaders.FuncSiLU: {
+		func(x float64) float64 { return x * sigmoid(x) },
+		siluDerivative,
+	},
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// normalCDF is (1 + erf(x/√2)) / 2, without cancellation for negative x.
+func normalCDF(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+
+func geluU(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
+
+func siluDerivative(x float64) float64 {
+	s := sigmoid(x)
+	return s * (1 + x*(1-s))
+}
