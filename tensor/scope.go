@@ -45,14 +45,15 @@ func (s *Scope) Keep(ts ...*Tensor) {
 	}
 }
 
-// Close frees what the scope still owns. A second Close does nothing; closing a
-// scope before one that was opened inside it panics.
+// Close frees what the scope still owns, and closes scopes that were opened inside it
+// and are still open (a panic may have skipped their Close). A second Close does
+// nothing.
 func (s *Scope) Close() {
 	if s.closed {
 		return
 	}
-	if s.dev.scope != s {
-		Panicf("scope", "closed before a scope that was opened inside it")
+	for s.dev.scope != s {
+		s.dev.scope.Close()
 	}
 	s.closed = true
 	s.dev.scope = s.parent

@@ -1,0 +1,37 @@
+package cpu
+
+import (
+	"runtime"
+
+	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"golang.org/x/sys/cpu"
+)
+
+// Description says what the backend found and will use.
+type Description struct {
+	Architecture string   `json:"architecture"`
+	Threads      int      `json:"threads"`
+	Features     []string `json:"features"`         // those that kernels look for
+	GEMM         string   `json:"gemm"`             // the matrix kernel in use
+	Available    int      `json:"available_memory"` // bytes free for tensors; 0: unknown
+}
+
+// Describe looks at this machine.
+func Describe() Description {
+	d := Description{
+		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
+		GEMM: gemm.Kernels()[0].Name, Available: availableMemory(),
+	}
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"avx2", cpu.X86.HasAVX2}, {"fma", cpu.X86.HasFMA}, {"avx512f", cpu.X86.HasAVX512F},
+		{"avx512bf16", cpu.X86.HasAVX512BF16}, {"asimd", cpu.ARM64.HasASIMD},
+	} {
+		if f.has {
+			d.Features = append(d.Features, f.name)
+		}
+	}
+	return d
+}

@@ -1,0 +1,73 @@
+// Command agora fine-tunes LLaMA-family models with parallel low-rank adapters and
+// talks with the result.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/internal/version"
+	"github.com/agora-ml/agora/tensor"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program; it returns the exit code: 0, 1 for an error the user can
+// act on, 2 for one of ours.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			var e *tensor.Error
+			if err, ok := r.(error); ok && errors.As(err, &e) {
+				fmt.Fprintf(stderr, "agora: %v\n", e)
+			} else {
+				fmt.Fprintf(stderr, "agora: internal error: %v\n%s", r, debug.Stack())
+			}
+			code = 2
+		}
+	}()
+	root := command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(stderr, "agora: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "agora",
+		Short:         "Fine-tune LLaMA-family models with MultiLoRA",
+		Long:          "Agora fine-tunes LLaMA-family models with many parallel low-rank adapters\n(MultiLoRA, arXiv 2311.11501) and talks with the result.",
+		Version:       version.String(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(trainCommand(), generateCommand(), doctorCommand(), demoCommand())
+	return root
+}
+
+// printJSON writes one value as indented JSON.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,132 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Trainer makes optimizer steps on a model.
+type Trainer struct {
+	Device    *tensor.Device
+	Model     *llama.Model
+	Trainable *optim.Trainable
+	Optimizer *optim.Optimizer
+	Schedule  optim.Schedule
+	LR        float64 // Schedule's factor multiplies it
+	ClipNorm  float64 // 0: no clipping
+	Seed      uint64  // of dropout
+}
+
+// Result is what one step has seen.
+type Result struct {
+	Loss     float64 // mean nats a counted token, before the update
+	LR       float64
+	GradNorm float64 // before clipping
+	Rows     int
+	Tokens   int // padding apart
+	Counted  int // in the loss
+}
+
+// ErrNothingCounted is returned by Step and Evaluate for batches without a counted token.
+var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
+
+// Step makes one optimizer step on one or more micro-batches. The loss is the sum over
+// all counted tokens divided by their number over all micro-batches, so that how the rows
+// are cut into micro-batches does not matter.
+func (t *Trainer) Step(batches []data.Batch) (Result, error) {
+	var r Result
+	for _, b := range batches {
+		r.Rows += b.Rows
+		r.Tokens += b.Tokens()
+		r.Counted += b.Counted
+	}
+	if r.Counted == 0 {
+		return r, ErrNothingCounted
+	}
+	step := t.Optimizer.Steps()
+	outer := t.Device.Scope()
+	defer outer.Close()
+	var losses []*tensor.Tensor
+	for i, b := range batches {
+		loss, err := t.backward(b, r.Counted, uint32(step*len(batches)+i))
+		if err != nil {
+			return r, err
+		}
+		if loss != nil {
+			losses = append(losses, loss)
+		}
+	}
+	r.LR = t.LR * float64(t.Schedule(step))
+	t.Trainable.ClipByNorm(float32(t.ClipNorm))
+	t.Optimizer.Step(float32(r.LR))
+	t.Trainable.ZeroGrad()
+
+	// The one place that waits for the device.
+	for _, loss := range losses {
+		v, err := loss.Float64s()
+		if err != nil {
+			return r, err
+		}
+		r.Loss += v[0]
+	}
+	var err error
+	if r.GradNorm, err = t.Trainable.GradNorm(); err != nil {
+		return r, err
+	}
+	if math.IsNaN(r.Loss+r.GradNorm) || math.IsInf(r.Loss+r.GradNorm, 0) {
+		return r, fmt.Errorf("step %d: the loss is %v and the gradient's norm %v: training has diverged", step+1, r.Loss, r.GradNorm)
+	}
+	return r, nil
+}
+
+// backward adds one micro-batch's gradients and gives its share of the loss, which
+// belongs to the scope around.
+func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) (*tensor.Tensor, error) {
+	if b.Counted == 0 {
+		return nil, nil
+	}
+	tape := autograd.NewTape(t.Device)
+	defer tape.Close()
+	tape.Seed, tape.Step = t.Seed, randomStep
+	loss, err := t.Model.Loss(modelBatch(b), counted)
+	if err != nil {
+		return nil, err
+	}
+	tape.Keep(loss)
+	tape.Backward(loss)
+	return loss.Tensor(), nil
+}
+
+// Evaluate is the mean loss, in nats, over the counted tokens of the batches.
+func Evaluate(d *tensor.Device, m *llama.Model, batches []data.Batch) (float64, error) {
+	sum, counted := 0.0, 0
+	for _, b := range batches {
+		if b.Counted == 0 {
+			continue
+		}
+		scope := d.Scope()
+		loss, err := m.Loss(modelBatch(b), 1)
+		if err == nil {
+			var v []float64
+			if v, err = loss.Tensor().Float64s(); err == nil {
+				sum += v[0]
+			}
+		}
+		scope.Close()
+		if err != nil {
+			return 0, err
+		}
+		counted += b.Counted
+	}
+	if counted == 0 {
+		return 0, ErrNothingCounted
+	}
+	return sum / float64(counted), nil
+}
