@@ -57,7 +57,10 @@ func (*dropout) Examples() []Example {
 	large.Large = true
 	return []Example{
 		example("half", 0.5, 7, 37),
-		example("none", 0, 5),
+		{
+			Name: "none", In: normal(autograd.Activation, []int{5}),
+			Call: call(func(in []*Var) *Var { return Add(in[0], Dropout(in[0], 0)) }),
+		},
 		example("one element", 0.3, 1),
 		example("prime", 0.05, 3, 257),
 		{

@@ -70,11 +70,10 @@ func (expand) Examples() []Example {
 		}
 	}
 	return []Example{
-		example("rows", []int{1, 7}, 5, 7),
+		example("rows", []int{1, 7}, 5, -1),
 		example("columns", []int{5, 1}, 5, 37),
 		example("in front", []int{3, 5}, 2, 7, 3, 5),
 		example("apart", []int{2, 1, 3, 1, 1}, 2, 4, 3, 5, 2),
 		example("one number", []int{1}, 257),
-		example("to itself", []int{3, 5}, -1, 5),
 	}
 }

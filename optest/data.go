@@ -13,7 +13,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"os"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
@@ -21,18 +23,53 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
+// randomShapes is how many examples are drawn for an operation that is Randomized.
+const randomShapes = 50
+
+// seedVariable names the environment variable that draws other random shapes.
+const seedVariable = "AGORA_SEED"
+
 // each runs f as a sub-test for every example of every operation.
 func each(t *testing.T, ops []autograd.Op, f func(t *testing.T, i int, e autograd.Example)) {
 	for _, op := range ops {
-		name := reflect.TypeOf(op).Name()
 		examples := op.Examples()
 		if len(examples) == 0 {
-			t.Errorf("%s has no examples", name)
+			t.Errorf("%s has no examples", opName(op))
+		}
+		if o, ok := op.(autograd.Randomized); ok {
+			examples = append(examples, drawn(t, o)...)
 		}
 		for i, e := range examples {
-			t.Run(name+"/"+e.Name, func(t *testing.T) { f(t, i, e) })
+			if !e.Large {
+				t.Run(opName(op)+"/"+e.Name, func(t *testing.T) { f(t, i, e) })
+			}
 		}
 	}
+}
+
+func drawn(t *testing.T, op autograd.Randomized) []autograd.Example {
+	seed := uint64(1)
+	if s := os.Getenv(seedVariable); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("%s=%q: want a number", seedVariable, s)
+		}
+	}
+	r := random.NewStream(seed, random.Test, 3, 0)
+	examples := make([]autograd.Example, randomShapes)
+	for i := range examples {
+		examples[i] = op.RandomExample(r)
+		examples[i].Brief = true
+	}
+	return examples
+}
+
+func opName(op autograd.Op) string {
+	t := reflect.TypeOf(op)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
 }
 
 // values are the host values of an input, the same in every run of an example.
@@ -88,6 +125,7 @@ func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *ten
 // have one, by name.
 type result struct {
 	names []string
+	input []int // whose gradient it is, -1 for an output
 	data  [][]float64
 	dt    []tensor.DType
 }
@@ -102,11 +140,13 @@ func outputWeights(out, n int) []float64 {
 	return w
 }
 
+// before is what a parameter's Grad holds when Backward adds to it.
+const before = 0.5
+
 // run executes an example with the given values: forward, and backward if grads.
 // With asParams the differentiable inputs are parameters whose Grad holds `before`
-// everywhere, which is subtracted again.
+// everywhere, which the gradients of the result then include.
 func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grads, asParams bool) (res result, err error) {
-	const before = 0.5
 	outer := d.Scope()
 	defer outer.Close()
 	in := make([]*autograd.Var, len(e.In))
@@ -154,10 +194,10 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 			for j, n := range ints {
 				f[j] = float64(n)
 			}
-			res.add(name, f, tensor.I32)
+			res.add(name, -1, f, tensor.I32)
 			continue
 		}
-		if err := res.read(name, v.Tensor()); err != nil {
+		if err := res.read(name, -1, v.Tensor()); err != nil {
 			return res, err
 		}
 		floats = append(floats, v)
@@ -179,26 +219,21 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 		if g == nil {
 			return res, fmt.Errorf("%s is missing", name)
 		}
-		if err := res.read(name, g); err != nil {
+		if err := res.read(name, i, g); err != nil {
 			return res, err
-		}
-		if params[i] != nil {
-			last := res.data[len(res.data)-1]
-			for j := range last {
-				last[j] -= before
-			}
 		}
 	}
 	return res, d.Err()
 }
 
-func (r *result) add(name string, data []float64, dt tensor.DType) {
-	r.names, r.data, r.dt = append(r.names, name), append(r.data, data), append(r.dt, dt)
+func (r *result) add(name string, input int, data []float64, dt tensor.DType) {
+	r.names, r.input = append(r.names, name), append(r.input, input)
+	r.data, r.dt = append(r.data, data), append(r.dt, dt)
 }
 
-func (r *result) read(name string, t *tensor.Tensor) error {
+func (r *result) read(name string, input int, t *tensor.Tensor) error {
 	data, err := t.Float64s()
-	r.add(name, data, t.DType())
+	r.add(name, input, data, t.DType())
 	return err
 }
 
