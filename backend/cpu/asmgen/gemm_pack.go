@@ -31,10 +31,11 @@ func gemmPack() *File {
 		for _, width := range []int{8, 16, 32} {
 			f.packRows(s, width)
 		}
-		f.packCols(s)
+		f.packCols(s, 8)
 	}
 	f.packRows(stores[0], 6)
 	f.packRows(stores[0], 14)
+	f.packCols(stores[0], 6)
 	return f
 }
 
@@ -92,10 +93,14 @@ func (f *File) packRows(s store, width int) {
 
 // packCols transposes 8 rows into 8 columns of a panel, 4 elements of k at once:
 // rows i and i+4 share a register, so that only in-lane shuffles are needed.
-func (f *File) packCols(s store) {
+// Of 8 columns only the first width are written.
+func (f *File) packCols(s store, width int) {
 	name := "packCols" + s.name
+	if width < 8 {
+		name = fmt.Sprintf("packCols%d%s", width, s.name)
+	}
 	f.Func(name, fmt.Sprintf(`%s transposes the first k elements of 8 rows, k a positive multiple of 4:
-	for i := range k { for j := range 8 { dst[i*step/4+j] = widen(rows[j][i]) } }`, name),
+	for i := range k { for j := range %d { dst[i*step/4+j] = widen(rows[j][i]) } }`, name, width),
 		Arg{"dst", "unsafe.Pointer"}, Arg{"step", "int"}, Arg{"rows", "*[8]unsafe.Pointer"}, Arg{"k", "int"})
 	f.I("MOVQ", f.Arg("dst"), "DI")
 	f.I("MOVQ", f.Arg("step"), "BX")
@@ -135,10 +140,18 @@ func (f *File) packCols(s store) {
 	f.I("VUNPCKHPD", Y(6), Y(4), Y(1))
 	f.I("VUNPCKLPD", Y(7), Y(5), Y(2))
 	f.I("VUNPCKHPD", Y(7), Y(5), Y(3))
-	f.I("VMOVUPS", Y(0), Mem(0, "DI"))
-	f.I("VMOVUPS", Y(1), Idx(0, "DI", "BX", 1))
-	f.I("VMOVUPS", Y(2), Idx(0, "DI", "BX", 2))
-	f.I("VMOVUPS", Y(3), Idx(0, "DI", "DX", 1))
+	for i := range 4 {
+		to := func(off int) string {
+			return []string{Mem(off, "DI"), Idx(off, "DI", "BX", 1), Idx(off, "DI", "BX", 2), Idx(off, "DI", "DX", 1)}[i]
+		}
+		if width == 8 {
+			f.I("VMOVUPS", Y(i), to(0))
+			continue
+		}
+		f.I("VMOVUPS", X(i), to(0))
+		f.I("VEXTRACTF128", Imm(1), Y(i), X(i))
+		f.I("VMOVSD", X(i), to(16))
+	}
 	f.I("LEAQ", Idx(0, "DI", "BX", 4), "DI")
 	f.I("ADDQ", Imm(4), "AX")
 	f.I("CMPQ", "AX", "CX")

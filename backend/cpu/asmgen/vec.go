@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -34,10 +36,10 @@ type vec struct {
 	constants map[string]bool
 	data      strings.Builder   // their definitions
 	pointers  map[string]string // argument -> register
-	scalars   map[string]string
-	unused    int      // the first register not used yet
-	released  []string // used ones that may be used again
-	masked    bool     // the code now written handles the tail
+	scalars   map[string]string // argument or constant -> register
+	unused    int               // the first register not used yet
+	released  []string          // used ones that may be used again
+	masked    bool              // the code now written handles the tail
 }
 
 const mask = "Y15"
@@ -48,7 +50,7 @@ func low(y string) string { return "X" + y[1:] }
 // A routine is a function of package vec: slices that are written (outs) and
 // read (ins; a name may be in both), and float32 scalars.
 type routine struct {
-	name, doc  string
+	name       string
 	outs, ins  []string
 	scalars    []string
 	result     string // "" or the type of what is returned
@@ -210,6 +212,7 @@ func (v *vec) store(from, slice string, offset int) {
 // exponentials, each of which is one long chain: written one after the other,
 // they would wait for each other.
 func (v *vec) run(ways int, step func(way, offset int)) {
+	v.hoist(ways, step)
 	unused := v.unused
 	v.I("XORQ", "AX", "AX")
 	for _, width := range slices.Compact([]int{ways, 1}) {
@@ -235,6 +238,29 @@ func (v *vec) run(ways int, step func(way, offset int)) {
 	v.alternate(1, step)
 	v.masked = false
 	v.Label(end)
+}
+
+// hoist keeps the constants that the loop reads most in the registers it leaves
+// free: two loads a cycle are fewer than an exponential's operands.
+func (v *vec) hoist(ways int, step func(way, offset int)) {
+	start, unused := v.asm.Len(), v.unused
+	v.alternate(ways, step)
+	loop := v.asm.String()[start:]
+	free := 15 - len(v.scalars) - v.unused
+	v.asm.Truncate(start)
+	v.unused = unused
+
+	uses := func(name string) int { return strings.Count(loop, " "+name+"<>(SB)") }
+	names := slices.SortedFunc(maps.Keys(v.constants), func(a, b string) int {
+		return cmp.Or(cmp.Compare(uses(b), uses(a)), cmp.Compare(a, b))
+	})
+	for _, name := range names[:min(free, len(names))] {
+		if uses(name) > 0 {
+			register := Y(14 - len(v.scalars))
+			v.I("VMOVUPS", name+"<>(SB)", register)
+			v.scalars[name] = register
+		}
+	}
 }
 
 // alternate writes the first lines of all ways, then the second ones, and so on.
@@ -271,14 +297,17 @@ func (v *vec) elementwise(r routine, ways int, body func(x []string) []string) {
 	v.Return()
 }
 
-// constant is the memory operand of 8 equal float32.
+// constant is the operand of 8 equal float32.
 func (v *vec) constant(name string, value float64) string {
 	return v.bits(name, math.Float32bits(float32(value)))
 }
 
-// bits is the memory operand of 8 equal words; the first use of a name
-// defines it.
+// bits is the operand of 8 equal words, in memory unless the open routine has
+// hoisted them; the first use of a name defines it.
 func (v *vec) bits(name string, word uint32) string {
+	if register, ok := v.scalars[name]; ok {
+		return register
+	}
 	if !v.constants[name] {
 		v.constants[name] = true
 		for i := range 8 {

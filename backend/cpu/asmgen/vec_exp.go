@@ -10,10 +10,10 @@ const (
 
 // exponentials writes the routines of exp.go, activation.go and swiglu.go.
 func (v *vec) exponentials() {
-	v.elementwise(routine{name: "exp", outs: words("dst"), ins: words("x")}, 3, func(x []string) []string {
+	v.elementwise(routine{name: "exp", outs: words("dst"), ins: words("x")}, 2, func(x []string) []string {
 		return []string{v.exp(x[0])}
 	})
-	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 3, func(x []string) []string {
+	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 2, func(x []string) []string {
 		v.I("VSUBPS", v.scalars["shift"], x[0], x[0])
 		y := v.exp(x[0])
 		v.I("VMULPS", v.scalars["alpha"], y, y)
@@ -22,7 +22,7 @@ func (v *vec) exponentials() {
 	v.expSum(routine{name: "expSub", outs: words("dst"), ins: words("x"), scalars: words("shift")})
 	v.expSum(routine{name: "sumExpSub", ins: words("x"), scalars: words("shift")})
 
-	v.elementwise(routine{name: "sigmoid", outs: words("y"), ins: words("x")}, 3, func(x []string) []string {
+	v.elementwise(routine{name: "sigmoid", outs: words("y"), ins: words("x")}, 2, func(x []string) []string {
 		return []string{v.sigmoid(v.minus(x[0]))}
 	})
 	v.elementwise(routine{name: "sigmoidGrad", outs: words("dx"), ins: words("dy y")}, 2, func(x []string) []string {
@@ -31,7 +31,7 @@ func (v *vec) exponentials() {
 		v.I("VMULPS", t, x[0], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "tanh", outs: words("y"), ins: words("x")}, 3, func(x []string) []string {
+	v.elementwise(routine{name: "tanh", outs: words("y"), ins: words("x")}, 2, func(x []string) []string {
 		return []string{v.tanh(x[0])}
 	})
 	v.elementwise(routine{name: "tanhGrad", outs: words("dx"), ins: words("dy y")}, 2, func(x []string) []string {
@@ -39,7 +39,7 @@ func (v *vec) exponentials() {
 		v.I("VMULPS", x[1], x[0], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "silu", outs: words("y"), ins: words("x")}, 3, func(x []string) []string {
+	v.elementwise(routine{name: "silu", outs: words("y"), ins: words("x")}, 2, func(x []string) []string {
 		v.I("VDIVPS", v.sigmoidInverse(v.minus(x[0])), x[0], x[0])
 		return x
 	})
@@ -47,7 +47,7 @@ func (v *vec) exponentials() {
 		v.I("VMULPS", v.siluSlope(x[1], v.sigmoid(v.minus(x[1]))), x[0], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "geluTanh", outs: words("y"), ins: words("x")}, 3, func(x []string) []string {
+	v.elementwise(routine{name: "geluTanh", outs: words("y"), ins: words("x")}, 2, func(x []string) []string {
 		v.I("VDIVPS", v.sigmoidInverse(v.minusGELUArg(x[0])), x[0], x[0])
 		return x
 	})
@@ -80,7 +80,7 @@ func (v *vec) expSum(r routine) {
 	r.result, r.initial, r.combine = "float64", "0.0", "total + %s"
 	v.open(r)
 	acc := []string{v.zero(), v.zero()}
-	v.run(3, func(_, offset int) {
+	v.run(2, func(_, offset int) {
 		x := v.temp()
 		v.load("x", offset, x)
 		v.I("VSUBPS", v.scalars["shift"], x, x)

@@ -17,15 +17,20 @@ type Kernel struct {
 	vectors
 }
 
-// packers copy a matrix into panels; the indices are formats.
+// A rowsPacker copies k rows, ld bytes apart, into panels, size bytes apart.
+type rowsPacker = func(dst, src unsafe.Pointer, ld, k, panels, size int)
+
+// A colsPacker transposes the first k elements of 8 rows, k a multiple of 4, into
+// 8 columns of a panel, step bytes from one k to the next.
+type colsPacker = func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+
+// packers copy a matrix into panels; the indices are formats. A nil colsPacker
+// leaves its work to Go.
 type packers struct {
-	// rowsNarrow, rowsFull and rowsA copy k rows, ld bytes apart, into panels
-	// of the width of a narrow panel, of a full one and of a tile's rows.
-	rowsNarrow, rowsFull [3]func(dst, src unsafe.Pointer, ld, k, panels, size int)
-	rowsA                func(dst, src unsafe.Pointer, ld, k, panels, size int)
-	// cols transposes the first k elements of 8 rows, k a multiple of 4, into 8
-	// columns of a panel; nil leaves it to Go.
-	cols [3]func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+	rowsNarrow, rowsFull [3]rowsPacker // into panels of B
+	colsB                [3]colsPacker
+	rowsA                rowsPacker // into panels as wide as a tile has rows
+	colsA                colsPacker
 }
 
 // vectors multiply a matrix with one vector; the indices are formats.

@@ -13,8 +13,8 @@ var kernels = func() []Kernel {
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasF16C {
 		return list
 	}
-	type rows = [3]func(dst, src unsafe.Pointer, ld, k, panels, size int)
-	cols := [3]func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int){packColsF32, packColsF16, packColsBF16}
+	type rows = [3]rowsPacker
+	cols := [3]colsPacker{packColsF32, packColsF16, packColsBF16}
 	rows8 := rows{packRowsF32_8, packRowsF16_8, packRowsBF16_8}
 	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16}
 	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32}
@@ -24,16 +24,16 @@ var kernels = func() []Kernel {
 		axpys1: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
 	}
 	list = append([]Kernel{{
-		Name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,
+		Name: "avx2", rows: 6, cols: 16, kc: 384, strip: 256,
 		narrow: tilesAVX2_8, full: tilesAVX2_16,
-		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, cols: cols},
+		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
 		list = append([]Kernel{{
 			Name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,
-			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, cols: cols},
+			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols, colsA: packColsF32},
 			vectors: vector,
 		}}, list...)
 	}

@@ -12,8 +12,8 @@ var portable = Kernel{
 	narrow: []func(*tile){nil, goTile(1, 4), goTile(2, 4), goTile(3, 4), goTile(4, 4)},
 	full:   []func(*tile){nil, goTile(1, 8), goTile(2, 8), goTile(3, 8), goTile(4, 8)},
 	packers: packers{
-		rowsNarrow: [3]func(dst, src unsafe.Pointer, ld, k, panels, size int){goRows(formatF32, 4), goRows(formatF16, 4), goRows(formatBF16, 4)},
-		rowsFull:   [3]func(dst, src unsafe.Pointer, ld, k, panels, size int){goRows(formatF32, 8), goRows(formatF16, 8), goRows(formatBF16, 8)},
+		rowsNarrow: [3]rowsPacker{goRows(formatF32, 4), goRows(formatF16, 4), goRows(formatBF16, 4)},
+		rowsFull:   [3]rowsPacker{goRows(formatF32, 8), goRows(formatF16, 8), goRows(formatBF16, 8)},
 		rowsA:      goRows(formatF32, 4),
 	},
 	vectors: vectors{
@@ -58,7 +58,7 @@ func goTile(rows, width int) func(*tile) {
 	}
 }
 
-func goRows(f format, width int) func(dst, src unsafe.Pointer, ld, k, panels, size int) {
+func goRows(f format, width int) rowsPacker {
 	return func(dst, src unsafe.Pointer, ld, k, panels, size int) {
 		for i := range k {
 			for p := range panels {

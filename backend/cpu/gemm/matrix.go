@@ -47,7 +47,8 @@ func (e *Engine) matrix(p *product) {
 		rows = min(16*kn.rows, max(4*kn.rows, roundUp((p.m*strips+8*threads-1)/(8*threads), kn.rows)))
 	}
 	strips, chunks := (p.n+width-1)/width, (p.m+rows-1)/rows
-	shareA := p.transA && strips > 1
+	// Panels of A are read faster than its rows, and a transposed A only so.
+	shareA := p.transA && strips > 1 || strips >= 4 && p.m > 4*kn.rows
 
 	// One shared stretch of k at a time.
 	var mp, np int // floats of the shared panels, per k
@@ -103,7 +104,7 @@ func (e *Engine) pack(pl *plan) {
 		k := min(pl.depth, pl.k1-kb)
 		if task < tasksA {
 			i := task * group * kn.rows
-			pl.packA(pl.panelsA(kb, k, i), kb, k, i, min(group*kn.rows, pl.m-i))
+			e.ws[worker].packA(pl, pl.panelsA(kb, k, i), kb, k, i, min(group*kn.rows, pl.m-i))
 			return
 		}
 		j := (task - tasksA) * group * kn.cols
@@ -121,9 +122,16 @@ func (pl *plan) panelsB(kb, k, j int) unsafe.Pointer {
 	return unsafe.Add(pl.sharedB, 4*((kb-pl.k0)*roundUp(pl.n, pl.kernel.cols)+j*k))
 }
 
-// packA packs rows [i, i+m) of op(A), which is stored transposed.
-func (pl *plan) packA(dst unsafe.Pointer, k0, k, i, m int) {
-	pl.a.packRows(pl.kernel.rowsA, dst, pl.kernel.rows, 4*k*pl.kernel.rows, k0, k, i, m)
+// packA packs rows [i, i+m) of op(A).
+func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m int) {
+	kn := pl.kernel
+	if pl.transA {
+		pl.a.packRows(kn.rowsA, dst, kn.rows, 4*k*kn.rows, k0, k, i, m)
+		return
+	}
+	for r := 0; r < m; r += kn.rows {
+		w.packCols(kn.colsA, unsafe.Add(dst, 4*r*k), kn.rows, &pl.a, k0, k, i+r, min(kn.rows, m-r))
+	}
 }
 
 // compute adds the plan's blocks of k to rows [i0, i1) and columns [j0, j1) of C.
@@ -141,12 +149,12 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		}
 		c := unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
 		switch {
-		case !pl.transA: // read where it lies
-			t.rs, t.ks = 4*pl.a.ld, 4
-			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), kn.rows*t.rs, i1-i0, c)
 		case pl.sharedA != nil:
 			t.rs, t.ks = 4, 4*kn.rows
 			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), t.k*t.ks, i1-i0, c)
+		case !pl.transA: // read where it lies
+			t.rs, t.ks = 4*pl.a.ld, 4
+			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), kn.rows*t.rs, i1-i0, c)
 		default: // pack as many rows as stay in the cache beside B
 			t.rs, t.ks = 4, 4*kn.rows
 			chunk := 16 * kn.rows
@@ -154,7 +162,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			a := unsafe.Pointer(unsafe.SliceData(w.a))
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
-				pl.packA(a, kb, t.k, i, m)
+				w.packA(pl, a, kb, t.k, i, m)
 				w.rowsTimes(&s, a, t.k*t.ks, m, unsafe.Add(c, 4*(i-i0)*pl.ldc))
 			}
 		}

@@ -34,10 +34,10 @@ func (w *Workspace) packB(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int
 	kn := w.kernel
 	if trans {
 		for p := range s.full {
-			w.packCols(unsafe.Add(s.data, p*s.step), kn.cols, b, k0, k, j0+p*kn.cols, kn.cols)
+			w.packCols(kn.colsB[b.format], unsafe.Add(s.data, p*s.step), kn.cols, b, k0, k, j0+p*kn.cols, kn.cols)
 		}
 		if s.rest > 0 {
-			w.packCols(s.tail, s.tbs/4, b, k0, k, j0+s.full*kn.cols, s.rest)
+			w.packCols(kn.colsB[b.format], s.tail, s.tbs/4, b, k0, k, j0+s.full*kn.cols, s.rest)
 		}
 		return
 	}
@@ -79,18 +79,21 @@ func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, 
 }
 
 // packCols packs columns [j0, j0+n) of the transposed matrix, rows of b, into one
-// panel.
+// panel of the given width; cols does what it can of it.
 //
 //go:noinline
-func (w *Workspace) packCols(dst unsafe.Pointer, width int, b *Matrix, k0, k, j0, n int) {
+func (w *Workspace) packCols(cols colsPacker, dst unsafe.Pointer, width int, b *Matrix, k0, k, j0, n int) {
 	done := 0
-	if cols := w.kernel.packers.cols[b.format]; cols != nil && k >= 4 {
+	if cols != nil && k >= 4 {
 		done = k &^ 3
 		for g := 0; g < n; g += 8 {
+			// In a panel of 14 the second group overlaps the first; one of 6 has
+			// a packer of its own.
+			first := max(0, min(g, width-8))
 			for r := range w.rows {
-				w.rows[r] = b.at((j0+min(g+r, n-1))*b.ld + k0)
+				w.rows[r] = b.at((j0+min(first+r, n-1))*b.ld + k0)
 			}
-			cols(unsafe.Add(dst, 4*g), 4*width, &w.rows, done)
+			cols(unsafe.Add(dst, 4*first), 4*width, &w.rows, done)
 		}
 	}
 	if done == k {

@@ -103,3 +103,10 @@ func packRowsF32_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels
 //
 //go:noescape
 func packRowsF32_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packCols6F32 transposes the first k elements of 8 rows, k a positive multiple of 4:
+//
+//	for i := range k { for j := range 6 { dst[i*step/4+j] = widen(rows[j][i]) } }
+//
+//go:noescape
+func packCols6F32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package gemm
+
+import "time"
+
+// cpuTime is unknown here: figures of CPU time mean nothing.
+func cpuTime() time.Duration { return 0 }
