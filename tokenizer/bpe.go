@@ -11,9 +11,9 @@ import (
 // BPE starts from characters (and user-defined pieces) and joins, again and again,
 // the two neighbours whose joint piece has the best score, the leftmost of equals. A
 // heap holds the pairs and a linked list the symbols: n log n for n characters. The
-// text is cut before spaces first, where no piece joins the characters on both sides,
-// so that the heap stays small and words can be remembered; the cut changes nothing,
-// because no merge crosses it.
+// text is first cut into words: between two characters that stand side by side in no
+// piece. No merge crosses such a cut, so it changes nothing; the heap stays small, and
+// words can be remembered.
 func (t *SentencePiece) Encode(text string) []int32 {
 	norm := string(t.normalize(text))
 	m, ok := t.mergers.Get().(*merger)
@@ -35,8 +35,8 @@ func (t *SentencePiece) wordEnd(norm string, from int) int {
 	if t.hasUnused {
 		return len(norm) // how an unused piece is split may depend on other words
 	}
-	for i := from + 1; i+len(t.space) <= len(norm); i++ {
-		if norm[i] == t.space[0] && norm[i:i+len(t.space)] == t.space && !t.beforeSpace[norm[i-1]] {
+	for i := from + 1; i < len(norm); i++ {
+		if utf8.RuneStart(norm[i]) && !t.joins[norm[i-1]][norm[i]] {
 			return i
 		}
 	}

@@ -25,8 +25,11 @@ type SentencePiece struct {
 	bos, eos     int32 // -1: none
 
 	addDummyPrefix, removeExtraSpace bool
-	space                            string    // of the normalised text
-	beforeSpace                      [256]bool // last bytes of characters that stand before space inside a piece
+	space                            string // of the normalised text
+
+	// joins[a][b]: in some piece a character that ends with byte a stands before one
+	// that begins with byte b.
+	joins [256][256]bool
 
 	mergers sync.Pool
 }
@@ -59,7 +62,7 @@ func ParseSentencePiece(b []byte) (*SentencePiece, error) {
 		case normal, unused, userDefined:
 			t.ids[p.text] = id
 			t.surface[i] = strings.ReplaceAll(p.text, spaceSymbol, " ")
-			t.noteSpaces(p.text)
+			t.noteJoins(p.text)
 			t.hasUnused = t.hasUnused || p.kind == unused
 			if p.kind == userDefined {
 				symbols = append(symbols, p.text)
@@ -86,11 +89,10 @@ func ParseSentencePiece(b []byte) (*SentencePiece, error) {
 	return t, nil
 }
 
-// noteSpaces records which characters a piece can join to a space behind them.
-func (t *SentencePiece) noteSpaces(text string) {
+func (t *SentencePiece) noteJoins(text string) {
 	for i := 1; i < len(text); i++ {
-		if strings.HasPrefix(text[i:], t.space) {
-			t.beforeSpace[text[i-1]] = true
+		if utf8.RuneStart(text[i]) {
+			t.joins[text[i-1]][text[i]] = true
 		}
 	}
 }
