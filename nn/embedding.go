@@ -1,0 +1,16 @@
+package nn
+
+import "github.com/agora-ml/agora/ops"
+
+// Embedding is a table of vectors.
+type Embedding struct {
+	Weight *Param `name:"weight"` // [vocab, dim]
+}
+
+// NewEmbedding is initialised as PyTorch's nn.Embedding: standard normal.
+func NewEmbedding(init *Init, vocab, dim int) *Embedding {
+	return &Embedding{Weight: init.Normal(1, vocab, dim)}
+}
+
+// Forward maps i32 ids [...] to the vectors [..., dim].
+func (e *Embedding) Forward(ids *Var) *Var { return ops.Embedding(e.Weight.Var(), ids) }

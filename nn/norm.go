@@ -1,0 +1,35 @@
+package nn
+
+import "github.com/agora-ml/agora/ops"
+
+// RMSNorm is x / sqrt(mean(x²) + eps) * weight over the last dimension.
+type RMSNorm struct {
+	Weight *Param `name:"weight"` // [dim]
+	Eps    float32
+}
+
+// NewRMSNorm begins with ones.
+func NewRMSNorm(init *Init, dim int, eps float32) *RMSNorm {
+	return &RMSNorm{Weight: init.Constant(1, dim), Eps: eps}
+}
+
+// Forward normalises every row of [..., dim].
+func (n *RMSNorm) Forward(x *Var) *Var { return ops.RMSNorm(x, n.Weight.Var(), n.Eps) }
+
+// LayerNorm is (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias over the last
+// dimension.
+type LayerNorm struct {
+	Weight *Param `name:"weight"` // [dim]
+	Bias   *Param `name:"bias"`   // [dim]
+	Eps    float32
+}
+
+// NewLayerNorm begins with weight 1 and bias 0.
+func NewLayerNorm(init *Init, dim int, eps float32) *LayerNorm {
+	return &LayerNorm{Weight: init.Constant(1, dim), Bias: init.Constant(0, dim), Eps: eps}
+}
+
+// Forward normalises every row of [..., dim].
+func (n *LayerNorm) Forward(x *Var) *Var {
+	return ops.LayerNorm(x, n.Weight.Var(), n.Bias.Var(), n.Eps)
+}

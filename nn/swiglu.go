@@ -1,0 +1,25 @@
+package nn
+
+import "github.com/agora-ml/agora/ops"
+
+// SwiGLU is the gated feed-forward block of LLaMA: down(silu(gate(x)) * up(x)).
+// Shazeer, 2002.05202.
+type SwiGLU struct {
+	Gate Layer `name:"gate_proj"` // dim → hidden
+	Up   Layer `name:"up_proj"`   // dim → hidden
+	Down Layer `name:"down_proj"` // hidden → dim
+}
+
+// NewSwiGLU has three new linear layers without bias.
+func NewSwiGLU(init *Init, dim, hidden int) *SwiGLU {
+	return &SwiGLU{
+		Gate: NewLinear(init, dim, hidden, false),
+		Up:   NewLinear(init, dim, hidden, false),
+		Down: NewLinear(init, hidden, dim, false),
+	}
+}
+
+// Forward maps [..., dim] to [..., dim].
+func (s *SwiGLU) Forward(x *Var) *Var {
+	return s.Down.Forward(ops.SwiGLU(s.Gate.Forward(x), s.Up.Forward(x)))
+}
