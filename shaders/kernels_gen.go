@@ -995,9 +995,9 @@ func (k LoraScaleGrad) Lens() []int {
 	return []int{mul(k.Out, k.Rank), -1, mul(k.Out, k.Rank), mul(k.Out, k.Rank), -1}
 }
 
-// Matmul multiplies matrices, a batch of independent ones.
+// Matmul multiplies matrices, for every one of a batch independently.
 //
-//	c[b,i,j] (+)= sum over l of a[b,i,l] * b[b,l,j] + bias[j]
+//	c[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j]
 //
 // Bindings, T+=UWV?:
 //
@@ -1170,7 +1170,7 @@ func (k Mul) Lens() []int { return []int{k.N, k.N, k.M} }
 // Bindings, T=T:
 //
 //	y  T  [d0, d1, d2, d3, d4, d5]
-//	x  T  [d0, d1, d2, d3, d4, d5]: the same elements, in the order the strides say
+//	x  T  [*]: at least every element that the strides reach
 type Permute struct {
 	D0 int // dimensions of y
 	D1 int //
@@ -1219,9 +1219,7 @@ func (k Permute) Push(b []byte) ([]byte, error) {
 func (Permute) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k Permute) Lens() []int {
-	return []int{mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5)}
-}
+func (k Permute) Lens() []int { return []int{mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), -1} }
 
 // RMSNorm divides every row by its root mean square, then multiplies by a weight for each element.
 //
@@ -2013,12 +2011,13 @@ var Kernels = []Desc{
 	},
 	{
 		Name:      "matmul",
-		Doc:       "Matmul multiplies matrices, a batch of independent ones.\n\n\tc[b,i,j] (+)= sum over l of a[b,i,l] * b[b,l,j] + bias[j]",
+		Doc:       "Matmul multiplies matrices, for every one of a batch independently.\n\n\tc[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j]",
 		Sig:       "T+=UWV?",
 		Args:      mustParseSig("T+=UWV?"),
 		Bindings:  []string{"c", "a", "b", "bias"},
 		Tile:      Tile{64, 32, 32},
 		TileNames: []string{"group", "bm", "bn"},
+		SPIRV:     spirv("matmul"),
 	},
 	{
 		Name:      "max",
@@ -2065,6 +2064,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "rstd", "x", "w"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("rms_norm"),
 	},
 	{
 		Name:      "rms_norm_grad",

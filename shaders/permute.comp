@@ -22,4 +22,4 @@ PUSH(
 	uint s5;
 )
 OUT(0, T, y) // [d0, d1, d2, d3, d4, d5]
-IN(1, T, x)  // [d0, d1, d2, d3, d4, d5]: the same elements, in the order the strides say
+IN(1, T, x)  // [*]: at least every element that the strides reach

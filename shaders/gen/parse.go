@@ -64,6 +64,9 @@ type enum struct {
 	values []field
 }
 
+// methods are those of the generated structs.
+var methods = []string{"Name", "Sig", "Grid", "Push", "Consts", "Lens"}
+
 // headerError says where a header is wrong.
 type headerError struct {
 	file string
@@ -96,7 +99,7 @@ type parser struct {
 }
 
 func (p *parser) errorf(format string, args ...any) error {
-	return &headerError{p.file, p.at + 1, fmt.Sprintf(format, args...)}
+	return &headerError{p.file, min(p.at+1, len(p.lines)), fmt.Sprintf(format, args...)}
 }
 
 // line returns the line looked at, and whether there is one.
@@ -274,6 +277,9 @@ func (p *parser) addField(list *[]field, kind, name, doc string) error {
 		return p.errorf("%q: want a lower_case name", name)
 	}
 	f := field{name: name, goName: camel(name), kind: kind, doc: doc}
+	if slices.Contains(methods, f.goName) {
+		return p.errorf("%s: the struct has a method of that name", name)
+	}
 	if e := p.enums[kind]; e != nil {
 		f.values = len(e.values)
 	}
@@ -404,6 +410,9 @@ func (p *parser) check() error {
 		}
 	}
 	for _, t := range k.tile {
+		if slices.Contains(sizes, t.name) || slices.Contains(tiles, t.name) {
+			return p.errorf("//tile: %s is declared twice", t.name)
+		}
 		tiles = append(tiles, t.name)
 	}
 	known := func(what string, e expr, divisors []string) error {
