@@ -31,6 +31,7 @@ func TestMaxGivesItsGradientToTheFirstOfEqualMaxima(t *testing.T) {
 	nan := float32(math.NaN())
 	x := tape.Leaf(d.FromFloat32s(tensor.F32, []float32{1, 3, 3, 2, nan, nan}, 2, 3))
 	y, index := Max(x, 1)
+	tape.Keep(index)
 	tape.Backward(Sum(y))
 	at, err := index.Tensor().Int32s()
 	if err != nil || !slices.Equal(at, []int32{1, 1}) {

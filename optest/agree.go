@@ -20,6 +20,10 @@ var (
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32}, {tensor.BF16, tensor.F16, tensor.F32}}
 )
 
+// briefFactor loosens the limits of Brief examples: among many results that are one
+// short sum there is one that nearly cancels.
+const briefFactor = 100
+
 func pairs(dts ...tensor.DType) []dtypes {
 	var all []dtypes
 	for _, t := range dts {
@@ -68,8 +72,12 @@ func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, l
 					t.Fatalf("%s: %v", dt, err)
 				}
 				for k, name := range want.names {
-					if ne := normalisedError(got.data[k], want.data[k]); !(ne <= limits[want.dt[k]]) {
-						t.Errorf("%s: %s: normalised error %.3g, want at most %g", dt, name, ne, limits[want.dt[k]])
+					limit := limits[want.dt[k]]
+					if e.Brief {
+						limit *= briefFactor
+					}
+					if ne := normalisedError(got.data[k], want.data[k]); !(ne <= limit) {
+						t.Errorf("%s: %s: normalised error %.3g, want at most %g", dt, name, ne, limit)
 					}
 					if !slices.Equal(got.data[k], again.data[k]) && normalisedError(got.data[k], again.data[k]) != 0 {
 						t.Errorf("%s: %s: other bits in a second run", dt, name)

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -14,11 +15,11 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 	case tensor.F32:
 		copy(dst, f32s(src))
 	case tensor.F64:
-		convert(w, dst, elements[float64](src), func(v float64) float32 { return float32(v) })
+		each1(w, dst, elements[float64](src), func(v float64) float32 { return float32(v) })
 	case tensor.F16:
-		convert(w, dst, elements[uint16](src), tensor.F16ToFloat32)
+		convert(w, dst, elements[uint16](src), tensor.F16ToFloat32, vec.FromF16)
 	case tensor.BF16:
-		convert(w, dst, elements[uint16](src), tensor.BF16ToFloat32)
+		convert(w, dst, elements[uint16](src), tensor.BF16ToFloat32, vec.FromBF16)
 	}
 }
 
@@ -28,15 +29,25 @@ func narrow(w *work, dst tensor.Arg, src []float32) {
 	case tensor.F32:
 		copy(f32s(dst), src)
 	case tensor.F64:
-		convert(w, elements[float64](dst), src, func(v float32) float64 { return float64(v) })
+		each1(w, elements[float64](dst), src, func(v float32) float64 { return float64(v) })
 	case tensor.F16:
-		convert(w, elements[uint16](dst), src, tensor.Float32ToF16)
+		convert(w, elements[uint16](dst), src, tensor.Float32ToF16, vec.ToF16)
 	case tensor.BF16:
-		convert(w, elements[uint16](dst), src, tensor.Float32ToBF16)
+		convert(w, elements[uint16](dst), src, tensor.Float32ToBF16, vec.ToBF16)
 	}
 }
 
-func convert[D, S any](w *work, dst []D, src []S, f func(S) D) {
+// convert converts 16-bit numbers, one by one where only plain loops may run.
+func convert[D, S any](w *work, dst []D, src []S, plain func(S) D, fast func([]D, []S)) {
+	if w.plain {
+		each1(w, dst, src, plain)
+		return
+	}
+	w.team.Rows(len(dst), grain, func(lo, hi int) { fast(dst[lo:hi], src[lo:hi]) })
+}
+
+// each1: dst = f(src).
+func each1[D, S any](w *work, dst []D, src []S, f func(S) D) {
 	w.team.Rows(len(dst), grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			dst[i] = f(src[i])
@@ -44,7 +55,10 @@ func convert[D, S any](w *work, dst []D, src []S, f func(S) D) {
 	})
 }
 
-func init() { plainAnyType(cast) }
+func init() {
+	plainAnyType(cast)
+	fast(vectorCast)
+}
 
 // cast: y = x, rounded to y's type (to 16 bits by way of f32).
 func cast(w *work, k shaders.Cast, a []tensor.Arg) {
@@ -61,4 +75,12 @@ func cast(w *work, k shaders.Cast, a []tensor.Arg) {
 		widen(w, f32, x)
 		narrow(w, y, f32)
 	}
+}
+
+func vectorCast(w *work, k shaders.Cast, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) { s.loadInto(s.store(a[0], lo, hi), a[1], lo) })
+	return true
 }

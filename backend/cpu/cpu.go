@@ -31,7 +31,6 @@ type Options struct {
 type backend struct {
 	work    work
 	memory  memory
-	plain   bool
 	threads int
 	err     error
 }
@@ -50,8 +49,8 @@ func Open(o Options) (tensor.Backend, error) {
 		limit = availableMemory()
 	}
 	return &backend{
-		work:   work{team: team, gemm: gemm.New(team)},
-		memory: memory{limit: limit}, plain: o.PlainLoops, threads: o.Threads,
+		work:   work{team: team, gemm: gemm.New(team), scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
+		memory: memory{limit: limit}, threads: o.Threads,
 	}, nil
 }
 

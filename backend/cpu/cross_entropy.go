@@ -3,12 +3,16 @@ package cpu
 import (
 	"math"
 
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
 )
 
 func init() {
 	plain(crossEntropy[float32], crossEntropy[float64])
 	plain(crossEntropyGrad[float32], crossEntropyGrad[float64])
+	fast(vectorCrossEntropy)
+	fast(vectorCrossEntropyGrad)
 }
 
 // ignoredLabel marks a row that does not count.
@@ -66,4 +70,47 @@ func crossEntropyGrad[F float](w *work, k shaders.CrossEntropyGrad, a args[F]) {
 			}
 		}
 	})
+}
+
+func vectorCrossEntropy(w *work, k shaders.CrossEntropy, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	loss, lse, labels := f32s(a[0]), f32s(a[1]), elements[int32](a[3])
+	w.rows(k.Rows, k.Vocab, func(s *scratch, r, lo, hi int) {
+		row := s.load(a[2], lo, hi)
+		lse[r] = vec.LogSumExp(row)
+		switch label := int(labels[r]); {
+		case label == ignoredLabel:
+			loss[r] = 0
+		case label < 0 || label >= k.Vocab:
+			loss[r] = float32(math.NaN())
+		default:
+			loss[r] = lse[r] - row[label]
+		}
+	})
+	return true
+}
+
+func vectorCrossEntropyGrad(w *work, k shaders.CrossEntropyGrad, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	labels, lse, scale := elements[int32](a[2]), f32s(a[3]), k.Scale
+	if !a[4].IsNil() {
+		scale *= f32s(a[4])[0]
+	}
+	w.rows(k.Rows, k.Vocab, func(s *scratch, r, lo, hi int) {
+		d := s.store(a[0], lo, hi)
+		switch label := int(labels[r]); {
+		case label == ignoredLabel:
+			clear(d)
+		case label < 0 || label >= k.Vocab:
+			fillWith(d, float32(math.NaN()))
+		default:
+			vec.ExpSubScale(d, s.load(a[1], lo, hi), lse[r], scale)
+			d[label] -= scale
+		}
+	})
+	return true
 }

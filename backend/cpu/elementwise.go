@@ -1,6 +1,10 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import (
+	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
 
 func init() {
 	plain(add[float32], add[float64])
@@ -9,6 +13,12 @@ func init() {
 	plain(div[float32], div[float64])
 	plain(scale[float32], scale[float64])
 	plain(fill[float32], fill[float64])
+	fast(func(w *work, k shaders.Add, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Add) })
+	fast(func(w *work, k shaders.Sub, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Sub) })
+	fast(func(w *work, k shaders.Mul, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Mul) })
+	fast(func(w *work, k shaders.Div, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Div) })
+	fast(vectorScale)
+	fast(vectorFill)
 }
 
 // add: y[i] = a[i] + b[i mod m].
@@ -58,4 +68,60 @@ func fill[F float](w *work, k shaders.Fill, a args[F]) {
 			a.f[0][i] = F(k.Value)
 		}
 	})
+}
+
+// vectorEach is each with a vector routine.
+func vectorEach(w *work, n, m int, a []tensor.Arg, f func(dst, a, b []float32)) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	y, x, b := a[0], a[1], a[2]
+	var repeated []float32 // a short b as often as a block needs it
+	if m < n && m < block {
+		repeated = w.shared.take((block/m+1)*m + m)
+		w.shared.loadInto(repeated[:m], b, 0)
+		for i := m; i < len(repeated); i += m {
+			copy(repeated[i:], repeated[:m])
+		}
+		defer w.shared.flush()
+	}
+	w.blocks(n, func(s *scratch, lo, hi int) {
+		if from := lo % m; repeated != nil {
+			f(s.store(y, lo, hi), s.load(x, lo, hi), repeated[from:from+hi-lo])
+			return
+		}
+		for lo < hi {
+			from := lo % m
+			end := min(hi, lo+m-from)
+			f(s.store(y, lo, end), s.load(x, lo, end), s.load(b, from, from+end-lo))
+			lo = end
+		}
+	})
+	return true
+}
+
+func vectorScale(w *work, k shaders.Scale, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) {
+		vec.Affine(s.store(a[0], lo, hi), s.load(a[1], lo, hi), k.Alpha, k.Beta)
+	})
+	return true
+}
+
+func vectorFill(w *work, k shaders.Fill, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) { fillWith(s.store(a[0], lo, hi), k.Value) })
+	return true
+}
+
+// fillWith doubles what is filled already.
+func fillWith(y []float32, v float32) {
+	y[0] = v
+	for done := 1; done < len(y); done *= 2 {
+		copy(y[done:], y[:done])
+	}
 }

@@ -1,8 +1,15 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import (
+	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
 
-func init() { plain(expand[float32], expand[float64]) }
+func init() {
+	plain(expand[float32], expand[float64])
+	fast(vectorExpand)
+}
 
 // expand: y[o, n, i] = scale x[o, i].
 func expand[F float](w *work, k shaders.Expand, a args[F]) {
@@ -15,4 +22,29 @@ func expand[F float](w *work, k shaders.Expand, a args[F]) {
 			}
 		}
 	})
+}
+
+func vectorExpand(w *work, k shaders.Expand, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	if k.Inner > 1 {
+		w.rows(k.Outer*k.N, k.Inner, func(s *scratch, r, lo, hi int) {
+			o := r / k.N
+			vec.Scale(s.store(a[0], lo, hi), s.load(a[1], o*k.Inner, (o+1)*k.Inner), k.Scale)
+		})
+		return true
+	}
+	x := w.shared.load(a[1], 0, k.Outer)
+	defer w.shared.flush()
+	w.blocks(k.Outer*k.N, func(s *scratch, lo, hi int) {
+		y := s.store(a[0], lo, hi)
+		for i := lo; i < hi; {
+			o := i / k.N
+			end := min(hi, (o+1)*k.N)
+			fillWith(y[i-lo:end-lo], k.Scale*x[o])
+			i = end
+		}
+	})
+	return true
 }

@@ -3,13 +3,18 @@ package cpu
 import (
 	"math"
 
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
 )
 
 func init() {
 	plain(layerNorm[float32], layerNorm[float64])
 	plain(layerNormGrad[float32], layerNormGrad[float64])
 	plain(layerNormGradWeight[float32], layerNormGradWeight[float64])
+	fast(vectorLayerNorm)
+	fast(vectorLayerNormGrad)
+	fast(vectorLayerNormGradWeight)
 }
 
 // layerNorm: y = (x - mean) rstd w + b, rstd = 1 / sqrt(variance + eps), row by row;
@@ -103,4 +108,86 @@ func put[F float](y []F, i int, v F, add bool) {
 	default:
 		y[i] = v
 	}
+}
+
+func vectorLayerNorm(w *work, k shaders.LayerNorm, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	var weight, bias []float32
+	if !a[4].IsNil() {
+		weight = w.shared.load(a[4], 0, k.Dim)
+	}
+	if !a[5].IsNil() {
+		bias = w.shared.load(a[5], 0, k.Dim)
+	}
+	defer w.shared.flush()
+	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
+		y, x := s.store(a[0], lo, hi), s.load(a[3], lo, hi)
+		mean := float32(vec.Sum(x) / float64(k.Dim))
+		vec.Affine(y, x, 1, -mean)
+		rstd := float32(1 / math.Sqrt(vec.SumSquares(y)/float64(k.Dim)+float64(k.Eps)))
+		vec.Scale(y, y, rstd)
+		if weight != nil {
+			vec.Mul(y, y, weight)
+		}
+		if bias != nil {
+			vec.Add(y, y, bias)
+		}
+		if !a[1].IsNil() {
+			f32s(a[1])[r] = mean
+		}
+		if !a[2].IsNil() {
+			f32s(a[2])[r] = rstd
+		}
+	})
+	return true
+}
+
+func vectorLayerNormGrad(w *work, k shaders.LayerNormGrad, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	var weight []float32
+	if !a[3].IsNil() {
+		weight = w.shared.load(a[3], 0, k.Dim)
+	}
+	defer w.shared.flush()
+	means, rstds := f32s(a[4]), f32s(a[5])
+	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
+		dx, g, n := s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.take(k.Dim)
+		if weight != nil {
+			weighted := s.take(k.Dim)
+			vec.Mul(weighted, g, weight)
+			g = weighted
+		}
+		rstd := rstds[r]
+		vec.Affine(n, s.load(a[2], lo, hi), 1, -means[r])
+		vec.Scale(n, n, rstd)
+		meanG, meanGN := vec.Sum(g)/float64(k.Dim), vec.Dot(g, n)/float64(k.Dim)
+		vec.Affine(dx, g, rstd, -rstd*float32(meanG))
+		vec.Axpy(dx, n, -rstd*float32(meanGN))
+	})
+	return true
+}
+
+func vectorLayerNormGradWeight(w *work, k shaders.LayerNormGradWeight, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	means, rstds := f32s(a[4]), f32s(a[5])
+	if !a[0].IsNil() {
+		w.columnSums(1, k.Rows, k.Dim, k.Acc, a[0], 1, func(s *scratch, sums []float32, r, lo, hi int) {
+			centred := s.take(hi - lo)
+			lo, hi = r*k.Dim+lo, r*k.Dim+hi
+			vec.Affine(centred, s.load(a[3], lo, hi), 1, -means[r])
+			vec.MulAdd(sums, s.load(a[2], lo, hi), centred, rstds[r])
+		})
+	}
+	if !a[1].IsNil() {
+		w.columnSums(1, k.Rows, k.Dim, k.Acc, a[1], 1, func(s *scratch, sums []float32, r, lo, hi int) {
+			vec.Add(sums, sums, s.load(a[2], r*k.Dim+lo, r*k.Dim+hi))
+		})
+	}
+	return true
 }

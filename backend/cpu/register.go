@@ -16,8 +16,11 @@ type float interface{ float32 | float64 }
 
 // work is what a kernel computes with.
 type work struct {
-	team *parallel.Team
-	gemm *gemm.Engine
+	team    *parallel.Team
+	gemm    *gemm.Engine
+	scratch []scratch // of each worker
+	shared  scratch   // of the whole kernel
+	plain   bool
 }
 
 // args are the arguments of a kernel in the order of its bindings: f[i] if binding i
@@ -76,15 +79,15 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 		return
 	}
 	im := kernels[k.Name()]
-	if im != nil && im.anyType != nil {
-		im.anyType(&b.work, k, a)
-		return
-	}
-	if im == nil || im.f32 == nil {
+	if im == nil || im.f32 == nil && im.anyType == nil {
 		b.err = fmt.Errorf("cpu: no kernel %q", k.Name())
 		return
 	}
 	if b.runFast(im, k, a) {
+		return
+	}
+	if im.anyType != nil {
+		im.anyType(&b.work, k, a)
 		return
 	}
 	wide, f64 := false, false
@@ -105,7 +108,7 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 }
 
 func (b *backend) runFast(im *implementations, k tensor.Kernel, a []tensor.Arg) bool {
-	if b.plain {
+	if b.work.plain {
 		return false
 	}
 	for _, f := range im.fast {

@@ -3,13 +3,18 @@ package cpu
 import (
 	"math"
 
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
 )
 
 func init() {
 	plain(rmsNorm[float32], rmsNorm[float64])
 	plain(rmsNormGrad[float32], rmsNormGrad[float64])
 	plain(rmsNormGradWeight[float32], rmsNormGradWeight[float64])
+	fast(vectorRMSNorm)
+	fast(vectorRMSNormGrad)
+	fast(vectorRMSNormGradWeight)
 }
 
 // rmsNorm: y = x * rstd * w, rstd = 1 / sqrt(mean(x²) + eps), row by row.
@@ -66,4 +71,43 @@ func rmsNormGradWeight[F float](w *work, k shaders.RMSNormGradWeight, a args[F])
 			dw[i] = s
 		}
 	})
+}
+
+func vectorRMSNorm(w *work, k shaders.RMSNorm, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	weight := w.shared.load(a[3], 0, k.Dim)
+	defer w.shared.flush()
+	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
+		rstd := vec.RMSNormRow(s.store(a[0], lo, hi), s.load(a[2], lo, hi), weight, k.Eps)
+		if !a[1].IsNil() {
+			f32s(a[1])[r] = rstd
+		}
+	})
+	return true
+}
+
+func vectorRMSNormGrad(w *work, k shaders.RMSNormGrad, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	weight, rstd := w.shared.load(a[3], 0, k.Dim), f32s(a[4])
+	defer w.shared.flush()
+	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
+		vec.RMSNormGradRow(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, rstd[r])
+	})
+	return true
+}
+
+func vectorRMSNormGradWeight(w *work, k shaders.RMSNormGradWeight, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	rstd := f32s(a[3])
+	w.columnSums(1, k.Rows, k.Dim, k.Acc, a[0], 1, func(s *scratch, sums []float32, r, lo, hi int) {
+		lo, hi = r*k.Dim+lo, r*k.Dim+hi
+		vec.MulAdd(sums, s.load(a[1], lo, hi), s.load(a[2], lo, hi), rstd[r])
+	})
+	return true
 }

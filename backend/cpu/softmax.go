@@ -3,12 +3,16 @@ package cpu
 import (
 	"math"
 
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
 )
 
 func init() {
 	plain(softmax[float32], softmax[float64])
 	plain(softmaxGrad[float32], softmaxGrad[float64])
+	fast(vectorSoftmax)
+	fast(vectorSoftmaxGrad)
 }
 
 // softmax: y = e^(x - max x) / Σ e^(x - max x), row by row.
@@ -52,4 +56,24 @@ func largestOf[F float](x []F) F {
 		largest = max(largest, v)
 	}
 	return largest
+}
+
+func vectorSoftmax(w *work, k shaders.Softmax, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.rows(k.Rows, k.Dim, func(s *scratch, _, lo, hi int) {
+		vec.SoftmaxRow(s.store(a[0], lo, hi), s.load(a[1], lo, hi))
+	})
+	return true
+}
+
+func vectorSoftmaxGrad(w *work, k shaders.SoftmaxGrad, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.rows(k.Rows, k.Dim, func(s *scratch, _, lo, hi int) {
+		vec.SoftmaxGradRow(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi))
+	})
+	return true
 }

@@ -1,8 +1,15 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import (
+	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
 
-func init() { plain(sum[float32], sum[float64]) }
+func init() {
+	plain(sum[float32], sum[float64])
+	fast(vectorSum)
+}
 
 // sum: y[o, i] (+)= scale * Σ_n x[o, n, i], in order of n.
 func sum[F float](w *work, k shaders.Sum, a args[F]) {
@@ -19,6 +26,48 @@ func sum[F float](w *work, k shaders.Sum, a args[F]) {
 				s += y[r]
 			}
 			y[r] = s
+		}
+	})
+}
+
+func vectorSum(w *work, k shaders.Sum, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	if k.Inner == 1 {
+		sumRows(w, k, a[0], a[1])
+		return true
+	}
+	w.columnSums(k.Outer, k.N, k.Inner, k.Acc, a[0], k.Scale, func(s *scratch, sums []float32, r, lo, hi int) {
+		vec.Add(sums, sums, s.load(a[1], r*k.Inner+lo, r*k.Inner+hi))
+	})
+	return true
+}
+
+// sumPiece is how many elements of a row one task adds up.
+const sumPiece = 1 << 16
+
+// sumRows adds up rows in float64, long ones in pieces.
+func sumRows(w *work, k shaders.Sum, y, x tensor.Arg) {
+	pieces := (k.N + sumPiece - 1) / sumPiece
+	sums := make([]float64, k.Outer*pieces)
+	w.tasks(len(sums), grain/min(k.N, sumPiece), func(s *scratch, from, to int) {
+		for i := from; i < to; i++ {
+			lo, end := i/pieces*k.N+i%pieces*sumPiece, (i/pieces+1)*k.N
+			for end = min(end, lo+sumPiece); lo < end; lo += block {
+				sums[i] += vec.Sum(s.load(x, lo, min(lo+block, end)))
+				s.flush()
+			}
+		}
+	})
+	w.tasks(k.Outer, block, func(s *scratch, lo, hi int) {
+		out := s.update(y, lo, hi)
+		for i := range out {
+			total := 0.0
+			for _, v := range sums[(lo+i)*pieces : (lo+i+1)*pieces] {
+				total += v
+			}
+			put(out, i, float32(total*float64(k.Scale)), k.Acc)
 		}
 	})
 }

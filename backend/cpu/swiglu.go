@@ -1,10 +1,16 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import (
+	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
 
 func init() {
 	plain(swiglu[float32], swiglu[float64])
 	plain(swigluGrad[float32], swigluGrad[float64])
+	fast(vectorSwiGLU)
+	fast(vectorSwiGLUGrad)
 }
 
 // swiglu: y = silu(gate) up.
@@ -28,4 +34,25 @@ func swigluGrad[F float](w *work, k shaders.SwiGLUGrad, a args[F]) {
 			dup[i] = F(d * g * sigmoid(g))
 		}
 	})
+}
+
+func vectorSwiGLU(w *work, k shaders.SwiGLU, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) {
+		vec.SwiGLU(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi))
+	})
+	return true
+}
+
+func vectorSwiGLUGrad(w *work, k shaders.SwiGLUGrad, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) {
+		vec.SwiGLUGrad(s.store(a[0], lo, hi), s.store(a[1], lo, hi),
+			s.load(a[2], lo, hi), s.load(a[3], lo, hi), s.load(a[4], lo, hi))
+	})
+	return true
 }

@@ -3,12 +3,16 @@ package cpu
 import (
 	"math"
 
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
 )
 
 func init() {
 	plain(unary[float32], unary[float64])
 	plain(unaryGrad[float32], unaryGrad[float64])
+	fast(vectorUnary)
+	fast(vectorUnaryGrad)
 }
 
 // unary: y = func(x).
@@ -78,4 +82,36 @@ func geluU(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*
 func siluDerivative(x float64) float64 {
 	s := sigmoid(x)
 	return s * (1 + x*(1-s))
+}
+
+// vectorFunctions are those of functions that have vector routines.
+var vectorFunctions = map[shaders.Func]struct {
+	value      func(y, x []float32)
+	derivative func(dx, dy, z []float32)
+}{
+	shaders.FuncExp:      {vec.Exp, vec.Mul},
+	shaders.FuncTanh:     {vec.Tanh, vec.TanhGrad},
+	shaders.FuncSigmoid:  {vec.Sigmoid, vec.SigmoidGrad},
+	shaders.FuncGELUTanh: {vec.GELUTanh, vec.GELUTanhGrad},
+	shaders.FuncSiLU:     {vec.SiLU, vec.SiLUGrad},
+}
+
+func vectorUnary(w *work, k shaders.Unary, a []tensor.Arg) bool {
+	f, ok := vectorFunctions[k.Func]
+	if !ok || !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) { f.value(s.store(a[0], lo, hi), s.load(a[1], lo, hi)) })
+	return true
+}
+
+func vectorUnaryGrad(w *work, k shaders.UnaryGrad, a []tensor.Arg) bool {
+	f, ok := vectorFunctions[k.Func]
+	if !ok || !atMost32Bits(a) {
+		return false
+	}
+	w.blocks(k.N, func(s *scratch, lo, hi int) {
+		f.derivative(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi))
+	})
+	return true
 }
