@@ -211,8 +211,15 @@ func (v *vec) store(from, slice string, offset int) {
 // processor's window of waiting instructions is shorter than two or three
 // exponentials, each of which is one long chain: written one after the other,
 // they would wait for each other.
-func (v *vec) run(ways int, step func(way, offset int)) {
-	v.hoist(ways, step)
+func (v *vec) run(ways int, step func(way, offset int)) { v.runGroups(ways, step, func(int) {}) }
+
+// runGroups is run with work to do after each group of ways.
+func (v *vec) runGroups(ways int, step func(way, offset int), after func(ways int)) {
+	group := func(ways int) {
+		v.alternate(ways, step)
+		after(ways)
+	}
+	v.hoist(func() { group(ways) })
 	unused := v.unused
 	v.I("XORQ", "AX", "AX")
 	for _, width := range slices.Compact([]int{ways, 1}) {
@@ -222,7 +229,7 @@ func (v *vec) run(ways int, step func(way, offset int)) {
 		v.I("JGT", done)
 		v.Label(loop)
 		v.unused = unused
-		v.alternate(width, step)
+		group(width)
 		v.I("ADDQ", Imm(8*width), "AX")
 		v.I("CMPQ", "AX", "DX")
 		v.I("JLE", loop)
@@ -235,16 +242,16 @@ func (v *vec) run(ways int, step func(way, offset int)) {
 	v.I("LEAQ", "tailMask<>(SB)", "DX")
 	v.I("VMOVUPS", Idx(32, "DX", "CX", 4), mask)
 	v.masked, v.unused = true, unused
-	v.alternate(1, step)
+	group(1)
 	v.masked = false
 	v.Label(end)
 }
 
 // hoist keeps the constants that the loop reads most in the registers it leaves
 // free: two loads a cycle are fewer than an exponential's operands.
-func (v *vec) hoist(ways int, step func(way, offset int)) {
+func (v *vec) hoist(body func()) {
 	start, unused := v.asm.Len(), v.unused
-	v.alternate(ways, step)
+	body()
 	loop := v.asm.String()[start:]
 	free := 15 - len(v.scalars) - v.unused
 	v.asm.Truncate(start)

@@ -10,10 +10,10 @@ const (
 
 // exponentials writes the routines of exp.go, activation.go and swiglu.go.
 func (v *vec) exponentials() {
-	v.elementwise(routine{name: "exp", outs: words("dst"), ins: words("x")}, 2, func(x []string) []string {
+	v.elementwise(routine{name: "exp", outs: words("dst"), ins: words("x")}, 3, func(x []string) []string {
 		return []string{v.exp(x[0])}
 	})
-	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 2, func(x []string) []string {
+	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 3, func(x []string) []string {
 		v.I("VSUBPS", v.scalars["shift"], x[0], x[0])
 		y := v.exp(x[0])
 		v.I("VMULPS", v.scalars["alpha"], y, y)
@@ -31,7 +31,7 @@ func (v *vec) exponentials() {
 		v.I("VMULPS", t, x[0], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "tanh", outs: words("y"), ins: words("x")}, 2, func(x []string) []string {
+	v.elementwise(routine{name: "tanh", outs: words("y"), ins: words("x")}, 3, func(x []string) []string {
 		return []string{v.tanh(x[0])}
 	})
 	v.elementwise(routine{name: "tanhGrad", outs: words("dx"), ins: words("dy y")}, 2, func(x []string) []string {
@@ -47,7 +47,7 @@ func (v *vec) exponentials() {
 		v.I("VMULPS", v.siluSlope(x[1], v.sigmoid(v.minus(x[1]))), x[0], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "geluTanh", outs: words("y"), ins: words("x")}, 2, func(x []string) []string {
+	v.elementwise(routine{name: "geluTanh", outs: words("y"), ins: words("x")}, 3, func(x []string) []string {
 		v.I("VDIVPS", v.sigmoidInverse(v.minusGELUArg(x[0])), x[0], x[0])
 		return x
 	})
@@ -75,29 +75,38 @@ func (v *vec) exponentials() {
 	})
 }
 
-// expSum writes the sum of e^(x-shift); with outs it also stores the terms.
+// expSum writes the sum of e^(x-shift); with outs it also stores the terms. The
+// few terms of a group are added in float32, the groups in float64.
 func (v *vec) expSum(r routine) {
 	r.result, r.initial, r.combine = "float64", "0.0", "total + %s"
 	v.open(r)
-	acc := []string{v.zero(), v.zero()}
-	v.run(2, func(_, offset int) {
+	acc := v.zero()
+	var terms [3]string
+	v.runGroups(len(terms), func(way, offset int) {
 		x := v.temp()
 		v.load("x", offset, x)
 		v.I("VSUBPS", v.scalars["shift"], x, x)
 		y := v.exp(x)
+		v.release(x)
 		if r.outs != nil {
 			v.store(y, "dst", offset)
 		}
 		if v.masked {
 			v.I("VANDPS", mask, y, y)
 		}
-		v.I("VCVTPS2PD", low(y), x)
-		v.I("VADDPD", x, acc[0], acc[0])
-		v.I("VEXTRACTF128", Imm(1), y, low(x))
-		v.I("VCVTPS2PD", low(x), x)
-		v.I("VADDPD", x, acc[1], acc[1])
+		terms[way] = y
+	}, func(ways int) {
+		for _, y := range terms[1:ways] {
+			v.I("VADDPS", y, terms[0], terms[0])
+		}
+		y, t := terms[0], v.temp()
+		v.I("VCVTPS2PD", low(y), t)
+		v.I("VADDPD", t, acc, acc)
+		v.I("VEXTRACTF128", Imm(1), y, low(y))
+		v.I("VCVTPS2PD", low(y), y)
+		v.I("VADDPD", y, acc, acc)
 	})
-	v.total(acc)
+	v.total([]string{acc})
 	v.Return()
 }
 

@@ -1,0 +1,53 @@
+package vec
+
+import (
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// atPageEnd returns n elements after which the memory cannot be touched.
+func atPageEnd(t *testing.T, n int) []float32 {
+	t.Helper()
+	page := syscall.Getpagesize()
+	b, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(b) })
+	if err := syscall.Mprotect(b[page:], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&b[page-4*n])), n)
+}
+
+// TestPageEnd: tensors are mapped memory, so reading past one may be fatal.
+func TestPageEnd(t *testing.T) {
+	const most = 40
+	var x [8][]float32
+	for k := range x {
+		x[k] = atPageEnd(t, most)
+	}
+	eachImplementation(t, func(t *testing.T) {
+		for n := range most + 1 {
+			var s [8][]float32
+			for k := range s {
+				s[k] = x[k][most-n:]
+			}
+			for _, c := range elementwises {
+				c.run(s[:c.outs], s[4:4+c.ins])
+			}
+			Max(s[0])
+			Sum(s[0])
+			SumSquares(s[0])
+			Dot(s[0], s[1])
+			Dot3(s[0], s[1], s[2])
+			SumExpSub(s[0], 1)
+			h := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(s[0]))), 2*n)[n:]
+			FromBF16(s[1], h)
+			FromF16(s[1], h)
+			ToBF16(h, s[1])
+			ToF16(h, s[1])
+		}
+	})
+}
