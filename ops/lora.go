@@ -1,0 +1,203 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// MultiLoRA says what the adapter of MultiLoRALinear is made of.
+type MultiLoRA struct {
+	Modules   int     // low-rank modules side by side
+	Rank      int     // rank of each
+	Scale     float32 // alpha / Rank: the factor of their sum
+	PerOutput bool    // s has a number for each module and output
+	Dropout   float32 // probability that the adapter does not see an element of x
+}
+
+// MultiLoRALinear is x weightᵀ + bias + scale Σ_i s_i x A_iᵀ B_iᵀ: a linear layer with
+// several low-rank modules (MultiLoRA, 2311.11501). The modules stand together as one
+// pair of matrices, so they cost what one LoRA of their total rank costs.
+//
+// x is [..., in], weight [out, in], bias [out] or nil, a [modules rank, in], b [out,
+// modules rank]; s is [modules], [modules, out] with PerOutput, or nil: all ones,
+// which makes it LoRA (2106.09685). Dropout happens only while a tape is open.
+func MultiLoRALinear(x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
+	w := weight.Tensor()
+	if w.Rank() != 2 || w.Dim(1) != x.Dim(-1) {
+		tensor.Panicf("multi_lora", "weight %s for x %s: want [out, %d]", w, x.Tensor(), x.Dim(-1))
+	}
+	out, in, rank := w.Dim(0), w.Dim(1), o.Modules*o.Rank
+	if bias != nil && !bias.Tensor().HasShape(out) {
+		tensor.Panicf("multi_lora", "bias %s for weight %s: want [%d]", bias.Tensor(), w, out)
+	}
+	if o.Modules < 1 || o.Rank < 1 || !a.Tensor().HasShape(rank, in) || !b.Tensor().HasShape(out, rank) {
+		tensor.Panicf("multi_lora", "a is %s, b %s for %d modules of rank %d and weight %s: want [%d, %d] and [%d, %d]",
+			a.Tensor(), b.Tensor(), o.Modules, o.Rank, w, rank, in, out, rank)
+	}
+	switch {
+	case s == nil && o.PerOutput:
+		tensor.Panicf("multi_lora", "no s, but one for every output asked for")
+	case s != nil && o.PerOutput && !s.Tensor().HasShape(o.Modules, out):
+		tensor.Panicf("multi_lora", "s is %s: want [%d, %d]", s.Tensor(), o.Modules, out)
+	case s != nil && !o.PerOutput && !s.Tensor().HasShape(o.Modules):
+		tensor.Panicf("multi_lora", "s is %s: want [%d]", s.Tensor(), o.Modules)
+	}
+	if !(o.Dropout >= 0 && o.Dropout < 1) {
+		tensor.Panicf("multi_lora", "dropout %g: want at least 0 and below 1", o.Dropout)
+	}
+	return apply(&multiLoRA{MultiLoRA: o}, x, weight, bias, a, b, s)
+}
+
+type multiLoRA struct {
+	MultiLoRA
+	at    autograd.RandomAt // of the dropout
+	drops bool
+}
+
+// dropout is x as the adapter sees it, and its gradient.
+func (m *multiLoRA) dropout(d *tensor.Device, x *tensor.Tensor) *tensor.Tensor {
+	if !m.drops {
+		return x
+	}
+	y := d.Like(x)
+	d.Run(shaders.Dropout{N: x.Numel(), P: m.Dropout, Key0: m.at.Key[0], Key1: m.at.Key[1], Step: m.at.Step, Op: m.at.Op}, y, x)
+	return y
+}
+
+// scaled is b with the scaling of each module and Scale in its columns.
+func (m *multiLoRA) scaled(d *tensor.Device, b, s *tensor.Tensor) *tensor.Tensor {
+	bs := d.Like(b)
+	if s == nil {
+		d.Run(shaders.Scale{N: b.Numel(), Alpha: m.Scale}, bs, b)
+		return bs
+	}
+	d.Run(shaders.LoraScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}, bs, b, s)
+	return bs
+}
+
+// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept, and in
+// f32; bs, as large as b, is cheaper made again.
+func (m *multiLoRA) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	x, w, bias, a, b, s := f.In[0], f.In[1], f.In[2], f.In[3], f.In[4], f.In[5]
+	in, outs, rank := w.Dim(1), w.Dim(0), a.Dim(0)
+	rows := x.Numel() / in
+	if m.Dropout > 0 {
+		m.at, m.drops = f.Random()
+	}
+	u := f.New(autograd.StatType(x.DType()), rows, rank)
+	f.Run(shaders.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x), a, nil)
+
+	shape := x.Shape()
+	shape[len(shape)-1] = outs
+	y := f.New(x.DType(), shape...)
+	f.Run(shaders.Matmul{Batch: 1, M: rows, N: outs, K: in, TransB: true}, y, x, w, bias)
+	f.Run(shaders.Matmul{Batch: 1, M: rows, N: outs, K: rank, TransB: true, Acc: true}, y, u, m.scaled(f.Device, b, s), nil)
+	if f.AnyNeeds() {
+		saved = one(u)
+	}
+	return one(y), saved
+}
+
+// Backward: with du = dy bs and dbs = dyᵀ u,
+//
+//	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs.
+func (m *multiLoRA) Backward(b *Back) []*tensor.Tensor {
+	base := linear{}.Backward(&Back{
+		Device: b.Device, In: b.In[:3], Out: b.Out, DOut: b.DOut, Needs: b.Needs[:3], Into: b.Into[:3],
+	})
+	grads := append(base, nil, nil, nil)
+	x, a, dy, u := b.In[0], b.In[3], b.DOut[0], b.Saved[0]
+	in, outs, rank := a.Dim(1), b.In[1].Dim(0), a.Dim(0)
+	rows := x.Numel() / in
+	if b.Needs[0] || b.Needs[3] {
+		du := b.Like(u)
+		b.Run(shaders.Matmul{Batch: 1, M: rows, N: rank, K: outs}, du, dy, m.scaled(b.Device, b.In[4], b.In[5]), nil)
+		if b.Needs[0] {
+			m.addInputGrad(b, grads[0], du)
+		}
+		if b.Needs[3] {
+			da, acc := b.WeightGrad(3)
+			b.Run(shaders.Matmul{Batch: 1, M: rank, N: in, K: rows, TransA: true, Acc: acc}, da, du, m.dropout(b.Device, x), nil)
+			grads[3] = autograd.Returned(da, acc)
+		}
+	}
+	if b.Needs[4] || b.Needs[5] {
+		grads[4], grads[5] = m.scaledGrad(b, dy, u)
+	}
+	return grads
+}
+
+// addInputGrad: dx += dropout(du a).
+func (m *multiLoRA) addInputGrad(b *Back, dx, du *tensor.Tensor) {
+	a := b.In[3]
+	product := shaders.Matmul{Batch: 1, M: du.Dim(0), N: a.Dim(1), K: a.Dim(0), Acc: !m.drops}
+	if !m.drops {
+		b.Run(product, dx, du, a, nil)
+		return
+	}
+	branch := b.Like(dx)
+	b.Run(product, branch, du, a, nil)
+	b.Run(shaders.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(b.Device, branch))
+}
+
+// scaledGrad gives db and ds. Without s, db is the product with Scale folded into u.
+func (m *multiLoRA) scaledGrad(b *Back, dy, u *tensor.Tensor) (db, ds *tensor.Tensor) {
+	lora, s := b.In[4], b.In[5]
+	product := shaders.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Dim(0), TransA: true}
+	if s == nil {
+		db, product.Acc = b.WeightGrad(4)
+		us := b.Like(u)
+		b.Run(shaders.Scale{N: u.Numel(), Alpha: m.Scale}, us, u)
+		b.Run(product, db, dy, us, nil)
+		return autograd.Returned(db, product.Acc), nil
+	}
+	dbs := b.Like(lora)
+	b.Run(product, dbs, dy, u, nil)
+	k := shaders.LoraScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
+	if b.Needs[4] {
+		db, k.Acc = b.WeightGrad(4)
+		b.Run(k, db, nil, dbs, lora, s)
+		db = autograd.Returned(db, k.Acc)
+	}
+	if b.Needs[5] {
+		ds, k.Acc = b.WeightGrad(5)
+		b.Run(k, nil, ds, dbs, lora, s)
+		ds = autograd.Returned(ds, k.Acc)
+	}
+	return db, ds
+}
+
+func (*multiLoRA) Examples() []Example {
+	example := func(name string, rows, in, out int, bias, s bool, o MultiLoRA, value func(i int, r *random.Stream) float64) Example {
+		e := Example{Name: name, In: []Input{
+			{Shape: []int{rows, in}},
+			{Shape: []int{out, in}, Kind: autograd.Weight},
+			{Kind: autograd.Weight},
+			{Shape: []int{o.Modules * o.Rank, in}, Kind: autograd.Stat},
+			{Shape: []int{out, o.Modules * o.Rank}, Kind: autograd.Stat},
+			{Kind: autograd.Stat, Value: value},
+		}, Call: call(func(in []*Var) *Var { return MultiLoRALinear(in[0], in[1], in[2], in[3], in[4], in[5], o) })}
+		if bias {
+			e.In[2].Shape = []int{out}
+		}
+		if s {
+			e.In[5].Shape = []int{o.Modules}
+			if o.PerOutput {
+				e.In[5].Shape = []int{o.Modules, out}
+			}
+		}
+		return e
+	}
+	zero := func(int, *random.Stream) float64 { return 0 }
+	return []Example{
+		example("modules", 3, 7, 5, true, true, MultiLoRA{Modules: 3, Rank: 2, Scale: 0.5}, nil),
+		example("per output", 4, 5, 6, false, true, MultiLoRA{Modules: 2, Rank: 3, Scale: 2, PerOutput: true}, nil),
+		example("LoRA", 3, 5, 4, true, false, MultiLoRA{Modules: 1, Rank: 2, Scale: 0.5}, nil),
+		example("at the start", 3, 5, 4, false, true, MultiLoRA{Modules: 2, Rank: 2, Scale: 1}, zero),
+		example("dropout", 9, 8, 3, false, true, MultiLoRA{Modules: 2, Rank: 1, Scale: 1, Dropout: 0.5}, nil),
+		example("prime", 67, 33, 31, false, true, MultiLoRA{Modules: 3, Rank: 5, Scale: 1, PerOutput: true}, nil),
+		example("one row", 1, 65, 129, true, true, MultiLoRA{Modules: 2, Rank: 8, Scale: 1}, nil),
+	}
+}
