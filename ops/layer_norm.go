@@ -80,12 +80,14 @@ func (layerNorm) Examples() []Example {
 	}
 	large := example("large", true, true, 4096, 1024)
 	large.Large = true
+	long := example("many long rows", true, true, 263, 1031)
+	long.Brief = true
 	return []Example{
 		example("rows", true, true, 2, 3, 17),
 		example("no bias", true, false, 5, 64),
 		example("no weight", false, true, 5, 7),
 		example("plain", false, false, 3, 5),
 		example("prime", true, true, 67, 257),
-		large,
+		long, large,
 	}
 }

@@ -54,9 +54,14 @@ func (rmsNorm) Examples() []Example {
 			{Shape: shape[len(shape)-1:], Kind: autograd.Weight},
 		}}
 	}
+	large := example("large", 4096, 1024)
+	large.Large = true
+	long := example("many long rows", 263, 1031)
+	long.Brief = true
 	return []Example{
 		example("one row", 1, 5),
 		example("rows", 2, 3, 64),
 		example("prime", 7, 257),
+		long, large,
 	}
 }

@@ -40,6 +40,11 @@ func (sum) Examples() []Example {
 			Call: call(func(in []*Var) *Var { return f(in[0], dim...) }),
 		}
 	}
+	brief := func(name string, shape []int, dim int) Example {
+		e := example(name, Sum, shape, dim)
+		e.Brief = true
+		return e
+	}
 	large := func(name string, shape []int, dim int) Example {
 		e := example(name, Sum, shape, dim)
 		e.Large = true
@@ -55,6 +60,8 @@ func (sum) Examples() []Example {
 		example("mean of columns", Mean, []int{257, 37}, 0),
 		example("mean of everything", Mean, []int{7, 31}),
 		example("many rows", Sum, []int{1031, 19}, 0),
+		brief("long row", []int{2, 70001}, 1),
+		brief("many long rows", []int{263, 1031}, 0),
 		large("rows, large", []int{4096, 1024}, 1),
 		large("columns, large", []int{4096, 1024}, 0),
 	}

@@ -25,6 +25,19 @@ func TestOpsGradients(t *testing.T) {
 	}
 }
 
+// Who computes a piece of a result must not change it.
+func TestOpsSameBitsForAnyThreads(t *testing.T) {
+	exact := optest.Limits{} // 0 for every dtype
+	one := open(t, cpu.Options{Threads: 1})
+	three := open(t, cpu.Options{Threads: 3})
+	optest.Agree(t, one, three, ops.All(), exact)
+	for _, b := range []tensor.Backend{one, three} {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOpsFastAgreesWithPlain(t *testing.T) {
 	plain := open(t, cpu.Options{Threads: 2, PlainLoops: true})
 	fast := open(t, cpu.Options{Threads: 2})
@@ -33,5 +46,13 @@ func TestOpsFastAgreesWithPlain(t *testing.T) {
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func BenchmarkOps(b *testing.B) {
+	d := tensor.NewDevice(open(b, cpu.Options{}))
+	optest.Benchmark(b, d, ops.All())
+	if err := d.Close(); err != nil {
+		b.Error(err)
 	}
 }
