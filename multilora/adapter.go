@@ -1,0 +1,114 @@
+// Package multilora fine-tunes a frozen model by low-rank modules beside its linear
+// layers: MultiLoRA ("MultiLoRA: Democratizing LoRA for Better Multi-Task Learning",
+// 2311.11501), LoRA and rsLoRA.
+//
+// For a layer's weight W [out, in], n modules A_i [r, in] and B_i [out, r] and their
+// learnable scalings s_i:
+//
+//	y = W x + (alpha / r) Σ_i s_i B_i A_i x
+//
+// Attach puts new modules into a model, Load those of a folder; Save, Merge and Fold
+// take them out again.
+package multilora
+
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Adapter is the modules of all adapted layers of one model.
+type Adapter struct {
+	// Base names the model for messages and for whoever finds the saved folder.
+	Base string
+
+	config Config
+	layers []adapted
+}
+
+// adapted is one layer of an adapter and where it stands.
+type adapted struct {
+	slot
+	linear *Linear
+}
+
+// Attach freezes a model and puts new modules beside the linear layers that the
+// configuration targets. What they begin as depends on the seed and on their names.
+// Any parameter of the model may train beside them: set its Frozen to false.
+func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
+	slots, err := prepare(model, cfg)
+	if err != nil {
+		return nil, err
+	}
+	a := &Adapter{config: cfg}
+	for _, s := range slots {
+		w := s.base.Weight.Value
+		a.layers = append(a.layers, adapted{s, newLinear(s.base, cfg, initial(s.name, w.Dim(1), w.Dim(0), cfg, seed))})
+	}
+	return a, a.enter(model)
+}
+
+func prepare(model any, cfg Config) ([]slot, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return find(model, cfg.Targets)
+}
+
+// enter makes the model the adapter's.
+func (a *Adapter) enter(model any) error {
+	for _, p := range nn.Params(model) {
+		p.Frozen = true
+	}
+	if err := a.Attach(); err != nil {
+		return err
+	}
+	return a.device().Err()
+}
+
+// Config is what the adapter is made of.
+func (a *Adapter) Config() Config { return a.config }
+
+// Layers are the names of the adapted layers, in the model's order.
+func (a *Adapter) Layers() []string {
+	var names []string
+	for _, l := range a.layers {
+		names = append(names, l.name)
+	}
+	return names
+}
+
+// Detach puts the model's own layers back. Their parameters stay frozen.
+func (a *Adapter) Detach() {
+	for _, l := range a.layers {
+		if *l.layer == nn.Layer(l.linear) {
+			*l.layer = l.base
+		}
+	}
+}
+
+// Attach puts a detached adapter into its model again. It is an error if another one is
+// there.
+func (a *Adapter) Attach() error {
+	for _, l := range a.layers {
+		if *l.layer != nn.Layer(l.base) && *l.layer != nn.Layer(l.linear) {
+			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, *l.layer)
+		}
+	}
+	for _, l := range a.layers {
+		*l.layer = l.linear
+	}
+	return nil
+}
+
+func (a *Adapter) device() *tensor.Device { return a.layers[0].base.Weight.Value.Device() }
+
+func (a *Adapter) find(layer string) (*Linear, error) {
+	for _, l := range a.layers {
+		if l.name == layer {
+			return l.linear, nil
+		}
+	}
+	return nil, fmt.Errorf("multilora: layer %q: want one of the %d adapted layers, the first of which is %s", layer, len(a.layers), a.layers[0].name)
+}

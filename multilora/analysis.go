@@ -1,0 +1,78 @@
+package multilora
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Delta is the change of a layer's weight, ΔW = scale Σ_i s_i B_i A_i, [out, in].
+func (a *Adapter) Delta(layer string) (*mat.Dense, error) {
+	b, lora, err := a.factors(layer)
+	if err != nil {
+		return nil, err
+	}
+	var delta mat.Dense
+	delta.Mul(b, lora)
+	return &delta, nil
+}
+
+// SingularValues are the singular values of a layer's ΔW in descending order: as many as
+// ΔW can have that are not zero, the smallest of out, in and n r.
+//
+// Where n r is the smallest, B = Q_B R_B and Aᵀ = Q_A R_A reduce the work to the small
+// matrix R_B R_Aᵀ, whose singular values are the same.
+func (a *Adapter) SingularValues(layer string) ([]float64, error) {
+	b, lora, err := a.factors(layer)
+	if err != nil {
+		return nil, err
+	}
+	out, rank := b.Dims()
+	_, in := lora.Dims()
+	var small mat.Dense
+	if rank < min(out, in) {
+		small.Mul(triangle(b), triangle(lora.T()).T())
+	} else {
+		small.Mul(b, lora)
+	}
+	var svd mat.SVD
+	if !svd.Factorize(&small, mat.SVDNone) {
+		return nil, fmt.Errorf("multilora: the singular values of layer %s do not converge", layer)
+	}
+	return svd.Values(nil), nil
+}
+
+// triangle is the R of the thin QR decomposition of a matrix with more rows than columns.
+func triangle(x mat.Matrix) mat.Matrix {
+	_, n := x.Dims()
+	var qr mat.QR
+	qr.Factorize(x)
+	var r mat.Dense
+	qr.RTo(&r)
+	return r.Slice(0, n, 0, n)
+}
+
+// factors are scaled B [out, n r] and A [n r, in] of a layer, whose product is ΔW.
+func (a *Adapter) factors(layer string) (b, lora *mat.Dense, err error) {
+	l, err := a.find(layer)
+	if err != nil {
+		return nil, nil, err
+	}
+	scope := a.device().Scope()
+	defer scope.Close()
+	if b, err = dense(l.scaledB()); err != nil {
+		return nil, nil, err
+	}
+	lora, err = dense(l.A.Value)
+	return b, lora, err
+}
+
+func dense(x *tensor.Tensor) (*mat.Dense, error) {
+	data, err := x.Float64s()
+	if err != nil {
+		return nil, err
+	}
+	return mat.NewDense(x.Dim(0), x.Dim(1), data), nil
+}

@@ -1,0 +1,110 @@
+package multilora
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Method says how the modules of an adapter begin and how they are scaled.
+type Method string
+
+// The methods.
+const (
+	// MethodMultiLoRA has several modules with learnable scalings, which begin at zero
+	// (2311.11501).
+	MethodMultiLoRA Method = "multilora"
+	// MethodLoRA is one module without a scaling, whose B begins at zero (2106.09685).
+	MethodLoRA Method = "lora"
+	// MethodRSLoRA is LoRA with alpha / sqrt(rank) in place of alpha / rank (2312.03732).
+	MethodRSLoRA Method = "rslora"
+)
+
+// Scaling says what MultiLoRA learns to scale its modules by.
+type Scaling string
+
+// The scalings.
+const (
+	ScalingScalar    Scaling = "scalar"     // one number a module
+	ScalingPerOutput Scaling = "per-output" // one number a module and output of the layer
+)
+
+// AllLinear is the target that stands for every linear layer that stands in a slot (see
+// nn.Layers): in a language model all but its head.
+const AllLinear = "all-linear"
+
+// Config is what an adapter is made of.
+type Config struct {
+	Method  Method  `json:"method"`
+	Modules int     `json:"modules"` // low-rank modules side by side; 1 for LoRA
+	Rank    int     `json:"rank"`    // of each module
+	Alpha   float64 `json:"alpha"`   // the modules' sum is scaled by Alpha / Rank
+	Scaling Scaling `json:"scaling"` // of MultiLoRA
+
+	// Targets are the layers to adapt: AllLinear, the last parts of names ("q_proj",
+	// "self_attn.q_proj"), or patterns of whole names ("model.layers.[0-3].*", where *
+	// stands for any characters).
+	Targets []string `json:"targets"`
+
+	// Dropout is the probability with which the modules do not see an element of the
+	// layer's input while training.
+	Dropout float64 `json:"dropout"`
+}
+
+// Defaults is MultiLoRA with three modules of rank 8 on every linear layer.
+func Defaults() Config {
+	return Config{Method: MethodMultiLoRA, Modules: 3, Rank: 8, Alpha: 8, Scaling: ScalingScalar, Targets: []string{AllLinear}}
+}
+
+// maxRank is the largest rank of all modules together: more than any layer can use.
+const maxRank = 1 << 16
+
+// Validate reports the first field that cannot be, by its name in adapter.json.
+func (c Config) Validate() error {
+	fail := func(field, want string, got any) error {
+		return fmt.Errorf("multilora: field %s: want %s, got %v", field, want, got)
+	}
+	switch {
+	case c.Method != MethodMultiLoRA && c.Method != MethodLoRA && c.Method != MethodRSLoRA:
+		return fail("method", "multilora, lora or rslora", fmt.Sprintf("%q", c.Method))
+	case c.Method != MethodMultiLoRA && c.Modules != 1:
+		return fail("modules", fmt.Sprintf("1 with method %s", c.Method), c.Modules)
+	case c.Method != MethodMultiLoRA && c.Scaling != ScalingScalar:
+		return fail("scaling", fmt.Sprintf("scalar with method %s", c.Method), fmt.Sprintf("%q", c.Scaling))
+	case c.Modules < 1 || c.Modules > maxRank:
+		return fail("modules", fmt.Sprintf("1 to %d", maxRank), c.Modules)
+	case c.Rank < 1 || c.Rank > maxRank/c.Modules:
+		return fail("rank", fmt.Sprintf("1 to %d with %d modules", maxRank/c.Modules, c.Modules), c.Rank)
+	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
+		return fail("alpha", "a positive number", c.Alpha)
+	case c.Scaling != ScalingScalar && c.Scaling != ScalingPerOutput:
+		return fail("scaling", "scalar or per-output", fmt.Sprintf("%q", c.Scaling))
+	case !(c.Dropout >= 0 && c.Dropout < 1):
+		return fail("dropout", "at least 0 and below 1", c.Dropout)
+	case len(c.Targets) == 0:
+		return errors.New("multilora: field targets: want at least one, got none")
+	}
+	return nil
+}
+
+// TotalRank is the rank of all modules together.
+func (c Config) TotalRank() int { return c.Modules * c.Rank }
+
+// Scale is the factor of the modules' sum.
+func (c Config) Scale() float64 {
+	if c.Method == MethodRSLoRA {
+		return c.Alpha / math.Sqrt(float64(c.Rank))
+	}
+	return c.Alpha / float64(c.Rank)
+}
+
+// learnsScaling reports whether the modules have a scaling s.
+func (c Config) learnsScaling() bool { return c.Method == MethodMultiLoRA }
+
+// scalings is the numbers of one module's s.
+func (c Config) scalings(out int) int {
+	if c.Scaling == ScalingPerOutput {
+		return out
+	}
+	return 1
+}

@@ -1,0 +1,223 @@
+package multilora
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// The files of an adapter's folder.
+const (
+	TensorFile = "adapter.safetensors" // LAYER.A.i [r, in], LAYER.B.i [out, r], LAYER.s.i [1] or [out], f32
+	InfoFile   = "adapter.json"
+)
+
+// Info is what adapter.json says.
+type Info struct {
+	Base string `json:"base"` // the base model's name
+	Config
+}
+
+// header makes adapter.json known as this project's, whatever its version.
+type header struct {
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+}
+
+var ours = header{"agora-adapter", 1}
+
+// maxInfo is more bytes than any adapter.json has.
+const maxInfo = 1 << 20
+
+// configKey is where the tensors' metadata repeat the configuration: a folder of which
+// only one file was replaced is found out.
+const configKey = "config"
+
+// Save writes the adapter to a folder, which is made if need be. Each file is replaced
+// atomically, and the bytes depend on the adapter alone.
+func (a *Adapter) Save(dir string) error {
+	var tensors []safetensors.Source
+	for _, l := range a.layers {
+		ms, err := l.linear.read()
+		if err != nil {
+			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
+		}
+		for _, p := range parts(l.name, l.base.Weight.Value, a.config, ms) {
+			tensors = append(tensors, safetensors.FromFloat32s(p.name, p.shape, *p.data).Source())
+		}
+	}
+	return Write(dir, Info{a.Base, a.config}, tensors...)
+}
+
+// Write writes an adapter's folder from tensors named as in TensorFile, for whoever has
+// them without a model.
+func Write(dir string, info Info, tensors ...safetensors.Source) error {
+	if err := info.Validate(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	config, err := json.Marshal(info.Config)
+	if err != nil {
+		return err
+	}
+	if err := safetensors.Write(filepath.Join(dir, TensorFile), map[string]string{configKey: string(config)}, tensors...); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(struct {
+		header
+		Info
+	}{ours, info}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(dir, InfoFile), func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+// ReadInfo reads and checks a folder's adapter.json.
+func ReadInfo(dir string) (Info, error) {
+	path := filepath.Join(dir, InfoFile)
+	if f, err := os.Stat(path); err == nil && f.Size() > maxInfo {
+		return Info{}, fmt.Errorf("multilora: %s: want at most %d bytes, got %d", path, maxInfo, f.Size())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Info{}, err
+	}
+	info, err := parseInfo(text)
+	if err != nil {
+		return Info{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return info, nil
+}
+
+func parseInfo(text []byte) (Info, error) {
+	var h header
+	if err := json.Unmarshal(text, &h); err != nil {
+		return Info{}, fmt.Errorf("multilora: want a JSON object: %w", err)
+	}
+	if h.Format != ours.Format {
+		return Info{}, fmt.Errorf("multilora: field format: want %q, got %q", ours.Format, h.Format)
+	}
+	if h.Version != ours.Version {
+		return Info{}, fmt.Errorf("multilora: field version: want %d, got %d", ours.Version, h.Version)
+	}
+	var all struct {
+		header
+		Info
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&all); err != nil {
+		return Info{}, fmt.Errorf("multilora: %w", err)
+	}
+	return all.Info, all.Validate()
+}
+
+// Load attaches the adapter of a folder to a model, as its own configuration says, and
+// freezes the model. After an error the model is as it was.
+func Load(model any, dir string) (*Adapter, error) {
+	info, err := ReadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	slots, err := prepare(model, info.Config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (the adapter was made for %q)", filepath.Join(dir, InfoFile), err, info.Base)
+	}
+	f, err := safetensors.Open(filepath.Join(dir, TensorFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := checkTensors(f, slots, info); err != nil {
+		return nil, err
+	}
+	a := &Adapter{Base: info.Base, config: info.Config}
+	for _, s := range slots {
+		ms := make([]module, info.Modules)
+		for _, p := range parts(s.name, s.base.Weight.Value, info.Config, ms) {
+			t, err := f.Tensor(p.name)
+			if err != nil {
+				return nil, err
+			}
+			if *p.data, err = t.Float32s(); err != nil {
+				return nil, err
+			}
+		}
+		a.layers = append(a.layers, adapted{s, newLinear(s.base, info.Config, ms)})
+	}
+	return a, a.enter(model)
+}
+
+// checkTensors compares a file with what the configuration and the model want, before
+// anything of that size is made.
+func checkTensors(f *safetensors.File, slots []slot, info Info) error {
+	config, err := json.Marshal(info.Config)
+	if err != nil {
+		return err
+	}
+	if got := f.Metadata()[configKey]; got != string(config) {
+		return fmt.Errorf("multilora: %s: metadata %s: want that of %s, %s, got %s", f.Path(), configKey, InfoFile, config, quoted(got))
+	}
+	known := map[string]bool{}
+	for _, s := range slots {
+		w := s.base.Weight.Value
+		for _, p := range parts(s.name, w, info.Config, make([]module, info.Modules)) {
+			t, err := f.Tensor(p.name)
+			if err != nil {
+				return fmt.Errorf("%w (the adapter was made for %q)", err, info.Base)
+			}
+			if t.DType != safetensors.F32 || !slices.Equal(t.Shape, p.shape) {
+				return fmt.Errorf("multilora: %s: tensor %q: want F32 %v beside this model's weight %s, got %s %v (the adapter was made for %q)",
+					f.Path(), p.name, p.shape, w, t.DType, t.Shape, info.Base)
+			}
+			known[p.name] = true
+		}
+	}
+	for _, name := range f.Names() {
+		if !known[name] {
+			return fmt.Errorf("multilora: %s: tensor %s: want none of that name with %d modules on %d layers (the adapter was made for %q)",
+				f.Path(), quoted(name), info.Modules, len(slots), info.Base)
+		}
+	}
+	return nil
+}
+
+// quoted shortens what a hostile file may have made very long.
+func quoted(s string) string { return fmt.Sprintf("%.200q", s) }
+
+// part is one tensor of a layer as it is saved.
+type part struct {
+	name  string
+	shape []int
+	data  *[]float32 // its numbers in the module
+}
+
+// parts lists the tensors of a layer and where in its modules they are.
+func parts(layer string, weight *tensor.Tensor, cfg Config, ms []module) []part {
+	out, in := weight.Dim(0), weight.Dim(1)
+	var list []part
+	for i := range ms {
+		m := &ms[i]
+		list = append(list,
+			part{tensorName(layer, "A", i), []int{cfg.Rank, in}, &m.a},
+			part{tensorName(layer, "B", i), []int{out, cfg.Rank}, &m.b})
+		if cfg.learnsScaling() {
+			list = append(list, part{tensorName(layer, "s", i), []int{cfg.scalings(out)}, &m.s})
+		}
+	}
+	return list
+}

@@ -1,0 +1,27 @@
+package multilora
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/shaders"
+)
+
+// Fold gives the same adapter as one ordinary LoRA of rank n r, which other programs
+// know: A is stacked already, scale and s go into B, alpha is the rank. It is detached;
+// the adapter itself stays as it is.
+func (a *Adapter) Fold() (*Adapter, error) {
+	rank := a.config.TotalRank()
+	f := &Adapter{Base: a.Base, config: a.config}
+	f.config.Method, f.config.Scaling = MethodLoRA, ScalingScalar
+	f.config.Modules, f.config.Rank, f.config.Alpha = 1, rank, float64(rank)
+	for _, l := range a.layers {
+		from := l.linear.A.Value
+		copied := from.Device().Like(from)
+		from.Device().Run(shaders.Cast{N: from.Numel()}, copied, from)
+		f.layers = append(f.layers, adapted{l.slot, &Linear{
+			Base: l.base, A: autograd.NewParam(copied), B: autograd.NewParam(l.linear.scaledB()),
+			options: ops.MultiLoRA{Modules: 1, Rank: rank, Scale: 1, Dropout: l.linear.options.Dropout},
+		}})
+	}
+	return f, a.device().Err()
+}

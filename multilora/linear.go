@@ -1,0 +1,127 @@
+package multilora
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Linear is a linear layer with low-rank modules beside it:
+//
+//	y = W x + b + scale Σ_i s_i B_i A_i x
+//
+// The n modules of rank r stand together as one pair of matrices of rank n r.
+type Linear struct {
+	Base *nn.Linear `name:""`
+
+	A *nn.Param `name:"A"` // [n r, in]: the A_i one below the other
+	B *nn.Param `name:"B"` // [out, n r]: the B_i side by side
+	S *nn.Param `name:"s"` // [n] or [n, out]; nil for LoRA
+
+	options ops.MultiLoRA
+}
+
+// Forward maps [..., in] to [..., out].
+func (l *Linear) Forward(x *nn.Var) *nn.Var {
+	return ops.MultiLoRALinear(x, l.Base.Weight.Var(), variable(l.Base.Bias), l.A.Var(), l.B.Var(), variable(l.S), l.options)
+}
+
+func variable(p *nn.Param) *nn.Var {
+	if p == nil {
+		return nil
+	}
+	return p.Var()
+}
+
+func newLinear(base *nn.Linear, cfg Config, ms []module) *Linear {
+	w := base.Weight.Value
+	d, out, in := w.Device(), w.Dim(0), w.Dim(1)
+	rank := cfg.TotalRank()
+	a, b, s := stack(ms, out)
+	l := &Linear{
+		Base: base,
+		A:    autograd.NewParam(d.FromFloat32s(tensor.F32, a, rank, in)),
+		B:    autograd.NewParam(d.FromFloat32s(tensor.F32, b, out, rank)),
+		options: ops.MultiLoRA{
+			Modules: cfg.Modules, Rank: cfg.Rank, Scale: float32(cfg.Scale()),
+			PerOutput: cfg.Scaling == ScalingPerOutput, Dropout: float32(cfg.Dropout),
+		},
+	}
+	if cfg.learnsScaling() {
+		shape := []int{cfg.Modules}
+		if cfg.Scaling == ScalingPerOutput {
+			shape = append(shape, out)
+		}
+		l.S = autograd.NewParam(d.FromFloat32s(tensor.F32, s, shape...))
+	}
+	return l
+}
+
+// scaledB is B with scale s_i in the columns of module i, a new tensor [out, n r].
+func (l *Linear) scaledB() *tensor.Tensor {
+	b := l.B.Value
+	d := b.Device()
+	y := d.Like(b)
+	if l.S == nil {
+		d.Run(shaders.Scale{N: b.Numel(), Alpha: l.options.Scale}, y, b)
+	} else {
+		d.Run(shaders.LoraScale{
+			Out: b.Dim(0), Rank: b.Dim(1), Modules: l.options.Modules, Alpha: l.options.Scale, PerOutput: l.options.PerOutput,
+		}, y, b, l.S.Value)
+	}
+	return y
+}
+
+// module is the numbers of one module on the host: A_i [r, in], B_i [out, r] and s_i [1]
+// or [out], row-major. s is nil for LoRA.
+type module struct{ a, b, s []float32 }
+
+// stack puts modules together as Linear holds them.
+func stack(ms []module, out int) (a, b, s []float32) {
+	for _, m := range ms {
+		a, s = append(a, m.a...), append(s, m.s...)
+	}
+	for o := range out {
+		for _, m := range ms {
+			r := len(m.b) / out
+			b = append(b, m.b[o*r:(o+1)*r]...)
+		}
+	}
+	return a, b, s
+}
+
+// split is the inverse of stack for n modules.
+func split(a, b, s []float32, n, out int) []module {
+	ms := make([]module, n)
+	r := len(b) / out / n
+	for i := range ms {
+		ms[i].a = a[i*len(a)/n : (i+1)*len(a)/n]
+		ms[i].s = s[i*len(s)/n : (i+1)*len(s)/n]
+		for o := range out {
+			at := (o*n + i) * r
+			ms[i].b = append(ms[i].b, b[at:at+r]...)
+		}
+	}
+	return ms
+}
+
+// read takes the modules from the device.
+func (l *Linear) read() ([]module, error) {
+	a, err := l.A.Value.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	b, err := l.B.Value.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	var s []float32
+	if l.S != nil {
+		if s, err = l.S.Value.Float32s(); err != nil {
+			return nil, err
+		}
+	}
+	return split(a, b, s, l.options.Modules, l.B.Value.Dim(0)), nil
+}
