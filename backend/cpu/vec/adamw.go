@@ -27,7 +27,8 @@ type adamwScalars struct {
 }
 
 // AdamW updates parameters p and moments m, v by the gradients g, with the
-// operations of torch.optim.AdamW in their order.
+// operations of torch.optim.AdamW (the single-tensor one) in their order. For
+// Beta1 <= 0.5 PyTorch rounds the first moment differently.
 func AdamW(p, m, v, g []float32, s AdamWStep) {
 	same("AdamW", len(p), len(m), len(v), len(g))
 	adamw(p, m, v, g, &adamwScalars{
