@@ -1,0 +1,155 @@
+package data
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func save(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	b := []byte(content)
+	if strings.HasSuffix(name, ".gz") {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		z.Write(b)
+		z.Close()
+		b = packed.Bytes()
+	}
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const (
+	rowA = `{"instruction": "Add \"{1}\"", "input": "1\n2", "output": "3", "more": [{}]}`
+	rowB = `{"output": "", "instruction": "Say }{"}`
+)
+
+func TestReadAlpaca(t *testing.T) {
+	want := []Example{
+		{"Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAdd \"{1}\"\n\n### Input:\n1\n2\n\n### Response:", "3"},
+		{"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay }{\n\n### Response:", ""},
+	}
+	for name, content := range map[string]string{
+		"array.json":    " [\n" + rowA + " ,\n" + rowB + "\n]\n",
+		"array.json.gz": "[" + rowA + "," + rowB + "]",
+		"lines.jsonl":   rowA + "\r\n\n" + rowB + "\n",
+		"lines.gz":      rowA + "\n" + rowB,
+	} {
+		got, err := ReadAlpaca(save(t, name, content))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, error %v", name, got, err)
+		}
+	}
+	if got, err := ReadAlpaca(save(t, "a.json", "[]")); err != nil || len(got) != 0 {
+		t.Errorf("no rows: got %q, error %v", got, err)
+	}
+}
+
+// badRows are files that must be refused, with what the error must say.
+var badRows = []struct{ name, content, want string }{
+	{"empty", " \n", "empty file"},
+	{"not JSON", "instruction,output\n", `row 1 (line 1): want {, got 'i'`},
+	{"number", "[\n" + rowA + ",\n1]", `row 2 (line 3): want {, got '1'`},
+	{"no output", "[" + rowA + ",\n\n" + `{"instruction": ""}]`, `row 2 (line 3): want a string "output", got none`},
+	{"null instruction", `{"instruction": null, "output": ""}`, `row 1 (line 1): want a string "instruction"`},
+	{"wrong type", "[{\n\"instruction\": \"\",\n\"output\": 3\n}]", `row 1 (line 3): "output": want a string, got number`},
+	{"wrong type in JSONL", rowA + "\n" + rowB + "\n" + `{"instruction": ["a"], "output": ""}`, `row 3 (line 3): "instruction": want a string, got array`},
+	{"syntax", "[" + rowA + ",\n{\"instruction\":\n 'a'}]", "row 2 (line 3): invalid character"},
+	{"cut in a row", "[" + rowA + `,{"instruction": "`, "row 2 (line 1): unexpected EOF"},
+	{"cut between rows", "[" + rowA + "\n", "row 2 (line 2): unexpected EOF"},
+	{"cut behind a comma", "[" + rowA + ",", "row 2 (line 1): unexpected EOF"},
+	{"comma at the end", "[" + rowA + ",]", "row 2 (line 1): want {, got ']'"},
+	{"no comma", "[" + rowA + rowB + "]", "behind row 1 (line 1): want , or ], got '{'"},
+	{"more behind", "[" + rowA + "]\n" + rowB, "line 2: want nothing behind ]"},
+	{"deep", `{"instruction": ` + strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_001), "exceeded max depth"},
+	{"unclosed", strings.Repeat("{", 1000), "unexpected EOF"},
+}
+
+func TestReadAlpacaRefusesBadFiles(t *testing.T) {
+	for _, c := range badRows {
+		path := save(t, "a.json", c.content)
+		_, err := ReadAlpaca(path)
+		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got error %v, want it to name the file and %q", c.name, err, c.want)
+		}
+	}
+	plain := filepath.Join(t.TempDir(), "a.json.gz")
+	if err := os.WriteFile(plain, []byte("[]"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadAlpaca(plain); err == nil || !strings.Contains(err.Error(), "want gzip") {
+		t.Errorf("not gzip: %v", err)
+	}
+	if _, err := ReadAlpaca(plain + "x"); err == nil || !strings.Contains(err.Error(), plain+"x") {
+		t.Errorf("missing: %v", err)
+	}
+}
+
+// A row without end is given up, not held in memory.
+func TestReadRefusesEndlessRow(t *testing.T) {
+	err := decodeRows(&endless{head: `{"instruction": "`}, func(alpacaRow) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "want at most 16777216 bytes") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+type endless struct{ head string }
+
+func (e *endless) Read(b []byte) (int, error) {
+	n := copy(b, e.head)
+	e.head = e.head[n:]
+	for i := n; i < len(b); i++ {
+		b[i] = 'x'
+	}
+	return len(b), nil
+}
+
+func TestRealAlpaca(t *testing.T) {
+	dir := os.Getenv("AGORA_DATA")
+	if dir == "" {
+		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
+			t.Fatal("AGORA_DATA is not set")
+		}
+		t.Skip("AGORA_DATA is not set")
+	}
+	rows, err := ReadAlpaca(filepath.Join(dir, "alpaca", "alpaca_data.json.gz"))
+	if err != nil || len(rows) != 52002 {
+		t.Fatalf("%d rows, error %v, want 52002", len(rows), err)
+	}
+	train, held := Split(rows, 500)
+	if len(held) != 500 || len(train) != 51502 {
+		t.Errorf("split into %d and %d", len(train), len(held))
+	}
+	in := map[Example]bool{}
+	for _, x := range train {
+		in[x] = true
+	}
+	for _, x := range held {
+		if in[x] {
+			t.Errorf("held out and trained on: %q", x)
+		}
+	}
+}
+
+// Any bytes are rows or an error.
+func FuzzReadAlpaca(f *testing.F) {
+	f.Add([]byte("[" + rowA + "," + rowB + "]"))
+	f.Add([]byte(rowA + "\n" + rowB))
+	for _, c := range badRows {
+		f.Add([]byte(c.content))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		decodeRows(bytes.NewReader(b), func(r alpacaRow) error {
+			_, err := r.example()
+			return err
+		})
+	})
+}

@@ -1,0 +1,121 @@
+package data
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// letters is a tokenizer with one id a byte, BOS 1 and EOS 2.
+type letters struct{ bare bool }
+
+func (letters) Encode(text string) []int32 {
+	var ids []int32
+	for i := range len(text) {
+		ids = append(ids, int32(text[i]))
+	}
+	return ids
+}
+func (l letters) BOS() (int32, bool) { return 1, !l.bare }
+func (l letters) EOS() (int32, bool) { return 2, !l.bare }
+
+func TestTokenizeLabels(t *testing.T) {
+	const no = Ignored
+	row := []Example{{"pq", "ab"}}
+	for _, c := range []struct {
+		name   string
+		tok    Tokenizer
+		maxLen int
+		want   Sequence
+	}{
+		{"whole", letters{}, 100, Sequence{[]int32{1, 'p', 'q', 'a', 'b'}, []int32{no, no, 'a', 'b', 2}}},
+		{"just whole", letters{}, 5, Sequence{[]int32{1, 'p', 'q', 'a', 'b'}, []int32{no, no, 'a', 'b', 2}}},
+		{"EOS cut", letters{}, 4, Sequence{[]int32{1, 'p', 'q', 'a'}, []int32{no, no, 'a', 'b'}}},
+		{"one token left", letters{}, 3, Sequence{[]int32{1, 'p', 'q'}, []int32{no, no, 'a'}}},
+		{"no BOS or EOS", letters{bare: true}, 100, Sequence{[]int32{'p', 'q', 'a'}, []int32{no, 'a', 'b'}}},
+	} {
+		got, dropped := Tokenize(c.tok, row, c.maxLen)
+		if dropped != 0 || !reflect.DeepEqual(got, []Sequence{c.want}) {
+			t.Errorf("%s: got %v, dropped %d, want %v", c.name, got, dropped, c.want)
+		}
+	}
+	if got := (Sequence{Labels: []int32{no, 0, 5}}).Counted(); got != 2 {
+		t.Errorf("counted %d, want 2", got)
+	}
+}
+
+func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
+	var rows []Example
+	for i := range 100 {
+		rows = append(rows, Example{strings.Repeat("p", i), fmt.Sprint(i)})
+	}
+	seqs, dropped := Tokenize(letters{}, rows, 40)
+	// BOS and i letters leave room for a label while i+1 <= 40.
+	if len(seqs) != 40 || dropped != 60 {
+		t.Fatalf("kept %d, dropped %d", len(seqs), dropped)
+	}
+	for i, s := range seqs {
+		if s.Labels[i] != int32(fmt.Sprint(i)[0]) {
+			t.Errorf("row %d: %v is not in its place", i, s)
+		}
+	}
+	if seqs, dropped := Tokenize(letters{bare: true}, []Example{{"", ""}, {"a", ""}, {"", "a"}}, 10); len(seqs) != 0 || dropped != 3 {
+		t.Errorf("rows without a target: kept %v, dropped %d", seqs, dropped)
+	}
+	if seqs, _ := Tokenize(letters{}, []Example{{"a", ""}}, 10); len(seqs) != 1 || seqs[0].Counted() != 1 {
+		t.Errorf("an empty answer: got %v, want EOS to count", seqs)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	var rows []Example
+	for i := range 1000 {
+		rows = append(rows, Example{"p", fmt.Sprint(i % 900)}) // 100 rows are there twice
+	}
+	for _, n := range []int{0, 1, 77, 1000, 2000} {
+		train, held := Split(rows, n)
+		if len(held) != min(n, 1000) || len(train)+len(held) != 1000 {
+			t.Errorf("%d held out: %d and %d", n, len(train), len(held))
+		}
+		for _, x := range held {
+			if slices.Contains(train, x) {
+				t.Errorf("%v is on both sides", x)
+			}
+		}
+	}
+	reversed := slices.Clone(rows)
+	slices.Reverse(reversed)
+	_, a := Split(rows, 77)
+	_, b := Split(reversed, 77)
+	slices.Reverse(b)
+	if !slices.Equal(a, b) {
+		t.Error("the order of the rows decides what is held out")
+	}
+	if _, other := Split(rows, 78); len(other) != 78 {
+		t.Error("78 rows are not held out")
+	}
+	if (Example{"ab", "c"}).hash() == (Example{"a", "bc"}).hash() {
+		t.Error("the border of prompt and answer does not count")
+	}
+}
+
+func TestSplitFraction(t *testing.T) {
+	var rows []Example
+	for i := range 10_000 {
+		rows = append(rows, Example{"p", fmt.Sprint(i)})
+	}
+	train, held := SplitFraction(rows, 0.1)
+	if got := float64(len(held)); math.Abs(got-1000) > 150 || len(train)+len(held) != len(rows) {
+		t.Errorf("%d and %d of %d", len(train), len(held), len(rows))
+	}
+	_, fewer := SplitFraction(rows[:5000], 0.1)
+	if !slices.Equal(fewer, held[:len(fewer)]) {
+		t.Error("a row's side depends on other rows")
+	}
+	if _, none := SplitFraction(rows, 0); len(none) != 0 {
+		t.Errorf("fraction 0 holds out %d", len(none))
+	}
+}
