@@ -31,6 +31,7 @@ type Options struct {
 type backend struct {
 	work    work
 	memory  memory
+	wide    []*buffer // see runWidened
 	threads int
 	err     error
 }
@@ -73,6 +74,11 @@ func (b *backend) Flush() error { return b.err }
 
 func (b *backend) Close() error {
 	b.work.team.Close()
+	for _, buf := range b.wide {
+		if buf != nil {
+			b.memory.free(buf)
+		}
+	}
 	err := b.memory.close()
 	return errors.Join(err, b.err)
 }

@@ -1,10 +1,16 @@
 package cpu
 
 import (
+	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
 )
 
-func init() { plain(matmul[float32], matmul[float64]) }
+func init() {
+	plain(matmul[float32], matmul[float64])
+	fast(packedMatmul)
+}
 
 // matmul: c[m, n] (+)= Σ_k op(a)[m, k] op(b)[k, n] + bias[n], for every batch.
 func matmul[F float](w *work, k shaders.Matmul, x args[F]) {
@@ -34,4 +40,66 @@ func matmul[F float](w *work, k shaders.Matmul, x args[F]) {
 			}
 		}
 	})
+}
+
+// manyProducts is the number of multiplications below which the products of a batch
+// are handed out whole, one to a worker.
+const manyProducts = 256 * 256 * 256
+
+// packedMatmul is package gemm's product: c and a in f32, b in f32 or 16 bits.
+func packedMatmul(w *work, k shaders.Matmul, x []tensor.Arg) bool {
+	c, a, b, bias := x[0], x[1], x[2], x[3]
+	if c.DType != tensor.F32 || a.DType != tensor.F32 || !atMost32Bits(x) {
+		return false
+	}
+	acc := k.Acc
+	if !bias.IsNil() {
+		addBias(w, k, f32s(c), bias)
+		acc = true
+	}
+	lda, ldb := k.K, k.N
+	if k.TransA {
+		lda = k.M
+	}
+	if k.TransB {
+		ldb = k.K
+	}
+	product := func(i int, sgemm func(transA, transB bool, m, n, k int, a []float32, lda int, b gemm.Matrix, c []float32, ldc int, acc bool)) {
+		sgemm(k.TransA, k.TransB, k.M, k.N, k.K, f32s(a)[i*k.M*k.K:], max(1, lda),
+			matrix(b, i*k.K*k.N, max(1, ldb)), f32s(c)[i*k.M*k.N:], max(1, k.N), acc)
+	}
+	if k.Batch > 1 && k.M*k.N*k.K <= manyProducts {
+		w.team.Run(k.Batch, func(worker, i int) { product(i, w.scratch[worker].gemm.Sgemm) })
+		return true
+	}
+	for i := range k.Batch {
+		product(i, w.gemm.Sgemm)
+	}
+	return true
+}
+
+// addBias: c (+)= bias in every row.
+func addBias(w *work, k shaders.Matmul, c []float32, bias tensor.Arg) {
+	row := w.shared.load(bias, 0, k.N)
+	w.team.Rows(k.Batch*k.M, max(1, grain/max(1, k.N)), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			if to := c[r*k.N : (r+1)*k.N]; k.Acc {
+				vec.Add(to, to, row)
+			} else {
+				copy(to, row)
+			}
+		}
+	})
+	w.shared.flush()
+}
+
+// matrix is an argument from element from on, as package gemm takes it.
+func matrix(x tensor.Arg, from, ld int) gemm.Matrix {
+	switch x.DType {
+	case tensor.F16:
+		return gemm.F16(elements[uint16](x)[from:], ld)
+	case tensor.BF16:
+		return gemm.BF16(elements[uint16](x)[from:], ld)
+	}
+	return gemm.F32(f32s(x)[from:], ld)
 }

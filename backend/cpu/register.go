@@ -119,7 +119,8 @@ func (b *backend) runFast(im *implementations, k tensor.Kernel, a []tensor.Arg) 
 	return false
 }
 
-// runWidened computes in f32 what has 16-bit arguments.
+// runWidened computes in f32 what has 16-bit arguments. A weight stays as it is where
+// a fast version reads it so: it may be larger than all the others.
 func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) {
 	bindings, err := shaders.ParseSig(k.Sig())
 	if err != nil {
@@ -127,29 +128,55 @@ func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Ar
 		return
 	}
 	wide := append([]tensor.Arg(nil), a...)
-	for i, x := range a {
-		if x.IsNil() || !x.DType.Is16Bit() {
-			continue
-		}
-		buf, err := b.memory.alloc(4 * x.N)
-		if err != nil {
-			b.err = fmt.Errorf("cpu: widening an argument of %s: %w", k.Name(), err)
-			return
-		}
-		defer b.memory.free(buf)
-		wide[i] = tensor.Arg{Buf: buf, N: x.N, DType: tensor.F32}
-		if bindings[i].Read {
-			widen(&b.work, f32s(wide[i]), x)
+	widenWhere := func(weight bool) {
+		for i, x := range a {
+			if x.IsNil() || !x.DType.Is16Bit() || weight != (bindings[i].Letter == 'W') {
+				continue
+			}
+			if wide[i] = b.wideBuffer(i, x.N); b.err != nil {
+				b.err = fmt.Errorf("cpu: widening an argument of %s: %w", k.Name(), b.err)
+				return
+			}
+			if bindings[i].Read {
+				widen(&b.work, f32s(wide[i]), x)
+			}
 		}
 	}
+	widenWhere(false)
+	if b.err != nil {
+		return
+	}
 	if !b.runFast(im, k, wide) {
-		im.f32(&b.work, k, wide)
+		if widenWhere(true); b.err != nil {
+			return
+		}
+		if !b.runFast(im, k, wide) {
+			im.f32(&b.work, k, wide)
+		}
 	}
 	for i, x := range a {
 		if !x.IsNil() && x.DType.Is16Bit() && bindings[i].Written {
 			narrow(&b.work, x, f32s(wide[i]))
 		}
 	}
+}
+
+// wideBuffer is memory for argument i in f32. It is kept for the next call, because
+// fresh pages cost more than widening.
+func (b *backend) wideBuffer(i, n int) tensor.Arg {
+	if len(b.wide) <= i {
+		b.wide = append(b.wide, make([]*buffer, i+1-len(b.wide))...)
+	}
+	if old := b.wide[i]; old == nil || len(old.data) < 4*n {
+		if old != nil {
+			b.wide[i] = nil
+			b.memory.free(old)
+		}
+		if b.wide[i], b.err = b.memory.alloc(4 * n); b.err != nil {
+			return tensor.Arg{}
+		}
+	}
+	return tensor.Arg{Buf: b.wide[i], N: n, DType: tensor.F32}
 }
 
 // slices gives every argument as a slice of its own type.

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -12,6 +13,7 @@ type scratch struct {
 	memory  []float32
 	used    int
 	pending []rounding
+	gemm    gemm.Workspace
 }
 
 // rounding is a piece of a 16-bit output that is still f32.
