@@ -40,7 +40,7 @@ func (e *Engine) matrix(p *product) {
 	pl := newPlan(p, kn)
 	width := min(kn.strip, max(64, roundUp((p.n+4*threads-1)/(4*threads), kn.cols)))
 	rows := p.m
-	shareB := threads > 1 && p.n < 4*threads*width
+	shareB := threads > 1 && (p.n+width-1)/width < 3*threads
 	if shareB { // too few strips: cut the rows as well
 		width = kn.strip
 		strips := (p.n + width - 1) / width

@@ -91,11 +91,13 @@ func (w *Workspace) vectorPart(v *vectorProduct, lo, hi int) {
 	}
 }
 
+// dotsMost is the most elements of k in one assembly call: some microseconds.
+const dotsMost = 32 << 10
+
 // dotRows multiplies up to four rows from j with x.
 //
 //go:noinline
 func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
-	const most = 32 << 10 // elements a call, some microseconds
 	m, k := &v.matrix, len(v.x)
 	ld := m.ld * m.format.size()
 	if rows < 4 {
@@ -106,8 +108,8 @@ func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
 		part := &w.quad
 		*part = [4]float32{}
 		even := k &^ 15
-		for l := 0; l < even; l += most {
-			w.kernel.vectors.dots[m.format](part, unsafe.Pointer(&v.x[l]), m.at(at+r*m.ld+l), ld, min(most, even-l))
+		for l := 0; l < even; l += dotsMost {
+			w.kernel.vectors.dots[m.format](part, unsafe.Pointer(&v.x[l]), m.at(at+r*m.ld+l), ld, min(dotsMost, even-l))
 		}
 		if ld != 0 {
 			*sum = *part
