@@ -1,0 +1,111 @@
+package llama
+
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/ops"
+)
+
+// Batch is rows of token ids, all of the same length, on the host. Every slice is
+// [rows, tokens], row by row.
+type Batch struct {
+	Rows int
+	IDs  []int32
+	// Positions of the tokens; nil: 0, 1, … in every row.
+	Positions []int32
+	// Segments: only tokens of one segment see each other, -1 is padding; nil: every
+	// row is one segment.
+	Segments []int32
+	// Labels: what Loss asks the model to predict after each token (shifted already),
+	// or ops.IgnoreLabel. nil: none.
+	Labels []int32
+}
+
+// NewBatch puts rows of unequal length together: shorter ones are padded on the
+// right. labels may be nil.
+func NewBatch(ids, labels [][]int32) Batch {
+	tokens, padded := 0, false
+	for _, row := range ids {
+		tokens = max(tokens, len(row))
+	}
+	b := Batch{Rows: len(ids)}
+	for r, row := range ids {
+		padded = padded || len(row) < tokens
+		for i := range tokens {
+			id, position, segment, label := int32(0), int32(0), int32(-1), int32(ops.IgnoreLabel)
+			if i < len(row) {
+				id, position, segment = row[i], int32(i), 0
+				if labels != nil {
+					label = labels[r][i]
+				}
+			}
+			b.IDs, b.Labels = append(b.IDs, id), append(b.Labels, label)
+			b.Positions, b.Segments = append(b.Positions, position), append(b.Segments, segment)
+		}
+	}
+	if !padded {
+		b.Positions, b.Segments = nil, nil
+	}
+	if labels == nil {
+		b.Labels = nil
+	}
+	return b
+}
+
+// Tokens is the length of every row.
+func (b Batch) Tokens() int { return len(b.IDs) / max(b.Rows, 1) }
+
+// Counted is the number of labels that count.
+func (b Batch) Counted() int {
+	n := 0
+	for _, label := range b.Labels {
+		if label != ops.IgnoreLabel {
+			n++
+		}
+	}
+	return n
+}
+
+// Check tells what a model of this configuration could not read: a token that it has
+// no embedding for, a position beyond its last.
+func (b Batch) Check(c *Config) error {
+	if b.Rows < 1 || len(b.IDs) == 0 || len(b.IDs)%b.Rows != 0 {
+		return fmt.Errorf("a batch of %d rows and %d ids: want rows of one length, at least 1", b.Rows, len(b.IDs))
+	}
+	for _, s := range []struct {
+		name     string
+		data     []int32
+		from, to int // smallest value, and the one past the largest
+		or       int // allowed as well
+	}{
+		{"token id", b.IDs, 0, c.Vocab, 0},
+		{"position", b.Positions, 0, c.MaxPositions, 0},
+		{"segment", b.Segments, -1, 1 << 31, 0},
+		{"label", b.Labels, 0, c.Vocab, ops.IgnoreLabel},
+	} {
+		if s.data != nil && len(s.data) != len(b.IDs) {
+			return fmt.Errorf("%d %ss for %d token ids", len(s.data), s.name, len(b.IDs))
+		}
+		for i, v := range s.data {
+			if (int(v) < s.from || int(v) >= s.to) && int(v) != s.or {
+				return fmt.Errorf("%s %d in row %d, token %d: want %d to %d", s.name, v, i/b.Tokens(), i%b.Tokens(), s.from, s.to-1)
+			}
+		}
+	}
+	if n := b.positions(); n > c.MaxPositions {
+		return fmt.Errorf("a row of %d tokens: the model has %d positions", n, c.MaxPositions)
+	}
+	return nil
+}
+
+// positions is one more than the largest position.
+func (b Batch) positions() int {
+	if b.Positions == nil {
+		return b.Tokens()
+	}
+	n := int32(0)
+	for _, p := range b.Positions {
+		n = max(n, p)
+	}
+	return int(n) + 1
+}

@@ -1,0 +1,184 @@
+package llama
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/golden"
+	"github.com/agora-ml/agora/ops"
+)
+
+// with is a config.json of a LLaMA with some fields replaced; a nil value removes one.
+func with(t testing.TB, changes map[string]any) []byte {
+	t.Helper()
+	fields := map[string]any{
+		"model_type": "llama", "vocab_size": 320, "hidden_size": 64, "intermediate_size": 172, "num_hidden_layers": 2,
+		"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256, "hidden_act": "silu",
+		"rms_norm_eps": 1e-5, "bos_token_id": 1, "eos_token_id": 2,
+	}
+	for name, v := range changes {
+		if fields[name] = v; v == nil {
+			delete(fields, name)
+		}
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestParseConfig(t *testing.T) {
+	type object = map[string]any
+	llama3 := object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}
+	for name, c := range map[string]struct {
+		changes object
+		want    func(c *Config)
+	}{
+		"plain":               {nil, func(*Config) {}},
+		"heads are key heads": {object{"num_key_value_heads": nil}, func(c *Config) { c.KVHeads = 4 }},
+		"head_dim":            {object{"head_dim": 32}, func(c *Config) { c.HeadDim = 32 }},
+		"null is not there":   {object{"head_dim": json.RawMessage("null"), "quantization_config": json.RawMessage("null")}, func(*Config) {}},
+		"several ends":        {object{"eos_token_id": []int{2, 7}}, func(c *Config) { c.EOS = []int32{2, 7} }},
+		"no ends":             {object{"eos_token_id": nil, "bos_token_id": nil}, func(c *Config) { c.EOS, c.BOS = nil, -1 }},
+		"tied":                {object{"tie_word_embeddings": true}, func(c *Config) { c.Tied = true }},
+		"biases":              {object{"attention_bias": true, "mlp_bias": true}, func(c *Config) { c.QKVBias, c.OBias, c.MLPBias = true, true, true }},
+		"theta, older":        {object{"rope_theta": 500.0}, func(c *Config) { c.RoPE.Theta = 500 }},
+		"theta, newer":        {object{"rope_parameters": object{"rope_theta": 500.0, "rope_type": "default"}}, func(c *Config) { c.RoPE.Theta = 500 }},
+		"linear, oldest":      {object{"rope_scaling": object{"type": "linear", "factor": 4.0}}, func(c *Config) { c.RoPE.Factor = 4 }},
+		"linear, newer":       {object{"rope_parameters": object{"rope_type": "linear", "factor": 4.0}}, func(c *Config) { c.RoPE.Factor = 4 }},
+		"llama3": {object{"rope_parameters": llama3}, func(c *Config) {
+			c.RoPE = ops.RoPEScaling{Theta: 500, Factor: 8, OriginalPositions: 32, LowFreqFactor: 1, HighFreqFactor: 4}
+		}},
+		"llama3, both spellings": {object{"rope_parameters": llama3, "rope_scaling": llama3, "rope_theta": 500.0}, func(c *Config) {
+			c.RoPE = ops.RoPEScaling{Theta: 500, Factor: 8, OriginalPositions: 32, LowFreqFactor: 1, HighFreqFactor: 4}
+		}},
+		"mistral":                  {object{"model_type": "mistral", "sliding_window": 9}, func(c *Config) { c.ModelType, c.Windows = "mistral", []int{9, 9} }},
+		"mistral without a window": {object{"model_type": "mistral"}, func(c *Config) { c.ModelType = "mistral" }},
+		"qwen2, window not used":   {object{"model_type": "qwen2", "sliding_window": 9}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
+		"qwen2, window from a layer on": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "max_window_layers": 1}, func(c *Config) {
+			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{0, 9}
+		}},
+		"qwen2, layer types": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
+			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{9, 0}
+		}},
+	} {
+		want := Config{
+			ModelType: "llama", Vocab: 320, Hidden: 64, Intermediate: 172, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16, MaxPositions: 256,
+			NormEps: 1e-5, InitRange: 0.02, BOS: 1, EOS: []int32{2}, RoPE: ops.RoPEScaling{Theta: 10000},
+		}
+		c.want(&want)
+		got, err := ParseConfig("config.json", with(t, c.changes))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		// What is written says the same again.
+		text, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseConfig("written", text)
+		if err != nil {
+			t.Errorf("%s: as written again: %v", name, err)
+		}
+		got.source, again.source = nil, nil
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
+		}
+		if !reflect.DeepEqual(again, want) {
+			t.Errorf("%s, written and read:\n got %+v\nwant %+v", name, again, want)
+		}
+	}
+}
+
+func TestParseConfigRefuses(t *testing.T) {
+	type object = map[string]any
+	rope := func(fields object) object { return object{"rope_scaling": fields} }
+	for want, changes := range map[string]object{
+		`model_type: want "llama", "mistral" or "qwen2", got "gemma"`:                        {"model_type": "gemma"},
+		`model_type: want "llama", "mistral" or "qwen2", got ""`:                             {"model_type": nil},
+		`hidden_act: want "silu", got "gelu"`:                                                {"hidden_act": "gelu"},
+		`quantization_config: want none: quantised checkpoints are not supported, got {"bi`:  {"quantization_config": object{"bits": 4}},
+		`partial_rotary_factor: want 1, got 0.5`:                                             {"partial_rotary_factor": 0.5},
+		`vocab_size: want 1 to 2147483647, got none`:                                         {"vocab_size": nil},
+		`hidden_size: want 1 to 2147483647, got 0`:                                           {"hidden_size": 0},
+		`hidden_size: want a whole number, got "64"`:                                         {"hidden_size": "64"},
+		`hidden_size: want 0 to 2147483647, got -64`:                                         {"hidden_size": -64},
+		`num_hidden_layers: want 1 to 65536, got 2147483647`:                                 {"num_hidden_layers": 1<<31 - 1},
+		`num_key_value_heads: want a divisor of the 4 heads, got 3`:                          {"num_key_value_heads": 3},
+		`num_key_value_heads: want 1 to 2147483647, got none`:                                {"model_type": "mistral", "num_key_value_heads": nil},
+		`head_dim: want an even number, got 15`:                                              {"head_dim": 15},
+		`rms_norm_eps: want 0 to 1, got -1`:                                                  {"rms_norm_eps": -1},
+		`tie_word_embeddings: want true or false, got 1`:                                     {"tie_word_embeddings": 1},
+		`eos_token_id: want a token id or a list of them, got "end"`:                         {"eos_token_id": "end"},
+		`rope_scaling.rope_type: want "default", "linear" or "llama3", got "yarn"`:           rope(object{"rope_type": "yarn", "factor": 2}),
+		`rope_scaling.rope_type: want "default", "linear" or "llama3", got "dynamic"`:        rope(object{"type": "dynamic", "factor": 2}),
+		`rope_scaling.factor: want a number above 0, got none`:                               rope(object{"type": "linear"}),
+		`rope_scaling.mrope_section: want no such field, got [1]`:                            rope(object{"rope_type": "default", "mrope_section": []int{1}}),
+		`rope_scaling.high_freq_factor: want more than the low_freq_factor, 4, got 1`:        rope(object{"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1, "original_max_position_embeddings": 8}),
+		`rope_scaling: want the same as rope_parameters, or nothing, got {"rope_type":"def`:  {"rope_parameters": object{"rope_type": "linear", "factor": 2}, "rope_scaling": object{"rope_type": "default"}},
+		`rope_theta: want 500, as rope_parameters.rope_theta says, got 10000`:                {"rope_theta": 10000, "rope_parameters": object{"rope_theta": 500.0}},
+		`layer_types: want 2 layers, got 1`:                                                  {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention"}},
+		`layer_types: want "full_attention" or "sliding_attention", got "chunked_attention"`: {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention", "chunked_attention"}},
+	} {
+		_, err := ParseConfig("some/config.json", with(t, changes))
+		if err == nil || !strings.Contains(err.Error(), "some/config.json: "+want) {
+			t.Errorf("got  %v\nwant …%s", err, want)
+		}
+	}
+	for _, text := range []string{"", "null", "[]", "{", strings.Repeat("[", 1<<20)} {
+		if _, err := ParseConfig("c", []byte(text)); err == nil || !strings.Contains(err.Error(), "want a JSON object") {
+			t.Errorf("%.10q: error %v, want one that asks for an object", text, err)
+		}
+	}
+}
+
+// What ends a text may stand in generation_config.json; fields that Config does not
+// know are kept when a config is written.
+func TestReadConfig(t *testing.T) {
+	dir := copyModel(t, golden.Folder(t), with(t, map[string]any{"some_other_program": "x"}))
+	c, err := ReadConfig(dir)
+	if err != nil || !slices.Equal(c.EOS, []int32{2}) {
+		t.Errorf("EOS is %v, error %v; want [2]", c.EOS, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, generationFile), []byte(`{"eos_token_id": [5, 6]}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = ReadConfig(dir); err != nil || !slices.Equal(c.EOS, []int32{5, 6}) {
+		t.Errorf("EOS is %v, error %v; want [5 6]", c.EOS, err)
+	}
+	text, err := json.Marshal(c)
+	if err != nil || !strings.Contains(string(text), `"some_other_program":"x"`) || !strings.Contains(string(text), `"eos_token_id":[5,6]`) {
+		t.Errorf("written config is %s, error %v", text, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, generationFile), []byte(`[]`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadConfig(dir); err == nil || !strings.Contains(err.Error(), generationFile) {
+		t.Errorf("error %v, want one that names %s", err, generationFile)
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add(with(f, nil))
+	f.Add([]byte(`{"rope_scaling":{"type":"linear","factor":1e999}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := ParseConfig("config.json", text)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(c)
+		if err != nil {
+			t.Fatalf("%s was read but cannot be written: %v", text, err)
+		}
+		if _, err := ParseConfig("again", again); err != nil {
+			t.Fatalf("%s was written as %s: %v", text, again, err)
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package llama
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Decoder runs rows of tokens through a model piece by piece and keeps the keys and
+// values, so that each token is computed once.
+type Decoder struct {
+	model     *Model
+	caches    []*nn.Cache
+	rows      int
+	slots     int     // tokens that a row has room for
+	used      int     // slots that are taken
+	length    []int32 // tokens of each row: the position of its next one
+	positions []int32 // [rows, slots]
+	segments  []int32 // [rows, slots], -1 where a slot is empty
+}
+
+// NewDecoder makes room for slots tokens in each row: the longest first piece and all
+// that will follow it. Its memory belongs to the scope that is open, if any.
+func (m *Model) NewDecoder(rows, slots int) *Decoder {
+	d := &Decoder{model: m, rows: rows, slots: slots, length: make([]int32, rows)}
+	for range m.Blocks {
+		d.caches = append(d.caches, nn.NewCache(m.device, m.DType(), rows, slots, m.Config.KVHeads, m.Config.HeadDim))
+	}
+	d.positions, d.segments = make([]int32, rows*slots), slices.Repeat([]int32{-1}, rows*slots)
+	return d
+}
+
+// Step appends tokens to the rows, as many to each as are given, and returns the
+// logits after the last token of every row (nil where none was given). Tokens that
+// the model does not have, or no room for, are an error and change nothing.
+func (d *Decoder) Step(ids [][]int32) (logits [][]float32, err error) {
+	if len(ids) != d.rows {
+		return nil, fmt.Errorf("llama: tokens for %d rows: want %d", len(ids), d.rows)
+	}
+	b := NewBatch(ids, nil)
+	tokens := b.Tokens()
+	if tokens == 0 || d.used+tokens > d.slots {
+		return nil, fmt.Errorf("llama: %d tokens for a decoder with room for %d more: want at least 1", tokens, d.slots-d.used)
+	}
+	positions, segments := make([]int32, len(b.IDs)), make([]int32, len(b.IDs))
+	last := make([]int32, d.rows)
+	for r, row := range ids {
+		for i := range tokens {
+			segments[r*tokens+i] = -1
+			if i < len(row) {
+				positions[r*tokens+i], segments[r*tokens+i] = d.length[r]+int32(i), 0
+				last[r] = int32(r*tokens + i)
+			}
+		}
+	}
+	b.Positions, b.Segments = positions, segments
+	if err := b.Check(&d.model.Config); err != nil {
+		return nil, fmt.Errorf("llama: %w", err)
+	}
+	for r, row := range ids {
+		copy(d.positions[r*d.slots+d.used:], positions[r*tokens:(r+1)*tokens])
+		copy(d.segments[r*d.slots+d.used:], segments[r*tokens:(r+1)*tokens])
+		d.length[r] += int32(len(row))
+	}
+	all, err := d.run(b, last)
+	d.used += tokens
+	if err != nil {
+		return nil, err
+	}
+	logits = make([][]float32, d.rows)
+	for r, row := range ids {
+		if len(row) > 0 {
+			logits[r] = all[r*d.model.Config.Vocab : (r+1)*d.model.Config.Vocab]
+		}
+	}
+	return logits, nil
+}
+
+// run computes a piece; last are the tokens, counted over the whole batch, whose
+// logits are wanted. Everything it makes is freed but the keys and values.
+func (d *Decoder) run(b Batch, last []int32) ([]float32, error) {
+	m, dev := d.model, d.model.device
+	scope := dev.Scope()
+	defer scope.Close()
+	// A single row sees the slots so far, which lie together; several rows see all.
+	seen := d.slots
+	if d.rows == 1 {
+		seen = d.used + b.Tokens()
+	}
+	c := nn.Context{RoPE: m.ropeTable(b.positions()), Positions: m.index(b, b.Positions), Segments: m.index(b, b.Segments)}
+	use := nn.CacheUse{
+		Slot:      d.used,
+		Positions: autograd.Const(dev.FromInt32s(d.positions[:d.rows*seen], d.rows, seen)),
+		Segments:  autograd.Const(dev.FromInt32s(d.segments[:d.rows*seen], d.rows, seen)),
+	}
+	hidden := m.forward(m.index(b, b.IDs), func(layer int) nn.Context {
+		at := use
+		at.Cache = d.caches[layer]
+		c := c
+		c.Cache = &at
+		return c
+	})
+	rows := ops.Embedding(ops.Reshape(hidden, -1, m.Config.Hidden), autograd.Const(dev.FromInt32s(last, d.rows)))
+	return ops.Linear(rows, m.HeadWeight().Var(), nil).Tensor().Float32s()
+}
+
+// Close gives the memory back now; without it, it comes back with its scope or by the
+// garbage collector.
+func (d *Decoder) Close() {
+	for _, c := range d.caches {
+		for _, t := range []*tensor.Tensor{c.K, c.V} {
+			if t.Alive() {
+				t.Free("its decoder has been closed")
+			}
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package llama
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Error says which file, and which field or tensor of it, is wrong, what was wanted
+// and what came.
+type Error struct {
+	File   string
+	Field  string // of config.json, or
+	Tensor string // of the weights; both may be empty
+	Want   string
+	Got    string
+}
+
+func (e *Error) Error() string {
+	at := e.File
+	if e.Field != "" {
+		at += ": " + e.Field
+	}
+	if e.Tensor != "" {
+		at += ": tensor " + e.Tensor
+	}
+	return fmt.Sprintf("llama: %s: want %s, got %s", at, e.Want, e.Got)
+}
+
+// fields reads a JSON object field by field and keeps the first error. A field that is
+// null is one that is not there.
+type fields struct {
+	file   string
+	prefix string // of the field names in errors
+	values map[string]json.RawMessage
+	err    error
+}
+
+func parseFields(file string, text []byte) (*fields, error) {
+	f := &fields{file: file}
+	if err := json.Unmarshal(text, &f.values); err != nil || f.values == nil {
+		return nil, &Error{File: file, Want: "a JSON object", Got: short(text)}
+	}
+	return f, nil
+}
+
+// has reports whether the field is there.
+func (f *fields) has(name string) bool {
+	v, ok := f.values[name]
+	return ok && !bytes.Equal(v, []byte("null"))
+}
+
+// get reads a field; false if it is not there or of another type.
+func (f *fields) get(name, want string, into any) bool {
+	if !f.has(name) {
+		return false
+	}
+	if err := json.Unmarshal(f.values[name], into); err != nil {
+		f.fail(name, want, short(f.values[name]))
+		return false
+	}
+	return true
+}
+
+func (f *fields) fail(name, want, got string) {
+	if f.err == nil {
+		f.err = &Error{File: f.file, Field: f.prefix + name, Want: want, Got: got}
+	}
+}
+
+func (f *fields) str(name, missing string) string {
+	f.get(name, "a text", &missing)
+	return missing
+}
+
+func (f *fields) flag(name string, missing bool) bool {
+	f.get(name, "true or false", &missing)
+	return missing
+}
+
+func (f *fields) number(name string, missing float64) float64 {
+	f.get(name, "a number", &missing)
+	return missing
+}
+
+// count is a number from 0 on.
+func (f *fields) count(name string, missing int) int {
+	if f.get(name, "a whole number", &missing) && (missing < 0 || missing > math.MaxInt32) {
+		f.fail(name, "0 to 2147483647", fmt.Sprint(missing))
+	}
+	return missing
+}
+
+// size is a number from 1 on; it must be there unless missing says what it is then.
+func (f *fields) size(name string, missing, most int) int {
+	n := f.count(name, missing)
+	if n < 1 || n > most {
+		got := fmt.Sprint(n)
+		if !f.has(name) {
+			got = "none"
+		}
+		f.fail(name, fmt.Sprintf("1 to %d", most), got)
+		return 1
+	}
+	return n
+}
+
+// only accepts one value of a field that would change the model.
+func only[T comparable](f *fields, name string, want T) {
+	got := want
+	if f.get(name, fmt.Sprintf("%#v", want), &got) && got != want {
+		f.fail(name, fmt.Sprintf("%#v", want), fmt.Sprintf("%#v", got))
+	}
+}
+
+// object reads a field that is an object itself; nil if it is not there.
+func (f *fields) object(name string) *fields {
+	o := &fields{file: f.file, prefix: f.prefix + name + "."}
+	if !f.get(name, "an object", &o.values) {
+		return nil
+	}
+	return o
+}
+
+// known refuses any field but these, unless it is null, false or empty.
+func (f *fields) known(names ...string) {
+	for name, v := range f.values {
+		if !slices.Contains(names, name) && !slices.Contains([]string{"null", "false", `""`, "[]", "{}"}, string(v)) {
+			f.fail(name, "no such field", short(v))
+		}
+	}
+}
+
+// ids is one token id or a list of them.
+func (f *fields) ids(name string) []int32 {
+	if !f.has(name) {
+		return nil
+	}
+	var one int32
+	if json.Unmarshal(f.values[name], &one) == nil {
+		return []int32{one}
+	}
+	var list []int32
+	f.get(name, "a token id or a list of them", &list)
+	return list
+}
+
+func short(v []byte) string {
+	if len(v) > 80 {
+		return string(bytes.ToValidUTF8(v[:80], nil)) + "…"
+	}
+	return string(v)
+}

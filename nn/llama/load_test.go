@@ -1,0 +1,109 @@
+package llama
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/golden"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Every way in which the weights can disagree with the configuration is an error that
+// names the file, the tensor, what was wanted and what came; nothing is allocated.
+func TestLoadRefuses(t *testing.T) {
+	d := open(t)
+	const key, head, embedding = "model.layers.1.self_attn.k_proj.weight", "lm_head.weight", "model.embed_tokens.weight"
+	type tensors = map[string]safetensors.Tensor
+	for name, c := range map[string]struct {
+		config map[string]any
+		change func(all tensors)
+		want   string // "" if it must load
+	}{
+		"as it is": {nil, func(tensors) {}, ""},
+		"old frequencies": {nil, func(all tensors) {
+			all["model.layers.0.self_attn.rotary_emb.inv_freq"] = safetensors.FromFloat32s("", []int{8}, make([]float32, 8))
+		}, ""},
+		"missing": {nil, func(all tensors) { delete(all, key) }, "tensor " + key + ": want shape [32 64], got no such tensor"},
+		"unexpected": {nil, func(all tensors) {
+			all["model.layers.1.self_attn.k_proj.bias"] = safetensors.FromFloat32s("", []int{32}, make([]float32, 32))
+		}, "tensor model.layers.1.self_attn.k_proj.bias: want no such tensor"},
+		"wrong shape": {nil, func(all tensors) { all[key] = all["model.layers.1.self_attn.q_proj.weight"] },
+			"tensor " + key + ": want shape [32 64], got [64 64]"},
+		"wrong type": {nil, func(all tensors) {
+			x := all[key]
+			x.DType, x.Shape = safetensors.I32, slices.Clone(x.Shape)
+			all[key] = x
+		}, "tensor " + key + ": want F32, F16, BF16 or F64, got I32"},
+		"more layers than tensors": {map[string]any{"num_hidden_layers": 60000}, func(tensors) {}, "want the tensors of 60000 layers, got 21 tensors"},
+		"one layer more":           {map[string]any{"num_hidden_layers": 3}, func(tensors) {}, "tensor model.layers.2.input_layernorm.weight: want shape [64], got no such tensor"},
+		"one layer less":           {map[string]any{"num_hidden_layers": 1}, func(tensors) {}, "tensor model.layers.1.input_layernorm.weight: want no such tensor in a llama of this configuration, got one"},
+		"a head that is not tied":  {map[string]any{"tie_word_embeddings": true}, func(tensors) {}, "tensor " + head + ": want no such tensor"},
+		"a tied head":              {map[string]any{"tie_word_embeddings": true}, func(all tensors) { delete(all, head) }, ""},
+		"a tied head, twice":       {map[string]any{"tie_word_embeddings": true}, func(all tensors) { all[head] = all[embedding] }, ""},
+		"huge sizes": {map[string]any{"hidden_size": 1 << 30, "vocab_size": 1 << 30}, func(tensors) {},
+			"tensor " + embedding + ": want shape [1073741824 1073741824], got [320 64]"},
+	} {
+		file, err := safetensors.OpenModel(filepath.Join(golden.Folder(t), "llama-gqa"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := tensors{}
+		for _, name := range file.Names() {
+			if all[name], err = file.Tensor(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.change(all)
+		var sources []safetensors.Source
+		for name, x := range all {
+			x.Name = name
+			sources = append(sources, x.Source())
+		}
+		dir := t.TempDir()
+		if err := safetensors.Write(filepath.Join(dir, safetensors.ModelFile), nil, sources...); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, ConfigFile), with(t, c.config), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+
+		before := d.Stats().Live
+		_, err = Load(d, dir, LoadOptions{})
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir)):
+			t.Errorf("%s: error %v, want one with the file and %q", name, err, c.want)
+		case c.want != "" && d.Stats().Live != before:
+			t.Errorf("%s: %d bytes allocated before the error", name, d.Stats().Live-before)
+		}
+	}
+	if _, err := Load(d, t.TempDir(), LoadOptions{}); err == nil || !strings.Contains(err.Error(), ConfigFile) {
+		t.Errorf("an empty folder: error %v, want one that names %s", err, ConfigFile)
+	}
+	if _, err := Load(d, ".", LoadOptions{DType: tensor.Q8}); err == nil || !strings.Contains(err.Error(), "q8") {
+		t.Errorf("q8: error %v, want one that names it", err)
+	}
+}
+
+// Loading holds one copy of the weights.
+func TestLoadPeak(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		d := open(t)
+		m, err := Load(d, filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{DType: dt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest := m.Embedding.Weight.Value.Numel() * 4
+		if s := d.Stats(); s.Peak > s.Live+largest+1024 {
+			t.Errorf("%s: peak of %d bytes for %d of weights, the largest tensor being %d", dt, s.Peak, s.Live, largest)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+// Package llama is the LLaMA family of language models: LLaMA 1 to 3, Mistral and
+// Qwen2 as Hugging Face stores them (config.json and safetensors).
+//
+// Config is the architecture, Model the network, Load and Save go from and to a
+// folder, Loss is what training minimises, Decoder and Generate continue texts.
+package llama
+
+import (
+	"math/bits"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Model is the network. Its names are those of the checkpoint; the projections of
+// its blocks are slots that nn.Layers finds.
+type Model struct {
+	Config Config
+
+	Embedding *nn.Embedding `name:"model.embed_tokens"`
+	Blocks    []*Block      `name:"model.layers"`
+	Norm      *nn.RMSNorm   `name:"model.norm"`
+	Head      *nn.Linear    `name:"lm_head"` // nil where it is the embedding's weight (Config.Tied)
+
+	// Checkpointing keeps only the blocks' inputs while a tape records and computes
+	// the rest again on the way back.
+	Checkpointing bool
+
+	device *tensor.Device
+	rope   *tensor.Tensor // the rotary table as far as it was needed
+}
+
+// Block is one layer of the network.
+type Block struct {
+	InputNorm *nn.RMSNorm   `name:"input_layernorm"`
+	Attention *nn.Attention `name:"self_attn"`
+	MLPNorm   *nn.RMSNorm   `name:"post_attention_layernorm"`
+	MLP       *nn.SwiGLU    `name:"mlp"`
+}
+
+// Forward maps x [batch, tokens, hidden] to the same shape.
+func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
+	x = ops.Add(x, b.Attention.Forward(b.InputNorm.Forward(x), c))
+	return ops.Add(x, b.MLP.Forward(b.MLPNorm.Forward(x)))
+}
+
+// Device is where the model lives.
+func (m *Model) Device() *tensor.Device { return m.device }
+
+// DType is the storage type of the activations: that of the embedding.
+func (m *Model) DType() tensor.DType { return m.Embedding.Weight.Value.DType() }
+
+// Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
+// read panics; Batch.Check tells beforehand.
+func (m *Model) Hidden(b Batch) *nn.Var {
+	if err := b.Check(&m.Config); err != nil {
+		tensor.Panicf("llama", "%v", err)
+	}
+	c := nn.Context{RoPE: m.ropeTable(b.positions()), Positions: m.index(b, b.Positions), Segments: m.index(b, b.Segments)}
+	return m.forward(m.index(b, b.IDs), func(int) nn.Context { return c })
+}
+
+// Logits are [rows, tokens, vocab], all of them in memory.
+func (m *Model) Logits(b Batch) *nn.Var { return ops.Linear(m.Hidden(b), m.HeadWeight().Var(), nil) }
+
+// Loss is the negative log-likelihood of the batch's labels, summed and divided by
+// counted: the number of labels that count over all batches of a step
+// (Batch.Counted), so that losses and gradients of its micro-batches add up. The
+// logits are never in memory as a whole.
+func (m *Model) Loss(b Batch, counted int) *nn.Var {
+	if b.Labels == nil {
+		tensor.Panicf("llama", "the batch has no labels")
+	}
+	return ops.LinearCrossEntropy(m.Hidden(b), m.HeadWeight().Var(), m.index(b, b.Labels), counted)
+}
+
+// HeadWeight is the [vocab, hidden] weight that gives the logits.
+func (m *Model) HeadWeight() *nn.Param {
+	if m.Head == nil {
+		return m.Embedding.Weight
+	}
+	return m.Head.Weight
+}
+
+// forward runs ids [rows, tokens] through the blocks; context gives each its own.
+func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var {
+	x := m.Embedding.Forward(ids)
+	for i, block := range m.Blocks {
+		c := context(i)
+		if m.Checkpointing {
+			x = autograd.Checkpoint(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)
+		} else {
+			x = block.Forward(x, c)
+		}
+	}
+	return m.Norm.Forward(x)
+}
+
+// index is a [rows, tokens] slice on the device; nil stays nil.
+func (m *Model) index(b Batch, data []int32) *nn.Var {
+	if data == nil {
+		return nil
+	}
+	return autograd.Const(m.device.FromInt32s(data, b.Rows, b.Tokens()))
+}
+
+// ropeTable has at least n positions. It grows by doubling and outlives every scope.
+func (m *Model) ropeTable(n int) *nn.Var {
+	if m.rope == nil || m.rope.Dim(0) < n {
+		positions := min(max(64, 1<<bits.Len(uint(n-1))), m.Config.MaxPositions)
+		table := ops.RoPETable(positions, m.Config.HeadDim, m.Config.RoPE)
+		m.rope = m.device.FromFloat32s(autograd.StatType(m.DType()), table, positions, m.Config.HeadDim)
+		for s := m.device.CurrentScope(); s != nil; s = s.Parent() {
+			s.Keep(m.rope)
+		}
+	}
+	return autograd.Const(m.rope)
+}
