@@ -322,6 +322,23 @@ func TestAdamWByHand(t *testing.T) {
 	}
 }
 
+// The first step is the learning rate, whatever the gradient: both bias corrections must
+// belong to the very betas that the kernel mixes with.
+func TestAdamWFirstStep(t *testing.T) {
+	d := device(t)
+	for _, g := range []float32{1e-3, -0.3, 700} {
+		m := &struct {
+			P *autograd.Param `name:"p"`
+		}{autograd.NewParam(d.FromFloat32s(tensor.F32, []float32{0}, 1))}
+		o := mustNew(t, mustGather(t, d, m), AdamW{Betas: [2]float32{0.9, 0.999}, Eps: 1e-12})
+		m.P.Grad.SetFloat32s([]float32{g})
+		o.Step(1)
+		if got := read(t, m.P.Value)[0]; math.Abs(float64(got)+math.Copysign(1, float64(g))) > 1e-6 {
+			t.Errorf("gradient %g: moved by %.9g", g, got)
+		}
+	}
+}
+
 // Three steps by hand: p = 1, g = 1, lr = 0.1, momentum 0.5, decay 0.2.
 //
 //	d = 1.2, 1.2*0.5 + 1.176, …; velocity 1.2, 1.776, 2.02848; p = 0.88, 0.7024, 0.499552
