@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -79,6 +80,9 @@ func (c Config) validateSteps() error {
 		if !(f.value >= 0) || math.IsInf(f.value, 0) {
 			return fmt.Errorf("--%s %v: want a finite number of at least 0", f.name, f.value)
 		}
+	}
+	if c.ScaleLR == 0 {
+		return errors.New("--scale-lr 0: want a positive factor (with scales of 0 the adapter would stay the base model)")
 	}
 	if c.Steps > math.MaxUint32 {
 		return fmt.Errorf("--steps %d: want at most %d", c.Steps, uint32(math.MaxUint32))

@@ -95,38 +95,50 @@ func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) (*tenso
 	tape := autograd.NewTape(t.Device)
 	defer tape.Close()
 	tape.Seed, tape.Step = t.Seed, randomStep
-	loss, err := t.Model.Loss(modelBatch(b), counted)
-	if err != nil {
+	batch := modelBatch(b)
+	if err := batch.Check(&t.Model.Config); err != nil {
 		return nil, err
 	}
+	loss := t.Model.Loss(batch, counted)
 	tape.Keep(loss)
 	tape.Backward(loss)
 	return loss.Tensor(), nil
 }
 
 // Evaluate is the mean loss, in nats, over the counted tokens of the batches.
-func Evaluate(d *tensor.Device, m *llama.Model, batches []data.Batch) (float64, error) {
+func Evaluate(m *llama.Model, batches []data.Batch) (float64, error) {
 	sum, counted := 0.0, 0
 	for _, b := range batches {
 		if b.Counted == 0 {
 			continue
 		}
-		scope := d.Scope()
-		loss, err := m.Loss(modelBatch(b), 1)
-		if err == nil {
-			var v []float64
-			if v, err = loss.Tensor().Float64s(); err == nil {
-				sum += v[0]
-			}
-		}
-		scope.Close()
+		loss, err := sumOfLosses(m, modelBatch(b))
 		if err != nil {
 			return 0, err
 		}
+		sum += loss
 		counted += b.Counted
 	}
 	if counted == 0 {
 		return 0, ErrNothingCounted
 	}
 	return sum / float64(counted), nil
+}
+
+func sumOfLosses(m *llama.Model, b llama.Batch) (float64, error) {
+	if err := b.Check(&m.Config); err != nil {
+		return 0, err
+	}
+	scope := m.Device().Scope()
+	defer scope.Close()
+	loss, err := m.Loss(b, 1).Tensor().Float64s()
+	if err != nil {
+		return 0, err
+	}
+	return loss[0], nil
+}
+
+// modelBatch is a batch as the model takes it.
+func modelBatch(b data.Batch) llama.Batch {
+	return llama.Batch{Rows: b.Rows, IDs: b.IDs, Positions: b.Positions, Segments: b.Segments, Labels: b.Labels}
 }

@@ -1,0 +1,241 @@
+package train
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/optim"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// tiny is a random model with an adapter and its trainer.
+type tiny struct {
+	Trainer
+	adapter *multilora.Adapter
+}
+
+func newTiny(t *testing.T, threads int, dropout float64) tiny {
+	t.Helper()
+	d, err := device.Open("cpu", device.Options{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	m, err := llama.New(d, llama.Config{
+		ModelType: "llama", Vocab: 101, Hidden: 32, Intermediate: 72, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
+		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
+	}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := multilora.Defaults()
+	cfg.Rank, cfg.Alpha, cfg.Dropout = 4, 8, dropout
+	a, err := multilora.Attach(m, cfg, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := optim.Gather(d, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adam, err := optim.New(params, optim.DefaultAdamW())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tiny{Trainer{
+		Device: d, Model: m, Trainable: params, Optimizer: adam,
+		Schedule: optim.Constant(2), LR: 1e-2, ClipNorm: 1, Seed: 7,
+	}, a}
+}
+
+// rows are random sequences of unequal length with unequal answers.
+func rows(n int, seed uint64) []data.Sequence {
+	r := random.NewStream(seed, random.Test, 0, 0)
+	var out []data.Sequence
+	for range n {
+		prompt, answer := make([]int32, 2+r.IntN(20)), make([]int32, 1+r.IntN(20))
+		for _, s := range [][]int32{prompt, answer} {
+			for i := range s {
+				s[i] = int32(r.IntN(101))
+			}
+		}
+		out = append(out, data.NewSequence(prompt, answer, 64))
+	}
+	return out
+}
+
+func TestLossFalls(t *testing.T) {
+	tr := newTiny(t, 2, 0)
+	batches := data.Batches(rows(8, 1), 8)
+	before, err := Evaluate(tr.Model, batches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := tr.Step(batches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if math.Abs(first.Loss-before) > 1e-5 {
+		t.Errorf("the first step saw a loss of %v, evaluation %v", first.Loss, before)
+	}
+	for range 60 {
+		if _, err := tr.Step(batches); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := Evaluate(tr.Model, batches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after > before-1 {
+		t.Errorf("loss %v before, %v after 60 steps on the same rows", before, after)
+	}
+}
+
+// How rows are cut into micro-batches must not matter, though their answers have
+// unequal lengths.
+func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
+	gradients := func(perBatch int) map[string][]float64 {
+		tr := newTiny(t, 2, 0)
+		for name, p := range tr.Trainable.Params() { // off the start, where only s has a gradient
+			noise := random.NewStream(uint64(len(name)), random.Test, 1, 0)
+			values := make([]float32, p.Value.Numel())
+			for i := range values {
+				values[i] = 0.2 * float32(noise.Normal())
+			}
+			p.Value.SetFloat32s(values)
+		}
+		batches := data.Batches(rows(8, 2), perBatch)
+		counted := 0
+		for _, b := range batches {
+			counted += b.Counted
+		}
+		for i, b := range batches {
+			if _, err := tr.backward(b, counted, uint32(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := map[string][]float64{}
+		for name, p := range tr.Trainable.Params() {
+			g, err := p.Grad.Float64s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name] = g
+		}
+		return all
+	}
+	whole, single := gradients(8), gradients(1)
+	for name, w := range whole {
+		var diff, norm float64
+		for i := range w {
+			diff += (w[i] - single[name][i]) * (w[i] - single[name][i])
+			norm += w[i] * w[i]
+		}
+		if norm == 0 || math.Sqrt(diff/norm) > 1e-6 {
+			t.Errorf("%s: gradients of 1 × 8 and 8 × 1 rows differ by %g of their norm %g", name, math.Sqrt(diff/norm), math.Sqrt(norm))
+		}
+	}
+}
+
+// Twenty steps with dropout and two micro-batches: any number of threads writes the
+// same files, bit for bit.
+func TestThreadsDoNotChangeTheAdapter(t *testing.T) {
+	var want []byte
+	for _, threads := range []int{1, 2, 5} {
+		tr := newTiny(t, threads, 0.1)
+		all := rows(80, 3)
+		for step := range 20 {
+			if _, err := tr.Step(data.Batches(all[step*4:step*4+4], 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dir := t.TempDir()
+		if err := tr.adapter.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "adapter.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d threads: other bits than with 1", threads)
+		}
+	}
+}
+
+// A thousand steps on batches of changing size: no memory may pile up, neither in the
+// device nor in the process.
+func TestMemoryStaysConstant(t *testing.T) {
+	tr := newTiny(t, 2, 0.1)
+	batches := data.Batches(rows(32, 4), 2)
+	steps := func(n int) (tensor.Stats, int) {
+		for i := range n {
+			if _, err := tr.Step(batches[i%len(batches) : i%len(batches)+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.GC()
+		return tr.Device.Stats(), residentBytes(t)
+	}
+	first, rss := steps(200)
+	last, rssLast := steps(800)
+	if first != last {
+		t.Errorf("device memory %+v after 200 steps, %+v after 1000", first, last)
+	}
+	if grown := rssLast - rss; grown > 4<<20 {
+		t.Errorf("the process grew by %d KiB between step 200 and 1000", grown>>10)
+	}
+}
+
+// residentBytes is the process's resident memory; 0 where the system does not tell.
+func residentBytes(t *testing.T) int {
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, resident int
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		t.Fatal(err)
+	}
+	return resident * os.Getpagesize()
+}
+
+func TestStepErrors(t *testing.T) {
+	tr := newTiny(t, 1, 0)
+	nothing := data.Collate([]data.Sequence{{IDs: []int32{1, 2}, Labels: []int32{data.Ignored, data.Ignored}}})
+	if _, err := tr.Step([]data.Batch{nothing}); err != ErrNothingCounted {
+		t.Errorf("a batch without counted tokens: %v", err)
+	}
+	foreign := data.Collate([]data.Sequence{{IDs: []int32{1, 500}, Labels: []int32{2, data.Ignored}}})
+	if _, err := tr.Step([]data.Batch{foreign}); err == nil || !bytes.Contains([]byte(err.Error()), []byte("token id 500 in row 0, token 1")) {
+		t.Errorf("a token outside the vocabulary: %v", err)
+	}
+	for _, p := range tr.Trainable.Params() {
+		p.Value.SetFloat32s(append(make([]float32, p.Value.Numel()-1), float32(math.NaN())))
+	}
+	if _, err := tr.Step(data.Batches(rows(2, 1), 2)); err == nil || !bytes.Contains([]byte(err.Error()), []byte("diverged")) {
+		t.Errorf("NaN in the parameters: %v", err)
+	}
+}
