@@ -48,10 +48,10 @@ var functions = [...]struct{ value, derivative func(float64) float64 }{
 	shaders.FuncReLU: {
 		func(x float64) float64 { return max(x, 0) },
 		func(y float64) float64 {
-			if y > 0 {
-				return 1
+			if y <= 0 {
+				return 0
 			}
-			return 0
+			return 1 // of NaN as well, as in PyTorch: it must not hide
 		},
 	},
 	shaders.FuncGELU: {
@@ -94,6 +94,23 @@ var vectorFunctions = map[shaders.Func]struct {
 	shaders.FuncSigmoid:  {vec.Sigmoid, vec.SigmoidGrad},
 	shaders.FuncGELUTanh: {vec.GELUTanh, vec.GELUTanhGrad},
 	shaders.FuncSiLU:     {vec.SiLU, vec.SiLUGrad},
+	shaders.FuncReLU:     {relu, reluGrad},
+}
+
+func relu(y, x []float32) {
+	x = x[:len(y)]
+	for i, v := range x {
+		y[i] = max(v, 0)
+	}
+}
+
+// reluGrad masks bits: whether y is 0 cannot be predicted.
+func reluGrad(dx, dy, y []float32) {
+	dy, y = dy[:len(dx)], y[:len(dx)]
+	for i := range dx {
+		positive := uint32(-int32(math.Float32bits(y[i])) >> 31) // y is never -0
+		dx[i] = math.Float32frombits(math.Float32bits(dy[i]) & positive)
+	}
 }
 
 func vectorUnary(w *work, k shaders.Unary, a []tensor.Arg) bool {
