@@ -222,6 +222,9 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 		if err := res.read(name, i, g); err != nil {
 			return res, err
 		}
+		if spec.Kind == autograd.Activation { // rounded so on its way to a parameter's f32 Grad
+			res.dt[len(res.dt)-1] = dt.t
+		}
 	}
 	return res, d.Err()
 }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"iter"
+	"math"
 
 	"github.com/agora-ml/agora/shaders"
 )
@@ -52,5 +53,79 @@ func (v *visibility) seen(b, i int) iter.Seq[int] {
 				return
 			}
 		}
+	}
+}
+
+// extent bounds the positions and segments of some queries or keys.
+type extent struct {
+	firstPos, lastPos, firstSeg, lastSeg int
+}
+
+func (v *visibility) queryExtent(b, lo, hi int) extent {
+	return extentOf(v.qPos, v.qSeg, b*v.t, lo, hi, v.s-v.t)
+}
+
+func (v *visibility) keyExtent(b, lo, hi int) extent {
+	return extentOf(v.kPos, v.kSeg, b*v.s, lo, hi, 0)
+}
+
+// extentOf is the extent of elements [lo, hi) of the sequence that begins at from;
+// without positions, element i is at i + shift.
+func extentOf(pos, seg []int32, from, lo, hi, shift int) (e extent) {
+	e.firstPos, e.lastPos = lo+shift, hi-1+shift
+	if pos != nil {
+		e.firstPos, e.lastPos = bounds(pos[from+lo : from+hi])
+	}
+	if seg != nil {
+		e.firstSeg, e.lastSeg = bounds(seg[from+lo : from+hi])
+	}
+	return e
+}
+
+func bounds(x []int32) (least, most int) {
+	first, last := x[0], x[0]
+	for _, v := range x {
+		first, last = min(first, v), max(last, v)
+	}
+	return int(first), int(last)
+}
+
+// nobodySees reports that certainly no query sees any of the keys.
+func (v *visibility) nobodySees(q, k extent) bool {
+	return k.firstPos > q.lastPos || v.window != 0 && q.firstPos-k.lastPos >= v.window ||
+		k.lastSeg < 0 || k.lastSeg < q.firstSeg || k.firstSeg > q.lastSeg
+}
+
+// everybodySees reports that certainly every query sees all of the keys.
+func (v *visibility) everybodySees(q, k extent) bool {
+	return k.lastPos <= q.firstPos && (v.window == 0 || q.lastPos-k.firstPos < v.window) &&
+		k.firstSeg >= 0 && k.firstSeg == k.lastSeg && q.firstSeg == q.lastSeg && k.firstSeg == q.firstSeg
+}
+
+var negInf = float32(math.Inf(-1))
+
+// hide sets the scores of query i and keys from j on to -Inf where it does not see
+// the key.
+func (v *visibility) hide(scores []float32, b, i, j int) {
+	if v.kPos == nil && v.kSeg == nil {
+		p := v.queryPosition(b, i)
+		from, to := 0, max(0, min(p+1-j, len(scores)))
+		if v.window != 0 {
+			from = max(0, min(p+1-v.window-j, to))
+		}
+		setAll(scores[:from], negInf)
+		setAll(scores[to:], negInf)
+		return
+	}
+	for n := range scores {
+		if !v.sees(b, i, j+n) {
+			scores[n] = negInf
+		}
+	}
+}
+
+func setAll(x []float32, v float32) {
+	for i := range x {
+		x[i] = v
 	}
 }

@@ -17,6 +17,12 @@ func SoftmaxGradRow(dx, dy, y []float32) {
 	subMul(dx, dy, y, float32(dot(dy, y)))
 }
 
+// SubMul sets dst[i] = b[i] * (a[i] - c): SoftmaxGradRow where the sum is known.
+func SubMul(dst, a, b []float32, c float32) {
+	same("SubMul", len(dst), len(a), len(b))
+	subMul(dst, a, b, c)
+}
+
 // subMulGo sets dst[i] = b[i] * (a[i] - c).
 func subMulGo(dst, a, b []float32, c float32) {
 	a, b = a[:len(dst)], b[:len(dst)]
