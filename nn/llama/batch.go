@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // Batch is rows of token ids, all of the same length, on the host. Every slice is
@@ -30,6 +31,9 @@ func NewBatch(ids, labels [][]int32) Batch {
 	}
 	b := Batch{Rows: len(ids)}
 	for r, row := range ids {
+		if labels != nil && len(labels[r]) != len(row) {
+			tensor.Panicf("llama", "row %d of a batch has %d ids and %d labels", r, len(row), len(labels[r]))
+		}
 		padded = padded || len(row) < tokens
 		for i := range tokens {
 			id, position, segment, label := int32(0), int32(0), int32(-1), int32(ops.IgnoreLabel)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +61,7 @@ func near(t *testing.T, what string, got, want []float32) {
 
 // However its tokens are brought to the model, a text has the same logits: alone, in
 // a batch with longer ones (padded), packed behind others, or piece by piece through
-// a cache, again alone or in a batch.
+// a cache, again alone or in a batch; its tokens may even come in another order.
 func TestOneTextManyWays(t *testing.T) {
 	d := open(t)
 	for _, kind := range []string{"llama", "mistral", "qwen2"} {
@@ -85,6 +86,17 @@ func TestOneTextManyWays(t *testing.T) {
 				}
 			}
 			near(t, "packed", logits(t, m, packed), slices.Concat(alone...))
+
+			shuffled := Batch{Rows: 1, IDs: make([]int32, 19), Positions: make([]int32, 19)}
+			inOrder := make([]float32, 19*c.Vocab)
+			for i, p := range random.NewStream(8, random.Test, 0, 0).Perm(19) {
+				shuffled.IDs[i], shuffled.Positions[i] = texts[0][p], int32(p)
+			}
+			got := logits(t, m, shuffled)
+			for i, p := range shuffled.Positions {
+				copy(inOrder[int(p)*c.Vocab:], got[i*c.Vocab:(i+1)*c.Vocab])
+			}
+			near(t, "shuffled", inOrder, alone[0])
 
 			// Row r gets its tokens in pieces of r+2; some steps give a row nothing.
 			before := d.Stats().Live
@@ -119,6 +131,22 @@ func TestOneTextManyWays(t *testing.T) {
 				t.Errorf("decoding leaked %d bytes", live-before)
 			}
 		})
+	}
+}
+
+// Three layers that see four tokens back see twelve together, and no further.
+func TestWindow(t *testing.T) {
+	c := small("mistral")
+	m := create(t, open(t), c)
+	a := text(1, 20, c.Vocab)
+	b := slices.Clone(a)
+	b[0] = (a[0] + 1) % int32(c.Vocab)
+	x, y := logits(t, m, Batch{Rows: 1, IDs: a}), logits(t, m, Batch{Rows: 1, IDs: b})
+	for i := range a {
+		same := slices.Equal(x[i*c.Vocab:(i+1)*c.Vocab], y[i*c.Vocab:(i+1)*c.Vocab])
+		if same != (i > 12) {
+			t.Errorf("position %d: equal logits %v after a change at position 0", i, same)
+		}
 	}
 }
 
@@ -207,6 +235,38 @@ func TestSaveAndLoad(t *testing.T) {
 			if errX != nil || errY != nil || !bytes.Equal(x, y) {
 				t.Errorf("%s: %s changed on its way through the folder", kind, name)
 			}
+		}
+	}
+}
+
+// The names and shapes of a model with every bias there is.
+func TestNamesAndShapes(t *testing.T) {
+	c := small("llama")
+	c.Layers, c.QKVBias, c.OBias, c.MLPBias = 1, true, true, true
+	m := create(t, open(t), c)
+	const layer = "model.layers.0."
+	want := map[string][]int{
+		"model.embed_tokens.weight": {37, 24}, "model.norm.weight": {24}, "lm_head.weight": {37, 24},
+		layer + "input_layernorm.weight": {24}, layer + "post_attention_layernorm.weight": {24},
+		layer + "self_attn.q_proj.weight": {32, 24}, layer + "self_attn.q_proj.bias": {32},
+		layer + "self_attn.k_proj.weight": {16, 24}, layer + "self_attn.k_proj.bias": {16},
+		layer + "self_attn.v_proj.weight": {16, 24}, layer + "self_attn.v_proj.bias": {16},
+		layer + "self_attn.o_proj.weight": {24, 32}, layer + "self_attn.o_proj.bias": {24},
+		layer + "mlp.gate_proj.weight": {40, 24}, layer + "mlp.gate_proj.bias": {40},
+		layer + "mlp.up_proj.weight": {40, 24}, layer + "mlp.up_proj.bias": {40},
+		layer + "mlp.down_proj.weight": {24, 40}, layer + "mlp.down_proj.bias": {24},
+	}
+	got := map[string][]int{}
+	for name, p := range nn.Params(m) {
+		got[name] = p.Value.Shape()
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("parameters are %v, want %v", got, want)
+	}
+	// Qwen2 has no bias behind the attention.
+	for name := range nn.Params(create(t, m.Device(), small("qwen2"))) {
+		if strings.HasSuffix(name, "o_proj.bias") {
+			t.Errorf("a qwen2 has %s", name)
 		}
 	}
 }
