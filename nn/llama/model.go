@@ -73,7 +73,8 @@ func (m *Model) Loss(b Batch, counted int) *nn.Var {
 	if b.Labels == nil {
 		tensor.Panicf("llama", "the batch has no labels")
 	}
-	return ops.LinearCrossEntropy(m.Hidden(b), m.HeadWeight().Var(), m.index(b, b.Labels), counted)
+	hidden, labels := ops.Reshape(m.Hidden(b), -1, m.Config.Hidden), autograd.Const(m.device.FromInt32s(b.Labels, len(b.Labels)))
+	return ops.LinearCrossEntropy(hidden, m.HeadWeight().Var(), labels, counted)
 }
 
 // HeadWeight is the [vocab, hidden] weight that gives the logits.
