@@ -1,0 +1,98 @@
+package ops
+
+import (
+	"math"
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// TestLinearCrossEntropyIsUnfused compares loss and gradients with the two operations
+// it stands for, in one chunk and in several.
+func TestLinearCrossEntropyIsUnfused(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *tensor.Device) {
+		const rows, dim, vocab, counted = 37, 12, 65, 91
+		x, w := randomHeads(1, 1, rows, 1, dim).data, randomHeads(2, 1, vocab, 1, dim).data
+		labels := make([]int32, rows)
+		r := random.NewStream(3, random.Test, 0, 0)
+		for i := range labels {
+			if labels[i] = int32(r.IntN(vocab)); i%4 == 0 {
+				labels[i] = IgnoreLabel
+			}
+		}
+		run := func(f func(x, w, labels *Var) *Var) (all []float32) {
+			tape := autograd.NewTape(d)
+			defer tape.Close()
+			xv, wv := tape.Leaf(d.FromFloat32s(tensor.F32, x, rows, dim)), tape.Leaf(d.FromFloat32s(tensor.F32, w, vocab, dim))
+			loss := f(xv, wv, autograd.Const(d.FromInt32s(labels, rows)))
+			tape.Keep(loss)
+			tape.Backward(Scale(loss, 0.25, 0))
+			for _, v := range []*tensor.Tensor{loss.Tensor(), tape.Grad(xv), tape.Grad(wv)} {
+				data, err := v.Float32s()
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, data...)
+			}
+			return all
+		}
+		want := run(func(x, w, labels *Var) *Var { return CrossEntropy(Linear(x, w, nil), labels, counted) })
+		for _, l := range []linearCrossEntropy{
+			{logits: logitBytes, kept: keptGradBytes},
+			{logits: 4 * vocab * 5, kept: keptGradBytes},
+			{logits: 4 * vocab * 5, kept: 0},
+		} {
+			l.scale = 1 / float32(counted)
+			got := run(func(x, w, labels *Var) *Var { return apply(l, x, w, labels) })
+			for i := range want {
+				if diff := math.Abs(float64(got[i] - want[i])); !(diff <= 1e-6) {
+					t.Fatalf("%+v: element %d of loss, dx and dw is %g, unfused %g", l, i, got[i], want[i])
+				}
+			}
+		}
+	})
+}
+
+// memoryOnly is a backend on which only memory is counted: nothing is computed.
+type memoryOnly struct{}
+
+func (memoryOnly) Name() string                           { return "memory only" }
+func (memoryOnly) Alloc(bytes int) (tensor.Buffer, error) { return bytes, nil }
+func (memoryOnly) Free(tensor.Buffer)                     {}
+func (memoryOnly) Run(tensor.Kernel, []tensor.Arg)        {}
+func (memoryOnly) Write(tensor.Buffer, int, []byte)       {}
+func (memoryOnly) Read([]byte, tensor.Buffer, int) error  { return nil }
+func (memoryOnly) Flush() error                           { return nil }
+func (memoryOnly) Close() error                           { return nil }
+
+// TestLinearCrossEntropyMemory: 32,000 words × 2,048 tokens take at most 64 MB beside
+// the inputs and the place for the weight's gradient, the gradients included; the
+// logits alone would be 262 MB.
+func TestLinearCrossEntropyMemory(t *testing.T) {
+	const rows, vocab, limit = 2048, 32000, 64_000_000
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		for _, dim := range []int{64, 128, 131, 256, 512, 1024} {
+			for _, trains := range []bool{false, true} {
+				d := tensor.NewDevice(memoryOnly{})
+				w := autograd.NewParam(d.New(dt, vocab, dim))
+				if trains {
+					w.Grad = d.New(tensor.F32, vocab, dim)
+				}
+				x, labels := d.New(dt, rows, dim), d.New(tensor.I32, rows)
+				d.ResetPeak()
+				before := d.Stats().Live
+				tape := autograd.NewTape(d)
+				tape.Backward(LinearCrossEntropy(tape.Leaf(x), w.Var(), autograd.Const(labels), rows))
+				tape.Close()
+				if peak := d.Stats().Peak - before; peak > limit || peak < logitBytes/2 {
+					t.Errorf("%s, dim %d, weight trains %t: %d bytes beside the inputs, want at most %d", dt, dim, trains, peak, limit)
+				}
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
