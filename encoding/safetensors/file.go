@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/agora-ml/agora/encoding/mapped"
 )
 
 // The file names of a Hugging Face model folder.
@@ -61,7 +63,7 @@ func OpenModel(dir string) (*File, error) {
 
 // add maps the file at path and takes in its tensors: exactly those named, unless nil.
 func (f *File) add(path string, names []string) error {
-	data, unmap, err := mapFile(path)
+	data, unmap, err := mapped.Open(path)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ package safetensors
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/agora-ml/agora/encoding/half"
 )
 
 // DType is the type of a tensor's elements, spelt as in the file.
@@ -77,11 +79,11 @@ func (t Tensor) Float32s() ([]float32, error) {
 		}
 	case F16:
 		for i := range v {
-			v[i] = fromHalf(le.Uint16(t.Data[2*i:]))
+			v[i] = half.FromF16(le.Uint16(t.Data[2*i:]))
 		}
 	case BF16:
 		for i := range v {
-			v[i] = math.Float32frombits(uint32(le.Uint16(t.Data[2*i:])) << 16)
+			v[i] = half.FromBF16(le.Uint16(t.Data[2*i:]))
 		}
 	default:
 		return nil, &Error{File: t.file, Tensor: t.Name, Want: "F64, F32, F16 or BF16", Got: string(t.DType)}
@@ -132,17 +134,4 @@ func FromFloat32s(name string, shape []int, v []float32) Tensor {
 		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(x))
 	}
 	return Tensor{Name: name, DType: F32, Shape: shape, Data: data}
-}
-
-// fromHalf widens an IEEE 754 half: sign, 5 bits of exponent, 10 of fraction.
-func fromHalf(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exp, frac := uint32(h>>10)&31, uint32(h)&1023
-	switch exp {
-	case 0: // zero and subnormals: frac × 2^-24, exact in float32
-		return math.Float32frombits(sign | math.Float32bits(float32(frac)*0x1p-24))
-	case 31: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

@@ -1,0 +1,35 @@
+// Package mapped opens files as slices of bytes that the system reads in when they
+// are touched, so that a model's weights need no copy in memory.
+package mapped
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+)
+
+// Open maps the file at path read-only; release ends the mapping, and with it the use
+// of data. The file must not be cut short while it is open: the system ends programs
+// that touch a mapped page past a file's end. Where the syscall package has no Mmap,
+// the file is read whole.
+func Open(path string) (data []byte, release func() error, err error) {
+	info, err := os.Stat(path) // before os.Open, which waits for a pipe's writer
+	if err != nil {
+		return nil, nil, err
+	}
+	if size := info.Size(); !info.Mode().IsRegular() || size == 0 || size > math.MaxInt {
+		err := fmt.Errorf("want a regular file with content, got %s of %d bytes", info.Mode(), size)
+		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close() // a mapping outlives its descriptor
+	data, release, err = mapFile(f, int(info.Size()))
+	if err != nil {
+		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
+	}
+	return data, release, nil
+}

@@ -1,0 +1,14 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package mapped
+
+import (
+	"io"
+	"os"
+)
+
+func mapFile(f *os.File, size int) ([]byte, func() error, error) {
+	data := make([]byte, size)
+	_, err := io.ReadFull(f, data)
+	return data, func() error { return nil }, err
+}
