@@ -141,6 +141,8 @@ func (attention) Examples() []Example {
 	}
 	pos, seg := packed(3, 1, 5)
 	longPos, longSeg := packed(30, 37, 64)
+	large := plain("large", 1, 1024, 1024, 12, 12, 64)
+	large.Large = true
 	backwards := func(i int) float64 { return float64(10 - i) }
 	// The gradients of a single q and k are exactly 0: nothing to compare with.
 	single := plain("one token", 1, 1, 1, 1, 1, 64)
@@ -163,5 +165,6 @@ func (attention) Examples() []Example {
 		plain("129", 1, 129, 129, 2, 1, 4),
 		example("window across blocks", 1, 131, 131, 1, 1, 8, 40, 0, nil, nil, nil, nil),
 		example("packed across blocks", 1, 137, 137, 2, 1, 4, 33, 0, longPos, longPos, longSeg, longSeg),
+		large,
 	}
 }

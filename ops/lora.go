@@ -190,6 +190,8 @@ func (*multiLoRA) Examples() []Example {
 		}
 		return e
 	}
+	large := example("large", 512, 4096, 4096, false, true, MultiLoRA{Modules: 3, Rank: 32, Scale: 1}, nil)
+	large.Large = true
 	zero := func(int, *random.Stream) float64 { return 0 }
 	return []Example{
 		example("modules", 3, 7, 5, true, true, MultiLoRA{Modules: 3, Rank: 2, Scale: 0.5}, nil),
@@ -199,5 +201,6 @@ func (*multiLoRA) Examples() []Example {
 		example("dropout", 9, 8, 3, false, true, MultiLoRA{Modules: 2, Rank: 1, Scale: 1, Dropout: 0.5}, nil),
 		example("prime", 67, 33, 31, false, true, MultiLoRA{Modules: 3, Rank: 5, Scale: 1, PerOutput: true}, nil),
 		example("one row", 1, 65, 129, true, true, MultiLoRA{Modules: 2, Rank: 8, Scale: 1}, nil),
+		large,
 	}
 }

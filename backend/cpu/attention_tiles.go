@@ -94,7 +94,12 @@ func (t *attentionTile) eachQuery(f func(at, row int)) {
 // gather copies the tile's rows of a [batch, t, heads, dim] tensor, times alpha.
 func (t *attentionTile) gather(dst []float32, x tensor.Arg, alpha float32) {
 	n := t.group * t.HeadDim
-	t.eachQuery(func(at, row int) { t.s.loadInto(dst[row*t.HeadDim:][:n], x, at) })
+	if x.DType == tensor.F32 {
+		src := f32s(x)
+		t.eachQuery(func(at, row int) { copy(dst[row*t.HeadDim:][:n], src[at:]) })
+	} else {
+		t.eachQuery(func(at, row int) { t.s.loadInto(dst[row*t.HeadDim:][:n], x, at) })
+	}
 	if dst = dst[:t.rows*t.HeadDim]; alpha != 1 {
 		vec.Scale(dst, dst, alpha)
 	}
@@ -173,7 +178,11 @@ func tiledAttention(w *work, k shaders.Attention, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
-	y, lse, q, key, value := a[0], a[1], a[2], a[3], a[4]
+	y, q, key, value := a[0], a[2], a[3], a[4]
+	var lse []float32
+	if !a[1].IsNil() {
+		lse = f32s(a[1])
+	}
 	tilesOf(k, a[5:9]).queryTiles(w, func(t *attentionTile) {
 		highest, sum := t.s.take(t.rows), t.s.take(t.rows)
 		for r := range highest {
@@ -206,11 +215,11 @@ func tiledAttention(w *work, k shaders.Attention, a []tensor.Arg) bool {
 			}
 			return 1 / sum[r]
 		})
-		if lse.IsNil() {
+		if lse == nil {
 			return
 		}
 		for r := range t.rows {
-			f32s(lse)[t.statistic(r)] = highest[r] + float32(math.Log(float64(sum[r])))
+			lse[t.statistic(r)] = highest[r] + float32(math.Log(float64(sum[r])))
 		}
 	})
 	return true
@@ -292,8 +301,8 @@ func tiledAttentionGradKV(w *work, k shaders.AttentionGradKV, a []tensor.Arg) bo
 		}
 		for i := range all {
 			at := t.key(j + i)
-			copy(s.store(dk, at, at+d), sumK[i*d:(i+1)*d])
-			copy(s.store(dv, at, at+d), sumV[i*d:(i+1)*d])
+			copy(s.store(dk, at, at+d), sumK[i*d:])
+			copy(s.store(dv, at, at+d), sumV[i*d:])
 		}
 	})
 	return true
