@@ -40,7 +40,7 @@ func Expand(x *Var, shape ...int) *Var {
 		}
 		shape := append(slices.Clone(from[:first]), to[first:]...)
 		x = apply(expand{tensor.Numel(from[:first]), tensor.Numel(to[first:last]), tensor.Numel(to[last:]), shape}, x)
-		last = first + 1
+		last = first
 	}
 	return x
 }

@@ -103,6 +103,8 @@ func (permute) Examples() []Example {
 		example("heads", []int{2, 3, 5, 7}, 0, 2, 1, 3),
 		example("matrix", []int{37, 67}, 1, 0),
 		example("batch of matrices", []int{3, 17, 33}, 0, 2, 1),
+		example("in a circle", []int{2, 3, 5}, 1, 2, 0),
+		example("first and last", []int{5, 3, 37}, 2, 1, 0),
 		example("all reversed", []int{2, 3, 2, 5, 2, 3}, 5, 4, 3, 2, 1, 0),
 		example("only ones move", []int{1, 5, 1, 3}, 1, 0, -1, 2),
 		{Name: "transpose", In: normal(autograd.Activation, []int{5, 2, 3}), Call: call(func(in []*Var) *Var { return Transpose(in[0], 0, -1) })},

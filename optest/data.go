@@ -219,6 +219,9 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 		if g == nil {
 			return res, fmt.Errorf("%s is missing", name)
 		}
+		if params[i] == nil && spec.Kind == autograd.Activation && g.DType() != tensors[i].DType() {
+			return res, fmt.Errorf("%s is %s, the input %s", name, g, tensors[i])
+		}
 		if err := res.read(name, i, g); err != nil {
 			return res, err
 		}
