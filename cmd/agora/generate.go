@@ -25,7 +25,6 @@ type generateFlags struct {
 	prompt              string
 	instruction, input  string
 	greedy              bool
-	temperature, topP   float32
 	dtype               string
 	options             llama.GenerateOptions
 	asJSON, ignoreEOS   bool

@@ -132,6 +132,28 @@ func TestTrainThenGenerate(t *testing.T) {
 	}
 }
 
+// Twenty steps, with any number of threads, write the same adapter, bit for bit.
+func TestThreadsDoNotChangeTheAdapter(t *testing.T) {
+	model, _ := realModel(t)
+	rows := someRows(t)
+	var want []byte
+	for _, threads := range []string{"1", "2", "5"} {
+		out := filepath.Join(t.TempDir(), "adapter")
+		mustJSON[train.Summary](t, "train", "--model", model, "--data", rows, "--out", out, "--threads", threads,
+			"--steps", "20", "--lr", "1e-3", "--held-out", "0", "--dropout", "0.05")
+		got, err := os.ReadFile(filepath.Join(out, "adapter.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("--threads %s: other bits than with 1", threads)
+		}
+	}
+}
+
 func TestGenerateIsTheReference(t *testing.T) {
 	model, _ := realModel(t)
 	var want []struct {
