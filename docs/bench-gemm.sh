@@ -53,6 +53,6 @@ END {
 	print "|---|---|---:|---:|---:|---:|---:|---:|---:|"
 	for (r = 1; r <= rows; r++) {
 		k = order[r]; split(k, part, " ")
-		printf "| %s | %s | %.0f | %.0f | %.0f | %.0f %% | %.0f %% | %.0f | %.0f |\n", part[1], part[2], best["p" k], best["o" k], median("o" k), 100 * best["o" k] / best["p" k], median("c" k), best["t" k], median("t" k)
+		printf "| %s | %s | %.0f | %.3g | %.3g | %.0f %% | %.0f %% | %.3g | %.3g |\n", part[1], part[2], best["p" k], best["o" k], median("o" k), 100 * best["o" k] / best["p" k], median("c" k), best["t" k], median("t" k)
 	}
 }' "$out/ours" "$out/theirs"

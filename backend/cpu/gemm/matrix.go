@@ -44,7 +44,10 @@ func (e *Engine) matrix(p *product) {
 	if shareB { // too few strips: cut the rows as well
 		width = kn.strip
 		strips := (p.n + width - 1) / width
-		rows = min(16*kn.rows, max(4*kn.rows, roundUp((p.m*strips+8*threads-1)/(8*threads), kn.rows)))
+		rows = 16 * kn.rows
+		if !p.transA { // whose columns would be packed in pieces too short
+			rows = min(rows, max(4*kn.rows, roundUp((p.m*strips+8*threads-1)/(8*threads), kn.rows)))
+		}
 	}
 	strips, chunks := (p.n+width-1)/width, (p.m+rows-1)/rows
 	// Panels of A are read faster than its rows, and a transposed A only so.
