@@ -1,0 +1,105 @@
+// Package gguf reads and writes GGUF, the file format of llama.cpp: metadata (keys with
+// typed values), tensor infos and the tensors' bytes, little-endian and aligned
+// (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+//
+// Open maps a file into memory and checks every number of its header before anything
+// is handed out; Write streams a new file into place atomically. The llama*.go files
+// say how a LLaMA model looks in the format: names, order of rows, configuration.
+package gguf
+
+import "fmt"
+
+// Type is the type of a tensor's elements, with ggml's number for it.
+type Type uint32
+
+// The types whose elements this package reads and writes. Tensors of other types can
+// be found and copied.
+const (
+	F32  Type = 0
+	F16  Type = 1
+	Q4_0 Type = 2 // blocks of 32: an F16 scale and 4 bits an element
+	Q8_0 Type = 8 // blocks of 32: an F16 scale and 8 bits an element
+	BF16 Type = 30
+)
+
+const dataTypes = "F32, F16, BF16, Q8_0 or Q4_0"
+
+// types are the elements and the bytes of a block of each of ggml's types.
+var types = map[Type]struct {
+	name         string
+	block, bytes int
+}{
+	F32: {"F32", 1, 4}, F16: {"F16", 1, 2}, BF16: {"BF16", 1, 2}, 28: {"F64", 1, 8},
+	24: {"I8", 1, 1}, 25: {"I16", 1, 2}, 26: {"I32", 1, 4}, 27: {"I64", 1, 8},
+	Q4_0: {"Q4_0", 32, 18}, 3: {"Q4_1", 32, 20}, 6: {"Q5_0", 32, 22}, 7: {"Q5_1", 32, 24},
+	Q8_0: {"Q8_0", 32, 34}, 9: {"Q8_1", 32, 36}, 20: {"IQ4_NL", 32, 18}, 39: {"MXFP4", 32, 17},
+	10: {"Q2_K", 256, 84}, 11: {"Q3_K", 256, 110}, 12: {"Q4_K", 256, 144}, 13: {"Q5_K", 256, 176},
+	14: {"Q6_K", 256, 210}, 15: {"Q8_K", 256, 292}, 16: {"IQ2_XXS", 256, 66}, 17: {"IQ2_XS", 256, 74},
+	18: {"IQ3_XXS", 256, 98}, 19: {"IQ1_S", 256, 50}, 21: {"IQ3_S", 256, 110}, 22: {"IQ2_S", 256, 82},
+	23: {"IQ4_XS", 256, 136}, 29: {"IQ1_M", 256, 56}, 34: {"TQ1_0", 256, 54}, 35: {"TQ2_0", 256, 66},
+}
+
+func (t Type) String() string {
+	if i, ok := types[t]; ok {
+		return i.name
+	}
+	return fmt.Sprintf("type %d", uint32(t))
+}
+
+// Block is how many elements a block of the type has, and how many bytes it takes;
+// zeros for an unknown type. A row of a tensor is a whole number of blocks.
+func (t Type) Block() (elements, bytes int) {
+	i := types[t]
+	return i.block, i.bytes
+}
+
+// Tensor is one tensor of a file. Shape is row-major, so the reverse of the dimensions
+// in the file: rows of shape[len-1] elements, which are contiguous. Data are the bytes
+// as they stand in the file, nil if the type is unknown; from Open they are the mapping
+// itself: read-only, and gone after Close.
+type Tensor struct {
+	Name  string
+	Type  Type
+	Shape []int
+	Data  []byte
+
+	file string // for errors
+}
+
+// Len is the number of elements.
+func (t Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Float32s is a copy of the tensor as float32: exact from F32, F16 and BF16, and from
+// Q8_0 and Q4_0 the float32 that Decode gives. Other types are an error.
+func (t Tensor) Float32s() ([]float32, error) {
+	switch t.Type {
+	case F32, F16, BF16, Q8_0, Q4_0:
+	default:
+		return nil, &Error{File: t.file, Tensor: t.Name, Want: dataTypes, Got: t.Type.String()}
+	}
+	v := make([]float32, t.Len())
+	if err := Decode(v, t.Type, t.Data); err != nil {
+		return nil, inFile(t.file, inTensor(t.Name, err))
+	}
+	return v, nil
+}
+
+// FromFloat32s is a tensor of v in one of the five types, to be written: rounded to
+// nearest even in F16 and BF16, and as Append says in Q8_0 and Q4_0.
+func FromFloat32s(name string, typ Type, shape []int, v []float32) (Tensor, error) {
+	bytes, err := size(typ, shape)
+	if err == nil && bytes/types[typ].bytes*types[typ].block != len(v) {
+		err = &Error{Want: "as many values as " + shapeString(shape) + " has", Got: fmt.Sprint(len(v))}
+	}
+	if err != nil {
+		return Tensor{}, inTensor(name, err)
+	}
+	data, err := Append(make([]byte, 0, bytes), typ, v)
+	return Tensor{Name: name, Type: typ, Shape: shape, Data: data}, inTensor(name, err)
+}
