@@ -80,9 +80,17 @@ func (f *File) axpys(s store, rows int) {
 	for i := range rows {
 		f.I("VBROADCASTSS", Mem(4*i, "SI"), Y(8+i))
 	}
+	f.I("LEAQ", Idx(0, "DX", "BX", 4), "R9")
 	loop := f.NewLabel("loop")
 	f.I("PCALIGN", Imm(32))
 	f.Label(loop)
+	if rows == 4 {
+		// The next four rows: rows are too short for hardware prefetchers.
+		for _, next := range []string{Mem(0, "R9"), Idx(0, "R9", "BX", 1), Idx(0, "R9", "BX", 2), Idx(0, "R9", "R8", 1)} {
+			f.I("PREFETCHT0", next)
+		}
+		f.I("ADDQ", Imm(8*s.bytes), "R9")
+	}
 	f.I("VMOVUPS", Mem(0, "DI"), Y(0))
 	for i := range rows {
 		m := []string{Mem(0, "DX"), Idx(0, "DX", "BX", 1), Idx(0, "DX", "BX", 2), Idx(0, "DX", "R8", 1)}[i]

@@ -165,7 +165,11 @@ func TestEveryTileEdge(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 1))
 		w := NewWorkspace(k)
 		depths := []int{1, 2, 3, 4, 5, 7, 15, 16, 17, 31}
-		for i, m := range append(edges(k.rows), 2*k.rows+1, 29) {
+		heights := []int{k.rows + 1, 2*k.rows + 1, 29}
+		for rows := range k.rows { // a micro-kernel for each
+			heights = append(heights, rows+1)
+		}
+		for i, m := range heights {
 			for j, n := range append(edges(k.cols), 2*k.cols-1, 2*k.cols+3, 53) {
 				if m < 1 || n < 1 {
 					continue
