@@ -48,7 +48,7 @@ func slowEncode(t *SentencePiece, text string) []int32 {
 		parts[at].s += parts[at+1].s
 		parts = slices.Delete(parts, at+1, at+2)
 	}
-	e := encoder{t: t}
+	e := spEncoder{t: t}
 	for _, p := range parts {
 		e.piece(&merger{}, p.s)
 	}
