@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/agora-ml/agora/autograd"
@@ -104,25 +105,8 @@ func (a attention) Backward(b *Back) []*tensor.Tensor {
 }
 
 func (attention) Examples() []Example {
+	example := attentionExample
 	inOrder := func(i int) float64 { return float64(i) }
-	example := func(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg, kSeg func(i int) float64) Example {
-		index := func(n int, value func(i int) float64) Input {
-			if value == nil {
-				return Input{Kind: autograd.Index}
-			}
-			return Input{Shape: []int{batch, n}, Kind: autograd.Index, Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
-		}
-		return Example{Name: name, In: []Input{
-			{Shape: []int{batch, t, heads, dim}},
-			{Shape: []int{batch, s, kvHeads, dim}},
-			{Shape: []int{batch, s, kvHeads, dim}},
-			index(t, qPos), index(s, kPos), index(t, qSeg), index(s, kSeg),
-		}, Call: call(func(in []*Var) *Var {
-			return Attention(in[0], in[1], in[2], AttentionOptions{
-				Positions: in[3], KeyPositions: in[4], Segments: in[5], KeySegments: in[6], Window: window, Scale: scale,
-			})
-		})}
-	}
 	plain := func(name string, batch, t, s, heads, kvHeads, dim int) Example {
 		return example(name, batch, t, s, heads, kvHeads, dim, 0, 0, nil, nil, nil, nil)
 	}
@@ -167,4 +151,44 @@ func (attention) Examples() []Example {
 		example("packed across blocks", 1, 137, 137, 2, 1, 4, 33, 0, longPos, longPos, longSeg, longSeg),
 		large,
 	}
+}
+
+// RandomExample draws sizes, a window and a row of two packed sequences. Some
+// query always sees two keys: the gradients of q and k would be 0 otherwise.
+func (attention) RandomExample(r *random.Stream) Example {
+	batch, kvHeads, dim := 1+r.IntN(2), 1+r.IntN(2), 2*(1+r.IntN(8))
+	heads, t, window := kvHeads*(1+r.IntN(3)), 2+r.IntN(70), max(0, r.IntN(40)-20)
+	if window == 1 {
+		window = 2
+	}
+	s, cut := t, 0
+	var position, segment func(i int) float64
+	if r.IntN(2) == 0 {
+		s += r.IntN(70)
+	} else { // two sequences, of which the first has the tokens before cut
+		cut = 2 + r.IntN(t-1)
+		segment = func(i int) float64 { return float64(min(1, i/cut)) }
+		position = func(i int) float64 { return float64(i) - segment(i)*float64(cut) }
+	}
+	name := fmt.Sprintf("random %d of %d x %d, heads %d of %d, dim %d, window %d, cut %d", batch, t, s, heads, kvHeads, dim, window, cut)
+	return attentionExample(name, batch, t, s, heads, kvHeads, dim, window, 0, position, position, segment, segment)
+}
+
+func attentionExample(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg, kSeg func(i int) float64) Example {
+	index := func(n int, value func(i int) float64) Input {
+		if value == nil {
+			return Input{Kind: autograd.Index}
+		}
+		return Input{Shape: []int{batch, n}, Kind: autograd.Index, Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
+	}
+	return Example{Name: name, In: []Input{
+		{Shape: []int{batch, t, heads, dim}},
+		{Shape: []int{batch, s, kvHeads, dim}},
+		{Shape: []int{batch, s, kvHeads, dim}},
+		index(t, qPos), index(s, kPos), index(t, qSeg), index(s, kSeg),
+	}, Call: call(func(in []*Var) *Var {
+		return Attention(in[0], in[1], in[2], AttentionOptions{
+			Positions: in[3], KeyPositions: in[4], Segments: in[5], KeySegments: in[6], Window: window, Scale: scale,
+		})
+	})}
 }
