@@ -1,11 +1,10 @@
 package llama
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 
 	"github.com/agora-ml/agora/random"
@@ -18,8 +17,13 @@ type GenerateOptions struct {
 	Temperature float32 // logits are divided by it; 0: greedy
 	TopK        int     // draw from the K most likely tokens; 0: from all
 	TopP        float32 // draw from the fewest most likely tokens of this probability together; 0: from all
+	MinP        float32 // draw from the tokens of at least this part of the most likely one's probability; 0: from all
 	Seed        uint64  // of the random numbers
 	StopIDs     []int32 // a text ends with one of these; see Config.EOS
+
+	// RepetitionPenalty divides the positive logits of tokens that prompt or continuation
+	// hold already, and multiplies their negative ones, before anything else; 0 and 1: off.
+	RepetitionPenalty float32
 }
 
 // Generate continues a prompt, token by token. A token of StopIDs is the last one it
@@ -50,8 +54,11 @@ func (m *Model) GenerateBatch(ctx context.Context, prompts [][]int32, o Generate
 }
 
 func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptions, yield func([]int32) bool) error {
-	if o.MaxTokens < 1 || !(o.Temperature >= 0) || o.TopK < 0 || !(o.TopP >= 0) || len(prompts) == 0 {
-		return fmt.Errorf("llama: generating from %d prompts with %+v: want a prompt, at least 1 token and no negative number", len(prompts), o)
+	if err := o.check(); err != nil {
+		return err
+	}
+	if len(prompts) == 0 {
+		return errors.New("llama: generating from no prompts: want at least one")
 	}
 	longest := 0
 	room := make([]int, len(prompts)) // tokens that a row may still get
@@ -65,7 +72,10 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 	d := m.NewDecoder(len(prompts), longest+slices.Max(room))
 	defer d.Close()
 
-	feed := slices.Clone(prompts)
+	feed, texts := slices.Clone(prompts), make([][]int32, len(prompts))
+	for r, p := range prompts {
+		texts[r] = slices.Clone(p)
+	}
 	for slices.Max(room) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -80,9 +90,10 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 			if room[r] == 0 {
 				continue
 			}
-			if next[r], err = o.pick(logits[r], random.NewStream(o.Seed, random.Sampling, uint32(r), uint32(d.length[r]))); err != nil {
+			if next[r], err = o.pick(logits[r], texts[r], random.NewStream(o.Seed, random.Sampling, uint32(r), uint32(d.length[r]))); err != nil {
 				return err
 			}
+			texts[r] = append(texts[r], next[r])
 			room[r]--
 			if slices.Contains(o.StopIDs, next[r]) {
 				room[r] = 0
@@ -96,54 +107,4 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 		}
 	}
 	return nil
-}
-
-// pick chooses the next token.
-func (o GenerateOptions) pick(logits []float32, r *random.Stream) (int32, error) {
-	best := 0
-	for i, v := range logits {
-		if math.IsNaN(float64(v)) {
-			return -1, fmt.Errorf("llama: the logit of token %d is not a number", i)
-		}
-		if v > logits[best] {
-			best = i
-		}
-	}
-	if o.Temperature == 0 {
-		return int32(best), nil
-	}
-	type candidate struct {
-		id int32
-		p  float64 // relative to that of the most likely token
-	}
-	candidates := make([]candidate, len(logits))
-	for i, v := range logits {
-		candidates[i] = candidate{int32(i), math.Exp((float64(v) - float64(logits[best])) / float64(o.Temperature))}
-	}
-	if o.TopK > 0 || o.TopP > 0 {
-		slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(b.p, a.p) })
-	}
-	if o.TopK > 0 {
-		candidates = candidates[:min(o.TopK, len(candidates))]
-	}
-	total := 0.0
-	for _, c := range candidates {
-		total += c.p
-	}
-	if o.TopP > 0 && o.TopP < 1 {
-		sum := 0.0
-		for i, c := range candidates {
-			if sum += c.p; sum >= float64(o.TopP)*total {
-				candidates, total = candidates[:i+1], sum
-				break
-			}
-		}
-	}
-	u := float64(r.Float32()) * total
-	for _, c := range candidates {
-		if u -= c.p; u < 0 {
-			return c.id, nil
-		}
-	}
-	return candidates[len(candidates)-1].id, nil
 }
