@@ -38,16 +38,20 @@ func (s *Stopper) Flush() string {
 
 func (s *Stopper) add(more string) (text string, stopped bool) {
 	s.held += more
-	end := len(s.held)
+	// The stop string that is complete first counts, of several the longest: so the text
+	// does not depend on how it comes in pieces.
+	start, end := 0, len(s.held)+1
 	for _, stop := range s.stops {
-		if i := strings.Index(s.held, stop); i >= 0 && i < end {
-			end, stopped = i, true
+		i := strings.Index(s.held, stop)
+		if j := i + len(stop); i >= 0 && (j < end || j == end && i < start) {
+			start, end = i, j
 		}
 	}
-	if stopped {
-		text, s.held = s.held[:end], ""
+	if end <= len(s.held) {
+		text, s.held = s.held[:start], ""
 		return text, true
 	}
+	end = len(s.held)
 	for _, stop := range s.stops {
 		end = min(end, len(s.held)-overlap(s.held, stop))
 	}
