@@ -33,6 +33,7 @@ var below = map[string][]string{
 	"optim":            {"nn", "autograd", "tensor", "shaders"},
 	"multilora":        {"nn", "ops", "autograd", "tensor", "shaders", "encoding"},
 	"train":            {"multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "encoding"},
+	"eval":             {"multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
 	"internal/golden":  {"encoding"},
 	"internal/version": {},
 }

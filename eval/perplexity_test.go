@@ -1,0 +1,182 @@
+package eval
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/tokenizer"
+)
+
+// letters is a tokenizer whose tokens are the letters a to z, 1 to 26.
+type letters struct {
+	tokenizer.Tokenizer
+	bos bool
+}
+
+func (l letters) BOS() (int32, bool) { return 0, l.bos }
+
+func (l letters) Encode(text string) (ids []int32) {
+	for _, r := range text {
+		ids = append(ids, int32(r-'a')+1)
+	}
+	return ids
+}
+
+func open(t *testing.T) *tensor.Device {
+	t.Helper()
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func TestSplit(t *testing.T) {
+	for _, c := range []struct {
+		bos    bool
+		text   string
+		window int
+		want   [][]int32
+	}{
+		{true, "", 3, nil},
+		{true, "a", 3, [][]int32{{0, 1}}},
+		{true, "ab", 3, [][]int32{{0, 1, 2}}},
+		{true, "abcde", 3, [][]int32{{0, 1, 2}, {0, 3, 4}, {0, 5}}},
+		{true, "abc", 2, [][]int32{{0, 1}, {0, 2}, {0, 3}}},
+		{false, "a", 3, nil},
+		{false, "ab", 3, [][]int32{{1, 2}}},
+		{false, "abc", 3, [][]int32{{1, 2, 3}}},
+		{false, "abcdef", 3, [][]int32{{1, 2, 3}, {3, 4, 5}, {5, 6}}},
+	} {
+		got := split(letters{bos: c.bos}, letters{}.Encode(c.text), c.window)
+		if !slices.EqualFunc(got, c.want, slices.Equal) {
+			t.Errorf("BOS %v, %q in windows of %d: %v, want %v", c.bos, c.text, c.window, got, c.want)
+		}
+	}
+}
+
+// The mean over windows is that of their tokens' own likelihoods, from the logits.
+func TestMeasurePerplexity(t *testing.T) {
+	d := open(t)
+	c := llama.Config{
+		ModelType: "llama", Vocab: 27, Hidden: 8, Intermediate: 12, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 4, MaxPositions: 6,
+		NormEps: 1e-5, InitRange: 0.5, BOS: -1,
+	}
+	m, err := llama.New(d, c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "thequickbrownfox"
+	sum, n := 0.0, 0
+	for _, ids := range split(letters{bos: true}, letters{}.Encode(text), 6) {
+		logits, err := m.Logits(llama.Batch{Rows: 1, IDs: ids}).Tensor().Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, id := range ids[1:] {
+			row, total := logits[i*c.Vocab:(i+1)*c.Vocab], 0.0
+			for _, v := range row {
+				total += math.Exp(v)
+			}
+			sum += math.Log(total) - row[id]
+			n++
+		}
+	}
+	if n != len(text) {
+		t.Fatalf("%d tokens counted, want %d", n, len(text))
+	}
+	before, told := d.Stats().Live, 0
+	got, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, 0, func(done, windows int) {
+		if told++; done != told || windows != 4 {
+			t.Errorf("told %d of %d windows", done, windows)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sum / float64(n)
+	if math.Abs(got.NLL-want) > 1e-5 || math.Abs(got.Perplexity-math.Exp(want)) > 1e-4*math.Exp(want) || got.Counted != n || got.Windows != 4 || told != 4 {
+		t.Errorf("got %+v, want nll %v over %d tokens in 4 windows", got, want, n)
+	}
+	if live := d.Stats().Live; live != before {
+		t.Errorf("%d bytes leaked", live-before)
+	}
+	short, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, 3, nil)
+	if err != nil || short.Windows != 8 || short.NLL == got.NLL {
+		t.Errorf("windows of 3 give %+v, %v", short, err)
+	}
+
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := MeasurePerplexity(cancelled, m, letters{bos: true}, text, 0, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: error %v", err)
+	}
+	for want, run := range map[string]struct {
+		text   string
+		window int
+	}{
+		"no token to count":       {"", 0},
+		"windows of 7 tokens":     {text, 7},
+		"windows of 1 tokens":     {text, 1},
+		"token id 27 in row 0":    {"a{", 0},
+		"window 1: token id 27":   {"abcdef{", 0},
+		"to the model's 6 positi": {text, -1},
+	} {
+		if _, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, run.text, run.window, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q in windows of %d: error %v, want one with %q", run.text, run.window, err, want)
+		}
+	}
+}
+
+// Trained models against another program's run of them.
+func TestTrainedModels(t *testing.T) {
+	data := os.Getenv("AGORA_DATA")
+	if data == "" {
+		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
+			t.Fatal("AGORA_DATA is not set")
+		}
+		t.Skip("AGORA_DATA is not set")
+	}
+	for _, name := range []string{"stories260K-hf", "babyllama-tok105-hf"} {
+		dir := filepath.Join(data, "models", name)
+		content, err := os.ReadFile(filepath.Join(dir, "reference.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ref struct {
+			Text    string
+			IDs     []int32
+			MeanNLL float64 `json:"mean_nll"`
+		}
+		if err := json.Unmarshal(content, &ref); err != nil {
+			t.Fatal(err)
+		}
+		tok, err := tokenizer.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ref.Text // is longer than its ids
+		for !slices.Equal(tok.Encode(text), ref.IDs[1:]) && text != "" {
+			text = text[:len(text)-1]
+		}
+		m, err := llama.Load(open(t), dir, llama.LoadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := MeasurePerplexity(context.Background(), m, tok, text, 0, nil)
+		if err != nil || math.Abs(got.NLL-ref.MeanNLL) > 1e-4 || got.Counted != 199 || got.Windows != 1 {
+			t.Errorf("%s: %+v (%v), want nll %v over 199 tokens in one window", name, got, err, ref.MeanNLL)
+		}
+	}
+}
