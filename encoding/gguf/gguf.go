@@ -94,12 +94,12 @@ func (t Tensor) Float32s() ([]float32, error) {
 // nearest even in F16 and BF16, and as Append says in Q8_0 and Q4_0.
 func FromFloat32s(name string, typ Type, shape []int, v []float32) (Tensor, error) {
 	bytes, err := size(typ, shape)
-	if err == nil && bytes/types[typ].bytes*types[typ].block != len(v) {
+	t := Tensor{Name: name, Type: typ, Shape: shape}
+	if err == nil && t.Len() != len(v) {
 		err = &Error{Want: "as many values as " + shapeString(shape) + " has", Got: fmt.Sprint(len(v))}
 	}
-	if err != nil {
-		return Tensor{}, inTensor(name, err)
+	if err == nil {
+		t.Data, err = Append(make([]byte, 0, max(bytes, 0)), typ, v)
 	}
-	data, err := Append(make([]byte, 0, bytes), typ, v)
-	return Tensor{Name: name, Type: typ, Shape: shape, Data: data}, inTensor(name, err)
+	return t, inTensor(name, err)
 }

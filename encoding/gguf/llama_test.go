@@ -1,0 +1,313 @@
+package gguf
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestNames(t *testing.T) {
+	for name, hf := range map[string]string{
+		"token_embd.weight":            "model.embed_tokens.weight",
+		"output.weight":                "lm_head.weight",
+		"blk.0.attn_q.weight":          "model.layers.0.self_attn.q_proj.weight",
+		"blk.31.attn_output.bias":      "model.layers.31.self_attn.o_proj.bias",
+		"blk.10.ffn_norm.weight":       "model.layers.10.post_attention_layernorm.weight",
+		"blk.2.ffn_down.weight":        "model.layers.2.mlp.down_proj.weight",
+		"output_norm.weight":           "model.norm.weight",
+		"blk.7.attn_norm.weight":       "model.layers.7.input_layernorm.weight",
+		"rope_freqs.weight":            "",
+		"blk.0.attn_norm.bias":         "",
+		"blk.00.attn_q.weight":         "",
+		"blk.-1.attn_q.weight":         "",
+		"blk.+1.attn_q.weight":         "",
+		"blk.9999999999.attn_q.weight": "",
+		"blk..attn_q.weight":           "",
+		"blk.0":                        "",
+		"0.attn_q.weight":              "",
+		"blk.0.ffn_gate_exps.weight":   "",
+		"":                             "",
+	} {
+		if got, ok := HFName(name); got != hf || ok != (hf != "") {
+			t.Errorf("%s: got %q, %v, want %q", name, got, ok, hf)
+		}
+		if got, ok := Name(hf); hf != "" && (got != name || !ok) {
+			t.Errorf("%s: got %q, %v, want %q", hf, got, ok, name)
+		}
+	}
+	for _, hf := range []string{"", "model.layers.0.self_attn.rotary_emb.inv_freq", "blk.0.attn_q.weight", "model.layers.01.mlp.up_proj.weight"} {
+		if got, ok := Name(hf); ok {
+			t.Errorf("%q became %q", hf, got)
+		}
+	}
+}
+
+func TestRotaryHeads(t *testing.T) {
+	for name, want := range map[string]int{
+		"blk.3.attn_q.weight": 8, "blk.3.attn_q.bias": 8, "blk.3.attn_q.weight.lora_b": 8, "blk.3.attn_q.weight.lora_a": 0,
+		"blk.3.attn_k.weight": 2, "blk.3.attn_k.bias": 2, "blk.3.attn_k.weight.lora_b": 2, "blk.3.attn_k.bias.lora_b": 0,
+		"blk.3.attn_v.weight": 0, "blk.3.attn_output.weight": 0, "token_embd.weight": 0, "attn_q.weight": 0,
+	} {
+		if got := RotaryHeads("llama", name, 8, 2); got != want {
+			t.Errorf("%s: got %d heads, want %d", name, got, want)
+		}
+		if got := RotaryHeads("qwen2", name, 8, 2); got != 0 {
+			t.Errorf("qwen2: %s: got %d heads", name, got)
+		}
+	}
+}
+
+func TestInterleave(t *testing.T) {
+	// Two heads of six rows; a row is two bytes, the same twice.
+	rows := func(s string) (b []byte) {
+		for i := range s {
+			b = append(b, s[i], s[i])
+		}
+		return b
+	}
+	hf, want := rows("abcdefABCDEF"), rows("adbecfADBECF")
+	got := make([]byte, len(hf))
+	if err := Interleave(got, hf, 12, 2); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %s, error %v, want %s", got, err, want)
+	}
+	if err := Deinterleave(got, want, 12, 2); err != nil || !bytes.Equal(got, hf) {
+		t.Errorf("back: got %s, error %v, want %s", got, err, hf)
+	}
+}
+
+// Reordering rows and quantising them are the same in any order, and undo each other.
+func TestInterleaveRoundTrip(t *testing.T) {
+	const heads, dim, columns = 3, 10, 64
+	values := benchmarkValues()[:heads*dim*columns]
+	for _, typ := range []Type{F32, F16, BF16, Q8_0, Q4_0} {
+		x, err := FromFloat32s("x", typ, []int{heads * dim, columns}, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, back := x, x
+		y.Data, back.Data = make([]byte, len(x.Data)), make([]byte, len(x.Data))
+		if err := Interleave(y.Data, x.Data, heads*dim, heads); err != nil {
+			t.Fatal(err)
+		}
+		if err := Deinterleave(back.Data, y.Data, heads*dim, heads); err != nil || !bytes.Equal(x.Data, back.Data) {
+			t.Errorf("%s: not the inverse, error %v", typ, err)
+		}
+		before, _ := x.Float32s()
+		after, _ := y.Float32s()
+		for h := range heads {
+			for j := range 2 {
+				for i := range dim / 2 { // output row 2i+j is input row j·d/2+i
+					from, to := (h*dim+j*dim/2+i)*columns, (h*dim+2*i+j)*columns
+					if !slices.Equal(before[from:from+columns], after[to:to+columns]) {
+						t.Fatalf("%s: head %d: row %d is not at %d", typ, h, j*dim/2+i, 2*i+j)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestInterleaveMistakes(t *testing.T) {
+	b := make([]byte, 24)
+	for _, c := range []struct {
+		dst, src    []byte
+		rows, heads int
+	}{{b, b, 0, 1}, {b, b, 12, 0}, {b, b, 12, 5}, {b, b, 12, 4}, {b, b, 16, 2}, {b[1:], b, 12, 2}, {b, b, -12, -2}} {
+		if err := Interleave(c.dst, c.src, c.rows, c.heads); err == nil {
+			t.Errorf("%d rows, %d heads, %d and %d bytes: no error", c.rows, c.heads, len(c.dst), len(c.src))
+		}
+	}
+}
+
+// model is a file with what config.json says, and the tensors that it is told by.
+func model(t *testing.T, configJSON string, names ...string) *File {
+	t.Helper()
+	metadata, tensors, err := LlamaMetadata([]byte(configJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		tensors = append(tensors, Tensor{Name: name, Type: F32, Shape: []int{0}})
+	}
+	var sources []Source
+	for _, x := range tensors {
+		sources = append(sources, x.Source())
+	}
+	metadata = append(metadata, KeyValue{"tokenizer.ggml.bos_token_id", uint32(1)}, KeyValue{"tokenizer.ggml.eos_token_id", uint32(2)})
+	f, err := Parse("m.gguf", written(t, metadata, sources))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+const sizes = `"vocab_size":320,"hidden_size":64,"intermediate_size":172,"num_hidden_layers":2,"num_attention_heads":4,` +
+	`"num_key_value_heads":2,"head_dim":8,"max_position_embeddings":256,"rms_norm_eps":1e-5,"hidden_act":"silu","bos_token_id":1,"eos_token_id":2`
+
+// What a config.json says comes back from the file that is made of it.
+func TestConfigRoundTrip(t *testing.T) {
+	llama := `"model_type":"llama","architectures":["LlamaForCausalLM"],"attention_bias":false,"mlp_bias":false,`
+	for _, c := range []struct {
+		name, in, out string
+		tensors       []string
+	}{
+		{"llama", `"model_type":"llama","rope_theta":500000`,
+			llama + `"rope_theta":500000,"rope_scaling":null,"tie_word_embeddings":false`, []string{"output.weight"}},
+		{"biases and tied head", `"model_type":"llama"`,
+			`"model_type":"llama","architectures":["LlamaForCausalLM"],"attention_bias":true,"mlp_bias":true,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`,
+			[]string{"blk.0.attn_q.bias", "blk.0.ffn_gate.bias"}},
+		{"linear", `"model_type":"llama","rope_theta":20000,"rope_scaling":{"type":"linear","factor":2.5}`,
+			llama + `"rope_theta":20000,"rope_scaling":{"rope_type":"linear","factor":2.5},"tie_word_embeddings":true`, nil},
+		{"llama3", `"model_type":"llama","rope_parameters":{"rope_type":"llama3","rope_theta":1000,"factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32}`,
+			llama + `"rope_theta":1000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32},"tie_word_embeddings":true`, nil},
+		{"mistral", `"model_type":"mistral","sliding_window":8,"rope_parameters":{"rope_type":"default","rope_theta":10000}`,
+			`"model_type":"mistral","architectures":["MistralForCausalLM"],"attention_bias":false,"mlp_bias":false,"sliding_window":8,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
+		{"qwen2", `"model_type":"qwen2","sliding_window":8,"use_sliding_window":false`,
+			`"model_type":"qwen2","architectures":["Qwen2ForCausalLM"],"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text, err := ConfigJSON(model(t, "{"+sizes+","+c.in+"}", c.tensors...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want any
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal([]byte("{"+sizes+","+c.out+"}"), &want); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %v\nwant %v", got, want)
+			}
+		})
+	}
+}
+
+// LLaMA 3.1's 64 factors: frequencies of more than 4 waves in 8192 positions are left
+// alone, those of less than one are divided by 8.
+func TestLLaMA3Factors(t *testing.T) {
+	r := ropeScaling{Factor: 8, LowFreq: 1, HighFreq: 4, OldContext: 8192}
+	got := r.factors(500000, 128)
+	for i, want := range map[int]float64{0: 1, 28: 1, 29: 1.207484, 32: 2.694530, 34: 5.257327, 35: 8, 63: 8} {
+		if math.Abs(float64(got[i])-want) > 1e-5*want {
+			t.Errorf("factor %d is %v, want %v", i, got[i], want)
+		}
+	}
+	if !slices.IsSorted(got) || len(got) != 64 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestConfigMistakes(t *testing.T) {
+	for _, c := range []struct{ name, config, want string }{
+		{"not JSON", `{`, "want a config.json"},
+		{"architecture", `{` + sizes + `,"model_type":"gemma"}`, `key "model_type": want "llama", "mistral" or "qwen2", got "gemma"`},
+		{"window", `{` + sizes + `,"model_type":"qwen2","use_sliding_window":true}`, "use_sliding_window"},
+		{"no heads", `{"model_type":"llama","hidden_size":8}`, `key "num_attention_heads": want a number above 0`},
+		{"head_dim", `{"model_type":"llama","hidden_size":8,"num_attention_heads":1,"head_dim":4000000000}`, "at most 65536"},
+		{"rope type", `{` + sizes + `,"model_type":"llama","rope_scaling":{"rope_type":"yarn","factor":2}}`, `"llama3", got "yarn"`},
+		{"llama3", `{` + sizes + `,"model_type":"llama","rope_scaling":{"rope_type":"llama3","factor":2}}`, "LLaMA 3's factor"},
+	} {
+		if _, _, err := LlamaMetadata([]byte(c.config)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got error %v, want %q", c.name, err, c.want)
+		}
+	}
+	good := model(t, `{`+sizes+`,"model_type":"llama"}`).Metadata()
+	for _, c := range []struct {
+		key   string
+		value any // nil: the key is removed
+		want  string
+	}{
+		{"general.architecture", "gpt2", `want "llama" or "qwen2", got "gpt2"`},
+		{"general.architecture", nil, "got none"},
+		{"general.type", "adapter", `want "model", got the string "adapter"`},
+		{"split.count", uint16(2), "a model in one file"},
+		{"llama.block_count", nil, "want an integer, got none"},
+		{"llama.block_count", "2", `got the string "2"`},
+		{"llama.block_count", int32(-1), "want an integer from 0 on, got -1"},
+		{"llama.attention.head_count", []int32{4, 4}, "got an array, []int32"},
+		{"llama.attention.layer_norm_rms_epsilon", uint32(1), "want a number"},
+		{"llama.attention.value_length", uint32(16), "want 8, got 16"},
+		{"llama.rope.dimension_count", uint32(4), "want 8, got 4"},
+		{"llama.rope.scaling.type", "yarn", `want "none" or "linear", got "yarn"`},
+		{"llama.expert_count", uint32(8), "want 0, got 8"},
+		{"llama.logit_scale", float32(2), "no such key, which might change the model, got float32 2"},
+	} {
+		metadata := slices.DeleteFunc(slices.Clone(good), func(m KeyValue) bool { return m.Key == c.key })
+		if c.value != nil {
+			metadata = append(metadata, KeyValue{c.key, c.value})
+		}
+		f, err := Parse("m.gguf", written(t, metadata, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ConfigJSON(f); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("m.gguf: key %q", c.key)) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %v: got error %v, want %q", c.key, c.value, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		factors []float32
+		want    string
+	}{
+		{[]float32{1, 1, 1, 1}, ""},
+		{[]float32{1, 1, 3.4918, 9}, ""}, // 1000 positions hold 159, 15.9, 1.59 and 0.159 waves
+		{[]float32{1, 1, 1, 9}, "want factors of LLaMA 3's rule"},
+		{[]float32{1, 1, 1}, "want shape [4], got [3]"},
+	} {
+		x, err := FromFloat32s(ropeFactorsName, F32, []int{len(c.factors)}, c.factors)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metadata := append(slices.Clone(good), KeyValue{"llama." + oldContextKey, uint32(1000)})
+		f, err := Parse("m.gguf", written(t, metadata, []Source{x.Source()}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ConfigJSON(f); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v: got error %v, want %q", c.factors, err, c.want)
+		}
+	}
+}
+
+// The golden cases' configurations are understood.
+func TestGoldenConfigs(t *testing.T) {
+	dirs := append(filepath.SplitList(os.Getenv("AGORA_GOLDEN")), "../../testdata/golden")
+	n := 0
+	for _, dir := range dirs {
+		paths, _ := filepath.Glob(filepath.Join(dir, "*", "config*.json"))
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want, got map[string]any
+			if err := json.Unmarshal(text, &want); err != nil {
+				t.Fatal(err)
+			}
+			back, err := ConfigJSON(model(t, string(text)))
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			if err := json.Unmarshal(back, &got); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"model_type", "vocab_size", "head_dim", "num_key_value_heads", "rms_norm_eps", "max_position_embeddings"} {
+				if want[name] != nil && got[name] != want[name] {
+					t.Errorf("%s: %s is %v, want %v", path, name, got[name], want[name])
+				}
+			}
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("no golden configuration found")
+	}
+}
