@@ -107,21 +107,39 @@ var negInf = float32(math.Inf(-1))
 // hide sets the scores of query i and keys from j on to -Inf where it does not see
 // the key.
 func (v *visibility) hide(scores []float32, b, i, j int) {
-	if v.kPos == nil && v.kSeg == nil {
-		p := v.queryPosition(b, i)
-		from, to := 0, max(0, min(p+1-j, len(scores)))
-		if v.window != 0 {
-			from = max(0, min(p+1-v.window-j, to))
+	if v.kSeg != nil {
+		segment := v.qSeg[b*v.t+i]
+		for n, s := range v.kSeg[b*v.s+j:][:len(scores)] {
+			if s != segment || s < 0 {
+				scores[n] = negInf
+			}
 		}
-		setAll(scores[:from], negInf)
-		setAll(scores[to:], negInf)
+	}
+	if v.kPos != nil {
+		last := v.queryPosition(b, i)
+		first := math.MinInt
+		if v.window != 0 {
+			first = last - v.window + 1
+		}
+		for n, p := range v.kPos[b*v.s+j:][:len(scores)] {
+			if int(p) > last || int(p) < first {
+				scores[n] = negInf
+			}
+		}
 		return
 	}
-	for n := range scores {
-		if !v.sees(b, i, j+n) {
-			scores[n] = negInf
-		}
+	v.hideInOrder(scores, b, i, j)
+}
+
+// hideInOrder is hide by position alone where key j is at position j.
+func (v *visibility) hideInOrder(scores []float32, b, i, j int) {
+	p := v.queryPosition(b, i)
+	from, to := 0, max(0, min(p+1-j, len(scores)))
+	if v.window != 0 {
+		from = max(0, min(p+1-v.window-j, to))
 	}
+	setAll(scores[:from], negInf)
+	setAll(scores[to:], negInf)
 }
 
 func setAll(x []float32, v float32) {
