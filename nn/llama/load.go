@@ -26,23 +26,11 @@ func Load(d *tensor.Device, dir string, o LoadOptions) (m *Model, err error) {
 	if !o.DType.IsFloat() {
 		return nil, fmt.Errorf("llama: loading as %s: want f32, f16 or bf16", o.DType)
 	}
-	c, err := ReadConfig(dir)
-	if err != nil {
-		return nil, err
-	}
-	file, err := safetensors.OpenModel(dir)
+	m, file, err := prepare(d, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	// A lying num_hidden_layers must not cost memory.
-	if names := file.Names(); c.Layers > len(names) {
-		return nil, &Error{File: file.Path(), Want: fmt.Sprintf("the tensors of %d layers", c.Layers), Got: fmt.Sprintf("%d tensors", len(names))}
-	}
-	m, shapes := build(d, c)
-	if err := checkTensors(m, shapes, file); err != nil {
-		return nil, err
-	}
 	for name, p := range nn.Params(m) {
 		t, err := file.Tensor(name)
 		if err != nil {
@@ -54,6 +42,38 @@ func Load(d *tensor.Device, dir string, o LoadOptions) (m *Model, err error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// Check reads the configuration of a model's folder and compares all of its tensors'
+// names, shapes and types with it, as Load does before it loads.
+func Check(dir string) (Config, error) {
+	m, file, err := prepare(nil, dir)
+	if err != nil {
+		return Config{}, err
+	}
+	return m.Config, file.Close()
+}
+
+// prepare makes the network without values and opens the checked file that has them.
+func prepare(d *tensor.Device, dir string) (*Model, *safetensors.File, error) {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := safetensors.OpenModel(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	// A lying num_hidden_layers must not cost memory.
+	if names := file.Names(); c.Layers > len(names) {
+		err = &Error{File: file.Path(), Want: fmt.Sprintf("the tensors of %d layers", c.Layers), Got: fmt.Sprintf("%d tensors", len(names))}
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	m, shapes := build(d, c)
+	if err := checkTensors(m, shapes, file); err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return m, file, nil
 }
 
 // upload puts a tensor of a file on the device, which converts it.

@@ -4,19 +4,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // Save writes config.json and model.safetensors into a folder, which it makes if
 // need be; each file is whole or not there. A model with adapters in its slots is an
 // error: merge them first.
-func (m *Model) Save(dir string) error {
+func (m *Model) Save(dir string) error { return m.SaveAs(dir, m.DType()) }
+
+// SaveAs is Save with the weights rounded to another storage type: f32, f16 or bf16.
+func (m *Model) SaveAs(dir string, dt tensor.DType) error {
+	if _, ok := fileType[dt]; !ok {
+		return fmt.Errorf("llama: saving as %s: want f32, f16 or bf16", dt)
+	}
 	plain, _ := build(m.device, m.Config)
 	known := map[string]bool{}
 	for name := range nn.Params(plain) {
@@ -29,14 +38,8 @@ func (m *Model) Save(dir string) error {
 		}
 		delete(known, name)
 		sources = append(sources, safetensors.Source{
-			Name: name, DType: fileType[p.Value.DType()], Shape: p.Value.Shape(),
-			Write: func(w io.Writer) error {
-				data, err := p.Value.RawBytes()
-				if err == nil {
-					_, err = w.Write(data)
-				}
-				return err
-			},
+			Name: name, DType: fileType[dt], Shape: p.Value.Shape(),
+			Write: func(w io.Writer) error { return m.write(w, p.Value, dt) },
 		})
 	}
 	for name := range known {
@@ -45,7 +48,14 @@ func (m *Model) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	config, err := json.MarshalIndent(m.Config, "", "  ")
+	c := m.Config
+	c.source = maps.Clone(c.source)
+	for _, field := range []string{"torch_dtype", "dtype"} { // the older and the newer spelling
+		if _, ok := c.source[field]; ok {
+			c.source[field] = json.RawMessage(strconv.Quote(torchType[dt]))
+		}
+	}
+	config, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("llama: config of the model: %w", err)
 	}
@@ -59,6 +69,25 @@ func (m *Model) Save(dir string) error {
 	// transformers asks for the format in the metadata.
 	return safetensors.Write(filepath.Join(dir, safetensors.ModelFile), map[string]string{"format": "pt"}, sources...)
 }
+
+// write puts out a tensor's bytes in the type dt.
+func (m *Model) write(w io.Writer, t *tensor.Tensor, dt tensor.DType) error {
+	scope := m.device.Scope()
+	defer scope.Close()
+	if t.DType() != dt {
+		converted := m.device.New(dt, t.Shape()...)
+		m.device.Run(shaders.Cast{N: t.Numel()}, converted, t)
+		t = converted
+	}
+	data, err := t.RawBytes()
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	return err
+}
+
+// torchType is how config.json spells the type of the weights.
+var torchType = map[tensor.DType]string{tensor.F32: "float32", tensor.F64: "float64", tensor.F16: "float16", tensor.BF16: "bfloat16"}
 
 var fileType = map[tensor.DType]safetensors.DType{
 	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.F16: safetensors.F16, tensor.BF16: safetensors.BF16,
