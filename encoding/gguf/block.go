@@ -88,12 +88,15 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 		}
 		return dst, nil
 	}
-	quants, divisor := appendQ8, float32(127)
+	quants, divisor := quants8, float32(127)
 	if typ == Q4_0 {
-		quants, divisor = appendQ4, -8
+		quants, divisor = quants4, -8
 	}
-	for ; len(values) > 0; values = values[blockLen:] {
-		block := values[:blockLen]
+	_, size := typ.Block()
+	at := len(dst)
+	dst = append(dst, make([]byte, len(values)/blockLen*size)...)
+	for ; len(values) > 0; values, at = values[blockLen:], at+size {
+		block := (*[blockLen]float32)(values)
 		most := extreme(block)
 		d := most / divisor
 		if typ == Q8_0 {
@@ -101,36 +104,38 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 		}
 		h := half.ToF16(d)
 		if h&0x7fff >= 0x7c00 {
-			return dst, &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ), Got: fmt.Sprintf("a value of %v", most)}
+			return dst[:at], &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ), Got: fmt.Sprintf("a value of %v", most)}
 		}
 		inverse := 1 / d
 		if d == 0 || abs(inverse) > math.MaxFloat32 {
 			inverse = 0 // ggml's reference leaves the latter open; the scale is 0 in F16
 		}
-		dst = quants(le.AppendUint16(dst, h), (*[blockLen]float32)(block), inverse)
+		le.PutUint16(dst[at:], h)
+		quants(dst[at+2:at+size], block, inverse)
 	}
 	return dst, nil
 }
 
-func appendQ8(dst []byte, x *[blockLen]float32, inverse float32) []byte {
-	for _, x := range x {
-		dst = append(dst, byte(int8(math.Round(float64(x*inverse)))))
+func quants8(dst []byte, x *[blockLen]float32, inverse float32) {
+	out := (*[blockLen]byte)(dst)
+	for i, x := range x {
+		q := float64(x * inverse)
+		out[i] = byte(int(q + math.Copysign(0.5, q))) // float64 has room for the exact sum
 	}
-	return dst
 }
 
-func appendQ4(dst []byte, x *[blockLen]float32, inverse float32) []byte {
-	for i := range blockLen / 2 {
+func quants4(dst []byte, x *[blockLen]float32, inverse float32) {
+	out := (*[blockLen / 2]byte)(dst)
+	for i := range out {
 		// The conversions keep compilers from fusing product and sum, which rounds otherwise.
 		low := min(15, int(float32(x[i]*inverse)+8.5))
 		high := min(15, int(float32(x[i+blockLen/2]*inverse)+8.5))
-		dst = append(dst, byte(low|high<<4))
+		out[i] = byte(low | high<<4)
 	}
-	return dst
 }
 
 // extreme is the first of the values of largest magnitude, or a NaN if there is one.
-func extreme(values []float32) float32 {
+func extreme(values *[blockLen]float32) float32 {
 	var most float32
 	for _, x := range values {
 		if !(abs(x) <= abs(most)) {

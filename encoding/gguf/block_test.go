@@ -26,7 +26,7 @@ func TestKnownBlocks(t *testing.T) {
 		read   []float32 // the first elements read back
 	}{
 		// d = 2, 1/d = 0.5: halves go away from zero.
-		{"Q8_0", Q8_0, block(0, -254, 254, 1, -1, 3, 0.99, 127), []byte{0x81, 127, 1, 0xff, 2, 0, 64, 0}, 0x4000, []float32{-254, 254, 2, -2, 4, 0, 128, 0}},
+		{"Q8_0", Q8_0, block(0, -254, 254, 1, -1, 3, 0.99999994, 127), []byte{0x81, 127, 1, 0xff, 2, 0, 64, 0}, 0x4000, []float32{-254, 254, 2, -2, 4, 0, 128, 0}},
 		{"Q8_0 zeros", Q8_0, block(0), []byte{0}, 0, []float32{0}},
 		// The scale is below every F16, and 1/d is infinite.
 		{"Q8_0 tiny", Q8_0, block(1e-44), []byte{0}, 0, []float32{0}},

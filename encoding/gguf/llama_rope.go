@@ -17,7 +17,7 @@ type ropeScaling struct {
 	Factor     float64 `json:"factor,omitempty"`
 	LowFreq    float64 `json:"low_freq_factor,omitempty"`
 	HighFreq   float64 `json:"high_freq_factor,omitempty"`
-	OldContext int     `json:"original_max_position_embeddings,omitempty"`
+	OldContext uint32  `json:"original_max_position_embeddings,omitempty"`
 }
 
 // ropeSettings are the places of a config.json that have them.
@@ -43,12 +43,12 @@ func (s ropeSettings) metadata(prefix string, headDim int) ([]KeyValue, []Tensor
 	case "linear":
 		return append(out, KeyValue{prefix + "rope.scaling.type", "linear"}, KeyValue{prefix + "rope.scaling.factor", float32(r.Factor)}), nil, nil
 	case "llama3":
-		if !(r.Factor > 0 && r.LowFreq > 0 && r.HighFreq > r.LowFreq && r.OldContext > 0 && r.OldContext <= math.MaxUint32) {
+		if !(r.Factor > 0 && r.LowFreq > 0 && r.HighFreq > r.LowFreq && r.OldContext > 0) {
 			return nil, nil, &Error{Key: "rope_scaling", Want: "LLaMA 3's factor, low_freq_factor below high_freq_factor and original_max_position_embeddings",
 				Got: fmt.Sprintf("%+v", r)}
 		}
 		t, err := FromFloat32s(ropeFactorsName, F32, []int{headDim / 2}, r.factors(theta, headDim))
-		return append(out, KeyValue{prefix + oldContextKey, uint32(r.OldContext)}), []Tensor{t}, err
+		return append(out, KeyValue{prefix + oldContextKey, r.OldContext}), []Tensor{t}, err
 	default:
 		return nil, nil, &Error{Key: "rope_scaling", Want: `"default", "linear" or "llama3"`, Got: quote(kind)}
 	}
@@ -118,7 +118,7 @@ func llama3(f *File, theta float64, headDim, oldContext int) (*ropeScaling, erro
 		return nil, err
 	}
 	most := got[len(got)-1]
-	r := &ropeScaling{Type: "llama3", Factor: float64(most), LowFreq: 1, HighFreq: 4, OldContext: cmp.Or(oldContext, 8192)}
+	r := &ropeScaling{Type: "llama3", Factor: float64(most), LowFreq: 1, HighFreq: 4, OldContext: cmp.Or(uint32(oldContext), 8192)}
 	for i, want := range r.factors(theta, headDim) {
 		if !(math.Abs(float64(got[i]-want)) <= 1e-4*math.Abs(float64(want))) {
 			return fail(fmt.Sprintf("factors of LLaMA 3's rule with original_max_position_embeddings %d, low_freq_factor 1, high_freq_factor 4, so %v at %d", r.OldContext, want, i),

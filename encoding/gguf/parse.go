@@ -213,11 +213,11 @@ func (r *reader) fits(n uint64, size int, what string) (int, error) {
 }
 
 func (r *reader) string(what string) (string, error) {
-	n, err := r.uint64("the length of " + what)
+	n, err := r.uint64("a length")
 	if err != nil {
 		return "", err
 	}
-	length, err := r.fits(n, 1, "bytes of "+what)
+	length, err := r.fits(n, 1, "bytes of text")
 	if err != nil {
 		return "", err
 	}

@@ -72,7 +72,7 @@ var bad = []struct {
 	{"too many tensors", raw(head(1<<40, 0), some), "", "", "want at most 163 tensors"},
 	{"more behind no tensors", raw(head(0, 0), some), "", "", "the end of a file without tensors"},
 
-	{"long key", raw(head(0, 1), u64(math.MaxUint64), some), "", "", "bytes of a key"},
+	{"long key", raw(head(0, 1), u64(math.MaxUint64), some), "", "", "bytes of text"},
 	{"empty key", raw(head(0, 1), key("", 0), u64(0)), "", "", "a key of 1 to"},
 	{"key not UTF-8", raw(head(0, 1), key("\xff", 0), u64(0)), "", "", "UTF-8"},
 	{"key twice", raw(head(0, 2), key("a", 0), "\x01", key("a", 1), "\x02", some), "a", "", "twice"},
@@ -80,7 +80,7 @@ var bad = []struct {
 	{"array of type 13", raw(head(0, 1), key("a", typeArray), u32(13), u64(1), some), "a", "", "0 to 12, got 13"},
 	{"no value", raw(head(0, 1), key("abc", 10)), "abc", "", "values"},
 	{"a bool of 2", raw(head(0, 1), key("a", typeBool), "\x02"), "a", "", "want 0 or 1"},
-	{"long string", raw(head(0, 1), key("a", typeString), u64(1<<63), some), "a", "", "bytes of a string"},
+	{"long string", raw(head(0, 1), key("a", typeString), u64(1<<63), some), "a", "", "bytes of text"},
 	{"long array", raw(head(0, 1), key("a", typeArray), u32(12), u64(1<<61), some), "a", "", "want at most 512 values"},
 	{"long array of strings", raw(head(0, 1), key("a", typeArray), u32(typeString), u64(1<<61), some), "a", "", "want at most 512 strings"},
 	{"long array of arrays", raw(head(0, 1), key("a", typeArray), u32(typeArray), u64(1<<61), some), "a", "", "want at most 341 arrays"},

@@ -79,6 +79,23 @@ func TestWriteReadsBack(t *testing.T) {
 	}
 }
 
+func TestNumbersOfAnyType(t *testing.T) {
+	f, err := Parse("", written(t, append(everything, KeyValue{"a.one", uint64(1)}), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int{"a.u8": 200, "a.i8": -100, "a.u16": 60000, "a.i16": -30000, "a.i32": -2e9, "a.i64": math.MinInt64, "a.one": 1} {
+		if got, err := f.Int(key); err != nil || got != want {
+			t.Errorf("%s: got %d, error %v, want %d", key, got, err, want)
+		}
+	}
+	for key, want := range map[string]float64{"a.f32": float64(float32(0.1)), "a.f64": 0.1} {
+		if got, err := f.Float(key); err != nil || got != want {
+			t.Errorf("%s: got %v, error %v, want %v", key, got, err, want)
+		}
+	}
+}
+
 // A known file, byte for byte: what other programs must be able to read.
 func TestWriteKnownBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
