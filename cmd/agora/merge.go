@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// mergeReport is what merge --json prints.
+type mergeReport struct {
+	Out    string        `json:"out"`
+	DType  string        `json:"dtype"`
+	Layers []mergedLayer `json:"layers"`
+	// MaxLogitDifference is the largest difference between a logit of the model with its
+	// adapter and the same logit of the merged model as it was saved, over ProbeTokens
+	// tokens; LargestLogit is the largest of the former, to compare.
+	MaxLogitDifference float64 `json:"max_logit_difference"`
+	LargestLogit       float64 `json:"largest_logit"`
+	ProbeTokens        int     `json:"probe_tokens"`
+}
+
+type mergedLayer struct {
+	Layer  string  `json:"layer"`
+	Change float64 `json:"change"` // |ΔW| / |W|
+	Lost   float64 `json:"lost"`   // the part of ΔW that rounding lost while merging
+}
+
+type mergeFlags struct {
+	model, adapter, out, dtype string
+	device                     deviceFlags
+	asJSON                     bool
+}
+
+func mergeCommand() *cobra.Command {
+	var f mergeFlags
+	c := &cobra.Command{
+		Use:   "merge --model DIR --adapter PATH --out DIR",
+		Short: "Put an adapter into the model's weights",
+		Long: `Add an adapter to the weights of its model and save the result as a folder of
+its own, which needs no adapter and which other programs read. What rounding to a 16-bit
+type costs is measured on a few tokens and reported.`,
+		Example: "  agora merge --model models/llama --adapter my-adapter --out my-model --dtype bf16",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := need("model", f.model, "adapter", f.adapter, "out", f.out); err != nil {
+				return err
+			}
+			r, err := f.run()
+			if err != nil {
+				return err
+			}
+			if f.asJSON {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d layers merged, weights in %s\nlargest difference of a logit  %.3g (over %d tokens, whose largest logit is %.3g)\n",
+				r.Out, len(r.Layers), r.DType, r.MaxLogitDifference, r.ProbeTokens, r.LargestLogit)
+			return err
+		},
+	}
+	c.Flags().StringVar(&f.model, "model", "", "folder of the model")
+	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
+	c.Flags().StringVar(&f.out, "out", "", "new folder for the merged model")
+	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of the merged weights: f32, bf16 or f16 (default: that of the model)")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	f.device.register(c)
+	return c
+}
+
+func (f *mergeFlags) run() (*mergeReport, error) {
+	if err := checkOutFolder(f.out); err != nil {
+		return nil, err
+	}
+	m, err := f.types()
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.device.open()
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	m.device, m.report = d, &mergeReport{Out: f.out, DType: m.saved.String()}
+	return m.report, writeFolder(f.out, func(dir string) error {
+		if err := m.save(f, dir); err != nil {
+			return err
+		}
+		if err := m.compare(dir); err != nil {
+			return err
+		}
+		return copyBeside(f.model, dir)
+	})
+}
+
+// merger merges one model.
+type merger struct {
+	device        *tensor.Device
+	loaded, saved tensor.DType // loaded is wide enough that only saving rounds
+	before        []float32    // logits of the probe with the adapter beside the weights
+	report        *mergeReport
+}
+
+// types chooses the types that the model is loaded and saved in.
+func (f *mergeFlags) types() (*merger, error) {
+	stored, err := storedType(f.model)
+	if err != nil {
+		return nil, err
+	}
+	if f.dtype == "" {
+		return &merger{loaded: stored, saved: stored}, nil
+	}
+	saved, err := tensor.ParseDType(f.dtype)
+	if err != nil {
+		return nil, fmt.Errorf("--dtype: %w", err)
+	}
+	if saved != stored {
+		return &merger{loaded: tensor.F32, saved: saved}, nil
+	}
+	return &merger{loaded: stored, saved: saved}, nil
+}
+
+// storedType is the type in which a folder holds a model's weights: that of its
+// embedding, and f32 for what is wider.
+func storedType(dir string) (dt tensor.DType, err error) {
+	file, err := safetensors.OpenModel(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	embedding, err := file.Tensor("model.embed_tokens.weight")
+	if err != nil {
+		return 0, err
+	}
+	switch embedding.DType {
+	case safetensors.F16:
+		return tensor.F16, nil
+	case safetensors.BF16:
+		return tensor.BF16, nil
+	}
+	return tensor.F32, nil
+}
+
+// save merges and saves the model.
+func (m *merger) save(f *mergeFlags, dir string) error {
+	scope := m.device.Scope() // the model goes before it is loaded again
+	defer scope.Close()
+	model, err := llama.Load(m.device, f.model, llama.LoadOptions{DType: m.loaded})
+	if err != nil {
+		return err
+	}
+	adapter, err := loadAdapter(model, f.adapter)
+	if err != nil {
+		return err
+	}
+	if m.before, err = m.probe(model); err != nil {
+		return err
+	}
+	merged, err := adapter.Merge()
+	if err != nil {
+		return err
+	}
+	for _, l := range merged {
+		m.report.Layers = append(m.report.Layers, mergedLayer(l))
+	}
+	return model.SaveAs(dir, m.saved)
+}
+
+// compare loads what was saved and compares its logits.
+func (m *merger) compare(dir string) error {
+	scope := m.device.Scope()
+	defer scope.Close()
+	model, err := llama.Load(m.device, dir, llama.LoadOptions{DType: m.loaded})
+	if err != nil {
+		return err
+	}
+	after, err := m.probe(model)
+	if err != nil {
+		return err
+	}
+	for i, v := range m.before {
+		m.report.LargestLogit = max(m.report.LargestLogit, math.Abs(float64(v)))
+		m.report.MaxLogitDifference = max(m.report.MaxLogitDifference, math.Abs(float64(v)-float64(after[i])))
+	}
+	if math.IsNaN(m.report.MaxLogitDifference) || math.IsInf(m.report.MaxLogitDifference, 0) {
+		return fmt.Errorf("the merged model in %s gives logits that are no numbers: choose a wider --dtype", m.saved)
+	}
+	return nil
+}
+
+// probe computes the logits of some tokens from all over the vocabulary.
+func (m *merger) probe(model *llama.Model) ([]float32, error) {
+	const most = 64
+	ids := make([]int32, min(most, model.Config.Vocab, model.Config.MaxPositions))
+	for i := range ids {
+		ids[i] = int32(i * model.Config.Vocab / len(ids))
+	}
+	m.report.ProbeTokens = len(ids)
+	scope := m.device.Scope()
+	defer scope.Close()
+	return model.Logits(llama.Batch{Rows: 1, IDs: ids}).Tensor().Float32s()
+}
+
+// besideWeights are the files of a model's folder that are neither weights nor
+// configuration: what a merged model needs as well.
+var besideWeights = []string{
+	"generation_config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+	"added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+}
+
+// copyBeside copies them, as far as they are there.
+func copyBeside(from, to string) error {
+	for _, name := range besideWeights {
+		content, err := os.ReadFile(filepath.Join(from, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = atomicfile.WriteFile(filepath.Join(to, name), func(w io.Writer) error {
+			_, err := w.Write(content)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

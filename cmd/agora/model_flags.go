@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// modelFlags are the flags of every command that runs a model.
+type modelFlags struct {
+	model   string
+	adapter string
+	dtype   string
+	device  deviceFlags
+}
+
+func (f *modelFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer)")
+	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
+	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16")
+	f.device.register(c)
+}
+
+// base is a model on its device, with its adapter if it has one.
+type base struct {
+	*llama.Model
+	adapter *multilora.Adapter
+	device  *tensor.Device
+}
+
+func (f *modelFlags) open() (b *base, err error) {
+	dt, err := tensor.ParseDType(f.dtype)
+	if err != nil {
+		return nil, fmt.Errorf("--dtype: %w", err)
+	}
+	d, err := f.device.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	b = &base{device: d}
+	if b.Model, err = llama.Load(d, f.model, llama.LoadOptions{DType: dt}); err != nil {
+		return nil, err
+	}
+	if f.adapter != "" {
+		b.adapter, err = loadAdapter(b.Model, f.adapter)
+	}
+	return b, err
+}
+
+func (b *base) close() { b.device.Close() }
+
+// need reports the first flag of names and values that was not given.
+func need(namesAndValues ...string) error {
+	for i := 0; i < len(namesAndValues); i += 2 {
+		if namesAndValues[i+1] == "" {
+			return fmt.Errorf("--%s is missing", namesAndValues[i])
+		}
+	}
+	return nil
+}
+
+// loadAdapter attaches the adapter at path, whatever its form.
+func loadAdapter(m *llama.Model, path string) (*multilora.Adapter, error) {
+	return multilora.Load(m, path)
+}
