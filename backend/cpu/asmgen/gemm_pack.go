@@ -60,11 +60,9 @@ func (f *File) packRows(s store, width int) {
 	f.I("MOVQ", "DI", "R10")
 	f.I("MOVQ", "SI", "R11")
 	f.Label(panels)
-	if width < 16 && s.name == "F32" {
-		// Rows of A far apart are short pieces that no hardware prefetcher
-		// follows: ask for the piece 8 rows on.
-		f.I("PREFETCHT0", Idx(0, "R11", "BX", 8))
-	}
+	// Rows far apart are short pieces that no hardware prefetcher follows: ask
+	// for the piece 8 rows on.
+	f.I("PREFETCHT0", Idx(0, "R11", "BX", 8))
 	switch width {
 	case 6: // 4 + 2
 		f.I("VMOVUPS", Mem(0, "R11"), X(0))
