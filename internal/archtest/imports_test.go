@@ -18,12 +18,14 @@ const module = "github.com/agora-ml/agora/"
 // own and the leaf random. Tests are free, and so are examples and commands.
 var below = map[string][]string{
 	"random":           {},
-	"encoding":         {},
+	"encoding":         {"encoding/half", "encoding/quant"},
+	"encoding/half":    {},
+	"encoding/quant":   {"encoding/half"},
 	"tokenizer":        {},
 	"shaders":          {},
 	"data":             {"encoding"},
-	"tensor":           {"shaders"},
-	"backend/cpu":      {"tensor", "shaders"},
+	"tensor":           {"shaders", "encoding/quant"},
+	"backend/cpu":      {"tensor", "shaders", "encoding/quant"},
 	"backend/vulkan":   {"tensor", "shaders"},
 	"device":           {"backend/cpu", "backend/vulkan", "tensor"},
 	"autograd":         {"tensor", "shaders"},
