@@ -61,7 +61,7 @@ func command() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(trainCommand(), generateCommand(), evalCommand(), mergeCommand(), tokenizeCommand(), doctorCommand(), demoCommand())
+	root.AddCommand(trainCommand(), generateCommand(), evalCommand(), mergeCommand(), inspectCommand(), tokenizeCommand(), doctorCommand(), demoCommand())
 	return root
 }
 

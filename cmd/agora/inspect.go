@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// inspection is what inspect --json prints.
+type inspection struct {
+	Path       string         `json:"path"`
+	Kind       string         `json:"kind"`  // model, adapter, safetensors or gguf
+	About      map[string]any `json:"about"` // what configuration and metadata say
+	Tensors    []tensorInfo   `json:"tensors"`
+	Parameters int            `json:"parameters"`       // elements of all tensors
+	Bytes      int            `json:"bytes"`            // of all tensors in the file
+	Memory     *memoryNeed    `json:"memory,omitempty"` // of a model
+}
+
+type tensorInfo struct {
+	Name       string `json:"name"`
+	DType      string `json:"dtype"`
+	Shape      []int  `json:"shape"`
+	Parameters int    `json:"parameters"`
+	Bytes      int    `json:"bytes"`
+}
+
+// memoryNeed is what running a model needs, in bytes, for each --dtype.
+type memoryNeed struct {
+	WeightsF32    int `json:"weights_f32"`
+	Weights16     int `json:"weights_bf16_f16"`
+	CacheTokenF32 int `json:"kv_cache_per_token_f32"` // keys and values of one token, generating
+	CacheToken16  int `json:"kv_cache_per_token_bf16_f16"`
+}
+
+func inspectCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "inspect PATH",
+		Short: "Show what a model, an adapter or a file of tensors holds",
+		Long: `Show the tensors, shapes, types, parameters and memory of a model's folder, an
+adapter's folder (Agora's or PEFT's), or a .safetensors or .gguf file. A model is
+checked as it would be before loading.`,
+		Example: "  agora inspect models/llama\n  agora inspect my-adapter --json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			i, err := inspect(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), i)
+			}
+			return i.print(c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (i *inspection) add(t tensorInfo) {
+	i.Tensors = append(i.Tensors, t)
+	i.Parameters += t.Parameters
+	i.Bytes += t.Bytes
+}
+
+func (i *inspection) print(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, t := range i.Tensors {
+		fmt.Fprintf(table, "%s\t%s\t%v\n", t.Name, t.DType, t.Shape)
+	}
+	fmt.Fprintf(table, "\n%s\t%s\n", i.Kind, i.Path)
+	for _, key := range slices.Sorted(maps.Keys(i.About)) {
+		if v := i.About[key]; v != nil {
+			fmt.Fprintf(table, "%s\t%.200s\n", key, fmt.Sprint(v))
+		}
+	}
+	fmt.Fprintf(table, "parameters\t%d in %d tensors\nstored\t%s\n", i.Parameters, len(i.Tensors), byteString(i.Bytes))
+	if m := i.Memory; m != nil {
+		fmt.Fprintf(table, "memory, f32\t%s, and %s a token of the text while generating\n", byteString(m.WeightsF32), byteString(m.CacheTokenF32))
+		fmt.Fprintf(table, "memory, bf16 or f16\t%s, and %s a token\n", byteString(m.Weights16), byteString(m.CacheToken16))
+	}
+	return table.Flush()
+}
+
+// byteString is a size as people read it.
+func byteString(n int) string {
+	for _, u := range []struct {
+		name string
+		size float64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if float64(n) >= u.size {
+			return fmt.Sprintf("%.1f %s", float64(n)/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

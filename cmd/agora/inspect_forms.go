@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// The files of a PEFT folder.
+const (
+	peftConfigFile = "adapter_config.json"
+	peftTensorFile = "adapter_model.safetensors"
+)
+
+// inspect looks at what path is: a folder by the files it holds, a file by its first bytes.
+func inspect(path string) (*inspection, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	i := &inspection{Path: path, About: map[string]any{}, Tensors: []tensorInfo{}}
+	if !info.IsDir() {
+		if isGGUF, err := beginsWith(path, "GGUF"); err != nil {
+			return nil, err
+		} else if isGGUF {
+			return i, i.gguf(path)
+		}
+		i.Kind = "safetensors"
+		return i, i.safetensors(safetensors.Open(path))
+	}
+	for _, form := range []struct {
+		file string
+		read func(dir string) error
+	}{{multilora.InfoFile, i.ownAdapter}, {peftConfigFile, i.peftAdapter}, {llama.ConfigFile, i.model}} {
+		if _, err := os.Stat(filepath.Join(path, form.file)); err == nil {
+			return i, form.read(path)
+		}
+	}
+	return nil, fmt.Errorf("%s: want a folder with %s, %s or %s, got none of them", path, llama.ConfigFile, multilora.InfoFile, peftConfigFile)
+}
+
+// beginsWith reports whether a file's first bytes are these.
+func beginsWith(path, magic string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	got := make([]byte, len(magic))
+	_, err = io.ReadFull(f, got)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // it is shorter
+		return false, nil
+	}
+	return bytes.Equal(got, []byte(magic)), err
+}
+
+// safetensors takes in an open file, or the error of opening it.
+func (i *inspection) safetensors(f *safetensors.File, err error) error {
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for key, value := range f.Metadata() {
+		i.About[key] = value
+	}
+	for _, name := range f.Names() {
+		t, err := f.Tensor(name)
+		if err != nil {
+			return err
+		}
+		i.add(tensorInfo{name, string(t.DType), t.Shape, t.Len(), len(t.Data)})
+	}
+	return nil
+}
+
+func (i *inspection) gguf(path string) error {
+	i.Kind = "gguf"
+	f, err := gguf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, m := range f.Metadata() {
+		if v := reflect.ValueOf(m.Value); v.Kind() == reflect.Slice { // vocabularies are long
+			i.About[m.Key] = fmt.Sprintf("%d values, %T", v.Len(), m.Value)
+			continue
+		}
+		i.About[m.Key] = m.Value
+	}
+	for _, t := range f.Tensors() {
+		i.add(tensorInfo{t.Name, t.Type.String(), t.Shape, t.Len(), len(t.Data)})
+	}
+	return nil
+}
+
+func (i *inspection) ownAdapter(dir string) error {
+	i.Kind = "adapter"
+	info, err := multilora.ReadInfo(dir)
+	if err != nil {
+		return err
+	}
+	if err := i.safetensors(safetensors.Open(filepath.Join(dir, multilora.TensorFile))); err != nil {
+		return err
+	}
+	clear(i.About) // the file repeats the configuration
+	text, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	i.About["form"] = "agora"
+	return json.Unmarshal(text, &i.About)
+}
+
+func (i *inspection) peftAdapter(dir string) error {
+	i.Kind = "adapter"
+	if err := i.safetensors(safetensors.Open(filepath.Join(dir, peftTensorFile))); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, peftConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &i.About); err != nil || i.About == nil {
+		return fmt.Errorf("%s: want a JSON object, got %.80q", path, text)
+	}
+	i.About["form"] = "peft"
+	return nil
+}
+
+func (i *inspection) model(dir string) error {
+	i.Kind = "model"
+	c, err := llama.Check(dir)
+	if err != nil {
+		return err
+	}
+	if err := i.safetensors(safetensors.OpenModel(dir)); err != nil {
+		return err
+	}
+	i.About = map[string]any{
+		"model_type": c.ModelType, "vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate,
+		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
+		"max_position_embeddings": c.MaxPositions, "tie_word_embeddings": c.Tied, "bos_token_id": c.BOS, "eos_token_id": c.EOS,
+	}
+	cache := 2 * c.Layers * c.KVHeads * c.HeadDim // keys and values
+	i.Memory = &memoryNeed{WeightsF32: 4 * i.Parameters, Weights16: 2 * i.Parameters, CacheTokenF32: 4 * cache, CacheToken16: 2 * cache}
+	return nil
+}
