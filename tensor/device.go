@@ -97,6 +97,7 @@ func (d *Device) Poison(on bool) { d.poison = on }
 // New makes a tensor of undefined content.
 func (d *Device) New(dt DType, shape ...int) *Tensor {
 	n := Numel(shape)
+	mustBeWholeBlocks("new", dt, shape)
 	st := d.alloc(dt.Bytes(n))
 	return &Tensor{st: st, dtype: dt, shape: slices.Clone(shape), n: n}
 }

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// FromFloat32s makes a tensor from host numbers, rounded to dt (f32, f64, f16 or
-// bf16) to nearest even.
+// FromFloat32s makes a tensor from host numbers, rounded to dt: to nearest even, or to
+// blocks as Quantise does.
 func (d *Device) FromFloat32s(dt DType, data []float32, shape ...int) *Tensor {
 	t := d.New(dt, shape...)
 	t.SetFloat32s(data)
@@ -37,15 +37,26 @@ func (d *Device) FromInt32s(data []int32, shape ...int) *Tensor {
 
 // FromBytes makes a tensor from elements already in dt's own bytes (little-endian).
 func (d *Device) FromBytes(dt DType, data []byte, shape ...int) *Tensor {
-	t := d.New(dt, shape...)
-	if len(data) != dt.Bytes(t.n) {
-		Panicf("from bytes", "%d bytes for %s, want %d", len(data), t, dt.Bytes(t.n))
+	if want := dt.Bytes(Numel(shape)); len(data) != want {
+		Panicf("from bytes", "%d bytes for %s%v, want %d", len(data), dt, shape, want)
 	}
+	t := d.New(dt, shape...)
 	t.setBytes(data, t.n)
 	return t
 }
 
-// SetFloat32s overwrites the elements of a float tensor.
+// SetBytes overwrites the elements with others in the dtype's own bytes (little-endian).
+func (t *Tensor) SetBytes(data []byte) {
+	if t.dtype == Packed {
+		Panicf("set", "%s is packed", t)
+	}
+	if len(data) != t.Bytes() {
+		Panicf("set", "%d bytes for %s, want %d", len(data), t, t.Bytes())
+	}
+	t.setBytes(data, t.n)
+}
+
+// SetFloat32s overwrites the elements of a float or quantised tensor.
 func (t *Tensor) SetFloat32s(data []float32) {
 	switch t.dtype {
 	case F32:
@@ -56,6 +67,12 @@ func (t *Tensor) SetFloat32s(data []float32) {
 		t.setBytes(bytesOf(convert(data, Float32ToF16)), len(data))
 	case BF16:
 		t.setBytes(bytesOf(convert(data, Float32ToBF16)), len(data))
+	case Q8, Q4:
+		blocks, err := t.dtype.Quantise(make([]byte, 0, t.Bytes()), data)
+		if err != nil {
+			Panicf("set", "%s: %v", t, err)
+		}
+		t.setBytes(blocks, len(data))
 	default:
 		Panicf("set", "%s is no float tensor", t)
 	}
@@ -71,7 +88,7 @@ func (t *Tensor) setBytes(data []byte, n int) {
 	}
 }
 
-// Float32s reads a float tensor, after all work asked before.
+// Float32s reads a float or quantised tensor, after all work asked before.
 func (t *Tensor) Float32s() ([]float32, error) {
 	switch t.dtype {
 	case F32:
@@ -82,6 +99,14 @@ func (t *Tensor) Float32s() ([]float32, error) {
 		return widened(t, F16ToFloat32)
 	case BF16:
 		return widened(t, BF16ToFloat32)
+	case Q8, Q4:
+		blocks, err := t.RawBytes()
+		if err != nil {
+			return nil, err
+		}
+		values := make([]float32, t.n)
+		t.dtype.Decode(values, blocks)
+		return values, nil
 	}
 	Panicf("read", "%s is no float tensor", t)
 	return nil, nil

@@ -74,6 +74,7 @@ func (t *Tensor) Reshape(shape ...int) *Tensor {
 	if t.dtype == Packed && !slices.Equal(s, t.shape) {
 		Panicf("reshape", "%s is packed", t)
 	}
+	mustBeWholeBlocks("reshape", t.dtype, s)
 	return &Tensor{st: t.st, dtype: t.dtype, shape: s, n: t.n, off: t.off}
 }
 
@@ -88,6 +89,7 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 	if from < 0 || from+n > t.n {
 		Panicf("view", "elements %d to %d of %s, which has %d", from, from+n, t, t.n)
 	}
+	mustBeWholeBlocks("view", t.dtype, shape)
 	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
 }
 

@@ -1,5 +1,6 @@
 // Package gemm multiplies matrices: C (+)= op(A) op(B), all row-major, A and C
-// in float32, B in float32 or in a 16-bit format that is widened exactly.
+// in float32, B in float32, in a 16-bit format or in quantised blocks, which are
+// widened exactly.
 //
 // A micro-kernel computes a tile of C (6x16 with AVX2, 14x32 with AVX-512) out
 // of rows of A and a packed panel of B. A worker takes a strip of C's columns,
@@ -16,6 +17,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/encoding/quant"
 )
 
 // A Matrix is the operand B, in one of the formats it may be stored in.
@@ -32,6 +34,8 @@ const (
 	formatF32 format = iota
 	formatF16
 	formatBF16
+	formatQ8 // from here on in blocks: quant.go
+	formatQ4
 )
 
 // size is the bytes of one element.
@@ -132,6 +136,7 @@ type Workspace struct {
 	kernel *Kernel
 	tile   tile
 	a, b   []float32         // panels of A and B
+	wide   []float32         // a piece of a quantised B
 	rows   [8]unsafe.Pointer // argument of the transposing packer
 	x      []float32         // a vector gathered out of a column
 	sums   [vectorChunk]float32
@@ -191,6 +196,9 @@ func (b Matrix) fault(name string, rows, cols int, trans bool) string {
 	}
 	if b.ld < max(1, cols) {
 		return fmt.Sprintf("%s: row stride %d is smaller than a row of %d", name, b.ld, cols)
+	}
+	if b.format.inBlocks() && b.ld%quant.Len != 0 {
+		return fmt.Sprintf("%s: row stride %d is no multiple of a block of %d", name, b.ld, quant.Len)
 	}
 	if rows > 0 && cols > 0 && b.len < (rows-1)*b.ld+cols {
 		return fmt.Sprintf("%s: %d elements do not hold %d rows of %d, %d apart", name, b.len, rows, cols, b.ld)

@@ -3,6 +3,8 @@ package gemm
 import (
 	"math"
 	"unsafe"
+
+	"github.com/agora-ml/agora/encoding/quant"
 )
 
 // portable is the kernel in pure Go: the meaning of the others, and all there is
@@ -112,6 +114,10 @@ func (f format) at(p unsafe.Pointer, i int) float32 {
 		return *(*float32)(unsafe.Add(p, 4*i))
 	case formatBF16:
 		return math.Float32frombits(uint32(*(*uint16)(unsafe.Add(p, 2*i))) << 16)
+	case formatQ8, formatQ4:
+		var block [quant.Len]float32
+		f.decode(block[:], unsafe.Add(p, i/quant.Len*f.blockBytes()))
+		return block[i%quant.Len]
 	}
 	return fromHalf(*(*uint16)(unsafe.Add(p, 2*i)))
 }

@@ -32,6 +32,10 @@ func (kn *Kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
 // packB packs rows [k0, k0+k) and columns [j0, j0+n) of op(B).
 func (w *Workspace) packB(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int) {
 	kn := w.kernel
+	if b.format.inBlocks() {
+		w.packBlocks(s, b, trans, k0, k, j0, n)
+		return
+	}
 	if trans {
 		for p := range s.full {
 			w.packCols(kn.colsB[b.format], unsafe.Add(s.data, p*s.step), kn.cols, b, k0, k, j0+p*kn.cols, kn.cols)

@@ -99,6 +99,10 @@ const dotsMost = 32 << 10
 //go:noinline
 func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
 	m, k := &v.matrix, len(v.x)
+	if m.format.inBlocks() {
+		piece := w.widened(m, j, rows, 0, k)
+		m, j = &piece, 0
+	}
 	ld := m.ld * m.format.size()
 	if rows < 4 {
 		ld = 0 // the same row four times; row after row
@@ -131,7 +135,11 @@ const axpyRows = 32
 //
 //go:noinline
 func (w *Workspace) axpyRows(v *vectorProduct, sums []float32, i0, i1, lo int) {
-	m := &v.matrix
+	m, first := &v.matrix, 0 // the row that m begins with
+	if m.format.inBlocks() {
+		piece := w.widened(m, i0, i1-i0, lo, len(sums))
+		m, first, lo = &piece, i0, 0
+	}
 	ld := m.ld * m.format.size()
 	y := unsafe.Pointer(unsafe.SliceData(sums))
 	even := len(sums) &^ 7
@@ -140,12 +148,12 @@ func (w *Workspace) axpyRows(v *vectorProduct, sums []float32, i0, i1, lo int) {
 		if i1-i < 4 {
 			f, rows = w.kernel.axpys1[m.format], 1
 		}
-		f(y, unsafe.Pointer(&v.x[i]), m.at(i*m.ld+lo), ld, even)
+		f(y, unsafe.Pointer(&v.x[i]), m.at((i-first)*m.ld+lo), ld, even)
 		i += rows
 	}
 	for j := even; j < len(sums); j++ {
 		for i := i0; i < i1; i++ {
-			sums[j] += v.x[i] * m.format.at(m.data, i*m.ld+lo+j)
+			sums[j] += v.x[i] * m.format.at(m.data, (i-first)*m.ld+lo+j)
 		}
 	}
 }

@@ -1,0 +1,85 @@
+package gemm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/encoding/quant"
+)
+
+// A product with a quantised matrix has the bits of the product with the widened one, in
+// every path: vectors, few rows, one strip, shared panels, tails.
+func TestBlocksAreTheWidenedMatrix(t *testing.T) {
+	team := parallel.New(3)
+	defer team.Close()
+	everyKernel(t, func(t *testing.T, kn Kernel) {
+		r := rand.New(rand.NewPCG(3, 4))
+		engine, alone := NewWith(team, kn), NewWorkspace(kn)
+		for _, s := range []struct{ m, in, out int }{
+			{1, 32, 1}, {1, 64, 37}, {1, 1056, 1500}, {2, 32, 7}, {5, 96, 33}, {13, 416, 19},
+			{6, 800, 300}, {40, 96, 70}, {100, 1088, 130}, {301, 64, 96}, {3, 32, 1}, {30, 544, 640},
+		} {
+			values := make([]float32, s.out*s.in)
+			for i := range values {
+				values[i] = float32(r.NormFloat64())
+			}
+			for _, f := range []struct {
+				name   string
+				blocks func([]byte, []float32) ([]byte, error)
+				decode func([]float32, []byte)
+				matrix func([]byte, int) Matrix
+			}{{"q8", quant.AppendQ8, quant.DecodeQ8, Q8}, {"q4", quant.AppendQ4, quant.DecodeQ4, Q4}} {
+				blocks, err := f.blocks(nil, values)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wide := make([]float32, len(values))
+				f.decode(wide, blocks)
+				for _, trans := range []bool{true, false} {
+					n, k := s.out, s.in
+					if !trans {
+						n, k = s.in, s.out
+					}
+					a := make([]float32, s.m*k)
+					for i := range a {
+						a[i] = r.Float32() - 0.5
+					}
+					for name, e := range map[string]multiplier{"team": engine, "alone": alone} {
+						for _, transA := range []bool{false, true} {
+							lda := k
+							if transA {
+								lda = s.m
+							}
+							got, want := make([]float32, s.m*n), make([]float32, s.m*n)
+							e.Sgemm(transA, trans, s.m, n, k, a, lda, f.matrix(blocks, s.in), got, n, false)
+							e.Sgemm(transA, trans, s.m, n, k, a, lda, F32(wide, s.in), want, n, false)
+							if !slices.Equal(got, want) {
+								t.Errorf("%s, %s, %v transposed %t %t: other bits than the widened matrix", f.name, name, s, transA, trans)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestBlocksMustFit(t *testing.T) {
+	for want, b := range map[string]Matrix{
+		"no multiple of a block": Q8(make([]byte, 34*4), 48),
+		"elements do not hold":   Q4(make([]byte, 18*3), 64),
+	} {
+		func() {
+			defer func() {
+				if r := fmt.Sprint(recover()); !strings.Contains(r, want) {
+					t.Errorf("panic %q, want %q", r, want)
+				}
+			}()
+			new(Workspace).Sgemm(false, true, 1, 2, 40, make([]float32, 40), 40, b, make([]float32, 2), 2, false)
+		}()
+	}
+}
