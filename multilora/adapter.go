@@ -13,6 +13,9 @@ package multilora
 
 import (
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
@@ -23,8 +26,10 @@ type Adapter struct {
 	// Base names the model for messages and for whoever finds the saved folder.
 	Base string
 
-	config Config
-	layers []adapted
+	config  Config
+	targets []string // see targetsOf
+	layers  []adapted
+	merged  []*corrections // of each layer, while the adapter is merged (see Unmerge)
 }
 
 // adapted is one layer of an adapter and where it stands.
@@ -37,23 +42,40 @@ type adapted struct {
 // configuration targets. What they begin as depends on the seed and on their names.
 // Any parameter of the model may train beside them: set its Frozen to false.
 func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
-	slots, err := prepare(model, cfg)
+	slots, targets, err := prepare(model, cfg)
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{config: cfg}
+	a := &Adapter{config: cfg, targets: targets}
 	for _, s := range slots {
 		w := s.base.Weight.Value
-		a.layers = append(a.layers, adapted{s, newLinear(s.base, cfg, initial(s.name, w.Dim(1), w.Dim(0), cfg, seed))})
+		own := cfg.of(s.name)
+		a.layers = append(a.layers, adapted{s, newLinear(s.base, own, initial(s.name, w.Dim(1), w.Dim(0), own, seed))})
 	}
 	return a, a.enter(model)
 }
 
-func prepare(model any, cfg Config) ([]slot, error) {
+// prepare gives the slots that the configuration targets, and the names that choose them
+// without a pattern.
+func prepare(model any, cfg Config) (slots []slot, targets []string, err error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return find(model, cfg.Targets)
+	all, err := linears(model)
+	if err != nil {
+		return nil, nil, err
+	}
+	if slots, err = find(all, cfg.Targets); err != nil {
+		return nil, nil, err
+	}
+	for _, own := range []iter.Seq[string]{maps.Keys(cfg.Ranks), maps.Keys(cfg.Alphas)} {
+		for _, name := range slices.Sorted(own) {
+			if !slices.ContainsFunc(slots, func(s slot) bool { return s.name == name }) {
+				return nil, nil, fmt.Errorf("multilora: fields ranks and alphas: want names of layers that targets chooses, got %s", quoted(name))
+			}
+		}
+	}
+	return slots, targetsOf(slots, all), nil
 }
 
 // enter makes the model the adapter's.

@@ -3,7 +3,9 @@ package multilora
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 )
 
 // Method says how the modules of an adapter begin and how they are scaled.
@@ -46,6 +48,11 @@ type Config struct {
 	// stands for any characters).
 	Targets []string `json:"targets"`
 
+	// Ranks and Alphas are the values of layers, by their whole names, that have others
+	// than Rank and Alpha.
+	Ranks  map[string]int     `json:"ranks,omitempty"`
+	Alphas map[string]float64 `json:"alphas,omitempty"`
+
 	// Dropout is the probability with which the modules do not see an element of the
 	// layer's input while training.
 	Dropout float64 `json:"dropout"`
@@ -84,10 +91,48 @@ func (c Config) Validate() error {
 	case len(c.Targets) == 0:
 		return errors.New("multilora: field targets: want at least one, got none")
 	}
+	for _, layer := range slices.Sorted(maps.Keys(c.Ranks)) {
+		if r := c.Ranks[layer]; r < 1 || r > maxRank/c.Modules {
+			return fail("ranks: layer "+quoted(layer), fmt.Sprintf("1 to %d with %d modules", maxRank/c.Modules, c.Modules), r)
+		}
+	}
+	for _, layer := range slices.Sorted(maps.Keys(c.Alphas)) {
+		if a := c.Alphas[layer]; !(a > 0) || math.IsInf(a, 0) {
+			return fail("alphas: layer "+quoted(layer), "a positive number", a)
+		}
+	}
 	return nil
 }
 
-// TotalRank is the rank of all modules together.
+// of is the configuration of one layer.
+func (c Config) of(layer string) Config {
+	if r, ok := c.Ranks[layer]; ok {
+		c.Rank = r
+	}
+	if a, ok := c.Alphas[layer]; ok {
+		c.Alpha = a
+	}
+	c.Ranks, c.Alphas = nil, nil
+	return c
+}
+
+// set gives a layer a rank and an alpha.
+func (c *Config) set(layer string, rank int, alpha float64) {
+	if rank != c.Rank {
+		if c.Ranks == nil {
+			c.Ranks = map[string]int{}
+		}
+		c.Ranks[layer] = rank
+	}
+	if alpha != c.Alpha {
+		if c.Alphas == nil {
+			c.Alphas = map[string]float64{}
+		}
+		c.Alphas[layer] = alpha
+	}
+}
+
+// TotalRank is the rank of all modules of a layer together.
 func (c Config) TotalRank() int { return c.Modules * c.Rank }
 
 // Scale is the factor of the modules' sum.

@@ -34,7 +34,7 @@ type header struct {
 
 var ours = header{"agora-adapter", 1}
 
-// maxInfo is more bytes than any adapter.json has.
+// maxInfo is more bytes than any adapter.json or adapter_config.json has.
 const maxInfo = 1 << 20
 
 // configKey is where the tensors' metadata repeat the configuration: a folder of which
@@ -50,7 +50,7 @@ func (a *Adapter) Save(dir string) error {
 		if err != nil {
 			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
 		}
-		for _, p := range parts(l.name, l.base.Weight.Value, a.config, ms) {
+		for _, p := range parts(l.name, l.base.Weight.Value, a.config.of(l.name), ms) {
 			tensors = append(tensors, safetensors.FromFloat32s(p.name, p.shape, *p.data).Source())
 		}
 	}
@@ -89,10 +89,7 @@ func Write(dir string, info Info, tensors ...safetensors.Source) error {
 // ReadInfo reads and checks a folder's adapter.json.
 func ReadInfo(dir string) (Info, error) {
 	path := filepath.Join(dir, InfoFile)
-	if f, err := os.Stat(path); err == nil && f.Size() > maxInfo {
-		return Info{}, fmt.Errorf("multilora: %s: want at most %d bytes, got %d", path, maxInfo, f.Size())
-	}
-	text, err := os.ReadFile(path)
+	text, err := readSmall(path)
 	if err != nil {
 		return Info{}, err
 	}
@@ -101,6 +98,13 @@ func ReadInfo(dir string) (Info, error) {
 		return Info{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return info, nil
+}
+
+func readSmall(path string) ([]byte, error) {
+	if f, err := os.Stat(path); err == nil && f.Size() > maxInfo {
+		return nil, fmt.Errorf("multilora: %s: want at most %d bytes, got %d", path, maxInfo, f.Size())
+	}
+	return os.ReadFile(path)
 }
 
 func parseInfo(text []byte) (Info, error) {
@@ -133,7 +137,7 @@ func Load(model any, dir string) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots, err := prepare(model, info.Config)
+	slots, targets, err := prepare(model, info.Config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (the adapter was made for %q)", filepath.Join(dir, InfoFile), err, info.Base)
 	}
@@ -145,10 +149,10 @@ func Load(model any, dir string) (*Adapter, error) {
 	if err := checkTensors(f, slots, info); err != nil {
 		return nil, err
 	}
-	a := &Adapter{Base: info.Base, config: info.Config}
+	a := &Adapter{Base: info.Base, config: info.Config, targets: targets}
 	for _, s := range slots {
 		ms := make([]module, info.Modules)
-		for _, p := range parts(s.name, s.base.Weight.Value, info.Config, ms) {
+		for _, p := range parts(s.name, s.base.Weight.Value, info.of(s.name), ms) {
 			t, err := f.Tensor(p.name)
 			if err != nil {
 				return nil, err
@@ -157,7 +161,7 @@ func Load(model any, dir string) (*Adapter, error) {
 				return nil, err
 			}
 		}
-		a.layers = append(a.layers, adapted{s, newLinear(s.base, info.Config, ms)})
+		a.layers = append(a.layers, adapted{s, newLinear(s.base, info.of(s.name), ms)})
 	}
 	return a, a.enter(model)
 }
@@ -175,7 +179,7 @@ func checkTensors(f *safetensors.File, slots []slot, info Info) error {
 	known := map[string]bool{}
 	for _, s := range slots {
 		w := s.base.Weight.Value
-		for _, p := range parts(s.name, w, info.Config, make([]module, info.Modules)) {
+		for _, p := range parts(s.name, w, info.of(s.name), make([]module, info.Modules)) {
 			t, err := f.Tensor(p.name)
 			if err != nil {
 				return fmt.Errorf("%w (the adapter was made for %q)", err, info.Base)

@@ -10,11 +10,13 @@ import (
 // know: A is stacked already, scale and s go into B, alpha is the rank. It is detached;
 // the adapter itself stays as it is.
 func (a *Adapter) Fold() (*Adapter, error) {
-	rank := a.config.TotalRank()
-	f := &Adapter{Base: a.Base, config: a.config}
+	f := &Adapter{Base: a.Base, config: a.config, targets: a.targets}
 	f.config.Method, f.config.Scaling = MethodLoRA, ScalingScalar
-	f.config.Modules, f.config.Rank, f.config.Alpha = 1, rank, float64(rank)
+	f.config.Modules, f.config.Rank, f.config.Alpha = 1, a.config.TotalRank(), float64(a.config.TotalRank())
+	f.config.Ranks, f.config.Alphas = nil, nil
 	for _, l := range a.layers {
+		rank := a.config.of(l.name).TotalRank()
+		f.config.set(l.name, rank, float64(rank))
 		from := l.linear.A.Value
 		copied := from.Device().Like(from)
 		from.Device().Run(shaders.Cast{N: from.Numel()}, copied, from)

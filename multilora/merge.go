@@ -1,27 +1,33 @@
 package multilora
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // Merged tells what merging has done to one layer.
 type Merged struct {
-	Layer string
+	Layer string `json:"layer"`
 	// Change is |ΔW| / |W| (Frobenius norms).
-	Change float64
+	Change float64 `json:"change"`
 	// Lost is the part of the change that rounding to the weight's storage lost:
 	// |W' - (W + ΔW)| / |ΔW|.
-	Lost float64
+	Lost float64 `json:"lost"`
 }
 
 // Merge adds ΔW = scale Σ_i s_i B_i A_i to the weight of every adapted layer and detaches
 // the adapter: the model now computes without it what it computed with it, but for
-// rounding. Weights must be f32, f16 or bf16.
+// rounding. Weights must be f32, f16 or bf16. Unmerge is the way back.
 func (a *Adapter) Merge() ([]Merged, error) {
+	if a.merged != nil {
+		return nil, errors.New("multilora: the adapter is merged already: Unmerge it first")
+	}
 	for _, l := range a.layers {
 		if w := l.base.Weight.Value; w.DType() != tensor.F32 && !w.DType().Is16Bit() {
 			return nil, fmt.Errorf("multilora: merging layer %s: want a weight in f32, f16 or bf16, got %s", l.name, w)
@@ -30,31 +36,47 @@ func (a *Adapter) Merge() ([]Merged, error) {
 	a.Detach()
 	var report []Merged
 	for _, l := range a.layers {
-		m, err := l.merge()
+		m, back, err := l.merge()
 		if err != nil {
 			return report, fmt.Errorf("multilora: merging layer %s: %w", l.name, err)
 		}
-		report = append(report, m)
+		report, a.merged = append(report, m), append(a.merged, back)
 	}
 	return report, nil
 }
 
-func (l adapted) merge() (Merged, error) {
+func (l adapted) merge() (Merged, *corrections, error) {
 	w := l.base.Weight.Value
 	d, n := w.Device(), w.Numel()
 	scope := d.Scope()
 	defer scope.Close()
 
-	delta, before, after := d.New(tensor.F32, w.Shape()...), d.New(tensor.F32, w.Shape()...), d.New(tensor.F32, w.Shape()...)
-	d.Run(shaders.Matmul{Batch: 1, M: w.Dim(0), N: w.Dim(1), K: l.linear.A.Value.Dim(0)}, delta, l.linear.scaledB(), l.linear.A.Value, nil)
+	original, err := w.RawBytes()
+	if err != nil {
+		return Merged{}, nil, err
+	}
+	delta, before, after := l.delta(), d.New(tensor.F32, w.Shape()...), d.New(tensor.F32, w.Shape()...)
 	d.Run(shaders.Cast{N: n}, before, w)
-	changed, original := norm(delta), norm(before)
+	changed, was := norm(delta), norm(before)
 	d.Run(shaders.Add{N: n, M: n}, before, before, delta)
 	d.Run(shaders.Cast{N: n}, w, before)
 	d.Run(shaders.Cast{N: n}, after, w)
 	d.Run(shaders.Sub{N: n, M: n}, after, after, before)
 	lost := norm(after)
-	return Merged{l.name, ratio(changed(), original()), ratio(lost(), changed())}, d.Err()
+	report := Merged{l.name, ratio(changed(), was()), ratio(lost(), changed())}
+	almost, err := l.subtract(delta)
+	if err != nil {
+		return report, nil, err
+	}
+	return report, correct(almost, original, w.DType().Bytes(1)), d.Err()
+}
+
+// delta is ΔW in f32.
+func (l adapted) delta() *tensor.Tensor {
+	w, lora := l.base.Weight.Value, l.linear.A.Value
+	y := w.Device().New(tensor.F32, w.Shape()...)
+	w.Device().Run(shaders.Matmul{Batch: 1, M: w.Dim(0), N: w.Dim(1), K: lora.Dim(0)}, y, l.linear.scaledB(), lora, nil)
+	return y
 }
 
 // norm starts computing the Frobenius norm of x; the function it gives waits for it.
@@ -82,4 +104,45 @@ func ratio(a, b float64) float64 {
 		return 0
 	}
 	return a / b
+}
+
+// MergeReport is what merging has done to a model.
+type MergeReport struct {
+	Layers []Merged `json:"layers"`
+	// LogitDifference is the largest difference between a logit of the merged model and
+	// the same logit of model and adapter, over some tokens from all of the vocabulary;
+	// LargestLogit is the largest magnitude among the latter, for comparison.
+	LogitDifference float64 `json:"logit_difference"`
+	LargestLogit    float64 `json:"largest_logit"`
+}
+
+// MergeAndCompare merges the adapter, which must be attached to m, and measures what
+// rounding has done to the logits.
+func (a *Adapter) MergeAndCompare(m *llama.Model) (MergeReport, error) {
+	want, err := probe(m)
+	if err != nil {
+		return MergeReport{}, err
+	}
+	var r MergeReport
+	if r.Layers, err = a.Merge(); err != nil {
+		return r, err
+	}
+	got, err := probe(m)
+	for i := range got {
+		r.LogitDifference = max(r.LogitDifference, math.Abs(float64(got[i])-float64(want[i])))
+		r.LargestLogit = max(r.LargestLogit, math.Abs(float64(want[i])))
+	}
+	return r, err
+}
+
+// probe gives the logits of one text of tokens drawn from the vocabulary, always the same.
+func probe(m *llama.Model) ([]float32, error) {
+	r := random.NewStream(0, random.Test, 0, 0)
+	b := llama.Batch{Rows: 1, IDs: make([]int32, min(64, m.Config.MaxPositions))}
+	for i := range b.IDs {
+		b.IDs[i] = int32(r.IntN(m.Config.Vocab))
+	}
+	scope := m.Device().Scope()
+	defer scope.Close()
+	return m.Logits(b).Tensor().Float32s()
 }

@@ -16,23 +16,28 @@ type slot struct {
 	base  *nn.Linear
 }
 
-// find gives the slots that a configuration targets, in the model's order.
-func find(model any, targets []string) ([]slot, error) {
-	var found []slot
-	var names []string
-	matched := make([]bool, len(targets))
+// linears gives the slots of a model that hold linear layers, in the model's order.
+func linears(model any) ([]slot, error) {
+	var all []slot
 	for name, layer := range nn.Layers(model) {
-		base, ok := (*layer).(*nn.Linear)
-		if _, adapted := (*layer).(*Linear); adapted {
+		switch l := (*layer).(type) {
+		case *nn.Linear:
+			all = append(all, slot{name, layer, l})
+		case *Linear, *rowsLinear:
 			return nil, fmt.Errorf("multilora: layer %s has an adapter already: Detach it first", name)
 		}
-		if !ok {
-			continue
-		}
-		names = append(names, name)
+	}
+	return all, nil
+}
+
+// find gives the slots that targets choose, in the model's order.
+func find(all []slot, targets []string) ([]slot, error) {
+	var found []slot
+	matched := make([]bool, len(targets))
+	for _, s := range all {
 		hit := false
 		for i, target := range targets {
-			ok, err := matches(target, name)
+			ok, err := matches(target, s.name)
 			if err != nil {
 				return nil, fmt.Errorf("multilora: field targets: %q: %w", target, err)
 			}
@@ -40,11 +45,11 @@ func find(model any, targets []string) ([]slot, error) {
 			hit = hit || ok
 		}
 		if hit {
-			found = append(found, slot{name, layer, base})
+			found = append(found, s)
 		}
 	}
 	if i := slices.Index(matched, false); i >= 0 {
-		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s", targets[i], lastParts(names))
+		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s", targets[i], lastParts(all))
 	}
 	return found, nil
 }
@@ -59,11 +64,14 @@ func matches(target, name string) (bool, error) {
 	return name == target || strings.HasSuffix(name, "."+target), nil
 }
 
-// lastParts lists the different last parts of names in their order.
-func lastParts(names []string) string {
+// lastPart is what stands behind the last dot of a name.
+func lastPart(name string) string { return name[strings.LastIndex(name, ".")+1:] }
+
+// lastParts lists the different last parts of slots' names in their order.
+func lastParts(slots []slot) string {
 	var parts []string
-	for _, name := range names {
-		if part := name[strings.LastIndex(name, ".")+1:]; !slices.Contains(parts, part) {
+	for _, s := range slots {
+		if part := lastPart(s.name); !slices.Contains(parts, part) {
 			parts = append(parts, part)
 		}
 	}
@@ -71,4 +79,29 @@ func lastParts(names []string) string {
 		return "none"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// targetsOf are the shortest targets that choose exactly these of a model's slots: the
+// last part of their names where they are all that have it, else whole names. They mean
+// the same in Config.Targets and in PEFT's target_modules.
+func targetsOf(chosen, all []slot) []string {
+	count := func(slots []slot, part string) (n int) {
+		for _, s := range slots {
+			if lastPart(s.name) == part {
+				n++
+			}
+		}
+		return n
+	}
+	var targets []string
+	for _, s := range chosen {
+		target := lastPart(s.name)
+		if count(chosen, target) != count(all, target) {
+			target = s.name
+		}
+		if !slices.Contains(targets, target) {
+			targets = append(targets, target)
+		}
+	}
+	return targets
 }

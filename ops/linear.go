@@ -12,14 +12,18 @@ import (
 // Linear is x weightᵀ + bias. x is [..., in], weight [out, in] in any storage type,
 // bias [out] or nil; the result is [..., out].
 func Linear(x, weight, bias *Var) *Var {
+	checkLinear("linear", x, weight, bias)
+	return apply(linear{}, x, weight, bias)
+}
+
+func checkLinear(op string, x, weight, bias *Var) {
 	w := weight.Tensor()
 	if w.Rank() != 2 || w.Dim(1) != x.Dim(-1) {
-		tensor.Panicf("linear", "weight %s for x %s: want [out, %d]", w, x.Tensor(), x.Dim(-1))
+		tensor.Panicf(op, "weight %s for x %s: want [out, %d]", w, x.Tensor(), x.Dim(-1))
 	}
 	if bias != nil && !bias.Tensor().HasShape(w.Dim(0)) {
-		tensor.Panicf("linear", "bias %s for weight %s: want [%d]", bias.Tensor(), w, w.Dim(0))
+		tensor.Panicf(op, "bias %s for weight %s: want [%d]", bias.Tensor(), w, w.Dim(0))
 	}
-	return apply(linear{}, x, weight, bias)
 }
 
 type linear struct{}

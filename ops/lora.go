@@ -24,14 +24,14 @@ type MultiLoRA struct {
 // modules rank]; s is [modules], [modules, out] with PerOutput, or nil: all ones,
 // which makes it LoRA (2106.09685). Dropout happens only while a tape is open.
 func MultiLoRALinear(x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
-	w := weight.Tensor()
-	if w.Rank() != 2 || w.Dim(1) != x.Dim(-1) {
-		tensor.Panicf("multi_lora", "weight %s for x %s: want [out, %d]", w, x.Tensor(), x.Dim(-1))
-	}
+	checkLinear("multi_lora", x, weight, bias)
+	o.check(weight.Tensor(), a, b, s)
+	return apply(&multiLoRA{MultiLoRA: o}, x, weight, bias, a, b, s)
+}
+
+// check panics unless the modules fit beside the weight.
+func (o MultiLoRA) check(w *tensor.Tensor, a, b, s *Var) {
 	out, in, rank := w.Dim(0), w.Dim(1), o.Modules*o.Rank
-	if bias != nil && !bias.Tensor().HasShape(out) {
-		tensor.Panicf("multi_lora", "bias %s for weight %s: want [%d]", bias.Tensor(), w, out)
-	}
 	if o.Modules < 1 || o.Rank < 1 || !a.Tensor().HasShape(rank, in) || !b.Tensor().HasShape(out, rank) {
 		tensor.Panicf("multi_lora", "a is %s, b %s for %d modules of rank %d and weight %s: want [%d, %d] and [%d, %d]",
 			a.Tensor(), b.Tensor(), o.Modules, o.Rank, w, rank, in, out, rank)
@@ -47,7 +47,6 @@ func MultiLoRALinear(x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
 	if !(o.Dropout >= 0 && o.Dropout < 1) {
 		tensor.Panicf("multi_lora", "dropout %g: want at least 0 and below 1", o.Dropout)
 	}
-	return apply(&multiLoRA{MultiLoRA: o}, x, weight, bias, a, b, s)
 }
 
 type multiLoRA struct {
@@ -80,36 +79,53 @@ func (m *multiLoRA) scaled(d *tensor.Device, b, s *tensor.Tensor) *tensor.Tensor
 // Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept, and in
 // f32; bs, as large as b, is cheaper made again.
 func (m *multiLoRA) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
-	x, w, bias, a, b, s := f.In[0], f.In[1], f.In[2], f.In[3], f.In[4], f.In[5]
-	in, outs, rank := w.Dim(1), w.Dim(0), a.Dim(0)
-	rows := x.Numel() / in
-	if m.Dropout > 0 {
-		m.at, m.drops = f.Random()
-	}
-	u := f.New(autograd.StatType(x.DType()), rows, rank)
-	f.Run(shaders.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x), a, nil)
-
-	shape := x.Shape()
-	shape[len(shape)-1] = outs
-	y := f.New(x.DType(), shape...)
-	f.Run(shaders.Matmul{Batch: 1, M: rows, N: outs, K: in, TransB: true}, y, x, w, bias)
-	f.Run(shaders.Matmul{Batch: 1, M: rows, N: outs, K: rank, TransB: true, Acc: true}, y, u, m.scaled(f.Device, b, s), nil)
+	m.draw(f)
+	u := m.narrow(f, f.In[0], f.In[3])
+	out, _ = linear{}.Forward(f)
+	m.add(f, out[0], u, f.In[4], f.In[5])
 	if f.AnyNeeds() {
 		saved = one(u)
 	}
-	return one(y), saved
+	return out, saved
+}
+
+// draw takes the random numbers of a call with dropout.
+func (m *multiLoRA) draw(f *Fwd) {
+	if m.Dropout > 0 {
+		m.at, m.drops = f.Random()
+	}
+}
+
+// narrow is u.
+func (m *multiLoRA) narrow(f *Fwd, x, a *tensor.Tensor) *tensor.Tensor {
+	in, rank := a.Dim(1), a.Dim(0)
+	rows := x.Numel() / in
+	u := f.New(autograd.StatType(x.DType()), rows, rank)
+	f.Run(shaders.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x), a, nil)
+	return u
+}
+
+// add: y += u bsᵀ.
+func (m *multiLoRA) add(f *Fwd, y, u, b, s *tensor.Tensor) {
+	f.Run(shaders.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.scaled(f.Device, b, s), nil)
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
 //
 //	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs.
 func (m *multiLoRA) Backward(b *Back) []*tensor.Tensor {
-	base := linear{}.Backward(&Back{
+	grads := linear{}.Backward(&Back{
 		Device: b.Device, In: b.In[:3], Out: b.Out, DOut: b.DOut, Needs: b.Needs[:3], Into: b.Into[:3],
 	})
-	grads := append(base, nil, nil, nil)
+	grads = append(grads, nil, nil, nil)
+	m.modulesBackward(b, grads)
+	return grads
+}
+
+// modulesBackward adds to grads[0], which the base has begun, and gives those of a, b and s.
+func (m *multiLoRA) modulesBackward(b *Back, grads []*tensor.Tensor) {
 	x, a, dy, u := b.In[0], b.In[3], b.DOut[0], b.Saved[0]
-	in, outs, rank := a.Dim(1), b.In[1].Dim(0), a.Dim(0)
+	in, outs, rank := a.Dim(1), b.In[4].Dim(0), a.Dim(0)
 	rows := x.Numel() / in
 	if b.Needs[0] || b.Needs[3] {
 		du := b.Like(u)
@@ -126,7 +142,6 @@ func (m *multiLoRA) Backward(b *Back) []*tensor.Tensor {
 	if b.Needs[4] || b.Needs[5] {
 		grads[4], grads[5] = m.scaledGrad(b, dy, u)
 	}
-	return grads
 }
 
 // addInputGrad: dx += dropout(du a).

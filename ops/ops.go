@@ -27,7 +27,7 @@ func All() []autograd.Op {
 		sum{}, maximum{}, softmax{}, crossEntropy{}, mse{},
 		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{},
 		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
-		rope{}, attention{}, &multiLoRA{}, linearCrossEntropy{},
+		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, linearCrossEntropy{},
 	}
 }
 

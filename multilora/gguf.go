@@ -1,0 +1,238 @@
+package multilora
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// An adapter in a GGUF file is LoRA as llama.cpp loads it: for a weight NAME of the base
+// (see gguf.Name) NAME.lora_a [r, in] and NAME.lora_b [out, r]. One alpha holds for all,
+// the rank is each lora_b's own: llama.cpp multiplies by alpha / rank.
+const (
+	architectureKey = "general.architecture"
+	generalTypeKey  = "general.type"
+	adapterTypeKey  = "adapter.type"
+	loraAlphaKey    = "adapter.lora.alpha"
+)
+
+// architectures are llama.cpp's names for the kinds of models.
+var architectures = map[string]string{"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
+
+// SaveGGUF writes the adapter of a model with this configuration as a GGUF file of type
+// adapter, in f32. LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see
+// Fold): it computes the same there but cannot train on in this form.
+func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
+	architecture, ok := architectures[c.ModelType]
+	if !ok {
+		return fmt.Errorf("multilora: saving %s: want a model of type llama, mistral or qwen2, got %q", path, c.ModelType)
+	}
+	scope := a.device().Scope()
+	defer scope.Close()
+	alpha, common := a.commonAlpha()
+	if !common {
+		f, err := a.Fold()
+		if err != nil {
+			return err
+		}
+		a, alpha = f, float64(f.config.Rank)
+	}
+	var sources []gguf.Source
+	for _, l := range a.layers {
+		name, ok := gguf.Name(l.name + ".weight")
+		if !ok {
+			return fmt.Errorf("multilora: saving %s: layer %s: want one that llama.cpp has a name for", path, l.name)
+		}
+		ms, err := l.linear.read()
+		if err != nil {
+			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
+		}
+		m := ms[0]
+		out, in, rank := l.linear.B.Value.Dim(0), l.linear.A.Value.Dim(1), l.linear.A.Value.Dim(0)
+		if !common && rank != a.config.Rank { // what llama.cpp multiplies by must still be 1
+			for i := range m.b {
+				m.b[i] = float32(float64(m.b[i]) * float64(rank) / alpha)
+			}
+		}
+		if heads := gguf.RotaryHeads(architecture, name, c.Heads, c.KVHeads); heads > 0 {
+			if m.b, err = permuted(m.b, out, heads, gguf.Interleave); err != nil {
+				return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
+			}
+		}
+		for _, t := range []struct {
+			name  string
+			shape []int
+			data  []float32
+		}{{name + ".lora_a", []int{rank, in}, m.a}, {name + ".lora_b", []int{out, rank}, m.b}} {
+			x, err := gguf.FromFloat32s(t.name, gguf.F32, t.shape, t.data)
+			if err != nil {
+				return fmt.Errorf("multilora: saving %s: %w", path, err)
+			}
+			sources = append(sources, x.Source())
+		}
+	}
+	return gguf.Write(path, []gguf.KeyValue{
+		{Key: generalTypeKey, Value: "adapter"},
+		{Key: architectureKey, Value: architecture},
+		{Key: adapterTypeKey, Value: "lora"},
+		{Key: loraAlphaKey, Value: float32(alpha)},
+	}, sources...)
+}
+
+// commonAlpha is the alpha that gives every layer its scale when divided by its rank;
+// false if there is none.
+func (a *Adapter) commonAlpha() (alpha float64, ok bool) {
+	for i, l := range a.layers {
+		c := a.config.of(l.name)
+		own := c.Alpha
+		if c.Method == MethodRSLoRA {
+			own = c.Scale() * float64(c.Rank)
+		}
+		if c.learnsScaling() || i > 0 && float32(own) != float32(alpha) {
+			return 0, false
+		}
+		alpha = own
+	}
+	return alpha, true
+}
+
+// permuted moves rows of b as Interleave and its inverse do.
+func permuted(b []float32, rows, heads int, move func(dst, src []byte, rows, heads int) error) ([]float32, error) {
+	src := make([]byte, 0, 4*len(b))
+	for _, x := range b {
+		src = binary.LittleEndian.AppendUint32(src, math.Float32bits(x))
+	}
+	dst := make([]byte, len(src))
+	if err := move(dst, src, rows, heads); err != nil {
+		return nil, err
+	}
+	moved := make([]float32, len(b))
+	return moved, gguf.Decode(moved, gguf.F32, dst)
+}
+
+// LoadGGUF attaches the LoRA of a GGUF file to a model and freezes the model. After an
+// error the model is as it was.
+func LoadGGUF(m *llama.Model, path string) (_ *Adapter, err error) {
+	all, err := linears(m)
+	if err != nil {
+		return nil, err
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	architecture := architectures[m.Config.ModelType]
+	for _, k := range []struct{ key, want string }{{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, architecture}} {
+		switch got, err := gguf.Get[string](f, k.key); {
+		case err != nil:
+			return nil, err
+		case got != k.want:
+			return nil, &gguf.Error{File: path, Key: k.key, Want: fmt.Sprintf("%q", k.want), Got: quoted(got)}
+		}
+	}
+	alpha := 0.0 // means the rank of each layer
+	for _, kv := range f.Metadata() {
+		switch {
+		case kv.Key == loraAlphaKey:
+			if alpha, err = f.Float(kv.Key); err == nil && (alpha < 0 || math.IsNaN(alpha) || math.IsInf(alpha, 0)) {
+				err = &gguf.Error{File: path, Key: kv.Key, Want: "a number of at least 0", Got: fmt.Sprint(alpha)}
+			}
+			if err != nil {
+				return nil, err
+			}
+		case strings.HasPrefix(kv.Key, "adapter.") && kv.Key != adapterTypeKey:
+			return nil, &gguf.Error{File: path, Key: kv.Key, Want: "no such key, which might change what the adapter computes", Got: "one"}
+		}
+	}
+	layers, err := ggufLayers(f, all)
+	if err != nil {
+		return nil, err
+	}
+	cfg := Config{Method: MethodLoRA, Modules: 1, Scaling: ScalingScalar}
+	var chosen []slot
+	for _, s := range all {
+		l, ok := layers[s.name]
+		if !ok {
+			continue
+		}
+		rank, own := l.a.Shape[0], alpha
+		if own == 0 {
+			own = float64(rank)
+		}
+		if chosen == nil {
+			cfg.Rank, cfg.Alpha = rank, own
+		}
+		cfg.set(s.name, rank, own)
+		chosen = append(chosen, s)
+	}
+	cfg.Targets = targetsOf(chosen, all)
+	base, _ := gguf.Get[string](f, "general.base_model.0.name") // as llama.cpp's converter calls it; free text
+	return assemble(m, base, cfg, chosen, func(s slot) (mod module, err error) {
+		l := layers[s.name]
+		if mod.a, err = l.a.Float32s(); err != nil {
+			return mod, err
+		}
+		if mod.b, err = l.b.Float32s(); err != nil {
+			return mod, err
+		}
+		if heads := gguf.RotaryHeads(architecture, l.name, m.Config.Heads, m.Config.KVHeads); heads > 0 {
+			mod.b, err = permuted(mod.b, l.b.Shape[0], heads, gguf.Deinterleave)
+		}
+		return mod, err
+	})
+}
+
+// ggufLayer is the two tensors of the weight called name.
+type ggufLayer struct {
+	name string
+	a, b gguf.Tensor
+}
+
+// ggufLayers finds the tensors of each layer and checks them against the model; there
+// must be no others.
+func ggufLayers(f *gguf.File, all []slot) (map[string]ggufLayer, error) {
+	layers := map[string]ggufLayer{}
+	for _, s := range all {
+		name, ok := gguf.Name(s.name + ".weight")
+		if !ok || !f.Has(name+".lora_a") && !f.Has(name+".lora_b") {
+			continue
+		}
+		l := ggufLayer{name: name}
+		var err error
+		if l.a, err = f.Tensor(name + ".lora_a"); err != nil {
+			return nil, err
+		}
+		if l.b, err = f.Tensor(name + ".lora_b"); err != nil {
+			return nil, err
+		}
+		w := s.base.Weight.Value
+		if len(l.a.Shape) != 2 || l.a.Shape[0] < 1 || l.a.Shape[0] > maxRank || l.a.Shape[1] != w.Dim(1) {
+			return nil, &gguf.Error{File: f.Path(), Tensor: l.a.Name, Want: fmt.Sprintf("shape [rank %d] beside this model's weight %s", w.Dim(1), w), Got: fmt.Sprint(l.a.Shape)}
+		}
+		if want := []int{w.Dim(0), l.a.Shape[0]}; !slices.Equal(l.b.Shape, want) {
+			return nil, &gguf.Error{File: f.Path(), Tensor: l.b.Name, Want: fmt.Sprintf("shape %v beside this model's weight %s", want, w), Got: fmt.Sprint(l.b.Shape)}
+		}
+		layers[s.name] = l
+	}
+	for _, t := range f.Tensors() {
+		stem, ok := strings.CutSuffix(t.Name, ".lora_a")
+		if !ok {
+			stem, ok = strings.CutSuffix(t.Name, ".lora_b")
+		}
+		hf, known := gguf.HFName(stem)
+		if _, used := layers[strings.TrimSuffix(hf, ".weight")]; !ok || !known || !used {
+			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a linear layer of this model", Got: "another"}
+		}
+	}
+	if len(layers) == 0 {
+		return nil, &gguf.Error{File: f.Path(), Want: "the tensors of at least one layer", Got: "none"}
+	}
+	return layers, nil
+}

@@ -1,0 +1,40 @@
+package multilora
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// Open attaches an adapter in any form to a model: a folder of Save (see Load), a PEFT
+// folder (see LoadPEFT), or a GGUF file (see LoadGGUF), for which the model must be a
+// *llama.Model.
+func Open(model any, path string) (*Adapter, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		m, ok := model.(*llama.Model)
+		if !ok {
+			return nil, fmt.Errorf("multilora: %s: want a folder for a model of type %T, got a file", path, model)
+		}
+		return LoadGGUF(m, path)
+	}
+	for _, form := range []struct {
+		file string
+		load func(any, string) (*Adapter, error)
+	}{{InfoFile, Load}, {PEFTConfigFile, LoadPEFT}} {
+		switch _, err := os.Stat(filepath.Join(path, form.file)); {
+		case err == nil:
+			return form.load(model, path)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("multilora: %s: want %s or %s in the folder, got neither", path, InfoFile, PEFTConfigFile)
+}

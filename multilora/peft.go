@@ -1,0 +1,222 @@
+package multilora
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/encoding/safetensors"
+)
+
+// The files of an adapter's folder in the form of PEFT, Hugging Face's library.
+const (
+	PEFTTensorFile = "adapter_model.safetensors" // base_model.model.LAYER.lora_A.weight [r, in], …lora_B.weight [out, r]
+	PEFTConfigFile = "adapter_config.json"
+)
+
+// LoadPEFT attaches a LoRA or rsLoRA that PEFT has written to a model and freezes the
+// model. Layers may have ranks and alphas of their own. What PEFT can do beyond that
+// (DoRA, trained biases or embeddings, …) is an error that names the field. After an
+// error the model is as it was.
+func LoadPEFT(model any, dir string) (*Adapter, error) {
+	path := filepath.Join(dir, PEFTConfigFile)
+	text, err := readSmall(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := parsePEFTConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("multilora: %s: %w", path, err)
+	}
+	all, err := linears(model)
+	if err != nil {
+		return nil, err
+	}
+	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.adapts(s.name) })
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them", path, lastParts(all))
+	}
+	cfg := Config{
+		Method: MethodLoRA, Modules: 1, Rank: c.rank, Alpha: c.alpha, Scaling: ScalingScalar,
+		Targets: targetsOf(chosen, all), Dropout: c.dropout,
+	}
+	if c.rsLoRA {
+		cfg.Method = MethodRSLoRA
+	}
+	for _, s := range chosen {
+		rank, alpha := c.of(s.name)
+		cfg.set(s.name, rank, alpha)
+	}
+	f, err := openPEFT(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := f.check(chosen, cfg); err != nil {
+		return nil, fmt.Errorf("%w (the adapter was made for %s)", err, quoted(c.base))
+	}
+	return assemble(model, c.base, cfg, chosen, func(s slot) (m module, err error) {
+		if m.a, err = f.names[peftName(s.name, "A")].Float32s(); err != nil {
+			return m, err
+		}
+		m.b, err = f.names[peftName(s.name, "B")].Float32s()
+		return m, err
+	})
+}
+
+// assemble makes a LoRA of modules that are read one by one and attaches it.
+func assemble(model any, base string, cfg Config, slots []slot, read func(slot) (module, error)) (*Adapter, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Adapter{Base: base, config: cfg, targets: cfg.Targets}
+	for _, s := range slots {
+		m, err := read(s)
+		if err != nil {
+			return nil, err
+		}
+		a.layers = append(a.layers, adapted{s, newLinear(s.base, cfg.of(s.name), []module{m})})
+	}
+	return a, a.enter(model)
+}
+
+// peftName is a tensor's name: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
+func peftName(layer, part string) string {
+	return "base_model.model." + layer + ".lora_" + part + ".weight"
+}
+
+// peftFile is the tensors by their names on disk: in memory PEFT has the adapter's name,
+// "default", before ".weight", and some programs save that.
+type peftFile struct {
+	*safetensors.File
+	names map[string]safetensors.Tensor
+}
+
+func openPEFT(dir string) (*peftFile, error) {
+	path := filepath.Join(dir, PEFTTensorFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
+			return nil, fmt.Errorf("multilora: %s: want %s, got adapter_model.bin: save it with safe_serialization", dir, PEFTTensorFile)
+		}
+	}
+	file, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &peftFile{file, map[string]safetensors.Tensor{}}
+	for _, name := range file.Names() {
+		t, err := file.Tensor(name)
+		if err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+		plain := name
+		if stem, ok := strings.CutSuffix(name, ".default.weight"); ok {
+			plain = stem + ".weight"
+		}
+		if other, twice := f.names[plain]; twice {
+			return nil, errors.Join(fmt.Errorf("multilora: %s: tensor %s: want it once, got %s too", path, quoted(name), quoted(other.Name)), file.Close())
+		}
+		f.names[plain] = t
+	}
+	return f, nil
+}
+
+// check compares the tensors with what the configuration and the model want, before
+// anything of that size is made.
+func (f *peftFile) check(slots []slot, cfg Config) error {
+	known := map[string]bool{}
+	for _, s := range slots {
+		w, rank := s.base.Weight.Value, cfg.of(s.name).Rank
+		for part, shape := range map[string][]int{"A": {rank, w.Dim(1)}, "B": {w.Dim(0), rank}} {
+			name := peftName(s.name, part)
+			t, ok := f.names[name]
+			if !ok {
+				return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.Path(), name, shape)
+			}
+			if !slices.Equal(t.Shape, shape) {
+				return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v", f.Path(), t.Name, shape, w, t.Shape)
+			}
+			known[name] = true
+		}
+	}
+	for _, name := range f.Names() {
+		if plain := strings.Replace(name, ".default.weight", ".weight", 1); !known[plain] {
+			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers that %s chooses in this model, got another",
+				f.Path(), quoted(name), len(slots), PEFTConfigFile)
+		}
+	}
+	return nil
+}
+
+// SavePEFT writes the adapter as a folder that PEFT reads, which is made if need be.
+// LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see Fold), so that it
+// computes the same there but cannot train on in this form: Save it as well.
+func (a *Adapter) SavePEFT(dir string) error {
+	if a.config.learnsScaling() {
+		scope := a.device().Scope()
+		defer scope.Close()
+		f, err := a.Fold()
+		if err != nil {
+			return err
+		}
+		a = f
+	}
+	var tensors []safetensors.Source
+	for _, l := range a.layers {
+		ms, err := l.linear.read()
+		if err != nil {
+			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
+		}
+		out, in, rank := l.linear.B.Value.Dim(0), l.linear.A.Value.Dim(1), l.linear.A.Value.Dim(0)
+		tensors = append(tensors,
+			safetensors.FromFloat32s(peftName(l.name, "A"), []int{rank, in}, ms[0].a).Source(),
+			safetensors.FromFloat32s(peftName(l.name, "B"), []int{out, rank}, ms[0].b).Source())
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), map[string]string{"format": "pt"}, tensors...); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(a.peftConfig(), "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(dir, PEFTConfigFile), func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+// peftConfig is adapter_config.json for LoRA and rsLoRA.
+func (a *Adapter) peftConfig() map[string]any {
+	c := a.config
+	// Patterns match the ends of names; before 0.15 PEFT wanted a dot before what they match.
+	end := func(layer string) string {
+		if _, rest, ok := strings.Cut(layer, "."); ok {
+			return rest
+		}
+		return layer
+	}
+	ranks, alphas := map[string]int{}, map[string]float64{}
+	for layer, r := range c.Ranks {
+		ranks[end(layer)] = r
+	}
+	for layer, alpha := range c.Alphas {
+		alphas[end(layer)] = alpha
+	}
+	return map[string]any{
+		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": a.Base, "revision": nil,
+		"r": c.Rank, "lora_alpha": c.Alpha, "lora_dropout": c.Dropout, "use_rslora": c.Method == MethodRSLoRA,
+		"rank_pattern": ranks, "alpha_pattern": alphas, "target_modules": a.targets,
+		"layers_to_transform": nil, "layers_pattern": nil, "bias": "none", "fan_in_fan_out": false,
+		"inference_mode": true, "init_lora_weights": true, "modules_to_save": nil, "use_dora": false,
+	}
+}

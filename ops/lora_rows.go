@@ -1,0 +1,123 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// LoRARows is low-rank modules that only some rows of a batch see.
+type LoRARows struct {
+	From, To int // rows of x, counted in its first dimension; To is the first beyond
+	A, B, S  *Var
+	MultiLoRA
+}
+
+// MultiLoRARows is MultiLoRALinear with modules of its own for each part of the batch:
+// x weightᵀ + bias, and beside it the modules that the rows of x [batch, …, in] have, if
+// any. The base's product is one for all rows, whatever modules they have.
+func MultiLoRARows(x, weight, bias *Var, parts ...LoRARows) *Var {
+	checkLinear("multi_lora_rows", x, weight, bias)
+	op := &multiLoRARows{}
+	in, end := []*Var{x, weight, bias}, 0
+	for _, p := range parts {
+		if x.Tensor().Rank() < 2 || p.From < end || p.To <= p.From || p.To > x.Dim(0) {
+			tensor.Panicf("multi_lora_rows", "modules for rows %d to %d of %s: want at least one row, behind row %d", p.From, p.To, x.Tensor(), end)
+		}
+		p.check(weight.Tensor(), p.A, p.B, p.S)
+		op.parts, in, end = append(op.parts, rowsPart{p.From, p.To, &multiLoRA{MultiLoRA: p.MultiLoRA}}), append(in, p.A, p.B, p.S), p.To
+	}
+	return apply(op, in...)
+}
+
+type multiLoRARows struct{ parts []rowsPart }
+
+type rowsPart struct {
+	from, to int
+	modules  *multiLoRA
+}
+
+// of is the part's rows of t [batch, …], in t's memory.
+func (p rowsPart) of(t *tensor.Tensor) *tensor.Tensor {
+	shape := t.Shape()
+	row := t.Numel() / shape[0]
+	shape[0] = p.to - p.from
+	return t.View(p.from*row, shape...)
+}
+
+func (m *multiLoRARows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	out, _ = linear{}.Forward(&Fwd{Device: f.Device, In: f.In[:3], Needs: f.Needs[:3]})
+	for i, p := range m.parts {
+		in := f.In[3+3*i:]
+		p.modules.draw(f)
+		u := p.modules.narrow(f, p.of(f.In[0]), in[0])
+		p.modules.add(f, p.of(out[0]), u, in[1], in[2])
+		saved = append(saved, u)
+	}
+	if !f.AnyNeeds() {
+		saved = nil
+	}
+	return out, saved
+}
+
+func (m *multiLoRARows) Backward(b *Back) []*tensor.Tensor {
+	grads := linear{}.Backward(&Back{
+		Device: b.Device, In: b.In[:3], Out: b.Out, DOut: b.DOut, Needs: b.Needs[:3], Into: b.Into[:3],
+	})
+	for i, p := range m.parts {
+		at := 3 + 3*i
+		// The part as MultiLoRALinear would see it: its rows, the base, its modules.
+		own := make([]*tensor.Tensor, 6)
+		if grads[0] != nil {
+			own[0] = p.of(grads[0])
+		}
+		p.modules.modulesBackward(&Back{
+			Device: b.Device,
+			In:     append([]*tensor.Tensor{p.of(b.In[0]), b.In[1], b.In[2]}, b.In[at:at+3]...),
+			DOut:   one(p.of(b.DOut[0])),
+			Saved:  b.Saved[i : i+1],
+			Needs:  append(b.Needs[:3:3], b.Needs[at:at+3]...),
+			Into:   append(b.Into[:3:3], b.Into[at:at+3]...),
+		}, own)
+		grads = append(grads, own[3:]...)
+	}
+	return grads
+}
+
+func (*multiLoRARows) Examples() []Example {
+	// example has batch rows of tokens; parts say who sees which modules.
+	example := func(name string, batch, tokens, in, out int, bias bool, parts ...LoRARows) Example {
+		e := Example{Name: name, In: []Input{{Shape: []int{batch, tokens, in}}, {Shape: []int{out, in}, Kind: autograd.Weight}, {Kind: autograd.Weight}}}
+		if bias {
+			e.In[2].Shape = []int{out}
+		}
+		for _, p := range parts {
+			rank := p.Modules * p.Rank
+			s := Input{Kind: autograd.Stat, Shape: []int{p.Modules}}
+			switch {
+			case p.PerOutput:
+				s.Shape = []int{p.Modules, out}
+			case p.Modules == 1:
+				s.Shape = nil
+			}
+			e.In = append(e.In, Input{Shape: []int{rank, in}, Kind: autograd.Stat}, Input{Shape: []int{out, rank}, Kind: autograd.Stat}, s)
+		}
+		e.Call = call(func(in []*Var) *Var {
+			with := append([]LoRARows{}, parts...)
+			for i := range with {
+				with[i].A, with[i].B, with[i].S = in[3+3*i], in[4+3*i], in[5+3*i]
+			}
+			return MultiLoRARows(in[0], in[1], in[2], with...)
+		})
+		return e
+	}
+	lora := MultiLoRA{Modules: 1, Rank: 3, Scale: 0.5}
+	perOutput := MultiLoRA{Modules: 2, Rank: 2, Scale: 2, PerOutput: true}
+	scalar := MultiLoRA{Modules: 3, Rank: 1, Scale: 1}
+	dropped := MultiLoRA{Modules: 1, Rank: 2, Scale: 1, Dropout: 0.5}
+	return []Example{
+		example("each row its own", 3, 2, 5, 4, true, LoRARows{From: 0, To: 1, MultiLoRA: lora}, LoRARows{From: 1, To: 2, MultiLoRA: perOutput}, LoRARows{From: 2, To: 3, MultiLoRA: scalar}),
+		example("rows without", 5, 3, 4, 7, false, LoRARows{From: 1, To: 3, MultiLoRA: scalar}, LoRARows{From: 4, To: 5, MultiLoRA: lora}),
+		example("nobody", 2, 2, 3, 4, true),
+		example("dropout", 3, 4, 6, 5, true, LoRARows{From: 0, To: 2, MultiLoRA: dropped}, LoRARows{From: 2, To: 3, MultiLoRA: dropped}),
+	}
+}
