@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// chat is a conversation that people type.
+type chat struct {
+	writer     *writer
+	render     func(messages []message) ([]int32, error) // the ids that an answer follows
+	messages   []message
+	lines      <-chan string
+	interrupts <-chan os.Signal // Ctrl-C and the like
+	question   string           // is shown where a line is wanted
+	out        io.Writer
+	asJSON     bool
+}
+
+// errEnded ends a conversation; it is no error.
+var errEnded = errors.New("the chat has ended")
+
+// talk chats until the input ends.
+func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
+	render, err := chatTemplate(f.model, w)
+	if err != nil {
+		return err
+	}
+	interrupts := make(chan os.Signal, 2)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupts)
+	t := &chat{writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: interrupts, out: c.OutOrStdout(), asJSON: f.asJSON}
+	if isTerminal(c.InOrStdin()) && !f.asJSON {
+		t.question = "> "
+		fmt.Fprintln(t.out, "Ctrl-C stops an answer, and ends the chat where there is none. /new forgets what was said.")
+	}
+	if f.system != "" {
+		t.messages = []message{{"system", f.system}}
+	}
+	// The program's own context ends with the first Ctrl-C; here that ends an answer only.
+	return t.run(context.WithoutCancel(c.Context()))
+}
+
+// readLines gives the lines of r as they come.
+func readLines(r io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() { // ends with the input or the program
+		defer close(lines)
+		in := bufio.NewReader(r)
+		for {
+			line, err := in.ReadString('\n')
+			if line != "" {
+				lines <- strings.TrimRight(line, "\r\n")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+func (t *chat) run(ctx context.Context) error {
+	for {
+		line, ok := t.next()
+		switch {
+		case !ok:
+			if t.question != "" {
+				fmt.Fprintln(t.out)
+			}
+			return nil
+		case strings.TrimSpace(line) == "":
+		case line == "/new":
+			t.messages = slices.DeleteFunc(t.messages, func(m message) bool { return m.Role != "system" })
+		default:
+			err := t.answer(ctx, line)
+			if errors.Is(err, errEnded) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// next is the next line; none at the end of the input or after Ctrl-C.
+func (t *chat) next() (line string, ok bool) {
+	fmt.Fprint(t.out, t.question)
+	select {
+	case line, ok = <-t.lines:
+		return line, ok
+	case <-t.interrupts:
+		return "", false
+	}
+}
+
+// answer adds a question and its answer, as far as it came, to the conversation.
+func (t *chat) answer(ctx context.Context, question string) error {
+	t.messages = append(t.messages, message{"user", question})
+	ids, err := t.fit()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done, ended := make(chan struct{}), make(chan bool, 1)
+	go func() {
+		select {
+		case s := <-t.interrupts:
+			cancel()
+			ended <- s == syscall.SIGTERM
+		case <-done:
+			ended <- false
+		}
+	}()
+	w, err := t.writer.write(ctx, ids, false)
+	close(done)
+	if err != nil {
+		return err
+	}
+	t.messages = append(t.messages, message{"assistant", strings.TrimSpace(w.answer)})
+	if t.asJSON {
+		err = printJSON(t.out, generation{Text: w.answer, IDs: w.ids[len(ids):]})
+	} else {
+		_, err = fmt.Fprintln(t.out)
+	}
+	if <-ended {
+		return errEnded
+	}
+	return err
+}
+
+// fit renders the conversation, and forgets its oldest turns where it has grown too long
+// for the model to answer.
+func (t *chat) fit() ([]int32, error) {
+	positions := t.writer.model.Config.MaxPositions
+	room := min(t.writer.options.MaxTokens, positions/4) // for the answer
+	for {
+		ids, err := t.render(t.messages)
+		if err != nil {
+			return nil, err
+		}
+		oldest := slices.IndexFunc(t.messages, func(m message) bool { return m.Role == "user" })
+		switch {
+		case len(ids)+room <= positions:
+			return ids, nil
+		case oldest < len(t.messages)-1: // a question, and its answer behind it
+			t.messages = slices.Delete(t.messages, oldest, oldest+2)
+		case len(ids) < positions:
+			return ids, nil
+		default:
+			return nil, fmt.Errorf("a message of %d tokens in its template: want fewer than the model's %d positions", len(ids), positions)
+		}
+	}
+}
