@@ -159,6 +159,9 @@ func Apply(op Op, in ...*Var) []*Var {
 			tensor.Panicf(opName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)
 		}
 		f.Needs[i] = rec.on && v.NeedsGrad()
+		if f.Needs[i] && v.t.DType().IsQuantised() {
+			tensor.Panicf(opName(op), "input %d, %s, is quantised and has no gradient: freeze it", i, v)
+		}
 	}
 	scope := d.Scope()
 	out, saved := op.Forward(f)

@@ -66,6 +66,7 @@ func (l linear) Examples() []Example {
 		l.example("bias", 3, 5, 7, true),
 		l.example("no bias", 3, 5, 7, false),
 		l.example("one row", 1, 64, 33, true),
+		l.example("whole blocks", 17, 96, 35, true),
 		large,
 	}
 	for _, s := range matmulEdges() {

@@ -159,6 +159,7 @@ func (linearCrossEntropy) Examples() []Example {
 		example("chunks of two rows", 7, 5, 19, 3, 2*4*19, 1<<20),
 		example("chunks and a large weight", 7, 5, 19, 3, 2*4*19, 0),
 		example("rows larger than a chunk", 3, 4, 67, 4, 1, 0),
+		example("whole blocks", 7, 64, 35, 3, 2*4*35, 0),
 		large,
 	}
 }

@@ -216,6 +216,7 @@ func (*multiLoRA) Examples() []Example {
 		example("dropout", 9, 8, 3, false, true, MultiLoRA{Modules: 2, Rank: 1, Scale: 1, Dropout: 0.5}, nil),
 		example("prime", 67, 33, 31, false, true, MultiLoRA{Modules: 3, Rank: 5, Scale: 1, PerOutput: true}, nil),
 		example("one row", 1, 65, 129, true, true, MultiLoRA{Modules: 2, Rank: 8, Scale: 1}, nil),
+		example("whole blocks", 19, 64, 96, true, true, MultiLoRA{Modules: 2, Rank: 3, Scale: 1}, nil),
 		large,
 	}
 }

@@ -17,6 +17,7 @@ var Strict = Limits{tensor.F32: 1e-12, tensor.F16: 1e-6, tensor.BF16: 1e-4, tens
 var (
 	everyPair = pairs(tensor.F32, tensor.F16, tensor.BF16)
 	onlyF32   = []dtypes{{tensor.F32, tensor.F32, tensor.F32}}
+	inBlocks  = []dtypes{{tensor.F32, tensor.Q8, tensor.F32}, {tensor.F32, tensor.Q4, tensor.F32}, {tensor.BF16, tensor.Q8, tensor.F32}}
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32}, {tensor.BF16, tensor.F16, tensor.F32}}
 )
 
@@ -36,8 +37,10 @@ func pairs(dts ...tensor.DType) []dtypes {
 
 // Agree compares a backend with a reference (the CPU's plain loops), forward and
 // backward, with the same dtypes: every pair of them on an operation's first
-// example, a few on the others, f32 alone on those that are Brief. Freed memory becomes NaN, guard words fence every
-// buffer, the result must have the same bits twice, and nothing may be leaked.
+// example, a few on the others, f32 alone on those that are Brief; weights that are
+// matrices of whole blocks in q8 and q4 too, frozen. Freed memory becomes NaN, guard
+// words fence every buffer, the result must have the same bits twice, and nothing may be
+// leaked.
 func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, limits Limits) {
 	fence := &fence{Backend: subject}
 	ref, dev := tensor.NewDevice(reference), tensor.NewDevice(fence)
@@ -55,6 +58,9 @@ func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, l
 			combinations = onlyF32
 		case i == 0:
 			combinations = everyPair
+		}
+		if !e.Brief && slices.ContainsFunc(e.In, quantisable) {
+			combinations = append(slices.Clip(combinations), inBlocks...)
 		}
 		for _, dt := range combinations {
 			before := dev.Stats().Live

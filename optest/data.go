@@ -94,11 +94,16 @@ type dtypes struct{ t, w, s tensor.DType }
 
 func (d dtypes) String() string { return d.t.String() + "," + d.w.String() }
 
-func (d dtypes) of(k autograd.Kind) tensor.DType {
-	switch k {
+// of is the dtype of an input; a weight whose rows are no whole blocks stays f32 where
+// the others are quantised.
+func (d dtypes) of(in autograd.Input) tensor.DType {
+	switch in.Kind {
 	case autograd.Activation:
 		return d.t
 	case autograd.Weight:
+		if d.w.IsQuantised() && !quantisable(in) {
+			return tensor.F32
+		}
 		return d.w
 	case autograd.Stat:
 		return d.s
@@ -106,8 +111,14 @@ func (d dtypes) of(k autograd.Kind) tensor.DType {
 	return tensor.I32
 }
 
-func differentiable(in autograd.Input) bool {
-	return in.Shape != nil && !in.NoGrad && in.Kind != autograd.Index
+// quantisable reports a weight that may be stored in blocks: a matrix of whole ones.
+func quantisable(in autograd.Input) bool {
+	return in.Kind == autograd.Weight && len(in.Shape) == 2 && in.Shape[1]%tensor.BlockLen == 0
+}
+
+// differentiable reports whether an input has a gradient; a quantised weight is frozen.
+func (d dtypes) differentiable(in autograd.Input) bool {
+	return in.Shape != nil && !in.NoGrad && in.Kind != autograd.Index && !d.of(in).IsQuantised()
 }
 
 func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *tensor.Tensor {
@@ -156,8 +167,8 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 		if spec.Shape == nil {
 			continue
 		}
-		tensors[i] = upload(d, dt.of(spec.Kind), data[i], spec.Shape)
-		if grads && asParams && differentiable(spec) {
+		tensors[i] = upload(d, dt.of(spec), data[i], spec.Shape)
+		if grads && asParams && dt.differentiable(spec) {
 			g := make([]float64, len(data[i]))
 			for j := range g {
 				g[j] = before
@@ -174,7 +185,7 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 		case spec.Shape == nil:
 		case params[i] != nil:
 			in[i] = params[i].Var()
-		case grads && differentiable(spec):
+		case grads && dt.differentiable(spec):
 			in[i] = tape.Leaf(tensors[i])
 		default:
 			in[i] = autograd.Const(tensors[i])
@@ -208,7 +219,7 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 	}
 	tape.BackwardFrom(floats, seeds)
 	for i, spec := range e.In {
-		if !differentiable(spec) {
+		if !dt.differentiable(spec) {
 			continue
 		}
 		name := fmt.Sprintf("gradient of input %d", i)

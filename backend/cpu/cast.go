@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/encoding/quant"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -9,7 +10,7 @@ import (
 // grain is how many elements of an elementwise kernel one task takes.
 const grain = 1 << 14
 
-// widen converts a float argument to f32.
+// widen converts a float or quantised argument to f32.
 func widen(w *work, dst []float32, src tensor.Arg) {
 	switch src.DType {
 	case tensor.F32:
@@ -20,6 +21,18 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 		convert(w, dst, elements[uint16](src), tensor.F16ToFloat32, vec.FromF16)
 	case tensor.BF16:
 		convert(w, dst, elements[uint16](src), tensor.BF16ToFloat32, vec.FromBF16)
+	case tensor.Q8, tensor.Q4:
+		w.team.Rows(len(dst), grain, func(lo, hi int) { decode(dst[lo:hi], src, lo) })
+	}
+}
+
+// decode widens elements of a quantised argument from lo on, which begins a block.
+func decode(dst []float32, x tensor.Arg, lo int) {
+	blocks := blocksOf(x)[x.DType.Bytes(lo):]
+	if x.DType == tensor.Q8 {
+		quant.DecodeQ8(dst, blocks)
+	} else {
+		quant.DecodeQ4(dst, blocks)
 	}
 }
 

@@ -46,7 +46,7 @@ func matmul[F float](w *work, k shaders.Matmul, x args[F]) {
 // are handed out whole, one to a worker.
 const manyProducts = 256 * 256 * 256
 
-// packedMatmul is package gemm's product: c and a in f32, b in f32 or 16 bits.
+// packedMatmul is package gemm's product: c and a in f32, b in f32, 16 bits or blocks.
 func packedMatmul(w *work, k shaders.Matmul, x []tensor.Arg) bool {
 	c, a, b, bias := x[0], x[1], x[2], x[3]
 	if c.DType != tensor.F32 || a.DType != tensor.F32 || !atMost32Bits(x) {
@@ -100,6 +100,10 @@ func matrix(x tensor.Arg, from, ld int) gemm.Matrix {
 		return gemm.F16(elements[uint16](x)[from:], ld)
 	case tensor.BF16:
 		return gemm.BF16(elements[uint16](x)[from:], ld)
+	case tensor.Q8:
+		return gemm.Q8(blocksOf(x)[x.DType.Bytes(from):], ld)
+	case tensor.Q4:
+		return gemm.Q4(blocksOf(x)[x.DType.Bytes(from):], ld)
 	}
 	return gemm.F32(f32s(x)[from:], ld)
 }

@@ -72,8 +72,8 @@ func fast[K tensor.Kernel](f func(w *work, k K, a []tensor.Arg) bool) {
 }
 
 // Run computes one kernel: by a fast version if one covers the call, else by the
-// plain loops. Where nothing covers 16-bit arguments, they are widened to f32
-// before and rounded after.
+// plain loops. Where nothing covers 16-bit or quantised arguments, they are widened to
+// f32 before and rounded after.
 func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 	if b.err != nil {
 		return
@@ -92,12 +92,12 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 	wide, f64 := false, false
 	for _, x := range a {
-		wide = wide || !x.IsNil() && x.DType.Is16Bit()
+		wide = wide || !x.IsNil() && needsWidening(x.DType)
 		f64 = f64 || !x.IsNil() && x.DType == tensor.F64
 	}
 	switch {
 	case wide && f64:
-		b.err = fmt.Errorf("cpu: %s mixes f64 with 16-bit arguments", k.Name())
+		b.err = fmt.Errorf("cpu: %s mixes f64 with 16-bit or quantised arguments", k.Name())
 	case wide:
 		b.runWidened(im, k, a)
 	case f64:
@@ -119,7 +119,10 @@ func (b *backend) runFast(im *implementations, k tensor.Kernel, a []tensor.Arg) 
 	return false
 }
 
-// runWidened computes in f32 what has 16-bit arguments. A weight stays as it is where
+// needsWidening reports the types that the plain loops do not read.
+func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantised() }
+
+// runWidened computes in f32 what has 16-bit or quantised arguments. A weight stays as it is where
 // a fast version reads it so: it may be larger than all the others.
 func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) {
 	bindings, err := shaders.ParseSig(k.Sig())
@@ -130,7 +133,7 @@ func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Ar
 	wide := append([]tensor.Arg(nil), a...)
 	widenWhere := func(weight bool) {
 		for i, x := range a {
-			if x.IsNil() || !x.DType.Is16Bit() || weight != (bindings[i].Letter == 'W') {
+			if x.IsNil() || !needsWidening(x.DType) || weight != (bindings[i].Letter == 'W') {
 				continue
 			}
 			if wide[i] = b.wideBuffer(i, x.N); b.err != nil {
@@ -202,6 +205,11 @@ func elements[E any](x tensor.Arg) []E {
 	}
 	data := x.Buf.(*buffer).data[x.Offset:]
 	return unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(data))), len(data)/int(unsafe.Sizeof(e)))[:x.N:x.N]
+}
+
+// blocksOf is a quantised argument.
+func blocksOf(x tensor.Arg) []byte {
+	return x.Buf.(*buffer).data[x.Offset:][:x.DType.Bytes(x.N)]
 }
 
 func f32s(x tensor.Arg) []float32 { return elements[float32](x) }

@@ -8,7 +8,8 @@ import (
 
 // Fast versions compute on float32 pieces that fit in a core's cache. scratch is the
 // memory of one worker for them: an f32 argument is used where it lies, a 16-bit one
-// is widened piece by piece and rounded back, so that it costs no pass over memory.
+// is widened piece by piece and rounded back, so that it costs no pass over memory; so
+// is a quantised weight, in pieces of whole blocks.
 type scratch struct {
 	memory  []float32
 	used    int
@@ -27,11 +28,11 @@ type rounding struct {
 // it fit in the first or second level of cache.
 const block = 4096
 
-// atMost32Bits reports whether the arguments are f32, 16-bit floats or indices, which
-// is what scratch memory can hold.
+// atMost32Bits reports whether the arguments are f32, 16-bit floats, quantised weights or
+// indices, which is what scratch memory can hold.
 func atMost32Bits(a []tensor.Arg) bool {
 	for _, x := range a {
-		if !x.IsNil() && x.DType != tensor.F32 && !x.DType.Is16Bit() && x.DType != tensor.I32 {
+		if !x.IsNil() && x.DType != tensor.F32 && x.DType != tensor.I32 && !needsWidening(x.DType) {
 			return false
 		}
 	}
@@ -69,6 +70,8 @@ func (s *scratch) loadInto(dst []float32, x tensor.Arg, lo int) {
 		vec.FromF16(dst, elements[uint16](x)[lo:hi])
 	case tensor.BF16:
 		vec.FromBF16(dst, elements[uint16](x)[lo:hi])
+	case tensor.Q8, tensor.Q4:
+		decode(dst, x, lo)
 	}
 }
 
