@@ -1,0 +1,231 @@
+package multilora
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/golden"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// A LoRA that PEFT has written: what it computes, its gradients, and merged.
+func TestGoldenPEFT(t *testing.T) {
+	golden.Run(t, "peft", func(t *testing.T, c *golden.Case) {
+		m, err := llama.Load(open(t, 2), c.Base, llama.LoadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := LoadPEFT(m, c.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := llama.Batch{Rows: c.Shape("input_ids")[0], IDs: c.Ints("input_ids"), Labels: shifted(c.Ints("labels"), c.Shape("labels")[1])}
+		c.Near("logits", logits(t, m, b), c.Floats("logits"), 1e-5)
+		gather(t, m)
+		c.Near("loss", []float32{float32(backward(t, m, b, 0))}, c.Floats("loss"), 1e-5)
+		grads := map[string][]float32{}
+		for _, l := range a.layers {
+			for part, p := range map[string]*nn.Param{"A": l.linear.A, "B": l.linear.B} {
+				name := strings.Replace(peftName(l.name, part), ".weight", ".default.weight", 1)
+				grads[name] = read(t, p.Grad)
+			}
+		}
+		c.Gradients(grads)
+		if _, err := a.Merge(); err != nil {
+			t.Fatal(err)
+		}
+		c.Near("merged logits", logits(t, m, b), c.Floats("merged_logits"), 1e-5)
+	})
+}
+
+// What PEFT's own folder has, ours has: after reading it and writing it again the tensors
+// are the same bytes, and the fields that say what they mean are equal.
+func TestPEFTFolderWrittenAgain(t *testing.T) {
+	golden.Run(t, "peft", func(t *testing.T, c *golden.Case) {
+		m, err := llama.Load(open(t, 2), c.Base, llama.LoadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := LoadPEFT(m, c.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := a.SavePEFT(dir); err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := peftTensors(t, dir), peftTensors(t, c.Dir)
+		if !slices.Equal(slices.Sorted(maps.Keys(ours)), slices.Sorted(maps.Keys(theirs))) {
+			t.Errorf("keys %v, want %v", slices.Sorted(maps.Keys(ours)), slices.Sorted(maps.Keys(theirs)))
+		}
+		for name, x := range ours {
+			y := theirs[name]
+			if x.DType != y.DType || !slices.Equal(x.Shape, y.Shape) || !bytes.Equal(x.Data, y.Data) {
+				t.Errorf("%s: %s %v, want %s %v with the same bytes", name, x.DType, x.Shape, y.DType, y.Shape)
+			}
+		}
+		ourFields, theirFields := readJSON(t, filepath.Join(dir, PEFTConfigFile)), readJSON(t, filepath.Join(c.Dir, PEFTConfigFile))
+		for name, v := range ourFields {
+			if name == "target_modules" {
+				continue
+			}
+			if want, ok := theirFields[name]; !ok || !reflect.DeepEqual(v, want) {
+				t.Errorf("field %s is %v, want %v", name, v, want)
+			}
+		}
+		targets := func(fields map[string]any) (s []string) {
+			for _, x := range fields["target_modules"].([]any) {
+				s = append(s, x.(string))
+			}
+			slices.Sort(s)
+			return s
+		}
+		if got, want := targets(ourFields), targets(theirFields); !slices.Equal(got, want) {
+			t.Errorf("target_modules %v, want %v", got, want)
+		}
+	})
+}
+
+func readJSON(t *testing.T, path string) (v map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// peftTensors are copies of a folder's tensors.
+func peftTensors(t *testing.T, dir string) map[string]safetensors.Tensor {
+	t.Helper()
+	f, err := safetensors.Open(filepath.Join(dir, PEFTTensorFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all := map[string]safetensors.Tensor{}
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Data = bytes.Clone(x.Data)
+		all[name] = x
+	}
+	return all
+}
+
+// manyRanks is an adapter whose layers have ranks and alphas of their own.
+func manyRanks(method Method) Config {
+	return Config{
+		Method: method, Modules: 1, Rank: 4, Alpha: 8, Scaling: ScalingScalar, Targets: []string{"q_proj", "v_proj", "model.layers.1.mlp.*"}, Dropout: 0.1,
+		Ranks:  map[string]int{"model.layers.0.self_attn.q_proj": 2, "model.layers.1.mlp.down_proj": 7},
+		Alphas: map[string]float64{"model.layers.1.mlp.down_proj": 3, "model.layers.1.self_attn.v_proj": 1.5},
+	}
+}
+
+// exported are adapters of every kind that leaves this program.
+func exported() map[string]Config {
+	all := kinds()
+	all["many ranks"], all["many ranks, rslora"] = manyRanks(MethodLoRA), manyRanks(MethodRSLoRA)
+	multi := manyRanks(MethodMultiLoRA)
+	multi.Modules, multi.Scaling = 2, ScalingPerOutput
+	all["many ranks, multilora"] = multi
+	return all
+}
+
+// An exported folder read back gives the same logits: of LoRA the same bits, of MultiLoRA
+// those of the folded adapter. Its keys and shapes are PEFT's.
+func TestPEFTRoundTrip(t *testing.T) {
+	for name, cfg := range exported() {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, 2)
+			m := tiny(t, d)
+			base := logits(t, m, batch())
+			a := attach(t, m, cfg)
+			a.Base = "tiny/llama"
+			trained(t, m, 8)
+			want := logits(t, m, batch())
+			far(t, want, base)
+			dir := filepath.Join(t.TempDir(), "new", "folder")
+			if err := a.SavePEFT(dir); err != nil {
+				t.Fatal(err)
+			}
+			back := tiny(t, d)
+			b, err := LoadPEFT(back, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := logits(t, back, batch())
+			if e := distance(got, want); e > 1e-5 || cfg.Method != MethodMultiLoRA && !slices.Equal(got, want) {
+				t.Errorf("read back the logits are off by %g", e)
+			}
+			if b.Base != "tiny/llama" || b.Config().Dropout != cfg.Dropout || !slices.Equal(b.Layers(), a.Layers()) {
+				t.Errorf("read back as %q %+v on %v", b.Base, b.Config(), b.Layers())
+			}
+			tensors := peftTensors(t, dir)
+			for _, l := range a.layers {
+				w, r := l.base.Weight.Value, cfg.of(l.name).TotalRank()
+				for part, shape := range map[string][]int{"A": {r, w.Dim(1)}, "B": {w.Dim(0), r}} {
+					if x := tensors["base_model.model."+l.name+".lora_"+part+".weight"]; x.DType != safetensors.F32 || !slices.Equal(x.Shape, shape) {
+						t.Errorf("%s lora_%s is %s %v, want F32 %v", l.name, part, x.DType, x.Shape, shape)
+					}
+				}
+			}
+			if len(tensors) != 2*len(a.layers) {
+				t.Errorf("%d tensors for %d layers", len(tensors), len(a.layers))
+			}
+			fields := readJSON(t, filepath.Join(dir, PEFTConfigFile))
+			if r := float64(cfg.TotalRank()); fields["r"] != r || cfg.Method == MethodMultiLoRA && fields["lora_alpha"] != r {
+				t.Errorf("r is %v and lora_alpha %v, want both %v of MultiLoRA", fields["r"], fields["lora_alpha"], r)
+			}
+		})
+	}
+}
+
+// The spelling that PEFT has in memory, and 16-bit tensors.
+func TestPEFTOtherSpellings(t *testing.T) {
+	d := open(t, 1)
+	m := tiny(t, d)
+	a := attach(t, m, kinds()["lora"])
+	trained(t, m, 4)
+	dir := t.TempDir()
+	if err := a.SavePEFT(dir); err != nil {
+		t.Fatal(err)
+	}
+	want := logits(t, m, batch())
+	var sources []safetensors.Source
+	for name, x := range peftTensors(t, dir) {
+		x.Name = strings.Replace(name, ".weight", ".default.weight", 1)
+		if strings.Contains(name, "lora_A") { // bf16: the upper half of each number
+			half := make([]byte, 0, len(x.Data)/2)
+			for i := 0; i < len(x.Data); i += 4 {
+				half = append(half, x.Data[i+2:i+4]...)
+			}
+			x.DType, x.Data = safetensors.BF16, half
+		}
+		sources = append(sources, x.Source())
+	}
+	if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), nil, sources...); err != nil {
+		t.Fatal(err)
+	}
+	back := tiny(t, d)
+	if _, err := LoadPEFT(back, dir); err != nil {
+		t.Fatal(err)
+	}
+	if e := distance(logits(t, back, batch()), want); e > 0.01 || e == 0 {
+		t.Errorf("with A cut to bf16 the logits are off by %g, want a little", e)
+	}
+}
