@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-const (
-	architectureKey = "general.architecture"
-	ropeFactorsName = "rope_freqs.weight"
-)
+const architectureKey = "general.architecture"
+
+// RopeFactorsName is the tensor that holds what LLaMA 3's rule divides each rotary
+// frequency by. ConfigJSON reads it; it has no name at Hugging Face.
+const RopeFactorsName = "rope_freqs.weight"
 
 // maxHeadDim is a bound that no model comes near, so that a broken file costs nothing.
 const maxHeadDim = 1 << 16

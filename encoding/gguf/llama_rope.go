@@ -47,7 +47,7 @@ func (s ropeSettings) metadata(prefix string, headDim int) ([]KeyValue, []Tensor
 			return nil, nil, &Error{Key: "rope_scaling", Want: "LLaMA 3's factor, low_freq_factor below high_freq_factor and original_max_position_embeddings",
 				Got: fmt.Sprintf("%+v", r)}
 		}
-		t, err := FromFloat32s(ropeFactorsName, F32, []int{headDim / 2}, r.factors(theta, headDim))
+		t, err := FromFloat32s(RopeFactorsName, F32, []int{headDim / 2}, r.factors(theta, headDim))
 		return append(out, KeyValue{prefix + oldContextKey, r.OldContext}), []Tensor{t}, err
 	default:
 		return nil, nil, &Error{Key: "rope_scaling", Want: `"default", "linear" or "llama3"`, Got: quote(kind)}
@@ -89,7 +89,7 @@ func (k *keys) ropeScaling(headDim int) *ropeScaling {
 	case kind != "none" && kind != "linear":
 		k.fail(&Error{File: k.file.path, Key: k.prefix + "rope.scaling.type", Want: `"none" or "linear"`, Got: quote(kind)})
 		return nil
-	case k.file.Has(ropeFactorsName):
+	case k.file.Has(RopeFactorsName):
 		r, err := llama3(k.file, theta, headDim, oldContext)
 		k.fail(err)
 		return r
@@ -103,12 +103,12 @@ func (k *keys) ropeScaling(headDim int) *ropeScaling {
 // apart: Factor is the largest, LowFreq and HighFreq are taken to be 1 and 4, as in
 // every LLaMA there is, and the old context, where the file does not say it, to be 8192.
 func llama3(f *File, theta float64, headDim, oldContext int) (*ropeScaling, error) {
-	t, err := f.Tensor(ropeFactorsName)
+	t, err := f.Tensor(RopeFactorsName)
 	if err != nil {
 		return nil, err
 	}
 	fail := func(want, got string) (*ropeScaling, error) {
-		return nil, &Error{File: f.path, Tensor: ropeFactorsName, Want: want, Got: got}
+		return nil, &Error{File: f.path, Tensor: RopeFactorsName, Want: want, Got: got}
 	}
 	if len(t.Shape) != 1 || t.Shape[0] != headDim/2 || headDim < 2 {
 		return fail(fmt.Sprintf("shape [%d]", headDim/2), shapeString(t.Shape))

@@ -262,7 +262,7 @@ func TestConfigMistakes(t *testing.T) {
 		{[]float32{1, 1, 1, 9}, "want factors of LLaMA 3's rule"},
 		{[]float32{1, 1, 1}, "want shape [4], got [3]"},
 	} {
-		x, err := FromFloat32s(ropeFactorsName, F32, []int{len(c.factors)}, c.factors)
+		x, err := FromFloat32s(RopeFactorsName, F32, []int{len(c.factors)}, c.factors)
 		if err != nil {
 			t.Fatal(err)
 		}

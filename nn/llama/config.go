@@ -52,8 +52,16 @@ const (
 )
 
 // ReadConfig reads dir/config.json, and what ends a text from generation_config.json
-// if that is there. Whatever would change the model and is not known here is an error.
+// if that is there, or the metadata of a GGUF file. Whatever would change the model and
+// is not known here is an error.
 func ReadConfig(dir string) (Config, error) {
+	if isGGUF(dir) {
+		c, file, err := openGGUF(dir)
+		if err != nil {
+			return c, err
+		}
+		return c, file.Close()
+	}
 	path := filepath.Join(dir, ConfigFile)
 	text, err := readSmall(path)
 	if err != nil {

@@ -7,26 +7,28 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/nn"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // LoadOptions choose how Load stores a model.
 type LoadOptions struct {
 	// DType is the storage type of weights and activations: f32 (the zero value), f16
-	// or bf16, whatever the file has.
+	// or bf16, whatever the file has. With q8 or q4 the matrices are quantised as they
+	// are loaded, or as the file has them, and everything else and the activations are
+	// f32; with q4 the embedding and the head are q8. A matrix whose rows are no whole
+	// blocks of 32 stays f32.
 	DType tensor.DType
 }
 
-// Load reads a model's folder: config.json, and model.safetensors or its shards.
-// Every tensor is checked before the first is loaded. The parameters are frozen.
-func Load(d *tensor.Device, dir string, o LoadOptions) (m *Model, err error) {
-	if !o.DType.IsFloat() {
-		return nil, fmt.Errorf("llama: loading as %s: want f32, f16 or bf16", o.DType)
+// Load reads a model's folder (config.json, and model.safetensors or its shards) or a
+// GGUF file. Every tensor is checked before the first is loaded, and none is held twice.
+// The parameters are frozen.
+func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
+	if !o.DType.IsFloat() && !o.DType.IsQuantised() {
+		return nil, fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8 or q4", o.DType)
 	}
-	m, file, err := prepare(d, dir)
+	m, file, err := prepare(d, path)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +38,10 @@ func Load(d *tensor.Device, dir string, o LoadOptions) (m *Model, err error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Value, p.Frozen = upload(d, o.DType, t), true
+		p.Frozen = true
+		if p.Value, err = upload(d, loadedType(o.DType, name, t), t); err != nil {
+			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
+		}
 	}
 	if err := d.Flush(); err != nil {
 		return nil, err
@@ -44,10 +49,10 @@ func Load(d *tensor.Device, dir string, o LoadOptions) (m *Model, err error) {
 	return m, nil
 }
 
-// Check reads the configuration of a model's folder and compares all of its tensors'
-// names, shapes and types with it, as Load does before it loads.
-func Check(dir string) (Config, error) {
-	m, file, err := prepare(nil, dir)
+// Check reads the configuration of a model's folder or GGUF file and compares all of its
+// tensors' names, shapes and types with it, as Load does before it loads.
+func Check(path string) (Config, error) {
+	m, file, err := prepare(nil, path)
 	if err != nil {
 		return Config{}, err
 	}
@@ -55,12 +60,8 @@ func Check(dir string) (Config, error) {
 }
 
 // prepare makes the network without values and opens the checked file that has them.
-func prepare(d *tensor.Device, dir string) (*Model, *safetensors.File, error) {
-	c, err := ReadConfig(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	file, err := safetensors.OpenModel(dir)
+func prepare(d *tensor.Device, path string) (*Model, source, error) {
+	c, file, err := openSource(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -76,25 +77,8 @@ func prepare(d *tensor.Device, dir string) (*Model, *safetensors.File, error) {
 	return m, file, nil
 }
 
-// upload puts a tensor of a file on the device, which converts it.
-func upload(d *tensor.Device, dt tensor.DType, t safetensors.Tensor) *tensor.Tensor {
-	stored := storage[t.DType]
-	if stored == dt {
-		return d.FromBytes(dt, t.Data, t.Shape...)
-	}
-	y := d.New(dt, t.Shape...)
-	scope := d.Scope()
-	defer scope.Close()
-	d.Run(shaders.Cast{N: y.Numel()}, y, d.FromBytes(stored, t.Data, t.Shape...))
-	return y
-}
-
-var storage = map[safetensors.DType]tensor.DType{
-	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.F16: tensor.F16, safetensors.BF16: tensor.BF16,
-}
-
 // checkTensors compares the names, shapes and types of a file with the model's.
-func checkTensors(m *Model, shapes map[*nn.Param][]int, file *safetensors.File) error {
+func checkTensors(m *Model, shapes map[*nn.Param][]int, file source) error {
 	fail := func(name, want string, got any) error {
 		return &Error{File: file.Path(), Tensor: name, Want: want, Got: fmt.Sprint(got)}
 	}
@@ -111,8 +95,8 @@ func checkTensors(m *Model, shapes map[*nn.Param][]int, file *safetensors.File) 
 		if !slices.Equal(t.Shape, shapes[p]) {
 			return fail(name, fmt.Sprintf("shape %v", shapes[p]), t.Shape)
 		}
-		if _, ok := storage[t.DType]; !ok {
-			return fail(name, "F32, F16, BF16 or F64", t.DType)
+		if !t.Known {
+			return fail(name, knownTypes[isGGUF(file.Path())], t.FileType)
 		}
 	}
 	for _, name := range file.Names() {
@@ -127,13 +111,16 @@ func checkTensors(m *Model, shapes map[*nn.Param][]int, file *safetensors.File) 
 	return nil
 }
 
+// knownTypes are those of safetensors and of GGUF that can be loaded.
+var knownTypes = map[bool]string{false: "F32, F16, BF16 or F64", true: "F32, F16, BF16, Q8_0 or Q4_0"}
+
 const (
 	headName      = "lm_head.weight"
 	embeddingName = "model.embed_tokens.weight"
 )
 
 // sameTensor reports two tensors of equal bytes: some checkpoints hold a tied head twice.
-func sameTensor(file *safetensors.File, a, b string) bool {
+func sameTensor(file source, a, b string) bool {
 	x, errX := file.Tensor(a)
 	y, errY := file.Tensor(b)
 	return errX == nil && errY == nil && x.DType == y.DType && slices.Equal(x.Shape, y.Shape) && bytes.Equal(x.Data, y.Data)

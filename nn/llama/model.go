@@ -49,8 +49,14 @@ func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
 // Device is where the model lives.
 func (m *Model) Device() *tensor.Device { return m.device }
 
-// DType is the storage type of the activations: that of the embedding.
-func (m *Model) DType() tensor.DType { return m.Embedding.Weight.Value.DType() }
+// DType is the storage type of the activations: that of the embedding, f32 if it is
+// quantised.
+func (m *Model) DType() tensor.DType {
+	if dt := m.Embedding.Weight.Value.DType(); dt.IsFloat() {
+		return dt
+	}
+	return tensor.F32
+}
 
 // Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
 // read panics; Batch.Check tells beforehand.

@@ -18,32 +18,24 @@ import (
 
 // Save writes config.json and model.safetensors into a folder, which it makes if
 // need be; each file is whole or not there. A model with adapters in its slots is an
-// error: merge them first.
+// error: merge them first. Quantised weights become f32, which is exact.
 func (m *Model) Save(dir string) error { return m.SaveAs(dir, m.DType()) }
 
-// SaveAs is Save with the weights rounded to another storage type: f32, f16 or bf16.
+// SaveAs is Save with the weights in another storage type: rounded to f32, f16 or bf16.
 func (m *Model) SaveAs(dir string, dt tensor.DType) error {
 	if _, ok := fileType[dt]; !ok {
 		return fmt.Errorf("llama: saving as %s: want f32, f16 or bf16", dt)
 	}
-	plain, _ := build(m.device, m.Config)
-	known := map[string]bool{}
-	for name := range nn.Params(plain) {
-		known[name] = true
+	params, err := m.plainParams(dir)
+	if err != nil {
+		return err
 	}
 	var sources []safetensors.Source
-	for name, p := range nn.Params(m) {
-		if !known[name] {
-			return &Error{File: dir, Tensor: name, Want: "a parameter of the plain model (merge adapters before saving)", Got: "another"}
-		}
-		delete(known, name)
+	for _, p := range params {
 		sources = append(sources, safetensors.Source{
-			Name: name, DType: fileType[dt], Shape: p.Value.Shape(),
-			Write: func(w io.Writer) error { return m.write(w, p.Value, dt) },
+			Name: p.name, DType: fileType[dt], Shape: p.value.Shape(),
+			Write: func(w io.Writer) error { return m.write(w, p.value, dt) },
 		})
-	}
-	for name := range known {
-		return &Error{File: dir, Tensor: name, Want: "the parameter", Got: "none"}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -70,11 +62,45 @@ func (m *Model) SaveAs(dir string, dt tensor.DType) error {
 	return safetensors.Write(filepath.Join(dir, safetensors.ModelFile), map[string]string{"format": "pt"}, sources...)
 }
 
+// namedTensor is a parameter's value.
+type namedTensor struct {
+	name  string
+	value *tensor.Tensor
+}
+
+// plainParams are the parameters in order; an error if an adapter has brought others.
+func (m *Model) plainParams(file string) ([]namedTensor, error) {
+	plain, _ := build(m.device, m.Config)
+	known := map[string]bool{}
+	for name := range nn.Params(plain) {
+		known[name] = true
+	}
+	var all []namedTensor
+	for name, p := range nn.Params(m) {
+		if !known[name] {
+			return nil, &Error{File: file, Tensor: name, Want: "a parameter of the plain model (merge adapters before saving)", Got: "another"}
+		}
+		delete(known, name)
+		all = append(all, namedTensor{name, p.Value})
+	}
+	for name := range known {
+		return nil, &Error{File: file, Tensor: name, Want: "the parameter", Got: "none"}
+	}
+	return all, nil
+}
+
 // write puts out a tensor's bytes in the type dt.
 func (m *Model) write(w io.Writer, t *tensor.Tensor, dt tensor.DType) error {
 	scope := m.device.Scope()
 	defer scope.Close()
-	if t.DType() != dt {
+	switch {
+	case t.DType().IsQuantised():
+		values, err := t.Float32s()
+		if err != nil {
+			return err
+		}
+		t = m.device.FromFloat32s(dt, values, t.Shape()...)
+	case t.DType() != dt:
 		converted := m.device.New(dt, t.Shape()...)
 		m.device.Run(shaders.Cast{N: t.Numel()}, converted, t)
 		t = converted

@@ -1,0 +1,126 @@
+package llama
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// GGUFOptions choose what SaveGGUF writes.
+type GGUFOptions struct {
+	// DType is the type of the matrices: f32 (the zero value), f16, bf16, q8 or q4, the
+	// quantised ones under the rules of LoadOptions. Norms and biases are f32.
+	DType tensor.DType
+	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Metadata).
+	// llama.cpp needs it to run the model; Load does not.
+	Tokenizer []gguf.KeyValue
+}
+
+// SaveGGUF writes the model as one GGUF file, whole or not at all: names, order of rows
+// and metadata as llama.cpp reads them. A model with adapters in its slots is an error:
+// merge them first.
+func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
+	fileType, ok := ggufFileTypes[o.DType]
+	if !ok {
+		return fmt.Errorf("llama: saving as %s: want f32, f16, bf16, q8 or q4", o.DType)
+	}
+	params, err := m.plainParams(path)
+	if err != nil {
+		return err
+	}
+	config, err := json.Marshal(m.Config)
+	if err != nil {
+		return fmt.Errorf("llama: config of the model: %w", err)
+	}
+	metadata, extra, err := gguf.LlamaMetadata(config)
+	if err != nil {
+		return err
+	}
+	architecture := ""
+	for _, kv := range metadata {
+		if kv.Key == "general.architecture" {
+			architecture = kv.Value.(string)
+		}
+	}
+	metadata = append(metadata, gguf.KeyValue{Key: "general.file_type", Value: fileType})
+	if o.DType.IsQuantised() {
+		metadata = append(metadata, gguf.KeyValue{Key: "general.quantization_version", Value: uint32(2)})
+	}
+	metadata = append(metadata, o.Tokenizer...)
+	metadata = append(metadata, m.specialTokens(o.Tokenizer)...)
+
+	var sources []gguf.Source
+	for _, t := range extra {
+		sources = append(sources, t.Source())
+	}
+	for _, p := range params {
+		name, ok := gguf.Name(p.name)
+		if !ok {
+			return &Error{File: path, Tensor: p.name, Want: "a tensor that GGUF has a name for", Got: "another"}
+		}
+		dt := tensor.F32 // ggml wants vectors so
+		if p.value.Rank() > 1 {
+			dt = storageType(o.DType, p.name, p.value.Shape())
+		}
+		heads := gguf.RotaryHeads(architecture, name, m.Config.Heads, m.Config.KVHeads)
+		sources = append(sources, gguf.Source{
+			Name: name, Type: ggufTypes[dt], Shape: p.value.Shape(),
+			Write: func(w io.Writer) error { return writeGGUF(w, p.value, dt, heads) },
+		})
+	}
+	return gguf.Write(path, metadata, sources...)
+}
+
+// specialTokens are the ids that begin and end a text, where the tokenizer does not say
+// them.
+func (m *Model) specialTokens(tokenizer []gguf.KeyValue) (out []gguf.KeyValue) {
+	add := func(key string, id int32) {
+		if id >= 0 && !slices.ContainsFunc(tokenizer, func(kv gguf.KeyValue) bool { return kv.Key == key }) {
+			out = append(out, gguf.KeyValue{Key: key, Value: uint32(id)})
+		}
+	}
+	add("tokenizer.ggml.bos_token_id", m.Config.BOS)
+	for i, key := range []string{"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"} {
+		if i < len(m.Config.EOS) {
+			add(key, m.Config.EOS[i])
+		}
+	}
+	return out
+}
+
+// writeGGUF puts out a tensor in the type dt, its rows as GGUF orders them.
+func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int) error {
+	var data []byte
+	var err error
+	if t.DType() == dt {
+		data, err = t.RawBytes()
+	} else {
+		var values []float32
+		if values, err = t.Float32s(); err == nil {
+			data, err = gguf.Append(make([]byte, 0, dt.Bytes(len(values))), ggufTypes[dt], values)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if heads > 0 {
+		rows := make([]byte, len(data))
+		if err := gguf.Interleave(rows, data, t.Dim(0), heads); err != nil {
+			return err
+		}
+		data = rows
+	}
+	_, err = w.Write(data)
+	return err
+}
+
+var ggufTypes = map[tensor.DType]gguf.Type{
+	tensor.F32: gguf.F32, tensor.F16: gguf.F16, tensor.BF16: gguf.BF16, tensor.Q8: gguf.Q8_0, tensor.Q4: gguf.Q4_0,
+}
+
+// ggufFileTypes are llama.cpp's numbers for the type of most tensors of a file.
+var ggufFileTypes = map[tensor.DType]uint32{tensor.F32: 0, tensor.F16: 1, tensor.Q4: 2, tensor.Q8: 7, tensor.BF16: 32}

@@ -1,0 +1,103 @@
+package llama
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// storageType is how a parameter is stored where dt is asked for. q8 and q4 are for
+// matrices whose rows are whole blocks; everything else, norms and biases above all,
+// then stays f32. With q4 the embedding and the head are q8, because their errors go
+// straight to the logits.
+func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
+	switch {
+	case !dt.IsQuantised():
+		return dt
+	case len(shape) != 2 || shape[1]%tensor.BlockLen != 0:
+		return tensor.F32
+	case name == embeddingName || name == headName:
+		return tensor.Q8
+	}
+	return dt
+}
+
+// loadedType is storageType for a tensor of a file: one in q4 stays so where q8 is asked
+// for, which would add nothing but bytes.
+func loadedType(dt tensor.DType, name string, t stored) tensor.DType {
+	if dt.IsQuantised() && t.DType == tensor.Q4 {
+		return tensor.Q4
+	}
+	return storageType(dt, name, t.Shape)
+}
+
+// upload puts a tensor of a file on the device in the type dt.
+func upload(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
+	switch {
+	case t.DType == dt:
+		return d.FromBytes(dt, t.Data, t.Shape...), nil
+	case t.DType.IsQuantised() || dt.IsQuantised():
+		return convert(d, dt, t)
+	}
+	y := d.New(dt, t.Shape...)
+	scope := d.Scope()
+	defer scope.Close()
+	d.Run(shaders.Cast{N: y.Numel()}, y, d.FromBytes(t.DType, t.Data, t.Shape...))
+	return y, nil
+}
+
+// convertPiece is how many elements convert holds as float32 at a time.
+const convertPiece = 1 << 20
+
+// convert is upload by way of float32 on the host, in pieces.
+func convert(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
+	y := d.New(dt, t.Shape...)
+	values := make([]float32, min(convertPiece, y.Numel()))
+	var blocks []byte
+	if dt.IsQuantised() {
+		blocks = make([]byte, dt.Bytes(len(values)))
+	}
+	for from := 0; from < y.Numel(); from += convertPiece {
+		n := min(convertPiece, y.Numel()-from)
+		err := inParts(n, func(lo, hi int) error {
+			t.DType.Decode(values[lo:hi], t.Data[t.DType.Bytes(from+lo):t.DType.Bytes(from+hi)])
+			if !dt.IsQuantised() {
+				return nil
+			}
+			_, err := dt.Quantise(blocks[:dt.Bytes(lo)], values[lo:hi])
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if part := y.View(from, n); dt.IsQuantised() {
+			part.SetBytes(blocks[:dt.Bytes(n)])
+		} else {
+			part.SetFloat32s(values[:n])
+		}
+	}
+	return y, nil
+}
+
+// inParts calls f for parts of n elements on all processors; parts begin at multiples of
+// a block.
+func inParts(n int, f func(lo, hi int) error) error {
+	workers := runtime.GOMAXPROCS(0)
+	size := (n/workers/tensor.BlockLen + 1) * tensor.BlockLen
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for i := range workers {
+		lo, hi := min(i*size, n), min((i+1)*size, n)
+		wg.Go(func() { errs[i] = f(lo, hi) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return fmt.Errorf("want numbers that can be quantised: %w", err)
+		}
+	}
+	return nil
+}
