@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
@@ -58,28 +57,13 @@ func TestVectors(t *testing.T) {
 		n              int
 	}{
 		{"tokenizer/llama2", "tokenizer/llama2/vectors.jsonl", false, 31},
+		{"tokenizer/llama3", "tokenizer/llama3/vectors.jsonl", false, 31},
+		{"tokenizer/gpt2", "tokenizer/gpt2/vectors.jsonl", false, 31},
 		{"tokenizer/llama2", "tokenizer/llama2/vectors_bos_llama2c.jsonl", true, 3},
 		{"models/stories260K-hf", "models/stories260K/tok512_vectors.jsonl", false, 3},
 	} {
 		tok := load(t, filepath.Join(dir, c.model))
-		n := 0
-		for lines := bufio.NewScanner(bytes.NewReader(readFile(t, filepath.Join(dir, c.vectors)))); lines.Scan(); n++ {
-			var v struct {
-				Text string  `json:"text"`
-				IDs  []int32 `json:"ids"`
-			}
-			if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-				t.Fatal(err)
-			}
-			got := tok.Encode(v.Text)
-			if c.bos {
-				got = EncodeWithBOS(tok, v.Text)
-			}
-			if !slices.Equal(got, v.IDs) {
-				t.Errorf("%s: %q\ngot  %v\nwant %v", c.vectors, v.Text, got, v.IDs)
-			}
-		}
-		if n != c.n {
+		if n := checkVectors(t, tok, filepath.Join(dir, c.vectors), c.bos); n != c.n {
 			t.Errorf("%s: %d lines, want %d", c.vectors, n, c.n)
 		}
 	}
@@ -144,24 +128,54 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// go test ./tokenizer -bench Encode: LLaMA-2's 32,000 pieces on English text.
+// go test ./tokenizer -run '^$' -bench Encode: English text.
 func BenchmarkEncode(b *testing.B) {
 	dir := dataDir(b)
-	tok := load(b, filepath.Join(dir, "tokenizer/llama2"))
 	text := string(readFile(b, filepath.Join(dir, "text", texts[0])))
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		tok.Encode(text)
+	sp := load(b, filepath.Join(dir, "tokenizer/llama2")).(*SentencePiece)
+	for _, c := range []struct {
+		name, text string
+		tok        Tokenizer
+	}{
+		{"llama2/SentencePiece", text, sp},
+		{"llama2/tokenizer.json", text, parseJSON(b, llama2JSON(b, sp, false))},
+		{"llama3/tokenizer.json", text, parseJSON(b, llama3JSON(b, filepath.Join(dir, "tokenizer/llama3")))},
+		{"llama3/tiktoken", text, load(b, filepath.Join(dir, "tokenizer/llama3"))},
+		{"gpt2/tokenizer.json", text, load(b, filepath.Join(dir, "tokenizer/gpt2"))},
+		{"llama2/without spaces", strings.ReplaceAll(text, " ", ""), sp}, // the heap holds the whole text
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(c.text)))
+			for b.Loop() {
+				c.tok.Encode(c.text)
+			}
+		})
 	}
 }
 
-// The same without spaces: the heap holds the whole text.
-func BenchmarkEncodeOneWord(b *testing.B) {
+func BenchmarkDecode(b *testing.B) {
 	dir := dataDir(b)
-	tok := load(b, filepath.Join(dir, "tokenizer/llama2"))
-	text := strings.ReplaceAll(string(readFile(b, filepath.Join(dir, "text", texts[0]))), " ", "")
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		tok.Encode(text)
+	text := string(readFile(b, filepath.Join(dir, "text", texts[0])))
+	for _, name := range []string{"llama2", "llama3", "gpt2"} {
+		tok := load(b, filepath.Join(dir, "tokenizer", name))
+		ids := tok.Encode(text)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				tok.Decode(ids)
+			}
+		})
+	}
+}
+
+// A folder's tokenizer is read once a command.
+func BenchmarkLoad(b *testing.B) {
+	dir := dataDir(b)
+	for _, name := range []string{"llama2", "llama3", "gpt2"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				load(b, filepath.Join(dir, "tokenizer", name))
+			}
+		})
 	}
 }

@@ -31,6 +31,9 @@ type SentencePiece struct {
 	// that begins with byte b.
 	joins [256][256]bool
 
+	special  *addedSet // control pieces by their spelling
+	specials map[string]int32
+
 	mergers sync.Pool
 }
 
@@ -52,6 +55,7 @@ func ParseSentencePiece(b []byte) (*SentencePiece, error) {
 		t.space = " "
 	}
 	reserved := map[string]bool{}
+	var controls []addedToken
 	var symbols []string
 	for i, p := range m.pieces {
 		id := int32(i)
@@ -72,6 +76,7 @@ func ParseSentencePiece(b []byte) (*SentencePiece, error) {
 			t.unk = id
 			t.surface[i] = m.unkSurface
 		case control:
+			controls = append(controls, addedToken{ID: id, Content: p.text, Special: true})
 			switch p.text {
 			case m.bosPiece:
 				t.bos = id
@@ -79,13 +84,14 @@ func ParseSentencePiece(b []byte) (*SentencePiece, error) {
 				t.eos = id
 			}
 		case byteType:
-			b, _ := p.byteValue()
+			b, _ := byteValue(p.text)
 			t.byteIDs[b] = id
 			t.surface[i] = string([]byte{b})
 		}
 		reserved[p.text] = true
 	}
 	t.userDefined = newPrefixSet(symbols)
+	t.special, t.specials = newSpecials(controls)
 	return t, nil
 }
 
@@ -115,6 +121,29 @@ func (t *SentencePiece) Piece(id int32) string {
 }
 
 func (t *SentencePiece) has(id int32) bool { return id >= 0 && int(id) < len(t.pieces) }
+
+// Special implements PartEncoder: control pieces are special.
+func (t *SentencePiece) Special(spelling string) (int32, bool) {
+	id, ok := t.specials[spelling]
+	return id, ok
+}
+
+// SplitSpecial implements PartEncoder.
+func (t *SentencePiece) SplitSpecial(text string) []Part { return splitSpecial(t.special, text) }
+
+// EncodeParts implements PartEncoder. Each text begins as Encode lets a text begin, if
+// the model says so with a space in front: so does LLaMA 2's own reader.
+func (t *SentencePiece) EncodeParts(parts []Part) []int32 {
+	var ids []int32
+	for _, p := range parts {
+		if p.Special {
+			ids = append(ids, p.ID)
+		} else {
+			ids = append(ids, t.Encode(p.Text)...)
+		}
+	}
+	return ids
+}
 
 // Decode implements Tokenizer.
 func (t *SentencePiece) Decode(ids []int32) string { return decode(t, ids) }

@@ -160,7 +160,7 @@ func (m *spModel) check() error {
 		case p.kind == unknown:
 			unknowns++
 		case p.kind == byteType:
-			if _, ok := p.byteValue(); !ok || !m.byteFallback {
+			if _, ok := byteValue(p.text); !ok || !m.byteFallback {
 				return fmt.Errorf("piece %d: want byte pieces <0x00> to <0xFF>, and only with byte_fallback, got %.40q, byte_fallback %v", i, p.text, m.byteFallback)
 			}
 			bytes[p.text] = true
@@ -178,10 +178,10 @@ func (m *spModel) check() error {
 const hexDigits = "0123456789ABCDEF"
 
 // byteValue reads <0x0A>.
-func (p piece) byteValue() (byte, bool) {
-	if len(p.text) != 6 || p.text[:3] != "<0x" || p.text[5] != '>' {
+func byteValue(name string) (byte, bool) {
+	if len(name) != 6 || name[:3] != "<0x" || name[5] != '>' {
 		return 0, false
 	}
-	hi, lo := strings.IndexByte(hexDigits, p.text[3]), strings.IndexByte(hexDigits, p.text[4])
+	hi, lo := strings.IndexByte(hexDigits, name[3]), strings.IndexByte(hexDigits, name[4])
 	return byte(hi<<4 | lo&15), hi >= 0 && lo >= 0
 }

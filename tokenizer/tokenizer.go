@@ -1,15 +1,10 @@
-// Package tokenizer turns text into the token ids of a model and back: today the
-// SentencePiece BPE of LLaMA 1 and 2 (tokenizer.model).
+// Package tokenizer turns text into the token ids of a model and back: the SentencePiece
+// BPE of LLaMA 1 and 2 (tokenizer.model), tokenizer.json as LLaMA, Mistral and Qwen2
+// folders have it, and LLaMA 3's list of ranks (also tokenizer.model). Package chat
+// below it writes conversations.
 package tokenizer
 
-import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // Tokenizer is what training and generation need of one. It does not change, so
 // several goroutines may use it at once.
@@ -31,43 +26,6 @@ type Tokenizer interface {
 	EOS() (id int32, ok bool)
 	// Piece is the name of an id as the vocabulary spells it, "" if id is none.
 	Piece(id int32) string
-}
-
-// ModelFile is the name of a SentencePiece model in a model's folder.
-const ModelFile = "tokenizer.model"
-
-// maxFile bounds what Load reads; LLaMA's file has half a megabyte.
-const maxFile = 256 << 20
-
-// Load reads the tokenizer of a model's folder, or a tokenizer's file.
-func Load(path string) (Tokenizer, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	if info.IsDir() {
-		dir := path
-		path = filepath.Join(dir, ModelFile)
-		info, err = os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("tokenizer: %s: want %s, got none", dir, ModelFile)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %w", err)
-		}
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("tokenizer: %s: want a file of at most %d bytes, got %s of %d", path, maxFile, info.Mode(), info.Size())
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	t, err := ParseSentencePiece(b)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
-	}
-	return t, nil
 }
 
 // EncodeWithBOS is BOS, if the tokenizer has one, and then text.

@@ -1,0 +1,104 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A part of tokenizer.json is an object with a type; Sequence holds more of its kind.
+// Nothing in it is skipped: a type or an option that is not known could change ids, so
+// it is an error that names it.
+
+const (
+	maxNesting  = 8    // Sequences in one another; real files have one
+	maxSequence = 64   // parts of one Sequence
+	maxGrowth   = 64.0 // how many times longer all replacements together may make a text
+)
+
+// sequenceOf gives the parts of a kind as a flat list: none for null, one, or those of
+// a Sequence, whose list is called list. Each comes with the name of its field.
+func sequenceOf(raw json.RawMessage, field, list string, visit func(kind, field string, raw json.RawMessage) error) error {
+	return sequence(raw, field, list, 0, visit)
+}
+
+func sequence(raw json.RawMessage, field, list string, depth int, visit func(kind, field string, raw json.RawMessage) error) error {
+	if isNull(raw) {
+		return nil
+	}
+	var part struct{ Type *string }
+	if err := json.Unmarshal(raw, &part); err != nil || part.Type == nil {
+		return fmt.Errorf("%s: want an object with a type, got %.60s", field, raw)
+	}
+	if *part.Type != "Sequence" {
+		return visit(*part.Type, field, raw)
+	}
+	var seq map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &seq); err != nil {
+		return fmt.Errorf("%s: %w", field, err)
+	}
+	var parts []json.RawMessage
+	if err := json.Unmarshal(seq[list], &parts); err != nil || len(seq) != 2 {
+		return fmt.Errorf("%s: want a Sequence of type and %s, got %.60s", field, list, raw)
+	}
+	if depth >= maxNesting || len(parts) > maxSequence {
+		return fmt.Errorf("%s: want at most %d parts, and %d Sequences in one another, got %d at depth %d", field, maxSequence, maxNesting, len(parts), depth+1)
+	}
+	for i, p := range parts {
+		if isNull(p) {
+			return fmt.Errorf("%s.%s[%d]: want an object with a type, got null", field, list, i)
+		}
+		if err := sequence(p, fmt.Sprintf("%s.%s[%d]", field, list, i), list, depth+1, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isNull(raw json.RawMessage) bool {
+	raw = bytes.TrimSpace(raw)
+	return len(raw) == 0 || string(raw) == "null"
+}
+
+// strict decodes raw into v, which must have a field for everything in it.
+func strict(raw json.RawMessage, field string, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil {
+		return nil
+	}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		if wrong.Field != "" {
+			field += "." + wrong.Field
+		}
+		return fmt.Errorf("%s: want %s, got %s", field, wrong.Type, wrong.Value)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: want JSON, got %.60q", field, raw)
+	}
+	return fmt.Errorf("%s: %s", field, strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// unsupported is the error for a type that is not one of those known.
+func unsupported(field, kind string, known ...string) error {
+	slices.Sort(known)
+	return fmt.Errorf("%s.type: want %s or Sequence, got %.40q", field, strings.Join(known, ", "), kind)
+}
+
+// growth multiplies how much longer a text may become.
+type growth float64
+
+func (g *growth) replace(field string, p *pattern, content string) error {
+	least := max(1, len(p.literal))
+	*g = max(1, *g) * growth(max(1, float64(len(content))/float64(least)))
+	if *g > maxGrowth {
+		return fmt.Errorf("%s.content: want replacements that make a text at most %v times as long, got %.40q", field, maxGrowth, content)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// jsonFile is tokenizer.json. truncation and padding are left aside: they belong to
+// batches, not to a text.
+type jsonFile struct {
+	AddedTokens   []json.RawMessage `json:"added_tokens"`
+	Normalizer    json.RawMessage
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	Model         json.RawMessage
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage
+}
+
+// ParseJSON reads the content of a tokenizer.json whose model is BPE. BOS is what its
+// post-processor puts in front of a text, EOS what it puts behind.
+func ParseJSON(b []byte) (*BPE, error) {
+	var f jsonFile
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
+	}
+	t := &BPE{bos: -1, eos: -1}
+	var err error
+	if t.normalizers, err = readNormalizer(f.Normalizer); err != nil {
+		return nil, err
+	}
+	if t.preTokenizers, t.byteLevel, err = readPreTokenizer(f.PreTokenizer); err != nil {
+		return nil, err
+	}
+	m, err := readModel(f.Model)
+	if err != nil {
+		return nil, err
+	}
+	added, err := readAddedTokens(f.AddedTokens)
+	if err != nil {
+		return nil, err
+	}
+	if t.names, err = nameIDs(m.Vocab, added); err != nil {
+		return nil, err
+	}
+	t.setAdded(added)
+	if err := t.setModel(m); err != nil {
+		return nil, err
+	}
+	found := slices.Clone(t.names)
+	for _, a := range added {
+		if a.Normalized {
+			found[a.ID] = t.normalizers.apply(a.Content) // with the space in front that a normalizer may put there
+		}
+	}
+	s, err := readDecoder(f.Decoder, found)
+	if err != nil {
+		return nil, err
+	}
+	t.surface, t.head, t.start = s.text, s.head, s.start
+	return t, t.readPostProcessor(f.PostProcessor)
+}
+
+func readAddedTokens(raw []json.RawMessage) ([]addedToken, error) {
+	tokens := make([]addedToken, len(raw))
+	for i := range raw {
+		field := fmt.Sprintf("added_tokens[%d]", i)
+		if err := strict(raw[i], field, &tokens[i]); err != nil {
+			return nil, err
+		}
+		if err := tokens[i].check(field); err != nil {
+			return nil, err
+		}
+	}
+	return tokens, nil
+}
+
+// nameIDs lists the tokens by id.
+func nameIDs(vocab map[string]int32, added []addedToken) ([]string, error) {
+	// A few ids may be free, but no file may ask for memory that it does not fill.
+	limit := 2*(len(vocab)+len(added)) + 1024
+	var names []string
+	put := func(field, name string, id int32) error {
+		if id < 0 || int(id) >= limit {
+			return fmt.Errorf("%s: want ids from 0 to %d for so many tokens, got %d for %.40q", field, limit-1, id, name)
+		}
+		if int(id) >= len(names) {
+			names = append(names, make([]string, int(id)+1-len(names))...)
+		}
+		if names[id] != "" && names[id] != name {
+			return fmt.Errorf("%s: want each id once, got %d for %.40q and %.40q", field, id, names[id], name)
+		}
+		names[id] = name
+		return nil
+	}
+	for name, id := range vocab {
+		if name == "" {
+			continue // no text becomes it, and it adds none
+		}
+		if err := put("model.vocab", name, id); err != nil {
+			return nil, err
+		}
+	}
+	for i, a := range added {
+		field := fmt.Sprintf("added_tokens[%d].id", i)
+		if id, ok := vocab[a.Content]; ok && id != a.ID {
+			return nil, fmt.Errorf("%s: want %d, which %.40q has in model.vocab, got %d", field, id, a.Content, a.ID)
+		}
+		if err := put(field, a.Content, a.ID); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// setAdded sorts the added tokens by when they are looked for.
+func (t *BPE) setAdded(added []addedToken) {
+	t.skipped = map[int32]bool{}
+	var special []addedToken
+	var plain [2][]addedToken
+	for _, a := range added {
+		switch {
+		case a.Special:
+			special = append(special, a)
+			t.skipped[a.ID] = true
+		case a.Normalized:
+			plain[1] = append(plain[1], a)
+		default:
+			plain[0] = append(plain[0], a)
+		}
+	}
+	t.special, t.specials = newSpecials(special)
+	t.plain[0] = newAddedSet(plain[0], func(s string) string { return s })
+	t.plain[1] = newAddedSet(plain[1], t.normalizers.apply)
+}
+
+// readPostProcessor finds what stands around a text.
+func (t *BPE) readPostProcessor(raw json.RawMessage) error {
+	err := sequenceOf(raw, "post_processor", "processors", func(kind, field string, raw json.RawMessage) error {
+		switch kind {
+		case "ByteLevel": // moves offsets, which nobody here asks for
+			return strict(raw, field, &byteLevel{})
+		case "TemplateProcessing":
+			return t.readTemplate(raw, field)
+		}
+		return unsupported(field, kind, "ByteLevel", "TemplateProcessing")
+	})
+	if len(t.before) > 0 {
+		t.bos = t.before[0]
+	}
+	if len(t.after) > 0 {
+		t.eos = t.after[len(t.after)-1]
+	}
+	return err
+}
+
+func (t *BPE) readTemplate(raw json.RawMessage, field string) error {
+	type item struct {
+		ID     string
+		TypeID int `json:"type_id"`
+	}
+	var p struct {
+		Type   string
+		Single []struct {
+			SpecialToken *item
+			Sequence     *item
+		}
+		Pair          json.RawMessage
+		SpecialTokens map[string]struct {
+			ID     string
+			IDs    []int32
+			Tokens []string
+		} `json:"special_tokens"`
+	}
+	if err := strict(raw, field, &p); err != nil {
+		return err
+	}
+	sequences := 0
+	for i, s := range p.Single {
+		switch {
+		case s.Sequence != nil && s.SpecialToken == nil && s.Sequence.ID == "A":
+			sequences++
+		case s.SpecialToken != nil && s.Sequence == nil:
+			special, ok := p.SpecialTokens[s.SpecialToken.ID]
+			if !ok || slices.ContainsFunc(special.IDs, func(id int32) bool { return !t.has(id) }) {
+				return fmt.Errorf("%s.single[%d]: want a token of special_tokens with ids below %d, got %.40q with %v", field, i, len(t.names), s.SpecialToken.ID, special.IDs)
+			}
+			if sequences == 0 {
+				t.before = append(t.before, special.IDs...)
+			} else {
+				t.after = append(t.after, special.IDs...)
+			}
+		default:
+			return fmt.Errorf("%s.single[%d]: want a SpecialToken or the Sequence A", field, i)
+		}
+	}
+	if sequences != 1 {
+		return fmt.Errorf("%s.single: want the Sequence A once, got it %d times", field, sequences)
+	}
+	return nil
+}
