@@ -16,12 +16,6 @@ import (
 	"github.com/agora-ml/agora/nn/llama"
 )
 
-// The files of a PEFT folder.
-const (
-	peftConfigFile = "adapter_config.json"
-	peftTensorFile = "adapter_model.safetensors"
-)
-
 // inspect looks at what path is: a folder by the files it holds, a file by its first bytes.
 func inspect(path string) (*inspection, error) {
 	info, err := os.Stat(path)
@@ -41,12 +35,12 @@ func inspect(path string) (*inspection, error) {
 	for _, form := range []struct {
 		file string
 		read func(dir string) error
-	}{{multilora.InfoFile, i.ownAdapter}, {peftConfigFile, i.peftAdapter}, {llama.ConfigFile, i.model}} {
+	}{{multilora.InfoFile, i.ownAdapter}, {multilora.PEFTConfigFile, i.peftAdapter}, {llama.ConfigFile, i.model}} {
 		if _, err := os.Stat(filepath.Join(path, form.file)); err == nil {
 			return i, form.read(path)
 		}
 	}
-	return nil, fmt.Errorf("%s: want a folder with %s, %s or %s, got none of them", path, llama.ConfigFile, multilora.InfoFile, peftConfigFile)
+	return nil, fmt.Errorf("%s: want a folder with %s, %s or %s, got none of them", path, llama.ConfigFile, multilora.InfoFile, multilora.PEFTConfigFile)
 }
 
 // beginsWith reports whether a file's first bytes are these.
@@ -123,10 +117,10 @@ func (i *inspection) ownAdapter(dir string) error {
 
 func (i *inspection) peftAdapter(dir string) error {
 	i.Kind = "adapter"
-	if err := i.safetensors(safetensors.Open(filepath.Join(dir, peftTensorFile))); err != nil {
+	if err := i.safetensors(safetensors.Open(filepath.Join(dir, multilora.PEFTTensorFile))); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, peftConfigFile)
+	path := filepath.Join(dir, multilora.PEFTConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

@@ -61,7 +61,11 @@ func command() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(trainCommand(), generateCommand(), evalCommand(), mergeCommand(), inspectCommand(), tokenizeCommand(), doctorCommand(), demoCommand())
+	root.AddCommand(
+		trainCommand(), generateCommand(), evalCommand(),
+		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(),
+		doctorCommand(), demoCommand(),
+	)
 	return root
 }
 

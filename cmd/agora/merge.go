@@ -13,27 +13,18 @@ import (
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// mergeReport is what merge --json prints.
+// mergeReport is what merge --json prints. Its logit difference is that between the model
+// with its adapter and the merged model as it was saved.
 type mergeReport struct {
-	Out    string        `json:"out"`
-	DType  string        `json:"dtype"`
-	Layers []mergedLayer `json:"layers"`
-	// MaxLogitDifference is the largest difference between a logit of the model with its
-	// adapter and the same logit of the merged model as it was saved, over ProbeTokens
-	// tokens; LargestLogit is the largest of the former, to compare.
-	MaxLogitDifference float64 `json:"max_logit_difference"`
-	LargestLogit       float64 `json:"largest_logit"`
-	ProbeTokens        int     `json:"probe_tokens"`
-}
-
-type mergedLayer struct {
-	Layer  string  `json:"layer"`
-	Change float64 `json:"change"` // |ΔW| / |W|
-	Lost   float64 `json:"lost"`   // the part of ΔW that rounding lost while merging
+	Out         string `json:"out"`
+	DType       string `json:"dtype"`
+	ProbeTokens int    `json:"probe_tokens"` // over which logits were compared
+	multilora.MergeReport
 }
 
 type mergeFlags struct {
@@ -64,7 +55,7 @@ type costs is measured on a few tokens and reported.`,
 				return printJSON(c.OutOrStdout(), r)
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d layers merged, weights in %s\nlargest difference of a logit  %.3g (over %d tokens, whose largest logit is %.3g)\n",
-				r.Out, len(r.Layers), r.DType, r.MaxLogitDifference, r.ProbeTokens, r.LargestLogit)
+				r.Out, len(r.Layers), r.DType, r.LogitDifference, r.ProbeTokens, r.LargestLogit)
 			return err
 		},
 	}
@@ -81,8 +72,9 @@ func (f *mergeFlags) run() (*mergeReport, error) {
 	if err := checkOutFolder(f.out); err != nil {
 		return nil, err
 	}
-	m, err := f.types()
-	if err != nil {
+	var m merger
+	var err error
+	if m.loaded, m.saved, err = f.types(); err != nil {
 		return nil, err
 	}
 	d, err := f.device.open()
@@ -111,22 +103,18 @@ type merger struct {
 }
 
 // types chooses the types that the model is loaded and saved in.
-func (f *mergeFlags) types() (*merger, error) {
+func (f *mergeFlags) types() (loaded, saved tensor.DType, err error) {
 	stored, err := storedType(f.model)
-	if err != nil {
-		return nil, err
+	if err != nil || f.dtype == "" {
+		return stored, stored, err
 	}
-	if f.dtype == "" {
-		return &merger{loaded: stored, saved: stored}, nil
-	}
-	saved, err := tensor.ParseDType(f.dtype)
-	if err != nil {
-		return nil, fmt.Errorf("--dtype: %w", err)
+	if saved, err = parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16); err != nil {
+		return 0, 0, err
 	}
 	if saved != stored {
-		return &merger{loaded: tensor.F32, saved: saved}, nil
+		return tensor.F32, saved, nil
 	}
-	return &merger{loaded: stored, saved: saved}, nil
+	return stored, saved, nil
 }
 
 // storedType is the type in which a folder holds a model's weights: that of its
@@ -158,19 +146,19 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 	if err != nil {
 		return err
 	}
-	adapter, err := loadAdapter(model, f.adapter)
-	if err != nil {
-		return err
+	var adapter *multilora.Adapter
+	if f.adapter != "" { // export may go without
+		if adapter, err = multilora.Open(model, f.adapter); err != nil {
+			return err
+		}
 	}
 	if m.before, err = m.probe(model); err != nil {
 		return err
 	}
-	merged, err := adapter.Merge()
-	if err != nil {
-		return err
-	}
-	for _, l := range merged {
-		m.report.Layers = append(m.report.Layers, mergedLayer(l))
+	if adapter != nil {
+		if m.report.Layers, err = adapter.Merge(); err != nil {
+			return err
+		}
 	}
 	return model.SaveAs(dir, m.saved)
 }
@@ -189,9 +177,9 @@ func (m *merger) compare(dir string) error {
 	}
 	for i, v := range m.before {
 		m.report.LargestLogit = max(m.report.LargestLogit, math.Abs(float64(v)))
-		m.report.MaxLogitDifference = max(m.report.MaxLogitDifference, math.Abs(float64(v)-float64(after[i])))
+		m.report.LogitDifference = max(m.report.LogitDifference, math.Abs(float64(v)-float64(after[i])))
 	}
-	if math.IsNaN(m.report.MaxLogitDifference) || math.IsInf(m.report.MaxLogitDifference, 0) {
+	if math.IsNaN(m.report.LogitDifference) || math.IsInf(m.report.LogitDifference, 0) {
 		return fmt.Errorf("the merged model in %s gives logits that are no numbers: choose a wider --dtype", m.saved)
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -33,9 +34,9 @@ type base struct {
 }
 
 func (f *modelFlags) open() (b *base, err error) {
-	dt, err := tensor.ParseDType(f.dtype)
+	dt, err := parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16)
 	if err != nil {
-		return nil, fmt.Errorf("--dtype: %w", err)
+		return nil, err
 	}
 	d, err := f.device.open()
 	if err != nil {
@@ -51,7 +52,7 @@ func (f *modelFlags) open() (b *base, err error) {
 		return nil, err
 	}
 	if f.adapter != "" {
-		b.adapter, err = loadAdapter(b.Model, f.adapter)
+		b.adapter, err = multilora.Open(b.Model, f.adapter)
 	}
 	return b, err
 }
@@ -68,7 +69,11 @@ func need(namesAndValues ...string) error {
 	return nil
 }
 
-// loadAdapter attaches the adapter at path, whatever its form.
-func loadAdapter(m *llama.Model, path string) (*multilora.Adapter, error) {
-	return multilora.Load(m, path)
+// parseDType reads --dtype, which must be one of these.
+func parseDType(name string, allowed ...tensor.DType) (tensor.DType, error) {
+	dt, err := tensor.ParseDType(name)
+	if err != nil || !slices.Contains(allowed, dt) {
+		return 0, fmt.Errorf("--dtype %q: want one of %v", name, allowed)
+	}
+	return dt, nil
 }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+type exportFlags struct {
+	adapterFlags
+	to     string
+	merged bool
+	dtype  string
+}
+
+func exportCommand() *cobra.Command {
+	var f exportFlags
+	c := &cobra.Command{
+		Use:   "export --model DIR --adapter PATH --to peft|gguf|safetensors --out PATH [--merged]",
+		Short: "Write an adapter, or the merged model, for other programs",
+		Long: `Write an adapter for other programs. MultiLoRA becomes one ordinary LoRA that computes
+the same.
+
+  --to peft                  a folder that PEFT loads
+  --to gguf                  a file that llama.cpp loads with --lora
+  --to safetensors           a folder of Agora's own form
+  --to gguf --merged         the model with the adapter in its weights, for llama.cpp
+  --to safetensors --merged  the same as a Hugging Face folder (see agora merge)
+
+With --merged the adapter may be left out: the model alone is written.`,
+		Example: "  agora export --model models/llama --adapter my-adapter --to peft --out peft-adapter\n" +
+			"  agora export --model models/llama --adapter my-adapter --merged --to gguf --dtype q8 --out my-model.gguf",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := need("model", f.model, "to", f.to, "out", f.out); err != nil {
+				return err
+			}
+			r, err := f.run()
+			if err != nil {
+				return err
+			}
+			r.Form = f.to
+			return f.print(c, r)
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.to, "to", "", "form: peft, gguf or safetensors")
+	c.Flags().StringVar(&f.out, "out", "", "new folder, or file for gguf")
+	c.Flags().BoolVar(&f.merged, "merged", false, "write the model with the adapter in its weights")
+	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of a merged model's weights: f32, bf16, f16, for gguf also q8 or q4 (default: that of the model)")
+	return c
+}
+
+func (f *exportFlags) run() (*converted, error) {
+	if !f.merged {
+		return f.exportAdapter()
+	}
+	switch f.to {
+	case "safetensors":
+		merge := mergeFlags{model: f.model, adapter: f.adapter, out: f.out, dtype: f.dtype, device: f.device}
+		r, err := merge.run()
+		if err != nil {
+			return nil, err
+		}
+		return &converted{Out: f.out, DType: r.DType}, nil
+	case "gguf":
+		return f.exportModelGGUF()
+	}
+	return nil, fmt.Errorf("--to %q: want gguf or safetensors with --merged", f.to)
+}
+
+func (f *exportFlags) exportAdapter() (*converted, error) {
+	if err := need("adapter", f.adapter); err != nil {
+		return nil, err
+	}
+	if f.dtype != "" {
+		return nil, errors.New("--dtype: want it with --merged only; adapters are written in f32")
+	}
+	save := map[string]func(*llama.Model, *multilora.Adapter) error{
+		"peft": func(_ *llama.Model, a *multilora.Adapter) error { return writeFolder(f.out, a.SavePEFT) },
+		"gguf": func(m *llama.Model, a *multilora.Adapter) error { return a.SaveGGUF(f.out, m.Config) },
+		"safetensors": func(_ *llama.Model, a *multilora.Adapter) error {
+			folded, err := a.Fold()
+			if err != nil {
+				return err
+			}
+			return writeFolder(f.out, folded.Save)
+		},
+	}[f.to]
+	if save == nil {
+		return nil, fmt.Errorf("--to %q: want peft, gguf or safetensors", f.to)
+	}
+	if f.to != "gguf" {
+		if err := checkOutFolder(f.out); err != nil {
+			return nil, err
+		}
+	}
+	r, err := f.load(save)
+	if err != nil {
+		return nil, err
+	}
+	if r.Method == string(multilora.MethodMultiLoRA) { // other programs do not know it
+		r.Method = string(multilora.MethodLoRA)
+	}
+	return r, nil
+}
