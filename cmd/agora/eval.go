@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/eval"
-	"github.com/agora-ml/agora/tokenizer"
 )
 
 // evaluation is what eval --json prints.
@@ -62,7 +61,7 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--text: %w", err)
 	}
-	tok, err := tokenizer.Load(f.model)
+	tok, err := f.loadTokenizer()
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	if f.greedy {
 		f.options.Temperature = 0
 	}
-	tok, err := tokenizer.Load(f.model)
+	tok, err := f.loadTokenizer()
 	if err != nil {
 		return err
 	}

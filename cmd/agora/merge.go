@@ -74,7 +74,7 @@ func (f *mergeFlags) run() (*mergeReport, error) {
 	}
 	var m merger
 	var err error
-	if m.loaded, m.saved, err = f.types(); err != nil {
+	if m.loaded, m.saved, err = mergeTypes(f.model, f.dtype, tensor.F32, tensor.BF16, tensor.F16); err != nil {
 		return nil, err
 	}
 	d, err := f.device.open()
@@ -102,25 +102,29 @@ type merger struct {
 	report        *mergeReport
 }
 
-// types chooses the types that the model is loaded and saved in.
-func (f *mergeFlags) types() (loaded, saved tensor.DType, err error) {
-	stored, err := storedType(f.model)
-	if err != nil || f.dtype == "" {
+// mergeTypes chooses the types that a model is loaded and saved in: saved is dtype, one
+// of those allowed, or that of the model where it is empty.
+func mergeTypes(model, dtype string, allowed ...tensor.DType) (loaded, saved tensor.DType, err error) {
+	stored, err := storedType(model)
+	if err != nil || dtype == "" {
 		return stored, stored, err
 	}
-	if saved, err = parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16); err != nil {
+	if saved, err = parseDType(dtype, allowed...); err != nil {
 		return 0, 0, err
 	}
-	if saved != stored {
+	if saved != stored { // only saving rounds
 		return tensor.F32, saved, nil
 	}
 	return stored, saved, nil
 }
 
 // storedType is the type in which a folder holds a model's weights: that of its
-// embedding, and f32 for what is wider.
-func storedType(dir string) (dt tensor.DType, err error) {
-	file, err := safetensors.OpenModel(dir)
+// embedding. It is f32 for what is wider, and for a GGUF file.
+func storedType(model string) (dt tensor.DType, err error) {
+	if isFile(model) {
+		return tensor.F32, nil
+	}
+	file, err := safetensors.OpenModel(model)
 	if err != nil {
 		return 0, err
 	}
@@ -207,6 +211,9 @@ var besideWeights = []string{
 
 // copyBeside copies them, as far as they are there.
 func copyBeside(from, to string) error {
+	if isFile(from) {
+		return nil
+	}
 	for _, name := range besideWeights {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -9,20 +10,23 @@ import (
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // modelFlags are the flags of every command that runs a model.
 type modelFlags struct {
-	model   string
-	adapter string
-	dtype   string
-	device  deviceFlags
+	model     string
+	adapter   string
+	tokenizer string
+	dtype     string
+	device    deviceFlags
 }
 
 func (f *modelFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer)")
+	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer), or GGUF file")
 	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
-	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16")
+	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
+	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
 	f.device.register(c)
 }
 
@@ -34,7 +38,7 @@ type base struct {
 }
 
 func (f *modelFlags) open() (b *base, err error) {
-	dt, err := parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16)
+	dt, err := parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +59,23 @@ func (f *modelFlags) open() (b *base, err error) {
 		b.adapter, err = multilora.Open(b.Model, f.adapter)
 	}
 	return b, err
+}
+
+// loadTokenizer reads the tokenizer that belongs to the model.
+func (f *modelFlags) loadTokenizer() (tokenizer.Tokenizer, error) {
+	if f.tokenizer != "" {
+		return tokenizer.Load(f.tokenizer)
+	}
+	if isFile(f.model) {
+		return nil, fmt.Errorf("--tokenizer is missing: the vocabulary in %s is not read", f.model)
+	}
+	return tokenizer.Load(f.model)
+}
+
+// isFile reports a path that names a file, and no folder.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 func (b *base) close() { b.device.Close() }

@@ -15,7 +15,7 @@ type GGUFOptions struct {
 	// DType is the type of the matrices: f32 (the zero value), f16, bf16, q8 or q4, the
 	// quantised ones under the rules of LoadOptions. Norms and biases are f32.
 	DType tensor.DType
-	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Metadata).
+	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Vocabulary).
 	// llama.cpp needs it to run the model; Load does not.
 	Tokenizer []gguf.KeyValue
 }
