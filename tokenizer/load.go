@@ -19,7 +19,7 @@ const (
 const maxFile = 256 << 20
 
 // Load reads the tokenizer of a model's folder, or one file of any kind, which is
-// recognised by its content.
+// recognised by its content: also the one in a GGUF model.
 //
 // In a folder tokenizer.json comes before tokenizer.model: it alone knows the tokens
 // that were added later. The folder's other files say how texts begin and end:
@@ -35,6 +35,9 @@ func Load(path string) (Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	if !info.IsDir() {
+		if isGGUF(path) {
+			return loadGGUF(path)
+		}
 		t, err := loadFile(path)
 		if err != nil {
 			return nil, err

@@ -43,6 +43,10 @@ func ParseSentencePiece(b []byte) (*SentencePiece, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newSentencePiece(m)
+}
+
+func newSentencePiece(m *spModel) (*SentencePiece, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}

@@ -49,10 +49,13 @@ const modelBPE = 2
 
 var modelTypes = map[int]string{1: "unigram", modelBPE: "BPE", 3: "word", 4: "char"}
 
+// defaultUnknown is the text of the unknown piece where the model has no other.
+const defaultUnknown = " \u2047 "
+
 // parseModel reads the protobuf. Absent fields have the defaults of the .proto file.
 func parseModel(b []byte) (*spModel, error) {
 	m := &spModel{
-		modelType: 1, unkSurface: " \u2047 ", bosPiece: "<s>", eosPiece: "</s>",
+		modelType: 1, unkSurface: defaultUnknown, bosPiece: "<s>", eosPiece: "</s>",
 		addDummyPrefix: true, removeExtraSpace: true, escapeSpaces: true,
 	}
 	err := eachField(b, func(f field) error {

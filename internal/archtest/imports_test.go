@@ -21,7 +21,7 @@ var below = map[string][]string{
 	"encoding":         {"encoding/half", "encoding/quant"},
 	"encoding/half":    {},
 	"encoding/quant":   {"encoding/half"},
-	"tokenizer":        {},
+	"tokenizer":        {"encoding"},
 	"shaders":          {},
 	"data":             {"encoding"},
 	"tensor":           {"shaders", "encoding/quant"},
