@@ -310,6 +310,8 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.Alpha = math.NaN() }, "field alpha: want a positive number, got NaN"},
 		{func(c *Config) { c.Scaling = "vector" }, `field scaling: want scalar or per-output, got "vector"`},
 		{func(c *Config) { c.Dropout = 1 }, "field dropout: want at least 0 and below 1, got 1"},
+		{func(c *Config) { c.Ranks = map[string]int{"a": 4, "b": 0} }, `field ranks: layer "b": want 1 to 21845 with 3 modules, got 0`},
+		{func(c *Config) { c.Alphas = map[string]float64{"a": -1} }, `field alphas: layer "a": want a positive number, got -1`},
 		{func(c *Config) { c.Targets = nil }, "field targets: want at least one, got none"},
 	} {
 		cfg := Defaults()
@@ -320,6 +322,16 @@ func TestConfigErrors(t *testing.T) {
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got error %v, want %q", err, c.want)
 		}
+	}
+}
+
+// A rank or alpha of a layer that is not adapted is a mistake.
+func TestRanksOfLayersWithoutModules(t *testing.T) {
+	cfg := manyRanks(MethodLoRA)
+	cfg.Targets = []string{"q_proj", "v_proj"}
+	_, err := Attach(tiny(t, open(t, 1)), cfg, 1)
+	if want := `fields ranks and alphas: want names of layers that targets chooses, got "model.layers.1.mlp.down_proj"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
 	}
 }
 

@@ -30,7 +30,7 @@ func oneLayer(t *testing.T, out, in int, cfg Config) *Adapter {
 // ΔW by its definition, one module, output and input after the other.
 func TestDelta(t *testing.T) {
 	for _, cfg := range kinds() {
-		cfg.Targets = []string{AllLinear}
+		cfg.Targets, cfg.Ranks, cfg.Alphas = []string{AllLinear}, nil, nil
 		a := oneLayer(t, 5, 7, cfg)
 		ms, err := a.layers[0].linear.read()
 		if err != nil {

@@ -134,11 +134,22 @@ func kinds() map[string]Config {
 	lora.Method, lora.Modules, lora.Rank = MethodLoRA, 1, 6
 	rslora := lora
 	rslora.Method, rslora.Dropout = MethodRSLoRA, 0.2
-	return map[string]Config{"scalar": scalar, "per-output": perOutput, "lora": lora, "rslora": rslora}
+	manyRanks := manyRanks(MethodMultiLoRA)
+	manyRanks.Modules, manyRanks.Scaling = 2, ScalingPerOutput
+	return map[string]Config{"scalar": scalar, "per-output": perOutput, "lora": lora, "rslora": rslora, "many-ranks": manyRanks}
 }
 
 func eachKind(t *testing.T, f func(t *testing.T, cfg Config)) {
 	for name, cfg := range kinds() {
 		t.Run(name, func(t *testing.T) { f(t, cfg) })
+	}
+}
+
+// manyRanks is an adapter whose layers have ranks and alphas of their own.
+func manyRanks(method Method) Config {
+	return Config{
+		Method: method, Modules: 1, Rank: 4, Alpha: 8, Scaling: ScalingScalar, Targets: []string{"q_proj", "v_proj", "model.layers.1.mlp.*"}, Dropout: 0.1,
+		Ranks:  map[string]int{"model.layers.0.self_attn.q_proj": 2, "model.layers.1.mlp.down_proj": 7},
+		Alphas: map[string]float64{"model.layers.1.mlp.down_proj": 3, "model.layers.1.self_attn.v_proj": 1.5},
 	}
 }

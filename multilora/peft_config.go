@@ -57,6 +57,9 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("want a JSON object, %w", err)
 	}
+	if n := repetitions(text); n > maxRepetitions {
+		return nil, fmt.Errorf("want at most %d counted repetitions in patterns, got %d", maxRepetitions, n)
+	}
 	c := &peftConfig{rank: 8, alpha: 8, targets: peftNames{list: []string{"q_proj", "v_proj"}}} // PEFT's defaults for the LLaMA family
 	isLoRA, layersSet := false, ""
 	for _, f := range fields {
@@ -274,7 +277,31 @@ func (f field) patterns(value func(field) (float64, error)) ([]peftPattern, erro
 	return patterns, nil
 }
 
+// Counted repetitions make short patterns large programs: these limits keep those of one
+// file below some 100 MB.
+const (
+	maxRepetitions = 16
+	maxRepeated    = 200 // bytes of a pattern that has one
+)
+
+// repetitions counts them, or rather the braces in strings.
+func repetitions(text []byte) (n int) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return n
+		}
+		if s, ok := t.(string); ok {
+			n += strings.Count(s, "{")
+		}
+	}
+}
+
 func (f field) compile(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maxRepeated && strings.Contains(pattern, "{") {
+		return nil, f.wrong(fmt.Sprintf("counted repetitions in patterns of at most %d bytes only", maxRepeated))
+	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return nil, f.wrong(fmt.Sprintf("regular expressions that Go's regexp knows too (%.200s)", err))

@@ -118,6 +118,8 @@ var badPEFTConfigs = []struct{ fields, want string }{
 	{`"rank_pattern": {"q_proj": 0}`, "field rank_pattern: q_proj: want a whole number from 1 to 65536, got 0"},
 	{`"rank_pattern": {"q_(proj": 1}`, "field rank_pattern: want regular expressions that Go's regexp knows too (error parsing regexp: missing closing )"},
 	{`"rank_pattern": {"(?=q)": 1}`, "field rank_pattern: want regular expressions that Go's regexp knows too (error parsing regexp: invalid or unsupported Perl syntax: `(?=`)"},
+	{`"rank_pattern": {"(` + strings.Repeat("x", 200) + `){1000}": 1}`, "field rank_pattern: want counted repetitions in patterns of at most 200 bytes only"},
+	{`"target_modules": ["` + strings.Repeat("{", 17) + `"]`, "want at most 16 counted repetitions in patterns, got 17"},
 	{`"rank_pattern": [4]`, "field rank_pattern: want an object of patterns and numbers, got [4]"},
 	{`"alpha_pattern": {"q_proj": "x"}`, `field alpha_pattern: q_proj: want a positive number, got "x"`},
 	{`"target_modules": 5`, "field target_modules: want a list of names or a pattern, got 5"},

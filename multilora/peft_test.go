@@ -127,22 +127,10 @@ func peftTensors(t *testing.T, dir string) map[string]safetensors.Tensor {
 	return all
 }
 
-// manyRanks is an adapter whose layers have ranks and alphas of their own.
-func manyRanks(method Method) Config {
-	return Config{
-		Method: method, Modules: 1, Rank: 4, Alpha: 8, Scaling: ScalingScalar, Targets: []string{"q_proj", "v_proj", "model.layers.1.mlp.*"}, Dropout: 0.1,
-		Ranks:  map[string]int{"model.layers.0.self_attn.q_proj": 2, "model.layers.1.mlp.down_proj": 7},
-		Alphas: map[string]float64{"model.layers.1.mlp.down_proj": 3, "model.layers.1.self_attn.v_proj": 1.5},
-	}
-}
-
 // exported are adapters of every kind that leaves this program.
 func exported() map[string]Config {
 	all := kinds()
-	all["many ranks"], all["many ranks, rslora"] = manyRanks(MethodLoRA), manyRanks(MethodRSLoRA)
-	multi := manyRanks(MethodMultiLoRA)
-	multi.Modules, multi.Scaling = 2, ScalingPerOutput
-	all["many ranks, multilora"] = multi
+	all["many-ranks lora"], all["many-ranks rslora"] = manyRanks(MethodLoRA), manyRanks(MethodRSLoRA)
 	return all
 }
 
