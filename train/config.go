@@ -13,7 +13,7 @@ import (
 // Config says everything about one fine-tuning run. Defaults gives good values for
 // what a user need not decide.
 type Config struct {
-	Model string // folder of the base model, in Hugging Face's form
+	Model string // folder of the base model, in Hugging Face's form, or GGUF file
 	Data  string // Alpaca-style JSON or JSONL, plain or .gz
 	Out   string // folder of the adapter and the metrics
 
@@ -34,7 +34,7 @@ type Config struct {
 	HeldOut   int // rows kept out of training to measure the loss on; 0: none
 	EvalEvery int // steps between measurements; 0: only before and after
 
-	DType      tensor.DType // storage of frozen weights and activations
+	DType      tensor.DType // storage of frozen weights and activations; these are f32 beside q8 and q4
 	Checkpoint bool         // recompute each block on the way back: less memory, a third more time
 }
 
@@ -87,8 +87,8 @@ func (c Config) validateSteps() error {
 	if c.Steps > math.MaxUint32 {
 		return fmt.Errorf("--steps %d: want at most %d", c.Steps, uint32(math.MaxUint32))
 	}
-	if !c.DType.IsFloat() || c.DType == tensor.F64 {
-		return fmt.Errorf("--dtype %s: want f32, bf16 or f16", c.DType)
+	if c.DType == tensor.F64 || !c.DType.IsFloat() && !c.DType.IsQuantised() {
+		return fmt.Errorf("--dtype %s: want f32, bf16, f16, q8 or q4", c.DType)
 	}
 	if _, err := optim.NewSchedule(c.Schedule, c.WarmupSteps, c.Steps); err != nil {
 		return fmt.Errorf("--schedule: %w", err)

@@ -47,22 +47,26 @@ func (f *exportFlags) exportModelGGUF() (*converted, error) {
 	return &converted{Out: f.out, DType: saved.String()}, nil
 }
 
-// vocabularyMetadata are the keys of the tokenizer in a model's folder.
-func vocabularyMetadata(dir string, c llama.Config) ([]gguf.KeyValue, error) {
-	tok, err := tokenizer.Load(filepath.Join(dir, tokenizer.ModelFile))
+// vocabularyMetadata are the keys of the tokenizer in a model's folder or GGUF file.
+func vocabularyMetadata(model string, c llama.Config) ([]gguf.KeyValue, error) {
+	path := model
+	if !isFile(model) {
+		path = filepath.Join(model, tokenizer.ModelFile)
+	}
+	tok, err := tokenizer.Load(path)
 	if err != nil {
 		return nil, fmt.Errorf("a model in GGUF carries its vocabulary: %w", err)
 	}
 	sp, ok := tok.(*tokenizer.SentencePiece)
 	if !ok {
 		return nil, fmt.Errorf("%s: want a SentencePiece model, got another tokenizer, whose vocabulary cannot be written to GGUF yet: export to safetensors and convert that by llama.cpp's program",
-			filepath.Join(dir, tokenizer.ModelFile))
+			path)
 	}
 	v := sp.Vocabulary()
 	if len(v.Pieces) > c.Vocab {
-		return nil, fmt.Errorf("%s: want at most the %d words of %s, got %d pieces", filepath.Join(dir, tokenizer.ModelFile), c.Vocab, llama.ConfigFile, len(v.Pieces))
+		return nil, fmt.Errorf("%s: want at most the %d words of %s, got %d pieces", path, c.Vocab, llama.ConfigFile, len(v.Pieces))
 	}
-	all, err := tokenizer.Load(dir) // may know tokens that were added later
+	all, err := tokenizer.Load(model) // may know tokens that were added later
 	if err != nil {
 		return nil, err
 	}
@@ -73,23 +77,12 @@ func vocabularyMetadata(dir string, c llama.Config) ([]gguf.KeyValue, error) {
 		}
 		v.Pieces, v.Scores, v.Types = append(v.Pieces, piece), append(v.Scores, -1000), append(v.Types, kind)
 	}
-	bos, hasBOS := all.BOS()
-	metadata := []gguf.KeyValue{
-		{Key: "tokenizer.ggml.model", Value: "llama"},
-		{Key: "tokenizer.ggml.pre", Value: "default"},
-		{Key: "tokenizer.ggml.tokens", Value: v.Pieces},
-		{Key: "tokenizer.ggml.scores", Value: v.Scores},
-		{Key: "tokenizer.ggml.token_type", Value: v.Types},
-		{Key: "tokenizer.ggml.unknown_token_id", Value: uint32(v.Unknown)},
-		{Key: "tokenizer.ggml.add_bos_token", Value: hasBOS},
-		{Key: "tokenizer.ggml.add_eos_token", Value: false},
-		{Key: "tokenizer.ggml.add_space_prefix", Value: v.DummyPrefix},
+	v.BOS, v.EOS = -1, -1
+	if id, ok := all.BOS(); ok {
+		v.BOS = id
 	}
-	if hasBOS {
-		metadata = append(metadata, gguf.KeyValue{Key: "tokenizer.ggml.bos_token_id", Value: uint32(bos)})
+	if id, ok := all.EOS(); ok {
+		v.EOS = id
 	}
-	if eos, ok := all.EOS(); ok {
-		metadata = append(metadata, gguf.KeyValue{Key: "tokenizer.ggml.eos_token_id", Value: uint32(eos)})
-	}
-	return metadata, nil
+	return v.Metadata(), nil
 }

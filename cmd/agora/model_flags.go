@@ -66,9 +66,6 @@ func (f *modelFlags) loadTokenizer() (tokenizer.Tokenizer, error) {
 	if f.tokenizer != "" {
 		return tokenizer.Load(f.tokenizer)
 	}
-	if isFile(f.model) {
-		return nil, fmt.Errorf("--tokenizer is missing: the vocabulary in %s is not read", f.model)
-	}
 	return tokenizer.Load(f.model)
 }
 

@@ -58,7 +58,7 @@ JSONL, plain or .gz). The loss is on the answers. The adapter and metrics.jsonl 
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&cfg.Model, "model", "", "folder of the base model (config.json, model.safetensors, tokenizer.model)")
+	f.StringVar(&cfg.Model, "model", "", "base model: a folder (config.json, model.safetensors, tokenizer), or a GGUF file")
 	f.StringVar(&cfg.Data, "data", "", "rows to train on: JSON or JSONL with instruction, input, output; may be .gz")
 	f.StringVar(&cfg.Out, "out", "", "folder for the adapter and metrics.jsonl")
 	f.StringVar((*string)(&cfg.Adapter.Method), "method", string(cfg.Adapter.Method), "multilora, lora or rslora")
@@ -81,7 +81,7 @@ JSONL, plain or .gz). The loss is on the answers. The adapter and metrics.jsonl 
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "of initial values, order of rows and dropout")
 	f.IntVar(&cfg.HeldOut, "held-out", cfg.HeldOut, "rows kept out of training to measure the loss on")
 	f.IntVar(&cfg.EvalEvery, "eval-every", cfg.EvalEvery, "steps between measurements; 0: before and after only")
-	f.StringVar(&dtype, "dtype", cfg.DType.String(), "storage of frozen weights and activations: f32, bf16 or f16")
+	f.StringVar(&dtype, "dtype", cfg.DType.String(), "storage of frozen weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
 	f.BoolVar(&cfg.Checkpoint, "checkpoint", cfg.Checkpoint, "recompute blocks on the way back: less memory, a third more time")
 	f.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	dev.register(c)
