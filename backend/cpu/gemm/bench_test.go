@@ -19,6 +19,7 @@ import (
 //	best       the best sample, GFLOP/s
 //	peak       the best probe, GFLOP/s
 //	%peak      best over peak
+//	%median    median sample over median probe
 //	%peak-cpu  median over samples of work per CPU second, product over probe:
 //	           the figure to read when others use the machine
 //
@@ -110,16 +111,20 @@ func random(n int) []float32 {
 	return s
 }
 
-// sample times f in stretches of some 40 ms, each after a probe of the peak.
+// sample times f in stretches of some 40 ms, each after a probe of the peak that
+// takes as long: a host that lends its cores to others takes its share of both.
 func sample(b *testing.B, team *parallel.Team, flops float64, f func()) {
+	const probes = 20 // of some 2 ms
 	start := time.Now()
 	f()
 	once := time.Since(start)
 	calls := int(max(1, 40*time.Millisecond/max(once, 1)))
 	var rate, peak, partCPU []float64
 	for b.Loop() {
-		p, pCPU := rates(probeFlops*float64(team.Threads()), func() {
-			team.Run(team.Threads(), func(_, _ int) { probe() })
+		p, pCPU := rates(probes*probeFlops*float64(team.Threads()), func() {
+			for range probes {
+				team.Run(team.Threads(), func(_, _ int) { probe() })
+			}
 		})
 		r, rCPU := rates(flops*float64(calls), func() {
 			for range calls {
@@ -133,6 +138,7 @@ func sample(b *testing.B, team *parallel.Team, flops float64, f func()) {
 	if probeFlops > 0 {
 		b.ReportMetric(slices.Max(peak), "peak")
 		b.ReportMetric(100*slices.Max(rate)/slices.Max(peak), "%peak")
+		b.ReportMetric(100*median(rate)/median(peak), "%median")
 		b.ReportMetric(median(partCPU), "%peak-cpu")
 	}
 	b.ReportMetric(0, "ns/op")

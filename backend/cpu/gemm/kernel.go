@@ -11,7 +11,8 @@ type Kernel struct {
 	// tiles are the micro-kernels of narrow and of full panels, by rows.
 	narrow, full []func(*tile)
 	// kc is the depth of a block and strip the width of B's part of it: together
-	// they fill about half of the level-2 cache.
+	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbour
+	// on the same core uses it too.
 	kc, strip int
 	packers
 	vectors

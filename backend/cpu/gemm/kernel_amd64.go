@@ -24,7 +24,7 @@ var kernels = func() []Kernel {
 		axpys1: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
 	}
 	list = append([]Kernel{{
-		Name: "avx2", rows: 6, cols: 16, kc: 384, strip: 256,
+		Name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,
 		narrow: tilesAVX2_8, full: tilesAVX2_16,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,

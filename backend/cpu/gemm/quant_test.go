@@ -83,3 +83,34 @@ func TestBlocksMustFit(t *testing.T) {
 		}()
 	}
 }
+
+// Products with a weight [4096, 4096]: of one row (generation), forward and backward.
+func BenchmarkBlocks(b *testing.B) {
+	const n = 4096
+	team := parallel.New(2)
+	defer team.Close()
+	e := New(team)
+	values := make([]float32, n*n)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range values {
+		values[i] = r.Float32() - 0.5
+	}
+	q8, _ := quant.AppendQ8(nil, values)
+	q4, _ := quant.AppendQ4(nil, values)
+	x, y := make([]float32, 512*n), make([]float32, 512*n)
+	for _, f := range []struct {
+		name string
+		w    Matrix
+	}{{"f32", F32(values, n)}, {"bf16", BF16(make([]uint16, n*n), n)}, {"q8", Q8(q8, n)}, {"q4", Q4(q4, n)}} {
+		for _, m := range []int{1, 8, 512} {
+			for _, trans := range []bool{true, false} {
+				b.Run(fmt.Sprintf("%s/%d/forward=%t", f.name, m, trans), func(b *testing.B) {
+					for b.Loop() {
+						e.Sgemm(false, trans, m, n, n, x, n, f.w, y, n, false)
+					}
+					b.ReportMetric(2*float64(m)*n*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
+	}
+}
