@@ -7,11 +7,15 @@
 //
 //	y = W x + (alpha / r) Σ_i s_i B_i A_i x
 //
-// Attach puts new modules into a model, Load those of a folder; Save, Merge and Fold
-// take them out again.
+// Attach puts new modules into a model. Open puts those of a file there: of this project
+// (Load), of Hugging Face's PEFT (LoadPEFT) or of llama.cpp (LoadGGUF). Save, SavePEFT and
+// SaveGGUF write them, Fold makes one LoRA of them. Merge adds them to the model's weights,
+// and Unmerge takes them out again. A Set is several adapters on one model, chosen at run
+// time for whole batches or row by row.
 package multilora
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -101,6 +105,8 @@ func (a *Adapter) Layers() []string {
 	return names
 }
 
+var errMerged = errors.New("multilora: the adapter is merged already: Unmerge it first")
+
 // Detach puts the model's own layers back. Their parameters stay frozen.
 func (a *Adapter) Detach() {
 	for _, l := range a.layers {
@@ -111,8 +117,11 @@ func (a *Adapter) Detach() {
 }
 
 // Attach puts a detached adapter into its model again. It is an error if another one is
-// there.
+// there, or if this one is merged: it would count twice.
 func (a *Adapter) Attach() error {
+	if a.merged != nil {
+		return errMerged
+	}
 	for _, l := range a.layers {
 		if *l.layer != nn.Layer(l.base) && *l.layer != nn.Layer(l.linear) {
 			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, *l.layer)

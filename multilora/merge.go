@@ -1,7 +1,6 @@
 package multilora
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -26,7 +25,7 @@ type Merged struct {
 // rounding. Weights must be f32, f16 or bf16. Unmerge is the way back.
 func (a *Adapter) Merge() ([]Merged, error) {
 	if a.merged != nil {
-		return nil, errors.New("multilora: the adapter is merged already: Unmerge it first")
+		return nil, errMerged
 	}
 	for _, l := range a.layers {
 		if w := l.base.Weight.Value; w.DType() != tensor.F32 && !w.DType().Is16Bit() {

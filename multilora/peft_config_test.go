@@ -206,14 +206,18 @@ func TestLoadPEFTErrors(t *testing.T) {
 			`tensor "` + first + `": want shape [6 24], got no such tensor (the adapter was made for "some/base")`},
 		"another rank": {func(ts map[string]safetensors.Tensor) { ts[first] = zeros(first, 5, 24) },
 			`tensor "` + first + `": want shape [6 24] beside this model's weight f32[8 24], got [5 24]`},
-		"another model's": {func(ts map[string]safetensors.Tensor) { ts["x"] = zeros(strings.Replace(first, "layers.0", "layers.2", 1), 6, 24) },
+		"another model's": {func(ts map[string]safetensors.Tensor) {
+			ts["x"] = zeros(strings.Replace(first, "layers.0", "layers.2", 1), 6, 24)
+		},
 			`layers.2.self_attn.v_proj.lora_A.weight": want lora_A and lora_B of the 2 layers`},
 		"a head": {func(ts map[string]safetensors.Tensor) { ts["x"] = zeros("base_model.model.lm_head.weight", 61, 24) },
 			`tensor "base_model.model.lm_head.weight": want lora_A and lora_B of the 2 layers that adapter_config.json chooses`},
 		"DoRA": {func(ts map[string]safetensors.Tensor) {
 			ts["x"] = zeros("base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector", 8, 1)
 		}, `lora_magnitude_vector": want lora_A and lora_B`},
-		"both spellings": {func(ts map[string]safetensors.Tensor) { ts["x"] = zeros(strings.Replace(first, ".weight", ".default.weight", 1), 6, 24) },
+		"both spellings": {func(ts map[string]safetensors.Tensor) {
+			ts["x"] = zeros(strings.Replace(first, ".weight", ".default.weight", 1), 6, 24)
+		},
 			`tensor "` + first + `": want it once, got "` + strings.Replace(first, ".weight", ".default.weight", 1) + `" too`},
 		"whole numbers": {func(ts map[string]safetensors.Tensor) {
 			ts[first] = safetensors.Tensor{Name: first, DType: safetensors.I32, Shape: []int{6, 24}, Data: make([]byte, 6*24*4)}

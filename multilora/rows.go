@@ -137,7 +137,11 @@ func (s *Set) UseRows(names ...string) error {
 
 func (s *Set) check(names ...string) error {
 	for _, name := range names {
-		if name != "" && s.adapters[name] == nil {
+		a, ok := s.adapters[name]
+		switch {
+		case ok && a.merged != nil:
+			return fmt.Errorf("adapter %s: %w", quoted(name), errMerged)
+		case !ok && name != "":
 			return fmt.Errorf("multilora: adapter %s: want one of %q, or \"\" for the base", quoted(name), s.Names())
 		}
 	}

@@ -97,6 +97,14 @@ func TestUnmergeErrors(t *testing.T) {
 	_, err := a.Merge()
 	fails("merged twice", err, "the adapter is merged already: Unmerge it first")
 
+	fails("attached as well", a.Attach(), "the adapter is merged already")
+	set := NewSet(m)
+	if err := set.Add("merged", a); err != nil {
+		t.Fatal(err)
+	}
+	fails("used as well", set.Use("merged"), `adapter "merged": multilora: the adapter is merged already`)
+	fails("used by rows as well", set.UseRows("", "merged"), `adapter "merged": multilora: the adapter is merged already`)
+
 	b := attach(t, m, kinds()["scalar"])
 	fails("beneath another", a.Unmerge(), "holds a *multilora.Linear: Detach it first")
 	b.Detach()

@@ -1,0 +1,211 @@
+package multilora
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// field is one entry of a JSON object.
+type field struct {
+	key   string
+	value json.RawMessage
+}
+
+// orderedObject gives the entries of a JSON object in their order; a key that comes twice
+// is an error.
+func orderedObject(text []byte) ([]field, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("got %s", got(text))
+	}
+	var fields []field
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("got %w", err)
+		}
+		var f field
+		f.key, _ = t.(string) // Token lets nothing else be a key
+		if seen[f.key] {
+			return nil, fmt.Errorf("got field %s twice", quoted(f.key))
+		}
+		seen[f.key] = true
+		if err := d.Decode(&f.value); err != nil {
+			return nil, fmt.Errorf("got %w in field %s", err, quoted(f.key))
+		}
+		fields = append(fields, f)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("got %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("got more behind it")
+	}
+	return fields, nil
+}
+
+// got shortens what a hostile file may have made very long.
+func got(value []byte) string {
+	const most = 100
+	if len(value) > most {
+		return strings.ToValidUTF8(string(value[:most]), "") + "…"
+	}
+	return string(value)
+}
+
+func (f field) wrong(want string) error {
+	return fmt.Errorf("field %.100s: want %s, got %s", f.key, want, got(f.value))
+}
+
+// empty reports null, false, "", [] and {}.
+func (f field) empty() bool {
+	var b bytes.Buffer
+	if err := json.Compact(&b, f.value); err != nil {
+		return false
+	}
+	return slices.Contains([]string{"null", "false", `""`, "[]", "{}"}, b.String())
+}
+
+// decode reads the value; null leaves v as it is.
+func (f field) decode(v any, want string) error {
+	if json.Unmarshal(f.value, v) != nil {
+		return f.wrong(want)
+	}
+	return nil
+}
+
+func (f field) rank() (r int, err error) {
+	if json.Unmarshal(f.value, &r) != nil || r < 1 || r > maxRank {
+		return 0, f.wrong(fmt.Sprintf("a whole number from 1 to %d", maxRank))
+	}
+	return r, nil
+}
+
+func (f field) alpha() (a float64, err error) {
+	if json.Unmarshal(f.value, &a) != nil || !(a > 0) || math.IsInf(a, 0) {
+		return 0, f.wrong("a positive number")
+	}
+	return a, nil
+}
+
+// patterns reads an object of patterns and values. A pattern is that of a name's end,
+// from a dot or the beginning on.
+func (f field) patterns(value func(field) (float64, error)) ([]peftPattern, error) {
+	if f.empty() {
+		return nil, nil
+	}
+	fields, err := orderedObject(f.value)
+	if err != nil {
+		return nil, f.wrong("an object of patterns and numbers")
+	}
+	var patterns []peftPattern
+	for _, entry := range fields {
+		re, err := f.compile(`^(.*\.)?(` + entry.key + `)$`)
+		if err != nil {
+			return nil, err
+		}
+		v, err := value(field{f.key + ": " + entry.key, entry.value})
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, peftPattern{re, v})
+	}
+	return patterns, nil
+}
+
+// Counted repetitions make short patterns large programs: these limits keep those of one
+// file below some 100 MB.
+const (
+	maxRepetitions = 16
+	maxRepeated    = 200 // bytes of a pattern that has one
+)
+
+// repetitions counts them, or rather the braces in strings.
+func repetitions(text []byte) (n int) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return n
+		}
+		if s, ok := t.(string); ok {
+			n += strings.Count(s, "{")
+		}
+	}
+}
+
+func (f field) compile(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maxRepeated && strings.Contains(pattern, "{") {
+		return nil, f.wrong(fmt.Sprintf("counted repetitions in patterns of at most %d bytes only", maxRepeated))
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, f.wrong(fmt.Sprintf("regular expressions that Go's regexp knows too (%.200s)", err))
+	}
+	return re, nil
+}
+
+// names reads a list of names' ends or one pattern of whole names.
+func (f field) names() (n peftNames, err error) {
+	var s string
+	switch {
+	case f.empty():
+		return n, nil
+	case json.Unmarshal(f.value, &n.list) == nil:
+		return n, nil
+	case json.Unmarshal(f.value, &s) != nil:
+		return n, f.wrong("a list of names or a pattern")
+	case f.key == "target_modules" && strings.EqualFold(s, AllLinear):
+		return peftNames{all: true}, nil
+	}
+	re, err := f.compile(`^(?:` + s + `)$`)
+	return peftNames{pattern: re}, err
+}
+
+// numbers reads a number or a list of them; empty means all.
+func (f field) numbers() ([]int, error) {
+	var one int
+	var list []int
+	switch {
+	case f.empty():
+		return nil, nil
+	case json.Unmarshal(f.value, &one) == nil:
+		return []int{one}, nil
+	case json.Unmarshal(f.value, &list) == nil:
+		return list, nil
+	}
+	return nil, f.wrong("a whole number or a list of them")
+}
+
+// anyBlock finds the first number in a name that stands between dots.
+var anyBlock = regexp.MustCompile(`^.*?\.[^.]*\.(?P<block>\d+)\.`)
+
+// layerPatterns reads the names that precede a block's number, one or a list.
+func (f field) layerPatterns() ([]*regexp.Regexp, error) {
+	if f.empty() {
+		return nil, nil
+	}
+	var one string
+	var list []string
+	if json.Unmarshal(f.value, &one) == nil {
+		list = []string{one}
+	} else if json.Unmarshal(f.value, &list) != nil {
+		return nil, f.wrong("a string or a list of strings")
+	}
+	var patterns []*regexp.Regexp
+	for _, s := range list {
+		re, err := f.compile(`^.*?\.` + s + `\.(?P<block>\d+)\.`)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, re)
+	}
+	return patterns, nil
+}
