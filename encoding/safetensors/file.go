@@ -54,7 +54,11 @@ func OpenModel(dir string) (*File, error) {
 	}
 	f := &File{path: path, tensors: map[string]Tensor{}}
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
-		if err := f.add(filepath.Join(dir, shard), shards[shard]); err != nil {
+		err := f.add(filepath.Join(dir, shard), shards[shard])
+		if errors.Is(err, fs.ErrNotExist) {
+			err = &Error{File: path, Want: "the shard " + quote(shard) + " in the same folder", Got: "no such file"}
+		}
+		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
