@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/vec"
-	"github.com/agora-ml/agora/encoding/quant"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -22,17 +21,23 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 	case tensor.BF16:
 		convert(w, dst, elements[uint16](src), tensor.BF16ToFloat32, vec.FromBF16)
 	case tensor.Q8, tensor.Q4:
-		w.team.Rows(len(dst), grain, func(lo, hi int) { decode(dst[lo:hi], src, lo) })
+		w.team.Rows(len(dst), grain, func(lo, hi int) {
+			if w.plain {
+				src.DType.Decode(dst[lo:hi], blocksOf(src, lo, hi))
+			} else {
+				decode(dst[lo:hi], src, lo)
+			}
+		})
 	}
 }
 
 // decode widens elements of a quantised argument from lo on, which begins a block.
 func decode(dst []float32, x tensor.Arg, lo int) {
-	blocks := blocksOf(x)[x.DType.Bytes(lo):]
+	blocks := blocksOf(x, lo, lo+len(dst))
 	if x.DType == tensor.Q8 {
-		quant.DecodeQ8(dst, blocks)
+		vec.FromQ8(dst, blocks)
 	} else {
-		quant.DecodeQ4(dst, blocks)
+		vec.FromQ4(dst, blocks)
 	}
 }
 

@@ -101,9 +101,9 @@ func matrix(x tensor.Arg, from, ld int) gemm.Matrix {
 	case tensor.BF16:
 		return gemm.BF16(elements[uint16](x)[from:], ld)
 	case tensor.Q8:
-		return gemm.Q8(blocksOf(x)[x.DType.Bytes(from):], ld)
+		return gemm.Q8(blocksOf(x, from, x.N), ld)
 	case tensor.Q4:
-		return gemm.Q4(blocksOf(x)[x.DType.Bytes(from):], ld)
+		return gemm.Q4(blocksOf(x, from, x.N), ld)
 	}
 	return gemm.F32(f32s(x)[from:], ld)
 }

@@ -207,9 +207,9 @@ func elements[E any](x tensor.Arg) []E {
 	return unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(data))), len(data)/int(unsafe.Sizeof(e)))[:x.N:x.N]
 }
 
-// blocksOf is a quantised argument.
-func blocksOf(x tensor.Arg) []byte {
-	return x.Buf.(*buffer).data[x.Offset:][:x.DType.Bytes(x.N)]
+// blocksOf is elements [lo, hi) of a quantised argument, which are whole blocks.
+func blocksOf(x tensor.Arg, lo, hi int) []byte {
+	return x.Buf.(*buffer).data[x.Offset:][x.DType.Bytes(lo):x.DType.Bytes(hi)]
 }
 
 func f32s(x tensor.Arg) []float32 { return elements[float32](x) }

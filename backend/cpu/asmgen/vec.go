@@ -24,6 +24,7 @@ const piece = 1 << 16`)
 	v.exponentials()
 	v.optimizer()
 	v.conversions()
+	v.blocks()
 	v.finish()
 	return []*File{v.File}
 }

@@ -3,6 +3,7 @@ package gemm
 import (
 	"unsafe"
 
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"github.com/agora-ml/agora/encoding/quant"
 )
 
@@ -34,9 +35,9 @@ func (f format) blockBytes() int {
 func (f format) decode(dst []float32, src unsafe.Pointer) {
 	blocks := unsafe.Slice((*byte)(src), len(dst)/quant.Len*f.blockBytes())
 	if f == formatQ8 {
-		quant.DecodeQ8(dst, blocks)
+		vec.FromQ8(dst, blocks)
 	} else {
-		quant.DecodeQ4(dst, blocks)
+		vec.FromQ4(dst, blocks)
 	}
 }
 

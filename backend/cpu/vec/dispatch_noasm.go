@@ -40,3 +40,5 @@ func fromBF16(dst []float32, src []uint16) { fromBF16Go(dst, src) }
 func toBF16(dst []uint16, src []float32)   { toBF16Go(dst, src) }
 func fromF16(dst []float32, src []uint16)  { fromF16Go(dst, src) }
 func toF16(dst []uint16, src []float32)    { toF16Go(dst, src) }
+func fromQ8(dst []float32, src []byte)     { fromQ8Go(dst, src) }
+func fromQ4(dst []float32, src []byte)     { fromQ4Go(dst, src) }

@@ -644,3 +644,37 @@ func toBF16(dst []uint16, src []float32) {
 //
 //go:noescape
 func toBF16AVX2(dst *uint16, src *float32, n int)
+
+func fromQ8(dst []float32, src []byte) {
+	if !useAVX2 || len(dst) == 0 {
+		fromQ8Go(dst, src)
+		return
+	}
+	for len(dst) > piece {
+		fromQ8(dst[:piece], src[:piece/32*34])
+		dst, src = dst[piece:], src[piece/32*34:]
+	}
+	fromQ8AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/32)
+}
+
+// fromQ8AVX2 is fromQ8Go for a positive number of blocks.
+//
+//go:noescape
+func fromQ8AVX2(dst *float32, src *byte, blocks int)
+
+func fromQ4(dst []float32, src []byte) {
+	if !useAVX2 || len(dst) == 0 {
+		fromQ4Go(dst, src)
+		return
+	}
+	for len(dst) > piece {
+		fromQ4(dst[:piece], src[:piece/32*18])
+		dst, src = dst[piece:], src[piece/32*18:]
+	}
+	fromQ4AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/32)
+}
+
+// fromQ4AVX2 is fromQ4Go for a positive number of blocks.
+//
+//go:noescape
+func fromQ4AVX2(dst *float32, src *byte, blocks int)

@@ -3326,6 +3326,80 @@ end167:
 	VZEROUPPER
 	RET
 
+// func fromQ8AVX2(dst *float32, src *byte, blocks int)
+TEXT ·fromQ8AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop168:
+	MOVWLZX 0(SI), DX
+	VMOVD DX, X0
+	VCVTPH2PS X0, X0
+	VBROADCASTSS X0, Y0
+	VPMOVSXBD 2(SI), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	VPMOVSXBD 10(SI), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	VPMOVSXBD 18(SI), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 64(DI)
+	VPMOVSXBD 26(SI), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 96(DI)
+	ADDQ $34, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ loop168
+	VZEROUPPER
+	RET
+
+// func fromQ4AVX2(dst *float32, src *byte, blocks int)
+TEXT ·fromQ4AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop169:
+	MOVWLZX 0(SI), DX
+	VMOVD DX, X0
+	VCVTPH2PS X0, X0
+	VBROADCASTSS X0, Y0
+	VMOVDQU 2(SI), X5
+	VPSRLW $4, X5, X6
+	VPAND lowNibbles<>(SB), X5, X5
+	VPSUBB eights<>(SB), X5, X5
+	VPMOVSXBD X5, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	VPSRLDQ $8, X5, X5
+	VPMOVSXBD X5, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	VPAND lowNibbles<>(SB), X6, X6
+	VPSUBB eights<>(SB), X6, X6
+	VPMOVSXBD X6, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 64(DI)
+	VPSRLDQ $8, X6, X6
+	VPMOVSXBD X6, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y0, Y1, Y1
+	VMOVUPS Y1, 96(DI)
+	ADDQ $18, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ loop169
+	VZEROUPPER
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000
@@ -3551,6 +3625,24 @@ DATA quietBit<>+20(SB)/4, $0x00000040
 DATA quietBit<>+24(SB)/4, $0x00000040
 DATA quietBit<>+28(SB)/4, $0x00000040
 GLOBL quietBit<>(SB), RODATA|NOPTR, $32
+DATA lowNibbles<>+0(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+4(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+8(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+12(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+16(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+20(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+24(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+28(SB)/4, $0x0f0f0f0f
+GLOBL lowNibbles<>(SB), RODATA|NOPTR, $32
+DATA eights<>+0(SB)/4, $0x08080808
+DATA eights<>+4(SB)/4, $0x08080808
+DATA eights<>+8(SB)/4, $0x08080808
+DATA eights<>+12(SB)/4, $0x08080808
+DATA eights<>+16(SB)/4, $0x08080808
+DATA eights<>+20(SB)/4, $0x08080808
+DATA eights<>+24(SB)/4, $0x08080808
+DATA eights<>+28(SB)/4, $0x08080808
+GLOBL eights<>(SB), RODATA|NOPTR, $32
 DATA tailMask<>+0(SB)/4, $0xffffffff
 DATA tailMask<>+4(SB)/4, $0xffffffff
 DATA tailMask<>+8(SB)/4, $0xffffffff
