@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
@@ -118,6 +119,11 @@ type MergeReport struct {
 // MergeAndCompare merges the adapter, which must be attached to m, and measures what
 // rounding has done to the logits.
 func (a *Adapter) MergeAndCompare(m *llama.Model) (MergeReport, error) {
+	for _, l := range a.layers {
+		if *l.layer != nn.Layer(l.linear) {
+			return MergeReport{}, fmt.Errorf("multilora: layer %s holds a %T: Attach the adapter first", l.name, *l.layer)
+		}
+	}
 	want, err := probe(m)
 	if err != nil {
 		return MergeReport{}, err

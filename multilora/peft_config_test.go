@@ -25,6 +25,7 @@ func TestPEFTTargets(t *testing.T) {
 	}{
 		{`"target_modules": ["q_proj", "v_proj"]`, "0.q 0.v 1.q 1.v"},
 		{`"target_modules": null`, "0.q 0.v 1.q 1.v"}, // PEFT's default for LLaMA
+		{`"target_modules": ["q_proj"], "enable_lora": null, "merge_weights": false, "fan_in_fan_out": true, "task_type": "CAUSAL_LM"`, "0.q 1.q"}, // of 2023
 		{`"target_modules": ["self_attn.q_proj", "no_such"]`, "0.q 1.q"},
 		{`"target_modules": ["proj"]`, ""}, // whole parts only
 		{`"target_modules": "all-linear"`, "0.q 0.k 0.v 0.o 0.gate 0.up 0.down 1.q 1.k 1.v 1.o 1.gate 1.up 1.down"},

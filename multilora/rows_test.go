@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/golden"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -256,5 +257,42 @@ func TestSetErrors(t *testing.T) {
 	err := tensor.Catch(func() { logits(t, m, rowsOf(3)) })
 	if err == nil || !strings.Contains(err.Error(), "a batch of 3 rows") || !strings.Contains(err.Error(), "UseRows named adapters for 2") {
 		t.Errorf("three rows for two names: error %v", err)
+	}
+}
+
+// Over weights in q8, which cannot be merged into, rows have their own adapters as well.
+func TestMixedBatchOverQ8(t *testing.T) {
+	m, err := llama.Load(open(t, 2), filepath.Join(golden.Folder(t), "llama-gqa"), llama.LoadOptions{DType: tensor.Q8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := NewSet(m)
+	for _, name := range []string{"scalar", "lora"} {
+		cfg := kinds()[name]
+		cfg.Dropout = 0
+		a := attach(t, m, cfg)
+		trained(t, m, 4)
+		if err := set.Add(name, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := []string{"lora", "", "scalar"}
+	b := rowsOf(len(names))
+	if err := set.UseRows(names...); err != nil {
+		t.Fatal(err)
+	}
+	mixed := logits(t, m, b)
+	for i, name := range names {
+		if err := set.Use(name); err != nil {
+			t.Fatal(err)
+		}
+		want := logits(t, m, row(b, i))
+		if e := distance(mixed[i*len(want):(i+1)*len(want)], want); e > 1e-5 {
+			t.Errorf("row %d, adapter %q: the logits are off by %g", i, name, e)
+		}
+	}
+	_, err = set.Adapter("lora").Merge()
+	if want := "merging layer model.layers.0.self_attn.q_proj: want a weight in f32, f16 or bf16, got q8[64 64]"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("merging into q8: error %v, want %q", err, want)
 	}
 }

@@ -98,6 +98,8 @@ func TestUnmergeErrors(t *testing.T) {
 	fails("merged twice", err, "the adapter is merged already: Unmerge it first")
 
 	fails("attached as well", a.Attach(), "the adapter is merged already")
+	_, err = a.MergeAndCompare(m)
+	fails("compared without an adapter", err, "q_proj holds a *nn.Linear: Attach the adapter first")
 	set := NewSet(m)
 	if err := set.Add("merged", a); err != nil {
 		t.Fatal(err)
