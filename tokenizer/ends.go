@@ -37,31 +37,31 @@ func (t *BPE) find(name string) (int32, bool) {
 	return 0, false
 }
 
-// tokenName is a token in a configuration: its spelling, or an object with it.
-type tokenName string
+// TokenName is a token in a configuration: its spelling, or an object with it.
+type TokenName string
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (n *tokenName) UnmarshalJSON(b []byte) error {
-	var object struct{ Content string }
+func (n *TokenName) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, (*string)(n)) == nil {
 		return nil
 	}
+	var object struct{ Content string }
 	if err := json.Unmarshal(b, &object); err != nil || object.Content == "" {
 		return fmt.Errorf("want a token or an object with its content, got %.60s", b)
 	}
-	*n = tokenName(object.Content)
+	*n = TokenName(object.Content)
 	return nil
 }
 
-// tokenIDs is one id or a list of them.
-type tokenIDs []int32
+// TokenIDs is one id or a list of them.
+type TokenIDs []int32
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (ids *tokenIDs) UnmarshalJSON(b []byte) error {
+func (ids *TokenIDs) UnmarshalJSON(b []byte) error {
 	var one *int32
 	if json.Unmarshal(b, &one) == nil {
 		if one != nil {
-			*ids = tokenIDs{*one}
+			*ids = TokenIDs{*one}
 		}
 		return nil
 	}
@@ -71,16 +71,30 @@ func (ids *tokenIDs) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// endsFile is what tokenizer_config.json and the files beside it say of BOS and EOS.
-type endsFile struct {
-	name        string
-	BOSToken    *tokenName `json:"bos_token"`
-	EOSToken    *tokenName `json:"eos_token"`
-	AddBOSToken *bool      `json:"add_bos_token"`
-	EOSTokenID  tokenIDs   `json:"eos_token_id"`
-	AddedTokens map[string]struct {
+// Config is what tokenizer_config.json and the files beside it say of a tokenizer.
+type Config struct {
+	Path         string          `json:"-"`
+	BOSToken     *TokenName      `json:"bos_token"`
+	EOSToken     *TokenName      `json:"eos_token"`
+	AddBOSToken  *bool           `json:"add_bos_token"`
+	EOSTokenID   TokenIDs        `json:"eos_token_id"`
+	ChatTemplate json.RawMessage `json:"chat_template"`
+	AddedTokens  map[string]struct {
 		Content string
 	} `json:"added_tokens_decoder"`
+}
+
+// ReadConfig reads one of those files.
+func ReadConfig(path string) (*Config, error) {
+	b, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Path: path}
+	if err := json.Unmarshal(b, c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }
 
 // Names of the files that Load asks, the first to answer first.
@@ -93,85 +107,91 @@ const (
 
 // readEnds sets BOS and EOS as the files in dir say.
 func readEnds(dir string, t loaded) error {
-	var files []endsFile
+	var files []*Config
 	for _, name := range []string{ConfigFile, specialTokensMap, generationConfig, modelConfig} {
-		f := endsFile{name: filepath.Join(dir, name)}
-		b, err := readBounded(f.name)
+		c, err := ReadConfig(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = json.Unmarshal(b, &f)
-		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+			return err
 		}
-		files = append(files, f)
+		files = append(files, c)
 	}
-	ranks, isRanks := t.(*BPE)
-	isRanks = isRanks && ranks.merges == nil
-	bos, eos := int32(-1), int32(-1)
-	if id, ok := t.BOS(); ok {
-		bos = id
-	}
-	if id, ok := t.EOS(); ok {
-		eos = id
-	}
-	_, fromJSON := t.(*BPE)
-	fromJSON = fromJSON && !isRanks
-	if isRanks {
+	if ranks, ok := t.(*BPE); ok && ranks.merges == nil {
 		ranks.rename(addedNames(files))
 	}
-	var add *bool
-	bosSet, eosSet := false, false
-	for _, f := range files {
-		if f.AddBOSToken != nil && add == nil {
-			add = f.AddBOSToken
-		}
-		if f.BOSToken != nil && !bosSet && (!fromJSON || add != nil && *add) {
-			id, err := f.lookUp(t, "bos_token", *f.BOSToken)
-			if err != nil {
-				return err
-			}
-			bos, bosSet = id, true
-		}
-		if f.EOSToken != nil && !eosSet {
-			id, err := f.lookUp(t, "eos_token", *f.EOSToken)
-			if err != nil {
-				return err
-			}
-			eos, eosSet = id, true
-		}
-		if len(f.EOSTokenID) > 0 && !eosSet {
-			eos, eosSet = f.EOSTokenID[0], true
-			if eos < 0 || int(eos) >= t.VocabSize() {
-				return fmt.Errorf("%s: eos_token_id: want an id below %d, got %d", f.name, t.VocabSize(), eos)
-			}
-		}
+	bos, err := chooseBOS(files, t)
+	if err != nil {
+		return err
 	}
-	switch {
-	case add != nil && !*add:
-		bos = -1
-	case add != nil && bos < 0:
-		return fmt.Errorf("%s: add_bos_token: want a bos_token with it, got none", files[0].name)
+	eos, err := chooseEOS(files, t)
+	if err != nil {
+		return err
 	}
 	t.setEnds(bos, eos)
 	return nil
 }
 
-func (f *endsFile) lookUp(t loaded, field string, name tokenName) (int32, error) {
+func chooseBOS(files []*Config, t loaded) (int32, error) {
+	own := int32(-1)
+	if id, ok := t.BOS(); ok {
+		own = id
+	}
+	var token, add *Config
+	for _, c := range files {
+		if c.BOSToken != nil && token == nil {
+			token = c
+		}
+		if c.AddBOSToken != nil && add == nil {
+			add = c
+		}
+	}
+	file, isBPE := t.(*BPE)
+	hasTemplate := isBPE && file.merges != nil // tokenizer.json says itself what stands in front
+	switch {
+	case add != nil && !*add.AddBOSToken:
+		return -1, nil
+	case token != nil && (add != nil || !hasTemplate):
+		return token.lookUp(t, "bos_token", *token.BOSToken)
+	case add != nil && own < 0:
+		return 0, fmt.Errorf("%s: add_bos_token: want a bos_token with it, got none", add.Path)
+	}
+	return own, nil
+}
+
+func chooseEOS(files []*Config, t loaded) (int32, error) {
+	for _, c := range files {
+		if c.EOSToken != nil {
+			return c.lookUp(t, "eos_token", *c.EOSToken)
+		}
+		if len(c.EOSTokenID) > 0 {
+			id := c.EOSTokenID[0]
+			if id < 0 || int(id) >= t.VocabSize() {
+				return 0, fmt.Errorf("%s: eos_token_id: want an id below %d, got %d", c.Path, t.VocabSize(), id)
+			}
+			return id, nil
+		}
+	}
+	if id, ok := t.EOS(); ok {
+		return id, nil
+	}
+	return -1, nil
+}
+
+func (c *Config) lookUp(t loaded, field string, name TokenName) (int32, error) {
 	id, ok := t.find(string(name))
 	if !ok {
-		return 0, fmt.Errorf("%s: %s: want a token of the vocabulary, got %.40q", f.name, field, name)
+		return 0, fmt.Errorf("%s: %s: want a token of the vocabulary, got %.40q", c.Path, field, name)
 	}
 	return id, nil
 }
 
 // addedNames are the tokens of added_tokens_decoder by id.
-func addedNames(files []endsFile) map[int32]string {
+func addedNames(files []*Config) map[int32]string {
 	names := map[int32]string{}
-	for _, f := range files {
-		for key, token := range f.AddedTokens {
+	for _, c := range files {
+		for key, token := range c.AddedTokens {
 			if id, err := strconv.ParseInt(key, 10, 32); err == nil {
 				names[int32(id)] = token.Content
 			}

@@ -1,0 +1,181 @@
+// Package chat writes a conversation as the model was taught to read one: who speaks is
+// marked by special tokens, and what they say stays text, whatever it spells.
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/tokenizer"
+)
+
+// Message is one turn of a conversation.
+type Message struct {
+	Role    string `json:"role"` // system, user or assistant
+	Content string `json:"content"`
+}
+
+// Template turns messages into a prompt. It does not change, so several goroutines may
+// use it at once.
+type Template struct {
+	name   string
+	tok    tokenizer.PartEncoder
+	render func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
+}
+
+// Name is the form's name, or the file that the template is from.
+func (t *Template) Name() string { return t.name }
+
+// Parts gives the prompt as text and special tokens. With answer it ends where the
+// assistant's next answer begins.
+func (t *Template) Parts(messages []Message, answer bool) ([]tokenizer.Part, error) {
+	if len(messages) == 0 {
+		return nil, fmt.Errorf("chat: %s: want messages, got none", t.name)
+	}
+	parts, err := t.render(t.tok, messages, answer)
+	if err != nil {
+		return nil, fmt.Errorf("chat: %s: %w", t.name, err)
+	}
+	return parts, nil
+}
+
+// Encode gives the ids of the prompt, BOS included where the template puts one.
+func (t *Template) Encode(messages []Message, answer bool) ([]int32, error) {
+	parts, err := t.Parts(messages, answer)
+	if err != nil {
+		return nil, err
+	}
+	return t.tok.EncodeParts(parts), nil
+}
+
+// Names lists the forms that Named knows.
+func Names() []string { return slices.Sorted(maps.Keys(forms)) }
+
+// Named gives a form by its name, for a tokenizer that has its special tokens.
+func Named(name string, tok tokenizer.Tokenizer) (*Template, error) {
+	f, ok := forms[name]
+	if !ok {
+		return nil, fmt.Errorf("chat: want a template named %s, got %.40q", strings.Join(Names(), ", "), name)
+	}
+	parts, ok := tok.(tokenizer.PartEncoder)
+	if !ok {
+		return nil, fmt.Errorf("chat: %s: want a tokenizer with special tokens, got %T", name, tok)
+	}
+	for _, spelling := range f.needs {
+		if _, ok := parts.Special(spelling); !ok {
+			return nil, fmt.Errorf("chat: %s: want the special token %s in the vocabulary, got none", name, spelling)
+		}
+	}
+	if f.bos {
+		if _, ok := tok.BOS(); !ok {
+			return nil, fmt.Errorf("chat: %s: want a tokenizer with BOS, got none", name)
+		}
+		if _, ok := tok.EOS(); !ok {
+			return nil, fmt.Errorf("chat: %s: want a tokenizer with EOS, got none", name)
+		}
+	}
+	return &Template{name, parts, f.render}, nil
+}
+
+// jinjaFile is where newer folders have their template; it comes before the one in
+// tokenizer_config.json.
+const jinjaFile = "chat_template.jinja"
+
+// Load gives the template of a model's folder: its own, written in Jinja, in
+// chat_template.jinja or tokenizer_config.json. A folder without one has the form
+// that its special tokens belong to; where none can be told, Load says so, and the
+// caller may ask for one by name.
+func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
+	parts, ok := tok.(tokenizer.PartEncoder)
+	if !ok {
+		return nil, fmt.Errorf("chat: %s: want a tokenizer with special tokens, got %T", dir, tok)
+	}
+	config, err := tokenizer.ReadConfig(filepath.Join(dir, tokenizer.ConfigFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		config, err = &tokenizer.Config{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("chat: %w", err)
+	}
+	name, source, err := findSource(dir, config)
+	if err != nil {
+		return nil, fmt.Errorf("chat: %s: %w", name, err)
+	}
+	if source != "" {
+		j, err := newJinja(source, spelling(config.BOSToken, tok.BOS, tok), spelling(config.EOSToken, tok.EOS, tok))
+		if err != nil {
+			return nil, fmt.Errorf("chat: %s: %w; the forms %s can be asked for by name", name, err, strings.Join(Names(), ", "))
+		}
+		return &Template{name, parts, j.render}, nil
+	}
+	for _, form := range Names() {
+		if needs := forms[form].needs; len(needs) > 0 {
+			if t, err := Named(form, tok); err == nil {
+				return t, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("chat: %s: want a chat_template in %s or %s, or special tokens that tell, got none; the forms %s can be asked for by name",
+		dir, tokenizer.ConfigFile, jinjaFile, strings.Join(Names(), ", "))
+}
+
+// findSource gives the folder's own template and where it stands.
+func findSource(dir string, config *tokenizer.Config) (name, text string, err error) {
+	name = filepath.Join(dir, jinjaFile)
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		name = filepath.Join(dir, tokenizer.ConfigFile) + ": chat_template"
+		if len(config.ChatTemplate) == 0 {
+			return name, "", nil
+		}
+		var s source
+		err = json.Unmarshal(config.ChatTemplate, &s)
+		return name, string(s), err
+	case err != nil:
+		return name, "", err
+	case !info.Mode().IsRegular() || info.Size() > maxSource:
+		return name, "", fmt.Errorf("want a file of at most %d bytes, got %s of %d", maxSource, info.Mode(), info.Size())
+	}
+	b, err := os.ReadFile(name)
+	return name, string(b), err
+}
+
+// source is a template: a string, or of a list of named ones the default.
+type source string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *source) UnmarshalJSON(b []byte) error {
+	if json.Unmarshal(b, (*string)(s)) == nil {
+		return nil
+	}
+	var list []struct{ Name, Template string }
+	if err := json.Unmarshal(b, &list); err != nil {
+		return fmt.Errorf("want a string or a list of names and templates, got %.60s", b)
+	}
+	for _, t := range list {
+		if t.Name == "default" {
+			*s = source(t.Template)
+			return nil
+		}
+	}
+	return fmt.Errorf("want a template named default among %d, got none", len(list))
+}
+
+// spelling is what a template writes for BOS or EOS.
+func spelling(configured *tokenizer.TokenName, id func() (int32, bool), tok tokenizer.Tokenizer) string {
+	if configured != nil {
+		return string(*configured)
+	}
+	if id, ok := id(); ok {
+		return tok.Piece(id)
+	}
+	return ""
+}
