@@ -13,13 +13,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
-// chat is a conversation that people type.
-type chat struct {
+// conversation is a chat that people type.
+type conversation struct {
 	writer     *writer
-	render     func(messages []message) ([]int32, error) // the ids that an answer follows
-	messages   []message
+	render     func(messages []chat.Message, answer bool) ([]int32, error) // the ids that an answer follows
+	messages   []chat.Message
 	lines      <-chan string
 	interrupts <-chan os.Signal // Ctrl-C and the like
 	question   string           // is shown where a line is wanted
@@ -30,22 +32,30 @@ type chat struct {
 // errEnded ends a conversation; it is no error.
 var errEnded = errors.New("the chat has ended")
 
+// errTooLong is a message that the model has no room for.
+var errTooLong = errors.New("the message is too long")
+
 // talk chats until the input ends.
 func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
-	render, err := chatTemplate(f.model, w)
+	template, err := f.chatTemplate(f.template, w.tok)
 	if err != nil {
 		return err
+	}
+	if !f.ignoreEOS {
+		w.options.StopIDs = answerEnds(w.options.StopIDs, w.tok)
 	}
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
-	t := &chat{writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: interrupts, out: c.OutOrStdout(), asJSON: f.asJSON}
+	t := &conversation{
+		writer: w, render: template.Encode, lines: readLines(c.InOrStdin()), interrupts: interrupts, out: c.OutOrStdout(), asJSON: f.asJSON,
+	}
 	if isTerminal(c.InOrStdin()) && !f.asJSON {
 		t.question = "> "
 		fmt.Fprintln(t.out, "Ctrl-C stops an answer, and ends the chat where there is none. /new forgets what was said.")
 	}
 	if f.system != "" {
-		t.messages = []message{{"system", f.system}}
+		t.messages = []chat.Message{{Role: "system", Content: f.system}}
 	}
 	// The program's own context ends with the first Ctrl-C; here that ends an answer only.
 	return t.run(context.WithoutCancel(c.Context()))
@@ -70,7 +80,7 @@ func readLines(r io.Reader) <-chan string {
 	return lines
 }
 
-func (t *chat) run(ctx context.Context) error {
+func (t *conversation) run(ctx context.Context) error {
 	for {
 		line, ok := t.next()
 		switch {
@@ -81,13 +91,15 @@ func (t *chat) run(ctx context.Context) error {
 			return nil
 		case strings.TrimSpace(line) == "":
 		case line == "/new":
-			t.messages = slices.DeleteFunc(t.messages, func(m message) bool { return m.Role != "system" })
+			t.messages = slices.DeleteFunc(t.messages, func(m chat.Message) bool { return m.Role != "system" })
 		default:
 			err := t.answer(ctx, line)
-			if errors.Is(err, errEnded) {
+			switch {
+			case errors.Is(err, errEnded):
 				return nil
-			}
-			if err != nil {
+			case errors.Is(err, errTooLong) && t.question != "": // say it and listen again
+				fmt.Fprintln(t.out, err)
+			case err != nil:
 				return err
 			}
 		}
@@ -95,7 +107,7 @@ func (t *chat) run(ctx context.Context) error {
 }
 
 // next is the next line; none at the end of the input or after Ctrl-C.
-func (t *chat) next() (line string, ok bool) {
+func (t *conversation) next() (line string, ok bool) {
 	fmt.Fprint(t.out, t.question)
 	select {
 	case line, ok = <-t.lines:
@@ -106,10 +118,11 @@ func (t *chat) next() (line string, ok bool) {
 }
 
 // answer adds a question and its answer, as far as it came, to the conversation.
-func (t *chat) answer(ctx context.Context, question string) error {
-	t.messages = append(t.messages, message{"user", question})
+func (t *conversation) answer(ctx context.Context, question string) error {
+	t.messages = append(t.messages, chat.Message{Role: "user", Content: question})
 	ids, err := t.fit()
 	if err != nil {
+		t.messages = t.messages[:len(t.messages)-1]
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -129,7 +142,7 @@ func (t *chat) answer(ctx context.Context, question string) error {
 	if err != nil {
 		return err
 	}
-	t.messages = append(t.messages, message{"assistant", strings.TrimSpace(w.answer)})
+	t.messages = append(t.messages, chat.Message{Role: "assistant", Content: strings.TrimSpace(w.answer)})
 	if t.asJSON {
 		err = printJSON(t.out, generation{Text: w.answer, IDs: w.ids[len(ids):]})
 	} else {
@@ -143,15 +156,15 @@ func (t *chat) answer(ctx context.Context, question string) error {
 
 // fit renders the conversation, and forgets its oldest turns where it has grown too long
 // for the model to answer.
-func (t *chat) fit() ([]int32, error) {
+func (t *conversation) fit() ([]int32, error) {
 	positions := t.writer.model.Config.MaxPositions
 	room := min(t.writer.options.MaxTokens, positions/4) // for the answer
 	for {
-		ids, err := t.render(t.messages)
+		ids, err := t.render(t.messages, true)
 		if err != nil {
 			return nil, err
 		}
-		oldest := slices.IndexFunc(t.messages, func(m message) bool { return m.Role == "user" })
+		oldest := slices.IndexFunc(t.messages, func(m chat.Message) bool { return m.Role == "user" })
 		switch {
 		case len(ids)+room <= positions:
 			return ids, nil
@@ -160,7 +173,7 @@ func (t *chat) fit() ([]int32, error) {
 		case len(ids) < positions:
 			return ids, nil
 		default:
-			return nil, fmt.Errorf("a message of %d tokens in its template: want fewer than the model's %d positions", len(ids), positions)
+			return nil, fmt.Errorf("%w: %d tokens in its template, want fewer than the model's %d positions", errTooLong, len(ids), positions)
 		}
 	}
 }

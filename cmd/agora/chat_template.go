@@ -1,11 +1,51 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 
-// message is one thing said in a chat.
-type message struct{ Role, Content string }
+	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
+)
 
-// chatTemplate is how the model of a folder is told a conversation.
-func chatTemplate(dir string, w *writer) (func([]message) ([]int32, error), error) {
-	return nil, fmt.Errorf("%s: want a chat template, got none", dir)
+// turnEnds are special tokens that end an answer in some forms, whether or not the
+// model's folder calls them EOS.
+var turnEnds = []string{"<|eot_id|>", "<|im_end|>"}
+
+// chatTemplate is how the model is told a conversation: the form that --template names,
+// or what the folder of its tokenizer says.
+func (f *modelFlags) chatTemplate(name string, tok tokenizer.Tokenizer) (*chat.Template, error) {
+	if name != "" {
+		t, err := chat.Named(name, tok)
+		if err != nil {
+			return nil, fmt.Errorf("--template: %w", err)
+		}
+		return t, nil
+	}
+	dir := f.model
+	if f.tokenizer != "" {
+		dir = f.tokenizer
+		if isFile(dir) {
+			dir = filepath.Dir(dir)
+		}
+	}
+	if isFile(dir) {
+		return nil, fmt.Errorf("--template is missing: %s has no chat template; want one of %s", dir, strings.Join(chat.Names(), ", "))
+	}
+	return chat.Load(dir, tok)
+}
+
+// answerEnds are the ids that end an answer: those that end a text, and a turn.
+func answerEnds(eos []int32, tok tokenizer.Tokenizer) []int32 {
+	ends := slices.Clone(eos)
+	if special, ok := tok.(tokenizer.PartEncoder); ok {
+		for _, name := range turnEnds {
+			if id, ok := special.Special(name); ok && !slices.Contains(ends, id) {
+				ends = append(ends, id)
+			}
+		}
+	}
+	return ends
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -12,6 +13,7 @@ import (
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
 // generation is what generate --json prints.
@@ -24,7 +26,7 @@ type generateFlags struct {
 	modelFlags
 	prompt             string
 	instruction, input string
-	system             string
+	system, template   string
 	chat               bool
 	greedy, ignoreEOS  bool
 	stops              []string
@@ -51,6 +53,7 @@ answer; at the prompt it ends the chat.`,
 	fl.StringVar(&f.instruction, "instruction", "", "instruction to answer, put into Alpaca's prompt")
 	fl.StringVar(&f.input, "input", "", "further input for --instruction")
 	fl.BoolVar(&f.chat, "chat", false, "chat, also where the input is no terminal: each line of it is a message")
+	fl.StringVar(&f.template, "template", "", "form of the chat: "+strings.Join(chat.Names(), ", ")+" (default: the model's own template)")
 	fl.StringVar(&f.system, "system", "", "what the model is told before a chat")
 	fl.IntVar(&f.options.MaxTokens, "max-tokens", 256, "new tokens at most; of each answer in a chat")
 	fl.BoolVar(&f.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
