@@ -75,7 +75,7 @@ func strict(raw json.RawMessage, field string, v any) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		if wrong.Field != "" {
-			field += "." + wrong.Field
+			field += "." + strings.ToLower(wrong.Field)
 		}
 		return fmt.Errorf("%s: want %s, got %s", field, wrong.Type, wrong.Value)
 	}

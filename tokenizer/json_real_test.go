@@ -173,7 +173,7 @@ func TestJSONVectors(t *testing.T) {
 				t.Errorf("%d lines, want 31", n)
 			}
 			for _, name := range texts[:3] {
-				text := string(validText(readFile(t, filepath.Join(dir, "../text", name))))
+				text := validText(readFile(t, filepath.Join(dir, "../text", name)))
 				ids := c.tok.Encode(text)
 				if got := c.tok.Decode(ids); got != text {
 					t.Errorf("%s: decode(encode(x)) is not x", name)

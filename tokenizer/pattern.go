@@ -20,7 +20,7 @@ const (
 	maxPattern = 4096 // bytes; the longest known has 700
 	// An expression can be made to search for ever. What one has not found after this
 	// time counts as not there.
-	maxSearch = 2 * time.Second
+	maxSearch = time.Second
 )
 
 // readPattern compiles one. Go's own regexp has no look-ahead, which the patterns of
