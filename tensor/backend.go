@@ -39,6 +39,7 @@ type Backend interface {
 	Read(dst []byte, src Buffer, off int) error
 	// Flush hands everything recorded to the hardware; it may wait.
 	Flush() error
+	// Close frees the backend and every buffer that Free has not been called for.
 	Close() error
 }
 

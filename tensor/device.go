@@ -21,6 +21,7 @@ type Device struct {
 	loose int // bytes made outside scopes since the collector last ran
 
 	poison bool
+	closed bool
 
 	mu       sync.Mutex
 	deferred []deferred // memory the collector has found unreachable
@@ -66,11 +67,18 @@ func (d *Device) Flush() error {
 	return d.err
 }
 
-// Close frees the device; its tensors are gone.
+// Close gives all memory back, that of living tensors too: whoever reads one later
+// gets ErrClosed. It returns the device's first error; a second Close does nothing.
 func (d *Device) Close() error {
+	if d.closed {
+		return nil
+	}
 	d.drain()
 	d.pool.drop(d.b.Free)
-	return errors.Join(d.err, d.b.Close())
+	err := errors.Join(d.err, d.b.Close())
+	d.closed = true
+	d.Fail(ErrClosed)
+	return err
 }
 
 // Stats tells how much memory is in use now.
@@ -164,6 +172,9 @@ func (d *Device) adopt(buf Buffer, bytes int) *storage {
 // collect hands a storage to the garbage collector. The collector does not see
 // device memory, so it is called once enough has been handed to it.
 func (d *Device) collect(st *storage) {
+	if st.buf == nil {
+		return
+	}
 	st.cleanup = runtime.AddCleanup(st, func(m deferred) {
 		d.mu.Lock()
 		d.deferred = append(d.deferred, m)
@@ -215,6 +226,9 @@ func (d *Device) release(st *storage, why string) {
 
 func (d *Device) recycle(m deferred) {
 	d.stats.Live -= m.bytes
+	if d.closed { // the backend has freed it
+		return
+	}
 	if d.poison {
 		d.b.Write(m.buf, 0, bytes.Repeat([]byte{0xff}, m.bytes))
 	}

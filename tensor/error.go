@@ -38,3 +38,6 @@ func Catch(f func()) (err error) {
 // ErrOutOfMemory is wrapped by the errors of Backend.Alloc when there is too
 // little memory, so that Device may free what it holds in reserve and try again.
 var ErrOutOfMemory = errors.New("out of memory")
+
+// ErrClosed is the error of a device after its Close.
+var ErrClosed = errors.New("the device has been closed")

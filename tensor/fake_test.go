@@ -12,6 +12,8 @@ type fake struct {
 	allocs      int
 	ran         []string
 	fail        error
+	closed      int // calls of Close
+	touched     int // writes after it
 }
 
 func (f *fake) Name() string { return "fake" }
@@ -25,11 +27,18 @@ func (f *fake) Alloc(bytes int) (Buffer, error) {
 	return &[]byte{}, nil
 }
 
-func (f *fake) Free(Buffer) {}
+func (f *fake) Free(b Buffer) {
+	if b == nil {
+		panic("Free of no buffer")
+	}
+}
 
 func (f *fake) Run(k Kernel, _ []Arg) { f.ran = append(f.ran, k.Name()) }
 
 func (f *fake) Write(dst Buffer, off int, src []byte) {
+	if f.closed > 0 {
+		f.touched++
+	}
 	b := dst.(*[]byte)
 	if len(*b) < off+len(src) {
 		*b = append(*b, make([]byte, off+len(src)-len(*b))...)
@@ -47,7 +56,10 @@ func (f *fake) Read(dst []byte, src Buffer, off int) error {
 
 func (f *fake) Flush() error { return f.fail }
 
-func (f *fake) Close() error { return nil }
+func (f *fake) Close() error {
+	f.closed++
+	return nil
+}
 
 // preparing is a fake with a layout of its own for matrices.
 type preparing struct{ fake }

@@ -54,21 +54,12 @@ func (t *Tensor) HasShape(shape ...int) bool { return slices.Equal(t.shape, shap
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	t.mustLive("reshape")
 	s := slices.Clone(shape)
-	rest, free := 1, -1
-	for i, d := range s {
-		switch {
-		case d == -1 && free < 0:
-			free = i
-		case d < 1:
-			Panicf("reshape", "%s to %v: dimension %d", t, shape, d)
-		default:
-			rest *= d
-		}
+	free := slices.Index(s, -1)
+	if free >= 0 {
+		s[free] = 1
+		s[free] = max(1, t.n/Numel(s))
 	}
-	if free >= 0 && t.n%rest == 0 {
-		s[free] = t.n / rest
-	}
-	if free >= 0 && t.n%rest != 0 || Numel(s) != t.n {
+	if Numel(s) != t.n {
 		Panicf("reshape", "%s has %d elements, which do not fit %v", t, t.n, shape)
 	}
 	if t.dtype == Packed && !slices.Equal(s, t.shape) {
@@ -86,8 +77,8 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 	if t.dtype == Packed {
 		Panicf("view", "%s is packed", t)
 	}
-	if from < 0 || from+n > t.n {
-		Panicf("view", "elements %d to %d of %s, which has %d", from, from+n, t, t.n)
+	if from < 0 || n > t.n || from > t.n-n {
+		Panicf("view", "%d elements from %d on of %s, which has %d", n, from, t, t.n)
 	}
 	mustBeWholeBlocks("view", t.dtype, shape)
 	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}

@@ -111,6 +111,55 @@ func TestFailedAllocationFreesTheReserveFirst(t *testing.T) {
 	}
 }
 
+// What a failed device hands out has no memory that could come back.
+func TestTensorsOfAFailedDeviceAreKept(t *testing.T) {
+	d := NewDevice(&fake{})
+	d.Fail(errors.New("lost"))
+	for range 100 {
+		s := d.Scope()
+		s.Keep(d.New(F32, 10))
+		s.Close()
+	}
+	for range 5 {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if err := d.Close(); err == nil || err.Error() != "lost" {
+		t.Errorf("closing gave %v", err)
+	}
+}
+
+func TestClosedDevice(t *testing.T) {
+	f := &fake{}
+	d := NewDevice(f)
+	d.Poison(true)
+	s := d.Scope()
+	x, loose := d.FromFloat32s(F32, []float32{1}, 1), d.New(F32, 1)
+	s.Keep(loose)
+	for range 2 {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if f.closed != 1 {
+		t.Errorf("the backend was closed %d times", f.closed)
+	}
+	if _, err := x.Float32s(); !errors.Is(err, ErrClosed) {
+		t.Errorf("reading gave %v", err)
+	}
+	if err := d.Flush(); !errors.Is(err, ErrClosed) {
+		t.Errorf("flush gave %v", err)
+	}
+	d.Run(shaders.Fill{N: 1}, x)
+	d.New(F32, 3).SetFloat32s([]float32{1, 2, 3})
+	loose.Free("test")
+	s.Close()
+	d.Trim()
+	if len(f.ran) != 0 || f.touched != 0 {
+		t.Errorf("the closed backend ran %v and wrote %d times", f.ran, f.touched)
+	}
+}
+
 func TestFirstErrorSticks(t *testing.T) {
 	first := errors.New("first")
 	f := &fake{fail: first}
@@ -165,9 +214,11 @@ func TestReshapeAndView(t *testing.T) {
 	}
 	mustPanic(t, "do not fit", func() { x.Reshape(4, -1) })
 	mustPanic(t, "do not fit", func() { x.Reshape(7) })
-	mustPanic(t, "elements 5 to 7", func() { x.View(5, 2) })
+	mustPanic(t, "2 elements from 5 on", func() { x.View(5, 2) })
 	mustPanic(t, "dimension 0", func() { d.New(F32, 3, 0) })
 	mustPanic(t, "too many elements", func() { d.New(F32, 1<<40, 1<<40) })
+	mustPanic(t, "too many elements", func() { x.Reshape(-1, 1<<32, 1<<32) })
+	mustPanic(t, "of f32[2 3]", func() { x.View(math.MaxInt, 2) })
 }
 
 func TestHostConversions(t *testing.T) {

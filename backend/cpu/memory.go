@@ -12,6 +12,7 @@ import (
 // own; small ones are cut from slabs. All are aligned to 64 bytes.
 type memory struct {
 	limit, used int
+	big         map[*buffer]bool // those in use that are pages of their own
 	slabs       [][]byte
 	slab        []byte            // the uncut rest of the newest slab
 	small       map[int][]*buffer // freed small buffers by size
@@ -49,7 +50,12 @@ func (m *memory) alloc(bytes int) (*buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &buffer{data: pages[:size:size], pages: pages}, nil
+	b := &buffer{data: pages[:size:size], pages: pages}
+	if m.big == nil {
+		m.big = map[*buffer]bool{}
+	}
+	m.big[b] = true
+	return b, nil
 }
 
 func (m *memory) pages(bytes int) ([]byte, error) {
@@ -72,13 +78,19 @@ func (m *memory) free(b *buffer) {
 		m.small[len(b.data)] = append(m.small[len(b.data)], b)
 		return
 	}
+	delete(m.big, b)
 	m.used -= len(b.pages)
 	unmapPages(b.pages) // only a mapping that is not ours could fail
 	b.data, b.pages = nil, nil
 }
 
+// close gives everything back, in use or not.
 func (m *memory) close() error {
 	var errs []error
+	for b := range m.big {
+		errs = append(errs, unmapPages(b.pages))
+		b.data, b.pages = nil, nil
+	}
 	for _, slab := range m.slabs {
 		errs = append(errs, unmapPages(slab))
 	}
