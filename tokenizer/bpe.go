@@ -35,7 +35,6 @@ type BPE struct {
 	plain         [2]*addedSet     // tokens that text may be, looked for before and after the normalizers
 	specials      map[string]int32 // by spelling
 	skipped       map[int32]bool   // special ids, which have no text
-	before, after []int32          // what the post-processor puts around a text
 	bos, eos      int32            // -1: none
 	start         startRule        // how a text begins
 

@@ -136,7 +136,7 @@ func (t *BPE) setAdded(added []addedToken) {
 
 // readPostProcessor finds what stands around a text.
 func (t *BPE) readPostProcessor(raw json.RawMessage) error {
-	err := sequenceOf(raw, "post_processor", "processors", func(kind, field string, raw json.RawMessage) error {
+	return sequenceOf(raw, "post_processor", "processors", func(kind, field string, raw json.RawMessage) error {
 		switch kind {
 		case "ByteLevel": // moves offsets, which nobody here asks for
 			return strict(raw, field, &byteLevel{})
@@ -145,13 +145,6 @@ func (t *BPE) readPostProcessor(raw json.RawMessage) error {
 		}
 		return unsupported(field, kind, "ByteLevel", "TemplateProcessing")
 	})
-	if len(t.before) > 0 {
-		t.bos = t.before[0]
-	}
-	if len(t.after) > 0 {
-		t.eos = t.after[len(t.after)-1]
-	}
-	return err
 }
 
 func (t *BPE) readTemplate(raw json.RawMessage, field string) error {
@@ -176,26 +169,32 @@ func (t *BPE) readTemplate(raw json.RawMessage, field string) error {
 		return err
 	}
 	sequences := 0
+	var around [3][]int32 // before the text and behind it
 	for i, s := range p.Single {
 		switch {
-		case s.Sequence != nil && s.SpecialToken == nil && s.Sequence.ID == "A":
+		case s.Sequence != nil && s.SpecialToken == nil && s.Sequence.ID == "A" && sequences < 2:
 			sequences++
 		case s.SpecialToken != nil && s.Sequence == nil:
 			special, ok := p.SpecialTokens[s.SpecialToken.ID]
 			if !ok || slices.ContainsFunc(special.IDs, func(id int32) bool { return !t.has(id) }) {
 				return fmt.Errorf("%s.single[%d]: want a token of special_tokens with ids below %d, got %.40q with %v", field, i, len(t.names), s.SpecialToken.ID, special.IDs)
 			}
-			if sequences == 0 {
-				t.before = append(t.before, special.IDs...)
-			} else {
-				t.after = append(t.after, special.IDs...)
-			}
+			around[sequences] = append(around[sequences], special.IDs...)
 		default:
 			return fmt.Errorf("%s.single[%d]: want a SpecialToken or the Sequence A", field, i)
 		}
 	}
 	if sequences != 1 {
 		return fmt.Errorf("%s.single: want the Sequence A once, got it %d times", field, sequences)
+	}
+	if len(around[0]) > 1 || len(around[1]) > 1 {
+		return fmt.Errorf("%s.single: want at most one token before a text and one behind it, got %v and %v", field, around[0], around[1])
+	}
+	for _, id := range around[0] {
+		t.bos = id
+	}
+	for _, id := range around[1] {
+		t.eos = id
 	}
 	return nil
 }

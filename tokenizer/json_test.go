@@ -92,6 +92,8 @@ func TestJSONErrors(t *testing.T) {
 		{"template with two texts", template([]any{sequence, sequence}, nil), "want the Sequence A once, got it 2 times"},
 		{"template of something else", template([]any{object{}}, nil), "post_processor.single[0]: want a SpecialToken or the Sequence A"},
 		{"template with a stranger", template([]any{object{"SpecialToken": object{"id": "<x>", "type_id": 0}}, sequence}, object{}), `post_processor.single[0]: want a token of special_tokens with ids below `},
+		{"template with two in front", template([]any{object{"SpecialToken": object{"id": "<x>", "type_id": 0}}, sequence},
+			object{"<x>": object{"id": "<x>", "ids": []int{1, 2}, "tokens": []string{"a", "b"}}}), "want at most one token before a text and one behind it, got [1 2] and []"},
 		{"template with an id too high", template([]any{object{"SpecialToken": object{"id": "<x>", "type_id": 0}}, sequence},
 			object{"<x>": object{"id": "<x>", "ids": []int{1 << 30}, "tokens": []string{"<x>"}}}), `got "<x>" with [1073741824]`},
 		{"added token without text", set("bytes", "added_tokens", token("")), "added_tokens[0].content: want text in UTF-8"},

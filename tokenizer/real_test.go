@@ -171,6 +171,12 @@ func BenchmarkDecode(b *testing.B) {
 // A folder's tokenizer is read once a command.
 func BenchmarkLoad(b *testing.B) {
 	dir := dataDir(b)
+	file := llama3JSON(b, filepath.Join(dir, "tokenizer/llama3"))
+	b.Run("llama3/tokenizer.json", func(b *testing.B) {
+		for b.Loop() {
+			parseJSON(b, file)
+		}
+	})
 	for _, name := range []string{"llama2", "llama3", "gpt2"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

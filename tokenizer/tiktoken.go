@@ -52,7 +52,6 @@ func ParseTiktoken(b []byte) (*BPE, error) {
 	}
 	t.head = t.surface
 	t.bos, t.eos = t.specials["<|begin_of_text|>"], t.specials["<|end_of_text|>"]
-	t.before = []int32{t.bos}
 	return t, nil
 }
 
