@@ -65,7 +65,7 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	b, err := f.open()
+	b, err := f.open(c)
 	if err != nil {
 		return err
 	}

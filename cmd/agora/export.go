@@ -39,7 +39,7 @@ With --merged the adapter may be left out: the model alone is written.`,
 			if err := need("model", f.model, "to", f.to, "out", f.out); err != nil {
 				return err
 			}
-			r, err := f.run()
+			r, err := f.run(c)
 			if err != nil {
 				return err
 			}
@@ -55,25 +55,25 @@ With --merged the adapter may be left out: the model alone is written.`,
 	return c
 }
 
-func (f *exportFlags) run() (*converted, error) {
+func (f *exportFlags) run(c *cobra.Command) (*converted, error) {
 	if !f.merged {
-		return f.exportAdapter()
+		return f.exportAdapter(c)
 	}
 	switch f.to {
 	case "safetensors":
 		merge := mergeFlags{model: f.model, adapter: f.adapter, out: f.out, dtype: f.dtype, device: f.device}
-		r, err := merge.run()
+		r, err := merge.run(c)
 		if err != nil {
 			return nil, err
 		}
 		return &converted{Out: f.out, DType: r.DType}, nil
 	case "gguf":
-		return f.exportModelGGUF()
+		return f.exportModelGGUF(c)
 	}
 	return nil, fmt.Errorf("--to %q: want gguf or safetensors with --merged", f.to)
 }
 
-func (f *exportFlags) exportAdapter() (*converted, error) {
+func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	if err := need("adapter", f.adapter); err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (f *exportFlags) exportAdapter() (*converted, error) {
 			return nil, err
 		}
 	}
-	r, err := f.load(save)
+	r, err := f.load(c, save)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
@@ -13,7 +15,7 @@ import (
 
 // exportModelGGUF writes the model, with the adapter in its weights if there is one, as
 // one file.
-func (f *exportFlags) exportModelGGUF() (*converted, error) {
+func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
 	if err != nil {
 		return nil, err
@@ -23,7 +25,7 @@ func (f *exportFlags) exportModelGGUF() (*converted, error) {
 		return nil, err
 	}
 	defer d.Close()
-	m, err := llama.Load(d, f.model, llama.LoadOptions{DType: loaded})
+	m, err := loadModel(c, d, f.model, loaded)
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/nn/llama"
@@ -97,7 +95,7 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	b, err := f.open()
+	b, err := f.open(c)
 	if err != nil {
 		return err
 	}
@@ -127,9 +125,4 @@ func (f *generateFlags) run(c *cobra.Command) error {
 		return printJSON(out, generation{Text: g.prompt + g.answer, IDs: g.ids})
 	}
 	return nil
-}
-
-func isTerminal(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

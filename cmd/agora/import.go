@@ -35,13 +35,13 @@ func (f *adapterFlags) register(c *cobra.Command) {
 }
 
 // load attaches the adapter to its model and lets save write it.
-func (f *adapterFlags) load(save func(*llama.Model, *multilora.Adapter) error) (*converted, error) {
+func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora.Adapter) error) (*converted, error) {
 	d, err := f.device.open()
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	m, err := llama.Load(d, f.model, llama.LoadOptions{DType: tensor.BF16}) // only names and shapes matter
+	m, err := loadModel(c, d, f.model, tensor.BF16) // only names and shapes matter
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func (f *adapterFlags) load(save func(*llama.Model, *multilora.Adapter) error) (
 	if err != nil {
 		return nil, err
 	}
-	c := a.Config()
-	return &converted{Out: f.out, Method: string(c.Method), Rank: c.TotalRank(), Layers: a.Layers()}, save(m, a)
+	config := a.Config()
+	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers()}, save(m, a)
 }
 
 func (f *adapterFlags) print(c *cobra.Command, r *converted) error {
@@ -82,7 +82,7 @@ are; import is for keeping one.`,
 			if err := checkOutFolder(f.out); err != nil {
 				return err
 			}
-			r, err := f.load(func(_ *llama.Model, a *multilora.Adapter) error { return writeFolder(f.out, a.Save) })
+			r, err := f.load(c, func(_ *llama.Model, a *multilora.Adapter) error { return writeFolder(f.out, a.Save) })
 			if err != nil {
 				return err
 			}

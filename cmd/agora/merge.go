@@ -47,7 +47,7 @@ type costs is measured on a few tokens and reported.`,
 			if err := need("model", f.model, "adapter", f.adapter, "out", f.out); err != nil {
 				return err
 			}
-			r, err := f.run()
+			r, err := f.run(c)
 			if err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ type costs is measured on a few tokens and reported.`,
 	return c
 }
 
-func (f *mergeFlags) run() (*mergeReport, error) {
+func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 	if err := checkOutFolder(f.out); err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (f *mergeFlags) run() (*mergeReport, error) {
 		return nil, err
 	}
 	defer d.Close()
-	m.device, m.report = d, &mergeReport{Out: f.out, DType: m.saved.String()}
+	m.command, m.device, m.report = c, d, &mergeReport{Out: f.out, DType: m.saved.String()}
 	return m.report, writeFolder(f.out, func(dir string) error {
 		if err := m.save(f, dir); err != nil {
 			return err
@@ -96,6 +96,7 @@ func (f *mergeFlags) run() (*mergeReport, error) {
 
 // merger merges one model.
 type merger struct {
+	command       *cobra.Command
 	device        *tensor.Device
 	loaded, saved tensor.DType // loaded is wide enough that only saving rounds
 	before        []float32    // logits of the probe with the adapter beside the weights
@@ -146,7 +147,7 @@ func storedType(model string) (dt tensor.DType, err error) {
 func (m *merger) save(f *mergeFlags, dir string) error {
 	scope := m.device.Scope() // the model goes before it is loaded again
 	defer scope.Close()
-	model, err := llama.Load(m.device, f.model, llama.LoadOptions{DType: m.loaded})
+	model, err := loadModel(m.command, m.device, f.model, m.loaded)
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 func (m *merger) compare(dir string) error {
 	scope := m.device.Scope()
 	defer scope.Close()
-	model, err := llama.Load(m.device, dir, llama.LoadOptions{DType: m.loaded})
+	model, err := loadModel(m.command, m.device, dir, m.loaded)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
@@ -37,7 +40,7 @@ type base struct {
 	device  *tensor.Device
 }
 
-func (f *modelFlags) open() (b *base, err error) {
+func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 	dt, err := parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
 	if err != nil {
 		return nil, err
@@ -52,13 +55,34 @@ func (f *modelFlags) open() (b *base, err error) {
 		}
 	}()
 	b = &base{device: d}
-	if b.Model, err = llama.Load(d, f.model, llama.LoadOptions{DType: dt}); err != nil {
+	if b.Model, err = loadModel(c, d, f.model, dt); err != nil {
 		return nil, err
 	}
 	if f.adapter != "" {
 		b.adapter, err = multilora.Open(b.Model, f.adapter)
 	}
 	return b, err
+}
+
+// loadModel loads a model, with a bar on a terminal.
+func loadModel(c *cobra.Command, d *tensor.Device, path string, dt tensor.DType) (*llama.Model, error) {
+	o := llama.LoadOptions{DType: dt}
+	if isTerminal(c.ErrOrStderr()) {
+		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(c.ErrOrStderr()), progressbar.OptionSetDescription("loading"),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false), progressbar.OptionThrottle(100*time.Millisecond))
+		defer func() { _ = bar.Finish() }() // cosmetic
+		o.Progress = func(done, tensors int) {
+			bar.ChangeMax(tensors)
+			_ = bar.Set(done) // cosmetic
+		}
+	}
+	return llama.Load(d, path, o)
+}
+
+// isTerminal reports a stream that a person sits at.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // loadTokenizer reads the tokenizer that belongs to the model.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,6 +20,8 @@ type LoadOptions struct {
 	// f32; with q4 the embedding and the head are q8. A matrix whose rows are no whole
 	// blocks of 32 stays f32.
 	DType tensor.DType
+	// Progress, if not nil, is told how many of the tensors are loaded.
+	Progress func(done, tensors int)
 }
 
 // Load reads a model's folder (config.json, and model.safetensors or its shards) or a
@@ -33,6 +36,7 @@ func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	done, tensors := 0, len(maps.Collect(nn.Params(m)))
 	for name, p := range nn.Params(m) {
 		t, err := file.Tensor(name)
 		if err != nil {
@@ -41,6 +45,9 @@ func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
 		p.Frozen = true
 		if p.Value, err = upload(d, loadedType(o.DType, name, t), t); err != nil {
 			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
+		}
+		if done++; o.Progress != nil {
+			o.Progress(done, tensors)
 		}
 	}
 	if err := d.Flush(); err != nil {

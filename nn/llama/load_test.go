@@ -93,6 +93,19 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// Loading tells of each tensor.
+func TestLoadProgress(t *testing.T) {
+	var told []int
+	m, err := Load(open(t), filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{Progress: func(done, tensors int) {
+		if told = append(told, done); done != len(told) || tensors != 21 {
+			t.Errorf("told %d of %d tensors, the %d. time", done, tensors, len(told))
+		}
+	}})
+	if err != nil || len(told) != 21 || m.Embedding == nil {
+		t.Errorf("told %v, error %v", told, err)
+	}
+}
+
 // Loading holds one copy of the weights.
 func TestLoadPeak(t *testing.T) {
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
