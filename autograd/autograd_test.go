@@ -220,3 +220,15 @@ func TestCheckpointRefusesOtherVariables(t *testing.T) {
 		autograd.Checkpoint(func(x *autograd.Var) *autograd.Var { return ops.Add(x, other) }, x)
 	})
 }
+
+// A panic in the middle of an operation must not leave its scope open: everything made
+// later would belong to it and never be freed.
+func TestPanicInAnOperationClosesItsScope(t *testing.T) {
+	d := open(t)
+	mustPanic(t, "want f32", func() {
+		ops.SwiGLU(autograd.Const(vector(d, 1, 2)), autograd.Const(d.FromFloat32s(tensor.BF16, []float32{1, 2}, 2)))
+	})
+	if d.CurrentScope() != nil {
+		t.Error("a scope is still open")
+	}
+}

@@ -163,16 +163,7 @@ func Apply(op Op, in ...*Var) []*Var {
 			tensor.Panicf(opName(op), "input %d, %s, is quantised and has no gradient: freeze it", i, v)
 		}
 	}
-	scope := d.Scope()
-	out, saved := op.Forward(f)
-	scope.Keep(out...)
-	for _, t := range saved {
-		if t != nil {
-			scope.Keep(t)
-		}
-	}
-	scope.Close()
-
+	out, saved := forward(op, f)
 	vars := make([]*Var, len(out))
 	record := rec.on && (f.AnyNeeds() || alwaysRecorded(op))
 	for i, t := range out {
@@ -185,6 +176,21 @@ func Apply(op Op, in ...*Var) []*Var {
 		rec.tape.calls = append(rec.tape.calls, &call{op: op, in: in, needs: f.Needs, out: vars, saved: saved})
 	}
 	return vars
+}
+
+// forward runs op in a scope of its own, which is closed also when op panics: whoever
+// catches that goes on in the scope of before.
+func forward(op Op, f *Fwd) (out, saved []*tensor.Tensor) {
+	scope := f.Scope()
+	defer scope.Close()
+	out, saved = op.Forward(f)
+	scope.Keep(out...)
+	for _, t := range saved {
+		if t != nil {
+			scope.Keep(t)
+		}
+	}
+	return out, saved
 }
 
 func opName(op Op) string {
