@@ -33,7 +33,7 @@ func loadGGUF(path string) (Tokenizer, error) {
 	return t, nil
 }
 
-// The keys of a SentencePiece vocabulary in a GGUF file.
+// The keys of a vocabulary in a GGUF file.
 const (
 	ggufModel       = "tokenizer.ggml.model"
 	ggufTokens      = "tokenizer.ggml.tokens"
@@ -47,15 +47,30 @@ const (
 	ggufExtraSpace  = "tokenizer.ggml.remove_extra_whitespaces"
 )
 
-// FromGGUF is the tokenizer of a GGUF model whose vocabulary is SentencePiece's, what
-// llama.cpp calls "llama". Other kinds are an error: use the tokenizer.json of the model
-// that the file was made of.
-func FromGGUF(f *gguf.File) (*SentencePiece, error) {
-	if model, err := gguf.Get[string](f, ggufModel); err != nil {
+// FromGGUF is the tokenizer of a GGUF model: SentencePiece's, which llama.cpp calls
+// "llama", or byte-level BPE, which it calls "gpt2".
+func FromGGUF(f *gguf.File) (Tokenizer, error) {
+	switch model, err := gguf.Get[string](f, ggufModel); {
+	case err != nil:
 		return nil, err
-	} else if model != "llama" {
-		return nil, fmt.Errorf(`%s: want "llama", which is SentencePiece, got %.40q`, ggufModel, model)
+	case model == "gpt2":
+		return checked(byteLevelFromGGUF(f))
+	case model == "llama":
+		return checked(sentencePieceFromGGUF(f))
+	default:
+		return nil, fmt.Errorf(`%s: want "llama" (SentencePiece) or "gpt2" (byte-level BPE), got %.40q`, ggufModel, model)
 	}
+}
+
+// checked keeps a nil pointer from becoming a Tokenizer.
+func checked[T Tokenizer](t T, err error) (Tokenizer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func sentencePieceFromGGUF(f *gguf.File) (*SentencePiece, error) {
 	var v Vocabulary
 	var err error
 	if v.Pieces, err = gguf.Get[[]string](f, ggufTokens); err != nil {
@@ -68,30 +83,25 @@ func FromGGUF(f *gguf.File) (*SentencePiece, error) {
 		return nil, err
 	}
 	// What llama.cpp takes where a file does not say it.
-	for _, id := range []struct {
-		key     string
-		to      *int32
-		missing int
-	}{{ggufUnknown, &v.Unknown, 0}, {ggufBOS, &v.BOS, 1}, {ggufEOS, &v.EOS, 2}} {
-		n := id.missing
-		if _, ok := f.Value(id.key); ok {
-			if n, err = f.Int(id.key); err != nil {
-				return nil, err
-			}
-		}
-		if n < 0 || n >= len(v.Pieces) {
-			return nil, fmt.Errorf("%s: want an id below %d, got %d", id.key, len(v.Pieces), n)
-		}
-		*id.to = int32(n)
+	n := len(v.Pieces)
+	if v.Unknown, err = ggufID(f, ggufUnknown, n, 0); err != nil {
+		return nil, err
 	}
-	addBOS := true
-	v.DummyPrefix = true
-	for key, to := range map[string]*bool{ggufAddBOS: &addBOS, ggufSpacePrefix: &v.DummyPrefix, ggufExtraSpace: &v.RemoveExtraSpace} {
-		if _, ok := f.Value(key); ok {
-			if *to, err = gguf.Get[bool](f, key); err != nil {
-				return nil, err
-			}
-		}
+	if v.BOS, err = ggufID(f, ggufBOS, n, 1); err != nil {
+		return nil, err
+	}
+	if v.EOS, err = ggufID(f, ggufEOS, n, 2); err != nil {
+		return nil, err
+	}
+	if v.DummyPrefix, err = ggufFlag(f, ggufSpacePrefix, true); err != nil {
+		return nil, err
+	}
+	if v.RemoveExtraSpace, err = ggufFlag(f, ggufExtraSpace, false); err != nil {
+		return nil, err
+	}
+	addBOS, err := ggufFlag(f, ggufAddBOS, true)
+	if err != nil {
+		return nil, err
 	}
 	if !addBOS {
 		v.BOS = -1

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,8 +28,65 @@ func TestGGUFVocabulary(t *testing.T) {
 			t.Errorf("%s: BOS %d %v, EOS %d %v", path, bos, hasBOS, eos, hasEOS)
 		}
 	}
-	if _, err := Load(filepath.Join(dir, "tokenizer/gpt2/ggml-vocab-gpt-2.gguf")); err == nil || !strings.Contains(err.Error(), `want "llama", which is SentencePiece, got "gpt2"`) {
-		t.Errorf("gpt2: error %v", err)
+}
+
+// The byte-level vocabulary of a real file is the tokenizer.json beside it; LLaMA 3's, put
+// into a file as llama.cpp's converter does, its list of ranks.
+func TestGGUFByteLevel(t *testing.T) {
+	dir := dataDir(t)
+	llama3 := filepath.Join(t.TempDir(), "llama3.gguf")
+	var file struct {
+		AddedTokens []struct {
+			ID      int32
+			Content string
+		} `json:"added_tokens"`
+		Model struct {
+			Vocab  map[string]int32
+			Merges []jsonMerge
+		}
+	}
+	if err := json.Unmarshal(llama3JSON(t, filepath.Join(dir, "tokenizer/llama3")), &file); err != nil {
+		t.Fatal(err)
+	}
+	tokens := make([]string, 128256)
+	types := slices.Repeat([]int32{int32(normal)}, len(tokens))
+	for text, id := range file.Model.Vocab {
+		tokens[id] = text
+	}
+	for _, a := range file.AddedTokens {
+		tokens[a.ID], types[a.ID] = a.Content, int32(control)
+	}
+	var merges []string
+	for _, m := range file.Model.Merges {
+		merges = append(merges, m[0]+" "+m[1])
+	}
+	metadata := []gguf.KeyValue{
+		{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: "llama-bpe"}, {Key: ggufTokens, Value: tokens}, {Key: ggufTypes, Value: types},
+		{Key: ggufMerges, Value: merges}, {Key: ggufBOS, Value: uint32(128000)}, {Key: ggufEOS, Value: uint32(128001)},
+	}
+	if err := gguf.Write(llama3, metadata); err != nil {
+		t.Fatal(err)
+	}
+	for path, c := range map[string]struct{ same, text string }{
+		filepath.Join(dir, "tokenizer/gpt2/ggml-vocab-gpt-2.gguf"): {"tokenizer/gpt2/tokenizer.json", "tokenizer/gpt2/ggml-vocab-gpt-2.inp"},
+		llama3: {"tokenizer/llama3/tokenizer.model", "tokenizer/llama3/ggml-vocab-llama-bpe.inp"},
+	} {
+		got, want := load(t, path), load(t, filepath.Join(dir, c.same))
+		text := string(readFile(t, filepath.Join(dir, c.text)))
+		ids := got.Encode(text)
+		if !slices.Equal(ids, want.Encode(text)) || got.Decode(ids) != text || got.VocabSize() != want.VocabSize() {
+			t.Errorf("%s: another tokenizer than %s", path, c.same)
+		}
+		if bos, ok := got.BOS(); path == llama3 && (!ok || bos != 128000) {
+			t.Errorf("%s: BOS %d, %v", path, bos, ok)
+		}
+	}
+	metadata[1].Value = "dbrx"
+	if err := gguf.Write(llama3, metadata); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(llama3); err == nil || !strings.Contains(err.Error(), `tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2"], got "dbrx"`) {
+		t.Errorf("error %v", err)
 	}
 }
 
