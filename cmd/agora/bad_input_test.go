@@ -296,6 +296,11 @@ var badUses = []struct {
 	{"a storage type of no model", "", nil, "merge --dtype i32 --model {}/model --adapter {}/own --out {}/out", []string{`--dtype "i32": want one of [f32 bf16 f16]`}},
 	{"an output folder with something in it", "", nil, "merge --model {}/model --adapter {}/own --out {}/model", []string{"model: want a new or empty folder", "config.json"}},
 	{"a PEFT folder with something in it", "", nil, "export --to peft --model {}/model --adapter {}/own --out {}/own", []string{"own: want a new or empty folder", "adapter.json"}},
+	{"a folder for a file", "", nil, "export --to gguf --model {}/model --adapter {}/own --out {}/own", []string{"own: want the name of a file, got a folder"}},
+	{"a folder for a model's file", "", nil, "export --to gguf --merged --model {}/model --out {}/own", []string{"own: want the name of a file, got a folder"}},
+	{"a failure in a new folder", "own/adapter.json", cut(5), "merge --model {}/model --adapter {}/own --out {}/new/folder", []string{"adapter.json"}},
+	{"a vocabulary that GGUF cannot hold", "", nil, "export --to gguf --merged --model {}/model --out {}/model.gguf", []string{"tokenizer.model: want SentencePiece's", "got none"}},
+	{"two things to inspect", "", nil, "inspect {}/model --adapter {}/own", []string{"want one folder or file to inspect, got 2"}},
 	{"a folder of nothing", "", nil, "inspect {}", []string{"want a folder with config.json, adapter.json or adapter_config.json, got none of them"}},
 	{"no flag", "", nil, "merge --model {}/model --out {}/out", []string{"--adapter is missing"}},
 	{"a chance of more than one", "", nil, "generate --model {}/model --prompt a --min-p 2", []string{"MinP 2: want 0 to 1"}},
@@ -323,7 +328,7 @@ func TestGoodInput(t *testing.T) {
 	dir := t.TempDir()
 	good(t, dir)
 	for i, args := range []string{
-		"inspect {}/model", "inspect {}/shards", "inspect {}/own", "inspect {}/peft", "inspect {}/lora.gguf",
+		"inspect {}/model", "inspect {}/shards", "inspect {}/own", "inspect {}/peft", "inspect {}/lora.gguf", "inspect --model {}/model",
 		"merge --model {}/shards --adapter {}/own --out {}/0", "merge --model {}/model --adapter {}/peft --out {}/1", "merge --model {}/model --adapter {}/lora.gguf --out {}/2",
 		"import --model {}/model --adapter {}/peft --out {}/3", "export --to peft --model {}/model --adapter {}/own --out {}/4",
 		"eval --task perplexity --model {}/model --text {}/text", "generate --model {}/model --adapter {}/lora.gguf --prompt a --max-tokens 2", "tokenize --model {}/model --decode 1,281",

@@ -94,10 +94,12 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	if save == nil {
 		return nil, fmt.Errorf("--to %q: want peft, gguf or safetensors", f.to)
 	}
-	if f.to != "gguf" {
-		if err := checkOutFolder(f.out); err != nil {
-			return nil, err
-		}
+	check := checkOutFolder
+	if f.to == "gguf" {
+		check = checkOutFile
+	}
+	if err := check(f.out); err != nil {
+		return nil, err
 	}
 	r, err := f.load(c, save)
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 // exportModelGGUF writes the model, with the adapter in its weights if there is one, as
 // one file.
 func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
+	if err := checkOutFile(f.out); err != nil {
+		return nil, err
+	}
 	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
 	if err != nil {
 		return nil, err
@@ -54,15 +57,17 @@ func vocabularyMetadata(model string, c llama.Config) ([]gguf.KeyValue, error) {
 	path := model
 	if !isFile(model) {
 		path = filepath.Join(model, tokenizer.ModelFile)
+		if !isFile(path) {
+			return nil, noVocabulary(path, "none")
+		}
 	}
 	tok, err := tokenizer.Load(path)
 	if err != nil {
-		return nil, fmt.Errorf("a model in GGUF carries its vocabulary: %w", err)
+		return nil, err
 	}
 	sp, ok := tok.(*tokenizer.SentencePiece)
 	if !ok {
-		return nil, fmt.Errorf("%s: want a SentencePiece model, got another tokenizer, whose vocabulary cannot be written to GGUF yet: export to safetensors and convert that by llama.cpp's program",
-			path)
+		return nil, noVocabulary(path, "another tokenizer")
 	}
 	v := sp.Vocabulary()
 	if len(v.Pieces) > c.Vocab {
@@ -87,4 +92,9 @@ func vocabularyMetadata(model string, c llama.Config) ([]gguf.KeyValue, error) {
 		v.EOS = id
 	}
 	return v.Metadata(), nil
+}
+
+// noVocabulary says what a user can do whose tokenizer GGUF files are not written with.
+func noVocabulary(path, got string) error {
+	return fmt.Errorf("%s: want SentencePiece's, whose vocabulary a model in GGUF can carry, got %s: export to safetensors and convert that by llama.cpp's program", path, got)
 }

@@ -38,6 +38,7 @@ type memoryNeed struct {
 }
 
 func inspectCommand() *cobra.Command {
+	var model, adapter string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inspect PATH",
@@ -46,8 +47,16 @@ func inspectCommand() *cobra.Command {
 adapter's folder (Agora's or PEFT's), or a .safetensors or .gguf file. A model is
 checked as it would be before loading.`,
 		Example: "  agora inspect models/llama\n  agora inspect my-adapter --json",
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			for _, path := range []string{model, adapter} {
+				if path != "" {
+					args = append(args, path)
+				}
+			}
+			if len(args) != 1 {
+				return fmt.Errorf("want one folder or file to inspect, got %d", len(args))
+			}
 			i, err := inspect(args[0])
 			if err != nil {
 				return err
@@ -58,6 +67,8 @@ checked as it would be before loading.`,
 			return i.print(c.OutOrStdout())
 		},
 	}
+	c.Flags().StringVar(&model, "model", "", "the PATH of a model, spelt as for other commands")
+	c.Flags().StringVar(&adapter, "adapter", "", "the PATH of an adapter, spelt as for other commands")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -24,18 +24,26 @@ func checkOutFolder(dir string) error {
 	return nil
 }
 
-// writeFolder makes a folder all at once: write fills a hidden one beside it, which then
+// checkOutFile refuses a folder where a file shall be.
+func checkOutFile(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("--out %s: want the name of a file, got a folder", path)
+	}
+	return nil
+}
+
+// writeFolder makes a folder all at once: write fills a hidden one near it, which then
 // takes its name. After an error there is nothing new.
 func writeFolder(dir string, write func(dir string) error) (err error) {
 	if err := checkOutFolder(dir); err != nil {
 		return err
 	}
 	dir = filepath.Clean(dir)
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, 0o777); err != nil {
-		return fmt.Errorf("--out: %w", err)
+	near := filepath.Dir(dir) // the nearest folder that is there
+	for _, err := os.Stat(near); errors.Is(err, fs.ErrNotExist); _, err = os.Stat(near) {
+		near = filepath.Dir(near)
 	}
-	temporary := filepath.Join(parent, fmt.Sprintf(".%s.%08x.tmp", filepath.Base(dir), rand.Uint32()))
+	temporary := filepath.Join(near, fmt.Sprintf(".%s.%08x.tmp", filepath.Base(dir), rand.Uint32()))
 	if err := os.Mkdir(temporary, 0o777); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
@@ -46,6 +54,9 @@ func writeFolder(dir string, write func(dir string) error) (err error) {
 	}()
 	if err := write(temporary); err != nil {
 		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return fmt.Errorf("--out: %w", err)
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is empty
 		return fmt.Errorf("--out: %w", err)
