@@ -14,17 +14,20 @@ type preTokenizer func(text string, first bool, word func(string))
 
 // cutWords runs the pre-tokenizers, each on the words of the one before.
 func cutWords(all []preTokenizer, text string, first bool, word func(string)) {
-	if text == "" {
-		return
-	}
-	if len(all) == 0 {
+	switch {
+	case text == "":
+	case len(all) == 0:
 		word(text)
-		return
+	case len(all) == 1:
+		all[0](text, first, word)
+	default:
+		rest := all[1:]
+		atStart := first
+		all[0](text, first, func(w string) {
+			cutWords(rest, w, atStart, word)
+			atStart = false
+		})
 	}
-	all[0](text, first, func(w string) {
-		cutWords(all[1:], w, first, word)
-		first = false
-	})
 }
 
 // readPreTokenizer also says whether the words are bytes, which are spelt in the
