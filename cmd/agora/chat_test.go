@@ -161,6 +161,20 @@ func TestChatInterrupt(t *testing.T) {
 	}
 }
 
+// turnTokens is a tokenizer of a ChatML model.
+type turnTokens struct{ tokenizer.PartEncoder }
+
+func (turnTokens) Special(name string) (int32, bool) { return 7, name == "<|im_end|>" }
+
+// An answer ends with what ends a turn, whatever the configuration says.
+func TestAnswerEnds(t *testing.T) {
+	for _, c := range []struct{ eos, want []int32 }{{nil, []int32{7}}, {[]int32{2}, []int32{2, 7}}, {[]int32{7, 2}, []int32{7, 2}}} {
+		if got := answerEnds(c.eos, turnTokens{}); !slices.Equal(got, c.want) {
+			t.Errorf("EOS %v: an answer ends with %v, want %v", c.eos, got, c.want)
+		}
+	}
+}
+
 // The command reads lines, uses a template and prints one answer each.
 func TestChatCommand(t *testing.T) {
 	model, _ := realModel(t)

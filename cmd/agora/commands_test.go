@@ -134,6 +134,7 @@ func TestMerge(t *testing.T) {
 	if got := perplexityOf(t, "--model", half); math.Abs(got-want) > 0.05 || got == want {
 		t.Errorf("merged in bf16, the text has nll %v, want about %v", got, want)
 	}
+	roundedOnce(t, exact, half)
 	if m := mustJSON[inspection](t, "inspect", half); m.Bytes != 2*260032 {
 		t.Errorf("bf16 weights have %d bytes", m.Bytes)
 	}
@@ -146,6 +147,29 @@ func TestMerge(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Dir(half)); err != nil || len(left) != 1 {
 		t.Errorf("beside the new folder there is %v (%v)", left, err)
+	}
+}
+
+// roundedOnce compares bf16 weights with exact ones: half a unit in the last of their 8
+// bits apart at most, so nothing but the sum of weight and adapter was rounded.
+func roundedOnce(t *testing.T, exact, rounded string) {
+	t.Helper()
+	a, b := openWeights(t, exact), openWeights(t, rounded)
+	for _, name := range a.Names() {
+		x, _ := a.Tensor(name)
+		y, _ := b.Tensor(name)
+		want, errA := x.Float32s()
+		got, errB := y.Float32s()
+		if errA != nil || errB != nil || len(got) != len(want) {
+			t.Fatalf("tensor %s: %v, %v", name, errA, errB)
+		}
+		for i, v := range want {
+			_, exponent := math.Frexp(float64(v))
+			if math.Abs(float64(got[i])-float64(v)) > math.Ldexp(1.0001, exponent-9) {
+				t.Errorf("tensor %s: element %d is %v of %v: rounded more than once", name, i, got[i], v)
+				break
+			}
+		}
 	}
 }
 
@@ -277,6 +301,10 @@ func TestGenerateSettings(t *testing.T) {
 	}
 	if got := write("--greedy", "--stop", "time"); got.Text == "Once upon a" || !strings.HasPrefix(got.Text, "Once upon a time") {
 		t.Errorf("a stop string in the prompt gives %q", got.Text)
+	}
+	// What might have become a stop string is given when the text ends without it.
+	if got := write("--greedy", "--stop", greedy.Text[len(greedy.Text)-3:]+"\x00"); got.Text != greedy.Text {
+		t.Errorf("with a stop string that never comes: %q, want %q", got.Text, greedy.Text)
 	}
 	penalized := write("--greedy", "--repetition-penalty", "100")
 	seen := map[int32]int{}

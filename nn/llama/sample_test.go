@@ -86,7 +86,8 @@ func TestPenaltyKnowsTheWholeText(t *testing.T) {
 	d := open(t)
 	c := small("llama")
 	m := create(t, d, c)
-	prompts := [][]int32{{1, 5, 9}, {2, 3}}
+	shared := []int32{1, 5, 9, 7, 7} // has room behind the first prompt
+	prompts := [][]int32{shared[:3], {2, 3}}
 	texts := [][]int32{slices.Clone(prompts[0]), slices.Clone(prompts[1])}
 	for next, err := range m.GenerateBatch(context.Background(), prompts, GenerateOptions{MaxTokens: 15, RepetitionPenalty: 1e30}) {
 		if err != nil {
@@ -99,7 +100,7 @@ func TestPenaltyKnowsTheWholeText(t *testing.T) {
 			texts[r] = append(texts[r], id)
 		}
 	}
-	if !slices.Equal(prompts[0], []int32{1, 5, 9}) {
-		t.Errorf("the prompt has become %v", prompts[0])
+	if !slices.Equal(shared, []int32{1, 5, 9, 7, 7}) {
+		t.Errorf("the prompt and what is behind it have become %v", shared)
 	}
 }
