@@ -84,8 +84,11 @@ func (c Config) validateSteps() error {
 	if c.ScaleLR == 0 {
 		return errors.New("--scale-lr 0: want a positive factor (with scales of 0 the adapter would stay the base model)")
 	}
-	if c.Steps > math.MaxUint32 {
-		return fmt.Errorf("--steps %d: want at most %d", c.Steps, uint32(math.MaxUint32))
+	if c.WarmupSteps > c.Steps {
+		return fmt.Errorf("--warmup-steps %d: want at most the %d of --steps", c.WarmupSteps, c.Steps)
+	}
+	if c.Steps > math.MaxUint32/c.Accumulate { // each micro-batch has random numbers of its own
+		return fmt.Errorf("--steps %d with --accumulate %d: want at most %d micro-batches", c.Steps, c.Accumulate, uint32(math.MaxUint32))
 	}
 	if c.DType == tensor.F64 || !c.DType.IsFloat() && !c.DType.IsQuantised() {
 		return fmt.Errorf("--dtype %s: want f32, bf16, f16, q8 or q4", c.DType)

@@ -2,7 +2,10 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,9 +56,13 @@ type run struct {
 }
 
 // Run fine-tunes the model of cfg on its data and saves the adapter in cfg.Out, beside
-// metrics.jsonl. When ctx ends, it stops after the current step and saves what it has.
+// metrics.jsonl. When ctx ends, it stops after the current step and saves what it has;
+// before the first step there is nothing to save, and that is an error.
 func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (s Summary, err error) {
 	if err := cfg.Validate(); err != nil {
+		return s, err
+	}
+	if err := checkOut(cfg.Out); err != nil {
 		return s, err
 	}
 	r := &run{cfg: cfg, progress: p, start: time.Now(), summary: Summary{Out: cfg.Out}}
@@ -66,6 +73,9 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (s Summa
 	defer loader.Close()
 	if err := r.prepareModel(d); err != nil {
 		return s, err
+	}
+	if ctx.Err() != nil {
+		return s, notBegun(ctx)
 	}
 	if err := os.MkdirAll(cfg.Out, 0o777); err != nil {
 		return s, fmt.Errorf("--out: %w", err)
@@ -80,6 +90,26 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (s Summa
 	r.summary.Seconds = time.Since(r.start).Seconds()
 	r.summary.PeakBytes = d.Stats().Peak
 	return r.summary, err
+}
+
+// checkOut refuses a folder that holds an adapter: it would be overwritten at the end,
+// and stand beside the metrics of another run until then.
+func checkOut(dir string) error {
+	for _, name := range []string{multilora.InfoFile, multilora.TensorFile} {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		if err == nil {
+			return fmt.Errorf("--out %s: want a folder without an adapter, got one that holds %s", dir, name)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--out: %w", err)
+		}
+	}
+	return nil
+}
+
+// notBegun is the error of a run that ctx has ended before its first step.
+func notBegun(ctx context.Context) error {
+	return fmt.Errorf("interrupted before the first step, nothing is saved: %w", context.Cause(ctx))
 }
 
 // prepareData reads, splits and tokenizes the rows.
@@ -150,7 +180,11 @@ func (r *run) prepareModel(d *tensor.Device) error {
 // train makes the steps, measures, and saves.
 func (r *run) train(ctx context.Context, loader *data.Loader) (err error) {
 	s := &r.summary
-	if s.HeldOutBefore, err = r.evaluate(); err != nil {
+	s.HeldOutBefore, err = r.evaluate(ctx)
+	if ctx.Err() != nil {
+		return notBegun(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	training := time.Duration(0)
@@ -178,7 +212,7 @@ func (r *run) train(ctx context.Context, loader *data.Loader) (err error) {
 			Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(), PeakBytes: r.trainer.Device.Stats().Peak,
 		})
 		if r.cfg.EvalEvery > 0 && s.Steps%r.cfg.EvalEvery == 0 {
-			if s.HeldOutAfter, err = r.evaluate(); err != nil {
+			if s.HeldOutAfter, err = r.evaluate(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 			continue
@@ -189,19 +223,24 @@ func (r *run) train(ctx context.Context, loader *data.Loader) (err error) {
 		return err
 	}
 	if !s.Interrupted && s.HeldOutAfter == nil {
-		s.HeldOutAfter, err = r.evaluate()
+		if s.HeldOutAfter, err = r.evaluate(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // evaluate measures the held-out loss, nil if nothing is held out.
-func (r *run) evaluate() (*float64, error) {
+func (r *run) evaluate(ctx context.Context) (*float64, error) {
 	if len(r.heldOut) == 0 {
 		return nil, nil
 	}
-	loss, err := Evaluate(r.trainer.Model, r.heldOut)
+	loss, err := Evaluate(ctx, r.trainer.Model, r.heldOut)
 	if err != nil {
 		return nil, fmt.Errorf("held-out rows: %w", err)
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return nil, fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, r.summary.Steps)
 	}
 	r.record(Record{Step: r.summary.Steps, HeldOutLoss: &loss})
 	return &loss, nil

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -50,17 +51,18 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	if r.Counted == 0 {
 		return r, ErrNothingCounted
 	}
+	for _, b := range batches { // before the first one leaves a gradient behind
+		if err := modelBatch(b).Check(&t.Model.Config); err != nil {
+			return r, err
+		}
+	}
 	step := t.Optimizer.Steps()
 	outer := t.Device.Scope()
 	defer outer.Close()
 	var losses []*tensor.Tensor
 	for i, b := range batches {
-		loss, err := t.backward(b, r.Counted, uint32(step*len(batches)+i))
-		if err != nil {
-			return r, err
-		}
-		if loss != nil {
-			losses = append(losses, loss)
+		if b.Counted > 0 {
+			losses = append(losses, t.backward(b, r.Counted, uint32(step*len(batches)+i)))
 		}
 	}
 	r.LR = t.LR * float64(t.Schedule(step))
@@ -88,27 +90,24 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 
 // backward adds one micro-batch's gradients and gives its share of the loss, which
 // belongs to the scope around.
-func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) (*tensor.Tensor, error) {
-	if b.Counted == 0 {
-		return nil, nil
-	}
+func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) *tensor.Tensor {
 	tape := autograd.NewTape(t.Device)
 	defer tape.Close()
 	tape.Seed, tape.Step = t.Seed, randomStep
-	batch := modelBatch(b)
-	if err := batch.Check(&t.Model.Config); err != nil {
-		return nil, err
-	}
-	loss := t.Model.Loss(batch, counted)
+	loss := t.Model.Loss(modelBatch(b), counted)
 	tape.Keep(loss)
 	tape.Backward(loss)
-	return loss.Tensor(), nil
+	return loss.Tensor()
 }
 
-// Evaluate is the mean loss, in nats, over the counted tokens of the batches.
-func Evaluate(m *llama.Model, batches []data.Batch) (float64, error) {
+// Evaluate is the mean loss, in nats, over the counted tokens of the batches. It ends
+// with ctx's error when ctx ends.
+func Evaluate(ctx context.Context, m *llama.Model, batches []data.Batch) (float64, error) {
 	sum, counted := 0.0, 0
 	for _, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		if b.Counted == 0 {
 			continue
 		}

@@ -44,6 +44,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
+		if err == context.Canceled {
+			err = errors.New("interrupted")
+		}
 		fmt.Fprintf(stderr, "agora: %v\n", err)
 		return 1
 	}

@@ -192,6 +192,44 @@ func TestInterruptSaves(t *testing.T) {
 	mustJSON[generation](t, "generate", "--model", model, "--adapter", out, "--prompt", "One day", "--max-tokens", "3")
 }
 
+// An interrupted start must leave everything as it was.
+func TestInterruptBeforeTheFirstStep(t *testing.T) {
+	model, _ := realModel(t)
+	out := filepath.Join(t.TempDir(), "adapter")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	code, _, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out", "2")
+	if code != 1 || !strings.Contains(stderr, "interrupted before the first step") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("--out: %v, want no folder", err)
+	}
+	if code, _, stderr = agoraContext(ctx, "demo"); code != 1 || stderr != "agora: interrupted\n" && !strings.HasSuffix(stderr, "\nagora: interrupted\n") {
+		t.Errorf("demo: exit code %d, %s", code, stderr)
+	}
+}
+
+// An adapter that is there already is not overwritten, and gets no other run's metrics.
+func TestTrainKeepsAnEarlierAdapter(t *testing.T) {
+	model, _ := realModel(t)
+	out := t.TempDir()
+	for _, name := range []string{"adapter.json", "metrics.jsonl"} {
+		if err := os.WriteFile(filepath.Join(out, name), []byte("earlier"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, _, stderr := agora(t, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out", "2", "--steps", "1")
+	if code != 1 || !strings.Contains(stderr, "holds adapter.json") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	for _, name := range []string{"adapter.json", "metrics.jsonl"} {
+		if text, err := os.ReadFile(filepath.Join(out, name)); err != nil || string(text) != "earlier" {
+			t.Errorf("%s is now %q, %v", name, text, err)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	model, _ := realModel(t)
 	rows := someRows(t)
@@ -210,6 +248,7 @@ func TestErrors(t *testing.T) {
 		{[]string{"train"}, "--model is missing"},
 		{[]string{"dance"}, `unknown command "dance"`},
 		{trainWith("--steps", "0"), "--steps 0: want at least 1"},
+		{trainWith("--steps", "5", "--warmup-steps", "6"), "--warmup-steps 6: want at most the 5 of --steps"},
 		{trainWith("--lr", "-1"), "--lr -1"},
 		{trainWith("--rank", "0"), "field rank: want 1 to"},
 		{trainWith("--method", "dora"), `want multilora, lora or rslora, got "dora"`},

@@ -21,7 +21,7 @@ func trainCommand() *cobra.Command {
 		Short: "Fine-tune a model with MultiLoRA or LoRA",
 		Long: `Fine-tune a LLaMA model on instruction/input/output rows (Alpaca's form, JSON or
 JSONL, plain or .gz). The loss is on the answers. The adapter and metrics.jsonl go to
---out. Ctrl-C saves the adapter and exits.`,
+--out, which must not hold an adapter yet. Ctrl-C saves the adapter and exits.`,
 		Example: "  agora train --model models/llama --data alpaca_data.json --out my-adapter\n" +
 			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colours.\"",
 		Args: cobra.NoArgs,
@@ -36,6 +36,9 @@ JSONL, plain or .gz). The loss is on the answers. The adapter and metrics.jsonl 
 			}
 			if cfg.Adapter.Method != multilora.MethodMultiLoRA && !c.Flags().Changed("modules") {
 				cfg.Adapter.Modules = 1
+			}
+			if !c.Flags().Changed("warmup-steps") {
+				cfg.WarmupSteps = min(cfg.WarmupSteps, cfg.Steps/2)
 			}
 			if err := cfg.Validate(); err != nil {
 				return err
@@ -76,7 +79,7 @@ JSONL, plain or .gz). The loss is on the answers. The adapter and metrics.jsonl 
 	f.Float64Var(&cfg.ScaleLR, "scale-lr", cfg.ScaleLR, "factor on the learning rate of the modules' scales")
 	f.Float64Var(&cfg.WeightDecay, "weight-decay", cfg.WeightDecay, "AdamW's weight decay of A and B")
 	f.StringVar(&cfg.Schedule, "schedule", cfg.Schedule, "constant, linear or cosine")
-	f.IntVar(&cfg.WarmupSteps, "warmup-steps", cfg.WarmupSteps, "steps until the peak learning rate")
+	f.IntVar(&cfg.WarmupSteps, "warmup-steps", cfg.WarmupSteps, "steps until the peak learning rate; half of --steps if that is less")
 	f.Float64Var(&cfg.ClipNorm, "clip-norm", cfg.ClipNorm, "largest norm of the gradient; 0: no clipping")
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "of initial values, order of rows and dropout")
 	f.IntVar(&cfg.HeldOut, "held-out", cfg.HeldOut, "rows kept out of training to measure the loss on")
