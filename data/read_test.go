@@ -42,6 +42,7 @@ func TestReadAlpaca(t *testing.T) {
 		"array.json.gz": "[" + rowA + "," + rowB + "]",
 		"lines.jsonl":   rowA + "\r\n\n" + rowB + "\n",
 		"lines.gz":      rowA + "\n" + rowB,
+		"windows.json":  "\ufeff[" + rowA + "," + rowB + "]",
 	} {
 		got, err := ReadAlpaca(save(t, name, content))
 		if err != nil || !slices.Equal(got, want) {

@@ -15,6 +15,9 @@ import (
 // maxRow bounds the bytes of one row, and so what one row of a hostile file can hold.
 const maxRow = 16 << 20
 
+// byteOrderMark is what some programs, above all on Windows, put before UTF-8 text.
+const byteOrderMark = "\ufeff"
+
 // eachRow decodes the rows of a file: a JSON array of objects, or objects one after
 // the other (JSONL); packed if the name ends in .gz. Errors name file, row and line.
 func eachRow[T any](path string, visit func(T) error) error {
@@ -37,6 +40,9 @@ func eachRow[T any](path string, visit func(T) error) error {
 
 func decodeRows[T any](r io.Reader, visit func(T) error) error {
 	s := rowScanner{r: bufio.NewReaderSize(r, 1<<16), line: 1}
+	if mark, _ := s.r.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = s.r.Discard(len(mark)) // it is in the buffer
+	}
 	c, err := s.skipSpace()
 	if err == io.EOF {
 		return errors.New("want rows, got an empty file")
