@@ -41,7 +41,7 @@ function median(key,   i, j, t) {
 FILENAME ~ /ours$/ && /^BenchmarkSgemm/ {
 	split($1, part, "/"); sub(/-[0-9]+$/, "", part[3]); key = part[2] " " part[3]
 	if (!(key in seen)) { seen[key]; order[++rows] = key }
-	for (i = 3; i < NF; i += 2) { u = $(i+1); if (u == "best") keep("o" key, $i); if (u == "peak") keep("p" key, $i); if (u == "%peak-cpu") keep("c" key, $i) }
+	for (i = 3; i < NF; i += 2) { u = $(i+1); if (u == "best") keep("o" key, $i); if (u == "peak") keep("p" key, $i); if (u == "%median") keep("m" key, $i); if (u == "%peak-cpu") keep("c" key, $i) }
 }
 FILENAME ~ /theirs$/ && /^openblas/ {
 	shape = $3; if (shape ~ /\^3$/) { sub(/\^3/, "", shape); shape = shape "x" shape "x" shape }
@@ -49,10 +49,10 @@ FILENAME ~ /theirs$/ && /^openblas/ {
 	for (i = 4; i < NF; i++) if ($i ~ /^(NN|NT|TN)$/) { key = shape " " $i; keep("t" key, $(i+3)); keep("q" key, $(i+4)) }
 }
 END {
-	print "| M x N x K | | peak probe | Agora, best round | median round | of peak | per CPU second, of peak | OpenBLAS, best round | median round |"
-	print "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+	print "| M x N x K | | peak probe | Agora, best round | median round | best of best peak | median of median peak | per CPU second, of peak | OpenBLAS, best round | median round |"
+	print "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 	for (r = 1; r <= rows; r++) {
 		k = order[r]; split(k, part, " ")
-		printf "| %s | %s | %.0f | %.3g | %.3g | %.0f %% | %.0f %% | %.3g | %.3g |\n", part[1], part[2], best["p" k], best["o" k], median("o" k), 100 * best["o" k] / best["p" k], median("c" k), best["t" k], median("t" k)
+		printf "| %s | %s | %.0f | %.3g | %.3g | %.0f %% | %.0f %% | %.0f %% | %.3g | %.3g |\n", part[1], part[2], best["p" k], best["o" k], median("o" k), 100 * best["o" k] / best["p" k], median("m" k), median("c" k), best["t" k], median("t" k)
 	}
 }' "$out/ours" "$out/theirs"
