@@ -16,8 +16,8 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Save writes config.json and model.safetensors into a folder, which it makes if
-// need be; each file is whole or not there. A model with adapters in its slots is an
+// Save writes config.json and model.safetensors (shards of it past 5 GB) into a folder,
+// which it makes if need be; each file is whole or not there. A model with adapters in its slots is an
 // error: merge them first. Quantised weights become f32, which is exact.
 func (m *Model) Save(dir string) error { return m.SaveAs(dir, m.DType()) }
 
@@ -59,7 +59,7 @@ func (m *Model) SaveAs(dir string, dt tensor.DType) error {
 		return err
 	}
 	// transformers asks for the format in the metadata.
-	return safetensors.Write(filepath.Join(dir, safetensors.ModelFile), map[string]string{"format": "pt"}, sources...)
+	return safetensors.WriteModel(dir, safetensors.MaxShard, map[string]string{"format": "pt"}, sources...)
 }
 
 // namedTensor is a parameter's value.
