@@ -31,7 +31,7 @@ done
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-mkdir -p "$dir"/{kernel,root/{bin,dev,proc,tmp},iso}
+mkdir -p "$dir"/{kernel,tree/{bin,dev,proc,tmp},iso}
 
 kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: //p')
 (cd "$dir" && chmod 755 . && apt-get download -q "$kernel" >&2)
@@ -39,22 +39,22 @@ dpkg -x "$dir/$kernel"_*.deb "$dir/kernel"
 cp "$dir"/kernel/boot/vmlinuz-* "$dir/iso/linux"
 
 # The RAM disk: busybox, one static test binary a package, and what runs them.
-cp /bin/busybox "$dir/root/bin/busybox"
+cp /bin/busybox "$dir/tree/bin/busybox"
 {
 	echo '#!/bin/busybox sh'
 	echo '/bin/busybox mount -t proc proc /proc; /bin/busybox mount -t devtmpfs dev /dev'
 	echo 'export AGORA_REQUIRE_AVX512=1 GOTRACEBACK=all'
-} >"$dir/root/init"
+} >"$dir/tree/init"
 for p in "$@"; do
 	name=$(echo "$p" | tr / _).test
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go test -c -ldflags '-s -w' -o "$dir/root/$name" "./$p" >&2
-	mkdir -p "$dir/root/$p"
-	[ ! -d "$p/testdata" ] || cp -r "$p/testdata" "$dir/root/$p/"
-	echo "cd /$p; /$name -test.v -test.short -test.run '$run' && echo 'EMULATED PASS $p' || echo 'EMULATED FAIL $p'; cd /" >>"$dir/root/init"
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go test -c -ldflags '-s -w' -o "$dir/tree/$name" "./$p" >&2
+	mkdir -p "$dir/tree/$p"
+	[ ! -d "$p/testdata" ] || cp -r "$p/testdata" "$dir/tree/$p/"
+	echo "cd /$p; /$name -test.v -test.short -test.run '$run' && echo 'EMULATED PASS $p' || echo 'EMULATED FAIL $p'; cd /" >>"$dir/tree/init"
 done
-echo "echo 'EMULATED END'; /bin/busybox sleep 3; /bin/busybox poweroff -f" >>"$dir/root/init"
-chmod +x "$dir/root/init"
-(cd "$dir/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$dir/iso/ram"
+echo "echo 'EMULATED END'; /bin/busybox sleep 3; /bin/busybox poweroff -f" >>"$dir/tree/init"
+chmod +x "$dir/tree/init"
+(cd "$dir/tree" && find . | cpio -o -H newc --quiet | gzip -1) >"$dir/iso/ram"
 
 cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$dir/iso/"
 # clearcpuid: no XSAVEC, XSAVES. Bochs gives their area the size of the standard
