@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/internal/realdata"
 )
 
 func save(t testing.TB, name, content string) string {
@@ -114,13 +116,7 @@ func (e *endless) Read(b []byte) (int, error) {
 }
 
 func TestRealAlpaca(t *testing.T) {
-	dir := os.Getenv("AGORA_DATA")
-	if dir == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
+	dir := realdata.Folder(t)
 	rows, err := ReadAlpaca(filepath.Join(dir, "alpaca", "alpaca_data.json.gz"))
 	if err != nil || len(rows) != 52002 {
 		t.Fatalf("%d rows, error %v, want 52002", len(rows), err)

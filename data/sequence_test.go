@@ -2,7 +2,6 @@ package data
 
 import (
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -99,23 +98,5 @@ func TestSplit(t *testing.T) {
 	}
 	if (Example{"ab", "c"}).hash() == (Example{"a", "bc"}).hash() {
 		t.Error("the border of prompt and answer does not count")
-	}
-}
-
-func TestSplitFraction(t *testing.T) {
-	var rows []Example
-	for i := range 10_000 {
-		rows = append(rows, Example{"p", fmt.Sprint(i)})
-	}
-	train, held := SplitFraction(rows, 0.1)
-	if got := float64(len(held)); math.Abs(got-1000) > 150 || len(train)+len(held) != len(rows) {
-		t.Errorf("%d and %d of %d", len(train), len(held), len(rows))
-	}
-	_, fewer := SplitFraction(rows[:5000], 0.1)
-	if !slices.Equal(fewer, held[:len(fewer)]) {
-		t.Error("a row's side depends on other rows")
-	}
-	if _, none := SplitFraction(rows, 0); len(none) != 0 {
-		t.Errorf("fraction 0 holds out %d", len(none))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"math"
 	"slices"
 )
 
@@ -43,18 +42,8 @@ func Split(rows []Example, n int) (train, held []Example) {
 			chosen[g.hash] = true
 		}
 	}
-	return divide(rows, func(i int) bool { return chosen[hashes[i]] })
-}
-
-// SplitFraction holds out each row with this probability, by its hash alone: a row
-// stays on its side when others come or go.
-func SplitFraction(rows []Example, fraction float64) (train, held []Example) {
-	return divide(rows, func(i int) bool { return float64(rows[i].hash())/math.MaxUint64 < fraction })
-}
-
-func divide(rows []Example, hold func(i int) bool) (train, held []Example) {
 	for i, x := range rows {
-		if hold(i) {
+		if chosen[hashes[i]] {
 			held = append(held, x)
 		} else {
 			train = append(train, x)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
@@ -141,13 +142,7 @@ func TestMeasurePerplexity(t *testing.T) {
 
 // A trained model against another program's run of it.
 func TestTrainedModel(t *testing.T) {
-	data := os.Getenv("AGORA_DATA")
-	if data == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
+	data := realdata.Folder(t)
 	dir := filepath.Join(data, "models", "stories260K-hf")
 	content, err := os.ReadFile(filepath.Join(dir, "reference.json"))
 	if err != nil {

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/realdata"
 )
 
 // The vocabulary in GGUF files that llama.cpp's converter made is the tokenizer that they
 // were made of.
 func TestGGUFVocabulary(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Folder(t)
 	want := load(t, filepath.Join(dir, "tokenizer/llama2/tokenizer.model"))
 	text := string(readFile(t, filepath.Join(dir, "tokenizer/llama2/ggml-vocab-llama-spm.inp")))
 	for _, path := range []string{"tokenizer/llama2/ggml-vocab-llama-spm.gguf", "models/llama-2-tiny-random/llama-2-tiny-random.gguf"} {
@@ -33,7 +34,7 @@ func TestGGUFVocabulary(t *testing.T) {
 // The byte-level vocabulary of a real file is the tokenizer.json beside it; LLaMA 3's, put
 // into a file as llama.cpp's converter does, its list of ranks.
 func TestGGUFByteLevel(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Folder(t)
 	llama3 := filepath.Join(t.TempDir(), "llama3.gguf")
 	var file struct {
 		AddedTokens []struct {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/internal/realdata"
 )
 
 // object is JSON in the making.
@@ -152,7 +154,7 @@ func parseJSON(t testing.TB, b []byte) *BPE {
 }
 
 func TestJSONVectors(t *testing.T) {
-	dir := filepath.Join(dataDir(t), "tokenizer")
+	dir := filepath.Join(realdata.Folder(t), "tokenizer")
 	sp := load(t, filepath.Join(dir, "llama2")).(*SentencePiece)
 	ranks, err := ParseTiktoken(readFile(t, filepath.Join(dir, "llama3/tokenizer.model")))
 	if err != nil {
@@ -190,7 +192,7 @@ func TestJSONVectors(t *testing.T) {
 // The form with Metaspace gives the same ids, but puts no space in front of a text that
 // begins with one.
 func TestMetaspaceVectors(t *testing.T) {
-	dir := filepath.Join(dataDir(t), "tokenizer")
+	dir := filepath.Join(realdata.Folder(t), "tokenizer")
 	sp := load(t, filepath.Join(dir, "llama2")).(*SentencePiece)
 	tok := parseJSON(t, llama2JSON(t, sp, true))
 	for line := range bytes.Lines(readFile(t, filepath.Join(dir, "llama2/vectors.jsonl"))) {

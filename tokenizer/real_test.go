@@ -10,20 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// dataDir is the folder of real tokenizers and texts.
-func dataDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("AGORA_DATA")
-	if dir == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
-	return dir
-}
+	"github.com/agora-ml/agora/internal/realdata"
+)
 
 func load(t testing.TB, path string) Tokenizer {
 	t.Helper()
@@ -50,7 +39,7 @@ func readFile(t testing.TB, path string) []byte {
 }
 
 func TestVectors(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Folder(t)
 	for _, c := range []struct {
 		model, vectors string
 		bos            bool
@@ -71,7 +60,7 @@ func TestVectors(t *testing.T) {
 
 // What the models wrote, and what they were asked about, with the ids of both.
 func TestModelTexts(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Folder(t)
 	for _, model := range []string{"stories260K-hf", "babyllama-tok105-hf"} {
 		folder := filepath.Join(dir, "models", model)
 		tok := load(t, folder)
@@ -108,7 +97,7 @@ var texts = []string{"tinyshakespeare.txt", "wikitext-2-valid.txt", "wiki_demo.t
 
 // LLaMA-2's tokenizer loses nothing: bytes for the unknown, all spaces kept.
 func TestRoundTrip(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Folder(t)
 	tok := load(t, filepath.Join(dir, "tokenizer/llama2"))
 	for _, name := range texts {
 		text := strings.ToValidUTF8(string(readFile(t, filepath.Join(dir, "text", name))), "\uFFFD")
@@ -130,7 +119,7 @@ func TestRoundTrip(t *testing.T) {
 
 // go test ./tokenizer -run '^$' -bench Encode: English text.
 func BenchmarkEncode(b *testing.B) {
-	dir := dataDir(b)
+	dir := realdata.Folder(b)
 	text := string(readFile(b, filepath.Join(dir, "text", texts[0])))
 	sp := load(b, filepath.Join(dir, "tokenizer/llama2")).(*SentencePiece)
 	for _, c := range []struct {
@@ -154,7 +143,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	dir := dataDir(b)
+	dir := realdata.Folder(b)
 	text := string(readFile(b, filepath.Join(dir, "text", texts[0])))
 	for _, name := range []string{"llama2", "llama3", "gpt2"} {
 		tok := load(b, filepath.Join(dir, "tokenizer", name))
@@ -170,7 +159,7 @@ func BenchmarkDecode(b *testing.B) {
 
 // A folder's tokenizer is read once a command.
 func BenchmarkLoad(b *testing.B) {
-	dir := dataDir(b)
+	dir := realdata.Folder(b)
 	file := llama3JSON(b, filepath.Join(dir, "tokenizer/llama3"))
 	b.Run("llama3/tokenizer.json", func(b *testing.B) {
 		for b.Loop() {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/train"
 )
 
@@ -43,13 +44,7 @@ func mustJSON[T any](t *testing.T, args ...string) T {
 // realModel is the small trained model of AGORA_DATA, and Alpaca's rows.
 func realModel(t *testing.T) (model, alpaca string) {
 	t.Helper()
-	dir := os.Getenv("AGORA_DATA")
-	if dir == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
+	dir := realdata.Folder(t)
 	return filepath.Join(dir, "models", "stories260K-hf"), filepath.Join(dir, "alpaca", "alpaca_data.json.gz")
 }
 

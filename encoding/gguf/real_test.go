@@ -9,20 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-)
 
-// dataDir is the folder of real models.
-func dataDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("AGORA_DATA")
-	if dir == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
-	return dir
-}
+	"github.com/agora-ml/agora/internal/realdata"
+)
 
 func open(t testing.TB, path string) *File {
 	t.Helper()
@@ -37,7 +26,7 @@ func open(t testing.TB, path string) *File {
 // A file that llama.cpp's converter made is read, understood, and written again byte
 // for byte.
 func TestRealModel(t *testing.T) {
-	path := filepath.Join(dataDir(t), "models/llama-2-tiny-random/llama-2-tiny-random.gguf")
+	path := filepath.Join(realdata.Folder(t), "models/llama-2-tiny-random/llama-2-tiny-random.gguf")
 	f := open(t, path)
 	shapes := map[string][]int{
 		"token_embd.weight": {32000, 8}, "output.weight": {32000, 8}, "output_norm.weight": {8},
@@ -100,7 +89,7 @@ func TestRealModel(t *testing.T) {
 // The vocabularies of two GGUF files are the pieces, scores and types of the
 // SentencePiece model that they were made of.
 func TestRealVocabulary(t *testing.T) {
-	dir := dataDir(t)
+	dir := realdata.Folder(t)
 	pieces, scores, types := sentencePieces(t, filepath.Join(dir, "tokenizer/llama2/tokenizer.model"))
 	if len(pieces) != 32000 {
 		t.Fatalf("%d pieces, want 32000", len(pieces))
@@ -182,7 +171,7 @@ func eachField(t *testing.T, b []byte, visit func(field int, number uint64, data
 }
 
 func BenchmarkParse(b *testing.B) {
-	data, err := os.ReadFile(filepath.Join(dataDir(b), "models/llama-2-tiny-random/llama-2-tiny-random.gguf"))
+	data, err := os.ReadFile(filepath.Join(realdata.Folder(b), "models/llama-2-tiny-random/llama-2-tiny-random.gguf"))
 	if err != nil {
 		b.Fatal(err)
 	}

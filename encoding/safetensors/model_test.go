@@ -1,11 +1,12 @@
 package safetensors
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/internal/realdata"
 )
 
 func one(tensor string) []byte {
@@ -77,13 +78,7 @@ func TestOpenModelRefusesBadIndexes(t *testing.T) {
 
 // The models and golden files that a folder of test data holds are opened whole.
 func TestRealModels(t *testing.T) {
-	data := os.Getenv("AGORA_DATA")
-	if data == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
+	data := realdata.Folder(t)
 	for _, c := range []struct {
 		dir   string
 		shape []int

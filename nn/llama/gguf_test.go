@@ -10,22 +10,10 @@ import (
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/golden"
+	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )
-
-// dataFolder is AGORA_DATA.
-func dataFolder(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("AGORA_DATA")
-	if dir == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
-	return dir
-}
 
 func saveGGUF(t testing.TB, m *Model, o GGUFOptions) string {
 	t.Helper()
@@ -120,7 +108,7 @@ func within(t *testing.T, what string, got, want []float32, most float64) {
 
 // The real file: its f16 matrices load, run, and are the same in f32 and in f16.
 func TestGGUFRealModel(t *testing.T) {
-	path := filepath.Join(dataFolder(t), "models", "llama-2-tiny-random", "llama-2-tiny-random.gguf")
+	path := filepath.Join(realdata.Folder(t), "models", "llama-2-tiny-random", "llama-2-tiny-random.gguf")
 	d := open(t)
 	m := load(t, d, path)
 	if c := m.Config; c.Vocab != 32000 || c.Layers != 1 || c.Heads != 2 || c.BOS != 1 || !slices.Equal(c.EOS, []int32{2}) || m.Head == nil {
@@ -138,7 +126,7 @@ func TestGGUFRealModel(t *testing.T) {
 // block's largest, by 1/3 % or so of a typical one, a q4 weight by up to 1/16, 10 % or so;
 // the layers' errors add up as random ones do.
 func TestQuantisedModel(t *testing.T) {
-	dir := filepath.Join(dataFolder(t), "models", "stories260K-hf")
+	dir := filepath.Join(realdata.Folder(t), "models", "stories260K-hf")
 	d := open(t)
 	m := load(t, d, dir)
 	var ref struct{ IDs []int32 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -26,13 +27,7 @@ func readJSON(t *testing.T, path string, into any) {
 // Trained models against another program's run of them (MANIFEST.md of the data says
 // which): every arg max, log-sum-exp and logit of a story, and greedy texts.
 func TestTrainedModels(t *testing.T) {
-	data := os.Getenv("AGORA_DATA")
-	if data == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
+	data := realdata.Folder(t)
 	for _, name := range []string{"stories260K-hf", "babyllama-tok105-hf"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(data, "models", name)

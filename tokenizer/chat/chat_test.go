@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -272,13 +273,7 @@ func TestRefusals(t *testing.T) {
 
 // LLaMA 3's own template, on its own tokenizer, is what the form of that name writes.
 func TestLlama3Folder(t *testing.T) {
-	data := os.Getenv("AGORA_DATA")
-	if data == "" {
-		if os.Getenv("AGORA_REQUIRE_DATA") == "1" {
-			t.Fatal("AGORA_DATA is not set")
-		}
-		t.Skip("AGORA_DATA is not set")
-	}
+	data := realdata.Folder(t)
 	dir := filepath.Join(data, "tokenizer/llama3")
 	tok, err := tokenizer.Load(dir)
 	if err != nil {
