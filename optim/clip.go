@@ -15,8 +15,9 @@ const sumBlock = 1 << 16
 func (b *block) parts() int { return (b.n + sumBlock - 1) / sumBlock }
 
 // ClipByNorm makes the next Step see all gradients times min(1, maxNorm / (norm + 1e-6)),
-// where norm is the Euclidean norm of all of them together. 0 only measures. Norm and
-// factor stay on the device.
+// where norm is the Euclidean norm of all of them together; 0 only measures. Where the
+// norm is NaN or infinite, the next Step moves nothing. Norm and factor stay on the
+// device.
 func (t *Trainable) ClipByNorm(maxNorm float32) {
 	if !(maxNorm >= 0) || math.IsInf(float64(maxNorm), 0) {
 		tensor.Panicf("clip by norm", "maximum %g: want at least 0", maxNorm)

@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -384,6 +385,77 @@ func TestClipIsForOneStep(t *testing.T) {
 	if err := tensor.Catch(func() { tr.ClipByNorm(-1) }); err == nil {
 		t.Error("a negative maximum was taken")
 	}
+}
+
+// A gradient with one number that is none changes nothing, whether the norm is limited or
+// only measured; with its count taken back the next step is as if it had not been.
+func TestStepWithoutFiniteNorm(t *testing.T) {
+	for name, rule := range map[string]Rule{"AdamW": DefaultAdamW(), "SGD": SGD{Momentum: 0.9, WeightDecay: 0.1}} {
+		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			for _, maxNorm := range []float32{0, 1} {
+				d := device(t)
+				run := func(spoil bool) [][]byte {
+					m := newModel(d, tensor.BF16)
+					tr := mustGather(t, d, m)
+					o := mustNew(t, tr, rule)
+					state := func() (all [][]byte) {
+						for _, p := range tr.Params() {
+							all = append(all, raw(t, p.Value))
+						}
+						for _, x := range o.State() {
+							all = append(all, raw(t, x))
+						}
+						return all
+					}
+					for step := range 3 {
+						for i, p := range []*autograd.Param{m.W, m.Norm, m.S, m.Half} {
+							p.Grad.SetFloat32s(numbers(uint64(10*step+i), p.Value.Numel()))
+						}
+						if spoil && step == 1 {
+							before := state()
+							good := read(t, m.Norm.Grad)
+							broken := slices.Clone(good)
+							broken[3] = float32(bad)
+							m.Norm.Grad.SetFloat32s(broken)
+							tr.ClipByNorm(maxNorm)
+							o.Step(0.1)
+							if norm, err := tr.GradNorm(); err != nil || norm <= math.MaxFloat64 {
+								t.Errorf("norm %g, error %v: want none that is finite", norm, err)
+							}
+							if !slices.EqualFunc(state(), before, bytes.Equal) {
+								t.Errorf("%s, maximum %g: a gradient of %g has changed something", name, maxNorm, bad)
+							}
+							o.Uncount()
+							m.Norm.Grad.SetFloat32s(good)
+						}
+						tr.ClipByNorm(maxNorm)
+						o.Step(0.1)
+					}
+					if o.Steps() != 3 {
+						t.Errorf("%d steps, want 3", o.Steps())
+					}
+					return state()
+				}
+				if !slices.EqualFunc(run(true), run(false), bytes.Equal) {
+					t.Errorf("%s, maximum %g: after a gradient of %g and a step taken back, steps have other bits", name, maxNorm, bad)
+				}
+			}
+		}
+	}
+	d := device(t)
+	o := mustNew(t, mustGather(t, d, newModel(d, tensor.F16)), SGD{})
+	if err := tensor.Catch(o.Uncount); err == nil {
+		t.Error("a step that was not made was taken back")
+	}
+}
+
+func raw(t *testing.T, x *tensor.Tensor) []byte {
+	t.Helper()
+	b, err := x.RawBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Clone(b)
 }
 
 // Stopping, saving and going on gives the bits of never having stopped.

@@ -53,7 +53,8 @@ func New(t *Trainable, rule Rule) (*Optimizer, error) {
 }
 
 // Step moves all parameters by their gradients, clipped if ClipByNorm was called since
-// the last Step. The gradients stay: ZeroGrad clears them.
+// the last Step. Where the norm that it found is no finite number, parameters and moments
+// stay as they are, bit for bit (see Uncount). The gradients stay: ZeroGrad clears them.
 func (o *Optimizer) Step(lr float32) {
 	o.steps++
 	t := o.trainable
@@ -65,6 +66,16 @@ func (o *Optimizer) Step(lr float32) {
 		o.rule.update(step{b, o.steps, lr * b.group.lrFactor, decay, o.moments[i], t.clip})
 	}
 	t.clip = nil
+}
+
+// Uncount takes back the count of the last Step, for one that ClipByNorm came before and
+// whose GradNorm then turns out to be no finite number: it has moved nothing, and the
+// next Step is to be as if it had not been.
+func (o *Optimizer) Uncount() {
+	if o.steps == 0 {
+		tensor.Panicf("optim", "no step to take back")
+	}
+	o.steps--
 }
 
 // Steps is the number of steps made.

@@ -4,6 +4,7 @@
 //	m = beta1*m + (1-beta1)*g; v = beta2*v + (1-beta2)*g*g
 //	p -= lr * (m/correction1) / (sqrt(v/correction2) + eps)
 //	mirror = p
+//	nothing of this where clip is NaN: p, m, v and mirror stay as they are, bit for bit
 //
 //grid n/group
 //tile group=64
@@ -20,9 +21,9 @@ PUSH(
 	float correction1;  // 1 - beta1^t at step t = 1, 2, …
 	float correction2;  // 1 - beta2^t
 )
-INOUT(0, S, p)        // [n]: the parameters
-INOUT(1, S, m)        // [n]: first moment, 0 before the first step
-INOUT(2, S, v)        // [n]: second moment, 0 before the first step
-OPT_OUT(3, T, mirror) // [n]: the parameters rounded to a 16-bit type
-IN(4, S, g)           // [n]: the gradient
-OPT_IN(5, S, clip)    // [1]: ClipFactor's factor
+INOUT(0, S, p)          // [n]: the parameters
+INOUT(1, S, m)          // [n]: first moment, 0 before the first step
+INOUT(2, S, v)          // [n]: second moment, 0 before the first step
+OPT_INOUT(3, T, mirror) // [n]: the parameters rounded to a 16-bit type
+IN(4, S, g)             // [n]: the gradient
+OPT_IN(5, S, clip)      // [1]: ClipFactor's factor

@@ -48,15 +48,16 @@ func (v Func) String() string {
 //	m = beta1*m + (1-beta1)*g; v = beta2*v + (1-beta2)*g*g
 //	p -= lr * (m/correction1) / (sqrt(v/correction2) + eps)
 //	mirror = p
+//	nothing of this where clip is NaN: p, m, v and mirror stay as they are, bit for bit
 //
-// Bindings, S+S+S+T?=SS?:
+// Bindings, S+S+S+T?+=SS?:
 //
-//	p       S+  [n]: the parameters
-//	m       S+  [n]: first moment, 0 before the first step
-//	v       S+  [n]: second moment, 0 before the first step
-//	mirror  T?  [n]: the parameters rounded to a 16-bit type
-//	g       S   [n]: the gradient
-//	clip    S?  [1]: ClipFactor's factor
+//	p       S+   [n]: the parameters
+//	m       S+   [n]: first moment, 0 before the first step
+//	v       S+   [n]: second moment, 0 before the first step
+//	mirror  T?+  [n]: the parameters rounded to a 16-bit type
+//	g       S    [n]: the gradient
+//	clip    S?   [1]: ClipFactor's factor
 type AdamW struct {
 	N           int     // parameters
 	LR          float32 // learning rate
@@ -72,7 +73,7 @@ type AdamW struct {
 func (AdamW) Name() string { return "adamw" }
 
 // Sig implements Kernel.
-func (AdamW) Sig() string { return "S+S+S+T?=SS?" }
+func (AdamW) Sig() string { return "S+S+S+T?+=SS?" }
 
 // Grid implements Kernel.
 func (k AdamW) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
@@ -367,6 +368,7 @@ func (k Cast) Lens() []int { return []int{k.N, k.N} }
 // ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.
 //
 //	norm = sqrt(sum of partial); factor = max_norm == 0 ? 1 : min(1, max_norm / (norm + 1e-6))
+//	factor = NaN where norm is NaN or infinite, whatever max_norm: AdamW and SGD then do nothing
 //
 // Bindings, SS=S:
 //
@@ -1437,6 +1439,7 @@ func (k Scale) Lens() []int { return []int{k.N, k.N} }
 //
 //	d = g*clip + weight_decay*p
 //	velocity = momentum*velocity + d; p -= lr * velocity (lr * d without velocity)
+//	nothing of this where clip is NaN: p and velocity stay as they are, bit for bit
 //
 // Bindings, S+S?+=SS?:
 //
@@ -1817,9 +1820,9 @@ func (k UnaryGrad) Lens() []int { return []int{k.N, k.N, k.N} }
 var Kernels = []Desc{
 	{
 		Name:      "adamw",
-		Doc:       "AdamW is one step of PyTorch's AdamW with the gradient g*clip (clip 1 where nil).\n\n\tp *= 1 - lr*weight_decay\n\tm = beta1*m + (1-beta1)*g; v = beta2*v + (1-beta2)*g*g\n\tp -= lr * (m/correction1) / (sqrt(v/correction2) + eps)\n\tmirror = p",
-		Sig:       "S+S+S+T?=SS?",
-		Args:      mustParseSig("S+S+S+T?=SS?"),
+		Doc:       "AdamW is one step of PyTorch's AdamW with the gradient g*clip (clip 1 where nil).\n\n\tp *= 1 - lr*weight_decay\n\tm = beta1*m + (1-beta1)*g; v = beta2*v + (1-beta2)*g*g\n\tp -= lr * (m/correction1) / (sqrt(v/correction2) + eps)\n\tmirror = p\n\tnothing of this where clip is NaN: p, m, v and mirror stay as they are, bit for bit",
+		Sig:       "S+S+S+T?+=SS?",
+		Args:      mustParseSig("S+S+S+T?+=SS?"),
 		Bindings:  []string{"p", "m", "v", "mirror", "g", "clip"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
@@ -1873,7 +1876,7 @@ var Kernels = []Desc{
 	},
 	{
 		Name:      "clip_factor",
-		Doc:       "ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.\n\n\tnorm = sqrt(sum of partial); factor = max_norm == 0 ? 1 : min(1, max_norm / (norm + 1e-6))",
+		Doc:       "ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.\n\n\tnorm = sqrt(sum of partial); factor = max_norm == 0 ? 1 : min(1, max_norm / (norm + 1e-6))\n\tfactor = NaN where norm is NaN or infinite, whatever max_norm: AdamW and SGD then do nothing",
 		Sig:       "SS=S",
 		Args:      mustParseSig("SS=S"),
 		Bindings:  []string{"factor", "norm", "partial"},
@@ -2106,7 +2109,7 @@ var Kernels = []Desc{
 	},
 	{
 		Name:      "sgd",
-		Doc:       "SGD is one step of PyTorch's SGD (dampening 0, no Nesterov) with the gradient g*clip (clip 1 where nil).\n\n\td = g*clip + weight_decay*p\n\tvelocity = momentum*velocity + d; p -= lr * velocity (lr * d without velocity)",
+		Doc:       "SGD is one step of PyTorch's SGD (dampening 0, no Nesterov) with the gradient g*clip (clip 1 where nil).\n\n\td = g*clip + weight_decay*p\n\tvelocity = momentum*velocity + d; p -= lr * velocity (lr * d without velocity)\n\tnothing of this where clip is NaN: p and velocity stay as they are, bit for bit",
 		Sig:       "S+S?+=SS?",
 		Args:      mustParseSig("S+S?+=SS?"),
 		Bindings:  []string{"p", "velocity", "g", "clip"},

@@ -2,6 +2,7 @@
 //
 //	d = g*clip + weight_decay*p
 //	velocity = momentum*velocity + d; p -= lr * velocity (lr * d without velocity)
+//	nothing of this where clip is NaN: p and velocity stay as they are, bit for bit
 //
 //grid n/group
 //tile group=64

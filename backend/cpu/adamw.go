@@ -14,10 +14,14 @@ func init() {
 }
 
 // adamw: one step of decoupled weight decay, Loshchilov and Hutter, 1711.05101, in
-// the order of torch.optim.AdamW. It reads the gradient as g * clip.
+// the order of torch.optim.AdamW. It reads the gradient as g * clip, and does nothing
+// where clip is NaN.
 func adamw[F float](w *work, k shaders.AdamW, a args[F]) {
 	p, m, v, mirror, g := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	clip := optional(a.f[5])
+	if clip != clip {
+		return
+	}
 	decay := 1 - F(k.LR)*F(k.WeightDecay)
 	lr := F(k.LR) / F(k.Correction1)
 	root := F(math.Sqrt(float64(k.Correction2)))
@@ -54,6 +58,9 @@ func adamwFast(w *work, k shaders.AdamW, a []tensor.Arg) bool {
 	}
 	if !a[5].IsNil() {
 		step.Clip = f32s(a[5])[0]
+	}
+	if step.Clip != step.Clip {
+		return true
 	}
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		vec.AdamW(p[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi], step)

@@ -1,6 +1,7 @@
 package cpu_test
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"testing"
@@ -99,6 +100,61 @@ func TestOptimizerKernels(t *testing.T) {
 	}
 }
 
+// Where the factor of the gradient is NaN, nothing that a step writes has other bits
+// afterwards, whatever it held and whatever the gradient is.
+func TestStepWithoutFactor(t *testing.T) {
+	for name, o := range map[string]cpu.Options{"plain": {PlainLoops: true, Threads: 2}, "fast": {Threads: 2}} {
+		d := openDevice(t, o)
+		for _, n := range optimizerSizes {
+			for _, half := range []tensor.DType{tensor.F16, tensor.BF16} {
+				var written []*tensor.Tensor
+				up := func(dt tensor.DType, seed uint64) *tensor.Tensor {
+					x := d.FromFloat64s(dt, normals(n, seed), n)
+					written = append(written, x)
+					return x
+				}
+				g := d.FromFloat64s(tensor.F32, normals(n, 9), n)
+				clip := d.FromFloat32s(tensor.F32, []float32{float32(math.NaN())}, 1)
+				adamw := shaders.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.1, Correction2: 0.001}
+				sgd := shaders.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
+				var steps []func()
+				for _, mirrored := range []bool{true, false} {
+					p, m, v, mirror := up(tensor.F32, 1), up(tensor.F32, 2), up(tensor.F32, 3), up(half, 4)
+					if !mirrored {
+						mirror = nil
+					}
+					steps = append(steps, func() { d.Run(adamw, p, m, v, mirror, g, clip) })
+				}
+				for _, velocity := range []*tensor.Tensor{up(tensor.F32, 5), nil} {
+					p := up(tensor.F32, 6)
+					steps = append(steps, func() { d.Run(sgd, p, velocity, g, clip) })
+				}
+				var before [][]byte
+				for _, x := range written {
+					before = append(before, raw(t, x))
+				}
+				for _, step := range steps {
+					step()
+				}
+				for i, x := range written {
+					if !bytes.Equal(raw(t, x), before[i]) {
+						t.Errorf("%s, %d elements, mirror %s: tensor %d has changed", name, n, half, i)
+					}
+				}
+			}
+		}
+	}
+}
+
+func raw(t *testing.T, x *tensor.Tensor) []byte {
+	t.Helper()
+	b, err := x.RawBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Clone(b)
+}
+
 func TestSumSquares(t *testing.T) {
 	const block = 1 << 16
 	for _, n := range []int{1, block - 1, block, block + 1, 3*block + 17} {
@@ -145,7 +201,10 @@ func TestClipFactor(t *testing.T) {
 		{[]float32{9, 16}, 10, 5, 1},
 		{[]float32{9, 16}, 0, 5, 1},
 		{[]float32{0}, 1, 0, 1},
-		{[]float32{float32(math.Inf(1))}, 1, math.Inf(1), 0},
+		{[]float32{float32(math.Inf(1))}, 1, math.Inf(1), math.NaN()},
+		{[]float32{float32(math.Inf(1))}, 0, math.Inf(1), math.NaN()},
+		{[]float32{float32(math.NaN())}, 0, math.NaN(), math.NaN()},
+		{[]float32{math.MaxFloat32, math.MaxFloat32}, 1e20, math.Sqrt(2 * math.MaxFloat32), 1},
 		{[]float32{1, float32(math.NaN())}, 1, math.NaN(), math.NaN()},
 	} {
 		factor, norm := d.New(tensor.F32, 1), d.New(tensor.F32, 1)
@@ -156,7 +215,9 @@ func TestClipFactor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same := func(a, b float64) bool { return a == b || math.Abs(a-b) < 1e-6 || math.IsNaN(a) && math.IsNaN(b) }
+		same := func(a, b float64) bool {
+			return a == b || math.Abs(a-b) < 1e-6*max(1, math.Abs(b)) || math.IsNaN(a) && math.IsNaN(b)
+		}
 		if !same(f[0], c.factor) || !same(g[0], c.norm) {
 			t.Errorf("%v clipped at %g: factor %g, norm %g, want %g, %g", c.partial, c.max, f[0], g[0], c.factor, c.norm)
 		}

@@ -12,10 +12,13 @@ func init() {
 }
 
 // sgd: velocity = momentum * velocity + d, p -= lr * velocity, with d = g * clip +
-// weight_decay * p; without a velocity p -= lr * d.
+// weight_decay * p; without a velocity p -= lr * d. It does nothing where clip is NaN.
 func sgd[F float](w *work, k shaders.SGD, a args[F]) {
 	p, velocity, g := a.f[0], a.f[1], a.f[2]
 	clip := optional(a.f[3])
+	if clip != clip {
+		return
+	}
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			d := g[i]*clip + F(k.WeightDecay)*p[i]
@@ -37,6 +40,9 @@ func sgdFast(w *work, k shaders.SGD, a []tensor.Arg) bool {
 	clip := float32(1)
 	if !a[3].IsNil() {
 		clip = f32s(a[3])[0]
+	}
+	if clip != clip {
+		return true
 	}
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for ; lo < hi; lo += part {
