@@ -54,7 +54,11 @@ func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
 	for _, s := range slots {
 		w := s.base.Weight.Value
 		own := cfg.of(s.name)
-		a.layers = append(a.layers, adapted{s, newLinear(s.base, own, initial(s.name, w.Dim(1), w.Dim(0), own, seed))})
+		l := newLinear(s.base, own)
+		if !w.Device().Virtual() {
+			l.set(initial(s.name, w.Dim(1), w.Dim(0), own, seed))
+		}
+		a.layers = append(a.layers, adapted{s, l})
 	}
 	return a, a.enter(model)
 }

@@ -161,7 +161,9 @@ func Load(model any, dir string) (*Adapter, error) {
 				return nil, err
 			}
 		}
-		a.layers = append(a.layers, adapted{s, newLinear(s.base, info.of(s.name), ms)})
+		l := newLinear(s.base, info.of(s.name))
+		l.set(ms)
+		a.layers = append(a.layers, adapted{s, l})
 	}
 	return a, a.enter(model)
 }

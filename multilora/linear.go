@@ -35,15 +35,15 @@ func variable(p *nn.Param) *nn.Var {
 	return p.Var()
 }
 
-func newLinear(base *nn.Linear, cfg Config, ms []module) *Linear {
+// newLinear puts modules of undefined values beside a layer; set gives them theirs.
+func newLinear(base *nn.Linear, cfg Config) *Linear {
 	w := base.Weight.Value
 	d, out, in := w.Device(), w.Dim(0), w.Dim(1)
 	rank := cfg.TotalRank()
-	a, b, s := stack(ms, out)
 	l := &Linear{
 		Base: base,
-		A:    autograd.NewParam(d.FromFloat32s(tensor.F32, a, rank, in)),
-		B:    autograd.NewParam(d.FromFloat32s(tensor.F32, b, out, rank)),
+		A:    autograd.NewParam(d.New(tensor.F32, rank, in)),
+		B:    autograd.NewParam(d.New(tensor.F32, out, rank)),
 		options: ops.MultiLoRA{
 			Modules: cfg.Modules, Rank: cfg.Rank, Scale: float32(cfg.Scale()),
 			PerOutput: cfg.Scaling == ScalingPerOutput, Dropout: float32(cfg.Dropout),
@@ -54,9 +54,19 @@ func newLinear(base *nn.Linear, cfg Config, ms []module) *Linear {
 		if cfg.Scaling == ScalingPerOutput {
 			shape = append(shape, out)
 		}
-		l.S = autograd.NewParam(d.FromFloat32s(tensor.F32, s, shape...))
+		l.S = autograd.NewParam(d.New(tensor.F32, shape...))
 	}
 	return l
+}
+
+// set gives the modules their values.
+func (l *Linear) set(ms []module) {
+	a, b, s := stack(ms, l.B.Value.Dim(0))
+	l.A.Value.SetFloat32s(a)
+	l.B.Value.SetFloat32s(b)
+	if l.S != nil {
+		l.S.Value.SetFloat32s(s)
+	}
 }
 
 // scaledB is B with scale s_i in the columns of module i, a new tensor [out, n r].

@@ -82,7 +82,9 @@ func assemble(model any, base string, cfg Config, slots []slot, read func(slot) 
 		if err != nil {
 			return nil, err
 		}
-		a.layers = append(a.layers, adapted{s, newLinear(s.base, cfg.of(s.name), []module{m})})
+		l := newLinear(s.base, cfg.of(s.name))
+		l.set([]module{m})
+		a.layers = append(a.layers, adapted{s, l})
 	}
 	return a, a.enter(model)
 }

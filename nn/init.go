@@ -46,6 +46,9 @@ func (in *Init) Kaiming(fanIn int, shape ...int) *Param {
 func (in *Init) param(shape []int, next func(*random.Stream) float64) *Param {
 	r := random.NewStream(in.Seed, random.Init, in.made, 0)
 	in.made++
+	if in.Device.Virtual() {
+		return autograd.NewParam(in.Device.New(in.DType, shape...))
+	}
 	values := make([]float32, tensor.Numel(shape))
 	for i := range values {
 		values[i] = float32(next(r))

@@ -43,6 +43,16 @@ type Backend interface {
 	Close() error
 }
 
+// Virtual is a backend whose buffers hold nothing: what is written is lost, and reading
+// gives zeros. Whoever would make values for it may leave that out (Device.Virtual).
+type Virtual interface{ HoldsNothing() }
+
+// Scratcher is a backend whose kernels keep memory of their own from call to call.
+type Scratcher interface {
+	// Scratch is its size in bytes.
+	Scratch() int
+}
+
 // Preparer is a backend that has a layout of its own for frozen weights.
 type Preparer interface {
 	// Prepare packs the matrix w into a new buffer of the given size. It returns

@@ -38,9 +38,11 @@ type deferred struct {
 
 // Stats counts a device's memory, in bytes.
 type Stats struct {
-	Live   int // in tensors
-	Pooled int // kept for the next tensors
-	Peak   int // the most that was ever live, since ResetPeak
+	Live    int // in tensors
+	Pooled  int // kept for the next tensors
+	Peak    int // the most that was ever live, since ResetPeak
+	Taken   int // the most that was ever live and pooled together, since ResetPeak
+	Scratch int // what the backend's kernels keep for themselves, beside all that
 }
 
 // NewDevice wraps a backend.
@@ -48,6 +50,13 @@ func NewDevice(b Backend) *Device { return &Device{b: b} }
 
 // Name is the backend's name, for messages.
 func (d *Device) Name() string { return d.b.Name() }
+
+// Virtual reports a device whose tensors have shapes and sizes but no values: whoever
+// fills one need not make them.
+func (d *Device) Virtual() bool {
+	_, ok := d.b.(Virtual)
+	return ok
+}
 
 // Err is the device's first error, or nil.
 func (d *Device) Err() error { return d.err }
@@ -86,11 +95,17 @@ func (d *Device) Stats() Stats {
 	d.drain()
 	s := d.stats
 	s.Pooled = d.pool.bytes
+	if b, ok := d.b.(Scratcher); ok {
+		s.Scratch = b.Scratch()
+	}
 	return s
 }
 
-// ResetPeak starts Stats.Peak again from what is live now.
-func (d *Device) ResetPeak() { d.stats.Peak = d.stats.Live }
+// ResetPeak starts Stats.Peak and Stats.Taken again from what is there now.
+func (d *Device) ResetPeak() {
+	d.stats.Peak = d.stats.Live
+	d.stats.Taken = d.stats.Live + d.pool.bytes
+}
 
 // Trim gives all pooled memory back to the backend.
 func (d *Device) Trim() {
@@ -160,6 +175,7 @@ func (d *Device) alloc(bytes int) *storage {
 func (d *Device) adopt(buf Buffer, bytes int) *storage {
 	d.stats.Live += bytes
 	d.stats.Peak = max(d.stats.Peak, d.stats.Live)
+	d.stats.Taken = max(d.stats.Taken, d.stats.Live+d.pool.bytes)
 	st := &storage{dev: d, buf: buf, bytes: bytes, scope: d.scope}
 	if d.scope != nil {
 		d.scope.owned = append(d.scope.owned, st)

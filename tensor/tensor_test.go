@@ -70,6 +70,12 @@ func TestPoolIsUsedAgain(t *testing.T) {
 	if f.allocs != 2 {
 		t.Errorf("%d allocations for two tensors a hundred times", f.allocs)
 	}
+	s := d.Scope()
+	d.New(F32, 100)
+	s.Close()
+	if got, want := d.Stats(), (Stats{Pooled: 8704, Peak: 8192, Taken: 8704}); got != want {
+		t.Errorf("stats %+v, want %+v: a smaller tensor leaves what is pooled in its place", got, want)
+	}
 }
 
 func TestCollectorGivesMemoryBack(t *testing.T) {

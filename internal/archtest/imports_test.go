@@ -26,6 +26,7 @@ var below = map[string][]string{
 	"data":              {"encoding"},
 	"tensor":            {"shaders", "encoding/quant"},
 	"backend/cpu":       {"tensor", "shaders", "encoding/quant"},
+	"backend/null":      {"tensor"},
 	"backend/vulkan":    {"tensor", "shaders"},
 	"device":            {"backend/cpu", "backend/vulkan", "tensor"},
 	"autograd":          {"tensor", "shaders"},

@@ -28,6 +28,19 @@ func New(d *tensor.Device, c Config, seed uint64) (*Model, error) {
 	return m, d.Err()
 }
 
+// Blank makes a model as Load would store it in dt, with parameters of undefined values.
+// They are frozen.
+func Blank(d *tensor.Device, c Config, dt tensor.DType) (*Model, error) {
+	if err := c.check("config"); err != nil {
+		return nil, err
+	}
+	m, shapes := build(d, c)
+	for name, p := range nn.Params(m) {
+		p.Value, p.Frozen = d.New(storageType(dt, name, shapes[p]), shapes[p]...), true
+	}
+	return m, d.Err()
+}
+
 // build makes the network without values, and the shapes that its parameters need.
 func build(d *tensor.Device, c Config) (*Model, map[*nn.Param][]int) {
 	shapes := map[*nn.Param][]int{}
