@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
 )
 
 // checkOutFolder refuses a folder that holds something: what is there already stays as
@@ -32,34 +32,10 @@ func checkOutFile(path string) error {
 	return nil
 }
 
-// writeFolder makes a folder all at once: write fills a hidden one near it, which then
-// takes its name. After an error there is nothing new.
-func writeFolder(dir string, write func(dir string) error) (err error) {
+// writeFolder makes a new folder, whole or not at all.
+func writeFolder(dir string, write func(dir string) error) error {
 	if err := checkOutFolder(dir); err != nil {
 		return err
 	}
-	dir = filepath.Clean(dir)
-	near := filepath.Dir(dir) // the nearest folder that is there
-	for _, err := os.Stat(near); errors.Is(err, fs.ErrNotExist); _, err = os.Stat(near) {
-		near = filepath.Dir(near)
-	}
-	temporary := filepath.Join(near, fmt.Sprintf(".%s.%08x.tmp", filepath.Base(dir), rand.Uint32()))
-	if err := os.Mkdir(temporary, 0o777); err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(temporary)
-		}
-	}()
-	if err := write(temporary); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is empty
-		return fmt.Errorf("--out: %w", err)
-	}
-	return os.Rename(temporary, dir)
+	return atomicfile.WriteFolder(dir, write)
 }
