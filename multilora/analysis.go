@@ -2,9 +2,11 @@ package multilora
 
 import (
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -52,6 +54,37 @@ func triangle(x mat.Matrix) mat.Matrix {
 	var r mat.Dense
 	qr.RTo(&r)
 	return r.Slice(0, n, 0, n)
+}
+
+// ScalingNorm is the Euclidean norm of all s of a layer.
+type ScalingNorm struct {
+	Layer string  `json:"layer"`
+	Norm  float64 `json:"norm"`
+}
+
+// ScalingNorms are those of all layers, in the model's order; none of an adapter whose
+// modules have no s. It reads from the device once, one number a layer.
+func (a *Adapter) ScalingNorms() ([]ScalingNorm, error) {
+	if !a.config.learnsScaling() {
+		return nil, nil
+	}
+	d := a.device()
+	scope := d.Scope()
+	defer scope.Close()
+	squares := d.New(tensor.F32, len(a.layers))
+	for i, l := range a.layers {
+		n := l.linear.S.Value.Numel()
+		d.Run(shaders.SumSquares{N: n, Block: n}, squares.View(i, 1), l.linear.S.Value)
+	}
+	sums, err := squares.Float64s()
+	if err != nil {
+		return nil, err
+	}
+	norms := make([]ScalingNorm, len(a.layers))
+	for i, l := range a.layers {
+		norms[i] = ScalingNorm{l.name, math.Sqrt(sums[i])}
+	}
+	return norms, nil
 }
 
 // factors are scaled B [out, n r] and A [n r, in] of a layer, whose product is ΔW.

@@ -92,3 +92,36 @@ func TestSingularValues(t *testing.T) {
 		t.Errorf("unknown layer: error %v", err)
 	}
 }
+
+// The norm of every layer's s; nothing stays on the device.
+func TestScalingNorms(t *testing.T) {
+	eachKind(t, func(t *testing.T, cfg Config) {
+		m := tiny(t, open(t, 2))
+		a := attach(t, m, cfg)
+		trained(t, m, 3)
+		var want []ScalingNorm
+		for _, l := range a.layers {
+			squares := 0.0
+			if l.linear.S != nil {
+				for _, s := range read(t, l.linear.S.Value) {
+					squares += float64(s) * float64(s)
+				}
+				want = append(want, ScalingNorm{l.name, math.Sqrt(squares)})
+			}
+		}
+		before := m.Device().Stats()
+		got, err := a.ScalingNorms()
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := m.Device().Stats()
+		if len(got) != len(want) || after.Live != before.Live {
+			t.Fatalf("%d norms of %d layers, %d bytes left behind", len(got), len(want), after.Live-before.Live)
+		}
+		for i, w := range want {
+			if got[i].Layer != w.Layer || !(w.Norm > 0) || math.Abs(got[i].Norm/w.Norm-1) > 1e-6 {
+				t.Errorf("%+v, want %+v", got[i], w)
+			}
+		}
+	})
+}
