@@ -5,7 +5,7 @@
 //   0      invocations of a workgroup (the tile's first size, always "group")
 //   1..3   the tile's other sizes
 //   4..15  the kernel's CONST lines
-//   16..19 storage type of the letters T, U, V, W: F32, F16 or BF16
+//   16..19 storage type of the letters T, U, V, W: F32, F16 or BF16; W also Q8 or Q4
 //   32..43 whether optional binding b is there
 // -DBINDINGS=n and -DTILE1=bm… come from gen, which counts and names them.
 
@@ -37,7 +37,8 @@ layout(constant_id = 3) const uint TILE3 = 1;
 #define CONST(i, type, name) layout(constant_id = 4 + i) const type name = type(1);
 
 // Storage types. Arithmetic is always f32; 16-bit values are widened and rounded here.
-const uint F32 = 0, F16 = 1, BF16 = 2;
+// Q8 and Q4, for the letter W alone, are GGML's blocks of 32 numbers with one f16 scale.
+const uint F32 = 0, F16 = 1, BF16 = 2, Q8 = 3, Q4 = 4;
 layout(constant_id = 16) const uint storage_T = F32;
 layout(constant_id = 17) const uint storage_U = F32;
 layout(constant_id = 18) const uint storage_V = F32;
@@ -45,8 +46,10 @@ layout(constant_id = 19) const uint storage_W = F32;
 const uint storage_S = F32;
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer Float4s { vec4 at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 2) buffer Halves { uint16_t at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uvec2 at[]; };
 
 // Rounds to the nearest half, ties to even; 65520 and above become infinite.
 uint half_bits(float f) {
@@ -66,19 +69,81 @@ uint bfloat_bits(float f) {
 	return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
 }
 
+// The words of a block are 16 bits, because a block begins at any even address: its scale, then
+// 16 words of two numbers (Q8), or 8 of four, which hold elements e, e+16, e+1, e+17 (Q4).
+const uint BLOCK = 32, Q8_WORDS = 17, Q4_WORDS = 9;
+
+// Four bytes from an even element of a block on; in Q4 the numbers are their lower or upper halves.
+uint block_bytes(Halves blocks, uint word) { return uint(blocks.at[word]) | uint(blocks.at[word + 1]) << 16; }
+
+float scale_of(Halves blocks, uint word) { return unpackHalf2x16(uint(blocks.at[word])).x; }
+
+float load_block(uvec2 base, uint storage, uint i) {
+	Halves blocks = Halves(base);
+	uint e = i % BLOCK, first = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
+	int q = storage == Q8
+		? bitfieldExtract(int(blocks.at[first + 1 + e / 2]), int(e % 2 * 8), 8)
+		: int(uint(blocks.at[first + 1 + e % 16 / 2]) >> (e % 2 * 8 + e / 16 * 4) & 15u) - 8;
+	precise float f = float(q) * scale_of(blocks, first); // never fused with a sum
+	return f;
+}
+
+vec4 load_block4(uvec2 base, uint storage, uint i) {
+	Halves blocks = Halves(base);
+	uint e = i % BLOCK, first = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
+	ivec4 q;
+	if (storage == Q8) {
+		int b = int(block_bytes(blocks, first + 1 + e / 2));
+		q = ivec4(b << 24, b << 16, b << 8, b) >> 24;
+	} else {
+		uint b = block_bytes(blocks, first + 1 + e % 16 / 2) >> (e / 16 * 4);
+		q = ivec4(b & 15u, b >> 8 & 15u, b >> 16 & 15u, b >> 24 & 15u) - 8;
+	}
+	precise vec4 f = vec4(q) * scale_of(blocks, first);
+	return f;
+}
+
 float load(uvec2 base, uint storage, uint i) {
 	if (storage == F32) return Floats(base).at[i];
+	if (storage >= Q8) return load_block(base, storage, i);
 	uint h = uint(Halves(base).at[i]);
 	return storage == F16 ? unpackHalf2x16(h).x : uintBitsToFloat(h << 16);
 }
 
+// Elements i to i+3; one access to memory where their address allows it.
+vec4 load4(uvec2 base, uint storage, uint i) {
+	if (storage == F32) {
+		if (((base.x | 4 * i) & 15) == 0) return Float4s(base).at[i / 4];
+	} else if (storage >= Q8) {
+		if (i % 4 == 0) return load_block4(base, storage, i);
+	} else if (((base.x | 2 * i) & 7) == 0) {
+		uvec2 h = Half4s(base).at[i / 4];
+		if (storage == F16) return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
+		return uintBitsToFloat(uvec4(h.x << 16, h.x & 0xffff0000u, h.y << 16, h.y & 0xffff0000u));
+	}
+	return vec4(load(base, storage, i), load(base, storage, i + 1), load(base, storage, i + 2), load(base, storage, i + 3));
+}
+
+uint bits16(uint storage, float f) { return storage == F16 ? half_bits(f) : bfloat_bits(f); }
+
 void store(uvec2 base, uint storage, uint i, float f) {
 	if (storage == F32) Floats(base).at[i] = f;
-	else Halves(base).at[i] = uint16_t(storage == F16 ? half_bits(f) : bfloat_bits(f));
+	else Halves(base).at[i] = uint16_t(bits16(storage, f));
+}
+
+void store4(uvec2 base, uint storage, uint i, vec4 f) {
+	if (storage == F32 && ((base.x | 4 * i) & 15) == 0) {
+		Float4s(base).at[i / 4] = f;
+	} else if (storage != F32 && ((base.x | 2 * i) & 7) == 0) {
+		Half4s(base).at[i / 4] = uvec2(bits16(storage, f.x) | bits16(storage, f.y) << 16, bits16(storage, f.z) | bits16(storage, f.w) << 16);
+	} else {
+		[[unroll]] for (uint j = 0; j < 4; j++) store(base, storage, i + j, f[j]);
+	}
 }
 
 // IN, OUT and INOUT(b, letter, name) give the body name(i) and set_name(i, value); the
-// letter I is a 32-bit integer, the others are floats. The OPT_ ones also give has_name.
+// letter I is a 32-bit integer, the others are floats, which have name4(i) and
+// set_name4(i, value) for elements i to i+3 too. The OPT_ ones also give has_name.
 #define IN(b, letter, name) READ_##letter(b, letter, name)
 #define OUT(b, letter, name) WRITE_##letter(b, letter, name)
 #define INOUT(b, letter, name) IN(b, letter, name) OUT(b, letter, name)
@@ -87,8 +152,12 @@ void store(uvec2 base, uint storage, uint i, float f) {
 #define OPT_OUT(b, letter, name) OPT(b, name) OUT(b, letter, name)
 #define OPT_INOUT(b, letter, name) OPT(b, name) INOUT(b, letter, name)
 
-#define READ(b, letter, name) float name(uint i) { return load(address[b], storage_##letter, i); }
-#define WRITE(b, letter, name) void set_##name(uint i, float f) { store(address[b], storage_##letter, i, f); }
+#define READ(b, letter, name) \
+	float name(uint i) { return load(address[b], storage_##letter, i); } \
+	vec4 name##4(uint i) { return load4(address[b], storage_##letter, i); }
+#define WRITE(b, letter, name) \
+	void set_##name(uint i, float f) { store(address[b], storage_##letter, i, f); } \
+	void set_##name##4(uint i, vec4 f) { store4(address[b], storage_##letter, i, f); }
 #define READ_T READ
 #define READ_U READ
 #define READ_V READ
