@@ -1,7 +1,5 @@
 package data
 
-import "errors"
-
 // alpacaRow is one row of Stanford Alpaca's file. Other fields are passed over.
 type alpacaRow struct {
 	Instruction *string `json:"instruction"`
@@ -9,30 +7,19 @@ type alpacaRow struct {
 	Output      *string `json:"output"`
 }
 
-// ReadAlpaca reads rows of instruction, input and output as examples in Alpaca's
-// prompt: a JSON array as Alpaca's own file is, or JSONL, and either in a .gz file.
-func ReadAlpaca(path string) ([]Example, error) {
-	var rows []Example
-	err := eachRow(path, func(r alpacaRow) error {
-		x, err := r.example()
-		rows = append(rows, x)
-		return err
-	})
-	return rows, err
-}
-
-func (r alpacaRow) example() (Example, error) {
-	if r.Instruction == nil {
-		return Example{}, errors.New(`want a string "instruction", got none`)
+func parseAlpaca(raw []byte) (Row, int, error) {
+	var a alpacaRow
+	if line, err := unmarshal(raw, &a); err != nil {
+		return Row{}, line, err
 	}
-	if r.Output == nil {
-		return Example{}, errors.New(`want a string "output", got none`)
+	if err := wantStrings("instruction", a.Instruction, "output", a.Output); err != nil {
+		return Row{}, 0, err
 	}
 	input := ""
-	if r.Input != nil {
-		input = *r.Input
+	if a.Input != nil {
+		input = *a.Input
 	}
-	return Example{AlpacaPrompt(*r.Instruction, input), *r.Output}, nil
+	return Row{Prompt: AlpacaPrompt(*a.Instruction, input), Answer: *a.Output}, 0, nil
 }
 
 // AlpacaPrompt is the text that Stanford Alpaca (Taori et al., 2023) puts before an

@@ -1,20 +1,41 @@
-// Package data turns rows of text into batches of token ids: read, split off the held
-// out, tokenize, shuffle, pad.
+// Package data turns files of text into batches of token ids: read, split off the held
+// out, tokenize, shuffle, pack or pad.
 //
-//	rows, err := data.ReadAlpaca("alpaca_data.json.gz")
+//	rows, err := data.Read([]string{"alpaca_data.json.gz", "chats.jsonl"}, data.FormatAuto)
 //	rows, held := data.Split(rows, 500)
-//	seqs, dropped := data.Tokenize(tok, rows, 512)
-//	loader, err := data.NewLoader(seqs, 4, seed, 0)
+//	seqs, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{MaxTokens: 512, Template: template})
+//	loader, err := data.NewLoader(seqs, data.LoaderOptions{Rows: 4, Pack: 512, Seed: seed})
 //	defer loader.Close()
 //	batch := loader.Next()
 package data
 
-// Example is one row: the loss is on the answer, given the prompt.
-type Example struct{ Prompt, Answer string }
+import (
+	"fmt"
 
-// Tokenizer is what this package needs of one.
-type Tokenizer interface {
-	Encode(text string) []int32
-	BOS() (id int32, ok bool)
-	EOS() (id int32, ok bool)
+	"github.com/agora-ml/agora/tokenizer/chat"
+)
+
+// Row is one row of the data, before any tokenizer has seen it. Its format says which of
+// the fields it has; a Row without one is a prompt and an answer.
+type Row struct {
+	Source Source
+	Format Format
+
+	Prompt, Answer string         // alpaca (in its prompt) and completion
+	Messages       []chat.Message // chat
+	Text           string         // text
+}
+
+// Source is where a row stands.
+type Source struct {
+	File string `json:"file"`
+	Row  int    `json:"row,omitempty"` // from 1; 0: the file is one document
+}
+
+// String names the row in messages.
+func (s Source) String() string {
+	if s.Row == 0 {
+		return s.File
+	}
+	return fmt.Sprintf("%s row %d", s.File, s.Row)
 }

@@ -4,53 +4,67 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-
-	"github.com/agora-ml/agora/random"
 )
 
-// Loader gives batches without end, made ahead by a goroutine of its own. The rows
-// come in epochs: each holds every sequence once, in an order that the seed and the
-// epoch decide. A batch is the next few rows of that stream, full also where one epoch
-// ends and the next begins, so that batch k depends on seed, k and the number of rows
-// only, and 8 batches of 1 row are the rows of 1 batch of 8.
+// LoaderOptions say how sequences become batches.
+type LoaderOptions struct {
+	Rows    int    // of a batch
+	Pack    int    // tokens of a row that holds as many sequences as fit; 0: one sequence a row
+	Seed    uint64 // of the order
+	Workers int    // goroutines that make batches; 0: one
+	First   int    // number of the first batch: a resumed run passes how many it has had
+}
+
+// Loader gives batches without end, made ahead by goroutines. The rows come in epochs:
+// each holds every sequence once, in an order that the seed and the epoch decide. A
+// batch is the next few rows of that stream, full also where one epoch ends and the next
+// begins. So a batch is a function of the sequences, Rows, Pack, Seed and its number
+// alone, and 8 batches of 1 row are the rows of 1 batch of 8.
 type Loader struct {
-	batches chan Batch
+	batches []chan Batch // worker w makes batches w, w+Workers, …
+	next    int          // whose batch Next takes
 	stop    chan struct{}
 	close   sync.Once
 	done    sync.WaitGroup
 }
 
-// ahead is how many batches wait for Next.
-const ahead = 4
+// ahead is how many batches of each worker wait for Next.
+const ahead = 2
 
-// NewLoader starts at batch number first, from 0: a resumed run passes how many it
-// has had.
-func NewLoader(seqs []Sequence, rows int, seed uint64, first int) (*Loader, error) {
+// NewLoader starts the workers.
+func NewLoader(seqs []Sequence, o LoaderOptions) (*Loader, error) {
 	if len(seqs) == 0 {
 		return nil, errors.New("data: want rows to train on, got none")
 	}
-	if rows < 1 || first < 0 {
-		return nil, fmt.Errorf("data: want batches of at least 1 row from a number of at least 0, got %d rows from %d", rows, first)
+	if o.Rows < 1 || o.Pack < 0 || o.Workers < 0 || o.First < 0 {
+		return nil, fmt.Errorf("data: want batches of at least 1 row, and pack, workers and first of at least 0, got %+v", o)
 	}
-	l := &Loader{batches: make(chan Batch, ahead), stop: make(chan struct{})}
-	o := order{seed: seed, n: len(seqs), epoch: -1}
-	l.done.Go(func() {
-		chosen := make([]Sequence, rows)
-		for at := first * rows; ; at += rows {
-			for i := range chosen {
-				chosen[i] = seqs[o.row(at+i)]
-			}
-			select {
-			case l.batches <- Collate(chosen):
-			case <-l.stop:
-				return
-			}
+	for _, s := range seqs {
+		if o.Pack > 0 && len(s.IDs) > o.Pack {
+			return nil, fmt.Errorf("data: %s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack, len(s.IDs))
 		}
-	})
+	}
+	l := &Loader{stop: make(chan struct{})}
+	workers := max(o.Workers, 1)
+	for w := range workers {
+		made := make(chan Batch, ahead)
+		l.batches = append(l.batches, made)
+		l.done.Go(func() {
+			rows := newEpochs(seqs, o.Pack, o.Seed)
+			for number := o.First + w; ; number += workers {
+				select {
+				case made <- rows.batch(number*o.Rows, o.Rows):
+				case <-l.stop:
+					return
+				}
+			}
+		})
+	}
 	return l, nil
 }
 
-// Next is the next batch; after Close, one without rows.
+// Next is the next batch; after Close, one without rows. It is for one goroutine at a
+// time.
 func (l *Loader) Next() Batch {
 	select {
 	case <-l.stop:
@@ -58,30 +72,16 @@ func (l *Loader) Next() Batch {
 	default:
 	}
 	select {
-	case b := <-l.batches:
+	case b := <-l.batches[l.next]:
+		l.next = (l.next + 1) % len(l.batches)
 		return b
 	case <-l.stop:
 		return Batch{}
 	}
 }
 
-// Close ends the goroutine and waits for it. It may be called more than once.
+// Close ends the goroutines and waits for them. It may be called more than once.
 func (l *Loader) Close() {
 	l.close.Do(func() { close(l.stop) })
 	l.done.Wait()
-}
-
-// order is the stream of row numbers, one epoch in memory.
-type order struct {
-	seed     uint64
-	n, epoch int
-	perm     []int
-}
-
-func (o *order) row(i int) int {
-	if epoch := i / o.n; epoch != o.epoch {
-		o.epoch = epoch
-		o.perm = random.NewStream(o.seed, random.Order, uint32(epoch), 0).Perm(o.n)
-	}
-	return o.perm[i%o.n]
 }

@@ -10,14 +10,15 @@ import (
 func TestCollate(t *testing.T) {
 	const no = Ignored
 	got := Collate([]Sequence{
-		{[]int32{1, 5}, []int32{no, 6}},
-		{[]int32{1, 7, 8}, []int32{no, 8, 2}},
+		{[]int32{1, 5}, []int32{no, 6}, Source{"a", 1}},
+		{[]int32{1, 7, 8}, []int32{no, 8, 2}, Source{"a", 2}},
 	})
 	want := Batch{Rows: 2, Len: 3, Counted: 3,
 		IDs:       []int32{1, 5, 0, 1, 7, 8},
 		Labels:    []int32{no, 6, no, no, 8, 2},
-		Positions: []int32{0, 1, 2, 0, 1, 2},
+		Positions: []int32{0, 1, 0, 0, 1, 2},
 		Segments:  []int32{0, 0, -1, 0, 0, 0},
+		Sources:   [][]Source{{{"a", 1}}, {{"a", 2}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -31,7 +32,7 @@ func TestCollate(t *testing.T) {
 func numbered(n int) []Sequence {
 	var seqs []Sequence
 	for i := range n {
-		s := Sequence{make([]int32, 1+i%5), make([]int32, 1+i%5)}
+		s := Sequence{make([]int32, 1+i%5), make([]int32, 1+i%5), Source{"numbered", i}}
 		s.IDs[0] = int32(i)
 		seqs = append(seqs, s)
 	}
@@ -41,7 +42,7 @@ func numbered(n int) []Sequence {
 // take is the number of each row of the next batches, and their counted tokens.
 func take(t *testing.T, seqs []Sequence, rows, first, batches int, seed uint64) (numbers []int, counted int) {
 	t.Helper()
-	l, err := NewLoader(seqs, rows, seed, first)
+	l, err := NewLoader(seqs, LoaderOptions{Rows: rows, Seed: seed, First: first})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestBatchesAreAllRowsInOrder(t *testing.T) {
 func TestCloseEndsTheGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for i := range 20 {
-		l, err := NewLoader(numbered(3), 2, 0, 0)
+		l, err := NewLoader(numbered(3), LoaderOptions{Rows: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +158,7 @@ func TestLoaderRefuses(t *testing.T) {
 		seqs        []Sequence
 		rows, first int
 	}{{nil, 1, 0}, {numbered(1), 0, 0}, {numbered(1), 1, -1}} {
-		if l, err := NewLoader(c.seqs, c.rows, 0, c.first); err == nil {
+		if l, err := NewLoader(c.seqs, LoaderOptions{Rows: c.rows, First: c.first}); err == nil {
 			l.Close()
 			t.Errorf("%d rows in batches of %d from %d were taken", len(c.seqs), c.rows, c.first)
 		}

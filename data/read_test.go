@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +34,7 @@ const (
 )
 
 func TestReadAlpaca(t *testing.T) {
-	want := []Example{
+	want := [][2]string{
 		{"Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAdd \"{1}\"\n\n### Input:\n1\n2\n\n### Response:", "3"},
 		{"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay }{\n\n### Response:", ""},
 	}
@@ -46,12 +45,20 @@ func TestReadAlpaca(t *testing.T) {
 		"lines.gz":      rowA + "\n" + rowB,
 		"windows.json":  "\ufeff[" + rowA + "," + rowB + "]",
 	} {
-		got, err := ReadAlpaca(save(t, name, content))
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: got %q, error %v", name, got, err)
+		for _, format := range []Format{FormatAuto, FormatAlpaca} {
+			path := save(t, name, content)
+			got, err := Read([]string{path}, format)
+			if err != nil || len(got) != len(want) {
+				t.Fatalf("%s: got %q, error %v", name, got, err)
+			}
+			for i, r := range got {
+				if r.Prompt != want[i][0] || r.Answer != want[i][1] || r.Format != FormatAlpaca || r.Source != (Source{path, i + 1}) {
+					t.Errorf("%s: row %d is %+v", name, i, r)
+				}
+			}
 		}
 	}
-	if got, err := ReadAlpaca(save(t, "a.json", "[]")); err != nil || len(got) != 0 {
+	if got, err := Read([]string{save(t, "a.json", "[]")}, FormatAuto); err != nil || len(got) != 0 {
 		t.Errorf("no rows: got %q, error %v", got, err)
 	}
 }
@@ -79,7 +86,7 @@ var badRows = []struct{ name, content, want string }{
 func TestReadAlpacaRefusesBadFiles(t *testing.T) {
 	for _, c := range badRows {
 		path := save(t, "a.json", c.content)
-		_, err := ReadAlpaca(path)
+		_, err := Read([]string{path}, FormatAlpaca)
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got error %v, want it to name the file and %q", c.name, err, c.want)
 		}
@@ -88,17 +95,17 @@ func TestReadAlpacaRefusesBadFiles(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("[]"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadAlpaca(plain); err == nil || !strings.Contains(err.Error(), "want gzip") {
+	if _, err := Read([]string{plain}, FormatAuto); err == nil || !strings.Contains(err.Error(), "want gzip") {
 		t.Errorf("not gzip: %v", err)
 	}
-	if _, err := ReadAlpaca(plain + "x"); err == nil || !strings.Contains(err.Error(), plain+"x") {
+	if _, err := Read([]string{plain + "x"}, FormatAuto); err == nil || !strings.Contains(err.Error(), plain+"x") {
 		t.Errorf("missing: %v", err)
 	}
 }
 
 // A row without end is given up, not held in memory.
 func TestReadRefusesEndlessRow(t *testing.T) {
-	err := decodeRows(&endless{head: `{"instruction": "`}, func(alpacaRow) error { return nil })
+	err := eachRow(behindMark(&endless{head: `{"instruction": "`}), func(int, []byte) (int, error) { return 0, nil })
 	if err == nil || !strings.Contains(err.Error(), "want at most 16777216 bytes") {
 		t.Errorf("got error %v", err)
 	}
@@ -117,7 +124,7 @@ func (e *endless) Read(b []byte) (int, error) {
 
 func TestRealAlpaca(t *testing.T) {
 	dir := realdata.Folder(t)
-	rows, err := ReadAlpaca(filepath.Join(dir, "alpaca", "alpaca_data.json.gz"))
+	rows, err := Read([]string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")}, FormatAuto)
 	if err != nil || len(rows) != 52002 {
 		t.Fatalf("%d rows, error %v, want 52002", len(rows), err)
 	}
@@ -125,28 +132,13 @@ func TestRealAlpaca(t *testing.T) {
 	if len(held) != 500 || len(train) != 51502 {
 		t.Errorf("split into %d and %d", len(train), len(held))
 	}
-	in := map[Example]bool{}
+	in := map[[2]string]bool{}
 	for _, x := range train {
-		in[x] = true
+		in[[2]string{x.Prompt, x.Answer}] = true
 	}
 	for _, x := range held {
-		if in[x] {
-			t.Errorf("held out and trained on: %q", x)
+		if in[[2]string{x.Prompt, x.Answer}] {
+			t.Errorf("held out and trained on: %q", x.Prompt)
 		}
 	}
-}
-
-// Any bytes are rows or an error.
-func FuzzReadAlpaca(f *testing.F) {
-	f.Add([]byte("[" + rowA + "," + rowB + "]"))
-	f.Add([]byte(rowA + "\n" + rowB))
-	for _, c := range badRows {
-		f.Add([]byte(c.content))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		decodeRows(bytes.NewReader(b), func(r alpacaRow) error {
-			_, err := r.example()
-			return err
-		})
-	})
 }

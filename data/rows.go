@@ -3,46 +3,20 @@ package data
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 )
 
 // maxRow bounds the bytes of one row, and so what one row of a hostile file can hold.
 const maxRow = 16 << 20
 
-// byteOrderMark is what some programs, above all on Windows, put before UTF-8 text.
-const byteOrderMark = "\ufeff"
-
-// eachRow decodes the rows of a file: a JSON array of objects, or objects one after
-// the other (JSONL); packed if the name ends in .gz. Errors name file, row and line.
-func eachRow[T any](path string, visit func(T) error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	defer f.Close()
-	r := io.Reader(f)
-	if strings.HasSuffix(path, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			return fmt.Errorf("data: %s: want gzip, got: %w", path, err)
-		}
-	}
-	if err := decodeRows(r, visit); err != nil {
-		return fmt.Errorf("data: %s: %w", path, err)
-	}
-	return nil
-}
-
-func decodeRows[T any](r io.Reader, visit func(T) error) error {
-	s := rowScanner{r: bufio.NewReaderSize(r, 1<<16), line: 1}
-	if mark, _ := s.r.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
-		_, _ = s.r.Discard(len(mark)) // it is in the buffer
-	}
+// eachRow cuts rows of JSON out of a stream: an array of objects, or objects one after
+// the other (JSONL). Rows are numbered from 1. An error of visit is reported with the
+// row's line, and line, which visit counts from 0 within the row.
+func eachRow(r *bufio.Reader, visit func(number int, raw []byte) (line int, err error)) error {
+	s := rowScanner{r: r, line: 1}
 	c, err := s.skipSpace()
 	if err == io.EOF {
 		return errors.New("want rows, got an empty file")
@@ -62,14 +36,10 @@ func decodeRows[T any](r io.Reader, visit func(T) error) error {
 		if err == nil {
 			raw, err = s.object()
 		}
-		var v T
 		if err == nil {
 			var line int
-			line, err = unmarshal(raw, &v)
+			line, err = visit(row, raw)
 			at += line
-		}
-		if err == nil {
-			err = visit(v)
 		}
 		if err != nil {
 			return fmt.Errorf("row %d (line %d): %w", row, at, noEOF(err))
@@ -128,11 +98,13 @@ func (s *rowScanner) readByte() (byte, error) {
 func (s *rowScanner) skipSpace() (byte, error) {
 	for {
 		c, err := s.readByte()
-		if err != nil || c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+		if err != nil || !isSpace(c) {
 			return c, err
 		}
 	}
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // object reads to the brace that closes the one just read. What stands between is
 // left to encoding/json.

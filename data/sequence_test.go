@@ -6,10 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // letters is a tokenizer with one id a byte, BOS 1 and EOS 2.
-type letters struct{ bare bool }
+type letters struct {
+	tokenizer.Tokenizer
+	bare bool
+}
 
 func (letters) Encode(text string) []int32 {
 	var ids []int32
@@ -23,22 +28,22 @@ func (l letters) EOS() (int32, bool) { return 2, !l.bare }
 
 func TestTokenizeLabels(t *testing.T) {
 	const no = Ignored
-	row := []Example{{"pq", "ab"}}
+	row := []Row{{Prompt: "pq", Answer: "ab"}}
 	for _, c := range []struct {
 		name   string
-		tok    Tokenizer
+		tok    tokenizer.Tokenizer
 		maxLen int
 		want   Sequence
 	}{
-		{"whole", letters{}, 100, Sequence{[]int32{1, 'p', 'q', 'a', 'b'}, []int32{no, no, 'a', 'b', 2}}},
-		{"just whole", letters{}, 5, Sequence{[]int32{1, 'p', 'q', 'a', 'b'}, []int32{no, no, 'a', 'b', 2}}},
-		{"EOS cut", letters{}, 4, Sequence{[]int32{1, 'p', 'q', 'a'}, []int32{no, no, 'a', 'b'}}},
-		{"one token left", letters{}, 3, Sequence{[]int32{1, 'p', 'q'}, []int32{no, no, 'a'}}},
-		{"no BOS or EOS", letters{bare: true}, 100, Sequence{[]int32{'p', 'q', 'a'}, []int32{no, 'a', 'b'}}},
+		{"whole", letters{}, 100, Sequence{IDs: []int32{1, 'p', 'q', 'a', 'b'}, Labels: []int32{no, no, 'a', 'b', 2}}},
+		{"just whole", letters{}, 5, Sequence{IDs: []int32{1, 'p', 'q', 'a', 'b'}, Labels: []int32{no, no, 'a', 'b', 2}}},
+		{"EOS cut", letters{}, 4, Sequence{IDs: []int32{1, 'p', 'q', 'a'}, Labels: []int32{no, no, 'a', 'b'}}},
+		{"one token left", letters{}, 3, Sequence{IDs: []int32{1, 'p', 'q'}, Labels: []int32{no, no, 'a'}}},
+		{"no BOS or EOS", letters{bare: true}, 100, Sequence{IDs: []int32{'p', 'q', 'a'}, Labels: []int32{no, 'a', 'b'}}},
 	} {
-		got, dropped := Tokenize(c.tok, row, c.maxLen)
-		if dropped != 0 || !reflect.DeepEqual(got, []Sequence{c.want}) {
-			t.Errorf("%s: got %v, dropped %d, want %v", c.name, got, dropped, c.want)
+		got, counts, err := Tokenize(c.tok, row, TokenizeOptions{MaxTokens: c.maxLen})
+		if err != nil || counts.Dropped != 0 || !reflect.DeepEqual(got, []Sequence{c.want}) {
+			t.Errorf("%s: got %v, %+v, error %v, want %v", c.name, got, counts, err, c.want)
 		}
 	}
 	if got := (Sequence{Labels: []int32{no, 0, 5}}).Counted(); got != 2 {
@@ -47,32 +52,36 @@ func TestTokenizeLabels(t *testing.T) {
 }
 
 func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
-	var rows []Example
+	var rows []Row
 	for i := range 100 {
-		rows = append(rows, Example{strings.Repeat("p", i), fmt.Sprint(i)})
+		rows = append(rows, Row{Prompt: strings.Repeat("p", i), Answer: fmt.Sprint(i)})
 	}
-	seqs, dropped := Tokenize(letters{}, rows, 40)
+	seqs, counts, err := Tokenize(letters{}, rows, TokenizeOptions{MaxTokens: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
 	// BOS and i letters leave room for a label while i+1 <= 40.
-	if len(seqs) != 40 || dropped != 60 {
-		t.Fatalf("kept %d, dropped %d", len(seqs), dropped)
+	if len(seqs) != 40 || counts.Dropped != 60 {
+		t.Fatalf("kept %d, %+v", len(seqs), counts)
 	}
 	for i, s := range seqs {
 		if s.Labels[i] != int32(fmt.Sprint(i)[0]) {
 			t.Errorf("row %d: %v is not in its place", i, s)
 		}
 	}
-	if seqs, dropped := Tokenize(letters{bare: true}, []Example{{"", ""}, {"a", ""}, {"", "a"}}, 10); len(seqs) != 0 || dropped != 3 {
-		t.Errorf("rows without a target: kept %v, dropped %d", seqs, dropped)
+	ten := TokenizeOptions{MaxTokens: 10}
+	if seqs, counts, _ := Tokenize(letters{bare: true}, []Row{{}, {Prompt: "a"}, {Answer: "a"}}, ten); len(seqs) != 0 || counts.Dropped != 3 {
+		t.Errorf("rows without a target: kept %v, %+v", seqs, counts)
 	}
-	if seqs, _ := Tokenize(letters{}, []Example{{"a", ""}}, 10); len(seqs) != 1 || seqs[0].Counted() != 1 {
+	if seqs, _, _ := Tokenize(letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 || seqs[0].Counted() != 1 {
 		t.Errorf("an empty answer: got %v, want EOS to count", seqs)
 	}
 }
 
 func TestSplit(t *testing.T) {
-	var rows []Example
+	var rows []Row
 	for i := range 1000 {
-		rows = append(rows, Example{"p", fmt.Sprint(i % 900)}) // 100 rows are there twice
+		rows = append(rows, Row{Prompt: "p", Answer: fmt.Sprint(i % 900)}) // 100 rows are there twice
 	}
 	for _, n := range []int{0, 1, 77, 1000, 2000} {
 		train, held := Split(rows, n)
@@ -80,7 +89,7 @@ func TestSplit(t *testing.T) {
 			t.Errorf("%d held out: %d and %d", n, len(train), len(held))
 		}
 		for _, x := range held {
-			if slices.Contains(train, x) {
+			if slices.ContainsFunc(train, func(r Row) bool { return r.Answer == x.Answer }) {
 				t.Errorf("%v is on both sides", x)
 			}
 		}
@@ -90,13 +99,13 @@ func TestSplit(t *testing.T) {
 	_, a := Split(rows, 77)
 	_, b := Split(reversed, 77)
 	slices.Reverse(b)
-	if !slices.Equal(a, b) {
+	if !reflect.DeepEqual(a, b) {
 		t.Error("the order of the rows decides what is held out")
 	}
 	if _, other := Split(rows, 78); len(other) != 78 {
 		t.Error("78 rows are not held out")
 	}
-	if (Example{"ab", "c"}).hash() == (Example{"a", "bc"}).hash() {
+	if (Row{Prompt: "ab", Answer: "c"}).hash() == (Row{Prompt: "a", Answer: "bc"}).hash() {
 		t.Error("the border of prompt and answer does not count")
 	}
 }

@@ -4,14 +4,40 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
 // hash depends on a row's content only: what is held out does not change with the
 // order of the rows, the seed or the machine.
-func (x Example) hash() uint64 {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(len(x.Prompt)))
-	b = append(append(b, x.Prompt...), x.Answer...)
+func (r Row) hash() uint64 {
+	var b []byte
+	add := func(s string) { b = append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...) }
+	switch r.Format {
+	case FormatChat:
+		b = binary.LittleEndian.AppendUint64(b, math.MaxUint64) // no length of a prompt
+		for _, m := range r.Messages {
+			add(m.Role)
+			add(m.Content)
+		}
+	case FormatText:
+		b = append(b, r.Text...)
+	default:
+		add(r.Prompt)
+		b = append(b, r.Answer...)
+	}
+	return hashOf(b)
+}
+
+func (s Sequence) hash() uint64 {
+	var b []byte
+	for _, id := range s.IDs {
+		b = binary.LittleEndian.AppendUint32(b, uint32(id))
+	}
+	return hashOf(b)
+}
+
+func hashOf(b []byte) uint64 {
 	sum := sha256.Sum256(b)
 	return binary.LittleEndian.Uint64(sum[:])
 }
@@ -19,7 +45,15 @@ func (x Example) hash() uint64 {
 // Split holds out n rows, those with the smallest hashes; both parts keep the order of
 // rows. Equal rows stay together, so that none is learnt by heart and then tested: a
 // group of them that is too large for the n is passed over.
-func Split(rows []Example, n int) (train, held []Example) {
+func Split(rows []Row, n int) (train, held []Row) { return split(rows, n, Row.hash) }
+
+// SplitSequences does with sequences what Split does with rows: for long documents,
+// of which there are few, but which make many sequences.
+func SplitSequences(seqs []Sequence, n int) (train, held []Sequence) {
+	return split(seqs, n, Sequence.hash)
+}
+
+func split[T any](rows []T, n int, hash func(T) uint64) (train, held []T) {
 	type group struct {
 		hash uint64
 		size int
@@ -27,7 +61,7 @@ func Split(rows []Example, n int) (train, held []Example) {
 	sizes := map[uint64]int{}
 	hashes := make([]uint64, len(rows))
 	for i, x := range rows {
-		hashes[i] = x.hash()
+		hashes[i] = hash(x)
 		sizes[hashes[i]]++
 	}
 	groups := make([]group, 0, len(sizes))

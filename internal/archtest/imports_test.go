@@ -23,7 +23,7 @@ var below = map[string][]string{
 	"encoding/quant":    {"encoding/half"},
 	"tokenizer":         {"encoding"},
 	"shaders":           {},
-	"data":              {"encoding"},
+	"data":              {"tokenizer", "encoding"},
 	"tensor":            {"shaders", "encoding/quant"},
 	"backend/cpu":       {"tensor", "shaders", "encoding/quant"},
 	"backend/null":      {"tensor"},

@@ -1,0 +1,77 @@
+package data
+
+import "github.com/agora-ml/agora/random"
+
+// epochs is the stream of rows that batches are cut from: epoch after epoch, each with
+// every sequence once. It goes forward only, with one epoch in memory.
+type epochs struct {
+	seqs  []Sequence
+	pack  int // tokens of a packed row; 0: a sequence is a row
+	seed  uint64
+	epoch int
+	start int     // number of the epoch's first row
+	rows  [][]int // the epoch's, by the numbers of their sequences
+}
+
+func newEpochs(seqs []Sequence, pack int, seed uint64) *epochs {
+	e := &epochs{seqs: seqs, pack: pack, seed: seed}
+	e.shuffle()
+	return e
+}
+
+// shuffle orders the epoch. Packed rows are shuffled once more: those that filled badly
+// were closed last.
+func (e *epochs) shuffle() {
+	perm := func(op uint32, n int) []int {
+		return random.NewStream(e.seed, random.Order, uint32(e.epoch), op).Perm(n)
+	}
+	order := perm(0, len(e.seqs))
+	if e.pack == 0 {
+		e.rows = make([][]int, len(order))
+		for i := range order {
+			e.rows[i] = order[i : i+1]
+		}
+		return
+	}
+	bins := pack(e.seqs, order, e.pack)
+	e.rows = make([][]int, len(bins))
+	for i, b := range perm(1, len(bins)) {
+		e.rows[i] = bins[b]
+	}
+}
+
+// row is the row of that number, which is not below those asked for before.
+func (e *epochs) row(number int) []Sequence {
+	e.seek(number)
+	var row []Sequence
+	for _, s := range e.rows[number-e.start] {
+		row = append(row, e.seqs[s])
+	}
+	return row
+}
+
+func (e *epochs) seek(number int) {
+	if e.pack == 0 && number-e.start >= len(e.rows) { // all epochs have as many rows
+		skip := (number-e.start)/len(e.rows) - 1
+		e.epoch += skip
+		e.start += skip * len(e.rows)
+	}
+	for number-e.start >= len(e.rows) {
+		e.start += len(e.rows)
+		e.epoch++
+		e.shuffle()
+	}
+}
+
+// batch is that many rows from the one of that number.
+func (e *epochs) batch(number, rows int) Batch {
+	all := make([][]Sequence, rows)
+	tokens := e.pack
+	for i := range all {
+		all[i] = e.row(number + i)
+		if e.pack == 0 {
+			tokens = max(tokens, len(all[i][0].IDs))
+		}
+	}
+	return collate(all, tokens)
+}

@@ -1,0 +1,116 @@
+package data
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// byteOrderMark is what some programs, above all on Windows, put before UTF-8 text.
+const byteOrderMark = "\ufeff"
+
+// Read gives the rows of files, one file after the other. A file is a JSON array of
+// rows, JSONL (a row a line), or a document of text; each may be packed as .gz. Under
+// FormatAuto the files may be of different formats.
+func Read(files []string, format Format) ([]Row, error) {
+	if err := format.Validate(); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	var rows []Row
+	for _, path := range files {
+		from := len(rows)
+		err := open(path, func(r *bufio.Reader) error {
+			if isDocument(path, format) {
+				row, err := readDocument(r)
+				rows = append(rows, row)
+				return err
+			}
+			return readRows(r, format, func(row Row) { rows = append(rows, row) })
+		})
+		if err != nil {
+			return nil, fmt.Errorf("data: %s: %w", path, err)
+		}
+		for i := range rows[from:] {
+			rows[from+i].Source.File = path
+		}
+	}
+	return rows, nil
+}
+
+const packed = ".gz"
+
+func isPacked(path string) bool { return strings.HasSuffix(strings.ToLower(path), packed) }
+
+func unpackedName(path string) string {
+	if isPacked(path) {
+		return path[:len(path)-len(packed)]
+	}
+	return path
+}
+
+// open reads a file, unpacked, from behind its byte order mark.
+func open(path string, read func(*bufio.Reader) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return errors.Unwrap(err) // the caller names the file
+	}
+	defer f.Close()
+	r := io.Reader(f)
+	if isPacked(path) {
+		if r, err = gzip.NewReader(f); err != nil {
+			return fmt.Errorf("want gzip, got: %w", err)
+		}
+	}
+	return read(behindMark(r))
+}
+
+func behindMark(r io.Reader) *bufio.Reader {
+	b := bufio.NewReaderSize(r, 1<<16)
+	if mark, _ := b.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = b.Discard(len(mark)) // it is in the buffer
+	}
+	return b
+}
+
+// readRows reads rows of JSON; under FormatAuto the first one tells the format of all.
+func readRows(r *bufio.Reader, format Format, add func(Row)) error {
+	if format == FormatAuto {
+		if c, err := firstByte(r); err == nil && c != '{' && c != '[' {
+			head, _ := r.Peek(20)
+			return fmt.Errorf("cannot tell the format: want rows of JSON, or a name that ends in .txt, got a file that begins with %q; the format text takes any file for a document", head)
+		}
+	}
+	parse := parsers[format]
+	return eachRow(r, func(number int, raw []byte) (line int, err error) {
+		if parse == nil {
+			if format, line, err = detect(raw); err != nil {
+				return line, err
+			}
+			parse = parsers[format]
+		}
+		row, line, err := parse(raw)
+		row.Source.Row, row.Format = number, format
+		if err == nil {
+			add(row)
+		}
+		return line, err
+	})
+}
+
+// firstByte is the first byte that is not white space, as far as the buffer reaches. It
+// stays to be read.
+func firstByte(r *bufio.Reader) (byte, error) {
+	for n := 1; ; n++ {
+		b, err := r.Peek(n)
+		if err != nil {
+			return 0, err
+		}
+		if !isSpace(b[n-1]) {
+			return b[n-1], nil
+		}
+	}
+}

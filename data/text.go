@@ -1,0 +1,60 @@
+package data
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDocument bounds the bytes of a file of text, and so what a hostile one can hold.
+const maxDocument = 1 << 30
+
+// textRow is a document in a row. Other fields are passed over.
+type textRow struct {
+	Text *string `json:"text"`
+}
+
+func parseText(raw []byte) (Row, int, error) {
+	var t textRow
+	if line, err := unmarshal(raw, &t); err != nil {
+		return Row{}, line, err
+	}
+	if t.Text == nil {
+		return Row{}, 0, errors.New(`want a string "text", got none`)
+	}
+	return Row{Text: *t.Text}, 0, nil
+}
+
+// readDocument takes a whole file for one text. As programs that read text do, it makes
+// \n of the line ends of Windows.
+func readDocument(r *bufio.Reader) (Row, error) {
+	var text strings.Builder
+	n, err := io.Copy(&text, io.LimitReader(r, maxDocument+1))
+	switch {
+	case err != nil:
+		return Row{}, noEOF(err)
+	case n == 0:
+		return Row{}, errors.New("want text, got an empty file")
+	case n > maxDocument:
+		return Row{}, fmt.Errorf("want at most %d bytes of text in a file, got more", maxDocument)
+	}
+	s := text.String()
+	if !utf8.ValidString(s) {
+		return Row{}, fmt.Errorf("line %d: want text in UTF-8, got other bytes", lineOfBadByte(s))
+	}
+	return Row{Format: FormatText, Text: strings.ReplaceAll(s, "\r\n", "\n")}, nil
+}
+
+func lineOfBadByte(s string) int {
+	line := 1
+	for l := range strings.Lines(s) {
+		if !utf8.ValidString(l) {
+			break
+		}
+		line++
+	}
+	return line
+}

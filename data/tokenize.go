@@ -1,0 +1,169 @@
+package data
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
+)
+
+// Loss is what tokens of a row the loss is on. A text is one answer as a whole.
+type Loss string
+
+const (
+	// LossAnswers counts answers, and what ends them.
+	LossAnswers Loss = "answers"
+	// LossAll counts every token.
+	LossAll Loss = "all"
+)
+
+// TokenizeOptions say how rows become sequences.
+type TokenizeOptions struct {
+	MaxTokens int            // positions of a sequence
+	Loss      Loss           // "": LossAnswers
+	Truncate  Truncate       // "": TruncateSplit for text, TruncateEnd for other rows
+	Template  *chat.Template // of the model, for rows of chat
+}
+
+// Validate reports the first option that cannot be.
+func (o TokenizeOptions) Validate() error {
+	if o.MaxTokens < 1 {
+		return fmt.Errorf("max-tokens %d: want at least 1", o.MaxTokens)
+	}
+	if o.Loss != "" {
+		if err := oneOf("loss", o.Loss, []Loss{LossAnswers, LossAll}); err != nil {
+			return err
+		}
+	}
+	if o.Truncate != "" {
+		return oneOf("truncate", o.Truncate, []Truncate{TruncateEnd, TruncateStart, TruncateDrop, TruncateSplit})
+	}
+	return nil
+}
+
+// Counts are what became of rows.
+type Counts struct {
+	Rows      int `json:"rows"`       // read
+	Cut       int `json:"cut"`        // rows that are there, but not with all of their tokens
+	Split     int `json:"split"`      // rows that became several sequences
+	Dropped   int `json:"dropped"`    // rows left out: too long for TruncateDrop, or nothing in them counts
+	CutTokens int `json:"cut_tokens"` // of the rows cut
+	Sequences int `json:"sequences"`
+	Tokens    int `json:"tokens"`  // of the sequences
+	Counted   int `json:"counted"` // of these in the loss
+}
+
+// Tokenize turns rows into sequences of at most MaxTokens positions, in their order.
+//
+// A prompt and its answer are BOS, the prompt, the answer, EOS. They are encoded each by
+// itself: the prompt's ids are those that generation will start from, whatever the
+// answer, and the answer's ids decoded alone are the answer. A text is BOS, the text,
+// EOS. A chat is what the template makes of it, and nothing more; the answers in it are
+// the assistant's turns. A row without a counted token is left out.
+func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
+	counts := Counts{Rows: len(rows)}
+	if err := o.Validate(); err != nil {
+		return nil, counts, fmt.Errorf("data: %w", err)
+	}
+	type result struct {
+		parts []Sequence
+		lost  int // positions
+		err   error
+	}
+	all := make([]result, len(rows))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(rows)) {
+		workers.Go(func() {
+			for !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= len(rows) {
+					return
+				}
+				r := &all[i]
+				if r.parts, r.lost, r.err = o.sequences(tok, rows[i]); r.err != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	var seqs []Sequence
+	for i, r := range all {
+		switch {
+		case r.err != nil: // the first one: rows before it were all begun
+			return nil, counts, fmt.Errorf("data: %s: %w", rows[i].Source, r.err)
+		case len(r.parts) == 0:
+			counts.Dropped++
+		case r.lost > 0:
+			counts.Cut++
+			counts.CutTokens += r.lost
+		}
+		if len(r.parts) > 1 {
+			counts.Split++
+		}
+		for _, s := range r.parts {
+			counts.Tokens += len(s.IDs)
+			counts.Counted += s.Counted()
+		}
+		seqs = append(seqs, r.parts...)
+	}
+	counts.Sequences = len(seqs)
+	return seqs, counts, nil
+}
+
+// sequences are what becomes of one row, and how many of its positions are lost.
+func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequence, lost int, err error) {
+	e, err := o.encode(tok, r)
+	if err != nil {
+		return nil, 0, err
+	}
+	if bos, ok := tok.BOS(); ok && len(e.ids) > 0 && e.ids[0] == bos {
+		e.head = 1
+	}
+	if o.Loss == LossAll {
+		for t := range e.target {
+			e.target[t] = true
+		}
+	}
+	policy := o.Truncate
+	switch {
+	case policy == "" && r.Format == FormatText:
+		policy = TruncateSplit
+	case policy == "":
+		policy = TruncateEnd
+	}
+	parts = e.cut(o.MaxTokens, policy)
+	lost = e.positions()
+	for i := range parts {
+		parts[i].Source = r.Source
+		lost -= len(parts[i].IDs)
+	}
+	return parts, lost, nil
+}
+
+func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error) {
+	switch {
+	case r.Format == FormatChat:
+		return encodeChat(tok, o.Template, r.Messages, o.Loss)
+	case r.Format == FormatText && r.Text == "":
+		return encoded{}, nil // not even its end is to be learnt
+	}
+	var begin, end []int32
+	if bos, ok := tok.BOS(); ok {
+		begin = append(begin, bos)
+	}
+	if eos, ok := tok.EOS(); ok {
+		end = append(end, eos)
+	}
+	if r.Format == FormatText {
+		e := promptAndAnswer(begin, append(tok.Encode(r.Text), end...))
+		e.last = len(e.ids) // all of it may be cut
+		return e, nil
+	}
+	return promptAndAnswer(append(begin, tok.Encode(r.Prompt)...), append(tok.Encode(r.Answer), end...)), nil
+}

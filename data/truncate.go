@@ -1,0 +1,90 @@
+package data
+
+// Truncate is what becomes of a row that has more tokens than a sequence may have.
+type Truncate string
+
+const (
+	// TruncateEnd cuts the row's end.
+	TruncateEnd Truncate = "end"
+	// TruncateStart cuts the row's start, behind BOS, but nothing of the last answer: if
+	// that alone is too long, its end is cut. Of a text the end stays.
+	TruncateStart Truncate = "start"
+	// TruncateDrop leaves the row out.
+	TruncateDrop Truncate = "drop"
+	// TruncateSplit goes on in a new sequence, without BOS: each token is the target of
+	// a position once.
+	TruncateSplit Truncate = "split"
+)
+
+// encoded is a row as tokens, before it is cut. Of n tokens the first n-1 are positions:
+// the last one is a target only.
+type encoded struct {
+	ids    []int32
+	target []bool // tokens that the loss is on
+	head   int    // tokens that stay where the start is cut: BOS
+	last   int    // where the last answer begins, which stays too
+}
+
+func promptAndAnswer(prompt, answer []int32) encoded {
+	e := encoded{
+		ids:    append(append(make([]int32, 0, len(prompt)+len(answer)), prompt...), answer...),
+		target: make([]bool, len(prompt)+len(answer)),
+		last:   len(prompt),
+	}
+	for t := range answer {
+		e.target[len(prompt)+t] = true
+	}
+	return e
+}
+
+func (e encoded) positions() int { return max(len(e.ids)-1, 0) }
+
+// part is the sequence of the positions from, …, to-1.
+func (e encoded) part(from, to int) Sequence {
+	s := Sequence{IDs: e.ids[from:to:to], Labels: make([]int32, to-from)}
+	for t := range s.Labels {
+		s.Labels[t] = Ignored
+		if e.target[from+t+1] {
+			s.Labels[t] = e.ids[from+t+1]
+		}
+	}
+	return s
+}
+
+// cut makes sequences of at most maxTokens positions, with something to learn in each.
+func (e encoded) cut(maxTokens int, policy Truncate) []Sequence {
+	var parts []Sequence
+	add := func(s Sequence) {
+		if s.Counted() > 0 {
+			parts = append(parts, s)
+		}
+	}
+	n := e.positions()
+	switch {
+	case n <= maxTokens:
+		add(e.part(0, n))
+	case policy == TruncateEnd:
+		add(e.part(0, maxTokens))
+	case policy == TruncateStart:
+		add(e.behind(n-maxTokens).part(0, maxTokens))
+	case policy == TruncateSplit:
+		for from := 0; from < n; from += maxTokens {
+			add(e.part(from, min(from+maxTokens, n)))
+		}
+	}
+	return parts
+}
+
+// behind takes tokens off the start: n, if that many stand before the last answer, of
+// which something must stay in front so that its first token is a target.
+func (e encoded) behind(n int) encoded {
+	limit := e.last
+	if e.head == 0 {
+		limit--
+	}
+	from := max(e.head, min(e.head+n, limit))
+	return encoded{
+		ids:    append(append([]int32{}, e.ids[:e.head]...), e.ids[from:]...),
+		target: append(append([]bool{}, e.target[:e.head]...), e.target[from:]...),
+	}
+}
