@@ -8,6 +8,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/reduce.glsl"
 
 PUSH(
 	uint rows;  // rows
@@ -17,3 +18,24 @@ OUT(0, S, loss)  // [rows]
 OUT(1, S, lse)   // [rows]: kept for the gradient
 IN(2, T, logits) // [rows, vocab]
 IN(3, I, labels) // [rows]
+
+const int IGNORED = -100;
+
+// A workgroup a row.
+void main() {
+	uint row = group_index(), i = gl_LocalInvocationIndex, first = row * vocab;
+	if (row >= rows) return;
+	float largest = -INFINITY;
+	for (uint j = i; j < vocab; j += group) largest = max(largest, logits(first + j));
+	largest = group_max(largest);
+	float sum = 0;
+	for (uint j = i; j < vocab; j += group) sum += exp(logits(first + j) - largest);
+	sum = group_sum(sum);
+	if (i > 0) return;
+	float l = largest + log(sum), nll = NAN;
+	int label = labels(row);
+	if (label == IGNORED) nll = 0;
+	else if (label >= 0 && label < int(vocab)) nll = l - logits(first + uint(label));
+	set_lse(row, l);
+	set_loss(row, nll);
+}

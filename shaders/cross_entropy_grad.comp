@@ -19,3 +19,20 @@ IN(1, T, logits)    // [rows, vocab]
 IN(2, I, labels)    // [rows]
 IN(3, S, lse)       // [rows]: from CrossEntropy
 OPT_IN(4, S, dloss) // [1]
+
+const int IGNORED = -100;
+
+void main() {
+	uint at = invocation(), row = at / vocab;
+	if (at >= rows * vocab) return;
+	int label = labels(row);
+	float g = 0;
+	if (label != IGNORED && (label < 0 || label >= int(vocab))) {
+		g = NAN;
+	} else if (label != IGNORED) {
+		float p = exp(logits(at) - lse(row));
+		if (at % vocab == uint(label)) p -= 1;
+		g = p * (has_dloss ? scale * dloss(0) : scale);
+	}
+	set_dlogits(at, g);
+}

@@ -17,3 +17,10 @@ CONST(0, bool, per_output) // s has a number for each module and output
 OUT(0, S, bs) // [out_, rank]
 IN(1, S, b)   // [out_, rank]
 IN(2, S, s)   // [*]: [modules], or [modules, out] if per_output
+
+void main() {
+	uint at = invocation();
+	if (at >= out_ * rank) return;
+	uint o = at / rank, i = at % rank / (rank / modules);
+	set_bs(at, alpha * s(per_output ? i * out_ + o : i) * b(at));
+}

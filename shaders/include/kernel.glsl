@@ -171,6 +171,10 @@ void store4(uvec2 base, uint storage, uint i, vec4 f) {
 #define WRITE_S WRITE
 #define WRITE_I(b, letter, name) void set_##name(uint i, int v) { Ints(address[b]).at[i] = v; }
 
+// GLSL has no names for these.
+#define NAN uintBitsToFloat(0x7fc00000u)
+#define INFINITY uintBitsToFloat(0x7f800000u)
+
 // The number of this workgroup in a grid of one term, which the host folds over x and y.
 uint group_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
