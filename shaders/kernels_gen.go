@@ -1900,6 +1900,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"loss", "lse", "logits", "labels"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("cross_entropy"),
 	},
 	{
 		Name:      "cross_entropy_grad",
@@ -1910,6 +1911,7 @@ var Kernels = []Desc{
 		InPlace:   [][2]int{{0, 1}},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("cross_entropy_grad"),
 	},
 	{
 		Name:      "div",
@@ -2002,6 +2004,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"bs", "b", "s"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("lora_scale"),
 	},
 	{
 		Name:      "lora_scale_grad",
@@ -2011,6 +2014,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"db", "ds", "dbs", "b", "s"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("lora_scale_grad"),
 	},
 	{
 		Name:      "matmul",
@@ -2096,6 +2100,7 @@ var Kernels = []Desc{
 		InPlace:   [][2]int{{0, 1}},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("rope"),
 	},
 	{
 		Name:      "scale",
