@@ -83,7 +83,7 @@ func (d *Device) Close() error {
 		return nil
 	}
 	d.drain()
-	d.pool.drop(d.b.Free)
+	d.pool.shrink(0, d.b.Free)
 	err := errors.Join(d.err, d.b.Close())
 	d.closed = true
 	d.Fail(ErrClosed)
@@ -110,7 +110,7 @@ func (d *Device) ResetPeak() {
 // Trim gives all pooled memory back to the backend.
 func (d *Device) Trim() {
 	d.drain()
-	d.pool.drop(d.b.Free)
+	d.pool.shrink(0, d.b.Free)
 }
 
 // Poison makes memory that is freed from now on NaN (-1 as integers), so that a use
@@ -156,8 +156,14 @@ func (d *Device) alloc(bytes int) *storage {
 		size = bytes // so that guard words can stand right behind the last element
 	}
 	d.drain()
-	buf, ok := d.pool.get(size)
+	most := 2 * size // batches of all lengths then share the buffers of the longest
+	if d.poison {
+		most = size
+	}
+	buf, taken, ok := d.pool.get(size, most)
 	if !ok {
+		taken = size
+		d.makeRoom(size)
 		var err error
 		if buf, err = d.b.Alloc(size); errors.Is(err, ErrOutOfMemory) {
 			d.gc()
@@ -169,7 +175,15 @@ func (d *Device) alloc(bytes int) *storage {
 			return &storage{dev: d, scope: d.scope}
 		}
 	}
-	return d.adopt(buf, size)
+	return d.adopt(buf, taken)
+}
+
+// makeRoom frees pooled buffers so that with a new one of so many bytes little more is
+// taken from the backend than the tensors have ever needed at once: batches of ever
+// other lengths would else pool buffers of all their sizes.
+func (d *Device) makeRoom(bytes int) {
+	most := max(d.stats.Peak, d.stats.Live+bytes)
+	d.pool.shrink(max(0, most+most/8-d.stats.Live-bytes), d.b.Free)
 }
 
 func (d *Device) adopt(buf Buffer, bytes int) *storage {

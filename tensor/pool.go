@@ -2,11 +2,18 @@ package tensor
 
 import "math/bits"
 
-// pool keeps freed buffers for the next tensor of about the same size: on the CPU
-// fresh pages cost more than the arithmetic on them, on a GPU an allocation waits.
+// pool keeps freed buffers for the next tensors: on the CPU fresh pages cost more than
+// the arithmetic on them, on a GPU an allocation waits.
 type pool struct {
-	free  map[int][]Buffer
-	bytes int
+	classes map[int]*class // by the size of their buffers
+	bytes   int
+	clock   int // counts what was taken and put
+}
+
+// class is the free buffers of one size.
+type class struct {
+	free []Buffer
+	used int // the clock when one was last taken or put
 }
 
 // poolSize rounds a size up: to 256 bytes, and from 4 KiB on to one of eight steps
@@ -19,31 +26,59 @@ func poolSize(bytes int) int {
 	return max(step, (bytes+step-1)/step*step)
 }
 
-func (p *pool) get(size int) (Buffer, bool) {
-	list := p.free[size]
-	if len(list) == 0 {
-		return nil, false
-	}
-	buf := list[len(list)-1]
-	list[len(list)-1] = nil
-	p.free[size] = list[:len(list)-1]
-	p.bytes -= size
-	return buf, true
-}
-
-func (p *pool) put(size int, buf Buffer) {
-	if p.free == nil {
-		p.free = map[int][]Buffer{}
-	}
-	p.free[size] = append(p.free[size], buf)
-	p.bytes += size
-}
-
-func (p *pool) drop(free func(Buffer)) {
-	for _, list := range p.free {
-		for _, buf := range list {
-			free(buf)
+// get gives the smallest buffer of at least size and at most so many bytes.
+func (p *pool) get(size, most int) (buf Buffer, bytes int, ok bool) {
+	for bytes := size; bytes <= most; bytes = poolSize(bytes + 1) {
+		if c := p.classes[bytes]; c != nil && len(c.free) > 0 {
+			return p.take(c, bytes), bytes, true
 		}
 	}
-	p.free, p.bytes = nil, 0
+	return nil, 0, false
+}
+
+func (p *pool) take(c *class, bytes int) Buffer {
+	last := len(c.free) - 1
+	buf := c.free[last]
+	c.free[last] = nil
+	c.free = c.free[:last]
+	p.bytes -= bytes
+	p.touch(c)
+	return buf
+}
+
+func (p *pool) put(bytes int, buf Buffer) {
+	if p.classes == nil {
+		p.classes = map[int]*class{}
+	}
+	c := p.classes[bytes]
+	if c == nil {
+		c = &class{}
+		p.classes[bytes] = c
+	}
+	c.free = append(c.free, buf)
+	p.bytes += bytes
+	p.touch(c)
+}
+
+func (p *pool) touch(c *class) {
+	p.clock++
+	c.used = p.clock
+}
+
+// shrink frees buffers until at most so many bytes are left, those of the sizes that were
+// not used for longest first.
+func (p *pool) shrink(bytes int, free func(Buffer)) {
+	for p.bytes > bytes {
+		var oldest *class
+		size := 0
+		for s, c := range p.classes {
+			if len(c.free) > 0 && (oldest == nil || c.used < oldest.used) {
+				oldest, size = c, s
+			}
+		}
+		last := len(oldest.free) - 1
+		free(oldest.free[last])
+		oldest.free = oldest.free[:last]
+		p.bytes -= size
+	}
 }

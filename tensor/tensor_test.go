@@ -71,10 +71,43 @@ func TestPoolIsUsedAgain(t *testing.T) {
 		t.Errorf("%d allocations for two tensors a hundred times", f.allocs)
 	}
 	s := d.Scope()
-	d.New(F32, 100)
+	d.New(F32, 600) // fits into a buffer of at most twice its size
+	d.New(F32, 400) // does not, and pushes a buffer out
 	s.Close()
-	if got, want := d.Stats(), (Stats{Pooled: 8704, Peak: 8192, Taken: 8704}); got != want {
-		t.Errorf("stats %+v, want %+v: a smaller tensor leaves what is pooled in its place", got, want)
+	if got, want := d.Stats(), (Stats{Pooled: 4096 + 1792, Peak: 2 * 4096, Taken: 2 * 4096}); got != want || f.allocs != 3 {
+		t.Errorf("%d allocations, stats %+v, want 3 and %+v", f.allocs, got, want)
+	}
+}
+
+// Batches of ever other lengths must not pool the buffers of all their sizes.
+func TestPoolIsBounded(t *testing.T) {
+	d := NewDevice(&fake{})
+	for n := 100_000; n > 1000; n = n * 9 / 10 {
+		s := d.Scope()
+		for range 10 {
+			d.New(F32, n)
+		}
+		s.Close()
+		if s := d.Stats(); s.Taken > s.Peak*9/8 {
+			t.Fatalf("with tensors of %d elements %d bytes are taken for a peak of %d", n, s.Taken, s.Peak)
+		}
+	}
+}
+
+// What was not used for longest leaves the pool first.
+func TestPoolShrinks(t *testing.T) {
+	p := pool{}
+	for _, size := range []int{256, 1024, 512} {
+		p.put(size, size)
+		p.put(size, size)
+	}
+	if _, bytes, ok := p.get(256, 1<<10); !ok || bytes != 256 {
+		t.Fatalf("got %d bytes, %t", bytes, ok)
+	}
+	var freed []int
+	p.shrink(1000, func(b Buffer) { freed = append(freed, b.(int)) })
+	if want := []int{1024, 1024, 512}; !slices.Equal(freed, want) || p.bytes != 768 {
+		t.Errorf("freed %v, %d bytes left; want %v and 768", freed, p.bytes, want)
 	}
 }
 
