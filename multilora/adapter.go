@@ -31,8 +31,10 @@ type Adapter struct {
 	Base string
 
 	config  Config
-	targets []string // see targetsOf
+	targets []string // the shortest names of the layers (see shortest)
 	layers  []adapted
+	extras  []*extra
+	saves   []string       // the shortest names of the extras' modules (see shortest)
 	merged  []*corrections // of each layer, while the adapter is merged (see Unmerge)
 }
 
@@ -44,13 +46,16 @@ type adapted struct {
 
 // Attach freezes a model and puts new modules beside the linear layers that the
 // configuration targets. What they begin as depends on the seed and on their names.
-// Any parameter of the model may train beside them: set its Frozen to false.
+// Config.Extra names parameters of the model that train beside them and become a part of
+// the adapter; any other one trains as well once its Frozen is false.
 func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
-	slots, targets, err := prepare(model, cfg)
+	a, slots, err := prepare(model, cfg)
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{config: cfg, targets: targets}
+	if err := start(a.extras); err != nil {
+		return nil, err
+	}
 	for _, s := range slots {
 		w := s.base.Weight.Value
 		own := cfg.of(s.name)
@@ -63,9 +68,9 @@ func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
 	return a, a.enter(model)
 }
 
-// prepare gives the slots that the configuration targets, and the names that choose them
-// without a pattern.
-func prepare(model any, cfg Config) (slots []slot, targets []string, err error) {
+// prepare makes an adapter without layers, whose extra parameters have no values yet, and
+// gives the slots that its configuration targets.
+func prepare(model any, cfg Config) (a *Adapter, slots []slot, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -83,13 +88,18 @@ func prepare(model any, cfg Config) (slots []slot, targets []string, err error) 
 			}
 		}
 	}
-	return slots, targetsOf(slots, all), nil
+	a = &Adapter{config: cfg, targets: shortest(namesOf(slots), namesOf(all))}
+	a.extras, a.saves, err = findExtra(model, slots, cfg.Extra)
+	return a, slots, err
 }
 
 // enter makes the model the adapter's.
 func (a *Adapter) enter(model any) error {
 	for _, p := range nn.Params(model) {
 		p.Frozen = true
+	}
+	for _, e := range a.extras {
+		e.base = *e.param
 	}
 	if err := a.Attach(); err != nil {
 		return err
@@ -111,8 +121,17 @@ func (a *Adapter) Layers() []string {
 
 var errMerged = errors.New("multilora: the adapter is merged already: Unmerge it first")
 
-// Detach puts the model's own layers back. Their parameters stay frozen.
+// Detach puts the model's own layers and parameters back. They stay frozen.
 func (a *Adapter) Detach() {
+	a.detachLayers()
+	if a.merged == nil {
+		for _, e := range a.extras {
+			e.leave()
+		}
+	}
+}
+
+func (a *Adapter) detachLayers() {
 	for _, l := range a.layers {
 		if *l.layer == nn.Layer(l.linear) {
 			*l.layer = l.base
@@ -131,8 +150,16 @@ func (a *Adapter) Attach() error {
 			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, *l.layer)
 		}
 	}
+	for _, e := range a.extras {
+		if err := e.check(); err != nil {
+			return err
+		}
+	}
 	for _, l := range a.layers {
 		*l.layer = l.linear
+	}
+	for _, e := range a.extras {
+		e.enter(false)
 	}
 	return nil
 }

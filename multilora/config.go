@@ -48,6 +48,14 @@ type Config struct {
 	// stands for any characters).
 	Targets []string `json:"targets"`
 
+	// Extra are parameters of the model that train in full beside the modules and belong
+	// to the adapter (PEFT's modules_to_save): patterns of whole names
+	// ("model.layers.*norm.weight"), or the last parts of names, of parameters
+	// ("q_proj.bias", "bias") or of modules, whose own parameters they then mean ("norm",
+	// "lm_head", "embed_tokens"). A head that is the embedding trains as embed_tokens.
+	// They train in the model's storage type, which must not be quantised.
+	Extra []string `json:"extra,omitempty"`
+
 	// Ranks and Alphas are the values of layers, by their whole names, that have others
 	// than Rank and Alpha.
 	Ranks  map[string]int     `json:"ranks,omitempty"`

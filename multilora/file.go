@@ -16,7 +16,9 @@ import (
 
 // The files of an adapter's folder.
 const (
-	TensorFile = "adapter.safetensors" // LAYER.A.i [r, in], LAYER.B.i [out, r], LAYER.s.i [1] or [out], f32
+	// TensorFile has LAYER.A.i [r, in], LAYER.B.i [out, r], LAYER.s.i [1] or [out], and
+	// for each parameter of Config.Extra extra.NAME in its shape. All are f32.
+	TensorFile = "adapter.safetensors"
 	InfoFile   = "adapter.json"
 )
 
@@ -53,6 +55,13 @@ func (a *Adapter) Save(dir string) error {
 		for _, p := range parts(l.name, l.base.Weight.Value, a.config.of(l.name), ms) {
 			tensors = append(tensors, safetensors.FromFloat32s(p.name, p.shape, *p.data).Source())
 		}
+	}
+	for _, e := range a.extras {
+		values, err := e.value().Float32s()
+		if err != nil {
+			return fmt.Errorf("multilora: saving parameter %s: %w", e.name, err)
+		}
+		tensors = append(tensors, safetensors.FromFloat32s(extraName(e.name), e.param.Value.Shape(), values).Source())
 	}
 	return Write(dir, Info{a.Base, a.config}, tensors...)
 }
@@ -137,7 +146,7 @@ func Load(model any, dir string) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots, targets, err := prepare(model, info.Config)
+	a, slots, err := prepare(model, info.Config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w (the adapter was made for %q)", filepath.Join(dir, InfoFile), err, info.Base)
 	}
@@ -146,10 +155,21 @@ func Load(model any, dir string) (*Adapter, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if err := checkTensors(f, slots, info); err != nil {
+	if err := a.checkTensors(f, slots, info); err != nil {
 		return nil, err
 	}
-	a := &Adapter{Base: info.Base, config: info.Config, targets: targets}
+	a.Base = info.Base
+	for _, e := range a.extras {
+		t, err := f.Tensor(extraName(e.name))
+		if err != nil {
+			return nil, err
+		}
+		values, err := t.Float32s()
+		if err != nil {
+			return nil, err
+		}
+		e.set(values)
+	}
 	for _, s := range slots {
 		ms := make([]module, info.Modules)
 		for _, p := range parts(s.name, s.base.Weight.Value, info.of(s.name), ms) {
@@ -170,7 +190,7 @@ func Load(model any, dir string) (*Adapter, error) {
 
 // checkTensors compares a file with what the configuration and the model want, before
 // anything of that size is made.
-func checkTensors(f *safetensors.File, slots []slot, info Info) error {
+func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) error {
 	config, err := json.Marshal(info.Config)
 	if err != nil {
 		return err
@@ -179,24 +199,36 @@ func checkTensors(f *safetensors.File, slots []slot, info Info) error {
 		return fmt.Errorf("multilora: %s: metadata %s: want that of %s, %s, got %s", f.Path(), configKey, InfoFile, config, quoted(got))
 	}
 	known := map[string]bool{}
+	check := func(name string, shape []int, w *tensor.Tensor) error {
+		t, err := f.Tensor(name)
+		if err != nil {
+			return fmt.Errorf("%w (the adapter was made for %q)", err, info.Base)
+		}
+		if t.DType != safetensors.F32 || !slices.Equal(t.Shape, shape) {
+			return fmt.Errorf("multilora: %s: tensor %q: want F32 %v beside this model's weight %s, got %s %v (the adapter was made for %q)",
+				f.Path(), name, shape, w, t.DType, t.Shape, info.Base)
+		}
+		known[name] = true
+		return nil
+	}
 	for _, s := range slots {
 		w := s.base.Weight.Value
 		for _, p := range parts(s.name, w, info.of(s.name), make([]module, info.Modules)) {
-			t, err := f.Tensor(p.name)
-			if err != nil {
-				return fmt.Errorf("%w (the adapter was made for %q)", err, info.Base)
+			if err := check(p.name, p.shape, w); err != nil {
+				return err
 			}
-			if t.DType != safetensors.F32 || !slices.Equal(t.Shape, p.shape) {
-				return fmt.Errorf("multilora: %s: tensor %q: want F32 %v beside this model's weight %s, got %s %v (the adapter was made for %q)",
-					f.Path(), p.name, p.shape, w, t.DType, t.Shape, info.Base)
-			}
-			known[p.name] = true
+		}
+	}
+	for _, e := range a.extras {
+		w := e.param.Value
+		if err := check(extraName(e.name), w.Shape(), w); err != nil {
+			return err
 		}
 	}
 	for _, name := range f.Names() {
 		if !known[name] {
-			return fmt.Errorf("multilora: %s: tensor %s: want none of that name with %d modules on %d layers (the adapter was made for %q)",
-				f.Path(), quoted(name), info.Modules, len(slots), info.Base)
+			return fmt.Errorf("multilora: %s: tensor %s: want none of that name with %d modules on %d layers and %d parameters beside them (the adapter was made for %q)",
+				f.Path(), quoted(name), info.Modules, len(slots), len(a.extras), info.Base)
 		}
 	}
 	return nil
@@ -204,6 +236,8 @@ func checkTensors(f *safetensors.File, slots []slot, info Info) error {
 
 // quoted shortens what a hostile file may have made very long.
 func quoted(s string) string { return fmt.Sprintf("%.200q", s) }
+
+func extraName(param string) string { return "extra." + param }
 
 // part is one tensor of a layer as it is saved.
 type part struct {

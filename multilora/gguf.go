@@ -27,11 +27,15 @@ var architectures = map[string]string{"llama": "llama", "mistral": "llama", "qwe
 
 // SaveGGUF writes the adapter of a model with this configuration as a GGUF file of type
 // adapter, in f32. LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see
-// Fold): it computes the same there but cannot train on in this form.
+// Fold): it computes the same there but cannot train on in this form. An adapter with
+// extra parameters is an error: the file has no place for them.
 func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 	architecture, ok := architectures[c.ModelType]
 	if !ok {
 		return fmt.Errorf("multilora: saving %s: want a model of type llama, mistral or qwen2, got %q", path, c.ModelType)
+	}
+	if err := a.noExtra("saving " + path); err != nil {
+		return err
 	}
 	scope := a.device().Scope()
 	defer scope.Close()
@@ -172,9 +176,9 @@ func LoadGGUF(m *llama.Model, path string) (_ *Adapter, err error) {
 		cfg.set(s.name, rank, own)
 		chosen = append(chosen, s)
 	}
-	cfg.Targets = targetsOf(chosen, all)
+	cfg.Targets = shortest(namesOf(chosen), namesOf(all))
 	base, _ := gguf.Get[string](f, "general.base_model.0.name") // as llama.cpp's converter calls it; free text
-	return assemble(m, base, cfg, chosen, func(s slot) (mod module, err error) {
+	return assemble(m, base, cfg, chosen, nil, func(s slot) (mod module, err error) {
 		l := layers[s.name]
 		if mod.a, err = l.a.Float32s(); err != nil {
 			return mod, err

@@ -22,8 +22,8 @@ type Merged struct {
 }
 
 // Merge adds ΔW = scale Σ_i s_i B_i A_i to the weight of every adapted layer and detaches
-// the adapter: the model now computes without it what it computed with it, but for
-// rounding. Weights must be f32, f16 or bf16. Unmerge is the way back.
+// the adapter, whose extra parameters become the model's: the model now computes without
+// it what it computed with it, but for rounding. Weights must be f32, f16 or bf16. Unmerge is the way back.
 func (a *Adapter) Merge() ([]Merged, error) {
 	if a.merged != nil {
 		return nil, errMerged
@@ -33,7 +33,16 @@ func (a *Adapter) Merge() ([]Merged, error) {
 			return nil, fmt.Errorf("multilora: merging layer %s: want a weight in f32, f16 or bf16, got %s", l.name, w)
 		}
 	}
-	a.Detach()
+	for _, e := range a.extras {
+		if err := e.check(); err != nil {
+			return nil, err
+		}
+	}
+	a.detachLayers()
+	for _, e := range a.extras {
+		e.enter(true)
+		e.own = *e.param
+	}
 	var report []Merged
 	for _, l := range a.layers {
 		m, back, err := l.merge()

@@ -1,6 +1,7 @@
 package multilora
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,18 +14,22 @@ import (
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // The files of an adapter's folder in the form of PEFT, Hugging Face's library.
 const (
-	PEFTTensorFile = "adapter_model.safetensors" // base_model.model.LAYER.lora_A.weight [r, in], …lora_B.weight [out, r]
+	// PEFTTensorFile has base_model.model.LAYER.lora_A.weight [r, in], …lora_B.weight
+	// [out, r], and base_model.model.NAME for the parameters of modules_to_save.
+	PEFTTensorFile = "adapter_model.safetensors"
 	PEFTConfigFile = "adapter_config.json"
 )
 
 // LoadPEFT attaches a LoRA or rsLoRA that PEFT has written to a model and freezes the
-// model. Layers may have ranks and alphas of their own. What PEFT can do beyond that
-// (DoRA, trained biases or embeddings, …) is an error that names the field. After an
-// error the model is as it was.
+// model. Layers may have ranks and alphas of their own, and modules_to_save becomes
+// Config.Extra. What PEFT can do beyond that (DoRA, trained biases of adapted layers, …)
+// is an error that names the field. After an error the model is as it was.
 func LoadPEFT(model any, dir string) (*Adapter, error) {
 	path := filepath.Join(dir, PEFTConfigFile)
 	text, err := readSmall(path)
@@ -41,11 +46,11 @@ func LoadPEFT(model any, dir string) (*Adapter, error) {
 	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.adapts(s.name) })
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them", path, lastParts(all))
+		return nil, fmt.Errorf("multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them", path, lastParts(namesOf(all)))
 	}
 	cfg := Config{
 		Method: MethodLoRA, Modules: 1, Rank: c.rank, Alpha: c.alpha, Scaling: ScalingScalar,
-		Targets: targetsOf(chosen, all), Dropout: c.dropout,
+		Targets: shortest(namesOf(chosen), namesOf(all)), Dropout: c.dropout, Extra: c.extra(model),
 	}
 	if c.rsLoRA {
 		cfg.Method = MethodRSLoRA
@@ -54,15 +59,26 @@ func LoadPEFT(model any, dir string) (*Adapter, error) {
 		rank, alpha := c.of(s.name)
 		cfg.set(s.name, rank, alpha)
 	}
+	extras, _, err := findExtra(model, chosen, cfg.Extra)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%s: field modules_to_save)", err, path)
+	}
 	f, err := openPEFT(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if err := f.check(chosen, cfg); err != nil {
+	if err := f.check(chosen, extras, cfg, c.tied); err != nil {
 		return nil, fmt.Errorf("%w (the adapter was made for %s)", err, quoted(c.base))
 	}
-	return assemble(model, c.base, cfg, chosen, func(s slot) (m module, err error) {
+	for _, e := range extras {
+		values, err := f.names[peftPrefix+e.name].Float32s()
+		if err != nil {
+			return nil, err
+		}
+		e.set(values)
+	}
+	return assemble(model, c.base, cfg, chosen, extras, func(s slot) (m module, err error) {
 		if m.a, err = f.names[peftName(s.name, "A")].Float32s(); err != nil {
 			return m, err
 		}
@@ -72,11 +88,11 @@ func LoadPEFT(model any, dir string) (*Adapter, error) {
 }
 
 // assemble makes a LoRA of modules that are read one by one and attaches it.
-func assemble(model any, base string, cfg Config, slots []slot, read func(slot) (module, error)) (*Adapter, error) {
+func assemble(model any, base string, cfg Config, slots []slot, extras []*extra, read func(slot) (module, error)) (*Adapter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Adapter{Base: base, config: cfg, targets: cfg.Targets}
+	a := &Adapter{Base: base, config: cfg, targets: cfg.Targets, extras: extras, saves: cfg.Extra}
 	for _, s := range slots {
 		m, err := read(s)
 		if err != nil {
@@ -91,7 +107,33 @@ func assemble(model any, base string, cfg Config, slots []slot, read func(slot) 
 
 // peftName is a tensor's name: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
 func peftName(layer, part string) string {
-	return "base_model.model." + layer + ".lora_" + part + ".weight"
+	return peftPrefix + layer + ".lora_" + part + ".weight"
+}
+
+// peftPrefix stands before the names of the model's modules.
+const peftPrefix = "base_model.model."
+
+// headModule and headParam are what PEFT calls a head, which it takes for another module
+// than the embedding even where their weight is the same.
+const (
+	headModule = "lm_head"
+	headParam  = headModule + ".weight"
+)
+
+// extra are the shortest names of a model's modules that modules_to_save means.
+func (c *peftConfig) extra(model any) []string {
+	var chosen, all []string
+	for name := range nn.Params(model) {
+		module := moduleOf(name)
+		if slices.Contains(all, module) {
+			continue
+		}
+		all = append(all, module)
+		if c.replaces(module) {
+			chosen = append(chosen, module)
+		}
+	}
+	return shortest(chosen, all)
 }
 
 // peftFile is the tensors by their names on disk: in memory PEFT has the adapter's name,
@@ -132,26 +174,46 @@ func openPEFT(dir string) (*peftFile, error) {
 
 // check compares the tensors with what the configuration and the model want, before
 // anything of that size is made.
-func (f *peftFile) check(slots []slot, cfg Config) error {
+func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) error {
 	known := map[string]bool{}
+	check := func(name string, shape []int, w *tensor.Tensor) error {
+		t, ok := f.names[name]
+		if !ok {
+			return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.Path(), name, shape)
+		}
+		if !slices.Equal(t.Shape, shape) {
+			return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v", f.Path(), t.Name, shape, w, t.Shape)
+		}
+		known[name] = true
+		return nil
+	}
 	for _, s := range slots {
 		w, rank := s.base.Weight.Value, cfg.of(s.name).Rank
 		for part, shape := range map[string][]int{"A": {rank, w.Dim(1)}, "B": {w.Dim(0), rank}} {
-			name := peftName(s.name, part)
-			t, ok := f.names[name]
-			if !ok {
-				return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.Path(), name, shape)
+			if err := check(peftName(s.name, part), shape, w); err != nil {
+				return err
 			}
-			if !slices.Equal(t.Shape, shape) {
-				return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v", f.Path(), t.Name, shape, w, t.Shape)
-			}
-			known[name] = true
+		}
+	}
+	for _, e := range extras {
+		w := e.param.Value
+		if err := check(peftPrefix+e.name, w.Shape(), w); err != nil {
+			return err
+		}
+		head, ok := f.names[peftPrefix+headParam]
+		switch own := f.names[peftPrefix+e.name]; {
+		case !e.head || !ok && tied:
+		case !ok || head.DType != own.DType || !bytes.Equal(head.Data, own.Data):
+			return fmt.Errorf("multilora: %s: tensor %q: want the numbers of %q beside this model, whose head is its embedding, got others or none",
+				f.Path(), peftPrefix+headParam, own.Name)
+		default:
+			known[peftPrefix+headParam] = true
 		}
 	}
 	for _, name := range f.Names() {
 		if plain := strings.Replace(name, ".default.weight", ".weight", 1); !known[plain] {
-			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers that %s chooses in this model, got another",
-				f.Path(), quoted(name), len(slots), PEFTConfigFile)
+			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d parameters, that %s chooses in this model, got another",
+				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile)
 		}
 	}
 	return nil
@@ -159,8 +221,14 @@ func (f *peftFile) check(slots []slot, cfg Config) error {
 
 // SavePEFT writes the adapter as a folder that PEFT reads, which is made if need be.
 // LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see Fold), so that it
-// computes the same there but cannot train on in this form: Save it as well.
+// computes the same there but cannot train on in this form: Save it as well. Extra
+// parameters go there as modules, of which all parameters must be among them.
 func (a *Adapter) SavePEFT(dir string) error {
+	for _, e := range a.extras {
+		if !e.whole {
+			return fmt.Errorf("multilora: saving %s: PEFT saves whole modules: want every parameter of %s in field extra, and no modules beside it, got %s alone", dir, moduleOf(e.name), e.name)
+		}
+	}
 	if a.config.learnsScaling() {
 		scope := a.device().Scope()
 		defer scope.Close()
@@ -180,6 +248,19 @@ func (a *Adapter) SavePEFT(dir string) error {
 		tensors = append(tensors,
 			safetensors.FromFloat32s(peftName(l.name, "A"), []int{rank, in}, ms[0].a).Source(),
 			safetensors.FromFloat32s(peftName(l.name, "B"), []int{out, rank}, ms[0].b).Source())
+	}
+	for _, e := range a.extras {
+		values, err := e.value().Float32s()
+		if err != nil {
+			return fmt.Errorf("multilora: saving parameter %s: %w", e.name, err)
+		}
+		names := []string{e.name}
+		if e.head {
+			names = append(names, headParam)
+		}
+		for _, name := range names {
+			tensors = append(tensors, safetensors.FromFloat32s(peftPrefix+name, e.param.Value.Shape(), values).Source())
+		}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -214,11 +295,15 @@ func (a *Adapter) peftConfig() map[string]any {
 	for layer, alpha := range c.Alphas {
 		alphas[end(layer)] = alpha
 	}
+	saves := a.saves
+	if slices.ContainsFunc(a.extras, func(e *extra) bool { return e.head }) {
+		saves = append(slices.Clip(saves), headModule)
+	}
 	return map[string]any{
 		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": a.Base, "revision": nil,
 		"r": c.Rank, "lora_alpha": c.Alpha, "lora_dropout": c.Dropout, "use_rslora": c.Method == MethodRSLoRA,
 		"rank_pattern": ranks, "alpha_pattern": alphas, "target_modules": a.targets,
 		"layers_to_transform": nil, "layers_pattern": nil, "bias": "none", "fan_in_fan_out": false,
-		"inference_mode": true, "init_lora_weights": true, "modules_to_save": nil, "use_dora": false,
+		"inference_mode": true, "init_lora_weights": true, "modules_to_save": saves, "use_dora": false,
 	}
 }

@@ -21,6 +21,8 @@ type peftConfig struct {
 	ranks, alphas []peftPattern
 
 	targets, exclude peftNames
+	saves            []string         // ends of the names of modules that are trained in full
+	tied             bool             // of a head that is the embedding too, the latter alone may be saved
 	layers           []int            // numbers of the blocks that are adapted; nil: all
 	layersPattern    []*regexp.Regexp // where a layer's name has the block's number
 }
@@ -42,7 +44,7 @@ type peftNames struct {
 // fan_in_fan_out says how the base's weights are stored, and PEFT itself takes it for
 // false beside layers like ours.
 var harmless = []string{
-	"auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "fan_in_fan_out", "inference_mode", "loftq_config",
+	"auto_mapping", "corda_config", "eva_config", "fan_in_fan_out", "inference_mode", "loftq_config",
 	"lora_ga_config", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
 }
 
@@ -88,6 +90,10 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 			}
 		case "exclude_modules":
 			c.exclude, err = f.names()
+		case "modules_to_save":
+			c.saves, err = f.list()
+		case "ensure_weight_tying":
+			err = f.decode(&c.tied, "true or false")
 		case "layers_to_transform":
 			if c.layers, err = f.numbers(); c.layers != nil {
 				layersSet = f.key
@@ -126,6 +132,8 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 // adapts reports whether a layer is adapted.
 func (c *peftConfig) adapts(name string) bool {
 	switch {
+	case c.replaces(name):
+		return false
 	case c.exclude.match(name) || !c.targets.match(name):
 		return false
 	case c.layers == nil || slices.Contains(c.targets.list, name): // a whole name goes before numbers
@@ -139,6 +147,17 @@ func (c *peftConfig) adapts(name string) bool {
 		if m := pattern.FindStringSubmatch(name); m != nil {
 			i, err := strconv.Atoi(m[pattern.SubexpIndex("block")])
 			return err == nil && slices.Contains(c.layers, i)
+		}
+	}
+	return false
+}
+
+// replaces reports whether modules_to_save means a module, or one that it stands in. Ends
+// of names need not begin at a dot there.
+func (c *peftConfig) replaces(module string) bool {
+	for name := peftPrefix + module; name != ""; name = moduleOf(name) {
+		if slices.ContainsFunc(c.saves, func(end string) bool { return end != "" && strings.HasSuffix(name, end) }) {
+			return true
 		}
 	}
 	return false

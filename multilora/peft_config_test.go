@@ -96,7 +96,9 @@ func TestPEFTPatterns(t *testing.T) {
 var badPEFTConfigs = []struct{ fields, want string }{
 	{`"use_dora": true`, "field use_dora: want null, false or empty: it may change what the adapter computes, and is not known here, got true"},
 	{`"lora_bias": true`, "field lora_bias: want null, false or empty"},
-	{`"modules_to_save": ["lm_head"]`, `field modules_to_save: want null, false or empty: it may change what the adapter computes, and is not known here, got ["lm_head"]`},
+	{`"modules_to_save": "lm_head"`, `field modules_to_save: want a list of names, got "lm_head"`},
+	{`"ensure_weight_tying": 1`, `field ensure_weight_tying: want true or false, got 1`},
+	{`"modules_to_save": ["v_proj"]`, "field target_modules: want linear layers of the model, which has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, got none of them"},
 	{`"layer_replication": [[0, 4], [2, 5]]`, "field layer_replication: want null, false or empty"},
 	{`"trainable_token_indices": [5]`, "field trainable_token_indices: want null"},
 	{`"use_qalora": true`, "field use_qalora: want null"},
@@ -212,7 +214,7 @@ func TestLoadPEFTErrors(t *testing.T) {
 		},
 			`layers.2.self_attn.v_proj.lora_A.weight": want lora_A and lora_B of the 2 layers`},
 		"a head": {func(ts map[string]safetensors.Tensor) { ts["x"] = zeros("base_model.model.lm_head.weight", 61, 24) },
-			`tensor "base_model.model.lm_head.weight": want lora_A and lora_B of the 2 layers that adapter_config.json chooses`},
+			`tensor "base_model.model.lm_head.weight": want lora_A and lora_B of the 2 layers, and the 0 parameters, that adapter_config.json chooses`},
 		"DoRA": {func(ts map[string]safetensors.Tensor) {
 			ts["x"] = zeros("base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector", 8, 1)
 		}, `lora_magnitude_vector": want lora_A and lora_B`},

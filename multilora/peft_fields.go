@@ -169,6 +169,11 @@ func (f field) names() (n peftNames, err error) {
 	return peftNames{pattern: re}, err
 }
 
+// list reads a list of names.
+func (f field) list() (names []string, err error) {
+	return names, f.decode(&names, "a list of names")
+}
+
 // numbers reads a number or a list of them; empty means all.
 func (f field) numbers() ([]int, error) {
 	var one int

@@ -96,7 +96,8 @@ func (s *Set) Use(name string) error {
 }
 
 // UseRows gives every row of the batches to come its adapter by name; "" is the base
-// alone. Each batch must have as many rows. Equal names side by side are computed
+// alone. Adapters with extra parameters (Config.Extra), of which all rows would have the
+// same, are an error: Use them. Each batch must have as many rows. Equal names side by side are computed
 // together, so sort the rows by adapter where that is possible.
 //
 // While a tape records, each adapter gets the gradients of its rows: parameters are named
@@ -107,6 +108,13 @@ func (s *Set) UseRows(names ...string) error {
 	}
 	if err := s.check(names...); err != nil {
 		return err
+	}
+	for _, name := range names {
+		if a := s.adapters[name]; a != nil {
+			if err := a.noExtra("rows with adapters of their own: adapter " + quoted(name)); err != nil {
+				return err
+			}
+		}
 	}
 	s.Detach()
 	used := slices.DeleteFunc(s.Names(), func(name string) bool { return !slices.Contains(names, name) })

@@ -49,7 +49,7 @@ func find(all []slot, targets []string) ([]slot, error) {
 		}
 	}
 	if i := slices.Index(matched, false); i >= 0 {
-		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s", targets[i], lastParts(all))
+		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s", targets[i], lastParts(namesOf(all)))
 	}
 	return found, nil
 }
@@ -58,20 +58,26 @@ func matches(target, name string) (bool, error) {
 	switch {
 	case target == AllLinear:
 		return true, nil
-	case strings.ContainsAny(target, `*?[\`):
+	case isPattern(target):
 		return path.Match(target, name)
 	}
-	return name == target || strings.HasSuffix(name, "."+target), nil
+	return endsIn(name, target), nil
 }
+
+// isPattern tells a pattern of whole names from the last parts of some.
+func isPattern(s string) bool { return strings.ContainsAny(s, `*?[\`) }
+
+// endsIn reports a name whose last parts are these.
+func endsIn(name, parts string) bool { return name == parts || strings.HasSuffix(name, "."+parts) }
 
 // lastPart is what stands behind the last dot of a name.
 func lastPart(name string) string { return name[strings.LastIndex(name, ".")+1:] }
 
-// lastParts lists the different last parts of slots' names in their order.
-func lastParts(slots []slot) string {
+// lastParts lists the different last parts of names in their order.
+func lastParts(names []string) string {
 	var parts []string
-	for _, s := range slots {
-		if part := lastPart(s.name); !slices.Contains(parts, part) {
+	for _, name := range names {
+		if part := lastPart(name); !slices.Contains(parts, part) {
 			parts = append(parts, part)
 		}
 	}
@@ -81,27 +87,35 @@ func lastParts(slots []slot) string {
 	return strings.Join(parts, ", ")
 }
 
-// targetsOf are the shortest targets that choose exactly these of a model's slots: the
-// last part of their names where they are all that have it, else whole names. They mean
-// the same in Config.Targets and in PEFT's target_modules.
-func targetsOf(chosen, all []slot) []string {
-	count := func(slots []slot, part string) (n int) {
-		for _, s := range slots {
-			if lastPart(s.name) == part {
+func namesOf(slots []slot) []string {
+	var names []string
+	for _, s := range slots {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// shortest are the shortest ends of names that choose exactly these of all: the last part
+// where every name that ends so, at a dot or not, is among them, else whole names. They
+// mean the same in Config and in PEFT's target_modules and modules_to_save.
+func shortest(chosen, all []string) []string {
+	count := func(names []string, end string) (n int) {
+		for _, name := range names {
+			if strings.HasSuffix(name, end) {
 				n++
 			}
 		}
 		return n
 	}
-	var targets []string
-	for _, s := range chosen {
-		target := lastPart(s.name)
-		if count(chosen, target) != count(all, target) {
-			target = s.name
+	var ends []string
+	for _, name := range chosen {
+		end := lastPart(name)
+		if count(chosen, end) != count(all, end) {
+			end = name
 		}
-		if !slices.Contains(targets, target) {
-			targets = append(targets, target)
+		if !slices.Contains(ends, end) {
+			ends = append(ends, end)
 		}
 	}
-	return targets
+	return ends
 }

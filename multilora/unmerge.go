@@ -96,6 +96,11 @@ func (a *Adapter) Unmerge() error {
 			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, *l.layer)
 		}
 	}
+	for _, e := range a.extras {
+		if e.param.Value != e.own.Value {
+			return fmt.Errorf("multilora: parameter %s is another adapter's: Detach it first", e.name)
+		}
+	}
 	// The last layer first: after an error a second call goes on where the first one ended.
 	for i := len(a.merged) - 1; i >= 0; i-- {
 		if err := a.layers[i].unmerge(a.merged[i]); err != nil {
