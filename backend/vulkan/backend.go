@@ -1,0 +1,245 @@
+package vulkan
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/agora-ml/agora/tensor"
+)
+
+// backend implements tensor.Backend on any hardware.
+type backend struct {
+	hw      hardware
+	limits  Limits
+	memory  arena
+	kernels map[string]*kernel
+	rec     recorder
+	pace    pace
+	staging [slots]staging
+	next    uint64 // number of the submission being recorded
+	done    uint64 // the last one known to have finished
+	trace   *trace // nil without Options.Profile
+	err     error  // the first
+
+	push          []byte // reused by dispatch
+	reads, writes []span
+}
+
+// staging is the host memory and the commands of one slot.
+type staging struct {
+	memory
+	used  int      // bytes, by the submission being recorded
+	count int      // commands of the slot's last submission that have not been timed
+	names []string // of its commands, if they are traced
+}
+
+// stagingBytes is the part of an upload or download that goes in one submission.
+const stagingBytes = 4 << 20
+
+func newBackend(hw hardware, o Options) *backend {
+	l := hw.limits().lowered(o.Limits)
+	b := &backend{
+		hw: hw, limits: l, kernels: map[string]*kernel{}, next: 1, pace: pace{firstBatch},
+		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation},
+	}
+	if o.Profile != nil {
+		b.trace = &trace{w: o.Profile, device: hw.name()}
+	}
+	return b
+}
+
+func (b *backend) Name() string { return "vulkan (" + b.hw.name() + ")" }
+
+func (b *backend) fail(err error) {
+	if b.err == nil && err != nil {
+		b.err = fmt.Errorf("vulkan: %w", err)
+	}
+}
+
+func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
+	buf, err := b.memory.alloc(bytes)
+	if errors.Is(err, tensor.ErrOutOfMemory) { // empty blocks that were still in use may go now
+		b.finish()
+		b.memory.reap(b.done, 0)
+		buf, err = b.memory.alloc(bytes)
+	}
+	if err != nil {
+		return nil, err // a *buffer that is nil would be a Buffer that is not
+	}
+	return buf, nil
+}
+
+func (b *backend) Free(buf tensor.Buffer) { b.memory.free(buf.(*buffer), b.next) }
+
+func (b *backend) Run(k tensor.Kernel, args []tensor.Arg) {
+	if b.err != nil {
+		return
+	}
+	if err := b.dispatch(k, args); err != nil {
+		b.fail(fmt.Errorf("kernel %s: %w", k.Name(), err))
+	}
+}
+
+// Write copies by way of the staging memory, so that it comes behind everything recorded.
+func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
+	for len(src) > 0 && b.err == nil {
+		part, from := b.stage(len(src))
+		if b.err != nil {
+			return
+		}
+		n := copy(part, src)
+		s := dst.(*buffer).span(off, n)
+		c := b.rec.add(copyCommand, nil, []span{s})
+		c.from, c.fromAt = b.slot().buffer, uint64(from)
+		c.to, c.toAt, c.n = dst.(*buffer).block.buffer, s.from-dst.(*buffer).block.address, uint64(n)
+		off, src = off+n, src[n:]
+		b.recorded("write")
+	}
+}
+
+func (b *backend) Read(dst []byte, src tensor.Buffer, off int) error {
+	for len(dst) > 0 && b.err == nil {
+		part, to := b.stage(len(dst))
+		if b.err != nil {
+			break
+		}
+		s := src.(*buffer).span(off, len(part))
+		c := b.rec.add(copyCommand, []span{s}, nil)
+		c.from, c.fromAt = src.(*buffer).block.buffer, s.from-src.(*buffer).block.address
+		c.to, c.toAt, c.n = b.slot().buffer, uint64(to), uint64(len(part))
+		b.named("read")
+		b.submit()
+		b.wait(b.next - 1)
+		n := copy(dst, part)
+		off, dst = off+n, dst[n:]
+	}
+	return b.err
+}
+
+func (b *backend) Flush() error {
+	b.submit()
+	return b.err
+}
+
+func (b *backend) Close() error {
+	b.finish()
+	if b.trace != nil {
+		b.fail(b.trace.close())
+	}
+	b.memory.close()
+	for i := range b.staging {
+		if b.staging[i].host != nil {
+			b.hw.release(b.staging[i].memory)
+		}
+	}
+	return errors.Join(b.err, b.hw.close())
+}
+
+// slot is where the submission being recorded has its memory.
+func (b *backend) slot() *staging { return &b.staging[b.next%slots] }
+
+// stage gives up to n bytes of host memory that commands of this submission may use, and
+// where they are in its buffer.
+func (b *backend) stage(n int) (part []byte, at int) {
+	if b.slot().used >= stagingBytes {
+		b.submit()
+	}
+	b.claim()
+	s := b.slot()
+	if s.host == nil && b.err == nil {
+		var err error
+		s.memory, err = b.hw.allocate(stagingBytes, true)
+		b.fail(err)
+	}
+	if b.err != nil {
+		return nil, 0
+	}
+	at = s.used
+	n = min(n, stagingBytes-at)
+	s.used = (at + n + 15) &^ 15
+	return s.host[at : at+n : at+n], at
+}
+
+// claim waits until the slot's last submission has finished, three before this one.
+func (b *backend) claim() {
+	if b.next > slots && b.done < b.next-slots {
+		b.wait(b.next - slots)
+	}
+}
+
+// recorded follows every command: enough of them are submitted.
+func (b *backend) recorded(name string) {
+	b.named(name)
+	if len(b.rec.commands) >= b.pace.batch {
+		b.submit()
+	}
+}
+
+// named keeps the names of commands for the trace, barriers' too.
+func (b *backend) named(name string) {
+	if b.trace == nil {
+		return
+	}
+	for len(b.trace.names) < len(b.rec.commands)-1 {
+		b.trace.names = append(b.trace.names, "barrier")
+	}
+	b.trace.names = append(b.trace.names, name)
+}
+
+// submit hands the recorded commands to the device.
+func (b *backend) submit() {
+	if b.err != nil || len(b.rec.commands) == 0 {
+		return
+	}
+	b.claim()
+	if b.err == nil {
+		b.fail(b.hw.submit(b.next, b.rec.commands, b.trace != nil))
+	}
+	s := b.slot()
+	s.count, s.used = len(b.rec.commands), 0
+	if b.trace != nil {
+		s.names, b.trace.names = append(s.names[:0], b.trace.names...), b.trace.names[:0]
+	}
+	b.rec.reset()
+	b.next++
+}
+
+// finish waits for everything.
+func (b *backend) finish() {
+	b.submit()
+	b.wait(b.next - 1)
+}
+
+// wait returns when submission n has finished.
+func (b *backend) wait(n uint64) {
+	if b.err != nil || n <= b.done {
+		return
+	}
+	if b.fail(b.hw.wait(n)); b.err != nil {
+		return
+	}
+	for b.done < n {
+		b.done++
+		b.timed(b.done)
+	}
+	b.memory.reap(b.done, 1)
+}
+
+// timed looks at how long a finished submission ran.
+func (b *backend) timed(n uint64) {
+	s := &b.staging[n%slots]
+	stamps := 2
+	if b.trace != nil {
+		stamps = s.count + 1
+	}
+	times, err := b.hw.stamps(n, stamps)
+	b.fail(err)
+	if len(times) < 2 {
+		return
+	}
+	b.pace.done(s.count, time.Duration(times[len(times)-1]-times[0]))
+	if b.trace != nil {
+		b.trace.add(s.names, times)
+	}
+}

@@ -1,0 +1,333 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64)
+
+package vulkan
+
+// #include "vk.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	vk "github.com/vulkan-go/vulkan"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// gpu is hardware on Vulkan: a logical device with one queue.
+type gpu struct {
+	info     Info
+	physical vk.PhysicalDevice
+	facts    C.vk_facts
+	device   vk.Device
+	pools    [slots]vk.CommandPool
+	queries  [slots]vk.QueryPool
+	timeline vk.Semaphore
+	layout   vk.PipelineLayout
+	c        *C.vk_device // the function table; C memory
+
+	epoch     uint64 // the first tick read
+	pipelines []C.uint64_t
+	cacheFile string // "": none
+	cached    int    // bytes of the pipeline cache as it was loaded
+}
+
+// noProgress is how long a submission may run before it counts as hung.
+const noProgress = 5 * time.Minute
+
+// Both sides of a submission must mean the same bytes.
+const _ = -uint(unsafe.Sizeof(command{}) ^ unsafe.Sizeof(C.vk_command{}))
+
+// Open opens the device that o names. One goroutine at a time may use it.
+func Open(o Options) (tensor.Backend, error) {
+	list, facts, err := physicalDevices()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]Info, len(list))
+	for i := range list {
+		infos[i] = describe(i, list[i], &facts[i])
+	}
+	info, err := choose(infos, o.Device)
+	if err != nil {
+		return nil, err
+	}
+	g := &gpu{info: info, physical: list[info.Index], facts: facts[info.Index]}
+	if err = g.open(); err == nil {
+		err = g.loadCache(o.CacheDir)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", info.Name, err), g.close())
+	}
+	return newBackend(g, o), nil
+}
+
+func (g *gpu) open() error {
+	var device vk.Device // a local: &g.device would show cgo a struct that holds Go pointers
+	create := &vk.DeviceCreateInfo{
+		SType: vk.StructureTypeDeviceCreateInfo, PNext: unsafe.Pointer(C.vk_device_chain()), QueueCreateInfoCount: 1,
+		PQueueCreateInfos: []vk.DeviceQueueCreateInfo{{
+			SType: vk.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: uint32(g.facts.family), QueueCount: 1, PQueuePriorities: []float32{1},
+		}},
+	}
+	r := vk.CreateDevice(g.physical, create, nil, &device)
+	create.Free()
+	if r != vk.Success {
+		return failure("vkCreateDevice", int(r))
+	}
+	g.device = device
+	var queue vk.Queue
+	vk.GetDeviceQueue(device, uint32(g.facts.family), 0, &queue)
+	if err := g.createSlots(); err != nil {
+		return err
+	}
+	var timeline vk.Semaphore
+	semaphore := &vk.SemaphoreCreateInfo{SType: vk.StructureTypeSemaphoreCreateInfo, PNext: unsafe.Pointer(C.vk_timeline_chain())}
+	r = vk.CreateSemaphore(device, semaphore, nil, &timeline)
+	semaphore.Free()
+	if r != vk.Success {
+		return failure("vkCreateSemaphore", int(r))
+	}
+	g.timeline = timeline
+	var layout vk.PipelineLayout
+	pushed := &vk.PipelineLayoutCreateInfo{
+		SType: vk.StructureTypePipelineLayoutCreateInfo, PushConstantRangeCount: 1,
+		PPushConstantRanges: []vk.PushConstantRange{{StageFlags: vk.ShaderStageFlags(vk.ShaderStageComputeBit), Size: pushBytes}},
+	}
+	r = vk.CreatePipelineLayout(device, pushed, nil, &layout)
+	pushed.Free()
+	if r != vk.Success {
+		return failure("vkCreatePipelineLayout", int(r))
+	}
+	g.layout = layout
+
+	handles := C.vk_handles{device: id(device), queue: id(queue), timeline: id(timeline), layout: id(layout)}
+	for i := range slots {
+		handles.pools[i], handles.queries[i] = id(g.pools[i]), id(g.queries[i])
+	}
+	var c *C.vk_device
+	if r := C.vk_device_new(&handles, &c); r != 0 {
+		return failure("vkAllocateCommandBuffers", int(r))
+	}
+	g.c = c
+	return nil
+}
+
+// createSlots makes a command pool for each submission in flight, and the queries for its times.
+func (g *gpu) createSlots() error {
+	for i := range slots {
+		var pool vk.CommandPool
+		create := &vk.CommandPoolCreateInfo{SType: vk.StructureTypeCommandPoolCreateInfo, QueueFamilyIndex: uint32(g.facts.family)}
+		r := vk.CreateCommandPool(g.device, create, nil, &pool)
+		create.Free()
+		if r != vk.Success {
+			return failure("vkCreateCommandPool", int(r))
+		}
+		g.pools[i] = pool
+		if !g.info.Timestamps {
+			continue
+		}
+		var queries vk.QueryPool
+		query := &vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp, QueryCount: mostCommands + 1}
+		r = vk.CreateQueryPool(g.device, query, nil, &queries)
+		query.Free()
+		if r != vk.Success {
+			return failure("vkCreateQueryPool", int(r))
+		}
+		g.queries[i] = queries
+	}
+	return nil
+}
+
+func (g *gpu) name() string { return g.info.Name }
+
+func (g *gpu) limits() Limits { return g.info.Limits }
+
+func (g *gpu) available() int {
+	t := memoryType(&g.facts, false)
+	if t < 0 || g.facts.features&C.VK_HAS_BUDGET == 0 {
+		return -1
+	}
+	return heapFree(g.physical, g.facts.type_heap[t])
+}
+
+func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
+	const addressable = 0x20000 // VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT, newer than the binding
+	t := memoryType(&g.facts, host)
+	if t < 0 {
+		return m, fmt.Errorf("the device has no memory of the kind needed (host: %t)", host)
+	}
+	usage := vk.BufferUsageTransferSrcBit | vk.BufferUsageTransferDstBit
+	if !host {
+		usage |= vk.BufferUsageStorageBufferBit | addressable
+	}
+	var buffer vk.Buffer
+	create := &vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(bytes), Usage: vk.BufferUsageFlags(usage)}
+	r := vk.CreateBuffer(g.device, create, nil, &buffer)
+	create.Free()
+	if r != vk.Success {
+		return m, failure("vkCreateBuffer", int(r))
+	}
+	m.buffer = uint64(id(buffer))
+	defer func() {
+		if err != nil {
+			g.release(m)
+		}
+	}()
+	var need vk.MemoryRequirements
+	vk.GetBufferMemoryRequirements(g.device, buffer, &need)
+	need.Deref()
+	if need.MemoryTypeBits>>t&1 == 0 {
+		return m, fmt.Errorf("memory type %d takes no buffers", t)
+	}
+	allocate := &vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: need.Size, MemoryTypeIndex: uint32(t)}
+	if !host {
+		allocate.PNext = unsafe.Pointer(C.vk_memory_chain())
+	}
+	var block vk.DeviceMemory
+	r = vk.AllocateMemory(g.device, allocate, nil, &block)
+	allocate.Free()
+	if r != vk.Success {
+		return m, failure(fmt.Sprintf("vkAllocateMemory of %s", mib(bytes)), int(r))
+	}
+	m.block = uint64(id(block))
+	if r := vk.BindBufferMemory(g.device, buffer, block, 0); r != vk.Success {
+		return m, failure("vkBindBufferMemory", int(r))
+	}
+	if !host {
+		m.address = uint64(C.vk_address(g.c, id(buffer)))
+		return m, nil
+	}
+	var mapped unsafe.Pointer
+	if r := vk.MapMemory(g.device, block, 0, vk.DeviceSize(bytes), 0, &mapped); r != vk.Success {
+		return m, failure("vkMapMemory", int(r))
+	}
+	m.host = unsafe.Slice((*byte)(mapped), bytes)
+	return m, nil
+}
+
+func (g *gpu) release(m memory) {
+	if m.buffer != 0 {
+		vk.DestroyBuffer(g.device, handle[vk.Buffer](m.buffer), nil)
+	}
+	if m.block != 0 {
+		vk.FreeMemory(g.device, handle[vk.DeviceMemory](m.block), nil)
+	}
+}
+
+// handle is vulkan-go's form of a handle.
+func handle[H any](id uint64) H {
+	p := uintptr(id)
+	return *(*H)(unsafe.Pointer(&p))
+}
+
+func (g *gpu) pipeline(d shaders.Desc, constants []constant) (uint64, error) {
+	if d.SPIRV == nil {
+		return 0, errors.New("has no Vulkan shader yet")
+	}
+	code := d.SPIRV()
+	ids, values := make([]C.uint32_t, len(constants)+1), make([]C.uint32_t, len(constants)+1)
+	for i, c := range constants {
+		ids[i], values[i] = C.uint32_t(c.id), C.uint32_t(c.value)
+	}
+	var p C.uint64_t
+	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), &ids[0], &values[0], C.uint32_t(len(constants)), &p)
+	if r != 0 {
+		return 0, failure("vkCreateComputePipelines", int(r))
+	}
+	g.pipelines = append(g.pipelines, p)
+	return uint64(p), nil
+}
+
+func (g *gpu) submit(n uint64, commands []command, stamps bool) error {
+	var all C.int
+	if stamps {
+		all = 1
+	}
+	r := C.vk_submit(g.c, C.uint32_t(n%slots), (*C.vk_command)(unsafe.Pointer(&commands[0])), C.uint32_t(len(commands)), C.uint64_t(n), all)
+	if r != 0 {
+		return failure("vkQueueSubmit", int(r))
+	}
+	return messages()
+}
+
+func (g *gpu) wait(n uint64) error {
+	const vkTimeout = 2
+	last, since := g.reached(), time.Now()
+	for {
+		switch r := C.vk_wait(g.c, C.uint64_t(n), C.uint64_t(time.Second)); r {
+		case 0:
+			return messages()
+		case vkTimeout:
+			if now := g.reached(); now != last {
+				last, since = now, time.Now()
+			} else if time.Since(since) > noProgress {
+				return fmt.Errorf("the device hangs: submission %d has not finished for %s", n, noProgress)
+			}
+		default:
+			return failure("vkWaitSemaphores", int(r))
+		}
+	}
+}
+
+// reached is the last submission that has finished.
+func (g *gpu) reached() uint64 {
+	var n C.uint64_t
+	C.vk_reached(g.c, &n)
+	return uint64(n)
+}
+
+func (g *gpu) stamps(n uint64, count int) ([]uint64, error) {
+	if !g.info.Timestamps {
+		return nil, nil
+	}
+	ticks := make([]uint64, count)
+	if r := C.vk_stamps(g.c, C.uint32_t(n%slots), C.uint32_t(count), (*C.uint64_t)(unsafe.Pointer(&ticks[0]))); r != 0 {
+		return nil, failure("vkGetQueryPoolResults", int(r))
+	}
+	if g.epoch == 0 {
+		g.epoch = ticks[0]
+	}
+	mask := ^uint64(0) >> (64 - g.facts.timestamp_bits) // the clock may have fewer bits, and then it wraps around
+	for i, t := range ticks {
+		ticks[i] = uint64(float64((t-g.epoch)&mask) * float64(g.facts.timestamp_ns))
+	}
+	return ticks, nil
+}
+
+func (g *gpu) close() error {
+	if g.device == nil {
+		return nil
+	}
+	vk.DeviceWaitIdle(g.device) // an error here has come out of wait before
+	if g.c != nil {
+		g.saveCache()
+		for _, p := range g.pipelines {
+			C.vk_pipeline_free(g.c, p)
+		}
+		C.vk_device_free(g.c)
+		g.c = nil
+	}
+	if g.layout != nil {
+		vk.DestroyPipelineLayout(g.device, g.layout, nil)
+	}
+	if g.timeline != nil {
+		vk.DestroySemaphore(g.device, g.timeline, nil)
+	}
+	for i := range slots {
+		if g.queries[i] != nil {
+			vk.DestroyQueryPool(g.device, g.queries[i], nil)
+		}
+		if g.pools[i] != nil {
+			vk.DestroyCommandPool(g.device, g.pools[i], nil)
+		}
+	}
+	vk.DestroyDevice(g.device, nil)
+	g.device = nil
+	runtime.KeepAlive(g)
+	return messages()
+}

@@ -1,0 +1,65 @@
+package vulkan
+
+import "github.com/agora-ml/agora/shaders"
+
+// hardware is what the backend asks of a device: gpu (Vulkan), or a device of the tests
+// that does nothing. Submissions are numbered from 1 and run in order.
+type hardware interface {
+	name() string
+	limits() Limits
+	// allocate gives a block of memory with an address; host memory is mapped. Its error
+	// wraps tensor.ErrOutOfMemory where freeing other blocks may help.
+	allocate(bytes int, host bool) (memory, error)
+	release(memory)
+	// available is how much allocate can still give, or -1 where nobody says.
+	available() int
+	// pipeline compiles a kernel with its specialization constants.
+	pipeline(d shaders.Desc, c []constant) (uint64, error)
+	// submit runs commands as submission n in command buffer n % slots, whose last
+	// submission has finished. stamps asks for the time behind every command.
+	submit(n uint64, commands []command, stamps bool) error
+	// wait returns when submission n has finished.
+	wait(n uint64) error
+	// stamps are the times in ns at the start of submission n, which is finished, and at its
+	// end, or behind each of its commands; nil where the device has no clock.
+	stamps(n uint64, count int) ([]uint64, error)
+	// close waits for everything and frees it.
+	close() error
+}
+
+// slots is the number of command buffers: one fills while two run.
+const slots = 3
+
+// memory is one block of a device's memory.
+type memory struct {
+	address uint64 // on the device
+	buffer  uint64 // handles
+	block   uint64
+	host    []byte // the same bytes, where they are mapped
+}
+
+// constant is a specialization constant; see shaders/include/kernel.glsl for the numbers.
+type constant struct{ id, value uint32 }
+
+type commandKind uint32
+
+const (
+	barrierCommand commandKind = iota
+	dispatchCommand
+	copyCommand
+)
+
+// pushBytes is how many bytes of push constants every device has.
+const pushBytes = 128
+
+// command is one entry of a submission, laid out as vk_command in vk.h.
+type command struct {
+	kind            commandKind
+	pushed          uint32
+	pipeline        uint64
+	from, to        uint64 // buffers of a copy
+	fromAt, toAt, n uint64 // and its bytes
+	groups          [3]uint32
+	push            [pushBytes]byte
+	_               uint32
+}

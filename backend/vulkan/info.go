@@ -1,0 +1,68 @@
+package vulkan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Info is what a device offers, and what it lacks.
+type Info struct {
+	Index      int    `json:"index"` // for Options.Device
+	Name       string `json:"name"`
+	Kind       Kind   `json:"kind"`
+	Driver     string `json:"driver"`
+	API        string `json:"api"`
+	Memory     int    `json:"memory_bytes"`      // of the device's own heap
+	Free       int    `json:"free_memory_bytes"` // now; -1 where the driver does not say
+	Limits     Limits `json:"limits"`
+	Subgroup   [3]int `json:"subgroup"` // size, smallest, largest
+	Storage16  bool   `json:"storage_16bit"`
+	Storage8   bool   `json:"storage_8bit"`
+	Float16    bool   `json:"arithmetic_f16"`
+	BFloat16   bool   `json:"arithmetic_bf16"`
+	Int8       bool   `json:"arithmetic_i8"`
+	Timestamps bool   `json:"timestamps"`
+	// Cooperative lists the cooperative matrices of subgroups: "16x16x16 f16*f16+f32", m, n and k.
+	Cooperative []string `json:"cooperative_matrices"`
+	// Missing names what Agora needs and the device lacks; empty where it can be used.
+	Missing []string `json:"missing"`
+}
+
+// Kind is what sort of device it is.
+type Kind string
+
+// The kinds of devices; KindCPU is a driver that computes on the processor.
+const (
+	KindDiscrete   Kind = "discrete"
+	KindIntegrated Kind = "integrated"
+	KindVirtual    Kind = "virtual"
+	KindCPU        Kind = "cpu"
+	KindOther      Kind = "other"
+)
+
+// kinds by VkPhysicalDeviceType.
+var kinds = [...]Kind{KindOther, KindIntegrated, KindDiscrete, KindVirtual, KindCPU}
+
+// Usable says why the device cannot be used, or nil.
+func (i Info) Usable() error {
+	if len(i.Missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s lacks %s", i.Name, strings.Join(i.Missing, ", "))
+}
+
+// componentNames are the types of cooperative matrices, by VkComponentTypeKHR.
+var componentNames = map[uint32]string{
+	0: "f16", 1: "f32", 2: "f64", 3: "s8", 4: "s16", 5: "s32", 6: "s64", 7: "u8", 8: "u16", 9: "u32", 10: "u64", 1000141000: "bf16",
+}
+
+// shapeName is a cooperative matrix product in words; the result has the type of c.
+func shapeName(m, n, k, a, b, c uint32) string {
+	name := func(t uint32) string {
+		if s, ok := componentNames[t]; ok {
+			return s
+		}
+		return fmt.Sprintf("type%d", t)
+	}
+	return fmt.Sprintf("%dx%dx%d %s*%s+%s", m, n, k, name(a), name(b), name(c))
+}

@@ -1,0 +1,47 @@
+package vulkan
+
+import "io"
+
+// Options choose how the backend works; the zero value is right for most.
+type Options struct {
+	// Device is which one: a number of Devices, a part of its name, or its kind ("discrete",
+	// "integrated", "virtual", "cpu"). "" is the best there is.
+	Device string
+	// MemoryLimit is the most bytes of device memory; 0 means what the driver says is free.
+	MemoryLimit int
+	// CacheDir keeps compiled pipelines from one run to the next; "" means a folder of
+	// the user's cache folder, NoCache none.
+	CacheDir string
+	// Profile, if set, gets the time of every command as a Chrome trace, at Close.
+	Profile io.Writer
+
+	// Limits lower the device's own, for tests; 0 leaves one as it is.
+	Limits Limits
+}
+
+// NoCache is the CacheDir of a backend that keeps nothing.
+const NoCache = "-"
+
+// Limits of a device.
+type Limits struct {
+	Groups      [3]int `json:"groups"`      // workgroups of a dispatch in x, y and z
+	Invocations int    `json:"invocations"` // of a workgroup
+	Shared      int    `json:"shared"`      // bytes of a workgroup's memory
+	Allocation  int    `json:"allocation"`  // bytes of one allocation, and so of a tensor
+}
+
+// lowered is l with what o sets below it.
+func (l Limits) lowered(o Limits) Limits {
+	lower := func(v *int, to int) {
+		if to > 0 && to < *v {
+			*v = to
+		}
+	}
+	for i := range l.Groups {
+		lower(&l.Groups[i], o.Groups[i])
+	}
+	lower(&l.Invocations, o.Invocations)
+	lower(&l.Shared, o.Shared)
+	lower(&l.Allocation, o.Allocation)
+	return l
+}

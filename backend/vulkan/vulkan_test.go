@@ -1,0 +1,85 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64)
+
+package vulkan_test
+
+import (
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// open opens a device under the validation layer, or skips the test where there is none.
+func open(t testing.TB, o vulkan.Options) tensor.Backend {
+	t.Helper()
+	validate(t)
+	b, err := vulkan.Open(o)
+	if err != nil && os.Getenv("AGORA_REQUIRE_VULKAN") == "1" {
+		t.Fatal("AGORA_REQUIRE_VULKAN=1: ", err)
+	} else if err != nil {
+		t.Skip("no Vulkan device: ", err)
+	}
+	return b
+}
+
+// validate turns the validation layer on for the process, if it is there.
+var validate = func() func(testing.TB) {
+	var once sync.Once
+	return func(t testing.TB) {
+		once.Do(func() {
+			if os.Getenv("AGORA_REQUIRE_VULKAN") == "1" {
+				if err := os.Setenv(vulkan.ValidateVariable, "1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}()
+
+func openDevice(t testing.TB, o vulkan.Options) *tensor.Device {
+	d := tensor.NewDevice(open(t, o))
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func TestAddRuns(t *testing.T) {
+	d := openDevice(t, vulkan.Options{})
+	a := d.FromFloat32s(tensor.F32, []float32{1, 2, 3, 4}, 4)
+	b := d.FromFloat32s(tensor.F32, []float32{10, 20}, 2)
+	y := d.Like(a)
+	d.Run(shaders.Add{N: 4, M: 2}, y, a, b)
+	d.Run(shaders.Add{N: 4, M: 2}, a, y, b)
+	got, err := a.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{21, 42, 23, 44}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestDevicesAreDescribed(t *testing.T) {
+	if err := open(t, vulkan.Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := vulkan.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range list {
+		t.Logf("%+v", d)
+		l := d.Limits
+		if d.Index != i || d.Name == "" || d.Usable() == nil &&
+			(d.Memory < 1<<28 || l.Groups[0] < 65535 || l.Invocations < 128 || l.Allocation < 1<<28 || d.Subgroup[1] < 1) {
+			t.Errorf("device %d: %+v", i, d)
+		}
+	}
+}
