@@ -22,15 +22,11 @@ const (
 	eventStep        = 2 // int64
 	eventFileVersion = 3 // string
 	eventSummary     = 5 // Summary
-	eventSessionLog  = 7 // SessionLog
 
 	summaryValue = 1 // repeated Value
 
 	valueTag         = 1 // string
 	valueSimpleValue = 2 // float
-
-	sessionLogStatus = 1 // enum
-	statusStart      = 1
 )
 
 // appendEvent adds e as a message. As proto3 has it, a wall time or step of zero is left
@@ -41,28 +37,20 @@ func appendEvent(b []byte, e Event) []byte {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(e.WallTime))
 	}
 	if e.Step != 0 {
-		b = appendVarint(b, eventStep, uint64(e.Step))
+		b = binary.AppendUvarint(b, eventStep<<3|wireVarint)
+		b = binary.AppendUvarint(b, uint64(e.Step))
 	}
-	switch { // a oneof: an event says one thing
-	case e.FileVersion != "":
-		b = appendBytes(b, eventFileVersion, []byte(e.FileVersion))
-	case e.Restart:
-		b = appendBytes(b, eventSessionLog, appendVarint(nil, sessionLogStatus, statusStart))
-	default:
-		var summary []byte
-		for _, s := range e.Scalars {
-			value := appendBytes(nil, valueTag, []byte(s.Tag))
-			value = binary.AppendUvarint(value, valueSimpleValue<<3|wire32)
-			value = binary.LittleEndian.AppendUint32(value, math.Float32bits(s.Value))
-			summary = appendBytes(summary, summaryValue, value)
-		}
-		b = appendBytes(b, eventSummary, summary)
+	if e.FileVersion != "" { // a oneof: an event says one thing
+		return appendBytes(b, eventFileVersion, []byte(e.FileVersion))
 	}
-	return b
-}
-
-func appendVarint(b []byte, number int, v uint64) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(number)<<3|wireVarint), v)
+	var summary []byte
+	for _, s := range e.Scalars {
+		value := appendBytes(nil, valueTag, []byte(s.Tag))
+		value = binary.AppendUvarint(value, valueSimpleValue<<3|wire32)
+		value = binary.LittleEndian.AppendUint32(value, math.Float32bits(s.Value))
+		summary = appendBytes(summary, summaryValue, value)
+	}
+	return appendBytes(b, eventSummary, summary)
 }
 
 func appendBytes(b []byte, number int, v []byte) []byte {
@@ -144,13 +132,6 @@ func parseEvent(b []byte) (e Event, err error) {
 					e.Scalars = append(e.Scalars, s)
 				}
 				return err
-			})
-		case x.is(eventSessionLog, wireBytes):
-			return eachField(x.bytes, func(v field) error {
-				if v.is(sessionLogStatus, wireVarint) {
-					e.Restart = v.bits == statusStart
-				}
-				return nil
 			})
 		}
 		return nil

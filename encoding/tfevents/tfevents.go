@@ -21,6 +21,5 @@ type Event struct {
 	WallTime    float64 // seconds since 1970
 	Step        int64
 	FileVersion string   // of the first event only
-	Restart     bool     // a run goes on from Step: what earlier events say of Step and later steps is void
 	Scalars     []Scalar // numeric values; a file's images, histograms and graphs are passed over
 }

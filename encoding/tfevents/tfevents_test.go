@@ -46,20 +46,21 @@ var golden = unhex(`
 	15 00 00 80 3d                 simple_value 0.0625 = 0x3d800000
 	53 bb d4 ec
 
-	0f 00 00 00 00 00 00 00    length 15
-	6d 53 2b 09
+	17 00 00 00 00 00 00 00    length 23
+	e7 ce f8 1e
 	09                         wall_time:
 	00 00 40 40 fc 54 d9 41      1700000001
 	10 64                      step 100
-	3a 02                      field 7, session_log, 2 bytes:
-	08 01                        field 1, status: START
-	96 4f cd 1c
+	2a 0a 0a 08                summary, one value:
+	0a 01 61                     tag "a"
+	15 00 00 80 bf               simple_value -1 = 0xbf800000
+	da cc 64 f6
 `)
 
 var goldenEvents = []Event{
 	{WallTime: 1700000000, FileVersion: "brain.Event:2"},
 	{WallTime: 1700000000.5, Step: 300, Scalars: []Scalar{{"loss/train", 2.5}, {"lr", 0.0625}}},
-	{WallTime: 1700000001, Step: 100, Restart: true},
+	{WallTime: 1700000001, Step: 100, Scalars: []Scalar{{"a", -1}}},
 }
 
 // unhex reads the bytes that begin the lines; three blanks and what follows are a comment.
@@ -99,7 +100,7 @@ func TestWriterMatchesPublishedFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Restart(1700000001, 100); err != nil {
+	if err := w.Scalars(1700000001, 100, Scalar{"a", -1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -112,7 +113,7 @@ func TestWriterMatchesPublishedFormat(t *testing.T) {
 	if !bytes.Equal(got, golden) {
 		t.Errorf("file\n got %x\nwant %x", got, golden)
 	}
-	if want := golden[:len(golden)-31]; !bytes.Equal(live, want) {
+	if want := golden[:len(golden)-39]; !bytes.Equal(live, want) {
 		t.Errorf("before the last event the file has %d bytes, want %d", len(live), len(want))
 	}
 }
@@ -252,7 +253,7 @@ func TestReadBroken(t *testing.T) {
 
 // A crash cuts a file anywhere: what is whole is read, and the error says it is a cut.
 func TestReadCut(t *testing.T) {
-	ends := map[int]int{0: 0, 40: 1, 100: 2, 131: 3} // bytes: events
+	ends := map[int]int{0: 0, 40: 1, 100: 2, 139: 3} // bytes: events
 	whole := 0
 	for n := range len(golden) + 1 {
 		if k, ok := ends[n]; ok {
@@ -306,7 +307,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(golden)
 	f.Add(golden[12:36])
 	f.Add(golden[52:96])
-	f.Add(golden[112:127])
+	f.Add(golden[112:135])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, file := range [][]byte{b, appendRecord(nil, b)} {
 			events, _ := readAll(bytes.NewReader(file))

@@ -60,12 +60,6 @@ func (w *Writer) Scalars(wall float64, step int, values ...Scalar) error {
 	return w.write(Event{WallTime: wall, Step: int64(step), Scalars: values})
 }
 
-// Restart says that a run goes on: whatever the folder's earlier files say of step and
-// of later ones is void.
-func (w *Writer) Restart(wall float64, step int) error {
-	return w.write(Event{WallTime: wall, Step: int64(step), Restart: true})
-}
-
 // write adds an event. After a failed write the file may end within a record, so
 // nothing more is written.
 func (w *Writer) write(e Event) error {
