@@ -52,8 +52,9 @@ type block struct {
 }
 
 // Gather moves every parameter of the model m that is not Frozen into the blocks of a
-// Trainable: Value and Grad become views of them, Grad is zero. A parameter met twice
-// (tied weights) is gathered once, under its first name.
+// Trainable: Value and Grad become views of them, Grad is zero, and the memory that the
+// values had before is freed. A parameter met twice (tied weights) is gathered once,
+// under its first name.
 //
 // A parameter belongs to the first group that matches its name. One that none matches
 // has the optimizer's weight decay if it is a matrix, and none if it is a vector (a
@@ -89,10 +90,18 @@ func gather(d *tensor.Device, m any, groups []Group, maxBlock int) (*Trainable, 
 		}
 		b.fillMirror()
 	}
+	var left []*tensor.Tensor
 	for _, e := range t.entries {
-		b, shape := t.blocks[e.block], e.param.Value.Shape()
+		old := e.param.Value
+		left = append(left, old)
+		b, shape := t.blocks[e.block], old.Shape()
 		e.param.Grad = b.grad.View(e.from, shape...)
 		e.param.Value = b.stored().View(e.from, shape...)
+	}
+	for _, old := range left {
+		if old.Alive() && !old.Shared() { // else it is the collector's, once nobody needs it
+			old.Free("optim.Gather has moved the parameter into a block: its Value is there")
+		}
 	}
 	return t, d.Err()
 }

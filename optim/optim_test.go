@@ -96,8 +96,11 @@ func TestGather(t *testing.T) {
 	for _, p := range params {
 		before = append(before, read(t, p.Value))
 	}
-	frozen := m.Frozen.Value
+	frozen, left, view := m.Frozen.Value, m.W.Value, m.S.Value.View(0, 1)
 	tr := mustGather(t, d, m)
+	if left.Alive() || !view.Alive() {
+		t.Errorf("the value that was moved lives: %t, that of which somebody has a view: %t; want false and true", left.Alive(), view.Alive())
+	}
 
 	var names []string
 	for name := range tr.Params() {

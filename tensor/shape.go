@@ -66,6 +66,7 @@ func (t *Tensor) Reshape(shape ...int) *Tensor {
 		Panicf("reshape", "%s is packed", t)
 	}
 	mustBeWholeBlocks("reshape", t.dtype, s)
+	t.st.shared = true
 	return &Tensor{st: t.st, dtype: t.dtype, shape: s, n: t.n, off: t.off}
 }
 
@@ -81,6 +82,7 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 		Panicf("view", "%d elements from %d on of %s, which has %d", n, from, t, t.n)
 	}
 	mustBeWholeBlocks("view", t.dtype, shape)
+	t.st.shared = true
 	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
 }
 

@@ -21,6 +21,7 @@ type storage struct {
 	scope   *Scope // nil: the collector's
 	cleanup runtime.Cleanup
 	freed   string // why it is gone; "" while it is there
+	shared  bool   // View or Reshape was called
 }
 
 // Device is where the tensor lives.
@@ -39,6 +40,9 @@ func (t *Tensor) Bytes() int {
 
 // Memory identifies the memory: equal for tensors that share it.
 func (t *Tensor) Memory() any { return t.st }
+
+// Shared reports whether other tensors may share the memory.
+func (t *Tensor) Shared() bool { return t.st.shared }
 
 // Alive reports whether the tensor may still be used.
 func (t *Tensor) Alive() bool { return t.st.freed == "" }
