@@ -47,7 +47,7 @@ func each(t *testing.T, ops []autograd.Op, f func(t *testing.T, i int, e autogra
 	}
 }
 
-func drawn(t *testing.T, op autograd.Randomized) []autograd.Example {
+func drawn(t testing.TB, op autograd.Randomized) []autograd.Example {
 	seed := uint64(1)
 	if s := os.Getenv(seedVariable); s != "" {
 		var err error
