@@ -1,6 +1,43 @@
 package data
 
-import "github.com/agora-ml/agora/random"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/agora-ml/agora/random"
+)
+
+// Epoch is one pass over the sequences.
+type Epoch struct {
+	Rows   int     `json:"rows"`   // of its batches: sequences, or what they are packed in
+	Tokens int     `json:"tokens"` // padding apart
+	Fill   float64 `json:"fill"`   // share of the batches' positions that are no padding
+}
+
+// FirstEpoch describes the first epoch of a Loader. Later ones are packed a little
+// otherwise.
+func FirstEpoch(seqs []Sequence, o LoaderOptions) (Epoch, error) {
+	if err := o.check(seqs); err != nil {
+		return Epoch{}, fmt.Errorf("data: %w", err)
+	}
+	all := newEpochs(seqs, o.Pack, o.Seed)
+	e := Epoch{Rows: len(all.rows)}
+	positions := 0
+	for batch := range slices.Chunk(all.rows, o.Rows) {
+		longest := o.Pack
+		for _, row := range batch {
+			n := 0
+			for _, s := range row {
+				n += len(seqs[s].IDs)
+			}
+			e.Tokens += n
+			longest = max(longest, n)
+		}
+		positions += longest * len(batch)
+	}
+	e.Fill = float64(e.Tokens) / float64(positions)
+	return e, nil
+}
 
 // epochs is the stream of rows that batches are cut from: epoch after epoch, each with
 // every sequence once. It goes forward only, with one epoch in memory.
@@ -17,6 +54,12 @@ func newEpochs(seqs []Sequence, pack int, seed uint64) *epochs {
 	e := &epochs{seqs: seqs, pack: pack, seed: seed}
 	e.shuffle()
 	return e
+}
+
+// RowsPerEpoch is how many rows of a batch the sequences fill: those of the first epoch,
+// where packing fills each a little differently.
+func (o LoaderOptions) RowsPerEpoch(seqs []Sequence) int {
+	return len(newEpochs(seqs, o.Pack, o.Seed).rows)
 }
 
 // shuffle orders the epoch. Packed rows are shuffled once more: those that filled badly
@@ -63,15 +106,11 @@ func (e *epochs) seek(number int) {
 	}
 }
 
-// batch is that many rows from the one of that number.
-func (e *epochs) batch(number, rows int) Batch {
-	all := make([][]Sequence, rows)
-	tokens := e.pack
-	for i := range all {
-		all[i] = e.row(number + i)
-		if e.pack == 0 {
-			tokens = max(tokens, len(all[i][0].IDs))
-		}
+// batch is the rows of a batch of that many.
+func (e *epochs) batch(number, rows int) [][]Sequence {
+	batch := make([][]Sequence, rows)
+	for i := range batch {
+		batch[i] = e.row(number*rows + i)
 	}
-	return collate(all, tokens)
+	return batch
 }

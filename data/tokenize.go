@@ -56,6 +56,11 @@ type Counts struct {
 	Counted   int `json:"counted"` // of these in the loss
 }
 
+func (c Counts) String() string {
+	return fmt.Sprintf("%d rows gave %d sequences of %d tokens, %d of them in the loss; %d rows cut (%d tokens), %d split, %d dropped",
+		c.Rows, c.Sequences, c.Tokens, c.Counted, c.Cut, c.CutTokens, c.Split, c.Dropped)
+}
+
 // Tokenize turns rows into sequences of at most MaxTokens positions, in their order.
 //
 // A prompt and its answer are BOS, the prompt, the answer, EOS. They are encoded each by

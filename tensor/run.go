@@ -48,15 +48,31 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 	}
 	c.mustNotOverlap(args)
 	for _, f := range d.traces {
-		f(k, args)
+		if f != nil {
+			f(k, args)
+		}
 	}
 	if d.err == nil {
 		d.b.Run(k, d.args)
 	}
 }
 
-// Trace calls f for every kernel from now on, before it runs.
-func (d *Device) Trace(f func(k Kernel, args []*Tensor)) { d.traces = append(d.traces, f) }
+// Trace calls f for every kernel from now on, before it runs, until stop is called.
+func (d *Device) Trace(f func(k Kernel, args []*Tensor)) (stop func()) {
+	i := len(d.traces)
+	d.traces = append(d.traces, f)
+	return func() { d.traces[i] = nil }
+}
+
+// Written are the arguments that a kernel writes, without optional ones that are not there.
+func Written(k Kernel, args []*Tensor) (out []*Tensor) {
+	for i, b := range contractOf(k).Args {
+		if b.Written && args[i] != nil {
+			out = append(out, args[i])
+		}
+	}
+	return out
+}
 
 func (t *Tensor) arg() Arg { return Arg{Buf: t.st.buf, Offset: t.off, N: t.n, DType: t.dtype} }
 

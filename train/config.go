@@ -4,97 +4,187 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Config says everything about one fine-tuning run. Defaults gives good values for
-// what a user need not decide.
-type Config struct {
-	Model string // folder of the base model, in Hugging Face's form, or GGUF file
-	Data  string // Alpaca-style JSON or JSONL, plain or .gz
-	Out   string // folder of the adapter and the metrics
+// MethodFull trains every parameter of the model, without an adapter.
+const MethodFull multilora.Method = "full"
 
-	Adapter multilora.Config
+// Config says everything about one training run. Defaults gives good values for what a
+// user need not decide; Settings lists the fields with their names and meanings.
+type Config struct {
+	Model       string // folder of the base model, in Hugging Face's form, or GGUF file
+	FromScratch string // config.json of a new model, in place of Model
+	Tokenizer   string // folder or file; empty: the model's
+	DType       tensor.DType
+
+	Data      []string // files of rows
+	Format    string   // see data.Format
+	Template  string   // chat template by name; empty: the model's
+	Loss      string   // see data.Loss
+	MaxTokens int      // of a sequence
+	Truncate  string   // see data.Truncate; empty: the format's own
+	Pack      bool
+	HeldOut   int // rows kept out of training to measure the loss on
+	Loaders   int // goroutines that make batches
+
+	Adapter   multilora.Config // its Method may be MethodFull
+	TrainAlso []string         // parameters of the base model beside the adapter
 
 	Steps       int     // optimizer steps
+	Epochs      float64 // passes over the data, in place of Steps where it is not 0
 	BatchRows   int     // rows of one micro-batch
 	Accumulate  int     // micro-batches of one step
-	MaxTokens   int     // longer rows are cut
 	LR          float64 // peak learning rate
 	ScaleLR     float64 // factor on LR for the scales s
-	WeightDecay float64 // of A and B
-	Schedule    string  // constant, linear or cosine
-	WarmupSteps int
-	ClipNorm    float64 // largest norm of the gradient; 0: no clipping
+	WeightDecay float64
+	Schedule    string
+	WarmupSteps int // negative: 10, or half of Steps if that is less
+	ClipNorm    float64
 	Seed        uint64
 
-	HeldOut   int // rows kept out of training to measure the loss on; 0: none
-	EvalEvery int // steps between measurements; 0: only before and after
+	Checkpointing bool // recompute each block on the way back
 
-	DType      tensor.DType // storage of frozen weights and activations; these are f32 beside q8 and q4
-	Checkpoint bool         // recompute each block on the way back: less memory, a third more time
+	Out       string // the run's folder
+	EvalEvery int    // steps between measurements; 0: only before and after
+	EarlyStop int    // measurements without a better one until the run ends; 0: never
+	Result    string // which weights end in Out: ResultLast or ResultBest
+	SaveEvery int    // steps between checkpoints; 0: only when interrupted
+	Keep      int    // checkpoints kept, beside the best
 }
+
+// What Config.Result chooses.
+const (
+	ResultLast = "last" // the weights after the last step
+	ResultBest = "best" // those with the lowest held-out loss
+)
 
 // Defaults are the values of every setting that has a sensible one.
 func Defaults() Config {
-	return Config{
+	c := Config{
+		DType:  tensor.F32,
+		Format: "auto", Loss: "answers", MaxTokens: 512, HeldOut: 64, Loaders: 2,
 		Adapter: multilora.Defaults(),
-		Steps:   300, BatchRows: 4, Accumulate: 1, MaxTokens: 512,
-		LR: 3e-4, ScaleLR: 1, WeightDecay: 0, Schedule: "cosine", WarmupSteps: 10, ClipNorm: 1,
-		HeldOut: 64,
+		Steps:   300, BatchRows: 4, Accumulate: 1,
+		LR: 3e-4, ScaleLR: 1, Schedule: "cosine", WarmupSteps: -1, ClipNorm: 1,
+		Result: ResultLast, SaveEvery: 100, Keep: 2,
+	}
+	c.Adapter.Modules, c.Adapter.Alpha = 0, 0 // see Resolve
+	return c
+}
+
+// Resolve puts values in place of those settings whose default depends on others.
+func (c *Config) Resolve() {
+	a := &c.Adapter
+	if a.Modules == 0 {
+		a.Modules = 1
+		if a.Method == multilora.MethodMultiLoRA {
+			a.Modules = multilora.Defaults().Modules
+		}
+	}
+	if a.Alpha == 0 {
+		a.Alpha = float64(a.Rank)
+	}
+	if c.WarmupSteps < 0 && c.Epochs == 0 { // else once the number of steps is known
+		c.WarmupSteps = min(10, c.Steps/2)
+	}
+	if c.FromScratch != "" {
+		a.Method = MethodFull
 	}
 }
 
-// Validate reports the first setting that cannot be, by its flag's name.
+// full reports a run without an adapter.
+func (c *Config) full() bool { return c.Adapter.Method == MethodFull }
+
+// Validate reports the first setting that cannot be, by its name. What only the files
+// can tell, a run finds before its first step.
 func (c Config) Validate() error {
-	for _, f := range []struct {
-		name  string
-		value string
-	}{{"model", c.Model}, {"data", c.Data}, {"out", c.Out}} {
-		if f.value == "" {
-			return fmt.Errorf("--%s is missing", f.name)
-		}
+	switch {
+	case c.Model == "" && c.FromScratch == "":
+		return errors.New("setting model: want a folder or file, got none (or from-scratch for a new model)")
+	case c.Model != "" && c.FromScratch != "":
+		return fmt.Errorf("setting from-scratch: want it without model, got both %s and %s", c.FromScratch, c.Model)
+	case c.FromScratch != "" && c.Tokenizer == "":
+		return errors.New("setting tokenizer: want that of the new model, got none")
+	case len(c.Data) == 0:
+		return errors.New("setting data: want at least one file, got none")
+	case c.Out == "":
+		return errors.New("setting out: want a folder, got none")
 	}
-	return c.validateSteps()
+	return c.validateRun()
 }
 
-func (c Config) validateSteps() error {
-	for _, f := range []struct {
-		name       string
-		value, min int
-	}{
-		{"steps", c.Steps, 1}, {"batch-rows", c.BatchRows, 1}, {"accumulate", c.Accumulate, 1}, {"max-tokens", c.MaxTokens, 2},
-		{"warmup-steps", c.WarmupSteps, 0}, {"held-out", c.HeldOut, 0}, {"eval-every", c.EvalEvery, 0},
-	} {
-		if f.value < f.min {
-			return fmt.Errorf("--%s %d: want at least %d", f.name, f.value, f.min)
+// choices are the settings that take one of a few words.
+func (c *Config) choices() map[string][]string {
+	return map[string][]string{
+		"format":   {"auto", "alpaca", "chat", "text"},
+		"loss":     {"answers", "all"},
+		"truncate": {"", "end", "start", "drop", "split"},
+		"schedule": {"constant", "linear", "cosine"},
+		"result":   {ResultLast, ResultBest},
+		"method":   {"multilora", "lora", "rslora", string(MethodFull)},
+		"scaling":  {"scalar", "per-output"},
+	}
+}
+
+// validateRun checks what does not name files.
+func (c Config) validateRun() error {
+	choices := c.choices()
+	for _, s := range c.Settings() {
+		if words, ok := choices[s.Name]; ok && !slices.Contains(words, s.String()) {
+			return fmt.Errorf("setting %s: want %s, got %q", s.Name, oneOf(words), s.String())
+		}
+		if least, ok := least[s.Name]; ok {
+			if n, ok := s.value.(*int); ok && *n < least {
+				return fmt.Errorf("setting %s: want at least %d, got %d", s.Name, least, *n)
+			}
+		}
+		if x, ok := s.value.(*float64); ok && (!(*x >= 0) || math.IsInf(*x, 0)) {
+			return fmt.Errorf("setting %s: want a finite number of at least 0, got %v", s.Name, *x)
 		}
 	}
-	for _, f := range []struct {
-		name  string
-		value float64
-	}{{"lr", c.LR}, {"scale-lr", c.ScaleLR}, {"weight-decay", c.WeightDecay}, {"clip-norm", c.ClipNorm}} {
-		if !(f.value >= 0) || math.IsInf(f.value, 0) {
-			return fmt.Errorf("--%s %v: want a finite number of at least 0", f.name, f.value)
-		}
+	switch {
+	case c.ScaleLR == 0:
+		return errors.New("setting scale-lr: want a positive factor, got 0 (with scales of 0 the adapter would stay the base model)")
+	case c.WarmupSteps > c.Steps && c.Epochs == 0:
+		return fmt.Errorf("setting warmup-steps: want at most the %d steps, got %d", c.Steps, c.WarmupSteps)
+	case c.Steps > math.MaxUint32/c.Accumulate: // each micro-batch has random numbers of its own
+		return fmt.Errorf("setting steps: want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps, c.Accumulate)
+	case c.DType == tensor.F64 || !c.DType.IsFloat() && !c.DType.IsQuantised():
+		return fmt.Errorf("setting dtype: want f32, bf16, f16, q8 or q4, got %s", c.DType)
+	case c.full() && c.DType.IsQuantised():
+		return fmt.Errorf("setting dtype: want f32, bf16 or f16 with method full, got %s (quantised weights cannot train)", c.DType)
+	case c.full() && c.Adapter.Dropout != 0:
+		return fmt.Errorf("setting dropout: want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)
+	case c.full() && len(c.TrainAlso) > 0:
+		return fmt.Errorf("setting train-also: want none with method full (everything trains), got %v", c.TrainAlso)
+	case c.EarlyStop > 0 && (c.EvalEvery == 0 || c.HeldOut == 0):
+		return fmt.Errorf("setting early-stop: want eval-every and held-out beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
+	case c.Result == ResultBest && (c.EvalEvery == 0 || c.HeldOut == 0):
+		return fmt.Errorf("setting result: best wants eval-every and held-out, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	}
-	if c.ScaleLR == 0 {
-		return errors.New("--scale-lr 0: want a positive factor (with scales of 0 the adapter would stay the base model)")
+	if _, err := optim.NewSchedule(c.Schedule, max(c.WarmupSteps, 0), max(c.Steps, c.WarmupSteps)); err != nil {
+		return fmt.Errorf("setting schedule: %w", err)
 	}
-	if c.WarmupSteps > c.Steps {
-		return fmt.Errorf("--warmup-steps %d: want at most the %d of --steps", c.WarmupSteps, c.Steps)
-	}
-	if c.Steps > math.MaxUint32/c.Accumulate { // each micro-batch has random numbers of its own
-		return fmt.Errorf("--steps %d with --accumulate %d: want at most %d micro-batches", c.Steps, c.Accumulate, uint32(math.MaxUint32))
-	}
-	if c.DType == tensor.F64 || !c.DType.IsFloat() && !c.DType.IsQuantised() {
-		return fmt.Errorf("--dtype %s: want f32, bf16, f16, q8 or q4", c.DType)
-	}
-	if _, err := optim.NewSchedule(c.Schedule, c.WarmupSteps, c.Steps); err != nil {
-		return fmt.Errorf("--schedule: %w", err)
+	if c.full() {
+		return nil
 	}
 	return c.Adapter.Validate()
+}
+
+// least are the smallest values of settings that count something.
+var least = map[string]int{
+	"steps": 1, "batch-rows": 1, "accumulate": 1, "max-tokens": 2, "loaders": 1, "warmup-steps": -1,
+	"held-out": 0, "eval-every": 0, "early-stop": 0, "save-every": 0, "keep": 1,
+}
+
+func oneOf(words []string) string {
+	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/agora-ml/agora/autograd"
@@ -40,7 +39,8 @@ var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
 
 // Step makes one optimizer step on one or more micro-batches. The loss is the sum over
 // all counted tokens divided by their number over all micro-batches, so that how the rows
-// are cut into micro-batches does not matter.
+// are cut into micro-batches does not matter. A loss or gradient that is no finite number
+// is a *NonFiniteError.
 func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	var r Result
 	for _, b := range batches {
@@ -82,11 +82,18 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	if r.GradNorm, err = t.Trainable.GradNorm(); err != nil {
 		return r, err
 	}
-	if math.IsNaN(r.Loss+r.GradNorm) || math.IsInf(r.Loss+r.GradNorm, 0) {
-		return r, fmt.Errorf("step %d: the loss is %v and the gradient's norm %v: training has diverged", step+1, r.Loss, r.GradNorm)
+	if finite(r.Loss) && finite(r.GradNorm) {
+		return r, nil
 	}
-	return r, nil
+	bad := &NonFiniteError{Step: step + 1, Loss: r.Loss, GradNorm: r.GradNorm}
+	if !finite(r.GradNorm) { // then nothing has moved
+		t.Optimizer.Uncount()
+		t.diagnose(bad, batches, r.Counted)
+	}
+	return r, errors.Join(bad, t.Device.Err())
 }
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // backward adds one micro-batch's gradients and gives its share of the loss, which
 // belongs to the scope around.

@@ -3,15 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
@@ -90,7 +85,7 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 		if err := m.compare(dir); err != nil {
 			return err
 		}
-		return copyBeside(f.model, dir)
+		return llama.CopyBesideWeights(f.model, dir)
 	})
 }
 
@@ -201,35 +196,4 @@ func (m *merger) probe(model *llama.Model) ([]float32, error) {
 	scope := m.device.Scope()
 	defer scope.Close()
 	return model.Logits(llama.Batch{Rows: 1, IDs: ids}).Tensor().Float32s()
-}
-
-// besideWeights are the files of a model's folder that are neither weights nor
-// configuration: what a merged model needs as well.
-var besideWeights = []string{
-	"generation_config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-	"added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
-}
-
-// copyBeside copies them, as far as they are there.
-func copyBeside(from, to string) error {
-	if isFile(from) {
-		return nil
-	}
-	for _, name := range besideWeights {
-		content, err := os.ReadFile(filepath.Join(from, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		err = atomicfile.WriteFile(filepath.Join(to, name), func(w io.Writer) error {
-			_, err := w.Write(content)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -13,19 +13,23 @@ import (
 // progress shows a run: a bar on a terminal, a line every few seconds elsewhere.
 type progress struct {
 	out   io.Writer
-	bar   *progressbar.ProgressBar // nil where out is no terminal
+	bar   *progressbar.ProgressBar // nil before the first step, and where out is no terminal
+	done  int                      // steps before this process
 	steps int
 	start time.Time // of the first step
 	shown time.Time
 }
 
-func newProgress(out io.Writer, steps int) *progress {
-	p := &progress{out: out, steps: steps}
-	if isTerminal(out) {
-		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(out), progressbar.OptionSetPredictTime(true),
+func newProgress(out io.Writer) *progress { return &progress{out: out} }
+
+// Begin is told before the first step.
+func (p *progress) Begin(done, steps int) {
+	p.done, p.steps, p.start = done, steps, time.Now()
+	if isTerminal(p.out) {
+		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(p.out), progressbar.OptionSetPredictTime(true),
 			progressbar.OptionShowCount(), progressbar.OptionSetRenderBlankState(false))
+		_ = p.bar.Set(done) // cosmetic
 	}
-	return p
 }
 
 // Say prints a line of its own.
@@ -42,9 +46,6 @@ func (p *progress) Record(r train.Record) {
 		p.Say(fmt.Sprintf("step %d/%d  held-out loss %.4f", r.Step, p.steps, *r.HeldOutLoss))
 		return
 	}
-	if p.start.IsZero() {
-		p.start = time.Now()
-	}
 	if p.bar != nil {
 		p.bar.Describe(fmt.Sprintf("loss %.4f  %.0f tokens/s", *r.Loss, r.TokensPerSec))
 		_ = p.bar.Set(r.Step) // cosmetic
@@ -55,8 +56,8 @@ func (p *progress) Record(r train.Record) {
 	}
 	p.shown = time.Now()
 	left := "?"
-	if r.Step > 1 {
-		perStep := time.Since(p.start) / time.Duration(r.Step-1)
+	if n := r.Step - p.done; n > 2 {
+		perStep := time.Since(p.start) / time.Duration(n)
 		left = (perStep * time.Duration(p.steps-r.Step)).Round(time.Second).String()
 	}
 	fmt.Fprintf(p.out, "step %d/%d  loss %.4f  lr %.2e  %.0f tokens/s  %s left\n", r.Step, p.steps, *r.Loss, r.LR, r.TokensPerSec, left)
@@ -69,13 +70,23 @@ func (p *progress) close() {
 	}
 }
 
-func printSummary(w io.Writer, s train.Summary) error {
-	if s.Interrupted {
-		fmt.Fprintf(w, "interrupted after step %d; the adapter is saved as it was then\n", s.Steps)
+func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
+	switch {
+	case s.Interrupted:
+		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps, s.Out)
+	case s.EarlyStopped:
+		fmt.Fprintf(w, "ended after step %d: the held-out loss has not fallen for %d measurements\n", s.Steps, cfg.EarlyStop)
 	}
 	if s.HeldOutBefore != nil && s.HeldOutAfter != nil {
 		fmt.Fprintf(w, "held-out loss  %.4f before, %.4f after %d steps (%d rows)\n", *s.HeldOutBefore, *s.HeldOutAfter, s.Steps, s.HeldOutRows)
 	}
-	_, err := fmt.Fprintf(w, "adapter        %s (%d trained numbers, %.2f %% of the model)\n", s.Out, s.Trained, 100*float64(s.Trained)/float64(s.Parameters))
+	if s.Best != nil && s.Best.Step != s.Steps {
+		fmt.Fprintf(w, "best           %.4f after step %d\n", s.Best.HeldOutLoss, s.Best.Step)
+	}
+	what := "adapter"
+	if cfg.Adapter.Method == train.MethodFull || cfg.FromScratch != "" {
+		what = "model"
+	}
+	_, err := fmt.Fprintf(w, "%-14s %s (%d trained numbers, %.2f %% of the model)\n", what, s.Out, s.Trained, 100*float64(s.Trained)/float64(s.Parameters))
 	return err
 }

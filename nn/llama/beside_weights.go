@@ -1,0 +1,44 @@
+package llama
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+)
+
+// besideWeights are the files of a model's folder that are neither weights nor
+// configuration: what a merged model needs as well.
+var besideWeights = []string{
+	"generation_config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+	"added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+}
+
+// CopyBesideWeights copies the files of a model's folder that are neither weights nor
+// configuration (tokenizer, chat template, generation settings), as far as they are there.
+// From a file, such as GGUF, there is nothing to copy.
+func CopyBesideWeights(from, to string) error {
+	if info, err := os.Stat(from); err == nil && !info.IsDir() {
+		return nil
+	}
+	for _, name := range besideWeights {
+		content, err := os.ReadFile(filepath.Join(from, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = atomicfile.WriteFile(filepath.Join(to, name), func(w io.Writer) error {
+			_, err := w.Write(content)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

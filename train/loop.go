@@ -1,0 +1,208 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/agora-ml/agora/data"
+)
+
+// scalingNormsEvery is the steps between records of the norms of s.
+const scalingNormsEvery = 10
+
+// train makes the steps that are left, measures, keeps checkpoints, and saves the result.
+func (r *run) train(ctx context.Context) error {
+	r.progress.Begin(r.state.Step, r.cfg.Steps)
+	var clock speed
+	for {
+		if ctx.Err() != nil {
+			return r.interrupted(ctx)
+		}
+		if err := r.measure(ctx); err != nil {
+			if ctx.Err() != nil { // half a measurement is none: a resumed run makes it first
+				return r.interrupted(ctx)
+			}
+			return err
+		}
+		if err := r.save(); err != nil {
+			return err
+		}
+		if r.last() {
+			return r.finish()
+		}
+		if err := r.step(&clock); err != nil {
+			return r.failed(err)
+		}
+	}
+}
+
+// last reports that no step is to come.
+func (r *run) last() bool { return r.state.Step >= r.cfg.Steps || r.enough() }
+
+// enough reports that the held-out loss has not fallen for as long as early-stop says.
+func (r *run) enough() bool { return r.cfg.EarlyStop > 0 && r.state.WithoutGain >= r.cfg.EarlyStop }
+
+// speed is how fast the steps of this process were.
+type speed struct {
+	tokens int
+	took   time.Duration
+}
+
+// step makes one step and records it.
+func (r *run) step(clock *speed) error {
+	begin := time.Now()
+	batches := make([]data.Batch, r.cfg.Accumulate)
+	for i := range batches {
+		batches[i] = r.loader.Next()
+	}
+	result, err := r.trainer.Step(batches)
+	if err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	clock.took += took
+	clock.tokens += result.Tokens
+	r.state.Step++
+	r.state.Loss = result.Loss
+	r.summary.TokensPerSec = float64(clock.tokens) / clock.took.Seconds()
+	rec := Record{
+		Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows, Tokens: result.Tokens,
+		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(), PeakBytes: r.trainer.Device.Stats().Peak,
+	}
+	if r.adapter != nil && r.state.Step%scalingNormsEvery == 0 {
+		norms, err := r.adapter.ScalingNorms()
+		if err != nil {
+			return err
+		}
+		rec.ScalingNorms = map[string]float64{}
+		for _, n := range norms {
+			rec.ScalingNorms[n.Layer] = n.Norm
+		}
+	}
+	r.record(rec)
+	return nil
+}
+
+// measure takes the held-out loss where it is due: before the first step, after the last
+// one, and every few between them.
+func (r *run) measure(ctx context.Context) error {
+	s := &r.state
+	due := s.Step == 0 || s.Step == r.cfg.Steps || r.cfg.EvalEvery > 0 && s.Step%r.cfg.EvalEvery == 0
+	if !due || s.Measured == s.Step || len(r.heldOut) == 0 {
+		return nil
+	}
+	loss, err := Evaluate(ctx, r.trainer.Model, r.heldOut)
+	if err != nil {
+		return fmt.Errorf("held-out rows: %w", err)
+	}
+	if !finite(loss) {
+		return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
+	}
+	r.record(Record{Step: s.Step, HeldOutLoss: &loss})
+	s.Measured, s.HeldOut = s.Step, &loss
+	switch {
+	case s.Step == 0:
+		s.Before = &loss
+	case s.Best == nil || loss < s.Best.HeldOutLoss:
+		s.Best, s.WithoutGain = &bestResult{s.Step, loss}, 0
+	default:
+		s.WithoutGain++
+	}
+	return nil
+}
+
+// save writes a checkpoint where it is due, and removes those that nobody needs any more.
+// The best weights are a checkpoint, unless they are the last and so the result.
+func (r *run) save() error {
+	s := &r.state
+	scheduled := r.cfg.SaveEvery > 0 && s.Step%r.cfg.SaveEvery == 0
+	best := s.Best != nil && s.Best.Step == s.Step && s.Step != r.cfg.Steps
+	if s.Step == 0 || !scheduled && !best {
+		return nil
+	}
+	if err := r.checkpoint(); err != nil {
+		return err
+	}
+	return r.prune(s.Step)
+}
+
+// checkpoint saves the run as it is now, unless that is done already.
+func (r *run) checkpoint() error {
+	if r.saved == r.state.Step {
+		return nil
+	}
+	if err := r.metrics.sync(); err != nil {
+		return err
+	}
+	if err := r.checkpoints.write(r.state, r.trainer.Optimizer, r.saveResult); err != nil {
+		return err
+	}
+	r.saved = r.state.Step
+	return nil
+}
+
+// prune removes the checkpoints that nobody needs any more.
+func (r *run) prune(also ...int) error {
+	if best := r.state.Best; best != nil && best.Step != r.cfg.Steps {
+		also = append(also, best.Step)
+	}
+	return r.checkpoints.prune(r.cfg.SaveEvery, r.cfg.Keep, also...)
+}
+
+// interrupted ends a run that is to be resumed.
+func (r *run) interrupted(ctx context.Context) error {
+	if r.state.Step == 0 {
+		return notBegun(ctx)
+	}
+	r.summary.Interrupted = true
+	if err := r.checkpoint(); err != nil {
+		return err
+	}
+	r.summarize()
+	return r.saveResult(r.cfg.Out)
+}
+
+// failed keeps a checkpoint where the step that failed has left everything as it was.
+func (r *run) failed(err error) error {
+	bad, ok := errors.AsType[*NonFiniteError](err)
+	if !ok || finite(bad.GradNorm) || r.state.Step == 0 || r.trainer.Device.Err() != nil {
+		return err
+	}
+	if saveErr := r.checkpoint(); saveErr != nil {
+		return errors.Join(err, saveErr)
+	}
+	return fmt.Errorf("%w; the state before that step is in %s", err, r.checkpoints.path(r.state.Step))
+}
+
+// finish saves the result.
+func (r *run) finish() error {
+	r.summary.EarlyStopped = r.state.Step < r.cfg.Steps
+	r.summarize()
+	best := r.state.Best
+	if best == nil || best.Step == r.state.Step || r.cfg.Result != ResultBest {
+		if err := r.saveResult(r.cfg.Out); err != nil {
+			return err
+		}
+	} else if err := copyResult(r.checkpoints.path(best.Step), r.cfg.Out); err != nil {
+		return err
+	}
+	return r.prune()
+}
+
+// summarize puts the state into the summary.
+func (r *run) summarize() {
+	sum, s := &r.summary, &r.state
+	sum.Steps, sum.Loss, sum.HeldOutBefore, sum.Best = s.Step, s.Loss, s.Before, s.Best
+	if s.Measured == s.Step {
+		sum.HeldOutAfter = s.HeldOut
+	}
+}
+
+func (r *run) record(rec Record) {
+	now := time.Now()
+	rec.Seconds, rec.Time = now.Sub(r.start).Seconds(), float64(now.UnixMicro())/1e6
+	r.metrics.write(rec)
+	r.progress.Record(rec)
+}

@@ -1,0 +1,224 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"path/filepath"
+	"unsafe"
+
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
+	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
+)
+
+// prepareData reads, splits and tokenizes the rows, and begins to load from the step of
+// the state on.
+func (r *run) prepareData() error {
+	cfg := &r.cfg
+	tok, template, err := cfg.loadTokenizer()
+	if err != nil {
+		return err
+	}
+	r.vocabulary = tok.VocabSize()
+	rows, err := data.Read(cfg.Data, data.Format(cfg.Format))
+	if err != nil {
+		return err
+	}
+	if cfg.HeldOut >= len(rows) {
+		return fmt.Errorf("setting held-out: want fewer than the %d rows of the data, got %d", len(rows), cfg.HeldOut)
+	}
+	rows, held := data.Split(rows, cfg.HeldOut)
+	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate), Template: template}
+	seqs, counts, err := data.Tokenize(tok, rows, o)
+	if err != nil {
+		return err
+	}
+	heldSeqs, _, err := data.Tokenize(tok, held, o)
+	if err != nil {
+		return err
+	}
+	if len(seqs) == 0 {
+		return fmt.Errorf("setting data: want rows to train on, got none of %d with a counted token within %d tokens", counts.Rows, cfg.MaxTokens)
+	}
+	r.heldOut = data.Batches(heldSeqs, cfg.BatchRows)
+	s := &r.summary
+	s.Data, s.TrainRows, s.HeldOutRows = counts, len(seqs), len(heldSeqs)
+	r.progress.Say(counts.String())
+	r.progress.Say(fmt.Sprintf("%d sequences to train on, %d held out", s.TrainRows, s.HeldOutRows))
+	if print := fingerprint(seqs, heldSeqs); r.state.Data == "" {
+		r.state.Data = print
+	} else if r.state.Data != print {
+		return fmt.Errorf("--resume: the data have changed since the checkpoint of step %d: want fingerprint %s, got %s", r.state.Step, r.state.Data, print)
+	}
+	loader := data.LoaderOptions{Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders}
+	if cfg.Pack {
+		loader.Pack = cfg.MaxTokens
+	}
+	if cfg.Epochs > 0 {
+		cfg.Steps = max(1, int(math.Ceil(cfg.Epochs*float64(loader.RowsPerEpoch(seqs))/float64(cfg.BatchRows*cfg.Accumulate))))
+		if cfg.WarmupSteps < 0 {
+			cfg.WarmupSteps = min(10, cfg.Steps/2)
+		}
+	}
+	loader.First = r.state.Step * cfg.Accumulate
+	r.loader, err = data.NewLoader(seqs, loader)
+	return err
+}
+
+// loadTokenizer reads the tokenizer, and the chat template if there is one.
+func (c *Config) loadTokenizer() (tokenizer.Tokenizer, *chat.Template, error) {
+	path := c.Tokenizer
+	if path == "" {
+		path = c.Model
+	}
+	tok, err := tokenizer.Load(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Template != "" {
+		t, err := chat.Named(c.Template, tok)
+		if err != nil {
+			return nil, nil, fmt.Errorf("setting template: %w", err)
+		}
+		return tok, t, nil
+	}
+	t, err := chat.Load(path, tok)
+	if err != nil {
+		t = nil // rows of chat, if there are any, will say so
+	}
+	return tok, t, nil
+}
+
+// fingerprint tells sequences from others.
+func fingerprint(groups ...[]data.Sequence) string {
+	h := sha256.New()
+	for _, seqs := range groups {
+		for _, s := range seqs {
+			_ = binary.Write(h, binary.LittleEndian, uint64(len(s.IDs))) // a hash never fails
+			for _, ids := range [][]int32{s.IDs, s.Labels} {
+				h.Write(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(ids))), 4*len(ids)))
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// prepareModel loads or makes the base, attaches the adapter, and gathers what trains;
+// from is the checkpoint to go on from, or "".
+func (r *run) prepareModel(d *tensor.Device, from string) error {
+	cfg := r.cfg
+	m, err := r.loadModel(d, from)
+	if err != nil {
+		return err
+	}
+	if cfg.MaxTokens > m.Config.MaxPositions {
+		return fmt.Errorf("setting max-tokens: want at most the %d positions of the model, got %d", m.Config.MaxPositions, cfg.MaxTokens)
+	}
+	m.Checkpointing = cfg.Checkpointing
+	for _, p := range nn.Params(m) {
+		r.summary.Parameters += p.Value.Numel()
+	}
+	if err := r.attach(m, from); err != nil {
+		return err
+	}
+	t := &r.trainer
+	if t.Trainable, err = optim.Gather(d, m, cfg.groups()...); err != nil {
+		return err
+	}
+	adam := optim.DefaultAdamW()
+	adam.WeightDecay = float32(cfg.WeightDecay)
+	if t.Optimizer, err = optim.New(t.Trainable, adam); err != nil {
+		return err
+	}
+	if from != "" {
+		if err := readOptimizer(filepath.Join(from, optimizerFile), r.state.Step, t.Optimizer); err != nil {
+			return err
+		}
+	}
+	if t.Schedule, err = optim.NewSchedule(cfg.Schedule, cfg.WarmupSteps, cfg.Steps); err != nil {
+		return err
+	}
+	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
+	r.summary.Trained = t.Trainable.Numel()
+	r.progress.Say(r.describe())
+	return d.Err()
+}
+
+// loadModel loads the base model, or what a full fine-tuning has made of it.
+func (r *run) loadModel(d *tensor.Device, from string) (*llama.Model, error) {
+	cfg := r.cfg
+	switch {
+	case cfg.full() && from != "":
+		return llama.Load(d, from, llama.LoadOptions{DType: cfg.DType})
+	case cfg.FromScratch != "":
+		return r.newModel(d)
+	}
+	return llama.Load(d, cfg.Model, llama.LoadOptions{DType: cfg.DType})
+}
+
+// newModel makes the model of from-scratch with random weights.
+func (r *run) newModel(d *tensor.Device) (*llama.Model, error) {
+	path := r.cfg.FromScratch
+	text, err := readSmall(path, maxConfig)
+	if err != nil {
+		return nil, fmt.Errorf("setting from-scratch: %w", err)
+	}
+	config, err := llama.ParseConfig(path, text)
+	if err != nil {
+		return nil, err
+	}
+	if r.vocabulary > config.Vocab {
+		return nil, fmt.Errorf("%s: field vocab_size: want at least the %d ids of the tokenizer %s, got %d", path, r.vocabulary, r.cfg.Tokenizer, config.Vocab)
+	}
+	return llama.New(d, config, r.cfg.Seed)
+}
+
+// attach puts the adapter beside the model's layers, or sets all parameters to train.
+func (r *run) attach(m *llama.Model, from string) (err error) {
+	cfg := r.cfg
+	switch {
+	case cfg.full():
+		for _, p := range nn.Params(m) {
+			p.Frozen = false
+		}
+		return nil
+	case from != "":
+		r.adapter, err = multilora.Load(m, from)
+	default:
+		r.adapter, err = multilora.Attach(m, cfg.Adapter, cfg.Seed)
+	}
+	if err == nil {
+		r.adapter.Base = filepath.Base(filepath.Clean(cfg.Model))
+	}
+	return err
+}
+
+// groups are the parameters with a rate of their own.
+func (c *Config) groups() []optim.Group {
+	if c.Adapter.Method != multilora.MethodMultiLoRA {
+		return nil
+	}
+	return []optim.Group{{Match: "*.s", LRFactor: float32(c.ScaleLR)}}
+}
+
+// describe says what trains.
+func (r *run) describe() string {
+	s, cfg := &r.summary, &r.cfg
+	what := "every parameter"
+	if r.adapter != nil {
+		what = fmt.Sprintf("%s, %d × rank %d on %d layers", cfg.Adapter.Method, cfg.Adapter.Modules, cfg.Adapter.Rank, len(r.adapter.Layers()))
+	}
+	name := cfg.Model
+	if cfg.FromScratch != "" {
+		name = cfg.FromScratch
+	}
+	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", name, s.Parameters, s.Trained, 100*float64(s.Trained)/float64(s.Parameters), what)
+}

@@ -1,0 +1,55 @@
+package train
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// saveResult writes what is trained into a folder: the adapter, or the whole model with
+// its tokenizer.
+func (r *run) saveResult(dir string) error {
+	if r.adapter != nil {
+		return r.adapter.Save(dir)
+	}
+	if err := r.trainer.Model.Save(dir); err != nil {
+		return err
+	}
+	from := r.cfg.Tokenizer
+	if from == "" {
+		from = r.cfg.Model
+	}
+	return llama.CopyBesideWeights(from, dir)
+}
+
+// copyResult copies a checkpoint's result, file by file.
+func copyResult(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == stateFile || e.Name() == optimizerFile || !e.Type().IsRegular() {
+			continue
+		}
+		if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return atomicfile.WriteFile(to, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
