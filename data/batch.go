@@ -17,17 +17,23 @@ type Batch struct {
 
 // Collate makes a row of each sequence, padded to the longest of them.
 func Collate(seqs []Sequence) Batch {
-	rows, longest := make([][]Sequence, len(seqs)), 0
+	rows := make([][]Sequence, len(seqs))
 	for r := range seqs {
 		rows[r] = seqs[r : r+1]
-		longest = max(longest, len(seqs[r].IDs))
 	}
-	return collate(rows, longest)
+	return collate(rows, 0)
 }
 
-// collate makes rows of that many tokens.
+// collate pads rows to the longest of them, and to that many tokens at least.
 func collate(rows [][]Sequence, tokens int) Batch {
 	b := Batch{Rows: len(rows), Len: tokens, Sources: make([][]Source, len(rows))}
+	for _, row := range rows {
+		n := 0
+		for _, s := range row {
+			n += len(s.IDs)
+		}
+		b.Len = max(b.Len, n)
+	}
 	n := b.Rows * b.Len
 	b.IDs, b.Labels, b.Positions, b.Segments = make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	for r, row := range rows {

@@ -15,13 +15,28 @@ type LoaderOptions struct {
 	First   int    // number of the first batch: a resumed run passes how many it has had
 }
 
+func (o LoaderOptions) check(seqs []Sequence) error {
+	if len(seqs) == 0 {
+		return errors.New("want rows to train on, got none")
+	}
+	if o.Rows < 1 || o.Pack < 0 || o.Workers < 0 || o.First < 0 {
+		return fmt.Errorf("want batches of at least 1 row, and pack, workers and first of at least 0, got %+v", o)
+	}
+	for _, s := range seqs {
+		if o.Pack > 0 && len(s.IDs) > o.Pack {
+			return fmt.Errorf("%s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack, len(s.IDs))
+		}
+	}
+	return nil
+}
+
 // Loader gives batches without end, made ahead by goroutines. The rows come in epochs:
 // each holds every sequence once, in an order that the seed and the epoch decide. A
 // batch is the next few rows of that stream, full also where one epoch ends and the next
 // begins. So a batch is a function of the sequences, Rows, Pack, Seed and its number
 // alone, and 8 batches of 1 row are the rows of 1 batch of 8.
 type Loader struct {
-	batches []chan Batch // worker w makes batches w, w+Workers, …
+	batches []chan Batch // of each worker: they make them in turn
 	next    int          // whose batch Next takes
 	stop    chan struct{}
 	close   sync.Once
@@ -31,35 +46,40 @@ type Loader struct {
 // ahead is how many batches of each worker wait for Next.
 const ahead = 2
 
-// NewLoader starts the workers.
+// NewLoader starts a goroutine that chooses rows, and those that make batches of them.
 func NewLoader(seqs []Sequence, o LoaderOptions) (*Loader, error) {
-	if len(seqs) == 0 {
-		return nil, errors.New("data: want rows to train on, got none")
-	}
-	if o.Rows < 1 || o.Pack < 0 || o.Workers < 0 || o.First < 0 {
-		return nil, fmt.Errorf("data: want batches of at least 1 row, and pack, workers and first of at least 0, got %+v", o)
-	}
-	for _, s := range seqs {
-		if o.Pack > 0 && len(s.IDs) > o.Pack {
-			return nil, fmt.Errorf("data: %s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack, len(s.IDs))
-		}
+	if err := o.check(seqs); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	l := &Loader{stop: make(chan struct{})}
-	workers := max(o.Workers, 1)
-	for w := range workers {
+	deal := make([]chan [][]Sequence, max(o.Workers, 1))
+	for w := range deal {
+		deal[w] = make(chan [][]Sequence)
 		made := make(chan Batch, ahead)
 		l.batches = append(l.batches, made)
 		l.done.Go(func() {
-			rows := newEpochs(seqs, o.Pack, o.Seed)
-			for number := o.First + w; ; number += workers {
+			for rows := range deal[w] {
 				select {
-				case made <- rows.batch(number*o.Rows, o.Rows):
+				case made <- collate(rows, o.Pack):
 				case <-l.stop:
 					return
 				}
 			}
 		})
 	}
+	l.done.Go(func() {
+		all := newEpochs(seqs, o.Pack, o.Seed)
+		for number := o.First; ; number++ {
+			select {
+			case deal[(number-o.First)%len(deal)] <- all.batch(number, o.Rows):
+			case <-l.stop:
+				for _, d := range deal {
+					close(d)
+				}
+				return
+			}
+		}
+	})
 	return l, nil
 }
 

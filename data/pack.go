@@ -1,51 +1,77 @@
 package data
 
-// openBins is how many rows packing fills at a time: more fill better, a little, and
-// take longer.
-const openBins = 64
+import (
+	"math/bits"
+	"slices"
+)
 
-// pack puts sequences, in the order given, into rows of at most size tokens each: best
-// fit. A sequence goes where it leaves the least room; where it fits nowhere, a new
-// row begins, and of too many open ones the fullest is closed.
+const (
+	openBins   = 256  // rows that packing fills at a time
+	packWindow = 1024 // sequences of which the longest are packed first
+)
+
+// pack puts sequences, in about the order given, into rows of at most size tokens each:
+// best fit. A sequence goes where it leaves the least room; where it fits nowhere, a
+// new row begins, and of too many open ones the fullest is closed. Short ones fill the
+// gaps better than long ones, and so come later, within a window.
 func pack(seqs []Sequence, order []int, size int) [][]int {
-	type bin struct {
-		room int
-		rows []int
+	order = slices.Clone(order)
+	for window := range slices.Chunk(order, packWindow) {
+		slices.SortStableFunc(window, func(a, b int) int { return len(seqs[b].IDs) - len(seqs[a].IDs) })
 	}
-	var open []bin
-	var closed [][]int
-	end := func(i int) {
-		closed = append(closed, open[i].rows)
-		open[i] = open[len(open)-1]
-		open = open[:len(open)-1]
-	}
+	var rows [][]int
+	b := bins{byRoom: make([][]int, size+1), some: make([]uint64, size/64+1)}
 	for _, s := range order {
 		n := len(seqs[s].IDs)
-		best, fullest := -1, 0
-		for i, b := range open {
-			if n <= b.room && (best < 0 || b.room < open[best].room) {
-				best = i
-			}
-			if b.room < open[fullest].room {
-				fullest = i
-			}
+		row, room := len(rows), size
+		if at := b.first(n); at <= size {
+			row, room = b.take(at), at
+			rows[row] = append(rows[row], s)
+		} else {
+			rows = append(rows, []int{s})
 		}
-		if best < 0 {
-			if len(open) == openBins {
-				end(fullest)
-			}
-			best = len(open)
-			open = append(open, bin{room: size})
+		if room -= n; room > 0 {
+			b.put(row, room)
 		}
-		b := &open[best]
-		b.room -= n
-		b.rows = append(b.rows, s)
-		if b.room == 0 {
-			end(best)
+		if b.open > openBins {
+			b.take(b.first(0))
 		}
 	}
-	for _, b := range open {
-		closed = append(closed, b.rows)
+	return rows
+}
+
+// bins are the rows that are being filled, by the room that is left in them.
+type bins struct {
+	byRoom [][]int
+	some   []uint64 // a bit for each room, set where there is such a row
+	open   int
+}
+
+// first is the least room of an open row that is at least n; beyond all if there is none.
+func (b *bins) first(n int) int {
+	word, mask := n/64, ^uint64(0)<<(n%64)
+	for ; word < len(b.some); word++ {
+		if w := b.some[word] & mask; w != 0 {
+			return word*64 + bits.TrailingZeros64(w)
+		}
+		mask = ^uint64(0)
 	}
-	return closed
+	return word * 64
+}
+
+func (b *bins) put(row, room int) {
+	b.byRoom[room] = append(b.byRoom[room], row)
+	b.some[room/64] |= 1 << (room % 64)
+	b.open++
+}
+
+func (b *bins) take(room int) (row int) {
+	rows := b.byRoom[room]
+	row = rows[len(rows)-1]
+	b.byRoom[room] = rows[:len(rows)-1]
+	if len(rows) == 1 {
+		b.some[room/64] &^= 1 << (room % 64)
+	}
+	b.open--
+	return row
 }
