@@ -1,0 +1,237 @@
+package vulkan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// kinds are the commands that were submitted, a letter each.
+func letters(commands []command) string {
+	var b strings.Builder
+	for _, c := range commands {
+		b.WriteByte("|dc"[c.kind])
+	}
+	return b.String()
+}
+
+func TestCommandsOfAFewCalls(t *testing.T) {
+	hw := newNull()
+	d := tensor.NewDevice(newBackend(hw, Options{}))
+	x, y, z := d.FromFloat32s(tensor.F32, make([]float32, 8), 8), d.New(tensor.F32, 8), d.New(tensor.F32, 8)
+	k := shaders.Add{N: 8, M: 8}
+	d.Run(k, y, x, x) // behind the upload
+	d.Run(k, z, x, x) // beside it
+	d.Run(k, x, y, z) // behind both
+	if _, err := x.Float32s(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := letters(hw.submitted), "c|dd|d|c"; got != want {
+		t.Errorf("commands %q, want %q", got, want)
+	}
+	c := hw.submitted[2]
+	if c.groups != [3]uint32{1, 1, 1} || c.pushed != 3*8+2*4 || !bytes.Equal(c.push[24:32], []byte{8, 0, 0, 0, 8, 0, 0, 0}) {
+		t.Errorf("dispatch %+v", c)
+	}
+	if len(hw.pipelines) != 1 {
+		t.Errorf("%d pipelines, want 1", len(hw.pipelines))
+	}
+}
+
+func TestPipelinesByDtypeAndConstants(t *testing.T) {
+	hw := newNull()
+	d := tensor.NewDevice(newBackend(hw, Options{}))
+	c, a, b := d.New(tensor.BF16, 2, 3), d.New(tensor.F16, 2, 4), d.New(tensor.F32, 4, 3)
+	for range 2 {
+		d.Run(shaders.Matmul{Batch: 1, M: 2, N: 3, K: 4, Acc: true}, c, a, b, nil)
+	}
+	d.Run(shaders.Matmul{Batch: 1, M: 2, N: 3, K: 4}, c, a, b, nil)
+	if len(hw.pipelines) != 2 {
+		t.Fatalf("%d pipelines, want 2", len(hw.pipelines))
+	}
+	tile := shaders.Kernels[0].Tile
+	if m, ok := shaders.Find("matmul"); ok {
+		tile = m.Tile
+	}
+	want := map[constant]bool{
+		{0, tile[0]}: true, {1, tile[1]}: true, {2, tile[2]}: true, // tile
+		{4, 0}: true, {5, 0}: true, {6, 1}: true, // trans_a, trans_b, acc
+		{16, 2}: true, {17, 1}: true, {18, 0}: true, {19, 0}: true, // T bf16, U f16, V absent, W f32
+		{35, 0}: true, // no bias
+	}
+	for _, c := range hw.pipelines[0] {
+		if !want[c] {
+			t.Errorf("constant %+v", c)
+		}
+		delete(want, c)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing constants %v", want)
+	}
+}
+
+// Uploads larger than the staging memory go in parts, three submissions' worth at once,
+// and none of it is overwritten before it has been copied (null.submit looks).
+func TestLargeTransfers(t *testing.T) {
+	hw := newNull()
+	b := newBackend(hw, Options{})
+	buf := mustAlloc(t, b, 6*stagingBytes)
+	b.Write(buf, 0, make([]byte, 5*stagingBytes+1000))
+	if err := b.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	total, end := uint64(0), uint64(0)
+	for _, c := range hw.submitted {
+		if c.kind != copyCommand || c.toAt != end {
+			t.Fatalf("%+v, want a copy to %d", c, end)
+		}
+		total, end = total+c.n, c.toAt+c.n
+	}
+	if total != 5*stagingBytes+1000 {
+		t.Errorf("%d bytes copied", total)
+	}
+	if hw.most != slots {
+		t.Errorf("%d submissions at once, want %d", hw.most, slots)
+	}
+	if err := b.Read(make([]byte, 2*stagingBytes+5), buf, 7); err != nil {
+		t.Error(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLimitsAreEnforced(t *testing.T) {
+	tests := []struct {
+		name string
+		l    Limits
+		want string
+	}{
+		{"workgroups", Limits{Groups: [3]int{3, 3, 3}}, "kernel add: 4 workgroups in dimension 0, the device takes 3"},
+		{"invocations", Limits{Invocations: 32}, "kernel add: 64 invocations in a workgroup, the device takes 32"},
+	}
+	for _, tt := range tests {
+		d := tensor.NewDevice(newBackend(newNull(), Options{Limits: tt.l}))
+		x := d.New(tensor.F32, 200)
+		d.Run(shaders.Add{N: 200, M: 200}, x, x, d.New(tensor.F32, 200))
+		_, err := x.Float32s()
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestFirstErrorSticks(t *testing.T) {
+	hw := newNull()
+	b := newBackend(hw, Options{})
+	x := mustAlloc(t, b, 64)
+	arg := tensor.Arg{Buf: x, N: 8, DType: tensor.F64}
+	b.Run(shaders.Add{N: 8, M: 8}, []tensor.Arg{arg, arg, arg})
+	b.Run(shaders.Add{N: -1}, []tensor.Arg{arg, arg, arg})
+	b.Write(x, 0, make([]byte, 8))
+	first := b.Flush()
+	if first == nil || !strings.Contains(first.Error(), "kernel add: y: the shaders read no f64") {
+		t.Errorf("error %v", first)
+	}
+	if err := b.Read(make([]byte, 8), x, 0); err != first {
+		t.Errorf("error %v, want %v", err, first)
+	}
+	if len(hw.submitted) != 0 {
+		t.Errorf("%d commands ran after an error", len(hw.submitted))
+	}
+	if err := b.Close(); !errors.Is(err, first) || !hw.closed {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestLostDevice(t *testing.T) {
+	hw := newNull()
+	d := tensor.NewDevice(newBackend(hw, Options{}))
+	x := d.FromFloat32s(tensor.F32, make([]float32, 8), 8)
+	hw.lost = 1
+	if _, err := x.Float32s(); !errors.Is(err, ErrLost) {
+		t.Errorf("error %v, want %v", err, ErrLost)
+	}
+	d.Run(shaders.Add{N: 8, M: 8}, d.Like(x), x, x)
+	if err := d.Close(); !errors.Is(err, ErrLost) || !hw.closed {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestPace(t *testing.T) {
+	tests := []struct {
+		batch, n int
+		ran      time.Duration
+		want     int
+	}{
+		{16, 16, time.Millisecond, 32},
+		{16, 3, time.Millisecond, 16}, // it was no full batch
+		{16, 16, 100 * time.Millisecond, 16},
+		{16, 3, time.Second, 8},
+		{1, 1, time.Second, 1},
+		{mostBatch, mostBatch, 0, mostBatch},
+	}
+	for _, tt := range tests {
+		p := pace{tt.batch}
+		if p.done(tt.n, tt.ran); p.batch != tt.want {
+			t.Errorf("%d of %d commands in %s: next %d, want %d", tt.n, tt.batch, tt.ran, p.batch, tt.want)
+		}
+	}
+}
+
+// Long submissions become short ones.
+func TestSubmissionsFollowTheirTimes(t *testing.T) {
+	hw := newNull()
+	hw.ran = uint64(time.Second)
+	b := newBackend(hw, Options{})
+	x := mustAlloc(t, b, 64)
+	for range 64 {
+		b.Write(x, 0, make([]byte, 8))
+	}
+	if b.pace.batch != 1 {
+		t.Errorf("%d commands a submission, want 1", b.pace.batch)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProfileIsAChromeTrace(t *testing.T) {
+	hw := newNull()
+	hw.ran = 6000
+	var out bytes.Buffer
+	d := tensor.NewDevice(newBackend(hw, Options{Profile: &out}))
+	x := d.FromFloat32s(tensor.F32, make([]float32, 8), 8)
+	d.Run(shaders.Scale{N: 8}, d.New(tensor.F32, 8), x)
+	if _, err := x.Float32s(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		TraceEvents []struct {
+			Name    string
+			Ph      string
+			Ts, Dur float64
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"write", "barrier", "scale", "read"}
+	if len(got.TraceEvents) != len(want) {
+		t.Fatalf("%d events: %s", len(got.TraceEvents), &out)
+	}
+	for i, e := range got.TraceEvents {
+		if e.Name != want[i] || e.Ph != "X" || e.Ts != 1.5*float64(i) || e.Dur != 1.5 {
+			t.Errorf("event %d: %+v, want %s", i, e, want[i])
+		}
+	}
+}

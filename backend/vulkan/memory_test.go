@@ -1,0 +1,149 @@
+package vulkan
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Buffers never overlap, whatever is freed and in which order, and when all are gone
+// the block is one hole again.
+func TestBuffersNeverOverlap(t *testing.T) {
+	hw := newNull()
+	a := arena{hw: hw, most: 1 << 30}
+	rnd := random.NewStream(9, random.Test, 0, 0)
+	var live []*buffer
+	for range 4000 {
+		if len(live) > 0 && rnd.IntN(5) < 2 {
+			i := rnd.IntN(len(live))
+			a.free(live[i], 1)
+			live = slices.Delete(live, i, i+1)
+			continue
+		}
+		size := rnd.IntN(60_000)
+		b, err := a.alloc(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := b.span(0, b.size)
+		if b.size < size || s.from%alignment != 0 || s.from < b.block.address || s.to > b.block.address+uint64(b.block.size) {
+			t.Fatalf("%d bytes asked for, got %d at %#x", size, b.size, s.from)
+		}
+		for _, other := range live {
+			if s.overlaps(other.span(0, other.size)) {
+				t.Fatal("two buffers overlap")
+			}
+		}
+		live = append(live, b)
+	}
+	for _, b := range live {
+		a.free(b, 1)
+	}
+	for _, b := range a.blocks {
+		if len(b.free) != 1 || b.free[0] != (hole{0, b.size}) {
+			t.Errorf("an empty block has the holes %v", b.free)
+		}
+	}
+	if a.reap(1, 0); a.total != 0 || len(hw.live) != 0 {
+		t.Errorf("%d bytes in %d blocks remain", a.total, len(hw.live))
+	}
+}
+
+func TestBlocksGrowAndAreReusedOnlyWhenFinished(t *testing.T) {
+	hw := newNull()
+	b := newBackend(hw, Options{})
+	var bufs []tensor.Buffer
+	for range 3 {
+		buf, err := b.Alloc(12 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bufs = append(bufs, buf)
+	}
+	if got := []int{b.memory.blocks[0].size >> 20, b.memory.blocks[1].size >> 20, b.memory.blocks[2].size >> 20}; !slices.Equal(got, []int{16, 16, 32}) {
+		t.Errorf("blocks of %v MiB", got)
+	}
+	b.Write(bufs[2], 0, make([]byte, 4))
+	for _, buf := range bufs {
+		b.Free(buf)
+	}
+	if err := b.Read(make([]byte, 4), mustAlloc(t, b, 4), 0); err != nil {
+		t.Fatal(err)
+	}
+	// The reading waited for every command: of the empty blocks one is kept.
+	if b.memory.total != 32<<20 || len(b.memory.blocks) != 2 {
+		t.Errorf("%d MiB in %d blocks", b.memory.total>>20, len(b.memory.blocks))
+	}
+	if err := b.Close(); err != nil || !hw.closed {
+		t.Error(err)
+	}
+}
+
+func mustAlloc(t *testing.T, b *backend, n int) tensor.Buffer {
+	t.Helper()
+	buf, err := b.Alloc(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return buf
+}
+
+func TestMemoryLimits(t *testing.T) {
+	tests := []struct {
+		name  string
+		o     Options
+		free  int // of the hardware
+		size  int
+		out   bool // ErrOutOfMemory
+		words []string
+	}{
+		{"own limit", Options{MemoryLimit: 8 << 20}, -1, 9 << 20, true, []string{"9.0 MiB asked for", "8.0 MiB free", "need less"}},
+		{"the device's budget", Options{}, 8 << 20, 9 << 20, true, []string{"9.0 MiB asked for", "8.0 MiB free"}},
+		{"largest allocation", Options{Limits: Limits{Allocation: 1 << 20}}, -1, 2 << 20, false, []string{"2.0 MiB", "1.0 MiB", "smaller tensors"}},
+	}
+	for _, tt := range tests {
+		hw := newNull()
+		hw.free = tt.free
+		b := newBackend(hw, tt.o)
+		buf, err := b.Alloc(tt.size)
+		if err == nil || buf != nil || errors.Is(err, tensor.ErrOutOfMemory) != tt.out {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		for _, w := range tt.words {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q does not say %q", tt.name, err, w)
+			}
+		}
+		// What fits still fits, in a block as large as is left.
+		if _, err := b.Alloc(1 << 20); err != nil {
+			t.Errorf("%s: 1 MiB: %v", tt.name, err)
+		}
+		if err := b.Close(); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// Memory that is free but in blocks of the wrong size is given back and asked for anew.
+func TestEmptyBlocksMakeRoom(t *testing.T) {
+	hw := newNull()
+	hw.free = 40 << 20
+	b := newBackend(hw, Options{})
+	x, y := mustAlloc(t, b, 16<<20), mustAlloc(t, b, 16<<20)
+	b.Write(x, 0, make([]byte, 64)) // a command that is not yet submitted
+	b.Free(x)
+	b.Free(y)
+	big := mustAlloc(t, b, 33<<20)
+	if len(hw.flights) != 0 {
+		t.Error("blocks were released that a submission was using")
+	}
+	b.Free(big)
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}

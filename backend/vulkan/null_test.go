@@ -1,0 +1,109 @@
+package vulkan
+
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// null is hardware that does nothing but look on: blocks have addresses, and host memory
+// where it is asked for, submissions finish at once.
+type null struct {
+	lim       Limits
+	free      int // bytes that allocate still gives; -1: any
+	submitted []command
+	flights   []uint64 // submissions that nobody has waited for
+	most      int      // how many of those there were at once
+	next      uint64   // address of the next block
+	live      map[uint64]int
+	pipelines [][]constant
+	ran       uint64 // ns that every submission takes
+	clock     uint64
+	begun     map[uint64]uint64
+	lost      uint64 // submission that never comes back; 0: none
+	closed    bool
+}
+
+func newNull() *null {
+	return &null{
+		lim:  Limits{Groups: [3]int{65535, 65535, 65535}, Invocations: 1024, Shared: 32 << 10, Allocation: 2 << 30},
+		free: -1, next: 1 << 20, live: map[uint64]int{}, begun: map[uint64]uint64{},
+	}
+}
+
+func (h *null) name() string   { return "null" }
+func (h *null) limits() Limits { return h.lim }
+
+func (h *null) allocate(bytes int, host bool) (memory, error) {
+	if h.free >= 0 && bytes > h.free {
+		return memory{}, fmt.Errorf("%w: the null device", tensor.ErrOutOfMemory)
+	}
+	if h.free >= 0 {
+		h.free -= bytes
+	}
+	m := memory{address: h.next, buffer: h.next, block: h.next}
+	h.next += uint64(bytes) + 1<<20
+	h.live[m.block] = bytes
+	if host {
+		m.host = make([]byte, bytes)
+	}
+	return m, nil
+}
+
+func (h *null) release(m memory) {
+	if h.live[m.block] == 0 {
+		panic("released twice")
+	}
+	if h.free >= 0 {
+		h.free += h.live[m.block]
+	}
+	delete(h.live, m.block)
+}
+
+func (h *null) available() int { return h.free }
+
+func (h *null) pipeline(_ shaders.Desc, c []constant) (uint64, error) {
+	h.pipelines = append(h.pipelines, c)
+	return uint64(len(h.pipelines)), nil
+}
+
+func (h *null) submit(n uint64, commands []command, _ bool) error {
+	for _, f := range h.flights {
+		if f%slots == n%slots {
+			return fmt.Errorf("submission %d records over %d, which may be running", n, f)
+		}
+	}
+	h.submitted = append(h.submitted, commands...)
+	h.flights = append(h.flights, n)
+	h.most = max(h.most, len(h.flights))
+	h.begun[n] = h.clock
+	h.clock += h.ran
+	return nil
+}
+
+func (h *null) wait(n uint64) error {
+	if h.lost != 0 && n >= h.lost {
+		return fmt.Errorf("%w: the null device", ErrLost)
+	}
+	for len(h.flights) > 0 && h.flights[0] <= n {
+		h.flights = h.flights[1:]
+	}
+	return nil
+}
+
+func (h *null) stamps(n uint64, count int) ([]uint64, error) {
+	times := make([]uint64, count)
+	for i := range times {
+		times[i] = h.begun[n] + h.ran*uint64(i)/uint64(count-1)
+	}
+	return times, nil
+}
+
+func (h *null) close() error {
+	h.closed = true
+	if len(h.live) > 0 {
+		return fmt.Errorf("%d blocks were never released", len(h.live))
+	}
+	return nil
+}
