@@ -41,16 +41,25 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 		return nil, err
 	}
 	defer d.Close()
-	m, err := loadModel(c, d, f.model, tensor.BF16) // only names and shapes matter
-	if err != nil {
-		return nil, err
+	m, a, err := f.open(c, d, tensor.BF16) // of the model only names and shapes matter
+	if err == nil && len(a.Extra()) > 0 {  // which have the model's storage type
+		m, a, err = f.open(c, d, tensor.F32)
 	}
-	a, err := multilora.Open(m, f.adapter)
 	if err != nil {
 		return nil, err
 	}
 	config := a.Config()
 	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers()}, save(m, a)
+}
+
+// open loads the model and attaches the adapter.
+func (f *adapterFlags) open(c *cobra.Command, d *tensor.Device, dt tensor.DType) (*llama.Model, *multilora.Adapter, error) {
+	m, err := loadModel(c, d, f.model, dt)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := multilora.Open(m, f.adapter)
+	return m, a, err
 }
 
 func (f *adapterFlags) print(c *cobra.Command, r *converted) error {
