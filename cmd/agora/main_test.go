@@ -73,16 +73,6 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-func TestDemo(t *testing.T) {
-	r := mustJSON[demoReport](t, "demo", "--steps", "40")
-	if len(r.Scores) != len(baseTasks)+len(newTasks) || r.Parameters < 50_000 {
-		t.Fatalf("demo gave %+v", r)
-	}
-	if again := mustJSON[demoReport](t, "demo", "--steps", "40", "--threads", "1"); !slices.Equal(again.Scores, r.Scores) {
-		t.Errorf("with one thread %+v, before %+v", again.Scores, r.Scores)
-	}
-}
-
 func TestTrainThenGenerate(t *testing.T) {
 	model, _ := realModel(t)
 	rows := someRows(t)
