@@ -41,9 +41,7 @@ func Open(o Options) (tensor.Backend, error) {
 	if o.Threads < 0 || o.MemoryLimit < 0 {
 		return nil, fmt.Errorf("cpu: threads %d, memory limit %d: want at least 0", o.Threads, o.MemoryLimit)
 	}
-	if o.Threads == 0 {
-		o.Threads = runtime.GOMAXPROCS(0)
-	}
+	o.Threads = threads(o.Threads)
 	team := parallel.New(o.Threads)
 	limit := o.MemoryLimit
 	if limit == 0 {
@@ -53,6 +51,14 @@ func Open(o Options) (tensor.Backend, error) {
 		work:   work{team: team, gemm: gemm.New(team), scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
 		memory: memory{limit: limit}, threads: o.Threads,
 	}, nil
+}
+
+// threads is how many compute where n are asked for.
+func threads(n int) int {
+	if n == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return n
 }
 
 func (b *backend) Name() string { return "cpu" }

@@ -9,20 +9,35 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
+// Options choose what the backend pretends to be; the zero value is right for most.
+type Options struct {
+	Limit   int     // most bytes of buffers; 0: any number
+	Kernels Watcher // is shown the kernels; nil: nobody
+}
+
+// Watcher knows what scratch memory a real backend would keep after some kernels.
+type Watcher interface {
+	Run(k tensor.Kernel, args []tensor.Arg)
+	tensor.Scratcher
+}
+
 // backend counts the buffers that have been handed out.
-type backend struct{ limit, used int }
+type backend struct {
+	Options
+	used int
+}
 
 // buffer is a size. It is a pointer so that each is a Buffer of its own.
 type buffer struct{ bytes int }
 
-// Open gives a backend that refuses to hand out more than limit bytes; 0 means no limit.
-func Open(limit int) tensor.Backend { return &backend{limit: limit} }
+// Open starts the backend.
+func Open(o Options) tensor.Backend { return &backend{Options: o} }
 
 func (b *backend) Name() string { return "null" }
 
 func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
-	if b.limit > 0 && bytes > b.limit-b.used {
-		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, b.used, b.limit)
+	if b.Limit > 0 && bytes > b.Limit-b.used {
+		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, b.used, b.Limit)
 	}
 	b.used += bytes
 	return &buffer{bytes}, nil
@@ -30,7 +45,19 @@ func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
 
 func (b *backend) Free(buf tensor.Buffer) { b.used -= buf.(*buffer).bytes }
 
-func (b *backend) Run(tensor.Kernel, []tensor.Arg) {}
+func (b *backend) Run(k tensor.Kernel, args []tensor.Arg) {
+	if b.Kernels != nil {
+		b.Kernels.Run(k, args)
+	}
+}
+
+// Scratch is what the Watcher says.
+func (b *backend) Scratch() int {
+	if b.Kernels == nil {
+		return 0
+	}
+	return b.Kernels.Scratch()
+}
 
 func (b *backend) Write(tensor.Buffer, int, []byte) {}
 

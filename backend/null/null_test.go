@@ -12,7 +12,7 @@ import (
 )
 
 func TestSizesWithoutContents(t *testing.T) {
-	d := tensor.NewDevice(null.Open(0))
+	d := tensor.NewDevice(null.Open(null.Options{}))
 	if !d.Virtual() {
 		t.Error("a device on the null backend must be virtual")
 	}
@@ -39,7 +39,7 @@ func TestSizesWithoutContents(t *testing.T) {
 
 // Kernel calls are checked on it as on every device.
 func TestCallsAreChecked(t *testing.T) {
-	d := tensor.NewDevice(null.Open(0))
+	d := tensor.NewDevice(null.Open(null.Options{}))
 	defer d.Close()
 	err := tensor.Catch(func() { d.Run(shaders.Scale{N: 3}, d.New(tensor.F32, 3), d.New(tensor.F32, 4)) })
 	if err == nil || !strings.Contains(err.Error(), "want 3 elements") {
@@ -48,7 +48,7 @@ func TestCallsAreChecked(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	d := tensor.NewDevice(null.Open(1 << 20))
+	d := tensor.NewDevice(null.Open(null.Options{Limit: 1 << 20}))
 	defer d.Close()
 	s := d.Scope()
 	d.New(tensor.F32, 1<<17)

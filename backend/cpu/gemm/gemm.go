@@ -146,6 +146,18 @@ type Workspace struct {
 // NewWorkspace returns a workspace that uses one of Kernels.
 func NewWorkspace(k Kernel) *Workspace { return &Workspace{kernel: &k} }
 
+// Bytes is the size of the scratch memory that the engine holds.
+func (e *Engine) Bytes() int {
+	n := 4 * cap(e.shared)
+	for i := range e.ws {
+		n += e.ws[i].Bytes()
+	}
+	return n
+}
+
+// Bytes is the size of the scratch memory.
+func (w *Workspace) Bytes() int { return 4 * (cap(w.a) + cap(w.b) + cap(w.wide) + cap(w.x)) }
+
 // Sgemm is Engine.Sgemm on this goroutine.
 func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) {
 	w.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))

@@ -34,53 +34,70 @@ func (w *Workspace) matrix(p *product) {
 	w.tile = tile{} // keep no memory of the caller's alive
 }
 
+// A cut is how a team shares a product.
+type cut struct {
+	width, rows int // of a task: columns and rows of C
+	mp, np      int // rows of A and columns of B that are packed for all, or 0
+	stretch     int // of k, for which they are packed at a time
+}
+
+func newCut(pl *plan, threads int) cut {
+	kn := pl.kernel
+	c := cut{width: min(kn.strip, max(64, roundUp((pl.n+4*threads-1)/(4*threads), kn.cols))), rows: pl.m, stretch: pl.k}
+	if threads > 1 && (pl.n+c.width-1)/c.width < 3*threads { // too few strips: cut the rows as well
+		c.width = kn.strip
+		strips := (pl.n + c.width - 1) / c.width
+		c.rows = 16 * kn.rows
+		if !pl.transA { // whose columns would be packed in pieces too short
+			c.rows = min(c.rows, max(4*kn.rows, roundUp((pl.m*strips+8*threads-1)/(8*threads), kn.rows)))
+		}
+		c.np = roundUp(pl.n, kn.cols)
+	}
+	// Panels of A are read faster than its rows, and a transposed A only so.
+	if strips := (pl.n + c.width - 1) / c.width; pl.transA && strips > 1 || strips >= 4 && pl.m > 4*kn.rows {
+		c.mp = roundUp(pl.m, kn.rows)
+	}
+	if c.mp+c.np > 0 {
+		c.stretch = max(1, sharedLimit/((c.mp+c.np)*pl.depth)) * pl.depth
+	}
+	return c
+}
+
+// shared is the floats of the panels that are packed for all.
+func (c *cut) shared(k int) int { return (c.mp + c.np) * min(c.stretch, k) }
+
+// SharedBytes is the scratch memory that an Engine of so many threads needs for C = op(A)
+// op(B) beside its workers' own, for which a few hundred KiB are enough.
+func SharedBytes(threads int, transA bool, m, n, k int) int {
+	if m < 2 || n < 2 || k < 1 || m*n*k <= alone {
+		return 0
+	}
+	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &Kernels()[0])
+	c := newCut(&pl, threads)
+	return 4 * c.shared(k)
+}
+
 // matrix cuts the product for the team.
 func (e *Engine) matrix(p *product) {
-	kn, threads := e.kernel, e.team.Threads()
-	pl := newPlan(p, kn)
-	width := min(kn.strip, max(64, roundUp((p.n+4*threads-1)/(4*threads), kn.cols)))
-	rows := p.m
-	shareB := threads > 1 && (p.n+width-1)/width < 3*threads
-	if shareB { // too few strips: cut the rows as well
-		width = kn.strip
-		strips := (p.n + width - 1) / width
-		rows = 16 * kn.rows
-		if !p.transA { // whose columns would be packed in pieces too short
-			rows = min(rows, max(4*kn.rows, roundUp((p.m*strips+8*threads-1)/(8*threads), kn.rows)))
-		}
-	}
-	strips, chunks := (p.n+width-1)/width, (p.m+rows-1)/rows
-	// Panels of A are read faster than its rows, and a transposed A only so.
-	shareA := p.transA && strips > 1 || strips >= 4 && p.m > 4*kn.rows
-
-	// One shared stretch of k at a time.
-	var mp, np int // floats of the shared panels, per k
-	if shareA {
-		mp = roundUp(p.m, kn.rows)
-	}
-	if shareB {
-		np = roundUp(p.n, kn.cols)
-	}
-	stretch := p.k
-	if mp+np > 0 {
-		stretch = max(1, sharedLimit/((mp+np)*pl.depth)) * pl.depth
-		e.shared = grow(e.shared, (mp+np)*min(stretch, p.k))
-	}
-	for k0 := 0; k0 < p.k; k0 += stretch {
-		pl.k0, pl.k1 = k0, min(k0+stretch, p.k)
+	pl := newPlan(p, e.kernel)
+	c := newCut(&pl, e.team.Threads())
+	strips, chunks := (p.n+c.width-1)/c.width, (p.m+c.rows-1)/c.rows
+	e.shared = grow(e.shared, c.shared(p.k))
+	for k0 := 0; k0 < p.k; k0 += c.stretch {
+		pl.k0, pl.k1 = k0, min(k0+c.stretch, p.k)
 		base := unsafe.Pointer(unsafe.SliceData(e.shared))
-		if shareA {
+		if c.mp > 0 {
 			pl.sharedA = base
 		}
-		if shareB {
-			pl.sharedB = unsafe.Add(base, 4*mp*(pl.k1-k0))
+		if c.np > 0 {
+			pl.sharedB = unsafe.Add(base, 4*c.mp*(pl.k1-k0))
 		}
-		if mp+np > 0 {
+		if c.mp+c.np > 0 {
 			e.pack(&pl)
 		}
 		e.team.Run(strips*chunks, func(worker, task int) {
-			i, j := task/strips*rows, task%strips*width
-			e.ws[worker].compute(&pl, i, min(i+rows, p.m), j, min(j+width, p.n))
+			i, j := task/strips*c.rows, task%strips*c.width
+			e.ws[worker].compute(&pl, i, min(i+c.rows, p.m), j, min(j+c.width, p.n))
 		})
 	}
 	for i := range e.ws {

@@ -1,0 +1,52 @@
+package cpu
+
+import (
+	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Scratch is the memory that kernels keep beside tensors: packed panels of matrices,
+// pieces widened to f32. It grows to what the largest call has needed.
+func (b *backend) Scratch() int {
+	n := b.work.gemm.Bytes() + b.work.shared.bytes()
+	for i := range b.work.scratch {
+		n += b.work.scratch[i].bytes()
+	}
+	for _, wide := range b.wide {
+		if wide != nil {
+			n += len(wide.data)
+		}
+	}
+	return n
+}
+
+func (s *scratch) bytes() int { return 4*len(s.memory) + s.gemm.Bytes() }
+
+// A Footprint adds up the scratch memory that a backend would keep after some kernels,
+// without running them. It counts matrix products, whose operands are large; all others
+// together need less than a MiB a thread.
+type Footprint struct {
+	Threads int // 0: as Open
+	shared  int
+	wide    [2]int // of the products' c and a
+}
+
+// Run counts one kernel.
+func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
+	m, ok := k.(shaders.Matmul)
+	if !ok {
+		return
+	}
+	for i := range f.wide {
+		if a[i].DType.Is16Bit() {
+			f.wide[i] = max(f.wide[i], 4*a[i].N)
+		}
+	}
+	if m.Batch == 1 || m.M*m.N*m.K > manyProducts {
+		f.shared = max(f.shared, gemm.SharedBytes(threads(f.Threads), m.TransA, m.M, m.N, m.K))
+	}
+}
+
+// Scratch is the size in bytes.
+func (f *Footprint) Scratch() int { return f.shared + f.wide[0] + f.wide[1] }

@@ -1,0 +1,44 @@
+package cpu
+
+import (
+	"testing"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// A Footprint foresees the scratch memory of matrix products but for the workers' own.
+func TestFootprint(t *testing.T) {
+	const own = 2 << 20
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		b, err := Open(Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := tensor.NewDevice(b)
+		f := &Footprint{Threads: 2}
+		d.Trace(func(k tensor.Kernel, ts []*tensor.Tensor) {
+			args := make([]tensor.Arg, len(ts))
+			for i, x := range ts {
+				if x != nil {
+					args[i] = tensor.Arg{Buf: x, N: x.Numel(), DType: x.DType()}
+				}
+			}
+			f.Run(k, args)
+		})
+		if n := d.Stats().Scratch; n != 0 {
+			t.Errorf("%d bytes of scratch before any kernel", n)
+		}
+		d.Run(shaders.Matmul{Batch: 1, M: 300, N: 64, K: 20000}, d.New(dt, 300, 64), d.New(dt, 300, 20000), d.New(dt, 20000, 64), nil)
+		d.Run(shaders.Matmul{Batch: 1, M: 3000, N: 600, K: 40, TransB: true}, d.New(dt, 3000, 600), d.New(dt, 3000, 40), d.New(dt, 600, 40), nil)
+		if got, want := d.Stats().Scratch, f.Scratch(); got < want || got > want+own {
+			t.Errorf("%s: %d bytes of scratch, foreseen were %d", dt, got, want)
+		}
+		if f.Scratch() < 4*20000*64 {
+			t.Errorf("%s: %d bytes foreseen, want at least a packed operand", dt, f.Scratch())
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
