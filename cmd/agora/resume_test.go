@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/train"
+)
+
+// A test binary with this variable is the program itself: runs are killed as processes.
+const asProgram = "AGORA_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is the program with these arguments as a process of its own.
+func process(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), asProgram+"=1")
+	return c
+}
+
+// hardRun are the settings of a run in which everything that a resumed run must find again
+// plays a part: dropout, two micro-batches a step, shuffled and packed rows over the ends of
+// epochs, several loaders, a schedule, measurements.
+func hardRun(t *testing.T) (settings []string) {
+	t.Helper()
+	var rows strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&rows, `{"prompt": "%d:", "completion": "%s"}`+"\n", i, strings.Repeat(string(rune('a'+i%26)), 1+i%17))
+	}
+	data := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(data, []byte(rows.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"train", "--model", tinymodel.Write(t), "--data", data, "--max-tokens", "48", "--pack", "--batch-rows", "2",
+		"--accumulate", "2", "--dropout", "0.05", "--loaders", "4", "--held-out", "8", "--eval-every", "7", "--lr", "1e-2",
+		"--steps", "40", "--save-every", "5", "--rank", "4"}
+}
+
+// A run that is stopped by Ctrl-C and by kill -9, and goes on in new processes, ends with
+// the files of a run that was never stopped.
+func TestResumeIsBitForBit(t *testing.T) {
+	for _, method := range [][]string{{"--method", "multilora"}, {"--method", "full", "--dropout", "0", "--dtype", "bf16"}} {
+		t.Run(method[1], func(t *testing.T) {
+			t.Parallel()
+			settings := append(hardRun(t), method...)
+			whole, parts := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
+			if out, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			stop(t, process(append(settings, "--out", parts)...), parts, 11, os.Interrupt, 0)
+			if steps := checkpointSteps(t, parts); len(steps) == 0 || steps[len(steps)-1] < 11 {
+				t.Errorf("after Ctrl-C in step 11 there are the checkpoints %v", steps)
+			}
+			resume := []string{"train", "--out", parts, "--resume"}
+			if runtime.GOOS != "windows" {
+				stop(t, process(resume...), parts, 23, syscall.SIGKILL, -1)
+			}
+			if out, err := process(resume...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			sameRuns(t, whole, parts)
+		})
+	}
+}
+
+// stop starts a run and sends it a signal once it has recorded a step; want is its exit code.
+func stop(t *testing.T, c *exec.Cmd, out string, step int, signal os.Signal, want int) {
+	t.Helper()
+	var said bytes.Buffer
+	c.Stderr = &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reached := []byte(fmt.Sprintf(`"step":%d,`, step))
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if text, _ := os.ReadFile(filepath.Join(out, train.MetricsFile)); bytes.Contains(text, reached) {
+			break
+		}
+		if time.Now().After(end) {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+			t.Fatalf("no step %d after a minute:\n%s", step, said.String())
+		}
+	}
+	if err := c.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // the exit code says it
+	if code := c.ProcessState.ExitCode(); code != want {
+		t.Fatalf("after %v: exit code %d, want %d\n%s", signal, code, want, said.String())
+	}
+}
+
+func checkpointSteps(t *testing.T, run string) (steps []int) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(run, train.CheckpointsFolder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		var step int
+		if n, _ := fmt.Sscanf(e.Name(), "step-%d", &step); n == 1 {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// sameRuns compares all files of two runs' folders, but for their paths and the clock.
+func sameRuns(t *testing.T, a, b string) {
+	t.Helper()
+	want, got := runFiles(t, a), runFiles(t, b)
+	for name, content := range want {
+		if _, ok := got[name]; !ok {
+			t.Errorf("%s is missing", name)
+		} else if got[name] != content {
+			t.Errorf("%s differs", name)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("%s is too many", name)
+		}
+	}
+	for _, name := range []string{"checkpoints/step-000040/optimizer.safetensors", "checkpoints/step-000040/state.json", train.ConfigFile} {
+		if want[name] == "" {
+			t.Errorf("the run has no %s: nothing was compared", name)
+		}
+	}
+	if x, y := records(t, a), records(t, b); !reflect.DeepEqual(x, y) {
+		t.Errorf("the metrics differ:\n%+v\n%+v", x, y)
+	}
+}
+
+func runFiles(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		if name == train.MetricsFile || name == train.SummaryFile || strings.HasPrefix(name, train.TensorBoardFolder+"/") {
+			return nil // these hold times
+		}
+		text, err := os.ReadFile(path)
+		files[name] = strings.ReplaceAll(string(text), dir, "OUT")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// records are the metrics of a run without what the clock has measured.
+func records(t *testing.T, dir string) []train.Record {
+	t.Helper()
+	all, err := train.ReadMetrics(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i].Seconds, all[i].Time, all[i].TokensPerSec, all[i].PeakBytes = 0, 0, 0, 0
+	}
+	return all
+}
+
+// A run that is killed at random moments, a hundred times, never leaves a folder that does
+// not load. (TestResumeIsBitForBit kills at a known one.)
+func TestKilledWhileSaving(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no SIGKILL")
+	}
+	kills := 100
+	if testing.Short() {
+		kills = 10
+	}
+	// Saving after each step and little else: most kills hit a save.
+	settings := append(hardRun(t), "--steps", "100000", "--save-every", "1", "--keep", "1", "--accumulate", "1", "--eval-every", "0", "--held-out", "0")
+	out := filepath.Join(t.TempDir(), "run")
+	args := append(settings, "--out", out)
+	reached := 0
+	for kill := range kills {
+		c := process(args...)
+		var said bytes.Buffer
+		c.Stderr = &said
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		want := reached + 1 // on the way at least once
+		for end := time.Now().Add(time.Minute); newest(out) < want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				_ = c.Process.Kill()
+				_ = c.Wait()
+				t.Fatalf("kill %d: no checkpoint of step %d:\n%s", kill, want, said.String())
+			}
+		}
+		time.Sleep(time.Duration(kill*37%1000) * 10 * time.Microsecond) // somewhere within the next saves
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait()
+		if reached = newest(out); reached < want {
+			t.Fatalf("kill %d: the checkpoint of step %d is gone, the newest is %d", kill, want, reached)
+		}
+		args = []string{"train", "--out", out, "--resume"}
+	}
+	// What the last kill has left goes on as well, and Ctrl-C ends it.
+	stop(t, process(args...), out, reached+3, os.Interrupt, 0)
+}
+
+// newest is the step of the newest checkpoint, 0 without one.
+func newest(out string) (step int) {
+	entries, _ := os.ReadDir(filepath.Join(out, train.CheckpointsFolder))
+	for _, e := range entries {
+		var n int
+		if k, _ := fmt.Sscanf(e.Name(), "step-%d", &n); k == 1 {
+			step = max(step, n)
+		}
+	}
+	return step
+}
+
+// A disk that is full while a checkpoint is written: the error says so, and the earlier
+// checkpoint goes on. A limit on a file's size stands for the disk.
+func TestFullDisk(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
+		t.Skip("no bash to set a limit with")
+	}
+	settings := append(hardRun(t), "--steps", "20", "--save-every", "5", "--out")
+	out := filepath.Join(t.TempDir(), "run")
+	stop(t, process(append(settings, out)...), out, 6, os.Interrupt, 0)
+	before := newest(out)
+	limited := exec.Command("bash", append([]string{"-c", `trap "" XFSZ; ulimit -f 16; exec "$0" "$@"`, os.Args[0]}, "train", "--out", out, "--resume")...)
+	limited.Env = append(os.Environ(), asProgram+"=1")
+	text, err := limited.CombinedOutput()
+	if err == nil || !strings.Contains(string(text), "file too large") || !strings.Contains(string(text), "checkpoint of step 10") ||
+		strings.Contains(string(text), "goroutine") {
+		t.Fatalf("with a full disk: %v\n%s", err, text)
+	}
+	if after := newest(out); after != before {
+		t.Errorf("the newest checkpoint is of step %d, want %d", after, before)
+	}
+	if left, _ := filepath.Glob(filepath.Join(out, train.CheckpointsFolder, ".*")); len(left) != 0 {
+		t.Errorf("half a checkpoint is left: %v", left)
+	}
+	whole := filepath.Join(t.TempDir(), "run")
+	for _, args := range [][]string{{"train", "--out", out, "--resume"}, append(settings, whole)} {
+		if text, err := process(args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, text)
+		}
+	}
+	a, b := runFiles(t, whole), runFiles(t, out)
+	if a["adapter.safetensors"] == "" || a["adapter.safetensors"] != b["adapter.safetensors"] {
+		t.Error("the run that met a full disk ends with another adapter")
+	}
+}
+
+func TestResumeRefuses(t *testing.T) {
+	settings := append(hardRun(t), "--steps", "4")
+	out := filepath.Join(t.TempDir(), "run")
+	if code, _, stderr := agora(t, append(settings, "--out", out)...); code != 0 {
+		t.Fatal(stderr)
+	}
+	refused := func(want string, args ...string) {
+		t.Helper()
+		code, _, stderr := agora(t, args...)
+		if code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("agora %v: exit code %d, want 1 and %q in\n%s", args, code, want, stderr)
+		}
+	}
+	refused("is complete after 4 steps", "train", "--out", out, "--resume")
+	refused(`setting lr: want "0.01"`, "train", "--out", out, "--resume", "--lr", "1")
+	refused("want --out to be the folder of a run", "train", "--out", t.TempDir(), "--resume")
+	refused("without an earlier run (or --resume", append(settings, "--out", out)...)
+
+	// Interrupted, and then something is not what it was.
+	out = filepath.Join(t.TempDir(), "run")
+	stop(t, process(append(settings, "--steps", "1000", "--out", out)...), out, 6, os.Interrupt, 0)
+	last := filepath.Join(out, train.CheckpointsFolder, fmt.Sprintf("step-%06d", newest(out)))
+	for _, c := range []struct {
+		file string
+		to   func([]byte) []byte
+		want string
+	}{
+		{"state.json", func(b []byte) []byte { return b[:10] }, "state.json: want a JSON object"},
+		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 1`), []byte(`"version": 9`), 1) }, "field version: want 1, got 9"},
+		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"data": "`), []byte(`"data": "0`), 1) }, "the data have changed"},
+		{"optimizer.safetensors", func(b []byte) []byte { return b[:len(b)-4] }, "optimizer.safetensors"},
+		{"adapter.safetensors", func(b []byte) []byte { return b[:len(b)-4] }, "adapter.safetensors"},
+	} {
+		path := filepath.Join(last, c.file)
+		good, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, c.to(slices.Clone(good)), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		refused(c.want, "train", "--out", out, "--resume")
+		if err := os.WriteFile(path, good, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var s train.Summary
+	if text, err := os.ReadFile(filepath.Join(out, train.SummaryFile)); err != nil || json.Unmarshal(text, &s) != nil || !s.Interrupted {
+		t.Errorf("the interrupted run's summary: %+v, %v", s, err)
+	}
+}
