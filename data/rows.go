@@ -3,10 +3,12 @@ package data
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 )
 
 // maxRow bounds the bytes of one row, and so what one row of a hostile file can hold.
@@ -65,7 +67,8 @@ func unmarshal(raw []byte, v any) (line int, err error) {
 	offset := 0
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		offset = int(e.Offset)
-		err = fmt.Errorf("%q: want a string, got %s", e.Field, e.Value)
+		want := map[reflect.Kind]string{reflect.Slice: "a list", reflect.Struct: "an object"}[e.Type.Kind()]
+		err = fmt.Errorf("%q: want %s, got %s", e.Field, cmp.Or(want, "a string"), e.Value)
 	} else if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		offset = int(e.Offset) - 1 // of the byte after which it gave up
 	}
