@@ -1,20 +1,31 @@
 package llama
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// New makes a model with random weights, all of which train: matrices are normal with
-// deviation Config.InitRange, norms one, biases zero.
+// New makes a model with random weights in f32, all of which train: matrices are normal
+// with deviation Config.InitRange, norms one, biases zero.
 func New(d *tensor.Device, c Config, seed uint64) (*Model, error) {
+	return NewAs(d, c, tensor.F32, seed)
+}
+
+// NewAs is New with weights and activations in another storage type: the same numbers,
+// rounded to f32, f16 or bf16.
+func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, error) {
+	if !dt.IsFloat() {
+		return nil, fmt.Errorf("llama: a new model in %s: want f32, f16 or bf16", dt)
+	}
 	if err := c.check("config"); err != nil {
 		return nil, err
 	}
 	m, shapes := build(d, c)
 	init := nn.NewInit(d, seed)
+	init.DType = dt
 	for name, p := range nn.Params(m) {
 		switch shape := shapes[p]; {
 		case strings.HasSuffix(name, ".bias"):

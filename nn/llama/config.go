@@ -38,6 +38,7 @@ type Config struct {
 	EOS []int32 // end a text
 
 	source map[string]json.RawMessage // config.json as it was read: Save keeps what it does not know
+	stored string                     // the type of the weights, as config.json spells it, where Save writes them
 }
 
 // ConfigFile is the name of the configuration in a model's folder.
@@ -232,8 +233,21 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		set["attention_bias"], set["mlp_bias"] = c.QKVBias, c.MLPBias
 	}
 	set["bos_token_id"], set["eos_token_id"] = orNull(c.BOS), c.EOS
-	if c.Windows != nil && c.source == nil {
+	switch {
+	case c.Windows == nil && c.ModelType == "mistral": // elsewhere a missing one means 4096
+		set["sliding_window"] = nil
+	case c.Windows != nil && c.source == nil:
 		set["sliding_window"] = c.Windows[len(c.Windows)-1]
+	}
+	if c.stored != "" {
+		_, older := c.source["torch_dtype"]
+		_, newer := c.source["dtype"]
+		if newer {
+			set["dtype"] = c.stored
+		}
+		if older || !newer {
+			set["torch_dtype"] = c.stored
+		}
 	}
 	setRoPE(set, c.RoPE)
 	for name, value := range set {

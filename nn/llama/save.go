@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
@@ -41,12 +39,7 @@ func (m *Model) SaveAs(dir string, dt tensor.DType) error {
 		return err
 	}
 	c := m.Config
-	c.source = maps.Clone(c.source)
-	for _, field := range []string{"torch_dtype", "dtype"} { // the older and the newer spelling
-		if _, ok := c.source[field]; ok {
-			c.source[field] = json.RawMessage(strconv.Quote(torchType[dt]))
-		}
-	}
+	c.stored = torchType[dt]
 	config, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("llama: config of the model: %w", err)
