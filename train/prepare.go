@@ -114,11 +114,20 @@ func fingerprint(groups ...[]data.Sequence) string {
 // prepareModel loads or makes the base, attaches the adapter, and gathers what trains;
 // from is the checkpoint to go on from, or "".
 func (r *run) prepareModel(d *tensor.Device, from string) error {
-	cfg := r.cfg
 	m, err := r.loadModel(d, from)
 	if err != nil {
 		return err
 	}
+	if err := r.assemble(m, from); err != nil {
+		return err
+	}
+	r.progress.Say(r.describe())
+	return nil
+}
+
+// assemble makes a model ready to train: beside prepareModel, a Plan calls it.
+func (r *run) assemble(m *llama.Model, from string) (err error) {
+	cfg, d := &r.cfg, m.Device()
 	if cfg.MaxTokens > m.Config.MaxPositions {
 		return fmt.Errorf("setting max-tokens: want at most the %d positions of the model, got %d", m.Config.MaxPositions, cfg.MaxTokens)
 	}
@@ -148,7 +157,6 @@ func (r *run) prepareModel(d *tensor.Device, from string) error {
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
 	r.summary.Trained = t.Trainable.Numel()
-	r.progress.Say(r.describe())
 	return d.Err()
 }
 
