@@ -3,9 +3,14 @@
 package device
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,22 +18,79 @@ import (
 type Options struct {
 	Threads     int // of the CPU; 0: all
 	MemoryLimit int // most bytes of tensors; 0: what is free
+
+	// Notice, if set, gets a line when "auto" has found no GPU and takes the CPU: why.
+	Notice func(line string)
+	// Profile, if set, gets the time of every kernel on a Vulkan device as a Chrome trace, at Close.
+	Profile io.Writer
 }
 
-// Open opens a device by name: "cpu", or "auto" for the best there is. With several
-// Options the last counts. One goroutine at a time may use the device.
+// Names says in a line what Open takes.
+const Names = `auto (the best GPU, else cpu), cpu, vulkan, vulkan:0, or vulkan: and a part of a name or a kind (see agora doctor)`
+
+// Open opens a device by name: "cpu"; "vulkan" for the best Vulkan device there is,
+// "vulkan:0" for one by its number, "vulkan:radeon" by a part of its name, "vulkan:integrated"
+// by its kind; or "auto" for the best GPU that Vulkan finds and else the CPU: a Vulkan driver that
+// computes on the processor is never taken for one. With several Options the last counts. One
+// goroutine at a time may use the device.
 func Open(name string, options ...Options) (*tensor.Device, error) {
 	var o Options
 	if n := len(options); n > 0 {
 		o = options[n-1]
 	}
-	switch name {
-	case "auto", "cpu":
-		b, err := cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit})
-		if err != nil {
-			return nil, fmt.Errorf("device %q: %w", name, err)
-		}
-		return tensor.NewDevice(b), nil
+	open := openCPU
+	kind, which, _ := strings.Cut(name, ":")
+	switch {
+	case name == "auto":
+		open = openAuto
+	case name == "cpu":
+	case kind == "vulkan":
+		open = func(o Options) (tensor.Backend, error) { return openVulkan(which, o) }
+	default:
+		return nil, fmt.Errorf("device %q: want %s", name, Names)
 	}
-	return nil, fmt.Errorf("device %q: want auto or cpu", name)
+	b, err := open(o)
+	if err != nil {
+		return nil, fmt.Errorf("device %q: %w", name, err)
+	}
+	return tensor.NewDevice(b), nil
+}
+
+func openCPU(o Options) (tensor.Backend, error) {
+	return cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit})
+}
+
+func openVulkan(which string, o Options) (tensor.Backend, error) {
+	return vulkan.Open(vulkan.Options{Device: which, MemoryLimit: o.MemoryLimit, Profile: o.Profile})
+}
+
+// openAuto takes the best GPU, or the CPU and says why.
+func openAuto(o Options) (tensor.Backend, error) {
+	b, err := openGPU(o)
+	if err == nil {
+		return b, nil
+	}
+	if o.Notice != nil {
+		o.Notice("no GPU, so the CPU computes: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return openCPU(o)
+}
+
+func openGPU(o Options) (tensor.Backend, error) {
+	list, err := vulkan.Devices()
+	if err != nil {
+		return nil, err
+	}
+	best, err := vulkan.Best(list, false)
+	if err != nil {
+		return nil, err
+	}
+	if missing := shaders.WithoutBody(); len(missing) > 0 {
+		return nil, fmt.Errorf("%s waits for the shaders of %s", best.Name, strings.Join(missing, ", "))
+	}
+	b, err := openVulkan(fmt.Sprint(best.Index), o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s cannot be opened", best.Name), err)
+	}
+	return b, nil
 }

@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/internal/version"
+	"github.com/agora-ml/agora/shaders"
 )
 
 // report is what doctor finds.
@@ -17,7 +19,72 @@ type report struct {
 	Go      string          `json:"go"`
 	OS      string          `json:"os"`
 	CPU     cpu.Description `json:"cpu"`
-	Vulkan  string          `json:"vulkan"`
+	Vulkan  vulkanReport    `json:"vulkan"`
+}
+
+// vulkanReport is what doctor finds of Vulkan.
+type vulkanReport struct {
+	Devices []vulkan.Info `json:"devices"`
+	Problem string        `json:"problem,omitempty"` // why there are none
+	Auto    string        `json:"auto"`              // what --device auto takes
+	// WithoutShader are the kernels that no Vulkan device can run yet.
+	WithoutShader []string `json:"kernels_without_shader,omitempty"`
+}
+
+func findVulkan() vulkanReport {
+	list, err := vulkan.Devices()
+	r := vulkanReport{Devices: list, Auto: "cpu", WithoutShader: shaders.WithoutBody()}
+	if err != nil {
+		r.Problem = err.Error()
+	} else if best, err := vulkan.Best(list, false); err == nil && len(r.WithoutShader) == 0 {
+		r.Auto = fmt.Sprintf("vulkan:%d", best.Index)
+	}
+	return r
+}
+
+// lines describe every device, a fact a line.
+func (r vulkanReport) lines() (lines [][2]string) {
+	if r.Problem != "" {
+		lines = append(lines, [2]string{"vulkan", r.Problem})
+	}
+	for _, d := range r.Devices {
+		has := func(there bool, name string) string {
+			if there {
+				return name
+			}
+			return "no " + name
+		}
+		free := "the driver does not say how much is free"
+		if d.Free >= 0 {
+			free = fmt.Sprintf("%.1f GiB free", float64(d.Free)/(1<<30))
+		}
+		use := "usable"
+		if err := d.Usable(); err != nil {
+			use = "not usable: " + err.Error()
+		}
+		matrices := "none"
+		if len(d.Cooperative) > 0 {
+			matrices = strings.Join(d.Cooperative, ", ")
+		}
+		l := d.Limits
+		lines = append(lines,
+			[2]string{fmt.Sprintf("vulkan:%d", d.Index), fmt.Sprintf("%s, %s, %s", d.Name, d.Kind, use)},
+			[2]string{"  driver", d.Driver + ", Vulkan " + d.API},
+			[2]string{"  memory", fmt.Sprintf("%.1f GiB, %s; one tensor at most %.1f GiB", float64(d.Memory)/(1<<30), free, float64(l.Allocation)/(1<<30))},
+			[2]string{"  workgroups", fmt.Sprintf("%d x %d x %d of %d invocations with %d KiB", l.Groups[0], l.Groups[1], l.Groups[2], l.Invocations, l.Shared>>10)},
+			[2]string{"  subgroups", fmt.Sprintf("%d invocations (%d to %d)", d.Subgroup[0], d.Subgroup[1], d.Subgroup[2])},
+			[2]string{"  numbers", strings.Join([]string{
+				has(d.Storage16, "16-bit storage"), has(d.Storage8, "8-bit storage"), has(d.Float16, "f16 arithmetic"),
+				has(d.BFloat16, "bf16 arithmetic"), has(d.Int8, "8-bit arithmetic"),
+			}, ", ")},
+			[2]string{"  matrices", matrices},
+			[2]string{"  timestamps", has(d.Timestamps, "clock on the device")},
+		)
+	}
+	if n := len(r.WithoutShader); n > 0 {
+		lines = append(lines, [2]string{"without shader", strings.Join(r.WithoutShader, " ")})
+	}
+	return append(lines, [2]string{"--device auto", r.Auto})
 }
 
 func doctorCommand() *cobra.Command {
@@ -29,7 +96,7 @@ func doctorCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			r := report{
 				Version: version.String(), Go: runtime.Version(), OS: runtime.GOOS, CPU: cpu.Describe(),
-				Vulkan: "not in this version: everything runs on the CPU",
+				Vulkan: findVulkan(),
 			}
 			if asJSON {
 				return printJSON(c.OutOrStdout(), r)
@@ -42,11 +109,12 @@ func doctorCommand() *cobra.Command {
 			if len(r.CPU.Features) > 0 {
 				features = strings.Join(r.CPU.Features, ", ")
 			}
-			for _, line := range [][2]string{
+			lines := [][2]string{
 				{"agora", r.Version}, {"go", r.Go + ", " + r.OS + "/" + r.CPU.Architecture},
 				{"cpu threads", fmt.Sprint(r.CPU.Threads)}, {"cpu features", features},
-				{"matrix kernel", r.CPU.GEMM}, {"memory for tensors", memory}, {"vulkan", r.Vulkan},
-			} {
+				{"matrix kernel", r.CPU.GEMM}, {"memory for tensors", memory},
+			}
+			for _, line := range append(lines, r.Vulkan.lines()...) {
 				fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", line[0], line[1])
 			}
 			return nil
