@@ -64,7 +64,7 @@ func someRows(t *testing.T) string {
 
 func TestDoctor(t *testing.T) {
 	r := mustJSON[report](t, "doctor")
-	if r.CPU.Threads < 1 || r.CPU.GEMM == "" || r.Go == "" {
+	if r.CPU.Threads < 1 || r.CPU.GEMM == "" || r.Go == "" || r.Vulkan.Auto == "" || len(r.Vulkan.Devices) == 0 == (r.Vulkan.Problem == "") {
 		t.Errorf("doctor found %+v", r)
 	}
 	code, stdout, _ := agora(t, "doctor")
