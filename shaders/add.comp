@@ -2,10 +2,11 @@
 //
 //	y[i] = a[i] + b[i % m]
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint n; // elements of a and y
@@ -16,6 +17,5 @@ IN(1, T, a)  // [n]
 IN(2, U, b)  // [m]
 
 void main() {
-	uint i = invocation();
-	if (i < n) set_y(i, a(i) + b(i % m));
+	EACH4(i) SET4(y, i, GET4(a, i) + REPEAT4(b, i, m))
 }

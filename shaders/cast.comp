@@ -2,13 +2,18 @@
 //
 //	y[i] = x[i]
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint n; // elements
 )
 OUT(0, T, y) // [n]
 IN(1, U, x)  // [n]
+
+void main() {
+	EACH4(i) SET4(y, i, GET4(x, i))
+}

@@ -17,3 +17,10 @@ PUSH(
 )
 INOUT(0, T, y) // [*]
 IN(1, T, x)    // [*]
+
+void main() {
+	uint i = invocation();
+	if (i >= rows * cols) return;
+	uint r = i / cols, c = i % cols;
+	set_y(y_offset + r * y_stride + c, x(x_offset + r * x_stride + c));
+}

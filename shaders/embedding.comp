@@ -15,3 +15,10 @@ PUSH(
 OUT(0, T, y)    // [rows, dim]
 IN(1, W, table) // [vocab, dim]
 IN(2, I, ids)   // [rows]
+
+void main() {
+	uint i = invocation();
+	if (i >= rows * dim) return;
+	uint id = uint(ids(i / dim)); // a negative one is large
+	set_y(i, id < vocab ? table(id * dim + i % dim) : NAN);
+}

@@ -15,3 +15,8 @@ PUSH(
 )
 OUT(0, T, y) // [outer, n, inner]
 IN(1, T, x)  // [outer, inner]
+
+void main() {
+	uint i = invocation();
+	if (i < outer * n * inner) set_y(i, scale * x(i / (n * inner) * inner + i % inner));
+}

@@ -2,13 +2,18 @@
 //
 //	y[i] = value
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint n;      // elements
 	float value; // what they become
 )
 OUT(0, T, y) // [n]
+
+void main() {
+	EACH4(i) SET4(y, i, vec4(value))
+}

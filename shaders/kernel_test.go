@@ -49,9 +49,9 @@ func TestGrid(t *testing.T) {
 		tile   Tile
 		want   [3]uint32
 	}{
-		{Add{N: 0}, Tile{64}, [3]uint32{0, 1, 1}},
-		{Add{N: 64}, Tile{64}, [3]uint32{1, 1, 1}},
-		{Add{N: 65}, Tile{64}, [3]uint32{2, 1, 1}},
+		{Add{N: 0}, Tile{16, 64}, [3]uint32{0, 1, 1}},
+		{Add{N: 64}, Tile{16, 64}, [3]uint32{1, 1, 1}},
+		{Add{N: 65}, Tile{16, 64}, [3]uint32{2, 1, 1}},
 		{Softmax{Rows: 65535}, Tile{}, [3]uint32{65535, 1, 1}},
 		{Softmax{Rows: 65537}, Tile{}, [3]uint32{32769, 2, 1}},
 		{ClipFactor{N: 99}, Tile{}, [3]uint32{1, 1, 1}},

@@ -76,7 +76,7 @@ func (AdamW) Name() string { return "adamw" }
 func (AdamW) Sig() string { return "S+S+S+T?+=SS?" }
 
 // Grid implements Kernel.
-func (k AdamW) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k AdamW) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k AdamW) Push(b []byte) ([]byte, error) {
@@ -119,7 +119,7 @@ func (Add) Name() string { return "add" }
 func (Add) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Add) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Add) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Add) Push(b []byte) ([]byte, error) {
@@ -350,7 +350,7 @@ func (Cast) Name() string { return "cast" }
 func (Cast) Sig() string { return "T=U" }
 
 // Grid implements Kernel.
-func (k Cast) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Cast) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Cast) Push(b []byte) ([]byte, error) {
@@ -555,7 +555,7 @@ func (Div) Name() string { return "div" }
 func (Div) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Div) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Div) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Div) Push(b []byte) ([]byte, error) {
@@ -598,7 +598,7 @@ func (Dropout) Name() string { return "dropout" }
 func (Dropout) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Dropout) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Dropout) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Dropout) Push(b []byte) ([]byte, error) {
@@ -756,7 +756,7 @@ func (Fill) Name() string { return "fill" }
 func (Fill) Sig() string { return "T=" }
 
 // Grid implements Kernel.
-func (k Fill) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Fill) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Fill) Push(b []byte) ([]byte, error) {
@@ -887,7 +887,7 @@ func (LayerNormGradWeight) Name() string { return "layer_norm_grad_weight" }
 func (LayerNormGradWeight) Sig() string { return "S?+S?+=TTSS" }
 
 // Grid implements Kernel.
-func (k LayerNormGradWeight) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.Dim, int(t[0]))) }
+func (k LayerNormGradWeight) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.Dim, int(t[1]))) }
 
 // Push implements Kernel.
 func (k LayerNormGradWeight) Push(b []byte) ([]byte, error) {
@@ -1068,7 +1068,7 @@ func (Max) Name() string { return "max" }
 func (Max) Sig() string { return "T?I?=T" }
 
 // Grid implements Kernel.
-func (k Max) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Outer, k.Inner), int(t[0]))) }
+func (k Max) Grid(_ Tile) [3]uint32 { return fold(mul(k.Outer, k.Inner)) }
 
 // Push implements Kernel.
 func (k Max) Push(b []byte) ([]byte, error) {
@@ -1149,7 +1149,7 @@ func (Mul) Name() string { return "mul" }
 func (Mul) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Mul) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Mul) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Mul) Push(b []byte) ([]byte, error) {
@@ -1327,7 +1327,7 @@ func (RMSNormGradWeight) Name() string { return "rms_norm_grad_weight" }
 func (RMSNormGradWeight) Sig() string { return "S+=TTS" }
 
 // Grid implements Kernel.
-func (k RMSNormGradWeight) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.Dim, int(t[0]))) }
+func (k RMSNormGradWeight) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.Dim, int(t[1]))) }
 
 // Push implements Kernel.
 func (k RMSNormGradWeight) Push(b []byte) ([]byte, error) {
@@ -1418,7 +1418,7 @@ func (Scale) Name() string { return "scale" }
 func (Scale) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Scale) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Scale) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Scale) Push(b []byte) ([]byte, error) {
@@ -1461,7 +1461,7 @@ func (SGD) Name() string { return "sgd" }
 func (SGD) Sig() string { return "S+S?+=SS?" }
 
 // Grid implements Kernel.
-func (k SGD) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k SGD) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k SGD) Push(b []byte) ([]byte, error) {
@@ -1575,7 +1575,7 @@ func (Sub) Name() string { return "sub" }
 func (Sub) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Sub) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Sub) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Sub) Push(b []byte) ([]byte, error) {
@@ -1614,7 +1614,7 @@ func (Sum) Name() string { return "sum" }
 func (Sum) Sig() string { return "T+=U" }
 
 // Grid implements Kernel.
-func (k Sum) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Outer, k.Inner), int(t[0]))) }
+func (k Sum) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Outer, k.Inner), int(t[1]))) }
 
 // Push implements Kernel.
 func (k Sum) Push(b []byte) ([]byte, error) {
@@ -1688,7 +1688,7 @@ func (SwiGLU) Name() string { return "swiglu" }
 func (SwiGLU) Sig() string { return "T=TT" }
 
 // Grid implements Kernel.
-func (k SwiGLU) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k SwiGLU) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k SwiGLU) Push(b []byte) ([]byte, error) {
@@ -1725,7 +1725,7 @@ func (SwiGLUGrad) Name() string { return "swiglu_grad" }
 func (SwiGLUGrad) Sig() string { return "TT=TTT" }
 
 // Grid implements Kernel.
-func (k SwiGLUGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k SwiGLUGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k SwiGLUGrad) Push(b []byte) ([]byte, error) {
@@ -1760,7 +1760,7 @@ func (Unary) Name() string { return "unary" }
 func (Unary) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Unary) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k Unary) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Unary) Push(b []byte) ([]byte, error) {
@@ -1800,7 +1800,7 @@ func (UnaryGrad) Name() string { return "unary_grad" }
 func (UnaryGrad) Sig() string { return "T=TT" }
 
 // Grid implements Kernel.
-func (k UnaryGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[0]))) }
+func (k UnaryGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k UnaryGrad) Push(b []byte) ([]byte, error) {
@@ -1824,8 +1824,9 @@ var Kernels = []Desc{
 		Sig:       "S+S+S+T?+=SS?",
 		Args:      mustParseSig("S+S+S+T?+=SS?"),
 		Bindings:  []string{"p", "m", "v", "mirror", "g", "clip"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("adamw"),
 	},
 	{
 		Name:      "add",
@@ -1834,8 +1835,8 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("add"),
 	},
 	{
@@ -1871,8 +1872,9 @@ var Kernels = []Desc{
 		Sig:       "T=U",
 		Args:      mustParseSig("T=U"),
 		Bindings:  []string{"y", "x"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("cast"),
 	},
 	{
 		Name:      "clip_factor",
@@ -1880,8 +1882,9 @@ var Kernels = []Desc{
 		Sig:       "SS=S",
 		Args:      mustParseSig("SS=S"),
 		Bindings:  []string{"factor", "norm", "partial"},
-		Tile:      Tile{64},
+		Tile:      Tile{256},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("clip_factor"),
 	},
 	{
 		Name:      "copy",
@@ -1891,6 +1894,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "x"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("copy"),
 	},
 	{
 		Name:      "cross_entropy",
@@ -1920,8 +1924,9 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("div"),
 	},
 	{
 		Name:      "dropout",
@@ -1930,8 +1935,9 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("dropout"),
 	},
 	{
 		Name:      "embedding",
@@ -1941,6 +1947,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "table", "ids"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("embedding"),
 	},
 	{
 		Name:      "embedding_grad",
@@ -1950,6 +1957,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dtable", "dy", "ids"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("embedding_grad"),
 	},
 	{
 		Name:      "expand",
@@ -1959,6 +1967,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "x"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("expand"),
 	},
 	{
 		Name:      "fill",
@@ -1966,8 +1975,9 @@ var Kernels = []Desc{
 		Sig:       "T=",
 		Args:      mustParseSig("T="),
 		Bindings:  []string{"y"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("fill"),
 	},
 	{
 		Name:      "layer_norm",
@@ -1977,6 +1987,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "mean", "rstd", "x", "w", "b"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("layer_norm"),
 	},
 	{
 		Name:      "layer_norm_grad",
@@ -1986,6 +1997,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dx", "dy", "x", "w", "mean", "rstd"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("layer_norm_grad"),
 	},
 	{
 		Name:      "layer_norm_grad_weight",
@@ -1993,8 +2005,9 @@ var Kernels = []Desc{
 		Sig:       "S?+S?+=TTSS",
 		Args:      mustParseSig("S?+S?+=TTSS"),
 		Bindings:  []string{"dw", "db", "dy", "x", "mean", "rstd"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{256, 32},
+		TileNames: []string{"group", "cols"},
+		SPIRV:     spirv("layer_norm_grad_weight"),
 	},
 	{
 		Name:      "lora_scale",
@@ -2034,6 +2047,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "index", "x"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("max"),
 	},
 	{
 		Name:      "max_grad",
@@ -2043,6 +2057,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dx", "dy", "index"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("max_grad"),
 	},
 	{
 		Name:      "mul",
@@ -2051,8 +2066,9 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("mul"),
 	},
 	{
 		Name:      "permute",
@@ -2062,6 +2078,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "x"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("permute"),
 	},
 	{
 		Name:      "rms_norm",
@@ -2081,6 +2098,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dx", "dy", "x", "w", "rstd"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("rms_norm_grad"),
 	},
 	{
 		Name:      "rms_norm_grad_weight",
@@ -2088,8 +2106,9 @@ var Kernels = []Desc{
 		Sig:       "S+=TTS",
 		Args:      mustParseSig("S+=TTS"),
 		Bindings:  []string{"dw", "dy", "x", "rstd"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{256, 32},
+		TileNames: []string{"group", "cols"},
+		SPIRV:     spirv("rms_norm_grad_weight"),
 	},
 	{
 		Name:      "rope",
@@ -2109,8 +2128,9 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("scale"),
 	},
 	{
 		Name:      "sgd",
@@ -2118,8 +2138,9 @@ var Kernels = []Desc{
 		Sig:       "S+S?+=SS?",
 		Args:      mustParseSig("S+S?+=SS?"),
 		Bindings:  []string{"p", "velocity", "g", "clip"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("sgd"),
 	},
 	{
 		Name:      "softmax",
@@ -2129,6 +2150,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "x"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("softmax"),
 	},
 	{
 		Name:      "softmax_grad",
@@ -2138,6 +2160,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dx", "dy", "y"},
 		Tile:      Tile{64},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("softmax_grad"),
 	},
 	{
 		Name:      "sub",
@@ -2146,8 +2169,9 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("sub"),
 	},
 	{
 		Name:      "sum",
@@ -2155,8 +2179,9 @@ var Kernels = []Desc{
 		Sig:       "T+=U",
 		Args:      mustParseSig("T+=U"),
 		Bindings:  []string{"y", "x"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{256, 32},
+		TileNames: []string{"group", "cols"},
+		SPIRV:     spirv("sum"),
 	},
 	{
 		Name:      "sum_squares",
@@ -2164,8 +2189,9 @@ var Kernels = []Desc{
 		Sig:       "S=T",
 		Args:      mustParseSig("S=T"),
 		Bindings:  []string{"partial", "x"},
-		Tile:      Tile{64},
+		Tile:      Tile{256},
 		TileNames: []string{"group"},
+		SPIRV:     spirv("sum_squares"),
 	},
 	{
 		Name:      "swiglu",
@@ -2173,8 +2199,9 @@ var Kernels = []Desc{
 		Sig:       "T=TT",
 		Args:      mustParseSig("T=TT"),
 		Bindings:  []string{"y", "gate", "up"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("swiglu"),
 	},
 	{
 		Name:      "swiglu_grad",
@@ -2183,8 +2210,9 @@ var Kernels = []Desc{
 		Args:      mustParseSig("TT=TTT"),
 		Bindings:  []string{"dgate", "dup", "dy", "gate", "up"},
 		InPlace:   [][2]int{{0, 3}, {1, 4}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("swiglu_grad"),
 	},
 	{
 		Name:      "unary",
@@ -2192,8 +2220,9 @@ var Kernels = []Desc{
 		Sig:       "T=T",
 		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("unary"),
 	},
 	{
 		Name:      "unary_grad",
@@ -2202,7 +2231,8 @@ var Kernels = []Desc{
 		Args:      mustParseSig("T=TT"),
 		Bindings:  []string{"dx", "dy", "z"},
 		InPlace:   [][2]int{{0, 1}},
-		Tile:      Tile{64},
-		TileNames: []string{"group"},
+		Tile:      Tile{64, 256},
+		TileNames: []string{"group", "block"},
+		SPIRV:     spirv("unary_grad"),
 	},
 }

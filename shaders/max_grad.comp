@@ -15,3 +15,10 @@ PUSH(
 OUT(0, T, dx)   // [outer, n, inner]
 IN(1, T, dy)    // [outer, inner]
 IN(2, I, index) // [outer, inner]: from Max
+
+void main() {
+	uint i = invocation();
+	if (i >= outer * n * inner) return;
+	uint r = i / inner, from = r / n * inner + i % inner;
+	set_dx(i, index(from) == int(r % n) ? dy(from) : 0);
+}

@@ -2,10 +2,11 @@
 //
 //	y[i] = a[i] * b[i % m]
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint n; // elements of a and y
@@ -14,3 +15,7 @@ PUSH(
 OUT(0, T, y) // [n] may be a
 IN(1, T, a)  // [n]
 IN(2, U, b)  // [m]
+
+void main() {
+	EACH4(i) SET4(y, i, GET4(a, i) * REPEAT4(b, i, m))
+}

@@ -23,3 +23,14 @@ PUSH(
 )
 OUT(0, T, y) // [d0, d1, d2, d3, d4, d5]
 IN(1, T, x)  // [*]: at least every element that the strides reach
+
+void main() {
+	uint i = invocation();
+	if (i >= d0 * d1 * d2 * d3 * d4 * d5) return;
+	uint r = i / d5, from = i % d5 * s5;
+	from += r % d4 * s4, r /= d4;
+	from += r % d3 * s3, r /= d3;
+	from += r % d2 * s2, r /= d2;
+	from += r % d1 * s1, r /= d1;
+	set_y(i, x(from + r * s0));
+}

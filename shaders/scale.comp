@@ -2,10 +2,11 @@
 //
 //	y[i] = alpha * x[i] + beta
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint n;      // elements
@@ -14,3 +15,7 @@ PUSH(
 )
 OUT(0, T, y) // [n] may be x
 IN(1, T, x)  // [n]
+
+void main() {
+	EACH4(i) SET4(y, i, alpha * GET4(x, i) + beta)
+}

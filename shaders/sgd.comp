@@ -4,10 +4,11 @@
 //	velocity = momentum*velocity + d; p -= lr * velocity (lr * d without velocity)
 //	nothing of this where clip is NaN: p and velocity stay as they are, bit for bit
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint n;             // parameters
@@ -19,3 +20,16 @@ INOUT(0, S, p)            // [n]: the parameters
 OPT_INOUT(1, S, velocity) // [n]: 0 before the first step
 IN(2, S, g)               // [n]: the gradient
 OPT_IN(3, S, clip)        // [1]: ClipFactor's factor
+
+void main() {
+	float c = has_clip ? clip(0) : 1;
+	if (is_nan(c)) return;
+	EACH4(i) {
+		vec4 parameter = GET4(p, i), d = GET4(g, i) * c + weight_decay * parameter;
+		if (has_velocity) {
+			d += momentum * GET4(velocity, i);
+			SET4(velocity, i, d)
+		}
+		SET4(p, i, parameter - lr * d)
+	}
+}

@@ -6,6 +6,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/reduce.glsl"
 
 PUSH(
 	uint rows; // rows
@@ -14,3 +15,13 @@ PUSH(
 OUT(0, T, dx) // [rows, dim]
 IN(1, T, dy)  // [rows, dim]
 IN(2, T, y)   // [rows, dim]: Softmax's output
+
+// A workgroup a row.
+void main() {
+	uint row = group_index(), i = gl_LocalInvocationIndex, at = row * dim;
+	if (row >= rows) return;
+	float product = 0;
+	for (uint j = i; j < dim; j += group) product = fma(dy(at + j), y(at + j), product);
+	product = group_sum(product);
+	for (uint j = i; j < dim; j += group) set_dx(at + j, y(at + j) * (dy(at + j) - product));
+}

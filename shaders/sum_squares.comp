@@ -3,9 +3,10 @@
 //	partial[k] = sum of x[i]^2 over k*block <= i < min(n, (k+1)*block)
 //
 //grid n/block
-//tile group=64
+//tile group=256
 
 #include "include/kernel.glsl"
+#include "include/reduce.glsl"
 
 PUSH(
 	uint n;     // elements
@@ -13,3 +14,13 @@ PUSH(
 )
 OUT(0, S, partial) // [n/block]
 IN(1, T, x)        // [n]
+
+// A workgroup a block.
+void main() {
+	uint first = group_index() * block, end = min(n, first + block), i = first + gl_LocalInvocationIndex;
+	if (first >= n) return;
+	float s = 0;
+	for (; i < end; i += group) s = fma(x(i), x(i), s);
+	s = group_sum(s);
+	if (gl_LocalInvocationIndex == 0) set_partial(first / block, s);
+}

@@ -2,10 +2,12 @@
 //
 //	y[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + exp(-x))
 //
-//grid n/group
-//tile group=64
+//grid n/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
+#include "include/activation.glsl"
 
 PUSH(
 	uint n; // elements
@@ -13,3 +15,11 @@ PUSH(
 OUT(0, T, y)   // [n]
 IN(1, T, gate) // [n]
 IN(2, T, up)   // [n]
+
+void main() {
+	EACH4(i) {
+		vec4 f = GET4(gate, i);
+		[[unroll]] for (uint j = 0; j < 4; j++) f[j] = silu(f[j]);
+		SET4(y, i, f * GET4(up, i))
+	}
+}

@@ -51,10 +51,16 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int a
 layout(buffer_reference, std430, buffer_reference_align = 2) buffer Halves { uint16_t at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uvec2 at[]; };
 
+// GLSL has no names for these, and may take it that no number is one of them.
+#define NAN uintBitsToFloat(0x7fc00000u)
+#define INFINITY uintBitsToFloat(0x7f800000u)
+bool is_nan(float f) { return (floatBitsToUint(f) & 0x7fffffffu) > 0x7f800000u; }
+bool is_finite(float f) { return (floatBitsToUint(f) & 0x7f800000u) != 0x7f800000u; }
+
 // Rounds to the nearest half, ties to even; 65520 and above become infinite.
 uint half_bits(float f) {
 	uint u = floatBitsToUint(f), sign = (u >> 16) & 0x8000u, a = u & 0x7fffffffu;
-	if (a > 0x7f800000u) return sign | 0x7e00u; // NaN
+	if (is_nan(f)) return sign | 0x7e00u;
 	if (a >= 0x47800000u) return sign | 0x7c00u; // 2^16 and above
 	if (a < 0x38800000u) // below 2^-14: adding 1/2 puts the last bit of a subnormal half at the end
 		return sign | (floatBitsToUint(uintBitsToFloat(a) + 0.5) - 0x3f000000u);
@@ -65,7 +71,7 @@ uint half_bits(float f) {
 // Rounds to the nearest bfloat16, ties to even.
 uint bfloat_bits(float f) {
 	uint u = floatBitsToUint(f);
-	if ((u & 0x7fffffffu) > 0x7f800000u) return (u >> 16) | 0x40u; // NaN stays NaN
+	if (is_nan(f)) return (u >> 16) | 0x40u; // stays NaN
 	return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
 }
 
@@ -170,10 +176,6 @@ void store4(uvec2 base, uint storage, uint i, vec4 f) {
 #define WRITE_W WRITE
 #define WRITE_S WRITE
 #define WRITE_I(b, letter, name) void set_##name(uint i, int v) { Ints(address[b]).at[i] = v; }
-
-// GLSL has no names for these.
-#define NAN uintBitsToFloat(0x7fc00000u)
-#define INFINITY uintBitsToFloat(0x7f800000u)
 
 // The number of this workgroup in a grid of one term, which the host folds over x and y.
 uint group_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }

@@ -72,7 +72,7 @@ func TestRounding(t *testing.T) {
 			}
 		}
 		clear(d.memory[a : a+2*n])
-		if err := d.run(shaders.Add{N: n, M: n}, shaders.Tile{64}, []arg{{0, storage}, {a, storage}, {b, f32}}); err != nil {
+		if err := d.run(shaders.Add{N: n, M: n}, shaders.Tile{64, 256}, []arg{{0, storage}, {a, storage}, {b, f32}}); err != nil {
 			t.Fatal(err)
 		}
 		first := binary.LittleEndian.Uint16(encode(int(storage), nil, numbers[0]))

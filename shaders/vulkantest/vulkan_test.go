@@ -97,7 +97,7 @@ func uniform() func() float64 {
 func TestAdd(t *testing.T) {
 	for _, storage := range [][]int{{f32, f32, f32}, {f16, f16, bf16}} {
 		for _, tile := range []uint32{64, 1} { // 1: more groups than one dimension takes
-			run(t, shaders.Add{N: 70_035, M: 23_345}, shaders.Tile{tile}, storage, uniform(), func(args [][]float64) {
+			run(t, shaders.Add{N: 70_035, M: 23_345}, shaders.Tile{tile, 4 * tile}, storage, uniform(), func(args [][]float64) {
 				for i, a := range args[1] {
 					args[0][i] = a + args[2][i%len(args[2])]
 				}
