@@ -1,9 +1,10 @@
 package data
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,55 +52,43 @@ var parsers = map[Format]parser{
 	FormatAlpaca: parseAlpaca, FormatCompletion: parseCompletion, FormatChat: parseChat, FormatText: parseText,
 }
 
-// signs are the fields by which FormatAuto knows a format, the first to fit first: many
-// sets have a text or a prompt beside what they are about.
-var signs = []struct {
-	format Format
-	fields []string
-}{
-	{FormatChat, []string{"messages"}},
-	{FormatChat, []string{"conversations"}},
-	{FormatAlpaca, []string{"instruction", "output"}},
-	{FormatCompletion, []string{"prompt", "completion"}},
-	{FormatText, []string{"text"}},
-}
-
-// detect tells the format by a row's fields.
+// detect tells the format by a row's fields. The first to fit counts: many sets have a
+// text or a prompt beside what they are about.
 func detect(raw []byte) (f Format, line int, err error) {
-	var fields map[string]json.RawMessage
-	if line, err := unmarshal(raw, &fields); err != nil {
+	var has struct{ Messages, Conversations, Instruction, Output, Prompt, Completion, Text json.RawMessage }
+	if line, err := unmarshal(raw, &has); err != nil {
 		return "", line, err
 	}
-	for _, s := range signs {
-		if !slices.ContainsFunc(s.fields, func(name string) bool { _, ok := fields[name]; return !ok }) {
-			return s.format, 0, nil
-		}
+	switch {
+	case has.Messages != nil || has.Conversations != nil:
+		return FormatChat, 0, nil
+	case has.Instruction != nil && has.Output != nil:
+		return FormatAlpaca, 0, nil
+	case has.Prompt != nil && has.Completion != nil:
+		return FormatCompletion, 0, nil
+	case has.Text != nil:
+		return FormatText, 0, nil
 	}
-	return "", 0, fmt.Errorf("cannot tell the format: want the fields %s, got %s", signsInWords(), namesInWords(fields))
+	return "", 0, fmt.Errorf("cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got %s", fieldsOf(raw))
 }
 
-func signsInWords() string {
-	var all []string
-	for _, s := range signs {
-		all = append(all, strings.Join(s.fields, " and "))
-	}
-	return strings.Join(all[:len(all)-1], ", ") + " or " + all[len(all)-1]
-}
-
-func namesInWords(fields map[string]json.RawMessage) string {
+// fieldsOf lists the first fields of an object.
+func fieldsOf(raw []byte) string {
 	const most = 8
-	names := slices.Sorted(maps.Keys(fields))
-	var words []string
-	for _, name := range names[:min(most, len(names))] {
-		words = append(words, fmt.Sprintf("%.40q", name))
+	var names []string
+	d := json.NewDecoder(bytes.NewReader(raw))
+	_, _ = d.Token() // {
+	for d.More() {
+		if len(names) == most {
+			names = append(names, "…")
+			break
+		}
+		name, _ := d.Token() // raw is JSON, as detect has seen
+		names = append(names, fmt.Sprintf("%.40q", name))
+		var value json.RawMessage
+		_ = d.Decode(&value)
 	}
-	if len(names) > most {
-		words = append(words, fmt.Sprintf("%d more", len(names)-most))
-	}
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, ", ")
+	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
 // isDocument tells whether a file is one document of text, and no rows.

@@ -127,10 +127,10 @@ func TestBatchesAreAllRowsInOrder(t *testing.T) {
 	}
 }
 
-func TestCloseEndsTheGoroutine(t *testing.T) {
+func TestCloseEndsTheGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for i := range 20 {
-		l, err := NewLoader(numbered(3), LoaderOptions{Rows: 2})
+		l, err := NewLoader(numbered(3), LoaderOptions{Rows: 2, Workers: i % 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,12 +155,15 @@ func TestCloseEndsTheGoroutine(t *testing.T) {
 
 func TestLoaderRefuses(t *testing.T) {
 	for _, c := range []struct {
-		seqs        []Sequence
-		rows, first int
-	}{{nil, 1, 0}, {numbered(1), 0, 0}, {numbered(1), 1, -1}} {
-		if l, err := NewLoader(c.seqs, LoaderOptions{Rows: c.rows, First: c.first}); err == nil {
+		seqs []Sequence
+		o    LoaderOptions
+	}{
+		{nil, LoaderOptions{Rows: 1}}, {numbered(1), LoaderOptions{}}, {numbered(1), LoaderOptions{Rows: 1, First: -1}},
+		{numbered(1), LoaderOptions{Rows: 1, Workers: -1}}, {numbered(1), LoaderOptions{Rows: 1, Pack: -1}},
+	} {
+		if l, err := NewLoader(c.seqs, c.o); err == nil {
 			l.Close()
-			t.Errorf("%d rows in batches of %d from %d were taken", len(c.seqs), c.rows, c.first)
+			t.Errorf("%d rows with %+v were taken", len(c.seqs), c.o)
 		}
 	}
 }
