@@ -27,7 +27,7 @@ It needs nothing on disk and takes about a minute on two cores.
 --out leaves behind what was made, to try the other commands on: model (a Hugging Face
 folder), data/train.jsonl and data/test.jsonl, and the adapters lora and multilora.`,
 		Example: "  agora demo --out toy\n" +
-			"  agora generate --model toy/model --adapter toy/multilora --prompt \"R dabbch=\" --greedy",
+			"  agora generate --model toy/model --adapter toy/multilora --prompt \"" + toy.Prompt + "\" --greedy",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if cfg.Steps < 1 {

@@ -24,22 +24,19 @@ import (
 
 // Config is the size of the experiment.
 type Config struct {
-	Steps          int       // training steps of the base model, and of each adapter at each rate
-	BatchRows      int       // rows of a step
-	Modules        int       // of MultiLoRA; LoRA has one
-	Rank           int       // of MultiLoRA's modules; LoRA's one has Modules times as much
-	LoRARates      []float64 // learning rates to try
-	MultiLoRARates []float64
-	TestRows       int    // that each task is scored on
-	Seed           uint64 // of everything random
+	Steps     int       // training steps of the base model, and of each adapter at each rate
+	BatchRows int       // rows of a step
+	Modules   int       // of MultiLoRA; LoRA has one
+	Rank      int       // of MultiLoRA's modules; LoRA's one has Modules times as much
+	Rates     []float64 // learning rates that each method is tried with
+	TestRows  int       // that each task is scored on
+	Seed      uint64    // of everything random
 }
 
 // Defaults is the experiment of agora demo.
 func Defaults() Config {
 	return Config{
-		Steps: 600, BatchRows: 30, Modules: 3, Rank: 4, TestRows: 128,
-		// The scalings of MultiLoRA begin at 0: it wants larger rates.
-		LoRARates: []float64{2.5e-3, 5e-3, 1e-2}, MultiLoRARates: []float64{5e-3, 1e-2, 2e-2},
+		Steps: 600, BatchRows: 30, Modules: 3, Rank: 4, Rates: []float64{5e-3, 1e-2, 2e-2}, TestRows: 128,
 	}
 }
 
@@ -50,7 +47,7 @@ func (c Config) Validate() error {
 		value int
 	}{
 		{"steps", c.Steps}, {"batch rows", c.BatchRows}, {"modules", c.Modules}, {"rank", c.Rank},
-		{"rates of LoRA", len(c.LoRARates)}, {"rates of MultiLoRA", len(c.MultiLoRARates)}, {"test rows", c.TestRows},
+		{"rates", len(c.Rates)}, {"test rows", c.TestRows},
 	} {
 		if f.value < 1 {
 			return fmt.Errorf("toy: %s: want at least 1, got %d", f.name, f.value)
@@ -131,11 +128,11 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (*Result
 		return nil, err
 	}
 	p.Say(fmt.Sprintf("Adapters teach it, all at once: %s.", Names(NewTasks)))
-	lora, err := x.adapt(ctx, multilora.MethodLoRA, 1, cfg.Modules*cfg.Rank, cfg.LoRARates)
+	lora, err := x.adapt(ctx, multilora.MethodLoRA, 1, cfg.Modules*cfg.Rank)
 	if err != nil {
 		return nil, err
 	}
-	multi, err := x.adapt(ctx, multilora.MethodMultiLoRA, cfg.Modules, cfg.Rank, cfg.MultiLoRARates)
+	multi, err := x.adapt(ctx, multilora.MethodMultiLoRA, cfg.Modules, cfg.Rank)
 	if err != nil {
 		return nil, err
 	}

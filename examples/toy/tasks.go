@@ -8,7 +8,7 @@ import (
 	"github.com/agora-ml/agora/random"
 )
 
-// Task is a toy task on strings of letters: "R dabbch=" is answered by "hcbbad".
+// Task is a toy task on strings of letters: "S dabbch=" is answered by "abbcdh".
 type Task struct {
 	Name   string
 	Mark   byte                        // begins each of its prompts
@@ -84,7 +84,8 @@ func rows(tasks []Task, n int, r *random.Stream) []Row {
 	return all
 }
 
-// testRows are the rows that the task is scored on.
+// testRows are the rows that the task is scored on: drawn anew from 8^6 possible ones, of
+// which training sees less than two in a hundred.
 func (t Task) testRows(seed uint64, n int) []Row {
 	return rows([]Task{t}, n, stream(seed, forTest+uint32(t.Mark)))
 }
@@ -98,5 +99,5 @@ func Names(tasks []Task) string {
 	return strings.Join(names, ", ")
 }
 
-// Prompt is an example of what an adapted model can answer: hcbbad.
-const Prompt = "R dabbch="
+// Prompt is an example of what an adapted model can answer, by abbcdh.
+const Prompt = "S dabbch="

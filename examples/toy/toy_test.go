@@ -268,8 +268,8 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	c := tiny()
-	c.MultiLoRARates = nil
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "rates of MultiLoRA: want at least 1, got 0") {
+	c.Rates = nil
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "rates: want at least 1, got 0") {
 		t.Errorf("got error %v", err)
 	}
 }

@@ -42,7 +42,7 @@ func (x *experiment) train(ctx context.Context, tasks []Task, purpose uint32, ra
 }
 
 // steps are those of the whole experiment.
-func (x *experiment) steps() int { return x.Steps * (1 + len(x.LoRARates) + len(x.MultiLoRARates)) }
+func (x *experiment) steps() int { return x.Steps * (1 + 2*len(x.Rates)) }
 
 // trainable is the number of parameters that train would train.
 func (x *experiment) trainable() int {
@@ -74,9 +74,9 @@ type adapted struct {
 
 // adapt trains an adapter at every rate, keeps the one with the lowest loss on the
 // validation rows, and scores that on the test rows.
-func (x *experiment) adapt(ctx context.Context, method multilora.Method, modules, rank int, rates []float64) (best adapted, err error) {
+func (x *experiment) adapt(ctx context.Context, method multilora.Method, modules, rank int) (best adapted, err error) {
 	best.Method, best.Modules, best.Rank = method, modules, rank
-	for _, rate := range rates {
+	for _, rate := range x.Rates {
 		a, err := multilora.Attach(x.model, multilora.Config{
 			Method: method, Modules: modules, Rank: rank, Alpha: float64(rank),
 			Scaling: multilora.ScalingScalar, Targets: []string{multilora.AllLinear},
