@@ -113,13 +113,13 @@ func TestLimitsAreEnforced(t *testing.T) {
 		l    Limits
 		want string
 	}{
-		{"workgroups", Limits{Groups: [3]int{3, 3, 3}}, "kernel add: 4 workgroups in dimension 0, the device takes 3"},
+		{"workgroups", Limits{Groups: [3]int{3, 3, 3}}, "workgroups in dimension 0, the device takes 3"},
 		{"invocations", Limits{Invocations: 32}, "kernel add: 64 invocations in a workgroup, the device takes 32"},
 	}
 	for _, tt := range tests {
 		d := tensor.NewDevice(newBackend(newNull(), Options{Limits: tt.l}))
-		x := d.New(tensor.F32, 200)
-		d.Run(shaders.Add{N: 200, M: 200}, x, x, d.New(tensor.F32, 200))
+		x := d.New(tensor.F32, 4096)
+		d.Run(shaders.Add{N: 4096, M: 4096}, x, x, d.Like(x))
 		_, err := x.Float32s()
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
