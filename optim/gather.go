@@ -103,6 +103,7 @@ func gather(d *tensor.Device, m any, groups []Group, maxBlock int) (*Trainable, 
 			old.Free("optim.Gather has moved the parameter into a block: its Value is there")
 		}
 	}
+	d.Trim() // nothing of these sizes will be asked for again
 	return t, d.Err()
 }
 

@@ -183,7 +183,7 @@ func (d *Device) alloc(bytes int) *storage {
 // other lengths would else pool buffers of all their sizes.
 func (d *Device) makeRoom(bytes int) {
 	most := max(d.stats.Peak, d.stats.Live+bytes)
-	d.pool.shrink(max(0, most+most/8-d.stats.Live-bytes), d.b.Free)
+	d.pool.shrink(max(0, most+most/16-d.stats.Live-bytes), d.b.Free)
 }
 
 func (d *Device) adopt(buf Buffer, bytes int) *storage {
