@@ -103,7 +103,7 @@ func tryNext(w io.Writer, out string) error {
 	in := func(name string) string { return filepath.Join(out, filepath.FromSlash(name)) }
 	_, err := fmt.Fprintf(w, "\nwritten to %s; try:\n"+
 		"  agora generate --model %s --adapter %s --prompt \"%s\" --greedy\n"+
-		"  agora train --model %s --data %s --max-tokens 32 --out %s\n",
+		"  agora train --model %s --data %s --max-tokens 32 --batch-rows 30 --lr 1e-2 --out %s\n",
 		out, in(toy.ModelFolder), in(toy.MultiLoRAFolder), toy.Prompt,
 		in(toy.ModelFolder), in(toy.TrainFile), in("my-adapter"))
 	return err
