@@ -5,7 +5,6 @@ package vulkan_test
 import (
 	"os"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
@@ -13,10 +12,22 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// open opens a device under the validation layer, or skips the test where there is none.
+// Where tools/.vk/run has brought the validation layer, everything runs under it, its
+// synchronization checks on: the second variable makes it look at what shaders touch.
+func TestMain(m *testing.M) {
+	if os.Getenv("VK_LAYER_PATH") != "" {
+		for _, name := range []string{vulkan.ValidateVariable, "VK_LAYER_VALIDATE_SYNC", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC"} {
+			if err := os.Setenv(name, "1"); err != nil {
+				panic(err)
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// open opens a device, or skips the test where there is none.
 func open(t testing.TB, o vulkan.Options) tensor.Backend {
 	t.Helper()
-	validate(t)
 	b, err := vulkan.Open(o)
 	if err != nil && os.Getenv("AGORA_REQUIRE_VULKAN") == "1" {
 		t.Fatal("AGORA_REQUIRE_VULKAN=1: ", err)
@@ -25,20 +36,6 @@ func open(t testing.TB, o vulkan.Options) tensor.Backend {
 	}
 	return b
 }
-
-// validate turns the validation layer on for the process, if it is there.
-var validate = func() func(testing.TB) {
-	var once sync.Once
-	return func(t testing.TB) {
-		once.Do(func() {
-			if os.Getenv("AGORA_REQUIRE_VULKAN") == "1" {
-				if err := os.Setenv(vulkan.ValidateVariable, "1"); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}()
 
 func openDevice(t testing.TB, o vulkan.Options) *tensor.Device {
 	d := tensor.NewDevice(open(t, o))
