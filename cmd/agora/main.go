@@ -66,7 +66,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		trainCommand(), generateCommand(), evalCommand(),
-		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(),
+		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), dataCommand(), plotCommand(),
 		doctorCommand(), demoCommand(),
 	)
 	return root

@@ -39,6 +39,7 @@ var below = map[string][]string{
 	"eval":               {"multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
 	"internal/golden":    {"encoding"},
 	"internal/realdata":  {},
+	"internal/curves":    {"train", "internal/termplot"},
 	"internal/termplot":  {},
 	"internal/tinymodel": {"nn", "ops", "device"},
 	"internal/version":   {},

@@ -46,7 +46,12 @@ func (a axis) ticks(n int) []float64 {
 			return t
 		}
 	}
-	span := a.hi/float64(n) - a.lo/float64(n)
+	return Ticks(a.lo, a.hi, n)
+}
+
+// Ticks are about n round numbers from lo to hi: multiples of 1, 2 or 5 times a power of ten.
+func Ticks(lo, hi float64, n int) []float64 {
+	span := hi/float64(n) - lo/float64(n)
 	step := math.Pow(10, math.Floor(math.Log10(span)))
 	for _, k := range []float64{1, 2, 5, 10} {
 		if k*step >= span {
@@ -54,9 +59,9 @@ func (a axis) ticks(n int) []float64 {
 			break
 		}
 	}
-	var t []float64
 	const slack = 1e-9 // of a step: an end that is a round number itself counts
-	for k := math.Ceil(a.lo/step - slack); k <= a.hi/step+slack && len(t) <= 2*n; k++ {
+	var t []float64
+	for k := math.Ceil(lo/step - slack); k <= hi/step+slack && len(t) <= 2*n; k++ {
 		t = append(t, k*step)
 	}
 	return t
@@ -73,9 +78,15 @@ func (a axis) decades(n int) []float64 {
 	return t
 }
 
-func (a axis) label(v float64) string {
-	if math.Abs(v) < 1e-12*max(math.Abs(a.lo), math.Abs(a.hi)) {
+func (a axis) label(v float64) string { return Label(v, a.lo, a.hi) }
+
+// Label writes a tick of an axis from lo to hi, to five digits.
+func Label(v, lo, hi float64) string {
+	if math.Abs(v) < 1e-12*max(math.Abs(lo), math.Abs(hi)) {
 		v = 0
+	}
+	if size := math.Abs(v); size >= 1e5 && size < 1e9 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(v, 'g', 5, 64)
 }

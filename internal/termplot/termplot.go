@@ -37,8 +37,8 @@ var dotBit = [cellRows][cellCols]rune{{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, 
 
 var colors = []int{36, 33, 35, 32, 34, 31} // ANSI: cyan, yellow, magenta, green, blue, red
 
-// Lines draws the series in one frame, with axes and, for more than one series or a
-// named one, a legend. Nothing to draw is said in words.
+// Lines draws the series in one frame, with axes and a legend of those that have a name
+// and points. Nothing to draw is said in words.
 func Lines(w io.Writer, series []Series, o Options) error {
 	if o.Width <= 0 {
 		o.Width = 64
@@ -148,7 +148,7 @@ func (c *canvas) dot(x, y, series int) {
 func frame(b *strings.Builder, c *canvas, x, y axis, o Options) {
 	labels := make([]string, c.height)
 	wide := 0
-	for _, t := range y.ticks(max(3, c.height/4)) {
+	for _, t := range y.ticks(max(3, c.height/3)) {
 		label := y.label(t)
 		labels[c.height-1-y.place(t, c.height)] = label
 		wide = max(wide, utf8.RuneCountInString(label))
@@ -191,7 +191,7 @@ func frame(b *strings.Builder, c *canvas, x, y axis, o Options) {
 func legend(b *strings.Builder, series []Series, o Options) {
 	var names []string
 	for i, s := range series {
-		if s.Name == "" {
+		if s.Name == "" || len(s.Y) == 0 {
 			continue
 		}
 		mark := string(s.Mark)

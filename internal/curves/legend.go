@@ -1,0 +1,48 @@
+package curves
+
+import (
+	"image/color"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// legend names the runs by colour, and says what is faint, a line and a dot.
+func legend(runs []Run) plot.Legend {
+	l := plot.NewLegend()
+	l.Top, l.Left = true, true
+	l.ThumbnailWidth, l.Padding = 22, 5
+	l.TextStyle.Font.Variant, l.TextStyle.Font.Size = sans, 9
+	l.TextStyle.Color = ink
+	heldOut := false
+	for i, r := range runs {
+		l.Add(shorten(r.Name), &plotter.Line{LineStyle: lineStyle(i)})
+		heldOut = heldOut || r.Curve(HeldOutLoss).Len() > 0
+	}
+	grey := color.Gray{0x77}
+	l.Add("")
+	l.Add("each step", &plotter.Line{LineStyle: draw.LineStyle{Color: color.Gray{0xc8}, Width: faintWidth}})
+	l.Add("smoothed", &plotter.Line{LineStyle: draw.LineStyle{Color: grey, Width: lineWidth}})
+	if heldOut {
+		l.Add("held-out loss", &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: grey, Radius: dotRadius, Shape: draw.CircleGlyph{}}})
+	}
+	return l
+}
+
+// shorten keeps the end of a long name, where runs differ.
+func shorten(name string) string {
+	const most = 40
+	if r := []rune(name); len(r) > most {
+		return "…" + string(r[len(r)-most+1:])
+	}
+	return name
+}
+
+// Widths and radii of what is drawn.
+const (
+	lineWidth  = vg.Length(1.4)
+	faintWidth = vg.Length(0.7)
+	dotRadius  = vg.Length(2.2)
+)
