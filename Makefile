@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders assembly bench
+.PHONY: test ci shaders assembly docs bench
 
 test:
 	go test ./...
@@ -19,6 +19,10 @@ $(VK)/run:
 # The CPU's assembly, from its generator (a module of its own).
 assembly:
 	cd backend/cpu/asmgen && go run .
+
+# The reference of the settings, from the settings.
+docs:
+	go run ./tools/configuration > docs/configuration.md
 
 bench:
 	go test -run '^$$' -bench . ./backend/cpu/... ./optest/

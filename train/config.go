@@ -33,8 +33,7 @@ type Config struct {
 	HeldOut   int // rows kept out of training to measure the loss on
 	Loaders   int // goroutines that make batches
 
-	Adapter   multilora.Config // its Method may be MethodFull
-	TrainAlso []string         // parameters of the base model beside the adapter
+	Adapter multilora.Config // its Method may be MethodFull
 
 	Steps       int     // optimizer steps
 	Epochs      float64 // passes over the data, in place of Steps where it is not 0
@@ -161,8 +160,8 @@ func (c Config) validateRun() error {
 		return fmt.Errorf("setting dtype: want f32, bf16 or f16 with method full, got %s (quantised weights cannot train)", c.DType)
 	case c.full() && c.Adapter.Dropout != 0:
 		return fmt.Errorf("setting dropout: want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)
-	case c.full() && len(c.TrainAlso) > 0:
-		return fmt.Errorf("setting train-also: want none with method full (everything trains), got %v", c.TrainAlso)
+	case c.full() && len(c.Adapter.Extra) > 0:
+		return fmt.Errorf("setting train-also: want none with method full (everything trains), got %v", c.Adapter.Extra)
 	case c.EarlyStop > 0 && (c.EvalEvery == 0 || c.HeldOut == 0):
 		return fmt.Errorf("setting early-stop: want eval-every and held-out beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	case c.Result == ResultBest && (c.EvalEvery == 0 || c.HeldOut == 0):

@@ -53,7 +53,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupAdapter, Name: "alpha", value: &a.Alpha, Help: "scale alpha/rank of the modules' sum; 0: the rank"},
 		{Group: groupAdapter, Name: "scaling", value: (*string)(&a.Scaling), Help: "learnable scale of a MultiLoRA module: scalar or per-output"},
 		{Group: groupAdapter, Name: "targets", value: &a.Targets, Help: "layers to adapt: names or patterns, or all-linear"},
-		{Group: groupAdapter, Name: "train-also", value: &c.TrainAlso, Help: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, …)"},
+		{Group: groupAdapter, Name: "train-also", value: &a.Extra, Help: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, …)"},
 		{Group: groupAdapter, Name: "dropout", value: &a.Dropout, Help: "dropout before A"},
 
 		{Group: groupSteps, Name: "steps", value: &c.Steps, Help: "optimizer steps"},

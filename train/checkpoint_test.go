@@ -1,0 +1,209 @@
+package train
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/data"
+)
+
+func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
+	c := checkpoints{t.TempDir()}
+	for _, step := range []int{10, 20, 30, 37, 40, 50, 53} {
+		if err := os.Mkdir(c.path(step), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, other := range []string{"step-7", "notes", ".step-000060.0123abcd.tmp"} { // nobody's checkpoints
+		if err := os.Mkdir(filepath.Join(c.dir, other), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.prune(10, 2, 20, 53); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.steps(); err != nil || !slices.Equal(got, []int{20, 40, 50, 53}) {
+		t.Errorf("left are %v, %v: want the best 20, the last two on schedule, and the newest", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "notes")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A checkpoint's optimizer goes on with the bits of the one it is of.
+func TestOptimizerFile(t *testing.T) {
+	a, b := newTiny(t, 2, 0.1), newTiny(t, 2, 0.1)
+	all := rows(40, 9)
+	step := func(tr tiny, i int) Result {
+		t.Helper()
+		r, err := tr.Step(data.Batches(all[4*i:4*i+4], 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for i := range 5 {
+		step(a, i)
+	}
+	path := filepath.Join(t.TempDir(), optimizerFile)
+	if err := writeOptimizer(path, a.Optimizer); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range a.Trainable.Params() {
+		values, err := p.Value.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for other, q := range b.Trainable.Params() {
+			if other == name {
+				q.Value.SetFloat32s(values)
+			}
+		}
+	}
+	if err := readOptimizer(path, 5, b.Optimizer); err != nil {
+		t.Fatal(err)
+	}
+	for i := 5; i < 10; i++ {
+		if x, y := step(a, i), step(b, i); x != y {
+			t.Fatalf("step %d: %+v, then %+v", i+1, x, y)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), ".A\"", ".Z\"", 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := readOptimizer(path, 5, b.Optimizer); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a moment is missing: %v", err)
+	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add(`{"format":"agora-checkpoint","version":1,"step":3}`)
+	f.Add(`{"format":"agora-checkpoint","version":1,"step":-3}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if s, err := parseState([]byte(text)); err == nil && (s.Step < 0 || s.WithoutGain < 0) {
+			t.Errorf("%q gave %+v", text, s)
+		}
+	})
+}
+
+func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	m, err := openMetrics(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := 1.5
+	for step := 1; step <= 7; step++ {
+		m.write(Record{Step: step, Loss: &loss, Time: float64(step)})
+	}
+	if err := m.close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, MetricsFile)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(`{"step":8,"lo`) // killed here
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = openMetrics(dir, 5); err != nil {
+		t.Fatal(err)
+	}
+	m.write(Record{Step: 6, HeldOutLoss: &loss})
+	if err := m.close(); err != nil {
+		t.Fatal(err)
+	}
+	records, err := ReadMetrics(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []int
+	for _, r := range records {
+		steps = append(steps, r.Step)
+	}
+	if !slices.Equal(steps, []int{1, 2, 3, 4, 5, 6}) || records[5].HeldOutLoss == nil {
+		t.Errorf("the records are of the steps %v", steps)
+	}
+	if events, _ := filepath.Glob(filepath.Join(dir, TensorBoardFolder, "*")); len(events) != 1 {
+		t.Errorf("TensorBoard sees the files %v", events)
+	}
+	if err := os.WriteFile(path, []byte("{\"step\":1}\nnonsense\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadMetrics(dir); err == nil || !strings.Contains(err.Error(), "metrics.jsonl: line 2: want a record") {
+		t.Errorf("nonsense in line 2: %v", err)
+	}
+}
+
+// A number that is not finite stops the step before anything has moved, and the error
+// names the step, the row and the kernel.
+func TestNonFiniteStep(t *testing.T) {
+	tr := newTiny(t, 2, 0)
+	batches := data.Batches(rows(6, 1), 3)
+	for i := range batches {
+		for r := range batches[i].Rows {
+			batches[i].Sources[r] = []data.Source{{File: "rows.json", Row: 3*i + r + 1}}
+			for p := range batches[i].Len { // the token 100 only in row 5
+				if at := r*batches[i].Len + p; batches[i].IDs[at] == 100 {
+					batches[i].IDs[at] = 99
+				}
+			}
+		}
+	}
+	batches[1].IDs[batches[1].Len] = 100
+	if _, err := tr.Step(batches); err != nil {
+		t.Fatal(err)
+	}
+	embedding := tr.Model.Embedding.Weight.Value
+	values, err := embedding.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values[100*32] = float32(math.Inf(1))
+	embedding.SetFloat32s(values)
+	before := contents(t, tr)
+	_, err = tr.Step(batches)
+	bad, ok := errors.AsType[*NonFiniteError](err)
+	if !ok {
+		t.Fatalf("the step gave %v", err)
+	}
+	if bad.Step != 2 || !slices.Equal(bad.Rows, []string{"rows.json row 5"}) || !strings.HasPrefix(bad.Kernel, "embedding with model.embed_tokens.weight") {
+		t.Errorf("the error is %v", err)
+	}
+	if after := contents(t, tr); !slices.Equal(after, before) || tr.Optimizer.Steps() != 1 {
+		t.Error("the step that failed has changed parameters or optimizer")
+	}
+}
+
+// contents are all trained numbers, moments and gradients.
+func contents(t *testing.T, tr tiny) (all []float64) {
+	t.Helper()
+	for _, p := range tr.Trainable.Params() {
+		for _, x := range []interface{ Float64s() ([]float64, error) }{p.Value, p.Grad} {
+			values, err := x.Float64s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, values...)
+		}
+	}
+	for _, x := range tr.Optimizer.State() {
+		values, err := x.Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, values...)
+	}
+	return all
+}

@@ -1,0 +1,191 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/tensor"
+)
+
+// every counts the fields of a struct that settings must cover.
+func fields(t reflect.Type, prefix string) (names []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		switch {
+		case f.Name == "Ranks" || f.Name == "Alphas": // of single layers: only in files
+		case f.Type.Kind() == reflect.Struct:
+			names = append(names, fields(f.Type, prefix+f.Name+".")...)
+		default:
+			names = append(names, prefix+f.Name)
+		}
+	}
+	return names
+}
+
+// Each field of Config has a setting, and each setting a field of its own.
+func TestSettingsCoverConfig(t *testing.T) {
+	var c Config
+	all := fields(reflect.TypeFor[Config](), "")
+	values := map[any]string{}
+	for _, s := range c.Settings() {
+		if other, ok := values[s.value]; ok {
+			t.Errorf("%s and %s are the same field", s.Name, other)
+		}
+		values[s.value] = s.Name
+		if s.Help == "" || s.Group == "" {
+			t.Errorf("%s has no help or group", s.Name)
+		}
+	}
+	if len(values) != len(all) {
+		t.Errorf("%d settings for the %d fields %v", len(values), len(all), all)
+	}
+}
+
+func TestConfigFileRoundTrip(t *testing.T) {
+	c := Defaults()
+	c.Model, c.Out, c.Data = `a "quoted" # name: ünï`, " spaces ", []string{"a,b.json", "- c", "null"}
+	c.LR, c.Seed, c.Pack, c.DType = 1.25e-7, 1<<63, true, tensor.BF16
+	c.Adapter.Targets, c.Adapter.Method, c.WarmupSteps = []string{"q_proj", "model.layers.[0-3].*"}, "lora", -1
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := c.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	got := Defaults()
+	if err := got.Read(path); err != nil {
+		t.Fatal(err)
+	}
+	c.Adapter.Extra, got.Adapter.Extra = nil, nil // [] and nothing are the same
+	if !reflect.DeepEqual(got, c) {
+		t.Errorf("read %+v\nwant %+v", got, c)
+	}
+}
+
+func TestConfigFileForms(t *testing.T) {
+	c := Defaults()
+	err := c.parse([]byte("# mine\nlr: 1e-3 # fast\ndata: one.json\ntargets: [q_proj, v_proj]\ntrain-also:\n  - norm\n  - lm_head\nmodel: 7\npack: true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.LR != 1e-3 || c.Model != "7" || !c.Pack || strings.Join(c.Data, "|") != "one.json" ||
+		strings.Join(c.Adapter.Targets, "|") != "q_proj|v_proj" || strings.Join(c.Adapter.Extra, "|") != "norm|lm_head" {
+		t.Errorf("read %+v", c)
+	}
+	if c.Steps != Defaults().Steps {
+		t.Errorf("a setting that is not in the file became %d", c.Steps)
+	}
+	for _, empty := range []string{"", "# nothing\n", "---\n"} {
+		if err := c.parse([]byte(empty)); err != nil {
+			t.Errorf("%q: %v", empty, err)
+		}
+	}
+}
+
+func TestConfigFileErrors(t *testing.T) {
+	for _, f := range []struct{ text, want string }{
+		{"steps: 1\nstepz: 3\n", `2: unknown setting "stepz" (did you mean steps?)`},
+		{"batch_rows: 4\n", `1: unknown setting "batch_rows" (did you mean batch-rows?)`},
+		{"wibblewobble: 4\n", `1: unknown setting "wibblewobble"`},
+		{"\n\nlr: fast\n", `3: setting lr: want a number, got "fast"`},
+		{"steps: 1.5\n", `1: setting steps: want a whole number, got "1.5"`},
+		{"seed: -1\n", `1: setting seed: want a whole number of at least 0, got "-1"`},
+		{"pack: maybe\n", `1: setting pack: want true or false, got "maybe"`},
+		{"dtype: int8\n", `1: setting dtype: want f32, bf16, f16, q8 or q4, got "int8"`},
+		{"lr: [1, 2]\n", "1: setting lr: want one value, got a list"},
+		{"lr: {a: 1}\n", "1: setting lr: want one value, got a mapping"},
+		{"data: [[a]]\n", "1: setting data: want one value, got a list"},
+		{"lr:\n", "1: setting lr: want one value, got nothing"},
+		{"lr: 1\nsteps: 2\nlr: 2\n", `3: `},
+		{"- lr\n", "1: want lines of NAME: VALUE, got a list"},
+		{"just text\n", "1: want lines of NAME: VALUE"},
+		{"lr: 1\n---\nlr: 2\n", "want one document, got another"},
+		{"lr: [1\n", "1: "},
+	} {
+		c := Defaults()
+		if err := c.parse([]byte(f.text)); err == nil || !strings.HasPrefix(err.Error(), f.want) && !strings.Contains(err.Error(), f.want) {
+			t.Errorf("%q: error %v, want %q", f.text, err, f.want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "run.yaml")
+	if err := os.WriteFile(path, []byte("\nlr: x\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := Defaults()
+	if err := c.Read(path); err == nil || !strings.HasPrefix(err.Error(), path+":2: setting lr") {
+		t.Errorf("error %v, want it to begin with the file and line", err)
+	}
+}
+
+func FuzzConfigFile(f *testing.F) {
+	f.Add("lr: 1e-3\ndata: [a, b]\n")
+	f.Add("a: &x [1]\nb: *x\n<<: {lr: 1}\n")
+	f.Add("? [a]\n: b\n")
+	f.Add("!!map {lr: !!float 1}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c := Defaults()
+		if err := c.parse([]byte(text)); err != nil {
+			return
+		}
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		if err := c.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		again := Defaults()
+		if err := again.Read(path); err != nil {
+			t.Fatalf("%q was read, but not what was written of it: %v", text, err)
+		}
+	})
+}
+
+func TestValidate(t *testing.T) {
+	good := Defaults()
+	good.Model, good.Data, good.Out = "m", []string{"d"}, "o"
+	good.Resolve()
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []struct {
+		set  string // NAME=VALUE, one after the other
+		want string
+	}{
+		{"model=", "setting model: want a folder or file"},
+		{"from-scratch=c.json", "want it without model"},
+		{"model= from-scratch=c.json", "setting tokenizer: want"},
+		{"out=", "setting out: want a folder"},
+		{"steps=0", "setting steps: want at least 1, got 0"},
+		{"keep=0", "setting keep: want at least 1, got 0"},
+		{"lr=-1", "setting lr: want a finite number"},
+		{"lr=NaN", "setting lr: want a finite number"},
+		{"clip-norm=+Inf", "setting clip-norm: want a finite number"},
+		{"scale-lr=0", "setting scale-lr: want a positive factor"},
+		{"steps=5 warmup-steps=6", "setting warmup-steps: want at most the 5 steps, got 6"},
+		{"steps=2000000000 accumulate=3", "setting steps: want at most 4294967295 micro-batches"},
+		{"dtype=f64", "setting dtype"},
+		{"method=dora", `setting method: want multilora, lora, rslora or full, got "dora"`},
+		{"schedule=step", `setting schedule: want constant, linear or cosine, got "step"`},
+		{"truncate=middle", `setting truncate: want end, start, drop or split, got "middle"`},
+		{"rank=0", "field rank"},
+		{"method=full dtype=q8", "quantised weights cannot train"},
+		{"method=full dropout=0.1", "setting dropout: want 0 with method full"},
+		{"method=full train-also=norm", "setting train-also: want none"},
+		{"early-stop=2", "setting early-stop: want eval-every"},
+		{"result=best", "setting result: best wants eval-every"},
+	} {
+		c := good
+		for _, pair := range strings.Fields(f.set) {
+			name, value, _ := strings.Cut(pair, "=")
+			for _, s := range c.Settings() {
+				if s.Name == name {
+					if err := s.Set(value); err != nil {
+						t.Fatalf("%s: %v", pair, err)
+					}
+				}
+			}
+		}
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), f.want) {
+			t.Errorf("%s: error %v, want %q", f.set, err, f.want)
+		}
+	}
+}
