@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -150,7 +151,6 @@ func panel(runs []Run, k kind) (*plot.Plot, error) {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 		return p, nil
 	}
-	// Room at the ends: with a label at the very top, titles would not stand in line.
 	room := (p.Y.Max - p.Y.Min) / 20
 	p.Y.Max += room
 	if p.Y.Min != 0 {
@@ -175,7 +175,7 @@ func style(p *plot.Plot) {
 		axis.Padding = 4
 	}
 	p.X.Label.Text = "step"
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticksBelowTop)
 	lines := plotter.NewGrid()
 	lines.Vertical.Color = nil
 	lines.Horizontal = draw.LineStyle{Color: rule, Width: 0.6}
@@ -189,6 +189,11 @@ func ticks(lo, hi float64) []plot.Tick {
 		t = append(t, plot.Tick{Value: v, Label: termplot.Label(v, lo, hi)})
 	}
 	return t
+}
+
+// ticksBelowTop leaves the top free: a label there would push up the panel's title.
+func ticksBelowTop(lo, hi float64) []plot.Tick {
+	return slices.DeleteFunc(ticks(lo, hi), func(t plot.Tick) bool { return t.Value > hi-(hi-lo)/40 })
 }
 
 func lineStyle(run int) draw.LineStyle {
