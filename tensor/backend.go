@@ -47,6 +47,12 @@ type Backend interface {
 // gives zeros. Whoever would make values for it may leave that out (Device.Virtual).
 type Virtual interface{ HoldsNothing() }
 
+// Limiter is a backend that knows how much it can give.
+type Limiter interface {
+	// Limit is the most bytes of all buffers together; 0 if unknown.
+	Limit() int
+}
+
 // Scratcher is a backend whose kernels keep memory of their own from call to call.
 type Scratcher interface {
 	// Scratch is its size in bytes.

@@ -43,6 +43,7 @@ type Stats struct {
 	Peak    int // the most that was ever live, since ResetPeak
 	Taken   int // the most that was ever live and pooled together, since ResetPeak
 	Scratch int // what the backend's kernels keep for themselves, beside all that
+	Limit   int // the most that the backend can give; 0 if unknown
 }
 
 // NewDevice wraps a backend.
@@ -97,6 +98,9 @@ func (d *Device) Stats() Stats {
 	s.Pooled = d.pool.bytes
 	if b, ok := d.b.(Scratcher); ok {
 		s.Scratch = b.Scratch()
+	}
+	if b, ok := d.b.(Limiter); ok {
+		s.Limit = b.Limit()
 	}
 	return s
 }
@@ -211,7 +215,7 @@ func (d *Device) collect(st *storage) {
 		d.mu.Unlock()
 	}, deferred{st.buf, st.bytes})
 	d.loose += st.bytes
-	if d.loose > max(64<<20, d.stats.Live/2) {
+	if d.loose > max(64<<20, d.stats.Live/2) && !d.Virtual() {
 		d.gc()
 		d.drain()
 	}

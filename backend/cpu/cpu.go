@@ -63,6 +63,8 @@ func threads(n int) int {
 
 func (b *backend) Name() string { return "cpu" }
 
+func (b *backend) Limit() int { return b.memory.limit }
+
 func (b *backend) Alloc(bytes int) (tensor.Buffer, error) { return b.memory.alloc(bytes) }
 
 func (b *backend) Free(buf tensor.Buffer) { b.memory.free(buf.(*buffer)) }

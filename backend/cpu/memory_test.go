@@ -9,9 +9,12 @@ import (
 // Close unmaps what is in use too: whoever opens one device after the other, each with
 // a model on it, must not fill the memory.
 func TestCloseFreesWhatIsInUse(t *testing.T) {
-	b, err := Open(Options{Threads: 1})
+	b, err := Open(Options{Threads: 1, MemoryLimit: 64 << 20})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if d := tensor.NewDevice(b); d.Stats().Limit != 64<<20 {
+		t.Errorf("the device's limit is %d", d.Stats().Limit)
 	}
 	var big, small tensor.Buffer
 	for _, buf := range []*tensor.Buffer{&big, &small} {
