@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,9 +14,13 @@ import (
 // perhaps a YAML file before them, over which the flags win.
 type settingFlags struct{ given train.Config }
 
-func (f *settingFlags) register(c *cobra.Command) {
+// register adds the flags of all settings, or only of those named.
+func (f *settingFlags) register(c *cobra.Command, only ...string) {
 	f.given = train.Defaults()
 	for _, s := range f.given.Settings() {
+		if len(only) > 0 && !slices.Contains(only, s.Name) {
+			continue
+		}
 		flag := c.Flags().VarPF(s, s.Name, "", s.Help)
 		if s.IsBool() {
 			flag.NoOptDefVal = "true"

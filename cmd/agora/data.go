@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/train"
+)
+
+func dataCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "data",
+		Short: "Look at the data of a run",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(previewCommand())
+	return c
+}
+
+// dataSettings are the settings of a run that its sequences depend on.
+var dataSettings = []string{"model", "tokenizer", "data", "format", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
+
+type previewFlags struct {
+	settings settingFlags
+	rows     int
+	asJSON   bool
+}
+
+func previewCommand() *cobra.Command {
+	var f previewFlags
+	c := &cobra.Command{
+		Use:   "preview [CONFIG.yaml] --model DIR --data FILE",
+		Short: "Show rows as the model sees them, and what becomes of all of them",
+		Long: `Show the first rows of the data as the model sees them: their tokens as text, with special
+tokens, and which of them count in the loss. Then the totals: rows, sequences, what is cut,
+split and dropped, tokens and lengths. The settings are those of agora train, as flags or in
+its YAML file. No weights are read.
+
+The rows are in the order of the files; with --seed, or with --pack, which puts several into
+one row, in that of training.`,
+		Example: "  agora data preview --model models/llama --data alpaca_data.json\n" +
+			"  agora data preview --tokenizer models/llama --data chats.jsonl,book.txt --template chatml --pack\n" +
+			"  agora data preview run.yaml --rows 1 --json",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, files []string) error {
+			cfg, err := f.settings.config(c, files, false)
+			if err != nil {
+				return err
+			}
+			return f.run(c, cfg)
+		},
+	}
+	f.settings.register(c, dataSettings...)
+	c.Flags().IntVar(&f.rows, "rows", 3, "rows to show")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print ids, pieces, what counts and the totals as JSON")
+	return c
+}
+
+func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
+	switch {
+	case cfg.Model == "" && cfg.Tokenizer == "":
+		return errors.New("--model is missing (or --tokenizer)")
+	case len(cfg.Data) == 0:
+		return errors.New("--data is missing")
+	case f.rows < 0:
+		return fmt.Errorf("--rows %d: want at least 0", f.rows)
+	}
+	model := modelFlags{model: cfg.Model, tokenizer: cfg.Tokenizer}
+	tok, err := model.loadTokenizer()
+	if err != nil {
+		return err
+	}
+	seqs, counts, err := sequencesOf(&model, cfg, tok)
+	if err != nil {
+		return err
+	}
+	p := preview{Rows: []previewRow{}, Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
+	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed}
+	if cfg.Pack {
+		shuffled.Pack = cfg.MaxTokens
+	}
+	if len(seqs) > 0 {
+		epoch, err := data.FirstEpoch(seqs, shuffled)
+		if err != nil {
+			return err
+		}
+		first := data.Collate(seqs[:min(f.rows, len(seqs))])
+		if cfg.Pack || c.Flags().Changed("seed") {
+			loader, err := data.NewLoader(seqs, shuffled)
+			if err != nil {
+				return err
+			}
+			defer loader.Close()
+			first = loader.Next()
+		}
+		p.show(tok, first, min(f.rows, epoch.Rows), cfg.Pack)
+		if cfg.Pack {
+			p.Totals.Packed = &epoch
+		}
+	}
+	if f.asJSON {
+		return printJSON(c.OutOrStdout(), p)
+	}
+	return p.print(c.OutOrStdout())
+}
+
+// sequencesOf reads and tokenizes all rows.
+func sequencesOf(model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) ([]data.Sequence, data.Counts, error) {
+	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate)}
+	if err := o.Validate(); err != nil {
+		return nil, data.Counts{}, fmt.Errorf("--%w", err)
+	}
+	if err := data.Format(cfg.Format).Validate(); err != nil {
+		return nil, data.Counts{}, fmt.Errorf("--%w", err)
+	}
+	rows, err := data.Read(cfg.Data, data.Format(cfg.Format))
+	if err != nil {
+		return nil, data.Counts{}, err
+	}
+	if slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) || cfg.Template != "" {
+		if o.Template, err = model.chatTemplate(cfg.Template, tok); err != nil {
+			return nil, data.Counts{}, err
+		}
+	}
+	return data.Tokenize(tok, rows, o)
+}
