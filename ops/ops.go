@@ -25,7 +25,7 @@ func All() []autograd.Op {
 	return []autograd.Op{
 		add{}, sub{}, mul{}, div{}, scale{}, unary{}, castTo{}, &dropout{},
 		sum{}, maximum{}, softmax{}, crossEntropy{}, mse{},
-		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{},
+		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{}, gatherRows{},
 		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
 		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, linearCrossEntropy{},
 	}

@@ -174,19 +174,11 @@ func (r *run) loadModel(d *tensor.Device, from string) (*llama.Model, error) {
 
 // newModel makes the model of from-scratch with random weights.
 func (r *run) newModel(d *tensor.Device) (*llama.Model, error) {
-	path := r.cfg.FromScratch
-	text, err := readSmall(path, maxConfig)
-	if err != nil {
-		return nil, fmt.Errorf("setting from-scratch: %w", err)
-	}
-	config, err := llama.ParseConfig(path, text)
+	config, err := llama.ReadNewConfig(r.cfg.FromScratch, r.vocabulary)
 	if err != nil {
 		return nil, err
 	}
-	if r.vocabulary > config.Vocab {
-		return nil, fmt.Errorf("%s: field vocab_size: want at least the %d ids of the tokenizer %s, got %d", path, r.vocabulary, r.cfg.Tokenizer, config.Vocab)
-	}
-	return llama.New(d, config, r.cfg.Seed)
+	return llama.NewAs(d, config, r.cfg.DType, r.cfg.Seed)
 }
 
 // attach puts the adapter beside the model's layers, or sets all parameters to train.

@@ -97,15 +97,15 @@ func (d *Decoder) run(b Batch, last []int32) ([]float32, error) {
 		Positions: autograd.Const(dev.FromInt32s(d.positions[:d.rows*seen], d.rows, seen)),
 		Segments:  autograd.Const(dev.FromInt32s(d.segments[:d.rows*seen], d.rows, seen)),
 	}
-	hidden := m.forward(m.index(b, b.IDs), func(layer int) nn.Context {
+	body := m.forward(m.index(b, b.IDs), func(layer int) nn.Context {
 		at := use
 		at.Cache = d.caches[layer]
 		c := c
 		c.Cache = &at
 		return c
 	})
-	rows := ops.Embedding(ops.Reshape(hidden, -1, m.Config.Hidden), autograd.Const(dev.FromInt32s(last, d.rows)))
-	return ops.Linear(rows, m.HeadWeight().Var(), nil).Tensor().Float32s()
+	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), autograd.Const(dev.FromInt32s(last, d.rows)))
+	return ops.Linear(m.Norm.Forward(rows), m.HeadWeight().Var(), nil).Tensor().Float32s()
 }
 
 // Close gives the memory back now; without it, it comes back with its scope or by the

@@ -60,7 +60,10 @@ func (m *Model) DType() tensor.DType {
 
 // Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
 // read panics; Batch.Check tells beforehand.
-func (m *Model) Hidden(b Batch) *nn.Var {
+func (m *Model) Hidden(b Batch) *nn.Var { return m.Norm.Forward(m.body(b)) }
+
+// body is the blocks' result, before the last norm.
+func (m *Model) body(b Batch) *nn.Var {
 	if err := b.Check(&m.Config); err != nil {
 		tensor.Panicf("llama", "%v", err)
 	}
@@ -74,13 +77,23 @@ func (m *Model) Logits(b Batch) *nn.Var { return ops.Linear(m.Hidden(b), m.HeadW
 // Loss is the negative log-likelihood of the batch's labels, summed and divided by
 // counted: the number of labels that count over all batches of a step
 // (Batch.Counted), so that losses and gradients of its micro-batches add up. The
-// logits are never in memory as a whole.
+// logits are never in memory as a whole, and made only where a label counts: in
+// instruction data most tokens are a prompt's.
 func (m *Model) Loss(b Batch, counted int) *nn.Var {
 	if b.Labels == nil {
 		tensor.Panicf("llama", "the batch has no labels")
 	}
-	hidden, labels := ops.Reshape(m.Hidden(b), -1, m.Config.Hidden), autograd.Const(m.device.FromInt32s(b.Labels, len(b.Labels)))
-	return ops.LinearCrossEntropy(hidden, m.HeadWeight().Var(), labels, counted)
+	x, labels := ops.Reshape(m.body(b), -1, m.Config.Hidden), b.Labels
+	var rows, kept []int32
+	for i, label := range b.Labels {
+		if label != ops.IgnoreLabel {
+			rows, kept = append(rows, int32(i)), append(kept, label)
+		}
+	}
+	if len(rows) > 0 && len(rows) < len(labels) {
+		x, labels = ops.GatherRows(x, autograd.Const(m.device.FromInt32s(rows, len(rows)))), kept
+	}
+	return ops.LinearCrossEntropy(m.Norm.Forward(x), m.HeadWeight().Var(), autograd.Const(m.device.FromInt32s(labels, len(labels))), counted)
 }
 
 // HeadWeight is the [vocab, hidden] weight that gives the logits.
@@ -91,7 +104,8 @@ func (m *Model) HeadWeight() *nn.Param {
 	return m.Head.Weight
 }
 
-// forward runs ids [rows, tokens] through the blocks; context gives each its own.
+// forward runs ids [rows, tokens] through the embedding and the blocks; context gives
+// each its own.
 func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var {
 	x := m.Embedding.Forward(ids)
 	for i, block := range m.Blocks {
@@ -102,7 +116,7 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 			x = block.Forward(x, c)
 		}
 	}
-	return m.Norm.Forward(x)
+	return x
 }
 
 // index is a [rows, tokens] slice on the device; nil stays nil.
