@@ -115,18 +115,18 @@ func TestPreviewMarksAreNoContent(t *testing.T) {
 func TestDataPreviewJSON(t *testing.T) {
 	dir := chatModel(t)
 	rows := filepath.Join(dir, "rows.jsonl")
-	writeFiles(t, dir, map[string]string{"rows.jsonl": strings.Repeat(`{"prompt": "q", "completion": "日"}`+"\n", 5) + `{"prompt": "long prompt", "completion": "answer"}`})
+	writeFiles(t, dir, map[string]string{"rows.jsonl": strings.Repeat(`{"prompt": "q", "completion": "ж"}`+"\n", 5) + `{"prompt": "long prompt", "completion": "answer"}`})
 	p := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "1")
 	r := p.Rows[0]
-	if len(p.Rows) != 1 || r.Source.File != rows || r.Source.Row != 1 || r.Packed != 0 || r.Tokens != 5 || !slices.Equal(r.Counted, []bool{false, false, true, true, true, true}) ||
-		r.Pieces[0] != "<s>" || r.Pieces[5] != "</s>" || !slices.Equal(r.IDs[1:5], []int32{'q', 0xe6, 0x97, 0xa5}) {
+	if len(p.Rows) != 1 || r.Source.File != rows || r.Source.Row != 1 || r.Packed != 0 || r.Tokens != 4 || !slices.Equal(r.Counted, []bool{false, false, true, true, true}) ||
+		r.Pieces[0] != "<s>" || r.Pieces[4] != "</s>" || !slices.Equal(r.IDs[1:4], []int32{'q', 0xd0, 0xb6}) {
 		t.Errorf("the row is %+v", r)
 	}
-	if n := p.Totals; n.Rows != 6 || n.Sequences != 6 || n.Counts.Counted != 5*4+7 || n.Lengths.Min != 5 || n.Lengths.P50 != 5 || n.Lengths.P90 != 18 || n.Packed != nil {
+	if n := p.Totals; n.Rows != 6 || n.Sequences != 6 || n.Counts.Counted != 5*3+7 || n.Lengths.Min != 4 || n.Lengths.P50 != 4 || n.Lengths.P90 != 18 || n.Packed != nil {
 		t.Errorf("the totals are %+v, %+v", n, n.Lengths)
 	}
-	packed := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9", "--pack", "--max-tokens", "25")
-	if last := packed.Rows[len(packed.Rows)-1]; len(packed.Rows) != 6 || packed.Totals.Packed == nil || packed.Totals.Packed.Rows != 2 || last.Packed != 2 || packed.Totals.Packed.Fill != 43./50 {
+	packed := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9", "--pack", "--max-tokens", "20")
+	if last := packed.Rows[len(packed.Rows)-1]; len(packed.Rows) != 6 || packed.Totals.Packed == nil || packed.Totals.Packed.Rows != 2 || last.Packed != 2 || packed.Totals.Packed.Fill != 38./40 {
 		t.Errorf("packed: %+v of %+v", packed.Rows, packed.Totals.Packed)
 	}
 	// An order of its own for each seed.
