@@ -72,6 +72,14 @@ func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
 
 func (b *backend) Free(buf tensor.Buffer) { b.memory.free(buf.(*buffer), b.next) }
 
+// Limit is the most bytes of all buffers together; 0 if unknown.
+func (b *backend) Limit() int {
+	if free := b.memory.room(); free >= 0 {
+		return b.memory.total + free
+	}
+	return 0
+}
+
 func (b *backend) Run(k tensor.Kernel, args []tensor.Arg) {
 	if b.err != nil {
 		return

@@ -30,16 +30,15 @@ const (
 	firstOption  = 32
 )
 
-// storages are the numbers of storage types in the same file.
-var storages = map[tensor.DType]uint8{tensor.F32: 0, tensor.F16: 1, tensor.BF16: 2, tensor.Q8: 3, tensor.Q4: 4}
+// storages are the numbers of storage types in the same file, plus 1; f64 is for the CPU's checks alone.
+var storages = [tensor.Packed + 1]uint8{tensor.F32: 1, tensor.F16: 2, tensor.BF16: 3, tensor.Q8: 4, tensor.Q4: 5}
 
-// storage is the number of one; f64 is for the CPU's checks alone.
+// storage is the number of one.
 func storage(dt tensor.DType) (uint8, error) {
-	s, ok := storages[dt]
-	if !ok {
+	if dt > tensor.Packed || storages[dt] == 0 {
 		return 0, fmt.Errorf("the shaders read no %s", dt)
 	}
-	return s, nil
+	return storages[dt] - 1, nil
 }
 
 func (b *backend) kernel(name string) (*kernel, error) {

@@ -69,10 +69,7 @@ func (a *arena) grow(size int) (*block, error) {
 		return nil, fmt.Errorf("a tensor of %s is larger than %s, the device's largest allocation: fewer rows in a batch, "+
 			"or shorter ones, make smaller tensors", mib(size), mib(a.most))
 	}
-	free := a.hw.available()
-	if a.limit > 0 && (free < 0 || free > a.limit-a.total) {
-		free = a.limit - a.total
-	}
+	free := a.room()
 	want := max(size, min(max(smallestBlock, a.total), largestBlock, a.most))
 	if free >= 0 && want > free {
 		want = size
@@ -93,6 +90,15 @@ func (a *arena) grow(size int) (*block, error) {
 	a.blocks = append(a.blocks, b)
 	a.total += want
 	return b, nil
+}
+
+// room is how many bytes of blocks can still be had; -1 where nobody says.
+func (a *arena) room() int {
+	free := a.hw.available()
+	if a.limit > 0 && (free < 0 || free > a.limit-a.total) {
+		free = a.limit - a.total
+	}
+	return free
 }
 
 // take cuts size bytes from the first hole that has room, or gives nil.

@@ -99,11 +99,12 @@ func TestMemoryLimits(t *testing.T) {
 		free  int // of the hardware
 		size  int
 		out   bool // ErrOutOfMemory
+		limit int  // as Limit says
 		words []string
 	}{
-		{"own limit", Options{MemoryLimit: 8 << 20}, -1, 9 << 20, true, []string{"9.0 MiB asked for", "8.0 MiB free", "need less"}},
-		{"the device's budget", Options{}, 8 << 20, 9 << 20, true, []string{"9.0 MiB asked for", "8.0 MiB free"}},
-		{"largest allocation", Options{Limits: Limits{Allocation: 1 << 20}}, -1, 2 << 20, false, []string{"2.0 MiB", "1.0 MiB", "smaller tensors"}},
+		{"own limit", Options{MemoryLimit: 8 << 20}, -1, 9 << 20, true, 8 << 20, []string{"9.0 MiB asked for", "8.0 MiB free", "need less"}},
+		{"the device's budget", Options{}, 8 << 20, 9 << 20, true, 8 << 20, []string{"9.0 MiB asked for", "8.0 MiB free"}},
+		{"largest allocation", Options{Limits: Limits{Allocation: 1 << 20}}, -1, 2 << 20, false, 0, []string{"2.0 MiB", "1.0 MiB", "smaller tensors"}},
 	}
 	for _, tt := range tests {
 		hw := newNull()
@@ -118,6 +119,9 @@ func TestMemoryLimits(t *testing.T) {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%s: %q does not say %q", tt.name, err, w)
 			}
+		}
+		if b.Limit() != tt.limit {
+			t.Errorf("%s: Limit is %d, want %d", tt.name, b.Limit(), tt.limit)
 		}
 		// What fits still fits, in a block as large as is left.
 		if _, err := b.Alloc(1 << 20); err != nil {

@@ -92,7 +92,7 @@ func TestCountsOfAStep(t *testing.T) {
 		Dispatches: after.Dispatches - before.Dispatches, Barriers: after.Barriers - before.Barriers,
 		Copies: after.Copies - before.Copies, Submissions: after.Submissions - before.Submissions,
 	}
-	if want := (vulkan.Counts{Dispatches: 216, Barriers: 117, Copies: 6, Submissions: 3}); got != want {
+	if want := (vulkan.Counts{Dispatches: 218, Barriers: 121, Copies: 7, Submissions: 3}); got != want {
 		t.Errorf("a step is %+v, want %+v", got, want)
 	}
 	if err := d.Close(); err != nil {

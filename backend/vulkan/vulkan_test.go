@@ -3,6 +3,7 @@
 package vulkan_test
 
 import (
+	"flag"
 	"os"
 	"slices"
 	"testing"
@@ -15,7 +16,8 @@ import (
 // Where tools/.vk/run has brought the validation layer, everything runs under it, its
 // synchronization checks on: the second variable makes it look at what shaders touch.
 func TestMain(m *testing.M) {
-	if os.Getenv("VK_LAYER_PATH") != "" {
+	flag.Parse()
+	if os.Getenv("VK_LAYER_PATH") != "" && flag.Lookup("test.bench").Value.String() == "" {
 		for _, name := range []string{vulkan.ValidateVariable, "VK_LAYER_VALIDATE_SYNC", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC"} {
 			if err := os.Setenv(name, "1"); err != nil {
 				panic(err)
@@ -78,5 +80,31 @@ func TestDevicesAreDescribed(t *testing.T) {
 			(d.Memory < 1<<28 || l.Groups[0] < 65535 || l.Invocations < 128 || l.Allocation < 1<<28 || d.Subgroup[1] < 1) {
 			t.Errorf("device %d: %+v", i, d)
 		}
+	}
+}
+
+// Recording, submitting and running a kernel that does next to nothing.
+func BenchmarkDispatch(b *testing.B) {
+	d := tensor.NewDevice(open(b, vulkan.Options{}))
+	defer d.Close()
+	x := d.FromFloat32s(tensor.F32, make([]float32, 64), 64)
+	for _, bb := range []struct {
+		name    string
+		outputs int
+	}{{"independent", 256}, {"each after the one before", 1}} {
+		b.Run(bb.name, func(b *testing.B) {
+			outputs := make([]*tensor.Tensor, bb.outputs)
+			for i := range outputs {
+				outputs[i] = d.New(tensor.F32, 64)
+			}
+			i := 0
+			for b.Loop() {
+				d.Run(shaders.Add{N: 64, M: 64}, outputs[i%len(outputs)], x, x)
+				i++
+			}
+			if _, err := outputs[0].Float32s(); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
