@@ -33,3 +33,82 @@ OPT_IN(5, I, qpos) // [batch, t]: positions of the queries
 OPT_IN(6, I, kpos) // [batch, s]: positions of the keys
 OPT_IN(7, I, qseg) // [batch, t]: segments of the queries
 OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
+
+#define ROWS bm
+#define COLS bn
+#include "include/attention.glsl"
+
+READER(q)
+READER(k)
+READER(v)
+
+// Of a row: the largest score so far, the sum of all weights, what the sums so far must be multiplied by.
+shared float highest[bm], total[bm], factor[bm], partial[bm * ACROSS];
+const float LEAST = -3.4e38;
+
+// The weights of a tile of scores go to shared memory; rows whose largest score grows are scaled down.
+void softmax() {
+	GO_OVER_SCORES FOR_SIDE(r) {
+		float m = LEAST;
+		FOR_SIDE(c) if (SEEN(r, c)) m = max(m, scores[SCORE(r, c)]);
+		partial[(y + r * DOWN) * ACROSS + x] = m;
+	}
+	barrier();
+	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) {
+		float m = highest[r];
+		for (uint l = 0; l < ACROSS; l++) m = max(m, partial[r * ACROSS + l]);
+		factor[r] = exp(highest[r] - m);
+		highest[r] = m;
+	}
+	barrier();
+	GO_OVER_SCORES FOR_SIDE(r) {
+		float sum = 0;
+		FOR_SIDE(c) {
+			float w = SEEN(r, c) ? exp(scores[SCORE(r, c)] - highest[y + r * DOWN]) : 0;
+			SET_WEIGHT(r, c, w);
+			sum += w;
+		}
+		partial[(y + r * DOWN) * ACROSS + x] = sum;
+	}
+	barrier();
+	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) {
+		float sum = total[r] * factor[r];
+		for (uint l = 0; l < ACROSS; l++) sum += partial[r * ACROSS + l];
+		total[r] = sum;
+	}
+}
+
+// A workgroup has bm queries of one head and goes over their keys, bn at a time (Dao, "FlashAttention-2", 2307.08691).
+void main() {
+	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, i0 = gl_WorkGroupID.x * bm;
+	uint queries = ((b * t + i0) * heads + h) * head_dim, query = heads * head_dim, key = kv_heads * head_dim;
+	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) highest[r] = LEAST, total[r] = 0;
+	SUMS(sum)
+	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
+		LOOK(i0 + row, j0 + column)
+		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
+		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = 0;
+		for (uint part = 0; part < PARTS; part++) {
+			barrier();
+			LOAD(left, bm, q, queries, t - i0, query, part)
+			LOAD(right, bn, k, keys, s - j0, key, part)
+			barrier();
+			MULTIPLY(scores)
+		}
+		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] *= scale;
+		softmax();
+		[[unroll]] for (uint part = 0; part < PARTS; part++) {
+			GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[y + r * DOWN];
+			barrier();
+			LOAD(right, bn, v, keys, s - j0, key, part)
+			barrier();
+			ACCUMULATE(sum, part)
+		}
+	}
+	barrier();
+	STORE(y, sum, queries, t - i0, query, (total[row] == 0 ? 0 : 1 / total[row]))
+	if (has_lse) {
+		for (uint r = gl_LocalInvocationIndex; r < min(bm, t - i0); r += group)
+			set_lse((b * heads + h) * t + i0 + r, total[r] == 0 ? -INFINITY : highest[r] + log(total[r]));
+	}
+}

@@ -33,3 +33,67 @@ OPT_IN(8, I, qpos)  // [batch, t]: positions of the queries
 OPT_IN(9, I, kpos)  // [batch, s]: positions of the keys
 OPT_IN(10, I, qseg) // [batch, t]: segments of the queries
 OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
+
+#define ROWS bn
+#define COLS bm
+#include "include/attention.glsl"
+
+READER(q)
+READER(k)
+READER(v)
+READER(dy)
+
+float slopes[SCORE_BLOCKS * SIDE * SIDE]; // dy . v, of each score
+
+// A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
+void main() {
+	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, j0 = gl_WorkGroupID.x * bn;
+	uint keys = ((b * s + j0) * kv_heads + h) * head_dim, query = heads * head_dim, key = kv_heads * head_dim;
+	SUMS(sum_k)
+	SUMS(sum_v)
+	for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
+		for (uint i0 = first_query(j0); i0 < end_query(j0); i0 += bm) {
+			LOOK(i0 + column, j0 + row)
+			uint queries = ((b * t + i0) * heads + head) * head_dim, statistics = (b * heads + head) * t + i0;
+			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = slopes[SCORE(r, c)] = 0;
+			for (uint part = 0; part < PARTS; part++) {
+				barrier();
+				LOAD(left, bn, k, keys, s - j0, key, part)
+				LOAD(right, bm, q, queries, t - i0, query, part)
+				barrier();
+				MULTIPLY(scores)
+				barrier();
+				LOAD(left, bn, v, keys, s - j0, key, part)
+				LOAD(right, bm, dy, queries, t - i0, query, part)
+				barrier();
+				MULTIPLY(slopes)
+			}
+			GO_OVER_SCORES FOR_SIDE(c) {
+				uint column = x + c * ACROSS, at = statistics + min(column, t - i0 - 1);
+				float l = lse(at), d = delta(at);
+				FOR_SIDE(r) {
+					float p = SEEN(r, c) ? exp(scale * scores[SCORE(r, c)] - l) : 0;
+					scores[SCORE(r, c)] = p;
+					slopes[SCORE(r, c)] = SEEN(r, c) ? p * (slopes[SCORE(r, c)] - d) : 0;
+				}
+			}
+			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) SET_WEIGHT(r, c, scores[SCORE(r, c)]);
+			[[unroll]] for (uint part = 0; part < PARTS; part++) {
+				barrier();
+				LOAD(right, bm, dy, queries, t - i0, query, part)
+				barrier();
+				ACCUMULATE(sum_v, part)
+			}
+			barrier();
+			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) SET_WEIGHT(r, c, slopes[SCORE(r, c)]);
+			[[unroll]] for (uint part = 0; part < PARTS; part++) {
+				barrier();
+				LOAD(right, bm, q, queries, t - i0, query, part)
+				barrier();
+				ACCUMULATE(sum_k, part)
+			}
+		}
+	}
+	STORE(dk, sum_k, keys, s - j0, key, scale)
+	STORE(dv, sum_v, keys, s - j0, key, 1)
+}

@@ -33,3 +33,62 @@ OPT_IN(8, I, qpos)  // [batch, t]: positions of the queries
 OPT_IN(9, I, kpos)  // [batch, s]: positions of the keys
 OPT_IN(10, I, qseg) // [batch, t]: segments of the queries
 OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
+
+#define ROWS bm
+#define COLS bn
+#include "include/attention.glsl"
+
+READER(q)
+READER(k)
+READER(v)
+READER(y)
+READER(dy)
+
+shared float lses[bm], deltas[bm];
+float slopes[SCORE_BLOCKS * SIDE * SIDE]; // dy . v, of each score
+
+// A workgroup has bm queries of one head and goes over their keys, bn at a time.
+void main() {
+	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, i0 = gl_WorkGroupID.x * bm;
+	uint queries = ((b * t + i0) * heads + h) * head_dim, query = heads * head_dim, key = kv_heads * head_dim;
+	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) {
+		float sum = 0;
+		if (i0 + r < t) {
+			for (uint d = 0; d < head_dim; d += 4) sum += dot(dy_part(queries + r * query, d), y_part(queries + r * query, d));
+			uint at = (b * heads + h) * t + i0 + r;
+			set_delta(at, sum);
+			lses[r] = lse(at);
+		}
+		deltas[r] = sum;
+	}
+	SUMS(sum)
+	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
+		LOOK(i0 + row, j0 + column)
+		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
+		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = slopes[SCORE(r, c)] = 0;
+		for (uint part = 0; part < PARTS; part++) {
+			barrier();
+			LOAD(left, bm, q, queries, t - i0, query, part)
+			LOAD(right, bn, k, keys, s - j0, key, part)
+			barrier();
+			MULTIPLY(scores)
+			barrier();
+			LOAD(left, bm, dy, queries, t - i0, query, part)
+			LOAD(right, bn, v, keys, s - j0, key, part)
+			barrier();
+			MULTIPLY(slopes)
+		}
+		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) {
+			uint row = y + r * DOWN;
+			float p = exp(scale * scores[SCORE(r, c)] - lses[row]);
+			SET_WEIGHT(r, c, SEEN(r, c) ? p * (slopes[SCORE(r, c)] - deltas[row]) : 0);
+		}
+		[[unroll]] for (uint part = 0; part < PARTS; part++) {
+			barrier();
+			LOAD(right, bn, k, keys, s - j0, key, part)
+			barrier();
+			ACCUMULATE(sum, part)
+		}
+	}
+	STORE(dq, sum, queries, t - i0, query, scale)
+}

@@ -1847,6 +1847,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tile:      Tile{64, 32, 32},
 		TileNames: []string{"group", "bm", "bn"},
+		SPIRV:     spirv("attention"),
 	},
 	{
 		Name:      "attention_grad_kv",
@@ -1856,6 +1857,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dk", "dv", "dy", "lse", "delta", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tile:      Tile{64, 32, 32},
 		TileNames: []string{"group", "bm", "bn"},
+		SPIRV:     spirv("attention_grad_kv"),
 	},
 	{
 		Name:      "attention_grad_q",
@@ -1865,6 +1867,7 @@ var Kernels = []Desc{
 		Bindings:  []string{"dq", "delta", "dy", "y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tile:      Tile{64, 32, 32},
 		TileNames: []string{"group", "bm", "bn"},
+		SPIRV:     spirv("attention_grad_q"),
 	},
 	{
 		Name:      "cast",
