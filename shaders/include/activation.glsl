@@ -57,5 +57,6 @@ float gelu_tanh(float x) { return x * sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x 
 
 float gelu_tanh_grad(float x) {
 	float s = sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x));
-	return fma(x * s * (1 - s), 2 * SQRT_2_PI * (1 + 3 * 0.044715 * x * x), s);
+	float square = min(x * x, 1e4); // where it overflows s is 0 or 1
+	return fma(x * s * (1 - s), 2 * SQRT_2_PI * (1 + 3 * 0.044715 * square), s);
 }
