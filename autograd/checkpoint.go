@@ -10,9 +10,24 @@ import "github.com/agora-ml/agora/tensor"
 func Checkpoint(f func(*Var) *Var, x *Var) *Var {
 	rec := recording(x.t.Device())
 	if !rec.on {
-		return f(x)
+		return Segment(f, x)
 	}
 	return Apply(&checkpoint{f: f, tape: rec.tape}, x)[0]
+}
+
+// Segment is f(x) that forgets, where no tape records, everything computed inside but
+// the result: inference then holds one segment at a time. f must not keep a tensor that
+// it makes. Under a tape it is just f(x).
+func Segment(f func(*Var) *Var, x *Var) *Var {
+	d := x.t.Device()
+	if recording(d).on {
+		return f(x)
+	}
+	scope := d.Scope()
+	defer scope.Close()
+	y := f(x)
+	scope.Keep(y.t)
+	return y
 }
 
 type checkpoint struct {

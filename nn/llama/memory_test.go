@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // Checkpointing gives the same bits of loss and gradients for at most 0.6 of the peak
@@ -45,4 +46,32 @@ func TestCheckpointingSavesMemory(t *testing.T) {
 		t.Errorf("peak of %d bytes with checkpointing, %d without: want at most 0.6 of it", peakAgain, peak)
 	}
 	t.Logf("peak beyond weights and gradients: %d bytes, with checkpointing %d (%.2f)", peak, peakAgain, float64(peakAgain)/float64(peak))
+}
+
+// Without a tape a block's memory is free again after it: eight blocks more cost eight
+// times their input, not their insides.
+func TestInferenceHoldsOneBlock(t *testing.T) {
+	d := open(t)
+	peak := func(layers int) int {
+		c := small("llama")
+		c.Layers = layers
+		m := create(t, d, c)
+		b := NewBatch([][]int32{text(1, 30, c.Vocab)}, nil)
+		scope := d.Scope()
+		m.Logits(b) // the rotary table is made once
+		scope.Close()
+		before := d.Stats().Live
+		d.ResetPeak()
+		scope = d.Scope()
+		m.Logits(b)
+		scope.Close()
+		if err := d.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return d.Stats().Peak - before
+	}
+	input := tensor.F32.Bytes(30 * small("llama").Hidden)
+	if two, ten := peak(2), peak(10); ten-two > 8*input*5/4 {
+		t.Errorf("%d bytes for 2 layers, %d for 10: want at most %d more", two, ten, 8*input*5/4)
+	}
 }

@@ -107,14 +107,14 @@ func (m *Model) HeadWeight() *nn.Param {
 // forward runs ids [rows, tokens] through the embedding and the blocks; context gives
 // each its own.
 func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var {
+	run := autograd.Segment
+	if m.Checkpointing {
+		run = autograd.Checkpoint
+	}
 	x := m.Embedding.Forward(ids)
 	for i, block := range m.Blocks {
 		c := context(i)
-		if m.Checkpointing {
-			x = autograd.Checkpoint(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)
-		} else {
-			x = block.Forward(x, c)
-		}
+		x = run(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)
 	}
 	return x
 }
