@@ -2,8 +2,8 @@
 // out, tokenize, shuffle, pack or pad.
 //
 //	rows, err := data.Read([]string{"alpaca_data.json.gz", "chats.jsonl"}, data.FormatAuto)
-//	rows, held := data.Split(rows, 500)
 //	seqs, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{MaxTokens: 512, Template: template})
+//	seqs, held := data.HoldOut(rows, seqs, 500)
 //	loader, err := data.NewLoader(seqs, data.LoaderOptions{Rows: 4, Pack: 512, Seed: seed})
 //	defer loader.Close()
 //	batch := loader.Next()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -160,16 +161,50 @@ func TestSplitOfOtherFormats(t *testing.T) {
 	if say("user", "ab", "", "").hash() == say("user", "a", "b", "").hash() || say("ab", "c").hash() == say("a", "bc").hash() {
 		t.Error("the borders of messages do not count")
 	}
+}
 
-	// The book is one row; its sequences can be held out.
-	seqs, _, err := Tokenize(letters{}, []Row{{Format: FormatText, Text: strings.Repeat("abcdefg", 100)}}, TokenizeOptions{MaxTokens: 10})
+// Whole rows are held out, by their content alone; of a book, which is one row, some
+// sequences are.
+func TestHoldOut(t *testing.T) {
+	book := Row{Source: Source{File: "book.txt"}, Format: FormatText, Text: strings.Repeat("abcdefghijk", 100)}
+	seqs, _, err := Tokenize(letters{}, []Row{book}, TokenizeOptions{MaxTokens: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainSeqs, heldSeqs := SplitSequences(seqs, 20)
-	if len(heldSeqs) == 0 || len(heldSeqs) > 20 || len(trainSeqs)+len(heldSeqs) != len(seqs) {
-		t.Errorf("%d sequences are split into %d and %d", len(seqs), len(trainSeqs), len(heldSeqs))
+	train, held := HoldOut([]Row{book}, seqs, 20)
+	if len(held) == 0 || len(held) > 20 || len(train)+len(held) != len(seqs) {
+		t.Errorf("%d sequences of a book are split into %d and %d", len(seqs), len(train), len(held))
 	}
+
+	var rows []Row
+	for i := range 40 { // half of them have no answer within 10 tokens
+		rows = append(rows, Row{Source: Source{"rows", i + 1}, Prompt: strings.Repeat("p", i), Answer: strings.Repeat("a", 20)})
+	}
+	sources := func(o TokenizeOptions, n int) (got []Source, count int) {
+		seqs, _, err := Tokenize(letters{}, rows, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		train, held := HoldOut(rows, seqs, n)
+		for _, s := range held {
+			if slices.ContainsFunc(train, func(x Sequence) bool { return x.Source == s.Source }) {
+				t.Errorf("%v is on both sides", s.Source)
+			}
+			if !slices.Contains(got, s.Source) {
+				got = append(got, s.Source)
+			}
+		}
+		return got, len(held)
+	}
+	if _, n := sources(TokenizeOptions{MaxTokens: 10}, 5); n != 5 {
+		t.Errorf("%d sequences are held out, want 5, though most rows are dropped", n)
+	}
+	whole, _ := sources(TokenizeOptions{MaxTokens: 100}, 5)
+	bare, _ := sources(TokenizeOptions{MaxTokens: 90}, 5)
+	if !slices.Equal(whole, bare) {
+		t.Errorf("what is held out depends on how the rows are cut: %v, %v", whole, bare)
+	}
+	sources(TokenizeOptions{MaxTokens: 10, Truncate: TruncateSplit}, 9)
 }
 
 func TestRealText(t *testing.T) {

@@ -47,10 +47,23 @@ func hashOf(b []byte) uint64 {
 // group of them that is too large for the n is passed over.
 func Split(rows []Row, n int) (train, held []Row) { return split(rows, n, Row.hash) }
 
-// SplitSequences does with sequences what Split does with rows: for long documents,
-// of which there are few, but which make many sequences.
-func SplitSequences(seqs []Sequence, n int) (train, held []Sequence) {
-	return split(seqs, n, Sequence.hash)
+// HoldOut is Split for the sequences that the rows have become, and what a row too short
+// or too long has not become is not counted: n is a number of sequences. All sequences of
+// a row stay together, whatever the tokenizer, but for those of a text, of which there
+// may be one alone: there each stands for itself.
+func HoldOut(rows []Row, seqs []Sequence, n int) (train, held []Sequence) {
+	hashes := map[Source]uint64{}
+	for _, r := range rows {
+		if r.Format != FormatText {
+			hashes[r.Source] = r.hash()
+		}
+	}
+	return split(seqs, n, func(s Sequence) uint64 {
+		if h, ok := hashes[s.Source]; ok {
+			return h
+		}
+		return s.hash()
+	})
 }
 
 func split[T any](rows []T, n int, hash func(T) uint64) (train, held []T) {

@@ -32,22 +32,16 @@ func (r *run) prepareData() error {
 	if err != nil {
 		return err
 	}
-	if cfg.HeldOut >= len(rows) {
-		return fmt.Errorf("setting held-out: want fewer than the %d rows of the data, got %d", len(rows), cfg.HeldOut)
-	}
-	rows, held := data.Split(rows, cfg.HeldOut)
-	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate), Template: template}
-	seqs, counts, err := data.Tokenize(tok, rows, o)
+	all, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{
+		MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate), Template: template,
+	})
 	if err != nil {
 		return err
 	}
-	heldSeqs, _, err := data.Tokenize(tok, held, o)
-	if err != nil {
-		return err
+	if cfg.HeldOut >= len(all) {
+		return fmt.Errorf("setting held-out: want fewer than the data's %d sequences with a counted token within %d tokens, got %d", len(all), cfg.MaxTokens, cfg.HeldOut)
 	}
-	if len(seqs) == 0 {
-		return fmt.Errorf("setting data: want rows to train on, got none of %d with a counted token within %d tokens", counts.Rows, cfg.MaxTokens)
-	}
+	seqs, heldSeqs := data.HoldOut(rows, all, cfg.HeldOut)
 	r.heldOut = data.Batches(heldSeqs, cfg.BatchRows)
 	s := &r.summary
 	s.Data, s.TrainRows, s.HeldOutRows = counts, len(seqs), len(heldSeqs)

@@ -242,7 +242,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--targets", "nothing_proj"), "nothing_proj"},
 		{trainWith("--device", "cuda:0"), `device "cuda:0"`},
 		{trainWith("--max-tokens", "513"), "at most the 512 positions of the model, got 513"},
-		{trainWith("--held-out", "12"), "fewer than the 12 rows of the data, got 12"},
+		{trainWith("--held-out", "12"), "fewer than the data's 12 sequences with a counted token within 512 tokens, got 12"},
 		{trainWith("--data", bad), "row 2 (line 1)"},
 		{trainWith("--data", filepath.Join(t.TempDir(), "none.json")), "none.json"},
 		{trainWith("--model", t.TempDir()), "tokenizer.model"},
