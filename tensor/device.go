@@ -18,22 +18,25 @@ type Device struct {
 	pool  pool
 	err   error
 	stats Stats
+	taken int // bytes of all buffers
 	loose int // bytes made outside scopes since the collector last ran
 
 	poison bool
 	closed bool
 
 	mu       sync.Mutex
-	deferred []deferred // memory the collector has found unreachable
+	deferred []memory // memory the collector has found unreachable
 
 	args   []Arg
 	push   []byte
 	traces []func(k Kernel, args []*Tensor)
 }
 
-type deferred struct {
-	buf   Buffer
-	bytes int
+// memory is a buffer, or the first bytes of one.
+type memory struct {
+	buf   Buffer // nil if the device had failed before
+	size  int    // of the buffer
+	bytes int    // in use
 }
 
 // Stats counts a device's memory, in bytes.
@@ -84,7 +87,7 @@ func (d *Device) Close() error {
 		return nil
 	}
 	d.drain()
-	d.pool.shrink(0, d.b.Free)
+	d.shrinkPool(0)
 	err := errors.Join(d.err, d.b.Close())
 	d.closed = true
 	d.Fail(ErrClosed)
@@ -95,7 +98,7 @@ func (d *Device) Close() error {
 func (d *Device) Stats() Stats {
 	d.drain()
 	s := d.stats
-	s.Pooled = d.pool.bytes
+	s.Pooled = d.taken - s.Live
 	if b, ok := d.b.(Scratcher); ok {
 		s.Scratch = b.Scratch()
 	}
@@ -108,13 +111,13 @@ func (d *Device) Stats() Stats {
 // ResetPeak starts Stats.Peak and Stats.Taken again from what is there now.
 func (d *Device) ResetPeak() {
 	d.stats.Peak = d.stats.Live
-	d.stats.Taken = d.stats.Live + d.pool.bytes
+	d.stats.Taken = d.taken
 }
 
 // Trim gives all pooled memory back to the backend.
 func (d *Device) Trim() {
 	d.drain()
-	d.pool.shrink(0, d.b.Free)
+	d.shrinkPool(0)
 }
 
 // Poison makes memory that is freed from now on NaN (-1 as integers), so that a use
@@ -148,38 +151,40 @@ func (d *Device) Prepare(w *Tensor) *Tensor {
 	if err != nil || !ok {
 		return w
 	}
-	return &Tensor{st: d.adopt(buf, bytes), dtype: Packed, shape: w.Shape(), n: w.n}
+	d.taken += bytes
+	return &Tensor{st: d.adopt(memory{buf, bytes, bytes}), dtype: Packed, shape: w.Shape(), n: w.n}
 }
 
 func (d *Device) alloc(bytes int) *storage {
 	if d.err != nil {
 		return &storage{dev: d, scope: d.scope}
 	}
-	size := poolSize(bytes)
+	m := memory{bytes: poolSize(bytes)}
 	if d.poison {
-		size = bytes // so that guard words can stand right behind the last element
+		m.bytes = bytes // so that guard words can stand right behind the last element
 	}
 	d.drain()
-	most := 2 * size // batches of all lengths then share the buffers of the longest
+	most := 2 * m.bytes // batches of all lengths then share the buffers of the longest
 	if d.poison {
-		most = size
+		most = m.bytes
 	}
-	buf, taken, ok := d.pool.get(size, most)
-	if !ok {
-		taken = size
-		d.makeRoom(size)
+	var ok bool
+	if m.buf, m.size, ok = d.pool.get(m.bytes, most); !ok {
+		m.size = m.bytes
+		d.makeRoom(m.size)
 		var err error
-		if buf, err = d.b.Alloc(size); errors.Is(err, ErrOutOfMemory) {
+		if m.buf, err = d.b.Alloc(m.size); errors.Is(err, ErrOutOfMemory) {
 			d.gc()
 			d.Trim()
-			buf, err = d.b.Alloc(size)
+			m.buf, err = d.b.Alloc(m.size)
 		}
 		if err != nil {
 			d.Fail(fmt.Errorf("%s: %d bytes for a tensor, beside %d in use: %w", d.Name(), bytes, d.stats.Live, err))
 			return &storage{dev: d, scope: d.scope}
 		}
+		d.taken += m.size
 	}
-	return d.adopt(buf, taken)
+	return d.adopt(m)
 }
 
 // makeRoom frees pooled buffers so that with a new one of so many bytes little more is
@@ -187,14 +192,21 @@ func (d *Device) alloc(bytes int) *storage {
 // other lengths would else pool buffers of all their sizes.
 func (d *Device) makeRoom(bytes int) {
 	most := max(d.stats.Peak, d.stats.Live+bytes)
-	d.pool.shrink(max(0, most+most/16-d.stats.Live-bytes), d.b.Free)
+	if over := d.taken + bytes - most - most/16; over > 0 {
+		d.shrinkPool(max(0, d.pool.bytes-over))
+	}
 }
 
-func (d *Device) adopt(buf Buffer, bytes int) *storage {
-	d.stats.Live += bytes
+// shrinkPool leaves at most so many bytes in the pool.
+func (d *Device) shrinkPool(bytes int) {
+	d.taken -= d.pool.shrink(bytes, d.b.Free)
+}
+
+func (d *Device) adopt(m memory) *storage {
+	d.stats.Live += m.bytes
 	d.stats.Peak = max(d.stats.Peak, d.stats.Live)
-	d.stats.Taken = max(d.stats.Taken, d.stats.Live+d.pool.bytes)
-	st := &storage{dev: d, buf: buf, bytes: bytes, scope: d.scope}
+	d.stats.Taken = max(d.stats.Taken, d.taken)
+	st := &storage{dev: d, memory: m, scope: d.scope}
 	if d.scope != nil {
 		d.scope.owned = append(d.scope.owned, st)
 	} else {
@@ -209,11 +221,11 @@ func (d *Device) collect(st *storage) {
 	if st.buf == nil {
 		return
 	}
-	st.cleanup = runtime.AddCleanup(st, func(m deferred) {
+	st.cleanup = runtime.AddCleanup(st, func(m memory) {
 		d.mu.Lock()
 		d.deferred = append(d.deferred, m)
 		d.mu.Unlock()
-	}, deferred{st.buf, st.bytes})
+	}, st.memory)
 	d.loose += st.bytes
 	if d.loose > max(64<<20, d.stats.Live/2) && !d.Virtual() {
 		d.gc()
@@ -254,17 +266,17 @@ func (d *Device) release(st *storage, why string) {
 	if st.scope == nil {
 		st.cleanup.Stop()
 	}
-	d.recycle(deferred{st.buf, st.bytes})
+	d.recycle(st.memory)
 	st.buf = nil
 }
 
-func (d *Device) recycle(m deferred) {
+func (d *Device) recycle(m memory) {
 	d.stats.Live -= m.bytes
 	if d.closed { // the backend has freed it
 		return
 	}
 	if d.poison {
-		d.b.Write(m.buf, 0, bytes.Repeat([]byte{0xff}, m.bytes))
+		d.b.Write(m.buf, 0, bytes.Repeat([]byte{0xff}, m.size))
 	}
-	d.pool.put(m.bytes, m.buf)
+	d.pool.put(m.size, m.buf)
 }

@@ -66,8 +66,8 @@ func (p *pool) touch(c *class) {
 }
 
 // shrink frees buffers until at most so many bytes are left, those of the sizes that were
-// not used for longest first.
-func (p *pool) shrink(bytes int, free func(Buffer)) {
+// not used for longest first, and tells how many bytes it has freed.
+func (p *pool) shrink(bytes int, free func(Buffer)) (freed int) {
 	for p.bytes > bytes {
 		var oldest *class
 		size := 0
@@ -80,5 +80,7 @@ func (p *pool) shrink(bytes int, free func(Buffer)) {
 		free(oldest.free[last])
 		oldest.free = oldest.free[:last]
 		p.bytes -= size
+		freed += size
 	}
+	return freed
 }

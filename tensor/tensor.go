@@ -15,9 +15,8 @@ type Tensor struct {
 // storage is one piece of device memory; it belongs to a scope or, outside all
 // scopes, to the garbage collector.
 type storage struct {
+	memory
 	dev     *Device
-	buf     Buffer // nil if the device had failed before
-	bytes   int    // what the pool knows it by
 	scope   *Scope // nil: the collector's
 	cleanup runtime.Cleanup
 	freed   string // why it is gone; "" while it is there

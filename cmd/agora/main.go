@@ -65,7 +65,7 @@ func command() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddCommand(
-		trainCommand(), generateCommand(), evalCommand(),
+		planCommand(), trainCommand(), generateCommand(), evalCommand(),
 		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), dataCommand(), plotCommand(),
 		doctorCommand(), demoCommand(),
 	)

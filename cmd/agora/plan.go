@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/train"
+)
+
+// planReport is what agora plan --json prints.
+type planReport struct {
+	train.Plan
+	Available int            `json:"available,omitempty"` // bytes; 0: unknown
+	Fits      bool           `json:"fits"`
+	Changes   []train.Change `json:"changes,omitempty"` // of the settings, where it does not fit
+}
+
+func planCommand() *cobra.Command {
+	var settings settingFlags
+	var dev deviceFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "plan [CONFIG.yaml]",
+		Short: "What a training run would need, before it runs",
+		Long: `Tell what a run of agora train with the same settings would need: parameters, tokens a
+step, memory by kind. The run's own code runs on a device of sizes without contents, so that
+it takes a moment for any model, and neither weights nor data need be there. Where the run
+does not fit into the memory of the device, say what would help, and exit with code 1.
+
+--model may be, beside a folder or GGUF file, a config.json or one of the names
+` + strings.Join(llama.Shapes(), ", ") + `.`,
+		Example: "  agora plan run.yaml\n" +
+			"  agora plan --model llama-7b --dtype bf16 --gradient-checkpointing --max-tokens 1024",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, files []string) error {
+			cfg, err := settings.config(c, files, false)
+			if err != nil {
+				return err
+			}
+			d, err := dev.open()
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads}})
+			if err != nil {
+				return err
+			}
+			available := d.Stats().Limit
+			err = p.Fits(available)
+			if !asJSON {
+				fmt.Fprintln(c.OutOrStdout(), p)
+				return err
+			}
+			report := planReport{Plan: p, Available: available, Fits: err == nil}
+			if e, ok := errors.AsType[*train.DoesNotFitError](err); ok {
+				report.Changes = e.Changes
+			}
+			if jsonErr := printJSON(c.OutOrStdout(), report); jsonErr != nil {
+				return jsonErr
+			}
+			return err
+		},
+	}
+	settings.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
+	dev.register(c)
+	return c
+}

@@ -1,0 +1,175 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// DoesNotFitError is a run that needs more memory than there is.
+type DoesNotFitError struct {
+	Need, Available int      // bytes
+	Changes         []Change // of the settings, each by itself, and at last as many together as it takes
+}
+
+// Change is another value of a setting, or several, and what the run would then need.
+type Change struct {
+	Settings []string `json:"settings"` // "dtype: bf16", as in a YAML file
+	Need     int      `json:"need"`     // bytes
+}
+
+func (e *DoesNotFitError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the run needs %s of memory, available are %s; with other settings:", bytesText(e.Need), bytesText(e.Available))
+	for _, c := range e.Changes {
+		fits := "too much"
+		if c.Need <= e.Available {
+			fits = "fits"
+		}
+		fmt.Fprintf(&b, "\n  %10s  %-8s  %s", bytesText(c.Need), fits, strings.Join(c.Settings, ", "))
+	}
+	return b.String()
+}
+
+// Need is what the device must be able to give: tensors and scratch memory.
+func (p Plan) Need() int { return p.Peak + p.Scratch }
+
+// Fits tells whether the run can be made with so many bytes of device memory, 0 if their
+// number is unknown. If it cannot, the error is a *DoesNotFitError.
+func (p Plan) Fits(available int) error {
+	if available == 0 || p.Need() <= available {
+		return nil
+	}
+	e := &DoesNotFitError{Need: p.Need(), Available: available}
+	fits := false
+	for _, c := range p.changes() {
+		cfg := p.config
+		c.apply(&cfg)
+		if need, ok := p.with(cfg); ok {
+			e.Changes = append(e.Changes, Change{[]string{c.String()}, need})
+			fits = fits || need <= available
+		}
+	}
+	if !fits {
+		if all := p.together(available); len(all.Settings) > 1 {
+			e.Changes = append(e.Changes, all)
+		}
+	}
+	return e
+}
+
+// together makes one change after the other, each if it helps, until the run fits.
+func (p Plan) together(available int) Change {
+	cfg, need := p.config, p.Need()
+	var made []change
+	for _, c := range p.changes() {
+		more := cfg
+		c.apply(&more)
+		n, ok := p.with(more)
+		if !ok || n >= need {
+			continue
+		}
+		made = slices.DeleteFunc(made, func(old change) bool { return old.name == c.name })
+		cfg, need, made = more, n, append(made, c)
+		if need <= available {
+			break
+		}
+	}
+	all := Change{Need: need}
+	for _, c := range made {
+		all.Settings = append(all.Settings, c.String())
+	}
+	return all
+}
+
+// with is what the run would need with other settings; ok is false if they cannot be.
+func (p Plan) with(cfg Config) (need int, ok bool) {
+	other, r, err := newPlan(cfg, p.options)
+	if err != nil {
+		return 0, false
+	}
+	r.trainer.Device.Close()
+	return other.Need(), true
+}
+
+// change is a change of a setting that saves memory.
+type change struct {
+	name, value string
+	apply       func(*Config)
+}
+
+func (c change) String() string { return c.name + ": " + c.value }
+
+// changes are those worth trying, the one that costs least first.
+func (p Plan) changes() (all []change) {
+	add := func(name string, value any, apply func(*Config)) {
+		all = append(all, change{name, fmt.Sprint(value), apply})
+	}
+	cfg := p.config
+	if rows := cfg.BatchRows; rows > 1 {
+		add("batch-rows", fmt.Sprintf("1, accumulate: %d", rows*cfg.Accumulate), func(c *Config) { c.BatchRows, c.Accumulate = 1, rows*c.Accumulate })
+	}
+	if !cfg.Checkpointing {
+		add("gradient-checkpointing", true, func(c *Config) { c.Checkpointing = true })
+	}
+	var dtypes []tensor.DType
+	switch {
+	case cfg.DType == tensor.F32 && cfg.full():
+		dtypes = []tensor.DType{tensor.BF16}
+	case cfg.DType == tensor.F32:
+		dtypes = []tensor.DType{tensor.BF16, tensor.Q8, tensor.Q4}
+	case cfg.DType.Is16Bit() && !cfg.full():
+		dtypes = []tensor.DType{tensor.Q8, tensor.Q4}
+	case cfg.DType == tensor.Q8:
+		dtypes = []tensor.DType{tensor.Q4}
+	}
+	for _, dt := range dtypes {
+		add("dtype", dt, func(c *Config) { c.DType = dt })
+	}
+	if cfg.full() && cfg.FromScratch == "" {
+		add("method", multilora.MethodMultiLoRA, func(c *Config) { c.Adapter.Method, c.Adapter.Modules = multilora.MethodMultiLoRA, 0 })
+	}
+	if half := p.Tokens / 2; half >= 64 {
+		add("max-tokens", half, func(c *Config) { c.MaxTokens = half })
+	}
+	return all
+}
+
+// bytesText is a size for people.
+func bytesText(n int) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+// String is the plan for people, a few lines.
+func (p Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\nat most %d tokens a step: %d × %d rows of %d\n", p.About, p.Step, p.config.Accumulate, p.Rows, p.Tokens)
+	line := func(name string, bytes int, note string) {
+		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, bytesText(bytes), note)
+	}
+	k := p.Memory
+	line("weights", k.Weights, fmt.Sprintf("in %s", p.config.DType))
+	if k.Adapters > 0 {
+		line("adapters", k.Adapters, "")
+	}
+	line("gradients", k.Gradients, "")
+	line("moments", k.Moments, "")
+	line("activations", k.Activations, "")
+	line("logits", k.Logits, "")
+	line("peak", p.Peak, "of tensors, the sum of these")
+	if p.Process > 0 {
+		line("reserve", p.Reserve, "freed, for rows of other lengths")
+		line("scratch", p.Scratch, "of the CPU's kernels")
+		line("process", p.Process, "with the program and its data")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,282 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Plan is what a run would need, in bytes where nothing else is said.
+type Plan struct {
+	Model      string  `json:"model"`
+	Method     string  `json:"method"`
+	Parameters int     `json:"parameters"` // of the base model
+	Trained    int     `json:"trained"`
+	Share      float64 `json:"trained_share"` // of Parameters
+	About      string  `json:"about"`         // all that in a line
+
+	Rows   int `json:"rows"`            // of a micro-batch
+	Tokens int `json:"tokens"`          // of its longest row
+	Step   int `json:"tokens_per_step"` // at most
+
+	Memory Memory `json:"memory"`
+	// Peak is the most memory that tensors have at once: the sum of Memory's fields.
+	Peak int `json:"peak"`
+	// Reserve is freed memory that the device keeps for batches of other lengths. It gives
+	// it back when memory runs out.
+	Reserve int `json:"reserve"`
+	// Scratch is what the CPU's kernels keep beside tensors.
+	Scratch int `json:"scratch"`
+	// Process is the most memory of the whole process, the program and the data included.
+	Process int `json:"process"`
+
+	config  Config
+	options PlanOptions
+	loaded  int // bytes of the base model alone
+}
+
+// Memory is a run's tensors by kind at the moment when they need most.
+type Memory struct {
+	Weights     int `json:"weights"`     // of the base model
+	Adapters    int `json:"adapters"`    // A, B and s
+	Gradients   int `json:"gradients"`   // of what trains
+	Moments     int `json:"moments"`     // of the optimizer, and its f32 copies of 16-bit parameters
+	Activations int `json:"activations"` // and their gradients
+	Logits      int `json:"logits"`      // one chunk of them
+}
+
+// PlanOptions say what is known beside the settings; the zero value is right for most.
+type PlanOptions struct {
+	// Longest is the number of tokens of the longest sequence; 0: MaxTokens.
+	Longest int
+	// Device is how the device will be opened.
+	Device device.Options
+}
+
+// NewPlan finds out what a run would need. It makes the run's model without its weights
+// and some of the run's steps on a device of sizes alone (device.Virtual), with batches as
+// large as they can be: what is counted there is what the same code will take. Model may
+// be, beside what Run takes, a config.json or one of the names of llama.Shapes.
+func NewPlan(cfg Config, o PlanOptions) (Plan, error) {
+	p, r, err := newPlan(cfg, o)
+	if err != nil {
+		return p, err
+	}
+	defer r.trainer.Device.Close()
+	if caught := tensor.Catch(func() { err = p.vary(r) }); caught != nil {
+		err = fmt.Errorf("plan: %w", caught)
+	}
+	return p, err
+}
+
+// newPlan is NewPlan without Reserve and Process. It leaves the run as it is after the
+// first step.
+func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
+	cfg.Resolve()
+	if err := cfg.validateRun(); err != nil {
+		return p, nil, err
+	}
+	if cfg.WarmupSteps < 0 || cfg.Epochs > 0 { // they follow from the data
+		cfg.WarmupSteps, cfg.Epochs = 0, 0
+	}
+	p.config, p.options = cfg, o
+	p.Model, p.Method, p.Rows, p.Tokens = cfg.Model, string(cfg.Adapter.Method), cfg.BatchRows, cfg.MaxTokens
+	if cfg.FromScratch != "" {
+		p.Model = cfg.FromScratch
+	}
+	if o.Longest > 0 && !cfg.Pack {
+		p.Tokens = min(p.Tokens, o.Longest)
+	}
+	p.Step = p.Rows * p.Tokens * cfg.Accumulate
+	r = &run{cfg: cfg}
+	d := device.Virtual(o.Device)
+	if caught := tensor.Catch(func() { err = p.firstStep(r, d) }); caught != nil {
+		err = fmt.Errorf("plan: %w", caught)
+	}
+	if err != nil {
+		d.Close()
+	}
+	return p, r, err
+}
+
+// firstStep makes the run's model and its first step, and counts memory by kind.
+func (p *Plan) firstStep(r *run, d *tensor.Device) error {
+	m, err := r.blankModel(d)
+	if err != nil {
+		return err
+	}
+	p.loaded = d.Stats().Live
+	base := map[*nn.Param]bool{}
+	for _, param := range nn.Params(m) {
+		base[param] = true
+	}
+	if err := r.assemble(m, ""); err != nil {
+		return err
+	}
+	p.Parameters, p.Trained, p.About = r.summary.Parameters, r.summary.Trained, r.describe()
+	p.Share = float64(p.Trained) / float64(p.Parameters)
+	p.Memory = r.lasting(base)
+	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
+	logits := watchLogits(d, m)
+	if err := p.step(r, p.Tokens); err != nil {
+		return err
+	}
+	s := d.Stats()
+	p.Peak, p.Scratch = s.Peak, s.Scratch
+	p.Memory.Logits = logits()
+	p.Memory.Activations = p.Peak - p.Memory.sum()
+	return d.Err()
+}
+
+// lasting is the memory between steps by kind; base are the parameters of the base model.
+// What padding and rounding cost is shared out evenly.
+func (r *run) lasting(base map[*nn.Param]bool) (k Memory) {
+	for _, p := range nn.Params(r.trainer.Model) {
+		if base[p] {
+			k.Weights += p.Value.Bytes()
+		} else {
+			k.Adapters += p.Value.Bytes()
+		}
+		if p.Grad != nil {
+			k.Gradients += p.Grad.Bytes()
+		}
+	}
+	for _, x := range r.trainer.Optimizer.State() {
+		k.Moments += x.Bytes()
+	}
+	more := float64(r.trainer.Device.Stats().Live) / float64(k.sum())
+	for _, bytes := range []*int{&k.Weights, &k.Adapters, &k.Gradients, &k.Moments} {
+		*bytes = int(float64(*bytes) * more)
+	}
+	return k
+}
+
+func (k Memory) sum() int {
+	return k.Weights + k.Adapters + k.Gradients + k.Moments + k.Activations + k.Logits
+}
+
+// vary goes on with batches of other lengths and an evaluation: what the device pools
+// depends on how they vary.
+func (p *Plan) vary(r *run) error {
+	d := r.trainer.Device
+	if !p.config.Pack {
+		for _, eighths := range []int{6, 4, 7, 3, 5, 8} {
+			if err := p.step(r, max(1, p.Tokens*eighths/8)); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := Evaluate(context.Background(), r.trainer.Model, []data.Batch{p.batch(p.Tokens)}); err != nil {
+		return err
+	}
+	s := d.Stats()
+	p.Memory.Activations += s.Peak - p.Peak
+	p.Peak, p.Reserve, p.Scratch = s.Peak, s.Taken-s.Peak, s.Scratch
+	p.Process = max(s.Taken+s.Scratch, p.loaded+modelBytes(p.config.Model)) + hostBytes
+	return d.Err()
+}
+
+// hostBytes is what a run's process needs beside its tensors: the program, Go's runtime
+// and heap, tokenized data of some thousand rows.
+const hostBytes = 32 << 20
+
+// step makes an optimizer step with rows of so many tokens.
+func (p *Plan) step(r *run, tokens int) error {
+	batches := make([]data.Batch, p.config.Accumulate)
+	for i := range batches {
+		batches[i] = p.batch(tokens)
+	}
+	_, err := r.trainer.Step(batches)
+	return err
+}
+
+// batch is a batch of rows that are all so long, and of which all tokens count but one:
+// with none the model would not have to pick those that do.
+func (p *Plan) batch(tokens int) data.Batch {
+	rows := make([]data.Sequence, p.Rows)
+	for i := range rows {
+		rows[i] = data.Sequence{IDs: make([]int32, tokens), Labels: make([]int32, tokens)}
+	}
+	if p.Rows*tokens > 1 {
+		rows[0].Labels[0] = data.Ignored
+	}
+	return data.Collate(rows)
+}
+
+// watchLogits gives the size of the logits that were there when the device's memory was
+// fullest. They are whatever has the vocabulary in its rows.
+func watchLogits(d *tensor.Device, m *llama.Model) func() int {
+	var logits *tensor.Tensor
+	bytes := map[any]int{} // the last piece of them may be smaller than their memory
+	peak, atPeak := 0, 0
+	d.Trace(func(_ tensor.Kernel, args []*tensor.Tensor) {
+		for _, t := range args {
+			if t != nil && t.Rank() == 2 && t.Dim(1) == m.Config.Vocab {
+				logits = t
+				bytes[t.Memory()] = max(bytes[t.Memory()], t.Bytes())
+			}
+		}
+		if live := d.Stats().Live; live > peak {
+			peak, atPeak = live, 0
+			if logits != nil && logits.Alive() {
+				atPeak = bytes[logits.Memory()]
+			}
+		}
+	})
+	return func() int { return atPeak }
+}
+
+// blankModel is the run's model as loadModel gives it, without values.
+func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
+	if r.cfg.FromScratch != "" {
+		return r.newModel(d)
+	}
+	c, err := shapeOf(r.cfg.Model)
+	if err != nil {
+		return nil, err
+	}
+	return llama.Blank(d, c, r.cfg.DType)
+}
+
+// shapeOf is the architecture of a model: a folder, a GGUF file, a config.json or a name.
+func shapeOf(model string) (llama.Config, error) {
+	switch _, err := os.Stat(model); {
+	case err == nil && strings.HasSuffix(model, ".json"):
+		text, err := readSmall(model, maxConfig)
+		if err != nil {
+			return llama.Config{}, err
+		}
+		return llama.ParseConfig(model, text)
+	case err == nil:
+		return llama.ReadConfig(model)
+	}
+	if c, ok := llama.Shape(model); ok {
+		return c, nil
+	}
+	return llama.Config{}, fmt.Errorf("setting model: want a model's folder, GGUF file or config.json, or one of the names %s, got %q", strings.Join(llama.Shapes(), ", "), model)
+}
+
+// modelBytes is the size of a model's files, all of which are mapped while it is loaded.
+func modelBytes(path string) (bytes int) {
+	_ = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil // a name, or a folder that Load will complain about
+		}
+		if ext := filepath.Ext(e.Name()); ext == ".safetensors" || ext == ".gguf" {
+			if info, err := e.Info(); err == nil {
+				bytes += int(info.Size())
+			}
+		}
+		return nil
+	})
+	return bytes
+}

@@ -1,0 +1,205 @@
+package train
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// planned are five kinds of runs of a small model.
+var planned = []struct {
+	name string
+	set  func(*Config)
+}{
+	{"multilora", func(c *Config) { c.Accumulate = 2 }},
+	{"lora bf16", func(c *Config) {
+		c.DType, c.Adapter.Method, c.Adapter.Dropout = tensor.BF16, multilora.MethodLoRA, 0.05
+	}},
+	{"checkpointing", func(c *Config) { c.Checkpointing, c.BatchRows, c.Pack = true, 2, true }},
+	{"full", func(c *Config) { c.Adapter.Method = MethodFull }},
+	{"full bf16", func(c *Config) { c.Adapter.Method, c.DType = MethodFull, tensor.BF16 }},
+	{"q8", func(c *Config) { c.DType = tensor.Q8 }},
+}
+
+func smallShape() llama.Config {
+	return llama.Config{
+		ModelType: "llama", Vocab: 900, Hidden: 64, Intermediate: 192, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, MaxPositions: 128,
+		NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
+	}
+}
+
+// A plan is the peak that the same run has on the CPU, or a little more: its rows are all
+// as long as they may be, and those of a run of ever other lengths. What the device pools
+// depends on their order.
+func TestPlanIsMeasured(t *testing.T) {
+	folder := t.TempDir()
+	saver, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := llama.New(saver, smallShape(), 1)
+	if err == nil {
+		err = m.Save(folder)
+	}
+	if err = errors.Join(err, saver.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range planned {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := Defaults()
+			cfg.Model, cfg.MaxTokens = folder, 100
+			c.set(&cfg)
+			p, err := NewPlan(cfg, PlanOptions{Device: device.Options{Threads: 2}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			measured := measure(t, p.config)
+			for _, v := range []struct {
+				name           string
+				plan, measured int
+				least, most    float64
+			}{{"peak", p.Peak, measured.Peak, 1, 1.03}, {"taken", p.Peak + p.Reserve, measured.Taken, 0.94, 1.07}} {
+				off := float64(v.plan) / float64(v.measured)
+				t.Logf("%s: planned %d, measured %d bytes (%+.2f %%)", v.name, v.plan, v.measured, 100*(off-1))
+				if off < v.least || off > v.most {
+					t.Errorf("%s: planned %d bytes, measured %d", v.name, v.plan, v.measured)
+				}
+			}
+			if p.Memory.sum() != p.Peak {
+				t.Errorf("the kinds %+v are %d bytes together, the peak is %d", p.Memory, p.Memory.sum(), p.Peak)
+			}
+		})
+	}
+}
+
+// measure makes some steps of a run on the CPU, on rows of all lengths.
+func measure(t *testing.T, cfg Config) tensor.Stats {
+	t.Helper()
+	d, err := device.Open("cpu", device.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	r := &run{cfg: cfg}
+	m, err := r.loadModel(d, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.assemble(m, ""); err != nil {
+		t.Fatal(err)
+	}
+	lengths := random.NewStream(1, random.Test, 0, 0)
+	for step := range 12 {
+		batches := make([]data.Batch, cfg.Accumulate)
+		for i := range batches {
+			rows := make([]data.Sequence, cfg.BatchRows)
+			for k := range rows {
+				n := 1 + lengths.IntN(cfg.MaxTokens)
+				if cfg.Pack || step == 5 {
+					n = cfg.MaxTokens
+				}
+				rows[k] = data.Sequence{IDs: make([]int32, n), Labels: make([]int32, n)}
+			}
+			batches[i] = data.Collate(rows)
+		}
+		if _, err := r.trainer.Step(batches); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d.Stats()
+}
+
+// The plan of a model that nobody here has: its parameters are known, and its memory
+// follows from a few products.
+func TestPlanOfPublishedShapes(t *testing.T) {
+	parameters := map[string]int{"llama-7b": 6738415616, "llama-13b": 13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672}
+	names := llama.Shapes()
+	if !slices.Equal(names, []string{"llama-7b", "llama-13b", "llama-30b", "llama-65b"}) {
+		t.Fatalf("shapes %v", names)
+	}
+	for _, name := range names {
+		cfg := Defaults()
+		cfg.Model, cfg.DType = name, tensor.BF16
+		cfg.Adapter.Rank, cfg.Adapter.Targets = 32, []string{"q_proj", "k_proj", "v_proj", "o_proj"}
+		p, err := NewPlan(cfg, PlanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := llama.Shape(name)
+		trained := 4 * c.Layers * (96*2*c.Hidden + 3)
+		if p.Parameters != parameters[name] || p.Trained != trained || p.Step != 2048 {
+			t.Errorf("%s: %d parameters, %d trained, %d tokens a step; want %d, %d, 2048", name, p.Parameters, p.Trained, p.Step, parameters[name], trained)
+		}
+		for _, k := range []struct {
+			name      string
+			got, want int
+		}{
+			{"weights", p.Memory.Weights, 2 * p.Parameters}, {"adapters", p.Memory.Adapters, 4 * trained},
+			{"gradients", p.Memory.Gradients, 4 * trained}, {"moments", p.Memory.Moments, 8 * trained},
+		} {
+			if off := float64(k.got) / float64(k.want); off < 1 || off > 1.07 { // sizes are rounded up
+				t.Errorf("%s: %d bytes of %s, want %d", name, k.got, k.name, k.want)
+			}
+		}
+	}
+}
+
+func TestPlanDoesNotFit(t *testing.T) {
+	cfg := Defaults()
+	cfg.Model = "llama-7b"
+	p, err := NewPlan(cfg, PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, available := range []int{0, p.Need()} {
+		if err := p.Fits(available); err != nil {
+			t.Errorf("with %d bytes: %v", available, err)
+		}
+	}
+	for _, c := range []struct {
+		available int
+		want      []string // settings of the last change
+		fits      bool
+	}{
+		{40 << 30, []string{"max-tokens: 256"}, true},
+		{20 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: bf16"}, true},
+		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: q4", "max-tokens: 256"}, false},
+	} {
+		e, ok := errors.AsType[*DoesNotFitError](p.Fits(c.available))
+		if !ok {
+			t.Fatalf("%d bytes are enough", c.available)
+		}
+		last := e.Changes[len(e.Changes)-1]
+		if !slices.Equal(last.Settings, c.want) || (last.Need <= c.available) != c.fits {
+			t.Errorf("with %d bytes the last change is %+v, want %v", c.available, last, c.want)
+		}
+		if text := e.Error(); !strings.Contains(text, "dtype: q8") || !strings.Contains(text, bytesText(p.Need())) {
+			t.Errorf("error %q", text)
+		}
+	}
+}
+
+func TestPlanOfWhatCannotBe(t *testing.T) {
+	for want, set := range map[string]func(*Config){
+		`or one of the names llama-7b, llama-13b, llama-30b, llama-65b, got "nowhere"`: func(c *Config) { c.Model = "nowhere" },
+		"want at most the 2048 positions":                                              func(c *Config) { c.MaxTokens = 4096 },
+		"setting batch-rows":                                                           func(c *Config) { c.BatchRows = 0 },
+		"matches no linear layer":                                                      func(c *Config) { c.Adapter.Targets = []string{"nothing"} },
+	} {
+		cfg := Defaults()
+		cfg.Model = "llama-7b"
+		set(&cfg)
+		if _, err := NewPlan(cfg, PlanOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+}
