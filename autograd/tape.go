@@ -71,16 +71,20 @@ func (t *Tape) Close() { t.scope.Close() }
 // to their Grad, leaves' are given by Grad. It runs once per tape. On its way it
 // frees values that were computed on the tape: Keep those needed later; the loss
 // itself stays until Close.
-func (t *Tape) Backward(loss *Var) {
+func (t *Tape) Backward(loss *Var) { t.BackwardScaled(loss, 1) }
+
+// BackwardScaled is Backward with all gradients times scale: a power of two keeps those
+// of f16 activations from becoming 0.
+func (t *Tape) BackwardScaled(loss *Var, scale float32) {
 	if loss.t.Numel() != 1 {
 		tensor.Panicf("backward", "the loss is %s, want one element", loss.t)
 	}
 	if loss.tape != t {
 		tensor.Panicf("backward", "the loss, %s, does not depend on anything that trains on this tape", loss)
 	}
-	one := t.dev.Like(loss.t)
-	t.dev.Run(shaders.Fill{N: 1, Value: 1}, one)
-	t.BackwardFrom([]*Var{loss}, []*tensor.Tensor{one})
+	grad := t.dev.Like(loss.t)
+	t.dev.Run(shaders.Fill{N: 1, Value: scale}, grad)
+	t.BackwardFrom([]*Var{loss}, []*tensor.Tensor{grad})
 }
 
 // BackwardFrom is Backward from several outputs with given gradients.

@@ -18,16 +18,29 @@ func (b *block) parts() int { return (b.n + sumBlock - 1) / sumBlock }
 // where norm is the Euclidean norm of all of them together; 0 only measures. Where the
 // norm is NaN or infinite, the next Step moves nothing. Norm and factor stay on the
 // device.
-func (t *Trainable) ClipByNorm(maxNorm float32) {
+func (t *Trainable) ClipByNorm(maxNorm float32) { t.ClipScaledByNorm(maxNorm, 1) }
+
+// ClipScaledByNorm is ClipByNorm for gradients that are scale times what they should be:
+// norm and the next Step see them divided by it, without rounding if it is a power of two.
+func (t *Trainable) ClipScaledByNorm(maxNorm, scale float32) {
 	if !(maxNorm >= 0) || math.IsInf(float64(maxNorm), 0) {
 		tensor.Panicf("clip by norm", "maximum %g: want at least 0", maxNorm)
+	}
+	if !(scale > 0) || math.IsInf(float64(scale), 0) {
+		tensor.Panicf("clip by norm", "scale %g: want a positive number", scale)
 	}
 	at := 0
 	for _, b := range t.blocks {
 		t.dev.Run(shaders.SumSquares{N: b.n, Block: sumBlock}, t.partial.View(at, b.parts()), b.grad)
 		at += b.parts()
 	}
+	if scale != 1 {
+		t.dev.Run(shaders.Scale{N: at, Alpha: 1 / (scale * scale)}, t.partial, t.partial)
+	}
 	t.dev.Run(shaders.ClipFactor{N: at, MaxNorm: maxNorm}, t.factor, t.norm, t.partial)
+	if scale != 1 {
+		t.dev.Run(shaders.Scale{N: 1, Alpha: 1 / scale}, t.factor, t.factor)
+	}
 	t.clip = t.factor
 }
 

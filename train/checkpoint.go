@@ -30,7 +30,7 @@ const (
 type state struct {
 	Format      string      `json:"format"`
 	Version     int         `json:"version"`
-	Step        int         `json:"step"`     // optimizer steps made
+	Step        int         `json:"step"`     // steps made
 	Loss        float64     `json:"loss"`     // of the last step
 	Data        string      `json:"data"`     // fingerprint of the sequences
 	Measured    int         `json:"measured"` // step of the last measurement; -1: none
@@ -38,6 +38,7 @@ type state struct {
 	Before      *float64    `json:"held_out_before,omitempty"`
 	Best        *bestResult `json:"best,omitempty"`
 	WithoutGain int         `json:"without_gain"` // measurements since the best one
+	LossScale   *LossScale  `json:"loss_scale,omitempty"`
 }
 
 // bestResult is the measurement with the lowest held-out loss so far.
@@ -160,6 +161,13 @@ func parseState(text []byte) (state, error) {
 		return state{}, fmt.Errorf("field step: want at least 0, got %d", s.Step)
 	case s.WithoutGain < 0:
 		return state{}, fmt.Errorf("field without_gain: want at least 0, got %d", s.WithoutGain)
+	case s.LossScale.skipped() > s.Step:
+		return state{}, fmt.Errorf("field loss_scale.skipped: want at most the %d steps, got %d", s.Step, s.LossScale.Skipped)
+	}
+	if s.LossScale != nil {
+		if err := s.LossScale.check(); err != nil {
+			return state{}, fmt.Errorf("field loss_scale: %w", err)
+		}
 	}
 	return s, nil
 }

@@ -45,6 +45,7 @@ type Config struct {
 	Schedule    string
 	WarmupSteps int // negative: 10, or half of Steps if that is less
 	ClipNorm    float64
+	LossScale   float64 // the first, of f16 activations; see LossScale
 	Seed        uint64
 
 	Checkpointing bool // recompute each block on the way back
@@ -70,7 +71,7 @@ func Defaults() Config {
 		Format: "auto", Loss: "answers", MaxTokens: 512, HeldOut: 64, Loaders: 2,
 		Adapter: multilora.Defaults(),
 		Steps:   300, BatchRows: 4, Accumulate: 1,
-		LR: 3e-4, ScaleLR: 1, Schedule: "cosine", WarmupSteps: -1, ClipNorm: 1,
+		LR: 3e-4, ScaleLR: 1, Schedule: "cosine", WarmupSteps: -1, ClipNorm: 1, LossScale: firstLossScale,
 		Result: ResultLast, SaveEvery: 100, Keep: 2,
 	}
 	c.Adapter.Modules, c.Adapter.Alpha = 0, 0 // see Resolve
@@ -166,6 +167,9 @@ func (c Config) validateRun() error {
 		return fmt.Errorf("setting early-stop: want eval-every and held-out beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	case c.Result == ResultBest && (c.EvalEvery == 0 || c.HeldOut == 0):
 		return fmt.Errorf("setting result: best wants eval-every and held-out, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
+	}
+	if _, err := NewLossScale(c.LossScale); err != nil {
+		return fmt.Errorf("setting loss-scale: %w", err)
 	}
 	if _, err := optim.NewSchedule(c.Schedule, max(c.WarmupSteps, 0), max(c.Steps, c.WarmupSteps)); err != nil {
 		return fmt.Errorf("setting schedule: %w", err)

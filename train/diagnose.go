@@ -14,15 +14,20 @@ import (
 // NonFiniteError is a step whose loss or gradient is no finite number. Parameters and
 // optimizer are as they were before it, unless the gradient was finite.
 type NonFiniteError struct {
-	Step     int // from 1
-	Loss     float64
-	GradNorm float64
-	Kernel   string   // the first that made such a number, with the parameters it read
-	Rows     []string // of the data, where it happened
+	Step      int // from 1
+	Loss      float64
+	GradNorm  float64
+	LossScale float64  // 0 without
+	Kernel    string   // the first that made such a number, with the parameters it read
+	Rows      []string // of the data, where it happened
 }
 
 func (e *NonFiniteError) Error() string {
-	text := fmt.Sprintf("step %d: the loss is %v and the gradient's norm %v: training has diverged", e.Step, e.Loss, e.GradNorm)
+	text := fmt.Sprintf("step %d: the loss is %v and the gradient's norm %v", e.Step, e.Loss, e.GradNorm)
+	if e.LossScale > 0 {
+		text += fmt.Sprintf(" (at loss scale %v)", e.LossScale)
+	}
+	text += ": training has diverged"
 	if e.Kernel != "" {
 		text += "; the first number that is not finite came from " + e.Kernel
 	}
@@ -40,7 +45,7 @@ func (e *NonFiniteError) Error() string {
 // diagnose makes the step's forward and backward pass once more, looks at what every
 // kernel writes, and then at each row alone. It leaves no gradient.
 func (t *Trainer) diagnose(e *NonFiniteError, batches []data.Batch, counted int) {
-	step := t.Optimizer.Steps()
+	step := t.steps()
 	for i, b := range batches {
 		if b.Counted == 0 {
 			continue

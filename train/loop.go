@@ -70,6 +70,11 @@ func (r *run) step(clock *speed) error {
 	rec := Record{
 		Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows, Tokens: result.Tokens,
 		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(), PeakBytes: r.trainer.Device.Stats().Peak,
+		LossScale: result.LossScale, Skipped: result.Skipped,
+	}
+	if result.Skipped {
+		rec.GradNorm = 0 // JSON has no other numbers than finite ones
+		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %v, which is now %v", r.state.Step, result.LossScale, r.state.LossScale.Scale))
 	}
 	if r.adapter != nil && r.state.Step%scalingNormsEvery == 0 {
 		norms, err := r.adapter.ScalingNorms()
@@ -194,7 +199,7 @@ func (r *run) finish() error {
 // summarize puts the state into the summary.
 func (r *run) summarize() {
 	sum, s := &r.summary, &r.state
-	sum.Steps, sum.Loss, sum.HeldOutBefore, sum.Best = s.Step, s.Loss, s.Before, s.Best
+	sum.Steps, sum.Skipped, sum.Loss, sum.HeldOutBefore, sum.Best = s.Step, s.LossScale.skipped(), s.Loss, s.Before, s.Best
 	if s.Measured == s.Step {
 		sum.HeldOutAfter = s.HeldOut
 	}

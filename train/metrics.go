@@ -26,11 +26,13 @@ const (
 
 // Record is one line of metrics.jsonl: a step, or a measurement of the held-out loss.
 type Record struct {
-	Step         int      `json:"step"`                    // optimizer steps done
+	Step         int      `json:"step"`                    // steps done
 	Loss         *float64 `json:"loss,omitempty"`          // mean nats a counted token of the step, before its update
 	HeldOutLoss  *float64 `json:"held_out_loss,omitempty"` // the same over the held-out rows
 	LR           float64  `json:"lr,omitempty"`            // learning rate of the step
-	GradNorm     float64  `json:"grad_norm,omitempty"`     // before clipping
+	GradNorm     float64  `json:"grad_norm,omitempty"`     // before clipping; none of a skipped step
+	LossScale    float64  `json:"loss_scale,omitempty"`    // of the step, with f16 activations
+	Skipped      bool     `json:"skipped,omitempty"`       // the gradient overflowed f16: nothing has moved
 	Rows         int      `json:"rows,omitempty"`
 	Tokens       int      `json:"tokens,omitempty"`  // all tokens of the step, padding apart
 	Counted      int      `json:"counted,omitempty"` // tokens in the loss
@@ -116,7 +118,14 @@ func (r Record) event(w *tfevents.Writer) error {
 	if r.Loss != nil {
 		add("loss/train", *r.Loss)
 		add("train/learning_rate", r.LR)
-		add("train/gradient_norm", r.GradNorm)
+		if r.Skipped {
+			add("train/skipped", 1)
+		} else {
+			add("train/gradient_norm", r.GradNorm)
+		}
+		if r.LossScale > 0 {
+			add("train/loss_scale", r.LossScale)
+		}
 		add("speed/tokens_per_second", r.TokensPerSec)
 		add("memory/peak_bytes", float64(r.PeakBytes))
 	}

@@ -141,8 +141,14 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	if t.Optimizer, err = optim.New(t.Trainable, adam); err != nil {
 		return err
 	}
+	if m.DType() == tensor.F16 {
+		if r.state.LossScale == nil {
+			r.state.LossScale = &LossScale{Scale: cfg.LossScale}
+		}
+		t.LossScale = r.state.LossScale
+	}
 	if from != "" {
-		if err := readOptimizer(filepath.Join(from, optimizerFile), r.state.Step, t.Optimizer); err != nil {
+		if err := readOptimizer(filepath.Join(from, optimizerFile), r.state.Step-t.LossScale.skipped(), t.Optimizer); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ type Progress interface {
 type Summary struct {
 	Out           string      `json:"out"`
 	Steps         int         `json:"steps"`       // made, in all
+	Skipped       int         `json:"skipped"`     // of Steps: gradients too large for f16
 	Interrupted   bool        `json:"interrupted"` // Resume goes on
 	EarlyStopped  bool        `json:"early_stopped"`
 	Parameters    int         `json:"parameters"` // of the base model

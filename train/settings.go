@@ -66,6 +66,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupSteps, Name: "schedule", value: &c.Schedule, Help: "of the learning rate: constant, linear or cosine"},
 		{Group: groupSteps, Name: "warmup-steps", value: &c.WarmupSteps, Help: "steps until the peak learning rate; -1: 10, or half of the steps if that is less"},
 		{Group: groupSteps, Name: "clip-norm", value: &c.ClipNorm, Help: "largest norm of the gradient; 0: no clipping"},
+		{Group: groupSteps, Name: "loss-scale", value: &c.LossScale, Help: "factor on the gradients inside a model with dtype f16, at the start: a power of two; it halves when they overflow (that step changes nothing) and doubles after 2000 steps without"},
 		{Group: groupSteps, Name: "seed", value: &c.Seed, Help: "of initial values, order of rows and dropout"},
 		{Group: groupSteps, Name: "gradient-checkpointing", value: &c.Checkpointing, Help: "recompute each block on the way back: less memory, a third more time"},
 

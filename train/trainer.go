@@ -19,9 +19,10 @@ type Trainer struct {
 	Trainable *optim.Trainable
 	Optimizer *optim.Optimizer
 	Schedule  optim.Schedule
-	LR        float64 // Schedule's factor multiplies it
-	ClipNorm  float64 // 0: no clipping
-	Seed      uint64  // of dropout
+	LR        float64    // Schedule's factor multiplies it
+	ClipNorm  float64    // 0: no clipping
+	Seed      uint64     // of dropout
+	LossScale *LossScale // nil: none, as everything but f16 activations wants it
 }
 
 // Result is what one step has seen.
@@ -32,6 +33,10 @@ type Result struct {
 	Rows     int
 	Tokens   int // padding apart
 	Counted  int // in the loss
+	// LossScale is that of this step, 0 without. Skipped tells that it was too large: the
+	// gradient, as GradNorm, is no finite number, and nothing has moved but LossScale.
+	LossScale float64
+	Skipped   bool
 }
 
 // ErrNothingCounted is returned by Step and Evaluate for batches without a counted token.
@@ -40,7 +45,8 @@ var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
 // Step makes one optimizer step on one or more micro-batches. The loss is the sum over
 // all counted tokens divided by their number over all micro-batches, so that how the rows
 // are cut into micro-batches does not matter. A loss or gradient that is no finite number
-// is a *NonFiniteError.
+// is a *NonFiniteError, unless a smaller LossScale may help: then the step counts, but has
+// moved nothing.
 func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	var r Result
 	for _, b := range batches {
@@ -56,7 +62,7 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 			return r, err
 		}
 	}
-	step := t.Optimizer.Steps()
+	step := t.steps()
 	outer := t.Device.Scope()
 	defer outer.Close()
 	var losses []*tensor.Tensor
@@ -66,7 +72,7 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 		}
 	}
 	r.LR = t.LR * float64(t.Schedule(step))
-	t.Trainable.ClipByNorm(float32(t.ClipNorm))
+	t.Trainable.ClipScaledByNorm(float32(t.ClipNorm), t.LossScale.scale())
 	t.Optimizer.Step(float32(r.LR))
 	t.Trainable.ZeroGrad()
 
@@ -82,16 +88,28 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	if r.GradNorm, err = t.Trainable.GradNorm(); err != nil {
 		return r, err
 	}
+	if t.LossScale != nil {
+		r.LossScale = t.LossScale.Scale
+	}
 	if finite(r.Loss) && finite(r.GradNorm) {
+		t.LossScale.passed()
 		return r, nil
 	}
-	bad := &NonFiniteError{Step: step + 1, Loss: r.Loss, GradNorm: r.GradNorm}
+	bad := &NonFiniteError{Step: step + 1, Loss: r.Loss, GradNorm: r.GradNorm, LossScale: r.LossScale}
 	if !finite(r.GradNorm) { // then nothing has moved
 		t.Optimizer.Uncount()
+		// The loss knows no scale: where it is not finite, a smaller one is no help.
+		if finite(r.Loss) && t.LossScale.overflowed() {
+			r.Skipped = true
+			return r, t.Device.Err()
+		}
 		t.diagnose(bad, batches, r.Counted)
 	}
 	return r, errors.Join(bad, t.Device.Err())
 }
+
+// steps is the number of steps made, those skipped among them.
+func (t *Trainer) steps() int { return t.Optimizer.Steps() + t.LossScale.skipped() }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
@@ -103,7 +121,7 @@ func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) *tensor
 	tape.Seed, tape.Step = t.Seed, randomStep
 	loss := t.Model.Loss(modelBatch(b), counted)
 	tape.Keep(loss)
-	tape.Backward(loss)
+	tape.BackwardScaled(loss, t.LossScale.scale())
 	return loss.Tensor()
 }
 

@@ -77,6 +77,9 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 	case s.EarlyStopped:
 		fmt.Fprintf(w, "ended after step %d: the held-out loss has not fallen for %d measurements\n", s.Steps, cfg.EarlyStop)
 	}
+	if s.Skipped > 0 {
+		fmt.Fprintf(w, "skipped        %d of %d steps, whose gradients did not fit f16\n", s.Skipped, s.Steps)
+	}
 	if s.HeldOutBefore != nil && s.HeldOutAfter != nil {
 		fmt.Fprintf(w, "held-out loss  %.4f before, %.4f after %d steps (%d rows)\n", *s.HeldOutBefore, *s.HeldOutAfter, s.Steps, s.HeldOutRows)
 	}

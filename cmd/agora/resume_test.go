@@ -59,8 +59,13 @@ func hardRun(t *testing.T) (settings []string) {
 // A run that is stopped by Ctrl-C and by kill -9, and goes on in new processes, ends with
 // the files of a run that was never stopped.
 func TestResumeIsBitForBit(t *testing.T) {
-	for _, method := range [][]string{{"--method", "multilora"}, {"--method", "full", "--dropout", "0", "--dtype", "bf16"}} {
-		t.Run(method[1], func(t *testing.T) {
+	for name, method := range map[string][]string{
+		"multilora": {"--method", "multilora"},
+		"full bf16": {"--method", "full", "--dropout", "0", "--dtype", "bf16"},
+		"f16":       {"--dtype", "f16", "--loss-scale", "4294967296"}, // its first steps are skipped
+		"full f16":  {"--method", "full", "--dropout", "0", "--dtype", "f16", "--loss-scale", "4294967296"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			settings := append(hardRun(t), method...)
 			whole, parts := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
@@ -79,6 +84,15 @@ func TestResumeIsBitForBit(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			sameRuns(t, whole, parts)
+			skipped := 0
+			for _, r := range records(t, parts) {
+				if r.Skipped {
+					skipped++
+				}
+			}
+			if f16 := slices.Contains(method, "f16"); f16 != (skipped > 11) || skipped > 25 { // beyond the interruption
+				t.Errorf("%d steps were skipped", skipped)
+			}
 		})
 	}
 }
