@@ -122,7 +122,7 @@ func (c Config) Validate() error {
 // choices are the settings that take one of a few words.
 func (c *Config) choices() map[string][]string {
 	return map[string][]string{
-		"format":   {"auto", "alpaca", "chat", "text"},
+		"format":   {"auto", "alpaca", "completion", "chat", "text"},
 		"loss":     {"answers", "all"},
 		"truncate": {"", "end", "start", "drop", "split"},
 		"schedule": {"constant", "linear", "cosine"},

@@ -38,7 +38,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupModel, Name: "dtype", value: &c.DType, Help: "storage of frozen weights and activations: f32, bf16 or f16; of frozen weights alone: q8 or q4"},
 
 		{Group: groupData, Name: "data", value: &c.Data, Help: "files of rows: JSON, JSONL or text, each may be .gz"},
-		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), chat (messages) or text"},
+		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), completion (prompt, completion), chat (messages) or text"},
 		{Group: groupData, Name: "template", value: &c.Template, Help: "chat template for chat rows, by name (default: the model's own)"},
 		{Group: groupData, Name: "loss", value: &c.Loss, Help: "tokens that count in the loss: answers or all"},
 		{Group: groupData, Name: "max-tokens", value: &c.MaxTokens, Help: "most tokens of a sequence"},
