@@ -41,6 +41,9 @@ func (r *run) prepareData() error {
 	if cfg.HeldOut >= len(all) {
 		return fmt.Errorf("setting held-out: want fewer than the data's %d sequences with a counted token within %d tokens, got %d", len(all), cfg.MaxTokens, cfg.HeldOut)
 	}
+	for _, s := range all {
+		r.longest = max(r.longest, len(s.IDs))
+	}
 	seqs, heldSeqs := data.HoldOut(rows, all, cfg.HeldOut)
 	r.heldOut = data.Batches(heldSeqs, cfg.BatchRows)
 	s := &r.summary
@@ -115,7 +118,6 @@ func (r *run) prepareModel(d *tensor.Device, from string) error {
 	if err := r.assemble(m, from); err != nil {
 		return err
 	}
-	r.progress.Say(r.describe())
 	return nil
 }
 

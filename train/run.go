@@ -59,6 +59,7 @@ type run struct {
 	loader      *data.Loader
 	heldOut     []data.Batch
 	vocabulary  int // ids of the tokenizer
+	longest     int // tokens of the longest sequence
 	checkpoints checkpoints
 	state       state
 	saved       int // step of the newest checkpoint; -1: none
@@ -121,6 +122,9 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 		return r.summary, err
 	}
 	defer r.loader.Close()
+	if err := r.plan(d); err != nil {
+		return r.summary, err
+	}
 	from := ""
 	if resumed {
 		from, r.saved = r.checkpoints.path(s.Step), s.Step
@@ -144,6 +148,16 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 		return r.summary, err
 	}
 	return r.summary, writeJSON(filepath.Join(cfg.Out, SummaryFile), r.summary)
+}
+
+// plan says what the run needs, and refuses one that does not fit.
+func (r *run) plan(d *tensor.Device) error {
+	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest})
+	if err != nil {
+		return err
+	}
+	r.progress.Say(p.String())
+	return p.Fits(d.Stats().Limit)
 }
 
 // openFolder makes the run's folder ready to be written to.
@@ -186,7 +200,8 @@ func checkSame(cfg Config) error {
 	}
 	old := saved.Settings()
 	for i, s := range cfg.Settings() {
-		if !numberless[s.Name] && s.String() != old[i].String() {
+		derived := cfg.Epochs > 0 && (s.Name == "steps" || s.Name == "warmup-steps")
+		if !derived && !numberless[s.Name] && s.String() != old[i].String() {
 			return fmt.Errorf("--resume: setting %s: want %q, as the run in %s began, got %q", s.Name, old[i], cfg.Out, s)
 		}
 	}
