@@ -390,6 +390,50 @@ func TestClipIsForOneStep(t *testing.T) {
 	}
 }
 
+// Gradients times a power of two give the bits of those without, clipped or not.
+func TestClipScaledByNorm(t *testing.T) {
+	d := device(t)
+	for _, maxNorm := range []float32{0, 0.5, 1e6} {
+		steps := func(scale float32) (all [][]byte, norms []float64) {
+			m := newModel(d, tensor.BF16)
+			tr := mustGather(t, d, m)
+			o := mustNew(t, tr, DefaultAdamW())
+			for step := range 3 {
+				for i, p := range []*autograd.Param{m.W, m.Norm, m.S, m.Half} {
+					g := numbers(uint64(10*step+i), p.Value.Numel())
+					for j := range g {
+						g[j] *= scale
+					}
+					p.Grad.SetFloat32s(g)
+				}
+				tr.ClipScaledByNorm(maxNorm, scale)
+				o.Step(0.1)
+				norm, err := tr.GradNorm()
+				if err != nil {
+					t.Fatal(err)
+				}
+				norms = append(norms, norm)
+			}
+			for _, x := range o.State() {
+				all = append(all, raw(t, x))
+			}
+			return all, norms
+		}
+		want, wantNorms := steps(1)
+		for _, scale := range []float32{2, 1 << 16, 1 << 32, 1. / 8} {
+			if got, norms := steps(scale); !slices.EqualFunc(got, want, bytes.Equal) || !slices.Equal(norms, wantNorms) {
+				t.Errorf("maximum %g, scale %g: other bits, or norms %v, want %v", maxNorm, scale, norms, wantNorms)
+			}
+		}
+	}
+	tr := mustGather(t, d, newModel(d, tensor.BF16))
+	for _, scale := range []float32{0, -1, float32(math.Inf(1)), float32(math.NaN())} {
+		if err := tensor.Catch(func() { tr.ClipScaledByNorm(1, scale) }); err == nil {
+			t.Errorf("a scale of %g was taken", scale)
+		}
+	}
+}
+
 // A gradient with one number that is none changes nothing, whether the norm is limited or
 // only measured; with its count taken back the next step is as if it had not been.
 func TestStepWithoutFiniteNorm(t *testing.T) {

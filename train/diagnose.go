@@ -25,7 +25,7 @@ type NonFiniteError struct {
 func (e *NonFiniteError) Error() string {
 	text := fmt.Sprintf("step %d: the loss is %v and the gradient's norm %v", e.Step, e.Loss, e.GradNorm)
 	if e.LossScale > 0 {
-		text += fmt.Sprintf(" (at loss scale %v)", e.LossScale)
+		text += fmt.Sprintf(" (at loss scale %.0f)", e.LossScale)
 	}
 	text += ": training has diverged"
 	if e.Kernel != "" {

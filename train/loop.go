@@ -74,7 +74,7 @@ func (r *run) step(clock *speed) error {
 	}
 	if result.Skipped {
 		rec.GradNorm = 0 // JSON has no other numbers than finite ones
-		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %v, which is now %v", r.state.Step, result.LossScale, r.state.LossScale.Scale))
+		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %.0f, which is now %.0f", r.state.Step, result.LossScale, r.state.LossScale.Scale))
 	}
 	if r.adapter != nil && r.state.Step%scalingNormsEvery == 0 {
 		norms, err := r.adapter.ScalingNorms()

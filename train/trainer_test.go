@@ -27,6 +27,11 @@ type tiny struct {
 
 func newTiny(t *testing.T, threads int, dropout float64) tiny {
 	t.Helper()
+	return newTinyAs(t, tensor.F32, threads, dropout)
+}
+
+func newTinyAs(t *testing.T, dt tensor.DType, threads int, dropout float64) tiny {
+	t.Helper()
 	d, err := device.Open("cpu", device.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
@@ -36,10 +41,10 @@ func newTiny(t *testing.T, threads int, dropout float64) tiny {
 			t.Error(err)
 		}
 	})
-	m, err := llama.New(d, llama.Config{
+	m, err := llama.NewAs(d, llama.Config{
 		ModelType: "llama", Vocab: 101, Hidden: 32, Intermediate: 72, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
 		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
-	}, 5)
+	}, dt, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +66,18 @@ func newTiny(t *testing.T, threads int, dropout float64) tiny {
 		Device: d, Model: m, Trainable: params, Optimizer: adam,
 		Schedule: optim.Constant(2), LR: 1e-2, ClipNorm: 1, Seed: 7,
 	}, a}
+}
+
+// offStart gives all that trains a value: at the start only the scales s have a gradient.
+func offStart(tr tiny) {
+	for name, p := range tr.Trainable.Params() {
+		noise := random.NewStream(uint64(len(name)), random.Test, 1, 0)
+		values := make([]float32, p.Value.Numel())
+		for i := range values {
+			values[i] = 0.2 * float32(noise.Normal())
+		}
+		p.Value.SetFloat32s(values)
+	}
 }
 
 // rows are random sequences of unequal length with unequal answers.
@@ -112,14 +129,7 @@ func TestLossFalls(t *testing.T) {
 func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
 	gradients := func(perBatch int) map[string][]float64 {
 		tr := newTiny(t, 2, 0)
-		for name, p := range tr.Trainable.Params() { // off the start, where only s has a gradient
-			noise := random.NewStream(uint64(len(name)), random.Test, 1, 0)
-			values := make([]float32, p.Value.Numel())
-			for i := range values {
-				values[i] = 0.2 * float32(noise.Normal())
-			}
-			p.Value.SetFloat32s(values)
-		}
+		offStart(tr)
 		batches := data.Batches(rows(8, 2), perBatch)
 		counted := 0
 		for _, b := range batches {

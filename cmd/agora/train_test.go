@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,6 +86,53 @@ func TestEpochs(t *testing.T) {
 		"--held-out", "2", "--epochs", "2.5", "--batch-rows", "3", "--out", filepath.Join(t.TempDir(), "run"))
 	if s.TrainRows != 10 || s.Steps != 9 { // 25 rows in batches of 3
 		t.Errorf("%d steps on %d rows", s.Steps, s.TrainRows)
+	}
+}
+
+// In f16 the loss falls as it does in f32. Steps that the first scale is too large for are
+// told of, and not counted by the optimizer.
+func TestMixedPrecision(t *testing.T) {
+	model, rows := tinymodel.Write(t), someRows(t)
+	settings := func(out string, more ...string) []string {
+		return append([]string{"train", "--model", model, "--data", rows, "--max-tokens", "64", "--loss", "all", "--held-out", "4",
+			"--lr", "1e-2", "--steps", "30", "--out", out}, more...)
+	}
+	f32 := mustJSON[train.Summary](t, settings(filepath.Join(t.TempDir(), "f32"))...)
+	f16 := mustJSON[train.Summary](t, settings(filepath.Join(t.TempDir(), "f16"), "--dtype", "f16")...)
+	if f16.Skipped != 0 || math.Abs(*f16.HeldOutAfter-*f32.HeldOutAfter) > 0.02 || *f16.HeldOutAfter > *f16.HeldOutBefore-0.5 {
+		t.Errorf("f16: %d skipped, held-out loss %v, then %v; f32 %v", f16.Skipped, *f16.HeldOutBefore, *f16.HeldOutAfter, *f32.HeldOutAfter)
+	}
+
+	out := filepath.Join(t.TempDir(), "run")
+	code, stdout, stderr := agora(t, settings(out, "--dtype", "f16", "--loss-scale", "4294967296")...)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	skipped, scale := 0, float64(1<<32)
+	for _, r := range records(t, out) {
+		if r.Loss == nil {
+			continue
+		}
+		if r.LossScale != scale || r.Skipped == (r.GradNorm > 0) {
+			t.Fatalf("want loss scale %v in %+v", scale, r)
+		}
+		if r.Skipped {
+			skipped, scale = skipped+1, scale/2
+		}
+	}
+	line := "step 1 skipped: its gradient does not fit f16 at loss scale 4294967296, which is now 2147483648"
+	if skipped == 0 || strings.Count(stderr, " skipped: ") != skipped || !strings.Contains(stderr, line) ||
+		!strings.Contains(stdout, fmt.Sprintf("%d of 30 steps", skipped)) {
+		t.Errorf("%d steps were skipped; printed\n%s%s", skipped, stderr, stdout)
+	}
+	for _, dtype := range []string{"f32", "bf16"} {
+		out := filepath.Join(t.TempDir(), dtype)
+		mustJSON[train.Summary](t, settings(out, "--dtype", dtype, "--steps", "2")...)
+		for _, r := range records(t, out) {
+			if r.LossScale != 0 {
+				t.Errorf("%s has a loss scale: %+v", dtype, r)
+			}
+		}
 	}
 }
 
