@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,9 @@ type Memory struct {
 type PlanOptions struct {
 	// Longest is the number of tokens of the longest sequence; 0: MaxTokens.
 	Longest int
+	// DataTokens is the number of tokens of all sequences; 0: it is guessed from the size
+	// of the files.
+	DataTokens int
 	// Device is how the device will be opened.
 	Device device.Options
 }
@@ -181,13 +185,37 @@ func (p *Plan) vary(r *run) error {
 	s := d.Stats()
 	p.Memory.Activations += s.Peak - p.Peak
 	p.Peak, p.Reserve, p.Scratch = s.Peak, s.Taken-s.Peak, s.Scratch
-	p.Process = max(s.Taken+s.Scratch, p.loaded+modelBytes(p.config.Model)) + hostBytes
+	p.Process = max(s.Taken+s.Scratch, p.loaded+modelBytes(p.config.Model)) + p.host(r.trainer.Model.Config.Vocab)
 	return d.Err()
 }
 
-// hostBytes is what a run's process needs beside its tensors: the program, Go's runtime
-// and heap, tokenized data of some thousand rows.
-const hostBytes = 32 << 20
+// host is what a run's process needs beside its tensors: the program, and twice the data
+// as ids and labels, because Go collects its heap each time it has doubled.
+func (p *Plan) host(vocab int) int {
+	const program, token = 32 << 20, 8
+	tokens := p.options.DataTokens
+	if tokens == 0 {
+		for _, path := range p.config.Data {
+			tokens += guessTokens(path, vocab)
+		}
+	}
+	return program + 2*token*tokens
+}
+
+// guessTokens is about how many tokens a file of text has. A word of a vocabulary stands
+// for the longer a text the more words there are: measured were 1.8 bytes with 512 and 3.8
+// with 32,000 of them.
+func guessTokens(path string, vocab int) int {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0 // a plan can be made without the data
+	}
+	bytes := float64(info.Size())
+	if filepath.Ext(path) == ".gz" {
+		bytes *= 3
+	}
+	return int(bytes / max(1, 0.26*math.Log2(float64(vocab))))
+}
 
 // step makes an optimizer step with rows of so many tokens.
 func (p *Plan) step(r *run, tokens int) error {

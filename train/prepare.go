@@ -43,6 +43,7 @@ func (r *run) prepareData() error {
 	}
 	for _, s := range all {
 		r.longest = max(r.longest, len(s.IDs))
+		r.tokens += len(s.IDs)
 	}
 	seqs, heldSeqs := data.HoldOut(rows, all, cfg.HeldOut)
 	r.heldOut = data.Batches(heldSeqs, cfg.BatchRows)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/agora-ml/agora/data"
@@ -60,6 +61,7 @@ type run struct {
 	heldOut     []data.Batch
 	vocabulary  int // ids of the tokenizer
 	longest     int // tokens of the longest sequence
+	tokens      int // of all sequences
 	checkpoints checkpoints
 	state       state
 	saved       int // step of the newest checkpoint; -1: none
@@ -122,6 +124,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 		return r.summary, err
 	}
 	defer r.loader.Close()
+	debug.FreeOSMemory() // the text of the rows is gone, and tensors have no use for Go's heap
 	if err := r.plan(d); err != nil {
 		return r.summary, err
 	}
@@ -152,7 +155,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 
 // plan says what the run needs, and refuses one that does not fit.
 func (r *run) plan(d *tensor.Device) error {
-	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest})
+	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest, DataTokens: r.tokens})
 	if err != nil {
 		return err
 	}
