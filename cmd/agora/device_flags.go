@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,8 @@ import (
 type deviceFlags struct {
 	name        string
 	threads     int
-	memoryLimit int // MiB
+	memoryLimit int    // MiB
+	profile     string // file
 	command     *cobra.Command
 }
 
@@ -21,12 +24,29 @@ func (f *deviceFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.name, "device", "auto", "where to compute: "+device.Names)
 	f.command = c
 	c.Flags().IntVar(&f.threads, "threads", 0, "threads of the CPU; 0 means all. Results are the same for any number")
+	c.Flags().StringVar(&f.profile, "profile", "", "write the time of every kernel on a Vulkan device to this file, as a Chrome trace")
 	c.Flags().IntVar(&f.memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
 }
 
 func (f *deviceFlags) open() (*tensor.Device, error) {
-	return device.Open(f.name, device.Options{
+	o := device.Options{
 		Threads: f.threads, MemoryLimit: f.memoryLimit << 20,
 		Notice: func(line string) { fmt.Fprintln(f.command.ErrOrStderr(), line) },
-	})
+	}
+	if f.profile == "" {
+		return device.Open(f.name, o)
+	}
+	file, err := os.Create(f.profile) // Close of the device writes it; it stays open until the process ends
+	if err != nil {
+		return nil, fmt.Errorf("--profile: %w", err)
+	}
+	o.Profile = file
+	d, err := device.Open(f.name, o)
+	if err == nil && d.Name() == "cpu" {
+		err = errors.Join(fmt.Errorf("--profile: only a Vulkan device has a clock for its kernels, and this is the CPU"), d.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(f.profile))
+	}
+	return d, nil
 }
