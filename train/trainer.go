@@ -108,7 +108,9 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	return r, errors.Join(bad, t.Device.Err())
 }
 
-// steps is the number of steps made, those skipped among them.
+// steps is the number of steps made, those skipped among them: what a step's batches,
+// learning rate and random numbers are must follow from its number alone. The optimizer
+// counts for its moments only those that moved something.
 func (t *Trainer) steps() int { return t.Optimizer.Steps() + t.LossScale.skipped() }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
