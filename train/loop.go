@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/agora-ml/agora/data"
@@ -133,13 +134,14 @@ func (r *run) save() error {
 	return r.prune(s.Step)
 }
 
-// checkpoint saves the run as it is now, unless that is done already.
+// checkpoint saves the run as it is now. Where an interruption has done so just before the
+// measurement of the same step, only the measurement is new.
 func (r *run) checkpoint() error {
-	if r.saved == r.state.Step {
-		return nil
-	}
 	if err := r.metrics.sync(); err != nil {
 		return err
+	}
+	if r.saved == r.state.Step {
+		return writeJSON(filepath.Join(r.checkpoints.path(r.saved), stateFile), r.state)
 	}
 	if err := r.checkpoints.write(r.state, r.trainer.Optimizer, r.saveResult); err != nil {
 		return err

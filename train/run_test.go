@@ -1,0 +1,88 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/tinymodel"
+)
+
+// watcher calls f after each record of a step.
+type watcher struct{ f func(step int) }
+
+func (watcher) Say(string)     {}
+func (watcher) Begin(int, int) {}
+func (w watcher) Record(r Record) {
+	if r.Loss != nil && w.f != nil {
+		w.f(r.Step)
+	}
+}
+
+// An interruption falls between a step and the measurement and checkpoint that are due
+// after it: both are made when the run goes on, and all files are those of one that was
+// never interrupted.
+func TestInterruptedBeforeAMeasurement(t *testing.T) {
+	var rows strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&rows, `{"prompt": "%d", "completion": "%d"}`+"\n", i, i*i)
+	}
+	file := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(file, []byte(rows.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	cfg := Defaults()
+	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = tinymodel.Write(t), []string{file}, 32, 5
+	cfg.Steps, cfg.EvalEvery, cfg.SaveEvery, cfg.LR = 16, 5, 5, 1e-2
+
+	whole, parts := cfg, cfg
+	whole.Out, parts.Out = filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
+	if _, err := Run(t.Context(), d, whole, watcher{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := Run(ctx, d, parts, watcher{func(step int) {
+		if step == 10 {
+			cancel()
+		}
+	}})
+	if err != nil || !s.Interrupted || s.Steps != 10 || s.HeldOutAfter != nil {
+		t.Fatalf("interrupted after step 10: %+v, %v", s, err)
+	}
+	if s, err = Resume(t.Context(), d, parts, watcher{}); err != nil || s.Interrupted || s.Steps != 16 {
+		t.Fatalf("resumed: %+v, %v", s, err)
+	}
+	for _, name := range []string{"adapter.safetensors", "checkpoints/step-000010/state.json", "checkpoints/step-000010/optimizer.safetensors", "checkpoints/step-000015/state.json"} {
+		a, err := os.ReadFile(filepath.Join(whole.Out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(filepath.Join(parts.Out, name)); err != nil || string(a) != string(b) {
+			t.Errorf("%s differs (%v):\n%s\n%s", name, err, a, b)
+		}
+	}
+	measured := func(dir string) (steps []int) {
+		records, err := ReadMetrics(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if r.HeldOutLoss != nil {
+				steps = append(steps, r.Step)
+			}
+		}
+		return steps
+	}
+	if a, b := measured(whole.Out), measured(parts.Out); fmt.Sprint(a) != "[0 5 10 15 16]" || fmt.Sprint(b) != fmt.Sprint(a) {
+		t.Errorf("measured after %v and %v", a, b)
+	}
+}
