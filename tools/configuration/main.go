@@ -25,7 +25,9 @@ lr: 0.001
 targets: [q_proj, v_proj]
 ` + "```" + `
 
-    agora train run.yaml --steps 1000
+` + "```sh" + `
+agora train run.yaml --steps 1000
+` + "```" + `
 
 Flags win over the file, and the file over the defaults. A flag takes a list as words parted by
 commas, or given several times. A name that is not below is an error, with its line. What a run

@@ -1,0 +1,23 @@
+# What the documents take for granted: agora itself, a model in models/llama, and rows in
+# alpaca_data.json, mine.jsonl and more.jsonl.gz.
+
+go install ./cmd/agora
+
+seq 120 | while read -r i; do
+	echo "{\"instruction\": \"Say the number $i twice.\", \"input\": \"\", \"output\": \"$i and $i\"}"
+done >mine.jsonl
+gzip -c mine.jsonl >more.jsonl.gz
+{ echo "["; sed '$!s/$/,/' mine.jsonl; echo "]"; } >alpaca_data.json
+
+cat >llama.json <<-JSON
+	{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 282,
+	 "hidden_size": 32, "intermediate_size": 88, "num_hidden_layers": 2,
+	 "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
+	 "rms_norm_eps": 1e-05, "rope_theta": 10000, "bos_token_id": 280, "eos_token_id": 281}
+JSON
+agora train --from-scratch llama.json --tokenizer tokenizer/testdata/bytes.json \
+	--data mine.jsonl --steps 2 --held-out 0 --out trained
+mkdir -p models/llama
+mv trained/config.json trained/model.safetensors models/llama
+cp tokenizer/testdata/bytes.json models/llama/tokenizer.json
+rm -r llama.json trained
