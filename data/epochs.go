@@ -39,12 +39,6 @@ func FirstEpoch(seqs []Sequence, o LoaderOptions) (Epoch, error) {
 	return e, nil
 }
 
-// RowsPerEpoch is how many rows of a batch the sequences fill: those of the first epoch,
-// where packing fills each a little differently.
-func (o LoaderOptions) RowsPerEpoch(seqs []Sequence) int {
-	return len(newEpochs(seqs, o.Pack, o.Seed).rows)
-}
-
 // epochs is the stream of rows that batches are cut from: epoch after epoch, each with
 // every sequence once. It goes forward only, with one epoch in memory.
 type epochs struct {

@@ -112,9 +112,6 @@ func TestFirstEpoch(t *testing.T) {
 	if err != nil || packed.Tokens != tokens || packed.Fill < 0.98 || packed.Fill != float64(tokens)/float64(512*packed.Rows) {
 		t.Errorf("packed: %+v, error %v, of %d tokens", packed, err, tokens)
 	}
-	if n := (LoaderOptions{Rows: 4, Pack: 512}).RowsPerEpoch(seqs); n != packed.Rows {
-		t.Errorf("%d rows an epoch, want %d", n, packed.Rows)
-	}
 	single, err := FirstEpoch(seqs, LoaderOptions{Rows: 1})
 	if want := (Epoch{5000, tokens, 1}); err != nil || single != want {
 		t.Errorf("batches of one row: %+v, error %v, want %+v", single, err, want)

@@ -50,7 +50,6 @@ func (r *run) prepareData() error {
 	s := &r.summary
 	s.Data, s.TrainRows, s.HeldOutRows = counts, len(seqs), len(heldSeqs)
 	r.progress.Say(counts.String())
-	r.progress.Say(fmt.Sprintf("%d sequences to train on, %d held out", s.TrainRows, s.HeldOutRows))
 	if print := fingerprint(seqs, heldSeqs); r.state.Data == "" {
 		r.state.Data = print
 	} else if r.state.Data != print {
@@ -60,8 +59,13 @@ func (r *run) prepareData() error {
 	if cfg.Pack {
 		loader.Pack = cfg.MaxTokens
 	}
+	epoch, err := data.FirstEpoch(seqs, loader)
+	if err != nil {
+		return err
+	}
+	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", s.TrainRows, epoch.Rows, 100*epoch.Fill, s.HeldOutRows))
 	if cfg.Epochs > 0 {
-		cfg.Steps = max(1, int(math.Ceil(cfg.Epochs*float64(loader.RowsPerEpoch(seqs))/float64(cfg.BatchRows*cfg.Accumulate))))
+		cfg.Steps = max(1, int(math.Ceil(cfg.Epochs*float64(epoch.Rows)/float64(cfg.BatchRows*cfg.Accumulate))))
 		if cfg.WarmupSteps < 0 {
 			cfg.WarmupSteps = min(10, cfg.Steps/2)
 		}
