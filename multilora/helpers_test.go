@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/random"
@@ -14,11 +15,10 @@ import (
 
 func open(t *testing.T, threads int) *tensor.Device {
 	t.Helper()
-	b, err := cpu.Open(cpu.Options{Threads: threads})
+	d, err := device.Open(testdevice.Name(), device.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := tensor.NewDevice(b)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)

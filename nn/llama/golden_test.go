@@ -9,21 +9,21 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/golden"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// open opens the CPU for one test.
+// open opens the device for one test.
 func open(t testing.TB) *tensor.Device {
 	t.Helper()
-	b, err := cpu.Open(cpu.Options{})
+	d, err := device.Open(testdevice.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := tensor.NewDevice(b)
 	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
 	t.Cleanup(func() {
 		scope.Close()
