@@ -10,7 +10,6 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -84,9 +83,6 @@ func openGPU(o Options) (tensor.Backend, error) {
 	best, err := vulkan.Best(list, false)
 	if err != nil {
 		return nil, err
-	}
-	if missing := shaders.WithoutBody(); len(missing) > 0 {
-		return nil, fmt.Errorf("%s waits for the shaders of %s", best.Name, strings.Join(missing, ", "))
 	}
 	b, err := openVulkan(fmt.Sprint(best.Index), o)
 	if err != nil {

@@ -62,17 +62,6 @@ func Find(name string) (Desc, bool) {
 	return Kernels[i], true
 }
 
-// WithoutBody names the kernels that have a contract and no SPIR-V yet: a GPU cannot run them.
-func WithoutBody() []string {
-	var names []string
-	for _, d := range Kernels {
-		if d.SPIRV == nil {
-			names = append(names, d.Name)
-		}
-	}
-	return names
-}
-
 // Binding is one argument of a kernel.
 //
 // The letter is its storage type: T, U, V and W are any float type, the same

@@ -227,7 +227,7 @@ func handle[H any](id uint64) H {
 
 func (g *gpu) pipeline(d shaders.Desc, constants []constant) (uint64, error) {
 	if d.SPIRV == nil {
-		return 0, errors.New("there is no Vulkan shader for it yet")
+		return 0, errors.New("it has no Vulkan shader")
 	}
 	code := d.SPIRV()
 	ids, values := make([]C.uint32_t, len(constants)+1), make([]C.uint32_t, len(constants)+1)

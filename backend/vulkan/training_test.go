@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,18 +16,10 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// openWhole opens a device, or skips where not every kernel can run on it yet.
-func openWhole(t testing.TB) *tensor.Device {
-	if missing := shaders.WithoutBody(); len(missing) > 0 {
-		t.Skip("without a Vulkan shader: ", strings.Join(missing, " "))
-	}
-	return openDevice(t, vulkan.Options{})
-}
-
 // Fifty steps of MultiLoRA give the losses and the adapter that the CPU gives.
 func TestFiftyStepsAsOnTheCPU(t *testing.T) {
 	batches := data.Batches(rows(8), 8)
-	subject, reference := newTrainer(t, openWhole(t), 2), newTrainer(t, openCPU(t), 2)
+	subject, reference := newTrainer(t, openDevice(t, vulkan.Options{}), 2), newTrainer(t, openCPU(t), 2)
 	first, last := 0.0, 0.0
 	for step := range 50 {
 		got, err := subject.Step(batches)
@@ -85,7 +76,7 @@ func TestManySteps(t *testing.T) {
 	if os.Getenv(longVariable) == "1" {
 		steps = 3000
 	}
-	d := openWhole(t)
+	d := openDevice(t, vulkan.Options{})
 	tr := newTrainer(t, d, 1)
 	batches := data.Batches(rows(2), 2)
 

@@ -10,7 +10,6 @@ import (
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/internal/version"
-	"github.com/agora-ml/agora/shaders"
 )
 
 // report is what doctor finds.
@@ -27,16 +26,14 @@ type vulkanReport struct {
 	Devices []vulkan.Info `json:"devices"`
 	Problem string        `json:"problem,omitempty"` // why there are none
 	Auto    string        `json:"auto"`              // what --device auto takes
-	// WithoutShader are the kernels that no Vulkan device can run yet.
-	WithoutShader []string `json:"kernels_without_shader,omitempty"`
 }
 
 func findVulkan() vulkanReport {
 	list, err := vulkan.Devices()
-	r := vulkanReport{Devices: list, Auto: "cpu", WithoutShader: shaders.WithoutBody()}
+	r := vulkanReport{Devices: list, Auto: "cpu"}
 	if err != nil {
 		r.Problem = err.Error()
-	} else if best, err := vulkan.Best(list, false); err == nil && len(r.WithoutShader) == 0 {
+	} else if best, err := vulkan.Best(list, false); err == nil {
 		r.Auto = fmt.Sprintf("vulkan:%d", best.Index)
 	}
 	return r
@@ -80,9 +77,6 @@ func (r vulkanReport) lines() (lines [][2]string) {
 			[2]string{"  matrices", matrices},
 			[2]string{"  timestamps", has(d.Timestamps, "clock on the device")},
 		)
-	}
-	if n := len(r.WithoutShader); n > 0 {
-		lines = append(lines, [2]string{"without shader", strings.Join(r.WithoutShader, " ")})
 	}
 	return append(lines, [2]string{"--device auto", r.Auto})
 }

@@ -28,7 +28,7 @@ var below = map[string][]string{
 	"backend/cpu":         {"tensor", "shaders", "encoding/quant"},
 	"backend/null":        {"tensor"},
 	"backend/vulkan":      {"tensor", "shaders"},
-	"device":              {"backend/cpu", "backend/null", "backend/vulkan", "tensor", "shaders"},
+	"device":              {"backend/cpu", "backend/null", "backend/vulkan", "tensor"},
 	"autograd":            {"tensor", "shaders"},
 	"ops":                 {"autograd", "tensor", "shaders"},
 	"optest":              {"autograd", "tensor", "shaders"},
