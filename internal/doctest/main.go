@@ -7,7 +7,8 @@
 //
 // one by one, in the order of the file, in a fresh copy of the repository in which setup.sh
 // has put agora on the PATH and made a small model and data. A command that fails is reported
-// with its file, line and output. A YAML block whose first line is a comment with a name, such as
+// with its file, line and output. In a block of language console, the command behind "$ " may
+// fail, and must print the lines that follow it there ("…" stands for anything). A YAML block whose first line is a comment with a name, such as
 // "# run.yaml", is written to that file, as the reader is asked to do. A command that .ci/run
 // runs as it stands is not run a second time.
 //
@@ -93,8 +94,12 @@ func (d document) run(w workplace, ci string) (commands int, err error) {
 			continue
 		}
 		start := time.Now()
-		if out, err := w.bash(s.text); err != nil {
+		out, err := w.bash(s.text)
+		if err != nil && s.shown == nil {
 			return commands, fmt.Errorf("%s:%d: %s\n%s%w", d.file, s.line, s.text, out, err)
+		}
+		if line := s.missing(out); line != "" {
+			return commands, fmt.Errorf("%s:%d: %s\n%swant this line, too: %s", d.file, s.line, s.text, out, line)
 		}
 		commands++
 		fmt.Printf("%s:%d: %s (%.1fs)\n", d.file, s.line, s.text, time.Since(start).Seconds())

@@ -17,6 +17,9 @@ type step struct {
 	line int    // of the document, from 1
 	text string // of the command or the file
 	file string // empty for a command
+
+	// shown, if not nil, are lines that the command prints, "…" standing for anything; it may fail.
+	shown []string
 }
 
 var (
@@ -47,6 +50,10 @@ func parse(file, text string) (document, error) {
 			switch language {
 			case "sh":
 				d.commands(open+1, block)
+			case "console":
+				if text, ok := strings.CutPrefix(first(block), "$ "); ok {
+					d.steps = append(d.steps, step{line: open + 1, text: text, shown: block[1:]})
+				}
 			case "yaml":
 				if name := fileName.FindStringSubmatch(first(block)); name != nil {
 					d.steps = append(d.steps, step{line: open, file: name[1], text: strings.Join(block, "\n") + "\n"})
@@ -86,4 +93,18 @@ func (d *document) commands(line int, block []string) {
 			d.steps = append(d.steps, step{line: line + from, text: t})
 		}
 	}
+}
+
+// missing is the first shown line that the output does not hold, or "".
+func (s step) missing(output string) string {
+	for _, line := range s.shown {
+		parts := strings.Split(line, "…")
+		for i, part := range parts {
+			parts[i] = regexp.QuoteMeta(strings.TrimSpace(part))
+		}
+		if !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(output) {
+			return line
+		}
+	}
+	return ""
 }
