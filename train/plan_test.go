@@ -2,6 +2,8 @@ package train
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -201,5 +203,33 @@ func TestPlanOfWhatCannotBe(t *testing.T) {
 		if _, err := NewPlan(cfg, PlanOptions{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
+	}
+}
+
+// The process needs the data beside its tensors: as many bytes as the run says, or as the
+// files' sizes let guess.
+func TestPlanCountsData(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(text, make([]byte, 1<<20), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	process := func(tokens int, files ...string) int {
+		cfg := Defaults()
+		cfg.Model, cfg.Data, cfg.Pack = "llama-7b", files, true
+		p, err := NewPlan(cfg, PlanOptions{DataTokens: tokens})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Process
+	}
+	without := process(0)
+	if n := process(1000, text) - without; n != 20000 {
+		t.Errorf("%d bytes for 1000 tokens, want 20 each", n)
+	}
+	if n := process(0, text, text) - without; n < 20*2<<20/5 || n > 20*2<<20/3 {
+		t.Errorf("%d bytes for two MiB of text, want those of a token for 3 to 5 of its bytes", n)
+	}
+	if n := process(0, "nowhere.json") - without; n != 0 {
+		t.Errorf("%d bytes for a file that is not there", n)
 	}
 }
