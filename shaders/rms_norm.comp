@@ -6,6 +6,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -20,11 +21,14 @@ IN(3, W, w)         // [dim]
 
 // A workgroup a row.
 void main() {
-	uint row = group_index(), i = gl_LocalInvocationIndex;
+	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
 	float squares = 0;
-	for (uint j = i; j < dim; j += group) squares = fma(x(row * dim + j), x(row * dim + j), squares);
+	ROW4(j) {
+		vec4 f = x_some(at + j, dim - j);
+		squares += dot(f, f);
+	}
 	float r = 1 / sqrt(group_sum(squares) / float(dim) + eps);
-	if (has_rstd && i == 0) set_rstd(row, r);
-	for (uint j = i; j < dim; j += group) set_y(row * dim + j, x(row * dim + j) * r * w(j));
+	if (has_rstd && gl_LocalInvocationIndex == 0) set_rstd(row, r);
+	ROW4(j) set_y_some(at + j, dim - j, x_some(at + j, dim - j) * r * w_some(j, dim - j));
 }

@@ -6,6 +6,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -20,10 +21,13 @@ IN(4, S, rstd) // [rows]: from RMSNorm
 
 // A workgroup a row.
 void main() {
-	uint row = group_index(), i = gl_LocalInvocationIndex, at = row * dim;
+	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
 	float s = rstd(row), sum = 0;
-	for (uint j = i; j < dim; j += group) sum = fma(dy(at + j) * w(j), x(at + j), sum);
+	ROW4(j) sum += dot(dy_some(at + j, dim - j) * w_some(j, dim - j), x_some(at + j, dim - j));
 	float m = group_sum(sum) * s / float(dim);
-	for (uint j = i; j < dim; j += group) set_dx(at + j, s * (dy(at + j) * w(j) - x(at + j) * s * m));
+	ROW4(j) {
+		vec4 g = dy_some(at + j, dim - j) * w_some(j, dim - j);
+		set_dx_some(at + j, dim - j, s * (g - x_some(at + j, dim - j) * s * m));
+	}
 }

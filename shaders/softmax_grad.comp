@@ -6,6 +6,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -18,10 +19,10 @@ IN(2, T, y)   // [rows, dim]: Softmax's output
 
 // A workgroup a row.
 void main() {
-	uint row = group_index(), i = gl_LocalInvocationIndex, at = row * dim;
+	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
 	float product = 0;
-	for (uint j = i; j < dim; j += group) product = fma(dy(at + j), y(at + j), product);
+	ROW4(j) product += dot(dy_some(at + j, dim - j), y_some(at + j, dim - j));
 	product = group_sum(product);
-	for (uint j = i; j < dim; j += group) set_dx(at + j, y(at + j) * (dy(at + j) - product));
+	ROW4(j) set_dx_some(at + j, dim - j, y_some(at + j, dim - j) * (dy_some(at + j, dim - j) - product));
 }

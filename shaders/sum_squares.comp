@@ -17,10 +17,13 @@ IN(1, T, x)        // [n]
 
 // A workgroup a block.
 void main() {
-	uint first = group_index() * block, end = min(n, first + block), i = first + gl_LocalInvocationIndex;
+	uint first = group_index() * block, end = min(n, first + block);
 	if (first >= n) return;
-	float s = 0;
-	for (; i < end; i += group) s = fma(x(i), x(i), s);
-	s = group_sum(s);
+	vec4 squares = vec4(0);
+	for (uint i = first + 4 * gl_LocalInvocationIndex; i < end; i += 4 * group) {
+		vec4 f = x_some(i, end - i);
+		squares = fma(f, f, squares);
+	}
+	float s = group_sum((squares.x + squares.y) + (squares.z + squares.w));
 	if (gl_LocalInvocationIndex == 0) set_partial(first / block, s);
 }

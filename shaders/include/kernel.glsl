@@ -116,18 +116,21 @@ float load(uvec2 base, uint storage, uint i) {
 	return storage == F16 ? unpackHalf2x16(h).x : uintBitsToFloat(h << 16);
 }
 
-// Elements i to i+3; one access to memory where their address allows it.
-vec4 load4(uvec2 base, uint storage, uint i) {
+// Elements i to i+3 where n is 4 or more, else n of them and zeros; one access to memory where their
+// address allows it. The rare other way is a loop, so that it takes little code.
+vec4 load_some(uvec2 base, uint storage, uint i, uint n) {
 	if (storage == F32) {
-		if (((base.x | 4 * i) & 15) == 0) return Float4s(base).at[i / 4];
+		if (((base.x | 4 * i) & 15) == 0 && n >= 4) return Float4s(base).at[i / 4];
 	} else if (storage >= Q8) {
-		if (i % 4 == 0) return load_block4(base, storage, i);
-	} else if (((base.x | 2 * i) & 7) == 0) {
+		if (i % 4 == 0 && n >= 4) return load_block4(base, storage, i);
+	} else if (((base.x | 2 * i) & 7) == 0 && n >= 4) {
 		uvec2 h = Half4s(base).at[i / 4];
 		if (storage == F16) return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
 		return uintBitsToFloat(uvec4(h.x << 16, h.x & 0xffff0000u, h.y << 16, h.y & 0xffff0000u));
 	}
-	return vec4(load(base, storage, i), load(base, storage, i + 1), load(base, storage, i + 2), load(base, storage, i + 3));
+	vec4 f = vec4(0);
+	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load(base, storage, i + j);
+	return f;
 }
 
 uint bits16(uint storage, float f) { return storage == F16 ? half_bits(f) : bfloat_bits(f); }
@@ -137,19 +140,20 @@ void store(uvec2 base, uint storage, uint i, float f) {
 	else Halves(base).at[i] = uint16_t(bits16(storage, f));
 }
 
-void store4(uvec2 base, uint storage, uint i, vec4 f) {
-	if (storage == F32 && ((base.x | 4 * i) & 15) == 0) {
+void store_some(uvec2 base, uint storage, uint i, uint n, vec4 f) {
+	if (storage == F32 && ((base.x | 4 * i) & 15) == 0 && n >= 4) {
 		Float4s(base).at[i / 4] = f;
-	} else if (storage != F32 && ((base.x | 2 * i) & 7) == 0) {
+	} else if (storage != F32 && ((base.x | 2 * i) & 7) == 0 && n >= 4) {
 		Half4s(base).at[i / 4] = uvec2(bits16(storage, f.x) | bits16(storage, f.y) << 16, bits16(storage, f.z) | bits16(storage, f.w) << 16);
 	} else {
-		[[unroll]] for (uint j = 0; j < 4; j++) store(base, storage, i + j, f[j]);
+		[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) store(base, storage, i + j, f[j]);
 	}
 }
 
 // IN, OUT and INOUT(b, letter, name) give the body name(i) and set_name(i, value); the
 // letter I is a 32-bit integer, the others are floats, which have name4(i) and
-// set_name4(i, value) for elements i to i+3 too. The OPT_ ones also give has_name.
+// set_name4(i, value) for elements i to i+3 too, and name_some(i, n) and
+// set_name_some(i, n, value) for the first n of them. The OPT_ ones also give has_name.
 #define IN(b, letter, name) READ_##letter(b, letter, name)
 #define OUT(b, letter, name) WRITE_##letter(b, letter, name)
 #define INOUT(b, letter, name) IN(b, letter, name) OUT(b, letter, name)
@@ -160,10 +164,12 @@ void store4(uvec2 base, uint storage, uint i, vec4 f) {
 
 #define READ(b, letter, name) \
 	float name(uint i) { return load(address[b], storage_##letter, i); } \
-	vec4 name##4(uint i) { return load4(address[b], storage_##letter, i); }
+	vec4 name##4(uint i) { return load_some(address[b], storage_##letter, i, 4); } \
+	vec4 name##_some(uint i, uint n) { return load_some(address[b], storage_##letter, i, n); }
 #define WRITE(b, letter, name) \
 	void set_##name(uint i, float f) { store(address[b], storage_##letter, i, f); } \
-	void set_##name##4(uint i, vec4 f) { store4(address[b], storage_##letter, i, f); }
+	void set_##name##4(uint i, vec4 f) { store_some(address[b], storage_##letter, i, 4, f); } \
+	void set_##name##_some(uint i, uint n, vec4 f) { store_some(address[b], storage_##letter, i, n, f); }
 #define READ_T READ
 #define READ_U READ
 #define READ_V READ
