@@ -44,6 +44,7 @@ func gemmTiles() *File {
 				s.name, vecs*s.lanes, s.name, vecs*s.lanes, strings.Join(table, ", ")))
 		}
 	}
+	f.dense(avx2, "denseAVX2_6x16", 6, 2)
 	f.peak(avx2)
 	f.peak(avx512)
 	return f
@@ -87,16 +88,7 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 			f.I("LEAQ", Idx(0, rowIndex[lea.base], "R8", lea.scale), rowIndex[lea.odd])
 		}
 	}
-	acc := func(i, v int) string { return s.reg(s.acc + i*vecs + v) }
-	for i := range rows {
-		for v := range vecs {
-			if s.masked {
-				f.I("VPXORQ", acc(i, v), acc(i, v), acc(i, v))
-			} else {
-				f.I("VXORPS", acc(i, v), acc(i, v), acc(i, v))
-			}
-		}
-	}
+	acc := f.zero(s, rows, vecs)
 	step := func(stepB string) {
 		for v := range vecs {
 			f.I("VMOVUPS", Mem(4*s.lanes*v, rB), s.reg(s.b[v]))
@@ -120,11 +112,7 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 	f.I("SUBQ", Imm(rows), rCount)
 	f.I("MOVQ", Imm(rows), rStepB)
 	f.Label(fetch)
-	last := 4*s.lanes*vecs - 4
-	for off := 0; off < last; off += 64 {
-		f.I("PREFETCHT0", Mem(off, rC))
-	}
-	f.I("PREFETCHT0", Mem(last, rC))
+	f.fetchC(s, vecs)
 	f.I("ADDQ", Field("tile", "ldc", rTile), rC)
 	step(Field("tile", "bs", rTile))
 	f.I("DECQ", rStepB)
@@ -150,6 +138,35 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 	f.I("JNE", loop1)
 
 	f.Label(store)
+	f.finish(s, rows, vecs, acc)
+}
+
+// zero clears the accumulators and returns their names.
+func (f *File) zero(s isa, rows, vecs int) (acc func(i, v int) string) {
+	acc = func(i, v int) string { return s.reg(s.acc + i*vecs + v) }
+	for i := range rows {
+		for v := range vecs {
+			if s.masked {
+				f.I("VPXORQ", acc(i, v), acc(i, v), acc(i, v))
+			} else {
+				f.I("VXORPS", acc(i, v), acc(i, v), acc(i, v))
+			}
+		}
+	}
+	return acc
+}
+
+// fetchC asks for one row of a tile of C.
+func (f *File) fetchC(s isa, vecs int) {
+	last := 4*s.lanes*vecs - 4
+	for off := 0; off < last; off += 64 {
+		f.I("PREFETCHT0", Mem(off, rC))
+	}
+	f.I("PREFETCHT0", Mem(last, rC))
+}
+
+// finish multiplies the accumulators by alpha, unless it is 1, and stores them.
+func (f *File) finish(s isa, rows, vecs int, acc func(i, v int) string) {
 	unit := f.NewLabel("unit")
 	f.I("CMPL", Field("tile", "alpha", rTile), Imm(0x3f800000))
 	f.I("JEQ", unit)

@@ -5,10 +5,11 @@
 // A micro-kernel computes a tile of C (6x16 with AVX2, 14x32 with AVX-512) out
 // of rows of A and a packed panel of B. A worker takes a strip of C's columns,
 // packs a block of B's rows for it, which then stays in its level-2 cache, and
-// runs all rows of A against it; there is no barrier between blocks. Where
-// strips would be too few, B is packed once by everybody and the rows are cut
-// too. Every element of C is summed over k in an order that the shape alone
-// decides, so that the number of threads cannot change a bit.
+// runs all rows of A against it; there is no barrier between blocks, and the last
+// strips are narrower, so that all end together. Where strips would be too few, B
+// is packed once by everybody and the rows are cut too. Every element of C is
+// summed over k in an order that the shape alone decides, so that the number of
+// threads cannot change a bit.
 package gemm
 
 import (
@@ -74,6 +75,7 @@ type Engine struct {
 	busy   sync.Mutex
 	ws     []Workspace // by worker
 	shared []float32   // panels that all workers read
+	edges  []int       // columns where the strips begin
 	single sync.Pool   // of *Workspace, for callers that find the engine busy
 }
 

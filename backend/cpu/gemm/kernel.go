@@ -10,6 +10,9 @@ type Kernel struct {
 	cols int // of a full panel; a narrow one has half as many
 	// tiles are the micro-kernels of narrow and of full panels, by rows.
 	narrow, full []func(*tile)
+	// dense, if there is one, is full[rows] for whole tiles of packed A, k at least
+	// denseRound*rows.
+	dense func(*tile)
 	// kc is the depth of a block and strip the width of B's part of it: together
 	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbour
 	// on the same core uses it too.
@@ -61,7 +64,11 @@ type tile struct {
 	alpha      float32
 	acc        bool
 	cols       int
+	ahead      int // bytes from a to what a dense micro-kernel fetches, a line every denseRound of k
 }
+
+// denseRound is the steps of k in one round of a dense micro-kernel's loop.
+const denseRound = 8
 
 // laneMasks[16-n:] begins with n masks that let a lane through.
 var laneMasks = func() (m [32]int32) {

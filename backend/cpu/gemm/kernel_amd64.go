@@ -25,7 +25,7 @@ var kernels = func() []Kernel {
 	}
 	list = append([]Kernel{{
 		Name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,
-		narrow: tilesAVX2_8, full: tilesAVX2_16,
+		narrow: tilesAVX2_8, full: tilesAVX2_16, dense: denseAVX2_6x16,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)

@@ -48,7 +48,10 @@ func newCut(pl *plan, threads int) cut {
 		c.width = kn.strip
 		strips := (pl.n + c.width - 1) / c.width
 		c.rows = 16 * kn.rows
-		if !pl.transA { // whose columns would be packed in pieces too short
+		if pl.transA { // as many tasks for everybody, not more: its columns would be packed in pieces too short
+			tasks := roundUp((pl.m+c.rows-1)/c.rows*strips, threads)
+			c.rows = min(c.rows, roundUp((pl.m*strips+tasks-1)/tasks, kn.rows))
+		} else {
 			c.rows = min(c.rows, max(4*kn.rows, roundUp((pl.m*strips+8*threads-1)/(8*threads), kn.rows)))
 		}
 		c.np = roundUp(pl.n, kn.cols)
@@ -61,6 +64,24 @@ func newCut(pl *plan, threads int) cut {
 		c.stretch = max(1, sharedLimit/((c.mp+c.np)*pl.depth)) * pl.depth
 	}
 	return c
+}
+
+// strips appends the columns where the strips begin, and n. Where a strip has all rows of
+// C the last ones are narrower: nobody waits long for whoever took the last.
+func (c *cut) strips(edges []int, n, threads int, kn *Kernel) []int {
+	least := c.width
+	if threads > 1 && c.np == 0 {
+		least = min(c.width, 4*kn.cols)
+	}
+	for j := 0; j < n; {
+		edges = append(edges, j)
+		width := min(c.width, max(least, roundUp((n-j)/(2*threads), kn.cols)))
+		if n-j-width < least/2 && n-j <= c.width { // what is left repays no strip
+			width = n - j
+		}
+		j = min(j+width, n)
+	}
+	return append(edges, n)
 }
 
 // shared is the floats of the panels that are packed for all.
@@ -81,7 +102,8 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 func (e *Engine) matrix(p *product) {
 	pl := newPlan(p, e.kernel)
 	c := newCut(&pl, e.team.Threads())
-	strips, chunks := (p.n+c.width-1)/c.width, (p.m+c.rows-1)/c.rows
+	e.edges = c.strips(e.edges[:0], p.n, e.team.Threads(), e.kernel)
+	strips, chunks := len(e.edges)-1, (p.m+c.rows-1)/c.rows
 	e.shared = grow(e.shared, c.shared(p.k))
 	for k0 := 0; k0 < p.k; k0 += c.stretch {
 		pl.k0, pl.k1 = k0, min(k0+c.stretch, p.k)
@@ -96,8 +118,8 @@ func (e *Engine) matrix(p *product) {
 			e.pack(&pl)
 		}
 		e.team.Run(strips*chunks, func(worker, task int) {
-			i, j := task/strips*c.rows, task%strips*c.width
-			e.ws[worker].compute(&pl, i, min(i+c.rows, p.m), j, min(j+c.width, p.n))
+			i, j := task/strips*c.rows, task%strips
+			e.ws[worker].compute(&pl, i, min(i+c.rows, p.m), e.edges[j], e.edges[j+1])
 		})
 	}
 	for i := range e.ws {
@@ -226,8 +248,15 @@ func (w *Workspace) row(s *packedStrip, a unsafe.Pointer, rows int, c unsafe.Poi
 	t.a, t.bs = a, s.bs
 	t.columns(kn.cols, kn.cols)
 	f := kn.full[rows]
+	panel, share := 0, 0 // bytes of A's panel, and those that a tile fetches of the next
+	if kn.dense != nil && rows == kn.rows && t.ks == 4*rows && s.bs == 4*kn.cols && t.k >= denseRound*rows {
+		f, panel, share = kn.dense, t.k*t.ks, t.k/denseRound*64
+	}
 	for p := range s.full {
-		t.b, t.c = unsafe.Add(s.data, p*s.step), unsafe.Add(c, 4*p*kn.cols)
+		t.b, t.c, t.ahead = unsafe.Add(s.data, p*s.step), unsafe.Add(c, 4*p*kn.cols), 0
+		if p*share < panel {
+			t.ahead = panel + p*share
+		}
 		f(t)
 	}
 	if s.rest > 0 {

@@ -216,6 +216,11 @@ func tileAVX512_14x32(t *tile)
 // tilesAVX512_32 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX512_32 = []func(t *tile){nil, tileAVX512_1x32, tileAVX512_2x32, tileAVX512_3x32, tileAVX512_4x32, tileAVX512_5x32, tileAVX512_6x32, tileAVX512_7x32, tileAVX512_8x32, tileAVX512_9x32, tileAVX512_10x32, tileAVX512_11x32, tileAVX512_12x32, tileAVX512_13x32, tileAVX512_14x32}
 
+// denseAVX2_6x16 is tileAVX2_6x16 for whole tiles of packed A, k at least 48.
+//
+//go:noescape
+func denseAVX2_6x16(t *tile)
+
 // peakAVX2 does n * 192 floating-point operations in registers.
 //
 //go:noescape
