@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -148,7 +149,7 @@ func panel(runs []Run, k kind) (*plot.Plot, error) {
 		p.Y.Min = 0
 	}
 	if k.name == GradNorm && p.Y.Min > 0 && p.Y.Max > 50*p.Y.Min {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 		return p, nil
 	}
 	room := (p.Y.Max - p.Y.Min) / 20
@@ -194,6 +195,22 @@ func ticks(lo, hi float64) []plot.Tick {
 // ticksBelowTop leaves the top free: a label there would push up the panel's title.
 func ticksBelowTop(lo, hi float64) []plot.Tick {
 	return slices.DeleteFunc(ticks(lo, hi), func(t plot.Tick) bool { return t.Value > hi-(hi-lo)/40 })
+}
+
+// logTicks are 1, 2 and 5 times powers of ten, the powers alone where they are many.
+func logTicks(lo, hi float64) (t []plot.Tick) {
+	steps := []float64{1, 2, 5}
+	if hi > 1e3*lo {
+		steps = steps[:1]
+	}
+	for e := math.Floor(math.Log10(lo)); e <= math.Log10(hi); e++ {
+		for _, k := range steps {
+			if v := k * math.Pow(10, e); v >= lo && v <= hi {
+				t = append(t, plot.Tick{Value: v, Label: termplot.Label(v, lo, hi)})
+			}
+		}
+	}
+	return t
 }
 
 func lineStyle(run int) draw.LineStyle {
