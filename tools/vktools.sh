@@ -24,7 +24,7 @@ cat > "$T/run" <<R
 #!/bin/sh
 R=$T/root; case \$1 in */*) P=\$1;; *) P=\$R/usr/bin/\$1;; esac; shift
 export VK_DRIVER_FILES=\$R/usr/share/vulkan/icd.d/lvp_icd.json VK_ICD_FILENAMES=\$R/usr/share/vulkan/icd.d/lvp_icd.json
-export VK_LAYER_PATH=\$R/usr/share/vulkan/explicit_layer.d VK_LOADER_LAYERS_DISABLE=~implicit~
+export VK_LAYER_PATH=\$R/usr/share/vulkan/explicit_layer.d VK_LOADER_LAYERS_DISABLE=~implicit~ AGORA_TEST_RUNNER=$T/run
 exec \$R/usr/lib64/ld-linux-x86-64.so.2 --library-path \$R/usr/lib/x86_64-linux-gnu "\$P" "\$@"
 R
 chmod +x "$T/run"

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/train"
 )
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // process is the program with these arguments as a process of its own.
 func process(args ...string) *exec.Cmd {
-	c := exec.Command(os.Args[0], args...)
+	c := testdevice.Command(os.Args[0], args...)
 	c.Env = append(os.Environ(), asProgram+"=1")
 	return c
 }
@@ -67,7 +68,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			settings := append(hardRun(t), method...)
+			settings := append(append(hardRun(t), method...), "--device", testdevice.Name())
 			whole, parts := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
 			if out, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -76,7 +77,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 			if steps := checkpointSteps(t, parts); len(steps) == 0 || steps[len(steps)-1] < 11 {
 				t.Errorf("after Ctrl-C in step 11 there are the checkpoints %v", steps)
 			}
-			resume := []string{"train", "--out", parts, "--resume"}
+			resume := []string{"train", "--out", parts, "--resume", "--device", testdevice.Name()}
 			if runtime.GOOS != "windows" {
 				stop(t, process(resume...), parts, 23, syscall.SIGKILL, -1)
 			}

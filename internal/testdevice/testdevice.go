@@ -2,7 +2,10 @@
 // for every backend.
 package testdevice
 
-import "os"
+import (
+	"os"
+	"os/exec"
+)
 
 // Variable names the environment variable with the device's name, as device.Open takes it.
 const Variable = "AGORA_TEST_DEVICE"
@@ -13,4 +16,15 @@ func Name() string {
 		return name
 	}
 	return "cpu"
+}
+
+// RunnerVariable names the environment variable in which tools/.vk/run leaves its own path.
+const RunnerVariable = "AGORA_TEST_RUNNER"
+
+// Command is a program as a process of its own that sees the devices that this one sees.
+func Command(program string, args ...string) *exec.Cmd {
+	if runner := os.Getenv(RunnerVariable); runner != "" {
+		return exec.Command(runner, append([]string{program}, args...)...)
+	}
+	return exec.Command(program, args...)
 }
