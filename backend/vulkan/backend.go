@@ -132,6 +132,9 @@ func (b *backend) Flush() error {
 
 func (b *backend) Close() error {
 	b.finish()
+	if b.err != nil { // then finish has not waited, and what is submitted still uses the memory
+		_ = b.hw.wait(b.next - 1) // its error would be a consequence of the first
+	}
 	if b.trace != nil {
 		b.fail(b.trace.close())
 	}
@@ -200,9 +203,11 @@ func (b *backend) submit() {
 	if b.err != nil || len(b.rec.commands) == 0 {
 		return
 	}
-	b.claim()
-	if b.err == nil {
-		b.fail(b.hw.submit(b.next, b.rec.commands, b.trace != nil))
+	if b.claim(); b.err != nil {
+		return
+	}
+	if b.fail(b.hw.submit(b.next, b.rec.commands, b.trace != nil)); b.err != nil {
+		return
 	}
 	s := b.slot()
 	s.count, s.used = len(b.rec.commands), 0

@@ -105,6 +105,9 @@ func (h *null) stamps(n uint64, count int) ([]uint64, error) {
 
 func (h *null) close() error {
 	h.closed = true
+	if len(h.flights) > 0 && h.lost == 0 {
+		return fmt.Errorf("closed while submissions %v may be running", h.flights)
+	}
 	if len(h.live) > 0 {
 		return fmt.Errorf("%d blocks were never released", len(h.live))
 	}
