@@ -36,11 +36,8 @@ OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 
 #define ROWS bm
 #define COLS bn
+#define SEES(row, column) sees(row, column)
 #include "include/attention.glsl"
-
-READER(q)
-READER(k)
-READER(v)
 
 // Of a row: the largest score so far, the sum of all weights, what the sums so far must be multiplied by.
 shared float highest[bm], total[bm], factor[bm], partial[bm * ACROSS];
@@ -85,7 +82,7 @@ void main() {
 	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) highest[r] = LEAST, total[r] = 0;
 	SUMS(sum)
 	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
-		LOOK(i0 + row, j0 + column)
+		LOOK(query_at(b, i0 + row), key_at(b, j0 + column))
 		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
 		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = 0;
 		for (uint part = 0; part < PARTS; part++) {

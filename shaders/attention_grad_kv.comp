@@ -36,12 +36,8 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 
 #define ROWS bn
 #define COLS bm
+#define SEES(row, column) sees(column, row)
 #include "include/attention.glsl"
-
-READER(q)
-READER(k)
-READER(v)
-READER(dy)
 
 float slopes[SCORE_BLOCKS * SIDE * SIDE]; // dy . v, of each score
 
@@ -53,7 +49,7 @@ void main() {
 	SUMS(sum_v)
 	for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
 		for (uint i0 = first_query(j0); i0 < end_query(j0); i0 += bm) {
-			LOOK(i0 + column, j0 + row)
+			LOOK(key_at(b, j0 + row), query_at(b, i0 + column))
 			uint queries = ((b * t + i0) * heads + head) * head_dim, statistics = (b * heads + head) * t + i0;
 			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = slopes[SCORE(r, c)] = 0;
 			for (uint part = 0; part < PARTS; part++) {

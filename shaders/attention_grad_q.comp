@@ -36,13 +36,8 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 
 #define ROWS bm
 #define COLS bn
+#define SEES(row, column) sees(row, column)
 #include "include/attention.glsl"
-
-READER(q)
-READER(k)
-READER(v)
-READER(y)
-READER(dy)
 
 shared float lses[bm], deltas[bm];
 float slopes[SCORE_BLOCKS * SIDE * SIDE]; // dy . v, of each score
@@ -54,7 +49,7 @@ void main() {
 	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) {
 		float sum = 0;
 		if (i0 + r < t) {
-			for (uint d = 0; d < head_dim; d += 4) sum += dot(dy_part(queries + r * query, d), y_part(queries + r * query, d));
+			for (uint d = 0; d < head_dim; d += 4) sum += dot(dy_some(queries + r * query + d, head_dim - d), y_some(queries + r * query + d, head_dim - d));
 			uint at = (b * heads + h) * t + i0 + r;
 			set_delta(at, sum);
 			lses[r] = lse(at);
@@ -63,7 +58,7 @@ void main() {
 	}
 	SUMS(sum)
 	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
-		LOOK(i0 + row, j0 + column)
+		LOOK(query_at(b, i0 + row), key_at(b, j0 + column))
 		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
 		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = slopes[SCORE(r, c)] = 0;
 		for (uint part = 0; part < PARTS; part++) {

@@ -2038,8 +2038,8 @@ var Kernels = []Desc{
 		Sig:       "T+=UWV?",
 		Args:      mustParseSig("T+=UWV?"),
 		Bindings:  []string{"c", "a", "b", "bias"},
-		Tile:      Tile{64, 32, 32},
-		TileNames: []string{"group", "bm", "bn"},
+		Tile:      Tile{64, 32, 32, 16},
+		TileNames: []string{"group", "bm", "bn", "bk"},
 		SPIRV:     spirv("matmul"),
 	},
 	{
