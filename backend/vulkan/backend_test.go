@@ -55,15 +55,14 @@ func TestPipelinesByDtypeAndConstants(t *testing.T) {
 	if len(hw.pipelines) != 2 {
 		t.Fatalf("%d pipelines, want 2", len(hw.pipelines))
 	}
-	tile := shaders.Kernels[0].Tile
-	if m, ok := shaders.Find("matmul"); ok {
-		tile = m.Tile
-	}
 	want := map[constant]bool{
-		{0, tile[0]}: true, {1, tile[1]}: true, {2, tile[2]}: true, // tile
 		{4, 0}: true, {5, 0}: true, {6, 1}: true, // trans_a, trans_b, acc
 		{16, 2}: true, {17, 1}: true, {18, 0}: true, {19, 0}: true, // T bf16, U f16, V absent, W f32
 		{35, 0}: true, // no bias
+	}
+	desc, _ := shaders.Find("matmul")
+	for i := range desc.TileNames {
+		want[constant{uint32(i), desc.Tile[i]}] = true
 	}
 	for _, c := range hw.pipelines[0] {
 		if !want[c] {
@@ -123,6 +122,18 @@ func TestLimitsAreEnforced(t *testing.T) {
 		_, err := x.Float32s()
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// A device with small workgroups gets smaller ones than a kernel's default.
+func TestTilesFollowTheDevice(t *testing.T) {
+	for limit, want := range map[int]uint32{128: 128, 200: 128, 1024: 256, 64: 64} {
+		hw := newNull()
+		d := tensor.NewDevice(newBackend(hw, Options{Limits: Limits{Invocations: limit}}))
+		d.Run(shaders.SumSquares{N: 8, Block: 8}, d.New(tensor.F32, 1), d.New(tensor.F32, 8))
+		if err := d.Flush(); err != nil || hw.pipelines[0][0] != (constant{0, want}) {
+			t.Errorf("limit %d: %+v, %v; want %d invocations", limit, hw.pipelines, err, want)
 		}
 	}
 }

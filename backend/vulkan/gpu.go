@@ -148,7 +148,7 @@ func (g *gpu) name() string { return g.info.Name }
 func (g *gpu) limits() Limits { return g.info.Limits }
 
 func (g *gpu) available() int {
-	t := memoryType(&g.facts, false)
+	t := memoryType(&g.facts, false, allTypes)
 	if t < 0 || g.facts.features&C.VK_HAS_BUDGET == 0 {
 		return -1
 	}
@@ -157,10 +157,6 @@ func (g *gpu) available() int {
 
 func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
 	const addressable = 0x20000 // VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT, newer than the binding
-	t := memoryType(&g.facts, host)
-	if t < 0 {
-		return m, fmt.Errorf("the device has no memory of the kind needed (host: %t)", host)
-	}
 	usage := vk.BufferUsageTransferSrcBit | vk.BufferUsageTransferDstBit
 	if !host {
 		usage |= vk.BufferUsageStorageBufferBit | addressable
@@ -181,8 +177,9 @@ func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
 	var need vk.MemoryRequirements
 	vk.GetBufferMemoryRequirements(g.device, buffer, &need)
 	need.Deref()
-	if need.MemoryTypeBits>>t&1 == 0 {
-		return m, fmt.Errorf("memory type %d takes no buffers", t)
+	t := memoryType(&g.facts, host, need.MemoryTypeBits)
+	if t < 0 {
+		return m, fmt.Errorf("the device has no memory for buffers (that the host sees: %t)", host)
 	}
 	allocate := &vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: need.Size, MemoryTypeIndex: uint32(t)}
 	if !host {

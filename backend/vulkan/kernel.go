@@ -41,6 +41,9 @@ func storage(dt tensor.DType) (uint8, error) {
 	return storages[dt] - 1, nil
 }
 
+// fewestInvocations of a workgroup are what every kernel still works with.
+const fewestInvocations = 64
+
 func (b *backend) kernel(name string) (*kernel, error) {
 	if k, ok := b.kernels[name]; ok {
 		return k, nil
@@ -50,6 +53,9 @@ func (b *backend) kernel(name string) (*kernel, error) {
 		return nil, fmt.Errorf("no such shader")
 	}
 	k := &kernel{Desc: d, tile: d.Tile, pipelines: map[variant]uint64{}}
+	for k.tile[0] > fewestInvocations && int(k.tile[0]) > b.limits.Invocations {
+		k.tile[0] /= 2
+	}
 	if n := int(k.tile[0]); n > b.limits.Invocations {
 		return nil, fmt.Errorf("%d invocations in a workgroup, the device takes %d", n, b.limits.Invocations)
 	}

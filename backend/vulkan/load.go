@@ -160,7 +160,7 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 			info.Missing = append(info.Missing, need.name)
 		}
 	}
-	if t := memoryType(f, false); t >= 0 {
+	if t := memoryType(f, false, allTypes); t >= 0 {
 		heap := f.type_heap[t]
 		info.Memory = int(f.heap_bytes[heap])
 		if has(C.VK_HAS_BUDGET) {
@@ -184,14 +184,19 @@ func limitsOf(f *C.vk_facts) Limits {
 	}
 }
 
-// memoryType is the best type of memory for tensors, or for what the host reads and writes;
-// -1 where there is none. Among equals the driver's order counts.
-func memoryType(f *C.vk_facts, host bool) int {
+// allTypes are the bits of every memory type.
+const allTypes = 1<<C.VK_MAX_TYPES - 1
+
+// memoryType is the best of these types of memory (a bit each) for tensors, or for what the host
+// reads and writes; -1 where there is none. Among equals the driver's order counts.
+func memoryType(f *C.vk_facts, host bool, types uint32) int {
 	const deviceLocal, visible, coherent, cached = 1, 2, 4, 8
 	best, most := -1, -1
 	for i, flags := range f.type_flags[:f.types] {
 		score := 0
 		switch {
+		case types>>i&1 == 0:
+			continue
 		case flags&^(deviceLocal|visible|coherent|cached) != 0: // protected, lazily allocated, not coherent on its own
 			continue
 		case host && flags&(visible|coherent) != visible|coherent:

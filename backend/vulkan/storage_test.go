@@ -55,7 +55,7 @@ func TestRounding(t *testing.T) {
 
 // runBoth runs a kernel on the device and on the CPU's plain loops, with every argument a view that
 // begins at element from of a larger tensor, and compares the whole of the first one.
-func runBoth(t *testing.T, k tensor.Kernel, from int, dts ...tensor.DType) {
+func runBoth(t *testing.T, o vulkan.Options, k tensor.Kernel, from int, dts ...tensor.DType) {
 	t.Helper()
 	r := random.NewStream(3, random.Test, 0, 0)
 	var host [][]float32
@@ -79,7 +79,7 @@ func runBoth(t *testing.T, k tensor.Kernel, from int, dts ...tensor.DType) {
 		}
 		return got
 	}
-	got, want := result(openDevice(t, vulkan.Options{})), result(tensor.NewDevice(plainCPU(t)))
+	got, want := result(openDevice(t, o)), result(tensor.NewDevice(plainCPU(t)))
 	for i := range want {
 		limit := 1e-5 + 1e-5*math.Abs(float64(want[i]))
 		if dts[0] == tensor.F16 {
@@ -94,13 +94,21 @@ func runBoth(t *testing.T, k tensor.Kernel, from int, dts ...tensor.DType) {
 // A view begins at any element: at no more than an even address.
 func TestViewsAtAnyElement(t *testing.T) {
 	for from := range 5 {
-		runBoth(t, shaders.Add{N: 130, M: 130}, from, tensor.F32, tensor.F32, tensor.F16)
-		runBoth(t, shaders.Add{N: 130, M: 13}, from, tensor.F16, tensor.F16, tensor.F32)
-		runBoth(t, shaders.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
+		runBoth(t, vulkan.Options{}, shaders.Add{N: 130, M: 130}, from, tensor.F32, tensor.F32, tensor.F16)
+		runBoth(t, vulkan.Options{}, shaders.Add{N: 130, M: 13}, from, tensor.F16, tensor.F16, tensor.F32)
+		runBoth(t, vulkan.Options{}, shaders.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
 	}
 }
 
 // More workgroups than one dimension takes are folded over two, and the last row is partly idle.
 func TestFoldedGrid(t *testing.T) {
-	runBoth(t, shaders.RMSNorm{Rows: 131_071, Dim: 1, Eps: 0.25}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
+	runBoth(t, vulkan.Options{}, shaders.RMSNorm{Rows: 131_071, Dim: 1, Eps: 0.25}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
+}
+
+// A device that takes only small workgroups computes the same.
+func TestSmallWorkgroups(t *testing.T) {
+	small := vulkan.Options{Limits: vulkan.Limits{Invocations: 64}}
+	runBoth(t, small, shaders.SumSquares{N: 1000, Block: 300}, 0, tensor.F32, tensor.F32)
+	runBoth(t, small, shaders.Sum{Outer: 3, N: 70, Inner: 45, Scale: 0.5}, 0, tensor.F32, tensor.F32)
+	runBoth(t, small, shaders.RMSNormGradWeight{Rows: 40, Dim: 70}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
 }
