@@ -151,10 +151,7 @@ static void describe_memory(VkPhysicalDevice gpu, vk_facts *f) {
 	VkPhysicalDeviceMemoryProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
 	vkGetPhysicalDeviceMemoryProperties2(gpu, &p);
 	f->heaps = p.memoryProperties.memoryHeapCount, f->types = p.memoryProperties.memoryTypeCount;
-	for (uint32_t i = 0; i < f->heaps; i++) {
-		f->heap_bytes[i] = p.memoryProperties.memoryHeaps[i].size;
-		f->heap_flags[i] = p.memoryProperties.memoryHeaps[i].flags;
-	}
+	for (uint32_t i = 0; i < f->heaps; i++) f->heap_bytes[i] = p.memoryProperties.memoryHeaps[i].size;
 	for (uint32_t i = 0; i < f->types; i++) {
 		f->type_flags[i] = p.memoryProperties.memoryTypes[i].propertyFlags;
 		f->type_heap[i] = p.memoryProperties.memoryTypes[i].heapIndex;
@@ -193,19 +190,16 @@ static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
 	const VkPhysicalDeviceLimits *l = &all.properties.limits;
 	snprintf(f->driver, sizeof f->driver, "%s", v12.driverName);
 	snprintf(f->driver_info, sizeof f->driver_info, "%s", v12.driverInfo);
-	f->driver_id = v12.driverID, f->driver_version = all.properties.driverVersion;
 	memcpy(f->cache_uuid, all.properties.pipelineCacheUUID, sizeof f->cache_uuid);
 	memcpy(f->groups, l->maxComputeWorkGroupCount, sizeof f->groups);
 	memcpy(f->group_size, l->maxComputeWorkGroupSize, sizeof f->group_size);
 	f->invocations = l->maxComputeWorkGroupInvocations, f->shared_bytes = l->maxComputeSharedMemorySize;
-	f->push_bytes = l->maxPushConstantsSize, f->timestamp_ns = l->timestampPeriod;
-	f->allocations = l->maxMemoryAllocationCount;
+	f->timestamp_ns = l->timestampPeriod;
 	f->allocation_bytes = v11.maxMemoryAllocationSize;
 	f->buffer_bytes = buffers.maxBufferSize ? buffers.maxBufferSize : v11.maxMemoryAllocationSize;
 	f->subgroup = v11.subgroupSize;
 	f->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : v11.subgroupSize;
 	f->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : v11.subgroupSize;
-	if (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) f->features |= VK_HAS_SUBGROUP_ARITHMETIC;
 }
 
 void vk_describe(uint64_t physical, vk_facts *f) {

@@ -29,7 +29,6 @@ enum {
 	VK_HAS_BUDGET = 256,    // tells how much memory is free
 	VK_HAS_COMPUTE = 512,   // a queue family for it
 	VK_HAS_TIMESTAMPS = 1024,
-	VK_HAS_SUBGROUP_ARITHMETIC = 2048,
 };
 
 // A shape of cooperative matrices: result[m,n] = a[m,k] * b[k,n] + c[m,n], types as VkComponentTypeKHR.
@@ -40,19 +39,18 @@ typedef struct {
 // Everything that Agora asks about a physical device.
 typedef struct {
 	char name[256], driver[256], driver_info[256];
-	uint32_t api, vendor, device, type, driver_id, driver_version;
+	uint32_t api, vendor, device, type;
 	uint8_t cache_uuid[16];
 	uint32_t features;
-	uint32_t groups[3], group_size[3], invocations, shared_bytes, push_bytes;
+	uint32_t groups[3], group_size[3], invocations, shared_bytes;
 	uint64_t allocation_bytes, buffer_bytes;
-	uint32_t allocations;
 	uint32_t subgroup, subgroup_min, subgroup_max;
 	uint32_t timestamp_bits;
 	float timestamp_ns; // of one tick
 	uint32_t family;    // the queue family that will be used
 	uint32_t heaps, types, shapes;
 	uint64_t heap_bytes[VK_MAX_HEAPS];
-	uint32_t heap_flags[VK_MAX_HEAPS], type_flags[VK_MAX_TYPES], type_heap[VK_MAX_TYPES];
+	uint32_t type_flags[VK_MAX_TYPES], type_heap[VK_MAX_TYPES];
 	vk_shape shape[VK_MAX_SHAPES];
 } vk_facts;
 
