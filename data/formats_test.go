@@ -117,6 +117,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a.jsonl", `{"messages": [{"role": "user", "content": "q"}, {"content": "a"}]}`, FormatAuto, `messages[1]: want a string "role", got none`},
 		{"a.jsonl", `{"messages": [{"role": "user",` + "\n" + `"content": [{"type": "text"}]}]}`, FormatAuto, `row 1 (line 2): "messages.content": want a string, got array`},
 		{"a.jsonl", `{"conversations": [{"from": "human", "value": "q"}, {"from": "bing", "value": "a"}]}`, FormatAuto, `conversations[1].from: want human, gpt or system, got "bing"`},
+		{"a.jsonl", `{"prompt": "a",` + "\n" + `"completion": "` + "\xe9" + `"}`, FormatAuto, "row 1 (line 2): want text in UTF-8, got other bytes"},
 		{"a.txt", "", FormatAuto, "want text, got an empty file"},
 		{"a.txt", "a\nb\xff\n", FormatAuto, "line 2: want text in UTF-8"},
 		{"a.txt.gz", "", FormatAuto, "want text, got an empty file"},
@@ -127,8 +128,8 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s of %q as %s: error %v, want it to name the file and %q", c.name, c.content, c.format, err, c.want)
 		}
 	}
-	if _, err := Read([]string{t.TempDir()}, FormatAuto); err == nil {
-		t.Error("a folder was read")
+	if _, err := Read([]string{t.TempDir()}, FormatAuto); err == nil || !strings.HasSuffix(err.Error(), ": want a file, got a folder") {
+		t.Errorf("a folder: %v", err)
 	}
 }
 

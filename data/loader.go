@@ -15,12 +15,18 @@ type LoaderOptions struct {
 	First   int    // number of the first batch: a resumed run passes how many it has had
 }
 
+// maxPack is more tokens than a row of any model has: packing keeps a list for each.
+const maxPack = 1 << 24
+
 func (o LoaderOptions) check(seqs []Sequence) error {
 	if len(seqs) == 0 {
 		return errors.New("want rows to train on, got none")
 	}
 	if o.Rows < 1 || o.Pack < 0 || o.Workers < 0 || o.First < 0 {
 		return fmt.Errorf("want batches of at least 1 row, and pack, workers and first of at least 0, got %+v", o)
+	}
+	if o.Pack > maxPack {
+		return fmt.Errorf("want at most %d tokens in a packed row, got %d", maxPack, o.Pack)
 	}
 	for _, s := range seqs {
 		if o.Pack > 0 && len(s.IDs) > o.Pack {

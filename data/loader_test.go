@@ -160,6 +160,7 @@ func TestLoaderRefuses(t *testing.T) {
 	}{
 		{nil, LoaderOptions{Rows: 1}}, {numbered(1), LoaderOptions{}}, {numbered(1), LoaderOptions{Rows: 1, First: -1}},
 		{numbered(1), LoaderOptions{Rows: 1, Workers: -1}}, {numbered(1), LoaderOptions{Rows: 1, Pack: -1}},
+		{numbered(1), LoaderOptions{Rows: 1, Pack: maxPack + 1}},
 	} {
 		if l, err := NewLoader(c.seqs, c.o); err == nil {
 			l.Close()

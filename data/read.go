@@ -59,6 +59,9 @@ func open(path string, read func(*bufio.Reader) error) error {
 		return errors.Unwrap(err) // the caller names the file
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return errors.New("want a file, got a folder")
+	}
 	r := io.Reader(f)
 	if isPacked(path) {
 		if r, err = gzip.NewReader(f); err != nil {

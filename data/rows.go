@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"unicode/utf8"
 )
 
 // maxRow bounds the bytes of one row, and so what one row of a hostile file can hold.
@@ -63,6 +64,9 @@ func eachRow(r *bufio.Reader, visit func(number int, raw []byte) (line int, err 
 
 // unmarshal reads one row; where it cannot, it tells the line within raw, from 0.
 func unmarshal(raw []byte, v any) (line int, err error) {
+	if !utf8.Valid(raw) { // encoding/json would put U+FFFD in its place
+		return lineOfBadByte(string(raw)) - 1, errors.New("want text in UTF-8, got other bytes")
+	}
 	err = json.Unmarshal(raw, v)
 	offset := 0
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {

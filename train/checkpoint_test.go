@@ -209,3 +209,29 @@ func contents(t *testing.T, tr tiny) (all []float64) {
 	}
 	return all
 }
+
+// A disk that was full for a while leaves a cut last record, never one in the middle.
+func TestMetricsEndWithAFailedWrite(t *testing.T) {
+	dir := t.TempDir()
+	m, err := openMetrics(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := 1.5
+	m.write(Record{Step: 1, Loss: &loss})
+	whole := m.file
+	if m.file, err = os.Open(whole.Name()); err != nil { // not for writing
+		t.Fatal(err)
+	}
+	m.write(Record{Step: 2, Loss: &loss})
+	_ = m.file.Close()
+	m.file = whole
+	m.write(Record{Step: 3, Loss: &loss})
+	if err := m.sync(); err == nil || !strings.Contains(err.Error(), "metrics: ") {
+		t.Errorf("a failed write gives %v", err)
+	}
+	_ = m.close()
+	if records, err := ReadMetrics(dir); err != nil || len(records) != 1 {
+		t.Errorf("%d records, %v: want the one before the failed write", len(records), err)
+	}
+}

@@ -110,7 +110,10 @@ func (s *Setting) setNode(node ast.Node) error {
 		return err
 	}
 	if isList {
-		*list = []string{text}
+		*list = nil
+		if text != "" {
+			*list = []string{text}
+		}
 		return nil
 	}
 	return s.Set(text)

@@ -73,6 +73,21 @@ func TestConfigFileForms(t *testing.T) {
 		strings.Join(c.Adapter.Targets, "|") != "q_proj|v_proj" || strings.Join(c.Adapter.Extra, "|") != "norm|lm_head" {
 		t.Errorf("read %+v", c)
 	}
+	for _, s := range c.Settings() {
+		switch s.Name {
+		case "targets":
+			if err := s.Set("q_proj, k_proj,"); err != nil || strings.Join(c.Adapter.Targets, "|") != "q_proj|k_proj" {
+				t.Errorf("targets became %q, %v", c.Adapter.Targets, err)
+			}
+		case "train-also":
+			if err := s.Set(""); err != nil || len(c.Adapter.Extra) != 0 {
+				t.Errorf("train-also became %q, %v", c.Adapter.Extra, err)
+			}
+		}
+	}
+	if err := c.parse([]byte(`data: ""`)); err != nil || len(c.Data) != 0 {
+		t.Errorf("data became %q, %v", c.Data, err)
+	}
 	if c.Steps != Defaults().Steps {
 		t.Errorf("a setting that is not in the file became %d", c.Steps)
 	}
@@ -186,6 +201,26 @@ func TestValidate(t *testing.T) {
 		}
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%s: error %v, want %q", f.set, err, f.want)
+		}
+	}
+}
+
+func TestEpochsBecomeSteps(t *testing.T) {
+	for _, f := range []struct {
+		epochs float64
+		rows   int
+		steps  int // -1: too many
+	}{
+		{1, 100, 5}, {0.01, 100, 1}, {1.01, 100, 6}, {3, 7, 2}, {1e300, 100, -1}, {1e11, 1, -1},
+	} {
+		c := Defaults()
+		c.BatchRows, c.Accumulate, c.Epochs = 4, 5, f.epochs
+		err := c.countSteps(f.rows)
+		if f.steps < 0 && (err == nil || !strings.Contains(err.Error(), "setting epochs: want at most 4294967295 micro-batches")) {
+			t.Errorf("%v epochs of %d rows: error %v", f.epochs, f.rows, err)
+		}
+		if f.steps > 0 && (err != nil || c.Steps != f.steps || c.WarmupSteps != min(10, f.steps/2)) {
+			t.Errorf("%v epochs of %d rows: %d steps, %d of them warmup, %v", f.epochs, f.rows, c.Steps, c.WarmupSteps, err)
 		}
 	}
 }

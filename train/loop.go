@@ -62,7 +62,7 @@ func (r *run) step(clock *speed) error {
 	if err != nil {
 		return err
 	}
-	took := time.Since(begin)
+	took := max(time.Since(begin), time.Microsecond) // there are coarse clocks
 	clock.took += took
 	clock.tokens += result.Tokens
 	r.state.Step++
@@ -84,7 +84,9 @@ func (r *run) step(clock *speed) error {
 		}
 		rec.ScalingNorms = map[string]float64{}
 		for _, n := range norms {
-			rec.ScalingNorms[n.Layer] = n.Norm
+			if finite(n.Norm) { // JSON has no others; the next step will find what is wrong
+				rec.ScalingNorms[n.Layer] = n.Norm
+			}
 		}
 	}
 	r.record(rec)

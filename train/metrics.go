@@ -138,7 +138,12 @@ func (r Record) event(w *tfevents.Writer) error {
 	return w.Scalars(r.Time, r.Step, scalars...)
 }
 
+// write adds a record. After a failed write the files may end within one, so nothing more
+// is written: a cut last line can be read, one in the middle cannot.
 func (m *metrics) write(r Record) {
+	if m.err != nil {
+		return
+	}
 	line, err := json.Marshal(r)
 	if err == nil {
 		_, err = m.file.Write(append(line, '\n'))
@@ -146,7 +151,7 @@ func (m *metrics) write(r Record) {
 	if err == nil {
 		err = r.event(m.events)
 	}
-	if err != nil && m.err == nil {
+	if err != nil {
 		m.err = fmt.Errorf("metrics: %w", err)
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,60 +20,117 @@ import (
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
-// prepareData reads, splits and tokenizes the rows, and begins to load from the step of
-// the state on.
-func (r *run) prepareData() error {
-	cfg := &r.cfg
-	tok, template, err := cfg.loadTokenizer()
+// tokenized is the data as read.
+type tokenized struct {
+	rows       []data.Row
+	seqs       []data.Sequence
+	counts     data.Counts
+	vocabulary int // ids of the tokenizer
+}
+
+// readData reads and tokenizes the rows.
+func (c *Config) readData() (t tokenized, err error) {
+	tok, template, err := c.loadTokenizer()
 	if err != nil {
-		return err
+		return t, err
 	}
-	r.vocabulary = tok.VocabSize()
-	rows, err := data.Read(cfg.Data, data.Format(cfg.Format))
-	if err != nil {
-		return err
+	t.vocabulary = tok.VocabSize()
+	if t.rows, err = data.Read(c.Data, data.Format(c.Format)); err != nil {
+		return t, err
 	}
-	all, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{
-		MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate), Template: template,
+	t.seqs, t.counts, err = data.Tokenize(tok, t.rows, data.TokenizeOptions{
+		MaxTokens: c.MaxTokens, Loss: data.Loss(c.Loss), Truncate: data.Truncate(c.Truncate), Template: template,
 	})
+	return t, err
+}
+
+// unlessDone gives what f gives, or an error as soon as ctx ends; then f goes on unheard.
+func unlessDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, notBegun(ctx)
+	}
+}
+
+// prepareData reads, tokenizes and splits the rows. Large data take minutes, which an
+// interruption need not wait for.
+func (r *run) prepareData(ctx context.Context) error {
+	cfg := r.cfg // a copy: readData may outlive the run
+	read, err := unlessDone(ctx, cfg.readData)
 	if err != nil {
 		return err
 	}
-	if cfg.HeldOut >= len(all) {
-		return fmt.Errorf("setting held-out: want fewer than the data's %d sequences with a counted token within %d tokens, got %d", len(all), cfg.MaxTokens, cfg.HeldOut)
+	if err := r.split(read); err != nil {
+		return err
 	}
-	for _, s := range all {
+	r.loading = data.LoaderOptions{Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders, First: r.state.Step * cfg.Accumulate}
+	if cfg.Pack {
+		r.loading.Pack = cfg.MaxTokens
+	}
+	epoch, err := data.FirstEpoch(r.seqs, r.loading)
+	if err != nil {
+		return err
+	}
+	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", len(r.seqs), epoch.Rows, 100*epoch.Fill, r.summary.HeldOutRows))
+	return r.cfg.countSteps(epoch.Rows)
+}
+
+// countSteps turns Epochs into Steps, for so many rows of batches in each.
+func (c *Config) countSteps(rows int) error {
+	if c.Epochs == 0 {
+		return nil
+	}
+	steps := math.Ceil(c.Epochs * float64(rows) / (float64(c.BatchRows) * float64(c.Accumulate)))
+	if steps*float64(c.Accumulate) > math.MaxUint32 { // as Validate says of Steps
+		return fmt.Errorf("setting epochs: want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32), c.Epochs, rows)
+	}
+	c.Steps = max(1, int(steps))
+	if c.WarmupSteps < 0 {
+		c.WarmupSteps = min(10, c.Steps/2)
+	}
+	return nil
+}
+
+// split holds out rows, and compares the data with those of the checkpoint, if there is one.
+func (r *run) split(read tokenized) error {
+	cfg := &r.cfg
+	r.vocabulary = read.vocabulary
+	switch n := len(read.seqs); {
+	case n == 0:
+		return fmt.Errorf("setting data: want a row with a counted token within %d tokens (max-tokens), got none of %d", cfg.MaxTokens, read.counts.Rows)
+	case cfg.HeldOut >= n:
+		return fmt.Errorf("setting held-out: want fewer than the data's %d sequences with a counted token within %d tokens, got %d", n, cfg.MaxTokens, cfg.HeldOut)
+	}
+	for _, s := range read.seqs {
 		r.longest = max(r.longest, len(s.IDs))
 		r.tokens += len(s.IDs)
 	}
-	seqs, heldSeqs := data.HoldOut(rows, all, cfg.HeldOut)
-	r.heldOut = data.Batches(heldSeqs, cfg.BatchRows)
+	seqs, heldSeqs := data.HoldOut(read.rows, read.seqs, cfg.HeldOut)
+	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
+		return fmt.Errorf("setting held-out: want rows that are not all alike, got none to hold out %d of: equal rows, and the sequences of one, stay together", cfg.HeldOut)
+	}
+	r.seqs, r.heldOut = seqs, data.Batches(heldSeqs, cfg.BatchRows)
 	s := &r.summary
-	s.Data, s.TrainRows, s.HeldOutRows = counts, len(seqs), len(heldSeqs)
-	r.progress.Say(counts.String())
+	s.Data, s.TrainRows, s.HeldOutRows = read.counts, len(seqs), len(heldSeqs)
+	r.progress.Say(read.counts.String())
 	if print := fingerprint(seqs, heldSeqs); r.state.Data == "" {
 		r.state.Data = print
 	} else if r.state.Data != print {
 		return fmt.Errorf("--resume: the data have changed since the checkpoint of step %d: want fingerprint %s, got %s", r.state.Step, r.state.Data, print)
 	}
-	loader := data.LoaderOptions{Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders}
-	if cfg.Pack {
-		loader.Pack = cfg.MaxTokens
-	}
-	epoch, err := data.FirstEpoch(seqs, loader)
-	if err != nil {
-		return err
-	}
-	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", s.TrainRows, epoch.Rows, 100*epoch.Fill, s.HeldOutRows))
-	if cfg.Epochs > 0 {
-		cfg.Steps = max(1, int(math.Ceil(cfg.Epochs*float64(epoch.Rows)/float64(cfg.BatchRows*cfg.Accumulate))))
-		if cfg.WarmupSteps < 0 {
-			cfg.WarmupSteps = min(10, cfg.Steps/2)
-		}
-	}
-	loader.First = r.state.Step * cfg.Accumulate
-	r.loader, err = data.NewLoader(seqs, loader)
-	return err
+	return nil
 }
 
 // loadTokenizer reads the tokenizer, and the chat template if there is one.
@@ -120,10 +178,7 @@ func (r *run) prepareModel(d *tensor.Device, from string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.assemble(m, from); err != nil {
-		return err
-	}
-	return nil
+	return r.assemble(m, from)
 }
 
 // assemble makes a model ready to train: beside prepareModel, a Plan calls it.

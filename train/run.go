@@ -57,6 +57,8 @@ type run struct {
 	cfg         Config
 	trainer     Trainer
 	adapter     *multilora.Adapter // nil with MethodFull
+	seqs        []data.Sequence    // to train on
+	loading     data.LoaderOptions
 	loader      *data.Loader
 	heldOut     []data.Batch
 	vocabulary  int // ids of the tokenizer
@@ -120,14 +122,18 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 		cfg: cfg, state: s, saved: -1, progress: p, start: time.Now(),
 		checkpoints: checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}, summary: Summary{Out: cfg.Out},
 	}
-	if err := r.prepareData(); err != nil {
+	if err := r.prepareData(ctx); err != nil {
 		return r.summary, err
 	}
-	defer r.loader.Close()
 	debug.FreeOSMemory() // the text of the rows is gone, and tensors have no use for Go's heap
 	if err := r.plan(d); err != nil {
 		return r.summary, err
 	}
+	var err error
+	if r.loader, err = data.NewLoader(r.seqs, r.loading); err != nil {
+		return r.summary, err
+	}
+	defer r.loader.Close()
 	from := ""
 	if resumed {
 		from, r.saved = r.checkpoints.path(s.Step), s.Step
@@ -141,7 +147,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 	if err := r.openFolder(); err != nil {
 		return r.summary, err
 	}
-	err := r.train(ctx)
+	err = r.train(ctx)
 	if closeErr := r.metrics.close(); err == nil {
 		err = closeErr
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,5 +85,52 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 	}
 	if a, b := measured(whole.Out), measured(parts.Out); fmt.Sprint(a) != "[0 5 10 15 16]" || fmt.Sprint(b) != fmt.Sprint(a) {
 		t.Errorf("measured after %v and %v", a, b)
+	}
+}
+
+// What a run has no use for is refused before the model is read; an interruption does not
+// wait for the data.
+func TestDataThatCannotTrain(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	cfg := Defaults()
+	cfg.Model = tinymodel.Write(t)
+	run := func(ctx context.Context, rows string) error {
+		file := filepath.Join(t.TempDir(), "rows.jsonl")
+		if err := os.WriteFile(file, []byte(rows), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		cfg := cfg
+		cfg.Data, cfg.Out, cfg.Steps = []string{file}, filepath.Join(t.TempDir(), "run"), 1
+		_, err := Run(ctx, d, cfg, watcher{})
+		if _, stat := os.Stat(cfg.Out); stat == nil {
+			t.Error("a refused run has left a folder")
+		}
+		return err
+	}
+	const row = `{"prompt": "a", "completion": "b"}` + "\n"
+	cfg.HeldOut, cfg.MaxTokens = 3, 32
+	if err := run(t.Context(), strings.Repeat(row, 9)); err == nil || !strings.Contains(err.Error(), "setting held-out: want rows that are not all alike") {
+		t.Errorf("9 equal rows: %v", err)
+	}
+	if err := run(t.Context(), strings.Repeat(row, 3)); err == nil || !strings.Contains(err.Error(), "setting held-out: want fewer than the data's 3 sequences") {
+		t.Errorf("3 rows: %v", err)
+	}
+	cfg.HeldOut, cfg.MaxTokens = 0, 2
+	if err := run(t.Context(), `{"prompt": "abc abc abc abc", "completion": "b"}`); err == nil || !strings.Contains(err.Error(), "setting data: want a row with a counted token within 2 tokens (max-tokens), got none of 1") {
+		t.Errorf("a prompt of more than max-tokens: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, row); err == nil || !strings.Contains(err.Error(), "interrupted before the first step") {
+		t.Errorf("interrupted: %v", err)
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	if _, err := unlessDone(ctx, func() (int, error) { <-ended; return 0, nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted while reading: %v", err)
 	}
 }

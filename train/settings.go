@@ -119,7 +119,8 @@ func (s *Setting) Type() string {
 	return "string"
 }
 
-// Set reads a value. A list is parted by commas; setting it again adds to it.
+// Set reads a value. A list is parted by commas, and what is empty is none of its items;
+// setting it again adds to it.
 func (s *Setting) Set(text string) (err error) {
 	want := ""
 	switch v := s.value.(type) {
@@ -129,7 +130,11 @@ func (s *Setting) Set(text string) (err error) {
 		if !s.given {
 			*v = nil
 		}
-		*v = append(*v, strings.Split(text, ",")...)
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				*v = append(*v, item)
+			}
+		}
 	case *float64:
 		want = "a number"
 		*v, err = strconv.ParseFloat(text, 64)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,9 @@ func (f *settingFlags) config(c *cobra.Command, files []string, resume bool) (tr
 	cfg, err := f.layered(c, files, train.Defaults())
 	if err != nil || !resume {
 		return cfg, err
+	}
+	if cfg.Out == "" {
+		return cfg, errors.New("--resume: want the run's folder in --out, got none")
 	}
 	saved := train.Defaults()
 	if err := saved.Read(filepath.Join(cfg.Out, train.ConfigFile)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 )
@@ -19,12 +20,18 @@ var besideWeights = []string{
 
 // CopyBesideWeights copies the files of a model's folder that are neither weights nor
 // configuration (tokenizer, chat template, generation settings), as far as they are there.
-// From a file, such as GGUF, there is nothing to copy.
+// A file that is one of these is copied alone; of another, such as GGUF, there is nothing
+// to copy.
 func CopyBesideWeights(from, to string) error {
+	names := besideWeights
 	if info, err := os.Stat(from); err == nil && !info.IsDir() {
-		return nil
+		name := filepath.Base(from)
+		if !slices.Contains(besideWeights, name) {
+			return nil
+		}
+		from, names = filepath.Dir(from), []string{name}
 	}
-	for _, name := range besideWeights {
+	for _, name := range names {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
