@@ -223,7 +223,9 @@ func TestMetricsEndWithAFailedWrite(t *testing.T) {
 	if m.file, err = os.Open(whole.Name()); err != nil { // not for writing
 		t.Fatal(err)
 	}
-	m.write(Record{Step: 2, Loss: &loss})
+	if err := (&run{metrics: m, progress: watcher{}}).record(Record{Step: 2, Loss: &loss}); err == nil {
+		t.Error("a run does not notice")
+	}
 	_ = m.file.Close()
 	m.file = whole
 	m.write(Record{Step: 3, Loss: &loss})

@@ -144,6 +144,11 @@ func (c Config) validateRun() error {
 				return fmt.Errorf("setting %s: want at least %d, got %d", s.Name, least, *n)
 			}
 		}
+		if most, ok := most[s.Name]; ok {
+			if n, ok := s.value.(*int); ok && *n > most {
+				return fmt.Errorf("setting %s: want at most %d, got %d", s.Name, most, *n)
+			}
+		}
 		if x, ok := s.value.(*float64); ok && (!(*x >= 0) || math.IsInf(*x, 0)) {
 			return fmt.Errorf("setting %s: want a finite number of at least 0, got %v", s.Name, *x)
 		}
@@ -185,6 +190,9 @@ var least = map[string]int{
 	"steps": 1, "batch-rows": 1, "accumulate": 1, "max-tokens": 2, "loaders": 1, "warmup-steps": -1,
 	"held-out": 0, "eval-every": 0, "early-stop": 0, "save-every": 0, "keep": 1,
 }
+
+// most are more than anybody means: memory for so many is taken before a plan can say no.
+var most = map[string]int{"batch-rows": 1 << 16, "accumulate": 1 << 16, "loaders": 1 << 10}
 
 func oneOf(words []string) string {
 	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })

@@ -89,8 +89,7 @@ func (r *run) step(clock *speed) error {
 			}
 		}
 	}
-	r.record(rec)
-	return nil
+	return r.record(rec)
 }
 
 // measure takes the held-out loss where it is due: before the first step, after the last
@@ -108,7 +107,9 @@ func (r *run) measure(ctx context.Context) error {
 	if !finite(loss) {
 		return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
 	}
-	r.record(Record{Step: s.Step, HeldOutLoss: &loss})
+	if err := r.record(Record{Step: s.Step, HeldOutLoss: &loss}); err != nil {
+		return err
+	}
 	s.Measured, s.HeldOut = s.Step, &loss
 	switch {
 	case s.Step == 0:
@@ -209,9 +210,12 @@ func (r *run) summarize() {
 	}
 }
 
-func (r *run) record(rec Record) {
+// record tells of a step or a measurement. A run that cannot write its metrics ends at
+// once: no checkpoint will stand before records that are lost.
+func (r *run) record(rec Record) error {
 	now := time.Now()
 	rec.Seconds, rec.Time = now.Sub(r.start).Seconds(), float64(now.UnixMicro())/1e6
 	r.metrics.write(rec)
 	r.progress.Record(rec)
+	return r.metrics.err
 }
