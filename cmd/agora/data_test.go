@@ -179,7 +179,7 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/rows.jsonl --format alpaca", `rows.jsonl: row 1 (line 1): want a string "instruction", got none`},
 		{"--model {} --data {}/bad.jsonl", `bad.jsonl: row 1 (line 1): cannot tell the format`},
 		{"--model {} --data {}/none.jsonl", "none.jsonl: no such file"},
-		{"--model {} --data {}", "is a directory"},
+		{"--model {} --data {}", "want a file, got a folder"},
 		{"--model {}/bare --data {}/chats.jsonl", "bare: want a chat_template in"},
 		{"--model {} --data {}/chats.jsonl --template llama3", "--template: "},
 		{"{}/run.yaml --model {} --data {}/rows.jsonl", "dataa"},

@@ -312,6 +312,7 @@ func TestResumeRefuses(t *testing.T) {
 	refused("is complete after 4 steps", "train", "--out", out, "--resume")
 	refused(`setting lr: want "0.01"`, "train", "--out", out, "--resume", "--lr", "1")
 	refused("want --out to be the folder of a run", "train", "--out", t.TempDir(), "--resume")
+	refused("want the run's folder in --out, got none", "train", "--resume")
 	refused("without an earlier run (or --resume", append(settings, "--out", out)...)
 
 	// Interrupted, and then something is not what it was.
