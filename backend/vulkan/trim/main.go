@@ -1,7 +1,7 @@
 // Trim writes the part of the Vulkan header that vk.c uses: with the header of Debian's
 // libvulkan-dev 1.4.309 (tools/vktools.sh DIR libvulkan-dev),
 //
-//	cd backend/vulkan && go run ./trim DIR/root/usr/include/vulkan/vulkan_core.h
+//	cd backend/vulkan && go run ./trim PATH/TO/vulkan_core.h
 //
 // Declarations stay as they are. Of enumerations only the values used are kept, of
 // structs that are only pointed to the names.
