@@ -22,6 +22,8 @@ type Options struct {
 	Notice func(line string)
 	// Profile, if set, gets the time of every kernel on a Vulkan device as a Chrome trace, at Close.
 	Profile io.Writer
+	// CacheDir keeps what a Vulkan device has compiled; "" means a folder of the user's cache folder.
+	CacheDir string
 }
 
 // Names says in a line what Open takes.
@@ -37,6 +39,15 @@ func Open(name string, options ...Options) (*tensor.Device, error) {
 	if n := len(options); n > 0 {
 		o = options[n-1]
 	}
+	b, err := OpenBackend(name, o)
+	if err != nil {
+		return nil, err
+	}
+	return tensor.NewDevice(b), nil
+}
+
+// OpenBackend opens what is below the device that Open would open.
+func OpenBackend(name string, o Options) (tensor.Backend, error) {
 	open := openCPU
 	kind, which, _ := strings.Cut(name, ":")
 	switch {
@@ -52,7 +63,7 @@ func Open(name string, options ...Options) (*tensor.Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", name, err)
 	}
-	return tensor.NewDevice(b), nil
+	return b, nil
 }
 
 func openCPU(o Options) (tensor.Backend, error) {
@@ -60,7 +71,7 @@ func openCPU(o Options) (tensor.Backend, error) {
 }
 
 func openVulkan(which string, o Options) (tensor.Backend, error) {
-	return vulkan.Open(vulkan.Options{Device: which, MemoryLimit: o.MemoryLimit, Profile: o.Profile})
+	return vulkan.Open(vulkan.Options{Device: which, MemoryLimit: o.MemoryLimit, Profile: o.Profile, CacheDir: o.CacheDir})
 }
 
 // openAuto takes the best GPU, or the CPU and says why.

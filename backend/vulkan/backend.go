@@ -51,6 +51,15 @@ func newBackend(hw hardware, o Options) *backend {
 
 func (b *backend) Name() string { return "vulkan (" + b.hw.name() + ")" }
 
+// Counts are what the backend has done so far.
+func (b *backend) Counts() Counts {
+	c := b.rec.counts
+	for _, k := range b.kernels {
+		c.Pipelines += len(k.pipelines)
+	}
+	return c
+}
+
 func (b *backend) fail(err error) {
 	if b.err == nil && err != nil {
 		b.err = fmt.Errorf("vulkan: %w", err)

@@ -7,5 +7,5 @@ func OpenNull() (tensor.Backend, func() Counts) {
 	hw := newNull()
 	hw.forget = true
 	b := newBackend(hw, Options{})
-	return b, func() Counts { return b.rec.counts }
+	return b, b.Counts
 }

@@ -15,7 +15,19 @@ type span struct{ from, to uint64 }
 
 // Counts are what a backend has done so far.
 type Counts struct {
-	Dispatches, Barriers, Copies, Submissions int
+	Dispatches  int `json:"dispatches"`
+	Barriers    int `json:"barriers"`
+	Copies      int `json:"copies"`
+	Submissions int `json:"submissions"`
+	Pipelines   int `json:"pipelines"` // created
+}
+
+// Since is what was done after before.
+func (c Counts) Since(before Counts) Counts {
+	return Counts{
+		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers, Copies: c.Copies - before.Copies,
+		Submissions: c.Submissions - before.Submissions, Pipelines: c.Pipelines - before.Pipelines,
+	}
 }
 
 func (a span) overlaps(b span) bool { return a.from < b.to && b.from < a.to }

@@ -87,11 +87,7 @@ func TestCountsOfAStep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after := counts()
-	got := vulkan.Counts{
-		Dispatches: after.Dispatches - before.Dispatches, Barriers: after.Barriers - before.Barriers,
-		Copies: after.Copies - before.Copies, Submissions: after.Submissions - before.Submissions,
-	}
+	got := counts().Since(before)
 	if want := (vulkan.Counts{Dispatches: 218, Barriers: 121, Copies: 7, Submissions: 3}); got != want {
 		t.Errorf("a step is %+v, want %+v", got, want)
 	}

@@ -67,7 +67,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		planCommand(), trainCommand(), generateCommand(), evalCommand(),
 		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), dataCommand(), plotCommand(),
-		doctorCommand(), demoCommand(),
+		doctorCommand(), benchCommand(), demoCommand(),
 	)
 	return root
 }

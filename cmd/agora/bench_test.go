@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/testdevice"
+)
+
+// Where AGORA_TEST_DEVICE names a Vulkan device, it is what is measured.
+func TestBenchDispatch(t *testing.T) {
+	args := []string{"bench", "dispatch", "--device", testdevice.Name(), "--threads", "1", "--dispatches", "40", "--rounds", "2"}
+	r := mustJSON[bench.Dispatch](t, args...)
+	if r.Independent.Done <= 0 || r.Chain.Done <= 0 || r.Alone <= 0 || r.Step.Milliseconds <= 0 {
+		t.Errorf("something took no time: %+v", r)
+	}
+	code, stdout, stderr := agora(t, args...)
+	want := []string{"a training step", "first start"}
+	if r.Device == "cpu" {
+		if r.Independent.Recorded != nil || r.Chain.Recorded != nil || r.Step.Counts != nil || r.First != nil || r.Warm != nil {
+			t.Errorf("the CPU records, counts and compiles nothing, but: %+v", r)
+		}
+		want = append(want, "not available: this device compiles nothing", "not available: every kernel runs")
+	} else {
+		if r.Independent.Recorded == nil || r.Chain.Recorded == nil || r.Step.Counts == nil || r.First == nil || r.Warm == nil {
+			t.Fatalf("something is missing: %+v", r)
+		}
+		if n := *r.Step.Counts; n.Dispatches < 100 || n.Barriers < 50 || n.Barriers > n.Dispatches || n.Submissions < 2 || n.Pipelines != 0 {
+			t.Errorf("a step is %+v", n)
+		}
+		if r.First.Pipelines < 10 || r.Warm.Pipelines != r.First.Pipelines || r.Warm.Open == r.First.Open {
+			t.Errorf("first start %+v, the second %+v", r.First, r.Warm)
+		}
+		want = append(want, "pipelines created", "submissions")
+	}
+	for _, part := range want {
+		if !strings.Contains(stdout, part) {
+			t.Errorf("no %q in\n%s", part, stdout)
+		}
+	}
+	if code != 0 || stderr != "" {
+		t.Errorf("exit code %d, said %q", code, stderr)
+	}
+	for _, c := range [][]string{{"--rounds", "0"}, {"--dispatches", "-1"}, {"--device", "cuda"}} {
+		code, _, stderr := agora(t, append([]string{"bench", "dispatch"}, c...)...)
+		if code != 1 || !strings.Contains(stderr, c[0][2:]) || !strings.Contains(stderr, c[1]) {
+			t.Errorf("%v: exit code %d, said %q", c, code, stderr)
+		}
+	}
+}
