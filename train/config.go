@@ -93,7 +93,7 @@ func (c *Config) Resolve() {
 	if c.WarmupSteps < 0 && c.Epochs == 0 { // else once the number of steps is known
 		c.WarmupSteps = min(10, c.Steps/2)
 	}
-	if c.FromScratch != "" {
+	if c.FromScratch != "" && a.Method == Defaults().Adapter.Method {
 		a.Method = MethodFull
 	}
 }
@@ -109,6 +109,8 @@ func (c Config) Validate() error {
 		return errors.New("setting model: want a folder or file, got none (or from-scratch for a new model)")
 	case c.Model != "" && c.FromScratch != "":
 		return fmt.Errorf("setting from-scratch: want it without model, got both %s and %s", c.FromScratch, c.Model)
+	case c.FromScratch != "" && !c.full():
+		return fmt.Errorf("setting method: want full with from-scratch (a new model has nothing to adapt), got %s", c.Adapter.Method)
 	case c.FromScratch != "" && c.Tokenizer == "":
 		return errors.New("setting tokenizer: want that of the new model, got none")
 	case len(c.Data) == 0:

@@ -167,7 +167,8 @@ func TestValidate(t *testing.T) {
 	}{
 		{"model=", "setting model: want a folder or file"},
 		{"from-scratch=c.json", "want it without model"},
-		{"model= from-scratch=c.json", "setting tokenizer: want"},
+		{"model= from-scratch=c.json method=full", "setting tokenizer: want"},
+		{"model= from-scratch=c.json tokenizer=t method=lora", "setting method: want full with from-scratch"},
 		{"out=", "setting out: want a folder"},
 		{"steps=0", "setting steps: want at least 1, got 0"},
 		{"loaders=100000000", "setting loaders: want at most 1024, got 100000000"},
