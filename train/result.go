@@ -1,7 +1,6 @@
 package train
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 
@@ -35,21 +34,9 @@ func copyResult(from, to string) error {
 		if e.Name() == stateFile || e.Name() == optimizerFile || !e.Type().IsRegular() {
 			continue
 		}
-		if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+		if err := atomicfile.CopyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func copyFile(from, to string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return atomicfile.WriteFile(to, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	})
 }

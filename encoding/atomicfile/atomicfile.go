@@ -55,6 +55,19 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// CopyFile replaces the file to by a copy of the file from, as WriteFile does.
+func CopyFile(from, to string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return WriteFile(to, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
+
 // create opens a new hidden file beside path. os.CreateTemp would do, were its files
 // not closed to everybody else whatever the umask says.
 func create(path string) (*os.File, error) {
