@@ -69,7 +69,7 @@ type PlanOptions struct {
 // NewPlan finds out what a run would need. It makes the run's model without its weights
 // and some of the run's steps on a device of sizes alone (device.Virtual), with batches as
 // large as they can be: what is counted there is what the same code will take. Model may
-// be, beside what Run takes, a config.json or one of the names of llama.Shapes.
+// be, beside what Run takes, whatever llama.ReadShape takes: a config.json or a name.
 func NewPlan(cfg Config, o PlanOptions) (Plan, error) {
 	p, r, err := newPlan(cfg, o)
 	if err != nil {
@@ -275,29 +275,11 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	if r.cfg.FromScratch != "" {
 		return r.newModel(d)
 	}
-	c, err := shapeOf(r.cfg.Model)
+	c, err := llama.ReadShape(r.cfg.Model)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("setting model: %w", err)
 	}
 	return llama.Blank(d, c, r.cfg.DType)
-}
-
-// shapeOf is the architecture of a model: a folder, a GGUF file, a config.json or a name.
-func shapeOf(model string) (llama.Config, error) {
-	switch _, err := os.Stat(model); {
-	case err == nil && strings.HasSuffix(model, ".json"):
-		text, err := readSmall(model, maxConfig)
-		if err != nil {
-			return llama.Config{}, err
-		}
-		return llama.ParseConfig(model, text)
-	case err == nil:
-		return llama.ReadConfig(model)
-	}
-	if c, ok := llama.Shape(model); ok {
-		return c, nil
-	}
-	return llama.Config{}, fmt.Errorf("setting model: want a model's folder, GGUF file or config.json, or one of the names %s, got %q", strings.Join(llama.Shapes(), ", "), model)
 }
 
 // modelBytes is the size of a model's files, all of which are mapped while it is loaded.

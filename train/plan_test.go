@@ -123,21 +123,26 @@ func measure(t *testing.T, cfg Config) tensor.Stats {
 // The plan of a model that nobody here has: its parameters are known, and its memory
 // follows from a few products.
 func TestPlanOfPublishedShapes(t *testing.T) {
-	parameters := map[string]int{"llama-7b": 6738415616, "llama-13b": 13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672}
+	parameters := map[string]int{
+		"stories15m": 15191712, "stories110m": 109529856, "tinyllama-1.1b": 1100048384, "llama-7b": 6738415616, "llama-2-7b": 6738415616,
+		"llama-13b": 13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672,
+	}
 	names := llama.Shapes()
-	if !slices.Equal(names, []string{"llama-7b", "llama-13b", "llama-30b", "llama-65b"}) {
+	if !slices.Equal(names, []string{"stories15m", "stories110m", "tinyllama-1.1b", "llama-7b", "llama-2-7b", "llama-13b", "llama-30b", "llama-65b"}) {
 		t.Fatalf("shapes %v", names)
 	}
 	for _, name := range names {
 		cfg := Defaults()
 		cfg.Model, cfg.DType = name, tensor.BF16
+		cfg.MaxTokens, cfg.BatchRows = 256, 8
 		cfg.Adapter.Rank, cfg.Adapter.Targets = 32, []string{"q_proj", "k_proj", "v_proj", "o_proj"}
 		p, err := NewPlan(cfg, PlanOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c, _ := llama.Shape(name)
-		trained := 4 * c.Layers * (96*2*c.Hidden + 3)
+		keys := c.KVHeads * c.HeadDim
+		trained := c.Layers * (96*(2*2*c.Hidden+2*(c.Hidden+keys)) + 4*3)
 		if p.Parameters != parameters[name] || p.Trained != trained || p.Step != 2048 {
 			t.Errorf("%s: %d parameters, %d trained, %d tokens a step; want %d, %d, 2048", name, p.Parameters, p.Trained, p.Step, parameters[name], trained)
 		}
@@ -192,7 +197,7 @@ func TestPlanDoesNotFit(t *testing.T) {
 
 func TestPlanOfWhatCannotBe(t *testing.T) {
 	for want, set := range map[string]func(*Config){
-		`or one of the names llama-7b, llama-13b, llama-30b, llama-65b, got "nowhere"`: func(c *Config) { c.Model = "nowhere" },
+		`llama-13b, llama-30b, llama-65b, got "nowhere"`: func(c *Config) { c.Model = "nowhere" },
 		"want at most the 2048 positions":                                              func(c *Config) { c.MaxTokens = 4096 },
 		"setting batch-rows":                                                           func(c *Config) { c.BatchRows = 0 },
 		"matches no linear layer":                                                      func(c *Config) { c.Adapter.Targets = []string{"nothing"} },

@@ -181,7 +181,20 @@ func (r *run) prepareModel(d *tensor.Device, from string) error {
 	return r.assemble(m, from)
 }
 
-// assemble makes a model ready to train: beside prepareModel, a Plan calls it.
+// NewTrainer makes a model ready to train, as Run would with these settings: the adapter
+// stands beside its layers, or everything trains, and what trains is gathered. What cfg says
+// of data, files and folders does not matter.
+func NewTrainer(m *llama.Model, cfg Config) (*Trainer, error) {
+	cfg.Resolve()
+	if err := cfg.validateRun(); err != nil {
+		return nil, err
+	}
+	r := &run{cfg: cfg, state: newState()}
+	err := r.assemble(m, "")
+	return &r.trainer, err
+}
+
+// assemble makes a model ready to train: beside prepareModel and NewTrainer, a Plan calls it.
 func (r *run) assemble(m *llama.Model, from string) (err error) {
 	cfg, d := &r.cfg, m.Device()
 	if cfg.MaxTokens > m.Config.MaxPositions {
