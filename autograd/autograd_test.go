@@ -172,6 +172,25 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// A constant made on the tape serves a checkpointed segment and what comes behind it, which
+// Backward passes first: it must still be there when the segment runs again.
+func TestCheckpointUsesConstantsOfTheTape(t *testing.T) {
+	d := open(t)
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	x := tape.Leaf(vector(d, 1, 2))
+	mask := autograd.Const(vector(d, 3, 5))
+	inside := autograd.Checkpoint(func(x *autograd.Var) *autograd.Var { return ops.Mul(x, mask) }, x)
+	y := ops.Mul(inside, mask)
+	tape.BackwardFrom([]*autograd.Var{y}, []*tensor.Tensor{vector(d, 1, 1)})
+	if g := floats(t, tape.Grad(x)); g[0] != 9 || g[1] != 25 {
+		t.Errorf("gradient %v, want 9 and 25", g)
+	}
+	if mask.Tensor().Alive() {
+		t.Error("the constant outlives the walk past its last use")
+	}
+}
+
 func TestCheckpointOfParametersOnly(t *testing.T) {
 	d := open(t)
 	w := autograd.NewParam(vector(d, 3))

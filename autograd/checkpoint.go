@@ -1,6 +1,10 @@
 package autograd
 
-import "github.com/agora-ml/agora/tensor"
+import (
+	"slices"
+
+	"github.com/agora-ml/agora/tensor"
+)
 
 // Checkpoint is f(x) that forgets everything computed inside and computes it again
 // on the way back: memory for one segment at a time, for one more forward pass
@@ -34,6 +38,7 @@ type checkpoint struct {
 	f        func(*Var) *Var
 	tape     *Tape
 	randomOp uint32
+	uses     []*tensor.Tensor // constants on the tape that f uses: they stay until it has run again
 }
 
 // A segment is recorded even where its argument needs no gradient: the parameters
@@ -46,11 +51,20 @@ func alwaysRecorded(op Op) bool {
 func (c *checkpoint) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	c.randomOp = c.tape.randomOp
 	scope := f.Scope()
-	scope.Tag = recorder{tape: c.tape}
+	scope.Tag = recorder{tape: c.tape, segment: c}
 	y := c.f(Const(f.In[0]))
 	scope.Keep(y.t)
 	scope.Close()
-	return []*tensor.Tensor{y.t}, nil
+	return []*tensor.Tensor{y.t}, c.uses
+}
+
+// use notes what the segment's first run has met.
+func (c *checkpoint) use(in []*tensor.Tensor) {
+	for _, x := range in {
+		if x != nil && c.tape.scope.Owns(x) && !slices.Contains(c.uses, x) {
+			c.uses = append(c.uses, x)
+		}
+	}
 }
 
 func (c *checkpoint) Backward(b *Back) []*tensor.Tensor {

@@ -163,6 +163,9 @@ func Apply(op Op, in ...*Var) []*Var {
 			tensor.Panicf(opName(op), "input %d, %s, is quantised and has no gradient: freeze it", i, v)
 		}
 	}
+	if rec.segment != nil {
+		rec.segment.use(tensors)
+	}
 	out, saved := forward(op, f)
 	vars := make([]*Var, len(out))
 	record := rec.on && (f.AnyNeeds() || alwaysRecorded(op))

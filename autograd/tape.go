@@ -32,8 +32,9 @@ type call struct {
 
 // recorder is the Tag of a scope that decides whether operations are recorded.
 type recorder struct {
-	tape *Tape
-	on   bool // false in the first run of a checkpointed segment
+	tape    *Tape
+	on      bool        // false in the first run of a checkpointed segment
+	segment *checkpoint // which is this one
 }
 
 // recording finds the innermost recorder of the device.

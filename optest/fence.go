@@ -34,13 +34,16 @@ func (f *fence) Alloc(size int) (tensor.Buffer, error) {
 
 func (f *fence) Free(buf tensor.Buffer) {
 	b := buf.(*fenced)
-	word := make([]byte, guardBytes)
-	for _, off := range []int{0, guardBytes + b.bytes} {
-		if err := f.Backend.Read(word, b.buf, off); err != nil {
-			f.broken = err.Error()
-		}
-		if bytes.Count(word, []byte{0xa5}) != guardBytes {
-			f.broken = fmt.Sprintf("a buffer of %d bytes was written outside itself (guard at %d)", b.bytes, off-guardBytes)
+	guards := []tensor.Read{{Offset: 0}, {Offset: guardBytes + b.bytes}}
+	for i := range guards {
+		guards[i].Dst, guards[i].Src = make([]byte, guardBytes), b.buf
+	}
+	if err := f.Backend.Read(guards...); err != nil {
+		f.broken = err.Error()
+	}
+	for _, g := range guards {
+		if bytes.Count(g.Dst, []byte{0xa5}) != guardBytes {
+			f.broken = fmt.Sprintf("a buffer of %d bytes was written outside itself (guard at %d)", b.bytes, g.Offset-guardBytes)
 		}
 	}
 	f.Backend.Free(b.buf)
@@ -61,6 +64,10 @@ func (f *fence) Write(dst tensor.Buffer, off int, src []byte) {
 	f.Backend.Write(dst.(*fenced).buf, off+guardBytes, src)
 }
 
-func (f *fence) Read(dst []byte, src tensor.Buffer, off int) error {
-	return f.Backend.Read(dst, src.(*fenced).buf, off+guardBytes)
+func (f *fence) Read(reads ...tensor.Read) error {
+	inner := make([]tensor.Read, len(reads))
+	for i, r := range reads {
+		inner[i] = tensor.Read{Dst: r.Dst, Src: r.Src.(*fenced).buf, Offset: r.Offset + guardBytes}
+	}
+	return f.Backend.Read(inner...)
 }

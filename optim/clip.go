@@ -44,8 +44,11 @@ func (t *Trainable) ClipScaledByNorm(maxNorm, scale float32) {
 	t.clip = t.factor
 }
 
-// GradNorm waits for the device and gives the norm that the last ClipByNorm has found,
-// before clipping; 0 before the first.
+// Norm is where ClipByNorm leaves the norm that it has found, before clipping: one f32
+// number on the device, 0 before the first.
+func (t *Trainable) Norm() *tensor.Tensor { return t.norm }
+
+// GradNorm waits for the device and reads Norm.
 func (t *Trainable) GradNorm() (float64, error) {
 	norm, err := t.norm.Float64s()
 	if err != nil {

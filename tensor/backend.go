@@ -21,6 +21,13 @@ type Arg struct {
 // IsNil reports an optional argument that is not there.
 func (a Arg) IsNil() bool { return a.Buf == nil }
 
+// Read is one of the reads of Backend.Read: into all of Dst, from byte Offset of Src.
+type Read struct {
+	Dst    []byte
+	Src    Buffer
+	Offset int
+}
+
 // Backend is one piece of hardware. It knows kernels and memory, nothing of
 // gradients, layers or lifetimes. Everything happens in the order asked. Its first
 // error sticks: Flush and Read return it from then on, and nothing runs any more.
@@ -35,8 +42,8 @@ type Backend interface {
 	Run(k Kernel, args []Arg)
 	// Write copies src to dst at byte off; src may be reused when it returns.
 	Write(dst Buffer, off int, src []byte)
-	// Read copies from src at byte off, after everything asked before has run.
-	Read(dst []byte, src Buffer, off int) error
+	// Read does all these reads after everything asked before has run. It waits once.
+	Read(reads ...Read) error
 	// Flush hands everything recorded to the hardware; it may wait.
 	Flush() error
 	// Close frees the backend and every buffer that Free has not been called for.

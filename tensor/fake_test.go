@@ -14,6 +14,7 @@ type fake struct {
 	fail        error
 	closed      int // calls of Close
 	touched     int // writes after it
+	waits       int // calls of Read
 }
 
 func (f *fake) Name() string { return "fake" }
@@ -46,10 +47,12 @@ func (f *fake) Write(dst Buffer, off int, src []byte) {
 	copy((*b)[off:], src)
 }
 
-func (f *fake) Read(dst []byte, src Buffer, off int) error {
-	b := *src.(*[]byte)
-	if off < len(b) {
-		copy(dst, b[off:])
+func (f *fake) Read(reads ...Read) error {
+	f.waits++
+	for _, r := range reads {
+		if b := *r.Src.(*[]byte); r.Offset < len(b) {
+			copy(r.Dst, b[r.Offset:])
+		}
 	}
 	return f.fail
 }

@@ -114,11 +114,25 @@ func (t *Tensor) Float32s() ([]float32, error) {
 
 // Float64s is Float32s in float64; an f64 tensor loses nothing.
 func (t *Tensor) Float64s() ([]float64, error) {
-	if t.dtype == F64 {
-		return read[float64](t)
+	values, err := t.st.dev.Float64s(t)
+	return values[0], err
+}
+
+// Float64s reads several float or quantised tensors of the device, after all work asked
+// before. It waits once for them all.
+func (d *Device) Float64s(ts ...*Tensor) ([][]float64, error) {
+	stored, values := make([][]byte, len(ts)), make([][]float64, len(ts))
+	for i, t := range ts {
+		if !t.dtype.IsFloat() && !t.dtype.IsQuantised() {
+			Panicf("read", "%s is no float tensor", t)
+		}
+		stored[i] = make([]byte, t.Bytes())
 	}
-	f, err := t.Float32s()
-	return convert(f, func(v float32) float64 { return float64(v) }), err
+	err := d.read(stored, ts...)
+	for i, t := range ts {
+		values[i] = t.dtype.float64s(stored[i], t.n)
+	}
+	return values, err
 }
 
 // Int32s reads an i32 tensor.
@@ -134,22 +148,28 @@ func (t *Tensor) RawBytes() ([]byte, error) {
 	if t.dtype == Packed {
 		Panicf("read", "%s is packed", t)
 	}
-	t.mustLive("read")
 	dst := make([]byte, t.Bytes())
-	return dst, t.readInto(dst)
+	return dst, t.st.dev.read([][]byte{dst}, t)
 }
 
 func read[E any](t *Tensor) ([]E, error) {
-	t.mustLive("read")
 	dst := make([]E, t.n)
-	return dst, t.readInto(bytesOf(dst))
+	return dst, t.st.dev.read([][]byte{bytesOf(dst)}, t)
 }
 
-func (t *Tensor) readInto(dst []byte) error {
-	d := t.st.dev
+// read fetches the whole of tensors, each to its own dst.
+func (d *Device) read(dst [][]byte, ts ...*Tensor) error {
+	reads := make([]Read, len(ts))
+	for i, t := range ts {
+		t.mustLive("read")
+		if t.st.dev != d {
+			Panicf("read", "%s lives on another device", t)
+		}
+		reads[i] = Read{dst[i], t.st.buf, t.off}
+	}
 	if d.err == nil {
-		if err := d.b.Read(dst, t.st.buf, t.off); err != nil {
-			d.Fail(fmt.Errorf("reading %s: %w", t, err))
+		if err := d.b.Read(reads...); err != nil {
+			d.Fail(fmt.Errorf("reading %s: %w", ts, err))
 		}
 	}
 	return d.err

@@ -55,6 +55,21 @@ func (d DType) Decode(dst []float32, data []byte) {
 	}
 }
 
+// float64s widens n elements as Decode does, and f64 loses nothing.
+func (d DType) float64s(data []byte, n int) []float64 {
+	values := make([]float64, n)
+	if d == F64 {
+		copy(bytesOf(values), data)
+		return values
+	}
+	narrow := make([]float32, n)
+	d.Decode(narrow, data)
+	for i, v := range narrow {
+		values[i] = float64(v)
+	}
+	return values
+}
+
 // Quantise appends the blocks of values to dst as ggml's reference quantiser makes them.
 // A NaN, or a number too large for the blocks' scale, is an error.
 func (d DType) Quantise(dst []byte, values []float32) ([]byte, error) {

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"runtime"
@@ -147,6 +148,36 @@ func TestFailedAllocationFreesTheReserveFirst(t *testing.T) {
 	}
 	if _, err := bad.Float32s(); !errors.Is(err, ErrOutOfMemory) {
 		t.Errorf("read after the failure gave %v", err)
+	}
+}
+
+// Float64s of a device waits once, and gives each tensor's numbers as reading it alone does.
+func TestReadingSeveralTensors(t *testing.T) {
+	f := &fake{}
+	d := NewDevice(f)
+	wide := d.FromFloat64s(F64, []float64{0.1, -1e300}, 2)
+	q8 := d.FromFloat32s(Q8, make([]float32, 32), 32)
+	q8.SetBytes(append([]byte{0, 0x3c}, bytes.Repeat([]byte{0xfe}, 32)...)) // a scale of 1, every number -2
+	ts := []*Tensor{wide, d.FromFloat32s(F32, []float32{1.5, 2.5, 3.5}, 3).View(1, 2), d.FromFloat32s(BF16, []float32{-3}, 1), d.FromFloat32s(F16, []float32{0.5}, 1), q8}
+	got, err := d.Float64s(ts...)
+	if err != nil || f.waits != 1 {
+		t.Fatalf("%d waits, error %v", f.waits, err)
+	}
+	for i, want := range [][]float64{{0.1, -1e300}, {2.5, 3.5}, {-3}, {0.5}, slices.Repeat([]float64{-2}, 32)} {
+		alone, err := ts[i].Float64s()
+		if err != nil || !slices.Equal(got[i], want) || !slices.Equal(alone, want) {
+			t.Errorf("%s is %v, alone %v (%v), want %v", ts[i], got[i], alone, err, want)
+		}
+	}
+	other := NewDevice(&fake{}).New(F32, 1)
+	for want, bad := range map[string]*Tensor{"another device": other, "no float tensor": d.New(I32, 1)} {
+		if err := Catch(func() { _, _ = d.Float64s(wide, bad) }); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("reading %s: %v, want %q", bad, err, want)
+		}
+	}
+	f.fail = errors.New("lost")
+	if _, err := d.Float64s(ts...); err == nil || !strings.Contains(err.Error(), "reading [f64[2] f32[2]") || d.Err() != err {
+		t.Errorf("error %v, the device's %v", err, d.Err())
 	}
 }
 

@@ -77,17 +77,14 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	t.Trainable.ZeroGrad()
 
 	// The one place that waits for the device.
-	for _, loss := range losses {
-		v, err := loss.Float64s()
-		if err != nil {
-			return r, err
-		}
-		r.Loss += v[0]
-	}
-	var err error
-	if r.GradNorm, err = t.Trainable.GradNorm(); err != nil {
+	read, err := t.Device.Float64s(append(losses, t.Trainable.Norm())...)
+	if err != nil {
 		return r, err
 	}
+	for i := range losses {
+		r.Loss += read[i][0]
+	}
+	r.GradNorm = read[len(losses)][0]
 	if t.LossScale != nil {
 		r.LossScale = t.LossScale.Scale
 	}

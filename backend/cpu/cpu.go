@@ -73,8 +73,10 @@ func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
 	copy(dst.(*buffer).data[off:off+len(src)], src)
 }
 
-func (b *backend) Read(dst []byte, src tensor.Buffer, off int) error {
-	copy(dst, src.(*buffer).data[off:off+len(dst)])
+func (b *backend) Read(reads ...tensor.Read) error {
+	for _, r := range reads {
+		copy(r.Dst, r.Src.(*buffer).data[r.Offset:r.Offset+len(r.Dst)])
+	}
 	return b.err
 }
 

@@ -24,6 +24,7 @@ type backend struct {
 
 	push          []byte // reused by dispatch
 	reads, writes []span
+	landings      []landing // of the reads in the submission being recorded
 }
 
 // staging is the host memory and the commands of one slot.
@@ -115,23 +116,45 @@ func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
 	}
 }
 
-func (b *backend) Read(dst []byte, src tensor.Buffer, off int) error {
-	for len(dst) > 0 && b.err == nil {
-		part, to := b.stage(len(dst))
-		if b.err != nil {
-			break
+// Read copies to the staging memory and from there: one submission, and one wait, for all
+// that has room there.
+func (b *backend) Read(reads ...tensor.Read) error {
+	for _, r := range reads {
+		src := r.Src.(*buffer)
+		for at := 0; at < len(r.Dst) && b.err == nil; {
+			if b.slot().used >= stagingBytes || len(b.rec.commands) >= mostBatch {
+				b.land()
+			}
+			part, to := b.stage(len(r.Dst) - at)
+			if b.err != nil {
+				break
+			}
+			s := src.span(r.Offset+at, len(part))
+			c := b.rec.add(copyCommand, []span{s}, nil)
+			c.from, c.fromAt = src.block.buffer, s.from-src.block.address
+			c.to, c.toAt, c.n = b.slot().buffer, uint64(to), uint64(len(part))
+			b.named("read")
+			b.landings = append(b.landings, landing{r.Dst[at:], part})
+			at += len(part)
 		}
-		s := src.(*buffer).span(off, len(part))
-		c := b.rec.add(copyCommand, []span{s}, nil)
-		c.from, c.fromAt = src.(*buffer).block.buffer, s.from-src.(*buffer).block.address
-		c.to, c.toAt, c.n = b.slot().buffer, uint64(to), uint64(len(part))
-		b.named("read")
-		b.submit()
-		b.wait(b.next - 1)
-		n := copy(dst, part)
-		off, dst = off+n, dst[n:]
 	}
+	b.land()
 	return b.err
+}
+
+// landing is staging memory that a read arrives in, and where it goes from there.
+type landing struct{ to, from []byte }
+
+// land waits for the reads that are recorded, and ends them.
+func (b *backend) land() {
+	b.finish()
+	for _, l := range b.landings {
+		if b.err == nil {
+			copy(l.to, l.from)
+		}
+	}
+	clear(b.landings)
+	b.landings = b.landings[:0]
 }
 
 func (b *backend) Flush() error {
@@ -238,6 +261,7 @@ func (b *backend) wait(n uint64) {
 	if b.err != nil || n <= b.done {
 		return
 	}
+	b.rec.counts.Waits++
 	if b.fail(b.hw.wait(n)); b.err != nil {
 		return
 	}

@@ -98,11 +98,44 @@ func TestLargeTransfers(t *testing.T) {
 	if hw.most != slots {
 		t.Errorf("%d submissions at once, want %d", hw.most, slots)
 	}
-	if err := b.Read(make([]byte, 2*stagingBytes+5), buf, 7); err != nil {
+	if err := b.Read(tensor.Read{Dst: make([]byte, 2*stagingBytes+5), Src: buf, Offset: 7}); err != nil {
 		t.Error(err)
 	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Several reads behind commands that nobody has submitted are one submission and one wait, as
+// long as the staging memory and a submission have room for them.
+func TestJoinedReads(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		reads, bytes int
+		want         Counts
+	}{
+		{"two", 2, 4, Counts{Dispatches: 3, Barriers: 3, Reads: 2, Submissions: 1, Waits: 1}},
+		{"more than a submission takes", 300, 4, Counts{Dispatches: 3, Barriers: 3, Reads: 300, Submissions: 2, Waits: 2}},
+		{"more than the staging memory", 3, stagingBytes/2 + 1<<18, Counts{Dispatches: 3, Barriers: 3, Reads: 4, Submissions: 2, Waits: 2}},
+	} {
+		b := newBackend(newNull(), Options{})
+		x := tensor.Arg{Buf: mustAlloc(t, b, 8<<20), N: 8, DType: tensor.F32}
+		for range 3 {
+			b.Run(shaders.Fill{N: 8}, []tensor.Arg{x})
+		}
+		var reads []tensor.Read
+		for range tt.reads {
+			reads = append(reads, tensor.Read{Dst: make([]byte, tt.bytes), Src: x.Buf})
+		}
+		if err := b.Read(reads...); err != nil {
+			t.Error(err)
+		}
+		if got := b.Counts().Since(Counts{Pipelines: 1}); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -154,7 +187,7 @@ func TestFirstErrorSticks(t *testing.T) {
 	if first == nil || !strings.Contains(first.Error(), "kernel add: y: the shaders read no f64") {
 		t.Errorf("error %v", first)
 	}
-	if err := b.Read(make([]byte, 8), x, 0); err != first {
+	if err := b.Read(tensor.Read{Dst: make([]byte, 8), Src: x}); err != first {
 		t.Errorf("error %v, want %v", err, first)
 	}
 	if len(hw.submitted) != 1 {

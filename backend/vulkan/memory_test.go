@@ -71,7 +71,7 @@ func TestBlocksGrowAndAreReusedOnlyWhenFinished(t *testing.T) {
 	for _, buf := range bufs {
 		b.Free(buf)
 	}
-	if err := b.Read(make([]byte, 4), mustAlloc(t, b, 4), 0); err != nil {
+	if err := b.Read(tensor.Read{Dst: make([]byte, 4), Src: mustAlloc(t, b, 4)}); err != nil {
 		t.Fatal(err)
 	}
 	// The reading waited for every command: of the empty blocks one is kept.

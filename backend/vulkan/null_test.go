@@ -70,6 +70,9 @@ func (h *null) pipeline(_ shaders.Desc, c []constant) (uint64, error) {
 }
 
 func (h *null) submit(n uint64, commands []command, _ bool) error {
+	if len(commands) > mostCommands {
+		return fmt.Errorf("%d commands in submission %d, want at most %d", len(commands), n, mostCommands)
+	}
 	for _, f := range h.flights {
 		if f%slots == n%slots {
 			return fmt.Errorf("submission %d records over %d, which may be running", n, f)

@@ -17,16 +17,19 @@ type span struct{ from, to uint64 }
 type Counts struct {
 	Dispatches  int `json:"dispatches"`
 	Barriers    int `json:"barriers"`
-	Copies      int `json:"copies"`
+	Writes      int `json:"writes"` // copies to the device
+	Reads       int `json:"reads"`  // and back
 	Submissions int `json:"submissions"`
+	Waits       int `json:"waits"`     // for a submission to finish
 	Pipelines   int `json:"pipelines"` // created
 }
 
 // Since is what was done after before.
 func (c Counts) Since(before Counts) Counts {
 	return Counts{
-		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers, Copies: c.Copies - before.Copies,
-		Submissions: c.Submissions - before.Submissions, Pipelines: c.Pipelines - before.Pipelines,
+		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers,
+		Writes: c.Writes - before.Writes, Reads: c.Reads - before.Reads,
+		Submissions: c.Submissions - before.Submissions, Waits: c.Waits - before.Waits, Pipelines: c.Pipelines - before.Pipelines,
 	}
 }
 
@@ -50,10 +53,13 @@ func (r *recorder) add(kind commandKind, reads, writes []span) *command {
 		r.reads, r.writes = r.reads[:0], r.writes[:0]
 	}
 	r.reads, r.writes = append(r.reads, reads...), append(r.writes, writes...)
-	if kind == copyCommand {
-		r.counts.Copies++
-	} else {
+	switch {
+	case kind == dispatchCommand:
 		r.counts.Dispatches++
+	case len(writes) > 0:
+		r.counts.Writes++
+	default: // to the host
+		r.counts.Reads++
 	}
 	r.commands = append(r.commands, command{kind: kind})
 	return &r.commands[len(r.commands)-1]

@@ -53,7 +53,7 @@ func TestSubmissionStartsAfresh(t *testing.T) {
 	r.add(copyCommand, nil, at(0, 8))
 	r.reset()
 	r.add(dispatchCommand, at(0, 8), at(8, 16))
-	if want := (Counts{Dispatches: 1, Copies: 1, Submissions: 1}); r.counts != want {
+	if want := (Counts{Dispatches: 1, Writes: 1, Submissions: 1}); r.counts != want {
 		t.Errorf("counts %+v, want %+v", r.counts, want)
 	}
 }

@@ -4,6 +4,7 @@ package vulkan_test
 
 import (
 	"flag"
+	"io"
 	"os"
 	"slices"
 	"testing"
@@ -62,6 +63,38 @@ func TestAddRuns(t *testing.T) {
 	}
 	if want := []float32{21, 42, 23, 44}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What is read together arrives where it belongs: behind the dispatches before, however many
+// reads there are, and in parts where the staging memory is too small.
+func TestReadTogether(t *testing.T) {
+	d := openDevice(t, vulkan.Options{Profile: io.Discard}) // which has room for the times of a submission's commands
+	const large, small = 2_500_000, 600
+	host := make([]float32, large)
+	for i := range host {
+		host[i] = float32(i % 8191)
+	}
+	x := d.FromFloat32s(tensor.F32, host, large)
+	y := d.Like(x)
+	d.Run(shaders.Add{N: large, M: large}, y, x, x)
+	ts := []*tensor.Tensor{y}
+	for i := range small {
+		ts = append(ts, y.View(7*i, 1))
+	}
+	got, err := d.Float64s(ts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range got[0] {
+		if v != 2*float64(host[i]) {
+			t.Fatalf("element %d of the large tensor is %v, want %v", i, v, 2*host[i])
+		}
+	}
+	for i, v := range got[1:] {
+		if v[0] != 2*float64(host[7*i]) {
+			t.Fatalf("small tensor %d is %v, want %v", i, v, 2*host[7*i])
+		}
 	}
 }
 

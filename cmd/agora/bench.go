@@ -77,7 +77,7 @@ func printDispatch(w io.Writer, r bench.Dispatch) {
 	line("a dispatch alone, done", "%.0f ns", r.Alone)
 	line("a training step", "%.2f ms", r.Step.Milliseconds)
 	if n := r.Step.Counts; n != nil {
-		line("  asks for", "%d dispatches, %d barriers, %d copies, %d submissions", n.Dispatches, n.Barriers, n.Copies, n.Submissions)
+		line("  asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits", n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
 	} else {
 		line("  asks for", "not available: this device does not count")
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
@@ -91,20 +90,18 @@ func (d *Decoder) run(b Batch, last []int32) ([]float32, error) {
 	if d.rows == 1 {
 		seen = d.used + b.Tokens()
 	}
-	c := nn.Context{RoPE: m.ropeTable(b.positions()), Positions: m.index(b, b.Positions), Segments: m.index(b, b.Segments)}
-	use := nn.CacheUse{
-		Slot:      d.used,
-		Positions: autograd.Const(dev.FromInt32s(d.positions[:d.rows*seen], d.rows, seen)),
-		Segments:  autograd.Const(dev.FromInt32s(d.segments[:d.rows*seen], d.rows, seen)),
-	}
-	body := m.forward(m.index(b, b.IDs), func(layer int) nn.Context {
+	table, keys := m.ropeTable(b.positions()), []int{d.rows, seen}
+	in := m.onDevice(append(b.indices(), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys}, index{last, []int{d.rows}})...)
+	c := nn.Context{RoPE: table, Positions: in[1], Segments: in[2]}
+	use := nn.CacheUse{Slot: d.used, Positions: in[3], Segments: in[4]}
+	body := m.forward(in[0], func(layer int) nn.Context {
 		at := use
 		at.Cache = d.caches[layer]
 		c := c
 		c.Cache = &at
 		return c
 	})
-	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), autograd.Const(dev.FromInt32s(last, d.rows)))
+	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), in[5])
 	return ops.Linear(m.Norm.Forward(rows), m.HeadWeight().Var(), nil).Tensor().Float32s()
 }
 

@@ -60,15 +60,21 @@ func (m *Model) DType() tensor.DType {
 
 // Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
 // read panics; Batch.Check tells beforehand.
-func (m *Model) Hidden(b Batch) *nn.Var { return m.Norm.Forward(m.body(b)) }
+func (m *Model) Hidden(b Batch) *nn.Var {
+	body, _ := m.body(b)
+	return m.Norm.Forward(body)
+}
 
-// body is the blocks' result, before the last norm.
-func (m *Model) body(b Batch) *nn.Var {
+// body is the blocks' result, before the last norm. What else is to be on the device is
+// uploaded with the batch.
+func (m *Model) body(b Batch, also ...index) (x *nn.Var, uploaded []*nn.Var) {
 	if err := b.Check(&m.Config); err != nil {
 		tensor.Panicf("llama", "%v", err)
 	}
-	c := nn.Context{RoPE: m.ropeTable(b.positions()), Positions: m.index(b, b.Positions), Segments: m.index(b, b.Segments)}
-	return m.forward(m.index(b, b.IDs), func(int) nn.Context { return c })
+	c := nn.Context{RoPE: m.ropeTable(b.positions())}
+	all := m.onDevice(append(b.indices(), also...)...)
+	c.Positions, c.Segments = all[1], all[2]
+	return m.forward(all[0], func(int) nn.Context { return c }), all[3:]
 }
 
 // Logits are [rows, tokens, vocab], all of them in memory.
@@ -83,17 +89,21 @@ func (m *Model) Loss(b Batch, counted int) *nn.Var {
 	if b.Labels == nil {
 		tensor.Panicf("llama", "the batch has no labels")
 	}
-	x, labels := ops.Reshape(m.body(b), -1, m.Config.Hidden), b.Labels
-	var rows, kept []int32
+	var rows, labels []int32
 	for i, label := range b.Labels {
 		if label != ops.IgnoreLabel {
-			rows, kept = append(rows, int32(i)), append(kept, label)
+			rows, labels = append(rows, int32(i)), append(labels, label)
 		}
 	}
-	if len(rows) > 0 && len(rows) < len(labels) {
-		x, labels = ops.GatherRows(x, autograd.Const(m.device.FromInt32s(rows, len(rows)))), kept
+	if len(rows) == 0 || len(rows) == len(b.Labels) {
+		rows, labels = nil, b.Labels
 	}
-	return ops.LinearCrossEntropy(m.Norm.Forward(x), m.HeadWeight().Var(), autograd.Const(m.device.FromInt32s(labels, len(labels))), counted)
+	x, indices := m.body(b, index{rows, []int{len(rows)}}, index{labels, []int{len(labels)}})
+	x = ops.Reshape(x, -1, m.Config.Hidden)
+	if rows != nil {
+		x = ops.GatherRows(x, indices[0])
+	}
+	return ops.LinearCrossEntropy(m.Norm.Forward(x), m.HeadWeight().Var(), indices[1], counted)
 }
 
 // HeadWeight is the [vocab, hidden] weight that gives the logits.
@@ -119,12 +129,33 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 	return x
 }
 
-// index is a [rows, tokens] slice on the device; nil stays nil.
-func (m *Model) index(b Batch, data []int32) *nn.Var {
-	if data == nil {
-		return nil
+// index is numbers of the host that become an i32 tensor; nil becomes none.
+type index struct {
+	numbers []int32
+	shape   []int
+}
+
+// indices are the ids, the positions and the segments.
+func (b Batch) indices() []index {
+	shape := []int{b.Rows, b.Tokens()}
+	return []index{{b.IDs, shape}, {b.Positions, shape}, {b.Segments, shape}}
+}
+
+// onDevice uploads indices, all at once.
+func (m *Model) onDevice(list ...index) []*nn.Var {
+	var all []int32
+	for _, x := range list {
+		all = append(all, x.numbers...)
 	}
-	return autograd.Const(m.device.FromInt32s(data, b.Rows, b.Tokens()))
+	joined := m.device.FromInt32s(all, len(all))
+	vars, at := make([]*nn.Var, len(list)), 0
+	for i, x := range list {
+		if x.numbers != nil {
+			vars[i] = autograd.Const(joined.View(at, x.shape...))
+			at += len(x.numbers)
+		}
+	}
+	return vars
 }
 
 // ropeTable has at least n positions. It grows by doubling and outlives every scope.
