@@ -42,7 +42,7 @@ func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)
 	b := &backend{
 		hw: hw, limits: l, kernels: map[string]*kernel{}, next: 1, pace: pace{firstBatch},
-		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation},
+		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots}, // staging has the others
 	}
 	if o.Profile != nil {
 		b.trace = &trace{w: o.Profile, device: hw.name()}
@@ -70,8 +70,9 @@ func (b *backend) fail(err error) {
 func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
 	buf, err := b.memory.alloc(bytes)
 	if errors.Is(err, tensor.ErrOutOfMemory) { // empty blocks that were still in use may go now
-		b.finish()
-		b.memory.reap(b.done, 0)
+		if b.finish(); b.err == nil {
+			b.memory.reap(b.next, 0) // nothing is recorded for the next submission
+		}
 		buf, err = b.memory.alloc(bytes)
 	}
 	if err != nil {

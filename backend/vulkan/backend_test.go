@@ -139,22 +139,40 @@ func TestJoinedReads(t *testing.T) {
 	}
 }
 
+// A call that a device is too small for is an error that names the limit. Those of memory are
+// in memory_test.go.
 func TestLimitsAreEnforced(t *testing.T) {
+	product := shaders.Matmul{Batch: 5, M: 320, N: 8, K: 8}
 	tests := []struct {
 		name string
 		l    Limits
+		k    tensor.Kernel
 		want string
 	}{
-		{"workgroups", Limits{Groups: [3]int{3, 3, 3}}, "workgroups in dimension 0, the device takes 3"},
-		{"invocations", Limits{Invocations: 32}, "kernel add: 64 invocations in a workgroup, the device takes 32"},
+		{"workgroups in x", Limits{Groups: [3]int{3, 9, 9}}, shaders.Add{N: 4096, M: 4096}, "kernel add: 16 workgroups in dimension 0, the device takes 3"},
+		{"workgroups in y", Limits{Groups: [3]int{9, 9, 9}}, product, "kernel matmul: 10 workgroups in dimension 1, the device takes 9"},
+		{"workgroups in z", Limits{Groups: [3]int{99, 99, 4}}, product, "kernel matmul: 5 workgroups in dimension 2, the device takes 4"},
+		{"invocations", Limits{Invocations: 32}, product, "kernel matmul: 64 invocations in a workgroup, the device takes 32"},
+		{"shared memory", Limits{Shared: 4607}, product, "kernel matmul: 4608 bytes of shared memory in a workgroup, the device has 4607"},
 	}
 	for _, tt := range tests {
-		d := tensor.NewDevice(newBackend(newNull(), Options{Limits: tt.l}))
-		x := d.New(tensor.F32, 4096)
-		d.Run(shaders.Add{N: 4096, M: 4096}, x, x, d.Like(x))
-		_, err := x.Float32s()
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
+		run := func(o Options) error {
+			d := tensor.NewDevice(newBackend(newNull(), o))
+			var args []*tensor.Tensor
+			for i, n := range tt.k.Lens() {
+				args = append(args, d.New(tensor.F32, n))
+				if tt.k.Name() == "matmul" && i == 3 {
+					args[i] = nil // the bias
+				}
+			}
+			d.Run(tt.k, args...)
+			return d.Close()
+		}
+		if err := run(Options{Limits: tt.l}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+		if err := run(Options{}); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }

@@ -122,7 +122,11 @@ func (b *backend) pipeline(k *kernel, call tensor.Kernel, args []tensor.Arg) (ui
 	}
 	p, ok := k.pipelines[v]
 	if !ok {
-		if p, err = b.hw.pipeline(k.Desc, k.constants(v, len(call.Consts()))); err != nil {
+		list := k.constants(v, len(call.Consts()))
+		if err := b.mustHaveShared(k.Desc, list); err != nil {
+			return 0, err
+		}
+		if p, err = b.hw.pipeline(k.Desc, list); err != nil {
 			return 0, err
 		}
 		k.pipelines[v] = p

@@ -180,7 +180,8 @@ func limitsOf(f *C.vk_facts) Limits {
 	return Limits{
 		Groups:      [3]int{int(f.groups[0]), int(f.groups[1]), int(f.groups[2])},
 		Invocations: int(min(f.invocations, f.group_size[0])), Shared: int(f.shared_bytes),
-		Allocation: int(min(f.allocation_bytes, f.buffer_bytes, 1<<62)),
+		// Drivers round a block up: the largest is not asked for to the last byte.
+		Allocation: int(min(f.allocation_bytes, f.buffer_bytes, 1<<62)) &^ (1<<16 - 1), Allocations: int(f.allocations),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // the block is one hole again.
 func TestBuffersNeverOverlap(t *testing.T) {
 	hw := newNull()
-	a := arena{hw: hw, most: 1 << 30}
+	a := arena{hw: hw, most: 1 << 30, count: 100}
 	rnd := random.NewStream(9, random.Test, 0, 0)
 	var live []*buffer
 	for range 4000 {
@@ -130,6 +130,44 @@ func TestMemoryLimits(t *testing.T) {
 		if err := b.Close(); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
+	}
+}
+
+// Small tensors take all that a device has, in few blocks: drivers may take no more than 4096.
+// Whether the driver tells beforehand what is free does not matter.
+func TestManySmallTensorsInFewBlocks(t *testing.T) {
+	const room, size = 100 << 20, 4096
+	for _, tells := range []bool{true, false} {
+		hw := newNull()
+		hw.free, hw.silent = room, !tells
+		b := newBackend(hw, Options{})
+		n := 0
+		for ; ; n++ {
+			if _, err := b.Alloc(size); errors.Is(err, tensor.ErrOutOfMemory) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n < room/size*99/100 || len(b.memory.blocks) > 200 {
+			t.Errorf("%d tensors in %d blocks, want some %d in at most 200 (the driver tells: %t)", n, len(b.memory.blocks), room/size, tells)
+		}
+	}
+}
+
+func TestNumberOfAllocations(t *testing.T) {
+	b := newBackend(newNull(), Options{Limits: Limits{Allocations: slots + 2}})
+	x, y := mustAlloc(t, b, 16<<20), mustAlloc(t, b, 16<<20)
+	_, err := b.Alloc(1)
+	if want := "the device takes 5 allocations, and 2 blocks with 32.0 MiB"; !errors.Is(err, tensor.ErrOutOfMemory) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	b.Free(x)
+	mustAlloc(t, b, 16<<20)
+	b.Free(y)
+	mustAlloc(t, b, 32<<20) // in the place of an empty block
+	if err := b.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 // where it is asked for, submissions finish at once.
 type null struct {
 	lim       Limits
-	free      int // bytes that allocate still gives; -1: any
+	free      int  // bytes that allocate still gives; -1: any
+	silent    bool // does not tell how many
 	submitted []command
 	forget    bool     // keep no commands in submitted
 	flights   []uint64 // submissions that nobody has waited for
@@ -28,7 +29,7 @@ type null struct {
 
 func newNull() *null {
 	return &null{
-		lim:  Limits{Groups: [3]int{65535, 65535, 65535}, Invocations: 1024, Shared: 32 << 10, Allocation: 2 << 30},
+		lim:  Limits{Groups: [3]int{65535, 65535, 65535}, Invocations: 1024, Shared: 32 << 10, Allocation: 2 << 30, Allocations: 4096},
 		free: -1, next: 1 << 20, live: map[uint64]int{}, begun: map[uint64]uint64{},
 	}
 }
@@ -62,7 +63,12 @@ func (h *null) release(m memory) {
 	delete(h.live, m.block)
 }
 
-func (h *null) available() int { return h.free }
+func (h *null) available() int {
+	if h.silent {
+		return -1
+	}
+	return h.free
+}
 
 func (h *null) pipeline(_ shaders.Desc, c []constant) (uint64, error) {
 	h.pipelines = append(h.pipelines, c)

@@ -15,7 +15,7 @@ type Options struct {
 	// Profile, if set, gets the time of every command as a Chrome trace, at Close.
 	Profile io.Writer
 
-	// Limits lower the device's own, for tests; 0 leaves one as it is, and Shared cannot be lowered.
+	// Limits lower the device's own, for tests; 0 leaves one as it is.
 	Limits Limits
 }
 
@@ -26,8 +26,9 @@ const NoCache = "-"
 type Limits struct {
 	Groups      [3]int `json:"groups"`      // workgroups of a dispatch in x, y and z
 	Invocations int    `json:"invocations"` // of a workgroup
-	Shared      int    `json:"shared"`      // bytes of a workgroup's memory; kernels need less than the 16 KiB that all have
+	Shared      int    `json:"shared"`      // bytes that a workgroup shares
 	Allocation  int    `json:"allocation"`  // bytes of one allocation, and so of a tensor
+	Allocations int    `json:"allocations"` // how many there may be
 }
 
 // lowered is l with what o sets below it.
@@ -41,6 +42,8 @@ func (l Limits) lowered(o Limits) Limits {
 		lower(&l.Groups[i], o.Groups[i])
 	}
 	lower(&l.Invocations, o.Invocations)
+	lower(&l.Shared, o.Shared)
 	lower(&l.Allocation, o.Allocation)
+	lower(&l.Allocations, o.Allocations)
 	return l
 }

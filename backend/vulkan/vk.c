@@ -195,6 +195,7 @@ static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
 	memcpy(f->group_size, l->maxComputeWorkGroupSize, sizeof f->group_size);
 	f->invocations = l->maxComputeWorkGroupInvocations, f->shared_bytes = l->maxComputeSharedMemorySize;
 	f->timestamp_ns = l->timestampPeriod;
+	f->allocations = l->maxMemoryAllocationCount;
 	f->allocation_bytes = v11.maxMemoryAllocationSize;
 	f->buffer_bytes = buffers.maxBufferSize ? buffers.maxBufferSize : v11.maxMemoryAllocationSize;
 	f->subgroup = v11.subgroupSize;
