@@ -16,3 +16,6 @@ func Virtual(options ...Options) *tensor.Device {
 	}
 	return tensor.NewDevice(null.Open(null.Options{Limit: o.MemoryLimit, Kernels: &cpu.Footprint{Threads: o.Threads}}))
 }
+
+// VirtualGPU is Virtual for a device whose kernels keep no memory beside tensors.
+func VirtualGPU() *tensor.Device { return tensor.NewDevice(null.Open(null.Options{})) }

@@ -62,6 +62,13 @@ func (d *Device) Virtual() bool {
 	return ok
 }
 
+// KeepsScratch reports a device whose kernels keep memory of their own beside tensors, as
+// the CPU's do: Stats.Scratch.
+func (d *Device) KeepsScratch() bool {
+	_, ok := d.b.(Scratcher)
+	return ok
+}
+
 // Err is the device's first error, or nil.
 func (d *Device) Err() error { return d.err }
 

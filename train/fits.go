@@ -166,8 +166,8 @@ func (p Plan) String() string {
 	line("activations", k.Activations, "")
 	line("logits", k.Logits, "")
 	line("peak", p.Peak, "of tensors, the sum of these")
-	if p.Process > 0 {
-		line("reserve", p.Reserve, "freed, for rows of other lengths")
+	line("reserve", p.Reserve, "freed, for rows of other lengths")
+	if !p.options.GPU {
 		line("scratch", p.Scratch, "of the CPU's kernels")
 		line("process", p.Process, "with the program and its data")
 	}

@@ -35,9 +35,10 @@ type Plan struct {
 	// Reserve is freed memory that the device keeps for batches of other lengths. It gives
 	// it back when memory runs out.
 	Reserve int `json:"reserve"`
-	// Scratch is what the CPU's kernels keep beside tensors.
+	// Scratch is what the CPU's kernels keep beside tensors; 0 on a GPU.
 	Scratch int `json:"scratch"`
-	// Process is the most memory of the whole process, the program and the data included.
+	// Process is the most memory of the whole process, the program and the data included; 0
+	// on a GPU, which has the tensors, and whose driver nobody can count.
 	Process int `json:"process"`
 
 	config  Config
@@ -62,8 +63,10 @@ type PlanOptions struct {
 	// DataTokens is the number of tokens of all sequences; 0: it is guessed from the size
 	// of the files.
 	DataTokens int
-	// Device is how the device will be opened.
+	// Device is how the CPU will be opened.
 	Device device.Options
+	// GPU means that the run will be on a device whose kernels keep nothing beside tensors.
+	GPU bool
 }
 
 // NewPlan finds out what a run would need. It makes the run's model without its weights
@@ -103,6 +106,9 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
 	r = &run{cfg: cfg}
 	d := device.Virtual(o.Device)
+	if o.GPU {
+		d = device.VirtualGPU()
+	}
 	if caught := tensor.Catch(func() { err = p.firstStep(r, d) }); caught != nil {
 		err = fmt.Errorf("plan: %w", caught)
 	}
@@ -185,6 +191,9 @@ func (p *Plan) vary(r *run) error {
 	s := d.Stats()
 	p.Memory.Activations += s.Peak - p.Peak
 	p.Peak, p.Reserve, p.Scratch = s.Peak, s.Taken-s.Peak, s.Scratch
+	if p.options.GPU {
+		return d.Err()
+	}
 	heap := s.Scratch + p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
 	p.Process = max(s.Taken+2*heap, p.loaded+modelBytes(p.config.Model)) + programBytes
 	return d.Err()

@@ -195,12 +195,52 @@ func TestPlanDoesNotFit(t *testing.T) {
 	}
 }
 
+// On a GPU the tensors are the same, and what the CPU's kernels keep is not counted: neither
+// for the run itself nor for the changes that would make it fit.
+func TestPlanForAGPU(t *testing.T) {
+	cfg := Defaults()
+	cfg.Model = "llama-7b"
+	onCPU, err := NewPlan(cfg, PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlan(cfg, PlanOptions{GPU: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Peak != onCPU.Peak || p.Reserve != onCPU.Reserve || p.Memory != onCPU.Memory {
+		t.Errorf("%+v, on the CPU %+v", p, onCPU)
+	}
+	if p.Scratch != 0 || p.Process != 0 || onCPU.Scratch == 0 {
+		t.Errorf("scratch %d and process %d bytes, on the CPU %d and %d", p.Scratch, p.Process, onCPU.Scratch, onCPU.Process)
+	}
+	if err := p.Fits(p.Peak); err != nil || onCPU.Fits(p.Peak) == nil {
+		t.Errorf("with as much as its tensors take the run does not fit, or on the CPU it does: %v", err)
+	}
+	if text := p.String(); strings.Contains(text, "scratch") || strings.Contains(text, "process") || !strings.Contains(text, "reserve") {
+		t.Errorf("for people: %s", text)
+	}
+	e, ok := errors.AsType[*DoesNotFitError](p.Fits(p.Peak - 1))
+	if !ok {
+		t.Fatal("it fits in less than its peak")
+	}
+	cfg.Checkpointing = true
+	want, err := NewPlan(cfg, PlanOptions{GPU: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(e.Changes, func(c Change) bool { return slices.Equal(c.Settings, []string{"gradient-checkpointing: true"}) })
+	if i < 0 || e.Changes[i].Need != want.Peak {
+		t.Errorf("changes %+v, with checkpointing %d bytes are needed", e.Changes, want.Peak)
+	}
+}
+
 func TestPlanOfWhatCannotBe(t *testing.T) {
 	for want, set := range map[string]func(*Config){
 		`llama-13b, llama-30b, llama-65b, got "nowhere"`: func(c *Config) { c.Model = "nowhere" },
-		"want at most the 2048 positions":                                              func(c *Config) { c.MaxTokens = 4096 },
-		"setting batch-rows":                                                           func(c *Config) { c.BatchRows = 0 },
-		"matches no linear layer":                                                      func(c *Config) { c.Adapter.Targets = []string{"nothing"} },
+		"want at most the 2048 positions":                func(c *Config) { c.MaxTokens = 4096 },
+		"setting batch-rows":                             func(c *Config) { c.BatchRows = 0 },
+		"matches no linear layer":                        func(c *Config) { c.Adapter.Targets = []string{"nothing"} },
 	} {
 		cfg := Defaults()
 		cfg.Model = "llama-7b"

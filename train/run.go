@@ -161,7 +161,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 
 // plan says what the run needs, and refuses one that does not fit.
 func (r *run) plan(d *tensor.Device) error {
-	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest, DataTokens: r.tokens})
+	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest, DataTokens: r.tokens, GPU: !d.KeepsScratch()})
 	if err != nil {
 		return err
 	}

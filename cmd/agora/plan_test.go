@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/internal/testdevice"
 )
 
 func TestPlan(t *testing.T) {
@@ -26,6 +28,26 @@ func TestPlan(t *testing.T) {
 	k := p.Memory
 	if sum := k.Weights + k.Adapters + k.Gradients + k.Moments + k.Activations + k.Logits; !p.Fits || p.Peak != sum || p.Available != 1000000<<20 || p.Tokens != 1024 {
 		t.Errorf("plan %+v, the kinds are %d bytes", p, sum)
+	}
+}
+
+// For a GPU a plan counts no memory of the CPU's kernels: neither agora plan nor a run's own.
+func TestPlanOnADevice(t *testing.T) {
+	model, _ := realModel(t)
+	name := testdevice.Name()
+	onCPU := name == "cpu"
+	p := mustJSON[planReport](t, "plan", "--model", model, "--device", name)
+	if (p.Scratch > 0) != onCPU || (p.Process > 0) != onCPU || p.Peak == 0 || p.Reserve == 0 {
+		t.Errorf("on %s: %+v", name, p.Plan)
+	}
+	for _, args := range [][]string{
+		{"plan", "--model", model, "--device", name},
+		{"train", "--model", model, "--data", someRows(t), "--out", filepath.Join(t.TempDir(), "run"), "--steps", "1", "--held-out", "0", "--device", name},
+	} {
+		code, stdout, stderr := agora(t, args...)
+		if text := stdout + stderr; code != 0 || !strings.Contains(text, "reserve") || strings.Contains(text, "of the CPU's kernels") != onCPU {
+			t.Errorf("%s on %s: exit code %d\n%s", args[0], name, code, text)
+		}
 	}
 }
 
