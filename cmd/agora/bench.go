@@ -13,11 +13,11 @@ import (
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure what Agora itself costs on this machine",
+		Short: "Measure how fast Agora is on this machine",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(benchDispatchCommand())
+	c.AddCommand(benchDispatchCommand(), benchGEMMCommand(), benchStepCommand())
 	return c
 }
 

@@ -37,7 +37,7 @@ var below = map[string][]string{
 	"multilora":           {"nn", "ops", "autograd", "tensor", "shaders", "encoding"},
 	"train":               {"multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "encoding"},
 	"eval":                {"multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
-	"internal/bench":      {"train", "multilora", "optim", "nn", "ops", "data", "device", "backend/vulkan", "tensor", "shaders"},
+	"internal/bench":      {"train", "multilora", "optim", "nn", "ops", "data", "device", "backend/cpu", "backend/vulkan", "tensor", "shaders"},
 	"internal/doctest":    {},
 	"internal/golden":     {"encoding"},
 	"internal/realdata":   {},

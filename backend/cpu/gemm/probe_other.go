@@ -2,7 +2,7 @@
 
 package gemm
 
-// No probe of the peak: benchmarks report GFLOP/s alone.
+// There is no probe of the peak.
 const probeFlops = 0
 
 func probe() {}

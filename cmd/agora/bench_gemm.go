@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/tensor"
+)
+
+func benchGEMMCommand() *cobra.Command {
+	var o bench.GEMMOptions
+	var dtypes, sizes []string
+	var memoryLimit int // MiB
+	var peak float64    // TFLOP/s
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "gemm",
+		Short: "Measure how fast a device multiplies matrices",
+		Long: `Multiplies matrices of random numbers by the kernel of a model's linear layers, c [M, N] = a [M, K] b [K, N],
+in the three layouts of training: NT (b stored transposed: a layer's output), NN (its input's gradient) and TN (a stored
+transposed: its weight's gradient). Many products are given to the device at once and timed together. Some elements of each
+result are compared with sums in double precision, and one that is wrong is an error.`,
+		Example: "  agora bench gemm --sizes 1024,2048x4096x4096 --dtype f32,bf16\n" +
+			"  agora bench gemm --sizes 1x4096x4096 --dtype q8",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			switch {
+			case o.Rounds < 1:
+				return fmt.Errorf("--rounds: want at least 1, got %d", o.Rounds)
+			case o.Round < 0:
+				return fmt.Errorf("--round: want at least 0s, got %v", o.Round)
+			case !(peak >= 0):
+				return fmt.Errorf("--peak: want at least 0, got %v", peak)
+			}
+			if o.DTypes, err = parseDTypes(dtypes); err != nil {
+				return err
+			}
+			if o.Sizes, err = parseSizes(sizes); err != nil {
+				return err
+			}
+			o.MemoryLimit, o.Peak = memoryLimit<<20, peak*1e12
+			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
+			show := printProducts(c.OutOrStdout())
+			if asJSON {
+				show = func(bench.Product) {}
+			}
+			r, err := bench.MeasureGEMM(c.Context(), o, show)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), r)
+			} else {
+				fmt.Fprintln(c.OutOrStdout(), "device:", r.Device)
+			}
+			for _, p := range r.Products {
+				if !p.Right() {
+					err = errors.Join(err, fmt.Errorf("%s %s %d x %d x %d: elements are wrong by up to %.3g of their deviation", p.DType, p.Layout, p.M, p.N, p.K, p.Deviation))
+				}
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
+	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
+	c.Flags().IntVar(&memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
+	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"}, "types of the numbers: f32, bf16, f16; of b alone: q8, q4")
+	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"}, "N for N x N x N, or MxNxK")
+	c.Flags().IntVar(&o.Rounds, "rounds", 5, "measurements of a product, of which the median counts, and the best")
+	c.Flags().DurationVar(&o.Round, "round", 100*time.Millisecond, "how long a measurement takes, about")
+	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell the share; 0: measured on the CPU, unknown elsewhere")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func parseDTypes(names []string) (list []tensor.DType, err error) {
+	for _, name := range names {
+		dt, err := parseDType(name, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, dt)
+	}
+	if len(list) == 0 {
+		return nil, errors.New("--dtype: want at least one, got none")
+	}
+	return list, nil
+}
+
+// maxSide keeps the elements of a matrix within 32 bits.
+const maxSide = 1 << 15
+
+func parseSizes(texts []string) (list [][3]int, err error) {
+	for _, text := range texts {
+		parts := strings.Split(text, "x")
+		if len(parts) == 1 {
+			parts = []string{text, text, text}
+		}
+		var size [3]int
+		if len(parts) != len(size) {
+			return nil, fmt.Errorf("--sizes: want N or MxNxK, got %q", text)
+		}
+		for i, part := range parts {
+			if size[i], err = strconv.Atoi(part); err != nil || size[i] < 1 || size[i] > maxSide {
+				return nil, fmt.Errorf("--sizes: want N or MxNxK of whole numbers from 1 to %d, got %q", maxSide, text)
+			}
+		}
+		list = append(list, size)
+	}
+	if len(list) == 0 {
+		return nil, errors.New("--sizes: want at least one, got none")
+	}
+	return list, nil
+}
+
+// printProducts gives a function that prints the lines of a table as they are known.
+func printProducts(w io.Writer) func(bench.Product) {
+	const head = "%-5s %-3s %-20s %10s %9s %9s %9s %7s %10s\n"
+	first := true
+	return func(p bench.Product) {
+		if first {
+			fmt.Fprintf(w, head, "dtype", "", "M x N x K", "ms", "TFLOP/s", "best", "GB/s", "share", "deviation")
+			first = false
+		}
+		share := ""
+		if p.Utilisation > 0 {
+			share = fmt.Sprintf("%.1f %%", 100*p.Utilisation)
+		}
+		fmt.Fprintf(w, head, p.DType, p.Layout, fmt.Sprintf("%d x %d x %d", p.M, p.N, p.K), fmt.Sprintf("%.4g", p.Milliseconds),
+			fmt.Sprintf("%.4g", p.TFLOPS), fmt.Sprintf("%.4g", p.Best), fmt.Sprintf("%.4g", p.GBs), share, fmt.Sprintf("%.1e", p.Deviation))
+	}
+}

@@ -1,0 +1,102 @@
+package bench
+
+import (
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// FLOPs are the floating-point operations of a training step that its model calls for, a
+// token, a multiplication and an addition being two. What a program computes twice, such as
+// a block that gradient checkpointing recomputes, counts once, and what is not a product of
+// matrices (norms, softmax, RoPE, the optimizer) not at all.
+//
+// Forward, a linear layer of in × out numbers takes 2·in·out, the head among them; an adapter
+// of total rank R beside it 2·R·(in + out); attention 4·heads·size for every key that a query
+// sees, of which there are (tokens + 1)/2 on average, or fewer within a window.
+//
+// On the way back, a linear layer takes 2·in·out for the gradient of its input, if anything
+// before it trains, and 2·in·out for that of its weight, if the weight trains: not where
+// it is frozen. Its adapter takes 2·R·out for the gradient of its narrow vector, 2·R·(in + out)
+// for those of A and B, and 2·R·in for that of the input, if anything before it trains.
+// Attention takes 2·heads·size a key for each of four gradients: of the probabilities and of
+// q, k and v, as far as something before them trains.
+type FLOPs struct {
+	Forward   float64 `json:"forward"`   // attention's products apart
+	Backward  float64 `json:"backward"`  // attention's products apart
+	Attention float64 `json:"attention"` // both ways
+}
+
+// Total is all of them.
+func (f FLOPs) Total() float64 { return f.Forward + f.Backward + f.Attention }
+
+// CountFLOPs counts those of a model, with its adapter if it has one, in rows of so many
+// tokens that all count in the loss. What trains is what is not frozen.
+func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
+	c := m.Config
+	x := trains(m.Embedding.Weight) // a gradient must come to here
+	for i, block := range m.Blocks {
+		h := x || trains(block.InputNorm.Weight)
+		q := f.layer(block.Attention.Q, h)
+		k := f.layer(block.Attention.K, h)
+		v := f.layer(block.Attention.V, h)
+		gradients := 0
+		for _, needed := range []bool{q || k, q, k, v} { // of the probabilities, q, k and v
+			if needed {
+				gradients++
+			}
+		}
+		window := 0
+		if c.Windows != nil {
+			window = c.Windows[i]
+		}
+		f.Attention += float64((4+2*gradients)*c.Heads*c.HeadDim*seen(tokens, window)) / float64(tokens)
+		x = f.layer(block.Attention.O, q || k || v) || x
+		h = x || trains(block.MLPNorm.Weight)
+		gate := f.layer(block.MLP.Gate, h)
+		up := f.layer(block.MLP.Up, h)
+		x = f.layer(block.MLP.Down, gate || up) || x
+	}
+	f.linear(m.HeadWeight(), x || trains(m.Norm.Weight))
+	return f
+}
+
+// seen is how many keys the queries of a row see together.
+func seen(tokens, window int) int {
+	if window == 0 || window > tokens {
+		window = tokens
+	}
+	return window*(window+1)/2 + (tokens-window)*window
+}
+
+// layer counts a linear layer, with an adapter or without, whose input needs a gradient or
+// does not, and tells whether its output does.
+func (f *FLOPs) layer(l nn.Layer, input bool) (output bool) {
+	switch l := l.(type) {
+	case *nn.Linear:
+		return f.linear(l.Weight, input) || trains(l.Bias)
+	case *multilora.Linear:
+		f.linear(l.Base.Weight, input)
+		rank, in, out := l.A.Value.Dim(0), l.A.Value.Dim(1), l.B.Value.Dim(0)
+		f.Forward += float64(2 * rank * (in + out))
+		f.Backward += float64(2*rank*out + 2*rank*(in+out))
+		if input {
+			f.Backward += float64(2 * rank * in)
+		}
+	}
+	return true
+}
+
+func (f *FLOPs) linear(weight *nn.Param, input bool) (output bool) {
+	product := float64(2 * weight.Value.Numel())
+	f.Forward += product
+	if input {
+		f.Backward += product
+	}
+	if trains(weight) {
+		f.Backward += product
+	}
+	return input || trains(weight)
+}
+
+func trains(p *nn.Param) bool { return p != nil && !p.Frozen }
