@@ -63,7 +63,7 @@ func (memoryOnly) Alloc(bytes int) (tensor.Buffer, error) { return bytes, nil }
 func (memoryOnly) Free(tensor.Buffer)                     {}
 func (memoryOnly) Run(tensor.Kernel, []tensor.Arg)        {}
 func (memoryOnly) Write(tensor.Buffer, int, []byte)       {}
-func (memoryOnly) Read([]byte, tensor.Buffer, int) error  { return nil }
+func (memoryOnly) Read(...tensor.Read) error              { return nil }
 func (memoryOnly) Flush() error                           { return nil }
 func (memoryOnly) Close() error                           { return nil }
 
