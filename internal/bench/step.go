@@ -98,10 +98,6 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 	}
 	o.Config.Steps, o.Config.Schedule = o.WarmUp+o.Steps, "constant"
 	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice}
-	plan, err := train.NewPlan(o.Config, train.PlanOptions{Device: device.Options{Threads: o.Threads}})
-	if err != nil {
-		return r, err
-	}
 	var profile bytes.Buffer
 	if o.Kernels {
 		open.Profile = &profile
@@ -117,8 +113,7 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 	if o.Kernels {
 		s.clock = &clock{device: s.device, counts: s.counts, profile: &profile}
 	}
-	r.Planned = plan.Peak
-	if err = plan.Fits(s.device.Stats().Limit); err == nil {
+	if err = s.plan(); err == nil {
 		err = s.measure(ctx, shape)
 	}
 	if err = errors.Join(err, s.device.Close()); err == nil && o.Kernels {
@@ -134,6 +129,16 @@ type stepMeter struct {
 	counts func() vulkan.Counts // nil: the device counts nothing
 	clock  *clock               // nil without Kernels
 	report *TrainingStep
+}
+
+// plan refuses what does not fit.
+func (s *stepMeter) plan() error {
+	p, err := train.NewPlan(s.Config, train.PlanOptions{Device: device.Options{Threads: s.Threads}, GPU: !s.device.KeepsScratch()})
+	if err != nil {
+		return err
+	}
+	s.report.Planned = p.Peak
+	return p.Fits(s.device.Stats().Limit)
 }
 
 func (s *stepMeter) measure(ctx context.Context, shape llama.Config) error {
