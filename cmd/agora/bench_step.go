@@ -117,6 +117,9 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 	line("start", "%.0f ms to fill the weights, %.0f ms for the first step", r.Fill, r.First)
 	line("ms", "%.1f median, %.1f best of %d steps", r.Milliseconds, r.Fastest, r.Steps)
 	line("tokens/s", "%.1f median, %.1f best", r.TokensPerSecond, r.Best)
+	if r.Processors > 0 {
+		line("processors", "%.2f on average in these steps", r.Processors)
+	}
 	line("loss", "%.4f in the first step, %.4f in the last", r.Losses[0], r.Losses[1])
 	if r.Skipped > 0 {
 		line("skipped", "%d steps, whose gradients did not fit f16", r.Skipped)

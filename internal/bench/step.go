@@ -55,8 +55,9 @@ type TrainingStep struct {
 	Fastest         float64    `json:"best_ms"`
 	TokensPerSecond float64    `json:"tokens_per_s"` // the median
 	Best            float64    `json:"best_tokens_per_s"`
-	Losses          [2]float64 `json:"losses"`  // of the first and the last step
-	Skipped         int        `json:"skipped"` // steps whose gradients did not fit f16
+	Processors      float64    `json:"processors,omitempty"` // on the CPU: that the process had on average in these steps, fewer than its threads where others used them
+	Losses          [2]float64 `json:"losses"`               // of the first and the last step
+	Skipped         int        `json:"skipped"`              // steps whose gradients did not fit f16
 
 	Live    int `json:"peak_bytes"`              // most tensors at once
 	Taken   int `json:"peak_pooled_bytes"`       // most of them and the pool
@@ -177,7 +178,8 @@ func (s *stepMeter) timed(ctx context.Context, t *train.Trainer, batches []data.
 		defer s.clock.stop()
 	}
 	var times []float64
-	for begin := time.Now(); len(times) < s.Steps && (len(times) == 0 || s.Seconds == 0 || time.Since(begin).Seconds() < s.Seconds); {
+	begin, had := time.Now(), processTime()
+	for len(times) < s.Steps && (len(times) == 0 || s.Seconds == 0 || time.Since(begin).Seconds() < s.Seconds) {
 		began := time.Now()
 		if err := s.step(ctx, t, batches); err != nil {
 			return err
@@ -193,7 +195,16 @@ func (s *stepMeter) timed(ctx context.Context, t *train.Trainer, batches []data.
 		n.Dispatches, n.Barriers, n.Writes, n.Reads = n.Dispatches/r.Steps, n.Barriers/r.Steps, n.Writes/r.Steps, n.Reads/r.Steps
 		n.Submissions, n.Waits = n.Submissions/r.Steps, n.Waits/r.Steps
 		r.Counts = &n
+	} else {
+		r.Processors = (processTime() - had).Seconds() / time.Since(begin).Seconds()
 	}
+	s.summarize(times)
+	return nil
+}
+
+// summarize makes rates of the steps' times in ms, and looks at the memory.
+func (s *stepMeter) summarize(times []float64) {
+	r := s.report
 	r.Fastest, r.Milliseconds = slices.Min(times), median(times)
 	perSecond := func(ms float64) float64 { return float64(r.Tokens) / ms * 1e3 }
 	r.TokensPerSecond, r.Best = perSecond(r.Milliseconds), perSecond(r.Fastest)
@@ -207,7 +218,6 @@ func (s *stepMeter) timed(ctx context.Context, t *train.Trainer, batches []data.
 	if peak > 0 {
 		r.Peak, r.Utilisation = peak/1e12, r.TFLOPS*1e12/peak
 	}
-	return nil
 }
 
 func (s *stepMeter) step(ctx context.Context, t *train.Trainer, batches []data.Batch) error {
