@@ -108,7 +108,7 @@ func edges(tiles ...int) []int {
 func tileSize(kernel, name string) int {
 	d, ok := shaders.Find(kernel)
 	if i := slices.Index(d.TileNames, name); ok && i >= 0 {
-		return int(d.Tile[i])
+		return int(d.Tiles[0][i])
 	}
 	panic(fmt.Sprintf("ops: kernel %s has no tile size %s", kernel, name))
 }

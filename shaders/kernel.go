@@ -48,9 +48,19 @@ type Desc struct {
 	Args      []Binding     // Sig, parsed
 	Bindings  []string      // the bindings' names, in the order of Sig
 	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
-	Tile      Tile          // default sizes
+	Tiles     []Tile        // sizes to choose from, small ones first; the first works everywhere
 	TileNames []string      // their names
 	SPIRV     func() []byte // nil while the shader has no body
+
+	Alternatives []Alternative
+}
+
+// Alternative is another shader for the same kernel, for devices that multiply cooperative matrices.
+type Alternative struct {
+	Name  string // "matmul_coopmat" is shaders/matmul_coopmat.comp
+	Doc   string
+	Tiles []Tile                   // as in Desc
+	SPIRV map[string]func() []byte // by the type of the matrices: f16, bf16
 }
 
 // Find returns a kernel's description by name.

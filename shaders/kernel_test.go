@@ -122,7 +122,7 @@ func TestKernels(t *testing.T) {
 		if !ok || found.Name != d.Name {
 			t.Errorf("Find(%q) = %q, %v", d.Name, found.Name, ok)
 		}
-		if len(d.Args) != len(d.Bindings) || d.Tile[0] == 0 || d.TileNames[0] != "group" {
+		if len(d.Args) != len(d.Bindings) || d.Tiles[0][0] == 0 || d.TileNames[0] != "group" {
 			t.Errorf("%+v", d)
 		}
 		if d.SPIRV != nil && len(d.SPIRV()) == 0 {

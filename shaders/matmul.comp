@@ -4,6 +4,8 @@
 //
 //grid n/bn m/bm batch
 //tile group=64 bm=32 bn=32 bk=16
+//tile group=64 bm=64 bn=64 bk=16
+//tile group=256 bm=128 bn=128 bk=16
 
 #include "include/kernel.glsl"
 

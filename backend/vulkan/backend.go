@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -12,6 +13,8 @@ import (
 type backend struct {
 	hw      hardware
 	limits  Limits
+	plain   bool                    // Options.Plain
+	tiles   map[string]shaders.Tile // Options.Tiles
 	memory  arena
 	kernels map[string]*kernel
 	rec     recorder
@@ -41,7 +44,7 @@ const stagingBytes = 4 << 20
 func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)
 	b := &backend{
-		hw: hw, limits: l, kernels: map[string]*kernel{}, next: 1, pace: pace{firstBatch},
+		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, kernels: map[string]*kernel{}, next: 1, pace: pace{firstBatch},
 		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots}, // staging has the others
 	}
 	if o.Profile != nil {
@@ -56,7 +59,9 @@ func (b *backend) Name() string { return "vulkan (" + b.hw.name() + ")" }
 func (b *backend) Counts() Counts {
 	c := b.rec.counts
 	for _, k := range b.kernels {
-		c.Pipelines += len(k.pipelines)
+		for _, f := range k.forms {
+			c.Pipelines += len(f.pipelines)
+		}
 	}
 	return c
 }

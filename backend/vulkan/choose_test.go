@@ -50,11 +50,12 @@ func TestBestIsAGPU(t *testing.T) {
 	}
 }
 
-func TestShapeNames(t *testing.T) {
-	for want, s := range map[string][6]uint32{
-		"16x16x16 f16*f16+f32": {16, 16, 16, 0, 0, 1}, "16x8x16 bf16*bf16+f32": {16, 8, 16, 1000141000, 1000141000, 1}, "8x8x8 type77*u8+u32": {8, 8, 8, 77, 7, 9},
+func TestMatrixNames(t *testing.T) {
+	for want, m := range map[string]matrix{
+		"16x8x16 bf16*bf16+f32": {16, 8, 16, componentName(1000141000), componentName(1000141000), componentName(1)},
+		"8x8x8 type77*u8+u32":   {8, 8, 8, componentName(77), componentName(7), componentName(9)},
 	} {
-		if got := shapeName(s[0], s[1], s[2], s[3], s[4], s[5]); got != want {
+		if got := m.String(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}

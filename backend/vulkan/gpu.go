@@ -2,19 +2,20 @@
 
 package vulkan
 
+// #include <stdlib.h>
 // #include "vk.h"
 import "C"
 
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 	"unsafe"
 
 	vk "github.com/vulkan-go/vulkan"
 
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -63,13 +64,18 @@ func Open(o Options) (tensor.Backend, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", info.Name, err), g.close())
 	}
+	o.Plain = o.Plain || os.Getenv(PlainVariable) == "1"
 	return newBackend(g, o), nil
 }
 
 func (g *gpu) open() error {
 	var device vk.Device // a local: &g.device would show cgo a struct that holds Go pointers
+	chain := C.vk_device_chain(g.facts.features)
+	defer C.free(chain)
+	extensions := g.extensions()
 	create := &vk.DeviceCreateInfo{
-		SType: vk.StructureTypeDeviceCreateInfo, PNext: unsafe.Pointer(C.vk_device_chain()), QueueCreateInfoCount: 1,
+		SType: vk.StructureTypeDeviceCreateInfo, PNext: chain, QueueCreateInfoCount: 1,
+		EnabledExtensionCount: uint32(len(extensions)), PpEnabledExtensionNames: extensions,
 		PQueueCreateInfos: []vk.DeviceQueueCreateInfo{{
 			SType: vk.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: uint32(g.facts.family), QueueCount: 1, PQueuePriorities: []float32{1},
 		}},
@@ -117,6 +123,15 @@ func (g *gpu) open() error {
 	return nil
 }
 
+// extensions are the names of those that the kernels need.
+func (g *gpu) extensions() (list []string) {
+	var names [3]*C.char
+	for i := range C.vk_device_extensions(g.facts.features, &names[0]) {
+		list = append(list, C.GoString(names[i])+"\x00")
+	}
+	return list
+}
+
 // createSlots makes a command pool for each submission in flight, and the queries for its times.
 func (g *gpu) createSlots() error {
 	for i := range slots {
@@ -146,6 +161,10 @@ func (g *gpu) createSlots() error {
 func (g *gpu) name() string { return g.info.Name }
 
 func (g *gpu) limits() Limits { return g.info.Limits }
+
+func (g *gpu) matrices() ([]matrix, int) { return g.info.matrices, g.info.Subgroup[0] }
+
+func (g *gpu) software() bool { return g.info.Kind == KindCPU }
 
 func (g *gpu) available() int {
 	t := memoryType(&g.facts, false, allTypes)
@@ -222,17 +241,9 @@ func handle[H any](id uint64) H {
 	return *(*H)(unsafe.Pointer(&p))
 }
 
-func (g *gpu) pipeline(d shaders.Desc, constants []constant) (uint64, error) {
-	if d.SPIRV == nil {
-		return 0, errors.New("it has no Vulkan shader")
-	}
-	code := d.SPIRV()
-	ids, values := make([]C.uint32_t, len(constants)+1), make([]C.uint32_t, len(constants)+1)
-	for i, c := range constants {
-		ids[i], values[i] = C.uint32_t(c.id), C.uint32_t(c.value)
-	}
+func (g *gpu) pipeline(code []byte, c *constants, subgroup int) (uint64, error) {
 	var p C.uint64_t
-	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), &ids[0], &values[0], C.uint32_t(len(constants)), &p)
+	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), (*C.uint32_t)(&c[0]), C.uint32_t(len(c)), C.uint32_t(subgroup), &p)
 	if r != 0 {
 		return 0, failure("vkCreateComputePipelines", int(r))
 	}

@@ -1,20 +1,24 @@
 package vulkan
 
-import "github.com/agora-ml/agora/shaders"
-
 // hardware is what the backend asks of a device: gpu (Vulkan), or a device of the tests
 // that does nothing. Submissions are numbered from 1 and run in order.
 type hardware interface {
 	name() string
 	limits() Limits
+	// matrices are the cooperative matrices that kernels may use, and the size of the
+	// subgroups that they need.
+	matrices() (shapes []matrix, subgroup int)
+	// software says that it computes on the processor.
+	software() bool
 	// allocate gives a block of memory with an address; host memory is mapped. Its error
 	// wraps tensor.ErrOutOfMemory where freeing other blocks may help.
 	allocate(bytes int, host bool) (memory, error)
 	release(memory)
 	// available is how much allocate can still give, or -1 where nobody says.
 	available() int
-	// pipeline compiles a kernel with its specialization constants.
-	pipeline(d shaders.Desc, c []constant) (uint64, error)
+	// pipeline compiles SPIR-V with its specialization constants, for subgroups of this size
+	// (0: any).
+	pipeline(code []byte, c *constants, subgroup int) (uint64, error)
 	// submit runs commands as submission n in command buffer n % slots, whose last
 	// submission has finished. stamps asks for the time behind every command.
 	submit(n uint64, commands []command, stamps bool) error
@@ -38,8 +42,9 @@ type memory struct {
 	host    []byte // the same bytes, where they are mapped
 }
 
-// constant is a specialization constant; see shaders/include/kernel.glsl for the numbers.
-type constant struct{ id, value uint32 }
+// constants are the specialization constants by number: shaders/include/kernel.glsl has the
+// numbers. Those that a shader does not have mean nothing.
+type constants [firstOption + 12]uint32
 
 type commandKind uint32
 

@@ -24,8 +24,13 @@ type Info struct {
 	Timestamps bool   `json:"timestamps"`
 	// Cooperative lists the cooperative matrices of subgroups: "16x16x16 f16*f16+f32", m, n and k.
 	Cooperative []string `json:"cooperative_matrices"`
+	// Alternatives lists the kernels that run as more than the shader that every device
+	// runs, and what they use: "matmul_coopmat f16: 16x16x16".
+	Alternatives []string `json:"alternatives"`
 	// Missing names what Agora needs and the device lacks; empty where it can be used.
 	Missing []string `json:"missing"`
+
+	matrices []matrix // of Cooperative, those that kernels may use
 }
 
 // Kind is what sort of device it is.
@@ -56,13 +61,9 @@ var componentNames = map[uint32]string{
 	0: "f16", 1: "f32", 2: "f64", 3: "s8", 4: "s16", 5: "s32", 6: "s64", 7: "u8", 8: "u16", 9: "u32", 10: "u64", 1000141000: "bf16",
 }
 
-// shapeName is a cooperative matrix product in words; the result has the type of c.
-func shapeName(m, n, k, a, b, c uint32) string {
-	name := func(t uint32) string {
-		if s, ok := componentNames[t]; ok {
-			return s
-		}
-		return fmt.Sprintf("type%d", t)
+func componentName(t uint32) string {
+	if s, ok := componentNames[t]; ok {
+		return s
 	}
-	return fmt.Sprintf("%dx%dx%d %s*%s+%s", m, n, k, name(a), name(b), name(c))
+	return fmt.Sprintf("type%d", t)
 }

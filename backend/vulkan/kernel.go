@@ -3,20 +3,21 @@ package vulkan
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// kernel is one of the shaders with the pipelines that were made of it so far.
+// kernel is a contract with the shaders that this device runs for it, the best first.
 type kernel struct {
 	shaders.Desc
-	tile      shaders.Tile
-	pipelines map[variant]uint64
+	forms []*form
 }
 
 // variant is what a pipeline is specialised for.
 type variant struct {
+	tile    shaders.Tile
 	consts  [12]uint32
 	storage [4]uint8 // of T, U, V, W
 	present uint16   // a bit for each optional binding
@@ -27,6 +28,7 @@ const (
 	firstTile    = 0
 	firstConst   = 4
 	firstStorage = 16
+	firstMatrix  = 20 // rows, columns, depth of a cooperative matrix; invocations of a subgroup
 	firstOption  = 32
 )
 
@@ -41,23 +43,26 @@ func storage(dt tensor.DType) (uint8, error) {
 	return storages[dt] - 1, nil
 }
 
-// fewestInvocations of a workgroup are what every kernel still works with.
-const fewestInvocations = 64
-
 func (b *backend) kernel(name string) (*kernel, error) {
 	if k, ok := b.kernels[name]; ok {
 		return k, nil
 	}
 	d, ok := shaders.Find(name)
-	if !ok {
+	if !ok || d.SPIRV == nil {
 		return nil, fmt.Errorf("no such shader")
 	}
-	k := &kernel{Desc: d, tile: d.Tile, pipelines: map[variant]uint64{}}
-	for k.tile[0] > fewestInvocations && int(k.tile[0]) > b.limits.Invocations {
-		k.tile[0] /= 2
+	matrices, subgroup := b.hw.matrices()
+	if b.plain {
+		matrices = nil
 	}
-	if n := int(k.tile[0]); n > b.limits.Invocations {
-		return nil, fmt.Errorf("%d invocations in a workgroup, the device takes %d", n, b.limits.Invocations)
+	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.limits)}
+	for _, f := range k.forms {
+		if t, ok := b.tiles[f.name]; ok {
+			f.tiles = []shaders.Tile{t}
+		}
+		if n := int(f.tiles[0][0]); n > b.limits.Invocations {
+			return nil, fmt.Errorf("%d invocations in a workgroup, the device takes %d", n, b.limits.Invocations)
+		}
 	}
 	b.kernels[name] = k
 	return k, nil
@@ -92,46 +97,68 @@ func (k *kernel) variantOf(call tensor.Kernel, args []tensor.Arg) (v variant, er
 	return v, nil
 }
 
-// constants are the specialization constants of a variant. Every one is given: validation
-// takes some defaults for zero.
-func (k *kernel) constants(v variant, consts int) []constant {
-	var list []constant
-	add := func(id int, value uint32) { list = append(list, constant{uint32(id), value}) }
-	for i := range k.TileNames {
-		add(firstTile+i, k.tile[i])
+// constants are the specialization constants of a variant.
+func (k *kernel) constants(f *form, v variant) (c constants) {
+	copy(c[firstTile:firstConst], v.tile[:])
+	copy(c[firstConst:firstStorage], v.consts[:])
+	for letter, s := range v.storage {
+		c[firstStorage+letter] = uint32(s)
 	}
-	for i := range consts {
-		add(firstConst+i, v.consts[i])
+	copy(c[firstMatrix:], []uint32{uint32(f.matrix.m), uint32(f.matrix.n), uint32(f.matrix.k), uint32(f.subgroup)})
+	for i := range k.Args {
+		c[firstOption+i] = uint32(v.present >> i & 1)
 	}
-	for letter := range v.storage {
-		add(firstStorage+letter, uint32(v.storage[letter]))
-	}
-	for i, b := range k.Args {
-		if b.Optional {
-			add(firstOption+i, uint32(v.present>>i&1))
-		}
-	}
-	return list
+	return c
 }
 
-// pipeline is the one for this call, made when it is first needed.
-func (b *backend) pipeline(k *kernel, call tensor.Kernel, args []tensor.Arg) (uint64, error) {
+// prepared is what a call runs as; without groups there is nothing to run.
+type prepared struct {
+	form     *form
+	groups   [3]uint32
+	pipeline uint64 // made when it is first needed
+}
+
+// prepare chooses one of the kernel's forms and a tile, the best whose workgroups share no
+// more memory than there is.
+func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p prepared, err error) {
 	v, err := k.variantOf(call, args)
 	if err != nil {
-		return 0, err
+		return p, err
 	}
-	p, ok := k.pipelines[v]
-	if !ok {
-		list := k.constants(v, len(call.Consts()))
-		if err := b.mustHaveShared(k.Desc, list); err != nil {
-			return 0, err
+	for {
+		p.form = k.form(v)
+		v.tile = p.form.tile(call, b.hw.software())
+		p.groups = call.Grid(v.tile)
+		for i, n := range p.groups {
+			if n == 0 {
+				return p, nil
+			}
+			if int(n) > b.limits.Groups[i] {
+				return p, fmt.Errorf("%d workgroups in dimension %d, the device takes %d: fewer rows in a batch need fewer", n, i, b.limits.Groups[i])
+			}
 		}
-		if p, err = b.hw.pipeline(k.Desc, list); err != nil {
-			return 0, err
+		var ok bool
+		if p.pipeline, ok = p.form.pipelines[v]; ok {
+			return p, nil
 		}
-		k.pipelines[v] = p
+		c := k.constants(p.form, v)
+		code := p.form.code()
+		shared, err := sharedBytes(code, c[:])
+		if err != nil {
+			return p, err
+		}
+		if shared > b.limits.Shared {
+			if _, asked := b.tiles[p.form.name]; asked || !p.form.drop(v.tile) {
+				return p, fmt.Errorf("%d bytes of shared memory in a workgroup, the device has %d", shared, b.limits.Shared)
+			}
+			continue
+		}
+		p.pipeline, err = b.hw.pipeline(code, &c, p.form.subgroup)
+		if err == nil {
+			p.form.pipelines[v] = p.pipeline
+		}
+		return p, err
 	}
-	return p, nil
 }
 
 // dispatch records one kernel.
@@ -140,17 +167,8 @@ func (b *backend) dispatch(call tensor.Kernel, args []tensor.Arg) error {
 	if err != nil {
 		return err
 	}
-	groups := call.Grid(k.tile)
-	for i, n := range groups {
-		if n == 0 {
-			return nil
-		}
-		if int(n) > b.limits.Groups[i] {
-			return fmt.Errorf("%d workgroups in dimension %d, the device takes %d: fewer rows in a batch need fewer", n, i, b.limits.Groups[i])
-		}
-	}
-	pipeline, err := b.pipeline(k, call, args)
-	if err != nil {
+	p, err := b.prepare(k, call, args)
+	if err != nil || slices.Contains(p.groups[:], 0) {
 		return err
 	}
 	b.push, b.reads, b.writes = b.push[:0], b.reads[:0], b.writes[:0]
@@ -175,7 +193,7 @@ func (b *backend) dispatch(call tensor.Kernel, args []tensor.Arg) error {
 		return fmt.Errorf("%d bytes of push constants, want at most %d", len(b.push), pushBytes)
 	}
 	c := b.rec.add(dispatchCommand, b.reads, b.writes)
-	c.pipeline, c.groups, c.pushed = pipeline, groups, uint32(copy(c.push[:], b.push))
-	b.recorded(call.Name())
+	c.pipeline, c.groups, c.pushed = p.pipeline, p.groups, uint32(copy(c.push[:], b.push))
+	b.recorded(p.form.name)
 	return nil
 }

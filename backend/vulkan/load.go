@@ -140,7 +140,7 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		Subgroup:  [3]int{int(f.subgroup), int(f.subgroup_min), int(f.subgroup_max)},
 		Storage16: has(C.VK_HAS_STORAGE16), Storage8: has(C.VK_HAS_STORAGE8), Float16: has(C.VK_HAS_FLOAT16),
 		BFloat16: has(C.VK_HAS_BFLOAT16), Int8: has(C.VK_HAS_INT8), Timestamps: has(C.VK_HAS_TIMESTAMPS),
-		Limits: limitsOf(f), Cooperative: []string{}, Missing: []string{},
+		Limits: limitsOf(f), Cooperative: []string{}, Alternatives: []string{}, Missing: []string{},
 	}
 	if int(f._type) < len(kinds) {
 		info.Kind = kinds[f._type]
@@ -169,10 +169,16 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 	}
 	const subgroupScope = 3 // VK_SCOPE_SUBGROUP_KHR
 	for _, s := range f.shape[:f.shapes] {
-		if s.scope == subgroupScope {
-			info.Cooperative = append(info.Cooperative, shapeName(uint32(s.m), uint32(s.n), uint32(s.k), uint32(s.a), uint32(s.b), uint32(s.c)))
+		if s.scope != subgroupScope {
+			continue
+		}
+		m := matrix{int(s.m), int(s.n), int(s.k), componentName(uint32(s.a)), componentName(uint32(s.b)), componentName(uint32(s.c))}
+		info.Cooperative = append(info.Cooperative, m.String())
+		if s.c == s.result && has(C.VK_HAS_COOPERATIVE) && (m.a != "bf16" || has(C.VK_HAS_BFLOAT16)) {
+			info.matrices = append(info.matrices, m)
 		}
 	}
+	info.Alternatives = alternatives(info)
 	return info
 }
 

@@ -3,7 +3,6 @@ package vulkan
 import (
 	"fmt"
 
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -11,6 +10,7 @@ import (
 // where it is asked for, submissions finish at once.
 type null struct {
 	lim       Limits
+	shapes    []matrix
 	free      int  // bytes that allocate still gives; -1: any
 	silent    bool // does not tell how many
 	submitted []command
@@ -19,7 +19,7 @@ type null struct {
 	most      int      // how many of those there were at once
 	next      uint64   // address of the next block
 	live      map[uint64]int
-	pipelines [][]constant
+	pipelines []constants
 	ran       uint64 // ns that every submission takes
 	clock     uint64
 	begun     map[uint64]uint64
@@ -70,8 +70,11 @@ func (h *null) available() int {
 	return h.free
 }
 
-func (h *null) pipeline(_ shaders.Desc, c []constant) (uint64, error) {
-	h.pipelines = append(h.pipelines, c)
+func (h *null) matrices() ([]matrix, int) { return h.shapes, 32 }
+func (h *null) software() bool            { return false }
+
+func (h *null) pipeline(_ []byte, c *constants, _ int) (uint64, error) {
+	h.pipelines = append(h.pipelines, *c)
 	return uint64(len(h.pipelines)), nil
 }
 

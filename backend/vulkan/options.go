@@ -1,6 +1,10 @@
 package vulkan
 
-import "io"
+import (
+	"io"
+
+	"github.com/agora-ml/agora/shaders"
+)
 
 // Options choose how the backend works; the zero value is right for most.
 type Options struct {
@@ -15,9 +19,19 @@ type Options struct {
 	// Profile, if set, gets the time of every command as a Chrome trace, at Close.
 	Profile io.Writer
 
+	// Plain leaves out the shaders that only some devices run: for comparison. PlainVariable,
+	// set to 1, does the same.
+	Plain bool
+	// Tiles are the launch sizes of shaders, by name, in the place of those that the
+	// backend chooses: for measurements. They must fit the device.
+	Tiles map[string]shaders.Tile
+
 	// Limits lower the device's own, for tests; 0 leaves one as it is.
 	Limits Limits
 }
+
+// PlainVariable names the environment variable that, set to 1, sets Options.Plain.
+const PlainVariable = "AGORA_VULKAN_PLAIN"
 
 // NoCache is the CacheDir of a backend that keeps nothing.
 const NoCache = "-"

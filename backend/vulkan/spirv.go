@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/agora-ml/agora/shaders"
 )
 
 // Instructions of SPIR-V that declare what workgroups share, by number, and the places of their
@@ -95,22 +93,6 @@ func sharedBytes(code []byte, constants []uint32) (int, error) {
 		words = words[n:]
 	}
 	return d.shared, nil
-}
-
-// mustHaveShared refuses a shader whose workgroups share more memory than the device's have.
-func (b *backend) mustHaveShared(d shaders.Desc, list []constant) error {
-	if d.SPIRV == nil {
-		return nil // as the hardware will say
-	}
-	values := make([]uint32, firstOption+len(d.Args))
-	for _, c := range list {
-		values[c.id] = c.value
-	}
-	n, err := sharedBytes(d.SPIRV(), values)
-	if err == nil && n > b.limits.Shared {
-		err = fmt.Errorf("%d bytes of shared memory in a workgroup, the device has %d", n, b.limits.Shared)
-	}
-	return err
 }
 
 // declarations are what has been met so far, by result. What is not understood is left out:

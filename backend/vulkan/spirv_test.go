@@ -15,7 +15,7 @@ func TestSharedMemoryOfEveryKernel(t *testing.T) {
 		most, at := 0, uint32(0)
 		for first := range uint32(70) { // the first constant of the meaning: attention's is a size, from 29 on without effect
 			values := make([]uint32, firstOption+len(d.Args))
-			copy(values[firstTile:], d.Tile[:])
+			copy(values[firstTile:], d.Tiles[0][:])
 			values[firstConst] = first
 			n, err := sharedBytes(d.SPIRV(), values)
 			if err != nil {

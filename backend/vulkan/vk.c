@@ -158,10 +158,29 @@ static void describe_memory(VkPhysicalDevice gpu, vk_facts *f) {
 	}
 }
 
-static void describe_features(VkPhysicalDevice gpu, int cooperative, vk_facts *f) {
+// VK_KHR_shader_bfloat16, which is newer than the header.
+#define BFLOAT16_EXTENSION "VK_KHR_shader_bfloat16"
+enum { BFLOAT16_FEATURES = 1000141000 };
+typedef struct {
+	VkStructureType sType;
+	void *pNext;
+	VkBool32 type, dot_product, cooperative_matrix;
+} bfloat16_features;
+
+// The features beyond Vulkan 1.2 that a device offers by these extensions.
+typedef struct {
+	int matrix, sizes, bfloat16;
+} extensions;
+
+static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
+	void *chain = NULL;
 	VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
-	VkPhysicalDeviceVulkan12Features v12 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = cooperative ? &matrix : NULL};
+	VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+	bfloat16_features bfloat16 = {.sType = (VkStructureType)BFLOAT16_FEATURES};
+	if (has.matrix) matrix.pNext = chain, chain = &matrix;
+	if (has.sizes) sizes.pNext = chain, chain = &sizes;
+	if (has.bfloat16) bfloat16.pNext = chain, chain = &bfloat16;
+	VkPhysicalDeviceVulkan12Features v12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = chain};
 	VkPhysicalDeviceVulkan11Features v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &v12};
 	VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v11};
 	vkGetPhysicalDeviceFeatures2(gpu, &all);
@@ -171,10 +190,11 @@ static void describe_features(VkPhysicalDevice gpu, int cooperative, vk_facts *f
 	if (v12.storageBuffer8BitAccess) f->features |= VK_HAS_STORAGE8;
 	if (v12.shaderFloat16) f->features |= VK_HAS_FLOAT16;
 	if (v12.shaderInt8) f->features |= VK_HAS_INT8;
-	if (matrix.cooperativeMatrix) {
-		f->features |= VK_HAS_COOPERATIVE;
-		describe_shapes(gpu, f);
-	}
+	if (!matrix.cooperativeMatrix) return;
+	describe_shapes(gpu, f);
+	if (!v12.vulkanMemoryModel || !v12.shaderFloat16 || !sizes.subgroupSizeControl || !sizes.computeFullSubgroups) return;
+	f->features |= VK_HAS_COOPERATIVE;
+	if (bfloat16.cooperative_matrix) f->features |= VK_HAS_BFLOAT16;
 }
 
 static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
@@ -212,19 +232,21 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 	f->api = p.apiVersion, f->vendor = p.vendorID, f->device = p.deviceID, f->type = p.deviceType;
 	if (f->api < VULKAN_1_2) return; // what follows would not be answered
 	uint32_t n = 0;
-	int cooperative = 0;
+	extensions has = {0};
 	vkEnumerateDeviceExtensionProperties(gpu, NULL, &n, NULL);
 	VkExtensionProperties *list = calloc(n + 1, sizeof *list);
 	vkEnumerateDeviceExtensionProperties(gpu, NULL, &n, list);
 	for (uint32_t i = 0; i < n; i++) {
 		const char *name = list[i].extensionName;
 		if (!strcmp(name, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) f->features |= VK_HAS_BUDGET;
-		if (!strcmp(name, "VK_KHR_shader_bfloat16")) f->features |= VK_HAS_BFLOAT16; // newer than this header
-		cooperative |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+		has.matrix |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+		has.sizes |= !strcmp(name, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+		has.bfloat16 |= !strcmp(name, BFLOAT16_EXTENSION);
 	}
 	free(list);
 	describe_properties(gpu, f);
-	describe_features(gpu, cooperative && vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR, f);
+	has.matrix &= vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != NULL;
+	describe_features(gpu, has, f);
 	describe_memory(gpu, f);
 	describe_queue(gpu, f);
 }
@@ -239,13 +261,41 @@ void vk_heap_free(uint64_t physical, uint64_t *bytes) {
 	}
 }
 
-const void *vk_device_chain(void) {
-	static VkPhysicalDeviceVulkan11Features v11 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .storageBuffer16BitAccess = 1};
-	static VkPhysicalDeviceVulkan12Features v12 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &v11,
+void *vk_device_chain(uint32_t features) {
+	struct chain {
+		VkPhysicalDeviceVulkan12Features v12;
+		VkPhysicalDeviceVulkan11Features v11;
+		VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
+		VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+		bfloat16_features bfloat16;
+	} *c = calloc(1, sizeof *c);
+	c->v12 = (VkPhysicalDeviceVulkan12Features){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &c->v11,
 		.bufferDeviceAddress = 1, .timelineSemaphore = 1};
-	return &v12;
+	c->v11 = (VkPhysicalDeviceVulkan11Features){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .storageBuffer16BitAccess = 1};
+	if (!(features & VK_HAS_COOPERATIVE)) return c;
+	c->v12.shaderFloat16 = c->v12.vulkanMemoryModel = 1;
+	c->v11.pNext = &c->sizes;
+	c->sizes = (VkPhysicalDeviceSubgroupSizeControlFeatures){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES, .pNext = &c->matrix,
+		.subgroupSizeControl = 1, .computeFullSubgroups = 1};
+	c->matrix = (VkPhysicalDeviceCooperativeMatrixFeaturesKHR){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = 1};
+	if (!(features & VK_HAS_BFLOAT16)) return c;
+	c->matrix.pNext = &c->bfloat16;
+	c->bfloat16 = (bfloat16_features){.sType = (VkStructureType)BFLOAT16_FEATURES, .type = 1, .cooperative_matrix = 1};
+	return c;
+}
+
+uint32_t vk_device_extensions(uint32_t features, const char *names[3]) {
+	uint32_t n = 0;
+	if (features & VK_HAS_COOPERATIVE) {
+		names[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+		names[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+	}
+	if (features & VK_HAS_BFLOAT16) names[n++] = BFLOAT16_EXTENSION;
+	return n;
 }
 
 const void *vk_timeline_chain(void) {
@@ -327,21 +377,24 @@ int vk_cache_save(vk_device *d, void *data, uint64_t *bytes) {
 	return r;
 }
 
-int vk_pipeline(vk_device *d, const void *code, uint64_t bytes, const uint32_t *ids, const uint32_t *values,
-                uint32_t constants, uint64_t *pipeline) {
-	VkSpecializationMapEntry entries[64];
-	if (constants > 64) return VK_ERROR_INITIALIZATION_FAILED;
-	for (uint32_t i = 0; i < constants; i++) entries[i] = (VkSpecializationMapEntry){ids[i], 4 * i, 4};
-	VkSpecializationInfo special = {constants, entries, 4 * constants, values};
+int vk_pipeline(vk_device *d, const void *code, uint64_t bytes, const uint32_t *constants, uint32_t n,
+                uint32_t subgroup, uint64_t *pipeline) {
+	VkSpecializationMapEntry entries[64]; // entry i is constant i: validation layers until 1.4.309 take it so for matrices
+	if (n > 64) return VK_ERROR_INITIALIZATION_FAILED;
+	for (uint32_t i = 0; i < n; i++) entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
+	VkSpecializationInfo special = {n, entries, 4 * n, constants};
 	VkShaderModuleCreateInfo shader = {
 		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = bytes, .pCode = code};
 	VkShaderModule module;
 	VkResult r = d->vkCreateShaderModule(d->handle, &shader, NULL, &module);
 	if (r) return r;
+	VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, .requiredSubgroupSize = subgroup};
 	VkComputePipelineCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
 		.stage = {
-			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup ? &size : NULL,
+			.flags = subgroup ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
 			.module = module, .pName = "main", .pSpecializationInfo = &special},
 		.layout = d->layout,
 	};

@@ -24,8 +24,8 @@ enum {
 	VK_HAS_STORAGE8 = 8,
 	VK_HAS_FLOAT16 = 16,    // arithmetic
 	VK_HAS_INT8 = 32,
-	VK_HAS_BFLOAT16 = 64,
-	VK_HAS_COOPERATIVE = 128,
+	VK_HAS_BFLOAT16 = 64,   // in cooperative matrices
+	VK_HAS_COOPERATIVE = 128, // matrices, and what their kernels need besides
 	VK_HAS_BUDGET = 256,    // tells how much memory is free
 	VK_HAS_COMPUTE = 512,   // a queue family for it
 	VK_HAS_TIMESTAMPS = 1024,
@@ -85,7 +85,8 @@ void vk_instance_functions(uint64_t instance);
 void vk_describe(uint64_t physical, vk_facts *facts);
 void vk_heap_free(uint64_t physical, uint64_t *bytes); // of every heap, by VK_EXT_memory_budget
 
-const void *vk_device_chain(void);   // pNext of a device: the features that kernels need
+void *vk_device_chain(uint32_t features); // pNext of a device: the features that kernels need; free it
+uint32_t vk_device_extensions(uint32_t features, const char *names[3]); // and the extensions; their number
 const void *vk_timeline_chain(void); // pNext of a semaphore
 const void *vk_memory_chain(void);   // pNext of an allocation: memory with an address
 
@@ -95,8 +96,8 @@ void vk_device_free(vk_device *device); // the table, command buffers, pipelines
 uint64_t vk_address(vk_device *device, uint64_t buffer);
 int vk_cache_load(vk_device *device, const void *data, uint64_t bytes);
 int vk_cache_save(vk_device *device, void *data, uint64_t *bytes); // data may be NULL: the size
-int vk_pipeline(vk_device *device, const void *code, uint64_t bytes, const uint32_t *ids, const uint32_t *values,
-                uint32_t constants, uint64_t *pipeline);
+int vk_pipeline(vk_device *device, const void *code, uint64_t bytes, const uint32_t *constants, uint32_t n,
+                uint32_t subgroup, uint64_t *pipeline); // constants by number; subgroup: its size, 0: any
 void vk_pipeline_free(vk_device *device, uint64_t pipeline);
 
 // Records the commands in a slot that has finished, and submits them: the timeline then reaches value. With

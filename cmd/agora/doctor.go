@@ -63,6 +63,10 @@ func (r vulkanReport) lines() (lines [][2]string) {
 		if len(d.Cooperative) > 0 {
 			matrices = strings.Join(d.Cooperative, ", ")
 		}
+		alternatives := "the same shaders as everywhere"
+		if len(d.Alternatives) > 0 {
+			alternatives = strings.Join(d.Alternatives, ", ")
+		}
 		l := d.Limits
 		lines = append(lines,
 			[2]string{fmt.Sprintf("vulkan:%d", d.Index), fmt.Sprintf("%s, %s, %s", d.Name, d.Kind, use)},
@@ -75,6 +79,7 @@ func (r vulkanReport) lines() (lines [][2]string) {
 				has(d.BFloat16, "bf16 arithmetic"), has(d.Int8, "8-bit arithmetic"),
 			}, ", ")},
 			[2]string{"  matrices", matrices},
+			[2]string{"  kernels", alternatives},
 			[2]string{"  timestamps", has(d.Timestamps, "clock on the device")},
 		)
 	}

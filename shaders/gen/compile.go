@@ -16,11 +16,33 @@ const compilerVersion = "shaderc 2025.2-1"
 
 // flags are the compiler's for every kernel. Vulkan 1.3 as the target would
 // write LocalSizeId, which needs maintenance4.
-var flags = []string{"-fshader-stage=compute", "-std=460", "--target-env=vulkan1.2", "-O"}
+var flags = []string{"-fshader-stage=compute", "-std=460", "--target-env=vulkan1.2"}
 
-// define are the flags that tell kernel.glsl what the header says.
-func (k *kernel) define() []string {
+// build is one SPIR-V of a kernel.
+type build struct {
+	name   string // of the file
+	matrix string // the type that cooperative matrices compute in: f16 or bf16; "" for all others
+}
+
+// builds are one of a kernel, or one for each type of an alternative.
+func (k *kernel) builds() []build {
+	if k.needs == "" {
+		return []build{{k.name, ""}}
+	}
+	var list []build
+	for _, t := range k.types {
+		list = append(list, build{k.name + "_" + t, t})
+	}
+	return list
+}
+
+// own are the flags of one kernel: they tell kernel.glsl what the header says. The optimizer is known to
+// break cooperative matrices, so that a driver gets them as they are written.
+func (k *kernel) own() []string {
 	list := []string{fmt.Sprintf("-DBINDINGS=%d", len(k.bindings))}
+	if k.needs == "" {
+		list = append(list, "-O")
+	}
 	for i, t := range k.tile[1:] {
 		list = append(list, fmt.Sprintf("-DTILE%d=%s", i+1, t.name))
 	}
@@ -63,13 +85,20 @@ func compile(dir, glslc string, src sources, kernels []*kernel) error {
 		if !k.body {
 			text += "\nvoid main() {}\n"
 		}
-		args := append(append(flags[:len(flags):len(flags)], k.define()...), "-I.", "-o", "-", "-")
+		args := append(append(flags[:len(flags):len(flags)], k.own()...), "-I.", "-o", "-", "-")
 		out, err := glsl(text, args...)
 		if err != nil {
 			return fmt.Errorf("%s.comp: %w", k.name, err)
 		}
-		if k.body {
-			spv[k.name] = out
+		for _, b := range k.builds() {
+			if !k.body {
+				continue
+			}
+			if spv[b.name] = out; b.matrix == "bf16" {
+				if spv[b.name], err = withBFloat16(out); err != nil {
+					return fmt.Errorf("%s.comp: %w", k.name, err)
+				}
+			}
 		}
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "spv")); err != nil {
@@ -86,14 +115,16 @@ func compile(dir, glslc string, src sources, kernels []*kernel) error {
 	return os.WriteFile(filepath.Join(dir, "spv", "MANIFEST"), []byte(manifest(src, kernels, spv)), 0o644)
 }
 
-// manifest says what every .spv was made from: a line a kernel, with the
-// sha256 of the source and its includes, that of the SPIR-V, and its own flags.
+// manifest says what every .spv was made from: a line each, with the sha256
+// of the source and its includes, that of the SPIR-V, and the kernel's own flags.
 func manifest(src sources, kernels []*kernel, spv map[string][]byte) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "compiler %s\nflags %s\n", compilerVersion, strings.Join(flags, " "))
 	for _, k := range kernels {
-		if k.body {
-			fmt.Fprintf(&w, "%s source=%x spv=%x %s\n", k.name, src.hash(k.name+".comp"), sha256.Sum256(spv[k.name]), strings.Join(k.define(), " "))
+		for _, b := range k.builds() {
+			if k.body {
+				fmt.Fprintf(&w, "%s source=%x spv=%x %s\n", b.name, src.hash(k.name+".comp"), sha256.Sum256(spv[b.name]), strings.Join(k.own(), " "))
+			}
 		}
 	}
 	return w.String()

@@ -15,12 +15,16 @@ func emit(kernels []*kernel, enums []*enum) ([]byte, error) {
 		emitEnum(&w, e)
 	}
 	for _, k := range kernels {
-		emitStruct(&w, k)
-		emitMethods(&w, k)
+		if k.base == "" {
+			emitStruct(&w, k)
+			emitMethods(&w, k)
+		}
 	}
 	w.WriteString("\n// Kernels are all kernels, by name.\nvar Kernels = []Desc{\n")
 	for _, k := range kernels {
-		emitDesc(&w, k)
+		if k.base == "" {
+			emitDesc(&w, k, kernels)
+		}
 	}
 	w.WriteString("}\n")
 	return format.Source(w.Bytes())
@@ -138,8 +142,8 @@ func receiver(k *kernel, code string) string {
 	return k.goName
 }
 
-func emitDesc(w *bytes.Buffer, k *kernel) {
-	var names, tileNames, sizes, inPlace []string
+func emitDesc(w *bytes.Buffer, k *kernel, all []*kernel) {
+	var names, tileNames, inPlace []string
 	for i, b := range k.bindings {
 		names = append(names, fmt.Sprintf("%q", b.name))
 		for j, o := range k.bindings {
@@ -150,17 +154,17 @@ func emitDesc(w *bytes.Buffer, k *kernel) {
 	}
 	for _, t := range k.tile {
 		tileNames = append(tileNames, fmt.Sprintf("%q", t.name))
-		sizes = append(sizes, fmt.Sprint(t.size))
 	}
 	fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nSig: %q,\nArgs: mustParseSig(%q),\nBindings: []string{%s},\n",
 		k.name, strings.Join(k.doc, "\n"), k.sig(), k.sig(), strings.Join(names, ", "))
 	if inPlace != nil {
 		fmt.Fprintf(w, "InPlace: [][2]int{%s},\n", strings.Join(inPlace, ", "))
 	}
-	fmt.Fprintf(w, "Tile: Tile{%s},\nTileNames: []string{%s},\n", strings.Join(sizes, ", "), strings.Join(tileNames, ", "))
+	fmt.Fprintf(w, "Tiles: []Tile{%s},\nTileNames: []string{%s},\n", k.tileSizes(), strings.Join(tileNames, ", "))
 	if k.body {
 		fmt.Fprintf(w, "SPIRV: spirv(%q),\n", k.name)
 	}
+	emitAlternatives(w, k, all)
 	w.WriteString("},\n")
 }
 

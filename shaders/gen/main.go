@@ -105,5 +105,5 @@ func (src sources) parse() ([]*kernel, []*enum, error) {
 		kernels = append(kernels, k)
 	}
 	slices.SortFunc(kernels, func(a, b *kernel) int { return strings.Compare(a.name, b.name) })
-	return kernels, enums, nil
+	return kernels, enums, checkAlternatives(kernels)
 }

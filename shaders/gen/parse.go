@@ -23,6 +23,10 @@ type kernel struct {
 	doc      []string
 	grid     []expr
 	tile     []tile
+	tiles    [][]uint32 // the sizes of every //tile line, the default first
+	base     string     // of an alternative: the kernel that it stands for
+	needs    string     // and what it needs of the device
+	types    []string   // and the types it computes in
 	push     []field
 	consts   []field
 	bindings []binding
@@ -132,7 +136,7 @@ func parseKernel(file, src string, enums map[string]*enum) (*kernel, error) {
 	return p.k, nil
 }
 
-// comment reads the doc lines and the //grid, //tile and //go directives after them.
+// comment reads the doc lines and the directives after them.
 func (p *parser) comment() error {
 	k := p.k
 	for s, ok := p.line(); ok && strings.HasPrefix(s, "//"); s, ok = p.line() {
@@ -186,23 +190,47 @@ func (p *parser) directive(word string, args []string) error {
 			k.grid = append(k.grid, e)
 		}
 	case "tile":
-		if k.tile != nil || len(args) < 1 || len(args) > maxTile {
-			return p.errorf("//tile: want one such line of one to %d sizes", maxTile)
+		return p.tileLine(args)
+	case "for":
+		if k.base != "" || len(args) != 1 || !identRE.MatchString(args[0]) {
+			return p.errorf("//for: want one kernel")
 		}
-		for _, a := range args {
-			name, value, _ := strings.Cut(a, "=")
-			size, err := strconv.ParseUint(value, 10, 16)
-			if !identRE.MatchString(name) || err != nil || size == 0 {
-				return p.errorf("//tile: %q: want name=size", a)
-			}
-			k.tile = append(k.tile, tile{name, uint32(size)})
-		}
-		if k.tile[0].name != "group" {
-			return p.errorf("//tile: the first size is %q, want group", k.tile[0].name)
-		}
+		k.base = args[0]
+	case "needs":
+		return p.needsLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid or //tile (a comment has a space after //)", word)
+		return p.errorf("//%s: want //go, //grid, //tile, //for or //needs (a comment has a space after //)", word)
 	}
+	return nil
+}
+
+// tileLine reads the sizes of a launch: the default, or others of the same names.
+func (p *parser) tileLine(args []string) error {
+	k := p.k
+	if len(args) < 1 || len(args) > maxTile {
+		return p.errorf("//tile: want one to %d sizes", maxTile)
+	}
+	var list []tile
+	var sizes []uint32
+	for _, a := range args {
+		name, value, _ := strings.Cut(a, "=")
+		size, err := strconv.ParseUint(value, 10, 16)
+		if !identRE.MatchString(name) || err != nil || size == 0 {
+			return p.errorf("//tile: %q: want name=size", a)
+		}
+		list = append(list, tile{name, uint32(size)})
+		sizes = append(sizes, uint32(size))
+	}
+	if list[0].name != "group" {
+		return p.errorf("//tile: the first size is %q, want group", list[0].name)
+	}
+	if k.tile == nil {
+		k.tile = list
+	}
+	if !slices.EqualFunc(k.tile, list, func(a, b tile) bool { return a.name == b.name }) {
+		return p.errorf("//tile: want the names of the first such line")
+	}
+	k.tiles = append(k.tiles, sizes)
 	return nil
 }
 

@@ -1,0 +1,145 @@
+package vulkan
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// matrix is a product of cooperative matrices that a device computes: a [m, k] times b [k, n],
+// plus and into c [m, n].
+type matrix struct {
+	m, n, k int
+	a, b, c string // types
+}
+
+func (x matrix) String() string {
+	return fmt.Sprintf("%dx%dx%d %s*%s+%s", x.m, x.n, x.k, x.a, x.b, x.c)
+}
+
+// form is one of the shaders of a kernel: its own, or an alternative for some storage types.
+type form struct {
+	name      string // of the shader
+	code      func() []byte
+	tiles     []shaders.Tile // that the device can launch, small ones first
+	pipelines map[variant]uint64
+
+	// Of an alternative.
+	matrix   matrix
+	subgroup int
+	factors  uint8 // storage of a, and of b where it is not packed
+}
+
+// forms are a kernel's shaders for this device, the plain one last. A device that lists several
+// shapes has made the large ones fast.
+func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*form) {
+	for _, a := range d.Alternatives {
+		for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
+			code, best := a.SPIRV[dt.String()], (*form)(nil)
+			for _, x := range matrices {
+				if code == nil || x.a != dt.String() || x.b != x.a || x.c != "f32" || best != nil && x.size() <= best.matrix.size() {
+					continue
+				}
+				f := &form{name: a.Name, code: code, pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1}
+				for _, t := range a.Tiles {
+					if f.fits(t, l) {
+						f.tiles = append(f.tiles, t)
+					}
+				}
+				if f.tiles != nil {
+					best = f
+				}
+			}
+			if best != nil {
+				list = append(list, best)
+			}
+		}
+	}
+	plain := &form{name: d.Name, code: d.SPIRV, tiles: slices.Clone(d.Tiles[:1]), pipelines: map[variant]uint64{}}
+	for first := &plain.tiles[0]; first[0] > fewestInvocations && int(first[0]) > l.Invocations; {
+		first[0] /= 2
+	}
+	for _, t := range d.Tiles[1:] {
+		if int(t[0]) <= l.Invocations {
+			plain.tiles = append(plain.tiles, t)
+		}
+	}
+	return append(list, plain)
+}
+
+// fewestInvocations of a workgroup are what every kernel still works with.
+const fewestInvocations = 64
+
+func (x matrix) size() int { return x.m * x.n * x.k }
+
+// fits says whether the tile {group, bm, bn, bk} of an alternative can be cut into matrices:
+// the subgroups stand in rows as the shader has them, and each takes the same number.
+func (f *form) fits(t shaders.Tile, l Limits) bool {
+	group, bm, bn, bk := int(t[0]), int(t[1]), int(t[2]), int(t[3])
+	subgroups := group / f.subgroup
+	if group > l.Invocations || group%f.subgroup != 0 || bits.OnesCount(uint(subgroups)) != 1 {
+		return false
+	}
+	down := 1
+	if subgroups >= 16 {
+		down = 4
+	} else if subgroups >= 4 {
+		down = 2
+	}
+	return bm%(down*f.matrix.m) == 0 && bn%(subgroups/down*f.matrix.n) == 0 && bk%f.matrix.k == 0 && f.matrix.m%4 == 0 && f.matrix.n%4 == 0 && f.matrix.k%4 == 0
+}
+
+// drop gives up a tile for which the device has too little shared memory, and the larger ones;
+// false where that leaves a kernel without any.
+func (f *form) drop(t shaders.Tile) bool {
+	i := slices.Index(f.tiles, t)
+	if i == 0 && f.subgroup == 0 {
+		return false
+	}
+	f.tiles = f.tiles[:i]
+	return true
+}
+
+// form is the best that takes a variant; the last one takes all.
+func (k *kernel) form(v variant) *form {
+	i := slices.IndexFunc(k.forms, func(f *form) bool { return f.takes(v) })
+	return k.forms[i]
+}
+
+// takes says whether a call can run as this form: an alternative multiplies its letters U and W.
+func (f *form) takes(v variant) bool {
+	if f.subgroup == 0 {
+		return true
+	}
+	a, b := v.storage['U'-'T'], v.storage['W'-'T']
+	return len(f.tiles) > 0 && a == f.factors && (b == a || b == storages[tensor.Q8]-1 || b == storages[tensor.Q4]-1)
+}
+
+// enoughGroups is the number of workgroups that keeps a large GPU busy: beyond it larger tiles pay.
+const enoughGroups = 128
+
+// tile is the largest of which there are enough; software is no faster with large ones.
+func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
+	for _, t := range slices.Backward(f.tiles[1:]) {
+		if g := call.Grid(t); !software && uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enoughGroups {
+			return t
+		}
+	}
+	return f.tiles[0]
+}
+
+// alternatives are those that a device uses, in words.
+func alternatives(i Info) []string {
+	list := []string{}
+	for _, d := range shaders.Kernels {
+		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.Limits) {
+			if f.subgroup != 0 {
+				list = append(list, fmt.Sprintf("%s %s: %dx%dx%d", f.name, f.matrix.a, f.matrix.m, f.matrix.n, f.matrix.k))
+			}
+		}
+	}
+	return list
+}

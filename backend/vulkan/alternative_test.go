@@ -1,0 +1,105 @@
+package vulkan
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// shapes as a device may list them, those that no kernel uses among them.
+var shapes = []matrix{
+	{16, 8, 8, "f16", "f16", "f32"}, {16, 16, 16, "f16", "f16", "f16"}, {16, 16, 16, "f16", "f16", "f32"}, {16, 8, 16, "f16", "f16", "f32"},
+	{16, 16, 16, "bf16", "bf16", "f32"}, {16, 16, 32, "u8", "u8", "u32"},
+}
+
+func TestFormsOfDevices(t *testing.T) {
+	d, _ := shaders.Find("matmul")
+	l := Limits{Invocations: 1024, Shared: 48 << 10}
+	names := func(list []*form) string {
+		var s []string
+		for _, f := range list {
+			s = append(s, strings.TrimSpace(f.name+" "+f.matrix.a))
+			if f.subgroup != 0 && f.matrix.size() != 16*16*16 {
+				t.Errorf("shape %v, want 16 x 16 x 16", f.matrix)
+			}
+		}
+		return strings.Join(s, ", ")
+	}
+	for _, c := range []struct {
+		shapes   []matrix
+		subgroup int
+		l        Limits
+		want     string
+	}{
+		{shapes, 32, l, "matmul_coopmat f16, matmul_coopmat bf16, matmul"},
+		{shapes[:4], 64, l, "matmul_coopmat f16, matmul"},
+		{shapes[1:2], 32, l, "matmul"},
+		{nil, 32, l, "matmul"},
+		{shapes, 512, l, "matmul"}, // wider than a workgroup of the tiles
+		{shapes, 48, l, "matmul"},  // not a power of two of them
+		{shapes, 32, Limits{Invocations: 64, Shared: 48 << 10}, "matmul"},
+	} {
+		if got := names(forms(d, c.shapes, c.subgroup, c.l)); got != c.want {
+			t.Errorf("shapes %v, subgroups of %d, %+v: %s; want %s", c.shapes, c.subgroup, c.l, got, c.want)
+		}
+	}
+	info := Info{matrices: shapes, Subgroup: [3]int{32, 32, 32}, Limits: l}
+	if got := alternatives(info); !slices.Equal(got, []string{"matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16"}) {
+		t.Errorf("alternatives %v", got)
+	}
+}
+
+// Which shader runs by storage types and sizes, and what it is specialised for.
+func TestFormsOfCalls(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		m              int
+		c, a, b        tensor.DType
+		plain          bool
+		tile           shaders.Tile // that Options ask for
+		shared         int          // that the device has; 0: enough
+		shader         string
+		group, bm      uint32
+		subgroup, rows uint32
+	}{
+		{name: "small", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
+		{name: "large", m: 4096, c: tensor.F32, a: tensor.BF16, b: tensor.BF16, shader: "matmul_coopmat", group: 256, bm: 128, subgroup: 32, rows: 16},
+		{name: "packed", m: 64, c: tensor.F32, a: tensor.BF16, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
+		{name: "two types", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.BF16, shader: "matmul", group: 64, bm: 32},
+		{name: "f32", m: 4096, c: tensor.F32, a: tensor.F32, b: tensor.F32, shader: "matmul", group: 256, bm: 128},
+		{name: "f32, packed", m: 512, c: tensor.F32, a: tensor.F32, b: tensor.Q4, shader: "matmul", group: 64, bm: 64},
+		{name: "plain", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, plain: true, shader: "matmul", group: 64, bm: 32},
+		{name: "little shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 16 << 10, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
+		{name: "less shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 12 << 10, shader: "matmul", group: 64, bm: 64},
+		{name: "tile", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, tile: shaders.Tile{64, 64, 64, 32}, shader: "matmul_coopmat", group: 64, bm: 64, subgroup: 32, rows: 16},
+	} {
+		hw := newNull()
+		hw.shapes = shapes
+		var trace strings.Builder
+		o := Options{Plain: c.plain, Profile: &trace, Limits: Limits{Shared: c.shared}}
+		if c.tile[0] != 0 {
+			o.Tiles = map[string]shaders.Tile{c.shader: c.tile}
+		}
+		d := tensor.NewDevice(newBackend(hw, o))
+		const n, k = 1024, 32
+		d.Run(shaders.Matmul{Batch: 1, M: c.m, N: n, K: k}, d.New(c.c, c.m, n), d.New(c.a, c.m, k), d.New(c.b, k, n), nil)
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if want := `"name":"` + c.shader + `"`; strings.Count(trace.String(), want) != 1 || len(hw.pipelines) != 1 {
+			t.Errorf("%s: %d pipelines, trace %s; want one of %s", c.name, len(hw.pipelines), trace.String(), c.shader)
+			continue
+		}
+		got := hw.pipelines[0]
+		if got[0] != c.group || got[1] != c.bm || got[firstMatrix] != c.rows || got[firstMatrix+3] != c.subgroup {
+			t.Errorf("%s: constants %v", c.name, got)
+		}
+		groups := hw.submitted[len(hw.submitted)-1].groups
+		if want := uint32(c.m+int(c.bm)-1) / c.bm; groups[1] != want {
+			t.Errorf("%s: %d workgroups, want %d rows of them", c.name, groups, want)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64)
+
+package vulkan_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Matrices in f16 multiply on every form and tile as they do on the CPU, around the tiles' edges;
+// the trace says that it is this form that ran.
+func TestMatmulForms(t *testing.T) {
+	type form struct {
+		shader string
+		tile   shaders.Tile
+		whole  bool // with all transposes; software takes seconds to compile one
+	}
+	matmul, _ := shaders.Find("matmul")
+	var list []form
+	for _, tile := range matmul.Tiles {
+		list = append(list, form{"matmul", tile, true})
+	}
+	for _, a := range matmul.Alternatives {
+		for i, tile := range a.Tiles {
+			list = append(list, form{a.Name, tile, i == 0})
+		}
+		// As subgroups stand on devices where they are larger: one, two, and four of them.
+		for _, tile := range []shaders.Tile{{8, 16, 16, 16}, {16, 16, 32, 16}, {32, 32, 32, 16}} {
+			list = append(list, form{a.Name, tile, false})
+		}
+	}
+	for _, f := range list {
+		t.Run(fmt.Sprintf("%s %v", f.shader, f.tile), func(t *testing.T) {
+			var trace bytes.Buffer
+			b := open(t, vulkan.Options{Profile: &trace, Plain: f.shader == "matmul", Tiles: map[string]shaders.Tile{f.shader: f.tile}})
+			if f.shader != "matmul" && !offers(t, f.shader) {
+				t.Skip("the device has no cooperative matrices")
+			}
+			subject := tensor.NewDevice(b)
+			p := pair{subject, tensor.NewDevice(plainCPU(t)), 8}
+			bm, bn, bk := int(f.tile[1]), int(f.tile[2]), int(f.tile[3])
+			calls := 0
+			for i, s := range [][3]int{{bm, bn, bk}, {bm + 1, 1, bk - 1}, {1, bn + 1, bk + 1}, {bm - 1, 2*bn + 3, 2*bk + 2}, {7, 5, 3}} {
+				p.margin = 8 - 3*(i%2) // addresses that allow loads of four elements, and others
+				k := shaders.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], TransB: true, Acc: true}
+				if f.whole {
+					k.TransA, k.TransB, k.Acc = i%4 >= 2, i%2 == 1, i%2 == 0
+				}
+				p.run(t, k, normal(), tensor.F16, tensor.F16, tensor.F16, tensor.F32)
+				calls++
+			}
+			if err := subject.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if ran := dispatches(t, &trace)[f.shader]; ran != calls {
+				t.Errorf("%s ran %d times, want %d", f.shader, ran, calls)
+			}
+		})
+	}
+}
+
+// offers says whether the device that open opens has this alternative.
+func offers(t *testing.T, shader string) bool {
+	t.Helper()
+	list, err := vulkan.Devices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, err := vulkan.Best(list, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range best.Alternatives {
+		if len(a) > len(shader) && a[:len(shader)] == shader {
+			return true
+		}
+	}
+	return false
+}
+
+// dispatches counts what a trace says has run, by name.
+func dispatches(t *testing.T, trace *bytes.Buffer) map[string]int {
+	t.Helper()
+	var r struct {
+		TraceEvents []struct{ Name string }
+	}
+	if err := json.Unmarshal(trace.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, e := range r.TraceEvents {
+		counts[e.Name]++
+	}
+	return counts
+}

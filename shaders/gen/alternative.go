@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// cooperativeMatrix is the one thing that an alternative may need so far, and the types it
+// may compute in: one SPIR-V each.
+const cooperativeMatrix = "cooperative_matrix"
+
+var matrixTypes = []string{"f16", "bf16"}
+
+// needsLine reads what an alternative needs of a device, and the types it computes in.
+func (p *parser) needsLine(args []string) error {
+	k := p.k
+	if k.needs != "" || len(args) < 2 || args[0] != cooperativeMatrix {
+		return p.errorf("//needs: want one such line: %s, and types", cooperativeMatrix)
+	}
+	for i, t := range args[1:] {
+		if !slices.Contains(matrixTypes, t) || slices.Contains(args[1:1+i], t) {
+			return p.errorf("//needs %s: type %q: want each of %s once at most", cooperativeMatrix, t, strings.Join(matrixTypes, ", "))
+		}
+	}
+	k.needs, k.types = args[0], args[1:]
+	return nil
+}
+
+// checkAlternatives refuses an alternative whose contract is not that of its kernel: the
+// grid, the names of the sizes, the push constants, the constants and the bindings.
+func checkAlternatives(kernels []*kernel) error {
+	for _, k := range kernels {
+		errorf := func(format string, args ...any) error {
+			return &headerError{k.name + ".comp", 1, fmt.Sprintf(format, args...)}
+		}
+		if (k.base == "") != (k.needs == "") {
+			return errorf("want both //for and //needs, or neither")
+		}
+		if k.base == "" {
+			continue
+		}
+		i := slices.IndexFunc(kernels, func(o *kernel) bool { return o.name == k.base && o.base == "" })
+		switch {
+		case i < 0:
+			return errorf("//for %s: there is no such kernel", k.base)
+		case !k.body:
+			return errorf("an alternative has a body")
+		case k.contract() != kernels[i].contract():
+			return errorf("its contract is not that of %s:\n%s\nwant\n%s", k.base, k.contract(), kernels[i].contract())
+		}
+	}
+	return nil
+}
+
+// contract is what callers rely on, in words.
+func (k *kernel) contract() string {
+	var names []string
+	for _, t := range k.tile {
+		names = append(names, t.name)
+	}
+	var fields, bindings []string
+	for _, f := range slices.Concat(k.push, k.consts) {
+		fields = append(fields, f.kind+" "+f.name)
+	}
+	for _, b := range k.bindings {
+		bindings = append(bindings, fmt.Sprintf("%s %s %v %s", b.mark(), b.name, b.shape, b.mayBe))
+	}
+	return fmt.Sprintf("grid %v, tile %v, fields %v, bindings %v", k.grid, names, fields, bindings)
+}
+
+func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
+	var list []*kernel
+	for _, o := range all {
+		if o.base == k.name {
+			list = append(list, o)
+		}
+	}
+	if list == nil {
+		return
+	}
+	w.WriteString("Alternatives: []Alternative{\n")
+	for _, o := range list {
+		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []Tile{%s},\nSPIRV: map[string]func() []byte{\n", o.name, strings.Join(o.doc, "\n"), o.tileSizes())
+		for _, b := range o.builds() {
+			fmt.Fprintf(w, "%q: spirv(%q),\n", b.matrix, b.name)
+		}
+		w.WriteString("},\n},\n")
+	}
+	w.WriteString("},\n")
+}
+
+// tileSizes are the //tile lines as Go.
+func (k *kernel) tileSizes() string {
+	var lines []string
+	for _, sizes := range k.tiles {
+		lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), "[]"))
+	}
+	return "{" + strings.Join(lines, "}, {") + "}"
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+// other is the header of an alternative to good's kernel.
+var other = strings.NewReplacer("// ThingGrad", "// Other", "//tile group=64 bm=32", "//for thing_grad\n//needs cooperative_matrix f16 bf16\n//tile group=128 bm=64\n//tile group=256 bm=64").Replace(good) + "void main() {}\n"
+
+func parseBoth(t *testing.T, header string) (*kernel, error) {
+	t.Helper()
+	k, err := parseKernel("thing_grad.comp", good, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := parseKernel("other.comp", header, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o, checkAlternatives([]*kernel{k, o})
+}
+
+func TestAlternative(t *testing.T) {
+	o, err := parseBoth(t, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := o.builds(); len(b) != 2 || b[0] != (build{"other_f16", "f16"}) || b[1] != (build{"other_bf16", "bf16"}) {
+		t.Errorf("builds %v", b)
+	}
+	if got := o.tileSizes(); got != "{128, 64}, {256, 64}" {
+		t.Errorf("tiles %s", got)
+	}
+}
+
+func TestAlternativeErrors(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"//for thing_grad\n", "", "want both //for and //needs"},
+		{"//needs cooperative_matrix f16 bf16\n", "", "want both //for and //needs"},
+		{"//for thing_grad", "//for thing", "there is no such kernel"},
+		{"void main() {}", "", "an alternative has a body"},
+		{"bm=", "bn=", "its contract is not that of thing_grad"},
+		{"bits seed", "uint seed", "its contract"},
+		{"OPT_IN(3", "IN(3", "its contract"},
+		{" may be x", "", "its contract"},
+		{"//grid rows*rows", "//grid rows", "its contract"},
+	} {
+		if _, err := parseBoth(t, strings.ReplaceAll(other, c.old, c.new)); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "other.comp:1: ") {
+			t.Errorf("%q for %q: %v, want %q", c.new, c.old, err, c.want)
+		}
+	}
+}
+
+func TestBFloat16(t *testing.T) {
+	f16, err := os.ReadFile("../spv/matmul_coopmat_f16.spv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := withBFloat16(f16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("../spv/matmul_coopmat_bf16.spv")
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%v; the same bytes: %v", err, bytes.Equal(got, want))
+	}
+	plain, err := os.ReadFile("../spv/add.spv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, code := range map[string][]byte{
+		"not SPIR-V": []byte("not SPIR-V, but long enough to be"), "are left": f16[:24], "capability Float16": plain,
+	} {
+		if _, err := withBFloat16(code); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want %q", err, name)
+		}
+	}
+}
