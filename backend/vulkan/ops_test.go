@@ -3,6 +3,7 @@
 package vulkan_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu"
@@ -34,11 +35,18 @@ func TestEveryKernelHasAShader(t *testing.T) {
 	}
 }
 
-// Every operation gives what the CPU's plain loops give, forward and backward.
+// Every operation gives what the CPU's plain loops give, forward and backward; those that
+// multiply matrices of 16 bits with cooperative matrices, where there are any.
 func TestOpsAgreeWithCPU(t *testing.T) {
-	b := open(t, vulkan.Options{})
+	var trace bytes.Buffer
+	b := open(t, vulkan.Options{Profile: &trace})
 	optest.Agree(t, plainCPU(t), b, ops.All(), optest.Strict)
 	if err := b.Close(); err != nil {
-		t.Error(err)
+		t.Fatal(err)
+	}
+	ran := dispatches(t, &trace)
+	t.Logf("matmul ran %d times, matmul_coopmat %d times", ran["matmul"], ran["matmul_coopmat"])
+	if offers(t, "matmul_coopmat") && ran["matmul"] > 0 && ran["matmul_coopmat"] == 0 {
+		t.Error("no cooperative matrices were used")
 	}
 }

@@ -192,7 +192,8 @@ static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f)
 	if (v12.shaderInt8) f->features |= VK_HAS_INT8;
 	if (!matrix.cooperativeMatrix) return;
 	describe_shapes(gpu, f);
-	if (!v12.vulkanMemoryModel || !v12.shaderFloat16 || !sizes.subgroupSizeControl || !sizes.computeFullSubgroups) return;
+	if (!v12.vulkanMemoryModel || !v12.vulkanMemoryModelDeviceScope || !v12.shaderFloat16) return;
+	if (!sizes.subgroupSizeControl || !sizes.computeFullSubgroups) return;
 	f->features |= VK_HAS_COOPERATIVE;
 	if (bfloat16.cooperative_matrix) f->features |= VK_HAS_BFLOAT16;
 }
@@ -275,7 +276,7 @@ void *vk_device_chain(uint32_t features) {
 	c->v11 = (VkPhysicalDeviceVulkan11Features){
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .storageBuffer16BitAccess = 1};
 	if (!(features & VK_HAS_COOPERATIVE)) return c;
-	c->v12.shaderFloat16 = c->v12.vulkanMemoryModel = 1;
+	c->v12.shaderFloat16 = c->v12.vulkanMemoryModel = c->v12.vulkanMemoryModelDeviceScope = 1;
 	c->v11.pNext = &c->sizes;
 	c->sizes = (VkPhysicalDeviceSubgroupSizeControlFeatures){
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES, .pNext = &c->matrix,
