@@ -58,7 +58,7 @@ func TestFormsOfCalls(t *testing.T) {
 		name           string
 		m              int
 		c, a, b        tensor.DType
-		plain          bool
+		plain, refuse  bool
 		tile           shaders.Tile // that Options ask for
 		shared         int          // that the device has; 0: enough
 		shader         string
@@ -74,10 +74,11 @@ func TestFormsOfCalls(t *testing.T) {
 		{name: "plain", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, plain: true, shader: "matmul", group: 64, bm: 32},
 		{name: "little shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 16 << 10, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
 		{name: "less shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 12 << 10, shader: "matmul", group: 64, bm: 64},
+		{name: "refused", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, refuse: true, shader: "matmul", group: 256, bm: 128},
 		{name: "tile", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, tile: shaders.Tile{64, 64, 64, 32}, shader: "matmul_coopmat", group: 64, bm: 64, subgroup: 32, rows: 16},
 	} {
 		hw := newNull()
-		hw.shapes = shapes
+		hw.shapes, hw.refuse = shapes, c.refuse
 		var trace strings.Builder
 		o := Options{Plain: c.plain, Profile: &trace, Limits: Limits{Shared: c.shared}}
 		if c.tile[0] != 0 {

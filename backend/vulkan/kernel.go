@@ -119,7 +119,8 @@ type prepared struct {
 }
 
 // prepare chooses one of the kernel's forms and a tile, the best whose workgroups share no
-// more memory than there is.
+// more memory than there is. An alternative that the driver does not compile is given up:
+// what it computes with is what drivers get wrong most.
 func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p prepared, err error) {
 	v, err := k.variantOf(call, args)
 	if err != nil {
@@ -147,13 +148,18 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 		if err != nil {
 			return p, err
 		}
+		_, asked := b.tiles[p.form.name]
 		if shared > b.limits.Shared {
-			if _, asked := b.tiles[p.form.name]; asked || !p.form.drop(v.tile) {
+			if asked || !p.form.drop(v.tile) {
 				return p, fmt.Errorf("%d bytes of shared memory in a workgroup, the device has %d", shared, b.limits.Shared)
 			}
 			continue
 		}
 		p.pipeline, err = b.hw.pipeline(code, &c, p.form.subgroup)
+		if err != nil && p.form.subgroup != 0 && !asked {
+			p.form.tiles = nil
+			continue
+		}
 		if err == nil {
 			p.form.pipelines[v] = p.pipeline
 		}

@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/agora-ml/agora/tensor"
@@ -11,6 +12,7 @@ import (
 type null struct {
 	lim       Limits
 	shapes    []matrix
+	refuse    bool // compiles no shader that wants subgroups of one size
 	free      int  // bytes that allocate still gives; -1: any
 	silent    bool // does not tell how many
 	submitted []command
@@ -73,7 +75,10 @@ func (h *null) available() int {
 func (h *null) matrices() ([]matrix, int) { return h.shapes, 32 }
 func (h *null) software() bool            { return false }
 
-func (h *null) pipeline(_ []byte, c *constants, _ int) (uint64, error) {
+func (h *null) pipeline(_ []byte, c *constants, subgroup int) (uint64, error) {
+	if h.refuse && subgroup != 0 {
+		return 0, errors.New("the null device refuses")
+	}
 	h.pipelines = append(h.pipelines, *c)
 	return uint64(len(h.pipelines)), nil
 }
