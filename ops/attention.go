@@ -129,34 +129,41 @@ func (attention) Examples() []Example {
 	large.Large = true
 	backwards := func(i int) float64 { return float64(10 - i) }
 	// The gradients of a single q and k are exactly 0: nothing to compare with.
-	single := plain("one token", 1, 1, 1, 1, 1, 64)
+	single := plain("one token", 1, 1, 1, 1, 1, 8)
 	single.In[0].NoGrad, single.In[1].NoGrad = true, true
-	return []Example{
+	examples := []Example{ // of few head sizes: a GPU's kernels are compiled for each
 		plain("causal", 2, 5, 5, 4, 2, 8),
-		example("packed and padded", 2, 11, 11, 2, 1, 4, 0, 0.3, pos, pos, seg, seg),
-		example("window", 1, 9, 9, 2, 2, 4, 3, 0, nil, nil, nil, nil),
-		example("keys out of order", 1, 7, 7, 2, 1, 4, 5, 0, inOrder, backwards, nil, nil),
-		plain("decode", 2, 1, 67, 4, 1, 16),
-		plain("more queries than keys", 1, 7, 3, 2, 1, 4), // the first queries see nothing
+		example("packed and padded", 2, 11, 11, 2, 1, 6, 0, 0.3, pos, pos, seg, seg),
+		example("window", 1, 9, 9, 2, 2, 8, 3, 0, nil, nil, nil, nil),
+		example("keys out of order", 1, 7, 7, 2, 1, 6, 5, 0, inOrder, backwards, nil, nil),
+		plain("decode", 2, 1, 67, 4, 1, 8),
+		plain("more queries than keys", 1, 7, 3, 2, 1, 8), // the first queries see nothing
 		single,
-		plain("31", 1, 31, 31, 2, 1, 4),
+		plain("31", 1, 31, 31, 2, 1, 8),
 		plain("32", 1, 32, 32, 1, 1, 8),
-		plain("33", 1, 33, 33, 4, 1, 4),
-		plain("63 of 65", 1, 63, 65, 2, 2, 4),
-		plain("64", 1, 64, 64, 1, 1, 16),
+		plain("33", 1, 33, 33, 4, 1, 8),
+		plain("63 of 65", 1, 63, 65, 2, 2, 8),
+		plain("64", 1, 64, 64, 1, 1, 8),
 		plain("65 of 97", 1, 65, 97, 1, 1, 8),
-		plain("127", 1, 127, 127, 1, 1, 4),
-		plain("129", 1, 129, 129, 2, 1, 4),
+		plain("127", 1, 127, 127, 1, 1, 8),
+		plain("129", 1, 129, 129, 2, 1, 8),
 		example("window across blocks", 1, 131, 131, 1, 1, 8, 40, 0, nil, nil, nil, nil),
-		example("packed across blocks", 1, 137, 137, 2, 1, 4, 33, 0, longPos, longPos, longSeg, longSeg),
+		example("packed across blocks", 1, 137, 137, 2, 1, 6, 33, 0, longPos, longPos, longSeg, longSeg),
+		plain("heads of 67", 1, 33, 35, 2, 1, 67),
 		large,
 	}
+	for _, dim := range []int{64, 80, 128, 256} {
+		e := plain(fmt.Sprintf("heads of %d", dim), 1, 3, 35, 2, 1, dim)
+		e.Brief = true
+		examples = append(examples, e)
+	}
+	return examples
 }
 
 // RandomExample draws sizes, a window and a row of two packed sequences. Some
 // query always sees two keys: the gradients of q and k would be 0 otherwise.
 func (attention) RandomExample(r *random.Stream) Example {
-	batch, kvHeads, dim := 1+r.IntN(2), 1+r.IntN(2), 2*(1+r.IntN(8))
+	batch, kvHeads, dim := 1+r.IntN(2), 1+r.IntN(2), 6+2*r.IntN(2)
 	heads, t, window := kvHeads*(1+r.IntN(3)), 2+r.IntN(70), max(0, r.IntN(40)-20)
 	if window == 1 {
 		window = 2
