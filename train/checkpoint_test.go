@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/tinymodel"
 )
 
 func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
@@ -38,7 +39,7 @@ func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
 // A checkpoint's optimizer goes on with the bits of the one it is of.
 func TestOptimizerFile(t *testing.T) {
 	a, b := newTiny(t, 2, 0.1), newTiny(t, 2, 0.1)
-	all := rows(40, 9)
+	all := tinymodel.Rows(40, 9)
 	step := func(tr tiny, i int) Result {
 		t.Helper()
 		r, err := tr.Step(data.Batches(all[4*i:4*i+4], 2))
@@ -152,18 +153,18 @@ func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 // names the step, the row and the kernel.
 func TestNonFiniteStep(t *testing.T) {
 	tr := newTiny(t, 2, 0)
-	batches := data.Batches(rows(6, 1), 3)
+	batches := data.Batches(tinymodel.Rows(6, 1), 3)
 	for i := range batches {
 		for r := range batches[i].Rows {
 			batches[i].Sources[r] = []data.Source{{File: "rows.json", Row: 3*i + r + 1}}
-			for p := range batches[i].Len { // the token 100 only in row 5
-				if at := r*batches[i].Len + p; batches[i].IDs[at] == 100 {
-					batches[i].IDs[at] = 99
+			for p := range batches[i].Len { // the token 90 only in row 5
+				if at := r*batches[i].Len + p; batches[i].IDs[at] == 90 {
+					batches[i].IDs[at] = 91
 				}
 			}
 		}
 	}
-	batches[1].IDs[batches[1].Len] = 100
+	batches[1].IDs[batches[1].Len] = 90
 	if _, err := tr.Step(batches); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func TestNonFiniteStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values[100*32] = float32(math.Inf(1))
+	values[90*32] = float32(math.Inf(1))
 	embedding.SetFloat32s(values)
 	before := contents(t, tr)
 	_, err = tr.Step(batches)

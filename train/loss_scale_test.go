@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -66,7 +67,7 @@ func gradients(t *testing.T, dt tensor.DType, scale float64, counted int) (all [
 	tr := newTinyAs(t, dt, 2, 0)
 	offStart(tr)
 	tr.LossScale = &LossScale{Scale: scale}
-	tr.backward(data.Batches(rows(8, 2), 8)[0], counted, 0)
+	tr.backward(data.Batches(tinymodel.Rows(8, 2), 8)[0], counted, 0)
 	tr.Trainable.ClipScaledByNorm(0, tr.LossScale.scale())
 	norm, err := tr.Trainable.GradNorm()
 	if err != nil {
@@ -136,7 +137,7 @@ func TestLossScaleSavesUnderflow(t *testing.T) {
 	learned := func(scale *LossScale) float64 {
 		tr := newTinyAs(t, tensor.F16, 2, 0)
 		tr.LossScale = scale
-		batches := data.Batches(rows(8, 1), 8)
+		batches := data.Batches(tinymodel.Rows(8, 1), 8)
 		loss := func() float64 {
 			x, err := Evaluate(t.Context(), tr.Model, batches)
 			if err != nil {
@@ -172,7 +173,7 @@ func TestOverflowSkipsAndHalves(t *testing.T) {
 		return tr
 	}
 	tr := start(maxLossScale)
-	batches := data.Batches(rows(8, 2), 4)
+	batches := data.Batches(tinymodel.Rows(8, 2), 4)
 	before := contents(t, tr)
 	skipped, scale := 0, float64(maxLossScale)
 	for {
@@ -236,7 +237,7 @@ func TestLossScaleIsNoCureForAll(t *testing.T) {
 		c.spoil(tr)
 		tr.LossScale = &LossScale{Scale: c.scale, Good: 3}
 		before := contents(t, tr)
-		r, err := tr.Step(data.Batches(rows(8, 2), 8))
+		r, err := tr.Step(data.Batches(tinymodel.Rows(8, 2), 8))
 		bad, ok := errors.AsType[*NonFiniteError](err)
 		if !ok || !strings.Contains(err.Error(), c.want) || bad.Kernel == "" || r.Skipped {
 			t.Errorf("%s: %+v, %v", name, r, err)

@@ -12,9 +12,8 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/multilora"
-	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
@@ -42,31 +41,14 @@ func newTinyAs(t *testing.T, dt tensor.DType, threads int, dropout float64) tiny
 			t.Error(err)
 		}
 	})
-	m, err := llama.NewAs(d, llama.Config{
-		ModelType: "llama", Vocab: 101, Hidden: 32, Intermediate: 72, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
-		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
-	}, dt, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := multilora.Defaults()
-	cfg.Rank, cfg.Alpha, cfg.Dropout = 4, 8, dropout
-	a, err := multilora.Attach(m, cfg, 6)
-	if err != nil {
-		t.Fatal(err)
-	}
-	params, err := optim.Gather(d, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	adam, err := optim.New(params, optim.DefaultAdamW())
+	m, err := tinymodel.NewTraining(d, tinymodel.Options{DType: dt, Dropout: dropout})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tiny{Trainer{
-		Device: d, Model: m, Trainable: params, Optimizer: adam,
+		Device: d, Model: m.Model, Trainable: m.Trainable, Optimizer: m.Optimizer,
 		Schedule: optim.Constant(2), LR: 1e-2, ClipNorm: 1, Seed: 7,
-	}, a}
+	}, m.Adapter}
 }
 
 // offStart gives all that trains a value: at the start only the scales s have a gradient.
@@ -81,25 +63,9 @@ func offStart(tr tiny) {
 	}
 }
 
-// rows are random sequences of unequal length with unequal answers.
-func rows(n int, seed uint64) []data.Sequence {
-	r := random.NewStream(seed, random.Test, 0, 0)
-	var out []data.Sequence
-	for range n {
-		prompt, answer := make([]int32, 2+r.IntN(20)), make([]int32, 1+r.IntN(20))
-		for _, s := range [][]int32{prompt, answer} {
-			for i := range s {
-				s[i] = int32(r.IntN(101))
-			}
-		}
-		out = append(out, data.NewSequence(prompt, answer, 64))
-	}
-	return out
-}
-
 func TestLossFalls(t *testing.T) {
 	tr := newTiny(t, 2, 0)
-	batches := data.Batches(rows(8, 1), 8)
+	batches := data.Batches(tinymodel.Rows(8, 1), 8)
 	before, err := Evaluate(t.Context(), tr.Model, batches)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +97,7 @@ func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
 	gradients := func(perBatch int) map[string][]float64 {
 		tr := newTiny(t, 2, 0)
 		offStart(tr)
-		batches := data.Batches(rows(8, 2), perBatch)
+		batches := data.Batches(tinymodel.Rows(8, 2), perBatch)
 		counted := 0
 		for _, b := range batches {
 			counted += b.Counted
@@ -165,7 +131,7 @@ func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
 // A step that is refused must not leave the gradient of its first micro-batch behind.
 func TestRefusedStepLeavesNoGradient(t *testing.T) {
 	tr := newTiny(t, 1, 0)
-	batches := data.Batches(rows(2, 8), 1)
+	batches := data.Batches(tinymodel.Rows(2, 8), 1)
 	batches[1].IDs[0] = 101
 	if _, err := tr.Step(batches); err == nil {
 		t.Fatal("an id outside the vocabulary was taken")
@@ -192,7 +158,7 @@ func TestThreadsDoNotChangeTheAdapter(t *testing.T) {
 	var want []byte
 	for _, threads := range []int{1, 2, 5} {
 		tr := newTiny(t, threads, 0.1)
-		all := rows(80, 3)
+		all := tinymodel.Rows(80, 3)
 		for step := range 20 {
 			if _, err := tr.Step(data.Batches(all[step*4:step*4+4], 2)); err != nil {
 				t.Fatal(err)
@@ -219,7 +185,7 @@ func TestThreadsDoNotChangeTheAdapter(t *testing.T) {
 // device nor in the process.
 func TestMemoryStaysConstant(t *testing.T) {
 	tr := newTiny(t, 2, 0.1)
-	batches := data.Batches(rows(32, 4), 2)
+	batches := data.Batches(tinymodel.Rows(32, 4), 2)
 	steps := func(n int) (tensor.Stats, int) {
 		for i := range n {
 			if _, err := tr.Step(batches[i%len(batches) : i%len(batches)+1]); err != nil {
@@ -270,7 +236,7 @@ func TestStepErrors(t *testing.T) {
 	for _, p := range tr.Trainable.Params() {
 		p.Value.SetFloat32s(append(make([]float32, p.Value.Numel()-1), float32(math.NaN())))
 	}
-	if _, err := tr.Step(data.Batches(rows(2, 1), 2)); err == nil || !bytes.Contains([]byte(err.Error()), []byte("diverged")) {
+	if _, err := tr.Step(data.Batches(tinymodel.Rows(2, 1), 2)); err == nil || !bytes.Contains([]byte(err.Error()), []byte("diverged")) {
 		t.Errorf("NaN in the parameters: %v", err)
 	}
 }

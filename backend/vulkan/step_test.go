@@ -6,11 +6,8 @@ import (
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/data"
-	"github.com/agora-ml/agora/multilora"
-	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/optim"
-	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/train"
 )
@@ -18,45 +15,14 @@ import (
 // newTrainer is a tiny LLaMA with random weights and a MultiLoRA adapter.
 func newTrainer(t testing.TB, d *tensor.Device, layers int) *train.Trainer {
 	t.Helper()
-	m, err := llama.New(d, llama.Config{
-		ModelType: "llama", Vocab: 101, Hidden: 32, Intermediate: 72, Layers: layers, Heads: 4, KVHeads: 2, HeadDim: 8,
-		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
-	}, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := multilora.Defaults()
-	cfg.Rank, cfg.Alpha = 4, 8
-	if _, err := multilora.Attach(m, cfg, 6); err != nil {
-		t.Fatal(err)
-	}
-	params, err := optim.Gather(d, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	adam, err := optim.New(params, optim.DefaultAdamW())
+	m, err := tinymodel.NewTraining(d, tinymodel.Options{Layers: layers})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &train.Trainer{
-		Device: d, Model: m, Trainable: params, Optimizer: adam, Schedule: optim.Constant(0), LR: 3e-3, ClipNorm: 1, Seed: 7,
+		Device: d, Model: m.Model, Trainable: m.Trainable, Optimizer: m.Optimizer,
+		Schedule: optim.Constant(0), LR: 3e-3, ClipNorm: 1, Seed: 7,
 	}
-}
-
-// rows are random sequences of unequal length with unequal answers.
-func rows(n int) []data.Sequence {
-	r := random.NewStream(1, random.Test, 0, 0)
-	var out []data.Sequence
-	for range n {
-		prompt, answer := make([]int32, 2+r.IntN(20)), make([]int32, 1+r.IntN(20))
-		for _, s := range [][]int32{prompt, answer} {
-			for i := range s {
-				s[i] = int32(r.IntN(101))
-			}
-		}
-		out = append(out, data.NewSequence(prompt, answer, 64))
-	}
-	return out
 }
 
 func openCPU(t testing.TB) *tensor.Device {
@@ -98,7 +64,7 @@ func TestCountsOfAStep(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			batches := data.Batches(rows(8), tt.rows)
+			batches := data.Batches(tinymodel.Rows(8, 1), tt.rows)
 			var before vulkan.Counts
 			for range 3 {
 				before = counts()

@@ -12,13 +12,14 @@ import (
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // Fifty steps of MultiLoRA give the losses and the adapter that the CPU gives.
 func TestFiftyStepsAsOnTheCPU(t *testing.T) {
-	batches := data.Batches(rows(8), 8)
+	batches := data.Batches(tinymodel.Rows(8, 1), 8)
 	subject, reference := newTrainer(t, openDevice(t, vulkan.Options{}), 2), newTrainer(t, openCPU(t), 2)
 	first, last := 0.0, 0.0
 	for step := range 50 {
@@ -78,7 +79,7 @@ func TestManySteps(t *testing.T) {
 	}
 	d := openDevice(t, vulkan.Options{})
 	tr := newTrainer(t, d, 1)
-	batches := data.Batches(rows(2), 2)
+	batches := data.Batches(tinymodel.Rows(2, 1), 2)
 
 	var stop atomic.Bool
 	done := make(chan struct{})

@@ -1,11 +1,10 @@
-// Package tinymodel makes model folders for tests that need no file from elsewhere.
+// Package tinymodel makes models for tests and measurements that need no file from elsewhere.
 package tinymodel
 
 import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn/llama"
@@ -23,9 +22,16 @@ func Config() llama.Config {
 	}
 }
 
+// tester is what this needs of a testing.TB: programs import the package, too.
+type tester interface {
+	Helper()
+	TempDir() string
+	Fatal(args ...any)
+}
+
 // Write makes a folder with a random model and a tokenizer that has a token for each
 // printable ASCII character.
-func Write(t testing.TB) (dir string) {
+func Write(t tester) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "model")
 	d, err := device.Open("cpu")
@@ -54,7 +60,7 @@ func Write(t testing.TB) (dir string) {
 const vocabulary = 3 + '~' - ' ' + 1
 
 // tokenizer is the text of a tokenizer.json: BPE without a merge.
-func tokenizer(t testing.TB) []byte {
+func tokenizer(t tester) []byte {
 	type object = map[string]any
 	ids := map[string]int{"<s>": 0, "</s>": 1, "\n": 2}
 	for c := ' '; c <= '~'; c++ {
