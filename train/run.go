@@ -232,5 +232,5 @@ func readSummary(dir string) (s Summary, err error) {
 
 // notBegun is the error of a run that ctx has ended before its first step.
 func notBegun(ctx context.Context) error {
-	return fmt.Errorf("interrupted before the first step, nothing is saved: %w", context.Cause(ctx))
+	return fmt.Errorf("interrupted before the first step, nothing is saved: %w", ctx.Err())
 }

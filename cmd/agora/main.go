@@ -25,8 +25,15 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// exitInterrupted is the exit code of a command that Ctrl-C has ended, as shells have it: a
+// script does not go on with half a run.
+const exitInterrupted = 128 + int(syscall.SIGINT)
+
+// errInterrupted is what a command returns that was interrupted and has said so.
+var errInterrupted = errors.New("interrupted")
+
 // run is the whole program; it returns the exit code: 0, 1 for an error the user can
-// act on, 2 for one of ours.
+// act on, 2 for one of ours, or exitInterrupted.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -43,14 +50,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return 0
+	case err == errInterrupted:
+		return exitInterrupted
+	case errors.Is(err, context.Canceled):
 		if err == context.Canceled {
-			err = errors.New("interrupted")
+			err = errInterrupted
 		}
+		fmt.Fprintf(stderr, "agora: %v\n", err)
+		return exitInterrupted
+	default:
 		fmt.Fprintf(stderr, "agora: %v\n", err)
 		return 1
 	}
-	return 0
 }
 
 func command() *cobra.Command {

@@ -168,7 +168,7 @@ func TestInterruptSaves(t *testing.T) {
 	defer cancel()
 	code, stdout, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--steps", "1000000", "--held-out", "0", "--json")
 	var s train.Summary
-	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != 0 {
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != exitInterrupted {
 		t.Fatalf("exit code %d, %v\n%s", code, err, stderr)
 	}
 	if !s.Interrupted || s.Steps < 1 {
@@ -184,13 +184,13 @@ func TestInterruptBeforeTheFirstStep(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	code, _, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out", "2")
-	if code != 1 || !strings.Contains(stderr, "interrupted before the first step") {
+	if code != exitInterrupted || !strings.Contains(stderr, "interrupted before the first step") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("--out: %v, want no folder", err)
 	}
-	if code, _, stderr = agoraContext(ctx, "demo"); code != 1 || stderr != "agora: interrupted\n" && !strings.HasSuffix(stderr, "\nagora: interrupted\n") {
+	if code, _, stderr = agoraContext(ctx, "demo"); code != exitInterrupted || stderr != "agora: interrupted\n" && !strings.HasSuffix(stderr, "\nagora: interrupted\n") {
 		t.Errorf("demo: exit code %d, %s", code, stderr)
 	}
 }

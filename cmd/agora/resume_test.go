@@ -73,7 +73,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 			if out, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			stop(t, process(append(settings, "--out", parts)...), parts, 11, os.Interrupt, 0)
+			stop(t, process(append(settings, "--out", parts)...), parts, 11, os.Interrupt, exitInterrupted)
 			if steps := checkpointSteps(t, parts); len(steps) == 0 || steps[len(steps)-1] < 11 {
 				t.Errorf("after Ctrl-C in step 11 there are the checkpoints %v", steps)
 			}
@@ -246,7 +246,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		args = []string{"train", "--out", out, "--resume"}
 	}
 	// What the last kill has left goes on as well, and Ctrl-C ends it.
-	stop(t, process(args...), out, reached+3, os.Interrupt, 0)
+	stop(t, process(args...), out, reached+3, os.Interrupt, exitInterrupted)
 }
 
 // newest is the step of the newest checkpoint, 0 without one.
@@ -269,7 +269,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	settings := append(hardRun(t), "--steps", "20", "--save-every", "5", "--out")
 	out := filepath.Join(t.TempDir(), "run")
-	stop(t, process(append(settings, out)...), out, 6, os.Interrupt, 0)
+	stop(t, process(append(settings, out)...), out, 6, os.Interrupt, exitInterrupted)
 	before := newest(out)
 	limited := exec.Command("bash", append([]string{"-c", `trap "" XFSZ; ulimit -f 16; exec "$0" "$@"`, os.Args[0]}, "train", "--out", out, "--resume")...)
 	limited.Env = append(os.Environ(), asProgram+"=1")
@@ -317,7 +317,7 @@ func TestResumeRefuses(t *testing.T) {
 
 	// Interrupted, and then something is not what it was.
 	out = filepath.Join(t.TempDir(), "run")
-	stop(t, process(append(settings, "--steps", "1000", "--out", out)...), out, 6, os.Interrupt, 0)
+	stop(t, process(append(settings, "--steps", "1000", "--out", out)...), out, 6, os.Interrupt, exitInterrupted)
 	last := filepath.Join(out, train.CheckpointsFolder, fmt.Sprintf("step-%06d", newest(out)))
 	for _, c := range []struct {
 		file string

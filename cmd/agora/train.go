@@ -49,9 +49,14 @@ never interrupted.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), summary)
+				err = printJSON(c.OutOrStdout(), summary)
+			} else {
+				err = printSummary(c.OutOrStdout(), cfg, summary)
 			}
-			return printSummary(c.OutOrStdout(), cfg, summary)
+			if err == nil && summary.Interrupted {
+				return errInterrupted
+			}
+			return err
 		},
 	}
 	settings.register(c)
