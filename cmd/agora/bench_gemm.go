@@ -17,7 +17,8 @@ import (
 
 func benchGEMMCommand() *cobra.Command {
 	var o bench.GEMMOptions
-	var dtypes, sizes []string
+	var dtypes, sizes, forms []string
+	var sweep bool
 	var memoryLimit int // MiB
 	var peak float64    // TFLOP/s
 	var asJSON bool
@@ -27,9 +28,13 @@ func benchGEMMCommand() *cobra.Command {
 		Long: `Multiplies matrices of random numbers by the kernel of a model's linear layers, c [M, N] = a [M, K] b [K, N],
 in the three layouts of training: NT (b stored transposed: a layer's output), NN (its input's gradient) and TN (a stored
 transposed: its weight's gradient). Many products are given to the device at once and timed together. Some elements of each
-result are compared with sums in double precision, and one that is wrong is an error.`,
+result are compared with sums in double precision, and one that is wrong is an error.
+
+A Vulkan device may have several shaders for this kernel, each for tiles of several sizes, of which it chooses. --sweep
+measures every one, and tells which is the fastest; --form measures those named.`,
 		Example: "  agora bench gemm --sizes 1024,2048x4096x4096 --dtype f32,bf16\n" +
-			"  agora bench gemm --sizes 1x4096x4096 --dtype q8",
+			"  agora bench gemm --sizes 1x4096x4096 --dtype q8\n" +
+			"  agora bench gemm --device vulkan --sizes 4096 --dtype bf16 --form matmul_coopmat=256:128x128x32",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			switch {
@@ -46,6 +51,12 @@ result are compared with sums in double precision, and one that is wrong is an e
 			if o.Sizes, err = parseSizes(sizes); err != nil {
 				return err
 			}
+			if o.Forms, err = parseForms(forms); err != nil {
+				return err
+			}
+			if sweep {
+				o.Forms = append(bench.Forms(), o.Forms...)
+			}
 			o.MemoryLimit, o.Peak = memoryLimit<<20, peak*1e12
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			show := printProducts(c.OutOrStdout())
@@ -60,10 +71,11 @@ result are compared with sums in double precision, and one that is wrong is an e
 				err = printJSON(c.OutOrStdout(), r)
 			} else {
 				fmt.Fprintln(c.OutOrStdout(), "device:", r.Device)
+				printFastest(c.OutOrStdout(), r.Products)
 			}
 			for _, p := range r.Products {
 				if !p.Right() {
-					err = errors.Join(err, fmt.Errorf("%s %s %d x %d x %d: elements are wrong by up to %.3g of their deviation", p.DType, p.Layout, p.M, p.N, p.K, p.Deviation))
+					err = errors.Join(err, fmt.Errorf("%s: elements are wrong by up to %.3g of their deviation", productName(p), p.Deviation))
 				}
 			}
 			return err
@@ -74,6 +86,8 @@ result are compared with sums in double precision, and one that is wrong is an e
 	c.Flags().IntVar(&memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
 	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"}, "types of the numbers: f32, bf16, f16; of b alone: q8, q4")
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"}, "N for N x N x N, or MxNxK")
+	c.Flags().BoolVar(&sweep, "sweep", false, "measure every shader of the kernel with several tiles, on a Vulkan device")
+	c.Flags().StringArrayVar(&forms, "form", nil, "measure this shader with this tile, SHADER=GROUP:MxNxK, on a Vulkan device; may be repeated")
 	c.Flags().IntVar(&o.Rounds, "rounds", 5, "measurements of a product, of which the median counts, and the best")
 	c.Flags().DurationVar(&o.Round, "round", 100*time.Millisecond, "how long a measurement takes, about")
 	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell the share; 0: measured on the CPU, unknown elsewhere")
@@ -121,20 +135,69 @@ func parseSizes(texts []string) (list [][3]int, err error) {
 	return list, nil
 }
 
+func parseForms(texts []string) (list []bench.Form, err error) {
+	for _, text := range texts {
+		f, err := bench.ParseForm(text)
+		if err != nil {
+			return nil, fmt.Errorf("--form: %w", err)
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+// productName says what was multiplied, and how.
+func productName(p bench.Product) string {
+	name := fmt.Sprintf("%-4s %s %d x %d x %d", p.DType, p.Layout, p.M, p.N, p.K)
+	if p.Form != nil {
+		name += ", " + p.Form.String()
+	}
+	return name
+}
+
 // printProducts gives a function that prints the lines of a table as they are known.
 func printProducts(w io.Writer) func(bench.Product) {
-	const head = "%-5s %-3s %-20s %10s %9s %9s %9s %7s %10s\n"
+	const head = "%-56s %10s %9s %9s %9s %7s %10s\n"
 	first := true
 	return func(p bench.Product) {
 		if first {
-			fmt.Fprintf(w, head, "dtype", "", "M x N x K", "ms", "TFLOP/s", "best", "GB/s", "share", "deviation")
+			fmt.Fprintf(w, head, "type, layout, M x N x K", "ms", "TFLOP/s", "best", "GB/s", "share", "deviation")
 			first = false
+		}
+		if p.Problem != "" {
+			fmt.Fprintf(w, "%s: %s\n", p.Form, p.Problem)
+			return
 		}
 		share := ""
 		if p.Utilisation > 0 {
 			share = fmt.Sprintf("%.1f %%", 100*p.Utilisation)
 		}
-		fmt.Fprintf(w, head, p.DType, p.Layout, fmt.Sprintf("%d x %d x %d", p.M, p.N, p.K), fmt.Sprintf("%.4g", p.Milliseconds),
-			fmt.Sprintf("%.4g", p.TFLOPS), fmt.Sprintf("%.4g", p.Best), fmt.Sprintf("%.4g", p.GBs), share, fmt.Sprintf("%.1e", p.Deviation))
+		fmt.Fprintf(w, head, productName(p), fmt.Sprintf("%.4g", p.Milliseconds), fmt.Sprintf("%.4g", p.TFLOPS),
+			fmt.Sprintf("%.4g", p.Best), fmt.Sprintf("%.4g", p.GBs), share, fmt.Sprintf("%.1e", p.Deviation))
+	}
+}
+
+// printFastest prints the fastest form of each product, where there are several.
+func printFastest(w io.Writer, products []bench.Product) {
+	fastest := map[string]bench.Product{}
+	var order []string
+	for _, p := range products {
+		if p.Form == nil || p.Problem != "" || !p.Right() {
+			continue
+		}
+		form := p.Form
+		p.Form = nil
+		name := productName(p)
+		best, known := fastest[name]
+		if !known {
+			order = append(order, name)
+		}
+		if p.Form = form; p.TFLOPS > best.TFLOPS {
+			fastest[name] = p
+		}
+	}
+	for _, name := range order {
+		p := fastest[name]
+		fmt.Fprintf(w, "fastest: %s, %.4g TFLOP/s\n", productName(p), p.TFLOPS)
 	}
 }

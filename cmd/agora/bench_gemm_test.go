@@ -34,8 +34,34 @@ func TestBenchGEMM(t *testing.T) {
 		t.Errorf("the last product is %+v", last)
 	}
 	code, stdout, stderr := agora(t, "bench", "gemm", "--device", "cpu", "--sizes", "32", "--rounds", "1", "--round", "0s", "--peak", "1")
-	if code != 0 || !strings.Contains(stdout, "TN  32 x 32 x 32") || !strings.Contains(stdout, "device: cpu") {
+	if code != 0 || !strings.Contains(stdout, "f32  TN 32 x 32 x 32  ") || !strings.Contains(stdout, "device: cpu") {
 		t.Errorf("exit code %d, printed\n%s%s", code, stdout, stderr)
+	}
+}
+
+// On a Vulkan device, every form of the kernel is measured and named.
+func TestBenchGEMMForms(t *testing.T) {
+	if testdevice.Name() == "cpu" {
+		t.Skip("the CPU has one form")
+	}
+	args := []string{"bench", "gemm", "--device", testdevice.Name(), "--sizes", "32", "--dtype", "f16", "--rounds", "1", "--round", "0s"}
+	r := mustJSON[bench.GEMM](t, append(args, "--form", "matmul=64:32x32x16", "--form", "matmul=128:64x64x16", "--form", "matmul=64:1024x1024x512")...)
+	if len(r.Products) != 7 {
+		t.Fatalf("measured %+v", r.Products)
+	}
+	for i, p := range r.Products[:6] {
+		if want := []string{"matmul 64:32x32x16", "matmul 128:64x64x16"}[i/3]; p.Form.String() != want || !p.Right() || p.Problem != "" {
+			t.Errorf("%s: %+v, want %s", p.Form, p, want)
+		}
+	}
+	if p := r.Products[6]; !strings.Contains(p.Problem, "bytes of shared memory") || p.TFLOPS != 0 {
+		t.Errorf("a tile that is too large: %+v", p)
+	}
+	var text strings.Builder
+	r.Products[0].TFLOPS, r.Products[3].TFLOPS, r.Products[3].Deviation = 1, 2, 3
+	printFastest(&text, r.Products)
+	if !strings.Contains(text.String(), "fastest: f16  NN 32 x 32 x 32, matmul 64:32x32x16, 1 TFLOP/s\n") || strings.Count(text.String(), "\n") != 3 {
+		t.Errorf("of a right form and a faster one that is wrong:\n%s", text.String())
 	}
 }
 

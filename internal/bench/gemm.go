@@ -25,6 +25,7 @@ type GEMMOptions struct {
 	Rounds      int      // of which the median counts, and the best
 	Round       time.Duration
 	Peak        float64 // operations a second that the device could do; 0: on the CPU it is measured
+	Forms       []Form  // of the kernel, on a Vulkan device, in the place of what the backend chooses
 	Notice      func(line string)
 }
 
@@ -37,8 +38,9 @@ type GEMM struct {
 
 // Product is one product of matrices, as the kernel matmul makes it.
 type Product struct {
-	DType        string  `json:"dtype"`  // of a, b and c; q8 and q4 of b alone, and the others f32
-	Layout       string  `json:"layout"` // T: a (b) is stored transposed. NT is a linear layer, NN its input's gradient, TN its weight's
+	Form         *Form   `json:"form,omitempty"` // nil: what the backend chooses
+	DType        string  `json:"dtype"`          // of a, b and c; q8 and q4 of b alone, and the others f32
+	Layout       string  `json:"layout"`         // T: a (b) is stored transposed. NT is a linear layer, NN its input's gradient, TN its weight's
 	M            int     `json:"m"`
 	N            int     `json:"n"`
 	K            int     `json:"k"`
@@ -49,6 +51,7 @@ type Product struct {
 	GBs          float64 `json:"gb_per_s"`              // 10^9 bytes: a and b read and c written once, the median
 	Utilisation  float64 `json:"utilisation,omitempty"` // TFLOPS of GEMM.Peak
 	Deviation    float64 `json:"deviation"`             // of 16 elements from those in float64, the largest, in deviations of c's elements
+	Problem      string  `json:"problem,omitempty"`     // why this form cannot be measured
 }
 
 // mostDeviation is more than rounding to bf16 does.
@@ -57,46 +60,80 @@ const mostDeviation = 0.02
 // Right reports that the elements looked at are what they should be.
 func (p Product) Right() bool { return p.Deviation <= mostDeviation }
 
-// MeasureGEMM measures every product, and tells each as it is known.
+// MeasureGEMM measures every product, and tells each as it is known. A form that the device
+// does not take is a product with a Problem.
 func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM, err error) {
-	d, err := device.Open(o.Device, device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
-	if err != nil {
-		return r, err
+	r.Peak = o.Peak / 1e12
+	if len(o.Forms) == 0 {
+		d, err := device.Open(o.Device, device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
+		if err != nil {
+			return r, err
+		}
+		if r.Peak == 0 && d.Name() == "cpu" {
+			r.Peak = cpu.Peak(o.Threads) / 1e12
+		}
+		g := gemmMeter{GEMMOptions: o, device: d, stock: newStock(1), report: &r, tell: tell}
+		return r, errors.Join(g.all(ctx, o.DTypes), d.Close())
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	r.Device, r.Peak = d.Name(), o.Peak/1e12
-	if r.Peak == 0 && r.Device == "cpu" {
-		r.Peak = cpu.Peak(o.Threads) / 1e12
-	}
-	g := gemmMeter{GEMMOptions: o, device: d, stock: newStock(1)}
-	for _, dt := range o.DTypes {
-		for _, size := range o.Sizes {
-			for _, layout := range []string{"NN", "NT", "TN"} {
-				if dt.IsQuantised() && layout == "TN" {
-					continue // there are no gradients of quantised weights
-				}
-				if err := ctx.Err(); err != nil {
-					return r, err
-				}
-				p := Product{DType: dt.String(), Layout: layout, M: size[0], N: size[1], K: size[2]}
-				if err := g.measure(&p, dt); err != nil {
-					return r, fmt.Errorf("%s %s %d x %d x %d: %w", p.DType, p.Layout, p.M, p.N, p.K, err)
-				}
-				if r.Peak > 0 {
-					p.Utilisation = p.TFLOPS / r.Peak
-				}
-				r.Products = append(r.Products, p)
-				tell(p)
-			}
+	s := newStock(1)
+	for _, f := range o.Forms {
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		d, dtypes, err := f.open(o)
+		if err != nil {
+			return r, err
+		}
+		g := gemmMeter{GEMMOptions: o, device: d, stock: s, report: &r, tell: tell, form: &f}
+		err = g.all(ctx, dtypes)
+		if closed := d.Close(); err == nil { // else it is the same error again
+			err = closed
+		}
+		if err != nil && ctx.Err() == nil {
+			p := Product{Form: &f, Problem: err.Error()}
+			r.Products = append(r.Products, p)
+			tell(p)
 		}
 	}
 	return r, nil
 }
 
+// gemmMeter measures on an open device.
 type gemmMeter struct {
 	GEMMOptions
 	device *tensor.Device
 	stock  *stock
+	report *GEMM
+	tell   func(Product)
+	form   *Form
+}
+
+// all measures every size and layout in these types.
+func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
+	r := g.report
+	r.Device = g.device.Name()
+	for _, dt := range dtypes {
+		for _, size := range g.Sizes {
+			for _, layout := range []string{"NN", "NT", "TN"} {
+				if dt.IsQuantised() && layout == "TN" {
+					continue // there are no gradients of quantised weights
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				p := Product{Form: g.form, DType: dt.String(), Layout: layout, M: size[0], N: size[1], K: size[2]}
+				if err := g.measure(&p, dt); err != nil {
+					return fmt.Errorf("%s %s %d x %d x %d: %w", p.DType, p.Layout, p.M, p.N, p.K, err)
+				}
+				if r.Peak > 0 {
+					p.Utilisation = p.TFLOPS / r.Peak
+				}
+				r.Products = append(r.Products, p)
+				g.tell(p)
+			}
+		}
+	}
+	return nil
 }
 
 // operands are a and b with the places of their first numbers in the stock, and c.

@@ -150,7 +150,7 @@ func (c *clock) timestamps() ([]call, error) {
 	next := 0
 	for _, e := range trace.Events[c.from:c.to] {
 		k := call{name: e.Name}
-		if _, isKernel := shaders.Find(e.Name); isKernel && next < len(c.calls) {
+		if isShader(e.Name) && next < len(c.calls) {
 			k, next = c.calls[next], next+1
 			k.name = e.Name // of the alternative that ran
 		}
@@ -158,6 +158,13 @@ func (c *clock) timestamps() ([]call, error) {
 		list = append(list, k)
 	}
 	return list, nil
+}
+
+// isShader tells a kernel, by the name of the shader that it ran as, from barriers and copies.
+func isShader(name string) bool {
+	return slices.ContainsFunc(shaders.Kernels, func(d shaders.Desc) bool {
+		return d.Name == name || slices.ContainsFunc(d.Alternatives, func(a shaders.Alternative) bool { return a.Name == name })
+	})
 }
 
 // grouped adds calls up, longest first; of total is their share.

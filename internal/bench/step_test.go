@@ -66,7 +66,7 @@ func TestTimestamps(t *testing.T) {
 	event := func(name, us string) string { return `{"name": "` + name + `", "ph": "X", "ts": 0, "dur": ` + us + `}` }
 	text := `{"traceEvents": [` + strings.Join([]string{
 		event("matmul", "1000"), event("write", "5"), // before
-		event("write", "2"), event("matmul", "10"), event("barrier", "3"), event("add", "4"), event("matmul", "30"),
+		event("write", "2"), event("matmul", "10"), event("barrier", "3"), event("add", "4"), event("matmul_coopmat", "30"),
 		event("read", "1"), // the end of the steps
 		event("matmul", "1000"),
 	}, ",") + `]}`
@@ -77,8 +77,10 @@ func TestTimestamps(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []KernelTime{
-		{Name: "matmul", Milliseconds: 0.02, Share: 0.8, Calls: 1, TFLOPS: 3.2e5 / 0.02 / 1e9, Shapes: []KernelTime{
+		{Name: "matmul_coopmat", Milliseconds: 0.015, Share: 0.6, Calls: 0.5, TFLOPS: 3e5 / 0.015 / 1e9, Shapes: []KernelTime{
 			{Name: "NN 3 x 2 x 1", Milliseconds: 0.015, Share: 0.6, Calls: 0.5, TFLOPS: 3e5 / 0.015 / 1e9},
+		}},
+		{Name: "matmul", Milliseconds: 0.005, Share: 0.2, Calls: 0.5, TFLOPS: 2e4 / 0.005 / 1e9, Shapes: []KernelTime{
 			{Name: "NT 1 x 2 x 3", Milliseconds: 0.005, Share: 0.2, Calls: 0.5, TFLOPS: 2e4 / 0.005 / 1e9},
 		}},
 		{Name: "add", Milliseconds: 0.002, Share: 0.08, Calls: 0.5},
