@@ -9,14 +9,13 @@
 #
 #   look    the device, and what a dispatch costs
 #   gemm    products of matrices, in every type and layout
-#   sweep   those of 2048, 4096 and 8192 with every alternative of the kernel and several tiles
-#   small   training steps of the 15m and 110m shapes
-#   large   those of 1.1b and 7b
+#   sweep   a few of them with every shader and tile of the kernel
+#   SHAPE   training steps of a shape, as agora bench step takes it, in every type
 #
-# and all of them by default. A part takes at most eight minutes: what would take longer is cut
-# off, and the next command goes on. The environment may say DEVICE (default vulkan), PEAK32 and PEAK16, the
-# TFLOP/s that the device could do in f32 and in 16 bits, and for a try on a small device GEMM, SWEEP, SMALL and
-# LARGE, what to measure.
+# and look, gemm, sweep, 15m, 110m, 1.1b and 7b by default. A part takes at most eight minutes: what
+# would take longer is cut off, and the next command goes on. The environment may say DEVICE (default vulkan),
+# PEAK32 and PEAK16 (TFLOP/s that the device could do in f32 and in 16 bits; 67 and 989 of an H100 SXM), and
+# GEMM and SWEEP, sizes of products for smaller devices.
 set -uo pipefail
 agora=$(realpath "${1:?usage: bench-gpu.sh AGORA [PART …]}")
 shift
@@ -32,12 +31,11 @@ run() {
 	timeout -k 5 "$((most < left ? most : left))" "$agora" "$@" 2>&1 || echo "# exit code $?"
 }
 
-# step SHAPE DTYPE FLAGS… measures a training step of MultiLoRA 3 × rank 32 on all linear layers.
+gemm() { run "$1" bench gemm --device "$device" --dtype "$2" --peak "$3" "${@:4}"; }
+
+# step DTYPE PEAK FLAGS… measures a step of MultiLoRA 3 × rank 32 on all linear layers.
 step() {
-	local shape=$1 dtype=$2 peak=$peak16
-	shift 2
-	[ "$dtype" != f32 ] && [ "$dtype" != q8 ] && [ "$dtype" != q4 ] || peak=$peak32
-	run 180 bench step --device "$device" --shape "$shape" --dtype "$dtype" --rank 32 --peak "$peak" --seconds 20 "$@"
+	run 120 bench step --device "$device" --shape "$shape" --dtype "$1" --peak "$2" --rank 32 --warm-up 2 --seconds 20 "${@:3}"
 }
 
 part() {
@@ -48,34 +46,25 @@ part() {
 		;;
 	gemm)
 		local sizes=${GEMM:-1024,2048,4096,8192,2048x4096x4096,2048x11008x4096,2048x96x4096,2048x4096x96,1x4096x4096,32x4096x4096}
-		run 160 bench gemm --device "$device" --dtype f32 --sizes "$sizes" --peak "$peak32"
-		run 160 bench gemm --device "$device" --dtype f16,bf16 --sizes "$sizes" --peak "$peak16"
-		run 160 bench gemm --device "$device" --dtype q8,q4 --sizes "$sizes" --peak "$peak32"
+		gemm 180 f16,bf16 "$peak16" --sizes "$sizes"
+		gemm 140 f32 "$peak32" --sizes "$sizes"
+		gemm 140 q8,q4 "$peak32" --sizes "$sizes"
 		;;
 	sweep)
-		local sizes=${SWEEP:-2048,4096,8192}
-		run 160 bench gemm --device "$device" --sweep --dtype bf16 --sizes "$sizes" --peak "$peak16"
-		run 160 bench gemm --device "$device" --sweep --dtype f16 --sizes "$sizes" --peak "$peak16"
-		run 160 bench gemm --device "$device" --sweep --dtype f32 --sizes "$sizes" --peak "$peak32"
-		;;
-	small)
-		for shape in ${SMALL:-15m 110m}; do
-			for dtype in f32 bf16 f16; do step "$shape" "$dtype"; done
-			step "$shape" bf16 --kernels
-		done
-		step "$shape" bf16 --batch-rows 32
-		;;
-	large)
-		for shape in ${LARGE:-1.1b 7b}; do
-			step "$shape" bf16
-			step "$shape" bf16 --kernels --steps 3
-			step "$shape" bf16 --gradient-checkpointing --batch-rows 16
-			for dtype in f16 q8 q4; do step "$shape" "$dtype" --steps 5; done
-		done
+		local few=(--sweep --rounds 3 --round 50ms --sizes "${SWEEP:-2048,4096,8192}")
+		gemm 180 bf16 "$peak16" "${few[@]}"
+		gemm 180 f16 "$peak16" "${few[@]}"
+		gemm 100 f32 "$peak32" "${few[@]}"
 		;;
 	*)
-		echo "bench-gpu.sh: want look, gemm, sweep, small or large, got $1" >&2
-		exit 2
+		local shape=$1
+		step bf16 "$peak16"
+		step bf16 "$peak16" --steps 3 --kernels
+		step bf16 "$peak16" --batch-rows 16 --gradient-checkpointing
+		step f16 "$peak16"
+		step f32 "$peak32"
+		step q8 "$peak32"
+		step q4 "$peak32"
 		;;
 	esac
 }
@@ -83,7 +72,7 @@ part() {
 date -u
 uname -sr
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv
-[ $# -gt 0 ] || set -- look gemm sweep small large
+[ $# -gt 0 ] || set -- look gemm sweep 15m 110m 1.1b 7b
 for name; do
 	end=$((SECONDS + 470))
 	printf '\n== %s\n' "$name"

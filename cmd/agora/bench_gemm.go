@@ -64,11 +64,13 @@ measures every one, and tells which is the fastest; --form measures those named.
 				show = func(bench.Product) {}
 			}
 			r, err := bench.MeasureGEMM(c.Context(), o, show)
-			if err != nil {
+			if len(r.Products) == 0 {
 				return err
 			}
-			if asJSON {
-				err = printJSON(c.OutOrStdout(), r)
+			if asJSON { // what an error or an interruption has left, here and below
+				if failed := printJSON(c.OutOrStdout(), r); err == nil {
+					err = failed
+				}
 			} else {
 				fmt.Fprintln(c.OutOrStdout(), "device:", r.Device)
 				printFastest(c.OutOrStdout(), r.Products)

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -73,7 +72,7 @@ func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM
 			r.Peak = cpu.Peak(o.Threads) / 1e12
 		}
 		g := gemmMeter{GEMMOptions: o, device: d, stock: newStock(1), report: &r, tell: tell}
-		return r, errors.Join(g.all(ctx, o.DTypes), d.Close())
+		return r, closeAfter(d, g.all(ctx, o.DTypes))
 	}
 	s := newStock(1)
 	for _, f := range o.Forms {
@@ -85,10 +84,7 @@ func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM
 			return r, err
 		}
 		g := gemmMeter{GEMMOptions: o, device: d, stock: s, report: &r, tell: tell, form: &f}
-		err = g.all(ctx, dtypes)
-		if closed := d.Close(); err == nil { // else it is the same error again
-			err = closed
-		}
+		err = closeAfter(d, g.all(ctx, dtypes))
 		if err != nil && ctx.Err() == nil {
 			p := Product{Form: &f, Problem: err.Error()}
 			r.Products = append(r.Products, p)
@@ -96,6 +92,14 @@ func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM
 		}
 	}
 	return r, nil
+}
+
+// closeAfter closes a device after work that may have failed: its error would come again.
+func closeAfter(d *tensor.Device, err error) error {
+	if closed := d.Close(); err == nil {
+		return closed
+	}
+	return err
 }
 
 // gemmMeter measures on an open device.

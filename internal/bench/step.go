@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -117,7 +116,7 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 	if err = s.plan(); err == nil {
 		err = s.measure(ctx, shape)
 	}
-	if err = errors.Join(err, s.device.Close()); err == nil && o.Kernels {
+	if err = closeAfter(s.device, err); err == nil && o.Kernels {
 		r.Kernels, err = s.clock.times(r.Steps)
 	}
 	return r, err
