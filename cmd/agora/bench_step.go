@@ -141,7 +141,7 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 		line("asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits a step", n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
 	}
 	if len(r.Kernels) > 0 {
-		fmt.Fprintf(w, "\n%-44s %10s %8s %8s %10s\n", "kernel", "ms a step", "share", "calls", "TFLOP/s")
+		fmt.Fprintf(w, "\n%-52s %10s %8s %8s %10s\n", "kernel", "ms a step", "share", "calls", "TFLOP/s")
 	}
 	for _, k := range r.Kernels {
 		printKernel(w, "", k)
@@ -156,5 +156,5 @@ func printKernel(w io.Writer, indent string, k bench.KernelTime) {
 	if k.TFLOPS > 0 {
 		rate = fmt.Sprintf("%.4g", k.TFLOPS)
 	}
-	fmt.Fprintf(w, "%-44s %10.3f %6.1f %% %8.4g %10s\n", indent+k.Name, k.Milliseconds, 100*k.Share, k.Calls, rate)
+	fmt.Fprintf(w, "%-52s %10.3f %6.1f %% %8.4g %10s\n", indent+k.Name, k.Milliseconds, 100*k.Share, k.Calls, rate)
 }

@@ -64,7 +64,7 @@ func TestBenchStep(t *testing.T) {
 	}
 	var text strings.Builder
 	printStep(&text, r)
-	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilisation", "rms_norm", "  NT 32 x 32 x 32"} {
+	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilisation", "rms_norm", "  NT 32 x 32 x 32 f32*f32 to f32"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}

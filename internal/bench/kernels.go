@@ -29,12 +29,12 @@ type KernelTime struct {
 // call is a kernel that a step has run.
 type call struct {
 	name  string
-	shape string // of a product of matrices
+	shape string // of a product of matrices, with its types
 	flops float64
 	took  time.Duration
 }
 
-func newCall(k tensor.Kernel) call {
+func newCall(k tensor.Kernel, args []*tensor.Tensor) call {
 	c := call{name: k.Name()}
 	if m, ok := k.(shaders.Matmul); ok {
 		layout := []byte("NN")
@@ -44,7 +44,7 @@ func newCall(k tensor.Kernel) call {
 		if m.TransB {
 			layout[1] = 'T'
 		}
-		c.shape = fmt.Sprintf("%s %d x %d x %d", layout, m.M, m.N, m.K)
+		c.shape = fmt.Sprintf("%s %d x %d x %d %s*%s to %s", layout, m.M, m.N, m.K, args[1].DType(), args[2].DType(), args[0].DType())
 		if m.Batch > 1 {
 			c.shape = fmt.Sprintf("%s, %d of them", c.shape, m.Batch)
 		}
@@ -79,10 +79,10 @@ func (c *clock) start() {
 	if c.counts != nil {
 		c.from = c.commands()
 	}
-	c.device.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+	c.device.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
 		if c.running {
 			c.lap()
-			c.calls = append(c.calls, newCall(k))
+			c.calls = append(c.calls, newCall(k, args))
 		}
 	})
 }
