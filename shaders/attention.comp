@@ -40,37 +40,39 @@ OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #include "include/attention.glsl"
 
 // Of a row: the largest score so far, the sum of all weights, what the sums so far must be multiplied by.
-shared float highest[bm], total[bm], factor[bm], partial[bm * ACROSS];
+shared float highest[bm], total[bm], factor[bm];
+shared vec4 partial[bm * ACROSS / 4];
 const float LEAST = -3.4e38;
 
 // The weights of a tile of scores go to shared memory; rows whose largest score grows are scaled down.
 void softmax() {
 	GO_OVER_SCORES FOR_SIDE(r) {
 		float m = LEAST;
-		FOR_SIDE(c) if (SEEN(r, c)) m = max(m, scores[SCORE(r, c)]);
-		partial[(y + r * DOWN) * ACROSS + x] = m;
+		FOR_SIDE(c) if (SEEN(r, c)) m = max(m, scores[SCORES(r)][c]);
+		partial[((SIDE * y + r) * ACROSS + x) / 4][x % 4] = m;
 	}
 	barrier();
 	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) {
 		float m = highest[r];
-		for (uint l = 0; l < ACROSS; l++) m = max(m, partial[r * ACROSS + l]);
+		vec4 most = partial[r * ACROSS / 4];
+		for (uint l = 1; l < ACROSS / 4; l++) most = max(most, partial[r * ACROSS / 4 + l]);
+		m = max(max(m, max(most.x, most.y)), max(most.z, most.w));
 		factor[r] = exp(highest[r] - m);
 		highest[r] = m;
 	}
 	barrier();
-	GO_OVER_SCORES FOR_SIDE(r) {
-		float sum = 0;
-		FOR_SIDE(c) {
-			float w = SEEN(r, c) ? exp(scores[SCORE(r, c)] - highest[y + r * DOWN]) : 0;
-			SET_WEIGHT(r, c, w);
-			sum += w;
+	GO_OVER_SCORES {
+		FOR_SIDE(r) {
+			uint row = SIDE * y + r;
+			FOR_SIDE(c) scores[SCORES(r)][c] = SEEN(r, c) ? exp(scores[SCORES(r)][c] - highest[row]) : 0;
+			partial[(row * ACROSS + x) / 4][x % 4] = dot(scores[SCORES(r)], vec4(1));
 		}
-		partial[(y + r * DOWN) * ACROSS + x] = sum;
+		SET_WEIGHTS(scores)
 	}
 	barrier();
 	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) {
 		float sum = total[r] * factor[r];
-		for (uint l = 0; l < ACROSS; l++) sum += partial[r * ACROSS + l];
+		for (uint l = 0; l < ACROSS / 4; l++) sum += dot(partial[r * ACROSS / 4 + l], vec4(1));
 		total[r] = sum;
 	}
 }
@@ -84,20 +86,20 @@ void main() {
 	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
 		LOOK(query_at(b, i0 + row), key_at(b, j0 + column))
 		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
-		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = 0;
-		for (uint part = 0; part < PARTS; part++) {
+		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = vec4(0);
+		[[dont_unroll]] for (uint part = 0; part < PARTS; part++) {
 			barrier();
-			LOAD(left, bm, q, queries, t - i0, query, part)
-			LOAD(right, bn, k, keys, s - j0, key, part)
+			TURN(left, bm, q, queries, t - i0, query, part)
+			TURN(right, bn, k, keys, s - j0, key, part)
 			barrier();
 			MULTIPLY(scores)
 		}
-		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] *= scale;
+		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] *= scale;
 		softmax();
 		[[unroll]] for (uint part = 0; part < PARTS; part++) {
-			GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[y + r * DOWN];
+			GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[SIDE * y + r];
 			barrier();
-			LOAD(right, bn, v, keys, s - j0, key, part)
+			LOAD(v, keys, s - j0, key, part)
 			barrier();
 			ACCUMULATE(sum, part)
 		}

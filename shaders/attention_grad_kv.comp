@@ -39,7 +39,12 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #define SEES(row, column) sees(column, row)
 #include "include/attention.glsl"
 
-float slopes[SCORE_BLOCKS * SIDE * SIDE]; // dy . v, of each score
+vec4 slopes[SCORE_BLOCKS * SIDE]; // dy . v, of each score
+
+// The factors of the slopes, then those of the scores: one piece of code multiplies both.
+bool of_slopes;
+vec4 key_side_some(uint i, uint n) { return load_some(of_slopes ? address[7] : address[6], storage_T, i, n); }   // v or k
+vec4 query_side_some(uint i, uint n) { return load_some(of_slopes ? address[2] : address[5], storage_T, i, n); } // dy or q
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
 void main() {
@@ -51,40 +56,40 @@ void main() {
 		for (uint i0 = first_query(j0); i0 < end_query(j0); i0 += bm) {
 			LOOK(key_at(b, j0 + row), query_at(b, i0 + column))
 			uint queries = ((b * t + i0) * heads + head) * head_dim, statistics = (b * heads + head) * t + i0;
-			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = slopes[SCORE(r, c)] = 0;
-			for (uint part = 0; part < PARTS; part++) {
+			GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = vec4(0);
+			[[dont_unroll]] for (uint step = 0; step < 2 * PARTS; step++) {
+				uint part = step % PARTS;
+				of_slopes = step < PARTS;
+				if (step == PARTS) GO_OVER_SCORES FOR_SIDE(r) slopes[SCORES(r)] = scores[SCORES(r)], scores[SCORES(r)] = vec4(0);
 				barrier();
-				LOAD(left, bn, k, keys, s - j0, key, part)
-				LOAD(right, bm, q, queries, t - i0, query, part)
+				TURN(left, bn, key_side, keys, s - j0, key, part)
+				TURN(right, bm, query_side, queries, t - i0, query, part)
 				barrier();
 				MULTIPLY(scores)
-				barrier();
-				LOAD(left, bn, v, keys, s - j0, key, part)
-				LOAD(right, bm, dy, queries, t - i0, query, part)
-				barrier();
-				MULTIPLY(slopes)
 			}
-			GO_OVER_SCORES FOR_SIDE(c) {
-				uint column = x + c * ACROSS, at = statistics + min(column, t - i0 - 1);
-				float l = lse(at), d = delta(at);
-				FOR_SIDE(r) {
-					float p = SEEN(r, c) ? exp(scale * scores[SCORE(r, c)] - l) : 0;
-					scores[SCORE(r, c)] = p;
-					slopes[SCORE(r, c)] = SEEN(r, c) ? p * (slopes[SCORE(r, c)] - d) : 0;
+			GO_OVER_SCORES {
+				FOR_SIDE(c) {
+					uint at = statistics + min(SIDE * x + c, t - i0 - 1);
+					float l = lse(at), d = delta(at);
+					FOR_SIDE(r) {
+						float p = SEEN(r, c) ? exp(scale * scores[SCORES(r)][c] - l) : 0;
+						scores[SCORES(r)][c] = p;
+						slopes[SCORES(r)][c] = SEEN(r, c) ? p * (slopes[SCORES(r)][c] - d) : 0;
+					}
 				}
+				SET_WEIGHTS(scores)
 			}
-			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) SET_WEIGHT(r, c, scores[SCORE(r, c)]);
 			[[unroll]] for (uint part = 0; part < PARTS; part++) {
 				barrier();
-				LOAD(right, bm, dy, queries, t - i0, query, part)
+				LOAD(dy, queries, t - i0, query, part)
 				barrier();
 				ACCUMULATE(sum_v, part)
 			}
 			barrier();
-			GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) SET_WEIGHT(r, c, slopes[SCORE(r, c)]);
+			GO_OVER_SCORES SET_WEIGHTS(slopes)
 			[[unroll]] for (uint part = 0; part < PARTS; part++) {
 				barrier();
-				LOAD(right, bm, q, queries, t - i0, query, part)
+				LOAD(q, queries, t - i0, query, part)
 				barrier();
 				ACCUMULATE(sum_k, part)
 			}

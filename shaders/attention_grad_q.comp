@@ -40,7 +40,12 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #include "include/attention.glsl"
 
 shared float lses[bm], deltas[bm];
-float slopes[SCORE_BLOCKS * SIDE * SIDE]; // dy . v, of each score
+vec4 slopes[SCORE_BLOCKS * SIDE]; // dy . v, of each score
+
+// The factors of the slopes, then those of the scores: one piece of code multiplies both.
+bool of_slopes;
+vec4 query_side_some(uint i, uint n) { return load_some(of_slopes ? address[2] : address[5], storage_T, i, n); } // dy or q
+vec4 key_side_some(uint i, uint n) { return load_some(of_slopes ? address[7] : address[6], storage_T, i, n); }   // v or k
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time.
 void main() {
@@ -60,27 +65,30 @@ void main() {
 	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
 		LOOK(query_at(b, i0 + row), key_at(b, j0 + column))
 		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
-		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) scores[SCORE(r, c)] = slopes[SCORE(r, c)] = 0;
-		for (uint part = 0; part < PARTS; part++) {
+		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = vec4(0);
+		[[dont_unroll]] for (uint step = 0; step < 2 * PARTS; step++) {
+			uint part = step % PARTS;
+			of_slopes = step < PARTS;
+			if (step == PARTS) GO_OVER_SCORES FOR_SIDE(r) slopes[SCORES(r)] = scores[SCORES(r)], scores[SCORES(r)] = vec4(0);
 			barrier();
-			LOAD(left, bm, q, queries, t - i0, query, part)
-			LOAD(right, bn, k, keys, s - j0, key, part)
+			TURN(left, bm, query_side, queries, t - i0, query, part)
+			TURN(right, bn, key_side, keys, s - j0, key, part)
 			barrier();
 			MULTIPLY(scores)
-			barrier();
-			LOAD(left, bm, dy, queries, t - i0, query, part)
-			LOAD(right, bn, v, keys, s - j0, key, part)
-			barrier();
-			MULTIPLY(slopes)
 		}
-		GO_OVER_SCORES FOR_SIDE(r) FOR_SIDE(c) {
-			uint row = y + r * DOWN;
-			float p = exp(scale * scores[SCORE(r, c)] - lses[row]);
-			SET_WEIGHT(r, c, SEEN(r, c) ? p * (slopes[SCORE(r, c)] - deltas[row]) : 0);
+		GO_OVER_SCORES {
+			FOR_SIDE(r) {
+				float l = lses[SIDE * y + r], delta = deltas[SIDE * y + r];
+				FOR_SIDE(c) {
+					float p = exp(scale * scores[SCORES(r)][c] - l);
+					scores[SCORES(r)][c] = SEEN(r, c) ? p * (slopes[SCORES(r)][c] - delta) : 0;
+				}
+			}
+			SET_WEIGHTS(scores)
 		}
 		[[unroll]] for (uint part = 0; part < PARTS; part++) {
 			barrier();
-			LOAD(right, bn, k, keys, s - j0, key, part)
+			LOAD(k, keys, s - j0, key, part)
 			barrier();
 			ACCUMULATE(sum, part)
 		}

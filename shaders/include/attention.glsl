@@ -2,31 +2,34 @@
 // ROWS and COLS, the sizes of the tile of scores that a workgroup works on at a time, and
 // SEES(row, column), which is sees of a query and a key.
 //
-// A tile goes through shared memory in parts of DEPTH elements of a head. An invocation has
-// SIDE x SIDE numbers of it, SIDE rows and columns far from each other, so that its neighbours
-// read the neighbouring rows; each row in shared memory is a vec4 longer than its content,
-// so that those lie in other banks.
+// The rows of q and k go through shared memory in parts of DEPTH elements of a head, turned: a vec4
+// is one element of four rows. So an invocation, which has SIDE x SIDE scores, rows and columns
+// beside each other, takes the factors of all of them in two loads.
 
 const uint SIDE = 4;
 const uint DEPTH = head_dim < 32 ? (head_dim + 3) / 4 * 4 : 32, WIDTH = DEPTH / 4;
 const uint PARTS = (head_dim + DEPTH - 1) / DEPTH;
-const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE;
+const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE; // powers of two
 const uint SCORE_BLOCKS = (DOWN * ACROSS + group - 1) / group; // blocks of scores of an invocation
 const uint SUM_BLOCKS = (DOWN * WIDTH + group - 1) / group;    // and of a part of its sums
 
-shared vec4 left[ROWS * (WIDTH + 1)], right[COLS * (WIDTH + 1)];
-shared float weights[ROWS * (COLS + 4)];
+shared vec4 left[DEPTH * DOWN], right[DEPTH * ACROSS];
+shared vec4 weights[COLS * (DOWN + 1)]; // of a column for four rows; one more against bank conflicts
 shared uint anybody;
 
-float scores[SCORE_BLOCKS * SIDE * SIDE];
-uint visible[SCORE_BLOCKS]; // bit SIDE*r+c: the query sees the key
+vec4 scores[SCORE_BLOCKS * SIDE]; // of a row
+uint visible[SCORE_BLOCKS];       // bit SIDE*r+c: the query sees the key
 
-// GO_OVER_SCORES runs what follows for each block of scores, n, whose rows are y + r*DOWN and columns x + c*ACROSS.
+// Steps of a sum that the body of its loop has. With more of them a software device, which
+// compiles a load anew for every invocation of a subgroup, takes seconds for a pipeline.
+const uint STEPS = 2;
+
+// GO_OVER_SCORES runs what follows for each block of scores, n, whose rows are SIDE*y + r and columns SIDE*x + c.
 #define GO_OVER_SCORES \
 	[[unroll]] for (uint n = 0, block = gl_LocalInvocationIndex, y = block / ACROSS, x = block % ACROSS; n < SCORE_BLOCKS; \
-		n++, block += group, y = block / ACROSS, x = block % ACROSS) if (block < DOWN * ACROSS)
+		n++, block += group, y = block / ACROSS, x = block % ACROSS) if (DOWN * ACROSS % group == 0 || block < DOWN * ACROSS)
 #define FOR_SIDE(r) [[unroll]] for (uint r = 0; r < SIDE; r++)
-#define SCORE(r, c) (n * SIDE + r) * SIDE + c
+#define SCORES(r) n * SIDE + r
 
 // Queries from i0 on see keys from first_key(i0) up to, not including, end_key(i0), at most;
 // keys from j0 on are seen by queries from first_query(j0) to end_query(j0).
@@ -54,12 +57,12 @@ bool sees(ivec2 query, ivec2 key) {
 	GO_OVER_SCORES { \
 		ivec2 columns[SIDE]; \
 		[[dont_unroll]] for (uint c = 0; c < SIDE; c++) { \
-			uint column = x + c * ACROSS; \
+			uint column = SIDE * x + c; \
 			columns[c] = column_at; \
 		} \
 		visible[n] = 0; \
 		[[dont_unroll]] for (uint r = 0; r < SIDE; r++) { \
-			uint row = y + r * DOWN; \
+			uint row = SIDE * y + r; \
 			ivec2 this_row = row_at; \
 			FOR_SIDE(c) if (SEES(this_row, columns[c])) visible[n] |= 1u << (SIDE * r + c); \
 		} \
@@ -74,48 +77,53 @@ bool sees(ivec2 query, ivec2 key) {
 	}
 #define SEEN(r, c) ((visible[n] >> (SIDE * r + c) & 1u) != 0)
 
-// LOAD brings a part of some rows of x to a tile: n rows from element at on, every stride elements, then zeros.
-#define LOAD(tile, size, x, at, n, stride, part) \
-	[[dont_unroll]] for (uint m = gl_LocalInvocationIndex; m < size * WIDTH; m += group) { \
-		uint row = m / WIDTH, d = m % WIDTH; \
-		tile[row * (WIDTH + 1) + d] = row < n && part * DEPTH + 4 * d < head_dim \
-			? x##_some(at + row * stride + part * DEPTH + 4 * d, head_dim - part * DEPTH - 4 * d) : vec4(0); \
+// GO_OVER_TILE runs what follows for the vec4s of a part of size rows, of which the invocation has those that are elements
+// 4d to 4d+3 of a row; PART is what x has there: n rows from element at on, every stride elements, then zeros.
+#define GO_OVER_TILE(size) \
+	[[dont_unroll]] for (uint first = 0, m = gl_LocalInvocationIndex, row = m / WIDTH, d = m % WIDTH; first < size * WIDTH; \
+		first += group, m += group, row = m / WIDTH, d = m % WIDTH) if (size * WIDTH % group == 0 || m < size * WIDTH)
+#define PART(x, at, n, stride, part) (row < n && part * DEPTH + 4 * d < head_dim \
+	? x##_some(at + row * stride + part * DEPTH + 4 * d, head_dim - part * DEPTH - 4 * d) : vec4(0))
+
+// TURN brings a part to a tile for MULTIPLY, LOAD to the right one for ACCUMULATE. Rows 4y to 4y+3 of element
+// d are at TURNED: in other banks than the four elements that come before and behind d's.
+#define TURNED(size, d, y) (d) * (size / 4) + ((y) ^ (d) / 4 % (size / 4))
+#define TURN(tile, size, x, at, n, stride, part) \
+	GO_OVER_TILE(size) { \
+		vec4 f = PART(x, at, n, stride, part); \
+		FOR_SIDE(e) tile[TURNED(size, 4 * d + e, row / 4)][row % 4] = f[e]; \
 	}
+#define LOAD(x, at, n, stride, part) GO_OVER_TILE(COLS) right[m] = PART(x, at, n, stride, part);
 
 // sum += left * transpose(right), for scores.
 #define MULTIPLY(sum) \
-	[[dont_unroll]] for (uint d = 0; d < WIDTH; d++) GO_OVER_SCORES { \
-		vec4 column[SIDE]; \
-		FOR_SIDE(c) column[c] = right[(x + c * ACROSS) * (WIDTH + 1) + d]; \
-		FOR_SIDE(r) { \
-			vec4 row = left[(y + r * DOWN) * (WIDTH + 1) + d]; \
-			FOR_SIDE(c) FOR_SIDE(e) sum[SCORE(r, c)] = fma(row[e], column[c][e], sum[SCORE(r, c)]); \
-		} \
+	[[dont_unroll]] for (uint d = 0; d < DEPTH; d += STEPS) GO_OVER_SCORES [[unroll]] for (uint e = d; e < d + STEPS; e++) { \
+		vec4 rows = left[TURNED(ROWS, e, y)], columns = right[TURNED(COLS, e, x)]; \
+		FOR_SIDE(r) sum[SCORES(r)] = fma(vec4(rows[r]), columns, sum[SCORES(r)]); \
 	}
 
 // SUMS declares rows of sums over the columns of a tile; an invocation has four elements of SIDE rows of each part.
 #define SUMS(sum) vec4 sum[PARTS * SUM_BLOCKS * SIDE]; [[unroll]] for (uint n = 0; n < PARTS * SUM_BLOCKS * SIDE; n++) sum[n] = vec4(0);
 #define GO_OVER_SUMS \
 	[[unroll]] for (uint n = 0, block = gl_LocalInvocationIndex, y = block / WIDTH, x = block % WIDTH; n < SUM_BLOCKS; \
-		n++, block += group, y = block / WIDTH, x = block % WIDTH) if (block < DOWN * WIDTH)
+		n++, block += group, y = block / WIDTH, x = block % WIDTH) if (DOWN * WIDTH % group == 0 || block < DOWN * WIDTH)
 #define SUM(part, r) (part * SUM_BLOCKS + n) * SIDE + r
 
-#define SET_WEIGHT(r, c, w) weights[(y + r * DOWN) * (COLS + 4) + x + c * ACROSS] = w
+// SET_WEIGHTS takes the weights of a block from those of its rows, w[SCORES(r)].
+#define SET_WEIGHTS(w) \
+	FOR_SIDE(c) weights[(SIDE * x + c) * (DOWN + 1) + y] = vec4(w[SCORES(0)][c], w[SCORES(1)][c], w[SCORES(2)][c], w[SCORES(3)][c]);
 
 // sum += weights * right, for one part.
 #define ACCUMULATE(sum, part) \
-	[[dont_unroll]] for (uint l = 0; l < COLS / 4; l++) GO_OVER_SUMS { \
-		vec4 rows[4]; \
-		FOR_SIDE(c) rows[c] = right[(4 * l + c) * (WIDTH + 1) + x]; \
-		FOR_SIDE(r) FOR_SIDE(c) { \
-			float weight = weights[(y + r * DOWN) * (COLS + 4) + 4 * l + c]; \
-			sum[SUM(part, r)] = fma(vec4(weight), rows[c], sum[SUM(part, r)]); \
-		} \
+	[[dont_unroll]] for (uint l = 0; l < COLS; l += STEPS) GO_OVER_SUMS [[unroll]] for (uint e = l; e < l + STEPS; e++) { \
+		vec4 rows = weights[e * (DOWN + 1) + y], elements = right[e * WIDTH + x]; \
+		FOR_SIDE(r) sum[SUM(part, r)] = fma(vec4(rows[r]), elements, sum[SUM(part, r)]); \
 	}
 
 // STORE writes the sums, times factor, to n rows of y.
-#define STORE(name, sum, at, rows, stride, factor) \
-	[[unroll]] for (uint part = 0; part < PARTS; part++) GO_OVER_SUMS FOR_SIDE(r) { \
-		uint row = y + r * DOWN, d = part * DEPTH + 4 * x; \
-		if (row < rows && d < head_dim) set_##name##_some(at + row * stride + d, head_dim - d, sum[SUM(part, r)] * factor); \
+#define STORE(name, sum, at, n_rows, stride, factor) \
+	[[unroll]] for (uint part = 0; part < PARTS; part++) GO_OVER_SUMS [[dont_unroll]] for (uint r = 0; r < SIDE; r++) { \
+		uint row = SIDE * y + r, d = part * DEPTH + 4 * x; \
+		vec4 f = r < 2 ? (r == 0 ? sum[SUM(part, 0)] : sum[SUM(part, 1)]) : r == 2 ? sum[SUM(part, 2)] : sum[SUM(part, 3)]; \
+		if (row < n_rows && d < head_dim) set_##name##_some(at + row * stride + d, head_dim - d, f * factor); \
 	}
