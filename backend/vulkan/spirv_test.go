@@ -1,72 +1,76 @@
 package vulkan
 
 import (
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/shaders"
 )
 
-// Every device has 16 KiB, and every kernel is content with them, whatever the size of
-// attention's heads and the dtypes.
+// Every device has 16 KiB, and every kernel is content with them in its smallest tile, whatever
+// the size of attention's heads. Larger tiles and alternatives are chosen by what they share,
+// which must be understood.
 func TestSharedMemoryOfEveryKernel(t *testing.T) {
 	const everywhere = 16 << 10
+	bytes := func(name string, code []byte, tile shaders.Tile, own uint32) int {
+		var c constants
+		copy(c[firstTile:], tile[:])
+		c[firstConst] = own
+		copy(c[firstMatrix:], []uint32{16, 16, 16, 32})
+		n, err := sharedBytes(code, c[:])
+		if err != nil {
+			t.Fatalf("%s with tile %v: %v", name, tile, err)
+		}
+		return n
+	}
 	for _, d := range shaders.Kernels {
-		most, at := 0, uint32(0)
-		for first := range uint32(70) { // the first constant of the meaning: attention's is a size, from 29 on without effect
-			values := make([]uint32, firstOption+len(d.Args))
-			copy(values[firstTile:], d.Tiles[0][:])
-			values[firstConst] = first
-			n, err := sharedBytes(d.SPIRV(), values)
-			if err != nil {
-				t.Fatalf("%s: %v", d.Name, err)
+		for i, tile := range d.Tiles {
+			most, at := 0, uint32(0)
+			for own := range uint32(70) { // the first constant of the meaning: attention's is a size, from 29 on without effect
+				if n := bytes(d.Name, d.SPIRV(), tile, own); n > most {
+					most, at = n, own
+				}
 			}
-			if n > most {
-				most, at = n, first
+			if most > 0 {
+				t.Logf("%-24s %v %6d bytes (first constant %d)", d.Name, tile, most, at)
+			}
+			if i == 0 && most > everywhere {
+				t.Errorf("%s: %d bytes, want at most %d", d.Name, most, everywhere)
 			}
 		}
-		if most > 0 {
-			t.Logf("%-24s %6d bytes (first constant %d)", d.Name, most, at)
-		}
-		if most > everywhere {
-			t.Errorf("%s: %d bytes, want at most %d", d.Name, most, everywhere)
+		for _, a := range d.Alternatives {
+			for dt, code := range a.SPIRV {
+				for _, tile := range a.Tiles {
+					t.Logf("%-24s %v %6d bytes, %s", a.Name, tile, bytes(a.Name, code(), tile, 0), dt)
+				}
+			}
 		}
 	}
 }
 
-// Sizes by hand, from the declarations in the shaders.
+// Sizes by hand, from the declarations in testdata/shared.comp.
 func TestSharedBytes(t *testing.T) {
-	for _, tt := range []struct {
-		kernel string
-		tile   shaders.Tile
-		consts []uint32
-		want   int
-	}{
-		{"add", shaders.Tile{64}, nil, 0},
-		{"sum_squares", shaders.Tile{256}, nil, 4 * 256}, // partials
-		{"sum_squares", shaders.Tile{64}, nil, 4 * 64},
-		{"max", shaders.Tile{64}, nil, 4*64 + 4*64},                                            // values, places
-		{"matmul", shaders.Tile{64, 32, 64, 16}, []uint32{1, 0, 1}, 4*16*(32+4) + 4*16*(64+4)}, // tile_a, tile_b
-		// left, right, weights, anybody; highest, total, factor, partial[bm * bn / 4]
-		{"attention", shaders.Tile{64, 32, 64}, []uint32{7}, 16*32*3 + 16*64*3 + 4*32*68 + 16 + 3*4*32 + 4*32*16},
-		{"attention", shaders.Tile{64, 32, 64}, []uint32{128}, 16*32*9 + 16*64*9 + 4*32*68 + 16 + 3*4*32 + 4*32*16},
+	code, err := os.ReadFile("testdata/shared.spv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ group, rows, wide, a, b, e, f uint32 }{
+		{64, 8, 0, 4 * 64, 16 * 8 * 8, 160, 16},
+		{100, 12, 1, 4 * 100, 16 * 12 * 3, 64, 32}, // e of 7*8 bytes is followed by 8 that nobody has
+		{64, 3, 1, 4 * 64, 16 * 4 * 4, 160, 32},
+		{64, 40, 0, 4 * 64, 16 * 32 * 32, 160, 16},
+		{256, 7, 0, 4 * 256, 16 * 8 * 8, 64, 16},
 	} {
-		d, _ := shaders.Find(tt.kernel)
-		values := make([]uint32, firstOption+len(d.Args))
-		copy(values[firstTile:], tt.tile[:])
-		copy(values[firstConst:], tt.consts)
-		if got, err := sharedBytes(d.SPIRV(), values); err != nil || got != tt.want {
-			t.Errorf("%s with tile %v and constants %v: %d bytes, %v; want %d", tt.kernel, tt.tile, tt.consts, got, err, tt.want)
+		want := int(tt.a + tt.b + 16 + 48 + tt.e + tt.f + 32) // c, d and g are always the same
+		if got, err := sharedBytes(code, []uint32{tt.group, tt.rows, tt.wide}); err != nil || got != want {
+			t.Errorf("%+v: %d bytes, %v; want %d", tt, got, err, want)
 		}
 	}
-}
-
-func TestSharedBytesOfNoShader(t *testing.T) {
-	d, _ := shaders.Find("attention")
-	code := d.SPIRV()
-	for want, bad := range map[string][]byte{
-		"no SPIR-V": code[4:], "cut off": code[:len(code)/4&^3/8], "is no": nil,
-	} {
+	if got, err := sharedBytes(code, nil); err != nil || got != 16+16*8*8+16+48+160+16+32 { // a workgroup of 1
+		t.Errorf("by default %d bytes, %v", got, err)
+	}
+	for want, bad := range map[string][]byte{"no SPIR-V": code[4:], "cut off": code[:len(code)/2&^3], "is no": nil} {
 		if _, err := sharedBytes(bad, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
