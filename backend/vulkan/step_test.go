@@ -25,6 +25,27 @@ func newTrainer(t testing.TB, d *tensor.Device, layers int) *train.Trainer {
 	}
 }
 
+// A token that is generated is one upload and one read as well.
+func TestCountsOfAToken(t *testing.T) {
+	b, counts := vulkan.OpenNull()
+	d := tensor.NewDevice(b)
+	decoder := newTrainer(t, d, 2).Model.NewDecoder(1, 8)
+	var before vulkan.Counts
+	for _, ids := range [][]int32{{5, 6, 7}, {8}} {
+		before = counts()
+		if _, err := decoder.Step([][]int32{ids}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := counts().Since(before); got.Writes != 1 || got.Reads != 1 || got.Waits != 1 {
+		t.Errorf("a token is %+v, want one write, read and wait", got)
+	}
+	decoder.Close()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func openCPU(t testing.TB) *tensor.Device {
 	b, err := cpu.Open(cpu.Options{Threads: 1})
 	if err != nil {
