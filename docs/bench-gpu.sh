@@ -28,7 +28,7 @@ run() {
 	shift
 	printf '\n$ agora %s\n' "$*"
 	[ "$left" -gt 0 ] || { echo "# left out: the part has had its eight minutes"; return; }
-	timeout -k 5 "$((most < left ? most : left))" "$agora" "$@" 2>&1 || echo "# exit code $?"
+	timeout -k 20 "$((most < left ? most : left))" "$agora" "$@" 2>&1 || echo "# exit code $?"
 }
 
 gemm() { run "$1" bench gemm --device "$device" --dtype "$2" --peak "$3" "${@:4}"; }
@@ -74,7 +74,7 @@ uname -sr
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv
 [ $# -gt 0 ] || set -- look gemm sweep 15m 110m 1.1b 7b
 for name; do
-	end=$((SECONDS + 470))
+	end=$((SECONDS + 455))
 	printf '\n== %s\n' "$name"
 	part "$name"
 done
