@@ -128,7 +128,7 @@ func (b *backend) Read(reads ...tensor.Read) error {
 	for _, r := range reads {
 		src := r.Src.(*buffer)
 		for at := 0; at < len(r.Dst) && b.err == nil; {
-			if b.slot().used >= stagingBytes || len(b.rec.commands) >= mostBatch {
+			if b.slot().used >= stagingBytes || len(b.rec.commands)+2 > mostCommands {
 				b.land()
 			}
 			part, to := b.stage(len(r.Dst) - at)

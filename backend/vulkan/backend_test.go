@@ -101,18 +101,21 @@ func TestLargeTransfers(t *testing.T) {
 // Several reads behind commands that nobody has submitted are one submission and one wait, as
 // long as the staging memory and a submission have room for them.
 func TestJoinedReads(t *testing.T) {
+	const full = mostBatch / 2 // fills of one tensor, with a barrier between them: one more is submitted
 	for _, tt := range []struct {
-		name         string
-		reads, bytes int
-		want         Counts
+		name                string
+		fills, reads, bytes int
+		want                Counts
 	}{
-		{"two", 2, 4, Counts{Dispatches: 3, Barriers: 3, Reads: 2, Submissions: 1, Waits: 1}},
-		{"more than a submission takes", 300, 4, Counts{Dispatches: 3, Barriers: 3, Reads: 300, Submissions: 2, Waits: 2}},
-		{"more than the staging memory", 3, stagingBytes/2 + 1<<18, Counts{Dispatches: 3, Barriers: 3, Reads: 4, Submissions: 2, Waits: 2}},
+		{"two", 3, 2, 4, Counts{Submissions: 1, Waits: 1}},
+		{"behind a full batch", full, 2, 4, Counts{Submissions: 1, Waits: 1}},
+		{"more than a submission takes", 3, 600, 4, Counts{Submissions: 2, Waits: 2}},
+		{"more than the staging memory", 3, 3, stagingBytes/2 + 1<<18, Counts{Submissions: 2, Waits: 2}},
 	} {
 		b := newBackend(newNull(), Options{})
+		b.pace.batch = mostBatch
 		x := tensor.Arg{Buf: mustAlloc(t, b, 8<<20), N: 8, DType: tensor.F32}
-		for range 3 {
+		for range tt.fills {
 			b.Run(shaders.Fill{N: 8}, []tensor.Arg{x})
 		}
 		var reads []tensor.Read
@@ -122,7 +125,9 @@ func TestJoinedReads(t *testing.T) {
 		if err := b.Read(reads...); err != nil {
 			t.Error(err)
 		}
-		if got := b.Counts().Since(Counts{Pipelines: 1}); got != tt.want {
+		tt.want.Dispatches, tt.want.Barriers = tt.fills, tt.fills
+		tt.want.Reads, tt.want.Pipelines = (tt.reads*tt.bytes+stagingBytes-1)/stagingBytes+tt.reads-1, 1
+		if got := b.Counts(); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 		if err := b.Close(); err != nil {

@@ -10,8 +10,8 @@ type pace struct{ batch int }
 const (
 	firstBatch = 16
 	mostBatch  = 256
-	// mostCommands of a submission: a batch, and a read with its barrier behind it.
-	mostCommands = mostBatch + 2
+	// mostCommands of a submission: a batch, and the reads behind it with their barrier.
+	mostCommands = mostBatch + 64
 	tooQuick     = 50 * time.Millisecond
 	tooLong      = 200 * time.Millisecond
 )
