@@ -66,7 +66,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 			return nil
 		},
 	}
-	c.Flags().String("shape", "15m", "the model: "+strings.Join(bench.ShapeNames(), ", ")+", a config.json or a folder")
+	c.Flags().String("shape", "15m", "the model: a name, a config.json or a folder")
 	settings.register(c, benchSettings...)
 	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
