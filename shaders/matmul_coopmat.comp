@@ -1,5 +1,5 @@
-// MatmulCoopmat is Matmul with cooperative matrices: a of 16-bit floats, b of the same type or packed,
-// which is rounded to it; sums in f32.
+// MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same
+// type, or f32 or packed and rounded to it, where c has 16 bits too; sums in f32.
 //
 //for matmul
 //needs cooperative_matrix f16 bf16
@@ -50,7 +50,7 @@ uvec2 next_a[FETCHES_A], next_b[FETCHES_B];
 		uint l = l0 + (along_m ? at / (size / 4) : at % (bk / 4) * 4), i = i0 + (along_m ? at % (size / 4) * 4 : at / (bk / 4)); \
 		next[e] = uvec2(0); \
 		if (i < m && l < k && at < size * bk / 4) \
-			next[e] = load_halves(address[binding], storage, storage_U, along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m - i : k - l); \
+			next[e] = load_factors(address[binding], storage, along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m - i : k - l); \
 	}
 #define PUT(tile, line, next, fetches, size, length) \
 	[[unroll]] for (uint e = 0; e < fetches; e++) { \

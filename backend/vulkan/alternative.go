@@ -30,7 +30,7 @@ type form struct {
 	// Of an alternative.
 	matrix   matrix
 	subgroup int
-	factors  uint8 // storage of a, and of b where it is not packed
+	factors  uint8 // storage of what is multiplied
 }
 
 // forms are a kernel's shaders for this device, the plain one last. A device that lists several
@@ -110,12 +110,22 @@ func (k *kernel) form(v variant) *form {
 }
 
 // takes says whether a call can run as this form: an alternative multiplies its letters U and W.
+// One of them at least is stored as it multiplies. The other may be f32 or packed and is rounded
+// to that, where the result, letter T, has 16 bits as well: it loses more than that.
 func (f *form) takes(v variant) bool {
 	if f.subgroup == 0 {
 		return true
 	}
-	a, b := v.storage['U'-'T'], v.storage['W'-'T']
-	return len(f.tiles) > 0 && a == f.factors && (b == a || b == storages[tensor.Q8]-1 || b == storages[tensor.Q4]-1)
+	c, a, b := v.storage['T'-'T'], v.storage['U'-'T'], v.storage['W'-'T']
+	if len(f.tiles) == 0 || a != f.factors && b != f.factors {
+		return false
+	}
+	is := func(s uint8, dt tensor.DType) bool { return s == storages[dt]-1 }
+	narrow := is(c, tensor.F16) || is(c, tensor.BF16)
+	fits := func(s uint8) bool {
+		return s == f.factors || narrow && (is(s, tensor.F32) || is(s, tensor.Q8) || is(s, tensor.Q4))
+	}
+	return fits(a) && fits(b)
 }
 
 // enoughGroups is the number of workgroups that keeps a large GPU busy: beyond it larger tiles pay.

@@ -64,10 +64,15 @@ func TestFormsOfCalls(t *testing.T) {
 		shader         string
 		group, bm      uint32
 		subgroup, rows uint32
+		factors        uint32 // 0: not looked at
 	}{
 		{name: "small", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
 		{name: "large", m: 4096, c: tensor.F32, a: tensor.BF16, b: tensor.BF16, shader: "matmul_coopmat", group: 256, bm: 128, subgroup: 32, rows: 16},
-		{name: "packed", m: 64, c: tensor.F32, a: tensor.BF16, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
+		{name: "packed", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
+		{name: "what trains", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.F32, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
+		{name: "its gradient", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F16, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 1},
+		{name: "exact result", m: 64, c: tensor.F32, a: tensor.F32, b: tensor.F16, shader: "matmul", group: 64, bm: 32},
+		{name: "packed, exact result", m: 64, c: tensor.F32, a: tensor.F16, b: tensor.Q8, shader: "matmul", group: 64, bm: 32},
 		{name: "two types", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.BF16, shader: "matmul", group: 64, bm: 32},
 		{name: "f32", m: 4096, c: tensor.F32, a: tensor.F32, b: tensor.F32, shader: "matmul", group: 256, bm: 128},
 		{name: "f32, packed", m: 512, c: tensor.F32, a: tensor.F32, b: tensor.Q4, shader: "matmul", group: 64, bm: 64},
@@ -95,7 +100,7 @@ func TestFormsOfCalls(t *testing.T) {
 			continue
 		}
 		got := hw.pipelines[0]
-		if got[0] != c.group || got[1] != c.bm || got[firstMatrix] != c.rows || got[firstMatrix+3] != c.subgroup {
+		if got[0] != c.group || got[1] != c.bm || got[firstMatrix] != c.rows || got[firstMatrix+3] != c.subgroup || c.factors != 0 && got[firstMatrix+4] != c.factors {
 			t.Errorf("%s: constants %v", c.name, got)
 		}
 		groups := hw.submitted[len(hw.submitted)-1].groups

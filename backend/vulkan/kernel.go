@@ -28,7 +28,7 @@ const (
 	firstTile    = 0
 	firstConst   = 4
 	firstStorage = 16
-	firstMatrix  = 20 // rows, columns, depth of a cooperative matrix; invocations of a subgroup
+	firstMatrix  = 20 // rows, columns, depth of a cooperative matrix; invocations of a subgroup; the factors' storage
 	firstOption  = 32
 )
 
@@ -104,7 +104,7 @@ func (k *kernel) constants(f *form, v variant) (c constants) {
 	for letter, s := range v.storage {
 		c[firstStorage+letter] = uint32(s)
 	}
-	copy(c[firstMatrix:], []uint32{uint32(f.matrix.m), uint32(f.matrix.n), uint32(f.matrix.k), uint32(f.subgroup)})
+	copy(c[firstMatrix:], []uint32{uint32(f.matrix.m), uint32(f.matrix.n), uint32(f.matrix.k), uint32(f.subgroup), uint32(f.factors)})
 	for i := range k.Args {
 		c[firstOption+i] = uint32(v.present >> i & 1)
 	}

@@ -15,14 +15,17 @@ layout(constant_id = 21) const uint MATRIX_N = 16;
 layout(constant_id = 22) const uint MATRIX_K = 16;
 layout(constant_id = 23) const uint SUBGROUP = 32;
 
+// The storage type that the factors have: F16 or BF16.
+layout(constant_id = 24) const uint FACTOR = F16;
+
 #define MATRIX_A coopmat<float16_t, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
 #define MATRIX_B coopmat<float16_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
 #define MATRIX_C coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
-// Elements i to i+3 as four numbers of a 16-bit type, as they come where they are stored so; n as in load_some.
-uvec2 load_halves(uvec2 base, uint storage, uint type, uint i, uint n) {
-	if (storage == type && ((base.x | 2 * i) & 7) == 0 && n >= 4) return Half4s(base).at[i / 4];
+// Elements i to i+3 as four factors: as they come where they are stored so, else rounded; n as in load_some.
+uvec2 load_factors(uvec2 base, uint storage, uint i, uint n) {
+	if (storage == FACTOR && ((base.x | 2 * i) & 7) == 0 && n >= 4) return Half4s(base).at[i / 4];
 	vec4 f = load_some(base, storage, i, n);
-	if (type == F16) return uvec2(packHalf2x16(f.xy), packHalf2x16(f.zw));
+	if (FACTOR == F16) return uvec2(packHalf2x16(f.xy), packHalf2x16(f.zw));
 	return uvec2(bfloat_bits(f.x) | bfloat_bits(f.y) << 16, bfloat_bits(f.z) | bfloat_bits(f.w) << 16);
 }
