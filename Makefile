@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders assembly docs bench
+.PHONY: test ci shaders bound assembly docs bench
 
 test:
 	go test ./...
@@ -12,6 +12,10 @@ ci:
 # Shader headers to Go structs, shader bodies to SPIR-V, with the one pinned compiler.
 shaders: $(VK)/run
 	go run ./shaders/gen -dir shaders -glslc "$(abspath $(VK)/run) glslc"
+
+# The same with arguments by descriptors, for tests: go test -tags vulkan_bindings.
+bound: $(VK)/run
+	go run ./shaders/gen -dir shaders -glslc "$(abspath $(VK)/run) glslc" -bound
 
 $(VK)/run:
 	tools/vktools.sh $(VK) glslc spirv-tools

@@ -19,6 +19,7 @@ var (
 	everyPair = pairs(tensor.F32, tensor.F16, tensor.BF16)
 	onlyF32   = []dtypes{{tensor.F32, tensor.F32, tensor.F32}}
 	inBlocks  = []dtypes{{tensor.F32, tensor.Q8, tensor.F32}, {tensor.F32, tensor.Q4, tensor.F32}, {tensor.BF16, tensor.Q8, tensor.F32}}
+	shortList = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F16, tensor.F16, tensor.F32}}
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32}, {tensor.BF16, tensor.F16, tensor.F32}}
 )
 
@@ -56,7 +57,7 @@ func distinct(e autograd.Example, combinations []dtypes) []dtypes {
 // example, a few on the others, f32 alone on those that are Brief; weights that are
 // matrices of whole blocks in q8 and q4 too, frozen. Freed memory becomes NaN, guard
 // words fence every buffer, the result must have the same bits twice, and nothing may be
-// leaked.
+// leaked. With go test -short, f32 and f16 on the first example, f32 alone on the others.
 func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, limits Limits) {
 	fence := &fence{Backend: subject}
 	ref, dev := tensor.NewDevice(reference), tensor.NewDevice(fence)
@@ -70,12 +71,14 @@ func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, l
 		}
 		combinations := fewPairs
 		switch {
-		case e.Brief:
+		case testing.Short() && i == 0:
+			combinations = shortList
+		case e.Brief || testing.Short():
 			combinations = onlyF32
 		case i == 0:
 			combinations = everyPair
 		}
-		if !e.Brief && slices.ContainsFunc(e.In, quantisable) {
+		if !e.Brief && !testing.Short() && slices.ContainsFunc(e.In, quantisable) {
 			combinations = append(slices.Clip(combinations), inBlocks...)
 		}
 		for _, dt := range distinct(e, combinations) {

@@ -23,7 +23,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// randomShapes is how many examples are drawn for an operation that is Randomized.
+// randomShapes is how many examples are drawn for an operation that is Randomized; with go test -short, none.
 const randomShapes = 50
 
 // seedVariable names the environment variable that draws other random shapes.
@@ -36,7 +36,7 @@ func each(t *testing.T, ops []autograd.Op, f func(t *testing.T, i int, e autogra
 		if len(examples) == 0 {
 			t.Errorf("%s has no examples", opName(op))
 		}
-		if o, ok := op.(autograd.Randomized); ok {
+		if o, ok := op.(autograd.Randomized); ok && !testing.Short() {
 			examples = append(examples, drawn(t, o)...)
 		}
 		for i, e := range examples {

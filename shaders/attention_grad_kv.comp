@@ -43,8 +43,8 @@ vec4 slopes[SCORE_BLOCKS * SIDE]; // dy . v, of each score
 
 // The factors of the slopes, then those of the scores: one piece of code multiplies both.
 bool of_slopes;
-vec4 key_side_some(uint i, uint n) { return load_some(of_slopes ? address[7] : address[6], storage_T, i, n); }   // v or k
-vec4 query_side_some(uint i, uint n) { return load_some(of_slopes ? address[2] : address[5], storage_T, i, n); } // dy or q
+vec4 key_side_some(uint i, uint n) { return SOME_OF_EITHER(of_slopes, 7, 6, T, i, n); }   // v or k
+vec4 query_side_some(uint i, uint n) { return SOME_OF_EITHER(of_slopes, 2, 5, T, i, n); } // dy or q
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
 void main() {

@@ -6,7 +6,6 @@
 package shaders
 
 import (
-	"embed"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -115,12 +114,9 @@ func mustParseSig(sig string) []Binding {
 	return list
 }
 
-//go:embed spv
-var compiled embed.FS
-
 func spirv(name string) func() []byte {
 	return func() []byte {
-		b, err := compiled.ReadFile("spv/" + name + ".spv")
+		b, err := compiled.ReadFile(folder + "/" + name + ".spv")
 		if err != nil {
 			panic("shaders: " + name + " has a body but was not compiled: " + err.Error())
 		}

@@ -11,4 +11,11 @@
 //
 // Arguments of kernels are addresses in the push constants: no descriptors, and nothing
 // limits or aligns a tensor but its element.
+//
+// Synchronization validation cannot follow addresses, so a missing barrier would go unseen.
+// The build tag vulkan_bindings, for tests alone, makes another form of every kernel's
+// arguments, by descriptors, which it can follow (bound.go, vk_bound.c):
+//
+//	make bound
+//	go test -short -tags vulkan_bindings -exec "$PWD/tools/.vk/run" -run 'ValidationSees|OpsAgree' ./backend/vulkan
 package vulkan

@@ -125,7 +125,7 @@ func (g *gpu) open() error {
 
 // extensions are the names of those that the kernels need.
 func (g *gpu) extensions() (list []string) {
-	var names [3]*C.char
+	var names [C.VK_MAX_EXTENSIONS]*C.char
 	for i := range C.vk_device_extensions(g.facts.features, &names[0]) {
 		list = append(list, C.GoString(names[i])+"\x00")
 	}

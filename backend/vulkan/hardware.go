@@ -64,6 +64,7 @@ type command struct {
 	pipeline        uint64
 	from, to        uint64 // buffers of a copy
 	fromAt, toAt, n uint64 // and its bytes
+	bindings               // of a dispatch, in the build of bound.go
 	groups          [3]uint32
 	push            [pushBytes]byte
 	_               uint32

@@ -3,6 +3,7 @@
 package vulkan
 
 // #cgo linux LDFLAGS: -ldl
+// #cgo vulkan_bindings CFLAGS: -DBOUND
 // #include <stdlib.h>
 // #include "vk.h"
 import "C"
@@ -174,7 +175,7 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		}
 		m := matrix{int(s.m), int(s.n), int(s.k), componentName(uint32(s.a)), componentName(uint32(s.b)), componentName(uint32(s.c))}
 		info.Cooperative = append(info.Cooperative, m.String())
-		if s.c == s.result && has(C.VK_HAS_COOPERATIVE) && (m.a != "bf16" || has(C.VK_HAS_BFLOAT16)) {
+		if haveAlternatives && s.c == s.result && has(C.VK_HAS_COOPERATIVE) && (m.a != "bf16" || has(C.VK_HAS_BFLOAT16)) {
 			info.matrices = append(info.matrices, m)
 		}
 	}

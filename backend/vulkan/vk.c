@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vk_bound.h"
 #include "vulkan_trimmed.h"
 
 #ifdef _WIN32
@@ -271,7 +272,7 @@ void *vk_device_chain(uint32_t features) {
 		bfloat16_features bfloat16;
 	} *c = calloc(1, sizeof *c);
 	c->v12 = (VkPhysicalDeviceVulkan12Features){
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &c->v11,
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = bound_features(&c->v11),
 		.bufferDeviceAddress = 1, .timelineSemaphore = 1};
 	c->v11 = (VkPhysicalDeviceVulkan11Features){
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .storageBuffer16BitAccess = 1};
@@ -289,14 +290,14 @@ void *vk_device_chain(uint32_t features) {
 	return c;
 }
 
-uint32_t vk_device_extensions(uint32_t features, const char *names[3]) {
+uint32_t vk_device_extensions(uint32_t features, const char *names[VK_MAX_EXTENSIONS]) {
 	uint32_t n = 0;
 	if (features & VK_HAS_COOPERATIVE) {
 		names[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
 		names[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
 	}
 	if (features & VK_HAS_BFLOAT16) names[n++] = BFLOAT16_EXTENSION;
-	return n;
+	return bound_extensions(names, n);
 }
 
 const void *vk_timeline_chain(void) {
@@ -326,6 +327,7 @@ struct vk_device {
 	VkQueue queue;
 	VkSemaphore timeline;
 	VkPipelineLayout layout;
+	bound *bound; // NULL but in the tests' build
 	VkPipelineCache cache;
 	VkCommandPool pools[VK_SLOTS];
 	VkQueryPool queries[VK_SLOTS]; // NULL without timestamps
@@ -351,12 +353,18 @@ int vk_device_new(const vk_handles *h, vk_device **device) {
 			return r;
 		}
 	}
+	VkResult r = bound_new(d->handle, vkGetDeviceProcAddr, &d->layout, &d->bound);
+	if (r) {
+		free(d);
+		return r;
+	}
 	*device = d;
 	return 0;
 }
 
 void vk_device_free(vk_device *d) {
 	if (d->cache) d->vkDestroyPipelineCache(d->handle, d->cache, NULL);
+	bound_free(d->bound);
 	free(d); // the pools free the command buffers
 }
 
@@ -427,6 +435,7 @@ static void record(vk_device *d, VkCommandBuffer cb, const vk_command *c) {
 	case 1:
 		d->vkCmdBindPipeline(cb, VK_PIPELINE_BIND_POINT_COMPUTE, (VkPipeline)c->pipeline);
 		d->vkCmdPushConstants(cb, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, c->push_bytes, c->push);
+		bound_arguments(d->bound, cb, c);
 		d->vkCmdDispatch(cb, c->groups[0], c->groups[1], c->groups[2]);
 		break;
 	case 2: {

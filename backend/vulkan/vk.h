@@ -12,6 +12,8 @@ enum {
 	VK_MAX_TYPES = 32,   // as in Vulkan
 	VK_MAX_SHAPES = 128, // of cooperative matrices
 	VK_PUSH_BYTES = 128, // of push constants, which every device has
+	VK_BINDINGS = 12,    // of a kernel, at most
+	VK_MAX_EXTENSIONS = 8, // of a device, that are asked for
 	VULKAN_1_2 = 1 << 22 | 2 << 12,
 	VULKAN_1_3 = 1 << 22 | 3 << 12,
 };
@@ -55,6 +57,11 @@ typedef struct {
 	vk_shape shape[VK_MAX_SHAPES];
 } vk_facts;
 
+// An argument by descriptor; buffer 0: nil.
+typedef struct {
+	uint64_t buffer, at, size;
+} vk_binding;
+
 // One command of a submission; the same layout as the recorder's command.
 typedef struct {
 	uint32_t kind; // 0 barrier, 1 dispatch, 2 copy
@@ -62,6 +69,10 @@ typedef struct {
 	uint64_t pipeline;
 	uint64_t from, to;            // copy: buffers
 	uint64_t from_at, to_at, size; // copy: bytes
+#ifdef BOUND // see bound.go
+	uint64_t bindings;
+	vk_binding binding[VK_BINDINGS];
+#endif
 	uint32_t groups[3];
 	uint8_t push[VK_PUSH_BYTES];
 } vk_command;
@@ -86,7 +97,7 @@ void vk_describe(uint64_t physical, vk_facts *facts);
 void vk_heap_free(uint64_t physical, uint64_t *bytes); // of every heap, by VK_EXT_memory_budget
 
 void *vk_device_chain(uint32_t features); // pNext of a device: the features that kernels need; free it
-uint32_t vk_device_extensions(uint32_t features, const char *names[3]); // and the extensions; their number
+uint32_t vk_device_extensions(uint32_t features, const char *names[VK_MAX_EXTENSIONS]); // and the extensions; their number
 const void *vk_timeline_chain(void); // pNext of a semaphore
 const void *vk_memory_chain(void);   // pNext of an allocation: memory with an address
 

@@ -19,8 +19,11 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv("VK_LAYER_PATH") != "" && flag.Lookup("test.bench").Value.String() == "" {
-		for _, name := range []string{vulkan.ValidateVariable, "VK_LAYER_VALIDATE_SYNC", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC"} {
-			if err := os.Setenv(name, "1"); err != nil {
+		for name, value := range map[string]string{
+			vulkan.ValidateVariable: "1", "VK_LAYER_VALIDATE_SYNC": "1", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC": "1",
+			"VK_LAYER_ENABLE_MESSAGE_LIMIT": "0",
+		} {
+			if err := os.Setenv(name, value); err != nil {
 				panic(err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -49,9 +50,10 @@ func (k *kernel) own() []string {
 	return list
 }
 
-// compile writes spv/NAME.spv for every kernel with a body, and the manifest.
+// compile writes spv/NAME.spv for every kernel with a body, and the manifest; in bound/ if arguments are bound,
+// and then without alternatives, which touch memory as their kernel does.
 // Kernels without a body are compiled too, to check their header, and thrown away.
-func compile(dir, glslc string, src sources, kernels []*kernel) error {
+func compile(dir, glslc string, bound bool, src sources, kernels []*kernel) error {
 	command := strings.Fields(glslc)
 	if strings.Contains(command[0], "/") {
 		abs, err := filepath.Abs(command[0])
@@ -79,13 +81,18 @@ func compile(dir, glslc string, src sources, kernels []*kernel) error {
 		return fmt.Errorf("%s: compiler is %q, want %q", glslc, first, compilerVersion)
 	}
 
+	folder, form := filepath.Join(dir, "spv"), []string(nil)
+	if bound {
+		folder, form = filepath.Join(dir, "bound"), []string{"-DBOUND"}
+		kernels = slices.DeleteFunc(kernels, func(k *kernel) bool { return k.base != "" })
+	}
 	spv := map[string][]byte{}
 	for _, k := range kernels {
 		text := src[k.name+".comp"]
 		if !k.body {
 			text += "\nvoid main() {}\n"
 		}
-		args := append(append(flags[:len(flags):len(flags)], k.own()...), "-I.", "-o", "-", "-")
+		args := slices.Concat(flags, k.own(), form, []string{"-I.", "-o", "-", "-"})
 		out, err := glsl(text, args...)
 		if err != nil {
 			return fmt.Errorf("%s.comp: %w", k.name, err)
@@ -101,18 +108,18 @@ func compile(dir, glslc string, src sources, kernels []*kernel) error {
 			}
 		}
 	}
-	if err := os.RemoveAll(filepath.Join(dir, "spv")); err != nil {
+	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "spv"), 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	for name, b := range spv {
-		if err := os.WriteFile(filepath.Join(dir, "spv", name+".spv"), b, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name+".spv"), b, 0o644); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "spv", "MANIFEST"), []byte(manifest(src, kernels, spv)), 0o644)
+	return os.WriteFile(filepath.Join(folder, "MANIFEST"), []byte(manifest(src, kernels, spv)), 0o644)
 }
 
 // manifest says what every .spv was made from: a line each, with the sha256

@@ -2,6 +2,7 @@
 //
 //	go run ./shaders/gen                     write kernels_gen.go
 //	go run ./shaders/gen -glslc COMMAND      also compile: spv/*.spv and spv/MANIFEST
+//	go run ./shaders/gen -glslc COMMAND -bound   the same in bound/, for tests: arguments by descriptors
 //
 // COMMAND runs the pinned compiler, for example "tools/.vk/run glslc".
 package main
@@ -19,14 +20,15 @@ import (
 func main() {
 	dir := flag.String("dir", "shaders", "folder of the .comp files")
 	glslc := flag.String("glslc", "", "command that runs "+compilerVersion+"; empty: do not compile")
+	bound := flag.Bool("bound", false, "compile with arguments by descriptors, to the folder bound")
 	flag.Parse()
-	if err := run(*dir, *glslc); err != nil {
+	if err := run(*dir, *glslc, *bound); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, glslc string) error {
+func run(dir, glslc string, bound bool) error {
 	src, err := load(dir)
 	if err != nil {
 		return err
@@ -45,7 +47,7 @@ func run(dir, glslc string) error {
 	if glslc == "" {
 		return nil
 	}
-	return compile(dir, glslc, src, kernels)
+	return compile(dir, glslc, bound, src, kernels)
 }
 
 // sources are the .comp and .glsl files by slash path relative to the folder.

@@ -1,4 +1,4 @@
-// Trim writes the part of the Vulkan header that vk.c uses: with the header of Debian's
+// Trim writes the part of the Vulkan header that the C files use: with the header of Debian's
 // libvulkan-dev 1.4.309 (tools/vktools.sh DIR libvulkan-dev),
 //
 //	cd backend/vulkan && go run ./trim PATH/TO/vulkan_core.h
@@ -23,7 +23,7 @@ const preamble = `/*
 */
 
 /*
-** Made by trim from vulkan_core.h 1.4.%s: the declarations that vk.c uses, unchanged;
+** Made by trim from vulkan_core.h 1.4.%s: the declarations that are used here, unchanged;
 ** of the enumerations only the values used, of structs only pointed to the names.
 ** For 64-bit machines, where every handle is a pointer.
 */
@@ -80,11 +80,15 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	user, err := os.ReadFile("vk.c")
-	if err != nil {
-		return err
+	var users []byte
+	for _, file := range []string{"vk.c", "vk_bound.c", "vk_bound.h"} {
+		user, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		users = append(users, user...)
 	}
-	out, err := trim(string(header), string(user))
+	out, err := trim(string(header), string(users))
 	if err != nil {
 		return err
 	}

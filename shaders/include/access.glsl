@@ -1,0 +1,73 @@
+// Loads and stores of an Argument, whose element i is AT(block, base, i), block being what kernel.glsl
+// declares for its type.
+
+// Four bytes from an even element of a block on; in Q4 the numbers are their lower or upper halves.
+uint block_bytes(Words blocks, uint word) { return uint(WORD(blocks, word)) | uint(WORD(blocks, word + 1)) << 16; }
+
+float scale_of(Words blocks, uint word) { return unpackHalf2x16(uint(WORD(blocks, word))).x; }
+
+float load_block(Argument base, uint storage, uint i) {
+	Words blocks = WORDS(base);
+	uint e = i % BLOCK, first = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
+	int q = storage == Q8
+		? bitfieldExtract(int(WORD(blocks, first + 1 + e / 2)), int(e % 2 * 8), 8)
+		: int(uint(WORD(blocks, first + 1 + e % 16 / 2)) >> (e % 2 * 8 + e / 16 * 4) & 15u) - 8;
+	precise float f = float(q) * scale_of(blocks, first); // never fused with a sum
+	return f;
+}
+
+vec4 load_block4(Argument base, uint storage, uint i) {
+	Words blocks = WORDS(base);
+	uint e = i % BLOCK, first = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
+	ivec4 q;
+	if (storage == Q8) {
+		int b = int(block_bytes(blocks, first + 1 + e / 2));
+		q = ivec4(b << 24, b << 16, b << 8, b) >> 24;
+	} else {
+		uint b = block_bytes(blocks, first + 1 + e % 16 / 2) >> (e / 16 * 4);
+		q = ivec4(b & 15u, b >> 8 & 15u, b >> 16 & 15u, b >> 24 & 15u) - 8;
+	}
+	precise vec4 f = vec4(q) * scale_of(blocks, first);
+	return f;
+}
+
+float load(Argument base, uint storage, uint i) {
+	if (storage == F32) return AT(Floats, base, i);
+	if (storage >= Q8) return load_block(base, storage, i);
+	uint h = uint(AT(Halves, base, i));
+	return storage == F16 ? unpackHalf2x16(h).x : uintBitsToFloat(h << 16);
+}
+
+// Elements i to i+3 where n is 4 or more, else n of them and zeros; one access to memory where their
+// address allows it. The rare other way is a loop, so that it takes little code.
+vec4 load_some(Argument base, uint storage, uint i, uint n) {
+	if (storage == F32) {
+		if (((base.x | 4 * i) & 15) == 0 && n >= 4) return AT(Float4s, base, i / 4);
+	} else if (storage >= Q8) {
+		if (i % 4 == 0 && n >= 4) return load_block4(base, storage, i);
+	} else if (((base.x | 2 * i) & 7) == 0 && n >= 4) {
+		uvec2 h = AT(Half4s, base, i / 4);
+		if (storage == F16) return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
+		return uintBitsToFloat(uvec4(h.x << 16, h.x & 0xffff0000u, h.y << 16, h.y & 0xffff0000u));
+	}
+	vec4 f = vec4(0);
+	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load(base, storage, i + j);
+	return f;
+}
+
+uint bits16(uint storage, float f) { return storage == F16 ? half_bits(f) : bfloat_bits(f); }
+
+void store(Argument base, uint storage, uint i, float f) {
+	if (storage == F32) AT(Floats, base, i) = f;
+	else AT(Halves, base, i) = uint16_t(bits16(storage, f));
+}
+
+void store_some(Argument base, uint storage, uint i, uint n, vec4 f) {
+	if (storage == F32 && ((base.x | 4 * i) & 15) == 0 && n >= 4) {
+		AT(Float4s, base, i / 4) = f;
+	} else if (storage != F32 && ((base.x | 2 * i) & 7) == 0 && n >= 4) {
+		AT(Half4s, base, i / 4) = uvec2(bits16(storage, f.x) | bits16(storage, f.y) << 16, bits16(storage, f.z) | bits16(storage, f.w) << 16);
+	} else {
+		[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) store(base, storage, i + j, f[j]);
+	}
+}
