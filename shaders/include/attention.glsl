@@ -20,9 +20,8 @@ shared uint anybody;
 vec4 scores[SCORE_BLOCKS * SIDE]; // of a row
 uint visible[SCORE_BLOCKS];       // bit SIDE*r+c: the query sees the key
 
-// Steps of a sum that the body of its loop has. With more of them a software device, which
-// compiles a load anew for every invocation of a subgroup, takes seconds for a pipeline.
-const uint STEPS = 2;
+// Steps of a sum that the body of its loop has; a software device takes seconds to compile more.
+const uint STEPS = 4;
 
 // GO_OVER_SCORES runs what follows for each block of scores, n, whose rows are SIDE*y + r and columns SIDE*x + c.
 #define GO_OVER_SCORES \
