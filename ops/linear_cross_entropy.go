@@ -29,6 +29,10 @@ func LinearCrossEntropy(x, weight, labels *Var, counted int) *Var {
 // not read too often, small beside everything else in memory.
 const logitBytes = 16 << 20
 
+// wholeTiles is the rows of which a chunk has a multiple where it can: a few more than a GPU's
+// largest tile take the time of two.
+const wholeTiles = 128
+
 // keptGradBytes is how large a weight's gradient may be to be computed together with
 // the loss. That saves computing the logits a second time, but the gradient is then
 // in memory beside all activations, at the step's peak.
@@ -47,6 +51,9 @@ func (l linearCrossEntropy) chunks(d *tensor.Device, x, w *tensor.Tensor, f func
 	size := min(rows, max(1, l.logits/(4*vocab)))
 	if size == 0 {
 		return
+	}
+	if size < rows && size > wholeTiles {
+		size -= size % wholeTiles
 	}
 	memory := d.New(stat, size, vocab)
 	for lo := 0; lo < rows; lo += size {

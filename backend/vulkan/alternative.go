@@ -116,7 +116,7 @@ func (f *form) takes(v variant) bool {
 	if f.subgroup == 0 {
 		return true
 	}
-	c, a, b := v.storage['T'-'T'], v.storage['U'-'T'], v.storage['W'-'T']
+	c, a, b := v.storage[0], v.storage['U'-'T'], v.storage['W'-'T'] // by letter, from T on
 	if len(f.tiles) == 0 || a != f.factors && b != f.factors {
 		return false
 	}
