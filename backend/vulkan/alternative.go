@@ -89,7 +89,9 @@ func (f *form) fits(t shaders.Tile, l Limits) bool {
 	} else if subgroups >= 4 {
 		down = 2
 	}
-	return bm%(down*f.matrix.m) == 0 && bn%(subgroups/down*f.matrix.n) == 0 && bk%f.matrix.k == 0 && f.matrix.m%4 == 0 && f.matrix.n%4 == 0 && f.matrix.k%4 == 0
+	x := f.matrix
+	fours := x.m%4 == 0 && x.n%4 == 0 && x.k%4 == 0 // as the shader takes numbers from memory
+	return fours && bm%(down*x.m) == 0 && bn%(subgroups/down*x.n) == 0 && bk%x.k == 0
 }
 
 // drop gives up a tile for which the device has too little shared memory, and the larger ones;
