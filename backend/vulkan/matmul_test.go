@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
@@ -40,6 +41,9 @@ func TestMatmulForms(t *testing.T) {
 			var trace bytes.Buffer
 			b := open(t, vulkan.Options{Profile: &trace, Plain: f.shader == "matmul", Tiles: map[string]shaders.Tile{f.shader: f.tile}})
 			if f.shader != "matmul" && !offers(t, f.shader) {
+				if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
+					t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")
+				}
 				t.Skip("the device has no cooperative matrices")
 			}
 			subject := tensor.NewDevice(b)
