@@ -9,7 +9,7 @@
 const uint SIDE = 4;
 const uint DEPTH = head_dim < 32 ? (head_dim + 3) / 4 * 4 : 32, WIDTH = DEPTH / 4;
 const uint PARTS = (head_dim + DEPTH - 1) / DEPTH;
-const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE; // powers of two
+const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE; // powers of two; attention.comp wants four ACROSS at least
 const uint SCORE_BLOCKS = (DOWN * ACROSS + group - 1) / group; // blocks of scores of an invocation
 const uint SUM_BLOCKS = (DOWN * WIDTH + group - 1) / group;    // and of a part of its sums
 
