@@ -2,9 +2,9 @@ package data
 
 import (
 	"reflect"
-	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 )
 
 func TestCollate(t *testing.T) {
@@ -127,30 +127,25 @@ func TestBatchesAreAllRowsInOrder(t *testing.T) {
 	}
 }
 
+// The bubble waits for every goroutine that was started in it, and fails when one stays
+// blocked.
 func TestCloseEndsTheGoroutines(t *testing.T) {
-	before := runtime.NumGoroutine()
-	for i := range 20 {
-		l, err := NewLoader(numbered(3), LoaderOptions{Rows: 2, Workers: i % 5})
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		for i := range 20 {
+			l, err := NewLoader(numbered(3), LoaderOptions{Rows: 2, Workers: i % 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i%2 == 0 {
+				l.Next()
+			}
+			l.Close()
+			l.Close()
+			if b := l.Next(); b.Rows != 0 {
+				t.Errorf("after Close: a batch of %d rows", b.Rows)
+			}
 		}
-		if i%2 == 0 {
-			l.Next()
-		}
-		l.Close()
-		l.Close()
-		if b := l.Next(); b.Rows != 0 {
-			t.Errorf("after Close: a batch of %d rows", b.Rows)
-		}
-	}
-	// A goroutine that is done may take a moment to be gone.
-	for range 10_000 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		runtime.Gosched()
-	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+	})
 }
 
 func TestLoaderRefuses(t *testing.T) {

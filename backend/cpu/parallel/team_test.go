@@ -129,7 +129,7 @@ func TestCloseEndsTheGoroutines(t *testing.T) {
 		team.Close()
 	}
 	// Close has waited for the workers' last statement, not for their exit.
-	for range 1000 {
+	for range 10_000 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}
