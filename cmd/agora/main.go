@@ -19,10 +19,13 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-func main() {
+func main() { os.Exit(run(interruptible(), os.Args[1:], os.Stdout, os.Stderr)) }
+
+// interruptible ends with the first Ctrl-C; a second one kills.
+func interruptible() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	context.AfterFunc(ctx, stop)
+	return ctx
 }
 
 // exitInterrupted is the exit code of a command that Ctrl-C has ended, as shells have it: a

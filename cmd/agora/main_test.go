@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/train"
@@ -164,15 +163,16 @@ func TestGenerateIsTheReference(t *testing.T) {
 func TestInterruptSaves(t *testing.T) {
 	model, _ := realModel(t)
 	out := filepath.Join(t.TempDir(), "adapter")
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	ctx = watched{ctx, filepath.Join(out, train.MetricsFile), recorded(1), cancel}
 	code, stdout, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--steps", "1000000", "--held-out", "0", "--json")
 	var s train.Summary
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != exitInterrupted {
 		t.Fatalf("exit code %d, %v\n%s", code, err, stderr)
 	}
-	if !s.Interrupted || s.Steps < 1 {
-		t.Errorf("summary %+v, want an interrupted run with steps", s)
+	if !s.Interrupted || s.Steps != 1 {
+		t.Errorf("summary %+v, want a run interrupted after its first step", s)
 	}
 	mustJSON[generation](t, "generate", "--model", model, "--adapter", out, "--prompt", "One day", "--max-tokens", "3")
 }

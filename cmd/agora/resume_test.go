@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -21,16 +22,51 @@ import (
 	"github.com/agora-ml/agora/train"
 )
 
-// A test binary with this variable is the program itself: runs are killed as processes.
-const asProgram = "AGORA_TEST_AS_PROGRAM"
+// A test binary with the first variable is the program itself: runs are killed as processes.
+// With the second one, a file of metrics and what they say of a step in two lines, it goes no
+// further than to that step, and waits there for a signal.
+const (
+	asProgram = "AGORA_TEST_AS_PROGRAM"
+	holdAt    = "AGORA_TEST_HOLD_AT"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
+	if os.Getenv(asProgram) == "" {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	signalled := interruptible()
+	ctx := signalled
+	if metrics, text, ok := strings.Cut(os.Getenv(holdAt), "\n"); ok {
+		ctx = watched{ctx, metrics, text, func() { <-signalled.Done() }}
+	}
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
+
+// watched is the context of a run, which asks for its error before each step: once the
+// metrics have the text, reached is called there.
+type watched struct {
+	context.Context
+	metrics, text string
+	reached       func()
+}
+
+func (c watched) Err() error {
+	if hasRecord(c.metrics, c.text) {
+		c.reached()
+	}
+	return c.Context.Err()
+}
+
+// recorded is what the metrics say of a step and of no other.
+func recorded(step int) string { return fmt.Sprintf(`"step":%d,`, step) }
+
+func hasRecord(metrics, text string) bool {
+	all, _ := os.ReadFile(metrics)
+	return strings.Contains(string(all), text)
+}
+
+// patience is how long a test waits for another process: only one that never comes lasts longer.
+const patience = 5 * time.Minute
 
 // process is the program with these arguments as a process of its own.
 func process(args ...string) *exec.Cmd {
@@ -74,7 +110,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			stop(t, process(append(settings, "--out", parts)...), parts, 11, os.Interrupt, exitInterrupted)
-			if steps := checkpointSteps(t, parts); len(steps) == 0 || steps[len(steps)-1] < 11 {
+			if steps := checkpointSteps(t, parts); len(steps) == 0 || steps[len(steps)-1] != 11 {
 				t.Errorf("after Ctrl-C in step 11 there are the checkpoints %v", steps)
 			}
 			resume := []string{"train", "--out", parts, "--resume", "--device", testdevice.Name()}
@@ -99,22 +135,26 @@ func TestResumeIsBitForBit(t *testing.T) {
 }
 
 // stop starts a run and sends it a signal once it has recorded a step; want is its exit code.
+// The run goes no further, however late the signal comes.
 func stop(t *testing.T, c *exec.Cmd, out string, step int, signal os.Signal, want int) {
+	t.Helper()
+	c.Env = append(c.Env, holdAt+"="+filepath.Join(out, train.MetricsFile)+"\n"+recorded(step))
+	stopFree(t, c, out, step, signal, want)
+}
+
+// stopFree is stop of a run that goes on until the signal comes.
+func stopFree(t *testing.T, c *exec.Cmd, out string, step int, signal os.Signal, want int) {
 	t.Helper()
 	var said bytes.Buffer
 	c.Stderr = &said
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	reached := []byte(fmt.Sprintf(`"step":%d,`, step))
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if text, _ := os.ReadFile(filepath.Join(out, train.MetricsFile)); bytes.Contains(text, reached) {
-			break
-		}
+	for end := time.Now().Add(patience); !hasRecord(filepath.Join(out, train.MetricsFile), recorded(step)); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			_ = c.Process.Kill()
 			_ = c.Wait()
-			t.Fatalf("no step %d after a minute:\n%s", step, said.String())
+			t.Fatalf("no step %d after %s:\n%s", step, patience, said.String())
 		}
 	}
 	if err := c.Process.Signal(signal); err != nil {
@@ -228,7 +268,7 @@ func TestKilledWhileSaving(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := reached + 1 // on the way at least once
-		for end := time.Now().Add(time.Minute); newest(out) < want; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); newest(out) < want; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				_ = c.Process.Kill()
 				_ = c.Wait()
@@ -246,7 +286,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		args = []string{"train", "--out", out, "--resume"}
 	}
 	// What the last kill has left goes on as well, and Ctrl-C ends it.
-	stop(t, process(args...), out, reached+3, os.Interrupt, exitInterrupted)
+	stopFree(t, process(args...), out, reached+3, os.Interrupt, exitInterrupted)
 }
 
 // newest is the step of the newest checkpoint, 0 without one.
@@ -269,7 +309,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	settings := append(hardRun(t), "--steps", "20", "--save-every", "5", "--out")
 	out := filepath.Join(t.TempDir(), "run")
-	stop(t, process(append(settings, out)...), out, 6, os.Interrupt, exitInterrupted)
+	stop(t, process(append(settings, out)...), out, 8, os.Interrupt, exitInterrupted) // after the measurement of step 7
 	before := newest(out)
 	limited := exec.Command("bash", append([]string{"-c", `trap "" XFSZ; ulimit -f 16; exec "$0" "$@"`, os.Args[0]}, "train", "--out", out, "--resume")...)
 	limited.Env = append(os.Environ(), asProgram+"=1")
