@@ -99,16 +99,16 @@ func ReadConfig(path string) (*Config, error) {
 
 // Names of the files that Load asks, the first to answer first.
 const (
-	ConfigFile       = "tokenizer_config.json"
-	specialTokensMap = "special_tokens_map.json"
-	generationConfig = "generation_config.json"
-	modelConfig      = "config.json"
+	ConfigFile        = "tokenizer_config.json"
+	SpecialTokensFile = "special_tokens_map.json"
+	generationConfig  = "generation_config.json"
+	modelConfig       = "config.json"
 )
 
 // readEnds sets BOS and EOS as the files in dir say.
 func readEnds(dir string, t loaded) error {
 	var files []*Config
-	for _, name := range []string{ConfigFile, specialTokensMap, generationConfig, modelConfig} {
+	for _, name := range []string{ConfigFile, SpecialTokensFile, generationConfig, modelConfig} {
 		c, err := ReadConfig(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -30,10 +30,11 @@ const (
 type state struct {
 	Format      string      `json:"format"`
 	Version     int         `json:"version"`
-	Step        int         `json:"step"`     // steps made
-	Loss        float64     `json:"loss"`     // of the last step
-	Data        string      `json:"data"`     // fingerprint of the sequences
-	Measured    int         `json:"measured"` // step of the last measurement; -1: none
+	Step        int         `json:"step"`             // steps made
+	Loss        float64     `json:"loss"`             // of the last step
+	Data        string      `json:"data"`             // fingerprint of the sequences
+	Inputs      []input     `json:"inputs,omitempty"` // what they were made of, and the model; older versions wrote none
+	Measured    int         `json:"measured"`         // step of the last measurement; -1: none
 	HeldOut     *float64    `json:"held_out,omitempty"`
 	Before      *float64    `json:"held_out_before,omitempty"`
 	Best        *bestResult `json:"best,omitempty"`
@@ -52,7 +53,7 @@ func newState() state { return state{Format: stateFormat, Version: stateVersion,
 const (
 	stateFormat  = "agora-checkpoint"
 	stateVersion = 1
-	maxState     = 1 << 20 // bytes: more than any state.json has
+	maxState     = 16 << 20 // bytes: more than any state.json has
 )
 
 // checkpoints is the folder that holds a run's checkpoints, step-000100 and so on. A

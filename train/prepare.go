@@ -133,12 +133,17 @@ func (r *run) split(read tokenized) error {
 	return nil
 }
 
+// tokenizerPath is the folder or file that the tokenizer is read from.
+func (c *Config) tokenizerPath() string {
+	if c.Tokenizer != "" {
+		return c.Tokenizer
+	}
+	return c.Model
+}
+
 // loadTokenizer reads the tokenizer, and the chat template if there is one.
 func (c *Config) loadTokenizer() (tokenizer.Tokenizer, *chat.Template, error) {
-	path := c.Tokenizer
-	if path == "" {
-		path = c.Model
-	}
+	path := c.tokenizerPath()
 	tok, err := tokenizer.Load(path)
 	if err != nil {
 		return nil, nil, err

@@ -17,11 +17,7 @@ func (r *run) saveResult(dir string) error {
 	if err := r.trainer.Model.Save(dir); err != nil {
 		return err
 	}
-	from := r.cfg.Tokenizer
-	if from == "" {
-		from = r.cfg.Model
-	}
-	return llama.CopyBesideWeights(from, dir)
+	return llama.CopyBesideWeights(r.cfg.tokenizerPath(), dir)
 }
 
 // copyResult copies a checkpoint's result, file by file.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/agora-ml/agora/data"
@@ -89,13 +91,18 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary
 
 // Resume goes on with the run in cfg.Out from its newest checkpoint, or from the beginning
 // if it has none, and ends with the same bits as a run that was never interrupted. The
-// settings must be those of the run, apart from those that no number depends on.
+// settings must be those of the run, apart from those that no number depends on. Model,
+// tokenizer and data may lie elsewhere than when the checkpoint was made, if they are the same.
 func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary, error) {
 	cfg.Resolve()
 	if err := cfg.Validate(); err != nil {
 		return Summary{}, err
 	}
-	if err := checkSame(cfg); err != nil {
+	s, ok, err := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}.last()
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := checkSame(cfg, ok); err != nil {
 		return Summary{}, err
 	}
 	old, err := readSummary(cfg.Out)
@@ -105,13 +112,11 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summ
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Summary{}, err
 	}
-	s, ok, err := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}.last()
-	if err != nil {
-		return Summary{}, err
-	}
 	if !ok {
 		p.Say(fmt.Sprintf("%s has no checkpoint: the run begins anew", cfg.Out))
 		s = newState()
+	} else if s.Inputs, err = checkInputs(ctx, cfg, s, p); err != nil {
+		return Summary{}, err
 	}
 	return start(ctx, d, cfg, p, s, ok)
 }
@@ -140,6 +145,11 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 	}
 	if err := r.prepareModel(d, from); err != nil {
 		return r.summary, err
+	}
+	if r.state.Inputs == nil {
+		if r.state.Inputs, err = unlessDone(ctx, cfg.readInputs); err != nil {
+			return r.summary, err
+		}
 	}
 	if ctx.Err() != nil {
 		return r.summary, notBegun(ctx)
@@ -201,8 +211,9 @@ func checkOut(dir string) error {
 	return nil
 }
 
-// checkSame refuses settings that are not those of the run in their folder.
-func checkSame(cfg Config) error {
+// checkSame refuses settings that are not those of the run in their folder. Other places
+// of its inputs need a checkpoint, which knows what lay there.
+func checkSame(cfg Config, checkpoint bool) error {
 	saved := Defaults()
 	if err := saved.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
 		return fmt.Errorf("--resume: setting out: want the folder of a run: %w", err)
@@ -210,11 +221,32 @@ func checkSame(cfg Config) error {
 	old := saved.Settings()
 	for i, s := range cfg.Settings() {
 		derived := cfg.Epochs > 0 && (s.Name == "steps" || s.Name == "warmup-steps")
-		if !derived && !numberless[s.Name] && s.String() != old[i].String() {
+		if derived || numberless[s.Name] || s.String() == old[i].String() {
+			continue
+		}
+		switch place := slices.Contains(places, s.Name); {
+		case place && checkpoint:
+		case place:
+			return fmt.Errorf("--resume: setting %s: want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run", s.Name, old[i], cfg.Out, s)
+		default:
 			return fmt.Errorf("--resume: setting %s: want %q, as the run in %s began, got %q", s.Name, old[i], cfg.Out, s)
 		}
 	}
 	return nil
+}
+
+// checkInputs refuses files that are not those that a checkpoint was made from.
+func checkInputs(ctx context.Context, cfg Config, s state, p Progress) ([]input, error) {
+	now, err := unlessDone(ctx, cfg.readInputs)
+	if err != nil {
+		return nil, fmt.Errorf("--resume: %w", err)
+	}
+	if s.Inputs == nil {
+		p.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but not its model: %s is taken for it", s.Step, cmp.Or(cfg.Model, cfg.FromScratch)))
+	} else if err := sameInputs(s.Inputs, now); err != nil {
+		return nil, fmt.Errorf("--resume: %w", err)
+	}
+	return now, nil
 }
 
 // readSummary reads how the run in a folder ended last.

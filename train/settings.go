@@ -80,7 +80,7 @@ func (c *Config) Settings() []*Setting {
 }
 
 // numberless are the settings that may change when a run is resumed: they do not touch
-// its numbers.
+// its numbers. So may places, if the same lies there.
 var numberless = map[string]bool{"out": true, "loaders": true, "keep": true, "save-every": true}
 
 // String is the value as Set takes it.

@@ -301,6 +301,9 @@ func newest(out string) (step int) {
 	return step
 }
 
+// stepName is the folder of a checkpoint.
+func stepName(step int) string { return fmt.Sprintf("step-%06d", step) }
+
 // A disk that is full while a checkpoint is written: the error says so, and the earlier
 // checkpoint goes on. A limit on a file's size stands for the disk.
 func TestFullDisk(t *testing.T) {
@@ -358,7 +361,7 @@ func TestResumeRefuses(t *testing.T) {
 	// Interrupted, and then something is not what it was.
 	out = filepath.Join(t.TempDir(), "run")
 	stop(t, process(append(settings, "--steps", "1000", "--out", out)...), out, 6, os.Interrupt, exitInterrupted)
-	last := filepath.Join(out, train.CheckpointsFolder, fmt.Sprintf("step-%06d", newest(out)))
+	last := filepath.Join(out, train.CheckpointsFolder, stepName(newest(out)))
 	for _, c := range []struct {
 		file string
 		to   func([]byte) []byte

@@ -21,6 +21,7 @@ const (
 // goroutines may use it at once.
 type File struct {
 	path     string
+	files    []string
 	tensors  map[string]Tensor
 	metadata map[string]string
 	unmap    []func() error
@@ -72,6 +73,7 @@ func (f *File) add(path string, names []string) error {
 		return err
 	}
 	f.unmap = append(f.unmap, unmap)
+	f.files = append(f.files, path)
 	tensors, metadata, err := parse(path, data)
 	if err != nil {
 		return err
@@ -96,6 +98,9 @@ func (f *File) add(path string, names []string) error {
 
 // Path is what was opened: the file, or the index of a model in shards.
 func (f *File) Path() string { return f.path }
+
+// Files are the files that hold the tensors: one, or the shards of a model.
+func (f *File) Files() []string { return slices.Clone(f.files) }
 
 // Names are the names of all tensors, sorted.
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.tensors)) }

@@ -84,9 +84,9 @@ func Named(name string, tok tokenizer.Tokenizer) (*Template, error) {
 	return &Template{name, parts, f.render}, nil
 }
 
-// jinjaFile is where newer folders have their template; it comes before the one in
+// JinjaFile is where newer folders have their template; it comes before the one in
 // tokenizer_config.json.
-const jinjaFile = "chat_template.jinja"
+const JinjaFile = "chat_template.jinja"
 
 // Load gives the template of a model's folder: its own, written in Jinja, in
 // chat_template.jinja or tokenizer_config.json. A folder without one has the form
@@ -123,12 +123,12 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 		}
 	}
 	return nil, fmt.Errorf("chat: %s: want a chat_template in %s or %s, or special tokens that tell, got none; the forms %s can be asked for by name",
-		dir, tokenizer.ConfigFile, jinjaFile, strings.Join(Names(), ", "))
+		dir, tokenizer.ConfigFile, JinjaFile, strings.Join(Names(), ", "))
 }
 
 // findSource gives the folder's own template and where it stands.
 func findSource(dir string, config *tokenizer.Config) (name, text string, err error) {
-	name = filepath.Join(dir, jinjaFile)
+	name = filepath.Join(dir, JinjaFile)
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

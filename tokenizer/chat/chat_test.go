@@ -149,7 +149,7 @@ func TestJinja(t *testing.T) {
 			"True012"},
 		{"an answer is asked for", "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "«<|im_start|>»assistant\n"},
 	} {
-		dir, tok := folder(t, marks, map[string]any{jinjaFile: c.source})
+		dir, tok := folder(t, marks, map[string]any{JinjaFile: c.source})
 		template, err := Load(dir, tok)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -166,7 +166,7 @@ func TestJinja(t *testing.T) {
 // and whatever characters it has.
 func TestJinjaKeepsText(t *testing.T) {
 	dir, tok := folder(t, append([]string{"<pad>"}, marks...), map[string]any{
-		jinjaFile: "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}",
+		JinjaFile: "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}",
 	})
 	template, err := Load(dir, tok)
 	if err != nil {
@@ -187,7 +187,7 @@ func TestLoadChooses(t *testing.T) {
 		return map[string]any{tokenizer.ConfigFile: object{"bos_token": object{"content": "<s>"}, "eos_token": "</s>", "chat_template": template}}
 	}
 	both := config("config")
-	both[jinjaFile] = "file"
+	both[JinjaFile] = "file"
 	for _, c := range []struct {
 		name     string
 		specials []string
@@ -218,7 +218,7 @@ func TestLoadChooses(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	file := func(source string) map[string]any { return map[string]any{jinjaFile: source} }
+	file := func(source string) map[string]any { return map[string]any{JinjaFile: source} }
 	for _, c := range []struct {
 		name     string
 		files    map[string]any

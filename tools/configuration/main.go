@@ -35,7 +35,9 @@ has used stands in its folder, in config.yaml.
 
 With ` + "`--resume`" + ` the settings come from that file. Those that change no number may be given anew:
 out, loaders, save-every, keep. So may the flags that are no settings: --device, --threads,
---memory-limit, --json.
+--memory-limit, --json. model, from-scratch, tokenizer and data may name other places, where
+the same must lie: a checkpoint knows the sizes and SHA-256 sums of the files (of weights over
+64 MiB: of the first 16 MiB, and of 256 blocks evenly over the rest).
 `
 
 func main() {

@@ -1,0 +1,194 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
+)
+
+// input is the content of a file that a run reads, wherever the file lies: a run goes on
+// with other paths, or on another machine, if it finds the same there.
+type input struct {
+	Setting string `json:"setting"`          // that names the file, or the folder around it
+	Name    string `json:"name,omitempty"`   // in the folder
+	Size    int64  `json:"size"`             // in bytes; -1: a pipe, of which only the sequences tell
+	SHA256  string `json:"sha256,omitempty"` // of what digest reads of it
+
+	path string
+}
+
+// places are the settings that say where a run's inputs lie, in the order they are compared.
+var places = []string{"model", "from-scratch", "tokenizer", "data"}
+
+// readInputs finds the files that a run reads, and hashes them.
+func (c *Config) readInputs() ([]input, error) {
+	var all []input
+	add := func(setting, dir, name string) {
+		all = append(all, input{Setting: setting, Name: name, path: filepath.Join(dir, name)})
+	}
+	switch {
+	case c.FromScratch != "":
+		add("from-scratch", c.FromScratch, "")
+	case isFolder(c.Model):
+		add("model", c.Model, llama.ConfigFile)
+		weights, err := safetensors.OpenModel(c.Model)
+		if err != nil {
+			return nil, fmt.Errorf("setting model: %w", err)
+		}
+		for _, path := range weights.Files() {
+			add("model", c.Model, filepath.Base(path))
+		}
+		if err := weights.Close(); err != nil {
+			return nil, err
+		}
+	default:
+		add("model", c.Model, "")
+	}
+	if from := c.tokenizerPath(); isFolder(from) {
+		for _, name := range tokenizerFiles(from) {
+			add("tokenizer", from, name)
+		}
+	} else {
+		add("tokenizer", from, "")
+	}
+	for _, path := range c.Data {
+		add("data", path, "")
+	}
+	for i := range all {
+		in := &all[i]
+		if err := in.digest(); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%w (--%s names another place)", err, in.Setting)
+			}
+			return nil, fmt.Errorf("setting %s: %w", in.Setting, err)
+		}
+	}
+	return all, nil
+}
+
+// tokenizerFiles are the files of a folder that say which ids a text becomes.
+func tokenizerFiles(dir string) (list []string) {
+	for _, name := range []string{tokenizer.JSONFile, tokenizer.ModelFile, tokenizer.ConfigFile, tokenizer.SpecialTokensFile, chat.JinjaFile} {
+		_, err := os.Stat(filepath.Join(dir, name))
+		unread := name == tokenizer.ModelFile && slices.Contains(list, tokenizer.JSONFile)
+		if err == nil && !unread {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// Of a file of weights larger than wholeWeights, its head is hashed, where the tensors'
+// names and shapes stand, and blocks evenly over all the rest: some of every matrix.
+const (
+	wholeWeights = 64 << 20
+	weightsHead  = 16 << 20
+	weightBlocks = 256
+	weightBlock  = 64 << 10
+)
+
+// digest takes size and hash of the file: of all of it, unless it holds many weights.
+func (in *input) digest() error {
+	f, err := os.Open(in.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s: want a file, got a folder", in.path)
+	}
+	if !info.Mode().IsRegular() {
+		in.Size = -1
+		return nil
+	}
+	in.Size = info.Size()
+	h := sha256.New()
+	if weights := in.Setting == "model" || in.Setting == "tokenizer" && in.Name == ""; !weights || in.Size <= wholeWeights {
+		_, err = io.Copy(h, f)
+	} else {
+		err = hashSome(h, f, in.Size)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", in.path, err)
+	}
+	in.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+// hashSome hashes the head of a file and blocks of it, the last one at its end.
+func hashSome(h io.Writer, f io.ReaderAt, size int64) error {
+	_, err := io.Copy(h, io.NewSectionReader(f, 0, weightsHead))
+	for i := range int64(weightBlocks) {
+		if err != nil {
+			return err
+		}
+		at := weightsHead + (size-weightBlock-weightsHead)*i/(weightBlocks-1)
+		_, err = io.Copy(h, io.NewSectionReader(f, at, weightBlock))
+	}
+	return err
+}
+
+// sameInputs reports the first file that is not what a run began with.
+func sameInputs(old, now []input) error {
+	for _, setting := range places {
+		of := func(all []input) []input {
+			return slices.DeleteFunc(slices.Clone(all), func(in input) bool { return in.Setting != setting })
+		}
+		want, got := of(old), of(now)
+		if setting == "data" && len(want) != len(got) {
+			return fmt.Errorf("setting data: want the run's %d files in their order, got %d", len(want), len(got))
+		}
+		if a, b := names(want), names(got); !slices.Equal(a, b) {
+			return fmt.Errorf("setting %s: want what the run began with, %s, got %s", setting, oneOrAll(a), oneOrAll(b))
+		}
+		for i, in := range got {
+			differs := fmt.Sprintf("setting %s: %s is not the file that the run began with", setting, in.path)
+			switch old := want[i]; {
+			case old.Size < 0 || in.Size < 0:
+			case old.Size != in.Size:
+				return fmt.Errorf("%s: want %d bytes, got %d", differs, old.Size, in.Size)
+			case old.SHA256 != in.SHA256:
+				return fmt.Errorf("%s: want the SHA-256 %.16s…, got %.16s… (%d bytes both)", differs, old.SHA256, in.SHA256, in.Size)
+			}
+		}
+	}
+	return nil
+}
+
+func names(all []input) (list []string) {
+	for _, in := range all {
+		list = append(list, in.Name)
+	}
+	return list
+}
+
+// oneOrAll says what a setting names: a file, or a folder with files.
+func oneOrAll(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	if names[0] == "" {
+		return "a file"
+	}
+	return fmt.Sprintf("a folder with %q", names)
+}
