@@ -28,18 +28,20 @@ const (
 // state is what a run must know to go on, beside weights and optimizer. All else (order
 // of rows, packing, dropout, the learning rate) is a function of the step and the settings.
 type state struct {
-	Format      string      `json:"format"`
-	Version     int         `json:"version"`
-	Step        int         `json:"step"`             // steps made
-	Loss        float64     `json:"loss"`             // of the last step
-	Data        string      `json:"data"`             // fingerprint of the sequences
-	Inputs      []input     `json:"inputs,omitempty"` // what they were made of, and the model; older versions wrote none
-	Measured    int         `json:"measured"`         // step of the last measurement; -1: none
-	HeldOut     *float64    `json:"held_out,omitempty"`
-	Before      *float64    `json:"held_out_before,omitempty"`
-	Best        *bestResult `json:"best,omitempty"`
-	WithoutGain int         `json:"without_gain"` // measurements since the best one
-	LossScale   *LossScale  `json:"loss_scale,omitempty"`
+	Format      string             `json:"format"`
+	Version     int                `json:"version"`
+	Step        int                `json:"step"`              // steps made
+	Loss        float64            `json:"loss"`              // of the last step
+	Data        string             `json:"data"`              // fingerprint of the sequences
+	Inputs      []input            `json:"inputs,omitempty"`  // what they were made of, and the model; older versions wrote none
+	Rates       map[string]float64 `json:"rates,omitempty"`   // of the next step: the settings in heights
+	Changes     []RateChange       `json:"changes,omitempty"` // of those, while the run went on
+	Measured    int                `json:"measured"`          // step of the last measurement; -1: none
+	HeldOut     *float64           `json:"held_out,omitempty"`
+	Before      *float64           `json:"held_out_before,omitempty"`
+	Best        *bestResult        `json:"best,omitempty"`
+	WithoutGain int                `json:"without_gain"` // measurements since the best one
+	LossScale   *LossScale         `json:"loss_scale,omitempty"`
 }
 
 // bestResult is the measurement with the lowest held-out loss so far.

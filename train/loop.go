@@ -16,6 +16,11 @@ const scalingNormsEvery = 10
 // train makes the steps that are left, measures, keeps checkpoints, and saves the result.
 func (r *run) train(ctx context.Context) error {
 	r.progress.Begin(r.state.Step, r.cfg.Steps)
+	if changed := r.state.changed(); len(changed) > 0 {
+		if err := r.record(Record{Step: r.state.Step, Changed: changed}); err != nil {
+			return err
+		}
+	}
 	var clock speed
 	for {
 		if ctx.Err() != nil {
@@ -183,7 +188,7 @@ func (r *run) failed(err error) error {
 	if saveErr := r.checkpoint(); saveErr != nil {
 		return errors.Join(err, saveErr)
 	}
-	return fmt.Errorf("%w; the state before that step is in %s", err, r.checkpoints.path(r.state.Step))
+	return fmt.Errorf("%w; the state before that step is in %s: --resume with a lower --lr goes on from there", err, r.checkpoints.path(r.state.Step))
 }
 
 // finish saves the result.

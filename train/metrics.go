@@ -24,7 +24,8 @@ const (
 	TensorBoardFolder = "tensorboard"   // the same as event files
 )
 
-// Record is one line of metrics.jsonl: a step, or a measurement of the held-out loss.
+// Record is one line of metrics.jsonl: a step, a measurement of the held-out loss, or a
+// change of the learning rate.
 type Record struct {
 	Step         int      `json:"step"`                    // steps done
 	Loss         *float64 `json:"loss,omitempty"`          // mean nats a counted token of the step, before its update
@@ -42,8 +43,19 @@ type Record struct {
 	// ScalingNorms are the norms of the scales s of each adapted layer, every 10 steps.
 	ScalingNorms map[string]float64 `json:"s_norm,omitempty"`
 
+	// Changed are the rates that a resumed run has from the next step on.
+	Changed []RateChange `json:"changed,omitempty"`
+
 	Seconds float64 `json:"seconds"` // since this process began the run, or went on with it
 	Time    float64 `json:"time"`    // since 1970, in seconds
+}
+
+// RateChange is a learning rate that has another value since the run was resumed after a step.
+type RateChange struct {
+	Step    int     `json:"step"`
+	Setting string  `json:"setting"`
+	From    float64 `json:"from"`
+	To      float64 `json:"to"`
 }
 
 // metrics appends Records to metrics.jsonl and to an event file of TensorBoard as they come.
@@ -54,14 +66,15 @@ type metrics struct {
 }
 
 // openMetrics begins the metrics of a run's folder after step. Records of later steps,
-// which a run has left that then was killed, are dropped.
+// which a run has left that then was killed, are dropped, and so are changes after this
+// one, which the checkpoint may not know of: the run tells of them anew.
 func openMetrics(dir string, step int) (*metrics, error) {
 	path := filepath.Join(dir, MetricsFile)
 	kept, err := readRecords(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	kept = slices.DeleteFunc(kept, func(r Record) bool { return r.Step > step || step == 0 })
+	kept = slices.DeleteFunc(kept, func(r Record) bool { return r.Step > step || step == 0 || r.Step == step && r.Changed != nil })
 	err = atomicfile.WriteFile(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		for _, r := range kept {

@@ -91,7 +91,8 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary
 
 // Resume goes on with the run in cfg.Out from its newest checkpoint, or from the beginning
 // if it has none, and ends with the same bits as a run that was never interrupted. The
-// settings must be those of the run, apart from those that no number depends on. Model,
+// settings must be those of the run, apart from those that no number depends on and the
+// learning rates, whose change is recorded. Model,
 // tokenizer and data may lie elsewhere than when the checkpoint was made, if they are the same.
 func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary, error) {
 	cfg.Resolve()
@@ -115,8 +116,13 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summ
 	if !ok {
 		p.Say(fmt.Sprintf("%s has no checkpoint: the run begins anew", cfg.Out))
 		s = newState()
-	} else if s.Inputs, err = checkInputs(ctx, cfg, s, p); err != nil {
-		return Summary{}, err
+	} else {
+		if s.Inputs, err = checkInputs(ctx, cfg, s, p); err != nil {
+			return Summary{}, err
+		}
+		if err := s.changeRates(cfg); err != nil {
+			return Summary{}, err
+		}
 	}
 	return start(ctx, d, cfg, p, s, ok)
 }
@@ -126,6 +132,9 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 	r := &run{
 		cfg: cfg, state: s, saved: -1, progress: p, start: time.Now(),
 		checkpoints: checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}, summary: Summary{Out: cfg.Out},
+	}
+	if s.Rates == nil {
+		r.state.Rates = cfg.rates()
 	}
 	if err := r.prepareData(ctx); err != nil {
 		return r.summary, err
@@ -221,7 +230,7 @@ func checkSame(cfg Config, checkpoint bool) error {
 	old := saved.Settings()
 	for i, s := range cfg.Settings() {
 		derived := cfg.Epochs > 0 && (s.Name == "steps" || s.Name == "warmup-steps")
-		if derived || numberless[s.Name] || s.String() == old[i].String() {
+		if derived || numberless[s.Name] || slices.Contains(heights, s.Name) || s.String() == old[i].String() {
 			continue
 		}
 		switch place := slices.Contains(places, s.Name); {

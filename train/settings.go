@@ -79,6 +79,11 @@ func (c *Config) Settings() []*Setting {
 	}
 }
 
+// heights are the settings that may change when a run is resumed although numbers depend on
+// them: a run that has diverged goes on at a lower rate. What has changed, and from which
+// step on, stands in the checkpoints and the metrics.
+var heights = []string{"lr", "scale-lr"}
+
 // numberless are the settings that may change when a run is resumed: they do not touch
 // its numbers. So may places, if the same lies there.
 var numberless = map[string]bool{"out": true, "loaders": true, "keep": true, "save-every": true}

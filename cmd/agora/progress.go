@@ -40,10 +40,16 @@ func (p *progress) Say(line string) {
 	fmt.Fprintln(p.out, line)
 }
 
-// Record shows a step or a measurement.
+// Record shows a step, a measurement or a change.
 func (p *progress) Record(r train.Record) {
 	if r.HeldOutLoss != nil {
 		p.Say(fmt.Sprintf("step %d/%d  held-out loss %.4f", r.Step, p.steps, *r.HeldOutLoss))
+		return
+	}
+	if len(r.Changed) > 0 {
+		for _, c := range r.Changed {
+			p.Say(fmt.Sprintf("step %d/%d  %s was %g and is %g from now on", r.Step, p.steps, c.Setting, c.From, c.To))
+		}
 		return
 	}
 	if p.bar != nil {

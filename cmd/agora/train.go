@@ -19,7 +19,8 @@ with the same names (lr: 0.001), over which flags win. docs/configuration.md exp
 The folder --out gets the result (an adapter, or a model with --method full), the settings,
 metrics.jsonl, event files for TensorBoard, and checkpoints. Ctrl-C saves a checkpoint and
 exits; --resume goes on from the newest one and ends with the same bits as a run that was
-never interrupted. --model, --tokenizer and --data beside it say where these lie now.`,
+never interrupted. --model, --tokenizer and --data beside it say where these lie now, --lr goes on
+at another rate.`,
 		Example: "  agora train --model models/llama --data alpaca_data.json --out my-adapter\n" +
 			"  agora train run.yaml --lr 1e-3\n" +
 			"  agora train --out my-adapter --resume\n" +

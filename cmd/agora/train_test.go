@@ -140,16 +140,24 @@ func TestMixedPrecision(t *testing.T) {
 func TestDivergenceKeepsACheckpoint(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	code, _, stderr := agora(t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all",
-		"--held-out", "0", "--method", "full", "--lr", "1e30", "--warmup-steps", "2", "--steps", "50", "--save-every", "0", "--out", out)
+		"--held-out", "0", "--method", "full", "--lr", "1e30", "--warmup-steps", "2", "--steps", "50", "--save-every", "1", "--out", out)
 	if code != 1 || !strings.Contains(stderr, "training has diverged; the first number that is not finite came from") ||
 		!strings.Contains(stderr, "rows.jsonl row ") || !strings.Contains(stderr, "the state before that step is in") {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	steps := checkpointSteps(t, out)
-	if len(steps) != 1 {
+	if !slices.Equal(steps, []int{1, 2}) {
 		t.Fatalf("checkpoints of the steps %v", steps)
 	}
 	if code, _, again := agora(t, "train", "--out", out, "--resume"); code != 1 || !strings.Contains(again, "diverged") {
 		t.Errorf("resumed: exit code %d\n%s", code, again)
+	}
+	// The step at rate 0 has spoilt nothing: from there a sensible rate trains the model.
+	if err := os.RemoveAll(filepath.Join(out, train.CheckpointsFolder, stepName(2))); err != nil {
+		t.Fatal(err)
+	}
+	s := mustJSON[train.Summary](t, "train", "--out", out, "--resume", "--lr", "1e-2")
+	if first := *records(t, out)[0].Loss; s.Steps != 50 || s.Loss > first-0.5 {
+		t.Errorf("at a lower rate the loss is %v after %d steps, and was %v", s.Loss, s.Steps, first)
 	}
 }

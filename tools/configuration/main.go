@@ -37,7 +37,8 @@ With ` + "`--resume`" + ` the settings come from that file. Those that change no
 out, loaders, save-every, keep. So may the flags that are no settings: --device, --threads,
 --memory-limit, --json. model, from-scratch, tokenizer and data may name other places, where
 the same must lie: a checkpoint knows the sizes and SHA-256 sums of the files (of weights over
-64 MiB: of the first 16 MiB, and of 256 blocks evenly over the rest).
+64 MiB: of the first 16 MiB, and of 256 blocks evenly over the rest). lr and scale-lr may change
+as well; metrics.jsonl and the checkpoints say after which step they did.
 `
 
 func main() {

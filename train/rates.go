@@ -1,0 +1,43 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+)
+
+// rates are the values of the settings in heights.
+func (c *Config) rates() map[string]float64 {
+	values := map[string]float64{}
+	for _, s := range c.Settings() {
+		if slices.Contains(heights, s.Name) {
+			values[s.Name] = *s.value.(*float64)
+		}
+	}
+	return values
+}
+
+// changeRates notes the rates of cfg that are not those of the checkpoint. One that does
+// not tell its rates, of an earlier version, had those of the run's config.yaml.
+func (s *state) changeRates(cfg Config) error {
+	if s.Rates == nil {
+		saved := Defaults()
+		if err := saved.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
+			return fmt.Errorf("--resume: %w", err)
+		}
+		s.Rates = saved.rates()
+	}
+	now := cfg.rates()
+	for _, name := range heights {
+		if s.Rates[name] != now[name] {
+			s.Changes = append(s.Changes, RateChange{s.Step, name, s.Rates[name], now[name]})
+		}
+	}
+	s.Rates = now
+	return nil
+}
+
+// changed are the changes since the last step.
+func (s *state) changed() []RateChange {
+	return slices.DeleteFunc(slices.Clone(s.Changes), func(c RateChange) bool { return c.Step != s.Step })
+}
