@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/agora-ml/agora/ops"
+import (
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
+)
 
 // Embedding is a table of vectors.
 type Embedding struct {
@@ -14,3 +17,8 @@ func NewEmbedding(init *Init, vocab, dim int) *Embedding {
 
 // Forward maps i32 ids [...] to the vectors [..., dim].
 func (e *Embedding) Forward(ids *Var) *Var { return ops.Embedding(e.Weight.Var(), ids) }
+
+// ForwardAs is Forward with the vectors in another storage type.
+func (e *Embedding) ForwardAs(ids *Var, dt tensor.DType) *Var {
+	return ops.EmbeddingAs(e.Weight.Var(), ids, dt)
+}

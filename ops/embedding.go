@@ -11,24 +11,32 @@ import (
 // result is [ids' shape, dim] in the table's dtype, f32 from a quantised table. An
 // id outside the table gives NaN.
 func Embedding(table, ids *Var) *Var {
+	dt := table.Tensor().DType()
+	if !dt.IsFloat() {
+		dt = tensor.F32
+	}
+	return EmbeddingAs(table, ids, dt)
+}
+
+// EmbeddingAs is Embedding with the result in another dtype.
+func EmbeddingAs(table, ids *Var, dt tensor.DType) *Var {
 	if table.Tensor().Rank() != 2 {
 		tensor.Panicf("embedding", "table %s: want [vocab, dim]", table.Tensor())
 	}
 	if ids.Tensor().DType() != tensor.I32 {
 		tensor.Panicf("embedding", "ids %s: want i32", ids.Tensor())
 	}
-	return apply(embedding{}, table, ids)
+	if !dt.IsFloat() {
+		tensor.Panicf("embedding", "a result in %s: want a float type", dt)
+	}
+	return apply(embedding{dt}, table, ids)
 }
 
-type embedding struct{}
+type embedding struct{ dt tensor.DType } // of the result
 
-func (embedding) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (e embedding) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	table, ids := f.In[0], f.In[1]
-	dt := table.DType()
-	if !dt.IsFloat() {
-		dt = tensor.F32
-	}
-	y := f.New(dt, append(ids.Shape(), table.Dim(1))...)
+	y := f.New(e.dt, append(ids.Shape(), table.Dim(1))...)
 	f.Run(shaders.Embedding{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0)}, y, table, ids)
 	return one(y), nil
 }
@@ -53,12 +61,21 @@ func (embedding) Examples() []Example {
 	}
 	large := example("large", 32000, 512, 4, 512)
 	large.Large = true
+	half := example("another type", 13, 64, 5)
+	half.Call = call(func(in []*Var) *Var {
+		dt := in[0].Tensor().DType()
+		if dt != tensor.F64 { // where gradients are checked
+			dt = tensor.F16
+		}
+		return EmbeddingAs(in[0], in[1], dt)
+	})
 	return []Example{
 		example("repeated ids", 5, 3, 2, 7),
 		example("one", 1, 1, 1),
 		example("more words than ids", 263, 37, 11),
 		example("wide", 11, 257, 3, 23),
 		example("whole blocks", 13, 64, 5),
+		half,
 		large,
 	}
 }

@@ -18,7 +18,10 @@ var Strict = Limits{tensor.F32: 1e-12, tensor.F16: 1e-6, tensor.BF16: 1e-4, tens
 var (
 	everyPair = pairs(tensor.F32, tensor.F16, tensor.BF16)
 	onlyF32   = []dtypes{{tensor.F32, tensor.F32, tensor.F32}}
-	inBlocks  = []dtypes{{tensor.F32, tensor.Q8, tensor.F32}, {tensor.F32, tensor.Q4, tensor.F32}, {tensor.BF16, tensor.Q8, tensor.F32}}
+	inBlocks  = []dtypes{
+		{tensor.F32, tensor.Q8, tensor.F32}, {tensor.F32, tensor.Q4, tensor.F32},
+		{tensor.BF16, tensor.Q8, tensor.F32}, {tensor.F16, tensor.Q4, tensor.F32},
+	}
 	shortList = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F16, tensor.F16, tensor.F32}}
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32}, {tensor.BF16, tensor.F16, tensor.F32}}
 )

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -22,6 +23,9 @@ type Config struct {
 	FromScratch string // config.json of a new model, in place of Model
 	Tokenizer   string // folder or file; empty: the model's
 	DType       tensor.DType
+	// ComputeDType is the storage type of the activations where DType is q8 or q4: f32,
+	// bf16 or f16. Empty: f32, and elsewhere DType.
+	ComputeDType string
 
 	Data      []string // files of rows
 	Format    string   // see data.Format
@@ -78,9 +82,16 @@ func Defaults() Config {
 	return c
 }
 
-// Resolve puts values in place of those settings whose default depends on others.
+// Resolve puts values in place of those settings whose default depends on others, and
+// takes away what says nothing.
 func (c *Config) Resolve() {
 	a := &c.Adapter
+	switch quantised := c.DType.IsQuantised(); {
+	case quantised && c.ComputeDType == "":
+		c.ComputeDType = tensor.F32.String()
+	case !quantised && c.ComputeDType == c.DType.String():
+		c.ComputeDType = ""
+	}
 	if a.Modules == 0 {
 		a.Modules = 1
 		if a.Method == multilora.MethodMultiLoRA {
@@ -96,6 +107,15 @@ func (c *Config) Resolve() {
 	if c.FromScratch != "" && a.Method == Defaults().Adapter.Method {
 		a.Method = MethodFull
 	}
+}
+
+// Storage is how the base model is stored.
+func (c *Config) Storage() llama.LoadOptions {
+	o := llama.LoadOptions{DType: c.DType}
+	if c.DType.IsQuantised() && c.ComputeDType != "" {
+		o.ComputeDType, _ = tensor.ParseDType(c.ComputeDType) // one of the choices
+	}
+	return o
 }
 
 // full reports a run without an adapter.
@@ -124,13 +144,14 @@ func (c Config) Validate() error {
 // choices are the settings that take one of a few words.
 func (c *Config) choices() map[string][]string {
 	return map[string][]string{
-		"format":   {"auto", "alpaca", "completion", "chat", "text"},
-		"loss":     {"answers", "all"},
-		"truncate": {"", "end", "start", "drop", "split"},
-		"schedule": {"constant", "linear", "cosine"},
-		"result":   {ResultLast, ResultBest},
-		"method":   {"multilora", "lora", "rslora", string(MethodFull)},
-		"scaling":  {"scalar", "per-output"},
+		"compute-dtype": {"", "f32", "bf16", "f16"},
+		"format":        {"auto", "alpaca", "completion", "chat", "text"},
+		"loss":          {"answers", "all"},
+		"truncate":      {"", "end", "start", "drop", "split"},
+		"schedule":      {"constant", "linear", "cosine"},
+		"result":        {ResultLast, ResultBest},
+		"method":        {"multilora", "lora", "rslora", string(MethodFull)},
+		"scaling":       {"scalar", "per-output"},
 	}
 }
 
@@ -166,6 +187,8 @@ func (c Config) validateRun() error {
 		return fmt.Errorf("setting dtype: want f32, bf16, f16, q8 or q4, got %s", c.DType)
 	case c.full() && c.DType.IsQuantised():
 		return fmt.Errorf("setting dtype: want f32, bf16 or f16 with method full, got %s (quantised weights cannot train)", c.DType)
+	case !c.DType.IsQuantised() && c.ComputeDType != "" && c.ComputeDType != c.DType.String():
+		return fmt.Errorf("setting compute-dtype: want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType, c.ComputeDType)
 	case c.full() && c.Adapter.Dropout != 0:
 		return fmt.Errorf("setting dropout: want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)
 	case c.full() && len(c.Adapter.Extra) > 0:

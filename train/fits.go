@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,19 +116,32 @@ func (p Plan) changes() (all []change) {
 	if !cfg.Checkpointing {
 		add("gradient-checkpointing", true, func(c *Config) { c.Checkpointing = true })
 	}
-	var dtypes []tensor.DType
-	switch {
-	case cfg.DType == tensor.F32 && cfg.full():
-		dtypes = []tensor.DType{tensor.BF16}
-	case cfg.DType == tensor.F32:
-		dtypes = []tensor.DType{tensor.BF16, tensor.Q8, tensor.Q4}
-	case cfg.DType.Is16Bit() && !cfg.full():
-		dtypes = []tensor.DType{tensor.Q8, tensor.Q4}
-	case cfg.DType == tensor.Q8:
-		dtypes = []tensor.DType{tensor.Q4}
+	store := func(dt tensor.DType, compute string) { // compute "": as it is
+		text := dt.String()
+		if compute != "" {
+			text += ", compute-dtype: " + compute
+		}
+		add("dtype", text, func(c *Config) { c.DType, c.ComputeDType = dt, cmp.Or(compute, c.ComputeDType) })
 	}
-	for _, dt := range dtypes {
-		add("dtype", dt, func(c *Config) { c.DType = dt })
+	half := tensor.BF16.String()
+	switch dt := cfg.DType; {
+	case cfg.full() && dt == tensor.F32:
+		store(tensor.BF16, "")
+	case cfg.full():
+	case dt == tensor.F32:
+		store(tensor.BF16, "")
+		store(tensor.Q8, half)
+		store(tensor.Q4, half)
+	case dt.Is16Bit():
+		store(tensor.Q8, dt.String())
+		store(tensor.Q4, dt.String())
+	default:
+		if cfg.ComputeDType == tensor.F32.String() {
+			add("compute-dtype", half, func(c *Config) { c.ComputeDType = half })
+		}
+		if dt == tensor.Q8 {
+			store(tensor.Q4, "")
+		}
 	}
 	if cfg.full() && cfg.FromScratch == "" {
 		add("method", multilora.MethodMultiLoRA, func(c *Config) { c.Adapter.Method, c.Adapter.Modules = multilora.MethodMultiLoRA, 0 })
@@ -163,7 +177,7 @@ func (p Plan) String() string {
 	}
 	line("gradients", k.Gradients, "")
 	line("moments", k.Moments, "")
-	line("activations", k.Activations, "")
+	line("activations", k.Activations, fmt.Sprintf("in %s", p.activations))
 	line("logits", k.Logits, "")
 	line("peak", p.Peak, "of tensors, the sum of these")
 	line("reserve", p.Reserve, "freed, for rows of other lengths")

@@ -44,6 +44,8 @@ type Plan struct {
 	config  Config
 	options PlanOptions
 	loaded  int // bytes of the base model alone
+
+	activations tensor.DType
 }
 
 // Memory is a run's tensors by kind at the moment when they need most.
@@ -124,7 +126,7 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	if err != nil {
 		return err
 	}
-	p.loaded = d.Stats().Live
+	p.loaded, p.activations = d.Stats().Live, m.DType()
 	base := map[*nn.Param]bool{}
 	for _, param := range nn.Params(m) {
 		base[param] = true
@@ -288,7 +290,7 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting model: %w", err)
 	}
-	return llama.Blank(d, c, r.cfg.DType)
+	return llama.Blank(d, c, r.cfg.Storage())
 }
 
 // modelBytes is the size of a model's files, all of which are mapped while it is loaded.

@@ -17,7 +17,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// planned are five kinds of runs of a small model.
+// planned are kinds of runs of a small model.
 var planned = []struct {
 	name string
 	set  func(*Config)
@@ -30,6 +30,7 @@ var planned = []struct {
 	{"full", func(c *Config) { c.Adapter.Method = MethodFull }},
 	{"full bf16", func(c *Config) { c.Adapter.Method, c.DType = MethodFull, tensor.BF16 }},
 	{"q8", func(c *Config) { c.DType = tensor.Q8 }},
+	{"q4, computing in bf16", func(c *Config) { c.DType, c.ComputeDType = tensor.Q4, "bf16" }},
 }
 
 func smallShape() llama.Config {
@@ -178,8 +179,8 @@ func TestPlanDoesNotFit(t *testing.T) {
 		fits      bool
 	}{
 		{40 << 30, []string{"max-tokens: 256"}, true},
-		{20 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: bf16"}, true},
-		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: q4", "max-tokens: 256"}, false},
+		{15 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: bf16"}, true},
+		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: q4, compute-dtype: bf16", "max-tokens: 256"}, false},
 	} {
 		e, ok := errors.AsType[*DoesNotFitError](p.Fits(c.available))
 		if !ok {

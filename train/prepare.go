@@ -245,11 +245,11 @@ func (r *run) loadModel(d *tensor.Device, from string) (*llama.Model, error) {
 	cfg := r.cfg
 	switch {
 	case cfg.full() && from != "":
-		return llama.Load(d, from, llama.LoadOptions{DType: cfg.DType})
+		return llama.Load(d, from, cfg.Storage())
 	case cfg.FromScratch != "":
 		return r.newModel(d)
 	}
-	return llama.Load(d, cfg.Model, llama.LoadOptions{DType: cfg.DType})
+	return llama.Load(d, cfg.Model, cfg.Storage())
 }
 
 // newModel makes the model of from-scratch with random weights.

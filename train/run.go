@@ -227,6 +227,7 @@ func checkSame(cfg Config, checkpoint bool) error {
 	if err := saved.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
 		return fmt.Errorf("--resume: setting out: want the folder of a run: %w", err)
 	}
+	saved.Resolve() // a setting that the run did not know yet
 	old := saved.Settings()
 	for i, s := range cfg.Settings() {
 		derived := cfg.Epochs > 0 && (s.Name == "steps" || s.Name == "warmup-steps")

@@ -36,6 +36,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupModel, Name: "from-scratch", value: &c.FromScratch, Help: "config.json of a new model that is trained from random weights, in place of model"},
 		{Group: groupModel, Name: "tokenizer", value: &c.Tokenizer, Help: "folder or file of the tokenizer (default: the model's)"},
 		{Group: groupModel, Name: "dtype", value: &c.DType, Help: "storage of frozen weights and activations: f32, bf16 or f16; of frozen weights alone: q8 or q4"},
+		{Group: groupModel, Name: "compute-dtype", value: &c.ComputeDType, Help: "storage of activations with dtype q8 or q4: f32, bf16 or f16 (default: f32); elsewhere it is dtype's"},
 
 		{Group: groupData, Name: "data", value: &c.Data, Help: "files of rows: JSON, JSONL or text, each may be .gz"},
 		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), completion (prompt, completion), chat (messages) or text"},
@@ -66,7 +67,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupSteps, Name: "schedule", value: &c.Schedule, Help: "of the learning rate: constant, linear or cosine"},
 		{Group: groupSteps, Name: "warmup-steps", value: &c.WarmupSteps, Help: "steps until the peak learning rate; -1: 10, or half of the steps if that is less"},
 		{Group: groupSteps, Name: "clip-norm", value: &c.ClipNorm, Help: "largest norm of the gradient; 0: no clipping"},
-		{Group: groupSteps, Name: "loss-scale", value: &c.LossScale, Help: "factor on the gradients inside a model with dtype f16, at the start: a power of two; it halves when they overflow (that step changes nothing) and doubles after 2000 steps without"},
+		{Group: groupSteps, Name: "loss-scale", value: &c.LossScale, Help: "factor on the gradients inside a model with activations in f16 (dtype or compute-dtype), at the start: a power of two; it halves when they overflow (that step changes nothing) and doubles after 2000 steps without"},
 		{Group: groupSteps, Name: "seed", value: &c.Seed, Help: "of initial values, order of rows and dropout"},
 		{Group: groupSteps, Name: "gradient-checkpointing", value: &c.Checkpointing, Help: "recompute each block on the way back: less memory, a third more time"},
 

@@ -99,7 +99,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 
 func parseDTypes(names []string) (list []tensor.DType, err error) {
 	for _, name := range names {
-		dt, err := parseDType(name, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
+		dt, err := parseDType("dtype", name, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ import (
 
 // benchSettings are the settings of a run that its speed depends on.
 var benchSettings = []string{
-	"dtype", "method", "modules", "rank", "alpha", "scaling", "targets", "train-also", "dropout",
+	"dtype", "compute-dtype", "method", "modules", "rank", "alpha", "scaling", "targets", "train-also", "dropout",
 	"max-tokens", "batch-rows", "accumulate", "gradient-checkpointing", "seed",
 }
 
@@ -108,11 +108,14 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 	}
 	mib := func(n int) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 	line("device", "%s", r.Device)
-	with := ""
+	stored, with := r.DType, ""
+	if r.ComputeDType != r.DType {
+		stored += ", activations in " + r.ComputeDType
+	}
 	if r.Checkpointing {
 		with = ", gradient checkpointing"
 	}
-	line("model", "%s, %s, %s%s: %d parameters, %d trained", r.Model, r.DType, r.Method, with, r.Parameters, r.Trained)
+	line("model", "%s, %s, %s%s: %d parameters, %d trained", r.Model, stored, r.Method, with, r.Parameters, r.Trained)
 	line("a step", "%d tokens: %d × %d rows of %d", r.Tokens, r.Accumulate, r.Rows, r.Context)
 	line("start", "%.0f ms to fill the weights, %.0f ms for the first step", r.Fill, r.First)
 	line("ms", "%.1f median, %.1f best of %d steps", r.Milliseconds, r.Fastest, r.Steps)

@@ -76,11 +76,26 @@ func TestBenchStepOfEveryType(t *testing.T) {
 	shape := smallShape(t)
 	for _, change := range [][]string{
 		{"--dtype", "bf16"}, {"--dtype", "f16", "--gradient-checkpointing"}, {"--dtype", "q8", "--method", "lora"}, {"--dtype", "q4"}, {"--method", "full"},
+		{"--dtype", "q4", "--compute-dtype", "f16"}, {"--dtype", "q8", "--compute-dtype", "bf16"},
 	} {
 		args := []string{"bench", "step", "--device", testdevice.Name(), "--shape", shape, "--steps", "1", "--warm-up", "1", "--batch-rows", "1", "--peak", "1"}
 		r := mustJSON[bench.TrainingStep](t, append(args, change...)...)
 		if math.Abs(r.Losses[0]-math.Log(96)) > 0.1 || r.Kernels != nil || change[0] == "--dtype" && r.DType != change[1] || r.Checkpointing != (len(change) == 3) {
 			t.Errorf("%v: %+v", change, r)
+		}
+		compute := r.DType // of the activations
+		if strings.HasPrefix(r.DType, "q") {
+			compute = "f32"
+		}
+		if len(change) == 4 && change[2] == "--compute-dtype" {
+			compute = change[3]
+			var text strings.Builder
+			if printStep(&text, r); !strings.Contains(text.String(), r.DType+", activations in "+compute+", multilora") {
+				t.Errorf("%v: no activations' type in\n%s", change, text.String())
+			}
+		}
+		if r.ComputeDType != compute {
+			t.Errorf("%v: activations in %s, want %s", change, r.ComputeDType, compute)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 		return nil, err
 	}
 	defer d.Close()
-	m, err := loadModel(c, d, f.model, loaded)
+	m, err := loadModel(c, d, f.model, llama.LoadOptions{DType: loaded})
 	if err != nil {
 		return nil, err
 	}

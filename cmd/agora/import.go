@@ -54,7 +54,7 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 
 // open loads the model and attaches the adapter.
 func (f *adapterFlags) open(c *cobra.Command, d *tensor.Device, dt tensor.DType) (*llama.Model, *multilora.Adapter, error) {
-	m, err := loadModel(c, d, f.model, dt)
+	m, err := loadModel(c, d, f.model, llama.LoadOptions{DType: dt})
 	if err != nil {
 		return nil, nil, err
 	}

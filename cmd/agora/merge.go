@@ -105,7 +105,7 @@ func mergeTypes(model, dtype string, allowed ...tensor.DType) (loaded, saved ten
 	if err != nil || dtype == "" {
 		return stored, stored, err
 	}
-	if saved, err = parseDType(dtype, allowed...); err != nil {
+	if saved, err = parseDType("dtype", dtype, allowed...); err != nil {
 		return 0, 0, err
 	}
 	if saved != stored { // only saving rounds
@@ -142,7 +142,7 @@ func storedType(model string) (dt tensor.DType, err error) {
 func (m *merger) save(f *mergeFlags, dir string) error {
 	scope := m.device.Scope() // the model goes before it is loaded again
 	defer scope.Close()
-	model, err := loadModel(m.command, m.device, f.model, m.loaded)
+	model, err := loadModel(m.command, m.device, f.model, llama.LoadOptions{DType: m.loaded})
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 func (m *merger) compare(dir string) error {
 	scope := m.device.Scope()
 	defer scope.Close()
-	model, err := loadModel(m.command, m.device, dir, m.loaded)
+	model, err := loadModel(m.command, m.device, dir, llama.LoadOptions{DType: m.loaded})
 	if err != nil {
 		return err
 	}

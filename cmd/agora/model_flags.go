@@ -22,6 +22,7 @@ type modelFlags struct {
 	adapter   string
 	tokenizer string
 	dtype     string
+	compute   string
 	device    deviceFlags
 }
 
@@ -30,6 +31,7 @@ func (f *modelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
 	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
 	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
+	c.Flags().StringVar(&f.compute, "compute-dtype", "", "storage of activations with --dtype q8 or q4: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)
 }
 
@@ -41,7 +43,7 @@ type base struct {
 }
 
 func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
-	dt, err := parseDType(f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
+	storage, err := f.storage()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 		}
 	}()
 	b = &base{device: d}
-	if b.Model, err = loadModel(c, d, f.model, dt); err != nil {
+	if b.Model, err = loadModel(c, d, f.model, storage); err != nil {
 		return nil, err
 	}
 	if f.adapter != "" {
@@ -64,9 +66,20 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 	return b, err
 }
 
+// storage reads --dtype and --compute-dtype.
+func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
+	if o.DType, err = parseDType("dtype", f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4); err != nil || f.compute == "" {
+		return o, err
+	}
+	o.ComputeDType, err = parseDType("compute-dtype", f.compute, tensor.F32, tensor.BF16, tensor.F16)
+	if err == nil && !o.DType.IsQuantised() && o.ComputeDType != o.DType {
+		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8 or q4), got %[2]s", o.DType, o.ComputeDType)
+	}
+	return o, err
+}
+
 // loadModel loads a model, with a bar on a terminal.
-func loadModel(c *cobra.Command, d *tensor.Device, path string, dt tensor.DType) (*llama.Model, error) {
-	o := llama.LoadOptions{DType: dt}
+func loadModel(c *cobra.Command, d *tensor.Device, path string, o llama.LoadOptions) (*llama.Model, error) {
 	if isTerminal(c.ErrOrStderr()) {
 		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(c.ErrOrStderr()), progressbar.OptionSetDescription("loading"),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false), progressbar.OptionThrottle(100*time.Millisecond))
@@ -111,11 +124,11 @@ func need(namesAndValues ...string) error {
 	return nil
 }
 
-// parseDType reads --dtype, which must be one of these.
-func parseDType(name string, allowed ...tensor.DType) (tensor.DType, error) {
+// parseDType reads a flag's type, which must be one of these.
+func parseDType(flag, name string, allowed ...tensor.DType) (tensor.DType, error) {
 	dt, err := tensor.ParseDType(name)
 	if err != nil || !slices.Contains(allowed, dt) {
-		return 0, fmt.Errorf("--dtype %q: want one of %v", name, allowed)
+		return 0, fmt.Errorf("--%s %q: want one of %v", flag, name, allowed)
 	}
 	return dt, nil
 }

@@ -100,6 +100,8 @@ func TestResumeIsBitForBit(t *testing.T) {
 		"multilora": {"--method", "multilora"},
 		"full bf16": {"--method", "full", "--dropout", "0", "--dtype", "bf16"},
 		"f16":       {"--dtype", "f16", "--loss-scale", "4294967296"}, // its first steps are skipped
+		"q8 bf16":   {"--dtype", "q8", "--compute-dtype", "bf16"},
+		"q4 f16":    {"--dtype", "q4", "--compute-dtype", "f16", "--loss-scale", "4294967296"},
 		"full f16":  {"--method", "full", "--dropout", "0", "--dtype", "f16", "--loss-scale", "4294967296"},
 	} {
 		t.Run(name, func(t *testing.T) {

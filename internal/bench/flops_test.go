@@ -110,7 +110,7 @@ func virtualTrainer(t *testing.T, shape llama.Config, cfg train.Config) (*train.
 	t.Helper()
 	d := device.Virtual()
 	t.Cleanup(func() { d.Close() })
-	m, err := randomModel(d, shape, cfg.DType)
+	m, err := randomModel(d, shape, cfg.Storage())
 	if err != nil {
 		t.Fatal(err)
 	}

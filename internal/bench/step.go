@@ -38,8 +38,9 @@ type TrainingStep struct {
 	Model         string `json:"model"`
 	Method        string `json:"method"`
 	DType         string `json:"dtype"`
-	Rows          int    `json:"rows"`    // of a micro-batch
-	Context       int    `json:"context"` // tokens of a row
+	ComputeDType  string `json:"compute_dtype"` // of the activations
+	Rows          int    `json:"rows"`          // of a micro-batch
+	Context       int    `json:"context"`       // tokens of a row
 	Accumulate    int    `json:"accumulate"`
 	Tokens        int    `json:"tokens"` // of a step
 	Checkpointing bool   `json:"gradient_checkpointing"`
@@ -233,7 +234,7 @@ func (s *stepMeter) step(ctx context.Context, t *train.Trainer, batches []data.B
 
 // trainer is the model, ready to train.
 func (s *stepMeter) trainer(shape llama.Config) (*train.Trainer, error) {
-	m, err := randomModel(s.device, shape, s.Config.DType)
+	m, err := randomModel(s.device, shape, s.Config.Storage())
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +254,7 @@ func (s *stepMeter) trainer(shape llama.Config) (*train.Trainer, error) {
 func (s *stepMeter) describe(t *train.Trainer) {
 	r, cfg := s.report, s.Config
 	r.Device, r.Model, r.Method, r.DType = s.device.Name(), cfg.Model, string(cfg.Adapter.Method), cfg.DType.String()
+	r.ComputeDType = t.Model.DType().String()
 	r.Rows, r.Context, r.Accumulate, r.Checkpointing = cfg.BatchRows, cfg.MaxTokens, cfg.Accumulate, cfg.Checkpointing
 	r.Tokens = r.Rows * r.Context * r.Accumulate
 	r.Trained, r.FLOPs = t.Trainable.Numel(), CountFLOPs(t.Model, r.Context)

@@ -11,6 +11,7 @@ import (
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -24,7 +25,7 @@ func TestRandomModel(t *testing.T) {
 	shape := tinyShape()
 	shape.Hidden, shape.Intermediate, shape.HeadDim, shape.QKVBias, shape.Vocab = 64, 96, 32, true, 40000 // more than the stock
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.Q8, tensor.Q4} {
-		m, err := randomModel(d, shape, dt)
+		m, err := randomModel(d, shape, llama.LoadOptions{DType: dt})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,10 +69,10 @@ func (s *stock) fill(t *tensor.Tensor) (from int, err error) {
 	return from, nil
 }
 
-// randomModel makes a model as llama.Load would store it in dt: its matrices are normal,
+// randomModel makes a model as llama.Load would store it: its matrices are normal,
 // norms one and biases zero, all of them frozen.
-func randomModel(d *tensor.Device, c llama.Config, dt tensor.DType) (*llama.Model, error) {
-	m, err := llama.Blank(d, c, dt)
+func randomModel(d *tensor.Device, c llama.Config, o llama.LoadOptions) (*llama.Model, error) {
+	m, err := llama.Blank(d, c, o)
 	if err != nil || d.Virtual() {
 		return m, err
 	}

@@ -25,7 +25,7 @@ func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, er
 	}
 	m, shapes := build(d, c)
 	init := nn.NewInit(d, seed)
-	init.DType = dt
+	init.DType, m.dtype = dt, dt
 	for name, p := range nn.Params(m) {
 		switch shape := shapes[p]; {
 		case strings.HasSuffix(name, ".bias"):
@@ -39,15 +39,19 @@ func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, er
 	return m, d.Err()
 }
 
-// Blank makes a model as Load would store it in dt, with parameters of undefined values.
+// Blank makes a model as Load would store it, with parameters of undefined values.
 // They are frozen.
-func Blank(d *tensor.Device, c Config, dt tensor.DType) (*Model, error) {
+func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	if err := c.check("config"); err != nil {
 		return nil, err
 	}
 	m, shapes := build(d, c)
+	m.dtype = o.activations()
 	for name, p := range nn.Params(m) {
-		p.Value, p.Frozen = d.New(storageType(dt, name, shapes[p]), shapes[p]...), true
+		p.Value, p.Frozen = d.New(storageType(o.DType, name, shapes[p]), shapes[p]...), true
 	}
 	return m, d.Err()
 }

@@ -16,10 +16,14 @@ import (
 type LoadOptions struct {
 	// DType is the storage type of weights and activations: f32 (the zero value), f16
 	// or bf16, whatever the file has. With q8 or q4 the matrices are quantised as they
-	// are loaded, or as the file has them, and everything else and the activations are
-	// f32; with q4 the embedding and the head are q8. A matrix whose rows are no whole
-	// blocks of 32 stays f32.
+	// are loaded, or as the file has them, and everything else is f32; with q4 the
+	// embedding and the head are q8. A matrix whose rows are no whole blocks of 32 stays
+	// f32.
 	DType tensor.DType
+	// ComputeDType is the storage type of the activations of a model in q8 or q4: f32
+	// (the zero value), f16 or bf16. In another one they have that of the weights, which
+	// is all that may be asked for.
+	ComputeDType tensor.DType
 	// Progress, if not nil, is told how many of the tensors are loaded.
 	Progress func(done, tensors int)
 }
@@ -28,14 +32,15 @@ type LoadOptions struct {
 // GGUF file. Every tensor is checked before the first is loaded, and none is held twice.
 // The parameters are frozen.
 func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
-	if !o.DType.IsFloat() && !o.DType.IsQuantised() {
-		return nil, fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8 or q4", o.DType)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	m, file, err := prepare(d, path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	m.dtype = o.activations()
 	done, tensors := 0, len(maps.Collect(nn.Params(m)))
 	for name, p := range nn.Params(m) {
 		t, err := file.Tensor(name)
@@ -54,6 +59,26 @@ func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+func (o LoadOptions) check() error {
+	c := o.ComputeDType
+	switch {
+	case !o.DType.IsFloat() && !o.DType.IsQuantised():
+		return fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8 or q4", o.DType)
+	case c == tensor.F32 || o.DType.IsQuantised() && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
+		return nil
+	default:
+		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8 or q4, and elsewhere the weights' type", c, o.DType)
+	}
+}
+
+// activations is the storage type of the activations.
+func (o LoadOptions) activations() tensor.DType {
+	if o.DType.IsQuantised() {
+		return o.ComputeDType
+	}
+	return o.DType
 }
 
 // Check reads the configuration of a model's folder or GGUF file and compares all of its

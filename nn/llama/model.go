@@ -29,6 +29,7 @@ type Model struct {
 	Checkpointing bool
 
 	device *tensor.Device
+	dtype  tensor.DType   // of the activations
 	rope   *tensor.Tensor // the rotary table as far as it was needed
 }
 
@@ -49,14 +50,8 @@ func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
 // Device is where the model lives.
 func (m *Model) Device() *tensor.Device { return m.device }
 
-// DType is the storage type of the activations: that of the embedding, f32 if it is
-// quantised.
-func (m *Model) DType() tensor.DType {
-	if dt := m.Embedding.Weight.Value.DType(); dt.IsFloat() {
-		return dt
-	}
-	return tensor.F32
-}
+// DType is the storage type of the activations.
+func (m *Model) DType() tensor.DType { return m.dtype }
 
 // Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
 // read panics; Batch.Check tells beforehand.
@@ -121,7 +116,7 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 	if m.Checkpointing {
 		run = autograd.Checkpoint
 	}
-	x := m.Embedding.Forward(ids)
+	x := m.Embedding.ForwardAs(ids, m.dtype)
 	for i, block := range m.Blocks {
 		c := context(i)
 		x = run(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)

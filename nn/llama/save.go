@@ -17,7 +17,13 @@ import (
 // Save writes config.json and model.safetensors (shards of it past 5 GB) into a folder,
 // which it makes if need be; each file is whole or not there. A model with adapters in its slots is an
 // error: merge them first. Quantised weights become f32, which is exact.
-func (m *Model) Save(dir string) error { return m.SaveAs(dir, m.DType()) }
+func (m *Model) Save(dir string) error {
+	dt := m.dtype
+	if m.Embedding.Weight.Value.DType() != dt { // the other weights are quantised, or f32
+		dt = tensor.F32
+	}
+	return m.SaveAs(dir, dt)
+}
 
 // SaveAs is Save with the weights in another storage type: rounded to f32, f16 or bf16.
 func (m *Model) SaveAs(dir string, dt tensor.DType) error {

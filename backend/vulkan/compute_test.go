@@ -1,0 +1,78 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64)
+
+package vulkan_test
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/train"
+)
+
+// Over a base in q4 the projections of a training step in f16 are cooperative products, forward
+// and backward, and its losses are the CPU's.
+func TestQuantisedBaseOnMatrices(t *testing.T) {
+	if !offers(t, "matmul_coopmat") {
+		if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
+			t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")
+		}
+		t.Skip("the device has no cooperative matrices")
+	}
+	model := tinymodel.Write(t)
+	var trace bytes.Buffer
+	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace}))
+	packed := 0 // products of a packed weight that give activations
+	subject.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
+		if _, ok := k.(shaders.Matmul); ok && args[2].DType() == tensor.Q4 && args[1].DType() == tensor.F16 && args[0].DType() == tensor.F16 {
+			packed++
+		}
+	})
+	got, want := stepsOver(t, subject, model), stepsOver(t, openCPU(t), model)
+	if err := subject.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if !(math.Abs(got[i]/want[i]-1) <= 2e-3) { // some 2^-11, to which matrices round one factor more
+			t.Errorf("step %d has loss %v, on the CPU %v", i+1, got[i], want[i])
+		}
+	}
+	ran := dispatches(t, &trace)["matmul_coopmat"]
+	t.Logf("%d cooperative products, %d of a packed weight; losses %.4f, on the CPU %.4f", ran, packed, got, want)
+	// Six projections of two layers, forward and backward, but below the first layer's q, k and v nothing
+	// trains. The seventh, whose rows are no whole blocks, is f32.
+	if each := 2*2*6 - 3; packed != each*len(want) || ran != (each+2*2)*len(want) {
+		t.Errorf("%d cooperative products, %d of a packed weight, want %d and %d a step", ran, packed, each+2*2, each)
+	}
+}
+
+// stepsOver are the losses of steps of MultiLoRA in f16 over the model in q4.
+func stepsOver(t *testing.T, d *tensor.Device, model string) (losses []float64) {
+	t.Helper()
+	cfg := train.Defaults()
+	cfg.DType, cfg.ComputeDType, cfg.MaxTokens, cfg.LR, cfg.Steps = tensor.Q4, "f16", tinymodel.Positions, 3e-2, 4
+	m, err := llama.Load(d, model, cfg.Storage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := train.NewTrainer(m, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := data.Batches(tinymodel.Rows(4, 1), 4)
+	for range cfg.Steps {
+		r, err := tr.Step(batches)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, r.Loss)
+	}
+	return losses
+}
