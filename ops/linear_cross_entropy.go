@@ -27,7 +27,7 @@ func LinearCrossEntropy(x, weight, labels *Var, counted int) *Var {
 
 // logitBytes is how large a chunk of logits may be: large enough that the weight is
 // not read too often, small beside everything else in memory.
-const logitBytes = 16 << 20
+const logitBytes = 32 << 20
 
 // wholeTiles is the rows of which a chunk has a multiple where it can: a few more than a GPU's
 // largest tile take the time of two.

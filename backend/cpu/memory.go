@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/agora-ml/agora/backend/cpu/pages"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -36,7 +37,7 @@ func (m *memory) alloc(bytes int) (*buffer, error) {
 			return list[len(list)-1], nil
 		}
 		if len(m.slab) < size {
-			slab, err := m.pages(slabBytes)
+			slab, err := m.mapped(slabBytes)
 			if err != nil {
 				return nil, err
 			}
@@ -46,11 +47,11 @@ func (m *memory) alloc(bytes int) (*buffer, error) {
 		m.slab = m.slab[size:]
 		return b, nil
 	}
-	pages, err := m.pages(size)
+	mapped, err := m.mapped(size)
 	if err != nil {
 		return nil, err
 	}
-	b := &buffer{data: pages[:size:size], pages: pages}
+	b := &buffer{data: mapped[:size:size], pages: mapped}
 	if m.big == nil {
 		m.big = map[*buffer]bool{}
 	}
@@ -58,16 +59,16 @@ func (m *memory) alloc(bytes int) (*buffer, error) {
 	return b, nil
 }
 
-func (m *memory) pages(bytes int) ([]byte, error) {
+func (m *memory) mapped(bytes int) ([]byte, error) {
 	if m.limit > 0 && m.used+bytes > m.limit {
 		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, m.used, m.limit)
 	}
-	pages, err := mapPages(bytes)
+	mapped, err := pages.Map(bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%w: mapping %d bytes: %v", tensor.ErrOutOfMemory, bytes, err)
 	}
-	m.used += len(pages)
-	return pages, nil
+	m.used += len(mapped)
+	return mapped, nil
 }
 
 func (m *memory) free(b *buffer) {
@@ -80,7 +81,7 @@ func (m *memory) free(b *buffer) {
 	}
 	delete(m.big, b)
 	m.used -= len(b.pages)
-	unmapPages(b.pages) // only a mapping that is not ours could fail
+	pages.Unmap(b.pages) // only a mapping that is not ours could fail
 	b.data, b.pages = nil, nil
 }
 
@@ -88,11 +89,11 @@ func (m *memory) free(b *buffer) {
 func (m *memory) close() error {
 	var errs []error
 	for b := range m.big {
-		errs = append(errs, unmapPages(b.pages))
+		errs = append(errs, pages.Unmap(b.pages))
 		b.data, b.pages = nil, nil
 	}
 	for _, slab := range m.slabs {
-		errs = append(errs, unmapPages(slab))
+		errs = append(errs, pages.Unmap(slab))
 	}
 	*m = memory{limit: m.limit}
 	return errors.Join(errs...)

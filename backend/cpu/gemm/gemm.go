@@ -74,7 +74,8 @@ type Engine struct {
 	kernel *Kernel
 	busy   sync.Mutex
 	ws     []Workspace // by worker
-	shared []float32   // panels that all workers read
+	strips *panels     // the workers' own panels of B
+	shared *panels     // that all workers read
 	edges  []int       // columns where the strips begin
 	single sync.Pool   // of *Workspace, for callers that find the engine busy
 }
@@ -150,7 +151,7 @@ func NewWorkspace(k Kernel) *Workspace { return &Workspace{kernel: &k} }
 
 // Bytes is the size of the scratch memory that the engine holds.
 func (e *Engine) Bytes() int {
-	n := 4 * cap(e.shared)
+	n := e.shared.bytes()
 	for i := range e.ws {
 		n += e.ws[i].Bytes()
 	}

@@ -17,6 +17,10 @@ type plan struct {
 // sharedLimit (a variable for tests) is the most floats of shared panels at a time (64 MiB).
 var sharedLimit = 16 << 20
 
+// cachedLimit is the same where B's panels are among them (2 MiB): a product of few columns
+// reads all of them again for every few rows, and should find them in a cache.
+const cachedLimit = 1 << 19
+
 func newPlan(p *product, kn *Kernel) plan {
 	blocks := (p.k + kn.kc - 1) / kn.kc
 	depth := roundUp((p.k+blocks-1)/blocks, 8)
@@ -61,7 +65,11 @@ func newCut(pl *plan, threads int) cut {
 		c.mp = roundUp(pl.m, kn.rows)
 	}
 	if c.mp+c.np > 0 {
-		c.stretch = max(1, sharedLimit/((c.mp+c.np)*pl.depth)) * pl.depth
+		limit := sharedLimit
+		if c.np > 0 {
+			limit = min(limit, cachedLimit)
+		}
+		c.stretch = max(1, limit/((c.mp+c.np)*pl.depth)) * pl.depth
 	}
 	return c
 }
@@ -95,7 +103,7 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 	}
 	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &Kernels()[0])
 	c := newCut(&pl, threads)
-	return 4 * c.shared(k)
+	return panelBytes(c.shared(k))
 }
 
 // matrix cuts the product for the team.
@@ -104,15 +112,15 @@ func (e *Engine) matrix(p *product) {
 	c := newCut(&pl, e.team.Threads())
 	e.edges = c.strips(e.edges[:0], p.n, e.team.Threads(), e.kernel)
 	strips, chunks := len(e.edges)-1, (p.m+c.rows-1)/c.rows
-	e.shared = grow(e.shared, c.shared(p.k))
+	e.shared = e.shared.grow(c.shared(p.k))
+	e.ownStrips()
 	for k0 := 0; k0 < p.k; k0 += c.stretch {
 		pl.k0, pl.k1 = k0, min(k0+c.stretch, p.k)
-		base := unsafe.Pointer(unsafe.SliceData(e.shared))
 		if c.mp > 0 {
-			pl.sharedA = base
+			pl.sharedA = e.shared.at(0)
 		}
 		if c.np > 0 {
-			pl.sharedB = unsafe.Add(base, 4*c.mp*(pl.k1-k0))
+			pl.sharedB = e.shared.at(c.mp * (pl.k1 - k0))
 		}
 		if c.mp+c.np > 0 {
 			e.pack(&pl)
