@@ -41,7 +41,8 @@ func gemmPack() *File {
 
 // packRows copies rows of the source, width elements of each to one panel.
 // k is the outer loop: the panels grow side by side, and a source row is read
-// in one piece however far the next one is.
+// in one piece however far the next one is. Where a panel's row fills no line of the
+// cache, eight rows at a time fill whole ones.
 func (f *File) packRows(s store, width int) {
 	name := fmt.Sprintf("packRows%s_%d", s.name, width)
 	f.Func(name, fmt.Sprintf(`%s copies k rows, ld bytes apart, into panels of %d columns, size bytes apart:
@@ -52,46 +53,80 @@ func (f *File) packRows(s store, width int) {
 	f.I("MOVQ", f.Arg("ld"), "BX")
 	f.I("MOVQ", f.Arg("k"), "CX")
 	f.I("MOVQ", f.Arg("size"), "R9")
-	rows, panels, done := f.NewLabel("rows"), f.NewLabel("panels"), f.NewLabel("done")
-	f.I("TESTQ", "CX", "CX")
-	f.I("JEQ", done)
-	f.Label(rows)
+	done := f.NewLabel("done")
+	if width%16 != 0 && width != 8 {
+		f.I("LEAQ", Idx(0, "BX", "BX", 2), "DX")
+		f.I("LEAQ", Idx(0, "BX", "BX", 4), "R12")
+		f.I("LEAQ", Idx(0, "DX", "BX", 4), "R13")
+		next := f.NewLabel("one")
+		f.packRowsLoop(s, width, 8, next)
+		f.Label(next)
+	}
+	f.packRowsLoop(s, width, 1, done)
+	f.Label(done)
+	f.Return()
+}
+
+// packRowsLoop copies so many rows at a time while there are as many, and then goes on at
+// the label done.
+func (f *File) packRowsLoop(s store, width, rows int, done string) {
+	row := func(base string, r, off int) string { // multiples of ld in registers: 1 BX, 3 DX, 5 R12, 7 R13
+		switch {
+		case r == 0:
+			return Mem(off, base)
+		case r == 3 || r == 6:
+			return Idx(off, base, "DX", r/3)
+		case r == 5:
+			return Idx(off, base, "R12", 1)
+		case r == 7:
+			return Idx(off, base, "R13", 1)
+		}
+		return Idx(off, base, "BX", r)
+	}
+	loop, panels := f.NewLabel("rows"), f.NewLabel("panels")
+	f.Label(loop)
+	f.I("CMPQ", "CX", Imm(rows))
+	f.I("JLT", done)
 	f.I("MOVQ", f.Arg("panels"), "R8")
 	f.I("MOVQ", "DI", "R10")
 	f.I("MOVQ", "SI", "R11")
 	f.Label(panels)
 	// Rows far apart are short pieces that no hardware prefetcher follows: ask
-	// for the piece 8 rows on.
-	f.I("PREFETCHT0", Idx(0, "R11", "BX", 8))
-	switch width {
-	case 6: // 4 + 2
-		f.I("VMOVUPS", Mem(0, "R11"), X(0))
-		f.I("VMOVSD", Mem(16, "R11"), X(1))
-		f.I("VMOVUPS", X(0), Mem(0, "R10"))
-		f.I("VMOVSD", X(1), Mem(16, "R10"))
-	case 14: // two vectors that overlap in two elements
-		f.I("VMOVUPS", Mem(0, "R11"), Y(0))
-		f.I("VMOVUPS", Mem(24, "R11"), Y(1))
-		f.I("VMOVUPS", Y(0), Mem(0, "R10"))
-		f.I("VMOVUPS", Y(1), Mem(24, "R10"))
-	default:
-		for v := range width / 8 {
-			f.load(s, Mem(8*s.bytes*v, "R11"), Y(v))
-		}
-		for v := range width / 8 {
-			f.I("VMOVUPS", Y(v), Mem(32*v, "R10"))
+	// for the pieces 8 rows on.
+	f.I("LEAQ", Idx(0, "R11", "BX", 8), "R14")
+	for r := range rows {
+		f.I("PREFETCHT0", row("R14", r, 0))
+	}
+	for r := range rows {
+		from, to := func(off int) string { return row("R11", r, off) }, func(off int) string { return Mem(4*width*r+off, "R10") }
+		switch width {
+		case 6: // 4 + 2
+			f.I("VMOVUPS", from(0), X(0))
+			f.I("VMOVSD", from(16), X(1))
+			f.I("VMOVUPS", X(0), to(0))
+			f.I("VMOVSD", X(1), to(16))
+		case 14: // two vectors that overlap in two elements
+			f.I("VMOVUPS", from(0), Y(0))
+			f.I("VMOVUPS", from(24), Y(1))
+			f.I("VMOVUPS", Y(0), to(0))
+			f.I("VMOVUPS", Y(1), to(24))
+		default:
+			for v := range width / 8 {
+				f.load(s, from(8*s.bytes*v), Y(v))
+			}
+			for v := range width / 8 {
+				f.I("VMOVUPS", Y(v), to(32*v))
+			}
 		}
 	}
 	f.I("ADDQ", Imm(width*s.bytes), "R11")
 	f.I("ADDQ", "R9", "R10")
 	f.I("DECQ", "R8")
 	f.I("JNE", panels)
-	f.I("ADDQ", "BX", "SI")
-	f.I("ADDQ", Imm(4*width), "DI")
-	f.I("DECQ", "CX")
-	f.I("JNE", rows)
-	f.Label(done)
-	f.Return()
+	f.I("LEAQ", Idx(0, "SI", "BX", rows), "SI")
+	f.I("ADDQ", Imm(4*width*rows), "DI")
+	f.I("SUBQ", Imm(rows), "CX")
+	f.I("JMP", loop)
 }
 
 // packCols transposes 8 rows into 8 columns of a panel, 4 elements of k at once:

@@ -135,31 +135,52 @@ func (e *Engine) matrix(p *product) {
 	}
 }
 
-// pack fills the plan's shared panels: a task is one block of k by a few panels.
+// A share is the part of an operand's block that one packing task copies: so many panels, so
+// many steps of k. Where a step of k is a row of the matrix, a task reads long pieces of few
+// rows; where it is a column, all of few rows.
+type share struct{ panels, steps int }
+
+func newShare(stepIsRow bool, depth int) share {
+	if stepIsRow {
+		return share{64, 64}
+	}
+	return share{8, depth}
+}
+
+// tasks is the number of shares along n rows or columns, width in a panel, and along k.
+func (s share) tasks(n, width, depth int) (across, along int) {
+	return (n + s.panels*width - 1) / (s.panels * width), (depth + s.steps - 1) / s.steps
+}
+
+// pack fills the plan's shared panels.
 func (e *Engine) pack(pl *plan) {
-	const group = 8 // panels
 	kn := e.kernel
 	blocks := (pl.k1 - pl.k0 + pl.depth - 1) / pl.depth
-	groups := func(n, width int) int { return (n + group*width - 1) / (group * width) }
-	var tasksA, tasksB int
+	shareA, shareB := newShare(pl.transA, pl.depth), newShare(!pl.transB, pl.depth)
+	var acrossA, alongA, acrossB, alongB int
 	if pl.sharedA != nil {
-		tasksA = groups(pl.m, kn.rows)
+		acrossA, alongA = shareA.tasks(pl.m, kn.rows, pl.depth)
 	}
 	if pl.sharedB != nil {
-		tasksB = groups(pl.n, kn.cols)
+		acrossB, alongB = shareB.tasks(pl.n, kn.cols, pl.depth)
 	}
-	e.team.Run(blocks*(tasksA+tasksB), func(worker, task int) {
-		block, task := task/(tasksA+tasksB), task%(tasksA+tasksB)
-		kb := pl.k0 + block*pl.depth
+	tasksA := acrossA * alongA
+	tasks := tasksA + acrossB*alongB
+	e.team.Run(blocks*tasks, func(worker, task int) {
+		kb := pl.k0 + task/tasks*pl.depth
 		k := min(pl.depth, pl.k1-kb)
-		if task < tasksA {
-			i := task * group * kn.rows
-			e.ws[worker].packA(pl, pl.panelsA(kb, k, i), kb, k, i, min(group*kn.rows, pl.m-i))
+		if task %= tasks; task < tasksA {
+			i, from := task%acrossA*shareA.panels*kn.rows, task/acrossA*shareA.steps
+			e.ws[worker].packA(pl, pl.panelsA(kb, k, i), kb, k, i, min(shareA.panels*kn.rows, pl.m-i), from, min(from+shareA.steps, k))
 			return
 		}
-		j := (task - tasksA) * group * kn.cols
-		n := min(group*kn.cols, pl.n-j)
-		e.ws[worker].packB(kn.layout(pl.panelsB(kb, k, j), k, n), &pl.b, pl.transB, kb, k, j, n)
+		task -= tasksA
+		j, from := task%acrossB*shareB.panels*kn.cols, task/acrossB*shareB.steps
+		n := min(shareB.panels*kn.cols, pl.n-j)
+		if from < k { // the last block may be shorter
+			s := kn.layout(pl.panelsB(kb, k, j), k, n).from(from)
+			e.ws[worker].packB(s, &pl.b, pl.transB, kb+from, min(shareB.steps, k-from), j, n)
+		}
 	})
 }
 
@@ -172,11 +193,14 @@ func (pl *plan) panelsB(kb, k, j int) unsafe.Pointer {
 	return unsafe.Add(pl.sharedB, 4*((kb-pl.k0)*roundUp(pl.n, pl.kernel.cols)+j*k))
 }
 
-// packA packs rows [i, i+m) of op(A).
-func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m int) {
+// packA packs rows [i, i+m) of op(A), of the block [k0, k0+k) the steps [from, to); all of them
+// where A is not transposed.
+func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to int) {
 	kn := pl.kernel
 	if pl.transA {
-		pl.a.packRows(kn.rowsA, dst, kn.rows, 4*k*kn.rows, k0, k, i, m)
+		if from < to {
+			pl.a.packRows(kn.rowsA, unsafe.Add(dst, 4*from*kn.rows), kn.rows, 4*k*kn.rows, k0+from, to-from, i, m)
+		}
 		return
 	}
 	for r := 0; r < m; r += kn.rows {
@@ -212,7 +236,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			a := unsafe.Pointer(unsafe.SliceData(w.a))
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
-				w.packA(pl, a, kb, t.k, i, m)
+				w.packA(pl, a, kb, t.k, i, m, 0, t.k)
 				w.rowsTimes(&s, a, t.k*t.ks, m, unsafe.Add(c, 4*(i-i0)*pl.ldc))
 			}
 		}

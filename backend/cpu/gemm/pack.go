@@ -29,6 +29,15 @@ func (kn *Kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
 	return s
 }
 
+// from is the strip without its first steps of k.
+func (s packedStrip) from(k int) packedStrip {
+	s.data = unsafe.Add(s.data, k*s.bs)
+	if s.rest > 0 {
+		s.tail = unsafe.Add(s.tail, k*s.tbs)
+	}
+	return s
+}
+
 // packB packs rows [k0, k0+k) and columns [j0, j0+n) of op(B).
 func (w *Workspace) packB(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int) {
 	kn := w.kernel

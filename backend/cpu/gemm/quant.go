@@ -82,11 +82,6 @@ func (w *Workspace) packBlocks(s packedStrip, b *Matrix, trans bool, k0, k, j0, 
 	for i := 0; i < k; i += widenedRows {
 		rows := min(widenedRows, k-i)
 		m := w.widened(b, k0+i, rows, j0, n)
-		part := s
-		part.data = unsafe.Add(s.data, i*s.bs)
-		if s.rest > 0 {
-			part.tail = unsafe.Add(s.tail, i*s.tbs)
-		}
-		w.packB(part, &m, false, 0, rows, 0, n)
+		w.packB(s.from(i), &m, false, 0, rows, 0, n)
 	}
 }
