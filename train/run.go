@@ -15,6 +15,7 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -76,13 +77,18 @@ type run struct {
 }
 
 // Run trains as cfg says and saves the result in cfg.Out, which must not hold an earlier
-// run. When ctx ends, it stops after the current step, saves what it has and a checkpoint,
+// run, and which no other process may train into meanwhile. When ctx ends, it stops after the current step, saves what it has and a checkpoint,
 // and Resume can go on; before the first step there is nothing to save, and that is an error.
 func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary, error) {
 	cfg.Resolve()
 	if err := cfg.Validate(); err != nil {
 		return Summary{}, err
 	}
+	unlock, err := lockOut(cfg.Out, p)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer unlock()
 	if err := checkOut(cfg.Out); err != nil {
 		return Summary{}, err
 	}
@@ -99,6 +105,11 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summ
 	if err := cfg.Validate(); err != nil {
 		return Summary{}, err
 	}
+	unlock, err := lockOut(cfg.Out, p)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer unlock()
 	s, ok, err := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}.last()
 	if err != nil {
 		return Summary{}, err
@@ -203,6 +214,21 @@ func (r *run) openFolder() (err error) {
 	}
 	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step)
 	return err
+}
+
+// lockOut keeps other processes from training into the folder until unlock is called.
+func lockOut(dir string, p Progress) (unlock func(), err error) {
+	l, err := folderlock.Take(dir)
+	if held, ok := errors.AsType[*folderlock.HeldError](err); ok {
+		return nil, fmt.Errorf("setting out: want a folder that no other run writes to, got %s, where %s is training", dir, held.Holder)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("setting out: %w", err)
+	}
+	if err := l.Unsupported(); err != nil {
+		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", dir, err))
+	}
+	return func() { _ = l.Release() }, nil // what is written is safe; a file that is left locks nobody out
 }
 
 // checkOut refuses a folder that holds a result or checkpoints: they would be overwritten,
