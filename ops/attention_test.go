@@ -102,6 +102,21 @@ func mustBeNear(t *testing.T, what string, got, want heads) {
 
 var attendedNames = [4]string{"y", "dq", "dk", "dv"}
 
+// TestLongIsPlain: tiles are larger in long sequences; the plain loops have none.
+func TestLongIsPlain(t *testing.T) {
+	for _, c := range []struct{ tokens, heads, kvHeads, window int }{{701, 3, 1, 0}, {1031, 2, 2, 0}, {1031, 2, 1, 333}} {
+		q, k := randomHeads(1, 1, c.tokens, c.heads, 8), randomHeads(2, 1, c.tokens, c.kvHeads, 8)
+		v, dy := randomHeads(3, 1, c.tokens, c.kvHeads, 8), randomHeads(4, 1, c.tokens, c.heads, 8)
+		var results []attended
+		onBoth(t, func(t *testing.T, d *tensor.Device) {
+			results = append(results, attend(t, d, q, k, v, dy, indices{window: c.window}))
+		})
+		for i, name := range attendedNames {
+			mustBeNear(t, fmt.Sprintf("%d tokens, window %d: %s", c.tokens, c.window, name), results[1][i], results[0][i])
+		}
+	}
+}
+
 // TestPackedIsSeparate packs sequences in one row, told apart by segments.
 func TestPackedIsSeparate(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *tensor.Device) {

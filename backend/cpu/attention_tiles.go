@@ -14,8 +14,9 @@ import (
 // are the queries of all the heads that share a key head, so that their keys are
 // packed once. Tiles in which nothing is seen are skipped.
 const (
-	tileRows = 64  // about: queries × heads of a group
-	tileKeys = 128 // keys
+	fewestRows = 64  // about: queries × heads of a group
+	mostRows   = 128 // the same in long sequences, where little of a tile is beyond the diagonal
+	tileKeys   = 128 // keys
 )
 
 func init() {
@@ -34,7 +35,8 @@ type attentionTiles struct {
 
 func tilesOf(k shaders.Attention, indices []tensor.Arg) *attentionTiles {
 	group := k.Heads / max(1, k.KVHeads)
-	return &attentionTiles{k, seeing(k, slices[float32](indices).i), group, max(1, tileRows/max(1, group))}
+	rows := min(max(fewestRows, k.T/8), mostRows)
+	return &attentionTiles{k, seeing(k, slices[float32](indices).i), group, max(1, rows/max(1, group))}
 }
 
 // A tile is a block of queries of one sequence and key head, and what it works on.
