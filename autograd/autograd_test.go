@@ -80,10 +80,10 @@ func TestParameterGradientsAccumulateAndFrozenOnesDoNot(t *testing.T) {
 
 func TestNothingIsRecordedOrSavedWithoutATape(t *testing.T) {
 	d := open(t)
+	scope := d.Scope() // also of the parameter: the collector must not take it while what is live is counted
+	defer scope.Close()
 	p := autograd.NewParam(vector(d, 2, 3))
 	p.Grad = vector(d, 0, 0)
-	scope := d.Scope()
-	defer scope.Close()
 	before := d.Stats().Live
 	y := ops.RMSNorm(autograd.Const(vector(d, 1, 2)), p.Var(), 1e-5)
 	if y.NeedsGrad() {

@@ -39,7 +39,13 @@ func open(t *testing.T) *tensor.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Close() })
+	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
+	t.Cleanup(func() {
+		scope.Close()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return d
 }
 

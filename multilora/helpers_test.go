@@ -19,7 +19,9 @@ func open(t *testing.T, threads int) *tensor.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
 	t.Cleanup(func() {
+		scope.Close()
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}

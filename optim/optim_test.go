@@ -21,7 +21,9 @@ func device(t *testing.T) *tensor.Device {
 	}
 	d := tensor.NewDevice(b)
 	d.Poison(true)
+	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
 	t.Cleanup(func() {
+		scope.Close()
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}

@@ -112,20 +112,24 @@ func TestPoolShrinks(t *testing.T) {
 	}
 }
 
+// The collector may be late on a busy machine, but not in one attempt after the other.
 func TestCollectorGivesMemoryBack(t *testing.T) {
-	d := NewDevice(&fake{})
-	for range 200 {
-		d.New(F32, 1<<20) // 4 MiB, unreachable at once
-	}
-	for range 50 {
-		if runtime.GC(); d.Stats().Live == 0 {
-			break
+	least := math.MaxInt
+	for range 5 {
+		d := NewDevice(&fake{})
+		for range 200 {
+			d.New(F32, 1<<20) // 4 MiB, unreachable at once
 		}
-		time.Sleep(10 * time.Millisecond)
+		for end := time.Now().Add(time.Minute); d.Stats().Live != 0; time.Sleep(time.Millisecond) {
+			if runtime.GC(); time.Now().After(end) {
+				t.Fatalf("%d bytes live after collection", d.Stats().Live)
+			}
+		}
+		if least = min(least, d.Stats().Peak); least <= 400<<20 {
+			return
+		}
 	}
-	if s := d.Stats(); s.Live != 0 || s.Peak > 400<<20 {
-		t.Errorf("%d bytes live after collection, peak %d MiB of 800 made", s.Live, s.Peak>>20)
-	}
+	t.Errorf("peak %d MiB of 800 made", least>>20)
 }
 
 func TestFailedAllocationFreesTheReserveFirst(t *testing.T) {

@@ -202,8 +202,12 @@ func TestMemoryStaysConstant(t *testing.T) {
 	if first != last {
 		t.Errorf("device memory %+v after 200 steps, %+v after 1000", first, last)
 	}
-	if grown := rssLast - rss; grown > 4<<20 && !raceDetector {
-		t.Errorf("the process grew by %d KiB between step 200 and 1000", grown>>10)
+	for left := 3; rssLast-rss > 4<<20 && !raceDetector; left-- { // a leak grows again and again, what the runtime keeps does not
+		if left == 0 {
+			t.Fatalf("the process grew by %d KiB in 800 steps, and no less in those before", (rssLast-rss)>>10)
+		}
+		rss = rssLast
+		_, rssLast = steps(800)
 	}
 }
 
