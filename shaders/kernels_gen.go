@@ -2044,7 +2044,7 @@ var Kernels = []Desc{
 		Alternatives: []Alternative{
 			{
 				Name:  "matmul_coopmat",
-				Doc:   "MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same\ntype, or f32 or packed and rounded to it, where c has 16 bits too; sums in f32.",
+				Doc:   "MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same\ntype, or f32 or packed and rounded to it, where c has 16 bits too; or b packed, a f32 and both\nrounded to the type of c. Sums are f32.",
 				Tiles: []Tile{{128, 64, 64, 32}, {256, 128, 128, 32}},
 				SPIRV: map[string]func() []byte{
 					"f16":  spirv("matmul_coopmat_f16"),

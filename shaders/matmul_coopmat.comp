@@ -1,5 +1,6 @@
 // MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same
-// type, or f32 or packed and rounded to it, where c has 16 bits too; sums in f32.
+// type, or f32 or packed and rounded to it, where c has 16 bits too; or b packed, a f32 and both
+// rounded to the type of c. Sums are f32.
 //
 //for matmul
 //needs cooperative_matrix f16 bf16

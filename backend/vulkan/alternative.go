@@ -112,21 +112,21 @@ func (k *kernel) form(v variant) *form {
 }
 
 // takes says whether a call can run as this form: an alternative multiplies its letters U and W.
-// One of them at least is stored as it multiplies. The other may be f32 or packed and is rounded
-// to that, where the result, letter T, has 16 bits as well: it loses more than that.
+// One of them at least is stored as it multiplies, or the result, letter T, is and W is packed.
+// The others may be f32 or packed and are rounded to that, where the result has 16 bits as well:
+// it loses more than that.
 func (f *form) takes(v variant) bool {
 	if f.subgroup == 0 {
 		return true
 	}
 	c, a, b := v.storage[0], v.storage['U'-'T'], v.storage['W'-'T'] // by letter, from T on
-	if len(f.tiles) == 0 || a != f.factors && b != f.factors {
+	is := func(s uint8, dt tensor.DType) bool { return s == storages[dt]-1 }
+	packed := func(s uint8) bool { return is(s, tensor.Q8) || is(s, tensor.Q4) }
+	if len(f.tiles) == 0 || a != f.factors && b != f.factors && !(c == f.factors && packed(b)) {
 		return false
 	}
-	is := func(s uint8, dt tensor.DType) bool { return s == storages[dt]-1 }
 	narrow := is(c, tensor.F16) || is(c, tensor.BF16)
-	fits := func(s uint8) bool {
-		return s == f.factors || narrow && (is(s, tensor.F32) || is(s, tensor.Q8) || is(s, tensor.Q4))
-	}
+	fits := func(s uint8) bool { return s == f.factors || narrow && (is(s, tensor.F32) || packed(s)) }
 	return fits(a) && fits(b)
 }
 

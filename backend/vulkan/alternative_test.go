@@ -71,6 +71,8 @@ func TestFormsOfCalls(t *testing.T) {
 		{name: "packed", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
 		{name: "what trains", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.F32, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
 		{name: "its gradient", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F16, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 1},
+		{name: "gradient of logits over a packed head", m: 64, c: tensor.BF16, a: tensor.F32, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
+		{name: "an update of what trains", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F32, shader: "matmul", group: 64, bm: 32},
 		{name: "exact result", m: 64, c: tensor.F32, a: tensor.F32, b: tensor.F16, shader: "matmul", group: 64, bm: 32},
 		{name: "packed, exact result", m: 64, c: tensor.F32, a: tensor.F16, b: tensor.Q8, shader: "matmul", group: 64, bm: 32},
 		{name: "two types", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.BF16, shader: "matmul", group: 64, bm: 32},
