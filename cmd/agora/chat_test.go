@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn/llama"
@@ -22,7 +23,7 @@ import (
 // template is a token for each letter; seen are the conversations that it was given.
 func talker(t *testing.T, positions, maxTokens int, lines ...string) (c *conversation, out *bytes.Buffer, seen *[][]chat.Message) {
 	t.Helper()
-	d, err := device.Open("cpu")
+	d, err := device.Open("cpu", device.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,15 +120,18 @@ func TestChatForgets(t *testing.T) {
 	}
 }
 
-// interrupting presses Ctrl-C when the first text comes.
+// interrupting presses Ctrl-C, or ends the program, when the first text comes. The text goes
+// on once whoever waits for signals has done what there is to do.
 type interrupting struct {
 	bytes.Buffer
-	to chan<- os.Signal
+	to     chan<- os.Signal
+	signal os.Signal
 }
 
 func (w *interrupting) Write(b []byte) (int, error) {
 	if w.Len() == 0 && len(b) > 0 {
-		w.to <- os.Interrupt
+		w.to <- w.signal
+		synctest.Wait()
 	}
 	return w.Buffer.Write(b)
 }
@@ -135,30 +139,35 @@ func (w *interrupting) Write(b []byte) (int, error) {
 // Ctrl-C while an answer comes stops it, what there is of it is kept; the next one, where
 // a line is wanted, ends the chat.
 func TestChatInterrupt(t *testing.T) {
-	c, _, _ := talker(t, 4096, 4000)
-	typed, signals := make(chan string, 1), make(chan os.Signal, 2)
-	typed <- "one" // and the line after it never comes
-	shown := &interrupting{to: signals}
-	c.lines, c.interrupts = typed, signals
-	c.writer.out, c.out = shown, &interrupting{to: signals} // the latter is written to when the answer has ended
-	if err := c.run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if len(c.messages) != 2 || c.messages[1].Role != "assistant" || shown.Len() == 0 || shown.Len() > 3000 {
-		t.Errorf("after Ctrl-C the conversation is %s, of %d bytes", roles(c.messages), shown.Len())
-	}
-	if len(signals) != 0 {
-		t.Error("the second Ctrl-C was not seen")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := talker(t, 4096, 4000)
+		typed, signals := make(chan string, 1), make(chan os.Signal, 2)
+		typed <- "one" // and the line after it never comes
+		shown := &interrupting{to: signals, signal: os.Interrupt}
+		c.lines, c.interrupts = typed, signals
+		c.writer.out, c.out = shown, &interrupting{to: signals, signal: os.Interrupt} // the latter is written to when the answer has ended
+		if err := c.run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.messages) != 2 || c.messages[1].Role != "assistant" || shown.Len() == 0 || shown.Len() > 100 {
+			t.Errorf("after Ctrl-C the conversation is %s, of %d bytes", roles(c.messages), shown.Len())
+		}
+		if len(signals) != 0 {
+			t.Error("the second Ctrl-C was not seen")
+		}
+	})
+}
 
-	// What ends a program ends the chat with its answer.
-	c, _, _ = talker(t, 4096, 4000, "one", "two")
-	signals = make(chan os.Signal, 1)
-	c.interrupts, c.writer.out = signals, io.Discard
-	signals <- syscall.SIGTERM
-	if err := c.answer(context.Background(), "one"); !errors.Is(err, errEnded) {
-		t.Errorf("after SIGTERM: error %v", err)
-	}
+// What ends a program ends the chat with its answer.
+func TestChatTerminated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := talker(t, 4096, 4000, "one", "two")
+		signals := make(chan os.Signal, 1)
+		c.interrupts, c.writer.out = signals, &interrupting{to: signals, signal: syscall.SIGTERM}
+		if err := c.answer(context.Background(), "one"); !errors.Is(err, errEnded) {
+			t.Errorf("after SIGTERM: error %v", err)
+		}
+	})
 }
 
 // turnTokens is a tokenizer of a ChatML model.
