@@ -65,6 +65,7 @@ part() {
 		step f32 "$peak32"
 		step q8 "$peak32"
 		step q4 "$peak32"
+		step q4 "$peak16" --compute-dtype bf16
 		;;
 	esac
 }

@@ -308,9 +308,20 @@ func TestExtraOverQuantisedBase(t *testing.T) {
 	if e := distance(logits(t, small, batch()), logits(t, m, batch())); e > 0.05 {
 		t.Errorf("over q8 the logits are off by %g", e)
 	}
+	want32 := logits(t, small, batch())
 	b.Detach()
 	if small.Head.Weight.Value != base {
 		t.Error("detached, the model has not its own head")
+	}
+	half, err := llama.Load(d, dir, llama.LoadOptions{DType: tensor.Q8, ComputeDType: tensor.BF16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(half, folder); err != nil {
+		t.Fatal(err)
+	}
+	if e := distance(logits(t, half, batch()), want32); e == 0 || e > 0.05 {
+		t.Errorf("computing in bf16 the logits are off by %g", e)
 	}
 }
 
