@@ -19,7 +19,8 @@ printf 'deb [signed-by=%s arch=amd64] %s %s main\n' "$K" "$M" "$S" "$K" "$M" "$S
 A="apt-get -q -o Dir::State=$T/apt -o Dir::State::Lists=$T/apt/lists -o Dir::State::status=$T/apt/status -o Dir::Cache=$T/apt
  -o Dir::Cache::archives=$T/apt/archives -o Dir::Etc::SourceList=$T/apt/etc/sources.list -o Dir::Etc::SourceParts=/dev/null
  -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o Debug::NoLocking=1 -o APT::Sandbox::User=
- -o APT::Architecture=amd64 -o APT::Architectures::=amd64 -o Acquire::Languages=none"
+ -o APT::Architecture=amd64 -o APT::Architectures::=amd64 -o Acquire::Languages=none
+ -o Acquire::Retries=3 -o Acquire::http::Timeout=60"
 $A update >"$T/apt/update.log" 2>&1 || { cat "$T/apt/update.log" >&2; exit 1; }
 $A install --download-only -y --no-install-recommends "$@" >"$T/apt/install.log" 2>&1 || { cat "$T/apt/install.log" >&2; exit 1; }
 for d in "$T"/apt/archives/*.deb; do dpkg-deb --fsys-tarfile "$d" | tar -x --keep-directory-symlink -C "$T/root"; done

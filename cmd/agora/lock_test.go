@@ -24,9 +24,9 @@ func TestOneRunAFolder(t *testing.T) {
 	}
 	defer func() { _ = c.Wait() }()
 	defer func() { _ = c.Process.Kill() }()
-	for end := time.Now().Add(time.Minute); newest(out) < 3; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); newest(out) < 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("no checkpoint of step 3 after a minute")
+			t.Fatal("no checkpoint of step 3 after ", patience)
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(out, folderlock.File))
