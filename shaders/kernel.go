@@ -51,15 +51,17 @@ type Desc struct {
 	TileNames []string      // their names
 	SPIRV     func() []byte // nil while the shader has no body
 
-	Alternatives []Alternative
+	Alternatives []Alternative // the most special first
 }
 
-// Alternative is another shader for the same kernel, for devices that multiply cooperative matrices.
+// Alternative is another shader for the same kernel, for some devices or some calls.
 type Alternative struct {
 	Name  string // "matmul_coopmat" is shaders/matmul_coopmat.comp
 	Doc   string
 	Tiles []Tile                   // as in Desc
-	SPIRV map[string]func() []byte // by the type of the matrices: f16, bf16
+	Calls string                   // those that it is for, as in its header: "m<=8 !trans_a trans_b"; "": all
+	Takes func(Kernel) bool        // says whether a call is one of those; nil: they all are
+	SPIRV map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
 }
 
 // Find returns a kernel's description by name.

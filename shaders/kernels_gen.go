@@ -2043,6 +2043,16 @@ var Kernels = []Desc{
 		SPIRV:     spirv("matmul"),
 		Alternatives: []Alternative{
 			{
+				Name:  "matmul_gemv",
+				Doc:   "MatmulGemv is Matmul for a few rows of a times the rows of b (GEMV if a is one row), as in decoding. Its\ntime is that of reading b, a layer's weight: every element once, 16 bytes at a time where they allow it.",
+				Tiles: []Tile{{64, 1, 2, 512}, {64, 2, 2, 512}, {64, 4, 4, 512}, {64, 8, 4, 512}},
+				Calls: "m<=8 !trans_a trans_b",
+				Takes: func(k Kernel) bool { c, ok := k.(Matmul); return ok && c.M <= 8 && !c.TransA && c.TransB },
+				SPIRV: map[string]func() []byte{
+					"": spirv("matmul_gemv"),
+				},
+			},
+			{
 				Name:  "matmul_coopmat",
 				Doc:   "MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same\ntype, or f32 or packed and rounded to it, where c has 16 bits too; or b packed, a f32 and both\nrounded to the type of c. Sums are f32.",
 				Tiles: []Tile{{128, 64, 64, 32}, {256, 128, 128, 32}},

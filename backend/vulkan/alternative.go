@@ -20,30 +20,41 @@ func (x matrix) String() string {
 	return fmt.Sprintf("%dx%dx%d %s*%s+%s", x.m, x.n, x.k, x.a, x.b, x.c)
 }
 
-// form is one of the shaders of a kernel: its own, or an alternative for some storage types.
+// form is one of the shaders of a kernel: its own, or an alternative for some calls or storage types.
 type form struct {
-	name      string // of the shader
-	code      func() []byte
-	tiles     []shaders.Tile // that the device can launch, small ones first
-	pipelines map[variant]uint64
+	name        string // of the shader
+	alternative bool
+	about       string // in words, of an alternative: what it takes, or what it multiplies with
+	code        func() []byte
+	tiles       []shaders.Tile           // that the device can launch, small ones first
+	calls       func(tensor.Kernel) bool // that it is for; nil: all
+	pipelines   map[variant]uint64
 
-	// Of an alternative.
+	// Of an alternative with cooperative matrices.
 	matrix   matrix
 	subgroup int
 	factors  uint8 // storage of what is multiplied
 }
 
-// forms are a kernel's shaders for this device, the plain one last. A device that lists several
-// shapes has made the large ones fast.
+// forms are a kernel's shaders for this device, the best for a call before others that take it, and so
+// the plain one last. A device that lists several shapes has made the large ones fast.
 func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*form) {
 	for _, a := range d.Alternatives {
+		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
+			list = append(list, &form{
+				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes, pipelines: map[variant]uint64{},
+			})
+		}
 		for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
 			code, best := a.SPIRV[dt.String()], (*form)(nil)
 			for _, x := range matrices {
 				if code == nil || x.a != dt.String() || x.b != x.a || x.c != "f32" || best != nil && x.size() <= best.matrix.size() {
 					continue
 				}
-				f := &form{name: a.Name, code: code, pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1}
+				f := &form{
+					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code, calls: a.Takes,
+					pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
+				}
 				for _, t := range a.Tiles {
 					if f.fits(t, l) {
 						f.tiles = append(f.tiles, t)
@@ -62,12 +73,13 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 	for first := &plain.tiles[0]; first[0] > fewestInvocations && int(first[0]) > l.Invocations; {
 		first[0] /= 2
 	}
-	for _, t := range d.Tiles[1:] {
-		if int(t[0]) <= l.Invocations {
-			plain.tiles = append(plain.tiles, t)
-		}
-	}
+	plain.tiles = append(plain.tiles, launchable(d.Tiles[1:], l)...)
 	return append(list, plain)
+}
+
+// launchable are the tiles whose workgroups the device takes.
+func launchable(tiles []shaders.Tile, l Limits) []shaders.Tile {
+	return slices.DeleteFunc(slices.Clone(tiles), func(t shaders.Tile) bool { return int(t[0]) > l.Invocations })
 }
 
 // fewestInvocations of a workgroup are what every kernel still works with.
@@ -98,31 +110,34 @@ func (f *form) fits(t shaders.Tile, l Limits) bool {
 // false where that leaves a kernel without any.
 func (f *form) drop(t shaders.Tile) bool {
 	i := slices.Index(f.tiles, t)
-	if i == 0 && f.subgroup == 0 {
+	if i == 0 && !f.alternative {
 		return false
 	}
 	f.tiles = f.tiles[:i]
 	return true
 }
 
-// form is the best that takes a variant; the last one takes all.
-func (k *kernel) form(v variant) *form {
-	i := slices.IndexFunc(k.forms, func(f *form) bool { return f.takes(v) })
+// form is the best that takes a call; the last one takes all.
+func (k *kernel) form(v variant, call tensor.Kernel) *form {
+	i := slices.IndexFunc(k.forms, func(f *form) bool { return f.takes(v, call) })
 	return k.forms[i]
 }
 
-// takes says whether a call can run as this form: an alternative multiplies its letters U and W.
-// One of them at least is stored as it multiplies, or the result, letter T, is and W is packed.
-// The others may be f32 or packed and are rounded to that, where the result has 16 bits as well:
+// takes says whether a call can run as this form. An alternative with cooperative matrices multiplies
+// its letters U and W. One of them at least is stored as it multiplies, or the result, letter T, is and W
+// is packed. The others may be f32 or packed and are rounded to that, where the result has 16 bits as well:
 // it loses more than that.
-func (f *form) takes(v variant) bool {
+func (f *form) takes(v variant, call tensor.Kernel) bool {
+	if len(f.tiles) == 0 || f.calls != nil && !f.calls(call) {
+		return false
+	}
 	if f.subgroup == 0 {
 		return true
 	}
 	c, a, b := v.storage[0], v.storage['U'-'T'], v.storage['W'-'T'] // by letter, from T on
 	is := func(s uint8, dt tensor.DType) bool { return s == storages[dt]-1 }
 	packed := func(s uint8) bool { return is(s, tensor.Q8) || is(s, tensor.Q4) }
-	if len(f.tiles) == 0 || a != f.factors && b != f.factors && !(c == f.factors && packed(b)) {
+	if a != f.factors && b != f.factors && !(c == f.factors && packed(b)) {
 		return false
 	}
 	narrow := is(c, tensor.F16) || is(c, tensor.BF16)
@@ -133,8 +148,13 @@ func (f *form) takes(v variant) bool {
 // enoughGroups is the number of workgroups that keeps a large GPU busy: beyond it larger tiles pay.
 const enoughGroups = 128
 
-// tile is the largest of which there are enough; software is no faster with large ones.
+// tile is the largest of which there are enough; software is no faster with large ones. A form for few rows
+// takes all of them at once, so that it reads what they are multiplied by once, and computes for no more.
 func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
+	if f.calls != nil {
+		i := slices.IndexFunc(f.tiles, func(t shaders.Tile) bool { return call.Grid(t)[1] <= 1 })
+		return f.tiles[max(i, 0)]
+	}
 	for _, t := range slices.Backward(f.tiles[1:]) {
 		if g := call.Grid(t); !software && uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enoughGroups {
 			return t
@@ -148,8 +168,8 @@ func alternatives(i Info) []string {
 	list := []string{}
 	for _, d := range shaders.Kernels {
 		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.Limits) {
-			if f.subgroup != 0 {
-				list = append(list, fmt.Sprintf("%s %s: %dx%dx%d", f.name, f.matrix.a, f.matrix.m, f.matrix.n, f.matrix.k))
+			if f.alternative {
+				list = append(list, f.name+" "+f.about)
 			}
 		}
 	}

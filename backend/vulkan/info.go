@@ -24,8 +24,8 @@ type Info struct {
 	Timestamps bool   `json:"timestamps"`
 	// Cooperative lists the cooperative matrices of subgroups: "16x16x16 f16*f16+f32", m, n and k.
 	Cooperative []string `json:"cooperative_matrices"`
-	// Alternatives lists the kernels that run as more than the shader that every device
-	// runs, and what they use: "matmul_coopmat f16: 16x16x16".
+	// Alternatives lists the shaders that run some calls of a kernel in the place of its own, and which
+	// calls, or what they multiply with: "matmul_gemv m<=8 !trans_a trans_b", "matmul_coopmat f16: 16x16x16".
 	Alternatives []string `json:"alternatives"`
 	// Missing names what Agora needs and the device lacks; empty where it can be used.
 	Missing []string `json:"missing"`

@@ -51,14 +51,18 @@ func (b *backend) kernel(name string) (*kernel, error) {
 	if !ok || d.SPIRV == nil {
 		return nil, fmt.Errorf("no such shader")
 	}
-	matrices, subgroup := b.hw.matrices()
 	if b.plain {
-		matrices = nil
+		d.Alternatives = nil
 	}
+	matrices, subgroup := b.hw.matrices()
 	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.limits)}
-	for _, f := range k.forms {
+	for i, f := range k.forms {
 		if t, ok := b.tiles[f.name]; ok {
 			f.tiles = []shaders.Tile{t}
+			if f.alternative { // asked for, it comes before others that would take its calls
+				copy(k.forms[1:i+1], k.forms[:i])
+				k.forms[0] = f
+			}
 		}
 		if n := int(f.tiles[0][0]); n > b.limits.Invocations {
 			return nil, fmt.Errorf("%d invocations in a workgroup, the device takes %d", n, b.limits.Invocations)
@@ -127,7 +131,7 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 		return p, err
 	}
 	for {
-		p.form = k.form(v)
+		p.form = k.form(v, call)
 		v.tile = p.form.tile(call, b.hw.software())
 		p.groups = call.Grid(v.tile)
 		for i, n := range p.groups {
@@ -156,7 +160,7 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 			continue
 		}
 		p.pipeline, err = b.hw.pipeline(code, &c, p.form.subgroup)
-		if err != nil && p.form.subgroup != 0 && !asked {
+		if err != nil && p.form.alternative && !asked {
 			p.form.tiles = nil
 			continue
 		}

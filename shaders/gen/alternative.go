@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,6 +29,70 @@ func (p *parser) needsLine(args []string) error {
 	return nil
 }
 
+// condition is what an alternative asks of a parameter: a bool's value, or the most of a size.
+type condition struct {
+	field string
+	most  string // "": a bool
+	not   bool
+}
+
+// takesLine reads which calls an alternative is for: "m<=8 acc !trans_a".
+func (p *parser) takesLine(args []string) error {
+	if p.k.takes != nil || len(args) == 0 {
+		return p.errorf("//takes: want one such line of conditions")
+	}
+	for _, a := range args {
+		c := condition{}
+		var sized bool
+		c.field, c.most, sized = strings.Cut(a, "<=")
+		if !sized {
+			c.field, c.not = strings.CutPrefix(a, "!")
+		}
+		if _, err := strconv.ParseUint(c.most, 10, 31); sized && err != nil || !identRE.MatchString(c.field) {
+			return p.errorf("//takes: %q: want size<=number, name or !name", a)
+		}
+		p.k.takes = append(p.k.takes, c)
+	}
+	return nil
+}
+
+// checkTakes is called when the fields are known.
+func (p *parser) checkTakes() error {
+	for _, c := range p.k.takes {
+		list, kind := p.k.consts, "bool"
+		if c.most != "" {
+			list, kind = p.k.push, "uint"
+		}
+		if !slices.ContainsFunc(list, func(f field) bool { return f.name == c.field && f.kind == kind }) {
+			return p.errorf("//takes: %s is no %s of this header", c.field, kind)
+		}
+	}
+	return nil
+}
+
+// String is the condition as the header has it.
+func (c condition) String() string {
+	switch {
+	case c.most != "":
+		return c.field + "<=" + c.most
+	case c.not:
+		return "!" + c.field
+	}
+	return c.field
+}
+
+// code is the condition on a struct in Go.
+func (c condition) code(of string) string {
+	of += "." + camel(c.field)
+	switch {
+	case c.most != "":
+		return of + " <= " + c.most
+	case c.not:
+		return "!" + of
+	}
+	return of
+}
+
 // checkAlternatives refuses an alternative whose contract is not that of its kernel: the
 // grid, the names of the sizes, the push constants, the constants and the bindings.
 func checkAlternatives(kernels []*kernel) error {
@@ -35,8 +100,8 @@ func checkAlternatives(kernels []*kernel) error {
 		errorf := func(format string, args ...any) error {
 			return &headerError{k.name + ".comp", 1, fmt.Sprintf(format, args...)}
 		}
-		if (k.base == "") != (k.needs == "") {
-			return errorf("want both //for and //needs, or neither")
+		if (k.base == "") != (k.needs == "" && k.takes == nil) {
+			return errorf("want //for and with it //needs, //takes or both; or none of them")
 		}
 		if k.base == "" {
 			continue
@@ -77,12 +142,21 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 			list = append(list, o)
 		}
 	}
+	slices.SortStableFunc(list, func(a, b *kernel) int { return len(b.takes) - len(a.takes) }) // the most special first
 	if list == nil {
 		return
 	}
 	w.WriteString("Alternatives: []Alternative{\n")
 	for _, o := range list {
-		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []Tile{%s},\nSPIRV: map[string]func() []byte{\n", o.name, strings.Join(o.doc, "\n"), o.tileSizes())
+		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []Tile{%s},\n", o.name, strings.Join(o.doc, "\n"), o.tileSizes())
+		if o.takes != nil {
+			words, code := []string{}, "ok"
+			for _, c := range o.takes {
+				words, code = append(words, c.String()), code+" && "+c.code("c")
+			}
+			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k Kernel) bool { c, ok := k.(%s); return %s },\n", strings.Join(words, " "), k.goName, code)
+		}
+		w.WriteString("SPIRV: map[string]func() []byte{\n")
 		for _, b := range o.builds() {
 			fmt.Fprintf(w, "%q: spirv(%q),\n", b.matrix, b.name)
 		}

@@ -23,10 +23,11 @@ type kernel struct {
 	doc      []string
 	grid     []expr
 	tile     []tile
-	tiles    [][]uint32 // the sizes of every //tile line, the default first
-	base     string     // of an alternative: the kernel that it stands for
-	needs    string     // and what it needs of the device
-	types    []string   // and the types it computes in
+	tiles    [][]uint32  // the sizes of every //tile line, the default first
+	base     string      // of an alternative: the kernel that it stands for
+	needs    string      // and what it needs of the device
+	types    []string    // and the types it computes in
+	takes    []condition // or of the calls
 	push     []field
 	consts   []field
 	bindings []binding
@@ -198,8 +199,10 @@ func (p *parser) directive(word string, args []string) error {
 		k.base = args[0]
 	case "needs":
 		return p.needsLine(args)
+	case "takes":
+		return p.takesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //for or //needs (a comment has a space after //)", word)
+		return p.errorf("//%s: want //go, //grid, //tile, //for, //needs or //takes (a comment has a space after //)", word)
 	}
 	return nil
 }
@@ -442,6 +445,9 @@ func (p *parser) check() error {
 			return p.errorf("//tile: %s is declared twice", t.name)
 		}
 		tiles = append(tiles, t.name)
+	}
+	if err := p.checkTakes(); err != nil {
+		return err
 	}
 	known := func(what string, e expr, divisors []string) error {
 		for _, s := range e.mul {

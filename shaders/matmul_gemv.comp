@@ -1,0 +1,95 @@
+// MatmulGemv is Matmul for a few rows of a times the rows of b (GEMV if a is one row), as in decoding. Its
+// time is that of reading b, a layer's weight: every element once, 16 bytes at a time where they allow it.
+//
+//for matmul
+//takes m<=8 !trans_a trans_b
+//grid n/bn m/bm batch
+//tile group=64 bm=1 bn=2 bk=512
+//tile group=64 bm=2 bn=2 bk=512
+//tile group=64 bm=4 bn=4 bk=512
+//tile group=64 bm=8 bn=4 bk=512
+
+#include "include/kernel.glsl"
+#include "include/aligned.glsl"
+
+PUSH(
+	uint batch; // products
+	uint m;     // rows of c
+	uint n;     // columns of c
+	uint k;     // length of the sums
+)
+CONST(0, bool, trans_a) // a is stored as [batch, k, m]
+CONST(1, bool, trans_b) // b is stored as [batch, n, k]
+CONST(2, bool, acc)     // add to c instead of replacing it
+INOUT(0, T, c)     // [batch, m, n]
+IN(1, U, a)        // [batch, m, k], or [batch, k, m] if trans_a
+IN(2, W, b)        // [batch, k, n], or [batch, n, k] if trans_b
+OPT_IN(3, V, bias) // [n]
+
+// LANES invocations go along a row of b together, each for COLS rows next to each other; bn/COLS such
+// teams are a workgroup. bk is what a team takes of a row at a time, or twice that in f32: LANES is bk/8,
+// a multiple of 4, and so is bn of the teams.
+const uint LANES = bk / 8, COLS = bn * LANES / group;
+
+// An invocation takes FOURS times four elements that lie APART: 16 bytes, or the lower and upper
+// halves of four bytes of a block in Q4.
+const uint FOURS = storage_W == F32 ? 1 : 2, APART = storage_W == Q4 ? BLOCK / 2 : 4;
+
+// The sums of every lane. A line is one longer than its content, so that the lanes write to different banks.
+const uint SUMS = bm * bn, LINE = SUMS + 1;
+shared float sums[LANES * LINE];
+
+void main() {
+	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
+	uint lane = gl_LocalInvocationIndex % LANES, first = gl_LocalInvocationIndex / LANES * COLS; // column of c, from j0 on
+	// Rows and columns past the end are the last ones again: nobody stores them.
+	uint row[bm], column[COLS];
+	float sum[bm * COLS];
+	[[unroll]] for (uint r = 0; r < bm; r++) row[r] = (z * m + min(i0 + r, m - 1)) * k;
+	[[unroll]] for (uint c = 0; c < COLS; c++) column[c] = (z * n + min(j0 + first + c, n - 1)) * k;
+	[[unroll]] for (uint e = 0; e < bm * COLS; e++) sum[e] = 0;
+
+	bool whole = k % (storage_W >= Q8 ? BLOCK : 4 * FOURS) == 0; // nothing taken together begins or ends in two rows
+	if (whole && is_aligned(address[1], storage_U) && is_aligned(address[2], storage_W)) {
+		uint start = storage_W == Q4 ? lane / 4 * BLOCK + lane % 4 * 4 : 4 * FOURS * lane;
+		for (uint l = start; l < k; l += 4 * FOURS * LANES) {
+			vec4 w[2 * COLS];
+			[[unroll]] for (uint c = 0; c < COLS; c++) load_fours(address[2], storage_W, column[c] + l, w[2 * c], w[2 * c + 1]);
+			[[unroll]] for (uint f = 0; f < FOURS; f++)
+				[[unroll]] for (uint r = 0; r < bm; r++) {
+					vec4 x = load_four(address[1], storage_U, row[r] + l + f * APART);
+					[[unroll]] for (uint c = 0; c < COLS; c++) sum[r * COLS + c] += dot(w[2 * c + f], x);
+				}
+		}
+	} else {
+		for (uint l = lane; l < k; l += LANES) {
+			float w[COLS];
+			[[unroll]] for (uint c = 0; c < COLS; c++) w[c] = b(column[c] + l);
+			[[unroll]] for (uint r = 0; r < bm; r++) {
+				float x = a(row[r] + l);
+				[[unroll]] for (uint c = 0; c < COLS; c++) sum[r * COLS + c] = fma(w[c], x, sum[r * COLS + c]);
+			}
+		}
+	}
+
+	[[unroll]] for (uint r = 0; r < bm; r++)
+		[[unroll]] for (uint c = 0; c < COLS; c++) sums[lane * LINE + r * bn + first + c] = sum[r * COLS + c];
+	barrier();
+	for (uint lanes = LANES; lanes > 1;) { // the lower ones add those of the others
+		uint lower = (lanes + 1) / 2;
+		for (uint e = gl_LocalInvocationIndex; e < (lanes - lower) * SUMS; e += group) {
+			uint to = e / SUMS * LINE + e % SUMS;
+			sums[to] += sums[to + lower * LINE];
+		}
+		barrier();
+		lanes = lower;
+	}
+	for (uint e = gl_LocalInvocationIndex; e < SUMS; e += group) {
+		uint i = i0 + e / bn, j = j0 + e % bn, at = (z * m + i) * n + j;
+		if (i >= m || j >= n) continue;
+		float f = sums[e];
+		if (has_bias) f += bias(j);
+		if (acc) f += c(at);
+		set_c(at, f);
+	}
+}
