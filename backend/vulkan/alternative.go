@@ -149,11 +149,15 @@ func (f *form) takes(v variant, call tensor.Kernel) bool {
 const enoughGroups = 128
 
 // tile is the largest of which there are enough; software is no faster with large ones. A form for few rows
-// takes all of them at once, so that it reads what they are multiplied by once, and computes for no more.
+// takes all of them at once if it can, so that it reads what they are multiplied by once, and with the smallest tile.
 func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
 	if f.calls != nil {
-		i := slices.IndexFunc(f.tiles, func(t shaders.Tile) bool { return call.Grid(t)[1] <= 1 })
-		return f.tiles[max(i, 0)]
+		for _, t := range f.tiles {
+			if call.Grid(t)[1] <= 1 {
+				return t
+			}
+		}
+		return f.tiles[len(f.tiles)-1]
 	}
 	for _, t := range slices.Backward(f.tiles[1:]) {
 		if g := call.Grid(t); !software && uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enoughGroups {

@@ -18,10 +18,14 @@ var shapes = []matrix{
 func TestFormsOfDevices(t *testing.T) {
 	d, _ := shaders.Find("matmul")
 	l := Limits{Invocations: 1024, Shared: 48 << 10}
+	const few = "matmul_gemv, "
 	names := func(list []*form) string {
 		var s []string
 		for _, f := range list {
 			s = append(s, strings.TrimSpace(f.name+" "+f.matrix.a))
+			if (f.name != "matmul") != f.alternative {
+				t.Errorf("%s is an alternative: %t", f.name, f.alternative)
+			}
 			if f.subgroup != 0 && f.matrix.size() != 16*16*16 {
 				t.Errorf("shape %v, want 16 x 16 x 16", f.matrix)
 			}
@@ -34,20 +38,23 @@ func TestFormsOfDevices(t *testing.T) {
 		l        Limits
 		want     string
 	}{
-		{shapes, 32, l, "matmul_coopmat f16, matmul_coopmat bf16, matmul"},
-		{shapes[:4], 64, l, "matmul_coopmat f16, matmul"},
-		{shapes[1:2], 32, l, "matmul"},
-		{nil, 32, l, "matmul"},
-		{shapes, 512, l, "matmul"}, // wider than a workgroup of the tiles
-		{shapes, 48, l, "matmul"},  // not a power of two of them
-		{shapes, 32, Limits{Invocations: 64, Shared: 48 << 10}, "matmul"},
+		{shapes, 32, l, few + "matmul_coopmat f16, matmul_coopmat bf16, matmul"},
+		{shapes[:4], 64, l, few + "matmul_coopmat f16, matmul"},
+		{shapes[1:2], 32, l, few + "matmul"},
+		{nil, 32, l, few + "matmul"},
+		{shapes, 512, l, few + "matmul"}, // wider than a workgroup of the tiles
+		{shapes, 48, l, few + "matmul"},  // not a power of two of them
+		{shapes, 32, Limits{Invocations: 64, Shared: 48 << 10}, few + "matmul"},
+		{shapes, 32, Limits{Invocations: 32, Shared: 48 << 10}, "matmul"},
 	} {
 		if got := names(forms(d, c.shapes, c.subgroup, c.l)); got != c.want {
 			t.Errorf("shapes %v, subgroups of %d, %+v: %s; want %s", c.shapes, c.subgroup, c.l, got, c.want)
 		}
 	}
 	info := Info{matrices: shapes, Subgroup: [3]int{32, 32, 32}, Limits: l}
-	if got := alternatives(info); !slices.Equal(got, []string{"matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16"}) {
+	if got := alternatives(info); !slices.Equal(got, []string{
+		"matmul_gemv m<=8 !trans_a trans_b", "matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16",
+	}) {
 		t.Errorf("alternatives %v", got)
 	}
 }
@@ -108,6 +115,67 @@ func TestFormsOfCalls(t *testing.T) {
 		groups := hw.submitted[len(hw.submitted)-1].groups
 		if want := uint32(c.m+int(c.bm)-1) / c.bm; groups[1] != want {
 			t.Errorf("%s: %d workgroups, want %d rows of them", c.name, groups, want)
+		}
+	}
+}
+
+// Few rows of a product with a matrix stored by its columns, as decoding has them, run as the form for
+// them, in one row of workgroups, and for no more rows than needed; all others as before.
+func TestFormsOfFewRows(t *testing.T) {
+	nt := shaders.Matmul{Batch: 2, M: 1, N: 1000, K: 64, TransB: true}
+	for _, c := range []struct {
+		name                 string
+		m                    int
+		layout               string
+		plain, refuse, asked bool
+		little               bool // the device has less shared memory than any does
+		shader               string
+		bm, rows             uint32 // of what a workgroup computes, and of workgroups if not 1
+	}{
+		{name: "one", m: 1, layout: "NT", shader: "matmul_gemv", bm: 1},
+		{name: "two", m: 2, layout: "NT", shader: "matmul_gemv", bm: 2},
+		{name: "three", m: 3, layout: "NT", shader: "matmul_gemv", bm: 4},
+		{name: "five", m: 5, layout: "NT", shader: "matmul_gemv", bm: 8},
+		{name: "eight", m: 8, layout: "NT", shader: "matmul_gemv", bm: 8},
+		{name: "nine", m: 9, layout: "NT", shader: "matmul_coopmat", bm: 64},
+		{name: "NN", m: 1, layout: "NN", shader: "matmul_coopmat", bm: 64},
+		{name: "TN", m: 1, layout: "TN", shader: "matmul_coopmat", bm: 64},
+		{name: "TT", m: 1, layout: "TT", shader: "matmul_coopmat", bm: 64},
+		{name: "plain", m: 1, layout: "NT", plain: true, shader: "matmul", bm: 32},
+		{name: "cooperative matrices asked for", m: 1, layout: "NT", asked: true, shader: "matmul_coopmat", bm: 32},
+		{name: "refused", m: 1, layout: "NT", refuse: true, shader: "matmul_coopmat", bm: 64},
+		{name: "little shared", m: 8, layout: "NT", little: true, shader: "matmul_gemv", bm: 4, rows: 2},
+	} {
+		hw := newNull()
+		hw.shapes = shapes
+		if c.refuse {
+			hw.refused = []uint32{64, 1, 2, 512}
+		}
+		var trace strings.Builder
+		o := Options{Plain: c.plain, Profile: &trace}
+		if c.little {
+			o.Limits.Shared = 8 << 10
+		}
+		if c.asked {
+			o.Tiles = map[string]shaders.Tile{"matmul_coopmat": {64, 32, 32, 32}}
+		}
+		d := tensor.NewDevice(newBackend(hw, o))
+		k := nt
+		k.M, k.TransA, k.TransB = c.m, c.layout[0] == 'T', c.layout[1] == 'T'
+		n := k.Lens()
+		for range 2 { // what is given up once is not tried again
+			d.Run(k, d.New(tensor.F16, n[0]), d.New(tensor.F16, n[1]), d.New(tensor.F16, n[2]), nil)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if want := `"name":"` + c.shader + `"`; strings.Count(trace.String(), want) != 2 || len(hw.pipelines) != 1 {
+			t.Errorf("%s: %d pipelines, trace %s; want %s", c.name, len(hw.pipelines), trace.String(), c.shader)
+		} else if got := hw.pipelines[0]; got[1] != c.bm {
+			t.Errorf("%s: constants %v, want %d rows", c.name, got, c.bm)
+		}
+		if groups := hw.submitted[len(hw.submitted)-1].groups; groups[1] != max(1, c.rows) || groups[2] != 2 {
+			t.Errorf("%s: %d workgroups, want %d rows of them for each product", c.name, groups, max(1, c.rows))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package vulkan
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agora-ml/agora/tensor"
 )
@@ -12,9 +13,10 @@ import (
 type null struct {
 	lim       Limits
 	shapes    []matrix
-	refuse    bool // compiles no shader that wants subgroups of one size
-	free      int  // bytes that allocate still gives; -1: any
-	silent    bool // does not tell how many
+	refuse    bool     // compiles no shader that wants subgroups of one size
+	refused   []uint32 // nor any whose constants begin so
+	free      int      // bytes that allocate still gives; -1: any
+	silent    bool     // does not tell how many
 	submitted []command
 	forget    bool     // keep no commands in submitted
 	flights   []uint64 // submissions that nobody has waited for
@@ -76,7 +78,7 @@ func (h *null) matrices() ([]matrix, int) { return h.shapes, 32 }
 func (h *null) software() bool            { return false }
 
 func (h *null) pipeline(_ []byte, c *constants, subgroup int) (uint64, error) {
-	if h.refuse && subgroup != 0 {
+	if h.refuse && subgroup != 0 || h.refused != nil && slices.Equal(c[:len(h.refused)], h.refused) {
 		return 0, errors.New("the null device refuses")
 	}
 	h.pipelines = append(h.pipelines, *c)

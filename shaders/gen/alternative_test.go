@@ -36,10 +36,54 @@ func TestAlternative(t *testing.T) {
 	}
 }
 
+// One that needs nothing of the device says which calls it takes.
+func TestAlternativeForCalls(t *testing.T) {
+	o, err := parseBoth(t, strings.Replace(other, "//needs cooperative_matrix f16 bf16\n", "//takes rows<=8 !acc\n", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := o.builds(); len(b) != 1 || b[0] != (build{"other", ""}) {
+		t.Errorf("builds %v", b)
+	}
+	var code bytes.Buffer
+	base, err := parseKernel("thing_grad.comp", good, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	special, err := parseKernel("other.comp", other, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	emitAlternatives(&code, base, []*kernel{special, o})
+	for _, want := range []string{`Calls: "rows<=8 !acc"`, "c, ok := k.(ThingGrad); return ok && c.Rows <= 8 && !c.Acc }", `"": spirv("other")`} {
+		if !strings.Contains(code.String(), want) {
+			t.Errorf("no %s in\n%s", want, &code)
+		}
+	}
+	if strings.Index(code.String(), "Calls:") > strings.Index(code.String(), `"bf16"`) {
+		t.Errorf("the more special one is not the first:\n%s", &code)
+	}
+}
+
+func TestTakesErrors(t *testing.T) {
+	for takes, want := range map[string]string{
+		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, name or !name`, "rows<=x": `"rows<=x": want`,
+		"!rows<=8": `"!rows<=8": want`, "acc acc=1": `"acc=1": want`, "columns<=8": "columns is no uint of this header",
+		"acc<=1": "acc is no uint of this header", "rows": "rows is no bool of this header", "!func": "func is no bool of this header",
+		"acc\n//takes acc": "want one such line",
+	} {
+		_, err := parseKernel("other.comp", strings.Replace(other, "//needs cooperative_matrix f16 bf16", "//takes "+takes, 1), enums)
+		if err == nil || !strings.Contains(err.Error(), "//takes: "+want) {
+			t.Errorf("%q: %v, want %q", takes, err, want)
+		}
+	}
+}
+
 func TestAlternativeErrors(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
-		{"//for thing_grad\n", "", "want both //for and //needs"},
-		{"//needs cooperative_matrix f16 bf16\n", "", "want both //for and //needs"},
+		{"//for thing_grad\n", "", "want //for and with it //needs, //takes or both"},
+		{"//needs cooperative_matrix f16 bf16\n", "", "want //for and with it //needs, //takes or both"},
+		{"//for thing_grad\n//needs cooperative_matrix f16 bf16", "//takes acc", "want //for and with it"},
 		{"//for thing_grad", "//for thing", "there is no such kernel"},
 		{"void main() {}", "", "an alternative has a body"},
 		{"bm=", "bn=", "its contract is not that of thing_grad"},

@@ -1,0 +1,168 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64) && !vulkan_bindings
+
+package vulkan_test
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// fewRows is a device whose products are compared with sums in float64.
+type fewRows struct {
+	*testing.T
+	device *tensor.Device
+	trace  bytes.Buffer
+	random *random.Stream
+}
+
+func newFewRows(t *testing.T, tiles map[string]shaders.Tile) *fewRows {
+	f := &fewRows{T: t, random: random.NewStream(11, random.Test, 0, 0)}
+	f.device = tensor.NewDevice(open(t, vulkan.Options{Profile: &f.trace, Tiles: tiles}))
+	return f
+}
+
+// ran closes the device and gives how often each shader ran.
+func (f *fewRows) ran() map[string]int {
+	f.Helper()
+	if err := f.device.Close(); err != nil {
+		f.Fatal(err)
+	}
+	return dispatches(f.T, &f.trace)
+}
+
+// operand is a view that begins at element margin of a larger tensor, whose other elements spoil any sum, and
+// what it holds.
+func (f *fewRows) operand(dt tensor.DType, n, margin int) (whole, view *tensor.Tensor, holds []float64) {
+	f.Helper()
+	if dt == absent {
+		return nil, nil, nil
+	}
+	outside := math.NaN()
+	if dt.IsQuantised() {
+		outside, margin = 1e4, tensor.BlockLen
+	}
+	values := make([]float64, n+2*margin)
+	for i := range values {
+		if values[i] = outside; i >= margin && i < margin+n {
+			values[i] = f.random.Normal()
+		}
+	}
+	whole = f.device.FromFloat64s(dt, values, len(values))
+	view = whole.View(margin, n)
+	holds, err := view.Float64s()
+	if err != nil {
+		f.Fatal(err)
+	}
+	return whole, view, holds
+}
+
+// product runs one on views that begin at element margin. The types are those of c, a, b and bias.
+func (f *fewRows) product(k shaders.Matmul, margin int, dts [4]tensor.DType) {
+	f.Helper()
+	scope := f.device.Scope()
+	defer scope.Close()
+	lens := k.Lens()
+	whole, c, before := f.operand(dts[0], lens[0], margin)
+	_, a, as := f.operand(dts[1], lens[1], margin)
+	_, b, bs := f.operand(dts[2], lens[2], margin)
+	_, bias, biases := f.operand(dts[3], lens[3], margin)
+	f.device.Run(k, c, a, b, bias)
+	all, err := whole.Float64s()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, v := range all {
+		if outside := i < margin || i >= margin+lens[0]; outside != math.IsNaN(v) {
+			f.Fatalf("%+v, %v: element %d is %v: inside there is no NaN, outside nothing else", k, dts, i-margin, v)
+		}
+	}
+	ulp := map[tensor.DType]float64{tensor.F32: 0x1p-24, tensor.F16: 0x1p-11, tensor.BF16: 0x1p-8}[dts[0]]
+	for at := range lens[0] {
+		z, i, j := at/(k.M*k.N), at/k.N%k.M, at%k.N
+		sum, size := 0.0, 0.0
+		add := func(v float64) { sum, size = sum+v, size+math.Abs(v) }
+		for l := range k.K {
+			add(as[(z*k.M+i)*k.K+l] * bs[(z*k.N+j)*k.K+l])
+		}
+		if biases != nil {
+			add(biases[j])
+		}
+		if k.Acc {
+			add(before[at])
+		}
+		// The lanes' sums are short, and added in pairs.
+		if got := all[margin+at]; !(math.Abs(got-sum) <= 4e-7*size+ulp*math.Abs(sum)+0x1p-25) {
+			f.Fatalf("%+v, %v, from element %d: c[%d,%d,%d] is %v, want %v", k, dts, margin, z, i, j, got, sum)
+		}
+	}
+}
+
+// fewRowsSizes are N and K: at the edges of a workgroup's columns, of a row's four and eight numbers, of blocks and
+// of what a workgroup takes of a row at a time; odd ones and primes.
+var fewRowsSizes = [][2]int{
+	{1, 1}, {2, 31}, {3, 32}, {31, 33}, {32, 8}, {33, 4}, {5, 64}, {7, 63}, {37, 12}, {4, 256}, {6, 260}, {13, 511}, {9, 512}, {11, 1056}, {8, 1031},
+}
+
+// Every storage type of every argument, with every number of rows, gives what sums in float64 do; up to eight rows
+// run as the shader for them.
+func TestFewRows(t *testing.T) {
+	f := newFewRows(t, nil)
+	floats := []tensor.DType{tensor.F32, tensor.F16, tensor.BF16}
+	few, others := 0, 0
+	for turn, b := range append(slices.Clone(floats), tensor.Q8, tensor.Q4) {
+		for m := 1; m <= 9; m++ {
+			dts := [4]tensor.DType{floats[(m/3+turn)%3], floats[(m+turn)%3], b, absent}
+			if m&2 != 0 {
+				dts[3] = floats[m%3]
+			}
+			if m == 9 {
+				dts[0] = tensor.F32 // never made of factors that cooperative matrices have rounded
+			}
+			for i := range 5 {
+				size := fewRowsSizes[(m+turn+3*i)%len(fewRowsSizes)]
+				k := shaders.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], TransB: true, Acc: m&2 != 0}
+				if b.IsQuantised() && k.N*k.K%tensor.BlockLen != 0 {
+					k.N = (k.N + tensor.BlockLen - 1) / tensor.BlockLen * tensor.BlockLen
+				}
+				f.product(k, []int{8, 5}[(m/2+i)%2], dts) // aligned, or not
+				if m <= 8 {
+					few++
+				} else {
+					others++
+				}
+			}
+		}
+	}
+	ran := f.ran()
+	if ran["matmul_gemv"] != few || ran["matmul"]+ran["matmul_coopmat"] != others || others == 0 {
+		t.Errorf("matmul_gemv ran %d times, want %d; the others %d times, want %d",
+			ran["matmul_gemv"], few, ran["matmul"]+ran["matmul_coopmat"], others)
+	}
+}
+
+// Tiles of other forms: several teams a workgroup, several workgroups for the rows, and sizes that are
+// no powers of two.
+func TestFewRowsTiles(t *testing.T) {
+	for _, tile := range []shaders.Tile{{64, 1, 8, 64}, {32, 2, 6, 128}, {96, 3, 6, 384}, {8, 4, 4, 32}, {20, 8, 3, 160}} {
+		t.Run(fmt.Sprint(tile), func(t *testing.T) {
+			f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
+			for i, size := range fewRowsSizes {
+				k := shaders.Matmul{Batch: 1, M: 1 + i%8, N: size[0], K: size[1], TransB: true}
+				f.product(k, 8, [4]tensor.DType{tensor.F32, tensor.F32, tensor.F16, tensor.F32})
+				k.N, k.K = size[0], (size[1]+31)&^31
+				f.product(k, 8, [4]tensor.DType{tensor.F16, tensor.BF16, tensor.Q4, absent})
+			}
+			if ran := f.ran(); ran["matmul_gemv"] != 2*len(fewRowsSizes) {
+				t.Errorf("matmul_gemv ran %d times", ran["matmul_gemv"])
+			}
+		})
+	}
+}
