@@ -9,17 +9,19 @@
 #
 #   look    the device, and what a dispatch costs
 #   gemm    products of matrices, in every type and layout
+#   decode  one to eight rows times a weight, whose limit is the bytes of the weight
 #   sweep   a few of them with every shader and tile of the kernel
 #   SHAPE   training steps of a shape, as agora bench step takes it, in every type
 #
-# and look, gemm, sweep, 15m, 110m, 1.1b and 7b by default. A part takes at most eight minutes: what
+# and look, gemm, decode, sweep, 15m, 110m, 1.1b and 7b by default. A part takes at most eight minutes: what
 # would take longer is cut off, and the next command goes on. The environment may say DEVICE (default vulkan),
-# PEAK32 and PEAK16 (TFLOP/s that the device could do in f32 and in 16 bits; 67 and 989 of an H100 SXM), and
-# GEMM and SWEEP, sizes of products for smaller devices.
+# PEAK32 and PEAK16 (TFLOP/s that the device could do in f32 and in 16 bits; 67 and 989 of an H100 SXM), BANDWIDTH
+# (GB/s of its memory; 3350 there), and GEMM, DECODE, DECODE_SWEEP and SWEEP, sizes of products for smaller devices. Weights that
+# a device's caches hold are read faster than its memory is.
 set -uo pipefail
 agora=$(realpath "${1:?usage: bench-gpu.sh AGORA [PART …]}")
 shift
-device=${DEVICE:-vulkan} peak32=${PEAK32:-0} peak16=${PEAK16:-0}
+device=${DEVICE:-vulkan} peak32=${PEAK32:-0} peak16=${PEAK16:-0} bandwidth=${BANDWIDTH:-0}
 
 # run SECONDS ARGUMENTS… shows a command and what it prints, for so many seconds, or as many as
 # the part has left.
@@ -50,6 +52,16 @@ part() {
 		gemm 140 f32 "$peak32" --sizes "$sizes"
 		gemm 140 q8,q4 "$peak32" --sizes "$sizes"
 		;;
+	decode)
+		local rows=(--layouts NT --bandwidth "$bandwidth")
+		local sizes=${DECODE:-1x4096x4096,2x4096x4096,4x4096x4096,8x4096x4096,9x4096x4096,1x11008x4096,8x11008x4096,1x4096x11008,1x32000x4096,1x1024x4096,1x96x4096,1x4096x96}
+		gemm 90 f32,bf16,f16,q8,q4 0 "${rows[@]}" --sizes "$sizes"
+		printf '\n# the same without the shader for few rows:'
+		export AGORA_VULKAN_PLAIN=1
+		gemm 90 f32,bf16,f16,q8,q4 0 "${rows[@]}" --sizes "$sizes"
+		unset AGORA_VULKAN_PLAIN
+		gemm 240 f32,bf16,q4 0 "${rows[@]}" --rounds 3 --round 50ms --sizes "${DECODE_SWEEP:-1x11008x4096,8x11008x4096,1x1024x4096}" --sweep
+		;;
 	sweep)
 		local few=(--sweep --rounds 3 --round 50ms --sizes "${SWEEP:-2048,4096,8192}")
 		gemm 180 bf16 "$peak16" "${few[@]}"
@@ -73,7 +85,7 @@ part() {
 date -u
 uname -sr
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv
-[ $# -gt 0 ] || set -- look gemm sweep 15m 110m 1.1b 7b
+[ $# -gt 0 ] || set -- look gemm decode sweep 15m 110m 1.1b 7b
 for name; do
 	end=$((SECONDS + 455))
 	printf '\n== %s\n' "$name"

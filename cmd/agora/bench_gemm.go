@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +20,9 @@ func benchGEMMCommand() *cobra.Command {
 	var o bench.GEMMOptions
 	var dtypes, sizes, forms []string
 	var sweep bool
-	var memoryLimit int // MiB
-	var peak float64    // TFLOP/s
+	var memoryLimit int   // MiB
+	var peak float64      // TFLOP/s
+	var bandwidth float64 // GB/s
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "gemm",
@@ -33,7 +35,7 @@ result are compared with sums in double precision, and one that is wrong is an e
 A Vulkan device may have several shaders for this kernel, each for tiles of several sizes, of which it chooses. --sweep
 measures every one, and tells which is the fastest; --form measures those named.`,
 		Example: "  agora bench gemm --sizes 1024,2048x4096x4096 --dtype f32,bf16\n" +
-			"  agora bench gemm --sizes 1x4096x4096 --dtype q8\n" +
+			"  agora bench gemm --sizes 1x4096x4096 --layouts NT --dtype q8\n" +
 			"  agora bench gemm --device vulkan --sizes 4096 --dtype bf16 --form matmul_coopmat=256:128x128x32",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -44,12 +46,19 @@ measures every one, and tells which is the fastest; --form measures those named.
 				return fmt.Errorf("--round: want at least 0s, got %v", o.Round)
 			case !(peak >= 0):
 				return fmt.Errorf("--peak: want at least 0, got %v", peak)
+			case !(bandwidth >= 0):
+				return fmt.Errorf("--bandwidth: want at least 0, got %v", bandwidth)
 			}
 			if o.DTypes, err = parseDTypes(dtypes); err != nil {
 				return err
 			}
 			if o.Sizes, err = parseSizes(sizes); err != nil {
 				return err
+			}
+			for _, l := range o.Layouts {
+				if !slices.Contains(bench.Layouts, l) {
+					return fmt.Errorf("--layouts: want %s, got %q", strings.Join(bench.Layouts, ", "), l)
+				}
 			}
 			if o.Forms, err = parseForms(forms); err != nil {
 				return err
@@ -58,6 +67,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 				o.Forms = append(bench.Forms(), o.Forms...)
 			}
 			o.MemoryLimit, o.Peak = memoryLimit<<20, peak*1e12
+			o.Bandwidth = bandwidth * 1e9
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			show := printProducts(c.OutOrStdout())
 			if asJSON {
@@ -88,11 +98,13 @@ measures every one, and tells which is the fastest; --form measures those named.
 	c.Flags().IntVar(&memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
 	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"}, "types of the numbers: f32, bf16, f16; of b alone: q8, q4")
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"}, "N for N x N x N, or MxNxK")
+	c.Flags().StringSliceVar(&o.Layouts, "layouts", bench.Layouts, "which of the layouts")
 	c.Flags().BoolVar(&sweep, "sweep", false, "measure every shader of the kernel with several tiles, on a Vulkan device")
 	c.Flags().StringArrayVar(&forms, "form", nil, "measure this shader with this tile, SHADER=GROUP:MxNxK, on a Vulkan device; may be repeated")
 	c.Flags().IntVar(&o.Rounds, "rounds", 5, "measurements of a product, of which the median counts, and the best")
 	c.Flags().DurationVar(&o.Round, "round", 100*time.Millisecond, "how long a measurement takes, about")
 	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell the share; 0: measured on the CPU, unknown elsewhere")
+	c.Flags().Float64Var(&bandwidth, "bandwidth", 0, "GB/s that the device could read, to tell the share of that where none of a peak is known: few rows are limited by it")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -173,6 +185,8 @@ func printProducts(w io.Writer) func(bench.Product) {
 		share := ""
 		if p.Utilisation > 0 {
 			share = fmt.Sprintf("%.1f %%", 100*p.Utilisation)
+		} else if p.OfBandwidth > 0 {
+			share = fmt.Sprintf("%.1f %%", 100*p.OfBandwidth)
 		}
 		fmt.Fprintf(w, head, productName(p), fmt.Sprintf("%.4g", p.Milliseconds), fmt.Sprintf("%.4g", p.TFLOPS),
 			fmt.Sprintf("%.4g", p.Best), fmt.Sprintf("%.4g", p.GBs), share, fmt.Sprintf("%.1e", p.Deviation))

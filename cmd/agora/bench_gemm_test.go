@@ -11,7 +11,7 @@ import (
 
 func TestBenchGEMM(t *testing.T) {
 	r := mustJSON[bench.GEMM](t, "bench", "gemm", "--device", testdevice.Name(), "--threads", "1", "--sizes", "64,3x96x32",
-		"--dtype", "f32,bf16,q8", "--rounds", "2", "--round", "1ms", "--peak", "2")
+		"--dtype", "f32,bf16,q8", "--rounds", "2", "--round", "1ms", "--peak", "2", "--bandwidth", "100")
 	if len(r.Products) != 2*(3+3+2) || r.Peak != 2 {
 		t.Fatalf("measured %+v", r)
 	}
@@ -26,15 +26,15 @@ func TestBenchGEMM(t *testing.T) {
 		} else {
 			bytes += 4 * others
 		}
-		if math.Abs(p.GBs*p.Milliseconds*1e6/bytes-1) > 1e-9 || math.Abs(p.Utilisation*2/p.TFLOPS-1) > 1e-9 {
+		if math.Abs(p.GBs*p.Milliseconds*1e6/bytes-1) > 1e-9 || math.Abs(p.Utilisation*2/p.TFLOPS-1) > 1e-9 || math.Abs(p.OfBandwidth*100/p.GBs-1) > 1e-9 {
 			t.Errorf("%v GB/s, %v of the peak: %+v", p.GBs, p.Utilisation, p)
 		}
 	}
 	if last := r.Products[len(r.Products)-1]; last.DType != "q8" || last.Layout != "NT" || last.M != 3 || last.N != 96 || last.K != 32 {
 		t.Errorf("the last product is %+v", last)
 	}
-	code, stdout, stderr := agora(t, "bench", "gemm", "--device", "cpu", "--sizes", "32", "--rounds", "1", "--round", "0s", "--peak", "1")
-	if code != 0 || !strings.Contains(stdout, "f32  TN 32 x 32 x 32  ") || !strings.Contains(stdout, "device: cpu") {
+	code, stdout, stderr := agora(t, "bench", "gemm", "--device", "cpu", "--sizes", "32", "--layouts", "TN", "--rounds", "1", "--round", "0s", "--peak", "1")
+	if code != 0 || !strings.Contains(stdout, "f32  TN 32 x 32 x 32  ") || strings.Contains(stdout, "f32  N") || !strings.Contains(stdout, "device: cpu") {
 		t.Errorf("exit code %d, printed\n%s%s", code, stdout, stderr)
 	}
 }
@@ -57,6 +57,10 @@ func TestBenchGEMMForms(t *testing.T) {
 	if p := r.Products[6]; !strings.Contains(p.Problem, "bytes of shared memory") || p.TFLOPS != 0 {
 		t.Errorf("a tile that is too large: %+v", p)
 	}
+	few := mustJSON[bench.GEMM](t, append(args, "--sizes", "8x40x32,9x40x32", "--form", "matmul_gemv=64:8x4x512")...)
+	if len(few.Products) != 1 || few.Products[0].M != 8 || few.Products[0].Layout != "NT" || few.Products[0].Problem != "" || !few.Products[0].Right() {
+		t.Errorf("of eight and nine rows in three layouts, a shader for few rows measured %+v", few.Products)
+	}
 	var text strings.Builder
 	r.Products[0].TFLOPS, r.Products[3].TFLOPS, r.Products[3].Deviation = 1, 2, 3
 	printFastest(&text, r.Products)
@@ -71,9 +75,11 @@ func TestBenchGEMMRefuses(t *testing.T) {
 		`got "64x64x99999"`:                                        {"--sizes", "32,64x64x99999"},
 		`--sizes: want N or MxNxK, got "4x"`:                       {"--sizes", "4x"},
 		"--sizes: want at least one":                               {"--sizes", ""},
+		`--layouts: want NN, NT, TN, got "TT"`:                     {"--layouts", "NT,TT"},
 		`--dtype "i32": want one of`:                               {"--dtype", "f32,i32"},
 		"--rounds: want at least 1, got 0":                         {"--rounds", "0"},
 		"--round: want at least 0s, got -1s":                       {"--round", "-1s"},
+		"--bandwidth: want at least 0, got NaN":                    {"--bandwidth", "NaN"},
 		"--peak: want at least 0, got -1":                          {"--peak", "-1"},
 		`device "cuda"`:                                            {"--device", "cuda"},
 		"rows of b have 33 numbers: want whole blocks of 32 in q4": {"--dtype", "q4", "--sizes", "2x33x32"},

@@ -56,15 +56,19 @@ func matmulShaders() []string {
 	return names
 }
 
-// more are tiles to try beside those that the backend chooses from: other forms of the same
+// more are tiles to try beside those that the backend chooses from, by shader: other forms of the same
 // size, deeper and shallower ones, and larger ones. Those of a workgroup's first number are
 // whole rows of subgroups of 32 and 64.
-var more = map[bool][]shaders.Tile{
-	true: {
+var more = map[string][]shaders.Tile{
+	plainShader: {
 		{64, 64, 64, 8}, {64, 32, 64, 16}, {128, 64, 128, 16}, {128, 128, 64, 16}, {128, 128, 128, 16},
 		{256, 128, 128, 8}, {256, 128, 128, 32}, {256, 64, 128, 16}, {256, 128, 256, 16},
 	},
-	false: {
+	"matmul_gemv": {
+		{32, 1, 1, 256}, {32, 1, 2, 256}, {64, 1, 1, 512}, {64, 1, 4, 512}, {64, 1, 8, 512}, {64, 1, 8, 128}, {128, 1, 4, 1024}, {256, 1, 8, 1024},
+		{64, 4, 2, 512}, {64, 8, 2, 512}, {64, 8, 8, 256}, {128, 8, 8, 512},
+	},
+	"matmul_coopmat": {
 		{64, 32, 64, 32}, {128, 64, 64, 16}, {128, 64, 64, 64}, {128, 64, 128, 32}, {128, 128, 64, 32}, {128, 128, 128, 32},
 		{256, 64, 128, 32}, {256, 128, 128, 16}, {256, 128, 128, 64}, {256, 128, 256, 32}, {256, 256, 128, 32}, {512, 128, 256, 32}, {512, 256, 256, 32},
 	},
@@ -74,7 +78,7 @@ var more = map[bool][]shaders.Tile{
 // from, and with others.
 func Forms() (list []Form) {
 	add := func(shader string, tiles []shaders.Tile) {
-		for _, t := range slices.Concat(tiles, more[shader == plainShader]) {
+		for _, t := range slices.Concat(tiles, more[shader]) {
 			list = append(list, Form{shader, t})
 		}
 	}
@@ -84,6 +88,23 @@ func Forms() (list []Form) {
 		add(a.Name, a.Tiles)
 	}
 	return list
+}
+
+// takes says whether a call can run as this form.
+func (f Form) takes(k shaders.Matmul) bool {
+	a := f.alternative()
+	return a == nil || a.Takes == nil || a.Takes(k)
+}
+
+// alternative is nil for the plain shader.
+func (f Form) alternative() *shaders.Alternative {
+	d, _ := shaders.Find(plainShader)
+	for _, a := range d.Alternatives {
+		if a.Name == f.Shader {
+			return &a
+		}
+	}
+	return nil
 }
 
 // open opens the device to run this form, and gives those of the types that run as it there.
@@ -109,8 +130,13 @@ func (f Form) open(o GEMMOptions) (*tensor.Device, []tensor.DType, error) {
 		d.Close()
 		return nil, nil, err
 	}
+	anyType := f.alternative().SPIRV[""] != nil
 	return d, slices.DeleteFunc(slices.Clone(o.DTypes), func(dt tensor.DType) bool {
-		return !slices.ContainsFunc(offered, func(a string) bool { return strings.HasPrefix(a, f.Shader+" "+dt.String()+":") })
+		name := f.Shader + " "
+		if !anyType {
+			name += dt.String() + ":"
+		}
+		return !slices.ContainsFunc(offered, func(a string) bool { return strings.HasPrefix(a, name) })
 	}), nil
 }
 

@@ -21,12 +21,17 @@ type GEMMOptions struct {
 	MemoryLimit int    // bytes; 0: what is free
 	DTypes      []tensor.DType
 	Sizes       [][3]int // M, N and K: c [M, N] = a [M, K] b [K, N]
+	Layouts     []string // of Layouts; none: all
 	Rounds      int      // of which the median counts, and the best
 	Round       time.Duration
 	Peak        float64 // operations a second that the device could do; 0: on the CPU it is measured
+	Bandwidth   float64 // bytes a second that the device could read; 0: unknown
 	Forms       []Form  // of the kernel, on a Vulkan device, in the place of what the backend chooses
 	Notice      func(line string)
 }
+
+// Layouts are those of Product.Layout that a training step has.
+var Layouts = []string{"NN", "NT", "TN"}
 
 // GEMM is how fast a device multiplies matrices.
 type GEMM struct {
@@ -47,10 +52,11 @@ type Product struct {
 	Milliseconds float64 `json:"ms"`    // a call, the median
 	TFLOPS       float64 `json:"tflops"`
 	Best         float64 `json:"best_tflops"`
-	GBs          float64 `json:"gb_per_s"`              // 10^9 bytes: a and b read and c written once, the median
-	Utilisation  float64 `json:"utilisation,omitempty"` // TFLOPS of GEMM.Peak
-	Deviation    float64 `json:"deviation"`             // of 16 elements from those in float64, the largest, in deviations of c's elements
-	Problem      string  `json:"problem,omitempty"`     // why this form cannot be measured
+	GBs          float64 `json:"gb_per_s"`               // 10^9 bytes: a and b read and c written once, the median
+	Utilisation  float64 `json:"utilisation,omitempty"`  // TFLOPS of GEMM.Peak
+	OfBandwidth  float64 `json:"of_bandwidth,omitempty"` // GBs of GEMMOptions.Bandwidth
+	Deviation    float64 `json:"deviation"`              // of 16 elements from those in float64, the largest, in deviations of c's elements
+	Problem      string  `json:"problem,omitempty"`      // why this form cannot be measured
 }
 
 // mostDeviation is more than rounding to bf16 does.
@@ -116,9 +122,13 @@ type gemmMeter struct {
 func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 	r := g.report
 	r.Device = g.device.Name()
+	layouts := g.Layouts
+	if len(layouts) == 0 {
+		layouts = Layouts
+	}
 	for _, dt := range dtypes {
 		for _, size := range g.Sizes {
-			for _, layout := range []string{"NN", "NT", "TN"} {
+			for _, layout := range layouts {
 				if dt.IsQuantised() && layout == "TN" {
 					continue // there are no gradients of quantised weights
 				}
@@ -126,11 +136,17 @@ func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 					return err
 				}
 				p := Product{Form: g.form, DType: dt.String(), Layout: layout, M: size[0], N: size[1], K: size[2]}
+				if g.form != nil && !g.form.takes(p.kernel()) {
+					continue
+				}
 				if err := g.measure(&p, dt); err != nil {
 					return fmt.Errorf("%s %s %d x %d x %d: %w", p.DType, p.Layout, p.M, p.N, p.K, err)
 				}
 				if r.Peak > 0 {
 					p.Utilisation = p.TFLOPS / r.Peak
+				}
+				if g.Bandwidth > 0 {
+					p.OfBandwidth = p.GBs * 1e9 / g.Bandwidth
 				}
 				r.Products = append(r.Products, p)
 				g.tell(p)
@@ -138,6 +154,11 @@ func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 		}
 	}
 	return nil
+}
+
+// kernel is the call that is measured.
+func (p Product) kernel() shaders.Matmul {
+	return shaders.Matmul{Batch: 1, M: p.M, N: p.N, K: p.K, TransA: p.Layout[0] == 'T', TransB: p.Layout[1] == 'T'}
 }
 
 // operands are a and b with the places of their first numbers in the stock, and c.
@@ -149,7 +170,7 @@ type operands struct {
 func (g *gemmMeter) measure(p *Product, dt tensor.DType) error {
 	scope := g.device.Scope()
 	defer scope.Close()
-	k := shaders.Matmul{Batch: 1, M: p.M, N: p.N, K: p.K, TransA: p.Layout[0] == 'T', TransB: p.Layout[1] == 'T'}
+	k := p.kernel()
 	x, err := g.operands(k, dt)
 	if err != nil {
 		return err
