@@ -70,6 +70,12 @@ func checked[T Tokenizer](t T, err error) (Tokenizer, error) {
 	return t, nil
 }
 
+// What llama.cpp takes where a file of SentencePiece's does not say it.
+const (
+	spDefaultBOS = 1
+	spDefaultEOS = 2
+)
+
 func sentencePieceFromGGUF(f *gguf.File) (*SentencePiece, error) {
 	var v Vocabulary
 	var err error
@@ -82,15 +88,14 @@ func sentencePieceFromGGUF(f *gguf.File) (*SentencePiece, error) {
 	if v.Types, err = gguf.Get[[]int32](f, ggufTypes); err != nil {
 		return nil, err
 	}
-	// What llama.cpp takes where a file does not say it.
 	n := len(v.Pieces)
 	if v.Unknown, err = ggufID(f, ggufUnknown, n, 0); err != nil {
 		return nil, err
 	}
-	if v.BOS, err = ggufID(f, ggufBOS, n, 1); err != nil {
+	if v.BOS, err = ggufID(f, ggufBOS, n, spDefaultBOS); err != nil {
 		return nil, err
 	}
-	if v.EOS, err = ggufID(f, ggufEOS, n, 2); err != nil {
+	if v.EOS, err = ggufID(f, ggufEOS, n, spDefaultEOS); err != nil {
 		return nil, err
 	}
 	if v.DummyPrefix, err = ggufFlag(f, ggufSpacePrefix, true); err != nil {

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,39 +33,56 @@ type jsonObject = map[string]any
 
 // byteLevelFromGGUF is the tokenizer of a file whose tokenizer.ggml.model is "gpt2".
 func byteLevelFromGGUF(f *gguf.File) (*BPE, error) {
-	pre, err := gguf.Get[string](f, ggufPre)
+	text, ends, err := byteLevelJSON(f)
 	if err != nil {
 		return nil, err
+	}
+	t, err := ParseJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	t.setEnds(ends[0], ends[1])
+	return t, nil
+}
+
+// byteLevelJSON is the tokenizer.json of such a file, with the ids of BOS and EOS; -1: none.
+func byteLevelJSON(f *gguf.File) (text []byte, ends [2]int32, err error) {
+	pre, err := gguf.Get[string](f, ggufPre)
+	if err != nil {
+		return nil, ends, err
 	}
 	cut, ok := cuts[pre]
 	if !ok {
-		return nil, fmt.Errorf("%s: want one of %q, got %.40q: use the tokenizer.json that the file was made of", ggufPre, slices.Sorted(maps.Keys(cuts)), pre)
+		return nil, ends, fmt.Errorf("%s: want one of %q, got %.40q: use the tokenizer.json that the file was made of", ggufPre, slices.Sorted(maps.Keys(cuts)), pre)
 	}
 	tokens, err := gguf.Get[[]string](f, ggufTokens)
 	if err != nil {
-		return nil, err
+		return nil, ends, err
 	}
 	types, err := gguf.Get[[]int32](f, ggufTypes)
 	if err != nil {
-		return nil, err
+		return nil, ends, err
 	}
 	if len(types) != len(tokens) {
-		return nil, fmt.Errorf("%s: want as many as the %d tokens, got %d", ggufTypes, len(tokens), len(types))
+		return nil, ends, fmt.Errorf("%s: want as many as the %d tokens, got %d", ggufTypes, len(tokens), len(types))
 	}
 	merges, err := gguf.Get[[]string](f, ggufMerges)
 	if err != nil {
-		return nil, err
+		return nil, ends, err
 	}
 	vocab := make(map[string]int32, len(tokens))
 	var added []addedToken
 	for i, text := range tokens {
+		if _, ok := vocab[text]; !ok || pieceType(types[i]) == normal {
+			vocab[text] = int32(i) // also what was added: other readers number it anew if the model does not have it
+		}
 		if pieceType(types[i]) == normal {
-			vocab[text] = int32(i)
 			continue
 		}
 		added = append(added, addedToken{ID: int32(i), Content: text, Special: pieceType(types[i]) != userDefined})
 	}
 	file := jsonObject{
+		"version": "1.0", "truncation": nil, "padding": nil, "normalizer": nil, "post_processor": nil,
 		"pre_tokenizer": jsonObject{"type": "Sequence", "pretokenizers": []jsonObject{
 			{"type": "Split", "pattern": jsonObject{"Regex": cut.pattern}, "behavior": isolated, "invert": false},
 			{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
@@ -82,31 +98,39 @@ func byteLevelFromGGUF(f *gguf.File) (*BPE, error) {
 		list[i] = jsonObject{"id": a.ID, "content": a.Content, "special": a.Special, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false}
 	}
 	file["added_tokens"] = list
-	text, err := json.Marshal(file)
-	if err != nil {
-		return nil, err
-	}
-	t, err := ParseJSON(text)
-	if err != nil {
-		return nil, err
-	}
 	addBOS, err := ggufFlag(f, ggufAddBOS, cut.addBOS)
 	if err != nil {
-		return nil, err
+		return nil, ends, err
 	}
-	bos, err := ggufID(f, ggufBOS, len(tokens), -1)
-	if err != nil {
-		return nil, err
+	for i, key := range []string{ggufBOS, ggufEOS} {
+		if ends[i], err = ggufID(f, key, len(tokens), -1); err != nil {
+			return nil, ends, err
+		}
 	}
 	if !addBOS {
-		bos = -1
+		ends[0] = -1
 	}
-	eos, err := ggufID(f, ggufEOS, len(tokens), -1)
-	if err != nil {
-		return nil, err
+	if bos := ends[0]; bos >= 0 {
+		file["post_processor"] = startWith(bos, tokens[bos])
 	}
-	t.setEnds(bos, eos)
-	return t, nil
+	text, err = jsonText(file, "")
+	return text, ends, err
+}
+
+// startWith is the post-processor that puts a token in front of a text.
+func startWith(id int32, name string) jsonObject {
+	token := jsonObject{"SpecialToken": jsonObject{"id": name, "type_id": 0}}
+	sequence := func(name string, kind int) jsonObject {
+		return jsonObject{"Sequence": jsonObject{"id": name, "type_id": kind}}
+	}
+	return jsonObject{
+		"type":   "TemplateProcessing",
+		"single": []jsonObject{token, sequence("A", 0)},
+		"pair":   []jsonObject{token, sequence("A", 0), sequence("B", 1)},
+		"special_tokens": jsonObject{
+			name: jsonObject{"id": name, "ids": []int32{id}, "tokens": []string{name}},
+		},
+	}
 }
 
 // ggufFlag is the value of a key, or what it is where the file does not say it.

@@ -36,6 +36,36 @@ func TestGGUFVocabulary(t *testing.T) {
 func TestGGUFByteLevel(t *testing.T) {
 	dir := realdata.Folder(t)
 	llama3 := filepath.Join(t.TempDir(), "llama3.gguf")
+	metadata := llama3Metadata(t, dir)
+	if err := gguf.Write(llama3, metadata); err != nil {
+		t.Fatal(err)
+	}
+	for path, c := range map[string]struct{ same, text string }{
+		filepath.Join(dir, "tokenizer/gpt2/ggml-vocab-gpt-2.gguf"): {"tokenizer/gpt2/tokenizer.json", "tokenizer/gpt2/ggml-vocab-gpt-2.inp"},
+		llama3: {"tokenizer/llama3/tokenizer.model", "tokenizer/llama3/ggml-vocab-llama-bpe.inp"},
+	} {
+		got, want := load(t, path), load(t, filepath.Join(dir, c.same))
+		text := string(readFile(t, filepath.Join(dir, c.text)))
+		ids := got.Encode(text)
+		if !slices.Equal(ids, want.Encode(text)) || got.Decode(ids) != text || got.VocabSize() != want.VocabSize() {
+			t.Errorf("%s: another tokenizer than %s", path, c.same)
+		}
+		if bos, ok := got.BOS(); path == llama3 && (!ok || bos != 128000) {
+			t.Errorf("%s: BOS %d, %v", path, bos, ok)
+		}
+	}
+	metadata[1].Value = "dbrx"
+	if err := gguf.Write(llama3, metadata); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(llama3); err == nil || !strings.Contains(err.Error(), `tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2"], got "dbrx"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// llama3Metadata is LLaMA 3's vocabulary as llama.cpp's converter writes it.
+func llama3Metadata(t *testing.T, dir string) []gguf.KeyValue {
+	t.Helper()
 	var file struct {
 		AddedTokens []struct {
 			ID      int32
@@ -61,33 +91,9 @@ func TestGGUFByteLevel(t *testing.T) {
 	for _, m := range file.Model.Merges {
 		merges = append(merges, m[0]+" "+m[1])
 	}
-	metadata := []gguf.KeyValue{
+	return []gguf.KeyValue{
 		{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: "llama-bpe"}, {Key: ggufTokens, Value: tokens}, {Key: ggufTypes, Value: types},
 		{Key: ggufMerges, Value: merges}, {Key: ggufBOS, Value: uint32(128000)}, {Key: ggufEOS, Value: uint32(128001)},
-	}
-	if err := gguf.Write(llama3, metadata); err != nil {
-		t.Fatal(err)
-	}
-	for path, c := range map[string]struct{ same, text string }{
-		filepath.Join(dir, "tokenizer/gpt2/ggml-vocab-gpt-2.gguf"): {"tokenizer/gpt2/tokenizer.json", "tokenizer/gpt2/ggml-vocab-gpt-2.inp"},
-		llama3: {"tokenizer/llama3/tokenizer.model", "tokenizer/llama3/ggml-vocab-llama-bpe.inp"},
-	} {
-		got, want := load(t, path), load(t, filepath.Join(dir, c.same))
-		text := string(readFile(t, filepath.Join(dir, c.text)))
-		ids := got.Encode(text)
-		if !slices.Equal(ids, want.Encode(text)) || got.Decode(ids) != text || got.VocabSize() != want.VocabSize() {
-			t.Errorf("%s: another tokenizer than %s", path, c.same)
-		}
-		if bos, ok := got.BOS(); path == llama3 && (!ok || bos != 128000) {
-			t.Errorf("%s: BOS %d, %v", path, bos, ok)
-		}
-	}
-	metadata[1].Value = "dbrx"
-	if err := gguf.Write(llama3, metadata); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Load(llama3); err == nil || !strings.Contains(err.Error(), `tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2"], got "dbrx"`) {
-		t.Errorf("error %v", err)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
-	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // saveResult writes what is trained into a folder: the adapter, or the whole model with
@@ -17,7 +17,7 @@ func (r *run) saveResult(dir string) error {
 	if err := r.trainer.Model.Save(dir); err != nil {
 		return err
 	}
-	return llama.CopyBesideWeights(r.cfg.tokenizerPath(), dir)
+	return tokenizer.CopyBesideWeights(r.cfg.tokenizerPath(), dir)
 }
 
 // copyResult copies a checkpoint's result, file by file.

@@ -11,6 +11,7 @@ import (
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // mergeReport is what merge --json prints. Its logit difference is that between the model
@@ -85,7 +86,7 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 		if err := m.compare(dir); err != nil {
 			return err
 		}
-		return llama.CopyBesideWeights(f.model, dir)
+		return m.copyBesideWeights(f.model, dir)
 	})
 }
 
@@ -183,6 +184,18 @@ func (m *merger) compare(dir string) error {
 		return fmt.Errorf("the merged model in %s gives logits that are no numbers: choose a wider --dtype", m.saved)
 	}
 	return nil
+}
+
+// copyBesideWeights copies the tokenizer and what else belongs to the model. A GGUF file may
+// have a vocabulary that is not known here: the model is worth having without it.
+func (m *merger) copyBesideWeights(from, to string) error {
+	if isFile(from) {
+		if _, err := tokenizer.Load(from); err != nil {
+			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %v\n", err)
+			return nil
+		}
+	}
+	return tokenizer.CopyBesideWeights(from, to)
 }
 
 // probe computes the logits of some tokens from all over the vocabulary.

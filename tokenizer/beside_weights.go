@@ -1,4 +1,4 @@
-package llama
+package tokenizer
 
 import (
 	"errors"
@@ -13,17 +13,20 @@ import (
 // besideWeights are the files of a model's folder that are neither weights nor
 // configuration: what a merged model needs as well.
 var besideWeights = []string{
-	"generation_config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+	generationConfig, ModelFile, JSONFile, ConfigFile, SpecialTokensFile,
 	"added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
 }
 
 // CopyBesideWeights copies the files of a model's folder that are neither weights nor
 // configuration (tokenizer, chat template, generation settings), as far as they are there.
-// A file that is one of these is copied alone; of another, such as GGUF, there is nothing
-// to copy.
+// A file that is one of these is copied alone; of a GGUF file they are made, see SaveGGUF;
+// of another there is nothing to copy.
 func CopyBesideWeights(from, to string) error {
 	names := besideWeights
 	if info, err := os.Stat(from); err == nil && !info.IsDir() {
+		if isGGUF(from) {
+			return SaveGGUF(from, to)
+		}
 		name := filepath.Base(from)
 		if !slices.Contains(besideWeights, name) {
 			return nil
