@@ -48,15 +48,16 @@ func TestBenchStep(t *testing.T) {
 	if r.Live <= 0 || r.Taken < r.Live || math.Abs(float64(r.Planned)/float64(r.Live)-1) > 0.2 {
 		t.Errorf("memory %d, with the pool %d, planned %d", r.Live, r.Taken, r.Planned)
 	}
-	calls, share, products := map[string]float64{}, 0.0, 0.0
+	calls, share, products, square := map[string]float64{}, 0.0, 0.0, false
 	for _, k := range r.Kernels {
 		calls[k.Name] = k.Calls
 		share += k.Share
 		for _, s := range k.Shapes {
 			products += s.Calls
+			square = square || strings.HasPrefix(s.Name, "NT 32 x 32 x 32 f32*f32 to f32")
 		}
 	}
-	if calls["rms_norm"] != 2*(2*2+1) || calls["adamw"] < 1 || products < 7*2*2*2 || math.Abs(share-1) > 1e-9 {
+	if calls["rms_norm"] != 2*(2*2+1) || calls["adamw"] < 1 || products < 7*2*2*2 || !square || math.Abs(share-1) > 1e-9 {
 		t.Errorf("kernels %+v", r.Kernels)
 	}
 	if r.Device != "cpu" && (r.Counts == nil || r.Counts.Dispatches < 100 || calls["barrier"] == 0) {
@@ -64,7 +65,7 @@ func TestBenchStep(t *testing.T) {
 	}
 	var text strings.Builder
 	printStep(&text, r)
-	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilisation", "rms_norm", "  NT 32 x 32 x 32 f32*f32 to f32"} {
+	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilisation", "rms_norm", " f32*f32 to f32 "} { // of the shapes only those that took longest
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
