@@ -18,6 +18,9 @@ import (
 	vk "github.com/vulkan-go/vulkan"
 )
 
+// Compiled reports whether this binary has the Vulkan backend at all.
+const Compiled = true
+
 // ValidateVariable names the environment variable that, set to 1, runs everything under
 // the validation layer: what it says becomes an error of Flush, Read and Close.
 const ValidateVariable = "AGORA_VULKAN_VALIDATE"

@@ -9,6 +9,9 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
+// Compiled reports whether this binary has the Vulkan backend at all.
+const Compiled = false
+
 // errUnavailable says why this binary has no Vulkan.
 var errUnavailable = errors.New(why())
 

@@ -84,7 +84,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		planCommand(), trainCommand(), generateCommand(), evalCommand(),
 		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), dataCommand(), plotCommand(),
-		doctorCommand(), benchCommand(), demoCommand(),
+		doctorCommand(), versionCommand(), benchCommand(), demoCommand(),
 	)
 	return root
 }
