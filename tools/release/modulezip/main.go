@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -39,8 +40,12 @@ func pack(version, revision, proxy string) (err error) {
 	if err := module.Check(m.Path, m.Version); err != nil {
 		return err
 	}
-	root, err := git("rev-parse", "--show-toplevel")
+	tree, err := os.MkdirTemp("", "modulezip-")
 	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tree)
+	if err := checkOut(revision, tree); err != nil {
 		return err
 	}
 	dir := filepath.Join(proxy, path, "@v")
@@ -52,10 +57,10 @@ func pack(version, revision, proxy string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := zip.CreateFromVCS(f, m, root, revision, ""); err != nil {
+	if err := zip.CreateFromDir(f, m, tree); err != nil {
 		return err
 	}
-	mod, err := git("show", revision+":go.mod")
+	mod, err := os.ReadFile(filepath.Join(tree, "go.mod"))
 	if err != nil {
 		return err
 	}
@@ -66,8 +71,8 @@ func pack(version, revision, proxy string) (err error) {
 	if err != nil {
 		return err
 	}
-	for name, text := range map[string]string{version + ".mod": mod + "\n", version + ".info": string(info), "list": version + "\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+	for name, text := range map[string][]byte{version + ".mod": mod, version + ".info": info, "list": []byte(version + "\n")} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
 			return err
 		}
 	}
@@ -79,10 +84,23 @@ func pack(version, revision, proxy string) (err error) {
 	return nil
 }
 
-func git(args ...string) (string, error) {
-	out, err := exec.Command("git", args...).Output()
+// checkOut writes the files of a commit into a folder. (zip.CreateFromVCS does not know the
+// worktrees of git.)
+func checkOut(revision, dir string) error {
+	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
-		return "", fmt.Errorf("git %s: %w", args[0], err)
+		return fmt.Errorf("git rev-parse: %w", err)
 	}
-	return string(out[:max(0, len(out)-1)]), nil
+	archive := exec.Command("git", "-C", strings.TrimSpace(string(root)), "archive", revision)
+	unpack := exec.Command("tar", "-x", "-C", dir)
+	if unpack.Stdin, err = archive.StdoutPipe(); err != nil {
+		return err
+	}
+	if err := unpack.Start(); err != nil {
+		return err
+	}
+	if err := archive.Run(); err != nil {
+		return fmt.Errorf("git archive: %w", err)
+	}
+	return unpack.Wait()
 }
