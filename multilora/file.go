@@ -11,6 +11,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -110,10 +111,7 @@ func ReadInfo(dir string) (Info, error) {
 }
 
 func readSmall(path string) ([]byte, error) {
-	if f, err := os.Stat(path); err == nil && f.Size() > maxInfo {
-		return nil, fmt.Errorf("multilora: %s: want at most %d bytes, got %d", path, maxInfo, f.Size())
-	}
-	return os.ReadFile(path)
+	return regular.Read(path, maxInfo)
 }
 
 func parseInfo(text []byte) (Info, error) {

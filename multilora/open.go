@@ -1,12 +1,11 @@
 package multilora
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn/llama"
 )
 
@@ -29,11 +28,8 @@ func Open(model any, path string) (*Adapter, error) {
 		file string
 		load func(any, string) (*Adapter, error)
 	}{{InfoFile, Load}, {PEFTConfigFile, LoadPEFT}} {
-		switch _, err := os.Stat(filepath.Join(path, form.file)); {
-		case err == nil:
+		if regular.Exists(filepath.Join(path, form.file)) {
 			return form.load(model, path)
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("multilora: %s: want %s or %s in the folder, got neither", path, InfoFile, PEFTConfigFile)

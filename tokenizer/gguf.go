@@ -3,14 +3,14 @@ package tokenizer
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // isGGUF reports a file that begins as one of that format.
 func isGGUF(path string) bool {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return false
 	}

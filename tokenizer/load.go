@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // Names of a tokenizer's files in a model's folder.
@@ -83,12 +85,5 @@ func parseAny(b []byte) (loaded, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("%s: want a file of at most %d bytes, got %s of %d", path, maxFile, info.Mode(), info.Size())
-	}
-	return os.ReadFile(path)
+	return regular.Read(path, maxFile)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/optim"
 )
 
@@ -138,7 +139,7 @@ func (c checkpoints) last() (s state, ok bool, err error) {
 }
 
 func readState(path string) (state, error) {
-	text, err := readSmall(path, maxState)
+	text, err := regular.Read(path, maxState)
 	if err != nil {
 		return state{}, err
 	}
@@ -222,20 +223,6 @@ func readOptimizer(path string, steps int, o *optim.Optimizer) (err error) {
 		return fmt.Errorf("%s: want %d tensors, got %d", path, known, n)
 	}
 	return nil
-}
-
-// readSmall reads a file that should be small.
-func readSmall(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s: want at most %d bytes, got more", path, most)
-	}
-	return text, err
 }
 
 func writeJSON(path string, v any) error {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -12,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // maxConfig is more bytes than any configuration has.
@@ -20,17 +20,9 @@ const maxConfig = 1 << 20
 // Read sets the settings of c that a YAML file names, by the names of Settings, and
 // leaves the others. Errors name file and line.
 func (c *Config) Read(path string) error {
-	f, err := os.Open(path)
+	text, err := regular.Read(path, maxConfig)
 	if err != nil {
 		return err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if len(text) > maxConfig {
-		return fmt.Errorf("%s: want at most %d bytes, got more", path, maxConfig)
 	}
 	if err := c.parse(text); err != nil {
 		return fmt.Errorf("%s:%w", path, err)

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
@@ -80,9 +81,8 @@ func (c *Config) readInputs() ([]input, error) {
 // tokenizerFiles are the files of a folder that say which ids a text becomes.
 func tokenizerFiles(dir string) (list []string) {
 	for _, name := range []string{tokenizer.JSONFile, tokenizer.ModelFile, tokenizer.ConfigFile, tokenizer.SpecialTokensFile, chat.JinjaFile} {
-		_, err := os.Stat(filepath.Join(dir, name))
 		unread := name == tokenizer.ModelFile && slices.Contains(list, tokenizer.JSONFile)
-		if err == nil && !unread {
+		if regular.Exists(filepath.Join(dir, name)) && !unread {
 			list = append(list, name)
 		}
 	}
@@ -105,7 +105,13 @@ const (
 
 // digest takes size and hash of the file: of all of it, unless it holds many weights.
 func (in *input) digest() error {
-	f, err := os.Open(in.path)
+	if in.Setting == "data" { // may be a pipe, which has been read
+		if info, err := os.Stat(in.path); err == nil && !info.Mode().IsRegular() {
+			in.Size = -1
+			return nil
+		}
+	}
+	f, err := regular.Open(in.path)
 	if err != nil {
 		return err
 	}
@@ -113,13 +119,6 @@ func (in *input) digest() error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("%s: want a file, got a folder", in.path)
-	}
-	if !info.Mode().IsRegular() {
-		in.Size = -1
-		return nil
 	}
 	in.Size = info.Size()
 	h := sha256.New()

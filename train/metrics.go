@@ -16,6 +16,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/tfevents"
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // The files of a run's folder that tell how it went.
@@ -187,7 +188,7 @@ func ReadMetrics(path string) ([]Record, error) {
 const maxRecord = 4 << 20
 
 func readRecords(path string) ([]Record, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/internal/folderlock"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -288,7 +289,7 @@ func checkInputs(ctx context.Context, cfg Config, s state, p Progress) ([]input,
 // readSummary reads how the run in a folder ended last.
 func readSummary(dir string) (s Summary, err error) {
 	path := filepath.Join(dir, SummaryFile)
-	text, err := readSmall(path, maxState)
+	text, err := regular.Read(path, maxState)
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 )
@@ -36,16 +37,19 @@ func inspect(path string) (*inspection, error) {
 		file string
 		read func(dir string) error
 	}{{multilora.InfoFile, i.ownAdapter}, {multilora.PEFTConfigFile, i.peftAdapter}, {llama.ConfigFile, i.model}} {
-		if _, err := os.Stat(filepath.Join(path, form.file)); err == nil {
+		if regular.Exists(filepath.Join(path, form.file)) {
 			return i, form.read(path)
 		}
 	}
 	return nil, fmt.Errorf("%s: want a folder with %s, %s or %s, got none of them", path, llama.ConfigFile, multilora.InfoFile, multilora.PEFTConfigFile)
 }
 
+// maxAbout is more bytes than any adapter_config.json has.
+const maxAbout = 1 << 20
+
 // beginsWith reports whether a file's first bytes are these.
 func beginsWith(path, magic string) (bool, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return false, err
 	}
@@ -121,7 +125,7 @@ func (i *inspection) peftAdapter(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, multilora.PEFTConfigFile)
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, maxAbout)
 	if err != nil {
 		return err
 	}

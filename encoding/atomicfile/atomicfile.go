@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // WriteFile replaces path by what write puts out. The bytes go to a temporary file
@@ -55,9 +57,9 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// CopyFile replaces the file to by a copy of the file from, as WriteFile does.
+// CopyFile replaces the file to by a copy of the regular file from, as WriteFile does.
 func CopyFile(from, to string) error {
-	f, err := os.Open(from)
+	f, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

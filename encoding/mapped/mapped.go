@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
+
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // Open maps the file at path read-only; release ends the mapping, and with it the use
@@ -14,19 +15,19 @@ import (
 // that touch a mapped page past a file's end. Where the syscall package has no Mmap,
 // the file is read whole.
 func Open(path string) (data []byte, release func() error, err error) {
-	info, err := os.Stat(path) // before os.Open, which waits for a pipe's writer
-	if err != nil {
-		return nil, nil, err
-	}
-	if size := info.Size(); !info.Mode().IsRegular() || size == 0 || size > math.MaxInt {
-		err := fmt.Errorf("want a regular file with content, got %s of %d bytes", info.Mode(), size)
-		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
-	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close() // a mapping outlives its descriptor
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if size := info.Size(); size == 0 || size > math.MaxInt {
+		err := fmt.Errorf("want a regular file with content, got one of %d bytes", size)
+		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
+	}
 	data, release, err = mapFile(f, int(info.Size()))
 	if err != nil {
 		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}

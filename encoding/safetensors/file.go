@@ -4,11 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // The file names of a Hugging Face model folder.
@@ -42,7 +42,7 @@ func Open(path string) (*File, error) {
 // must agree about every tensor.
 func OpenModel(dir string) (*File, error) {
 	path := filepath.Join(dir, ModelFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+	if regular.Exists(path) {
 		return Open(path)
 	}
 	path = filepath.Join(dir, IndexFile)

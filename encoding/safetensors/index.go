@@ -1,24 +1,17 @@
 package safetensors
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // readIndex reads {"metadata": {…}, "weight_map": {tensor: file}}: the names of each
 // shard's tensors. What metadata says (a total size that many writers got wrong) is
 // not used.
 func readIndex(path string) (map[string][]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxHeader {
-		return nil, &Error{File: path, Want: fmt.Sprintf("at most %d bytes", maxHeader), Got: fmt.Sprint(info.Size())}
-	}
-	b, err := os.ReadFile(path)
+	b, err := regular.Read(path, maxHeader)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@
 package regular
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,9 +12,13 @@ import (
 )
 
 // Open opens the file at path for reading. It is an error, at once, if that is no regular
-// file; links are followed.
+// file; links are followed. A link that leads nowhere is not fs.ErrNotExist: what may be
+// missing is not there by that name at all.
 func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblocking, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, dangling(path, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -34,14 +40,39 @@ func Read(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(text)) > most {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if size := info.Size(); size > most {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("want at most %d bytes, got %d", most, size)}
+	}
+	var text bytes.Buffer
+	text.Grow(int(info.Size()) + bytes.MinRead) // files of /proc say 0 whatever they hold
+	_, err = text.ReadFrom(io.LimitReader(f, most+1))
+	if err == nil && int64(text.Len()) > most {
 		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("want at most %d bytes, got more", most)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return text, nil
+	return text.Bytes(), nil
+}
+
+// dangling is err, or of a link that leads nowhere an error that says so.
+func dangling(path string, err error) error {
+	target, isLink := os.Readlink(path)
+	if isLink != nil {
+		return err
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a regular file, got a link to %q, where nothing is", target)}
+}
+
+// Exists reports whether there is anything of that name, be it a link that leads nowhere:
+// whoever then opens it finds out what. It is true, too, where that cannot be told.
+func Exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // Kind names what stands in a file's place.

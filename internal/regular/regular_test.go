@@ -17,7 +17,7 @@ func TestRead(t *testing.T) {
 	if text, err := Read(path, 10); err != nil || string(text) != "0123456789" {
 		t.Errorf("got %q, %v", text, err)
 	}
-	if _, err := Read(path, 9); err == nil || !strings.Contains(err.Error(), path+": want at most 9 bytes, got more") {
+	if _, err := Read(path, 9); err == nil || !strings.Contains(err.Error(), path+": want at most 9 bytes, got 10") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Read(path+"b", 9); !errors.Is(err, fs.ErrNotExist) {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/ops"
 )
 
@@ -91,10 +91,7 @@ func ReadConfig(dir string) (Config, error) {
 }
 
 func readSmall(path string) ([]byte, error) {
-	if info, err := os.Stat(path); err == nil && info.Size() > maxConfig {
-		return nil, &Error{File: path, Want: fmt.Sprintf("at most %d bytes", maxConfig), Got: fmt.Sprint(info.Size())}
-	}
-	return os.ReadFile(path)
+	return regular.Read(path, maxConfig)
 }
 
 // ParseConfig reads the text of a config.json; path is for errors.

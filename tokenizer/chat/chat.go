@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -129,9 +129,8 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 // findSource gives the folder's own template and where it stands.
 func findSource(dir string, config *tokenizer.Config) (name, text string, err error) {
 	name = filepath.Join(dir, JinjaFile)
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	b, err := regular.Read(name, maxSource)
+	if errors.Is(err, fs.ErrNotExist) {
 		name = filepath.Join(dir, tokenizer.ConfigFile) + ": chat_template"
 		if len(config.ChatTemplate) == 0 {
 			return name, "", nil
@@ -139,12 +138,10 @@ func findSource(dir string, config *tokenizer.Config) (name, text string, err er
 		var s source
 		err = json.Unmarshal(config.ChatTemplate, &s)
 		return name, string(s), err
-	case err != nil:
-		return name, "", err
-	case !info.Mode().IsRegular() || info.Size() > maxSource:
-		return name, "", fmt.Errorf("want a file of at most %d bytes, got %s of %d", maxSource, info.Mode(), info.Size())
 	}
-	b, err := os.ReadFile(name)
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // the caller names the file
+		err = e.Err
+	}
 	return name, string(b), err
 }
 

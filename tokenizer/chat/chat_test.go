@@ -235,7 +235,7 @@ func TestRefusals(t *testing.T) {
 		{"extends", file("{% extends 'x' %}"), say("q"), "extends"},
 		{"recursive", file("{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}"), say("q"), "want no recursive loop"},
 		{"deep", file("{{ " + strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200) + " }}"), say("q"), "at most 100 brackets in one another, got 202"},
-		{"long", file(strings.Repeat("x", maxSource+1)), say("q"), "chat_template.jinja: want a file of at most 131072 bytes, got -rw"},
+		{"long", file(strings.Repeat("x", maxSource+1)), say("q"), "chat_template.jinja: want at most 131072 bytes, got 131073"},
 		{"range", file("{% for i in range(100000000000) %}{% endfor %}"), say("q"), "range: want at most 10000 numbers"},
 		{"its own refusal", file("{{ raise_exception('no system, please') }}"), say("q"), "the template refuses the messages: no system, please"},
 		{"unknown date", file("{{ strftime_now('%Q') }}"), say("q"), `strftime_now: want %d, %b`},
