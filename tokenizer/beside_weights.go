@@ -17,6 +17,9 @@ var besideWeights = []string{
 	"added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
 }
 
+// BesideWeights are the names of the files that CopyBesideWeights copies.
+func BesideWeights() []string { return slices.Clone(besideWeights) }
+
 // CopyBesideWeights copies the files of a model's folder that are neither weights nor
 // configuration (tokenizer, chat template, generation settings), as far as they are there.
 // A file that is one of these is copied alone; of a GGUF file they are made, see SaveGGUF;

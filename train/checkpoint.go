@@ -103,7 +103,8 @@ func (c checkpoints) write(s state, o *optim.Optimizer, result func(dir string) 
 }
 
 // prune removes all checkpoints but the last keep that lie on the schedule, and those of
-// the steps in also. What an interruption left between two of them thereby goes.
+// the steps in also. What an interruption left between two of them thereby goes; folders that
+// are no checkpoints stay.
 func (c checkpoints) prune(every, keep int, also ...int) error {
 	steps, err := c.steps()
 	if err != nil {
@@ -115,7 +116,7 @@ func (c checkpoints) prune(every, keep int, also ...int) error {
 			keep--
 			continue
 		}
-		if slices.Contains(also, step) {
+		if slices.Contains(also, step) || !c.ours(step) {
 			continue
 		}
 		if err := atomicfile.RemoveFolder(c.path(step)); err != nil {
@@ -123,6 +124,12 @@ func (c checkpoints) prune(every, keep int, also ...int) error {
 		}
 	}
 	return nil
+}
+
+// ours reports a folder that a run has written, and not one that only has such a name.
+func (c checkpoints) ours(step int) bool {
+	s, err := readState(filepath.Join(c.path(step), stateFile))
+	return err == nil && s.Step == step
 }
 
 // last reads the state of the newest checkpoint; ok is false where there is none.

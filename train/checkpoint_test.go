@@ -19,8 +19,16 @@ func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
 		if err := os.Mkdir(c.path(step), 0o777); err != nil {
 			t.Fatal(err)
 		}
+		s := newState()
+		s.Step = step
+		if err := writeJSON(filepath.Join(c.path(step), stateFile), s); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, other := range []string{"step-7", "notes", ".step-000060.0123abcd.tmp"} { // nobody's checkpoints
+	if err := os.Remove(filepath.Join(c.path(37), stateFile)); err != nil { // somebody's own folder now
+		t.Fatal(err)
+	}
+	for _, other := range []string{"step-7", "notes", ".step-000060.agora-0123abcd.tmp"} { // nobody's checkpoints
 		if err := os.Mkdir(filepath.Join(c.dir, other), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -28,8 +36,8 @@ func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
 	if err := c.prune(10, 2, 20, 53); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.steps(); err != nil || !slices.Equal(got, []int{20, 40, 50, 53}) {
-		t.Errorf("left are %v, %v: want the best 20, the last two on schedule, and the newest", got, err)
+	if got, err := c.steps(); err != nil || !slices.Equal(got, []int{20, 37, 40, 50, 53}) {
+		t.Errorf("left are %v, %v: want the best 20, 37 which is no checkpoint, the last two on schedule, and the newest", got, err)
 	}
 	if _, err := os.Stat(filepath.Join(c.dir, "notes")); err != nil {
 		t.Error(err)

@@ -98,9 +98,10 @@ func openMetrics(dir string, step int) (*metrics, error) {
 	return m, nil
 }
 
-// openEvents makes the one event file of a run anew from its records.
+// openEvents makes the one event file of a run anew from its records. Those of other programs
+// stay where they are.
 func openEvents(dir string, records []Record) (*tfevents.Writer, error) {
-	old, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	old, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"+tfevents.Suffix))
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,13 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // Progress is told how a run goes on.
@@ -232,16 +235,18 @@ func lockOut(dir string, p Progress) (unlock func(), err error) {
 	return func() { _ = l.Release() }, nil // what is written is safe; a file that is left locks nobody out
 }
 
-// checkOut refuses a folder that holds a result or checkpoints: they would be overwritten,
-// and stand beside the metrics of another run until then.
+// runFiles are what a run writes into its folder, a tokenizer's files and event files apart.
+var runFiles = []string{
+	multilora.InfoFile, multilora.TensorFile, llama.ConfigFile, safetensors.ModelFile, safetensors.IndexFile,
+	CheckpointsFolder, ConfigFile, MetricsFile, SummaryFile,
+}
+
+// checkOut refuses a folder that holds a file which the run would write: it would be
+// overwritten, and stand beside the metrics of another run until then.
 func checkOut(dir string) error {
-	for _, name := range []string{multilora.InfoFile, multilora.TensorFile, "config.json", CheckpointsFolder} {
-		_, err := os.Lstat(filepath.Join(dir, name))
-		if err == nil {
+	for _, name := range slices.Concat(runFiles, tokenizer.BesideWeights()) {
+		if regular.Exists(filepath.Join(dir, name)) {
 			return fmt.Errorf("setting out: want a folder without an earlier run (or --resume to go on with it), got %s, which holds %s", dir, name)
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("setting out: %w", err)
 		}
 	}
 	return nil

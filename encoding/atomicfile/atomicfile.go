@@ -4,12 +4,14 @@ package atomicfile
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 
 	"github.com/agora-ml/agora/internal/regular"
@@ -20,6 +22,9 @@ import (
 // synced. After an error, or a panic in write, path is as it was and the temporary
 // file is gone. A file that was there passes on its permissions.
 func WriteFile(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a rename would put a file in its place
+		return &fs.PathError{Op: "write", Path: path, Err: fmt.Errorf("want the name of a file, got %s", regular.Kind(info.Mode()))}
+	}
 	f, err := create(path)
 	if err != nil {
 		return err
@@ -57,6 +62,16 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// CanWrite reports why WriteFile could not write to path: for whoever works long before it
+// does.
+func CanWrite(path string) error {
+	f, err := create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
 // CopyFile replaces the file to by a copy of the regular file from, as WriteFile does.
 func CopyFile(from, to string) error {
 	f, err := regular.Open(from)
@@ -73,9 +88,8 @@ func CopyFile(from, to string) error {
 // create opens a new hidden file beside path. os.CreateTemp would do, were its files
 // not closed to everybody else whatever the umask says.
 func create(path string) (*os.File, error) {
-	dir, base := filepath.Split(path)
 	for range 100 {
-		name := filepath.Join(dir, fmt.Sprintf(".%s.%08x.tmp", base, rand.Uint32()))
+		name := hidden(path)
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err == nil || !os.IsExist(err) {
 			return f, err
@@ -83,6 +97,19 @@ func create(path string) (*os.File, error) {
 	}
 	return nil, &fs.PathError{Op: "create a temporary file beside", Path: path, Err: fs.ErrExist}
 }
+
+// hidden is a new name beside path: one that RemoveLeftovers takes for ours and that nobody
+// else gives.
+func hidden(path string) string {
+	dir, base := filepath.Split(path)
+	base = base[:min(len(base), mostName)]
+	return filepath.Join(dir, fmt.Sprintf(".%s.agora-%08x.tmp", base, rand.Uint32()))
+}
+
+// mostName leaves room for what hidden adds within the 255 bytes that file systems give a name.
+const mostName = 200
+
+var leftover = regexp.MustCompile(`^\.(?s:.*)\.agora-[0-9a-f]{8}\.tmp$`)
 
 // syncDir makes the rename itself durable. Windows has no such call for folders.
 func syncDir(dir string) error {

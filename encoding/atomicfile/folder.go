@@ -2,9 +2,7 @@ package atomicfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
@@ -19,7 +17,7 @@ func WriteFolder(dir string, write func(dir string) error) error {
 	for _, err := os.Stat(near); errors.Is(err, fs.ErrNotExist); _, err = os.Stat(near) {
 		near = filepath.Dir(near)
 	}
-	temporary := filepath.Join(near, fmt.Sprintf(".%s.%08x.tmp", filepath.Base(dir), rand.Uint32()))
+	temporary := hidden(filepath.Join(near, filepath.Base(dir)))
 	if err := os.Mkdir(temporary, 0o777); err != nil {
 		return err
 	}
@@ -71,22 +69,22 @@ func syncTree(dir string) error {
 // crash on the way leaves a hidden folder that ends in .tmp.
 func RemoveFolder(dir string) error {
 	dir = filepath.Clean(dir)
-	hidden := filepath.Join(filepath.Dir(dir), fmt.Sprintf(".%s.%08x.tmp", filepath.Base(dir), rand.Uint32()))
-	if err := os.Rename(dir, hidden); err != nil {
+	name := hidden(dir)
+	if err := os.Rename(dir, name); err != nil {
 		return err
 	}
-	return os.RemoveAll(hidden)
+	return os.RemoveAll(name)
 }
 
 // RemoveLeftovers removes what a crash during WriteFile, WriteFolder or RemoveFolder has
-// left in a folder. Nobody may be writing there. A folder that is not there has nothing.
+// left in a folder, and nothing else. Nobody may be writing there. A folder that is not there has nothing.
 func RemoveLeftovers(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		if left, _ := filepath.Match(".*.????????.tmp", e.Name()); left {
+		if leftover.MatchString(e.Name()) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}

@@ -55,12 +55,12 @@ func TestWriteFolderLeavesNothingAfterAnError(t *testing.T) {
 
 func TestRemoveLeftovers(t *testing.T) {
 	root := t.TempDir()
-	for _, name := range []string{".out.0123abcd.tmp", "step-1"} {
+	for _, name := range []string{".out.agora-0123abcd.tmp", "step-1", ".others.0123abcd.tmp"} {
 		if err := os.MkdirAll(filepath.Join(root, name, "deep"), 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{".a.json.89abcdef.tmp", ".hidden", "b.tmp"} {
+	for _, name := range []string{".a.json.agora-89abcdef.tmp", ".hidden", ".a\n.agora-0123abcd.tmp", "b.tmp", ".a.agora-0123abcD.tmp"} {
 		if err := os.WriteFile(filepath.Join(root, name), nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -68,13 +68,13 @@ func TestRemoveLeftovers(t *testing.T) {
 	if err := RemoveLeftovers(root); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, root); !slices.Equal(got, []string{".hidden", "b.tmp", "step-1"}) {
+	if got := names(t, root); !slices.Equal(got, []string{".a.agora-0123abcD.tmp", ".hidden", ".others.0123abcd.tmp", "b.tmp", "step-1"}) {
 		t.Errorf("left are %v", got)
 	}
 	if err := RemoveFolder(filepath.Join(root, "step-1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, root); !slices.Equal(got, []string{".hidden", "b.tmp"}) {
+	if got := names(t, root); !slices.Equal(got, []string{".a.agora-0123abcD.tmp", ".hidden", ".others.0123abcd.tmp", "b.tmp"}) {
 		t.Errorf("after removing step-1 there are %v", got)
 	}
 	if err := RemoveLeftovers(filepath.Join(root, "none")); err != nil {

@@ -170,7 +170,7 @@ func TestFileNames(t *testing.T) {
 		defer w.Close()
 		names = append(names, filepath.Base(w.Name()))
 	}
-	form := regexp.MustCompile(`^events\.out\.tfevents\.1700000000\..+\.\d+\.[01]$`)
+	form := regexp.MustCompile(`^events\.out\.tfevents\.1700000000\..+\.\d+\.[01]\.agora$`)
 	for _, name := range names {
 		if !form.MatchString(name) {
 			t.Errorf("name %q does not match %s", name, form)

@@ -17,9 +17,12 @@ type Writer struct {
 	err  error // the first
 }
 
+// Suffix ends the names of this package's files: whoever removes one of them knows whose it is.
+const Suffix = ".agora"
+
 // Create begins a new file in dir, which it makes if need be. The file's name tells
 // TensorBoard what it is and where it belongs in time:
-// events.out.tfevents.SECONDS.HOST.PID.NUMBER.
+// events.out.tfevents.SECONDS.HOST.PID.NUMBER.agora.
 func Create(dir string, start time.Time) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("tfevents: %w", err)
@@ -35,7 +38,7 @@ func Create(dir string, start time.Time) (*Writer, error) {
 		return r
 	}, host)
 	for number := 0; ; number++ {
-		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d", start.Unix(), host, os.Getpid(), number)
+		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d" + Suffix, start.Unix(), host, os.Getpid(), number)
 		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if errors.Is(err, fs.ErrExist) {
 			continue

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // File is the name of the file in the folder that is locked; its text is for people, and
@@ -54,7 +56,7 @@ func Take(dir string) (*Lock, error) {
 	}
 	path := filepath.Join(dir, File)
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		f, err := regular.Own(path)
 		if err != nil {
 			return nil, errors.Join(err, l.Release())
 		}
@@ -73,6 +75,9 @@ func Take(dir string) (*Lock, error) {
 				return nil, err
 			}
 			continue
+		}
+		if err := ours(f); err != nil {
+			return nil, errors.Join(err, f.Close(), l.Release())
 		}
 		l.file = f
 		if err := l.sign(); err != nil {
@@ -111,6 +116,18 @@ func (l *Lock) sign() error {
 	return err
 }
 
+// mostText is more bytes than sign writes.
+const mostText = 512
+
+// ours refuses a file that somebody else has written, as its size tells: sign would empty it.
+func ours(f *os.File) error {
+	info, err := f.Stat()
+	if err == nil && info.Size() > mostText {
+		err = fmt.Errorf("%s: want a lock's file of at most %d bytes, got %d: somebody else's", f.Name(), mostText, info.Size())
+	}
+	return err
+}
+
 // holder reads who has the lock.
 func holder(f io.ReaderAt) string {
 	text := make([]byte, 256)
@@ -133,6 +150,6 @@ func holder(f io.ReaderAt) string {
 // isAt reports an open file that is still the one at path.
 func isAt(f *os.File, path string) bool {
 	a, errA := f.Stat()
-	b, errB := os.Stat(path)
+	b, errB := os.Lstat(path)
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }

@@ -13,6 +13,42 @@ import (
 	"testing"
 )
 
+// Own makes a file, opens it again, and goes through no link to another.
+func TestOwn(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for range 2 {
+		f, err := Own(at("own"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(at("precious"), []byte("text"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{"link": "precious", "nowhere": "none", "null": os.DevNull} {
+		if err := os.Symlink(to, at(from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(at("pipe"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for path, got := range map[string]string{
+		at("link"): "a link", at("nowhere"): "a link", at("null"): "a link", at("pipe"): "a named pipe", os.DevNull: "a device", dir: "a folder",
+	} {
+		if _, err := Own(path); err == nil || !strings.Contains(err.Error(), path+": want a regular file, got "+got) {
+			t.Errorf("%s: got %v, want it to tell %s", path, err, got)
+		}
+	}
+	if Exists(at("none")) {
+		t.Error("a file was made through a link")
+	}
+}
+
 func TestSpecialFilesAreRefusedAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	pipe, socket := filepath.Join(dir, "pipe"), filepath.Join(dir, "socket")

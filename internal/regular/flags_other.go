@@ -1,0 +1,8 @@
+//go:build !unix
+
+package regular
+
+const (
+	nonblocking = 0
+	noFollow    = 0
+)
