@@ -17,7 +17,7 @@ const scalingNormsEvery = 10
 func (r *run) train(ctx context.Context) error {
 	r.progress.Begin(r.state.Step, r.cfg.Steps)
 	if changed := r.state.changed(); len(changed) > 0 {
-		if err := r.record(Record{Step: r.state.Step, Changed: changed}); err != nil {
+		if err := r.record(Record{Kind: KindChange, Step: r.state.Step, Changed: changed}); err != nil {
 			return err
 		}
 	}
@@ -74,7 +74,7 @@ func (r *run) step(clock *speed) error {
 	r.state.Loss = result.Loss
 	r.summary.TokensPerSec = float64(clock.tokens) / clock.took.Seconds()
 	rec := Record{
-		Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows, Tokens: result.Tokens,
+		Kind: KindStep, Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows, Tokens: result.Tokens,
 		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(), PeakBytes: r.trainer.Device.Stats().Peak,
 		LossScale: result.LossScale, Skipped: result.Skipped,
 	}
@@ -112,7 +112,7 @@ func (r *run) measure(ctx context.Context) error {
 	if !finite(loss) {
 		return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
 	}
-	if err := r.record(Record{Step: s.Step, HeldOutLoss: &loss}); err != nil {
+	if err := r.record(Record{Kind: KindMeasurement, Step: s.Step, HeldOutLoss: &loss}); err != nil {
 		return err
 	}
 	s.Measured, s.HeldOut = s.Step, &loss
