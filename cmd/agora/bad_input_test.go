@@ -407,7 +407,7 @@ func refuses(t *testing.T, dir string, want []string, args ...string) {
 	}
 }
 
-// snapshot is the content of all files of a folder, and its folders.
+// snapshot is the content of all files of a folder, its folders, and what else is in it.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -415,6 +415,11 @@ func snapshot(t *testing.T, dir string) map[string]string {
 		if err != nil || e.IsDir() {
 			all[path] = ""
 			return err
+		}
+		if !e.Type().IsRegular() {
+			target, _ := os.Readlink(path) // of a link
+			all[path] = e.Type().String() + target
+			return nil
 		}
 		b, err := os.ReadFile(path)
 		all[path] = string(b)

@@ -36,7 +36,11 @@ func (f *deviceFlags) open() (*tensor.Device, error) {
 	if f.profile == "" {
 		return device.Open(f.name, o)
 	}
-	file, err := os.Create(f.profile) // Close of the device writes it; it stays open until the process ends
+	if err := (outFile{flag: "profile", path: f.profile}).check(); err != nil {
+		return nil, err
+	}
+	// Close of the device writes it; it stays open until the process ends.
+	file, err := os.OpenFile(f.profile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("--profile: %w", err)
 	}

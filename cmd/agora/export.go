@@ -15,7 +15,12 @@ type exportFlags struct {
 	to     string
 	merged bool
 	dtype  string
+
+	overwrite bool
 }
+
+// file is what --to gguf writes.
+func (f *exportFlags) file() outFile { return outFile{"out", f.out, f.overwrite, orOverwrite} }
 
 func exportCommand() *cobra.Command {
 	var f exportFlags
@@ -50,6 +55,7 @@ With --merged the adapter may be left out: the model alone is written.`,
 	f.register(c)
 	c.Flags().StringVar(&f.to, "to", "", "form: peft, gguf or safetensors")
 	c.Flags().StringVar(&f.out, "out", "", "new folder, or file for gguf")
+	c.Flags().BoolVar(&f.overwrite, "overwrite", false, "replace a file that is there (--to gguf); never the model or the adapter")
 	c.Flags().BoolVar(&f.merged, "merged", false, "write the model with the adapter in its weights")
 	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of a merged model's weights: f32, bf16, f16, for gguf also q8 or q4 (default: that of the model)")
 	return c
@@ -96,7 +102,7 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	}
 	check := checkOutFolder
 	if f.to == "gguf" {
-		check = checkOutFile
+		check = func(string) error { return f.file().check(f.model, f.adapter) }
 	}
 	if err := check(f.out); err != nil {
 		return nil, err

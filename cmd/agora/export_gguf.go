@@ -16,7 +16,7 @@ import (
 // exportModelGGUF writes the model, with the adapter in its weights if there is one, as
 // one file.
 func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
-	if err := checkOutFile(f.out); err != nil {
+	if err := f.file().check(f.model, f.adapter); err != nil {
 		return nil, err
 	}
 	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)

@@ -14,7 +14,7 @@ import (
 
 func plotCommand() *cobra.Command {
 	var out string
-	var terminal, asJSON bool
+	var terminal, overwrite, asJSON bool
 	c := &cobra.Command{
 		Use:   "plot RUN...",
 		Short: "Draw the curves of runs",
@@ -32,7 +32,7 @@ may still be going on.
 				if format, err = curves.Format(out); err != nil {
 					return err
 				}
-				if err := checkOutFile(out); err != nil {
+				if err := (outFile{"out", out, overwrite, orOverwrite}).check(args...); err != nil {
 					return err
 				}
 			}
@@ -60,6 +60,7 @@ may still be going on.
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "picture to write: a .png, .svg or .pdf file")
+	c.Flags().BoolVar(&overwrite, "overwrite", false, "replace a picture that is there")
 	c.Flags().BoolVar(&terminal, "terminal", false, "draw in the terminal, too, where --out is given")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the first, last, lowest and highest value of each curve as JSON")
 	return c

@@ -13,11 +13,7 @@ import (
 // empty.
 func WriteFolder(dir string, write func(dir string) error) error {
 	dir = filepath.Clean(dir)
-	near := filepath.Dir(dir) // the nearest folder that is there
-	for _, err := os.Stat(near); errors.Is(err, fs.ErrNotExist); _, err = os.Stat(near) {
-		near = filepath.Dir(near)
-	}
-	temporary := hidden(filepath.Join(near, filepath.Base(dir)))
+	temporary := near(dir)
 	if err := os.Mkdir(temporary, 0o777); err != nil {
 		return err
 	}
@@ -44,6 +40,24 @@ func WriteFolder(dir string, write func(dir string) error) error {
 	}
 	done = true
 	return syncDir(filepath.Dir(dir))
+}
+
+// CanMake reports why WriteFolder could not make dir: for whoever works long before it does.
+func CanMake(dir string) error {
+	temporary := near(filepath.Clean(dir))
+	if err := os.Mkdir(temporary, 0o777); err != nil {
+		return err
+	}
+	return os.Remove(temporary)
+}
+
+// near is a hidden name for dir in the nearest folder that is there.
+func near(dir string) string {
+	near := filepath.Dir(dir)
+	for _, err := os.Stat(near); errors.Is(err, fs.ErrNotExist) && near != filepath.Dir(near); _, err = os.Stat(near) {
+		near = filepath.Dir(near)
+	}
+	return hidden(filepath.Join(near, filepath.Base(dir)))
 }
 
 // syncTree makes the content of a folder durable.
