@@ -11,9 +11,8 @@ import (
 type Op interface {
 	// Forward computes the outputs, and what Backward will want to see again.
 	Forward(f *Fwd) (out, saved []*tensor.Tensor)
-	// Backward gives one gradient an input: of the input's shape, and nil where
-	// Needs is false or where it has been added to Into.
-	Backward(b *Back) []*tensor.Tensor
+	// Backward writes the gradients of the inputs to where Back says.
+	Backward(b *Back)
 	// Examples are the calls that every test makes (package optest).
 	Examples() []Example
 }
@@ -47,48 +46,6 @@ func (f *Fwd) Random() (at RandomAt, ok bool) {
 type RandomAt struct {
 	Key      [2]uint32
 	Step, Op uint32
-}
-
-// Back is what Backward sees. Tensors it makes and does not return are freed when
-// it returns.
-type Back struct {
-	*tensor.Device
-	In, Out, Saved []*tensor.Tensor
-	// DOut are the gradients of the outputs, never nil for float outputs. They may be
-	// somebody else's as well: Backward must not write into them.
-	DOut  []*tensor.Tensor
-	Needs []bool
-	// Into is, for each input, where a parameter's gradient must be added, or nil.
-	// A Backward that adds there itself returns nil for the input; for one that
-	// returns a tensor the tape adds it.
-	Into []*tensor.Tensor
-}
-
-// WeightGrad is where the gradient of weight i is to be written, f32 (f64 beside f64
-// tensors) and of the weight's shape: Into[i], to be added to, or a new tensor.
-func (b *Back) WeightGrad(i int) (g *tensor.Tensor, add bool) {
-	if b.Into[i] != nil {
-		return b.Into[i], true
-	}
-	return b.New(StatType(b.In[i].DType()), b.In[i].Shape()...), false
-}
-
-// OperandGrad is WeightGrad for an input that may be an activation as well as a
-// parameter: a new tensor has the input's own dtype.
-func (b *Back) OperandGrad(i int) (g *tensor.Tensor, add bool) {
-	if b.Into[i] != nil {
-		return b.Into[i], true
-	}
-	return b.Like(b.In[i]), false
-}
-
-// Returned is what Backward returns for a gradient that WeightGrad or OperandGrad
-// gave.
-func Returned(g *tensor.Tensor, add bool) *tensor.Tensor {
-	if add {
-		return nil
-	}
-	return g
 }
 
 // StatType is the dtype of statistics and parameter gradients beside tensors of

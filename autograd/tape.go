@@ -116,13 +116,13 @@ func (t *Tape) Grad(leaf *Var) *tensor.Tensor { return t.grads[leaf] }
 
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {
-		b := &Back{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, Into: make([]*tensor.Tensor, len(c.in))}
+		b := &Back{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op, grads: make([]gradient, len(c.in))}
 		for i, v := range c.in {
 			var x *tensor.Tensor
 			if v != nil {
 				x = v.t
 				if v.param != nil && c.needs[i] {
-					b.Into[i] = v.param.Grad
+					b.grads[i].into = v.param.Grad
 				}
 			}
 			b.In = append(b.In, x)
@@ -130,23 +130,7 @@ func (t *Tape) walk(c *call) {
 		for _, v := range c.out {
 			b.Out = append(b.Out, v.t)
 		}
-		scope := t.dev.Scope()
-		grads := c.op.Backward(b)
-		for i, g := range grads {
-			switch {
-			case g == nil || !c.needs[i]:
-				grads[i] = nil
-			case !g.SameShape(c.in[i].t):
-				tensor.Panicf(opName(c.op), "gradient %d is %s, the input %s", i, g, c.in[i].t)
-			case b.Into[i] != nil:
-				t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, b.Into[i], b.Into[i], g)
-				grads[i] = nil
-			default:
-				scope.Keep(g)
-			}
-		}
-		scope.Close()
-		for i, g := range grads {
+		for i, g := range t.backward(c.op, b) {
 			if g != nil {
 				t.addGrad(c.in[i], g)
 			}
@@ -159,6 +143,25 @@ func (t *Tape) walk(c *call) {
 		}
 	}
 	c.eachTensor(t.drop)
+}
+
+// backward runs Backward in a scope of its own, which only the gradients outlive.
+func (t *Tape) backward(op Op, b *Back) []*tensor.Tensor {
+	scope := t.dev.Scope()
+	defer scope.Close()
+	op.Backward(b)
+	grads := b.collect()
+	for _, g := range grads {
+		if g != nil {
+			scope.Keep(g)
+		}
+	}
+	return grads
+}
+
+// addTo is into += g.
+func addTo(d *tensor.Device, into, g *tensor.Tensor) {
+	d.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, into, into, g)
 }
 
 // outputGrads collects the gradients of a call's outputs; any is false if none has

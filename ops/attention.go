@@ -88,20 +88,15 @@ func (a attention) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 
 // Backward computes the probabilities again from lse, once for dq and once for dk and
 // dv, so that neither kernel needs atomics or a matrix of them.
-func (a attention) Backward(b *Back) []*tensor.Tensor {
+func (a attention) Backward(b *Back) {
 	y, dy, lse := b.Out[0], b.DOut[0], b.Saved[0]
 	k := a.kernel(b.In[0], b.In[1])
-	grads := make([]*tensor.Tensor, len(b.In))
-	dq, delta := b.Like(b.In[0]), b.Like(lse) // delta is needed for dk and dv too
+	dq, delta := b.GradOrScratch(0), b.Like(lse) // delta is needed for dk and dv too
 	b.Run(shaders.AttentionGradQ(k), append([]*tensor.Tensor{dq, delta, dy, y, lse}, b.In...)...)
-	if b.Needs[0] {
-		grads[0] = dq
-	}
 	if b.Needs[1] || b.Needs[2] {
-		grads[1], grads[2] = b.Like(b.In[1]), b.Like(b.In[2])
-		b.Run(shaders.AttentionGradKV(k), append([]*tensor.Tensor{grads[1], grads[2], dy, lse, delta}, b.In...)...)
+		dk, dv := b.GradOrScratch(1), b.GradOrScratch(2)
+		b.Run(shaders.AttentionGradKV(k), append([]*tensor.Tensor{dk, dv, dy, lse, delta}, b.In...)...)
 	}
-	return grads
 }
 
 func (attention) Examples() []Example {

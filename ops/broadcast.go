@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -19,18 +18,16 @@ func mustBeSuffix(op string, a, b *Var) {
 	}
 }
 
-// sumToSuffix is the gradient of a broadcast operand, input i of the call: g, shaped
+// sumToSuffix writes the gradient of a broadcast operand, input i of the call: g, shaped
 // like the result, summed over the dimensions the operand was repeated over, times
 // scale.
-func sumToSuffix(b *Back, i int, g *tensor.Tensor, scale float32) *tensor.Tensor {
-	if !b.Needs[i] {
-		return nil
-	}
+func sumToSuffix(b *Back, i int, g *tensor.Tensor, scale float32) {
 	x := b.In[i]
-	if scale == 1 && g.Numel() == x.Numel() && b.Into[i] == nil && g.DType() == x.DType() {
-		return g.Reshape(x.Shape()...)
+	if scale == 1 && g.Numel() == x.Numel() && g.DType() == x.DType() {
+		b.SetGrad(i, g.Reshape(x.Shape()...))
+		return
 	}
-	dx, acc := b.OperandGrad(i)
-	b.Run(shaders.Sum{Outer: 1, N: g.Numel() / x.Numel(), Inner: x.Numel(), Scale: scale, Acc: acc}, dx, g)
-	return autograd.Returned(dx, acc)
+	if dx, acc := b.OperandGrad(i); dx != nil {
+		b.Run(shaders.Sum{Outer: 1, N: g.Numel() / x.Numel(), Inner: x.Numel(), Scale: scale, Acc: acc}, dx, g)
+	}
 }

@@ -21,17 +21,13 @@ func Cast(x *Var, dt tensor.DType) *Var {
 type castTo struct{ dt tensor.DType }
 
 func (c castTo) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
-	return one(cast(f.Device, f.In[0], c.dt)), nil
+	y := f.New(c.dt, f.In[0].Shape()...)
+	f.Run(shaders.Cast{N: y.Numel()}, y, f.In[0])
+	return one(y), nil
 }
 
-func (castTo) Backward(b *Back) []*tensor.Tensor {
-	return one(cast(b.Device, b.DOut[0], b.In[0].DType()))
-}
-
-func cast(d *tensor.Device, x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
-	y := d.New(dt, x.Shape()...)
-	d.Run(shaders.Cast{N: x.Numel()}, y, x)
-	return y
+func (castTo) Backward(b *Back) {
+	b.Run(shaders.Cast{N: b.In[0].Numel()}, b.Grad(0), b.DOut[0])
 }
 
 func (castTo) Examples() []Example {

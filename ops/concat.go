@@ -47,20 +47,17 @@ func (c concat) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (c concat) Backward(b *Back) []*tensor.Tensor {
+func (c concat) Backward(b *Back) {
 	dy := b.DOut[0]
 	outer := tensor.Numel(dy.Shape()[:c.dim])
 	at, stride := 0, dy.Numel()/outer
-	grads := make([]*tensor.Tensor, len(b.In))
 	for i, x := range b.In {
 		cols := x.Numel() / outer
-		if b.Needs[i] {
-			grads[i] = b.Like(x)
-			b.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: at, YStride: cols}, grads[i], dy)
+		if dx := b.Grad(i); dx != nil {
+			b.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: at, YStride: cols}, dx, dy)
 		}
 		at += cols
 	}
-	return grads
 }
 
 func (concat) Examples() []Example {

@@ -48,11 +48,10 @@ func (c crossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(loss), one(lse)
 }
 
-func (c crossEntropy) Backward(b *Back) []*tensor.Tensor {
+func (c crossEntropy) Backward(b *Back) {
 	logits, labels, lse := b.In[0], b.In[1], b.Saved[0]
-	dlogits := b.Like(logits)
-	b.Run(shaders.CrossEntropyGrad{Rows: labels.Numel(), Vocab: logits.Dim(-1), Scale: c.scale}, dlogits, logits, labels, lse, b.DOut[0])
-	return []*tensor.Tensor{dlogits, nil}
+	k := shaders.CrossEntropyGrad{Rows: labels.Numel(), Vocab: logits.Dim(-1), Scale: c.scale}
+	b.Run(k, b.Grad(0), logits, labels, lse, b.DOut[0])
 }
 
 func (c crossEntropy) Examples() []Example {

@@ -22,21 +22,18 @@ func (div) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: with y = a / b, da = dy / b and db = -dy y / b.
-func (div) Backward(b *Back) []*tensor.Tensor {
+func (div) Backward(b *Back) {
 	x, dy := b.In[1], b.DOut[0]
 	n, m := dy.Numel(), x.Numel()
-	grads := make([]*tensor.Tensor, 2)
-	if b.Needs[0] {
-		grads[0] = b.Like(dy)
-		b.Run(shaders.Div{N: n, M: m}, grads[0], dy, x)
+	if da := b.Grad(0); da != nil {
+		b.Run(shaders.Div{N: n, M: m}, da, dy, x)
 	}
 	if b.Needs[1] {
 		g := b.Like(dy)
 		b.Run(shaders.Mul{N: n, M: n}, g, dy, b.Out[0])
 		b.Run(shaders.Div{N: n, M: m}, g, g, x)
-		grads[1] = sumToSuffix(b, 1, g, -1)
+		sumToSuffix(b, 1, g, -1)
 	}
-	return grads
 }
 
 func (div) Examples() []Example {

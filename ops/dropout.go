@@ -36,10 +36,8 @@ func (d *dropout) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (d *dropout) Backward(b *Back) []*tensor.Tensor {
-	dx := b.Like(b.DOut[0])
-	b.Run(d.kernel(dx), dx, b.DOut[0])
-	return one(dx)
+func (d *dropout) Backward(b *Back) {
+	b.Run(d.kernel(b.In[0]), b.Grad(0), b.DOut[0])
 }
 
 func (d *dropout) kernel(x *tensor.Tensor) shaders.Dropout {

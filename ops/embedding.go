@@ -41,11 +41,10 @@ func (e embedding) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (embedding) Backward(b *Back) []*tensor.Tensor {
+func (embedding) Backward(b *Back) {
 	table, ids := b.In[0], b.In[1]
-	g, acc := b.WeightGrad(0)
-	b.Run(shaders.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, g, b.DOut[0], ids)
-	return []*tensor.Tensor{autograd.Returned(g, acc), nil}
+	dtable, acc := b.WeightGrad(0)
+	b.Run(shaders.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, dtable, b.DOut[0], ids)
 }
 
 func (embedding) Examples() []Example {

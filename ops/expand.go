@@ -56,10 +56,9 @@ func (e expand) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (e expand) Backward(b *Back) []*tensor.Tensor {
+func (e expand) Backward(b *Back) {
 	dx, acc := b.OperandGrad(0)
 	b.Run(shaders.Sum{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1, Acc: acc}, dx, b.DOut[0])
-	return one(autograd.Returned(dx, acc))
 }
 
 func (expand) Examples() []Example {

@@ -29,17 +29,16 @@ func (gatherRows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (gatherRows) Backward(b *Back) []*tensor.Tensor {
+func (gatherRows) Backward(b *Back) {
 	x, ids := b.In[0], b.In[1]
 	// Sums of several rows are made in f32 and rounded once.
 	sum, acc := b.WeightGrad(0)
 	b.Run(shaders.EmbeddingGrad{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0), Acc: acc}, sum, b.DOut[0], ids)
-	if acc || sum.DType() == x.DType() {
-		return []*tensor.Tensor{autograd.Returned(sum, acc), nil}
+	if !acc && sum.DType() != x.DType() {
+		dx := b.Like(x)
+		b.Run(shaders.Cast{N: x.Numel()}, dx, sum)
+		b.SetGrad(0, dx)
 	}
-	dx := b.Like(x)
-	b.Run(shaders.Cast{N: x.Numel()}, dx, sum)
-	return []*tensor.Tensor{dx, nil}
 }
 
 func (gatherRows) Examples() []Example {

@@ -34,28 +34,19 @@ func (l layerNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), []*tensor.Tensor{mean, rstd}
 }
 
-func (layerNorm) Backward(b *Back) []*tensor.Tensor {
+func (layerNorm) Backward(b *Back) {
 	x, w, dy, mean, rstd := b.In[0], b.In[1], b.DOut[0], b.Saved[0], b.Saved[1]
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
-	grads := make([]*tensor.Tensor, 3)
-	if b.Needs[0] {
-		grads[0] = b.Like(x)
-		b.Run(shaders.LayerNormGrad{Rows: rows, Dim: dim}, grads[0], dy, x, w, mean, rstd)
+	if dx := b.Grad(0); dx != nil {
+		b.Run(shaders.LayerNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, mean, rstd)
 	}
-	var dw, db *tensor.Tensor
-	var accW, accB bool
-	if b.Needs[1] {
-		dw, accW = b.WeightGrad(1)
-		grads[1] = autograd.Returned(dw, accW)
-	}
-	if b.Needs[2] {
-		db, accB = b.WeightGrad(2)
-		grads[2] = autograd.Returned(db, accB)
-	}
-	k := shaders.LayerNormGradWeight{Rows: rows, Dim: dim, Acc: accW}
+	k := shaders.LayerNormGradWeight{Rows: rows, Dim: dim}
+	dw, accW := b.WeightGrad(1)
+	db, accB := b.WeightGrad(2)
 	switch {
 	case dw != nil && db != nil && accW != accB: // one is to be added to, one is new
+		k.Acc = accW
 		b.Run(k, dw, nil, dy, x, mean, rstd)
 		k.Acc = accB
 		b.Run(k, nil, db, dy, x, mean, rstd)
@@ -63,7 +54,6 @@ func (layerNorm) Backward(b *Back) []*tensor.Tensor {
 		k.Acc = accW || accB
 		b.Run(k, dw, db, dy, x, mean, rstd)
 	}
-	return grads
 }
 
 func (layerNorm) Examples() []Example {

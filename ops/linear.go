@@ -38,25 +38,18 @@ func (linear) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows.
-func (linear) Backward(b *Back) []*tensor.Tensor {
+func (linear) Backward(b *Back) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]
 	rows, in, out := x.Numel()/w.Dim(1), w.Dim(1), w.Dim(0)
-	grads := make([]*tensor.Tensor, 3)
-	if b.Needs[0] {
-		grads[0] = b.Like(x)
-		b.Run(shaders.Matmul{Batch: 1, M: rows, N: in, K: out}, grads[0], dy, w, nil)
+	if dx := b.Grad(0); dx != nil {
+		b.Run(shaders.Matmul{Batch: 1, M: rows, N: in, K: out}, dx, dy, w, nil)
 	}
-	if b.Needs[1] {
-		dw, acc := b.WeightGrad(1)
+	if dw, acc := b.WeightGrad(1); dw != nil {
 		b.Run(shaders.Matmul{Batch: 1, M: out, N: in, K: rows, TransA: true, Acc: acc}, dw, dy, x, nil)
-		grads[1] = autograd.Returned(dw, acc)
 	}
-	if b.Needs[2] {
-		db, acc := b.WeightGrad(2)
+	if db, acc := b.WeightGrad(2); db != nil {
 		b.Run(shaders.Sum{Outer: 1, N: rows, Inner: out, Scale: 1, Acc: acc}, db, dy)
-		grads[2] = autograd.Returned(db, acc)
 	}
-	return grads
 }
 
 func (l linear) Examples() []Example {

@@ -112,7 +112,7 @@ func (l linearCrossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(loss), []*tensor.Tensor{lse, dx, dw}
 }
 
-func (l linearCrossEntropy) Backward(b *Back) []*tensor.Tensor {
+func (l linearCrossEntropy) Backward(b *Back) {
 	x, w, labels, dloss := b.In[0], b.In[1], b.In[2], b.DOut[0]
 	lse, dx, dw := b.Saved[0], b.Saved[1], b.Saved[2]
 	factor := b.Like(dloss)
@@ -121,22 +121,19 @@ func (l linearCrossEntropy) Backward(b *Back) []*tensor.Tensor {
 		b.Run(shaders.Mul{N: g.Numel(), M: 1}, g, g, factor)
 		return g
 	}
-	grads := make([]*tensor.Tensor, 3)
 	if b.Needs[0] {
-		grads[0] = scaled(dx)
+		b.SetGrad(0, scaled(dx))
 	}
 	switch {
 	case b.Needs[1] && dw != nil:
-		grads[1] = scaled(dw)
+		b.SetGrad(1, scaled(dw))
 	case b.Needs[1]:
-		dw, acc := b.WeightGrad(1)
 		l.chunks(b.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
 			b.Run(shaders.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: l.scale}, logits, logits, rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), dloss)
-			l.addWeightGrad(b.Device, dw, logits, rowsOf(x, lo, hi), acc || lo > 0)
+			dw, acc := b.WeightGrad(1)
+			l.addWeightGrad(b.Device, dw, logits, rowsOf(x, lo, hi), acc)
 		})
-		grads[1] = autograd.Returned(dw, acc)
 	}
-	return grads
 }
 
 func (linearCrossEntropy) Examples() []Example {

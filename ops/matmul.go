@@ -55,29 +55,23 @@ func (m matmul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: with C = A B, dA = dC Bᵀ and dB = Aᵀ dC; transposed operands swap roles.
-func (m matmul) Backward(b *Back) []*tensor.Tensor {
+func (m matmul) Backward(b *Back) {
 	k, _ := m.sizes(b.In[0], b.In[1])
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
-	grads := make([]*tensor.Tensor, 2)
-	if b.Needs[0] {
-		da := b.Like(x)
+	if da := b.Grad(0); da != nil {
 		if m.transA { // A is [k, m]: dA = op(B) dCᵀ
 			b.Run(shaders.Matmul{Batch: k.Batch, M: k.K, N: k.M, K: k.N, TransA: m.transB, TransB: true}, da, y, d, nil)
 		} else {
 			b.Run(shaders.Matmul{Batch: k.Batch, M: k.M, N: k.K, K: k.N, TransB: !m.transB}, da, d, y, nil)
 		}
-		grads[0] = da
 	}
-	if b.Needs[1] {
-		db, acc := b.OperandGrad(1)
+	if db, acc := b.OperandGrad(1); db != nil {
 		if m.transB { // B is [n, k]: dB = dCᵀ op(A)
 			b.Run(shaders.Matmul{Batch: k.Batch, M: k.N, N: k.K, K: k.M, TransA: true, TransB: m.transA, Acc: acc}, db, d, x, nil)
 		} else {
 			b.Run(shaders.Matmul{Batch: k.Batch, M: k.K, N: k.N, K: k.M, TransA: !m.transA, Acc: acc}, db, x, d, nil)
 		}
-		grads[1] = autograd.Returned(db, acc)
 	}
-	return grads
 }
 
 func (matmul) Examples() []Example {

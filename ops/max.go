@@ -37,10 +37,8 @@ func (m maximum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return []*tensor.Tensor{y, index}, nil
 }
 
-func (m maximum) Backward(b *Back) []*tensor.Tensor {
-	dx := b.Like(b.In[0])
-	b.Run(shaders.MaxGrad{Outer: m.outer, N: m.n, Inner: m.inner}, dx, b.DOut[0], b.Out[1])
-	return one(dx)
+func (m maximum) Backward(b *Back) {
+	b.Run(shaders.MaxGrad{Outer: m.outer, N: m.n, Inner: m.inner}, b.Grad(0), b.DOut[0], b.Out[1])
 }
 
 func (maximum) Examples() []Example {

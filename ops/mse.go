@@ -36,18 +36,15 @@ func (mse) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: dpred = 2/n (pred - target) dloss, dtarget the opposite.
-func (mse) Backward(b *Back) []*tensor.Tensor {
+func (mse) Backward(b *Back) {
 	diff := b.Saved[0]
 	n := diff.Numel()
-	grads := make([]*tensor.Tensor, 2)
 	for i, sign := range []float32{2, -2} {
-		if b.Needs[i] {
-			grads[i] = b.Like(diff)
-			b.Run(shaders.Mul{N: n, M: 1}, grads[i], diff, b.DOut[0])
-			b.Run(shaders.Scale{N: n, Alpha: sign / float32(n)}, grads[i], grads[i])
+		if g := b.Grad(i); g != nil {
+			b.Run(shaders.Mul{N: n, M: 1}, g, diff, b.DOut[0])
+			b.Run(shaders.Scale{N: n, Alpha: sign / float32(n)}, g, g)
 		}
 	}
-	return grads
 }
 
 func (mse) Examples() []Example {

@@ -21,19 +21,16 @@ func (mul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (mul) Backward(b *Back) []*tensor.Tensor {
+func (mul) Backward(b *Back) {
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
-	grads := make([]*tensor.Tensor, 2)
-	if b.Needs[0] {
-		grads[0] = b.Like(x)
-		b.Run(shaders.Mul{N: x.Numel(), M: y.Numel()}, grads[0], d, y)
+	if dx := b.Grad(0); dx != nil {
+		b.Run(shaders.Mul{N: x.Numel(), M: y.Numel()}, dx, d, y)
 	}
 	if b.Needs[1] {
-		dx := b.Like(x)
-		b.Run(shaders.Mul{N: x.Numel(), M: x.Numel()}, dx, d, x)
-		grads[1] = sumToSuffix(b, 1, dx, 1)
+		g := b.Like(x)
+		b.Run(shaders.Mul{N: x.Numel(), M: x.Numel()}, g, d, x)
+		sumToSuffix(b, 1, g, 1)
 	}
-	return grads
 }
 
 func (mul) Examples() []Example {

@@ -42,12 +42,12 @@ func (p permute) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(permuted(f.Device, f.In[0], p.axes)), nil
 }
 
-func (p permute) Backward(b *Back) []*tensor.Tensor {
+func (p permute) Backward(b *Back) {
 	back := make([]int, len(p.axes))
 	for i, a := range p.axes {
 		back[a] = i
 	}
-	return one(permuted(b.Device, b.DOut[0], back))
+	b.SetGrad(0, permuted(b.Device, b.DOut[0], back))
 }
 
 // permuted joins dimensions that stay neighbours, so that the kernel has few and

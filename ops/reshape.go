@@ -15,8 +15,8 @@ func (r reshape) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(f.In[0].Reshape(r.shape...)), nil
 }
 
-func (reshape) Backward(b *Back) []*tensor.Tensor {
-	return one(b.DOut[0].Reshape(b.In[0].Shape()...))
+func (reshape) Backward(b *Back) {
+	b.SetGrad(0, b.DOut[0].Reshape(b.In[0].Shape()...))
 }
 
 func (reshape) Examples() []Example {

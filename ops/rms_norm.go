@@ -29,21 +29,16 @@ func (r rmsNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), one(rstd)
 }
 
-func (r rmsNorm) Backward(b *Back) []*tensor.Tensor {
+func (rmsNorm) Backward(b *Back) {
 	x, w, rstd, dy := b.In[0], b.In[1], b.Saved[0], b.DOut[0]
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
-	grads := make([]*tensor.Tensor, 2)
-	if b.Needs[0] {
-		grads[0] = b.Like(x)
-		b.Run(shaders.RMSNormGrad{Rows: rows, Dim: dim}, grads[0], dy, x, w, rstd)
+	if dx := b.Grad(0); dx != nil {
+		b.Run(shaders.RMSNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, rstd)
 	}
-	if b.Needs[1] {
-		dw, acc := b.WeightGrad(1)
+	if dw, acc := b.WeightGrad(1); dw != nil {
 		b.Run(shaders.RMSNormGradWeight{Rows: rows, Dim: dim, Acc: acc}, dw, dy, x, rstd)
-		grads[1] = autograd.Returned(dw, acc)
 	}
-	return grads
 }
 
 func (rmsNorm) Examples() []Example {

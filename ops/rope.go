@@ -25,32 +25,28 @@ func RoPE(x, table, positions *Var) *Var {
 	if positions != nil && !positions.Tensor().HasShape(xt.Dim(0), xt.Dim(1)) {
 		tensor.Panicf("rope", "positions are %s for x %s: want [%d, %d]", positions.Tensor(), xt, xt.Dim(0), xt.Dim(1))
 	}
-	return apply(rope{}, x, table, positions)
+	return apply(rope{}, x, autograd.Const(tt), positions)
 }
 
 type rope struct{}
 
-// turn rotates x there (sign 1) or back (sign -1).
-func (rope) turn(d *tensor.Device, x, table, positions *tensor.Tensor, sign float32) *tensor.Tensor {
-	y := d.Like(x)
-	d.Run(shaders.RoPE{
+// kernel rotates x there (sign 1) or back (sign -1).
+func (rope) kernel(x, table *tensor.Tensor, sign float32) shaders.RoPE {
+	return shaders.RoPE{
 		Rows: x.Dim(0) * x.Dim(1), Seq: x.Dim(1), Heads: x.Dim(2), Dim: x.Dim(3), Positions: table.Dim(0), Sign: sign,
-	}, y, x, table, positions)
-	return y
+	}
 }
 
 func (r rope) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
-	return one(r.turn(f.Device, f.In[0], f.In[1], f.In[2], 1)), nil
+	y := f.Like(f.In[0])
+	f.Run(r.kernel(y, f.In[1], 1), y, f.In[0], f.In[1], f.In[2])
+	return one(y), nil
 }
 
 // Backward: the inverse of a rotation is its transpose, so the gradient turns back.
 // The table is never trained.
-func (r rope) Backward(b *Back) []*tensor.Tensor {
-	grads := make([]*tensor.Tensor, 3)
-	if b.Needs[0] {
-		grads[0] = r.turn(b.Device, b.DOut[0], b.In[1], b.In[2], -1)
-	}
-	return grads
+func (r rope) Backward(b *Back) {
+	b.Run(r.kernel(b.In[0], b.In[1], -1), b.Grad(0), b.DOut[0], b.In[1], b.In[2])
 }
 
 func (rope) Examples() []Example {

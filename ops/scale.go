@@ -17,10 +17,8 @@ func (s scale) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (s scale) Backward(b *Back) []*tensor.Tensor {
-	dx := b.Like(b.DOut[0])
-	b.Run(shaders.Scale{N: dx.Numel(), Alpha: s.alpha}, dx, b.DOut[0])
-	return one(dx)
+func (s scale) Backward(b *Back) {
+	b.Run(shaders.Scale{N: b.In[0].Numel(), Alpha: s.alpha}, b.Grad(0), b.DOut[0])
 }
 
 func (scale) Examples() []Example {

@@ -40,18 +40,20 @@ func (s slice) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (s slice) Backward(b *Back) []*tensor.Tensor {
+func (s slice) Backward(b *Back) {
 	dy := b.DOut[0]
 	shape, outer, cols, stride, offset := s.sizes(b.In[0])
-	if into := b.Into[0]; into != nil && outer == 1 {
-		part := into.View(offset, shape...)
-		b.Run(shaders.Add{N: cols, M: cols}, part, part, dy)
-		return one(nil)
+	if outer == 1 {
+		dx, acc := b.OperandGrad(0)
+		if acc {
+			part := dx.View(offset, shape...)
+			b.Run(shaders.Add{N: cols, M: cols}, part, part, dy)
+			return
+		}
 	}
-	dx := b.Like(b.In[0])
+	dx := b.Grad(0)
 	b.Run(shaders.Fill{N: dx.Numel()}, dx)
 	b.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: offset}, dx, dy)
-	return one(dx)
 }
 
 func (slice) Examples() []Example {

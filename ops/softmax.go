@@ -18,11 +18,9 @@ func (softmax) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (softmax) Backward(b *Back) []*tensor.Tensor {
+func (softmax) Backward(b *Back) {
 	y := b.Out[0]
-	dx := b.Like(y)
-	b.Run(shaders.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, dx, b.DOut[0], y)
-	return one(dx)
+	b.Run(shaders.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)
 }
 
 func (softmax) Examples() []Example {

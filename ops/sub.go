@@ -21,9 +21,9 @@ func (sub) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (sub) Backward(b *Back) []*tensor.Tensor {
-	dy := b.DOut[0]
-	return []*tensor.Tensor{dy, sumToSuffix(b, 1, dy, -1)}
+func (sub) Backward(b *Back) {
+	b.SetGrad(0, b.DOut[0])
+	sumToSuffix(b, 1, b.DOut[0], -1)
 }
 
 func (sub) Examples() []Example {

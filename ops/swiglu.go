@@ -22,10 +22,9 @@ func (swiglu) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (swiglu) Backward(b *Back) []*tensor.Tensor {
-	dgate, dup := b.Like(b.In[0]), b.Like(b.In[1])
+func (swiglu) Backward(b *Back) {
+	dgate, dup := b.GradOrScratch(0), b.GradOrScratch(1)
 	b.Run(shaders.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])
-	return []*tensor.Tensor{dgate, dup}
 }
 
 func (swiglu) Examples() []Example {

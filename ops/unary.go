@@ -46,15 +46,13 @@ func (u unary) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward reads the output where the derivative is simplest in it, else the input.
-func (u unary) Backward(b *Back) []*tensor.Tensor {
+func (u unary) Backward(b *Back) {
 	z := b.In[0]
 	switch u.f {
 	case shaders.FuncExp, shaders.FuncSqrt, shaders.FuncTanh, shaders.FuncSigmoid, shaders.FuncReLU:
 		z = b.Out[0]
 	}
-	dx := b.Like(z)
-	b.Run(shaders.UnaryGrad{N: z.Numel(), Func: u.f}, dx, b.DOut[0], z)
-	return one(dx)
+	b.Run(shaders.UnaryGrad{N: z.Numel(), Func: u.f}, b.Grad(0), b.DOut[0], z)
 }
 
 func (unary) Examples() []Example {

@@ -1,10 +1,11 @@
 // Package cpu is the backend that runs every kernel on the processor.
 //
-// Each kernel is one file, named as its shader. First in the file stands the
-// kernel's meaning: plain loops over float32 or float64 that anyone can read. They
+// Each kernel is one file, named as its shader, together with the kernels of its
+// gradient: rms_norm.go has rms_norm, rms_norm_grad and rms_norm_grad_weight. The
+// smallest (add, sub, mul, div, scale, fill) share elementwise.go. First in the file is
+// the kernel's meaning: plain loops over float32 or float64 that anyone can read. They
 // are the specification that every other implementation, on the CPU or a GPU, is
-// tested against. Faster versions stand beside them (fast) and decline what they
-// do not cover.
+// tested against. Faster versions follow (fast) and decline what they do not cover.
 package cpu
 
 import (

@@ -113,75 +113,66 @@ func (m *multiLoRA) add(f *Fwd, y, u, b, s *tensor.Tensor) {
 // Backward: with du = dy bs and dbs = dyᵀ u,
 //
 //	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs.
-func (m *multiLoRA) Backward(b *Back) []*tensor.Tensor {
-	grads := linear{}.Backward(&Back{
-		Device: b.Device, In: b.In[:3], Out: b.Out, DOut: b.DOut, Needs: b.Needs[:3], Into: b.Into[:3],
-	})
-	grads = append(grads, nil, nil, nil)
-	m.modulesBackward(b, grads)
-	return grads
+func (m *multiLoRA) Backward(b *Back) {
+	linear{}.Backward(b)
+	m.modulesBackward(b, 3, b.In[0], b.Grad(0), b.DOut[0], b.Saved[0])
 }
 
-// modulesBackward adds to grads[0], which the base has begun, and gives those of a, b and s.
-func (m *multiLoRA) modulesBackward(b *Back, grads []*tensor.Tensor) {
-	x, a, dy, u := b.In[0], b.In[3], b.DOut[0], b.Saved[0]
-	in, outs, rank := a.Dim(1), b.In[4].Dim(0), a.Dim(0)
-	rows := x.Numel() / in
-	if b.Needs[0] || b.Needs[3] {
+// modulesBackward adds to dx, where the base's gradient is already, and writes the gradients
+// of a, b and s, which are inputs at and following.
+func (m *multiLoRA) modulesBackward(b *Back, at int, x, dx, dy, u *tensor.Tensor) {
+	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
+	if dx != nil || b.Needs[at] {
 		du := b.Like(u)
-		b.Run(shaders.Matmul{Batch: 1, M: rows, N: rank, K: outs}, du, dy, m.scaled(b.Device, b.In[4], b.In[5]), nil)
-		if b.Needs[0] {
-			m.addInputGrad(b, grads[0], du)
+		b.Run(shaders.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy, m.scaled(b.Device, lora, s), nil)
+		if dx != nil {
+			m.addInputGrad(b.Device, dx, du, a)
 		}
-		if b.Needs[3] {
-			da, acc := b.WeightGrad(3)
-			b.Run(shaders.Matmul{Batch: 1, M: rank, N: in, K: rows, TransA: true, Acc: acc}, da, du, m.dropout(b.Device, x), nil)
-			grads[3] = autograd.Returned(da, acc)
+		if da, acc := b.WeightGrad(at); da != nil {
+			b.Run(shaders.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du, m.dropout(b.Device, x), nil)
 		}
 	}
-	if b.Needs[4] || b.Needs[5] {
-		grads[4], grads[5] = m.scaledGrad(b, dy, u)
+	if b.Needs[at+1] || b.Needs[at+2] {
+		m.scaledGrad(b, at+1, dy, u)
 	}
 }
 
 // addInputGrad: dx += dropout(du a).
-func (m *multiLoRA) addInputGrad(b *Back, dx, du *tensor.Tensor) {
-	a := b.In[3]
+func (m *multiLoRA) addInputGrad(d *tensor.Device, dx, du, a *tensor.Tensor) {
 	product := shaders.Matmul{Batch: 1, M: du.Dim(0), N: a.Dim(1), K: a.Dim(0), Acc: !m.drops}
 	if !m.drops {
-		b.Run(product, dx, du, a, nil)
+		d.Run(product, dx, du, a, nil)
 		return
 	}
-	branch := b.Like(dx)
-	b.Run(product, branch, du, a, nil)
-	b.Run(shaders.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(b.Device, branch))
+	branch := d.Like(dx)
+	d.Run(product, branch, du, a, nil)
+	d.Run(shaders.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(d, branch))
 }
 
-// scaledGrad gives db and ds. Without s, db is the product with Scale folded into u.
-func (m *multiLoRA) scaledGrad(b *Back, dy, u *tensor.Tensor) (db, ds *tensor.Tensor) {
-	lora, s := b.In[4], b.In[5]
+// scaledGrad writes db and ds, b being input at and s the next. Without s, db is the product
+// with Scale folded into u.
+func (m *multiLoRA) scaledGrad(b *Back, at int, dy, u *tensor.Tensor) {
+	lora, s := b.In[at], b.In[at+1]
 	product := shaders.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Dim(0), TransA: true}
 	if s == nil {
-		db, product.Acc = b.WeightGrad(4)
+		db, acc := b.WeightGrad(at)
+		product.Acc = acc
 		us := b.Like(u)
 		b.Run(shaders.Scale{N: u.Numel(), Alpha: m.Scale}, us, u)
 		b.Run(product, db, dy, us, nil)
-		return autograd.Returned(db, product.Acc), nil
+		return
 	}
 	dbs := b.Like(lora)
 	b.Run(product, dbs, dy, u, nil)
 	k := shaders.LoraScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
-	if b.Needs[4] {
-		db, k.Acc = b.WeightGrad(4)
+	if db, acc := b.WeightGrad(at); db != nil {
+		k.Acc = acc
 		b.Run(k, db, nil, dbs, lora, s)
-		db = autograd.Returned(db, k.Acc)
 	}
-	if b.Needs[5] {
-		ds, k.Acc = b.WeightGrad(5)
+	if ds, acc := b.WeightGrad(at + 1); ds != nil {
+		k.Acc = acc
 		b.Run(k, nil, ds, dbs, lora, s)
-		ds = autograd.Returned(ds, k.Acc)
 	}
-	return db, ds
 }
 
 func (*multiLoRA) Examples() []Example {

@@ -59,28 +59,15 @@ func (m *multiLoRARows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return out, saved
 }
 
-func (m *multiLoRARows) Backward(b *Back) []*tensor.Tensor {
-	grads := linear{}.Backward(&Back{
-		Device: b.Device, In: b.In[:3], Out: b.Out, DOut: b.DOut, Needs: b.Needs[:3], Into: b.Into[:3],
-	})
+func (m *multiLoRARows) Backward(b *Back) {
+	linear{}.Backward(b)
 	for i, p := range m.parts {
-		at := 3 + 3*i
-		// The part as MultiLoRALinear would see it: its rows, the base, its modules.
-		own := make([]*tensor.Tensor, 6)
-		if grads[0] != nil {
-			own[0] = p.of(grads[0])
+		dx := b.Grad(0)
+		if dx != nil {
+			dx = p.of(dx)
 		}
-		p.modules.modulesBackward(&Back{
-			Device: b.Device,
-			In:     append([]*tensor.Tensor{p.of(b.In[0]), b.In[1], b.In[2]}, b.In[at:at+3]...),
-			DOut:   one(p.of(b.DOut[0])),
-			Saved:  b.Saved[i : i+1],
-			Needs:  append(b.Needs[:3:3], b.Needs[at:at+3]...),
-			Into:   append(b.Into[:3:3], b.Into[at:at+3]...),
-		}, own)
-		grads = append(grads, own[3:]...)
+		p.modules.modulesBackward(b, 3+3*i, p.of(b.In[0]), dx, p.of(b.DOut[0]), b.Saved[i])
 	}
-	return grads
 }
 
 func (*multiLoRARows) Examples() []Example {

@@ -1,0 +1,95 @@
+package autograd_test
+
+import (
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// sum2 is a + b with a Backward of the test's own.
+type sum2 struct{ backward func(b *autograd.Back) }
+
+func (sum2) Forward(f *autograd.Fwd) (out, saved []*tensor.Tensor) {
+	y := f.Like(f.In[0])
+	f.Run(shaders.Add{N: y.Numel(), M: y.Numel()}, y, f.In[0], f.In[1])
+	return []*tensor.Tensor{y}, nil
+}
+
+func (s sum2) Backward(b *autograd.Back) { s.backward(b) }
+
+func (sum2) Examples() []autograd.Example { return nil }
+
+// An operation whose Backward forgets an input must not pass for one whose gradient is 0.
+func TestBackwardMustGiveEveryGradient(t *testing.T) {
+	d := open(t)
+	forgets := sum2{func(b *autograd.Back) { b.SetGrad(0, b.DOut[0]) }}
+	tape := autograd.NewTape(d)
+	a, b := tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4))
+	y := ops.Sum(autograd.Apply(forgets, a, b)[0])
+	mustPanic(t, "sum2: Backward gives no gradient of input 1, f32[2]", func() { tape.Backward(y) })
+	tape.Close()
+
+	// A constant has none to give.
+	tape = autograd.NewTape(d)
+	defer tape.Close()
+	a = tape.Leaf(vector(d, 1, 2))
+	tape.Backward(ops.Sum(autograd.Apply(forgets, a, autograd.Const(vector(d, 3, 4)))[0]))
+	if g := floats(t, tape.Grad(a)); g[0] != 1 || g[1] != 1 {
+		t.Errorf("gradient %v, want ones", g)
+	}
+}
+
+func TestSetGradChecksItsShape(t *testing.T) {
+	d := open(t)
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	wrong := sum2{func(b *autograd.Back) { b.SetGrad(0, b.DOut[0].Reshape(2, 1)) }}
+	y := ops.Sum(autograd.Apply(wrong, tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4)))[0])
+	mustPanic(t, "sum2: gradient 0 is f32[2 1], the input f32[2]", func() { tape.Backward(y) })
+}
+
+func TestNobodyWritesToAGivenGradient(t *testing.T) {
+	d := open(t)
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	writes := sum2{func(b *autograd.Back) {
+		b.SetGrad(0, b.DOut[0])
+		b.Run(shaders.Fill{N: 2}, b.Grad(0))
+	}}
+	y := ops.Sum(autograd.Apply(writes, tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4)))[0])
+	mustPanic(t, "nobody may write to it", func() { tape.Backward(y) })
+}
+
+// Asked again, WeightGrad gives the same memory to be added to; a parameter's own from the
+// first time on.
+func TestWeightGradAddsFromTheSecondTimeOn(t *testing.T) {
+	d := open(t)
+	p := autograd.NewParam(vector(d, 3, 4))
+	p.Grad = vector(d, 100, 200)
+	var acc []bool
+	twice := sum2{func(b *autograd.Back) {
+		for i := range b.In {
+			for range 2 {
+				g, add := b.WeightGrad(i)
+				acc = append(acc, add)
+				b.Run(shaders.Sum{Outer: 1, N: 1, Inner: 2, Scale: 1, Acc: add}, g, b.DOut[0])
+			}
+		}
+	}}
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	a := tape.Leaf(vector(d, 1, 2))
+	tape.Backward(ops.Sum(autograd.Apply(twice, a, p.Var())[0]))
+	if want := []bool{false, true, true, true}; len(acc) != 4 || acc[0] != want[0] || acc[1] != want[1] || acc[2] != want[2] || acc[3] != want[3] {
+		t.Errorf("acc was %v, want %v", acc, want)
+	}
+	if g := floats(t, tape.Grad(a)); g[0] != 2 || g[1] != 2 {
+		t.Errorf("gradient of the leaf %v, want 2 and 2", g)
+	}
+	if g := floats(t, p.Grad); g[0] != 102 || g[1] != 202 {
+		t.Errorf("gradient of the parameter %v, want 102 and 202", g)
+	}
+}
