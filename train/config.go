@@ -135,6 +135,8 @@ func (c Config) Validate() error {
 		return errors.New("setting tokenizer: want that of the new model, got none")
 	case len(c.Data) == 0:
 		return errors.New("setting data: want at least one file, got none")
+	case len(strings.Join(c.Data, "")) > maxConfig/2:
+		return fmt.Errorf("setting data: want files whose names have at most %d bytes together, got %d", maxConfig/2, len(strings.Join(c.Data, "")))
 	case c.Out == "":
 		return errors.New("setting out: want a folder, got none")
 	}

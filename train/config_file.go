@@ -14,9 +14,6 @@ import (
 	"github.com/agora-ml/agora/internal/regular"
 )
 
-// maxConfig is more bytes than any configuration has.
-const maxConfig = 1 << 20
-
 // Read sets the settings of c that a YAML file names, by the names of Settings, and
 // leaves the others. Errors name file and line.
 func (c *Config) Read(path string) error {
@@ -32,7 +29,11 @@ func (c *Config) Read(path string) error {
 
 // parse is Read for a file's text; its errors begin with the line.
 func (c *Config) parse(text []byte) error {
-	file, err := parser.ParseBytes(text, 0)
+	tokens, err := yamlTokens(text)
+	if err != nil {
+		return err
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return yamlError(err)
 	}

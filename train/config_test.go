@@ -1,9 +1,11 @@
 package train
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -117,6 +119,15 @@ func TestConfigFileErrors(t *testing.T) {
 		{"just text\n", "1: want lines of NAME: VALUE"},
 		{"lr: 1\n---\nlr: 2\n", "want one document, got another"},
 		{"lr: [1\n", "1: "},
+		{"lr: {lr: 1, lr: 2}\n", "1: "},
+		{"steps: 1\n\xff\n", "2: want text in UTF-8, got the byte 0xff"},
+		{"\xff\xfel\x00r\x00", "1: want text in UTF-8, got UTF-16: save the file as UTF-8"},
+		{"\xfe\xff\x00l", "1: want text in UTF-8, got UTF-16"},
+		{"\xff\xfe\x00\x00l\x00\x00\x00", "1: want text in UTF-8, got UTF-32"},
+		{"l\x00r\x00", `1: want text, got the control character '\x00'`},
+		{"\ufeff\ufefflr: 1\n", `1: unknown setting "\ufefflr"`},
+		{"\ufeff\r\nlr: fast\r\n", `2: setting lr: want a number, got "fast"`},
+		{"data: &x [a]\nlr: *x\n", "1: setting data: want one value, got a YAML anchor"},
 	} {
 		c := Defaults()
 		if err := c.parse([]byte(f.text)); err == nil || !strings.HasPrefix(err.Error(), f.want) && !strings.Contains(err.Error(), f.want) {
@@ -133,14 +144,90 @@ func TestConfigFileErrors(t *testing.T) {
 	}
 }
 
+// What Windows' editors put into a file is passed over.
+func TestConfigFileOfWindows(t *testing.T) {
+	want, got := Defaults(), Defaults()
+	want.Model, want.Data, want.Steps, want.HeldOut = "m260", []string{"d/my data/rows, final.jsonl"}, 1, 0
+	if err := got.parse([]byte("\ufeffmodel: m260\r\ndata: [\"d/my data/rows, final.jsonl\"]\r\nsteps: 1\r\nheld-out: 0\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v\nwant %+v", got, want)
+	}
+}
+
+// mostBytes is what reading a configuration may allocate in all.
+func mostBytes(text string) uint64 { return 4<<20 + 1000*uint64(len(text)) }
+
+// allocated is what f allocates, in bytes.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// The memory of whatever looks like a configuration is in proportion to its size, which is
+// bounded.
+func TestConfigFileMemory(t *testing.T) {
+	const size = maxConfig
+	fill := func(part string) string { return strings.Repeat(part, size/len(part)) }
+	stairs := func(step string) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size-1000; i++ {
+			b.WriteString(strings.Repeat(" ", i) + step + "\n")
+		}
+		return b.String()
+	}
+	laughs := "a0: &a0 [x,x]\n"
+	for i := range 500 {
+		laughs += fmt.Sprintf("a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i+1, i+1, i, i, i, i, i, i, i, i)
+	}
+	const deeper = "want lists at most 8 deep, got a deeper one"
+	for text, want := range map[string]string{
+		fill("["): "1: " + deeper, fill("{"): "1: " + deeper, fill("[a,"): "1: " + deeper, fill("{a: "): "1: " + deeper,
+		fill("data: ["): "1: ", fill("- "): "1: " + deeper, fill("? "): "1: " + deeper, fill("[\n"): deeper, fill("[\"]\", "): "1: " + deeper,
+		fill("'[' [ "): "1: ", fill("- ["): "1: " + deeper, fill("]"): "1: ", fill("&a "): "1: ", fill("*a "): "1: ", fill("!a "): "1: ", fill("%"): "1: ",
+		fill("@"): "1: ", fill(": "): "1: ", fill("lr: 1\n"): "2: ", fill("a: &a [*a]\n"): `2: mapping key "a" already defined`, stairs("a:"): `1: unknown setting "a"`,
+		stairs("-"): "1: want lines of NAME: VALUE", laughs: `1: unknown setting "a0"`, "data: &a [x]\n" + laughs: "1: setting data: want one value, got a YAML anchor",
+		fill("---\n"): "", fill("#"): "", fill(" "): "",
+	} {
+		c := Defaults()
+		var err error
+		n := allocated(func() { err = c.parse([]byte(text)) })
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%.40q: error %v, want %q", text, err, want)
+		}
+		if n > mostBytes(text) {
+			t.Errorf("%.40q, %d bytes: %d MiB allocated", text, len(text), n>>20)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "run.yaml")
+	if err := os.WriteFile(path, []byte(fill("#\n")+"#\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := Defaults()
+	if err := c.Read(path); err == nil || !strings.Contains(err.Error(), path+": want at most 262144 bytes, got 262146") {
+		t.Errorf("a larger file: %v", err)
+	}
+}
+
 func FuzzConfigFile(f *testing.F) {
+	f.Add("\ufefflr: 1\r\n")
+	f.Add("data: [[[[[[[[[a]]]]]]]]]\n- - -\n")
+	f.Add("a: |\n b\n---\nc: >-\n d\n...\n%YAML 1.2\n")
 	f.Add("lr: 1e-3\ndata: [a, b]\n")
 	f.Add("a: &x [1]\nb: *x\n<<: {lr: 1}\n")
 	f.Add("? [a]\n: b\n")
 	f.Add("!!map {lr: !!float 1}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := Defaults()
-		if err := c.parse([]byte(text)); err != nil {
+		var err error
+		if n := allocated(func() { err = c.parse([]byte(text)) }); n > mostBytes(text) {
+			t.Fatalf("%d bytes of text: %d MiB allocated", len(text), n>>20)
+		}
+		if err != nil {
 			return
 		}
 		path := filepath.Join(t.TempDir(), "config.yaml")
