@@ -41,6 +41,9 @@ type Param struct {
 	// Frozen keeps the parameter out of training; Gather gives every other one its
 	// Grad.
 	Frozen bool
+	// NoDecay keeps an optimizer's weight decay from it: for a scale or a gate, whose 0 is
+	// no simpler than another value.
+	NoDecay bool
 }
 
 // NewParam is a parameter that trains once it has a Grad.

@@ -55,6 +55,7 @@ func newLinear(base *nn.Linear, cfg Config) *Linear {
 			shape = append(shape, out)
 		}
 		l.S = autograd.NewParam(d.New(tensor.F32, shape...))
+		l.S.NoDecay = true
 	}
 	return l
 }
@@ -77,7 +78,7 @@ func (l *Linear) scaledB() *tensor.Tensor {
 	if l.S == nil {
 		d.Run(shaders.Scale{N: b.Numel(), Alpha: l.options.Scale}, y, b)
 	} else {
-		d.Run(shaders.LoraScale{
+		d.Run(shaders.LoRAScale{
 			Out: b.Dim(0), Rank: b.Dim(1), Modules: l.options.Modules, Alpha: l.options.Scale, PerOutput: l.options.PerOutput,
 		}, y, b, l.S.Value)
 	}

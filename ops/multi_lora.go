@@ -72,7 +72,7 @@ func (m *multiLoRA) scaled(d *tensor.Device, b, s *tensor.Tensor) *tensor.Tensor
 		d.Run(shaders.Scale{N: b.Numel(), Alpha: m.Scale}, bs, b)
 		return bs
 	}
-	d.Run(shaders.LoraScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}, bs, b, s)
+	d.Run(shaders.LoRAScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}, bs, b, s)
 	return bs
 }
 
@@ -164,7 +164,7 @@ func (m *multiLoRA) scaledGrad(b *Back, at int, dy, u *tensor.Tensor) {
 	}
 	dbs := b.Like(lora)
 	b.Run(product, dbs, dy, u, nil)
-	k := shaders.LoraScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
+	k := shaders.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
 	if db, acc := b.WeightGrad(at); db != nil {
 		k.Acc = acc
 		b.Run(k, db, nil, dbs, lora, s)

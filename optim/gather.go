@@ -124,7 +124,7 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 		if dt := p.Value.DType(); dt != tensor.F32 && !dt.Is16Bit() {
 			return fmt.Errorf("optim: parameter %s is %s: want f32, f16 or bf16 of one that trains", name, p.Value)
 		}
-		k := kind{groupOf(name, p.Value, groups, matched), p.Value.DType()}
+		k := kind{groupOf(name, p, groups, matched), p.Value.DType()}
 		i, ok := open[k]
 		n := (p.Value.Numel() + align - 1) / align * align
 		if !ok || tensor.F32.Bytes(t.blocks[i].n+n) > maxBlock {

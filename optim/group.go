@@ -5,7 +5,7 @@ import (
 	"math"
 	"path"
 
-	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/nn"
 )
 
 // Group says how the parameters of some names train.
@@ -40,13 +40,12 @@ type group struct {
 }
 
 // groupOf finds a parameter's group and marks it as matched.
-func groupOf(name string, value *tensor.Tensor, groups []Group, matched []bool) group {
+func groupOf(name string, p *nn.Param, groups []Group, matched []bool) group {
 	for i, g := range groups {
 		if ok, _ := path.Match(g.Match, name); ok {
 			matched[i] = true
 			return group{g.LRFactor, g.WeightDecay, true}
 		}
 	}
-	scaling, _ := path.Match("*.s", name)
-	return group{lrFactor: 1, ownDecay: scaling || value.Rank() < 2}
+	return group{lrFactor: 1, ownDecay: p.NoDecay || p.Value.Rank() < 2}
 }

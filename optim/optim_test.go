@@ -36,7 +36,7 @@ type model struct {
 	Frozen *autograd.Param `name:"frozen"` // [4]
 	W      *autograd.Param `name:"w"`      // [3, 5]
 	Norm   *autograd.Param `name:"norm"`   // [7]
-	S      *autograd.Param `name:"q.s"`    // [2, 3]
+	S      *autograd.Param `name:"q.s"`    // [2, 3], without decay
 	Tied   *autograd.Param `name:"tied"`   // W again
 	Half   *autograd.Param `name:"half"`   // [11, 13], 16 bits
 }
@@ -49,7 +49,7 @@ func newModel(d *tensor.Device, half tensor.DType) *model {
 		Frozen: param(1, tensor.F32, 4), W: param(2, tensor.F32, 3, 5), Norm: param(3, tensor.F32, 7),
 		S: param(4, tensor.F32, 2, 3), Half: param(5, half, 11, 13),
 	}
-	m.Frozen.Frozen = true
+	m.Frozen.Frozen, m.S.NoDecay = true, true
 	m.Tied = m.W
 	return m
 }

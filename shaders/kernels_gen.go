@@ -905,7 +905,7 @@ func (k LayerNormGradWeight) Lens() []int {
 	return []int{k.Dim, k.Dim, mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), k.Rows, k.Rows}
 }
 
-// LoraScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
+// LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
 //
 //	bs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)
 //
@@ -914,7 +914,7 @@ func (k LayerNormGradWeight) Lens() []int {
 //	bs  S  [out, rank]
 //	b   S  [out, rank]
 //	s   S  [*]: [modules], or [modules, out] if per_output
-type LoraScale struct {
+type LoRAScale struct {
 	Out       int     // rows of b: the layer's outputs
 	Rank      int     // columns of b: the rank of all modules together, a multiple of modules
 	Modules   int     // modules
@@ -923,16 +923,16 @@ type LoraScale struct {
 }
 
 // Name implements Kernel.
-func (LoraScale) Name() string { return "lora_scale" }
+func (LoRAScale) Name() string { return "lora_scale" }
 
 // Sig implements Kernel.
-func (LoraScale) Sig() string { return "S=SS" }
+func (LoRAScale) Sig() string { return "S=SS" }
 
 // Grid implements Kernel.
-func (k LoraScale) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Out, k.Rank), int(t[0]))) }
+func (k LoRAScale) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Out, k.Rank), int(t[0]))) }
 
 // Push implements Kernel.
-func (k LoraScale) Push(b []byte) ([]byte, error) {
+func (k LoRAScale) Push(b []byte) ([]byte, error) {
 	p := pusher{b: b, kernel: "lora_scale"}
 	p.uint("Out", k.Out)
 	p.uint("Rank", k.Rank)
@@ -942,12 +942,12 @@ func (k LoraScale) Push(b []byte) ([]byte, error) {
 }
 
 // Consts implements Kernel.
-func (k LoraScale) Consts() []uint32 { return []uint32{flag(k.PerOutput)} }
+func (k LoRAScale) Consts() []uint32 { return []uint32{flag(k.PerOutput)} }
 
 // Lens implements Kernel.
-func (k LoraScale) Lens() []int { return []int{mul(k.Out, k.Rank), mul(k.Out, k.Rank), -1} }
+func (k LoRAScale) Lens() []int { return []int{mul(k.Out, k.Rank), mul(k.Out, k.Rank), -1} }
 
-// LoraScaleGrad is the gradient of LoraScale.
+// LoRAScaleGrad is the gradient of LoRAScale.
 //
 //	db[o,j] (+)= alpha * s_i(o) * dbs[o,j], i = j / (rank/modules)
 //	ds[i]   (+)= alpha * sum over o, and over the j of module i, of dbs[o,j] * b[o,j]
@@ -961,7 +961,7 @@ func (k LoraScale) Lens() []int { return []int{mul(k.Out, k.Rank), mul(k.Out, k.
 //	dbs  S    [out, rank]
 //	b    S    [out, rank]
 //	s    S    [*]: [modules], or [modules, out] if per_output
-type LoraScaleGrad struct {
+type LoRAScaleGrad struct {
 	Out       int     // rows of b: the layer's outputs
 	Rank      int     // columns of b: the rank of all modules together, a multiple of modules
 	Modules   int     // modules
@@ -971,16 +971,16 @@ type LoraScaleGrad struct {
 }
 
 // Name implements Kernel.
-func (LoraScaleGrad) Name() string { return "lora_scale_grad" }
+func (LoRAScaleGrad) Name() string { return "lora_scale_grad" }
 
 // Sig implements Kernel.
-func (LoraScaleGrad) Sig() string { return "S?+S?+=SSS" }
+func (LoRAScaleGrad) Sig() string { return "S?+S?+=SSS" }
 
 // Grid implements Kernel.
-func (k LoraScaleGrad) Grid(_ Tile) [3]uint32 { return fold(k.Modules) }
+func (k LoRAScaleGrad) Grid(_ Tile) [3]uint32 { return fold(k.Modules) }
 
 // Push implements Kernel.
-func (k LoraScaleGrad) Push(b []byte) ([]byte, error) {
+func (k LoRAScaleGrad) Push(b []byte) ([]byte, error) {
 	p := pusher{b: b, kernel: "lora_scale_grad"}
 	p.uint("Out", k.Out)
 	p.uint("Rank", k.Rank)
@@ -990,10 +990,10 @@ func (k LoraScaleGrad) Push(b []byte) ([]byte, error) {
 }
 
 // Consts implements Kernel.
-func (k LoraScaleGrad) Consts() []uint32 { return []uint32{flag(k.PerOutput), flag(k.Acc)} }
+func (k LoRAScaleGrad) Consts() []uint32 { return []uint32{flag(k.PerOutput), flag(k.Acc)} }
 
 // Lens implements Kernel.
-func (k LoraScaleGrad) Lens() []int {
+func (k LoRAScaleGrad) Lens() []int {
 	return []int{mul(k.Out, k.Rank), -1, mul(k.Out, k.Rank), mul(k.Out, k.Rank), -1}
 }
 
@@ -2014,7 +2014,7 @@ var Kernels = []Desc{
 	},
 	{
 		Name:      "lora_scale",
-		Doc:       "LoraScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.\n\n\tbs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)",
+		Doc:       "LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.\n\n\tbs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)",
 		Sig:       "S=SS",
 		Args:      mustParseSig("S=SS"),
 		Bindings:  []string{"bs", "b", "s"},
@@ -2024,7 +2024,7 @@ var Kernels = []Desc{
 	},
 	{
 		Name:      "lora_scale_grad",
-		Doc:       "LoraScaleGrad is the gradient of LoraScale.\n\n\tdb[o,j] (+)= alpha * s_i(o) * dbs[o,j], i = j / (rank/modules)\n\tds[i]   (+)= alpha * sum over o, and over the j of module i, of dbs[o,j] * b[o,j]\n\nWith per_output ds is [modules, out] and the sum is over j alone.",
+		Doc:       "LoRAScaleGrad is the gradient of LoRAScale.\n\n\tdb[o,j] (+)= alpha * s_i(o) * dbs[o,j], i = j / (rank/modules)\n\tds[i]   (+)= alpha * sum over o, and over the j of module i, of dbs[o,j] * b[o,j]\n\nWith per_output ds is [modules, out] and the sum is over j alone.",
 		Sig:       "S?+S?+=SSS",
 		Args:      mustParseSig("S?+S?+=SSS"),
 		Bindings:  []string{"db", "ds", "dbs", "b", "s"},

@@ -1,4 +1,4 @@
-// LoraScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
+// LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
 //
 //	bs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)
 //

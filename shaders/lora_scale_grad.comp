@@ -1,4 +1,4 @@
-// LoraScaleGrad is the gradient of LoraScale.
+// LoRAScaleGrad is the gradient of LoRAScale.
 //
 //	db[o,j] (+)= alpha * s_i(o) * dbs[o,j], i = j / (rank/modules)
 //	ds[i]   (+)= alpha * sum over o, and over the j of module i, of dbs[o,j] * b[o,j]

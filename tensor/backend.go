@@ -65,10 +65,3 @@ type Scratcher interface {
 	// Scratch is its size in bytes.
 	Scratch() int
 }
-
-// Preparer is a backend that has a layout of its own for frozen weights.
-type Preparer interface {
-	// Prepare packs the matrix w into a new buffer of the given size. It returns
-	// ok = false for a weight it has no layout for.
-	Prepare(w Arg, shape []int) (buf Buffer, bytes int, ok bool, err error)
-}

@@ -142,26 +142,6 @@ func (d *Device) New(dt DType, shape ...int) *Tensor {
 // Like makes a tensor of t's dtype and shape, of undefined content.
 func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.dtype, t.shape...) }
 
-// Prepare gives a frozen weight in the backend's own layout, or w itself where the
-// backend has none for it. The result has the dtype Packed: only kernels whose Sig
-// says W take it, and View and reading fail.
-func (d *Device) Prepare(w *Tensor) *Tensor {
-	w.mustLive("prepare")
-	p, ok := d.b.(Preparer)
-	if !ok || d.err != nil {
-		return w
-	}
-	buf, bytes, ok, err := p.Prepare(w.arg(), w.Shape())
-	if err != nil {
-		d.Fail(fmt.Errorf("preparing %s: %w", w, err))
-	}
-	if err != nil || !ok {
-		return w
-	}
-	d.taken += bytes
-	return &Tensor{st: d.adopt(memory{buf, bytes, bytes}), dtype: Packed, shape: w.Shape(), n: w.n}
-}
-
 func (d *Device) alloc(bytes int) *storage {
 	if d.err != nil {
 		return &storage{dev: d, scope: d.scope}

@@ -6,8 +6,7 @@ import "fmt"
 type DType uint8
 
 // The storage types. Q8 and Q4 are GGML's Q8_0 and Q4_0: blocks of 32 numbers
-// with one f16 scale, for frozen weights only. Packed is a frozen weight in its
-// backend's own layout (see Device.Prepare).
+// with one f16 scale, for frozen weights only.
 const (
 	F32 DType = iota
 	F64
@@ -16,7 +15,6 @@ const (
 	I32
 	Q8
 	Q4
-	Packed
 )
 
 var dtypes = [...]struct {
@@ -24,7 +22,7 @@ var dtypes = [...]struct {
 	block, bytes int // elements of a block and its bytes
 }{
 	F32: {"f32", 1, 4}, F64: {"f64", 1, 8}, F16: {"f16", 1, 2}, BF16: {"bf16", 1, 2}, I32: {"i32", 1, 4},
-	Q8: {"q8", 32, 34}, Q4: {"q4", 32, 18}, Packed: {"packed", 1, 0},
+	Q8: {"q8", 32, 34}, Q4: {"q4", 32, 18},
 }
 
 func (d DType) String() string {
@@ -34,11 +32,11 @@ func (d DType) String() string {
 	return fmt.Sprintf("dtype(%d)", uint8(d))
 }
 
-// ParseDType is the inverse of String, for the types a user may ask for.
+// ParseDType is the inverse of String.
 func ParseDType(name string) (DType, error) {
-	for d := range Packed {
-		if dtypes[d].name == name {
-			return d, nil
+	for d, t := range dtypes {
+		if t.name == name {
+			return DType(d), nil
 		}
 	}
 	return 0, fmt.Errorf("unknown dtype %q: want one of f32, f64, f16, bf16, i32, q8, q4", name)

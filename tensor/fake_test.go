@@ -1,7 +1,6 @@
 package tensor
 
 import (
-	"errors"
 	"fmt"
 )
 
@@ -62,17 +61,4 @@ func (f *fake) Flush() error { return f.fail }
 func (f *fake) Close() error {
 	f.closed++
 	return nil
-}
-
-// preparing is a fake with a layout of its own for matrices.
-type preparing struct{ fake }
-
-func (p *preparing) Prepare(w Arg, shape []int) (Buffer, int, bool, error) {
-	if len(shape) != 2 {
-		return nil, 0, false, nil
-	}
-	if shape[0] == 13 {
-		return nil, 0, false, errors.New("thirteen")
-	}
-	return &[]byte{}, 4096, true, nil
 }

@@ -3,6 +3,8 @@ package tensor
 import (
 	"fmt"
 	"unsafe"
+
+	"github.com/agora-ml/agora/encoding/half"
 )
 
 // FromFloat32s makes a tensor from host numbers, rounded to dt: to nearest even, or to
@@ -47,9 +49,6 @@ func (d *Device) FromBytes(dt DType, data []byte, shape ...int) *Tensor {
 
 // SetBytes overwrites the elements with others in the dtype's own bytes (little-endian).
 func (t *Tensor) SetBytes(data []byte) {
-	if t.dtype == Packed {
-		Panicf("set", "%s is packed", t)
-	}
 	if len(data) != t.Bytes() {
 		Panicf("set", "%d bytes for %s, want %d", len(data), t, t.Bytes())
 	}
@@ -64,9 +63,9 @@ func (t *Tensor) SetFloat32s(data []float32) {
 	case F64:
 		t.setBytes(bytesOf(convert(data, func(f float32) float64 { return float64(f) })), len(data))
 	case F16:
-		t.setBytes(bytesOf(convert(data, Float32ToF16)), len(data))
+		t.setBytes(bytesOf(convert(data, half.ToF16)), len(data))
 	case BF16:
-		t.setBytes(bytesOf(convert(data, Float32ToBF16)), len(data))
+		t.setBytes(bytesOf(convert(data, half.ToBF16)), len(data))
 	case Q8, Q4:
 		blocks, err := t.dtype.Quantise(make([]byte, 0, t.Bytes()), data)
 		if err != nil {
@@ -96,9 +95,9 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	case F64:
 		return widened(t, func(f float64) float32 { return float32(f) })
 	case F16:
-		return widened(t, F16ToFloat32)
+		return widened(t, half.FromF16)
 	case BF16:
-		return widened(t, BF16ToFloat32)
+		return widened(t, half.FromBF16)
 	case Q8, Q4:
 		blocks, err := t.RawBytes()
 		if err != nil {
@@ -145,9 +144,6 @@ func (t *Tensor) Int32s() ([]int32, error) {
 
 // RawBytes reads the elements as they are stored.
 func (t *Tensor) RawBytes() ([]byte, error) {
-	if t.dtype == Packed {
-		Panicf("read", "%s is packed", t)
-	}
 	dst := make([]byte, t.Bytes())
 	return dst, t.st.dev.read([][]byte{dst}, t)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/agora-ml/agora/encoding/half"
 	"github.com/agora-ml/agora/encoding/quant"
 )
 
@@ -39,13 +40,9 @@ func (d DType) Decode(dst []float32, data []byte) {
 			dst[i] = float32(math.Float64frombits(le.Uint64(data[8*i:])))
 		}
 	case F16:
-		for i := range dst {
-			dst[i] = F16ToFloat32(le.Uint16(data[2*i:]))
-		}
+		half.DecodeF16(dst, data)
 	case BF16:
-		for i := range dst {
-			dst[i] = BF16ToFloat32(le.Uint16(data[2*i:]))
-		}
+		half.DecodeBF16(dst, data)
 	case Q8:
 		quant.DecodeQ8(dst, data)
 	case Q4:

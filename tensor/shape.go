@@ -62,9 +62,6 @@ func (t *Tensor) Reshape(shape ...int) *Tensor {
 	if Numel(s) != t.n {
 		Panicf("reshape", "%s has %d elements, which do not fit %v", t, t.n, shape)
 	}
-	if t.dtype == Packed && !slices.Equal(s, t.shape) {
-		Panicf("reshape", "%s is packed", t)
-	}
 	mustBeWholeBlocks("reshape", t.dtype, s)
 	t.st.shared = true
 	return &Tensor{st: t.st, dtype: t.dtype, shape: s, n: t.n, off: t.off}
@@ -75,9 +72,6 @@ func (t *Tensor) Reshape(shape ...int) *Tensor {
 func (t *Tensor) View(from int, shape ...int) *Tensor {
 	t.mustLive("view")
 	n := Numel(shape)
-	if t.dtype == Packed {
-		Panicf("view", "%s is packed", t)
-	}
 	if from < 0 || n > t.n || from > t.n-n {
 		Panicf("view", "%d elements from %d on of %s, which has %d", n, from, t, t.n)
 	}

@@ -30,12 +30,7 @@ func (t *Tensor) Device() *Device { return t.st.dev }
 func (t *Tensor) DType() DType { return t.dtype }
 
 // Bytes is the size of the elements in memory.
-func (t *Tensor) Bytes() int {
-	if t.dtype == Packed {
-		return t.st.bytes
-	}
-	return t.dtype.Bytes(t.n)
-}
+func (t *Tensor) Bytes() int { return t.dtype.Bytes(t.n) }
 
 // Memory identifies the memory: equal for tensors that share it.
 func (t *Tensor) Memory() any { return t.st }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/encoding/half"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -17,9 +18,9 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 	case tensor.F64:
 		each1(w, dst, elements[float64](src), func(v float64) float32 { return float32(v) })
 	case tensor.F16:
-		convert(w, dst, elements[uint16](src), tensor.F16ToFloat32, vec.FromF16)
+		convert(w, dst, elements[uint16](src), half.FromF16, vec.FromF16)
 	case tensor.BF16:
-		convert(w, dst, elements[uint16](src), tensor.BF16ToFloat32, vec.FromBF16)
+		convert(w, dst, elements[uint16](src), half.FromBF16, vec.FromBF16)
 	case tensor.Q8, tensor.Q4:
 		w.team.Rows(len(dst), grain, func(lo, hi int) {
 			if w.plain {
@@ -49,9 +50,9 @@ func narrow(w *work, dst tensor.Arg, src []float32) {
 	case tensor.F64:
 		each1(w, elements[float64](dst), src, func(v float32) float64 { return float64(v) })
 	case tensor.F16:
-		convert(w, elements[uint16](dst), src, tensor.Float32ToF16, vec.ToF16)
+		convert(w, elements[uint16](dst), src, half.ToF16, vec.ToF16)
 	case tensor.BF16:
-		convert(w, elements[uint16](dst), src, tensor.Float32ToBF16, vec.ToBF16)
+		convert(w, elements[uint16](dst), src, half.ToBF16, vec.ToBF16)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/encoding/half"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
@@ -22,7 +23,7 @@ func TestRounding(t *testing.T) {
 		wide  func(uint16) float32
 		round func(float32) uint16
 	}{
-		{tensor.F16, tensor.F16ToFloat32, tensor.Float32ToF16}, {tensor.BF16, tensor.BF16ToFloat32, tensor.Float32ToBF16},
+		{tensor.F16, half.FromF16, half.ToF16}, {tensor.BF16, half.FromBF16, half.ToBF16},
 	} {
 		var values []float32
 		for h := range 1 << 16 {

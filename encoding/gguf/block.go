@@ -30,13 +30,9 @@ func Decode(dst []float32, typ Type, src []byte) error {
 			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
 		}
 	case F16:
-		for i := range dst {
-			dst[i] = half.FromF16(le.Uint16(src[2*i:]))
-		}
+		half.DecodeF16(dst, src)
 	case BF16:
-		for i := range dst {
-			dst[i] = half.FromBF16(le.Uint16(src[2*i:]))
-		}
+		half.DecodeBF16(dst, src)
 	case Q8_0:
 		quant.DecodeQ8(dst, src)
 	case Q4_0:

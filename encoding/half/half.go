@@ -2,7 +2,10 @@
 // which is IEEE 754 binary16, and BF16, the upper half of a float32.
 package half
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // FromF16 widens an F16, exactly.
 func FromF16(h uint16) float32 {
@@ -44,4 +47,16 @@ func ToBF16(f float32) uint16 {
 		return uint16(u>>16) | 0x40 // quiet, so that the fraction is not lost to zero
 	}
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
+}
+
+// DecodeF16 widens little-endian F16s: 2*len(dst) bytes at any alignment.
+func DecodeF16(dst []float32, src []byte) { decode(dst, src, FromF16) }
+
+// DecodeBF16 is DecodeF16 for BF16.
+func DecodeBF16(dst []float32, src []byte) { decode(dst, src, FromBF16) }
+
+func decode(dst []float32, src []byte, widen func(uint16) float32) {
+	for i := range dst {
+		dst[i] = widen(binary.LittleEndian.Uint16(src[2*i:]))
+	}
 }

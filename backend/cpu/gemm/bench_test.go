@@ -88,7 +88,7 @@ func BenchmarkSgemv(b *testing.B) {
 // BenchmarkWorkspace is the single-goroutine form at the sizes of attention
 // tiles, with rows as far apart as in [tokens, heads, 64].
 func BenchmarkWorkspace(b *testing.B) {
-	w := NewWorkspace(Kernels()[0])
+	w := newWorkspace(Kernels()[0])
 	const ld = 8 * 64
 	q, k, c := random(64*ld), random(64*ld), random(64*64)
 	for _, trans := range []bool{true, false} {

@@ -146,9 +146,6 @@ type Workspace struct {
 	quad   [4]float32
 }
 
-// NewWorkspace returns a workspace that uses one of Kernels.
-func NewWorkspace(k Kernel) *Workspace { return &Workspace{kernel: &k} }
-
 // Bytes is the size of the scratch memory that the engine holds.
 func (e *Engine) Bytes() int {
 	n := e.shared.bytes()

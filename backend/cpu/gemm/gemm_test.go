@@ -163,7 +163,7 @@ func edges(size int) []int {
 func TestEveryTileEdge(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k Kernel) {
 		r := rand.New(rand.NewPCG(1, 1))
-		w := NewWorkspace(k)
+		w := newWorkspace(k)
 		depths := []int{1, 2, 3, 4, 5, 7, 15, 16, 17, 31}
 		heights := []int{k.rows + 1, 2*k.rows + 1, 29}
 		for rows := range k.rows { // a micro-kernel for each
@@ -187,7 +187,7 @@ func TestEveryTileEdge(t *testing.T) {
 func TestEveryDepth(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k Kernel) {
 		r := rand.New(rand.NewPCG(2, 2))
-		w := NewWorkspace(k)
+		w := newWorkspace(k)
 		depths := []int{k.kc - 1, k.kc, k.kc + 1, 2*k.kc + 5}
 		for d := range 40 {
 			depths = append(depths, d+1)
@@ -206,7 +206,7 @@ func TestEveryDepth(t *testing.T) {
 func TestVectors(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k Kernel) {
 		r := rand.New(rand.NewPCG(3, 3))
-		w := NewWorkspace(k)
+		w := newWorkspace(k)
 		for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 35} {
 			for _, depth := range []int{1, 3, 4, 5, 15, 16, 17, 35, 100} {
 				for trans := range 4 {
@@ -223,7 +223,7 @@ func TestVectors(t *testing.T) {
 func TestLongVectors(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k Kernel) {
 		r := rand.New(rand.NewPCG(9, 9))
-		w := NewWorkspace(k)
+		w := newWorkspace(k)
 		for trans := range 4 {
 			newProblem(r, 1, vectorChunk+5, 37, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
 			newProblem(r, vectorChunk+5, 1, 37, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
@@ -248,7 +248,7 @@ func engines(t *testing.T, k Kernel) (list []*Engine) {
 func (p *problem) sameBits(t *testing.T, list []*Engine) {
 	t.Helper()
 	start := append([]float32(nil), p.c...)
-	NewWorkspace(*list[0].kernel).Sgemm(p.transA, p.transB, p.m, p.n, p.k, p.a, p.lda, p.matrix(), p.c, p.ldc, p.acc)
+	newWorkspace(*list[0].kernel).Sgemm(p.transA, p.transB, p.m, p.n, p.k, p.a, p.lda, p.matrix(), p.c, p.ldc, p.acc)
 	want := append([]float32(nil), p.c...)
 	for i, e := range list {
 		copy(p.c, start)
@@ -315,7 +315,7 @@ func TestStretchesOfK(t *testing.T) {
 
 func TestNaNAndInfinityPropagate(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k Kernel) {
-		w := NewWorkspace(k)
+		w := newWorkspace(k)
 		inf, nan := float32(math.Inf(1)), float32(math.NaN())
 		m, n, depth := k.rows+1, k.cols+1, 9
 		for _, shape := range [][2]int{{m, n}, {1, n}, {m, 1}} {
@@ -354,7 +354,7 @@ func TestNaNAndInfinityPropagate(t *testing.T) {
 func TestEvery16BitNumber(t *testing.T) {
 	const rows, n = 64, 1024
 	everyKernel(t, func(t *testing.T, k Kernel) {
-		w := NewWorkspace(k)
+		w := newWorkspace(k)
 		b := make([]uint16, rows*n)
 		for i := range b {
 			b[i] = uint16(i)
@@ -384,7 +384,7 @@ func TestEvery16BitNumber(t *testing.T) {
 }
 
 func TestEmpty(t *testing.T) {
-	w := NewWorkspace(Kernels()[0])
+	w := newWorkspace(Kernels()[0])
 	c := []float32{1, 2, 3, 4, 5, 6}
 	w.Sgemm(false, false, 2, 2, 0, nil, 1, F32(nil, 2), c, 3, true)
 	if c[0] != 1 || c[4] != 5 {
@@ -400,7 +400,7 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestBadSizesPanic(t *testing.T) {
-	w := NewWorkspace(Kernels()[0])
+	w := newWorkspace(Kernels()[0])
 	f := func(n int) []float32 { return make([]float32, n) }
 	for name, call := range map[string]func(){
 		"negative": func() { w.Sgemm(false, false, -1, 2, 3, f(6), 3, F32(f(6), 2), f(4), 2, false) },
@@ -434,3 +434,6 @@ func TestEngineInsideItself(t *testing.T) {
 	}
 	team.Run(len(problems), func(_, task int) { problems[task].run(t, e) })
 }
+
+// newWorkspace returns a workspace that uses one of Kernels.
+func newWorkspace(k Kernel) *Workspace { return &Workspace{kernel: &k} }

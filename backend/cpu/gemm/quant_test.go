@@ -18,7 +18,7 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 	defer team.Close()
 	everyKernel(t, func(t *testing.T, kn Kernel) {
 		r := rand.New(rand.NewPCG(3, 4))
-		engine, alone := NewWith(team, kn), NewWorkspace(kn)
+		engine, alone := NewWith(team, kn), newWorkspace(kn)
 		for _, s := range []struct{ m, in, out int }{
 			{1, 32, 1}, {1, 64, 37}, {1, 1056, 1500}, {2, 32, 7}, {5, 96, 33}, {13, 416, 19},
 			{6, 800, 300}, {40, 96, 70}, {100, 1088, 130}, {301, 64, 96}, {3, 32, 1}, {30, 544, 640},

@@ -79,10 +79,8 @@ func expSubGo(dst, x []float32, shift float32) float64 {
 	return s
 }
 
-// SumExpSub returns the sum of e^(x[i]-shift), accumulated in float64, without
+// sumExpSubGo returns the sum of e^(x[i]-shift), accumulated in float64, without
 // storing the terms.
-func SumExpSub(x []float32, shift float32) float64 { return sumExpSub(x, shift) }
-
 func sumExpSubGo(x []float32, shift float32) float64 {
 	var s float64
 	for _, v := range x {

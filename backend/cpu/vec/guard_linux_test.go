@@ -41,8 +41,8 @@ func TestPageEnd(t *testing.T) {
 			Sum(s[0])
 			SumSquares(s[0])
 			Dot(s[0], s[1])
-			Dot3(s[0], s[1], s[2])
-			SumExpSub(s[0], 1)
+			dot3(s[0], s[1], s[2])
+			sumExpSub(s[0], 1)
 			h := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(s[0]))), 2*n)[n:]
 			FromBF16(s[1], h)
 			FromF16(s[1], h)

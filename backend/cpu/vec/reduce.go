@@ -51,12 +51,7 @@ func dotGo(a, b []float32) float64 {
 	return s
 }
 
-// Dot3 returns the sum of a[i]*b[i]*c[i], accumulated in float64.
-func Dot3(a, b, c []float32) float64 {
-	same("Dot3", len(a), len(b), len(c))
-	return dot3(a, b, c)
-}
-
+// dot3Go returns the sum of a[i]*b[i]*c[i], accumulated in float64.
 func dot3Go(a, b, c []float32) float64 {
 	b, c = b[:len(a)], c[:len(a)]
 	var s float64

@@ -343,8 +343,8 @@ func TestReductions(t *testing.T) {
 		{"Sum", func(a, _, _ []float32) float64 { return Sum(a) }, func(a, _, _ float64) float64 { return a }, 1e-13},
 		{"SumSquares", func(a, _, _ []float32) float64 { return SumSquares(a) }, func(a, _, _ float64) float64 { return a * a }, 1e-13},
 		{"Dot", func(a, b, _ []float32) float64 { return Dot(a, b) }, func(a, b, _ float64) float64 { return a * b }, 1e-13},
-		{"Dot3", func(a, b, c []float32) float64 { return Dot3(a, b, c) }, func(a, b, c float64) float64 { return a * b * c }, 1e-13},
-		{"SumExpSub", func(a, _, _ []float32) float64 { return SumExpSub(a, 2) }, func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
+		{"dot3", func(a, b, c []float32) float64 { return dot3(a, b, c) }, func(a, b, c float64) float64 { return a * b * c }, 1e-13},
+		{"sumExpSub", func(a, _, _ []float32) float64 { return sumExpSub(a, 2) }, func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
 		{"ExpSub", func(a, b, _ []float32) float64 { return ExpSub(b, a, 2) }, func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
 	}
 	eachImplementation(t, func(t *testing.T) {
