@@ -6,11 +6,10 @@
 package shaders
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:generate go run ./gen -dir .
@@ -44,7 +43,7 @@ type Desc struct {
 	Name      string
 	Doc       string        // the header's comment
 	Sig       string        // as Kernel.Sig
-	Args      []Binding     // Sig, parsed
+	Args      []Binding     // Sig, parsed: Register and Kernels do that
 	Bindings  []string      // the bindings' names, in the order of Sig
 	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
 	Tiles     []Tile        // sizes to choose from, small ones first; the first works everywhere
@@ -64,13 +63,37 @@ type Alternative struct {
 	SPIRV map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
 }
 
-// Find returns a kernel's description by name.
+// Find returns a kernel's description by name: one of Kernels, or one that was registered.
 func Find(name string) (Desc, bool) {
-	i, ok := slices.BinarySearchFunc(Kernels, name, func(d Desc, name string) int { return strings.Compare(d.Name, name) })
-	if !ok {
-		return Desc{}, false
+	if i, ok := slices.BinarySearchFunc(Kernels, name, func(d Desc, name string) int { return strings.Compare(d.Name, name) }); ok {
+		return Kernels[i], true
 	}
-	return Kernels[i], true
+	registered.Lock()
+	defer registered.Unlock()
+	d, ok := registered.kernels[name]
+	return d, ok
+}
+
+var registered struct {
+	sync.Mutex
+	kernels map[string]Desc
+}
+
+// Register adds a kernel of the caller's own; gen writes the calls (README.md, "A kernel of your
+// own"). Its function for the CPU is registered there. A name twice panics.
+func Register(d Desc) {
+	if err := d.parse(); err != nil {
+		panic(err)
+	}
+	if _, ok := Find(d.Name); ok {
+		panic("shaders: Register: there is a kernel " + d.Name + " already")
+	}
+	registered.Lock()
+	defer registered.Unlock()
+	if registered.kernels == nil {
+		registered.kernels = map[string]Desc{}
+	}
+	registered.kernels[d.Name] = d
 }
 
 // Binding is one argument of a kernel.
@@ -108,12 +131,23 @@ func ParseSig(sig string) ([]Binding, error) {
 	return list, nil
 }
 
-func mustParseSig(sig string) []Binding {
-	list, err := ParseSig(sig)
-	if err != nil {
-		panic(err)
+func init() {
+	for i := range Kernels {
+		if err := Kernels[i].parse(); err != nil {
+			panic(err)
+		}
 	}
-	return list
+}
+
+// parse fills in Args.
+func (d *Desc) parse() (err error) {
+	if d.Args, err = ParseSig(d.Sig); err != nil {
+		return err
+	}
+	if len(d.Args) != len(d.Bindings) || len(d.Tiles) == 0 {
+		return fmt.Errorf("shaders: %s: %d names for the %d bindings of %q, %d tiles: want as many names as bindings, and a tile", d.Name, len(d.Bindings), len(d.Args), d.Sig, len(d.Tiles))
+	}
+	return nil
 }
 
 func spirv(name string) func() []byte {
@@ -124,97 +158,4 @@ func spirv(name string) func() []byte {
 		}
 		return b
 	}
-}
-
-// pusher builds a push-constant block and keeps the first error.
-type pusher struct {
-	b      []byte
-	kernel string
-	err    error
-}
-
-// check refuses what a 32-bit size cannot hold.
-func (p *pusher) check(field string, v int) {
-	if (v < 0 || uint64(v) > math.MaxUint32) && p.err == nil {
-		p.err = fmt.Errorf("shaders: %s: %s is %d, want 0 to %d", p.kernel, field, v, uint32(math.MaxUint32))
-	}
-}
-
-func (p *pusher) uint(field string, v int) {
-	p.check(field, v)
-	p.b = binary.LittleEndian.AppendUint32(p.b, uint32(v))
-}
-
-func (p *pusher) bits(_ string, v uint32) { p.b = binary.LittleEndian.AppendUint32(p.b, v) }
-
-func (p *pusher) float(_ string, v float32) {
-	p.b = binary.LittleEndian.AppendUint32(p.b, math.Float32bits(v))
-}
-
-func (p *pusher) enum(field string, v, n uint32) {
-	if v >= n && p.err == nil {
-		p.err = fmt.Errorf("shaders: %s: %s is %d, want 0 to %d", p.kernel, field, v, n-1)
-	}
-}
-
-// done refuses bindings that a 32-bit index cannot reach: SPIR-V takes it as signed.
-func (p *pusher) done(lens []int) ([]byte, error) {
-	for i, n := range lens {
-		if n > math.MaxInt32 && p.err == nil {
-			d, _ := Find(p.kernel)
-			p.err = fmt.Errorf("shaders: %s: %s has %d elements, want at most %d", p.kernel, d.Bindings[i], n, math.MaxInt32)
-		}
-	}
-	if p.err != nil {
-		return nil, p.err
-	}
-	return p.b, nil
-}
-
-// mul is the product of sizes, or the largest int where that overflows.
-func mul(factors ...int) int {
-	product := 1
-	for _, f := range factors {
-		if f != 0 && product > math.MaxInt/f {
-			product = math.MaxInt
-		} else {
-			product *= f
-		}
-	}
-	return product
-}
-
-// ceilDiv is a/b rounded up; without a sensible b there is no end of parts.
-func ceilDiv(a, b int) int {
-	if b <= 0 {
-		return math.MaxInt
-	}
-	return a/b + min(a%b, 1)
-}
-
-// maxGroups is how many workgroups any device takes in one dimension.
-const maxGroups = 65535
-
-// fold spreads n workgroups over x and y; the last row may be partly idle.
-func fold(n int) [3]uint32 {
-	if n <= maxGroups {
-		return [3]uint32{uint32(max(n, 0)), 1, 1}
-	}
-	y := ceilDiv(n, maxGroups)
-	return grid(ceilDiv(n, y), y, 1)
-}
-
-func grid(x, y, z int) [3]uint32 {
-	var g [3]uint32
-	for i, n := range [3]int{x, y, z} {
-		g[i] = uint32(min(uint64(max(n, 0)), math.MaxUint32))
-	}
-	return g
-}
-
-func flag(b bool) uint32 {
-	if b {
-		return 1
-	}
-	return 0
 }

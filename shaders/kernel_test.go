@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/shaders/kernelcode"
 )
 
 func TestPush(t *testing.T) {
@@ -63,9 +65,9 @@ func TestGrid(t *testing.T) {
 		}
 	}
 	for _, n := range []int{1, 65535, 65536, 1 << 20, math.MaxInt32} {
-		g := fold(n)
-		if g[0] > maxGroups || g[1] > maxGroups || int(g[0])*int(g[1]) < n || int(g[0])*int(g[1]) >= n+int(g[1]) {
-			t.Errorf("fold(%d) = %v", n, g)
+		g := kernelcode.Fold(n)
+		if g[0] > 65535 || g[1] > 65535 || int(g[0])*int(g[1]) < n || int(g[0])*int(g[1]) >= n+int(g[1]) {
+			t.Errorf("Fold(%d) = %v", n, g)
 		}
 	}
 }

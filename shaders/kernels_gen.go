@@ -2,6 +2,8 @@
 
 package shaders
 
+import "github.com/agora-ml/agora/shaders/kernelcode"
+
 // Func is the function that Unary applies and UnaryGrad differentiates.
 type Func uint32
 
@@ -76,20 +78,20 @@ func (AdamW) Name() string { return "adamw" }
 func (AdamW) Sig() string { return "S+S+S+T?+=SS?" }
 
 // Grid implements Kernel.
-func (k AdamW) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k AdamW) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k AdamW) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "adamw"}
-	p.uint("N", k.N)
-	p.float("LR", k.LR)
-	p.float("Beta1", k.Beta1)
-	p.float("Beta2", k.Beta2)
-	p.float("Eps", k.Eps)
-	p.float("WeightDecay", k.WeightDecay)
-	p.float("Correction1", k.Correction1)
-	p.float("Correction2", k.Correction2)
-	return p.done(k.Lens())
+	p := kernelcode.Push("adamw", b)
+	p.Uint("N", k.N)
+	p.Float("LR", k.LR)
+	p.Float("Beta1", k.Beta1)
+	p.Float("Beta2", k.Beta2)
+	p.Float("Eps", k.Eps)
+	p.Float("WeightDecay", k.WeightDecay)
+	p.Float("Correction1", k.Correction1)
+	p.Float("Correction2", k.Correction2)
+	return p.Done(k.Lens(), "p m v mirror g clip")
 }
 
 // Consts implements Kernel.
@@ -119,14 +121,14 @@ func (Add) Name() string { return "add" }
 func (Add) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Add) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Add) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Add) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "add"}
-	p.uint("N", k.N)
-	p.uint("M", k.M)
-	return p.done(k.Lens())
+	p := kernelcode.Push("add", b)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	return p.Done(k.Lens(), "y a b")
 }
 
 // Consts implements Kernel.
@@ -175,20 +177,22 @@ func (Attention) Name() string { return "attention" }
 func (Attention) Sig() string { return "TS?=TTTI?I?I?I?" }
 
 // Grid implements Kernel.
-func (k Attention) Grid(t Tile) [3]uint32 { return grid(ceilDiv(k.T, int(t[1])), k.Heads, k.Batch) }
+func (k Attention) Grid(t Tile) [3]uint32 {
+	return kernelcode.Grid(kernelcode.CeilDiv(k.T, int(t[1])), k.Heads, k.Batch)
+}
 
 // Push implements Kernel.
 func (k Attention) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "attention"}
-	p.uint("Batch", k.Batch)
-	p.uint("T", k.T)
-	p.uint("S", k.S)
-	p.uint("Heads", k.Heads)
-	p.uint("KVHeads", k.KVHeads)
-	p.uint("Window", k.Window)
-	p.float("Scale", k.Scale)
-	p.check("HeadDim", k.HeadDim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("attention", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("T", k.T)
+	p.Uint("S", k.S)
+	p.Uint("Heads", k.Heads)
+	p.Uint("KVHeads", k.KVHeads)
+	p.Uint("Window", k.Window)
+	p.Float("Scale", k.Scale)
+	p.Check("HeadDim", k.HeadDim)
+	return p.Done(k.Lens(), "y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements Kernel.
@@ -196,7 +200,7 @@ func (k Attention) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
 
 // Lens implements Kernel.
 func (k Attention) Lens() []int {
-	return []int{mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.Heads, k.T), mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.T), mul(k.Batch, k.S), mul(k.Batch, k.T), mul(k.Batch, k.S)}
+	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
 }
 
 // AttentionGradKV is the gradient of Attention with respect to k and v, summed over the query heads of a key head.
@@ -240,21 +244,21 @@ func (AttentionGradKV) Sig() string { return "TT=TSSTTTI?I?I?I?" }
 
 // Grid implements Kernel.
 func (k AttentionGradKV) Grid(t Tile) [3]uint32 {
-	return grid(ceilDiv(k.S, int(t[2])), k.KVHeads, k.Batch)
+	return kernelcode.Grid(kernelcode.CeilDiv(k.S, int(t[2])), k.KVHeads, k.Batch)
 }
 
 // Push implements Kernel.
 func (k AttentionGradKV) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "attention_grad_kv"}
-	p.uint("Batch", k.Batch)
-	p.uint("T", k.T)
-	p.uint("S", k.S)
-	p.uint("Heads", k.Heads)
-	p.uint("KVHeads", k.KVHeads)
-	p.uint("Window", k.Window)
-	p.float("Scale", k.Scale)
-	p.check("HeadDim", k.HeadDim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("attention_grad_kv", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("T", k.T)
+	p.Uint("S", k.S)
+	p.Uint("Heads", k.Heads)
+	p.Uint("KVHeads", k.KVHeads)
+	p.Uint("Window", k.Window)
+	p.Float("Scale", k.Scale)
+	p.Check("HeadDim", k.HeadDim)
+	return p.Done(k.Lens(), "dk dv dy lse delta q k v qpos kpos qseg kseg")
 }
 
 // Consts implements Kernel.
@@ -262,7 +266,7 @@ func (k AttentionGradKV) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} 
 
 // Lens implements Kernel.
 func (k AttentionGradKV) Lens() []int {
-	return []int{mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.Heads, k.T), mul(k.Batch, k.Heads, k.T), mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.T), mul(k.Batch, k.S), mul(k.Batch, k.T), mul(k.Batch, k.S)}
+	return []int{kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
 }
 
 // AttentionGradQ is the gradient of Attention with respect to q; it also writes delta for AttentionGradKV.
@@ -306,21 +310,21 @@ func (AttentionGradQ) Sig() string { return "TS=TTSTTTI?I?I?I?" }
 
 // Grid implements Kernel.
 func (k AttentionGradQ) Grid(t Tile) [3]uint32 {
-	return grid(ceilDiv(k.T, int(t[1])), k.Heads, k.Batch)
+	return kernelcode.Grid(kernelcode.CeilDiv(k.T, int(t[1])), k.Heads, k.Batch)
 }
 
 // Push implements Kernel.
 func (k AttentionGradQ) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "attention_grad_q"}
-	p.uint("Batch", k.Batch)
-	p.uint("T", k.T)
-	p.uint("S", k.S)
-	p.uint("Heads", k.Heads)
-	p.uint("KVHeads", k.KVHeads)
-	p.uint("Window", k.Window)
-	p.float("Scale", k.Scale)
-	p.check("HeadDim", k.HeadDim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("attention_grad_q", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("T", k.T)
+	p.Uint("S", k.S)
+	p.Uint("Heads", k.Heads)
+	p.Uint("KVHeads", k.KVHeads)
+	p.Uint("Window", k.Window)
+	p.Float("Scale", k.Scale)
+	p.Check("HeadDim", k.HeadDim)
+	return p.Done(k.Lens(), "dq delta dy y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements Kernel.
@@ -328,7 +332,7 @@ func (k AttentionGradQ) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
 
 // Lens implements Kernel.
 func (k AttentionGradQ) Lens() []int {
-	return []int{mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.Heads, k.T), mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.Heads, k.T), mul(k.Batch, k.T, k.Heads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.S, k.KVHeads, k.HeadDim), mul(k.Batch, k.T), mul(k.Batch, k.S), mul(k.Batch, k.T), mul(k.Batch, k.S)}
+	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
 }
 
 // Cast converts between storage types, rounding to nearest even.
@@ -350,13 +354,13 @@ func (Cast) Name() string { return "cast" }
 func (Cast) Sig() string { return "T=U" }
 
 // Grid implements Kernel.
-func (k Cast) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Cast) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Cast) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "cast"}
-	p.uint("N", k.N)
-	return p.done(k.Lens())
+	p := kernelcode.Push("cast", b)
+	p.Uint("N", k.N)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
@@ -387,14 +391,14 @@ func (ClipFactor) Name() string { return "clip_factor" }
 func (ClipFactor) Sig() string { return "SS=S" }
 
 // Grid implements Kernel.
-func (ClipFactor) Grid(_ Tile) [3]uint32 { return fold(1) }
+func (ClipFactor) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(1) }
 
 // Push implements Kernel.
 func (k ClipFactor) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "clip_factor"}
-	p.uint("N", k.N)
-	p.float("MaxNorm", k.MaxNorm)
-	return p.done(k.Lens())
+	p := kernelcode.Push("clip_factor", b)
+	p.Uint("N", k.N)
+	p.Float("MaxNorm", k.MaxNorm)
+	return p.Done(k.Lens(), "factor norm partial")
 }
 
 // Consts implements Kernel.
@@ -427,18 +431,20 @@ func (Copy) Name() string { return "copy" }
 func (Copy) Sig() string { return "T+=T" }
 
 // Grid implements Kernel.
-func (k Copy) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Rows, k.Cols), int(t[0]))) }
+func (k Copy) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Cols), int(t[0])))
+}
 
 // Push implements Kernel.
 func (k Copy) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "copy"}
-	p.uint("Rows", k.Rows)
-	p.uint("Cols", k.Cols)
-	p.uint("XStride", k.XStride)
-	p.uint("XOffset", k.XOffset)
-	p.uint("YStride", k.YStride)
-	p.uint("YOffset", k.YOffset)
-	return p.done(k.Lens())
+	p := kernelcode.Push("copy", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Cols", k.Cols)
+	p.Uint("XStride", k.XStride)
+	p.Uint("XOffset", k.XOffset)
+	p.Uint("YStride", k.YStride)
+	p.Uint("YOffset", k.YOffset)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
@@ -471,21 +477,23 @@ func (CrossEntropy) Name() string { return "cross_entropy" }
 func (CrossEntropy) Sig() string { return "SS=TI" }
 
 // Grid implements Kernel.
-func (k CrossEntropy) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k CrossEntropy) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k CrossEntropy) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "cross_entropy"}
-	p.uint("Rows", k.Rows)
-	p.uint("Vocab", k.Vocab)
-	return p.done(k.Lens())
+	p := kernelcode.Push("cross_entropy", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Vocab", k.Vocab)
+	return p.Done(k.Lens(), "loss lse logits labels")
 }
 
 // Consts implements Kernel.
 func (CrossEntropy) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k CrossEntropy) Lens() []int { return []int{k.Rows, k.Rows, mul(k.Rows, k.Vocab), k.Rows} }
+func (k CrossEntropy) Lens() []int {
+	return []int{k.Rows, k.Rows, kernelcode.Mul(k.Rows, k.Vocab), k.Rows}
+}
 
 // CrossEntropyGrad is the gradient of CrossEntropy.
 //
@@ -514,16 +522,16 @@ func (CrossEntropyGrad) Sig() string { return "T=TISS?" }
 
 // Grid implements Kernel.
 func (k CrossEntropyGrad) Grid(t Tile) [3]uint32 {
-	return fold(ceilDiv(mul(k.Rows, k.Vocab), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Vocab), int(t[0])))
 }
 
 // Push implements Kernel.
 func (k CrossEntropyGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "cross_entropy_grad"}
-	p.uint("Rows", k.Rows)
-	p.uint("Vocab", k.Vocab)
-	p.float("Scale", k.Scale)
-	return p.done(k.Lens())
+	p := kernelcode.Push("cross_entropy_grad", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Vocab", k.Vocab)
+	p.Float("Scale", k.Scale)
+	return p.Done(k.Lens(), "dlogits logits labels lse dloss")
 }
 
 // Consts implements Kernel.
@@ -531,7 +539,7 @@ func (CrossEntropyGrad) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k CrossEntropyGrad) Lens() []int {
-	return []int{mul(k.Rows, k.Vocab), mul(k.Rows, k.Vocab), k.Rows, k.Rows, 1}
+	return []int{kernelcode.Mul(k.Rows, k.Vocab), kernelcode.Mul(k.Rows, k.Vocab), k.Rows, k.Rows, 1}
 }
 
 // Div divides a by b element by element, b repeated along the leading dimensions of a.
@@ -555,14 +563,14 @@ func (Div) Name() string { return "div" }
 func (Div) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Div) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Div) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Div) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "div"}
-	p.uint("N", k.N)
-	p.uint("M", k.M)
-	return p.done(k.Lens())
+	p := kernelcode.Push("div", b)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	return p.Done(k.Lens(), "y a b")
 }
 
 // Consts implements Kernel.
@@ -598,18 +606,18 @@ func (Dropout) Name() string { return "dropout" }
 func (Dropout) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Dropout) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Dropout) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Dropout) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "dropout"}
-	p.uint("N", k.N)
-	p.float("P", k.P)
-	p.bits("Key0", k.Key0)
-	p.bits("Key1", k.Key1)
-	p.bits("Step", k.Step)
-	p.bits("Op", k.Op)
-	return p.done(k.Lens())
+	p := kernelcode.Push("dropout", b)
+	p.Uint("N", k.N)
+	p.Float("P", k.P)
+	p.Bits("Key0", k.Key0)
+	p.Bits("Key1", k.Key1)
+	p.Bits("Step", k.Step)
+	p.Bits("Op", k.Op)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
@@ -640,22 +648,26 @@ func (Embedding) Name() string { return "embedding" }
 func (Embedding) Sig() string { return "T=WI" }
 
 // Grid implements Kernel.
-func (k Embedding) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Rows, k.Dim), int(t[0]))) }
+func (k Embedding) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Dim), int(t[0])))
+}
 
 // Push implements Kernel.
 func (k Embedding) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "embedding"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	p.uint("Vocab", k.Vocab)
-	return p.done(k.Lens())
+	p := kernelcode.Push("embedding", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	p.Uint("Vocab", k.Vocab)
+	return p.Done(k.Lens(), "y table ids")
 }
 
 // Consts implements Kernel.
 func (Embedding) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k Embedding) Lens() []int { return []int{mul(k.Rows, k.Dim), mul(k.Vocab, k.Dim), k.Rows} }
+func (k Embedding) Lens() []int {
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Vocab, k.Dim), k.Rows}
+}
 
 // EmbeddingGrad is the gradient of Embedding with respect to its table. Ids outside are skipped.
 //
@@ -680,22 +692,24 @@ func (EmbeddingGrad) Name() string { return "embedding_grad" }
 func (EmbeddingGrad) Sig() string { return "S+=TI" }
 
 // Grid implements Kernel.
-func (k EmbeddingGrad) Grid(_ Tile) [3]uint32 { return fold(k.Vocab) }
+func (k EmbeddingGrad) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Vocab) }
 
 // Push implements Kernel.
 func (k EmbeddingGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "embedding_grad"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	p.uint("Vocab", k.Vocab)
-	return p.done(k.Lens())
+	p := kernelcode.Push("embedding_grad", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	p.Uint("Vocab", k.Vocab)
+	return p.Done(k.Lens(), "dtable dy ids")
 }
 
 // Consts implements Kernel.
-func (k EmbeddingGrad) Consts() []uint32 { return []uint32{flag(k.Acc)} }
+func (k EmbeddingGrad) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements Kernel.
-func (k EmbeddingGrad) Lens() []int { return []int{mul(k.Vocab, k.Dim), mul(k.Rows, k.Dim), k.Rows} }
+func (k EmbeddingGrad) Lens() []int {
+	return []int{kernelcode.Mul(k.Vocab, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows}
+}
 
 // Expand repeats along a new dimension; with a scale it is the gradient of Sum.
 //
@@ -719,23 +733,27 @@ func (Expand) Name() string { return "expand" }
 func (Expand) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Expand) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Outer, k.N, k.Inner), int(t[0]))) }
+func (k Expand) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.N, k.Inner), int(t[0])))
+}
 
 // Push implements Kernel.
 func (k Expand) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "expand"}
-	p.uint("Outer", k.Outer)
-	p.uint("N", k.N)
-	p.uint("Inner", k.Inner)
-	p.float("Scale", k.Scale)
-	return p.done(k.Lens())
+	p := kernelcode.Push("expand", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("Inner", k.Inner)
+	p.Float("Scale", k.Scale)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
 func (Expand) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k Expand) Lens() []int { return []int{mul(k.Outer, k.N, k.Inner), mul(k.Outer, k.Inner)} }
+func (k Expand) Lens() []int {
+	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner)}
+}
 
 // Fill sets every element to one value.
 //
@@ -756,14 +774,14 @@ func (Fill) Name() string { return "fill" }
 func (Fill) Sig() string { return "T=" }
 
 // Grid implements Kernel.
-func (k Fill) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Fill) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Fill) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "fill"}
-	p.uint("N", k.N)
-	p.float("Value", k.Value)
-	return p.done(k.Lens())
+	p := kernelcode.Push("fill", b)
+	p.Uint("N", k.N)
+	p.Float("Value", k.Value)
+	return p.Done(k.Lens(), "y")
 }
 
 // Consts implements Kernel.
@@ -799,15 +817,15 @@ func (LayerNorm) Name() string { return "layer_norm" }
 func (LayerNorm) Sig() string { return "TS?S?=TW?W?" }
 
 // Grid implements Kernel.
-func (k LayerNorm) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k LayerNorm) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k LayerNorm) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "layer_norm"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	p.float("Eps", k.Eps)
-	return p.done(k.Lens())
+	p := kernelcode.Push("layer_norm", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	p.Float("Eps", k.Eps)
+	return p.Done(k.Lens(), "y mean rstd x w b")
 }
 
 // Consts implements Kernel.
@@ -815,7 +833,7 @@ func (LayerNorm) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k LayerNorm) Lens() []int {
-	return []int{mul(k.Rows, k.Dim), k.Rows, k.Rows, mul(k.Rows, k.Dim), k.Dim, k.Dim}
+	return []int{kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Dim}
 }
 
 // LayerNormGrad is the gradient of LayerNorm with respect to its input.
@@ -843,14 +861,14 @@ func (LayerNormGrad) Name() string { return "layer_norm_grad" }
 func (LayerNormGrad) Sig() string { return "T=TTW?SS" }
 
 // Grid implements Kernel.
-func (k LayerNormGrad) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k LayerNormGrad) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k LayerNormGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "layer_norm_grad"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("layer_norm_grad", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "dx dy x w mean rstd")
 }
 
 // Consts implements Kernel.
@@ -858,7 +876,7 @@ func (LayerNormGrad) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k LayerNormGrad) Lens() []int {
-	return []int{mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), k.Dim, k.Rows, k.Rows}
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows, k.Rows}
 }
 
 // LayerNormGradWeight is the gradient of LayerNorm with respect to its weight and its bias.
@@ -887,22 +905,24 @@ func (LayerNormGradWeight) Name() string { return "layer_norm_grad_weight" }
 func (LayerNormGradWeight) Sig() string { return "S?+S?+=TTSS" }
 
 // Grid implements Kernel.
-func (k LayerNormGradWeight) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.Dim, int(t[1]))) }
+func (k LayerNormGradWeight) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(k.Dim, int(t[1])))
+}
 
 // Push implements Kernel.
 func (k LayerNormGradWeight) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "layer_norm_grad_weight"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("layer_norm_grad_weight", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "dw db dy x mean rstd")
 }
 
 // Consts implements Kernel.
-func (k LayerNormGradWeight) Consts() []uint32 { return []uint32{flag(k.Acc)} }
+func (k LayerNormGradWeight) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements Kernel.
 func (k LayerNormGradWeight) Lens() []int {
-	return []int{k.Dim, k.Dim, mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), k.Rows, k.Rows}
+	return []int{k.Dim, k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows}
 }
 
 // LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
@@ -929,23 +949,27 @@ func (LoRAScale) Name() string { return "lora_scale" }
 func (LoRAScale) Sig() string { return "S=SS" }
 
 // Grid implements Kernel.
-func (k LoRAScale) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Out, k.Rank), int(t[0]))) }
+func (k LoRAScale) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Out, k.Rank), int(t[0])))
+}
 
 // Push implements Kernel.
 func (k LoRAScale) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "lora_scale"}
-	p.uint("Out", k.Out)
-	p.uint("Rank", k.Rank)
-	p.uint("Modules", k.Modules)
-	p.float("Alpha", k.Alpha)
-	return p.done(k.Lens())
+	p := kernelcode.Push("lora_scale", b)
+	p.Uint("Out", k.Out)
+	p.Uint("Rank", k.Rank)
+	p.Uint("Modules", k.Modules)
+	p.Float("Alpha", k.Alpha)
+	return p.Done(k.Lens(), "bs b s")
 }
 
 // Consts implements Kernel.
-func (k LoRAScale) Consts() []uint32 { return []uint32{flag(k.PerOutput)} }
+func (k LoRAScale) Consts() []uint32 { return []uint32{kernelcode.Flag(k.PerOutput)} }
 
 // Lens implements Kernel.
-func (k LoRAScale) Lens() []int { return []int{mul(k.Out, k.Rank), mul(k.Out, k.Rank), -1} }
+func (k LoRAScale) Lens() []int {
+	return []int{kernelcode.Mul(k.Out, k.Rank), kernelcode.Mul(k.Out, k.Rank), -1}
+}
 
 // LoRAScaleGrad is the gradient of LoRAScale.
 //
@@ -977,24 +1001,26 @@ func (LoRAScaleGrad) Name() string { return "lora_scale_grad" }
 func (LoRAScaleGrad) Sig() string { return "S?+S?+=SSS" }
 
 // Grid implements Kernel.
-func (k LoRAScaleGrad) Grid(_ Tile) [3]uint32 { return fold(k.Modules) }
+func (k LoRAScaleGrad) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Modules) }
 
 // Push implements Kernel.
 func (k LoRAScaleGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "lora_scale_grad"}
-	p.uint("Out", k.Out)
-	p.uint("Rank", k.Rank)
-	p.uint("Modules", k.Modules)
-	p.float("Alpha", k.Alpha)
-	return p.done(k.Lens())
+	p := kernelcode.Push("lora_scale_grad", b)
+	p.Uint("Out", k.Out)
+	p.Uint("Rank", k.Rank)
+	p.Uint("Modules", k.Modules)
+	p.Float("Alpha", k.Alpha)
+	return p.Done(k.Lens(), "db ds dbs b s")
 }
 
 // Consts implements Kernel.
-func (k LoRAScaleGrad) Consts() []uint32 { return []uint32{flag(k.PerOutput), flag(k.Acc)} }
+func (k LoRAScaleGrad) Consts() []uint32 {
+	return []uint32{kernelcode.Flag(k.PerOutput), kernelcode.Flag(k.Acc)}
+}
 
 // Lens implements Kernel.
 func (k LoRAScaleGrad) Lens() []int {
-	return []int{mul(k.Out, k.Rank), -1, mul(k.Out, k.Rank), mul(k.Out, k.Rank), -1}
+	return []int{kernelcode.Mul(k.Out, k.Rank), -1, kernelcode.Mul(k.Out, k.Rank), kernelcode.Mul(k.Out, k.Rank), -1}
 }
 
 // Matmul multiplies matrices, for every one of a batch independently.
@@ -1025,25 +1051,27 @@ func (Matmul) Sig() string { return "T+=UWV?" }
 
 // Grid implements Kernel.
 func (k Matmul) Grid(t Tile) [3]uint32 {
-	return grid(ceilDiv(k.N, int(t[2])), ceilDiv(k.M, int(t[1])), k.Batch)
+	return kernelcode.Grid(kernelcode.CeilDiv(k.N, int(t[2])), kernelcode.CeilDiv(k.M, int(t[1])), k.Batch)
 }
 
 // Push implements Kernel.
 func (k Matmul) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "matmul"}
-	p.uint("Batch", k.Batch)
-	p.uint("M", k.M)
-	p.uint("N", k.N)
-	p.uint("K", k.K)
-	return p.done(k.Lens())
+	p := kernelcode.Push("matmul", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("M", k.M)
+	p.Uint("N", k.N)
+	p.Uint("K", k.K)
+	return p.Done(k.Lens(), "c a b bias")
 }
 
 // Consts implements Kernel.
-func (k Matmul) Consts() []uint32 { return []uint32{flag(k.TransA), flag(k.TransB), flag(k.Acc)} }
+func (k Matmul) Consts() []uint32 {
+	return []uint32{kernelcode.Flag(k.TransA), kernelcode.Flag(k.TransB), kernelcode.Flag(k.Acc)}
+}
 
 // Lens implements Kernel.
 func (k Matmul) Lens() []int {
-	return []int{mul(k.Batch, k.M, k.N), mul(k.Batch, k.M, k.K), mul(k.Batch, k.K, k.N), k.N}
+	return []int{kernelcode.Mul(k.Batch, k.M, k.N), kernelcode.Mul(k.Batch, k.M, k.K), kernelcode.Mul(k.Batch, k.K, k.N), k.N}
 }
 
 // Max takes the first maximum along one dimension, and its index. A NaN is larger than any number.
@@ -1068,15 +1096,15 @@ func (Max) Name() string { return "max" }
 func (Max) Sig() string { return "T?I?=T" }
 
 // Grid implements Kernel.
-func (k Max) Grid(_ Tile) [3]uint32 { return fold(mul(k.Outer, k.Inner)) }
+func (k Max) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(kernelcode.Mul(k.Outer, k.Inner)) }
 
 // Push implements Kernel.
 func (k Max) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "max"}
-	p.uint("Outer", k.Outer)
-	p.uint("N", k.N)
-	p.uint("Inner", k.Inner)
-	return p.done(k.Lens())
+	p := kernelcode.Push("max", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("Inner", k.Inner)
+	return p.Done(k.Lens(), "y index x")
 }
 
 // Consts implements Kernel.
@@ -1084,7 +1112,7 @@ func (Max) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k Max) Lens() []int {
-	return []int{mul(k.Outer, k.Inner), mul(k.Outer, k.Inner), mul(k.Outer, k.N, k.Inner)}
+	return []int{kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
 }
 
 // MaxGrad is the gradient of Max.
@@ -1109,15 +1137,17 @@ func (MaxGrad) Name() string { return "max_grad" }
 func (MaxGrad) Sig() string { return "T=TI" }
 
 // Grid implements Kernel.
-func (k MaxGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Outer, k.N, k.Inner), int(t[0]))) }
+func (k MaxGrad) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.N, k.Inner), int(t[0])))
+}
 
 // Push implements Kernel.
 func (k MaxGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "max_grad"}
-	p.uint("Outer", k.Outer)
-	p.uint("N", k.N)
-	p.uint("Inner", k.Inner)
-	return p.done(k.Lens())
+	p := kernelcode.Push("max_grad", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("Inner", k.Inner)
+	return p.Done(k.Lens(), "dx dy index")
 }
 
 // Consts implements Kernel.
@@ -1125,7 +1155,7 @@ func (MaxGrad) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k MaxGrad) Lens() []int {
-	return []int{mul(k.Outer, k.N, k.Inner), mul(k.Outer, k.Inner), mul(k.Outer, k.Inner)}
+	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner)}
 }
 
 // Mul multiplies a by b element by element, b repeated along the leading dimensions of a.
@@ -1149,14 +1179,14 @@ func (Mul) Name() string { return "mul" }
 func (Mul) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Mul) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Mul) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Mul) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "mul"}
-	p.uint("N", k.N)
-	p.uint("M", k.M)
-	return p.done(k.Lens())
+	p := kernelcode.Push("mul", b)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	return p.Done(k.Lens(), "y a b")
 }
 
 // Consts implements Kernel.
@@ -1196,32 +1226,32 @@ func (Permute) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
 func (k Permute) Grid(t Tile) [3]uint32 {
-	return fold(ceilDiv(mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), int(t[0])))
 }
 
 // Push implements Kernel.
 func (k Permute) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "permute"}
-	p.uint("D0", k.D0)
-	p.uint("D1", k.D1)
-	p.uint("D2", k.D2)
-	p.uint("D3", k.D3)
-	p.uint("D4", k.D4)
-	p.uint("D5", k.D5)
-	p.uint("S0", k.S0)
-	p.uint("S1", k.S1)
-	p.uint("S2", k.S2)
-	p.uint("S3", k.S3)
-	p.uint("S4", k.S4)
-	p.uint("S5", k.S5)
-	return p.done(k.Lens())
+	p := kernelcode.Push("permute", b)
+	p.Uint("D0", k.D0)
+	p.Uint("D1", k.D1)
+	p.Uint("D2", k.D2)
+	p.Uint("D3", k.D3)
+	p.Uint("D4", k.D4)
+	p.Uint("D5", k.D5)
+	p.Uint("S0", k.S0)
+	p.Uint("S1", k.S1)
+	p.Uint("S2", k.S2)
+	p.Uint("S3", k.S3)
+	p.Uint("S4", k.S4)
+	p.Uint("S5", k.S5)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
 func (Permute) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k Permute) Lens() []int { return []int{mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), -1} }
+func (k Permute) Lens() []int { return []int{kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), -1} }
 
 // RMSNorm divides every row by its root mean square, then multiplies by a weight for each element.
 //
@@ -1246,22 +1276,24 @@ func (RMSNorm) Name() string { return "rms_norm" }
 func (RMSNorm) Sig() string { return "TS?=TW" }
 
 // Grid implements Kernel.
-func (k RMSNorm) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k RMSNorm) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k RMSNorm) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "rms_norm"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	p.float("Eps", k.Eps)
-	return p.done(k.Lens())
+	p := kernelcode.Push("rms_norm", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	p.Float("Eps", k.Eps)
+	return p.Done(k.Lens(), "y rstd x w")
 }
 
 // Consts implements Kernel.
 func (RMSNorm) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k RMSNorm) Lens() []int { return []int{mul(k.Rows, k.Dim), k.Rows, mul(k.Rows, k.Dim), k.Dim} }
+func (k RMSNorm) Lens() []int {
+	return []int{kernelcode.Mul(k.Rows, k.Dim), k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim}
+}
 
 // RMSNormGrad is the gradient of RMSNorm with respect to its input.
 //
@@ -1286,14 +1318,14 @@ func (RMSNormGrad) Name() string { return "rms_norm_grad" }
 func (RMSNormGrad) Sig() string { return "T=TTWS" }
 
 // Grid implements Kernel.
-func (k RMSNormGrad) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k RMSNormGrad) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k RMSNormGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "rms_norm_grad"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("rms_norm_grad", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "dx dy x w rstd")
 }
 
 // Consts implements Kernel.
@@ -1301,7 +1333,7 @@ func (RMSNormGrad) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k RMSNormGrad) Lens() []int {
-	return []int{mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), k.Dim, k.Rows}
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows}
 }
 
 // RMSNormGradWeight is the gradient of RMSNorm with respect to its weight.
@@ -1327,22 +1359,24 @@ func (RMSNormGradWeight) Name() string { return "rms_norm_grad_weight" }
 func (RMSNormGradWeight) Sig() string { return "S+=TTS" }
 
 // Grid implements Kernel.
-func (k RMSNormGradWeight) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.Dim, int(t[1]))) }
+func (k RMSNormGradWeight) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(k.Dim, int(t[1])))
+}
 
 // Push implements Kernel.
 func (k RMSNormGradWeight) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "rms_norm_grad_weight"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("rms_norm_grad_weight", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "dw dy x rstd")
 }
 
 // Consts implements Kernel.
-func (k RMSNormGradWeight) Consts() []uint32 { return []uint32{flag(k.Acc)} }
+func (k RMSNormGradWeight) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements Kernel.
 func (k RMSNormGradWeight) Lens() []int {
-	return []int{k.Dim, mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), k.Rows}
+	return []int{k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows}
 }
 
 // RoPE rotates pairs of elements by angles that grow with the position; a pair is (j, j + dim/2).
@@ -1375,18 +1409,20 @@ func (RoPE) Name() string { return "rope" }
 func (RoPE) Sig() string { return "T=TSI?" }
 
 // Grid implements Kernel.
-func (k RoPE) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Rows, k.Heads), int(t[0]))) }
+func (k RoPE) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Heads), int(t[0])))
+}
 
 // Push implements Kernel.
 func (k RoPE) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "rope"}
-	p.uint("Rows", k.Rows)
-	p.uint("Seq", k.Seq)
-	p.uint("Heads", k.Heads)
-	p.uint("Dim", k.Dim)
-	p.uint("Positions", k.Positions)
-	p.float("Sign", k.Sign)
-	return p.done(k.Lens())
+	p := kernelcode.Push("rope", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Seq", k.Seq)
+	p.Uint("Heads", k.Heads)
+	p.Uint("Dim", k.Dim)
+	p.Uint("Positions", k.Positions)
+	p.Float("Sign", k.Sign)
+	return p.Done(k.Lens(), "y x table position")
 }
 
 // Consts implements Kernel.
@@ -1394,7 +1430,7 @@ func (RoPE) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k RoPE) Lens() []int {
-	return []int{mul(k.Rows, k.Heads, k.Dim), mul(k.Rows, k.Heads, k.Dim), mul(k.Positions, k.Dim), k.Rows}
+	return []int{kernelcode.Mul(k.Rows, k.Heads, k.Dim), kernelcode.Mul(k.Rows, k.Heads, k.Dim), kernelcode.Mul(k.Positions, k.Dim), k.Rows}
 }
 
 // Scale multiplies by a number and adds another.
@@ -1418,15 +1454,15 @@ func (Scale) Name() string { return "scale" }
 func (Scale) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Scale) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Scale) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Scale) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "scale"}
-	p.uint("N", k.N)
-	p.float("Alpha", k.Alpha)
-	p.float("Beta", k.Beta)
-	return p.done(k.Lens())
+	p := kernelcode.Push("scale", b)
+	p.Uint("N", k.N)
+	p.Float("Alpha", k.Alpha)
+	p.Float("Beta", k.Beta)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
@@ -1461,16 +1497,16 @@ func (SGD) Name() string { return "sgd" }
 func (SGD) Sig() string { return "S+S?+=SS?" }
 
 // Grid implements Kernel.
-func (k SGD) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k SGD) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k SGD) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "sgd"}
-	p.uint("N", k.N)
-	p.float("LR", k.LR)
-	p.float("Momentum", k.Momentum)
-	p.float("WeightDecay", k.WeightDecay)
-	return p.done(k.Lens())
+	p := kernelcode.Push("sgd", b)
+	p.Uint("N", k.N)
+	p.Float("LR", k.LR)
+	p.Float("Momentum", k.Momentum)
+	p.Float("WeightDecay", k.WeightDecay)
+	return p.Done(k.Lens(), "p velocity g clip")
 }
 
 // Consts implements Kernel.
@@ -1499,21 +1535,23 @@ func (Softmax) Name() string { return "softmax" }
 func (Softmax) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Softmax) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k Softmax) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k Softmax) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "softmax"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("softmax", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
 func (Softmax) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k Softmax) Lens() []int { return []int{mul(k.Rows, k.Dim), mul(k.Rows, k.Dim)} }
+func (k Softmax) Lens() []int {
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
+}
 
 // SoftmaxGrad is the gradient of Softmax.
 //
@@ -1536,14 +1574,14 @@ func (SoftmaxGrad) Name() string { return "softmax_grad" }
 func (SoftmaxGrad) Sig() string { return "T=TT" }
 
 // Grid implements Kernel.
-func (k SoftmaxGrad) Grid(_ Tile) [3]uint32 { return fold(k.Rows) }
+func (k SoftmaxGrad) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements Kernel.
 func (k SoftmaxGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "softmax_grad"}
-	p.uint("Rows", k.Rows)
-	p.uint("Dim", k.Dim)
-	return p.done(k.Lens())
+	p := kernelcode.Push("softmax_grad", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "dx dy y")
 }
 
 // Consts implements Kernel.
@@ -1551,7 +1589,7 @@ func (SoftmaxGrad) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k SoftmaxGrad) Lens() []int {
-	return []int{mul(k.Rows, k.Dim), mul(k.Rows, k.Dim), mul(k.Rows, k.Dim)}
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
 }
 
 // Sub subtracts b from a, b repeated along the leading dimensions of a.
@@ -1575,14 +1613,14 @@ func (Sub) Name() string { return "sub" }
 func (Sub) Sig() string { return "T=TU" }
 
 // Grid implements Kernel.
-func (k Sub) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Sub) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Sub) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "sub"}
-	p.uint("N", k.N)
-	p.uint("M", k.M)
-	return p.done(k.Lens())
+	p := kernelcode.Push("sub", b)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	return p.Done(k.Lens(), "y a b")
 }
 
 // Consts implements Kernel.
@@ -1614,23 +1652,27 @@ func (Sum) Name() string { return "sum" }
 func (Sum) Sig() string { return "T+=U" }
 
 // Grid implements Kernel.
-func (k Sum) Grid(t Tile) [3]uint32 { return fold(ceilDiv(mul(k.Outer, k.Inner), int(t[1]))) }
+func (k Sum) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.Inner), int(t[1])))
+}
 
 // Push implements Kernel.
 func (k Sum) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "sum"}
-	p.uint("Outer", k.Outer)
-	p.uint("N", k.N)
-	p.uint("Inner", k.Inner)
-	p.float("Scale", k.Scale)
-	return p.done(k.Lens())
+	p := kernelcode.Push("sum", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("Inner", k.Inner)
+	p.Float("Scale", k.Scale)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
-func (k Sum) Consts() []uint32 { return []uint32{flag(k.Acc)} }
+func (k Sum) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements Kernel.
-func (k Sum) Lens() []int { return []int{mul(k.Outer, k.Inner), mul(k.Outer, k.N, k.Inner)} }
+func (k Sum) Lens() []int {
+	return []int{kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+}
 
 // SumSquares adds up the squares of every block of elements. Blocks are cut by shape, never by the number of workers.
 //
@@ -1652,21 +1694,21 @@ func (SumSquares) Name() string { return "sum_squares" }
 func (SumSquares) Sig() string { return "S=T" }
 
 // Grid implements Kernel.
-func (k SumSquares) Grid(_ Tile) [3]uint32 { return fold(ceilDiv(k.N, k.Block)) }
+func (k SumSquares) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, k.Block)) }
 
 // Push implements Kernel.
 func (k SumSquares) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "sum_squares"}
-	p.uint("N", k.N)
-	p.uint("Block", k.Block)
-	return p.done(k.Lens())
+	p := kernelcode.Push("sum_squares", b)
+	p.Uint("N", k.N)
+	p.Uint("Block", k.Block)
+	return p.Done(k.Lens(), "partial x")
 }
 
 // Consts implements Kernel.
 func (SumSquares) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
-func (k SumSquares) Lens() []int { return []int{ceilDiv(k.N, k.Block), k.N} }
+func (k SumSquares) Lens() []int { return []int{kernelcode.CeilDiv(k.N, k.Block), k.N} }
 
 // SwiGLU is the gated unit of LLaMA's feed-forward layer.
 //
@@ -1688,13 +1730,13 @@ func (SwiGLU) Name() string { return "swiglu" }
 func (SwiGLU) Sig() string { return "T=TT" }
 
 // Grid implements Kernel.
-func (k SwiGLU) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k SwiGLU) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k SwiGLU) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "swiglu"}
-	p.uint("N", k.N)
-	return p.done(k.Lens())
+	p := kernelcode.Push("swiglu", b)
+	p.Uint("N", k.N)
+	return p.Done(k.Lens(), "y gate up")
 }
 
 // Consts implements Kernel.
@@ -1725,13 +1767,15 @@ func (SwiGLUGrad) Name() string { return "swiglu_grad" }
 func (SwiGLUGrad) Sig() string { return "TT=TTT" }
 
 // Grid implements Kernel.
-func (k SwiGLUGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k SwiGLUGrad) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1])))
+}
 
 // Push implements Kernel.
 func (k SwiGLUGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "swiglu_grad"}
-	p.uint("N", k.N)
-	return p.done(k.Lens())
+	p := kernelcode.Push("swiglu_grad", b)
+	p.Uint("N", k.N)
+	return p.Done(k.Lens(), "dgate dup dy gate up")
 }
 
 // Consts implements Kernel.
@@ -1760,14 +1804,14 @@ func (Unary) Name() string { return "unary" }
 func (Unary) Sig() string { return "T=T" }
 
 // Grid implements Kernel.
-func (k Unary) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k Unary) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k Unary) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "unary"}
-	p.uint("N", k.N)
-	p.enum("Func", uint32(k.Func), 9)
-	return p.done(k.Lens())
+	p := kernelcode.Push("unary", b)
+	p.Uint("N", k.N)
+	p.Enum("Func", uint32(k.Func), 9)
+	return p.Done(k.Lens(), "y x")
 }
 
 // Consts implements Kernel.
@@ -1800,14 +1844,14 @@ func (UnaryGrad) Name() string { return "unary_grad" }
 func (UnaryGrad) Sig() string { return "T=TT" }
 
 // Grid implements Kernel.
-func (k UnaryGrad) Grid(t Tile) [3]uint32 { return fold(ceilDiv(k.N, int(t[1]))) }
+func (k UnaryGrad) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1]))) }
 
 // Push implements Kernel.
 func (k UnaryGrad) Push(b []byte) ([]byte, error) {
-	p := pusher{b: b, kernel: "unary_grad"}
-	p.uint("N", k.N)
-	p.enum("Func", uint32(k.Func), 9)
-	return p.done(k.Lens())
+	p := kernelcode.Push("unary_grad", b)
+	p.Uint("N", k.N)
+	p.Enum("Func", uint32(k.Func), 9)
+	return p.Done(k.Lens(), "dx dy z")
 }
 
 // Consts implements Kernel.
@@ -1822,7 +1866,6 @@ var Kernels = []Desc{
 		Name:      "adamw",
 		Doc:       "AdamW is one step of PyTorch's AdamW with the gradient g*clip (clip 1 where nil).\n\n\tp *= 1 - lr*weight_decay\n\tm = beta1*m + (1-beta1)*g; v = beta2*v + (1-beta2)*g*g\n\tp -= lr * (m/correction1) / (sqrt(v/correction2) + eps)\n\tmirror = p\n\tnothing of this where clip is NaN: p, m, v and mirror stay as they are, bit for bit",
 		Sig:       "S+S+S+T?+=SS?",
-		Args:      mustParseSig("S+S+S+T?+=SS?"),
 		Bindings:  []string{"p", "m", "v", "mirror", "g", "clip"},
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
@@ -1832,7 +1875,6 @@ var Kernels = []Desc{
 		Name:      "add",
 		Doc:       "Add adds b to a, b repeated along the leading dimensions of a.\n\n\ty[i] = a[i] + b[i % m]",
 		Sig:       "T=TU",
-		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},
@@ -1843,7 +1885,6 @@ var Kernels = []Desc{
 		Name:      "attention",
 		Doc:       "Attention is softmax attention with grouped heads: query head i uses key head i / (heads/kv_heads).\n\n\ty[b,i,h] = sum over seen j of softmax over j of (scale * q[b,i,h] . k[b,j,h']) * v[b,j,h']\n\tlse[b,h,i] = log of the sum over seen j of exp(scale * q . k)\n\nQuery i sees key j if and only if kpos[b,j] <= qpos[b,i], and window == 0 or\nqpos[b,i] - kpos[b,j] < window, and either there are no segments or\nqseg[b,i] == kseg[b,j] and kseg[b,j] >= 0. Without qpos the position of query i\nis i + s - t, without kpos that of key j is j; qseg and kseg are both nil or neither.\nA query that sees nothing gives y = 0 and lse = -inf.",
 		Sig:       "TS?=TTTI?I?I?I?",
-		Args:      mustParseSig("TS?=TTTI?I?I?I?"),
 		Bindings:  []string{"y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []Tile{{64, 32, 32}},
 		TileNames: []string{"group", "bm", "bn"},
@@ -1853,7 +1894,6 @@ var Kernels = []Desc{
 		Name:      "attention_grad_kv",
 		Doc:       "AttentionGradKV is the gradient of Attention with respect to k and v, summed over the query heads of a key head.\n\n\tdv[b,j,h'] = sum over h, i of p[i,j] * dy[b,i,h]\n\tdk[b,j,h'] = scale * sum over h, i of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * q[b,i,h],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i]) where query i sees key j, else 0\n\nWhat a query sees is said at Attention.",
 		Sig:       "TT=TSSTTTI?I?I?I?",
-		Args:      mustParseSig("TT=TSSTTTI?I?I?I?"),
 		Bindings:  []string{"dk", "dv", "dy", "lse", "delta", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []Tile{{64, 32, 32}},
 		TileNames: []string{"group", "bm", "bn"},
@@ -1863,7 +1903,6 @@ var Kernels = []Desc{
 		Name:      "attention_grad_q",
 		Doc:       "AttentionGradQ is the gradient of Attention with respect to q; it also writes delta for AttentionGradKV.\n\n\tdelta[b,h,i] = dy[b,i,h] . y[b,i,h]\n\tdq[b,i,h] = scale * sum over seen j of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * k[b,j,h'],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i])\n\nWhat a query sees is said at Attention.",
 		Sig:       "TS=TTSTTTI?I?I?I?",
-		Args:      mustParseSig("TS=TTSTTTI?I?I?I?"),
 		Bindings:  []string{"dq", "delta", "dy", "y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []Tile{{64, 32, 32}},
 		TileNames: []string{"group", "bm", "bn"},
@@ -1873,7 +1912,6 @@ var Kernels = []Desc{
 		Name:      "cast",
 		Doc:       "Cast converts between storage types, rounding to nearest even.\n\n\ty[i] = x[i]",
 		Sig:       "T=U",
-		Args:      mustParseSig("T=U"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
@@ -1883,7 +1921,6 @@ var Kernels = []Desc{
 		Name:      "clip_factor",
 		Doc:       "ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.\n\n\tnorm = sqrt(sum of partial); factor = max_norm == 0 ? 1 : min(1, max_norm / (norm + 1e-6))\n\tfactor = NaN where norm is NaN or infinite, whatever max_norm: AdamW and SGD then do nothing",
 		Sig:       "SS=S",
-		Args:      mustParseSig("SS=S"),
 		Bindings:  []string{"factor", "norm", "partial"},
 		Tiles:     []Tile{{256}},
 		TileNames: []string{"group"},
@@ -1893,7 +1930,6 @@ var Kernels = []Desc{
 		Name:      "copy",
 		Doc:       "Copy copies a rectangle between two tensors of any row length; the rest of y stays. Concat and Slice are copies.\n\n\ty[y_offset + r*y_stride + c] = x[x_offset + r*x_stride + c]",
 		Sig:       "T+=T",
-		Args:      mustParseSig("T+=T"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -1903,7 +1939,6 @@ var Kernels = []Desc{
 		Name:      "cross_entropy",
 		Doc:       "CrossEntropy is the negative log likelihood of each row's label.\n\n\tloss[r] = lse[r] - logits[r,labels[r]], lse[r] = log of the sum over j of exp(logits[r,j])\n\nA row with label -100 is ignored: its loss is 0. Any other label outside 0 to vocab-1 gives NaN.",
 		Sig:       "SS=TI",
-		Args:      mustParseSig("SS=TI"),
 		Bindings:  []string{"loss", "lse", "logits", "labels"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -1913,7 +1948,6 @@ var Kernels = []Desc{
 		Name:      "cross_entropy_grad",
 		Doc:       "CrossEntropyGrad is the gradient of CrossEntropy.\n\n\tdlogits[r,j] = (exp(logits[r,j] - lse[r]) - (j == labels[r] ? 1 : 0)) * scale * dloss[0]\n\nWithout dloss it is 1. A row with label -100 gets 0, one with any other label outside 0 to vocab-1 NaN.",
 		Sig:       "T=TISS?",
-		Args:      mustParseSig("T=TISS?"),
 		Bindings:  []string{"dlogits", "logits", "labels", "lse", "dloss"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64}},
@@ -1924,7 +1958,6 @@ var Kernels = []Desc{
 		Name:      "div",
 		Doc:       "Div divides a by b element by element, b repeated along the leading dimensions of a.\n\n\ty[i] = a[i] / b[i % m]",
 		Sig:       "T=TU",
-		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},
@@ -1935,7 +1968,6 @@ var Kernels = []Desc{
 		Name:      "dropout",
 		Doc:       "Dropout zeroes elements with probability p and divides the others by 1-p; the gradient is the same kernel.\n\n\ty[i] = u[i] >= p ? x[i] / (1-p) : 0\n\nu[i] is uniform in [0, 1): the upper 24 bits of word i%4 of the Philox 4x32 block with\nkey {key0, key1} and counter {i/4 low, i/4 high, step, op}, times 2^-24.",
 		Sig:       "T=T",
-		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},
@@ -1946,7 +1978,6 @@ var Kernels = []Desc{
 		Name:      "embedding",
 		Doc:       "Embedding looks up rows of a table. An id outside gives a row of NaN.\n\n\ty[r,j] = table[ids[r],j]",
 		Sig:       "T=WI",
-		Args:      mustParseSig("T=WI"),
 		Bindings:  []string{"y", "table", "ids"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -1956,7 +1987,6 @@ var Kernels = []Desc{
 		Name:      "embedding_grad",
 		Doc:       "EmbeddingGrad is the gradient of Embedding with respect to its table. Ids outside are skipped.\n\n\tdtable[v,j] (+)= sum over the r with ids[r] == v of dy[r,j], in the order of r",
 		Sig:       "S+=TI",
-		Args:      mustParseSig("S+=TI"),
 		Bindings:  []string{"dtable", "dy", "ids"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -1966,7 +1996,6 @@ var Kernels = []Desc{
 		Name:      "expand",
 		Doc:       "Expand repeats along a new dimension; with a scale it is the gradient of Sum.\n\n\ty[o,k,i] = scale * x[o,i]",
 		Sig:       "T=T",
-		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -1976,7 +2005,6 @@ var Kernels = []Desc{
 		Name:      "fill",
 		Doc:       "Fill sets every element to one value.\n\n\ty[i] = value",
 		Sig:       "T=",
-		Args:      mustParseSig("T="),
 		Bindings:  []string{"y"},
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
@@ -1986,7 +2014,6 @@ var Kernels = []Desc{
 		Name:      "layer_norm",
 		Doc:       "LayerNorm gives every row mean zero and variance one, then multiplies by w and adds b.\n\n\ty[r,j] = (x[r,j] - mean[r]) * rstd[r] * w[j] + b[j], rstd[r] = 1 / sqrt(variance[r] + eps)\n\nThe variance is the biased one (divided by dim). Without w it is 1, without b it is 0.",
 		Sig:       "TS?S?=TW?W?",
-		Args:      mustParseSig("TS?S?=TW?W?"),
 		Bindings:  []string{"y", "mean", "rstd", "x", "w", "b"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -1996,7 +2023,6 @@ var Kernels = []Desc{
 		Name:      "layer_norm_grad",
 		Doc:       "LayerNormGrad is the gradient of LayerNorm with respect to its input.\n\n\tdx[r,j] = rstd[r] * (g[r,j] - mean over j of g[r,j] - n[r,j] * mean over j of g[r,j]*n[r,j]),\n\tg = dy*w, n = (x - mean)*rstd",
 		Sig:       "T=TTW?SS",
-		Args:      mustParseSig("T=TTW?SS"),
 		Bindings:  []string{"dx", "dy", "x", "w", "mean", "rstd"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2006,7 +2032,6 @@ var Kernels = []Desc{
 		Name:      "layer_norm_grad_weight",
 		Doc:       "LayerNormGradWeight is the gradient of LayerNorm with respect to its weight and its bias.\n\n\tdw[j] (+)= sum over r of dy[r,j] * (x[r,j] - mean[r]) * rstd[r]\n\tdb[j] (+)= sum over r of dy[r,j]",
 		Sig:       "S?+S?+=TTSS",
-		Args:      mustParseSig("S?+S?+=TTSS"),
 		Bindings:  []string{"dw", "db", "dy", "x", "mean", "rstd"},
 		Tiles:     []Tile{{256, 32}},
 		TileNames: []string{"group", "cols"},
@@ -2016,7 +2041,6 @@ var Kernels = []Desc{
 		Name:      "lora_scale",
 		Doc:       "LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.\n\n\tbs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)",
 		Sig:       "S=SS",
-		Args:      mustParseSig("S=SS"),
 		Bindings:  []string{"bs", "b", "s"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2026,7 +2050,6 @@ var Kernels = []Desc{
 		Name:      "lora_scale_grad",
 		Doc:       "LoRAScaleGrad is the gradient of LoRAScale.\n\n\tdb[o,j] (+)= alpha * s_i(o) * dbs[o,j], i = j / (rank/modules)\n\tds[i]   (+)= alpha * sum over o, and over the j of module i, of dbs[o,j] * b[o,j]\n\nWith per_output ds is [modules, out] and the sum is over j alone.",
 		Sig:       "S?+S?+=SSS",
-		Args:      mustParseSig("S?+S?+=SSS"),
 		Bindings:  []string{"db", "ds", "dbs", "b", "s"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2036,7 +2059,6 @@ var Kernels = []Desc{
 		Name:      "matmul",
 		Doc:       "Matmul multiplies matrices, for every one of a batch independently.\n\n\tc[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j]",
 		Sig:       "T+=UWV?",
-		Args:      mustParseSig("T+=UWV?"),
 		Bindings:  []string{"c", "a", "b", "bias"},
 		Tiles:     []Tile{{64, 32, 32, 16}, {64, 64, 64, 16}, {256, 128, 128, 16}},
 		TileNames: []string{"group", "bm", "bn", "bk"},
@@ -2067,7 +2089,6 @@ var Kernels = []Desc{
 		Name:      "max",
 		Doc:       "Max takes the first maximum along one dimension, and its index. A NaN is larger than any number.\n\n\ty[o,i] = max over k of x[o,k,i]; index[o,i] = the smallest such k",
 		Sig:       "T?I?=T",
-		Args:      mustParseSig("T?I?=T"),
 		Bindings:  []string{"y", "index", "x"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2077,7 +2098,6 @@ var Kernels = []Desc{
 		Name:      "max_grad",
 		Doc:       "MaxGrad is the gradient of Max.\n\n\tdx[o,k,i] = dy[o,i] if k == index[o,i], else 0",
 		Sig:       "T=TI",
-		Args:      mustParseSig("T=TI"),
 		Bindings:  []string{"dx", "dy", "index"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2087,7 +2107,6 @@ var Kernels = []Desc{
 		Name:      "mul",
 		Doc:       "Mul multiplies a by b element by element, b repeated along the leading dimensions of a.\n\n\ty[i] = a[i] * b[i % m]",
 		Sig:       "T=TU",
-		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},
@@ -2098,7 +2117,6 @@ var Kernels = []Desc{
 		Name:      "permute",
 		Doc:       "Permute copies x with its dimensions in another order. Six dimensions, the leading ones of smaller tensors 1.\n\n\ty[i0,i1,i2,i3,i4,i5] = x[i0*s0 + i1*s1 + i2*s2 + i3*s3 + i4*s4 + i5*s5]",
 		Sig:       "T=T",
-		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2108,7 +2126,6 @@ var Kernels = []Desc{
 		Name:      "rms_norm",
 		Doc:       "RMSNorm divides every row by its root mean square, then multiplies by a weight for each element.\n\n\ty[r,j] = x[r,j] * rstd[r] * w[j], rstd[r] = 1 / sqrt(mean over j of x[r,j]^2 + eps)",
 		Sig:       "TS?=TW",
-		Args:      mustParseSig("TS?=TW"),
 		Bindings:  []string{"y", "rstd", "x", "w"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2118,7 +2135,6 @@ var Kernels = []Desc{
 		Name:      "rms_norm_grad",
 		Doc:       "RMSNormGrad is the gradient of RMSNorm with respect to its input.\n\n\tdx[r,j] = rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd",
 		Sig:       "T=TTWS",
-		Args:      mustParseSig("T=TTWS"),
 		Bindings:  []string{"dx", "dy", "x", "w", "rstd"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2128,7 +2144,6 @@ var Kernels = []Desc{
 		Name:      "rms_norm_grad_weight",
 		Doc:       "RMSNormGradWeight is the gradient of RMSNorm with respect to its weight.\n\n\tdw[j] (+)= sum over r of dy[r,j] * x[r,j] * rstd[r]",
 		Sig:       "S+=TTS",
-		Args:      mustParseSig("S+=TTS"),
 		Bindings:  []string{"dw", "dy", "x", "rstd"},
 		Tiles:     []Tile{{256, 32}},
 		TileNames: []string{"group", "cols"},
@@ -2138,7 +2153,6 @@ var Kernels = []Desc{
 		Name:      "rope",
 		Doc:       "RoPE rotates pairs of elements by angles that grow with the position; a pair is (j, j + dim/2).\n\n\ty[r,h,j]         = x[r,h,j]*c - sign*x[r,h,j+dim/2]*s\n\ty[r,h,j + dim/2] = x[r,h,j+dim/2]*c + sign*x[r,h,j]*s,\n\tc = table[p,j], s = table[p,j+dim/2], p = positions[r], or r % seq without positions\n\nA position outside the table gives a row of NaN.",
 		Sig:       "T=TSI?",
-		Args:      mustParseSig("T=TSI?"),
 		Bindings:  []string{"y", "x", "table", "position"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64}},
@@ -2149,7 +2163,6 @@ var Kernels = []Desc{
 		Name:      "scale",
 		Doc:       "Scale multiplies by a number and adds another.\n\n\ty[i] = alpha * x[i] + beta",
 		Sig:       "T=T",
-		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},
@@ -2160,7 +2173,6 @@ var Kernels = []Desc{
 		Name:      "sgd",
 		Doc:       "SGD is one step of PyTorch's SGD (dampening 0, no Nesterov) with the gradient g*clip (clip 1 where nil).\n\n\td = g*clip + weight_decay*p\n\tvelocity = momentum*velocity + d; p -= lr * velocity (lr * d without velocity)\n\tnothing of this where clip is NaN: p and velocity stay as they are, bit for bit",
 		Sig:       "S+S?+=SS?",
-		Args:      mustParseSig("S+S?+=SS?"),
 		Bindings:  []string{"p", "velocity", "g", "clip"},
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
@@ -2170,7 +2182,6 @@ var Kernels = []Desc{
 		Name:      "softmax",
 		Doc:       "Softmax makes every row positive with sum one.\n\n\ty[r,j] = exp(x[r,j] - max_j x[r,j]) / sum over j of the same",
 		Sig:       "T=T",
-		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2180,7 +2191,6 @@ var Kernels = []Desc{
 		Name:      "softmax_grad",
 		Doc:       "SoftmaxGrad is the gradient of Softmax.\n\n\tdx[r,j] = y[r,j] * (dy[r,j] - sum over j of dy[r,j]*y[r,j])",
 		Sig:       "T=TT",
-		Args:      mustParseSig("T=TT"),
 		Bindings:  []string{"dx", "dy", "y"},
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
@@ -2190,7 +2200,6 @@ var Kernels = []Desc{
 		Name:      "sub",
 		Doc:       "Sub subtracts b from a, b repeated along the leading dimensions of a.\n\n\ty[i] = a[i] - b[i % m]",
 		Sig:       "T=TU",
-		Args:      mustParseSig("T=TU"),
 		Bindings:  []string{"y", "a", "b"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},
@@ -2201,7 +2210,6 @@ var Kernels = []Desc{
 		Name:      "sum",
 		Doc:       "Sum adds up one dimension.\n\n\ty[o,i] (+)= scale * sum over k of x[o,k,i]",
 		Sig:       "T+=U",
-		Args:      mustParseSig("T+=U"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{256, 32}},
 		TileNames: []string{"group", "cols"},
@@ -2211,7 +2219,6 @@ var Kernels = []Desc{
 		Name:      "sum_squares",
 		Doc:       "SumSquares adds up the squares of every block of elements. Blocks are cut by shape, never by the number of workers.\n\n\tpartial[k] = sum of x[i]^2 over k*block <= i < min(n, (k+1)*block)",
 		Sig:       "S=T",
-		Args:      mustParseSig("S=T"),
 		Bindings:  []string{"partial", "x"},
 		Tiles:     []Tile{{256}},
 		TileNames: []string{"group"},
@@ -2221,7 +2228,6 @@ var Kernels = []Desc{
 		Name:      "swiglu",
 		Doc:       "SwiGLU is the gated unit of LLaMA's feed-forward layer.\n\n\ty[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + exp(-x))",
 		Sig:       "T=TT",
-		Args:      mustParseSig("T=TT"),
 		Bindings:  []string{"y", "gate", "up"},
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
@@ -2231,7 +2237,6 @@ var Kernels = []Desc{
 		Name:      "swiglu_grad",
 		Doc:       "SwiGLUGrad is the gradient of SwiGLU.\n\n\tdgate[i] = dy[i] * up[i] * silu'(gate[i]); dup[i] = dy[i] * silu(gate[i])",
 		Sig:       "TT=TTT",
-		Args:      mustParseSig("TT=TTT"),
 		Bindings:  []string{"dgate", "dup", "dy", "gate", "up"},
 		InPlace:   [][2]int{{0, 3}, {1, 4}},
 		Tiles:     []Tile{{64, 256}},
@@ -2242,7 +2247,6 @@ var Kernels = []Desc{
 		Name:      "unary",
 		Doc:       "Unary applies one function to every element.\n\n\ty[i] = func(x[i])",
 		Sig:       "T=T",
-		Args:      mustParseSig("T=T"),
 		Bindings:  []string{"y", "x"},
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
@@ -2252,7 +2256,6 @@ var Kernels = []Desc{
 		Name:      "unary_grad",
 		Doc:       "UnaryGrad is the gradient of Unary.\n\n\tdx[i] = dy[i] * func'(z[i])\n\nz is what the derivative is cheapest from: Unary's output for exp, sqrt, tanh,\nsigmoid and relu, its input for log, gelu, gelu_tanh and silu.",
 		Sig:       "T=TT",
-		Args:      mustParseSig("T=TT"),
 		Bindings:  []string{"dx", "dy", "z"},
 		InPlace:   [][2]int{{0, 1}},
 		Tiles:     []Tile{{64, 256}},

@@ -86,12 +86,8 @@ func contractOf(k Kernel) *contract {
 		return c.(*contract)
 	}
 	desc, ok := shaders.Find(k.Name())
-	if !ok { // a kernel of the caller's own
-		args, err := shaders.ParseSig(k.Sig())
-		if err != nil {
-			Panicf(k.Name(), "%v", err)
-		}
-		desc = shaders.Desc{Name: k.Name(), Sig: k.Sig(), Args: args, Bindings: make([]string, len(args))}
+	if !ok {
+		Panicf(k.Name(), "there is no such kernel: shaders.Register makes one of the caller's own known")
 	}
 	c := &contract{desc}
 	contracts.Store(k.Name(), c)

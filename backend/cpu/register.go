@@ -80,7 +80,7 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 	im := kernels[k.Name()]
 	if im == nil || im.f32 == nil && im.anyType == nil {
-		b.err = fmt.Errorf("cpu: no kernel %q", k.Name())
+		b.err = fmt.Errorf("cpu: kernel %s has no function here: cpu.Register gives it one", k.Name())
 		return
 	}
 	if b.runFast(im, k, a) {

@@ -49,7 +49,7 @@ func (b *backend) kernel(name string) (*kernel, error) {
 	}
 	d, ok := shaders.Find(name)
 	if !ok || d.SPIRV == nil {
-		return nil, fmt.Errorf("no such shader")
+		return nil, fmt.Errorf("it has no shader: shaders/gen compiles one with -glslc")
 	}
 	if b.plain {
 		d.Alternatives = nil

@@ -54,24 +54,9 @@ func (k *kernel) own() []string {
 // and then without alternatives, which touch memory as their kernel does.
 // Kernels without a body are compiled too, to check their header, and thrown away.
 func compile(dir, glslc string, bound bool, src sources, kernels []*kernel) error {
-	command := strings.Fields(glslc)
-	if strings.Contains(command[0], "/") {
-		abs, err := filepath.Abs(command[0])
-		if err != nil {
-			return err
-		}
-		command[0] = abs
-	}
-	glsl := func(stdin string, args ...string) ([]byte, error) {
-		cmd := exec.Command(command[0], append(command[1:len(command):len(command)], args...)...)
-		cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, &stderr)
-		}
-		return out, nil
+	glsl, err := compiler(dir, glslc)
+	if err != nil {
+		return err
 	}
 	version, err := glsl("", "--version")
 	if err != nil {
@@ -120,6 +105,65 @@ func compile(dir, glslc string, bound bool, src sources, kernels []*kernel) erro
 		}
 	}
 	return os.WriteFile(filepath.Join(folder, "MANIFEST"), []byte(manifest(src, kernels, spv)), 0o644)
+}
+
+// compiler gives a function that runs the compiler in a folder.
+func compiler(dir, glslc string) (func(stdin string, args ...string) ([]byte, error), error) {
+	command := strings.Fields(glslc)
+	if len(command) > 0 && strings.Contains(command[0], "/") {
+		abs, err := filepath.Abs(command[0])
+		if err != nil {
+			return nil, err
+		}
+		command[0] = abs
+	}
+	return func(stdin string, args ...string) ([]byte, error) {
+		cmd := exec.Command(command[0], append(command[1:len(command):len(command)], args...)...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, &stderr)
+		}
+		return out, nil
+	}, nil
+}
+
+// compileOwn writes NAME.spv beside every NAME.comp that has a body.
+func compileOwn(dir, glslc string, src sources, kernels []*kernel) error {
+	folder, err := os.MkdirTemp("", "agora-gen")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	if err := os.Mkdir(filepath.Join(folder, "include"), 0o755); err != nil {
+		return err
+	}
+	for name, text := range src {
+		if strings.HasPrefix(name, "include/") {
+			if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	glsl, err := compiler(dir, glslc)
+	if err != nil {
+		return err
+	}
+	for _, k := range kernels {
+		if !k.body {
+			continue
+		}
+		code, err := glsl(src[k.name+".comp"], slices.Concat(flags, k.own(), []string{"-I" + folder, "-o", "-", "-"})...)
+		if err != nil {
+			return fmt.Errorf("%s.comp: %w", k.name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, k.name+".spv"), code, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // manifest says what every .spv was made from: a line each, with the sha256

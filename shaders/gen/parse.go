@@ -32,6 +32,9 @@ type kernel struct {
 	consts   []field
 	bindings []binding
 	body     bool // there is code after the header
+
+	pkg      string // of another program, whose kernel it is; "": one of Agora's
+	compiled bool   // with pkg: there is a .spv file
 }
 
 type tile struct {

@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 	if k.goName != "ThingGrad" || k.sig() != "TS?+=TI?" || k.body {
 		t.Errorf("name %s, signature %s, body %v", k.goName, k.sig(), k.body)
 	}
-	if got := k.value(k.grid[0]); got != "ceilDiv(mul(k.Rows, k.Rows), int(t[0]))" {
+	if got := k.value(k.grid[0]); got != "kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Rows), int(t[0]))" {
 		t.Errorf("grid: %s", got)
 	}
 	if k.push[2].goName != "Out" || k.consts[1].values != 2 || k.bindings[2].shape != nil || k.bindings[0].mayBe != "x" {
