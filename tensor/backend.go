@@ -65,3 +65,9 @@ type Scratcher interface {
 	// Scratch is its size in bytes.
 	Scratch() int
 }
+
+// Reclaimer is a backend that takes memory for itself while kernels run. It calls what it is
+// given where there is none left: the device then gives back what it keeps for later.
+type Reclaimer interface {
+	Reclaim(free func())
+}

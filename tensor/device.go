@@ -50,7 +50,16 @@ type Stats struct {
 }
 
 // NewDevice wraps a backend.
-func NewDevice(b Backend) *Device { return &Device{b: b} }
+func NewDevice(b Backend) *Device {
+	d := &Device{b: b}
+	if r, ok := b.(Reclaimer); ok {
+		r.Reclaim(func() {
+			d.gc()
+			d.Trim()
+		})
+	}
+	return d
+}
 
 // Name is the backend's name, for messages.
 func (d *Device) Name() string { return d.b.Name() }

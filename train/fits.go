@@ -6,14 +6,34 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/hostmemory"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // DoesNotFitError is a run that needs more memory than there is.
 type DoesNotFitError struct {
-	Need, Available int      // bytes
+	Need, Available int      // bytes: of the device's memory, or of the process's
+	By              string   // what allows the process no more; "" where the device's memory is too small
 	Changes         []Change // of the settings, each by itself, and at last as many together as it takes
+}
+
+// Room is the memory that there is for a run, in bytes; 0 is unknown.
+type Room struct {
+	Device  int    // for tensors
+	Process int    // for all of a process whose tensors lie in its own memory
+	By      string // what allows the process no more
+}
+
+// RoomOn is the memory that there is for a run on a device now.
+func RoomOn(d *tensor.Device) Room {
+	r := Room{Device: d.Stats().Limit}
+	if d.KeepsScratch() {
+		if left := hostmemory.Available(); left.Known() {
+			r.Process, r.By = left.Bytes+left.Own, left.By
+		}
+	}
+	return r
 }
 
 // Change is another value of a setting, or several, and what the run would then need.
@@ -24,7 +44,11 @@ type Change struct {
 
 func (e *DoesNotFitError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the run needs %s of memory, available are %s; with other settings:", bytesText(e.Need), bytesText(e.Available))
+	fmt.Fprintf(&b, "the run needs %s of memory, available are %s", bytesText(e.Need), bytesText(e.Available))
+	if e.By != "" {
+		fmt.Fprintf(&b, " in %s for the process with its program and data", e.By)
+	}
+	b.WriteString("; with other settings:")
 	for _, c := range e.Changes {
 		fits := "too much"
 		if c.Need <= e.Available {
@@ -38,24 +62,37 @@ func (e *DoesNotFitError) Error() string {
 // Need is what the device must be able to give: tensors and scratch memory.
 func (p Plan) Need() int { return p.Peak + p.Scratch }
 
-// Fits tells whether the run can be made with so many bytes of device memory, 0 if their
-// number is unknown. If it cannot, the error is a *DoesNotFitError.
-func (p Plan) Fits(available int) error {
-	if available == 0 || p.Need() <= available {
-		return nil
+// beside is what the process needs beside Need: the program and the data.
+func (p Plan) beside() int { return p.besideTensors - p.Scratch }
+
+// Fits tells whether the run can be made in this room. If it cannot, the error is a
+// *DoesNotFitError.
+func (p Plan) Fits(room Room) error {
+	fits := func(available int) bool { return available == 0 || p.Need() <= available }
+	switch {
+	case !fits(room.Device):
+		return p.doesNotFit(room.Device, 0, "")
+	case room.Process > 0 && p.Need()+p.beside() > room.Process:
+		return p.doesNotFit(room.Process, p.beside(), room.By)
 	}
-	e := &DoesNotFitError{Need: p.Need(), Available: available}
+	return nil
+}
+
+// doesNotFit says what would help a run that needs so much beside its tensors.
+func (p Plan) doesNotFit(available, beside int, by string) error {
+	e := &DoesNotFitError{Need: p.Need() + beside, Available: available, By: by}
 	fits := false
 	for _, c := range p.changes() {
 		cfg := p.config
 		c.apply(&cfg)
 		if need, ok := p.with(cfg); ok {
-			e.Changes = append(e.Changes, Change{[]string{c.String()}, need})
-			fits = fits || need <= available
+			e.Changes = append(e.Changes, Change{[]string{c.String()}, need + beside})
+			fits = fits || need+beside <= available
 		}
 	}
 	if !fits {
-		if all := p.together(available); len(all.Settings) > 1 {
+		if all := p.together(available - beside); len(all.Settings) > 1 {
+			all.Need += beside
 			e.Changes = append(e.Changes, all)
 		}
 	}

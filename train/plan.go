@@ -45,6 +45,8 @@ type Plan struct {
 	options PlanOptions
 	loaded  int // bytes of the base model alone
 
+	besideTensors int // of Process: the program and Go's heap, scratch included; 0 on a GPU
+
 	activations tensor.DType
 }
 
@@ -197,7 +199,8 @@ func (p *Plan) vary(r *run) error {
 		return d.Err()
 	}
 	heap := s.Scratch + p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
-	p.Process = max(s.Taken+2*heap, p.loaded+modelBytes(p.config.Model)) + programBytes
+	p.besideTensors = 2*heap + programBytes
+	p.Process = max(s.Taken+p.besideTensors, p.loaded+modelBytes(p.config.Model)+programBytes)
 	return d.Err()
 }
 

@@ -169,7 +169,7 @@ func TestPlanDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, available := range []int{0, p.Need()} {
-		if err := p.Fits(available); err != nil {
+		if err := p.Fits(Room{Device: available}); err != nil {
 			t.Errorf("with %d bytes: %v", available, err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestPlanDoesNotFit(t *testing.T) {
 		{15 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: bf16"}, true},
 		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: q4, compute-dtype: bf16", "max-tokens: 256"}, false},
 	} {
-		e, ok := errors.AsType[*DoesNotFitError](p.Fits(c.available))
+		e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: c.available}))
 		if !ok {
 			t.Fatalf("%d bytes are enough", c.available)
 		}
@@ -193,6 +193,31 @@ func TestPlanDoesNotFit(t *testing.T) {
 		if text := e.Error(); !strings.Contains(text, "dtype: q8") || !strings.Contains(text, bytesText(p.Need())) {
 			t.Errorf("error %q", text)
 		}
+	}
+}
+
+// The process has its program and data beside the tensors, and where those are too much, what
+// allows no more is named.
+func TestPlanDoesNotFitTheProcess(t *testing.T) {
+	cfg := Defaults()
+	cfg.Model = "llama-7b"
+	p, err := NewPlan(cfg, PlanOptions{DataTokens: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	need := p.Need() + p.beside()
+	if p.beside() < programBytes+20<<20 || need > p.Process {
+		t.Errorf("%d bytes beside %d of tensors, %d in all", p.beside(), p.Need(), p.Process)
+	}
+	if err := p.Fits(Room{Device: p.Need(), Process: need}); err != nil {
+		t.Error(err)
+	}
+	e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: p.Need(), Process: need - 1, By: "the control group /a"}))
+	if !ok || e.Need != need || e.Available != need-1 || e.Changes[0].Need <= p.beside() {
+		t.Fatalf("%+v", e)
+	}
+	if want := " in the control group /a for the process with its program and data; with other settings:"; !strings.Contains(e.Error(), want) {
+		t.Errorf("error %q, want %q", e, want)
 	}
 }
 
@@ -215,13 +240,13 @@ func TestPlanForAGPU(t *testing.T) {
 	if p.Scratch != 0 || p.Process != 0 || onCPU.Scratch == 0 {
 		t.Errorf("scratch %d and process %d bytes, on the CPU %d and %d", p.Scratch, p.Process, onCPU.Scratch, onCPU.Process)
 	}
-	if err := p.Fits(p.Peak); err != nil || onCPU.Fits(p.Peak) == nil {
+	if err := p.Fits(Room{Device: p.Peak}); err != nil || onCPU.Fits(Room{Device: p.Peak}) == nil {
 		t.Errorf("with as much as its tensors take the run does not fit, or on the CPU it does: %v", err)
 	}
 	if text := p.String(); strings.Contains(text, "scratch") || strings.Contains(text, "process") || !strings.Contains(text, "reserve") {
 		t.Errorf("for people: %s", text)
 	}
-	e, ok := errors.AsType[*DoesNotFitError](p.Fits(p.Peak - 1))
+	e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: p.Peak - 1}))
 	if !ok {
 		t.Fatal("it fits in less than its peak")
 	}

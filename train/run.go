@@ -151,6 +151,9 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 	if s.Rates == nil {
 		r.state.Rates = cfg.rates()
 	}
+	if err := r.planBefore(d); err != nil {
+		return r.summary, err
+	}
 	if err := r.prepareData(ctx); err != nil {
 		return r.summary, err
 	}
@@ -200,7 +203,32 @@ func (r *run) plan(d *tensor.Device) error {
 		return err
 	}
 	r.progress.Say(p.String())
-	return p.Fits(d.Stats().Limit)
+	return p.Fits(RoomOn(d))
+}
+
+// planBefore refuses what cannot fit however short the rows are, before they are read: the
+// data alone may be more than there is room for. Their tokens are guessed from their files.
+func (r *run) planBefore(d *tensor.Device) error {
+	if r.cfg.FromScratch != "" && r.vocabulary == 0 {
+		return nil // a new model's size may follow from the tokenizer
+	}
+	room := RoomOn(d)
+	o := PlanOptions{GPU: !d.KeepsScratch()}
+	p, err := NewPlan(r.cfg, o)
+	if err != nil {
+		return err
+	}
+	misfit := p.Fits(room)
+	if misfit == nil {
+		return nil
+	}
+	o.Longest = 1
+	least, err := NewPlan(r.cfg, o)
+	if err != nil || least.Fits(room) == nil {
+		return err
+	}
+	r.progress.Say(p.String())
+	return misfit
 }
 
 // openFolder makes the run's folder ready to be written to.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/internal/hostmemory"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -33,14 +34,18 @@ type backend struct {
 	work    work
 	memory  memory
 	wide    []*buffer // see runWidened
+	reclaim func()    // frees buffers that the device keeps for later; may be nil
 	threads int
 	err     error
 }
 
 // Open starts the backend. Its Run computes at once.
 func Open(o Options) (tensor.Backend, error) {
-	if o.Threads < 0 || o.MemoryLimit < 0 {
-		return nil, fmt.Errorf("cpu: threads %d, memory limit %d: want at least 0", o.Threads, o.MemoryLimit)
+	if o.Threads < 0 || o.Threads > maxThreads {
+		return nil, fmt.Errorf("cpu: threads: want 0 to %d, got %d", maxThreads, o.Threads)
+	}
+	if o.MemoryLimit < 0 {
+		return nil, fmt.Errorf("cpu: memory limit: want at least 0 bytes, got %d", o.MemoryLimit)
 	}
 	o.Threads = threads(o.Threads)
 	team := parallel.New(o.Threads)
@@ -52,6 +57,19 @@ func Open(o Options) (tensor.Backend, error) {
 		work:   work{team: team, gemm: gemm.New(team), scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
 		memory: memory{limit: limit}, threads: o.Threads,
 	}, nil
+}
+
+// maxThreads is more than any machine has processors.
+const maxThreads = 4096
+
+// availableMemory is what the process can still take, less a sixteenth for all that is not
+// tensors; 0 if unknown.
+func availableMemory() int {
+	left := hostmemory.Available()
+	if !left.Known() {
+		return 0
+	}
+	return max(left.Bytes/16*15, 1)
 }
 
 // threads is how many compute where n are asked for.

@@ -60,7 +60,7 @@ func (m *memory) alloc(bytes int) (*buffer, error) {
 }
 
 func (m *memory) mapped(bytes int) ([]byte, error) {
-	if m.limit > 0 && m.used+bytes > m.limit {
+	if m.limit > 0 && bytes > m.limit-m.used {
 		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, m.used, m.limit)
 	}
 	mapped, err := pages.Map(bytes)

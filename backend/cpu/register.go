@@ -175,9 +175,16 @@ func (b *backend) wideBuffer(i, n int) tensor.Arg {
 			b.wide[i] = nil
 			b.memory.free(old)
 		}
-		if b.wide[i], b.err = b.memory.alloc(4 * n); b.err != nil {
+		buf, err := b.memory.alloc(4 * n)
+		if err != nil && b.reclaim != nil {
+			b.reclaim()
+			buf, err = b.memory.alloc(4 * n)
+		}
+		if err != nil {
+			b.err = err
 			return tensor.Arg{}
 		}
+		b.wide[i] = buf
 	}
 	return tensor.Arg{Buf: b.wide[i], N: n, DType: tensor.F32}
 }

@@ -21,6 +21,9 @@ func (b *backend) Scratch() int {
 	return n
 }
 
+// Reclaim sets what to call where memory for scratch runs out: see tensor.Reclaimer.
+func (b *backend) Reclaim(free func()) { b.reclaim = free }
+
 func (s *scratch) bytes() int { return 4*len(s.memory) + s.gemm.Bytes() }
 
 // A Footprint adds up the scratch memory that a backend would keep after some kernels,

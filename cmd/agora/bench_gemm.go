@@ -20,7 +20,7 @@ func benchGEMMCommand() *cobra.Command {
 	var o bench.GEMMOptions
 	var dtypes, sizes, forms []string
 	var sweep bool
-	var memoryLimit int   // MiB
+	var memoryLimit memorySize
 	var peak float64      // TFLOP/s
 	var bandwidth float64 // GB/s
 	var asJSON bool
@@ -66,7 +66,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 			if sweep {
 				o.Forms = append(bench.Forms(), o.Forms...)
 			}
-			o.MemoryLimit, o.Peak = memoryLimit<<20, peak*1e12
+			o.MemoryLimit, o.Peak = int(memoryLimit), peak*1e12
 			o.Bandwidth = bandwidth * 1e9
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			show := printProducts(c.OutOrStdout())
@@ -95,7 +95,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 	}
 	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
-	c.Flags().IntVar(&memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
+	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"}, "types of the numbers: f32, bf16, f16; of b alone: q8, q4")
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"}, "N for N x N x N, or MxNxK")
 	c.Flags().StringSliceVar(&o.Layouts, "layouts", bench.Layouts, "which of the layouts")

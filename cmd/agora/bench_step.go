@@ -25,8 +25,8 @@ const benchTokens, benchContext = 2048, 512
 func benchStepCommand() *cobra.Command {
 	var settings settingFlags
 	var o bench.StepOptions
-	var memoryLimit int // MiB
-	var peak float64    // TFLOP/s
+	var memoryLimit memorySize
+	var peak float64 // TFLOP/s
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "step",
@@ -53,7 +53,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 			if o.Config, err = benchConfig(c, &settings); err != nil {
 				return err
 			}
-			o.MemoryLimit, o.Peak = memoryLimit<<20, peak*1e12
+			o.MemoryLimit, o.Peak = int(memoryLimit), peak*1e12
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			r, err := bench.MeasureStep(c.Context(), o)
 			if err != nil {
@@ -70,7 +70,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 	settings.register(c, benchSettings...)
 	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
-	c.Flags().IntVar(&memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
+	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	c.Flags().IntVar(&o.WarmUp, "warm-up", 3, "steps before those that count")
 	c.Flags().IntVar(&o.Steps, "steps", 10, "steps that count, of which the median does")
 	c.Flags().Float64Var(&o.Seconds, "seconds", 0, "begin no further step after so many seconds of those that count; 0: no end")

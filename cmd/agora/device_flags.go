@@ -15,22 +15,24 @@ import (
 type deviceFlags struct {
 	name        string
 	threads     int
-	memoryLimit int    // MiB
+	memoryLimit memorySize
 	profile     string // file
 	command     *cobra.Command
 }
+
+const memoryLimitUsage = "most memory of tensors, " + memorySizeUsage + "; 0 means what is free"
 
 func (f *deviceFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.name, "device", "auto", "where to compute: "+device.Names)
 	f.command = c
 	c.Flags().IntVar(&f.threads, "threads", 0, "threads of the CPU; 0 means all. Results are the same for any number")
 	c.Flags().StringVar(&f.profile, "profile", "", "write the time of every kernel on a Vulkan device to this file, as a Chrome trace")
-	c.Flags().IntVar(&f.memoryLimit, "memory-limit", 0, "most MiB of tensors; 0 means what is free")
+	c.Flags().Var(&f.memoryLimit, "memory-limit", memoryLimitUsage)
 }
 
 func (f *deviceFlags) open() (*tensor.Device, error) {
 	o := device.Options{
-		Threads: f.threads, MemoryLimit: f.memoryLimit << 20,
+		Threads: f.threads, MemoryLimit: int(f.memoryLimit),
 		Notice: func(line string) { fmt.Fprintln(f.command.ErrOrStderr(), line) },
 	}
 	if f.profile == "" {

@@ -15,9 +15,11 @@ import (
 // planReport is what agora plan --json prints.
 type planReport struct {
 	train.Plan
-	Available int            `json:"available,omitempty"` // bytes; 0: unknown
-	Fits      bool           `json:"fits"`
-	Changes   []train.Change `json:"changes,omitempty"` // of the settings, where it does not fit
+	Available int `json:"available,omitempty"` // bytes; 0: unknown
+	// AvailableProcess is for the whole process, where the tensors lie in its memory.
+	AvailableProcess int            `json:"available_process,omitempty"`
+	Fits             bool           `json:"fits"`
+	Changes          []train.Change `json:"changes,omitempty"` // of the settings, where it does not fit
 }
 
 func planCommand() *cobra.Command {
@@ -51,13 +53,16 @@ does not fit into the memory of the device, say what would help, and exit with c
 			if err != nil {
 				return err
 			}
-			available := d.Stats().Limit
-			err = p.Fits(available)
+			room := train.RoomOn(d)
+			if dev.memoryLimit > 0 { // a plan for another machine
+				room.Process = 0
+			}
+			err = p.Fits(room)
 			if !asJSON {
 				fmt.Fprintln(c.OutOrStdout(), p)
 				return err
 			}
-			report := planReport{Plan: p, Available: available, Fits: err == nil}
+			report := planReport{Plan: p, Available: room.Device, AvailableProcess: room.Process, Fits: err == nil}
 			if e, ok := errors.AsType[*train.DoesNotFitError](err); ok {
 				report.Changes = e.Changes
 			}

@@ -139,7 +139,7 @@ func (s *stepMeter) plan() error {
 		return err
 	}
 	s.report.Planned = p.Peak
-	return p.Fits(s.device.Stats().Limit)
+	return p.Fits(train.RoomOn(s.device))
 }
 
 func (s *stepMeter) measure(ctx context.Context, shape llama.Config) error {

@@ -1,0 +1,6 @@
+package hostmemory
+
+import "os"
+
+// Available looks at the system now.
+func Available() Left { return read(os.DirFS("/")) }
