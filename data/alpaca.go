@@ -1,36 +1,65 @@
 package data
 
-// alpacaRow is one row of Stanford Alpaca's file. Other fields are passed over.
-type alpacaRow struct {
-	Instruction *string `json:"instruction"`
-	Input       *string `json:"input"` // may be absent
-	Output      *string `json:"output"`
+import "strings"
+
+// parseAlpaca reads a row of Stanford Alpaca's file, whose system some later sets have.
+func parseAlpaca(o *object) (r Row, err error) {
+	instruction, err := o.wantText("instruction")
+	if err != nil {
+		return r, err
+	}
+	if r.Answer, err = o.wantText("output"); err != nil {
+		return r, err
+	}
+	input, err := o.optional("input")
+	if err != nil {
+		return r, err
+	}
+	system, err := o.optional("system")
+	if err != nil {
+		return r, err
+	}
+	r.Prompt = AlpacaPrompt(system, instruction, input)
+	if text, ok := o.peek("text"); ok && sameWords(text, r.Prompt+"\n"+r.Answer) {
+		o.settleAs("text", FateRepeats)
+	}
+	return r, o.rowWeight(&r)
 }
 
-func parseAlpaca(raw []byte) (Row, int, error) {
-	var a alpacaRow
-	if line, err := unmarshal(raw, &a); err != nil {
-		return Row{}, line, err
+// sameWords compares texts but for white space.
+func sameWords(a, b string) bool {
+	next := func(s string) (word, rest string) {
+		s = strings.TrimSpace(s)
+		if i := strings.IndexAny(s, " \t\r\n"); i >= 0 {
+			return s[:i], s[i:]
+		}
+		return s, ""
 	}
-	if err := wantStrings("instruction", a.Instruction, "output", a.Output); err != nil {
-		return Row{}, 0, err
+	for a != "" || b != "" {
+		var x, y string
+		x, a = next(a)
+		y, b = next(b)
+		if x != y {
+			return false
+		}
 	}
-	input := ""
-	if a.Input != nil {
-		input = *a.Input
-	}
-	return Row{Prompt: AlpacaPrompt(*a.Instruction, input), Answer: *a.Output}, 0, nil
+	return true
 }
 
 // AlpacaPrompt is the text that Stanford Alpaca (Taori et al., 2023) puts before an
-// answer; an empty input is left out.
-func AlpacaPrompt(instruction, input string) string {
-	if input == "" {
-		return "Below is an instruction that describes a task. " +
-			"Write a response that appropriately completes the request.\n\n" +
-			"### Instruction:\n" + instruction + "\n\n### Response:"
+// answer; an empty input is left out. A system text that is not empty stands in the place
+// of Alpaca's own first sentences, where the trainers that know such rows put it.
+func AlpacaPrompt(system, instruction, input string) string {
+	rest := "### Instruction:\n" + instruction
+	if input != "" {
+		rest += "\n\n### Input:\n" + input
 	}
-	return "Below is an instruction that describes a task, paired with an input that provides further context. " +
-		"Write a response that appropriately completes the request.\n\n" +
-		"### Instruction:\n" + instruction + "\n\n### Input:\n" + input + "\n\n### Response:"
+	if system == "" {
+		system = "Below is an instruction that describes a task"
+		if input != "" {
+			system += ", paired with an input that provides further context"
+		}
+		system += ". Write a response that appropriately completes the request."
+	}
+	return system + "\n\n" + rest + "\n\n### Response:"
 }

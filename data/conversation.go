@@ -3,62 +3,147 @@ package data
 import (
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
-
-// chatRow is a conversation: OpenAI's messages, or ShareGPT's conversations. Other
-// fields are passed over.
-type chatRow struct {
-	Messages *[]struct {
-		Role    *string `json:"role"`
-		Content *string `json:"content"`
-	} `json:"messages"`
-	Conversations *[]struct {
-		From  *string `json:"from"`
-		Value *string `json:"value"`
-	} `json:"conversations"`
-}
 
 // speakers are the roles of those who speak in ShareGPT's rows.
 var speakers = map[string]string{
 	"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system",
 }
 
-func parseChat(raw []byte) (Row, int, error) {
-	var c chatRow
-	if line, err := unmarshal(raw, &c); err != nil {
-		return Row{}, line, err
+// parseChat reads a conversation: OpenAI's messages, or ShareGPT's conversations. What
+// stands in a field system is said before the first message.
+func parseChat(o *object) (r Row, err error) {
+	list, read := "messages", (*object).message
+	m, ok := o.take(list)
+	if !ok {
+		list, read = "conversations", (*object).turn
+		m, ok = o.take(list)
 	}
-	messages, err := c.messages()
-	return Row{Messages: messages}, 0, err
+	if !ok {
+		return r, o.missing("a list", "messages", "conversations")
+	}
+	o.count(list, FateUsed)
+	items, err := strictjson.Items(m.Value)
+	if err != nil {
+		return r, faultOf(err, list, o.at+m.Offset)
+	}
+	system, err := o.optional("system")
+	if err != nil {
+		return r, err
+	}
+	if system != "" {
+		r.add(chat.Message{Role: "system", Content: system}, false)
+	}
+	for i, item := range items {
+		x, err := o.row.open(item.Value, fmt.Sprintf("%s[%d]", list, i), list+"[]", o.at+m.Offset+item.Offset)
+		if err != nil {
+			return r, err
+		}
+		message, uncounted, err := read(x)
+		if err != nil {
+			return r, err
+		}
+		if i == 0 && system != "" && message.Role == "system" {
+			return r, &fault{x.at, fmt.Errorf("%s: want a system message or the field \"system\", got both", x.path)}
+		}
+		r.add(message, uncounted)
+	}
+	if len(items) == 0 {
+		return r, &fault{o.at + m.Offset, errors.New("want messages, got an empty list")}
+	}
+	return r, o.rowWeight(&r)
 }
 
-func (c *chatRow) messages() (all []chat.Message, err error) {
-	switch {
-	case c.Messages != nil:
-		for i, m := range *c.Messages {
-			if err := wantStrings("role", m.Role, "content", m.Content); err != nil {
-				return nil, fmt.Errorf("messages[%d]: %w", i, err)
-			}
-			all = append(all, chat.Message{Role: *m.Role, Content: *m.Content})
-		}
-	case c.Conversations != nil:
-		for i, m := range *c.Conversations {
-			if err := wantStrings("from", m.From, "value", m.Value); err != nil {
-				return nil, fmt.Errorf("conversations[%d]: %w", i, err)
-			}
-			role, ok := speakers[*m.From]
-			if !ok {
-				return nil, fmt.Errorf("conversations[%d].from: want human, gpt or system, got %.40q", i, *m.From)
-			}
-			all = append(all, chat.Message{Role: role, Content: *m.Value})
-		}
-	default:
-		return nil, errors.New(`want a list "messages" or "conversations", got none`)
+// add adds a message, and notes whether it counts in the loss.
+func (r *Row) add(m chat.Message, uncounted bool) {
+	r.Messages = append(r.Messages, m)
+	if uncounted && r.UncountedMessages == nil {
+		r.UncountedMessages = make([]bool, len(r.Messages)-1)
 	}
-	if len(all) == 0 {
-		return nil, errors.New("want messages, got an empty list")
+	if r.UncountedMessages != nil {
+		r.UncountedMessages = append(r.UncountedMessages, uncounted)
 	}
-	return all, nil
+}
+
+// message reads one as OpenAI writes it.
+func (o *object) message() (m chat.Message, uncounted bool, err error) {
+	if m.Role, err = o.wantText("role"); err != nil {
+		return m, false, err
+	}
+	if m.Content, err = o.content("content"); err != nil {
+		return m, false, err
+	}
+	uncounted, err = o.messageWeight(m.Role)
+	o.settle(messageFields)
+	return m, uncounted, err
+}
+
+// turn reads a message as ShareGPT writes it.
+func (o *object) turn() (m chat.Message, uncounted bool, err error) {
+	from, err := o.wantText("from")
+	if err != nil {
+		return m, false, err
+	}
+	if m.Content, err = o.content("value"); err != nil {
+		return m, false, err
+	}
+	ok := false
+	if m.Role, ok = speakers[from]; !ok {
+		return m, false, &fault{o.at, fmt.Errorf("%s.from: want human, gpt or system, got %.40q", o.path, from)}
+	}
+	uncounted, err = o.messageWeight(m.Role)
+	o.settle(turnFields)
+	return m, uncounted, err
+}
+
+// messageWeight takes the weight of a message. One above 0 is refused where the message
+// would not count all the same.
+func (o *object) messageWeight(role string) (uncounted bool, err error) {
+	weight, given, err := o.weight()
+	if err == nil && given && weight != 0 && role != "assistant" {
+		err = &fault{o.at, fmt.Errorf("%s.weight: want 1 on messages of the assistant only (with the loss on all tokens every message counts without it), got it on role %.40q", o.path, role)}
+	}
+	return weight == 0, err
+}
+
+// content takes what is said: a string, or a list of parts that are all text.
+func (o *object) content(name string) (string, error) {
+	m, ok := o.take(name)
+	if !ok || m.Value[0] != '[' {
+		return o.wantText(name)
+	}
+	items, err := strictjson.Items(m.Value)
+	if err != nil {
+		return "", faultOf(err, join(o.path, name), o.at+m.Offset)
+	}
+	if len(items) == 0 {
+		return "", o.errorf(m, "want a string or a list of parts, got an empty list")
+	}
+	var all strings.Builder
+	for i, item := range items {
+		path := fmt.Sprintf("%s[%d]", join(o.path, name), i)
+		part, err := o.row.open(item.Value, path, join(o.kind, name)+"[]", o.at+m.Offset+item.Offset)
+		if err != nil {
+			return "", err
+		}
+		kind, err := part.wantText("type")
+		if err != nil {
+			return "", err
+		}
+		if kind != "text" {
+			return "", &fault{part.at, fmt.Errorf("%s.type: want text, got %.40q, which cannot be read", path, kind)}
+		}
+		text, err := part.wantText("text")
+		if err != nil {
+			return "", err
+		}
+		part.settle(partFields)
+		all.WriteString(text)
+	}
+	o.count(name, FateUsed)
+	return all.String(), nil
 }

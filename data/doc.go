@@ -1,9 +1,9 @@
 // Package data turns files of text into batches of token ids: read, split off the held
 // out, tokenize, shuffle, pack or pad.
 //
-//	rows, err := data.Read([]string{"alpaca_data.json.gz", "chats.jsonl"}, data.FormatAuto)
+//	rows, fields, err := data.Read([]string{"alpaca_data.json.gz", "chats.jsonl"}, data.ReadOptions{})
 //	seqs, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{MaxTokens: 512, Template: template})
-//	seqs, held := data.HoldOut(rows, seqs, 500)
+//	seqs, held := data.HoldOut(seqs, 500)
 //	loader, err := data.NewLoader(seqs, data.LoaderOptions{Rows: 4, Pack: 512, Seed: seed})
 //	defer loader.Close()
 //	batch := loader.Next()
@@ -24,6 +24,11 @@ type Row struct {
 	Prompt, Answer string         // alpaca (in its prompt) and completion
 	Messages       []chat.Message // chat
 	Text           string         // text
+
+	// Uncounted is a row of weight 0: nothing of it is in the loss.
+	Uncounted bool
+	// UncountedMessages tells the Messages of weight 0; nil if there are none.
+	UncountedMessages []bool
 }
 
 // Source is where a row stands.

@@ -1,13 +1,14 @@
 package data
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // Format is what the rows of a file are.
@@ -44,51 +45,70 @@ func oneOf[T ~string](setting string, value T, allowed []T) error {
 	return fmt.Errorf("%s %.40q: want one of %v", setting, value, allowed)
 }
 
-// parser makes a Row of the JSON object that it is in the file. Where it cannot, line
-// is the line within raw at which it gave up, from 0.
-type parser func(raw []byte) (r Row, line int, err error)
-
-var parsers = map[Format]parser{
+// parsers make a Row of the JSON object that it is in the file.
+var parsers = map[Format]func(o *object) (Row, error){
 	FormatAlpaca: parseAlpaca, FormatCompletion: parseCompletion, FormatChat: parseChat, FormatText: parseText,
 }
 
+// parse makes a Row, and sees to it that no field of it is lost.
+func (r *rowReader) parse(o *object) (Row, error) {
+	row, err := parsers[r.format](o)
+	if err != nil {
+		return row, err
+	}
+	o.settle(knownFields[r.format])
+	row.Format = r.format
+	return row, r.lost()
+}
+
 // detect tells the format by a row's fields. The first to fit counts: many sets have a
-// text or a prompt beside what they are about.
-func detect(raw []byte) (f Format, line int, err error) {
-	var has struct{ Messages, Conversations, Instruction, Output, Prompt, Completion, Text json.RawMessage }
-	if line, err := unmarshal(raw, &has); err != nil {
-		return "", line, err
+// text or a prompt beside what they are about. Fields that hold nothing tell only where
+// the others do not.
+func detect(o *object) (Format, error) {
+	for _, hollow := range []bool{false, true} {
+		has := func(names ...string) bool {
+			for _, name := range names {
+				if !slices.ContainsFunc(o.members, func(m strictjson.Member) bool {
+					return m.Name == name && (hollow || string(m.Value) != "null" && !isHollow(m.Value)) && !slices.Contains(o.row.ignore, name)
+				}) {
+					return false
+				}
+			}
+			return true
+		}
+		switch {
+		case has("messages") || has("conversations"):
+			return FormatChat, nil
+		case has("instruction", "output"):
+			return FormatAlpaca, nil
+		case has("prompt", "completion"):
+			return FormatCompletion, nil
+		case has("text"):
+			return FormatText, nil
+		}
 	}
-	switch {
-	case has.Messages != nil || has.Conversations != nil:
-		return FormatChat, 0, nil
-	case has.Instruction != nil && has.Output != nil:
-		return FormatAlpaca, 0, nil
-	case has.Prompt != nil && has.Completion != nil:
-		return FormatCompletion, 0, nil
-	case has.Text != nil:
-		return FormatText, 0, nil
-	}
-	return "", 0, fmt.Errorf("cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got %s", fieldsOf(raw))
+	return "", &fault{o.at, fmt.Errorf("cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got %s", fieldsOf(o))}
 }
 
 // fieldsOf lists the first fields of an object.
-func fieldsOf(raw []byte) string {
+func fieldsOf(o *object) string {
 	const most = 8
 	var names []string
-	d := json.NewDecoder(bytes.NewReader(raw))
-	_, _ = d.Token() // {
-	for d.More() {
+	why := ""
+	for _, m := range o.members {
 		if len(names) == most {
 			names = append(names, "…")
 			break
 		}
-		name, _ := d.Token() // raw is JSON, as detect has seen
-		names = append(names, fmt.Sprintf("%.40q", name))
-		var value json.RawMessage
-		_ = d.Decode(&value)
+		names = append(names, fmt.Sprintf("%.40q", m.Name))
+		if slices.Contains(o.row.ignore, m.Name) {
+			why = fmt.Sprintf(" (ignore-fields names %s)", m.Name)
+		}
+		if n, ok := sameButCase(m.Name, slices.Collect(maps.Values(knownFields))...); ok {
+			why = fmt.Sprintf(" (%q differs from %q by case only)", m.Name, n)
+		}
 	}
-	return cmp.Or(strings.Join(names, ", "), "none")
+	return cmp.Or(strings.Join(names, ", "), "none") + why
 }
 
 // isDocument tells whether a file is one document of text, and no rows.

@@ -26,7 +26,8 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte, i uint8) {
 		format := Formats()[int(i)%len(Formats())]
 		number := 0
-		err := readRows(behindMark(bytes.NewReader(content)), format, func(r Row) {
+		var fields fieldCounts
+		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, func(r Row) {
 			number++
 			if r.Source.Row != number || r.Format == FormatAuto || format != FormatAuto && r.Format != format {
 				t.Errorf("row %d of %s is %+v", number, format, r)

@@ -2,6 +2,7 @@ package data
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -13,14 +14,28 @@ import (
 // byteOrderMark is what some programs, above all on Windows, put before UTF-8 text.
 const byteOrderMark = "\ufeff"
 
-// Read gives the rows of files, one file after the other. A file is a JSON array of
-// rows, JSONL (a row a line), or a document of text; each may be packed as .gz. Under
-// FormatAuto the files may be of different formats.
-func Read(files []string, format Format) ([]Row, error) {
+// ReadOptions say what the rows of files are.
+type ReadOptions struct {
+	Format Format // "": FormatAuto
+	// Ignore names fields of rows and of messages that are passed over whatever they hold.
+	// A field that no form knows is an error otherwise, unless it plainly is an id or a
+	// source, or empty.
+	Ignore []string
+}
+
+// Read gives the rows of files, one file after the other, and what became of their fields.
+// A file is a JSON array of rows, JSONL (a row a line), or a document of text; each may be
+// packed as .gz. Under FormatAuto the files may be of different formats.
+//
+// Names are case-sensitive, and one that comes twice in an object is an error, as is text
+// that is not UTF-8.
+func Read(files []string, o ReadOptions) ([]Row, []Field, error) {
+	format := cmp.Or(o.Format, FormatAuto)
 	if err := format.Validate(); err != nil {
-		return nil, fmt.Errorf("data: %w", err)
+		return nil, nil, fmt.Errorf("data: %w", err)
 	}
 	var rows []Row
+	var fields fieldCounts
 	for _, path := range files {
 		from := len(rows)
 		err := open(path, func(r *bufio.Reader) error {
@@ -29,16 +44,16 @@ func Read(files []string, format Format) ([]Row, error) {
 				rows = append(rows, row)
 				return err
 			}
-			return readRows(r, format, func(row Row) { rows = append(rows, row) })
+			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, func(row Row) { rows = append(rows, row) })
 		})
 		if err != nil {
-			return nil, fmt.Errorf("data: %s: %w", path, err)
+			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
 		}
 		for i := range rows[from:] {
 			rows[from+i].Source.File = path
 		}
 	}
-	return rows, nil
+	return rows, byForm(fields.all), nil
 }
 
 const packed = ".gz"
@@ -80,27 +95,28 @@ func behindMark(r io.Reader) *bufio.Reader {
 }
 
 // readRows reads rows of JSON; under FormatAuto the first one tells the format of all.
-func readRows(r *bufio.Reader, format Format, add func(Row)) error {
-	if format == FormatAuto {
+func readRows(r *bufio.Reader, rows rowReader, add func(Row)) error {
+	if rows.format == FormatAuto {
 		if c, err := firstByte(r); err == nil && c != '{' && c != '[' {
 			head, _ := r.Peek(20)
 			return fmt.Errorf("cannot tell the format: want rows of JSON, or a name that ends in .txt, got a file that begins with %q; the format text takes any file for a document", head)
 		}
 	}
-	parse := parsers[format]
-	return eachRow(r, func(number int, raw []byte) (line int, err error) {
-		if parse == nil {
-			if format, line, err = detect(raw); err != nil {
-				return line, err
-			}
-			parse = parsers[format]
+	return eachRow(r, func(number int, raw []byte) error {
+		o, err := rows.open(raw, "", "", 0)
+		if err == nil && rows.format == FormatAuto {
+			rows.format, err = detect(o)
 		}
-		row, line, err := parse(raw)
-		row.Source.Row, row.Format = number, format
-		if err == nil {
-			add(row)
+		if err != nil {
+			return err
 		}
-		return line, err
+		row, err := rows.parse(o)
+		if err != nil {
+			return err
+		}
+		row.Source.Row = number
+		add(row)
+		return nil
 	})
 }
 

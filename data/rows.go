@@ -3,22 +3,18 @@ package data
 import (
 	"bufio"
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
-	"unicode/utf8"
 )
 
 // maxRow bounds the bytes of one row, and so what one row of a hostile file can hold.
 const maxRow = 16 << 20
 
 // eachRow cuts rows of JSON out of a stream: an array of objects, or objects one after
-// the other (JSONL). Rows are numbered from 1. An error of visit is reported with the
-// row's line, and line, which visit counts from 0 within the row.
-func eachRow(r *bufio.Reader, visit func(number int, raw []byte) (line int, err error)) error {
+// the other (JSONL). Rows are numbered from 1. An error of visit is reported with its line
+// if it is a fault, else with the row's.
+func eachRow(r *bufio.Reader, visit func(number int, raw []byte) error) error {
 	s := rowScanner{r: r, line: 1}
 	c, err := s.skipSpace()
 	if err == io.EOF {
@@ -40,9 +36,10 @@ func eachRow(r *bufio.Reader, visit func(number int, raw []byte) (line int, err 
 			raw, err = s.object()
 		}
 		if err == nil {
-			var line int
-			line, err = visit(row, raw)
-			at += line
+			err = visit(row, raw)
+			if f, ok := errors.AsType[*fault](err); ok {
+				at += bytes.Count(raw[:min(f.offset, len(raw))], []byte("\n"))
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("row %d (line %d): %w", row, at, noEOF(err))
@@ -60,23 +57,6 @@ func eachRow(r *bufio.Reader, visit func(number int, raw []byte) (line int, err 
 			return fmt.Errorf("behind row %d (line %d): want , or ], got %q", row, s.line, c)
 		}
 	}
-}
-
-// unmarshal reads one row; where it cannot, it tells the line within raw, from 0.
-func unmarshal(raw []byte, v any) (line int, err error) {
-	if !utf8.Valid(raw) { // encoding/json would put U+FFFD in its place
-		return lineOfBadByte(string(raw)) - 1, errors.New("want text in UTF-8, got other bytes")
-	}
-	err = json.Unmarshal(raw, v)
-	offset := 0
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		offset = int(e.Offset)
-		want := map[reflect.Kind]string{reflect.Slice: "a list", reflect.Struct: "an object"}[e.Type.Kind()]
-		err = fmt.Errorf("%q: want %s, got %s", e.Field, cmp.Or(want, "a string"), e.Value)
-	} else if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		offset = int(e.Offset) - 1 // of the byte after which it gave up
-	}
-	return bytes.Count(raw[:min(max(offset, 0), len(raw))], []byte("\n")), err
 }
 
 // noEOF says of a file's end within a row that it is too early.
@@ -114,7 +94,7 @@ func (s *rowScanner) skipSpace() (byte, error) {
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // object reads to the brace that closes the one just read. What stands between is
-// left to encoding/json.
+// left to package strictjson.
 func (s *rowScanner) object() ([]byte, error) {
 	b := []byte{'{'}
 	quoted, escaped := false, false

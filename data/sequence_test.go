@@ -3,7 +3,6 @@ package data
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -75,37 +74,5 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 	}
 	if seqs, _, _ := Tokenize(letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 || seqs[0].Counted() != 1 {
 		t.Errorf("an empty answer: got %v, want EOS to count", seqs)
-	}
-}
-
-func TestSplit(t *testing.T) {
-	var rows []Row
-	for i := range 1000 {
-		rows = append(rows, Row{Prompt: "p", Answer: fmt.Sprint(i % 900)}) // 100 rows are there twice
-	}
-	for _, n := range []int{0, 1, 77, 1000, 2000} {
-		train, held := Split(rows, n)
-		if len(held) != min(n, 1000) || len(train)+len(held) != 1000 {
-			t.Errorf("%d held out: %d and %d", n, len(train), len(held))
-		}
-		for _, x := range held {
-			if slices.ContainsFunc(train, func(r Row) bool { return r.Answer == x.Answer }) {
-				t.Errorf("%v is on both sides", x)
-			}
-		}
-	}
-	reversed := slices.Clone(rows)
-	slices.Reverse(reversed)
-	_, a := Split(rows, 77)
-	_, b := Split(reversed, 77)
-	slices.Reverse(b)
-	if !reflect.DeepEqual(a, b) {
-		t.Error("the order of the rows decides what is held out")
-	}
-	if _, other := Split(rows, 78); len(other) != 78 {
-		t.Error("78 rows are not held out")
-	}
-	if (Row{Prompt: "ab", Answer: "c"}).hash() == (Row{Prompt: "a", Answer: "bc"}).hash() {
-		t.Error("the border of prompt and answer does not count")
 	}
 }

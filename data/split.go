@@ -1,99 +1,122 @@
 package data
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"math"
 	"slices"
 )
 
-// hash depends on a row's content only: what is held out does not change with the
-// order of the rows, the seed or the machine.
-func (r Row) hash() uint64 {
-	var b []byte
-	add := func(s string) { b = append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...) }
-	switch r.Format {
-	case FormatChat:
-		b = binary.LittleEndian.AppendUint64(b, math.MaxUint64) // no length of a prompt
-		for _, m := range r.Messages {
-			add(m.Role)
-			add(m.Content)
-		}
-	case FormatText:
-		b = append(b, r.Text...)
-	default:
-		add(r.Prompt)
-		b = append(b, r.Answer...)
-	}
-	return hashOf(b)
+// Groups puts sequences that must not be parted into groups: those that the model sees as
+// the same, ids and labels both, and those of one row, with all that these are equal to.
+// of is the number of each sequence's group, from 0 in the order of their first ones.
+//
+// The pieces of a file that is one document are not held together: it would be one group,
+// with nothing to hold out. Each stands for itself there.
+func Groups(seqs []Sequence) (of []int, n int) {
+	of, keys := groups(seqs)
+	return of, len(keys)
 }
 
-func (s Sequence) hash() uint64 {
-	var b []byte
-	for _, id := range s.IDs {
-		b = binary.LittleEndian.AppendUint32(b, uint32(id))
-	}
-	return hashOf(b)
-}
+// key is a digest of what the model sees of a sequence, or of the sequences of a group.
+type key [sha256.Size]byte
 
-func hashOf(b []byte) uint64 {
-	sum := sha256.Sum256(b)
-	return binary.LittleEndian.Uint64(sum[:])
-}
-
-// Split holds out n rows, those with the smallest hashes; both parts keep the order of
-// rows. Equal rows stay together, so that none is learnt by heart and then tested: a
-// group of them that is too large for the n is passed over.
-func Split(rows []Row, n int) (train, held []Row) { return split(rows, n, Row.hash) }
-
-// HoldOut is Split for the sequences that the rows have become, and what a row too short
-// or too long has not become is not counted: n is a number of sequences. All sequences of
-// a row stay together, whatever the tokenizer, but for those of a text, of which there
-// may be one alone: there each stands for itself.
-func HoldOut(rows []Row, seqs []Sequence, n int) (train, held []Sequence) {
-	hashes := map[Source]uint64{}
-	for _, r := range rows {
-		if r.Format != FormatText {
-			hashes[r.Source] = r.hash()
+func (s Sequence) key() key {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+8*len(s.IDs)), uint64(len(s.IDs)))
+	for _, ids := range [][]int32{s.IDs, s.Labels} {
+		for _, id := range ids {
+			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
 	}
-	return split(seqs, n, func(s Sequence) uint64 {
-		if h, ok := hashes[s.Source]; ok {
-			return h
-		}
-		return s.hash()
-	})
+	return sha256.Sum256(b)
 }
 
-func split[T any](rows []T, n int, hash func(T) uint64) (train, held []T) {
-	type group struct {
-		hash uint64
-		size int
-	}
-	sizes := map[uint64]int{}
-	hashes := make([]uint64, len(rows))
-	for i, x := range rows {
-		hashes[i] = hash(x)
-		sizes[hashes[i]]++
-	}
-	groups := make([]group, 0, len(sizes))
-	for h, size := range sizes {
-		groups = append(groups, group{h, size})
-	}
-	slices.SortFunc(groups, func(a, b group) int { return cmp.Compare(a.hash, b.hash) })
-	chosen := map[uint64]bool{}
-	for _, g := range groups {
-		if g.size <= n {
-			n -= g.size
-			chosen[g.hash] = true
+// groups is Groups with a key of each group, which depends on what is in it alone: not on
+// the order of the sequences, nor on how often one is there.
+func groups(seqs []Sequence) (of []int, keys []key) {
+	parent := make([]int, len(seqs)) // of a tree for each group; a root is its own
+	root := func(i int) int {
+		for parent[i] != i {
+			parent[i] = parent[parent[i]]
+			i = parent[i]
 		}
+		return i
 	}
-	for i, x := range rows {
-		if chosen[hashes[i]] {
-			held = append(held, x)
+	same, rows := map[key]int{}, map[Source]int{}
+	all := make([]key, len(seqs))
+	for i, s := range seqs {
+		parent[i] = i
+		all[i] = s.key()
+		if first, ok := same[all[i]]; ok {
+			parent[i] = root(first)
 		} else {
-			train = append(train, x)
+			same[all[i]] = i
+		}
+		if s.Source.Row == 0 {
+			continue
+		}
+		if first, ok := rows[s.Source]; ok {
+			parent[root(i)] = root(first)
+		} else {
+			rows[s.Source] = i
+		}
+	}
+	of = make([]int, len(seqs))
+	numbers := map[int]int{} // of groups by their roots
+	var members [][]key
+	for i := range seqs {
+		r := root(i)
+		number, ok := numbers[r]
+		if !ok {
+			number = len(numbers)
+			numbers[r] = number
+			members = append(members, nil)
+		}
+		of[i] = number
+		if same[all[i]] == i { // each but once
+			members[number] = append(members[number], all[i])
+		}
+	}
+	keys = make([]key, len(members))
+	for i, list := range members {
+		slices.SortFunc(list, func(a, b key) int { return bytes.Compare(a[:], b[:]) })
+		h := sha256.New()
+		for _, k := range list {
+			h.Write(k[:])
+		}
+		h.Sum(keys[i][:0])
+	}
+	return of, keys
+}
+
+// HoldOut takes n sequences out, those of the groups with the smallest digests; both parts
+// keep their order. What is held out depends on what the model sees alone, not on the order
+// of the rows, the seed or the machine. Groups stay together, so that nothing is learnt by
+// heart and then tested: one that is too large for what n has left is passed over.
+func HoldOut(seqs []Sequence, n int) (train, held []Sequence) {
+	of, keys := groups(seqs)
+	sizes := make([]int, len(keys))
+	for _, g := range of {
+		sizes[g]++
+	}
+	order := make([]int, len(keys))
+	for g := range order {
+		order[g] = g
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(keys[a][:], keys[b][:]), cmp.Compare(a, b)) })
+	chosen := make([]bool, len(keys))
+	for _, g := range order {
+		if sizes[g] <= n {
+			n -= sizes[g]
+			chosen[g] = true
+		}
+	}
+	for i, s := range seqs {
+		if chosen[of[i]] {
+			held = append(held, s)
+		} else {
+			train = append(train, s)
 		}
 	}
 	return train, held

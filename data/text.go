@@ -12,20 +12,12 @@ import (
 // maxDocument bounds the bytes of a file of text, and so what a hostile one can hold.
 const maxDocument = 1 << 30
 
-// textRow is a document in a row. Other fields are passed over.
-type textRow struct {
-	Text *string `json:"text"`
-}
-
-func parseText(raw []byte) (Row, int, error) {
-	var t textRow
-	if line, err := unmarshal(raw, &t); err != nil {
-		return Row{}, line, err
+// parseText reads a document in a row.
+func parseText(o *object) (r Row, err error) {
+	if r.Text, err = o.wantText("text"); err != nil {
+		return r, err
 	}
-	if t.Text == nil {
-		return Row{}, 0, errors.New(`want a string "text", got none`)
-	}
-	return Row{Text: *t.Text}, 0, nil
+	return r, o.rowWeight(&r)
 }
 
 // readDocument takes a whole file for one text. As programs that read text do, it makes

@@ -67,7 +67,8 @@ func (c Counts) String() string {
 // itself: the prompt's ids are those that generation will start from, whatever the
 // answer, and the answer's ids decoded alone are the answer. A text is BOS, the text,
 // EOS. A chat is what the template makes of it, and nothing more; the answers in it are
-// the assistant's turns. A row without a counted token is left out.
+// the assistant's turns. What has the weight 0 does not count. A row without a counted token
+// is left out.
 func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
 	counts := Counts{Rows: len(rows)}
 	if err := o.Validate(); err != nil {
@@ -123,6 +124,9 @@ func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequenc
 
 // sequences are what becomes of one row, and how many of its positions are lost.
 func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequence, lost int, err error) {
+	if r.Uncounted {
+		return nil, 0, nil
+	}
 	e, err := o.encode(tok, r)
 	if err != nil {
 		return nil, 0, err
@@ -130,7 +134,7 @@ func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequ
 	if bos, ok := tok.BOS(); ok && len(e.ids) > 0 && e.ids[0] == bos {
 		e.head = 1
 	}
-	if o.Loss == LossAll {
+	if o.Loss == LossAll && r.Format != FormatChat {
 		for t := range e.target {
 			e.target[t] = true
 		}
@@ -154,7 +158,7 @@ func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequ
 func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error) {
 	switch {
 	case r.Format == FormatChat:
-		return encodeChat(tok, o.Template, r.Messages, o.Loss)
+		return encodeChat(tok, o.Template, r, o.Loss)
 	case r.Format == FormatText && r.Text == "":
 		return encoded{}, nil // not even its end is to be learnt
 	}

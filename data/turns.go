@@ -13,63 +13,100 @@ import (
 // border is a place in a rendered conversation: in a part, and in that part's text.
 type border struct{ part, at int }
 
-// turn is an answer of the assistant in a rendered conversation.
-type turn struct{ from, to border }
+// turn is what one message says in a rendered conversation.
+type turn struct {
+	from, to border
+	counts   bool // in the loss
+}
 
 // encodeChat writes a conversation as the model's template does. The answers are what
 // the template adds to a question: all behind what generation would start from, to
-// the special token that ends the turn.
-func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, messages []chat.Message, loss Loss) (encoded, error) {
+// the special token that ends the turn. A message of weight 0 does not count, with the
+// loss on all tokens either.
+func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, r Row, loss Loss) (encoded, error) {
 	if template == nil {
 		return encoded{}, errors.New("want a chat template for a row of chat, got none")
 	}
-	parts, err := template.Parts(messages, false)
+	parts, err := template.Parts(r.Messages, false)
 	if err != nil {
 		return encoded{}, err
 	}
-	var turns []turn
-	if loss != LossAll {
-		if turns, err = findTurns(template, messages, parts); err != nil {
-			return encoded{}, err
-		}
+	turns, err := findTurns(template, r, parts, loss)
+	if err != nil {
+		return encoded{}, err
 	}
-	return encodeTurns(tok.(tokenizer.PartEncoder), parts, turns), nil
+	return encodeTurns(tok.(tokenizer.PartEncoder), parts, turns, loss == LossAll), nil
 }
 
-// findTurns renders the conversation up to each answer and behind it. Both must be
-// beginnings of the whole: then a model that has the one before it can write the other.
-func findTurns(template *chat.Template, messages []chat.Message, whole []tokenizer.Part) ([]turn, error) {
+// findTurns renders the conversation up to each message that counts otherwise than what is
+// around it, and behind it: the answers, or with the loss on all the messages of weight 0.
+// Both must be beginnings of the whole: then a model that has the one before an answer can
+// write the other.
+func findTurns(template *chat.Template, r Row, whole []tokenizer.Part, loss Loss) ([]turn, error) {
 	var turns []turn
-	for i, m := range messages {
-		if m.Role != "assistant" {
+	answers := 0
+	for i, m := range r.Messages {
+		counts := r.UncountedMessages == nil || !r.UncountedMessages[i]
+		what, unless := fmt.Sprintf("message %d, of weight 0,", i+1), ""
+		switch {
+		case loss == LossAll && counts || loss != LossAll && m.Role != "assistant":
 			continue
+		case loss != LossAll:
+			answers++
+			what, unless = fmt.Sprintf("answer %d", answers), "; with the loss on all tokens it need not be"
 		}
-		if i == 0 {
-			return nil, errors.New("message 0: want a question before the first answer, got role assistant")
+		from, to, err := bordersOf(template, r.Messages, i, whole)
+		if e, ok := errors.AsType[*untold](err); ok {
+			err = fmt.Errorf("%w, so where %s begins and ends cannot be told%s", e, what, unless)
 		}
-		before, err := template.Parts(messages[:i], true)
-		if err != nil {
+		switch {
+		case err == nil:
+			turns = append(turns, turn{from, to, counts})
+		case counts || loss == LossAll: // else it need not be known
 			return nil, err
 		}
-		behind := whole
-		if i+1 < len(messages) {
-			if behind, err = template.Parts(messages[:i+1], false); err != nil {
-				return nil, err
-			}
-		}
-		from, ok := beginning(before, whole)
-		to, okTo := beginning(behind, whole)
-		if !ok || !okTo {
-			n := i
-			if ok {
-				n++
-			}
-			return nil, fmt.Errorf("the template %s writes the first %d messages of %d otherwise than alone, so where answer %d begins and ends cannot be told; with the loss on all tokens it need not be",
-				template.Name(), n, len(messages), len(turns)+1)
-		}
-		turns = append(turns, turn{from, endOfTurn(whole, from, to)})
 	}
 	return turns, nil
+}
+
+// untold is the error of a template that writes a beginning of the messages otherwise than
+// all of them.
+type untold struct {
+	template    string
+	first, many int
+}
+
+func (e *untold) Error() string {
+	return fmt.Sprintf("the template %s writes the first %d messages of %d otherwise than alone", e.template, e.first, e.many)
+}
+
+// bordersOf are where message i begins, behind what generation would start from if it is an
+// answer, and where it ends.
+func bordersOf(template *chat.Template, messages []chat.Message, i int, whole []tokenizer.Part) (from, to border, err error) {
+	answer := messages[i].Role == "assistant"
+	if i == 0 && answer {
+		return from, to, errors.New("message 0: want a question before the first answer, got role assistant")
+	}
+	var before []tokenizer.Part
+	if i > 0 {
+		if before, err = template.Parts(messages[:i], answer); err != nil {
+			return from, to, err
+		}
+	}
+	behind := whole
+	if i+1 < len(messages) {
+		if behind, err = template.Parts(messages[:i+1], false); err != nil {
+			return from, to, err
+		}
+	}
+	from, ok := beginning(before, whole)
+	if !ok {
+		return from, to, &untold{template.Name(), i, len(messages)}
+	}
+	if to, ok = beginning(behind, whole); !ok {
+		return from, to, &untold{template.Name(), i + 1, len(messages)}
+	}
+	return from, endOfTurn(whole, from, to), nil
 }
 
 // beginning is where part ends in whole, if whole begins with it.
@@ -105,8 +142,8 @@ func endOfTurn(whole []tokenizer.Part, from, to border) border {
 
 // encodeTurns encodes parts whole if the borders of the answers fall between tokens, as
 // they do in most templates. Where a token would reach across, parts are cut there:
-// generation starts from whole tokens too.
-func encodeTurns(tok tokenizer.PartEncoder, parts []tokenizer.Part, turns []turn) encoded {
+// generation starts from whole tokens too. rest says whether what is around the turns counts.
+func encodeTurns(tok tokenizer.PartEncoder, parts []tokenizer.Part, turns []turn, rest bool) encoded {
 	var borders []border
 	for _, t := range turns {
 		borders = append(borders, t.from, t.to)
@@ -118,15 +155,18 @@ func encodeTurns(tok tokenizer.PartEncoder, parts []tokenizer.Part, turns []turn
 		ids = tok.EncodeParts(parts)
 		at, _ = places(tok, parts, ids, borders)
 	}
-	e := encoded{ids: ids, target: make([]bool, len(ids))}
-	for i := 0; i < len(at); i += 2 {
-		e.last = at[i]
-		for t := at[i]; t < at[i+1]; t++ {
-			e.target[t] = true
-		}
+	e := encoded{ids: ids, target: make([]bool, len(ids)), last: len(ids)}
+	for t := range e.target {
+		e.target[t] = rest
 	}
-	if len(turns) == 0 {
-		e.last = len(ids)
+	for i, turn := range turns {
+		from, to := at[2*i], at[2*i+1]
+		if turn.counts {
+			e.last = from
+		}
+		for t := from; t < to; t++ {
+			e.target[t] = turn.counts
+		}
 	}
 	return e
 }

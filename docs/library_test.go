@@ -134,7 +134,7 @@ func Example_adapter() {
 	}
 
 	// Rows to batches. Labels count in the loss where they are not -100.
-	rows, err := data.Read([]string{"mine.jsonl"}, data.FormatAuto)
+	rows, _, err := data.Read([]string{"mine.jsonl"}, data.ReadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -27,15 +27,17 @@ type Config struct {
 	// bf16 or f16. Empty: f32, and elsewhere DType.
 	ComputeDType string
 
-	Data      []string // files of rows
-	Format    string   // see data.Format
-	Template  string   // chat template by name; empty: the model's
-	Loss      string   // see data.Loss
-	MaxTokens int      // of a sequence
-	Truncate  string   // see data.Truncate; empty: the format's own
-	Pack      bool
-	HeldOut   int // rows kept out of training to measure the loss on
-	Loaders   int // goroutines that make batches
+	Data   []string // files of rows
+	Format string   // see data.Format
+	// IgnoreFields are fields of rows that are passed over; see data.ReadOptions.
+	IgnoreFields []string
+	Template     string // chat template by name; empty: the model's
+	Loss         string // see data.Loss
+	MaxTokens    int    // of a sequence
+	Truncate     string // see data.Truncate; empty: the format's own
+	Pack         bool
+	HeldOut      int // rows kept out of training to measure the loss on
+	Loaders      int // goroutines that make batches
 
 	Adapter multilora.Config // its Method may be MethodFull
 

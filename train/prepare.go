@@ -22,7 +22,6 @@ import (
 
 // tokenized is the data as read.
 type tokenized struct {
-	rows       []data.Row
 	seqs       []data.Sequence
 	counts     data.Counts
 	vocabulary int // ids of the tokenizer
@@ -35,10 +34,11 @@ func (c *Config) readData() (t tokenized, err error) {
 		return t, err
 	}
 	t.vocabulary = tok.VocabSize()
-	if t.rows, err = data.Read(c.Data, data.Format(c.Format)); err != nil {
+	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields})
+	if err != nil {
 		return t, err
 	}
-	t.seqs, t.counts, err = data.Tokenize(tok, t.rows, data.TokenizeOptions{
+	t.seqs, t.counts, err = data.Tokenize(tok, rows, data.TokenizeOptions{
 		MaxTokens: c.MaxTokens, Loss: data.Loss(c.Loss), Truncate: data.Truncate(c.Truncate), Template: template,
 	})
 	return t, err
@@ -117,9 +117,9 @@ func (r *run) split(read tokenized) error {
 		r.longest = max(r.longest, len(s.IDs))
 		r.tokens += len(s.IDs)
 	}
-	seqs, heldSeqs := data.HoldOut(read.rows, read.seqs, cfg.HeldOut)
+	seqs, heldSeqs := data.HoldOut(read.seqs, cfg.HeldOut)
 	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
-		return fmt.Errorf("setting held-out: want rows that are not all alike, got none to hold out %d of: equal rows, and the sequences of one, stay together", cfg.HeldOut)
+		return fmt.Errorf("setting held-out: want rows that are not all alike, got none to hold out %d of: rows that the model sees alike, and the sequences of one, stay together", cfg.HeldOut)
 	}
 	r.seqs, r.heldOut = seqs, data.Batches(heldSeqs, cfg.BatchRows)
 	s := &r.summary

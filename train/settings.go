@@ -40,6 +40,7 @@ func (c *Config) Settings() []*Setting {
 
 		{Group: groupData, Name: "data", value: &c.Data, Help: "files of rows: JSON, JSONL or text, each may be .gz"},
 		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), completion (prompt, completion), chat (messages) or text"},
+		{Group: groupData, Name: "ignore-fields", value: &c.IgnoreFields, Help: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, unless it is an id, a source or empty"},
 		{Group: groupData, Name: "template", value: &c.Template, Help: "chat template for chat rows, by name (default: the model's own)"},
 		{Group: groupData, Name: "loss", value: &c.Loss, Help: "tokens that count in the loss: answers or all"},
 		{Group: groupData, Name: "max-tokens", value: &c.MaxTokens, Help: "most tokens of a sequence"},

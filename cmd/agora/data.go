@@ -24,7 +24,7 @@ func dataCommand() *cobra.Command {
 }
 
 // dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "data", "format", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
+var dataSettings = []string{"model", "tokenizer", "data", "format", "ignore-fields", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -39,7 +39,8 @@ func previewCommand() *cobra.Command {
 		Short: "Show rows as the model sees them, and what becomes of all of them",
 		Long: `Show the first rows of the data as the model sees them: their tokens as text, with special
 tokens, and which of them count in the loss. Then the totals: rows, sequences, what is cut,
-split and dropped, tokens and lengths. The settings are those of agora train, as flags or in
+split and dropped, tokens and lengths, the fields of the rows and what became of each, and how
+many groups of sequences held-out rows are chosen from. The settings are those of agora train, as flags or in
 its YAML file. No weights are read.
 
 The rows are in the order of the files; with --seed, or with --pack, which puts several into
@@ -76,11 +77,12 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	if err != nil {
 		return err
 	}
-	seqs, counts, err := sequencesOf(&model, cfg, tok)
+	seqs, counts, fields, err := sequencesOf(&model, cfg, tok)
 	if err != nil {
 		return err
 	}
-	p := preview{Rows: []previewRow{}, Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
+	p := preview{Rows: []previewRow{}, Fields: fields, Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
+	_, p.Totals.Groups = data.Groups(seqs)
 	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed}
 	if cfg.Pack {
 		shuffled.Pack = cfg.MaxTokens
@@ -111,22 +113,23 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 }
 
 // sequencesOf reads and tokenizes all rows.
-func sequencesOf(model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) ([]data.Sequence, data.Counts, error) {
+func sequencesOf(model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
 	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate)}
 	if err := o.Validate(); err != nil {
-		return nil, data.Counts{}, fmt.Errorf("--%w", err)
+		return nil, counts, nil, fmt.Errorf("--%w", err)
 	}
 	if err := data.Format(cfg.Format).Validate(); err != nil {
-		return nil, data.Counts{}, fmt.Errorf("--%w", err)
+		return nil, counts, nil, fmt.Errorf("--%w", err)
 	}
-	rows, err := data.Read(cfg.Data, data.Format(cfg.Format))
+	rows, fields, err := data.Read(cfg.Data, data.ReadOptions{Format: data.Format(cfg.Format), Ignore: cfg.IgnoreFields})
 	if err != nil {
-		return nil, data.Counts{}, err
+		return nil, counts, nil, err
 	}
 	if slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) || cfg.Template != "" {
 		if o.Template, err = model.chatTemplate(cfg.Template, tok); err != nil {
-			return nil, data.Counts{}, err
+			return nil, counts, nil, err
 		}
 	}
-	return data.Tokenize(tok, rows, o)
+	seqs, counts, err = data.Tokenize(tok, rows, o)
+	return seqs, counts, fields, err
 }

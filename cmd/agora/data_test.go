@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/data"
 )
 
 // chatModel is a folder with a tokenizer of bytes, ChatML's special tokens and a template.
@@ -53,7 +55,9 @@ func TestDataPreview(t *testing.T) {
 {"messages": [{"role": "user", "content": "q"}]}`,
 		"rows.json": `[{"prompt": "2+2=", "completion": "4"}]`,
 		"book.txt":  "abcdefgh",
-		"run.yaml":  "tokenizer: " + dir + "\ndata: [" + at("rows.json") + "]\nmax-tokens: 100\n",
+		"more.jsonl": `{"id": 1, "system": "s", "messages": [{"role": "user", "content": "q", "name": "n"}, {"role": "assistant", "content": "a"}], "tools": []}
+{"id": 2, "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": 0}], "tools": [1]}`,
+		"run.yaml": "tokenizer: " + dir + "\ndata: [" + at("rows.json") + "]\nmax-tokens: 100\n",
 	})
 	const legend = "⟦in the loss⟧, only read, ⟨special token⟩\n\n"
 	for _, c := range []struct {
@@ -66,24 +70,41 @@ func TestDataPreview(t *testing.T) {
 				"⟨<|im_start|>⟩user:r⟨<|im_end|>⟩\n⟨<|im_start|>⟩assistant:⟦b⟨<|im_end|>⟩⟧\n\n" +
 				at("rows.json") + " row 1: 6 tokens, 2 in the loss\n⟨<s>⟩2+2=⟦4⟨</s>⟩⟧\n\n" +
 				at("book.txt") + ": 9 tokens, 9 in the loss\n⟨<s>⟩⟦abcdefgh⟨</s>⟩⟧\n\n" +
+				"fields     completion, used: prompt 1, completion 1\n" +
+				"           chat, used: messages 2, messages[].role 5, messages[].content 5\n" +
 				"rows       4: 0 cut (0 tokens), 0 split, 1 dropped (too long, or nothing in them counts)\n" +
 				"sequences  3 of 71 tokens, 15 in the loss (21.1 %)\n" +
+				"groups     3: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    6 to 56 tokens; half of the sequences have at most 9, 90 % 56, 99 % 56\n"},
 		{[]string{"--model", dir, "--data", at("book.txt"), "--max-tokens", "4", "--rows", "2"},
 			legend + at("book.txt") + ": 4 tokens, 4 in the loss\n⟨<s>⟩⟦abcd⟧\n\n" + at("book.txt") + ": 4 tokens, 4 in the loss\nd⟦efgh⟧\n\n" +
 				"rows       1: 0 cut (0 tokens), 1 split, 0 dropped\n" +
 				"sequences  3 of 9 tokens, 9 in the loss (100.0 %)\n" +
+				"groups     3: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    1 to 4 tokens; half of the sequences have at most 4, 90 % 4, 99 % 4\n"},
 		{[]string{at("run.yaml"), "--loss", "all", "--truncate", "start", "--max-tokens", "4"},
 			legend + at("rows.json") + " row 1: 4 tokens, 4 in the loss\n⟨<s>⟩⟦2=4⟨</s>⟩⟧\n\n" +
+				"fields     completion, used: prompt 1, completion 1\n" +
 				"rows       1: 1 cut (2 tokens), 0 split, 0 dropped\nsequences  1 of 4 tokens, 4 in the loss (100.0 %)\n" +
+				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    4 to 4 tokens; half of the sequences have at most 4, 90 % 4, 99 % 4\n"},
 		{[]string{at("run.yaml"), "--pack", "--data", at("rows.json") + "," + at("rows.json"), "--max-tokens", "16", "--rows", "5"},
 			legend + strings.Repeat("packed row 1, "+at("rows.json")+" row 1: 6 tokens, 2 in the loss\n⟨<s>⟩2+2=⟦4⟨</s>⟩⟧\n\n", 2) +
+				"fields     completion, used: prompt 2, completion 2\n" +
 				"rows       2: 0 cut (0 tokens), 0 split, 0 dropped\nsequences  2 of 12 tokens, 4 in the loss (33.3 %)\n" +
+				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    6 to 6 tokens; half of the sequences have at most 6, 90 % 6, 99 % 6\npacked     1 rows, 75.0 % full\n"},
+		{[]string{"--tokenizer", dir, "--data", at("more.jsonl"), "--ignore-fields", "tools,name", "--rows", "0"},
+			"fields     chat, used: messages 2, system 1, messages[].role 4, messages[].content 4, messages[].weight 1\n" +
+				"           chat, passed over: id 2\n" +
+				"           chat, ignored on request: messages[].name 1, tools 2\n" +
+				"rows       2: 0 cut (0 tokens), 0 split, 1 dropped (too long, or nothing in them counts)\n" +
+				"sequences  1 of 34 tokens, 2 in the loss (5.9 %)\n" +
+				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
+				"lengths    34 to 34 tokens; half of the sequences have at most 34, 90 % 34, 99 % 34\n"},
 		{[]string{at("run.yaml"), "--max-tokens", "4", "--truncate", "drop"},
-			"rows       1: 0 cut (0 tokens), 0 split, 1 dropped (too long, or nothing in them counts)\nsequences  none\n"},
+			"fields     completion, used: prompt 1, completion 1\n" +
+				"rows       1: 0 cut (0 tokens), 0 split, 1 dropped (too long, or nothing in them counts)\nsequences  none\n"},
 	} {
 		code, stdout, stderr := agora(t, append([]string{"data", "preview"}, c.args...)...)
 		if code != 0 || stdout != c.want {
@@ -125,6 +146,9 @@ func TestDataPreviewJSON(t *testing.T) {
 	if n := p.Totals; n.Rows != 6 || n.Sequences != 6 || n.Counts.Counted != 5*3+7 || n.Lengths.Min != 4 || n.Lengths.P50 != 4 || n.Lengths.P90 != 18 || n.Packed != nil {
 		t.Errorf("the totals are %+v, %+v", n, n.Lengths)
 	}
+	if want := []data.Field{{Format: "completion", Name: "prompt", Fate: data.FateUsed, Count: 6}, {Format: "completion", Name: "completion", Fate: data.FateUsed, Count: 6}}; !slices.Equal(p.Fields, want) || p.Totals.Groups != 2 {
+		t.Errorf("fields %v, %d groups", p.Fields, p.Totals.Groups)
+	}
 	packed := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9", "--pack", "--max-tokens", "20")
 	if last := packed.Rows[len(packed.Rows)-1]; len(packed.Rows) != 6 || packed.Totals.Packed == nil || packed.Totals.Packed.Rows != 2 || last.Packed != 2 || packed.Totals.Packed.Fill != 38./40 {
 		t.Errorf("packed: %+v of %+v", packed.Rows, packed.Totals.Packed)
@@ -159,7 +183,9 @@ func TestDataPreviewRefuses(t *testing.T) {
 		"rows.jsonl":  `{"prompt": "q", "completion": "a"}`,
 		"chats.jsonl": `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`,
 		"bad.jsonl":   `{"prompt": "q"}`,
-		"run.yaml":    "dataa: x\n",
+		"more.jsonl": `{"messages": [{"role": "user", "content": "q"}]}
+{"messages": [{"role": "user", "content": "q", "name": "n"}]}`,
+		"run.yaml": "dataa: x\n",
 	})
 	bare := filepath.Join(dir, "bare")
 	if err := os.Mkdir(bare, 0o777); err != nil {
@@ -178,6 +204,8 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/rows.jsonl --max-tokens 0", "--max-tokens 0: want at least 1"},
 		{"--model {} --data {}/rows.jsonl --format alpaca", `rows.jsonl: row 1 (line 1): want a string "instruction", got none`},
 		{"--model {} --data {}/bad.jsonl", `bad.jsonl: row 1 (line 1): cannot tell the format`},
+		{"--model {} --data {}/more.jsonl", `more.jsonl: row 2 (line 2): "messages[0].name": want fields that it has (role, content, weight), got what would be lost; --ignore-fields name passes over it`},
+		{"--model {} --data {}/more.jsonl --ignore-fields content", `more.jsonl: row 1 (line 1): messages[0]: want a string "content", got none (ignore-fields names content, which the rows need)`},
 		{"--model {} --data {}/none.jsonl", "none.jsonl: no such file"},
 		{"--model {} --data {}", "want a file, got a folder"},
 		{"--model {}/bare --data {}/chats.jsonl", "bare: want a chat_template in"},

@@ -52,7 +52,7 @@ answer; at the prompt it ends the chat.`,
 	fl.StringVar(&f.input, "input", "", "further input for --instruction")
 	fl.BoolVar(&f.chat, "chat", false, "chat, also where the input is no terminal: each line of it is a message")
 	fl.StringVar(&f.template, "template", "", "form of the chat: "+strings.Join(chat.Names(), ", ")+" (default: the model's own template)")
-	fl.StringVar(&f.system, "system", "", "what the model is told before a chat")
+	fl.StringVar(&f.system, "system", "", "what the model is told before a chat, or before --instruction in place of Alpaca's first sentences")
 	fl.IntVar(&f.options.MaxTokens, "max-tokens", 256, "new tokens at most; of each answer in a chat")
 	fl.BoolVar(&f.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
 	fl.Float32Var(&f.options.Temperature, "temperature", 0.8, "divides the logits before drawing")
@@ -81,6 +81,9 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	}
 	if given != 1 {
 		return errors.New("want either --prompt or --instruction or --chat")
+	}
+	if isPrompt && f.system != "" {
+		return errors.New("--system: want it with --instruction or in a chat, got --prompt")
 	}
 	if err := need("model", f.model); err != nil {
 		return err
@@ -114,7 +117,7 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	}
 	text := f.prompt
 	if isInstruction {
-		text = data.AlpacaPrompt(f.instruction, f.input)
+		text = data.AlpacaPrompt(f.system, f.instruction, f.input)
 	}
 	g, err := w.write(c.Context(), tokenizer.EncodeWithBOS(tok, text), !isInstruction)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // preview is what data preview prints.
 type preview struct {
 	Rows   []previewRow  `json:"rows"` // sequences
+	Fields []data.Field  `json:"fields"`
 	Totals previewTotals `json:"totals"`
 }
 
@@ -33,6 +34,7 @@ type previewRow struct {
 
 type previewTotals struct {
 	data.Counts
+	Groups  int         `json:"groups"`            // of sequences that are held out, or not, together
 	Lengths *lengths    `json:"lengths,omitempty"` // of sequences
 	Packed  *data.Epoch `json:"packed,omitempty"`
 }
@@ -156,6 +158,7 @@ func (p *preview) print(out io.Writer) error {
 		m.write(&text, r.runs)
 		text.WriteString("\n\n")
 	}
+	writeFields(&text, p.Fields)
 	p.Totals.write(&text)
 	_, err := io.WriteString(out, text.String())
 	return err
@@ -219,6 +222,27 @@ func (m marks) write(out *strings.Builder, runs []tokenRun) {
 	}
 }
 
+// writeFields writes a line for each form and fate.
+func writeFields(out *strings.Builder, fields []data.Field) {
+	title := "fields"
+	for i, f := range fields {
+		switch {
+		case i > 0 && fields[i-1].Format == f.Format && fields[i-1].Fate == f.Fate:
+			out.WriteString(", ")
+		default:
+			if i > 0 {
+				out.WriteString("\n")
+			}
+			fmt.Fprintf(out, "%-10s %s, %s: ", title, f.Format, f.Fate)
+			title = ""
+		}
+		fmt.Fprintf(out, "%s %d", visible(f.Name), f.Count)
+	}
+	if len(fields) > 0 {
+		out.WriteString("\n")
+	}
+}
+
 func (t *previewTotals) write(out *strings.Builder) {
 	fmt.Fprintf(out, "rows       %d: %d cut (%d tokens), %d split, %d dropped", t.Rows, t.Cut, t.CutTokens, t.Split, t.Dropped)
 	if t.Dropped > 0 {
@@ -230,6 +254,7 @@ func (t *previewTotals) write(out *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(out, "sequences  %d of %d tokens, %d in the loss (%.1f %%)\n", t.Sequences, t.Tokens, t.Counted, 100*float64(t.Counted)/float64(t.Tokens))
+	fmt.Fprintf(out, "groups     %d: equal sequences, and those of one row, are held out together or not at all\n", t.Groups)
 	l := t.Lengths
 	fmt.Fprintf(out, "lengths    %d to %d tokens; half of the sequences have at most %d, 90 %% %d, 99 %% %d\n", l.Min, l.Max, l.P50, l.P90, l.P99)
 	if t.Packed != nil {

@@ -65,29 +65,59 @@ func Check(text []byte) error {
 
 // Member is one entry of an object.
 type Member struct {
-	Name  string
-	Value []byte // JSON
+	Name   string
+	Value  []byte // JSON, a part of the text
+	Offset int    // bytes of the text before Value
 }
 
 // Members gives the entries of an object in their order.
-func Members(text []byte) ([]Member, error) {
-	if err := Check(text); err != nil {
-		return nil, err
-	}
-	d := jsontext.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, byteOrderMark)))
-	if d.PeekKind() != '{' {
-		return nil, &Error{Line: 1, Want: "an object", Got: kindName(d.PeekKind())}
-	}
-	_, _ = d.ReadToken() // {; all of it was checked
-	var all []Member
-	for d.PeekKind() != '}' {
-		name, _ := d.ReadToken()
+func Members(text []byte) (all []Member, err error) {
+	err = walk(text, '{', "an object", func(d *jsontext.Decoder, value func() ([]byte, int)) {
+		name, _ := d.ReadToken() // all of it was checked
 		m := Member{Name: name.String()}
-		value, _ := d.ReadValue()
-		m.Value = bytes.Clone(value)
+		m.Value, m.Offset = value()
 		all = append(all, m)
+	})
+	return all, err
+}
+
+// Item is one entry of a list.
+type Item struct {
+	Value  []byte // JSON, a part of the text
+	Offset int    // bytes of the text before Value
+}
+
+// Items gives the entries of a list in their order.
+func Items(text []byte) (all []Item, err error) {
+	err = walk(text, '[', "a list", func(_ *jsontext.Decoder, value func() ([]byte, int)) {
+		var x Item
+		x.Value, x.Offset = value()
+		all = append(all, x)
+	})
+	return all, err
+}
+
+// walk checks text and calls entry for each that an object or list has; value reads one
+// with its offset.
+func walk(text []byte, kind jsontext.Kind, want string, entry func(d *jsontext.Decoder, value func() ([]byte, int))) error {
+	if err := Check(text); err != nil {
+		return err
 	}
-	return all, nil
+	body := bytes.TrimPrefix(text, byteOrderMark)
+	skipped := len(text) - len(body)
+	d := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if d.PeekKind() != kind {
+		return &Error{Line: 1, Want: want, Got: kindName(d.PeekKind())}
+	}
+	_, _ = d.ReadToken()
+	for d.PeekKind() != kind+2 { // } is two behind {, and ] behind [
+		entry(d, func() ([]byte, int) {
+			value, _ := d.ReadValue()
+			to := int(d.InputOffset())
+			return body[to-len(value) : to : to], to - len(value) + skipped
+		})
+	}
+	return nil
 }
 
 func explain(text []byte, skipped int, err error) error {

@@ -82,3 +82,35 @@ func TestMembers(t *testing.T) {
 		}
 	}
 }
+
+func TestOffsets(t *testing.T) {
+	text := []byte("\ufeff {\"a\": 1,\n\"b\" : [ {\"c\": \"]\"},\n\"x\" , [] ] }")
+	members, err := Members(text)
+	if err != nil || len(members) != 2 {
+		t.Fatalf("%v, error %v", members, err)
+	}
+	for _, m := range members {
+		if got := string(text[m.Offset : m.Offset+len(m.Value)]); got != string(m.Value) {
+			t.Errorf("%s: %q stands at its offset, want %q", m.Name, got, m.Value)
+		}
+	}
+	items, err := Items(members[1].Value)
+	var got []string
+	for _, x := range items {
+		got = append(got, string(x.Value))
+		if at := string(members[1].Value[x.Offset : x.Offset+len(x.Value)]); at != string(x.Value) {
+			t.Errorf("%q stands at the offset of %q", at, x.Value)
+		}
+	}
+	if want := []string{`{"c": "]"}`, `"x"`, `[]`}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("items %q, error %v, want %q", got, err, want)
+	}
+	for text, want := range map[string]string{`{}`: "line 1: want a list, got an object", `[1,]`: "want JSON", `[{"a": 1, "a": 2}]`: "each name once"} {
+		if _, err := Items([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", text, err, want)
+		}
+	}
+	if items, err := Items([]byte(` [ ] `)); err != nil || len(items) != 0 {
+		t.Errorf("an empty list: %v, error %v", items, err)
+	}
+}
