@@ -19,7 +19,7 @@ func TestConfigFileAndFlags(t *testing.T) {
 	out := filepath.Join(dir, "run")
 	config := filepath.Join(dir, "run.yaml")
 	text := "model: " + tinymodel.Write(t) + "\ndata: [" + someRows(t) + "]\nout: " + out + "\n" +
-		"max-tokens: 64\nloss: all\nheld-out: 2\nsteps: 9\nlr: 0.5\nmethod: lora\nrank: 2\n"
+		"max-tokens: 64\nloss: all\ntruncate: start\nheld-out: 2\nsteps: 9\nlr: 0.5\nmethod: lora\nrank: 2\n"
 	if err := os.WriteFile(config, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestConfigFileAndFlags(t *testing.T) {
 func TestFromScratchThenFull(t *testing.T) {
 	tiny, rows := tinymodel.Write(t), someRows(t)
 	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
-	settings := []string{"--data", rows, "--max-tokens", "64", "--loss", "all", "--held-out", "2", "--lr", "1e-2", "--steps", "30", "--truncate", "start"}
+	settings := []string{"--data", rows, "--max-tokens", "64", "--loss", "all", "--truncate", "start", "--held-out", "2", "--lr", "1e-2", "--steps", "30", "--truncate", "start"}
 	s := mustJSON[train.Summary](t, append([]string{"train", "--from-scratch", filepath.Join(tiny, "config.json"), "--tokenizer", tiny, "--out", first}, settings...)...)
 	if s.Trained != s.Parameters || *s.HeldOutAfter > *s.HeldOutBefore-0.5 {
 		t.Errorf("%d of %d parameters trained; held-out loss %v, then %v", s.Trained, s.Parameters, *s.HeldOutBefore, *s.HeldOutAfter)
@@ -64,7 +64,7 @@ func TestFromScratchThenFull(t *testing.T) {
 // the best measurement.
 func TestEarlyStopKeepsTheBest(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	s := mustJSON[train.Summary](t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all",
+	s := mustJSON[train.Summary](t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all", "--truncate", "start",
 		"--held-out", "4", "--method", "lora", "--lr", "1", "--warmup-steps", "6", "--schedule", "constant", "--steps", "200",
 		"--eval-every", "2", "--early-stop", "2", "--result", "best", "--save-every", "0", "--out", out, "--clip-norm", "0")
 	if !s.EarlyStopped || s.Steps >= 200 || s.Best == nil || s.Steps != s.Best.Step+4 {
@@ -74,7 +74,7 @@ func TestEarlyStopKeepsTheBest(t *testing.T) {
 	if !slices.Equal(best, []int{s.Best.Step}) {
 		t.Fatalf("there are checkpoints of the steps %v, want that of the best, %d", best, s.Best.Step)
 	}
-	result, kept := runFiles(t, out)["adapter.safetensors"], runFiles(t, filepath.Join(out, train.CheckpointsFolder, "step-00000"+string(rune('0'+best[0]))))["adapter.safetensors"]
+	result, kept := runFiles(t, out)["adapter.safetensors"], runFiles(t, filepath.Join(out, train.CheckpointsFolder, fmt.Sprintf("step-%06d", best[0])))["adapter.safetensors"]
 	if result == "" || result != kept {
 		t.Error("the result is not the best checkpoint's")
 	}
@@ -82,7 +82,7 @@ func TestEarlyStopKeepsTheBest(t *testing.T) {
 
 // Epochs stand for as many steps as the data have batches.
 func TestEpochs(t *testing.T) {
-	s := mustJSON[train.Summary](t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all",
+	s := mustJSON[train.Summary](t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all", "--truncate", "start",
 		"--held-out", "2", "--epochs", "2.5", "--batch-rows", "3", "--out", filepath.Join(t.TempDir(), "run"))
 	if s.TrainRows != 10 || s.Steps != 9 { // 25 rows in batches of 3
 		t.Errorf("%d steps on %d rows", s.Steps, s.TrainRows)
@@ -94,7 +94,7 @@ func TestEpochs(t *testing.T) {
 func TestMixedPrecision(t *testing.T) {
 	model, rows := tinymodel.Write(t), someRows(t)
 	settings := func(out string, more ...string) []string {
-		return append([]string{"train", "--model", model, "--data", rows, "--max-tokens", "64", "--loss", "all", "--held-out", "4",
+		return append([]string{"train", "--model", model, "--data", rows, "--max-tokens", "64", "--loss", "all", "--truncate", "start", "--held-out", "4",
 			"--lr", "1e-2", "--steps", "30", "--out", out}, more...)
 	}
 	f32 := mustJSON[train.Summary](t, settings(filepath.Join(t.TempDir(), "f32"))...)
@@ -139,7 +139,7 @@ func TestMixedPrecision(t *testing.T) {
 // A run that diverges ends with an error that says where, and keeps the state before.
 func TestDivergenceKeepsACheckpoint(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	code, _, stderr := agora(t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all",
+	code, _, stderr := agora(t, "train", "--model", tinymodel.Write(t), "--data", someRows(t), "--max-tokens", "64", "--loss", "all", "--truncate", "start",
 		"--held-out", "0", "--method", "full", "--lr", "1e30", "--warmup-steps", "2", "--steps", "50", "--save-every", "1", "--out", out)
 	if code != 1 || !strings.Contains(stderr, "training has diverged; the first number that is not finite came from") ||
 		!strings.Contains(stderr, "rows.jsonl row ") || !strings.Contains(stderr, "the state before that step is in") {
