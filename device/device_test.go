@@ -1,7 +1,9 @@
 package device_test
 
 import (
+	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -71,5 +73,35 @@ func TestVulkan(t *testing.T) {
 		if want := []float32{2, 4, 2 * float32(i)}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("device %d: %v, %v; want %v", i, got, err, want)
 		}
+	}
+}
+
+// What decides bits is named: of the CPU the kernels, of Vulkan the driver and the shaders.
+func TestArithmetic(t *testing.T) {
+	for name, want := range map[string][]string{
+		"cpu":    {"architecture", "device", "products", "vectors"},
+		"vulkan": {"architecture", "device", "driver", "kind", "shaders", "subgroups", "workgroups"},
+	} {
+		d, err := device.Open(name)
+		if name == "vulkan" && err != nil && os.Getenv("AGORA_REQUIRE_VULKAN") != "1" {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := d.Arithmetic()
+		closed(t, d)
+		if got := slices.Sorted(maps.Keys(all)); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+		for what, value := range all {
+			if value == "" {
+				t.Errorf("%s: %s is empty", name, what)
+			}
+		}
+		if !strings.HasPrefix(all["architecture"], runtime.GOARCH) || !strings.HasPrefix(all["device"], name) {
+			t.Errorf("%s: got %v", name, all)
+		}
+		t.Log(all)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"runtime"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"github.com/agora-ml/agora/backend/cpu/level"
+	"github.com/agora-ml/agora/backend/cpu/vec"
 	"golang.org/x/sys/cpu"
 )
 
@@ -11,16 +13,21 @@ import (
 type Description struct {
 	Architecture string   `json:"architecture"`
 	Threads      int      `json:"threads"`
-	Features     []string `json:"features"`         // those that kernels look for
-	GEMM         string   `json:"gemm"`             // the matrix kernel in use
-	Available    int      `json:"available_memory"` // bytes free for tensors; 0: unknown
+	Features     []string `json:"features"`          // those that kernels look for
+	GEMM         string   `json:"gemm"`              // the matrix kernel in use
+	Vectors      string   `json:"vectors"`           // the routines in use for all else
+	Problem      string   `json:"problem,omitempty"` // why the backend cannot be opened
+	Available    int      `json:"available_memory"`  // bytes free for tensors; 0: unknown
 }
 
 // Describe looks at this machine.
 func Describe() Description {
 	d := Description{
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
-		GEMM: gemm.Kernels()[0].Name, Available: availableMemory(),
+		GEMM: gemm.Kernels()[0].Name, Vectors: vec.Implementation(), Available: availableMemory(),
+	}
+	if err := level.Err(); err != nil {
+		d.Problem = err.Error()
 	}
 	for _, f := range []struct {
 		name string

@@ -3,6 +3,7 @@ package vulkan
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/agora-ml/agora/shaders"
@@ -54,6 +55,22 @@ func newBackend(hw hardware, o Options) *backend {
 }
 
 func (b *backend) Name() string { return "vulkan (" + b.hw.name() + ")" }
+
+// Arithmetic is what decides the bits of results: the device and its driver, and what
+// chooses among the shaders of a kernel and their launch sizes.
+func (b *backend) Arithmetic() map[string]string {
+	all := map[string]string{"workgroups": fmt.Sprintf("%d invocations, %d bytes", b.limits.Invocations, b.limits.Shared)}
+	if g, ok := b.hw.(interface{ arithmetic() map[string]string }); ok {
+		maps.Copy(all, g.arithmetic())
+	}
+	if b.plain {
+		all["shaders"] = "plain"
+	}
+	for name, tile := range b.tiles {
+		all["tile of "+name] = fmt.Sprint(tile)
+	}
+	return all
+}
 
 // Counts are what the backend has done so far.
 func (b *backend) Counts() Counts {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -159,6 +160,14 @@ func (g *gpu) createSlots() error {
 }
 
 func (g *gpu) name() string { return g.info.Name }
+
+func (g *gpu) arithmetic() map[string]string {
+	i := &g.info
+	return map[string]string{
+		"driver": i.Driver + ", Vulkan " + i.API, "kind": string(i.Kind), "subgroups": fmt.Sprintf("%d (%d to %d)", i.Subgroup[0], i.Subgroup[1], i.Subgroup[2]),
+		"shaders": strings.Join(append([]string{"plain"}, i.Alternatives...), ", "),
+	}
+}
 
 func (g *gpu) limits() Limits { return g.info.Limits }
 

@@ -111,7 +111,10 @@ func doctorCommand() *cobra.Command {
 			lines := [][2]string{
 				{"agora", r.Version}, {"go", r.Go + ", " + r.OS + "/" + r.CPU.Architecture},
 				{"cpu threads", fmt.Sprint(r.CPU.Threads)}, {"cpu features", features},
-				{"matrix kernel", r.CPU.GEMM}, {"memory for tensors", memory},
+				{"matrix kernel", r.CPU.GEMM}, {"vector kernels", r.CPU.Vectors}, {"memory for tensors", memory},
+			}
+			if r.CPU.Problem != "" {
+				lines = append(lines, [2]string{"cpu problem", r.CPU.Problem})
 			}
 			for _, line := range append(lines, r.Vulkan.lines()...) {
 				fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", line[0], line[1])

@@ -86,5 +86,5 @@ func (t *tile) columns(n, width int) {
 	}
 }
 
-// Kernels lists what this CPU can run, the fastest first; the last is pure Go.
+// Kernels lists what this CPU can run, up to level.Chosen, the fastest first; the last is pure Go.
 func Kernels() []Kernel { return kernels }

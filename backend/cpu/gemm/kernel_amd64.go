@@ -5,12 +5,12 @@ package gemm
 import (
 	"unsafe"
 
-	"golang.org/x/sys/cpu"
+	"github.com/agora-ml/agora/backend/cpu/level"
 )
 
 var kernels = func() []Kernel {
 	list := []Kernel{portable}
-	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasF16C {
+	if level.Chosen() < level.AVX2 {
 		return list
 	}
 	type rows = [3]rowsPacker
@@ -29,7 +29,7 @@ var kernels = func() []Kernel {
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
+	if level.Chosen() >= level.AVX512 {
 		list = append([]Kernel{{
 			Name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,

@@ -2,7 +2,15 @@
 
 package vec
 
-import "golang.org/x/sys/cpu"
+import "github.com/agora-ml/agora/backend/cpu/level"
 
 // useAVX2 is constant after start; tests switch it.
-var useAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
+var useAVX2 = level.Chosen() >= level.AVX2
+
+// Implementation names the routines in use.
+func Implementation() string {
+	if useAVX2 {
+		return level.AVX2.String()
+	}
+	return "go"
+}

@@ -2,6 +2,9 @@
 
 package vec
 
+// Implementation names the routines in use.
+func Implementation() string { return "go" }
+
 func add(dst, a, b []float32)                             { addGo(dst, a, b) }
 func sub(dst, a, b []float32)                             { subGo(dst, a, b) }
 func mul(dst, a, b []float32)                             { mulGo(dst, a, b) }

@@ -1,0 +1,16 @@
+package cpu
+
+import (
+	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"github.com/agora-ml/agora/backend/cpu/vec"
+)
+
+// Arithmetic is what decides the bits of results: which kernels multiply matrices and which
+// loops do the rest. The number of threads does not.
+func (b *backend) Arithmetic() map[string]string {
+	all := map[string]string{"products": gemm.Kernels()[0].Name, "vectors": vec.Implementation()}
+	if b.work.plain {
+		all["kernels"] = "plain loops"
+	}
+	return all
+}

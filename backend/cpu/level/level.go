@@ -1,0 +1,53 @@
+// Package level says which of the processor's instructions the CPU's kernels use: all that
+// they know and the processor has, or fewer where the environment asks for it. The choice is made once, when
+// the program starts, because it decides the bits of results.
+package level
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Variable names the environment variable that asks for a level by its name, for the bits of
+// a lesser processor.
+const Variable = "AGORA_CPU"
+
+// Level is a set of instructions; each has those before it.
+type Level int
+
+// The levels. Plain is what the Go compiler makes of loops.
+const (
+	Plain Level = iota
+	AVX2        // with FMA and F16C
+	AVX512
+)
+
+var names = [...]string{"plain", "avx2", "avx512"}
+
+func (l Level) String() string { return names[l] }
+
+var chosen, problem = choose(os.Getenv(Variable), supported())
+
+// Chosen is the level of this process.
+func Chosen() Level { return chosen }
+
+// Err says why Variable cannot be obeyed, or nil.
+func Err() error { return problem }
+
+// choose reads what is asked for, where the processor and the build have so much.
+func choose(name string, has Level) (Level, error) {
+	if name == "" {
+		return has, nil
+	}
+	for l, known := range names {
+		switch l := Level(l); {
+		case known != name:
+		case l > has:
+			return has, fmt.Errorf("%s: want what the processor and this build have, at most %s, got %s", Variable, has, name)
+		default:
+			return l, nil
+		}
+	}
+	return has, fmt.Errorf("%s: want %s, got %q", Variable, strings.Join(names[:], " or "), name)
+}

@@ -1,0 +1,5 @@
+//go:build !amd64 || noasm
+
+package level
+
+func supported() Level { return Plain }

@@ -1,0 +1,32 @@
+package level
+
+import "testing"
+
+func TestChoose(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		has  Level
+		want Level
+		err  string
+	}{
+		{"", AVX512, AVX512, ""},
+		{"", Plain, Plain, ""},
+		{"plain", AVX512, Plain, ""},
+		{"avx2", AVX512, AVX2, ""},
+		{"avx2", AVX2, AVX2, ""},
+		{"avx512", AVX512, AVX512, ""},
+		{"avx512", AVX2, AVX2, "AGORA_CPU: want what the processor and this build have, at most avx2, got avx512"},
+		{"avx2", Plain, Plain, "AGORA_CPU: want what the processor and this build have, at most plain, got avx2"},
+		{"AVX2", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512, got "AVX2"`},
+		{"sse", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512, got "sse"`},
+	} {
+		got, err := choose(c.name, c.has)
+		said := ""
+		if err != nil {
+			said = err.Error()
+		}
+		if got != c.want || said != c.err {
+			t.Errorf("%q of %s: got %s, %q, want %s, %q", c.name, c.has, got, said, c.want, c.err)
+		}
+	}
+}
