@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,12 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
-	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/optim"
 )
 
@@ -26,46 +22,13 @@ const (
 	optimizerFile = "optimizer.safetensors" // see optim.Optimizer.State
 )
 
-// state is what a run must know to go on, beside weights and optimizer. All else (order
-// of rows, packing, dropout, the learning rate) is a function of the step and the settings.
-type state struct {
-	Format      string             `json:"format"`
-	Version     int                `json:"version"`
-	Step        int                `json:"step"`              // steps made
-	Loss        float64            `json:"loss"`              // of the last step
-	Data        string             `json:"data"`              // fingerprint of the sequences
-	Inputs      []input            `json:"inputs,omitempty"`  // what they were made of, and the model; older versions wrote none
-	Rates       map[string]float64 `json:"rates,omitempty"`   // of the next step: the settings in heights
-	Changes     []RateChange       `json:"changes,omitempty"` // of those, while the run went on
-	Measured    int                `json:"measured"`          // step of the last measurement; -1: none
-	HeldOut     *float64           `json:"held_out,omitempty"`
-	Before      *float64           `json:"held_out_before,omitempty"`
-	Best        *bestResult        `json:"best,omitempty"`
-	WithoutGain int                `json:"without_gain"` // measurements since the best one
-	LossScale   *LossScale         `json:"loss_scale,omitempty"`
-}
-
-// bestResult is the measurement with the lowest held-out loss so far.
-type bestResult struct {
-	Step        int     `json:"step"`
-	HeldOutLoss float64 `json:"held_out_loss"`
-}
-
-func newState() state { return state{Format: stateFormat, Version: stateVersion, Measured: -1} }
-
-const (
-	stateFormat  = "agora-checkpoint"
-	stateVersion = 1
-	maxState     = 16 << 20 // bytes: more than any state.json has
-)
-
 // checkpoints is the folder that holds a run's checkpoints, step-000100 and so on. A
 // folder of that name is always whole: it is written under another name, synced and
 // renamed, and renamed before it is removed.
 type checkpoints struct{ dir string }
 
 func (c checkpoints) path(step int) string {
-	return filepath.Join(c.dir, fmt.Sprintf("step-%06d", step))
+	return filepath.Join(c.dir, stepName(step))
 }
 
 // steps lists the checkpoints there are, the oldest first.
@@ -76,8 +39,7 @@ func (c checkpoints) steps() ([]int, error) {
 	}
 	var steps []int
 	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), "step-")
-		if step, err := strconv.Atoi(digits); ok && err == nil && e.IsDir() && c.path(step) == filepath.Join(c.dir, e.Name()) {
+		if step, ok := parseStep(e.Name()); ok && e.IsDir() {
 			steps = append(steps, step)
 		}
 	}
@@ -85,8 +47,8 @@ func (c checkpoints) steps() ([]int, error) {
 	return steps, err
 }
 
-// write makes a checkpoint of what result writes, the optimizer and s.
-func (c checkpoints) write(s state, o *optim.Optimizer, result func(dir string) error) error {
+// write makes a checkpoint of what result writes, the optimizer and s, which learns the files.
+func (c checkpoints) write(s *state, o *optim.Optimizer, result func(dir string) error) error {
 	err := atomicfile.WriteFolder(c.path(s.Step), func(dir string) error {
 		if err := result(dir); err != nil {
 			return err
@@ -94,7 +56,11 @@ func (c checkpoints) write(s state, o *optim.Optimizer, result func(dir string) 
 		if err := writeOptimizer(filepath.Join(dir, optimizerFile), o); err != nil {
 			return err
 		}
-		return writeJSON(filepath.Join(dir, stateFile), s)
+		var err error
+		if s.Files, err = digestFiles(dir); err != nil {
+			return err
+		}
+		return s.write(filepath.Join(dir, stateFile))
 	})
 	if err != nil {
 		return fmt.Errorf("checkpoint of step %d, nothing of which is kept: %w", s.Step, err)
@@ -130,57 +96,6 @@ func (c checkpoints) prune(every, keep int, also ...int) error {
 func (c checkpoints) ours(step int) bool {
 	s, err := readState(filepath.Join(c.path(step), stateFile))
 	return err == nil && s.Step == step
-}
-
-// last reads the state of the newest checkpoint; ok is false where there is none.
-func (c checkpoints) last() (s state, ok bool, err error) {
-	steps, err := c.steps()
-	if err != nil || len(steps) == 0 {
-		return state{}, false, err
-	}
-	s, err = readState(filepath.Join(c.path(steps[len(steps)-1]), stateFile))
-	if err == nil && s.Step != steps[len(steps)-1] {
-		err = fmt.Errorf("%s: field step: want that of the folder, got %d", c.path(steps[len(steps)-1]), s.Step)
-	}
-	return s, err == nil, err
-}
-
-func readState(path string) (state, error) {
-	text, err := regular.Read(path, maxState)
-	if err != nil {
-		return state{}, err
-	}
-	s, err := parseState(text)
-	if err != nil {
-		return state{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
-
-func parseState(text []byte) (state, error) {
-	var s state
-	d := json.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(&s); err != nil {
-		return state{}, fmt.Errorf("want a JSON object: %w", err)
-	}
-	switch {
-	case s.Format != stateFormat:
-		return state{}, fmt.Errorf("field format: want %q, got %q", stateFormat, shortened(s.Format))
-	case s.Version != stateVersion:
-		return state{}, fmt.Errorf("field version: want %d, got %d", stateVersion, s.Version)
-	case s.Step < 0:
-		return state{}, fmt.Errorf("field step: want at least 0, got %d", s.Step)
-	case s.WithoutGain < 0:
-		return state{}, fmt.Errorf("field without_gain: want at least 0, got %d", s.WithoutGain)
-	case s.LossScale.skipped() > s.Step:
-		return state{}, fmt.Errorf("field loss_scale.skipped: want at most the %d steps, got %d", s.Step, s.LossScale.Skipped)
-	}
-	if s.LossScale != nil {
-		if err := s.LossScale.check(); err != nil {
-			return state{}, fmt.Errorf("field loss_scale: %w", err)
-		}
-	}
-	return s, nil
 }
 
 // writeOptimizer saves the moments and masters.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/tinymodel"
@@ -21,7 +22,8 @@ func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
 		}
 		s := newState()
 		s.Step = step
-		if err := writeJSON(filepath.Join(c.path(step), stateFile), s); err != nil {
+		s.Settings, s.Device, s.Files = map[string]string{"seed": "0"}, map[string]string{"device": "cpu"}, []savedFile{{"a", 0, noDigest}}
+		if err := s.write(filepath.Join(c.path(step), stateFile)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +110,7 @@ func FuzzState(f *testing.F) {
 
 func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 	dir := t.TempDir()
-	m, err := openMetrics(dir, 0)
+	m, err := openMetrics(dir, 0, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = openMetrics(dir, 5); err != nil {
+	if m, err = openMetrics(dir, 5, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	m.write(Record{Step: 6, HeldOutLoss: &loss})
@@ -222,7 +224,7 @@ func contents(t *testing.T, tr tiny) (all []float64) {
 // A disk that was full for a while leaves a cut last record, never one in the middle.
 func TestMetricsEndWithAFailedWrite(t *testing.T) {
 	dir := t.TempDir()
-	m, err := openMetrics(dir, 0)
+	m, err := openMetrics(dir, 0, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +234,7 @@ func TestMetricsEndWithAFailedWrite(t *testing.T) {
 	if m.file, err = os.Open(whole.Name()); err != nil { // not for writing
 		t.Fatal(err)
 	}
-	if err := (&run{metrics: m, progress: watcher{}}).record(Record{Step: 2, Loss: &loss}); err == nil {
+	if err := (&run{metrics: m, progress: watcher{}, now: time.Now}).record(Record{Step: 2, Loss: &loss}); err == nil {
 		t.Error("a run does not notice")
 	}
 	_ = m.file.Close()

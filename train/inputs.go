@@ -147,27 +147,42 @@ func hashSome(h io.Writer, f io.ReaderAt, size int64) error {
 	return err
 }
 
-// sameInputs reports the first file that is not what a run began with.
-func sameInputs(old, now []input) error {
+// sameInputs tells j of every file that is not what a run began with.
+func sameInputs(old, now []input, j *judge) error {
 	for _, setting := range places {
 		of := func(all []input) []input {
 			return slices.DeleteFunc(slices.Clone(all), func(in input) bool { return in.Setting != setting })
 		}
 		want, got := of(old), of(now)
 		if setting == "data" && len(want) != len(got) {
-			return fmt.Errorf("setting data: want the run's %d files in their order, got %d", len(want), len(got))
+			err := fmt.Errorf("setting data: want the run's %d files in their order, got %d", len(want), len(got))
+			if err := j.differs(err, "data", fmt.Sprintf("%d files", len(want)), fmt.Sprint(len(got))); err != nil {
+				return err
+			}
+			continue
 		}
 		if a, b := names(want), names(got); !slices.Equal(a, b) {
-			return fmt.Errorf("setting %s: want what the run began with, %s, got %s", setting, oneOrAll(a), oneOrAll(b))
+			err := fmt.Errorf("setting %s: want what the run began with, %s, got %s", setting, oneOrAll(a), oneOrAll(b))
+			if err := j.differs(err, setting, oneOrAll(a), oneOrAll(b)); err != nil {
+				return err
+			}
+			continue
 		}
 		for i, in := range got {
-			differs := fmt.Sprintf("setting %s: %s is not the file that the run began with", setting, in.path)
+			w, g := "", ""
 			switch old := want[i]; {
 			case old.Size < 0 || in.Size < 0:
 			case old.Size != in.Size:
-				return fmt.Errorf("%s: want %d bytes, got %d", differs, old.Size, in.Size)
+				w, g = fmt.Sprintf("%d bytes", old.Size), fmt.Sprint(in.Size)
 			case old.SHA256 != in.SHA256:
-				return fmt.Errorf("%s: want the SHA-256 %.16s…, got %.16s… (%d bytes both)", differs, old.SHA256, in.SHA256, in.Size)
+				w, g = fmt.Sprintf("the SHA-256 %.16s…", old.SHA256), fmt.Sprintf("%.16s… (%d bytes both)", in.SHA256, in.Size)
+			}
+			if w == "" {
+				continue
+			}
+			err := fmt.Errorf("setting %s: %s is not the file that the run began with: want %s, got %s", setting, in.path, w, g)
+			if err := j.differs(err, setting+" "+filepath.Base(in.path), w, g); err != nil {
+				return err
 			}
 		}
 	}

@@ -16,9 +16,11 @@ const scalingNormsEvery = 10
 // train makes the steps that are left, measures, keeps checkpoints, and saves the result.
 func (r *run) train(ctx context.Context) error {
 	r.progress.Begin(r.state.Step, r.cfg.Steps)
-	if changed := r.state.changed(); len(changed) > 0 {
-		if err := r.record(Record{Kind: KindChange, Step: r.state.Step, Changed: changed}); err != nil {
-			return err
+	if r.judge != nil {
+		if changed := r.state.changed(); changed != nil || r.judge.found != nil {
+			if err := r.record(Record{Kind: KindChange, Step: r.state.Step, Changed: changed, OtherBits: r.judge.found}); err != nil {
+				return err
+			}
 		}
 	}
 	var clock speed
@@ -58,7 +60,7 @@ type speed struct {
 
 // step makes one step and records it.
 func (r *run) step(clock *speed) error {
-	begin := time.Now()
+	begin := r.now()
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
 		batches[i] = r.loader.Next()
@@ -67,7 +69,7 @@ func (r *run) step(clock *speed) error {
 	if err != nil {
 		return err
 	}
-	took := max(time.Since(begin), time.Microsecond) // there are coarse clocks
+	took := max(r.now().Sub(begin), time.Microsecond) // there are coarse clocks
 	clock.took += took
 	clock.tokens += result.Tokens
 	r.state.Step++
@@ -149,9 +151,15 @@ func (r *run) checkpoint() error {
 		return err
 	}
 	if r.saved == r.state.Step {
-		return writeJSON(filepath.Join(r.checkpoints.path(r.saved), stateFile), r.state)
+		if dir := r.checkpoints.path(r.saved); r.state.Files == nil || r.judge != nil && r.judge.found != nil {
+			var err error
+			if r.state.Files, err = digestFiles(dir); err != nil { // as they are, which is not as they were written
+				return err
+			}
+		}
+		return r.state.write(filepath.Join(r.checkpoints.path(r.saved), stateFile))
 	}
-	if err := r.checkpoints.write(r.state, r.trainer.Optimizer, r.saveResult); err != nil {
+	if err := r.checkpoints.write(&r.state, r.trainer.Optimizer, r.saveResult); err != nil {
 		return err
 	}
 	r.saved = r.state.Step
@@ -200,6 +208,8 @@ func (r *run) finish() error {
 		if err := r.saveResult(r.cfg.Out); err != nil {
 			return err
 		}
+	} else if err := r.checkpoints.whole(best.Step); err != nil {
+		return fmt.Errorf("the result is to be the best checkpoint's: %w", err)
 	} else if err := copyResult(r.checkpoints.path(best.Step), r.cfg.Out); err != nil {
 		return err
 	}
@@ -218,9 +228,15 @@ func (r *run) summarize() {
 // record tells of a step or a measurement. A run that cannot write its metrics ends at
 // once: no checkpoint will stand before records that are lost.
 func (r *run) record(rec Record) error {
-	now := time.Now()
-	rec.Seconds, rec.Time = now.Sub(r.start).Seconds(), float64(now.UnixMicro())/1e6
+	rec.Seconds, rec.Time = r.sinceStart().Seconds(), float64(r.now().UnixMicro())/1e6
 	r.metrics.write(rec)
 	r.progress.Record(rec)
 	return r.metrics.err
+}
+
+// sinceStart is how long this process has been at it. It never falls, whatever becomes of
+// the clock; time.Now's does not depend on who sets it.
+func (r *run) sinceStart() time.Duration {
+	r.elapsed = max(r.elapsed, r.now().Sub(r.start))
+	return r.elapsed
 }

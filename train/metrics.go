@@ -29,16 +29,16 @@ type metrics struct {
 	err    error // the first
 }
 
-// openMetrics begins the metrics of a run's folder after step. Records of later steps,
+// openMetrics begins the metrics of a run's folder after step, now. Records of later steps,
 // which a run has left that then was killed, are dropped, and so are changes after this
 // one, which the checkpoint may not know of: the run tells of them anew.
-func openMetrics(dir string, step int) (*metrics, error) {
+func openMetrics(dir string, step int, now time.Time) (*metrics, error) {
 	path := filepath.Join(dir, MetricsFile)
 	kept, err := readRecords(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	kept = slices.DeleteFunc(kept, func(r Record) bool { return r.Step > step || step == 0 || r.Step == step && r.Changed != nil })
+	kept = slices.DeleteFunc(kept, func(r Record) bool { return r.Step > step || step == 0 || r.Step == step && r.Kind == KindChange })
 	err = atomicfile.WriteFile(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		for _, r := range kept {
@@ -55,7 +55,7 @@ func openMetrics(dir string, step int) (*metrics, error) {
 	if m.file, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	if m.events, err = openEvents(filepath.Join(dir, TensorBoardFolder), kept); err != nil {
+	if m.events, err = openEvents(filepath.Join(dir, TensorBoardFolder), kept, now); err != nil {
 		return nil, errors.Join(fmt.Errorf("metrics: %w", err), m.file.Close())
 	}
 	return m, nil
@@ -63,7 +63,7 @@ func openMetrics(dir string, step int) (*metrics, error) {
 
 // openEvents makes the one event file of a run anew from its records. Those of other programs
 // stay where they are.
-func openEvents(dir string, records []Record) (*tfevents.Writer, error) {
+func openEvents(dir string, records []Record, start time.Time) (*tfevents.Writer, error) {
 	old, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"+tfevents.Suffix))
 	if err != nil {
 		return nil, err
@@ -73,7 +73,6 @@ func openEvents(dir string, records []Record) (*tfevents.Writer, error) {
 			return nil, err
 		}
 	}
-	start := time.Now()
 	if len(records) > 0 {
 		start = time.Unix(0, int64(records[0].Time*1e9))
 	}

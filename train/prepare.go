@@ -127,8 +127,10 @@ func (r *run) split(read tokenized) error {
 	r.progress.Say(read.counts.String())
 	if print := fingerprint(seqs, heldSeqs); r.state.Data == "" {
 		r.state.Data = print
-	} else if r.state.Data != print {
-		return fmt.Errorf("--resume: the data have changed since the checkpoint of step %d: want fingerprint %s, got %s", r.state.Step, r.state.Data, print)
+	} else if old := r.state.Data; old != print {
+		r.state.Data = print
+		err := fmt.Errorf("the data have changed since the checkpoint of step %d: want fingerprint %s, got %s", r.state.Step, old, print)
+		return r.judge.differs(err, "rows", old, print)
 	}
 	return nil
 }

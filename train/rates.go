@@ -39,5 +39,11 @@ func (s *state) changeRates(cfg Config) error {
 
 // changed are the changes since the last step.
 func (s *state) changed() []RateChange {
-	return slices.DeleteFunc(slices.Clone(s.Changes), func(c RateChange) bool { return c.Step != s.Step })
+	var now []RateChange
+	for _, c := range s.Changes {
+		if c.Step == s.Step {
+			now = append(now, c)
+		}
+	}
+	return now
 }

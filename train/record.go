@@ -42,8 +42,10 @@ type Record struct {
 	// ScalingNorms are the norms of the scales s of each adapted layer, every 10 steps.
 	ScalingNorms map[string]float64
 
-	// Changed are the rates that a resumed run has from the next step on.
-	Changed []RateChange
+	// Changed are the rates that a resumed run has from the next step on, OtherBits what was
+	// not the same when it went on; see Options.AllowOtherBits.
+	Changed   []RateChange
+	OtherBits []Deviation
 
 	Seconds float64 // since this process began the run, or went on with it
 	Time    float64 // since 1970, in seconds
@@ -66,6 +68,7 @@ type recordLine struct {
 	PeakBytes    *int               `json:"peak_bytes"`
 	ScalingNorms map[string]float64 `json:"s_norm"`
 	Changed      []RateChange       `json:"changed"`
+	OtherBits    []Deviation        `json:"other_bits"`
 	Seconds      float64            `json:"seconds"`
 	Time         float64            `json:"time"`
 }
@@ -74,7 +77,7 @@ type recordLine struct {
 func (r Record) MarshalJSON() ([]byte, error) {
 	l := recordLine{
 		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, ScalingNorms: r.ScalingNorms, Changed: r.Changed,
-		Seconds: r.Seconds, Time: r.Time,
+		OtherBits: r.OtherBits, Seconds: r.Seconds, Time: r.Time,
 	}
 	if l.Kind == KindStep {
 		l.LR, l.Skipped, l.Rows, l.Tokens, l.Counted = &r.LR, &r.Skipped, &r.Rows, &r.Tokens, &r.Counted
@@ -102,7 +105,7 @@ func (l recordLine) record() Record {
 	r := Record{
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
 		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens), Counted: or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), ScalingNorms: l.ScalingNorms, Changed: l.Changed,
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,
 	}
 	r.Kind = r.kind()
@@ -123,7 +126,7 @@ func (r *Record) kind() string {
 		return r.Kind
 	case r.HeldOutLoss != nil:
 		return KindMeasurement
-	case r.Changed != nil:
+	case r.Changed != nil || r.OtherBits != nil:
 		return KindChange
 	}
 	return KindStep

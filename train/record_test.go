@@ -12,20 +12,20 @@ import (
 // Every record has every field: a value of 0 is there, and what its kind knows nothing of
 // is null.
 func TestRecordsHaveEveryField(t *testing.T) {
-	const fields = "kind step loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes s_norm changed seconds time"
+	const fields = "kind step loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes s_norm changed other_bits seconds time"
 	zero := 0.0
 	for name, c := range map[string]struct {
 		record Record
 		null   string
 	}{
-		"step":        {Record{Kind: KindStep, Loss: &zero}, "held_out_loss loss_scale s_norm changed"},
-		"skipped":     {Record{Kind: KindStep, Loss: &zero, Skipped: true, GradNorm: 3, LossScale: 2}, "held_out_loss grad_norm s_norm changed"},
-		"f16":         {Record{Kind: KindStep, Loss: &zero, LossScale: 1}, "held_out_loss s_norm changed"},
-		"norms":       {Record{Kind: KindStep, Loss: &zero, ScalingNorms: map[string]float64{"a": 0}}, "held_out_loss loss_scale changed"},
-		"measurement": {Record{Kind: KindMeasurement, HeldOutLoss: &zero}, "loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes s_norm changed"},
+		"step":        {Record{Kind: KindStep, Loss: &zero}, "held_out_loss loss_scale s_norm changed other_bits"},
+		"skipped":     {Record{Kind: KindStep, Loss: &zero, Skipped: true, GradNorm: 3, LossScale: 2}, "held_out_loss grad_norm s_norm changed other_bits"},
+		"f16":         {Record{Kind: KindStep, Loss: &zero, LossScale: 1}, "held_out_loss s_norm changed other_bits"},
+		"norms":       {Record{Kind: KindStep, Loss: &zero, ScalingNorms: map[string]float64{"a": 0}}, "held_out_loss loss_scale changed other_bits"},
+		"measurement": {Record{Kind: KindMeasurement, HeldOutLoss: &zero}, "loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes s_norm changed other_bits"},
 		"change": {Record{Kind: KindChange, Changed: []RateChange{{}}},
-			"loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes s_norm"},
-		"no kind": {Record{Loss: &zero}, "held_out_loss loss_scale s_norm changed"},
+			"loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes s_norm other_bits"},
+		"no kind": {Record{Loss: &zero}, "held_out_loss loss_scale s_norm changed other_bits"},
 	} {
 		text, err := json.Marshal(c.record)
 		if err != nil {

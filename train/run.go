@@ -1,9 +1,7 @@
 package train
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +16,7 @@ import (
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -47,9 +46,10 @@ type Summary struct {
 	HeldOutBefore *float64    `json:"held_out_before,omitempty"`
 	HeldOutAfter  *float64    `json:"held_out_after,omitempty"` // of the last weights
 	Best          *bestResult `json:"best,omitempty"`
-	TokensPerSec  float64     `json:"tokens_per_s"` // over the steps of this process, measurements apart
-	Seconds       float64     `json:"seconds"`      // of this process
-	PeakBytes     int         `json:"peak_bytes"`   // most tensor memory
+	TokensPerSec  float64     `json:"tokens_per_s"`         // over the steps of this process, measurements apart
+	Seconds       float64     `json:"seconds"`              // of this process
+	PeakBytes     int         `json:"peak_bytes"`           // most tensor memory
+	OtherBits     []Deviation `json:"other_bits,omitempty"` // see Options.AllowOtherBits
 }
 
 // The files of a run's folder, beside the result and the metrics.
@@ -58,6 +58,28 @@ const (
 	SummaryFile       = "summary.json"
 	CheckpointsFolder = "checkpoints"
 )
+
+// Options choose how Run and Resume go about it; the zero value is right for most.
+type Options struct {
+	// From is the checkpoint that Resume goes on from, such as "step-000200"; "": the newest.
+	// Later ones are removed.
+	From string
+	// AllowOtherBits lets Resume go on where settings, device or files are not those of the
+	// run. Checkpoints, metrics and summary say what was not.
+	AllowOtherBits bool
+	// Clock tells the time in the place of time.Now.
+	Clock func() time.Time
+}
+
+func lastOptions(options []Options) (o Options) {
+	if n := len(options); n > 0 {
+		o = options[n-1]
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return o
+}
 
 // run is a training on its way.
 type run struct {
@@ -76,14 +98,18 @@ type run struct {
 	saved       int // step of the newest checkpoint; -1: none
 	metrics     *metrics
 	progress    Progress
+	judge       *judge // of a run that goes on from a checkpoint
+	now         func() time.Time
 	start       time.Time
+	elapsed     time.Duration // since start, as far as records tell
 	summary     Summary
 }
 
 // Run trains as cfg says and saves the result in cfg.Out, which must not hold an earlier
 // run, and which no other process may train into meanwhile. When ctx ends, it stops after the current step, saves what it has and a checkpoint,
 // and Resume can go on; before the first step there is nothing to save, and that is an error.
-func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary, error) {
+// With several Options the last counts.
+func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options ...Options) (Summary, error) {
 	cfg.Resolve()
 	if err := cfg.Validate(); err != nil {
 		return Summary{}, err
@@ -96,56 +122,14 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary
 	if err := checkOut(cfg.Out); err != nil {
 		return Summary{}, err
 	}
-	return start(ctx, d, cfg, p, newState(), false)
+	return start(ctx, d, cfg, p, lastOptions(options), newState(), nil)
 }
 
-// Resume goes on with the run in cfg.Out from its newest checkpoint, or from the beginning
-// if it has none, and ends with the same bits as a run that was never interrupted. The
-// settings must be those of the run, apart from those that no number depends on and the
-// learning rates, whose change is recorded. Model,
-// tokenizer and data may lie elsewhere than when the checkpoint was made, if they are the same.
-func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (Summary, error) {
-	cfg.Resolve()
-	if err := cfg.Validate(); err != nil {
-		return Summary{}, err
-	}
-	unlock, err := lockOut(cfg.Out, p)
-	if err != nil {
-		return Summary{}, err
-	}
-	defer unlock()
-	s, ok, err := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}.last()
-	if err != nil {
-		return Summary{}, err
-	}
-	if err := checkSame(cfg, ok); err != nil {
-		return Summary{}, err
-	}
-	old, err := readSummary(cfg.Out)
-	if err == nil && !old.Interrupted {
-		return Summary{}, fmt.Errorf("--resume: the run in %s is complete after %d steps", cfg.Out, old.Steps)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Summary{}, err
-	}
-	if !ok {
-		p.Say(fmt.Sprintf("%s has no checkpoint: the run begins anew", cfg.Out))
-		s = newState()
-	} else {
-		if s.Inputs, err = checkInputs(ctx, cfg, s, p); err != nil {
-			return Summary{}, err
-		}
-		if err := s.changeRates(cfg); err != nil {
-			return Summary{}, err
-		}
-	}
-	return start(ctx, d, cfg, p, s, ok)
-}
-
-// start prepares everything, trains from state s, and ends the run.
-func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s state, resumed bool) (Summary, error) {
+// start prepares everything, trains from state s, and ends the run; j is the judge of the
+// checkpoint that s comes from, or nil.
+func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge) (Summary, error) {
 	r := &run{
-		cfg: cfg, state: s, saved: -1, progress: p, start: time.Now(),
+		cfg: cfg, state: s, saved: -1, progress: p, judge: j, now: o.Clock, start: o.Clock(),
 		checkpoints: checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}, summary: Summary{Out: cfg.Out},
 	}
 	if s.Rates == nil {
@@ -167,7 +151,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 	}
 	defer r.loader.Close()
 	from := ""
-	if resumed {
+	if j != nil {
 		from, r.saved = r.checkpoints.path(s.Step), s.Step
 	}
 	if err := r.prepareModel(d, from); err != nil {
@@ -178,6 +162,11 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 			return r.summary, err
 		}
 	}
+	r.state.Version, r.state.Program, r.state.Device, r.state.Settings = stateVersion, program(), d.Arithmetic(), r.cfg.bitSettings()
+	if j != nil {
+		r.state.OtherBits = append(r.state.OtherBits, j.found...)
+	}
+	r.summary.OtherBits = r.state.OtherBits
 	if ctx.Err() != nil {
 		return r.summary, notBegun(ctx)
 	}
@@ -188,7 +177,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, s stat
 	if closeErr := r.metrics.close(); err == nil {
 		err = closeErr
 	}
-	r.summary.Seconds = time.Since(r.start).Seconds()
+	r.summary.Seconds = r.sinceStart().Seconds()
 	r.summary.PeakBytes = d.Stats().Peak
 	if err != nil {
 		return r.summary, err
@@ -241,10 +230,18 @@ func (r *run) openFolder() (err error) {
 			return fmt.Errorf("setting out: %w", err)
 		}
 	}
+	if r.judge != nil {
+		if err := r.checkpoints.removeAfter(r.state.Step, r.progress); err != nil {
+			return err
+		}
+		if err := os.Remove(filepath.Join(r.cfg.Out, SummaryFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("setting out: %w", err) // it would tell of an end that is no longer one
+		}
+	}
 	if err := r.cfg.Write(filepath.Join(r.cfg.Out, ConfigFile)); err != nil {
 		return fmt.Errorf("setting out: %w", err)
 	}
-	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step)
+	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step, r.now())
 	return err
 }
 
@@ -280,51 +277,12 @@ func checkOut(dir string) error {
 	return nil
 }
 
-// checkSame refuses settings that are not those of the run in their folder. Other places
-// of its inputs need a checkpoint, which knows what lay there.
-func checkSame(cfg Config, checkpoint bool) error {
-	saved := Defaults()
-	if err := saved.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
-		return fmt.Errorf("--resume: setting out: want the folder of a run: %w", err)
-	}
-	saved.Resolve() // a setting that the run did not know yet
-	old := saved.Settings()
-	for i, s := range cfg.Settings() {
-		derived := cfg.Epochs > 0 && (s.Name == "steps" || s.Name == "warmup-steps")
-		if derived || numberless[s.Name] || slices.Contains(heights, s.Name) || s.String() == old[i].String() {
-			continue
-		}
-		switch place := slices.Contains(places, s.Name); {
-		case place && checkpoint:
-		case place:
-			return fmt.Errorf("--resume: setting %s: want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run", s.Name, old[i], cfg.Out, s)
-		default:
-			return fmt.Errorf("--resume: setting %s: want %q, as the run in %s began, got %q", s.Name, old[i], cfg.Out, s)
-		}
-	}
-	return nil
-}
-
-// checkInputs refuses files that are not those that a checkpoint was made from.
-func checkInputs(ctx context.Context, cfg Config, s state, p Progress) ([]input, error) {
-	now, err := unlessDone(ctx, cfg.readInputs)
-	if err != nil {
-		return nil, fmt.Errorf("--resume: %w", err)
-	}
-	if s.Inputs == nil {
-		p.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but not its model: %s is taken for it", s.Step, cmp.Or(cfg.Model, cfg.FromScratch)))
-	} else if err := sameInputs(s.Inputs, now); err != nil {
-		return nil, fmt.Errorf("--resume: %w", err)
-	}
-	return now, nil
-}
-
 // readSummary reads how the run in a folder ended last.
 func readSummary(dir string) (s Summary, err error) {
 	path := filepath.Join(dir, SummaryFile)
 	text, err := regular.Read(path, maxState)
 	if err == nil {
-		err = json.Unmarshal(text, &s)
+		err = strictjson.Unmarshal(text, &s)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: want a run's summary: %w", path, err)

@@ -121,6 +121,7 @@ func TestResumeWithoutInputs(t *testing.T) {
 		if inputs, _ := state["inputs"].([]any); len(inputs) != 5 { // config.json, model.safetensors, tokenizer.json, tokenizer_config.json, rows.jsonl
 			t.Fatalf("inputs %v", state["inputs"])
 		}
+		older(state)
 		delete(state, "inputs")
 	})
 	rows := settings[slices.Index(settings, "--data")+1]
@@ -140,11 +141,20 @@ func TestResumeWithoutInputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, stderr := agora(t, resume...)
-	if code != 0 || !strings.Contains(stderr, "is of an earlier version and knows its rows, but not its model") {
+	if code != 0 || !strings.Contains(stderr, "is of an earlier version and knows its rows, but not its model") ||
+		!strings.Contains(stderr, "is of an earlier version: whether its files are as they were written, and settings and device those of the run, cannot be checked") {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	if n := len(readState(t, out).Inputs); n != 5 {
 		t.Errorf("the last checkpoint knows %d files", n)
+	}
+}
+
+// older makes of a state that of version 1.
+func older(state map[string]any) {
+	state["version"] = 1
+	for _, name := range []string{"program", "device", "settings", "files", "state_sha256"} {
+		delete(state, name)
 	}
 }
 

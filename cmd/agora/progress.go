@@ -46,7 +46,7 @@ func (p *progress) Record(r train.Record) {
 		p.Say(fmt.Sprintf("step %d/%d  held-out loss %.4f", r.Step, p.steps, *r.HeldOutLoss))
 		return
 	}
-	if len(r.Changed) > 0 {
+	if r.Kind == train.KindChange { // what is not the same was said before
 		for _, c := range r.Changed {
 			p.Say(fmt.Sprintf("step %d/%d  %s was %g and is %g from now on", r.Step, p.steps, c.Setting, c.From, c.To))
 		}
@@ -82,6 +82,9 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps, s.Out)
 	case s.EarlyStopped:
 		fmt.Fprintf(w, "ended after step %d: the held-out loss has not fallen for %d measurements\n", s.Steps, cfg.EarlyStop)
+	}
+	for _, d := range s.OtherBits {
+		fmt.Fprintf(w, "other bits     from step %d on: %s was %s, then %s\n", d.Step, d.What, d.Want, d.Got)
 	}
 	if s.Skipped > 0 {
 		fmt.Fprintf(w, "skipped        %d of %d steps, whose gradients did not fit f16\n", s.Skipped, s.Steps)

@@ -73,7 +73,10 @@ func TestResumeAtAnotherRateFromAnOldCheckpoint(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	stop(t, process(append(hardRun(t), "--out", out)...), out, 6, os.Interrupt, exitInterrupted)
 	at := newest(out)
-	editState(t, out, func(state map[string]any) { delete(state, "rates") })
+	editState(t, out, func(state map[string]any) {
+		older(state)
+		delete(state, "rates")
+	})
 	mustJSON[train.Summary](t, "train", "--out", out, "--resume", "--lr", "1e-3")
 	want := []train.RateChange{{Step: at, Setting: "lr", From: 0.01, To: 0.001}}
 	if state := readState(t, out); !reflect.DeepEqual(state.Changes, want) {

@@ -370,9 +370,9 @@ func TestResumeRefuses(t *testing.T) {
 		to   func([]byte) []byte
 		want string
 	}{
-		{"state.json", func(b []byte) []byte { return b[:10] }, "state.json: want a JSON object"},
-		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 1`), []byte(`"version": 9`), 1) }, "field version: want 1, got 9"},
-		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"data": "`), []byte(`"data": "0`), 1) }, "the data have changed"},
+		{"state.json", func(b []byte) []byte { return b[:10] }, "state.json: want a checkpoint's state"},
+		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 2`), []byte(`"version": 9`), 1) }, "field version: want at most 2, got 9"},
+		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"data": "`), []byte(`"data": "0`), 1) }, "state.json is not as it was written: want the SHA-256 "},
 		{"optimizer.safetensors", func(b []byte) []byte { return b[:len(b)-4] }, "optimizer.safetensors"},
 		{"adapter.safetensors", func(b []byte) []byte { return b[:len(b)-4] }, "adapter.safetensors"},
 	} {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/train"
@@ -9,6 +11,7 @@ import (
 func trainCommand() *cobra.Command {
 	var settings settingFlags
 	var dev deviceFlags
+	var options train.Options
 	var resume, asJSON bool
 	c := &cobra.Command{
 		Use:   "train [CONFIG.yaml]",
@@ -19,14 +22,18 @@ with the same names (lr: 0.001), over which flags win. docs/configuration.md exp
 The folder --out gets the result (an adapter, or a model with --method full), the settings,
 metrics.jsonl, event files for TensorBoard, and checkpoints. Ctrl-C saves a checkpoint and
 exits; --resume goes on from the newest one and ends with the same bits as a run that was
-never interrupted. --model, --tokenizer and --data beside it say where these lie now, --lr goes on
-at another rate.`,
+never interrupted, or says what is not as it was. --model, --tokenizer and --data beside it say
+where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`,
 		Example: "  agora train --model models/llama --data alpaca_data.json --out my-adapter\n" +
 			"  agora train run.yaml --lr 1e-3\n" +
 			"  agora train --out my-adapter --resume\n" +
 			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colours.\"",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
+			resume = resume || options.From != ""
+			if options.AllowOtherBits && !resume {
+				return errors.New("--allow-other-bits: want it with --resume or --resume-from")
+			}
 			cfg, err := settings.config(c, files, resume)
 			if err != nil {
 				return err
@@ -44,7 +51,7 @@ at another rate.`,
 				begin = train.Resume
 			}
 			progress := newProgress(c.ErrOrStderr())
-			summary, err := begin(c.Context(), d, cfg, progress)
+			summary, err := begin(c.Context(), d, cfg, progress, options)
 			progress.close()
 			if err != nil {
 				return err
@@ -62,6 +69,8 @@ at another rate.`,
 	}
 	settings.register(c)
 	c.Flags().BoolVar(&resume, "resume", false, "go on with the run in --out; its settings are those of its config.yaml")
+	c.Flags().StringVar(&options.From, "resume-from", "", "go on from this checkpoint, such as step-000200, not from the newest: later ones are removed")
+	c.Flags().BoolVar(&options.AllowOtherBits, "allow-other-bits", false, "with --resume: go on where settings, device or files are not the run's; checkpoints, metrics and summary say what was not")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	dev.register(c)
 	return c
