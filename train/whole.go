@@ -177,8 +177,8 @@ func (c checkpoints) choose(name string, j *judge) (s state, ok bool, err error)
 	if bad, isDigest := errors.AsType[*DigestError](err); isDigest {
 		j.step = s.Step
 		err = j.differs(damaged(bad), "file "+stateFile, bad.Want, bad.Got)
-	} else {
-		err = c.orEarlier(step, err)
+	} else if err != nil {
+		err = fmt.Errorf("--resume: %w", c.orEarlier(step, err))
 	}
 	if err != nil {
 		return state{}, false, err
