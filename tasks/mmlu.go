@@ -1,0 +1,127 @@
+package tasks
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+var mmlu = Task{
+	Name: "mmlu", About: "questions with four choices about 57 subjects", read: readMMLU, shots: 5,
+	files: map[Split][]string{Train: {"auxiliary_train"}, Test: {"test"}},
+}
+
+var letters = []string{"A", "B", "C", "D"}
+
+// readMMLU reads a folder of MMLU's CSV files (Hendrycks et al., 2009.03300), one a subject, or
+// one of them. A record is question, four choices and the right one's letter. Solved examples are
+// the first of the subject's file in the folder dev beside this one.
+func readMMLU(path string, shots int) (all []Example, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	files := []string{path}
+	if info.IsDir() {
+		if files, err = sorted(path, ".csv"); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range files {
+		subject := subjectOf(file)
+		head := fmt.Sprintf("The following are multiple choice questions (with answers) about %s.\n\n", strings.ReplaceAll(subject, "_", " "))
+		if shots > 0 {
+			solved, err := readSubject(filepath.Join(filepath.Dir(filepath.Dir(file)), "dev", subject+"_dev.csv"))
+			if err != nil {
+				return nil, fmt.Errorf("the %d solved examples: %w", shots, err)
+			}
+			if len(solved) < shots {
+				return nil, fmt.Errorf("%s: want %d solved examples, got %d", solved[0].Source.File, shots, len(solved))
+			}
+			for _, e := range solved[:shots] {
+				head += e.Prompt + e.Answer + "\n\n"
+			}
+		}
+		examples, err := readSubject(file)
+		if err != nil {
+			return nil, err
+		}
+		for i := range examples {
+			examples[i].Prompt, examples[i].Group = head+examples[i].Prompt, subject
+		}
+		all = append(all, examples...)
+	}
+	return all, nil
+}
+
+// subjectOf is the subject of a file such as anatomy_test.csv.
+func subjectOf(path string) string {
+	name := strings.TrimSuffix(filepath.Base(path), ".csv")
+	for _, end := range []string{"_test", "_val", "_dev"} {
+		name = strings.TrimSuffix(name, end)
+	}
+	return name
+}
+
+// maxSubject bounds the bytes of one file; the largest has 2 MB.
+const maxSubject = 256 << 20
+
+// readSubject reads one file, without what stands before a question.
+func readSubject(path string) (all []Example, err error) {
+	err = text(path, func(r *bufio.Reader) error {
+		records := csv.NewReader(io.LimitReader(r, maxSubject))
+		records.FieldsPerRecord = -1
+		for n := 1; ; n++ {
+			record, err := records.Read()
+			if err == io.EOF {
+				return nil
+			}
+			if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+				return fmt.Errorf("%s: record %d (line %d): %w", path, n, bad.Line, bad.Err)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: record %d: %w", path, n, err)
+			}
+			e, err := choiceOfFour(record)
+			if err != nil {
+				line, _ := records.FieldPos(0)
+				return fmt.Errorf("%s: record %d (line %d): %w", path, n, line, err)
+			}
+			e.at(path, n, "")
+			all = append(all, e)
+		}
+	})
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("%s: want records, got none", path)
+	}
+	return all, err
+}
+
+func choiceOfFour(record []string) (Example, error) {
+	if len(record) != 6 {
+		return Example{}, fmt.Errorf("want a question, four choices and a letter, got %d fields", len(record))
+	}
+	for _, field := range record {
+		if !utf8.ValidString(field) {
+			return Example{}, errors.New("want text in UTF-8, got other bytes")
+		}
+	}
+	prompt := strings.TrimSpace(record[0])
+	for i, letter := range letters {
+		prompt += "\n" + letter + ". " + record[1+i]
+	}
+	e := Example{Prompt: prompt + "\nAnswer:"}
+	for i, letter := range letters {
+		if record[5] == letter {
+			e.chosen(i, " A", " B", " C", " D")
+			return e, nil
+		}
+	}
+	return Example{}, fmt.Errorf("want the letter of the right choice, A to D, got %.40q", record[5])
+}
