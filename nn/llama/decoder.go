@@ -37,36 +37,23 @@ func (m *Model) NewDecoder(rows, slots int) *Decoder {
 // logits after the last token of every row (nil where none was given). Tokens that
 // the model does not have, or no room for, are an error and change nothing.
 func (d *Decoder) Step(ids [][]int32) (logits [][]float32, err error) {
-	if len(ids) != d.rows {
-		return nil, fmt.Errorf("llama: tokens for %d rows: want %d", len(ids), d.rows)
+	m := d.model
+	scope := m.device.Scope() // the keys and values stay
+	defer scope.Close()
+	tokens := 0
+	for _, row := range ids {
+		tokens = max(tokens, len(row))
 	}
-	b := NewBatch(ids, nil)
-	tokens := b.Tokens()
-	if tokens == 0 || d.used+tokens > d.slots {
-		return nil, fmt.Errorf("llama: %d tokens for a decoder with room for %d more: want at least 1", tokens, d.slots-d.used)
-	}
-	positions, segments := make([]int32, len(b.IDs)), make([]int32, len(b.IDs))
-	last := make([]int32, d.rows)
+	last := make([]int32, len(ids)) // counted over all rows
 	for r, row := range ids {
-		for i := range tokens {
-			segments[r*tokens+i] = -1
-			if i < len(row) {
-				positions[r*tokens+i], segments[r*tokens+i] = d.length[r]+int32(i), 0
-				last[r] = int32(r*tokens + i)
-			}
-		}
+		last[r] = int32(r*tokens + max(len(row)-1, 0))
 	}
-	b.Positions, b.Segments = positions, segments
-	if err := b.Check(&d.model.Config); err != nil {
-		return nil, fmt.Errorf("llama: %w", err)
+	body, uploaded, err := d.feed(ids, index{last, []int{len(last)}})
+	if err != nil {
+		return nil, err
 	}
-	for r, row := range ids {
-		copy(d.positions[r*d.slots+d.used:], positions[r*tokens:(r+1)*tokens])
-		copy(d.segments[r*d.slots+d.used:], segments[r*tokens:(r+1)*tokens])
-		d.length[r] += int32(len(row))
-	}
-	all, err := d.run(b, last)
-	d.used += tokens
+	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), uploaded[0])
+	all, err := ops.Linear(m.Norm.Forward(rows), m.HeadWeight().Var(), nil).Tensor().Float32s()
 	if err != nil {
 		return nil, err
 	}
@@ -79,30 +66,55 @@ func (d *Decoder) Step(ids [][]int32) (logits [][]float32, err error) {
 	return logits, nil
 }
 
-// run computes a piece; last are the tokens, counted over the whole batch, whose
-// logits are wanted. Everything it makes is freed but the keys and values.
-func (d *Decoder) run(b Batch, last []int32) ([]float32, error) {
-	m, dev := d.model, d.model.device
-	scope := dev.Scope()
-	defer scope.Close()
+// feed appends tokens to the rows, as Step does, and gives what the blocks make of them,
+// [rows, tokens, hidden], shorter rows padded on the right. What else is to be on the device is
+// uploaded with them.
+func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*nn.Var, err error) {
+	if len(ids) != d.rows {
+		return nil, nil, fmt.Errorf("llama: tokens for %d rows: want %d", len(ids), d.rows)
+	}
+	b := NewBatch(ids, nil)
+	tokens := b.Tokens()
+	if tokens == 0 || d.used+tokens > d.slots {
+		return nil, nil, fmt.Errorf("llama: %d tokens for a decoder with room for %d more: want at least 1", tokens, d.slots-d.used)
+	}
+	positions, segments := make([]int32, len(b.IDs)), make([]int32, len(b.IDs))
+	for r, row := range ids {
+		for i := range tokens {
+			segments[r*tokens+i] = -1
+			if i < len(row) {
+				positions[r*tokens+i], segments[r*tokens+i] = d.length[r]+int32(i), 0
+			}
+		}
+	}
+	b.Positions, b.Segments = positions, segments
+	if err := b.Check(&d.model.Config); err != nil {
+		return nil, nil, fmt.Errorf("llama: %w", err)
+	}
+	for r, row := range ids {
+		copy(d.positions[r*d.slots+d.used:], positions[r*tokens:(r+1)*tokens])
+		copy(d.segments[r*d.slots+d.used:], segments[r*tokens:(r+1)*tokens])
+		d.length[r] += int32(len(row))
+	}
 	// A single row sees the slots so far, which lie together; several rows see all.
 	seen := d.slots
 	if d.rows == 1 {
-		seen = d.used + b.Tokens()
+		seen = d.used + tokens
 	}
+	m := d.model
 	table, keys := m.ropeTable(b.positions()), []int{d.rows, seen}
-	in := m.onDevice(append(b.indices(), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys}, index{last, []int{d.rows}})...)
+	list := append(b.indices(), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys})
+	in := m.onDevice(append(list, also...)...)
 	c := nn.Context{RoPE: table, Positions: in[1], Segments: in[2]}
 	use := nn.CacheUse{Slot: d.used, Positions: in[3], Segments: in[4]}
-	body := m.forward(in[0], func(layer int) nn.Context {
+	d.used += tokens
+	return m.forward(in[0], func(layer int) nn.Context {
 		at := use
 		at.Cache = d.caches[layer]
 		c := c
 		c.Cache = &at
 		return c
-	})
-	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), in[5])
-	return ops.Linear(m.Norm.Forward(rows), m.HeadWeight().Var(), nil).Tensor().Float32s()
+	}), in[len(list):], nil
 }
 
 // Close gives the memory back now; without it, it comes back with its scope or by the
