@@ -23,7 +23,7 @@ func (c choosing) Name() string { return c.name }
 // Run implements Task.
 func (c choosing) Run(ctx context.Context, s Subject, o Options) (Report, error) {
 	start := time.Now()
-	examples := limited(c.examples, o)
+	examples := limited(c.name, c.examples, o)
 	results, todo := o.pending(c.name, examples)
 	questions := make([]question, len(todo))
 	for n, i := range todo {

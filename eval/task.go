@@ -27,7 +27,7 @@ type Subject struct {
 
 // Options say how a Task runs. The zero value measures all examples.
 type Options struct {
-	Limit       int // examples at most, the first ones; 0: all
+	Limit       int // examples at most, of MMLU in each subject, the first ones; 0: all
 	BatchTokens int // tokens that are computed at once; 0: 4096
 
 	// Done gives the result of an example that an earlier run has measured; nil: none.
@@ -86,12 +86,23 @@ func NewTask(name string, examples []tasks.Example) (Task, error) {
 	return choosing{name, examples}, nil
 }
 
-// limited are the first examples.
-func limited(examples []tasks.Example, o Options) []tasks.Example {
-	if o.Limit > 0 && o.Limit < len(examples) {
-		return examples[:o.Limit]
+// limited are the first examples, of MMLU those of each subject.
+func limited(task string, examples []tasks.Example, o Options) []tasks.Example {
+	if o.Limit <= 0 {
+		return examples
 	}
-	return examples
+	var first []tasks.Example
+	taken := map[string]int{}
+	for _, e := range examples {
+		subject := ""
+		if task == "mmlu" {
+			subject = e.Group
+		}
+		if taken[subject]++; taken[subject] <= o.Limit {
+			first = append(first, e)
+		}
+	}
+	return first
 }
 
 // pending parts examples into results of an earlier run and those still to do; both keep the

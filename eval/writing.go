@@ -26,7 +26,7 @@ func (w writing) Name() string { return w.name }
 // Run implements Task. The likelihood of the solution that the data set gives is measured, too.
 func (w writing) Run(ctx context.Context, s Subject, o Options) (Report, error) {
 	start := time.Now()
-	examples := limited(w.examples, o)
+	examples := limited(w.name, w.examples, o)
 	results, todo := o.pending(w.name, examples)
 	room := min(maxWritten, s.Model.Config.MaxPositions/2)
 	prompts := make([][]int32, len(todo))

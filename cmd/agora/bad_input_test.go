@@ -289,7 +289,7 @@ var badUses = []struct {
 	{"no file of text", "", nil, "eval --task perplexity --model {}/model --text {}/none", []string{"--text", "none: no such file"}},
 
 	// Settings.
-	{"an unknown task", "", nil, "eval --task joy --model {}/model --text {}/text", []string{`--task "joy": want perplexity`}},
+	{"an unknown task", "", nil, "eval --task joy --model {}/model --text {}/text", []string{`--tasks: task "joy": want one of mmlu, boolq, multirc, rte, wic, gsm8k, all or perplexity`}},
 	{"a window past the model", "", nil, "eval --task perplexity --model {}/model --text {}/text --window 65", []string{"windows of 65 tokens: want 2 to the model's 64 positions"}},
 	{"an unknown form", "", nil, "export --to onnx --model {}/model --adapter {}/own --out {}/out", []string{`--to "onnx": want peft, gguf or safetensors`}},
 	{"a merged form that is none", "", nil, "export --to peft --merged --model {}/model --adapter {}/own --out {}/out", []string{`--to "peft": want gguf or safetensors with --merged`}},

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/eval"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // evaluation is what eval --json prints.
@@ -19,40 +24,65 @@ type evaluation struct {
 
 type evalFlags struct {
 	modelFlags
-	task   string
+	taskFlags
+	task   string // as --tasks was spelt once
 	text   string
 	window int
+	logits bool
 	asJSON bool
 }
 
 func evalCommand() *cobra.Command {
 	var f evalFlags
 	c := &cobra.Command{
-		Use:   "eval --task perplexity --model DIR [--adapter PATH] --text FILE",
-		Short: "Measure how well a model does a task",
-		Long: `Measure how well a model does a task.
+		Use:   "eval --model DIR [--adapter PATH] --tasks NAMES --task-data DIR",
+		Short: "Measure how well a model does tasks, or predicts a text",
+		Long: `Measure how well a model does tasks, or predicts a text.
+
+mmlu, boolq, multirc, rte, wic: questions with choices; the likeliest choice counts.
+gsm8k: word problems; the number at the end of what the model writes counts. Prompts and
+measures are lm-evaluation-harness's (docs/evaluation.md). Beside each score stands its
+standard error, and what somebody scores who always gives the most frequent answer.
 
 perplexity: how well it predicts a text. The number is the mean negative log-likelihood
 of a token in nats (nll) and e to that power. The text is read in windows of the model's
 length, each starting with BOS.`,
-		Example: "  agora eval --task perplexity --model models/llama --adapter my-adapter --text book.txt",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return f.run(c) },
+		Example: "  agora eval --model models/llama --adapter my-adapter --tasks boolq,rte --task-data data\n" +
+			"  agora eval --model models/llama --adapters base,one,two --tasks all --task-data data --examples examples.jsonl\n" +
+			"  agora eval --model models/llama --adapter my-adapter --tasks perplexity --text book.txt",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
-	c.Flags().StringVar(&f.task, "task", "", "what to measure: perplexity")
+	c.Flags().StringVar(&f.task, "task", "", "the same as --tasks")
+	_ = c.Flags().MarkHidden("task") // there is such a flag
+	f.registerTasks(c)
 	c.Flags().StringVar(&f.text, "text", "", "file of text")
 	c.Flags().IntVar(&f.window, "window", 0, "tokens of a window, BOS included; 0: the model's length")
+	c.Flags().BoolVar(&f.logits, "logits", false, "print the ids of --text, BOS in front, and the logits behind each of them, as JSON")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.register(c)
 	return c
 }
 
 func (f *evalFlags) run(c *cobra.Command) error {
-	if err := need("task", f.task, "model", f.model, "text", f.text); err != nil {
-		return err
+	if f.task != "" {
+		if len(f.tasks) > 0 {
+			return fmt.Errorf("--task is --tasks: want one of them, got both")
+		}
+		f.tasks = strings.Split(f.task, ",")
 	}
-	if f.task != "perplexity" {
-		return fmt.Errorf("--task %q: want perplexity", f.task)
+	switch {
+	case f.logits && len(f.tasks) == 0:
+		return f.printLogits(c)
+	case len(f.tasks) == 0:
+		return fmt.Errorf("--tasks is missing")
+	case f.logits:
+		return fmt.Errorf("--logits: want it without --tasks, got both")
+	case f.namesTasks():
+		return f.runTasks(c)
+	}
+	if err := need("model", f.model, "text", f.text); err != nil {
+		return err
 	}
 	if f.window < 0 {
 		return fmt.Errorf("--window %d: want at least 0", f.window)
@@ -81,9 +111,52 @@ func (f *evalFlags) run(c *cobra.Command) error {
 		return fmt.Errorf("%s: %w", f.text, err)
 	}
 	if f.asJSON {
-		return printJSON(c.OutOrStdout(), evaluation{f.task, p, time.Since(start).Seconds()})
+		return printJSON(c.OutOrStdout(), evaluation{"perplexity", p, time.Since(start).Seconds()})
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "nll         %.5f nats a token\nperplexity  %.4f\ncounted     %d tokens in %d windows\n",
 		p.NLL, p.Perplexity, p.Counted, p.Windows)
 	return err
+}
+
+// printLogits prints what the model makes of the beginning of a text, for whoever checks it
+// against another program.
+func (f *evalFlags) printLogits(c *cobra.Command) error {
+	if err := need("model", f.model, "text", f.text); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(f.text)
+	if err != nil {
+		return fmt.Errorf("--text: %w", err)
+	}
+	tok, err := f.loadTokenizer()
+	if err != nil {
+		return err
+	}
+	b, err := f.open(c)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	most := b.Config.MaxPositions
+	if f.window > 0 {
+		most = min(most, f.window)
+	}
+	ids := tokenizer.EncodeWithBOS(tok, string(text))
+	ids = ids[:min(len(ids), most)]
+	batch := llama.NewBatch([][]int32{ids}, nil)
+	if err := batch.Check(&b.Config); err != nil {
+		return fmt.Errorf("%s: %w", f.text, err)
+	}
+	all, err := b.Logits(batch).Tensor().Float32s()
+	if err != nil {
+		return err
+	}
+	out := struct {
+		IDs    []int32     `json:"ids"`
+		Logits [][]float32 `json:"logits"` // [ids, vocabulary]
+	}{IDs: ids}
+	for row := range slices.Chunk(all, b.Config.Vocab) {
+		out.Logits = append(out.Logits, row)
+	}
+	return json.NewEncoder(c.OutOrStdout()).Encode(out)
 }

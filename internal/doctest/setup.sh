@@ -1,5 +1,5 @@
 # What the documents take for granted: agora itself, models in models/llama and
-# models/other, and rows in alpaca_data.json, mine.jsonl and more.jsonl.gz.
+# models/other, rows in alpaca_data.json, mine.jsonl and more.jsonl.gz, and of BoolQ.
 
 go install ./cmd/agora
 
@@ -24,3 +24,6 @@ for model in "llama 32" "other 64"; do # name and width
 	cp tokenizer/testdata/bytes.json "models/$name/tokenizer.json"
 	rm -r config.json trained
 done
+
+mkdir boolq
+printf '{"question": "is %s even", "passage": "%s", "label": %s}\n' 2 two true 3 three false >boolq/val.jsonl
