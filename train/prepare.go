@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/encoding/mapped"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -52,7 +53,11 @@ func unlessDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := f()
+		var value T
+		err := mapped.Guard(func() (err error) {
+			value, err = f()
+			return err
+		})
 		done <- result{value, err}
 	}()
 	select {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/encoding/mapped"
 	"github.com/agora-ml/agora/internal/version"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -38,9 +39,15 @@ var errInterrupted = errors.New("interrupted")
 // run is the whole program; it returns the exit code: 0, 1 for an error the user can
 // act on, 2 for one of ours, or exitInterrupted.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	debug.SetPanicOnFault(true) // see mapped.Guard
 	defer func() {
 		if r := recover(); r != nil {
 			var e *tensor.Error
+			if cut := mapped.Cut(r); cut != nil {
+				fmt.Fprintf(stderr, "agora: %v\n", cut)
+				code = 1
+				return
+			}
 			if err, ok := r.(error); ok && errors.As(err, &e) {
 				fmt.Fprintf(stderr, "agora: %v\n", e)
 			} else {

@@ -11,9 +11,9 @@ import (
 )
 
 // Open maps the file at path read-only; release ends the mapping, and with it the use
-// of data. The file must not be cut short while it is open: the system ends programs
-// that touch a mapped page past a file's end. Where the syscall package has no Mmap,
-// the file is read whole.
+// of data. Where a file is cut short while it is open, the system ends programs that touch a
+// mapped page past its end, unless they do so in a Guard. Where the syscall package has no
+// Mmap, the file is read whole.
 func Open(path string) (data []byte, release func() error, err error) {
 	f, err := regular.Open(path)
 	if err != nil {
@@ -28,9 +28,13 @@ func Open(path string) (data []byte, release func() error, err error) {
 		err := fmt.Errorf("want a regular file with content, got one of %d bytes", size)
 		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
 	}
-	data, release, err = mapFile(f, int(info.Size()))
+	data, unmap, err := mapFile(f, int(info.Size()))
 	if err != nil {
 		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
 	}
-	return data, release, nil
+	place := open.add(data, path)
+	return data, func() error {
+		open.remove(place)
+		return unmap()
+	}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/encoding/mapped"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -35,6 +36,17 @@ func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	err = mapped.Guard(func() (err error) {
+		m, err = loadAll(d, path, o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func loadAll(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
 	m, file, err := prepare(d, path)
 	if err != nil {
 		return nil, err
@@ -83,12 +95,16 @@ func (o LoadOptions) activations() tensor.DType {
 
 // Check reads the configuration of a model's folder or GGUF file and compares all of its
 // tensors' names, shapes and types with it, as Load does before it loads.
-func Check(path string) (Config, error) {
-	m, file, err := prepare(nil, path)
-	if err != nil {
-		return Config{}, err
-	}
-	return m.Config, file.Close()
+func Check(path string) (c Config, err error) {
+	err = mapped.Guard(func() error {
+		m, file, err := prepare(nil, path)
+		if err != nil {
+			return err
+		}
+		c = m.Config
+		return file.Close()
+	})
+	return c, err
 }
 
 // prepare makes the network without values and opens the checked file that has them.

@@ -1,10 +1,12 @@
 package llama
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 
+	"github.com/agora-ml/agora/encoding/mapped"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -91,10 +93,13 @@ func inParts(n int, f func(lo, hi int) error) error {
 	var wg sync.WaitGroup
 	for i := range workers {
 		lo, hi := min(i*size, n), min((i+1)*size, n)
-		wg.Go(func() { errs[i] = f(lo, hi) })
+		wg.Go(func() { errs[i] = mapped.Guard(func() error { return f(lo, hi) }) })
 	}
 	wg.Wait()
 	for _, err := range errs {
+		if errors.Is(err, mapped.ErrCutShort) {
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("want numbers that can be quantised: %w", err)
 		}
