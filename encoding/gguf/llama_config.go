@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 const architectureKey = "general.architecture"
@@ -193,7 +195,23 @@ func LlamaMetadata(configJSON []byte) ([]KeyValue, []Tensor, error) {
 		UseWindow    bool    `json:"use_sliding_window"` // of qwen2
 		ropeSettings
 	}
-	if err := json.Unmarshal(configJSON, &c); err != nil {
+	c.NormEps = 1e-6
+	var kind struct {
+		ModelType string `json:"model_type"`
+	}
+	err := strictjson.Unmarshal(configJSON, &kind)
+	switch kind.ModelType { // as nn/llama has it, what is absent is the family's; null is not absent
+	case "llama":
+		c.Positions = 2048
+	case "mistral":
+		c.KVHeads, c.Positions, c.Window = 8, 4096*32, 4096
+	case "qwen2":
+		c.KVHeads, c.Positions = 32, 32768
+	}
+	if err == nil {
+		err = strictjson.Unmarshal(configJSON, &c)
+	}
+	if err != nil {
 		return nil, nil, &Error{Want: "a config.json", Got: err.Error()}
 	}
 	architecture := c.ModelType

@@ -138,6 +138,9 @@ func explain(text []byte, skipped int, err error) error {
 			e.Got = "its end"
 		default:
 			e.Got = cause
+			if name := pythonNumber(text, min(e.Offset+skipped, len(text))); name != "" {
+				e.Want, e.Got = "a number of JSON", name+", which Python's json module writes"
+			}
 		}
 	} else if s, ok := errors.AsType[*json.SemanticError](err); ok {
 		e.Offset, e.Field = int(s.ByteOffset), fieldOf(s.JSONPointer)
@@ -160,6 +163,21 @@ func explain(text []byte, skipped int, err error) error {
 	e.Offset += skipped
 	e.Line = 1 + bytes.Count(text[:min(max(e.Offset, 0), len(text))], []byte("\n"))
 	return e
+}
+
+// pythonNumber is the name at a place of a text, a sign before it included, that Python's
+// json.dump writes for what JSON has no number for; "" for none.
+func pythonNumber(text []byte, at int) string {
+	sign := ""
+	if at > 0 && text[at-1] == '-' {
+		sign = "-"
+	}
+	for _, name := range []string{"NaN", "Infinity", "-Infinity"} {
+		if bytes.HasPrefix(text[at:], []byte(name)) {
+			return sign + name
+		}
+	}
+	return ""
 }
 
 // numberAt is the number that follows.

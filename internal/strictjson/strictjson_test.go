@@ -39,6 +39,9 @@ func TestErrors(t *testing.T) {
 		{"{\"messages\": [{},\n{\"content\": {}}]}", "line 2: field messages[1].content: want a string, got an object"},
 		{`{"messages": {}}`, "line 1: field messages: want a list, got an object"},
 		{`[]`, "line 1: want an object, got a list"},
+		{"{\"x\": [1,\nNaN]}", "line 2: field x[1]: want a number of JSON, got NaN, which Python's json module writes"},
+		{`{"x": Infinity}`, "line 1: field x: want a number of JSON, got Infinity, which Python's json module writes"},
+		{`{"x": -Infinity}`, "line 1: field x: want a number of JSON, got -Infinity, which Python's json module writes"},
 		{`{"n": 1`, "line 1: want JSON, got its end"},
 		{`{"n": 1} x`, "line 1: want JSON, got invalid character 'x' after top-level value"},
 	} {

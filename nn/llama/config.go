@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/ops"
@@ -101,39 +102,38 @@ func ParseConfig(path string, text []byte) (Config, error) {
 		return Config{}, err
 	}
 	const most = math.MaxInt32
-	c := Config{
-		ModelType:    f.str("model_type", ""),
-		Vocab:        f.size("vocab_size", 0, most),
-		Hidden:       f.size("hidden_size", 0, most),
-		Intermediate: f.size("intermediate_size", 0, most),
-		Layers:       f.size("num_hidden_layers", 0, maxLayers),
-		Heads:        f.size("num_attention_heads", 0, most),
-		MaxPositions: f.size("max_position_embeddings", 0, most),
-		NormEps:      float32(f.number("rms_norm_eps", 1e-6)),
-		InitRange:    float32(f.number("initializer_range", 0.02)),
-		Tied:         f.flag("tie_word_embeddings", false),
-		BOS:          -1,
-		source:       f.values,
+	c := Config{ModelType: f.str("model_type", ""), BOS: -1, source: f.values}
+	missing, ok := families[c.ModelType]
+	if !ok {
+		f.fail("model_type", `"llama", "mistral" or "qwen2"`, fmt.Sprintf("%q", c.ModelType))
+		return c, f.err
 	}
-	c.HeadDim = f.size("head_dim", max(c.Hidden/c.Heads, 1), most)
-	missing := 0 // must be there: older defaults differ from model to model
+	c.Vocab = f.size("vocab_size", missing.vocab, most)
+	c.Hidden = f.size("hidden_size", missing.hidden, most)
+	c.Intermediate = f.size("intermediate_size", missing.intermediate, most)
+	c.Layers = f.size("num_hidden_layers", missing.layers, maxLayers)
+	c.Heads = f.size("num_attention_heads", missing.heads, most)
+	c.MaxPositions = f.size("max_position_embeddings", missing.positions, most)
+	c.KVHeads = f.sizeOrNull("num_key_value_heads", missing.kvHeads, c.Heads, most)
+	c.HeadDim = f.sizeOrNull("head_dim", 0, max(c.Hidden/c.Heads, 1), most)
+	c.NormEps = float32(f.number("rms_norm_eps", 1e-6))
+	c.InitRange = float32(f.number("initializer_range", 0.02))
+	c.Tied = f.flag("tie_word_embeddings", false)
 	switch c.ModelType {
 	case "llama":
 		c.QKVBias = f.flag("attention_bias", false)
 		c.OBias = c.QKVBias
 		c.MLPBias = f.flag("mlp_bias", false)
-		missing = c.Heads
 	case "mistral":
-		c.Windows = f.windows(c.Layers, 0)
+		c.Windows = f.windows(c.Layers, missing.window, 0)
 	case "qwen2":
 		c.QKVBias = true
+		window := 0
 		if f.flag("use_sliding_window", false) {
-			c.Windows = f.windows(c.Layers, f.count("max_window_layers", 28))
+			window = missing.window
 		}
-	default:
-		f.fail("model_type", `"llama", "mistral" or "qwen2"`, fmt.Sprintf("%q", c.ModelType))
+		c.Windows = f.windows(c.Layers, window, f.count("max_window_layers", 28))
 	}
-	c.KVHeads = f.size("num_key_value_heads", missing, most)
 	only(f, "hidden_act", "silu")
 	only(f, "partial_rotary_factor", 1.0)
 	if f.has("quantization_config") {
@@ -150,26 +150,51 @@ func ParseConfig(path string, text []byte) (Config, error) {
 	return c, f.err
 }
 
-// windows reads sliding_window and, where it is there, layer_types, which says what
-// layers have the window; else those from the given layer on have it.
-func (f *fields) windows(layers, from int) []int {
-	if !f.has("sliding_window") {
-		return nil
+// family is what transformers 5.12 takes for fields that a config.json of a family does not
+// have. BOS and EOS are no such fields here: a token that nobody names begins or ends nothing.
+type family struct {
+	vocab, hidden, intermediate, layers, heads int
+	kvHeads                                    int // 0: as many as heads
+	positions                                  int
+	window                                     int // of layers that have one; null means none
+}
+
+var families = map[string]family{
+	"llama":   {vocab: 32000, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, positions: 2048},
+	"mistral": {vocab: 32000, hidden: 4096, intermediate: 14336, layers: 32, heads: 32, kvHeads: 8, positions: 4096 * 32, window: 4096},
+	"qwen2":   {vocab: 151936, hidden: 4096, intermediate: 22016, layers: 32, heads: 32, kvHeads: 32, positions: 32768, window: 4096},
+}
+
+// windows reads sliding_window, which is missing where it is not there, and layer_types,
+// which says what layers have it; else those from the given layer on do. With missing 0
+// there is none, whatever sliding_window says.
+func (f *fields) windows(layers, missing, from int) []int {
+	window := 0
+	if missing > 0 {
+		window = f.sizeOrNull("sliding_window", missing, 0, math.MaxInt32)
 	}
-	window := f.size("sliding_window", 0, math.MaxInt32)
-	out := make([]int, layers)
 	var types []string
 	if f.get("layer_types", "a list of texts", &types) && len(types) != layers {
 		f.fail("layer_types", fmt.Sprintf("%d layers", layers), fmt.Sprint(len(types)))
 		return nil
 	}
+	out := make([]int, layers)
 	for i := range out {
 		switch {
-		case types == nil && i >= from || types != nil && types[i] == "sliding_attention":
+		case types == nil:
+			if i >= from {
+				out[i] = window
+			}
+		case types[i] == "sliding_attention" && window > 0:
 			out[i] = window
-		case types != nil && types[i] != "full_attention":
+		case types[i] == "sliding_attention":
+			f.fail("layer_types", `"full_attention" where no sliding_window is used`, fmt.Sprintf("%q of layer %d", types[i], i))
+		case types[i] != "full_attention":
 			f.fail("layer_types", `"full_attention" or "sliding_attention"`, fmt.Sprintf("%q", types[i]))
 		}
+	}
+	if slices.Max(out) == 0 {
+		return nil
 	}
 	return out
 }
@@ -194,6 +219,8 @@ func (c *Config) check(file string) error {
 		return fail("head_dim", "an even number", c.HeadDim)
 	case c.Windows != nil && len(c.Windows) != c.Layers:
 		return fail("layer_types", fmt.Sprintf("%d layers", c.Layers), len(c.Windows))
+	case c.Windows != nil && c.ModelType == "llama":
+		return fail("sliding_window", "none in a llama", c.Windows)
 	case architectures[c.ModelType] == "":
 		return fail("model_type", `"llama", "mistral" or "qwen2"`, fmt.Sprintf("%q", c.ModelType))
 	case !(c.NormEps >= 0 && c.NormEps < 1):
@@ -210,6 +237,41 @@ func (c *Config) window(i int) int {
 		return 0
 	}
 	return c.Windows[i]
+}
+
+// setWindows says what layers have a window, so that no reader's default can count.
+func (c *Config) setWindows(out map[string]any) error {
+	if c.ModelType == "llama" {
+		return nil
+	}
+	window, types, alike := 0, make([]string, len(c.Windows)), true
+	for i, w := range c.Windows {
+		types[i] = "full_attention"
+		if w > 0 {
+			types[i] = "sliding_attention"
+		}
+		if w > 0 && window > 0 && w != window || w < 0 {
+			return &Error{Field: "sliding_window", Want: "one window for all layers that have one", Got: fmt.Sprint(c.Windows)}
+		}
+		window = max(window, w)
+		alike = alike && types[i] == types[0]
+	}
+	delete(out, "layer_types")
+	switch {
+	case c.ModelType == "qwen2":
+		out["use_sliding_window"] = window > 0
+		if window > 0 {
+			out["sliding_window"], out["layer_types"] = window, types
+		}
+	case window == 0:
+		out["sliding_window"] = nil
+	default:
+		out["sliding_window"] = window
+		if !alike {
+			out["layer_types"] = types
+		}
+	}
+	return nil
 }
 
 // MarshalJSON writes config.json: the fields of Config over those that were read, the
@@ -230,12 +292,6 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		set["attention_bias"], set["mlp_bias"] = c.QKVBias, c.MLPBias
 	}
 	set["bos_token_id"], set["eos_token_id"] = orNull(c.BOS), c.EOS
-	switch {
-	case c.Windows == nil && c.ModelType == "mistral": // elsewhere a missing one means 4096
-		set["sliding_window"] = nil
-	case c.Windows != nil && c.source == nil:
-		set["sliding_window"] = c.Windows[len(c.Windows)-1]
-	}
 	if c.stored != "" {
 		_, older := c.source["torch_dtype"]
 		_, newer := c.source["dtype"]
@@ -249,6 +305,9 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	setRoPE(set, c.RoPE)
 	for name, value := range set {
 		out[name] = value
+	}
+	if err := c.setWindows(out); err != nil {
+		return nil, err
 	}
 	return json.Marshal(out)
 }

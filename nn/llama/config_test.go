@@ -35,6 +35,7 @@ func with(t testing.TB, changes map[string]any) []byte {
 
 func TestParseConfig(t *testing.T) {
 	type object = map[string]any
+	null := json.RawMessage("null")
 	llama3 := object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}
 	for name, c := range map[string]struct {
 		changes object
@@ -58,12 +59,25 @@ func TestParseConfig(t *testing.T) {
 		"llama3, both spellings": {object{"rope_parameters": llama3, "rope_scaling": llama3, "rope_theta": 500.0}, func(c *Config) {
 			c.RoPE = ops.RoPEScaling{Theta: 500, Factor: 8, OriginalPositions: 32, LowFreqFactor: 1, HighFreqFactor: 4}
 		}},
-		"mistral":                  {object{"model_type": "mistral", "sliding_window": 9}, func(c *Config) { c.ModelType, c.Windows = "mistral", []int{9, 9} }},
-		"mistral without a window": {object{"model_type": "mistral"}, func(c *Config) { c.ModelType = "mistral" }},
-		"qwen2, window not used":   {object{"model_type": "qwen2", "sliding_window": 9}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
+		"mistral":                   {object{"model_type": "mistral", "sliding_window": 9}, func(c *Config) { c.ModelType, c.Windows = "mistral", []int{9, 9} }},
+		"mistral without a window":  {object{"model_type": "mistral", "sliding_window": null}, func(c *Config) { c.ModelType = "mistral" }},
+		"mistral that says nothing": {object{"model_type": "mistral"}, func(c *Config) { c.ModelType, c.Windows = "mistral", []int{4096, 4096} }},
+		"mistral, layer types": {object{"model_type": "mistral", "sliding_window": 9, "layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
+			c.ModelType, c.Windows = "mistral", []int{9, 0}
+		}},
+		"llama, a window that it has not": {object{"sliding_window": 9}, func(*Config) {}},
+		"qwen2, window not used":          {object{"model_type": "qwen2", "sliding_window": 9}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
 		"qwen2, window from a layer on": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "max_window_layers": 1}, func(c *Config) {
 			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{0, 9}
 		}},
+		"qwen2, window of the family": {object{"model_type": "qwen2", "use_sliding_window": true, "max_window_layers": 0}, func(c *Config) {
+			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{4096, 4096}
+		}},
+		"qwen2, window in later layers": {object{"model_type": "qwen2", "use_sliding_window": true}, func(c *Config) {
+			c.ModelType, c.QKVBias = "qwen2", true // from layer 28 on
+		}},
+		"qwen2, no window":          {object{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": null}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
+		"qwen2, full in all layers": {object{"model_type": "qwen2", "layer_types": []string{"full_attention", "full_attention"}}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
 		"qwen2, layer types": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
 			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{9, 0}
 		}},
@@ -101,41 +115,103 @@ func TestParseConfigRefuses(t *testing.T) {
 	type object = map[string]any
 	rope := func(fields object) object { return object{"rope_scaling": fields} }
 	for want, changes := range map[string]object{
-		`model_type: want "llama", "mistral" or "qwen2", got "gemma"`:                        {"model_type": "gemma"},
-		`model_type: want "llama", "mistral" or "qwen2", got ""`:                             {"model_type": nil},
-		`hidden_act: want "silu", got "gelu"`:                                                {"hidden_act": "gelu"},
-		`quantization_config: want none: quantised checkpoints are not supported, got {"bi`:  {"quantization_config": object{"bits": 4}},
-		`partial_rotary_factor: want 1, got 0.5`:                                             {"partial_rotary_factor": 0.5},
-		`vocab_size: want 1 to 2147483647, got none`:                                         {"vocab_size": nil},
-		`hidden_size: want 1 to 2147483647, got 0`:                                           {"hidden_size": 0},
-		`hidden_size: want a whole number, got "64"`:                                         {"hidden_size": "64"},
-		`hidden_size: want 0 to 2147483647, got -64`:                                         {"hidden_size": -64},
-		`num_hidden_layers: want 1 to 65536, got 2147483647`:                                 {"num_hidden_layers": 1<<31 - 1},
-		`num_key_value_heads: want a divisor of the 4 heads, got 3`:                          {"num_key_value_heads": 3},
-		`num_key_value_heads: want 1 to 2147483647, got none`:                                {"model_type": "mistral", "num_key_value_heads": nil},
-		`head_dim: want an even number, got 15`:                                              {"head_dim": 15},
-		`rms_norm_eps: want 0 to 1, got -1`:                                                  {"rms_norm_eps": -1},
-		`tie_word_embeddings: want true or false, got 1`:                                     {"tie_word_embeddings": 1},
-		`eos_token_id: want a token id or a list of them, got "end"`:                         {"eos_token_id": "end"},
-		`rope_scaling.rope_type: want "default", "linear" or "llama3", got "yarn"`:           rope(object{"rope_type": "yarn", "factor": 2}),
-		`rope_scaling.rope_type: want "default", "linear" or "llama3", got "dynamic"`:        rope(object{"type": "dynamic", "factor": 2}),
-		`rope_scaling.factor: want a number above 0, got none`:                               rope(object{"type": "linear"}),
-		`rope_scaling.mrope_section: want no such field, got [1]`:                            rope(object{"rope_type": "default", "mrope_section": []int{1}}),
-		`rope_scaling.high_freq_factor: want more than the low_freq_factor, 4, got 1`:        rope(object{"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1, "original_max_position_embeddings": 8}),
-		`rope_scaling: want the same as rope_parameters, or nothing, got {"rope_type":"def`:  {"rope_parameters": object{"rope_type": "linear", "factor": 2}, "rope_scaling": object{"rope_type": "default"}},
-		`rope_theta: want 500, as rope_parameters.rope_theta says, got 10000`:                {"rope_theta": 10000, "rope_parameters": object{"rope_theta": 500.0}},
-		`layer_types: want 2 layers, got 1`:                                                  {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention"}},
-		`layer_types: want "full_attention" or "sliding_attention", got "chunked_attention"`: {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention", "chunked_attention"}},
+		`model_type: want "llama", "mistral" or "qwen2", got "gemma"`:                                            {"model_type": "gemma"},
+		`model_type: want "llama", "mistral" or "qwen2", got ""`:                                                 {"model_type": nil},
+		`hidden_act: want "silu", got "gelu"`:                                                                    {"hidden_act": "gelu"},
+		`quantization_config: want none: quantised checkpoints are not supported, got {"bi`:                      {"quantization_config": object{"bits": 4}},
+		`partial_rotary_factor: want 1, got 0.5`:                                                                 {"partial_rotary_factor": 0.5},
+		`vocab_size: want 1 to 2147483647, got null`:                                                             {"vocab_size": json.RawMessage("null")},
+		`max_position_embeddings: want 1 to 2147483647, got null`:                                                {"max_position_embeddings": json.RawMessage("null")},
+		`hidden_size: want 1 to 2147483647, got 0`:                                                               {"hidden_size": 0},
+		`hidden_size: want a whole number, got "64"`:                                                             {"hidden_size": "64"},
+		`hidden_size: want 0 to 2147483647, got -64`:                                                             {"hidden_size": -64},
+		`num_hidden_layers: want 1 to 65536, got 2147483647`:                                                     {"num_hidden_layers": 1<<31 - 1},
+		`num_key_value_heads: want a divisor of the 4 heads, got 3`:                                              {"num_key_value_heads": 3},
+		`num_key_value_heads: want a divisor of the 4 heads, got 8`:                                              {"model_type": "mistral", "num_key_value_heads": nil},
+		`num_key_value_heads: want a divisor of the 4 heads, got 32`:                                             {"model_type": "qwen2", "num_key_value_heads": nil},
+		`sliding_window: want 1 to 2147483647, got 0`:                                                            {"model_type": "mistral", "sliding_window": 0},
+		`layer_types: want "full_attention" where no sliding_window is used, got "sliding_attention" of layer 1`: {"model_type": "qwen2", "sliding_window": 3, "layer_types": []string{"full_attention", "sliding_attention"}},
+		`head_dim: want an even number, got 15`:                                                                  {"head_dim": 15},
+		`rms_norm_eps: want 0 to 1, got -1`:                                                                      {"rms_norm_eps": -1},
+		`tie_word_embeddings: want true or false, got 1`:                                                         {"tie_word_embeddings": 1},
+		`eos_token_id: want a token id or a list of them, got "end"`:                                             {"eos_token_id": "end"},
+		`rope_scaling.rope_type: want "default", "linear" or "llama3", got "yarn"`:                               rope(object{"rope_type": "yarn", "factor": 2}),
+		`rope_scaling.rope_type: want "default", "linear" or "llama3", got "dynamic"`:                            rope(object{"type": "dynamic", "factor": 2}),
+		`rope_scaling.factor: want a number above 0, got none`:                                                   rope(object{"type": "linear"}),
+		`rope_scaling.mrope_section: want no such field, got [1]`:                                                rope(object{"rope_type": "default", "mrope_section": []int{1}}),
+		`rope_scaling.high_freq_factor: want more than the low_freq_factor, 4, got 1`:                            rope(object{"rope_type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1, "original_max_position_embeddings": 8}),
+		`rope_scaling: want the same as rope_parameters, or nothing, got {"rope_type":"def`:                      {"rope_parameters": object{"rope_type": "linear", "factor": 2}, "rope_scaling": object{"rope_type": "default"}},
+		`rope_theta: want 500, as rope_parameters.rope_theta says, got 10000`:                                    {"rope_theta": 10000, "rope_parameters": object{"rope_theta": 500.0}},
+		`layer_types: want 2 layers, got 1`:                                                                      {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention"}},
+		`layer_types: want "full_attention" or "sliding_attention", got "chunked_attention"`:                     {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention", "chunked_attention"}},
 	} {
 		_, err := ParseConfig("some/config.json", with(t, changes))
 		if err == nil || !strings.Contains(err.Error(), "some/config.json: "+want) {
 			t.Errorf("got  %v\nwant …%s", err, want)
 		}
 	}
-	for _, text := range []string{"", "null", "[]", "{", strings.Repeat("[", 1<<20)} {
-		if _, err := ParseConfig("c", []byte(text)); err == nil || !strings.Contains(err.Error(), "want a JSON object") {
-			t.Errorf("%.10q: error %v, want one that asks for an object", text, err)
+	for text, want := range map[string]string{
+		"": "llama: c: line 1: want JSON, got its end", "null": "llama: c: line 1: want an object, got null", "[]": "llama: c: line 1: want an object, got a list",
+		"{": "llama: c: line 1: want JSON, got its end", strings.Repeat("[", 1<<20): "want JSON, got exceeded max depth",
+		"{\"hidden_size\": 64,\n\"hidden_size\": 32}":                                 "llama: c: line 2: hidden_size: want each name once, got it twice",
+		"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2,\n\n\"factor\": 4}}": "llama: c: line 3: rope_scaling.factor: want each name once, got it twice",
+		"{\"rms_norm_eps\": NaN}":                                                     "llama: c: line 1: rms_norm_eps: want a number of JSON, got NaN, which Python's json module writes",
+		"{\"a\": [-Infinity]}":                                                        "llama: c: line 1: a[0]: want a number of JSON, got -Infinity, which Python's json module writes",
+	} {
+		if _, err := ParseConfig("c", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q:\ngot  %v\nwant %s", text, err, want)
 		}
+	}
+}
+
+// Names are case-sensitive: what is spelt otherwise is another field.
+func TestConfigNamesAreCaseSensitive(t *testing.T) {
+	c, err := ParseConfig("c", with(t, map[string]any{"Hidden_Size": 128, "RMS_NORM_EPS": 0.5, "Vocab_size": 7, "Model_Type": "qwen2"}))
+	if err != nil || c.Hidden != 64 || c.NormEps != 1e-5 || c.Vocab != 320 || c.ModelType != "llama" {
+		t.Errorf("got %+v, error %v", c, err)
+	}
+}
+
+// What a config.json does not say is what transformers takes for its family.
+func TestConfigDefaults(t *testing.T) {
+	for kind, want := range map[string]Config{
+		"llama": {Vocab: 32000, Hidden: 4096, Intermediate: 11008, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128, MaxPositions: 2048},
+		"mistral": {Vocab: 32000, Hidden: 4096, Intermediate: 14336, Layers: 32, Heads: 32, KVHeads: 8, HeadDim: 128, MaxPositions: 131072,
+			Windows: slices.Repeat([]int{4096}, 32)},
+		"qwen2": {Vocab: 151936, Hidden: 4096, Intermediate: 22016, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128, MaxPositions: 32768, QKVBias: true},
+	} {
+		want.ModelType, want.NormEps, want.InitRange, want.BOS, want.RoPE.Theta = kind, 1e-6, 0.02, -1, 10000
+		got, err := ParseConfig("c", []byte(`{"model_type": "`+kind+`"}`))
+		if got.source = nil; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: error %v\n got %+v\nwant %+v", kind, err, got, want)
+		}
+	}
+}
+
+// A Config made by hand is written so that it reads as itself.
+func TestConfigByHand(t *testing.T) {
+	for _, c := range []struct {
+		kind    string
+		windows []int
+	}{{"mistral", nil}, {"mistral", []int{7, 7}}, {"mistral", []int{0, 7}}, {"qwen2", nil}, {"qwen2", []int{7, 0}}, {"llama", nil}} {
+		want, err := ParseConfig("c", with(t, map[string]any{"model_type": c.kind}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.source, want.Windows = nil, c.windows
+		text, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseConfig("written", text)
+		if got.source = nil; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s %v: error %v\n got %+v\nwant %+v", c.kind, c.windows, err, got, want)
+		}
+	}
+	c, err := ParseConfig("c", with(t, map[string]any{"model_type": "mistral"}))
+	c.Windows = []int{3, 5}
+	if _, err2 := json.Marshal(c); err != nil || err2 == nil || !strings.Contains(err2.Error(), "sliding_window: want one window for all layers that have one, got [3 5]") {
+		t.Errorf("errors %v, %v", err, err2)
 	}
 }
 

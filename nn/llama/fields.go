@@ -3,9 +3,12 @@ package llama
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // Error says which file, and which field or tensor of it, is wrong, what was wanted
@@ -39,11 +42,15 @@ type fields struct {
 }
 
 func parseFields(file string, text []byte) (*fields, error) {
-	f := &fields{file: file}
-	if err := json.Unmarshal(text, &f.values); err != nil || f.values == nil {
-		return nil, &Error{File: file, Want: "a JSON object", Got: short(text)}
+	f := &fields{file: file, values: map[string]json.RawMessage{}}
+	members, err := strictjson.Members(text)
+	if e, ok := errors.AsType[*strictjson.Error](err); ok {
+		return nil, &Error{File: fmt.Sprintf("%s: line %d", file, e.Line), Field: e.Field, Want: e.Want, Got: e.Got}
 	}
-	return f, nil
+	for _, m := range members {
+		f.values[m.Name] = m.Value
+	}
+	return f, err
 }
 
 // has reports whether the field is there.
@@ -57,7 +64,7 @@ func (f *fields) get(name, want string, into any) bool {
 	if !f.has(name) {
 		return false
 	}
-	if err := json.Unmarshal(f.values[name], into); err != nil {
+	if err := strictjson.Unmarshal(f.values[name], into); err != nil {
 		f.fail(name, want, short(f.values[name]))
 		return false
 	}
@@ -96,15 +103,31 @@ func (f *fields) count(name string, missing int) int {
 // size is a number from 1 on; it must be there unless missing says what it is then.
 func (f *fields) size(name string, missing, most int) int {
 	n := f.count(name, missing)
-	if n < 1 || n > most {
-		got := fmt.Sprint(n)
-		if !f.has(name) {
-			got = "none"
-		}
-		f.fail(name, fmt.Sprintf("1 to %d", most), got)
-		return 1
+	_, given := f.values[name]
+	if n >= 1 && n <= most && (!given || f.has(name)) {
+		return n
 	}
-	return n
+	got := fmt.Sprint(n)
+	switch {
+	case !given:
+		got = "none"
+	case !f.has(name):
+		got = "null"
+	}
+	f.fail(name, fmt.Sprintf("1 to %d", most), got)
+	return 1
+}
+
+// sizeOrNull is a size that may be null, which has a meaning of its own; missing 0 means
+// the same.
+func (f *fields) sizeOrNull(name string, missing, null, most int) int {
+	switch _, given := f.values[name]; {
+	case f.has(name):
+		return f.size(name, missing, most)
+	case given || missing == 0:
+		return null
+	}
+	return missing
 }
 
 // only accepts one value of a field that would change the model.
@@ -139,7 +162,7 @@ func (f *fields) ids(name string) []int32 {
 		return nil
 	}
 	var one int32
-	if json.Unmarshal(f.values[name], &one) == nil {
+	if strictjson.Unmarshal(f.values[name], &one) == nil {
 		return []int32{one}
 	}
 	var list []int32

@@ -4,8 +4,8 @@ import "fmt"
 
 // ReadNewConfig reads a config.json, by its own path, for a model that New or NewAs makes
 // and that is trained from random weights on the texts of a tokenizer with so many ids.
-// Beside what every model needs it must name the ids that end a text, which must be among
-// the vocabulary as the tokenizer's ids must, and a deviation of the weights above 0.
+// Its sizes must stand there, and a deviation of the weights above 0; the ids that it names
+// must be among the vocabulary, as the tokenizer's must.
 func ReadNewConfig(path string, ids int) (Config, error) {
 	text, err := readSmall(path)
 	if err != nil {
@@ -18,11 +18,14 @@ func ReadNewConfig(path string, ids int) (Config, error) {
 	fail := func(field, want string, got any) error {
 		return &Error{File: path, Field: field, Want: want, Got: fmt.Sprint(got)}
 	}
+	// What a model that is there may leave to its family's defaults, its weights confirm.
+	for _, name := range []string{"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"} {
+		if _, ok := c.source[name]; !ok {
+			return c, fail(name, "the new model's size", "none")
+		}
+	}
 	if c.Vocab < ids {
 		return c, fail("vocab_size", fmt.Sprintf("at least the %d ids of the tokenizer", ids), c.Vocab)
-	}
-	if len(c.EOS) == 0 {
-		return c, fail("eos_token_id", "the id that ends a text, or a list of them", "none")
 	}
 	for _, id := range c.EOS {
 		if id < 0 || int(id) >= c.Vocab {

@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"encoding/json"
 	"maps"
 	"math"
 	"os"
@@ -21,7 +22,7 @@ func TestNewFromConfig(t *testing.T) {
 	for _, kind := range []string{"llama", "mistral", "qwen2"} {
 		for dt, spelt := range map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16", tensor.F16: "float16"} {
 			path := filepath.Join(t.TempDir(), "shape.json")
-			if err := os.WriteFile(path, with(t, map[string]any{"model_type": kind, "initializer_range": 0.05, "tie_word_embeddings": kind == "qwen2"}), 0o666); err != nil {
+			if err := os.WriteFile(path, with(t, map[string]any{"model_type": kind, "initializer_range": 0.05, "tie_word_embeddings": kind == "qwen2", "sliding_window": json.RawMessage("null")}), 0o666); err != nil {
 				t.Fatal(err)
 			}
 			c, err := ReadNewConfig(path, 320)
@@ -117,16 +118,14 @@ func TestReadNewConfigRefuses(t *testing.T) {
 	type object = map[string]any
 	for want, changes := range map[string]object{
 		`vocab_size: want at least the 320 ids of the tokenizer, got 319`:                {"vocab_size": 319},
-		`eos_token_id: want the id that ends a text, or a list of them, got none`:        {"eos_token_id": nil},
 		`eos_token_id: want 0 to 319, got 320`:                                           {"eos_token_id": []int{2, 320}},
 		`bos_token_id: want 0 to 319, got 400`:                                           {"bos_token_id": 400},
 		`initializer_range: want a positive number, got 0`:                               {"initializer_range": 0},
-		`vocab_size: want 1 to 2147483647, got none`:                                     {"vocab_size": nil},
-		`hidden_size: want 1 to 2147483647, got none`:                                    {"hidden_size": nil},
-		`intermediate_size: want 1 to 2147483647, got none`:                              {"intermediate_size": nil},
-		`num_hidden_layers: want 1 to 65536, got none`:                                   {"num_hidden_layers": nil},
-		`num_attention_heads: want 1 to 2147483647, got none`:                            {"num_attention_heads": nil},
-		`max_position_embeddings: want 1 to 2147483647, got none`:                        {"max_position_embeddings": nil},
+		`vocab_size: want the new model's size, got none`:                                {"vocab_size": nil},
+		`hidden_size: want the new model's size, got none`:                               {"hidden_size": nil},
+		`intermediate_size: want the new model's size, got none`:                         {"intermediate_size": nil},
+		`num_hidden_layers: want the new model's size, got none`:                         {"num_hidden_layers": nil},
+		`num_attention_heads: want the new model's size, got none`:                       {"num_attention_heads": nil},
 		`model_type: want "llama", "mistral" or "qwen2", got ""`:                         {"model_type": nil},
 		`num_key_value_heads: want a divisor of the 4 heads, got 3`:                      {"num_key_value_heads": 3},
 		`quantization_config: want none: quantised checkpoints are not supported, got {`: {"quantization_config": object{"bits": 4}},
