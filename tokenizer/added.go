@@ -10,13 +10,13 @@ import (
 // addedToken is an entry of added_tokens: a string that is one token wherever it
 // stands, found before the model sees the text.
 type addedToken struct {
-	ID         int32
-	Content    string
-	Special    bool
-	Lstrip     bool // takes the spaces before it
-	Rstrip     bool // and behind it
-	SingleWord bool `json:"single_word"` // only where no word touches it
-	Normalized bool // is looked for after the normalizer
+	ID         int32  `json:"id"`
+	Content    string `json:"content"`
+	Special    bool   `json:"special"`
+	Lstrip     bool   `json:"lstrip"`      // takes the spaces before it
+	Rstrip     bool   `json:"rstrip"`      // and behind it
+	SingleWord bool   `json:"single_word"` // only where no word touches it
+	Normalized bool   `json:"normalized"`  // is looked for after the normalizer
 }
 
 func (t addedToken) check(field string) error {

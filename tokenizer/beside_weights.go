@@ -14,7 +14,7 @@ import (
 // configuration: what a merged model needs as well.
 var besideWeights = []string{
 	generationConfig, ModelFile, JSONFile, ConfigFile, SpecialTokensFile,
-	"added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+	AddedTokensFile, "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
 }
 
 // BesideWeights are the names of the files that CopyBesideWeights copies.

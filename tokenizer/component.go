@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // A part of tokenizer.json is an object with a type; Sequence holds more of its kind.
@@ -30,19 +31,21 @@ func sequence(raw json.RawMessage, field, list string, depth int, visit func(kin
 	if isNull(raw) {
 		return nil
 	}
-	var part struct{ Type *string }
-	if err := json.Unmarshal(raw, &part); err != nil || part.Type == nil {
+	var part struct {
+		Type *string `json:"type"`
+	}
+	if err := strictjson.Unmarshal(raw, &part); err != nil || part.Type == nil {
 		return fmt.Errorf("%s: want an object with a type, got %.60s", field, raw)
 	}
 	if *part.Type != "Sequence" {
 		return visit(*part.Type, field, raw)
 	}
 	var seq map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &seq); err != nil {
+	if err := strictjson.Unmarshal(raw, &seq); err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	var parts []json.RawMessage
-	if err := json.Unmarshal(seq[list], &parts); err != nil || len(seq) != 2 {
+	if err := strictjson.Unmarshal(seq[list], &parts); err != nil || len(seq) != 2 {
 		return fmt.Errorf("%s: want a Sequence of type and %s, got %.60s", field, list, raw)
 	}
 	if depth >= maxNesting || len(parts) > maxSequence {
@@ -64,25 +67,27 @@ func isNull(raw json.RawMessage) bool {
 	return len(raw) == 0 || string(raw) == "null"
 }
 
+// plain is a part without options.
+type plain struct {
+	Type string `json:"type"`
+}
+
 // strict decodes raw into v, which must have a field for everything in it.
 func strict(raw json.RawMessage, field string, v any) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		return nil
+	return inField(field, strictjson.UnmarshalKnown(raw, v))
+}
+
+// inField says where in the whole file an error about a part of it is. The line counts in
+// that part and is left out.
+func inField(field string, err error) error {
+	e, ok := errors.AsType[*strictjson.Error](err)
+	if !ok {
+		return err
 	}
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		if wrong.Field != "" {
-			field += "." + strings.ToLower(wrong.Field)
-		}
-		return fmt.Errorf("%s: want %s, got %s", field, wrong.Type, wrong.Value)
+	if e.Field != "" {
+		field += "." + e.Field
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: want JSON, got %.60q", field, raw)
-	}
-	return fmt.Errorf("%s: %s", field, strings.TrimPrefix(err.Error(), "json: "))
+	return fmt.Errorf("%s: want %s, got %s", field, e.Want, e.Got)
 }
 
 // unsupported is the error for a type that is not one of those known.

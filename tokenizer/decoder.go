@@ -48,10 +48,10 @@ func (s *surfaces) add(kind, field string, raw json.RawMessage) error {
 			}
 			return name
 		})
-		return strict(raw, field, &struct{ Type string }{})
+		return strict(raw, field, &plain{})
 	case "Fuse":
 		s.fused = true
-		return strict(raw, field, &struct{ Type string }{})
+		return strict(raw, field, &plain{})
 	case "Replace":
 		p, content, err := readReplace(raw, field, &s.grown)
 		if err != nil {
@@ -85,8 +85,10 @@ func (s *surfaces) add(kind, field string, raw json.RawMessage) error {
 // stream's end is not known.
 func (s *surfaces) addStrip(field string, raw json.RawMessage) error {
 	var strip struct {
-		Type, Content string
-		Start, Stop   int
+		Type    string `json:"type"`
+		Content string `json:"content"`
+		Start   int    `json:"start"`
+		Stop    int    `json:"stop"`
 	}
 	if err := strict(raw, field, &strip); err != nil {
 		return err

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
-	"strconv"
+	"slices"
+
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // loaded is a tokenizer whose BOS and EOS a folder's files may change.
@@ -42,12 +46,14 @@ type TokenName string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *TokenName) UnmarshalJSON(b []byte) error {
-	if json.Unmarshal(b, (*string)(n)) == nil {
+	if strictjson.Unmarshal(b, (*string)(n)) == nil {
 		return nil
 	}
-	var object struct{ Content string }
-	if err := json.Unmarshal(b, &object); err != nil || object.Content == "" {
-		return fmt.Errorf("want a token or an object with its content, got %.60s", b)
+	var object struct {
+		Content string `json:"content"`
+	}
+	if err := strictjson.Unmarshal(b, &object); err != nil || object.Content == "" {
+		return &strictjson.Error{Want: "a token or an object with its content", Got: fmt.Sprintf("%.60s", b)}
 	}
 	*n = TokenName(object.Content)
 	return nil
@@ -59,14 +65,37 @@ type TokenIDs []int32
 // UnmarshalJSON implements json.Unmarshaler.
 func (ids *TokenIDs) UnmarshalJSON(b []byte) error {
 	var one *int32
-	if json.Unmarshal(b, &one) == nil {
+	if strictjson.Unmarshal(b, &one) == nil {
 		if one != nil {
 			*ids = TokenIDs{*one}
 		}
 		return nil
 	}
-	if err := json.Unmarshal(b, (*[]int32)(ids)); err != nil {
-		return fmt.Errorf("want a token id or a list of them, got %.60s", b)
+	if err := strictjson.Unmarshal(b, (*[]int32)(ids)); err != nil {
+		return &strictjson.Error{Want: "a token id or a list of them", Got: fmt.Sprintf("%.60s", b)}
+	}
+	return nil
+}
+
+// TokenNames are tokens: a list, or an object of names that users give to them.
+type TokenNames []TokenName
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *TokenNames) UnmarshalJSON(b []byte) error {
+	if strictjson.Unmarshal(b, (*[]TokenName)(n)) == nil {
+		return nil
+	}
+	members, err := strictjson.Members(b)
+	if err != nil {
+		return &strictjson.Error{Want: "a list of tokens", Got: fmt.Sprintf("%.60s", b)}
+	}
+	*n = nil
+	for _, m := range members {
+		var name TokenName
+		if err := name.UnmarshalJSON(m.Value); err != nil {
+			return err
+		}
+		*n = append(*n, name)
 	}
 	return nil
 }
@@ -79,9 +108,18 @@ type Config struct {
 	AddBOSToken  *bool           `json:"add_bos_token"`
 	EOSTokenID   TokenIDs        `json:"eos_token_id"`
 	ChatTemplate json.RawMessage `json:"chat_template"`
-	AddedTokens  map[string]struct {
-		Content string
-	} `json:"added_tokens_decoder"`
+
+	UnknownToken   *TokenName            `json:"unk_token"`
+	SeparatorToken *TokenName            `json:"sep_token"`
+	PaddingToken   *TokenName            `json:"pad_token"`
+	ClassToken     *TokenName            `json:"cls_token"`
+	MaskToken      *TokenName            `json:"mask_token"`
+	MoreTokens     TokenNames            `json:"additional_special_tokens"`
+	ExtraTokens    TokenNames            `json:"extra_special_tokens"` // newer files' name for these
+	AddedTokens    map[string]AddedToken `json:"added_tokens_decoder"`
+
+	Legacy         *bool `json:"legacy"`           // false: only the first text of several begins with a space
+	AddPrefixSpace *bool `json:"add_prefix_space"` // whether a text does at all
 }
 
 // ReadConfig reads one of those files.
@@ -91,9 +129,10 @@ func ReadConfig(path string) (*Config, error) {
 		return nil, err
 	}
 	c := &Config{Path: path}
-	if err := json.Unmarshal(b, c); err != nil {
+	if err := strictjson.Unmarshal(b, c); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	c.MoreTokens = append(c.MoreTokens, c.ExtraTokens...)
 	return c, nil
 }
 
@@ -105,22 +144,23 @@ const (
 	modelConfig       = "config.json"
 )
 
-// readEnds sets BOS and EOS as the files in dir say.
-func readEnds(dir string, t loaded) error {
-	var files []*Config
-	for _, name := range []string{ConfigFile, SpecialTokensFile, generationConfig, modelConfig} {
+// readConfigs reads those of the files that dir has.
+func readConfigs(dir string, names ...string) (files []*Config, err error) {
+	for _, name := range names {
 		c, err := ReadConfig(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files = append(files, c)
 	}
-	if ranks, ok := t.(*BPE); ok && ranks.merges == nil {
-		ranks.rename(addedNames(files))
-	}
+	return files, nil
+}
+
+// readEnds sets BOS and EOS as the files say.
+func readEnds(files []*Config, t loaded) error {
 	bos, err := chooseBOS(files, t)
 	if err != nil {
 		return err
@@ -187,15 +227,62 @@ func (c *Config) lookUp(t loaded, field string, name TokenName) (int32, error) {
 	return id, nil
 }
 
-// addedNames are the tokens of added_tokens_decoder by id.
-func addedNames(files []*Config) map[int32]string {
-	names := map[int32]string{}
-	for _, c := range files {
-		for key, token := range c.AddedTokens {
-			if id, err := strconv.ParseInt(key, 10, 32); err == nil {
-				names[int32(id)] = token.Content
-			}
+// endAsModel gives a tokenizer whose own files name no EOS the one that a model names, if
+// that lies elsewhere. An id from there must be special here: of a vocabulary that is not the
+// model's it would be any word.
+func endAsModel(t loaded, path string, files []*Config, model string) error {
+	if model == "" || filepath.Clean(model) == filepath.Clean(path) || slices.ContainsFunc(files, (*Config).namesEOS) {
+		return nil
+	}
+	var found *Config
+	if isGGUF(model) {
+		c, err := ggufEnds(model)
+		if err != nil {
+			return err
+		}
+		found = c
+	} else {
+		more, err := readConfigs(model, generationConfig, modelConfig)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(more, (*Config).namesEOS); i >= 0 {
+			found = more[i]
 		}
 	}
-	return names
+	if found == nil || !found.namesEOS() {
+		return nil
+	}
+	id := found.EOSTokenID[0]
+	name := t.Piece(id)
+	if special, ok := t.(PartEncoder).Special(name); !ok || special != id {
+		return fmt.Errorf("%s: eos_token_id: want the id of a special token of %s, got %d, there %.40q", found.Path, path, id, name)
+	}
+	bos, ok := t.BOS()
+	if !ok {
+		bos = -1
+	}
+	t.setEnds(bos, id)
+	return nil
+}
+
+func (c *Config) namesEOS() bool { return c.EOSToken != nil || len(c.EOSTokenID) > 0 }
+
+// ggufEnds is what a GGUF file says of EOS.
+func ggufEnds(path string) (*Config, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	c := &Config{Path: path}
+	if _, ok := f.Value(ggufEOS); !ok {
+		return c, nil
+	}
+	id, err := f.Int(ggufEOS)
+	if err == nil && (id < 0 || id > math.MaxInt32) {
+		err = fmt.Errorf("%s: %s: want an id, got %d", path, ggufEOS, id)
+	}
+	c.EOSTokenID = TokenIDs{int32(id)}
+	return c, err
 }

@@ -20,15 +20,15 @@ func isGGUF(path string) bool {
 	return err == nil && string(magic[:]) == "GGUF"
 }
 
-func loadGGUF(path string) (Tokenizer, error) {
+func loadGGUF(path string) (loaded, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
+		return nil, err
 	}
 	defer f.Close()
-	t, err := FromGGUF(f)
+	t, err := fromGGUF(f)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
@@ -49,25 +49,19 @@ const (
 
 // FromGGUF is the tokenizer of a GGUF model: SentencePiece's, which llama.cpp calls
 // "llama", or byte-level BPE, which it calls "gpt2".
-func FromGGUF(f *gguf.File) (Tokenizer, error) {
+func FromGGUF(f *gguf.File) (Tokenizer, error) { return fromGGUF(f) }
+
+func fromGGUF(f *gguf.File) (loaded, error) {
 	switch model, err := gguf.Get[string](f, ggufModel); {
 	case err != nil:
 		return nil, err
 	case model == "gpt2":
-		return checked(byteLevelFromGGUF(f))
+		return certain(byteLevelFromGGUF(f))
 	case model == "llama":
-		return checked(sentencePieceFromGGUF(f))
+		return certain(sentencePieceFromGGUF(f))
 	default:
 		return nil, fmt.Errorf(`%s: want "llama" (SentencePiece) or "gpt2" (byte-level BPE), got %.40q`, ggufModel, model)
 	}
-}
-
-// checked keeps a nil pointer from becoming a Tokenizer.
-func checked[T Tokenizer](t T, err error) (Tokenizer, error) {
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
 }
 
 // What llama.cpp takes where a file of SentencePiece's does not say it.

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/realdata"
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // The vocabulary in GGUF files that llama.cpp's converter made is the tokenizer that they
@@ -68,15 +68,15 @@ func llama3Metadata(t *testing.T, dir string) []gguf.KeyValue {
 	t.Helper()
 	var file struct {
 		AddedTokens []struct {
-			ID      int32
-			Content string
+			ID      int32  `json:"id"`
+			Content string `json:"content"`
 		} `json:"added_tokens"`
 		Model struct {
-			Vocab  map[string]int32
-			Merges []jsonMerge
-		}
+			Vocab  map[string]int32 `json:"vocab"`
+			Merges []jsonMerge      `json:"merges"`
+		} `json:"model"`
 	}
-	if err := json.Unmarshal(llama3JSON(t, filepath.Join(dir, "tokenizer/llama3")), &file); err != nil {
+	if err := strictjson.Unmarshal(llama3JSON(t, filepath.Join(dir, "tokenizer/llama3")), &file); err != nil {
 		t.Fatal(err)
 	}
 	tokens := make([]string, 128256)

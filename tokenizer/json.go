@@ -4,24 +4,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // jsonFile is tokenizer.json. truncation and padding are left aside: they belong to
 // batches, not to a text.
 type jsonFile struct {
 	AddedTokens   []json.RawMessage `json:"added_tokens"`
-	Normalizer    json.RawMessage
-	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
-	Model         json.RawMessage
-	PostProcessor json.RawMessage `json:"post_processor"`
-	Decoder       json.RawMessage
+	Normalizer    json.RawMessage   `json:"normalizer"`
+	PreTokenizer  json.RawMessage   `json:"pre_tokenizer"`
+	Model         json.RawMessage   `json:"model"`
+	PostProcessor json.RawMessage   `json:"post_processor"`
+	Decoder       json.RawMessage   `json:"decoder"`
 }
 
 // ParseJSON reads the content of a tokenizer.json whose model is BPE. BOS is what its
 // post-processor puts in front of a text, EOS what it puts behind.
-func ParseJSON(b []byte) (*BPE, error) {
+func ParseJSON(b []byte) (*BPE, error) { return readJSON(b, nil) }
+
+func readJSON(b []byte, beside *addedFiles) (*BPE, error) {
 	var f jsonFile
-	if err := json.Unmarshal(b, &f); err != nil {
+	if err := strictjson.Unmarshal(b, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
 	t := &BPE{bos: -1, eos: -1}
@@ -42,6 +46,16 @@ func ParseJSON(b []byte) (*BPE, error) {
 	}
 	if t.names, err = nameIDs(m.Vocab, added); err != nil {
 		return nil, err
+	}
+	declared, named, err := beside.resolve(newBPEVocabulary(m.Vocab, added, t.names))
+	if err != nil {
+		return nil, err
+	}
+	if len(declared)+len(named) > 0 {
+		added = replaceAdded(added, declared, named)
+		if t.names, err = nameIDs(m.Vocab, added); err != nil {
+			return nil, err
+		}
 	}
 	t.setAdded(added)
 	if err := t.setModel(m); err != nil {
@@ -73,6 +87,62 @@ func readAddedTokens(raw []json.RawMessage) ([]addedToken, error) {
 		}
 	}
 	return tokens, nil
+}
+
+// bpeVocabulary is that of a tokenizer.json.
+type bpeVocabulary struct {
+	model, added map[string]int32
+	names        []string
+}
+
+func newBPEVocabulary(model map[string]int32, added []addedToken, names []string) *bpeVocabulary {
+	v := &bpeVocabulary{model, make(map[string]int32, len(added)), names}
+	for _, a := range added {
+		v.added[a.Content] = a.ID
+	}
+	return v
+}
+
+func (v *bpeVocabulary) size() int { return len(v.names) }
+
+func (v *bpeVocabulary) nameOf(id int32) string {
+	if int(id) >= len(v.names) {
+		return ""
+	}
+	return v.names[id]
+}
+
+func (v *bpeVocabulary) idOf(name string) (int32, bool) {
+	id, ok := v.added[name]
+	if !ok {
+		id, ok = v.model[name]
+	}
+	return id, ok
+}
+
+// replaceAdded puts declared tokens among others, in place of those that are the same token,
+// and sees to it that those that are named are special.
+func replaceAdded(added, declared, named []addedToken) []addedToken {
+	added = slices.Clone(added)
+	places := make(map[int32]int, len(added))
+	for i, a := range added {
+		places[a.ID] = i
+	}
+	for _, d := range declared {
+		if i, ok := places[d.ID]; ok {
+			added[i] = d
+		} else {
+			added = append(added, d)
+		}
+	}
+	for _, n := range named {
+		if i, ok := places[n.ID]; ok {
+			added[i].Special = true
+		} else {
+			added = append(added, n)
+		}
+	}
+	return added
 }
 
 // nameIDs lists the tokens by id.
@@ -149,20 +219,20 @@ func (t *BPE) readPostProcessor(raw json.RawMessage) error {
 
 func (t *BPE) readTemplate(raw json.RawMessage, field string) error {
 	type item struct {
-		ID     string
-		TypeID int `json:"type_id"`
+		ID     string `json:"id"`
+		TypeID int    `json:"type_id"`
 	}
 	var p struct {
-		Type   string
+		Type   string `json:"type"`
 		Single []struct {
-			SpecialToken *item
-			Sequence     *item
-		}
-		Pair          json.RawMessage
+			SpecialToken *item `json:"SpecialToken"`
+			Sequence     *item `json:"Sequence"`
+		} `json:"single"`
+		Pair          json.RawMessage `json:"pair"`
 		SpecialTokens map[string]struct {
-			ID     string
-			IDs    []int32
-			Tokens []string
+			ID     string   `json:"id"`
+			IDs    []int32  `json:"ids"`
+			Tokens []string `json:"tokens"`
 		} `json:"special_tokens"`
 	}
 	if err := strict(raw, field, &p); err != nil {

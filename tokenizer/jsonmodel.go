@@ -1,63 +1,80 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // jsonModel is model in tokenizer.json.
 type jsonModel struct {
-	Type                    *string
-	Dropout                 *float64
-	UnkToken                *string `json:"unk_token"`
-	ContinuingSubwordPrefix *string `json:"continuing_subword_prefix"`
-	EndOfWordSuffix         *string `json:"end_of_word_suffix"`
-	FuseUnk                 bool    `json:"fuse_unk"`
-	ByteFallback            bool    `json:"byte_fallback"`
-	IgnoreMerges            bool    `json:"ignore_merges"`
-	Vocab                   map[string]int32
-	Merges                  []jsonMerge
+	Type                    *string          `json:"type"`
+	Dropout                 *float64         `json:"dropout"`
+	UnkToken                *string          `json:"unk_token"`
+	ContinuingSubwordPrefix *string          `json:"continuing_subword_prefix"`
+	EndOfWordSuffix         *string          `json:"end_of_word_suffix"`
+	FuseUnk                 bool             `json:"fuse_unk"`
+	ByteFallback            bool             `json:"byte_fallback"`
+	IgnoreMerges            bool             `json:"ignore_merges"`
+	Vocab                   map[string]int32 `json:"vocab"`
+	Merges                  []jsonMerge      `json:"merges"`
 }
 
 // jsonMerge is "a b" in older files and ["a", "b"] in newer ones.
 type jsonMerge [2]string
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (m *jsonMerge) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '[' {
+// UnmarshalJSONFrom implements json.UnmarshalerFrom: a file has some 300,000 of them.
+func (m *jsonMerge) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	kind := d.PeekKind()
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case '"':
+		text, err := jsontext.AppendUnquote(nil, raw)
+		l, r, ok := bytes.Cut(text, []byte{' '})
+		if err != nil || !ok || bytes.IndexByte(r, ' ') >= 0 {
+			break
+		}
+		*m = jsonMerge{string(l), string(r)}
+		return nil
+	case '[':
 		var pair []string
-		if err := json.Unmarshal(b, &pair); err != nil || len(pair) != 2 {
-			return fmt.Errorf("model.merges: want pairs of tokens, got %.60s", b)
+		if err := strictjson.Unmarshal(raw, &pair); err != nil || len(pair) != 2 {
+			return &strictjson.Error{Want: "pairs of tokens", Got: fmt.Sprintf("%.60s", raw)}
 		}
 		*m = jsonMerge(pair)
 		return nil
 	}
-	var s string
-	err := json.Unmarshal(b, &s)
-	l, r, ok := strings.Cut(s, " ")
-	if err != nil || !ok || strings.Contains(r, " ") {
-		return fmt.Errorf("model.merges: want two tokens with a space between, got %.60s", b)
-	}
-	*m = jsonMerge{l, r}
-	return nil
+	return &strictjson.Error{Want: "two tokens with a space between", Got: fmt.Sprintf("%.60s", raw)}
 }
 
 func readModel(raw json.RawMessage) (*jsonModel, error) {
 	if isNull(raw) {
 		return nil, fmt.Errorf("not a tokenizer.json: model: want one, got none")
 	}
-	var kind struct{ Type *string }
-	if err := json.Unmarshal(raw, &kind); err != nil {
-		return nil, fmt.Errorf("model: want an object, got %.60s", raw)
-	}
-	if kind.Type != nil && *kind.Type != "BPE" {
-		return nil, fmt.Errorf("model.type: want BPE, got %.40q", *kind.Type)
-	}
 	m := &jsonModel{}
-	if err := strict(raw, "model", m); err != nil {
-		return nil, err
+	wrong := strict(raw, "model", m)
+	if wrong != nil { // first of all because it is another kind of model
+		var kind struct {
+			Type *string `json:"type"`
+		}
+		if err := strictjson.Unmarshal(raw, &kind); err != nil {
+			return nil, fmt.Errorf("model: want an object, got %.60s", raw)
+		}
+		m.Type = kind.Type
+	}
+	if m.Type != nil && *m.Type != "BPE" {
+		return nil, fmt.Errorf("model.type: want BPE, got %.40q", *m.Type)
+	}
+	if wrong != nil {
+		return nil, wrong
 	}
 	if m.Dropout != nil && *m.Dropout != 0 {
 		return nil, fmt.Errorf("model.dropout: want none, got %v", *m.Dropout)

@@ -45,7 +45,8 @@ func TestFolderEnds(t *testing.T) {
 		{"tokenizer.json comes before tokenizer.model", map[string]string{JSONFile: bare, ModelFile: sp}, -1, -1},
 		{"ranks have LLaMA 3's", map[string]string{ModelFile: ranks()}, 256, 257},
 		{"ranks of a chat model", map[string]string{ModelFile: ranks(), ConfigFile: `{"eos_token": "<|eot_id|>"}`}, 256, 265},
-		{"ranks with later names", map[string]string{ModelFile: ranks(), ConfigFile: `{"eos_token": "<|eom_id|>", "added_tokens_decoder": {"264": {"content": "<|eom_id|>"}, "3": {"content": "x"}}}`}, 256, 264},
+		{"ranks with later names", map[string]string{ModelFile: ranks(), ConfigFile: `{"eos_token": "<|eom_id|>", "added_tokens_decoder": {"264": {"content": "<|eom_id|>", "special": true}, "3": {"content": "ă"}}}`}, 256, 264},
+		{"names are case-sensitive", map[string]string{JSONFile: begun, ConfigFile: `{"EOS_token": "<s>", "Add_bos_token": false}`, "config.json": `{"EOS_TOKEN_ID": 1, "eos_token_id": 2}`}, 1, 2},
 	} {
 		tok := load(t, put(t, c.files))
 		bos, ok := tok.BOS()
@@ -73,9 +74,11 @@ func TestFolderErrors(t *testing.T) {
 		{"unknown EOS", map[string]string{JSONFile: bare, "special_tokens_map.json": `{"eos_token": "<eos>"}`}, `special_tokens_map.json: eos_token: want a token of the vocabulary, got "<eos>"`},
 		{"BOS without a name", map[string]string{JSONFile: bare, ConfigFile: `{"add_bos_token": true}`}, "tokenizer_config.json: add_bos_token: want a bos_token with it, got none"},
 		{"EOS out of range", map[string]string{JSONFile: bare, "config.json": `{"eos_token_id": 99999}`}, "config.json: eos_token_id: want an id below 2"},
-		{"EOS no id", map[string]string{JSONFile: bare, "config.json": `{"eos_token_id": "two"}`}, `config.json: want a token id or a list of them, got "two"`},
-		{"BOS no name", map[string]string{JSONFile: bare, ConfigFile: `{"bos_token": [1]}`}, "tokenizer_config.json: want a token or an object with its content, got [1]"},
-		{"not JSON", map[string]string{JSONFile: bare, ConfigFile: `{"bos`}, "tokenizer_config.json: unexpected end of JSON input"},
+		{"EOS no id", map[string]string{JSONFile: bare, "config.json": `{"eos_token_id": "two"}`}, `config.json: line 1: field eos_token_id: want a token id or a list of them, got "two"`},
+		{"BOS no name", map[string]string{JSONFile: bare, ConfigFile: `{"bos_token": [1]}`}, "tokenizer_config.json: line 1: field bos_token: want a token or an object with its content, got [1]"},
+		{"not JSON", map[string]string{JSONFile: bare, ConfigFile: `{"bos`}, "tokenizer_config.json: line 1: want JSON, got its end"},
+		{"a name twice", map[string]string{JSONFile: bare, ConfigFile: "{\"eos_token\": \"<s>\",\n\"eos_token\": \"</s>\"}"}, "tokenizer_config.json: line 2: field eos_token: want each name once, got it twice"},
+		{"NaN", map[string]string{JSONFile: bare, "generation_config.json": `{"temperature": NaN}`}, "generation_config.json: line 1: field temperature: want a number of JSON, got NaN"},
 		{"a bad tokenizer.json is not passed over", map[string]string{JSONFile: "{", ModelFile: string(llama("a").bytes())}, "tokenizer.json: not a tokenizer.json"},
 	} {
 		dir := put(t, c.files)

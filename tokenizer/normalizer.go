@@ -23,12 +23,15 @@ func readNormalizer(raw json.RawMessage) (normalizers, error) {
 	err := sequenceOf(raw, "normalizer", "normalizers", func(kind, field string, raw json.RawMessage) error {
 		switch kind {
 		case "NFC":
-			if err := strict(raw, field, &struct{ Type string }{}); err != nil {
+			if err := strict(raw, field, &plain{}); err != nil {
 				return err
 			}
 			all = append(all, norm.NFC.String)
 		case "Prepend":
-			var p struct{ Type, Prepend string }
+			var p struct {
+				Type    string `json:"type"`
+				Prepend string `json:"prepend"`
+			}
 			if err := strict(raw, field, &p); err != nil {
 				return err
 			}
@@ -58,9 +61,9 @@ func readNormalizer(raw json.RawMessage) (normalizers, error) {
 // readReplace reads a Replace, which is a normalizer and a decoder.
 func readReplace(raw json.RawMessage, field string, grown *growth) (*pattern, string, error) {
 	var r struct {
-		Type    string
-		Pattern json.RawMessage
-		Content string
+		Type    string          `json:"type"`
+		Pattern json.RawMessage `json:"pattern"`
+		Content string          `json:"content"`
 	}
 	if err := strict(raw, field, &r); err != nil {
 		return nil, "", err

@@ -26,7 +26,10 @@ const (
 // readPattern compiles one. Go's own regexp has no look-ahead, which the patterns of
 // all byte-level models use.
 func readPattern(raw json.RawMessage, field string) (*pattern, error) {
-	var p struct{ String, Regex *string }
+	var p struct {
+		String *string `json:"String"`
+		Regex  *string `json:"Regex"`
+	}
 	if err := strict(raw, field, &p); err != nil {
 		return nil, err
 	}

@@ -72,10 +72,10 @@ var behaviors = []behavior{isolated, removed, mergedWithPrevious, mergedWithNext
 
 func readSplit(raw json.RawMessage, field string) (preTokenizer, error) {
 	var s struct {
-		Type     string
-		Pattern  json.RawMessage
-		Behavior behavior
-		Invert   bool
+		Type     string          `json:"type"`
+		Pattern  json.RawMessage `json:"pattern"`
+		Behavior behavior        `json:"behavior"`
+		Invert   bool            `json:"invert"`
 	}
 	if err := strict(raw, field, &s); err != nil {
 		return nil, err
@@ -151,10 +151,10 @@ func split(text string, p *pattern, b behavior, invert bool, word func(string)) 
 
 // metaspace is SentencePiece's way with spaces, as a pre-tokenizer and a decoder.
 type metaspace struct {
-	Type           string
-	Replacement    string
-	PrependScheme  string `json:"prepend_scheme"`
-	Split          *bool
+	Type           string  `json:"type"`
+	Replacement    string  `json:"replacement"`
+	PrependScheme  string  `json:"prepend_scheme"`
+	Split          *bool   `json:"split"`
 	AddPrefixSpace *bool   `json:"add_prefix_space"` // of older files
 	StrRep         *string `json:"str_rep"`
 }
@@ -209,10 +209,10 @@ func readMetaspaceWords(raw json.RawMessage, field string) (preTokenizer, error)
 
 // byteLevel says that words are bytes; as a post-processor it changes no id.
 type byteLevel struct {
-	Type           string
-	AddPrefixSpace *bool `json:"add_prefix_space"`
-	TrimOffsets    bool  `json:"trim_offsets"` // of no concern to ids
-	UseRegex       *bool `json:"use_regex"`
+	Type           string `json:"type"`
+	AddPrefixSpace *bool  `json:"add_prefix_space"`
+	TrimOffsets    bool   `json:"trim_offsets"` // of no concern to ids
+	UseRegex       *bool  `json:"use_regex"`
 }
 
 func readByteLevelWords(raw json.RawMessage, field string) (preTokenizer, error) {

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -31,25 +32,39 @@ type SentencePiece struct {
 	// that begins with byte b.
 	joins [256][256]bool
 
-	special  *addedSet // control pieces by their spelling
-	specials map[string]int32
+	special    *addedSet // control pieces and the unknown one by their spelling
+	specials   map[string]int32
+	added      *addedSet // tokens that text may be, looked for before anything else
+	firstSpace bool      // of several texts only the first begins with a space
 
 	mergers sync.Pool
 }
 
 // ParseSentencePiece reads the content of a tokenizer.model.
-func ParseSentencePiece(b []byte) (*SentencePiece, error) {
+func ParseSentencePiece(b []byte) (*SentencePiece, error) { return parseSentencePiece(b, nil) }
+
+func parseSentencePiece(b []byte, beside *addedFiles) (*SentencePiece, error) {
 	m, err := parseModel(b)
 	if err != nil {
 		return nil, err
 	}
-	return newSentencePiece(m)
+	return newSentencePiece(m, beside)
 }
 
-func newSentencePiece(m *spModel) (*SentencePiece, error) {
+func newSentencePiece(m *spModel, beside *addedFiles) (*SentencePiece, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
+	vocabulary, err := newPieceVocabulary(m.pieces)
+	if err != nil {
+		return nil, err
+	}
+	added, named, err := beside.resolve(vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	added = append(added, named...)
+	addPieces(m, added)
 	t := &SentencePiece{
 		pieces: m.pieces, surface: make([]string, len(m.pieces)), ids: make(map[string]int32, len(m.pieces)),
 		byteFallback: m.byteFallback, bos: -1, eos: -1,
@@ -58,15 +73,13 @@ func newSentencePiece(m *spModel) (*SentencePiece, error) {
 	if !m.escapeSpaces {
 		t.space = " "
 	}
-	reserved := map[string]bool{}
 	var controls []addedToken
 	var symbols []string
 	for i, p := range m.pieces {
 		id := int32(i)
-		if _, ok := t.ids[p.text]; ok || reserved[p.text] {
-			return nil, fmt.Errorf("piece %d: want each piece once, got %.40q again", i, p.text)
-		}
 		switch p.kind {
+		case addedText:
+			t.surface[i] = p.text
 		case normal, unused, userDefined:
 			t.ids[p.text] = id
 			t.surface[i] = strings.ReplaceAll(p.text, spaceSymbol, " ")
@@ -79,6 +92,7 @@ func newSentencePiece(m *spModel) (*SentencePiece, error) {
 		case unknown:
 			t.unk = id
 			t.surface[i] = m.unkSurface
+			controls = append(controls, addedToken{ID: id, Content: p.text, Special: true})
 		case control:
 			controls = append(controls, addedToken{ID: id, Content: p.text, Special: true})
 			switch p.text {
@@ -92,11 +106,88 @@ func newSentencePiece(m *spModel) (*SentencePiece, error) {
 			t.byteIDs[b] = id
 			t.surface[i] = string([]byte{b})
 		}
-		reserved[p.text] = true
 	}
 	t.userDefined = newPrefixSet(symbols)
+	var texts []addedToken
+	for _, a := range added {
+		if a.Special {
+			controls = slices.DeleteFunc(controls, func(c addedToken) bool { return c.ID == a.ID })
+			controls = append(controls, a)
+		} else {
+			texts = append(texts, a)
+		}
+	}
 	t.special, t.specials = newSpecials(controls)
+	t.added = newAddedSet(texts, func(s string) string { return s })
 	return t, nil
+}
+
+// pieceVocabulary finds pieces by their text.
+type pieceVocabulary struct {
+	pieces []piece
+	ids    map[string]int32
+}
+
+func newPieceVocabulary(pieces []piece) (*pieceVocabulary, error) {
+	v := &pieceVocabulary{pieces, make(map[string]int32, len(pieces))}
+	for i, p := range pieces {
+		if _, ok := v.ids[p.text]; ok {
+			return nil, fmt.Errorf("piece %d: want each piece once, got %.40q again", i, p.text)
+		}
+		v.ids[p.text] = int32(i)
+	}
+	return v, nil
+}
+
+func (v *pieceVocabulary) size() int { return len(v.pieces) }
+
+func (v *pieceVocabulary) nameOf(id int32) string {
+	if int(id) >= len(v.pieces) {
+		return ""
+	}
+	return v.pieces[id].text
+}
+
+func (v *pieceVocabulary) idOf(name string) (int32, bool) {
+	id, ok := v.ids[name]
+	return id, ok
+}
+
+// addPieces makes pieces of the tokens that a model's file does not have. One that it has,
+// and that is special now, is nothing that text becomes any more.
+func addPieces(m *spModel, added []addedToken) {
+	m.pieces = slices.Clone(m.pieces)
+	for _, a := range added {
+		if int(a.ID) == len(m.pieces) {
+			kind := addedText
+			if a.Special {
+				kind = control
+			}
+			m.pieces = append(m.pieces, piece{a.Content, 0, kind})
+			continue
+		}
+		switch p := &m.pieces[a.ID]; p.kind {
+		case normal, unused, userDefined:
+			if a.Special {
+				p.kind = control
+			}
+		}
+	}
+}
+
+// setSpaces takes what tokenizer_config.json says of the space in front of texts.
+func (t *SentencePiece) setSpaces(files []*Config) {
+	for _, c := range files {
+		if !c.namesTokens() {
+			continue
+		}
+		if c.Legacy != nil && !*c.Legacy {
+			t.firstSpace = true
+		}
+		if c.AddPrefixSpace != nil && !*c.AddPrefixSpace {
+			t.addDummyPrefix = false
+		}
+	}
 }
 
 func (t *SentencePiece) noteJoins(text string) {
@@ -126,7 +217,7 @@ func (t *SentencePiece) Piece(id int32) string {
 
 func (t *SentencePiece) has(id int32) bool { return id >= 0 && int(id) < len(t.pieces) }
 
-// Special implements PartEncoder: control pieces are special.
+// Special implements PartEncoder: control pieces are special, and so is the unknown one.
 func (t *SentencePiece) Special(spelling string) (int32, bool) {
 	id, ok := t.specials[spelling]
 	return id, ok
@@ -138,15 +229,32 @@ func (t *SentencePiece) SplitSpecial(text string) []Part { return splitSpecial(t
 // EncodeParts implements PartEncoder. Each text begins as Encode lets a text begin, if
 // the model says so with a space in front: so does LLaMA 2's own reader.
 func (t *SentencePiece) EncodeParts(parts []Part) []int32 {
-	var ids []int32
+	e := spParts{t: t, first: true}
 	for _, p := range parts {
 		if p.Special {
-			ids = append(ids, p.ID)
+			e.token(addedToken{ID: p.ID})
 		} else {
-			ids = append(ids, t.Encode(p.Text)...)
+			t.added.each(p.Text, e.text, e.token)
 		}
 	}
-	return ids
+	return e.ids
+}
+
+// spParts collects ids.
+type spParts struct {
+	t     *SentencePiece
+	ids   []int32
+	first bool // nothing stands before
+}
+
+func (e *spParts) token(a addedToken) {
+	e.ids = append(e.ids, a.ID)
+	e.first = false
+}
+
+func (e *spParts) text(text string) {
+	e.ids = append(e.ids, e.t.encode(text, e.t.addDummyPrefix && (e.first || !e.t.firstSpace))...)
+	e.first = false
 }
 
 // Decode implements Tokenizer.
@@ -176,7 +284,7 @@ func (t *SentencePiece) Append(dst []byte, id int32, start bool) ([]byte, bool) 
 
 // normalize is the library's Normalizer for the identity map: spaces as the model
 // writes them, one in front, none too many, U+FFFD for bytes that are not UTF-8.
-func (t *SentencePiece) normalize(text string) []byte {
+func (t *SentencePiece) normalize(text string, prefix bool) []byte {
 	for t.removeExtraSpace && strings.HasPrefix(text, " ") && t.userDefined.longest(text) <= 1 {
 		text = text[1:]
 	}
@@ -184,7 +292,7 @@ func (t *SentencePiece) normalize(text string) []byte {
 		return nil
 	}
 	out := make([]byte, 0, len(text)+len(text)/2+len(t.space))
-	if t.addDummyPrefix {
+	if prefix {
 		out = append(out, t.space...)
 	}
 	afterSpace := t.removeExtraSpace

@@ -2,13 +2,18 @@ package tokenizer
 
 import "unicode/utf8"
 
-// Encode implements Tokenizer.
+// Encode implements Tokenizer. Added tokens that are not special are found in text.
+func (t *SentencePiece) Encode(text string) []int32 {
+	return t.EncodeParts([]Part{{Text: text}})
+}
+
+// encode gives the ids of a text without added tokens; prefix puts a space in front.
 //
 // The text is first cut into words: between two characters that stand side by side in
 // no piece. No merge crosses such a cut, so it changes nothing; the heap stays small,
 // and words can be remembered.
-func (t *SentencePiece) Encode(text string) []int32 {
-	norm := string(t.normalize(text))
+func (t *SentencePiece) encode(text string, prefix bool) []int32 {
+	norm := string(t.normalize(text, prefix))
 	m, ok := t.mergers.Get().(*merger)
 	if !ok {
 		m = newMerger()

@@ -17,7 +17,7 @@ func slowEncode(t *SentencePiece, text string) []int32 {
 		fixed bool
 	}
 	var parts []part
-	for s := string(t.normalize(text)); s != ""; {
+	for s := string(t.normalize(text, t.addDummyPrefix)); s != ""; {
 		p := part{}
 		for _, x := range t.pieces { // the longest user-defined piece
 			if x.kind == userDefined && strings.HasPrefix(s, x.text) && len(x.text) > len(p.s) {

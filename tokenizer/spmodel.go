@@ -19,6 +19,10 @@ const (
 	byteType    // <0x00> to <0xFF>
 )
 
+// addedText is a piece that no model's file has: a token of the files beside it that is not
+// special, found in a text before everything else.
+const addedText pieceType = 100
+
 type piece struct {
 	text  string
 	score float32

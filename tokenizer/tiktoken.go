@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // ParseTiktoken reads LLaMA-3's tokenizer.model: a line for each token, its bytes in
 // base64 and its rank, which is its id. The file says nothing else: how words are cut
 // and which special tokens follow are as in LLaMA 3's own reader.
-func ParseTiktoken(b []byte) (*BPE, error) {
+func ParseTiktoken(b []byte) (*BPE, error) { return parseTiktoken(b, nil) }
+
+func parseTiktoken(b []byte, beside *addedFiles) (*BPE, error) {
 	t := &BPE{byteLevel: true, ignoreMerges: true, ids: map[string]int32{}, unk: -1, bos: -1, eos: -1}
 	for line := 1; len(b) > 0; line++ {
 		row := b
@@ -45,28 +49,54 @@ func ParseTiktoken(b []byte) (*BPE, error) {
 		p.each(text, func(from, to int) { word(text[from:to]) })
 	}}
 	special := llama3Special(len(t.names))
+	beside.rename(special)
+	declared, named, err := beside.resolve(newBPEVocabulary(t.spellings(), special, slices.Concat(t.names, contents(special))))
+	if err != nil {
+		return nil, err
+	}
+	special = replaceAdded(special, declared, named)
 	t.setAdded(special)
 	for _, a := range special {
 		t.names = append(t.names, a.Content)
-		t.surface = append(t.surface, "")
+		surface := ""
+		if !a.Special {
+			surface = a.Content
+		}
+		t.surface = append(t.surface, surface)
 	}
 	t.head = t.surface
-	t.bos, t.eos = t.specials["<|begin_of_text|>"], t.specials["<|end_of_text|>"]
+	t.bos, t.eos = special[0].ID, special[1].ID
 	return t, nil
 }
 
-// rename gives special tokens the names that later versions have for their ids.
-func (t *BPE) rename(names map[int32]string) {
-	for id, name := range names {
-		if t.skipped[id] && name != "" {
-			t.names[id] = name
+// rename gives reserved tokens the names that later versions have for their ids.
+func (a *addedFiles) rename(special []addedToken) {
+	if a == nil {
+		return
+	}
+	for _, t := range a.tokens {
+		i := int(t.ID - special[0].ID)
+		if i >= 0 && i < len(special) && strings.HasPrefix(special[i].Content, "<|reserved_special_token_") {
+			special[i] = t.addedToken
 		}
 	}
-	var special []addedToken
-	for id := range t.skipped {
-		special = append(special, addedToken{ID: id, Content: t.names[id], Special: true})
+}
+
+// spellings are the ids by what the vocabulary calls them.
+func (t *BPE) spellings() map[string]int32 {
+	ids := make(map[string]int32, len(t.names))
+	for id, name := range t.names {
+		ids[name] = int32(id)
 	}
-	t.special, t.specials = newSpecials(special)
+	return ids
+}
+
+func contents(tokens []addedToken) []string {
+	list := make([]string, len(tokens))
+	for i, t := range tokens {
+		list[i] = t.Content
+	}
+	return list
 }
 
 // isTiktoken recognises the file by its first line.

@@ -19,7 +19,11 @@ type Vocabulary struct {
 func (t *SentencePiece) Vocabulary() Vocabulary {
 	v := Vocabulary{Unknown: t.unk, BOS: t.bos, EOS: t.eos, DummyPrefix: t.addDummyPrefix, RemoveExtraSpace: t.removeExtraSpace}
 	for _, p := range t.pieces {
-		v.Pieces, v.Scores, v.Types = append(v.Pieces, p.text), append(v.Scores, p.score), append(v.Types, int32(p.kind))
+		kind := p.kind
+		if kind == addedText { // the nearest that the formats have
+			kind = userDefined
+		}
+		v.Pieces, v.Scores, v.Types = append(v.Pieces, p.text), append(v.Scores, p.score), append(v.Types, int32(kind))
 	}
 	return v
 }
@@ -38,7 +42,7 @@ func NewSentencePiece(v Vocabulary) (*SentencePiece, error) {
 		m.pieces = append(m.pieces, piece{text, v.Scores[i], pieceType(v.Types[i])})
 		m.byteFallback = m.byteFallback || m.pieces[i].kind == byteType
 	}
-	t, err := newSentencePiece(m)
+	t, err := newSentencePiece(m, nil)
 	if err != nil {
 		return nil, err
 	}

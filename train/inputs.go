@@ -80,7 +80,7 @@ func (c *Config) readInputs() ([]input, error) {
 
 // tokenizerFiles are the files of a folder that say which ids a text becomes.
 func tokenizerFiles(dir string) (list []string) {
-	for _, name := range []string{tokenizer.JSONFile, tokenizer.ModelFile, tokenizer.ConfigFile, tokenizer.SpecialTokensFile, chat.JinjaFile} {
+	for _, name := range []string{tokenizer.JSONFile, tokenizer.ModelFile, tokenizer.ConfigFile, tokenizer.SpecialTokensFile, tokenizer.AddedTokensFile, chat.JinjaFile} {
 		unread := name == tokenizer.ModelFile && slices.Contains(list, tokenizer.JSONFile)
 		if regular.Exists(filepath.Join(dir, name)) && !unread {
 			list = append(list, name)
