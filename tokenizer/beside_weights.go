@@ -1,46 +1,137 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
-// besideWeights are the files of a model's folder that are neither weights nor
-// configuration: what a merged model needs as well.
-var besideWeights = []string{
-	generationConfig, ModelFile, JSONFile, ConfigFile, SpecialTokensFile,
-	AddedTokensFile, "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+// tokenizerFiles are those of a model's folder that make its tokenizer and chat template.
+var tokenizerFiles = []string{
+	ModelFile, JSONFile, ConfigFile, SpecialTokensFile, AddedTokensFile, "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
 }
 
 // BesideWeights are the names of the files that CopyBesideWeights copies.
-func BesideWeights() []string { return slices.Clone(besideWeights) }
+func BesideWeights() []string { return append(slices.Clone(tokenizerFiles), generationConfig) }
 
 // CopyBesideWeights copies the files of a model's folder that are neither weights nor
-// configuration (tokenizer, chat template, generation settings), as far as they are there.
-// A file that is one of these is copied alone; of a GGUF file they are made, see SaveGGUF;
-// of another there is nothing to copy.
+// configuration (tokenizer, chat template, generation settings), as far as they are there: see
+// CopyTokenizer and CopyGeneration.
 func CopyBesideWeights(from, to string) error {
-	names := besideWeights
-	if info, err := os.Stat(from); err == nil && !info.IsDir() {
-		if isGGUF(from) {
-			return SaveGGUF(from, to)
-		}
-		name := filepath.Base(from)
-		if !slices.Contains(besideWeights, name) {
-			return nil
-		}
-		from, names = filepath.Dir(from), []string{name}
+	if err := CopyTokenizer(from, to); err != nil {
+		return err
 	}
-	for _, name := range names {
+	return CopyGeneration(from, to, -1)
+}
+
+// CopyTokenizer copies the files of a folder that make its tokenizer and chat template, as
+// far as they are there. A file that is a tokenizer is copied alone, under the name by which
+// Load finds it; of a GGUF file they are made, see SaveGGUF; of another there is nothing to
+// copy.
+func CopyTokenizer(from, to string) error {
+	info, err := os.Stat(from)
+	switch {
+	case err == nil && !info.IsDir() && isGGUF(from):
+		return SaveGGUF(from, to)
+	case err == nil && !info.IsDir():
+		name := filepath.Base(from)
+		if !slices.Contains(tokenizerFiles, name) {
+			if name = nameFor(from); name == "" {
+				return nil
+			}
+		}
+		return atomicfile.CopyFile(from, filepath.Join(to, name))
+	}
+	for _, name := range tokenizerFiles {
 		err := atomicfile.CopyFile(filepath.Join(from, name), filepath.Join(to, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// nameFor is the name by which Load finds a tokenizer's file in a folder; "" if it is none.
+func nameFor(path string) string {
+	t, err := loadFile(path, nil)
+	if err != nil {
+		return ""
+	}
+	if b, ok := t.(*BPE); ok && b.merges != nil {
+		return JSONFile
+	}
+	return ModelFile
+}
+
+// CopyGeneration copies the settings by which a model generates, if it has them: the
+// generation_config.json of its folder, or what a GGUF file says of the tokens around a text.
+// Training may have taught the model to end with a token that is not among them: eos, if it is
+// not negative, is put in front of them there.
+func CopyGeneration(model, to string, eos int32) error {
+	var content []byte
+	info, err := os.Stat(model)
+	switch {
+	case err == nil && !info.IsDir() && !isGGUF(model):
+		return nil
+	case err == nil && !info.IsDir():
+		content, err = generationOfGGUF(model)
+	default:
+		content, err = readBounded(filepath.Join(model, generationConfig))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if content, err = withEOS(content, eos); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(model, generationConfig), err)
+	}
+	return atomicfile.WriteFile(filepath.Join(to, generationConfig), func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+func generationOfGGUF(path string) ([]byte, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	defer f.Close()
+	object, err := generationFromGGUF(f, 1<<31-1)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return jsonText(object, "  ")
+}
+
+// withEOS is a generation_config.json in which eos ends a text, too.
+func withEOS(content []byte, eos int32) ([]byte, error) {
+	var c Config
+	if err := strictjson.Unmarshal(content, &c); err != nil {
+		return nil, err
+	}
+	if eos < 0 || slices.Contains(c.EOSTokenID, eos) {
+		return content, nil
+	}
+	members, err := strictjson.Members(content)
+	if err != nil {
+		return nil, err
+	}
+	object := jsonObject{}
+	for _, m := range members {
+		object[m.Name] = json.RawMessage(m.Value)
+	}
+	object["eos_token_id"] = append(TokenIDs{eos}, c.EOSTokenID...)
+	return jsonText(object, "  ")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -234,25 +235,15 @@ func endAsModel(t loaded, path string, files []*Config, model string) error {
 	if model == "" || filepath.Clean(model) == filepath.Clean(path) || slices.ContainsFunc(files, (*Config).namesEOS) {
 		return nil
 	}
-	var found *Config
-	if isGGUF(model) {
-		c, err := ggufEnds(model)
-		if err != nil {
-			return err
-		}
-		found = c
-	} else {
-		more, err := readConfigs(model, generationConfig, modelConfig)
-		if err != nil {
-			return err
-		}
-		if i := slices.IndexFunc(more, (*Config).namesEOS); i >= 0 {
-			found = more[i]
-		}
+	all, err := modelEnds(model)
+	if err != nil {
+		return err
 	}
-	if found == nil || !found.namesEOS() {
+	i := slices.IndexFunc(all, func(c *Config) bool { return len(c.EOSTokenID) > 0 })
+	if i < 0 {
 		return nil
 	}
+	found := all[i]
 	id := found.EOSTokenID[0]
 	name := t.Piece(id)
 	if special, ok := t.(PartEncoder).Special(name); !ok || special != id {
@@ -264,6 +255,23 @@ func endAsModel(t loaded, path string, files []*Config, model string) error {
 	}
 	t.setEnds(bos, id)
 	return nil
+}
+
+// modelEnds are the files of a model that may name its EOS, the first to be asked first.
+func modelEnds(model string) ([]*Config, error) {
+	info, err := os.Stat(model)
+	var c *Config
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a plan may have a model's name
+		return nil, nil
+	case err == nil && info.IsDir():
+		return readConfigs(model, generationConfig, modelConfig)
+	case err == nil && isGGUF(model):
+		c, err = ggufEnds(model)
+	case err == nil:
+		c, err = ReadConfig(model)
+	}
+	return []*Config{c}, err
 }
 
 func (c *Config) namesEOS() bool { return c.EOSToken != nil || len(c.EOSTokenID) > 0 }

@@ -41,8 +41,9 @@ func Load(path string) (Tokenizer, error) { return LoadFor(path, Options{}) }
 
 // Options are what else may say how a text ends.
 type Options struct {
-	// Model is the folder or the GGUF file of the model that the tokenizer is for, if that
-	// is elsewhere: the EOS that it names is that of a tokenizer whose own files name none.
+	// Model is the folder, the GGUF file or the config.json of the model that the tokenizer is
+	// for, if that is elsewhere: the EOS that it names is that of a tokenizer whose own files
+	// name none.
 	Model string
 	// EOS is the spelling of a token, which then is EOS whatever the files say.
 	EOS string

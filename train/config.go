@@ -22,6 +22,7 @@ type Config struct {
 	Model       string // folder of the base model, in Hugging Face's form, or GGUF file
 	FromScratch string // config.json of a new model, in place of Model
 	Tokenizer   string // folder or file; empty: the model's
+	EOSToken    string // ends a text, as the vocabulary spells it; empty: what the files of tokenizer and model name
 	DType       tensor.DType
 	// ComputeDType is the storage type of the activations where DType is q8 or q4: f32,
 	// bf16 or f16. Empty: f32, and elsewhere DType.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"unsafe"
 
 	"github.com/agora-ml/agora/data"
@@ -26,6 +28,32 @@ type tokenized struct {
 	seqs       []data.Sequence
 	counts     data.Counts
 	vocabulary int // ids of the tokenizer
+	ends       ends
+}
+
+// ends are the tokens that begin and end a text; -1: none.
+type ends struct{ bos, eos int32 }
+
+func endsOf(tok tokenizer.Tokenizer) ends {
+	e := ends{-1, -1}
+	if id, ok := tok.BOS(); ok {
+		e.bos = id
+	}
+	if id, ok := tok.EOS(); ok {
+		e.eos = id
+	}
+	return e
+}
+
+// teach puts the ends that a model is trained with into its configuration, if that does not
+// name them: it will be asked with them.
+func (e ends) teach(c *llama.Config) {
+	if e.eos >= 0 && !slices.Contains(c.EOS, e.eos) {
+		c.EOS = append([]int32{e.eos}, c.EOS...)
+	}
+	if e.bos >= 0 && c.BOS < 0 {
+		c.BOS = e.bos
+	}
 }
 
 // readData reads and tokenizes the rows.
@@ -34,7 +62,7 @@ func (c *Config) readData() (t tokenized, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.vocabulary = tok.VocabSize()
+	t.vocabulary, t.ends = tok.VocabSize(), endsOf(tok)
 	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields})
 	if err != nil {
 		return t, err
@@ -111,7 +139,7 @@ func (c *Config) countSteps(rows int) error {
 // split holds out rows, and compares the data with those of the checkpoint, if there is one.
 func (r *run) split(read tokenized) error {
 	cfg := &r.cfg
-	r.vocabulary = read.vocabulary
+	r.vocabulary, r.ends = read.vocabulary, read.ends
 	switch n := len(read.seqs); {
 	case n == 0:
 		return fmt.Errorf("setting data: want a row with a counted token within %d tokens (max-tokens), got none of %d", cfg.MaxTokens, read.counts.Rows)
@@ -151,7 +179,7 @@ func (c *Config) tokenizerPath() string {
 // loadTokenizer reads the tokenizer, and the chat template if there is one.
 func (c *Config) loadTokenizer() (tokenizer.Tokenizer, *chat.Template, error) {
 	path := c.tokenizerPath()
-	tok, err := tokenizer.Load(path)
+	tok, err := tokenizer.LoadFor(path, tokenizer.Options{Model: cmp.Or(c.Model, c.FromScratch), EOS: c.EOSToken})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -265,6 +293,10 @@ func (r *run) newModel(d *tensor.Device) (*llama.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.ends.bos >= 0 {
+		config.BOS = r.ends.bos
+	}
+	r.ends.teach(&config)
 	return llama.NewAs(d, config, r.cfg.DType, r.cfg.Seed)
 }
 
@@ -273,6 +305,7 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 	cfg := r.cfg
 	switch {
 	case cfg.full():
+		r.ends.teach(&m.Config)
 		for _, p := range nn.Params(m) {
 			p.Frozen = false
 		}

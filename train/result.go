@@ -9,7 +9,7 @@ import (
 )
 
 // saveResult writes what is trained into a folder: the adapter, or the whole model with
-// its tokenizer.
+// its tokenizer and how it generates.
 func (r *run) saveResult(dir string) error {
 	if r.adapter != nil {
 		return r.adapter.Save(dir)
@@ -17,7 +17,10 @@ func (r *run) saveResult(dir string) error {
 	if err := r.trainer.Model.Save(dir); err != nil {
 		return err
 	}
-	return tokenizer.CopyBesideWeights(r.cfg.tokenizerPath(), dir)
+	if err := tokenizer.CopyTokenizer(r.cfg.tokenizerPath(), dir); err != nil || r.cfg.Model == "" {
+		return err
+	}
+	return tokenizer.CopyGeneration(r.cfg.Model, dir, r.ends.eos)
 }
 
 // copyResult copies a checkpoint's result, file by file.

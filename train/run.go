@@ -91,6 +91,7 @@ type run struct {
 	loader      *data.Loader
 	heldOut     []data.Batch
 	vocabulary  int // ids of the tokenizer
+	ends        ends
 	longest     int // tokens of the longest sequence
 	tokens      int // of all sequences
 	checkpoints checkpoints

@@ -35,6 +35,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupModel, Name: "model", value: &c.Model, Help: "base model: a folder (config.json, model.safetensors, tokenizer), or a GGUF file"},
 		{Group: groupModel, Name: "from-scratch", value: &c.FromScratch, Help: "config.json of a new model that is trained from random weights, in place of model"},
 		{Group: groupModel, Name: "tokenizer", value: &c.Tokenizer, Help: "folder or file of the tokenizer (default: the model's)"},
+		{Group: groupModel, Name: "eos-token", value: &c.EOSToken, Help: "token that ends a text and an answer, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)"},
 		{Group: groupModel, Name: "dtype", value: &c.DType, Help: "storage of frozen weights and activations: f32, bf16 or f16; of frozen weights alone: q8 or q4"},
 		{Group: groupModel, Name: "compute-dtype", value: &c.ComputeDType, Help: "storage of activations with dtype q8 or q4: f32, bf16 or f16 (default: f32); elsewhere it is dtype's"},
 

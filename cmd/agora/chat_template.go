@@ -37,6 +37,16 @@ func (f *modelFlags) chatTemplate(name string, tok tokenizer.Tokenizer) (*chat.T
 	return chat.Load(dir, tok)
 }
 
+// textEnds are the ids that end a text: those that the model names, and the one that training
+// with this tokenizer teaches.
+func textEnds(eos []int32, tok tokenizer.Tokenizer) []int32 {
+	ends := slices.Clone(eos)
+	if id, ok := tok.EOS(); ok && !slices.Contains(ends, id) {
+		ends = append(ends, id)
+	}
+	return ends
+}
+
 // answerEnds are the ids that end an answer: those that end a text, and a turn.
 func answerEnds(eos []int32, tok tokenizer.Tokenizer) []int32 {
 	ends := slices.Clone(eos)

@@ -24,7 +24,7 @@ func dataCommand() *cobra.Command {
 }
 
 // dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "data", "format", "ignore-fields", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
+var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -72,7 +72,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	case f.rows < 0:
 		return fmt.Errorf("--rows %d: want at least 0", f.rows)
 	}
-	model := modelFlags{model: cfg.Model, tokenizer: cfg.Tokenizer}
+	model := modelFlags{model: cfg.Model, tokenizer: cfg.Tokenizer, eosToken: cfg.EOSToken}
 	tok, err := model.loadTokenizer()
 	if err != nil {
 		return err

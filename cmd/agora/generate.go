@@ -104,7 +104,9 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	}
 	defer b.close()
 	if !f.ignoreEOS {
-		f.options.StopIDs = b.Config.EOS
+		if f.options.StopIDs = textEnds(b.Config.EOS, tok); len(f.options.StopIDs) == 0 {
+			fmt.Fprintln(c.ErrOrStderr(), "warning: neither the model nor its tokenizer names a token that ends a text: what is written goes on to --max-tokens; --eos-token names one")
+		}
 	}
 	out := c.OutOrStdout()
 	shown := out

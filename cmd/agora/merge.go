@@ -192,7 +192,7 @@ func (m *merger) copyBesideWeights(from, to string) error {
 	if isFile(from) {
 		if _, err := tokenizer.Load(from); err != nil {
 			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %v\n", err)
-			return nil
+			return tokenizer.CopyGeneration(from, to, -1)
 		}
 	}
 	return tokenizer.CopyBesideWeights(from, to)

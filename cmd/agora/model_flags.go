@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -21,6 +22,7 @@ type modelFlags struct {
 	model     string
 	adapter   string
 	tokenizer string
+	eosToken  string
 	dtype     string
 	compute   string
 	device    deviceFlags
@@ -30,6 +32,7 @@ func (f *modelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer), or GGUF file")
 	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
 	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
+	c.Flags().StringVar(&f.eosToken, "eos-token", "", "token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "", "storage of activations with --dtype q8 or q4: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)
@@ -100,10 +103,7 @@ func isTerminal(stream any) bool {
 
 // loadTokenizer reads the tokenizer that belongs to the model.
 func (f *modelFlags) loadTokenizer() (tokenizer.Tokenizer, error) {
-	if f.tokenizer != "" {
-		return tokenizer.Load(f.tokenizer)
-	}
-	return tokenizer.Load(f.model)
+	return tokenizer.LoadFor(cmp.Or(f.tokenizer, f.model), tokenizer.Options{Model: f.model, EOS: f.eosToken})
 }
 
 // isFile reports a path that names a file, and no folder.
