@@ -36,6 +36,11 @@ type Adapter struct {
 	extras  []*extra
 	saves   []string       // the shortest names of the extras' modules (see shortest)
 	merged  []*corrections // of each layer, while the adapter is merged (see Unmerge)
+
+	model   any          // that the layers are of
+	madeFor *Fingerprint // nil: unknown
+	match   Match        // of the model with madeFor
+	note    string       // about match
 }
 
 // adapted is one layer of an adapter and where it stands.
@@ -64,6 +69,10 @@ func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
 			l.set(initial(s.name, w.Dim(1), w.Dim(0), own, seed))
 		}
 		a.layers = append(a.layers, adapted{s, l})
+	}
+	a.match = MatchSame
+	if a.madeFor, err = fingerprint(model); err != nil {
+		return nil, err
 	}
 	return a, a.enter(model)
 }
@@ -95,6 +104,7 @@ func prepare(model any, cfg Config) (a *Adapter, slots []slot, err error) {
 
 // enter makes the model the adapter's.
 func (a *Adapter) enter(model any) error {
+	a.model = model
 	for _, p := range nn.Params(model) {
 		p.Frozen = true
 	}

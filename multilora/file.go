@@ -27,6 +27,9 @@ const (
 type Info struct {
 	Base string `json:"base"` // the base model's name
 	Config
+	// Fingerprint is the base model's; nil in files of earlier versions, and where it is not
+	// known.
+	Fingerprint *Fingerprint `json:"fingerprint,omitempty"`
 }
 
 // header makes adapter.json known as this project's, whatever its version.
@@ -64,7 +67,7 @@ func (a *Adapter) Save(dir string) error {
 		}
 		tensors = append(tensors, safetensors.FromFloat32s(extraName(e.name), e.param.Value.Shape(), values).Source())
 	}
-	return Write(dir, Info{a.Base, a.config}, tensors...)
+	return Write(dir, Info{a.Base, a.config, a.madeFor}, tensors...)
 }
 
 // Write writes an adapter's folder from tensors named as in TensorFile, for whoever has
@@ -83,17 +86,43 @@ func Write(dir string, info Info, tensors ...safetensors.Source) error {
 	if err := safetensors.Write(filepath.Join(dir, TensorFile), map[string]string{configKey: string(config)}, tensors...); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(struct {
-		header
-		Info
-	}{ours, info}, "", "  ")
+	text, err := info.text()
 	if err != nil {
 		return err
 	}
 	return atomicfile.WriteFile(filepath.Join(dir, InfoFile), func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
+		_, err := w.Write(text)
 		return err
 	})
+}
+
+// text is adapter.json: a line for each setting, and one for each tensor of the fingerprint.
+func (i Info) text() ([]byte, error) {
+	f := i.Fingerprint
+	i.Fingerprint = nil
+	text, err := json.MarshalIndent(struct {
+		header
+		Info
+	}{ours, i}, "", "  ")
+	if err != nil || f == nil {
+		return append(text, '\n'), err
+	}
+	b := bytes.NewBuffer(bytes.TrimSuffix(text, []byte("\n}")))
+	fmt.Fprintf(b, ",\n  \"fingerprint\": {\n    \"digest\": %q,\n    \"tensors\": [\n", f.Digest())
+	for k, t := range f.Tensors {
+		line, err := json.Marshal(t.forJSON())
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString("      ")
+		b.Write(line)
+		if k < len(f.Tensors)-1 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString("    ]\n  }\n}\n")
+	return b.Bytes(), nil
 }
 
 // ReadInfo reads and checks a folder's adapter.json.
@@ -138,8 +167,10 @@ func parseInfo(text []byte) (Info, error) {
 }
 
 // Load attaches the adapter of a folder to a model, as its own configuration says, and
-// freezes the model. After an error the model is as it was.
-func Load(model any, dir string) (*Adapter, error) {
+// freezes the model. A model that is not the one the adapter was made for, or that holds the
+// adapter already, is a *BaseError, unless the options say otherwise; with several Options
+// the last counts. After an error the model is as it was.
+func Load(model any, dir string, options ...Options) (*Adapter, error) {
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return nil, err
@@ -182,6 +213,13 @@ func Load(model any, dir string) (*Adapter, error) {
 		l := newLinear(s.base, info.of(s.name))
 		l.set(ms)
 		a.layers = append(a.layers, adapted{s, l})
+	}
+	a.madeFor = info.Fingerprint
+	if a.madeFor == nil {
+		a.note = fmt.Sprintf("%s is of an earlier version and does not say which model the adapter was made for: whether this is it cannot be checked", filepath.Join(dir, InfoFile))
+	}
+	if err := a.checkBase(model, dir, last(options)); err != nil {
+		return nil, err
 	}
 	return a, a.enter(model)
 }

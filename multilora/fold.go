@@ -10,7 +10,10 @@ import (
 // know: A is stacked already, scale and s go into B, alpha is the rank. It is detached;
 // the adapter itself stays as it is.
 func (a *Adapter) Fold() (*Adapter, error) {
-	f := &Adapter{Base: a.Base, config: a.config, targets: a.targets, saves: a.saves}
+	f := &Adapter{
+		Base: a.Base, config: a.config, targets: a.targets, saves: a.saves,
+		model: a.model, madeFor: a.madeFor, match: a.match, note: a.note,
+	}
 	f.config.Method, f.config.Scaling = MethodLoRA, ScalingScalar
 	f.config.Modules, f.config.Rank, f.config.Alpha = 1, a.config.TotalRank(), float64(a.config.TotalRank())
 	f.config.Ranks, f.config.Alphas = nil, nil

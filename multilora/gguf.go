@@ -122,7 +122,7 @@ func permuted(b []float32, rows, heads int, move func(dst, src []byte, rows, hea
 
 // LoadGGUF attaches the LoRA of a GGUF file to a model and freezes the model. After an
 // error the model is as it was.
-func LoadGGUF(m *llama.Model, path string) (_ *Adapter, err error) {
+func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err error) {
 	all, err := linears(m)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,8 @@ func LoadGGUF(m *llama.Model, path string) (_ *Adapter, err error) {
 	}
 	cfg.Targets = shortest(namesOf(chosen), namesOf(all))
 	base, _ := gguf.Get[string](f, "general.base_model.0.name") // as llama.cpp's converter calls it; free text
-	return assemble(m, base, cfg, chosen, nil, func(s slot) (mod module, err error) {
+	a := &Adapter{Base: base, config: cfg}
+	return a.assemble(m, path, last(options), chosen, func(s slot) (mod module, err error) {
 		l := layers[s.name]
 		if mod.a, err = l.a.Float32s(); err != nil {
 			return mod, err

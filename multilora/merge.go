@@ -3,6 +3,7 @@ package multilora
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -23,7 +24,9 @@ type Merged struct {
 
 // Merge adds ΔW = scale Σ_i s_i B_i A_i to the weight of every adapted layer and detaches
 // the adapter, whose extra parameters become the model's: the model now computes without
-// it what it computed with it, but for rounding. Weights must be f32, f16 or bf16. Unmerge is the way back.
+// it what it computed with it, but for rounding. Weights must be f32, f16 or bf16. The
+// configuration of a *llama.Model remembers the adapter (Config.Merged), so that it is not
+// merged again by mistake. Unmerge is the way back.
 func (a *Adapter) Merge() ([]Merged, error) {
 	if a.merged != nil {
 		return nil, errMerged
@@ -37,6 +40,9 @@ func (a *Adapter) Merge() ([]Merged, error) {
 		if err := e.check(); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.mark(); err != nil {
+		return nil, err
 	}
 	a.detachLayers()
 	for _, e := range a.extras {
@@ -52,6 +58,35 @@ func (a *Adapter) Merge() ([]Merged, error) {
 		report, a.merged = append(report, m), append(a.merged, back)
 	}
 	return report, nil
+}
+
+// mark adds the adapter to those that the model knows to be in its weights.
+func (a *Adapter) mark() error {
+	m, ok := a.model.(*llama.Model)
+	if !ok {
+		return nil
+	}
+	digest, err := a.Digest()
+	if err == nil {
+		m.Config.Merged = append(slices.Clip(m.Config.Merged), digest)
+	}
+	return err
+}
+
+// unmark is the inverse of mark.
+func (a *Adapter) unmark() error {
+	m, ok := a.model.(*llama.Model)
+	if !ok {
+		return nil
+	}
+	digest, err := a.Digest()
+	for i, d := range slices.Backward(m.Config.Merged) {
+		if d == digest {
+			m.Config.Merged = slices.Delete(slices.Clone(m.Config.Merged), i, i+1)
+			break
+		}
+	}
+	return err
 }
 
 func (l adapted) merge() (Merged, *corrections, error) {

@@ -11,8 +11,10 @@ import (
 
 // Open attaches an adapter in any form to a model: a folder of Save (see Load), a PEFT
 // folder (see LoadPEFT), or a GGUF file (see LoadGGUF), for which the model must be a
-// *llama.Model.
-func Open(model any, path string) (*Adapter, error) {
+// *llama.Model. A model that is not the one the adapter was made for, or that holds the
+// adapter already, is a *BaseError, unless the options say otherwise; with several Options
+// the last counts.
+func Open(model any, path string, options ...Options) (*Adapter, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -22,14 +24,14 @@ func Open(model any, path string) (*Adapter, error) {
 		if !ok {
 			return nil, fmt.Errorf("multilora: %s: want a folder for a model of type %T, got a file", path, model)
 		}
-		return LoadGGUF(m, path)
+		return LoadGGUF(m, path, options...)
 	}
 	for _, form := range []struct {
 		file string
-		load func(any, string) (*Adapter, error)
+		load func(any, string, ...Options) (*Adapter, error)
 	}{{InfoFile, Load}, {PEFTConfigFile, LoadPEFT}} {
 		if regular.Exists(filepath.Join(path, form.file)) {
-			return form.load(model, path)
+			return form.load(model, path, options...)
 		}
 	}
 	return nil, fmt.Errorf("multilora: %s: want %s or %s in the folder, got neither", path, InfoFile, PEFTConfigFile)

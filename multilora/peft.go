@@ -30,7 +30,7 @@ const (
 // model. Layers may have ranks and alphas of their own, and modules_to_save becomes
 // Config.Extra. What PEFT can do beyond that (DoRA, trained biases of adapted layers, …)
 // is an error that names the field. After an error the model is as it was.
-func LoadPEFT(model any, dir string) (*Adapter, error) {
+func LoadPEFT(model any, dir string, options ...Options) (*Adapter, error) {
 	path := filepath.Join(dir, PEFTConfigFile)
 	text, err := readSmall(path)
 	if err != nil {
@@ -78,7 +78,8 @@ func LoadPEFT(model any, dir string) (*Adapter, error) {
 		}
 		e.set(values)
 	}
-	return assemble(model, c.base, cfg, chosen, extras, func(s slot) (m module, err error) {
+	a := &Adapter{Base: c.base, config: cfg, extras: extras}
+	return a.assemble(model, dir, last(options), chosen, func(s slot) (m module, err error) {
 		if m.a, err = f.names[peftName(s.name, "A")].Float32s(); err != nil {
 			return m, err
 		}
@@ -88,11 +89,12 @@ func LoadPEFT(model any, dir string) (*Adapter, error) {
 }
 
 // assemble makes a LoRA of modules that are read one by one and attaches it.
-func assemble(model any, base string, cfg Config, slots []slot, extras []*extra, read func(slot) (module, error)) (*Adapter, error) {
+func (a *Adapter) assemble(model any, path string, o Options, slots []slot, read func(slot) (module, error)) (*Adapter, error) {
+	cfg := a.config
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Adapter{Base: base, config: cfg, targets: cfg.Targets, extras: extras, saves: cfg.Extra}
+	a.targets, a.saves = cfg.Targets, cfg.Extra
 	for _, s := range slots {
 		m, err := read(s)
 		if err != nil {
@@ -101,6 +103,9 @@ func assemble(model any, base string, cfg Config, slots []slot, extras []*extra,
 		l := newLinear(s.base, cfg.of(s.name))
 		l.set([]module{m})
 		a.layers = append(a.layers, adapted{s, l})
+	}
+	if err := a.checkBase(model, path, o); err != nil {
+		return nil, err
 	}
 	return a, a.enter(model)
 }

@@ -27,11 +27,11 @@ type Set struct {
 // NewSet is a set without adapters. The model's slots must hold its own layers.
 func NewSet(model any) *Set { return &Set{model: model, adapters: map[string]*Adapter{}} }
 
-// Load adds the adapter at path, in any of the forms that Open knows. None is in use
-// afterwards.
-func (s *Set) Load(name, path string) error {
+// Load adds the adapter at path, in any of the forms and with the options that Open knows.
+// None is in use afterwards.
+func (s *Set) Load(name, path string, options ...Options) error {
 	s.Detach()
-	a, err := Open(s.model, path)
+	a, err := Open(s.model, path, options...)
 	if err != nil {
 		return err
 	}

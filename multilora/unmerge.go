@@ -109,6 +109,9 @@ func (a *Adapter) Unmerge() error {
 		a.merged = a.merged[:i]
 	}
 	a.merged = nil
+	if err := a.unmark(); err != nil {
+		return err
+	}
 	return a.Attach()
 }
 

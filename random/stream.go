@@ -5,11 +5,12 @@ import "math"
 // The streams of one seed. Each has a key of its own, so that drawing more
 // numbers for one purpose never moves another's.
 const (
-	Init     uint32 = iota + 1 // initial values of parameters; step = index of the parameter
-	Dropout                    // masks; step = training step, op = call within the step
-	Order                      // the order of rows; step = epoch
-	Sampling                   // generated tokens; step = row, op = position
-	Test                       // inputs of tests and examples
+	Init        uint32 = iota + 1 // initial values of parameters; step = index of the parameter
+	Dropout                       // masks; step = training step, op = call within the step
+	Order                         // the order of rows; step = epoch
+	Sampling                      // generated tokens; step = row, op = position
+	Test                          // inputs of tests and examples
+	Fingerprint                   // which numbers of a parameter tell a model from others
 )
 
 // Key is the Philox key of one stream of a seed.

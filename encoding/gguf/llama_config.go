@@ -15,6 +15,13 @@ const architectureKey = "general.architecture"
 // frequency by. ConfigJSON reads it; it has no name at Hugging Face.
 const RopeFactorsName = "rope_freqs.weight"
 
+// Digests of the adapters that were merged into the weights: Agora's own key, which other
+// programs pass over, and what it is called in config.json.
+const (
+	mergedKey   = "agora.merged"
+	mergedField = "agora_merged"
+)
+
 // maxHeadDim is a bound that no model comes near, so that a broken file costs nothing.
 const maxHeadDim = 1 << 16
 
@@ -76,6 +83,9 @@ func ConfigJSON(f *File) ([]byte, error) {
 	}
 	config["model_type"], config["architectures"] = kind, []string{class}
 	config["rope_scaling"] = k.ropeScaling(headDim)
+	if merged, ok := f.values[mergedKey]; ok {
+		config[mergedField] = merged
+	}
 	if err := k.check(); err != nil {
 		return nil, err
 	}
@@ -181,18 +191,19 @@ func (k *keys) check() error {
 // which are not among them.
 func LlamaMetadata(configJSON []byte) ([]KeyValue, []Tensor, error) {
 	var c struct {
-		ModelType    string  `json:"model_type"`
-		Vocab        uint32  `json:"vocab_size"`
-		Hidden       uint32  `json:"hidden_size"`
-		Intermediate uint32  `json:"intermediate_size"`
-		Layers       uint32  `json:"num_hidden_layers"`
-		Heads        uint32  `json:"num_attention_heads"`
-		KVHeads      uint32  `json:"num_key_value_heads"`
-		HeadDim      uint32  `json:"head_dim"`
-		Positions    uint32  `json:"max_position_embeddings"`
-		NormEps      float32 `json:"rms_norm_eps"`
-		Window       uint32  `json:"sliding_window"`
-		UseWindow    bool    `json:"use_sliding_window"` // of qwen2
+		ModelType    string   `json:"model_type"`
+		Vocab        uint32   `json:"vocab_size"`
+		Hidden       uint32   `json:"hidden_size"`
+		Intermediate uint32   `json:"intermediate_size"`
+		Layers       uint32   `json:"num_hidden_layers"`
+		Heads        uint32   `json:"num_attention_heads"`
+		KVHeads      uint32   `json:"num_key_value_heads"`
+		HeadDim      uint32   `json:"head_dim"`
+		Positions    uint32   `json:"max_position_embeddings"`
+		NormEps      float32  `json:"rms_norm_eps"`
+		Window       uint32   `json:"sliding_window"`
+		UseWindow    bool     `json:"use_sliding_window"` // of qwen2
+		Merged       []string `json:"agora_merged"`
 		ropeSettings
 	}
 	c.NormEps = 1e-6
@@ -255,6 +266,9 @@ func LlamaMetadata(configJSON []byte) ([]KeyValue, []Tensor, error) {
 	}
 	if c.ModelType == "mistral" && c.Window > 0 {
 		out = append(out, KeyValue{p + "attention.sliding_window", c.Window})
+	}
+	if len(c.Merged) > 0 {
+		out = append(out, KeyValue{mergedKey, c.Merged})
 	}
 	rope, factors, err := c.metadata(p, int(c.HeadDim))
 	return append(out, rope...), factors, err

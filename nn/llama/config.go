@@ -38,12 +38,19 @@ type Config struct {
 	BOS int32   // begins a text; -1: none
 	EOS []int32 // end a text
 
+	// Merged are the digests of the adapters that were merged into the weights (see
+	// multilora's Adapter.Digest).
+	Merged []string
+
 	source map[string]json.RawMessage // config.json as it was read: Save keeps what it does not know
 	stored string                     // the type of the weights, as config.json spells it, where Save writes them
 }
 
 // ConfigFile is the name of the configuration in a model's folder.
 const ConfigFile = "config.json"
+
+// mergedField is that of Config.Merged in config.json. Other programs pass over it.
+const mergedField = "agora_merged"
 
 const generationFile = "generation_config.json"
 
@@ -144,6 +151,7 @@ func ParseConfig(path string, text []byte) (Config, error) {
 	}
 	c.EOS = f.ids("eos_token_id")
 	c.RoPE = f.rope()
+	f.get(mergedField, "a list of digests", &c.Merged)
 	if f.err == nil {
 		f.err = c.check(path)
 	}
@@ -301,6 +309,10 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		if older || !newer {
 			set["torch_dtype"] = c.stored
 		}
+	}
+	delete(out, mergedField)
+	if len(c.Merged) > 0 {
+		set[mergedField] = c.Merged
 	}
 	setRoPE(set, c.RoPE)
 	for name, value := range set {

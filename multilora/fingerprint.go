@@ -1,0 +1,180 @@
+package multilora
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+
+	"github.com/agora-ml/agora/internal/strictjson"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Fingerprint tells a model from others: the names and shapes of its parameters, and some
+// numbers of each. They are the numbers themselves, and not a hash of them, because the same
+// model in another storage type has others, which rounding explains.
+type Fingerprint struct {
+	Tensors []TensorSample
+}
+
+// TensorSample is one parameter of a Fingerprint.
+type TensorSample struct {
+	Name  string
+	Shape []int
+	// Values are all numbers of a parameter of up to 64, and else those of two blocks of 32
+	// that depend on its name and size alone: one in each half, and blocks of q8 and q4.
+	Values []float32
+}
+
+// fingerprint reads the sample of a model's parameters from its device, all at once: half a
+// kilobyte of each or less. A model on a virtual device, which has no values, has none.
+func fingerprint(model any) (*Fingerprint, error) {
+	f := &Fingerprint{}
+	var device *tensor.Device
+	var parts []*tensor.Tensor
+	for name, p := range nn.Params(model) {
+		w := p.Value
+		if device = w.Device(); device.Virtual() {
+			return nil, nil
+		}
+		f.Tensors = append(f.Tensors, TensorSample{Name: name, Shape: w.Shape()})
+		for _, r := range sampled(name, w.Numel()) {
+			parts = append(parts, w.View(r.from, r.n))
+		}
+	}
+	values, err := device.Float64s(parts...)
+	if err != nil {
+		return nil, fmt.Errorf("multilora: fingerprint of the model: %w", err)
+	}
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		for range sampled(t.Name, tensor.Numel(t.Shape)) {
+			for _, v := range values[0] {
+				t.Values = append(t.Values, float32(v))
+			}
+			values = values[1:]
+		}
+	}
+	return f, nil
+}
+
+// piece is n elements from one on.
+type piece struct{ from, n int }
+
+// sampled are the pieces of a parameter of so many elements that are in its sample.
+func sampled(name string, elements int) []piece {
+	const block = tensor.BlockLen
+	if elements <= 2*block {
+		return []piece{{0, elements}}
+	}
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	id := h.Sum64()
+	draw := random.NewStream(0, random.Fingerprint, uint32(id), uint32(id>>32))
+	half := elements / block / 2
+	return []piece{{draw.IntN(half) * block, block}, {(half + draw.IntN(elements/block-half)) * block, block}}
+}
+
+// Digest is a SHA-256 of everything in the fingerprint, in hexadecimal.
+func (f *Fingerprint) Digest() string {
+	h := sha256.New()
+	for _, t := range f.Tensors {
+		fmt.Fprintf(h, "%q %d ", t.Name, t.Shape)
+		h.Write(littleEndian(t.Values))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func littleEndian(values []float32) []byte {
+	b := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
+
+// A fingerprint in adapter.json: the digest of the whole, by which another file can be
+// recognised without comparing, and a line for each parameter.
+type fingerprintJSON struct {
+	Digest  string       `json:"digest"`
+	Tensors []sampleJSON `json:"tensors"`
+}
+
+type sampleJSON struct {
+	Name   string `json:"name"`
+	Shape  []int  `json:"shape"`
+	Sample string `json:"sample"` // f32, little-endian, in base64
+}
+
+func (t TensorSample) forJSON() sampleJSON {
+	return sampleJSON{t.Name, t.Shape, base64.StdEncoding.EncodeToString(littleEndian(t.Values))}
+}
+
+// MarshalJSON writes the fingerprint as adapter.json has it.
+func (f Fingerprint) MarshalJSON() ([]byte, error) {
+	all := fingerprintJSON{Digest: f.Digest(), Tensors: []sampleJSON{}}
+	for _, t := range f.Tensors {
+		all.Tensors = append(all.Tensors, t.forJSON())
+	}
+	return json.Marshal(all)
+}
+
+const maxDimensions = 8 // more than any parameter has
+
+// UnmarshalJSON reads what MarshalJSON writes, and finds what nobody wrote so.
+func (f *Fingerprint) UnmarshalJSON(text []byte) error {
+	var all fingerprintJSON
+	if err := strictjson.UnmarshalKnown(text, &all); err != nil {
+		return err
+	}
+	f.Tensors = nil
+	names := map[string]bool{}
+	for i, s := range all.Tensors {
+		fail := func(field, want string, got any) error {
+			return fmt.Errorf("tensors[%d].%s: want %s, got %v", i, field, want, got)
+		}
+		if names[s.Name] {
+			return fail("name", "another than before", quoted(s.Name))
+		}
+		if len(s.Shape) > maxDimensions {
+			return fail("shape", fmt.Sprintf("at most %d numbers", maxDimensions), len(s.Shape))
+		}
+		names[s.Name] = true
+		elements := 1
+		for _, n := range s.Shape {
+			if n < 1 || n > math.MaxInt/64/elements {
+				return fail("shape", "positive numbers whose product is one", s.Shape)
+			}
+			elements *= n
+		}
+		data, err := base64.StdEncoding.DecodeString(s.Sample)
+		if err != nil {
+			return fail("sample", "base64", err)
+		}
+		if want := min(elements, 2*tensor.BlockLen); len(data) != 4*want {
+			return fail("sample", fmt.Sprintf("%d numbers of 4 bytes", want), fmt.Sprintf("%d bytes", len(data)))
+		}
+		t := TensorSample{Name: s.Name, Shape: s.Shape, Values: make([]float32, len(data)/4)}
+		tensor.F32.Decode(t.Values, data)
+		f.Tensors = append(f.Tensors, t)
+	}
+	if len(f.Tensors) == 0 {
+		return fmt.Errorf("tensors: want those of a model, got none")
+	}
+	if digest := f.Digest(); all.Digest != digest {
+		return fmt.Errorf("digest: want that of the tensors, %s, got %s", digest, quoted(all.Digest))
+	}
+	return nil
+}
+
+// same reports equal bits.
+func same(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+}
