@@ -85,7 +85,11 @@ func (a *Adapter) checkBase(model any, path string, o Options) error {
 	if !o.AnyBase {
 		return wrong
 	}
-	a.match, a.note = MatchOther, fmt.Sprintf("warning: %s: %s", path, wrong.Reason)
+	what := "the model is not the one that the adapter was made for"
+	if wrong.Holds {
+		what = "the model holds the adapter already, and has it twice now"
+	}
+	a.match, a.note = MatchOther, fmt.Sprintf("warning: %s: %s: %s", path, what, wrong.Reason)
 	return nil
 }
 
@@ -101,7 +105,7 @@ func (a *Adapter) compareBase(model any) (*BaseError, error) {
 			return nil, err
 		}
 		if slices.Contains(m.Config.Merged, digest) {
-			return &BaseError{Holds: true, Reason: fmt.Sprintf("its %s has the adapter's digest %.16s… among those merged into it", llama.ConfigFile, digest)}, nil
+			return &BaseError{Holds: true, Reason: fmt.Sprintf("its configuration lists the adapter's digest, %.16s…, among those merged into it", digest)}, nil
 		}
 	}
 	if a.madeFor == nil {

@@ -1,8 +1,14 @@
 package multilora
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"math"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/internal/realdata"
@@ -180,5 +186,282 @@ func moveEach(t *testing.T, m *llama.Model, part float64) {
 			v[i] += float32(part * sum / float64(len(v)) * r.Normal())
 		}
 		p.Value.SetFloat32s(v)
+	}
+}
+
+// refusal is the error of loading an adapter onto a model that must be refused.
+func refusal(t *testing.T, model any, path string) *BaseError {
+	t.Helper()
+	_, err := Open(model, path)
+	wrong, ok := errors.AsType[*BaseError](err)
+	if !ok {
+		t.Fatalf("loading gives %v, want a *BaseError", err)
+	}
+	return wrong
+}
+
+// The same adapter is put into a model's weights once: the second time is refused, by the
+// mark in the configuration, and without it by the weights. Taken out again it may go in again.
+func TestMergedTwice(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16} {
+		for _, extra := range [][]string{nil, {"norm"}} {
+			t.Run(fmt.Sprint(dt, extra), func(t *testing.T) {
+				d := open(t, 2)
+				m, err := llama.New(d, blocks32(), 3)
+				if err != nil {
+					t.Fatal(err)
+				}
+				base := folder(t, m, dt)
+				m = load(t, d, base, dt)
+				dir := adapterOf(t, m, extra...)
+				a, err := Open(m, dir)
+				if err != nil || a.Match() != MatchSame || a.MatchNote() != "" {
+					t.Fatalf("%v: match %s (%s)", err, a.Match(), a.MatchNote())
+				}
+				if _, err := a.Merge(); err != nil {
+					t.Fatal(err)
+				}
+				if e := refusal(t, m, dir); !e.Holds || !strings.Contains(e.Error(), "got one that holds it already: its configuration lists the adapter's digest") {
+					t.Errorf("in memory: %v", e)
+				}
+				merged := folder(t, m, dt)
+				for _, path := range []string{merged, ggufFile(t, m, dt)} {
+					if e := refusal(t, load(t, d, path, dt), dir); !e.Holds || !strings.Contains(e.Reason, "digest") {
+						t.Errorf("%s: %v", path, e)
+					}
+				}
+				unmarked := load(t, d, merged, dt)
+				unmarked.Config.Merged = nil
+				if e := refusal(t, unmarked, dir); !e.Holds || !strings.Contains(e.Reason, "with the adapter added") {
+					t.Errorf("without the mark: %v", e)
+				}
+				forced, err := Open(load(t, d, merged, dt), dir, Options{AnyBase: true})
+				if err != nil || forced.Match() != MatchOther || !strings.Contains(forced.MatchNote(), "warning: "+dir+": the model holds the adapter already") {
+					t.Errorf("with AnyBase: %v, %q", err, forced.MatchNote())
+				}
+				if err := a.Unmerge(); err != nil {
+					t.Fatal(err)
+				}
+				if len(m.Config.Merged) != 0 {
+					t.Errorf("unmerged, and still marked: %v", m.Config.Merged)
+				}
+				a.Detach()
+				if b, err := Open(m, dir); err != nil || b.Match() != MatchSame {
+					t.Errorf("unmerged: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// What another base is recognised by, and what is said of it. Each change is made to a copy
+// of the base in each storage.
+func TestOtherBases(t *testing.T) {
+	const up, norm, q = "model.layers.1.mlp.up_proj.weight", "model.norm.weight", "model.layers.0.self_attn.q_proj.weight"
+	change := func(name string, f func(i int, v float32) float32) func(*llama.Model) {
+		return func(m *llama.Model) {
+			for n, p := range nn.Params(m) {
+				if n != name && name != "" {
+					continue
+				}
+				v, err := p.Value.Float32s()
+				if err != nil {
+					panic(err)
+				}
+				for i := range v {
+					v[i] = f(i, v[i])
+				}
+				p.Value.SetFloat32s(v)
+			}
+		}
+	}
+	noise := func(size float32) func(int, float32) float32 {
+		r := random.NewStream(5, random.Test, 0, 0)
+		return func(_ int, v float32) float32 { return v + size*float32(r.Normal()) }
+	}
+	step := func(size float32) func(int, float32) float32 { // as Adam's first step moves all
+		return func(i int, v float32) float32 { return v + size*float32(1-2*(i%2)) }
+	}
+	f32, bf16, f16, q8 := tensor.F32, tensor.BF16, tensor.F16, tensor.Q8
+	for _, c := range []struct {
+		name   string
+		change func(*llama.Model)
+		first  string         // the tensor that is named
+		found  []tensor.DType // storages in which the change shows; the others round it away
+		not    []tensor.DType
+	}{
+		{"another matrix", change(up, noise(0.02)), up, []tensor.DType{f32, bf16, f16, q8}, nil},
+		{"a matrix, 1 %", change(up, noise(2e-4)), up, []tensor.DType{f32, bf16, f16}, nil},
+		{"a norm, 1 %", change(norm, noise(0.01)), norm, []tensor.DType{f32, bf16, f16, q8}, nil},
+		{"every weight by 1e-4", change("", step(1e-4)), "", []tensor.DType{f32, bf16, f16}, nil},
+		{"every weight by 1e-5", change("", step(1e-5)), "", []tensor.DType{f32, bf16, f16}, nil},
+		{"every weight by 1e-6", change("", step(1e-6)), "", []tensor.DType{f32, f16}, nil},
+		{"the last bit of a matrix", change(q, func(i int, v float32) float32 { return v * (1 + 1.2e-7) }), q, []tensor.DType{f32}, []tensor.DType{bf16, q8}},
+		{"signs of a matrix", change(q, func(i int, v float32) float32 { return -v }), q, []tensor.DType{f32, bf16, f16, q8}, nil},
+		{"columns of a matrix", change(q, func(i int, v float32) float32 { return float32(i%64) * 1e-3 }), q, []tensor.DType{f32, bf16, f16, q8}, nil},
+		{"a matrix of zeros", change(q, func(int, float32) float32 { return 0 }), q, []tensor.DType{f32, bf16, f16, q8}, nil},
+		{"a NaN", change(q, func(i int, v float32) float32 { return float32(math.NaN()) }), q, []tensor.DType{f32, bf16, f16}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := open(t, 2)
+			m, err := llama.New(d, blocks32(), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			base := folder(t, m, tensor.F32)
+			other := load(t, d, base, tensor.F32)
+			c.change(other)
+			changed := folder(t, other, tensor.F32)
+			for _, dt := range slices.Concat(c.found, c.not) {
+				dir := adapterOf(t, load(t, d, base, dt))
+				x := load(t, d, changed, dt)
+				a, err := Open(x, dir)
+				wrong, refused := errors.AsType[*BaseError](err)
+				switch {
+				case slices.Contains(c.not, dt):
+					if err != nil || a.Match() == MatchOther {
+						t.Errorf("%s: %v", dt, err)
+					}
+				case !refused:
+					t.Errorf("%s: error %v, want a refusal", dt, err)
+				case wrong.Holds || !strings.Contains(err.Error(), `want the model that the adapter was made for, got another one: tensor "`+c.first) || !strings.Contains(err.Error(), "of 64 sampled numbers differ, by up to"):
+					t.Errorf("%s: %v", dt, err)
+				default:
+					for name, layer := range nn.Layers(x) {
+						if _, ok := (*layer).(*nn.Linear); !ok {
+							t.Errorf("%s: %s holds a %T now", dt, name, *layer)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// A model of another shape beside layers that fit, and one with other parameters.
+func TestOtherShapes(t *testing.T) {
+	d := open(t, 1)
+	m, err := llama.New(d, blocks32(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := adapterOf(t, m)
+	larger, biased, tied, shorter := blocks32(), blocks32(), blocks32(), blocks32()
+	larger.Vocab, biased.QKVBias, tied.Tied = 128, true, true
+	shorter.Layers = 3
+	for _, c := range []struct {
+		config llama.Config
+		want   string
+	}{
+		{larger, `tensor "model.embed_tokens.weight": want shape [96 64], got [128 64]`},
+		{biased, `tensor "model.layers.0.self_attn.q_proj.bias": want no such tensor, got shape [64]`},
+		{tied, `tensor "lm_head.weight": want shape [96 64], got no such tensor`},
+		{shorter, "want the tensor, got none"}, // all-linear means the third layer, too
+	} {
+		other, err := llama.New(d, c.config, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(other, dir); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+	}
+}
+
+// An adapter of an earlier version says nothing of its base, and neither do PEFT's form and
+// llama.cpp's: the first is worth a line.
+func TestUnknownBase(t *testing.T) {
+	d := open(t, 1)
+	m := tiny(t, d)
+	a := attach(t, m, kinds()["lora"])
+	old, peft, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "a.gguf")
+	for _, err := range []error{a.Save(old), a.SavePEFT(peft), a.SaveGGUF(file, m.Config)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := ReadInfo(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Fingerprint.Digest() != a.Fingerprint().Digest() || len(info.Fingerprint.Tensors) != 27 {
+		t.Errorf("the fingerprint is read as %v", info.Fingerprint)
+	}
+	info.Fingerprint = nil
+	text, err := info.text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(old, InfoFile), string(text))
+	for path, want := range map[string]string{old: "cannot be checked", peft: "", file: ""} {
+		other := random3Heads(t, d, 24, 40)
+		b, err := Open(other, path)
+		if err != nil || b.Match() != MatchUnknown || (want == "") != (b.MatchNote() == "") || !strings.Contains(b.MatchNote(), want) || b.Fingerprint() != nil {
+			t.Errorf("%s: %v, match %s, %q", path, err, b.Match(), b.MatchNote())
+			continue
+		}
+		again := t.TempDir() // nobody knows more by saving it
+		if err := b.Save(again); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := ReadInfo(again); err != nil || info.Fingerprint != nil {
+			t.Errorf("%s saved: %v, %v", path, err, info.Fingerprint)
+		}
+	}
+}
+
+// What is loaded beside another storage keeps the fingerprint it was made with.
+func TestFingerprintStays(t *testing.T) {
+	d := open(t, 1)
+	m, err := llama.New(d, blocks32(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := adapterOf(t, m, "norm")
+	q4 := load(t, d, folder(t, m, tensor.F32), tensor.Q4)
+	a, err := Open(q4, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "the model is the one that the adapter was made for, in another storage: f32 there, q8 here (16 tensors differ, by rounding alone)"; a.Match() != MatchStorage || a.MatchNote() != want {
+		t.Errorf("match %s: %q, want %q", a.Match(), a.MatchNote(), want)
+	}
+	again := t.TempDir()
+	if err := a.Save(again); err != nil {
+		t.Fatal(err)
+	}
+	x, _ := os.ReadFile(filepath.Join(dir, InfoFile))
+	if y, err := os.ReadFile(filepath.Join(again, InfoFile)); err != nil || !bytes.Equal(x, y) {
+		t.Errorf("adapter.json has changed (%v)", err)
+	}
+}
+
+// The sample of a parameter is a few whole blocks, other ones for other names.
+func TestSampled(t *testing.T) {
+	seen := map[piece]bool{}
+	for i := range 100 {
+		name := fmt.Sprintf("model.layers.%d.mlp.up_proj.weight", i)
+		for _, n := range []int{1, 63, 64, 65, 97, 4096, 4096 * 11008} {
+			pieces, total := sampled(name, n), 0
+			for k, p := range pieces {
+				total += p.n
+				if p.from+p.n > n || k > 0 && p.from < pieces[k-1].from+pieces[k-1].n || p.from%32 != 0 {
+					t.Errorf("%s of %d: %v", name, n, pieces)
+				}
+				seen[p] = seen[p] || n > 1e6
+			}
+			if total != min(n, 64) {
+				t.Errorf("%d of %d numbers", total, n)
+			}
+		}
+	}
+	large := 0
+	for _, is := range seen {
+		if is {
+			large++
+		}
+	}
+	if large < 195 {
+		t.Errorf("of 100 names only %d blocks", large)
 	}
 }

@@ -217,9 +217,13 @@ func (r *rounding) compare(other *rounding) (c comparison) {
 
 // near reports samples that differ by no more than rounding of sums, or of storage.
 func (r *rounding) near(other *rounding) bool {
+	largest := 0.0
+	for _, v := range r.values {
+		largest = max(largest, math.Abs(float64(v)))
+	}
 	for i, v := range r.values {
 		a, b := float64(v), float64(other.values[i])
-		may := r.off(i, nil) + other.off(i, nil) + r.blockOff(i) + other.blockOff(i) + 1e-5*(math.Abs(a)+math.Abs(b))
+		may := r.off(i, nil) + other.off(i, nil) + r.blockOff(i) + other.blockOff(i) + 1e-6*largest
 		if !(math.Abs(a-b) <= may) {
 			return false
 		}

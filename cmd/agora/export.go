@@ -72,7 +72,7 @@ func (f *exportFlags) run(c *cobra.Command) (*converted, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &converted{Out: f.out, DType: r.DType}, nil
+		return &converted{Out: f.out, DType: r.DType, Base: r.Base}, nil
 	case "gguf":
 		return f.exportModelGGUF(c)
 	}
@@ -80,7 +80,7 @@ func (f *exportFlags) run(c *cobra.Command) (*converted, error) {
 }
 
 func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
-	if err := need("adapter", f.adapter); err != nil {
+	if err := need("adapter", f.adapter.path); err != nil {
 		return nil, err
 	}
 	if f.dtype != "" {
@@ -102,7 +102,7 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	}
 	check := checkOutFolder
 	if f.to == "gguf" {
-		check = func(string) error { return f.file().check(f.model, f.adapter) }
+		check = func(string) error { return f.file().check(f.model, f.adapter.path) }
 	}
 	if err := check(f.out); err != nil {
 		return nil, err

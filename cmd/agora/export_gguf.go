@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/encoding/gguf"
-	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
@@ -16,7 +15,7 @@ import (
 // exportModelGGUF writes the model, with the adapter in its weights if there is one, as
 // one file.
 func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
-	if err := f.file().check(f.model, f.adapter); err != nil {
+	if err := f.file().check(f.model, f.adapter.path); err != nil {
 		return nil, err
 	}
 	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
@@ -32,11 +31,13 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.adapter != "" {
-		a, err := multilora.Open(m, f.adapter)
+	r := &converted{Out: f.out, DType: saved.String()}
+	if f.adapter.given() {
+		a, err := f.adapter.open(c, m)
 		if err != nil {
 			return nil, err
 		}
+		r.Base = a.Match()
 		if _, err := a.Merge(); err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(words, name)}); err != nil {
 		return nil, err
 	}
-	return &converted{Out: f.out, DType: saved.String()}, nil
+	return r, nil
 }
 
 // vocabularyMetadata are the keys of the tokenizer in a model's folder or GGUF file.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -17,19 +19,22 @@ type converted struct {
 	Method string   `json:"method,omitempty"` // of an adapter: as it is in Agora
 	Rank   int      `json:"rank,omitempty"`   // of an adapter: of a layer's modules together
 	Layers []string `json:"layers,omitempty"` // of an adapter: those it changes
-	DType  string   `json:"dtype,omitempty"`  // of a model
+	// Base says how the model compares with the adapter's own.
+	Base  multilora.Match `json:"base,omitempty"`
+	DType string          `json:"dtype,omitempty"` // of a model
 }
 
 // adapterFlags are the flags of commands that read an adapter and write something.
 type adapterFlags struct {
-	model, adapter, out string
-	device              deviceFlags
-	asJSON              bool
+	model, out string
+	adapter    adapterFlag
+	device     deviceFlags
+	asJSON     bool
 }
 
 func (f *adapterFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.model, "model", "", "folder of the base model")
-	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
+	f.adapter.register(c)
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.device.register(c)
 }
@@ -41,25 +46,51 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 		return nil, err
 	}
 	defer d.Close()
-	m, a, err := f.open(c, d, tensor.BF16) // of the model only names and shapes matter
-	if err == nil && len(a.Extra()) > 0 {  // which have the model's storage type
-		m, a, err = f.open(c, d, tensor.F32)
+	dt, err := exactType(f.model) // the model's numbers tell whether it is the adapter's
+	if err != nil {
+		return nil, err
+	}
+	m, err := loadModel(c, d, f.model, llama.LoadOptions{DType: dt})
+	if err != nil {
+		return nil, err
+	}
+	a, err := f.adapter.open(c, m)
+	if err == nil && len(a.Extra()) > 0 && dt != tensor.F32 { // they have the model's storage type
+		if m, err = loadModel(c, d, f.model, llama.LoadOptions{DType: tensor.F32}); err == nil {
+			a, err = multilora.Open(m, f.adapter.path, multilora.Options{AnyBase: f.adapter.force})
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	config := a.Config()
-	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers()}, save(m, a)
+	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers(), Base: a.Match()}, save(m, a)
 }
 
-// open loads the model and attaches the adapter.
-func (f *adapterFlags) open(c *cobra.Command, d *tensor.Device, dt tensor.DType) (*llama.Model, *multilora.Adapter, error) {
-	m, err := loadModel(c, d, f.model, llama.LoadOptions{DType: dt})
-	if err != nil {
-		return nil, nil, err
+// exactType is a type that a model can be loaded in without rounding, and that takes little
+// more memory than its files.
+func exactType(model string) (dt tensor.DType, err error) {
+	if !isFile(model) {
+		return storedType(model)
 	}
-	a, err := multilora.Open(m, f.adapter)
-	return m, a, err
+	file, err := gguf.Open(model)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	embedding, err := file.Tensor("token_embd.weight")
+	if err != nil {
+		return 0, err
+	}
+	switch embedding.Type {
+	case gguf.F16:
+		return tensor.F16, nil
+	case gguf.BF16:
+		return tensor.BF16, nil
+	case gguf.Q8_0, gguf.Q4_0: // what is q4 in the file stays so
+		return tensor.Q8, nil
+	}
+	return tensor.F32, nil
 }
 
 func (f *adapterFlags) print(c *cobra.Command, r *converted) error {
@@ -85,7 +116,7 @@ are; import is for keeping one.`,
 		Example: "  agora import --model models/llama --adapter peft-adapter --out my-adapter",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := need("model", f.model, "adapter", f.adapter, "out", f.out); err != nil {
+			if err := need("model", f.model, "adapter", f.adapter.path, "out", f.out); err != nil {
 				return err
 			}
 			if err := checkOutFolder(f.out); err != nil {

@@ -17,16 +17,19 @@ import (
 // mergeReport is what merge --json prints. Its logit difference is that between the model
 // with its adapter and the merged model as it was saved.
 type mergeReport struct {
-	Out         string `json:"out"`
-	DType       string `json:"dtype"`
-	ProbeTokens int    `json:"probe_tokens"` // over which logits were compared
+	Out   string `json:"out"`
+	DType string `json:"dtype"`
+	// Base says how the model compares with the adapter's own.
+	Base        multilora.Match `json:"base,omitempty"`
+	ProbeTokens int             `json:"probe_tokens"` // over which logits were compared
 	multilora.MergeReport
 }
 
 type mergeFlags struct {
-	model, adapter, out, dtype string
-	device                     deviceFlags
-	asJSON                     bool
+	model, out, dtype string
+	adapter           adapterFlag
+	device            deviceFlags
+	asJSON            bool
 }
 
 func mergeCommand() *cobra.Command {
@@ -40,7 +43,7 @@ type costs is measured on a few tokens and reported.`,
 		Example: "  agora merge --model models/llama --adapter my-adapter --out my-model --dtype bf16",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := need("model", f.model, "adapter", f.adapter, "out", f.out); err != nil {
+			if err := need("model", f.model, "adapter", f.adapter.path, "out", f.out); err != nil {
 				return err
 			}
 			r, err := f.run(c)
@@ -56,7 +59,7 @@ type costs is measured on a few tokens and reported.`,
 		},
 	}
 	c.Flags().StringVar(&f.model, "model", "", "folder of the model")
-	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
+	f.adapter.register(c)
 	c.Flags().StringVar(&f.out, "out", "", "new folder for the merged model")
 	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of the merged weights: f32, bf16 or f16 (default: that of the model)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
@@ -148,10 +151,11 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 		return err
 	}
 	var adapter *multilora.Adapter
-	if f.adapter != "" { // export may go without
-		if adapter, err = multilora.Open(model, f.adapter); err != nil {
+	if f.adapter.given() { // export may go without
+		if adapter, err = f.adapter.open(m.command, model); err != nil {
 			return err
 		}
+		m.report.Base = adapter.Match()
 	}
 	if m.before, err = m.probe(model); err != nil {
 		return err

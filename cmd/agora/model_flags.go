@@ -20,7 +20,7 @@ import (
 // modelFlags are the flags of every command that runs a model.
 type modelFlags struct {
 	model     string
-	adapter   string
+	adapter   adapterFlag
 	tokenizer string
 	eosToken  string
 	dtype     string
@@ -30,7 +30,7 @@ type modelFlags struct {
 
 func (f *modelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer), or GGUF file")
-	c.Flags().StringVar(&f.adapter, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
+	f.adapter.register(c)
 	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
 	c.Flags().StringVar(&f.eosToken, "eos-token", "", "token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
@@ -63,8 +63,8 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 	if b.Model, err = loadModel(c, d, f.model, storage); err != nil {
 		return nil, err
 	}
-	if f.adapter != "" {
-		b.adapter, err = multilora.Open(b.Model, f.adapter)
+	if f.adapter.given() {
+		b.adapter, err = f.adapter.open(c, b.Model)
 	}
 	return b, err
 }

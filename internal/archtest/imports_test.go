@@ -37,7 +37,7 @@ var below = map[string][]string{
 	"optest":              {"autograd", "tensor", "shaders"},
 	"nn":                  {"ops", "autograd", "tensor", "shaders", "encoding"},
 	"optim":               {"nn", "autograd", "tensor", "shaders"},
-	"multilora":           {"nn", "ops", "autograd", "tensor", "shaders", "encoding"},
+	"multilora":           {"nn", "ops", "autograd", "tensor", "shaders", "encoding", "encoding/half"},
 	"train":               {"multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
 	"tasks":               {"data"},
 	"eval":                {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},

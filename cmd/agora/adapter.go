@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// adapterFlag names an adapter.
+type adapterFlag struct {
+	path  string
+	force bool
+}
+
+func (f *adapterFlag) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.path, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
+	c.Flags().BoolVar(&f.force, "force", false, "use the adapter although the model is not the one that it was made for, or holds it already")
+}
+
+// given reports whether there is one.
+func (f *adapterFlag) given() bool { return f.path != "" }
+
+// open puts the adapter beside the model's layers and says what a user should know of how the
+// two match.
+func (f *adapterFlag) open(c *cobra.Command, m *llama.Model) (*multilora.Adapter, error) {
+	a, err := multilora.Open(m, f.path, multilora.Options{AnyBase: f.force})
+	if err != nil {
+		return nil, err
+	}
+	if note := a.MatchNote(); note != "" {
+		fmt.Fprintln(c.ErrOrStderr(), note)
+	}
+	return a, nil
+}
