@@ -23,15 +23,21 @@ func (f *adapterFlag) register(c *cobra.Command) {
 // given reports whether there is one.
 func (f *adapterFlag) given() bool { return f.path != "" }
 
-// open puts the adapter beside the model's layers and says what a user should know of how the
-// two match.
+// open puts the adapter beside the model's layers.
 func (f *adapterFlag) open(c *cobra.Command, m *llama.Model) (*multilora.Adapter, error) {
-	a, err := multilora.Open(m, f.path, multilora.Options{AnyBase: f.force})
+	a, err := multilora.Open(m, f.path, f.options())
 	if err != nil {
 		return nil, err
 	}
+	noteMatch(c, a)
+	return a, nil
+}
+
+func (f *adapterFlag) options() multilora.Options { return multilora.Options{AnyBase: f.force} }
+
+// noteMatch says what a user should know of how an adapter and the model match.
+func noteMatch(c *cobra.Command, a *multilora.Adapter) {
 	if note := a.MatchNote(); note != "" {
 		fmt.Fprintln(c.ErrOrStderr(), note)
 	}
-	return a, nil
 }

@@ -240,7 +240,7 @@ func TestExportModelToGGUF(t *testing.T) {
 		t.Errorf("%d pieces (%v)", len(pieces), err)
 	}
 	for dtype, typ := range map[string]gguf.Type{"bf16": gguf.BF16, "q8": gguf.Q8_0, "q4": gguf.Q4_0} {
-		mustJSON[converted](t, "export", "--model", model, "--to", "gguf", "--merged", "--dtype", dtype, "--out", out) // replaces the file
+		mustJSON[converted](t, "export", "--model", model, "--to", "gguf", "--merged", "--dtype", dtype, "--out", out, "--overwrite")
 		f, err := gguf.Open(out)
 		if err != nil {
 			t.Fatal(err)

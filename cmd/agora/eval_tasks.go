@@ -138,7 +138,7 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 	if err := errors.Join(need("model", f.model), f.checkTasks()); err != nil {
 		return err
 	}
-	if f.adapter != "" && len(f.adapters) > 0 {
+	if f.adapter.given() && len(f.adapters) > 0 {
 		return errors.New("want --adapter or --adapters, got both")
 	}
 	list, sources, err := f.readTasks()
@@ -162,14 +162,15 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 	set := multilora.NewSet(b.Model)
 	for _, path := range f.adapters {
 		if path != baseAlone {
-			if err := set.Load(path, path); err != nil {
+			if err := set.Load(path, path, f.adapter.options()); err != nil {
 				return err
 			}
+			noteMatch(c, set.Adapter(path))
 		}
 	}
 	who := f.adapters
 	if len(who) == 0 {
-		who = []string{f.adapter}
+		who = []string{f.adapter.path}
 	}
 	var all []measured
 	for _, adapter := range who {

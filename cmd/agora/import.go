@@ -57,7 +57,7 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 	a, err := f.adapter.open(c, m)
 	if err == nil && len(a.Extra()) > 0 && dt != tensor.F32 { // they have the model's storage type
 		if m, err = loadModel(c, d, f.model, llama.LoadOptions{DType: tensor.F32}); err == nil {
-			a, err = multilora.Open(m, f.adapter.path, multilora.Options{AnyBase: f.adapter.force})
+			a, err = multilora.Open(m, f.adapter.path, f.adapter.options())
 		}
 	}
 	if err != nil {
