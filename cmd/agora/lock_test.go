@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/internal/folderlock"
+	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/train"
 )
 
@@ -64,4 +65,52 @@ func TestNewRunBesideAStaleLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustJSON[train.Summary](t, append(hardRun(t), "--steps", "1", "--out", out)...)
+}
+
+// Nor does it keep out a command that makes a new folder; a lock that is held does, and so
+// does anything else in the folder.
+func TestNewFolderBesideAStaleLock(t *testing.T) {
+	model := tinymodel.Write(t)
+	adapter := filepath.Join(t.TempDir(), "adapter")
+	mustJSON[train.Summary](t, "train", "--model", model, "--data", someRows(t), "--loss", "all", "--max-tokens", "64", "--held-out", "0", "--steps", "1", "--out", adapter)
+	for _, args := range [][]string{
+		{"merge", "--model", model, "--adapter", adapter}, {"export", "--model", model, "--adapter", adapter, "--to", "peft"},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		if err := os.Mkdir(out, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		refused := func(want string) {
+			t.Helper()
+			if code, _, stderr := agora(t, append(args, "--out", out)...); code != 1 || !strings.Contains(stderr, want) {
+				t.Errorf("%s: exit code %d, want 1 and %q in\n%s", args[0], code, want, stderr)
+			}
+		}
+		l, err := folderlock.Take(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused(fmt.Sprintf("want a folder that no run writes to, got one where process %d is training", os.Getpid()))
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+		write := func(name, text string) {
+			t.Helper()
+			if err := os.WriteFile(filepath.Join(out, name), []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(folderlock.File, "1 elsewhere\n")
+		write("notes", "")
+		refused("want a new or empty folder, got one that holds")
+		if err := os.Remove(filepath.Join(out, "notes")); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := agora(t, append(args, "--out", out)...); code != 0 {
+			t.Errorf("%s: exit code %d\n%s", args[0], code, stderr)
+		}
+		if _, err := os.Stat(filepath.Join(out, folderlock.File)); !os.IsNotExist(err) {
+			t.Errorf("%s: the lock is left: %v", args[0], err)
+		}
+	}
 }

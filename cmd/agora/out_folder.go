@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/regular"
 )
 
@@ -29,8 +30,25 @@ func checkOutFolder(dir string) error {
 			return fmt.Errorf("--out %s: want a new or empty folder, got %s", dir, regular.Kind(info.Mode()))
 		}
 		return fmt.Errorf("--out: %w", err)
+	case len(entries) == 1 && entries[0].Name() == folderlock.File:
+		return freeOfLock(dir)
 	case len(entries) > 0:
 		return fmt.Errorf("--out %s: want a new or empty folder, got one that holds %q", dir, entries[0].Name())
+	}
+	return nil
+}
+
+// freeOfLock removes the lock that a killed run has left as all there is in a folder.
+func freeOfLock(dir string) error {
+	l, err := folderlock.Take(dir)
+	if held, ok := errors.AsType[*folderlock.HeldError](err); ok {
+		return fmt.Errorf("--out %s: want a folder that no run writes to, got one where %s is training", dir, held.Holder)
+	}
+	if err == nil {
+		err = l.Release()
+	}
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
 	}
 	return nil
 }
