@@ -89,7 +89,7 @@ func command() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddCommand(
-		planCommand(), trainCommand(), generateCommand(), evalCommand(),
+		planCommand(), trainCommand(), verifyResumeCommand(), generateCommand(), evalCommand(),
 		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), dataCommand(), plotCommand(),
 		doctorCommand(), versionCommand(), benchCommand(), demoCommand(),
 	)
