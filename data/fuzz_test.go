@@ -45,8 +45,9 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// Whatever is said in a chat, the ids are the template's, and each answer begins where
-// generation would start and ends with its turn.
+// Whatever is said in a chat, each answer's history is tokenized as for generation; the answer
+// begins where that would start and ends with its turn, or with EOS where no special token
+// ends it.
 func FuzzChat(f *testing.F) {
 	tok, chatML := chatFolder(f, "")
 	_, plain := chatFolder(f, plainTemplate)
@@ -71,18 +72,21 @@ func FuzzChat(f *testing.F) {
 		s := seqs[0]
 		at := 0
 		for _, upTo := range []int{1, 3} {
-			prompt, err := template.Encode(messages[:upTo], true)
+			prompt, err := ChatPrompt(tok, template, messages[:upTo])
 			if err != nil {
 				t.Fatal(err)
 			}
 			n := len(prompt)
-			if n > len(s.IDs) || !slices.Equal(s.IDs[at:n], prompt[at:]) && upTo == 1 {
+			if n > len(s.IDs) || !slices.Equal(s.IDs[:n], prompt) {
 				t.Fatalf("the ids %v do not begin with the prompt %v", s.IDs, prompt)
 			}
 			if s.Labels[n-1] == Ignored || s.Labels[n-2] != Ignored {
 				t.Errorf("answer %d does not begin behind %d tokens: %s", upTo/2, n, marked(tok, s))
 			}
 			at = n
+		}
+		if eos, _ := tok.EOS(); inPlain && s.Labels[len(s.Labels)-1] != eos {
+			t.Errorf("the last answer does not end with EOS: %s", marked(tok, s))
 		}
 		if end, _ := tok.Special("<|im_end|>"); !inPlain && s.Labels[slices.Index(s.IDs[at:], end)+at-1] != end {
 			t.Errorf("the last answer does not end with its turn: %s", marked(tok, s))

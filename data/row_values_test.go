@@ -174,7 +174,7 @@ func TestWeightsInTheLoss(t *testing.T) {
 	_, forgetful := chatFolder(t, "{% for m in messages %}{% if m.role == 'user' or loop.last %}<|im_start|>{{ m.content }}{% endif %}{% endfor %}")
 	row := Row{Format: FormatChat, Messages: say("q", "a", "r", "b"), UncountedMessages: []bool{false, true, false, false}}
 	seqs, _, err := Tokenize(tok, []Row{row}, TokenizeOptions{MaxTokens: 1000, Template: forgetful})
-	if err != nil || len(seqs) != 1 || marked(tok, seqs[0]) != "<|im_start|>q<|im_start|>r[<|im_start|>b]" {
+	if err != nil || len(seqs) != 1 || marked(tok, seqs[0]) != "<|im_start|>q<|im_start|>r[<|im_start|>b</s>]" {
 		t.Errorf("%v, error %v", seqs, err)
 	}
 	_, _, err = Tokenize(tok, []Row{row}, TokenizeOptions{MaxTokens: 1000, Template: forgetful, Loss: LossAll})

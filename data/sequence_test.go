@@ -12,7 +12,8 @@ import (
 // letters is a tokenizer with one id a byte, BOS 1 and EOS 2.
 type letters struct {
 	tokenizer.Tokenizer
-	bare bool
+	bare    bool // without BOS
+	endless bool // without EOS
 }
 
 func (letters) Encode(text string) []int32 {
@@ -23,7 +24,7 @@ func (letters) Encode(text string) []int32 {
 	return ids
 }
 func (l letters) BOS() (int32, bool) { return 1, !l.bare }
-func (l letters) EOS() (int32, bool) { return 2, !l.bare }
+func (l letters) EOS() (int32, bool) { return 2, !l.endless }
 
 func TestTokenizeLabels(t *testing.T) {
 	const no = Ignored
@@ -38,7 +39,7 @@ func TestTokenizeLabels(t *testing.T) {
 		{"just whole", letters{}, 5, Sequence{IDs: []int32{1, 'p', 'q', 'a', 'b'}, Labels: []int32{no, no, 'a', 'b', 2}}},
 		{"EOS cut", letters{}, 4, Sequence{IDs: []int32{1, 'p', 'q', 'a'}, Labels: []int32{no, no, 'a', 'b'}}},
 		{"one token left", letters{}, 3, Sequence{IDs: []int32{1, 'p', 'q'}, Labels: []int32{no, no, 'a'}}},
-		{"no BOS or EOS", letters{bare: true}, 100, Sequence{IDs: []int32{'p', 'q', 'a'}, Labels: []int32{no, 'a', 'b'}}},
+		{"no BOS", letters{bare: true}, 100, Sequence{IDs: []int32{'p', 'q', 'a', 'b'}, Labels: []int32{no, 'a', 'b', 2}}},
 	} {
 		got, counts, err := Tokenize(c.tok, row, TokenizeOptions{MaxTokens: c.maxLen})
 		if err != nil || counts.Dropped != 0 || !reflect.DeepEqual(got, []Sequence{c.want}) {
@@ -69,8 +70,21 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 		}
 	}
 	ten := TokenizeOptions{MaxTokens: 10}
-	if seqs, counts, _ := Tokenize(letters{bare: true}, []Row{{}, {Prompt: "a"}, {Answer: "a"}}, ten); len(seqs) != 0 || counts.Dropped != 3 {
+	if seqs, counts, err := Tokenize(letters{bare: true}, []Row{{}}, ten); err != nil || len(seqs) != 0 || counts.Dropped != 1 {
 		t.Errorf("rows without a target: kept %v, %+v", seqs, counts)
+	}
+	// Nothing would end an answer; a text need not end.
+	for _, format := range []Format{FormatAlpaca, FormatCompletion} {
+		rows := []Row{{Source: Source{"f", 1}, Format: format, Prompt: "a", Answer: "b"}}
+		for _, loss := range []Loss{LossAnswers, LossAll} {
+			_, _, err := Tokenize(letters{endless: true}, rows, TokenizeOptions{MaxTokens: 10, Loss: loss})
+			if want := "data: f row 1: want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (setting eos-token)"; err == nil || err.Error() != want {
+				t.Errorf("%s: error %v, want %s", format, err, want)
+			}
+		}
+	}
+	if seqs, _, err := Tokenize(letters{endless: true}, []Row{{Format: FormatText, Text: "ab"}}, ten); err != nil || !reflect.DeepEqual(seqs[0].Labels, []int32{'a', 'b'}) {
+		t.Errorf("a text: got %v, error %v", seqs, err)
 	}
 	if seqs, _, _ := Tokenize(letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 || seqs[0].Counted() != 1 {
 		t.Errorf("an empty answer: got %v, want EOS to count", seqs)

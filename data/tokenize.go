@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -67,7 +68,8 @@ func (c Counts) String() string {
 // itself: the prompt's ids are those that generation will start from, whatever the
 // answer, and the answer's ids decoded alone are the answer. A text is BOS, the text,
 // EOS. A chat is what the template makes of it, and nothing more; the answers in it are
-// the assistant's turns. What has the weight 0 does not count. A row without a counted token
+// the assistant's turns. A tokenizer without EOS can teach no answer its end and is an error,
+// unless the template ends answers by a special token. What has the weight 0 does not count. A row without a counted token
 // is left out.
 func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
 	counts := Counts{Rows: len(rows)}
@@ -168,6 +170,8 @@ func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error)
 	}
 	if eos, ok := tok.EOS(); ok {
 		end = append(end, eos)
+	} else if r.Format != FormatText {
+		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (setting eos-token)")
 	}
 	if r.Format == FormatText {
 		e := promptAndAnswer(begin, append(tok.Encode(r.Text), end...))

@@ -1,5 +1,7 @@
 package data
 
+import "slices"
+
 // Truncate is what becomes of a row that has more tokens than a sequence may have.
 type Truncate string
 
@@ -21,8 +23,12 @@ const (
 type encoded struct {
 	ids    []int32
 	target []bool // tokens that the loss is on
-	head   int    // tokens that stay where the start is cut: BOS
-	last   int    // where the last answer begins, which stays too
+	ends   []bool // tokens in whose place an answer has ended: the loss is on eos; nil: none
+	eos    int32
+	head   int // tokens that stay where the start is cut: BOS
+	last   int // where the last answer begins, which stays too
+
+	behindTurn []int // of a chat's turns: the tokens behind them
 }
 
 func promptAndAnswer(prompt, answer []int32) encoded {
@@ -44,8 +50,11 @@ func (e encoded) part(from, to int) Sequence {
 	s := Sequence{IDs: e.ids[from:to:to], Labels: make([]int32, to-from)}
 	for t := range s.Labels {
 		s.Labels[t] = Ignored
-		if e.target[from+t+1] {
-			s.Labels[t] = e.ids[from+t+1]
+		switch next := from + t + 1; {
+		case e.ends != nil && e.ends[next]:
+			s.Labels[t] = e.eos
+		case e.target[next]:
+			s.Labels[t] = e.ids[next]
 		}
 	}
 	return s
@@ -83,8 +92,10 @@ func (e encoded) behind(n int) encoded {
 		limit--
 	}
 	from := max(e.head, min(e.head+n, limit))
-	return encoded{
-		ids:    append(append([]int32{}, e.ids[:e.head]...), e.ids[from:]...),
-		target: append(append([]bool{}, e.target[:e.head]...), e.target[from:]...),
+	e.ids = slices.Concat(e.ids[:e.head], e.ids[from:])
+	e.target = slices.Concat(e.target[:e.head], e.target[from:])
+	if e.ends != nil {
+		e.ends = slices.Concat(e.ends[:e.head], e.ends[from:])
 	}
+	return e
 }

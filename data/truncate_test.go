@@ -40,7 +40,7 @@ func TestTruncate(t *testing.T) {
 	none := Counts{Rows: 1, Dropped: 1}
 	for _, c := range []struct {
 		row    Row
-		bare   bool // no BOS and EOS
+		bare   bool // no BOS, and of a text no EOS
 		policy Truncate
 		loss   Loss
 		max    int
@@ -58,8 +58,8 @@ func TestTruncate(t *testing.T) {
 		{prompt, false, TruncateStart, "", 4, "<abc/abc>", Counts{1, 1, 0, 0, 4, 1, 4, 4}},
 		{prompt, false, TruncateStart, "", 2, "<a/ab", Counts{1, 1, 0, 0, 6, 1, 2, 2}},
 		{prompt, false, TruncateStart, LossAll, 6, "<rsabc/rsabc>", Counts{1, 1, 0, 0, 2, 1, 6, 6}},
-		{prompt, true, TruncateStart, "", 3, "sab/abc", Counts{1, 1, 0, 0, 3, 1, 3, 3}},
-		{prompt, true, TruncateStart, "", 2, "sa/ab", Counts{1, 1, 0, 0, 4, 1, 2, 2}},
+		{prompt, true, TruncateStart, "", 3, "sab/abc", Counts{1, 1, 0, 0, 4, 1, 3, 3}},
+		{prompt, true, TruncateStart, "", 2, "sa/ab", Counts{1, 1, 0, 0, 5, 1, 2, 2}},
 		{prompt, false, TruncateDrop, "", 7, "", none},
 		{prompt, false, TruncateSplit, "", 6, "<pqrsa/----ab bc/c>", Counts{1, 0, 1, 0, 0, 2, 8, 4}},
 		{prompt, false, TruncateSplit, "", 4, "sabc/abc>", Counts{1, 1, 0, 0, 4, 1, 4, 4}},
@@ -72,7 +72,7 @@ func TestTruncate(t *testing.T) {
 		{Row{Format: FormatText}, false, "", "", 3, "", none},
 	} {
 		c.row.Source = Source{"file", 7}
-		seqs, counts, err := Tokenize(letters{bare: c.bare}, []Row{c.row}, TokenizeOptions{MaxTokens: c.max, Loss: c.loss, Truncate: c.policy})
+		seqs, counts, err := Tokenize(letters{bare: c.bare, endless: c.bare && c.row.Format == FormatText}, []Row{c.row}, TokenizeOptions{MaxTokens: c.max, Loss: c.loss, Truncate: c.policy})
 		if got := spell(seqs); err != nil || got != c.want || counts != c.counts {
 			t.Errorf("%+v: got %s and %+v, error %v", c, got, counts, err)
 		}

@@ -17,12 +17,14 @@ type border struct{ part, at int }
 type turn struct {
 	from, to border
 	counts   bool // in the loss
+	open     bool // an answer that no special token ends
 }
 
 // encodeChat writes a conversation as the model's template does. The answers are what
 // the template adds to a question: all behind what generation would start from, to
-// the special token that ends the turn. A message of weight 0 does not count, with the
-// loss on all tokens either.
+// the special token that ends the turn. Where none does, EOS is what follows an answer that
+// counts, in place of what the template goes on with, and nothing else of the ids changes. A
+// message of weight 0 does not count, with the loss on all tokens either.
 func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, r Row, loss Loss) (encoded, error) {
 	if template == nil {
 		return encoded{}, errors.New("want a chat template for a row of chat, got none")
@@ -35,7 +37,61 @@ func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, r Row, loss Lo
 	if err != nil {
 		return encoded{}, err
 	}
-	return encodeTurns(tok.(tokenizer.PartEncoder), parts, turns, loss == LossAll), nil
+	e := encodeTurns(tok.(tokenizer.PartEncoder), parts, turns, loss == LossAll)
+	if last := len(r.Messages) - 1; loss == LossAll && r.Messages[last].Role == "assistant" && !endsWithSpecial(parts) {
+		counts := r.UncountedMessages == nil || !r.UncountedMessages[last]
+		turns = append(turns, turn{counts: counts, open: true})
+		e.behindTurn = append(e.behindTurn, len(e.ids))
+	}
+	return e, e.endOpen(tok, template, turns)
+}
+
+// ChatPrompt gives the ids of a conversation that an answer follows, as training has them:
+// where a token would reach across a border between an answer and what is around it, the
+// template's text is cut there.
+func ChatPrompt(tok tokenizer.Tokenizer, template *chat.Template, messages []chat.Message) ([]int32, error) {
+	parts, err := template.Parts(messages, true)
+	if err != nil {
+		return nil, err
+	}
+	var turns []turn
+	for i, m := range messages {
+		if m.Role != "assistant" {
+			continue
+		}
+		from, to, err := bordersOf(template, messages, i, parts)
+		if err != nil { // such a conversation is nothing that training takes
+			return template.Encode(messages, true)
+		}
+		turns = append(turns, turn{from: from, to: to})
+	}
+	return encodeTurns(tok.(tokenizer.PartEncoder), parts, turns, false).ids, nil
+}
+
+// endOpen teaches the answers that no special token ends to end by EOS.
+func (e *encoded) endOpen(tok tokenizer.Tokenizer, template *chat.Template, turns []turn) error {
+	for i, t := range turns {
+		if !t.counts || !t.open {
+			continue
+		}
+		eos, ok := tok.EOS()
+		if !ok {
+			return fmt.Errorf("want a token that ends an answer (EOS): the template %s ends it with no special token, and neither the tokenizer's files nor the model's name one (setting eos-token)", template.Name())
+		}
+		at := e.behindTurn[i]
+		if at == len(e.ids) {
+			e.ids, e.target = append(e.ids, eos), append(e.target, true)
+			continue
+		}
+		if e.ends == nil {
+			e.ends, e.eos = make([]bool, len(e.ids), len(e.ids)+1), eos
+		}
+		e.ends[at] = true
+	}
+	if e.ends != nil && len(e.ends) < len(e.ids) {
+		e.ends = append(e.ends, false)
+	}
+	return nil
 }
 
 // findTurns renders the conversation up to each message that counts otherwise than what is
@@ -55,13 +111,16 @@ func findTurns(template *chat.Template, r Row, whole []tokenizer.Part, loss Loss
 			answers++
 			what, unless = fmt.Sprintf("answer %d", answers), "; with the loss on all tokens it need not be"
 		}
-		from, to, err := bordersOf(template, r.Messages, i, whole)
+		t := turn{counts: counts}
+		var err error
+		t.from, t.to, err = bordersOf(template, r.Messages, i, whole)
+		t.open = m.Role == "assistant" && !endsSpecial(whole, t)
 		if e, ok := errors.AsType[*untold](err); ok {
 			err = fmt.Errorf("%w, so where %s begins and ends cannot be told%s", e, what, unless)
 		}
 		switch {
 		case err == nil:
-			turns = append(turns, turn{from, to, counts})
+			turns = append(turns, t)
 		case counts || loss == LossAll: // else it need not be known
 			return nil, err
 		}
@@ -140,27 +199,38 @@ func endOfTurn(whole []tokenizer.Part, from, to border) border {
 	return to
 }
 
+// endsSpecial reports a turn that a special token ends.
+func endsSpecial(whole []tokenizer.Part, t turn) bool {
+	return t.to.at == 0 && t.to.part > t.from.part && whole[t.to.part-1].Special
+}
+
+// endsWithSpecial reports parts behind whose last special token nobody says anything.
+func endsWithSpecial(parts []tokenizer.Part) bool {
+	n := len(parts)
+	if n > 0 && !parts[n-1].Special && strings.TrimSpace(parts[n-1].Text) == "" {
+		n--
+	}
+	return n > 0 && parts[n-1].Special
+}
+
 // encodeTurns encodes parts whole if the borders of the answers fall between tokens, as
-// they do in most templates. Where a token would reach across, parts are cut there:
-// generation starts from whole tokens too. rest says whether what is around the turns counts.
+// they do in most templates. Where a token would reach across a border, parts are cut there:
+// generation starts from whole tokens too. What is cut depends on nothing behind the next
+// border, so that a conversation which goes on keeps its ids. rest says whether what is around
+// the turns counts.
 func encodeTurns(tok tokenizer.PartEncoder, parts []tokenizer.Part, turns []turn, rest bool) encoded {
 	var borders []border
 	for _, t := range turns {
 		borders = append(borders, t.from, t.to)
 	}
-	ids := tok.EncodeParts(parts)
-	at, ok := places(tok, parts, ids, borders)
-	if !ok {
-		parts, borders = cutAt(parts, borders)
-		ids = tok.EncodeParts(parts)
-		at, _ = places(tok, parts, ids, borders)
-	}
+	ids, at := cutEncode(tok, parts, borders)
 	e := encoded{ids: ids, target: make([]bool, len(ids)), last: len(ids)}
 	for t := range e.target {
 		e.target[t] = rest
 	}
 	for i, turn := range turns {
 		from, to := at[2*i], at[2*i+1]
+		e.behindTurn = append(e.behindTurn, to)
 		if turn.counts {
 			e.last = from
 		}
@@ -171,41 +241,52 @@ func encodeTurns(tok tokenizer.PartEncoder, parts []tokenizer.Part, turns []turn
 	return e
 }
 
-// places are the numbers of the ids at borders; not ok if one is within an id.
-func places(tok tokenizer.PartEncoder, parts []tokenizer.Part, ids []int32, borders []border) (at []int, ok bool) {
-	ok = true
-	for _, b := range borders {
-		head := slices.Clone(parts[:b.part])
-		if b.at > 0 {
-			head = append(head, tokenizer.Part{Text: parts[b.part].Text[:b.at]})
-		}
-		before := tok.EncodeParts(head)
-		ok = ok && len(before) <= len(ids) && slices.Equal(before, ids[:len(before)])
-		at = append(at, len(before))
+// cutEncode gives the ids of parts, cut where a token would reach across one of the borders,
+// which are in order, and the numbers of the ids at the borders.
+func cutEncode(tok tokenizer.PartEncoder, parts []tokenizer.Part, borders []border) (ids []int32, at []int) {
+	var done []tokenizer.Part // up to the last border that was cut
+	var before []int32        // the ids up to the last border, encoded from the last cut on
+	begin, last := border{}, border{}
+	upTo := func(to border) []int32 {
+		return tok.EncodeParts(slices.Concat(done, between(parts, begin, to)))
 	}
-	return at, ok
+	for i := 0; i <= len(borders); i++ {
+		next := border{len(parts), 0}
+		if i < len(borders) {
+			next = borders[i]
+		}
+		ids = upTo(next)
+		if i > 0 && (len(before) > len(ids) || !slices.Equal(before, ids[:len(before)])) {
+			done = append(done, between(parts, begin, last)...)
+			begin = last
+			ids = upTo(next)
+		}
+		if i < len(borders) {
+			at = append(at, len(ids))
+		}
+		before, last = ids, next
+	}
+	return ids, at
 }
 
-// cutAt makes borders of parts of all borders, which are in order.
-func cutAt(parts []tokenizer.Part, borders []border) ([]tokenizer.Part, []border) {
+// between are the parts from one border to another.
+func between(parts []tokenizer.Part, from, to border) []tokenizer.Part {
 	var out []tokenizer.Part
-	var moved []border
-	for i, p := range parts {
-		done := 0
-		for len(borders) > 0 && borders[0].part == i {
-			if at := borders[0].at; at > done {
-				out = append(out, tokenizer.Part{Text: p.Text[done:at]})
-				done = at
-			}
-			moved, borders = append(moved, border{len(out), 0}), borders[1:]
+	for i := from.part; i <= to.part && i < len(parts); i++ {
+		p := parts[i]
+		begin, end := 0, len(p.Text)
+		if i == from.part {
+			begin = from.at
 		}
-		if p.Special || done < len(p.Text) {
-			p.Text = p.Text[done:]
+		if i == to.part {
+			end = to.at
+		}
+		switch {
+		case p.Special && i < to.part:
 			out = append(out, p)
+		case !p.Special && begin < end:
+			out = append(out, tokenizer.Part{Text: p.Text[begin:end]})
 		}
 	}
-	for range borders { // behind the last part
-		moved = append(moved, border{len(out), 0})
-	}
-	return out, moved
+	return out
 }

@@ -65,15 +65,20 @@ func say(words ...string) []chat.Message {
 }
 
 // marked is a sequence as text with the targets in brackets. A target that is no position
-// (the last) shows all the same.
+// (the last) shows all the same, and one that is not what comes next in braces.
 func marked(tok tokenizer.Tokenizer, s Sequence) string {
 	var out strings.Builder
 	in := false
 	for i := 0; i <= len(s.IDs); i++ {
 		target := i > 0 && s.Labels[i-1] != Ignored
+		instead := target && i < len(s.IDs) && s.Labels[i-1] != s.IDs[i]
+		target = target && !instead
 		if target != in {
 			out.WriteString(map[bool]string{true: "[", false: "]"}[target])
 			in = target
+		}
+		if instead {
+			out.WriteString("{" + piece(tok, s.Labels[i-1]) + "}")
 		}
 		switch {
 		case i < len(s.IDs):
@@ -113,8 +118,9 @@ func TestChatLabels(t *testing.T) {
 		{"an answer that spells marks", "", say("<|im_start|>", "<|im_end|>\n<|im_start|>"),
 			"<|im_start|>user\n<|im_start|><|im_end|>\n<|im_start|>assistant\n[<|im_end|>\n<|im_start|><|im_end|>]"},
 		{"an empty answer", "", say("q", ""), "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n[<|im_end|>]"},
-		// Here the borders are within text; the space before the answer is its own.
-		{"plain", plainTemplate, say("q", "a", "r", "b"), "<s>user: q\nassistant:[ a\n]user: r\nassistant:[ b\n]"},
+		// Here the borders are within text; the space before the answer is its own. No special
+		// token ends it, so EOS is taught.
+		{"plain", plainTemplate, say("q", "a", "r", "b"), "<s>user: q\nassistant:[ a\n]{</s>}user: r\nassistant:[ b\n</s>]"},
 		{"EOS", "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token }}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }} {{ eos_token }}{% endif %}{% endfor %}",
 			say("q", "a", "r", "b"), "<s>[INST] q [/INST][ a </s>]<s>[INST] r [/INST][ b </s>]"},
 		// What a template makes the model skip is not generated, and not learnt.
@@ -131,8 +137,12 @@ func TestChatLabels(t *testing.T) {
 		if got := strings.TrimSuffix(marked(tok, seqs[0]), "\n"); got != c.want {
 			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
 		}
-		// The ids are the template's, as far as they are positions.
+		// The ids are the template's, as far as they are positions, and perhaps EOS.
 		ids, err := template.Encode(c.messages, false)
+		if strings.HasSuffix(c.want, "\n</s>]") {
+			eos, _ := tok.EOS()
+			ids = append(ids, eos)
+		}
 		if err != nil || !slices.Equal(seqs[0].IDs, ids[:len(ids)-1]) {
 			t.Errorf("%s: ids %v, the template's are %v, error %v", c.name, seqs[0].IDs, ids, err)
 		}
@@ -156,9 +166,10 @@ func TestChatBorderWithinAToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := slices.Concat(tok.Encode("h"), tok.Encode("e"))
+	eos, _ := tok.EOS()
+	want := slices.Concat(tok.Encode("h"), tok.Encode("e"), []int32{eos})
 	got := append(slices.Clone(seqs[0].IDs), seqs[0].Labels[len(seqs[0].Labels)-1])
-	if !slices.Equal(got, want) || seqs[0].Counted() != 1 {
+	if !slices.Equal(got, want) || seqs[0].Counted() != 2 {
 		t.Errorf("got %v of which %d count, want %v", got, seqs[0].Counted(), want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
@@ -42,13 +43,17 @@ func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
 		return err
 	}
 	if !f.ignoreEOS {
-		w.options.StopIDs = answerEnds(w.options.StopIDs, w.tok)
+		w.options.StopIDs = answerEnds(slices.Concat(w.options.StopIDs, template.TurnEnds()), w.tok)
+		warnOfNoEnd(c, w.options.StopIDs)
+	}
+	render := func(messages []chat.Message, _ bool) ([]int32, error) {
+		return data.ChatPrompt(w.tok, template, messages)
 	}
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
 	t := &conversation{
-		writer: w, render: template.Encode, lines: readLines(c.InOrStdin()), interrupts: interrupts, out: c.OutOrStdout(), asJSON: f.asJSON,
+		writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: interrupts, out: c.OutOrStdout(), asJSON: f.asJSON,
 	}
 	if isTerminal(c.InOrStdin()) && !f.asJSON {
 		t.question = "> "

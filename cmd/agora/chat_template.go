@@ -47,7 +47,8 @@ func textEnds(eos []int32, tok tokenizer.Tokenizer) []int32 {
 	return ends
 }
 
-// answerEnds are the ids that end an answer: those that end a text, and a turn.
+// answerEnds are the ids that end an answer: those that end a text, and a turn of a form that
+// the vocabulary knows.
 func answerEnds(eos []int32, tok tokenizer.Tokenizer) []int32 {
 	ends := slices.Clone(eos)
 	if special, ok := tok.(tokenizer.PartEncoder); ok {

@@ -68,6 +68,13 @@ answer; at the prompt it ends the chat.`,
 	return c
 }
 
+// warnOfNoEnd says that nothing will end what is written.
+func warnOfNoEnd(c *cobra.Command, ends []int32) {
+	if len(ends) == 0 {
+		fmt.Fprintln(c.ErrOrStderr(), "warning: neither the model nor its tokenizer names a token that ends a text: what is written goes on to --max-tokens; --eos-token names one")
+	}
+}
+
 func (f *generateFlags) run(c *cobra.Command) error {
 	isInstruction, isPrompt := c.Flags().Changed("instruction"), c.Flags().Changed("prompt")
 	if !isInstruction && !isPrompt && isTerminal(c.InOrStdin()) {
@@ -104,8 +111,8 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	}
 	defer b.close()
 	if !f.ignoreEOS {
-		if f.options.StopIDs = textEnds(b.Config.EOS, tok); len(f.options.StopIDs) == 0 {
-			fmt.Fprintln(c.ErrOrStderr(), "warning: neither the model nor its tokenizer names a token that ends a text: what is written goes on to --max-tokens; --eos-token names one")
+		if f.options.StopIDs = textEnds(b.Config.EOS, tok); !f.chat {
+			warnOfNoEnd(c, f.options.StopIDs)
 		}
 	}
 	out := c.OutOrStdout()
