@@ -27,6 +27,8 @@ func All() []autograd.Op {
 		sum{}, maximum{}, softmax{}, crossEntropy{}, mse{},
 		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{}, gatherRows{},
 		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
+		compare{}, where{}, clamp{}, pow{}, cumSum{}, flip{}, pad{}, gather{}, scatterAdd{}, logSoftmax{},
+		conv2d{}, maxPool{}, avgPool{}, batchNorm{},
 		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, linearCrossEntropy{},
 	}
 }

@@ -50,16 +50,35 @@ func (p permute) Backward(b *Back) {
 	b.SetGrad(0, permuted(b.Device, b.DOut[0], back))
 }
 
-// permuted joins dimensions that stay neighbours, so that the kernel has few and
-// long ones; where nothing moves, the result is a view.
+// permuted is x with its dimensions in another order; where nothing moves, a view.
 func permuted(d *tensor.Device, x *tensor.Tensor, axes []int) *tensor.Tensor {
+	k, shape := permutation(x, axes)
+	if k == nil {
+		return x.Reshape(shape...)
+	}
+	y := d.New(x.DType(), shape...)
+	d.Run(*k, y, x)
+	return y
+}
+
+// permuteInto writes permuted to y.
+func permuteInto(d *tensor.Device, y, x *tensor.Tensor, axes []int) {
+	if k, _ := permutation(x, axes); k != nil {
+		d.Run(*k, y, x)
+	} else {
+		d.Run(shaders.Copy{Rows: 1, Cols: x.Numel(), XStride: x.Numel(), YStride: x.Numel()}, y, x)
+	}
+}
+
+// permutation is the kernel's call and the result's shape. Dimensions that stay neighbours are
+// joined, so that the kernel has few and long ones; it is nil where nothing moves.
+func permutation(x *tensor.Tensor, axes []int) (k *shaders.Permute, shape []int) {
 	strides := make([]int, x.Rank())
 	stride := 1
 	for i := x.Rank() - 1; i >= 0; i-- {
 		strides[i] = stride
 		stride *= x.Dim(i)
 	}
-	var shape []int
 	var dims, steps [6]int
 	n := 0
 	for _, a := range axes {
@@ -77,17 +96,15 @@ func permuted(d *tensor.Device, x *tensor.Tensor, axes []int) *tensor.Tensor {
 		}
 	}
 	if n <= 1 {
-		return x.Reshape(shape...)
+		return nil, shape
 	}
-	k := shaders.Permute{D0: 1, D1: 1, D2: 1, D3: 1, D4: dims[n-2], D5: dims[n-1], S4: steps[n-2], S5: steps[n-1]}
+	k = &shaders.Permute{D0: 1, D1: 1, D2: 1, D3: 1, D4: dims[n-2], D5: dims[n-1], S4: steps[n-2], S5: steps[n-1]}
 	for i, at := range []struct{ d, s *int }{{&k.D3, &k.S3}, {&k.D2, &k.S2}, {&k.D1, &k.S1}, {&k.D0, &k.S0}} {
 		if j := n - 3 - i; j >= 0 {
 			*at.d, *at.s = dims[j], steps[j]
 		}
 	}
-	y := d.New(x.DType(), shape...)
-	d.Run(k, y, x)
-	return y
+	return k, shape
 }
 
 func (permute) Examples() []Example {

@@ -44,6 +44,37 @@ func (v Func) String() string {
 	return "unknown"
 }
 
+// Relation is what Compare asks of two elements.
+type Relation uint32
+
+const (
+	RelationEqual        Relation = 0 // a == b
+	RelationNotEqual     Relation = 1 // a != b
+	RelationLess         Relation = 2 // a < b
+	RelationLessEqual    Relation = 3 // a <= b
+	RelationGreater      Relation = 4 // a > b
+	RelationGreaterEqual Relation = 5 // a >= b
+)
+
+// String is the constant's name without Relation.
+func (v Relation) String() string {
+	switch v {
+	case RelationEqual:
+		return "Equal"
+	case RelationNotEqual:
+		return "NotEqual"
+	case RelationLess:
+		return "Less"
+	case RelationLessEqual:
+		return "LessEqual"
+	case RelationGreater:
+		return "Greater"
+	case RelationGreaterEqual:
+		return "GreaterEqual"
+	}
+	return "unknown"
+}
+
 // AdamW is one step of PyTorch's AdamW with the gradient g*clip (clip 1 where nil).
 //
 //	p *= 1 - lr*weight_decay
@@ -335,6 +366,317 @@ func (k AttentionGradQ) Lens() []int {
 	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
 }
 
+// AvgPool takes the mean of what a window sees at each of its positions; outside the plane are zeros,
+// which count.
+//
+//	y[n,p,o] = sum over the window's h, w inside of x[n,h,w] / (kernel_h*kernel_w)
+//
+// Bindings, T=T:
+//
+//	y  T  [planes, outheight, outwidth]
+//	x  T  [planes, height, width]
+type AvgPool struct {
+	Planes    int // images times channels
+	Height    int // of a plane
+	Width     int //
+	KernelH   int // the window
+	KernelW   int //
+	OutHeight int // positions of the window
+	OutWidth  int //
+	StrideH   int // from one position to the next
+	StrideW   int //
+	PadH      int // elements outside the plane before the first row and column
+	PadW      int //
+}
+
+// Name implements Kernel.
+func (AvgPool) Name() string { return "avg_pool" }
+
+// Sig implements Kernel.
+func (AvgPool) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k AvgPool) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k AvgPool) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("avg_pool", b)
+	p.Uint("Planes", k.Planes)
+	p.Uint("Height", k.Height)
+	p.Uint("Width", k.Width)
+	p.Uint("KernelH", k.KernelH)
+	p.Uint("KernelW", k.KernelW)
+	p.Uint("OutHeight", k.OutHeight)
+	p.Uint("OutWidth", k.OutWidth)
+	p.Uint("StrideH", k.StrideH)
+	p.Uint("StrideW", k.StrideW)
+	p.Uint("PadH", k.PadH)
+	p.Uint("PadW", k.PadW)
+	return p.Done(k.Lens(), "y x")
+}
+
+// Consts implements Kernel.
+func (AvgPool) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k AvgPool) Lens() []int {
+	return []int{kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.Height, k.Width)}
+}
+
+// AvgPoolGrad is the gradient of AvgPool.
+//
+//	dx[n,h,w] = sum over the p, o whose window sees h, w of dy[n,p,o] / (kernel_h*kernel_w)
+//
+// Bindings, T=T:
+//
+//	dx  T  [planes, height, width]
+//	dy  T  [planes, outheight, outwidth]
+type AvgPoolGrad struct {
+	Planes    int // images times channels
+	Height    int // of a plane
+	Width     int //
+	KernelH   int // the window
+	KernelW   int //
+	OutHeight int // positions of the window
+	OutWidth  int //
+	StrideH   int // from one position to the next
+	StrideW   int //
+	PadH      int // elements outside the plane before the first row and column
+	PadW      int //
+}
+
+// Name implements Kernel.
+func (AvgPoolGrad) Name() string { return "avg_pool_grad" }
+
+// Sig implements Kernel.
+func (AvgPoolGrad) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k AvgPoolGrad) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Planes, k.Height, k.Width), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k AvgPoolGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("avg_pool_grad", b)
+	p.Uint("Planes", k.Planes)
+	p.Uint("Height", k.Height)
+	p.Uint("Width", k.Width)
+	p.Uint("KernelH", k.KernelH)
+	p.Uint("KernelW", k.KernelW)
+	p.Uint("OutHeight", k.OutHeight)
+	p.Uint("OutWidth", k.OutWidth)
+	p.Uint("StrideH", k.StrideH)
+	p.Uint("StrideW", k.StrideW)
+	p.Uint("PadH", k.PadH)
+	p.Uint("PadW", k.PadW)
+	return p.Done(k.Lens(), "dx dy")
+}
+
+// Consts implements Kernel.
+func (AvgPoolGrad) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k AvgPoolGrad) Lens() []int {
+	return []int{kernelcode.Mul(k.Planes, k.Height, k.Width), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth)}
+}
+
+// BatchNorm gives every channel the mean bias and the deviation weight.
+//
+//	y[n,c,i] = (x[n,c,i] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c]; without them 1 and 0
+//
+// Bindings, T=TSSW?W?:
+//
+//	y         T   [batch, channels, inner]
+//	x         T   [batch, channels, inner]
+//	mean      S   [channels]
+//	variance  S   [channels]
+//	weight    W?  [channels]
+//	bias      W?  [channels]
+type BatchNorm struct {
+	Batch    int     // images
+	Channels int     // of an image
+	Inner    int     // positions of a channel
+	Eps      float32 // added to the variance
+}
+
+// Name implements Kernel.
+func (BatchNorm) Name() string { return "batch_norm" }
+
+// Sig implements Kernel.
+func (BatchNorm) Sig() string { return "T=TSSW?W?" }
+
+// Grid implements Kernel.
+func (k BatchNorm) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Batch, k.Channels, k.Inner), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k BatchNorm) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("batch_norm", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("Channels", k.Channels)
+	p.Uint("Inner", k.Inner)
+	p.Float("Eps", k.Eps)
+	return p.Done(k.Lens(), "y x mean variance weight bias")
+}
+
+// Consts implements Kernel.
+func (BatchNorm) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k BatchNorm) Lens() []int {
+	return []int{kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels, k.Channels, k.Channels}
+}
+
+// BatchNormGrad is the gradient of BatchNorm with respect to x. Where the statistics are those of x
+// itself, dweight and dbias say what moves with them.
+//
+//	dx[n,c,i] = weight[c] * r * (dy[n,c,i] - (dbias[c] + (x[n,c,i] - mean[c]) * r * dweight[c]) / (batch*inner)),
+//	            r = 1 / sqrt(variance[c] + eps); without dweight and dbias, weight[c] * r * dy[n,c,i]
+//
+// Bindings, T=TTSSW?S?S?:
+//
+//	dx        T   [batch, channels, inner]
+//	dy        T   [batch, channels, inner]
+//	x         T   [batch, channels, inner]
+//	mean      S   [channels]
+//	variance  S   [channels]
+//	weight    W?  [channels]
+//	dweight   S?  [channels]: from BatchNormGradWeight
+//	dbias     S?  [channels]: from there, with dweight or not at all
+type BatchNormGrad struct {
+	Batch    int     // images
+	Channels int     // of an image
+	Inner    int     // positions of a channel
+	Eps      float32 // as in BatchNorm
+}
+
+// Name implements Kernel.
+func (BatchNormGrad) Name() string { return "batch_norm_grad" }
+
+// Sig implements Kernel.
+func (BatchNormGrad) Sig() string { return "T=TTSSW?S?S?" }
+
+// Grid implements Kernel.
+func (k BatchNormGrad) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Batch, k.Channels, k.Inner), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k BatchNormGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("batch_norm_grad", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("Channels", k.Channels)
+	p.Uint("Inner", k.Inner)
+	p.Float("Eps", k.Eps)
+	return p.Done(k.Lens(), "dx dy x mean variance weight dweight dbias")
+}
+
+// Consts implements Kernel.
+func (BatchNormGrad) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k BatchNormGrad) Lens() []int {
+	return []int{kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels, k.Channels, k.Channels, k.Channels}
+}
+
+// BatchNormGradWeight is the gradient of BatchNorm with respect to its weight and bias.
+//
+//	dweight[c] = sum over n, i of dy[n,c,i] * (x[n,c,i] - mean[c]) / sqrt(variance[c] + eps); dbias[c] = sum of dy[n,c,i]
+//
+// Bindings, SS=TTSS:
+//
+//	dweight   S  [channels]
+//	dbias     S  [channels]
+//	dy        T  [batch, channels, inner]
+//	x         T  [batch, channels, inner]
+//	mean      S  [channels]
+//	variance  S  [channels]
+type BatchNormGradWeight struct {
+	Batch    int     // images
+	Channels int     // of an image
+	Inner    int     // positions of a channel
+	Eps      float32 // as in BatchNorm
+}
+
+// Name implements Kernel.
+func (BatchNormGradWeight) Name() string { return "batch_norm_grad_weight" }
+
+// Sig implements Kernel.
+func (BatchNormGradWeight) Sig() string { return "SS=TTSS" }
+
+// Grid implements Kernel.
+func (k BatchNormGradWeight) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Channels) }
+
+// Push implements Kernel.
+func (k BatchNormGradWeight) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("batch_norm_grad_weight", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("Channels", k.Channels)
+	p.Uint("Inner", k.Inner)
+	p.Float("Eps", k.Eps)
+	return p.Done(k.Lens(), "dweight dbias dy x mean variance")
+}
+
+// Consts implements Kernel.
+func (BatchNormGradWeight) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k BatchNormGradWeight) Lens() []int {
+	return []int{k.Channels, k.Channels, kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels}
+}
+
+// BatchNormStats measures every channel over all images and positions, and moves the running
+// statistics towards what it has measured.
+//
+//	mean[c] = sum over n, i of x[n,c,i] / (batch*inner); variance[c] = sum of (x[n,c,i] - mean[c])² / (batch*inner)
+//	running_mean[c] += momentum * (mean[c] - running_mean[c]), running_variance alike, with the
+//	variance times batch*inner / (batch*inner - 1)
+//
+// Bindings, SSS?+S?+=T:
+//
+//	mean              S    [channels]
+//	variance          S    [channels]
+//	running_mean      S?+  [channels]
+//	running_variance  S?+  [channels]
+//	x                 T    [batch, channels, inner]
+type BatchNormStats struct {
+	Batch    int     // images
+	Channels int     // of an image
+	Inner    int     // positions of a channel
+	Momentum float32 // weight of this measurement
+}
+
+// Name implements Kernel.
+func (BatchNormStats) Name() string { return "batch_norm_stats" }
+
+// Sig implements Kernel.
+func (BatchNormStats) Sig() string { return "SSS?+S?+=T" }
+
+// Grid implements Kernel.
+func (k BatchNormStats) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Channels) }
+
+// Push implements Kernel.
+func (k BatchNormStats) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("batch_norm_stats", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("Channels", k.Channels)
+	p.Uint("Inner", k.Inner)
+	p.Float("Momentum", k.Momentum)
+	return p.Done(k.Lens(), "mean variance running_mean running_variance x")
+}
+
+// Consts implements Kernel.
+func (BatchNormStats) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k BatchNormStats) Lens() []int {
+	return []int{k.Channels, k.Channels, k.Channels, k.Channels, kernelcode.Mul(k.Batch, k.Channels, k.Inner)}
+}
+
 // Cast converts between storage types, rounding to nearest even.
 //
 //	y[i] = x[i]
@@ -368,6 +710,83 @@ func (Cast) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k Cast) Lens() []int { return []int{k.N, k.N} }
+
+// Clamp keeps every element between two bounds. NaN stays NaN.
+//
+//	y[i] = min(max(x[i], low), high)
+//
+// Bindings, T=T:
+//
+//	y  T  [n]
+//	x  T  [n]
+type Clamp struct {
+	N    int     // elements
+	Low  float32 // the smallest result
+	High float32 // the largest, not below low
+}
+
+// Name implements Kernel.
+func (Clamp) Name() string { return "clamp" }
+
+// Sig implements Kernel.
+func (Clamp) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k Clamp) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k Clamp) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("clamp", b)
+	p.Uint("N", k.N)
+	p.Float("Low", k.Low)
+	p.Float("High", k.High)
+	return p.Done(k.Lens(), "y x")
+}
+
+// Consts implements Kernel.
+func (Clamp) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k Clamp) Lens() []int { return []int{k.N, k.N} }
+
+// ClampGrad is the gradient of Clamp, which at the bounds themselves passes.
+//
+//	dx[i] = dy[i] if low <= x[i] <= high, else 0
+//
+// Bindings, T=TT:
+//
+//	dx  T  [n]
+//	dy  T  [n]
+//	x   T  [n]
+type ClampGrad struct {
+	N    int     // elements
+	Low  float32 // as in Clamp
+	High float32 // as in Clamp
+}
+
+// Name implements Kernel.
+func (ClampGrad) Name() string { return "clamp_grad" }
+
+// Sig implements Kernel.
+func (ClampGrad) Sig() string { return "T=TT" }
+
+// Grid implements Kernel.
+func (k ClampGrad) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k ClampGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("clamp_grad", b)
+	p.Uint("N", k.N)
+	p.Float("Low", k.Low)
+	p.Float("High", k.High)
+	return p.Done(k.Lens(), "dx dy x")
+}
+
+// Consts implements Kernel.
+func (ClampGrad) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k ClampGrad) Lens() []int { return []int{k.N, k.N, k.N} }
 
 // ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.
 //
@@ -406,6 +825,113 @@ func (ClipFactor) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k ClipFactor) Lens() []int { return []int{1, 1, k.N} }
+
+// Col2Im adds the elements of Im2Col's matrix to where they come from: its gradient. Channels before
+// first and past its count stay as they are.
+//
+//	x[image,first+c,h,w] = sum of the cols[r,q] that Im2Col takes from there, in the order of the window
+//
+// Bindings, T+=T:
+//
+//	x     T+  [*]: images of channels*height*width
+//	cols  T   [*]: for every image and position a row of count*kernel_h*kernel_w
+type Col2Im struct {
+	N         int // elements of x that are written: images*count*height*width
+	Channels  int // of an image
+	First     int // the channel to begin with
+	Count     int // channels that count from there
+	Height    int // of an image
+	Width     int //
+	KernelH   int // the window
+	KernelW   int //
+	OutHeight int // positions of the window
+	OutWidth  int //
+	StrideH   int // from one position to the next
+	StrideW   int //
+	PadH      int // zeros before the first row and column
+	PadW      int //
+	StepH     int // between the elements of a window (dilation)
+	StepW     int //
+}
+
+// Name implements Kernel.
+func (Col2Im) Name() string { return "col2im" }
+
+// Sig implements Kernel.
+func (Col2Im) Sig() string { return "T+=T" }
+
+// Grid implements Kernel.
+func (k Col2Im) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k Col2Im) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("col2im", b)
+	p.Uint("N", k.N)
+	p.Uint("Channels", k.Channels)
+	p.Uint("First", k.First)
+	p.Uint("Count", k.Count)
+	p.Uint("Height", k.Height)
+	p.Uint("Width", k.Width)
+	p.Uint("KernelH", k.KernelH)
+	p.Uint("KernelW", k.KernelW)
+	p.Uint("OutHeight", k.OutHeight)
+	p.Uint("OutWidth", k.OutWidth)
+	p.Uint("StrideH", k.StrideH)
+	p.Uint("StrideW", k.StrideW)
+	p.Uint("PadH", k.PadH)
+	p.Uint("PadW", k.PadW)
+	p.Uint("StepH", k.StepH)
+	p.Uint("StepW", k.StepW)
+	return p.Done(k.Lens(), "x cols")
+}
+
+// Consts implements Kernel.
+func (Col2Im) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (Col2Im) Lens() []int { return []int{-1, -1} }
+
+// Compare asks of every element of a whether it has a relation to that of b, b repeated along the
+// leading dimensions of a. Both are floats, or both are indices. NaN has no relation but NotEqual.
+//
+//	mask[i] = 1 if a[i] relation b[i % m], else 0
+//
+// Bindings, I=T?U?I?I?:
+//
+//	mask     I   [n]
+//	a        T?  [n]
+//	b        U?  [m]
+//	index_a  I?  [n]: in place of a
+//	index_b  I?  [m]: in place of b
+type Compare struct {
+	N        int      // elements of a and mask
+	M        int      // elements of b, a divisor of n
+	Relation Relation // what is asked
+}
+
+// Name implements Kernel.
+func (Compare) Name() string { return "compare" }
+
+// Sig implements Kernel.
+func (Compare) Sig() string { return "I=T?U?I?I?" }
+
+// Grid implements Kernel.
+func (k Compare) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k Compare) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("compare", b)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	p.Enum("Relation", uint32(k.Relation), 6)
+	return p.Done(k.Lens(), "mask a b index_a index_b")
+}
+
+// Consts implements Kernel.
+func (k Compare) Consts() []uint32 { return []uint32{uint32(k.Relation)} }
+
+// Lens implements Kernel.
+func (k Compare) Lens() []int { return []int{k.N, k.N, k.M, k.N, k.M} }
 
 // Copy copies a rectangle between two tensors of any row length; the rest of y stays. Concat and Slice are copies.
 //
@@ -540,6 +1066,49 @@ func (CrossEntropyGrad) Consts() []uint32 { return nil }
 // Lens implements Kernel.
 func (k CrossEntropyGrad) Lens() []int {
 	return []int{kernelcode.Mul(k.Rows, k.Vocab), kernelcode.Mul(k.Rows, k.Vocab), k.Rows, k.Rows, 1}
+}
+
+// CumSum adds up along one dimension, keeping every sum on the way; in reverse it is its gradient.
+//
+//	y[o,k,i] = sum over j <= k of x[o,j,i], or over j >= k in reverse, in that order
+//
+// Bindings, T=T:
+//
+//	y  T  [outer, n, inner]
+//	x  T  [outer, n, inner]
+type CumSum struct {
+	Outer   int  // product of the dimensions before
+	N       int  // the dimension
+	Inner   int  // product of the dimensions after
+	Reverse bool // from the end
+}
+
+// Name implements Kernel.
+func (CumSum) Name() string { return "cumsum" }
+
+// Sig implements Kernel.
+func (CumSum) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k CumSum) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.Inner), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k CumSum) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("cumsum", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("Inner", k.Inner)
+	return p.Done(k.Lens(), "y x")
+}
+
+// Consts implements Kernel.
+func (k CumSum) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Reverse)} }
+
+// Lens implements Kernel.
+func (k CumSum) Lens() []int {
+	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
 }
 
 // Div divides a by b element by element, b repeated along the leading dimensions of a.
@@ -790,6 +1359,161 @@ func (Fill) Consts() []uint32 { return nil }
 // Lens implements Kernel.
 func (k Fill) Lens() []int { return []int{k.N} }
 
+// Flip reverses the order along one dimension.
+//
+//	y[o,k,i] = x[o,n-1-k,i]
+//
+// Bindings, T=T:
+//
+//	y  T  [outer, n, inner]
+//	x  T  [outer, n, inner]
+type Flip struct {
+	Outer int // product of the dimensions before
+	N     int // the dimension
+	Inner int // product of the dimensions after
+}
+
+// Name implements Kernel.
+func (Flip) Name() string { return "flip" }
+
+// Sig implements Kernel.
+func (Flip) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k Flip) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.N, k.Inner), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k Flip) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("flip", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("Inner", k.Inner)
+	return p.Done(k.Lens(), "y x")
+}
+
+// Consts implements Kernel.
+func (Flip) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k Flip) Lens() []int {
+	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+}
+
+// Gather takes elements along one dimension by index. An index outside gives NaN.
+//
+//	y[o,j,i] = x[o,index[o,j,i],i]
+//
+// Bindings, T=TI:
+//
+//	y      T  [outer, m, inner]
+//	x      T  [outer, n, inner]
+//	index  I  [outer, m, inner]
+type Gather struct {
+	Outer int // product of the dimensions before
+	N     int // the dimension of x
+	M     int // the dimension of y
+	Inner int // product of the dimensions after
+}
+
+// Name implements Kernel.
+func (Gather) Name() string { return "gather" }
+
+// Sig implements Kernel.
+func (Gather) Sig() string { return "T=TI" }
+
+// Grid implements Kernel.
+func (k Gather) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.M, k.Inner), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k Gather) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("gather", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	p.Uint("Inner", k.Inner)
+	return p.Done(k.Lens(), "y x index")
+}
+
+// Consts implements Kernel.
+func (Gather) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k Gather) Lens() []int {
+	return []int{kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner)}
+}
+
+// Im2Col lays out what a convolution's window sees at each of its positions as a row of a matrix, 0
+// outside the image, so that the convolution is a product of matrices.
+//
+//	cols[r,q] = x[image,first+c,h,w] for r = (image, p, o) and q = (c, a, b), with
+//	            h = p*stride_h - pad_h + a*step_h and w = o*stride_w - pad_w + b*step_w
+//
+// Bindings, T=T:
+//
+//	cols  T  [n, count, kernel_h, kernel_w]
+//	x     T  [*]: images of channels*height*width
+type Im2Col struct {
+	N         int // rows: images*out_height*out_width
+	Channels  int // of an image
+	First     int // the channel to begin with
+	Count     int // channels that count from there
+	Height    int // of an image
+	Width     int //
+	KernelH   int // the window
+	KernelW   int //
+	OutHeight int // positions of the window
+	OutWidth  int //
+	StrideH   int // from one position to the next
+	StrideW   int //
+	PadH      int // zeros before the first row and column
+	PadW      int //
+	StepH     int // between the elements of a window (dilation)
+	StepW     int //
+}
+
+// Name implements Kernel.
+func (Im2Col) Name() string { return "im2col" }
+
+// Sig implements Kernel.
+func (Im2Col) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k Im2Col) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.N, k.Count, k.KernelH, k.KernelW), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k Im2Col) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("im2col", b)
+	p.Uint("N", k.N)
+	p.Uint("Channels", k.Channels)
+	p.Uint("First", k.First)
+	p.Uint("Count", k.Count)
+	p.Uint("Height", k.Height)
+	p.Uint("Width", k.Width)
+	p.Uint("KernelH", k.KernelH)
+	p.Uint("KernelW", k.KernelW)
+	p.Uint("OutHeight", k.OutHeight)
+	p.Uint("OutWidth", k.OutWidth)
+	p.Uint("StrideH", k.StrideH)
+	p.Uint("StrideW", k.StrideW)
+	p.Uint("PadH", k.PadH)
+	p.Uint("PadW", k.PadW)
+	p.Uint("StepH", k.StepH)
+	p.Uint("StepW", k.StepW)
+	return p.Done(k.Lens(), "cols x")
+}
+
+// Consts implements Kernel.
+func (Im2Col) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k Im2Col) Lens() []int { return []int{kernelcode.Mul(k.N, k.Count, k.KernelH, k.KernelW), -1} }
+
 // LayerNorm gives every row mean zero and variance one, then multiplies by w and adds b.
 //
 //	y[r,j] = (x[r,j] - mean[r]) * rstd[r] * w[j] + b[j], rstd[r] = 1 / sqrt(variance[r] + eps)
@@ -923,6 +1647,83 @@ func (k LayerNormGradWeight) Consts() []uint32 { return []uint32{kernelcode.Flag
 // Lens implements Kernel.
 func (k LayerNormGradWeight) Lens() []int {
 	return []int{k.Dim, k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows}
+}
+
+// LogSoftmax is the logarithm of Softmax, without its underflow.
+//
+//	y[r,j] = x[r,j] - log of the sum over j of exp(x[r,j])
+//
+// Bindings, T=T:
+//
+//	y  T  [rows, dim]
+//	x  T  [rows, dim]
+type LogSoftmax struct {
+	Rows int // rows
+	Dim  int // elements of a row
+}
+
+// Name implements Kernel.
+func (LogSoftmax) Name() string { return "log_softmax" }
+
+// Sig implements Kernel.
+func (LogSoftmax) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k LogSoftmax) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
+
+// Push implements Kernel.
+func (k LogSoftmax) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("log_softmax", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "y x")
+}
+
+// Consts implements Kernel.
+func (LogSoftmax) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k LogSoftmax) Lens() []int {
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
+}
+
+// LogSoftmaxGrad is the gradient of LogSoftmax.
+//
+//	dx[r,j] = dy[r,j] - exp(y[r,j]) * sum over j of dy[r,j]
+//
+// Bindings, T=TT:
+//
+//	dx  T  [rows, dim]
+//	dy  T  [rows, dim]
+//	y   T  [rows, dim]: LogSoftmax's output
+type LogSoftmaxGrad struct {
+	Rows int // rows
+	Dim  int // elements of a row
+}
+
+// Name implements Kernel.
+func (LogSoftmaxGrad) Name() string { return "log_softmax_grad" }
+
+// Sig implements Kernel.
+func (LogSoftmaxGrad) Sig() string { return "T=TT" }
+
+// Grid implements Kernel.
+func (k LogSoftmaxGrad) Grid(_ Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
+
+// Push implements Kernel.
+func (k LogSoftmaxGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("log_softmax_grad", b)
+	p.Uint("Rows", k.Rows)
+	p.Uint("Dim", k.Dim)
+	return p.Done(k.Lens(), "dx dy y")
+}
+
+// Consts implements Kernel.
+func (LogSoftmaxGrad) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k LogSoftmaxGrad) Lens() []int {
+	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
 }
 
 // LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
@@ -1158,6 +1959,125 @@ func (k MaxGrad) Lens() []int {
 	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner)}
 }
 
+// MaxPool takes the first largest element that a window sees at each of its positions, and where it
+// stands. A NaN is larger than any number. Every window sees an element of the plane.
+//
+//	y[n,p,o] = max over the window's h, w inside of x[n,h,w]; index[n,p,o] = h*width + w of it
+//
+// Bindings, TI?=T:
+//
+//	y      T   [planes, outheight, outwidth]
+//	index  I?  [planes, outheight, outwidth]
+//	x      T   [planes, height, width]
+type MaxPool struct {
+	Planes    int // images times channels
+	Height    int // of a plane
+	Width     int //
+	KernelH   int // the window
+	KernelW   int //
+	OutHeight int // positions of the window
+	OutWidth  int //
+	StrideH   int // from one position to the next
+	StrideW   int //
+	PadH      int // elements outside the plane before the first row and column
+	PadW      int //
+}
+
+// Name implements Kernel.
+func (MaxPool) Name() string { return "max_pool" }
+
+// Sig implements Kernel.
+func (MaxPool) Sig() string { return "TI?=T" }
+
+// Grid implements Kernel.
+func (k MaxPool) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k MaxPool) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("max_pool", b)
+	p.Uint("Planes", k.Planes)
+	p.Uint("Height", k.Height)
+	p.Uint("Width", k.Width)
+	p.Uint("KernelH", k.KernelH)
+	p.Uint("KernelW", k.KernelW)
+	p.Uint("OutHeight", k.OutHeight)
+	p.Uint("OutWidth", k.OutWidth)
+	p.Uint("StrideH", k.StrideH)
+	p.Uint("StrideW", k.StrideW)
+	p.Uint("PadH", k.PadH)
+	p.Uint("PadW", k.PadW)
+	return p.Done(k.Lens(), "y index x")
+}
+
+// Consts implements Kernel.
+func (MaxPool) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k MaxPool) Lens() []int {
+	return []int{kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.Height, k.Width)}
+}
+
+// MaxPoolGrad is the gradient of MaxPool: of every position it goes to one element.
+//
+//	dx[n,h,w] = sum over the p, o with index[n,p,o] == h*width + w of dy[n,p,o], in that order
+//
+// Bindings, T=TI:
+//
+//	dx     T  [planes, height, width]
+//	dy     T  [planes, outheight, outwidth]
+//	index  I  [planes, outheight, outwidth]
+type MaxPoolGrad struct {
+	Planes    int // images times channels
+	Height    int // of a plane
+	Width     int //
+	KernelH   int // the window
+	KernelW   int //
+	OutHeight int // positions of the window
+	OutWidth  int //
+	StrideH   int // from one position to the next
+	StrideW   int //
+	PadH      int // elements outside the plane before the first row and column
+	PadW      int //
+}
+
+// Name implements Kernel.
+func (MaxPoolGrad) Name() string { return "max_pool_grad" }
+
+// Sig implements Kernel.
+func (MaxPoolGrad) Sig() string { return "T=TI" }
+
+// Grid implements Kernel.
+func (k MaxPoolGrad) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Planes, k.Height, k.Width), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k MaxPoolGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("max_pool_grad", b)
+	p.Uint("Planes", k.Planes)
+	p.Uint("Height", k.Height)
+	p.Uint("Width", k.Width)
+	p.Uint("KernelH", k.KernelH)
+	p.Uint("KernelW", k.KernelW)
+	p.Uint("OutHeight", k.OutHeight)
+	p.Uint("OutWidth", k.OutWidth)
+	p.Uint("StrideH", k.StrideH)
+	p.Uint("StrideW", k.StrideW)
+	p.Uint("PadH", k.PadH)
+	p.Uint("PadW", k.PadW)
+	return p.Done(k.Lens(), "dx dy index")
+}
+
+// Consts implements Kernel.
+func (MaxPoolGrad) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k MaxPoolGrad) Lens() []int {
+	return []int{kernelcode.Mul(k.Planes, k.Height, k.Width), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth)}
+}
+
 // Mul multiplies a by b element by element, b repeated along the leading dimensions of a.
 //
 //	y[i] = a[i] * b[i % m]
@@ -1252,6 +2172,79 @@ func (Permute) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k Permute) Lens() []int { return []int{kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), -1} }
+
+// Pow raises every element to one power.
+//
+//	y[i] = x[i]^exponent
+//
+// Bindings, T=T:
+//
+//	y  T  [n]
+//	x  T  [n]
+type Pow struct {
+	N        int     // elements
+	Exponent float32 // the power
+}
+
+// Name implements Kernel.
+func (Pow) Name() string { return "pow" }
+
+// Sig implements Kernel.
+func (Pow) Sig() string { return "T=T" }
+
+// Grid implements Kernel.
+func (k Pow) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k Pow) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("pow", b)
+	p.Uint("N", k.N)
+	p.Float("Exponent", k.Exponent)
+	return p.Done(k.Lens(), "y x")
+}
+
+// Consts implements Kernel.
+func (Pow) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k Pow) Lens() []int { return []int{k.N, k.N} }
+
+// PowGrad is the gradient of Pow.
+//
+//	dx[i] = dy[i] * exponent * x[i]^(exponent-1), 0 where exponent is 0
+//
+// Bindings, T=TT:
+//
+//	dx  T  [n]
+//	dy  T  [n]
+//	x   T  [n]
+type PowGrad struct {
+	N        int     // elements
+	Exponent float32 // the power
+}
+
+// Name implements Kernel.
+func (PowGrad) Name() string { return "pow_grad" }
+
+// Sig implements Kernel.
+func (PowGrad) Sig() string { return "T=TT" }
+
+// Grid implements Kernel.
+func (k PowGrad) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k PowGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("pow_grad", b)
+	p.Uint("N", k.N)
+	p.Float("Exponent", k.Exponent)
+	return p.Done(k.Lens(), "dx dy x")
+}
+
+// Consts implements Kernel.
+func (PowGrad) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k PowGrad) Lens() []int { return []int{k.N, k.N, k.N} }
 
 // RMSNorm divides every row by its root mean square, then multiplies by a weight for each element.
 //
@@ -1470,6 +2463,53 @@ func (Scale) Consts() []uint32 { return nil }
 
 // Lens implements Kernel.
 func (k Scale) Lens() []int { return []int{k.N, k.N} }
+
+// ScatterAdd adds elements along one dimension to where an index says: the gradient of Gather. An
+// index outside is skipped.
+//
+//	y[o,k,i] = base[o,k,i] + sum over the j with index[o,j,i] == k of x[o,j,i], in the order of j; base is 0 where nil
+//
+// Bindings, T=TIT?:
+//
+//	y      T   [outer, n, inner]
+//	x      T   [outer, m, inner]
+//	index  I   [outer, m, inner]
+//	base   T?  [outer, n, inner]
+type ScatterAdd struct {
+	Outer int // product of the dimensions before
+	N     int // the dimension of y
+	M     int // the dimension of x
+	Inner int // product of the dimensions after
+}
+
+// Name implements Kernel.
+func (ScatterAdd) Name() string { return "scatter_add" }
+
+// Sig implements Kernel.
+func (ScatterAdd) Sig() string { return "T=TIT?" }
+
+// Grid implements Kernel.
+func (k ScatterAdd) Grid(t Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.N, k.Inner), int(t[0])))
+}
+
+// Push implements Kernel.
+func (k ScatterAdd) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("scatter_add", b)
+	p.Uint("Outer", k.Outer)
+	p.Uint("N", k.N)
+	p.Uint("M", k.M)
+	p.Uint("Inner", k.Inner)
+	return p.Done(k.Lens(), "y x index base")
+}
+
+// Consts implements Kernel.
+func (ScatterAdd) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k ScatterAdd) Lens() []int {
+	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+}
 
 // SGD is one step of PyTorch's SGD (dampening 0, no Nesterov) with the gradient g*clip (clip 1 where nil).
 //
@@ -1860,6 +2900,48 @@ func (k UnaryGrad) Consts() []uint32 { return []uint32{uint32(k.Func)} }
 // Lens implements Kernel.
 func (k UnaryGrad) Lens() []int { return []int{k.N, k.N, k.N} }
 
+// Where chooses between two tensors, each repeated along the leading dimensions of the result.
+//
+//	y[i] = a[i % ma] if mask[i % mm] != 0, else b[i % mb]; 0 where the one that is chosen is nil
+//
+// Bindings, T=IT?T?:
+//
+//	y     T   [n]
+//	mask  I   [mm]
+//	a     T?  [ma]
+//	b     T?  [mb]
+type Where struct {
+	N  int // elements of y
+	Mm int // elements of mask, a divisor of n
+	Ma int // elements of a, a divisor of n
+	Mb int // elements of b, a divisor of n
+}
+
+// Name implements Kernel.
+func (Where) Name() string { return "where" }
+
+// Sig implements Kernel.
+func (Where) Sig() string { return "T=IT?T?" }
+
+// Grid implements Kernel.
+func (k Where) Grid(t Tile) [3]uint32 { return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0]))) }
+
+// Push implements Kernel.
+func (k Where) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("where", b)
+	p.Uint("N", k.N)
+	p.Uint("Mm", k.Mm)
+	p.Uint("Ma", k.Ma)
+	p.Uint("Mb", k.Mb)
+	return p.Done(k.Lens(), "y mask a b")
+}
+
+// Consts implements Kernel.
+func (Where) Consts() []uint32 { return nil }
+
+// Lens implements Kernel.
+func (k Where) Lens() []int { return []int{k.N, k.Mm, k.Ma, k.Mb} }
+
 // Kernels are all kernels, by name.
 var Kernels = []Desc{
 	{
@@ -1909,6 +2991,60 @@ var Kernels = []Desc{
 		SPIRV:     spirv("attention_grad_q"),
 	},
 	{
+		Name:      "avg_pool",
+		Doc:       "AvgPool takes the mean of what a window sees at each of its positions; outside the plane are zeros,\nwhich count.\n\n\ty[n,p,o] = sum over the window's h, w inside of x[n,h,w] / (kernel_h*kernel_w)",
+		Sig:       "T=T",
+		Bindings:  []string{"y", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("avg_pool"),
+	},
+	{
+		Name:      "avg_pool_grad",
+		Doc:       "AvgPoolGrad is the gradient of AvgPool.\n\n\tdx[n,h,w] = sum over the p, o whose window sees h, w of dy[n,p,o] / (kernel_h*kernel_w)",
+		Sig:       "T=T",
+		Bindings:  []string{"dx", "dy"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("avg_pool_grad"),
+	},
+	{
+		Name:      "batch_norm",
+		Doc:       "BatchNorm gives every channel the mean bias and the deviation weight.\n\n\ty[n,c,i] = (x[n,c,i] - mean[c]) / sqrt(variance[c] + eps) * weight[c] + bias[c]; without them 1 and 0",
+		Sig:       "T=TSSW?W?",
+		Bindings:  []string{"y", "x", "mean", "variance", "weight", "bias"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("batch_norm"),
+	},
+	{
+		Name:      "batch_norm_grad",
+		Doc:       "BatchNormGrad is the gradient of BatchNorm with respect to x. Where the statistics are those of x\nitself, dweight and dbias say what moves with them.\n\n\tdx[n,c,i] = weight[c] * r * (dy[n,c,i] - (dbias[c] + (x[n,c,i] - mean[c]) * r * dweight[c]) / (batch*inner)),\n\t            r = 1 / sqrt(variance[c] + eps); without dweight and dbias, weight[c] * r * dy[n,c,i]",
+		Sig:       "T=TTSSW?S?S?",
+		Bindings:  []string{"dx", "dy", "x", "mean", "variance", "weight", "dweight", "dbias"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("batch_norm_grad"),
+	},
+	{
+		Name:      "batch_norm_grad_weight",
+		Doc:       "BatchNormGradWeight is the gradient of BatchNorm with respect to its weight and bias.\n\n\tdweight[c] = sum over n, i of dy[n,c,i] * (x[n,c,i] - mean[c]) / sqrt(variance[c] + eps); dbias[c] = sum of dy[n,c,i]",
+		Sig:       "SS=TTSS",
+		Bindings:  []string{"dweight", "dbias", "dy", "x", "mean", "variance"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("batch_norm_grad_weight"),
+	},
+	{
+		Name:      "batch_norm_stats",
+		Doc:       "BatchNormStats measures every channel over all images and positions, and moves the running\nstatistics towards what it has measured.\n\n\tmean[c] = sum over n, i of x[n,c,i] / (batch*inner); variance[c] = sum of (x[n,c,i] - mean[c])² / (batch*inner)\n\trunning_mean[c] += momentum * (mean[c] - running_mean[c]), running_variance alike, with the\n\tvariance times batch*inner / (batch*inner - 1)",
+		Sig:       "SSS?+S?+=T",
+		Bindings:  []string{"mean", "variance", "running_mean", "running_variance", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("batch_norm_stats"),
+	},
+	{
 		Name:      "cast",
 		Doc:       "Cast converts between storage types, rounding to nearest even.\n\n\ty[i] = x[i]",
 		Sig:       "T=U",
@@ -1918,6 +3054,24 @@ var Kernels = []Desc{
 		SPIRV:     spirv("cast"),
 	},
 	{
+		Name:      "clamp",
+		Doc:       "Clamp keeps every element between two bounds. NaN stays NaN.\n\n\ty[i] = min(max(x[i], low), high)",
+		Sig:       "T=T",
+		Bindings:  []string{"y", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("clamp"),
+	},
+	{
+		Name:      "clamp_grad",
+		Doc:       "ClampGrad is the gradient of Clamp, which at the bounds themselves passes.\n\n\tdx[i] = dy[i] if low <= x[i] <= high, else 0",
+		Sig:       "T=TT",
+		Bindings:  []string{"dx", "dy", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("clamp_grad"),
+	},
+	{
 		Name:      "clip_factor",
 		Doc:       "ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.\n\n\tnorm = sqrt(sum of partial); factor = max_norm == 0 ? 1 : min(1, max_norm / (norm + 1e-6))\n\tfactor = NaN where norm is NaN or infinite, whatever max_norm: AdamW and SGD then do nothing",
 		Sig:       "SS=S",
@@ -1925,6 +3079,24 @@ var Kernels = []Desc{
 		Tiles:     []Tile{{256}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("clip_factor"),
+	},
+	{
+		Name:      "col2im",
+		Doc:       "Col2Im adds the elements of Im2Col's matrix to where they come from: its gradient. Channels before\nfirst and past its count stay as they are.\n\n\tx[image,first+c,h,w] = sum of the cols[r,q] that Im2Col takes from there, in the order of the window",
+		Sig:       "T+=T",
+		Bindings:  []string{"x", "cols"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("col2im"),
+	},
+	{
+		Name:      "compare",
+		Doc:       "Compare asks of every element of a whether it has a relation to that of b, b repeated along the\nleading dimensions of a. Both are floats, or both are indices. NaN has no relation but NotEqual.\n\n\tmask[i] = 1 if a[i] relation b[i % m], else 0",
+		Sig:       "I=T?U?I?I?",
+		Bindings:  []string{"mask", "a", "b", "index_a", "index_b"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("compare"),
 	},
 	{
 		Name:      "copy",
@@ -1953,6 +3125,15 @@ var Kernels = []Desc{
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("cross_entropy_grad"),
+	},
+	{
+		Name:      "cumsum",
+		Doc:       "CumSum adds up along one dimension, keeping every sum on the way; in reverse it is its gradient.\n\n\ty[o,k,i] = sum over j <= k of x[o,j,i], or over j >= k in reverse, in that order",
+		Sig:       "T=T",
+		Bindings:  []string{"y", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("cumsum"),
 	},
 	{
 		Name:      "div",
@@ -2011,6 +3192,33 @@ var Kernels = []Desc{
 		SPIRV:     spirv("fill"),
 	},
 	{
+		Name:      "flip",
+		Doc:       "Flip reverses the order along one dimension.\n\n\ty[o,k,i] = x[o,n-1-k,i]",
+		Sig:       "T=T",
+		Bindings:  []string{"y", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("flip"),
+	},
+	{
+		Name:      "gather",
+		Doc:       "Gather takes elements along one dimension by index. An index outside gives NaN.\n\n\ty[o,j,i] = x[o,index[o,j,i],i]",
+		Sig:       "T=TI",
+		Bindings:  []string{"y", "x", "index"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("gather"),
+	},
+	{
+		Name:      "im2col",
+		Doc:       "Im2Col lays out what a convolution's window sees at each of its positions as a row of a matrix, 0\noutside the image, so that the convolution is a product of matrices.\n\n\tcols[r,q] = x[image,first+c,h,w] for r = (image, p, o) and q = (c, a, b), with\n\t            h = p*stride_h - pad_h + a*step_h and w = o*stride_w - pad_w + b*step_w",
+		Sig:       "T=T",
+		Bindings:  []string{"cols", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("im2col"),
+	},
+	{
 		Name:      "layer_norm",
 		Doc:       "LayerNorm gives every row mean zero and variance one, then multiplies by w and adds b.\n\n\ty[r,j] = (x[r,j] - mean[r]) * rstd[r] * w[j] + b[j], rstd[r] = 1 / sqrt(variance[r] + eps)\n\nThe variance is the biased one (divided by dim). Without w it is 1, without b it is 0.",
 		Sig:       "TS?S?=TW?W?",
@@ -2036,6 +3244,24 @@ var Kernels = []Desc{
 		Tiles:     []Tile{{256, 32}},
 		TileNames: []string{"group", "cols"},
 		SPIRV:     spirv("layer_norm_grad_weight"),
+	},
+	{
+		Name:      "log_softmax",
+		Doc:       "LogSoftmax is the logarithm of Softmax, without its underflow.\n\n\ty[r,j] = x[r,j] - log of the sum over j of exp(x[r,j])",
+		Sig:       "T=T",
+		Bindings:  []string{"y", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("log_softmax"),
+	},
+	{
+		Name:      "log_softmax_grad",
+		Doc:       "LogSoftmaxGrad is the gradient of LogSoftmax.\n\n\tdx[r,j] = dy[r,j] - exp(y[r,j]) * sum over j of dy[r,j]",
+		Sig:       "T=TT",
+		Bindings:  []string{"dx", "dy", "y"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("log_softmax_grad"),
 	},
 	{
 		Name:      "lora_scale",
@@ -2104,6 +3330,24 @@ var Kernels = []Desc{
 		SPIRV:     spirv("max_grad"),
 	},
 	{
+		Name:      "max_pool",
+		Doc:       "MaxPool takes the first largest element that a window sees at each of its positions, and where it\nstands. A NaN is larger than any number. Every window sees an element of the plane.\n\n\ty[n,p,o] = max over the window's h, w inside of x[n,h,w]; index[n,p,o] = h*width + w of it",
+		Sig:       "TI?=T",
+		Bindings:  []string{"y", "index", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("max_pool"),
+	},
+	{
+		Name:      "max_pool_grad",
+		Doc:       "MaxPoolGrad is the gradient of MaxPool: of every position it goes to one element.\n\n\tdx[n,h,w] = sum over the p, o with index[n,p,o] == h*width + w of dy[n,p,o], in that order",
+		Sig:       "T=TI",
+		Bindings:  []string{"dx", "dy", "index"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("max_pool_grad"),
+	},
+	{
 		Name:      "mul",
 		Doc:       "Mul multiplies a by b element by element, b repeated along the leading dimensions of a.\n\n\ty[i] = a[i] * b[i % m]",
 		Sig:       "T=TU",
@@ -2121,6 +3365,24 @@ var Kernels = []Desc{
 		Tiles:     []Tile{{64}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("permute"),
+	},
+	{
+		Name:      "pow",
+		Doc:       "Pow raises every element to one power.\n\n\ty[i] = x[i]^exponent",
+		Sig:       "T=T",
+		Bindings:  []string{"y", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("pow"),
+	},
+	{
+		Name:      "pow_grad",
+		Doc:       "PowGrad is the gradient of Pow.\n\n\tdx[i] = dy[i] * exponent * x[i]^(exponent-1), 0 where exponent is 0",
+		Sig:       "T=TT",
+		Bindings:  []string{"dx", "dy", "x"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("pow_grad"),
 	},
 	{
 		Name:      "rms_norm",
@@ -2168,6 +3430,15 @@ var Kernels = []Desc{
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("scale"),
+	},
+	{
+		Name:      "scatter_add",
+		Doc:       "ScatterAdd adds elements along one dimension to where an index says: the gradient of Gather. An\nindex outside is skipped.\n\n\ty[o,k,i] = base[o,k,i] + sum over the j with index[o,j,i] == k of x[o,j,i], in the order of j; base is 0 where nil",
+		Sig:       "T=TIT?",
+		Bindings:  []string{"y", "x", "index", "base"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("scatter_add"),
 	},
 	{
 		Name:      "sgd",
@@ -2261,5 +3532,14 @@ var Kernels = []Desc{
 		Tiles:     []Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("unary_grad"),
+	},
+	{
+		Name:      "where",
+		Doc:       "Where chooses between two tensors, each repeated along the leading dimensions of the result.\n\n\ty[i] = a[i % ma] if mask[i % mm] != 0, else b[i % mb]; 0 where the one that is chosen is nil",
+		Sig:       "T=IT?T?",
+		Bindings:  []string{"y", "mask", "a", "b"},
+		Tiles:     []Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("where"),
 	},
 }

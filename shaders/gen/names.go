@@ -5,7 +5,7 @@ import "strings"
 // spelled are the words that Go writes otherwise than with one capital.
 var spelled = map[string]string{
 	"rms": "RMS", "mse": "MSE", "swiglu": "SwiGLU", "adamw": "AdamW", "sgd": "SGD", "rope": "RoPE", "kv": "KV", "lr": "LR",
-	"lora": "LoRA",
+	"lora": "LoRA", "cumsum": "CumSum",
 }
 
 // camel turns rms_norm into RMSNorm. A field called out_, because GLSL keeps out for itself, is Out.

@@ -1,0 +1,34 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Flip is x with the order along dimension dim reversed.
+func Flip(x *Var, dim int) *Var { return apply(flip{reduce("flip", x.Tensor(), []int{dim})}, x) }
+
+type flip struct{ reduced }
+
+func (p flip) kernel() shaders.Flip { return shaders.Flip{Outer: p.outer, N: p.n, Inner: p.inner} }
+
+func (p flip) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	y := f.Like(f.In[0])
+	f.Run(p.kernel(), y, f.In[0])
+	return one(y), nil
+}
+
+func (p flip) Backward(b *Back) { b.Run(p.kernel(), b.Grad(0), b.DOut[0]) }
+
+func (flip) Examples() []Example {
+	example := func(name string, dim int, shape ...int) Example {
+		return Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return Flip(in[0], dim) })}
+	}
+	return []Example{
+		example("last dimension", -1, 5, 67),
+		example("first", 0, 4, 3, 7),
+		example("middle", 1, 2, 5, 3),
+		example("one", 0, 1),
+	}
+}

@@ -1,0 +1,36 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// LogSoftmax is the logarithm of Softmax over the last dimension, without its underflow.
+func LogSoftmax(x *Var) *Var { return apply(logSoftmax{}, x) }
+
+type logSoftmax struct{}
+
+func (logSoftmax) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+	x := f.In[0]
+	y := f.Like(x)
+	f.Run(shaders.LogSoftmax{Rows: x.Numel() / x.Dim(-1), Dim: x.Dim(-1)}, y, x)
+	return one(y), nil
+}
+
+func (logSoftmax) Backward(b *Back) {
+	y := b.Out[0]
+	b.Run(shaders.LogSoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)
+}
+
+func (logSoftmax) Examples() []Example {
+	example := func(name string, shape ...int) Example {
+		return Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return LogSoftmax(in[0]) })}
+	}
+	// The one column's output and gradient are 0 exactly: rounding alone would be compared.
+	return []Example{
+		example("rows", 2, 3, 19),
+		example("one row", 257),
+		example("prime", 5, 521),
+	}
+}
