@@ -221,3 +221,7 @@ func (c *call) eachTensor(f func(*tensor.Tensor)) {
 		}
 	}
 }
+
+// Recording reports whether a tape is open on the device: whether this is training, for layers that
+// do otherwise then.
+func Recording(d *tensor.Device) bool { return recording(d).tape != nil }
