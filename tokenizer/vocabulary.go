@@ -1,6 +1,11 @@
 package tokenizer
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+
+	"github.com/agora-ml/agora/encoding/atomicfile"
+)
 
 // Vocabulary is a SentencePiece model's table, for formats that carry one. The numbers of
 // the types are those of sentencepiece_model.proto, which GGUF uses too: 1 normal,
@@ -56,4 +61,15 @@ func NewSentencePiece(v Vocabulary) (*SentencePiece, error) {
 	}
 	t.setEnds(v.BOS, v.EOS)
 	return t, nil
+}
+
+// Save writes the vocabulary as a tokenizer.model, which SentencePiece reads as well.
+func (v Vocabulary) Save(path string) error {
+	if _, err := NewSentencePiece(v); err != nil {
+		return fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return atomicfile.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(v.model())
+		return err
+	})
 }

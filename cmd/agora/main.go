@@ -90,7 +90,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		planCommand(), trainCommand(), verifyResumeCommand(), generateCommand(), evalCommand(),
-		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), dataCommand(), plotCommand(),
+		mergeCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), tokenizerCommand(), dataCommand(), plotCommand(),
 		doctorCommand(), versionCommand(), benchCommand(), demoCommand(),
 	)
 	return root
