@@ -126,7 +126,7 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s of %q as %s: error %v, want it to name the file and %q", c.name, c.content, c.format, err, c.want)
 		}
 	}
-	if _, _, err := Read([]string{t.TempDir()}, ReadOptions{}); err == nil || !strings.HasSuffix(err.Error(), ": want a file, got a folder") {
+	if _, _, err := Read([]string{t.TempDir()}, ReadOptions{}); err == nil || !strings.HasSuffix(err.Error(), ": want a file or a pipe, got a folder") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ func FuzzRead(f *testing.F) {
 		format := Formats()[int(i)%len(Formats())]
 		number := 0
 		var fields fieldCounts
-		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, func(r Row) {
+		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, func(r Row) error {
 			number++
 			if r.Source.Row != number || r.Format == FormatAuto || format != FormatAuto && r.Format != format {
 				t.Errorf("row %d of %s is %+v", number, format, r)
@@ -35,6 +35,7 @@ func FuzzRead(f *testing.F) {
 			if (len(r.Messages) > 0) != (r.Format == FormatChat) || !utf8.ValidString(r.Prompt+r.Answer+r.Text) {
 				t.Errorf("a row of %s is %+v", r.Format, r)
 			}
+			return nil
 		})
 		if err == nil && number > len(content)/8 { // {"text":""} is the shortest
 			t.Errorf("%d rows of %d bytes", number, len(content))

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/stream"
 )
 
 // byteOrderMark is what some programs, above all on Windows, put before UTF-8 text.
@@ -21,11 +24,18 @@ type ReadOptions struct {
 	// A field that no form knows is an error otherwise, unless it plainly is an id or a
 	// source, or empty.
 	Ignore []string
+	// MaxBytes is the most bytes of all files together, unpacked, with 256 more for each row;
+	// 0: a quarter of the memory that is left, and then no file may unpack to more than 200
+	// times its size.
+	MaxBytes int
+	// Context ends the reading with its error, and the wait for a pipe; nil: nothing does.
+	Context context.Context
 }
 
 // Read gives the rows of files, one file after the other, and what became of their fields.
 // A file is a JSON array of rows, JSONL (a row a line), or a document of text; each may be
-// packed as .gz. Under FormatAuto the files may be of different formats.
+// packed as .gz. Under FormatAuto the files may be of different formats. A file may be a pipe,
+// also /dev/stdin.
 //
 // Names are case-sensitive, and one that comes twice in an object is an error, as is text
 // that is not UTF-8.
@@ -36,15 +46,23 @@ func Read(files []string, o ReadOptions) ([]Row, []Field, error) {
 	}
 	var rows []Row
 	var fields fieldCounts
+	b := newBudget(o.MaxBytes)
+	ctx := o.Context
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	for _, path := range files {
-		from := len(rows)
-		err := open(path, func(r *bufio.Reader) error {
-			if isDocument(path, format) {
+		from, document := len(rows), isDocument(path, format)
+		err := open(ctx, path, document, b, func(r *bufio.Reader) error {
+			if document {
 				row, err := readDocument(r)
 				rows = append(rows, row)
 				return err
 			}
-			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, func(row Row) { rows = append(rows, row) })
+			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, func(row Row) error {
+				rows = append(rows, row)
+				return b.take(rowCost)
+			})
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
@@ -68,20 +86,26 @@ func unpackedName(path string) string {
 }
 
 // open reads a file, unpacked, from behind its byte order mark.
-func open(path string, read func(*bufio.Reader) error) error {
-	f, err := os.Open(path)
+func open(ctx context.Context, path string, document bool, b *budget, read func(*bufio.Reader) error) error {
+	f, err := stream.Open(ctx, path)
+	if e, ok := errors.AsType[*fs.PathError](err); ok { // the caller names the file
+		return e.Err
+	}
 	if err != nil {
-		return errors.Unwrap(err) // the caller names the file
+		return err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return errors.New("want a file, got a folder")
-	}
-	r := io.Reader(f)
-	if isPacked(path) {
-		if r, err = gzip.NewReader(f); err != nil {
+	r := &spending{r: f, b: b}
+	if !isPacked(path) {
+		if err := b.admits(f, document); err != nil {
+			return err
+		}
+	} else {
+		packed := &counter{Reader: f}
+		if r.r, err = gzip.NewReader(packed); err != nil {
 			return fmt.Errorf("want gzip, got: %w", err)
 		}
+		r.packed = &packed.n
 	}
 	return read(behindMark(r))
 }
@@ -95,7 +119,7 @@ func behindMark(r io.Reader) *bufio.Reader {
 }
 
 // readRows reads rows of JSON; under FormatAuto the first one tells the format of all.
-func readRows(r *bufio.Reader, rows rowReader, add func(Row)) error {
+func readRows(r *bufio.Reader, rows rowReader, add func(Row) error) error {
 	if rows.format == FormatAuto {
 		if c, err := firstByte(r); err == nil && c != '{' && c != '[' {
 			head, _ := r.Peek(20)
@@ -115,8 +139,7 @@ func readRows(r *bufio.Reader, rows rowReader, add func(Row)) error {
 			return err
 		}
 		row.Source.Row = number
-		add(row)
-		return nil
+		return add(row)
 	})
 }
 

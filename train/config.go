@@ -39,6 +39,7 @@ type Config struct {
 	Pack         bool
 	HeldOut      int // rows kept out of training to measure the loss on
 	Loaders      int // goroutines that make batches
+	MaxDataBytes int // of all rows, see data.ReadOptions; 0: by the memory there is
 
 	Adapter multilora.Config // its Method may be MethodFull
 
@@ -217,7 +218,7 @@ func (c Config) validateRun() error {
 
 // least are the smallest values of settings that count something.
 var least = map[string]int{
-	"steps": 1, "batch-rows": 1, "accumulate": 1, "max-tokens": 2, "loaders": 1, "warmup-steps": -1,
+	"steps": 1, "batch-rows": 1, "accumulate": 1, "max-tokens": 2, "loaders": 1, "max-data-bytes": 0, "warmup-steps": -1,
 	"held-out": 0, "eval-every": 0, "early-stop": 0, "save-every": 0, "keep": 1,
 }
 

@@ -57,13 +57,13 @@ func (e ends) teach(c *llama.Config) {
 }
 
 // readData reads and tokenizes the rows.
-func (c *Config) readData() (t tokenized, err error) {
+func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	tok, template, err := c.loadTokenizer()
 	if err != nil {
 		return t, err
 	}
 	t.vocabulary, t.ends = tok.VocabSize(), endsOf(tok)
-	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields})
+	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes, Context: ctx})
 	if err != nil {
 		return t, err
 	}
@@ -101,7 +101,7 @@ func unlessDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
 // interruption need not wait for.
 func (r *run) prepareData(ctx context.Context) error {
 	cfg := r.cfg // a copy: readData may outlive the run
-	read, err := unlessDone(ctx, cfg.readData)
+	read, err := unlessDone(ctx, func() (tokenized, error) { return cfg.readData(ctx) })
 	if err != nil {
 		return err
 	}

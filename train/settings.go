@@ -48,6 +48,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupData, Name: "truncate", value: &c.Truncate, Help: "what becomes of longer rows: end (cut the end), start (cut the prompt's start), drop, or split (go on in a new sequence); default: split for text, else end"},
 		{Group: groupData, Name: "pack", value: &c.Pack, Help: "put several short rows into one sequence of max-tokens, without attention between them"},
 		{Group: groupData, Name: "held-out", value: &c.HeldOut, Help: "rows kept out of training to measure the loss on, chosen by a hash of their content; 0: none"},
+		{Group: groupData, Name: "max-data-bytes", value: &c.MaxDataBytes, Help: "most bytes of all files of data, unpacked, with 256 more for each row; 0: a quarter of the memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
 		{Group: groupData, Name: "loaders", value: &c.Loaders, Help: "goroutines that make batches ahead; the batches are the same for any number"},
 
 		{Group: groupAdapter, Name: "method", value: (*string)(&a.Method), Help: "multilora, lora, rslora, or full (every parameter, no adapter)"},
@@ -89,7 +90,7 @@ var heights = []string{"lr", "scale-lr"}
 
 // numberless are the settings that may change when a run is resumed: they do not touch
 // its numbers. So may places, if the same lies there.
-var numberless = map[string]bool{"out": true, "loaders": true, "keep": true, "save-every": true}
+var numberless = map[string]bool{"out": true, "loaders": true, "keep": true, "save-every": true, "max-data-bytes": true}
 
 // String is the value as Set takes it.
 func (s *Setting) String() string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,7 +25,7 @@ func dataCommand() *cobra.Command {
 }
 
 // dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
+var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "max-data-bytes", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -77,7 +78,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	if err != nil {
 		return err
 	}
-	seqs, counts, fields, err := sequencesOf(&model, cfg, tok)
+	seqs, counts, fields, err := sequencesOf(c.Context(), &model, cfg, tok)
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 }
 
 // sequencesOf reads and tokenizes all rows.
-func sequencesOf(model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
+func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
 	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate)}
 	if err := o.Validate(); err != nil {
 		return nil, counts, nil, fmt.Errorf("--%w", err)
@@ -121,7 +122,7 @@ func sequencesOf(model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (
 	if err := data.Format(cfg.Format).Validate(); err != nil {
 		return nil, counts, nil, fmt.Errorf("--%w", err)
 	}
-	rows, fields, err := data.Read(cfg.Data, data.ReadOptions{Format: data.Format(cfg.Format), Ignore: cfg.IgnoreFields})
+	rows, fields, err := data.Read(cfg.Data, data.ReadOptions{Format: data.Format(cfg.Format), Ignore: cfg.IgnoreFields, MaxBytes: cfg.MaxDataBytes, Context: ctx})
 	if err != nil {
 		return nil, counts, nil, err
 	}

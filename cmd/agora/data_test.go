@@ -207,7 +207,7 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/more.jsonl", `more.jsonl: row 2 (line 2): "messages[0].name": want fields that it has (role, content, weight), got what would be lost; --ignore-fields name passes over it`},
 		{"--model {} --data {}/more.jsonl --ignore-fields content", `more.jsonl: row 1 (line 1): messages[0]: want a string "content", got none (ignore-fields names content, which the rows need)`},
 		{"--model {} --data {}/none.jsonl", "none.jsonl: no such file"},
-		{"--model {} --data {}", "want a file, got a folder"},
+		{"--model {} --data {}", "want a file or a pipe, got a folder"},
 		{"--model {}/bare --data {}/chats.jsonl", "bare: want a chat_template in"},
 		{"--model {} --data {}/chats.jsonl --template llama3", "--template: "},
 		{"{}/run.yaml --model {} --data {}/rows.jsonl", "dataa"},

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/eval"
+	"github.com/agora-ml/agora/internal/stream"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
 )
@@ -87,7 +87,7 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if f.window < 0 {
 		return fmt.Errorf("--window %d: want at least 0", f.window)
 	}
-	text, err := os.ReadFile(f.text)
+	text, err := stream.Read(c.Context(), f.text, maxText)
 	if err != nil {
 		return fmt.Errorf("--text: %w", err)
 	}
@@ -124,7 +124,7 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 	if err := need("model", f.model, "text", f.text); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(f.text)
+	text, err := stream.Read(c.Context(), f.text, maxText)
 	if err != nil {
 		return fmt.Errorf("--text: %w", err)
 	}

@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/internal/stream"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -18,6 +18,9 @@ type tokens struct {
 	Pieces []string `json:"pieces"` // the ids' names in the vocabulary
 	Text   string   `json:"text"`   // what the ids decode to
 }
+
+// maxText is the most bytes of a text that a command reads whole.
+const maxText = 1 << 30
 
 type tokenizeFlags struct {
 	model, text, file, decode string
@@ -92,7 +95,7 @@ func (f *tokenizeFlags) ids(c *cobra.Command, tok tokenizer.Tokenizer) ([]int32,
 	}
 	text := f.text
 	if f.file != "" {
-		b, err := os.ReadFile(f.file)
+		b, err := stream.Read(c.Context(), f.file, maxText)
 		if err != nil {
 			return nil, fmt.Errorf("--file: %w", err)
 		}
