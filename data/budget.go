@@ -24,20 +24,35 @@ const (
 	budgetOption = "the setting max-data-bytes allows more"
 )
 
-// newBudget is that of the caller, or a quarter of the memory that is left: the tokens of
+// newBudget is that of the caller, or, once it is more than the least, a quarter of the memory that is left: the tokens of
 // the rows come beside them, and Go's heap grows before it is collected.
 func newBudget(most int) *budget {
 	if most > 0 {
 		return &budget{most: most, given: true}
 	}
-	if left := hostmemory.Available(); left.Known() {
-		return &budget{most: max(left.Bytes/4, leastBudget)}
-	}
-	return &budget{most: usualBudget}
+	return &budget{most: leastBudget}
 }
 
+// usual is the budget where the caller gives none.
+func usual() int {
+	if left := hostmemory.Available(); left.Known() {
+		return max(left.Bytes/4, leastBudget)
+	}
+	return usualBudget
+}
+
+// take spends bytes.
 func (b *budget) take(bytes int) error {
-	if b.used += bytes; b.used > b.most {
+	err := b.allows(bytes)
+	b.used += bytes
+	return err
+}
+
+func (b *budget) allows(bytes int) error {
+	if b.used+bytes > b.most && !b.given && b.most == leastBudget {
+		b.most = usual() // asked for once it matters
+	}
+	if b.used+bytes > b.most {
 		return fmt.Errorf("want at most %d bytes of rows in all, unpacked and %d more for each of them, got more: %s", b.most, rowCost, budgetOption)
 	}
 	return nil
@@ -56,10 +71,8 @@ func (b *budget) admits(f io.Reader, document bool) error {
 		return err
 	case document && info.Size() > maxDocument:
 		return fmt.Errorf("want at most %d bytes of text in a file, got %d", maxDocument, info.Size())
-	case info.Size() > int64(b.most-b.used):
-		return b.take(int(info.Size()))
 	}
-	return nil
+	return b.allows(int(info.Size()))
 }
 
 // spending reads a file of a budget.
