@@ -17,15 +17,16 @@ type budget struct {
 
 const (
 	rowCost      = 256 // bytes
-	leastBudget  = 64 << 20
+	leastBudget  = 8 << 20
 	usualBudget  = 4 << 30 // where nobody knows how much memory there is
 	ratio        = 200     // times that text hardly shrinks to: ten times is usual
 	beforeRatio  = 16 << 20
 	budgetOption = "the setting max-data-bytes allows more"
 )
 
-// newBudget is that of the caller, or, once it is more than the least, a quarter of the memory that is left: the tokens of
-// the rows come beside them, and Go's heap grows before it is collected.
+// newBudget is that of the caller, or, once it is more than the least, a quarter of the memory
+// that is left: the tokens of the rows come beside them, and Go's heap grows before it is
+// collected.
 func newBudget(most int) *budget {
 	if most > 0 {
 		return &budget{most: most, given: true}
@@ -49,10 +50,10 @@ func (b *budget) take(bytes int) error {
 }
 
 func (b *budget) allows(bytes int) error {
-	if b.used+bytes > b.most && !b.given && b.most == leastBudget {
+	if bytes > b.most-b.used && !b.given && b.most == leastBudget {
 		b.most = usual() // asked for once it matters
 	}
-	if b.used+bytes > b.most {
+	if bytes > b.most-b.used {
 		return fmt.Errorf("want at most %d bytes of rows in all, unpacked and %d more for each of them, got more: %s", b.most, rowCost, budgetOption)
 	}
 	return nil
