@@ -120,6 +120,21 @@ func (a *Adapter) enter(model any) error {
 // Config is what the adapter is made of.
 func (a *Adapter) Config() Config { return a.config }
 
+// SetDropout changes the probability with which the modules do not see an element of the
+// layer's input while training.
+func (a *Adapter) SetDropout(p float64) error {
+	c := a.config
+	c.Dropout = p
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	a.config = c
+	for _, l := range a.layers {
+		l.linear.options.Dropout = float32(p)
+	}
+	return nil
+}
+
 // Layers are the names of the adapted layers, in the model's order.
 func (a *Adapter) Layers() []string {
 	var names []string

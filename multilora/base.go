@@ -15,6 +15,9 @@ type Options struct {
 	// AnyBase lets an adapter stand beside a model that it was not made for, or that holds
 	// it already: Adapter.Base tells.
 	AnyBase bool
+	// Continue makes the model the one that the adapter was made for, because it trains on
+	// beside it.
+	Continue bool
 }
 
 // last are the options that count.
@@ -77,6 +80,11 @@ func (a *Adapter) checkBase(model any, path string, o Options) error {
 	wrong, err := a.compareBase(model)
 	if err != nil {
 		return err
+	}
+	if o.Continue {
+		if a.madeFor, err = fingerprint(model); err != nil {
+			return err
+		}
 	}
 	if wrong == nil {
 		return nil

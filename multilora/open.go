@@ -26,13 +26,32 @@ func Open(model any, path string, options ...Options) (*Adapter, error) {
 		}
 		return LoadGGUF(m, path, options...)
 	}
-	for _, form := range []struct {
-		file string
-		load func(any, string, ...Options) (*Adapter, error)
-	}{{InfoFile, Load}, {PEFTConfigFile, LoadPEFT}} {
-		if regular.Exists(filepath.Join(path, form.file)) {
-			return form.load(model, path, options...)
-		}
+	if form := formOf(path); form != nil {
+		return form.load(model, path, options...)
 	}
 	return nil, fmt.Errorf("multilora: %s: want %s or %s in the folder, got neither", path, InfoFile, PEFTConfigFile)
+}
+
+// folderForm is a form of adapter that is a folder.
+type folderForm struct {
+	files []string // the first one tells
+	load  func(any, string, ...Options) (*Adapter, error)
+}
+
+// formOf is that of a folder; nil: none.
+func formOf(dir string) *folderForm {
+	for _, form := range []folderForm{{[]string{InfoFile, TensorFile}, Load}, {[]string{PEFTConfigFile, PEFTTensorFile}, LoadPEFT}} {
+		if regular.Exists(filepath.Join(dir, form.files[0])) {
+			return &form
+		}
+	}
+	return nil
+}
+
+// FilesIn are the names of the files in an adapter's folder that Open reads.
+func FilesIn(dir string) []string {
+	if form := formOf(dir); form != nil {
+		return form.files
+	}
+	return nil
 }

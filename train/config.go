@@ -41,7 +41,8 @@ type Config struct {
 	Loaders      int // goroutines that make batches
 	MaxDataBytes int // of all rows, see data.ReadOptions; 0: by the memory there is
 
-	Adapter multilora.Config // its Method may be MethodFull
+	FromAdapter string           // adapter to go on with, in any of the forms that multilora.Open takes
+	Adapter     multilora.Config // its Method may be MethodFull
 
 	Steps       int     // optimizer steps
 	Epochs      float64 // passes over the data, in place of Steps where it is not 0
@@ -64,6 +65,8 @@ type Config struct {
 	Result    string // which weights end in Out: ResultLast or ResultBest
 	SaveEvery int    // steps between checkpoints; 0: only when interrupted
 	Keep      int    // checkpoints kept, beside the best
+
+	given []string // names of settings that were set as such, by Setting or Read
 }
 
 // What Config.Result chooses.
@@ -96,6 +99,9 @@ func (c *Config) Resolve() {
 	case !quantised && c.ComputeDType == c.DType.String():
 		c.ComputeDType = ""
 	}
+	c.given = slices.DeleteFunc(slices.Clone(c.given), func(name string) bool { // which leave the choice to others
+		return name == "modules" && a.Modules == 0 || name == "alpha" && a.Alpha == 0
+	})
 	if a.Modules == 0 {
 		a.Modules = 1
 		if a.Method == multilora.MethodMultiLoRA {
@@ -197,6 +203,8 @@ func (c Config) validateRun() error {
 		return fmt.Errorf("setting compute-dtype: want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType, c.ComputeDType)
 	case c.full() && c.Adapter.Dropout != 0:
 		return fmt.Errorf("setting dropout: want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)
+	case c.full() && c.FromAdapter != "":
+		return fmt.Errorf("setting from-adapter: want none with method full (everything trains), got %s", c.FromAdapter)
 	case c.full() && len(c.Adapter.Extra) > 0:
 		return fmt.Errorf("setting train-also: want none with method full (everything trains), got %v", c.Adapter.Extra)
 	case c.EarlyStop > 0 && (c.EvalEvery == 0 || c.HeldOut == 0):

@@ -66,6 +66,7 @@ func (c *Config) parse(text []byte) error {
 			if err := s.setNode(pair.Value); err != nil {
 				return fmt.Errorf("%d: setting %s: %w", at, name, err)
 			}
+			s.note()
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ func fields(t reflect.Type, prefix string) (names []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		switch {
+		case !f.IsExported():
 		case f.Name == "Ranks" || f.Name == "Alphas": // of single layers: only in files
 		case f.Type.Kind() == reflect.Struct:
 			names = append(names, fields(f.Type, prefix+f.Name+".")...)
@@ -60,6 +61,10 @@ func TestConfigFileRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Adapter.Extra, got.Adapter.Extra = nil, nil // [] and nothing are the same
+	if len(got.given) != len(got.Settings()) {
+		t.Errorf("given are %v, want all", got.given)
+	}
+	got.given = nil
 	if !reflect.DeepEqual(got, c) {
 		t.Errorf("read %+v\nwant %+v", got, c)
 	}
@@ -151,6 +156,7 @@ func TestConfigFileOfWindows(t *testing.T) {
 	if err := got.parse([]byte("\ufeffmodel: m260\r\ndata: [\"d/my data/rows, final.jsonl\"]\r\nsteps: 1\r\nheld-out: 0\r\n")); err != nil {
 		t.Fatal(err)
 	}
+	got.given = nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("read %+v\nwant %+v", got, want)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
@@ -30,7 +31,7 @@ type input struct {
 }
 
 // places are the settings that say where a run's inputs lie, in the order they are compared.
-var places = []string{"model", "from-scratch", "tokenizer", "data"}
+var places = []string{"model", "from-scratch", "from-adapter", "tokenizer", "data"}
 
 // readInputs finds the files that a run reads, and hashes them.
 func (c *Config) readInputs() ([]input, error) {
@@ -55,6 +56,15 @@ func (c *Config) readInputs() ([]input, error) {
 		}
 	default:
 		add("model", c.Model, "")
+	}
+	switch {
+	case c.FromAdapter == "":
+	case isFolder(c.FromAdapter):
+		for _, name := range multilora.FilesIn(c.FromAdapter) {
+			add("from-adapter", c.FromAdapter, name)
+		}
+	default:
+		add("from-adapter", c.FromAdapter, "")
 	}
 	if from := c.tokenizerPath(); isFolder(from) {
 		for _, name := range tokenizerFiles(from) {

@@ -100,7 +100,7 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 		cfg.WarmupSteps, cfg.Epochs = 0, 0
 	}
 	p.config, p.options = cfg, o
-	p.Model, p.Method, p.Rows, p.Tokens = cfg.Model, string(cfg.Adapter.Method), cfg.BatchRows, cfg.MaxTokens
+	p.Model, p.Rows, p.Tokens = cfg.Model, cfg.BatchRows, cfg.MaxTokens
 	if cfg.FromScratch != "" {
 		p.Model = cfg.FromScratch
 	}
@@ -136,6 +136,7 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	if err := r.assemble(m, ""); err != nil {
 		return err
 	}
+	p.Method = string(r.cfg.Adapter.Method)
 	p.Parameters, p.Trained, p.About = r.summary.Parameters, r.summary.Trained, r.describe()
 	p.Share = float64(p.Trained) / float64(p.Parameters)
 	p.Memory = r.lasting(base)

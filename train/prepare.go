@@ -311,14 +311,22 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 		}
 		return nil
 	case from != "":
-		r.adapter, err = multilora.Load(m, from)
+		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil && cfg.FromAdapter != "" {
+			r.cfg.Adapter = r.adapter.Config()
+		}
+	case cfg.FromAdapter != "":
+		err = r.continueAdapter(m)
 	default:
 		r.adapter, err = multilora.Attach(m, cfg.Adapter, cfg.Seed)
 	}
-	if err == nil {
-		r.adapter.Base = filepath.Base(filepath.Clean(cfg.Model))
+	if err != nil {
+		return err
 	}
-	return err
+	r.adapter.Base = filepath.Base(filepath.Clean(cfg.Model))
+	if note := r.adapter.MatchNote(); note != "" && r.progress != nil {
+		r.progress.Say(note)
+	}
+	return nil
 }
 
 // groups are the parameters with a rate of their own.

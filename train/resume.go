@@ -114,7 +114,8 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 	old := began.Settings()
 	for i, setting := range cfg.Settings() {
 		derived := cfg.Epochs > 0 && (setting.Name == "steps" || setting.Name == "warmup-steps")
-		if derived || numberless[setting.Name] || slices.Contains(heights, setting.Name) || setting.String() == old[i].String() {
+		adapters := cfg.FromAdapter != "" && setting.Group == groupAdapter && !cfg.chosen(setting)
+		if derived || adapters || numberless[setting.Name] || slices.Contains(heights, setting.Name) || setting.String() == old[i].String() {
 			continue
 		}
 		place := slices.Contains(places, setting.Name)

@@ -67,6 +67,9 @@ type Options struct {
 	// AllowOtherBits lets Resume go on where settings, device or files are not those of the
 	// run. Checkpoints, metrics and summary say what was not.
 	AllowOtherBits bool
+	// AnyBase lets an adapter go on beside a model that it was not made for, or that holds it
+	// already (see multilora.Options).
+	AnyBase bool
 	// Clock tells the time in the place of time.Now.
 	Clock func() time.Time
 }
@@ -84,6 +87,7 @@ func lastOptions(options []Options) (o Options) {
 // run is a training on its way.
 type run struct {
 	cfg         Config
+	options     Options
 	trainer     Trainer
 	adapter     *multilora.Adapter // nil with MethodFull
 	seqs        []data.Sequence    // to train on
@@ -130,7 +134,7 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options 
 // checkpoint that s comes from, or nil.
 func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge) (Summary, error) {
 	r := &run{
-		cfg: cfg, state: s, saved: -1, progress: p, judge: j, now: o.Clock, start: o.Clock(),
+		cfg: cfg, options: o, state: s, saved: -1, progress: p, judge: j, now: o.Clock, start: o.Clock(),
 		checkpoints: checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}, summary: Summary{Out: cfg.Out},
 	}
 	if s.Rates == nil {

@@ -12,11 +12,12 @@ import (
 // Setting is one setting of a run: a flag of agora train, a key of its YAML file, a row
 // of docs/configuration.md. It implements pflag.Value on a field of its Config.
 type Setting struct {
-	Name  string
-	Group string
-	Help  string
-	value any // pointer to the field
-	given bool
+	Name   string
+	Group  string
+	Help   string
+	value  any // pointer to the field
+	given  bool
+	config *Config // that has the field; nil for the zero Setting
 }
 
 // The groups of settings, in the order of the documentation.
@@ -31,7 +32,7 @@ const (
 // Settings lists every setting of c, to be read and set there.
 func (c *Config) Settings() []*Setting {
 	a := &c.Adapter
-	return []*Setting{
+	all := []*Setting{
 		{Group: groupModel, Name: "model", value: &c.Model, Help: "base model: a folder (config.json, model.safetensors, tokenizer), or a GGUF file"},
 		{Group: groupModel, Name: "from-scratch", value: &c.FromScratch, Help: "config.json of a new model that is trained from random weights, in place of model"},
 		{Group: groupModel, Name: "tokenizer", value: &c.Tokenizer, Help: "folder or file of the tokenizer (default: the model's)"},
@@ -51,6 +52,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupData, Name: "max-data-bytes", value: &c.MaxDataBytes, Help: "most bytes of all files of data, unpacked, with 256 more for each row; 0: a quarter of the memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
 		{Group: groupData, Name: "loaders", value: &c.Loaders, Help: "goroutines that make batches ahead; the batches are the same for any number"},
 
+		{Group: groupAdapter, Name: "from-adapter", value: &c.FromAdapter, Help: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, modules, rank, alpha, scaling, targets and train-also are its own, and dropout unless it is given"},
 		{Group: groupAdapter, Name: "method", value: (*string)(&a.Method), Help: "multilora, lora, rslora, or full (every parameter, no adapter)"},
 		{Group: groupAdapter, Name: "modules", value: &a.Modules, Help: "parallel modules of MultiLoRA; 0: 3, or 1 for LoRA"},
 		{Group: groupAdapter, Name: "rank", value: &a.Rank, Help: "rank of each module"},
@@ -80,6 +82,18 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupRun, Name: "result", value: &c.Result, Help: "weights that end in out: last, or best (lowest held-out loss)"},
 		{Group: groupRun, Name: "save-every", value: &c.SaveEvery, Help: "steps between checkpoints; 0: only when interrupted"},
 		{Group: groupRun, Name: "keep", value: &c.Keep, Help: "checkpoints that are kept, beside the best"},
+	}
+	for _, s := range all {
+		s.config = c
+	}
+	return all
+}
+
+// note remembers that the setting was given and is not a default.
+func (s *Setting) note() {
+	s.given = true
+	if s.config != nil && !slices.Contains(s.config.given, s.Name) {
+		s.config.given = append(slices.Clip(s.config.given), s.Name)
 	}
 }
 
@@ -163,7 +177,7 @@ func (s *Setting) Set(text string) (err error) {
 	if err != nil {
 		return fmt.Errorf("want %s, got %q", want, text)
 	}
-	s.given = true
+	s.note()
 	return nil
 }
 
@@ -175,6 +189,7 @@ func (s *Setting) IsBool() bool {
 
 // CopyFrom takes the value of the same setting of another Config.
 func (s *Setting) CopyFrom(other *Setting) {
+	s.note()
 	switch v := s.value.(type) {
 	case *string:
 		*v = *other.value.(*string)

@@ -25,6 +25,7 @@ exits; --resume goes on from the newest one and ends with the same bits as a run
 never interrupted, or says what is not as it was. --model, --tokenizer and --data beside it say
 where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`,
 		Example: "  agora train --model models/llama --data alpaca_data.json --out my-adapter\n" +
+			"  agora train --model models/llama --from-adapter my-adapter --data more.json --out my-second\n" +
 			"  agora train run.yaml --lr 1e-3\n" +
 			"  agora train --out my-adapter --resume\n" +
 			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colours.\"",
@@ -71,6 +72,7 @@ where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`
 	c.Flags().BoolVar(&resume, "resume", false, "go on with the run in --out; its settings are those of its config.yaml")
 	c.Flags().StringVar(&options.From, "resume-from", "", "go on from this checkpoint, such as step-000200, not from the newest: later ones are removed")
 	c.Flags().BoolVar(&options.AllowOtherBits, "allow-other-bits", false, "with --resume: go on where settings, device or files are not the run's; checkpoints, metrics and summary say what was not")
+	c.Flags().BoolVar(&options.AnyBase, "force", false, "go on with an adapter (--from-adapter, --resume) although the model is not the one that it was made for, or holds it already")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	dev.register(c)
 	return c

@@ -1,0 +1,71 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+)
+
+// continueAdapter puts the adapter of from-adapter beside the model's layers, to train on as
+// what it is. The model becomes its base.
+func (r *run) continueAdapter(m *llama.Model) (err error) {
+	cfg := &r.cfg
+	r.adapter, err = multilora.Open(m, cfg.FromAdapter, multilora.Options{AnyBase: r.options.AnyBase, Continue: true})
+	if err != nil {
+		return fmt.Errorf("setting from-adapter: %w", err)
+	}
+	its := *cfg
+	its.Adapter = r.adapter.Config()
+	wanted := its.Settings()
+	for i, s := range cfg.Settings() {
+		switch {
+		case s.Group != groupAdapter || s.Name == "from-adapter" || !cfg.chosen(s) || sameSetting(s, wanted[i]):
+		case s.Name == "dropout": // is nothing that the adapter has learnt
+			if err := r.adapter.SetDropout(cfg.Adapter.Dropout); err != nil {
+				return fmt.Errorf("setting dropout: %w", err)
+			}
+		default:
+			return fmt.Errorf("setting %s: want %s, as the adapter %s of from-adapter has it, or none, got %s", s.Name, orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
+		}
+	}
+	cfg.Adapter = r.adapter.Config()
+	return nil
+}
+
+// chosen reports a setting of the adapter that somebody has chosen: it was given as such, or
+// is not what it would be without.
+func (c *Config) chosen(s *Setting) bool {
+	if slices.Contains(c.given, s.Name) {
+		return true
+	}
+	d := Defaults()
+	if s.Name != "method" {
+		d.Adapter.Method = c.Adapter.Method
+	}
+	if s.Name != "rank" {
+		d.Adapter.Rank = c.Adapter.Rank
+	}
+	d.Resolve()
+	all := d.Settings()
+	i := slices.IndexFunc(all, func(other *Setting) bool { return other.Name == s.Name })
+	return all[i].String() != s.String()
+}
+
+// sameSetting compares values; the order of a list does not count.
+func sameSetting(a, b *Setting) bool {
+	x, isList := a.value.(*[]string)
+	if !isList {
+		return a.String() == b.String()
+	}
+	return slices.Equal(slices.Sorted(slices.Values(*x)), slices.Sorted(slices.Values(*b.value.(*[]string))))
+}
+
+func orNothing(s *Setting) string {
+	if text := s.String(); strings.TrimSpace(text) != "" {
+		return text
+	}
+	return "nothing"
+}
