@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly docs bench
+.PHONY: test ci shaders bound assembly docs kill-test bench
 
 test:
 	go test ./...
@@ -27,6 +27,13 @@ assembly:
 # The reference of the settings, from the settings.
 docs:
 	go run ./tools/configuration > docs/configuration.md
+
+# Runs that are killed at random moments and at each kind of system call, and one of many steps: minutes.
+# Needs strace. On lavapipe: make kill-test DEVICE=vulkan EXEC='-exec $(VK)/run'.
+DEVICE := cpu
+kill-test:
+	AGORA_LONG=1 AGORA_REQUIRE_STRACE=1 AGORA_TEST_DEVICE=$(DEVICE) go test $(EXEC) -count=1 -v -timeout 60m \
+		-run 'EverySystemCall|CutTwoHundredTimes|KilledWhileSaving|MemoryOfManySteps' ./cmd/agora
 
 bench:
 	go test -run '^$$' -bench . ./backend/cpu/... ./optest/
