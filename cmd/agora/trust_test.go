@@ -217,7 +217,7 @@ func TestResumeRefusesEditedSettings(t *testing.T) {
 		"method": "-", "scaling": "per-output", "targets": "q_proj", "train-also": "norm", "schedule": "linear",
 		"result": "best", "loss-scale": "2", "dropout": "0.1", "epochs": "2",
 	}
-	mayChange := []string{"model", "from-scratch", "tokenizer", "data", "loaders", "lr", "scale-lr", "out", "save-every", "keep"}
+	mayChange := []string{"model", "from-scratch", "tokenizer", "data", "loaders", "lr", "scale-lr", "out", "save-every", "keep", "max-data-bytes"}
 	refused := 0
 	for _, s := range began.Settings() {
 		old, value := s.String(), other[s.Name]
@@ -325,7 +325,7 @@ func TestResumeFromAnEarlierCheckpoint(t *testing.T) {
 		t.Errorf("the metrics differ:\n%+v\n%+v", a, b)
 	}
 	// One that is whole is removed: the run comes by there again.
-	if code, _, stderr := agora(t, "train", "--out", dir, "--resume-from", stepName(7), "--device", "cpu"); code != 0 {
+	if code, _, stderr := agora(t, "train", "--out", dir, "--resume-from", stepName(10), "--device", "cpu"); code != 0 {
 		t.Fatal(stderr)
 	}
 	sameFiles(t, whole, dir)

@@ -305,13 +305,20 @@ func (p *parts) interrupted(steps, cuts int) (list []runCut, err error) {
 
 // part makes one part of a run, until it is cut or has ended: then it is complete.
 func (p *parts) part(c *runCut) (done bool, err error) {
+	before, _ := os.Stat(filepath.Join(p.cut, train.MetricsFile)) // nil where there is none
 	running, ended, said, err := p.start(p.cut)
 	if err != nil {
 		return false, err
 	}
+	// What a process before this one has recorded is enough to kill it on its way. Ctrl-C waits until it listens,
+	// which is before it makes the file anew: in the background of a script that signal is ignored until then.
+	ready := func() bool {
+		now, err := os.Stat(filepath.Join(p.cut, train.MetricsFile))
+		return c.How == "kill" || err == nil && (before == nil || !os.SameFile(before, now))
+	}
 	var due <-chan time.Time
 	for {
-		if c != nil && due == nil && (c.Aim == 0 || lastStep(p.cut) >= c.Aim) {
+		if c != nil && due == nil && ready() && lastStep(p.cut) >= c.Aim {
 			due = time.After(time.Duration(c.Delay * float64(time.Second)))
 		}
 		select {
