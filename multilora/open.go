@@ -2,7 +2,6 @@ package multilora
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/agora-ml/agora/internal/regular"
@@ -15,7 +14,7 @@ import (
 // adapter already, is a *BaseError, unless the options say otherwise; with several Options
 // the last counts.
 func Open(model any, path string, options ...Options) (*Adapter, error) {
-	info, err := os.Stat(path)
+	info, err := regular.Stat(path)
 	if err != nil {
 		return nil, err
 	}

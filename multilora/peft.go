@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -150,7 +150,7 @@ type peftFile struct {
 
 func openPEFT(dir string) (*peftFile, error) {
 	path := filepath.Join(dir, PEFTTensorFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if !regular.Exists(path) {
 		if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
 			return nil, fmt.Errorf("multilora: %s: want %s, got adapter_model.bin: save it with safe_serialization", dir, PEFTTensorFile)
 		}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 )
 
@@ -38,7 +38,7 @@ func CopyBesideWeights(from, to string) error {
 // Load finds it; of a GGUF file they are made, see SaveGGUF; of another there is nothing to
 // copy.
 func CopyTokenizer(from, to string) error {
-	info, err := os.Stat(from)
+	info, err := regular.Stat(from)
 	switch {
 	case err == nil && !info.IsDir() && isGGUF(from):
 		return SaveGGUF(from, to)
@@ -78,7 +78,7 @@ func nameFor(path string) string {
 // not negative, is put in front of them there.
 func CopyGeneration(model, to string, eos int32) error {
 	var content []byte
-	info, err := os.Stat(model)
+	info, err := regular.Stat(model)
 	switch {
 	case err == nil && !info.IsDir() && !isGGUF(model):
 		return nil

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 )
 
@@ -259,7 +259,7 @@ func endAsModel(t loaded, path string, files []*Config, model string) error {
 
 // modelEnds are the files of a model that may name its EOS, the first to be asked first.
 func modelEnds(model string) ([]*Config, error) {
-	info, err := os.Stat(model)
+	info, err := regular.Stat(model)
 	var c *Config
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a plan may have a model's name

@@ -2,10 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/agora-ml/agora/internal/regular"
@@ -70,7 +67,7 @@ func LoadFor(path string, o Options) (Tokenizer, error) {
 }
 
 func read(path string, o Options) (loaded, error) {
-	info, err := os.Stat(path)
+	info, err := regular.Stat(path)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +97,7 @@ func read(path string, o Options) (loaded, error) {
 	}
 	for _, name := range []string{JSONFile, ModelFile} {
 		file := filepath.Join(path, name)
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		if !regular.Exists(file) {
 			continue
 		}
 		added, err := readAdded(path, files)

@@ -100,7 +100,7 @@ func tokenizerFiles(dir string) (list []string) {
 }
 
 func isFolder(path string) bool {
-	info, err := os.Stat(path)
+	info, err := regular.Stat(path)
 	return err == nil && info.IsDir()
 }
 

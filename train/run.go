@@ -203,8 +203,8 @@ func (r *run) plan(d *tensor.Device) error {
 // planBefore refuses what cannot fit however short the rows are, before they are read: the
 // data alone may be more than there is room for. Their tokens are guessed from their files.
 func (r *run) planBefore(d *tensor.Device) error {
-	if r.cfg.FromScratch != "" || r.cfg.MaxDataBytes > 0 {
-		return nil // a new model's size may follow from the tokenizer; of the data the user knows more
+	if r.cfg.MaxDataBytes > 0 {
+		return nil // of the data the user knows more
 	}
 	room := RoomOn(d)
 	o := PlanOptions{GPU: !d.KeepsScratch()}

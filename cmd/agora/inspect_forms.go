@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 
@@ -19,7 +18,7 @@ import (
 
 // inspect looks at what path is: a folder by the files it holds, a file by its first bytes.
 func inspect(path string) (*inspection, error) {
-	info, err := os.Stat(path)
+	info, err := regular.Stat(path)
 	if err != nil {
 		return nil, err
 	}

@@ -20,11 +20,14 @@ func Open(path string) (*os.File, error) {
 		return nil, dangling(path, err)
 	}
 	if err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() { // a socket
+			return nil, notRegular(path, info)
+		}
 		return nil, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a regular file, got %s", Kind(info.Mode()))}
+		err = notRegular(path, info)
 	}
 	if err != nil {
 		f.Close()
@@ -59,6 +62,10 @@ func Read(path string, most int64) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
+func notRegular(path string, info fs.FileInfo) error {
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a regular file, got %s", Kind(info.Mode()))}
+}
+
 // dangling is err, or of a link that leads nowhere an error that says so.
 func dangling(path string, err error) error {
 	target, isLink := os.Readlink(path)
@@ -66,6 +73,15 @@ func dangling(path string, err error) error {
 		return err
 	}
 	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a regular file, got a link to %q, where nothing is", target)}
+}
+
+// Stat is os.Stat, of a link that leads nowhere with the error that Open has.
+func Stat(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = dangling(path, err)
+	}
+	return info, err
 }
 
 // Exists reports whether there is anything of that name, be it a link that leads nowhere:

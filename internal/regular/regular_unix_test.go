@@ -75,7 +75,7 @@ func TestSpecialFilesAreRefusedAtOnce(t *testing.T) {
 		loop: "too many levels of symbolic links", nowhere: `want a regular file, got a link to "none", where nothing is`,
 		through: `want a regular file, got a link to "nowhere", where nothing is`, long: "file name too long",
 		pipe: "want a regular file, got a named pipe", link: "want a regular file, got a named pipe",
-		socket: socket, os.DevNull: "want a regular file, got a device", dir: "want a regular file, got a folder",
+		socket: "want a regular file, got a socket", os.DevNull: "want a regular file, got a device", dir: "want a regular file, got a folder",
 	} {
 		if _, err := Read(path, 10); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %s", path, err, want)

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/ops"
 )
 
@@ -60,7 +60,7 @@ func Shapes() []string {
 // ReadShape is the architecture of a model: of a folder, a GGUF file or a config.json, or
 // of a name that Shape knows.
 func ReadShape(model string) (Config, error) {
-	switch _, err := os.Stat(model); {
+	switch _, err := regular.Stat(model); {
 	case err == nil && strings.HasSuffix(model, ".json"):
 		text, err := readSmall(model)
 		if err != nil {
