@@ -10,6 +10,7 @@ import (
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
 // exportModelGGUF writes the model, with the adapter in its weights if there is one, as
@@ -22,6 +23,20 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
+	config, err := llama.ReadConfig(f.model)
+	if err == nil {
+		err = config.LlamaCppError()
+	}
+	if err != nil {
+		return nil, err
+	}
+	words, turnEnds, warnings, err := ggufWords(f.model, config)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
+	}
 	d, err := f.device.open()
 	if err != nil {
 		return nil, err
@@ -31,7 +46,7 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &converted{Out: f.out, DType: saved.String()}
+	r := &converted{Out: f.out, DType: saved.String(), Warnings: warnings}
 	if f.adapter.given() {
 		a, err := f.adapter.open(c, m)
 		if err != nil {
@@ -42,60 +57,31 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 			return nil, err
 		}
 	}
-	words, err := vocabularyMetadata(f.model, m.Config)
-	if err != nil {
-		return nil, err
-	}
 	name := gguf.KeyValue{Key: "general.name", Value: filepath.Base(filepath.Clean(f.model))}
-	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(words, name)}); err != nil {
+	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(words, name), TurnEnds: turnEnds}); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// vocabularyMetadata are the keys of the tokenizer in a model's folder or GGUF file.
-func vocabularyMetadata(model string, c llama.Config) ([]gguf.KeyValue, error) {
-	path := model
-	if !isFile(model) {
-		path = filepath.Join(model, tokenizer.ModelFile)
-		if !isFile(path) {
-			return nil, noVocabulary(path, "none")
-		}
+// ggufWords are the keys of the tokenizer and of the chat template in a model's folder or GGUF
+// file, and the ids by which the template ends an answer.
+func ggufWords(model string, c llama.Config) (keys []gguf.KeyValue, turnEnds []int32, warnings []string, err error) {
+	keys, warnings, err = tokenizer.GGUFMetadata(model, c.Vocab)
+	if err != nil || isFile(model) {
+		return keys, nil, warnings, err
 	}
-	tok, err := tokenizer.Load(path)
+	source, err := chat.Source(model)
+	if err != nil || source == "" {
+		return keys, nil, warnings, err
+	}
+	keys = append(keys, gguf.KeyValue{Key: "tokenizer.chat_template", Value: source})
+	tok, err := tokenizer.Load(model)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	sp, ok := tok.(*tokenizer.SentencePiece)
-	if !ok {
-		return nil, noVocabulary(path, "another tokenizer")
+	if template, err := chat.Load(model, tok); err == nil { // another program may render what this one cannot
+		turnEnds = template.TurnEnds()
 	}
-	v := sp.Vocabulary()
-	if len(v.Pieces) > c.Vocab {
-		return nil, fmt.Errorf("%s: want at most the %d words of %s, got %d pieces", path, c.Vocab, llama.ConfigFile, len(v.Pieces))
-	}
-	all, err := tokenizer.Load(model) // may know tokens that were added later
-	if err != nil {
-		return nil, err
-	}
-	for id := len(v.Pieces); id < c.Vocab; id++ {
-		piece, kind := all.Piece(int32(id)), int32(4) // user-defined
-		if piece == "" {
-			piece, kind = fmt.Sprintf("[PAD%d]", id), 5 // unused
-		}
-		v.Pieces, v.Scores, v.Types = append(v.Pieces, piece), append(v.Scores, -1000), append(v.Types, kind)
-	}
-	v.BOS, v.EOS = -1, -1
-	if id, ok := all.BOS(); ok {
-		v.BOS = id
-	}
-	if id, ok := all.EOS(); ok {
-		v.EOS = id
-	}
-	return v.Metadata(), nil
-}
-
-// noVocabulary says what a user can do whose tokenizer GGUF files are not written with.
-func noVocabulary(path, got string) error {
-	return fmt.Errorf("%s: want SentencePiece's, whose vocabulary a model in GGUF can carry, got %s: export to safetensors and convert that by llama.cpp's program", path, got)
+	return keys, turnEnds, warnings, nil
 }

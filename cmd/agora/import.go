@@ -22,6 +22,8 @@ type converted struct {
 	// Base says how the model compares with the adapter's own.
 	Base  multilora.Match `json:"base,omitempty"`
 	DType string          `json:"dtype,omitempty"` // of a model
+	// Warnings are what llama.cpp will read otherwise.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // adapterFlags are the flags of commands that read an adapter and write something.

@@ -18,6 +18,25 @@ type GGUFOptions struct {
 	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Vocabulary).
 	// llama.cpp needs it to run the model; Load does not.
 	Tokenizer []gguf.KeyValue
+	// TurnEnds are ids that end an answer beside those of the model's configuration.
+	TurnEnds []int32
+	// OwnReader writes also what llama.cpp would compute otherwise: a file for Load.
+	OwnReader bool
+}
+
+// LlamaCppError is an error that says why llama.cpp would compute a model otherwise from a
+// GGUF file, nil if it computes the same: it has no window in LLaMA's and Qwen2's attention,
+// and no stretched rotary embeddings of LLaMA 3's rule in Qwen2.
+func (c *Config) LlamaCppError() error {
+	for i := range c.Layers {
+		if w := c.window(i); w > 0 && w < c.MaxPositions {
+			return &Error{Field: "sliding_window", Want: fmt.Sprintf("none, or at least the %d positions of the model: llama.cpp lets a %s see all positions (null in config.json, if no text is longer)", c.MaxPositions, c.ModelType), Got: fmt.Sprint(w)}
+		}
+	}
+	if c.ModelType == "qwen2" && c.RoPE.OriginalPositions > 0 {
+		return &Error{Field: "rope_scaling", Want: `"default" or "linear": llama.cpp does not stretch a qwen2 by LLaMA 3's rule`, Got: `"llama3"`}
+	}
+	return nil
 }
 
 // SaveGGUF writes the model as one GGUF file, whole or not at all: names, order of rows
@@ -27,6 +46,9 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 	fileType, ok := ggufFileTypes[o.DType]
 	if !ok {
 		return fmt.Errorf("llama: saving as %s: want f32, f16, bf16, q8 or q4", o.DType)
+	}
+	if err := m.Config.LlamaCppError(); err != nil && !o.OwnReader {
+		return err
 	}
 	params, err := m.plainParams(path)
 	if err != nil {
@@ -51,7 +73,7 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 		metadata = append(metadata, gguf.KeyValue{Key: "general.quantization_version", Value: uint32(2)})
 	}
 	metadata = append(metadata, o.Tokenizer...)
-	metadata = append(metadata, m.specialTokens(o.Tokenizer)...)
+	metadata = append(metadata, m.specialTokens(o)...)
 
 	var sources []gguf.Source
 	for _, t := range extra {
@@ -76,21 +98,29 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 }
 
 // specialTokens are the ids that begin and end a text, where the tokenizer does not say
-// them.
-func (m *Model) specialTokens(tokenizer []gguf.KeyValue) (out []gguf.KeyValue) {
+// them, and the one that ends a turn: llama.cpp has a key for one of each.
+func (m *Model) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
+	said := map[string]any{}
+	for _, kv := range o.Tokenizer {
+		said[kv.Key] = kv.Value
+	}
 	add := func(key string, id int32) {
-		if id >= 0 && !slices.ContainsFunc(tokenizer, func(kv gguf.KeyValue) bool { return kv.Key == key }) {
+		if _, ok := said[key]; !ok && id >= 0 {
+			said[key] = uint32(id)
 			out = append(out, gguf.KeyValue{Key: key, Value: uint32(id)})
 		}
 	}
 	add("tokenizer.ggml.bos_token_id", m.Config.BOS)
-	for i, key := range []string{"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"} {
-		if i < len(m.Config.EOS) {
-			add(key, m.Config.EOS[i])
+	for _, id := range slices.Concat(m.Config.EOS, o.TurnEnds) {
+		add(ggufEOS, id)
+		if said[ggufEOS] != uint32(id) {
+			add("tokenizer.ggml.eot_token_id", id)
 		}
 	}
 	return out
 }
+
+const ggufEOS = "tokenizer.ggml.eos_token_id"
 
 // writeGGUF puts out a tensor in the type dt, its rows as GGUF orders them.
 func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int) error {
