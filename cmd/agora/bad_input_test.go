@@ -215,7 +215,7 @@ var badInputs = []struct {
 	{"a huge width", "model/config.json", field("hidden_size", 1<<30), "", []string{"want shape [282 1073741824], got [282 32]"}},
 	{"a width that is text", "model/config.json", field("hidden_size", "32"), "", []string{`hidden_size: want a whole number, got "32"`}},
 	{"no width", "model/config.json", field("hidden_size", nil), "", []string{"hidden_size: want 1 to 2147483647, got none"}},
-	{"a deep configuration", "model/config.json", content(strings.Repeat("[", deep)), "", []string{"config.json: want a JSON object, got [[["}},
+	{"a deep configuration", "model/config.json", content(strings.Repeat("[", deep)), "", []string{"config.json: want a JSON object, got exceeded max depth"}},
 	{"half a configuration", "model/config.json", cut(5), "", []string{"config.json: want a JSON object"}},
 
 	// Adapters.

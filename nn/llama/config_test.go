@@ -120,8 +120,8 @@ func TestParseConfigRefuses(t *testing.T) {
 		`hidden_act: want "silu", got "gelu"`:                                                                    {"hidden_act": "gelu"},
 		`quantization_config: want none: quantised checkpoints are not supported, got {"bi`:                      {"quantization_config": object{"bits": 4}},
 		`partial_rotary_factor: want 1, got 0.5`:                                                                 {"partial_rotary_factor": 0.5},
-		`vocab_size: want 1 to 2147483647, got null`:                                                             {"vocab_size": json.RawMessage("null")},
-		`max_position_embeddings: want 1 to 2147483647, got null`:                                                {"max_position_embeddings": json.RawMessage("null")},
+		`vocab_size: want 1 to 2147483647, got none`:                                                             {"vocab_size": json.RawMessage("null")},
+		`max_position_embeddings: want 1 to 2147483647, got none`:                                                {"max_position_embeddings": json.RawMessage("null")},
 		`hidden_size: want 1 to 2147483647, got 0`:                                                               {"hidden_size": 0},
 		`hidden_size: want a whole number, got "64"`:                                                             {"hidden_size": "64"},
 		`hidden_size: want 0 to 2147483647, got -64`:                                                             {"hidden_size": -64},
@@ -151,12 +151,12 @@ func TestParseConfigRefuses(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "llama: c: line 1: want JSON, got its end", "null": "llama: c: line 1: want an object, got null", "[]": "llama: c: line 1: want an object, got a list",
-		"{": "llama: c: line 1: want JSON, got its end", strings.Repeat("[", 1<<20): "want JSON, got exceeded max depth",
-		"{\"hidden_size\": 64,\n\"hidden_size\": 32}":                                 "llama: c: line 2: hidden_size: want each name once, got it twice",
-		"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2,\n\n\"factor\": 4}}": "llama: c: line 3: rope_scaling.factor: want each name once, got it twice",
-		"{\"rms_norm_eps\": NaN}":                                                     "llama: c: line 1: rms_norm_eps: want a number of JSON, got NaN, which Python's json module writes",
-		"{\"a\": [-Infinity]}":                                                        "llama: c: line 1: a[0]: want a number of JSON, got -Infinity, which Python's json module writes",
+		"": "llama: c: want a JSON object, got its end (line 1)", "null": "llama: c: want a JSON object, got null (line 1)", "[]": "llama: c: want a JSON object, got a list (line 1)",
+		"{": "llama: c: want a JSON object, got its end (line 1)", strings.Repeat("[", 1<<20): "llama: c: want a JSON object, got exceeded max depth (line 1)",
+		"{\"hidden_size\": 64,\n\"hidden_size\": 32}":                                 "llama: c: hidden_size: want each name once, got it twice (line 2)",
+		"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2,\n\n\"factor\": 4}}": "llama: c: rope_scaling.factor: want each name once, got it twice (line 3)",
+		"{\"rms_norm_eps\": NaN}":                                                     "llama: c: rms_norm_eps: want a number of JSON, got NaN, which Python's json module writes (line 1)",
+		"{\"a\": [-Infinity]}":                                                        "llama: c: a[0]: want a number of JSON, got -Infinity, which Python's json module writes (line 1)",
 	} {
 		if _, err := ParseConfig("c", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q:\ngot  %v\nwant %s", text, err, want)

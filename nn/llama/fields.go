@@ -45,7 +45,11 @@ func parseFields(file string, text []byte) (*fields, error) {
 	f := &fields{file: file, values: map[string]json.RawMessage{}}
 	members, err := strictjson.Members(text)
 	if e, ok := errors.AsType[*strictjson.Error](err); ok {
-		return nil, &Error{File: fmt.Sprintf("%s: line %d", file, e.Line), Field: e.Field, Want: e.Want, Got: e.Got}
+		wrong := &Error{File: file, Field: e.Field, Want: e.Want, Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
+		if e.Want == "JSON" || e.Field == "" {
+			wrong.Field, wrong.Want = "", "a JSON object"
+		}
+		return nil, wrong
 	}
 	for _, m := range members {
 		f.values[m.Name] = m.Value
@@ -108,11 +112,8 @@ func (f *fields) size(name string, missing, most int) int {
 		return n
 	}
 	got := fmt.Sprint(n)
-	switch {
-	case !given:
+	if !f.has(name) { // null is none, and no default
 		got = "none"
-	case !f.has(name):
-		got = "null"
 	}
 	f.fail(name, fmt.Sprintf("1 to %d", most), got)
 	return 1
