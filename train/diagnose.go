@@ -110,6 +110,31 @@ func (t *Trainer) watched(b data.Batch, counted int, randomStep uint32) (first s
 	return first
 }
 
+// notFinite names what a checkpoint would hold that is not finite: a parameter, a moment; or nothing.
+func (t *Trainer) notFinite() (name string, err error) {
+	look := func(what string, x *tensor.Tensor) (string, error) {
+		values, err := x.Float32s()
+		if slices.ContainsFunc(values, func(v float32) bool { return !finite(float64(v)) }) {
+			return what, err
+		}
+		return "", err
+	}
+	for name, p := range nn.Params(t.Model) {
+		if p.Frozen {
+			continue
+		}
+		if name, err := look(name, p.Value); name != "" || err != nil {
+			return name, err
+		}
+	}
+	for name, x := range t.Optimizer.State() {
+		if name, err := look("the optimizer's "+name, x); name != "" || err != nil {
+			return name, err
+		}
+	}
+	return "", nil
+}
+
 // allFinite is true also for what is freed already, or cannot be read: somebody else
 // complains of that.
 func allFinite(x *tensor.Tensor) bool {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,6 +193,9 @@ func (r *run) failed(err error) error {
 	bad, ok := errors.AsType[*NonFiniteError](err)
 	if !ok || finite(bad.GradNorm) || r.state.Step == 0 || r.trainer.Device.Err() != nil {
 		return err
+	}
+	if what, readErr := r.trainer.notFinite(); what != "" || readErr != nil {
+		return errors.Join(fmt.Errorf("%w; %s was not finite before that step, of which no checkpoint is made: an earlier one may be good", err, cmp.Or(what, "something")), readErr)
 	}
 	if saveErr := r.checkpoint(); saveErr != nil {
 		return errors.Join(err, saveErr)

@@ -118,6 +118,9 @@ func (r Record) event(w *tfevents.Writer) error {
 // write adds a record. After a failed write the files may end within one, so nothing more
 // is written: a cut last line can be read, one in the middle cannot.
 func (m *metrics) write(r Record) {
+	if m.err == nil {
+		m.err = m.here()
+	}
 	if m.err != nil {
 		return
 	}
@@ -133,7 +136,24 @@ func (m *metrics) write(r Record) {
 	}
 }
 
+// here reports a folder that has gone while the run went on: what is written to its open files
+// nobody would ever find.
+func (m *metrics) here() error {
+	path := m.file.Name()
+	if found, err := os.Stat(path); err == nil {
+		if open, err := m.file.Stat(); err != nil || os.SameFile(found, open) {
+			return err
+		}
+	}
+	return fmt.Errorf("setting out: want the run's folder to stay while it goes on, got %s removed or replaced", path)
+}
+
 // sync makes what is written durable, before a checkpoint that stands behind it.
-func (m *metrics) sync() error { return errors.Join(m.err, m.file.Sync()) }
+func (m *metrics) sync() error {
+	if m.err == nil {
+		m.err = m.here()
+	}
+	return errors.Join(m.err, m.file.Sync())
+}
 
 func (m *metrics) close() error { return errors.Join(m.err, m.file.Close(), m.events.Close()) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -348,5 +349,5 @@ func (r *run) describe() string {
 	if cfg.FromScratch != "" {
 		name = cfg.FromScratch
 	}
-	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", name, s.Parameters, s.Trained, 100*float64(s.Trained)/float64(s.Parameters), what)
+	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", printable.Name(name), s.Parameters, s.Trained, 100*float64(s.Trained)/float64(s.Parameters), what)
 }

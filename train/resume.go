@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -46,7 +47,7 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, optio
 		return Summary{}, err
 	}
 	if !ok {
-		p.Say(fmt.Sprintf("%s has no checkpoint: the run begins anew", cfg.Out))
+		p.Say(fmt.Sprintf("%s has no checkpoint: the run begins anew", printable.Name(cfg.Out)))
 		return start(ctx, d, cfg, p, o, newState(), nil)
 	}
 	if err := c.check(&s, j); err != nil {
@@ -164,7 +165,7 @@ func checkInputs(ctx context.Context, cfg Config, s state, j *judge) ([]input, e
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	if s.Inputs == nil {
-		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but not its model: %s is taken for it", s.Step, cmp.Or(cfg.Model, cfg.FromScratch)))
+		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but not its model: %s is taken for it", s.Step, printable.Name(cmp.Or(cfg.Model, cfg.FromScratch))))
 		return now, nil
 	}
 	return now, sameInputs(s.Inputs, now, j)

@@ -15,6 +15,7 @@ import (
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/folderlock"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/multilora"
@@ -260,7 +261,7 @@ func lockOut(dir string, p Progress) (unlock func(), err error) {
 		return nil, fmt.Errorf("setting out: %w", err)
 	}
 	if err := l.Unsupported(); err != nil {
-		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", dir, err))
+		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", printable.Name(dir), err))
 	}
 	return func() { _ = l.Release() }, nil // what is written is safe; a file that is left locks nobody out
 }

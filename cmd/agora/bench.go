@@ -8,6 +8,7 @@ import (
 
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/printable"
 )
 
 func benchCommand() *cobra.Command {
@@ -63,7 +64,7 @@ func printDispatch(w io.Writer, r bench.Dispatch) {
 	line := func(name, format string, values ...any) {
 		fmt.Fprintf(w, "%-38s "+format+"\n", append([]any{name}, values...)...)
 	}
-	line("device", "%s", r.Device)
+	line("device", "%s", printable.Name(r.Device))
 	recorded := func(name string, c bench.Cost) {
 		if c.Recorded != nil {
 			line(name+", recorded", "%.0f ns", *c.Recorded)

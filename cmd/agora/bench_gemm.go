@@ -13,6 +13,7 @@ import (
 
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -82,7 +83,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 					err = failed
 				}
 			} else {
-				fmt.Fprintln(c.OutOrStdout(), "device:", r.Device)
+				fmt.Fprintln(c.OutOrStdout(), "device:", printable.Name(r.Device))
 				printFastest(c.OutOrStdout(), r.Products)
 			}
 			for _, p := range r.Products {

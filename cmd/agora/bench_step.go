@@ -9,6 +9,7 @@ import (
 
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/train"
 )
@@ -107,7 +108,7 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, values...)...)
 	}
 	mib := func(n int) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-	line("device", "%s", r.Device)
+	line("device", "%s", printable.Name(r.Device))
 	stored, with := r.DType, ""
 	if r.ComputeDType != r.DType {
 		stored += ", activations in " + r.ComputeDType
@@ -115,7 +116,7 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 	if r.Checkpointing {
 		with = ", gradient checkpointing"
 	}
-	line("model", "%s, %s, %s%s: %d parameters, %d trained", r.Model, stored, r.Method, with, r.Parameters, r.Trained)
+	line("model", "%s, %s, %s%s: %d parameters, %d trained", printable.Name(r.Model), stored, r.Method, with, r.Parameters, r.Trained)
 	line("a step", "%d tokens: %d × %d rows of %d", r.Tokens, r.Accumulate, r.Rows, r.Context)
 	line("start", "%.0f ms to fill the weights, %.0f ms for the first step", r.Fill, r.First)
 	line("ms", "%.1f median, %.1f best of %d steps", r.Milliseconds, r.Fastest, r.Steps)

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +23,7 @@ type conversation struct {
 	messages   []chat.Message
 	lines      <-chan string
 	interrupts <-chan os.Signal // Ctrl-C and the like
+	ended      os.Signal        // of those, what has ended it
 	question   string           // is shown where a line is wanted
 	out        io.Writer
 	asJSON     bool
@@ -49,11 +48,11 @@ func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
 	render := func(messages []chat.Message, _ bool) ([]int32, error) {
 		return data.ChatPrompt(w.tok, template, messages)
 	}
-	interrupts := make(chan os.Signal, 2)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(interrupts)
+	signals := make(chan os.Signal, 1)
+	chatting.Store(&signals)
+	defer chatting.Store(nil)
 	t := &conversation{
-		writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: interrupts, out: c.OutOrStdout(), asJSON: f.asJSON,
+		writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: signals, out: c.OutOrStdout(), asJSON: f.asJSON,
 	}
 	if isTerminal(c.InOrStdin()) && !f.asJSON {
 		t.question = "> "
@@ -62,8 +61,10 @@ func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
 	if f.system != "" {
 		t.messages = []chat.Message{{Role: "system", Content: f.system}}
 	}
-	// The program's own context ends with the first Ctrl-C; here that ends an answer only.
-	return t.run(context.WithoutCancel(c.Context()))
+	if err := t.run(c.Context()); err != nil || t.ended == nil || t.ended == os.Interrupt {
+		return err
+	}
+	return endedBy[t.ended]
 }
 
 // readLines gives the lines of r as they come.
@@ -87,13 +88,13 @@ func readLines(r io.Reader) <-chan string {
 
 func (t *conversation) run(ctx context.Context) error {
 	for {
-		line, ok := t.next()
+		line, ok := t.next(ctx)
 		switch {
 		case !ok:
 			if t.question != "" {
 				fmt.Fprintln(t.out)
 			}
-			return nil
+			return ctx.Err()
 		case strings.TrimSpace(line) == "":
 		case line == "/new":
 			t.messages = slices.DeleteFunc(t.messages, func(m chat.Message) bool { return m.Role != "system" })
@@ -101,7 +102,7 @@ func (t *conversation) run(ctx context.Context) error {
 			err := t.answer(ctx, line)
 			switch {
 			case errors.Is(err, errEnded):
-				return nil
+				return ctx.Err()
 			case errors.Is(err, errTooLong) && t.question != "": // say it and listen again
 				fmt.Fprintln(t.out, err)
 			case err != nil:
@@ -112,12 +113,16 @@ func (t *conversation) run(ctx context.Context) error {
 }
 
 // next is the next line; none at the end of the input or after Ctrl-C.
-func (t *conversation) next() (line string, ok bool) {
-	fmt.Fprint(t.out, t.question)
+func (t *conversation) next(ctx context.Context) (line string, ok bool) {
+	if _, err := fmt.Fprint(t.out, t.question); err != nil {
+		return "", false
+	}
 	select {
 	case line, ok = <-t.lines:
 		return line, ok
-	case <-t.interrupts:
+	case t.ended = <-t.interrupts:
+		return "", false
+	case <-ctx.Done():
 		return "", false
 	}
 }
@@ -130,19 +135,19 @@ func (t *conversation) answer(ctx context.Context, question string) error {
 		t.messages = t.messages[:len(t.messages)-1]
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done, ended := make(chan struct{}), make(chan bool, 1)
+	answering, stop := context.WithCancel(ctx)
+	defer stop()
+	done, stopped := make(chan struct{}), make(chan os.Signal, 1)
 	go func() {
 		select {
 		case s := <-t.interrupts:
-			cancel()
-			ended <- s == syscall.SIGTERM
+			stop()
+			stopped <- s
 		case <-done:
-			ended <- false
+			stopped <- nil
 		}
 	}()
-	w, err := t.writer.write(ctx, ids, false)
+	w, err := t.writer.write(answering, ids, false)
 	close(done)
 	if err != nil {
 		return err
@@ -153,7 +158,11 @@ func (t *conversation) answer(ctx context.Context, question string) error {
 	} else {
 		_, err = fmt.Fprintln(t.out)
 	}
-	if <-ended {
+	if s := <-stopped; s != nil && s != os.Interrupt {
+		t.ended = s
+		return errEnded
+	}
+	if ctx.Err() != nil {
 		return errEnded
 	}
 	return err

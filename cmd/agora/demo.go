@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/examples/toy"
+	"github.com/agora-ml/agora/internal/printable"
 )
 
 func demoCommand() *cobra.Command {
@@ -86,7 +87,7 @@ func (p *demoProgress) Step(done, of int) {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(p.out), progressbar.OptionSetPredictTime(true),
+		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(ourOwn(p.out)), progressbar.OptionSetPredictTime(true),
 			progressbar.OptionSetRenderBlankState(false), progressbar.OptionClearOnFinish())
 	}
 	_ = p.bar.Set(done) // cosmetic
@@ -100,11 +101,11 @@ func (p *demoProgress) close() {
 
 // tryNext says what the folder of --out is good for.
 func tryNext(w io.Writer, out string) error {
-	in := func(name string) string { return filepath.Join(out, filepath.FromSlash(name)) }
+	in := func(name string) string { return printable.Name(filepath.Join(out, filepath.FromSlash(name))) }
 	_, err := fmt.Fprintf(w, "\nwritten to %s; try:\n"+
 		"  agora generate --model %s --adapter %s --prompt \"%s\" --greedy\n"+
 		"  agora train --model %s --data %s --max-tokens 32 --batch-rows 30 --lr 1e-2 --out %s\n",
-		out, in(toy.ModelFolder), in(toy.MultiLoRAFolder), toy.Prompt,
+		printable.Name(out), in(toy.ModelFolder), in(toy.MultiLoRAFolder), toy.Prompt,
 		in(toy.ModelFolder), in(toy.TrainFile), in("my-adapter"))
 	return err
 }

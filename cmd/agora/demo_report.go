@@ -29,7 +29,7 @@ func printDemo(w io.Writer, r toy.Report, out string) error {
 		})
 	}
 	fmt.Fprintln(w)
-	err := termplot.Lines(w, series, termplot.Options{
+	err := termplot.Lines(ourOwn(w), series, termplot.Options{
 		Title: "singular values of the weights' change, the largest being 1 (mean over all layers)",
 		LogY:  true, Height: 12, Width: 60, Color: isTerminal(w),
 	})

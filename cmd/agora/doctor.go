@@ -9,6 +9,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/internal/version"
 )
 
@@ -117,7 +118,7 @@ func doctorCommand() *cobra.Command {
 				lines = append(lines, [2]string{"cpu problem", r.CPU.Problem})
 			}
 			for _, line := range append(lines, r.Vulkan.lines()...) {
-				fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", line[0], line[1])
+				fmt.Fprintf(c.OutOrStdout(), "%-20s %s\n", line[0], printable.Name(line[1]))
 			}
 			return nil
 		},

@@ -116,7 +116,7 @@ func (f *generateFlags) run(c *cobra.Command) error {
 		}
 	}
 	out := c.OutOrStdout()
-	shown := out
+	shown := forText(out)
 	if f.asJSON {
 		shown = io.Discard
 	}
@@ -132,9 +132,13 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(shown)
 	if f.asJSON {
-		return printJSON(out, generation{Text: g.prompt + g.answer, IDs: g.ids})
+		err = printJSON(out, generation{Text: g.prompt + g.answer, IDs: g.ids})
+	} else {
+		_, err = fmt.Fprintln(shown)
 	}
-	return nil
+	if err == nil && c.Context().Err() != nil { // what there is has been shown
+		return errInterrupted
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -100,10 +101,10 @@ func (f *adapterFlags) print(c *cobra.Command, r *converted) error {
 		return printJSON(c.OutOrStdout(), r)
 	}
 	if r.Layers == nil {
-		_, err := fmt.Fprintf(c.OutOrStdout(), "%s: a model in form %s, weights in %s\n", r.Out, r.Form, r.DType)
+		_, err := fmt.Fprintf(c.OutOrStdout(), "%s: a model in form %s, weights in %s\n", printable.Name(r.Out), r.Form, r.DType)
 		return err
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: an adapter in form %s, %s of rank %d on %d layers\n", r.Out, r.Form, r.Method, r.Rank, len(r.Layers))
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: an adapter in form %s, %s of rank %d on %d layers\n", printable.Name(r.Out), r.Form, r.Method, r.Rank, len(r.Layers))
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/internal/printable"
 )
 
 // inspection is what inspect --json prints.
@@ -82,12 +84,12 @@ func (i *inspection) add(t tensorInfo) {
 func (i *inspection) print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, t := range i.Tensors {
-		fmt.Fprintf(table, "%s\t%s\t%v\n", t.Name, t.DType, t.Shape)
+		fmt.Fprintf(table, "%s\t%s\t%v\n", printable.Name(t.Name), t.DType, t.Shape)
 	}
-	fmt.Fprintf(table, "\n%s\t%s\n", i.Kind, i.Path)
+	fmt.Fprintf(table, "\n%s\t%s\n", i.Kind, printable.Name(i.Path))
 	for _, key := range slices.Sorted(maps.Keys(i.About)) {
 		if v := i.About[key]; v != nil {
-			fmt.Fprintf(table, "%s\t%.200s\n", key, fmt.Sprint(v))
+			fmt.Fprintf(table, "%s\t%.200s\n", printable.Name(key), printable.Name(fmt.Sprint(v)))
 		}
 	}
 	fmt.Fprintf(table, "parameters\t%d in %d tensors\nstored\t%s\n", i.Parameters, len(i.Tensors), byteString(i.Bytes))

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -54,7 +55,7 @@ type costs is measured on a few tokens and reported.`,
 				return printJSON(c.OutOrStdout(), r)
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d layers merged, weights in %s\nlargest difference of a logit  %.3g (over %d tokens, whose largest logit is %.3g)\n",
-				r.Out, len(r.Layers), r.DType, r.LogitDifference, r.ProbeTokens, r.LargestLogit)
+				printable.Name(r.Out), len(r.Layers), r.DType, r.LogitDifference, r.ProbeTokens, r.LargestLogit)
 			return err
 		},
 	}
@@ -195,7 +196,7 @@ func (m *merger) compare(dir string) error {
 func (m *merger) copyBesideWeights(from, to string) error {
 	if isFile(from) {
 		if _, err := tokenizer.Load(from); err != nil {
-			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %v\n", err)
+			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %s\n", printable.Name(err.Error()))
 			return tokenizer.CopyGeneration(from, to, -1)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
@@ -84,7 +83,7 @@ func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
 // loadModel loads a model, with a bar on a terminal.
 func loadModel(c *cobra.Command, d *tensor.Device, path string, o llama.LoadOptions) (*llama.Model, error) {
 	if isTerminal(c.ErrOrStderr()) {
-		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(c.ErrOrStderr()), progressbar.OptionSetDescription("loading"),
+		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(ourOwn(c.ErrOrStderr())), progressbar.OptionSetDescription("loading"),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false), progressbar.OptionThrottle(100*time.Millisecond))
 		defer func() { _ = bar.Finish() }() // cosmetic
 		o.Progress = func(done, tensors int) {
@@ -93,12 +92,6 @@ func loadModel(c *cobra.Command, d *tensor.Device, path string, o llama.LoadOpti
 		}
 	}
 	return llama.Load(d, path, o)
-}
-
-// isTerminal reports a stream that a person sits at.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // loadTokenizer reads the tokenizer that belongs to the model.

@@ -54,7 +54,7 @@ may still be going on.
 				return printJSON(w, summaries)
 			}
 			if terminal || out == "" {
-				return curves.Terminal(w, runs, terminalOptions(w))
+				return curves.Terminal(ourOwn(w), runs, terminalOptions(w))
 			}
 			return nil
 		},
@@ -73,7 +73,7 @@ func terminalOptions(w io.Writer) termplot.Options {
 	}
 	o := termplot.Options{Color: os.Getenv("NO_COLOR") == ""} // no-color.org
 	const axis = 12                                           // characters beside the plotted area
-	if width, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil {
+	if width, _, err := term.GetSize(int(fileOf(w).Fd())); err == nil {
 		o.Width = min(max(width-axis, 20), 120)
 	}
 	return o

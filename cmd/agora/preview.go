@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -122,7 +123,7 @@ func (r *previewRow) add(tok tokenizer.Tokenizer, ids, labels []int32) {
 // visible is text in which nothing moves the cursor or hides: characters that control a
 // terminal become pictures of them, and what is not UTF-8 U+FFFD.
 func visible(text string) string {
-	return strings.Map(func(r rune) rune {
+	return printable.Text(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return r
@@ -134,7 +135,7 @@ func visible(text string) string {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, text)
+	}, text))
 }
 
 func (p *preview) print(out io.Writer) error {
@@ -154,13 +155,13 @@ func (p *preview) print(out io.Writer) error {
 		if r.Packed > 0 {
 			fmt.Fprintf(&text, "packed row %d, ", r.Packed)
 		}
-		fmt.Fprintf(&text, "%s: %d tokens, %d in the loss\n", r.Source, r.Tokens, counted)
+		fmt.Fprintf(&text, "%s: %d tokens, %d in the loss\n", printable.Name(r.Source.String()), r.Tokens, counted)
 		m.write(&text, r.runs)
 		text.WriteString("\n\n")
 	}
 	writeFields(&text, p.Fields)
 	p.Totals.write(&text)
-	_, err := io.WriteString(out, text.String())
+	_, err := io.WriteString(ourOwn(out), text.String())
 	return err
 }
 

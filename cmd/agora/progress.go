@@ -7,12 +7,14 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/train"
 )
 
 // progress shows a run: a bar on a terminal, a line every few seconds elsewhere.
 type progress struct {
 	out   io.Writer
+	begun func()                   // is called before the first step
 	bar   *progressbar.ProgressBar // nil before the first step, and where out is no terminal
 	done  int                      // steps before this process
 	steps int
@@ -20,13 +22,14 @@ type progress struct {
 	shown time.Time
 }
 
-func newProgress(out io.Writer) *progress { return &progress{out: out} }
+func newProgress(out io.Writer, begun func()) *progress { return &progress{out: out, begun: begun} }
 
 // Begin is told before the first step.
 func (p *progress) Begin(done, steps int) {
+	p.begun()
 	p.done, p.steps, p.start = done, steps, time.Now()
 	if isTerminal(p.out) {
-		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(p.out), progressbar.OptionSetPredictTime(true),
+		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(ourOwn(p.out)), progressbar.OptionSetPredictTime(true),
 			progressbar.OptionShowCount(), progressbar.OptionSetRenderBlankState(false))
 		_ = p.bar.Set(done) // cosmetic
 	}
@@ -79,7 +82,7 @@ func (p *progress) close() {
 func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 	switch {
 	case s.Interrupted:
-		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps, s.Out)
+		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps, printable.Name(s.Out))
 	case s.EarlyStopped:
 		fmt.Fprintf(w, "ended after step %d: the held-out loss has not fallen for %d measurements\n", s.Steps, cfg.EarlyStop)
 	}
@@ -99,6 +102,6 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 	if cfg.Adapter.Method == train.MethodFull || cfg.FromScratch != "" {
 		what = "model"
 	}
-	_, err := fmt.Fprintf(w, "%-14s %s (%d trained numbers, %.2f %% of the model)\n", what, s.Out, s.Trained, 100*float64(s.Trained)/float64(s.Parameters))
+	_, err := fmt.Fprintf(w, "%-14s %s (%d trained numbers, %.2f %% of the model)\n", what, printable.Name(s.Out), s.Trained, 100*float64(s.Trained)/float64(s.Parameters))
 	return err
 }

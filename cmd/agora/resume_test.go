@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agora-ml/agora/internal/leftovers"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/train"
@@ -28,6 +29,7 @@ import (
 const (
 	asProgram = "AGORA_TEST_AS_PROGRAM"
 	holdAt    = "AGORA_TEST_HOLD_AT"
+	readyAt   = "AGORA_TEST_READY_AT" // a file that is there once signals are caught
 )
 
 func TestMain(m *testing.M) {
@@ -35,11 +37,17 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	signalled := interruptible()
+	if path := os.Getenv(readyAt); path != "" {
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			panic(err)
+		}
+	}
 	ctx := signalled
 	if metrics, text, ok := strings.Cut(os.Getenv(holdAt), "\n"); ok {
 		ctx = watched{ctx, metrics, text, func() { <-signalled.Done() }}
 	}
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	leftovers.RemoveAll()
 	if path := os.Getenv(peakFile); path != "" {
 		writePeak(path)
 	}

@@ -77,7 +77,7 @@ func (f *tokenizeFlags) run(c *cobra.Command) error {
 		return printJSON(c.OutOrStdout(), t)
 	}
 	if c.Flags().Changed("decode") {
-		_, err = fmt.Fprintln(c.OutOrStdout(), t.Text)
+		_, err = fmt.Fprintln(forText(c.OutOrStdout()), t.Text)
 		return err
 	}
 	for i, id := range ids {

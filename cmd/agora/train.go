@@ -51,8 +51,12 @@ where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`
 			if resume {
 				begin = train.Resume
 			}
-			progress := newProgress(c.ErrOrStderr())
+			saved := func() {}
+			progress := newProgress(c.ErrOrStderr(), func() {
+				saved = endsByItself(c.Context(), "interrupted: saving a checkpoint; a second Ctrl-C ends at once")
+			})
 			summary, err := begin(c.Context(), d, cfg, progress, options)
+			saved()
 			progress.close()
 			if err != nil {
 				return err

@@ -27,7 +27,7 @@ type written struct {
 }
 
 // write continues ids until the text ends, or until ctx does: what there is then, is no
-// error. showPrompt says that the prompt is a part of what the reader wants to see.
+// error. A text that cannot be shown is one. showPrompt says that the prompt is a part of what the reader wants to see.
 func (w *writer) write(ctx context.Context, ids []int32, showPrompt bool) (written, error) {
 	var prompt, answer strings.Builder
 	decoder := tokenizer.NewDecoder(w.tok)
@@ -35,12 +35,15 @@ func (w *writer) write(ctx context.Context, ids []int32, showPrompt bool) (writt
 		prompt.WriteString(decoder.Push(id))
 	}
 	if showPrompt {
-		fmt.Fprint(w.out, prompt.String())
+		if _, err := fmt.Fprint(w.out, prompt.String()); err != nil {
+			return written{}, err
+		}
 	}
 	ids = slices.Clone(ids)
-	show := func(text string) {
+	show := func(text string) error {
 		answer.WriteString(text)
-		fmt.Fprint(w.out, text)
+		_, err := fmt.Fprint(w.out, text)
+		return err
 	}
 	stopper, stopped := tokenizer.NewStopper(decoder, w.stops...), false
 	for id, err := range w.model.Generate(ctx, ids, w.options) {
@@ -53,13 +56,17 @@ func (w *writer) write(ctx context.Context, ids []int32, showPrompt bool) (writt
 		var text string
 		ids = append(ids, id)
 		text, stopped = stopper.Push(id)
-		show(text)
+		if err := show(text); err != nil {
+			return written{}, err
+		}
 		if stopped {
 			break
 		}
 	}
 	if !stopped {
-		show(stopper.Flush())
+		if err := show(stopper.Flush()); err != nil {
+			return written{}, err
+		}
 	}
 	return written{prompt.String(), answer.String(), ids}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 
+	"github.com/agora-ml/agora/internal/leftovers"
 	"github.com/agora-ml/agora/internal/regular"
 )
 
@@ -29,11 +30,13 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
+	begun := leftovers.Begin(func() { os.Remove(f.Name()) })
 	done := false
 	defer func() {
 		if !done {
 			f.Close()
 			os.Remove(f.Name())
+			_ = begun.Finish()
 		}
 	}()
 
@@ -53,6 +56,9 @@ func WriteFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := begun.Finish(); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {

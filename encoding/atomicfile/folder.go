@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/agora-ml/agora/internal/leftovers"
 )
 
 // WriteFolder makes a folder all at once: write fills a hidden one near it, which is
@@ -17,16 +19,21 @@ func WriteFolder(dir string, write func(dir string) error) error {
 	if err := os.Mkdir(temporary, 0o777); err != nil {
 		return err
 	}
+	begun := leftovers.Begin(func() { os.RemoveAll(temporary) })
 	done := false
 	defer func() {
 		if !done {
 			os.RemoveAll(temporary)
+			_ = begun.Finish()
 		}
 	}()
 	if err := write(temporary); err != nil {
 		return err
 	}
 	if err := syncTree(temporary); err != nil {
+		return err
+	}
+	if err := begun.Finish(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/internal/termplot"
 )
 
@@ -39,11 +40,11 @@ func frames(runs []Run, colored bool) []frame {
 	training, heldOut := frame{title: "training loss, smoothed, nats a token"}, frame{title: "held-out loss, nats a token"}
 	for i, r := range runs {
 		mark := marks[i%len(marks)]
-		heldOut.series = append(heldOut.series, line(r.Name, r.Curve(HeldOutLoss), mark))
+		heldOut.series = append(heldOut.series, line(printable.Name(r.Name), r.Curve(HeldOutLoss), mark))
 		if colored {
 			mark = 0
 		}
-		training.series = append(training.series, line(r.Name, r.Curve(Loss).Smooth(), mark))
+		training.series = append(training.series, line(printable.Name(r.Name), r.Curve(Loss).Smooth(), mark))
 	}
 	return []frame{training, heldOut}
 }
@@ -66,7 +67,7 @@ func table(w io.Writer, runs []Run) error {
 			least := heldOut.Range().Min
 			lowest = fmt.Sprintf("%.4f at step %d", least.Value, least.Step)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", r.Name, steps, fromTo(loss), fromTo(heldOut), lowest)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable.Name(r.Name), steps, fromTo(loss), fromTo(heldOut), lowest)
 	}
 	return t.Flush()
 }

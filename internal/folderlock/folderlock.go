@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/leftovers"
 	"github.com/agora-ml/agora/internal/regular"
 )
 
@@ -25,6 +26,7 @@ type Lock struct {
 	file   *os.File // nil where the file system has no locks
 	reason error    // why it has none
 	made   []string // folders that Take has made, the innermost first
+	begun  *leftovers.Leftover
 }
 
 // HeldError says who else is writing into a folder.
@@ -45,6 +47,7 @@ var lockFile = tryLock
 // without locks is none: Unsupported says so.
 func Take(dir string) (*Lock, error) {
 	l := &Lock{}
+	l.begun = leftovers.Begin(func() { _ = l.release() })
 	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
 		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -63,7 +66,7 @@ func Take(dir string) (*Lock, error) {
 		switch err := lockFile(f); {
 		case errors.Is(err, errHeld):
 			held := &HeldError{dir, holder(f)}
-			return nil, errors.Join(held, f.Close())
+			return nil, errors.Join(held, l.begun.Finish(), f.Close())
 		case errors.Is(err, errors.ErrUnsupported):
 			l.reason = err
 			return l, errors.Join(f.Close(), os.Remove(path))
@@ -93,6 +96,13 @@ func (l *Lock) Unsupported() error { return l.reason }
 // Release gives the folder free, without the lock's file and, if nothing else is in them,
 // without the folders that Take has made.
 func (l *Lock) Release() error {
+	if l.begun.Finish() != nil { // released already
+		return nil
+	}
+	return l.release()
+}
+
+func (l *Lock) release() error {
 	var err error
 	if l.file != nil {
 		_ = os.Remove(l.file.Name()) // Windows keeps open files; what is left locks nobody out
