@@ -1,5 +1,11 @@
 package data
 
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/tokenizer"
+)
+
 // Ignored is the label of a position that does not count in the loss.
 const Ignored int32 = -100
 
@@ -29,4 +35,19 @@ func counted(labels []int32) int {
 		}
 	}
 	return n
+}
+
+// CheckIDs reports the first sequence with an id that a model with so many embeddings does
+// not have, by its row and the token.
+func CheckIDs(tok tokenizer.Tokenizer, seqs []Sequence, model int) error {
+	for _, s := range seqs {
+		err := tokenizer.CheckIDs(tok, s.IDs, model)
+		if n := len(s.Labels); err == nil && n > 0 && s.Labels[n-1] != Ignored { // the others are ids
+			err = tokenizer.CheckIDs(tok, s.Labels[n-1:], model)
+		}
+		if err != nil {
+			return fmt.Errorf("data: %s: %w", s.Source, err)
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -27,6 +28,9 @@ type TokenizeOptions struct {
 	Loss      Loss           // "": LossAnswers
 	Truncate  Truncate       // "": TruncateSplit for text, TruncateEnd for other rows
 	Template  *chat.Template // of the model, for rows of chat
+	// SpecialTokens is what those become that a prompt, an answer or a text spells; "":
+	// letters. In a chat they always are letters, but for what the template writes.
+	SpecialTokens tokenizer.SpecialTokens
 }
 
 // Validate reports the first option that cannot be.
@@ -40,9 +44,11 @@ func (o TokenizeOptions) Validate() error {
 		}
 	}
 	if o.Truncate != "" {
-		return oneOf("truncate", o.Truncate, []Truncate{TruncateEnd, TruncateStart, TruncateDrop, TruncateSplit})
+		if err := oneOf("truncate", o.Truncate, []Truncate{TruncateEnd, TruncateStart, TruncateDrop, TruncateSplit}); err != nil {
+			return err
+		}
 	}
-	return nil
+	return o.SpecialTokens.Validate()
 }
 
 // Counts are what became of rows.
@@ -55,6 +61,27 @@ type Counts struct {
 	Sequences int `json:"sequences"`
 	Tokens    int `json:"tokens"`  // of the sequences
 	Counted   int `json:"counted"` // of these in the loss
+
+	Spelled Spelled `json:"special_tokens_spelled"`
+}
+
+// Spelled counts rows whose prompt, answer or text spells a special token. Those of chat are
+// not among them: what is said there is text.
+type Spelled struct {
+	Rows  int    `json:"rows"`
+	First string `json:"first,omitempty"` // the first token spelt, for a message
+}
+
+// Note says that the tokens are read as letters, where they are; "" if there is nothing
+// to say.
+func (s Spelled) Note(special tokenizer.SpecialTokens) string {
+	switch {
+	case s.Rows == 0 || special == tokenizer.SpecialParse:
+		return ""
+	case s.Rows == 1:
+		return fmt.Sprintf("1 row spells special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens", s.First)
+	}
+	return fmt.Sprintf("%d rows spell special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens", s.Rows, s.First)
 }
 
 func (c Counts) String() string {
@@ -67,9 +94,11 @@ func (c Counts) String() string {
 // A prompt and its answer are BOS, the prompt, the answer, EOS. They are encoded each by
 // itself: the prompt's ids are those that generation will start from, whatever the
 // answer, and the answer's ids decoded alone are the answer. A text is BOS, the text,
-// EOS. A chat is what the template makes of it, and nothing more; the answers in it are
-// the assistant's turns. A tokenizer without EOS can teach no answer its end and is an error,
-// unless the template ends answers by a special token. What has the weight 0 does not count. A row without a counted token
+// EOS. With SpecialTokens parsed, BOS in front and EOS at the end are not put where the row
+// spells them itself. A chat is what the template makes of it, and nothing more; the answers
+// in it are the assistant's turns. A tokenizer without EOS can teach no answer its end and is
+// an error, unless the template ends answers by a special token. What has the weight 0 does
+// not count. A row without a counted token
 // is left out.
 func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
 	counts := Counts{Rows: len(rows)}
@@ -77,9 +106,10 @@ func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequenc
 		return nil, counts, fmt.Errorf("data: %w", err)
 	}
 	type result struct {
-		parts []Sequence
-		lost  int // positions
-		err   error
+		parts   []Sequence
+		lost    int    // positions
+		spelled string // a special token
+		err     error
 	}
 	all := make([]result, len(rows))
 	var next atomic.Int64
@@ -93,6 +123,7 @@ func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequenc
 					return
 				}
 				r := &all[i]
+				r.spelled = spelledIn(tok, rows[i])
 				if r.parts, r.lost, r.err = o.sequences(tok, rows[i]); r.err != nil {
 					failed.Store(true)
 				}
@@ -113,6 +144,10 @@ func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequenc
 		}
 		if len(r.parts) > 1 {
 			counts.Split++
+		}
+		if r.spelled != "" {
+			counts.Spelled.Rows++
+			counts.Spelled.First = cmp.Or(counts.Spelled.First, r.spelled)
 		}
 		for _, s := range r.parts {
 			counts.Tokens += len(s.IDs)
@@ -164,19 +199,39 @@ func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error)
 	case r.Format == FormatText && r.Text == "":
 		return encoded{}, nil // not even its end is to be learnt
 	}
-	var begin, end []int32
-	if bos, ok := tok.BOS(); ok {
-		begin = append(begin, bos)
+	var prompt, answer []int32
+	var begins, ends bool // as the row itself spells it
+	if r.Format == FormatText {
+		answer, begins, ends = tokenizer.EncodeText(tok, r.Text, o.SpecialTokens)
+	} else {
+		var early bool
+		prompt, begins, _ = tokenizer.EncodeText(tok, r.Prompt, o.SpecialTokens)
+		answer, early, ends = tokenizer.EncodeText(tok, r.Answer, o.SpecialTokens)
+		begins = begins || early && len(prompt) == 0
 	}
-	if eos, ok := tok.EOS(); ok {
-		end = append(end, eos)
-	} else if r.Format != FormatText {
+	if bos, ok := tok.BOS(); ok && !begins {
+		prompt = append([]int32{bos}, prompt...)
+	}
+	eos, ok := tok.EOS()
+	switch {
+	case ok && !ends:
+		answer = append(answer, eos)
+	case !ok && r.Format != FormatText:
 		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (setting eos-token)")
 	}
+	e := promptAndAnswer(prompt, answer)
 	if r.Format == FormatText {
-		e := promptAndAnswer(begin, append(tok.Encode(r.Text), end...))
 		e.last = len(e.ids) // all of it may be cut
-		return e, nil
 	}
-	return promptAndAnswer(append(begin, tok.Encode(r.Prompt)...), append(tok.Encode(r.Answer), end...)), nil
+	return e, nil
+}
+
+// spelledIn is a special token that a row spells, "" if none.
+func spelledIn(tok tokenizer.Tokenizer, r Row) string {
+	for _, text := range []string{r.Prompt, r.Answer, r.Text} { // a chat has none of them
+		if spelling, ok := tokenizer.SpelledSpecial(tok, text); ok {
+			return spelling
+		}
+	}
+	return ""
 }

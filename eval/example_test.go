@@ -25,7 +25,7 @@ func ExampleMeasurePerplexity() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	p, err := eval.MeasurePerplexity(context.Background(), model, tok, "Once upon a time", 64, nil)
+	p, err := eval.MeasurePerplexity(context.Background(), model, tok, "Once upon a time", eval.TextOptions{Window: 64})
 	if err != nil {
 		log.Fatal(err)
 	}

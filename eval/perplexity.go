@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/ops"
@@ -20,22 +22,44 @@ type Perplexity struct {
 	Windows    int     `json:"windows"`
 }
 
-// MeasurePerplexity reads text in windows of that many tokens, 0 for the model's
-// length. Each starts with BOS and goes on where the one before has ended, so each token
+// TextOptions say how a text is measured.
+type TextOptions struct {
+	Window        int                     // tokens of a window, BOS included; 0: the model's length
+	SpecialTokens tokenizer.SpecialTokens // what those that the text spells become; "": letters
+	Progress      func(done, windows int) // told how many of the windows are done; may be nil
+}
+
+// MeasurePerplexity reads text in windows of that many tokens. Each starts with BOS and goes on where the one before has ended, so each token
 // of the text counts once. With a tokenizer that has no BOS, the token before stands in its
 // place, and the text's first does not count.
 //
-// progress, if not nil, is told how many of the windows are done.
-func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokenizer, text string, window int, progress func(done, windows int)) (Perplexity, error) {
+// An id that the model has no embedding for is an error before anything is computed.
+func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokenizer, text string, o TextOptions) (Perplexity, error) {
+	window := o.Window
 	if window == 0 {
 		window = m.Config.MaxPositions
 	}
 	if window < 2 || window > m.Config.MaxPositions {
 		return Perplexity{}, fmt.Errorf("eval: windows of %d tokens: want 2 to the model's %d positions", window, m.Config.MaxPositions)
 	}
-	windows := split(tok, tok.Encode(text), window)
+	if err := o.SpecialTokens.Validate(); err != nil {
+		return Perplexity{}, fmt.Errorf("eval: %w", err)
+	}
+	if at := badByte(text); at >= 0 {
+		return Perplexity{}, fmt.Errorf("eval: line %d: want text in UTF-8, got other bytes", 1+strings.Count(text[:at], "\n"))
+	}
+	ids, begins, _ := tokenizer.EncodeText(tok, text, o.SpecialTokens)
+	if begins { // the first window has it
+		ids = ids[1:]
+	}
+	windows := split(tok, ids, window)
 	if len(windows) == 0 {
 		return Perplexity{}, errors.New("eval: the text has no token to count")
+	}
+	for _, ids := range windows {
+		if err := tokenizer.CheckIDs(tok, ids, m.Config.Vocab); err != nil {
+			return Perplexity{}, fmt.Errorf("eval: %w", err)
+		}
 	}
 	p := Perplexity{Windows: len(windows)}
 	sum := 0.0
@@ -49,8 +73,8 @@ func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokeni
 		}
 		sum += nll
 		p.Counted += len(ids) - 1
-		if progress != nil {
-			progress(i+1, len(windows))
+		if o.Progress != nil {
+			o.Progress(i+1, len(windows))
 		}
 	}
 	p.NLL = sum / float64(p.Counted)
@@ -59,6 +83,18 @@ func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokeni
 		return Perplexity{}, fmt.Errorf("eval: the model gives a likelihood of e^%v: its weights or the storage type are broken", -p.NLL)
 	}
 	return p, nil
+}
+
+// badByte is where text is not UTF-8, -1 if it is: tokenizers would put U+FFFD there.
+func badByte(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // split cuts ids into windows. The first token of each is not counted: it is BOS, or the

@@ -26,6 +26,9 @@ type letters struct {
 
 func (l letters) BOS() (int32, bool) { return 0, l.bos }
 
+func (letters) VocabSize() int        { return 28 }
+func (letters) Piece(id int32) string { return string('a' - 1 + id) }
+
 func (l letters) Encode(text string) (ids []int32) {
 	for _, r := range text {
 		ids = append(ids, int32(r-'a')+1)
@@ -104,11 +107,11 @@ func TestMeasurePerplexity(t *testing.T) {
 		t.Fatalf("%d tokens counted, want %d", n, len(text))
 	}
 	before, told := d.Stats().Live, 0
-	got, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, 0, func(done, windows int) {
+	got, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, TextOptions{Progress: func(done, windows int) {
 		if told++; done != told || windows != 4 {
 			t.Errorf("told %d of %d windows", done, windows)
 		}
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,28 +122,29 @@ func TestMeasurePerplexity(t *testing.T) {
 	if live := d.Stats().Live; live != before {
 		t.Errorf("%d bytes leaked", live-before)
 	}
-	short, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, 3, nil)
+	short, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, TextOptions{Window: 3})
 	if err != nil || short.Windows != 8 || short.NLL == got.NLL {
 		t.Errorf("windows of 3 give %+v, %v", short, err)
 	}
 
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := MeasurePerplexity(cancelled, m, letters{bos: true}, text, 0, nil); !errors.Is(err, context.Canceled) {
+	if _, err := MeasurePerplexity(cancelled, m, letters{bos: true}, text, TextOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
 	for want, run := range map[string]struct {
 		text   string
 		window int
 	}{
-		"no token to count":       {"", 0},
-		"windows of 7 tokens":     {text, 7},
-		"windows of 1 tokens":     {text, 1},
-		"token id 27 in row 0":    {"a{", 0},
-		"window 1: token id 27":   {"abcdef{", 0},
-		"to the model's 6 positi": {text, -1},
+		"no token to count":   {"", 0},
+		"windows of 7 tokens": {text, 7},
+		"windows of 1 tokens": {text, 1},
+		`token "{" (id 27): want an id below the 27 of the model's vocabulary, got one of the tokenizer's 28`: {"a{", 0},
+		`eval: token "|" (id 28)`:          {"abcdef|", 0},
+		`eval: line 3: want text in UTF-8`: {"a\n\ufffd\n\xff", 0},
+		"to the model's 6 positi":          {text, -1},
 	} {
-		if _, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, run.text, run.window, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, run.text, TextOptions{Window: run.window}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q in windows of %d: error %v, want one with %q", run.text, run.window, err, want)
 		}
 	}
@@ -169,7 +173,7 @@ func TestTrainedModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := MeasurePerplexity(context.Background(), m, tok, tok.Decode(ref.IDs), 0, nil)
+	got, err := MeasurePerplexity(context.Background(), m, tok, tok.Decode(ref.IDs), TextOptions{})
 	if err != nil || math.Abs(got.NLL-ref.MeanNLL) > 1e-5 || got.Counted != 199 || got.Windows != 1 {
 		t.Errorf("%+v (%v), want nll %v over 199 tokens in one window", got, err, ref.MeanNLL)
 	}

@@ -34,12 +34,14 @@ type Config struct {
 	IgnoreFields []string
 	Template     string // chat template by name; empty: the model's
 	Loss         string // see data.Loss
-	MaxTokens    int    // of a sequence
-	Truncate     string // see data.Truncate; empty: the format's own
-	Pack         bool
-	HeldOut      int // rows kept out of training to measure the loss on
-	Loaders      int // goroutines that make batches
-	MaxDataBytes int // of all rows, see data.ReadOptions; 0: by the memory there is
+	// SpecialTokens is what special tokens that rows spell become; see tokenizer.SpecialTokens.
+	SpecialTokens string
+	MaxTokens     int    // of a sequence
+	Truncate      string // see data.Truncate; empty: the format's own
+	Pack          bool
+	HeldOut       int // rows kept out of training to measure the loss on
+	Loaders       int // goroutines that make batches
+	MaxDataBytes  int // of all rows, see data.ReadOptions; 0: by the memory there is
 
 	FromAdapter string           // adapter to go on with, in any of the forms that multilora.Open takes
 	Adapter     multilora.Config // its Method may be MethodFull
@@ -79,7 +81,7 @@ const (
 func Defaults() Config {
 	c := Config{
 		DType:  tensor.F32,
-		Format: "auto", Loss: "answers", MaxTokens: 512, HeldOut: 64, Loaders: 2,
+		Format: "auto", Loss: "answers", SpecialTokens: "text", MaxTokens: 512, HeldOut: 64, Loaders: 2,
 		Adapter: multilora.Defaults(),
 		Steps:   300, BatchRows: 4, Accumulate: 1,
 		LR: 3e-4, ScaleLR: 1, Schedule: "cosine", WarmupSteps: -1, ClipNorm: 1, LossScale: firstLossScale,
@@ -156,14 +158,15 @@ func (c Config) Validate() error {
 // choices are the settings that take one of a few words.
 func (c *Config) choices() map[string][]string {
 	return map[string][]string{
-		"compute-dtype": {"", "f32", "bf16", "f16"},
-		"format":        {"auto", "alpaca", "completion", "chat", "text"},
-		"loss":          {"answers", "all"},
-		"truncate":      {"", "end", "start", "drop", "split"},
-		"schedule":      {"constant", "linear", "cosine"},
-		"result":        {ResultLast, ResultBest},
-		"method":        {"multilora", "lora", "rslora", string(MethodFull)},
-		"scaling":       {"scalar", "per-output"},
+		"compute-dtype":  {"", "f32", "bf16", "f16"},
+		"format":         {"auto", "alpaca", "completion", "chat", "text"},
+		"loss":           {"answers", "all"},
+		"special-tokens": {"text", "parse"},
+		"truncate":       {"", "end", "start", "drop", "split"},
+		"schedule":       {"constant", "linear", "cosine"},
+		"result":         {ResultLast, ResultBest},
+		"method":         {"multilora", "lora", "rslora", string(MethodFull)},
+		"scaling":        {"scalar", "per-output"},
 	}
 }
 

@@ -28,7 +28,8 @@ import (
 type tokenized struct {
 	seqs       []data.Sequence
 	counts     data.Counts
-	vocabulary int // ids of the tokenizer
+	vocabulary int    // ids of the tokenizer
+	warning    string // about the tokenizer
 	ends       ends
 }
 
@@ -64,14 +65,35 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 		return t, err
 	}
 	t.vocabulary, t.ends = tok.VocabSize(), endsOf(tok)
+	embeddings, err := c.embeddings()
+	if err != nil {
+		return t, err
+	}
+	if t.warning, err = tokenizer.CheckFits(tok, embeddings); err != nil {
+		return t, fmt.Errorf("setting tokenizer: %s: %w", c.tokenizerPath(), err)
+	}
 	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes, Context: ctx})
 	if err != nil {
 		return t, err
 	}
 	t.seqs, t.counts, err = data.Tokenize(tok, rows, data.TokenizeOptions{
 		MaxTokens: c.MaxTokens, Loss: data.Loss(c.Loss), Truncate: data.Truncate(c.Truncate), Template: template,
+		SpecialTokens: tokenizer.SpecialTokens(c.SpecialTokens),
 	})
-	return t, err
+	if err != nil {
+		return t, err
+	}
+	return t, data.CheckIDs(tok, t.seqs, embeddings)
+}
+
+// embeddings is the size of the model's vocabulary.
+func (c *Config) embeddings() (int, error) {
+	if c.FromScratch != "" {
+		shape, err := llama.ReadShape(c.FromScratch)
+		return shape.Vocab, err
+	}
+	shape, err := llama.ReadConfig(c.Model)
+	return shape.Vocab, err
 }
 
 // unlessDone gives what f gives, or an error as soon as ctx ends; then f goes on unheard.
@@ -105,6 +127,9 @@ func (r *run) prepareData(ctx context.Context) error {
 	read, err := unlessDone(ctx, func() (tokenized, error) { return cfg.readData(ctx) })
 	if err != nil {
 		return err
+	}
+	if read.warning != "" {
+		r.progress.Say(read.warning)
 	}
 	if err := r.split(read); err != nil {
 		return err
@@ -159,6 +184,9 @@ func (r *run) split(read tokenized) error {
 	s := &r.summary
 	s.Data, s.TrainRows, s.HeldOutRows = read.counts, len(seqs), len(heldSeqs)
 	r.progress.Say(read.counts.String())
+	if note := read.counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens)); note != "" {
+		r.progress.Say(note)
+	}
 	if print := fingerprint(seqs, heldSeqs); r.state.Data == "" {
 		r.state.Data = print
 	} else if old := r.state.Data; old != print {

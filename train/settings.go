@@ -45,6 +45,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupData, Name: "ignore-fields", value: &c.IgnoreFields, Help: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, unless it is an id, a source or empty"},
 		{Group: groupData, Name: "template", value: &c.Template, Help: "chat template for chat rows, by name (default: the model's own)"},
 		{Group: groupData, Name: "loss", value: &c.Loss, Help: "tokens that count in the loss: answers or all"},
+		{Group: groupData, Name: "special-tokens", value: &c.SpecialTokens, Help: "special tokens that prompts, answers and texts spell: text (they are letters) or parse (they are the tokens, and BOS and EOS are not put where a row spells them itself); in a chat they are letters"},
 		{Group: groupData, Name: "max-tokens", value: &c.MaxTokens, Help: "most tokens of a sequence"},
 		{Group: groupData, Name: "truncate", value: &c.Truncate, Help: "what becomes of longer rows: end (cut the end), start (cut the prompt's start), drop, or split (go on in a new sequence); default: split for text, else end"},
 		{Group: groupData, Name: "pack", value: &c.Pack, Help: "put several short rows into one sequence of max-tokens, without attention between them"},

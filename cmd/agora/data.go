@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func dataCommand() *cobra.Command {
 }
 
 // dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "max-data-bytes", "template", "loss", "max-tokens", "truncate", "pack", "seed"}
+var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "max-data-bytes", "template", "loss", "special-tokens", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -78,12 +79,22 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	if err != nil {
 		return err
 	}
+	vocabulary, known, err := embeddings(c.ErrOrStderr(), cmp.Or(cfg.Model, cfg.FromScratch), tok)
+	if err != nil {
+		return err
+	}
 	seqs, counts, fields, err := sequencesOf(c.Context(), &model, cfg, tok)
 	if err != nil {
 		return err
 	}
+	if known {
+		if err := data.CheckIDs(tok, seqs, vocabulary); err != nil {
+			return err
+		}
+	}
 	p := preview{Rows: []previewRow{}, Fields: fields, Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
 	_, p.Totals.Groups = data.Groups(seqs)
+	p.note = counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens))
 	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed}
 	if cfg.Pack {
 		shuffled.Pack = cfg.MaxTokens
@@ -115,7 +126,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 
 // sequencesOf reads and tokenizes all rows.
 func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
-	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate)}
+	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate), SpecialTokens: tokenizer.SpecialTokens(cfg.SpecialTokens)}
 	if err := o.Validate(); err != nil {
 		return nil, counts, nil, fmt.Errorf("--%w", err)
 	}

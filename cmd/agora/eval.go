@@ -19,17 +19,19 @@ import (
 type evaluation struct {
 	Task string `json:"task"`
 	eval.Perplexity
+	Spelled string  `json:"special_token_spelled,omitempty"` // the first that the text spells
 	Seconds float64 `json:"seconds"`
 }
 
 type evalFlags struct {
 	modelFlags
 	taskFlags
-	task   string // as --tasks was spelt once
-	text   string
-	window int
-	logits bool
-	asJSON bool
+	task    string // as --tasks was spelt once
+	text    string
+	window  int
+	special string
+	logits  bool
+	asJSON  bool
 }
 
 func evalCommand() *cobra.Command {
@@ -59,6 +61,7 @@ length, each starting with BOS.`,
 	c.Flags().StringVar(&f.text, "text", "", "file of text")
 	c.Flags().IntVar(&f.window, "window", 0, "tokens of a window, BOS included; 0: the model's length")
 	c.Flags().BoolVar(&f.logits, "logits", false, "print the ids of --text, BOS in front, and the logits behind each of them, as JSON")
+	c.Flags().StringVar(&f.special, "special-tokens", "text", "special tokens that the text spells: text (letters) or parse (the tokens)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.register(c)
 	return c
@@ -71,6 +74,9 @@ func (f *evalFlags) run(c *cobra.Command) error {
 		}
 		f.tasks = strings.Split(f.task, ",")
 	}
+	if err := tokenizer.SpecialTokens(f.special).Validate(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
 	switch {
 	case f.logits && len(f.tasks) == 0:
 		return f.printLogits(c)
@@ -78,6 +84,8 @@ func (f *evalFlags) run(c *cobra.Command) error {
 		return fmt.Errorf("--tasks is missing")
 	case f.logits:
 		return fmt.Errorf("--logits: want it without --tasks, got both")
+	case f.namesTasks() && c.Flags().Changed("special-tokens"):
+		return fmt.Errorf("--special-tokens: want it with --text, got --tasks %s", strings.Join(f.tasks, ","))
 	case f.namesTasks():
 		return f.runTasks(c)
 	}
@@ -87,6 +95,7 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if f.window < 0 {
 		return fmt.Errorf("--window %d: want at least 0", f.window)
 	}
+	special := tokenizer.SpecialTokens(f.special)
 	text, err := stream.Read(c.Context(), f.text, maxText)
 	if err != nil {
 		return fmt.Errorf("--text: %w", err)
@@ -95,23 +104,29 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if _, _, err := embeddings(c.ErrOrStderr(), f.model, tok); err != nil {
+		return err
+	}
+	result := evaluation{Task: "perplexity"}
+	result.Spelled = noteSpecial(c.ErrOrStderr(), f.text, tok, string(text), special)
 	b, err := f.open(c)
 	if err != nil {
 		return err
 	}
 	defer b.close()
 	start, shown := time.Now(), time.Now()
-	p, err := eval.MeasurePerplexity(c.Context(), b.Model, tok, string(text), f.window, func(done, windows int) {
+	p, err := eval.MeasurePerplexity(c.Context(), b.Model, tok, string(text), eval.TextOptions{Window: f.window, SpecialTokens: special, Progress: func(done, windows int) {
 		if time.Since(shown) > 5*time.Second {
 			shown = time.Now()
 			fmt.Fprintf(c.ErrOrStderr(), "window %d/%d\n", done, windows)
 		}
-	})
+	}})
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.text, err)
 	}
+	result.Perplexity, result.Seconds = p, time.Since(start).Seconds()
 	if f.asJSON {
-		return printJSON(c.OutOrStdout(), evaluation{"perplexity", p, time.Since(start).Seconds()})
+		return printJSON(c.OutOrStdout(), result)
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "nll         %.5f nats a token\nperplexity  %.4f\ncounted     %d tokens in %d windows\n",
 		p.NLL, p.Perplexity, p.Counted, p.Windows)
@@ -124,6 +139,7 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 	if err := need("model", f.model, "text", f.text); err != nil {
 		return err
 	}
+	special := tokenizer.SpecialTokens(f.special)
 	text, err := stream.Read(c.Context(), f.text, maxText)
 	if err != nil {
 		return fmt.Errorf("--text: %w", err)
@@ -141,7 +157,7 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 	if f.window > 0 {
 		most = min(most, f.window)
 	}
-	ids := tokenizer.EncodeWithBOS(tok, string(text))
+	ids := encodeWithBOS(tok, string(text), special)
 	ids = ids[:min(len(ids), most)]
 	batch := llama.NewBatch([][]int32{ids}, nil)
 	if err := batch.Check(&b.Config); err != nil {

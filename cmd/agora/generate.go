@@ -27,6 +27,7 @@ type generateFlags struct {
 	system, template   string
 	chat               bool
 	greedy, ignoreEOS  bool
+	special            string
 	stops              []string
 	options            llama.GenerateOptions
 	asJSON             bool
@@ -52,6 +53,7 @@ answer; at the prompt it ends the chat.`,
 	fl.StringVar(&f.input, "input", "", "further input for --instruction")
 	fl.BoolVar(&f.chat, "chat", false, "chat, also where the input is no terminal: each line of it is a message")
 	fl.StringVar(&f.template, "template", "", "form of the chat: "+strings.Join(chat.Names(), ", ")+" (default: the model's own template)")
+	fl.StringVar(&f.special, "special-tokens", "text", "special tokens that --prompt or --instruction spells: text (letters) or parse (the tokens); in a chat they are letters")
 	fl.StringVar(&f.system, "system", "", "what the model is told before a chat, or before --instruction in place of Alpaca's first sentences")
 	fl.IntVar(&f.options.MaxTokens, "max-tokens", 256, "new tokens at most; of each answer in a chat")
 	fl.BoolVar(&f.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
@@ -95,6 +97,10 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	if err := need("model", f.model); err != nil {
 		return err
 	}
+	special := tokenizer.SpecialTokens(f.special)
+	if err := special.Validate(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
 	if f.options.MaxTokens < 1 {
 		return fmt.Errorf("--max-tokens %d: want at least 1", f.options.MaxTokens)
 	}
@@ -128,7 +134,8 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	if isInstruction {
 		text = data.AlpacaPrompt(f.system, f.instruction, f.input)
 	}
-	g, err := w.write(c.Context(), tokenizer.EncodeWithBOS(tok, text), !isInstruction)
+	noteSpecial(c.ErrOrStderr(), "the prompt", tok, text, special)
+	g, err := w.write(c.Context(), encodeWithBOS(tok, text, special), !isInstruction)
 	if err != nil {
 		return err
 	}

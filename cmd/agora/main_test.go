@@ -111,7 +111,7 @@ func TestTrainThenGenerate(t *testing.T) {
 		t.Errorf("the adapter answers %q", g.Text)
 	}
 	_, stdout, _ := agora(t, "generate", "--model", model, "--adapter", out, "--instruction", "Say cow.", "--greedy", "--max-tokens", "40")
-	if !strings.HasSuffix(g.Text, strings.TrimSpace(stdout)) || strings.Contains(stdout, "Instruction") {
+	if !strings.HasSuffix(strings.TrimSpace(g.Text), strings.TrimSpace(stdout)) || strings.Contains(stdout, "Instruction") {
 		t.Errorf("streamed %q, want only the answer of %q", stdout, g.Text)
 	}
 }

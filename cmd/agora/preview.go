@@ -18,6 +18,8 @@ type preview struct {
 	Rows   []previewRow  `json:"rows"` // sequences
 	Fields []data.Field  `json:"fields"`
 	Totals previewTotals `json:"totals"`
+
+	note string // on special tokens, for people
 }
 
 // previewRow is a sequence, token by token. The last token is a target only, where it
@@ -161,6 +163,9 @@ func (p *preview) print(out io.Writer) error {
 	}
 	writeFields(&text, p.Fields)
 	p.Totals.write(&text)
+	if p.note != "" {
+		text.WriteString("special    " + visible(p.note) + "\n")
+	}
 	_, err := io.WriteString(ourOwn(out), text.String())
 	return err
 }

@@ -24,6 +24,7 @@ const maxText = 1 << 30
 
 type tokenizeFlags struct {
 	model, text, file, decode string
+	special                   string
 	bos, asJSON               bool
 }
 
@@ -52,6 +53,7 @@ func tokenizeCommand() *cobra.Command {
 	c.Flags().StringVar(&f.text, "text", "", "text to encode")
 	c.Flags().StringVar(&f.file, "file", "", "file of text to encode")
 	c.Flags().StringVar(&f.decode, "decode", "", "ids to decode, separated by spaces or commas")
+	c.Flags().StringVar(&f.special, "special-tokens", "text", "special tokens that the text spells: text (letters) or parse (the tokens)")
 	c.Flags().BoolVar(&f.bos, "bos", false, "begin with the token that begins a text")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print ids, pieces and text as JSON")
 	return c
@@ -61,13 +63,25 @@ func (f *tokenizeFlags) run(c *cobra.Command) error {
 	if err := need("model", f.model); err != nil {
 		return err
 	}
+	if err := tokenizer.SpecialTokens(f.special).Validate(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
 	tok, err := tokenizer.Load(f.model)
+	if err != nil {
+		return err
+	}
+	vocabulary, known, err := embeddings(c.ErrOrStderr(), f.model, tok)
 	if err != nil {
 		return err
 	}
 	ids, err := f.ids(c, tok)
 	if err != nil {
 		return err
+	}
+	if known {
+		if err := tokenizer.CheckIDs(tok, ids, vocabulary); err != nil {
+			return err
+		}
 	}
 	t := tokens{IDs: ids, Pieces: []string{}, Text: tok.Decode(ids)}
 	for _, id := range ids {
@@ -107,7 +121,13 @@ func (f *tokenizeFlags) ids(c *cobra.Command, tok tokenizer.Tokenizer) ([]int32,
 	} else if f.bos {
 		return nil, fmt.Errorf("--bos: the tokenizer of %s has no token that begins a text", f.model)
 	}
-	return append(ids, tok.Encode(text)...), nil
+	special := tokenizer.SpecialTokens(f.special)
+	of, begins, _ := tokenizer.EncodeText(tok, text, special)
+	if begins { // one is enough
+		ids = ids[:0]
+	}
+	noteSpecial(c.ErrOrStderr(), "the text", tok, text, special)
+	return append(ids, of...), nil
 }
 
 func parseIDs(list string, vocab int) ([]int32, error) {
