@@ -275,7 +275,7 @@ func prepare() (err error) {
 	defer d.Close()
 	model, err := llama.New(d, llama.Config{
 		ModelType: "llama", Vocab: 282, Hidden: 32, Intermediate: 88, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
-		MaxPositions: 512, NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 280,
+		MaxPositions: 512, NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 280, EOS: []int32{281},
 	}, 1)
 	if err != nil {
 		return err

@@ -113,6 +113,9 @@ func unlessDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}()
 	select {
 	case r := <-done:
+		if r.err != nil && ctx.Err() != nil {
+			return r.value, notBegun(ctx)
+		}
 		return r.value, r.err
 	case <-ctx.Done():
 		var none T
