@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/debug"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -20,7 +22,7 @@ type Options struct {
 
 	// Notice, if set, gets a line when "auto" has found no GPU and takes the CPU: why.
 	Notice func(line string)
-	// Profile, if set, gets the time of every kernel on a Vulkan device as a Chrome trace, at Close.
+	// Profile, if set, gets the time of every kernel as a Chrome trace, at Close.
 	Profile io.Writer
 	// CacheDir keeps what a Vulkan device has compiled; "" means a folder of the user's cache folder.
 	CacheDir string
@@ -33,7 +35,8 @@ const Names = `auto (the best GPU, else cpu), cpu, vulkan, vulkan:0, or vulkan: 
 // "vulkan:0" for one by its number, "vulkan:radeon" by a part of its name, "vulkan:integrated"
 // by its kind; or "auto" for the best GPU that Vulkan finds and else the CPU: a Vulkan driver that
 // computes on the processor is never taken for one. With several Options the last counts. One
-// goroutine at a time may use the device.
+// goroutine at a time may use the device. With AGORA_DEBUG=1 or 2 in the environment it prints what its
+// kernels take to the standard error.
 func Open(name string, options ...Options) (*tensor.Device, error) {
 	var o Options
 	if n := len(options); n > 0 {
@@ -43,7 +46,11 @@ func Open(name string, options ...Options) (*tensor.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tensor.NewDevice(b), nil
+	d := tensor.NewDevice(b)
+	if err := debug.Attach(d, os.Stderr); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
 }
 
 // OpenBackend opens what is below the device that Open would open.
@@ -67,7 +74,7 @@ func OpenBackend(name string, o Options) (tensor.Backend, error) {
 }
 
 func openCPU(o Options) (tensor.Backend, error) {
-	return cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit})
+	return cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Profile: o.Profile})
 }
 
 func openVulkan(which string, o Options) (tensor.Backend, error) {

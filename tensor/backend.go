@@ -1,6 +1,10 @@
 package tensor
 
-import "github.com/agora-ml/agora/shaders"
+import (
+	"time"
+
+	"github.com/agora-ml/agora/shaders"
+)
 
 // Kernel is one call of a kernel: a struct generated from the header of
 // shaders/<name>.comp, with the sizes and constants of the call.
@@ -58,6 +62,21 @@ type Virtual interface{ HoldsNothing() }
 type Limiter interface {
 	// Limit is the most bytes of all buffers together; 0 if unknown.
 	Limit() int
+}
+
+// Timer is a backend that tells how long its kernels run.
+type Timer interface {
+	// Time calls f for every kernel from now on, in their order: at once where Run computes, else
+	// when the hardware has told, at the latest in Read and Close.
+	Time(f func(Timing))
+}
+
+// Timing is when one kernel ran.
+type Timing struct {
+	Kernel string
+	Form   string        // what ran for it: a shader's name, say
+	Start  time.Duration // after the first kernel, or the device's opening
+	Ran    time.Duration
 }
 
 // Scratcher is a backend whose kernels keep memory of their own from call to call.

@@ -30,6 +30,7 @@ type Device struct {
 	args   []Arg
 	push   []byte
 	traces []func(k Kernel, args []*Tensor)
+	atEnd  []func()
 }
 
 // memory is a buffer, or the first bytes of one.
@@ -106,6 +107,9 @@ func (d *Device) Close() error {
 	d.shrinkPool(0)
 	err := errors.Join(d.err, d.b.Close())
 	d.closed = true
+	for _, f := range d.atEnd {
+		f()
+	}
 	d.Fail(ErrClosed)
 	return err
 }

@@ -64,6 +64,20 @@ func (d *Device) Trace(f func(k Kernel, args []*Tensor)) (stop func()) {
 	return func() { d.traces[i] = nil }
 }
 
+// Timed calls f with how long every kernel from now on has run, in their order: on the CPU at once,
+// elsewhere later, at the latest when a tensor is read or the device closed. It reports false for a
+// device that does not know.
+func (d *Device) Timed(f func(Timing)) bool {
+	t, ok := d.b.(Timer)
+	if ok {
+		t.Time(f)
+	}
+	return ok
+}
+
+// AtEnd calls f when the device has been closed.
+func (d *Device) AtEnd(f func()) { d.atEnd = append(d.atEnd, f) }
+
 // Written are the arguments that a kernel writes, without optional ones that are not there.
 func Written(k Kernel, args []*Tensor) (out []*Tensor) {
 	for i, b := range contractOf(k).Args {

@@ -11,6 +11,7 @@ package cpu
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
@@ -29,6 +30,8 @@ type Options struct {
 	MemoryLimit int
 	// PlainLoops runs only the specification, for tests.
 	PlainLoops bool
+	// Profile, if set, gets the time of every kernel as a Chrome trace, at Close.
+	Profile io.Writer
 }
 
 type backend struct {
@@ -37,6 +40,7 @@ type backend struct {
 	wide    []*buffer // see runWidened
 	reclaim func()    // frees buffers that the device keeps for later; may be nil
 	threads int
+	clock   clock
 	err     error
 }
 
@@ -59,7 +63,7 @@ func Open(o Options) (tensor.Backend, error) {
 	}
 	return &backend{
 		work:   work{team: team, gemm: gemm.New(team), scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
-		memory: memory{limit: limit}, threads: o.Threads,
+		memory: memory{limit: limit}, threads: o.Threads, clock: newClock(o.Profile),
 	}, nil
 }
 
@@ -113,5 +117,5 @@ func (b *backend) Close() error {
 		}
 	}
 	err := b.memory.close()
-	return errors.Join(err, b.err)
+	return errors.Join(err, b.clock.close(), b.err)
 }

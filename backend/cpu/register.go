@@ -83,12 +83,17 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 		b.err = fmt.Errorf("cpu: kernel %s has no function here: cpu.Register gives it one", k.Name())
 		return
 	}
+	b.clock.measure(k, func() bool { return b.run(im, k, a) })
+}
+
+// run reports whether a fast version was there.
+func (b *backend) run(im *implementations, k tensor.Kernel, a []tensor.Arg) (quick bool) {
 	if b.runFast(im, k, a) {
-		return
+		return true
 	}
 	if im.anyType != nil {
 		im.anyType(&b.work, k, a)
-		return
+		return false
 	}
 	wide, f64 := false, false
 	for _, x := range a {
@@ -99,12 +104,13 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 	case wide && f64:
 		b.err = fmt.Errorf("cpu: %s mixes f64 with 16-bit or quantised arguments", k.Name())
 	case wide:
-		b.runWidened(im, k, a)
+		return b.runWidened(im, k, a)
 	case f64:
 		im.f64(&b.work, k, a)
 	default:
 		im.f32(&b.work, k, a)
 	}
+	return false
 }
 
 func (b *backend) runFast(im *implementations, k tensor.Kernel, a []tensor.Arg) bool {
@@ -124,11 +130,11 @@ func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantised
 
 // runWidened computes in f32 what has 16-bit or quantised arguments. A weight stays as it is where
 // a fast version reads it so: it may be larger than all the others.
-func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) {
+func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) (quick bool) {
 	bindings, err := shaders.ParseSig(k.Sig())
 	if err != nil {
 		b.err = err
-		return
+		return false
 	}
 	wide := append([]tensor.Arg(nil), a...)
 	widenWhere := func(weight bool) {
@@ -147,13 +153,13 @@ func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Ar
 	}
 	widenWhere(false)
 	if b.err != nil {
-		return
+		return false
 	}
-	if !b.runFast(im, k, wide) {
+	if quick = b.runFast(im, k, wide); !quick {
 		if widenWhere(true); b.err != nil {
-			return
+			return false
 		}
-		if !b.runFast(im, k, wide) {
+		if quick = b.runFast(im, k, wide); !quick {
 			im.f32(&b.work, k, wide)
 		}
 	}
@@ -162,6 +168,7 @@ func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Ar
 			narrow(&b.work, x, f32s(wide[i]))
 		}
 	}
+	return quick
 }
 
 // wideBuffer is memory for argument i in f32. It is kept for the next call, because

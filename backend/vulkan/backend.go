@@ -23,8 +23,8 @@ type backend struct {
 	staging [slots]staging
 	next    uint64 // number of the submission being recorded
 	done    uint64 // the last one known to have finished
-	trace   *trace // nil without Options.Profile
-	err     error  // the first
+	stamps  stamping
+	err     error // the first
 
 	push          []byte // reused by dispatch
 	reads, writes []span
@@ -34,9 +34,9 @@ type backend struct {
 // staging is the host memory and the commands of one slot.
 type staging struct {
 	memory
-	used  int      // bytes, by the submission being recorded
-	count int      // commands of the slot's last submission that have not been timed
-	names []string // of its commands, if they are traced
+	used  int       // bytes, by the submission being recorded
+	count int       // commands of the slot's last submission that have not been timed
+	names []stamped // of its commands, if they are timed
 }
 
 // stagingBytes is the part of an upload or download that goes in one submission.
@@ -48,9 +48,7 @@ func newBackend(hw hardware, o Options) *backend {
 		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, kernels: map[string]*kernel{}, next: 1, pace: pace{firstBatch},
 		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots}, // staging has the others
 	}
-	if o.Profile != nil {
-		b.trace = &trace{w: o.Profile, device: hw.name()}
-	}
+	b.stamps.w, b.stamps.trace.Device = o.Profile, hw.name()
 	return b
 }
 
@@ -135,7 +133,7 @@ func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
 		c.from, c.fromAt = b.slot().buffer, uint64(from)
 		c.to, c.toAt, c.n = dst.(*buffer).block.buffer, s.from-dst.(*buffer).block.address, uint64(n)
 		off, src = off+n, src[n:]
-		b.recorded("write")
+		b.recorded(stamped{form: "write"})
 	}
 }
 
@@ -156,7 +154,7 @@ func (b *backend) Read(reads ...tensor.Read) error {
 			c := b.rec.add(copyCommand, []span{s}, nil)
 			c.from, c.fromAt = src.block.buffer, s.from-src.block.address
 			c.to, c.toAt, c.n = b.slot().buffer, uint64(to), uint64(len(part))
-			b.named("read")
+			b.named(stamped{form: "read"})
 			b.landings = append(b.landings, landing{r.Dst[at:], part})
 			at += len(part)
 		}
@@ -190,9 +188,7 @@ func (b *backend) Close() error {
 	if b.err != nil { // then finish has not waited, and what is submitted still uses the memory
 		_ = b.hw.wait(b.next - 1) // its error would be a consequence of the first
 	}
-	if b.trace != nil {
-		b.fail(b.trace.close())
-	}
+	b.fail(b.stamps.close())
 	b.memory.close()
 	for i := range b.staging {
 		if b.staging[i].host != nil {
@@ -235,22 +231,29 @@ func (b *backend) claim() {
 }
 
 // recorded follows every command: enough of them are submitted.
-func (b *backend) recorded(name string) {
+func (b *backend) recorded(name stamped) {
 	b.named(name)
 	if len(b.rec.commands) >= b.pace.batch {
 		b.submit()
 	}
 }
 
-// named keeps the names of commands for the trace, barriers' too.
-func (b *backend) named(name string) {
-	if b.trace == nil {
+// named keeps the names of commands that are timed, barriers' too.
+func (b *backend) named(name stamped) {
+	if !b.stamps.on() {
 		return
 	}
-	for len(b.trace.names) < len(b.rec.commands)-1 {
-		b.trace.names = append(b.trace.names, "barrier")
+	for len(b.stamps.names) < len(b.rec.commands)-1 {
+		b.stamps.names = append(b.stamps.names, stamped{form: "barrier"})
 	}
-	b.trace.names = append(b.trace.names, name)
+	b.stamps.names = append(b.stamps.names, name)
+}
+
+// Time implements tensor.Timer. What has been recorded before is not told.
+func (b *backend) Time(f func(tensor.Timing)) {
+	if b.finish(); b.err == nil {
+		b.stamps.timed = f
+	}
 }
 
 // submit hands the recorded commands to the device.
@@ -261,13 +264,13 @@ func (b *backend) submit() {
 	if b.claim(); b.err != nil {
 		return
 	}
-	if b.fail(b.hw.submit(b.next, b.rec.commands, b.trace != nil)); b.err != nil {
+	if b.fail(b.hw.submit(b.next, b.rec.commands, b.stamps.on())); b.err != nil {
 		return
 	}
 	s := b.slot()
 	s.count, s.used = len(b.rec.commands), 0
-	if b.trace != nil {
-		s.names, b.trace.names = append(s.names[:0], b.trace.names...), b.trace.names[:0]
+	if b.stamps.on() {
+		s.names, b.stamps.names = append(s.names[:0], b.stamps.names...), b.stamps.names[:0]
 	}
 	b.rec.reset()
 	b.next++
@@ -299,7 +302,7 @@ func (b *backend) wait(n uint64) {
 func (b *backend) timed(n uint64) {
 	s := &b.staging[n%slots]
 	stamps := 2
-	if b.trace != nil {
+	if b.stamps.on() {
 		stamps = s.count + 1
 	}
 	times, err := b.hw.stamps(n, stamps)
@@ -308,7 +311,7 @@ func (b *backend) timed(n uint64) {
 		return
 	}
 	b.pace.done(s.count, time.Duration(times[len(times)-1]-times[0]))
-	if b.trace != nil {
-		b.trace.add(s.names, times)
+	if b.stamps.on() {
+		b.stamps.add(s.names, times)
 	}
 }

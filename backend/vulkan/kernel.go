@@ -205,6 +205,6 @@ func (b *backend) dispatch(call tensor.Kernel, args []tensor.Arg) error {
 	c := b.rec.add(dispatchCommand, b.reads, b.writes)
 	c.pipeline, c.groups, c.pushed = p.pipeline, p.groups, uint32(copy(c.push[:], b.push))
 	c.bind(args)
-	b.recorded(p.form.name)
+	b.recorded(stamped{call.Name(), p.form.name})
 	return nil
 }

@@ -1,44 +1,48 @@
 package vulkan
 
 import (
-	"encoding/json"
 	"io"
+	"time"
+
+	"github.com/agora-ml/agora/internal/tracefile"
+	"github.com/agora-ml/agora/tensor"
 )
 
-// trace collects the time of every command as a Chrome trace, which chrome://tracing and
-// ui.perfetto.dev show.
-type trace struct {
-	w      io.Writer
-	device string
-	names  []string // of the commands being recorded
-	start  uint64   // ns of the device's clock
-	events []event
+// stamping is who wants to know how long every command ran.
+type stamping struct {
+	w     io.Writer // of Options.Profile, or nil
+	trace tracefile.Trace
+	timed func(tensor.Timing) // of Time, or nil
+	names []stamped           // of the commands being recorded
+	start uint64              // ns of the device's clock
 }
 
-// event is a "complete event" of the Trace Event Format; times are in µs.
-type event struct {
-	Name     string  `json:"name"`
-	Phase    string  `json:"ph"`
-	Start    float64 `json:"ts"`
-	Duration float64 `json:"dur"`
-	Process  int     `json:"pid"`
-	Thread   int     `json:"tid"`
-}
+// stamped names a command: the kernel, "" for others, and what ran.
+type stamped struct{ kernel, form string }
+
+// on reports whether anybody does.
+func (s *stamping) on() bool { return s.w != nil || s.timed != nil }
 
 // add takes the times in ns before the first command and behind every one. A barrier's
 // time is that of what it waits for.
-func (t *trace) add(names []string, times []uint64) {
-	if t.start == 0 {
-		t.start = times[0]
+func (s *stamping) add(names []stamped, times []uint64) {
+	if s.start == 0 {
+		s.start = times[0]
 	}
 	for i, name := range names {
-		from, to := times[i], max(times[i], times[i+1])
-		t.events = append(t.events, event{name, "X", float64(from-t.start) / 1e3, float64(to-from) / 1e3, 1, 1})
+		from, ran := time.Duration(times[i]-s.start), time.Duration(max(times[i], times[i+1])-times[i])
+		if s.w != nil {
+			s.trace.Add(name.form, from, ran)
+		}
+		if s.timed != nil && name.kernel != "" {
+			s.timed(tensor.Timing{Kernel: name.kernel, Form: name.form, Start: from, Ran: ran})
+		}
 	}
 }
 
-func (t *trace) close() error {
-	return json.NewEncoder(t.w).Encode(map[string]any{
-		"traceEvents": t.events, "displayTimeUnit": "ms", "otherData": map[string]string{"device": t.device},
-	})
+func (s *stamping) close() error {
+	if s.w == nil {
+		return nil
+	}
+	return s.trace.Write(s.w)
 }

@@ -144,3 +144,34 @@ func BenchmarkDispatch(b *testing.B) {
 		})
 	}
 }
+
+// Every kernel is told of, in order, before the read after it returns; what has run before is not.
+func TestTimed(t *testing.T) {
+	d := openDevice(t, vulkan.Options{})
+	x := d.New(tensor.F32, 1<<16)
+	d.Run(shaders.Fill{N: 1 << 16}, x)
+	var got []tensor.Timing
+	if !d.Timed(func(k tensor.Timing) { got = append(got, k) }) {
+		t.Fatal("the device does not tell")
+	}
+	const n = 700 // of several submissions
+	for range n {
+		d.Run(shaders.Scale{N: 1 << 16, Alpha: 2, Beta: 1}, x, x)
+	}
+	d.Run(shaders.Fill{N: 1 << 16, Value: 3}, x)
+	if _, err := x.Float32s(); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != n+1 {
+		t.Fatalf("told of %d kernels, want %d", len(got), n+1)
+	}
+	for i, k := range got {
+		want := "scale"
+		if i == n {
+			want = "fill"
+		}
+		if k.Kernel != want || k.Form != want || k.Ran < 0 || i > 0 && k.Start < got[i-1].Start {
+			t.Fatalf("kernel %d is %+v after %+v, want %s", i, k, got[max(0, i-1)], want)
+		}
+	}
+}

@@ -168,7 +168,7 @@ func (b *block) attention(x, angles *autograd.Var) *autograd.Var {
 
 // mlp is the same small network on every token.
 func (b *block) mlp(x *autograd.Var) *autograd.Var {
-	return ops.Linear(ops.GELU(ops.Linear(x, b.Up.Var(), nil)), b.Down.Var(), nil)
+	return ops.Linear(ops.GELUTanh(ops.Linear(x, b.Up.Var(), nil)), b.Down.Var(), nil)
 }
 
 // loss is the mean of -log of the probability of each next token.

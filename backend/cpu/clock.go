@@ -1,0 +1,51 @@
+package cpu
+
+import (
+	"io"
+	"time"
+
+	"github.com/agora-ml/agora/internal/tracefile"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// clock measures kernels, if anybody wants to know.
+type clock struct {
+	opened time.Time
+	w      io.Writer // of Options.Profile, or nil
+	trace  tracefile.Trace
+	timed  func(tensor.Timing) // of Time, or nil
+}
+
+func newClock(profile io.Writer) clock {
+	return clock{opened: time.Now(), w: profile, trace: tracefile.Trace{Device: "cpu"}}
+}
+
+// Time implements tensor.Timer.
+func (b *backend) Time(f func(tensor.Timing)) { b.clock.timed = f }
+
+// measure tells how long a kernel runs, and whether by plain loops.
+func (c *clock) measure(k tensor.Kernel, run func() (fast bool)) {
+	if c.w == nil && c.timed == nil {
+		run()
+		return
+	}
+	start := time.Since(c.opened)
+	form := k.Name()
+	if !run() {
+		form += " (loops)"
+	}
+	ran := time.Since(c.opened) - start
+	if c.w != nil {
+		c.trace.Add(form, start, ran)
+	}
+	if c.timed != nil {
+		c.timed(tensor.Timing{Kernel: k.Name(), Form: form, Start: start, Ran: ran})
+	}
+}
+
+func (c *clock) close() error {
+	if c.w == nil {
+		return nil
+	}
+	return c.trace.Write(c.w)
+}
