@@ -87,7 +87,7 @@ func prepare(model any, cfg Config) (a *Adapter, slots []slot, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if slots, err = find(all, cfg.Targets); err != nil {
+	if slots, err = find(all, otherModules(model, all), cfg.Targets); err != nil {
 		return nil, nil, err
 	}
 	for _, own := range []iter.Seq[string]{maps.Keys(cfg.Ranks), maps.Keys(cfg.Alphas)} {

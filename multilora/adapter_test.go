@@ -278,7 +278,12 @@ func TestTargets(t *testing.T) {
 		{[]string{"*_proj", "q_proj"}, 14, ""},
 		{[]string{"proj"}, 0, `"proj" matches no linear layer of the model, which has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj`},
 		{[]string{"q_proj", "w1"}, 0, `"w1" matches no linear layer`},
-		{[]string{"lm_head"}, 0, `"lm_head" matches no linear layer`},
+		{[]string{"lm_head"}, 0, `"lm_head": lm_head as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also): want linear layers of the model, which has q_proj, k_proj`},
+		{[]string{"q_proj", "lm_head"}, 0, `"lm_head": lm_head as a LoRA layer is not supported`},
+		{[]string{"q_proj", "lm_*"}, 0, `"lm_*": lm_head as a LoRA layer is not supported`},
+		{[]string{"embed_tokens"}, 0, `"embed_tokens": embed_tokens as a LoRA layer is not supported`},
+		{[]string{"input_layernorm"}, 0, `"input_layernorm": input_layernorm as a LoRA layer is not supported`},
+		{[]string{"*"}, 14, ""},
 		{[]string{"[q"}, 0, `"[q": syntax error`},
 	} {
 		cfg := kinds()["scalar"]

@@ -233,7 +233,11 @@ func ggufLayers(f *gguf.File, all []slot) (map[string]ggufLayer, error) {
 		}
 		hf, known := gguf.HFName(stem)
 		if _, used := layers[strings.TrimSuffix(hf, ".weight")]; !ok || !known || !used {
-			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a linear layer of this model", Got: "another"}
+			got := "another"
+			if module := moduleOf(hf); ok && known && (module == headModule || module == "model.embed_tokens") {
+				got = fmt.Sprintf("one of %s, which is not supported as a LoRA layer", lastPart(module))
+			}
+			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a linear layer of this model", Got: got}
 		}
 	}
 	if len(layers) == 0 {

@@ -215,7 +215,7 @@ func TestLoadGGUFErrors(t *testing.T) {
 		"ranks differ":     {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 3}}, `tensor "` + name + `.lora_b": want shape [24 2] beside this model's weight f32[24 24], got [24 3]`},
 		"three dimensions": {nil, shapes{name + ".lora_a": {2, 24, 1}, name + ".lora_b": {24, 2}}, `tensor "` + name + `.lora_a": want shape [rank 24]`},
 		"of a block more":  {nil, shapes{"blk.2.attn_q.weight.lora_a": {2, 24}, "blk.2.attn_q.weight.lora_b": {24, 2}}, `tensor "blk.2.attn_q.weight.lora_`},
-		"of the head":      {nil, shapes{"output.weight.lora_a": {2, 24}, "output.weight.lora_b": {61, 2}}, `want lora_a or lora_b of a linear layer of this model, got another`},
+		"of the head":      {nil, shapes{"output.weight.lora_a": {2, 24}, "output.weight.lora_b": {61, 2}}, `want lora_a or lora_b of a linear layer of this model, got one of lm_head, which is not supported as a LoRA layer`},
 		"a norm":           {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 2}, "blk.0.attn_norm.weight": {24}}, `tensor "blk.0.attn_norm.weight": want lora_a or lora_b`},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -44,6 +44,10 @@ func LoadPEFT(model any, dir string, options ...Options) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.refuseModules(otherModules(model, all))
+	if err := c.err(); err != nil {
+		return nil, fmt.Errorf("multilora: %s: %w", path, err)
+	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.adapts(s.name) })
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them", path, lastParts(namesOf(all)))
@@ -217,8 +221,8 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) e
 	}
 	for _, name := range f.Names() {
 		if plain := strings.Replace(name, ".default.weight", ".weight", 1); !known[plain] {
-			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d parameters, that %s chooses in this model, got another",
-				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile)
+			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d parameters, that %s chooses in this model, got %s",
+				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile, tensorKind(plain))
 		}
 	}
 	return nil
@@ -311,4 +315,30 @@ func (a *Adapter) peftConfig() map[string]any {
 		"layers_to_transform": nil, "layers_pattern": nil, "bias": "none", "fan_in_fan_out": false,
 		"inference_mode": true, "init_lora_weights": true, "modules_to_save": saves, "use_dora": false,
 	}
+}
+
+// tensorKind says what a tensor is by its name, that belongs to no LoRA as it is known here.
+func tensorKind(name string) string {
+	layer := func(end string) string { return lastPart(name[:strings.Index(name, end)]) }
+	for _, k := range []struct{ part, kind string }{
+		{".lora_magnitude_vector", "a magnitude of DoRA, which is not supported"},
+		{".lora_A.bias", "a bias of lora_A, which is not supported"},
+		{".lora_B.bias", "a bias of lora_B, which is not supported"},
+		{".trainable_tokens_delta", "trained rows of the embedding, which are not supported"},
+		{".lora_embedding_", ""},
+		{".lora_A.", ""},
+		{".lora_B.", ""},
+		{".base_layer.", ""},
+	} {
+		switch {
+		case !strings.Contains(name, k.part):
+		case k.kind != "":
+			return k.kind
+		case slices.Contains([]string{headModule, "embed_tokens"}, layer(k.part)):
+			return fmt.Sprintf("one of %s, which is not supported as a LoRA layer", layer(k.part))
+		default:
+			return "one of another layer"
+		}
+	}
+	return "another"
 }

@@ -1,6 +1,8 @@
 package multilora
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -25,6 +27,9 @@ type peftConfig struct {
 	tied             bool             // of a head that is the embedding too, the latter alone may be saved
 	layers           []int            // numbers of the blocks that are adapted; nil: all
 	layersPattern    []*regexp.Regexp // where a layer's name has the block's number
+
+	// unsupported says, field by field, what of the adapter is not supported.
+	unsupported []string
 }
 
 type peftPattern struct {
@@ -48,26 +53,48 @@ var harmless = []string{
 	"lora_ga_config", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
 }
 
-// parsePEFTConfig reads the text of an adapter_config.json. A field that would change
-// what the adapter computes, and is not known here, is an error.
+// unknownForms are fields that make another adapter of a LoRA, and which.
+var unknownForms = map[string]string{
+	"use_dora":                "DoRA, which learns magnitudes of the weights as well",
+	"lora_bias":               "a bias of lora_B",
+	"trainable_token_indices": "trained rows of the embedding",
+	"layer_replication":       "a model whose layers are there several times",
+	"megatron_config":         "layers of Megatron",
+	"alora_invocation_tokens": "aLoRA, which works behind certain tokens only",
+	"arrow_config":            "Arrow, which chooses among several adapters",
+	"target_parameters":       "LoRA beside parameters that are no layers",
+	"use_qalora":              "QALoRA, which sees means of its inputs",
+	"use_bdlora":              "BD-LoRA, whose matrices are block-diagonal",
+	"kasa_config":             "KaSA, which has a diagonal between A and B",
+	"monteclora_config":       "MonteCLoRA, whose factors are random",
+	"velora_config":           "VeLoRA",
+}
+
+// parsePEFTConfig reads the text of an adapter_config.json. What it says of another kind of
+// adapter than LoRA is not looked at. A field that would change what the adapter computes and is
+// not known here is among the unsupported ones, and so is one whose value cannot be.
 func parsePEFTConfig(text []byte) (*peftConfig, error) {
 	fields, err := orderedObject(text)
 	if err != nil {
 		return nil, fmt.Errorf("want a JSON object, %w", err)
 	}
+	i := slices.IndexFunc(fields, func(f field) bool { return f.key == "peft_type" })
+	if i < 0 {
+		return nil, errors.New(`field peft_type: want "LORA", got none`)
+	}
+	var kind string
+	if json.Unmarshal(fields[i].value, &kind) != nil || kind != "LORA" {
+		return nil, fields[i].wrong(`"LORA"`)
+	}
 	if n := repetitions(text); n > maxRepetitions {
 		return nil, fmt.Errorf("want at most %d counted repetitions in patterns, got %d", maxRepetitions, n)
 	}
 	c := &peftConfig{rank: 8, alpha: 8, targets: peftNames{list: []string{"q_proj", "v_proj"}}} // PEFT's defaults for the LLaMA family
-	isLoRA, layersSet := false, ""
+	layersSet := ""
 	for _, f := range fields {
+		var err error
 		switch f.key {
 		case "peft_type":
-			var s string
-			if err = f.decode(&s, `"LORA"`); err == nil && s != "LORA" {
-				err = f.wrong(`"LORA"`)
-			}
-			isLoRA = true
 		case "base_model_name_or_path":
 			err = f.decode(&c.base, "a string")
 		case "r":
@@ -112,21 +139,72 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 				err = f.wrong(`"none"`)
 			}
 		default:
-			if !slices.Contains(harmless, f.key) && !f.empty() {
+			form, known := unknownForms[f.key]
+			switch {
+			case f.empty() || slices.Contains(harmless, f.key):
+			case known:
+				err = f.wrong("null, false or empty: " + form + " (not supported)")
+			default:
 				err = f.wrong("null, false or empty: it may change what the adapter computes, and is not known here")
 			}
 		}
 		if err != nil {
-			return nil, err
+			c.unsupported = append(c.unsupported, err.Error())
 		}
 	}
-	switch {
-	case !isLoRA:
-		return nil, fmt.Errorf(`field peft_type: want "LORA", got none`)
-	case layersSet != "" && c.targets.list == nil:
-		return nil, fmt.Errorf("field %s: want null beside a target_modules that is one string, got a list or number", layersSet)
+	if layersSet != "" && c.targets.list == nil {
+		c.unsupported = append(c.unsupported, fmt.Sprintf("field %s: want null beside a target_modules that is one string, got a list or number", layersSet))
 	}
 	return c, nil
+}
+
+// refuseModules notes the modules that the configuration makes LoRA layers of, and which are
+// no linear layers in a model's blocks.
+func (c *peftConfig) refuseModules(modules []string) {
+	if c.targets.all { // means linear layers, and not the head
+		return
+	}
+	for _, module := range modules {
+		if c.adapts(module) {
+			c.unsupported = append(c.unsupported, "field target_modules: "+notALayer(module))
+		}
+	}
+}
+
+// notALayer says that modules cannot stand beside a module.
+func notALayer(module string) string {
+	return lastPart(module) + " as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)"
+}
+
+// err joins what is not supported, as far as a line has room for it.
+func (c *peftConfig) err() error {
+	const most = 600 // bytes
+	var b strings.Builder
+	for i, reason := range c.unsupported {
+		if i > 0 && b.Len()+len(reason) > most {
+			fmt.Fprintf(&b, "; and %d more", len(c.unsupported)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(reason)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return errors.New(b.String())
+}
+
+// UnsupportedPEFT lists everything for which LoadPEFT would refuse a PEFT adapter, as far as
+// the text of its adapter_config.json tells.
+func UnsupportedPEFT(text []byte) []string {
+	c, err := parsePEFTConfig(text)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	c.refuseModules([]string{headModule, "model.embed_tokens"})
+	return c.unsupported
 }
 
 // adapts reports whether a layer is adapted.

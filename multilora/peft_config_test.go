@@ -53,6 +53,9 @@ func TestPEFTTargets(t *testing.T) {
 				got = append(got, strings.Split(s.name, ".")[2]+"."+strings.TrimSuffix(lastPart(s.name), "_proj"))
 			}
 		}
+		if err := p.err(); err != nil {
+			t.Errorf("%s: %v", c.fields, err)
+		}
 		if g := strings.Join(got, " "); g != c.want {
 			t.Errorf("%s adapts %q, want %q", c.fields, g, c.want)
 		}
@@ -94,7 +97,7 @@ func TestPEFTPatterns(t *testing.T) {
 // badPEFTConfigs are fields of adapter_config.json, beside those of a good one, and what
 // the error says.
 var badPEFTConfigs = []struct{ fields, want string }{
-	{`"use_dora": true`, "field use_dora: want null, false or empty: it may change what the adapter computes, and is not known here, got true"},
+	{`"use_dora": true`, "field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true"},
 	{`"lora_bias": true`, "field lora_bias: want null, false or empty"},
 	{`"modules_to_save": "lm_head"`, `field modules_to_save: want a list of names, got "lm_head"`},
 	{`"ensure_weight_tying": 1`, `field ensure_weight_tying: want true or false, got 1`},
@@ -185,7 +188,7 @@ func TestLoadPEFTErrors(t *testing.T) {
 		"a list":            {"[1]", "want a JSON object, got [1]"},
 		"cut short":         {`{"peft_type": "LORA`, "want a JSON object, got"},
 		"more behind":       {`{"peft_type": "LORA"} x`, "got more behind it"},
-		"of another kind":   {`{"format": "agora-adapter"}`, "field format: want null"},
+		"of another kind":   {`{"format": "agora-adapter"}`, `field peft_type: want "LORA", got none`},
 		"without peft_type": {`{"r": 6}`, `field peft_type: want "LORA", got none`},
 		"huge":              {strings.Repeat(" ", maxInfo+1), "want at most 1048576 bytes, got 1048577"},
 	} {
@@ -301,6 +304,9 @@ func FuzzPEFTConfig(f *testing.F) {
 	names := []string{"model.layers.0.self_attn.q_proj", "model.layers.17.mlp.down_proj", "0"}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parsePEFTConfig(text)
+		if err == nil {
+			err = c.err()
+		}
 		if err != nil {
 			if len(err.Error()) > 1000 {
 				t.Errorf("an error of %d bytes", len(err.Error()))

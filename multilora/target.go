@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
 )
 
 // slot is a place of a model where a linear layer stands or stood.
@@ -30,8 +31,28 @@ func linears(model any) ([]slot, error) {
 	return all, nil
 }
 
-// find gives the slots that targets choose, in the model's order.
-func find(all []slot, targets []string) ([]slot, error) {
+// otherModules are the names of what has parameters in a model and is none of its linear
+// layers: norms, the embedding, and the head, also where its weight is the embedding's.
+func otherModules(model any, linears []slot) (names []string) {
+	known := map[string]bool{}
+	for _, s := range linears {
+		known[s.name] = true
+	}
+	for name := range nn.Params(model) {
+		if module := moduleOf(name); !known[module] {
+			known[module] = true
+			names = append(names, module)
+		}
+	}
+	if m, ok := model.(*llama.Model); ok && m.Head == nil {
+		names = append(names, headModule)
+	}
+	return names
+}
+
+// find gives the slots that targets choose, in the model's order. others are names that no
+// target may mean alone.
+func find(all []slot, others, targets []string) ([]slot, error) {
 	var found []slot
 	matched := make([]bool, len(targets))
 	for _, s := range all {
@@ -49,6 +70,11 @@ func find(all []slot, targets []string) ([]slot, error) {
 		}
 	}
 	if i := slices.Index(matched, false); i >= 0 {
+		for _, name := range others {
+			if ok, _ := matches(targets[i], name); ok {
+				return nil, fmt.Errorf("multilora: field targets: %q: %s: want linear layers of the model, which has %s", targets[i], notALayer(name), lastParts(namesOf(all)))
+			}
+		}
 		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s", targets[i], lastParts(namesOf(all)))
 	}
 	return found, nil

@@ -176,3 +176,49 @@ func TestAdapterOfAnEarlierVersion(t *testing.T) {
 		t.Errorf("merging twice: exit code %d, %s", code, stderr)
 	}
 }
+
+// A PEFT adapter in a form that is not known says so in every command, and inspect tells all
+// reasons.
+func TestPEFTFormsAreNamed(t *testing.T) {
+	model, dir := tinymodel.Write(t), t.TempDir()
+	peft := filepath.Join(dir, "peft")
+	mustJSON[converted](t, "export", "--model", model, "--adapter", tinyAdapter(t, model, "--targets", "q_proj"), "--to", "peft", "--out", peft)
+	config := func(text string) {
+		if err := os.WriteFile(filepath.Join(peft, multilora.PEFTConfigFile), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ text, want string }{
+		{`{"zzz": 1, "use_dora": true, "peft_type": "IA3"}`, `field peft_type: want "LORA", got "IA3"`},
+		{`{"peft_type": "LORA", "target_modules": ["q_proj", "lm_head"]}`, "lm_head as a LoRA layer is not supported"},
+		{`{"peft_type": "LORA", "use_dora": true, "trainable_token_indices": [1]}`, "field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true; field trainable_token_indices: want"},
+	} {
+		config(c.text)
+		for _, args := range [][]string{
+			{"generate", "--prompt", "T"}, {"eval", "--tasks", "perplexity", "--text", textFile(t, "T")}, {"merge", "--out", filepath.Join(dir, "m")},
+			{"export", "--to", "gguf", "--out", filepath.Join(dir, "g")}, {"import", "--out", filepath.Join(dir, "i")},
+		} {
+			if code, _, stderr := agora(t, append(args, "--model", model, "--adapter", peft)...); code != 1 || !strings.Contains(stderr, c.want) {
+				t.Errorf("%s: exit code %d, want 1 and %q in %s", args[0], code, c.want, stderr)
+			}
+		}
+		if code, _, stderr := agora(t, "train", "--model", model, "--from-adapter", peft, "--data", shortRows(t), "--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t")); code != 1 || !strings.Contains(stderr, "setting from-adapter: ") || !strings.Contains(stderr, c.want) {
+			t.Errorf("train: exit code %d, want 1 and %q in %s", code, c.want, stderr)
+		}
+		reasons, _ := mustJSON[inspection](t, "inspect", peft).About["not_supported"].([]any)
+		if want := 1 + strings.Count(c.want, "; "); len(reasons) != want {
+			t.Errorf("inspect gives the reasons %q, want %d", reasons, want)
+		}
+		code, stdout, _ := agora(t, "inspect", peft)
+		if code != 0 || strings.Count(stdout, "not_supported  ") != len(reasons) {
+			t.Errorf("inspect: exit code %d, %s", code, stdout)
+		}
+	}
+	code, _, stderr := agora(t, "train", "--model", model, "--targets", "q_proj,lm_head", "--data", shortRows(t), "--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t"))
+	if want := `field targets: "lm_head": lm_head as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)`; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("train --targets: exit code %d, want 1 and %q in %s", code, want, stderr)
+	}
+	if code, _, stderr := agora(t, "plan", "--model", model, "--targets", "lm_head", "--max-tokens", "64"); code != 1 || !strings.Contains(stderr, "lm_head as a LoRA layer is not supported") {
+		t.Errorf("plan --targets: exit code %d, %s", code, stderr)
+	}
+}

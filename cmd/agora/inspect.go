@@ -88,7 +88,13 @@ func (i *inspection) print(w io.Writer) error {
 	}
 	fmt.Fprintf(table, "\n%s\t%s\n", i.Kind, printable.Name(i.Path))
 	for _, key := range slices.Sorted(maps.Keys(i.About)) {
-		if v := i.About[key]; v != nil {
+		switch v := i.About[key].(type) {
+		case nil:
+		case []string: // each in a line
+			for _, s := range v {
+				fmt.Fprintf(table, "%s\t%.300s\n", printable.Name(key), printable.Name(s))
+			}
+		default:
 			fmt.Fprintf(table, "%s\t%.200s\n", printable.Name(key), printable.Name(fmt.Sprint(v)))
 		}
 	}

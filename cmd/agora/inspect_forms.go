@@ -136,6 +136,9 @@ func (i *inspection) peftAdapter(dir string) error {
 		return fmt.Errorf("%s: want a JSON object, got %.80q", path, text)
 	}
 	i.About["form"] = "peft"
+	if reasons := multilora.UnsupportedPEFT(text); len(reasons) > 0 {
+		i.About["not_supported"] = reasons[:min(len(reasons), 50)]
+	}
 	return nil
 }
 
