@@ -53,6 +53,11 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, optio
 	if err := c.check(&s, j); err != nil {
 		return Summary{}, err
 	}
+	if cfg.Result == ResultBest {
+		if err := c.checkBest(&s, j); err != nil {
+			return Summary{}, err
+		}
+	}
 	if err := checkHistory(cfg.Out, &s, j); err != nil {
 		return Summary{}, err
 	}

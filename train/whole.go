@@ -79,8 +79,10 @@ func (s *state) compareFiles(dir string, differ func(file, want, got string) err
 			continue
 		}
 		switch got, err := digestFile(filepath.Join(dir, want.Name)); {
-		case err != nil:
-			return err
+		case err != nil: // no regular file, or one that cannot be read
+			if err := differ(want.Name, fmt.Sprintf("a file of %d bytes", want.Size), err.Error()); err != nil {
+				return err
+			}
 		case got.Size != want.Size:
 			err = differ(want.Name, fmt.Sprintf("%d bytes", want.Size), strconv.FormatInt(got.Size, 10))
 			if err != nil {
@@ -204,6 +206,22 @@ func (c checkpoints) check(s *state, j *judge) error {
 		}
 		return j.differs(err, "file "+file, want, got)
 	})
+}
+
+// checkBest finds out before the first step whether the weights that may become the result
+// are still there.
+func (c checkpoints) checkBest(s *state, j *judge) error {
+	if s.Best == nil || s.Best.Step == s.Step {
+		return nil
+	}
+	err := c.whole(s.Best.Step)
+	if err == nil {
+		return nil
+	}
+	got := err.Error()
+	err = fmt.Errorf("the best weights so far, which the result is to be made of: %w", err)
+	s.Best = nil
+	return j.differs(err, "best checkpoint", "it to be as it was written", got)
 }
 
 // removeAfter makes room for the checkpoints of a run that goes on from a step: those after

@@ -16,14 +16,16 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/cpu/level"
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/train"
 )
 
 // interruptedRun is a run of 15 steps that has ended after step 11, with the checkpoints of
 // the steps 5, 7, 10 and 11, and the same run as it is when it is never interrupted.
-func interruptedRun(t *testing.T) (whole, parts string) {
+func interruptedRun(t *testing.T, more ...string) (whole, parts string) {
 	t.Helper()
-	settings := append(hardRun(t), "--steps", "15", "--device", "cpu")
+	settings := append(append(hardRun(t), "--steps", "15", "--device", "cpu"), more...)
 	whole, parts = filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
 	if out, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -124,6 +126,20 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 		}, "notes.txt is not as it was written: want no such file, got one", "file notes.txt", goesOn},
 		"a folder too many": {func(_, newest string) error { return os.Mkdir(filepath.Join(newest, "notes"), 0o777) },
 			"notes is not as it was written: want no such file, got one", "file notes", goesOn},
+		"a folder in a file's place": {func(_, newest string) error {
+			path := filepath.Join(newest, "adapter.json")
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			return os.Mkdir(path, 0o777)
+		}, "adapter.json is not as it was written: want a file of ", "", stays},
+		"an empty file": {func(_, newest string) error { return os.Truncate(filepath.Join(newest, "adapter.json"), 0) },
+			"adapter.json is not as it was written: want ", "", stays},
+		"no state": {func(_, newest string) error { return os.Remove(filepath.Join(newest, "state.json")) }, "state.json: no such file", "", stays},
+		"an empty checkpoint": {func(_, newest string) error {
+			return os.Mkdir(filepath.Join(filepath.Dir(newest), stepName(13)), 0o777)
+		},
+			"step-000013/state.json: no such file", "", stays},
 		"another run's metrics": {func(dir, _ string) error {
 			return edit(filepath.Join(dir, train.MetricsFile), func(b []byte) []byte {
 				return regexp.MustCompile(`"loss":([0-9])`).ReplaceAll(b, []byte(`"loss":1$1`))
@@ -363,6 +379,47 @@ func TestResumeRefusesAnotherArithmetic(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(state.OtherBits, want) || state.Device["products"] != "go" {
 		t.Errorf("state.json says %+v, %v, want %v", state, err, want)
 	}
+}
+
+// On Vulkan, shaders, subgroups and the device itself decide bits, and so does the processor
+// in its place.
+func TestResumeRefusesOtherShaders(t *testing.T) {
+	if !strings.HasPrefix(testdevice.Name(), "vulkan") {
+		t.Skip(testdevice.Variable + "=vulkan")
+	}
+	_, parts := interruptedRun(t, "--device", testdevice.Name())
+	for env, want := range map[string]string{
+		vulkan.PlainVariable + "=1":  "--resume: device shaders: want plain, matmul_gemv ",
+		"LP_NATIVE_VECTOR_WIDTH=128": "--resume: device: want vulkan (llvmpipe ", // it has the width in its name
+		level.Variable + "=plain":    "",                                         // not the processor's
+	} {
+		dir := damaged(t, parts, func(string, string) error { return nil })
+		c := process("train", "--out", dir, "--resume", "--device", testdevice.Name())
+		c.Env = append(c.Env, env)
+		if text, err := c.CombinedOutput(); (err == nil) != (want == "") || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %v, want %q in\n%s", env, err, want, text)
+		}
+	}
+	text, err := process("train", "--out", parts, "--resume", "--device", "cpu").CombinedOutput()
+	if err == nil || !strings.Contains(string(text), "--resume: device: want vulkan (") || !strings.Contains(string(text), "), with which the run began, got cpu") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// Weights that are to become the result are looked at before the run goes on, not at its end.
+func TestResumeLooksAtTheBest(t *testing.T) {
+	_, parts := interruptedRun(t, "--result", "best")
+	dir := damaged(t, parts, func(dir, _ string) error {
+		return flip(filepath.Join(dir, train.CheckpointsFolder, stepName(7), "adapter.safetensors"), 0.5)
+	})
+	code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu")
+	if code != 1 || !strings.Contains(stderr, "the best weights so far, which the result is to be made of: ") || !strings.Contains(stderr, "step-000007/adapter.safetensors is not as it was written") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu", "--allow-other-bits"); code != 0 {
+		t.Fatal(stderr)
+	}
+	noted(t, dir, "best checkpoint")
 }
 
 // No bit of a checkpoint can be another without a word.
