@@ -110,7 +110,7 @@ func FuzzState(f *testing.F) {
 
 func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 	dir := t.TempDir()
-	m, err := openMetrics(dir, 0, time.Now())
+	m, err := openMetrics(dir, 0, -1, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = openMetrics(dir, 5, time.Now()); err != nil {
+	if m, err = openMetrics(dir, 5, -1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	m.write(Record{Step: 6, HeldOutLoss: &loss})
@@ -224,7 +224,7 @@ func contents(t *testing.T, tr tiny) (all []float64) {
 // A disk that was full for a while leaves a cut last record, never one in the middle.
 func TestMetricsEndWithAFailedWrite(t *testing.T) {
 	dir := t.TempDir()
-	m, err := openMetrics(dir, 0, time.Now())
+	m, err := openMetrics(dir, 0, -1, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

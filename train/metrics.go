@@ -29,16 +29,18 @@ type metrics struct {
 	err    error // the first
 }
 
-// openMetrics begins the metrics of a run's folder after step, now. Records of later steps,
-// which a run has left that then was killed, are dropped, and so are changes after this
-// one, which the checkpoint may not know of: the run tells of them anew.
-func openMetrics(dir string, step int, now time.Time) (*metrics, error) {
+// openMetrics begins the metrics of a run's folder after step, now. What a run has recorded that then
+// was killed is dropped where its checkpoint does not know of it, and the run tells of it anew: later
+// steps, measurements after the last one that it knows, and changes after this step.
+func openMetrics(dir string, step, measured int, now time.Time) (*metrics, error) {
 	path := filepath.Join(dir, MetricsFile)
 	kept, err := readRecords(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	kept = slices.DeleteFunc(kept, func(r Record) bool { return r.Step > step || step == 0 || r.Step == step && r.Kind == KindChange })
+	kept = slices.DeleteFunc(kept, func(r Record) bool {
+		return r.Step > step || step == 0 || r.Kind == KindMeasurement && r.Step > measured || r.Kind == KindChange && r.Step == step
+	})
 	err = atomicfile.WriteFile(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		for _, r := range kept {

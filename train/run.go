@@ -247,7 +247,7 @@ func (r *run) openFolder() (err error) {
 	if err := r.cfg.Write(filepath.Join(r.cfg.Out, ConfigFile)); err != nil {
 		return fmt.Errorf("setting out: %w", err)
 	}
-	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step, r.now())
+	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step, r.state.Measured, r.now())
 	return err
 }
 

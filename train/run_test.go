@@ -59,6 +59,15 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 	if err != nil || !s.Interrupted || s.Steps != 10 || s.HeldOutAfter != nil {
 		t.Fatalf("interrupted after step 10: %+v, %v", s, err)
 	}
+	// A process has gone on, measured, and was killed before the checkpoint knew of it.
+	f, err := os.OpenFile(filepath.Join(parts.Out, MetricsFile), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(`{"kind":"measurement","step":10,"held_out_loss":1}` + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 	if s, err = Resume(t.Context(), d, parts, watcher{}); err != nil || s.Interrupted || s.Steps != 16 {
 		t.Fatalf("resumed: %+v, %v", s, err)
 	}
