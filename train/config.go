@@ -54,7 +54,7 @@ type Config struct {
 	ScaleLR     float64 // factor on LR for the scales s
 	WeightDecay float64
 	Schedule    string
-	WarmupSteps int // negative: 10, or half of Steps if that is less
+	WarmupSteps int // AutoWarmup: 10, or half of Steps if that is less
 	ClipNorm    float64
 	LossScale   float64 // the first, of f16 activations; see LossScale
 	Seed        uint64
@@ -71,6 +71,9 @@ type Config struct {
 	given []string // names of settings that were set as such, by Setting or Read
 }
 
+// AutoWarmup leaves Config.WarmupSteps to the number of steps.
+const AutoWarmup = -1
+
 // What Config.Result chooses.
 const (
 	ResultLast = "last" // the weights after the last step
@@ -84,7 +87,7 @@ func Defaults() Config {
 		Format: "auto", Loss: "answers", SpecialTokens: "text", MaxTokens: 512, HeldOut: 64, Loaders: 2,
 		Adapter: multilora.Defaults(),
 		Steps:   300, BatchRows: 4, Accumulate: 1,
-		LR: 3e-4, ScaleLR: 1, Schedule: "cosine", WarmupSteps: -1, ClipNorm: 1, LossScale: firstLossScale,
+		LR: 3e-4, ScaleLR: 1, Schedule: "cosine", WarmupSteps: AutoWarmup, ClipNorm: 1, LossScale: firstLossScale,
 		Result: ResultLast, SaveEvery: 100, Keep: 2,
 	}
 	c.Adapter.Modules, c.Adapter.Alpha = 0, 0 // see Resolve
@@ -113,7 +116,7 @@ func (c *Config) Resolve() {
 	if a.Alpha == 0 {
 		a.Alpha = float64(a.Rank)
 	}
-	if c.WarmupSteps < 0 && c.Epochs == 0 { // else once the number of steps is known
+	if c.WarmupSteps == AutoWarmup && c.Epochs == 0 { // else once the number of steps is known
 		c.WarmupSteps = min(10, c.Steps/2)
 	}
 	if c.FromScratch != "" && a.Method == Defaults().Adapter.Method {
@@ -177,23 +180,15 @@ func (c Config) validateRun() error {
 		if words, ok := choices[s.Name]; ok && !slices.Contains(words, s.String()) {
 			return fmt.Errorf("setting %s: want %s, got %q", s.Name, oneOf(words), s.String())
 		}
-		if least, ok := least[s.Name]; ok {
-			if n, ok := s.value.(*int); ok && *n < least {
-				return fmt.Errorf("setting %s: want at least %d, got %d", s.Name, least, *n)
-			}
-		}
-		if most, ok := most[s.Name]; ok {
-			if n, ok := s.value.(*int); ok && *n > most {
-				return fmt.Errorf("setting %s: want at most %d, got %d", s.Name, most, *n)
-			}
-		}
-		if x, ok := s.value.(*float64); ok && (!(*x >= 0) || math.IsInf(*x, 0)) {
-			return fmt.Errorf("setting %s: want a finite number of at least 0, got %v", s.Name, *x)
+		if err := s.Check(); err != nil {
+			return err
 		}
 	}
 	switch {
 	case c.ScaleLR == 0:
 		return errors.New("setting scale-lr: want a positive factor, got 0 (with scales of 0 the adapter would stay the base model)")
+	case c.LR*c.ScaleLR > math.MaxFloat32:
+		return fmt.Errorf("setting scale-lr: want a product with lr that f32 holds, got %v times %v", c.ScaleLR, c.LR)
 	case c.WarmupSteps > c.Steps && c.Epochs == 0:
 		return fmt.Errorf("setting warmup-steps: want at most the %d steps, got %d", c.Steps, c.WarmupSteps)
 	case c.Steps > math.MaxUint32/c.Accumulate: // each micro-batch has random numbers of its own
@@ -226,15 +221,6 @@ func (c Config) validateRun() error {
 	}
 	return c.Adapter.Validate()
 }
-
-// least are the smallest values of settings that count something.
-var least = map[string]int{
-	"steps": 1, "batch-rows": 1, "accumulate": 1, "max-tokens": 2, "loaders": 1, "max-data-bytes": 0, "warmup-steps": -1,
-	"held-out": 0, "eval-every": 0, "early-stop": 0, "save-every": 0, "keep": 1,
-}
-
-// most are more than anybody means: memory for so many is taken before a plan can say no.
-var most = map[string]int{"batch-rows": 1 << 16, "accumulate": 1 << 16, "loaders": 1 << 10}
 
 func oneOf(words []string) string {
 	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })

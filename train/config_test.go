@@ -278,7 +278,7 @@ func TestValidate(t *testing.T) {
 		{"method=dora", `setting method: want multilora, lora, rslora or full, got "dora"`},
 		{"schedule=step", `setting schedule: want constant, linear or cosine, got "step"`},
 		{"truncate=middle", `setting truncate: want end, start, drop or split, got "middle"`},
-		{"rank=0", "field rank"},
+		{"rank=0", "setting rank: want at least 1"},
 		{"method=full dtype=q8", "quantised weights cannot train"},
 		{"dtype=q4 compute-dtype=q8", `setting compute-dtype: want f32, bf16 or f16, got "q8"`},
 		{"dtype=bf16 compute-dtype=f32", "setting compute-dtype: want bf16 with dtype bf16 (another is for dtype q8 or q4), got f32"},

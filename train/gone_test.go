@@ -113,7 +113,7 @@ func TestDivergedBeforeItShows(t *testing.T) {
 	defer d.Close()
 	cfg := shortRun(t)
 	cfg.LR, cfg.ClipNorm, cfg.Steps, cfg.WarmupSteps, cfg.SaveEvery = 3e38, 0, 20, 0, 0
-	cfg.WeightDecay = 3e38
+	cfg.WeightDecay = 1e6
 	_, err = Run(t.Context(), d, cfg, watcher{})
 	if err == nil || strings.Contains(err.Error(), "goes on from there") || !strings.Contains(err.Error(), "was not finite before that step, of which no checkpoint is made") {
 		t.Errorf("got %v", err)

@@ -159,7 +159,7 @@ func (c *Config) countSteps(rows int) error {
 		return fmt.Errorf("setting epochs: want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32), c.Epochs, rows)
 	}
 	c.Steps = max(1, int(steps))
-	if c.WarmupSteps < 0 {
+	if c.WarmupSteps == AutoWarmup {
 		c.WarmupSteps = min(10, c.Steps/2)
 	}
 	return nil

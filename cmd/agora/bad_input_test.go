@@ -303,7 +303,7 @@ var badUses = []struct {
 	{"two things to inspect", "", nil, "inspect {}/model --adapter {}/own", []string{"want one folder or file to inspect, got 2"}},
 	{"a folder of nothing", "", nil, "inspect {}", []string{"want a folder with config.json, adapter.json or adapter_config.json, got none of them"}},
 	{"no flag", "", nil, "merge --model {}/model --out {}/out", []string{"--adapter is missing"}},
-	{"a chance of more than one", "", nil, "generate --model {}/model --prompt a --min-p 2", []string{"MinP 2: want 0 to 1"}},
+	{"a chance of more than one", "", nil, "generate --model {}/model --prompt a --min-p 2", []string{"--min-p 2: want 0 to 1"}},
 }
 
 func TestBadUse(t *testing.T) {

@@ -40,16 +40,6 @@ measures every one, and tells which is the fastest; --form measures those named.
 			"  agora bench gemm --device vulkan --sizes 4096 --dtype bf16 --form matmul_coopmat=256:128x128x32",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			switch {
-			case o.Rounds < 1:
-				return fmt.Errorf("--rounds: want at least 1, got %d", o.Rounds)
-			case o.Round < 0:
-				return fmt.Errorf("--round: want at least 0s, got %v", o.Round)
-			case !(peak >= 0):
-				return fmt.Errorf("--peak: want at least 0, got %v", peak)
-			case !(bandwidth >= 0):
-				return fmt.Errorf("--bandwidth: want at least 0, got %v", bandwidth)
-			}
 			if o.DTypes, err = parseDTypes(dtypes); err != nil {
 				return err
 			}

@@ -71,8 +71,6 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 		return errors.New("--model is missing (or --tokenizer)")
 	case len(cfg.Data) == 0:
 		return errors.New("--data is missing")
-	case f.rows < 0:
-		return fmt.Errorf("--rows %d: want at least 0", f.rows)
 	}
 	model := modelFlags{model: cfg.Model, tokenizer: cfg.Tokenizer, eosToken: cfg.EOSToken}
 	tok, err := model.loadTokenizer()
@@ -132,6 +130,11 @@ func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok t
 	}
 	if err := data.Format(cfg.Format).Validate(); err != nil {
 		return nil, counts, nil, fmt.Errorf("--%w", err)
+	}
+	for _, s := range cfg.Settings() {
+		if err := s.Check(); err != nil {
+			return nil, counts, nil, err
+		}
 	}
 	rows, fields, err := data.Read(cfg.Data, data.ReadOptions{Format: data.Format(cfg.Format), Ignore: cfg.IgnoreFields, MaxBytes: cfg.MaxDataBytes, Context: ctx})
 	if err != nil {

@@ -31,9 +31,6 @@ folder), data/train.jsonl and data/test.jsonl, and the adapters lora and multilo
 			"  agora generate --model toy/model --adapter toy/multilora --prompt \"" + toy.Prompt + "\" --greedy",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if cfg.Steps < 1 {
-				return fmt.Errorf("--steps %d: want at least 1", cfg.Steps)
-			}
 			if out != "" {
 				if err := checkOutFolder(out); err != nil {
 					return err

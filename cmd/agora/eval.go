@@ -92,9 +92,6 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if err := need("model", f.model, "text", f.text); err != nil {
 		return err
 	}
-	if f.window < 0 {
-		return fmt.Errorf("--window %d: want at least 0", f.window)
-	}
 	special := tokenizer.SpecialTokens(f.special)
 	text, err := stream.Read(c.Context(), f.text, maxText)
 	if err != nil {

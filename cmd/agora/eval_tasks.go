@@ -64,12 +64,6 @@ func (f *taskFlags) checkTasks() error {
 		}
 	}
 	switch {
-	case f.shots < 0:
-		return fmt.Errorf("--shots %d: want at least 0", f.shots)
-	case f.limit < 0:
-		return fmt.Errorf("--limit %d: want at least 0", f.limit)
-	case f.batch < 1 || f.batch > 1<<24:
-		return fmt.Errorf("--batch-tokens %d: want 1 to %d", f.batch, 1<<24)
 	case f.resume && f.examples == "":
 		return errors.New("--resume: want the --examples to go on with, got none")
 	case len(f.data) == 0:

@@ -101,9 +101,6 @@ func (f *generateFlags) run(c *cobra.Command) error {
 	if err := special.Validate(); err != nil {
 		return fmt.Errorf("--%w", err)
 	}
-	if f.options.MaxTokens < 1 {
-		return fmt.Errorf("--max-tokens %d: want at least 1", f.options.MaxTokens)
-	}
 	if f.greedy {
 		f.options.Temperature = 0
 	}

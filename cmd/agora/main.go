@@ -34,14 +34,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "agora",
-		Short:         "Fine-tune LLaMA-family models with MultiLoRA",
-		Long:          "Agora fine-tunes LLaMA-family models with many parallel low-rank adapters\n(MultiLoRA, arXiv 2311.11501) and talks with the result.",
-		Version:       version.String(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:               "agora",
+		Short:             "Fine-tune LLaMA-family models with MultiLoRA",
+		Long:              "Agora fine-tunes LLaMA-family models with many parallel low-rank adapters\n(MultiLoRA, arXiv 2311.11501) and talks with the result.",
+		Version:           version.String(),
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: checkBounds,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddCommand(
 		planCommand(), trainCommand(), verifyResumeCommand(), generateCommand(), evalCommand(),

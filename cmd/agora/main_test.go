@@ -235,7 +235,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--steps", "0"), "setting steps: want at least 1, got 0"},
 		{trainWith("--steps", "5", "--warmup-steps", "6"), "setting warmup-steps: want at most the 5 steps, got 6"},
 		{trainWith("--lr", "-1"), "setting lr: want a finite number of at least 0, got -1"},
-		{trainWith("--rank", "0"), "field rank: want 1 to"},
+		{trainWith("--rank", "0"), "setting rank: want at least 1, got 0"},
 		{trainWith("--method", "dora"), `want multilora, lora, rslora or full, got "dora"`},
 		{trainWith("--schedule", "step"), `got "step"`},
 		{trainWith("--dtype", "int8"), `want f32, bf16, f16, q8 or q4, got "int8"`},

@@ -58,9 +58,6 @@ The same texts give the same vocabulary. What has no piece becomes bytes.`,
 			if o.Coverage <= 0 || o.Coverage > 1 {
 				return fmt.Errorf("--coverage %v: want above 0, at most 1", o.Coverage)
 			}
-			if o.MaxPiece < 1 || o.MaxPiece > 1024 {
-				return fmt.Errorf("--max-piece %d: want 1 to 1024", o.MaxPiece)
-			}
 			rows, _, err := data.Read(files, data.ReadOptions{Format: data.Format(format), Ignore: ignore})
 			if err != nil {
 				return err
