@@ -124,12 +124,15 @@ func TestBaseInAnyStorage(t *testing.T) {
 }
 
 func TestRealBaseInAnyStorage(t *testing.T) {
-	d := open(t, 2)
-	dir := filepath.Join(realdata.Folder(t), "models")
-	m := load(t, d, filepath.Join(dir, "stories260K-hf"), tensor.F32)
-	other := load(t, d, filepath.Join(dir, "stories260K-hf"), tensor.F32)
-	moveEach(t, other, 1)
-	everyStorage(t, d, m, other)
+	for _, name := range []string{"stories260K-hf", "babyllama-tok105-hf", "llama-2-tiny-random/llama-2-tiny-random.gguf"} {
+		path := filepath.Join(realdata.Folder(t), "models", name)
+		t.Run(name, func(t *testing.T) {
+			d := open(t, 2)
+			m, other := load(t, d, path, tensor.F32), load(t, d, path, tensor.F32)
+			moveEach(t, other, 1)
+			everyStorage(t, d, m, other)
+		})
+	}
 }
 
 func everyStorage(t *testing.T, d *tensor.Device, m, other *llama.Model) {
@@ -463,5 +466,76 @@ func TestSampled(t *testing.T) {
 	}
 	if large < 195 {
 		t.Errorf("of 100 names only %d blocks", large)
+	}
+}
+
+// An adapter has one digest in every form, so that what was merged from one is known in all.
+func TestDigestInEveryForm(t *testing.T) {
+	eachKind(t, func(t *testing.T, cfg Config) {
+		d := open(t, 1)
+		m := tiny(t, d)
+		a := attach(t, m, cfg)
+		trained(t, m, 3)
+		own, peft, file := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "a.gguf")
+		forms := []string{own, peft, file}
+		if cfg.Method == MethodRSLoRA || cfg.Ranks != nil { // alpha is rounded to f32, and ranks are multiplied out
+			forms = forms[:2]
+		}
+		for _, err := range []error{a.Save(own), a.SavePEFT(peft), a.SaveGGUF(file, m.Config)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := a.Digest()
+		if err != nil || len(want) != 64 {
+			t.Fatalf("digest %q, %v", want, err)
+		}
+		if _, err := a.Merge(); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range forms {
+			b, err := Open(tiny(t, d), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := b.Digest(); err != nil || got != want {
+				t.Errorf("%s: digest %s, want %s (%v)", path, got, want, err)
+			}
+			if e := refusal(t, m, path); !e.Holds {
+				t.Errorf("%s: %v", path, e)
+			}
+		}
+		fresh := attach(t, tiny(t, d), cfg)
+		if got, err := fresh.Digest(); err != nil || got == want {
+			t.Errorf("an untrained adapter has the digest of the trained one (%v)", err)
+		}
+	})
+}
+
+// A set refuses as Open does, and takes the same options.
+func TestSetChecksTheBase(t *testing.T) {
+	d := open(t, 1)
+	m, err := llama.New(d, blocks32(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := llama.New(d, blocks32(), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := adapterOf(t, m, "norm"), adapterOf(t, m)
+	set := NewSet(m)
+	if err := errors.Join(set.Load("one", one), set.Use("one"), set.Load("two", two)); err != nil { // one's norm is not the base's
+		t.Fatal(err)
+	}
+	if set.Adapter("two").Match() != MatchSame {
+		t.Errorf("beside another adapter: %s, %s", set.Adapter("two").Match(), set.Adapter("two").MatchNote())
+	}
+	set = NewSet(other)
+	if err := set.Load("one", one); err == nil || !strings.Contains(err.Error(), "got another one") {
+		t.Errorf("another base: %v", err)
+	}
+	if err := set.Load("one", one, Options{AnyBase: true}); err != nil || set.Adapter("one").Match() != MatchOther {
+		t.Errorf("with AnyBase: %v", err)
 	}
 }

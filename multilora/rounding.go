@@ -49,27 +49,18 @@ type rounding struct {
 // roundings are those of all parameters of a model.
 func (f *Fingerprint) roundings() []rounding {
 	list := make([]rounding, len(f.Tensors))
-	var model [len(narrows)]bool // what any of its matrices has been through
-	telling := func(t TensorSample) bool {
-		n := 0
-		for _, v := range t.Values {
-			if v != 0 {
-				n++
-			}
-		}
-		return len(t.Shape) > 1 && n > len(t.Values)/4
-	}
+	var model [len(narrows)]bool // what any of its parameters has been through
 	for i, t := range f.Tensors {
 		r := &list[i]
 		r.values = t.Values
 		for k, n := range narrows {
 			r.through[k] = all(t.Values, func(v float32) bool { return n.round(v) == v })
-			model[k] = model[k] || r.through[k] && telling(t)
+			model[k] = model[k] || r.through[k] && telling(t.Values)
 		}
 	}
 	for i, t := range f.Tensors {
 		r := &list[i]
-		for k, n := range narrows { // ones and zeros are bf16 in every model
+		for k, n := range narrows {
 			r.through[k] = r.through[k] && model[k]
 			if r.through[k] {
 				r.storage = n.dtype
@@ -80,6 +71,18 @@ func (f *Fingerprint) roundings() []rounding {
 		}
 	}
 	return list
+}
+
+// telling reports a sample in which a storage type shows: ones and zeros are bf16 in every
+// model.
+func telling(values []float32) bool {
+	seen := map[float32]bool{}
+	for _, v := range values {
+		if m, _ := math.Frexp(float64(v)); math.Abs(m) != 0.5 && m != 0 {
+			seen[v] = true
+		}
+	}
+	return len(seen) >= 4
 }
 
 func all(values []float32, is func(float32) bool) bool {
