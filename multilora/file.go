@@ -12,6 +12,7 @@ import (
 	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -145,7 +146,7 @@ func readSmall(path string) ([]byte, error) {
 
 func parseInfo(text []byte) (Info, error) {
 	var h header
-	if err := json.Unmarshal(text, &h); err != nil {
+	if err := strictjson.Unmarshal(text, &h); err != nil {
 		return Info{}, fmt.Errorf("multilora: want a JSON object: %w", err)
 	}
 	if h.Format != ours.Format {
@@ -158,9 +159,7 @@ func parseInfo(text []byte) (Info, error) {
 		header
 		Info
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&all); err != nil {
+	if err := strictjson.UnmarshalKnown(text, &all); err != nil {
 		return Info{}, fmt.Errorf("multilora: %w", err)
 	}
 	return all.Info, all.Validate()

@@ -172,7 +172,7 @@ func TestLoadErrors(t *testing.T) {
 		{name: "not JSON", old: "{", new: "", file: InfoFile, wants: "want a JSON object"},
 		{name: "not ours", old: "agora-adapter", new: "peft", file: InfoFile, wants: `field format: want "agora-adapter", got "peft"`},
 		{name: "a later version", old: `"version": 1`, new: `"version": 2, "magic": 3`, file: InfoFile, wants: "field version: want 1, got 2"},
-		{name: "unknown field", old: `"dropout"`, new: `"drop"`, file: InfoFile, wants: `unknown field "drop"`},
+		{name: "unknown field", old: `"dropout"`, new: `"drop"`, file: InfoFile, wants: "field drop: want a known name, got another"},
 		{name: "bad rank", old: `"rank": 2`, new: `"rank": -1`, file: InfoFile, wants: "field rank: want 1 to 21845 with 3 modules, got -1"},
 		{name: "many modules", old: `"modules": 3`, new: `"modules": 1e18`, file: InfoFile, wants: "modules"},
 		{name: "no such layer", old: "v_proj", new: "w_proj", file: InfoFile, wants: `"w_proj" matches no linear layer`},

@@ -76,7 +76,7 @@ var unknownForms = map[string]string{
 func parsePEFTConfig(text []byte) (*peftConfig, error) {
 	fields, err := orderedObject(text)
 	if err != nil {
-		return nil, fmt.Errorf("want a JSON object, %w", err)
+		return nil, err
 	}
 	i := slices.IndexFunc(fields, func(f field) bool { return f.key == "peft_type" })
 	if i < 0 {

@@ -137,7 +137,7 @@ var badPEFTConfigs = []struct{ fields, want string }{
 	{`"layers_to_transform": [0], "target_modules": ".*q_proj"`, "field layers_to_transform: want null beside a target_modules that is one string"},
 	{`"layers_pattern": 1`, "field layers_pattern: want a string or a list of strings, got 1"},
 	{`"peft_type": "IA3"`, `field peft_type: want "LORA", got "IA3"`},
-	{`"r": 4, "lora_dropout": 0, "r": 8`, `got field "r" twice`},
+	{`"r": 4, "lora_dropout": 0, "r": 8`, `field r: want each name once, got it twice`},
 	{`"` + strings.Repeat("x", 1000) + `": 1`, strings.Repeat("x", 100) + ": want null"},
 	{`"deep": ` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000), "exceeded max depth"},
 }
@@ -185,9 +185,10 @@ func TestLoadPEFTErrors(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":             {"", "want a JSON object"},
-		"a list":            {"[1]", "want a JSON object, got [1]"},
+		"Python's Infinity": {`{"peft_type": "LORA", "lora_alpha": Infinity}`, "field lora_alpha: want a number of JSON, got Infinity, which Python's json module writes"},
+		"a list":            {"[1]", "want a JSON object, got a list"},
 		"cut short":         {`{"peft_type": "LORA`, "want a JSON object, got"},
-		"more behind":       {`{"peft_type": "LORA"} x`, "got more behind it"},
+		"more behind":       {`{"peft_type": "LORA"} x`, "want a JSON object, got invalid character 'x' after top-level value"},
 		"of another kind":   {`{"format": "agora-adapter"}`, `field peft_type: want "LORA", got none`},
 		"without peft_type": {`{"r": 6}`, `field peft_type: want "LORA", got none`},
 		"huge":              {strings.Repeat(" ", maxInfo+1), "want at most 1048576 bytes, got 1048577"},

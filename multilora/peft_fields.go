@@ -3,12 +3,14 @@ package multilora
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"math"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // field is one entry of a JSON object.
@@ -20,35 +22,18 @@ type field struct {
 // orderedObject gives the entries of a JSON object in their order; a key that comes twice
 // is an error.
 func orderedObject(text []byte) ([]field, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, fmt.Errorf("got %s", got(text))
-	}
-	var fields []field
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, fmt.Errorf("got %w", err)
+	members, err := strictjson.Members(text)
+	if e, ok := errors.AsType[*strictjson.Error](err); ok {
+		if e.Field == "" || e.Want == "JSON" {
+			return nil, fmt.Errorf("want a JSON object, got %s (line %d)", e.Got, e.Line)
 		}
-		var f field
-		f.key, _ = t.(string) // Token lets nothing else be a key
-		if seen[f.key] {
-			return nil, fmt.Errorf("got field %s twice", quoted(f.key))
-		}
-		seen[f.key] = true
-		if err := d.Decode(&f.value); err != nil {
-			return nil, fmt.Errorf("got %w in field %s", err, quoted(f.key))
-		}
-		fields = append(fields, f)
+		return nil, fmt.Errorf("field %.100s: want %s, got %s (line %d)", e.Field, e.Want, e.Got, e.Line)
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("got %w", err)
+	fields := make([]field, len(members))
+	for i, m := range members {
+		fields[i] = field{m.Name, m.Value}
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("got more behind it")
-	}
-	return fields, nil
+	return fields, err
 }
 
 // got shortens what a hostile file may have made very long.
@@ -75,21 +60,21 @@ func (f field) empty() bool {
 
 // decode reads the value; null leaves v as it is.
 func (f field) decode(v any, want string) error {
-	if json.Unmarshal(f.value, v) != nil {
+	if strictjson.Unmarshal(f.value, v) != nil {
 		return f.wrong(want)
 	}
 	return nil
 }
 
 func (f field) rank() (r int, err error) {
-	if json.Unmarshal(f.value, &r) != nil || r < 1 || r > maxRank {
+	if strictjson.Unmarshal(f.value, &r) != nil || r < 1 || r > maxRank {
 		return 0, f.wrong(fmt.Sprintf("a whole number from 1 to %d", maxRank))
 	}
 	return r, nil
 }
 
 func (f field) alpha() (a float64, err error) {
-	if json.Unmarshal(f.value, &a) != nil || !(a > 0) || math.IsInf(a, 0) {
+	if strictjson.Unmarshal(f.value, &a) != nil || !(a > 0) || math.IsInf(a, 0) {
 		return 0, f.wrong("a positive number")
 	}
 	return a, nil
@@ -158,9 +143,9 @@ func (f field) names() (n peftNames, err error) {
 	switch {
 	case f.empty():
 		return n, nil
-	case json.Unmarshal(f.value, &n.list) == nil:
+	case strictjson.Unmarshal(f.value, &n.list) == nil:
 		return n, nil
-	case json.Unmarshal(f.value, &s) != nil:
+	case strictjson.Unmarshal(f.value, &s) != nil:
 		return n, f.wrong("a list of names or a pattern")
 	case f.key == "target_modules" && strings.EqualFold(s, AllLinear):
 		return peftNames{all: true}, nil
@@ -181,9 +166,9 @@ func (f field) numbers() ([]int, error) {
 	switch {
 	case f.empty():
 		return nil, nil
-	case json.Unmarshal(f.value, &one) == nil:
+	case strictjson.Unmarshal(f.value, &one) == nil:
 		return []int{one}, nil
-	case json.Unmarshal(f.value, &list) == nil:
+	case strictjson.Unmarshal(f.value, &list) == nil:
 		return list, nil
 	}
 	return nil, f.wrong("a whole number or a list of them")
@@ -199,9 +184,9 @@ func (f field) layerPatterns() ([]*regexp.Regexp, error) {
 	}
 	var one string
 	var list []string
-	if json.Unmarshal(f.value, &one) == nil {
+	if strictjson.Unmarshal(f.value, &one) == nil {
 		list = []string{one}
-	} else if json.Unmarshal(f.value, &list) != nil {
+	} else if strictjson.Unmarshal(f.value, &list) != nil {
 		return nil, f.wrong("a string or a list of strings")
 	}
 	var patterns []*regexp.Regexp

@@ -219,11 +219,11 @@ var badInputs = []struct {
 	{"half a configuration", "model/config.json", cut(5), "", []string{"config.json: want a JSON object"}},
 
 	// Adapters.
-	{"half an adapter.json", "own/adapter.json", cut(5), "", []string{"adapter.json", "want a JSON object", "unexpected end"}},
-	{"an unknown field", "own/adapter.json", field("dora", true), "", []string{"adapter.json", `unknown field "dora"`}},
+	{"half an adapter.json", "own/adapter.json", cut(5), "", []string{"adapter.json", "want a JSON object", "got its end"}},
+	{"an unknown field", "own/adapter.json", field("dora", true), "", []string{"adapter.json", "field dora: want a known name, got another"}},
 	{"an unknown method", "own/adapter.json", field("method", "dora"), "", []string{"field method: want multilora, lora or rslora", `"dora"`}},
 	{"a huge rank", "own/adapter.json", field("rank", 1<<40), "", []string{"field rank: want 1 to 65536"}},
-	{"a deep adapter.json", "own/adapter.json", content(strings.Repeat("[", deep)), "", []string{"adapter.json", "want a JSON object", "depth"}},
+	{"a deep adapter.json", "own/adapter.json", content(strings.Repeat("[", deep)), "", []string{"adapter.json", "want a JSON object", "want an object, got a list"}},
 	{"a truncated adapter", "own/adapter.safetensors", cut(1), "", []string{"adapter.safetensors", `v_proj.B.0": want an end from 1664 to 1791, where the file ends`}},
 	{"a truncated PEFT adapter", "peft/adapter_model.safetensors", cut(1), "", []string{"adapter_model.safetensors", `v_proj.lora_B.weight": want an end from 1664 to 1791, where the file ends`}},
 	{"half a PEFT configuration", "peft/adapter_config.json", cut(5), "", []string{"adapter_config.json", "want a JSON object"}},

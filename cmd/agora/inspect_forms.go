@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 )
@@ -132,8 +134,8 @@ func (i *inspection) peftAdapter(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &i.About); err != nil || i.About == nil {
-		return fmt.Errorf("%s: want a JSON object, got %.80q", path, text)
+	if err := strictjson.Unmarshal(text, &i.About); err != nil || i.About == nil {
+		return fmt.Errorf("%s: want a JSON object: %w", path, cmp.Or(err, errors.New("got null")))
 	}
 	i.About["form"] = "peft"
 	if reasons := multilora.UnsupportedPEFT(text); len(reasons) > 0 {
