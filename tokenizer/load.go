@@ -48,6 +48,9 @@ type Options struct {
 
 // LoadFor is Load for a model.
 func LoadFor(path string, o Options) (Tokenizer, error) {
+	if o.EOS != "" {
+		o.Model = "" // which is not asked then
+	}
 	t, err := read(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
