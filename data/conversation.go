@@ -74,12 +74,26 @@ func (o *object) message() (m chat.Message, uncounted bool, err error) {
 	if m.Role, err = o.wantText("role"); err != nil {
 		return m, false, err
 	}
+	if err := o.checkRole(m.Role); err != nil {
+		return m, false, err
+	}
 	if m.Content, err = o.content("content"); err != nil {
 		return m, false, err
 	}
 	uncounted, err = o.messageWeight(m.Role)
 	o.settle(messageFields)
 	return m, uncounted, err
+}
+
+// checkRole refuses a role that is one of those known but for its spelling: the template
+// would take it for another, and no answer of such an assistant would count.
+func (o *object) checkRole(role string) error {
+	for spelling, known := range speakers {
+		if strings.EqualFold(role, spelling) && role != known {
+			return &fault{o.at, fmt.Errorf("%s.role: want %s, got %.40q", o.path, known, role)}
+		}
+	}
+	return nil
 }
 
 // turn reads a message as ShareGPT writes it.

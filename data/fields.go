@@ -86,6 +86,7 @@ func (c *fieldCounts) add(f Format, name string, fate Fate) {
 
 // byForm orders fields by their form and their fate, else as they were first seen.
 func byForm(all []Field) []Field {
+	all = append([]Field{}, all...) // none are a list, too
 	fates := []Fate{FateUsed, FateRepeats, FatePassedOver, FateIgnored, FateEmpty}
 	slices.SortStableFunc(all, func(a, b Field) int {
 		return cmp.Or(

@@ -182,3 +182,19 @@ func TestWeightsInTheLoss(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A role that is known in other letters, or by another form's word, is no other role.
+func TestRoles(t *testing.T) {
+	for role, want := range map[string]string{"Assistant": "assistant", "USER": "user", "System": "system", "human": "user", "gpt": "assistant", "GPT": "assistant"} {
+		row := fmt.Sprintf(`{"messages": [{"role": "user", "content": "q"}, {"role": %q, "content": "a"}]}`, role)
+		if _, _, err := Read([]string{save(t, "a.jsonl", row)}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("messages[1].role: want %s, got %q", want, role)) {
+			t.Errorf("%s: error %v", role, err)
+		}
+	}
+	for _, role := range []string{"user", "assistant", "system", "tool", "developer", "ipython"} {
+		row := fmt.Sprintf(`{"messages": [{"role": %q, "content": "a"}]}`, role)
+		if rows, _, err := Read([]string{save(t, "a.jsonl", row)}, ReadOptions{}); err != nil || rows[0].Messages[0].Role != role {
+			t.Errorf("%s: %v, error %v", role, rows, err)
+		}
+	}
+}

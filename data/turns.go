@@ -102,7 +102,7 @@ func findTurns(template *chat.Template, r Row, whole []tokenizer.Part, loss Loss
 	var turns []turn
 	answers := 0
 	for i, m := range r.Messages {
-		counts := r.UncountedMessages == nil || !r.UncountedMessages[i]
+		counts := i >= len(r.UncountedMessages) || !r.UncountedMessages[i]
 		what, unless := fmt.Sprintf("message %d, of weight 0,", i+1), ""
 		switch {
 		case loss == LossAll && counts || loss != LossAll && m.Role != "assistant":

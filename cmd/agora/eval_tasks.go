@@ -143,6 +143,9 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if _, _, err := embeddings(c.ErrOrStderr(), f.model, tok); err != nil {
+		return err
+	}
 	notes, err := openExamples(f, sources)
 	if err != nil {
 		return err
