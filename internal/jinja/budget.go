@@ -40,15 +40,15 @@ type Limit string
 // What a template can exceed.
 const (
 	LimitNone    Limit = ""
-	LimitSource  Limit = "size of the template"
-	LimitNesting Limit = "nesting of the template"
+	LimitSource  Limit = "size"
+	LimitNesting Limit = "nesting"
 	LimitSteps   Limit = "steps"
 	LimitBytes   Limit = "bytes"
 	LimitTime    Limit = "time"
-	LimitDepth   Limit = "depth of calls"
-	LimitValues  Limit = "depth of values"
-	LimitInteger Limit = "size of an integer"
-	LimitWidth   Limit = "width of a format"
+	LimitDepth   Limit = "calls"
+	LimitValues  Limit = "nested values"
+	LimitInteger Limit = "integers"
+	LimitWidth   Limit = "widths"
 )
 
 // Error is why a template was not parsed or rendered.

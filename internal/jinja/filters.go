@@ -181,21 +181,21 @@ func filterDefault(m *machine, v Value, args []Value, kw *keywords) Value {
 	return v
 }
 
-var escapes = strings.NewReplacer("&", "&amp;", ">", "&gt;", "<", "&lt;", "'", "&#39;", `"`, "&#34;")
+var escapes = map[rune]string{'&': "&amp;", '>': "&gt;", '<': "&lt;", '\'': "&#39;", '"': "&#34;"}
 
 func filterEscape(m *machine, v Value) Value {
 	if _, ok := v.(markup); ok {
 		return v
 	}
-	s := m.str(v)
-	n := len(s)
-	for _, c := range s {
-		if strings.ContainsRune(`&<>'"`, c) {
-			n += 4
+	w := writer{m: m}
+	for _, r := range m.str(v) {
+		if e, ok := escapes[m.original(r)]; ok {
+			w.put(e)
+		} else {
+			w.put(string(r))
 		}
 	}
-	m.spend(sizeBox + n)
-	return markup(escapes.Replace(s))
+	return markup(w.String())
 }
 
 func filterFileSize(m *machine, v Value, args []Value, kw *keywords) Value {
@@ -804,6 +804,9 @@ func (m *machine) wordCount(s string) Value {
 func filterURLEncode(m *machine, v Value) Value {
 	quote := func(v Value, query bool) string {
 		s := m.str(v)
+		if strings.ContainsFunc(s, func(r rune) bool { return m.original(r) != r }) {
+			m.fail("urlencode: want text that spells no special token, got one")
+		}
 		w := writer{m: m}
 		for i := range len(s) {
 			c := s[i]

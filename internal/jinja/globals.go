@@ -108,7 +108,6 @@ func raiseException(m *machine, args []Value, kw *keywords) Value {
 func strftimeNow(m *machine, args []Value, kw *keywords) Value {
 	b := m.bind("strftime_now", "format", args, kw)
 	format := m.wantString("strftime_now", b[0])
-	m.result.AskedTime = true
 	if m.now.IsZero() {
 		m.fail("strftime_now: want a date from whoever renders the template, got none")
 	}

@@ -158,7 +158,8 @@ func (j *jsonWriter) object(d *Dict, depth int) {
 func (j *jsonWriter) quoted(s string) {
 	j.m.spend(2 * len(s))
 	j.WriteByte('"')
-	for _, r := range s {
+	for _, stand := range s {
+		r := j.m.original(stand)
 		switch {
 		case r == '"' || r == '\\':
 			j.put(`\` + string(r))
@@ -175,7 +176,7 @@ func (j *jsonWriter) quoted(s string) {
 		case r < ' ' || j.ascii && r == 0x7f:
 			j.put(fmt.Sprintf(`\u%04x`, r))
 		case r < utf8.RuneSelf || !j.ascii:
-			j.WriteRune(r)
+			j.WriteRune(stand)
 		case r <= 0xffff:
 			j.put(fmt.Sprintf(`\u%04x`, r))
 		default:

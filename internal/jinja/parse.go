@@ -16,15 +16,15 @@ type parser struct {
 	inLoop bool
 }
 
-func parseTemplate(source string) []statement {
+// checked is a source that is not too long, and text.
+func checked(source string) string {
 	if len(source) > MaxSource {
 		panic(&Error{Limit: LimitSource, Message: fmt.Sprintf("limit of %s: want at most %d bytes, got %d", LimitSource, MaxSource, len(source))})
 	}
 	if !utf8.ValidString(source) {
 		panic(&Error{Message: "want text in UTF-8, got other bytes"})
 	}
-	p := &parser{tokens: lex(source)}
-	return p.statements(nil)
+	return source
 }
 
 func (p *parser) peek() token { return p.tokens[p.pos] }

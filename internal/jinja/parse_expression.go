@@ -272,7 +272,12 @@ func (p *parser) dict() expression {
 				break
 			}
 		}
-		d.keys = append(d.keys, p.expression(true))
+		key := p.expression(true)
+		switch key.(type) {
+		case *listExpr, *dictExpr: // jinja2 fails on them even where they are not reached
+			p.fail("want keys that do not change, got a list or a mapping")
+		}
+		d.keys = append(d.keys, key)
 		p.expectOperator(":")
 		d.values = append(d.values, p.expression(true))
 	}

@@ -14,15 +14,20 @@ type Template struct {
 	code  *code
 	loads []load
 	spans bool // has a generation block
+	clock bool // speaks of strftime_now
 }
 
 // Parse reads a template; name is for errors.
 func Parse(name, source string) (t *Template, err error) {
 	defer recoverError(name, nil, &err)
 	t = &Template{name: name}
-	t.body = parseTemplate(source)
+	tokens := lex(checked(source))
+	t.body = (&parser{tokens: tokens}).statements(nil)
 	t.code, t.loads = compile(t.body)
-	t.spans = strings.Contains(source, "endgeneration")
+	for _, word := range tokens {
+		t.spans = t.spans || word.isName("endgeneration")
+		t.clock = t.clock || word.isName("strftime_now")
+	}
 	return t, nil
 }
 
@@ -46,6 +51,9 @@ func recoverError(name string, b *budget, err *error) {
 type Options struct {
 	Now    time.Time // for strftime_now; the zero time refuses it
 	Limits Limits
+	// Sealed are characters that stand for others in the values. Where it matters what a
+	// character is (in quotes, escapes, JSON), they are taken for what they stand for.
+	Sealed map[rune]rune
 }
 
 // Span is a part of the rendered text, in bytes.
@@ -60,17 +68,18 @@ type Result struct {
 	// Displaced says that a generation block stood where its place in the text is not
 	// known: in a macro, a filter, a recursive loop or what set keeps.
 	Displaced bool
-	// AskedTime says that strftime_now was called.
-	AskedTime bool
 }
 
 // Generates tells whether the template has a generation block.
 func (t *Template) Generates() bool { return t.spans }
 
+// AsksTime tells whether the template speaks of strftime_now.
+func (t *Template) AsksTime() bool { return t.clock }
+
 // Render writes the template with these values, which are not changed. Names of values
 // come before those of jinja2's functions.
 func (t *Template) Render(ctx context.Context, values *Dict, o Options) (r Result, err error) {
-	m := &machine{budget: newBudget(ctx, o.Limits), template: t, values: values, now: o.Now}
+	m := &machine{budget: newBudget(ctx, o.Limits), template: t, values: values, now: o.Now, sealed: o.Sealed}
 	defer recoverError(t.name, &m.budget, &err)
 	m.step(1) // a context that has ended
 	m.checkValues(values, 0)
@@ -114,6 +123,7 @@ type machine struct {
 	template *Template
 	values   *Dict
 	now      time.Time
+	sealed   map[rune]rune
 	root     *activation
 	out      *buffer
 	result   Result

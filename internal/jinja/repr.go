@@ -143,11 +143,15 @@ func (w *writer) dict(d *Dict, depth int) {
 func (w *writer) quote(s string) {
 	w.m.spend(2 * len(s))
 	q := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+	has := func(quote rune) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return w.m.original(r) == quote })
+	}
+	if has('\'') && !has('"') {
 		q = '"'
 	}
 	w.WriteByte(q)
-	for _, r := range s {
+	for _, stand := range s {
+		r := w.m.original(stand)
 		switch {
 		case r == rune(q) || r == '\\':
 			w.put(`\` + string(r))
@@ -160,7 +164,7 @@ func (w *writer) quote(s string) {
 		case r < ' ' || r == 0x7f:
 			w.put(fmt.Sprintf(`\x%02x`, r))
 		case r < utf8.RuneSelf || isPrintable(r):
-			w.WriteRune(r)
+			w.WriteRune(stand)
 		default:
 			w.put(escapeRune(r))
 		}
@@ -185,9 +189,9 @@ func (m *machine) ascii(v Value) string {
 		return s
 	}
 	w := writer{m: m}
-	for _, r := range s {
-		if r < utf8.RuneSelf {
-			w.WriteRune(r)
+	for _, stand := range s {
+		if r := m.original(stand); r < utf8.RuneSelf {
+			w.WriteRune(stand)
 		} else {
 			w.put(escapeRune(r))
 		}
@@ -216,4 +220,12 @@ func formatFloat(v float64) string {
 		}
 	}
 	return s
+}
+
+// original is what a sealed character stands for, and every other itself.
+func (m *machine) original(r rune) rune {
+	if o, ok := m.sealed[r]; ok {
+		return o
+	}
+	return r
 }

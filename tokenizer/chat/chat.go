@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/agora-ml/agora/internal/jinja"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/tokenizer"
 )
@@ -25,25 +27,70 @@ type Message struct {
 // Template turns messages into a prompt. It does not change, so several goroutines may
 // use it at once.
 type Template struct {
-	name   string
-	tok    tokenizer.PartEncoder
-	render func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
+	name string
+	tok  tokenizer.PartEncoder
+	form func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
+	own  *ownTemplate // of a folder, in place of form
 }
 
 // Name is the form's name, or the file that the template is from.
 func (t *Template) Name() string { return t.name }
 
+// At gives the template as it is at a time, which it may ask for. Without it that is the
+// time at which it was loaded.
+func (t *Template) At(now time.Time) *Template {
+	if t.own == nil {
+		return t
+	}
+	own, at := *t.own, *t
+	own.now, at.own = now, &own
+	return &at
+}
+
+// AsksTime tells whether what the template writes may depend on the time.
+func (t *Template) AsksTime() bool { return t.own != nil && t.own.parsed.AsksTime() }
+
 // Parts gives the prompt as text and special tokens. With answer it ends where the
 // assistant's next answer begins.
 func (t *Template) Parts(messages []Message, answer bool) ([]tokenizer.Part, error) {
-	if len(messages) == 0 {
-		return nil, fmt.Errorf("chat: %s: want messages, got none", t.name)
+	r, err := t.render(messages, answer)
+	return r.parts, err
+}
+
+func (t *Template) render(messages []Message, answer bool) (r rendered, err error) {
+	switch {
+	case len(messages) == 0:
+		err = errors.New("want messages, got none")
+	case t.own != nil:
+		r, err = t.own.render(t.tok, messages, answer)
+	default:
+		r.parts, err = t.form(t.tok, messages, answer)
 	}
-	parts, err := t.render(t.tok, messages, answer)
 	if err != nil {
-		return nil, fmt.Errorf("chat: %s: %w", t.name, err)
+		return rendered{}, fmt.Errorf("chat: %s: %w", t.name, err)
 	}
-	return parts, nil
+	return r, nil
+}
+
+// Border is a place in a prompt: before the byte At of the text of a part.
+type Border struct{ Part, At int }
+
+// Span is a piece of a prompt.
+type Span struct{ From, To Border }
+
+// Generates tells whether the template marks what the assistant generates, by
+// {% generation %}.
+func (t *Template) Generates() bool { return t.own != nil && t.own.parsed.Generates() }
+
+// Generated gives the parts, and of them what the template marks as generated, in order. A
+// template that marks it where its place cannot be told (in a macro, or in text that goes
+// through a filter) is an error.
+func (t *Template) Generated(messages []Message, answer bool) ([]tokenizer.Part, []Span, error) {
+	r, err := t.render(messages, answer)
+	if err == nil && r.displaced {
+		err = fmt.Errorf("chat: %s: want generation blocks at the template's own level, got one in a macro, a filter, a recursive loop or what set keeps", t.name)
+	}
+	return r.parts, r.generated, err
 }
 
 // Encode gives the ids of the prompt, BOS included where the template puts one.
@@ -81,7 +128,7 @@ func Named(name string, tok tokenizer.Tokenizer) (*Template, error) {
 			return nil, fmt.Errorf("chat: %s: want a tokenizer with EOS, got none", name)
 		}
 	}
-	return &Template{name, parts, f.render}, nil
+	return &Template{name: name, tok: parts, form: f.render}, nil
 }
 
 // JinjaFile is where newer folders have their template; it comes before the one in
@@ -109,11 +156,11 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 		return nil, fmt.Errorf("chat: %s: %w", name, err)
 	}
 	if source != "" {
-		j, err := newJinja(source, spelling(config.BOSToken, tok.BOS, tok), spelling(config.EOSToken, tok.EOS, tok))
+		own, err := newOwn(source, config, tok)
 		if err != nil {
 			return nil, fmt.Errorf("chat: %s: %w; the forms %s can be asked for by name", name, err, strings.Join(Names(), ", "))
 		}
-		return &Template{name, parts, j.render}, nil
+		return &Template{name: name, tok: parts, own: own}, nil
 	}
 	for _, form := range Names() {
 		if needs := forms[form].needs; len(needs) > 0 {
@@ -129,7 +176,7 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 // findSource gives the folder's own template and where it stands.
 func findSource(dir string, config *tokenizer.Config) (name, text string, err error) {
 	name = filepath.Join(dir, JinjaFile)
-	b, err := regular.Read(name, maxSource)
+	b, err := regular.Read(name, jinja.MaxSource)
 	if errors.Is(err, fs.ErrNotExist) {
 		name = filepath.Join(dir, tokenizer.ConfigFile) + ": chat_template"
 		if len(config.ChatTemplate) == 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/jinja"
 	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/tokenizer"
 )
@@ -140,7 +141,7 @@ func TestJinja(t *testing.T) {
 		{"who says what", "{{ bos_token }}{% for m in messages %}{{ m['role'] + ':' + m.content | trim }}{{ eos_token if loop.last else '|' }}{% endfor %}",
 			"«<s>»system:S|user:<q> & 'é'|assistant:a</think>b«</s>»"},
 		{"slices and defaults", "{% set rest = messages[1:] %}{{ rest | length }}{{ tools is defined }}{{ tools | default('none') }}{{ messages[-1].role }}",
-			"2Falsenoneassistant"},
+			"2TrueNoneassistant"},
 		{"namespace", "{% set ns = namespace(n=0) %}{% for m in messages[::-1] %}{% set ns.n = ns.n + loop.index0 %}{% endfor %}{{ ns.n }}", "3"},
 		{"methods", "{{ messages[2].content.split('</think>')[-1].upper() }}{{ 'xax'.strip('x') }}{{ messages[0].content.startswith('S') }}", "BaTrue"},
 		{"filters", "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}{{ ['a', 'b'] | join('+') }}{{ messages[1].content | tojson }}",
@@ -229,17 +230,16 @@ func TestRefusals(t *testing.T) {
 		{"no messages", file("x"), nil, "chat_template.jinja: want messages, got none"},
 		{"not Jinja", file("{% if %}"), say("q"), "chat_template.jinja: "},
 		{"not ended", file("{% for m in messages %}"), say("q"), "chat_template.jinja: "},
-		{"macro", file("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), say("q"), "macro"},
+		{"a macro without end", file("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), say("q"), "chat_template.jinja: line 1: limit of calls"},
 		{"include", file("{% include '/etc/passwd' %}"), say("q"), "include"},
 		{"import", file("{% import 'x' as y %}"), say("q"), "import"},
 		{"extends", file("{% extends 'x' %}"), say("q"), "extends"},
-		{"recursive", file("{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}"), say("q"), "want no recursive loop"},
-		{"deep", file("{{ " + strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200) + " }}"), say("q"), "at most 100 brackets in one another, got 202"},
-		{"long", file(strings.Repeat("x", maxSource+1)), say("q"), "chat_template.jinja: want at most 131072 bytes, got 131073"},
-		{"range", file("{% for i in range(100000000000) %}{% endfor %}"), say("q"), "range: want at most 10000 numbers"},
+		{"a loop without end", file("{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}"), say("q"), "limit of calls"},
+		{"deep", file("{{ " + strings.Repeat("(", 300) + "1" + strings.Repeat(")", 300) + " }}"), say("q"), "limit of nesting: want at most 200 expressions within one another"},
+		{"long", file(strings.Repeat("x", jinja.MaxSource+1)), say("q"), "chat_template.jinja: want at most 262144 bytes, got 262145"},
+		{"range", file("{% for i in range(100000000000) %}{% endfor %}"), say("q"), "range: want at most 100000 numbers"},
 		{"its own refusal", file("{{ raise_exception('no system, please') }}"), say("q"), "the template refuses the messages: no system, please"},
-		{"unknown date", file("{{ strftime_now('%Q') }}"), say("q"), `strftime_now: want %d, %b`},
-		{"JSON of a list", file("{{ messages | tojson }}"), say("q"), "tojson: want text, a number or a truth value"},
+		{"unknown date", file("{{ strftime_now('%Q') }}"), say("q"), `strftime_now: want one of %a`},
 		{"unknown filter", file("{{ 'x' | frobnicate }}"), say("q"), "frobnicate"},
 		{"template of a wrong type", map[string]any{tokenizer.ConfigFile: object{"chat_template": 3}}, say("q"), "tokenizer_config.json: chat_template: want a string or a list"},
 		{"no default", map[string]any{tokenizer.ConfigFile: object{"chat_template": []any{}}}, say("q"), "want a template named default among 0"},
