@@ -135,14 +135,14 @@ func (b *budget) step(n int) {
 
 // spend takes n bytes, before they are made, and the steps to make them.
 func (b *budget) spend(n int) {
-	b.step(1 + n>>8)
 	if b.bytes -= int64(n); b.bytes < 0 {
 		b.exceed(LimitBytes, "want at most %d in all, got more", b.limits.Bytes)
 	}
+	b.step(1 + n>>8)
 }
 
 // scan takes the steps to look at n bytes.
-func (b *budget) scan(n int) { b.step(1 + n>>8) }
+func (b *budget) scan(n int) { b.step(1 + n>>6) }
 
 // Sizes of what Go makes, in bytes.
 const (

@@ -64,7 +64,7 @@ type symbols struct {
 }
 
 // maxSymbols bounds the names that are copied for the branches of if statements.
-const maxSymbols = 500_000
+const maxSymbols = 200_000
 
 type loadOf struct {
 	kind  loadKind

@@ -129,10 +129,12 @@ func (m *machine) lazy(begin func() *iterator) *iterator {
 		if done {
 			return nil, false
 		}
+		m.enter() // generators may lie in one another
 		if it == nil {
 			it = begin()
 		}
 		v, ok := it.next()
+		m.leave()
 		done = !ok
 		return v, ok
 	}}
@@ -315,12 +317,14 @@ func filterJoin(m *machine, v Value, args []Value, kw *keywords) Value {
 // mapped is Python's map.
 func (m *machine) mapped(it *iterator, f func(Value) Value) *iterator {
 	return &iterator{"map", func() (Value, bool) {
+		m.enter()
 		v, ok := it.next()
-		if !ok {
-			return nil, false
+		if ok {
+			m.step(1)
+			v = f(v)
 		}
-		m.step(1)
-		return f(v), true
+		m.leave()
+		return v, ok
 	}}
 }
 

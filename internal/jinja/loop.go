@@ -208,6 +208,8 @@ func (m *machine) filtered(around *activation, st *forStmt, over Value) *iterato
 	var a *activation
 	var it *iterator
 	return &iterator{"generator", func() (Value, bool) {
+		m.enter()
+		defer m.leave()
 		if a == nil {
 			a = m.newActivation(st.testCode, around)
 			m.load(a, st.testLoads)

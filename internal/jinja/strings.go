@@ -4,9 +4,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/cases"
-	"golang.org/x/text/language"
 )
 
 // Python's strings are sequences of code points; these are their parts and classes.
@@ -66,14 +63,6 @@ func (m *machine) runes(s string) *iterator {
 	}}
 }
 
-// Letters in all three cases. Go's tables know one letter for one; Unicode's special
-// casing, which Python follows, makes several of some.
-var (
-	upperCaser = cases.Upper(language.Und)
-	titleCaser = cases.Title(language.Und, cases.NoLower)
-	foldCaser  = cases.Fold()
-)
-
 // cased makes the room for a string in another case: no letter becomes more than three,
 // of at most three bytes each.
 func (m *machine) cased(s string) {
@@ -100,14 +89,20 @@ func upperRune(r rune) string {
 	if r < utf8.RuneSelf {
 		return strings.ToUpper(string(r))
 	}
-	return upperCaser.String(string(r))
+	if several, ok := specialUpper[r]; ok {
+		return several
+	}
+	return string(unicode.ToUpper(r))
 }
 
 func titleRune(r rune) string {
 	if r < utf8.RuneSelf {
 		return strings.ToUpper(string(r))
 	}
-	return titleCaser.String(string(r))
+	if several, ok := specialTitle[r]; ok {
+		return several
+	}
+	return string(unicode.ToTitle(r))
 }
 
 func lowerRune(r rune) string {
@@ -170,7 +165,15 @@ func (m *machine) fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	return foldCaser.String(s)
+	var out strings.Builder
+	for _, r := range s {
+		if several, ok := specialFold[r]; ok {
+			out.WriteString(several)
+		} else {
+			out.WriteString(lowerRune(r))
+		}
+	}
+	return out.String()
 }
 
 // capitalize: the first letter in title case, the others small.
