@@ -12,7 +12,10 @@ import (
 // use parameters, constants and its argument; any other variable of the tape panics.
 // Random operations inside draw the same numbers both times.
 func Checkpoint(f func(*Var) *Var, x *Var) *Var {
-	rec := recording(x.t.Device())
+	if f == nil {
+		tensor.Panicf("checkpoint", "want a function, got nil")
+	}
+	rec := recording(x.must("checkpoint").t.Device())
 	if !rec.on {
 		return Segment(f, x)
 	}
@@ -23,7 +26,10 @@ func Checkpoint(f func(*Var) *Var, x *Var) *Var {
 // the result: inference then holds one segment at a time. f must not keep a tensor that
 // it makes. Under a tape it is just f(x).
 func Segment(f func(*Var) *Var, x *Var) *Var {
-	d := x.t.Device()
+	if f == nil {
+		tensor.Panicf("segment", "want a function, got nil")
+	}
+	d := x.must("segment").t.Device()
 	if recording(d).on {
 		return f(x)
 	}

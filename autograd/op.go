@@ -98,19 +98,34 @@ const (
 // Apply runs op and records it if a tape is open on the device and an input needs a
 // gradient. Inputs may be nil where the operation allows it.
 func Apply(op Op, in ...*Var) []*Var {
+	if op == nil {
+		tensor.Panicf("apply", "want an operation, got nil")
+	}
 	var d *tensor.Device
 	tensors := make([]*tensor.Tensor, len(in))
 	for i, v := range in {
-		if v != nil {
-			tensors[i] = v.t
-			d = v.t.Device()
+		if v == nil {
+			continue
 		}
+		tensors[i] = v.must(opName(op)).t
+		switch of := v.t.Device(); {
+		case d == nil:
+			d = of
+		case d != of:
+			tensor.Panicf(opName(op), "input %d, %s, lives on another device than those before", i, v)
+		}
+	}
+	if d == nil {
+		tensor.Panicf(opName(op), "want at least one input, got only nil")
 	}
 	rec := recording(d)
 	f := &Fwd{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape}
 	for i, v := range in {
 		if v == nil {
 			continue
+		}
+		if v.tape != nil && v.tape.closed {
+			tensor.Panicf(opName(op), "input %d, %s, belongs to a tape that has been closed", i, v)
 		}
 		if v.tape != nil && (v.tape != rec.tape || !rec.on) {
 			tensor.Panicf(opName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)

@@ -20,6 +20,8 @@ type Tape struct {
 	grads map[*Var]*tensor.Tensor
 	uses  map[any]int // by memory: calls still to be walked, and gradients, that need it
 	done  bool        // Backward has run
+
+	closed bool
 }
 
 type call struct {
@@ -55,18 +57,41 @@ func NewTape(d *tensor.Device) *Tape {
 }
 
 // Leaf is a variable whose gradient Grad will give.
-func (t *Tape) Leaf(x *tensor.Tensor) *Var { return &Var{t: x, tape: t, made: "leaf"} }
+func (t *Tape) Leaf(x *tensor.Tensor) *Var {
+	if t.must("leaf"); x.Device() != t.dev {
+		tensor.Panicf("leaf", "%s lives on another device than the tape", x)
+	}
+	return &Var{t: x, tape: t, made: "leaf"}
+}
+
+// must is the tape, if there is one that is open.
+func (t *Tape) must(op string) *Tape {
+	switch {
+	case t == nil || t.dev == nil:
+		tensor.Panicf(op, "want a tape that NewTape has opened, got none")
+	case t.closed:
+		tensor.Panicf(op, "the tape has been closed")
+	}
+	return t
+}
 
 // Keep lets the values outlive the tape (and Backward): they move to the scope
 // around it, or to the garbage collector.
 func (t *Tape) Keep(vs ...*Var) {
+	t.must("keep")
 	for _, v := range vs {
-		t.scope.Keep(v.t)
+		t.scope.Keep(v.must("keep").t)
 	}
 }
 
 // Close frees everything the tape owns. It may be called twice.
-func (t *Tape) Close() { t.scope.Close() }
+func (t *Tape) Close() {
+	if t != nil && t.closed {
+		return
+	}
+	t.must("close").closed = true
+	t.scope.Close()
+}
 
 // Backward computes the gradients of a loss of one element: parameters' are added
 // to their Grad, leaves' are given by Grad. It runs once per tape. On its way it
@@ -77,7 +102,8 @@ func (t *Tape) Backward(loss *Var) { t.BackwardScaled(loss, 1) }
 // BackwardScaled is Backward with all gradients times scale: a power of two keeps those
 // of f16 activations from becoming 0.
 func (t *Tape) BackwardScaled(loss *Var, scale float32) {
-	if loss.t.Numel() != 1 {
+	t.must("backward")
+	if loss.must("backward").t.Numel() != 1 {
 		tensor.Panicf("backward", "the loss is %s, want one element", loss.t)
 	}
 	if loss.tape != t {
@@ -90,6 +116,18 @@ func (t *Tape) BackwardScaled(loss *Var, scale float32) {
 
 // BackwardFrom is Backward from several outputs with given gradients.
 func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
+	t.must("backward")
+	if len(outs) != len(grads) {
+		tensor.Panicf("backward", "%d gradients for %d outputs", len(grads), len(outs))
+	}
+	for i, v := range outs {
+		switch g := grads[i]; {
+		case v.must("backward").tape != t:
+			tensor.Panicf("backward", "output %d, %s, does not depend on anything that trains on this tape", i, v)
+		case g == nil || !g.SameShape(v.t):
+			tensor.Panicf("backward", "gradient %d is %s, output %s", i, g, v)
+		}
+	}
 	if t.done {
 		tensor.Panicf("backward", "this tape has been walked already")
 	}
@@ -112,7 +150,10 @@ func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
 
 // Grad is the gradient of a leaf after Backward, or nil if the loss does not depend
 // on it. It lives as long as the tape.
-func (t *Tape) Grad(leaf *Var) *tensor.Tensor { return t.grads[leaf] }
+func (t *Tape) Grad(leaf *Var) *tensor.Tensor {
+	t.must("grad")
+	return t.grads[leaf.must("grad")]
+}
 
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {

@@ -16,21 +16,42 @@ type Var struct {
 }
 
 // Const is a variable without a gradient: a batch, a mask, a table.
-func Const(t *tensor.Tensor) *Var { return &Var{t: t, made: "constant"} }
+func Const(t *tensor.Tensor) *Var {
+	if t == nil {
+		tensor.Panicf("const", "want a tensor, got nil")
+	}
+	return &Var{t: t, made: "constant"}
+}
+
+// must is the variable, if there is one.
+func (v *Var) must(op string) *Var {
+	if v == nil || v.t == nil {
+		tensor.Panicf(op, "want a variable, got %s", v)
+	}
+	return v
+}
 
 // Tensor is the value.
-func (v *Var) Tensor() *tensor.Tensor { return v.t }
+func (v *Var) Tensor() *tensor.Tensor { return v.must("tensor").t }
 
 // Shape is a copy of the value's dimensions.
-func (v *Var) Shape() []int { return v.t.Shape() }
+func (v *Var) Shape() []int { return v.must("shape").t.Shape() }
 
 // Dim is the value's dimension i; negative i counts from the end.
-func (v *Var) Dim(i int) int { return v.t.Dim(i) }
+func (v *Var) Dim(i int) int { return v.must("dim").t.Dim(i) }
 
 // NeedsGrad reports whether Backward would compute a gradient for it.
-func (v *Var) NeedsGrad() bool { return v.tape != nil || v.param != nil }
+func (v *Var) NeedsGrad() bool { return v.must("needs grad").tape != nil || v.param != nil }
 
-func (v *Var) String() string { return fmt.Sprintf("%s (%s)", v.t, v.made) }
+func (v *Var) String() string {
+	switch {
+	case v == nil:
+		return "nil"
+	case v.t == nil:
+		return "a zero Var"
+	}
+	return fmt.Sprintf("%s (%s)", v.t, v.made)
+}
 
 // Param is a tensor of a model that may train.
 type Param struct {
@@ -54,6 +75,9 @@ func Frozen(value *tensor.Tensor) *Param { return &Param{Value: value, Frozen: t
 
 // Var is the parameter as an operand.
 func (p *Param) Var() *Var {
+	if p == nil || p.Value == nil {
+		tensor.Panicf("param", "want a parameter with a value, got none")
+	}
 	if p.Grad == nil || p.Frozen {
 		return &Var{t: p.Value, made: "frozen parameter"}
 	}

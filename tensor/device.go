@@ -52,6 +52,9 @@ type Stats struct {
 
 // NewDevice wraps a backend.
 func NewDevice(b Backend) *Device {
+	if b == nil {
+		Panicf("new device", "want a backend, got nil")
+	}
 	d := &Device{b: b}
 	if r, ok := b.(Reclaimer); ok {
 		r.Reclaim(func() {
@@ -62,12 +65,24 @@ func NewDevice(b Backend) *Device {
 	return d
 }
 
+// must is the device, if there is one.
+func (d *Device) must(op string) *Device {
+	switch {
+	case d == nil:
+		Panicf(op, "want a device, got nil")
+	case d.b == nil:
+		Panicf(op, "want a device that device.Open or NewDevice has made, got a zero Device")
+	}
+	return d
+}
+
 // Name is the backend's name, for messages.
-func (d *Device) Name() string { return d.b.Name() }
+func (d *Device) Name() string { return d.must("name").b.Name() }
 
 // Virtual reports a device whose tensors have shapes and sizes but no values: whoever
 // fills one need not make them.
 func (d *Device) Virtual() bool {
+	d.must("virtual")
 	_, ok := d.b.(Virtual)
 	return ok
 }
@@ -75,15 +90,17 @@ func (d *Device) Virtual() bool {
 // KeepsScratch reports a device whose kernels keep memory of their own beside tensors, as
 // the CPU's do: Stats.Scratch.
 func (d *Device) KeepsScratch() bool {
+	d.must("keeps scratch")
 	_, ok := d.b.(Scratcher)
 	return ok
 }
 
 // Err is the device's first error, or nil.
-func (d *Device) Err() error { return d.err }
+func (d *Device) Err() error { return d.must("err").err }
 
 // Fail makes err the device's error, unless it has one already.
 func (d *Device) Fail(err error) {
+	d.must("fail")
 	if d.err == nil && err != nil {
 		d.err = err
 	}
@@ -91,6 +108,7 @@ func (d *Device) Fail(err error) {
 
 // Flush hands all work to the hardware and returns the device's first error.
 func (d *Device) Flush() error {
+	d.must("flush")
 	if d.err == nil {
 		d.Fail(d.b.Flush())
 	}
@@ -100,6 +118,7 @@ func (d *Device) Flush() error {
 // Close gives all memory back, that of living tensors too: whoever reads one later
 // gets ErrClosed. It returns the device's first error; a second Close does nothing.
 func (d *Device) Close() error {
+	d.must("close")
 	if d.closed {
 		return nil
 	}
@@ -116,6 +135,7 @@ func (d *Device) Close() error {
 
 // Stats tells how much memory is in use now.
 func (d *Device) Stats() Stats {
+	d.must("stats")
 	d.drain()
 	s := d.stats
 	s.Pooled = d.taken - s.Live
@@ -130,22 +150,26 @@ func (d *Device) Stats() Stats {
 
 // ResetPeak starts Stats.Peak and Stats.Taken again from what is there now.
 func (d *Device) ResetPeak() {
+	d.must("reset peak")
 	d.stats.Peak = d.stats.Live
 	d.stats.Taken = d.taken
 }
 
 // Trim gives all pooled memory back to the backend.
 func (d *Device) Trim() {
+	d.must("trim")
 	d.drain()
 	d.shrinkPool(0)
 }
 
 // Poison makes memory that is freed from now on NaN (-1 as integers), so that a use
 // after free, or an output that a kernel forgot to write, shows in the results.
-func (d *Device) Poison(on bool) { d.poison = on }
+func (d *Device) Poison(on bool) { d.must("poison").poison = on }
 
 // New makes a tensor of undefined content.
 func (d *Device) New(dt DType, shape ...int) *Tensor {
+	d.must("new")
+	dt.mustBeKnown("new")
 	n := Numel(shape)
 	mustBeWholeBlocks("new", dt, shape)
 	st := d.alloc(dt.Bytes(n))
@@ -153,7 +177,7 @@ func (d *Device) New(dt DType, shape ...int) *Tensor {
 }
 
 // Like makes a tensor of t's dtype and shape, of undefined content.
-func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.dtype, t.shape...) }
+func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.must("like").dtype, t.shape...) }
 
 func (d *Device) alloc(bytes int) *storage {
 	if d.err != nil {

@@ -45,11 +45,21 @@ func ParseDType(name string) (DType, error) {
 // Bytes is the size of n elements; n must be a whole number of the type's blocks.
 // Nothing else in the project knows sizes.
 func (d DType) Bytes(n int) int {
+	d.mustBeKnown("dtype")
+	if n < 0 {
+		Panicf("dtype", "%d elements of %s: want at least 0", n, d)
+	}
 	i := dtypes[d]
 	if n%i.block != 0 {
 		panic(&Error{Op: "dtype", Msg: fmt.Sprintf("%d elements are no whole number of %s blocks of %d", n, d, i.block)})
 	}
 	return n / i.block * i.bytes
+}
+
+func (d DType) mustBeKnown(op string) {
+	if int(d) >= len(dtypes) {
+		Panicf(op, "%s: want f32, f64, f16, bf16, i32, q8 or q4", d)
+	}
 }
 
 // IsFloat reports whether arithmetic kernels may read the type as numbers.

@@ -39,6 +39,7 @@ func (d *Device) FromInt32s(data []int32, shape ...int) *Tensor {
 
 // FromBytes makes a tensor from elements already in dt's own bytes (little-endian).
 func (d *Device) FromBytes(dt DType, data []byte, shape ...int) *Tensor {
+	dt.mustBeKnown("from bytes")
 	if want := dt.Bytes(Numel(shape)); len(data) != want {
 		Panicf("from bytes", "%d bytes for %s%v, want %d", len(data), dt, shape, want)
 	}
@@ -49,6 +50,7 @@ func (d *Device) FromBytes(dt DType, data []byte, shape ...int) *Tensor {
 
 // SetBytes overwrites the elements with others in the dtype's own bytes (little-endian).
 func (t *Tensor) SetBytes(data []byte) {
+	t.must("set")
 	if len(data) != t.Bytes() {
 		Panicf("set", "%d bytes for %s, want %d", len(data), t, t.Bytes())
 	}
@@ -57,6 +59,7 @@ func (t *Tensor) SetBytes(data []byte) {
 
 // SetFloat32s overwrites the elements of a float or quantised tensor.
 func (t *Tensor) SetFloat32s(data []float32) {
+	t.must("set")
 	switch t.dtype {
 	case F32:
 		t.setBytes(bytesOf(data), len(data))
@@ -89,6 +92,7 @@ func (t *Tensor) setBytes(data []byte, n int) {
 
 // Float32s reads a float or quantised tensor, after all work asked before.
 func (t *Tensor) Float32s() ([]float32, error) {
+	t.must("read")
 	switch t.dtype {
 	case F32:
 		return read[float32](t)
@@ -113,6 +117,7 @@ func (t *Tensor) Float32s() ([]float32, error) {
 
 // Float64s is Float32s in float64; an f64 tensor loses nothing.
 func (t *Tensor) Float64s() ([]float64, error) {
+	t.must("read")
 	values, err := t.st.dev.Float64s(t)
 	return values[0], err
 }
@@ -121,8 +126,9 @@ func (t *Tensor) Float64s() ([]float64, error) {
 // before. It waits once for them all.
 func (d *Device) Float64s(ts ...*Tensor) ([][]float64, error) {
 	stored, values := make([][]byte, len(ts)), make([][]float64, len(ts))
+	d.must("read")
 	for i, t := range ts {
-		if !t.dtype.IsFloat() && !t.dtype.IsQuantised() {
+		if t.must("read"); !t.dtype.IsFloat() && !t.dtype.IsQuantised() {
 			Panicf("read", "%s is no float tensor", t)
 		}
 		stored[i] = make([]byte, t.Bytes())
@@ -136,6 +142,7 @@ func (d *Device) Float64s(ts ...*Tensor) ([][]float64, error) {
 
 // Int32s reads an i32 tensor.
 func (t *Tensor) Int32s() ([]int32, error) {
+	t.must("read")
 	if t.dtype != I32 {
 		Panicf("read", "%s is no i32 tensor", t)
 	}
@@ -144,6 +151,7 @@ func (t *Tensor) Int32s() ([]int32, error) {
 
 // RawBytes reads the elements as they are stored.
 func (t *Tensor) RawBytes() ([]byte, error) {
+	t.must("read")
 	dst := make([]byte, t.Bytes())
 	return dst, t.st.dev.read([][]byte{dst}, t)
 }

@@ -26,6 +26,7 @@ func mustBeWholeBlocks(op string, dt DType, shape []int) {
 // Decode widens elements in the type's own bytes, at any alignment, to float32: exactly
 // from f32, f16, bf16, q8 and q4, rounded from f64. data has d.Bytes(len(dst)) bytes.
 func (d DType) Decode(dst []float32, data []byte) {
+	d.mustBeKnown("decode")
 	if want := d.Bytes(len(dst)); len(data) != want {
 		Panicf("decode", "%d bytes for %d elements of %s, want %d", len(data), len(dst), d, want)
 	}

@@ -10,6 +10,10 @@ import (
 // Run checks the arguments against the kernel's contract and runs it. Arguments
 // stand in the order of the bindings; optional ones may be nil.
 func (d *Device) Run(k Kernel, args ...*Tensor) {
+	d.must("run")
+	if k == nil {
+		Panicf("run", "want a kernel, got nil")
+	}
 	c := contractOf(k)
 	if len(args) != len(c.Args) {
 		Panicf(k.Name(), "%d arguments for the %d bindings of %q", len(args), len(c.Args), c.Sig)
@@ -59,6 +63,7 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 
 // Trace calls f for every kernel from now on, before it runs, until stop is called.
 func (d *Device) Trace(f func(k Kernel, args []*Tensor)) (stop func()) {
+	d.must("trace")
 	i := len(d.traces)
 	d.traces = append(d.traces, f)
 	return func() { d.traces[i] = nil }

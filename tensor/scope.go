@@ -14,23 +14,34 @@ type Scope struct {
 
 // Scope opens a scope: every tensor made from now on is freed by its Close.
 func (d *Device) Scope() *Scope {
-	s := &Scope{dev: d, parent: d.scope}
+	s := &Scope{dev: d, parent: d.must("scope").scope}
 	d.scope = s
 	return s
 }
 
 // CurrentScope is the innermost open scope, or nil.
-func (d *Device) CurrentScope() *Scope { return d.scope }
+func (d *Device) CurrentScope() *Scope { return d.must("current scope").scope }
+
+// must is the scope, if there is one.
+func (s *Scope) must(op string) *Scope {
+	if s == nil || s.dev == nil {
+		Panicf(op, "want a scope that Device.Scope has opened, got none")
+	}
+	return s
+}
 
 // Parent is the scope around s, or nil.
-func (s *Scope) Parent() *Scope { return s.parent }
+func (s *Scope) Parent() *Scope { return s.must("parent").parent }
 
 // Owns reports whether the tensor's memory would be freed by Close.
-func (s *Scope) Owns(t *Tensor) bool { return t.st.scope == s }
+func (s *Scope) Owns(t *Tensor) bool { return t.must("owns").st.scope == s.must("owns") }
 
 // Keep moves tensors of this scope to the scope around it or, where there is
 // none, to the garbage collector. Tensors of other scopes stay where they are.
 func (s *Scope) Keep(ts ...*Tensor) {
+	if s.must("keep").closed {
+		Panicf("keep", "the scope has closed")
+	}
 	for _, t := range ts {
 		t.mustLive("keep")
 		if t.st.scope != s {
@@ -49,6 +60,7 @@ func (s *Scope) Keep(ts ...*Tensor) {
 // and are still open (a panic may have skipped their Close). A second Close does
 // nothing.
 func (s *Scope) Close() {
+	s.must("close")
 	if s.closed {
 		return
 	}

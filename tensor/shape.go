@@ -24,13 +24,14 @@ func Numel(shape []int) int {
 }
 
 // Shape is a copy of the dimensions.
-func (t *Tensor) Shape() []int { return slices.Clone(t.shape) }
+func (t *Tensor) Shape() []int { return slices.Clone(t.must("shape").shape) }
 
 // Rank is the number of dimensions.
-func (t *Tensor) Rank() int { return len(t.shape) }
+func (t *Tensor) Rank() int { return len(t.must("rank").shape) }
 
 // Dim is dimension i; negative i counts from the end.
 func (t *Tensor) Dim(i int) int {
+	t.must("dim")
 	if i < 0 {
 		i += len(t.shape)
 	}
@@ -41,13 +42,17 @@ func (t *Tensor) Dim(i int) int {
 }
 
 // Numel is the number of elements.
-func (t *Tensor) Numel() int { return t.n }
+func (t *Tensor) Numel() int { return t.must("numel").n }
 
 // SameShape reports equal dimensions.
-func (t *Tensor) SameShape(u *Tensor) bool { return slices.Equal(t.shape, u.shape) }
+func (t *Tensor) SameShape(u *Tensor) bool {
+	return slices.Equal(t.must("same shape").shape, u.must("same shape").shape)
+}
 
 // HasShape reports whether the dimensions are exactly these.
-func (t *Tensor) HasShape(shape ...int) bool { return slices.Equal(t.shape, shape) }
+func (t *Tensor) HasShape(shape ...int) bool {
+	return slices.Equal(t.must("has shape").shape, shape)
+}
 
 // Reshape is the same memory under other dimensions with as many elements. One
 // dimension may be -1: it follows from the others.
@@ -80,4 +85,12 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
 }
 
-func (t *Tensor) String() string { return fmt.Sprintf("%s%v", t.dtype, t.shape) }
+func (t *Tensor) String() string {
+	switch {
+	case t == nil:
+		return "nil"
+	case t.st == nil:
+		return "a zero Tensor"
+	}
+	return fmt.Sprintf("%s%v", t.dtype, t.shape)
+}

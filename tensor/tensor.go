@@ -24,22 +24,22 @@ type storage struct {
 }
 
 // Device is where the tensor lives.
-func (t *Tensor) Device() *Device { return t.st.dev }
+func (t *Tensor) Device() *Device { return t.must("device").st.dev }
 
 // DType is how the elements are stored.
-func (t *Tensor) DType() DType { return t.dtype }
+func (t *Tensor) DType() DType { return t.must("dtype").dtype }
 
 // Bytes is the size of the elements in memory.
 func (t *Tensor) Bytes() int { return t.dtype.Bytes(t.n) }
 
 // Memory identifies the memory: equal for tensors that share it.
-func (t *Tensor) Memory() any { return t.st }
+func (t *Tensor) Memory() any { return t.must("memory").st }
 
 // Shared reports whether other tensors may share the memory.
-func (t *Tensor) Shared() bool { return t.st.shared }
+func (t *Tensor) Shared() bool { return t.must("shared").st.shared }
 
 // Alive reports whether the tensor may still be used.
-func (t *Tensor) Alive() bool { return t.st.freed == "" }
+func (t *Tensor) Alive() bool { return t.must("alive").st.freed == "" }
 
 // Free gives the memory back at once, for all tensors that share it. Whoever uses
 // one of them later is told why it is gone.
@@ -48,7 +48,16 @@ func (t *Tensor) Free(why string) {
 	t.st.dev.release(t.st, why)
 }
 
+// must is the tensor, if there is one.
+func (t *Tensor) must(op string) *Tensor {
+	if t == nil || t.st == nil {
+		Panicf(op, "want a tensor that a device has made, got %s", t)
+	}
+	return t
+}
+
 func (t *Tensor) mustLive(op string) {
+	t.must(op)
 	if t.st.freed != "" {
 		Panicf(op, "the tensor %s is gone: %s", t, t.st.freed)
 	}
