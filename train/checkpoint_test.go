@@ -96,18 +96,6 @@ func TestOptimizerFile(t *testing.T) {
 	}
 }
 
-func FuzzState(f *testing.F) {
-	f.Add(`{"format":"agora-checkpoint","version":1,"step":3}`)
-	f.Add(`{"format":"agora-checkpoint","version":1,"step":-3}`)
-	f.Add(`{"format":"agora-checkpoint","version":1,"step":3,"loss_scale":{"scale":1024,"good":2,"skipped":1}}`)
-	f.Add(`{"format":"agora-checkpoint","version":1,"step":3,"loss_scale":{"scale":1e-320,"good":2,"skipped":4}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		if s, err := parseState([]byte(text)); err == nil && (s.Step < 0 || s.WithoutGain < 0 || s.LossScale.skipped() > s.Step || !(s.LossScale.scale() >= 1)) {
-			t.Errorf("%q gave %+v", text, s)
-		}
-	})
-}
-
 func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	m, err := openMetrics(dir, 0, -1, time.Now())
