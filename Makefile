@@ -29,7 +29,7 @@ docs:
 	go run ./tools/configuration > docs/configuration.md
 
 # Runs that are killed at random moments and at each kind of system call, and one of many steps: minutes.
-# Needs strace. On lavapipe: make kill-test DEVICE=vulkan EXEC="-exec $$PWD/tools/.vk/run".
+# Needs strace. On lavapipe: make kill-test DEVICE=vulkan EXEC="-exec $PWD/tools/.vk/run".
 DEVICE := cpu
 kill-test:
 	AGORA_LONG=1 AGORA_REQUIRE_STRACE=1 AGORA_TEST_DEVICE=$(DEVICE) go test $(EXEC) -count=1 -v -timeout 60m \

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func (c checkpoints) write(s *state, o *optim.Optimizer, result func(dir string)
 			return err
 		}
 		var err error
-		if s.Files, err = digestFiles(dir); err != nil {
+		if s.Files, err = digestFiles(context.Background(), dir); err != nil {
 			return err
 		}
 		return s.write(filepath.Join(dir, stateFile))

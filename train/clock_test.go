@@ -132,3 +132,27 @@ func eventSteps(t *testing.T, run string) (steps []int64) {
 	}
 	return steps
 }
+
+// An interruption does not wait until large files are read, and is not taken for a damage.
+func TestInterruptedWhileChecking(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	cfg := smallRun(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	if _, err := Run(ctx, d, cfg, watcher{func(step int) {
+		if step == 7 {
+			interrupt()
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(ctx, d, cfg, watcher{}, Options{AllowOtherBits: true}); err == nil || !strings.Contains(err.Error(), "interrupted before the first step") {
+		t.Errorf("got %v", err)
+	}
+	if s, err := Resume(t.Context(), d, cfg, watcher{}); err != nil || s.OtherBits != nil {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}

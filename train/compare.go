@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,8 +115,8 @@ func compareFile(name, a, b string) (string, error) {
 }
 
 func equalFiles(a, b string) (bool, error) {
-	x, errA := digestFile(a)
-	y, errB := digestFile(b)
+	x, errA := digestFile(context.Background(), a)
+	y, errB := digestFile(context.Background(), b)
 	return x.SHA256 == y.SHA256, errors.Join(errA, errB)
 }
 

@@ -154,7 +154,7 @@ func (r *run) checkpoint() error {
 	if r.saved == r.state.Step {
 		if dir := r.checkpoints.path(r.saved); r.state.Files == nil || r.judge != nil && r.judge.found != nil {
 			var err error
-			if r.state.Files, err = digestFiles(dir); err != nil { // as they are, which is not as they were written
+			if r.state.Files, err = digestFiles(context.Background(), dir); err != nil { // as they are, which is not as they were written
 				return err
 			}
 		}
@@ -212,7 +212,7 @@ func (r *run) finish() error {
 		if err := r.saveResult(r.cfg.Out); err != nil {
 			return err
 		}
-	} else if err := r.checkpoints.whole(best.Step); err != nil {
+	} else if err := r.checkpoints.whole(context.Background(), best.Step); err != nil {
 		return fmt.Errorf("the result is to be the best checkpoint's: %w", err)
 	} else if err := copyResult(r.checkpoints.path(best.Step), r.cfg.Out); err != nil {
 		return err

@@ -32,9 +32,9 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, optio
 	o := lastOptions(options)
 	j := &judge{allow: o.AllowOtherBits, progress: p}
 	c := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}
-	s, ok, err := c.choose(o.From, j)
+	s, ok, err := c.choose(ctx, o.From, j)
 	if err != nil {
-		return Summary{}, err
+		return Summary{}, unlessInterrupted(ctx, err)
 	}
 	if err := checkSame(cfg, s, ok, j); err != nil {
 		return Summary{}, err
@@ -50,12 +50,12 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, optio
 		p.Say(fmt.Sprintf("%s has no checkpoint: the run begins anew", printable.Name(cfg.Out)))
 		return start(ctx, d, cfg, p, o, newState(), nil)
 	}
-	if err := c.check(&s, j); err != nil {
-		return Summary{}, err
+	if err := c.check(ctx, &s, j); err != nil {
+		return Summary{}, unlessInterrupted(ctx, err)
 	}
 	if cfg.Result == ResultBest {
-		if err := c.checkBest(&s, j); err != nil {
-			return Summary{}, err
+		if err := c.checkBest(ctx, &s, j); err != nil {
+			return Summary{}, unlessInterrupted(ctx, err)
 		}
 	}
 	if err := checkHistory(cfg.Out, &s, j); err != nil {
@@ -77,6 +77,14 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, optio
 		return Summary{}, err
 	}
 	return start(ctx, d, cfg, p, o, s, j)
+}
+
+// unlessInterrupted is err, or what ended the work whose error that is.
+func unlessInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return notBegun(ctx)
+	}
+	return err
 }
 
 // bitSettings are the settings that numbers depend on, but for the rates, as a checkpoint

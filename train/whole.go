@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,7 +18,7 @@ import (
 )
 
 // digestFiles takes size and SHA-256 of every file of a checkpoint but its state.
-func digestFiles(dir string) ([]savedFile, error) {
+func digestFiles(ctx context.Context, dir string) ([]savedFile, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -27,7 +28,7 @@ func digestFiles(dir string) ([]savedFile, error) {
 		if e.Name() == stateFile {
 			continue
 		}
-		f, err := digestFile(filepath.Join(dir, e.Name()))
+		f, err := digestFile(ctx, filepath.Join(dir, e.Name()))
 		if err != nil {
 			return nil, err
 		}
@@ -36,24 +37,37 @@ func digestFiles(dir string) ([]savedFile, error) {
 	return all, nil
 }
 
-func digestFile(path string) (savedFile, error) {
+func digestFile(ctx context.Context, path string) (savedFile, error) {
 	f, err := regular.Open(path)
 	if err != nil {
 		return savedFile{}, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, f)
+	n, err := io.Copy(h, until{ctx, f})
 	if err != nil {
 		return savedFile{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return savedFile{filepath.Base(path), n, hex.EncodeToString(h.Sum(nil))}, nil
 }
 
+// until is a reader that ends with ctx's error when ctx ends: files of checkpoints may be large.
+type until struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u until) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(b)
+}
+
 // compareFiles compares a checkpoint's folder with what its state says of it, and tells differ
 // of everything that is otherwise: the file, what was wanted and what is there. It ends with
 // differ's error.
-func (s *state) compareFiles(dir string, differ func(file, want, got string) error) error {
+func (s *state) compareFiles(ctx context.Context, dir string, differ func(file, want, got string) error) error {
 	if s.Version < 2 && s.Files == nil {
 		return nil
 	}
@@ -78,7 +92,9 @@ func (s *state) compareFiles(dir string, differ func(file, want, got string) err
 			}
 			continue
 		}
-		switch got, err := digestFile(filepath.Join(dir, want.Name)); {
+		switch got, err := digestFile(ctx, filepath.Join(dir, want.Name)); {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case err != nil: // no regular file, or one that cannot be read
 			if err := differ(want.Name, fmt.Sprintf("a file of %d bytes", want.Size), err.Error()); err != nil {
 				return err
@@ -99,7 +115,7 @@ func (s *state) compareFiles(dir string, differ func(file, want, got string) err
 }
 
 // whole reports the first thing for which a checkpoint is not as it was written.
-func (c checkpoints) whole(step int) error {
+func (c checkpoints) whole(ctx context.Context, step int) error {
 	dir := c.path(step)
 	s, err := readState(filepath.Join(dir, stateFile))
 	if err != nil {
@@ -108,7 +124,7 @@ func (c checkpoints) whole(step int) error {
 	if s.Step != step {
 		return renamed(dir, s.Step)
 	}
-	return s.compareFiles(dir, func(file, want, got string) error {
+	return s.compareFiles(ctx, dir, func(file, want, got string) error {
 		return &DigestError{filepath.Join(dir, file), want, got}
 	})
 }
@@ -128,7 +144,7 @@ func parseStep(name string) (step int, ok bool) {
 }
 
 // orEarlier adds to what is wrong with a checkpoint the newest one before it that is whole.
-func (c checkpoints) orEarlier(step int, err error) error {
+func (c checkpoints) orEarlier(ctx context.Context, step int, err error) error {
 	steps, listErr := c.steps()
 	if err == nil || listErr != nil {
 		return err
@@ -138,7 +154,11 @@ func (c checkpoints) orEarlier(step int, err error) error {
 		if s >= step {
 			continue
 		}
-		if c.whole(s) == nil {
+		whole := c.whole(ctx, s) == nil
+		if ctx.Err() != nil {
+			return err
+		}
+		if whole {
 			return fmt.Errorf("%w; %s is whole: --resume-from %[2]s goes on from there", err, stepName(s))
 		}
 		earlier++
@@ -151,7 +171,7 @@ func (c checkpoints) orEarlier(step int, err error) error {
 
 // choose finds the checkpoint to go on from: that of the given name, or the newest; ok is
 // false where there is none. What is wrong with it is told j.
-func (c checkpoints) choose(name string, j *judge) (s state, ok bool, err error) {
+func (c checkpoints) choose(ctx context.Context, name string, j *judge) (s state, ok bool, err error) {
 	steps, err := c.steps()
 	if err != nil {
 		return state{}, false, err
@@ -171,7 +191,7 @@ func (c checkpoints) choose(name string, j *judge) (s state, ok bool, err error)
 	if err := atomicfile.RemoveLeftovers(dir); err != nil { // of a state.json that was being replaced
 		return state{}, false, err
 	}
-	damaged := func(err error) error { return c.orEarlier(step, err) }
+	damaged := func(err error) error { return c.orEarlier(ctx, step, err) }
 	if j.allow {
 		damaged = func(err error) error { return err }
 	}
@@ -180,7 +200,7 @@ func (c checkpoints) choose(name string, j *judge) (s state, ok bool, err error)
 		j.step = s.Step
 		err = j.differs(damaged(bad), "file "+stateFile, bad.Want, bad.Got)
 	} else if err != nil {
-		err = fmt.Errorf("--resume: %w", c.orEarlier(step, err))
+		err = fmt.Errorf("--resume: %w", c.orEarlier(ctx, step, err))
 	}
 	if err != nil {
 		return state{}, false, err
@@ -197,12 +217,12 @@ func (c checkpoints) choose(name string, j *judge) (s state, ok bool, err error)
 }
 
 // check compares the files of the checkpoint that was chosen.
-func (c checkpoints) check(s *state, j *judge) error {
+func (c checkpoints) check(ctx context.Context, s *state, j *judge) error {
 	dir := c.path(s.Step)
-	return s.compareFiles(dir, func(file, want, got string) error {
+	return s.compareFiles(ctx, dir, func(file, want, got string) error {
 		var err error = &DigestError{filepath.Join(dir, file), want, got}
 		if !j.allow {
-			err = c.orEarlier(s.Step, err)
+			err = c.orEarlier(ctx, s.Step, err)
 		}
 		return j.differs(err, "file "+file, want, got)
 	})
@@ -210,11 +230,11 @@ func (c checkpoints) check(s *state, j *judge) error {
 
 // checkBest finds out before the first step whether the weights that may become the result
 // are still there.
-func (c checkpoints) checkBest(s *state, j *judge) error {
+func (c checkpoints) checkBest(ctx context.Context, s *state, j *judge) error {
 	if s.Best == nil || s.Best.Step == s.Step {
 		return nil
 	}
-	err := c.whole(s.Best.Step)
+	err := c.whole(ctx, s.Best.Step)
 	if err == nil {
 		return nil
 	}
@@ -233,7 +253,7 @@ func (c checkpoints) removeAfter(step int, p Progress) error {
 			break
 		}
 		dir := c.path(later)
-		if c.whole(later) == nil {
+		if c.whole(context.Background(), later) == nil {
 			err = atomicfile.RemoveFolder(dir)
 			continue
 		}
