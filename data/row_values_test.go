@@ -38,6 +38,14 @@ func TestSystemField(t *testing.T) {
 			t.Errorf("%s:\ngot  %q\nwant %q", c.row, got, c.want)
 		}
 	}
+	rows, _, err := Read([]string{save(t, "a.jsonl", `{"system": "S", "instruction": "i", "input": "", "output": "ok"}`)}, ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seqs, _, err := Tokenize(letters{}, rows, TokenizeOptions{MaxTokens: 99})
+	if want := "<S\n\n### Instruction:\ni\n\n### Response:ok/" + strings.Repeat("-", 3+16+1+1+2+13) + "ok>"; err != nil || spell(seqs) != want {
+		t.Errorf("ids and labels are %q, error %v, want %q", spell(seqs), err, want)
+	}
 	for row, want := range map[string]string{
 		`{"system": "S", "messages": [{"role": "system", "content": "T"}, ` + turns[1:] + `}`:     `messages[0]: want a system message or the field "system", got both`,
 		`{"system": "S", "conversations": [{"from": "system", "value": "S"}, ` + shared[1:] + `}`: `conversations[0]: want a system message or the field "system", got both`,
