@@ -30,7 +30,7 @@ type Info struct {
 	Config
 	// Fingerprint is the base model's; nil in files of earlier versions, and where it is not
 	// known.
-	Fingerprint *Fingerprint `json:"fingerprint,omitempty"`
+	Fingerprint *Fingerprint `json:"-"` // see text and parseInfo
 }
 
 // header makes adapter.json known as this project's, whatever its version.
@@ -100,7 +100,6 @@ func Write(dir string, info Info, tensors ...safetensors.Source) error {
 // text is adapter.json: a line for each setting, and one for each tensor of the fingerprint.
 func (i Info) text() ([]byte, error) {
 	f := i.Fingerprint
-	i.Fingerprint = nil
 	text, err := json.MarshalIndent(struct {
 		header
 		Info
@@ -158,10 +157,16 @@ func parseInfo(text []byte) (Info, error) {
 	var all struct {
 		header
 		Info
+		Print *fingerprintJSON `json:"fingerprint"`
 	}
 	if err := strictjson.UnmarshalKnown(text, &all); err != nil {
 		return Info{}, fmt.Errorf("multilora: %w", err)
 	}
+	f, err := all.Print.fingerprint()
+	if err != nil {
+		return Info{}, fmt.Errorf("multilora: %w", err)
+	}
+	all.Info.Fingerprint = f
 	return all.Info, all.Validate()
 }
 

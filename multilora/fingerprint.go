@@ -5,13 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
 	"slices"
 
-	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
@@ -117,28 +116,18 @@ func (t TensorSample) forJSON() sampleJSON {
 	return sampleJSON{t.Name, t.Shape, base64.StdEncoding.EncodeToString(littleEndian(t.Values))}
 }
 
-// MarshalJSON writes the fingerprint as adapter.json has it.
-func (f Fingerprint) MarshalJSON() ([]byte, error) {
-	all := fingerprintJSON{Digest: f.Digest(), Tensors: []sampleJSON{}}
-	for _, t := range f.Tensors {
-		all.Tensors = append(all.Tensors, t.forJSON())
-	}
-	return json.Marshal(all)
-}
-
 const maxDimensions = 8 // more than any parameter has
 
-// UnmarshalJSON reads what MarshalJSON writes, and finds what nobody wrote so.
-func (f *Fingerprint) UnmarshalJSON(text []byte) error {
-	var all fingerprintJSON
-	if err := strictjson.UnmarshalKnown(text, &all); err != nil {
-		return err
+// fingerprint checks what was read; nil stays nil.
+func (j *fingerprintJSON) fingerprint() (*Fingerprint, error) {
+	if j == nil {
+		return nil, nil
 	}
-	f.Tensors = nil
+	f := &Fingerprint{}
 	names := map[string]bool{}
-	for i, s := range all.Tensors {
-		fail := func(field, want string, got any) error {
-			return fmt.Errorf("tensors[%d].%s: want %s, got %v", i, field, want, got)
+	for i, s := range j.Tensors {
+		fail := func(field, want string, got any) (*Fingerprint, error) {
+			return nil, fmt.Errorf("field fingerprint.tensors[%d].%s: want %s, got %v", i, field, want, got)
 		}
 		if names[s.Name] {
 			return fail("name", "another than before", quoted(s.Name))
@@ -166,12 +155,12 @@ func (f *Fingerprint) UnmarshalJSON(text []byte) error {
 		f.Tensors = append(f.Tensors, t)
 	}
 	if len(f.Tensors) == 0 {
-		return fmt.Errorf("tensors: want those of a model, got none")
+		return nil, errors.New("field fingerprint.tensors: want those of a model, got none")
 	}
-	if digest := f.Digest(); all.Digest != digest {
-		return fmt.Errorf("digest: want that of the tensors, %s, got %s", digest, quoted(all.Digest))
+	if digest := f.Digest(); j.Digest != digest {
+		return nil, fmt.Errorf("field fingerprint.digest: want that of the tensors, %s, got %s", digest, quoted(j.Digest))
 	}
-	return nil
+	return f, nil
 }
 
 // same reports equal bits.

@@ -60,17 +60,17 @@ func TestBadFingerprints(t *testing.T) {
 		t.Fatalf("read %v, %v", info.Fingerprint, err)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{`[2,3]`, `[3,2]`, "digest: want that of the tensors, "},
-		{`[2,3]`, `[2,4]`, "tensors[0].sample: want 8 numbers of 4 bytes, got 24 bytes"},
-		{`[2,3]`, `[0,3]`, "tensors[0].shape: want positive numbers whose product is one, got [0 3]"},
-		{`[2,3]`, `[-2,-3]`, "tensors[0].shape: want positive numbers"},
-		{`[2,3]`, `[4294967296,4294967296,4294967296]`, "tensors[0].shape: want positive numbers"},
-		{`[2,3]`, `[1,1,1,1,1,1,1,2,3]`, "tensors[0].shape: want at most 8 numbers, got 9"},
-		{`b.weight`, `a.weight`, `tensors[1].name: want another than before, got "a.weight"`},
-		{`b.weight`, `c.weight`, "digest: want that of the tensors, "},
-		{`AACAPw`, `AACAP`, "tensors[0].sample: want base64, got"},
+		{`[2,3]`, `[3,2]`, "field fingerprint.digest: want that of the tensors, "},
+		{`[2,3]`, `[2,4]`, "field fingerprint.tensors[0].sample: want 8 numbers of 4 bytes, got 24 bytes"},
+		{`[2,3]`, `[0,3]`, "field fingerprint.tensors[0].shape: want positive numbers whose product is one, got [0 3]"},
+		{`[2,3]`, `[-2,-3]`, "field fingerprint.tensors[0].shape: want positive numbers"},
+		{`[2,3]`, `[4294967296,4294967296,4294967296]`, "field fingerprint.tensors[0].shape: want positive numbers"},
+		{`[2,3]`, `[1,1,1,1,1,1,1,2,3]`, "field fingerprint.tensors[0].shape: want at most 8 numbers, got 9"},
+		{`b.weight`, `a.weight`, `field fingerprint.tensors[1].name: want another than before, got "a.weight"`},
+		{`b.weight`, `c.weight`, "field fingerprint.digest: want that of the tensors, "},
+		{`AACAPw`, `AACAP`, "field fingerprint.tensors[0].sample: want base64, got"},
 		{`"digest": "` + f.Digest(), `"digest": "x`, `got "x`},
-		{`"sample"`, `"simple"`, "simple"},
+		{`"sample"`, `"simple"`, "field fingerprint.tensors[0].simple: want a known name"},
 	} {
 		text := strings.Replace(string(good), c.old, c.new, 1)
 		if text == string(good) {
@@ -81,7 +81,7 @@ func TestBadFingerprints(t *testing.T) {
 		}
 	}
 	none := strings.Replace(string(good), string(good[strings.Index(string(good), `"tensors": [`):]), `"tensors": []}}`, 1)
-	if _, err := parseInfo([]byte(none)); err == nil || !strings.Contains(err.Error(), "tensors: want those of a model, got none") {
+	if _, err := parseInfo([]byte(none)); err == nil || !strings.Contains(err.Error(), "field fingerprint.tensors: want those of a model, got none") {
 		t.Errorf("without tensors: %v", err)
 	}
 }

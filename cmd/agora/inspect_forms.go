@@ -114,7 +114,6 @@ func (i *inspection) ownAdapter(dir string) error {
 	clear(i.About) // the file repeats the configuration
 	if f := info.Fingerprint; f != nil {
 		i.About["base_digest"], i.About["base_tensors"] = f.Digest(), len(f.Tensors)
-		info.Fingerprint = nil
 	}
 	text, err := json.Marshal(info)
 	if err != nil {
