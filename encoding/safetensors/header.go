@@ -39,6 +39,10 @@ func parse(file string, b []byte) ([]Tensor, map[string]string, error) {
 		return fail("a header in UTF-8", "other bytes")
 	}
 
+	if err := isText(header); err != nil {
+		return nil, nil, inFile(file, err)
+	}
+
 	var tensors []placed
 	metadata := map[string]string{}
 	p := newJSONParser(file, header)

@@ -20,6 +20,9 @@ func readIndex(path string) (map[string][]string, error) {
 }
 
 func parseIndex(path string, b []byte) (map[string][]string, error) {
+	if err := isText(b); err != nil {
+		return nil, err
+	}
 	var shards map[string][]string
 	p := newJSONParser(path, b)
 	err := p.object(func(key string) error {

@@ -3,9 +3,13 @@ package safetensors
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+
+	"github.com/agora-ml/agora/internal/strictjson"
 )
 
 // jsonParser walks JSON token by token: encoding/json would overwrite duplicate keys
@@ -13,6 +17,16 @@ import (
 type jsonParser struct {
 	*json.Decoder
 	file string
+}
+
+// isText reports what the parser would read as something else, or has no good words for: half
+// a surrogate pair in a name, and numbers that only Python writes.
+func isText(b []byte) error {
+	e, ok := errors.AsType[*strictjson.Error](strictjson.Check(b))
+	if ok && (strings.HasPrefix(e.Want, "text") || strings.HasPrefix(e.Want, "a number")) {
+		return &Error{Want: e.Want + " in field " + quote(e.Field), Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
+	}
+	return nil
 }
 
 func newJSONParser(file string, b []byte) jsonParser {

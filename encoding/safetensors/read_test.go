@@ -106,6 +106,8 @@ var bad = []struct {
 	{"unknown field", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"order":"F"}}`, 1, "a", `got "order"`},
 	{"twice the same tensor", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2, "", `got "a" twice`},
 	{"twice the same field", `{"a":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "dtype" twice`},
+	{"half a surrogate pair", `{"a\ud83d":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1, "", "want text in field \"\", got half a surrogate pair (line 1)"},
+	{"names of another case", `{"a":{"DType":"U8","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "DType"`},
 	{"metadata not text", `{"__metadata__":{"n":1}}`, 0, "", `want a string, got "1"`},
 	{"deep", `{"a":{"shape":` + strings.Repeat("[", 100_000) + `}}`, 0, "a", "whole numbers"},
 	{"deep objects", strings.Repeat(`{"a":`, 100_000), 0, "a", "got \"a\""},

@@ -3,7 +3,6 @@
 package chat
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/agora-ml/agora/internal/jinja"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -183,7 +183,10 @@ func findSource(dir string, config *tokenizer.Config) (name, text string, err er
 			return name, "", nil
 		}
 		var s source
-		err = json.Unmarshal(config.ChatTemplate, &s)
+		err = strictjson.Unmarshal(config.ChatTemplate, &s)
+		if e, ok := errors.AsType[*strictjson.Error](err); ok { // its line counts in the template
+			err = fmt.Errorf("want %s, got %s", e.Want, e.Got)
+		}
 		return name, string(s), err
 	}
 	if e, ok := errors.AsType[*fs.PathError](err); ok { // the caller names the file
@@ -197,12 +200,15 @@ type source string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *source) UnmarshalJSON(b []byte) error {
-	if json.Unmarshal(b, (*string)(s)) == nil {
+	if strictjson.Unmarshal(b, (*string)(s)) == nil {
 		return nil
 	}
-	var list []struct{ Name, Template string }
-	if err := json.Unmarshal(b, &list); err != nil {
-		return fmt.Errorf("want a string or a list of names and templates, got %.60s", b)
+	var list []struct {
+		Name     string `json:"name"`
+		Template string `json:"template"`
+	}
+	if err := strictjson.Unmarshal(b, &list); err != nil {
+		return &strictjson.Error{Line: 1, Want: "a string or a list of names and templates", Got: fmt.Sprintf("%.60s", b)}
 	}
 	for _, t := range list {
 		if t.Name == "default" {
@@ -210,7 +216,7 @@ func (s *source) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("want a template named default among %d, got none", len(list))
+	return &strictjson.Error{Line: 1, Want: fmt.Sprintf("a template named default among %d", len(list)), Got: "none"}
 }
 
 // spelling is what a template writes for BOS or EOS.
