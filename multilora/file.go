@@ -220,7 +220,7 @@ func Load(model any, dir string, options ...Options) (*Adapter, error) {
 	}
 	a.madeFor = info.Fingerprint
 	if a.madeFor == nil {
-		a.note = fmt.Sprintf("%s is of an earlier version and does not say which model the adapter was made for: whether this is it cannot be checked", filepath.Join(dir, InfoFile))
+		a.note = fmt.Sprintf("%s does not say which model the adapter was made for (it is of an earlier version, or imported): whether this is it cannot be checked", filepath.Join(dir, InfoFile))
 	}
 	if err := a.checkBase(model, dir, last(options)); err != nil {
 		return nil, err
