@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/agora-ml/agora/data"
@@ -89,6 +90,10 @@ func NewPlan(cfg Config, o PlanOptions) (Plan, error) {
 	return p, err
 }
 
+// maxBatchTokens is more than any machine computes at once; a plan makes batches as large as
+// the run's.
+const maxBatchTokens = 1 << 21
+
 // newPlan is NewPlan without Reserve and Process. It leaves the run as it is after the
 // first step.
 func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
@@ -106,6 +111,9 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 	}
 	if o.Longest > 0 && !cfg.Pack {
 		p.Tokens = min(p.Tokens, o.Longest)
+	}
+	if p.Rows > maxBatchTokens/p.Tokens {
+		return p, nil, fmt.Errorf("setting batch-rows: want at most %d tokens of a micro-batch, got %d rows of %d", maxBatchTokens, p.Rows, p.Tokens)
 	}
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
 	r = &run{cfg: cfg}
@@ -239,12 +247,10 @@ func guessTokens(path string, vocab int) int {
 	return int(bytes / max(1, 0.26*math.Log2(float64(vocab))))
 }
 
-// step makes an optimizer step with rows of so many tokens.
+// step makes an optimizer step with rows of so many tokens. Of micro-batches from the second
+// on, each needs what that one does.
 func (p *Plan) step(r *run, tokens int) error {
-	batches := make([]data.Batch, p.config.Accumulate)
-	for i := range batches {
-		batches[i] = p.batch(tokens)
-	}
+	batches := slices.Repeat([]data.Batch{p.batch(tokens)}, min(p.config.Accumulate, 2))
 	_, err := r.trainer.Step(batches)
 	return err
 }

@@ -207,13 +207,17 @@ func (r *run) planBefore(d *tensor.Device) error {
 	if r.cfg.MaxDataBytes > 0 {
 		return nil // of the data the user knows more
 	}
+	if r.cfg.Model != "" {
+		if _, err := llama.Check(r.cfg.Model); err != nil {
+			return fmt.Errorf("setting model: %w", err)
+		}
+	}
 	room := RoomOn(d)
 	o := PlanOptions{GPU: !d.KeepsScratch()}
-	p, err := NewPlan(r.cfg, o)
-	if err != nil {
-		return err
+	p, misfit := NewPlan(r.cfg, o)
+	if misfit == nil {
+		misfit = p.Fits(room)
 	}
-	misfit := p.Fits(room)
 	if misfit == nil {
 		return nil
 	}
@@ -222,7 +226,9 @@ func (r *run) planBefore(d *tensor.Device) error {
 	if err != nil || least.Fits(room) == nil {
 		return err
 	}
-	r.progress.Say(p.String())
+	if _, ok := errors.AsType[*DoesNotFitError](misfit); ok {
+		r.progress.Say(p.String())
+	}
 	return misfit
 }
 

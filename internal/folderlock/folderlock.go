@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -49,7 +48,7 @@ func Take(dir string) (*Lock, error) {
 	l := &Lock{}
 	l.begun = leftovers.Begin(func() { _ = l.release() })
 	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+		if regular.Exists(d) { // be it a link that leads nowhere, which is not ours to remove
 			break
 		}
 		l.made = append(l.made, d)

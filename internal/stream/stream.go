@@ -42,6 +42,11 @@ func Read(ctx context.Context, path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
+	if f, ok := r.(file); ok {
+		if info, err := f.Stat(); err == nil && info.Size() > int64(most) {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("want at most %d bytes, got %d", most, info.Size())}
+		}
+	}
 	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
 	if err == nil && len(text) > most {
 		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("want at most %d bytes, got more", most)}

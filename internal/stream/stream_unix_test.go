@@ -100,7 +100,7 @@ func TestWhatIsNoStream(t *testing.T) {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
 	}
-	if _, err := Read(t.Context(), path, 9); err == nil || !strings.Contains(err.Error(), path+": want at most 9 bytes, got more") {
+	if _, err := Read(t.Context(), path, 9); err == nil || !strings.Contains(err.Error(), path+": want at most 9 bytes, got 10") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
