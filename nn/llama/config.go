@@ -58,7 +58,7 @@ const generationFile = "generation_config.json"
 const (
 	maxConfig = 16 << 20 // bytes of config.json
 	maxLayers = 1 << 16
-	maxMatrix = math.MaxUint32 // numbers: what kernels count with
+	maxMatrix = math.MaxInt32 // numbers: what kernels count with
 )
 
 // ReadConfig reads dir/config.json, and what ends a text from generation_config.json
@@ -221,15 +221,13 @@ func (c *Config) check(file string) error {
 			return fail(name, fmt.Sprintf("1 to %d", math.MaxInt32), size)
 		}
 	}
-	for name, n := range map[string]int{
-		"vocab_size × hidden_size": c.Vocab * c.Hidden, "intermediate_size × hidden_size": c.Intermediate * c.Hidden,
-	} { // of 31 bits each
-		if n > maxMatrix {
-			return fail(name, fmt.Sprintf("matrices of at most %d numbers", maxMatrix), n)
+	for _, of := range []struct {
+		name string
+		rows int // of 62 bits at most
+	}{{"vocab_size", c.Vocab}, {"intermediate_size", c.Intermediate}, {"num_attention_heads × head_dim", c.Heads * c.HeadDim}} {
+		if of.rows > maxMatrix/c.Hidden {
+			return fail(of.name+" × hidden_size", fmt.Sprintf("matrices of at most %d numbers", maxMatrix), fmt.Sprintf("%d × %d", of.rows, c.Hidden))
 		}
-	}
-	if wide := c.Heads * c.HeadDim; wide > maxMatrix/c.Hidden {
-		return fail("num_attention_heads × head_dim × hidden_size", fmt.Sprintf("matrices of at most %d numbers", maxMatrix), fmt.Sprintf("%d × %d", wide, c.Hidden))
 	}
 	switch {
 	case c.Heads%c.KVHeads != 0:
