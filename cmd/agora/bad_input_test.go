@@ -282,7 +282,7 @@ var badUses = []struct {
 
 	// Texts.
 	{"ids past the model's", "model/tokenizer.json", renumber,
-		"eval --task perplexity --model {}/model --text {}/text", []string{"token id 380 in row 0, token", "want 0 to 281"}},
+		"eval --task perplexity --model {}/model --text {}/text", []string{`token "e" (id 380): want an id below the 282 of the model's vocabulary, got one of the tokenizer's 381`}},
 	{"ids past the model's, writing", "model/tokenizer.json", renumber,
 		"generate --model {}/model --prompt e", []string{"token id 380 in row 0, token", "want 0 to 281"}},
 	{"no text", "text", content(""), "eval --task perplexity --model {}/model --text {}/text", []string{"text: ", "no token to count"}},
