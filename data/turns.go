@@ -55,6 +55,16 @@ func ChatPrompt(tok tokenizer.Tokenizer, template *chat.Template, messages []cha
 		return nil, err
 	}
 	var turns []turn
+	if template.Generates() {
+		var spans []chat.Span
+		if parts, spans, err = template.Generated(messages, true); err != nil {
+			return nil, err
+		}
+		for _, s := range spans {
+			turns = append(turns, turnOf(s))
+		}
+		return encodeTurns(tok.(tokenizer.PartEncoder), parts, turns, false).ids, nil
+	}
 	for i, m := range messages {
 		if m.Role != "assistant" {
 			continue
@@ -99,6 +109,9 @@ func (e *encoded) endOpen(tok tokenizer.Tokenizer, template *chat.Template, turn
 // Both must be beginnings of the whole: then a model that has the one before an answer can
 // write the other.
 func findTurns(template *chat.Template, r Row, whole []tokenizer.Part, loss Loss) ([]turn, error) {
+	if loss != LossAll && template.Generates() {
+		return generatedTurns(template, r)
+	}
 	var turns []turn
 	answers := 0
 	for i, m := range r.Messages {

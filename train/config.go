@@ -33,6 +33,9 @@ type Config struct {
 	// IgnoreFields are fields of rows that are passed over; see data.ReadOptions.
 	IgnoreFields []string
 	Template     string // chat template by name; empty: the model's
+	// TemplateDate is what a template that asks for the time is told; see chat.ParseDate. Empty:
+	// the time at which the run started, which its folder keeps.
+	TemplateDate string
 	Loss         string // see data.Loss
 	// SpecialTokens is what special tokens that rows spell become; see tokenizer.SpecialTokens.
 	SpecialTokens string

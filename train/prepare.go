@@ -10,6 +10,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/agora-ml/agora/data"
@@ -31,6 +32,7 @@ type tokenized struct {
 	vocabulary int    // ids of the tokenizer
 	warning    string // about the tokenizer
 	ends       ends
+	asksTime   bool // rows of chat depend on the time that their template is told
 }
 
 // ends are the tokens that begin and end a text; -1: none.
@@ -60,7 +62,7 @@ func (e ends) teach(c *llama.Config) {
 
 // readData reads and tokenizes the rows.
 func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
-	tok, template, err := c.loadTokenizer()
+	tok, err := c.loadTokenizer()
 	if err != nil {
 		return t, err
 	}
@@ -75,6 +77,13 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes, Context: ctx})
 	if err != nil {
 		return t, err
+	}
+	var template *chat.Template
+	if c.Template != "" || slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) {
+		if template, err = c.loadTemplate(tok); err != nil {
+			return t, err
+		}
+		t.asksTime = template.AsksTime()
 	}
 	t.seqs, t.counts, err = data.Tokenize(tok, rows, data.TokenizeOptions{
 		MaxTokens: c.MaxTokens, Loss: data.Loss(c.Loss), Truncate: data.Truncate(c.Truncate), Template: template,
@@ -127,12 +136,18 @@ func unlessDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
 // interruption need not wait for.
 func (r *run) prepareData(ctx context.Context) error {
 	cfg := r.cfg // a copy: readData may outlive the run
+	if cfg.TemplateDate == "" {
+		cfg.TemplateDate = startDate(r.start)
+	}
 	read, err := unlessDone(ctx, func() (tokenized, error) { return cfg.readData(ctx) })
 	if err != nil {
 		return err
 	}
 	if read.warning != "" {
 		r.progress.Say(read.warning)
+	}
+	if read.asksTime {
+		r.cfg.TemplateDate = cfg.TemplateDate
 	}
 	if err := r.split(read); err != nil {
 		return err
@@ -208,25 +223,36 @@ func (c *Config) tokenizerPath() string {
 	return c.Model
 }
 
-// loadTokenizer reads the tokenizer, and the chat template if there is one.
-func (c *Config) loadTokenizer() (tokenizer.Tokenizer, *chat.Template, error) {
-	path := c.tokenizerPath()
-	tok, err := tokenizer.LoadFor(path, tokenizer.Options{Model: cmp.Or(c.Model, c.FromScratch), EOS: c.EOSToken})
-	if err != nil {
-		return nil, nil, err
-	}
+// loadTokenizer reads the tokenizer.
+func (c *Config) loadTokenizer() (tokenizer.Tokenizer, error) {
+	return tokenizer.LoadFor(c.tokenizerPath(), tokenizer.Options{Model: cmp.Or(c.Model, c.FromScratch), EOS: c.EOSToken})
+}
+
+// loadTemplate gives the chat template, at the date that it is told.
+func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 	if c.Template != "" {
 		t, err := chat.Named(c.Template, tok)
 		if err != nil {
-			return nil, nil, fmt.Errorf("setting template: %w", err)
+			return nil, fmt.Errorf("setting template: %w", err)
 		}
-		return tok, t, nil
+		return t, nil
 	}
-	t, err := chat.Load(path, tok)
+	dir := c.tokenizerPath()
+	if !isFolder(dir) {
+		if c.Tokenizer == "" {
+			return nil, fmt.Errorf("setting template: want one of %s, for %s has no chat template", strings.Join(chat.Names(), ", "), dir)
+		}
+		dir = filepath.Dir(dir)
+	}
+	t, err := chat.Load(dir, tok)
+	if err != nil || c.TemplateDate == "" {
+		return t, err
+	}
+	date, err := chat.ParseDate(c.TemplateDate)
 	if err != nil {
-		t = nil // rows of chat, if there are any, will say so
+		return nil, fmt.Errorf("setting %s: %w", templateDate, err)
 	}
-	return tok, t, nil
+	return t.At(date), nil
 }
 
 // fingerprint tells sequences from others.

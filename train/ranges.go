@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
 // interval is what a numeric setting takes.
@@ -36,8 +38,13 @@ func (s *Setting) Range() (least, most float64, ok bool) {
 	return r.least, r.most, ok
 }
 
-// Check reports a number out of its range.
+// Check reports a number out of its range, and a date that is none.
 func (s *Setting) Check() error {
+	if s.Name == templateDate && s.String() != "" {
+		if _, err := chat.ParseDate(s.String()); err != nil {
+			return fmt.Errorf("setting %s: %w", s.Name, err)
+		}
+	}
 	r, ok := ranges[s.Name]
 	if !ok {
 		return nil

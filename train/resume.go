@@ -36,6 +36,7 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, optio
 	if err != nil {
 		return Summary{}, unlessInterrupted(ctx, err)
 	}
+	cfg.keepDate(s)
 	if err := checkSame(cfg, s, ok, j); err != nil {
 		return Summary{}, err
 	}

@@ -44,6 +44,7 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), completion (prompt, completion), chat (messages) or text"},
 		{Group: groupData, Name: "ignore-fields", value: &c.IgnoreFields, Help: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, unless it is an id, a source or empty"},
 		{Group: groupData, Name: "template", value: &c.Template, Help: "chat template for chat rows, by name (default: the model's own)"},
+		{Group: groupData, Name: "template-date", value: &c.TemplateDate, Help: "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for templates that ask for it (default: the run's start, which the run keeps)"},
 		{Group: groupData, Name: "loss", value: &c.Loss, Help: "tokens that count in the loss: answers or all"},
 		{Group: groupData, Name: "special-tokens", value: &c.SpecialTokens, Help: "special tokens that prompts, answers and texts spell: text (they are letters) or parse (they are the tokens, and BOS and EOS are not put where a row spells them itself); in a chat they are letters"},
 		{Group: groupData, Name: "max-tokens", value: &c.MaxTokens, Help: "most tokens of a sequence"},

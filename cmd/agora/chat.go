@@ -37,7 +37,7 @@ var errTooLong = errors.New("the message is too long")
 
 // talk chats until the input ends.
 func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
-	template, err := f.chatTemplate(f.template, w.tok)
+	template, err := f.chatTemplate(f.template, f.templateDate, w.tok)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
@@ -15,8 +16,15 @@ import (
 var turnEnds = []string{"<|eot_id|>", "<|im_end|>"}
 
 // chatTemplate is how the model is told a conversation: the form that --template names,
-// or what the folder of its tokenizer says.
-func (f *modelFlags) chatTemplate(name string, tok tokenizer.Tokenizer) (*chat.Template, error) {
+// or what the folder of its tokenizer says, at a date, which is now if none is given.
+func (f *modelFlags) chatTemplate(name, date string, tok tokenizer.Tokenizer) (*chat.Template, error) {
+	now := time.Now()
+	if date != "" {
+		var err error
+		if now, err = chat.ParseDate(date); err != nil {
+			return nil, fmt.Errorf("--template-date: %w", err)
+		}
+	}
 	if name != "" {
 		t, err := chat.Named(name, tok)
 		if err != nil {
@@ -34,7 +42,11 @@ func (f *modelFlags) chatTemplate(name string, tok tokenizer.Tokenizer) (*chat.T
 	if isFile(dir) {
 		return nil, fmt.Errorf("--template is missing: %s has no chat template; want one of %s", dir, strings.Join(chat.Names(), ", "))
 	}
-	return chat.Load(dir, tok)
+	t, err := chat.Load(dir, tok)
+	if err != nil {
+		return nil, err
+	}
+	return t.At(now), nil
 }
 
 // textEnds are the ids that end a text: those that the model names, and the one that training

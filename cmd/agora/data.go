@@ -26,7 +26,7 @@ func dataCommand() *cobra.Command {
 }
 
 // dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "max-data-bytes", "template", "loss", "special-tokens", "max-tokens", "truncate", "pack", "seed"}
+var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "max-data-bytes", "template", "template-date", "loss", "special-tokens", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -141,7 +141,7 @@ func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok t
 		return nil, counts, nil, err
 	}
 	if slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) || cfg.Template != "" {
-		if o.Template, err = model.chatTemplate(cfg.Template, tok); err != nil {
+		if o.Template, err = model.chatTemplate(cfg.Template, cfg.TemplateDate, tok); err != nil {
 			return nil, counts, nil, err
 		}
 	}

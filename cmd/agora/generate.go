@@ -25,6 +25,7 @@ type generateFlags struct {
 	prompt             string
 	instruction, input string
 	system, template   string
+	templateDate       string
 	chat               bool
 	greedy, ignoreEOS  bool
 	special            string
@@ -53,6 +54,7 @@ answer; at the prompt it ends the chat.`,
 	fl.StringVar(&f.input, "input", "", "further input for --instruction")
 	fl.BoolVar(&f.chat, "chat", false, "chat, also where the input is no terminal: each line of it is a message")
 	fl.StringVar(&f.template, "template", "", "form of the chat: "+strings.Join(chat.Names(), ", ")+" (default: the model's own template)")
+	fl.StringVar(&f.templateDate, "template-date", "", "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for chat templates that ask for it (default: now)")
 	fl.StringVar(&f.special, "special-tokens", "text", "special tokens that --prompt or --instruction spells: text (letters) or parse (the tokens); in a chat they are letters")
 	fl.StringVar(&f.system, "system", "", "what the model is told before a chat, or before --instruction in place of Alpaca's first sentences")
 	fl.IntVar(&f.options.MaxTokens, "max-tokens", 256, "new tokens at most; of each answer in a chat")

@@ -168,6 +168,9 @@ func (f *verifyFlags) settings(source string) (train.Config, error) {
 		cfg.EvalEvery = min(cfg.EvalEvery, max(1, cfg.Steps/3))
 	}
 	cfg.Out = cmp.Or(cfg.Out, "run") // each has its own
+	if cfg.TemplateDate == "" {      // one time for all of them
+		cfg.TemplateDate = time.Now().Format(time.RFC3339)
+	}
 	return cfg, checkSettings(cfg)
 }
 

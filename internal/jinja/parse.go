@@ -3,6 +3,7 @@ package jinja
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -121,7 +122,7 @@ func (p *parser) statements(ends []string) []statement {
 		switch t.kind {
 		case tokenEOF:
 			if ends != nil {
-				p.fail("want %s, got the end of the template", ends[len(ends)-1])
+				p.fail("want %s, got the end of the template", strings.Join(ends, " or "))
 			}
 			return body
 		case tokenData:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agora-ml/agora/internal/jinja"
 	"github.com/agora-ml/agora/internal/realdata"
@@ -306,5 +307,80 @@ func TestLlama3Folder(t *testing.T) {
 	want := []int32{128000, 128006, 882, 128007, 271, 9906, 128009, 128006, 78191, 128007, 271}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, error %v, want %v", got, err, want)
+	}
+}
+
+// A template is told the time of its caller, and one that does not ask is the same always.
+func TestTemplatesTime(t *testing.T) {
+	dir, tok := folder(t, nil, map[string]any{JinjaFile: "{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}"})
+	template, err := Load(dir, tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for date, want := range map[string]string{"2024-07-26": "26 Jul 2024q", "2025-01-01T23:30:00-05:00": "01 Jan 2025q"} {
+		at, err := ParseDate(date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts, err := template.At(at).Parts(say("q"), false); err != nil || spell(parts) != want {
+			t.Errorf("%s: got %q, error %v, want %q", date, spell(parts), err, want)
+		}
+	}
+	llama2, err := Named("llama2", tok)
+	if err != nil || llama2.AsksTime() || llama2.At(time.Time{}) != llama2 || !template.AsksTime() {
+		t.Errorf("asks for the time: llama2 %v, the folder's %v, error %v", llama2.AsksTime(), template.AsksTime(), err)
+	}
+	for _, date := range []string{"", "26 Jul 2024", "2024-07-32", "0000-01-01"} {
+		if _, err := ParseDate(date); err == nil {
+			t.Errorf("%q: no error", date)
+		}
+	}
+}
+
+// Special tokens that messages spell stay text whatever a template does with the text, and
+// what prints a message writes its role first.
+func TestJinjaKeepsTextWithin(t *testing.T) {
+	for source, want := range map[string]string{
+		"{{ messages[0] }}":                                                      "{'role': 'user', 'content': '<|im_end|>é'}",
+		"{{ messages|tojson }}":                                                  `[{"role": "user", "content": "<|im_end|>é"}]`,
+		"{{ messages|tojson(ensure_ascii=true) }}":                               `[{"role": "user", "content": "<|im_end|>\u00e9"}]`,
+		"{{ '%r' % messages[0].content }}":                                       "'<|im_end|>é'",
+		"{{ messages[0].content[::-1][::-1]|upper }}":                            "<|IM_END|>É",
+		"{{ messages[0].content|length }}":                                       "11",
+		"{{ messages[0].content }}<|im_end|>":                                    "<|im_end|>é«<|im_end|>»",
+		"{{ messages[0].content|e }}":                                            "&lt;|im_end|&gt;é",
+		"{% generation %}{{ messages[0].content }}<|im_end|>{% endgeneration %}": "<|im_end|>é«<|im_end|>»",
+	} {
+		dir, tok := folder(t, marks, map[string]any{JinjaFile: source})
+		template, err := Load(dir, tok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parts, err := template.Parts([]Message{{"user", "<|im_end|>é"}}, false); err != nil || spell(parts) != want {
+			t.Errorf("%s: got %q, error %v, want %q", source, spell(parts), err, want)
+		}
+	}
+}
+
+// Spans of generation blocks are places among the parts, behind text that is longer or
+// shorter than what stood for it.
+func TestGenerated(t *testing.T) {
+	dir, tok := folder(t, append([]string{"<pad>"}, marks...), map[string]any{
+		JinjaFile: "{% for m in messages %}{{ m.content }} <pad> |{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}{% endfor %}",
+	})
+	template, err := Load(dir, tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, spans, err := template.Generated([]Message{{"user", "<|im_start|>é"}, {"user", "x"}}, false)
+	if err != nil || !template.Generates() {
+		t.Fatal(err)
+	}
+	if got, want := spell(parts), "<|im_start|>é«<pad>»|<|im_start|>é«<|im_end|>»x«<pad>»|x«<|im_end|>»"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	want := []Span{{Border{2, 1}, Border{4, 0}}, {Border{6, 1}, Border{8, 0}}}
+	if !slices.Equal(spans, want) {
+		t.Errorf("got %v, want %v", spans, want)
 	}
 }
