@@ -13,17 +13,22 @@ import (
 	"os"
 	"path/filepath"
 	"unsafe"
+
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // The file of a pipeline cache is a SHA-256 and what the driver gave. Drivers check whom
 // their data is for, but not all of them that it is whole.
+
+// maxCache is more bytes than any pipeline cache has.
+const maxCache = 256 << 20
 
 // loadCache opens the device's pipeline cache with what the file of an earlier run holds.
 // A file that cannot be read is as good as none: pipelines are only compiled again.
 func (g *gpu) loadCache(dir string) error {
 	var data []byte
 	if g.cacheFile = g.cachePath(dir); g.cacheFile != "" {
-		if file, err := os.ReadFile(g.cacheFile); err == nil && len(file) > sha256.Size {
+		if file, err := regular.Read(g.cacheFile, maxCache); err == nil && len(file) > sha256.Size {
 			sum := sha256.Sum256(file[sha256.Size:])
 			if bytes.Equal(sum[:], file[:sha256.Size]) {
 				data = file[sha256.Size:]
