@@ -35,16 +35,16 @@ type tokenized struct {
 	asksTime   bool // rows of chat depend on the time that their template is told
 }
 
-// ends are the tokens that begin and end a text; -1: none.
-type ends struct{ bos, eos int32 }
+// ends are the tokens that begin and end a text; nil: none. A run without data, as a plan or
+// a Trainer is, has no ends to teach.
+type ends struct{ bos, eos *int32 }
 
-func endsOf(tok tokenizer.Tokenizer) ends {
-	e := ends{-1, -1}
+func endsOf(tok tokenizer.Tokenizer) (e ends) {
 	if id, ok := tok.BOS(); ok {
-		e.bos = id
+		e.bos = &id
 	}
 	if id, ok := tok.EOS(); ok {
-		e.eos = id
+		e.eos = &id
 	}
 	return e
 }
@@ -52,11 +52,11 @@ func endsOf(tok tokenizer.Tokenizer) ends {
 // teach puts the ends that a model is trained with into its configuration, if that does not
 // name them: it will be asked with them.
 func (e ends) teach(c *llama.Config) {
-	if e.eos >= 0 && !slices.Contains(c.EOS, e.eos) {
-		c.EOS = append([]int32{e.eos}, c.EOS...)
+	if e.eos != nil && !slices.Contains(c.EOS, *e.eos) {
+		c.EOS = append([]int32{*e.eos}, c.EOS...)
 	}
-	if e.bos >= 0 && c.BOS < 0 {
-		c.BOS = e.bos
+	if e.bos != nil && c.BOS < 0 {
+		c.BOS = *e.bos
 	}
 }
 
@@ -351,8 +351,8 @@ func (r *run) newModel(d *tensor.Device) (*llama.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.ends.bos >= 0 {
-		config.BOS = r.ends.bos
+	if r.ends.bos != nil {
+		config.BOS = *r.ends.bos
 	}
 	r.ends.teach(&config)
 	return llama.NewAs(d, config, r.cfg.DType, r.cfg.Seed)

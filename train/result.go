@@ -20,7 +20,11 @@ func (r *run) saveResult(dir string) error {
 	if err := tokenizer.CopyTokenizer(r.cfg.tokenizerPath(), dir); err != nil || r.cfg.Model == "" {
 		return err
 	}
-	return tokenizer.CopyGeneration(r.cfg.Model, dir, r.ends.eos)
+	eos := int32(-1)
+	if r.ends.eos != nil {
+		eos = *r.ends.eos
+	}
+	return tokenizer.CopyGeneration(r.cfg.Model, dir, eos)
 }
 
 // copyResult copies a checkpoint's result, file by file.
