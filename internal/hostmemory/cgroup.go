@@ -56,10 +56,10 @@ func groups(root fs.FS) (all []group) {
 		if m.kind == "cgroup2" {
 			v = version2
 		}
-		top := strings.TrimPrefix(path.Clean(m.at), "/")
+		top := path.Join(".", strings.TrimPrefix(path.Clean(m.at), "/"))
 		for dir := path.Join(top, m.below(own)); ; dir = path.Dir(dir) {
 			all = append(all, v.limited(root, dir)...)
-			if dir == top || len(dir) <= len(top) {
+			if dir == top || dir == "." {
 				break
 			}
 		}

@@ -65,6 +65,7 @@ func TestRead(t *testing.T) {
 		{"both, version 1 counts", tree{"proc/self/cgroup": "4:memory:/a\n0::/a\n", "proc/self/mountinfo": mount1 + unified, v1 + "/a/memory.limit_in_bytes": "62914560"}, 60, "cgroup/memory/a ("},
 		{"both, version 2 counts", tree{"proc/self/cgroup": "0::/a\n4:cpu:/b\n", "proc/self/mountinfo": unified, "sys/fs/cgroup/unified/a/memory.max": "62914560"}, 60, "unified/a ("},
 		{"both have one", tree{"proc/self/cgroup": "4:memory:/a\n0::/a\n", "proc/self/mountinfo": mount1 + unified, v1 + "/a/memory.limit_in_bytes": "62914560", "sys/fs/cgroup/unified/a/memory.max": "31457280"}, 30, "unified/a ("},
+		{"mounted at the root", tree{"proc/self/cgroup": "0::/a/b\n", "proc/self/mountinfo": strings.Replace(mount2, "/sys/fs/cgroup", "/", 1), "a/memory.max": "62914560"}, 60, "the control group /a ("},
 		{"not mounted", tree{"proc/self/cgroup": "0::/a\n", "proc/self/mountinfo": others}, -1, ""},
 		{"the process's own limit", tree{"proc/meminfo": "MemAvailable: 1048576 kB", "proc/self/limits": "Limit Soft Hard Units\nMax address space         536870912            unlimited            bytes\n", "proc/self/status": "VmSize:\t  262144 kB\nRssAnon:\t 2048 kB\n"},
 			256, "the process's limit of 512.0 MiB of address space (ulimit -v)"},
