@@ -340,6 +340,9 @@ func (m *machine) equalAt(a, b Value, depth int) bool {
 		s, _ := asString(a)
 		t, ok := asString(b)
 		m.scan(min(len(s), len(t)))
+		if ok {
+			m.asOriginal("==", s, t, yes(func(s, t string) bool { return s == t }))
+		}
 		return ok && s == t
 	case *List:
 		b, ok := b.(*List)
@@ -516,6 +519,7 @@ func (m *machine) contains(c, v Value) bool {
 			m.fail("want a string to look for in a string, got %s", typeName(v))
 		}
 		m.scan(len(s) + len(part))
+		m.asOriginal("in", s, part, yes(strings.Contains))
 		return strings.Contains(s, part)
 	case *Dict:
 		_, ok := c.at(m.mustHash(v))

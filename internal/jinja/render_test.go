@@ -97,6 +97,28 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+// Where the template looks for what a sealed character stands for, the answer would be
+// another than jinja2's.
+func TestSealedIsNotLookedFor(t *testing.T) {
+	values := Pairs("s", "a\ufdd0|x|>b", "other", "a<b")
+	sealed := map[rune]rune{0xfdd0: '<'}
+	for _, source := range []string{
+		"{{ '<|x|>' in s }}", "{{ s.split('<|x|>') }}", "{{ s.replace('<', '') }}", "{{ s|replace('<|x|>', '') }}", "{{ s.startswith('a<') }}",
+		"{{ s.endswith('<|x|>b') }}", "{{ s.find('<') }}", "{{ s.count('<') }}", "{{ s.partition('<') }}", "{{ s.removeprefix('a<') }}", "{{ s == 'a<|x|>b' }}", "{{ s[1:].lstrip('<') }}",
+	} {
+		if r, err := render("sealed", source, values, Options{Sealed: sealed}); err == nil || !strings.Contains(err.Error(), "want messages that do not spell") {
+			t.Errorf("%s: got %q, error %v", source, r.Text, err)
+		}
+	}
+	for source, want := range map[string]string{
+		"{{ '</think>' in s }}": "False", "{{ s.split('|')[1] }}": "x", "{{ s.startswith('a') }}": "True", "{{ s == 'a' }}": "False", "{{ other.split('<')[1] }}": "b", "{{ s.strip('ab') }}": "\ufdd0|x|>",
+	} {
+		if r, err := render("sealed", source, values, Options{Sealed: sealed}); err != nil || r.Text != want {
+			t.Errorf("%s: got %q, error %v, want %q", source, r.Text, err, want)
+		}
+	}
+}
+
 func TestFromJSON(t *testing.T) {
 	got, err := FromJSON([]byte(`{"b": [1, -2, 1.0, 1e3, true, null, "é\n"], "a": {}}`))
 	want := Pairs("b", &List{[]Value{int64(1), int64(-2), 1.0, 1000.0, true, nil, "é\n"}}, "a", &Dict{})

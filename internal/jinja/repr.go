@@ -221,11 +221,3 @@ func formatFloat(v float64) string {
 	}
 	return s
 }
-
-// original is what a sealed character stands for, and every other itself.
-func (m *machine) original(r rune) rune {
-	if o, ok := m.sealed[r]; ok {
-		return o
-	}
-	return r
-}

@@ -71,11 +71,15 @@ func init() {
 		"startswith": affix("startswith", strings.HasPrefix), "endswith": affix("endswith", strings.HasSuffix),
 		"removeprefix": func(m *machine, s string, args []Value, kw *keywords) Value {
 			b := m.bind("removeprefix", "prefix/", args, kw)
-			return m.text(strings.TrimPrefix(s, m.wantString("removeprefix", b[0])))
+			prefix := m.wantString("removeprefix", b[0])
+			m.asOriginal("removeprefix", s, prefix, yes(strings.HasPrefix))
+			return m.text(strings.TrimPrefix(s, prefix))
 		},
 		"removesuffix": func(m *machine, s string, args []Value, kw *keywords) Value {
 			b := m.bind("removesuffix", "suffix/", args, kw)
-			return m.text(strings.TrimSuffix(s, m.wantString("removesuffix", b[0])))
+			suffix := m.wantString("removesuffix", b[0])
+			m.asOriginal("removesuffix", s, suffix, yes(strings.HasSuffix))
+			return m.text(strings.TrimSuffix(s, suffix))
 		},
 		"count": counter("count"), "find": counter("find"), "rfind": counter("rfind"), "index": counter("index"), "rindex": counter("rindex"),
 		"partition": func(m *machine, s string, args []Value, kw *keywords) Value {
@@ -168,7 +172,12 @@ func (m *machine) strip(what, s string, chars Value, left, right bool) string {
 		for _, r := range set {
 			in[r] = true
 		}
-		takes = func(r rune) bool { return in[r] }
+		takes = func(r rune) bool {
+			if o := m.original(r); o != r && in[o] {
+				m.fail("%s: want messages that do not spell special tokens, whose %q the template takes away", what, o)
+			}
+			return in[r]
+		}
 	}
 	if left {
 		s = strings.TrimLeftFunc(s, takes)
@@ -193,6 +202,7 @@ func (m *machine) split(what, s string, b []Value, right bool) Value {
 		if sep == "" {
 			m.fail("%s: want a separator, got an empty one", what)
 		}
+		m.asOriginal(what, s, sep, strings.Count)
 		for ; most != 0; most-- {
 			i := strings.Index(s, sep)
 			if right {
@@ -272,6 +282,7 @@ func (m *machine) splitLines(s string, keep bool) Value {
 // replace is str.replace; a negative count means all.
 func (m *machine) replace(s, old, new string, count int64) string {
 	m.scan(len(s))
+	m.asOriginal("replace", s, old, strings.Count)
 	n := strings.Count(s, old)
 	if count >= 0 {
 		n = int(min(int64(n), count))
@@ -336,6 +347,7 @@ func affix(name string, has func(s, affix string) bool) func(*machine, string, [
 		for _, o := range options {
 			a := m.wantString(name, o)
 			m.scan(len(a))
+			m.asOriginal(name, part, a, yes(has))
 			if ok && has(part, a) {
 				return true
 			}
@@ -351,6 +363,7 @@ func counter(name string) func(*machine, string, []Value, *keywords) Value {
 		sub := m.wantString(name, b[0])
 		part, first, ok := m.part(name, s, b[1], b[2])
 		m.scan(len(s))
+		m.asOriginal(name, part, sub, strings.Count)
 		if name == "count" {
 			if !ok {
 				return int64(0)
@@ -383,6 +396,7 @@ func (m *machine) partition(what, s string, args []Value, kw *keywords, find fun
 	}
 	m.scan(len(s))
 	m.spend(sizeThing + 3*sizeItem + 2*sizeBox + len(s))
+	m.asOriginal(what, s, sep, strings.Count)
 	i := find(s, sep)
 	if i < 0 {
 		return &Tuple{Items: none(s)}
