@@ -41,6 +41,12 @@ func CheckFits(t Tokenizer, model int) (warning string, err error) {
 			return "", fmt.Errorf("the token that %s a text: %w", end.does, CheckIDs(t, []int32{id}, model))
 		}
 	}
-	return fmt.Sprintf("warning: the tokenizer has %d ids, the model's vocabulary %d: rows that need an id from %d on, as %.60q is, are refused",
-		t.VocabSize(), model, model, t.Piece(int32(model))), nil
+	warning = fmt.Sprintf("warning: the tokenizer has %d ids, the model's vocabulary %d: rows that need an id from %d on", t.VocabSize(), model, model)
+	for id := model; id < t.VocabSize(); id++ {
+		if piece := t.Piece(int32(id)); piece != "" { // there may be gaps
+			warning += fmt.Sprintf(", such as %.60q,", piece)
+			break
+		}
+	}
+	return warning + " are refused", nil
 }

@@ -52,7 +52,7 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		"chats.jsonl": `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`,
 		"book.txt":    "once <|b|>",
 	})
-	const warning = `warning: the tokenizer has 100 ids, the model's vocabulary 98: rows that need an id from 98 on, as "<|a|>" is, are refused`
+	const warning = `warning: the tokenizer has 100 ids, the model's vocabulary 98: rows that need an id from 98 on, such as "<|a|>", are refused`
 	const a, b = `token "<|a|>" (id 98): want an id below the 98 of the model's vocabulary, got one of the tokenizer's 100`, `token "<|b|>" (id 99): want an id below the 98`
 	settings := func(file string, more ...string) []string {
 		return append([]string{"--model", model, "--data", at(file), "--max-tokens", "64"}, more...)
