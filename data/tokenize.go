@@ -101,6 +101,9 @@ func (c Counts) String() string {
 // not count. A row without a counted token
 // is left out.
 func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
+	if tok == nil {
+		return nil, Counts{}, errors.New("data: want a tokenizer, got nil")
+	}
 	counts := Counts{Rows: len(rows)}
 	if err := o.Validate(); err != nil {
 		return nil, counts, fmt.Errorf("data: %w", err)

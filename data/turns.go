@@ -50,6 +50,9 @@ func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, r Row, loss Lo
 // where a token would reach across a border between an answer and what is around it, the
 // template's text is cut there.
 func ChatPrompt(tok tokenizer.Tokenizer, template *chat.Template, messages []chat.Message) ([]int32, error) {
+	if tok == nil || template == nil {
+		return nil, errors.New("data: want a tokenizer and a template for a chat, got nil")
+	}
 	parts, err := template.Parts(messages, true)
 	if err != nil {
 		return nil, err

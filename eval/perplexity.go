@@ -11,6 +11,7 @@ import (
 
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -35,6 +36,9 @@ type TextOptions struct {
 //
 // An id that the model has no embedding for is an error before anything is computed.
 func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokenizer, text string, o TextOptions) (Perplexity, error) {
+	tensor.NotNil("eval.MeasurePerplexity", "a context", ctx)
+	tensor.NotNil("eval.MeasurePerplexity", "a model", m)
+	tensor.NotNil("eval.MeasurePerplexity", "a tokenizer", tok)
 	window := o.Window
 	if window == 0 {
 		window = m.Config.MaxPositions

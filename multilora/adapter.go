@@ -54,6 +54,7 @@ type adapted struct {
 // Config.Extra names parameters of the model that train beside them and become a part of
 // the adapter; any other one trains as well once its Frozen is false.
 func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
+	tensor.NotNil("multilora.Attach", "a model", model)
 	a, slots, err := prepare(model, cfg)
 	if err != nil {
 		return nil, err

@@ -175,6 +175,7 @@ func parseInfo(text []byte) (Info, error) {
 // adapter already, is a *BaseError, unless the options say otherwise; with several Options
 // the last counts. After an error the model is as it was.
 func Load(model any, dir string, options ...Options) (*Adapter, error) {
+	tensor.NotNil("multilora.Load", "a model", model)
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // An adapter in a GGUF file is LoRA as llama.cpp loads it: for a weight NAME of the base
@@ -123,6 +124,7 @@ func permuted(b []float32, rows, heads int, move func(dst, src []byte, rows, hea
 // LoadGGUF attaches the LoRA of a GGUF file to a model and freezes the model. After an
 // error the model is as it was.
 func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err error) {
+	tensor.NotNil("multilora.LoadGGUF", "a model", m)
 	all, err := linears(m)
 	if err != nil {
 		return nil, err

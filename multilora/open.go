@@ -6,6 +6,7 @@ import (
 
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // Open attaches an adapter in any form to a model: a folder of Save (see Load), a PEFT
@@ -14,6 +15,7 @@ import (
 // adapter already, is a *BaseError, unless the options say otherwise; with several Options
 // the last counts.
 func Open(model any, path string, options ...Options) (*Adapter, error) {
+	tensor.NotNil("multilora.Open", "a model", model)
 	info, err := regular.Stat(path)
 	if err != nil {
 		return nil, err

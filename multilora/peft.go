@@ -31,6 +31,7 @@ const (
 // Config.Extra. What PEFT can do beyond that (DoRA, trained biases of adapted layers, …)
 // is an error that names the field. After an error the model is as it was.
 func LoadPEFT(model any, dir string, options ...Options) (*Adapter, error) {
+	tensor.NotNil("multilora.LoadPEFT", "a model", model)
 	path := filepath.Join(dir, PEFTConfigFile)
 	text, err := readSmall(path)
 	if err != nil {

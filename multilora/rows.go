@@ -25,7 +25,10 @@ type Set struct {
 }
 
 // NewSet is a set without adapters. The model's slots must hold its own layers.
-func NewSet(model any) *Set { return &Set{model: model, adapters: map[string]*Adapter{}} }
+func NewSet(model any) *Set {
+	tensor.NotNil("multilora.NewSet", "a model", model)
+	return &Set{model: model, adapters: map[string]*Adapter{}}
+}
 
 // Load adds the adapter at path, in any of the forms and with the options that Open knows.
 // None is in use afterwards.
@@ -40,6 +43,7 @@ func (s *Set) Load(name, path string, options ...Options) error {
 
 // Add adds an adapter of the same model. None is in use afterwards.
 func (s *Set) Add(name string, a *Adapter) error {
+	tensor.NotNil("multilora.Set", "an adapter", a)
 	if _, taken := s.adapters[name]; taken || name == "" {
 		return fmt.Errorf("multilora: adding an adapter as %s: want a name that is not empty and not taken", quoted(name))
 	}

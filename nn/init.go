@@ -44,6 +44,7 @@ func (in *Init) Kaiming(fanIn int, shape ...int) *Param {
 }
 
 func (in *Init) param(shape []int, next func(*random.Stream) float64) *Param {
+	tensor.NotNil("nn", "an Init", in)
 	r := random.NewStream(in.Seed, random.Init, in.made, 0)
 	in.made++
 	if in.Device.Virtual() {

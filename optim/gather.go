@@ -61,6 +61,8 @@ type block struct {
 // norm's weight, a bias) or the scaling of an adapter's modules (its name ends in .s).
 // A group that matches nothing is an error, and so is a model of which nothing trains.
 func Gather(d *tensor.Device, m any, groups ...Group) (*Trainable, error) {
+	tensor.NotNil("optim.Gather", "a device", d)
+	tensor.NotNil("optim.Gather", "a model", m)
 	return gather(d, m, groups, maxBlock)
 }
 

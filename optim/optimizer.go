@@ -38,6 +38,8 @@ type Optimizer struct {
 
 // New starts an optimizer; its moments are zero.
 func New(t *Trainable, rule Rule) (*Optimizer, error) {
+	tensor.NotNil("optim.New", "what trains", t)
+	tensor.NotNil("optim.New", "a rule", rule)
 	if err := rule.check(); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package tensor
 import (
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Error is a mistake of the program that uses the engine: a wrong shape, a wrong
@@ -17,6 +18,13 @@ func (e *Error) Error() string { return e.Op + ": " + e.Msg }
 // Panicf panics with an *Error.
 func Panicf(op, format string, args ...any) {
 	panic(&Error{Op: op, Msg: fmt.Sprintf(format, args...)})
+}
+
+// NotNil panics with an *Error if value is nil, or a nil pointer: what says what is wanted.
+func NotNil(op, what string, value any) {
+	if v := reflect.ValueOf(value); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		Panicf(op, "want %s, got nil", what)
+	}
 }
 
 // Catch runs f and returns the *Error it panicked with, if any. Every other panic

@@ -30,6 +30,9 @@ func (s SpecialTokens) Validate() error {
 // it spells them, if special tokens are parsed: BOS in front, and EOS at the end with
 // nothing but white space behind it. Who puts these around a text leaves them away then.
 func EncodeText(t Tokenizer, text string, special SpecialTokens) (ids []int32, begins, ends bool) {
+	if t == nil {
+		panic(errNoTokenizer)
+	}
 	parts, ok := t.(PartEncoder)
 	if special != SpecialParse || !ok {
 		return t.Encode(text), false, false

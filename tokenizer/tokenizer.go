@@ -4,7 +4,10 @@
 // below it writes conversations.
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"errors"
+	"unicode/utf8"
+)
 
 // Tokenizer is what training and generation need of one. It does not change, so
 // several goroutines may use it at once.
@@ -30,6 +33,9 @@ type Tokenizer interface {
 
 // EncodeWithBOS is BOS, if the tokenizer has one, and then text.
 func EncodeWithBOS(t Tokenizer, text string) []int32 {
+	if t == nil {
+		panic(errNoTokenizer)
+	}
 	ids := t.Encode(text)
 	if bos, ok := t.BOS(); ok {
 		ids = append([]int32{bos}, ids...)
@@ -45,7 +51,15 @@ type Decoder struct {
 }
 
 // NewDecoder begins a text.
-func NewDecoder(t Tokenizer) *Decoder { return &Decoder{tok: t, start: true} }
+func NewDecoder(t Tokenizer) *Decoder {
+	if t == nil {
+		panic(errNoTokenizer)
+	}
+	return &Decoder{tok: t, start: true}
+}
+
+// errNoTokenizer is the panic of a caller's mistake.
+var errNoTokenizer = errors.New("tokenizer: want a tokenizer, got nil")
 
 // Push gives the text that id completes, which may be none. All that Push and a last
 // Flush give, one after the other, is Decode of all ids.

@@ -33,6 +33,9 @@ type input struct {
 // places are the settings that say where a run's inputs lie, in the order they are compared.
 var places = []string{"model", "from-scratch", "from-adapter", "tokenizer", "data"}
 
+// generationFile is read for what ends a text, by llama.ReadConfig and the tokenizer.
+const generationFile = "generation_config.json"
+
 // readInputs finds the files that a run reads, and hashes them.
 func (c *Config) readInputs() ([]input, error) {
 	var all []input
@@ -44,6 +47,9 @@ func (c *Config) readInputs() ([]input, error) {
 		add("from-scratch", c.FromScratch, "")
 	case isFolder(c.Model):
 		add("model", c.Model, llama.ConfigFile)
+		if regular.Exists(filepath.Join(c.Model, generationFile)) {
+			add("model", c.Model, generationFile)
+		}
 		weights, err := safetensors.OpenModel(c.Model)
 		if err != nil {
 			return nil, fmt.Errorf("setting model: %w", err)
@@ -164,6 +170,9 @@ func sameInputs(old, now []input, j *judge) error {
 			return slices.DeleteFunc(slices.Clone(all), func(in input) bool { return in.Setting != setting })
 		}
 		want, got := of(old), of(now)
+		if isGeneration := func(in input) bool { return in.Name == generationFile }; !slices.ContainsFunc(want, isGeneration) && slices.ContainsFunc(want, func(in input) bool { return in.Name == llama.ConfigFile }) {
+			got = slices.DeleteFunc(got, isGeneration) // older checkpoints do not know it: the sequences tell
+		}
 		if setting == "data" && len(want) != len(got) {
 			err := fmt.Errorf("setting data: want the run's %d files in their order, got %d", len(want), len(got))
 			if err := j.differs(err, "data", fmt.Sprintf("%d files", len(want)), fmt.Sprint(len(got))); err != nil {

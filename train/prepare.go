@@ -283,6 +283,7 @@ func (r *run) prepareModel(d *tensor.Device, from string) error {
 // stands beside its layers, or everything trains, and what trains is gathered. What cfg says
 // of data, files and folders does not matter.
 func NewTrainer(m *llama.Model, cfg Config) (*Trainer, error) {
+	tensor.NotNil("train.NewTrainer", "a model", m)
 	cfg.Resolve()
 	if err := cfg.validateRun(); err != nil {
 		return nil, err

@@ -116,6 +116,9 @@ type run struct {
 // and Resume can go on; before the first step there is nothing to save, and that is an error.
 // With several Options the last counts.
 func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options ...Options) (Summary, error) {
+	tensor.NotNil("train.Run", "a context", ctx)
+	tensor.NotNil("train.Run", "a device", d)
+	tensor.NotNil("train.Run", "a Progress", p)
 	cfg.Resolve()
 	if err := cfg.Validate(); err != nil {
 		return Summary{}, err

@@ -48,6 +48,9 @@ var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
 // is a *NonFiniteError, unless a smaller LossScale may help: then the step counts, but has
 // moved nothing.
 func (t *Trainer) Step(batches []data.Batch) (Result, error) {
+	if t == nil || t.Device == nil || t.Model == nil || t.Trainable == nil || t.Optimizer == nil || t.Schedule == nil {
+		tensor.Panicf("train.Step", "want a trainer that NewTrainer has made, or all fields but LossScale")
+	}
 	var r Result
 	for _, b := range batches {
 		r.Rows += b.Rows
@@ -127,6 +130,8 @@ func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) *tensor
 // Evaluate is the mean loss, in nats, over the counted tokens of the batches. It ends
 // with ctx's error when ctx ends.
 func Evaluate(ctx context.Context, m *llama.Model, batches []data.Batch) (float64, error) {
+	tensor.NotNil("train.Evaluate", "a context", ctx)
+	tensor.NotNil("train.Evaluate", "a model", m)
 	sum, counted := 0.0, 0
 	for _, b := range batches {
 		if err := ctx.Err(); err != nil {

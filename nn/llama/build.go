@@ -17,6 +17,7 @@ func New(d *tensor.Device, c Config, seed uint64) (*Model, error) {
 // NewAs is New with weights and activations in another storage type: the same numbers,
 // rounded to f32, f16 or bf16.
 func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, error) {
+	tensor.NotNil("llama.New", "a device", d)
 	if !dt.IsFloat() {
 		return nil, fmt.Errorf("llama: a new model in %s: want f32, f16 or bf16", dt)
 	}
@@ -42,6 +43,7 @@ func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, er
 // Blank makes a model as Load would store it, with parameters of undefined values.
 // They are frozen.
 func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
+	tensor.NotNil("llama.Blank", "a device", d)
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type LoadOptions struct {
 // GGUF file. Every tensor is checked before the first is loaded, and none is held twice.
 // The parameters are frozen.
 func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
+	tensor.NotNil("llama.Load", "a device", d)
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,10 @@ func (f *fields) rope() ops.RoPEScaling {
 	if o == nil {
 		return r
 	}
+	kind := o.str("rope_type", o.str("type", "default"))
+	if kind != "default" && kind != "linear" && kind != "llama3" { // before fields that only that type has
+		o.fail("rope_type", ropeTypes, fmt.Sprintf("%q", kind))
+	}
 	o.known("rope_type", "type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor",
 		"original_max_position_embeddings", "partial_rotary_factor")
 	only(o, "partial_rotary_factor", 1.0)
@@ -30,8 +34,7 @@ func (f *fields) rope() ops.RoPEScaling {
 		f.fail("rope_theta", fmt.Sprintf("%v, as %srope_theta says", theta, o.prefix), fmt.Sprint(r.Theta))
 	}
 	r.Theta = theta
-	switch kind := o.str("rope_type", o.str("type", "default")); kind {
-	case "default":
+	switch kind {
 	case "linear":
 		r.Factor = o.positive("factor", 0)
 	case "llama3":
@@ -41,8 +44,6 @@ func (f *fields) rope() ops.RoPEScaling {
 		if r.HighFreqFactor <= r.LowFreqFactor {
 			o.fail("high_freq_factor", fmt.Sprintf("more than the low_freq_factor, %v", r.LowFreqFactor), fmt.Sprint(r.HighFreqFactor))
 		}
-	default:
-		o.fail("rope_type", ropeTypes, fmt.Sprintf("%q", kind))
 	}
 	if f.err == nil {
 		f.err = o.err
