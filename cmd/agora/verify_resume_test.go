@@ -52,8 +52,8 @@ func TestVerifyResume(t *testing.T) {
 		t.Errorf("left are %v, %v", left, err)
 	}
 	for want, args := range map[string][]string{
-		"want a run's folder or a YAML file of settings": {t.TempDir()}, "--cuts: want at least 1, got 0": {run, "--cuts", "0"},
-		"--steps: want at least 1, got -1": {run, "--steps", "-1"}, "want a new or empty folder": {run, "--out", run},
+		"want a run's folder or a YAML file of settings": {t.TempDir()}, "--cuts 0: want at least 1": {run, "--cuts", "0"},
+		"--steps -1: want at least 1": {run, "--steps", "-1"}, "want a new or empty folder": {run, "--out", run},
 	} {
 		if code, _, stderr := agora(t, append([]string{"verify-resume"}, args...)...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit code %d, want 1 and %q in\n%s", args, code, want, stderr)
