@@ -17,87 +17,90 @@ const (
 	trainOn   = "train --device cpu --model {}/model --data {}/rows.jsonl --max-tokens 16 --steps 2 --held-out 0 --out {}/out"
 )
 
-// hostileFiles are too large, or say so, or never end.
-var hostileFiles = []hostile{
-	// Packed.
-	{name: "a bomb of zeros", make: bomb("a.txt.gz", "", "\x00"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size, got", "the setting max-data-bytes allows more"}},
-	{name: "a bomb of letters", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size"}},
-	{name: "a bomb of blanks behind a row", make: bomb("a.jsonl.gz", `{"text":"a"}`, " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line 1): want text that unpacks"}},
-	{name: "a bomb of blanks before all rows", make: bomb("a.jsonl.gz", "", " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: "}},
-	{name: "a bomb of lines", make: bomb("a.jsonl.gz", `{"text":"a"}`, "\n"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line", "unpacks to at most 200 times"}},
-	{name: "a bomb of a row", make: bomb("a.jsonl.gz", `{"text":"`, "a"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 1 (line 1): want "}},
-	{name: "a bomb of rows", make: bomb("a.jsonl.gz", "", `{"text":"a"}`+"\n"), args: previewOf + "a.jsonl.gz --max-data-bytes 50000000", want: []string{"{}/a.jsonl.gz: row ", "want at most 50000000 bytes of rows in all", "the setting max-data-bytes allows more"}, free: 200},
-	{name: "a bomb to train on", make: bomb("a.txt.gz", "", "a"), args: "train --device cpu --model {}/model --max-tokens 16 --out {}/out --data {}/a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks"}},
-	{name: "a bomb within a bound of the user's", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz --max-data-bytes 5000000", want: []string{"want at most 5000000 bytes of rows in all, unpacked and 256 more for each of them, got more"}},
-	{name: "packed that is not", make: file("a.jsonl.gz", `{"text":"a"}`), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: want gzip, got: gzip: invalid header"}},
-	{name: "packed and cut", make: made("a.txt.gz", func(w *bytes.Buffer) error {
-		z := gzip.NewWriter(w)
-		_, err := fmt.Fprint(z, strings.Repeat("some text ", 1000))
-		w.Truncate(w.Len() / 2)
-		return err
-	}), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: "}},
+// hostileFiles are too large, or say so, or never end. They are made for this test alone: other
+// tests run this program in little memory.
+func hostileFiles() []hostile {
+	return []hostile{
+		// Packed.
+		{name: "a bomb of zeros", make: bomb("a.txt.gz", "", "\x00"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size, got", "the setting max-data-bytes allows more"}},
+		{name: "a bomb of letters", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size"}},
+		{name: "a bomb of blanks behind a row", make: bomb("a.jsonl.gz", `{"text":"a"}`, " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line 1): want text that unpacks"}},
+		{name: "a bomb of blanks before all rows", make: bomb("a.jsonl.gz", "", " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: "}},
+		{name: "a bomb of lines", make: bomb("a.jsonl.gz", `{"text":"a"}`, "\n"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line", "unpacks to at most 200 times"}},
+		{name: "a bomb of a row", make: bomb("a.jsonl.gz", `{"text":"`, "a"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 1 (line 1): want "}},
+		{name: "a bomb of rows", make: bomb("a.jsonl.gz", "", `{"text":"a"}`+"\n"), args: previewOf + "a.jsonl.gz --max-data-bytes 50000000", want: []string{"{}/a.jsonl.gz: row ", "want at most 50000000 bytes of rows in all", "the setting max-data-bytes allows more"}, free: 200},
+		{name: "a bomb to train on", make: bomb("a.txt.gz", "", "a"), args: "train --device cpu --model {}/model --max-tokens 16 --out {}/out --data {}/a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks"}},
+		{name: "a bomb within a bound of the user's", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz --max-data-bytes 5000000", want: []string{"want at most 5000000 bytes of rows in all, unpacked and 256 more for each of them, got more"}},
+		{name: "packed that is not", make: file("a.jsonl.gz", `{"text":"a"}`), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: want gzip, got: gzip: invalid header"}},
+		{name: "packed and cut", make: made("a.txt.gz", func(w *bytes.Buffer) error {
+			z := gzip.NewWriter(w)
+			_, err := fmt.Fprint(z, strings.Repeat("some text ", 1000))
+			w.Truncate(w.Len() / 2)
+			return err
+		}), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: "}},
 
-	// Sparse files of a TiB.
-	{name: "rows of a TiB", make: sparse("a.jsonl", `{"text":"a"}`, 1<<40), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: want at most ", "the setting max-data-bytes allows more"}},
-	{name: "a document of a TiB", make: sparse("a.txt", "a", 1<<40), args: previewOf + "a.txt", want: []string{"{}/a.txt: want at most 1073741824 bytes of text in a file, got 1099511627776"}},
-	{name: "a configuration of a TiB", make: sparse("model/config.json", "{", 1<<40), args: "inspect {}/model", want: []string{"{}/model/config.json: want at most ", "bytes, got 1099511627776"}},
-	{name: "a tokenizer of a TiB", make: sparse("model/tokenizer.json", "{", 1<<40), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer.json: want at most 268435456 bytes, got 1099511627776"}},
-	{name: "a tokenizer's configuration of a TiB", make: sparse("model/tokenizer_config.json", "{", 1<<40), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer_config.json: want at most ", "bytes, got 1099511627776"}},
-	{name: "a template of a TiB", make: sparse("model/chat_template.jinja", "{", 1<<40), args: previewOf + "chat.jsonl", want: []string{"{}/model/chat_template.jinja: want at most ", "got 1099511627776"}},
-	{name: "weights of a TiB", make: sparse(weigh, "\x02\x00\x00\x00\x00\x00\x00\x00{}", 1<<40), args: "inspect {}/model", want: []string{"{}/model/model.safetensors: want 0 bytes of tensors, got 1099511627766"}},
-	{name: "a GGUF of a TiB", make: sparse("lora.gguf", "GGUF\x03\x00\x00\x00", 1<<40), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want the end of a file without tensors"}},
-	{name: "an index of a TiB", make: sparse("shards/model.safetensors.index.json", "{", 1<<40), args: "inspect {}/shards", want: []string{"model.safetensors.index.json: want at most 100000000 bytes, got 1099511627776"}},
-	{name: "an adapter.json of a TiB", make: sparse("own/adapter.json", "{", 1<<40), args: "inspect {}/own", want: []string{"{}/own/adapter.json: want at most 1048576 bytes, got 1099511627776"}},
-	{name: "an adapter_config.json of a TiB", make: sparse("peft/adapter_config.json", "{", 1<<40), args: "inspect {}/peft", want: []string{"{}/peft/adapter_config.json: want at most 1048576 bytes, got 1099511627776"}},
-	{name: "settings of a TiB", make: sparse("run.yaml", "steps: 1\n", 1<<40), args: "train {}/run.yaml", want: []string{"{}/run.yaml: want at most 262144 bytes, got 1099511627776"}},
-	{name: "a state of a TiB", make: sparse("run/checkpoints/step-000002/state.json", "{", 1<<40), args: "train --resume --out {}/run", want: []string{"step-000002/state.json", "1099511627776"}},
-	{name: "metrics of a TiB", make: sparse("run/metrics.jsonl", "{", 1<<40), args: "plot {}/run", want: []string{"{}/run/metrics.jsonl: line 1: want at most"}},
-	{name: "a text of a TiB", make: sparse("a", "a", 1<<40), args: "eval --task perplexity --model {}/model --text {}/a", want: []string{"{}/a: want at most 1073741824 bytes"}},
-	{name: "a text to tokenize of a TiB", make: sparse("a", "a", 1<<40), args: "tokenize --model {}/model --file {}/a", want: []string{"{}/a: want at most 1073741824 bytes"}},
+		// Sparse files of a TiB.
+		{name: "rows of a TiB", make: sparse("a.jsonl", `{"text":"a"}`, 1<<40), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: want at most ", "the setting max-data-bytes allows more"}},
+		{name: "a document of a TiB", make: sparse("a.txt", "a", 1<<40), args: previewOf + "a.txt", want: []string{"{}/a.txt: want at most 1073741824 bytes of text in a file, got 1099511627776"}},
+		{name: "a configuration of a TiB", make: sparse("model/config.json", "{", 1<<40), args: "inspect {}/model", want: []string{"{}/model/config.json: want at most ", "bytes, got 1099511627776"}},
+		{name: "a tokenizer of a TiB", make: sparse("model/tokenizer.json", "{", 1<<40), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer.json: want at most 268435456 bytes, got 1099511627776"}},
+		{name: "a tokenizer's configuration of a TiB", make: sparse("model/tokenizer_config.json", "{", 1<<40), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer_config.json: want at most ", "bytes, got 1099511627776"}},
+		{name: "a template of a TiB", make: sparse("model/chat_template.jinja", "{", 1<<40), args: previewOf + "chat.jsonl", want: []string{"{}/model/chat_template.jinja: want at most ", "got 1099511627776"}},
+		{name: "weights of a TiB", make: sparse(weigh, "\x02\x00\x00\x00\x00\x00\x00\x00{}", 1<<40), args: "inspect {}/model", want: []string{"{}/model/model.safetensors: want 0 bytes of tensors, got 1099511627766"}},
+		{name: "a GGUF of a TiB", make: sparse("lora.gguf", "GGUF\x03\x00\x00\x00", 1<<40), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want the end of a file without tensors"}},
+		{name: "an index of a TiB", make: sparse("shards/model.safetensors.index.json", "{", 1<<40), args: "inspect {}/shards", want: []string{"model.safetensors.index.json: want at most 100000000 bytes, got 1099511627776"}},
+		{name: "an adapter.json of a TiB", make: sparse("own/adapter.json", "{", 1<<40), args: "inspect {}/own", want: []string{"{}/own/adapter.json: want at most 1048576 bytes, got 1099511627776"}},
+		{name: "an adapter_config.json of a TiB", make: sparse("peft/adapter_config.json", "{", 1<<40), args: "inspect {}/peft", want: []string{"{}/peft/adapter_config.json: want at most 1048576 bytes, got 1099511627776"}},
+		{name: "settings of a TiB", make: sparse("run.yaml", "steps: 1\n", 1<<40), args: "train {}/run.yaml", want: []string{"{}/run.yaml: want at most 262144 bytes, got 1099511627776"}},
+		{name: "a state of a TiB", make: sparse("run/checkpoints/step-000002/state.json", "{", 1<<40), args: "train --resume --out {}/run", want: []string{"step-000002/state.json", "1099511627776"}},
+		{name: "metrics of a TiB", make: sparse("run/metrics.jsonl", "{", 1<<40), args: "plot {}/run", want: []string{"{}/run/metrics.jsonl: line 1: want at most"}},
+		{name: "a text of a TiB", make: sparse("a", "a", 1<<40), args: "eval --task perplexity --model {}/model --text {}/a", want: []string{"{}/a: want at most 1073741824 bytes"}},
+		{name: "a text to tokenize of a TiB", make: sparse("a", "a", 1<<40), args: "tokenize --model {}/model --file {}/a", want: []string{"{}/a: want at most 1073741824 bytes"}},
 
-	// Large, and read whole.
-	{name: "a tokenizer of 200 MiB of zeros", make: sparse("model/tokenizer.json", "{", 200*mebi), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer.json: "}, free: 500},
-	{name: "a header of 95 MiB of blanks", make: made(weigh, func(w *bytes.Buffer) error { return headerOf(w, "{"+strings.Repeat(" ", 95*mebi)+"}") }), args: "inspect {}/model", want: []string{"model.safetensors"}, free: 700},
-	{name: "a header of very many tensors", make: made(weigh, func(w *bytes.Buffer) error {
-		var b strings.Builder
-		for i := range 100_000 {
-			fmt.Fprintf(&b, `,"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, i)
-		}
-		return headerOf(w, "{"+b.String()[1:]+"}")
-	}), args: "inspect {}/model", want: []string{"model.safetensors"}, free: 300},
+		// Large, and read whole.
+		{name: "a tokenizer of 200 MiB of zeros", make: sparse("model/tokenizer.json", "{", 200*mebi), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer.json: "}, free: 500},
+		{name: "a header of 95 MiB of blanks", make: made(weigh, func(w *bytes.Buffer) error { return headerOf(w, "{"+strings.Repeat(" ", 95*mebi)+"}") }), args: "inspect {}/model", want: []string{"model.safetensors"}, free: 700},
+		{name: "a header of very many tensors", make: made(weigh, func(w *bytes.Buffer) error {
+			var b strings.Builder
+			for i := range 100_000 {
+				fmt.Fprintf(&b, `,"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, i)
+			}
+			return headerOf(w, "{"+b.String()[1:]+"}")
+		}), args: "inspect {}/model", want: []string{"model.safetensors"}, free: 300},
 
-	// Headers that contradict themselves and the file.
-	{name: "a GGUF of keys beyond the file", make: made("lora.gguf", func(w *bytes.Buffer) error { return ggufHead(w, 0, 1<<62) }), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want at most 0 keys", "got 4611686018427387904"}},
-	{name: "a GGUF of tensors beyond the file", make: made("lora.gguf", func(w *bytes.Buffer) error { return ggufHead(w, 1<<62, 0) }), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want at most 0 tensors", "got 4611686018427387904"}},
-	{name: "a GGUF of an array beyond the file", make: made("lora.gguf", func(w *bytes.Buffer) error {
-		return ggufHead(w, 0, 1, "\x01\x00\x00\x00\x00\x00\x00\x00a", "\x09\x00\x00\x00", "\x08\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\x7f")
-	}), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: key \"a\": want at most 0 strings", "got 9223372036854775807"}},
-	{name: "a GGUF of arrays in arrays", make: made("lora.gguf", func(w *bytes.Buffer) error {
-		return ggufHead(w, 0, 1, "\x01\x00\x00\x00\x00\x00\x00\x00a", "\x09\x00\x00\x00", strings.Repeat("\x09\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00", 100_000))
-	}), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: key \"a\": want arrays at most ", "deep"}},
-	{name: "a GGUF of big-endian machines", make: made("lora.gguf", func(w *bytes.Buffer) error { _, err := w.WriteString("GGUF\x00\x00\x00\x03"); return err }), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want a little-endian file, got a big-endian one"}},
-	{name: "a model of all the layers there can be", make: changed("model/config.json", field("num_hidden_layers", 1_000_000)), args: "inspect {}/model", want: []string{"config.json: num_hidden_layers: want 1 to 65536, got 1000000"}},
-	{name: "a model wider than all memory", make: changed("model/config.json", field("hidden_size", 1<<30)), args: trainOn, want: []string{"config.json: ", " × hidden_size: want matrices of at most 2147483647 numbers"}},
-	{name: "a plan for more than all memory", make: changed("model/config.json", fields(map[string]any{"hidden_size": 1 << 30, "num_hidden_layers": 65536, "intermediate_size": 1 << 30})), args: "plan --device cpu --model {}/model/config.json", want: []string{"× hidden_size: want matrices of at most 2147483647 numbers"}},
-	{name: "a plan whose sums are more than a number", make: changed("model/config.json", fields(map[string]any{"hidden_size": 1 << 15, "num_hidden_layers": 50, "intermediate_size": 1 << 15, "vocab_size": 1 << 15})), args: "plan --device cpu --max-tokens 32 --model {}/model/config.json", want: []string{"the run needs "}, free: 100},
-	{name: "a vocabulary of all ids", make: changed("model/config.json", field("vocab_size", 1<<31-1)), args: "plan --device cpu --model {}/model/config.json", want: []string{"config.json: vocab_size × hidden_size: want matrices of at most 2147483647 numbers, got 2147483647 × 32"}},
-	{name: "heads of nothing", make: changed("model/config.json", field("num_attention_heads", 0)), args: "inspect {}/model", want: []string{"config.json: num_attention_heads: want 1 to 2147483647, got 0"}},
-	{name: "a negative width", make: changed("model/config.json", field("hidden_size", -32)), args: "inspect {}/model", want: []string{"config.json: hidden_size: want ", "2147483647, got -32"}},
+		// Headers that contradict themselves and the file.
+		{name: "a GGUF of keys beyond the file", make: made("lora.gguf", func(w *bytes.Buffer) error { return ggufHead(w, 0, 1<<62) }), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want at most 0 keys", "got 4611686018427387904"}},
+		{name: "a GGUF of tensors beyond the file", make: made("lora.gguf", func(w *bytes.Buffer) error { return ggufHead(w, 1<<62, 0) }), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want at most 0 tensors", "got 4611686018427387904"}},
+		{name: "a GGUF of an array beyond the file", make: made("lora.gguf", func(w *bytes.Buffer) error {
+			return ggufHead(w, 0, 1, "\x01\x00\x00\x00\x00\x00\x00\x00a", "\x09\x00\x00\x00", "\x08\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\x7f")
+		}), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: key \"a\": want at most 0 strings", "got 9223372036854775807"}},
+		{name: "a GGUF of arrays in arrays", make: made("lora.gguf", func(w *bytes.Buffer) error {
+			return ggufHead(w, 0, 1, "\x01\x00\x00\x00\x00\x00\x00\x00a", "\x09\x00\x00\x00", strings.Repeat("\x09\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00", 100_000))
+		}), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: key \"a\": want arrays at most ", "deep"}},
+		{name: "a GGUF of big-endian machines", make: made("lora.gguf", func(w *bytes.Buffer) error { _, err := w.WriteString("GGUF\x00\x00\x00\x03"); return err }), args: "inspect {}/lora.gguf", want: []string{"{}/lora.gguf: want a little-endian file, got a big-endian one"}},
+		{name: "a model of all the layers there can be", make: changed("model/config.json", field("num_hidden_layers", 1_000_000)), args: "inspect {}/model", want: []string{"config.json: num_hidden_layers: want 1 to 65536, got 1000000"}},
+		{name: "a model wider than all memory", make: changed("model/config.json", field("hidden_size", 1<<30)), args: trainOn, want: []string{"config.json: ", " × hidden_size: want matrices of at most 2147483647 numbers"}},
+		{name: "a plan for more than all memory", make: changed("model/config.json", fields(map[string]any{"hidden_size": 1 << 30, "num_hidden_layers": 65536, "intermediate_size": 1 << 30})), args: "plan --device cpu --model {}/model/config.json", want: []string{"× hidden_size: want matrices of at most 2147483647 numbers"}},
+		{name: "a plan whose sums are more than a number", make: changed("model/config.json", fields(map[string]any{"hidden_size": 1 << 15, "num_hidden_layers": 50, "intermediate_size": 1 << 15, "vocab_size": 1 << 15})), args: "plan --device cpu --max-tokens 32 --model {}/model/config.json", want: []string{"the run needs "}, free: 100},
+		{name: "a vocabulary of all ids", make: changed("model/config.json", field("vocab_size", 1<<31-1)), args: "plan --device cpu --model {}/model/config.json", want: []string{"config.json: vocab_size × hidden_size: want matrices of at most 2147483647 numbers, got 2147483647 × 32"}},
+		{name: "heads of nothing", make: changed("model/config.json", field("num_attention_heads", 0)), args: "inspect {}/model", want: []string{"config.json: num_attention_heads: want 1 to 2147483647, got 0"}},
+		{name: "a negative width", make: changed("model/config.json", field("hidden_size", -32)), args: "inspect {}/model", want: []string{"config.json: hidden_size: want ", "2147483647, got -32"}},
 
-	// Rows.
-	{name: "a row a million deep", make: file("a.jsonl", strings.Repeat(`{"a":`, 1_000_000)), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: row 1 (line 1): "}},
-	{name: "a list a million deep in a row", make: file("a.jsonl", `{"messages":`+strings.Repeat(`[`, 1_000_000)+`}`), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: row 1 (line 1): "}},
-	{name: "no end of a text", make: file("a.jsonl", `{"text":"`+strings.Repeat("a", 17*mebi)), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: row 1 (line 1): want at most 16777216 bytes, got more"}},
-	{name: "rows in UTF-16", make: file("a.jsonl", "\xff\xfe{\x00\"\x00"), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: "}},
-	{name: "a document in UTF-16", make: file("a.txt", "\xff\xfea\x00"), args: previewOf + "a.txt", want: []string{"{}/a.txt: line 1: want text in UTF-8, got other bytes"}},
-	{name: "data of a folder", args: previewOf + "model", want: []string{"{}/model: want a file or a pipe, got a folder"}},
-	{name: "data of a device", make: link("a.txt", "/dev/zero"), args: previewOf + "a.txt", want: []string{"{}/a.txt: want a file or a pipe, got a device"}},
-	{name: "data of nowhere", make: link("a.txt", "none"), args: previewOf + "a.txt", want: []string{`{}/a.txt: want a regular file, got a link to "none", where nothing is`}},
-	{name: "data of a loop", make: link("a.txt", "a.txt"), args: previewOf + "a.txt", want: []string{"{}/a.txt: too many levels of symbolic links"}},
-	{name: "data of the process's memory", make: link("a.txt", "/proc/self/mem"), args: previewOf + "a.txt", want: []string{"{}/a.txt: "}},
-	{name: "a text of a device", make: link("a", "/dev/zero"), args: "eval --task perplexity --model {}/model --text {}/a", want: []string{"{}/a: want a file or a pipe, got a device"}},
-	{name: "a text of a folder", args: "eval --task perplexity --model {}/model --text {}/model", want: []string{"{}/model: want a file or a pipe, got a folder"}},
-	{name: "a text of a folder to tokenize", args: "tokenize --model {}/model --file {}/model", want: []string{"{}/model: want a file or a pipe, got a folder"}},
+		// Rows.
+		{name: "a row a million deep", make: file("a.jsonl", strings.Repeat(`{"a":`, 1_000_000)), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: row 1 (line 1): "}},
+		{name: "a list a million deep in a row", make: file("a.jsonl", `{"messages":`+strings.Repeat(`[`, 1_000_000)+`}`), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: row 1 (line 1): "}},
+		{name: "no end of a text", make: file("a.jsonl", `{"text":"`+strings.Repeat("a", 17*mebi)), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: row 1 (line 1): want at most 16777216 bytes, got more"}},
+		{name: "rows in UTF-16", make: file("a.jsonl", "\xff\xfe{\x00\"\x00"), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: "}},
+		{name: "a document in UTF-16", make: file("a.txt", "\xff\xfea\x00"), args: previewOf + "a.txt", want: []string{"{}/a.txt: line 1: want text in UTF-8, got other bytes"}},
+		{name: "data of a folder", args: previewOf + "model", want: []string{"{}/model: want a file or a pipe, got a folder"}},
+		{name: "data of a device", make: link("a.txt", "/dev/zero"), args: previewOf + "a.txt", want: []string{"{}/a.txt: want a file or a pipe, got a device"}},
+		{name: "data of nowhere", make: link("a.txt", "none"), args: previewOf + "a.txt", want: []string{`{}/a.txt: want a regular file, got a link to "none", where nothing is`}},
+		{name: "data of a loop", make: link("a.txt", "a.txt"), args: previewOf + "a.txt", want: []string{"{}/a.txt: too many levels of symbolic links"}},
+		{name: "data of the process's memory", make: link("a.txt", "/proc/self/mem"), args: previewOf + "a.txt", want: []string{"{}/a.txt: "}},
+		{name: "a text of a device", make: link("a", "/dev/zero"), args: "eval --task perplexity --model {}/model --text {}/a", want: []string{"{}/a: want a file or a pipe, got a device"}},
+		{name: "a text of a folder", args: "eval --task perplexity --model {}/model --text {}/model", want: []string{"{}/model: want a file or a pipe, got a folder"}},
+		{name: "a text of a folder to tokenize", args: "tokenize --model {}/model --file {}/model", want: []string{"{}/model: want a file or a pipe, got a folder"}},
+	}
 }
 
 // hostileSettings are numbers that no machine has memory or time for, and others that are none.

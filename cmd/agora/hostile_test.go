@@ -39,7 +39,7 @@ const (
 func TestHostileInputs(t *testing.T) {
 	pristine := t.TempDir()
 	goodRun(t, pristine)
-	all := slices.Concat(specialFiles(), hostileFiles, hostileSettings, hostileConfigs(), hostilePlaces)
+	all := slices.Concat(specialFiles(), hostileFiles(), hostileSettings, hostileConfigs(), hostilePlaces)
 	if len(all) < 250 {
 		t.Errorf("only %d inputs", len(all))
 	}
