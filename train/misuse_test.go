@@ -29,7 +29,7 @@ func (quiet) Record(train.Record) {}
 
 // said is the error of a call, or the *tensor.Error that it has panicked with; fault is any other
 // panic.
-func said(call func() error) (err error, fault any) {
+func said(call func() error) (fault any, err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -41,7 +41,7 @@ func said(call func() error) (err error, fault any) {
 			fault = r
 		}
 	}()
-	return call(), nil
+	return nil, call()
 }
 
 // A mistake of a program that uses the library is an error, or a panic with a *tensor.Error, that
@@ -217,7 +217,7 @@ func TestMisuse(t *testing.T) {
 		{"perplexity without a tokenizer", func() error { return second(eval.MeasurePerplexity(ctx, m, noTok, "ab", eval.TextOptions{})) }, "want a tokenizer, got nil"},
 		{"a decoder without a tokenizer", do(func() { tokenizer.NewDecoder(nil) }), "want a tokenizer, got nil"},
 	} {
-		err, fault := said(c.call)
+		fault, err := said(c.call)
 		if fault != nil || err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%d, %s: error %v, fault %v, want %q", i, c.name, err, fault, c.want)
 		}

@@ -38,7 +38,7 @@ func Create(dir string, start time.Time) (*Writer, error) {
 		return r
 	}, host)
 	for number := 0; ; number++ {
-		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d" + Suffix, start.Unix(), host, os.Getpid(), number)
+		name := fmt.Sprintf("events.out.tfevents.%010d.%s.%d.%d"+Suffix, start.Unix(), host, os.Getpid(), number)
 		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if errors.Is(err, fs.ErrExist) {
 			continue

@@ -2,20 +2,19 @@ package jinja
 
 // loop is the variable of that name within a for statement.
 type loop struct {
-	over     Value
-	it       *iterator
-	depth0   int
-	recurse  func(over Value, depth int) string // nil unless the loop is recursive
-	index0   int64
-	length   int
-	known    bool // length is
-	peeked   bool // after holds the next item
-	after    Value
-	ended    bool // it has no more
-	current  Value
-	before   Value
-	changed  *Tuple
-	recalled *iterator // what length has read ahead
+	over    Value
+	it      *iterator
+	depth0  int
+	recurse func(over Value, depth int) string // nil unless the loop is recursive
+	index0  int64
+	length  int
+	known   bool // length is
+	peeked  bool // after holds the next item
+	after   Value
+	ended   bool // it has no more
+	current Value
+	before  Value
+	changed *Tuple
 }
 
 // next moves to the next item.

@@ -138,9 +138,7 @@ func (p *parser) statements(ends []string) []statement {
 			if name := p.peek(); name.kind == tokenName && slices.Contains(ends, name.text) {
 				return body
 			}
-			if s := p.statement(); s != nil {
-				body = append(body, s)
-			}
+			body = append(body, p.statement())
 			p.expect(tokenBlockEnd)
 		default:
 			p.fail("unexpected %v", t)
