@@ -114,7 +114,8 @@ func (t *Tape) BackwardScaled(loss *Var, scale float32) {
 	t.BackwardFrom([]*Var{loss}, []*tensor.Tensor{grad})
 }
 
-// BackwardFrom is Backward from several outputs with given gradients.
+// BackwardFrom is Backward from several outputs with given gradients. Unlike a loss, some of
+// them may depend on nothing that trains.
 func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
 	t.must("backward")
 	if len(outs) != len(grads) {
@@ -122,8 +123,8 @@ func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
 	}
 	for i, v := range outs {
 		switch g := grads[i]; {
-		case v.must("backward").tape != t:
-			tensor.Panicf("backward", "output %d, %s, does not depend on anything that trains on this tape", i, v)
+		case v.must("backward").tape != t && v.tape != nil: // what depends on nothing that trains passes nothing on
+			tensor.Panicf("backward", "output %d, %s, belongs to another tape", i, v)
 		case g == nil || !g.SameShape(v.t):
 			tensor.Panicf("backward", "gradient %d is %s, output %s", i, g, v)
 		}

@@ -245,7 +245,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--held-out", "12"), "fewer than the data's 12 sequences with a counted token within 512 tokens, got 12"},
 		{trainWith("--data", bad), "row 2 (line 1)"},
 		{trainWith("--data", filepath.Join(t.TempDir(), "none.json")), "none.json"},
-		{trainWith("--model", t.TempDir()), "tokenizer.model"},
+		{trainWith("--model", t.TempDir()), "setting model: open "},
 		{trainWith("--memory-limit", "1"), "of memory, available are 1.0 MiB"},
 		{[]string{"generate", "--model", model}, "either --prompt or --instruction"},
 		{[]string{"generate", "--model", model, "--prompt", "a", "--max-tokens", "0"}, "--max-tokens 0"},
