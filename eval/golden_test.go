@@ -52,11 +52,7 @@ func readGolden(t *testing.T, path string) (rows []goldenRow) {
 // Ids and log-likelihoods of real rows are those of transformers with stories260K, whatever the
 // batches: alone, a few, many at once.
 func TestGoldenLogLikelihoods(t *testing.T) {
-	root, golden := realdata.Folder(t), os.Getenv("AGORA_GOLDEN")
-	files, err := filepath.Glob(filepath.Join(golden, "eval", "*.jsonl"))
-	if err != nil || len(files) == 0 {
-		t.Skipf("AGORA_GOLDEN (%q) has no eval/*.jsonl", golden)
-	}
+	root, files := realdata.Folder(t), realdata.Golden(t, filepath.Join("eval", "*.jsonl"))
 	s := subject(t, filepath.Join(root, "models", "stories260K-hf"))
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".jsonl")

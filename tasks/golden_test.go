@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,11 +12,7 @@ import (
 // Prompts and choices equal, byte for byte, those that lm-evaluation-harness makes of the same
 // rows; eval's golden test goes on from here to ids and likelihoods.
 func TestGoldenPrompts(t *testing.T) {
-	root, golden := realdata.Folder(t), os.Getenv("AGORA_GOLDEN")
-	files, err := filepath.Glob(filepath.Join(golden, "eval", "*.jsonl"))
-	if err != nil || len(files) == 0 {
-		t.Skipf("AGORA_GOLDEN (%q) has no eval/*.jsonl", golden)
-	}
+	root, files := realdata.Folder(t), realdata.Golden(t, filepath.Join("eval", "*.jsonl"))
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".jsonl")
 		t.Run(name, func(t *testing.T) {

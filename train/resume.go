@@ -20,14 +20,7 @@ import (
 // learning rates may change, which is recorded, and settings that no number depends on. Model,
 // tokenizer and data may lie elsewhere than when the checkpoint was made, if they are the same.
 func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options ...Options) (Summary, error) {
-	tensor.NotNil("train.Resume", "a context", ctx)
-	tensor.NotNil("train.Resume", "a device", d)
-	tensor.NotNil("train.Resume", "a Progress", p)
-	cfg.Resolve()
-	if err := cfg.Validate(); err != nil {
-		return Summary{}, err
-	}
-	unlock, err := lockOut(cfg.Out, p)
+	unlock, err := begin(ctx, d, &cfg, p, "train.Resume")
 	if err != nil {
 		return Summary{}, err
 	}

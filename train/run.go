@@ -116,14 +116,7 @@ type run struct {
 // and Resume can go on; before the first step there is nothing to save, and that is an error.
 // With several Options the last counts.
 func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options ...Options) (Summary, error) {
-	tensor.NotNil("train.Run", "a context", ctx)
-	tensor.NotNil("train.Run", "a device", d)
-	tensor.NotNil("train.Run", "a Progress", p)
-	cfg.Resolve()
-	if err := cfg.Validate(); err != nil {
-		return Summary{}, err
-	}
-	unlock, err := lockOut(cfg.Out, p)
+	unlock, err := begin(ctx, d, &cfg, p, "train.Run")
 	if err != nil {
 		return Summary{}, err
 	}
@@ -132,6 +125,18 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options 
 		return Summary{}, err
 	}
 	return start(ctx, d, cfg, p, lastOptions(options), newState(), nil)
+}
+
+// begin checks what Run and Resume are given, and locks the run's folder until unlock.
+func begin(ctx context.Context, d *tensor.Device, cfg *Config, p Progress, caller string) (unlock func(), err error) {
+	tensor.NotNil(caller, "a context", ctx)
+	tensor.NotNil(caller, "a device", d)
+	tensor.NotNil(caller, "a Progress", p)
+	cfg.Resolve()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return lockOut(cfg.Out, p)
 }
 
 // start prepares everything, trains from state s, and ends the run; j is the judge of the

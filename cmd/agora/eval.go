@@ -89,30 +89,18 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	case f.namesTasks():
 		return f.runTasks(c)
 	}
-	if err := need("model", f.model, "text", f.text); err != nil {
-		return err
-	}
 	special := tokenizer.SpecialTokens(f.special)
-	text, err := stream.Read(c.Context(), f.text, maxText)
-	if err != nil {
-		return fmt.Errorf("--text: %w", err)
-	}
-	tok, err := f.loadTokenizer()
+	text, tok, spelled, err := f.readText(c)
 	if err != nil {
 		return err
 	}
-	if _, _, err := embeddings(c.ErrOrStderr(), f.model, tok); err != nil {
-		return err
-	}
-	result := evaluation{Task: "perplexity"}
-	result.Spelled = noteSpecial(c.ErrOrStderr(), f.text, tok, string(text), special)
 	b, err := f.open(c)
 	if err != nil {
 		return err
 	}
 	defer b.close()
 	start, shown := time.Now(), time.Now()
-	p, err := eval.MeasurePerplexity(c.Context(), b.Model, tok, string(text), eval.TextOptions{Window: f.window, SpecialTokens: special, Progress: func(done, windows int) {
+	p, err := eval.MeasurePerplexity(c.Context(), b.Model, tok, text, eval.TextOptions{Window: f.window, SpecialTokens: special, Progress: func(done, windows int) {
 		if time.Since(shown) > 5*time.Second {
 			shown = time.Now()
 			fmt.Fprintf(c.ErrOrStderr(), "window %d/%d\n", done, windows)
@@ -121,7 +109,7 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.text, err)
 	}
-	result.Perplexity, result.Seconds = p, time.Since(start).Seconds()
+	result := evaluation{Task: "perplexity", Perplexity: p, Spelled: spelled, Seconds: time.Since(start).Seconds()}
 	if f.asJSON {
 		return printJSON(c.OutOrStdout(), result)
 	}
@@ -130,18 +118,29 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	return err
 }
 
+// readText reads --text and the tokenizer, and says what of the two may surprise.
+func (f *evalFlags) readText(c *cobra.Command) (text string, tok tokenizer.Tokenizer, spelled string, err error) {
+	if err := need("model", f.model, "text", f.text); err != nil {
+		return "", nil, "", err
+	}
+	content, err := stream.Read(c.Context(), f.text, maxText)
+	if err != nil {
+		return "", nil, "", fmt.Errorf("--text: %w", err)
+	}
+	if tok, err = f.loadTokenizer(); err != nil {
+		return "", nil, "", err
+	}
+	if _, _, err := embeddings(c.ErrOrStderr(), f.model, tok); err != nil {
+		return "", nil, "", err
+	}
+	spelled = noteSpecial(c.ErrOrStderr(), f.text, tok, string(content), tokenizer.SpecialTokens(f.special))
+	return string(content), tok, spelled, nil
+}
+
 // printLogits prints what the model makes of the beginning of a text, for whoever checks it
 // against another program.
 func (f *evalFlags) printLogits(c *cobra.Command) error {
-	if err := need("model", f.model, "text", f.text); err != nil {
-		return err
-	}
-	special := tokenizer.SpecialTokens(f.special)
-	text, err := stream.Read(c.Context(), f.text, maxText)
-	if err != nil {
-		return fmt.Errorf("--text: %w", err)
-	}
-	tok, err := f.loadTokenizer()
+	text, tok, _, err := f.readText(c)
 	if err != nil {
 		return err
 	}
@@ -154,7 +153,7 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 	if f.window > 0 {
 		most = min(most, f.window)
 	}
-	ids := encodeWithBOS(tok, string(text), special)
+	ids := encodeWithBOS(tok, text, tokenizer.SpecialTokens(f.special))
 	ids = ids[:min(len(ids), most)]
 	batch := llama.NewBatch([][]int32{ids}, nil)
 	if err := batch.Check(&b.Config); err != nil {

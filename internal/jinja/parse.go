@@ -359,28 +359,14 @@ func (p *parser) assignable(name string) {
 // or several of them.
 func (p *parser) assignTarget(ends []string, attributes bool) expression {
 	line := p.peek().line
-	var items []expression
-	tuple := false
-	for {
-		if len(items) > 0 {
-			p.expectOperator(",")
-		}
-		if p.tupleEnd(ends) {
-			break
-		}
-		items = append(items, p.oneTarget(attributes))
-		if !p.peek().isOperator(",") {
-			break
-		}
-		tuple = true
+	items, tuple := p.severalOf(ends, func() expression { return p.oneTarget(attributes) })
+	switch {
+	case tuple:
+		return &tupleExpr{p.node(line, items...), items}
+	case len(items) == 0:
+		p.fail("want a variable to assign to, got %v", p.peek())
 	}
-	if !tuple {
-		if len(items) == 0 {
-			p.fail("want a variable to assign to, got %v", p.peek())
-		}
-		return items[0]
-	}
-	return &tupleExpr{p.node(line, items...), items}
+	return items[0]
 }
 
 func (p *parser) oneTarget(attributes bool) expression {

@@ -12,30 +12,31 @@ func (p *parser) tupleEnd(ends []string) bool {
 // none.
 func (p *parser) tuple(conditional bool, ends []string, brackets bool) expression {
 	line := p.peek().line
-	var items []expression
-	tuple := false
+	items, tuple := p.severalOf(ends, func() expression { return p.expression(conditional) })
+	switch {
+	case !tuple && len(items) > 0:
+		return items[0]
+	case !tuple && !brackets:
+		p.fail("want an expression, got %v", p.peek())
+	}
+	return &tupleExpr{p.node(line, items...), items}
+}
+
+// severalOf reads what read reads, once or several times with commas between; any comma makes a tuple.
+func (p *parser) severalOf(ends []string, read func() expression) (items []expression, tuple bool) {
 	for {
 		if len(items) > 0 {
 			p.expectOperator(",")
 		}
 		if p.tupleEnd(ends) {
-			break
+			return items, tuple
 		}
-		items = append(items, p.expression(conditional))
+		items = append(items, read())
 		if !p.peek().isOperator(",") {
-			break
+			return items, tuple
 		}
 		tuple = true
 	}
-	if !tuple {
-		if len(items) > 0 {
-			return items[0]
-		}
-		if !brackets {
-			p.fail("want an expression, got %v", p.peek())
-		}
-	}
-	return &tupleExpr{p.node(line, items...), items}
 }
 
 func (p *parser) expression(conditional bool) expression {

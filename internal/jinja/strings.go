@@ -85,24 +85,15 @@ func (m *machine) upper(s string) string {
 	return out.String()
 }
 
-func upperRune(r rune) string {
-	if r < utf8.RuneSelf {
-		return strings.ToUpper(string(r))
-	}
-	if several, ok := specialUpper[r]; ok {
-		return several
-	}
-	return string(unicode.ToUpper(r))
-}
+func upperRune(r rune) string { return cased(r, specialUpper, unicode.ToUpper) }
+func titleRune(r rune) string { return cased(r, specialTitle, unicode.ToTitle) }
 
-func titleRune(r rune) string {
-	if r < utf8.RuneSelf {
-		return strings.ToUpper(string(r))
-	}
-	if several, ok := specialTitle[r]; ok {
+// cased is a character in another case, which some have of several characters.
+func cased(r rune, special map[rune]string, to func(rune) rune) string {
+	if several, ok := special[r]; ok {
 		return several
 	}
-	return string(unicode.ToTitle(r))
+	return string(to(r))
 }
 
 func lowerRune(r rune) string {

@@ -4,6 +4,7 @@ package realdata
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -19,4 +20,22 @@ func Folder(t testing.TB) string {
 		t.Skip("AGORA_DATA is not set")
 	}
 	return dir
+}
+
+// Golden lists the files of AGORA_GOLDEN that match a pattern. Without any the test is skipped,
+// or fails if AGORA_REQUIRE_DATA=1.
+func Golden(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(os.Getenv("AGORA_GOLDEN"), pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case len(files) > 0:
+	case os.Getenv("AGORA_REQUIRE_DATA") == "1":
+		t.Fatalf("AGORA_GOLDEN (%q) has no %s, and AGORA_REQUIRE_DATA=1 wants them", os.Getenv("AGORA_GOLDEN"), pattern)
+	default:
+		t.Skipf("AGORA_GOLDEN (%q) has no %s", os.Getenv("AGORA_GOLDEN"), pattern)
+	}
+	return files
 }
