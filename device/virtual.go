@@ -2,7 +2,7 @@ package device
 
 import (
 	"github.com/agora-ml/agora/backend/cpu"
-	"github.com/agora-ml/agora/backend/null"
+	"github.com/agora-ml/agora/internal/null"
 	"github.com/agora-ml/agora/tensor"
 )
 

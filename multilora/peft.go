@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"

@@ -4,7 +4,7 @@ import (
 	"iter"
 	"math"
 
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/internal/half"
 	"github.com/agora-ml/agora/tensor"
 )
 

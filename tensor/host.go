@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/internal/half"
 )
 
 // FromFloat32s makes a tensor from host numbers, rounded to dt: to nearest even, or to

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/agora-ml/agora/encoding/half"
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/internal/half"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // IsQuantised reports whether the type is stored in blocks: q8 or q4. The last

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 )

@@ -7,8 +7,8 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/atomicfile"
 )
 
 const (

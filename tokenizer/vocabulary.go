@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 )
 
 // Vocabulary is a SentencePiece model's table, for formats that carry one. The numbers of

@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
 	*) break ;;
 	esac
 done
-[ $# -gt 0 ] || set -- backend/cpu/gemm backend/cpu/vec
+[ $# -gt 0 ] || set -- backend/cpu/gemm backend/cpu/internal/vec
 
 need=
 for p in bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso busybox-static cpio; do

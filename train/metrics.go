@@ -12,8 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/tfevents"
+	"github.com/agora-ml/agora/internal/atomicfile"
 )
 
 // The files of a run's folder that tell how it went.

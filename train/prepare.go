@@ -14,7 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/data"
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/data"
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/internal/regular"

@@ -12,7 +12,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/internal/version"

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/regular"
 )
 

@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
 // Arithmetic is what decides the bits of results: which kernels multiply matrices and which

@@ -1,8 +1,8 @@
 package cpu
 
 import (
-	"github.com/agora-ml/agora/backend/cpu/vec"
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+	"github.com/agora-ml/agora/internal/half"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )

@@ -15,8 +15,8 @@ import (
 	"runtime"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/backend/cpu/level"
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
+	"github.com/agora-ml/agora/internal/cpulevel"
 	"github.com/agora-ml/agora/internal/hostmemory"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -52,7 +52,7 @@ func Open(o Options) (tensor.Backend, error) {
 	if o.MemoryLimit < 0 {
 		return nil, fmt.Errorf("cpu: memory limit: want at least 0 bytes, got %d", o.MemoryLimit)
 	}
-	if err := level.Err(); err != nil {
+	if err := cpulevel.Err(); err != nil {
 		return nil, err
 	}
 	o.Threads = threads(o.Threads)

@@ -4,8 +4,8 @@ import (
 	"runtime"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/backend/cpu/level"
-	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+	"github.com/agora-ml/agora/internal/cpulevel"
 	"golang.org/x/sys/cpu"
 )
 
@@ -26,7 +26,7 @@ func Describe() Description {
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
 		GEMM: gemm.Kernels()[0].Name, Vectors: vec.Implementation(), Available: availableMemory(),
 	}
-	if err := level.Err(); err != nil {
+	if err := cpulevel.Err(); err != nil {
 		d.Problem = err.Error()
 	}
 	for _, f := range []struct {

@@ -1,7 +1,7 @@
 package cpu
 
 import (
-	"github.com/agora-ml/agora/backend/cpu/vec"
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/agora-ml/agora/backend/cpu/pages"
+	"github.com/agora-ml/agora/backend/cpu/internal/pages"
 	"github.com/agora-ml/agora/tensor"
 )
 

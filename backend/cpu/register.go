@@ -5,7 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/internal/half"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"

@@ -8,8 +8,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/agora-ml/agora/examples/toy"
 	"github.com/agora-ml/agora/internal/printable"
+	"github.com/agora-ml/agora/internal/toy"
 )
 
 func demoCommand() *cobra.Command {

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/agora-ml/agora/examples/toy"
 	"github.com/agora-ml/agora/internal/termplot"
+	"github.com/agora-ml/agora/internal/toy"
 	"github.com/agora-ml/agora/multilora"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/examples/toy"
+	"github.com/agora-ml/agora/internal/toy"
 	"github.com/agora-ml/agora/train"
 )
 

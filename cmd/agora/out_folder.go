@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/regular"
 )

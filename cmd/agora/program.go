@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/train"

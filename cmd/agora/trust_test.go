@@ -15,8 +15,8 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu"
-	"github.com/agora-ml/agora/backend/cpu/level"
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/cpulevel"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/train"
 )
@@ -356,7 +356,7 @@ func TestResumeRefusesAnotherArithmetic(t *testing.T) {
 	_, parts := interruptedRun(t)
 	plain := func(args ...string) (string, error) {
 		c := process(args...)
-		c.Env = append(c.Env, level.Variable+"=plain")
+		c.Env = append(c.Env, cpulevel.Variable+"=plain")
 		text, err := c.CombinedOutput()
 		return string(text), err
 	}
@@ -391,7 +391,7 @@ func TestResumeRefusesOtherShaders(t *testing.T) {
 	for env, want := range map[string]string{
 		vulkan.PlainVariable + "=1":  "--resume: device shaders: want plain, matmul_gemv ",
 		"LP_NATIVE_VECTOR_WIDTH=128": "--resume: device: want vulkan (llvmpipe ", // it has the width in its name
-		level.Variable + "=plain":    "",                                         // not the processor's
+		cpulevel.Variable + "=plain": "",                                         // not the processor's
 	} {
 		dir := damaged(t, parts, func(string, string) error { return nil })
 		c := process("train", "--out", dir, "--resume", "--device", testdevice.Name())

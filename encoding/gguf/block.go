@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/agora-ml/agora/encoding/half"
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/internal/half"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // blockLen is the number of elements of a block of Q8_0 and of Q4_0.

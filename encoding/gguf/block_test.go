@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/internal/half"
 )
 
 // Blocks worked out by hand from the formulas at Append.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 )
 
 // File is an open file. Several goroutines may use it at once.

@@ -7,7 +7,7 @@ import (
 	"math"
 	"unicode/utf8"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 )
 
 // Source is a tensor to be written. Write puts out its bytes when their turn comes: not

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/regular"
 )
 

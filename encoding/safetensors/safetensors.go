@@ -11,7 +11,7 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/internal/half"
 )
 
 // DType is the type of a tensor's elements, spelt as in the file.

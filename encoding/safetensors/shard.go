@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 )
 
 // MaxShard is the size that Hugging Face's writers let one file of a model have.

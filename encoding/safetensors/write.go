@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 )
 
 // Source is a tensor to be written. Write puts out its bytes, little-endian and

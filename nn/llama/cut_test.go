@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/device"
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/tensor"
 )
 

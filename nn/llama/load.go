@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )

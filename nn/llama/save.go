@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"

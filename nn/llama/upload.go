@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/agora-ml/agora/encoding/mapped"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )

@@ -14,7 +14,7 @@ import (
 // dispatch functions beside it take slices, choose between it and the Go loop,
 // and cut long slices into pieces.
 func vecFiles() []*File {
-	v := &vec{File: NewFile("../vec", "vec"), constants: map[string]bool{}}
+	v := &vec{File: NewFile("../internal/vec", "vec"), constants: map[string]bool{}}
 	v.Go(`// piece is the most elements one call of assembly works on. The rest goes
 // through a recursive call, whose prologue is where the goroutine can be
 // preempted.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
 // BenchmarkSgemm measures whole products, each sample right after a probe of the

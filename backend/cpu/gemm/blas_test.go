@@ -10,7 +10,7 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/blas/gonum"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
 func TestBLASAgreesWithGonum(t *testing.T) {

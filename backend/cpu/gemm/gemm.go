@@ -17,8 +17,8 @@ import (
 	"sync"
 	"unsafe"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // A Matrix is the operand B, in one of the formats it may be stored in.

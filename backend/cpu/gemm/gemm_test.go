@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
 // everyKernel runs a test with each implementation this CPU has.

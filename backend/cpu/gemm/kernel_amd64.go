@@ -5,12 +5,12 @@ package gemm
 import (
 	"unsafe"
 
-	"github.com/agora-ml/agora/backend/cpu/level"
+	"github.com/agora-ml/agora/internal/cpulevel"
 )
 
 var kernels = func() []Kernel {
 	list := []Kernel{portable}
-	if level.Chosen() < level.AVX2 {
+	if cpulevel.Chosen() < cpulevel.AVX2 {
 		return list
 	}
 	type rows = [3]rowsPacker
@@ -29,7 +29,7 @@ var kernels = func() []Kernel {
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)
-	if level.Chosen() >= level.AVX512 {
+	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		list = append([]Kernel{{
 			Name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,

@@ -4,7 +4,7 @@ import (
 	"math"
 	"unsafe"
 
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // portable is the kernel in pure Go: the meaning of the others, and all there is

@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/agora-ml/agora/backend/cpu/pages"
+	"github.com/agora-ml/agora/backend/cpu/internal/pages"
 )
 
 // panels is an engine's memory for packed panels, in huge pages: a strip of B spread over

@@ -3,7 +3,7 @@ package gemm
 import (
 	"time"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
 // Peak is the most floating-point operations a second that the team's threads do in f32:

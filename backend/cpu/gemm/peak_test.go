@@ -3,7 +3,7 @@ package gemm
 import (
 	"testing"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
 func TestPeakWhereThereIsAProbe(t *testing.T) {

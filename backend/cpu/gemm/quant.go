@@ -3,8 +3,8 @@ package gemm
 import (
 	"unsafe"
 
-	"github.com/agora-ml/agora/backend/cpu/vec"
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // Quantised matrices are widened, a piece that stays in the cache at a time, to float32

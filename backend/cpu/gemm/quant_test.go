@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/backend/cpu/parallel"
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // A product with a quantised matrix has the bits of the product with the widened one, in

@@ -1,7 +1,7 @@
-// Package level says which of the processor's instructions the CPU's kernels use: all that
+// Package cpulevel says which of the processor's instructions the CPU's kernels use: all that
 // they know and the processor has, or fewer where the environment asks for it. The choice is made once, when
 // the program starts, because it decides the bits of results.
-package level
+package cpulevel
 
 import (
 	"fmt"

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/agora-ml/agora/encoding/quant"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // Every implementation gives the bits of package quant, for all bytes of a block and

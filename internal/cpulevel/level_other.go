@@ -1,5 +1,5 @@
 //go:build !amd64 || noasm
 
-package level
+package cpulevel
 
 func supported() Level { return Plain }

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/agora-ml/agora/encoding/half"
+	"github.com/agora-ml/agora/internal/half"
 )
 
 // Len is how many numbers a block has, Q8Bytes and Q4Bytes how many bytes it takes.

@@ -1,6 +1,6 @@
 package vec
 
-import "github.com/agora-ml/agora/encoding/quant"
+import "github.com/agora-ml/agora/internal/quant"
 
 // FromQ8 widens GGML's Q8_0 blocks: 34 bytes for every 32 of dst.
 func FromQ8(dst []float32, src []byte) {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/agora-ml/agora/encoding/atomicfile"
+	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/tokenizer"
 )
 

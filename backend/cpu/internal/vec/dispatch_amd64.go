@@ -2,15 +2,15 @@
 
 package vec
 
-import "github.com/agora-ml/agora/backend/cpu/level"
+import "github.com/agora-ml/agora/internal/cpulevel"
 
 // useAVX2 is constant after start; tests switch it.
-var useAVX2 = level.Chosen() >= level.AVX2
+var useAVX2 = cpulevel.Chosen() >= cpulevel.AVX2
 
 // Implementation names the routines in use.
 func Implementation() string {
 	if useAVX2 {
-		return level.AVX2.String()
+		return cpulevel.AVX2.String()
 	}
 	return "go"
 }

@@ -1,6 +1,6 @@
 //go:build !noasm
 
-package level
+package cpulevel
 
 import "golang.org/x/sys/cpu"
 
