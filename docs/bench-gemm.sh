@@ -1,5 +1,5 @@
 #!/bin/bash
-# The table "f32 GEMM" of benchmarks.md: our products beside OpenBLAS, in turns,
+# The table "f32 GEMM" of benchmark-notebook.md: our products beside OpenBLAS, in turns,
 # each with a probe of the FMA peak beside it.
 #
 #   docs/bench-gemm.sh FOLDER [rounds=5] [threads=all CPUs]

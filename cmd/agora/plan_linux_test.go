@@ -16,7 +16,7 @@ import (
 
 // BenchmarkPlan compares what agora plan says with the largest tensor memory and the
 // largest resident memory of an agora train of its own process, in per cent: the table
-// "Plans" of docs/benchmarks.md.
+// "Memory" of docs/benchmarks.md.
 //
 //	AGORA_DATA=… go test ./cmd/agora -run '^$' -bench Plan -benchtime 1x -v
 func BenchmarkPlan(b *testing.B) {
