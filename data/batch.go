@@ -13,6 +13,7 @@ type Batch struct {
 	Segments  []int32    // number of the sequence in its row; -1 where padded
 	Counted   int        // labels that are not Ignored
 	Sources   [][]Source // of the sequences of each row
+	Tasks     [][]int    // of a Mixture, of the sequences of each row
 }
 
 // Collate makes a row of each sequence, padded to the longest of them.
@@ -26,7 +27,7 @@ func Collate(seqs []Sequence) Batch {
 
 // collate pads rows to the longest of them, and to that many tokens at least.
 func collate(rows [][]Sequence, tokens int) Batch {
-	b := Batch{Rows: len(rows), Len: tokens, Sources: make([][]Source, len(rows))}
+	b := Batch{Rows: len(rows), Len: tokens, Sources: make([][]Source, len(rows)), Tasks: make([][]int, len(rows))}
 	for _, row := range rows {
 		n := 0
 		for _, s := range row {
@@ -47,6 +48,7 @@ func collate(rows [][]Sequence, tokens int) Batch {
 			at += len(s.IDs)
 			b.Counted += s.Counted()
 			b.Sources[r] = append(b.Sources[r], s.Source)
+			b.Tasks[r] = append(b.Tasks[r], s.Task)
 		}
 		for ; at < (r+1)*b.Len; at++ {
 			b.Labels[at], b.Segments[at] = Ignored, -1
@@ -71,7 +73,7 @@ func (b Batch) Row(r int) Batch {
 	from, to := r*b.Len, (r+1)*b.Len
 	one := Batch{
 		Rows: 1, Len: b.Len, IDs: b.IDs[from:to], Labels: b.Labels[from:to],
-		Positions: b.Positions[from:to], Segments: b.Segments[from:to], Sources: b.Sources[r : r+1],
+		Positions: b.Positions[from:to], Segments: b.Segments[from:to], Sources: b.Sources[r : r+1], Tasks: b.Tasks[r : r+1],
 	}
 	one.Counted = counted(one.Labels)
 	return one

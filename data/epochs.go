@@ -15,20 +15,20 @@ type Epoch struct {
 }
 
 // FirstEpoch describes the first epoch of a Loader. Later ones are packed a little
-// otherwise.
+// otherwise. Of a Mixture it is as many draws as there are sequences.
 func FirstEpoch(seqs []Sequence, o LoaderOptions) (Epoch, error) {
 	if err := o.check(seqs); err != nil {
 		return Epoch{}, fmt.Errorf("data: %w", err)
 	}
-	all := newEpochs(seqs, o.Pack, o.Seed)
-	e := Epoch{Rows: len(all.rows)}
+	rows := o.firstEpoch(seqs)
+	e := Epoch{Rows: len(rows)}
 	positions := 0
-	for batch := range slices.Chunk(all.rows, o.Rows) {
+	for batch := range slices.Chunk(rows, o.Rows) {
 		longest := o.Pack
 		for _, row := range batch {
 			n := 0
 			for _, s := range row {
-				n += len(seqs[s].IDs)
+				n += len(s.IDs)
 			}
 			e.Tokens += n
 			longest = max(longest, n)
@@ -37,6 +37,25 @@ func FirstEpoch(seqs []Sequence, o LoaderOptions) (Epoch, error) {
 	}
 	e.Fill = float64(e.Tokens) / float64(positions)
 	return e, nil
+}
+
+// firstEpoch are the rows of the first epoch, in their order but for those of packed draws.
+func (o LoaderOptions) firstEpoch(seqs []Sequence) (rows [][]Sequence) {
+	if o.Mixture == nil {
+		e := newEpochs(seqs, o.Pack, o.Seed)
+		for i := range e.rows {
+			rows = append(rows, e.row(i))
+		}
+		return rows
+	}
+	m := o.stream(seqs).(*mixed)
+	m.most = len(seqs)
+	for {
+		if m.fill(); len(m.rows) == 0 {
+			return rows
+		}
+		rows = append(rows, m.rows...)
+	}
 }
 
 // epochs is the stream of rows that batches are cut from: epoch after epoch, each with

@@ -13,6 +13,8 @@ type LoaderOptions struct {
 	Seed    uint64 // of the order
 	Workers int    // goroutines that make batches; 0: one
 	First   int    // number of the first batch: a resumed run passes how many it has had
+	// Mixture is how often rows of each task are drawn; nil: every row once an epoch.
+	Mixture *Mixture
 }
 
 // maxPack is more tokens than a row of any model has: packing keeps a list for each.
@@ -33,14 +35,35 @@ func (o LoaderOptions) check(seqs []Sequence) error {
 			return fmt.Errorf("%s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack, len(s.IDs))
 		}
 	}
+	if o.Mixture != nil {
+		_, err := o.Mixture.divide(seqs)
+		return err
+	}
 	return nil
+}
+
+// rowStream is what batches are cut from: rows in an order that goes forward only.
+type rowStream interface {
+	// batch is the rows of a batch of that many: fewer, or none, where a Mixture has ended.
+	// Numbers do not fall from call to call.
+	batch(number, rows int) [][]Sequence
+}
+
+// stream is the rows that the options ask for, which check has found good.
+func (o LoaderOptions) stream(seqs []Sequence) rowStream {
+	if o.Mixture == nil {
+		return newEpochs(seqs, o.Pack, o.Seed)
+	}
+	shares, _ := o.Mixture.divide(seqs)
+	return &mixed{draws: newDraws(seqs, *o.Mixture, shares, o.Seed), pack: o.Pack}
 }
 
 // Loader gives batches without end, made ahead by goroutines. The rows come in epochs:
 // each holds every sequence once, in an order that the seed and the epoch decide. A
 // batch is the next few rows of that stream, full also where one epoch ends and the next
 // begins. So a batch is a function of the sequences, Rows, Pack, Seed and its number
-// alone, and 8 batches of 1 row are the rows of 1 batch of 8.
+// alone, and 8 batches of 1 row are the rows of 1 batch of 8. With a Mixture the stream is
+// its draws, and it ends where every task has been drawn as often as it may.
 type Loader struct {
 	batches []chan Batch // of each worker: they make them in turn
 	next    int          // whose batch Next takes
@@ -64,6 +87,7 @@ func NewLoader(seqs []Sequence, o LoaderOptions) (*Loader, error) {
 		made := make(chan Batch, ahead)
 		l.batches = append(l.batches, made)
 		l.done.Go(func() {
+			defer close(made)
 			for rows := range deal[w] {
 				select {
 				case made <- collate(rows, o.Pack):
@@ -74,14 +98,20 @@ func NewLoader(seqs []Sequence, o LoaderOptions) (*Loader, error) {
 		})
 	}
 	l.done.Go(func() {
-		all := newEpochs(seqs, o.Pack, o.Seed)
+		defer func() {
+			for _, d := range deal {
+				close(d)
+			}
+		}()
+		all := o.stream(seqs)
 		for number := o.First; ; number++ {
+			rows := all.batch(number, o.Rows)
+			if len(rows) == 0 {
+				return
+			}
 			select {
-			case deal[(number-o.First)%len(deal)] <- all.batch(number, o.Rows):
+			case deal[(number-o.First)%len(deal)] <- rows:
 			case <-l.stop:
-				for _, d := range deal {
-					close(d)
-				}
 				return
 			}
 		}
@@ -89,7 +119,7 @@ func NewLoader(seqs []Sequence, o LoaderOptions) (*Loader, error) {
 	return l, nil
 }
 
-// Next is the next batch; after Close, one without rows. It is for one goroutine at a
+// Next is the next batch; one without rows after Close, and after the end of a Mixture. It is for one goroutine at a
 // time.
 func (l *Loader) Next() Batch {
 	select {

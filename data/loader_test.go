@@ -10,8 +10,8 @@ import (
 func TestCollate(t *testing.T) {
 	const no = Ignored
 	got := Collate([]Sequence{
-		{[]int32{1, 5}, []int32{no, 6}, Source{"a", 1}},
-		{[]int32{1, 7, 8}, []int32{no, 8, 2}, Source{"a", 2}},
+		{IDs: []int32{1, 5}, Labels: []int32{no, 6}, Source: Source{"a", 1}},
+		{IDs: []int32{1, 7, 8}, Labels: []int32{no, 8, 2}, Source: Source{"a", 2}},
 	})
 	want := Batch{Rows: 2, Len: 3, Counted: 3,
 		IDs:       []int32{1, 5, 0, 1, 7, 8},
@@ -19,6 +19,7 @@ func TestCollate(t *testing.T) {
 		Positions: []int32{0, 1, 0, 0, 1, 2},
 		Segments:  []int32{0, 0, -1, 0, 0, 0},
 		Sources:   [][]Source{{{"a", 1}}, {{"a", 2}}},
+		Tasks:     [][]int{{0}, {0}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -32,7 +33,7 @@ func TestCollate(t *testing.T) {
 func numbered(n int) []Sequence {
 	var seqs []Sequence
 	for i := range n {
-		s := Sequence{make([]int32, 1+i%5), make([]int32, 1+i%5), Source{"numbered", i}}
+		s := Sequence{IDs: make([]int32, 1+i%5), Labels: make([]int32, 1+i%5), Source: Source{"numbered", i}}
 		s.IDs[0] = int32(i)
 		seqs = append(seqs, s)
 	}

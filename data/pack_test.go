@@ -15,7 +15,9 @@ import (
 
 func TestCollatePacked(t *testing.T) {
 	const no = Ignored
-	a, b, c := Sequence{[]int32{1, 5}, []int32{no, 6}, Source{"a", 1}}, Sequence{[]int32{7}, []int32{8}, Source{"a", 2}}, Sequence{[]int32{9, 9, 9}, []int32{9, 9, no}, Source{"a", 3}}
+	a := Sequence{IDs: []int32{1, 5}, Labels: []int32{no, 6}, Source: Source{"a", 1}, Task: 1}
+	b := Sequence{IDs: []int32{7}, Labels: []int32{8}, Source: Source{"a", 2}}
+	c := Sequence{IDs: []int32{9, 9, 9}, Labels: []int32{9, 9, no}, Source: Source{"a", 3}, Task: 2}
 	got := collate([][]Sequence{{a, b}, {c}}, 5)
 	want := Batch{Rows: 2, Len: 5, Counted: 4,
 		IDs:       []int32{1, 5, 7, 0, 0, 9, 9, 9, 0, 0},
@@ -23,6 +25,7 @@ func TestCollatePacked(t *testing.T) {
 		Positions: []int32{0, 1, 0, 0, 0, 0, 1, 2, 0, 0},
 		Segments:  []int32{0, 0, 1, -1, -1, 0, 0, 0, -1, -1},
 		Sources:   [][]Source{{{"a", 1}, {"a", 2}}, {{"a", 3}}},
+		Tasks:     [][]int{{1, 0}, {2}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -30,7 +33,10 @@ func TestCollatePacked(t *testing.T) {
 	if n := got.Tokens(); n != 6 {
 		t.Errorf("%d tokens, want 6", n)
 	}
-	second := Batch{Rows: 1, Len: 5, Counted: 2, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:], Segments: want.Segments[5:], Sources: want.Sources[1:]}
+	second := Batch{
+		Rows: 1, Len: 5, Counted: 2, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:], Segments: want.Segments[5:],
+		Sources: want.Sources[1:], Tasks: want.Tasks[1:],
+	}
 	if row := got.Row(1); !reflect.DeepEqual(row, second) {
 		t.Errorf("row 1 is %+v", row)
 	}
@@ -40,7 +46,7 @@ func TestCollatePacked(t *testing.T) {
 func ofLengths(lengths ...int) []Sequence {
 	var seqs []Sequence
 	for i, n := range lengths {
-		s := Sequence{slices.Repeat([]int32{int32(i)}, n), slices.Repeat([]int32{Ignored}, n), Source{"of lengths", i}}
+		s := Sequence{IDs: slices.Repeat([]int32{int32(i)}, n), Labels: slices.Repeat([]int32{Ignored}, n), Source: Source{"of lengths", i}}
 		s.Labels[n-1] = int32(i)
 		seqs = append(seqs, s)
 	}

@@ -14,6 +14,7 @@ const Ignored int32 = -100
 type Sequence struct {
 	IDs, Labels []int32
 	Source      Source
+	Task        int // of a Mixture
 }
 
 // NewSequence is the row prompt + answer, cut to its first maxLen positions. Each

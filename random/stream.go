@@ -11,6 +11,7 @@ const (
 	Sampling                      // generated tokens; step = row, op = position
 	Test                          // inputs of tests and examples
 	Fingerprint                   // which numbers of a parameter tell a model from others
+	Mixture                       // which task a row is drawn from (op 0), how packed rows are ordered (op 1)
 )
 
 // Key is the Philox key of one stream of a seed.
