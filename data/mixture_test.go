@@ -215,8 +215,8 @@ func TestMixtureRefuses(t *testing.T) {
 	seqs, m := threeTasks()
 	for want, with := range map[string]func(*Mixture, []Sequence){
 		"want tasks, got none":                              func(m *Mixture, _ []Sequence) { m.Tasks = nil },
-		`mixture "even"`:               func(m *Mixture, _ []Sequence) { m.Weighting = "even" },
-		`mixture-unit "words"`:                                func(m *Mixture, _ []Sequence) { m.Unit = "words" },
+		`mixture "even"`:                                    func(m *Mixture, _ []Sequence) { m.Weighting = "even" },
+		`mixture-unit "words"`:                              func(m *Mixture, _ []Sequence) { m.Unit = "words" },
 		"mixture-temperature: want 1 to":                    func(m *Mixture, _ []Sequence) { m.Weighting = WeightByTemperature },
 		`want one task named "a", got two`:                  func(m *Mixture, _ []Sequence) { m.Tasks[1].Name = "a" },
 		"want a name":                                       func(m *Mixture, _ []Sequence) { m.Tasks[1].Name = "" },

@@ -127,7 +127,9 @@ func TestCheckIDs(t *testing.T) {
 	tok, _ := chatFolder(t, "")
 	start, _ := tok.Special("<|im_start|>")
 	end, _ := tok.Special("<|im_end|>")
-	in := func(row int, ids, labels []int32) Sequence { return Sequence{IDs: ids, Labels: labels, Source: Source{"a.jsonl", row}} }
+	in := func(row int, ids, labels []int32) Sequence {
+		return Sequence{IDs: ids, Labels: labels, Source: Source{"a.jsonl", row}}
+	}
 	good := in(1, []int32{1, 2}, []int32{2, Ignored})
 	for _, c := range []struct {
 		seqs  []Sequence

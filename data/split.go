@@ -90,15 +90,20 @@ func groups(seqs []Sequence) (of []int, keys []key) {
 	return of, keys
 }
 
-// HoldOut takes n sequences out, those of the groups with the smallest digests; both parts
-// keep their order. What is held out depends on what the model sees alone, not on the order
-// of the rows, the seed or the machine. Groups stay together, so that nothing is learnt by
-// heart and then tested: one that is too large for what n has left is passed over.
+// HoldOut takes n sequences of every task out, those of the groups with the smallest digests; both
+// parts keep their order. What is held out depends on what the model sees alone, not on the order
+// of the rows, the seed or the machine. Groups stay together, across tasks too, so that nothing
+// is learnt by heart and then tested: one that is too large for what n has left is passed over.
 func HoldOut(seqs []Sequence, n int) (train, held []Sequence) {
 	of, keys := groups(seqs)
-	sizes := make([]int, len(keys))
-	for _, g := range of {
-		sizes[g]++
+	sizes := make([]map[int]int, len(keys)) // of a group, by task
+	left := map[int]int{}                   // by task
+	for i, s := range seqs {
+		if sizes[of[i]] == nil {
+			sizes[of[i]] = map[int]int{}
+		}
+		sizes[of[i]][s.Task]++
+		left[s.Task] = n
 	}
 	order := make([]int, len(keys))
 	for g := range order {
@@ -107,9 +112,14 @@ func HoldOut(seqs []Sequence, n int) (train, held []Sequence) {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(keys[a][:], keys[b][:]), cmp.Compare(a, b)) })
 	chosen := make([]bool, len(keys))
 	for _, g := range order {
-		if sizes[g] <= n {
-			n -= sizes[g]
-			chosen[g] = true
+		chosen[g] = true
+		for task, size := range sizes[g] {
+			chosen[g] = chosen[g] && size <= left[task]
+		}
+		if chosen[g] {
+			for task, size := range sizes[g] {
+				left[task] -= size
+			}
 		}
 	}
 	for i, s := range seqs {

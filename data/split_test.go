@@ -211,3 +211,37 @@ func TestHoldOutOfAlpaca(t *testing.T) {
 		}
 	}
 }
+
+// Of several tasks each gives as many, and what two of them share is on one side.
+func TestHoldOutOfTasks(t *testing.T) {
+	var seqs []Sequence
+	for task := range 3 {
+		for row := range 40 {
+			text := fmt.Sprintf("%c%d/-%c", 'a'+task, row, 'a'+row%26)
+			if row < 5 {
+				text = fmt.Sprintf("shared%d/-b", row)
+			}
+			s := seq(fmt.Sprint("task", task), row+1, text)
+			s.Task = task
+			seqs = append(seqs, s)
+		}
+	}
+	train, held := HoldOut(seqs, 7)
+	counts := make([]int, 3)
+	sides := map[string]string{}
+	for side, part := range map[string][]Sequence{"train": train, "held": held} {
+		for _, s := range part {
+			if side == "held" {
+				counts[s.Task]++
+			}
+			if text := fmt.Sprint(s.IDs); sides[text] == "" || sides[text] == side {
+				sides[text] = side
+			} else {
+				t.Errorf("%v is on both sides", s.Source)
+			}
+		}
+	}
+	if !slices.Equal(counts, []int{7, 7, 7}) || len(train) != 120-21 {
+		t.Errorf("%v held out, %d to train on; want 7 of each task", counts, len(train))
+	}
+}
