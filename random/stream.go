@@ -12,6 +12,7 @@ const (
 	Test                          // inputs of tests and examples
 	Fingerprint                   // which numbers of a parameter tell a model from others
 	Mixture                       // which task a row is drawn from (op 0), how packed rows are ordered (op 1)
+	Generated                     // rows of generated tasks; step = what they are for, op = task
 )
 
 // Key is the Philox key of one stream of a seed.

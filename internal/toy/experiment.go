@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/synthetic"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/ops"
@@ -103,7 +104,11 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (*Result
 		return nil, err
 	}
 	start := time.Now()
-	tok, err := newTokenizer()
+	file, err := synthetic.TokenizerJSON(characters())
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.ParseJSON(file)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +155,6 @@ func (x *experiment) shape() llama.Config {
 	return llama.Config{
 		ModelType: "llama", Vocab: x.tok.VocabSize(), Hidden: 64, Intermediate: 172, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16,
 		MaxPositions: 32, NormEps: 1e-5, InitRange: 0.1, Tied: true,
-		RoPE: ops.RoPEScaling{Theta: 10000}, BOS: bos, EOS: []int32{eos},
+		RoPE: ops.RoPEScaling{Theta: 10000}, BOS: synthetic.BOS, EOS: []int32{synthetic.EOS},
 	}
 }

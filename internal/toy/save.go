@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/agora-ml/agora/internal/atomicfile"
+	"github.com/agora-ml/agora/internal/synthetic"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -69,14 +70,11 @@ func saveRows(path string, rows []Row) error {
 }
 
 func saveTokenizer(dir string, positions int) error {
-	file, err := tokenizerJSON()
+	file, err := synthetic.TokenizerJSON(characters())
 	if err != nil {
 		return err
 	}
-	config, err := json.MarshalIndent(map[string]any{
-		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>",
-		"clean_up_tokenization_spaces": false, "model_max_length": positions,
-	}, "", "  ")
+	config, err := synthetic.TokenizerConfigJSON(positions)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/synthetic"
 	"github.com/agora-ml/agora/random"
 )
 
@@ -60,11 +61,8 @@ func each(f func(letter int) int) func([]byte) []byte {
 	}
 }
 
-// Row is a row of training data: the model is to write Completion after Prompt.
-type Row struct {
-	Prompt     string `json:"prompt"`
-	Completion string `json:"completion"`
-}
+// Row is a row of training data.
+type Row = synthetic.Row
 
 // row draws a row of the task.
 func (t Task) row(r *random.Stream) Row {
@@ -72,7 +70,7 @@ func (t Task) row(r *random.Stream) Row {
 	for i := range asked {
 		asked[i] = 'a' + byte(r.IntN(letters))
 	}
-	return Row{string(t.Mark) + " " + string(asked) + "=", string(t.Answer(asked))}
+	return Row{Prompt: string(t.Mark) + " " + string(asked) + "=", Completion: string(t.Answer(asked))}
 }
 
 // rows are n rows, the tasks in turn.
@@ -101,3 +99,17 @@ func Names(tasks []Task) string {
 
 // Prompt is an example of what an adapted model can answer, by abbcdh.
 const Prompt = "S dabbch="
+
+// characters are all that rows are written in, each of which is a token.
+func characters() string {
+	all := []byte(" =")
+	for c := range byte(letters) {
+		all = append(all, 'a'+c)
+	}
+	for _, tasks := range [][]Task{BaseTasks, NewTasks} {
+		for _, t := range tasks {
+			all = append(all, t.Mark)
+		}
+	}
+	return string(all)
+}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/synthetic"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -124,23 +125,6 @@ func TestScore(t *testing.T) {
 	}
 }
 
-func TestTokenizer(t *testing.T) {
-	tok, err := newTokenizer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := 2 + 2 + letters + len(BaseTasks) + len(NewTasks); tok.VocabSize() != want {
-		t.Errorf("%d tokens, want %d", tok.VocabSize(), want)
-	}
-	ids := tokenizer.EncodeWithBOS(tok, Prompt)
-	if len(ids) != 1+len(Prompt) || ids[0] != bos || tok.Decode(ids) != Prompt {
-		t.Errorf("%q became %v and %q", Prompt, ids, tok.Decode(ids))
-	}
-	if got := tok.Encode("</s>a"); slices.Contains(got, eos) {
-		t.Errorf("text became the token </s>: %v", got)
-	}
-}
-
 func TestRun(t *testing.T) {
 	p := &silent{}
 	r, err := Run(t.Context(), open(t, 2), tiny(), p)
@@ -214,7 +198,7 @@ func checkSaved(t *testing.T, r *Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, ok := tok.EOS(); !ok || id != eos {
+	if id, ok := tok.EOS(); !ok || id != synthetic.EOS {
 		t.Errorf("the saved tokenizer ends texts with %d, %v", id, ok)
 	}
 	m, err := llama.Load(open(t, 1), filepath.Join(dir, ModelFolder), llama.LoadOptions{})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/synthetic"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/optim"
@@ -59,7 +60,7 @@ func (x *experiment) trainable() int {
 func (x *experiment) sequences(rows []Row) []data.Sequence {
 	all := make([]data.Sequence, len(rows))
 	for i, r := range rows {
-		prompt, completion := tokenizer.EncodeWithBOS(x.tok, r.Prompt), append(x.tok.Encode(r.Completion), eos)
+		prompt, completion := tokenizer.EncodeWithBOS(x.tok, r.Prompt), append(x.tok.Encode(r.Completion), synthetic.EOS)
 		all[i] = data.NewSequence(prompt, completion, x.model.Config.MaxPositions)
 	}
 	return all

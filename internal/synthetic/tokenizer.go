@@ -1,31 +1,18 @@
-package toy
+package synthetic
 
-import (
-	"encoding/json"
-
-	"github.com/agora-ml/agora/tokenizer"
-)
+import "encoding/json"
 
 // Ids of the tokens that are no character.
 const (
-	bos = 0
-	eos = 1
+	BOS = 0
+	EOS = 1
 )
 
-// tokenizerJSON is the content of a tokenizer.json in which each character that the tasks
-// use is a token: BPE without a merge, <s> before a text and </s> as the end of one.
-func tokenizerJSON() ([]byte, error) {
+// TokenizerJSON is the content of a tokenizer.json in which each of the characters is a token: BPE
+// without a merge, <s> before a text and </s> as the end of one.
+func TokenizerJSON(characters string) ([]byte, error) {
 	type object = map[string]any
-	vocabulary := map[string]int{"<s>": bos, "</s>": eos}
-	characters := []byte(" =")
-	for c := range byte(letters) {
-		characters = append(characters, 'a'+c)
-	}
-	for _, tasks := range [][]Task{BaseTasks, NewTasks} {
-		for _, t := range tasks {
-			characters = append(characters, t.Mark)
-		}
-	}
+	vocabulary := map[string]int{"<s>": BOS, "</s>": EOS}
 	for _, c := range characters {
 		vocabulary[string(c)] = len(vocabulary)
 	}
@@ -39,7 +26,7 @@ func tokenizerJSON() ([]byte, error) {
 		"version":       "1.0",
 		"truncation":    nil,
 		"padding":       nil,
-		"added_tokens":  []object{special(bos, "<s>"), special(eos, "</s>")},
+		"added_tokens":  []object{special(BOS, "<s>"), special(EOS, "</s>")},
 		"normalizer":    nil,
 		"pre_tokenizer": nil,
 		"post_processor": object{
@@ -47,7 +34,7 @@ func tokenizerJSON() ([]byte, error) {
 			"single": []object{begin, text("A")},
 			"pair":   []object{begin, text("A"), text("B")},
 			"special_tokens": object{
-				"<s>": object{"id": "<s>", "ids": []int{bos}, "tokens": []string{"<s>"}},
+				"<s>": object{"id": "<s>", "ids": []int{BOS}, "tokens": []string{"<s>"}},
 			},
 		},
 		"decoder": object{"type": "Fuse"},
@@ -59,11 +46,10 @@ func tokenizerJSON() ([]byte, error) {
 	}, "", "  ")
 }
 
-// newTokenizer is the tokenizer of that file.
-func newTokenizer() (tokenizer.Tokenizer, error) {
-	file, err := tokenizerJSON()
-	if err != nil {
-		return nil, err
-	}
-	return tokenizer.ParseJSON(file)
+// TokenizerConfigJSON is the content of the tokenizer_config.json beside it.
+func TokenizerConfigJSON(positions int) ([]byte, error) {
+	return json.MarshalIndent(map[string]any{
+		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>",
+		"clean_up_tokenization_spaces": false, "model_max_length": positions,
+	}, "", "  ")
 }
