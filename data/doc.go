@@ -20,6 +20,7 @@ import (
 type Row struct {
 	Source Source
 	Format Format
+	Task   int // of a Mixture
 
 	Prompt, Answer string         // alpaca (in its prompt) and completion
 	Messages       []chat.Message // chat

@@ -189,7 +189,7 @@ func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequ
 	parts = e.cut(o.MaxTokens, policy)
 	lost = e.positions()
 	for i := range parts {
-		parts[i].Source = r.Source
+		parts[i].Source, parts[i].Task = r.Source, r.Task
 		lost -= len(parts[i].IDs)
 	}
 	return parts, lost, nil

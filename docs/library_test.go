@@ -189,7 +189,7 @@ func Example_run() {
 	defer d.Close()
 
 	cfg := train.Defaults()
-	cfg.Model, cfg.Data, cfg.Out = "models/llama", []string{"mine.jsonl"}, "my-run"
+	cfg.Model, cfg.Data, cfg.Out = "models/llama", train.Files("mine.jsonl"), "my-run"
 	cfg.Steps, cfg.HeldOut, cfg.EvalEvery = 4, 8, 2
 	cfg.Resolve()
 	summary, err := train.Run(context.Background(), d, cfg, quiet{})

@@ -12,6 +12,17 @@ import (
 // x is [rows, dim], weight [vocab, dim] in any storage type, labels i32 [rows], where
 // IgnoreLabel marks rows that do not count; the loss has shape [] and is f32.
 func LinearCrossEntropy(x, weight, labels *Var, counted int) *Var {
+	return newLinearCrossEntropy(x, weight, labels, counted, false)[0]
+}
+
+// LinearCrossEntropyByRow also gives the loss of each row, f32 [rows] in nats, 0 where it does
+// not count. Those are constants: no gradient goes through them.
+func LinearCrossEntropyByRow(x, weight, labels *Var, counted int) (loss, rows *Var) {
+	out := newLinearCrossEntropy(x, weight, labels, counted, true)
+	return out[0], autograd.Const(out[1].Tensor())
+}
+
+func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool) []*Var {
 	xt, w, l := x.Tensor(), weight.Tensor(), labels.Tensor()
 	if xt.Rank() != 2 || w.Rank() != 2 || w.Dim(1) != xt.Dim(1) {
 		tensor.Panicf("linear_cross_entropy", "x is %s, weight %s: want [rows, dim] and [vocab, dim]", xt, w)
@@ -22,7 +33,8 @@ func LinearCrossEntropy(x, weight, labels *Var, counted int) *Var {
 	if counted < 1 {
 		tensor.Panicf("linear_cross_entropy", "%d counted rows: want at least 1", counted)
 	}
-	return apply(linearCrossEntropy{1 / float32(counted), logitBytes, keptGradBytes}, x, weight, labels)
+	op := linearCrossEntropy{scale: 1 / float32(counted), logits: logitBytes, kept: keptGradBytes, byRow: byRow}
+	return autograd.Apply(op, x, weight, labels)
 }
 
 // logitBytes is how large a chunk of logits may be: large enough that the weight is
@@ -40,7 +52,8 @@ const keptGradBytes = 16 << 20
 
 type linearCrossEntropy struct {
 	scale        float32
-	logits, kept int // logitBytes and keptGradBytes, but for tests
+	logits, kept int  // logitBytes and keptGradBytes, but for tests
+	byRow        bool // the losses of the rows are an output, too
 }
 
 // chunks calls f with the rows [lo, hi) of each chunk and memory for its logits, f32
@@ -106,10 +119,14 @@ func (l linearCrossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 		}
 	})
 	f.Run(shaders.Sum{Outer: 1, N: rows, Inner: 1, Scale: l.scale}, loss, losses)
-	if !f.AnyNeeds() {
-		return one(loss), nil
+	out = one(loss)
+	if l.byRow {
+		out = append(out, losses)
 	}
-	return one(loss), []*tensor.Tensor{lse, dx, dw}
+	if !f.AnyNeeds() {
+		return out, nil
+	}
+	return out, []*tensor.Tensor{lse, dx, dw}
 }
 
 func (l linearCrossEntropy) Backward(b *Back) {
@@ -152,7 +169,7 @@ func (linearCrossEntropy) Examples() []Example {
 			if logits == 0 {
 				return LinearCrossEntropy(in[0], in[1], in[2], rows)
 			}
-			return apply(linearCrossEntropy{1 / float32(rows), logits, kept}, in...)
+			return apply(linearCrossEntropy{scale: 1 / float32(rows), logits: logits, kept: kept}, in...)
 		})}
 	}
 	large := example("large", 2048, 512, 32000, 3, 0, 0)

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
@@ -95,4 +96,53 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The losses of rows sum to the loss, are those of CrossEntropy on each row alone, and leave the
+// gradients as they are.
+func TestLinearCrossEntropyByRow(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *tensor.Device) {
+		const rows, dim, vocab, counted = 9, 6, 17, 5
+		x, w := randomHeads(1, 1, rows, 1, dim).data, randomHeads(2, 1, vocab, 1, dim).data
+		labels := []int32{3, IgnoreLabel, 16, 0, IgnoreLabel, 7, 7, 2, 11}
+		run := func(byRow bool) (loss, losses, dx []float32) {
+			tape := autograd.NewTape(d)
+			defer tape.Close()
+			xv, wv := tape.Leaf(d.FromFloat32s(tensor.F32, x, rows, dim)), tape.Leaf(d.FromFloat32s(tensor.F32, w, vocab, dim))
+			l, each := LinearCrossEntropy(xv, wv, autograd.Const(d.FromInt32s(labels, rows)), counted), (*Var)(nil)
+			if byRow {
+				l, each = LinearCrossEntropyByRow(xv, wv, autograd.Const(d.FromInt32s(labels, rows)), counted)
+				if each.NeedsGrad() {
+					t.Error("the losses of rows want a gradient")
+				}
+				tape.Keep(each)
+			}
+			tape.Keep(l)
+			tape.Backward(l)
+			read := func(x *tensor.Tensor) []float32 {
+				v, err := x.Float32s()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return v
+			}
+			if byRow {
+				losses = read(each.Tensor())
+			}
+			return read(l.Tensor()), losses, read(tape.Grad(xv))
+		}
+		want, _, wantDX := run(false)
+		loss, losses, dx := run(true)
+		if loss[0] != want[0] || !slices.Equal(dx, wantDX) {
+			t.Errorf("loss %v, gradient %v; without the rows' losses %v, %v", loss, dx, want, wantDX)
+		}
+		for r := range rows {
+			alone := CrossEntropy(Linear(autograd.Const(d.FromFloat32s(tensor.F32, x[r*dim:(r+1)*dim], 1, dim)), autograd.Const(d.FromFloat32s(tensor.F32, w, vocab, dim)), nil),
+				autograd.Const(d.FromInt32s(labels[r:r+1], 1)), 1)
+			v, err := alone.Tensor().Float32s()
+			if err != nil || math.Abs(float64(v[0]-losses[r])) > 1e-5 || labels[r] == IgnoreLabel && losses[r] != 0 {
+				t.Errorf("row %d: loss %v, alone %v, %v", r, losses[r], v, err)
+			}
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func TestOptimizerFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := 5; i < 10; i++ {
-		if x, y := step(a, i), step(b, i); x != y {
+		if x, y := step(a, i), step(b, i); !reflect.DeepEqual(x, y) {
 			t.Fatalf("step %d: %+v, then %+v", i+1, x, y)
 		}
 	}

@@ -28,7 +28,7 @@ func smallRun(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	cfg := Defaults()
-	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut, cfg.Out = tinymodel.Write(t), []string{file}, 32, 5, filepath.Join(t.TempDir(), "run")
+	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut, cfg.Out = tinymodel.Write(t), Files(file), 32, 5, filepath.Join(t.TempDir(), "run")
 	cfg.Steps, cfg.EvalEvery, cfg.SaveEvery, cfg.LR = 12, 4, 3, 1e-2
 	return cfg
 }

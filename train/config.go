@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/optim"
@@ -28,8 +29,13 @@ type Config struct {
 	// bf16 or f16. Empty: f32, and elsewhere DType.
 	ComputeDType string
 
-	Data   []string // files of rows
-	Format string   // see data.Format
+	Data []Part // rows; see Files
+	// Mixture is how parts with names are mixed: see data.Weighting. MixtureTemperature is of
+	// data.WeightByTemperature, MixtureUnit a data.Unit.
+	Mixture            string
+	MixtureTemperature float64
+	MixtureUnit        string
+	Format             string // of rows, see data.Format
 	// IgnoreFields are fields of rows that are passed over; see data.ReadOptions.
 	IgnoreFields []string
 	Template     string // chat template by name; empty: the model's
@@ -86,7 +92,8 @@ const (
 // Defaults are the values of every setting that has a sensible one.
 func Defaults() Config {
 	c := Config{
-		DType:  tensor.F32,
+		DType:   tensor.F32,
+		Mixture: string(data.WeightBySize), MixtureTemperature: 1, MixtureUnit: string(data.Examples),
 		Format: "auto", Loss: "answers", SpecialTokens: "text", MaxTokens: 512, HeldOut: 64, Loaders: 2,
 		Adapter: multilora.Defaults(),
 		Steps:   300, BatchRows: 4, Accumulate: 1,
@@ -153,10 +160,13 @@ func (c Config) Validate() error {
 		return errors.New("setting tokenizer: want that of the new model, got none")
 	case len(c.Data) == 0:
 		return errors.New("setting data: want at least one file, got none")
-	case len(strings.Join(c.Data, "")) > maxConfig/2:
-		return fmt.Errorf("setting data: want files whose names have at most %d bytes together, got %d", maxConfig/2, len(strings.Join(c.Data, "")))
+	case len(strings.Join(c.paths(), "")) > maxConfig/2:
+		return fmt.Errorf("setting data: want files whose names have at most %d bytes together, got %d", maxConfig/2, len(strings.Join(c.paths(), "")))
 	case c.Out == "":
 		return errors.New("setting out: want a folder, got none")
+	}
+	if err := c.checkParts(); err != nil {
+		return err
 	}
 	return c.validateRun()
 }
@@ -166,6 +176,8 @@ func (c *Config) choices() map[string][]string {
 	return map[string][]string{
 		"compute-dtype":  {"", "f32", "bf16", "f16"},
 		"format":         {"auto", "alpaca", "completion", "chat", "text"},
+		"mixture":        words(data.Weightings()),
+		"mixture-unit":   words(data.Units()),
 		"loss":           {"answers", "all"},
 		"special-tokens": {"text", "parse"},
 		"truncate":       {"", "end", "start", "drop", "split"},
@@ -223,6 +235,14 @@ func (c Config) validateRun() error {
 		return nil
 	}
 	return c.Adapter.Validate()
+}
+
+// words are the words of a type of words.
+func words[T ~string](list []T) (all []string) {
+	for _, w := range list {
+		all = append(all, string(w))
+	}
+	return all
 }
 
 func oneOf(words []string) string {

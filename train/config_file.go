@@ -86,6 +86,9 @@ func mapping(body ast.Node) ([]*ast.MappingValueNode, error) {
 
 // setNode sets a scalar, or a list of scalars where the setting is a list.
 func (s *Setting) setNode(node ast.Node) error {
+	if parts, ok := s.value.(*[]Part); ok {
+		return setParts(parts, node)
+	}
 	list, isList := s.value.(*[]string)
 	if items, ok := node.(*ast.SequenceNode); ok && isList {
 		var all []string
@@ -111,6 +114,25 @@ func (s *Setting) setNode(node ast.Node) error {
 		return nil
 	}
 	return s.Set(text)
+}
+
+// setParts sets parts: one, or a list of them.
+func setParts(parts *[]Part, node ast.Node) error {
+	items := []ast.Node{node}
+	if list, ok := node.(*ast.SequenceNode); ok {
+		items = list.Values
+	}
+	*parts = nil
+	for _, item := range items {
+		p, err := nodePart(item)
+		if err != nil {
+			return err
+		}
+		if len(items) > 1 || p.Paths[0] != "" {
+			*parts = append(*parts, p)
+		}
+	}
+	return nil
 }
 
 func scalar(node ast.Node) (string, error) {
@@ -234,6 +256,15 @@ func (s *Setting) yaml() (string, error) {
 			}
 		}
 		return "[" + strings.Join(quoted, ", ") + "]", nil
+	case *[]Part:
+		list := make([]string, len(*v))
+		for i, p := range *v {
+			var err error
+			if list[i], err = p.yaml(); err != nil {
+				return "", err
+			}
+		}
+		return "[" + strings.Join(list, ", ") + "]", nil
 	case *string:
 		return quote(*v)
 	}

@@ -49,7 +49,7 @@ func TestSettingsCoverConfig(t *testing.T) {
 
 func TestConfigFileRoundTrip(t *testing.T) {
 	c := Defaults()
-	c.Model, c.Out, c.Data = `a "quoted" # name: ünï`, " spaces ", []string{"a,b.json", "- c", "null"}
+	c.Model, c.Out, c.Data = `a "quoted" # name: ünï`, " spaces ", Files("a,b.json", "- c", "null")
 	c.LR, c.Seed, c.Pack, c.DType = 1.25e-7, 1<<63, true, tensor.BF16
 	c.Adapter.Targets, c.Adapter.Method, c.WarmupSteps = []string{"q_proj", "model.layers.[0-3].*"}, "lora", -1
 	path := filepath.Join(t.TempDir(), "config.yaml")
@@ -76,7 +76,7 @@ func TestConfigFileForms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.LR != 1e-3 || c.Model != "7" || !c.Pack || strings.Join(c.Data, "|") != "one.json" ||
+	if c.LR != 1e-3 || c.Model != "7" || !c.Pack || strings.Join(c.paths(), "|") != "one.json" ||
 		strings.Join(c.Adapter.Targets, "|") != "q_proj|v_proj" || strings.Join(c.Adapter.Extra, "|") != "norm|lm_head" {
 		t.Errorf("read %+v", c)
 	}
@@ -152,7 +152,7 @@ func TestConfigFileErrors(t *testing.T) {
 // What Windows' editors put into a file is passed over.
 func TestConfigFileOfWindows(t *testing.T) {
 	want, got := Defaults(), Defaults()
-	want.Model, want.Data, want.Steps, want.HeldOut = "m260", []string{"d/my data/rows, final.jsonl"}, 1, 0
+	want.Model, want.Data, want.Steps, want.HeldOut = "m260", Files("d/my data/rows, final.jsonl"), 1, 0
 	if err := got.parse([]byte("\ufeffmodel: m260\r\ndata: [\"d/my data/rows, final.jsonl\"]\r\nsteps: 1\r\nheld-out: 0\r\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func FuzzConfigFile(f *testing.F) {
 
 func TestValidate(t *testing.T) {
 	good := Defaults()
-	good.Model, good.Data, good.Out = "m", []string{"d"}, "o"
+	good.Model, good.Data, good.Out = "m", Files("d"), "o"
 	good.Resolve()
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func squares(t *testing.T, model string) Config {
 		t.Fatal(err)
 	}
 	cfg := Defaults()
-	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = model, []string{file}, 32, 5
+	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = model, Files(file), 32, 5
 	cfg.Steps, cfg.SaveEvery, cfg.LR, cfg.Out = 6, 2, 1e-2, filepath.Join(t.TempDir(), "run")
 	return cfg
 }

@@ -20,7 +20,7 @@ func shortRun(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	cfg := Defaults()
-	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = tinymodel.Write(t), []string{file}, 32, 0
+	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = tinymodel.Write(t), Files(file), 32, 0
 	cfg.Out = filepath.Join(t.TempDir(), "run")
 	return cfg
 }

@@ -79,8 +79,14 @@ func (c *Config) readInputs() ([]input, error) {
 	} else {
 		add("tokenizer", from, "")
 	}
-	for _, path := range c.Data {
-		add("data", path, "")
+	for _, p := range c.Data {
+		files, err := p.files()
+		if err != nil {
+			return nil, fmt.Errorf("setting data: %w", err)
+		}
+		for _, path := range files {
+			add("data", path, "")
+		}
 	}
 	for i := range all {
 		in := &all[i]

@@ -64,7 +64,9 @@ func (r *run) step(clock *speed) error {
 	begin := r.now()
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
-		batches[i] = r.loader.Next()
+		if batches[i] = r.loader.Next(); batches[i].Rows == 0 {
+			return fmt.Errorf("setting steps: the mixture has no more rows after %d steps: want fewer, or larger max-epochs of its tasks", r.state.Step)
+		}
 	}
 	result, err := r.trainer.Step(batches)
 	if err != nil {
@@ -79,7 +81,7 @@ func (r *run) step(clock *speed) error {
 	rec := Record{
 		Kind: KindStep, Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows, Tokens: result.Tokens,
 		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(), PeakBytes: r.trainer.Device.Stats().Peak,
-		LossScale: result.LossScale, Skipped: result.Skipped,
+		LossScale: result.LossScale, Skipped: result.Skipped, Tasks: r.named(result.ByTask),
 	}
 	if result.Skipped {
 		rec.GradNorm = 0 // JSON has no other numbers than finite ones
@@ -108,14 +110,14 @@ func (r *run) measure(ctx context.Context) error {
 	if !due || s.Measured == s.Step || len(r.heldOut) == 0 {
 		return nil
 	}
-	loss, err := Evaluate(ctx, r.trainer.Model, r.heldOut)
+	loss, tasks, err := r.heldOutLoss(ctx)
 	if err != nil {
 		return fmt.Errorf("held-out rows: %w", err)
 	}
 	if !finite(loss) {
 		return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
 	}
-	if err := r.record(Record{Kind: KindMeasurement, Step: s.Step, HeldOutLoss: &loss}); err != nil {
+	if err := r.record(Record{Kind: KindMeasurement, Step: s.Step, HeldOutLoss: &loss, Tasks: r.named(tasks)}); err != nil {
 		return err
 	}
 	s.Measured, s.HeldOut = s.Step, &loss
@@ -128,6 +130,29 @@ func (r *run) measure(ctx context.Context) error {
 		s.WithoutGain++
 	}
 	return nil
+}
+
+// heldOutLoss is the mean loss a counted token of all held-out rows, and with a mixture of those of
+// each task.
+func (r *run) heldOutLoss(ctx context.Context) (loss float64, tasks []TaskLoss, err error) {
+	if r.cfg.TaskMixture() != nil {
+		tasks = make([]TaskLoss, len(r.cfg.Data))
+	}
+	counted := 0
+	for _, part := range r.heldOut {
+		sum, n, err := sumOver(ctx, r.trainer.Model, part.batches)
+		if err != nil {
+			return 0, nil, err
+		}
+		loss, counted = loss+sum, counted+n
+		if tasks != nil && n > 0 {
+			tasks[part.task] = TaskLoss{sum / float64(n), n}
+		}
+	}
+	if counted == 0 {
+		return 0, nil, ErrNothingCounted
+	}
+	return loss / float64(counted), tasks, nil
 }
 
 // save writes a checkpoint where it is due, and removes those that nobody needs any more.

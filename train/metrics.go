@@ -111,6 +111,12 @@ func (r Record) event(w *tfevents.Writer) error {
 	if r.HeldOutLoss != nil {
 		add("loss/held_out", *r.HeldOutLoss)
 	}
+	for _, task := range slices.Sorted(maps.Keys(r.Tasks)) {
+		add(map[bool]string{true: "loss_train/", false: "loss_held_out/"}[r.Loss != nil]+task, r.Tasks[task].Loss)
+		if r.Loss != nil {
+			add("counted_tokens/"+task, float64(r.Tasks[task].Counted))
+		}
+	}
 	for _, layer := range slices.Sorted(maps.Keys(r.ScalingNorms)) {
 		add("s_norm/"+layer, r.ScalingNorms[layer])
 	}

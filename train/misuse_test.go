@@ -81,7 +81,7 @@ func TestMisuse(t *testing.T) {
 	noContext := context.Context(nil)
 	ctx := t.Context()
 	cfg := train.Defaults()
-	cfg.Model, cfg.Data, cfg.Out = dir, []string{"none"}, filepath.Join(t.TempDir(), "run")
+	cfg.Model, cfg.Data, cfg.Out = dir, train.Files("none"), filepath.Join(t.TempDir(), "run")
 	seq := data.NewSequence([]int32{3}, []int32{4, 1}, 8)
 	do := func(f func()) func() error { return func() error { f(); return nil } }
 	second := func(_ any, err error) error { return err }

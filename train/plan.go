@@ -221,7 +221,7 @@ const programBytes = 48 << 20
 func (p *Plan) dataBytes(vocab int) int {
 	tokens := p.options.DataTokens
 	if tokens == 0 {
-		for _, path := range p.config.Data {
+		for _, path := range p.config.paths() {
 			tokens += guessTokens(path, vocab)
 		}
 	}

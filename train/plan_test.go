@@ -286,7 +286,7 @@ func TestPlanCountsData(t *testing.T) {
 	}
 	process := func(tokens int, files ...string) int {
 		cfg := Defaults()
-		cfg.Model, cfg.Data, cfg.Pack = "llama-7b", files, true
+		cfg.Model, cfg.Data, cfg.Pack = "llama-7b", Files(files...), true
 		p, err := NewPlan(cfg, PlanOptions{DataTokens: tokens})
 		if err != nil {
 			t.Fatal(err)

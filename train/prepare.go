@@ -74,7 +74,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	if t.warning, err = tokenizer.CheckFits(tok, embeddings); err != nil {
 		return t, fmt.Errorf("setting tokenizer: %s: %w", c.tokenizerPath(), err)
 	}
-	rows, _, err := data.Read(c.Data, data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes, Context: ctx})
+	rows, _, err := c.ReadRows(ctx)
 	if err != nil {
 		return t, err
 	}
@@ -152,7 +152,9 @@ func (r *run) prepareData(ctx context.Context) error {
 	if err := r.split(read); err != nil {
 		return err
 	}
-	r.loading = data.LoaderOptions{Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders, First: r.state.Step * cfg.Accumulate}
+	r.loading = data.LoaderOptions{
+		Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders, First: r.state.Step * cfg.Accumulate, Mixture: cfg.TaskMixture(),
+	}
 	if cfg.Pack {
 		r.loading.Pack = cfg.MaxTokens
 	}
@@ -161,7 +163,10 @@ func (r *run) prepareData(ctx context.Context) error {
 		return err
 	}
 	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", len(r.seqs), epoch.Rows, 100*epoch.Fill, r.summary.HeldOutRows))
-	return r.cfg.countSteps(epoch.Rows)
+	if err := r.cfg.countSteps(epoch.Rows); err != nil {
+		return err
+	}
+	return r.checkMixture()
 }
 
 // countSteps turns Epochs into Steps, for so many rows of batches in each.
@@ -198,7 +203,10 @@ func (r *run) split(read tokenized) error {
 	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
 		return fmt.Errorf("setting held-out: want rows that are not all alike, got none to hold out %d of: rows that the model sees alike, and the sequences of one, stay together", cfg.HeldOut)
 	}
-	r.seqs, r.heldOut = seqs, data.Batches(heldSeqs, cfg.BatchRows)
+	r.seqs, r.heldOut = seqs, nil
+	for _, task := range byTask(heldSeqs) {
+		r.heldOut = append(r.heldOut, heldOut{task[0].Task, data.Batches(task, cfg.BatchRows)})
+	}
 	s := &r.summary
 	s.Data, s.TrainRows, s.HeldOutRows = read.counts, len(seqs), len(heldSeqs)
 	r.progress.Say(read.counts.String())
@@ -330,6 +338,9 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 		return err
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
+	if mixture := cfg.TaskMixture(); mixture != nil {
+		t.Tasks = len(mixture.Tasks)
+	}
 	r.summary.Trained = t.Trainable.Numel()
 	return d.Err()
 }

@@ -15,7 +15,7 @@ type interval struct{ least, most float64 }
 // means: numbers that f32 cannot hold, counts that overflow, memory that is taken before a plan can
 // say no. What else a value must be, Validate says.
 var ranges = map[string]interval{
-	"max-tokens": {2, 1 << 30}, "held-out": {0, 1 << 30}, "max-data-bytes": {0, 1 << 50}, "loaders": {1, 1 << 10},
+	"max-tokens": {2, 1 << 30}, "held-out": {0, 1 << 30}, "max-data-bytes": {0, 1 << 50}, "loaders": {1, 1 << 10}, "mixture-temperature": {1, 1e6},
 	"modules": {0, 1 << 16}, "rank": {1, 1 << 16}, "alpha": {0, 1e6}, "dropout": {0, 1},
 	"steps": {1, math.MaxUint32}, "epochs": {0, 1e6}, "batch-rows": {1, 1 << 16}, "accumulate": {1, 1 << 16},
 	"lr": {0, math.MaxFloat32}, "scale-lr": {0, math.MaxFloat32}, "weight-decay": {0, 1e6},

@@ -39,6 +39,9 @@ type Record struct {
 	TokensPerSec float64
 	PeakBytes    int // most tensor memory so far
 
+	// Tasks are the losses of each task of a mixture: of a step's rows, or of the held-out ones.
+	Tasks map[string]TaskLoss
+
 	// ScalingNorms are the norms of the scales s of each adapted layer, every 10 steps.
 	ScalingNorms map[string]float64
 
@@ -53,30 +56,31 @@ type Record struct {
 
 // recordLine is a Record as JSON: nil is null.
 type recordLine struct {
-	Kind         string             `json:"kind"`
-	Step         int                `json:"step"`
-	Loss         *float64           `json:"loss"`
-	HeldOutLoss  *float64           `json:"held_out_loss"`
-	LR           *float64           `json:"lr"`
-	GradNorm     *float64           `json:"grad_norm"`
-	LossScale    *float64           `json:"loss_scale"`
-	Skipped      *bool              `json:"skipped"`
-	Rows         *int               `json:"rows"`
-	Tokens       *int               `json:"tokens"`
-	Counted      *int               `json:"counted"`
-	TokensPerSec *float64           `json:"tokens_per_s"`
-	PeakBytes    *int               `json:"peak_bytes"`
-	ScalingNorms map[string]float64 `json:"s_norm"`
-	Changed      []RateChange       `json:"changed"`
-	OtherBits    []Deviation        `json:"other_bits"`
-	Seconds      float64            `json:"seconds"`
-	Time         float64            `json:"time"`
+	Kind         string              `json:"kind"`
+	Step         int                 `json:"step"`
+	Loss         *float64            `json:"loss"`
+	HeldOutLoss  *float64            `json:"held_out_loss"`
+	LR           *float64            `json:"lr"`
+	GradNorm     *float64            `json:"grad_norm"`
+	LossScale    *float64            `json:"loss_scale"`
+	Skipped      *bool               `json:"skipped"`
+	Rows         *int                `json:"rows"`
+	Tokens       *int                `json:"tokens"`
+	Counted      *int                `json:"counted"`
+	TokensPerSec *float64            `json:"tokens_per_s"`
+	PeakBytes    *int                `json:"peak_bytes"`
+	Tasks        map[string]TaskLoss `json:"tasks"`
+	ScalingNorms map[string]float64  `json:"s_norm"`
+	Changed      []RateChange        `json:"changed"`
+	OtherBits    []Deviation         `json:"other_bits"`
+	Seconds      float64             `json:"seconds"`
+	Time         float64             `json:"time"`
 }
 
 // MarshalJSON writes the record as a line of metrics.jsonl has it.
 func (r Record) MarshalJSON() ([]byte, error) {
 	l := recordLine{
-		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, ScalingNorms: r.ScalingNorms, Changed: r.Changed,
+		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks, ScalingNorms: r.ScalingNorms, Changed: r.Changed,
 		OtherBits: r.OtherBits, Seconds: r.Seconds, Time: r.Time,
 	}
 	if l.Kind == KindStep {
@@ -105,7 +109,7 @@ func (l recordLine) record() Record {
 	r := Record{
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
 		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens), Counted: or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,
 	}
 	r.Kind = r.kind()

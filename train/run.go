@@ -94,7 +94,7 @@ type run struct {
 	seqs        []data.Sequence    // to train on
 	loading     data.LoaderOptions
 	loader      *data.Loader
-	heldOut     []data.Batch
+	heldOut     []heldOut
 	vocabulary  int // ids of the tokenizer
 	ends        ends
 	longest     int // tokens of the longest sequence

@@ -42,7 +42,7 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 	}
 	defer d.Close()
 	cfg := Defaults()
-	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = tinymodel.Write(t), []string{file}, 32, 5
+	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut = tinymodel.Write(t), Files(file), 32, 5
 	cfg.Steps, cfg.EvalEvery, cfg.SaveEvery, cfg.LR = 16, 5, 5, 1e-2
 
 	whole, parts := cfg, cfg
@@ -113,7 +113,7 @@ func TestDataThatCannotTrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg := cfg
-		cfg.Data, cfg.Out, cfg.Steps = []string{file}, filepath.Join(t.TempDir(), "run"), 1
+		cfg.Data, cfg.Out, cfg.Steps = Files(file), filepath.Join(t.TempDir(), "run"), 1
 		_, err := Run(ctx, d, cfg, watcher{})
 		if _, stat := os.Stat(cfg.Out); stat == nil {
 			t.Error("a refused run has left a folder")

@@ -40,7 +40,10 @@ func (c *Config) Settings() []*Setting {
 		{Group: groupModel, Name: "dtype", value: &c.DType, Help: "storage of frozen weights and activations: f32, bf16 or f16; of frozen weights alone: q8 or q4"},
 		{Group: groupModel, Name: "compute-dtype", value: &c.ComputeDType, Help: "storage of activations with dtype q8 or q4: f32, bf16 or f16 (default: f32); elsewhere it is dtype's"},
 
-		{Group: groupData, Name: "data", value: &c.Data, Help: "files of rows: JSON, JSONL or text, each may be .gz"},
+		{Group: groupData, Name: "data", value: &c.Data, Help: "files of rows: JSON, JSONL or text, each may be .gz; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: mmlu, boolq, multirc, rte, wic or gsm8k, the path of that data set"},
+		{Group: groupData, Name: "mixture", value: &c.Mixture, Help: "how often rows of a task are drawn: by size, equal, temperature (size^(1/mixture-temperature)) or weights (those of data)"},
+		{Group: groupData, Name: "mixture-temperature", value: &c.MixtureTemperature, Help: "of mixture temperature: 1 is by size, more is more equal"},
+		{Group: groupData, Name: "mixture-unit", value: &c.MixtureUnit, Help: "what a mixture's shares are shares of: examples or tokens"},
 		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), completion (prompt, completion), chat (messages) or text"},
 		{Group: groupData, Name: "ignore-fields", value: &c.IgnoreFields, Help: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, unless it is an id, a source or empty"},
 		{Group: groupData, Name: "template", value: &c.Template, Help: "chat template for chat rows, by name (default: the model's own)"},
@@ -115,6 +118,12 @@ func (s *Setting) String() string {
 		return *v
 	case *[]string:
 		return strings.Join(*v, ",")
+	case *[]Part:
+		list := make([]string, len(*v))
+		for i, p := range *v {
+			list[i] = p.String()
+		}
+		return strings.Join(list, ",")
 	case *float64:
 		return strconv.FormatFloat(*v, 'g', -1, 64)
 	case fmt.Stringer: // *tensor.DType
@@ -132,7 +141,7 @@ func (s *Setting) String() string {
 // Type is how the help names the values.
 func (s *Setting) Type() string {
 	switch s.value.(type) {
-	case *[]string:
+	case *[]string, *[]Part:
 		return "list"
 	case *float64:
 		return "number"
@@ -159,6 +168,24 @@ func (s *Setting) Set(text string) (err error) {
 			if item = strings.TrimSpace(item); item != "" {
 				*v = append(*v, item)
 			}
+		}
+	case *[]Part:
+		if !s.given {
+			*v = nil
+		}
+		items := []string{text} // a task in braces has commas of its own
+		if !strings.HasPrefix(text, "{") {
+			items = strings.Split(text, ",")
+		}
+		for _, item := range items {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			p, err := parsePart(item)
+			if err != nil {
+				return err
+			}
+			*v = append(*v, p)
 		}
 	case *float64:
 		want = "a number"
@@ -197,6 +224,8 @@ func (s *Setting) CopyFrom(other *Setting) {
 		*v = *other.value.(*string)
 	case *[]string:
 		*v = slices.Clone(*other.value.(*[]string))
+	case *[]Part:
+		*v = slices.Clone(*other.value.(*[]Part))
 	case *float64:
 		*v = *other.value.(*float64)
 	case *int:

@@ -30,6 +30,7 @@ type state struct {
 	Device      map[string]string  `json:"device,omitempty"`     // tensor.Device.Arithmetic
 	Settings    map[string]string  `json:"settings,omitempty"`   // those that numbers depend on, but for heights
 	Data        string             `json:"data"`                 // fingerprint of the sequences
+	Mixture     string             `json:"mixture,omitempty"`    // of tasks, see describeMixture
 	Inputs      []input            `json:"inputs,omitempty"`     // what they were made of, and the model; older versions wrote none
 	Rates       map[string]float64 `json:"rates,omitempty"`      // of the next step: the settings in heights
 	Changes     []RateChange       `json:"changes,omitempty"`    // of those, while the run went on

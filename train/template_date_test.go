@@ -22,7 +22,7 @@ func datedRun(t *testing.T) Config {
 		fmt.Fprintf(&rows, `{"messages": [{"role": "user", "content": "%d"}, {"role": "assistant", "content": "%d"}]}`+"\n", i, i*i)
 	}
 	const template = "{{ strftime_now('%j') }}{% for m in messages %} {{ m.content }}{{ eos_token if m.role == 'assistant' }}{% endfor %}"
-	for file, text := range map[string]string{cfg.Data[0]: rows.String(), filepath.Join(cfg.Model, chat.JinjaFile): template} {
+	for file, text := range map[string]string{cfg.paths()[0]: rows.String(), filepath.Join(cfg.Model, chat.JinjaFile): template} {
 		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}

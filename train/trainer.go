@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/data"
@@ -23,6 +24,7 @@ type Trainer struct {
 	ClipNorm  float64    // 0: no clipping
 	Seed      uint64     // of dropout
 	LossScale *LossScale // nil: none, as everything but f16 activations wants it
+	Tasks     int        // of a data.Mixture, whose losses are told apart; 0: none
 }
 
 // Result is what one step has seen.
@@ -37,6 +39,13 @@ type Result struct {
 	// gradient, as GradNorm, is no finite number, and nothing has moved but LossScale.
 	LossScale float64
 	Skipped   bool
+	ByTask    []TaskLoss // by data.Sequence.Task; nil without Trainer.Tasks
+}
+
+// TaskLoss is the loss of one task's part of the rows.
+type TaskLoss struct {
+	Loss    float64 `json:"loss"`    // mean nats a counted token; 0 where none counts
+	Counted int     `json:"counted"` // tokens in it
 }
 
 // ErrNothingCounted is returned by Step and Evaluate for batches without a counted token.
@@ -68,10 +77,15 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	step := t.steps()
 	outer := t.Device.Scope()
 	defer outer.Close()
-	var losses []*tensor.Tensor
+	var losses, byToken []*tensor.Tensor
 	for i, b := range batches {
-		if b.Counted > 0 {
-			losses = append(losses, t.backward(b, r.Counted, uint32(step*len(batches)+i)))
+		if b.Counted == 0 {
+			continue
+		}
+		loss, tokens := t.backward(b, r.Counted, uint32(step*len(batches)+i))
+		losses = append(losses, loss)
+		if tokens != nil {
+			byToken = append(byToken, tokens)
 		}
 	}
 	r.LR = t.LR * float64(t.Schedule(step))
@@ -80,7 +94,7 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 	t.Trainable.ZeroGrad()
 
 	// The one place that waits for the device.
-	read, err := t.Device.Float64s(append(losses, t.Trainable.Norm())...)
+	read, err := t.Device.Float64s(slices.Concat(losses, []*tensor.Tensor{t.Trainable.Norm()}, byToken)...)
 	if err != nil {
 		return r, err
 	}
@@ -88,6 +102,9 @@ func (t *Trainer) Step(batches []data.Batch) (Result, error) {
 		r.Loss += read[i][0]
 	}
 	r.GradNorm = read[len(losses)][0]
+	if t.Tasks > 0 {
+		r.ByTask = lossesByTask(t.Tasks, batches, read[len(losses)+1:])
+	}
 	if t.LossScale != nil {
 		r.LossScale = t.LossScale.Scale
 	}
@@ -115,16 +132,24 @@ func (t *Trainer) steps() int { return t.Optimizer.Steps() + t.LossScale.skipped
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// backward adds one micro-batch's gradients and gives its share of the loss, which
-// belongs to the scope around.
-func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) *tensor.Tensor {
+// backward adds one micro-batch's gradients and gives its share of the loss, and with Tasks the
+// losses of its tokens; both belong to the scope around.
+func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) (loss, tokens *tensor.Tensor) {
 	tape := autograd.NewTape(t.Device)
 	defer tape.Close()
 	tape.Seed, tape.Step = t.Seed, randomStep
-	loss := t.Model.Loss(modelBatch(b), counted)
-	tape.Keep(loss)
-	tape.BackwardScaled(loss, t.LossScale.scale())
-	return loss.Tensor()
+	var l *autograd.Var
+	if t.Tasks == 0 {
+		l = t.Model.Loss(modelBatch(b), counted)
+	} else {
+		var each *autograd.Var
+		l, each = t.Model.LossByToken(modelBatch(b), counted)
+		tape.Keep(each)
+		tokens = each.Tensor()
+	}
+	tape.Keep(l)
+	tape.BackwardScaled(l, t.LossScale.scale())
+	return l.Tensor(), tokens
 }
 
 // Evaluate is the mean loss, in nats, over the counted tokens of the batches. It ends
@@ -132,25 +157,33 @@ func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) *tensor
 func Evaluate(ctx context.Context, m *llama.Model, batches []data.Batch) (float64, error) {
 	tensor.NotNil("train.Evaluate", "a context", ctx)
 	tensor.NotNil("train.Evaluate", "a model", m)
-	sum, counted := 0.0, 0
+	sum, counted, err := sumOver(ctx, m, batches)
+	if err == nil && counted == 0 {
+		err = ErrNothingCounted
+	}
+	if err != nil {
+		return 0, err
+	}
+	return sum / float64(counted), nil
+}
+
+// sumOver is the sum of the losses of all counted tokens, and how many these are.
+func sumOver(ctx context.Context, m *llama.Model, batches []data.Batch) (sum float64, counted int, err error) {
 	for _, b := range batches {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if b.Counted == 0 {
 			continue
 		}
 		loss, err := sumOfLosses(m, modelBatch(b))
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		sum += loss
 		counted += b.Counted
 	}
-	if counted == 0 {
-		return 0, ErrNothingCounted
-	}
-	return sum / float64(counted), nil
+	return sum, counted, nil
 }
 
 func sumOfLosses(m *llama.Model, b llama.Batch) (float64, error) {

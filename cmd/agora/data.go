@@ -26,7 +26,7 @@ func dataCommand() *cobra.Command {
 }
 
 // dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "format", "ignore-fields", "max-data-bytes", "template", "template-date", "loss", "special-tokens", "max-tokens", "truncate", "pack", "seed"}
+var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "mixture", "mixture-temperature", "mixture-unit", "format", "ignore-fields", "max-data-bytes", "template", "template-date", "loss", "special-tokens", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -93,7 +93,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	p := preview{Rows: []previewRow{}, Fields: fields, Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
 	_, p.Totals.Groups = data.Groups(seqs)
 	p.note = counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens))
-	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed}
+	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed, Mixture: cfg.TaskMixture()}
 	if cfg.Pack {
 		shuffled.Pack = cfg.MaxTokens
 	}
@@ -136,7 +136,7 @@ func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok t
 			return nil, counts, nil, err
 		}
 	}
-	rows, fields, err := data.Read(cfg.Data, data.ReadOptions{Format: data.Format(cfg.Format), Ignore: cfg.IgnoreFields, MaxBytes: cfg.MaxDataBytes, Context: ctx})
+	rows, fields, err := cfg.ReadRows(ctx)
 	if err != nil {
 		return nil, counts, nil, err
 	}

@@ -45,7 +45,7 @@ var below = map[string][]string{
 	"nn":                  {"ops", "autograd", "tensor", "shaders", "encoding"},
 	"optim":               {"nn", "autograd", "tensor", "shaders"},
 	"multilora":           {"nn", "ops", "autograd", "tensor", "shaders", "encoding"},
-	"train":               {"multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
+	"train":               {"tasks", "multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
 	"tasks":               {"data"},
 	"eval":                {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
 	"internal/bench":      {"internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device", "backend/cpu", "backend/vulkan", "tensor", "shaders"},

@@ -5,7 +5,9 @@ package curves
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/train"
 )
 
@@ -22,14 +24,37 @@ const (
 type kind struct {
 	name, title, unit string
 	value             func(train.Record) *float64 // nil: the record says nothing of it
+	heldOut           string                      // the curve of held-out rows that stands beside a loss
 }
 
 var kinds = []kind{
-	{Loss, "Loss", "nats a token", func(r train.Record) *float64 { return r.Loss }},
-	{HeldOutLoss, "Held-out loss", "nats a token", func(r train.Record) *float64 { return r.HeldOutLoss }},
-	{LR, "Learning rate", "", ofStep(func(r *train.Record) *float64 { return &r.LR })},
-	{GradNorm, "Gradient norm", "before clipping", ofStep(func(r *train.Record) *float64 { return &r.GradNorm })},
-	{TokensPerSec, "Speed", "tokens/s", ofStep(func(r *train.Record) *float64 { return &r.TokensPerSec })},
+	{name: Loss, title: "Loss", unit: lossUnit, heldOut: HeldOutLoss, value: func(r train.Record) *float64 { return r.Loss }},
+	{name: HeldOutLoss, title: "Held-out loss", unit: lossUnit, value: func(r train.Record) *float64 { return r.HeldOutLoss }},
+	{name: LR, title: "Learning rate", value: ofStep(func(r *train.Record) *float64 { return &r.LR })},
+	{name: GradNorm, title: "Gradient norm", unit: "before clipping", value: ofStep(func(r *train.Record) *float64 { return &r.GradNorm })},
+	{name: TokensPerSec, title: "Speed", unit: "tokens/s", value: ofStep(func(r *train.Record) *float64 { return &r.TokensPerSec })},
+}
+
+const lossUnit = "nats a token"
+
+// TaskLoss and TaskHeldOutLoss name the curves of a task of a mixture.
+func TaskLoss(task string) string        { return "tasks." + task + ".loss" }
+func TaskHeldOutLoss(task string) string { return "tasks." + task + ".held_out_loss" }
+
+// taskKinds are the curves of a task.
+func taskKinds(task string) []kind {
+	value := func(step bool) func(train.Record) *float64 {
+		return func(r train.Record) *float64 {
+			if l, ok := r.Tasks[task]; ok && step == (r.Loss != nil) {
+				return &l.Loss
+			}
+			return nil
+		}
+	}
+	return []kind{
+		{name: TaskLoss(task), title: "Loss of " + printable.Name(task), unit: lossUnit, heldOut: TaskHeldOutLoss(task), value: value(true)},
+		{name: TaskHeldOutLoss(task), value: value(false)},
+	}
 }
 
 // ofStep is a value of the records of steps, which are those with a loss.
@@ -47,6 +72,7 @@ type Run struct {
 	Name   string // of its folder
 	Path   string // as given
 	curves map[string]Curve
+	tasks  map[string]bool // of a mixture, by name
 }
 
 // Curve is a value over the steps of a run.
@@ -66,8 +92,17 @@ func Read(paths []string) ([]Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := Run{Name: folderName(path), Path: path, curves: map[string]Curve{}}
-		for _, k := range kinds {
+		r := Run{Name: folderName(path), Path: path, curves: map[string]Curve{}, tasks: map[string]bool{}}
+		for _, record := range records {
+			for task := range record.Tasks {
+				r.tasks[task] = true
+			}
+		}
+		all := slices.Clone(kinds)
+		for task := range r.tasks {
+			all = append(all, taskKinds(task)...)
+		}
+		for _, k := range all {
 			var c Curve
 			for _, record := range records {
 				if v := k.value(record); v != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -57,7 +58,7 @@ func Format(name string) (string, error) {
 // Draw writes a picture in that format: a panel for each curve that a run has, and a legend.
 func Draw(w io.Writer, runs []Run, format string) error {
 	var panels []*plot.Plot
-	for _, k := range kinds {
+	for _, k := range panelKinds(runs) {
 		p, err := panel(runs, k)
 		if err != nil {
 			return err
@@ -111,6 +112,19 @@ func newCanvas(format string, w, h vg.Length) (canvasWriter, error) {
 	return nil, fmt.Errorf("curves: want a format of png, svg or pdf, got %q", format)
 }
 
+// panelKinds are the curves that have a panel: those of any run, and one of each task.
+func panelKinds(runs []Run) []kind {
+	tasks := map[string]bool{}
+	for _, r := range runs {
+		maps.Copy(tasks, r.tasks)
+	}
+	all := slices.Clone(kinds)
+	for _, task := range slices.Sorted(maps.Keys(tasks)) {
+		all = append(all, taskKinds(task)[0])
+	}
+	return all
+}
+
 // panel draws one curve of all runs; nil if none has it.
 func panel(runs []Run, k kind) (*plot.Plot, error) {
 	p := plot.New()
@@ -127,12 +141,12 @@ func panel(runs []Run, k kind) (*plot.Plot, error) {
 		}
 		any = true
 		var err error
-		switch k.name {
-		case Loss:
-			err = addLoss(p, i, c, r.Curve(HeldOutLoss))
-		case HeldOutLoss:
+		switch {
+		case k.heldOut != "":
+			err = addLoss(p, i, c, r.Curve(k.heldOut))
+		case k.name == HeldOutLoss:
 			err = addMarked(p, i, c)
-		case GradNorm, TokensPerSec:
+		case k.name == GradNorm || k.name == TokensPerSec:
 			err = addNoisy(p, i, c)
 		default:
 			err = addLine(p, c, lineStyle(i))

@@ -81,24 +81,38 @@ func (m *Model) Logits(b Batch) *nn.Var { return ops.Linear(m.Hidden(b), m.HeadW
 // logits are never in memory as a whole, and made only where a label counts: in
 // instruction data most tokens are a prompt's.
 func (m *Model) Loss(b Batch, counted int) *nn.Var {
+	x, labels := m.beforeHead(b)
+	return ops.LinearCrossEntropy(x, m.HeadWeight().Var(), labels, counted)
+}
+
+// LossByToken is Loss, and the negative log-likelihoods that it sums: of each label that counts,
+// in their order, in nats. No gradient goes through those.
+func (m *Model) LossByToken(b Batch, counted int) (loss, tokens *nn.Var) {
+	x, labels := m.beforeHead(b)
+	return ops.LinearCrossEntropyByRow(x, m.HeadWeight().Var(), labels, counted)
+}
+
+// beforeHead is what the head reads where labels count, and those labels; if none counts,
+// everywhere.
+func (m *Model) beforeHead(b Batch) (x, labels *nn.Var) {
 	if b.Labels == nil {
 		tensor.Panicf("llama", "the batch has no labels")
 	}
-	var rows, labels []int32
+	var rows, targets []int32
 	for i, label := range b.Labels {
 		if label != ops.IgnoreLabel {
-			rows, labels = append(rows, int32(i)), append(labels, label)
+			rows, targets = append(rows, int32(i)), append(targets, label)
 		}
 	}
 	if len(rows) == 0 || len(rows) == len(b.Labels) {
-		rows, labels = nil, b.Labels
+		rows, targets = nil, b.Labels
 	}
-	x, indices := m.body(b, index{rows, []int{len(rows)}}, index{labels, []int{len(labels)}})
+	x, indices := m.body(b, index{rows, []int{len(rows)}}, index{targets, []int{len(targets)}})
 	x = ops.Reshape(x, -1, m.Config.Hidden)
 	if rows != nil {
 		x = ops.GatherRows(x, indices[0])
 	}
-	return ops.LinearCrossEntropy(m.Norm.Forward(x), m.HeadWeight().Var(), indices[1], counted)
+	return m.Norm.Forward(x), indices[1]
 }
 
 // HeadWeight is the [vocab, hidden] weight that gives the logits.
