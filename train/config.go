@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/yamlfile"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/optim"
@@ -160,8 +161,8 @@ func (c Config) Validate() error {
 		return errors.New("setting tokenizer: want that of the new model, got none")
 	case len(c.Data) == 0:
 		return errors.New("setting data: want at least one file, got none")
-	case len(strings.Join(c.paths(), "")) > maxConfig/2:
-		return fmt.Errorf("setting data: want files whose names have at most %d bytes together, got %d", maxConfig/2, len(strings.Join(c.paths(), "")))
+	case len(strings.Join(c.paths(), "")) > yamlfile.Most/2:
+		return fmt.Errorf("setting data: want files whose names have at most %d bytes together, got %d", yamlfile.Most/2, len(strings.Join(c.paths(), "")))
 	case c.Out == "":
 		return errors.New("setting out: want a folder, got none")
 	}

@@ -12,12 +12,13 @@ import (
 
 	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/yamlfile"
 )
 
 // Read sets the settings of c that a YAML file names, by the names of Settings, and
 // leaves the others. Errors name file and line.
 func (c *Config) Read(path string) error {
-	text, err := regular.Read(path, maxConfig)
+	text, err := regular.Read(path, yamlfile.Most)
 	if err != nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func (c *Config) Read(path string) error {
 
 // parse is Read for a file's text; its errors begin with the line.
 func (c *Config) parse(text []byte) error {
-	tokens, err := yamlTokens(text)
+	tokens, err := yamlfile.Tokens(text)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/tensor"
+
+	"github.com/agora-ml/agora/internal/yamlfile"
 )
 
 // every counts the fields of a struct that settings must cover.
@@ -177,7 +179,7 @@ func allocated(f func()) uint64 {
 // The memory of whatever looks like a configuration is in proportion to its size, which is
 // bounded.
 func TestConfigFileMemory(t *testing.T) {
-	const size = maxConfig
+	const size = yamlfile.Most
 	fill := func(part string) string { return strings.Repeat(part, size/len(part)) }
 	stairs := func(step string) string {
 		var b strings.Builder

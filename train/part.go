@@ -14,6 +14,7 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/yamlfile"
 	"github.com/agora-ml/agora/tasks"
 )
 
@@ -223,7 +224,7 @@ func parsePart(text string) (Part, error) {
 	if !strings.HasPrefix(text, "{") {
 		return Part{Paths: []string{text}}, nil
 	}
-	tokens, err := yamlTokens([]byte(text))
+	tokens, err := yamlfile.Tokens([]byte(text))
 	if err != nil {
 		return Part{}, err
 	}

@@ -6,14 +6,14 @@ import (
 	"github.com/agora-ml/agora/random"
 )
 
-// The family sums: "B 4071+9925=" asks for a weighted sum of the two numbers' digits, place by
-// place, modulo 10. The model knows how to look at both (the larger, the smaller, the digit of
-// either, the one after it); to it A to H mean "the digit of the first". What the new tasks want is no letter for another
-// but a table of a hundred entries each, which two places are to be looked up in at once.
+// The family sums: "B 4051+3625=" asks for a weighted sum of the two numbers' digits, place by
+// place, modulo 7. The model knows how to look at both (the larger, the smaller, the digit of
+// either, the one after it); to it A to F mean "the digit of the first". What the new tasks want is
+// no letter for another but a table of 49 entries each, looked up by two places at once.
 func sums() Family {
 	f := Family{
-		Name: "sums", About: "weighted sums of two digits modulo 10, place by place",
-		Chance: 0.1, alphabet: digits + "+",
+		Name: "sums", About: "weighted sums of two digits modulo 7, place by place",
+		Chance: 1 / float64(modulus), alphabet: digits + "+",
 		question: func(r *random.Stream) string { return draw(r, digits, places) + "+" + draw(r, digits, places) },
 	}
 	for _, t := range []struct {
@@ -30,28 +30,27 @@ func sums() Family {
 		f.Base = append(f.Base, sumTask(t.name, t.mark, t.of))
 	}
 	first := func(x, _ int) int { return x }
-	for i, w := range weights {
-		mark := 'A' + byte(i)
-		f.Base = append(f.Base, sumTask(fmt.Sprintf("first %d", i+1), mark, first))
-		f.New = append(f.New, sumTask(fmt.Sprintf("%dx + %dy", w[0], w[1]), mark, func(x, y int) int { return w[0]*x + w[1]*y }))
+	for w := 1; w < modulus; w++ {
+		mark := 'A' + byte(w-1)
+		f.Base = append(f.Base, sumTask(fmt.Sprintf("first %d", w), mark, first))
+		f.New = append(f.New, sumTask(fmt.Sprintf("x + %dy", w), mark, func(x, y int) int { return x + w*y }))
 	}
 	return f
 }
 
+// The modulus is prime, so that the first number alone tells nothing of x + wy: a model that
+// answers with its digits is right by chance.
 const (
-	digits = "0123456789"
-	places = 4
+	digits  = "0123456"
+	modulus = len(digits)
+	places  = 4
 )
-
-// weights are those of the new tasks' sums. Those of y have no divisor in common with 10, so that
-// the first number alone tells nothing: a model that answers with its digits is right by chance.
-var weights = [][2]int{{1, 1}, {1, 9}, {1, 3}, {1, 7}}
 
 func sumTask(name string, mark byte, of func(x, y int) int) Task {
 	return Task{Name: name, Mark: string([]byte{mark}), Answer: func(q string) string {
 		answer := make([]byte, places)
 		for i := range answer {
-			answer[i] = digits[of(int(q[i]-'0'), int(q[places+1+i]-'0'))%10]
+			answer[i] = digits[of(int(q[i]-'0'), int(q[places+1+i]-'0'))%modulus]
 		}
 		return string(answer)
 	}}

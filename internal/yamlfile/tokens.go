@@ -1,4 +1,6 @@
-package train
+// Package yamlfile bounds what YAML's parser is given: settings and experiments may come from
+// strangers.
+package yamlfile
 
 import (
 	"bytes"
@@ -13,13 +15,13 @@ import (
 // deep lists lie in each other (100 KB of them took 12 GB) and is some 500 times that of a flat
 // text, so that depth and size are looked at before it sees them.
 const (
-	maxConfig = 256 << 10 // bytes
+	Most      = 256 << 10 // bytes of a file
 	maxNested = 8         // lists and mappings in each other, on a line
 )
 
-// yamlTokens cuts a configuration into YAML's tokens, which is linear in its size, and refuses
+// Tokens cuts a file into YAML's tokens, which is linear in its size, and refuses
 // what the parser should not see. Errors begin with the line.
-func yamlTokens(text []byte) (token.Tokens, error) {
+func Tokens(text []byte) (token.Tokens, error) {
 	text, err := plainText(text)
 	if err != nil {
 		return nil, err
