@@ -21,7 +21,7 @@ const (
 	usualBudget  = 4 << 30 // where nobody knows how much memory there is
 	ratio        = 200     // times that text hardly shrinks to: ten times is usual
 	beforeRatio  = 16 << 20
-	budgetOption = "the setting max-data-bytes allows more"
+	budgetOption = "--max-data-bytes allows more"
 )
 
 // newBudget is that of the caller, or, once it is more than the least, a quarter of the memory

@@ -49,7 +49,7 @@ func TestBudget(t *testing.T) {
 			t.Skipf("no sparse files here: %v", err)
 		}
 	}
-	const unpacks, most = "want text that unpacks to at most 200 times its size, got ", "the setting max-data-bytes allows more"
+	const unpacks, most = "want text that unpacks to at most 200 times its size, got ", "--max-data-bytes allows more"
 	for _, c := range []struct {
 		path string
 		max  int

@@ -78,7 +78,7 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 		rows := []Row{{Source: Source{"f", 1}, Format: format, Prompt: "a", Answer: "b"}}
 		for _, loss := range []Loss{LossAnswers, LossAll} {
 			_, _, err := Tokenize(letters{endless: true}, rows, TokenizeOptions{MaxTokens: 10, Loss: loss})
-			if want := "data: f row 1: want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (setting eos-token)"; err == nil || err.Error() != want {
+			if want := "data: f row 1: want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (--eos-token)"; err == nil || err.Error() != want {
 				t.Errorf("%s: error %v, want %s", format, err, want)
 			}
 		}

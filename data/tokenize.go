@@ -220,7 +220,7 @@ func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error)
 	case ok && !ends:
 		answer = append(answer, eos)
 	case !ok && r.Format != FormatText:
-		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (setting eos-token)")
+		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (--eos-token)")
 	}
 	e := promptAndAnswer(prompt, answer)
 	if r.Format == FormatText {

@@ -152,19 +152,19 @@ func (c *Config) full() bool { return c.Adapter.Method == MethodFull }
 func (c Config) Validate() error {
 	switch {
 	case c.Model == "" && c.FromScratch == "":
-		return errors.New("setting model: want a folder or file, got none (or from-scratch for a new model)")
+		return errors.New("--model: want a folder or file, got none (or from-scratch for a new model)")
 	case c.Model != "" && c.FromScratch != "":
-		return fmt.Errorf("setting from-scratch: want it without model, got both %s and %s", c.FromScratch, c.Model)
+		return fmt.Errorf("--from-scratch: want it without model, got both %s and %s", c.FromScratch, c.Model)
 	case c.FromScratch != "" && !c.full():
-		return fmt.Errorf("setting method: want full with from-scratch (a new model has nothing to adapt), got %s", c.Adapter.Method)
+		return fmt.Errorf("--method: want full with from-scratch (a new model has nothing to adapt), got %s", c.Adapter.Method)
 	case c.FromScratch != "" && c.Tokenizer == "":
-		return errors.New("setting tokenizer: want that of the new model, got none")
+		return errors.New("--tokenizer: want that of the new model, got none")
 	case len(c.Data) == 0:
-		return errors.New("setting data: want at least one file, got none")
+		return errors.New("--data: want at least one file, got none")
 	case len(strings.Join(c.paths(), "")) > yamlfile.Most/2:
-		return fmt.Errorf("setting data: want files whose names have at most %d bytes together, got %d", yamlfile.Most/2, len(strings.Join(c.paths(), "")))
+		return fmt.Errorf("--data: want files whose names have at most %d bytes together, got %d", yamlfile.Most/2, len(strings.Join(c.paths(), "")))
 	case c.Out == "":
-		return errors.New("setting out: want a folder, got none")
+		return errors.New("--out: want a folder, got none")
 	}
 	if err := c.checkParts(); err != nil {
 		return err
@@ -194,7 +194,7 @@ func (c Config) validateRun() error {
 	choices := c.choices()
 	for _, s := range c.Settings() {
 		if words, ok := choices[s.Name]; ok && !slices.Contains(words, s.String()) {
-			return fmt.Errorf("setting %s: want %s, got %q", s.Name, oneOf(words), s.String())
+			return fmt.Errorf("--%s: want %s, got %q", s.Name, oneOf(words), s.String())
 		}
 		if err := s.Check(); err != nil {
 			return err
@@ -202,35 +202,35 @@ func (c Config) validateRun() error {
 	}
 	switch {
 	case c.ScaleLR == 0:
-		return errors.New("setting scale-lr: want a positive factor, got 0 (with scales of 0 the adapter would stay the base model)")
+		return errors.New("--scale-lr: want a positive factor, got 0 (with scales of 0 the adapter would stay the base model)")
 	case c.LR*c.ScaleLR > math.MaxFloat32:
-		return fmt.Errorf("setting scale-lr: want a product with lr that f32 holds, got %v times %v", c.ScaleLR, c.LR)
+		return fmt.Errorf("--scale-lr: want a product with lr that f32 holds, got %v times %v", c.ScaleLR, c.LR)
 	case c.WarmupSteps > c.Steps && c.Epochs == 0:
-		return fmt.Errorf("setting warmup-steps: want at most the %d steps, got %d", c.Steps, c.WarmupSteps)
+		return fmt.Errorf("--warmup-steps: want at most the %d steps, got %d", c.Steps, c.WarmupSteps)
 	case c.Steps > math.MaxUint32/c.Accumulate: // each micro-batch has random numbers of its own
-		return fmt.Errorf("setting steps: want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps, c.Accumulate)
+		return fmt.Errorf("--steps: want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps, c.Accumulate)
 	case c.DType == tensor.F64 || !c.DType.IsFloat() && !c.DType.IsQuantised():
-		return fmt.Errorf("setting dtype: want f32, bf16, f16, q8 or q4, got %s", c.DType)
+		return fmt.Errorf("--dtype: want f32, bf16, f16, q8 or q4, got %s", c.DType)
 	case c.full() && c.DType.IsQuantised():
-		return fmt.Errorf("setting dtype: want f32, bf16 or f16 with method full, got %s (quantised weights cannot train)", c.DType)
+		return fmt.Errorf("--dtype: want f32, bf16 or f16 with method full, got %s (quantised weights cannot train)", c.DType)
 	case !c.DType.IsQuantised() && c.ComputeDType != "" && c.ComputeDType != c.DType.String():
-		return fmt.Errorf("setting compute-dtype: want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType, c.ComputeDType)
+		return fmt.Errorf("--compute-dtype: want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType, c.ComputeDType)
 	case c.full() && c.Adapter.Dropout != 0:
-		return fmt.Errorf("setting dropout: want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)
+		return fmt.Errorf("--dropout: want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)
 	case c.full() && c.FromAdapter != "":
-		return fmt.Errorf("setting from-adapter: want none with method full (everything trains), got %s", c.FromAdapter)
+		return fmt.Errorf("--from-adapter: want none with method full (everything trains), got %s", c.FromAdapter)
 	case c.full() && len(c.Adapter.Extra) > 0:
-		return fmt.Errorf("setting train-also: want none with method full (everything trains), got %v", c.Adapter.Extra)
+		return fmt.Errorf("--train-also: want none with method full (everything trains), got %v", c.Adapter.Extra)
 	case c.EarlyStop > 0 && (c.EvalEvery == 0 || c.HeldOut == 0):
-		return fmt.Errorf("setting early-stop: want eval-every and held-out beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
+		return fmt.Errorf("--early-stop: want eval-every and held-out beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	case c.Result == ResultBest && (c.EvalEvery == 0 || c.HeldOut == 0):
-		return fmt.Errorf("setting result: best wants eval-every and held-out, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
+		return fmt.Errorf("--result: best wants eval-every and held-out, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	}
 	if _, err := NewLossScale(c.LossScale); err != nil {
-		return fmt.Errorf("setting loss-scale: %w", err)
+		return fmt.Errorf("--loss-scale: %w", err)
 	}
 	if _, err := optim.NewSchedule(c.Schedule, max(c.WarmupSteps, 0), max(c.Steps, c.WarmupSteps)); err != nil {
-		return fmt.Errorf("setting schedule: %w", err)
+		return fmt.Errorf("--schedule: %w", err)
 	}
 	if c.full() {
 		return nil

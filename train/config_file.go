@@ -61,11 +61,11 @@ func (c *Config) parse(text []byte) error {
 			case s == nil:
 				return fmt.Errorf("%d: unknown setting %q%s", at, shortened(name), nearest(name, settings))
 			case seen[name]:
-				return fmt.Errorf("%d: setting %s: want it once, got it again", at, name)
+				return fmt.Errorf("%d: %s: want it once, got it again", at, name)
 			}
 			seen[name] = true
 			if err := s.setNode(pair.Value); err != nil {
-				return fmt.Errorf("%d: setting %s: %w", at, name, err)
+				return fmt.Errorf("%d: %s: %w", at, name, err)
 			}
 			s.note()
 		}
@@ -235,7 +235,7 @@ func (c Config) Write(path string) error {
 			}
 			text, err := s.yaml()
 			if err != nil {
-				return fmt.Errorf("setting %s: %w", s.Name, err)
+				return fmt.Errorf("--%s: %w", s.Name, err)
 			}
 			if _, err := fmt.Fprintf(w, "%s: %s\n", s.Name, text); err != nil {
 				return err

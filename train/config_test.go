@@ -112,15 +112,15 @@ func TestConfigFileErrors(t *testing.T) {
 		{"steps: 1\nstepz: 3\n", `2: unknown setting "stepz" (did you mean steps?)`},
 		{"batch_rows: 4\n", `1: unknown setting "batch_rows" (did you mean batch-rows?)`},
 		{"wibblewobble: 4\n", `1: unknown setting "wibblewobble"`},
-		{"\n\nlr: fast\n", `3: setting lr: want a number, got "fast"`},
-		{"steps: 1.5\n", `1: setting steps: want a whole number, got "1.5"`},
-		{"seed: -1\n", `1: setting seed: want a whole number of at least 0, got "-1"`},
-		{"pack: maybe\n", `1: setting pack: want true or false, got "maybe"`},
-		{"dtype: int8\n", `1: setting dtype: want f32, bf16, f16, q8 or q4, got "int8"`},
-		{"lr: [1, 2]\n", "1: setting lr: want one value, got a list"},
-		{"lr: {a: 1}\n", "1: setting lr: want one value, got a mapping"},
-		{"data: [[a]]\n", "1: setting data: want one value, got a list"},
-		{"lr:\n", "1: setting lr: want one value, got nothing"},
+		{"\n\nlr: fast\n", `3: --lr: want a number, got "fast"`},
+		{"steps: 1.5\n", `1: --steps: want a whole number, got "1.5"`},
+		{"seed: -1\n", `1: --seed: want a whole number of at least 0, got "-1"`},
+		{"pack: maybe\n", `1: --pack: want true or false, got "maybe"`},
+		{"dtype: int8\n", `1: --dtype: want f32, bf16, f16, q8 or q4, got "int8"`},
+		{"lr: [1, 2]\n", "1: --lr: want one value, got a list"},
+		{"lr: {a: 1}\n", "1: --lr: want one value, got a mapping"},
+		{"data: [[a]]\n", "1: --data: want one value, got a list"},
+		{"lr:\n", "1: --lr: want one value, got nothing"},
 		{"lr: 1\nsteps: 2\nlr: 2\n", `3: `},
 		{"- lr\n", "1: want lines of NAME: VALUE, got a list"},
 		{"just text\n", "1: want lines of NAME: VALUE"},
@@ -133,8 +133,8 @@ func TestConfigFileErrors(t *testing.T) {
 		{"\xff\xfe\x00\x00l\x00\x00\x00", "1: want text in UTF-8, got UTF-32"},
 		{"l\x00r\x00", `1: want text, got the control character '\x00'`},
 		{"\ufeff\ufefflr: 1\n", `1: unknown setting "\ufefflr"`},
-		{"\ufeff\r\nlr: fast\r\n", `2: setting lr: want a number, got "fast"`},
-		{"data: &x [a]\nlr: *x\n", "1: setting data: want one value, got a YAML anchor"},
+		{"\ufeff\r\nlr: fast\r\n", `2: --lr: want a number, got "fast"`},
+		{"data: &x [a]\nlr: *x\n", "1: --data: want one value, got a YAML anchor"},
 	} {
 		c := Defaults()
 		if err := c.parse([]byte(f.text)); err == nil || !strings.HasPrefix(err.Error(), f.want) && !strings.Contains(err.Error(), f.want) {
@@ -146,7 +146,7 @@ func TestConfigFileErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Defaults()
-	if err := c.Read(path); err == nil || !strings.HasPrefix(err.Error(), path+":2: setting lr") {
+	if err := c.Read(path); err == nil || !strings.HasPrefix(err.Error(), path+":2: lr") {
 		t.Errorf("error %v, want it to begin with the file and line", err)
 	}
 }
@@ -198,7 +198,7 @@ func TestConfigFileMemory(t *testing.T) {
 		fill("data: ["): "1: ", fill("- "): "1: " + deeper, fill("? "): "1: " + deeper, fill("[\n"): deeper, fill("[\"]\", "): "1: " + deeper,
 		fill("'[' [ "): "1: ", fill("- ["): "1: " + deeper, fill("]"): "1: ", fill("&a "): "1: ", fill("*a "): "1: ", fill("!a "): "1: ", fill("%"): "1: ",
 		fill("@"): "1: ", fill(": "): "1: ", fill("lr: 1\n"): "2: ", fill("a: &a [*a]\n"): `2: mapping key "a" already defined`, stairs("a:"): `1: unknown setting "a"`,
-		stairs("-"): "1: want lines of NAME: VALUE", laughs: `1: unknown setting "a0"`, "data: &a [x]\n" + laughs: "1: setting data: want one value, got a YAML anchor",
+		stairs("-"): "1: want lines of NAME: VALUE", laughs: `1: unknown setting "a0"`, "data: &a [x]\n" + laughs: "1: --data: want one value, got a YAML anchor",
 		fill("---\n"): "", fill("#"): "", fill(" "): "",
 	} {
 		c := Defaults()
@@ -260,36 +260,36 @@ func TestValidate(t *testing.T) {
 		set  string // NAME=VALUE, one after the other
 		want string
 	}{
-		{"model=", "setting model: want a folder or file"},
+		{"model=", "--model: want a folder or file"},
 		{"from-scratch=c.json", "want it without model"},
-		{"model= from-scratch=c.json method=full", "setting tokenizer: want"},
-		{"model= from-scratch=c.json tokenizer=t method=lora", "setting method: want full with from-scratch"},
-		{"out=", "setting out: want a folder"},
-		{"steps=0", "setting steps: want at least 1, got 0"},
-		{"loaders=100000000", "setting loaders: want at most 1024, got 100000000"},
-		{"batch-rows=1000000000", "setting batch-rows: want at most 65536"},
-		{"accumulate=1000000000", "setting accumulate: want at most 65536"},
-		{"keep=0", "setting keep: want at least 1, got 0"},
-		{"lr=-1", "setting lr: want a finite number"},
-		{"lr=NaN", "setting lr: want a finite number"},
-		{"clip-norm=+Inf", "setting clip-norm: want a finite number"},
-		{"scale-lr=0", "setting scale-lr: want a positive factor"},
-		{"steps=5 warmup-steps=6", "setting warmup-steps: want at most the 5 steps, got 6"},
-		{"steps=2000000000 accumulate=3", "setting steps: want at most 4294967295 micro-batches"},
-		{"dtype=f64", "setting dtype"},
-		{"method=dora", `setting method: want multilora, lora, rslora or full, got "dora"`},
-		{"schedule=step", `setting schedule: want constant, linear or cosine, got "step"`},
-		{"truncate=middle", `setting truncate: want end, start, drop or split, got "middle"`},
-		{"rank=0", "setting rank: want at least 1"},
+		{"model= from-scratch=c.json method=full", "--tokenizer: want"},
+		{"model= from-scratch=c.json tokenizer=t method=lora", "--method: want full with from-scratch"},
+		{"out=", "--out: want a folder"},
+		{"steps=0", "--steps: want at least 1, got 0"},
+		{"loaders=100000000", "--loaders: want at most 1024, got 100000000"},
+		{"batch-rows=1000000000", "--batch-rows: want at most 65536"},
+		{"accumulate=1000000000", "--accumulate: want at most 65536"},
+		{"keep=0", "--keep: want at least 1, got 0"},
+		{"lr=-1", "--lr: want a finite number"},
+		{"lr=NaN", "--lr: want a finite number"},
+		{"clip-norm=+Inf", "--clip-norm: want a finite number"},
+		{"scale-lr=0", "--scale-lr: want a positive factor"},
+		{"steps=5 warmup-steps=6", "--warmup-steps: want at most the 5 steps, got 6"},
+		{"steps=2000000000 accumulate=3", "--steps: want at most 4294967295 micro-batches"},
+		{"dtype=f64", "--dtype"},
+		{"method=dora", `--method: want multilora, lora, rslora or full, got "dora"`},
+		{"schedule=step", `--schedule: want constant, linear or cosine, got "step"`},
+		{"truncate=middle", `--truncate: want end, start, drop or split, got "middle"`},
+		{"rank=0", "--rank: want at least 1"},
 		{"method=full dtype=q8", "quantised weights cannot train"},
-		{"dtype=q4 compute-dtype=q8", `setting compute-dtype: want f32, bf16 or f16, got "q8"`},
-		{"dtype=bf16 compute-dtype=f32", "setting compute-dtype: want bf16 with dtype bf16 (another is for dtype q8 or q4), got f32"},
-		{"dtype=f32 compute-dtype=f16", "setting compute-dtype: want f32 with dtype f32"},
-		{"method=full compute-dtype=bf16", "setting compute-dtype: want f32 with dtype f32"},
-		{"method=full dropout=0.1", "setting dropout: want 0 with method full"},
-		{"method=full train-also=norm", "setting train-also: want none"},
-		{"early-stop=2", "setting early-stop: want eval-every"},
-		{"result=best", "setting result: best wants eval-every"},
+		{"dtype=q4 compute-dtype=q8", `--compute-dtype: want f32, bf16 or f16, got "q8"`},
+		{"dtype=bf16 compute-dtype=f32", "--compute-dtype: want bf16 with dtype bf16 (another is for dtype q8 or q4), got f32"},
+		{"dtype=f32 compute-dtype=f16", "--compute-dtype: want f32 with dtype f32"},
+		{"method=full compute-dtype=bf16", "--compute-dtype: want f32 with dtype f32"},
+		{"method=full dropout=0.1", "--dropout: want 0 with method full"},
+		{"method=full train-also=norm", "--train-also: want none"},
+		{"early-stop=2", "--early-stop: want eval-every"},
+		{"result=best", "--result: best wants eval-every"},
 	} {
 		c := good
 		for _, pair := range strings.Fields(f.set) {
@@ -319,7 +319,7 @@ func TestEpochsBecomeSteps(t *testing.T) {
 		c := Defaults()
 		c.BatchRows, c.Accumulate, c.Epochs = 4, 5, f.epochs
 		err := c.countSteps(f.rows)
-		if f.steps < 0 && (err == nil || !strings.Contains(err.Error(), "setting epochs: want at most 4294967295 micro-batches")) {
+		if f.steps < 0 && (err == nil || !strings.Contains(err.Error(), "--epochs: want at most 4294967295 micro-batches")) {
 			t.Errorf("%v epochs of %d rows: error %v", f.epochs, f.rows, err)
 		}
 		if f.steps > 0 && (err != nil || c.Steps != f.steps || c.WarmupSteps != min(10, f.steps/2)) {

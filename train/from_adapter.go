@@ -15,7 +15,7 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 	cfg := &r.cfg
 	r.adapter, err = multilora.Open(m, cfg.FromAdapter, multilora.Options{AnyBase: r.options.AnyBase, Continue: true})
 	if err != nil {
-		return fmt.Errorf("setting from-adapter: %w", err)
+		return fmt.Errorf("--from-adapter: %w", err)
 	}
 	its := *cfg
 	its.Adapter = r.adapter.Config()
@@ -25,10 +25,10 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 		case s.Group != groupAdapter || s.Name == "from-adapter" || !cfg.chosen(s) || sameSetting(s, wanted[i]):
 		case s.Name == "dropout": // is nothing that the adapter has learnt
 			if err := r.adapter.SetDropout(cfg.Adapter.Dropout); err != nil {
-				return fmt.Errorf("setting dropout: %w", err)
+				return fmt.Errorf("--dropout: %w", err)
 			}
 		default:
-			return fmt.Errorf("setting %s: want %s, as the adapter %s of from-adapter has it, or none, got %s", s.Name, orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
+			return fmt.Errorf("--%s: want %s, as the adapter %s of from-adapter has it, or none, got %s", s.Name, orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
 		}
 	}
 	cfg.Adapter = r.adapter.Config()

@@ -184,7 +184,7 @@ func TestFromAdapterResumed(t *testing.T) {
 			if err := os.Rename(cfg.FromAdapter, moved); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Resume(t.Context(), d, parts, watcher{}); err == nil || !strings.Contains(err.Error(), "setting from-adapter") || !strings.Contains(err.Error(), "(--from-adapter names another place)") {
+			if _, err := Resume(t.Context(), d, parts, watcher{}); err == nil || !strings.Contains(err.Error(), "--from-adapter") || !strings.Contains(err.Error(), "(--from-adapter names another place)") {
 				t.Errorf("without the adapter: %v", err)
 			}
 			parts.FromAdapter = moved
@@ -217,16 +217,16 @@ func TestFromAdapterAndSettings(t *testing.T) {
 		{"lora", "method: lora\nrank: 4\nalpha: 6\ntargets: [down_proj, q_proj]\nmodules: 1", ""},
 		{"lora", "alpha: 0\nmodules: 0\ndropout: 0.3", ""},
 		{"multilora", "method: multilora\nscaling: scalar", ""},
-		{"lora", "method: multilora", `setting method: want lora, as the adapter ` + all["lora"] + ` of from-adapter has it, or none, got multilora`},
-		{"lora, gguf", "rank: 8", "setting rank: want 4, as"},
-		{"rslora, peft", "method: lora", "setting method: want rslora, as"},
-		{"lora", "alpha: 4", "setting alpha: want 6, as"},
-		{"multilora", "modules: 3", "setting modules: want 2, as"},
-		{"multilora", "scaling: per-output", "setting scaling: want scalar, as"},
-		{"multilora", "targets: all-linear", "setting targets: want q_proj,v_proj, as"},
-		{"multilora", "train-also: norm", "setting train-also: want nothing, as"},
-		{"rslora", "train-also: []", "setting train-also: want norm,lm_head, as"},
-		{"lora", "method: full", "setting from-adapter: want none with method full"},
+		{"lora", "method: multilora", `--method: want lora, as the adapter ` + all["lora"] + ` of from-adapter has it, or none, got multilora`},
+		{"lora, gguf", "rank: 8", "--rank: want 4, as"},
+		{"rslora, peft", "method: lora", "--method: want rslora, as"},
+		{"lora", "alpha: 4", "--alpha: want 6, as"},
+		{"multilora", "modules: 3", "--modules: want 2, as"},
+		{"multilora", "scaling: per-output", "--scaling: want scalar, as"},
+		{"multilora", "targets: all-linear", "--targets: want q_proj,v_proj, as"},
+		{"multilora", "train-also: norm", "--train-also: want nothing, as"},
+		{"rslora", "train-also: []", "--train-also: want norm,lm_head, as"},
+		{"lora", "method: full", "--from-adapter: want none with method full"},
 	} {
 		cfg := squares(t, model)
 		cfg.FromAdapter, cfg.Steps = all[c.adapter], 1
@@ -246,7 +246,7 @@ func TestFromAdapterAndSettings(t *testing.T) {
 	}
 	cfg := squares(t, model)
 	cfg.FromAdapter, cfg.Adapter.Rank = all["lora"], 5 // as a program gives it
-	if _, err := Run(t.Context(), d, cfg, watcher{}); err == nil || !strings.Contains(err.Error(), "setting rank: want 4, as") {
+	if _, err := Run(t.Context(), d, cfg, watcher{}); err == nil || !strings.Contains(err.Error(), "--rank: want 4, as") {
 		t.Errorf("with a rank in Config: %v", err)
 	}
 }
@@ -272,7 +272,7 @@ func TestFromAdapterOfAnotherModel(t *testing.T) {
 	cfg := squares(t, other)
 	cfg.FromAdapter, cfg.Steps = adapter, 1
 	_, err = Run(t.Context(), d, cfg, watcher{})
-	if _, ok := errors.AsType[*multilora.BaseError](err); !ok || !strings.Contains(err.Error(), "setting from-adapter: multilora: "+adapter+": want the model that the adapter was made for, got another one") {
+	if _, ok := errors.AsType[*multilora.BaseError](err); !ok || !strings.Contains(err.Error(), "--from-adapter: multilora: "+adapter+": want the model that the adapter was made for, got another one") {
 		t.Errorf("error %v", err)
 	}
 	said := &sayings{}

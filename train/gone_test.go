@@ -53,7 +53,7 @@ func TestFolderGone(t *testing.T) {
 					}
 				}
 			}})
-			want := "setting out: want the run's folder to stay while it goes on, got " + filepath.Join(cfg.Out, MetricsFile)
+			want := "--out: want the run's folder to stay while it goes on, got " + filepath.Join(cfg.Out, MetricsFile)
 			if err == nil || !strings.Contains(err.Error(), want) || last > 4 {
 				t.Errorf("after step %d: %v, want %q after step 4", last, err, want)
 			}

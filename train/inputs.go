@@ -52,7 +52,7 @@ func (c *Config) readInputs() ([]input, error) {
 		}
 		weights, err := safetensors.OpenModel(c.Model)
 		if err != nil {
-			return nil, fmt.Errorf("setting model: %w", err)
+			return nil, fmt.Errorf("--model: %w", err)
 		}
 		for _, path := range weights.Files() {
 			add("model", c.Model, filepath.Base(path))
@@ -82,7 +82,7 @@ func (c *Config) readInputs() ([]input, error) {
 	for _, p := range c.Data {
 		files, err := p.files()
 		if err != nil {
-			return nil, fmt.Errorf("setting data: %w", err)
+			return nil, fmt.Errorf("--data: %w", err)
 		}
 		for _, path := range files {
 			add("data", path, "")
@@ -94,7 +94,7 @@ func (c *Config) readInputs() ([]input, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = fmt.Errorf("%w (--%s names another place)", err, in.Setting)
 			}
-			return nil, fmt.Errorf("setting %s: %w", in.Setting, err)
+			return nil, fmt.Errorf("--%s: %w", in.Setting, err)
 		}
 	}
 	return all, nil
@@ -180,14 +180,14 @@ func sameInputs(old, now []input, j *judge) error {
 			got = slices.DeleteFunc(got, isGeneration) // older checkpoints do not know it: the sequences tell
 		}
 		if setting == "data" && len(want) != len(got) {
-			err := fmt.Errorf("setting data: want the run's %d files in their order, got %d", len(want), len(got))
+			err := fmt.Errorf("--data: want the run's %d files in their order, got %d", len(want), len(got))
 			if err := j.differs(err, "data", fmt.Sprintf("%d files", len(want)), fmt.Sprint(len(got))); err != nil {
 				return err
 			}
 			continue
 		}
 		if a, b := names(want), names(got); !slices.Equal(a, b) {
-			err := fmt.Errorf("setting %s: want what the run began with, %s, got %s", setting, oneOrAll(a), oneOrAll(b))
+			err := fmt.Errorf("--%s: want what the run began with, %s, got %s", setting, oneOrAll(a), oneOrAll(b))
 			if err := j.differs(err, setting, oneOrAll(a), oneOrAll(b)); err != nil {
 				return err
 			}
@@ -205,7 +205,7 @@ func sameInputs(old, now []input, j *judge) error {
 			if w == "" {
 				continue
 			}
-			err := fmt.Errorf("setting %s: %s is not the file that the run began with: want %s, got %s", setting, in.path, w, g)
+			err := fmt.Errorf("--%s: %s is not the file that the run began with: want %s, got %s", setting, in.path, w, g)
 			if err := j.differs(err, setting+" "+filepath.Base(in.path), w, g); err != nil {
 				return err
 			}
@@ -221,7 +221,7 @@ func names(all []input) (list []string) {
 	return list
 }
 
-// oneOrAll says what a setting names: a file, or a folder with files.
+// oneOrAll says what a --names: a file, or a folder with files.
 func oneOrAll(names []string) string {
 	if len(names) == 0 {
 		return "nothing"

@@ -65,7 +65,7 @@ func (r *run) step(clock *speed) error {
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
 		if batches[i] = r.loader.Next(); batches[i].Rows == 0 {
-			return fmt.Errorf("setting steps: the mixture has no more rows after %d steps: want fewer, or larger max-epochs of its tasks", r.state.Step)
+			return fmt.Errorf("--steps: the mixture has no more rows after %d steps: want fewer, or larger max-epochs of its tasks", r.state.Step)
 		}
 	}
 	result, err := r.trainer.Step(batches)

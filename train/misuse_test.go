@@ -210,7 +210,7 @@ func TestMisuse(t *testing.T) {
 		}, "want a trainer that NewTrainer has made"},
 		{"a run on no device", func() error { return second(train.Run(ctx, nil, cfg, quiet{})) }, "want a device, got nil"},
 		{"a run without a context", func() error { return second(train.Run(noContext, d, cfg, quiet{})) }, "want a context, got nil"},
-		{"a run of a zero Config", func() error { return second(train.Run(ctx, d, train.Config{}, quiet{})) }, "setting model"},
+		{"a run of a zero Config", func() error { return second(train.Run(ctx, d, train.Config{}, quiet{})) }, "--model"},
 		{"a plan of a zero Config", func() error { return second(train.NewPlan(train.Config{}, train.PlanOptions{})) }, "setting "},
 		{"measured without a model", func() error { return second(train.Evaluate(ctx, nil, data.Batches([]data.Sequence{seq}, 1))) }, "want a model, got nil"},
 		{"perplexity without a model", func() error { return second(eval.MeasurePerplexity(ctx, nil, tok, "ab", eval.TextOptions{})) }, "want a model, got nil"},

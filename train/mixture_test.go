@@ -198,7 +198,7 @@ func TestMixtureThatEnds(t *testing.T) {
 		c.Pack = packed
 		c.Data[0].MaxEpochs, c.Data[1].MaxEpochs = 1, 1
 		_, err := Run(t.Context(), d, c, watcher{})
-		want := "setting steps: want at most the 70 rows that max-epochs leaves to all tasks together, got 24 steps of 8 rows"
+		want := "--steps: want at most the 70 rows that max-epochs leaves to all tasks together, got 24 steps of 8 rows"
 		if packed {
 			want = "the mixture has no more rows after"
 		}

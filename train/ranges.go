@@ -42,7 +42,7 @@ func (s *Setting) Range() (least, most float64, ok bool) {
 func (s *Setting) Check() error {
 	if s.Name == templateDate && s.String() != "" {
 		if _, err := chat.ParseDate(s.String()); err != nil {
-			return fmt.Errorf("setting %s: %w", s.Name, err)
+			return fmt.Errorf("--%s: %w", s.Name, err)
 		}
 	}
 	r, ok := ranges[s.Name]
@@ -57,18 +57,18 @@ func (s *Setting) Check() error {
 		x = float64(*v)
 	case *float64:
 		if x = *v; math.IsNaN(x) || math.IsInf(x, 0) || x < r.least {
-			return fmt.Errorf("setting %s: want a finite number of at least %v, got %v", s.Name, r.least, x)
+			return fmt.Errorf("--%s: want a finite number of at least %v, got %v", s.Name, r.least, x)
 		}
 	}
 	switch {
 	case x < r.least:
-		return fmt.Errorf("setting %s: want at least %.0f, got %s", s.Name, r.least, s)
+		return fmt.Errorf("--%s: want at least %.0f, got %s", s.Name, r.least, s)
 	case x > r.most:
 		most := strconv.FormatFloat(r.most, 'g', -1, 64)
 		if r.most < 1<<53 {
 			most = strconv.FormatFloat(r.most, 'f', -1, 64)
 		}
-		return fmt.Errorf("setting %s: want at most %s, got %s", s.Name, most, s)
+		return fmt.Errorf("--%s: want at most %s, got %s", s.Name, most, s)
 	}
 	return nil
 }

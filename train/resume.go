@@ -102,7 +102,7 @@ func (c *Config) bitSettings() map[string]string {
 func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 	began := Defaults() // a setting that the run did not know yet
 	if err := began.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
-		return fmt.Errorf("--resume: setting out: want the folder of a run: %w", err)
+		return fmt.Errorf("--resume: --out: want the folder of a run: %w", err)
 	}
 	if s.Settings != nil {
 		known := map[string]bool{}
@@ -112,7 +112,7 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 				continue
 			}
 			if err := setting.Set(text); err != nil {
-				return fmt.Errorf("--resume: the checkpoint of step %d: setting %s: %w", s.Step, setting.Name, err)
+				return fmt.Errorf("--resume: the checkpoint of step %d: --%s: %w", s.Step, setting.Name, err)
 			}
 		}
 		for name := range s.Settings {
@@ -133,10 +133,10 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 		if place && checkpoint {
 			continue // what lies there is compared
 		}
-		err := fmt.Errorf("setting %s: want %q, as the run in %s began, got %q", setting.Name, old[i], cfg.Out, setting)
+		err := fmt.Errorf("--%s: want %q, as the run in %s began, got %q", setting.Name, old[i], cfg.Out, setting)
 		switch {
 		case place:
-			return fmt.Errorf("--resume: setting %s: want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run", setting.Name, old[i], cfg.Out, setting)
+			return fmt.Errorf("--resume: --%s: want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run", setting.Name, old[i], cfg.Out, setting)
 		case !checkpoint:
 			return fmt.Errorf("--resume: %w", err)
 		case setting.Group == groupAdapter && j.allow:

@@ -217,7 +217,7 @@ func (r *run) planBefore(d *tensor.Device) error {
 	}
 	if r.cfg.Model != "" {
 		if _, err := llama.Check(r.cfg.Model); err != nil {
-			return fmt.Errorf("setting model: %w", err)
+			return fmt.Errorf("--model: %w", err)
 		}
 	}
 	room := RoomOn(d)
@@ -243,11 +243,11 @@ func (r *run) planBefore(d *tensor.Device) error {
 // openFolder makes the run's folder ready to be written to.
 func (r *run) openFolder() (err error) {
 	if err := os.MkdirAll(r.cfg.Out, 0o777); err != nil {
-		return fmt.Errorf("setting out: %w", err)
+		return fmt.Errorf("--out: %w", err)
 	}
 	for _, dir := range []string{r.cfg.Out, r.checkpoints.dir} {
 		if err := atomicfile.RemoveLeftovers(dir); err != nil {
-			return fmt.Errorf("setting out: %w", err)
+			return fmt.Errorf("--out: %w", err)
 		}
 	}
 	if r.judge != nil {
@@ -255,11 +255,11 @@ func (r *run) openFolder() (err error) {
 			return err
 		}
 		if err := os.Remove(filepath.Join(r.cfg.Out, SummaryFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("setting out: %w", err) // it would tell of an end that is no longer one
+			return fmt.Errorf("--out: %w", err) // it would tell of an end that is no longer one
 		}
 	}
 	if err := r.cfg.Write(filepath.Join(r.cfg.Out, ConfigFile)); err != nil {
-		return fmt.Errorf("setting out: %w", err)
+		return fmt.Errorf("--out: %w", err)
 	}
 	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step, r.state.Measured, r.now())
 	return err
@@ -269,10 +269,10 @@ func (r *run) openFolder() (err error) {
 func lockOut(dir string, p Progress) (unlock func(), err error) {
 	l, err := folderlock.Take(dir)
 	if held, ok := errors.AsType[*folderlock.HeldError](err); ok {
-		return nil, fmt.Errorf("setting out: want a folder that no other run writes to, got %s, where %s is training", dir, held.Holder)
+		return nil, fmt.Errorf("--out: want a folder that no other run writes to, got %s, where %s is training", dir, held.Holder)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("setting out: %w", err)
+		return nil, fmt.Errorf("--out: %w", err)
 	}
 	if err := l.Unsupported(); err != nil {
 		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", printable.Name(dir), err))
@@ -291,7 +291,7 @@ var runFiles = []string{
 func checkOut(dir string) error {
 	for _, name := range slices.Concat(runFiles, tokenizer.BesideWeights()) {
 		if regular.Exists(filepath.Join(dir, name)) {
-			return fmt.Errorf("setting out: want a folder without an earlier run (or --resume to go on with it), got %s, which holds %s", dir, name)
+			return fmt.Errorf("--out: want a folder without an earlier run (or --resume to go on with it), got %s, which holds %s", dir, name)
 		}
 	}
 	return nil

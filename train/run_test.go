@@ -122,14 +122,14 @@ func TestDataThatCannotTrain(t *testing.T) {
 	}
 	const row = `{"prompt": "a", "completion": "b"}` + "\n"
 	cfg.HeldOut, cfg.MaxTokens = 3, 32
-	if err := run(t.Context(), strings.Repeat(row, 9)); err == nil || !strings.Contains(err.Error(), "setting held-out: want rows that are not all alike") {
+	if err := run(t.Context(), strings.Repeat(row, 9)); err == nil || !strings.Contains(err.Error(), "--held-out: want rows that are not all alike") {
 		t.Errorf("9 equal rows: %v", err)
 	}
-	if err := run(t.Context(), strings.Repeat(row, 3)); err == nil || !strings.Contains(err.Error(), "setting held-out: want fewer than the data's 3 sequences") {
+	if err := run(t.Context(), strings.Repeat(row, 3)); err == nil || !strings.Contains(err.Error(), "--held-out: want fewer than the data's 3 sequences") {
 		t.Errorf("3 rows: %v", err)
 	}
 	cfg.HeldOut, cfg.MaxTokens = 0, 2
-	if err := run(t.Context(), `{"prompt": "abc abc abc abc", "completion": "b"}`); err == nil || !strings.Contains(err.Error(), "setting data: want a row with a counted token within 2 tokens (max-tokens), got none of 1") {
+	if err := run(t.Context(), `{"prompt": "abc abc abc abc", "completion": "b"}`); err == nil || !strings.Contains(err.Error(), "--data: want a row with a counted token within 2 tokens (max-tokens), got none of 1") {
 		t.Errorf("a prompt of more than max-tokens: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

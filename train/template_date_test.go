@@ -73,7 +73,7 @@ func TestTemplateDate(t *testing.T) {
 	}
 	other := cfg
 	other.TemplateDate = "2026-03-30"
-	if _, err := Resume(t.Context(), d, other, watcher{}, on(1)); err == nil || !strings.Contains(err.Error(), `setting template-date: want "2026-03-29T23:59:00+02:00"`) {
+	if _, err := Resume(t.Context(), d, other, watcher{}, on(1)); err == nil || !strings.Contains(err.Error(), `--template-date: want "2026-03-29T23:59:00+02:00"`) {
 		t.Errorf("with another date: %v", err)
 	}
 	if _, err := Resume(t.Context(), d, cfg, watcher{}, on(1)); err != nil || result(cfg) != want {
@@ -101,7 +101,7 @@ func TestTemplateDate(t *testing.T) {
 	}
 	for _, date := range []string{"yesterday", "2026-13-01", "2026-3-1", "29.03.2026"} {
 		cfg.TemplateDate = date
-		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "setting template-date: want a date such as 2026-11-28") {
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "--template-date: want a date such as 2026-11-28") {
 			t.Errorf("%s: %v", date, err)
 		}
 	}

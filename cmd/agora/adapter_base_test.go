@@ -202,7 +202,7 @@ func TestPEFTFormsAreNamed(t *testing.T) {
 				t.Errorf("%s: exit code %d, want 1 and %q in %s", args[0], code, c.want, stderr)
 			}
 		}
-		if code, _, stderr := agora(t, "train", "--model", model, "--from-adapter", peft, "--data", shortRows(t), "--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t")); code != 1 || !strings.Contains(stderr, "setting from-adapter: ") || !strings.Contains(stderr, c.want) {
+		if code, _, stderr := agora(t, "train", "--model", model, "--from-adapter", peft, "--data", shortRows(t), "--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t")); code != 1 || !strings.Contains(stderr, "--from-adapter: ") || !strings.Contains(stderr, c.want) {
 			t.Errorf("train: exit code %d, want 1 and %q in %s", code, c.want, stderr)
 		}
 		reasons, _ := mustJSON[inspection](t, "inspect", peft).About["not_supported"].([]any)

@@ -63,7 +63,7 @@ func TestResumeWithoutComputeDType(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, stderr := agora(t, "train", "--out", parts, "--resume", "--compute-dtype", "bf16")
-	if want := `setting compute-dtype: want "f32", as the run in`; code != 1 || !strings.Contains(stderr, want) {
+	if want := `--compute-dtype: want "f32", as the run in`; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("in another type: exit code %d, want 1 and %q in\n%s", code, want, stderr)
 	}
 	if text, err := process("train", "--out", parts, "--resume", "--device", "cpu").CombinedOutput(); err != nil {

@@ -94,7 +94,7 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		{[]string{"tokenize", "--model", model, "--text", "a", "--special-tokens", "all"}, `--special-tokens "all": want text or parse`},
 		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt"), "--special-tokens", "all"}, `--special-tokens "all": want text or parse`},
 		{look("good.jsonl", "--special-tokens", "all"), `--special-tokens "all": want text or parse`},
-		{run("good.jsonl", "--special-tokens", "all"), `setting special-tokens: want text or parse, got "all"`},
+		{run("good.jsonl", "--special-tokens", "all"), `--special-tokens: want text or parse, got "all"`},
 	} {
 		refuses(t, dir, []string{c.want}, c.args...)
 	}
@@ -107,8 +107,8 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		want string
 	}{
 		{look("good.jsonl"), "the tokenizer does not fit " + model + end},
-		{run("good.jsonl"), "setting tokenizer: " + model + end},
-		{run("chats.jsonl", "--loss", "all"), "setting tokenizer: " + model + end},
+		{run("good.jsonl"), "--tokenizer: " + model + end},
+		{run("chats.jsonl", "--loss", "all"), "--tokenizer: " + model + end},
 		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt")}, "the tokenizer does not fit " + model + end},
 		{[]string{"tokenize", "--model", model, "--text", "a"}, "the tokenizer does not fit " + model + end},
 	} {
@@ -131,7 +131,7 @@ func TestResumeChecksIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	refuses(t, out, []string{"--resume: setting tokenizer"}, "train", "--out", out, "--resume", "--tokenizer", bad)
+	refuses(t, out, []string{"--resume: --tokenizer"}, "train", "--out", out, "--resume", "--tokenizer", bad)
 }
 
 // The ids of a text that spells a chat are those of its tokens, in preview, eval and tokenize.

@@ -37,7 +37,7 @@ func TestOneRunAFolder(t *testing.T) {
 	}
 	for _, args := range [][]string{append(settings, "--out", out), {"train", "--out", out, "--resume"}} {
 		code, _, stderr := agora(t, args...)
-		if want := fmt.Sprintf("agora: setting out: want a folder that no other run writes to, got %s, where process %d is training", out, pid); code != 1 || !strings.Contains(stderr, want) {
+		if want := fmt.Sprintf("agora: --out: want a folder that no other run writes to, got %s, where process %d is training", out, pid); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("agora %v: exit code %d, want 1 and %q in\n%s", args, code, want, stderr)
 		}
 	}

@@ -230,12 +230,12 @@ func TestErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"train"}, "setting model: want a folder or file, got none"},
+		{[]string{"train"}, "--model: want a folder or file, got none"},
 		{[]string{"dance"}, `unknown command "dance"`},
-		{trainWith("--steps", "0"), "setting steps: want at least 1, got 0"},
-		{trainWith("--steps", "5", "--warmup-steps", "6"), "setting warmup-steps: want at most the 5 steps, got 6"},
-		{trainWith("--lr", "-1"), "setting lr: want a finite number of at least 0, got -1"},
-		{trainWith("--rank", "0"), "setting rank: want at least 1, got 0"},
+		{trainWith("--steps", "0"), "--steps: want at least 1, got 0"},
+		{trainWith("--steps", "5", "--warmup-steps", "6"), "--warmup-steps: want at most the 5 steps, got 6"},
+		{trainWith("--lr", "-1"), "--lr: want a finite number of at least 0, got -1"},
+		{trainWith("--rank", "0"), "--rank: want at least 1, got 0"},
 		{trainWith("--method", "dora"), `want multilora, lora, rslora or full, got "dora"`},
 		{trainWith("--schedule", "step"), `got "step"`},
 		{trainWith("--dtype", "int8"), `want f32, bf16, f16, q8 or q4, got "int8"`},
@@ -245,7 +245,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--held-out", "12"), "fewer than the data's 12 sequences with a counted token within 512 tokens, got 12"},
 		{trainWith("--data", bad), "row 2 (line 1)"},
 		{trainWith("--data", filepath.Join(t.TempDir(), "none.json")), "none.json"},
-		{trainWith("--model", t.TempDir()), "setting model: open "},
+		{trainWith("--model", t.TempDir()), "--model: open "},
 		{trainWith("--memory-limit", "1"), "of memory, available are 1.0 MiB"},
 		{[]string{"generate", "--model", model}, "either --prompt or --instruction"},
 		{[]string{"generate", "--model", model, "--prompt", "a", "--max-tokens", "0"}, "--max-tokens 0"},

@@ -54,11 +54,11 @@ func TestResumeElsewhere(t *testing.T) {
 					t.Errorf("agora %v: exit code %d, want 1 and %q in\n%s", args, code, want, stderr)
 				}
 			}
-			refused("setting model: open "+model, "train", "--out", newOut, "--resume")
+			refused("--model: open "+model, "train", "--out", newOut, "--resume")
 			refused("(--model names another place)", "train", "--out", newOut, "--resume")
 			refused("(--data names another place)", "train", "--out", newOut, "--resume", "--model", newModel, "--tokenizer", newModel)
-			refused("setting data: want the run's 2 files in their order, got 1", resume(newModel, newModel, newRows)...)
-			refused("setting data: "+newMore+" is not the file that the run began with: want ", resume(newModel, newModel, newMore+","+newRows)...)
+			refused("--data: want the run's 2 files in their order, got 1", resume(newModel, newModel, newRows)...)
+			refused("--data: "+newMore+" is not the file that the run began with: want ", resume(newModel, newModel, newMore+","+newRows)...)
 			// One byte of each file is another; then none is.
 			for _, c := range []struct{ setting, path string }{
 				{"model", filepath.Join(newModel, "config.json")}, {"model", filepath.Join(newModel, "model.safetensors")},

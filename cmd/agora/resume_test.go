@@ -381,8 +381,8 @@ func TestResumeRefuses(t *testing.T) {
 		}
 	}
 	refused("is complete after 4 steps", "train", "--out", out, "--resume")
-	refused(`setting steps: want "4"`, "train", "--out", out, "--resume", "--steps", "5")
-	refused(`setting warmup-steps: want "2"`, "train", "--out", out, "--resume", "--warmup-steps", "0")
+	refused(`--steps: want "4"`, "train", "--out", out, "--resume", "--steps", "5")
+	refused(`--warmup-steps: want "2"`, "train", "--out", out, "--resume", "--warmup-steps", "0")
 	refused("want --out to be the folder of a run", "train", "--out", t.TempDir(), "--resume")
 	refused("want the run's folder in --out, got none", "train", "--resume")
 	refused("without an earlier run (or --resume", append(settings, "--out", out)...)

@@ -89,7 +89,7 @@ func TestCompare(t *testing.T) {
 		"notes: only in ":                         func(dir string) error { return os.WriteFile(filepath.Join(dir, "notes"), nil, 0o666) },
 		"state.json: field loss: ":                replace(filepath.Join(last, "state.json"), `"loss": `, `"loss": 1`),
 		"metrics.jsonl: record 2: ":               replace("metrics.jsonl", `"rows":4`, `"rows":5`),
-		`config.yaml: setting rank: "4" and "14"`: replace("config.yaml", "rank: ", "rank: 1"),
+		`config.yaml: --rank: "4" and "14"`: replace("config.yaml", "rank: ", "rank: 1"),
 		"summary.json: field trained: ":           replace("summary.json", `"trained": `, `"trained": 1`),
 		"adapter.json: field rank: 4 and 14":      replace("adapter.json", `"rank": `, `"rank": 1`),
 		"tensorboard: 1 and 0 event files":        func(dir string) error { return os.RemoveAll(filepath.Join(dir, train.TensorBoardFolder)) },
