@@ -204,14 +204,14 @@ func TestMisuse(t *testing.T) {
 		{"a loader of no rows", func() error { return second(data.NewLoader(nil, data.LoaderOptions{Rows: 1, Workers: 1})) }, "want"},
 		{"a loader of zero options", func() error { return second(data.NewLoader([]data.Sequence{seq}, data.LoaderOptions{})) }, "want"},
 		{"a trainer of no model", func() error { return second(train.NewTrainer(nil, cfg)) }, "want a model, got nil"},
-		{"a trainer of a zero Config", func() error { return second(train.NewTrainer(m, train.Config{})) }, "setting "},
+		{"a trainer of a zero Config", func() error { return second(train.NewTrainer(m, train.Config{})) }, "--"},
 		{"a zero Trainer", func() error {
 			return second(new(train.Trainer).Step(data.Batches([]data.Sequence{seq}, 1)))
 		}, "want a trainer that NewTrainer has made"},
 		{"a run on no device", func() error { return second(train.Run(ctx, nil, cfg, quiet{})) }, "want a device, got nil"},
 		{"a run without a context", func() error { return second(train.Run(noContext, d, cfg, quiet{})) }, "want a context, got nil"},
 		{"a run of a zero Config", func() error { return second(train.Run(ctx, d, train.Config{}, quiet{})) }, "--model"},
-		{"a plan of a zero Config", func() error { return second(train.NewPlan(train.Config{}, train.PlanOptions{})) }, "setting "},
+		{"a plan of a zero Config", func() error { return second(train.NewPlan(train.Config{}, train.PlanOptions{})) }, "--"},
 		{"measured without a model", func() error { return second(train.Evaluate(ctx, nil, data.Batches([]data.Sequence{seq}, 1))) }, "want a model, got nil"},
 		{"perplexity without a model", func() error { return second(eval.MeasurePerplexity(ctx, nil, tok, "ab", eval.TextOptions{})) }, "want a model, got nil"},
 		{"perplexity without a tokenizer", func() error { return second(eval.MeasurePerplexity(ctx, m, noTok, "ab", eval.TextOptions{})) }, "want a tokenizer, got nil"},

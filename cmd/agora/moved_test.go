@@ -73,7 +73,7 @@ func TestResumeElsewhere(t *testing.T) {
 				if err := os.WriteFile(c.path, bad, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				refused("setting "+c.setting+": "+c.path+" is not the file that the run began with: want the SHA-256 ", resume(newModel, newModel, newRows+","+newMore)...)
+				refused("--"+c.setting+": "+c.path+" is not the file that the run began with: want the SHA-256 ", resume(newModel, newModel, newRows+","+newMore)...)
 				if err := os.WriteFile(c.path, good, 0o666); err != nil {
 					t.Fatal(err)
 				}
