@@ -7,7 +7,11 @@
 // say how a LLaMA model looks in the format: names, order of rows, configuration.
 package gguf
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/agora-ml/agora/internal/fileerror"
+)
 
 // Type is the type of a tensor's elements, with ggml's number for it.
 type Type uint32
@@ -96,7 +100,7 @@ func FromFloat32s(name string, typ Type, shape []int, v []float32) (Tensor, erro
 	bytes, err := size(typ, shape)
 	t := Tensor{Name: name, Type: typ, Shape: shape}
 	if err == nil && t.Len() != len(v) {
-		err = &Error{Want: "as many values as " + shapeString(shape) + " has", Got: fmt.Sprint(len(v))}
+		err = &Error{Want: "as many values as " + fileerror.Shape(shape) + " has", Got: fmt.Sprint(len(v))}
 	}
 	if err == nil {
 		t.Data, err = Append(make([]byte, 0, max(bytes, 0)), typ, v)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/strictjson"
 )
 
@@ -36,7 +37,7 @@ func ConfigJSON(f *File) ([]byte, error) {
 		return nil, err
 	}
 	if architecture != "llama" && architecture != "qwen2" {
-		return nil, &Error{File: f.path, Key: architectureKey, Want: `"llama" or "qwen2"`, Got: quote(architecture)}
+		return nil, &Error{File: f.path, Key: architectureKey, Want: `"llama" or "qwen2"`, Got: fileerror.Quote(architecture)}
 	}
 	if v, ok := f.values["general.type"]; ok && v != "model" {
 		return nil, &Error{File: f.path, Key: "general.type", Want: `"model"`, Got: describe(v)}
@@ -230,7 +231,7 @@ func LlamaMetadata(configJSON []byte) ([]KeyValue, []Tensor, error) {
 	case c.ModelType == "mistral":
 		architecture = "llama"
 	case c.ModelType != "llama" && c.ModelType != "qwen2":
-		return nil, nil, &Error{Key: "model_type", Want: `"llama", "mistral" or "qwen2"`, Got: quote(c.ModelType)}
+		return nil, nil, &Error{Key: "model_type", Want: `"llama", "mistral" or "qwen2"`, Got: fileerror.Quote(c.ModelType)}
 	case c.UseWindow:
 		return nil, nil, &Error{Key: "use_sliding_window", Want: "false: GGUF has no sliding window for qwen2", Got: "true"}
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // LLaMA 3's rule is not in a file's metadata. Its result is, as a tensor: what each of a
@@ -50,7 +52,7 @@ func (s ropeSettings) metadata(prefix string, headDim int) ([]KeyValue, []Tensor
 		t, err := FromFloat32s(RopeFactorsName, F32, []int{headDim / 2}, r.factors(theta, headDim))
 		return append(out, KeyValue{prefix + oldContextKey, r.OldContext}), []Tensor{t}, err
 	default:
-		return nil, nil, &Error{Key: "rope_scaling", Want: `"default", "linear" or "llama3"`, Got: quote(kind)}
+		return nil, nil, &Error{Key: "rope_scaling", Want: `"default", "linear" or "llama3"`, Got: fileerror.Quote(kind)}
 	}
 }
 
@@ -87,7 +89,7 @@ func (k *keys) ropeScaling(headDim int) *ropeScaling {
 	case k.err != nil:
 		return nil
 	case kind != "none" && kind != "linear":
-		k.fail(&Error{File: k.file.path, Key: k.prefix + "rope.scaling.type", Want: `"none" or "linear"`, Got: quote(kind)})
+		k.fail(&Error{File: k.file.path, Key: k.prefix + "rope.scaling.type", Want: `"none" or "linear"`, Got: fileerror.Quote(kind)})
 		return nil
 	case k.file.Has(RopeFactorsName):
 		r, err := llama3(k.file, theta, headDim, oldContext)
@@ -111,7 +113,7 @@ func llama3(f *File, theta float64, headDim, oldContext int) (*ropeScaling, erro
 		return nil, &Error{File: f.path, Tensor: RopeFactorsName, Want: want, Got: got}
 	}
 	if len(t.Shape) != 1 || t.Shape[0] != headDim/2 || headDim < 2 {
-		return fail(fmt.Sprintf("shape [%d]", headDim/2), shapeString(t.Shape))
+		return fail(fmt.Sprintf("shape [%d]", headDim/2), fileerror.Shape(t.Shape))
 	}
 	got, err := t.Float32s()
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // Bounds of the format, and of this reader.
@@ -232,9 +234,9 @@ func (r *reader) name(most int, what string) (string, error) {
 	case err != nil:
 		return "", err
 	case s == "" || len(s) > most:
-		return "", &Error{Want: fmt.Sprintf("%s of 1 to %d bytes", what, most), Got: fmt.Sprintf("%d, %s", len(s), quote(s))}
+		return "", &Error{Want: fmt.Sprintf("%s of 1 to %d bytes", what, most), Got: fmt.Sprintf("%d, %s", len(s), fileerror.Quote(s))}
 	case !utf8.ValidString(s):
-		return "", &Error{Want: what + " in UTF-8", Got: quote(s)}
+		return "", &Error{Want: what + " in UTF-8", Got: fileerror.Quote(s)}
 	}
 	return s, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // place is the part of the data that the header gives a tensor.
@@ -46,7 +48,7 @@ func (f *File) place(places []place, r *reader) error {
 			return fail("an offset that is a multiple of the alignment, %d", f.alignment)
 		}
 		if p.begin > uint64(len(data)) || p.size > len(data)-int(p.begin) {
-			return fail("data of %s %s that end at %d, where the file ends", t.Type, shapeString(t.Shape), len(data))
+			return fail("data of %s %s that end at %d, where the file ends", t.Type, fileerror.Shape(t.Shape), len(data))
 		}
 		at, known = int(p.begin), p.size >= 0
 		if known {
@@ -73,7 +75,7 @@ func size(typ Type, shape []int) (int, error) {
 		case d == 0:
 			zero = true
 		case d < 0 || n > math.MaxInt/2/max(bytes, 1)/d:
-			return 0, &Error{Want: "a shape whose size fits 62 bits", Got: shapeString(shape)}
+			return 0, &Error{Want: "a shape whose size fits 62 bits", Got: fileerror.Shape(shape)}
 		default:
 			n *= d
 		}
@@ -86,7 +88,7 @@ func size(typ Type, shape []int) (int, error) {
 	case block == 0:
 		return -1, nil
 	case row%block != 0:
-		return 0, &Error{Want: fmt.Sprintf("rows of a multiple of %d elements for %s", block, typ), Got: shapeString(shape)}
+		return 0, &Error{Want: fmt.Sprintf("rows of a multiple of %d elements for %s", block, typ), Got: fileerror.Shape(shape)}
 	case zero:
 		return 0, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // KeyValue is one entry of the metadata. The Go type of Value is the type in the file:
@@ -168,7 +170,7 @@ func (f *File) Float(key string) (float64, error) {
 // describe says what a value is, briefly.
 func describe(v any) string {
 	if s, ok := v.(string); ok {
-		return "the string " + quote(s)
+		return "the string " + fileerror.Quote(s)
 	}
 	switch typ, _, _ := typeOf(v); {
 	case v == nil:

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agora-ml/agora/internal/atomicfile"
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // Source is a tensor to be written. Write puts out its bytes when their turn comes: not
@@ -54,13 +55,13 @@ func writeTensor(w io.Writer, path string, t Source, alignment int) error {
 	if err != nil {
 		return err
 	}
-	left := &limited{w: w, left: want}
+	left := &fileerror.Limited{W: w, Left: want}
 	if err := t.Write(left); err != nil {
 		return fmt.Errorf("gguf: %s: tensor %q: %w", path, t.Name, err)
 	}
-	if left.left != 0 {
-		return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", want, t.Type, shapeString(t.Shape)),
-			Got: fmt.Sprintf("%d less", left.left)}
+	if left.Left != 0 {
+		return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", want, t.Type, fileerror.Shape(t.Shape)),
+			Got: fmt.Sprintf("%d less", left.Left)}
 	}
 	_, err = w.Write(make([]byte, padded(want, alignment)-want))
 	return err
@@ -79,7 +80,7 @@ func header(metadata []KeyValue, tensors []Source) (head []byte, alignment int, 
 		case taken:
 			return nil, 0, &Error{Key: m.Key, Want: "each key once", Got: "it twice"}
 		case m.Key == "" || len(m.Key) > maxKey || !utf8.ValidString(m.Key):
-			return nil, 0, &Error{Key: m.Key, Want: fmt.Sprintf("a key of 1 to %d bytes in UTF-8", maxKey), Got: quote(m.Key)}
+			return nil, 0, &Error{Key: m.Key, Want: fmt.Sprintf("a key of 1 to %d bytes in UTF-8", maxKey), Got: fileerror.Quote(m.Key)}
 		}
 		f.values[m.Key] = m.Value
 		if b, err = appendValue(appendString(b, m.Key), m.Value, true, 0); err != nil {
@@ -100,11 +101,11 @@ func header(metadata []KeyValue, tensors []Source) (head []byte, alignment int, 
 		case seen[t.Name]:
 			err = &Error{Want: "a name of its own", Got: "one that is taken"}
 		case t.Name == "" || len(t.Name) >= maxName || !utf8.ValidString(t.Name): // ggml ends names by a zero byte
-			err = &Error{Want: fmt.Sprintf("a name of 1 to %d bytes in UTF-8", maxName-1), Got: quote(t.Name)}
+			err = &Error{Want: fmt.Sprintf("a name of 1 to %d bytes in UTF-8", maxName-1), Got: fileerror.Quote(t.Name)}
 		case len(t.Shape) > maxDims:
-			err = &Error{Want: fmt.Sprintf("at most %d dimensions", maxDims), Got: shapeString(t.Shape)}
+			err = &Error{Want: fmt.Sprintf("at most %d dimensions", maxDims), Got: fileerror.Shape(t.Shape)}
 		case n > math.MaxInt/2-at:
-			err = &Error{Want: "tensors whose size fits 62 bits", Got: shapeString(t.Shape)}
+			err = &Error{Want: "tensors whose size fits 62 bits", Got: fileerror.Shape(t.Shape)}
 		}
 		if err != nil {
 			return nil, 0, inTensor(t.Name, err)
@@ -171,18 +172,4 @@ func appendValue(b []byte, v any, typed bool, depth int) ([]byte, error) {
 	}
 	b = le.AppendUint64(b, uint64(binary.Size(v)/scalars[element].size))
 	return binary.Append(b, le, v)
-}
-
-// limited refuses the byte that would be too many.
-type limited struct {
-	w    io.Writer
-	left int
-}
-
-func (l *limited) Write(b []byte) (int, error) {
-	if len(b) > l.left {
-		return 0, fmt.Errorf("want %d more bytes at most, got %d", l.left, len(b))
-	}
-	l.left -= len(b)
-	return l.w.Write(b)
 }

@@ -2,7 +2,8 @@ package safetensors
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // Error says which file and tensor are wrong, what was wanted and what came. File or
@@ -13,36 +14,12 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("safetensors: ")
-	if e.File != "" {
-		fmt.Fprintf(&b, "%s: ", e.File)
-	}
-	if e.Tensor != "" {
-		fmt.Fprintf(&b, "tensor %s: ", quote(e.Tensor))
-	}
-	fmt.Fprintf(&b, "want %s, got %s", e.Want, e.Got)
-	return b.String()
-}
-
-// quote shortens what a hostile file may have made very long.
-func quote(s string) string {
-	const most = 200
-	if len(s) > most {
-		return fmt.Sprintf("%q…", strings.ToValidUTF8(s[:most], ""))
-	}
-	return fmt.Sprintf("%q", s)
-}
-
-func shapeString(shape []int) string {
-	if len(shape) > 8 {
-		return fmt.Sprintf("a shape of %d dimensions", len(shape))
-	}
-	return fmt.Sprint(shape)
+	return fileerror.Message("safetensors", e.File, e.Want, e.Got,
+		fileerror.Place{Kind: "tensor", Name: fileerror.QuoteName(e.Tensor)})
 }
 
 func shapeAndCount(shape []int, n int) string {
-	return fmt.Sprintf("%d for %s", n, shapeString(shape))
+	return fmt.Sprintf("%d for %s", n, fileerror.Shape(shape))
 }
 
 // inFile and inTensor say where an error happened.

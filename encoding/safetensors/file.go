@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/regular"
 )
@@ -57,7 +58,7 @@ func OpenModel(dir string) (*File, error) {
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
 		err := f.add(filepath.Join(dir, shard), shards[shard])
 		if errors.Is(err, fs.ErrNotExist) {
-			err = &Error{File: path, Want: "the shard " + quote(shard) + " in the same folder", Got: "no such file"}
+			err = &Error{File: path, Want: "the shard " + fileerror.Quote(shard) + " in the same folder", Got: "no such file"}
 		}
 		if err != nil {
 			return nil, errors.Join(err, f.Close())

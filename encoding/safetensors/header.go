@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // maxHeader is the format's own limit to the header's length.
@@ -33,7 +35,7 @@ func parse(file string, b []byte) ([]Tensor, map[string]string, error) {
 	}
 	header, data := b[8:8+n], b[8+n:]
 	if len(header) == 0 || header[0] != '{' {
-		return fail("a header that begins with {", "%s", quote(string(header[:min(len(header), 16)])))
+		return fail("a header that begins with {", "%s", fileerror.Quote(string(header[:min(len(header), 16)])))
 	}
 	if !utf8.Valid(header) {
 		return fail("a header in UTF-8", "other bytes")
@@ -95,7 +97,7 @@ func (p jsonParser) tensor(name string) (placed, error) {
 		case "data_offsets":
 			offsets, err = p.ints()
 		default:
-			err = &Error{Want: "dtype, shape and data_offsets", Got: quote(key)}
+			err = &Error{Want: "dtype, shape and data_offsets", Got: fileerror.Quote(key)}
 		}
 		return err
 	})
@@ -104,7 +106,7 @@ func (p jsonParser) tensor(name string) (placed, error) {
 	case t.DType == "":
 		err = &Error{Want: "a dtype", Got: "none"}
 	case t.DType.Size() == 0:
-		err = &Error{Want: dtypeNames, Got: quote(string(t.DType))}
+		err = &Error{Want: dtypeNames, Got: fileerror.Quote(string(t.DType))}
 	case t.Shape == nil:
 		err = &Error{Want: "a shape", Got: "none"}
 	case len(offsets) != 2:
@@ -133,10 +135,10 @@ func place(tensors []placed, data []byte) error {
 		}
 		n, ok := elements(t.Shape)
 		if !ok || n > math.MaxInt/t.DType.Size() {
-			return &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: shapeString(t.Shape)}
+			return &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: fileerror.Shape(t.Shape)}
 		}
 		if bytes := n * t.DType.Size(); bytes != t.end-t.begin {
-			return &Error{Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", bytes, t.DType, shapeString(t.Shape)),
+			return &Error{Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", bytes, t.DType, fileerror.Shape(t.Shape)),
 				Got: strconv.Itoa(t.end - t.begin)}
 		}
 		t.Data = data[t.begin:t.end:t.end]

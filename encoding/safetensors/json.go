@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/strictjson"
 )
 
@@ -24,7 +25,7 @@ type jsonParser struct {
 func isText(b []byte) error {
 	e, ok := errors.AsType[*strictjson.Error](strictjson.Check(b))
 	if ok && (strings.HasPrefix(e.Want, "text") || strings.HasPrefix(e.Want, "a number")) {
-		return &Error{Want: e.Want + " in field " + quote(e.Field), Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
+		return &Error{Want: e.Want + " in field " + fileerror.Quote(e.Field), Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
 	}
 	return nil
 }
@@ -47,7 +48,7 @@ func (p jsonParser) object(field func(key string) error) error {
 			return err
 		}
 		if seen[key] {
-			return &Error{Want: "each key once", Got: quote(key) + " twice"}
+			return &Error{Want: "each key once", Got: fileerror.Quote(key) + " twice"}
 		}
 		seen[key] = true
 		if err := field(key); err != nil {
@@ -132,8 +133,8 @@ func tokenString(t json.Token) string {
 	case nil:
 		return "null"
 	case string:
-		return quote(t)
+		return fileerror.Quote(t)
 	default:
-		return quote(fmt.Sprint(t))
+		return fileerror.Quote(fmt.Sprint(t))
 	}
 }

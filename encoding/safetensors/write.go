@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agora-ml/agora/internal/atomicfile"
+	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // Source is a tensor to be written. Write puts out its bytes, little-endian and
@@ -50,13 +51,13 @@ func Write(path string, metadata map[string]string, tensors ...Source) error {
 		}
 		for _, t := range tensors {
 			n, _ := elements(t.Shape)
-			left := &limited{w: w, left: n * t.DType.Size()}
+			left := &fileerror.Limited{W: w, Left: n * t.DType.Size()}
 			if err := t.Write(left); err != nil {
 				return fmt.Errorf("safetensors: %s: tensor %q: %w", path, t.Name, err)
 			}
-			if left.left != 0 {
-				return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.Size(), t.DType, shapeString(t.Shape)),
-					Got: fmt.Sprintf("%d less", left.left)}
+			if left.Left != 0 {
+				return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.Size(), t.DType, fileerror.Shape(t.Shape)),
+					Got: fmt.Sprintf("%d less", left.Left)}
 			}
 		}
 		return nil
@@ -86,9 +87,9 @@ func header(metadata map[string]string, tensors []Source) ([]byte, error) {
 		case !utf8.ValidString(t.Name):
 			return nil, &Error{Tensor: t.Name, Want: "a name in UTF-8", Got: "other bytes"}
 		case size == 0:
-			return nil, &Error{Tensor: t.Name, Want: dtypeNames, Got: quote(string(t.DType))}
+			return nil, &Error{Tensor: t.Name, Want: dtypeNames, Got: fileerror.Quote(string(t.DType))}
 		case !ok || n > (math.MaxInt-at)/size:
-			return nil, &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: shapeString(t.Shape)}
+			return nil, &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: fileerror.Shape(t.Shape)}
 		}
 		seen[t.Name] = true
 		if b.Len() > 9 {
@@ -123,18 +124,4 @@ func jsonText(v any) []byte {
 		panic(err) // strings, ints and maps of strings always encode
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// limited refuses the byte that would be too many.
-type limited struct {
-	w    io.Writer
-	left int
-}
-
-func (l *limited) Write(b []byte) (int, error) {
-	if len(b) > l.left {
-		return 0, fmt.Errorf("want %d more bytes at most, got %d", l.left, len(b))
-	}
-	l.left -= len(b)
-	return l.w.Write(b)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/ops"
 )
@@ -145,7 +146,7 @@ func ParseConfig(path string, text []byte) (Config, error) {
 	only(f, "hidden_act", "silu")
 	only(f, "partial_rotary_factor", 1.0)
 	if f.has("quantization_config") {
-		f.fail("quantization_config", "none: quantised checkpoints are not supported", short(f.values["quantization_config"]))
+		f.fail("quantization_config", "none: quantised checkpoints are not supported", fileerror.Short(f.values["quantization_config"]))
 	}
 	if ids := f.ids("bos_token_id"); len(ids) > 0 {
 		c.BOS = ids[0]

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/strictjson"
 )
 
@@ -22,14 +23,8 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	at := e.File
-	if e.Field != "" {
-		at += ": " + e.Field
-	}
-	if e.Tensor != "" {
-		at += ": tensor " + e.Tensor
-	}
-	return fmt.Sprintf("llama: %s: want %s, got %s", at, e.Want, e.Got)
+	return fileerror.Message("llama", e.File, e.Want, e.Got,
+		fileerror.Place{Name: e.Field}, fileerror.Place{Kind: "tensor", Name: e.Tensor})
 }
 
 // fields reads a JSON object field by field and keeps the first error. A field that is
@@ -69,7 +64,7 @@ func (f *fields) get(name, want string, into any) bool {
 		return false
 	}
 	if err := strictjson.Unmarshal(f.values[name], into); err != nil {
-		f.fail(name, want, short(f.values[name]))
+		f.fail(name, want, fileerror.Short(f.values[name]))
 		return false
 	}
 	return true
@@ -152,7 +147,7 @@ func (f *fields) object(name string) *fields {
 func (f *fields) known(names ...string) {
 	for name, v := range f.values {
 		if !slices.Contains(names, name) && !slices.Contains([]string{"null", "false", `""`, "[]", "{}"}, string(v)) {
-			f.fail(name, "no such field", short(v))
+			f.fail(name, "no such field", fileerror.Short(v))
 		}
 	}
 }
@@ -169,11 +164,4 @@ func (f *fields) ids(name string) []int32 {
 	var list []int32
 	f.get(name, "a token id or a list of them", &list)
 	return list
-}
-
-func short(v []byte) string {
-	if len(v) > 80 {
-		return string(bytes.ToValidUTF8(v[:80], nil)) + "…"
-	}
-	return string(v)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 
+	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/ops"
 )
 
@@ -17,7 +18,7 @@ func (f *fields) rope() ops.RoPEScaling {
 	if old := f.object("rope_scaling"); o == nil {
 		o = old
 	} else if old != nil && !reflect.DeepEqual(o.values, old.values) {
-		f.fail("rope_scaling", "the same as rope_parameters, or nothing", short(f.values["rope_scaling"]))
+		f.fail("rope_scaling", "the same as rope_parameters, or nothing", fileerror.Short(f.values["rope_scaling"]))
 	}
 	if o == nil {
 		return r
