@@ -22,6 +22,16 @@ const (
 	MethodRSLoRA Method = "rslora"
 )
 
+// Start says how MultiLoRA's modules begin as nothing.
+type Start string
+
+const (
+	// StartSilent is the paper's: A and B are random, and every s begins at 0.
+	StartSilent Start = "silent"
+	// StartZeroB is LoRA's, with a gain that is learnt: B begins at 0, and every s at 1.
+	StartZeroB Start = "zero-b"
+)
+
 // Scaling says what MultiLoRA learns to scale its modules by.
 type Scaling string
 
@@ -38,10 +48,11 @@ const AllLinear = "all-linear"
 // Config is what an adapter is made of.
 type Config struct {
 	Method  Method  `json:"method"`
-	Modules int     `json:"modules"` // low-rank modules side by side; 1 for LoRA
-	Rank    int     `json:"rank"`    // of each module
-	Alpha   float64 `json:"alpha"`   // the modules' sum is scaled by Alpha / Rank
-	Scaling Scaling `json:"scaling"` // of MultiLoRA
+	Modules int     `json:"modules"`         // low-rank modules side by side; 1 for LoRA
+	Rank    int     `json:"rank"`            // of each module
+	Alpha   float64 `json:"alpha"`           // the modules' sum is scaled by Alpha / Rank
+	Scaling Scaling `json:"scaling"`         // of MultiLoRA
+	Start   Start   `json:"start,omitempty"` // of MultiLoRA; "": StartSilent
 
 	// Targets are the layers to adapt: AllLinear, the last parts of names ("q_proj",
 	// "self_attn.q_proj"), or patterns of whole names ("model.layers.[0-3].*", where *
@@ -94,6 +105,10 @@ func (c Config) Validate() error {
 		return fail("alpha", "a positive number", c.Alpha)
 	case c.Scaling != ScalingScalar && c.Scaling != ScalingPerOutput:
 		return fail("scaling", "scalar or per-output", fmt.Sprintf("%q", c.Scaling))
+	case c.Start != "" && c.Start != StartSilent && c.Start != StartZeroB:
+		return fail("start", "silent or zero-b", fmt.Sprintf("%q", c.Start))
+	case c.Start == StartZeroB && c.Method != MethodMultiLoRA:
+		return fail("start", fmt.Sprintf("silent with method %s", c.Method), c.Start)
 	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return fail("dropout", "at least 0 and below 1", c.Dropout)
 	case len(c.Targets) == 0:

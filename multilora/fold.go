@@ -14,7 +14,7 @@ func (a *Adapter) Fold() (*Adapter, error) {
 		Base: a.Base, config: a.config, targets: a.targets, saves: a.saves,
 		model: a.model, madeFor: a.madeFor, match: a.match, note: a.note,
 	}
-	f.config.Method, f.config.Scaling = MethodLoRA, ScalingScalar
+	f.config.Method, f.config.Scaling, f.config.Start = MethodLoRA, ScalingScalar, ""
 	f.config.Modules, f.config.Rank, f.config.Alpha = 1, a.config.TotalRank(), float64(a.config.TotalRank())
 	f.config.Ranks, f.config.Alphas = nil, nil
 	for _, l := range a.layers {

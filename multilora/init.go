@@ -10,17 +10,23 @@ import (
 
 // initial gives a layer's modules as they begin: every A_i uniform within 1/√in and every
 // B_i within 1/√r (Kaiming-uniform, a = √5), s zero, so that the model begins as its
-// base and at first only s has a gradient. LoRA begins as its base by a B of zeros.
+// base and at first only s has a gradient. LoRA begins as its base by a B of zeros, and so does
+// MultiLoRA with StartZeroB, with every s at 1.
 func initial(layer string, in, out int, cfg Config, seed uint64) []module {
 	ms := make([]module, cfg.Modules)
 	for i := range ms {
 		m := &ms[i]
 		m.a = uniform(seed, tensorName(layer, "A", i), in, cfg.Rank*in)
 		if cfg.learnsScaling() {
-			m.b = uniform(seed, tensorName(layer, "B", i), cfg.Rank, out*cfg.Rank)
 			m.s = make([]float32, cfg.scalings(out))
-		} else {
-			m.b = make([]float32, out*cfg.Rank)
+		}
+		if cfg.learnsScaling() && cfg.Start != StartZeroB {
+			m.b = uniform(seed, tensorName(layer, "B", i), cfg.Rank, out*cfg.Rank)
+			continue
+		}
+		m.b = make([]float32, out*cfg.Rank)
+		for k := range m.s {
+			m.s[k] = 1
 		}
 	}
 	return ms
