@@ -6,13 +6,13 @@ import (
 	"github.com/agora-ml/agora/random"
 )
 
-// The family sums: "B 4051+3625=" asks for a weighted sum of the two numbers' digits, place by
-// place, modulo 7. The model knows how to look at both (the larger, the smaller, the digit of
-// either, the one after it); to it A to F mean "the digit of the first". What the new tasks want is
-// no letter for another but a table of 49 entries each, looked up by two places at once.
+// The family sums: "B 4031+3124=" asks for a weighted sum of the two numbers' digits, place by
+// place, modulo 5. The model knows how to look at both (the larger, the smaller, the digit of
+// either, the one after it); to it A to D mean "the digit of the first". What the new tasks want is
+// no letter for another but a table of 25 entries each, looked up by two places at once.
 func sums() Family {
 	f := Family{
-		Name: "sums", About: "weighted sums of two digits modulo 7, place by place",
+		Name: "sums", About: "weighted sums of two digits modulo 5, place by place",
 		Chance: 1 / float64(modulus), alphabet: digits + "+",
 		question: func(r *random.Stream) string { return draw(r, digits, places) + "+" + draw(r, digits, places) },
 	}
@@ -41,7 +41,7 @@ func sums() Family {
 // The modulus is prime, so that the first number alone tells nothing of x + wy: a model that
 // answers with its digits is right by chance.
 const (
-	digits  = "0123456"
+	digits  = "01234"
 	modulus = len(digits)
 	places  = 4
 )

@@ -1,0 +1,156 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
+)
+
+// kind is a way of fine-tuning: a line of kinds is all that a new one needs.
+type kind struct {
+	name  string
+	about string
+	// adapter says what is put beside the layers; nil: the model itself trains.
+	adapter func(m Method) multilora.Config
+	// begin changes what an adapter begins as; nil: it is left.
+	begin func(name string, p *nn.Param)
+}
+
+var kinds = []kind{
+	{name: "full", about: "every parameter of the model"},
+	{name: "lora", about: "one module, whose B begins at zero (2106.09685)", adapter: config(multilora.MethodLoRA)},
+	{name: "rslora", about: "LoRA with alpha / √rank (2312.03732)", adapter: config(multilora.MethodRSLoRA)},
+	{name: "multilora", about: "modules with learnable scalings that begin at zero (2311.11501)", adapter: config(multilora.MethodMultiLoRA)},
+	{
+		name: "gain", about: "the control: modules with learnable scalings that begin at one, and B at zero, as LoRA's",
+		adapter: config(multilora.MethodMultiLoRA), begin: beginAsLoRA,
+	},
+}
+
+// Methods lists the names that Method.Method may have, each with what it is.
+func Methods() [][2]string {
+	var all [][2]string
+	for _, k := range kinds {
+		all = append(all, [2]string{k.name, k.about})
+	}
+	return all
+}
+
+func config(method multilora.Method) func(Method) multilora.Config {
+	return func(m Method) multilora.Config {
+		c := multilora.Config{
+			Method: method, Modules: max(m.Modules, 1), Rank: m.Rank, Alpha: m.Alpha,
+			Scaling: multilora.Scaling(m.Scaling), Targets: m.Targets,
+		}
+		if c.Alpha == 0 {
+			c.Alpha = float64(m.Rank)
+		}
+		if c.Scaling == "" {
+			c.Scaling = multilora.ScalingScalar
+		}
+		if len(c.Targets) == 0 {
+			c.Targets = []string{multilora.AllLinear}
+		}
+		return c
+	}
+}
+
+// beginAsLoRA gives MultiLoRA's modules the start of LoRA's.
+func beginAsLoRA(name string, p *nn.Param) {
+	switch {
+	case isScaling(name):
+		p.Value.SetFloat32s(slices.Repeat([]float32{1}, p.Value.Numel()))
+	case strings.HasSuffix(name, ".B"):
+		p.Value.SetFloat32s(make([]float32, p.Value.Numel()))
+	}
+}
+
+func isScaling(parameter string) bool { return strings.HasSuffix(parameter, ".s") }
+
+func (m Method) kind() (kind, error) {
+	var names []string
+	for _, k := range kinds {
+		if k.name == m.Method {
+			return k, nil
+		}
+		names = append(names, k.name)
+	}
+	return kind{}, fmt.Errorf("method: want %s, got %.40q", strings.Join(names, ", "), m.Method)
+}
+
+// check reports the first field that cannot be.
+func (m Method) check() error {
+	k, err := m.kind()
+	if err != nil {
+		return err
+	}
+	if len(m.LR) == 0 || !slices.IsSorted(m.LR) || twice(m.LR) || !positive(m.LR[0]) || !positive(m.LR[len(m.LR)-1]) {
+		return bad("lr", "ascending positive numbers", m.LR)
+	}
+	for _, f := range []struct {
+		name  string
+		value float64
+		may   bool
+	}{
+		{"scale-lr", m.ScaleLR, k.adapter != nil && k.adapter(m).Method == multilora.MethodMultiLoRA},
+		{"lora-plus", m.BRate, k.adapter != nil},
+	} {
+		if f.value != 0 && (!f.may || !positive(f.value)) {
+			return bad(f.name, "a positive number, of a method that has such parameters", f.value)
+		}
+	}
+	if k.adapter == nil {
+		if m.Modules != 0 || m.Rank != 0 || m.Alpha != 0 || m.Scaling != "" || len(m.Targets) > 0 {
+			return bad("method full", "no modules, rank, alpha, scaling and targets", "them")
+		}
+		return nil
+	}
+	if err := k.adapter(m).Validate(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// totalRank is the rank of an adapter's change of a layer at most; 0: it has no bound.
+func (m Method) totalRank() int {
+	if m.Rank == 0 {
+		return 0
+	}
+	return max(m.Modules, 1) * m.Rank
+}
+
+// start makes a model ready to train by the method. The adapter is nil where the model itself trains.
+func (m Method) start(model *llama.Model, seed uint64) (*multilora.Adapter, *optim.Trainable, error) {
+	k, err := m.kind()
+	if err != nil {
+		return nil, nil, err
+	}
+	var adapter *multilora.Adapter
+	if k.adapter != nil {
+		if adapter, err = multilora.Attach(model, k.adapter(m), seed); err != nil {
+			return nil, nil, err
+		}
+		if k.begin != nil {
+			for name, p := range nn.Params(model) {
+				k.begin(name, p)
+			}
+		}
+	}
+	trainable, err := optim.Gather(model.Device(), model, m.groups()...)
+	return adapter, trainable, err
+}
+
+// groups are parameters that have a rate of their own.
+func (m Method) groups() (groups []optim.Group) {
+	for _, g := range []optim.Group{{Match: "*.s", LRFactor: float32(m.ScaleLR)}, {Match: "*.B", LRFactor: float32(m.BRate)}} {
+		if g.LRFactor != 0 && g.LRFactor != 1 {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}

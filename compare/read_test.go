@@ -1,0 +1,95 @@
+package compare
+
+import (
+	"strings"
+	"testing"
+)
+
+const small = `name: test
+base: {generated: ciphers, steps: 20, lr: 3e-3, seeds: [1, 2]}
+train: {steps: [30], warmup: 2}
+seeds: {tune: [11, 12, 13], score: [1, 2, 3]}
+methods:
+  - {name: LoRA, method: lora, rank: 4, lr: [1e-3, 0.002]}
+  - {name: MultiLoRA, method: multilora, modules: 2, rank: 2, scale-lr: 10, lr: [1e-3, 2e-3], deciding: true}
+pairs:
+  - [MultiLoRA, LoRA]
+`
+
+func TestRead(t *testing.T) {
+	e, err := parse("x.yaml", []byte(small))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Train.BatchRows != 32 || e.Train.Schedule != "cosine" || e.Seeds.Fewer != 3 || e.Measure != Letters {
+		t.Errorf("what is missing is not as in Defaults: %+v", e)
+	}
+	if e.Base.LR != 3e-3 || e.Methods[0].LR[0] != 1e-3 || e.Methods[1].ScaleLR != 10 || e.Train.Warmup != 2 || !e.Methods[1].Deciding {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// Each line replaces one of small's, and the error must say what is wrong.
+func TestReadErrors(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"name: test", "nmae: test", `x.yaml:1: unknown field "nmae"`},
+		{"name: test", "name: test\nname: again", "x.yaml:2: "},
+		{"warmup: 2", "warmup: two", "x.yaml:3: "},
+		{"warmup: 2", "warmup: 30", "x.yaml: train: steps: want ascending numbers, all above warmup, got [30]"},
+		{"generated: ciphers", "generated: rhymes", `base: generated: family "rhymes": want one of ciphers, sums`},
+		{"generated: ciphers", "model: x", "base: want no steps, lr and seeds of a model that is there"},
+		{"tune: [11, 12, 13]", "tune: [11, 12]", "seeds: tune: want different ones, at least 3"},
+		{"tune: [11, 12, 13]", "tune: [11, 12, 12]", "seeds: tune: want different ones, at least 3"},
+		{"tune: [11, 12, 13]", "tune: [11, 12, 3]", "seeds: want none that is both tuned and scored on, got 3"},
+		{"[1e-3, 0.002]", "[1e-3]", "methods: MultiLoRA: lr: want as many as LoRA has, 1: every method is to have the same number of tries, got 2"},
+		{"[1e-3, 0.002]", "[0.002, 1e-3]", "methods: LoRA: lr: want ascending positive numbers"},
+		{"[1e-3, 0.002]", "[1e-3, .nan]", "methods: LoRA: lr: want ascending positive numbers"},
+		{"method: lora", "method: dora", `methods: LoRA: method: want full, lora, rslora, multilora, gain, got "dora"`},
+		{"method: lora", "method: lora, scale-lr: 3", "methods: LoRA: scale-lr: want a positive number, of a method that has such parameters"},
+		{"method: lora", "method: full", "methods: LoRA: method full: want no modules, rank"},
+		{"rank: 4", "rank: 0", "methods: LoRA: multilora: field rank"},
+		{"name: LoRA", "name: MultiLoRA", `methods: number 2: name: want a name of its own, on a line, got "MultiLoRA"`},
+		{"[MultiLoRA, LoRA]", "[MultiLoRA, Lora]", `pairs: number 1: want names of methods, got "Lora"`},
+		{"[MultiLoRA, LoRA]", "[MultiLoRA]", "pairs: number 1: want two methods"},
+		{"name: test", "name: &a test", "x.yaml:1: want plain values, got anchor"},
+		{"name: test", "measure: luck\nname: test", `measure: want letters, exact or loss, got "luck"`},
+		{"name: test", "name: test\ntasks: [{name: a}]", "tasks: want none: a generated base has its own"},
+		{"name: test", "name: test\n---\nname: b", "x.yaml:1: want one document"},
+		{"score: [1, 2, 3]", "score: [1, 2, 3], fewer: 4", "seeds: fewer: want 2 to 3, got 4"},
+		{"score: [1, 2, 3]", "score: [1, 2, -3]", "x.yaml:4: "},
+	} {
+		_, err := parse("x.yaml", []byte(strings.Replace(small, c.old, c.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got error %v, want %s", c.new, err, c.want)
+		}
+	}
+}
+
+func TestReadFilesTasks(t *testing.T) {
+	const model = `name: test
+base: {model: m, max-tokens: 64}
+train: {steps: [30], warmup: 2}
+seeds: {tune: [11, 12, 13], score: [1, 2, 3]}
+measure: exact
+tasks: [TASK]
+methods: [{name: LoRA, method: lora, rank: 4, lr: [1e-3]}]
+`
+	for task, want := range map[string]string{
+		"{name: a, train: t, test: u}":                "",
+		"{name: a, known: boolq, data: d}":            "",
+		"{name: a, known: chess, data: d}":            `tasks: number 1: known: task "chess"`,
+		"{name: a, known: boolq}":                     "want data, and neither train nor test, beside known",
+		"{name: a, train: t}":                         "want train and test, or known and data",
+		"{train: t, test: u}":                         "name: want a name of its own",
+		"{name: a, train: t, test: u, weight: heavy}": "unknown field",
+	} {
+		_, err := parse("x.yaml", []byte(strings.Replace(model, "TASK", task, 1)))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got error %v, want %s", task, err, want)
+		}
+	}
+	text := strings.Replace(strings.Replace(model, "TASK", "{name: a, known: boolq, data: d}", 1), "exact", "letters", 1)
+	if _, err := parse("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "measure: want exact or loss, as a is not scored by letters") {
+		t.Errorf("got error %v", err)
+	}
+}
