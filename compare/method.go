@@ -131,7 +131,11 @@ func (m Method) start(model *llama.Model, seed uint64) (*multilora.Adapter, *opt
 		return nil, nil, err
 	}
 	var adapter *multilora.Adapter
-	if k.adapter != nil {
+	if k.adapter == nil {
+		for _, p := range nn.Params(model) {
+			p.Frozen = false
+		}
+	} else {
 		if adapter, err = multilora.Attach(model, k.adapter(m), seed); err != nil {
 			return nil, nil, err
 		}

@@ -93,3 +93,28 @@ methods: [{name: LoRA, method: lora, rank: 4, lr: [1e-3]}]
 		t.Errorf("got error %v", err)
 	}
 }
+
+// What is built in must be there and fair, and an adapter's total rank must be that of every other.
+func TestScales(t *testing.T) {
+	for _, name := range Scales() {
+		e, err := Scale(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, m := range e.Methods {
+			if r := m.totalRank(); m.Method != "full" && r != 12 {
+				t.Errorf("%s: %s has the total rank %d", name, m.Name, r)
+			}
+			if m.ScaleLR > 1 && m.LR[len(m.LR)-1]*m.ScaleLR > 0.05 {
+				t.Errorf("%s: %s begins with lr × scale-lr %g, above 0.05", name, m.Name, m.LR[len(m.LR)-1]*m.ScaleLR)
+			}
+		}
+		if name != "small" && len(e.Seeds.Score) != 8 {
+			t.Errorf("%s: %d seeds", name, len(e.Seeds.Score))
+		}
+	}
+	if _, err := Scale("huge"); err == nil || err.Error() != `scale "huge": want one of small, default, full, full-sums` {
+		t.Errorf("got error %v", err)
+	}
+}
