@@ -1,7 +1,6 @@
 package multilora
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -14,7 +13,7 @@ import (
 )
 
 // An adapter in a GGUF file is LoRA as llama.cpp loads it: for a weight NAME of the base
-// (see gguf.Name) NAME.lora_a [r, in] and NAME.lora_b [out, r]. One alpha holds for all,
+// (see llama.GGUFLayout) NAME.lora_a [r, in] and NAME.lora_b [out, r]. One alpha holds for all,
 // the rank is each lora_b's own: llama.cpp multiplies by alpha / rank.
 const (
 	architectureKey = "general.architecture"
@@ -23,17 +22,14 @@ const (
 	loraAlphaKey    = "adapter.lora.alpha"
 )
 
-// architectures are llama.cpp's names for the kinds of models.
-var architectures = map[string]string{"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
-
 // SaveGGUF writes the adapter of a model with this configuration as a GGUF file of type
 // adapter, in f32. LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see
 // Fold): it computes the same there but cannot train on in this form. An adapter with
 // extra parameters is an error: the file has no place for them.
 func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
-	architecture, ok := architectures[c.ModelType]
-	if !ok {
-		return fmt.Errorf("multilora: saving %s: want a model of type llama, mistral or qwen2, got %q", path, c.ModelType)
+	layout, err := c.GGUFLayout()
+	if err != nil {
+		return fmt.Errorf("multilora: saving %s: %w", path, err)
 	}
 	if err := a.noExtra("saving " + path); err != nil {
 		return err
@@ -50,7 +46,8 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 	}
 	var sources []gguf.Source
 	for _, l := range a.layers {
-		name, ok := gguf.Name(l.name + ".weight")
+		weight := l.name + ".weight"
+		name, ok := layout.Name(weight)
 		if !ok {
 			return fmt.Errorf("multilora: saving %s: layer %s: want one that llama.cpp has a name for", path, l.name)
 		}
@@ -65,8 +62,8 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 				m.b[i] = float32(float64(m.b[i]) * float64(rank) / alpha)
 			}
 		}
-		if heads := gguf.RotaryHeads(architecture, name, c.Heads, c.KVHeads); heads > 0 {
-			if m.b, err = permuted(m.b, out, heads, gguf.Interleave); err != nil {
+		if heads := layout.Heads(weight); heads > 0 {
+			if m.b, err = llama.Interleave(m.b, out, heads); err != nil {
 				return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
 			}
 		}
@@ -84,7 +81,7 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 	}
 	return gguf.Write(path, []gguf.KeyValue{
 		{Key: generalTypeKey, Value: "adapter"},
-		{Key: architectureKey, Value: architecture},
+		{Key: architectureKey, Value: layout.Architecture},
 		{Key: adapterTypeKey, Value: "lora"},
 		{Key: loraAlphaKey, Value: float32(alpha)},
 	}, sources...)
@@ -107,20 +104,6 @@ func (a *Adapter) commonAlpha() (alpha float64, ok bool) {
 	return alpha, true
 }
 
-// permuted moves rows of b as Interleave and its inverse do.
-func permuted(b []float32, rows, heads int, move func(dst, src []byte, rows, heads int) error) ([]float32, error) {
-	src := make([]byte, 0, 4*len(b))
-	for _, x := range b {
-		src = binary.LittleEndian.AppendUint32(src, math.Float32bits(x))
-	}
-	dst := make([]byte, len(src))
-	if err := move(dst, src, rows, heads); err != nil {
-		return nil, err
-	}
-	moved := make([]float32, len(b))
-	return moved, gguf.Decode(moved, gguf.F32, dst)
-}
-
 // LoadGGUF attaches the LoRA of a GGUF file to a model and freezes the model. After an
 // error the model is as it was.
 func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err error) {
@@ -134,8 +117,11 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	architecture := architectures[m.Config.ModelType]
-	for _, k := range []struct{ key, want string }{{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, architecture}} {
+	layout, err := m.Config.GGUFLayout()
+	if err != nil {
+		return nil, fmt.Errorf("multilora: loading %s: %w", path, err)
+	}
+	for _, k := range []struct{ key, want string }{{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, layout.Architecture}} {
 		switch got, err := gguf.Get[string](f, k.key); {
 		case err != nil:
 			return nil, err
@@ -157,7 +143,7 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 			return nil, &gguf.Error{File: path, Key: kv.Key, Want: "no such key, which might change what the adapter computes", Got: "one"}
 		}
 	}
-	layers, err := ggufLayers(f, all)
+	layers, err := ggufLayers(f, layout, all)
 	if err != nil {
 		return nil, err
 	}
@@ -189,29 +175,26 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 		if mod.b, err = l.b.Float32s(); err != nil {
 			return mod, err
 		}
-		if heads := gguf.RotaryHeads(architecture, l.name, m.Config.Heads, m.Config.KVHeads); heads > 0 {
-			mod.b, err = permuted(mod.b, l.b.Shape[0], heads, gguf.Deinterleave)
+		if heads := layout.Heads(s.name + ".weight"); heads > 0 {
+			mod.b, err = llama.Deinterleave(mod.b, l.b.Shape[0], heads)
 		}
 		return mod, err
 	})
 }
 
-// ggufLayer is the two tensors of the weight called name.
-type ggufLayer struct {
-	name string
-	a, b gguf.Tensor
-}
+// ggufLayer is the two tensors of a weight.
+type ggufLayer struct{ a, b gguf.Tensor }
 
 // ggufLayers finds the tensors of each layer and checks them against the model; there
 // must be no others.
-func ggufLayers(f *gguf.File, all []slot) (map[string]ggufLayer, error) {
+func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]ggufLayer, error) {
 	layers := map[string]ggufLayer{}
 	for _, s := range all {
-		name, ok := gguf.Name(s.name + ".weight")
+		name, ok := layout.Name(s.name + ".weight")
 		if !ok || !f.Has(name+".lora_a") && !f.Has(name+".lora_b") {
 			continue
 		}
-		l := ggufLayer{name: name}
+		var l ggufLayer
 		var err error
 		if l.a, err = f.Tensor(name + ".lora_a"); err != nil {
 			return nil, err
@@ -233,7 +216,7 @@ func ggufLayers(f *gguf.File, all []slot) (map[string]ggufLayer, error) {
 		if !ok {
 			stem, ok = strings.CutSuffix(t.Name, ".lora_b")
 		}
-		hf, known := gguf.HFName(stem)
+		hf, known := layout.HFName(stem)
 		if _, used := layers[strings.TrimSuffix(hf, ".weight")]; !ok || !known || !used {
 			got := "another"
 			if module := moduleOf(hf); ok && known && (module == headModule || module == "model.embed_tokens") {

@@ -218,11 +218,7 @@ func TestExportModelToGGUF(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	text, err := gguf.ConfigJSON(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := llama.ParseConfig(out, text)
+	got, err := llama.ReadConfig(out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,16 +258,19 @@ func checkWeights(t *testing.T, f *gguf.File, model string, c llama.Config) {
 		t.Errorf("%d tensors, want %d", len(f.Tensors()), len(names))
 	}
 	weights := openWeights(t, model)
+	layout, err := c.GGUFLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range f.Tensors() {
-		name, ok := gguf.HFName(x.Name)
+		name, ok := layout.HFName(x.Name)
 		if !ok {
 			t.Errorf("tensor %s has no name at Hugging Face", x.Name)
 			continue
 		}
 		data := x.Data
-		if heads := gguf.RotaryHeads("llama", x.Name, c.Heads, c.KVHeads); heads > 0 {
-			data = make([]byte, len(x.Data))
-			if err := gguf.Deinterleave(data, x.Data, x.Shape[0], heads); err != nil {
+		if heads := layout.Heads(name); heads > 0 {
+			if data, err = llama.Deinterleave(data, x.Shape[0], heads); err != nil {
 				t.Fatal(err)
 			}
 		}

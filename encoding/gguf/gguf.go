@@ -3,8 +3,8 @@
 // (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 //
 // Open maps a file into memory and checks every number of its header before anything
-// is handed out; Write streams a new file into place atomically. The llama*.go files
-// say how a LLaMA model looks in the format: names, order of rows, configuration.
+// is handed out; Write streams a new file into place atomically. What the keys and tensors
+// mean depends on the model (see package llama).
 package gguf
 
 import (

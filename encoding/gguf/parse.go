@@ -121,7 +121,7 @@ func (f *File) setAlignment() error {
 	if v, ok := f.values[alignmentKey]; ok {
 		n, is := v.(uint32)
 		if !is || n == 0 || n&(n-1) != 0 || n > math.MaxInt32 {
-			return &Error{Key: alignmentKey, Want: "a power of two, of type uint32", Got: describe(v)}
+			return &Error{Key: alignmentKey, Want: "a power of two, of type uint32", Got: Describe(v)}
 		}
 		f.alignment = int(n)
 	}

@@ -118,7 +118,7 @@ func Get[T any](f *File, key string) (T, error) {
 	v, _ := f.Value(key)
 	t, ok := v.(T)
 	if !ok {
-		return t, &Error{File: f.path, Key: key, Want: fmt.Sprintf("a value of type %T", t), Got: describe(v)}
+		return t, &Error{File: f.path, Key: key, Want: fmt.Sprintf("a value of type %T", t), Got: Describe(v)}
 	}
 	return t, nil
 }
@@ -150,7 +150,7 @@ func (f *File) Int(key string) (int, error) {
 		ok = false
 	}
 	if !ok || int64(int(n)) != n {
-		return 0, &Error{File: f.path, Key: key, Want: "an integer", Got: describe(v)}
+		return 0, &Error{File: f.path, Key: key, Want: "an integer", Got: Describe(v)}
 	}
 	return int(n), nil
 }
@@ -164,11 +164,11 @@ func (f *File) Float(key string) (float64, error) {
 	case float64:
 		return v, nil
 	}
-	return 0, &Error{File: f.path, Key: key, Want: "a number of type float32 or float64", Got: describe(v)}
+	return 0, &Error{File: f.path, Key: key, Want: "a number of type float32 or float64", Got: Describe(v)}
 }
 
-// describe says what a value is, briefly.
-func describe(v any) string {
+// Describe says in a few words what a metadata value is, for errors.
+func Describe(v any) string {
 	if s, ok := v.(string); ok {
 		return "the string " + fileerror.Quote(s)
 	}

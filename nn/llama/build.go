@@ -58,45 +58,70 @@ func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
 	return m, d.Err()
 }
 
+// builder makes parts of a network without values and notes the shapes that their parameters
+// need.
+type builder struct {
+	config Config
+	shapes map[*nn.Param][]int
+}
+
+func (b *builder) param(shape ...int) *nn.Param {
+	p := &nn.Param{}
+	b.shapes[p] = shape
+	return p
+}
+
+func (b *builder) linear(in, out int, bias bool) *nn.Linear {
+	l := &nn.Linear{Weight: b.param(out, in)}
+	if bias {
+		l.Bias = b.param(out)
+	}
+	return l
+}
+
+func (b *builder) norm(dim int) *nn.RMSNorm {
+	return &nn.RMSNorm{Weight: b.param(dim), Eps: b.config.NormEps}
+}
+
+// block is layer i as LLaMA has it.
+func (b *builder) block(i int) *Block {
+	c := &b.config
+	return &Block{
+		InputNorm: b.norm(c.Hidden),
+		Attention: &nn.Attention{
+			Q:       b.linear(c.Hidden, c.Heads*c.HeadDim, c.QKVBias),
+			K:       b.linear(c.Hidden, c.KVHeads*c.HeadDim, c.QKVBias),
+			V:       b.linear(c.Hidden, c.KVHeads*c.HeadDim, c.QKVBias),
+			O:       b.linear(c.Heads*c.HeadDim, c.Hidden, c.OBias),
+			HeadDim: c.HeadDim,
+			Window:  c.window(i),
+		},
+		MLPNorm: b.norm(c.Hidden),
+		MLP: &nn.SwiGLU{
+			Gate: b.linear(c.Hidden, c.Intermediate, c.MLPBias),
+			Up:   b.linear(c.Hidden, c.Intermediate, c.MLPBias),
+			Down: b.linear(c.Intermediate, c.Hidden, c.MLPBias),
+		},
+	}
+}
+
 // build makes the network without values, and the shapes that its parameters need.
 func build(d *tensor.Device, c Config) (*Model, map[*nn.Param][]int) {
-	shapes := map[*nn.Param][]int{}
-	param := func(shape ...int) *nn.Param {
-		p := &nn.Param{}
-		shapes[p] = shape
-		return p
+	b := &builder{c, map[*nn.Param][]int{}}
+	m := &Model{
+		Config: c, device: d,
+		Embedding: &nn.Embedding{Weight: b.param(c.Vocab, c.Hidden)}, Norm: b.norm(c.Hidden),
 	}
-	linear := func(in, out int, bias bool) *nn.Linear {
-		l := &nn.Linear{Weight: param(out, in)}
-		if bias {
-			l.Bias = param(out)
-		}
-		return l
-	}
-	norm := func() *nn.RMSNorm { return &nn.RMSNorm{Weight: param(c.Hidden), Eps: c.NormEps} }
-
-	m := &Model{Config: c, device: d, Embedding: &nn.Embedding{Weight: param(c.Vocab, c.Hidden)}, Norm: norm()}
 	if !c.Tied {
-		m.Head = linear(c.Hidden, c.Vocab, false)
+		m.Head = b.linear(c.Hidden, c.Vocab, false)
 	}
+	kind := familyOf(c.ModelType)
 	for i := range c.Layers {
-		m.Blocks = append(m.Blocks, &Block{
-			InputNorm: norm(),
-			Attention: &nn.Attention{
-				Q:       linear(c.Hidden, c.Heads*c.HeadDim, c.QKVBias),
-				K:       linear(c.Hidden, c.KVHeads*c.HeadDim, c.QKVBias),
-				V:       linear(c.Hidden, c.KVHeads*c.HeadDim, c.QKVBias),
-				O:       linear(c.Heads*c.HeadDim, c.Hidden, c.OBias),
-				HeadDim: c.HeadDim,
-				Window:  c.window(i),
-			},
-			MLPNorm: norm(),
-			MLP: &nn.SwiGLU{
-				Gate: linear(c.Hidden, c.Intermediate, c.MLPBias),
-				Up:   linear(c.Hidden, c.Intermediate, c.MLPBias),
-				Down: linear(c.Intermediate, c.Hidden, c.MLPBias),
-			},
-		})
+		block := b.block(i)
+		if kind.block != nil {
+			kind.block(b, block)
+		}
+		m.Blocks = append(m.Blocks, block)
 	}
-	return m, shapes
+	return m, b.shapes
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
-	"slices"
 
 	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/regular"
@@ -16,7 +15,7 @@ import (
 
 // Config is the architecture of a model: what Hugging Face's config.json says.
 type Config struct {
-	ModelType    string // "llama", "mistral" or "qwen2"
+	ModelType    string // the family: "llama", "mistral" or "qwen2"
 	Vocab        int    // words
 	Hidden       int    // width of the residual stream
 	Intermediate int    // width inside the feed-forward blocks
@@ -112,11 +111,12 @@ func ParseConfig(path string, text []byte) (Config, error) {
 	}
 	const most = math.MaxInt32
 	c := Config{ModelType: f.str("model_type", ""), BOS: -1, source: f.values}
-	missing, ok := families[c.ModelType]
-	if !ok {
-		f.fail("model_type", `"llama", "mistral" or "qwen2"`, fmt.Sprintf("%q", c.ModelType))
+	kind := familyOf(c.ModelType)
+	if kind == nil {
+		f.fail("model_type", oneOf(modelTypes()), fmt.Sprintf("%q", c.ModelType))
 		return c, f.err
 	}
+	missing := kind.missing
 	c.Vocab = f.size("vocab_size", missing.vocab, most)
 	c.Hidden = f.size("hidden_size", missing.hidden, most)
 	c.Intermediate = f.size("intermediate_size", missing.intermediate, most)
@@ -128,20 +128,8 @@ func ParseConfig(path string, text []byte) (Config, error) {
 	c.NormEps = float32(f.number("rms_norm_eps", 1e-6))
 	c.InitRange = float32(f.number("initializer_range", 0.02))
 	c.Tied = f.flag("tie_word_embeddings", false)
-	switch c.ModelType {
-	case "llama":
-		c.QKVBias = f.flag("attention_bias", false)
-		c.OBias = c.QKVBias
-		c.MLPBias = f.flag("mlp_bias", false)
-	case "mistral":
-		c.Windows = f.windows(c.Layers, missing.window, 0)
-	case "qwen2":
-		c.QKVBias = true
-		window := 0
-		if f.flag("use_sliding_window", false) {
-			window = missing.window
-		}
-		c.Windows = f.windows(c.Layers, window, f.count("max_window_layers", 28))
+	if kind.read != nil {
+		kind.read(f, &c)
 	}
 	only(f, "hidden_act", "silu")
 	only(f, "partial_rotary_factor", 1.0)
@@ -158,55 +146,6 @@ func ParseConfig(path string, text []byte) (Config, error) {
 		f.err = c.check(path)
 	}
 	return c, f.err
-}
-
-// family is what transformers 5.12 takes for fields that a config.json of a family does not
-// have. BOS and EOS are no such fields here: a token that nobody names begins or ends nothing.
-type family struct {
-	vocab, hidden, intermediate, layers, heads int
-	kvHeads                                    int // 0: as many as heads
-	positions                                  int
-	window                                     int // of layers that have one; null means none
-}
-
-var families = map[string]family{
-	"llama":   {vocab: 32000, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, positions: 2048},
-	"mistral": {vocab: 32000, hidden: 4096, intermediate: 14336, layers: 32, heads: 32, kvHeads: 8, positions: 4096 * 32, window: 4096},
-	"qwen2":   {vocab: 151936, hidden: 4096, intermediate: 22016, layers: 32, heads: 32, kvHeads: 32, positions: 32768, window: 4096},
-}
-
-// windows reads sliding_window, which is missing where it is not there, and layer_types,
-// which says what layers have it; else those from the given layer on do. With missing 0
-// there is none, whatever sliding_window says.
-func (f *fields) windows(layers, missing, from int) []int {
-	window := 0
-	if missing > 0 {
-		window = f.sizeOrNull("sliding_window", missing, 0, math.MaxInt32)
-	}
-	var types []string
-	if f.get("layer_types", "a list of texts", &types) && len(types) != layers {
-		f.fail("layer_types", fmt.Sprintf("%d layers", layers), fmt.Sprint(len(types)))
-		return nil
-	}
-	out := make([]int, layers)
-	for i := range out {
-		switch {
-		case types == nil:
-			if i >= from {
-				out[i] = window
-			}
-		case types[i] == "sliding_attention" && window > 0:
-			out[i] = window
-		case types[i] == "sliding_attention":
-			f.fail("layer_types", `"full_attention" where no sliding_window is used`, fmt.Sprintf("%q of layer %d", types[i], i))
-		case types[i] != "full_attention":
-			f.fail("layer_types", `"full_attention" or "sliding_attention"`, fmt.Sprintf("%q", types[i]))
-		}
-	}
-	if slices.Max(out) == 0 {
-		return nil
-	}
-	return out
 }
 
 // check refuses sizes that do not fit each other, of a Config made by hand too.
@@ -230,17 +169,17 @@ func (c *Config) check(file string) error {
 			return fail(of.name+" × hidden_size", fmt.Sprintf("matrices of at most %d numbers", maxMatrix), fmt.Sprintf("%d × %d", of.rows, c.Hidden))
 		}
 	}
-	switch {
+	switch kind := familyOf(c.ModelType); {
 	case c.Heads%c.KVHeads != 0:
 		return fail("num_key_value_heads", fmt.Sprintf("a divisor of the %d heads", c.Heads), c.KVHeads)
 	case c.HeadDim%2 != 0:
 		return fail("head_dim", "an even number", c.HeadDim)
 	case c.Windows != nil && len(c.Windows) != c.Layers:
 		return fail("layer_types", fmt.Sprintf("%d layers", c.Layers), len(c.Windows))
-	case c.Windows != nil && c.ModelType == "llama":
-		return fail("sliding_window", "none in a llama", c.Windows)
-	case architectures[c.ModelType] == "":
-		return fail("model_type", `"llama", "mistral" or "qwen2"`, fmt.Sprintf("%q", c.ModelType))
+	case kind == nil:
+		return fail("model_type", oneOf(modelTypes()), fmt.Sprintf("%q", c.ModelType))
+	case c.Windows != nil && !kind.windows:
+		return fail("sliding_window", "none in a "+c.ModelType, c.Windows)
 	case !(c.NormEps >= 0 && c.NormEps < 1):
 		return fail("rms_norm_eps", "0 to 1", c.NormEps)
 	case !(c.InitRange >= 0 && c.InitRange < 1e9):
@@ -249,65 +188,23 @@ func (c *Config) check(file string) error {
 	return nil
 }
 
-// window is what layer i sees.
-func (c *Config) window(i int) int {
-	if c.Windows == nil {
-		return 0
-	}
-	return c.Windows[i]
-}
-
-// setWindows says what layers have a window, so that no reader's default can count.
-func (c *Config) setWindows(out map[string]any) error {
-	if c.ModelType == "llama" {
-		return nil
-	}
-	window, types, alike := 0, make([]string, len(c.Windows)), true
-	for i, w := range c.Windows {
-		types[i] = "full_attention"
-		if w > 0 {
-			types[i] = "sliding_attention"
-		}
-		if w > 0 && window > 0 && w != window || w < 0 {
-			return &Error{Field: "sliding_window", Want: "one window for all layers that have one", Got: fmt.Sprint(c.Windows)}
-		}
-		window = max(window, w)
-		alike = alike && types[i] == types[0]
-	}
-	delete(out, "layer_types")
-	switch {
-	case c.ModelType == "qwen2":
-		out["use_sliding_window"] = window > 0
-		if window > 0 {
-			out["sliding_window"], out["layer_types"] = window, types
-		}
-	case window == 0:
-		out["sliding_window"] = nil
-	default:
-		out["sliding_window"] = window
-		if !alike {
-			out["layer_types"] = types
-		}
-	}
-	return nil
-}
-
 // MarshalJSON writes config.json: the fields of Config over those that were read, the
 // rotary settings in both spellings.
 func (c Config) MarshalJSON() ([]byte, error) {
+	kind, err := c.family()
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]any{}
 	for name, value := range c.source {
 		out[name] = value
 	}
 	set := map[string]any{
-		"architectures": []string{architectures[c.ModelType]}, "model_type": c.ModelType, "hidden_act": "silu",
+		"architectures": []string{kind.class}, "model_type": c.ModelType, "hidden_act": "silu",
 		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate, "num_hidden_layers": c.Layers,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
 		"max_position_embeddings": c.MaxPositions, "rms_norm_eps": number(c.NormEps), "initializer_range": number(c.InitRange),
 		"tie_word_embeddings": c.Tied,
-	}
-	if c.ModelType == "llama" {
-		set["attention_bias"], set["mlp_bias"] = c.QKVBias, c.MLPBias
 	}
 	set["bos_token_id"], set["eos_token_id"] = orNull(c.BOS), c.EOS
 	if c.stored != "" {
@@ -328,13 +225,16 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	for name, value := range set {
 		out[name] = value
 	}
-	if err := c.setWindows(out); err != nil {
-		return nil, err
+	if kind.windows {
+		delete(out, "layer_types")
+	}
+	if kind.write != nil {
+		if err := kind.write(&c, out); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(out)
 }
-
-var architectures = map[string]string{"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 
 // number writes a float32 with the digits it needs.
 func number(f float32) json.Number { return json.Number(fmt.Sprint(f)) }

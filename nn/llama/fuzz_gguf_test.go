@@ -34,7 +34,11 @@ func FuzzGGUFConfig(f *testing.F) {
 		{"rope_scaling": object{"type": "linear", "factor": 4.0}},
 		{"rope_parameters": object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}},
 	} {
-		metadata, tensors, err := gguf.LlamaMetadata(with(f, changes))
+		c, err := ParseConfig("config.json", with(f, changes))
+		if err != nil {
+			f.Fatal(err)
+		}
+		metadata, tensors, err := c.ggufMetadata()
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -47,7 +51,7 @@ func FuzzGGUFConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text, err := gguf.ConfigJSON(file)
+		text, err := ggufConfigJSON(file)
 		if err != nil {
 			return
 		}
@@ -55,25 +59,24 @@ func FuzzGGUFConfig(f *testing.F) {
 		if err != nil || c.Layers > 64 {
 			return
 		}
-		config, err := json.Marshal(c)
-		if err != nil {
+		if _, err := json.Marshal(c); err != nil {
 			t.Fatalf("%s was read but cannot be written: %v", text, err)
 		}
-		metadata, tensors, err := gguf.LlamaMetadata(config)
+		metadata, tensors, err := c.ggufMetadata()
 		if err != nil {
-			return // as a size that is no uint32
+			return // as a head_dim that nobody has
 		}
 		again, err := gguf.Parse("again.gguf", written(t, metadata, tensors))
 		if err != nil {
 			t.Fatal(err)
 		}
-		text2, err := gguf.ConfigJSON(again)
+		text2, err := ggufConfigJSON(again)
 		if err != nil {
-			t.Fatalf("%s was written as metadata that do not read: %v", config, err)
+			t.Fatalf("%s was written as metadata that do not read: %v", text, err)
 		}
 		d, err := ParseConfig("again.gguf", text2)
 		if err != nil {
-			t.Fatalf("%s was written as metadata that read as %s: %v", config, text2, err)
+			t.Fatalf("%s was written as metadata that read as %s: %v", text, text2, err)
 		}
 		// Which tensors there are says the rest, and the ends stand in the tokenizer's keys.
 		for _, x := range []*Config{&c, &d} {

@@ -232,3 +232,30 @@ func TestLoadGGUFRefuses(t *testing.T) {
 		t.Errorf("no file: error %v", err)
 	}
 }
+
+// countedSource counts the tensors whose values are asked for.
+type countedSource struct {
+	source
+	values int
+}
+
+func (c *countedSource) Tensor(name string) (stored, error) {
+	c.values++
+	return c.source.Tensor(name)
+}
+
+// The check of a file reads no values, so that rows are put in order once, as they are loaded.
+func TestCheckReadsNoValues(t *testing.T) {
+	d := open(t)
+	path := saveGGUF(t, create(t, d, small("llama")), GGUFOptions{})
+	c, file, err := openSource(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	m, shapes := build(nil, c)
+	counted := &countedSource{source: file}
+	if err := checkTensors(m, shapes, counted); err != nil || counted.values != 0 {
+		t.Errorf("error %v, %d tensors read", err, counted.values)
+	}
+}

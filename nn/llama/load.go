@@ -137,7 +137,7 @@ func checkTensors(m *Model, shapes map[*nn.Param][]int, file source) error {
 		if !file.Has(name) {
 			return fail(name, fmt.Sprintf("shape %v", shapes[p]), "no such tensor")
 		}
-		t, err := file.Tensor(name)
+		t, err := file.Info(name)
 		if err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ const (
 	embeddingName = "model.embed_tokens.weight"
 )
 
-// sameTensor reports two tensors of equal bytes: some checkpoints hold a tied head twice.
+// sameTensor reports whether two tensors have equal bytes: some checkpoints hold a tied head twice.
 func sameTensor(file source, a, b string) bool {
 	x, errX := file.Tensor(a)
 	y, errY := file.Tensor(b)

@@ -1,7 +1,6 @@
 package llama
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -24,19 +23,14 @@ type GGUFOptions struct {
 	OwnReader bool
 }
 
-// LlamaCppError is an error that says why llama.cpp would compute a model otherwise from a
-// GGUF file, nil if it computes the same: it has no window in LLaMA's and Qwen2's attention,
-// and no stretched rotary embeddings of LLaMA 3's rule in Qwen2.
+// LlamaCppError returns an error that says why llama.cpp would compute a model otherwise from a
+// GGUF file, such as a window of attention that it does not have; nil if it computes the same.
 func (c *Config) LlamaCppError() error {
-	for i := range c.Layers {
-		if w := c.window(i); w > 0 && w < c.MaxPositions {
-			return &Error{Field: "sliding_window", Want: fmt.Sprintf("none, or at least the %d positions of the model: llama.cpp lets a %s see all positions (null in config.json, if no text is longer)", c.MaxPositions, c.ModelType), Got: fmt.Sprint(w)}
-		}
+	f, err := c.family()
+	if err != nil || f.gguf.differs == nil {
+		return err
 	}
-	if c.ModelType == "qwen2" && c.RoPE.OriginalPositions > 0 {
-		return &Error{Field: "rope_scaling", Want: `"default" or "linear": llama.cpp does not stretch a qwen2 by LLaMA 3's rule`, Got: `"llama3"`}
-	}
-	return nil
+	return f.gguf.differs(c)
 }
 
 // SaveGGUF writes the model as one GGUF file, whole or not at all: names, order of rows
@@ -54,19 +48,13 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 	if err != nil {
 		return err
 	}
-	config, err := json.Marshal(m.Config)
-	if err != nil {
-		return fmt.Errorf("llama: config of the model: %w", err)
-	}
-	metadata, extra, err := gguf.LlamaMetadata(config)
+	metadata, extra, err := m.Config.ggufMetadata()
 	if err != nil {
 		return err
 	}
-	architecture := ""
-	for _, kv := range metadata {
-		if kv.Key == "general.architecture" {
-			architecture = kv.Value.(string)
-		}
+	layout, err := m.Config.GGUFLayout()
+	if err != nil {
+		return err
 	}
 	metadata = append(metadata, gguf.KeyValue{Key: "general.file_type", Value: fileType})
 	if o.DType.IsQuantised() {
@@ -80,7 +68,7 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 		sources = append(sources, t.Source())
 	}
 	for _, p := range params {
-		name, ok := gguf.Name(p.name)
+		name, ok := layout.Name(p.name)
 		if !ok {
 			return &Error{File: path, Tensor: p.name, Want: "a tensor that GGUF has a name for", Got: "another"}
 		}
@@ -88,7 +76,7 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 		if p.value.Rank() > 1 {
 			dt = storageType(o.DType, p.name, p.value.Shape())
 		}
-		heads := gguf.RotaryHeads(architecture, name, m.Config.Heads, m.Config.KVHeads)
+		heads := layout.Heads(p.name)
 		sources = append(sources, gguf.Source{
 			Name: name, Type: ggufTypes[dt], Shape: p.value.Shape(),
 			Write: func(w io.Writer) error { return writeGGUF(w, p.value, dt, heads) },
@@ -138,11 +126,9 @@ func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int) error 
 		return err
 	}
 	if heads > 0 {
-		rows := make([]byte, len(data))
-		if err := gguf.Interleave(rows, data, t.Dim(0), heads); err != nil {
+		if data, err = Interleave(data, t.Dim(0), heads); err != nil {
 			return err
 		}
-		data = rows
 	}
 	_, err = w.Write(data)
 	return err

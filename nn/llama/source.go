@@ -16,17 +16,23 @@ type source interface {
 	Path() string
 	Names() []string
 	Has(name string) bool
-	Tensor(name string) (stored, error)
+	Info(name string) (info, error)     // reads no values
+	Tensor(name string) (stored, error) // with its values
 	Close() error
+}
+
+// info is what a file's header says of a tensor.
+type info struct {
+	DType    tensor.DType
+	Shape    []int
+	FileType string // what the file calls the type
+	Known    bool   // DType is that type
 }
 
 // stored is a tensor of a file, in the mapping's own bytes where they need no change.
 type stored struct {
-	DType    tensor.DType
-	Shape    []int
-	Data     []byte
-	FileType string // what the file calls the type
-	Known    bool   // DType is that type
+	info
+	Data []byte
 }
 
 // openSource opens a model's folder or GGUF file and reads its configuration.
@@ -48,25 +54,29 @@ func openSource(path string) (Config, source, error) {
 // folder is a source of safetensors.
 type folder struct{ *safetensors.File }
 
+func (f folder) Info(name string) (info, error) {
+	t, err := f.Tensor(name)
+	return t.info, err
+}
+
 func (f folder) Tensor(name string) (stored, error) {
 	t, err := f.File.Tensor(name)
 	dt, ok := storage[t.DType]
-	return stored{dt, t.Shape, t.Data, string(t.DType), ok}, err
+	return stored{info{dt, t.Shape, string(t.DType), ok}, t.Data}, err
 }
 
 var storage = map[safetensors.DType]tensor.DType{
 	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.F16: tensor.F16, safetensors.BF16: tensor.BF16,
 }
 
-// isGGUF reports a path that names a GGUF file.
+// isGGUF reports whether a path names a GGUF file.
 func isGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
 // ggufSource is a source that is one GGUF file.
 type ggufSource struct {
 	*gguf.File
-	config       Config
-	architecture string
-	names        map[string]string // the file's by Hugging Face's
+	layout GGUFLayout
+	names  map[string]string // the file's by Hugging Face's
 }
 
 func openGGUF(path string) (c Config, s source, err error) {
@@ -79,21 +89,21 @@ func openGGUF(path string) (c Config, s source, err error) {
 			file.Close()
 		}
 	}()
-	text, err := gguf.ConfigJSON(file)
+	text, err := ggufConfigJSON(file)
 	if err != nil {
 		return c, nil, err
 	}
 	if c, err = ParseConfig(path, text); err != nil {
 		return c, nil, err
 	}
-	g := &ggufSource{File: file, config: c, names: map[string]string{}}
-	if g.architecture, err = gguf.Get[string](file, "general.architecture"); err != nil {
+	g := &ggufSource{File: file, names: map[string]string{}}
+	if g.layout, err = c.GGUFLayout(); err != nil {
 		return c, nil, err
 	}
 	for _, t := range file.Tensors() {
-		name, ok := gguf.HFName(t.Name)
+		name, ok := g.layout.HFName(t.Name)
 		switch {
-		case t.Name == gguf.RopeFactorsName: // ConfigJSON has read them
+		case t.Name == ropeFactorsName: // the configuration has them
 			continue
 		case !ok:
 			return c, nil, &Error{File: path, Tensor: t.Name, Want: "no such tensor in a " + c.ModelType, Got: "one"}
@@ -108,28 +118,37 @@ func (g *ggufSource) Has(name string) bool { return g.names[name] != "" }
 func (g *ggufSource) Names() []string {
 	var names []string
 	for _, t := range g.Tensors() { // in the file's order
-		if name, ok := gguf.HFName(t.Name); ok {
+		if name, ok := g.layout.HFName(t.Name); ok {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// Tensor gives the rows of queries and keys in Hugging Face's order, as a copy.
-func (g *ggufSource) Tensor(name string) (stored, error) {
+func (g *ggufSource) Info(name string) (info, error) {
+	s, err := g.asStored(name)
+	return s.info, err
+}
+
+// asStored is a tensor with its rows in the file's order.
+func (g *ggufSource) asStored(name string) (stored, error) {
 	t, err := g.File.Tensor(g.names[name])
 	if err != nil {
 		return stored{}, err
 	}
 	dt, ok := ggufStorage[t.Type]
-	s := stored{dt, t.Shape, t.Data, t.Type.String(), ok}
-	heads := gguf.RotaryHeads(g.architecture, t.Name, g.config.Heads, g.config.KVHeads)
-	if heads == 0 || !ok || len(t.Shape) == 0 {
-		return s, nil
+	return stored{info{dt, t.Shape, t.Type.String(), ok}, t.Data}, nil
+}
+
+// Tensor gives the rows of queries and keys in Hugging Face's order, as a copy.
+func (g *ggufSource) Tensor(name string) (stored, error) {
+	s, err := g.asStored(name)
+	heads := g.layout.Heads(name)
+	if err != nil || heads == 0 || !s.Known || len(s.Shape) == 0 {
+		return s, err
 	}
-	s.Data = make([]byte, len(t.Data))
-	if err := gguf.Deinterleave(s.Data, t.Data, t.Shape[0], heads); err != nil {
-		return s, fmt.Errorf("llama: %s: tensor %s: %w", g.Path(), t.Name, err)
+	if s.Data, err = Deinterleave(s.Data, s.Shape[0], heads); err != nil {
+		return s, fmt.Errorf("llama: %s: tensor %s: %w", g.Path(), g.names[name], err)
 	}
 	return s, nil
 }

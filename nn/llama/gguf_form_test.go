@@ -1,4 +1,4 @@
-package gguf
+package llama
 
 import (
 	"bytes"
@@ -11,9 +11,25 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/realdata"
+	"github.com/agora-ml/agora/ops"
 )
 
-func TestNames(t *testing.T) {
+// layoutOf is the layout of a family, of 8 query and 2 key heads.
+func layoutOf(t *testing.T, modelType string) GGUFLayout {
+	t.Helper()
+	c := Config{ModelType: modelType, Heads: 8, KVHeads: 2}
+	l, err := c.GGUFLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestGGUFNames(t *testing.T) {
+	layout := layoutOf(t, "llama")
 	for name, hf := range map[string]string{
 		"token_embd.weight":            "model.embed_tokens.weight",
 		"output.weight":                "lm_head.weight",
@@ -35,31 +51,31 @@ func TestNames(t *testing.T) {
 		"blk.0.ffn_gate_exps.weight":   "",
 		"":                             "",
 	} {
-		if got, ok := HFName(name); got != hf || ok != (hf != "") {
+		if got, ok := layout.HFName(name); got != hf || ok != (hf != "") {
 			t.Errorf("%s: got %q, %v, want %q", name, got, ok, hf)
 		}
-		if got, ok := Name(hf); hf != "" && (got != name || !ok) {
+		if got, ok := layout.Name(hf); hf != "" && (got != name || !ok) {
 			t.Errorf("%s: got %q, %v, want %q", hf, got, ok, name)
 		}
 	}
 	for _, hf := range []string{"", "model.layers.0.self_attn.rotary_emb.inv_freq", "blk.0.attn_q.weight", "model.layers.01.mlp.up_proj.weight"} {
-		if got, ok := Name(hf); ok {
+		if got, ok := layout.Name(hf); ok {
 			t.Errorf("%q became %q", hf, got)
 		}
 	}
 }
 
-func TestRotaryHeads(t *testing.T) {
+func TestGGUFHeads(t *testing.T) {
 	for name, want := range map[string]int{
-		"blk.3.attn_q.weight": 8, "blk.3.attn_q.bias": 8, "blk.3.attn_q.weight.lora_b": 8, "blk.3.attn_q.weight.lora_a": 0,
-		"blk.3.attn_k.weight": 2, "blk.3.attn_k.bias": 2, "blk.3.attn_k.weight.lora_b": 2, "blk.3.attn_k.bias.lora_b": 0,
-		"blk.3.attn_v.weight": 0, "blk.3.attn_output.weight": 0, "token_embd.weight": 0, "attn_q.weight": 0,
+		"model.layers.3.self_attn.q_proj.weight": 8, "model.layers.3.self_attn.q_proj.bias": 8,
+		"model.layers.3.self_attn.k_proj.weight": 2, "model.layers.3.self_attn.k_proj.bias": 2,
+		"model.layers.3.self_attn.v_proj.weight": 0, "model.layers.3.self_attn.o_proj.bias": 0,
+		"model.layers.3.self_attn.q_proj": 0, "model.embed_tokens.weight": 0, "": 0,
 	} {
-		if got := RotaryHeads("llama", name, 8, 2); got != want {
-			t.Errorf("%s: got %d heads, want %d", name, got, want)
-		}
-		if got := RotaryHeads("qwen2", name, 8, 2); got != 0 {
-			t.Errorf("qwen2: %s: got %d heads", name, got)
+		for modelType, want := range map[string]int{"llama": want, "mistral": want, "qwen2": 0} {
+			if got := layoutOf(t, modelType).Heads(name); got != want {
+				t.Errorf("%s: %s: got %d heads, want %d", modelType, name, got, want)
+			}
 		}
 	}
 }
@@ -73,30 +89,31 @@ func TestInterleave(t *testing.T) {
 		return b
 	}
 	hf, want := rows("abcdefABCDEF"), rows("adbecfADBECF")
-	got := make([]byte, len(hf))
-	if err := Interleave(got, hf, 12, 2); err != nil || !bytes.Equal(got, want) {
+	if got, err := Interleave(hf, 12, 2); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %s, error %v, want %s", got, err, want)
 	}
-	if err := Deinterleave(got, want, 12, 2); err != nil || !bytes.Equal(got, hf) {
+	if got, err := Deinterleave(want, 12, 2); err != nil || !bytes.Equal(got, hf) {
 		t.Errorf("back: got %s, error %v, want %s", got, err, hf)
 	}
 }
 
-// Reordering rows and quantising them are the same in any order, and undo each other.
+// Reordering rows and quantizing them are the same in any order, and undo each other.
 func TestInterleaveRoundTrip(t *testing.T) {
 	const heads, dim, columns = 3, 10, 64
-	values := benchmarkValues()[:heads*dim*columns]
-	for _, typ := range []Type{F32, F16, BF16, Q8_0, Q4_0} {
-		x, err := FromFloat32s("x", typ, []int{heads * dim, columns}, values)
+	values := make([]float32, heads*dim*columns)
+	for i := range values {
+		values[i] = float32(math.Sin(float64(i)))
+	}
+	for _, typ := range []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4_0} {
+		x, err := gguf.FromFloat32s("x", typ, []int{heads * dim, columns}, values)
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, back := x, x
-		y.Data, back.Data = make([]byte, len(x.Data)), make([]byte, len(x.Data))
-		if err := Interleave(y.Data, x.Data, heads*dim, heads); err != nil {
+		y := x
+		if y.Data, err = Interleave(x.Data, heads*dim, heads); err != nil {
 			t.Fatal(err)
 		}
-		if err := Deinterleave(back.Data, y.Data, heads*dim, heads); err != nil || !bytes.Equal(x.Data, back.Data) {
+		if back, err := Deinterleave(y.Data, heads*dim, heads); err != nil || !bytes.Equal(x.Data, back) {
 			t.Errorf("%s: not the inverse, error %v", typ, err)
 		}
 		before, _ := x.Float32s()
@@ -115,44 +132,55 @@ func TestInterleaveRoundTrip(t *testing.T) {
 }
 
 func TestInterleaveMistakes(t *testing.T) {
-	b := make([]byte, 24)
-	for _, c := range []struct {
-		dst, src    []byte
-		rows, heads int
-	}{{b, b, 0, 1}, {b, b, 12, 0}, {b, b, 12, 5}, {b, b, 12, 4}, {b, b, 16, 2}, {b[1:], b, 12, 2}, {b, b, -12, -2}} {
-		if err := Interleave(c.dst, c.src, c.rows, c.heads); err == nil {
-			t.Errorf("%d rows, %d heads, %d and %d bytes: no error", c.rows, c.heads, len(c.dst), len(c.src))
+	for _, c := range []struct{ bytes, rows, heads int }{{24, 0, 1}, {24, 12, 0}, {24, 12, 5}, {24, 12, 4}, {24, 16, 2}, {24, -12, -2}} {
+		if _, err := Interleave(make([]byte, c.bytes), c.rows, c.heads); err == nil {
+			t.Errorf("%d rows, %d heads, %d bytes: no error", c.rows, c.heads, c.bytes)
 		}
 	}
 }
 
-// model is a file with what config.json says, and the tensors that it is told by.
-func model(t *testing.T, configJSON string, names ...string) *File {
+// ggufFile is a file of these keys and tensors.
+func ggufFile(t testing.TB, metadata []gguf.KeyValue, tensors []gguf.Tensor) *gguf.File {
 	t.Helper()
-	metadata, tensors, err := LlamaMetadata([]byte(configJSON))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		tensors = append(tensors, Tensor{Name: name, Type: F32, Shape: []int{0}})
-	}
-	var sources []Source
+	var sources []gguf.Source
 	for _, x := range tensors {
 		sources = append(sources, x.Source())
 	}
-	metadata = append(metadata, KeyValue{"tokenizer.ggml.bos_token_id", uint32(1)}, KeyValue{"tokenizer.ggml.eos_token_id", uint32(2)})
-	f, err := Parse("m.gguf", written(t, metadata, sources))
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := gguf.Write(path, metadata, sources...); err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Parse("m.gguf", read(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
+// ggufOf is a file with what config.json says, and the tensors that it is told by.
+func ggufOf(t *testing.T, configJSON string, names ...string) *gguf.File {
+	t.Helper()
+	c, err := ParseConfig("config.json", []byte(configJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata, tensors, err := c.ggufMetadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		tensors = append(tensors, gguf.Tensor{Name: name, Type: gguf.F32, Shape: []int{0}})
+	}
+	metadata = append(metadata, gguf.KeyValue{Key: "tokenizer.ggml.bos_token_id", Value: uint32(1)},
+		gguf.KeyValue{Key: ggufEOS, Value: uint32(2)})
+	return ggufFile(t, metadata, tensors)
+}
+
 const sizes = `"vocab_size":320,"hidden_size":64,"intermediate_size":172,"num_hidden_layers":2,"num_attention_heads":4,` +
 	`"num_key_value_heads":2,"head_dim":8,"max_position_embeddings":256,"rms_norm_eps":1e-5,"hidden_act":"silu","bos_token_id":1,"eos_token_id":2`
 
 // What a config.json says comes back from the file that is made of it.
-func TestConfigRoundTrip(t *testing.T) {
+func TestGGUFConfigRoundTrip(t *testing.T) {
 	llama := `"model_type":"llama","architectures":["LlamaForCausalLM"],"attention_bias":false,"mlp_bias":false,`
 	for _, c := range []struct {
 		name, in, out string
@@ -168,26 +196,32 @@ func TestConfigRoundTrip(t *testing.T) {
 		{"llama3", `"model_type":"llama","rope_parameters":{"rope_type":"llama3","rope_theta":1000,"factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32}`,
 			llama + `"rope_theta":1000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32},"tie_word_embeddings":true`, nil},
 		{"mistral", `"model_type":"mistral","sliding_window":8,"rope_parameters":{"rope_type":"default","rope_theta":10000}`,
-			`"model_type":"mistral","architectures":["MistralForCausalLM"],"attention_bias":false,"mlp_bias":false,"sliding_window":8,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
+			`"model_type":"mistral","architectures":["MistralForCausalLM"],"sliding_window":8,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
 		{"mistral of its family's window", `"model_type":"mistral","Sliding_Window":8`,
-			`"model_type":"mistral","architectures":["MistralForCausalLM"],"attention_bias":false,"mlp_bias":false,"sliding_window":4096,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
+			`"model_type":"mistral","architectures":["MistralForCausalLM"],"sliding_window":4096,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
 		{"mistral without a window", `"model_type":"mistral","sliding_window":null`,
 			llama + `"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
 		{"qwen2", `"model_type":"qwen2","sliding_window":8,"use_sliding_window":false`,
 			`"model_type":"qwen2","architectures":["Qwen2ForCausalLM"],"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			text, err := ConfigJSON(model(t, "{"+sizes+","+c.in+"}", c.tensors...))
+			text, err := ggufConfigJSON(ggufOf(t, "{"+sizes+","+c.in+"}", c.tensors...))
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got, want any
+			var got, want map[string]any
 			if err := json.Unmarshal(text, &got); err != nil {
 				t.Fatal(err)
 			}
 			if err := json.Unmarshal([]byte("{"+sizes+","+c.out+"}"), &want); err != nil {
 				t.Fatal(err)
 			}
+			rope := map[string]any{"rope_type": "default"} // in both spellings
+			if scaling, ok := want["rope_scaling"].(map[string]any); ok {
+				rope = scaling
+			}
+			rope["rope_theta"] = want["rope_theta"]
+			want["rope_parameters"] = rope
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %v\nwant %v", got, want)
 			}
@@ -198,8 +232,8 @@ func TestConfigRoundTrip(t *testing.T) {
 // LLaMA 3.1's 64 factors: frequencies of more than 4 waves in 8192 positions are left
 // alone, those of less than one are divided by 8.
 func TestLLaMA3Factors(t *testing.T) {
-	r := ropeScaling{Factor: 8, LowFreq: 1, HighFreq: 4, OldContext: 8192}
-	got := r.factors(500000, 128)
+	r := ops.RoPEScaling{Theta: 500000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalPositions: 8192}
+	got := ropeFactors(r, 128)
 	for i, want := range map[int]float64{0: 1, 28: 1, 29: 1.207484, 32: 2.694530, 34: 5.257327, 35: 8, 63: 8} {
 		if math.Abs(float64(got[i])-want) > 1e-5*want {
 			t.Errorf("factor %d is %v, want %v", i, got[i], want)
@@ -210,22 +244,23 @@ func TestLLaMA3Factors(t *testing.T) {
 	}
 }
 
-func TestConfigMistakes(t *testing.T) {
-	for _, c := range []struct{ name, config, want string }{
-		{"not JSON", `{`, "want a config.json"},
-		{"architecture", `{` + sizes + `,"model_type":"gemma"}`, `key "model_type": want "llama", "mistral" or "qwen2", got "gemma"`},
-		{"window", `{` + sizes + `,"model_type":"qwen2","use_sliding_window":true}`, "use_sliding_window"},
-		{"a name twice", `{"model_type":"llama","model_type":"qwen2"}`, "field model_type: want each name once, got it twice"},
-		{"no heads", `{"model_type":"llama","hidden_size":8}`, `key "num_attention_heads": want a number above 0`},
-		{"head_dim", `{"model_type":"llama","hidden_size":8,"num_attention_heads":1,"head_dim":4000000000}`, "at most 65536"},
-		{"rope type", `{` + sizes + `,"model_type":"llama","rope_scaling":{"rope_type":"yarn","factor":2}}`, `"llama3", got "yarn"`},
-		{"llama3", `{` + sizes + `,"model_type":"llama","rope_scaling":{"rope_type":"llama3","factor":2}}`, "LLaMA 3's factor"},
+func TestGGUFConfigMistakes(t *testing.T) {
+	for want, change := range map[string]func(c *Config){
+		`model_type: want "llama", "mistral" or "qwen2", got "gemma"`: func(c *Config) { c.ModelType = "gemma" },
+		"use_sliding_window: want false":                              func(c *Config) { c.ModelType, c.Windows = "qwen2", []int{0, 9, 9} },
+		"layer_types: want a window in every layer or in none":        func(c *Config) { c.ModelType, c.Windows = "mistral", []int{0, 9, 9} },
+		"sliding_window: want one window for all layers":              func(c *Config) { c.ModelType, c.Windows = "mistral", []int{8, 9, 9} },
+		"num_attention_heads: want 1 to":                              func(c *Config) { c.Heads = 0 },
+		"head_dim: want at most 65536":                                func(c *Config) { c.HeadDim = 1 << 20 },
+		"rope_scaling: want LLaMA 3's factor":                         func(c *Config) { c.RoPE = ops.RoPEScaling{OriginalPositions: 9, Factor: 2} },
 	} {
-		if _, _, err := LlamaMetadata([]byte(c.config)); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got error %v, want %q", c.name, err, c.want)
+		c := small("llama")
+		change(&c)
+		if _, _, err := c.ggufMetadata(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %q", err, want)
 		}
 	}
-	good := model(t, `{`+sizes+`,"model_type":"llama"}`).Metadata()
+	good := ggufOf(t, `{`+sizes+`,"model_type":"llama"}`).Metadata()
 	for _, c := range []struct {
 		key   string
 		value any // nil: the key is removed
@@ -243,18 +278,16 @@ func TestConfigMistakes(t *testing.T) {
 		{"llama.attention.value_length", uint32(16), "want 8, got 16"},
 		{"llama.rope.dimension_count", uint32(4), "want 8, got 4"},
 		{"llama.rope.scaling.type", "yarn", `want "none" or "linear", got "yarn"`},
+		{"llama.rope.freq_base", float32(0), "want a number above 0, got 0"},
 		{"llama.expert_count", uint32(8), "want 0, got 8"},
 		{"llama.logit_scale", float32(2), "no such key, which might change the model, got float32 2"},
 	} {
-		metadata := slices.DeleteFunc(slices.Clone(good), func(m KeyValue) bool { return m.Key == c.key })
+		metadata := slices.DeleteFunc(slices.Clone(good), func(m gguf.KeyValue) bool { return m.Key == c.key })
 		if c.value != nil {
-			metadata = append(metadata, KeyValue{c.key, c.value})
+			metadata = append(metadata, gguf.KeyValue{Key: c.key, Value: c.value})
 		}
-		f, err := Parse("m.gguf", written(t, metadata, nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ConfigJSON(f); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("m.gguf: key %q", c.key)) || !strings.Contains(err.Error(), c.want) {
+		f := ggufFile(t, metadata, nil)
+		if _, err := ggufConfigJSON(f); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("m.gguf: key %q", c.key)) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %v: got error %v, want %q", c.key, c.value, err, c.want)
 		}
 	}
@@ -267,23 +300,20 @@ func TestConfigMistakes(t *testing.T) {
 		{[]float32{1, 1, 1, 9}, "want factors of LLaMA 3's rule"},
 		{[]float32{1, 1, 1}, "want shape [4], got [3]"},
 	} {
-		x, err := FromFloat32s(RopeFactorsName, F32, []int{len(c.factors)}, c.factors)
+		x, err := gguf.FromFloat32s(ropeFactorsName, gguf.F32, []int{len(c.factors)}, c.factors)
 		if err != nil {
 			t.Fatal(err)
 		}
-		metadata := append(slices.Clone(good), KeyValue{"llama." + oldContextKey, uint32(1000)})
-		f, err := Parse("m.gguf", written(t, metadata, []Source{x.Source()}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ConfigJSON(f); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		metadata := append(slices.Clone(good), gguf.KeyValue{Key: "llama." + oldContextKey, Value: uint32(1000)})
+		f := ggufFile(t, metadata, []gguf.Tensor{x})
+		if _, err := ggufConfigJSON(f); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v: got error %v, want %q", c.factors, err, c.want)
 		}
 	}
 }
 
 // The golden cases' configurations are understood.
-func TestGoldenConfigs(t *testing.T) {
+func TestGGUFGoldenConfigs(t *testing.T) {
 	dirs := append(filepath.SplitList(os.Getenv("AGORA_GOLDEN")), "../../testdata/golden")
 	n := 0
 	for _, dir := range dirs {
@@ -297,7 +327,7 @@ func TestGoldenConfigs(t *testing.T) {
 			if err := json.Unmarshal(text, &want); err != nil {
 				t.Fatal(err)
 			}
-			back, err := ConfigJSON(model(t, string(text)))
+			back, err := ggufConfigJSON(ggufOf(t, string(text)))
 			if err != nil {
 				t.Fatalf("%s: %v", path, err)
 			}
@@ -317,5 +347,31 @@ func TestGoldenConfigs(t *testing.T) {
 	}
 	if n == 0 {
 		t.Error("no golden configuration found")
+	}
+}
+
+// The configuration of a file that llama.cpp's converter made, each field of it.
+func TestGGUFRealConfig(t *testing.T) {
+	f, err := gguf.Open(filepath.Join(realdata.Folder(t), "models/llama-2-tiny-random/llama-2-tiny-random.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	text, err := ggufConfigJSON(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"model_type": "llama", "vocab_size": 32000.0, "hidden_size": 8.0, "num_hidden_layers": 1.0, "num_attention_heads": 2.0,
+		"num_key_value_heads": 2.0, "head_dim": 4.0, "intermediate_size": 32.0, "max_position_embeddings": 4096.0, "rms_norm_eps": 1e-5,
+		"rope_theta": 10000.0, "rope_scaling": nil, "tie_word_embeddings": false, "attention_bias": false, "bos_token_id": 1.0, "eos_token_id": 2.0,
+	} {
+		if config[name] != want {
+			t.Errorf("config.json: %s is %v, want %v", name, config[name], want)
+		}
 	}
 }

@@ -1,0 +1,95 @@
+package llama
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// GGUFLayout is how llama.cpp keeps the tensors of a model in a GGUF file: by what names, and
+// in what order of rows (see Interleave).
+type GGUFLayout struct {
+	Architecture string // the key general.architecture
+
+	form           *ggufForm
+	heads, kvHeads int
+}
+
+// GGUFLayout returns the layout of a model of this configuration. An unknown family is an error.
+func (c *Config) GGUFLayout() (GGUFLayout, error) {
+	f, err := c.family()
+	if err != nil {
+		return GGUFLayout{}, err
+	}
+	return GGUFLayout{f.gguf.architecture, &f.gguf, c.Heads, c.KVHeads}, nil
+}
+
+// outer and inner are the names of the tensors that all families have, in GGUF and at
+// Hugging Face: those of the whole model, and the parts of a block's.
+var outer = [][2]string{
+	{"token_embd.weight", "model.embed_tokens.weight"},
+	{"output_norm.weight", "model.norm.weight"},
+	{"output.weight", "lm_head.weight"},
+}
+
+var inner = [][2]string{
+	{"attn_norm.weight", "input_layernorm.weight"},
+	{"attn_q.weight", "self_attn.q_proj.weight"}, {"attn_q.bias", "self_attn.q_proj.bias"},
+	{"attn_k.weight", "self_attn.k_proj.weight"}, {"attn_k.bias", "self_attn.k_proj.bias"},
+	{"attn_v.weight", "self_attn.v_proj.weight"}, {"attn_v.bias", "self_attn.v_proj.bias"},
+	{"attn_output.weight", "self_attn.o_proj.weight"}, {"attn_output.bias", "self_attn.o_proj.bias"},
+	{"ffn_norm.weight", "post_attention_layernorm.weight"},
+	{"ffn_gate.weight", "mlp.gate_proj.weight"}, {"ffn_gate.bias", "mlp.gate_proj.bias"},
+	{"ffn_up.weight", "mlp.up_proj.weight"}, {"ffn_up.bias", "mlp.up_proj.bias"},
+	{"ffn_down.weight", "mlp.down_proj.weight"}, {"ffn_down.bias", "mlp.down_proj.bias"},
+}
+
+// The prefixes of a block's tensors; a number and a dot follow.
+var blockPrefixes = [2]string{"blk.", "model.layers."}
+
+// HFName returns the Hugging Face name of a tensor in a GGUF file; false if it has none, as
+// rope_freqs.weight.
+func (l GGUFLayout) HFName(name string) (string, bool) { return l.rename(name, 0, 1) }
+
+// Name returns the name in a GGUF file of the tensor with this Hugging Face name; false if no
+// such tensor belongs into a file. A LoRA adapter's A and B for a weight have its name and
+// ".lora_a" or ".lora_b" behind.
+func (l GGUFLayout) Name(hf string) (string, bool) { return l.rename(hf, 1, 0) }
+
+func (l GGUFLayout) rename(name string, from, to int) (string, bool) {
+	for _, n := range outer {
+		if n[from] == name {
+			return n[to], true
+		}
+	}
+	rest, ok := strings.CutPrefix(name, blockPrefixes[from])
+	number, part, dot := strings.Cut(rest, ".")
+	if i, err := strconv.ParseUint(number, 10, 31); !ok || !dot || err != nil || strconv.FormatUint(i, 10) != number {
+		return "", false
+	}
+	for _, n := range slices.Concat(inner, l.form.tensors) {
+		if n[from] == part {
+			return blockPrefixes[to] + number + "." + n[to], true
+		}
+	}
+	return "", false
+}
+
+// Heads returns how many heads have interleaved rows in the tensor with this Hugging Face
+// name, 0 if its rows are in Hugging Face's order. The B of a LoRA adapter has the rows of
+// the weight that it is added to.
+func (l GGUFLayout) Heads(hf string) int {
+	if !l.form.interleaved {
+		return 0
+	}
+	layer := strings.TrimSuffix(strings.TrimSuffix(hf, ".weight"), ".bias")
+	switch {
+	case layer == hf:
+		return 0
+	case strings.HasSuffix(layer, ".q_proj"):
+		return l.heads
+	case strings.HasSuffix(layer, ".k_proj"):
+		return l.kvHeads
+	}
+	return 0
+}
