@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/ops"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -14,7 +14,7 @@ type sum2 struct{ backward func(b *autograd.Back) }
 
 func (sum2) Forward(f *autograd.Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.Add{N: y.Numel(), M: y.Numel()}, y, f.In[0], f.In[1])
+	f.Run(kernels.Add{N: y.Numel(), M: y.Numel()}, y, f.In[0], f.In[1])
 	return []*tensor.Tensor{y}, nil
 }
 
@@ -57,7 +57,7 @@ func TestNobodyWritesToAGivenGradient(t *testing.T) {
 	defer tape.Close()
 	writes := sum2{func(b *autograd.Back) {
 		b.SetGrad(0, b.DOut[0])
-		b.Run(shaders.Fill{N: 2}, b.Grad(0))
+		b.Run(kernels.Fill{N: 2}, b.Grad(0))
 	}}
 	y := ops.Sum(autograd.Apply(writes, tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4)))[0])
 	mustPanic(t, "nobody may write to it", func() { tape.Backward(y) })
@@ -75,7 +75,7 @@ func TestWeightGradAddsFromTheSecondTimeOn(t *testing.T) {
 			for range 2 {
 				g, add := b.WeightGrad(i)
 				acc = append(acc, add)
-				b.Run(shaders.Sum{Outer: 1, N: 1, Inner: 2, Scale: 1, Acc: add}, g, b.DOut[0])
+				b.Run(kernels.Sum{Outer: 1, N: 1, Inner: 2, Scale: 1, Acc: add}, g, b.DOut[0])
 			}
 		}
 	}}

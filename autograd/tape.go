@@ -1,7 +1,7 @@
 package autograd
 
 import (
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -110,7 +110,7 @@ func (t *Tape) BackwardScaled(loss *Var, scale float32) {
 		tensor.Panicf("backward", "the loss, %s, does not depend on anything that trains on this tape", loss)
 	}
 	grad := t.dev.Like(loss.t)
-	t.dev.Run(shaders.Fill{N: 1, Value: scale}, grad)
+	t.dev.Run(kernels.Fill{N: 1, Value: scale}, grad)
 	t.BackwardFrom([]*Var{loss}, []*tensor.Tensor{grad})
 }
 
@@ -203,7 +203,7 @@ func (t *Tape) backward(op Op, b *Back) []*tensor.Tensor {
 
 // addTo is into += g.
 func addTo(d *tensor.Device, into, g *tensor.Tensor) {
-	d.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, into, into, g)
+	d.Run(kernels.Add{N: g.Numel(), M: g.Numel()}, into, into, g)
 }
 
 // outputGrads collects the gradients of a call's outputs; any is false if none has
@@ -217,7 +217,7 @@ func (t *Tape) outputGrads(c *call) (dOut []*tensor.Tensor, any bool) {
 	for i, v := range c.out {
 		if any && dOut[i] == nil && v.t.DType() != tensor.I32 {
 			dOut[i] = t.dev.Like(v.t)
-			t.dev.Run(shaders.Fill{N: v.t.Numel()}, dOut[i])
+			t.dev.Run(kernels.Fill{N: v.t.Numel()}, dOut[i])
 		}
 	}
 	return dOut, any
@@ -230,7 +230,7 @@ func (t *Tape) addGrad(v *Var, g *tensor.Tensor) {
 	t.grads[v] = g
 	if old != nil {
 		sum := t.dev.Like(old)
-		t.dev.Run(shaders.Add{N: g.Numel(), M: g.Numel()}, sum, old, g)
+		t.dev.Run(kernels.Add{N: g.Numel(), M: g.Numel()}, sum, old, g)
 		t.use(sum)
 		t.grads[v] = sum
 		t.drop(old)

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/device"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -66,7 +66,7 @@ func TestVulkan(t *testing.T) {
 	for i, d := range devices {
 		x := d.FromFloat32s(tensor.F32, []float32{1, 2, float32(i)}, 3)
 		results[i] = d.Like(x)
-		d.Run(shaders.Add{N: 3, M: 3}, results[i], x, x)
+		d.Run(kernels.Add{N: 3, M: 3}, results[i], x, x)
 	}
 	for i, r := range results {
 		got, err := r.Float32s()

@@ -6,7 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -74,7 +74,7 @@ func (a *Adapter) ScalingNorms() ([]ScalingNorm, error) {
 	squares := d.New(tensor.F32, len(a.layers))
 	for i, l := range a.layers {
 		n := l.linear.S.Value.Numel()
-		d.Run(shaders.SumSquares{N: n, Block: n}, squares.View(i, 1), l.linear.S.Value)
+		d.Run(kernels.SumSquares{N: n, Block: n}, squares.View(i, 1), l.linear.S.Value)
 	}
 	sums, err := squares.Float64s()
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -125,7 +125,7 @@ func (e *extra) set(values []float32) {
 
 func copyOf(x *tensor.Tensor) *tensor.Tensor {
 	y := x.Device().Like(x)
-	x.Device().Run(shaders.Cast{N: x.Numel()}, y, x)
+	x.Device().Run(kernels.Cast{N: x.Numel()}, y, x)
 	return y
 }
 

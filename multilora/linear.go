@@ -2,9 +2,9 @@ package multilora
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -76,9 +76,9 @@ func (l *Linear) scaledB() *tensor.Tensor {
 	d := b.Device()
 	y := d.Like(b)
 	if l.S == nil {
-		d.Run(shaders.Scale{N: b.Numel(), Alpha: l.options.Scale}, y, b)
+		d.Run(kernels.Scale{N: b.Numel(), Alpha: l.options.Scale}, y, b)
 	} else {
-		d.Run(shaders.LoRAScale{
+		d.Run(kernels.LoRAScale{
 			Out: b.Dim(0), Rank: b.Dim(1), Modules: l.options.Modules, Alpha: l.options.Scale, PerOutput: l.options.PerOutput,
 		}, y, b, l.S.Value)
 	}

@@ -5,10 +5,10 @@ import (
 	"math"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -100,12 +100,12 @@ func (l adapted) merge() (Merged, *corrections, error) {
 		return Merged{}, nil, err
 	}
 	delta, before, after := l.delta(), d.New(tensor.F32, w.Shape()...), d.New(tensor.F32, w.Shape()...)
-	d.Run(shaders.Cast{N: n}, before, w)
+	d.Run(kernels.Cast{N: n}, before, w)
 	changed, was := norm(delta), norm(before)
-	d.Run(shaders.Add{N: n, M: n}, before, before, delta)
-	d.Run(shaders.Cast{N: n}, w, before)
-	d.Run(shaders.Cast{N: n}, after, w)
-	d.Run(shaders.Sub{N: n, M: n}, after, after, before)
+	d.Run(kernels.Add{N: n, M: n}, before, before, delta)
+	d.Run(kernels.Cast{N: n}, w, before)
+	d.Run(kernels.Cast{N: n}, after, w)
+	d.Run(kernels.Sub{N: n, M: n}, after, after, before)
 	lost := norm(after)
 	report := Merged{l.name, ratio(changed(), was()), ratio(lost(), changed())}
 	almost, err := l.subtract(delta)
@@ -119,7 +119,7 @@ func (l adapted) merge() (Merged, *corrections, error) {
 func (l adapted) delta() *tensor.Tensor {
 	w, lora := l.base.Weight.Value, l.linear.A.Value
 	y := w.Device().New(tensor.F32, w.Shape()...)
-	w.Device().Run(shaders.Matmul{Batch: 1, M: w.Dim(0), N: w.Dim(1), K: lora.Dim(0)}, y, l.linear.scaledB(), lora, nil)
+	w.Device().Run(kernels.Matmul{Batch: 1, M: w.Dim(0), N: w.Dim(1), K: lora.Dim(0)}, y, l.linear.scaledB(), lora, nil)
 	return y
 }
 
@@ -128,7 +128,7 @@ func norm(x *tensor.Tensor) func() float64 {
 	const block = 1 << 16
 	d, n := x.Device(), x.Numel()
 	partial := d.New(tensor.F32, (n+block-1)/block)
-	d.Run(shaders.SumSquares{N: n, Block: block}, partial, x)
+	d.Run(kernels.SumSquares{N: n, Block: block}, partial, x)
 	return func() float64 {
 		sums, err := partial.Float64s()
 		if err != nil {

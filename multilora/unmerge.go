@@ -7,8 +7,8 @@ import (
 	"hash/crc64"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -78,9 +78,9 @@ func (l adapted) subtract(delta *tensor.Tensor) ([]byte, error) {
 	w := l.base.Weight.Value
 	d, n := w.Device(), w.Numel()
 	x, rounded := d.New(tensor.F32, w.Shape()...), d.Like(w)
-	d.Run(shaders.Cast{N: n}, x, w)
-	d.Run(shaders.Sub{N: n, M: n}, x, x, delta)
-	d.Run(shaders.Cast{N: n}, rounded, x)
+	d.Run(kernels.Cast{N: n}, x, w)
+	d.Run(kernels.Sub{N: n, M: n}, x, x, delta)
+	d.Run(kernels.Cast{N: n}, rounded, x)
 	return rounded.RawBytes()
 }
 
@@ -127,6 +127,6 @@ func (l adapted) unmerge(c *corrections) error {
 	if err := c.apply(data, w.DType().Bytes(1)); err != nil {
 		return err
 	}
-	d.Run(shaders.Cast{N: w.Numel()}, w, d.FromBytes(w.DType(), data, w.Shape()...))
+	d.Run(kernels.Cast{N: w.Numel()}, w, d.FromBytes(w.DType(), data, w.Shape()...))
 	return d.Err()
 }

@@ -2,7 +2,7 @@ package nn
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -14,8 +14,8 @@ type Cache struct{ K, V *tensor.Tensor }
 func NewCache(d *tensor.Device, dt tensor.DType, batch, slots, kvHeads, headDim int) *Cache {
 	c := &Cache{K: d.New(dt, batch, slots, kvHeads, headDim), V: d.New(dt, batch, slots, kvHeads, headDim)}
 	// A kernel may multiply by zero what a query does not see: that must not be NaN.
-	d.Run(shaders.Fill{N: c.K.Numel()}, c.K)
-	d.Run(shaders.Fill{N: c.V.Numel()}, c.V)
+	d.Run(kernels.Fill{N: c.K.Numel()}, c.K)
+	d.Run(kernels.Fill{N: c.V.Numel()}, c.V)
 	return c
 }
 
@@ -43,7 +43,7 @@ func (c *CacheUse) addOne(cache *tensor.Tensor, x *Var) *Var {
 		tensor.Panicf("attention", "%s to slot %d of the cache %s, of which %d are seen", x.Tensor(), c.Slot, cache, seen)
 	}
 	row := cache.Numel() / (batch * slots)
-	cache.Device().Run(shaders.Copy{
+	cache.Device().Run(kernels.Copy{
 		Rows: batch, Cols: tokens * row, XStride: tokens * row, YStride: slots * row, YOffset: c.Slot * row,
 	}, cache, x.Tensor())
 	return autograd.Const(cache.View(0, batch, seen, cache.Dim(2), cache.Dim(3)))

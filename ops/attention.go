@@ -5,8 +5,8 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -68,8 +68,8 @@ type attention struct {
 	scale  float32
 }
 
-func (a attention) kernel(q, k *tensor.Tensor) shaders.Attention {
-	return shaders.Attention{
+func (a attention) kernel(q, k *tensor.Tensor) kernels.Attention {
+	return kernels.Attention{
 		Batch: q.Dim(0), T: q.Dim(1), S: k.Dim(1), Heads: q.Dim(2), KVHeads: k.Dim(2),
 		Window: a.window, Scale: a.scale, HeadDim: q.Dim(3),
 	}
@@ -92,10 +92,10 @@ func (a attention) Backward(b *Back) {
 	y, dy, lse := b.Out[0], b.DOut[0], b.Saved[0]
 	k := a.kernel(b.In[0], b.In[1])
 	dq, delta := b.GradOrScratch(0), b.Like(lse) // delta is needed for dk and dv too
-	b.Run(shaders.AttentionGradQ(k), append([]*tensor.Tensor{dq, delta, dy, y, lse}, b.In...)...)
+	b.Run(kernels.AttentionGradQ(k), append([]*tensor.Tensor{dq, delta, dy, y, lse}, b.In...)...)
 	if b.Needs[1] || b.Needs[2] {
 		dk, dv := b.GradOrScratch(1), b.GradOrScratch(2)
-		b.Run(shaders.AttentionGradKV(k), append([]*tensor.Tensor{dk, dv, dy, lse, delta}, b.In...)...)
+		b.Run(kernels.AttentionGradKV(k), append([]*tensor.Tensor{dk, dv, dy, lse, delta}, b.In...)...)
 	}
 }
 

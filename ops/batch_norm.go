@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -51,8 +51,8 @@ func BatchNorm(x, weight, bias, mean, variance *Var, o BatchNormOptions) *Var {
 
 type batchNorm struct{ BatchNormOptions }
 
-func (n batchNorm) kernel(x *tensor.Tensor) shaders.BatchNorm {
-	return shaders.BatchNorm{Batch: x.Dim(0), Channels: x.Dim(1), Inner: x.Numel() / x.Dim(0) / x.Dim(1), Eps: n.Eps}
+func (n batchNorm) kernel(x *tensor.Tensor) kernels.BatchNorm {
+	return kernels.BatchNorm{Batch: x.Dim(0), Channels: x.Dim(1), Inner: x.Numel() / x.Dim(0) / x.Dim(1), Eps: n.Eps}
 }
 
 func (n batchNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
@@ -62,7 +62,7 @@ func (n batchNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 		stat := autograd.StatType(x.DType())
 		mean, variance = f.New(stat, k.Channels), f.New(stat, k.Channels)
 		saved = []*tensor.Tensor{mean, variance}
-		f.Run(shaders.BatchNormStats{Batch: k.Batch, Channels: k.Channels, Inner: k.Inner, Momentum: n.Momentum}, mean, variance, f.In[3], f.In[4], x)
+		f.Run(kernels.BatchNormStats{Batch: k.Batch, Channels: k.Channels, Inner: k.Inner, Momentum: n.Momentum}, mean, variance, f.In[3], f.In[4], x)
 	}
 	y := f.Like(x)
 	f.Run(k, y, x, mean, variance, f.In[1], f.In[2])
@@ -78,7 +78,7 @@ func (n batchNorm) Backward(b *Back) {
 	var sums [2]*tensor.Tensor // of the weight and the bias; those of x's own statistics need them too
 	if n.Training || b.Needs[1] || b.Needs[2] {
 		sums[0], sums[1] = b.Like(mean), b.Like(mean)
-		b.Run(shaders.BatchNormGradWeight(k), sums[0], sums[1], dy, x, mean, variance)
+		b.Run(kernels.BatchNormGradWeight(k), sums[0], sums[1], dy, x, mean, variance)
 		b.SetGrad(1, sums[0])
 		b.SetGrad(2, sums[1])
 	}
@@ -86,7 +86,7 @@ func (n batchNorm) Backward(b *Back) {
 		sums = [2]*tensor.Tensor{}
 	}
 	if dx := b.Grad(0); dx != nil {
-		b.Run(shaders.BatchNormGrad(k), dx, dy, x, mean, variance, w, sums[0], sums[1])
+		b.Run(kernels.BatchNormGrad(k), dx, dy, x, mean, variance, w, sums[0], sums[1])
 	}
 }
 

@@ -1,7 +1,7 @@
 package ops
 
 import (
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -28,6 +28,6 @@ func sumToSuffix(b *Back, i int, g *tensor.Tensor, scale float32) {
 		return
 	}
 	if dx, acc := b.OperandGrad(i); dx != nil {
-		b.Run(shaders.Sum{Outer: 1, N: g.Numel() / x.Numel(), Inner: x.Numel(), Scale: scale, Acc: acc}, dx, g)
+		b.Run(kernels.Sum{Outer: 1, N: g.Numel() / x.Numel(), Inner: x.Numel(), Scale: scale, Acc: acc}, dx, g)
 	}
 }

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -22,12 +22,12 @@ type castTo struct{ dt tensor.DType }
 
 func (c castTo) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.New(c.dt, f.In[0].Shape()...)
-	f.Run(shaders.Cast{N: y.Numel()}, y, f.In[0])
+	f.Run(kernels.Cast{N: y.Numel()}, y, f.In[0])
 	return one(y), nil
 }
 
 func (castTo) Backward(b *Back) {
-	b.Run(shaders.Cast{N: b.In[0].Numel()}, b.Grad(0), b.DOut[0])
+	b.Run(kernels.Cast{N: b.In[0].Numel()}, b.Grad(0), b.DOut[0])
 }
 
 func (castTo) Examples() []Example {

@@ -3,8 +3,8 @@ package ops
 import (
 	"math"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -21,13 +21,13 @@ type clamp struct{ low, high float32 }
 
 func (c clamp) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.Clamp{N: y.Numel(), Low: c.low, High: c.high}, y, f.In[0])
+	f.Run(kernels.Clamp{N: y.Numel(), Low: c.low, High: c.high}, y, f.In[0])
 	return one(y), nil
 }
 
 func (c clamp) Backward(b *Back) {
 	x := b.In[0]
-	b.Run(shaders.ClampGrad{N: x.Numel(), Low: c.low, High: c.high}, b.Grad(0), b.DOut[0], x)
+	b.Run(kernels.ClampGrad{N: x.Numel(), Low: c.low, High: c.high}, b.Grad(0), b.DOut[0], x)
 }
 
 func (clamp) Examples() []Example {

@@ -2,32 +2,32 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // Equal is where a == b: a mask (i32) of a's shape, 1 where it holds and 0 elsewhere, for Where.
 // Both are floats, or both are i32. The shape of b may be a suffix of a's, [] being one number.
 // A mask has no gradient.
-func Equal(a, b *Var) *Var { return compared(shaders.RelationEqual, a, b) }
+func Equal(a, b *Var) *Var { return compared(kernels.RelationEqual, a, b) }
 
 // NotEqual is where a != b, as Equal; NaN is equal to nothing.
-func NotEqual(a, b *Var) *Var { return compared(shaders.RelationNotEqual, a, b) }
+func NotEqual(a, b *Var) *Var { return compared(kernels.RelationNotEqual, a, b) }
 
 // Less is where a < b, as Equal.
-func Less(a, b *Var) *Var { return compared(shaders.RelationLess, a, b) }
+func Less(a, b *Var) *Var { return compared(kernels.RelationLess, a, b) }
 
 // LessEqual is where a <= b, as Equal.
-func LessEqual(a, b *Var) *Var { return compared(shaders.RelationLessEqual, a, b) }
+func LessEqual(a, b *Var) *Var { return compared(kernels.RelationLessEqual, a, b) }
 
 // Greater is where a > b, as Equal.
-func Greater(a, b *Var) *Var { return compared(shaders.RelationGreater, a, b) }
+func Greater(a, b *Var) *Var { return compared(kernels.RelationGreater, a, b) }
 
 // GreaterEqual is where a >= b, as Equal.
-func GreaterEqual(a, b *Var) *Var { return compared(shaders.RelationGreaterEqual, a, b) }
+func GreaterEqual(a, b *Var) *Var { return compared(kernels.RelationGreaterEqual, a, b) }
 
-func compared(r shaders.Relation, a, b *Var) *Var {
+func compared(r kernels.Relation, a, b *Var) *Var {
 	mustBeSuffix("compare", a, b)
 	x, y := a.Tensor(), b.Tensor()
 	if x.DType() != y.DType() && !(x.DType().IsFloat() && y.DType().IsFloat()) {
@@ -36,12 +36,12 @@ func compared(r shaders.Relation, a, b *Var) *Var {
 	return apply(compare{r}, autograd.Const(x), autograd.Const(y))
 }
 
-type compare struct{ relation shaders.Relation }
+type compare struct{ relation kernels.Relation }
 
 func (c compare) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	mask := f.New(tensor.I32, a.Shape()...)
-	k := shaders.Compare{N: a.Numel(), M: b.Numel(), Relation: c.relation}
+	k := kernels.Compare{N: a.Numel(), M: b.Numel(), Relation: c.relation}
 	if a.DType() == tensor.I32 {
 		f.Run(k, mask, nil, nil, a, b)
 	} else {

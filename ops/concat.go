@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -41,7 +41,7 @@ func (c concat) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	at, stride := 0, y.Numel()/outer
 	for _, x := range f.In {
 		cols := x.Numel() / outer
-		f.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: at}, y, x)
+		f.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: at}, y, x)
 		at += cols
 	}
 	return one(y), nil
@@ -54,7 +54,7 @@ func (c concat) Backward(b *Back) {
 	for i, x := range b.In {
 		cols := x.Numel() / outer
 		if dx := b.Grad(i); dx != nil {
-			b.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: at, YStride: cols}, dx, dy)
+			b.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: at, YStride: cols}, dx, dy)
 		}
 		at += cols
 	}

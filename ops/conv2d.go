@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -67,8 +67,8 @@ type conv2d struct {
 }
 
 // sizes is the call of Im2Col for one image and the first group.
-func (c conv2d) sizes(x, w *tensor.Tensor) shaders.Im2Col {
-	k := shaders.Im2Col{
+func (c conv2d) sizes(x, w *tensor.Tensor) kernels.Im2Col {
+	k := kernels.Im2Col{
 		Channels: x.Dim(1), Count: w.Dim(1), Height: x.Dim(2), Width: x.Dim(3), KernelH: w.Dim(2), KernelW: w.Dim(3),
 		StrideH: c.Stride[0], StrideW: c.Stride[1], PadH: c.Padding[0], PadW: c.Padding[1], StepH: c.Dilation[0], StepW: c.Dilation[1],
 	}
@@ -81,7 +81,7 @@ func (c conv2d) sizes(x, w *tensor.Tensor) shaders.Im2Col {
 // part is some images of a convolution, and the memory that its products need.
 type part struct {
 	lo, hi int
-	im2col shaders.Im2Col
+	im2col kernels.Im2Col
 	cols   *tensor.Tensor // [rows, window]: what the windows of a group see
 	rows   *tensor.Tensor // [groups, rows, out/groups]: the result, or its gradient, as products have it
 }
@@ -119,7 +119,7 @@ func (c conv2d) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 			if bias != nil {
 				b = bias.View(g*per, per)
 			}
-			f.Run(shaders.Matmul{Batch: 1, M: p.im2col.N, N: per, K: window, TransB: true}, c.of(g, p.rows, per), p.cols, c.of(g, w, window), b)
+			f.Run(kernels.Matmul{Batch: 1, M: p.im2col.N, N: per, K: window, TransB: true}, c.of(g, p.rows, per), p.cols, c.of(g, w, window), b)
 		}
 		from := p.rows.Reshape(c.Groups, p.hi-p.lo, s.N, per)
 		permuteInto(f.Device, rowsOf(y, p.lo, p.hi).Reshape(p.hi-p.lo, c.Groups, per, s.N), from, []int{1, 0, 3, 2})
@@ -143,14 +143,14 @@ func (c conv2d) Backward(b *Back) {
 			dyg, rows := c.of(g, p.rows, per), p.im2col.N
 			if dw != nil {
 				b.Run(p.im2col, p.cols, rowsOf(x, p.lo, p.hi))
-				b.Run(shaders.Matmul{Batch: 1, M: per, N: window, K: rows, TransA: true, Acc: accW}, c.of(g, dw, window), dyg, p.cols, nil)
+				b.Run(kernels.Matmul{Batch: 1, M: per, N: window, K: rows, TransA: true, Acc: accW}, c.of(g, dw, window), dyg, p.cols, nil)
 			}
 			if db != nil {
-				b.Run(shaders.Sum{Outer: 1, N: rows, Inner: per, Scale: 1, Acc: accB}, db.View(g*per, per), dyg)
+				b.Run(kernels.Sum{Outer: 1, N: rows, Inner: per, Scale: 1, Acc: accB}, db.View(g*per, per), dyg)
 			}
 			if dx != nil {
-				b.Run(shaders.Matmul{Batch: 1, M: rows, N: window, K: per}, p.cols, dyg, c.of(g, w, window), nil)
-				k := shaders.Col2Im(p.im2col)
+				b.Run(kernels.Matmul{Batch: 1, M: rows, N: window, K: per}, p.cols, dyg, c.of(g, w, window), nil)
+				k := kernels.Col2Im(p.im2col)
 				k.N = (p.hi - p.lo) * s.Count * s.Height * s.Width
 				b.Run(k, rowsOf(dx, p.lo, p.hi), p.cols)
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
@@ -40,8 +41,8 @@ func (c crossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	stat := autograd.StatType(logits.DType())
 	rows := labels.Numel()
 	losses, lse, loss := f.New(stat, rows), f.New(stat, rows), f.New(stat)
-	f.Run(shaders.CrossEntropy{Rows: rows, Vocab: logits.Dim(-1)}, losses, lse, logits, labels)
-	f.Run(shaders.Sum{Outer: 1, N: rows, Inner: 1, Scale: c.scale}, loss, losses)
+	f.Run(kernels.CrossEntropy{Rows: rows, Vocab: logits.Dim(-1)}, losses, lse, logits, labels)
+	f.Run(kernels.Sum{Outer: 1, N: rows, Inner: 1, Scale: c.scale}, loss, losses)
 	if !f.AnyNeeds() {
 		return one(loss), nil
 	}
@@ -50,7 +51,7 @@ func (c crossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 
 func (c crossEntropy) Backward(b *Back) {
 	logits, labels, lse := b.In[0], b.In[1], b.Saved[0]
-	k := shaders.CrossEntropyGrad{Rows: labels.Numel(), Vocab: logits.Dim(-1), Scale: c.scale}
+	k := kernels.CrossEntropyGrad{Rows: labels.Numel(), Vocab: logits.Dim(-1), Scale: c.scale}
 	b.Run(k, b.Grad(0), logits, labels, lse, b.DOut[0])
 }
 

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,13 +13,13 @@ type cumSum struct{ reduced }
 
 func (c cumSum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.CumSum{Outer: c.outer, N: c.n, Inner: c.inner}, y, f.In[0])
+	f.Run(kernels.CumSum{Outer: c.outer, N: c.n, Inner: c.inner}, y, f.In[0])
 	return one(y), nil
 }
 
 // Backward: an element is in every sum from its own on.
 func (c cumSum) Backward(b *Back) {
-	b.Run(shaders.CumSum{Outer: c.outer, N: c.n, Inner: c.inner, Reverse: true}, b.Grad(0), b.DOut[0])
+	b.Run(kernels.CumSum{Outer: c.outer, N: c.n, Inner: c.inner, Reverse: true}, b.Grad(0), b.DOut[0])
 }
 
 func (cumSum) Examples() []Example {

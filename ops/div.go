@@ -1,8 +1,8 @@
 package ops
 
 import (
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -17,7 +17,7 @@ type div struct{}
 func (div) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
-	f.Run(shaders.Div{N: a.Numel(), M: b.Numel()}, y, a, b)
+	f.Run(kernels.Div{N: a.Numel(), M: b.Numel()}, y, a, b)
 	return one(y), nil
 }
 
@@ -26,12 +26,12 @@ func (div) Backward(b *Back) {
 	x, dy := b.In[1], b.DOut[0]
 	n, m := dy.Numel(), x.Numel()
 	if da := b.Grad(0); da != nil {
-		b.Run(shaders.Div{N: n, M: m}, da, dy, x)
+		b.Run(kernels.Div{N: n, M: m}, da, dy, x)
 	}
 	if b.Needs[1] {
 		g := b.Like(dy)
-		b.Run(shaders.Mul{N: n, M: n}, g, dy, b.Out[0])
-		b.Run(shaders.Div{N: n, M: m}, g, g, x)
+		b.Run(kernels.Mul{N: n, M: n}, g, dy, b.Out[0])
+		b.Run(kernels.Div{N: n, M: m}, g, g, x)
 		sumToSuffix(b, 1, g, -1)
 	}
 }

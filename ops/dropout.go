@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -40,8 +40,8 @@ func (d *dropout) Backward(b *Back) {
 	b.Run(d.kernel(b.In[0]), b.Grad(0), b.DOut[0])
 }
 
-func (d *dropout) kernel(x *tensor.Tensor) shaders.Dropout {
-	return shaders.Dropout{N: x.Numel(), P: d.p, Key0: d.at.Key[0], Key1: d.at.Key[1], Step: d.at.Step, Op: d.at.Op}
+func (d *dropout) kernel(x *tensor.Tensor) kernels.Dropout {
+	return kernels.Dropout{N: x.Numel(), P: d.p, Key0: d.at.Key[0], Key1: d.at.Key[1], Step: d.at.Step, Op: d.at.Op}
 }
 
 func (*dropout) Examples() []Example {

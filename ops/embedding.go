@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -37,14 +37,14 @@ type embedding struct{ dt tensor.DType } // of the result
 func (e embedding) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	table, ids := f.In[0], f.In[1]
 	y := f.New(e.dt, append(ids.Shape(), table.Dim(1))...)
-	f.Run(shaders.Embedding{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0)}, y, table, ids)
+	f.Run(kernels.Embedding{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0)}, y, table, ids)
 	return one(y), nil
 }
 
 func (embedding) Backward(b *Back) {
 	table, ids := b.In[0], b.In[1]
 	dtable, acc := b.WeightGrad(0)
-	b.Run(shaders.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, dtable, b.DOut[0], ids)
+	b.Run(kernels.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, dtable, b.DOut[0], ids)
 }
 
 func (embedding) Examples() []Example {

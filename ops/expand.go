@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -52,13 +52,13 @@ type expand struct {
 
 func (e expand) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.New(f.In[0].DType(), e.shape...)
-	f.Run(shaders.Expand{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1}, y, f.In[0])
+	f.Run(kernels.Expand{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1}, y, f.In[0])
 	return one(y), nil
 }
 
 func (e expand) Backward(b *Back) {
 	dx, acc := b.OperandGrad(0)
-	b.Run(shaders.Sum{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1, Acc: acc}, dx, b.DOut[0])
+	b.Run(kernels.Sum{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1, Acc: acc}, dx, b.DOut[0])
 }
 
 func (expand) Examples() []Example {

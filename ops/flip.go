@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -11,7 +11,7 @@ func Flip(x *Var, dim int) *Var { return apply(flip{reduce("flip", x.Tensor(), [
 
 type flip struct{ reduced }
 
-func (p flip) kernel() shaders.Flip { return shaders.Flip{Outer: p.outer, N: p.n, Inner: p.inner} }
+func (p flip) kernel() kernels.Flip { return kernels.Flip{Outer: p.outer, N: p.n, Inner: p.inner} }
 
 func (p flip) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])

@@ -4,8 +4,8 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -38,12 +38,12 @@ type gather struct{ indexed }
 func (g gather) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	x, index := f.In[0], f.In[1]
 	y := f.New(x.DType(), index.Shape()...)
-	f.Run(shaders.Gather{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, y, x, index)
+	f.Run(kernels.Gather{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, y, x, index)
 	return one(y), nil
 }
 
 func (g gather) Backward(b *Back) {
-	b.Run(shaders.ScatterAdd{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, b.Grad(0), b.DOut[0], b.In[1], nil)
+	b.Run(kernels.ScatterAdd{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, b.Grad(0), b.DOut[0], b.In[1], nil)
 }
 
 func (gather) Examples() []Example {

@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -25,7 +25,7 @@ type gatherRows struct{}
 func (gatherRows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	x, ids := f.In[0], f.In[1]
 	y := f.New(x.DType(), ids.Dim(0), x.Dim(1))
-	f.Run(shaders.Embedding{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0)}, y, x, ids)
+	f.Run(kernels.Embedding{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0)}, y, x, ids)
 	return one(y), nil
 }
 
@@ -33,10 +33,10 @@ func (gatherRows) Backward(b *Back) {
 	x, ids := b.In[0], b.In[1]
 	// Sums of several rows are made in f32 and rounded once.
 	sum, acc := b.WeightGrad(0)
-	b.Run(shaders.EmbeddingGrad{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0), Acc: acc}, sum, b.DOut[0], ids)
+	b.Run(kernels.EmbeddingGrad{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0), Acc: acc}, sum, b.DOut[0], ids)
 	if !acc && sum.DType() != x.DType() {
 		dx := b.Like(x)
-		b.Run(shaders.Cast{N: x.Numel()}, dx, sum)
+		b.Run(kernels.Cast{N: x.Numel()}, dx, sum)
 		b.SetGrad(0, dx)
 	}
 }

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -30,7 +30,7 @@ func (l layerNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 		stat := autograd.StatType(x.DType())
 		mean, rstd = f.New(stat, rows), f.New(stat, rows)
 	}
-	f.Run(shaders.LayerNorm{Rows: rows, Dim: dim, Eps: l.eps}, y, mean, rstd, x, f.In[1], f.In[2])
+	f.Run(kernels.LayerNorm{Rows: rows, Dim: dim, Eps: l.eps}, y, mean, rstd, x, f.In[1], f.In[2])
 	return one(y), []*tensor.Tensor{mean, rstd}
 }
 
@@ -39,9 +39,9 @@ func (layerNorm) Backward(b *Back) {
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
 	if dx := b.Grad(0); dx != nil {
-		b.Run(shaders.LayerNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, mean, rstd)
+		b.Run(kernels.LayerNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, mean, rstd)
 	}
-	k := shaders.LayerNormGradWeight{Rows: rows, Dim: dim}
+	k := kernels.LayerNormGradWeight{Rows: rows, Dim: dim}
 	dw, accW := b.WeightGrad(1)
 	db, accB := b.WeightGrad(2)
 	switch {

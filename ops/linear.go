@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -33,7 +33,7 @@ func (linear) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	shape := x.Shape()
 	shape[len(shape)-1] = w.Dim(0)
 	y := f.New(x.DType(), shape...)
-	f.Run(shaders.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(0), K: w.Dim(1), TransB: true}, y, x, w, bias)
+	f.Run(kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(0), K: w.Dim(1), TransB: true}, y, x, w, bias)
 	return one(y), nil
 }
 
@@ -42,13 +42,13 @@ func (linear) Backward(b *Back) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]
 	rows, in, out := x.Numel()/w.Dim(1), w.Dim(1), w.Dim(0)
 	if dx := b.Grad(0); dx != nil {
-		b.Run(shaders.Matmul{Batch: 1, M: rows, N: in, K: out}, dx, dy, w, nil)
+		b.Run(kernels.Matmul{Batch: 1, M: rows, N: in, K: out}, dx, dy, w, nil)
 	}
 	if dw, acc := b.WeightGrad(1); dw != nil {
-		b.Run(shaders.Matmul{Batch: 1, M: out, N: in, K: rows, TransA: true, Acc: acc}, dw, dy, x, nil)
+		b.Run(kernels.Matmul{Batch: 1, M: out, N: in, K: rows, TransA: true, Acc: acc}, dw, dy, x, nil)
 	}
 	if db, acc := b.WeightGrad(2); db != nil {
-		b.Run(shaders.Sum{Outer: 1, N: rows, Inner: out, Scale: 1, Acc: acc}, db, dy)
+		b.Run(kernels.Sum{Outer: 1, N: rows, Inner: out, Scale: 1, Acc: acc}, db, dy)
 	}
 }
 

@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -72,7 +72,7 @@ func (l linearCrossEntropy) chunks(d *tensor.Device, x, w *tensor.Tensor, f func
 	for lo := 0; lo < rows; lo += size {
 		hi := min(lo+size, rows)
 		logits := memory.View(0, hi-lo, vocab)
-		d.Run(shaders.Matmul{Batch: 1, M: hi - lo, N: vocab, K: dim, TransB: true}, logits, rowsOf(x, lo, hi), w, nil)
+		d.Run(kernels.Matmul{Batch: 1, M: hi - lo, N: vocab, K: dim, TransB: true}, logits, rowsOf(x, lo, hi), w, nil)
 		f(lo, hi, logits)
 	}
 	memory.Free("a chunk of logits, used up")
@@ -87,7 +87,7 @@ func rowsOf(t *tensor.Tensor, lo, hi int) *tensor.Tensor {
 
 // addWeightGrad: dw (+)= dlogitsᵀ x for one chunk.
 func (linearCrossEntropy) addWeightGrad(d *tensor.Device, dw, dlogits, x *tensor.Tensor, acc bool) {
-	d.Run(shaders.Matmul{Batch: 1, M: dlogits.Dim(1), N: x.Dim(1), K: x.Dim(0), TransA: true, Acc: acc}, dw, dlogits, x, nil)
+	d.Run(kernels.Matmul{Batch: 1, M: dlogits.Dim(1), N: x.Dim(1), K: x.Dim(0), TransA: true, Acc: acc}, dw, dlogits, x, nil)
 }
 
 // Forward computes the gradients too, while the logits are there: dx always, dw where
@@ -106,19 +106,19 @@ func (l linearCrossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	}
 	l.chunks(f.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
 		part, label := rowsOf(lse, lo, hi), rowsOf(labels, lo, hi)
-		f.Run(shaders.CrossEntropy{Rows: hi - lo, Vocab: vocab}, rowsOf(losses, lo, hi), part, logits, label)
+		f.Run(kernels.CrossEntropy{Rows: hi - lo, Vocab: vocab}, rowsOf(losses, lo, hi), part, logits, label)
 		if dx == nil && dw == nil {
 			return
 		}
-		f.Run(shaders.CrossEntropyGrad{Rows: hi - lo, Vocab: vocab, Scale: 1}, logits, logits, label, part, nil)
+		f.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: vocab, Scale: 1}, logits, logits, label, part, nil)
 		if dx != nil {
-			f.Run(shaders.Matmul{Batch: 1, M: hi - lo, N: dim, K: vocab}, rowsOf(dx, lo, hi), logits, w, nil)
+			f.Run(kernels.Matmul{Batch: 1, M: hi - lo, N: dim, K: vocab}, rowsOf(dx, lo, hi), logits, w, nil)
 		}
 		if dw != nil {
 			l.addWeightGrad(f.Device, dw, logits, rowsOf(x, lo, hi), lo > 0)
 		}
 	})
-	f.Run(shaders.Sum{Outer: 1, N: rows, Inner: 1, Scale: l.scale}, loss, losses)
+	f.Run(kernels.Sum{Outer: 1, N: rows, Inner: 1, Scale: l.scale}, loss, losses)
 	out = one(loss)
 	if l.byRow {
 		out = append(out, losses)
@@ -133,9 +133,9 @@ func (l linearCrossEntropy) Backward(b *Back) {
 	x, w, labels, dloss := b.In[0], b.In[1], b.In[2], b.DOut[0]
 	lse, dx, dw := b.Saved[0], b.Saved[1], b.Saved[2]
 	factor := b.Like(dloss)
-	b.Run(shaders.Scale{N: 1, Alpha: l.scale}, factor, dloss)
+	b.Run(kernels.Scale{N: 1, Alpha: l.scale}, factor, dloss)
 	scaled := func(g *tensor.Tensor) *tensor.Tensor {
-		b.Run(shaders.Mul{N: g.Numel(), M: 1}, g, g, factor)
+		b.Run(kernels.Mul{N: g.Numel(), M: 1}, g, g, factor)
 		return g
 	}
 	if b.Needs[0] {
@@ -146,7 +146,7 @@ func (l linearCrossEntropy) Backward(b *Back) {
 		b.SetGrad(1, scaled(dw))
 	case b.Needs[1]:
 		l.chunks(b.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
-			b.Run(shaders.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: l.scale}, logits, logits, rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), dloss)
+			b.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: l.scale}, logits, logits, rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), dloss)
 			dw, acc := b.WeightGrad(1)
 			l.addWeightGrad(b.Device, dw, logits, rowsOf(x, lo, hi), acc)
 		})

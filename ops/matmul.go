@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -19,11 +19,11 @@ func MatMul(a, b *Var, transA, transB bool) *Var {
 type matmul struct{ transA, transB bool }
 
 // sizes gives the kernel call of a product of a and b, and the result's shape.
-func (m matmul) sizes(a, b *tensor.Tensor) (k shaders.Matmul, shape []int) {
+func (m matmul) sizes(a, b *tensor.Tensor) (k kernels.Matmul, shape []int) {
 	if a.Rank() < 2 || b.Rank() < 2 {
 		tensor.Panicf("matmul", "%s and %s: want at least two dimensions each", a, b)
 	}
-	k = shaders.Matmul{Batch: 1, M: a.Dim(-2), K: a.Dim(-1), N: b.Dim(-1), TransA: m.transA, TransB: m.transB}
+	k = kernels.Matmul{Batch: 1, M: a.Dim(-2), K: a.Dim(-1), N: b.Dim(-1), TransA: m.transA, TransB: m.transB}
 	kb := b.Dim(-2)
 	if m.transA {
 		k.M, k.K = k.K, k.M
@@ -60,16 +60,16 @@ func (m matmul) Backward(b *Back) {
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
 	if da := b.Grad(0); da != nil {
 		if m.transA { // A is [k, m]: dA = op(B) dCᵀ
-			b.Run(shaders.Matmul{Batch: k.Batch, M: k.K, N: k.M, K: k.N, TransA: m.transB, TransB: true}, da, y, d, nil)
+			b.Run(kernels.Matmul{Batch: k.Batch, M: k.K, N: k.M, K: k.N, TransA: m.transB, TransB: true}, da, y, d, nil)
 		} else {
-			b.Run(shaders.Matmul{Batch: k.Batch, M: k.M, N: k.K, K: k.N, TransB: !m.transB}, da, d, y, nil)
+			b.Run(kernels.Matmul{Batch: k.Batch, M: k.M, N: k.K, K: k.N, TransB: !m.transB}, da, d, y, nil)
 		}
 	}
 	if db, acc := b.OperandGrad(1); db != nil {
 		if m.transB { // B is [n, k]: dB = dCᵀ op(A)
-			b.Run(shaders.Matmul{Batch: k.Batch, M: k.N, N: k.K, K: k.M, TransA: true, TransB: m.transA, Acc: acc}, db, d, x, nil)
+			b.Run(kernels.Matmul{Batch: k.Batch, M: k.N, N: k.K, K: k.M, TransA: true, TransB: m.transA, Acc: acc}, db, d, x, nil)
 		} else {
-			b.Run(shaders.Matmul{Batch: k.Batch, M: k.K, N: k.N, K: k.M, TransA: !m.transA, Acc: acc}, db, x, d, nil)
+			b.Run(kernels.Matmul{Batch: k.Batch, M: k.K, N: k.N, K: k.M, TransA: !m.transA, Acc: acc}, db, x, d, nil)
 		}
 	}
 }

@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -26,7 +26,7 @@ type maximum struct {
 }
 
 func (m maximum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
-	k := shaders.Max{Outer: m.outer, N: m.n, Inner: m.inner}
+	k := kernels.Max{Outer: m.outer, N: m.n, Inner: m.inner}
 	index := f.New(tensor.I32, m.shape...)
 	if m.indexOnly {
 		f.Run(k, nil, index, f.In[0])
@@ -38,7 +38,7 @@ func (m maximum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 func (m maximum) Backward(b *Back) {
-	b.Run(shaders.MaxGrad{Outer: m.outer, N: m.n, Inner: m.inner}, b.Grad(0), b.DOut[0], b.Out[1])
+	b.Run(kernels.MaxGrad{Outer: m.outer, N: m.n, Inner: m.inner}, b.Grad(0), b.DOut[0], b.Out[1])
 }
 
 func (maximum) Examples() []Example {

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -26,9 +26,9 @@ func (mse) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	stat := autograd.StatType(diff.DType())
 	parts := f.New(stat, (n+mseBlock-1)/mseBlock)
 	loss := f.New(stat)
-	f.Run(shaders.Sub{N: n, M: n}, diff, f.In[0], f.In[1])
-	f.Run(shaders.SumSquares{N: n, Block: mseBlock}, parts, diff)
-	f.Run(shaders.Sum{Outer: 1, N: parts.Numel(), Inner: 1, Scale: 1 / float32(n)}, loss, parts)
+	f.Run(kernels.Sub{N: n, M: n}, diff, f.In[0], f.In[1])
+	f.Run(kernels.SumSquares{N: n, Block: mseBlock}, parts, diff)
+	f.Run(kernels.Sum{Outer: 1, N: parts.Numel(), Inner: 1, Scale: 1 / float32(n)}, loss, parts)
 	if !f.AnyNeeds() {
 		return one(loss), nil
 	}
@@ -41,8 +41,8 @@ func (mse) Backward(b *Back) {
 	n := diff.Numel()
 	for i, sign := range []float32{2, -2} {
 		if g := b.Grad(i); g != nil {
-			b.Run(shaders.Mul{N: n, M: 1}, g, diff, b.DOut[0])
-			b.Run(shaders.Scale{N: n, Alpha: sign / float32(n)}, g, g)
+			b.Run(kernels.Mul{N: n, M: 1}, g, diff, b.DOut[0])
+			b.Run(kernels.Scale{N: n, Alpha: sign / float32(n)}, g, g)
 		}
 	}
 }

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -17,18 +17,18 @@ type mul struct{}
 func (mul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
-	f.Run(shaders.Mul{N: a.Numel(), M: b.Numel()}, y, a, b)
+	f.Run(kernels.Mul{N: a.Numel(), M: b.Numel()}, y, a, b)
 	return one(y), nil
 }
 
 func (mul) Backward(b *Back) {
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
 	if dx := b.Grad(0); dx != nil {
-		b.Run(shaders.Mul{N: x.Numel(), M: y.Numel()}, dx, d, y)
+		b.Run(kernels.Mul{N: x.Numel(), M: y.Numel()}, dx, d, y)
 	}
 	if b.Needs[1] {
 		g := b.Like(x)
-		b.Run(shaders.Mul{N: x.Numel(), M: x.Numel()}, g, d, x)
+		b.Run(kernels.Mul{N: x.Numel(), M: x.Numel()}, g, d, x)
 		sumToSuffix(b, 1, g, 1)
 	}
 }

@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -61,7 +61,7 @@ func (m *multiLoRA) dropout(d *tensor.Device, x *tensor.Tensor) *tensor.Tensor {
 		return x
 	}
 	y := d.Like(x)
-	d.Run(shaders.Dropout{N: x.Numel(), P: m.Dropout, Key0: m.at.Key[0], Key1: m.at.Key[1], Step: m.at.Step, Op: m.at.Op}, y, x)
+	d.Run(kernels.Dropout{N: x.Numel(), P: m.Dropout, Key0: m.at.Key[0], Key1: m.at.Key[1], Step: m.at.Step, Op: m.at.Op}, y, x)
 	return y
 }
 
@@ -69,10 +69,10 @@ func (m *multiLoRA) dropout(d *tensor.Device, x *tensor.Tensor) *tensor.Tensor {
 func (m *multiLoRA) scaled(d *tensor.Device, b, s *tensor.Tensor) *tensor.Tensor {
 	bs := d.Like(b)
 	if s == nil {
-		d.Run(shaders.Scale{N: b.Numel(), Alpha: m.Scale}, bs, b)
+		d.Run(kernels.Scale{N: b.Numel(), Alpha: m.Scale}, bs, b)
 		return bs
 	}
-	d.Run(shaders.LoRAScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}, bs, b, s)
+	d.Run(kernels.LoRAScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}, bs, b, s)
 	return bs
 }
 
@@ -101,13 +101,13 @@ func (m *multiLoRA) narrow(f *Fwd, x, a *tensor.Tensor) *tensor.Tensor {
 	in, rank := a.Dim(1), a.Dim(0)
 	rows := x.Numel() / in
 	u := f.New(autograd.StatType(x.DType()), rows, rank)
-	f.Run(shaders.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x), a, nil)
+	f.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x), a, nil)
 	return u
 }
 
 // add: y += u bsᵀ.
 func (m *multiLoRA) add(f *Fwd, y, u, b, s *tensor.Tensor) {
-	f.Run(shaders.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.scaled(f.Device, b, s), nil)
+	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.scaled(f.Device, b, s), nil)
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
@@ -124,12 +124,12 @@ func (m *multiLoRA) modulesBackward(b *Back, at int, x, dx, dy, u *tensor.Tensor
 	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
 	if dx != nil || b.Needs[at] {
 		du := b.Like(u)
-		b.Run(shaders.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy, m.scaled(b.Device, lora, s), nil)
+		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy, m.scaled(b.Device, lora, s), nil)
 		if dx != nil {
 			m.addInputGrad(b.Device, dx, du, a)
 		}
 		if da, acc := b.WeightGrad(at); da != nil {
-			b.Run(shaders.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du, m.dropout(b.Device, x), nil)
+			b.Run(kernels.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du, m.dropout(b.Device, x), nil)
 		}
 	}
 	if b.Needs[at+1] || b.Needs[at+2] {
@@ -139,32 +139,32 @@ func (m *multiLoRA) modulesBackward(b *Back, at int, x, dx, dy, u *tensor.Tensor
 
 // addInputGrad: dx += dropout(du a).
 func (m *multiLoRA) addInputGrad(d *tensor.Device, dx, du, a *tensor.Tensor) {
-	product := shaders.Matmul{Batch: 1, M: du.Dim(0), N: a.Dim(1), K: a.Dim(0), Acc: !m.drops}
+	product := kernels.Matmul{Batch: 1, M: du.Dim(0), N: a.Dim(1), K: a.Dim(0), Acc: !m.drops}
 	if !m.drops {
 		d.Run(product, dx, du, a, nil)
 		return
 	}
 	branch := d.Like(dx)
 	d.Run(product, branch, du, a, nil)
-	d.Run(shaders.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(d, branch))
+	d.Run(kernels.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(d, branch))
 }
 
 // scaledGrad writes db and ds, b being input at and s the next. Without s, db is the product
 // with Scale folded into u.
 func (m *multiLoRA) scaledGrad(b *Back, at int, dy, u *tensor.Tensor) {
 	lora, s := b.In[at], b.In[at+1]
-	product := shaders.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Dim(0), TransA: true}
+	product := kernels.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Dim(0), TransA: true}
 	if s == nil {
 		db, acc := b.WeightGrad(at)
 		product.Acc = acc
 		us := b.Like(u)
-		b.Run(shaders.Scale{N: u.Numel(), Alpha: m.Scale}, us, u)
+		b.Run(kernels.Scale{N: u.Numel(), Alpha: m.Scale}, us, u)
 		b.Run(product, db, dy, us, nil)
 		return
 	}
 	dbs := b.Like(lora)
 	b.Run(product, dbs, dy, u, nil)
-	k := shaders.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
+	k := kernels.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
 	if db, acc := b.WeightGrad(at); db != nil {
 		k.Acc = acc
 		b.Run(k, db, nil, dbs, lora, s)

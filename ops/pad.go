@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -28,15 +28,15 @@ func (p pad) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	shape := x.Shape()
 	shape[p.dim] += p.before + p.after
 	y := f.New(x.DType(), shape...)
-	f.Run(shaders.Fill{N: y.Numel(), Value: p.value}, y)
+	f.Run(kernels.Fill{N: y.Numel(), Value: p.value}, y)
 	_, outer, cols, stride, offset := p.inside(x).sizes(y)
-	f.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: offset}, y, x)
+	f.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: offset}, y, x)
 	return one(y), nil
 }
 
 func (p pad) Backward(b *Back) {
 	_, outer, cols, stride, offset := p.inside(b.In[0]).sizes(b.DOut[0])
-	b.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: offset, YStride: cols}, b.Grad(0), b.DOut[0])
+	b.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: offset, YStride: cols}, b.Grad(0), b.DOut[0])
 }
 
 func (pad) Examples() []Example {

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -66,13 +66,13 @@ func permuteInto(d *tensor.Device, y, x *tensor.Tensor, axes []int) {
 	if k, _ := permutation(x, axes); k != nil {
 		d.Run(*k, y, x)
 	} else {
-		d.Run(shaders.Copy{Rows: 1, Cols: x.Numel(), XStride: x.Numel(), YStride: x.Numel()}, y, x)
+		d.Run(kernels.Copy{Rows: 1, Cols: x.Numel(), XStride: x.Numel(), YStride: x.Numel()}, y, x)
 	}
 }
 
 // permutation is the kernel's call and the result's shape. Dimensions that stay neighbours are
 // joined, so that the kernel has few and long ones; it is nil where nothing moves.
-func permutation(x *tensor.Tensor, axes []int) (k *shaders.Permute, shape []int) {
+func permutation(x *tensor.Tensor, axes []int) (k *kernels.Permute, shape []int) {
 	strides := make([]int, x.Rank())
 	stride := 1
 	for i := x.Rank() - 1; i >= 0; i-- {
@@ -98,7 +98,7 @@ func permutation(x *tensor.Tensor, axes []int) (k *shaders.Permute, shape []int)
 	if n <= 1 {
 		return nil, shape
 	}
-	k = &shaders.Permute{D0: 1, D1: 1, D2: 1, D3: 1, D4: dims[n-2], D5: dims[n-1], S4: steps[n-2], S5: steps[n-1]}
+	k = &kernels.Permute{D0: 1, D1: 1, D2: 1, D3: 1, D4: dims[n-2], D5: dims[n-1], S4: steps[n-2], S5: steps[n-1]}
 	for i, at := range []struct{ d, s *int }{{&k.D3, &k.S3}, {&k.D2, &k.S2}, {&k.D1, &k.S1}, {&k.D0, &k.S0}} {
 		if j := n - 3 - i; j >= 0 {
 			*at.d, *at.s = dims[j], steps[j]

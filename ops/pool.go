@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -27,7 +27,7 @@ func AvgPool2D(x *Var, o PoolOptions) *Var {
 }
 
 // check gives the sizes of a call.
-func (o PoolOptions) check(op string, x *tensor.Tensor) shaders.MaxPool {
+func (o PoolOptions) check(op string, x *tensor.Tensor) kernels.MaxPool {
 	if x.Rank() != 4 {
 		tensor.Panicf(op, "x is %s: want [batch, channels, height, width]", x)
 	}
@@ -39,7 +39,7 @@ func (o PoolOptions) check(op string, x *tensor.Tensor) shaders.MaxPool {
 			tensor.Panicf(op, "window %v, stride %v, padding %v for x %s: want a window that fits, and at most half of it as padding", o.Kernel, o.Stride, o.Padding, x)
 		}
 	}
-	return shaders.MaxPool{
+	return kernels.MaxPool{
 		Planes: x.Dim(0) * x.Dim(1), Height: x.Dim(2), Width: x.Dim(3), KernelH: o.Kernel[0], KernelW: o.Kernel[1],
 		OutHeight: windows(x.Dim(2), o.Kernel[0], o.Stride[0], o.Padding[0], 1),
 		OutWidth:  windows(x.Dim(3), o.Kernel[1], o.Stride[1], o.Padding[1], 1),
@@ -48,11 +48,11 @@ func (o PoolOptions) check(op string, x *tensor.Tensor) shaders.MaxPool {
 }
 
 // pooled is the shape of the result for x.
-func pooled(k shaders.MaxPool, x *tensor.Tensor) []int {
+func pooled(k kernels.MaxPool, x *tensor.Tensor) []int {
 	return []int{x.Dim(0), x.Dim(1), k.OutHeight, k.OutWidth}
 }
 
-type maxPool struct{ shaders.MaxPool }
+type maxPool struct{ kernels.MaxPool }
 
 func (p maxPool) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
@@ -67,19 +67,19 @@ func (p maxPool) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 func (p maxPool) Backward(b *Back) {
-	b.Run(shaders.MaxPoolGrad(p.MaxPool), b.Grad(0), b.DOut[0], b.Saved[0])
+	b.Run(kernels.MaxPoolGrad(p.MaxPool), b.Grad(0), b.DOut[0], b.Saved[0])
 }
 
-type avgPool struct{ shaders.MaxPool }
+type avgPool struct{ kernels.MaxPool }
 
 func (p avgPool) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.New(f.In[0].DType(), pooled(p.MaxPool, f.In[0])...)
-	f.Run(shaders.AvgPool(p.MaxPool), y, f.In[0])
+	f.Run(kernels.AvgPool(p.MaxPool), y, f.In[0])
 	return one(y), nil
 }
 
 func (p avgPool) Backward(b *Back) {
-	b.Run(shaders.AvgPoolGrad(p.MaxPool), b.Grad(0), b.DOut[0])
+	b.Run(kernels.AvgPoolGrad(p.MaxPool), b.Grad(0), b.DOut[0])
 }
 
 func (maxPool) Examples() []Example { return poolExamples(MaxPool2D) }

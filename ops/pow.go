@@ -1,8 +1,8 @@
 package ops
 
 import (
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,13 +13,13 @@ type pow struct{ exponent float32 }
 
 func (p pow) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.Pow{N: y.Numel(), Exponent: p.exponent}, y, f.In[0])
+	f.Run(kernels.Pow{N: y.Numel(), Exponent: p.exponent}, y, f.In[0])
 	return one(y), nil
 }
 
 func (p pow) Backward(b *Back) {
 	x := b.In[0]
-	b.Run(shaders.PowGrad{N: x.Numel(), Exponent: p.exponent}, b.Grad(0), b.DOut[0], x)
+	b.Run(kernels.PowGrad{N: x.Numel(), Exponent: p.exponent}, b.Grad(0), b.DOut[0], x)
 }
 
 func (pow) Examples() []Example {

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -25,7 +25,7 @@ func (r rmsNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	if f.AnyNeeds() {
 		rstd = f.New(autograd.StatType(x.DType()), x.Numel()/dim)
 	}
-	f.Run(shaders.RMSNorm{Rows: x.Numel() / dim, Dim: dim, Eps: r.eps}, y, rstd, x, w)
+	f.Run(kernels.RMSNorm{Rows: x.Numel() / dim, Dim: dim, Eps: r.eps}, y, rstd, x, w)
 	return one(y), one(rstd)
 }
 
@@ -34,10 +34,10 @@ func (rmsNorm) Backward(b *Back) {
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
 	if dx := b.Grad(0); dx != nil {
-		b.Run(shaders.RMSNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, rstd)
+		b.Run(kernels.RMSNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, rstd)
 	}
 	if dw, acc := b.WeightGrad(1); dw != nil {
-		b.Run(shaders.RMSNormGradWeight{Rows: rows, Dim: dim, Acc: acc}, dw, dy, x, rstd)
+		b.Run(kernels.RMSNormGradWeight{Rows: rows, Dim: dim, Acc: acc}, dw, dy, x, rstd)
 	}
 }
 

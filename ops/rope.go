@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -31,8 +31,8 @@ func RoPE(x, table, positions *Var) *Var {
 type rope struct{}
 
 // kernel rotates x there (sign 1) or back (sign -1).
-func (rope) kernel(x, table *tensor.Tensor, sign float32) shaders.RoPE {
-	return shaders.RoPE{
+func (rope) kernel(x, table *tensor.Tensor, sign float32) kernels.RoPE {
+	return kernels.RoPE{
 		Rows: x.Dim(0) * x.Dim(1), Seq: x.Dim(1), Heads: x.Dim(2), Dim: x.Dim(3), Positions: table.Dim(0), Sign: sign,
 	}
 }

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,12 +13,12 @@ type scale struct{ alpha, beta float32 }
 
 func (s scale) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.Scale{N: y.Numel(), Alpha: s.alpha, Beta: s.beta}, y, f.In[0])
+	f.Run(kernels.Scale{N: y.Numel(), Alpha: s.alpha, Beta: s.beta}, y, f.In[0])
 	return one(y), nil
 }
 
 func (s scale) Backward(b *Back) {
-	b.Run(shaders.Scale{N: b.In[0].Numel(), Alpha: s.alpha}, b.Grad(0), b.DOut[0])
+	b.Run(kernels.Scale{N: b.In[0].Numel(), Alpha: s.alpha}, b.Grad(0), b.DOut[0])
 }
 
 func (scale) Examples() []Example {

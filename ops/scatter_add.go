@@ -3,7 +3,7 @@ package ops
 import (
 	"slices"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -24,14 +24,14 @@ type scatterAdd struct{ indexed }
 func (s scatterAdd) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	base, index, x := f.In[0], f.In[1], f.In[2]
 	y := f.Like(base)
-	f.Run(shaders.ScatterAdd{Outer: s.outer, N: s.n, M: s.m, Inner: s.inner}, y, x, index, base)
+	f.Run(kernels.ScatterAdd{Outer: s.outer, N: s.n, M: s.m, Inner: s.inner}, y, x, index, base)
 	return one(y), nil
 }
 
 func (s scatterAdd) Backward(b *Back) {
 	b.SetGrad(0, b.DOut[0])
 	if dx := b.Grad(2); dx != nil {
-		b.Run(shaders.Gather{Outer: s.outer, N: s.n, M: s.m, Inner: s.inner}, dx, b.DOut[0], b.In[1])
+		b.Run(kernels.Gather{Outer: s.outer, N: s.n, M: s.m, Inner: s.inner}, dx, b.DOut[0], b.In[1])
 	}
 }
 

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -36,7 +36,7 @@ func (s slice) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 		return one(x.View(offset, shape...)), nil
 	}
 	y := f.New(x.DType(), shape...)
-	f.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: offset, YStride: cols}, y, x)
+	f.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: offset, YStride: cols}, y, x)
 	return one(y), nil
 }
 
@@ -47,13 +47,13 @@ func (s slice) Backward(b *Back) {
 		dx, acc := b.OperandGrad(0)
 		if acc {
 			part := dx.View(offset, shape...)
-			b.Run(shaders.Add{N: cols, M: cols}, part, part, dy)
+			b.Run(kernels.Add{N: cols, M: cols}, part, part, dy)
 			return
 		}
 	}
 	dx := b.Grad(0)
-	b.Run(shaders.Fill{N: dx.Numel()}, dx)
-	b.Run(shaders.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: offset}, dx, dy)
+	b.Run(kernels.Fill{N: dx.Numel()}, dx)
+	b.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: offset}, dx, dy)
 }
 
 func (slice) Examples() []Example {

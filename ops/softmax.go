@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -14,13 +14,13 @@ type softmax struct{}
 func (softmax) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	y := f.Like(x)
-	f.Run(shaders.Softmax{Rows: x.Numel() / x.Dim(-1), Dim: x.Dim(-1)}, y, x)
+	f.Run(kernels.Softmax{Rows: x.Numel() / x.Dim(-1), Dim: x.Dim(-1)}, y, x)
 	return one(y), nil
 }
 
 func (softmax) Backward(b *Back) {
 	y := b.Out[0]
-	b.Run(shaders.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)
+	b.Run(kernels.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)
 }
 
 func (softmax) Examples() []Example {

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -17,7 +17,7 @@ type sub struct{}
 func (sub) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
-	f.Run(shaders.Sub{N: a.Numel(), M: b.Numel()}, y, a, b)
+	f.Run(kernels.Sub{N: a.Numel(), M: b.Numel()}, y, a, b)
 	return one(y), nil
 }
 

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -23,12 +23,12 @@ type sum struct {
 
 func (s sum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.New(f.In[0].DType(), s.shape...)
-	f.Run(shaders.Sum{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, y, f.In[0])
+	f.Run(kernels.Sum{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, y, f.In[0])
 	return one(y), nil
 }
 
 func (s sum) Backward(b *Back) {
-	b.Run(shaders.Expand{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, b.Grad(0), b.DOut[0])
+	b.Run(kernels.Expand{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, b.Grad(0), b.DOut[0])
 }
 
 func (sum) Examples() []Example {

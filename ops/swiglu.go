@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -18,13 +18,13 @@ type swiglu struct{}
 
 func (swiglu) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.SwiGLU{N: y.Numel()}, y, f.In[0], f.In[1])
+	f.Run(kernels.SwiGLU{N: y.Numel()}, y, f.In[0], f.In[1])
 	return one(y), nil
 }
 
 func (swiglu) Backward(b *Back) {
 	dgate, dup := b.GradOrScratch(0), b.GradOrScratch(1)
-	b.Run(shaders.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])
+	b.Run(kernels.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])
 }
 
 func (swiglu) Examples() []Example {

@@ -4,44 +4,44 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // Exp is e^x.
-func Exp(x *Var) *Var { return apply(unary{shaders.FuncExp}, x) }
+func Exp(x *Var) *Var { return apply(unary{kernels.FuncExp}, x) }
 
 // Log is the natural logarithm.
-func Log(x *Var) *Var { return apply(unary{shaders.FuncLog}, x) }
+func Log(x *Var) *Var { return apply(unary{kernels.FuncLog}, x) }
 
 // Sqrt is the square root.
-func Sqrt(x *Var) *Var { return apply(unary{shaders.FuncSqrt}, x) }
+func Sqrt(x *Var) *Var { return apply(unary{kernels.FuncSqrt}, x) }
 
 // Tanh is the hyperbolic tangent.
-func Tanh(x *Var) *Var { return apply(unary{shaders.FuncTanh}, x) }
+func Tanh(x *Var) *Var { return apply(unary{kernels.FuncTanh}, x) }
 
 // Sigmoid is 1 / (1 + e^-x).
-func Sigmoid(x *Var) *Var { return apply(unary{shaders.FuncSigmoid}, x) }
+func Sigmoid(x *Var) *Var { return apply(unary{kernels.FuncSigmoid}, x) }
 
 // ReLU is max(x, 0); its derivative at 0 is 0.
-func ReLU(x *Var) *Var { return apply(unary{shaders.FuncReLU}, x) }
+func ReLU(x *Var) *Var { return apply(unary{kernels.FuncReLU}, x) }
 
 // GELU is x Φ(x), Φ being the normal distribution's exact cumulative function.
 // Hendrycks and Gimpel, 1606.08415.
-func GELU(x *Var) *Var { return apply(unary{shaders.FuncGELU}, x) }
+func GELU(x *Var) *Var { return apply(unary{kernels.FuncGELU}, x) }
 
 // GELUTanh is GELU's approximation by tanh: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
-func GELUTanh(x *Var) *Var { return apply(unary{shaders.FuncGELUTanh}, x) }
+func GELUTanh(x *Var) *Var { return apply(unary{kernels.FuncGELUTanh}, x) }
 
 // SiLU is x / (1 + e^-x), also called swish.
-func SiLU(x *Var) *Var { return apply(unary{shaders.FuncSiLU}, x) }
+func SiLU(x *Var) *Var { return apply(unary{kernels.FuncSiLU}, x) }
 
-type unary struct{ f shaders.Func }
+type unary struct{ f kernels.Func }
 
 func (u unary) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
-	f.Run(shaders.Unary{N: y.Numel(), Func: u.f}, y, f.In[0])
+	f.Run(kernels.Unary{N: y.Numel(), Func: u.f}, y, f.In[0])
 	return one(y), nil
 }
 
@@ -49,10 +49,10 @@ func (u unary) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 func (u unary) Backward(b *Back) {
 	z := b.In[0]
 	switch u.f {
-	case shaders.FuncExp, shaders.FuncSqrt, shaders.FuncTanh, shaders.FuncSigmoid, shaders.FuncReLU:
+	case kernels.FuncExp, kernels.FuncSqrt, kernels.FuncTanh, kernels.FuncSigmoid, kernels.FuncReLU:
 		z = b.Out[0]
 	}
-	b.Run(shaders.UnaryGrad{N: z.Numel(), Func: u.f}, b.Grad(0), b.DOut[0], z)
+	b.Run(kernels.UnaryGrad{N: z.Numel(), Func: u.f}, b.Grad(0), b.DOut[0], z)
 }
 
 func (unary) Examples() []Example {
@@ -61,19 +61,19 @@ func (unary) Examples() []Example {
 	wide := func(_ int, r *random.Stream) float64 { return 3 * r.Normal() }
 	var examples []Example
 	for _, u := range []struct {
-		f     shaders.Func
+		f     kernels.Func
 		call  func(*Var) *Var
 		value func(int, *random.Stream) float64
 	}{
-		{shaders.FuncSiLU, SiLU, wide},
-		{shaders.FuncExp, Exp, nil},
-		{shaders.FuncLog, Log, positive},
-		{shaders.FuncSqrt, Sqrt, positive},
-		{shaders.FuncTanh, Tanh, nil},
-		{shaders.FuncSigmoid, Sigmoid, nil},
-		{shaders.FuncReLU, ReLU, awayFromZero},
-		{shaders.FuncGELU, GELU, wide},
-		{shaders.FuncGELUTanh, GELUTanh, wide},
+		{kernels.FuncSiLU, SiLU, wide},
+		{kernels.FuncExp, Exp, nil},
+		{kernels.FuncLog, Log, positive},
+		{kernels.FuncSqrt, Sqrt, positive},
+		{kernels.FuncTanh, Tanh, nil},
+		{kernels.FuncSigmoid, Sigmoid, nil},
+		{kernels.FuncReLU, ReLU, awayFromZero},
+		{kernels.FuncGELU, GELU, wide},
+		{kernels.FuncGELUTanh, GELUTanh, wide},
 	} {
 		f := call(func(in []*Var) *Var { return u.call(in[0]) })
 		for _, n := range []int{1, 257} {

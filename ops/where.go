@@ -2,8 +2,8 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -33,7 +33,7 @@ type where struct{ shape []int }
 func (w where) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	mask, a, b := f.In[0], f.In[1], f.In[2]
 	y := f.New(a.DType(), w.shape...)
-	f.Run(shaders.Where{N: y.Numel(), Mm: mask.Numel(), Ma: a.Numel(), Mb: b.Numel()}, y, mask, a, b)
+	f.Run(kernels.Where{N: y.Numel(), Mm: mask.Numel(), Ma: a.Numel(), Mb: b.Numel()}, y, mask, a, b)
 	return one(y), nil
 }
 
@@ -41,7 +41,7 @@ func (w where) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 func (where) Backward(b *Back) {
 	mask, dy := b.In[0], b.DOut[0]
 	n := dy.Numel()
-	k := shaders.Where{N: n, Mm: mask.Numel(), Ma: n, Mb: n}
+	k := kernels.Where{N: n, Mm: mask.Numel(), Ma: n, Mb: n}
 	if b.Needs[1] {
 		g := b.Like(dy)
 		b.Run(k, g, mask, dy, nil)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -83,10 +84,8 @@ func record(b *testing.B, d *tensor.Device, e autograd.Example, dt dtypes) []rec
 func (c recorded) run(b *testing.B, d *tensor.Device) {
 	scope := d.Scope()
 	defer scope.Close()
-	bindings, err := shaders.ParseSig(c.kernel.Sig())
-	if err != nil {
-		b.Fatal(err)
-	}
+	contract, _ := shaders.Find(c.kernel.Name())
+	bindings := contract.Args
 	bytes := 0
 	made := map[any]*tensor.Tensor{}
 	args := make([]*tensor.Tensor, len(c.args))
@@ -128,13 +127,13 @@ func flops(k tensor.Kernel) float64 {
 		return n
 	}
 	switch k := k.(type) {
-	case shaders.Matmul:
+	case kernels.Matmul:
 		return 2 * product(k.Batch, k.M, k.N, k.K)
-	case shaders.Attention:
+	case kernels.Attention:
 		return 4 * product(k.Batch, k.Heads, k.T, k.S, k.HeadDim)
-	case shaders.AttentionGradQ:
+	case kernels.AttentionGradQ:
 		return 6 * product(k.Batch, k.Heads, k.T, k.S, k.HeadDim)
-	case shaders.AttentionGradKV:
+	case kernels.AttentionGradKV:
 		return 8 * product(k.Batch, k.Heads, k.T, k.S, k.HeadDim)
 	}
 	return 0

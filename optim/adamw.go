@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 // AdamW is Adam with decoupled weight decay, as torch.optim.AdamW computes it:
@@ -46,7 +46,7 @@ func (a AdamW) weightDecay() float32 { return a.WeightDecay }
 func (AdamW) moments() []string { return []string{"exp_avg", "exp_avg_sq"} }
 
 func (a AdamW) update(s step) {
-	s.value.Device().Run(shaders.AdamW{
+	s.value.Device().Run(kernels.AdamW{
 		N: s.n, LR: s.lr, Beta1: a.Betas[0], Beta2: a.Betas[1], Eps: a.Eps, WeightDecay: s.weightDecay,
 		Correction1: correction(a.Betas[0], s.t), Correction2: correction(a.Betas[1], s.t),
 	}, s.value, s.moments[0], s.moments[1], s.mirror, s.grad, s.clip)

@@ -3,7 +3,7 @@ package optim
 import (
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -31,15 +31,15 @@ func (t *Trainable) ClipScaledByNorm(maxNorm, scale float32) {
 	}
 	at := 0
 	for _, b := range t.blocks {
-		t.dev.Run(shaders.SumSquares{N: b.n, Block: sumBlock}, t.partial.View(at, b.parts()), b.grad)
+		t.dev.Run(kernels.SumSquares{N: b.n, Block: sumBlock}, t.partial.View(at, b.parts()), b.grad)
 		at += b.parts()
 	}
 	if scale != 1 {
-		t.dev.Run(shaders.Scale{N: at, Alpha: 1 / (scale * scale)}, t.partial, t.partial)
+		t.dev.Run(kernels.Scale{N: at, Alpha: 1 / (scale * scale)}, t.partial, t.partial)
 	}
-	t.dev.Run(shaders.ClipFactor{N: at, MaxNorm: maxNorm}, t.factor, t.norm, t.partial)
+	t.dev.Run(kernels.ClipFactor{N: at, MaxNorm: maxNorm}, t.factor, t.norm, t.partial)
 	if scale != 1 {
-		t.dev.Run(shaders.Scale{N: 1, Alpha: 1 / scale}, t.factor, t.factor)
+		t.dev.Run(kernels.Scale{N: 1, Alpha: 1 / scale}, t.factor, t.factor)
 	}
 	t.clip = t.factor
 }

@@ -5,8 +5,8 @@ import (
 	"iter"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -84,7 +84,7 @@ func gather(d *tensor.Device, m any, groups []Group, maxBlock int) (*Trainable, 
 	t.partial, t.factor, t.norm = t.zeros(parts), t.zeros(1), t.zeros(1)
 	for _, e := range t.entries {
 		old := e.param.Value
-		d.Run(shaders.Cast{N: old.Numel()}, t.blocks[e.block].value.View(e.from, old.Numel()), old)
+		d.Run(kernels.Cast{N: old.Numel()}, t.blocks[e.block].value.View(e.from, old.Numel()), old)
 	}
 	for _, b := range t.blocks {
 		if b.dtype != tensor.F32 {
@@ -150,7 +150,7 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 
 func (t *Trainable) zeros(n int) *tensor.Tensor {
 	x := t.dev.New(tensor.F32, n)
-	t.dev.Run(shaders.Fill{N: n}, x)
+	t.dev.Run(kernels.Fill{N: n}, x)
 	return x
 }
 
@@ -164,7 +164,7 @@ func (b *block) stored() *tensor.Tensor {
 
 func (b *block) fillMirror() {
 	if b.mirror != nil {
-		b.mirror.Device().Run(shaders.Cast{N: b.n}, b.mirror, b.value)
+		b.mirror.Device().Run(kernels.Cast{N: b.n}, b.mirror, b.value)
 	}
 }
 
@@ -191,6 +191,6 @@ func (t *Trainable) Numel() int {
 // ZeroGrad makes all gradients zero.
 func (t *Trainable) ZeroGrad() {
 	for _, b := range t.blocks {
-		t.dev.Run(shaders.Fill{N: b.n}, b.grad)
+		t.dev.Run(kernels.Fill{N: b.n}, b.grad)
 	}
 }

@@ -3,7 +3,7 @@ package optim
 import (
 	"fmt"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -35,7 +35,7 @@ func (g SGD) update(s step) {
 	if g.Momentum != 0 {
 		velocity = s.moments[0]
 	}
-	s.value.Device().Run(shaders.SGD{N: s.n, LR: s.lr, Momentum: g.Momentum, WeightDecay: s.weightDecay},
+	s.value.Device().Run(kernels.SGD{N: s.n, LR: s.lr, Momentum: g.Momentum, WeightDecay: s.weightDecay},
 		s.value, velocity, s.grad, s.clip)
 	s.fillMirror()
 }

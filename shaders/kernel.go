@@ -1,18 +1,23 @@
-// Package shaders holds the contract of every kernel: a shader's header (its
-// parameters, bindings and grid) generates one Go struct, which the op that
-// asks for the kernel, the CPU function and the Vulkan backend all use.
+// Package shaders says what a kernel is: the header of a .comp file (its parameters, bindings and grid)
+// generates one Go struct, which the operation that asks for the kernel, its function for the CPU and the
+// Vulkan backend all use. README.md describes the header.
 //
-// README.md describes the header. The structs are in kernels_gen.go.
+// A program adds a kernel of its own by writing its .comp file in the folder of a package, and there
+//
+//	//go:generate go run github.com/agora-ml/agora/shaders/gen -package kernels -dir . -glslc glslc
+//
+// What that writes registers the kernel here; examples/own-kernel is a whole program. A backend finds in
+// [Find] what it has to run. Agora's own kernels are written in this folder, and their structs are in a package
+// that only Agora needs.
 package shaders
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 )
-
-//go:generate go run ./gen -dir .
 
 // Tile is the sizes a kernel is launched with, in the order of its //tile line
 // (unused: 0); the first is the number of invocations of a workgroup. It is an
@@ -23,8 +28,6 @@ type Tile = [4]uint32
 type Kernel interface {
 	// Name is the kernel's name: "rms_norm" is shaders/rms_norm.comp and backend/cpu/rms_norm.go.
 	Name() string
-	// Sig is a letter a binding, written ones before "="; "?" = may be nil, "+" = an output that is read too. See ParseSig.
-	Sig() string
 	// Grid is the number of workgroups for a tile. A grid of one term is folded over x and y,
 	// at most 65,535 each; a 0 means that there is nothing to do.
 	Grid(t Tile) [3]uint32
@@ -34,7 +37,7 @@ type Kernel interface {
 	Push(b []byte) ([]byte, error)
 	// Consts are the specialization constants that belong to the meaning, in order of declaration.
 	Consts() []uint32
-	// Lens are the elements of every binding, in the order of Sig; -1 where the header does not say.
+	// Lens are the elements of every binding, in the order of the contract; -1 where the header does not say.
 	Lens() []int
 }
 
@@ -42,8 +45,8 @@ type Kernel interface {
 type Desc struct {
 	Name      string
 	Doc       string        // the header's comment
-	Sig       string        // as Kernel.Sig
-	Args      []Binding     // Sig, parsed: Register and Kernels do that
+	Sig       string        // a letter a binding, written ones before "="; "?": may be nil, "+": an output that is read too
+	Args      []Binding     // Sig, parsed: Register does that
 	Bindings  []string      // the bindings' names, in the order of Sig
 	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
 	Tiles     []Tile        // sizes to choose from, small ones first; the first works everywhere
@@ -63,33 +66,37 @@ type Alternative struct {
 	SPIRV map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
 }
 
-// Find returns a kernel's description by name: one of Kernels, or one that was registered.
+var registered struct {
+	sync.RWMutex
+	kernels map[string]Desc
+}
+
+// Find returns a kernel's description by name.
 func Find(name string) (Desc, bool) {
-	if i, ok := slices.BinarySearchFunc(Kernels, name, func(d Desc, name string) int { return strings.Compare(d.Name, name) }); ok {
-		return Kernels[i], true
-	}
-	registered.Lock()
-	defer registered.Unlock()
+	registered.RLock()
+	defer registered.RUnlock()
 	d, ok := registered.kernels[name]
 	return d, ok
 }
 
-var registered struct {
-	sync.Mutex
-	kernels map[string]Desc
+// All returns every kernel that the program has, by name: those of Agora that it links, and its own.
+func All() []Desc {
+	registered.RLock()
+	defer registered.RUnlock()
+	return slices.SortedFunc(maps.Values(registered.kernels), func(a, b Desc) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// Register adds a kernel of the caller's own; gen writes the calls (README.md, "A kernel of your
-// own"). Its function for the CPU is registered there. A name twice panics.
+// Register adds a kernel; gen writes the calls (README.md, "A kernel of your own"). Its function for the
+// CPU is registered there. A name twice panics.
 func Register(d Desc) {
 	if err := d.parse(); err != nil {
 		panic(err)
 	}
-	if _, ok := Find(d.Name); ok {
-		panic("shaders: Register: there is a kernel " + d.Name + " already")
-	}
 	registered.Lock()
 	defer registered.Unlock()
+	if _, ok := registered.kernels[d.Name]; ok {
+		panic("shaders: Register: there is a kernel " + d.Name + " already")
+	}
 	if registered.kernels == nil {
 		registered.kernels = map[string]Desc{}
 	}
@@ -108,8 +115,8 @@ type Binding struct {
 	Optional bool // may be nil
 }
 
-// ParseSig reads a signature such as "TS?=TW" or "S+S?+=SS?".
-func ParseSig(sig string) ([]Binding, error) {
+// parseSig reads a signature such as "TS?=TW" or "S+S?+=SS?".
+func parseSig(sig string) ([]Binding, error) {
 	outputs, inputs, ok := strings.Cut(sig, "=")
 	if !ok || outputs == "" {
 		return nil, fmt.Errorf("shaders: signature %q: want outputs, then =", sig)
@@ -131,31 +138,13 @@ func ParseSig(sig string) ([]Binding, error) {
 	return list, nil
 }
 
-func init() {
-	for i := range Kernels {
-		if err := Kernels[i].parse(); err != nil {
-			panic(err)
-		}
-	}
-}
-
 // parse fills in Args.
 func (d *Desc) parse() (err error) {
-	if d.Args, err = ParseSig(d.Sig); err != nil {
+	if d.Args, err = parseSig(d.Sig); err != nil {
 		return err
 	}
 	if len(d.Args) != len(d.Bindings) || len(d.Tiles) == 0 {
 		return fmt.Errorf("shaders: %s: %d names for the %d bindings of %q, %d tiles: want as many names as bindings, and a tile", d.Name, len(d.Bindings), len(d.Args), d.Sig, len(d.Tiles))
 	}
 	return nil
-}
-
-func spirv(name string) func() []byte {
-	return func() []byte {
-		b, err := compiled.ReadFile(folder + "/" + name + ".spv")
-		if err != nil {
-			panic("shaders: " + name + " has a body but was not compiled: " + err.Error())
-		}
-		return b
-	}
 }

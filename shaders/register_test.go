@@ -13,12 +13,14 @@ func TestRegister(t *testing.T) {
 	if !ok || len(got.Args) != 3 || !got.Args[2].Optional || got.SPIRV != nil {
 		t.Errorf("found %+v, %v", got, ok)
 	}
+	if all := All(); len(all) != 1 || all[0].Name != "test.own" {
+		t.Errorf("all are %+v", all)
+	}
 	for _, c := range []struct {
 		change func(d *Desc)
 		want   string
 	}{
 		{func(d *Desc) {}, "there is a kernel test.own already"},
-		{func(d *Desc) { d.Name = "matmul" }, "there is a kernel matmul already"},
 		{func(d *Desc) { d.Name, d.Sig = "test.x", "T" }, `signature "T"`},
 		{func(d *Desc) { d.Name, d.Bindings = "test.x", d.Bindings[:2] }, "want as many names as bindings"},
 		{func(d *Desc) { d.Name, d.Tiles = "test.x", nil }, "0 tiles"},

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 func mustPanic(t *testing.T, want string, f func()) {
@@ -146,7 +146,7 @@ func TestFailedAllocationFreesTheReserveFirst(t *testing.T) {
 	if !errors.Is(d.Err(), ErrOutOfMemory) || !strings.Contains(d.Err().Error(), "4096 bytes for a tensor") {
 		t.Fatalf("error %v", d.Err())
 	}
-	d.Run(shaders.Fill{N: 1024}, bad)
+	d.Run(kernels.Fill{N: 1024}, bad)
 	if len(f.ran) != 0 {
 		t.Error("a kernel ran after the device had failed")
 	}
@@ -224,7 +224,7 @@ func TestClosedDevice(t *testing.T) {
 	if err := d.Flush(); !errors.Is(err, ErrClosed) {
 		t.Errorf("flush gave %v", err)
 	}
-	d.Run(shaders.Fill{N: 1}, x)
+	d.Run(kernels.Fill{N: 1}, x)
 	d.New(F32, 3).SetFloat32s([]float32{1, 2, 3})
 	loose.Free("test")
 	s.Close()
@@ -251,7 +251,7 @@ func TestRunChecksArguments(t *testing.T) {
 	d, other := NewDevice(&fake{}), NewDevice(&fake{})
 	x, y, bias := d.New(F32, 4, 3), d.New(F32, 4, 3), d.New(F32, 3)
 	ids, half := d.New(I32, 4), d.New(BF16, 4, 3)
-	add := shaders.Add{N: 12, M: 3}
+	add := kernels.Add{N: 12, M: 3}
 	for name, c := range map[string]struct {
 		k    Kernel
 		args []*Tensor
@@ -260,15 +260,15 @@ func TestRunChecksArguments(t *testing.T) {
 		"too few":        {add, []*Tensor{y, x}, "2 arguments for the 3 bindings"},
 		"nil":            {add, []*Tensor{y, x, nil}, "argument 2 (b) is nil"},
 		"integers":       {add, []*Tensor{y, x, ids}, "want floats"},
-		"floats":         {shaders.Embedding{Rows: 4, Dim: 3, Vocab: 4}, []*Tensor{y, x, d.New(F32, 4)}, "want i32"},
+		"floats":         {kernels.Embedding{Rows: 4, Dim: 3, Vocab: 4}, []*Tensor{y, x, d.New(F32, 4)}, "want i32"},
 		"letter":         {add, []*Tensor{y, half, bias}, "want f32"},
 		"size":           {add, []*Tensor{y, x, d.New(F32, 4)}, "want 3 elements"},
 		"device":         {add, []*Tensor{y, other.New(F32, 4, 3), bias}, "another device"},
 		"overlap":        {add, []*Tensor{x, y, x.View(3, 3)}, "shares memory"},
-		"shifted":        {shaders.Scale{N: 6}, []*Tensor{x.View(0, 6), x.View(1, 6)}, "shares memory"},
-		"quantised":      {shaders.Scale{N: 32}, []*Tensor{d.New(F32, 32), d.New(Q8, 32)}, "only a weight"},
-		"past 32 bits":   {shaders.Add{N: 1 << 33, M: 1}, []*Tensor{y, x, bias}, "add"},
-		"negative width": {shaders.Add{N: -1, M: 1}, []*Tensor{y, x, bias}, "add"},
+		"shifted":        {kernels.Scale{N: 6}, []*Tensor{x.View(0, 6), x.View(1, 6)}, "shares memory"},
+		"quantised":      {kernels.Scale{N: 32}, []*Tensor{d.New(F32, 32), d.New(Q8, 32)}, "only a weight"},
+		"past 32 bits":   {kernels.Add{N: 1 << 33, M: 1}, []*Tensor{y, x, bias}, "add"},
+		"negative width": {kernels.Add{N: -1, M: 1}, []*Tensor{y, x, bias}, "add"},
 	} {
 		t.Run(name, func(t *testing.T) { mustPanic(t, c.want, func() { d.Run(c.k, c.args...) }) })
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -16,7 +16,7 @@ func init() {
 // adamw: one step of decoupled weight decay, Loshchilov and Hutter, 1711.05101, in
 // the order of torch.optim.AdamW. It reads the gradient as g * clip, and does nothing
 // where clip is NaN.
-func adamw[F float](w *work, k shaders.AdamW, a args[F]) {
+func adamw[F float](w *work, k kernels.AdamW, a args[F]) {
 	p, m, v, mirror, g := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	clip := optional(a.f[5])
 	if clip != clip {
@@ -46,7 +46,7 @@ func optional[F float](x []F) F {
 	return x[0]
 }
 
-func adamwFast(w *work, k shaders.AdamW, a []tensor.Arg) bool {
+func adamwFast(w *work, k kernels.AdamW, a []tensor.Arg) bool {
 	mirror := a[3]
 	if a[0].DType != tensor.F32 || !mirror.IsNil() && !mirror.DType.Is16Bit() {
 		return false

@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 func init() {
@@ -14,7 +14,7 @@ func init() {
 
 // attention: y = Σ_j p_j v_j with p = softmax(scale q·k) over the keys j that the query
 // sees; lse = log Σ_j exp(scale q·k_j).
-func attention[F float](w *work, k shaders.Attention, a args[F]) {
+func attention[F float](w *work, k kernels.Attention, a args[F]) {
 	y, lse := a.f[0], a.f[1]
 	in := attentionInputs[F]{k, a.f[2], a.f[3], a.f[4], seeing(k, a.i[5:9])}
 	w.team.Rows(k.Batch*k.Heads*k.T, 1, func(lo, hi int) {
@@ -47,9 +47,9 @@ func attention[F float](w *work, k shaders.Attention, a args[F]) {
 
 // attentionGradQ: delta = dy·y, dq = scale Σ_j p_j (dy·v_j - delta) k_j with
 // p_j = exp(scale q·k_j - lse).
-func attentionGradQ[F float](w *work, k shaders.AttentionGradQ, a args[F]) {
+func attentionGradQ[F float](w *work, k kernels.AttentionGradQ, a args[F]) {
 	dq, delta, dy, y, lse := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
-	in := attentionInputs[F]{shaders.Attention(k), a.f[5], a.f[6], a.f[7], seeing(shaders.Attention(k), a.i[8:12])}
+	in := attentionInputs[F]{kernels.Attention(k), a.f[5], a.f[6], a.f[7], seeing(kernels.Attention(k), a.i[8:12])}
 	w.team.Rows(k.Batch*k.Heads*k.T, 1, func(lo, hi int) {
 		for row := lo; row < hi; row++ {
 			b, h, i := row/k.T/k.Heads, row/k.T%k.Heads, row%k.T
@@ -67,9 +67,9 @@ func attentionGradQ[F float](w *work, k shaders.AttentionGradQ, a args[F]) {
 
 // attentionGradKV: dv_j = Σ p_ij dy_i, dk_j = scale Σ p_ij (dy_i·v_j - delta_i) q_i over
 // the queries i that see key j, and the query heads that share its head.
-func attentionGradKV[F float](w *work, k shaders.AttentionGradKV, a args[F]) {
+func attentionGradKV[F float](w *work, k kernels.AttentionGradKV, a args[F]) {
 	dk, dv, dy, lse, delta := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
-	in := attentionInputs[F]{shaders.Attention(k), a.f[5], a.f[6], a.f[7], seeing(shaders.Attention(k), a.i[8:12])}
+	in := attentionInputs[F]{kernels.Attention(k), a.f[5], a.f[6], a.f[7], seeing(kernels.Attention(k), a.i[8:12])}
 	group := k.Heads / k.KVHeads
 	w.team.Rows(k.Batch*k.KVHeads*k.S, 1, func(lo, hi int) {
 		for row := lo; row < hi; row++ {
@@ -96,7 +96,7 @@ func attentionGradKV[F float](w *work, k shaders.AttentionGradKV, a args[F]) {
 }
 
 type attentionInputs[F float] struct {
-	shape   shaders.Attention
+	shape   kernels.Attention
 	q, k, v []F
 	visibility
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -27,13 +27,13 @@ func init() {
 
 // attentionTiles cuts one attention by its shape.
 type attentionTiles struct {
-	shaders.Attention
+	kernels.Attention
 	visibility
 	group   int // heads that share a key head
 	queries int // of a tile
 }
 
-func tilesOf(k shaders.Attention, indices []tensor.Arg) *attentionTiles {
+func tilesOf(k kernels.Attention, indices []tensor.Arg) *attentionTiles {
 	group := k.Heads / max(1, k.KVHeads)
 	rows := min(max(fewestRows, k.T/8), mostRows)
 	return &attentionTiles{k, seeing(k, slices[float32](indices).i), group, max(1, rows/max(1, group))}
@@ -176,7 +176,7 @@ func (t *attentionTile) score(k tensor.Arg, j, n int, all bool) {
 
 // tiledAttention keeps, for every row, the maximum of the scores met so far, and sums
 // that are rescaled when it grows.
-func tiledAttention(w *work, k shaders.Attention, a []tensor.Arg) bool {
+func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -242,12 +242,12 @@ func (t *attentionTile) probabilities(n int) {
 	}
 }
 
-func tiledAttentionGradQ(w *work, k shaders.AttentionGradQ, a []tensor.Arg) bool {
+func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
 	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
-	tilesOf(shaders.Attention(k), a[8:12]).queryTiles(w, func(t *attentionTile) {
+	tilesOf(kernels.Attention(k), a[8:12]).queryTiles(w, func(t *attentionTile) {
 		t.takeGrad()
 		t.gather(t.dy, dy, 1)
 		t.gather(t.q, y, 1) // for delta only
@@ -268,12 +268,12 @@ func tiledAttentionGradQ(w *work, k shaders.AttentionGradQ, a []tensor.Arg) bool
 	return true
 }
 
-func tiledAttentionGradKV(w *work, k shaders.AttentionGradKV, a []tensor.Arg) bool {
+func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
 	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
-	tiles, d := tilesOf(shaders.Attention(k), a[8:12]), k.HeadDim
+	tiles, d := tilesOf(kernels.Attention(k), a[8:12]), k.HeadDim
 	blocks := (k.S + tileKeys - 1) / tileKeys
 	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
 		block, rest := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)

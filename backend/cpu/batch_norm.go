@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 func init() {
@@ -29,7 +29,7 @@ func channelwise(w *work, batch, channels, inner int, f func(c int, each func(fu
 }
 
 // batchNormStats: mean and variance of every channel, towards which running ones move.
-func batchNormStats[F float](w *work, k shaders.BatchNormStats, a args[F]) {
+func batchNormStats[F float](w *work, k kernels.BatchNormStats, a args[F]) {
 	mean, variance, runningMean, runningVariance, x := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	n, m := float64(k.Batch*k.Inner), F(k.Momentum)
 	channelwise(w, k.Batch, k.Channels, k.Inner, func(c int, each func(func(at int))) {
@@ -51,7 +51,7 @@ func batchNormStats[F float](w *work, k shaders.BatchNormStats, a args[F]) {
 }
 
 // batchNorm: y = (x - mean) / sqrt(variance + eps) * weight + bias.
-func batchNorm[F float](w *work, k shaders.BatchNorm, a args[F]) {
+func batchNorm[F float](w *work, k kernels.BatchNorm, a args[F]) {
 	y, x, mean, variance, weight, bias := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
 	w.team.Rows(k.Batch*k.Channels, max(1, grain/k.Inner), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -75,7 +75,7 @@ func rootOf[F float](variance F, eps float32) F {
 }
 
 // batchNormGradWeight: dweight = Σ dy (x - mean) / sqrt(variance + eps), dbias = Σ dy.
-func batchNormGradWeight[F float](w *work, k shaders.BatchNormGradWeight, a args[F]) {
+func batchNormGradWeight[F float](w *work, k kernels.BatchNormGradWeight, a args[F]) {
 	dweight, dbias, dy, x, mean, variance := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
 	channelwise(w, k.Batch, k.Channels, k.Inner, func(c int, each func(func(at int))) {
 		products, sum := 0.0, 0.0
@@ -88,7 +88,7 @@ func batchNormGradWeight[F float](w *work, k shaders.BatchNormGradWeight, a args
 }
 
 // batchNormGrad: dx = weight r (dy - (dbias + (x - mean) r dweight) / n), r = 1 / sqrt(variance + eps).
-func batchNormGrad[F float](w *work, k shaders.BatchNormGrad, a args[F]) {
+func batchNormGrad[F float](w *work, k kernels.BatchNormGrad, a args[F]) {
 	dx, dy, x, mean, variance, weight, dweight, dbias := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5], a.f[6], a.f[7]
 	n := F(k.Batch * k.Inner)
 	w.team.Rows(k.Batch*k.Channels, max(1, grain/k.Inner), func(lo, hi int) {

@@ -3,7 +3,7 @@ package cpu
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/internal/half"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -80,7 +80,7 @@ func init() {
 }
 
 // cast: y = x, rounded to y's type (to 16 bits by way of f32).
-func cast(w *work, k shaders.Cast, a []tensor.Arg) {
+func cast(w *work, k kernels.Cast, a []tensor.Arg) {
 	y, x := a[0], a[1]
 	switch {
 	case y.DType == tensor.F32:
@@ -96,7 +96,7 @@ func cast(w *work, k shaders.Cast, a []tensor.Arg) {
 	}
 }
 
-func vectorCast(w *work, k shaders.Cast, a []tensor.Arg) bool {
+func vectorCast(w *work, k kernels.Cast, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

@@ -1,6 +1,6 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import "github.com/agora-ml/agora/internal/kernels"
 
 func init() {
 	plain(clamp[float32], clamp[float64])
@@ -8,7 +8,7 @@ func init() {
 }
 
 // clamp: y = min(max(x, low), high).
-func clamp[F float](w *work, k shaders.Clamp, a args[F]) {
+func clamp[F float](w *work, k kernels.Clamp, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -18,7 +18,7 @@ func clamp[F float](w *work, k shaders.Clamp, a args[F]) {
 }
 
 // clampGrad: dx = dy where low ≤ x ≤ high, else 0.
-func clampGrad[F float](w *work, k shaders.ClampGrad, a args[F]) {
+func clampGrad[F float](w *work, k kernels.ClampGrad, a args[F]) {
 	dx, dy, x := a.f[0], a.f[1], a.f[2]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {

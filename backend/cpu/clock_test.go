@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -18,8 +18,8 @@ func TestProfileIsAChromeTrace(t *testing.T) {
 	}
 	d := tensor.NewDevice(b)
 	x := d.New(tensor.F32, 64)
-	d.Run(shaders.Fill{N: 64, Value: 2}, x)
-	d.Run(shaders.Unary{N: 64, Func: shaders.FuncLog}, d.Like(x), x) // no fast version
+	d.Run(kernels.Fill{N: 64, Value: 2}, x)
+	d.Run(kernels.Unary{N: 64, Func: kernels.FuncLog}, d.Like(x), x) // no fast version
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}

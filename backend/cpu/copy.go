@@ -1,7 +1,7 @@
 package cpu
 
 import (
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -11,7 +11,7 @@ func init() {
 }
 
 // copyRows: y[yOffset + r yStride + c] = x[xOffset + r xStride + c]; the rest of y stays.
-func copyRows[F float](w *work, k shaders.Copy, a args[F]) {
+func copyRows[F float](w *work, k kernels.Copy, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.Rows, max(1, grain/k.Cols), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -23,7 +23,7 @@ func copyRows[F float](w *work, k shaders.Copy, a args[F]) {
 }
 
 // fastCopyRows moves whole rows of any dtype.
-func fastCopyRows(w *work, k shaders.Copy, a []tensor.Arg) bool {
+func fastCopyRows(w *work, k kernels.Copy, a []tensor.Arg) bool {
 	switch a[0].DType.Bytes(1) {
 	case 2:
 		moveRows[uint16](w, k, a)
@@ -35,7 +35,7 @@ func fastCopyRows(w *work, k shaders.Copy, a []tensor.Arg) bool {
 	return true
 }
 
-func moveRows[E any](w *work, k shaders.Copy, a []tensor.Arg) {
+func moveRows[E any](w *work, k kernels.Copy, a []tensor.Arg) {
 	y, x := elements[E](a[0])[k.YOffset:], elements[E](a[1])[k.XOffset:]
 	w.team.Rows(k.Rows, max(1, grain/k.Cols), func(lo, hi int) {
 		for r := lo; r < hi; r++ {

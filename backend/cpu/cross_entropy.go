@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -20,7 +20,7 @@ const ignoredLabel = -100
 
 // crossEntropy: lse = log Σ e^logits, loss = lse - logits[label], row by row; the
 // loss is 0 for an ignored row, NaN for a label outside the vocabulary.
-func crossEntropy[F float](w *work, k shaders.CrossEntropy, a args[F]) {
+func crossEntropy[F float](w *work, k kernels.CrossEntropy, a args[F]) {
 	loss, lse, logits, labels := a.f[0], a.f[1], a.f[2], a.i[3]
 	w.team.Rows(k.Rows, max(1, grain/k.Vocab), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -45,7 +45,7 @@ func crossEntropy[F float](w *work, k shaders.CrossEntropy, a args[F]) {
 
 // crossEntropyGrad: dlogits = (e^(logits - lse) - onehot(label)) scale dloss; 0 in an
 // ignored row, NaN for a label outside the vocabulary.
-func crossEntropyGrad[F float](w *work, k shaders.CrossEntropyGrad, a args[F]) {
+func crossEntropyGrad[F float](w *work, k kernels.CrossEntropyGrad, a args[F]) {
 	dlogits, logits, labels, lse, dloss := a.f[0], a.f[1], a.i[2], a.f[3], a.f[4]
 	scale := F(k.Scale)
 	if dloss != nil {
@@ -72,7 +72,7 @@ func crossEntropyGrad[F float](w *work, k shaders.CrossEntropyGrad, a args[F]) {
 	})
 }
 
-func vectorCrossEntropy(w *work, k shaders.CrossEntropy, a []tensor.Arg) bool {
+func vectorCrossEntropy(w *work, k kernels.CrossEntropy, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -92,7 +92,7 @@ func vectorCrossEntropy(w *work, k shaders.CrossEntropy, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorCrossEntropyGrad(w *work, k shaders.CrossEntropyGrad, a []tensor.Arg) bool {
+func vectorCrossEntropyGrad(w *work, k kernels.CrossEntropyGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

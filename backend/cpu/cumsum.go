@@ -1,11 +1,11 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import "github.com/agora-ml/agora/internal/kernels"
 
 func init() { plain(cumSum[float32], cumSum[float64]) }
 
 // cumSum: y[o, k, i] = Σ x[o, j, i] over j ≤ k, or in reverse over j ≥ k.
-func cumSum[F float](w *work, k shaders.CumSum, a args[F]) {
+func cumSum[F float](w *work, k kernels.CumSum, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.Outer*k.Inner, max(1, grain/k.N), func(lo, hi int) {
 		for r := lo; r < hi; r++ {

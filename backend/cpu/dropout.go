@@ -1,15 +1,15 @@
 package cpu
 
 import (
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 )
 
 func init() { plain(dropout[float32], dropout[float64]) }
 
 // dropout: y[i] = x[i] / (1-p) where number i of the stream is at least p, else 0. A
 // Philox block has four numbers.
-func dropout[F float](w *work, k shaders.Dropout, a args[F]) {
+func dropout[F float](w *work, k kernels.Dropout, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	key := [2]uint32{k.Key0, k.Key1}
 	w.team.Rows((k.N+3)/4, grain/4, func(lo, hi int) {

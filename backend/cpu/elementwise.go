@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,31 +13,31 @@ func init() {
 	plain(div[float32], div[float64])
 	plain(scale[float32], scale[float64])
 	plain(fill[float32], fill[float64])
-	fast(func(w *work, k shaders.Add, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Add) })
-	fast(func(w *work, k shaders.Sub, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Sub) })
-	fast(func(w *work, k shaders.Mul, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Mul) })
-	fast(func(w *work, k shaders.Div, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Div) })
+	fast(func(w *work, k kernels.Add, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Add) })
+	fast(func(w *work, k kernels.Sub, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Sub) })
+	fast(func(w *work, k kernels.Mul, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Mul) })
+	fast(func(w *work, k kernels.Div, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Div) })
 	fast(vectorScale)
 	fast(vectorFill)
 }
 
 // add: y[i] = a[i] + b[i mod m].
-func add[F float](w *work, k shaders.Add, a args[F]) {
+func add[F float](w *work, k kernels.Add, a args[F]) {
 	each(w, k.N, k.M, a, func(x, y F) F { return x + y })
 }
 
 // sub: y[i] = a[i] - b[i mod m].
-func sub[F float](w *work, k shaders.Sub, a args[F]) {
+func sub[F float](w *work, k kernels.Sub, a args[F]) {
 	each(w, k.N, k.M, a, func(x, y F) F { return x - y })
 }
 
 // mul: y[i] = a[i] * b[i mod m].
-func mul[F float](w *work, k shaders.Mul, a args[F]) {
+func mul[F float](w *work, k kernels.Mul, a args[F]) {
 	each(w, k.N, k.M, a, func(x, y F) F { return x * y })
 }
 
 // div: y[i] = a[i] / b[i mod m].
-func div[F float](w *work, k shaders.Div, a args[F]) {
+func div[F float](w *work, k kernels.Div, a args[F]) {
 	each(w, k.N, k.M, a, func(x, y F) F { return x / y })
 }
 
@@ -52,7 +52,7 @@ func each[F float](w *work, n, m int, a args[F], f func(x, y F) F) {
 }
 
 // scale: y = alpha x + beta.
-func scale[F float](w *work, k shaders.Scale, a args[F]) {
+func scale[F float](w *work, k kernels.Scale, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -62,7 +62,7 @@ func scale[F float](w *work, k shaders.Scale, a args[F]) {
 }
 
 // fill: y = value.
-func fill[F float](w *work, k shaders.Fill, a args[F]) {
+func fill[F float](w *work, k kernels.Fill, a args[F]) {
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			a.f[0][i] = F(k.Value)
@@ -100,7 +100,7 @@ func vectorEach(w *work, n, m int, a []tensor.Arg, f func(dst, a, b []float32)) 
 	return true
 }
 
-func vectorScale(w *work, k shaders.Scale, a []tensor.Arg) bool {
+func vectorScale(w *work, k kernels.Scale, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -110,7 +110,7 @@ func vectorScale(w *work, k shaders.Scale, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorFill(w *work, k shaders.Fill, a []tensor.Arg) bool {
+func vectorFill(w *work, k kernels.Fill, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

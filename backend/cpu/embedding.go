@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -16,7 +16,7 @@ func init() {
 }
 
 // embedding: y[r] = table[ids[r]], a row of NaN for an id outside.
-func embedding[F float](w *work, k shaders.Embedding, a args[F]) {
+func embedding[F float](w *work, k kernels.Embedding, a args[F]) {
 	y, table, ids := a.f[0], a.f[1], a.i[2]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -33,7 +33,7 @@ func embedding[F float](w *work, k shaders.Embedding, a args[F]) {
 
 // embeddingGrad: dtable[v] (+)= Σ dy[r] over the r with ids[r] = v, in order of r. A
 // task owns some rows of the table and looks at all ids, so that no two add to one row.
-func embeddingGrad[F float](w *work, k shaders.EmbeddingGrad, a args[F]) {
+func embeddingGrad[F float](w *work, k kernels.EmbeddingGrad, a args[F]) {
 	dtable, dy, ids := a.f[0], a.f[1], a.i[2]
 	w.team.Rows(k.Vocab, embeddingRows(k.Vocab), func(lo, hi int) {
 		if !k.Acc {
@@ -54,7 +54,7 @@ func embeddingGrad[F float](w *work, k shaders.EmbeddingGrad, a args[F]) {
 // looking at all ids in each costs nothing.
 func embeddingRows(vocab int) int { return max(16, (vocab+63)/64) }
 
-func vectorEmbedding(w *work, k shaders.Embedding, a []tensor.Arg) bool {
+func vectorEmbedding(w *work, k kernels.Embedding, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -70,7 +70,7 @@ func vectorEmbedding(w *work, k shaders.Embedding, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorEmbeddingGrad(w *work, k shaders.EmbeddingGrad, a []tensor.Arg) bool {
+func vectorEmbeddingGrad(w *work, k kernels.EmbeddingGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

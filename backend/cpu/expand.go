@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -12,7 +12,7 @@ func init() {
 }
 
 // expand: y[o, n, i] = scale x[o, i].
-func expand[F float](w *work, k shaders.Expand, a args[F]) {
+func expand[F float](w *work, k kernels.Expand, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.Outer*k.N, max(1, grain/k.Inner), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -24,7 +24,7 @@ func expand[F float](w *work, k shaders.Expand, a args[F]) {
 	})
 }
 
-func vectorExpand(w *work, k shaders.Expand, a []tensor.Arg) bool {
+func vectorExpand(w *work, k kernels.Expand, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 func init() {
@@ -12,7 +12,7 @@ func init() {
 }
 
 // gather: y[o, j, i] = x[o, index[o, j, i], i], NaN for an index outside.
-func gather[F float](w *work, k shaders.Gather, a args[F]) {
+func gather[F float](w *work, k kernels.Gather, a args[F]) {
 	y, x, index := a.f[0], a.f[1], a.i[2]
 	w.team.Rows(len(y), grain, func(lo, hi int) {
 		for e := lo; e < hi; e++ {
@@ -27,7 +27,7 @@ func gather[F float](w *work, k shaders.Gather, a args[F]) {
 
 // scatterAdd: y[o, k, i] = base[o, k, i] + Σ x[o, j, i] over the j with index[o, j, i] = k, in order
 // of j. A task owns rows (o, i) as a whole, so that no two add to one element.
-func scatterAdd[F float](w *work, k shaders.ScatterAdd, a args[F]) {
+func scatterAdd[F float](w *work, k kernels.ScatterAdd, a args[F]) {
 	y, x, index, base := a.f[0], a.f[1], a.i[2], a.f[3]
 	w.team.Rows(k.Outer*k.Inner, max(1, grain/(k.N+k.M)), func(lo, hi int) {
 		for r := lo; r < hi; r++ {

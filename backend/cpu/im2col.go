@@ -1,6 +1,6 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import "github.com/agora-ml/agora/internal/kernels"
 
 func init() {
 	plain(im2col[float32], im2col[float64])
@@ -9,7 +9,7 @@ func init() {
 
 // im2col: cols[(image, p, o), (c, a, b)] = x[image, first+c, p stride - pad + a step, o stride - pad + b step],
 // 0 outside the image.
-func im2col[F float](w *work, k shaders.Im2Col, a args[F]) {
+func im2col[F float](w *work, k kernels.Im2Col, a args[F]) {
 	cols, x := a.f[0], a.f[1]
 	row := k.Count * k.KernelH * k.KernelW
 	w.team.Rows(k.N, max(1, grain/row), func(lo, hi int) {
@@ -34,7 +34,7 @@ func im2col[F float](w *work, k shaders.Im2Col, a args[F]) {
 }
 
 // col2im: x[image, first+c, h, w] = Σ of what im2col takes from there, in the order of the window.
-func col2im[F float](w *work, k shaders.Col2Im, a args[F]) {
+func col2im[F float](w *work, k kernels.Col2Im, a args[F]) {
 	x, cols := a.f[0], a.f[1]
 	row := k.Count * k.KernelH * k.KernelW
 	w.team.Rows(k.N, max(1, grain/(k.KernelH*k.KernelW)), func(lo, hi int) {

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -19,7 +19,7 @@ func init() {
 
 // layerNorm: y = (x - mean) rstd w + b, rstd = 1 / sqrt(variance + eps), row by row;
 // the variance is the biased one.
-func layerNorm[F float](w *work, k shaders.LayerNorm, a args[F]) {
+func layerNorm[F float](w *work, k kernels.LayerNorm, a args[F]) {
 	y, means, rstds, x, weight, bias := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -55,7 +55,7 @@ func layerNorm[F float](w *work, k shaders.LayerNorm, a args[F]) {
 }
 
 // layerNormGrad: dx = rstd (g - mean(g) - n mean(g n)), g = dy w, n = (x - mean) rstd.
-func layerNormGrad[F float](w *work, k shaders.LayerNormGrad, a args[F]) {
+func layerNormGrad[F float](w *work, k kernels.LayerNormGrad, a args[F]) {
 	dx, dy, x, weight, means, rstds := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -83,7 +83,7 @@ func layerNormGrad[F float](w *work, k shaders.LayerNormGrad, a args[F]) {
 }
 
 // layerNormGradWeight: dw (+)= Σ_rows dy (x - mean) rstd, db (+)= Σ_rows dy.
-func layerNormGradWeight[F float](w *work, k shaders.LayerNormGradWeight, a args[F]) {
+func layerNormGradWeight[F float](w *work, k kernels.LayerNormGradWeight, a args[F]) {
 	dw, db, dy, x, means, rstds := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
 	w.team.Rows(k.Dim, max(1, grain/k.Rows), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -110,7 +110,7 @@ func put[F float](y []F, i int, v F, add bool) {
 	}
 }
 
-func vectorLayerNorm(w *work, k shaders.LayerNorm, a []tensor.Arg) bool {
+func vectorLayerNorm(w *work, k kernels.LayerNorm, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -144,7 +144,7 @@ func vectorLayerNorm(w *work, k shaders.LayerNorm, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorLayerNormGrad(w *work, k shaders.LayerNormGrad, a []tensor.Arg) bool {
+func vectorLayerNormGrad(w *work, k kernels.LayerNormGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -171,7 +171,7 @@ func vectorLayerNormGrad(w *work, k shaders.LayerNormGrad, a []tensor.Arg) bool 
 	return true
 }
 
-func vectorLayerNormGradWeight(w *work, k shaders.LayerNormGradWeight, a []tensor.Arg) bool {
+func vectorLayerNormGradWeight(w *work, k kernels.LayerNormGradWeight, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

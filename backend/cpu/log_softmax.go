@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 func init() {
@@ -12,7 +12,7 @@ func init() {
 }
 
 // logSoftmax: y = x - max x - log Σ e^(x - max x), row by row.
-func logSoftmax[F float](w *work, k shaders.LogSoftmax, a args[F]) {
+func logSoftmax[F float](w *work, k kernels.LogSoftmax, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -29,7 +29,7 @@ func logSoftmax[F float](w *work, k shaders.LogSoftmax, a args[F]) {
 }
 
 // logSoftmaxGrad: dx = dy - e^y Σ dy, row by row.
-func logSoftmaxGrad[F float](w *work, k shaders.LogSoftmaxGrad, a args[F]) {
+func logSoftmaxGrad[F float](w *work, k kernels.LogSoftmaxGrad, a args[F]) {
 	dx, dy, y := a.f[0], a.f[1], a.f[2]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {

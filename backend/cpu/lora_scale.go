@@ -1,6 +1,6 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import "github.com/agora-ml/agora/internal/kernels"
 
 func init() {
 	plain(loraScale[float32], loraScale[float64])
@@ -8,7 +8,7 @@ func init() {
 }
 
 // loraScale: bs[o, j] = alpha s_i b[o, j] for the columns j of module i.
-func loraScale[F float](w *work, k shaders.LoRAScale, a args[F]) {
+func loraScale[F float](w *work, k kernels.LoRAScale, a args[F]) {
 	bs, b, s := a.f[0], a.f[1], a.f[2]
 	w.team.Rows(k.Out, max(1, grain/k.Rank), func(lo, hi int) {
 		for o := lo; o < hi; o++ {
@@ -20,7 +20,7 @@ func loraScale[F float](w *work, k shaders.LoRAScale, a args[F]) {
 }
 
 // loraModule is the element of s for column j of row o.
-func loraModule(k shaders.LoRAScale, o, j int) int {
+func loraModule(k kernels.LoRAScale, o, j int) int {
 	module := j / (k.Rank / k.Modules)
 	if k.PerOutput {
 		return module*k.Out + o
@@ -29,10 +29,10 @@ func loraModule(k shaders.LoRAScale, o, j int) int {
 }
 
 // loraScaleGrad: db (+)= alpha s dbs, ds (+)= alpha Σ dbs b over what each s scales.
-func loraScaleGrad[F float](w *work, k shaders.LoRAScaleGrad, a args[F]) {
+func loraScaleGrad[F float](w *work, k kernels.LoRAScaleGrad, a args[F]) {
 	db, ds, dbs, b, s := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	if db != nil {
-		at := shaders.LoRAScale{Out: k.Out, Rank: k.Rank, Modules: k.Modules, PerOutput: k.PerOutput}
+		at := kernels.LoRAScale{Out: k.Out, Rank: k.Rank, Modules: k.Modules, PerOutput: k.PerOutput}
 		w.team.Rows(k.Out, max(1, grain/k.Rank), func(lo, hi int) {
 			for o := lo; o < hi; o++ {
 				for j := range k.Rank {

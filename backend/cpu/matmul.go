@@ -3,7 +3,7 @@ package cpu
 import (
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,7 +13,7 @@ func init() {
 }
 
 // matmul: c[m, n] (+)= Σ_k op(a)[m, k] op(b)[k, n] + bias[n], for every batch.
-func matmul[F float](w *work, k shaders.Matmul, x args[F]) {
+func matmul[F float](w *work, k kernels.Matmul, x args[F]) {
 	c, a, b, bias := x.f[0], x.f[1], x.f[2], x.f[3]
 	am, ak, bk, bn := k.K, 1, k.N, 1 // strides
 	if k.TransA {
@@ -47,7 +47,7 @@ func matmul[F float](w *work, k shaders.Matmul, x args[F]) {
 const manyProducts = 256 * 256 * 256
 
 // packedMatmul is package gemm's product: c and a in f32, b in f32, 16 bits or blocks.
-func packedMatmul(w *work, k shaders.Matmul, x []tensor.Arg) bool {
+func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	c, a, b, bias := x[0], x[1], x[2], x[3]
 	if c.DType != tensor.F32 || a.DType != tensor.F32 || !atMost32Bits(x) {
 		return false
@@ -79,7 +79,7 @@ func packedMatmul(w *work, k shaders.Matmul, x []tensor.Arg) bool {
 }
 
 // addBias: c (+)= bias in every row.
-func addBias(w *work, k shaders.Matmul, c []float32, bias tensor.Arg) {
+func addBias(w *work, k kernels.Matmul, c []float32, bias tensor.Arg) {
 	row := w.shared.load(bias, 0, k.N)
 	w.team.Rows(k.Batch*k.M, max(1, grain/max(1, k.N)), func(lo, hi int) {
 		for r := lo; r < hi; r++ {

@@ -1,6 +1,6 @@
 package cpu
 
-import "github.com/agora-ml/agora/shaders"
+import "github.com/agora-ml/agora/internal/kernels"
 
 func init() {
 	plain(maximum[float32], maximum[float64])
@@ -9,7 +9,7 @@ func init() {
 
 // maximum: y[o, i] = the first largest of x[o, :, i] and its place; a NaN is larger
 // than any number.
-func maximum[F float](w *work, k shaders.Max, a args[F]) {
+func maximum[F float](w *work, k kernels.Max, a args[F]) {
 	y, index, x := a.f[0], a.i[1], a.f[2]
 	w.team.Rows(k.Outer*k.Inner, max(1, grain/k.N), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -31,7 +31,7 @@ func maximum[F float](w *work, k shaders.Max, a args[F]) {
 }
 
 // maximumGrad: dx[o, n, i] = dy[o, i] where n is the index, else 0.
-func maximumGrad[F float](w *work, k shaders.MaxGrad, a args[F]) {
+func maximumGrad[F float](w *work, k kernels.MaxGrad, a args[F]) {
 	dx, dy, index := a.f[0], a.f[1], a.i[2]
 	w.team.Rows(k.Outer*k.N, max(1, grain/k.Inner), func(lo, hi int) {
 		for r := lo; r < hi; r++ {

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -48,8 +48,8 @@ func TestOptimizerKernels(t *testing.T) {
 		"fast":  openDevice(t, cpu.Options{Threads: 2}),
 	}
 	for _, n := range optimizerSizes {
-		adamw := shaders.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.003}
-		sgd := shaders.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
+		adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.003}
+		sgd := kernels.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
 		p, m, g := normals(n, 1), normals(n, 2), normals(n, 4)
 		v := normals(n, 3)
 		for i := range v {
@@ -115,8 +115,8 @@ func TestStepWithoutFactor(t *testing.T) {
 				}
 				g := d.FromFloat64s(tensor.F32, normals(n, 9), n)
 				clip := d.FromFloat32s(tensor.F32, []float32{float32(math.NaN())}, 1)
-				adamw := shaders.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.1, Correction2: 0.001}
-				sgd := shaders.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
+				adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.1, Correction2: 0.001}
+				sgd := kernels.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
 				var steps []func()
 				for _, mirrored := range []bool{true, false} {
 					p, m, v, mirror := up(tensor.F32, 1), up(tensor.F32, 2), up(tensor.F32, 3), up(half, 4)
@@ -165,7 +165,7 @@ func TestSumSquares(t *testing.T) {
 			parts := (n + block - 1) / block
 			partial := d.New(tensor.F32, parts)
 			in := d.FromFloat64s(tensor.F32, x, n)
-			d.Run(shaders.SumSquares{N: n, Block: block}, partial, in)
+			d.Run(kernels.SumSquares{N: n, Block: block}, partial, in)
 			got, err := partial.Float64s()
 			if err != nil {
 				t.Fatal(err)
@@ -209,7 +209,7 @@ func TestClipFactor(t *testing.T) {
 	} {
 		factor, norm := d.New(tensor.F32, 1), d.New(tensor.F32, 1)
 		n := len(c.partial)
-		d.Run(shaders.ClipFactor{N: n, MaxNorm: c.max}, factor, norm, d.FromFloat32s(tensor.F32, c.partial, n))
+		d.Run(kernels.ClipFactor{N: n, MaxNorm: c.max}, factor, norm, d.FromFloat32s(tensor.F32, c.partial, n))
 		f, _ := factor.Float64s()
 		g, err := norm.Float64s()
 		if err != nil {

@@ -1,7 +1,7 @@
 package cpu
 
 import (
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -11,7 +11,7 @@ func init() {
 }
 
 // permute: y[i0, ..., i5] = x[Σ i_d s_d].
-func permute[F float](w *work, k shaders.Permute, a args[F]) {
+func permute[F float](w *work, k kernels.Permute, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	rows := k.D0 * k.D1 * k.D2 * k.D3 * k.D4
 	w.team.Rows(rows, max(1, grain/k.D5), func(lo, hi int) {
@@ -26,7 +26,7 @@ func permute[F float](w *work, k shaders.Permute, a args[F]) {
 
 // permutedRow is where row r of the result, a run along its last dimension, begins
 // in x.
-func permutedRow(k shaders.Permute, r int) int {
+func permutedRow(k kernels.Permute, r int) int {
 	i4, r := r%k.D4, r/k.D4
 	i3, r := r%k.D3, r/k.D3
 	i2, r := r%k.D2, r/k.D2
@@ -36,7 +36,7 @@ func permutedRow(k shaders.Permute, r int) int {
 
 // fastPermute covers what permutations give in practice: a last dimension that stays
 // (rows are moved whole), or one that changes places with x's last dimension.
-func fastPermute(w *work, k shaders.Permute, a []tensor.Arg) bool {
+func fastPermute(w *work, k kernels.Permute, a []tensor.Arg) bool {
 	switch a[0].DType.Bytes(1) {
 	case 2:
 		return movePermuted[uint16](w, k, a)
@@ -46,7 +46,7 @@ func fastPermute(w *work, k shaders.Permute, a []tensor.Arg) bool {
 	return false
 }
 
-func movePermuted[E any](w *work, k shaders.Permute, a []tensor.Arg) bool {
+func movePermuted[E any](w *work, k kernels.Permute, a []tensor.Arg) bool {
 	y, x := elements[E](a[0]), elements[E](a[1])
 	if k.S5 == 1 {
 		rows := k.D0 * k.D1 * k.D2 * k.D3 * k.D4

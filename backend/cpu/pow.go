@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 func init() {
@@ -12,7 +12,7 @@ func init() {
 }
 
 // pow: y = x^p.
-func pow[F float](w *work, k shaders.Pow, a args[F]) {
+func pow[F float](w *work, k kernels.Pow, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -22,7 +22,7 @@ func pow[F float](w *work, k shaders.Pow, a args[F]) {
 }
 
 // powGrad: dx = dy p x^(p-1), 0 where p is.
-func powGrad[F float](w *work, k shaders.PowGrad, a args[F]) {
+func powGrad[F float](w *work, k kernels.PowGrad, a args[F]) {
 	dx, dy, x := a.f[0], a.f[1], a.f[2]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {

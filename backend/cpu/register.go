@@ -37,13 +37,13 @@ type implementations struct {
 	fast     []func(w *work, k tensor.Kernel, a []tensor.Arg) bool
 }
 
-var kernels = map[string]*implementations{}
+var implemented = map[string]*implementations{}
 
 func implementationsOf(name string) *implementations {
-	if kernels[name] == nil {
-		kernels[name] = &implementations{}
+	if implemented[name] == nil {
+		implemented[name] = &implementations{}
 	}
-	return kernels[name]
+	return implemented[name]
 }
 
 // plain registers a kernel's specification.
@@ -78,7 +78,7 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 	if b.err != nil {
 		return
 	}
-	im := kernels[k.Name()]
+	im := implemented[k.Name()]
 	if im == nil || im.f32 == nil && im.anyType == nil {
 		b.err = fmt.Errorf("cpu: kernel %s has no function here: cpu.Register gives it one", k.Name())
 		return
@@ -131,11 +131,8 @@ func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantised
 // runWidened computes in f32 what has 16-bit or quantised arguments. A weight stays as it is where
 // a fast version reads it so: it may be larger than all the others.
 func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) (quick bool) {
-	bindings, err := shaders.ParseSig(k.Sig())
-	if err != nil {
-		b.err = err
-		return false
-	}
+	contract, _ := shaders.Find(k.Name())
+	bindings := contract.Args
 	wide := append([]tensor.Arg(nil), a...)
 	widenWhere := func(weight bool) {
 		for i, x := range a {

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -18,7 +18,7 @@ func init() {
 }
 
 // rmsNorm: y = x * rstd * w, rstd = 1 / sqrt(mean(x²) + eps), row by row.
-func rmsNorm[F float](w *work, k shaders.RMSNorm, a args[F]) {
+func rmsNorm[F float](w *work, k kernels.RMSNorm, a args[F]) {
 	y, rstd, x, weight := a.f[0], a.f[1], a.f[2], a.f[3]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -39,7 +39,7 @@ func rmsNorm[F float](w *work, k shaders.RMSNorm, a args[F]) {
 }
 
 // rmsNormGrad: dx = rstd * (dy w - x̂ mean(dy w x̂)), x̂ = x rstd.
-func rmsNormGrad[F float](w *work, k shaders.RMSNormGrad, a args[F]) {
+func rmsNormGrad[F float](w *work, k kernels.RMSNormGrad, a args[F]) {
 	dx, dy, x, weight, rstd := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -57,7 +57,7 @@ func rmsNormGrad[F float](w *work, k shaders.RMSNormGrad, a args[F]) {
 }
 
 // rmsNormGradWeight: dw (+)= Σ_rows dy x rstd.
-func rmsNormGradWeight[F float](w *work, k shaders.RMSNormGradWeight, a args[F]) {
+func rmsNormGradWeight[F float](w *work, k kernels.RMSNormGradWeight, a args[F]) {
 	dw, dy, x, rstd := a.f[0], a.f[1], a.f[2], a.f[3]
 	w.team.Rows(k.Dim, max(1, grain/k.Rows), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -73,7 +73,7 @@ func rmsNormGradWeight[F float](w *work, k shaders.RMSNormGradWeight, a args[F])
 	})
 }
 
-func vectorRMSNorm(w *work, k shaders.RMSNorm, a []tensor.Arg) bool {
+func vectorRMSNorm(w *work, k kernels.RMSNorm, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -88,7 +88,7 @@ func vectorRMSNorm(w *work, k shaders.RMSNorm, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorRMSNormGrad(w *work, k shaders.RMSNormGrad, a []tensor.Arg) bool {
+func vectorRMSNormGrad(w *work, k kernels.RMSNormGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -100,7 +100,7 @@ func vectorRMSNormGrad(w *work, k shaders.RMSNormGrad, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorRMSNormGradWeight(w *work, k shaders.RMSNormGradWeight, a []tensor.Arg) bool {
+func vectorRMSNormGradWeight(w *work, k kernels.RMSNormGradWeight, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -15,7 +15,7 @@ func init() {
 
 // rope: y1 = x1 cos - sign x2 sin, y2 = x2 cos + sign x1 sin for the pairs (j, j+dim/2)
 // of every head. y may be x.
-func rope[F float](w *work, k shaders.RoPE, a args[F]) {
+func rope[F float](w *work, k kernels.RoPE, a args[F]) {
 	y, x, table, positions := a.f[0], a.f[1], a.f[2], a.i[3]
 	half := k.Dim / 2
 	w.team.Rows(k.Rows, max(1, grain/(k.Heads*k.Dim)), func(lo, hi int) {
@@ -38,7 +38,7 @@ func rope[F float](w *work, k shaders.RoPE, a args[F]) {
 }
 
 // ropePosition is the table's row for token r, -1 if it is outside.
-func ropePosition(k shaders.RoPE, positions []int32, r int) int {
+func ropePosition(k kernels.RoPE, positions []int32, r int) int {
 	p := r % k.Seq
 	if positions != nil {
 		p = int(positions[r])
@@ -49,7 +49,7 @@ func ropePosition(k shaders.RoPE, positions []int32, r int) int {
 	return max(p, -1)
 }
 
-func ropeF32(w *work, k shaders.RoPE, a []tensor.Arg) bool {
+func ropeF32(w *work, k kernels.RoPE, a []tensor.Arg) bool {
 	if !allF32(a) {
 		return false
 	}

@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -37,7 +37,7 @@ type Footprint struct {
 
 // Run counts one kernel.
 func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
-	m, ok := k.(shaders.Matmul)
+	m, ok := k.(kernels.Matmul)
 	if !ok {
 		return
 	}

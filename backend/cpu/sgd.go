@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,7 +13,7 @@ func init() {
 
 // sgd: velocity = momentum * velocity + d, p -= lr * velocity, with d = g * clip +
 // weight_decay * p; without a velocity p -= lr * d. It does nothing where clip is NaN.
-func sgd[F float](w *work, k shaders.SGD, a args[F]) {
+func sgd[F float](w *work, k kernels.SGD, a args[F]) {
 	p, velocity, g := a.f[0], a.f[1], a.f[2]
 	clip := optional(a.f[3])
 	if clip != clip {
@@ -32,7 +32,7 @@ func sgd[F float](w *work, k shaders.SGD, a args[F]) {
 }
 
 // sgdFast makes several passes over a part that stays in the cache.
-func sgdFast(w *work, k shaders.SGD, a []tensor.Arg) bool {
+func sgdFast(w *work, k kernels.SGD, a []tensor.Arg) bool {
 	if a[0].DType != tensor.F32 {
 		return false
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -16,7 +16,7 @@ func init() {
 }
 
 // softmax: y = e^(x - max x) / Σ e^(x - max x), row by row.
-func softmax[F float](w *work, k shaders.Softmax, a args[F]) {
+func softmax[F float](w *work, k kernels.Softmax, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -34,7 +34,7 @@ func softmax[F float](w *work, k shaders.Softmax, a args[F]) {
 }
 
 // softmaxGrad: dx = y (dy - Σ dy y), row by row.
-func softmaxGrad[F float](w *work, k shaders.SoftmaxGrad, a args[F]) {
+func softmaxGrad[F float](w *work, k kernels.SoftmaxGrad, a args[F]) {
 	dx, dy, y := a.f[0], a.f[1], a.f[2]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -58,7 +58,7 @@ func largestOf[F float](x []F) F {
 	return largest
 }
 
-func vectorSoftmax(w *work, k shaders.Softmax, a []tensor.Arg) bool {
+func vectorSoftmax(w *work, k kernels.Softmax, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -68,7 +68,7 @@ func vectorSoftmax(w *work, k shaders.Softmax, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorSoftmaxGrad(w *work, k shaders.SoftmaxGrad, a []tensor.Arg) bool {
+func vectorSoftmaxGrad(w *work, k kernels.SoftmaxGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -12,7 +12,7 @@ func init() {
 }
 
 // sum: y[o, i] (+)= scale * Σ_n x[o, n, i], in order of n.
-func sum[F float](w *work, k shaders.Sum, a args[F]) {
+func sum[F float](w *work, k kernels.Sum, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	w.team.Rows(k.Outer*k.Inner, max(1, grain/k.N), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -30,7 +30,7 @@ func sum[F float](w *work, k shaders.Sum, a args[F]) {
 	})
 }
 
-func vectorSum(w *work, k shaders.Sum, a []tensor.Arg) bool {
+func vectorSum(w *work, k kernels.Sum, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -48,7 +48,7 @@ func vectorSum(w *work, k shaders.Sum, a []tensor.Arg) bool {
 const sumPiece = 1 << 16
 
 // sumRows adds up rows in float64, long ones in pieces.
-func sumRows(w *work, k shaders.Sum, y, x tensor.Arg) {
+func sumRows(w *work, k kernels.Sum, y, x tensor.Arg) {
 	pieces := (k.N + sumPiece - 1) / sumPiece
 	sums := make([]float64, k.Outer*pieces)
 	w.tasks(len(sums), grain/min(k.N, sumPiece), func(s *scratch, from, to int) {

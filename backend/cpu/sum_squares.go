@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -13,7 +13,7 @@ func init() {
 
 // sumSquares: the sum of the squares of every block of elements. The sums are kept in
 // float64: a block is long.
-func sumSquares[F float](w *work, k shaders.SumSquares, a args[F]) {
+func sumSquares[F float](w *work, k kernels.SumSquares, a args[F]) {
 	partial, x := a.f[0], a.f[1]
 	w.team.Rows(len(partial), 1, func(block, _ int) {
 		s := 0.0
@@ -24,7 +24,7 @@ func sumSquares[F float](w *work, k shaders.SumSquares, a args[F]) {
 	})
 }
 
-func sumSquaresFast(w *work, k shaders.SumSquares, a []tensor.Arg) bool {
+func sumSquaresFast(w *work, k kernels.SumSquares, a []tensor.Arg) bool {
 	if !allF32(a) {
 		return false
 	}

@@ -2,7 +2,7 @@ package cpu
 
 import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -14,7 +14,7 @@ func init() {
 }
 
 // swiglu: y = silu(gate) up.
-func swiglu[F float](w *work, k shaders.SwiGLU, a args[F]) {
+func swiglu[F float](w *work, k kernels.SwiGLU, a args[F]) {
 	y, gate, up := a.f[0], a.f[1], a.f[2]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -25,7 +25,7 @@ func swiglu[F float](w *work, k shaders.SwiGLU, a args[F]) {
 }
 
 // swigluGrad: dgate = dy up silu'(gate), dup = dy silu(gate).
-func swigluGrad[F float](w *work, k shaders.SwiGLUGrad, a args[F]) {
+func swigluGrad[F float](w *work, k kernels.SwiGLUGrad, a args[F]) {
 	dgate, dup, dy, gate, up := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -36,7 +36,7 @@ func swigluGrad[F float](w *work, k shaders.SwiGLUGrad, a args[F]) {
 	})
 }
 
-func vectorSwiGLU(w *work, k shaders.SwiGLU, a []tensor.Arg) bool {
+func vectorSwiGLU(w *work, k kernels.SwiGLU, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
@@ -46,7 +46,7 @@ func vectorSwiGLU(w *work, k shaders.SwiGLU, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorSwiGLUGrad(w *work, k shaders.SwiGLUGrad, a []tensor.Arg) bool {
+func vectorSwiGLUGrad(w *work, k kernels.SwiGLUGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -16,7 +16,7 @@ func init() {
 }
 
 // unary: y = func(x).
-func unary[F float](w *work, k shaders.Unary, a args[F]) {
+func unary[F float](w *work, k kernels.Unary, a args[F]) {
 	y, x := a.f[0], a.f[1]
 	f := functions[k.Func].value
 	w.team.Rows(k.N, grain, func(lo, hi int) {
@@ -27,7 +27,7 @@ func unary[F float](w *work, k shaders.Unary, a args[F]) {
 }
 
 // unaryGrad: dx = dy func'(x), func' written in the output where the contract says so.
-func unaryGrad[F float](w *work, k shaders.UnaryGrad, a args[F]) {
+func unaryGrad[F float](w *work, k kernels.UnaryGrad, a args[F]) {
 	dx, dy, z := a.f[0], a.f[1], a.f[2]
 	f := functions[k.Func].derivative
 	w.team.Rows(k.N, grain, func(lo, hi int) {
@@ -40,12 +40,12 @@ func unaryGrad[F float](w *work, k shaders.UnaryGrad, a args[F]) {
 // functions in float64; derivatives of the output y (exp, sqrt, tanh, sigmoid, relu)
 // or of the input x.
 var functions = [...]struct{ value, derivative func(float64) float64 }{
-	shaders.FuncExp:     {math.Exp, func(y float64) float64 { return y }},
-	shaders.FuncLog:     {math.Log, func(x float64) float64 { return 1 / x }},
-	shaders.FuncSqrt:    {math.Sqrt, func(y float64) float64 { return 0.5 / y }},
-	shaders.FuncTanh:    {math.Tanh, func(y float64) float64 { return 1 - y*y }},
-	shaders.FuncSigmoid: {sigmoid, func(y float64) float64 { return y * (1 - y) }},
-	shaders.FuncReLU: {
+	kernels.FuncExp:     {math.Exp, func(y float64) float64 { return y }},
+	kernels.FuncLog:     {math.Log, func(x float64) float64 { return 1 / x }},
+	kernels.FuncSqrt:    {math.Sqrt, func(y float64) float64 { return 0.5 / y }},
+	kernels.FuncTanh:    {math.Tanh, func(y float64) float64 { return 1 - y*y }},
+	kernels.FuncSigmoid: {sigmoid, func(y float64) float64 { return y * (1 - y) }},
+	kernels.FuncReLU: {
 		func(x float64) float64 { return max(x, 0) },
 		func(y float64) float64 {
 			if y <= 0 {
@@ -54,19 +54,19 @@ var functions = [...]struct{ value, derivative func(float64) float64 }{
 			return 1 // of NaN as well, as in PyTorch: it must not hide
 		},
 	},
-	shaders.FuncGELU: {
+	kernels.FuncGELU: {
 		func(x float64) float64 { return x * normalCDF(x) },
 		func(x float64) float64 { return normalCDF(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi) },
 	},
 	// x (1 + tanh(u)) / 2 = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x³)
-	shaders.FuncGELUTanh: {
+	kernels.FuncGELUTanh: {
 		func(x float64) float64 { return x * sigmoid(2*geluU(x)) },
 		func(x float64) float64 {
 			s, du := sigmoid(2*geluU(x)), math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
 			return s + x*s*(1-s)*2*du
 		},
 	},
-	shaders.FuncSiLU: {
+	kernels.FuncSiLU: {
 		func(x float64) float64 { return x * sigmoid(x) },
 		siluDerivative,
 	},
@@ -85,16 +85,16 @@ func siluDerivative(x float64) float64 {
 }
 
 // vectorFunctions are those of functions that have vector routines.
-var vectorFunctions = map[shaders.Func]struct {
+var vectorFunctions = map[kernels.Func]struct {
 	value      func(y, x []float32)
 	derivative func(dx, dy, z []float32)
 }{
-	shaders.FuncExp:      {vec.Exp, vec.Mul},
-	shaders.FuncTanh:     {vec.Tanh, vec.TanhGrad},
-	shaders.FuncSigmoid:  {vec.Sigmoid, vec.SigmoidGrad},
-	shaders.FuncGELUTanh: {vec.GELUTanh, vec.GELUTanhGrad},
-	shaders.FuncSiLU:     {vec.SiLU, vec.SiLUGrad},
-	shaders.FuncReLU:     {relu, reluGrad},
+	kernels.FuncExp:      {vec.Exp, vec.Mul},
+	kernels.FuncTanh:     {vec.Tanh, vec.TanhGrad},
+	kernels.FuncSigmoid:  {vec.Sigmoid, vec.SigmoidGrad},
+	kernels.FuncGELUTanh: {vec.GELUTanh, vec.GELUTanhGrad},
+	kernels.FuncSiLU:     {vec.SiLU, vec.SiLUGrad},
+	kernels.FuncReLU:     {relu, reluGrad},
 }
 
 func relu(y, x []float32) {
@@ -113,7 +113,7 @@ func reluGrad(dx, dy, y []float32) {
 	}
 }
 
-func vectorUnary(w *work, k shaders.Unary, a []tensor.Arg) bool {
+func vectorUnary(w *work, k kernels.Unary, a []tensor.Arg) bool {
 	f, ok := vectorFunctions[k.Func]
 	if !ok || !atMost32Bits(a) {
 		return false
@@ -122,7 +122,7 @@ func vectorUnary(w *work, k shaders.Unary, a []tensor.Arg) bool {
 	return true
 }
 
-func vectorUnaryGrad(w *work, k shaders.UnaryGrad, a []tensor.Arg) bool {
+func vectorUnaryGrad(w *work, k kernels.UnaryGrad, a []tensor.Arg) bool {
 	f, ok := vectorFunctions[k.Func]
 	if !ok || !atMost32Bits(a) {
 		return false

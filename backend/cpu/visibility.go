@@ -4,7 +4,7 @@ import (
 	"iter"
 	"math"
 
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 )
 
 // visibility says which keys a query of attention sees.
@@ -14,7 +14,7 @@ type visibility struct {
 }
 
 // seeing takes the last four arguments of the attention kernels.
-func seeing(k shaders.Attention, indices [][]int32) visibility {
+func seeing(k kernels.Attention, indices [][]int32) visibility {
 	return visibility{k.T, k.S, k.Window, indices[0], indices[1], indices[2], indices[3]}
 }
 

@@ -170,7 +170,7 @@ func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
 // alternatives are those that a device uses, in words.
 func alternatives(i Info) []string {
 	list := []string{}
-	for _, d := range shaders.Kernels {
+	for _, d := range shaders.All() {
 		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.Limits) {
 			if f.alternative {
 				list = append(list, f.name+" "+f.about)

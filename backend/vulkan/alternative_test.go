@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -100,7 +101,7 @@ func TestFormsOfCalls(t *testing.T) {
 		}
 		d := tensor.NewDevice(newBackend(hw, o))
 		const n, k = 1024, 32
-		d.Run(shaders.Matmul{Batch: 1, M: c.m, N: n, K: k}, d.New(c.c, c.m, n), d.New(c.a, c.m, k), d.New(c.b, k, n), nil)
+		d.Run(kernels.Matmul{Batch: 1, M: c.m, N: n, K: k}, d.New(c.c, c.m, n), d.New(c.a, c.m, k), d.New(c.b, k, n), nil)
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +123,7 @@ func TestFormsOfCalls(t *testing.T) {
 // Few rows of a product with a matrix stored by its columns, as decoding has them, run as the form for
 // them, in one row of workgroups, and for no more rows than needed; all others as before.
 func TestFormsOfFewRows(t *testing.T) {
-	nt := shaders.Matmul{Batch: 2, M: 1, N: 1000, K: 64, TransB: true}
+	nt := kernels.Matmul{Batch: 2, M: 1, N: 1000, K: 64, TransB: true}
 	for _, c := range []struct {
 		name                 string
 		m                    int

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -25,7 +26,7 @@ func TestCommandsOfAFewCalls(t *testing.T) {
 	hw := newNull()
 	d := tensor.NewDevice(newBackend(hw, Options{}))
 	x, y, z := d.FromFloat32s(tensor.F32, make([]float32, 8), 8), d.New(tensor.F32, 8), d.New(tensor.F32, 8)
-	k := shaders.Add{N: 8, M: 8}
+	k := kernels.Add{N: 8, M: 8}
 	d.Run(k, y, x, x) // behind the upload
 	d.Run(k, z, x, x) // beside it
 	d.Run(k, x, y, z) // behind both
@@ -49,9 +50,9 @@ func TestPipelinesByDtypeAndConstants(t *testing.T) {
 	d := tensor.NewDevice(newBackend(hw, Options{}))
 	c, a, b := d.New(tensor.BF16, 2, 3), d.New(tensor.F16, 2, 4), d.New(tensor.F32, 4, 3)
 	for range 2 {
-		d.Run(shaders.Matmul{Batch: 1, M: 2, N: 3, K: 4, Acc: true}, c, a, b, nil)
+		d.Run(kernels.Matmul{Batch: 1, M: 2, N: 3, K: 4, Acc: true}, c, a, b, nil)
 	}
-	d.Run(shaders.Matmul{Batch: 1, M: 2, N: 3, K: 4}, c, a, b, nil)
+	d.Run(kernels.Matmul{Batch: 1, M: 2, N: 3, K: 4}, c, a, b, nil)
 	if len(hw.pipelines) != 2 {
 		t.Fatalf("%d pipelines, want 2", len(hw.pipelines))
 	}
@@ -116,7 +117,7 @@ func TestJoinedReads(t *testing.T) {
 		b.pace.batch = mostBatch
 		x := tensor.Arg{Buf: mustAlloc(t, b, 8<<20), N: 8, DType: tensor.F32}
 		for range tt.fills {
-			b.Run(shaders.Fill{N: 8}, []tensor.Arg{x})
+			b.Run(kernels.Fill{N: 8}, []tensor.Arg{x})
 		}
 		var reads []tensor.Read
 		for range tt.reads {
@@ -139,14 +140,14 @@ func TestJoinedReads(t *testing.T) {
 // A call that a device is too small for is an error that names the limit. Those of memory are
 // in memory_test.go.
 func TestLimitsAreEnforced(t *testing.T) {
-	product := shaders.Matmul{Batch: 5, M: 320, N: 8, K: 8}
+	product := kernels.Matmul{Batch: 5, M: 320, N: 8, K: 8}
 	tests := []struct {
 		name string
 		l    Limits
 		k    tensor.Kernel
 		want string
 	}{
-		{"workgroups in x", Limits{Groups: [3]int{3, 9, 9}}, shaders.Add{N: 4096, M: 4096}, "kernel add: 16 workgroups in dimension 0, the device takes 3"},
+		{"workgroups in x", Limits{Groups: [3]int{3, 9, 9}}, kernels.Add{N: 4096, M: 4096}, "kernel add: 16 workgroups in dimension 0, the device takes 3"},
 		{"workgroups in y", Limits{Groups: [3]int{9, 9, 9}}, product, "kernel matmul: 10 workgroups in dimension 1, the device takes 9"},
 		{"workgroups in z", Limits{Groups: [3]int{99, 99, 4}}, product, "kernel matmul: 5 workgroups in dimension 2, the device takes 4"},
 		{"invocations", Limits{Invocations: 32}, product, "kernel matmul: 64 invocations in a workgroup, the device takes 32"},
@@ -179,7 +180,7 @@ func TestTilesFollowTheDevice(t *testing.T) {
 	for limit, want := range map[int]uint32{128: 128, 200: 128, 1024: 256, 64: 64} {
 		hw := newNull()
 		d := tensor.NewDevice(newBackend(hw, Options{Limits: Limits{Invocations: limit}}))
-		d.Run(shaders.SumSquares{N: 8, Block: 8}, d.New(tensor.F32, 1), d.New(tensor.F32, 8))
+		d.Run(kernels.SumSquares{N: 8, Block: 8}, d.New(tensor.F32, 1), d.New(tensor.F32, 8))
 		if err := d.Flush(); err != nil || hw.pipelines[0][0] != want {
 			t.Errorf("limit %d: %+v, %v; want %d invocations", limit, hw.pipelines, err, want)
 		}
@@ -195,8 +196,8 @@ func TestFirstErrorSticks(t *testing.T) {
 		t.Fatal(err)
 	}
 	arg := tensor.Arg{Buf: x, N: 8, DType: tensor.F64}
-	b.Run(shaders.Add{N: 8, M: 8}, []tensor.Arg{arg, arg, arg})
-	b.Run(shaders.Add{N: -1}, []tensor.Arg{arg, arg, arg})
+	b.Run(kernels.Add{N: 8, M: 8}, []tensor.Arg{arg, arg, arg})
+	b.Run(kernels.Add{N: -1}, []tensor.Arg{arg, arg, arg})
 	b.Write(x, 0, make([]byte, 8))
 	first := b.Flush()
 	if first == nil || !strings.Contains(first.Error(), "kernel add: y: the shaders read no f64") {
@@ -221,7 +222,7 @@ func TestLostDevice(t *testing.T) {
 	if _, err := x.Float32s(); !errors.Is(err, ErrLost) {
 		t.Errorf("error %v, want %v", err, ErrLost)
 	}
-	d.Run(shaders.Add{N: 8, M: 8}, d.Like(x), x, x)
+	d.Run(kernels.Add{N: 8, M: 8}, d.Like(x), x, x)
 	if err := d.Close(); !errors.Is(err, ErrLost) || !hw.closed {
 		t.Errorf("Close: %v", err)
 	}
@@ -271,7 +272,7 @@ func TestProfileIsAChromeTrace(t *testing.T) {
 	var out bytes.Buffer
 	d := tensor.NewDevice(newBackend(hw, Options{Profile: &out}))
 	x := d.FromFloat32s(tensor.F32, make([]float32, 8), 8)
-	d.Run(shaders.Scale{N: 8}, d.New(tensor.F32, 8), x)
+	d.Run(kernels.Scale{N: 8}, d.New(tensor.F32, 8), x)
 	if _, err := x.Float32s(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -20,7 +20,7 @@ func TestPipelineCache(t *testing.T) {
 		d := tensor.NewDevice(open(t, vulkan.Options{CacheDir: dir}))
 		x := d.FromFloat32s(tensor.F32, []float32{1, 2}, 2)
 		y := d.Like(x)
-		d.Run(shaders.Add{N: 2, M: 2}, y, x, x)
+		d.Run(kernels.Add{N: 2, M: 2}, y, x, x)
 		if got, err := y.Float32s(); err != nil || got[1] != 4 {
 			t.Fatalf("%v, %v", got, err)
 		}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/train"
 )
@@ -31,7 +31,7 @@ func TestQuantisedBaseOnMatrices(t *testing.T) {
 	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace}))
 	packed := 0 // products of a packed weight that give activations
 	subject.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
-		if _, ok := k.(shaders.Matmul); ok && args[2].DType() == tensor.Q4 && args[1].DType() == tensor.F16 && args[0].DType() == tensor.F16 {
+		if _, ok := k.(kernels.Matmul); ok && args[2].DType() == tensor.Q4 && args[1].DType() == tensor.F16 && args[0].DType() == tensor.F16 {
 			packed++
 		}
 	})

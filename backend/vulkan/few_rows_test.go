@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
@@ -65,7 +66,7 @@ func (f *fewRows) operand(dt tensor.DType, n, margin int) (whole, view *tensor.T
 }
 
 // product runs one on views that begin at element margin. The types are those of c, a, b and bias.
-func (f *fewRows) product(k shaders.Matmul, margin int, dts [4]tensor.DType) {
+func (f *fewRows) product(k kernels.Matmul, margin int, dts [4]tensor.DType) {
 	f.Helper()
 	scope := f.device.Scope()
 	defer scope.Close()
@@ -128,7 +129,7 @@ func TestFewRows(t *testing.T) {
 			}
 			for i := range 5 {
 				size := fewRowsSizes[(m+turn+3*i)%len(fewRowsSizes)]
-				k := shaders.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], TransB: true, Acc: m&2 != 0}
+				k := kernels.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], TransB: true, Acc: m&2 != 0}
 				if b.IsQuantised() && k.N*k.K%tensor.BlockLen != 0 {
 					k.N = (k.N + tensor.BlockLen - 1) / tensor.BlockLen * tensor.BlockLen
 				}
@@ -155,7 +156,7 @@ func TestFewRowsTiles(t *testing.T) {
 		t.Run(fmt.Sprint(tile), func(t *testing.T) {
 			f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
 			for i, size := range fewRowsSizes {
-				k := shaders.Matmul{Batch: 1, M: 1 + i%8, N: size[0], K: size[1], TransB: true}
+				k := kernels.Matmul{Batch: 1, M: 1 + i%8, N: size[0], K: size[1], TransB: true}
 				f.product(k, 8, [4]tensor.DType{tensor.F32, tensor.F32, tensor.F16, tensor.F32})
 				k.N, k.K = size[0], (size[1]+31)&^31
 				f.product(k, 8, [4]tensor.DType{tensor.F16, tensor.BF16, tensor.Q4, absent})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
@@ -115,33 +116,33 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 	const f32, f16, bf16, i32 = tensor.F32, tensor.F16, tensor.BF16, tensor.I32
 	for i, n := range []int{1, 2, 3, 4, 5, 31, 33, 63, 64, 65, 255, 256, 257, 1021, 1024, 2048} {
 		p.margin = 8 - 3*(i%2) // addresses that allow loads of four elements, and others
-		p.run(t, shaders.Sub{N: n, M: n}, normal(), f16, f16, f32)
-		p.run(t, shaders.Mul{N: 8 * n, M: 4}, normal(), f32, f32, bf16)
-		p.run(t, shaders.Div{N: 3 * n, M: n}, positive(), f32, f32, f32)
-		p.run(t, shaders.Scale{N: n, Alpha: 0.5, Beta: 3}, normal(), bf16, bf16)
-		p.run(t, shaders.Fill{N: n, Value: 0.7}, nil, f16)
-		p.run(t, shaders.Cast{N: n}, normal(), f16, bf16)
-		p.run(t, shaders.SwiGLUGrad{N: n}, normal(), f32, f32, f32, f32, f32)
-		p.run(t, shaders.SumSquares{N: 3 * n, Block: n}, normal(), f32, bf16)
-		p.run(t, shaders.Softmax{Rows: 3, Dim: n}, normal(), f32, f32)
-		p.run(t, shaders.SoftmaxGrad{Rows: 3, Dim: n}, normal(), f16, f16, f16)
-		p.run(t, shaders.LayerNorm{Rows: 3, Dim: n, Eps: 0.1}, normal(), f32, f32, f32, f32, absent, f16)
-		p.run(t, shaders.LayerNormGrad{Rows: 3, Dim: n}, positive(), f32, f32, f32, absent, f32, f32)
-		p.run(t, shaders.LayerNormGradWeight{Rows: 9, Dim: n, Acc: true}, normal(), f32, absent, bf16, bf16, f32, f32)
-		p.run(t, shaders.LayerNormGradWeight{Rows: n, Dim: 11}, normal(), f32, f32, f32, f32, f32, f32)
-		p.run(t, shaders.RMSNormGradWeight{Rows: n, Dim: 11, Acc: true}, normal(), f32, f32, f32, f32)
-		p.run(t, shaders.RMSNormGradWeight{Rows: 17, Dim: n}, normal(), f32, f16, f16, f32)
-		p.run(t, shaders.Sum{Outer: 3, N: n, Inner: 1, Scale: 0.5}, normal(), f32, f32)
-		p.run(t, shaders.Sum{Outer: n, N: 3, Inner: 1, Scale: 1, Acc: true}, normal(), f16, f32)
-		p.run(t, shaders.Sum{Outer: 2, N: 7, Inner: n, Scale: 2}, normal(), f32, bf16)
-		p.run(t, shaders.Sum{Outer: 1, N: n, Inner: 5, Scale: 1, Acc: true}, normal(), f32, f32)
-		p.run(t, shaders.Expand{Outer: 3, N: 2, Inner: n, Scale: 0.5}, normal(), f32, f32)
-		p.run(t, shaders.Max{Outer: 2, N: n, Inner: 3}, normal(), f16, i32, f16)
-		p.run(t, shaders.Max{Outer: 5, N: n, Inner: 1}, normal(), absent, i32, f32)
-		p.run(t, shaders.MaxGrad{Outer: 2, N: 3, Inner: n}, positive(), f32, f32, i32)
-		p.run(t, shaders.Embedding{Rows: n, Dim: 3, Vocab: 2}, normal(), bf16, f32, i32)
-		p.run(t, shaders.EmbeddingGrad{Rows: n, Dim: 7, Vocab: 2}, normal(), f32, f16, i32)
-		p.run(t, shaders.EmbeddingGrad{Rows: 9, Dim: n, Vocab: 3, Acc: true}, normal(), f32, f32, i32)
+		p.run(t, kernels.Sub{N: n, M: n}, normal(), f16, f16, f32)
+		p.run(t, kernels.Mul{N: 8 * n, M: 4}, normal(), f32, f32, bf16)
+		p.run(t, kernels.Div{N: 3 * n, M: n}, positive(), f32, f32, f32)
+		p.run(t, kernels.Scale{N: n, Alpha: 0.5, Beta: 3}, normal(), bf16, bf16)
+		p.run(t, kernels.Fill{N: n, Value: 0.7}, nil, f16)
+		p.run(t, kernels.Cast{N: n}, normal(), f16, bf16)
+		p.run(t, kernels.SwiGLUGrad{N: n}, normal(), f32, f32, f32, f32, f32)
+		p.run(t, kernels.SumSquares{N: 3 * n, Block: n}, normal(), f32, bf16)
+		p.run(t, kernels.Softmax{Rows: 3, Dim: n}, normal(), f32, f32)
+		p.run(t, kernels.SoftmaxGrad{Rows: 3, Dim: n}, normal(), f16, f16, f16)
+		p.run(t, kernels.LayerNorm{Rows: 3, Dim: n, Eps: 0.1}, normal(), f32, f32, f32, f32, absent, f16)
+		p.run(t, kernels.LayerNormGrad{Rows: 3, Dim: n}, positive(), f32, f32, f32, absent, f32, f32)
+		p.run(t, kernels.LayerNormGradWeight{Rows: 9, Dim: n, Acc: true}, normal(), f32, absent, bf16, bf16, f32, f32)
+		p.run(t, kernels.LayerNormGradWeight{Rows: n, Dim: 11}, normal(), f32, f32, f32, f32, f32, f32)
+		p.run(t, kernels.RMSNormGradWeight{Rows: n, Dim: 11, Acc: true}, normal(), f32, f32, f32, f32)
+		p.run(t, kernels.RMSNormGradWeight{Rows: 17, Dim: n}, normal(), f32, f16, f16, f32)
+		p.run(t, kernels.Sum{Outer: 3, N: n, Inner: 1, Scale: 0.5}, normal(), f32, f32)
+		p.run(t, kernels.Sum{Outer: n, N: 3, Inner: 1, Scale: 1, Acc: true}, normal(), f16, f32)
+		p.run(t, kernels.Sum{Outer: 2, N: 7, Inner: n, Scale: 2}, normal(), f32, bf16)
+		p.run(t, kernels.Sum{Outer: 1, N: n, Inner: 5, Scale: 1, Acc: true}, normal(), f32, f32)
+		p.run(t, kernels.Expand{Outer: 3, N: 2, Inner: n, Scale: 0.5}, normal(), f32, f32)
+		p.run(t, kernels.Max{Outer: 2, N: n, Inner: 3}, normal(), f16, i32, f16)
+		p.run(t, kernels.Max{Outer: 5, N: n, Inner: 1}, normal(), absent, i32, f32)
+		p.run(t, kernels.MaxGrad{Outer: 2, N: 3, Inner: n}, positive(), f32, f32, i32)
+		p.run(t, kernels.Embedding{Rows: n, Dim: 3, Vocab: 2}, normal(), bf16, f32, i32)
+		p.run(t, kernels.EmbeddingGrad{Rows: n, Dim: 7, Vocab: 2}, normal(), f32, f16, i32)
+		p.run(t, kernels.EmbeddingGrad{Rows: 9, Dim: n, Vocab: 3, Acc: true}, normal(), f32, f32, i32)
 	}
 }
 
@@ -149,15 +150,15 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 func TestOptimizerKernels(t *testing.T) {
 	p := newPair(t)
 	for _, n := range []int{1, 255, 256, 257, 1021} {
-		adamw := shaders.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.003}
+		adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.003}
 		p.run(t, adamw, positive(), tensor.F32, tensor.F32, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
 		p.run(t, adamw, positive(), tensor.F32, tensor.F32, tensor.F32, tensor.BF16, tensor.F32, absent)
 		p.run(t, adamw, positive(), tensor.F32, tensor.F32, tensor.F32, absent, tensor.F32, absent)
-		sgd := shaders.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
+		sgd := kernels.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
 		p.run(t, sgd, normal(), tensor.F32, tensor.F32, tensor.F32, tensor.F32)
 		p.run(t, sgd, normal(), tensor.F32, absent, tensor.F32, absent)
 		for _, norm := range []float32{0, 0.5, 1e9} {
-			p.run(t, shaders.ClipFactor{N: n, MaxNorm: norm}, positive(), tensor.F32, tensor.F32, tensor.F32)
+			p.run(t, kernels.ClipFactor{N: n, MaxNorm: norm}, positive(), tensor.F32, tensor.F32, tensor.F32)
 		}
 	}
 }
@@ -166,7 +167,7 @@ func TestOptimizerKernels(t *testing.T) {
 func TestDropoutMask(t *testing.T) {
 	p := newPair(t)
 	for _, rate := range []float32{0, 0.1, 0.5, 0.999} {
-		k := shaders.Dropout{N: 70_001, P: rate, Key0: 0xa4093822, Key1: 0x299f31d0, Step: 5, Op: math.MaxUint32}
+		k := kernels.Dropout{N: 70_001, P: rate, Key0: 0xa4093822, Key1: 0x299f31d0, Step: 5, Op: math.MaxUint32}
 		p.run(t, k, cycle(1), tensor.F32, tensor.F32)
 	}
 }
@@ -179,20 +180,20 @@ func TestSpecialNumbers(t *testing.T) {
 	numbers := []float64{
 		0, inf, -inf, nan, 1, -1, 1e-20, -1e-20, 0.624, -0.624, 0.626, -0.626, 5, -5, 20, -20, 90, -90, 1e-30, 0.999999, 1.000001, 1e30, -1e30, 3e38,
 	}
-	for f := shaders.FuncExp; f <= shaders.FuncSiLU; f++ {
+	for f := kernels.FuncExp; f <= kernels.FuncSiLU; f++ {
 		for i := range numbers { // each alone: an error names it
-			p.run(t, shaders.Unary{N: 1, Func: f}, cycle(numbers[i]), f32, f32)
-			p.run(t, shaders.UnaryGrad{N: 1, Func: f}, cycle(1, numbers[i]), f32, f32, f32)
+			p.run(t, kernels.Unary{N: 1, Func: f}, cycle(numbers[i]), f32, f32)
+			p.run(t, kernels.UnaryGrad{N: 1, Func: f}, cycle(1, numbers[i]), f32, f32, f32)
 		}
 	}
-	p.run(t, shaders.Max{Outer: 4, N: 5, Inner: 1}, cycle(-inf, -inf, 1, nan, 7, nan, -3, -inf, 0, 0, inf), f32, tensor.I32, f32)
-	p.run(t, shaders.Max{Outer: 2, N: 3, Inner: 1}, cycle(-inf), f32, tensor.I32, f32)
-	p.run(t, shaders.Softmax{Rows: 4, Dim: 4}, cycle(-inf, 0, 1, 2, nan, 0, 1, 2, -inf, -inf, -inf, -inf, 0, inf, 1, 2), f32, f32)
-	p.run(t, shaders.Embedding{Rows: 5, Dim: 6, Vocab: 2}, cycle(-1, 0, 1, 2, -inf), tensor.BF16, f32, tensor.I32)
+	p.run(t, kernels.Max{Outer: 4, N: 5, Inner: 1}, cycle(-inf, -inf, 1, nan, 7, nan, -3, -inf, 0, 0, inf), f32, tensor.I32, f32)
+	p.run(t, kernels.Max{Outer: 2, N: 3, Inner: 1}, cycle(-inf), f32, tensor.I32, f32)
+	p.run(t, kernels.Softmax{Rows: 4, Dim: 4}, cycle(-inf, 0, 1, 2, nan, 0, 1, 2, -inf, -inf, -inf, -inf, 0, inf, 1, 2), f32, f32)
+	p.run(t, kernels.Embedding{Rows: 5, Dim: 6, Vocab: 2}, cycle(-1, 0, 1, 2, -inf), tensor.BF16, f32, tensor.I32)
 	for _, norm := range []float32{0, 1} {
-		p.run(t, shaders.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, inf, 1), f32, f32, f32)
-		p.run(t, shaders.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, nan, 1), f32, f32, f32)
+		p.run(t, kernels.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, inf, 1), f32, f32, f32)
+		p.run(t, kernels.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, nan, 1), f32, f32, f32)
 	}
-	p.run(t, shaders.AdamW{N: 1, LR: 0.1, Beta1: 0.9, Beta2: 0.9, Correction1: 0.1, Correction2: 0.1}, cycle(1, 2, 3, 4, 5, nan), f32, f32, f32, tensor.BF16, f32, f32)
-	p.run(t, shaders.SGD{N: 1, LR: 1}, cycle(1, 2, 3, nan), f32, f32, f32, f32)
+	p.run(t, kernels.AdamW{N: 1, LR: 0.1, Beta1: 0.9, Beta2: 0.9, Correction1: 0.1, Correction2: 0.1}, cycle(1, 2, 3, 4, 5, nan), f32, f32, f32, tensor.BF16, f32, f32)
+	p.run(t, kernels.SGD{N: 1, LR: 1}, cycle(1, 2, 3, nan), f32, f32, f32, f32)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -55,7 +56,7 @@ func TestMatmulForms(t *testing.T) {
 			calls := 0
 			for i, s := range [][3]int{{bm, bn, bk}, {bm + 1, 1, bk - 1}, {1, bn + 1, bk + 1}, {bm - 1, 2*bn + 3, 2*bk + 2}, {7, 5, 3}} {
 				p.margin = 8 - 3*(i%2) // addresses that allow loads of four elements, and others
-				k := shaders.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], TransB: true, Acc: true}
+				k := kernels.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], TransB: true, Acc: true}
 				if f.whole {
 					k.TransA, k.TransB, k.Acc = i%4 >= 2, i%2 == 1, i%2 == 0
 				}

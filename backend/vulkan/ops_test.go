@@ -28,7 +28,7 @@ func plainCPU(t testing.TB) tensor.Backend {
 }
 
 func TestEveryKernelHasAShader(t *testing.T) {
-	for _, d := range shaders.Kernels {
+	for _, d := range shaders.All() {
 		if d.SPIRV == nil {
 			t.Errorf("%s has a contract and no body", d.Name)
 		}

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -16,6 +16,6 @@ func BenchmarkRecord(b *testing.B) {
 	x, y := d.New(tensor.F32, 64), d.New(tensor.F32, 64)
 	b.ReportAllocs()
 	for b.Loop() {
-		d.Run(shaders.Add{N: 64, M: 64}, y, x, x)
+		d.Run(kernels.Add{N: 64, M: 64}, y, x, x)
 	}
 }

@@ -24,7 +24,7 @@ func TestSharedMemoryOfEveryKernel(t *testing.T) {
 		}
 		return n
 	}
-	for _, d := range shaders.Kernels {
+	for _, d := range shaders.All() {
 		for i, tile := range d.Tiles {
 			most, at := 0, uint32(0)
 			for own := range uint32(70) { // the first constant of the meaning: attention's is a size, from 29 on without effect

@@ -8,8 +8,8 @@ import (
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/internal/half"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -33,7 +33,7 @@ func TestRounding(t *testing.T) {
 		}
 		n := len(values)
 		x, zero, y := d.FromFloat32s(tensor.F32, values, n), d.FromFloat32s(tt.dt, make([]float32, n), n), d.New(tt.dt, n)
-		d.Run(shaders.Add{N: n, M: n}, y, zero, x)
+		d.Run(kernels.Add{N: n, M: n}, y, zero, x)
 		got, err := y.RawBytes()
 		if err != nil {
 			t.Fatal(err)
@@ -95,21 +95,21 @@ func runBoth(t *testing.T, o vulkan.Options, k tensor.Kernel, from int, dts ...t
 // A view begins at any element: at no more than an even address.
 func TestViewsAtAnyElement(t *testing.T) {
 	for from := range 5 {
-		runBoth(t, vulkan.Options{}, shaders.Add{N: 130, M: 130}, from, tensor.F32, tensor.F32, tensor.F16)
-		runBoth(t, vulkan.Options{}, shaders.Add{N: 130, M: 13}, from, tensor.F16, tensor.F16, tensor.F32)
-		runBoth(t, vulkan.Options{}, shaders.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
+		runBoth(t, vulkan.Options{}, kernels.Add{N: 130, M: 130}, from, tensor.F32, tensor.F32, tensor.F16)
+		runBoth(t, vulkan.Options{}, kernels.Add{N: 130, M: 13}, from, tensor.F16, tensor.F16, tensor.F32)
+		runBoth(t, vulkan.Options{}, kernels.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
 	}
 }
 
 // More workgroups than one dimension takes are folded over two, and the last row is partly idle.
 func TestFoldedGrid(t *testing.T) {
-	runBoth(t, vulkan.Options{}, shaders.RMSNorm{Rows: 131_071, Dim: 1, Eps: 0.25}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
+	runBoth(t, vulkan.Options{}, kernels.RMSNorm{Rows: 131_071, Dim: 1, Eps: 0.25}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
 }
 
 // A device that takes only small workgroups computes the same.
 func TestSmallWorkgroups(t *testing.T) {
 	small := vulkan.Options{Limits: vulkan.Limits{Invocations: 64}}
-	runBoth(t, small, shaders.SumSquares{N: 1000, Block: 300}, 0, tensor.F32, tensor.F32)
-	runBoth(t, small, shaders.Sum{Outer: 3, N: 70, Inner: 45, Scale: 0.5}, 0, tensor.F32, tensor.F32)
-	runBoth(t, small, shaders.RMSNormGradWeight{Rows: 40, Dim: 70}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
+	runBoth(t, small, kernels.SumSquares{N: 1000, Block: 300}, 0, tensor.F32, tensor.F32)
+	runBoth(t, small, kernels.Sum{Outer: 3, N: 70, Inner: 45, Scale: 0.5}, 0, tensor.F32, tensor.F32)
+	runBoth(t, small, kernels.RMSNormGradWeight{Rows: 40, Dim: 70}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
 }

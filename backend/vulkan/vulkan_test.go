@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -58,8 +58,8 @@ func TestAddRuns(t *testing.T) {
 	a := d.FromFloat32s(tensor.F32, []float32{1, 2, 3, 4}, 4)
 	b := d.FromFloat32s(tensor.F32, []float32{10, 20}, 2)
 	y := d.Like(a)
-	d.Run(shaders.Add{N: 4, M: 2}, y, a, b)
-	d.Run(shaders.Add{N: 4, M: 2}, a, y, b)
+	d.Run(kernels.Add{N: 4, M: 2}, y, a, b)
+	d.Run(kernels.Add{N: 4, M: 2}, a, y, b)
 	got, err := a.Float32s()
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestReadTogether(t *testing.T) {
 	}
 	x := d.FromFloat32s(tensor.F32, host, large)
 	y := d.Like(x)
-	d.Run(shaders.Add{N: large, M: large}, y, x, x)
+	d.Run(kernels.Add{N: large, M: large}, y, x, x)
 	ts := []*tensor.Tensor{y}
 	for i := range small {
 		ts = append(ts, y.View(7*i, 1))
@@ -135,7 +135,7 @@ func BenchmarkDispatch(b *testing.B) {
 			}
 			i := 0
 			for b.Loop() {
-				d.Run(shaders.Add{N: 64, M: 64}, outputs[i%len(outputs)], x, x)
+				d.Run(kernels.Add{N: 64, M: 64}, outputs[i%len(outputs)], x, x)
 				i++
 			}
 			if _, err := outputs[0].Float32s(); err != nil {
@@ -149,16 +149,16 @@ func BenchmarkDispatch(b *testing.B) {
 func TestTimed(t *testing.T) {
 	d := openDevice(t, vulkan.Options{})
 	x := d.New(tensor.F32, 1<<16)
-	d.Run(shaders.Fill{N: 1 << 16}, x)
+	d.Run(kernels.Fill{N: 1 << 16}, x)
 	var got []tensor.Timing
 	if !d.Timed(func(k tensor.Timing) { got = append(got, k) }) {
 		t.Fatal("the device does not tell")
 	}
 	const n = 700 // of several submissions
 	for range n {
-		d.Run(shaders.Scale{N: 1 << 16, Alpha: 2, Beta: 1}, x, x)
+		d.Run(kernels.Scale{N: 1 << 16, Alpha: 2, Beta: 1}, x, x)
 	}
-	d.Run(shaders.Fill{N: 1 << 16, Value: 3}, x)
+	d.Run(kernels.Fill{N: 1 << 16, Value: 3}, x)
 	if _, err := x.Float32s(); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/own-kernel/kernels"
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
@@ -60,7 +61,7 @@ func init() {
 }
 
 func TestKernelWithoutAnImplementation(t *testing.T) {
-	fill := shaders.Scale{N: 3}
+	known := kernels.Softsign{N: 3}
 	c, err := cpu.Open(cpu.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestKernelWithoutAnImplementation(t *testing.T) {
 	}
 	for want, b := range backends {
 		d := tensor.NewDevice(b)
-		d.Run(unfinished{fill}, d.New(tensor.F32, 3), d.New(tensor.F32, 3))
+		d.Run(unfinished{known}, d.New(tensor.F32, 3), d.New(tensor.F32, 3))
 		if err := d.Flush(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}

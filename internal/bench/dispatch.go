@@ -11,7 +11,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/device"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -142,7 +142,7 @@ func begin(o Options, cache string) (m *meter, s Start, err error) {
 // width is how many numbers a dispatch adds.
 const width = 64
 
-var add = shaders.Add{N: width, M: width}
+var add = kernels.Add{N: width, M: width}
 
 func (m *meter) independent() Cost {
 	return m.cost(func(i int) { m.device.Run(add, m.outputs[i%len(m.outputs)], m.x, m.x) })

@@ -4,10 +4,10 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/ops"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/train"
 )
@@ -85,7 +85,7 @@ func TestFLOPsAreThoseOfAStep(t *testing.T) {
 		trainer, d := virtualTrainer(t, tinyShape(), cfg)
 		products := 0
 		d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
-			if m, ok := k.(shaders.Matmul); ok {
+			if m, ok := k.(kernels.Matmul); ok {
 				products += 2 * m.Batch * m.M * m.N * m.K
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -91,7 +92,7 @@ func Forms() (list []Form) {
 }
 
 // takes says whether a call can run as this form.
-func (f Form) takes(k shaders.Matmul) bool {
+func (f Form) takes(k kernels.Matmul) bool {
 	a := f.alternative()
 	return a == nil || a.Takes == nil || a.Takes(k)
 }

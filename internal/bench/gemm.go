@@ -9,8 +9,8 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -157,8 +157,8 @@ func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 }
 
 // kernel is the call that is measured.
-func (p Product) kernel() shaders.Matmul {
-	return shaders.Matmul{Batch: 1, M: p.M, N: p.N, K: p.K, TransA: p.Layout[0] == 'T', TransB: p.Layout[1] == 'T'}
+func (p Product) kernel() kernels.Matmul {
+	return kernels.Matmul{Batch: 1, M: p.M, N: p.N, K: p.K, TransA: p.Layout[0] == 'T', TransB: p.Layout[1] == 'T'}
 }
 
 // operands are a and b with the places of their first numbers in the stock, and c.
@@ -206,7 +206,7 @@ func (g *gemmMeter) measure(p *Product, dt tensor.DType) error {
 	return err
 }
 
-func (g *gemmMeter) operands(k shaders.Matmul, dt tensor.DType) (x operands, err error) {
+func (g *gemmMeter) operands(k kernels.Matmul, dt tensor.DType) (x operands, err error) {
 	stored := func(rows, columns int, transposed bool) (int, int) {
 		if transposed {
 			return columns, rows
@@ -230,7 +230,7 @@ func (g *gemmMeter) operands(k shaders.Matmul, dt tensor.DType) (x operands, err
 }
 
 // deviation compares some elements of c with sums in float64.
-func (g *gemmMeter) deviation(k shaders.Matmul, x operands) (worst float64, err error) {
+func (g *gemmMeter) deviation(k kernels.Matmul, x operands) (worst float64, err error) {
 	a, err := g.stock.numbers(g.device, x.a.DType())
 	if err != nil {
 		return 0, err

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/device"
-	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -17,7 +17,7 @@ func TestDeviation(t *testing.T) {
 	}
 	defer d.Close()
 	g := gemmMeter{device: d, stock: newStock(1)}
-	for _, k := range []shaders.Matmul{
+	for _, k := range []kernels.Matmul{
 		{Batch: 1, M: 3, N: 32, K: 64},
 		{Batch: 1, M: 3, N: 32, K: 64, TransA: true},
 		{Batch: 1, M: 3, N: 32, K: 64, TransB: true},

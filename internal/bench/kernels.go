@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -36,7 +37,7 @@ type call struct {
 
 func newCall(k tensor.Kernel, args []*tensor.Tensor) call {
 	c := call{name: k.Name()}
-	if m, ok := k.(shaders.Matmul); ok {
+	if m, ok := k.(kernels.Matmul); ok {
 		layout := []byte("NN")
 		if m.TransA {
 			layout[0] = 'T'
@@ -162,7 +163,7 @@ func (c *clock) timestamps() ([]call, error) {
 
 // isShader tells a kernel, by the name of the shader that it ran as, from barriers and copies.
 func isShader(name string) bool {
-	return slices.ContainsFunc(shaders.Kernels, func(d shaders.Desc) bool {
+	return slices.ContainsFunc(shaders.All(), func(d shaders.Desc) bool {
 		return d.Name == name || slices.ContainsFunc(d.Alternatives, func(a shaders.Alternative) bool { return a.Name == name })
 	})
 }

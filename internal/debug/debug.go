@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -140,18 +141,18 @@ func speed(amount float64, d time.Duration, unit string) string {
 // flops are the floating-point operations of products of matrices, a multiplication and an addition
 // being two; other kernels are bound by memory. Attention's count every key, seen or not.
 func flops(k tensor.Kernel) float64 {
-	attention := func(k shaders.Attention, products int) float64 {
+	attention := func(k kernels.Attention, products int) float64 {
 		return 2 * float64(products) * float64(k.Batch) * float64(k.Heads) * float64(k.T) * float64(k.S) * float64(k.HeadDim)
 	}
 	switch k := k.(type) {
-	case shaders.Matmul:
+	case kernels.Matmul:
 		return 2 * float64(k.Batch) * float64(k.M) * float64(k.N) * float64(k.K)
-	case shaders.Attention:
+	case kernels.Attention:
 		return attention(k, 2)
-	case shaders.AttentionGradQ:
-		return attention(shaders.Attention(k), 3)
-	case shaders.AttentionGradKV:
-		return attention(shaders.Attention(k), 4)
+	case kernels.AttentionGradQ:
+		return attention(kernels.Attention(k), 3)
+	case kernels.AttentionGradKV:
+		return attention(kernels.Attention(k), 4)
 	}
 	return 0
 }

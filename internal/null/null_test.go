@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/null"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -19,7 +19,7 @@ func TestSizesWithoutContents(t *testing.T) {
 	s := d.Scope()
 	x, y := d.FromFloat32s(tensor.F32, []float32{1, 2, 3}, 3), d.New(tensor.F32, 3)
 	huge := d.New(tensor.BF16, 1<<40)
-	d.Run(shaders.Scale{N: 3, Alpha: 2}, y, x)
+	d.Run(kernels.Scale{N: 3, Alpha: 2}, y, x)
 	for _, v := range []*tensor.Tensor{x, y} {
 		if got, err := v.Float32s(); err != nil || !slices.Equal(got, []float32{0, 0, 0}) {
 			t.Errorf("read %v, %v: want zeros", got, err)
@@ -41,7 +41,7 @@ func TestSizesWithoutContents(t *testing.T) {
 func TestCallsAreChecked(t *testing.T) {
 	d := tensor.NewDevice(null.Open(null.Options{}))
 	defer d.Close()
-	err := tensor.Catch(func() { d.Run(shaders.Scale{N: 3}, d.New(tensor.F32, 3), d.New(tensor.F32, 4)) })
+	err := tensor.Catch(func() { d.Run(kernels.Scale{N: 3}, d.New(tensor.F32, 3), d.New(tensor.F32, 4)) })
 	if err == nil || !strings.Contains(err.Error(), "want 3 elements") {
 		t.Errorf("a call of the wrong size gave %v", err)
 	}

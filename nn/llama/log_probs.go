@@ -6,9 +6,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
-	"github.com/agora-ml/agora/shaders"
 )
 
 // Query asks how likely a token is to follow the first After tokens of a row.
@@ -147,7 +147,7 @@ func (d *Decoder) begin(one *Decoder) {
 	for layer, c := range d.caches {
 		from := one.caches[layer]
 		length := one.used * c.K.Dim(2) * c.K.Dim(3)
-		k := shaders.Copy{Rows: d.rows, Cols: length, YStride: d.slots * c.K.Dim(2) * c.K.Dim(3)}
+		k := kernels.Copy{Rows: d.rows, Cols: length, YStride: d.slots * c.K.Dim(2) * c.K.Dim(3)}
 		d.model.device.Run(k, c.K, from.K)
 		d.model.device.Run(k, c.V, from.V)
 	}

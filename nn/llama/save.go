@@ -9,8 +9,8 @@ import (
 
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/atomicfile"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -101,7 +101,7 @@ func (m *Model) write(w io.Writer, t *tensor.Tensor, dt tensor.DType) error {
 		t = m.device.FromFloat32s(dt, values, t.Shape()...)
 	case t.DType() != dt:
 		converted := m.device.New(dt, t.Shape()...)
-		m.device.Run(shaders.Cast{N: t.Numel()}, converted, t)
+		m.device.Run(kernels.Cast{N: t.Numel()}, converted, t)
 		t = converted
 	}
 	data, err := t.RawBytes()

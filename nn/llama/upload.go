@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/mapped"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -47,7 +47,7 @@ func upload(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error)
 	y := d.New(dt, t.Shape...)
 	scope := d.Scope()
 	defer scope.Close()
-	d.Run(shaders.Cast{N: y.Numel()}, y, d.FromBytes(t.DType, t.Data, t.Shape...))
+	d.Run(kernels.Cast{N: y.Numel()}, y, d.FromBytes(t.DType, t.Data, t.Shape...))
 	return y, nil
 }
 

@@ -138,7 +138,7 @@ func (k *kernel) contract() string {
 func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	var list []*kernel
 	for _, o := range all {
-		if o.base == k.name {
+		if o.base == k.name && o.compiled {
 			list = append(list, o)
 		}
 	}
@@ -146,15 +146,15 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	if list == nil {
 		return
 	}
-	w.WriteString("Alternatives: []Alternative{\n")
+	w.WriteString("Alternatives: []shaders.Alternative{\n")
 	for _, o := range list {
-		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []Tile{%s},\n", o.name, strings.Join(o.doc, "\n"), o.tileSizes())
+		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []shaders.Tile{%s},\n", o.registered(), strings.Join(o.doc, "\n"), o.tileSizes())
 		if o.takes != nil {
 			words, code := []string{}, "ok"
 			for _, c := range o.takes {
 				words, code = append(words, c.String()), code+" && "+c.code("c")
 			}
-			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k Kernel) bool { c, ok := k.(%s); return %s },\n", strings.Join(words, " "), k.goName, code)
+			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n", strings.Join(words, " "), k.goName, code)
 		}
 		w.WriteString("SPIRV: map[string]func() []byte{\n")
 		for _, b := range o.builds() {

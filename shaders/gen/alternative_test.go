@@ -54,6 +54,7 @@ func TestAlternativeForCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	special.compiled, o.compiled = true, true
 	emitAlternatives(&code, base, []*kernel{special, o})
 	for _, want := range []string{`Calls: "rows<=8 !acc"`, "c, ok := k.(ThingGrad); return ok && c.Rows <= 8 && !c.Acc }", `"": spirv("other")`} {
 		if !strings.Contains(code.String(), want) {
@@ -99,7 +100,7 @@ func TestAlternativeErrors(t *testing.T) {
 }
 
 func TestBFloat16(t *testing.T) {
-	f16, err := os.ReadFile("../spv/matmul_coopmat_f16.spv")
+	f16, err := os.ReadFile("../../internal/kernels/spv/matmul_coopmat_f16.spv")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +108,11 @@ func TestBFloat16(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile("../spv/matmul_coopmat_bf16.spv")
+	want, err := os.ReadFile("../../internal/kernels/spv/matmul_coopmat_bf16.spv")
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%v; the same bytes: %v", err, bytes.Equal(got, want))
 	}
-	plain, err := os.ReadFile("../spv/add.spv")
+	plain, err := os.ReadFile("../../internal/kernels/spv/add.spv")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,48 +50,37 @@ func (k *kernel) own() []string {
 	return list
 }
 
-// compile writes spv/NAME.spv for every kernel with a body, and the manifest; in bound/ if arguments are bound,
-// and then without alternatives, which touch memory as their kernel does.
-// Kernels without a body are compiled too, to check their header, and thrown away.
-func compile(dir, glslc string, bound bool, src sources, kernels []*kernel) error {
-	glsl, err := compiler(dir, glslc)
+// compile writes what the kernels' bodies compile to: NAME.spv beside every NAME.comp of another program. Agora's
+// are in the folder spv, with a manifest; in bound/ if arguments are bound, and then without alternatives, which
+// touch memory as their kernel does. Kernels without a
+// body are compiled too, to check their header, and thrown away.
+func (g *generator) compile(src sources, kernels []*kernel) error {
+	glsl, err := compiler(g.dir, g.glslc)
 	if err != nil {
 		return err
+	}
+	if g.own() {
+		spv, err := src.compile(glsl, kernels, nil)
+		if err != nil {
+			return err
+		}
+		return writeSPIRV(g.out, spv)
 	}
 	version, err := glsl("", "--version")
 	if err != nil {
 		return err
 	}
 	if first, _, _ := strings.Cut(string(version), "\n"); first != compilerVersion {
-		return fmt.Errorf("%s: compiler is %q, want %q", glslc, first, compilerVersion)
+		return fmt.Errorf("%s: compiler is %q, want %q", g.glslc, first, compilerVersion)
 	}
-
-	folder, form := filepath.Join(dir, "spv"), []string(nil)
-	if bound {
-		folder, form = filepath.Join(dir, "bound"), []string{"-DBOUND"}
-		kernels = slices.DeleteFunc(kernels, func(k *kernel) bool { return k.base != "" })
+	folder, form := filepath.Join(g.out, "spv"), []string(nil)
+	if g.bound {
+		folder, form = filepath.Join(g.out, "bound"), []string{"-DBOUND"}
+		kernels = slices.DeleteFunc(slices.Clone(kernels), func(k *kernel) bool { return k.base != "" })
 	}
-	spv := map[string][]byte{}
-	for _, k := range kernels {
-		text := src[k.name+".comp"]
-		if !k.body {
-			text += "\nvoid main() {}\n"
-		}
-		args := slices.Concat(flags, k.own(), form, []string{"-I.", "-o", "-", "-"})
-		out, err := glsl(text, args...)
-		if err != nil {
-			return fmt.Errorf("%s.comp: %w", k.name, err)
-		}
-		for _, b := range k.builds() {
-			if !k.body {
-				continue
-			}
-			if spv[b.name] = out; b.matrix == "bf16" {
-				if spv[b.name], err = withBFloat16(out); err != nil {
-					return fmt.Errorf("%s.comp: %w", k.name, err)
-				}
-			}
-		}
+	spv, err := src.compile(glsl, kernels, form)
+	if err != nil {
+		return err
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
@@ -99,16 +88,67 @@ func compile(dir, glslc string, bound bool, src sources, kernels []*kernel) erro
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for name, b := range spv {
-		if err := os.WriteFile(filepath.Join(folder, name+".spv"), b, 0o644); err != nil {
-			return err
-		}
+	if err := writeSPIRV(folder, spv); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(folder, "MANIFEST"), []byte(manifest(src, kernels, spv)), 0o644)
 }
 
+// compile gives the SPIR-V of every build of kernels with a body, by name.
+func (src sources) compile(glsl glslCompiler, kernels []*kernel, form []string) (map[string][]byte, error) {
+	includes, err := os.MkdirTemp("", "agora-gen")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(includes)
+	if err := os.Mkdir(filepath.Join(includes, "include"), 0o755); err != nil {
+		return nil, err
+	}
+	for name, text := range src {
+		if strings.HasPrefix(name, "include/") {
+			if err := os.WriteFile(filepath.Join(includes, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {
+				return nil, err
+			}
+		}
+	}
+	spv := map[string][]byte{}
+	for _, k := range kernels {
+		text := src[k.name+".comp"]
+		if !k.body {
+			text += "\nvoid main() {}\n"
+		}
+		out, err := glsl(text, slices.Concat(flags, k.own(), form, []string{"-I" + includes, "-o", "-", "-"})...)
+		if err != nil {
+			return nil, fmt.Errorf("%s.comp: %w", k.name, err)
+		}
+		for _, b := range k.builds() {
+			if !k.body {
+				continue
+			}
+			if spv[b.name] = out; b.matrix == "bf16" {
+				if spv[b.name], err = withBFloat16(out); err != nil {
+					return nil, fmt.Errorf("%s.comp: %w", k.name, err)
+				}
+			}
+		}
+	}
+	return spv, nil
+}
+
+func writeSPIRV(folder string, spv map[string][]byte) error {
+	for name, code := range spv {
+		if err := os.WriteFile(filepath.Join(folder, name+".spv"), code, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// glslCompiler runs the compiler.
+type glslCompiler func(stdin string, args ...string) ([]byte, error)
+
 // compiler gives a function that runs the compiler in a folder.
-func compiler(dir, glslc string) (func(stdin string, args ...string) ([]byte, error), error) {
+func compiler(dir, glslc string) (glslCompiler, error) {
 	command := strings.Fields(glslc)
 	if len(command) > 0 && strings.Contains(command[0], "/") {
 		abs, err := filepath.Abs(command[0])
@@ -128,42 +168,6 @@ func compiler(dir, glslc string) (func(stdin string, args ...string) ([]byte, er
 		}
 		return out, nil
 	}, nil
-}
-
-// compileOwn writes NAME.spv beside every NAME.comp that has a body.
-func compileOwn(dir, glslc string, src sources, kernels []*kernel) error {
-	folder, err := os.MkdirTemp("", "agora-gen")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	if err := os.Mkdir(filepath.Join(folder, "include"), 0o755); err != nil {
-		return err
-	}
-	for name, text := range src {
-		if strings.HasPrefix(name, "include/") {
-			if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {
-				return err
-			}
-		}
-	}
-	glsl, err := compiler(dir, glslc)
-	if err != nil {
-		return err
-	}
-	for _, k := range kernels {
-		if !k.body {
-			continue
-		}
-		code, err := glsl(src[k.name+".comp"], slices.Concat(flags, k.own(), []string{"-I" + folder, "-o", "-", "-"})...)
-		if err != nil {
-			return fmt.Errorf("%s.comp: %w", k.name, err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, k.name+".spv"), code, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // manifest says what every .spv was made from: a line each, with the sha256

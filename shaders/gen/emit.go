@@ -13,12 +13,21 @@ const (
 	module    = "github.com/agora-ml/agora"
 )
 
-// emit writes kernels_gen.go.
-func emit(kernels []*kernel, enums []*enum) ([]byte, error) {
+// emit writes kernels_gen.go: a struct for every kernel, a type for every enum that they use, and init,
+// which registers the kernels. Agora's package has a function spirv of its own, because its SPIR-V has two
+// forms; others embed their files.
+func emit(pkg string, kernels []*kernel, enums []*enum) ([]byte, error) {
 	var w bytes.Buffer
-	fmt.Fprintf(&w, "%s\n\npackage shaders\n\nimport %q\n", generated, module+"/shaders/kernelcode")
+	fmt.Fprintf(&w, "%s\n\npackage %s\n\nimport (\n", generated, pkg)
+	embedded := embeddedFiles(kernels)
+	if embedded != nil {
+		w.WriteString("\"embed\"\n\n")
+	}
+	fmt.Fprintf(&w, "%q\n%q\n)\n", module+"/shaders", module+"/shaders/kernelcode")
 	for _, e := range enums {
-		emitEnum(&w, e)
+		if slices.ContainsFunc(kernels, func(k *kernel) bool { return k.uses(e) }) {
+			emitEnum(&w, e)
+		}
 	}
 	for _, k := range kernels {
 		if k.base == "" {
@@ -26,7 +35,11 @@ func emit(kernels []*kernel, enums []*enum) ([]byte, error) {
 			emitMethods(&w, k)
 		}
 	}
-	w.WriteString("\n// Kernels are all kernels, by name.\nvar Kernels = []Desc{\n")
+	if embedded != nil {
+		fmt.Fprintf(&w, "\n//go:embed %s\nvar compiled embed.FS\n\n", strings.Join(embedded, " "))
+		w.WriteString("func spirv(name string) func() []byte { return kernelcode.SPIRV(compiled, name+\".spv\") }\n")
+	}
+	w.WriteString("\nfunc init() {\n")
 	for _, k := range kernels {
 		if k.base == "" {
 			emitDesc(&w, k, kernels)
@@ -34,6 +47,23 @@ func emit(kernels []*kernel, enums []*enum) ([]byte, error) {
 	}
 	w.WriteString("}\n")
 	return format.Source(w.Bytes())
+}
+
+// embeddedFiles are the compiled kernels of another program's package.
+func embeddedFiles(kernels []*kernel) (files []string) {
+	for _, k := range kernels {
+		if k.prefix != "" && k.compiled {
+			for _, b := range k.builds() {
+				files = append(files, b.name+".spv")
+			}
+		}
+	}
+	return files
+}
+
+// uses reports whether a constant of k is of type e.
+func (k *kernel) uses(e *enum) bool {
+	return slices.ContainsFunc(k.consts, func(f field) bool { return f.kind == e.name })
 }
 
 func emitEnum(w *bytes.Buffer, e *enum) {
@@ -77,8 +107,7 @@ func emitStruct(w *bytes.Buffer, k *kernel) {
 }
 
 func emitMethods(w *bytes.Buffer, k *kernel) {
-	fmt.Fprintf(w, "\n// Name implements Kernel.\nfunc (%s) Name() string { return %q }\n", k.goName, k.registered())
-	fmt.Fprintf(w, "\n// Sig implements Kernel.\nfunc (%s) Sig() string { return %q }\n", k.goName, k.sig())
+	fmt.Fprintf(w, "\n// Name implements shaders.Kernel.\nfunc (%s) Name() string { return %q }\n", k.goName, k.registered())
 
 	var terms []string
 	usesTile := "_"
@@ -93,9 +122,9 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 	if len(terms) > 1 {
 		call = fmt.Sprintf("kernelcode.Grid(%s)", strings.Join(append(terms, "1")[:3], ", "))
 	}
-	fmt.Fprintf(w, "\n// Grid implements Kernel.\nfunc (%s) Grid(%s %sTile) [3]uint32 { return %s }\n", receiver(k, call), usesTile, k.qualifier(), call)
+	fmt.Fprintf(w, "\n// Grid implements shaders.Kernel.\nfunc (%s) Grid(%s shaders.Tile) [3]uint32 { return %s }\n", receiver(k, call), usesTile, call)
 
-	fmt.Fprintf(w, "\n// Push implements Kernel.\nfunc (k %s) Push(b []byte) ([]byte, error) {\np := kernelcode.Push(%q, b)\n", k.goName, k.registered())
+	fmt.Fprintf(w, "\n// Push implements shaders.Kernel.\nfunc (k %s) Push(b []byte) ([]byte, error) {\np := kernelcode.Push(%q, b)\n", k.goName, k.registered())
 	for _, f := range k.push {
 		fmt.Fprintf(w, "p.%s(%q, k.%s)\n", camel(f.kind), f.goName, f.goName)
 	}
@@ -122,7 +151,7 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 	if consts != nil {
 		list = "[]uint32{" + strings.Join(consts, ", ") + "}"
 	}
-	fmt.Fprintf(w, "\n// Consts implements Kernel.\nfunc (%s) Consts() []uint32 { return %s }\n", receiver(k, list), list)
+	fmt.Fprintf(w, "\n// Consts implements shaders.Kernel.\nfunc (%s) Consts() []uint32 { return %s }\n", receiver(k, list), list)
 
 	var lens []string
 	for _, b := range k.bindings {
@@ -137,7 +166,7 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 		lens = append(lens, k.value(all))
 	}
 	list = strings.Join(lens, ", ")
-	fmt.Fprintf(w, "\n// Lens implements Kernel.\nfunc (%s) Lens() []int { return []int{%s} }\n", receiver(k, list), list)
+	fmt.Fprintf(w, "\n// Lens implements shaders.Kernel.\nfunc (%s) Lens() []int { return []int{%s} }\n", receiver(k, list), list)
 }
 
 // receiver names the receiver only where code uses it.
@@ -148,48 +177,8 @@ func receiver(k *kernel, code string) string {
 	return k.goName
 }
 
-// emitOwn writes kernels_gen.go of another program's package, whose init registers the kernels.
-func emitOwn(pkg string, kernels []*kernel) ([]byte, error) {
-	var w bytes.Buffer
-	fmt.Fprintf(&w, "%s\n\npackage %s\n\nimport (\n", generated, pkg)
-	if slices.ContainsFunc(kernels, func(k *kernel) bool { return k.compiled }) {
-		w.WriteString("_ \"embed\"\n\n")
-	}
-	fmt.Fprintf(&w, "%q\n%q\n)\n", module+"/shaders", module+"/shaders/kernelcode")
-	for _, k := range kernels {
-		emitStruct(&w, k)
-		emitMethods(&w, k)
-		if k.compiled {
-			fmt.Fprintf(&w, "\n//go:embed %s.spv\nvar spirv%s []byte\n", k.name, k.goName)
-		}
-	}
-	w.WriteString("\nfunc init() {\n")
-	for _, k := range kernels {
-		w.WriteString("shaders.Register(shaders.Desc")
-		emitDesc(&w, k, nil)
-		w.Truncate(w.Len() - len(",\n"))
-		w.WriteString(")\n")
-	}
-	w.WriteString("}\n")
-	return format.Source(w.Bytes())
-}
-
-// registered is the name that the struct answers to: a program's own kernels have their package's
-// in front, so that they never meet one of Agora's.
-func (k *kernel) registered() string {
-	if k.pkg == "" {
-		return k.name
-	}
-	return k.pkg + "." + k.name
-}
-
-// qualifier stands before names of package shaders.
-func (k *kernel) qualifier() string {
-	if k.pkg == "" {
-		return ""
-	}
-	return "shaders."
-}
+// registered is the name that the struct answers to.
+func (k *kernel) registered() string { return k.prefix + k.name }
 
 func (k *kernel) bindingNames() []string {
 	names := make([]string, len(k.bindings))
@@ -211,19 +200,16 @@ func emitDesc(w *bytes.Buffer, k *kernel, all []*kernel) {
 	for _, t := range k.tile {
 		tileNames = append(tileNames, fmt.Sprintf("%q", t.name))
 	}
-	fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nSig: %q,\nBindings: %#v,\n", k.registered(), strings.Join(k.doc, "\n"), k.sig(), k.bindingNames())
+	fmt.Fprintf(w, "shaders.Register(shaders.Desc{\nName: %q,\nDoc: %q,\nSig: %q,\nBindings: %#v,\n", k.registered(), strings.Join(k.doc, "\n"), k.sig(), k.bindingNames())
 	if inPlace != nil {
 		fmt.Fprintf(w, "InPlace: [][2]int{%s},\n", strings.Join(inPlace, ", "))
 	}
-	fmt.Fprintf(w, "Tiles: []%sTile{%s},\nTileNames: []string{%s},\n", k.qualifier(), k.tileSizes(), strings.Join(tileNames, ", "))
-	switch {
-	case k.pkg == "" && k.body:
+	fmt.Fprintf(w, "Tiles: []shaders.Tile{%s},\nTileNames: []string{%s},\n", k.tileSizes(), strings.Join(tileNames, ", "))
+	if k.compiled {
 		fmt.Fprintf(w, "SPIRV: spirv(%q),\n", k.name)
-	case k.compiled:
-		fmt.Fprintf(w, "SPIRV: func() []byte { return spirv%s },\n", k.goName)
 	}
 	emitAlternatives(w, k, all)
-	w.WriteString("},\n")
+	w.WriteString("})\n")
 }
 
 // value is the Go expression of e: products saturate and quotients round up.

@@ -23,22 +23,25 @@ func loadAll(t *testing.T) (sources, []*kernel, []*enum) {
 
 func TestGeneratedIsFresh(t *testing.T) {
 	_, kernels, enums := loadAll(t)
-	want, err := emit(kernels, enums)
+	for _, k := range kernels {
+		k.compiled = k.body
+	}
+	want, err := emit("kernels", kernels, enums)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("../kernels_gen.go")
+	got, err := os.ReadFile("../../internal/kernels/kernels_gen.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(bytes.ReplaceAll(got, []byte("\r\n"), []byte("\n")), want) {
-		t.Error("kernels_gen.go is not what the headers say: run go generate ./shaders")
+		t.Error("kernels_gen.go is not what the headers say: run go generate ./internal/kernels")
 	}
 }
 
 func TestManifestIsFresh(t *testing.T) {
 	src, kernels, _ := loadAll(t)
-	files, err := filepath.Glob("../spv/*.spv")
+	files, err := filepath.Glob("../../internal/kernels/spv/*.spv")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,7 @@ func TestManifestIsFresh(t *testing.T) {
 	if bodies := strings.Count(manifest(src, kernels, spv), "\n") - 2; len(spv) != bodies {
 		t.Errorf("%d compiled shaders, %d with a body", len(spv), bodies)
 	}
-	got, err := os.ReadFile("../spv/MANIFEST")
+	got, err := os.ReadFile("../../internal/kernels/spv/MANIFEST")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
-// Gen turns the headers of shaders/*.comp into Go, and their bodies into SPIR-V.
+// Gen turns the headers of .comp files into a Go package, and their bodies into SPIR-V. For Agora's own
+// kernels:
 //
-//	go run ./shaders/gen                     write kernels_gen.go
-//	go run ./shaders/gen -glslc COMMAND      also compile: spv/*.spv and spv/MANIFEST
+//	go run ./shaders/gen                     write internal/kernels/kernels_gen.go
+//	go run ./shaders/gen -glslc COMMAND      also compile: spv/*.spv and spv/MANIFEST beside it
 //	go run ./shaders/gen -glslc COMMAND -bound   the same in bound/, for tests: arguments by descriptors
 //
 // COMMAND runs the pinned compiler, for example "tools/.vk/run glslc". For kernels of another
@@ -9,8 +10,7 @@
 //
 //	go run github.com/agora-ml/agora/shaders/gen -package main -dir . -glslc glslc
 //
-// writes kernels_gen.go with the structs, which it registers, and NAME.spv beside each NAME.comp; any
-// glslc will do.
+// writes kernels_gen.go, and NAME.spv beside each NAME.comp; any glslc will do.
 package main
 
 import (
@@ -29,18 +29,21 @@ import (
 
 func main() {
 	dir := flag.String("dir", "shaders", "folder of the .comp files")
+	out := flag.String("out", "internal/kernels", "folder of the package with Agora's own kernels")
 	glslc := flag.String("glslc", "", "command that runs "+compilerVersion+"; empty: do not compile")
 	bound := flag.Bool("bound", false, "compile with arguments by descriptors, to the folder bound")
-	pkg := flag.String("package", "", "the kernels are those of another program's package, of this name")
+	pkg := flag.String("package", "", "the kernels are those of another program's package, of this name, in the folder -dir")
 	flag.Parse()
+	g := generator{dir: *dir, out: *out, glslc: *glslc, bound: *bound, pkg: "kernels"}
 	var err error
-	switch {
-	case *pkg == "":
-		err = run(*dir, *glslc, *bound)
-	case *bound:
-		err = errors.New("-bound: want it without -package")
-	default:
-		err = runOwn(*pkg, *dir, *glslc)
+	if *pkg != "" {
+		g.out, g.pkg, g.prefix = *dir, *pkg, *pkg+"."
+		if *bound {
+			err = errors.New("-bound: want it without -package")
+		}
+	}
+	if err == nil {
+		err = g.run()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
@@ -48,75 +51,47 @@ func main() {
 	}
 }
 
-func run(dir, glslc string, bound bool) error {
-	src, err := load(dir)
+// generator makes one package of kernels.
+type generator struct {
+	dir, out string // folders of the .comp files and of the package
+	pkg      string // the package's name
+	prefix   string // of the kernels' names: a program's own never meet one of Agora's. "": Agora's
+	glslc    string
+	bound    bool
+}
+
+// own reports whether the kernels are another program's.
+func (g *generator) own() bool { return g.prefix != "" }
+
+func (g *generator) run() error {
+	src, err := load(g.dir)
 	if err != nil {
+		return err
+	}
+	if err := src.addIncludes(); err != nil {
 		return err
 	}
 	kernels, enums, err := src.parse()
 	if err != nil {
 		return err
 	}
-	code, err := emit(kernels, enums)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "kernels_gen.go"), code, 0o644); err != nil {
-		return err
-	}
-	if glslc == "" {
-		return nil
-	}
-	return compile(dir, glslc, bound, src, kernels)
-}
-
-// runOwn makes what another program's package needs for its kernels.
-func runOwn(pkg, dir, glslc string) error {
-	src, err := load(dir)
-	if err != nil {
-		return err
-	}
-	includes, err := fs.Glob(include.Files, "*.glsl")
-	if err != nil {
-		return err
-	}
-	for _, name := range includes {
-		text, err := include.Files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if _, ok := src["include/"+name]; !ok {
-			src["include/"+name] = string(text)
-		}
-	}
-	kernels, _, err := src.parse()
-	if err != nil {
-		return err
-	}
-	for _, k := range kernels {
-		if k.pkg = pkg; k.base != "" {
-			return fmt.Errorf("%s.comp: //for: alternatives are for Agora's own kernels", k.name)
-		}
-		for _, f := range k.consts {
-			if f.values > 0 {
-				return fmt.Errorf("%s.comp: CONST %s: want bool or uint: an enum has no Go type here", k.name, f.name)
-			}
-		}
-	}
-	if glslc != "" {
-		if err := compileOwn(dir, glslc, src, kernels); err != nil {
+	if g.glslc != "" {
+		if err := g.compile(src, kernels); err != nil {
 			return err
 		}
 	}
 	for _, k := range kernels {
-		_, err := os.Stat(filepath.Join(dir, k.name+".spv"))
-		k.compiled = k.body && err == nil
+		k.prefix, k.compiled = g.prefix, k.body
+		if g.own() && k.body {
+			_, err := os.Stat(filepath.Join(g.out, k.builds()[0].name+".spv"))
+			k.compiled = err == nil
+		}
 	}
-	code, err := emitOwn(pkg, kernels)
+	code, err := emit(g.pkg, kernels, enums)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "kernels_gen.go"), code, 0o644)
+	return os.WriteFile(filepath.Join(g.out, "kernels_gen.go"), code, 0o644)
 }
 
 // sources are the .comp and .glsl files by slash path relative to the folder.
@@ -145,6 +120,24 @@ func load(dir string) (sources, error) {
 		return nil, fmt.Errorf("%s: no .comp files", dir)
 	}
 	return src, nil
+}
+
+// addIncludes adds the shared pieces that are not there.
+func (src sources) addIncludes() error {
+	names, err := fs.Glob(include.Files, "*.glsl")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text, err := include.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if _, ok := src["include/"+name]; !ok {
+			src["include/"+name] = string(text)
+		}
+	}
+	return nil
 }
 
 // parse reads every header, in the order of their names.

@@ -33,8 +33,8 @@ type kernel struct {
 	bindings []binding
 	body     bool // there is code after the header
 
-	pkg      string // of another program, whose kernel it is; "": one of Agora's
-	compiled bool   // with pkg: there is a .spv file
+	prefix   string // of the name that it is registered under
+	compiled bool   // there is a .spv file
 }
 
 type tile struct {
@@ -73,7 +73,7 @@ type enum struct {
 }
 
 // methods are those of the generated structs.
-var methods = []string{"Name", "Sig", "Grid", "Push", "Consts", "Lens"}
+var methods = []string{"Name", "Grid", "Push", "Consts", "Lens"}
 
 // headerError says where a header is wrong.
 type headerError struct {

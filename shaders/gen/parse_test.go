@@ -177,7 +177,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		code, err := emit([]*kernel{k}, nil)
+		code, err := emit("kernels", []*kernel{k}, nil)
 		if err != nil {
 			t.Fatalf("a header was accepted whose code is wrong: %v", err)
 		}

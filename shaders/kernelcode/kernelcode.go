@@ -3,6 +3,7 @@
 package kernelcode
 
 import (
+	"embed"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -109,4 +110,15 @@ func Flag(b bool) uint32 {
 		return 1
 	}
 	return 0
+}
+
+// SPIRV gives a function that reads an embedded file.
+func SPIRV(files embed.FS, name string) func() []byte {
+	return func() []byte {
+		code, err := files.ReadFile(name)
+		if err != nil {
+			panic("shaders: " + name + ": the kernel has a body but was not compiled: " + err.Error())
+		}
+		return code
+	}
 }

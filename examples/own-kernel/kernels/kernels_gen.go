@@ -3,7 +3,7 @@
 package kernels
 
 import (
-	_ "embed"
+	"embed"
 
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/shaders/kernelcode"
@@ -21,32 +21,26 @@ type Softsign struct {
 	N int // elements
 }
 
-// Name implements Kernel.
+// Name implements shaders.Kernel.
 func (Softsign) Name() string { return "kernels.softsign" }
 
-// Sig implements Kernel.
-func (Softsign) Sig() string { return "T=T" }
-
-// Grid implements Kernel.
+// Grid implements shaders.Kernel.
 func (k Softsign) Grid(t shaders.Tile) [3]uint32 {
 	return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1])))
 }
 
-// Push implements Kernel.
+// Push implements shaders.Kernel.
 func (k Softsign) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("kernels.softsign", b)
 	p.Uint("N", k.N)
 	return p.Done(k.Lens(), "y x")
 }
 
-// Consts implements Kernel.
+// Consts implements shaders.Kernel.
 func (Softsign) Consts() []uint32 { return nil }
 
-// Lens implements Kernel.
+// Lens implements shaders.Kernel.
 func (k Softsign) Lens() []int { return []int{k.N, k.N} }
-
-//go:embed softsign.spv
-var spirvSoftsign []byte
 
 // SoftsignGrad is the gradient of Softsign.
 //
@@ -61,32 +55,31 @@ type SoftsignGrad struct {
 	N int // elements
 }
 
-// Name implements Kernel.
+// Name implements shaders.Kernel.
 func (SoftsignGrad) Name() string { return "kernels.softsign_grad" }
 
-// Sig implements Kernel.
-func (SoftsignGrad) Sig() string { return "T=TT" }
-
-// Grid implements Kernel.
+// Grid implements shaders.Kernel.
 func (k SoftsignGrad) Grid(t shaders.Tile) [3]uint32 {
 	return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[1])))
 }
 
-// Push implements Kernel.
+// Push implements shaders.Kernel.
 func (k SoftsignGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("kernels.softsign_grad", b)
 	p.Uint("N", k.N)
 	return p.Done(k.Lens(), "dx dy x")
 }
 
-// Consts implements Kernel.
+// Consts implements shaders.Kernel.
 func (SoftsignGrad) Consts() []uint32 { return nil }
 
-// Lens implements Kernel.
+// Lens implements shaders.Kernel.
 func (k SoftsignGrad) Lens() []int { return []int{k.N, k.N, k.N} }
 
-//go:embed softsign_grad.spv
-var spirvSoftsignGrad []byte
+//go:embed softsign.spv softsign_grad.spv
+var compiled embed.FS
+
+func spirv(name string) func() []byte { return kernelcode.SPIRV(compiled, name+".spv") }
 
 func init() {
 	shaders.Register(shaders.Desc{
@@ -96,7 +89,7 @@ func init() {
 		Bindings:  []string{"y", "x"},
 		Tiles:     []shaders.Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
-		SPIRV:     func() []byte { return spirvSoftsign },
+		SPIRV:     spirv("softsign"),
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "kernels.softsign_grad",
@@ -105,6 +98,6 @@ func init() {
 		Bindings:  []string{"dx", "dy", "x"},
 		Tiles:     []shaders.Tile{{64, 256}},
 		TileNames: []string{"group", "block"},
-		SPIRV:     func() []byte { return spirvSoftsignGrad },
+		SPIRV:     spirv("softsign_grad"),
 	})
 }

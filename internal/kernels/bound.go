@@ -1,6 +1,6 @@
 //go:build vulkan_bindings
 
-package shaders
+package kernels
 
 import "embed"
 
