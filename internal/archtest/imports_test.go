@@ -54,7 +54,7 @@ var below = map[string][]string{
 	"compare":             {"internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version", "train", "eval", "tasks", "multilora", "optim", "nn", "data", "device", "tensor", "tokenizer"},
 	"internal/bench":      {"internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device", "backend/cpu", "backend/vulkan", "tensor", "internal/kernels", "shaders"},
 	"internal/tracefile":  {},
-	"internal/debug":      {"tensor", "shaders"},
+	"internal/debug":      {"tensor", "internal/kernels", "shaders"},
 	"internal/doctest":    {},
 	"internal/folderlock": {},
 	"internal/golden":     {"encoding"},
