@@ -8,7 +8,7 @@ import (
 // Arithmetic is what decides the bits of results: which kernels multiply matrices and which
 // loops do the rest. The number of threads does not.
 func (b *backend) Arithmetic() map[string]string {
-	all := map[string]string{"products": gemm.Kernels()[0].Name, "vectors": vec.Implementation()}
+	all := map[string]string{"products": gemm.Kernel(), "vectors": vec.Implementation()}
 	if b.work.plain {
 		all["kernels"] = "plain loops"
 	}

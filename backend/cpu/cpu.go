@@ -62,7 +62,7 @@ func Open(o Options) (tensor.Backend, error) {
 		limit = availableMemory()
 	}
 	return &backend{
-		work:   work{team: team, gemm: gemm.New(team), scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
+		work:   work{team: team, gemm: gemm.NewOn(team), scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
 		memory: memory{limit: limit}, threads: o.Threads, clock: newClock(o.Profile),
 	}, nil
 }

@@ -24,7 +24,7 @@ type Description struct {
 func Describe() Description {
 	d := Description{
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
-		GEMM: gemm.Kernels()[0].Name, Vectors: vec.Implementation(), Available: availableMemory(),
+		GEMM: gemm.Kernel(), Vectors: vec.Implementation(), Available: availableMemory(),
 	}
 	if err := cpulevel.Err(); err != nil {
 		d.Problem = err.Error()

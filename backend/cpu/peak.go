@@ -1,15 +1,10 @@
 package cpu
 
-import (
-	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
-)
+import "github.com/agora-ml/agora/backend/cpu/gemm"
 
 // Peak measures the most floating-point operations a second that so many threads (0: all)
 // do in f32, in fused multiply-adds. It takes a fraction of a second, and is 0 where the
 // processor's own instructions are not used.
 func Peak(threads int) float64 {
-	team := parallel.New(threads)
-	defer team.Close()
-	return gemm.Peak(team)
+	return gemm.Peak(threads)
 }

@@ -31,7 +31,7 @@ func BenchmarkSgemm(b *testing.B) {
 	}
 	team := parallel.New(threads)
 	defer team.Close()
-	e := New(team)
+	e := NewOn(team)
 	for _, s := range [][3]int{
 		{1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 4096, 4096}, {512, 4096, 4096}, {512, 11008, 4096},
 		{96, 288, 2048}, {288, 96, 2048}, {768, 96, 2048}, {256, 288, 32000}, {512, 32, 4096}, {512, 96, 4096}, {512, 4096, 96}, {4096, 32, 512}, {512, 4096, 32}, {512, 4096, 8}, {512, 8, 4096},
@@ -62,7 +62,7 @@ func BenchmarkSgemm(b *testing.B) {
 func BenchmarkSgemv(b *testing.B) {
 	team := parallel.New(0)
 	defer team.Close()
-	e := New(team)
+	e := NewOn(team)
 	const n = 4096
 	x, y := random(n), random(n)
 	f32, half := random(n*n), make([]uint16, n*n)
@@ -88,7 +88,7 @@ func BenchmarkSgemv(b *testing.B) {
 // BenchmarkWorkspace is the single-goroutine form at the sizes of attention
 // tiles, with rows as far apart as in [tokens, heads, 64].
 func BenchmarkWorkspace(b *testing.B) {
-	w := newWorkspace(Kernels()[0])
+	w := newWorkspace(kernels[0])
 	const ld = 8 * 64
 	q, k, c := random(64*ld), random(64*ld), random(64*64)
 	for _, trans := range []bool{true, false} {

@@ -7,7 +7,7 @@ import (
 
 // BLAS is gonum's float32 implementation with Sgemm replaced by an engine's:
 //
-//	blas32.Use(gemm.BLAS{Engine: gemm.New(team)})
+//	blas32.Use(gemm.BLAS{Engine: gemm.New(0)})
 //
 // Unlike the reference, which skips zeros of A, it multiplies them: 0 times
 // infinity or NaN is NaN.

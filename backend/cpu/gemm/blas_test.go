@@ -16,8 +16,8 @@ import (
 func TestBLASAgreesWithGonum(t *testing.T) {
 	team := parallel.New(2)
 	defer team.Close()
-	for _, k := range Kernels() {
-		ours := BLAS{Engine: NewWith(team, k)}
+	for _, k := range kernels {
+		ours := BLAS{Engine: newEngine(team, k)}
 		r := rand.New(rand.NewPCG(8, 8))
 		for i := range 80 {
 			tA, tB := []blas.Transpose{blas.NoTrans, blas.Trans, blas.ConjTrans}[i%3], []blas.Transpose{blas.NoTrans, blas.Trans}[i%2]
@@ -32,7 +32,7 @@ func TestBLASAgreesWithGonum(t *testing.T) {
 			ours.Sgemm(tA, tB, m, n, depth, alpha, p.a, p.lda, p.b, p.ldb, beta, p.c, p.ldc)
 			for j := range want {
 				if d := math.Abs(float64(want[j] - p.c[j])); d > 1e-5 || math.IsNaN(d) != (math.IsNaN(float64(want[j])) && math.IsNaN(float64(p.c[j]))) {
-					t.Fatalf("%s: %v alpha=%v beta=%v: word %d is %v, gonum's %v", k.Name, p, alpha, beta, j, p.c[j], want[j])
+					t.Fatalf("%s: %v alpha=%v beta=%v: word %d is %v, gonum's %v", k.name, p, alpha, beta, j, p.c[j], want[j])
 				}
 			}
 		}
@@ -42,7 +42,7 @@ func TestBLASAgreesWithGonum(t *testing.T) {
 func TestBLASPanicsAsGonum(t *testing.T) {
 	team := parallel.New(1)
 	defer team.Close()
-	ours := BLAS{Engine: New(team)}
+	ours := BLAS{Engine: NewOn(team)}
 	try := func(b blas.Float32Level3, tA, tB blas.Transpose, m, n, k, lda, ldb, ldc, la, lb, lc int) (said any) {
 		defer func() { said = recover() }()
 		b.Sgemm(tA, tB, m, n, k, 1, make([]float32, la), lda, make([]float32, lb), ldb, 0, make([]float32, lc), ldc)
@@ -80,7 +80,7 @@ func TestBLASServesGonum(t *testing.T) {
 	defer team.Close()
 	old := blas32.Implementation()
 	defer blas32.Use(old)
-	blas32.Use(BLAS{Engine: New(team)})
+	blas32.Use(BLAS{Engine: NewOn(team)})
 	a := blas32.General{Rows: 2, Cols: 2, Stride: 2, Data: []float32{1, 2, 3, 4}}
 	c := blas32.General{Rows: 2, Cols: 2, Stride: 2, Data: make([]float32, 4)}
 	blas32.Gemm(blas.NoTrans, blas.Trans, 2, a, a, 0, c)

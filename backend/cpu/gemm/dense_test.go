@@ -12,7 +12,7 @@ import (
 // TestDenseTile compares the dense micro-kernel with the general one, bit for bit, with a
 // neighbour on each side of every row of C.
 func TestDenseTile(t *testing.T) {
-	everyKernel(t, func(t *testing.T, kn Kernel) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
 		if kn.dense == nil {
 			t.Skip("this kernel has no dense form")
 		}
@@ -52,7 +52,7 @@ func TestDenseTile(t *testing.T) {
 // TestStrips: the strips cover every column once, begin where panels begin, and end with
 // narrower ones where the strips alone share the work.
 func TestStrips(t *testing.T) {
-	everyKernel(t, func(t *testing.T, kn Kernel) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
 		for _, n := range []int{1, 63, 64, 500, 777, 1024, 2048, 4096, 11008} {
 			for _, threads := range []int{1, 2, 7, 64} {
 				p := product{m: 512, n: n, k: 512}

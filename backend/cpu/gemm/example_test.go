@@ -7,14 +7,13 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
-	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
 // A program that uses gonum gets these products by one line.
 func ExampleBLAS() {
-	team := parallel.New(2)
-	defer team.Close()
-	blas32.Use(gemm.BLAS{Engine: gemm.New(team)})
+	engine := gemm.New(0) // as many threads as there are processors
+	defer engine.Close()
+	blas32.Use(gemm.BLAS{Engine: engine})
 
 	a := blas32.General{Rows: 2, Cols: 2, Stride: 2, Data: []float32{1, 2, 3, 4}}
 	c := blas32.General{Rows: 2, Cols: 2, Stride: 2, Data: make([]float32, 4)}

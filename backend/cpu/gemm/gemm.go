@@ -67,11 +67,19 @@ func (b *Matrix) at(i int) unsafe.Pointer {
 	return unsafe.Add(b.data, i*b.format.size())
 }
 
+// A Team runs the tasks 0 to n-1 of a product, several at a time, and returns when all are done. The worker
+// that runs a task is a number below Threads, and runs one at a time.
+type Team interface {
+	Threads() int
+	Run(n int, f func(worker, task int))
+}
+
 // An Engine multiplies with a team of goroutines. Its scratch memory grows to
 // the largest product it has seen and stays.
 type Engine struct {
-	team   *parallel.Team
-	kernel *Kernel
+	team   Team
+	close  func() // of a team of its own
+	kernel *kernel
 	busy   sync.Mutex
 	ws     []Workspace // by worker
 	strips *panels     // the workers' own panels of B
@@ -80,12 +88,20 @@ type Engine struct {
 	single sync.Pool   // of *Workspace, for callers that find the engine busy
 }
 
-// New returns an engine that uses the best kernel this CPU has.
-func New(team *parallel.Team) *Engine { return NewWith(team, Kernels()[0]) }
+// New returns an engine with so many threads, as many as the processor has if 0. It uses the best kernel that
+// the processor has (Kernel). Close it to end its goroutines.
+func New(threads int) *Engine {
+	team := parallel.New(threads)
+	e := newEngine(team, kernels[0])
+	e.close = team.Close
+	return e
+}
 
-// NewWith returns an engine that uses one of Kernels.
-func NewWith(team *parallel.Team, k Kernel) *Engine {
-	e := &Engine{team: team, kernel: &k, ws: make([]Workspace, team.Threads())}
+// NewOn returns an engine that uses a team of the caller's.
+func NewOn(team Team) *Engine { return newEngine(team, kernels[0]) }
+
+func newEngine(team Team, k kernel) *Engine {
+	e := &Engine{team: team, close: func() {}, kernel: &k, ws: make([]Workspace, team.Threads())}
 	for i := range e.ws {
 		e.ws[i].kernel = &k
 	}
@@ -93,8 +109,8 @@ func NewWith(team *parallel.Team, k Kernel) *Engine {
 	return e
 }
 
-// Kernel is the name of the kernel in use.
-func (e *Engine) Kernel() string { return e.kernel.Name }
+// Close ends the engine's goroutines; not those of a caller's team.
+func (e *Engine) Close() { e.close() }
 
 // Sgemm computes C = op(A) op(B), or C += op(A) op(B) where acc is set; op
 // transposes where transA or transB says so. op(A) is [m, k], op(B) [k, n], C
@@ -136,7 +152,7 @@ const alone = 64 * 64 * 64
 // own: the form to use inside the tasks of another kernel. The zero Workspace is
 // ready; one goroutine at a time may use it.
 type Workspace struct {
-	kernel *Kernel
+	kernel *kernel
 	tile   tile
 	a, b   []float32         // panels of A and B
 	wide   []float32         // a piece of a quantised B

@@ -11,15 +11,15 @@ import (
 )
 
 // everyKernel runs a test with each implementation this CPU has.
-func everyKernel(t *testing.T, f func(t *testing.T, k Kernel)) {
-	for _, k := range Kernels() {
-		t.Run(k.Name, func(t *testing.T) { f(t, k) })
+func everyKernel(t *testing.T, f func(t *testing.T, k kernel)) {
+	for _, k := range kernels {
+		t.Run(k.name, func(t *testing.T) { f(t, k) })
 	}
 }
 
 func TestAVX512IsThere(t *testing.T) {
-	if os.Getenv("AGORA_REQUIRE_AVX512") == "1" && Kernels()[0].Name != "avx512" {
-		t.Fatalf("AGORA_REQUIRE_AVX512=1, but the best kernel of this CPU or build is %s", Kernels()[0].Name)
+	if os.Getenv("AGORA_REQUIRE_AVX512") == "1" && kernels[0].name != "avx512" {
+		t.Fatalf("AGORA_REQUIRE_AVX512=1, but the best kernel of this CPU or build is %s", kernels[0].name)
 	}
 }
 
@@ -161,7 +161,7 @@ func edges(size int) []int {
 }
 
 func TestEveryTileEdge(t *testing.T) {
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		r := rand.New(rand.NewPCG(1, 1))
 		w := newWorkspace(k)
 		depths := []int{1, 2, 3, 4, 5, 7, 15, 16, 17, 31}
@@ -185,7 +185,7 @@ func TestEveryTileEdge(t *testing.T) {
 }
 
 func TestEveryDepth(t *testing.T) {
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		r := rand.New(rand.NewPCG(2, 2))
 		w := newWorkspace(k)
 		depths := []int{k.kc - 1, k.kc, k.kc + 1, 2*k.kc + 5}
@@ -204,7 +204,7 @@ func TestEveryDepth(t *testing.T) {
 }
 
 func TestVectors(t *testing.T) {
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		r := rand.New(rand.NewPCG(3, 3))
 		w := newWorkspace(k)
 		for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 35} {
@@ -221,7 +221,7 @@ func TestVectors(t *testing.T) {
 }
 
 func TestLongVectors(t *testing.T) {
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		r := rand.New(rand.NewPCG(9, 9))
 		w := newWorkspace(k)
 		for trans := range 4 {
@@ -235,11 +235,11 @@ func TestLongVectors(t *testing.T) {
 // threads are the team sizes whose results must have the same bits.
 var threads = []int{1, 2, 5}
 
-func engines(t *testing.T, k Kernel) (list []*Engine) {
+func engines(t *testing.T, k kernel) (list []*Engine) {
 	for _, n := range threads {
 		team := parallel.New(n)
 		t.Cleanup(team.Close)
-		list = append(list, NewWith(team, k))
+		list = append(list, newEngine(team, k))
 	}
 	return list
 }
@@ -263,7 +263,7 @@ func (p *problem) sameBits(t *testing.T, list []*Engine) {
 }
 
 func TestRandomShapes(t *testing.T) {
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		list := engines(t, k)
 		shapes := 50
 		if testing.Short() {
@@ -286,7 +286,7 @@ func TestEveryDrive(t *testing.T) {
 	if testing.Short() {
 		shapes = shapes[:4]
 	}
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		list := engines(t, k)
 		r := rand.New(rand.NewPCG(5, 5))
 		for _, s := range shapes {
@@ -302,7 +302,7 @@ func TestEveryDrive(t *testing.T) {
 func TestStretchesOfK(t *testing.T) {
 	defer func(old int) { sharedLimit = old }(sharedLimit)
 	sharedLimit = 1000 // one block at a time
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		list := engines(t, k)
 		r := rand.New(rand.NewPCG(6, 6))
 		for trans := range 4 {
@@ -314,7 +314,7 @@ func TestStretchesOfK(t *testing.T) {
 }
 
 func TestNaNAndInfinityPropagate(t *testing.T) {
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		w := newWorkspace(k)
 		inf, nan := float32(math.Inf(1)), float32(math.NaN())
 		m, n, depth := k.rows+1, k.cols+1, 9
@@ -353,7 +353,7 @@ func TestNaNAndInfinityPropagate(t *testing.T) {
 // TestEvery16BitNumber widens all 65536 of them in a matrix and in a vector.
 func TestEvery16BitNumber(t *testing.T) {
 	const rows, n = 64, 1024
-	everyKernel(t, func(t *testing.T, k Kernel) {
+	everyKernel(t, func(t *testing.T, k kernel) {
 		w := newWorkspace(k)
 		b := make([]uint16, rows*n)
 		for i := range b {
@@ -384,7 +384,7 @@ func TestEvery16BitNumber(t *testing.T) {
 }
 
 func TestEmpty(t *testing.T) {
-	w := newWorkspace(Kernels()[0])
+	w := newWorkspace(kernels[0])
 	c := []float32{1, 2, 3, 4, 5, 6}
 	w.Sgemm(false, false, 2, 2, 0, nil, 1, F32(nil, 2), c, 3, true)
 	if c[0] != 1 || c[4] != 5 {
@@ -400,7 +400,7 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestBadSizesPanic(t *testing.T) {
-	w := newWorkspace(Kernels()[0])
+	w := newWorkspace(kernels[0])
 	f := func(n int) []float32 { return make([]float32, n) }
 	for name, call := range map[string]func(){
 		"negative": func() { w.Sgemm(false, false, -1, 2, 3, f(6), 3, F32(f(6), 2), f(4), 2, false) },
@@ -427,7 +427,7 @@ func TestBadSizesPanic(t *testing.T) {
 func TestEngineInsideItself(t *testing.T) {
 	team := parallel.New(3)
 	defer team.Close()
-	e := New(team)
+	e := NewOn(team)
 	problems := make([]*problem, 12)
 	for i := range problems {
 		problems[i] = newProblem(rand.New(rand.NewPCG(uint64(i), 7)), 70, 70, 70, false, i%2 == 0, false, formatF32)
@@ -436,4 +436,4 @@ func TestEngineInsideItself(t *testing.T) {
 }
 
 // newWorkspace returns a workspace that uses one of Kernels.
-func newWorkspace(k Kernel) *Workspace { return &Workspace{kernel: &k} }
+func newWorkspace(k kernel) *Workspace { return &Workspace{kernel: &k} }

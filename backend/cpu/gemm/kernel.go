@@ -2,10 +2,10 @@ package gemm
 
 import "unsafe"
 
-// A Kernel is one implementation: micro-kernels, packing and vector routines for
+// A kernel is one implementation: micro-kernels, packing and vector routines for
 // some instruction set.
-type Kernel struct {
-	Name string
+type kernel struct {
+	name string
 	rows int // of the largest tile
 	cols int // of a full panel; a narrow one has half as many
 	// tiles are the micro-kernels of narrow and of full panels, by rows.
@@ -86,5 +86,5 @@ func (t *tile) columns(n, width int) {
 	}
 }
 
-// Kernels lists what this CPU can run, up to level.Chosen, the fastest first; the last is pure Go.
-func Kernels() []Kernel { return kernels }
+// Kernel is the name of the kernel that engines use: the fastest that this processor has.
+func Kernel() string { return kernels[0].name }

@@ -8,8 +8,8 @@ import (
 	"github.com/agora-ml/agora/internal/cpulevel"
 )
 
-var kernels = func() []Kernel {
-	list := []Kernel{portable}
+var kernels = func() []kernel {
+	list := []kernel{portable}
 	if cpulevel.Chosen() < cpulevel.AVX2 {
 		return list
 	}
@@ -23,15 +23,15 @@ var kernels = func() []Kernel {
 		axpys4: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
 		axpys1: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
 	}
-	list = append([]Kernel{{
-		Name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,
+	list = append([]kernel{{
+		name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,
 		narrow: tilesAVX2_8, full: tilesAVX2_16, dense: denseAVX2_6x16,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
-		list = append([]Kernel{{
-			Name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
+		list = append([]kernel{{
+			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols, colsA: packColsF32},
 			vectors: vector,

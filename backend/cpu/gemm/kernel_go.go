@@ -9,8 +9,8 @@ import (
 
 // portable is the kernel in pure Go: the meaning of the others, and all there is
 // on other architectures or with the noasm tag.
-var portable = Kernel{
-	Name: "go", rows: 4, cols: 8, kc: 256, strip: 64,
+var portable = kernel{
+	name: "go", rows: 4, cols: 8, kc: 256, strip: 64,
 	narrow: []func(*tile){nil, goTile(1, 4), goTile(2, 4), goTile(3, 4), goTile(4, 4)},
 	full:   []func(*tile){nil, goTile(1, 8), goTile(2, 8), goTile(3, 8), goTile(4, 8)},
 	packers: packers{

@@ -2,4 +2,4 @@
 
 package gemm
 
-var kernels = []Kernel{portable}
+var kernels = []kernel{portable}

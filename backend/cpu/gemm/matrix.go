@@ -6,7 +6,7 @@ import "unsafe"
 // number of threads: it decides the order of the sums.
 type plan struct {
 	*product
-	kernel *Kernel
+	kernel *kernel
 	depth  int // of a block of k
 	k0, k1 int // the blocks that sharedA and sharedB hold
 	// Panels packed for all workers, or nil: op(A) as [block][panel][k][rows],
@@ -21,7 +21,7 @@ var sharedLimit = 16 << 20
 // reads all of them again for every few rows, and should find them in a cache.
 const cachedLimit = 1 << 19
 
-func newPlan(p *product, kn *Kernel) plan {
+func newPlan(p *product, kn *kernel) plan {
 	blocks := (p.k + kn.kc - 1) / kn.kc
 	depth := roundUp((p.k+blocks-1)/blocks, 8)
 	return plan{product: p, kernel: kn, depth: depth, k1: p.k}
@@ -76,7 +76,7 @@ func newCut(pl *plan, threads int) cut {
 
 // strips appends the columns where the strips begin, and n. Where a strip has all rows of
 // C the last ones are narrower: nobody waits long for whoever took the last.
-func (c *cut) strips(edges []int, n, threads int, kn *Kernel) []int {
+func (c *cut) strips(edges []int, n, threads int, kn *kernel) []int {
 	least := c.width
 	if threads > 1 && c.np == 0 {
 		least = min(c.width, 4*kn.cols)
@@ -101,7 +101,7 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 	if m < 2 || n < 2 || k < 1 || m*n*k <= alone {
 		return 0
 	}
-	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &Kernels()[0])
+	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &kernels[0])
 	c := newCut(&pl, threads)
 	return panelBytes(c.shared(k))
 }

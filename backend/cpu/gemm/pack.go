@@ -18,7 +18,7 @@ type packedStrip struct {
 }
 
 // layout describes n columns of k rows packed at dst.
-func (kn *Kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
+func (kn *kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
 	s := packedStrip{data: dst, step: 4 * k * kn.cols, bs: 4 * kn.cols, full: n / kn.cols, rest: n % kn.cols}
 	if s.rest > 0 {
 		s.tail, s.tails, s.tbs = unsafe.Add(dst, s.full*s.step), kn.full, s.bs

@@ -6,7 +6,7 @@ const probeSteps = 1e6 // some 2 ms
 
 // probe keeps the FMA units of one core busy for probeFlops operations.
 func probe() {
-	switch Kernels()[0].Name {
+	switch kernels[0].name {
 	case "avx512":
 		peakAVX512(probeSteps)
 	case "avx2":
@@ -14,4 +14,4 @@ func probe() {
 	}
 }
 
-var probeFlops = map[string]float64{"avx512": probeSteps * 24 * 16, "avx2": probeSteps * 24 * 8}[Kernels()[0].Name]
+var probeFlops = map[string]float64{"avx512": probeSteps * 24 * 16, "avx2": probeSteps * 24 * 8}[kernels[0].name]

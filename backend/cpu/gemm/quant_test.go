@@ -16,9 +16,9 @@ import (
 func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 	team := parallel.New(3)
 	defer team.Close()
-	everyKernel(t, func(t *testing.T, kn Kernel) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
 		r := rand.New(rand.NewPCG(3, 4))
-		engine, alone := NewWith(team, kn), newWorkspace(kn)
+		engine, alone := newEngine(team, kn), newWorkspace(kn)
 		for _, s := range []struct{ m, in, out int }{
 			{1, 32, 1}, {1, 64, 37}, {1, 1056, 1500}, {2, 32, 7}, {5, 96, 33}, {13, 416, 19},
 			{6, 800, 300}, {40, 96, 70}, {100, 1088, 130}, {301, 64, 96}, {3, 32, 1}, {30, 544, 640},
@@ -89,7 +89,7 @@ func BenchmarkBlocks(b *testing.B) {
 	const n = 4096
 	team := parallel.New(2)
 	defer team.Close()
-	e := New(team)
+	e := NewOn(team)
 	values := make([]float32, n*n)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range values {
