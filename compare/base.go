@@ -60,7 +60,7 @@ func (s store) model(b BaseSpec) string {
 }
 
 // open loads a base.
-func (s store) open(d *tensor.Device, b BaseSpec) (*llama.Model, error) {
+func (s store) open(ctx context.Context, d *tensor.Device, b BaseSpec) (*llama.Model, error) {
 	var o llama.LoadOptions
 	for text, to := range map[string]*tensor.DType{b.Base.DType: &o.DType, b.Base.ComputeDType: &o.ComputeDType} {
 		if text == "" {
@@ -72,7 +72,7 @@ func (s store) open(d *tensor.Device, b BaseSpec) (*llama.Model, error) {
 		}
 		*to = dtype
 	}
-	return llama.Load(d, s.model(b), o)
+	return llama.Load(ctx, d, s.model(b), o)
 }
 
 // makeBase makes a base, or measures the one that is there.
@@ -84,7 +84,7 @@ func (x *runner) makeBase(ctx context.Context, spec BaseSpec) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 	result := BaseResult{Spec: spec}
 	if spec.Base.Model != "" {
-		model, err := x.store.open(d, spec)
+		model, err := x.store.open(ctx, d, spec)
 		if err != nil {
 			return err
 		}

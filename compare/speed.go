@@ -87,7 +87,7 @@ func (x *runner) round(ctx context.Context, t Trial) (m measured, err error) {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	model, err := x.store.open(d, t.Base)
+	model, err := x.store.open(ctx, d, t.Base)
 	if err != nil {
 		return m, err
 	}

@@ -87,7 +87,7 @@ func (x *runner) run(ctx context.Context, t Trial) (r TrialResult, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	model, err := x.store.open(d, t.Base)
+	model, err := x.store.open(ctx, d, t.Base)
 	if err != nil {
 		return r, err
 	}

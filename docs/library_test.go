@@ -94,7 +94,7 @@ func Example_generate() {
 	}
 	defer d.Close()
 
-	model, err := llama.Load(d, "models/llama", llama.LoadOptions{DType: tensor.BF16})
+	model, err := llama.Load(context.Background(), d, "models/llama", llama.LoadOptions{DType: tensor.BF16})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func Example_adapter() {
 		log.Fatal(err)
 	}
 	defer d.Close()
-	model, err := llama.Load(d, "models/llama", llama.LoadOptions{})
+	model, err := llama.Load(context.Background(), d, "models/llama", llama.LoadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func Example_result() {
 		log.Fatal(err)
 	}
 	defer d.Close()
-	model, err := llama.Load(d, "models/llama", llama.LoadOptions{})
+	model, err := llama.Load(context.Background(), d, "models/llama", llama.LoadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

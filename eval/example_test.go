@@ -17,7 +17,7 @@ func ExampleMeasurePerplexity() {
 		log.Fatal(err)
 	}
 	defer d.Close()
-	model, err := llama.Load(d, "../testdata/golden/llama-gqa", llama.LoadOptions{})
+	model, err := llama.Load(context.Background(), d, "../testdata/golden/llama-gqa", llama.LoadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func TestGoldenLogLikelihoods(t *testing.T) {
 // subject loads a model and its tokenizer.
 func subject(t *testing.T, dir string) Subject {
 	t.Helper()
-	m, err := llama.Load(open(t), dir, llama.LoadOptions{})
+	m, err := llama.Load(t.Context(), open(t), dir, llama.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

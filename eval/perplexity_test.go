@@ -169,7 +169,7 @@ func TestTrainedModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := llama.Load(open(t), dir, llama.LoadOptions{})
+	m, err := llama.Load(t.Context(), open(t), dir, llama.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

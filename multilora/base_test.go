@@ -48,7 +48,7 @@ func ggufFile(t *testing.T, m *llama.Model, dt tensor.DType) string {
 
 func load(t *testing.T, d *tensor.Device, path string, dt tensor.DType) *llama.Model {
 	t.Helper()
-	m, err := llama.Load(d, path, llama.LoadOptions{DType: dt})
+	m, err := llama.Load(t.Context(), d, path, llama.LoadOptions{DType: dt})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package multilora_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"os"
@@ -17,7 +18,7 @@ func ExampleAttach() {
 		log.Fatal(err)
 	}
 	defer d.Close()
-	model, err := llama.Load(d, "../testdata/golden/llama-gqa", llama.LoadOptions{})
+	model, err := llama.Load(context.Background(), d, "../testdata/golden/llama-gqa", llama.LoadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -277,7 +277,7 @@ func TestExtraOverQuantisedBase(t *testing.T) {
 	d := open(t, 2)
 	dir := savedInBlocks(t)
 	load := func(dt tensor.DType) *llama.Model {
-		m, err := llama.Load(d, dir, llama.LoadOptions{DType: dt})
+		m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{DType: dt})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +313,7 @@ func TestExtraOverQuantisedBase(t *testing.T) {
 	if small.Head.Weight.Value != base {
 		t.Error("detached, the model has not its own head")
 	}
-	half, err := llama.Load(d, dir, llama.LoadOptions{DType: tensor.Q8, ComputeDType: tensor.BF16})
+	half, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{DType: tensor.Q8, ComputeDType: tensor.BF16})
 	if err != nil {
 		t.Fatal(err)
 	}

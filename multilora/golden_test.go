@@ -37,7 +37,7 @@ func TestGoldenMultiLoRA(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := open(t, 2)
-		m, err := llama.Load(d, c.Base, llama.LoadOptions{})
+		m, err := llama.Load(t.Context(), d, c.Base, llama.LoadOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ import (
 // A LoRA that PEFT has written: what it computes, its gradients, and merged.
 func TestGoldenPEFT(t *testing.T) {
 	golden.Run(t, "peft", func(t *testing.T, c *golden.Case) {
-		m, err := llama.Load(open(t, 2), c.Base, llama.LoadOptions{})
+		m, err := llama.Load(t.Context(), open(t, 2), c.Base, llama.LoadOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestGoldenPEFT(t *testing.T) {
 // are the same bytes, and the fields that say what they mean are equal.
 func TestPEFTFolderWrittenAgain(t *testing.T) {
 	golden.Run(t, "peft", func(t *testing.T, c *golden.Case) {
-		m, err := llama.Load(open(t, 2), c.Base, llama.LoadOptions{})
+		m, err := llama.Load(t.Context(), open(t, 2), c.Base, llama.LoadOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

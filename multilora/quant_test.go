@@ -20,7 +20,7 @@ func TestTrainsOverQuantisedBase(t *testing.T) {
 			t.Run(dt.String()+" "+string(cfg.Method), func(t *testing.T) {
 				d := open(t, 2)
 				load := func(dir string, dt tensor.DType) *llama.Model {
-					m, err := llama.Load(d, dir, llama.LoadOptions{DType: dt})
+					m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{DType: dt})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -97,7 +97,7 @@ func trainedParams(t *testing.T, m *llama.Model, cfg Config) (values map[string]
 func TestQuantisedWeightCannotTrain(t *testing.T) {
 	dir := savedInBlocks(t)
 	d := open(t, 1)
-	m, err := llama.Load(d, dir, llama.LoadOptions{DType: tensor.Q8})
+	m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{DType: tensor.Q8})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,7 +262,7 @@ func TestSetErrors(t *testing.T) {
 
 // Over weights in q8, which cannot be merged into, rows have their own adapters as well.
 func TestMixedBatchOverQ8(t *testing.T) {
-	m, err := llama.Load(open(t, 2), filepath.Join(golden.Folder(t), "llama-gqa"), llama.LoadOptions{DType: tensor.Q8})
+	m, err := llama.Load(t.Context(), open(t, 2), filepath.Join(golden.Folder(t), "llama-gqa"), llama.LoadOptions{DType: tensor.Q8})
 	if err != nil {
 		t.Fatal(err)
 	}

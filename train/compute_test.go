@@ -23,7 +23,7 @@ func learnedIn(t *testing.T, model, compute string) (before, after float64) {
 	cfg := Defaults()
 	cfg.DType, cfg.ComputeDType, cfg.MaxTokens = tensor.Q4, compute, tinymodel.Positions
 	cfg.LR, cfg.Steps, cfg.Adapter.Rank = 1e-2, 60, 4
-	m, err := llama.Load(d, model, cfg.Storage())
+	m, err := llama.Load(t.Context(), d, model, cfg.Storage())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func trainedAdapters(t *testing.T, d *tensor.Device, model string) map[string]st
 		"ranks": {Method: multilora.MethodLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar, Targets: []string{"q_proj"},
 			Ranks: map[string]int{"model.layers.1.self_attn.q_proj": 2}, Alphas: map[string]float64{"model.layers.1.self_attn.q_proj": 7}},
 	} {
-		m, err := llama.Load(d, model, llama.LoadOptions{})
+		m, err := llama.Load(t.Context(), d, model, llama.LoadOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestFromAdapterInEveryForm(t *testing.T) {
 				t.Fatal(err)
 			}
 			open := func(path string) (*multilora.Adapter, multilora.Config) {
-				m, err := llama.Load(d, model, llama.LoadOptions{})
+				m, err := llama.Load(t.Context(), d, model, llama.LoadOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -61,7 +61,7 @@ func TestMisuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := tinymodel.Write(t)
-	m, err := llama.Load(d, dir, llama.LoadOptions{})
+	m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,8 @@ func TestMisuse(t *testing.T) {
 		{"an optimizer of nothing", func() error { return second(optim.New(nil, optim.DefaultAdamW())) }, "want what trains, got nil"},
 		{"a schedule of no steps", func() error { return second(optim.NewSchedule("cosine", 0, 0)) }, "positive total"},
 		// models and adapters
-		{"a model on no device", func() error { return second(llama.Load(nil, dir, llama.LoadOptions{})) }, "want a device, got nil"},
+		{"a model without a context", func() error { return second(llama.Load(noContext, d, dir, llama.LoadOptions{})) }, "want a context, got nil"},
+		{"a model on no device", func() error { return second(llama.Load(ctx, nil, dir, llama.LoadOptions{})) }, "want a device, got nil"},
 		{"a model on a zero Device", func() error { return second(llama.New(new(tensor.Device), tinymodel.Config(), 1)) }, "got a zero Device"},
 		{"a model of a zero Config", func() error { return second(llama.New(d, llama.Config{}, 1)) }, "want"},
 		{"a model of an unknown type", func() error { return second(llama.NewAs(d, tinymodel.Config(), tensor.DType(99), 1)) }, "dtype(99)"},

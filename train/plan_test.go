@@ -93,7 +93,7 @@ func measure(t *testing.T, cfg Config) tensor.Stats {
 	}
 	defer d.Close()
 	r := &run{cfg: cfg}
-	m, err := r.loadModel(d, "")
+	m, err := r.loadModel(t.Context(), d, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestPlanOfWhatCannotBe(t *testing.T) {
 	for want, set := range map[string]func(*Config){
 		`llama-13b, llama-30b, llama-65b, got "nowhere"`: func(c *Config) { c.Model = "nowhere" },
 		"want at most the 2048 positions":                func(c *Config) { c.MaxTokens = 4096 },
-		"--batch-rows":                             func(c *Config) { c.BatchRows = 0 },
+		"--batch-rows":                                   func(c *Config) { c.BatchRows = 0 },
 		"matches no linear layer":                        func(c *Config) { c.Adapter.Targets = []string{"nothing"} },
 	} {
 		cfg := Defaults()

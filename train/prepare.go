@@ -279,8 +279,8 @@ func fingerprint(groups ...[]data.Sequence) string {
 
 // prepareModel loads or makes the base, attaches the adapter, and gathers what trains;
 // from is the checkpoint to go on from, or "".
-func (r *run) prepareModel(d *tensor.Device, from string) error {
-	m, err := r.loadModel(d, from)
+func (r *run) prepareModel(ctx context.Context, d *tensor.Device, from string) error {
+	m, err := r.loadModel(ctx, d, from)
 	if err != nil {
 		return err
 	}
@@ -346,15 +346,15 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 }
 
 // loadModel loads the base model, or what a full fine-tuning has made of it.
-func (r *run) loadModel(d *tensor.Device, from string) (*llama.Model, error) {
+func (r *run) loadModel(ctx context.Context, d *tensor.Device, from string) (*llama.Model, error) {
 	cfg := r.cfg
 	switch {
 	case cfg.full() && from != "":
-		return llama.Load(d, from, cfg.Storage())
+		return llama.Load(ctx, d, from, cfg.Storage())
 	case cfg.FromScratch != "":
 		return r.newModel(d)
 	}
-	return llama.Load(d, cfg.Model, cfg.Storage())
+	return llama.Load(ctx, d, cfg.Model, cfg.Storage())
 }
 
 // newModel makes the model of from-scratch with random weights.

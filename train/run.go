@@ -149,7 +149,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 	if s.Rates == nil {
 		r.state.Rates = cfg.rates()
 	}
-	if err := r.planBefore(d); err != nil {
+	if err := r.planBefore(ctx, d); err != nil {
 		return r.summary, err
 	}
 	if err := r.prepareData(ctx); err != nil {
@@ -168,7 +168,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 	if j != nil {
 		from, r.saved = r.checkpoints.path(s.Step), s.Step
 	}
-	if err := r.prepareModel(d, from); err != nil {
+	if err := r.prepareModel(ctx, d, from); err != nil {
 		return r.summary, err
 	}
 	if r.state.Inputs == nil {
@@ -211,12 +211,12 @@ func (r *run) plan(d *tensor.Device) error {
 
 // planBefore refuses what cannot fit however short the rows are, before they are read: the
 // data alone may be more than there is room for. Their tokens are guessed from their files.
-func (r *run) planBefore(d *tensor.Device) error {
+func (r *run) planBefore(ctx context.Context, d *tensor.Device) error {
 	if r.cfg.MaxDataBytes > 0 {
 		return nil // of the data the user knows more
 	}
 	if r.cfg.Model != "" {
-		if _, err := llama.Check(r.cfg.Model); err != nil {
+		if _, err := llama.Check(ctx, r.cfg.Model); err != nil {
 			return fmt.Errorf("--model: %w", err)
 		}
 	}

@@ -58,7 +58,7 @@ func stepsOver(t *testing.T, d *tensor.Device, model string) (losses []float64) 
 	t.Helper()
 	cfg := train.Defaults()
 	cfg.DType, cfg.ComputeDType, cfg.MaxTokens, cfg.LR, cfg.Steps = tensor.Q4, "f16", tinymodel.Positions, 3e-2, 4
-	m, err := llama.Load(d, model, cfg.Storage())
+	m, err := llama.Load(t.Context(), d, model, cfg.Storage())
 	if err != nil {
 		t.Fatal(err)
 	}

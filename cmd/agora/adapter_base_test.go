@@ -76,7 +76,7 @@ func TestEveryCommandChecksTheBase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	m, err := llama.Load(d, merged, llama.LoadOptions{})
+	m, err := llama.Load(t.Context(), d, merged, llama.LoadOptions{})
 	if err == nil {
 		err = m.SaveGGUF(file, llama.GGUFOptions{})
 	}

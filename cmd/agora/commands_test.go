@@ -222,7 +222,7 @@ func TestExportModelToGGUF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := llama.Check(model)
+	want, err := llama.Check(t.Context(), model)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestMergeWithoutVocabulary(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	m, err := llama.Load(d, tinymodel.Write(t), llama.LoadOptions{DType: tensor.F32})
+	m, err := llama.Load(t.Context(), d, tinymodel.Write(t), llama.LoadOptions{DType: tensor.F32})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestMergeWithoutVocabulary(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(out, tokenizer.ModelFile)); !os.IsNotExist(err) {
 		t.Errorf("a tokenizer from nowhere: %v", err)
 	}
-	if _, err := llama.Check(out); err != nil {
+	if _, err := llama.Check(t.Context(), out); err != nil {
 		t.Error(err)
 	}
 }

@@ -59,7 +59,7 @@ checked as it would be before loading.`,
 			if len(args) != 1 {
 				return fmt.Errorf("want one folder or file to inspect, got %d", len(args))
 			}
-			i, err := inspect(args[0])
+			i, err := inspect(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

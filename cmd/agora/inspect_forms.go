@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 )
 
 // inspect looks at what path is: a folder by the files it holds, a file by its first bytes.
-func inspect(path string) (*inspection, error) {
+func inspect(ctx context.Context, path string) (*inspection, error) {
 	info, err := regular.Stat(path)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func inspect(path string) (*inspection, error) {
 	for _, form := range []struct {
 		file string
 		read func(dir string) error
-	}{{multilora.InfoFile, i.ownAdapter}, {multilora.PEFTConfigFile, i.peftAdapter}, {llama.ConfigFile, i.model}} {
+	}{{multilora.InfoFile, i.ownAdapter}, {multilora.PEFTConfigFile, i.peftAdapter}, {llama.ConfigFile, func(dir string) error { return i.model(ctx, dir) }}} {
 		if regular.Exists(filepath.Join(path, form.file)) {
 			return i, form.read(path)
 		}
@@ -143,9 +144,9 @@ func (i *inspection) peftAdapter(dir string) error {
 	return nil
 }
 
-func (i *inspection) model(dir string) error {
+func (i *inspection) model(ctx context.Context, dir string) error {
 	i.Kind = "model"
-	c, err := llama.Check(dir)
+	c, err := llama.Check(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func loadModel(c *cobra.Command, d *tensor.Device, path string, o llama.LoadOpti
 			_ = bar.Set(done) // cosmetic
 		}
 	}
-	return llama.Load(d, path, o)
+	return llama.Load(c.Context(), d, path, o)
 }
 
 // loadTokenizer reads the tokenizer that belongs to the model.

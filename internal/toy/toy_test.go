@@ -201,7 +201,7 @@ func checkSaved(t *testing.T, r *Result) {
 	if id, ok := tok.EOS(); !ok || id != synthetic.EOS {
 		t.Errorf("the saved tokenizer ends texts with %d, %v", id, ok)
 	}
-	m, err := llama.Load(open(t, 1), filepath.Join(dir, ModelFolder), llama.LoadOptions{})
+	m, err := llama.Load(t.Context(), open(t, 1), filepath.Join(dir, ModelFolder), llama.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

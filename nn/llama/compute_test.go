@@ -32,7 +32,7 @@ func TestComputeDType(t *testing.T) {
 		exact := loadAs(t, d, dir, stored)
 		want := logits(t, exact, b)
 		for compute, most := range map[tensor.DType]float64{tensor.BF16: 5e-2, tensor.F16: 6e-3} {
-			m, err := Load(d, dir, LoadOptions{DType: stored, ComputeDType: compute})
+			m, err := Load(t.Context(), d, dir, LoadOptions{DType: stored, ComputeDType: compute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func TestComputeDTypeWithoutBlocks(t *testing.T) {
 	if err := create(t, d, small("llama")).Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	m, err := Load(d, dir, LoadOptions{DType: tensor.Q4, ComputeDType: tensor.BF16})
+	m, err := Load(t.Context(), d, dir, LoadOptions{DType: tensor.Q4, ComputeDType: tensor.BF16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestComputeDTypeRefuses(t *testing.T) {
 	} {
 		o := LoadOptions{DType: c.stored, ComputeDType: c.compute}
 		want := "computing in " + c.compute.String() + " with weights in " + c.stored.String()
-		m, loadErr := Load(d, dir, o)
+		m, loadErr := Load(t.Context(), d, dir, o)
 		_, blankErr := Blank(d, small("llama"), o)
 		for _, err := range []error{loadErr, blankErr} {
 			if c.refused != (err != nil) || err != nil && !strings.Contains(err.Error(), want) {

@@ -51,14 +51,14 @@ func TestLoadOfAFileCutShort(t *testing.T) {
 					}
 				}
 			}
-			_, err := Load(d, path, LoadOptions{DType: dt, Progress: cut})
+			_, err := Load(t.Context(), d, path, LoadOptions{DType: dt, Progress: cut})
 			if !errors.Is(err, mapped.ErrCutShort) || !strings.Contains(err.Error(), file+": the file was cut short") {
 				t.Errorf("%s as %s: error %v", form, dt, err)
 			}
 			if err := save(); err != nil {
 				t.Fatal(err)
 			}
-			again, err := Load(d, path, LoadOptions{DType: dt})
+			again, err := Load(t.Context(), d, path, LoadOptions{DType: dt})
 			if err != nil {
 				t.Fatalf("%s as %s, whole again: %v", form, dt, err)
 			}

@@ -25,7 +25,7 @@ func TestFullTraining(t *testing.T) {
 			if err := create(t, d, c).Save(dir); err != nil {
 				t.Fatal(err)
 			}
-			m, err := Load(d, dir, LoadOptions{DType: dt})
+			m, err := Load(t.Context(), d, dir, LoadOptions{DType: dt})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestFullTraining(t *testing.T) {
 			if err := m.Save(out); err != nil {
 				t.Fatal(err)
 			}
-			again, err := Load(d, out, LoadOptions{DType: dt})
+			again, err := Load(t.Context(), d, out, LoadOptions{DType: dt})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,7 +151,7 @@ func TestQuantisedModelCannotTrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dt := range []tensor.DType{tensor.Q8, tensor.Q4} {
-		m, err := Load(d, dir, LoadOptions{DType: dt})
+		m, err := Load(t.Context(), d, dir, LoadOptions{DType: dt})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func saveGGUF(t testing.TB, m *Model, o GGUFOptions) string {
 
 func loadAs(t testing.TB, d *tensor.Device, path string, dt tensor.DType) *Model {
 	t.Helper()
-	m, err := Load(d, path, LoadOptions{DType: dt})
+	m, err := Load(t.Context(), d, path, LoadOptions{DType: dt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func TestGGUFRoundTrip(t *testing.T) {
 		if got, want := read(t, saveGGUF(t, again, GGUFOptions{OwnReader: true})), read(t, path); !slices.Equal(got, want) {
 			t.Error("the model that was loaded is written as another file")
 		}
-		config, err := Check(path)
+		config, err := Check(t.Context(), path)
 		if err != nil || config.Hidden != m.Config.Hidden {
 			t.Errorf("Check: hidden size %d, error %v", config.Hidden, err)
 		}
@@ -221,14 +222,14 @@ func TestLoadGGUFRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := d.Stats().Live
-		if _, err := Load(d, bad, LoadOptions{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), bad) {
+		if _, err := Load(t.Context(), d, bad, LoadOptions{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), bad) {
 			t.Errorf("error %v, want one with the file and %q", err, want)
 		}
 		if live := d.Stats().Live; live != before {
 			t.Errorf("%s: %d bytes allocated before the error", want, live-before)
 		}
 	}
-	if _, err := Load(d, filepath.Join(t.TempDir(), "none.gguf"), LoadOptions{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Load(t.Context(), d, filepath.Join(t.TempDir(), "none.gguf"), LoadOptions{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: error %v", err)
 	}
 }
@@ -239,9 +240,9 @@ type countedSource struct {
 	values int
 }
 
-func (c *countedSource) Tensor(name string) (stored, error) {
+func (c *countedSource) Tensor(ctx context.Context, name string) (stored, error) {
 	c.values++
-	return c.source.Tensor(name)
+	return c.source.Tensor(ctx, name)
 }
 
 // The check of a file reads no values, so that rows are put in order once, as they are loaded.
@@ -255,7 +256,7 @@ func TestCheckReadsNoValues(t *testing.T) {
 	defer file.Close()
 	m, shapes := build(nil, c)
 	counted := &countedSource{source: file}
-	if err := checkTensors(m, shapes, counted); err != nil || counted.values != 0 {
+	if err := checkTensors(t.Context(), m, shapes, counted); err != nil || counted.values != 0 {
 		t.Errorf("error %v, %d tensors read", err, counted.values)
 	}
 }

@@ -36,7 +36,7 @@ func open(t testing.TB) *tensor.Device {
 
 func load(t testing.TB, d *tensor.Device, dir string) *Model {
 	t.Helper()
-	m, err := Load(d, dir, LoadOptions{})
+	m, err := Load(t.Context(), d, dir, LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

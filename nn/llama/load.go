@@ -2,6 +2,7 @@ package llama
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,14 +32,15 @@ type LoadOptions struct {
 
 // Load reads a model's folder (config.json, and model.safetensors or its shards) or a
 // GGUF file. Every tensor is checked before the first is loaded, and none is held twice.
-// The parameters are frozen.
-func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
+// The parameters are frozen. It ends with ctx's error when ctx ends.
+func Load(ctx context.Context, d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
+	tensor.NotNil("llama.Load", "a context", ctx)
 	tensor.NotNil("llama.Load", "a device", d)
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	err = mapped.Guard(func() (err error) {
-		m, err = loadAll(d, path, o)
+		m, err = loadAll(ctx, d, path, o)
 		return err
 	})
 	if err != nil {
@@ -47,8 +49,8 @@ func Load(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
 	return m, nil
 }
 
-func loadAll(d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
-	m, file, err := prepare(d, path)
+func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
+	m, file, err := prepare(ctx, d, path)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +58,12 @@ func loadAll(d *tensor.Device, path string, o LoadOptions) (m *Model, err error)
 	m.dtype = o.activations()
 	done, tensors := 0, len(maps.Collect(nn.Params(m)))
 	for name, p := range nn.Params(m) {
-		t, err := file.Tensor(name)
+		t, err := file.Tensor(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		p.Frozen = true
-		if p.Value, err = upload(d, loadedType(o.DType, name, t), t); err != nil {
+		if p.Value, err = upload(ctx, d, loadedType(o.DType, name, t), t); err != nil {
 			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
 		}
 		if done++; o.Progress != nil {
@@ -96,9 +98,10 @@ func (o LoadOptions) activations() tensor.DType {
 
 // Check reads the configuration of a model's folder or GGUF file and compares all of its
 // tensors' names, shapes and types with it, as Load does before it loads.
-func Check(path string) (c Config, err error) {
+func Check(ctx context.Context, path string) (c Config, err error) {
+	tensor.NotNil("llama.Check", "a context", ctx)
 	err = mapped.Guard(func() error {
-		m, file, err := prepare(nil, path)
+		m, file, err := prepare(ctx, nil, path)
 		if err != nil {
 			return err
 		}
@@ -109,7 +112,7 @@ func Check(path string) (c Config, err error) {
 }
 
 // prepare makes the network without values and opens the checked file that has them.
-func prepare(d *tensor.Device, path string) (*Model, source, error) {
+func prepare(ctx context.Context, d *tensor.Device, path string) (*Model, source, error) {
 	c, file, err := openSource(path)
 	if err != nil {
 		return nil, nil, err
@@ -120,14 +123,14 @@ func prepare(d *tensor.Device, path string) (*Model, source, error) {
 		return nil, nil, errors.Join(err, file.Close())
 	}
 	m, shapes := build(d, c)
-	if err := checkTensors(m, shapes, file); err != nil {
+	if err := checkTensors(ctx, m, shapes, file); err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
 	return m, file, nil
 }
 
 // checkTensors compares the names, shapes and types of a file with the model's.
-func checkTensors(m *Model, shapes map[*nn.Param][]int, file source) error {
+func checkTensors(ctx context.Context, m *Model, shapes map[*nn.Param][]int, file source) error {
 	fail := func(name, want string, got any) error {
 		return &Error{File: file.Path(), Tensor: name, Want: want, Got: fmt.Sprint(got)}
 	}
@@ -152,7 +155,7 @@ func checkTensors(m *Model, shapes map[*nn.Param][]int, file source) error {
 		switch {
 		case wanted[name]:
 		case strings.HasSuffix(name, ".rotary_emb.inv_freq"): // older checkpoints have it; it follows from the configuration
-		case name == headName && m.Config.Tied && sameTensor(file, headName, embeddingName):
+		case name == headName && m.Config.Tied && sameTensor(ctx, file, headName, embeddingName):
 		default:
 			return fail(name, "no such tensor in a "+m.Config.ModelType+" of this configuration", "one")
 		}
@@ -169,8 +172,8 @@ const (
 )
 
 // sameTensor reports whether two tensors have equal bytes: some checkpoints hold a tied head twice.
-func sameTensor(file source, a, b string) bool {
-	x, errX := file.Tensor(a)
-	y, errY := file.Tensor(b)
+func sameTensor(ctx context.Context, file source, a, b string) bool {
+	x, errX := file.Tensor(ctx, a)
+	y, errY := file.Tensor(ctx, b)
 	return errX == nil && errY == nil && x.DType == y.DType && slices.Equal(x.Shape, y.Shape) && bytes.Equal(x.Data, y.Data)
 }

@@ -1,6 +1,8 @@
 package llama
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,7 +77,7 @@ func TestLoadRefuses(t *testing.T) {
 		}
 
 		before := d.Stats().Live
-		_, err = Load(d, dir, LoadOptions{})
+		_, err = Load(t.Context(), d, dir, LoadOptions{})
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -85,10 +87,10 @@ func TestLoadRefuses(t *testing.T) {
 			t.Errorf("%s: %d bytes allocated before the error", name, d.Stats().Live-before)
 		}
 	}
-	if _, err := Load(d, t.TempDir(), LoadOptions{}); err == nil || !strings.Contains(err.Error(), ConfigFile) {
+	if _, err := Load(t.Context(), d, t.TempDir(), LoadOptions{}); err == nil || !strings.Contains(err.Error(), ConfigFile) {
 		t.Errorf("an empty folder: error %v, want one that names %s", err, ConfigFile)
 	}
-	if _, err := Load(d, ".", LoadOptions{DType: tensor.I32}); err == nil || !strings.Contains(err.Error(), "i32") {
+	if _, err := Load(t.Context(), d, ".", LoadOptions{DType: tensor.I32}); err == nil || !strings.Contains(err.Error(), "i32") {
 		t.Errorf("i32: error %v, want one that names it", err)
 	}
 }
@@ -96,7 +98,7 @@ func TestLoadRefuses(t *testing.T) {
 // Loading tells of each tensor.
 func TestLoadProgress(t *testing.T) {
 	var told []int
-	m, err := Load(open(t), filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{Progress: func(done, tensors int) {
+	m, err := Load(t.Context(), open(t), filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{Progress: func(done, tensors int) {
 		if told = append(told, done); done != len(told) || tensors != 21 {
 			t.Errorf("told %d of %d tensors, the %d. time", done, tensors, len(told))
 		}
@@ -110,7 +112,7 @@ func TestLoadProgress(t *testing.T) {
 func TestLoadPeak(t *testing.T) {
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
 		d := open(t)
-		m, err := Load(d, filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{DType: dt})
+		m, err := Load(t.Context(), d, filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{DType: dt})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,4 +121,44 @@ func TestLoadPeak(t *testing.T) {
 			t.Errorf("%s: peak of %d bytes for %d of weights, the largest tensor being %d", dt, s.Peak, s.Live, largest)
 		}
 	}
+}
+
+// Load ends when its context does, between tensors and within one.
+func TestLoadEndsWithContext(t *testing.T) {
+	d := open(t)
+	dir := filepath.Join(golden.Folder(t), "llama-gqa")
+	ctx, cancel := context.WithCancel(t.Context())
+	loaded := 0
+	_, err := Load(ctx, d, dir, LoadOptions{Progress: func(done, _ int) {
+		if loaded = done; done == 2 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || loaded != 2 {
+		t.Errorf("error %v after %d tensors", err, loaded)
+	}
+	if _, err := Check(ctx, dir); err != nil {
+		t.Errorf("Check, which reads no values: error %v", err)
+	}
+	within := &endsAt{Context: t.Context(), left: 3}
+	if err := readIn(within, make([]byte, 9<<20)); !errors.Is(err, context.Canceled) || within.left != 0 {
+		t.Errorf("within a tensor: error %v, %d looks left", err, within.left)
+	}
+	if err := readIn(t.Context(), make([]byte, 3<<20)); err != nil {
+		t.Error(err)
+	}
+}
+
+// endsAt is a context that ends after so many looks.
+type endsAt struct {
+	context.Context
+	left int
+}
+
+func (e *endsAt) Err() error {
+	if e.left == 0 {
+		return context.Canceled
+	}
+	e.left--
+	return nil
 }

@@ -203,7 +203,7 @@ func TestSaveAndLoad(t *testing.T) {
 			}
 		}
 		// In 16 bits: everything is rounded, the files too.
-		half, err := Load(d, dir, LoadOptions{DType: tensor.BF16})
+		half, err := Load(t.Context(), d, dir, LoadOptions{DType: tensor.BF16})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestSaveAndLoad(t *testing.T) {
 		if err := half.Save(dir); err != nil {
 			t.Fatal(err)
 		}
-		halfAgain, err := Load(d, dir, LoadOptions{DType: tensor.BF16})
+		halfAgain, err := Load(t.Context(), d, dir, LoadOptions{DType: tensor.BF16})
 		if err != nil {
 			t.Fatal(err)
 		}

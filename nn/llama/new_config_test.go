@@ -58,7 +58,7 @@ func TestNewFromConfig(t *testing.T) {
 			if err := m.Save(dir); err != nil {
 				t.Fatal(err)
 			}
-			again, err := Load(d, dir, LoadOptions{DType: dt})
+			again, err := Load(t.Context(), d, dir, LoadOptions{DType: dt})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,8 +1,10 @@
 package llama
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/agora-ml/agora/encoding/gguf"
@@ -16,8 +18,9 @@ type source interface {
 	Path() string
 	Names() []string
 	Has(name string) bool
-	Info(name string) (info, error)     // reads no values
-	Tensor(name string) (stored, error) // with its values
+	Info(name string) (info, error) // reads no values
+	// Tensor is Info with the values, read from the disk. It ends with ctx's error when ctx ends.
+	Tensor(ctx context.Context, name string) (stored, error)
 	Close() error
 }
 
@@ -55,14 +58,37 @@ func openSource(path string) (Config, source, error) {
 type folder struct{ *safetensors.File }
 
 func (f folder) Info(name string) (info, error) {
-	t, err := f.Tensor(name)
+	t, err := f.asStored(name)
 	return t.info, err
 }
 
-func (f folder) Tensor(name string) (stored, error) {
+func (f folder) Tensor(ctx context.Context, name string) (stored, error) {
+	t, err := f.asStored(name)
+	if err != nil {
+		return t, err
+	}
+	return t, readIn(ctx, t.Data)
+}
+
+func (f folder) asStored(name string) (stored, error) {
 	t, err := f.File.Tensor(name)
 	dt, ok := storage[t.DType]
 	return stored{info{dt, t.Shape, string(t.DType), ok}, t.Data}, err
+}
+
+// readIn reads the pages of a mapped file's bytes from the disk, until ctx ends: what follows
+// does not wait for a slow disk, and can be left alone.
+func readIn(ctx context.Context, data []byte) error {
+	const page, piece = 4 << 10, 1 << 20
+	var sum byte
+	for at := 0; at < len(data); at += page {
+		if at%piece == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		sum += data[at]
+	}
+	runtime.KeepAlive(sum)
+	return ctx.Err()
 }
 
 var storage = map[safetensors.DType]tensor.DType{
@@ -141,8 +167,11 @@ func (g *ggufSource) asStored(name string) (stored, error) {
 }
 
 // Tensor gives the rows of queries and keys in Hugging Face's order, as a copy.
-func (g *ggufSource) Tensor(name string) (stored, error) {
+func (g *ggufSource) Tensor(ctx context.Context, name string) (stored, error) {
 	s, err := g.asStored(name)
+	if err == nil {
+		err = readIn(ctx, s.Data)
+	}
 	heads := g.layout.Heads(name)
 	if err != nil || heads == 0 || !s.Known || len(s.Shape) == 0 {
 		return s, err

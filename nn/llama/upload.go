@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -37,12 +38,12 @@ func loadedType(dt tensor.DType, name string, t stored) tensor.DType {
 }
 
 // upload puts a tensor of a file on the device in the type dt.
-func upload(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
+func upload(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
 	switch {
 	case t.DType == dt:
 		return d.FromBytes(dt, t.Data, t.Shape...), nil
 	case t.DType.IsQuantised() || dt.IsQuantised():
-		return convert(d, dt, t)
+		return convert(ctx, d, dt, t)
 	}
 	y := d.New(dt, t.Shape...)
 	scope := d.Scope()
@@ -55,7 +56,7 @@ func upload(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error)
 const convertPiece = 1 << 20
 
 // convert is upload by way of float32 on the host, in pieces.
-func convert(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
+func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
 	y := d.New(dt, t.Shape...)
 	values := make([]float32, min(convertPiece, y.Numel()))
 	var blocks []byte
@@ -63,6 +64,9 @@ func convert(d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error
 		blocks = make([]byte, dt.Bytes(len(values)))
 	}
 	for from := 0; from < y.Numel(); from += convertPiece {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		n := min(convertPiece, y.Numel()-from)
 		err := inParts(n, func(lo, hi int) error {
 			t.DType.Decode(values[lo:hi], t.Data[t.DType.Bytes(from+lo):t.DType.Bytes(from+hi)])
