@@ -14,7 +14,7 @@ import (
 
 func open(t *testing.T) *tensor.Device {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: 2})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

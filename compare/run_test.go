@@ -37,7 +37,7 @@ speed: {rounds: 2, steps: 1}
 }
 
 func options(jobs int) Options {
-	return Options{Jobs: jobs, Open: func() (*tensor.Device, error) { return device.Open("cpu", device.Options{Threads: 1}) }}
+	return Options{Jobs: jobs, Open: func() (*tensor.Device, error) { return device.OpenWith("cpu", device.Options{Threads: 1}) }}
 }
 
 // bits is everything of results but times.

@@ -28,20 +28,18 @@ type Options struct {
 	CacheDir string
 }
 
-// Names says in a line what Open takes.
+// Names are the names that Open takes, in words.
 const Names = `auto (the best GPU, else cpu), cpu, vulkan, vulkan:0, or vulkan: and a part of a name or a kind (see agora doctor)`
 
 // Open opens a device by name: "cpu"; "vulkan" for the best Vulkan device there is,
 // "vulkan:0" for one by its number, "vulkan:radeon" by a part of its name, "vulkan:integrated"
 // by its kind; or "auto" for the best GPU that Vulkan finds and else the CPU: a Vulkan driver that
-// computes on the processor is never taken for one. With several Options the last counts. One
-// goroutine at a time may use the device. With AGORA_DEBUG=1 or 2 in the environment it prints what its
-// kernels take to the standard error.
-func Open(name string, options ...Options) (*tensor.Device, error) {
-	var o Options
-	if n := len(options); n > 0 {
-		o = options[n-1]
-	}
+// computes on the processor is never taken for one. One goroutine at a time may use the device. With
+// AGORA_DEBUG=1 or 2 in the environment it prints what its kernels take to the standard error.
+func Open(name string) (*tensor.Device, error) { return OpenWith(name, Options{}) }
+
+// OpenWith is Open with options.
+func OpenWith(name string, o Options) (*tensor.Device, error) {
 	b, err := OpenBackend(name, o)
 	if err != nil {
 		return nil, err
@@ -53,7 +51,7 @@ func Open(name string, options ...Options) (*tensor.Device, error) {
 	return d, nil
 }
 
-// OpenBackend opens what is below the device that Open would open.
+// OpenBackend opens the backend of the device that OpenWith opens, for programs that wrap or measure it.
 func OpenBackend(name string, o Options) (tensor.Backend, error) {
 	open := openCPU
 	kind, which, _ := strings.Cut(name, ":")

@@ -33,7 +33,7 @@ func TestUnknownNames(t *testing.T) {
 // Auto takes a GPU, or the CPU and says why.
 func TestAuto(t *testing.T) {
 	var lines []string
-	d, err := device.Open("auto", device.Options{Threads: 1, Notice: func(line string) { lines = append(lines, line) }})
+	d, err := device.OpenWith("auto", device.Options{Threads: 1, Notice: func(line string) { lines = append(lines, line) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
 		w := s.base.Weight.Value
 		own := cfg.of(s.name)
 		l := newLinear(s.base, own)
-		if !w.Device().Virtual() {
+		if !w.Device().IsMeta() {
 			l.set(initial(s.name, w.Dim(1), w.Dim(0), own, seed))
 		}
 		a.layers = append(a.layers, adapted{s, l})

@@ -104,7 +104,7 @@ func (a *Adapter) checkBase(model any, path string, o Options) error {
 // compareBase finds out how the model matches, and what is wrong if it does not.
 func (a *Adapter) compareBase(model any) (*BaseError, error) {
 	a.match = MatchUnknown
-	if a.device().Virtual() {
+	if a.device().IsMeta() {
 		return nil, nil
 	}
 	if m, ok := model.(*llama.Model); ok && len(m.Config.Merged) > 0 {

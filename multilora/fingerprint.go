@@ -40,7 +40,7 @@ func fingerprint(model any) (*Fingerprint, error) {
 	var parts []*tensor.Tensor
 	for name, p := range nn.Params(model) {
 		w := p.Value
-		if device = w.Device(); device.Virtual() {
+		if device = w.Device(); device.IsMeta() {
 			return nil, nil
 		}
 		f.Tensors = append(f.Tensors, TensorSample{Name: name, Shape: w.Shape()})

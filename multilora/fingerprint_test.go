@@ -19,7 +19,7 @@ import (
 func TestFingerprintIsSmall(t *testing.T) {
 	for name, most := range map[string]int{"llama-7b": 140 << 10, "llama-65b": 340 << 10} {
 		c, _ := llama.Shape(name)
-		m, err := llama.Blank(device.Virtual(), c, llama.LoadOptions{DType: tensor.Q4})
+		m, err := llama.Blank(device.Meta(device.Options{}), c, llama.LoadOptions{DType: tensor.Q4})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 
 func open(t *testing.T, threads int) *tensor.Device {
 	t.Helper()
-	d, err := device.Open(testdevice.Name(), device.Options{Threads: threads})
+	d, err := device.OpenWith(testdevice.Name(), device.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}

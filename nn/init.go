@@ -47,7 +47,7 @@ func (in *Init) param(shape []int, next func(*random.Stream) float64) *Param {
 	tensor.NotNil("nn", "an Init", in)
 	r := random.NewStream(in.Seed, random.Init, in.made, 0)
 	in.made++
-	if in.Device.Virtual() {
+	if in.Device.IsMeta() {
 		return autograd.NewParam(in.Device.New(in.DType, shape...))
 	}
 	values := make([]float32, tensor.Numel(shape))

@@ -13,7 +13,7 @@ import (
 
 func openCPU(t *testing.T) *tensor.Device {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: 1})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

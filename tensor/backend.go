@@ -54,9 +54,9 @@ type Backend interface {
 	Close() error
 }
 
-// Virtual is a backend whose buffers hold nothing: what is written is lost, and reading
-// gives zeros. Whoever would make values for it may leave that out (Device.Virtual).
-type Virtual interface{ HoldsNothing() }
+// Meta is a backend whose buffers hold nothing, as those of PyTorch's meta device: what is written is lost, and
+// reading gives zeros. Whoever would make values for it may leave that out (Device.IsMeta).
+type Meta interface{ HoldsNothing() }
 
 // Limiter is a backend that knows how much it can give.
 type Limiter interface {

@@ -79,11 +79,11 @@ func (d *Device) must(op string) *Device {
 // Name is the backend's name, for messages.
 func (d *Device) Name() string { return d.must("name").b.Name() }
 
-// Virtual reports a device whose tensors have shapes and sizes but no values: whoever
+// IsMeta reports whether this is a device whose tensors have shapes and sizes but no values: whoever
 // fills one need not make them.
-func (d *Device) Virtual() bool {
-	d.must("virtual")
-	_, ok := d.b.(Virtual)
+func (d *Device) IsMeta() bool {
+	d.must("device")
+	_, ok := d.b.(Meta)
 	return ok
 }
 
@@ -251,7 +251,7 @@ func (d *Device) collect(st *storage) {
 		d.mu.Unlock()
 	}, st.memory)
 	d.loose += st.bytes
-	if d.loose > max(64<<20, d.stats.Live/2) && !d.Virtual() {
+	if d.loose > max(64<<20, d.stats.Live/2) && !d.IsMeta() {
 		d.gc()
 		d.drain()
 	}

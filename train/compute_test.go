@@ -15,7 +15,7 @@ import (
 // learnedIn trains an adapter over a base in q4 and gives the held-out loss before and after.
 func learnedIn(t *testing.T, model, compute string) (before, after float64) {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: 2})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func said(call func() error) (fault any, err error) {
 // says what it is; never a nil pointer or an index out of range.
 func TestMisuse(t *testing.T) {
 	open := func() *tensor.Device {
-		d, err := device.Open("cpu", device.Options{Threads: 1})
+		d, err := device.OpenWith("cpu", device.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,7 @@ type PlanOptions struct {
 }
 
 // NewPlan finds out what a run would need. It makes the run's model without its weights
-// and some of the run's steps on a device of sizes alone (device.Virtual), with batches as
+// and some of the run's steps on a device of sizes alone (device.Meta), with batches as
 // large as they can be: what is counted there is what the same code will take. Model may
 // be, beside what Run takes, whatever llama.ReadShape takes: a config.json or a name.
 func NewPlan(cfg Config, o PlanOptions) (Plan, error) {
@@ -117,9 +117,9 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 	}
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
 	r = &run{cfg: cfg}
-	d := device.Virtual(o.Device)
+	d := device.Meta(o.Device)
 	if o.GPU {
-		d = device.VirtualGPU()
+		d = device.MetaGPU()
 	}
 	if caught := tensor.Catch(func() { err = p.firstStep(r, d) }); caught != nil {
 		err = fmt.Errorf("plan: %w", caught)

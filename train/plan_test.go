@@ -87,7 +87,7 @@ func TestPlanIsMeasured(t *testing.T) {
 // measure makes some steps of a run on the CPU, on rows of all lengths.
 func measure(t *testing.T, cfg Config) tensor.Stats {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: 2})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

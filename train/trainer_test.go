@@ -32,7 +32,7 @@ func newTiny(t *testing.T, threads int, dropout float64) tiny {
 
 func newTinyAs(t *testing.T, dt tensor.DType, threads int, dropout float64) tiny {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: threads})
+	d, err := device.OpenWith("cpu", device.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ import (
 // template is a token for each letter; seen are the conversations that it was given.
 func talker(t *testing.T, positions, maxTokens int, lines ...string) (c *conversation, out *bytes.Buffer, seen *[][]chat.Message) {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: 1})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

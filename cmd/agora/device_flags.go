@@ -36,7 +36,7 @@ func (f *deviceFlags) open() (*tensor.Device, error) {
 		Notice: func(line string) { fmt.Fprintln(f.command.ErrOrStderr(), line) },
 	}
 	if f.profile == "" {
-		return device.Open(f.name, o)
+		return device.OpenWith(f.name, o)
 	}
 	if err := (outFile{flag: "profile", path: f.profile}).check(); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (f *deviceFlags) open() (*tensor.Device, error) {
 		return nil, fmt.Errorf("--profile: %w", err)
 	}
 	o.Profile = file
-	d, err := device.Open(f.name, o)
+	d, err := device.OpenWith(f.name, o)
 	if err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(f.profile))
 	}

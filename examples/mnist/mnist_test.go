@@ -14,7 +14,7 @@ import (
 )
 
 func TestLearnsToReadDrawnDigits(t *testing.T) {
-	d, err := device.Open(testdevice.Name(), device.Options{Threads: 2})
+	d, err := device.OpenWith(testdevice.Name(), device.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 func open(t *testing.T) *tensor.Device {
 	t.Helper()
-	d, err := device.Open(testdevice.Name(), device.Options{Threads: 2})
+	d, err := device.OpenWith(testdevice.Name(), device.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

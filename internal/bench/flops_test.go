@@ -108,7 +108,7 @@ func tinyConfig() train.Config {
 
 func virtualTrainer(t *testing.T, shape llama.Config, cfg train.Config) (*train.Trainer, *tensor.Device) {
 	t.Helper()
-	d := device.Virtual()
+	d := device.Meta(device.Options{})
 	t.Cleanup(func() { d.Close() })
 	m, err := randomModel(d, shape, cfg.Storage())
 	if err != nil {

@@ -70,7 +70,7 @@ func (p Product) Right() bool { return p.Deviation <= mostDeviation }
 func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM, err error) {
 	r.Peak = o.Peak / 1e12
 	if len(o.Forms) == 0 {
-		d, err := device.Open(o.Device, device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
+		d, err := device.OpenWith(o.Device, device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
 		if err != nil {
 			return r, err
 		}

@@ -11,7 +11,7 @@ import (
 
 // A wrong element is noticed, whatever is wrong with it.
 func TestDeviation(t *testing.T) {
-	d, err := device.Open("cpu", device.Options{Threads: 1})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // The weights are random, not zero or all alike, and those of a row differ from the next row's.
 func TestRandomModel(t *testing.T) {
-	d, err := device.Open("cpu", device.Options{Threads: 1})
+	d, err := device.OpenWith("cpu", device.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func (s *stock) fill(t *tensor.Tensor) (from int, err error) {
 // norms one and biases zero, all of them frozen.
 func randomModel(d *tensor.Device, c llama.Config, o llama.LoadOptions) (*llama.Model, error) {
 	m, err := llama.Blank(d, c, o)
-	if err != nil || d.Virtual() {
+	if err != nil || d.IsMeta() {
 		return m, err
 	}
 	s := newStock(c.InitRange)

@@ -75,5 +75,5 @@ func (b *backend) Close() error {
 	return nil
 }
 
-// HoldsNothing makes the backend a tensor.Virtual.
+// HoldsNothing makes the backend a tensor.Meta.
 func (b *backend) HoldsNothing() {}

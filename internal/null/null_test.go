@@ -13,7 +13,7 @@ import (
 
 func TestSizesWithoutContents(t *testing.T) {
 	d := tensor.NewDevice(null.Open(null.Options{}))
-	if !d.Virtual() {
+	if !d.IsMeta() {
 		t.Error("a device on the null backend must be virtual")
 	}
 	s := d.Scope()

@@ -30,7 +30,7 @@ func (s *silent) Step(done, of int) { s.done, s.of = done, of }
 
 func open(t *testing.T, threads int) *tensor.Device {
 	t.Helper()
-	d, err := device.Open("cpu", device.Options{Threads: threads})
+	d, err := device.OpenWith("cpu", device.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
