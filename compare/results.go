@@ -103,7 +103,8 @@ type Pair struct {
 	Second    string       `json:"second"`
 	Steps     int          `json:"steps"`
 	Advantage Difference   `json:"advantage"`
-	Holm      float64      `json:"holm"` // Advantage.P, adjusted for all pairs after as many steps
+	Seeds     []float64    `json:"seeds"` // the differences that Advantage is the mean of
+	Holm      float64      `json:"holm"`  // Advantage.P, adjusted for all pairs after as many steps
 	Tasks     []Difference `json:"tasks"`
 	Exact     Difference   `json:"exact"`
 	Loss      Difference   `json:"loss"`
@@ -221,7 +222,15 @@ func (r *Results) pair(first, second string, steps int) Pair {
 		return ahead(m, func(t ScoredRun) float64 { return Mean(t.Scores, m) })
 	}
 	m := r.Experiment.Measure
+	own := func(t ScoredRun) float64 { return Mean(t.Scores, m) }
 	p := Pair{First: first, Second: second, Steps: steps, Advantage: mean(m), Exact: mean(Exact), Loss: mean(Loss)}
+	for i, a := range collect(both[0], own) {
+		d := a - own(both[1][i])
+		if m == Loss {
+			d = -d
+		}
+		p.Seeds = append(p.Seeds, d)
+	}
 	for i := range r.tasks() {
 		p.Tasks = append(p.Tasks, ahead(m, func(t ScoredRun) float64 { return t.Scores[i].value(m) }))
 	}

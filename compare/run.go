@@ -62,8 +62,7 @@ func Run(ctx context.Context, e Experiment, dir string, o Options) (r *Results, 
 	if err != nil {
 		return nil, err
 	}
-	x.count = counter{of: plan.Runs(), runs: plan.Missing.Runs(), progress: o.Progress, start: time.Now()}
-	x.count.done = x.count.of - x.count.runs
+	x.count = counter{of: plan.Runs(), done: plan.Runs() - plan.Missing.Runs(), missing: plan.Missing.Steps, progress: o.Progress, start: time.Now()}
 	r = &Results{Experiment: e}
 	if err := x.makeBases(ctx, r); err != nil {
 		return nil, err
@@ -97,7 +96,7 @@ func (x *runner) makeBases(ctx context.Context, r *Results) error {
 		if _, err := load(dir, &r.Bases[i]); err != nil {
 			return err
 		}
-		x.count.add()
+		x.count.add(float64(max(1, specs[i].Base.Steps)))
 		if b := r.Bases[i]; b.Own.Task != "" {
 			x.say("base of seed %d: %.1f %% of its own tasks exact, %.1f %% of the new ones", specs[i].Seed, 100*b.Own.Exact, 100*Mean(b.New, Exact))
 		}
@@ -120,7 +119,7 @@ func (x *runner) trials(ctx context.Context, all []Trial) ([]TrialResult, error)
 		if err := save(dir, made, nil); err != nil {
 			return err
 		}
-		x.count.add()
+		x.count.add(x.experiment.cost(all[i].Steps, all[i].Scored))
 		_, err = load(dir, &results[i])
 		return err
 	})
@@ -207,14 +206,14 @@ func parallel(ctx context.Context, jobs, n int, do func(ctx context.Context, i i
 	return context.Cause(ctx)
 }
 
-// counter counts runs and says how long the others may take.
+// counter counts runs and says how long the others may take, by how many steps they have.
 type counter struct {
 	sync.Mutex
 	progress Progress
 	start    time.Time
 	done, of int
-	runs     int // of this call
-	made     int // of these
+	made     float64 // steps of this call
+	missing  float64 // steps before it
 }
 
 func (c *counter) say(line string) {
@@ -225,14 +224,15 @@ func (c *counter) say(line string) {
 	}
 }
 
-func (c *counter) add() {
+func (c *counter) add(steps float64) {
 	c.Lock()
 	defer c.Unlock()
-	c.made++
+	c.made += steps
 	c.done++
 	c.of = max(c.of, c.done)
+	c.missing = max(c.missing, c.made)
 	if c.progress != nil {
-		left := time.Since(c.start) / time.Duration(c.made) * time.Duration(max(0, c.of-c.done))
+		left := time.Duration(float64(time.Since(c.start)) / c.made * (c.missing - c.made))
 		c.progress.Runs(c.done, c.of, left)
 	}
 }

@@ -111,10 +111,12 @@ func TestRunAndResume(t *testing.T) {
 		}
 		cancel()
 	}
-	if r, err = Run(t.Context(), e, parts, options(2)); err != nil {
+	again, err := Run(t.Context(), e, parts, options(2))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := bits(t, r); got != want {
+	checkReport(t, again)
+	if got := bits(t, again); got != want {
 		t.Errorf("resumed, it found\n%s\nwhole\n%s", got, want)
 	}
 	checkReuse(t, e, parts)

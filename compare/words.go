@@ -28,7 +28,7 @@ func (s Stage) words(m Measure) string {
 	case d.N < 2:
 		return at + fmt.Sprintf("not told apart: want two seeds or more, got %d", d.N)
 	case !d.Apart():
-		return at + fmt.Sprintf("not told apart (the first is ahead by %s, 95 %% %s to %s, on %d of %d seeds)",
+		return at + fmt.Sprintf("not told apart (%s, 95 %% %s to %s; the first is ahead on %d of %d seeds)",
 			m.amount(d.Mean), m.number(d.Low), m.number(d.High), d.Up, d.N)
 	case d.Mean > 0:
 		return at + fmt.Sprintf("the first is ahead by %s (95 %% %s to %s, %d of %d seeds)",

@@ -14,13 +14,13 @@ func TestWords(t *testing.T) {
 	}{
 		{Letters, []Stage{{1200, ahead}, {3600, level}},
 			"M and L: after 1200 steps the first is ahead by 38.7 points of letters in place (95 % 20.1 to 57.3, 8 of 8 seeds); " +
-				"after 3600 steps not told apart (the first is ahead by 2.1 points of letters in place, 95 % −13.0 to 17.2, on 5 of 8 seeds)."},
+				"after 3600 steps not told apart (2.1 points of letters in place, 95 % −13.0 to 17.2; the first is ahead on 5 of 8 seeds)."},
 		{Exact, []Stage{{1200, behind}},
 			"M and L: after 1200 steps the second is ahead by 25.0 points of right answers (95 % 10.0 to 40.0, 3 of 3 seeds)."},
 		{Loss, []Stage{{9, behind}},
 			"M and L: after 9 steps the second is ahead by 0.250 nats a token (95 % 0.100 to 0.400, 3 of 3 seeds)."},
 		{Letters, []Stage{{9, touching}}, // an interval that ends at 0 holds it
-			"M and L: after 9 steps not told apart (the first is ahead by 10.0 points of letters in place, 95 % 0.0 to 20.0, on 3 of 3 seeds)."},
+			"M and L: after 9 steps not told apart (10.0 points of letters in place, 95 % 0.0 to 20.0; the first is ahead on 3 of 3 seeds)."},
 		{Letters, []Stage{{9, Paired([]float64{1}, []float64{0})}},
 			"M and L: after 9 steps not told apart: want two seeds or more, got 1."},
 		{Letters, []Stage{{9, Paired(nil, nil)}},
