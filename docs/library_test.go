@@ -192,7 +192,7 @@ func Example_run() {
 	cfg.Model, cfg.Data, cfg.Out = "models/llama", train.Files("mine.jsonl"), "my-run"
 	cfg.Steps, cfg.HeldOut, cfg.EvalEvery = 4, 8, 2
 	cfg.Resolve()
-	summary, err := train.Run(context.Background(), d, cfg, quiet{})
+	summary, err := train.Run(context.Background(), d, cfg, quiet{}, train.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func (d *Device) Name() string { return d.must("name").b.Name() }
 // IsMeta reports whether this is a device whose tensors have shapes and sizes but no values: whoever
 // fills one need not make them.
 func (d *Device) IsMeta() bool {
-	d.must("device")
+	d.must("is meta")
 	_, ok := d.b.(Meta)
 	return ok
 }

@@ -146,13 +146,13 @@ func TestInterruptedWhileChecking(t *testing.T) {
 		if step == 7 {
 			interrupt()
 		}
-	}}); err != nil {
+	}}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Resume(ctx, d, cfg, watcher{}, Options{AllowOtherBits: true}); err == nil || !strings.Contains(err.Error(), "interrupted before the first step") {
 		t.Errorf("got %v", err)
 	}
-	if s, err := Resume(t.Context(), d, cfg, watcher{}); err != nil || s.OtherBits != nil {
+	if s, err := Resume(t.Context(), d, cfg, watcher{}, Options{}); err != nil || s.OtherBits != nil {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }

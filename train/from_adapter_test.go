@@ -111,7 +111,7 @@ func TestFromAdapterInEveryForm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := Run(t.Context(), d, cfg, watcher{})
+			s, err := Run(t.Context(), d, cfg, watcher{}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func TestFromAdapterResumed(t *testing.T) {
 			cfg.FromAdapter = all[name]
 			whole, parts := cfg, cfg
 			whole.Out, parts.Out = filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
-			if _, err := Run(t.Context(), d, whole, watcher{}); err != nil {
+			if _, err := Run(t.Context(), d, whole, watcher{}, Options{}); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -177,18 +177,18 @@ func TestFromAdapterResumed(t *testing.T) {
 				if step == 3 {
 					cancel()
 				}
-			}}); err != nil || !s.Interrupted {
+			}}, Options{}); err != nil || !s.Interrupted {
 				t.Fatalf("interrupted: %+v, %v", s, err)
 			}
 			moved := filepath.Join(t.TempDir(), filepath.Base(cfg.FromAdapter)) // may lie elsewhere now
 			if err := os.Rename(cfg.FromAdapter, moved); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Resume(t.Context(), d, parts, watcher{}); err == nil || !strings.Contains(err.Error(), "--from-adapter") || !strings.Contains(err.Error(), "(--from-adapter names another place)") {
+			if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "--from-adapter") || !strings.Contains(err.Error(), "(--from-adapter names another place)") {
 				t.Errorf("without the adapter: %v", err)
 			}
 			parts.FromAdapter = moved
-			if s, err := Resume(t.Context(), d, parts, watcher{}); err != nil || s.Interrupted || s.Steps != 6 {
+			if s, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil || s.Interrupted || s.Steps != 6 {
 				t.Fatalf("resumed: %+v, %v", s, err)
 			}
 			for _, file := range []string{multilora.InfoFile, multilora.TensorFile, "checkpoints/step-000006/optimizer.safetensors"} {
@@ -233,7 +233,7 @@ func TestFromAdapterAndSettings(t *testing.T) {
 		if err := cfg.parse([]byte(c.yaml)); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Run(t.Context(), d, cfg, watcher{})
+		_, err := Run(t.Context(), d, cfg, watcher{}, Options{})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s with %q: error %v, want %q", c.adapter, c.yaml, err, c.want)
 		}
@@ -246,7 +246,7 @@ func TestFromAdapterAndSettings(t *testing.T) {
 	}
 	cfg := squares(t, model)
 	cfg.FromAdapter, cfg.Adapter.Rank = all["lora"], 5 // as a program gives it
-	if _, err := Run(t.Context(), d, cfg, watcher{}); err == nil || !strings.Contains(err.Error(), "--rank: want 4, as") {
+	if _, err := Run(t.Context(), d, cfg, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "--rank: want 4, as") {
 		t.Errorf("with a rank in Config: %v", err)
 	}
 }
@@ -271,7 +271,7 @@ func TestFromAdapterOfAnotherModel(t *testing.T) {
 	}
 	cfg := squares(t, other)
 	cfg.FromAdapter, cfg.Steps = adapter, 1
-	_, err = Run(t.Context(), d, cfg, watcher{})
+	_, err = Run(t.Context(), d, cfg, watcher{}, Options{})
 	if _, ok := errors.AsType[*multilora.BaseError](err); !ok || !strings.Contains(err.Error(), "--from-adapter: multilora: "+adapter+": want the model that the adapter was made for, got another one") {
 		t.Errorf("error %v", err)
 	}
@@ -286,7 +286,7 @@ func TestFromAdapterOfAnotherModel(t *testing.T) {
 	cfg = squares(t, model)
 	cfg.FromAdapter, cfg.Steps, cfg.DType = adapter, 1, tensor.BF16
 	said = &sayings{}
-	if _, err := Run(t.Context(), d, cfg, said); err != nil || !slices.ContainsFunc(said.lines, func(l string) bool {
+	if _, err := Run(t.Context(), d, cfg, said, Options{}); err != nil || !slices.ContainsFunc(said.lines, func(l string) bool {
 		return strings.HasPrefix(l, "the model is the one that the adapter was made for, in another storage: f32 there, bf16 here")
 	}) {
 		t.Errorf("in bf16: %v, %q", err, said.lines)

@@ -52,7 +52,8 @@ func TestFolderGone(t *testing.T) {
 						t.Error(err)
 					}
 				}
-			}})
+			}}, Options{})
+
 			want := "--out: want the run's folder to stay while it goes on, got " + filepath.Join(cfg.Out, MetricsFile)
 			if err == nil || !strings.Contains(err.Error(), want) || last > 4 {
 				t.Errorf("after step %d: %v, want %q after step 4", last, err, want)
@@ -114,7 +115,7 @@ func TestDivergedBeforeItShows(t *testing.T) {
 	cfg := shortRun(t)
 	cfg.LR, cfg.ClipNorm, cfg.Steps, cfg.WarmupSteps, cfg.SaveEvery = 3e38, 0, 20, 0, 0
 	cfg.WeightDecay = 1e6
-	_, err = Run(t.Context(), d, cfg, watcher{})
+	_, err = Run(t.Context(), d, cfg, watcher{}, Options{})
 	if err == nil || strings.Contains(err.Error(), "goes on from there") || !strings.Contains(err.Error(), "was not finite before that step, of which no checkpoint is made") {
 		t.Errorf("got %v", err)
 	}

@@ -209,9 +209,9 @@ func TestMisuse(t *testing.T) {
 		{"a zero Trainer", func() error {
 			return second(new(train.Trainer).Step(data.Batches([]data.Sequence{seq}, 1)))
 		}, "want a trainer that NewTrainer has made"},
-		{"a run on no device", func() error { return second(train.Run(ctx, nil, cfg, quiet{})) }, "want a device, got nil"},
-		{"a run without a context", func() error { return second(train.Run(noContext, d, cfg, quiet{})) }, "want a context, got nil"},
-		{"a run of a zero Config", func() error { return second(train.Run(ctx, d, train.Config{}, quiet{})) }, "--model"},
+		{"a run on no device", func() error { return second(train.Run(ctx, nil, cfg, quiet{}, train.Options{})) }, "want a device, got nil"},
+		{"a run without a context", func() error { return second(train.Run(noContext, d, cfg, quiet{}, train.Options{})) }, "want a context, got nil"},
+		{"a run of a zero Config", func() error { return second(train.Run(ctx, d, train.Config{}, quiet{}, train.Options{})) }, "--model"},
 		{"a plan of a zero Config", func() error { return second(train.NewPlan(train.Config{}, train.PlanOptions{})) }, "--"},
 		{"measured without a model", func() error { return second(train.Evaluate(ctx, nil, data.Batches([]data.Sequence{seq}, 1))) }, "want a model, got nil"},
 		{"perplexity without a model", func() error { return second(eval.MeasurePerplexity(ctx, nil, tok, "ab", eval.TextOptions{})) }, "want a model, got nil"},

@@ -123,7 +123,7 @@ func TestMixtureRun(t *testing.T) {
 	whole := mixtureRun(t)
 	parts := whole
 	parts.Out, parts.Loaders = filepath.Join(t.TempDir(), "run"), 3
-	if _, err := Run(t.Context(), d, whole, watcher{}); err != nil {
+	if _, err := Run(t.Context(), d, whole, watcher{}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -131,15 +131,15 @@ func TestMixtureRun(t *testing.T) {
 		if step == 13 {
 			cancel()
 		}
-	}}); err != nil || s.Steps != 13 {
+	}}, Options{}); err != nil || s.Steps != 13 {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	other := parts
 	other.Data = []Part{parts.Data[0], {Name: "hard", Paths: parts.Data[1].Paths, Weight: 2}}
-	if _, err := Resume(t.Context(), d, other, watcher{}); err == nil || !strings.Contains(err.Error(), "want the mixture that the run began with") {
+	if _, err := Resume(t.Context(), d, other, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "want the mixture that the run began with") {
 		t.Errorf("resumed with another weight: %v", err)
 	}
-	if _, err := Resume(t.Context(), d, parts, watcher{}); err != nil {
+	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	var records [2][]Record
@@ -197,7 +197,7 @@ func TestMixtureThatEnds(t *testing.T) {
 		c := mixtureRun(t)
 		c.Pack = packed
 		c.Data[0].MaxEpochs, c.Data[1].MaxEpochs = 1, 1
-		_, err := Run(t.Context(), d, c, watcher{})
+		_, err := Run(t.Context(), d, c, watcher{}, Options{})
 		want := "--steps: want at most the 70 rows that max-epochs leaves to all tasks together, got 24 steps of 8 rows"
 		if packed {
 			want = "the mixture has no more rows after"

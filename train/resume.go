@@ -19,13 +19,13 @@ import (
 // Options.AllowOtherBits: settings, device, files of the checkpoint that are not those of the run. The
 // learning rates may change, which is recorded, and settings that no number depends on. Model,
 // tokenizer and data may lie elsewhere than when the checkpoint was made, if they are the same.
-func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options ...Options) (Summary, error) {
+func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options) (Summary, error) {
 	unlock, err := begin(ctx, d, &cfg, p, "train.Resume")
 	if err != nil {
 		return Summary{}, err
 	}
 	defer unlock()
-	o := lastOptions(options)
+	o = o.withDefaults()
 	j := &judge{allow: o.AllowOtherBits, progress: p}
 	c := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}
 	s, ok, err := c.choose(ctx, o.From, j)

@@ -75,10 +75,7 @@ type Options struct {
 	Clock func() time.Time
 }
 
-func lastOptions(options []Options) (o Options) {
-	if n := len(options); n > 0 {
-		o = options[n-1]
-	}
+func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -112,10 +109,10 @@ type run struct {
 }
 
 // Run trains as cfg says and saves the result in cfg.Out, which must not hold an earlier
-// run, and which no other process may train into meanwhile. When ctx ends, it stops after the current step, saves what it has and a checkpoint,
-// and Resume can go on; before the first step there is nothing to save, and that is an error.
-// With several Options the last counts.
-func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options ...Options) (Summary, error) {
+// run, and which no other process may train into meanwhile. When ctx ends, it stops after the current
+// step, saves what it has and a checkpoint, and Resume can go on; before the first step there is nothing
+// to save, and that is an error.
+func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options) (Summary, error) {
 	unlock, err := begin(ctx, d, &cfg, p, "train.Run")
 	if err != nil {
 		return Summary{}, err
@@ -124,7 +121,7 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, options 
 	if err := checkOut(cfg.Out); err != nil {
 		return Summary{}, err
 	}
-	return start(ctx, d, cfg, p, lastOptions(options), newState(), nil)
+	return start(ctx, d, cfg, p, o.withDefaults(), newState(), nil)
 }
 
 // begin checks what Run and Resume are given, and locks the run's folder until unlock.

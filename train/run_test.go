@@ -47,7 +47,7 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 
 	whole, parts := cfg, cfg
 	whole.Out, parts.Out = filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
-	if _, err := Run(t.Context(), d, whole, watcher{}); err != nil {
+	if _, err := Run(t.Context(), d, whole, watcher{}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -55,7 +55,7 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 		if step == 10 {
 			cancel()
 		}
-	}})
+	}}, Options{})
 	if err != nil || !s.Interrupted || s.Steps != 10 || s.HeldOutAfter != nil {
 		t.Fatalf("interrupted after step 10: %+v, %v", s, err)
 	}
@@ -68,7 +68,7 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Resume(t.Context(), d, parts, watcher{}); err != nil || s.Interrupted || s.Steps != 16 {
+	if s, err = Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil || s.Interrupted || s.Steps != 16 {
 		t.Fatalf("resumed: %+v, %v", s, err)
 	}
 	for _, name := range []string{"adapter.safetensors", "checkpoints/step-000010/state.json", "checkpoints/step-000010/optimizer.safetensors", "checkpoints/step-000015/state.json"} {
@@ -114,7 +114,7 @@ func TestDataThatCannotTrain(t *testing.T) {
 		}
 		cfg := cfg
 		cfg.Data, cfg.Out, cfg.Steps = Files(file), filepath.Join(t.TempDir(), "run"), 1
-		_, err := Run(ctx, d, cfg, watcher{})
+		_, err := Run(ctx, d, cfg, watcher{}, Options{})
 		if _, stat := os.Stat(cfg.Out); stat == nil {
 			t.Error("a refused run has left a folder")
 		}

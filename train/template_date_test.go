@@ -124,7 +124,7 @@ func TestBrokenTemplate(t *testing.T) {
 		if err := os.WriteFile(name, []byte("x\n{% for m in messages %}"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Run(t.Context(), d, cfg, watcher{})
+		_, err := Run(t.Context(), d, cfg, watcher{}, Options{})
 		if says := name + ": line 2: want endfor or else, got the end of the template"; chats && (err == nil || !strings.Contains(err.Error(), says)) || !chats && err != nil {
 			t.Errorf("chats %v: %v, want %q", chats, err, says)
 		}
