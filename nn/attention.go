@@ -13,6 +13,11 @@ type Attention struct {
 	V Layer `name:"v_proj"` // dim → key heads * head size
 	O Layer `name:"o_proj"` // heads * head size → dim
 
+	// Norms of each head's queries and keys before the rotary positions, or nil for none
+	// (Dehghani et al., 2302.05442, section 2).
+	QNorm *RMSNorm `name:"q_norm"`
+	KNorm *RMSNorm `name:"k_norm"`
+
 	HeadDim int // elements of a head
 	Window  int // positions a query sees, its own included; 0 = all before it
 }
@@ -40,6 +45,12 @@ type Context struct {
 // Forward maps x [batch, tokens, dim] to the same shape.
 func (a *Attention) Forward(x *Var, c Context) *Var {
 	q, k, v := a.split(a.Q.Forward(x)), a.split(a.K.Forward(x)), a.split(a.V.Forward(x))
+	if a.QNorm != nil {
+		q = a.QNorm.Forward(q)
+	}
+	if a.KNorm != nil {
+		k = a.KNorm.Forward(k)
+	}
 	if c.RoPE != nil {
 		q, k = ops.RoPE(q, c.RoPE, c.Positions), ops.RoPE(k, c.RoPE, c.Positions)
 	}

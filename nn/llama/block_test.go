@@ -18,8 +18,9 @@ const (
 	refEps, refTheta                                                 = 1e-3, 50.0
 )
 
-// refBlock is a LLaMA block in float64, one token and one number at a time, written
-// from its formulas: it shares nothing with the engine.
+// refBlock is a LLaMA block in float64, with norms of the heads where w has
+// their weights, one token and one number at a time, written from its formulas: it shares
+// nothing with the engine.
 func refBlock(w map[string][]float64, x []float64) []float64 {
 	norm := func(x, g []float64) []float64 {
 		sum := 0.0
@@ -53,11 +54,17 @@ func refBlock(w map[string][]float64, x []float64) []float64 {
 		}
 		return y
 	}
+	normHeads := func(x []float64, g []float64) (y []float64) {
+		for ; g != nil && len(x) > 0; x = x[refHeadDim:] {
+			y = append(y, norm(x[:refHeadDim], g)...)
+		}
+		return append(y, x...)
+	}
 	var q, k, v [refTokens][]float64
 	for t := range refTokens {
 		h := norm(x[t*refHidden:(t+1)*refHidden], w["input_layernorm.weight"])
-		q[t] = rotate(apply(w["self_attn.q_proj.weight"], h), t)
-		k[t] = rotate(apply(w["self_attn.k_proj.weight"], h), t)
+		q[t] = rotate(normHeads(apply(w["self_attn.q_proj.weight"], h), w["self_attn.q_norm.weight"]), t)
+		k[t] = rotate(normHeads(apply(w["self_attn.k_proj.weight"], h), w["self_attn.k_norm.weight"]), t)
 		v[t] = apply(w["self_attn.v_proj.weight"], h)
 	}
 	var out []float64
@@ -104,7 +111,8 @@ func TestBlockAgainstFloat64(t *testing.T) {
 	for _, c := range []struct {
 		dt            tensor.DType
 		values, grads float64 // largest errors allowed
-	}{{tensor.F64, 1e-6, 1e-6}, {tensor.F32, 1e-5, 1e-4}} { // the rotary table is f32 in both
+		normHeads     bool
+	}{{tensor.F64, 1e-6, 1e-6, false}, {tensor.F32, 1e-5, 1e-4, false}, {tensor.F64, 1e-6, 1e-6, true}} { // the rotary table is f32 in all
 		if c.dt == tensor.F64 && testdevice.Name() != "cpu" {
 			continue // no shader has f64
 		}
@@ -114,6 +122,10 @@ func TestBlockAgainstFloat64(t *testing.T) {
 			Attention: nn.NewAttention(init, refHidden, refHeads, refKVHeads, refHeadDim),
 			MLPNorm:   nn.NewRMSNorm(init, refHidden, refEps),
 			MLP:       nn.NewSwiGLU(init, refHidden, refInner),
+		}
+		if c.normHeads {
+			block.Attention.QNorm = nn.NewRMSNorm(init, refHeadDim, refEps)
+			block.Attention.KNorm = nn.NewRMSNorm(init, refHeadDim, refEps)
 		}
 		stat := autograd.StatType(c.dt)
 		w := map[string][]float64{}

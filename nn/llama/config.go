@@ -124,7 +124,7 @@ func ParseConfig(path string, text []byte) (Config, error) {
 	c.Heads = f.size("num_attention_heads", missing.heads, most)
 	c.MaxPositions = f.size("max_position_embeddings", missing.positions, most)
 	c.KVHeads = f.sizeOrNull("num_key_value_heads", missing.kvHeads, c.Heads, most)
-	c.HeadDim = f.sizeOrNull("head_dim", 0, max(c.Hidden/c.Heads, 1), most)
+	c.HeadDim = f.sizeOrNull("head_dim", missing.headDim, max(c.Hidden/c.Heads, 1), most)
 	c.NormEps = float32(f.number("rms_norm_eps", 1e-6))
 	c.InitRange = float32(f.number("initializer_range", 0.02))
 	c.Tied = f.flag("tie_word_embeddings", false)

@@ -32,6 +32,7 @@ type family struct {
 type defaults struct {
 	vocab, hidden, intermediate, layers, heads int
 	kvHeads                                    int // 0: as many as heads
+	headDim                                    int // 0: hidden / heads
 	positions                                  int
 }
 

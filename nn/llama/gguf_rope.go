@@ -125,3 +125,16 @@ func readRopeFactors(f *gguf.File, theta float64, headDim, oldContext int) (r op
 	}
 	return r, nil
 }
+
+// factorsIgnored returns an error if LLaMA 3's rule stretches the rotary embeddings, for the
+// families in which llama.cpp passes over the factors.
+func factorsIgnored(c *Config) error {
+	if c.RoPE.OriginalPositions == 0 {
+		return nil
+	}
+	return &Error{
+		Field: "rope_scaling",
+		Want:  `"default" or "linear": llama.cpp does not stretch a ` + c.ModelType + " by LLaMA 3's rule",
+		Got:   `"llama3"`,
+	}
+}

@@ -74,6 +74,40 @@ func (c *Config) layerTypes() (window int, types []string, err error) {
 	return window, types, nil
 }
 
+// laterWindows reads the window that the later layers have if use_sliding_window asks for it.
+func (f *fields) laterWindows(layers, missing int) []int {
+	if !f.flag("use_sliding_window", false) {
+		missing = 0
+	}
+	return f.windows(layers, missing, f.count("max_window_layers", 28))
+}
+
+// setLaterWindows is the inverse of laterWindows.
+func (c *Config) setLaterWindows(out map[string]any) error {
+	window, types, err := c.layerTypes()
+	if err != nil {
+		return err
+	}
+	out["use_sliding_window"] = window > 0
+	if window > 0 {
+		out["sliding_window"], out["layer_types"] = window, types
+	}
+	return nil
+}
+
+// noWindowInGGUF refuses what the keys of a GGUF file cannot say of an architecture.
+func noWindowInGGUF(c *Config, architecture string) error {
+	window, _, err := c.layerTypes()
+	if err == nil && window > 0 {
+		err = &Error{
+			Field: "use_sliding_window",
+			Want:  "false: GGUF has no sliding window for " + architecture,
+			Got:   "true",
+		}
+	}
+	return err
+}
+
 // windowIgnored returns an error if some layer does not see all positions, for the families
 // whose window llama.cpp passes over.
 func windowIgnored(c *Config) error {
