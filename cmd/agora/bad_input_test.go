@@ -205,7 +205,7 @@ var badInputs = []struct {
 	{"a deep index", "shards/" + safetensors.IndexFile, content(strings.Repeat(`{"weight_map":`, deep)), "", []string{`model.safetensors.index.json: tensor "weight_map": want a string`}},
 
 	// Configuration.
-	{"an unknown architecture", "model/config.json", field("model_type", "gemma"), "", []string{`model_type: want "llama", "mistral" or "qwen2", got "gemma"`}},
+	{"an unknown architecture", "model/config.json", field("model_type", "gpt2"), "", []string{`model_type: want "llama", `, `got "gpt2"`}},
 	{"an unknown activation", "model/config.json", field("hidden_act", "gelu"), "", []string{`hidden_act: want "silu", got "gelu"`}},
 	{"an unknown rope", "model/config.json", field("rope_parameters", map[string]any{"rope_type": "yarn"}), "", []string{`config.json: rope_parameters.rope_type: want "default", "linear" or "llama3", got "yarn"`}},
 	{"quantised otherwise", "model/config.json", field("quantization_config", map[string]any{"bits": 4}), "", []string{`quantization_config: want none`, `got {"bits":4}`}},

@@ -115,8 +115,8 @@ func TestParseConfigRefuses(t *testing.T) {
 	type object = map[string]any
 	rope := func(fields object) object { return object{"rope_scaling": fields} }
 	for want, changes := range map[string]object{
-		`model_type: want "llama", "mistral" or "qwen2", got "gemma"`:                                            {"model_type": "gemma"},
-		`model_type: want "llama", "mistral" or "qwen2", got ""`:                                                 {"model_type": nil},
+		`model_type: want ` + oneOf(modelTypes()) + `, got "gpt2"`:                                               {"model_type": "gpt2"},
+		`model_type: want ` + oneOf(modelTypes()) + `, got ""`:                                                   {"model_type": nil},
 		`hidden_act: want "silu", got "gelu"`:                                                                    {"hidden_act": "gelu"},
 		`quantization_config: want none: quantised checkpoints are not supported, got {"bi`:                      {"quantization_config": object{"bits": 4}},
 		`partial_rotary_factor: want 1, got 0.5`:                                                                 {"partial_rotary_factor": 0.5},
