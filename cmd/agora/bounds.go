@@ -44,6 +44,7 @@ var bounds = map[string]bound{
 	"bench step warm-up":        counts,
 	"bench step seconds":        rates,
 	"bench step peak":           rates,
+	"compare jobs":              {0, 1024, true},
 	"data preview rows":         {0, 1 << 20, true},
 	"demo steps":                counts,
 	"eval batch-tokens":         {1, 1 << 24, false},

@@ -72,9 +72,6 @@ func (f *compareFlags) run(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	if f.jobs < 0 || f.jobs > 1024 {
-		return fmt.Errorf("--jobs %d: want 0 to 1024", f.jobs)
-	}
 	if err := f.divide(e); err != nil {
 		return err
 	}
