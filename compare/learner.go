@@ -40,9 +40,9 @@ func newLearner(model *llama.Model, trainable *optim.Trainable, recipe Training,
 }
 
 // step learns the next rows.
-func (l *learner) step(ctx context.Context) (train.Result, error) {
+func (l *learner) step(ctx context.Context) (train.StepResult, error) {
 	if err := ctx.Err(); err != nil {
-		return train.Result{}, err
+		return train.StepResult{}, err
 	}
 	rows := make([]data.Sequence, l.rows)
 	for i := range rows {

@@ -44,14 +44,8 @@ var harmless = []string{
 	"lang", "language",
 }
 
-// The fields that each form knows, of rows, of messages and of the parts of one.
+// The fields of messages, turns and the parts of one; those of rows are in forms.
 var (
-	knownFields = map[Format][]string{
-		FormatAlpaca:     {"instruction", "input", "output", "system", "weight"},
-		FormatCompletion: {"prompt", "completion", "weight"},
-		FormatChat:       {"messages", "conversations", "system", "weight"},
-		FormatText:       {"text", "weight"},
-	}
 	messageFields = []string{"role", "content", "weight"}
 	turnFields    = []string{"from", "value", "weight"}
 	partFields    = []string{"type", "text"}

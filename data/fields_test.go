@@ -197,14 +197,14 @@ func TestFieldCounts(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %d", f.Format, f.Name, f.Fate, f.Count))
 	}
 	want := []string{
-		"alpaca instruction used 2", "alpaca output used 2", "alpaca input used 1", "alpaca system used 1",
-		"alpaca id passed over 1",
-		"alpaca history ignored on request 2", "alpaca label ignored on request 1",
-		"alpaca input empty 1", "alpaca id empty 1",
 		"chat messages used 1", "chat messages[].role used 2", "chat messages[].content used 2",
 		"chat messages[].content[].type used 1", "chat messages[].content[].text used 1", "chat messages[].weight used 1",
 		"chat messages[].id passed over 1",
 		"chat messages[].name ignored on request 1", "chat name ignored on request 1",
+		"alpaca instruction used 2", "alpaca output used 2", "alpaca input used 1", "alpaca system used 1",
+		"alpaca id passed over 1",
+		"alpaca history ignored on request 2", "alpaca label ignored on request 1",
+		"alpaca input empty 1", "alpaca id empty 1",
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("error %v, got\n%s\nwant\n%s", err, strings.Join(got, "\n"), strings.Join(want, "\n"))

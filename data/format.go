@@ -1,9 +1,9 @@
 package data
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,12 +29,61 @@ const (
 	FormatText Format = "text"
 )
 
-// Formats lists them all, FormatAuto first.
-func Formats() []Format {
-	return []Format{FormatAuto, FormatAlpaca, FormatCompletion, FormatChat, FormatText}
+// form is a format as it is read.
+type form struct {
+	format  Format
+	meaning string     // in a few words
+	tells   [][]string // FormatAuto takes rows that have all fields of one of these for this format
+	fields  []string   // that a row may have; others are errors, unless they are harmless
+	parse   func(o *object) (Row, error)
+
+	// Files whose name has one of the endings are read by read, and not as rows of JSON; so are
+	// all but JSON where the format is given. It sets the Format of rows.
+	endings []string
+	read    func(r *bufio.Reader, add func(Row) error) error
 }
 
-// Validate reports a format that there is not.
+// forms are all formats. FormatAuto tries them in this order: many sets have a text or a prompt
+// beside what they are about.
+var forms = []form{
+	{format: FormatChat, meaning: "messages", parse: parseChat,
+		tells: [][]string{{"messages"}, {"conversations"}}, fields: []string{"messages", "conversations", "system", "weight"}},
+	{format: FormatAlpaca, meaning: "instruction, input, output", parse: parseAlpaca,
+		tells: [][]string{{"instruction", "output"}}, fields: []string{"instruction", "input", "output", "system", "weight"}},
+	{format: FormatCompletion, meaning: "prompt, completion", parse: parseCompletion,
+		tells: [][]string{{"prompt", "completion"}}, fields: []string{"prompt", "completion", "weight"}},
+	{format: FormatText, meaning: "", parse: parseText,
+		tells: [][]string{{"text"}}, fields: []string{"text", "weight"}, endings: []string{".txt"}, read: readDocument},
+}
+
+// form returns the row of forms; nil of FormatAuto.
+func (f Format) form() *form {
+	for i := range forms {
+		if forms[i].format == f {
+			return &forms[i]
+		}
+	}
+	return nil
+}
+
+// Formats lists every Format, FormatAuto first.
+func Formats() []Format {
+	all := []Format{FormatAuto}
+	for _, f := range forms {
+		all = append(all, f.format)
+	}
+	return all
+}
+
+// Meaning returns what a row of the format has, in a few words; "": its name says it.
+func (f Format) Meaning() string {
+	if form := f.form(); form != nil {
+		return form.meaning
+	}
+	return ""
+}
+
+// Validate returns an error for a format that is not one of Formats.
 func (f Format) Validate() error { return oneOf("format", f, Formats()) }
 
 // oneOf reports a value that is none of those allowed.
@@ -45,49 +94,44 @@ func oneOf[T ~string](setting string, value T, allowed []T) error {
 	return fmt.Errorf("%s %.40q: want one of %v", setting, value, allowed)
 }
 
-// parsers make a Row of the JSON object that it is in the file.
-var parsers = map[Format]func(o *object) (Row, error){
-	FormatAlpaca: parseAlpaca, FormatCompletion: parseCompletion, FormatChat: parseChat, FormatText: parseText,
-}
-
 // parse makes a Row, and sees to it that no field of it is lost.
 func (r *rowReader) parse(o *object) (Row, error) {
-	row, err := parsers[r.format](o)
+	form := r.format.form()
+	row, err := form.parse(o)
 	if err != nil {
 		return row, err
 	}
-	o.settle(knownFields[r.format])
+	o.settle(form.fields)
 	row.Format = r.format
 	return row, r.lost()
 }
 
-// detect tells the format by a row's fields. The first to fit counts: many sets have a
-// text or a prompt beside what they are about. Fields that hold nothing tell only where
-// the others do not.
+// detect tells the format by a row's fields. Fields that hold nothing tell only where the
+// others do not.
 func detect(o *object) (Format, error) {
 	for _, hollow := range []bool{false, true} {
-		has := func(names ...string) bool {
-			for _, name := range names {
-				if !slices.ContainsFunc(o.members, func(m strictjson.Member) bool {
-					return m.Name == name && (hollow || string(m.Value) != "null" && !isHollow(m.Value)) && !slices.Contains(o.row.ignore, name)
-				}) {
-					return false
+		has := func(name string) bool {
+			return !slices.Contains(o.row.ignore, name) && slices.ContainsFunc(o.members, func(m strictjson.Member) bool {
+				return m.Name == name && (hollow || string(m.Value) != "null" && !isHollow(m.Value))
+			})
+		}
+		for _, form := range forms {
+			for _, names := range form.tells {
+				if !slices.ContainsFunc(names, func(name string) bool { return !has(name) }) {
+					return form.format, nil
 				}
 			}
-			return true
-		}
-		switch {
-		case has("messages") || has("conversations"):
-			return FormatChat, nil
-		case has("instruction", "output"):
-			return FormatAlpaca, nil
-		case has("prompt", "completion"):
-			return FormatCompletion, nil
-		case has("text"):
-			return FormatText, nil
 		}
 	}
-	return "", &fault{o.at, fmt.Errorf("cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got %s", fieldsOf(o))}
+	var wanted []string
+	for _, form := range forms {
+		for _, names := range form.tells {
+			wanted = append(wanted, strings.Join(names, " and "))
+		}
+	}
+	last := len(wanted) - 1
+	return "", &fault{o.at, fmt.Errorf("cannot tell the format: want the fields %s, or %s, got %s",
+		strings.Join(wanted[:last], ", "), wanted[last], fieldsOf(o))}
 }
 
 // fieldsOf lists the first fields of an object.
@@ -104,21 +148,26 @@ func fieldsOf(o *object) string {
 		if slices.Contains(o.row.ignore, m.Name) {
 			why = fmt.Sprintf(" (ignore-fields names %s)", m.Name)
 		}
-		if n, ok := sameButCase(m.Name, slices.Collect(maps.Values(knownFields))...); ok {
-			why = fmt.Sprintf(" (%q differs from %q by case only)", m.Name, n)
+		for _, form := range forms {
+			if n, ok := sameButCase(m.Name, form.fields); ok {
+				why = fmt.Sprintf(" (%q differs from %q by case only)", m.Name, n)
+			}
 		}
 	}
 	return cmp.Or(strings.Join(names, ", "), "none") + why
 }
 
-// isDocument tells whether a file is one document of text, and no rows.
-func isDocument(path string, f Format) bool {
-	ext := strings.ToLower(filepath.Ext(unpackedName(path)))
-	switch f {
-	case FormatAuto:
-		return ext == ".txt"
-	case FormatText:
-		return !slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ext)
+// ofFile returns the form that reads a file as a whole; nil: it is rows of JSON.
+func ofFile(path string, f Format) *form {
+	ending := strings.ToLower(filepath.Ext(unpackedName(path)))
+	for i, form := range forms {
+		switch {
+		case form.read == nil:
+		case f == FormatAuto && slices.Contains(form.endings, ending):
+			return &forms[i]
+		case f == form.format && !slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ending):
+			return &forms[i]
+		}
 	}
-	return false
+	return nil
 }

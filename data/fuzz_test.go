@@ -38,7 +38,7 @@ func FuzzRead(f *testing.F) {
 		format := Formats()[int(i)%len(Formats())]
 		number := 0
 		var fields fieldCounts
-		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, nil, func(r Row) error {
+		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, func(r Row) error {
 			number++
 			if r.Source.Row != number || r.Format == FormatAuto || format != FormatAuto && r.Format != format {
 				t.Errorf("row %d of %s is %+v", number, format, r)
@@ -54,7 +54,9 @@ func FuzzRead(f *testing.F) {
 		if err == nil && number > len(content)/8 { // {"text":""} is the shortest
 			t.Errorf("%d rows of %d bytes", number, len(content))
 		}
-		if r, err := readDocument(behindMark(bytes.NewReader(content))); err == nil && (!utf8.ValidString(r.Text) || len(r.Text) > len(content)) {
+		var r Row
+		err = readDocument(behindMark(bytes.NewReader(content)), func(row Row) error { r = row; return nil })
+		if err == nil && (!utf8.ValidString(r.Text) || len(r.Text) > len(content)) {
 			t.Errorf("the document is %q", r.Text)
 		}
 	})
@@ -71,7 +73,7 @@ func FuzzFields(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, format, ignore string) {
-		if parsers[Format(format)] == nil {
+		if Format(format).form() == nil {
 			format = string(FormatChat)
 		}
 		var counts fieldCounts
@@ -94,7 +96,7 @@ func FuzzFields(f *testing.F) {
 			}
 			hollow := isHollow(m.Value) || string(m.Value) == "null" || string(m.Value) == `""`
 			ok := map[Fate]bool{
-				FateUsed: slices.Contains(knownFields[r.format], m.Name) && m.Name != ignore, FateRepeats: m.Name == "text" && r.format == FormatAlpaca,
+				FateUsed: slices.Contains(r.format.form().fields, m.Name) && m.Name != ignore, FateRepeats: m.Name == "text" && r.format == FormatAlpaca,
 				FatePassedOver: slices.Contains(harmless, m.Name), FateIgnored: m.Name == ignore, FateEmpty: hollow,
 			}
 			if !ok[fate[0]] {

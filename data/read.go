@@ -28,9 +28,6 @@ type ReadOptions struct {
 	// 0: a quarter of the memory that is left, and then no file may unpack to more than 200
 	// times its size.
 	MaxBytes int
-	// Skip is told of each bad row, which then is passed over: an error with file, row and line.
-	// nil: the first one ends the reading. What is wrong with a file as a whole always does.
-	Skip func(error)
 	// Context ends the reading with its error, and the wait for a pipe; nil: nothing does.
 	Context context.Context
 }
@@ -55,17 +52,16 @@ func Read(files []string, o ReadOptions) ([]Row, []Field, error) {
 		ctx = context.Background()
 	}
 	for _, path := range files {
-		from, document := len(rows), isDocument(path, format)
-		err := open(ctx, path, document, b, func(r *bufio.Reader) error {
-			if document {
-				row, err := readDocument(r)
-				rows = append(rows, row)
-				return err
+		from, whole := len(rows), ofFile(path, format)
+		add := func(row Row) error {
+			rows = append(rows, row)
+			return b.take(rowCost)
+		}
+		err := open(ctx, path, whole != nil && whole.format == FormatText, b, func(r *bufio.Reader) error {
+			if whole != nil {
+				return whole.read(r, add)
 			}
-			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, o.skip(path), func(row Row) error {
-				rows = append(rows, row)
-				return b.take(rowCost)
-			})
+			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, add)
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
@@ -75,14 +71,6 @@ func Read(files []string, o ReadOptions) ([]Row, []Field, error) {
 		}
 	}
 	return rows, byForm(fields.all), nil
-}
-
-// skip is Skip for the rows of a file; nil if there is none.
-func (o ReadOptions) skip(path string) func(error) {
-	if o.Skip == nil {
-		return nil
-	}
-	return func(err error) { o.Skip(fmt.Errorf("%s: %w", path, err)) }
 }
 
 const packed = ".gz"
@@ -130,24 +118,24 @@ func behindMark(r io.Reader) *bufio.Reader {
 }
 
 // readRows reads rows of JSON; under FormatAuto the first one tells the format of all.
-func readRows(r *bufio.Reader, rows rowReader, skip func(error), add func(Row) error) error {
+func readRows(r *bufio.Reader, rows rowReader, add func(Row) error) error {
 	if rows.format == FormatAuto {
 		if c, err := firstByte(r); err == nil && c != '{' && c != '[' {
 			head, _ := r.Peek(20)
 			return fmt.Errorf("cannot tell the format: want rows of JSON, or a name that ends in .txt, got a file that begins with %q; the format text takes any file for a document", head)
 		}
 	}
-	return eachRow(r, skip, func(number int, raw []byte) error {
+	return eachRow(r, func(number int, raw []byte) error {
 		o, err := rows.open(raw, "", "", 0)
 		if err == nil && rows.format == FormatAuto {
 			rows.format, err = detect(o)
 		}
 		if err != nil {
-			return badRow{err}
+			return err
 		}
 		row, err := rows.parse(o)
 		if err != nil {
-			return badRow{err}
+			return err
 		}
 		row.Source.Row = number
 		return add(row)

@@ -22,22 +22,22 @@ func parseText(o *object) (r Row, err error) {
 
 // readDocument takes a whole file for one text. As programs that read text do, it makes
 // \n of the line ends of Windows.
-func readDocument(r *bufio.Reader) (Row, error) {
+func readDocument(r *bufio.Reader, add func(Row) error) error {
 	var text strings.Builder
 	n, err := io.Copy(&text, io.LimitReader(r, maxDocument+1))
 	switch {
 	case err != nil:
-		return Row{}, noEOF(err)
+		return noEOF(err)
 	case n == 0:
-		return Row{}, errors.New("want text, got an empty file")
+		return errors.New("want text, got an empty file")
 	case n > maxDocument:
-		return Row{}, fmt.Errorf("want at most %d bytes of text in a file, got more", maxDocument)
+		return fmt.Errorf("want at most %d bytes of text in a file, got more", maxDocument)
 	}
 	s := text.String()
 	if !utf8.ValidString(s) {
-		return Row{}, fmt.Errorf("line %d: want text in UTF-8, got other bytes", lineOfBadByte(s))
+		return fmt.Errorf("line %d: want text in UTF-8, got other bytes", lineOfBadByte(s))
 	}
-	return Row{Format: FormatText, Text: strings.ReplaceAll(s, "\r\n", "\n")}, nil
+	return add(Row{Format: FormatText, Text: strings.ReplaceAll(s, "\r\n", "\n")})
 }
 
 func lineOfBadByte(s string) int {

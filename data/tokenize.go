@@ -22,6 +22,9 @@ const (
 	LossAll Loss = "all"
 )
 
+// Losses lists every Loss, the default first.
+func Losses() []Loss { return []Loss{LossAnswers, LossAll} }
+
 // TokenizeOptions say how rows become sequences.
 type TokenizeOptions struct {
 	MaxTokens int            // positions of a sequence
@@ -39,12 +42,12 @@ func (o TokenizeOptions) Validate() error {
 		return fmt.Errorf("max-tokens %d: want at least 1", o.MaxTokens)
 	}
 	if o.Loss != "" {
-		if err := oneOf("loss", o.Loss, []Loss{LossAnswers, LossAll}); err != nil {
+		if err := oneOf("loss", o.Loss, Losses()); err != nil {
 			return err
 		}
 	}
 	if o.Truncate != "" {
-		if err := oneOf("truncate", o.Truncate, []Truncate{TruncateEnd, TruncateStart, TruncateDrop, TruncateSplit}); err != nil {
+		if err := oneOf("truncate", o.Truncate, Truncations()); err != nil {
 			return err
 		}
 	}

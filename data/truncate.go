@@ -18,6 +18,18 @@ const (
 	TruncateSplit Truncate = "split"
 )
 
+// Truncations lists every Truncate.
+func Truncations() []Truncate {
+	return []Truncate{TruncateEnd, TruncateStart, TruncateDrop, TruncateSplit}
+}
+
+// Meaning returns what becomes of a longer row, in a few words; "": the name says it.
+func (t Truncate) Meaning() string {
+	return map[Truncate]string{
+		TruncateEnd: "cut the end", TruncateStart: "cut the prompt's start", TruncateSplit: "go on in a new sequence",
+	}[t]
+}
+
 // encoded is a row as tokens, before it is cut. Of n tokens the first n-1 are positions:
 // the last one is a target only.
 type encoded struct {

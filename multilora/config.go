@@ -22,6 +22,9 @@ const (
 	MethodRSLoRA Method = "rslora"
 )
 
+// Methods lists every Method, the default first.
+func Methods() []Method { return []Method{MethodMultiLoRA, MethodLoRA, MethodRSLoRA} }
+
 // Start says how MultiLoRA's modules begin as nothing.
 type Start string
 
@@ -32,6 +35,9 @@ const (
 	StartZeroB Start = "zero-b"
 )
 
+// Starts lists every Start, the default first.
+func Starts() []Start { return []Start{StartSilent, StartZeroB} }
+
 // Scaling says what MultiLoRA learns to scale its modules by.
 type Scaling string
 
@@ -40,6 +46,9 @@ const (
 	ScalingScalar    Scaling = "scalar"     // one number a module
 	ScalingPerOutput Scaling = "per-output" // one number a module and output of the layer
 )
+
+// Scalings lists every Scaling, the default first.
+func Scalings() []Scaling { return []Scaling{ScalingScalar, ScalingPerOutput} }
 
 // AllLinear is the target that stands for every linear layer that stands in a slot (see
 // nn.Layers): in a language model all but its head.
@@ -91,7 +100,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("multilora: field %s: want %s, got %v", field, want, got)
 	}
 	switch {
-	case c.Method != MethodMultiLoRA && c.Method != MethodLoRA && c.Method != MethodRSLoRA:
+	case !slices.Contains(Methods(), c.Method):
 		return fail("method", "multilora, lora or rslora", fmt.Sprintf("%q", c.Method))
 	case c.Method != MethodMultiLoRA && c.Modules != 1:
 		return fail("modules", fmt.Sprintf("1 with method %s", c.Method), c.Modules)
@@ -103,9 +112,9 @@ func (c Config) Validate() error {
 		return fail("rank", fmt.Sprintf("1 to %d with %d modules", maxRank/c.Modules, c.Modules), c.Rank)
 	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
 		return fail("alpha", "a positive number", c.Alpha)
-	case c.Scaling != ScalingScalar && c.Scaling != ScalingPerOutput:
+	case !slices.Contains(Scalings(), c.Scaling):
 		return fail("scaling", "scalar or per-output", fmt.Sprintf("%q", c.Scaling))
-	case c.Start != "" && c.Start != StartSilent && c.Start != StartZeroB:
+	case c.Start != "" && !slices.Contains(Starts(), c.Start):
 		return fail("start", "silent or zero-b", fmt.Sprintf("%q", c.Start))
 	case c.Start == StartZeroB && c.Method != MethodMultiLoRA:
 		return fail("start", fmt.Sprintf("silent with method %s", c.Method), c.Start)

@@ -3,6 +3,7 @@ package optim
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Schedule is the factor of the learning rate in a step, counted from 0.
@@ -23,21 +24,35 @@ func Cosine(warmup, total int) Schedule {
 	return warmedUp(warmup, func(step int) float64 { return (1 + math.Cos(math.Pi*progress(step, warmup, total))) / 2 })
 }
 
-// NewSchedule finds a schedule by its name: constant, linear or cosine. total must be
-// positive and warmup from 0 to total.
+// schedules are those that have names, the default first.
+var schedules = []struct {
+	name string
+	make func(warmup, total int) Schedule
+}{
+	{"cosine", Cosine}, {"linear", Linear}, {"constant", func(warmup, _ int) Schedule { return Constant(warmup) }},
+}
+
+// Schedules lists the names that NewSchedule takes, the default first.
+func Schedules() []string {
+	names := make([]string, len(schedules))
+	for i, s := range schedules {
+		names[i] = s.name
+	}
+	return names
+}
+
+// NewSchedule returns the schedule of a name, one of Schedules. total must be positive and
+// warmup from 0 to total.
 func NewSchedule(name string, warmup, total int) (Schedule, error) {
 	if total < 1 || warmup < 0 || warmup > total {
 		return nil, fmt.Errorf("optim: schedule %s: want 0 to total steps of warm-up and a positive total, got warmup %d, total %d", name, warmup, total)
 	}
-	switch name {
-	case "constant":
-		return Constant(warmup), nil
-	case "linear":
-		return Linear(warmup, total), nil
-	case "cosine":
-		return Cosine(warmup, total), nil
+	for _, s := range schedules {
+		if s.name == name {
+			return s.make(warmup, total), nil
+		}
 	}
-	return nil, fmt.Errorf("optim: schedule: want constant, linear or cosine, got %q", name)
+	return nil, fmt.Errorf("optim: schedule: want one of %s, got %q", strings.Join(Schedules(), ", "), name)
 }
 
 func warmedUp(warmup int, after func(step int) float64) Schedule {

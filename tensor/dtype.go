@@ -67,3 +67,9 @@ func (d DType) IsFloat() bool { return d <= BF16 }
 
 // Is16Bit reports whether the type is f16 or bf16.
 func (d DType) Is16Bit() bool { return d == F16 || d == BF16 }
+
+// WeightTypes lists the types that a model's frozen weights may be stored in.
+func WeightTypes() []DType { return append(ActivationTypes(), Q8, Q4) }
+
+// ActivationTypes lists the types that activations, and weights that train, may be stored in.
+func ActivationTypes() []DType { return []DType{F32, BF16, F16} }

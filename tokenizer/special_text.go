@@ -17,6 +17,9 @@ const (
 	SpecialParse SpecialTokens = "parse"
 )
 
+// SpecialTokensChoices lists every SpecialTokens, the default first.
+func SpecialTokensChoices() []SpecialTokens { return []SpecialTokens{SpecialAsText, SpecialParse} }
+
 // Validate reports what is neither; "" is SpecialAsText.
 func (s SpecialTokens) Validate() error {
 	switch s {

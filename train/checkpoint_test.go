@@ -51,7 +51,7 @@ func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
 func TestOptimizerFile(t *testing.T) {
 	a, b := newTiny(t, 2, 0.1), newTiny(t, 2, 0.1)
 	all := tinymodel.Rows(40, 9)
-	step := func(tr tiny, i int) Result {
+	step := func(tr tiny, i int) StepResult {
 		t.Helper()
 		r, err := tr.Step(data.Batches(all[4*i:4*i+4], 2))
 		if err != nil {

@@ -128,7 +128,7 @@ func compareConfigs(a, b string) (string, error) {
 	old := x.Settings()
 	for i, s := range y.Settings() {
 		if s.Name != "out" && s.String() != old[i].String() {
-			return fmt.Sprintf("setting %s: %q and %q", s.Name, old[i], s), nil
+			return fmt.Sprintf("%s: %q and %q", s.Name, old[i], s), nil
 		}
 	}
 	return "", nil

@@ -22,14 +22,14 @@ func (c *Config) Read(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.parse(text); err != nil {
+	if err := c.parse(path, text); err != nil {
 		return fmt.Errorf("%s:%w", path, err)
 	}
 	return nil
 }
 
-// parse is Read for a file's text; its errors begin with the line.
-func (c *Config) parse(text []byte) error {
+// parse is Read for the text of the file at path; its errors begin with the line.
+func (c *Config) parse(path string, text []byte) error {
 	tokens, err := yamlfile.Tokens(text)
 	if err != nil {
 		return err
@@ -64,10 +64,9 @@ func (c *Config) parse(text []byte) error {
 				return fmt.Errorf("%d: %s: want it once, got it again", at, name)
 			}
 			seen[name] = true
-			if err := s.setNode(pair.Value); err != nil {
+			if err := s.setNode(pair.Value, place{path, at}); err != nil {
 				return fmt.Errorf("%d: %s: %w", at, name, err)
 			}
-			s.note()
 		}
 	}
 	return nil
@@ -83,57 +82,6 @@ func mapping(body ast.Node) ([]*ast.MappingValueNode, error) {
 		return nil, nil
 	}
 	return nil, fmt.Errorf("%d: want lines of NAME: VALUE, got %s", line(body), kind(body))
-}
-
-// setNode sets a scalar, or a list of scalars where the setting is a list.
-func (s *Setting) setNode(node ast.Node) error {
-	if parts, ok := s.value.(*[]Part); ok {
-		return setParts(parts, node)
-	}
-	list, isList := s.value.(*[]string)
-	if items, ok := node.(*ast.SequenceNode); ok && isList {
-		var all []string
-		for _, item := range items.Values {
-			text, err := scalar(item)
-			if err != nil {
-				return err
-			}
-			all = append(all, text)
-		}
-		*list = all
-		return nil
-	}
-	text, err := scalar(node)
-	if err != nil {
-		return err
-	}
-	if isList {
-		*list = nil
-		if text != "" {
-			*list = []string{text}
-		}
-		return nil
-	}
-	return s.Set(text)
-}
-
-// setParts sets parts: one, or a list of them.
-func setParts(parts *[]Part, node ast.Node) error {
-	items := []ast.Node{node}
-	if list, ok := node.(*ast.SequenceNode); ok {
-		items = list.Values
-	}
-	*parts = nil
-	for _, item := range items {
-		p, err := nodePart(item)
-		if err != nil {
-			return err
-		}
-		if len(items) > 1 || p.Paths[0] != "" {
-			*parts = append(*parts, p)
-		}
-	}
-	return nil
 }
 
 func scalar(node ast.Node) (string, error) {
@@ -233,9 +181,9 @@ func (c Config) Write(path string) error {
 				group = s.Group
 				fmt.Fprintf(w, "# %s\n", group)
 			}
-			text, err := s.yaml()
+			text, err := s.value.yaml()
 			if err != nil {
-				return fmt.Errorf("--%s: %w", s.Name, err)
+				return fmt.Errorf("%s: %w", s.Name, err)
 			}
 			if _, err := fmt.Fprintf(w, "%s: %s\n", s.Name, text); err != nil {
 				return err
@@ -243,33 +191,6 @@ func (c Config) Write(path string) error {
 		}
 		return nil
 	})
-}
-
-// yaml is the value on one line of YAML.
-func (s *Setting) yaml() (string, error) {
-	switch v := s.value.(type) {
-	case *[]string:
-		quoted := make([]string, len(*v))
-		for i, item := range *v {
-			var err error
-			if quoted[i], err = quote(item); err != nil {
-				return "", err
-			}
-		}
-		return "[" + strings.Join(quoted, ", ") + "]", nil
-	case *[]Part:
-		list := make([]string, len(*v))
-		for i, p := range *v {
-			var err error
-			if list[i], err = p.yaml(); err != nil {
-				return "", err
-			}
-		}
-		return "[" + strings.Join(list, ", ") + "]", nil
-	case *string:
-		return quote(*v)
-	}
-	return s.String(), nil
 }
 
 // quote writes a string so that no character of it means something to YAML: JSON's

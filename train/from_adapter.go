@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 	cfg := &r.cfg
 	r.adapter, err = multilora.Open(m, cfg.FromAdapter, multilora.Options{AnyBase: r.options.AnyBase, Continue: true})
 	if err != nil {
-		return fmt.Errorf("--from-adapter: %w", err)
+		return cfg.wrong("from-adapter", err)
 	}
 	its := *cfg
 	its.Adapter = r.adapter.Config()
@@ -25,10 +24,10 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 		case s.Group != groupAdapter || s.Name == "from-adapter" || !cfg.chosen(s) || sameSetting(s, wanted[i]):
 		case s.Name == "dropout": // is nothing that the adapter has learnt
 			if err := r.adapter.SetDropout(cfg.Adapter.Dropout); err != nil {
-				return fmt.Errorf("--dropout: %w", err)
+				return cfg.wrong("dropout", err)
 			}
 		default:
-			return fmt.Errorf("--%s: want %s, as the adapter %s of from-adapter has it, or none, got %s", s.Name, orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
+			return cfg.wrongf(s.Name, "want %s, as the adapter %s of from-adapter has it, or none, got %s", orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
 		}
 	}
 	cfg.Adapter = r.adapter.Config()
@@ -38,7 +37,7 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 // chosen reports a setting of the adapter that somebody has chosen: it was given as such, or
 // is not what it would be without.
 func (c *Config) chosen(s *Setting) bool {
-	if slices.Contains(c.given, s.Name) {
+	if c.isGiven(s.Name) {
 		return true
 	}
 	d := Defaults()
@@ -56,11 +55,10 @@ func (c *Config) chosen(s *Setting) bool {
 
 // sameSetting compares values; the order of a list does not count.
 func sameSetting(a, b *Setting) bool {
-	x, isList := a.value.(*[]string)
-	if !isList {
-		return a.String() == b.String()
+	if list, ok := a.value.(*listValue); ok {
+		return list.same(b.value)
 	}
-	return slices.Equal(slices.Sorted(slices.Values(*x)), slices.Sorted(slices.Values(*b.value.(*[]string))))
+	return a.String() == b.String()
 }
 
 func orNothing(s *Setting) string {

@@ -230,7 +230,7 @@ func TestFromAdapterAndSettings(t *testing.T) {
 	} {
 		cfg := squares(t, model)
 		cfg.FromAdapter, cfg.Steps = all[c.adapter], 1
-		if err := cfg.parse([]byte(c.yaml)); err != nil {
+		if err := cfg.parse("", []byte(c.yaml)); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Run(t.Context(), d, cfg, watcher{}, Options{})

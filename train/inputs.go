@@ -30,9 +30,6 @@ type input struct {
 	path string
 }
 
-// places are the settings that say where a run's inputs lie, in the order they are compared.
-var places = []string{"model", "from-scratch", "from-adapter", "tokenizer", "data"}
-
 // generationFile is read for what ends a text, by llama.ReadConfig and the tokenizer.
 const generationFile = "generation_config.json"
 
@@ -52,7 +49,7 @@ func (c *Config) readInputs() ([]input, error) {
 		}
 		weights, err := safetensors.OpenModel(c.Model)
 		if err != nil {
-			return nil, fmt.Errorf("--model: %w", err)
+			return nil, c.wrong("model", err)
 		}
 		for _, path := range weights.Files() {
 			add("model", c.Model, filepath.Base(path))
@@ -82,7 +79,7 @@ func (c *Config) readInputs() ([]input, error) {
 	for _, p := range c.Data {
 		files, err := p.files()
 		if err != nil {
-			return nil, fmt.Errorf("--data: %w", err)
+			return nil, c.wrong("data", err)
 		}
 		for _, path := range files {
 			add("data", path, "")
@@ -94,7 +91,7 @@ func (c *Config) readInputs() ([]input, error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = fmt.Errorf("%w (--%s names another place)", err, in.Setting)
 			}
-			return nil, fmt.Errorf("--%s: %w", in.Setting, err)
+			return nil, c.wrong(in.Setting, err)
 		}
 	}
 	return all, nil
@@ -170,8 +167,12 @@ func hashSome(h io.Writer, f io.ReaderAt, size int64) error {
 }
 
 // sameInputs tells j of every file that is not what a run began with.
-func sameInputs(old, now []input, j *judge) error {
-	for _, setting := range places {
+func (c *Config) sameInputs(old, now []input, j *judge) error {
+	for _, s := range c.Settings() {
+		if s.Resume != Movable {
+			continue
+		}
+		setting := s.Name
 		of := func(all []input) []input {
 			return slices.DeleteFunc(slices.Clone(all), func(in input) bool { return in.Setting != setting })
 		}
@@ -180,14 +181,14 @@ func sameInputs(old, now []input, j *judge) error {
 			got = slices.DeleteFunc(got, isGeneration) // older checkpoints do not know it: the sequences tell
 		}
 		if setting == "data" && len(want) != len(got) {
-			err := fmt.Errorf("--data: want the run's %d files in their order, got %d", len(want), len(got))
+			err := c.wrongf("data", "want the run's %d files in their order, got %d", len(want), len(got))
 			if err := j.differs(err, "data", fmt.Sprintf("%d files", len(want)), fmt.Sprint(len(got))); err != nil {
 				return err
 			}
 			continue
 		}
 		if a, b := names(want), names(got); !slices.Equal(a, b) {
-			err := fmt.Errorf("--%s: want what the run began with, %s, got %s", setting, oneOrAll(a), oneOrAll(b))
+			err := c.wrongf(setting, "want what the run began with, %s, got %s", oneOrAll(a), oneOrAll(b))
 			if err := j.differs(err, setting, oneOrAll(a), oneOrAll(b)); err != nil {
 				return err
 			}
@@ -205,7 +206,7 @@ func sameInputs(old, now []input, j *judge) error {
 			if w == "" {
 				continue
 			}
-			err := fmt.Errorf("--%s: %s is not the file that the run began with: want %s, got %s", setting, in.path, w, g)
+			err := c.wrongf(setting, "%s is not the file that the run began with: want %s, got %s", in.path, w, g)
 			if err := j.differs(err, setting+" "+filepath.Base(in.path), w, g); err != nil {
 				return err
 			}
@@ -221,7 +222,7 @@ func names(all []input) (list []string) {
 	return list
 }
 
-// oneOrAll says what a --names: a file, or a folder with files.
+// oneOrAll says what a setting names: a file, or a folder with files.
 func oneOrAll(names []string) string {
 	if len(names) == 0 {
 		return "nothing"

@@ -65,7 +65,7 @@ func (r *run) step(clock *speed) error {
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
 		if batches[i] = r.loader.Next(); batches[i].Rows == 0 {
-			return fmt.Errorf("--steps: the mixture has no more rows after %d steps: want fewer, or larger max-epochs of its tasks", r.state.Step)
+			return r.cfg.wrongf("steps", "the mixture has no more rows after %d steps: want fewer, or larger max-epochs of its tasks", r.state.Step)
 		}
 	}
 	result, err := r.trainer.Step(batches)
@@ -233,7 +233,7 @@ func (r *run) finish() error {
 	r.summary.EarlyStopped = r.state.Step < r.cfg.Steps
 	r.summarize()
 	best := r.state.Best
-	if best == nil || best.Step == r.state.Step || r.cfg.Result != ResultBest {
+	if best == nil || best.Step == r.state.Step || r.cfg.FinalWeights != BestWeights {
 		if err := r.saveResult(r.cfg.Out); err != nil {
 			return err
 		}

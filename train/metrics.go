@@ -153,7 +153,7 @@ func (m *metrics) here() error {
 			return err
 		}
 	}
-	return fmt.Errorf("--out: want the run's folder to stay while it goes on, got %s removed or replaced", path)
+	return &SettingError{Setting: "out", Err: fmt.Errorf("want the run's folder to stay while it goes on, got %s removed or replaced", path)}
 }
 
 // sync makes what is written durable, before a checkpoint that stands behind it.

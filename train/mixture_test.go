@@ -27,7 +27,7 @@ func TestPartsAreReadAndWritten(t *testing.T) {
 		},
 	} {
 		c := Defaults()
-		if err := c.parse([]byte(text)); err != nil || !reflect.DeepEqual(c.Data, want) {
+		if err := c.parse("", []byte(text)); err != nil || !reflect.DeepEqual(c.Data, want) {
 			t.Errorf("%s: got %+v, %v; want %+v", text, c.Data, err, want)
 			continue
 		}
@@ -76,7 +76,7 @@ func TestPartsThatCannotBe(t *testing.T) {
 	} {
 		c := Defaults()
 		c.Model, c.Out = "m", "o"
-		err := c.parse([]byte(text))
+		err := c.parse("", []byte(text))
 		if err == nil {
 			err = c.Validate()
 		}

@@ -66,26 +66,26 @@ func (c *Config) checkParts() error {
 			named++
 		}
 		if len(p.Paths) == 0 {
-			return fmt.Errorf("--data: %s: want a path, got none", p.Name)
+			return c.wrongf("data", "%s: want a path, got none", p.Name)
 		}
 		if p.Name == "" && (p.Task != "" || p.Weight != 0 || p.MaxEpochs != 0) {
-			return fmt.Errorf("--data: %v: want a name beside task, weight or max-epochs, got none", p.Paths)
+			return c.wrongf("data", "%v: want a name beside task, weight or max-epochs, got none", p.Paths)
 		}
 		if p.Task != "" {
 			if _, err := tasks.Find(p.Task); err != nil {
-				return fmt.Errorf("--data: %s: %w", p.Name, err)
+				return c.wrongf("data", "%s: %w", p.Name, err)
 			}
 		}
 		if p.Weight != 0 && data.Weighting(c.Mixture) != data.WeightExplicitly {
-			return fmt.Errorf("--data: %s: want a weight with mixture weights alone, got %v with mixture %s", p.Name, p.Weight, c.Mixture)
+			return c.wrongf("data", "%s: want a weight with mixture weights alone, got %v with mixture %s", p.Name, p.Weight, c.Mixture)
 		}
 	}
 	if named != 0 && named != len(c.Data) {
-		return fmt.Errorf("--data: want tasks with names, or files alone, got %d of one and %d of the other", named, len(c.Data)-named)
+		return c.wrongf("data", "want tasks with names, or files alone, got %d of one and %d of the other", named, len(c.Data)-named)
 	}
 	if m := c.TaskMixture(); m != nil {
 		if err := m.Validate(); err != nil {
-			return fmt.Errorf("--%w", err)
+			return c.wrong("data", err)
 		}
 	}
 	return nil
@@ -290,7 +290,7 @@ func (p *Part) set(name string, value ast.Node) (err error) {
 		return nil
 	}
 	if !slices.Contains(partFields, name) {
-		return fmt.Errorf("unknown field %q: want %s", shortened(name), oneOf(partFields))
+		return fmt.Errorf("unknown field %q: want %s", shortened(name), alternatives(partFields))
 	}
 	text, err := scalar(value)
 	if err != nil {
@@ -337,7 +337,7 @@ func (r *run) checkMixture() error {
 	m := r.cfg.TaskMixture()
 	text := describeMixture(&r.cfg)
 	if old := r.state.Mixture; r.judge != nil && old != text {
-		err := fmt.Errorf("--data: want the mixture that the run began with, %q, got %q", old, text)
+		err := r.cfg.wrongf("data", "want the mixture that the run began with, %q, got %q", old, text)
 		if err := r.judge.differs(err, "mixture", old, text); err != nil {
 			return err
 		}
@@ -363,7 +363,7 @@ func (r *run) checkMixture() error {
 		return err
 	}
 	if rows := r.cfg.Steps * r.cfg.Accumulate * r.cfg.BatchRows; draws > 0 && r.loading.Pack == 0 && rows > draws {
-		return fmt.Errorf("--steps: want at most the %d rows that max-epochs leaves to all tasks together, got %d steps of %d rows",
+		return r.cfg.wrongf("steps", "want at most the %d rows that max-epochs leaves to all tasks together, got %d steps of %d rows",
 			draws, r.cfg.Steps, r.cfg.Accumulate*r.cfg.BatchRows)
 	}
 	return nil

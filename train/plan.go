@@ -113,7 +113,7 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 		p.Tokens = min(p.Tokens, o.Longest)
 	}
 	if p.Rows > maxBatchTokens/p.Tokens {
-		return p, nil, fmt.Errorf("--batch-rows: want at most %d tokens of a micro-batch, got %d rows of %d", maxBatchTokens, p.Rows, p.Tokens)
+		return p, nil, cfg.wrongf("batch-rows", "want at most %d tokens of a micro-batch, got %d rows of %d", maxBatchTokens, p.Rows, p.Tokens)
 	}
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
 	r = &run{cfg: cfg}
@@ -298,7 +298,7 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	}
 	c, err := llama.ReadShape(r.cfg.Model)
 	if err != nil {
-		return nil, fmt.Errorf("--model: %w", err)
+		return nil, r.cfg.wrong("model", err)
 	}
 	return llama.Blank(d, c, r.cfg.Storage())
 }

@@ -72,7 +72,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 		return t, err
 	}
 	if t.warning, err = tokenizer.CheckFits(tok, embeddings); err != nil {
-		return t, fmt.Errorf("--tokenizer: %s: %w", c.tokenizerPath(), err)
+		return t, c.wrongf("tokenizer", "%s: %w", c.tokenizerPath(), err)
 	}
 	rows, _, err := c.ReadRows(ctx)
 	if err != nil {
@@ -176,7 +176,7 @@ func (c *Config) countSteps(rows int) error {
 	}
 	steps := math.Ceil(c.Epochs * float64(rows) / (float64(c.BatchRows) * float64(c.Accumulate)))
 	if steps*float64(c.Accumulate) > math.MaxUint32 { // as Validate says of Steps
-		return fmt.Errorf("--epochs: want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32), c.Epochs, rows)
+		return c.wrongf("epochs", "want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32), c.Epochs, rows)
 	}
 	c.Steps = max(1, int(steps))
 	if c.WarmupSteps == AutoWarmup {
@@ -191,9 +191,9 @@ func (r *run) split(read tokenized) error {
 	r.vocabulary, r.ends = read.vocabulary, read.ends
 	switch n := len(read.seqs); {
 	case n == 0:
-		return fmt.Errorf("--data: want a row with a counted token within %d tokens (max-tokens), got none of %d", cfg.MaxTokens, read.counts.Rows)
+		return cfg.wrongf("data", "want a row with a counted token within %d tokens (max-tokens), got none of %d", cfg.MaxTokens, read.counts.Rows)
 	case cfg.HeldOut >= n:
-		return fmt.Errorf("--held-out: want fewer than the data's %d sequences with a counted token within %d tokens, got %d", n, cfg.MaxTokens, cfg.HeldOut)
+		return cfg.wrongf("held-out", "want fewer than the data's %d sequences with a counted token within %d tokens, got %d", n, cfg.MaxTokens, cfg.HeldOut)
 	}
 	for _, s := range read.seqs {
 		r.longest = max(r.longest, len(s.IDs))
@@ -201,7 +201,7 @@ func (r *run) split(read tokenized) error {
 	}
 	seqs, heldSeqs := data.HoldOut(read.seqs, cfg.HeldOut)
 	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
-		return fmt.Errorf("--held-out: want rows that are not all alike, got none to hold out %d of: rows that the model sees alike, and the sequences of one, stay together", cfg.HeldOut)
+		return cfg.wrongf("held-out", "want rows that are not all alike, got none to hold out %d of: rows that the model sees alike, and the sequences of one, stay together", cfg.HeldOut)
 	}
 	r.seqs, r.heldOut = seqs, nil
 	for _, task := range byTask(heldSeqs) {
@@ -241,14 +241,14 @@ func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 	if c.Template != "" {
 		t, err := chat.Named(c.Template, tok)
 		if err != nil {
-			return nil, fmt.Errorf("--template: %w", err)
+			return nil, c.wrong("template", err)
 		}
 		return t, nil
 	}
 	dir := c.tokenizerPath()
 	if !isFolder(dir) {
 		if c.Tokenizer == "" {
-			return nil, fmt.Errorf("--template: want one of %s, for %s has no chat template", strings.Join(chat.Names(), ", "), dir)
+			return nil, c.wrongf("template", "want one of %s, for %s has no chat template", strings.Join(chat.Names(), ", "), dir)
 		}
 		dir = filepath.Dir(dir)
 	}
@@ -258,7 +258,7 @@ func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 	}
 	date, err := chat.ParseDate(c.TemplateDate)
 	if err != nil {
-		return nil, fmt.Errorf("--%s: %w", templateDate, err)
+		return nil, c.wrong(templateDate, err)
 	}
 	return t.At(date), nil
 }
@@ -305,7 +305,7 @@ func NewTrainer(m *llama.Model, cfg Config) (*Trainer, error) {
 func (r *run) assemble(m *llama.Model, from string) (err error) {
 	cfg, d := &r.cfg, m.Device()
 	if cfg.MaxTokens > m.Config.MaxPositions {
-		return fmt.Errorf("--max-tokens: want at most the %d positions of the model, got %d", m.Config.MaxPositions, cfg.MaxTokens)
+		return cfg.wrongf("max-tokens", "want at most the %d positions of the model, got %d", m.Config.MaxPositions, cfg.MaxTokens)
 	}
 	m.Checkpointing = cfg.Checkpointing
 	for _, p := range nn.Params(m) {

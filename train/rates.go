@@ -3,15 +3,14 @@ package train
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 )
 
-// rates are the values of the settings in heights.
+// rates are the values of the settings that may change and are then noted.
 func (c *Config) rates() map[string]float64 {
 	values := map[string]float64{}
 	for _, s := range c.Settings() {
-		if slices.Contains(heights, s.Name) {
-			values[s.Name] = *s.value.(*float64)
+		if s.Resume == Noted {
+			values[s.Name] = s.value.(number).float()
 		}
 	}
 	return values
@@ -28,8 +27,8 @@ func (s *state) changeRates(cfg Config) error {
 		s.Rates = saved.rates()
 	}
 	now := cfg.rates()
-	for _, name := range heights {
-		if s.Rates[name] != now[name] {
+	for _, setting := range cfg.Settings() {
+		if name := setting.Name; setting.Resume == Noted && s.Rates[name] != now[name] {
 			s.Changes = append(s.Changes, RateChange{s.Step, name, s.Rates[name], now[name]})
 		}
 	}

@@ -25,7 +25,6 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 		return Summary{}, err
 	}
 	defer unlock()
-	o = o.withDefaults()
 	j := &judge{allow: o.AllowOtherBits, progress: p}
 	c := checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}
 	s, ok, err := c.choose(ctx, o.From, j)
@@ -50,7 +49,7 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 	if err := c.check(ctx, &s, j); err != nil {
 		return Summary{}, unlessInterrupted(ctx, err)
 	}
-	if cfg.Result == ResultBest {
+	if cfg.FinalWeights == BestWeights {
 		if err := c.checkBest(ctx, &s, j); err != nil {
 			return Summary{}, unlessInterrupted(ctx, err)
 		}
@@ -84,12 +83,11 @@ func unlessInterrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// bitSettings are the settings that numbers depend on, but for the rates, as a checkpoint
-// keeps them: neither where things lie nor how often they are saved.
+// bitSettings are the settings that must be as the run began, as a checkpoint keeps them.
 func (c *Config) bitSettings() map[string]string {
 	all := map[string]string{}
 	for _, s := range c.Settings() {
-		if !numberless[s.Name] && !slices.Contains(heights, s.Name) && !slices.Contains(places, s.Name) {
+		if s.Resume == Fixed {
 			all[s.Name] = s.String()
 		}
 	}
@@ -102,7 +100,7 @@ func (c *Config) bitSettings() map[string]string {
 func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 	began := Defaults() // a setting that the run did not know yet
 	if err := began.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
-		return fmt.Errorf("--resume: --out: want the folder of a run: %w", err)
+		return fmt.Errorf("--resume: %w", cfg.wrongf("out", "want the folder of a run: %w", err))
 	}
 	if s.Settings != nil {
 		known := map[string]bool{}
@@ -112,7 +110,7 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 				continue
 			}
 			if err := setting.Set(text); err != nil {
-				return fmt.Errorf("--resume: the checkpoint of step %d: --%s: %w", s.Step, setting.Name, err)
+				return fmt.Errorf("--resume: the checkpoint of step %d: %s: %w", s.Step, setting.Name, err)
 			}
 		}
 		for name := range s.Settings {
@@ -124,19 +122,23 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 	began.Resolve()
 	old := began.Settings()
 	for i, setting := range cfg.Settings() {
-		derived := cfg.Epochs > 0 && (setting.Name == "steps" || setting.Name == "warmup-steps")
-		adapters := cfg.FromAdapter != "" && setting.Group == groupAdapter && !cfg.chosen(setting)
-		if derived || adapters || numberless[setting.Name] || slices.Contains(heights, setting.Name) || setting.String() == old[i].String() {
+		movable := setting.Resume == Movable
+		switch {
+		case setting.String() == old[i].String(), setting.Resume == Free, setting.Resume == Noted:
 			continue
-		}
-		place := slices.Contains(places, setting.Name)
-		if place && checkpoint {
+		case setting.derived != nil && setting.derived():
+			continue
+		case cfg.FromAdapter != "" && setting.Group == groupAdapter && !cfg.chosen(setting): // it is the adapter's
+			continue
+		case movable && checkpoint:
 			continue // what lies there is compared
 		}
-		err := fmt.Errorf("--%s: want %q, as the run in %s began, got %q", setting.Name, old[i], cfg.Out, setting)
+		err := cfg.wrongf(setting.Name, "want %q, as the run in %s began, got %q", old[i], cfg.Out, setting)
 		switch {
-		case place:
-			return fmt.Errorf("--resume: --%s: want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run", setting.Name, old[i], cfg.Out, setting)
+		case movable:
+			err = cfg.wrongf(setting.Name, "want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run",
+				old[i], cfg.Out, setting)
+			return fmt.Errorf("--resume: %w", err)
 		case !checkpoint:
 			return fmt.Errorf("--resume: %w", err)
 		case setting.Group == groupAdapter && j.allow:
@@ -178,5 +180,5 @@ func checkInputs(ctx context.Context, cfg Config, s state, j *judge) ([]input, e
 		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but not its model: %s is taken for it", s.Step, printable.Name(cmp.Or(cfg.Model, cfg.FromScratch))))
 		return now, nil
 	}
-	return now, sameInputs(s.Inputs, now, j)
+	return now, cfg.sameInputs(s.Inputs, now, j)
 }

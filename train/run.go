@@ -71,15 +71,8 @@ type Options struct {
 	// AnyBase lets an adapter go on beside a model that it was not made for, or that holds it
 	// already (see multilora.Options).
 	AnyBase bool
-	// Clock tells the time in the place of time.Now.
+	// Clock tells the time in the place of time.Now, if it is not nil.
 	Clock func() time.Time
-}
-
-func (o Options) withDefaults() Options {
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	return o
 }
 
 // run is a training on its way.
@@ -118,10 +111,10 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Option
 		return Summary{}, err
 	}
 	defer unlock()
-	if err := checkOut(cfg.Out); err != nil {
+	if err := cfg.checkOut(); err != nil {
 		return Summary{}, err
 	}
-	return start(ctx, d, cfg, p, o.withDefaults(), newState(), nil)
+	return start(ctx, d, cfg, p, o, newState(), nil)
 }
 
 // begin checks what Run and Resume are given, and locks the run's folder until unlock.
@@ -133,12 +126,15 @@ func begin(ctx context.Context, d *tensor.Device, cfg *Config, p Progress, calle
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return lockOut(cfg.Out, p)
+	return cfg.lockOut(p)
 }
 
 // start prepares everything, trains from state s, and ends the run; j is the judge of the
 // checkpoint that s comes from, or nil.
 func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge) (Summary, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	r := &run{
 		cfg: cfg, options: o, state: s, saved: -1, progress: p, judge: j, now: o.Clock, start: o.Clock(),
 		checkpoints: checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}, summary: Summary{Out: cfg.Out},
@@ -214,7 +210,7 @@ func (r *run) planBefore(ctx context.Context, d *tensor.Device) error {
 	}
 	if r.cfg.Model != "" {
 		if _, err := llama.Check(ctx, r.cfg.Model); err != nil {
-			return fmt.Errorf("--model: %w", err)
+			return r.cfg.wrong("model", err)
 		}
 	}
 	room := RoomOn(d)
@@ -240,11 +236,11 @@ func (r *run) planBefore(ctx context.Context, d *tensor.Device) error {
 // openFolder makes the run's folder ready to be written to.
 func (r *run) openFolder() (err error) {
 	if err := os.MkdirAll(r.cfg.Out, 0o777); err != nil {
-		return fmt.Errorf("--out: %w", err)
+		return r.cfg.wrong("out", err)
 	}
 	for _, dir := range []string{r.cfg.Out, r.checkpoints.dir} {
 		if err := atomicfile.RemoveLeftovers(dir); err != nil {
-			return fmt.Errorf("--out: %w", err)
+			return r.cfg.wrong("out", err)
 		}
 	}
 	if r.judge != nil {
@@ -252,27 +248,27 @@ func (r *run) openFolder() (err error) {
 			return err
 		}
 		if err := os.Remove(filepath.Join(r.cfg.Out, SummaryFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("--out: %w", err) // it would tell of an end that is no longer one
+			return r.cfg.wrong("out", err) // it would tell of an end that is no longer one
 		}
 	}
 	if err := r.cfg.Write(filepath.Join(r.cfg.Out, ConfigFile)); err != nil {
-		return fmt.Errorf("--out: %w", err)
+		return r.cfg.wrong("out", err)
 	}
 	r.metrics, err = openMetrics(r.cfg.Out, r.state.Step, r.state.Measured, r.now())
 	return err
 }
 
 // lockOut keeps other processes from training into the folder until unlock is called.
-func lockOut(dir string, p Progress) (unlock func(), err error) {
-	l, err := folderlock.Take(dir)
+func (c *Config) lockOut(p Progress) (unlock func(), err error) {
+	l, err := folderlock.Take(c.Out)
 	if held, ok := errors.AsType[*folderlock.HeldError](err); ok {
-		return nil, fmt.Errorf("--out: want a folder that no other run writes to, got %s, where %s is training", dir, held.Holder)
+		return nil, c.wrongf("out", "want a folder that no other run writes to, got %s, where %s is training", c.Out, held.Holder)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--out: %w", err)
+		return nil, c.wrong("out", err)
 	}
 	if err := l.Unsupported(); err != nil {
-		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", printable.Name(dir), err))
+		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", printable.Name(c.Out), err))
 	}
 	return func() { _ = l.Release() }, nil // what is written is safe; a file that is left locks nobody out
 }
@@ -285,10 +281,11 @@ var runFiles = []string{
 
 // checkOut refuses a folder that holds a file which the run would write: it would be
 // overwritten, and stand beside the metrics of another run until then.
-func checkOut(dir string) error {
+func (c *Config) checkOut() error {
 	for _, name := range slices.Concat(runFiles, tokenizer.BesideWeights()) {
-		if regular.Exists(filepath.Join(dir, name)) {
-			return fmt.Errorf("--out: want a folder without an earlier run (or --resume to go on with it), got %s, which holds %s", dir, name)
+		if regular.Exists(filepath.Join(c.Out, name)) {
+			return c.wrongf("out", "want a folder without an earlier run (or --resume to go on with it), got %s, which holds %s",
+				c.Out, name)
 		}
 	}
 	return nil

@@ -1,24 +1,15 @@
 package train
 
 import (
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
+	"math"
 
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/optim"
+	"github.com/agora-ml/agora/tasks"
 	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/tokenizer"
 )
-
-// Setting is one setting of a run: a flag of agora train, a key of its YAML file, a row
-// of docs/configuration.md. It implements pflag.Value on a field of its Config.
-type Setting struct {
-	Name   string
-	Group  string
-	Help   string
-	value  any // pointer to the field
-	given  bool
-	config *Config // that has the field; nil for the zero Setting
-}
 
 // The groups of settings, in the order of the documentation.
 const (
@@ -29,212 +20,151 @@ const (
 	groupRun     = "The run"
 )
 
-// Settings lists every setting of c, to be read and set there.
+// Settings lists every setting of c, to be read and set there. A row of these tables is all
+// that the program knows of a setting beside its field and where that is used: the flag, the
+// line of a YAML file, the documentation, the checks and what a resumed run may change come of it.
 func (c *Config) Settings() []*Setting {
-	a := &c.Adapter
-	all := []*Setting{
-		{Group: groupModel, Name: "model", value: &c.Model, Help: "base model: a folder (config.json, model.safetensors, tokenizer), or a GGUF file"},
-		{Group: groupModel, Name: "from-scratch", value: &c.FromScratch, Help: "config.json of a new model that is trained from random weights, in place of model"},
-		{Group: groupModel, Name: "tokenizer", value: &c.Tokenizer, Help: "folder or file of the tokenizer (default: the model's)"},
-		{Group: groupModel, Name: "eos-token", value: &c.EOSToken, Help: "token that ends a text and an answer, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)"},
-		{Group: groupModel, Name: "dtype", value: &c.DType, Help: "storage of frozen weights and activations: f32, bf16 or f16; of frozen weights alone: q8 or q4"},
-		{Group: groupModel, Name: "compute-dtype", value: &c.ComputeDType, Help: "storage of activations with dtype q8 or q4: f32, bf16 or f16 (default: f32); elsewhere it is dtype's"},
-
-		{Group: groupData, Name: "data", value: &c.Data, Help: "files of rows: JSON, JSONL or text, each may be .gz; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: mmlu, boolq, multirc, rte, wic or gsm8k, the path of that data set"},
-		{Group: groupData, Name: "mixture", value: &c.Mixture, Help: "how often rows of a task are drawn: by size, equal, temperature (size^(1/mixture-temperature)) or weights (those of data)"},
-		{Group: groupData, Name: "mixture-temperature", value: &c.MixtureTemperature, Help: "of mixture temperature: 1 is by size, more is more equal"},
-		{Group: groupData, Name: "mixture-unit", value: &c.MixtureUnit, Help: "what a mixture's shares are shares of: examples or tokens"},
-		{Group: groupData, Name: "format", value: &c.Format, Help: "form of the rows: auto, alpaca (instruction, input, output), completion (prompt, completion), chat (messages) or text"},
-		{Group: groupData, Name: "ignore-fields", value: &c.IgnoreFields, Help: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, unless it is an id, a source or empty"},
-		{Group: groupData, Name: "template", value: &c.Template, Help: "chat template for chat rows, by name (default: the model's own)"},
-		{Group: groupData, Name: "template-date", value: &c.TemplateDate, Help: "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for templates that ask for it (default: the run's start, which the run keeps)"},
-		{Group: groupData, Name: "loss", value: &c.Loss, Help: "tokens that count in the loss: answers or all"},
-		{Group: groupData, Name: "special-tokens", value: &c.SpecialTokens, Help: "special tokens that prompts, answers and texts spell: text (they are letters) or parse (they are the tokens, and BOS and EOS are not put where a row spells them itself); in a chat they are letters"},
-		{Group: groupData, Name: "max-tokens", value: &c.MaxTokens, Help: "most tokens of a sequence"},
-		{Group: groupData, Name: "truncate", value: &c.Truncate, Help: "what becomes of longer rows: end (cut the end), start (cut the prompt's start), drop, or split (go on in a new sequence); default: split for text, else end"},
-		{Group: groupData, Name: "pack", value: &c.Pack, Help: "put several short rows into one sequence of max-tokens, without attention between them"},
-		{Group: groupData, Name: "held-out", value: &c.HeldOut, Help: "rows kept out of training to measure the loss on, chosen by a hash of their content; 0: none"},
-		{Group: groupData, Name: "max-data-bytes", value: &c.MaxDataBytes, Help: "most bytes of all files of data, unpacked, with 256 more for each row; 0: a quarter of the memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
-		{Group: groupData, Name: "loaders", value: &c.Loaders, Help: "goroutines that make batches ahead; the batches are the same for any number"},
-
-		{Group: groupAdapter, Name: "from-adapter", value: &c.FromAdapter, Help: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, modules, rank, alpha, scaling, targets and train-also are its own, and dropout unless it is given"},
-		{Group: groupAdapter, Name: "method", value: (*string)(&a.Method), Help: "multilora, lora, rslora, or full (every parameter, no adapter)"},
-		{Group: groupAdapter, Name: "modules", value: &a.Modules, Help: "parallel modules of MultiLoRA; 0: 3, or 1 for LoRA"},
-		{Group: groupAdapter, Name: "rank", value: &a.Rank, Help: "rank of each module"},
-		{Group: groupAdapter, Name: "alpha", value: &a.Alpha, Help: "scale alpha/rank of the modules' sum; 0: the rank"},
-		{Group: groupAdapter, Name: "scaling", value: (*string)(&a.Scaling), Help: "learnable scale of a MultiLoRA module: scalar or per-output"},
-		{Group: groupAdapter, Name: "targets", value: &a.Targets, Help: "layers to adapt: names or patterns, or all-linear"},
-		{Group: groupAdapter, Name: "train-also", value: &a.Extra, Help: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, …)"},
-		{Group: groupAdapter, Name: "dropout", value: &a.Dropout, Help: "dropout before A"},
-
-		{Group: groupSteps, Name: "steps", value: &c.Steps, Help: "optimizer steps"},
-		{Group: groupSteps, Name: "epochs", value: &c.Epochs, Help: "passes over the data, in place of steps; 0: steps counts"},
-		{Group: groupSteps, Name: "batch-rows", value: &c.BatchRows, Help: "sequences of a micro-batch"},
-		{Group: groupSteps, Name: "accumulate", value: &c.Accumulate, Help: "micro-batches of a step"},
-		{Group: groupSteps, Name: "lr", value: &c.LR, Help: "peak learning rate"},
-		{Group: groupSteps, Name: "scale-lr", value: &c.ScaleLR, Help: "factor on the learning rate of MultiLoRA's scales s"},
-		{Group: groupSteps, Name: "weight-decay", value: &c.WeightDecay, Help: "AdamW's weight decay of matrices"},
-		{Group: groupSteps, Name: "schedule", value: &c.Schedule, Help: "of the learning rate: constant, linear or cosine"},
-		{Group: groupSteps, Name: "warmup-steps", value: &c.WarmupSteps, Help: "steps until the peak learning rate; -1: 10, or half of the steps if that is less"},
-		{Group: groupSteps, Name: "clip-norm", value: &c.ClipNorm, Help: "largest norm of the gradient; 0: no clipping"},
-		{Group: groupSteps, Name: "loss-scale", value: &c.LossScale, Help: "factor on the gradients inside a model with activations in f16 (dtype or compute-dtype), at the start: a power of two; it halves when they overflow (that step changes nothing) and doubles after 2000 steps without"},
-		{Group: groupSteps, Name: "seed", value: &c.Seed, Help: "of initial values, order of rows and dropout"},
-		{Group: groupSteps, Name: "gradient-checkpointing", value: &c.Checkpointing, Help: "recompute each block on the way back: less memory, a third more time"},
-
-		{Group: groupRun, Name: "out", value: &c.Out, Help: "folder of the run: the result, metrics.jsonl, tensorboard/, checkpoints/"},
-		{Group: groupRun, Name: "eval-every", value: &c.EvalEvery, Help: "steps between measurements of the held-out loss; 0: before and after only"},
-		{Group: groupRun, Name: "early-stop", value: &c.EarlyStop, Help: "end after so many measurements without a lower held-out loss; 0: never"},
-		{Group: groupRun, Name: "result", value: &c.Result, Help: "weights that end in out: last, or best (lowest held-out loss)"},
-		{Group: groupRun, Name: "save-every", value: &c.SaveEvery, Help: "steps between checkpoints; 0: only when interrupted"},
-		{Group: groupRun, Name: "keep", value: &c.Keep, Help: "checkpoints that are kept, beside the best"},
+	var all []*Setting
+	add := func(group string, rows []*Setting) {
+		for _, s := range rows {
+			s.Group, s.config = group, c
+		}
+		all = append(all, rows...)
 	}
-	for _, s := range all {
-		s.config = c
-	}
+	add(groupModel, c.modelSettings())
+	add(groupData, c.dataSettings())
+	add(groupAdapter, c.adapterSettings())
+	add(groupSteps, c.stepSettings())
+	add(groupRun, c.runSettings())
 	return all
 }
 
-// note remembers that the setting was given and is not a default.
-func (s *Setting) note() {
-	s.given = true
-	if s.config != nil && !slices.Contains(s.config.given, s.Name) {
-		s.config.given = append(slices.Clip(s.config.given), s.Name)
+func (c *Config) modelSettings() []*Setting {
+	return []*Setting{
+		{Name: "model", value: text(&c.Model, ""), Resume: Movable, Use: ForSequences,
+			Meaning: "base model: a folder (config.json, model.safetensors, tokenizer), or a GGUF file"},
+		{Name: "from-scratch", value: text(&c.FromScratch, ""), Resume: Movable,
+			Meaning: "config.json of a new model that is trained from random weights, in place of model"},
+		{Name: "tokenizer", value: text(&c.Tokenizer, ""), Resume: Movable, Use: ForSequences,
+			Meaning: "folder or file of the tokenizer (default: the model's)"},
+		{Name: "eos-token", value: text(&c.EOSToken, ""), Resume: Fixed, Use: ForSequences,
+			Meaning: "token that ends a text and an answer, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)"},
+		{Name: "dtype", value: dtype(&c.DType, tensor.F32), Choices: words(tensor.WeightTypes()), Resume: Fixed, Use: ForSpeed, check: c.checkDType,
+			Meaning: "storage of frozen weights and activations; q8 and q4 are of frozen weights alone"},
+		{Name: "compute-dtype", value: text(&c.ComputeDType, ""), Choices: words(tensor.ActivationTypes()), Resume: Fixed, Use: ForSpeed, check: c.checkComputeDType,
+			Meaning: "storage of activations with dtype q8 or q4 (default: f32); elsewhere it is dtype's"},
 	}
 }
 
-// heights are the settings that may change when a run is resumed although numbers depend on
-// them: a run that has diverged goes on at a lower rate. What has changed, and from which
-// step on, stands in the checkpoints and the metrics.
-var heights = []string{"lr", "scale-lr"}
-
-// numberless are the settings that may change when a run is resumed: they do not touch
-// its numbers. So may places, if the same lies there.
-var numberless = map[string]bool{"out": true, "loaders": true, "keep": true, "save-every": true, "max-data-bytes": true}
-
-// String is the value as Set takes it.
-func (s *Setting) String() string {
-	switch v := s.value.(type) {
-	case *string:
-		return *v
-	case *[]string:
-		return strings.Join(*v, ",")
-	case *[]Part:
-		list := make([]string, len(*v))
-		for i, p := range *v {
-			list[i] = p.String()
-		}
-		return strings.Join(list, ",")
-	case *float64:
-		return strconv.FormatFloat(*v, 'g', -1, 64)
-	case fmt.Stringer: // *tensor.DType
-		return v.String()
-	case *int:
-		return strconv.Itoa(*v)
-	case *uint64:
-		return strconv.FormatUint(*v, 10)
-	case *bool:
-		return strconv.FormatBool(*v)
+func (c *Config) dataSettings() []*Setting {
+	return []*Setting{
+		{Name: "data", value: &partsValue{at: &c.Data}, Resume: Movable, Use: ForSequences,
+			Meaning: "files of rows: JSON, JSONL or text, each may be .gz; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: " +
+				alternatives(tasks.Names()) + ", the path of that data set"},
+		{Name: "mixture", value: text(&c.Mixture, string(data.WeightBySize)), Choices: words(data.Weightings()), Resume: Fixed, Use: ForSequences,
+			Meaning: "how often rows of a task are drawn: by size, all alike, size^(1/mixture-temperature), or by the weights of data"},
+		{Name: "mixture-temperature", value: real(&c.MixtureTemperature, 1), Least: 1, Most: 1e6, Resume: Fixed, Use: ForSequences,
+			Meaning: "of mixture temperature: 1 is by size, more is more equal"},
+		{Name: "mixture-unit", value: text(&c.MixtureUnit, string(data.Examples)), Choices: words(data.Units()), Resume: Fixed, Use: ForSequences,
+			Meaning: "what a mixture's shares are shares of"},
+		{Name: "format", value: text(&c.Format, string(data.FormatAuto)), Choices: explained(data.Formats(), data.Format.Meaning), Resume: Fixed, Use: ForSequences,
+			Meaning: "form of the rows"},
+		{Name: "ignore-fields", value: texts(&c.IgnoreFields), Resume: Fixed, Use: ForSequences,
+			Meaning: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, unless it is an id, a source or empty"},
+		{Name: "template", value: text(&c.Template, ""), Resume: Fixed, Use: ForSequences,
+			Meaning: "chat template for chat rows, by name (default: the model's own)"},
+		{Name: templateDate, value: date(&c.TemplateDate), Resume: Fixed, Use: ForSequences,
+			Meaning: "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for templates that ask for it (default: the run's start, which the run keeps)"},
+		{Name: "loss", value: text(&c.Loss, string(data.LossAnswers)), Choices: words(data.Losses()), Resume: Fixed, Use: ForSequences,
+			Meaning: "tokens that count in the loss"},
+		{Name: "special-tokens", value: text(&c.SpecialTokens, string(tokenizer.SpecialAsText)), Choices: words(tokenizer.SpecialTokensChoices()), Resume: Fixed, Use: ForSequences,
+			Meaning: "what special tokens that prompts, answers and texts spell are read as: their letters, or, with parse, the tokens (BOS and EOS are then not put where a row spells them itself); in a chat they are letters"},
+		{Name: "max-tokens", value: whole(&c.MaxTokens, 512), Least: 2, Most: 1 << 30, Unit: "tokens", Resume: Fixed, Use: ForSequences | ForSpeed,
+			Meaning: "most tokens of a sequence"},
+		{Name: "truncate", value: text(&c.Truncate, ""), Choices: explained(data.Truncations(), data.Truncate.Meaning), Resume: Fixed, Use: ForSequences,
+			Meaning: "what becomes of longer rows (default: split for text, else end)"},
+		{Name: "pack", value: boolean(&c.Pack), Resume: Fixed, Use: ForSequences,
+			Meaning: "put several short rows into one sequence of max-tokens, without attention between them"},
+		{Name: "held-out", value: whole(&c.HeldOut, 64), Most: 1 << 30, Unit: "rows", Resume: Fixed,
+			Meaning: "rows kept out of training to measure the loss on, chosen by a hash of their content; 0: none"},
+		{Name: "max-data-bytes", value: whole(&c.MaxDataBytes, 0), Most: 1 << 50, Unit: "bytes", Resume: Free, Use: ForSequences,
+			Meaning: "most bytes of all files of data, unpacked, with 256 more for each row; 0: a quarter of the memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
+		{Name: "loaders", value: whole(&c.Loaders, 2), Least: 1, Most: 1 << 10, Resume: Free,
+			Meaning: "goroutines that make batches ahead; the batches are the same for any number"},
 	}
-	return "" // the zero Setting, which package pflag asks about
 }
 
-// Type is how the help names the values.
-func (s *Setting) Type() string {
-	switch s.value.(type) {
-	case *[]string, *[]Part:
-		return "list"
-	case *float64:
-		return "number"
-	case *int, *uint64:
-		return "int"
-	case *bool:
-		return "bool"
+func (c *Config) adapterSettings() []*Setting {
+	a, d := &c.Adapter, multilora.Defaults()
+	return []*Setting{
+		{Name: "from-adapter", value: text(&c.FromAdapter, ""), Resume: Movable, check: c.checkFromAdapter,
+			Meaning: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, modules, rank, alpha, scaling, targets and train-also are its own, and dropout unless it is given"},
+		{Name: "method", value: text(&a.Method, d.Method), Choices: words(append(multilora.Methods(), MethodFull)), Resume: Fixed, Use: ForSpeed,
+			Meaning: "kind of adapter; full trains every parameter, without one"},
+		{Name: "modules", value: whole(&a.Modules, 0), Most: 1 << 16, Resume: Fixed, Use: ForSpeed,
+			Meaning: "parallel modules of MultiLoRA; 0: 3, or 1 for LoRA"},
+		{Name: "rank", value: whole(&a.Rank, d.Rank), Least: 1, Most: 1 << 16, Resume: Fixed, Use: ForSpeed,
+			Meaning: "rank of each module"},
+		{Name: "alpha", value: real(&a.Alpha, 0), Most: 1e6, Resume: Fixed, Use: ForSpeed,
+			Meaning: "scale alpha/rank of the modules' sum; 0: the rank"},
+		{Name: "scaling", value: text(&a.Scaling, d.Scaling), Choices: words(multilora.Scalings()), Resume: Fixed, Use: ForSpeed,
+			Meaning: "learnable scale of a MultiLoRA module"},
+		{Name: "start", value: text(&a.Start, ""), Choices: words(multilora.Starts()), Resume: Fixed, Use: ForSpeed,
+			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as LoRA with a gain that is learnt"},
+		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
+			Meaning: "layers to adapt: names or patterns, or all-linear"},
+		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,
+			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, …)"},
+		{Name: "dropout", value: real(&a.Dropout, 0), Most: 1, Resume: Fixed, Use: ForSpeed, check: c.checkDropout,
+			Meaning: "dropout before A"},
 	}
-	return "string"
 }
 
-// Set reads a value. A list is parted by commas, and what is empty is none of its items;
-// setting it again adds to it.
-func (s *Setting) Set(text string) (err error) {
-	want := ""
-	switch v := s.value.(type) {
-	case *string:
-		*v = text
-	case *[]string:
-		if !s.given {
-			*v = nil
-		}
-		for item := range strings.SplitSeq(text, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				*v = append(*v, item)
-			}
-		}
-	case *[]Part:
-		if !s.given {
-			*v = nil
-		}
-		items := []string{text} // a task in braces has commas of its own
-		if !strings.HasPrefix(text, "{") {
-			items = strings.Split(text, ",")
-		}
-		for _, item := range items {
-			if item = strings.TrimSpace(item); item == "" {
-				continue
-			}
-			p, err := parsePart(item)
-			if err != nil {
-				return err
-			}
-			*v = append(*v, p)
-		}
-	case *float64:
-		want = "a number"
-		*v, err = strconv.ParseFloat(text, 64)
-	case *int:
-		want = "a whole number"
-		*v, err = strconv.Atoi(text)
-	case *uint64:
-		want = "a whole number of at least 0"
-		*v, err = strconv.ParseUint(text, 10, 64)
-	case *bool:
-		want = "true or false"
-		*v, err = strconv.ParseBool(text)
-	case *tensor.DType:
-		want = "f32, bf16, f16, q8 or q4"
-		*v, err = tensor.ParseDType(text)
+func (c *Config) stepSettings() []*Setting {
+	return []*Setting{
+		{Name: "steps", value: whole(&c.Steps, 300), Least: 1, Most: math.MaxUint32, Resume: Fixed, derived: c.hasEpochs, check: c.checkSteps,
+			Meaning: "optimizer steps"},
+		{Name: "epochs", value: real(&c.Epochs, 0), Most: 1e6, Resume: Fixed,
+			Meaning: "passes over the data, in place of steps; 0: steps counts"},
+		{Name: "batch-rows", value: whole(&c.BatchRows, 4), Least: 1, Most: 1 << 16, Unit: "rows", Resume: Fixed, Use: ForSpeed,
+			Meaning: "sequences of a micro-batch"},
+		{Name: "accumulate", value: whole(&c.Accumulate, 1), Least: 1, Most: 1 << 16, Resume: Fixed, Use: ForSpeed,
+			Meaning: "micro-batches of a step"},
+		{Name: "lr", value: real(&c.LR, 3e-4), Most: math.MaxFloat32, Resume: Noted,
+			Meaning: "peak learning rate"},
+		{Name: "scale-lr", value: real(&c.ScaleLR, 1), Most: math.MaxFloat32, Resume: Noted, check: c.checkScaleLR,
+			Meaning: "factor on the learning rate of MultiLoRA's scales s"},
+		{Name: "weight-decay", value: real(&c.WeightDecay, 0), Most: 1e6, Resume: Fixed,
+			Meaning: "AdamW's weight decay of matrices"},
+		{Name: "schedule", value: text(&c.Schedule, optim.Schedules()[0]), Choices: words(optim.Schedules()), Resume: Fixed,
+			Meaning: "of the learning rate"},
+		{Name: "warmup-steps", value: whole(&c.WarmupSteps, AutoWarmup), Least: AutoWarmup, Most: math.MaxUint32, Unit: "steps", Resume: Fixed,
+			derived: c.hasEpochs, check: c.checkWarmup,
+			Meaning: "steps until the peak learning rate; -1: 10, or half of the steps if that is less"},
+		{Name: "clip-norm", value: real(&c.ClipNorm, 1), Most: math.MaxFloat32, Resume: Fixed,
+			Meaning: "largest norm of the gradient; 0: no clipping"},
+		{Name: "loss-scale", value: real(&c.LossScale, firstLossScale), Most: math.MaxFloat32, Resume: Fixed, check: c.checkLossScale,
+			Meaning: "factor on the gradients inside a model with activations in f16 (dtype or compute-dtype), at the start: a power of two; it halves when they overflow (that step changes nothing) and doubles after 2000 steps without"},
+		{Name: "seed", value: natural(&c.Seed, 0), Most: math.MaxUint64, Resume: Fixed, Use: ForSequences | ForSpeed,
+			Meaning: "of initial values, order of rows and dropout"},
+		{Name: "gradient-checkpointing", value: boolean(&c.Checkpointing), Resume: Fixed, Use: ForSpeed,
+			Meaning: "recompute each block on the way back: less memory, a third more time"},
 	}
-	if err != nil {
-		return fmt.Errorf("want %s, got %q", want, text)
-	}
-	s.note()
-	return nil
 }
 
-// IsBool reports a setting that a flag without a value sets.
-func (s *Setting) IsBool() bool {
-	_, ok := s.value.(*bool)
-	return ok
-}
-
-// CopyFrom takes the value of the same setting of another Config.
-func (s *Setting) CopyFrom(other *Setting) {
-	s.note()
-	switch v := s.value.(type) {
-	case *string:
-		*v = *other.value.(*string)
-	case *[]string:
-		*v = slices.Clone(*other.value.(*[]string))
-	case *[]Part:
-		*v = slices.Clone(*other.value.(*[]Part))
-	case *float64:
-		*v = *other.value.(*float64)
-	case *int:
-		*v = *other.value.(*int)
-	case *uint64:
-		*v = *other.value.(*uint64)
-	case *bool:
-		*v = *other.value.(*bool)
-	case *tensor.DType:
-		*v = *other.value.(*tensor.DType)
+func (c *Config) runSettings() []*Setting {
+	return []*Setting{
+		{Name: "out", value: text(&c.Out, ""), Resume: Free,
+			Meaning: "folder of the run: the result, metrics.jsonl, tensorboard/, checkpoints/"},
+		{Name: "eval-every", value: whole(&c.EvalEvery, 0), Most: 1 << 30, Unit: "steps", Resume: Fixed,
+			Meaning: "steps between measurements of the held-out loss; 0: before and after only"},
+		{Name: "early-stop", value: whole(&c.EarlyStop, 0), Most: 1 << 30, Unit: "measurements", Resume: Fixed, check: c.checkEarlyStop,
+			Meaning: "end after so many measurements without a lower held-out loss; 0: never"},
+		{Name: "result", value: text(&c.FinalWeights, LastWeights), Choices: []Choice{{LastWeights, ""}, {BestWeights, "lowest held-out loss"}}, Resume: Fixed, check: c.checkResult,
+			Meaning: "weights that end in out"},
+		{Name: "save-every", value: whole(&c.SaveEvery, 100), Most: 1 << 30, Unit: "steps", Resume: Free,
+			Meaning: "steps between checkpoints; 0: only when interrupted"},
+		{Name: "keep", value: whole(&c.Keep, 2), Least: 1, Most: 1 << 30, Unit: "checkpoints", Resume: Free,
+			Meaning: "checkpoints that are kept, beside the best"},
 	}
 }

@@ -28,11 +28,11 @@ type state struct {
 	Step        int                `json:"step"`                 // steps made
 	Loss        float64            `json:"loss"`                 // of the last step
 	Device      map[string]string  `json:"device,omitempty"`     // tensor.Device.Arithmetic
-	Settings    map[string]string  `json:"settings,omitempty"`   // those that numbers depend on, but for heights
+	Settings    map[string]string  `json:"settings,omitempty"`   // those of class Fixed
 	Data        string             `json:"data"`                 // fingerprint of the sequences
 	Mixture     string             `json:"mixture,omitempty"`    // of tasks, see describeMixture
 	Inputs      []input            `json:"inputs,omitempty"`     // what they were made of, and the model; older versions wrote none
-	Rates       map[string]float64 `json:"rates,omitempty"`      // of the next step: the settings in heights
+	Rates       map[string]float64 `json:"rates,omitempty"`      // of the next step: the settings of class Noted
 	Changes     []RateChange       `json:"changes,omitempty"`    // of those, while the run went on
 	OtherBits   []Deviation        `json:"other_bits,omitempty"` // where it went on although something was not the same
 	Measured    int                `json:"measured"`             // step of the last measurement; -1: none

@@ -27,8 +27,8 @@ type Trainer struct {
 	Tasks     int        // of a data.Mixture, whose losses are told apart; 0: none
 }
 
-// Result is what one step has seen.
-type Result struct {
+// StepResult is what one step has seen.
+type StepResult struct {
 	Loss     float64 // mean nats a counted token, before the update
 	LR       float64
 	GradNorm float64 // before clipping
@@ -56,11 +56,11 @@ var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
 // are cut into micro-batches does not matter. A loss or gradient that is no finite number
 // is a *NonFiniteError, unless a smaller LossScale may help: then the step counts, but has
 // moved nothing.
-func (t *Trainer) Step(batches []data.Batch) (Result, error) {
+func (t *Trainer) Step(batches []data.Batch) (StepResult, error) {
 	if t == nil || t.Device == nil || t.Model == nil || t.Trainable == nil || t.Optimizer == nil || t.Schedule == nil {
 		tensor.Panicf("train.Step", "want a trainer that NewTrainer has made, or all fields but LossScale")
 	}
-	var r Result
+	var r StepResult
 	for _, b := range batches {
 		r.Rows += b.Rows
 		r.Tokens += b.Tokens()

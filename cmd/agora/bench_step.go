@@ -14,12 +14,6 @@ import (
 	"github.com/agora-ml/agora/train"
 )
 
-// benchSettings are the settings of a run that its speed depends on.
-var benchSettings = []string{
-	"dtype", "compute-dtype", "method", "modules", "rank", "alpha", "scaling", "targets", "train-also", "dropout",
-	"max-tokens", "batch-rows", "accumulate", "gradient-checkpointing", "seed",
-}
-
 // benchTokens are those of a step that nobody has asked for another.
 const benchTokens, benchContext = 2048, 512
 
@@ -60,7 +54,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 		},
 	}
 	c.Flags().String("shape", "15m", "the model: a name, a config.json or a folder")
-	settings.register(c, benchSettings...)
+	settings.register(c, train.ForSpeed)
 	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)

@@ -104,20 +104,20 @@ func TestBenchStepOfEveryType(t *testing.T) {
 func TestBenchStepRefuses(t *testing.T) {
 	shape := smallShape(t)
 	for want, args := range map[string][]string{
-		`--shape: want a model's folder`:              {"--shape", "nowhere"},
-		`"nowhere"`:                                   {"--shape", "nowhere"},
-		"--steps: want at least 1, got 0":             {"--steps", "0"},
-		"--warm-up: want at least 1, got 0":           {"--warm-up", "0"},
-		"--seconds: want at least 0, got -1":          {"--seconds", "-1"},
-		"--peak: want at least 0, got NaN":            {"--peak", "NaN"},
+		`--shape: want a model's folder`:        {"--shape", "nowhere"},
+		`"nowhere"`:                             {"--shape", "nowhere"},
+		"--steps: want at least 1, got 0":       {"--steps", "0"},
+		"--warm-up: want at least 1, got 0":     {"--warm-up", "0"},
+		"--seconds: want at least 0, got -1":    {"--seconds", "-1"},
+		"--peak: want at least 0, got NaN":      {"--peak", "NaN"},
 		"--method: want ":                       {"--method", "magic"},
 		"--max-tokens: want at most the 16 pos": {"--max-tokens", "17"},
 		"--batch-rows: want at least 1, got 0":  {"--batch-rows", "0"},
 		"--dtype: want f32, bf16 or f16 with":   {"--dtype", "q8", "--method", "full"},
 		"--accumulate: want at least 1, got 0":  {"--accumulate", "0"},
-		`device "cuda"`:                               {"--device", "cuda"},
-		"the run needs ":                              {"--device", "cpu", "--memory-limit", "1", "--batch-rows", "16"},
-		"unknown flag: --context":                     {"--context", "5"},
+		`device "cuda"`:                         {"--device", "cuda"},
+		"the run needs ":                        {"--device", "cpu", "--memory-limit", "1", "--batch-rows", "16"},
+		"unknown flag: --context":               {"--context", "5"},
 	} {
 		code, _, stderr := agora(t, append([]string{"bench", "step", "--device", "cpu", "--shape", shape}, args...)...)
 		if code != 1 || !strings.Contains(stderr, want) || strings.Contains(stderr, "internal") {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -24,9 +23,6 @@ func dataCommand() *cobra.Command {
 	c.AddCommand(previewCommand())
 	return c
 }
-
-// dataSettings are the settings of a run that its sequences depend on.
-var dataSettings = []string{"model", "tokenizer", "eos-token", "data", "mixture", "mixture-temperature", "mixture-unit", "format", "ignore-fields", "max-data-bytes", "template", "template-date", "loss", "special-tokens", "max-tokens", "truncate", "pack", "seed"}
 
 type previewFlags struct {
 	settings settingFlags
@@ -59,7 +55,7 @@ one row, in that of training.`,
 			return f.run(c, cfg)
 		},
 	}
-	f.settings.register(c, dataSettings...)
+	f.settings.register(c, train.ForSequences)
 	c.Flags().IntVar(&f.rows, "rows", 3, "rows to show")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print ids, pieces, what counts and the totals as JSON")
 	return c
@@ -124,18 +120,13 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 
 // sequencesOf reads and tokenizes all rows.
 func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
-	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate), SpecialTokens: tokenizer.SpecialTokens(cfg.SpecialTokens)}
-	if err := o.Validate(); err != nil {
-		return nil, counts, nil, fmt.Errorf("--%w", err)
-	}
-	if err := data.Format(cfg.Format).Validate(); err != nil {
-		return nil, counts, nil, fmt.Errorf("--%w", err)
-	}
 	for _, s := range cfg.Settings() {
 		if err := s.Check(); err != nil {
 			return nil, counts, nil, err
 		}
 	}
+	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate),
+		SpecialTokens: tokenizer.SpecialTokens(cfg.SpecialTokens)}
 	rows, fields, err := cfg.ReadRows(ctx)
 	if err != nil {
 		return nil, counts, nil, err

@@ -70,8 +70,8 @@ func TestDataPreview(t *testing.T) {
 				"⟨<|im_start|>⟩user:r⟨<|im_end|>⟩\n⟨<|im_start|>⟩assistant:⟦b⟨<|im_end|>⟩⟧\n\n" +
 				at("rows.json") + " row 1: 6 tokens, 2 in the loss\n⟨<s>⟩2+2=⟦4⟨</s>⟩⟧\n\n" +
 				at("book.txt") + ": 9 tokens, 9 in the loss\n⟨<s>⟩⟦abcdefgh⟨</s>⟩⟧\n\n" +
-				"fields     completion, used: prompt 1, completion 1\n" +
-				"           chat, used: messages 2, messages[].role 5, messages[].content 5\n" +
+				"fields     chat, used: messages 2, messages[].role 5, messages[].content 5\n" +
+				"           completion, used: prompt 1, completion 1\n" +
 				"rows       4: 0 cut (0 tokens), 0 split, 1 dropped (too long, or nothing in them counts)\n" +
 				"sequences  3 of 71 tokens, 15 in the loss (21.1 %)\n" +
 				"groups     3: equal sequences, and those of one row, are held out together or not at all\n" +
@@ -198,10 +198,10 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"", "--model is missing (or --tokenizer)"},
 		{"--model {}", "--data is missing"},
 		{"--model {} --data {}/rows.jsonl --rows -1", "--rows -1: want at least 0"},
-		{"--model {} --data {}/rows.jsonl --loss some", `--loss "some": want one of [answers all]`},
-		{"--model {} --data {}/rows.jsonl --truncate left", `--truncate "left": want one of [end start drop split]`},
-		{"--model {} --data {}/rows.jsonl --format csv", `--format "csv": want one of`},
-		{"--model {} --data {}/rows.jsonl --max-tokens 0", "--max-tokens 0: want at least 1"},
+		{"--model {} --data {}/rows.jsonl --loss some", `--loss: want answers or all, got "some"`},
+		{"--model {} --data {}/rows.jsonl --truncate left", `--truncate: want end, start, drop or split, got "left"`},
+		{"--model {} --data {}/rows.jsonl --format csv", `--format: want auto, chat, alpaca, completion or text, got "csv"`},
+		{"--model {} --data {}/rows.jsonl --max-tokens 0", "--max-tokens: want at least 2, got 0"},
 		{"--model {} --data {}/rows.jsonl --format alpaca", `rows.jsonl: row 1 (line 1): want a string "instruction", got none`},
 		{"--model {} --data {}/bad.jsonl", `bad.jsonl: row 1 (line 1): cannot tell the format`},
 		{"--model {} --data {}/more.jsonl", `more.jsonl: row 2 (line 2): "messages[0].name": want fields that it has (role, content, weight), got what would be lost; --ignore-fields name passes over it`},

@@ -93,7 +93,7 @@ func TestEOSOfInstructionData(t *testing.T) {
 				code, stdout, stderr := agora(t, args...)
 				what := strings.Join(append([]string{name, file}, from...), " ")
 				if refused := !c.want && file != "text.jsonl"; refused {
-					if code != 1 || !strings.Contains(stderr, nobody) || !strings.Contains(stderr, "--eos-token") {
+					if code != 1 || !strings.Contains(stderr, nobody) || !strings.Contains(stderr, "eos-token") {
 						t.Errorf("%s: exit code %d, %s", what, code, stderr)
 					}
 					continue

@@ -93,7 +93,7 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		{[]string{"tokenize", "--model", model, "--text", "a<|b|>", "--special-tokens", "parse"}, b},
 		{[]string{"tokenize", "--model", model, "--text", "a", "--special-tokens", "all"}, `--special-tokens "all": want text or parse`},
 		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt"), "--special-tokens", "all"}, `--special-tokens "all": want text or parse`},
-		{look("good.jsonl", "--special-tokens", "all"), `--special-tokens "all": want text or parse`},
+		{look("good.jsonl", "--special-tokens", "all"), `--special-tokens: want text or parse, got "all"`},
 		{run("good.jsonl", "--special-tokens", "all"), `--special-tokens: want text or parse, got "all"`},
 	} {
 		refuses(t, dir, []string{c.want}, c.args...)
@@ -131,7 +131,7 @@ func TestResumeChecksIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	refuses(t, out, []string{"--resume: --tokenizer"}, "train", "--out", out, "--resume", "--tokenizer", bad)
+	refuses(t, out, []string{"--resume: --tokenizer: "}, "train", "--out", out, "--resume", "--tokenizer", bad)
 }
 
 // The ids of a text that spells a chat are those of its tokens, in preview, eval and tokenize.

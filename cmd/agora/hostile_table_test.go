@@ -22,13 +22,13 @@ const (
 func hostileFiles() []hostile {
 	return []hostile{
 		// Packed.
-		{name: "a bomb of zeros", make: bomb("a.txt.gz", "", "\x00"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size, got", "--max-data-bytes allows more"}},
+		{name: "a bomb of zeros", make: bomb("a.txt.gz", "", "\x00"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size, got", "the setting max-data-bytes allows more"}},
 		{name: "a bomb of letters", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size"}},
 		{name: "a bomb of blanks behind a row", make: bomb("a.jsonl.gz", `{"text":"a"}`, " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line 1): want text that unpacks"}},
 		{name: "a bomb of blanks before all rows", make: bomb("a.jsonl.gz", "", " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: "}},
 		{name: "a bomb of lines", make: bomb("a.jsonl.gz", `{"text":"a"}`, "\n"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line", "unpacks to at most 200 times"}},
 		{name: "a bomb of a row", make: bomb("a.jsonl.gz", `{"text":"`, "a"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 1 (line 1): want "}},
-		{name: "a bomb of rows", make: bomb("a.jsonl.gz", "", `{"text":"a"}`+"\n"), args: previewOf + "a.jsonl.gz --max-data-bytes 50000000", want: []string{"{}/a.jsonl.gz: row ", "want at most 50000000 bytes of rows in all", "--max-data-bytes allows more"}, free: 200},
+		{name: "a bomb of rows", make: bomb("a.jsonl.gz", "", `{"text":"a"}`+"\n"), args: previewOf + "a.jsonl.gz --max-data-bytes 50000000", want: []string{"{}/a.jsonl.gz: row ", "want at most 50000000 bytes of rows in all", "the setting max-data-bytes allows more"}, free: 200},
 		{name: "a bomb to train on", make: bomb("a.txt.gz", "", "a"), args: "train --device cpu --model {}/model --max-tokens 16 --out {}/out --data {}/a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks"}},
 		{name: "a bomb within a bound of the user's", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz --max-data-bytes 5000000", want: []string{"want at most 5000000 bytes of rows in all, unpacked and 256 more for each of them, got more"}},
 		{name: "packed that is not", make: file("a.jsonl.gz", `{"text":"a"}`), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: want gzip, got: gzip: invalid header"}},
@@ -40,7 +40,7 @@ func hostileFiles() []hostile {
 		}), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: "}},
 
 		// Sparse files of a TiB.
-		{name: "rows of a TiB", make: sparse("a.jsonl", `{"text":"a"}`, 1<<40), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: want at most ", "--max-data-bytes allows more"}},
+		{name: "rows of a TiB", make: sparse("a.jsonl", `{"text":"a"}`, 1<<40), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: want at most ", "the setting max-data-bytes allows more"}},
 		{name: "a document of a TiB", make: sparse("a.txt", "a", 1<<40), args: previewOf + "a.txt", want: []string{"{}/a.txt: want at most 1073741824 bytes of text in a file, got 1099511627776"}},
 		{name: "a configuration of a TiB", make: sparse("model/config.json", "{", 1<<40), args: "inspect {}/model", want: []string{"{}/model/config.json: want at most ", "bytes, got 1099511627776"}},
 		{name: "a tokenizer of a TiB", make: sparse("model/tokenizer.json", "{", 1<<40), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer.json: want at most 268435456 bytes, got 1099511627776"}},
@@ -169,7 +169,7 @@ func hostileConfigs() (all []hostile) {
 		{"lists over lines", fill("[\n", 100_000), "{}/run.yaml:9: want lists at most 8 deep, got a deeper one"},
 		{"lists that quotes hide", fill(`["]", `, 100_000), "{}/run.yaml:1: want lists at most 8 deep, got a deeper one"},
 		{"a billion laughs", laughs.String(), `{}/run.yaml:1: unknown setting "a0"`},
-		{"an alias of itself", "data: &a [*a]\n", "{}/run.yaml:1: --data: want one value, got a YAML anchor"},
+		{"an alias of itself", "data: &a [*a]\n", "{}/run.yaml:1: data: want one value, got a YAML anchor"},
 		{"an alias of nothing", "lr: *a\n", "{}/run.yaml:1: "},
 		{"a merge", "<<: {lr: 1}\n", `{}/run.yaml:1: unknown setting "<<"`},
 		{"a setting twice", "steps: 1\nsteps: 2\n", "{}/run.yaml:2: "},
@@ -180,7 +180,7 @@ func hostileConfigs() (all []hostile) {
 		{"UTF-16 without a mark", "l\x00r\x00:\x00", `{}/run.yaml:1: want text, got the control character '\x00'`},
 		{"Latin-1", "model: caf\xe9\n", "{}/run.yaml:1: want text in UTF-8, got the byte 0xe9"},
 		{"a terminal's control", "model: \x1b[2J\n", `{}/run.yaml:1: want text, got the control character '\x1b'`},
-		{"a tag", "lr: !!binary AAAA\n", "{}/run.yaml:1: --lr: want one value, got a YAML tag"},
+		{"a tag", "lr: !!binary AAAA\n", "{}/run.yaml:1: lr: want one value, got a YAML tag"},
 		{"a list of settings", "- lr\n", "{}/run.yaml:1: want lines of NAME: VALUE, got a list"},
 		{"300 KB of comments", fill("# a\n", 300_000), "{}/run.yaml: want at most 262144 bytes, got 300000"},
 		{"250 KB of anchors", fill("&a ", 250_000), "{}/run.yaml:1: "},
@@ -190,7 +190,7 @@ func hostileConfigs() (all []hostile) {
 		{"a value of 200 KB", "model: " + fill("a", 200_000) + "\n", "--data: want at least one file, got none"},
 		{"nothing but a tab", "\t", ""},
 		{"no end of a string", `model: "a`, "{}/run.yaml:1: "},
-		{"JSON", `{"lr": [1]}`, "{}/run.yaml:1: --lr: want one value, got a list"},
+		{"JSON", `{"lr": [1]}`, "{}/run.yaml:1: lr: want one value, got a list"},
 	} {
 		all = append(all, hostile{name: "YAML, " + c.name, make: file("run.yaml", c.text), args: "train {}/run.yaml", want: []string{c.want}})
 	}

@@ -54,7 +54,7 @@ func TestResumeElsewhere(t *testing.T) {
 					t.Errorf("agora %v: exit code %d, want 1 and %q in\n%s", args, code, want, stderr)
 				}
 			}
-			refused("--model: open "+model, "train", "--out", newOut, "--resume")
+			refused("config.yaml:2: model: open "+model, "train", "--out", newOut, "--resume")
 			refused("(--model names another place)", "train", "--out", newOut, "--resume")
 			refused("(--data names another place)", "train", "--out", newOut, "--resume", "--model", newModel, "--tokenizer", newModel)
 			refused("--data: want the run's 2 files in their order, got 1", resume(newModel, newModel, newRows)...)
@@ -73,7 +73,7 @@ func TestResumeElsewhere(t *testing.T) {
 				if err := os.WriteFile(c.path, bad, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				refused("--"+c.setting+": "+c.path+" is not the file that the run began with: want the SHA-256 ", resume(newModel, newModel, newRows+","+newMore)...)
+				refused(c.setting+": "+c.path+" is not the file that the run began with: want the SHA-256 ", resume(newModel, newModel, newRows+","+newMore)...)
 				if err := os.WriteFile(c.path, good, 0o666); err != nil {
 					t.Fatal(err)
 				}

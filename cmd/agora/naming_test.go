@@ -63,7 +63,7 @@ func TestChangedGenerationConfigIsNamed(t *testing.T) {
 	if err := os.WriteFile(generation, []byte(`{"eos_token_id": [1, 2]}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := agora(t, "train", "--device", "cpu", "--out", out, "--resume"); code != 1 || !strings.Contains(stderr, "--model: "+generation+" is not the file that the run began with") {
+	if code, _, stderr := agora(t, "train", "--device", "cpu", "--out", out, "--resume"); code != 1 || !strings.Contains(stderr, ": model: "+generation+" is not the file that the run began with") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }

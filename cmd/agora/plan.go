@@ -72,7 +72,7 @@ does not fit into the memory of the device, say what would help, and exit with c
 			return err
 		},
 	}
-	settings.register(c)
+	settings.register(c, 0)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	dev.register(c)
 	return c

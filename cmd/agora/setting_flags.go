@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,14 +14,14 @@ import (
 // perhaps a YAML file before them, over which the flags win.
 type settingFlags struct{ given train.Config }
 
-// register adds the flags of all settings, or only of those named.
-func (f *settingFlags) register(c *cobra.Command, only ...string) {
+// register adds the flags of all settings that have the use; 0: of all.
+func (f *settingFlags) register(c *cobra.Command, use train.Use) {
 	f.given = train.Defaults()
 	for _, s := range f.given.Settings() {
-		if len(only) > 0 && !slices.Contains(only, s.Name) {
+		if use != 0 && s.Use&use == 0 {
 			continue
 		}
-		flag := c.Flags().VarPF(s, s.Name, "", s.Help)
+		flag := c.Flags().VarPF(s, s.Name, "", s.Help())
 		if s.IsBool() {
 			flag.NoOptDefVal = "true"
 		}

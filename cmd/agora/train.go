@@ -72,7 +72,7 @@ where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`
 			return err
 		},
 	}
-	settings.register(c)
+	settings.register(c, 0)
 	c.Flags().BoolVar(&resume, "resume", false, "go on with the run in --out; its settings are those of its config.yaml")
 	c.Flags().StringVar(&options.From, "resume-from", "", "go on from this checkpoint, such as step-000200, not from the newest: later ones are removed")
 	c.Flags().BoolVar(&options.AllowOtherBits, "allow-other-bits", false, "with --resume: go on where settings, device or files are not the run's; checkpoints, metrics and summary say what was not")

@@ -83,16 +83,16 @@ func TestCompare(t *testing.T) {
 	}
 	last := filepath.Join(train.CheckpointsFolder, stepName(15))
 	for want, do := range map[string]func(dir string) error{
-		"adapter.safetensors: tensor ":            func(dir string) error { return flip(filepath.Join(dir, "adapter.safetensors"), 0.999) },
-		"optimizer.safetensors: tensor ":          func(dir string) error { return flip(filepath.Join(dir, last, "optimizer.safetensors"), 0.999) },
-		"optimizer.safetensors: only in ":         func(dir string) error { return os.Remove(filepath.Join(dir, last, "optimizer.safetensors")) },
-		"notes: only in ":                         func(dir string) error { return os.WriteFile(filepath.Join(dir, "notes"), nil, 0o666) },
-		"state.json: field loss: ":                replace(filepath.Join(last, "state.json"), `"loss": `, `"loss": 1`),
-		"metrics.jsonl: record 2: ":               replace("metrics.jsonl", `"rows":4`, `"rows":5`),
-		`config.yaml: --rank: "4" and "14"`: replace("config.yaml", "rank: ", "rank: 1"),
-		"summary.json: field trained: ":           replace("summary.json", `"trained": `, `"trained": 1`),
-		"adapter.json: field rank: 4 and 14":      replace("adapter.json", `"rank": `, `"rank": 1`),
-		"tensorboard: 1 and 0 event files":        func(dir string) error { return os.RemoveAll(filepath.Join(dir, train.TensorBoardFolder)) },
+		"adapter.safetensors: tensor ":       func(dir string) error { return flip(filepath.Join(dir, "adapter.safetensors"), 0.999) },
+		"optimizer.safetensors: tensor ":     func(dir string) error { return flip(filepath.Join(dir, last, "optimizer.safetensors"), 0.999) },
+		"optimizer.safetensors: only in ":    func(dir string) error { return os.Remove(filepath.Join(dir, last, "optimizer.safetensors")) },
+		"notes: only in ":                    func(dir string) error { return os.WriteFile(filepath.Join(dir, "notes"), nil, 0o666) },
+		"state.json: field loss: ":           replace(filepath.Join(last, "state.json"), `"loss": `, `"loss": 1`),
+		"metrics.jsonl: record 2: ":          replace("metrics.jsonl", `"rows":4`, `"rows":5`),
+		`config.yaml: rank: "4" and "14"`:    replace("config.yaml", "rank: ", "rank: 1"),
+		"summary.json: field trained: ":      replace("summary.json", `"trained": `, `"trained": 1`),
+		"adapter.json: field rank: 4 and 14": replace("adapter.json", `"rank": `, `"rank": 1`),
+		"tensorboard: 1 and 0 event files":   func(dir string) error { return os.RemoveAll(filepath.Join(dir, train.TensorBoardFolder)) },
 	} {
 		dir := damaged(t, parts, func(dir, _ string) error { return do(dir) })
 		_, different, err := train.Compare(whole, dir)

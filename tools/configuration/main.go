@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/agora-ml/agora/train"
@@ -33,15 +34,26 @@ Flags win over the file, and the file over the defaults. A flag takes a list as 
 commas, or given several times. A name that is not below is an error, with its line. What a run
 has used stands in its folder, in config.yaml.
 
-With ` + "`--resume`" + ` the settings come from that file. Those that change no number may be given anew:
-out, loaders, save-every, keep. So may the flags that are no settings: --device, --threads,
---memory-limit, --json. model, from-scratch, tokenizer and data may name other places, where
-the same must lie: a checkpoint knows the sizes and SHA-256 sums of the files (of weights over
-64 MiB: of the first 16 MiB, and of 256 blocks evenly over the rest). lr and scale-lr may change
-as well; metrics.jsonl and the checkpoints say after which step they did.
+With ` + "`--resume`" + ` the settings come from that file, and the column resume says which may be given anew:
+
+- fixed: none other than the run began with, for its bits depend on it;
+- noted: another value is taken, and metrics.jsonl and the checkpoints say after which step;
+- movable: another place may be named, where the same must lie: a checkpoint knows the sizes and SHA-256 sums
+  of the files (of weights over 64 MiB: of the first 16 MiB, and of 256 blocks evenly over the rest);
+- free: no number depends on it.
+
+So may the flags that are no settings: --device, --threads, --memory-limit, --json.
 `
 
 func main() {
+	if _, err := os.Stdout.WriteString(reference()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// reference is the document.
+func reference() string {
 	var b strings.Builder
 	b.WriteString(head)
 	defaults := train.Defaults()
@@ -49,16 +61,20 @@ func main() {
 	for _, s := range defaults.Settings() {
 		if s.Group != group {
 			group = s.Group
-			fmt.Fprintf(&b, "\n## %s\n\n| setting | kind | default | meaning |\n|---|---|---|---|\n", group)
+			fmt.Fprintf(&b, "\n## %s\n\n| setting | kind | default | takes | resume | meaning |\n|---|---|---|---|---|---|\n", group)
 		}
-		value := s.String()
+		value, takes := s.String(), s.Bounds()
 		if value != "" {
 			value = "`" + value + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, s.Type(), value, s.Help)
+		if s.Unit != "" {
+			takes += " " + s.Unit
+		}
+		meaning := s.Meaning
+		if slices.ContainsFunc(s.Choices, func(c train.Choice) bool { return c.Meaning != "" }) {
+			meaning = s.Help()
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", s.Name, s.Type(), value, takes, s.Resume, meaning)
 	}
-	if _, err := os.Stdout.WriteString(b.String()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	return b.String()
 }
