@@ -1,5 +1,7 @@
 package jinja
 
+import "slices"
+
 // eval computes an expression.
 func (m *machine) eval(a *activation, e expression) Value {
 	m.step(1)
@@ -256,51 +258,7 @@ func (m *machine) callMacro(f *macro, args []Value, kw *keywords) string {
 	defer m.leaveCall()
 	b := f.body
 	a := m.newActivation(b.code, f.outer)
-	take := func(name string) (Value, bool) {
-		for i := range kw.len() {
-			m.step(1)
-			if kw.names[i] == name {
-				v := kw.values[i]
-				left := &keywords{}
-				left.names = append(append(left.names, kw.names[:i]...), kw.names[i+1:]...)
-				left.values = append(append(left.values, kw.values[:i]...), kw.values[i+1:]...)
-				m.spend(2 * sizeItem * len(left.names))
-				kw = left
-				return v, true
-			}
-		}
-		return nil, false
-	}
-	hasCaller := false
-	for i, arg := range b.args {
-		v := absent
-		if i < len(args) {
-			v = args[i]
-		} else if given, ok := take(arg.name); ok {
-			v = given
-		}
-		if i >= len(args) && arg.name == "caller" {
-			hasCaller = true
-		}
-		*a.at(arg.ref) = v
-	}
-	explicit := false
-	for _, arg := range b.args {
-		explicit = explicit || arg.name == "caller"
-	}
-	if len(args) >= len(b.args) {
-		hasCaller = explicit
-	}
-	if b.usesCaller && !hasCaller {
-		v, ok := take("caller")
-		if !ok || v == nil {
-			v = &undefined{hint: "No caller defined", name: "caller"}
-		}
-		if explicit {
-			m.fail("macro %s: want the caller once, got it twice", b.name)
-		}
-		*a.at(b.caller) = v
-	}
+	kw = m.bindCaller(a, b, args, m.bindNamed(a, b, args, kw))
 	if b.usesKwargs {
 		d := m.newDict()
 		for i := range kw.len() {
@@ -337,4 +295,51 @@ func (m *machine) callMacro(f *macro, args []Value, kw *keywords) string {
 	})
 	m.line = line
 	return text
+}
+
+// bindNamed gives a macro's arguments their values, by place and by name, absent where there is
+// none, and gives what is left of the keywords.
+func (m *machine) bindNamed(a *activation, b *macroBody, args []Value, kw *keywords) *keywords {
+	for i, arg := range b.args {
+		v := absent
+		if i < len(args) {
+			v = args[i]
+		} else if given, left, ok := m.take(kw, arg.name); ok {
+			v, kw = given, left
+		}
+		*a.at(arg.ref) = v
+	}
+	return kw
+}
+
+// bindCaller gives a macro that uses it the caller, and gives what is left of the keywords.
+func (m *machine) bindCaller(a *activation, b *macroBody, args []Value, kw *keywords) *keywords {
+	place := slices.IndexFunc(b.args, func(arg *target) bool { return arg.name == "caller" })
+	if !b.usesCaller || place >= 0 && (place >= len(args) || len(args) >= len(b.args)) {
+		return kw
+	}
+	v, left, ok := m.take(kw, "caller")
+	if !ok || v == nil {
+		v = &undefined{hint: "No caller defined", name: "caller"}
+	}
+	if place >= 0 {
+		m.fail("macro %s: want the caller once, got it twice", b.name)
+	}
+	*a.at(b.caller) = v
+	return left
+}
+
+// take takes the value of a name out of keywords.
+func (m *machine) take(kw *keywords, name string) (v Value, left *keywords, ok bool) {
+	for i := range kw.len() {
+		m.step(1)
+		if kw.names[i] == name {
+			left = &keywords{}
+			left.names = append(append(left.names, kw.names[:i]...), kw.names[i+1:]...)
+			left.values = append(append(left.values, kw.values[:i]...), kw.values[i+1:]...)
+			m.spend(2 * sizeItem * len(left.names))
+			return kw.values[i], left, true
+		}
+	}
+	return nil, kw, false
 }

@@ -76,76 +76,24 @@ func (m *machine) checkWidth(n int64) {
 	}
 }
 
+// one reads a conversion, behind its %, and gives the text that it makes of its value.
 func (p *percenter) one() string {
 	m := p.m
-	var value Value
-	keyed := false
-	if strings.HasPrefix(p.s, "(") {
-		depth, end := 0, -1
-		for i := range len(p.s) {
-			if p.s[i] == '(' {
-				depth++
-			} else if p.s[i] == ')' {
-				if depth--; depth == 0 {
-					end = i
-					break
-				}
-			}
-		}
-		if end < 0 {
-			m.fail("%%: incomplete format key")
-		}
-		d, ok := p.args[0].(*Dict)
-		if !ok || !p.mapping {
-			m.fail("%%: format requires a mapping")
-		}
-		if value, keyed = d.at(p.s[1:end]); !keyed {
-			m.fail("%%: want the key %.40q, got none", p.s[1:end])
-		}
-		p.s = p.s[end+1:]
-	}
-	var f numberFormat
-	for ; p.s != "" && strings.IndexByte("-+ #0", p.s[0]) >= 0; p.s = p.s[1:] {
-		switch p.s[0] {
-		case '-':
-			f.align = '<'
-		case '+':
-			f.sign = '+'
-		case ' ':
-			if f.sign == 0 {
-				f.sign = ' '
-			}
-		case '#':
-			f.alternate = true
-		case '0':
-			f.zero = true
-		}
-	}
+	value, keyed := p.key()
+	f := p.flags()
 	if strings.HasPrefix(p.s, "*") {
-		p.s = p.s[1:]
-		n, ok := p.arg().(int64)
-		if !ok {
-			m.fail("%%: * wants int")
-		}
-		m.checkWidth(n)
+		n := p.star()
 		if n < 0 {
 			f.align, n = '<', -n
 		}
-		f.width = int(n)
+		f.width = n
 	} else {
 		f.width = p.number()
 	}
 	f.precision = -1
 	if strings.HasPrefix(p.s, ".") {
-		p.s = p.s[1:]
-		if strings.HasPrefix(p.s, "*") {
-			p.s = p.s[1:]
-			n, ok := p.arg().(int64)
-			if !ok {
-				m.fail("%%: * wants int")
-			}
-			m.checkWidth(n)
-			f.precision = int(max(n, 0))
+		if p.s = p.s[1:]; strings.HasPrefix(p.s, "*") {
+			f.precision = max(p.star(), 0)
 		} else {
 			f.precision = p.number()
 		}
@@ -186,6 +134,69 @@ func (p *percenter) one() string {
 	}
 	m.fail("%%: unsupported format character %q", rune(c))
 	return ""
+}
+
+// key reads (NAME) and gives the value of that name; false where there is no key.
+func (p *percenter) key() (Value, bool) {
+	if !strings.HasPrefix(p.s, "(") {
+		return nil, false
+	}
+	depth, end := 0, -1
+	for i := 0; i < len(p.s) && end < 0; i++ {
+		switch p.s[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				end = i
+			}
+		}
+	}
+	if end < 0 {
+		p.m.fail("%%: incomplete format key")
+	}
+	d, ok := p.args[0].(*Dict)
+	if !ok || !p.mapping {
+		p.m.fail("%%: format requires a mapping")
+	}
+	value, ok := d.at(p.s[1:end])
+	if !ok {
+		p.m.fail("%%: want the key %.40q, got none", p.s[1:end])
+	}
+	p.s = p.s[end+1:]
+	return value, true
+}
+
+// flags reads what stands before the width.
+func (p *percenter) flags() (f numberFormat) {
+	for ; p.s != "" && strings.IndexByte("-+ #0", p.s[0]) >= 0; p.s = p.s[1:] {
+		switch p.s[0] {
+		case '-':
+			f.align = '<'
+		case '+':
+			f.sign = '+'
+		case ' ':
+			if f.sign == 0 {
+				f.sign = ' '
+			}
+		case '#':
+			f.alternate = true
+		case '0':
+			f.zero = true
+		}
+	}
+	return f
+}
+
+// star reads a *, which stands for the next argument.
+func (p *percenter) star() int {
+	p.s = p.s[1:]
+	n, ok := p.arg().(int64)
+	if !ok {
+		p.m.fail("%%: * wants int")
+	}
+	p.m.checkWidth(n)
+	return int(n)
 }
 
 func (p *percenter) text(c byte, v Value, precision int) string {
