@@ -50,12 +50,12 @@ func Example_network() {
 	}
 	defer d.Close()
 
-	init := nn.NewInit(d, 1) // random initial values of seed 1
+	weights := nn.NewInitializer(d, 1) // random initial values of seed 1
 	model := &struct {
 		Net nn.Sequential `name:"net"`
 	}{nn.Sequential{
-		nn.NewLinear(init, 2, 16, true), nn.Func(ops.Tanh),
-		nn.NewLinear(init, 16, 2, true),
+		nn.NewLinear(weights, 2, 16, true), nn.Func(ops.Tanh),
+		nn.NewLinear(weights, 16, 2, true),
 	}}
 	params, err := optim.Gather(d, model) // everything that trains
 	if err != nil {

@@ -103,7 +103,8 @@ func TestGoldenLogLikelihoods(t *testing.T) {
 				for i, want := range rows {
 					got := results[examples[i].ID]
 					if got.Gold != want.Gold || got.Predicted != want.Predicted {
-						t.Errorf("%s: predicted %d of gold %d, want %d of %d", want.Row, got.Predicted, got.Gold, want.Predicted, want.Gold)
+						t.Errorf("%s: predicted %d of gold %d, want %d of %d",
+							want.Row, got.Predicted, got.Gold, want.Predicted, want.Gold)
 					}
 					for k, c := range want.Choices {
 						if math.Abs(got.LogLikelihoods[k]-c.LogLikelihood) > 1e-3 {

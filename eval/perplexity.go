@@ -44,13 +44,15 @@ func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokeni
 		window = m.Config.MaxPositions
 	}
 	if window < 2 || window > m.Config.MaxPositions {
-		return Perplexity{}, fmt.Errorf("eval: windows of %d tokens: want 2 to the model's %d positions", window, m.Config.MaxPositions)
+		return Perplexity{}, fmt.Errorf("eval: windows of %d tokens: want 2 to the model's %d positions",
+			window, m.Config.MaxPositions)
 	}
 	if err := o.SpecialTokens.Validate(); err != nil {
 		return Perplexity{}, fmt.Errorf("eval: %w", err)
 	}
 	if at := badByte(text); at >= 0 {
-		return Perplexity{}, fmt.Errorf("eval: line %d: want text in UTF-8, got other bytes", 1+strings.Count(text[:at], "\n"))
+		return Perplexity{}, fmt.Errorf("eval: line %d: want text in UTF-8, got other bytes",
+			1+strings.Count(text[:at], "\n"))
 	}
 	ids, begins, _ := tokenizer.EncodeText(tok, text, o.SpecialTokens)
 	if begins { // the first window has it
@@ -84,7 +86,8 @@ func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokeni
 	p.NLL = sum / float64(p.Counted)
 	p.Perplexity = math.Exp(p.NLL)
 	if math.IsNaN(p.NLL) || math.IsInf(p.NLL, 0) {
-		return Perplexity{}, fmt.Errorf("eval: the model gives a likelihood of e^%v: its weights or the storage type are broken", -p.NLL)
+		return Perplexity{}, fmt.Errorf(
+			"eval: the model gives a likelihood of e^%v: its weights or the storage type are broken", -p.NLL)
 	}
 	return p, nil
 }

@@ -37,7 +37,7 @@ type Adapter struct {
 	saves   []string       // the shortest names of the extras' modules (see shortest)
 	merged  []*corrections // of each layer, while the adapter is merged (see Unmerge)
 
-	model   any          // that the layers are of
+	model   Model        // that the layers are of
 	madeFor *Fingerprint // nil: unknown
 	match   Match        // of the model with madeFor
 	note    string       // about match
@@ -53,7 +53,7 @@ type adapted struct {
 // configuration targets. What they begin as depends on the seed and on their names.
 // Config.Extra names parameters of the model that train beside them and become a part of
 // the adapter; any other one trains as well once its Frozen is false.
-func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
+func Attach(model Model, cfg Config, seed uint64) (*Adapter, error) {
 	tensor.NotNil("multilora.Attach", "a model", model)
 	a, slots, err := prepare(model, cfg)
 	if err != nil {
@@ -80,7 +80,7 @@ func Attach(model any, cfg Config, seed uint64) (*Adapter, error) {
 
 // prepare makes an adapter without layers, whose extra parameters have no values yet, and
 // gives the slots that its configuration targets.
-func prepare(model any, cfg Config) (a *Adapter, slots []slot, err error) {
+func prepare(model Model, cfg Config) (a *Adapter, slots []slot, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +94,8 @@ func prepare(model any, cfg Config) (a *Adapter, slots []slot, err error) {
 	for _, own := range []iter.Seq[string]{maps.Keys(cfg.Ranks), maps.Keys(cfg.Alphas)} {
 		for _, name := range slices.Sorted(own) {
 			if !slices.ContainsFunc(slots, func(s slot) bool { return s.name == name }) {
-				return nil, nil, fmt.Errorf("multilora: fields ranks and alphas: want names of layers that targets chooses, got %s", quoted(name))
+				return nil, nil, fmt.Errorf("multilora: fields ranks and alphas: want names of layers that targets chooses, got %s",
+					quoted(name))
 			}
 		}
 	}
@@ -104,7 +105,7 @@ func prepare(model any, cfg Config) (a *Adapter, slots []slot, err error) {
 }
 
 // enter makes the model the adapter's.
-func (a *Adapter) enter(model any) error {
+func (a *Adapter) enter(model Model) error {
 	a.model = model
 	for _, p := range nn.Params(model) {
 		p.Frozen = true
@@ -198,5 +199,6 @@ func (a *Adapter) find(layer string) (*Linear, error) {
 			return l.linear, nil
 		}
 	}
-	return nil, fmt.Errorf("multilora: layer %q: want one of the %d adapted layers, the first of which is %s", layer, len(a.layers), a.layers[0].name)
+	return nil, fmt.Errorf("multilora: layer %q: want one of the %d adapted layers, the first of which is %s",
+		layer, len(a.layers), a.layers[0].name)
 }

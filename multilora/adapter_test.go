@@ -190,7 +190,7 @@ func TestMergedIsTheAdapter(t *testing.T) {
 func TestMergeInto16Bits(t *testing.T) {
 	for _, dt := range []tensor.DType{tensor.BF16, tensor.F16} {
 		d := open(t, 2)
-		base := &nn.Linear{Weight: nn.NewInit(d, 5).Uniform(0.3, 19, 31)}
+		base := &nn.Linear{Weight: nn.NewInitializer(d, 5).Uniform(0.3, 19, 31)}
 		base.Weight.Value = d.FromFloat32s(dt, read(t, base.Weight.Value), 19, 31)
 		m := &nn.Sequential{base}
 		cfg := kinds()["scalar"]

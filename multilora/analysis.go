@@ -10,15 +10,25 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Delta is the change of a layer's weight, ΔW = scale Σ_i s_i B_i A_i, [out, in].
-func (a *Adapter) Delta(layer string) (*mat.Dense, error) {
+// Matrix is a matrix of numbers on the host, row-major.
+type Matrix struct {
+	Rows, Columns int
+	Data          []float64
+}
+
+// At returns the number of a row and a column.
+func (m Matrix) At(row, column int) float64 { return m.Data[row*m.Columns+column] }
+
+// Delta returns the change of a layer's weight, ΔW = scale Σ_i s_i B_i A_i, [out, in].
+func (a *Adapter) Delta(layer string) (Matrix, error) {
 	b, lora, err := a.factors(layer)
 	if err != nil {
-		return nil, err
+		return Matrix{}, err
 	}
 	var delta mat.Dense
 	delta.Mul(b, lora)
-	return &delta, nil
+	out, in := delta.Dims()
+	return Matrix{out, in, delta.RawMatrix().Data}, nil
 }
 
 // SingularValues are the singular values of a layer's ΔW in descending order: as many as

@@ -16,12 +16,12 @@ import (
 func oneLayer(t *testing.T, out, in int, cfg Config) *Adapter {
 	t.Helper()
 	d := open(t, 1)
-	init := nn.NewInit(d, 3)
-	a := attach(t, &nn.Sequential{nn.NewLinear(init, in, out, false)}, cfg)
+	weights := nn.NewInitializer(d, 3)
+	a := attach(t, &nn.Sequential{nn.NewLinear(weights, in, out, false)}, cfg)
 	l := a.layers[0].linear
 	for _, p := range []*nn.Param{l.B, l.S} {
 		if p != nil {
-			p.Value = init.Normal(1, p.Value.Shape()...).Value
+			p.Value = weights.Normal(1, p.Value.Shape()...).Value
 		}
 	}
 	return a
@@ -72,7 +72,7 @@ func TestSingularValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		var svd mat.SVD
-		svd.Factorize(delta, mat.SVDNone)
+		svd.Factorize(mat.NewDense(delta.Rows, delta.Columns, delta.Data), mat.SVDNone)
 		want := svd.Values(nil)
 		got, err := a.SingularValues("0")
 		if err != nil {

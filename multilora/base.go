@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/agora-ml/agora/nn/llama"
 )
 
 // Options of Open, Load, LoadPEFT and LoadGGUF. The zero value is right for most.
@@ -76,7 +74,7 @@ func (a *Adapter) Fingerprint() *Fingerprint { return a.madeFor }
 
 // checkBase compares the model, as it is without the adapter, with the one that the adapter
 // was made for. path is the adapter's.
-func (a *Adapter) checkBase(model any, path string, o Options) error {
+func (a *Adapter) checkBase(model Model, path string, o Options) error {
 	wrong, err := a.compareBase(model)
 	if err != nil {
 		return err
@@ -102,18 +100,19 @@ func (a *Adapter) checkBase(model any, path string, o Options) error {
 }
 
 // compareBase finds out how the model matches, and what is wrong if it does not.
-func (a *Adapter) compareBase(model any) (*BaseError, error) {
+func (a *Adapter) compareBase(model Model) (*BaseError, error) {
 	a.match = MatchUnknown
 	if a.device().IsMeta() {
 		return nil, nil
 	}
-	if m, ok := model.(*llama.Model); ok && len(m.Config.Merged) > 0 {
+	if merged(model) {
 		digest, err := a.Digest()
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(m.Config.Merged, digest) {
-			return &BaseError{Holds: true, Reason: fmt.Sprintf("its configuration lists the adapter's digest, %.16s…, among those merged into it", digest)}, nil
+		if holds(model, digest) {
+			return &BaseError{Holds: true, Reason: fmt.Sprintf(
+				"its configuration lists the adapter's digest, %.16s…, among those merged into it", digest)}, nil
 		}
 	}
 	if a.madeFor == nil {

@@ -103,7 +103,8 @@ func waysOf(t *testing.T, d *tensor.Device, m *llama.Model) (ways []way) {
 		for _, as := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8} {
 			ways = append(ways, way{fmt.Sprintf("bf16, gguf-%s as %s", dt, as), file, as})
 		}
-		ways = append(ways, way{fmt.Sprintf("f16, gguf-%s as f32", dt), ggufFile(t, load(t, d, half[tensor.F16], tensor.F16), dt), tensor.F32})
+		ways = append(ways, way{fmt.Sprintf("f16, gguf-%s as f32",
+			dt), ggufFile(t, load(t, d, half[tensor.F16], tensor.F16), dt), tensor.F32})
 	}
 	return ways
 }
@@ -193,7 +194,7 @@ func moveEach(t *testing.T, m *llama.Model, part float64) {
 }
 
 // refusal is the error of loading an adapter onto a model that must be refused.
-func refusal(t *testing.T, model any, path string) *BaseError {
+func refusal(t *testing.T, model Model, path string) *BaseError {
 	t.Helper()
 	_, err := Open(model, path)
 	wrong, ok := errors.AsType[*BaseError](err)

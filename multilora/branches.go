@@ -14,7 +14,7 @@ import (
 // it has zeros. Every s begins at 1/n, so that the result begins as the mean of the adapters.
 // Adapters with parameters of the model beside their modules are refused: those cannot be mixed.
 // With several Options the last counts, as for Open.
-func AttachBranches(model any, paths []string, scaling Scaling, options ...Options) (*Adapter, error) {
+func AttachBranches(model Model, paths []string, scaling Scaling, options ...Options) (*Adapter, error) {
 	tensor.NotNil("multilora.AttachBranches", "a model", model)
 	if len(paths) == 0 {
 		return nil, errors.New("multilora: branches: want at least one adapter, got none")
@@ -29,7 +29,8 @@ func AttachBranches(model any, paths []string, scaling Scaling, options ...Optio
 		}
 		a.Detach()
 		if len(a.extras) > 0 {
-			return nil, fmt.Errorf("multilora: branches: %s: want low-rank modules alone, got parameters of the model beside them: %v", path, a.saves)
+			return nil, fmt.Errorf(
+				"multilora: branches: %s: want low-rank modules alone, got parameters of the model beside them: %v", path, a.saves)
 		}
 		branches = append(branches, a)
 		for _, l := range a.layers {
@@ -103,7 +104,8 @@ func (a *Adapter) copyInto(layer string, m *module, rank int) error {
 // TrainScalings leaves the scalings s of MultiLoRA alone to train: the modules stay what they are.
 func (a *Adapter) TrainScalings() error {
 	if !a.config.learnsScaling() {
-		return fmt.Errorf("multilora: want an adapter with scalings to train them alone (method %s), got method %s", MethodMultiLoRA, a.config.Method)
+		return fmt.Errorf("multilora: want an adapter with scalings to train them alone (method %s), got method %s",
+			MethodMultiLoRA, a.config.Method)
 	}
 	for _, l := range a.layers {
 		l.linear.A.Frozen, l.linear.B.Frozen = true, true

@@ -6,9 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
-	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -35,7 +33,7 @@ func (a *Adapter) Extra() []string {
 
 // findExtra gives the parameters that patterns choose in a model, in its order, and the
 // shortest names of their modules. None may be a weight with modules beside it.
-func findExtra(model any, slots []slot, patterns []string) (found []*extra, modules []string, err error) {
+func findExtra(model Model, slots []slot, patterns []string) (found []*extra, modules []string, err error) {
 	adapted, seen := map[*nn.Param]string{}, map[*nn.Param]bool{}
 	for _, s := range slots {
 		adapted[s.base.Weight] = s.name
@@ -55,7 +53,9 @@ func findExtra(model any, slots []slot, patterns []string) (found []*extra, modu
 			case err != nil:
 				return nil, nil, fmt.Errorf("multilora: field extra: %q: %w", pattern, err)
 			case ok && adapted[p] != "":
-				return nil, nil, fmt.Errorf("multilora: field extra: %q matches %s, which has modules beside it: want parameters that targets does not choose", pattern, name)
+				return nil, nil, fmt.Errorf(
+					"multilora: field extra: %q matches %s, which has modules beside it: want parameters that targets does not choose",
+					pattern, name)
 			}
 			matched[i], hit = matched[i] || ok, hit || ok
 		}
@@ -64,15 +64,16 @@ func findExtra(model any, slots []slot, patterns []string) (found []*extra, modu
 			left[module] = true
 		case !seen[p]:
 			seen[p] = true
-			found = append(found, &extra{name: name, param: p, head: isHead(model, p)})
+			found = append(found, &extra{name: name, param: p, head: p == tiedHead(model)})
 		}
 	}
 	if i := slices.Index(matched, false); i >= 0 {
 		hint := ""
-		if m, ok := model.(*llama.Model); ok && m.Head == nil {
+		if tiedHead(model) != nil {
 			hint = " (its head is its embedding)"
 		}
-		return nil, nil, fmt.Errorf("multilora: field extra: %q matches no parameter of the model, which has %s%s", patterns[i], lastParts(all), hint)
+		return nil, nil, fmt.Errorf("multilora: field extra: %q matches no parameter of the model, which has %s%s",
+			patterns[i], lastParts(all), hint)
 	}
 	for _, e := range found {
 		module := moduleOf(e.name)
@@ -95,18 +96,14 @@ func matchesParam(pattern, name string) (bool, error) {
 // moduleOf is the name of the module that a parameter stands in.
 func moduleOf(param string) string { return param[:max(strings.LastIndex(param, "."), 0)] }
 
-// isHead reports the embedding of a model whose head it is too.
-func isHead(model any, p *nn.Param) bool {
-	m, ok := model.(*llama.Model)
-	return ok && m.Head == nil && p == m.Embedding.Weight
-}
-
 // start gives a new adapter's parameters copies of the model's values.
 func start(extras []*extra) error {
 	for _, e := range extras {
 		w := e.param.Value
 		if w.DType().IsQuantised() {
-			return fmt.Errorf("multilora: field extra: parameter %s is %s, and what is quantised cannot train: want it in f32, f16 or bf16 (--dtype)", e.name, w)
+			return fmt.Errorf(
+				"multilora: field extra: parameter %s is %s, and what is quantised cannot train: want it in f32, f16 "+
+					"or bf16 (--dtype)", e.name, w)
 		}
 		e.own.Value = copyOf(w)
 	}
@@ -125,7 +122,7 @@ func (e *extra) set(values []float32) {
 
 func copyOf(x *tensor.Tensor) *tensor.Tensor {
 	y := x.Device().Like(x)
-	x.Device().Run(kernels.Cast{N: x.Numel()}, y, x)
+	assign(y, x)
 	return y
 }
 
@@ -165,5 +162,7 @@ func (a *Adapter) noExtra(where string) error {
 	if len(a.extras) == 0 {
 		return nil
 	}
-	return fmt.Errorf("multilora: %s: want an adapter that has nothing but modules beside layers, got one that trains %s as well (field extra): Merge it", where, a.extras[0].name)
+	return fmt.Errorf(
+		"multilora: %s: want an adapter that has nothing but modules beside layers, got one that trains %s "+
+			"as well (field extra): Merge it", where, a.extras[0].name)
 }

@@ -68,12 +68,11 @@ func (a *Adapter) Save(dir string) error {
 		}
 		tensors = append(tensors, safetensors.FromFloat32s(extraName(e.name), e.param.Value.Shape(), values).Source())
 	}
-	return Write(dir, Info{a.Base, a.config, a.madeFor}, tensors...)
+	return writeFolder(dir, Info{a.Base, a.config, a.madeFor}, tensors...)
 }
 
-// Write writes an adapter's folder from tensors named as in TensorFile, for whoever has
-// them without a model.
-func Write(dir string, info Info, tensors ...safetensors.Source) error {
+// writeFolder writes an adapter's folder from tensors named as in TensorFile.
+func writeFolder(dir string, info Info, tensors ...safetensors.Source) error {
 	if err := info.Validate(); err != nil {
 		return err
 	}
@@ -174,7 +173,7 @@ func parseInfo(text []byte) (Info, error) {
 // freezes the model. A model that is not the one the adapter was made for, or that holds the
 // adapter already, is a *BaseError, unless the options say otherwise; with several Options
 // the last counts. After an error the model is as it was.
-func Load(model any, dir string, options ...Options) (*Adapter, error) {
+func Load(model Model, dir string, options ...Options) (*Adapter, error) {
 	tensor.NotNil("multilora.Load", "a model", model)
 	info, err := ReadInfo(dir)
 	if err != nil {
@@ -221,7 +220,9 @@ func Load(model any, dir string, options ...Options) (*Adapter, error) {
 	}
 	a.madeFor = info.Fingerprint
 	if a.madeFor == nil {
-		a.note = fmt.Sprintf("%s does not say which model the adapter was made for (it is of an earlier version, or imported): whether this is it cannot be checked", filepath.Join(dir, InfoFile))
+		a.note = fmt.Sprintf(
+			"%s does not say which model the adapter was made for (it is of an earlier version, or imported): "+
+				"whether this is it cannot be checked", filepath.Join(dir, InfoFile))
 	}
 	if err := a.checkBase(model, dir, last(options)); err != nil {
 		return nil, err
@@ -237,7 +238,8 @@ func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) err
 		return err
 	}
 	if got := f.Metadata()[configKey]; got != string(config) {
-		return fmt.Errorf("multilora: %s: metadata %s: want that of %s, %s, got %s", f.Path(), configKey, InfoFile, config, quoted(got))
+		return fmt.Errorf("multilora: %s: metadata %s: want that of %s, %s, got %s",
+			f.Path(), configKey, InfoFile, config, quoted(got))
 	}
 	known := map[string]bool{}
 	check := func(name string, shape []int, w *tensor.Tensor) error {

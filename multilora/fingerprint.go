@@ -34,7 +34,7 @@ type TensorSample struct {
 
 // fingerprint reads the sample of a model's parameters from its device, all at once: half a
 // kilobyte of each or less. A model on a virtual device, which has no values, has none.
-func fingerprint(model any) (*Fingerprint, error) {
+func fingerprint(model Model) (*Fingerprint, error) {
 	f := &Fingerprint{}
 	var device *tensor.Device
 	var parts []*tensor.Tensor

@@ -83,7 +83,7 @@ func backward(t *testing.T, m *llama.Model, b llama.Batch, step int) float64 {
 	return float64(read(t, loss.Tensor())[0])
 }
 
-func attach(t *testing.T, m any, cfg Config) *Adapter {
+func attach(t *testing.T, m Model, cfg Config) *Adapter {
 	t.Helper()
 	a, err := Attach(m, cfg, 1)
 	if err != nil {

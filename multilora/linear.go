@@ -2,7 +2,6 @@ package multilora
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
@@ -72,17 +71,10 @@ func (l *Linear) set(ms []module) {
 
 // scaledB is B with scale s_i in the columns of module i, a new tensor [out, n r].
 func (l *Linear) scaledB() *tensor.Tensor {
-	b := l.B.Value
-	d := b.Device()
-	y := d.Like(b)
 	if l.S == nil {
-		d.Run(kernels.Scale{N: b.Numel(), Alpha: l.options.Scale}, y, b)
-	} else {
-		d.Run(kernels.LoRAScale{
-			Out: b.Dim(0), Rank: b.Dim(1), Modules: l.options.Modules, Alpha: l.options.Scale, PerOutput: l.options.PerOutput,
-		}, y, b, l.S.Value)
+		return l.options.ScaledB(l.B.Value, nil)
 	}
-	return y
+	return l.options.ScaledB(l.B.Value, l.S.Value)
 }
 
 // module is the numbers of one module on the host: A_i [r, in], B_i [out, r] and s_i [1]

@@ -3,11 +3,12 @@ package multilora
 import (
 	"fmt"
 	"math"
-	"slices"
 
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -60,38 +61,9 @@ func (a *Adapter) Merge() ([]Merged, error) {
 	return report, nil
 }
 
-// mark adds the adapter to those that the model knows to be in its weights.
-func (a *Adapter) mark() error {
-	m, ok := a.model.(*llama.Model)
-	if !ok {
-		return nil
-	}
-	digest, err := a.Digest()
-	if err == nil {
-		m.Config.Merged = append(slices.Clip(m.Config.Merged), digest)
-	}
-	return err
-}
-
-// unmark is the inverse of mark.
-func (a *Adapter) unmark() error {
-	m, ok := a.model.(*llama.Model)
-	if !ok {
-		return nil
-	}
-	digest, err := a.Digest()
-	for i, d := range slices.Backward(m.Config.Merged) {
-		if d == digest {
-			m.Config.Merged = slices.Delete(slices.Clone(m.Config.Merged), i, i+1)
-			break
-		}
-	}
-	return err
-}
-
 func (l adapted) merge() (Merged, *corrections, error) {
 	w := l.base.Weight.Value
-	d, n := w.Device(), w.Numel()
+	d := w.Device()
 	scope := d.Scope()
 	defer scope.Close()
 
@@ -99,14 +71,11 @@ func (l adapted) merge() (Merged, *corrections, error) {
 	if err != nil {
 		return Merged{}, nil, err
 	}
-	delta, before, after := l.delta(), d.New(tensor.F32, w.Shape()...), d.New(tensor.F32, w.Shape()...)
-	d.Run(kernels.Cast{N: n}, before, w)
-	changed, was := norm(delta), norm(before)
-	d.Run(kernels.Add{N: n, M: n}, before, before, delta)
-	d.Run(kernels.Cast{N: n}, w, before)
-	d.Run(kernels.Cast{N: n}, after, w)
-	d.Run(kernels.Sub{N: n, M: n}, after, after, before)
-	lost := norm(after)
+	delta := l.delta()
+	changed, was := norm(delta), norm(cast(w, tensor.F32))
+	exact := ops.Add(autograd.Const(cast(w, tensor.F32)), autograd.Const(delta))
+	assign(w, exact.Tensor())
+	lost := norm(ops.Sub(autograd.Const(cast(w, tensor.F32)), exact).Tensor())
 	report := Merged{l.name, ratio(changed(), was()), ratio(lost(), changed())}
 	almost, err := l.subtract(delta)
 	if err != nil {
@@ -117,11 +86,16 @@ func (l adapted) merge() (Merged, *corrections, error) {
 
 // delta is ΔW in f32.
 func (l adapted) delta() *tensor.Tensor {
-	w, lora := l.base.Weight.Value, l.linear.A.Value
-	y := w.Device().New(tensor.F32, w.Shape()...)
-	w.Device().Run(kernels.Matmul{Batch: 1, M: w.Dim(0), N: w.Dim(1), K: lora.Dim(0)}, y, l.linear.scaledB(), lora, nil)
-	return y
+	return ops.MatMul(autograd.Const(l.linear.scaledB()), autograd.Const(l.linear.A.Value), false, false).Tensor()
 }
+
+// cast returns x in another type; x itself if it has that.
+func cast(x *tensor.Tensor, dt tensor.DType) *tensor.Tensor {
+	return ops.Cast(autograd.Const(x), dt).Tensor()
+}
+
+// assign overwrites the numbers of a tensor with those of another, which may have another type.
+func assign(to, from *tensor.Tensor) { to.Device().Run(kernels.Cast{N: to.Numel()}, to, from) }
 
 // norm starts computing the Frobenius norm of x; the function it gives waits for it.
 func norm(x *tensor.Tensor) func() float64 {

@@ -14,7 +14,7 @@ import (
 // *llama.Model. A model that is not the one the adapter was made for, or that holds the
 // adapter already, is a *BaseError, unless the options say otherwise; with several Options
 // the last counts.
-func Open(model any, path string, options ...Options) (*Adapter, error) {
+func Open(model Model, path string, options ...Options) (*Adapter, error) {
 	tensor.NotNil("multilora.Open", "a model", model)
 	info, err := regular.Stat(path)
 	if err != nil {
@@ -36,7 +36,7 @@ func Open(model any, path string, options ...Options) (*Adapter, error) {
 // folderForm is a form of adapter that is a folder.
 type folderForm struct {
 	files []string // the first one tells
-	load  func(any, string, ...Options) (*Adapter, error)
+	load  func(Model, string, ...Options) (*Adapter, error)
 }
 
 // formOf is that of a folder; nil: none.

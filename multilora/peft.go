@@ -30,7 +30,7 @@ const (
 // model. Layers may have ranks and alphas of their own, and modules_to_save becomes
 // Config.Extra. What PEFT can do beyond that (DoRA, trained biases of adapted layers, …)
 // is an error that names the field. After an error the model is as it was.
-func LoadPEFT(model any, dir string, options ...Options) (*Adapter, error) {
+func LoadPEFT(model Model, dir string, options ...Options) (*Adapter, error) {
 	tensor.NotNil("multilora.LoadPEFT", "a model", model)
 	path := filepath.Join(dir, PEFTConfigFile)
 	text, err := readSmall(path)
@@ -51,7 +51,9 @@ func LoadPEFT(model any, dir string, options ...Options) (*Adapter, error) {
 	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.adapts(s.name) })
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them", path, lastParts(namesOf(all)))
+		return nil, fmt.Errorf(
+			"multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them",
+			path, lastParts(namesOf(all)))
 	}
 	cfg := Config{
 		Method: MethodLoRA, Modules: 1, Rank: c.rank, Alpha: c.alpha, Scaling: ScalingScalar,
@@ -94,7 +96,7 @@ func LoadPEFT(model any, dir string, options ...Options) (*Adapter, error) {
 }
 
 // assemble makes a LoRA of modules that are read one by one and attaches it.
-func (a *Adapter) assemble(model any, path string, o Options, slots []slot, read func(slot) (module, error)) (*Adapter, error) {
+func (a *Adapter) assemble(model Model, path string, o Options, slots []slot, read func(slot) (module, error)) (*Adapter, error) {
 	cfg := a.config
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -131,7 +133,7 @@ const (
 )
 
 // extra are the shortest names of a model's modules that modules_to_save means.
-func (c *peftConfig) extra(model any) []string {
+func (c *peftConfig) extra(model Model) []string {
 	var chosen, all []string
 	for name := range nn.Params(model) {
 		module := moduleOf(name)
@@ -157,7 +159,8 @@ func openPEFT(dir string) (*peftFile, error) {
 	path := filepath.Join(dir, PEFTTensorFile)
 	if !regular.Exists(path) {
 		if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
-			return nil, fmt.Errorf("multilora: %s: want %s, got adapter_model.bin: save it with safe_serialization", dir, PEFTTensorFile)
+			return nil, fmt.Errorf("multilora: %s: want %s, got adapter_model.bin: save it with safe_serialization",
+				dir, PEFTTensorFile)
 		}
 	}
 	file, err := safetensors.Open(path)
@@ -175,7 +178,8 @@ func openPEFT(dir string) (*peftFile, error) {
 			plain = stem + ".weight"
 		}
 		if other, twice := f.names[plain]; twice {
-			return nil, errors.Join(fmt.Errorf("multilora: %s: tensor %s: want it once, got %s too", path, quoted(name), quoted(other.Name)), file.Close())
+			return nil, errors.Join(fmt.Errorf("multilora: %s: tensor %s: want it once, got %s too",
+				path, quoted(name), quoted(other.Name)), file.Close())
 		}
 		f.names[plain] = t
 	}
@@ -192,7 +196,8 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) e
 			return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.Path(), name, shape)
 		}
 		if !slices.Equal(t.Shape, shape) {
-			return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v", f.Path(), t.Name, shape, w, t.Shape)
+			return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v",
+				f.Path(), t.Name, shape, w, t.Shape)
 		}
 		known[name] = true
 		return nil
@@ -236,7 +241,9 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) e
 func (a *Adapter) SavePEFT(dir string) error {
 	for _, e := range a.extras {
 		if !e.whole {
-			return fmt.Errorf("multilora: saving %s: PEFT saves whole modules: want every parameter of %s in field extra, and no modules beside it, got %s alone", dir, moduleOf(e.name), e.name)
+			return fmt.Errorf(
+				"multilora: saving %s: PEFT saves whole modules: want every parameter of %s in field extra, and no "+
+					"modules beside it, got %s alone", dir, moduleOf(e.name), e.name)
 		}
 	}
 	if a.config.learnsScaling() {

@@ -153,7 +153,8 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 		}
 	}
 	if layersSet != "" && c.targets.list == nil {
-		c.unsupported = append(c.unsupported, fmt.Sprintf("field %s: want null beside a target_modules that is one string, got a list or number", layersSet))
+		c.unsupported = append(c.unsupported, fmt.Sprintf(
+			"field %s: want null beside a target_modules that is one string, got a list or number", layersSet))
 	}
 	return c, nil
 }

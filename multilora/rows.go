@@ -19,13 +19,13 @@ import (
 //	err = set.Use("french")                  // for all rows
 //	err = set.UseRows("code", "french", "")  // row by row; "" is the base alone
 type Set struct {
-	model    any
+	model    Model
 	adapters map[string]*Adapter
 	mixed    []slot // those that UseRows has filled
 }
 
 // NewSet is a set without adapters. The model's slots must hold its own layers.
-func NewSet(model any) *Set {
+func NewSet(model Model) *Set {
 	tensor.NotNil("multilora.NewSet", "a model", model)
 	return &Set{model: model, adapters: map[string]*Adapter{}}
 }

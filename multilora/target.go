@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/nn"
-	"github.com/agora-ml/agora/nn/llama"
 )
 
 // slot is a place of a model where a linear layer stands or stood.
@@ -18,7 +17,7 @@ type slot struct {
 }
 
 // linears gives the slots of a model that hold linear layers, in the model's order.
-func linears(model any) ([]slot, error) {
+func linears(model Model) ([]slot, error) {
 	var all []slot
 	for name, layer := range nn.Layers(model) {
 		switch l := (*layer).(type) {
@@ -33,7 +32,7 @@ func linears(model any) ([]slot, error) {
 
 // otherModules are the names of what has parameters in a model and is none of its linear
 // layers: norms, the embedding, and the head, also where its weight is the embedding's.
-func otherModules(model any, linears []slot) (names []string) {
+func otherModules(model Model, linears []slot) (names []string) {
 	known := map[string]bool{}
 	for _, s := range linears {
 		known[s.name] = true
@@ -44,7 +43,7 @@ func otherModules(model any, linears []slot) (names []string) {
 			names = append(names, module)
 		}
 	}
-	if m, ok := model.(*llama.Model); ok && m.Head == nil {
+	if tiedHead(model) != nil {
 		names = append(names, headModule)
 	}
 	return names
@@ -72,10 +71,12 @@ func find(all []slot, others, targets []string) ([]slot, error) {
 	if i := slices.Index(matched, false); i >= 0 {
 		for _, name := range others {
 			if ok, _ := matches(targets[i], name); ok {
-				return nil, fmt.Errorf("multilora: field targets: %q: %s: want linear layers of the model, which has %s", targets[i], notALayer(name), lastParts(namesOf(all)))
+				return nil, fmt.Errorf("multilora: field targets: %q: %s: want linear layers of the model, which has %s",
+					targets[i], notALayer(name), lastParts(namesOf(all)))
 			}
 		}
-		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s", targets[i], lastParts(namesOf(all)))
+		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s",
+			targets[i], lastParts(namesOf(all)))
 	}
 	return found, nil
 }

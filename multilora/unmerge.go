@@ -7,8 +7,9 @@ import (
 	"hash/crc64"
 	"slices"
 
-	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -76,12 +77,8 @@ func element(b []byte, at, size int) int64 {
 // subtract gives the bytes of W' - ΔW, computed in f32 and rounded to the storage of W'.
 func (l adapted) subtract(delta *tensor.Tensor) ([]byte, error) {
 	w := l.base.Weight.Value
-	d, n := w.Device(), w.Numel()
-	x, rounded := d.New(tensor.F32, w.Shape()...), d.Like(w)
-	d.Run(kernels.Cast{N: n}, x, w)
-	d.Run(kernels.Sub{N: n, M: n}, x, x, delta)
-	d.Run(kernels.Cast{N: n}, rounded, x)
-	return rounded.RawBytes()
+	without := ops.Sub(autograd.Const(cast(w, tensor.F32)), autograd.Const(delta)).Tensor()
+	return cast(without, w.DType()).RawBytes()
 }
 
 // Unmerge is the inverse of Merge: every weight is, bit for bit, what it was before, and
@@ -127,6 +124,6 @@ func (l adapted) unmerge(c *corrections) error {
 	if err := c.apply(data, w.DType().Bytes(1)); err != nil {
 		return err
 	}
-	d.Run(kernels.Cast{N: w.Numel()}, w, d.FromBytes(w.DType(), data, w.Shape()...))
+	assign(w, d.FromBytes(w.DType(), data, w.Shape()...))
 	return d.Err()
 }

@@ -153,7 +153,8 @@ func TestMergeAndCompare(t *testing.T) {
 			largest = max(largest, math.Abs(float64(want[i])))
 		}
 		if r.LogitDifference != difference || r.LargestLogit != largest || len(r.Layers) != len(a.layers) || !(difference > 0 && difference < most) {
-			t.Errorf("%s: reported %g of %g for %d layers, want %g (above 0 and below %g) of %g for %d", dt, r.LogitDifference, r.LargestLogit, len(r.Layers), difference, most, largest, len(a.layers))
+			t.Errorf("%s: reported %g of %g for %d layers, want %g (above 0 and below %g) of %g for %d",
+				dt, r.LogitDifference, r.LargestLogit, len(r.Layers), difference, most, largest, len(a.layers))
 		}
 	}
 }

@@ -23,12 +23,12 @@ type Attention struct {
 }
 
 // NewAttention has four new linear layers without bias.
-func NewAttention(init *Init, dim, heads, kvHeads, headDim int) *Attention {
+func NewAttention(weights *Initializer, dim, heads, kvHeads, headDim int) *Attention {
 	return &Attention{
-		Q:       NewLinear(init, dim, heads*headDim, false),
-		K:       NewLinear(init, dim, kvHeads*headDim, false),
-		V:       NewLinear(init, dim, kvHeads*headDim, false),
-		O:       NewLinear(init, heads*headDim, dim, false),
+		Q:       NewLinear(weights, dim, heads*headDim, false),
+		K:       NewLinear(weights, dim, kvHeads*headDim, false),
+		V:       NewLinear(weights, dim, kvHeads*headDim, false),
+		O:       NewLinear(weights, heads*headDim, dim, false),
 		HeadDim: headDim,
 	}
 }

@@ -15,12 +15,12 @@ type Conv2D struct {
 
 // NewConv2D is initialized as PyTorch's nn.Conv2d: weight and bias uniform within 1/sqrt(n), n being
 // what a window sees.
-func NewConv2D(init *Init, in, out int, kernel [2]int, bias bool, o ops.Conv2DOptions) *Conv2D {
+func NewConv2D(weights *Initializer, in, out int, kernel [2]int, bias bool, o ops.Conv2DOptions) *Conv2D {
 	in /= max(1, o.Groups)
 	fan := in * kernel[0] * kernel[1]
-	c := &Conv2D{Weight: init.Kaiming(fan, out, in, kernel[0], kernel[1]), Options: o}
+	c := &Conv2D{Weight: weights.Kaiming(fan, out, in, kernel[0], kernel[1]), Options: o}
 	if bias {
-		c.Bias = init.Kaiming(fan, out)
+		c.Bias = weights.Kaiming(fan, out)
 	}
 	return c
 }
@@ -45,10 +45,10 @@ type BatchNorm struct {
 }
 
 // NewBatchNorm begins with weight and variance 1, bias and mean 0.
-func NewBatchNorm(init *Init, channels int) *BatchNorm {
+func NewBatchNorm(weights *Initializer, channels int) *BatchNorm {
 	n := &BatchNorm{
-		Weight: init.Constant(1, channels), Bias: init.Constant(0, channels),
-		RunningMean: init.Constant(0, channels), RunningVariance: init.Constant(1, channels),
+		Weight: weights.Constant(1, channels), Bias: weights.Constant(0, channels),
+		RunningMean: weights.Constant(0, channels), RunningVariance: weights.Constant(1, channels),
 	}
 	n.RunningMean.Frozen, n.RunningVariance.Frozen = true, true
 	return n

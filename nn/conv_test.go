@@ -12,7 +12,7 @@ import (
 // While a tape records, the batch's statistics; without one the running ones, which have moved once.
 func TestBatchNormTrainsWhileATapeRecords(t *testing.T) {
 	d := open(t)
-	n := NewBatchNorm(NewInit(d, 1), 1)
+	n := NewBatchNorm(NewInitializer(d, 1), 1)
 	n.Momentum = 0.5
 	var train []string
 	for name, p := range Params(n) {
@@ -43,7 +43,7 @@ func TestBatchNormTrainsWhileATapeRecords(t *testing.T) {
 
 func TestConv2DHasPyTorchsShapes(t *testing.T) {
 	d := open(t)
-	c := NewConv2D(NewInit(d, 1), 6, 4, [2]int{3, 5}, true, ops.Conv2DOptions{Groups: 2})
+	c := NewConv2D(NewInitializer(d, 1), 6, 4, [2]int{3, 5}, true, ops.Conv2DOptions{Groups: 2})
 	if !c.Weight.Value.HasShape(4, 3, 3, 5) || !c.Bias.Value.HasShape(4) {
 		t.Errorf("weight %s, bias %s", c.Weight.Value, c.Bias.Value)
 	}

@@ -11,8 +11,8 @@ type Embedding struct {
 }
 
 // NewEmbedding is initialised as PyTorch's nn.Embedding: standard normal.
-func NewEmbedding(init *Init, vocab, dim int) *Embedding {
-	return &Embedding{Weight: init.Normal(1, vocab, dim)}
+func NewEmbedding(weights *Initializer, vocab, dim int) *Embedding {
+	return &Embedding{Weight: weights.Normal(1, vocab, dim)}
 }
 
 // Forward maps i32 ids [...] to the vectors [..., dim].

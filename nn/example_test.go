@@ -19,7 +19,7 @@ func Example() {
 	}
 	defer d.Close()
 
-	weights := nn.NewInit(d, 1) // random initial values of seed 1
+	weights := nn.NewInitializer(d, 1) // random initial values of seed 1
 	model := &struct {
 		Net nn.Sequential `name:"net"`
 	}{nn.Sequential{

@@ -72,11 +72,11 @@ func TestLayersByHand(t *testing.T) {
 		t.Errorf("embedding has shape %v, want [1 2 2]", y.Shape())
 	}
 
-	init := NewInit(d, 1)
+	weights := NewInitializer(d, 1)
 	row := autograd.Const(d.FromFloat32s(tensor.F32, []float32{3, 4}, 1, 2))
-	rms := NewRMSNorm(init, 2, 0)
+	rms := NewRMSNorm(weights, 2, 0)
 	near(t, "RMS norm", rms.Forward(row).Tensor(), 3/float32(math.Sqrt(12.5)), 4/float32(math.Sqrt(12.5)))
-	layer := NewLayerNorm(init, 2, 0)
+	layer := NewLayerNorm(weights, 2, 0)
 	layer.Bias = param(d, []int{2}, 5, 6)
 	near(t, "layer norm", layer.Forward(row).Tensor(), 4, 7)
 
@@ -121,24 +121,25 @@ func TestInitialValues(t *testing.T) {
 		}
 		return mean, math.Sqrt(deviation), largest
 	}
-	init := NewInit(d, 7)
-	linear := NewLinear(init, 100, 200, true)
+	weights := NewInitializer(d, 7)
+	linear := NewLinear(weights, 100, 200, true)
 	for name, p := range Params(linear) { // uniform within 0.1: deviation 0.1/sqrt(3)
 		mean, deviation, largest := moments(read(t, p.Value))
 		if !(math.Abs(mean) < 0.01 && math.Abs(deviation-0.0577) < 0.005 && largest > 0.095 && largest <= 0.1) {
-			t.Errorf("%s of a linear layer: mean %v, deviation %v, largest %v; want uniform within 0.1", name, mean, deviation, largest)
+			t.Errorf("%s of a linear layer: mean %v, deviation %v, largest %v; want uniform within 0.1",
+				name, mean, deviation, largest)
 		}
 	}
-	embedding := NewEmbedding(init, 100, 100)
+	embedding := NewEmbedding(weights, 100, 100)
 	mean, deviation, largest := moments(read(t, embedding.Weight.Value))
 	if !(math.Abs(mean) < 0.05 && math.Abs(deviation-1) < 0.05 && largest > 3) {
 		t.Errorf("embedding: mean %v, deviation %v, largest %v; want standard normal", mean, deviation, largest)
 	}
-	again := NewLinear(NewInit(d, 7), 100, 200, true)
+	again := NewLinear(NewInitializer(d, 7), 100, 200, true)
 	if !slices.Equal(read(t, again.Weight.Value), read(t, linear.Weight.Value)) {
 		t.Error("the same seed gives other numbers")
 	}
-	second := NewLinear(init, 100, 200, false)
+	second := NewLinear(weights, 100, 200, false)
 	if slices.Equal(read(t, second.Weight.Value), read(t, linear.Weight.Value)) {
 		t.Error("the second layer has the numbers of the first")
 	}
@@ -149,9 +150,9 @@ func TestInitialValues(t *testing.T) {
 func TestAttentionCache(t *testing.T) {
 	d := open(t)
 	const batch, tokens, dim, heads, kvHeads, headDim = 2, 7, 12, 4, 2, 4
-	init := NewInit(d, 3)
-	a := NewAttention(init, dim, heads, kvHeads, headDim)
-	x := init.Normal(1, batch, tokens, dim).Value
+	weights := NewInitializer(d, 3)
+	a := NewAttention(weights, dim, heads, kvHeads, headDim)
+	x := weights.Normal(1, batch, tokens, dim).Value
 	whole := read(t, a.Forward(autograd.Const(x), Context{}).Tensor())
 
 	for _, rows := range []int{1, batch} {

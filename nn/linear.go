@@ -10,10 +10,10 @@ type Linear struct {
 
 // NewLinear is initialised as PyTorch's nn.Linear: weight and bias uniform within
 // 1/sqrt(in).
-func NewLinear(init *Init, in, out int, bias bool) *Linear {
-	l := &Linear{Weight: init.Kaiming(in, out, in)}
+func NewLinear(weights *Initializer, in, out int, bias bool) *Linear {
+	l := &Linear{Weight: weights.Kaiming(in, out, in)}
 	if bias {
-		l.Bias = init.Kaiming(in, out)
+		l.Bias = weights.Kaiming(in, out)
 	}
 	return l
 }

@@ -10,6 +10,7 @@ package nn
 import (
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // The names every file here uses.
@@ -40,6 +41,15 @@ func (s Sequential) Forward(x *Var) *Var {
 		x = layer.Forward(x)
 	}
 	return x
+}
+
+// Device returns the device of the first parameter, and panics if there is none.
+func (s Sequential) Device() *tensor.Device {
+	for _, p := range Params(s) {
+		return p.Value.Device()
+	}
+	tensor.Panicf("sequential", "no layer has a parameter: want one to know the device")
+	return nil
 }
 
 // Dropout zeroes elements with probability P and scales the others by 1/(1-P) while

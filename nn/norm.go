@@ -9,8 +9,8 @@ type RMSNorm struct {
 }
 
 // NewRMSNorm begins with ones.
-func NewRMSNorm(init *Init, dim int, eps float32) *RMSNorm {
-	return &RMSNorm{Weight: init.Constant(1, dim), Eps: eps}
+func NewRMSNorm(weights *Initializer, dim int, eps float32) *RMSNorm {
+	return &RMSNorm{Weight: weights.Constant(1, dim), Eps: eps}
 }
 
 // Forward normalises every row of [..., dim].
@@ -25,8 +25,8 @@ type LayerNorm struct {
 }
 
 // NewLayerNorm begins with weight 1 and bias 0.
-func NewLayerNorm(init *Init, dim int, eps float32) *LayerNorm {
-	return &LayerNorm{Weight: init.Constant(1, dim), Bias: init.Constant(0, dim), Eps: eps}
+func NewLayerNorm(weights *Initializer, dim int, eps float32) *LayerNorm {
+	return &LayerNorm{Weight: weights.Constant(1, dim), Bias: weights.Constant(0, dim), Eps: eps}
 }
 
 // Forward normalises every row of [..., dim].

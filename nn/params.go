@@ -105,7 +105,8 @@ func (w walker) part(v reflect.Value, name, part string) bool {
 		inside = v.Elem()
 		if w.slot != nil && part != "" {
 			if !v.CanAddr() {
-				tensor.Panicf("params", "the layer %q cannot be replaced: pass a pointer to the model, and hold structs by pointer", name)
+				tensor.Panicf("params",
+					"the layer %q cannot be replaced: pass a pointer to the model, and hold structs by pointer", name)
 			}
 			if !w.slot(name, v.Addr().Interface().(*Layer)) {
 				return false

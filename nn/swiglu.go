@@ -11,11 +11,11 @@ type SwiGLU struct {
 }
 
 // NewSwiGLU has three new linear layers without bias.
-func NewSwiGLU(init *Init, dim, hidden int) *SwiGLU {
+func NewSwiGLU(weights *Initializer, dim, hidden int) *SwiGLU {
 	return &SwiGLU{
-		Gate: NewLinear(init, dim, hidden, false),
-		Up:   NewLinear(init, dim, hidden, false),
-		Down: NewLinear(init, hidden, dim, false),
+		Gate: NewLinear(weights, dim, hidden, false),
+		Up:   NewLinear(weights, dim, hidden, false),
+		Down: NewLinear(weights, hidden, dim, false),
 	}
 }
 

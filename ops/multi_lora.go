@@ -65,8 +65,10 @@ func (m *multiLoRA) dropout(d *tensor.Device, x *tensor.Tensor) *tensor.Tensor {
 	return y
 }
 
-// scaled is b with the scaling of each module and Scale in its columns.
-func (m *multiLoRA) scaled(d *tensor.Device, b, s *tensor.Tensor) *tensor.Tensor {
+// ScaledB returns b with the scaling s of each module (nil: all ones) and Scale in its columns, a
+// new tensor [out, modules rank]: its product with a is what the modules add to the weight.
+func (m MultiLoRA) ScaledB(b, s *tensor.Tensor) *tensor.Tensor {
+	d := b.Device()
 	bs := d.Like(b)
 	if s == nil {
 		d.Run(kernels.Scale{N: b.Numel(), Alpha: m.Scale}, bs, b)
@@ -107,7 +109,7 @@ func (m *multiLoRA) narrow(f *Fwd, x, a *tensor.Tensor) *tensor.Tensor {
 
 // add: y += u bsᵀ.
 func (m *multiLoRA) add(f *Fwd, y, u, b, s *tensor.Tensor) {
-	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.scaled(f.Device, b, s), nil)
+	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.ScaledB(b, s), nil)
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
@@ -124,7 +126,7 @@ func (m *multiLoRA) modulesBackward(b *Back, at int, x, dx, dy, u *tensor.Tensor
 	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
 	if dx != nil || b.Needs[at] {
 		du := b.Like(u)
-		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy, m.scaled(b.Device, lora, s), nil)
+		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy, m.ScaledB(lora, s), nil)
 		if dx != nil {
 			m.addInputGrad(b.Device, dx, du, a)
 		}

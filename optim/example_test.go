@@ -22,7 +22,7 @@ func Example() {
 
 	model := &struct {
 		Layer *nn.Linear `name:"layer"`
-	}{nn.NewLinear(nn.NewInit(d, 1), 1, 1, false)}
+	}{nn.NewLinear(nn.NewInitializer(d, 1), 1, 1, false)}
 	params, err := optim.Gather(d, model)
 	if err != nil {
 		log.Fatal(err)

@@ -49,7 +49,8 @@ func TestGoldenPrompts(t *testing.T) {
 					return nil
 				}
 				if got.Prompt != want.Prompt || got.Gold != want.Gold || len(got.Choices) != len(want.Choices) || got.Answer != want.Choices[want.Gold].Text {
-					t.Errorf("%s: got gold %d, %q\n%q\nwant %d\n%q", want.Row, got.Gold, got.Choices, got.Prompt, want.Gold, want.Prompt)
+					t.Errorf("%s: got gold %d, %q\n%q\nwant %d\n%q",
+						want.Row, got.Gold, got.Choices, got.Prompt, want.Gold, want.Prompt)
 					return nil
 				}
 				for i, c := range want.Choices {

@@ -35,7 +35,8 @@ func readMMLU(path string, shots int) (all []Example, err error) {
 	}
 	for _, file := range files {
 		subject := subjectOf(file)
-		head := fmt.Sprintf("The following are multiple choice questions (with answers) about %s.\n\n", strings.ReplaceAll(subject, "_", " "))
+		head := fmt.Sprintf("The following are multiple choice questions (with answers) about %s.\n\n",
+			strings.ReplaceAll(subject, "_", " "))
 		if shots > 0 {
 			solved, err := readSubject(filepath.Join(filepath.Dir(filepath.Dir(file)), "dev", subject+"_dev.csv"))
 			if err != nil {

@@ -114,7 +114,8 @@ func readWiC(path string, _ int) (all []Example, err error) {
 		}
 		first := []rune(*r.Sentence1)
 		if *r.Start1 < 0 || *r.Start1 >= *r.End1 || *r.End1 > len(first) {
-			return fmt.Errorf("start1 and end1: want a word within the %d code points of sentence1, got %d to %d", len(first), *r.Start1, *r.End1)
+			return fmt.Errorf("start1 and end1: want a word within the %d code points of sentence1, got %d to %d",
+				len(first), *r.Start1, *r.End1)
 		}
 		e := Example{
 			Prompt: "Sentence 1: " + *r.Sentence1 + "\nSentence 2: " + *r.Sentence2 +

@@ -40,9 +40,9 @@ func TestExtraParametersOnTheirWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	init := nn.NewInit(d, 5)
+	weights := nn.NewInitializer(d, 5)
 	for _, p := range []*nn.Param{m.Head.Weight, m.Norm.Weight} {
-		p.Value = init.Normal(1, p.Value.Shape()...).Value
+		p.Value = weights.Normal(1, p.Value.Shape()...).Value
 	}
 	if err := a.Save(own); err != nil {
 		t.Fatal(err)

@@ -28,12 +28,12 @@ const (
 )
 
 func newNetwork(d *tensor.Device, height, width int) *network {
-	init := nn.NewInit(d, 1)
+	weights := nn.NewInitializer(d, 1)
 	window, padded := [2]int{3, 3}, ops.Conv2DOptions{Padding: [2]int{1, 1}}
 	return &network{
-		Conv1: nn.NewConv2D(init, 1, 8, window, false, padded), Norm1: nn.NewBatchNorm(init, 8),
-		Conv2: nn.NewConv2D(init, 8, 16, window, false, padded), Norm2: nn.NewBatchNorm(init, 16),
-		Head: nn.NewLinear(init, 16*(height/4)*(width/4), 10, true),
+		Conv1: nn.NewConv2D(weights, 1, 8, window, false, padded), Norm1: nn.NewBatchNorm(weights, 8),
+		Conv2: nn.NewConv2D(weights, 8, 16, window, false, padded), Norm2: nn.NewBatchNorm(weights, 16),
+		Head: nn.NewLinear(weights, 16*(height/4)*(width/4), 10, true),
 	}
 }
 

@@ -35,13 +35,13 @@ func train(steps int) (accuracy float64, err error) {
 	}
 	defer d.Close()
 
-	init := nn.NewInit(d, 1)
+	weights := nn.NewInitializer(d, 1)
 	model := &struct {
 		Net nn.Sequential `name:"net"`
 	}{nn.Sequential{
-		nn.NewLinear(init, 2, 64, true), nn.Func(ops.Tanh),
-		nn.NewLinear(init, 64, 64, true), nn.Func(ops.Tanh),
-		nn.NewLinear(init, 64, 2, true),
+		nn.NewLinear(weights, 2, 64, true), nn.Func(ops.Tanh),
+		nn.NewLinear(weights, 64, 64, true), nn.Func(ops.Tanh),
+		nn.NewLinear(weights, 64, 2, true),
 	}}
 	params, err := optim.Gather(d, model)
 	if err != nil {

@@ -116,12 +116,12 @@ func TestBlockAgainstFloat64(t *testing.T) {
 		if c.dt == tensor.F64 && testdevice.Name() != "cpu" {
 			continue // no shader has f64
 		}
-		init := &nn.Init{Device: d, DType: c.dt, Seed: 5}
+		weights := &nn.Initializer{Device: d, DType: c.dt, Seed: 5}
 		block := &Block{
-			InputNorm: nn.NewRMSNorm(init, refHidden, refEps),
-			Attention: nn.NewAttention(init, refHidden, refHeads, refKVHeads, refHeadDim),
-			MLPNorm:   nn.NewRMSNorm(init, refHidden, refEps),
-			MLP:       nn.NewSwiGLU(init, refHidden, refInner),
+			InputNorm: nn.NewRMSNorm(weights, refHidden, refEps),
+			Attention: nn.NewAttention(weights, refHidden, refHeads, refKVHeads, refHeadDim),
+			MLPNorm:   nn.NewRMSNorm(weights, refHidden, refEps),
+			MLP:       nn.NewSwiGLU(weights, refHidden, refInner),
 		}
 		if c.normHeads {
 			block.Attention.QNorm = nn.NewRMSNorm(init, refHeadDim, refEps)

@@ -25,16 +25,16 @@ func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, er
 		return nil, err
 	}
 	m, shapes := build(d, c)
-	init := nn.NewInit(d, seed)
-	init.DType, m.dtype = dt, dt
+	weights := nn.NewInitializer(d, seed)
+	weights.DType, m.dtype = dt, dt
 	for name, p := range nn.Params(m) {
 		switch shape := shapes[p]; {
 		case strings.HasSuffix(name, ".bias"):
-			*p = *init.Constant(0, shape...)
+			*p = *weights.Constant(0, shape...)
 		case len(shape) == 1:
-			*p = *init.Constant(1, shape...)
+			*p = *weights.Constant(1, shape...)
 		default:
-			*p = *init.Normal(float64(c.InitRange), shape...)
+			*p = *weights.Normal(float64(c.InitRange), shape...)
 		}
 	}
 	return m, d.Err()

@@ -36,7 +36,7 @@ func create(t testing.TB, d *tensor.Device, c Config) *Model {
 	}
 	for name, p := range nn.Params(m) { // biases of a new model are 0, which would test nothing
 		if strings.HasSuffix(name, ".bias") {
-			p.Value = nn.NewInit(d, 10).Normal(1, p.Value.Shape()...).Value
+			p.Value = nn.NewInitializer(d, 10).Normal(1, p.Value.Shape()...).Value
 		}
 	}
 	return m
