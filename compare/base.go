@@ -25,6 +25,7 @@ type BaseResult struct {
 
 // BaseSpec decides the bits of a base.
 type BaseSpec struct {
+	Version   int         `json:"version"` // see specVersion
 	Base      Base        `json:"base"` // without its seeds
 	Seed      uint64      `json:"seed,omitempty"`
 	Tasks     []TaskFiles `json:"tasks,omitempty"`
@@ -32,11 +33,15 @@ type BaseSpec struct {
 	TestRows  int         `json:"test_rows"`
 }
 
+// specVersion grows when what a specification stands for changes: other tasks by the same name, other
+// steps. What was made before is then made again.
+const specVersion = 1
+
 // bases are all that an experiment has.
 func (e *Experiment) bases() []BaseSpec {
 	b := e.Base
 	b.Seeds = nil
-	spec := BaseSpec{Base: b, Tasks: e.Tasks, BatchRows: e.Train.BatchRows, TestRows: e.Train.TestRows}
+	spec := BaseSpec{Version: specVersion, Base: b, Tasks: e.Tasks, BatchRows: e.Train.BatchRows, TestRows: e.Train.TestRows}
 	if e.Base.Model != "" {
 		return []BaseSpec{spec}
 	}

@@ -116,6 +116,12 @@ func (m Method) check() error {
 	return nil
 }
 
+// bits is the method without what does not decide the bits of a run.
+func (m Method) bits() Method {
+	m.Name, m.LR, m.Deciding = "", nil, false
+	return m
+}
+
 // totalRank is the rank of an adapter's change of a layer at most; 0: it has no bound.
 func (m Method) totalRank() int {
 	if m.Rank == 0 {

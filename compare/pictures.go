@@ -11,8 +11,8 @@ import (
 type figure struct {
 	Title  string
 	Text   string
-	Panels []template.HTML // SVG of our own
-	Legend bool            // say which color is which method
+	Panels [][]template.HTML // SVG of our own, in rows
+	Legend bool              // say which color is which method
 }
 
 // Sizes of panels.
@@ -20,6 +20,7 @@ const (
 	panelWidth  = 330.0
 	panelHeight = 220.0
 	wide        = 680.0
+	perRow      = 26.0 // height of a named row
 )
 
 func (r *Results) figures() []figure {
@@ -65,16 +66,25 @@ func (r *Results) scorePicture() figure {
 			values := collect(runs, func(t ScoredRun) float64 { return m.scale(Mean(t.Scores, m)) })
 			c.marks = append(c.marks, intervalMarks(r.color(row.Method), at, Paired(values, make([]float64, len(values))), values)...)
 		}
-		c.height = marginTop + marginBottom + 22*float64(len(c.rows))
-		f.Panels = append(f.Panels, template.HTML(c.svg()))
+		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))
+		f.add(c)
 	}
 	return f
 }
 
+// add begins a row of panels.
+func (f *figure) add(panels ...chart) {
+	var row []template.HTML
+	for _, c := range panels {
+		row = append(row, template.HTML(c.svg()))
+	}
+	f.Panels = append(f.Panels, row)
+}
+
 // intervalMarks are a row of dots with their mean and its interval.
 func intervalMarks(color int, at float64, d Difference, values []float64) []mark {
-	own := slices.Repeat([]float64{at}, len(values))
-	marks := []mark{{color: color, x: values, y: own, dots: 2.2, faint: true}}
+	below := slices.Repeat([]float64{at + 0.3}, len(values))
+	marks := []mark{{color: color, x: values, y: below, dots: 2.2}}
 	if d.N >= 2 {
 		marks = append(marks, mark{color: color, x: []float64{d.Low}, x2: []float64{d.High}, y: []float64{at}})
 	}
@@ -108,9 +118,9 @@ func (r *Results) pairPicture() figure {
 			d.Mean, d.Low, d.High = m.scale(d.Mean), m.scale(d.Low), m.scale(d.High)
 			c.marks = append(c.marks, intervalMarks(r.color(p.First), at, d, scaled(m, p.Seeds))...)
 		}
-		c.height = marginTop + marginBottom + 24*float64(max(1, len(c.rows)))
+		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))
 		if len(c.rows) > 0 {
-			f.Panels = append(f.Panels, template.HTML(c.svg()))
+			f.add(c)
 		}
 	}
 	return f
@@ -127,7 +137,7 @@ func scaled(m Measure, values []float64) []float64 {
 // curvePicture has a panel for each method, with every seed.
 func (r *Results) curvePicture() figure {
 	m := r.Experiment.Measure
-	f := figure{Title: "Every seed on its way", Text: "A thin line is a seed's run, the thick one their mean; all panels have the same axes."}
+	f := figure{Title: "Every seed on its way", Text: "A thin line is a seed's run, the thick one their mean; panels of one number of steps have the same axes."}
 	value := func(p Point) float64 {
 		switch m {
 		case Letters:
@@ -148,6 +158,7 @@ func (r *Results) curvePicture() figure {
 				y.include(value(p))
 			}
 		})
+		var panels []chart
 		for _, method := range r.Experiment.Methods {
 			c := chart{
 				title: fmt.Sprintf("%s, %d steps", method.Name, steps), x: axis{label: "step", set: true, hi: float64(steps)}, y: y,
@@ -156,14 +167,15 @@ func (r *Results) curvePicture() figure {
 			runs, _ := r.runs(method.Name, steps)
 			for _, run := range runs {
 				line := mark{color: r.color(method.Name), line: true, faint: true}
-				for _, p := range run.Curve {
+				for _, p := range r.curve(run, m) {
 					line.x, line.y = append(line.x, float64(p.Step)), append(line.y, value(p))
 				}
 				c.marks = append(c.marks, line)
 			}
-			c.marks = append(c.marks, r.meanCurve(method.Name, steps, value))
-			f.Panels = append(f.Panels, template.HTML(c.svg()))
+			c.marks = append(c.marks, r.meanCurve(method.Name, steps, m, value))
+			panels = append(panels, c)
 		}
+		f.add(panels...)
 	}
 	return f
 }
@@ -176,17 +188,30 @@ func (r *Results) eachRun(steps int, do func(ScoredRun)) {
 	}
 }
 
+// curve is a run's, by letters or right answers from what its base did on.
+func (r *Results) curve(run ScoredRun, m Measure) []Point {
+	if m != Letters && m != Exact {
+		return run.Curve
+	}
+	for _, b := range r.Bases {
+		if b.Spec.Seed == run.Trial.Base.Seed {
+			return append([]Point{{Letters: Mean(b.New, Letters), Exact: Mean(b.New, Exact)}}, run.Curve...)
+		}
+	}
+	return run.Curve
+}
+
 // meanCurve is the mean of a method's runs that did not diverge.
-func (r *Results) meanCurve(method string, steps int, value func(Point) float64) mark {
+func (r *Results) meanCurve(method string, steps int, m Measure, value func(Point) float64) mark {
 	line := mark{color: r.color(method), line: true, dashed: r.color(method) >= colors}
 	runs, _ := r.runs(method, steps)
 	if len(runs) == 0 {
 		return line
 	}
-	for i, p := range runs[0].Curve {
+	for i, p := range r.curve(runs[0], m) {
 		sum := 0.0
 		for _, run := range runs {
-			sum += value(run.Curve[i])
+			sum += value(r.curve(run, m)[i])
 		}
 		line.x, line.y = append(line.x, float64(p.Step)), append(line.y, sum/float64(len(runs)))
 	}
@@ -202,9 +227,10 @@ func (r *Results) ratePicture() figure {
 		Title: "How rates were chosen", Legend: true,
 		Text: "Loss on the validation rows, of seeds that are not scored: a dot a run, the line their mean. Runs that diverged are left out.",
 	}
+	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{
-			title: fmt.Sprintf("after %d steps", steps), x: axis{label: "learning rate", log: true}, y: axis{label: Loss.axis()},
+			title: fmt.Sprintf("after %d steps", steps), x: axis{label: "learning rate", log: true, fixed: r.Experiment.grid()}, y: axis{label: Loss.axis()},
 			width: 1.5 * panelWidth, height: 1.3 * panelHeight,
 		}
 		for _, rate := range r.Rates {
@@ -219,15 +245,26 @@ func (r *Results) ratePicture() figure {
 			}
 			c.marks = append(c.marks, line)
 		}
-		f.Panels = append(f.Panels, template.HTML(c.svg()))
+		panels = append(panels, c)
 	}
+	f.add(panels...)
 	return f
+}
+
+// grid is the rates that the methods' lists name.
+func (e *Experiment) grid() (rates []float64) {
+	for _, m := range e.Methods {
+		rates = append(rates, m.LR...)
+	}
+	slices.Sort(rates)
+	return slices.Compact(rates)
 }
 
 // changePicture has s and |ΔW|/|W| over the steps of the longest runs.
 func (r *Results) changePicture() figure {
 	steps := slices.Max(r.Experiment.Train.Steps)
 	f := figure{Title: "What becomes of the weights", Legend: true, Text: fmt.Sprintf("Means over layers and seeds, of the runs of %d steps.", steps)}
+	var panels []chart
 	for _, k := range []struct {
 		title, label string
 		value        func(Point) float64
@@ -239,13 +276,14 @@ func (r *Results) changePicture() figure {
 	} {
 		c := chart{title: k.title, x: axis{label: "step", set: true, hi: float64(steps)}, y: axis{label: k.label, log: k.log}, width: panelWidth, height: panelHeight}
 		for _, m := range r.Experiment.Methods {
-			line := r.meanCurve(m.Name, steps, k.value)
+			line := r.meanCurve(m.Name, steps, "", k.value)
 			if slices.Max(append(line.y, 0)) > 0 { // a method without scalings has none to show
 				c.marks = append(c.marks, line)
 			}
 		}
-		f.Panels = append(f.Panels, template.HTML(c.svg()))
+		panels = append(panels, c)
 	}
+	f.add(panels...)
 	return f
 }
 
@@ -256,6 +294,7 @@ func (r *Results) spectrumPicture() figure {
 		Text: "Singular values of ΔW after the last step, each layer's largest being 1, means over layers and seeds. Where a random start contributes most " +
 			"of ΔW (column “start” of the table) an even spectrum says nothing of what was learnt.",
 	}
+	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{
 			title: fmt.Sprintf("after %d steps", steps), x: axis{label: "singular value, by size"}, y: axis{label: "relative to the largest", log: true},
@@ -272,8 +311,9 @@ func (r *Results) spectrumPicture() figure {
 			}
 			c.marks = append(c.marks, line)
 		}
-		f.Panels = append(f.Panels, template.HTML(c.svg()))
+		panels = append(panels, c)
 	}
+	f.add(panels...)
 	return f
 }
 
@@ -294,8 +334,8 @@ func (r *Results) speedPicture() figure {
 		memory.marks = append(memory.marks, mark{color: r.color(s.Method), x: []float64{float64(s.Peak) / (1 << 20)}, y: []float64{at}, dots: 4.5})
 	}
 	for _, c := range []chart{times, memory} {
-		c.height = marginTop + marginBottom + 20*float64(len(c.rows))
-		f.Panels = append(f.Panels, template.HTML(c.svg()))
+		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))
+		f.add(c)
 	}
 	return f
 }

@@ -49,6 +49,7 @@ func TestReadErrors(t *testing.T) {
 		{"method: lora", "method: full", "methods: LoRA: method full: want no modules, rank"},
 		{"rank: 4", "rank: 0", "methods: LoRA: multilora: field rank"},
 		{"name: LoRA", "name: MultiLoRA", `methods: number 2: name: want a name of its own, on a line, got "MultiLoRA"`},
+		{"methods:", "methods:\n  - {name: again, method: lora, rank: 4, lr: [1e-3, 4e-3]}", "methods: LoRA: want another method than again, got the same"},
 		{"[MultiLoRA, LoRA]", "[MultiLoRA, Lora]", `pairs: number 1: want names of methods, got "Lora"`},
 		{"[MultiLoRA, LoRA]", "[MultiLoRA]", "pairs: number 1: want two methods"},
 		{"name: test", "name: &a test", "x.yaml:1: want plain values, got anchor"},

@@ -182,10 +182,9 @@ func (e *Experiment) protocol() []string {
 	}
 	lines := []string{
 		schedule,
-		fmt.Sprintf("Rates are those of the lowest mean loss on %d validation rows a task over the seeds %s, which are not scored. Every method was tried at as many: %d, and one more each time "+
-			"that the best rate of some method was the last of its grid, %d times at most.", t.ValidationRows, join(s.Tune), len(e.Methods[0].LR), s.Rounds),
-		fmt.Sprintf("Then new seeds: %s for the methods that decide (%s), the first %d for the others. A seed decides the base, the rows and their order, and the adapter's start, for all methods alike.",
-			join(s.Score), strings.Join(e.deciding(), "; "), s.Fewer),
+		fmt.Sprintf("Rates are those of the lowest mean loss on %d validation rows a task over the seeds %s, which are not scored. "+
+			"Every method was tried at as many: %d%s.", t.ValidationRows, join(s.Tune), len(e.Methods[0].LR), e.rounds()),
+		fmt.Sprintf("Then new seeds: %s%s. A seed decides the base, the rows and their order, and the adapter's start, for all methods alike.", join(s.Score), e.fewer()),
 		fmt.Sprintf("AdamW (0.9, 0.999), no weight decay, %d rows a step from all tasks in turn, gradients clipped at %g.", t.BatchRows, t.ClipNorm),
 		"Intervals are Student's over seeds. Rows of a test are no repetitions of a run, and make no interval.",
 	}
@@ -195,13 +194,29 @@ func (e *Experiment) protocol() []string {
 	return lines
 }
 
-func (e *Experiment) deciding() (names []string) {
+// rounds says when there were more tries.
+func (e *Experiment) rounds() string {
+	if e.Seeds.Rounds == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and one more each time that the best rate of some method was the first or the last of its grid, %d times at most", e.Seeds.Rounds)
+}
+
+// fewer says who has how many seeds.
+func (e *Experiment) fewer() string {
+	var deciding []string
 	for _, m := range e.Methods {
 		if m.Deciding {
-			names = append(names, m.Name)
+			deciding = append(deciding, m.Name)
 		}
 	}
-	return names
+	switch {
+	case len(deciding) == len(e.Methods) || e.Seeds.Fewer == len(e.Seeds.Score):
+		return ""
+	case len(deciding) == 0:
+		return fmt.Sprintf(", the first %d of them", e.Seeds.Fewer)
+	}
+	return fmt.Sprintf(" for the methods that decide (%s), the first %d of them for the others", strings.Join(deciding, "; "), e.Seeds.Fewer)
 }
 
 func join[T any](list []T) string {

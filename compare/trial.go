@@ -56,8 +56,7 @@ type Timing struct {
 
 // trial is the run of a method: seed number k of the list that it is of.
 func (e *Experiment) trial(m Method, lr float64, steps, k int, seed uint64, scored bool) Trial {
-	m.Name, m.LR, m.Deciding = "", nil, false
-	t := Trial{Method: m, Train: e.Train, LR: lr, Steps: steps, Seed: seed, Scored: scored}
+	t := Trial{Method: m.bits(), Train: e.Train, LR: lr, Steps: steps, Seed: seed, Scored: scored}
 	bases := e.bases()
 	t.Base = bases[k%len(bases)]
 	t.Train.Steps = nil

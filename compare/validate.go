@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -168,6 +169,11 @@ func (e *Experiment) checkMethods() error {
 		names[m.Name] = true
 		if err := m.check(); err != nil {
 			return fmt.Errorf("methods: %s: %w", m.Name, err)
+		}
+		for _, other := range e.Methods[:i] {
+			if reflect.DeepEqual(other.bits(), m.bits()) {
+				return bad("methods: "+m.Name, "another method than "+other.Name, "the same")
+			}
 		}
 		if first := e.Methods[0]; len(m.LR) != len(first.LR) {
 			return bad("methods: "+m.Name+": lr", fmt.Sprintf("as many as %s has, %d: every method is to have the same number of tries", first.Name, len(first.LR)), len(m.LR))

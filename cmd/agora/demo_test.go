@@ -20,7 +20,7 @@ func TestDemo(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	for _, want := range []string{"reversed next", "12.5 %", "LoRA (1 × rank 12, rate", "MultiLoRA (3 × rank 4, rate", "Effective rank"} {
+	for _, want := range []string{"reversed next", "12.5 %", "LoRA (1 × rank 12, rate", "MultiLoRA (3 × rank 4, rate", "Effective rank", "does\nnot show which method is better"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("printed no %q:\n%s", want, stdout)
 		}

@@ -7,9 +7,9 @@ import (
 )
 
 // The family ciphers: "RB hfacgb=" asks to move six letters as the mark R says and then to replace
-// each as the mark B says. The model knows all six moves; to it A to H mean "the same letter". In
-// the new tasks each of those is a cipher of its own: where letters go is known, what becomes of
-// them is new.
+// each as the mark B says. The model knows all six moves; to it A to H mean "the same letter". A new
+// task is a move with A or B, and a cipher of its own: where letters go is known, what becomes of them
+// is new, and is told by both marks together.
 func ciphers() Family {
 	f := Family{
 		Name: "ciphers", About: "known moves of six letters, each with a new cipher of 16 letters",
@@ -30,8 +30,8 @@ func ciphers() Family {
 		}
 	}
 	for i := range 8 {
-		s := substitution{"cipher " + string(rune('1'+i)), 'A' + byte(i), newCipher(uint32(i))}
-		f.New = append(f.New, cipherTask(moves[i%len(moves)], s))
+		s := substitution{"cipher " + string(rune('1'+i)), 'A' + byte(i%2), newCipher(uint32(i))}
+		f.New = append(f.New, cipherTask(moves[i/2], s))
 	}
 	return f
 }

@@ -251,6 +251,11 @@ func TestRunEndsWithItsContext(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
+	for _, rate := range Defaults().Rates {
+		if of := rate * Defaults().ScaleLR; of < 0.01 || of > 0.05 {
+			t.Errorf("the scalings' rate is %g, want 0.01 to 0.05", of)
+		}
+	}
 	c := tiny()
 	c.Rates = nil
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "rates: want at least 1, got 0") {

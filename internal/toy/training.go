@@ -15,8 +15,8 @@ import (
 
 // train makes steps on fresh rows that hold every task in equal parts. All runs for one
 // purpose see the same rows.
-func (x *experiment) train(ctx context.Context, tasks []Task, purpose uint32, rate float64) error {
-	params, err := optim.Gather(x.device, x.model)
+func (x *experiment) train(ctx context.Context, tasks []Task, purpose uint32, rate float64, groups ...optim.Group) error {
+	params, err := optim.Gather(x.device, x.model, groups...)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,11 @@ func (x *experiment) adapt(ctx context.Context, method multilora.Method, modules
 			return best, err
 		}
 		best.Trained = x.trainable()
-		if err := x.train(ctx, NewTasks, forAdapters, rate); err != nil {
+		var scalings []optim.Group
+		if method == multilora.MethodMultiLoRA {
+			scalings = []optim.Group{{Match: "*.s", LRFactor: float32(x.ScaleLR)}}
+		}
+		if err := x.train(ctx, NewTasks, forAdapters, rate, scalings...); err != nil {
 			return best, err
 		}
 		loss, err := train.Evaluate(ctx, x.model, x.validation)
