@@ -97,7 +97,7 @@ func (e *Experiment) read(ctx context.Context) (*material, error) {
 		}
 		m.tasks = append(m.tasks, own)
 	}
-	all, _, err := data.Tokenize(tok, rows, data.TokenizeOptions{MaxTokens: e.Base.MaxTokens})
+	all, _, err := data.Tokenize(ctx, tok, rows, data.TokenizeOptions{MaxTokens: e.Base.MaxTokens})
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +124,11 @@ func (e *Experiment) readTask(ctx context.Context, tok tokenizer.Tokenizer, file
 	if files.Known != "" {
 		return e.readKnown(files, own)
 	}
-	learn, _, err := data.Read([]string{files.Train}, data.ReadOptions{Format: data.FormatCompletion, Context: ctx})
+	learn, _, err := data.Read(ctx, []string{files.Train}, data.ReadOptions{Format: data.FormatCompletion})
 	if err != nil {
 		return nil, own, err
 	}
-	test, _, err := data.Read([]string{files.Test}, data.ReadOptions{Format: data.FormatCompletion, Context: ctx})
+	test, _, err := data.Read(ctx, []string{files.Test}, data.ReadOptions{Format: data.FormatCompletion})
 	if err != nil {
 		return nil, own, err
 	}
@@ -144,7 +144,7 @@ func (e *Experiment) readTask(ctx context.Context, tok tokenizer.Tokenizer, file
 			return nil, own, fmt.Errorf("%s asks what %s asks: want no test row that is learnt", r.Source, source)
 		}
 	}
-	if own.test, _, err = data.Tokenize(tok, test, data.TokenizeOptions{MaxTokens: e.Base.MaxTokens}); err != nil {
+	if own.test, _, err = data.Tokenize(ctx, tok, test, data.TokenizeOptions{MaxTokens: e.Base.MaxTokens}); err != nil {
 		return nil, own, err
 	}
 	for _, r := range test {

@@ -61,7 +61,7 @@ func TestBudget(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		read, _, err := Read([]string{c.path}, ReadOptions{MaxBytes: c.max})
+		read, _, err := Read(t.Context(), []string{c.path}, ReadOptions{MaxBytes: c.max})
 		runtime.ReadMemStats(&after)
 		if c.want == "" && (err != nil || len(read) == 0) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.path) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s of at most %d bytes: %d rows, error %v, want %q", filepath.Base(c.path), c.max, len(read), err, c.want)
@@ -71,12 +71,12 @@ func TestBudget(t *testing.T) {
 		}
 	}
 	// All files together.
-	if _, _, err := Read([]string{rows, rows}, ReadOptions{MaxBytes: 30 * mib}); err == nil || !strings.Contains(err.Error(), most) {
+	if _, _, err := Read(t.Context(), []string{rows, rows}, ReadOptions{MaxBytes: 30 * mib}); err == nil || !strings.Contains(err.Error(), most) {
 		t.Errorf("two files: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := Read([]string{rows}, ReadOptions{Context: ctx}); !errors.Is(err, context.Canceled) {
+	if _, _, err := Read(ctx, []string{rows}, ReadOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
 	}
 }

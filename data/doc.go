@@ -1,8 +1,8 @@
 // Package data turns files of text into batches of token ids: read, split off the held
 // out, tokenize, shuffle, pack or pad.
 //
-//	rows, fields, err := data.Read([]string{"alpaca_data.json.gz", "chats.jsonl"}, data.ReadOptions{})
-//	seqs, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{MaxTokens: 512, Template: template})
+//	rows, fields, err := data.Read(ctx, []string{"alpaca_data.json.gz", "chats.jsonl"}, data.ReadOptions{})
+//	seqs, counts, err := data.Tokenize(ctx, tok, rows, data.TokenizeOptions{MaxTokens: 512, Template: template})
 //	seqs, held := data.HoldOut(seqs, 500)
 //	loader, err := data.NewLoader(seqs, data.LoaderOptions{Rows: 4, Pack: 512, Seed: seed})
 //	defer loader.Close()

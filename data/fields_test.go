@@ -65,7 +65,7 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 				fmt.Sprintf(`, "id": 3,%s"%s": %s`, "\n", name, value), fmt.Sprintf(",\n\"%s\": %s, \"source\": \"web\"", name, value),
 			} {
 				path := save(t, with(row, more))
-				_, _, err := Read([]string{path}, ReadOptions{Format: format})
+				_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format})
 				line := 3
 				if strings.Contains(where, ".json as") {
 					line = 4
@@ -79,7 +79,7 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 				if name == "ID" && !strings.Contains(err.Error(), `("ID" differs from "id" by case only)`) {
 					t.Errorf("%s: error %v", where, err)
 				}
-				rows, fields, err := Read([]string{path}, ReadOptions{Format: format, Ignore: []string{"other", field}})
+				rows, fields, err := Read(t.Context(), []string{path}, ReadOptions{Format: format, Ignore: []string{"other", field}})
 				if err != nil || len(rows) != 3 || !slices.ContainsFunc(fields, func(f Field) bool {
 					return strings.HasSuffix(f.Name, field) && f.Fate == FateIgnored && f.Count == 1
 				}) {
@@ -104,7 +104,7 @@ func TestHarmlessFieldsPass(t *testing.T) {
 		for i, empty := range []string{"null", `""`, "[]", "{}", "[ ]", "{\t}"} {
 			more += fmt.Sprintf(`, "none%d": %s`, i, empty)
 		}
-		rows, fields, err := Read([]string{save(t, with(row, more))}, ReadOptions{Format: format})
+		rows, fields, err := Read(t.Context(), []string{save(t, with(row, more))}, ReadOptions{Format: format})
 		if err != nil || len(rows) != 3 {
 			t.Fatalf("%s: %d rows, error %v", where, len(rows), err)
 		}
@@ -148,7 +148,7 @@ func TestRowsAreStrict(t *testing.T) {
 			`,` + "\n" + `"id": 01`:                              `want JSON, got invalid`,
 		} {
 			path := save(t, with(row, more))
-			_, _, err := Read([]string{path}, ReadOptions{Format: format, Ignore: []string{"id", "meta"}})
+			_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format, Ignore: []string{"id", "meta"}})
 			if row := fmt.Sprintf("%s: row 2 (line %d): ", path, line); err == nil || !strings.Contains(err.Error(), row) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s of %q: error %v, want %s…%s", where, more, err, row, want)
 			}
@@ -163,7 +163,7 @@ func TestRowsAreStrict(t *testing.T) {
 		{`{"text": "a", "Text": "b", "TEXT": "c"}`, `"Text", "TEXT": want fields`},
 		{`{"TEXT": ""}`, `"TEXT" differs from "text" by case only`},
 	} {
-		if _, _, err := Read([]string{save(t, "a.jsonl", c.row)}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Read(t.Context(), []string{save(t, "a.jsonl", c.row)}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s:\nerror %v\nwant  %s", c.row, err, c.want)
 		}
 	}
@@ -177,7 +177,7 @@ func TestNeededFieldsAreNotIgnored(t *testing.T) {
 		for _, name := range names {
 			for _, format := range []Format{FormatAuto, form} {
 				path := save(t, "a.jsonl", with(formRows[form][0], ""))
-				_, _, err := Read([]string{path}, ReadOptions{Format: format, Ignore: []string{name}})
+				_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format, Ignore: []string{name}})
 				if err == nil || !strings.Contains(err.Error(), path+": row 1 (line 1): ") || !strings.Contains(err.Error(), "ignore-fields names "+name) {
 					t.Errorf("%s of %s as %s is ignored: error %v", name, form, format, err)
 				}
@@ -191,7 +191,7 @@ func TestFieldCounts(t *testing.T) {
 	rows := save(t, "a.jsonl", `{"instruction": "i", "input": "", "output": "o", "id": 1, "history": [], "label": 1}
 {"instruction": "i", "input": "x", "output": "", "id": null, "history": [1], "system": "s"}`)
 	chats := save(t, "b.jsonl", `{"messages": [{"role": "user", "content": "q", "id": 1}, {"role": "assistant", "content": [{"type": "text", "text": "a"}], "weight": 0, "name": "n"}], "name": null}`)
-	_, fields, err := Read([]string{chats, rows}, ReadOptions{Ignore: []string{"label", "history", "name"}})
+	_, fields, err := Read(t.Context(), []string{chats, rows}, ReadOptions{Ignore: []string{"label", "history", "name"}})
 	var got []string
 	for _, f := range fields {
 		got = append(got, fmt.Sprintf("%s %s %s %d", f.Format, f.Name, f.Fate, f.Count))
@@ -213,7 +213,7 @@ func TestFieldCounts(t *testing.T) {
 	for i := range 3 * mostFields {
 		fmt.Fprintf(&many, `{"text": "t", "x%d": null}`, i)
 	}
-	if _, fields, err := Read([]string{save(t, "a.jsonl", many.String())}, ReadOptions{}); err != nil || len(fields) != mostFields+1 || fields[mostFields].Count != 2*mostFields+1 {
+	if _, fields, err := Read(t.Context(), []string{save(t, "a.jsonl", many.String())}, ReadOptions{}); err != nil || len(fields) != mostFields+1 || fields[mostFields].Count != 2*mostFields+1 {
 		t.Errorf("%d fields of made up names, error %v", len(fields), err)
 	}
 }
@@ -221,7 +221,7 @@ func TestFieldCounts(t *testing.T) {
 // One error names all fields of a row that would be lost.
 func TestSeveralUnknownFields(t *testing.T) {
 	path := save(t, "a.jsonl", `{"messages": [{"role": "user", "content": "q", "name": "n"}, {"role": "user", "content": "q", "name": "n"}], "tools": [1], "name": 1}`)
-	_, _, err := Read([]string{path}, ReadOptions{})
+	_, _, err := Read(t.Context(), []string{path}, ReadOptions{})
 	want := `"messages[0].name", "tools": want fields that it has (role, content, weight), got what would be lost; --ignore-fields name,tools passes over it`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)

@@ -59,7 +59,7 @@ func TestFormats(t *testing.T) {
 			}
 			path = upper
 		}
-		rows, _, err := Read([]string{path}, ReadOptions{Format: c.format})
+		rows, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: c.format})
 		var got []string
 		for _, r := range rows {
 			got = append(got, brief(r))
@@ -72,7 +72,7 @@ func TestFormats(t *testing.T) {
 
 func TestReadSeveralFiles(t *testing.T) {
 	a, b, c := save(t, "a.json", "["+rowA+","+rowB+"]"), save(t, "b.txt", "text"), save(t, "c.jsonl.gz", `{"prompt":"p","completion":"c"}`)
-	rows, _, err := Read([]string{b, a, c}, ReadOptions{})
+	rows, _, err := Read(t.Context(), []string{b, a, c}, ReadOptions{})
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, error %v", len(rows), err)
 	}
@@ -84,7 +84,7 @@ func TestReadSeveralFiles(t *testing.T) {
 			t.Errorf("row %d is %s of %s, want %+v", i, got.Format, got.Source, want)
 		}
 	}
-	if _, _, err := Read([]string{a, b}, ReadOptions{Format: FormatAlpaca}); err == nil || !strings.Contains(err.Error(), b) || !strings.Contains(err.Error(), "want {, got 't'") {
+	if _, _, err := Read(t.Context(), []string{a, b}, ReadOptions{Format: FormatAlpaca}); err == nil || !strings.Contains(err.Error(), b) || !strings.Contains(err.Error(), "want {, got 't'") {
 		t.Errorf("text for Alpaca's rows: error %v", err)
 	}
 }
@@ -121,19 +121,19 @@ func TestReadRefuses(t *testing.T) {
 		{"a.txt.gz", "", FormatAuto, "want text, got an empty file"},
 	} {
 		path := save(t, c.name, c.content)
-		_, _, err := Read([]string{path}, ReadOptions{Format: c.format})
+		_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: c.format})
 		if err == nil || !strings.Contains(err.Error(), c.want) || c.format != "csv" && !strings.Contains(err.Error(), path) {
 			t.Errorf("%s of %q as %s: error %v, want it to name the file and %q", c.name, c.content, c.format, err, c.want)
 		}
 	}
-	if _, _, err := Read([]string{t.TempDir()}, ReadOptions{}); err == nil || !strings.HasSuffix(err.Error(), ": want a file or a pipe, got a folder") {
+	if _, _, err := Read(t.Context(), []string{t.TempDir()}, ReadOptions{}); err == nil || !strings.HasSuffix(err.Error(), ": want a file or a pipe, got a folder") {
 		t.Errorf("a folder: %v", err)
 	}
 }
 
 func TestRealText(t *testing.T) {
 	dir := realdata.Folder(t)
-	rows, _, err := Read([]string{filepath.Join(dir, "text", "war-and-peace.txt.gz"), filepath.Join(dir, "text", "tinyshakespeare.txt")}, ReadOptions{})
+	rows, _, err := Read(t.Context(), []string{filepath.Join(dir, "text", "war-and-peace.txt.gz"), filepath.Join(dir, "text", "tinyshakespeare.txt")}, ReadOptions{})
 	if err != nil || len(rows) != 2 || len(rows[0].Text) < 3<<20 || len(rows[1].Text) != 1115394 || strings.Contains(rows[0].Text, "\r") {
 		t.Errorf("%d rows, error %v", len(rows), err)
 	}

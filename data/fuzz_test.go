@@ -117,7 +117,7 @@ func FuzzSpecialTokens(f *testing.F) {
 		text = strings.ToValidUTF8(text, "?")
 		row := []Row{{Format: FormatText, Text: text + "a"}, {Format: FormatText, Text: text}}
 		for _, special := range []tokenizer.SpecialTokens{tokenizer.SpecialAsText, tokenizer.SpecialParse} {
-			seqs, counts, err := Tokenize(tok, row, TokenizeOptions{MaxTokens: 1 << 20, SpecialTokens: special})
+			seqs, counts, err := Tokenize(t.Context(), tok, row, TokenizeOptions{MaxTokens: 1 << 20, SpecialTokens: special})
 			if err != nil || len(seqs) == 0 {
 				t.Fatalf("%d sequences, error %v", len(seqs), err)
 			}
@@ -175,7 +175,7 @@ func FuzzChat(f *testing.F) {
 		}
 		messages := say(q, a, r, b)
 		rows := []Row{{Format: FormatChat, Messages: messages}}
-		seqs, _, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 1 << 20, Template: template})
+		seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1 << 20, Template: template})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestGenerationBlocks(t *testing.T) {
 			t.Fatalf("%s: no generation block", c.name)
 		}
 		rows := []Row{{Format: FormatChat, Messages: c.messages, UncountedMessages: c.weights}}
-		seqs, counts, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
+		seqs, counts, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
 		if err != nil || len(seqs) != 1 {
 			t.Errorf("%s: %v, error %v", c.name, counts, err)
 			continue
@@ -49,7 +49,7 @@ func TestGenerationBlocks(t *testing.T) {
 	} {
 		tok, template := chatFolder(t, c.template)
 		rows := []Row{{Format: FormatChat, Messages: talk, UncountedMessages: []bool{false, true, false, false}}}
-		if _, _, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 	}

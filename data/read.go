@@ -28,8 +28,6 @@ type ReadOptions struct {
 	// 0: a quarter of the memory that is left, and then no file may unpack to more than 200
 	// times its size.
 	MaxBytes int
-	// Context ends the reading with its error, and the wait for a pipe; nil: nothing does.
-	Context context.Context
 }
 
 // Read gives the rows of files, one file after the other, and what became of their fields.
@@ -39,7 +37,9 @@ type ReadOptions struct {
 //
 // Names are case-sensitive, and one that comes twice in an object is an error, as is text
 // that is not UTF-8.
-func Read(files []string, o ReadOptions) ([]Row, []Field, error) {
+//
+// When ctx ends, Read returns its error, also while it waits for a pipe.
+func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, error) {
 	format := cmp.Or(o.Format, FormatAuto)
 	if err := format.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("data: %w", err)
@@ -47,10 +47,6 @@ func Read(files []string, o ReadOptions) ([]Row, []Field, error) {
 	var rows []Row
 	var fields fieldCounts
 	b := newBudget(o.MaxBytes)
-	ctx := o.Context
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	for _, path := range files {
 		from, whole := len(rows), ofFile(path, format)
 		add := func(row Row) error {

@@ -3,6 +3,8 @@ package data
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +49,7 @@ func TestReadAlpaca(t *testing.T) {
 	} {
 		for _, format := range []Format{FormatAuto, FormatAlpaca} {
 			path := save(t, name, content)
-			got, _, err := Read([]string{path}, ReadOptions{Format: format})
+			got, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format})
 			if err != nil || len(got) != len(want) {
 				t.Fatalf("%s: got %+v, error %v", name, got, err)
 			}
@@ -58,7 +60,7 @@ func TestReadAlpaca(t *testing.T) {
 			}
 		}
 	}
-	if got, _, err := Read([]string{save(t, "a.json", "[]")}, ReadOptions{Format: FormatAuto}); err != nil || len(got) != 0 {
+	if got, _, err := Read(t.Context(), []string{save(t, "a.json", "[]")}, ReadOptions{Format: FormatAuto}); err != nil || len(got) != 0 {
 		t.Errorf("no rows: got %+v, error %v", got, err)
 	}
 }
@@ -86,7 +88,7 @@ var badRows = []struct{ name, content, want string }{
 func TestReadAlpacaRefusesBadFiles(t *testing.T) {
 	for _, c := range badRows {
 		path := save(t, "a.json", c.content)
-		_, _, err := Read([]string{path}, ReadOptions{Format: FormatAlpaca})
+		_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: FormatAlpaca})
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got error %v, want it to name the file and %q", c.name, err, c.want)
 		}
@@ -95,10 +97,10 @@ func TestReadAlpacaRefusesBadFiles(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("[]"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Read([]string{plain}, ReadOptions{Format: FormatAuto}); err == nil || !strings.Contains(err.Error(), "want gzip") {
+	if _, _, err := Read(t.Context(), []string{plain}, ReadOptions{Format: FormatAuto}); err == nil || !strings.Contains(err.Error(), "want gzip") {
 		t.Errorf("not gzip: %v", err)
 	}
-	if _, _, err := Read([]string{plain + "x"}, ReadOptions{Format: FormatAuto}); err == nil || !strings.Contains(err.Error(), plain+"x") {
+	if _, _, err := Read(t.Context(), []string{plain + "x"}, ReadOptions{Format: FormatAuto}); err == nil || !strings.Contains(err.Error(), plain+"x") {
 		t.Errorf("missing: %v", err)
 	}
 }
@@ -124,8 +126,25 @@ func (e *endless) Read(b []byte) (int, error) {
 
 func TestRealAlpaca(t *testing.T) {
 	dir := realdata.Folder(t)
-	rows, _, err := Read([]string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")}, ReadOptions{Format: FormatAuto})
+	rows, _, err := Read(t.Context(), []string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")}, ReadOptions{Format: FormatAuto})
 	if err != nil || len(rows) != 52002 {
 		t.Fatalf("%d rows, error %v, want 52002", len(rows), err)
+	}
+}
+
+// What has ended before is not begun: neither reading nor tokenizing.
+func TestEndsWithItsContext(t *testing.T) {
+	path := save(t, "a.txt", "abc")
+	rows, _, err := Read(t.Context(), []string{path}, ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := Read(ctx, []string{path}, ReadOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Read: %v", err)
+	}
+	if _, _, err := Tokenize(ctx, letters{}, rows, TokenizeOptions{MaxTokens: 8}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Tokenize: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func TestTokenizeLabels(t *testing.T) {
 		{"one token left", letters{}, 3, Sequence{IDs: []int32{1, 'p', 'q'}, Labels: []int32{no, no, 'a'}}},
 		{"no BOS", letters{bare: true}, 100, Sequence{IDs: []int32{'p', 'q', 'a', 'b'}, Labels: []int32{no, 'a', 'b', 2}}},
 	} {
-		got, counts, err := Tokenize(c.tok, row, TokenizeOptions{MaxTokens: c.maxLen})
+		got, counts, err := Tokenize(t.Context(), c.tok, row, TokenizeOptions{MaxTokens: c.maxLen})
 		if err != nil || counts.Dropped != 0 || !reflect.DeepEqual(got, []Sequence{c.want}) {
 			t.Errorf("%s: got %v, %+v, error %v, want %v", c.name, got, counts, err, c.want)
 		}
@@ -56,7 +56,7 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 	for i := range 100 {
 		rows = append(rows, Row{Prompt: strings.Repeat("p", i), Answer: fmt.Sprint(i)})
 	}
-	seqs, counts, err := Tokenize(letters{}, rows, TokenizeOptions{MaxTokens: 40})
+	seqs, counts, err := Tokenize(t.Context(), letters{}, rows, TokenizeOptions{MaxTokens: 40})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,23 +70,23 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 		}
 	}
 	ten := TokenizeOptions{MaxTokens: 10}
-	if seqs, counts, err := Tokenize(letters{bare: true}, []Row{{}}, ten); err != nil || len(seqs) != 0 || counts.Dropped != 1 {
+	if seqs, counts, err := Tokenize(t.Context(), letters{bare: true}, []Row{{}}, ten); err != nil || len(seqs) != 0 || counts.Dropped != 1 {
 		t.Errorf("rows without a target: kept %v, %+v", seqs, counts)
 	}
 	// Nothing would end an answer; a text need not end.
 	for _, format := range []Format{FormatAlpaca, FormatCompletion} {
 		rows := []Row{{Source: Source{"f", 1}, Format: format, Prompt: "a", Answer: "b"}}
 		for _, loss := range []Loss{LossAnswers, LossAll} {
-			_, _, err := Tokenize(letters{endless: true}, rows, TokenizeOptions{MaxTokens: 10, Loss: loss})
+			_, _, err := Tokenize(t.Context(), letters{endless: true}, rows, TokenizeOptions{MaxTokens: 10, Loss: loss})
 			if want := "data: f row 1: want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (--eos-token)"; err == nil || err.Error() != want {
 				t.Errorf("%s: error %v, want %s", format, err, want)
 			}
 		}
 	}
-	if seqs, _, err := Tokenize(letters{endless: true}, []Row{{Format: FormatText, Text: "ab"}}, ten); err != nil || !reflect.DeepEqual(seqs[0].Labels, []int32{'a', 'b'}) {
+	if seqs, _, err := Tokenize(t.Context(), letters{endless: true}, []Row{{Format: FormatText, Text: "ab"}}, ten); err != nil || !reflect.DeepEqual(seqs[0].Labels, []int32{'a', 'b'}) {
 		t.Errorf("a text: got %v, error %v", seqs, err)
 	}
-	if seqs, _, _ := Tokenize(letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 || seqs[0].Counted() != 1 {
+	if seqs, _, _ := Tokenize(t.Context(), letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 || seqs[0].Counted() != 1 {
 		t.Errorf("an empty answer: got %v, want EOS to count", seqs)
 	}
 }

@@ -44,7 +44,7 @@ func TestSpecialTokensInText(t *testing.T) {
 			"⟨<|im_start|>⟩user\n<s><|im_end|>⟨<|im_end|>⟩\n⟨<|im_start|>⟩assistant\na</s>⟨<|im_end|>⟩", "", 6, 6},
 	} {
 		for special, want := range map[tokenizer.SpecialTokens]string{"": c.text, tokenizer.SpecialAsText: c.text, tokenizer.SpecialParse: c.parsed} {
-			seqs, counts, err := Tokenize(tok, []Row{c.row, {Prompt: "p", Answer: "a"}, c.row}, TokenizeOptions{MaxTokens: 1000, Template: template, SpecialTokens: special})
+			seqs, counts, err := Tokenize(t.Context(), tok, []Row{c.row, {Prompt: "p", Answer: "a"}, c.row}, TokenizeOptions{MaxTokens: 1000, Template: template, SpecialTokens: special})
 			if err != nil || len(seqs) != 3 {
 				t.Errorf("%s as %q: %d sequences, error %v", c.name, special, len(seqs), err)
 				continue
@@ -88,7 +88,7 @@ func TestSpecialTokensInText(t *testing.T) {
 	if want := "1 row spells special tokens such as <s> in plain text"; !strings.HasPrefix(Spelled{1, "<s>"}.Note(""), want) {
 		t.Errorf("said %q, want %q", Spelled{1, "<s>"}.Note(""), want)
 	}
-	_, _, err := Tokenize(tok, nil, TokenizeOptions{MaxTokens: 9, SpecialTokens: "none"})
+	_, _, err := Tokenize(t.Context(), tok, nil, TokenizeOptions{MaxTokens: 9, SpecialTokens: "none"})
 	if want := `special-tokens "none": want text or parse`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -98,7 +98,7 @@ func TestSpecialTokensInText(t *testing.T) {
 func TestSpecialTokensWithoutEnds(t *testing.T) {
 	rows := []Row{{Format: FormatText, Text: "<s>a</s>"}}
 	parse := TokenizeOptions{MaxTokens: 99, SpecialTokens: tokenizer.SpecialParse}
-	seqs, counts, err := Tokenize(letters{}, rows, parse)
+	seqs, counts, err := Tokenize(t.Context(), letters{}, rows, parse)
 	if err != nil || counts.Spelled != (Spelled{}) || spell(seqs) != "<<s>a</s>/<s>a</s>>" {
 		t.Errorf("%s, %+v, error %v", spell(seqs), counts, err)
 	}
@@ -111,7 +111,7 @@ func TestSpecialTokensOfLlama2(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := []Row{{Format: FormatCompletion, Prompt: "<s>[INST] hi [/INST]", Answer: " hello </s>"}}
-	seqs, counts, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 99, SpecialTokens: tokenizer.SpecialParse})
+	seqs, counts, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 99, SpecialTokens: tokenizer.SpecialParse})
 	if err != nil || counts.Spelled != (Spelled{1, "<s>"}) {
 		t.Fatalf("%+v, error %v", counts, err)
 	}

@@ -130,7 +130,7 @@ func TestHoldOutOfRows(t *testing.T) {
 		{TokenizeOptions{MaxTokens: 5, Truncate: TruncateDrop}, 1},  // the shortest
 		{TokenizeOptions{MaxTokens: 5, Truncate: TruncateSplit}, 2}, // the shortest, and all others, by bbbbb
 	} {
-		seqs, _, err := Tokenize(letters{}, rows, c.o)
+		seqs, _, err := Tokenize(t.Context(), letters{}, rows, c.o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestHoldOutOfRows(t *testing.T) {
 // that is split stays whole.
 func TestHoldOutOfText(t *testing.T) {
 	book := Row{Source: Source{File: "book.txt"}, Format: FormatText, Text: strings.Repeat("abcdefghijk", 100)}
-	seqs, _, err := Tokenize(letters{}, []Row{book}, TokenizeOptions{MaxTokens: 10})
+	seqs, _, err := Tokenize(t.Context(), letters{}, []Row{book}, TokenizeOptions{MaxTokens: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestHoldOutOfText(t *testing.T) {
 	for i := range 30 {
 		rows = append(rows, Row{Source: Source{"rows.jsonl", i + 1}, Format: FormatText, Text: strings.Repeat(string(rune('a'+i)), 25)})
 	}
-	seqs, _, err = Tokenize(letters{}, rows, TokenizeOptions{MaxTokens: 10})
+	seqs, _, err = Tokenize(t.Context(), letters{}, rows, TokenizeOptions{MaxTokens: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestHoldOutOfText(t *testing.T) {
 
 func TestHoldOutOfAlpaca(t *testing.T) {
 	dir := realdata.Folder(t)
-	rows, _, err := Read([]string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")}, ReadOptions{})
+	rows, _, err := Read(t.Context(), []string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")}, ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestHoldOutOfAlpaca(t *testing.T) {
 		rows[i].Prompt = "Response:"
 	}
 	for _, c := range []struct{ tokens, groups int }{{1000, 50842}, {24, 37500}} {
-		seqs, _, err := Tokenize(letters{}, rows, TokenizeOptions{MaxTokens: c.tokens})
+		seqs, _, err := Tokenize(t.Context(), letters{}, rows, TokenizeOptions{MaxTokens: c.tokens})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package data
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -102,8 +103,8 @@ func (c Counts) String() string {
 // in it are the assistant's turns. A tokenizer without EOS can teach no answer its end and is
 // an error, unless the template ends answers by a special token. What has the weight 0 does
 // not count. A row without a counted token
-// is left out.
-func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
+// is left out. When ctx ends, Tokenize returns its error after the rows at hand.
+func Tokenize(ctx context.Context, tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequence, Counts, error) {
 	if tok == nil {
 		return nil, Counts{}, errors.New("data: want a tokenizer, got nil")
 	}
@@ -123,7 +124,7 @@ func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequenc
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(rows)) {
 		workers.Go(func() {
-			for !failed.Load() {
+			for !failed.Load() && ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(rows) {
 					return
@@ -137,6 +138,9 @@ func Tokenize(tok tokenizer.Tokenizer, rows []Row, o TokenizeOptions) ([]Sequenc
 		})
 	}
 	workers.Wait()
+	if err := ctx.Err(); err != nil && !failed.Load() {
+		return nil, counts, fmt.Errorf("data: tokenizing: %w", err)
+	}
 	var seqs []Sequence
 	for i, r := range all {
 		switch {

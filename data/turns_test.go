@@ -129,7 +129,7 @@ func TestChatLabels(t *testing.T) {
 	} {
 		tok, template := chatFolder(t, c.template)
 		rows := []Row{{Format: FormatChat, Messages: c.messages}}
-		seqs, counts, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
+		seqs, counts, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
 		if err != nil || len(seqs) != 1 {
 			t.Errorf("%s: %v, error %v", c.name, counts, err)
 			continue
@@ -146,7 +146,7 @@ func TestChatLabels(t *testing.T) {
 		if err != nil || !slices.Equal(seqs[0].IDs, ids[:len(ids)-1]) {
 			t.Errorf("%s: ids %v, the template's are %v, error %v", c.name, seqs[0].IDs, ids, err)
 		}
-		all, _, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template, Loss: LossAll})
+		all, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template, Loss: LossAll})
 		if err != nil || all[0].Counted() != len(ids)-1 {
 			t.Errorf("%s: with the loss on all, %d of %d ids count, error %v", c.name, all[0].Counted(), len(ids), err)
 		}
@@ -162,7 +162,7 @@ func TestChatBorderWithinAToken(t *testing.T) {
 		t.Fatalf("the test wants one token for he, got %v", whole)
 	}
 	rows := []Row{{Format: FormatChat, Messages: say("h", "e")}}
-	seqs, _, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 9, Template: template})
+	seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 9, Template: template})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,14 +190,14 @@ func TestChatRefuses(t *testing.T) {
 	} {
 		tok, template := chatFolder(t, c.template)
 		rows := []Row{{Source: Source{"chats.jsonl", 1}, Prompt: "p", Answer: "a"}, {Source: Source{"chats.jsonl", 2}, Format: FormatChat, Messages: c.messages}}
-		_, _, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
+		_, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "chats.jsonl row 2: ") {
 			t.Errorf("%s: error %v, want it to name the row and %q", c.name, err, c.want)
 		}
 	}
 	// Nothing of it counts: the row is left out.
 	tok, template := chatFolder(t, "")
-	_, counts, err := Tokenize(tok, []Row{{Format: FormatChat, Messages: say("q")}}, TokenizeOptions{MaxTokens: 9, Template: template})
+	_, counts, err := Tokenize(t.Context(), tok, []Row{{Format: FormatChat, Messages: say("q")}}, TokenizeOptions{MaxTokens: 9, Template: template})
 	if err != nil || counts.Dropped != 1 {
 		t.Errorf("a chat without an answer: %+v, error %v", counts, err)
 	}
@@ -207,7 +207,7 @@ func TestChatRefuses(t *testing.T) {
 func TestChatTruncateStart(t *testing.T) {
 	tok, template := chatFolder(t, "")
 	rows := []Row{{Format: FormatChat, Messages: say("qqqq", "aaaa", "rr", "bb")}}
-	seqs, _, err := Tokenize(tok, rows, TokenizeOptions{MaxTokens: 12, Template: template, Truncate: TruncateStart})
+	seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 12, Template: template, Truncate: TruncateStart})
 	if err != nil || len(seqs) != 1 {
 		t.Fatalf("%v, error %v", seqs, err)
 	}
@@ -229,7 +229,7 @@ func TestChatOfRealTokenizers(t *testing.T) {
 			t.Fatal(err)
 		}
 		messages := say("What is 1+1?", "It is 2.", "And 2+2?", "4, I think.")
-		seqs, _, err := Tokenize(tok, []Row{{Format: FormatChat, Messages: messages}}, TokenizeOptions{MaxTokens: 100, Template: template})
+		seqs, _, err := Tokenize(t.Context(), tok, []Row{{Format: FormatChat, Messages: messages}}, TokenizeOptions{MaxTokens: 100, Template: template})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -134,11 +134,11 @@ func Example_adapter() {
 	}
 
 	// Rows to batches. Labels count in the loss where they are not -100.
-	rows, _, err := data.Read([]string{"mine.jsonl"}, data.ReadOptions{})
+	rows, _, err := data.Read(context.Background(), []string{"mine.jsonl"}, data.ReadOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	sequences, counts, err := data.Tokenize(tok, rows, data.TokenizeOptions{MaxTokens: 256})
+	sequences, counts, err := data.Tokenize(context.Background(), tok, rows, data.TokenizeOptions{MaxTokens: 256})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -34,7 +35,26 @@ type input struct {
 const generationFile = "generation_config.json"
 
 // readInputs finds the files that a run reads, and hashes them.
-func (c *Config) readInputs() ([]input, error) {
+func (c *Config) readInputs(ctx context.Context) (all []input, err error) {
+	err = beforehand(ctx, func() error {
+		if all, err = c.findInputs(); err != nil {
+			return err
+		}
+		for i := range all {
+			if err := all[i].digest(ctx); err != nil {
+				if errors.Is(err, fs.ErrNotExist) {
+					err = fmt.Errorf("%w (--%s names another place)", err, all[i].Setting)
+				}
+				return c.wrong(all[i].Setting, err)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// findInputs names the files that a run reads.
+func (c *Config) findInputs() ([]input, error) {
 	var all []input
 	add := func(setting, dir, name string) {
 		all = append(all, input{Setting: setting, Name: name, path: filepath.Join(dir, name)})
@@ -85,15 +105,6 @@ func (c *Config) readInputs() ([]input, error) {
 			add("data", path, "")
 		}
 	}
-	for i := range all {
-		in := &all[i]
-		if err := in.digest(); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				err = fmt.Errorf("%w (--%s names another place)", err, in.Setting)
-			}
-			return nil, c.wrong(in.Setting, err)
-		}
-	}
 	return all, nil
 }
 
@@ -123,7 +134,7 @@ const (
 )
 
 // digest takes size and hash of the file: of all of it, unless it holds many weights.
-func (in *input) digest() error {
+func (in *input) digest(ctx context.Context) error {
 	if in.Setting == "data" { // may be a pipe, which has been read
 		if info, err := os.Stat(in.path); err == nil && !info.Mode().IsRegular() {
 			in.Size = -1
@@ -142,7 +153,7 @@ func (in *input) digest() error {
 	in.Size = info.Size()
 	h := sha256.New()
 	if weights := in.Setting == "model" || in.Setting == "tokenizer" && in.Name == ""; !weights || in.Size <= wholeWeights {
-		_, err = io.Copy(h, f)
+		_, err = io.Copy(h, until{ctx, f})
 	} else {
 		err = hashSome(h, f, in.Size)
 	}

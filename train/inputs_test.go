@@ -22,7 +22,7 @@ func TestDigestOfLargeFiles(t *testing.T) {
 	digest := func(setting string) input {
 		t.Helper()
 		in := input{Setting: setting, Name: "x", path: path}
-		if err := in.digest(); err != nil {
+		if err := in.digest(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if in.Size != size || len(in.SHA256) != 64 {
@@ -65,7 +65,7 @@ func TestDigestOfLargeFiles(t *testing.T) {
 // A pipe can be read only once: nothing of it is.
 func TestDigestOfAPipe(t *testing.T) {
 	in := input{Setting: "data", path: os.DevNull}
-	if err := in.digest(); err != nil || in.Size != -1 || in.SHA256 != "" {
+	if err := in.digest(t.Context()); err != nil || in.Size != -1 || in.SHA256 != "" {
 		t.Errorf("%+v, %v", in, err)
 	}
 	if err := (&Config{}).sameInputs([]input{in}, []input{{Setting: "data", Size: 3, SHA256: "ab"}}, &judge{}); err != nil {

@@ -199,7 +199,7 @@ func TestMisuse(t *testing.T) {
 		{"logits of a zero Batch", do(func() { m.Logits(llama.Batch{}) }), "want"},
 		// data, training, measuring
 		{"tokenize without a tokenizer", func() error {
-			_, _, err := data.Tokenize(nil, []data.Row{{}}, data.TokenizeOptions{MaxTokens: 8})
+			_, _, err := data.Tokenize(ctx, nil, []data.Row{{}}, data.TokenizeOptions{MaxTokens: 8})
 			return err
 		}, "want a tokenizer, got nil"},
 		{"a loader of no rows", func() error { return second(data.NewLoader(nil, data.LoaderOptions{Rows: 1, Workers: 1})) }, "want"},

@@ -94,14 +94,14 @@ func (c *Config) checkParts() error {
 // ReadRows reads the rows of all parts, each row with the number of its task. The fields are
 // those of rows that are no task of package tasks, whose forms are known.
 func (c *Config) ReadRows(ctx context.Context) ([]data.Row, []data.Field, error) {
-	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes, Context: ctx}
+	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes}
 	if c.TaskMixture() == nil {
-		return data.Read(c.paths(), o)
+		return data.Read(ctx, c.paths(), o)
 	}
 	var all []data.Row
 	var fields []data.Field
 	for number, p := range c.Data {
-		rows, found, err := p.rows(o)
+		rows, found, err := p.rows(ctx, o)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -114,16 +114,16 @@ func (c *Config) ReadRows(ctx context.Context) ([]data.Row, []data.Field, error)
 }
 
 // rows reads the rows of a named part.
-func (p Part) rows(o data.ReadOptions) (rows []data.Row, fields []data.Field, err error) {
+func (p Part) rows(ctx context.Context, o data.ReadOptions) (rows []data.Row, fields []data.Field, err error) {
 	if p.Task == "" {
-		return data.Read(p.Paths, o)
+		return data.Read(ctx, p.Paths, o)
 	}
 	task, err := tasks.Find(p.Task)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, path := range p.Paths {
-		if err := o.Context.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
 		if path, err = p.locate(path); err != nil {

@@ -85,7 +85,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 		}
 		t.asksTime = template.AsksTime()
 	}
-	t.seqs, t.counts, err = data.Tokenize(tok, rows, data.TokenizeOptions{
+	t.seqs, t.counts, err = data.Tokenize(ctx, tok, rows, data.TokenizeOptions{
 		MaxTokens: c.MaxTokens, Loss: data.Loss(c.Loss), Truncate: data.Truncate(c.Truncate), Template: template,
 		SpecialTokens: tokenizer.SpecialTokens(c.SpecialTokens),
 	})
@@ -105,41 +105,26 @@ func (c *Config) embeddings() (int, error) {
 	return shape.Vocab, err
 }
 
-// unlessDone gives what f gives, or an error as soon as ctx ends; then f goes on unheard.
-func unlessDone[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
+// beforehand does what comes before the first step: when ctx ends, the run has not begun.
+func beforehand(ctx context.Context, f func() error) error {
+	err := mapped.Guard(f)
+	if err != nil && ctx.Err() != nil {
+		return notBegun(ctx)
 	}
-	done := make(chan result, 1)
-	go func() {
-		var value T
-		err := mapped.Guard(func() (err error) {
-			value, err = f()
-			return err
-		})
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil && ctx.Err() != nil {
-			return r.value, notBegun(ctx)
-		}
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, notBegun(ctx)
-	}
+	return err
 }
 
-// prepareData reads, tokenizes and splits the rows. Large data take minutes, which an
-// interruption need not wait for.
+// prepareData reads, tokenizes and splits the rows.
 func (r *run) prepareData(ctx context.Context) error {
-	cfg := r.cfg // a copy: readData may outlive the run
+	cfg := r.cfg
 	if cfg.TemplateDate == "" {
 		cfg.TemplateDate = startDate(r.start)
 	}
-	read, err := unlessDone(ctx, func() (tokenized, error) { return cfg.readData(ctx) })
+	var read tokenized
+	err := beforehand(ctx, func() (err error) {
+		read, err = cfg.readData(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

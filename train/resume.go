@@ -172,7 +172,7 @@ func checkHistory(dir string, s *state, j *judge) error {
 
 // checkInputs refuses files that are not those that a checkpoint was made from.
 func checkInputs(ctx context.Context, cfg Config, s state, j *judge) ([]input, error) {
-	now, err := unlessDone(ctx, cfg.readInputs)
+	now, err := cfg.readInputs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("--resume: %w", err)
 	}

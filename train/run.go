@@ -165,7 +165,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 		return r.summary, err
 	}
 	if r.state.Inputs == nil {
-		if r.state.Inputs, err = unlessDone(ctx, cfg.readInputs); err != nil {
+		if r.state.Inputs, err = cfg.readInputs(ctx); err != nil {
 			return r.summary, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,9 +138,9 @@ func TestDataThatCannotTrain(t *testing.T) {
 	if err := run(ctx, row); err == nil || !strings.Contains(err.Error(), "interrupted before the first step") {
 		t.Errorf("interrupted: %v", err)
 	}
-	ended := make(chan struct{})
-	defer close(ended)
-	if _, err := unlessDone(ctx, func() (int, error) { <-ended; return 0, nil }); !errors.Is(err, context.Canceled) {
-		t.Errorf("interrupted while reading: %v", err)
+	fast := beforehand(t.Context(), func() error { return context.Canceled })
+	slow := beforehand(ctx, func() error { return io.ErrUnexpectedEOF })
+	if fast != context.Canceled || !errors.Is(slow, context.Canceled) {
+		t.Errorf("errors before the first step: %v; interrupted, %v", fast, slow)
 	}
 }

@@ -136,6 +136,6 @@ func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok t
 			return nil, counts, nil, err
 		}
 	}
-	seqs, counts, err = data.Tokenize(tok, rows, o)
+	seqs, counts, err = data.Tokenize(ctx, tok, rows, o)
 	return seqs, counts, fields, err
 }

@@ -58,7 +58,7 @@ The same texts give the same vocabulary. What has no piece becomes bytes.`,
 			if o.Coverage <= 0 || o.Coverage > 1 {
 				return fmt.Errorf("--coverage %v: want above 0, at most 1", o.Coverage)
 			}
-			rows, _, err := data.Read(files, data.ReadOptions{Format: data.Format(format), Ignore: ignore})
+			rows, _, err := data.Read(c.Context(), files, data.ReadOptions{Format: data.Format(format), Ignore: ignore})
 			if err != nil {
 				return err
 			}
