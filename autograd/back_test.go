@@ -10,22 +10,22 @@ import (
 )
 
 // sum2 is a + b with a Backward of the test's own.
-type sum2 struct{ backward func(b *autograd.Back) }
+type sum2 struct{ backward func(b *autograd.Backward) }
 
-func (sum2) Forward(f *autograd.Fwd) (out, saved []*tensor.Tensor) {
+func (sum2) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
 	f.Run(kernels.Add{N: y.Numel(), M: y.Numel()}, y, f.In[0], f.In[1])
 	return []*tensor.Tensor{y}, nil
 }
 
-func (s sum2) Backward(b *autograd.Back) { s.backward(b) }
+func (s sum2) Backward(b *autograd.Backward) { s.backward(b) }
 
 func (sum2) Examples() []autograd.Example { return nil }
 
 // An operation whose Backward forgets an input must not pass for one whose gradient is 0.
 func TestBackwardMustGiveEveryGradient(t *testing.T) {
 	d := open(t)
-	forgets := sum2{func(b *autograd.Back) { b.SetGrad(0, b.DOut[0]) }}
+	forgets := sum2{func(b *autograd.Backward) { b.SetGrad(0, b.DOut[0]) }}
 	tape := autograd.NewTape(d)
 	a, b := tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4))
 	y := ops.Sum(autograd.Apply(forgets, a, b)[0])
@@ -46,7 +46,7 @@ func TestSetGradChecksItsShape(t *testing.T) {
 	d := open(t)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
-	wrong := sum2{func(b *autograd.Back) { b.SetGrad(0, b.DOut[0].Reshape(2, 1)) }}
+	wrong := sum2{func(b *autograd.Backward) { b.SetGrad(0, b.DOut[0].Reshape(2, 1)) }}
 	y := ops.Sum(autograd.Apply(wrong, tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4)))[0])
 	mustPanic(t, "sum2: gradient 0 is f32[2 1], the input f32[2]", func() { tape.Backward(y) })
 }
@@ -55,7 +55,7 @@ func TestNobodyWritesToAGivenGradient(t *testing.T) {
 	d := open(t)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
-	writes := sum2{func(b *autograd.Back) {
+	writes := sum2{func(b *autograd.Backward) {
 		b.SetGrad(0, b.DOut[0])
 		b.Run(kernels.Fill{N: 2}, b.Grad(0))
 	}}
@@ -70,7 +70,7 @@ func TestWeightGradAddsFromTheSecondTimeOn(t *testing.T) {
 	p := autograd.NewParam(vector(d, 3, 4))
 	p.Grad = vector(d, 100, 200)
 	var acc []bool
-	twice := sum2{func(b *autograd.Back) {
+	twice := sum2{func(b *autograd.Backward) {
 		for i := range b.In {
 			for range 2 {
 				g, add := b.WeightGrad(i)

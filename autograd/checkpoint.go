@@ -54,7 +54,7 @@ func alwaysRecorded(op Op) bool {
 	return ok
 }
 
-func (c *checkpoint) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (c *checkpoint) Forward(f *Forward) (out, saved []*tensor.Tensor) {
 	c.randomOp = c.tape.randomOp
 	scope := f.Scope()
 	scope.Tag = recorder{tape: c.tape, segment: c}
@@ -73,7 +73,7 @@ func (c *checkpoint) use(in []*tensor.Tensor) {
 	}
 }
 
-func (c *checkpoint) Backward(b *Back) {
+func (c *checkpoint) Backward(b *Backward) {
 	inner := NewTape(b.Device)
 	inner.Seed, inner.Step, inner.randomOp = c.tape.Seed, c.tape.Step, c.randomOp
 	x := Const(b.In[0])

@@ -2,6 +2,8 @@ package autograd
 
 import (
 	"reflect"
+	"strings"
+	"unicode"
 
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
@@ -10,16 +12,16 @@ import (
 // Op is an operation: a struct whose fields are its attributes.
 type Op interface {
 	// Forward computes the outputs, and what Backward will want to see again.
-	Forward(f *Fwd) (out, saved []*tensor.Tensor)
-	// Backward writes the gradients of the inputs to where Back says.
-	Backward(b *Back)
+	Forward(f *Forward) (out, saved []*tensor.Tensor)
+	// Backward writes the gradients of the inputs to where b says.
+	Backward(b *Backward)
 	// Examples are the calls that every test makes (package optest).
 	Examples() []Example
 }
 
-// Fwd is what Forward sees. Tensors it makes that are neither outputs nor saved
+// Forward is what an operation's Forward is called with. Tensors that it makes that are neither outputs nor saved
 // are freed when it returns.
-type Fwd struct {
+type Forward struct {
 	*tensor.Device
 	In    []*tensor.Tensor // nil where an optional input is not given
 	Needs []bool           // whose gradient Backward will be asked for; all false without a tape
@@ -28,12 +30,12 @@ type Fwd struct {
 }
 
 // AnyNeeds reports whether Backward will be asked for anything.
-func (f *Fwd) AnyNeeds() bool { return anyOf(f.Needs) }
+func (f *Forward) AnyNeeds() bool { return anyOf(f.Needs) }
 
 // Random is where this call draws its random numbers from: every call of a step has
 // a counter of its own, and the recomputation of a checkpoint the same ones again.
 // ok is false without a tape: inference draws none.
-func (f *Fwd) Random() (at RandomAt, ok bool) {
+func (f *Forward) Random() (at RandomAt, ok bool) {
 	if f.tape == nil {
 		return at, false
 	}
@@ -107,32 +109,32 @@ func Apply(op Op, in ...*Var) []*Var {
 		if v == nil {
 			continue
 		}
-		tensors[i] = v.must(opName(op)).t
+		tensors[i] = v.must(OpName(op)).t
 		switch of := v.t.Device(); {
 		case d == nil:
 			d = of
 		case d != of:
-			tensor.Panicf(opName(op), "input %d, %s, lives on another device than those before", i, v)
+			tensor.Panicf(OpName(op), "input %d, %s, lives on another device than those before", i, v)
 		}
 	}
 	if d == nil {
-		tensor.Panicf(opName(op), "want at least one input, got only nil")
+		tensor.Panicf(OpName(op), "want at least one input, got only nil")
 	}
 	rec := recording(d)
-	f := &Fwd{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape}
+	f := &Forward{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape}
 	for i, v := range in {
 		if v == nil {
 			continue
 		}
 		if v.tape != nil && v.tape.closed {
-			tensor.Panicf(opName(op), "input %d, %s, belongs to a tape that has been closed", i, v)
+			tensor.Panicf(OpName(op), "input %d, %s, belongs to a tape that has been closed", i, v)
 		}
 		if v.tape != nil && (v.tape != rec.tape || !rec.on) {
-			tensor.Panicf(opName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)
+			tensor.Panicf(OpName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)
 		}
 		f.Needs[i] = rec.on && v.NeedsGrad()
 		if f.Needs[i] && v.t.DType().IsQuantised() {
-			tensor.Panicf(opName(op), "input %d, %s, is quantised and has no gradient: freeze it", i, v)
+			tensor.Panicf(OpName(op), "input %d, %s, is quantised and has no gradient: freeze it", i, v)
 		}
 	}
 	if rec.segment != nil {
@@ -142,7 +144,7 @@ func Apply(op Op, in ...*Var) []*Var {
 	vars := make([]*Var, len(out))
 	record := rec.on && (f.AnyNeeds() || alwaysRecorded(op))
 	for i, t := range out {
-		vars[i] = &Var{t: t, made: "result of " + opName(op)}
+		vars[i] = &Var{t: t, op: op}
 		if record && t.DType() != tensor.I32 {
 			vars[i].tape = rec.tape
 		}
@@ -155,7 +157,7 @@ func Apply(op Op, in ...*Var) []*Var {
 
 // forward runs op in a scope of its own, which is closed also when op panics: whoever
 // catches that goes on in the scope of before.
-func forward(op Op, f *Fwd) (out, saved []*tensor.Tensor) {
+func forward(op Op, f *Forward) (out, saved []*tensor.Tensor) {
 	scope := f.Scope()
 	defer scope.Close()
 	out, saved = op.Forward(f)
@@ -168,12 +170,27 @@ func forward(op Op, f *Fwd) (out, saved []*tensor.Tensor) {
 	return out, saved
 }
 
-func opName(op Op) string {
+// Named is an operation that is called otherwise than its type.
+type Named interface{ OpName() string }
+
+// OpName is the operation's name in messages and tests, as that of its kernel: rms_norm for a type rmsNorm,
+// if it is not Named.
+func OpName(op Op) string {
+	if n, ok := op.(Named); ok {
+		return n.OpName()
+	}
 	t := reflect.TypeOf(op)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.Name()
+	var name strings.Builder
+	for i, r := range t.Name() {
+		if unicode.IsUpper(r) && i > 0 {
+			name.WriteByte('_')
+		}
+		name.WriteRune(unicode.ToLower(r))
+	}
+	return name.String()
 }
 
 func anyOf(bs []bool) bool {

@@ -158,7 +158,7 @@ func (t *Tape) Grad(leaf *Var) *tensor.Tensor {
 
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {
-		b := &Back{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op, grads: make([]gradient, len(c.in))}
+		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op, grads: make([]gradient, len(c.in))}
 		for i, v := range c.in {
 			var x *tensor.Tensor
 			if v != nil {
@@ -188,7 +188,7 @@ func (t *Tape) walk(c *call) {
 }
 
 // backward runs Backward in a scope of its own, which only the gradients outlive.
-func (t *Tape) backward(op Op, b *Back) []*tensor.Tensor {
+func (t *Tape) backward(op Op, b *Backward) []*tensor.Tensor {
 	scope := t.dev.Scope()
 	defer scope.Close()
 	op.Backward(b)

@@ -12,7 +12,8 @@ type Var struct {
 	t     *tensor.Tensor
 	tape  *Tape  // the tape its gradient is kept on; nil for constants and parameters
 	param *Param // nil unless it stands for a parameter that trains
-	made  string // what made it, for messages
+	op    Op     // what computed it, for messages
+	made  string // what it is where no operation did
 }
 
 // Const is a variable without a gradient: a batch, a mask, a table.
@@ -41,7 +42,7 @@ func (v *Var) Shape() []int { return v.must("shape").t.Shape() }
 func (v *Var) Dim(i int) int { return v.must("dim").t.Dim(i) }
 
 // NeedsGrad reports whether Backward would compute a gradient for it.
-func (v *Var) NeedsGrad() bool { return v.must("needs grad").tape != nil || v.param != nil }
+func (v *Var) NeedsGrad() bool { return v.must("needs_grad").tape != nil || v.param != nil }
 
 func (v *Var) String() string {
 	switch {
@@ -49,6 +50,9 @@ func (v *Var) String() string {
 		return "nil"
 	case v.t == nil:
 		return "a zero Var"
+	}
+	if v.op != nil {
+		return fmt.Sprintf("%s (result of %s)", v.t, OpName(v.op))
 	}
 	return fmt.Sprintf("%s (%s)", v.t, v.made)
 }

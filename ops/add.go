@@ -14,21 +14,21 @@ func Add(a, b *Var) *Var {
 
 type add struct{}
 
-func (add) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (add) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
 	f.Run(kernels.Add{N: a.Numel(), M: b.Numel()}, y, a, b)
 	return one(y), nil
 }
 
-func (add) Backward(b *Back) {
+func (add) Backward(b *autograd.Backward) {
 	b.SetGrad(0, b.DOut[0])
 	sumToSuffix(b, 1, b.DOut[0], 1)
 }
 
-func (add) Examples() []Example {
+func (add) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return Add(in[0], in[1]) })
-	return []Example{
+	return []autograd.Example{
 		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
 		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
 		{Name: "long row", In: normal(autograd.Activation, []int{5, 5003}, []int{5003}), Call: f, Brief: true},

@@ -10,11 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/autograd"
 )
 
 // What is not in All has no test at all.
 func TestAllHasEveryOperation(t *testing.T) {
 	var listed []string
+	named := []string{"max", "multi_lora", "multi_lora_rows"} // otherwise than their types
 	for _, op := range All() {
 		typ := reflect.TypeOf(op)
 		if typ.Kind() == reflect.Pointer {
@@ -24,6 +27,9 @@ func TestAllHasEveryOperation(t *testing.T) {
 			t.Errorf("All has %s twice", typ.Name())
 		}
 		listed = append(listed, typ.Name())
+		if name := autograd.OpName(op); !slices.Contains(named, name) && strings.ReplaceAll(name, "_", "") != strings.ToLower(typ.Name()) {
+			t.Errorf("%s is called %s in messages", typ.Name(), name)
+		}
 	}
 	declared := typesWithExamples(t)
 	for _, name := range declared {

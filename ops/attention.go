@@ -75,7 +75,7 @@ func (a attention) kernel(q, k *tensor.Tensor) kernels.Attention {
 	}
 }
 
-func (a attention) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (a attention) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	q := f.In[0]
 	y := f.Like(q)
 	var lse *tensor.Tensor
@@ -88,7 +88,7 @@ func (a attention) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 
 // Backward computes the probabilities again from lse, once for dq and once for dk and
 // dv, so that neither kernel needs atomics or a matrix of them.
-func (a attention) Backward(b *Back) {
+func (a attention) Backward(b *autograd.Backward) {
 	y, dy, lse := b.Out[0], b.DOut[0], b.Saved[0]
 	k := a.kernel(b.In[0], b.In[1])
 	dq, delta := b.GradOrScratch(0), b.Like(lse) // delta is needed for dk and dv too
@@ -99,10 +99,10 @@ func (a attention) Backward(b *Back) {
 	}
 }
 
-func (attention) Examples() []Example {
+func (attention) Examples() []autograd.Example {
 	example := attentionExample
 	inOrder := func(i int) float64 { return float64(i) }
-	plain := func(name string, batch, t, s, heads, kvHeads, dim int) Example {
+	plain := func(name string, batch, t, s, heads, kvHeads, dim int) autograd.Example {
 		return example(name, batch, t, s, heads, kvHeads, dim, 0, 0, nil, nil, nil, nil)
 	}
 	packed := func(lengths ...int) (position, segment func(i int) float64) {
@@ -126,7 +126,7 @@ func (attention) Examples() []Example {
 	// The gradients of a single q and k are exactly 0: nothing to compare with.
 	single := plain("one token", 1, 1, 1, 1, 1, 8)
 	single.In[0].NoGrad, single.In[1].NoGrad = true, true
-	examples := []Example{ // of few head sizes: a GPU's kernels are compiled for each
+	examples := []autograd.Example{ // of few head sizes: a GPU's kernels are compiled for each
 		plain("causal", 2, 5, 5, 4, 2, 8),
 		example("packed and padded", 2, 11, 11, 2, 1, 6, 0, 0.3, pos, pos, seg, seg),
 		example("window", 1, 9, 9, 2, 2, 8, 3, 0, nil, nil, nil, nil),
@@ -157,7 +157,7 @@ func (attention) Examples() []Example {
 
 // RandomExample draws sizes, a window and a row of two packed sequences. Some
 // query always sees two keys: the gradients of q and k would be 0 otherwise.
-func (attention) RandomExample(r *random.Stream) Example {
+func (attention) RandomExample(r *random.Stream) autograd.Example {
 	batch, kvHeads, dim := 1+r.IntN(2), 1+r.IntN(2), 6+2*r.IntN(2)
 	heads, t, window := kvHeads*(1+r.IntN(3)), 2+r.IntN(70), max(0, r.IntN(40)-20)
 	if window == 1 {
@@ -176,14 +176,14 @@ func (attention) RandomExample(r *random.Stream) Example {
 	return attentionExample(name, batch, t, s, heads, kvHeads, dim, window, 0, position, position, segment, segment)
 }
 
-func attentionExample(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg, kSeg func(i int) float64) Example {
-	index := func(n int, value func(i int) float64) Input {
+func attentionExample(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg, kSeg func(i int) float64) autograd.Example {
+	index := func(n int, value func(i int) float64) autograd.Input {
 		if value == nil {
-			return Input{Kind: autograd.Index}
+			return autograd.Input{Kind: autograd.Index}
 		}
-		return Input{Shape: []int{batch, n}, Kind: autograd.Index, Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
+		return autograd.Input{Shape: []int{batch, n}, Kind: autograd.Index, Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
 	}
-	return Example{Name: name, In: []Input{
+	return autograd.Example{Name: name, In: []autograd.Input{
 		{Shape: []int{batch, t, heads, dim}},
 		{Shape: []int{batch, s, kvHeads, dim}},
 		{Shape: []int{batch, s, kvHeads, dim}},

@@ -55,7 +55,7 @@ func (n batchNorm) kernel(x *tensor.Tensor) kernels.BatchNorm {
 	return kernels.BatchNorm{Batch: x.Dim(0), Channels: x.Dim(1), Inner: x.Numel() / x.Dim(0) / x.Dim(1), Eps: n.Eps}
 }
 
-func (n batchNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (n batchNorm) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, mean, variance := f.In[0], f.In[3], f.In[4]
 	k := n.kernel(x)
 	if n.Training {
@@ -69,7 +69,7 @@ func (n batchNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), saved
 }
 
-func (n batchNorm) Backward(b *Back) {
+func (n batchNorm) Backward(b *autograd.Backward) {
 	x, w, dy, mean, variance := b.In[0], b.In[1], b.DOut[0], b.In[3], b.In[4]
 	k := n.kernel(x)
 	if n.Training {
@@ -90,10 +90,10 @@ func (n batchNorm) Backward(b *Back) {
 	}
 }
 
-func (batchNorm) Examples() []Example {
+func (batchNorm) Examples() []autograd.Example {
 	positive := func(_ int, r *random.Stream) float64 { return 0.5 + float64(r.Float32()) }
-	example := func(name string, training, affine, running bool, shape ...int) Example {
-		e := Example{Name: name, In: []Input{
+	example := func(name string, training, affine, running bool, shape ...int) autograd.Example {
+		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: shape}, {Kind: autograd.Weight}, {Kind: autograd.Weight},
 			{Kind: autograd.Stat, NoGrad: true}, {Kind: autograd.Stat, NoGrad: true, Value: positive},
 		}, Call: call(func(in []*Var) *Var {
@@ -109,7 +109,7 @@ func (batchNorm) Examples() []Example {
 	}
 	bias := example("bias alone", false, false, true, 5, 3, 4)
 	bias.In[2].Shape = []int{3}
-	return []Example{
+	return []autograd.Example{
 		example("training", true, true, true, 3, 5, 4, 7),
 		example("inference", false, true, true, 3, 5, 4, 7),
 		example("training, plain", true, false, false, 7, 3),

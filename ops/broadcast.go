@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -21,7 +22,7 @@ func mustBeSuffix(op string, a, b *Var) {
 // sumToSuffix writes the gradient of a broadcast operand, input i of the call: g, shaped
 // like the result, summed over the dimensions the operand was repeated over, times
 // scale.
-func sumToSuffix(b *Back, i int, g *tensor.Tensor, scale float32) {
+func sumToSuffix(b *autograd.Backward, i int, g *tensor.Tensor, scale float32) {
 	x := b.In[i]
 	if scale == 1 && g.Numel() == x.Numel() && g.DType() == x.DType() {
 		b.SetGrad(i, g.Reshape(x.Shape()...))

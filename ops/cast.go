@@ -15,26 +15,26 @@ func Cast(x *Var, dt tensor.DType) *Var {
 	if x.Tensor().DType() == dt {
 		return x
 	}
-	return apply(castTo{dt}, x)
+	return apply(cast{dt}, x)
 }
 
-type castTo struct{ dt tensor.DType }
+type cast struct{ dt tensor.DType }
 
-func (c castTo) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (c cast) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.New(c.dt, f.In[0].Shape()...)
 	f.Run(kernels.Cast{N: y.Numel()}, y, f.In[0])
 	return one(y), nil
 }
 
-func (castTo) Backward(b *Back) {
+func (cast) Backward(b *autograd.Backward) {
 	b.Run(kernels.Cast{N: b.In[0].Numel()}, b.Grad(0), b.DOut[0])
 }
 
-func (castTo) Examples() []Example {
-	example := func(name string, to func(tensor.DType) tensor.DType, shape ...int) Example {
-		return Example{
+func (cast) Examples() []autograd.Example {
+	example := func(name string, to func(tensor.DType) tensor.DType, shape ...int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, shape),
-			Call: call(func(in []*Var) *Var { return apply(castTo{to(in[0].Tensor().DType())}, in[0]) }),
+			Call: call(func(in []*Var) *Var { return apply(cast{to(in[0].Tensor().DType())}, in[0]) }),
 		}
 	}
 	// In a gradient check nothing may be rounded: f64 stays f64.
@@ -46,7 +46,7 @@ func (castTo) Examples() []Example {
 			return dt
 		}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("to f32", to(tensor.F32), 3, 7),
 		example("to bf16", to(tensor.BF16), 257),
 		example("to f16", to(tensor.F16), 257),

@@ -38,7 +38,7 @@ func compared(r kernels.Relation, a, b *Var) *Var {
 
 type compare struct{ relation kernels.Relation }
 
-func (c compare) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (c compare) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	mask := f.New(tensor.I32, a.Shape()...)
 	k := kernels.Compare{N: a.Numel(), M: b.Numel(), Relation: c.relation}
@@ -51,17 +51,17 @@ func (c compare) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward has nothing to do: masks have no gradient.
-func (compare) Backward(*Back) {}
+func (compare) Backward(*autograd.Backward) {}
 
-func (compare) Examples() []Example {
+func (compare) Examples() []autograd.Example {
 	few := func(_ int, r *random.Stream) float64 { return float64(r.IntN(3) - 1) } // often equal
-	example := func(name string, f func(a, b *Var) *Var, kind autograd.Kind, a, b []int) Example {
-		in := Input{Kind: kind, Value: few, NoGrad: true}
-		e := Example{Name: name, In: []Input{in, in}, Call: call(func(in []*Var) *Var { return f(in[0], in[1]) })}
+	example := func(name string, f func(a, b *Var) *Var, kind autograd.Kind, a, b []int) autograd.Example {
+		in := autograd.Input{Kind: kind, Value: few, NoGrad: true}
+		e := autograd.Example{Name: name, In: []autograd.Input{in, in}, Call: call(func(in []*Var) *Var { return f(in[0], in[1]) })}
 		e.In[0].Shape, e.In[1].Shape = a, b
 		return e
 	}
-	return []Example{
+	return []autograd.Example{
 		example("equal", Equal, autograd.Activation, []int{5, 67}, []int{5, 67}),
 		example("not equal", NotEqual, autograd.Activation, []int{5, 7}, []int{7}),
 		example("less", Less, autograd.Activation, []int{257}, []int{}),

@@ -30,7 +30,7 @@ func Concat(dim int, xs ...*Var) *Var {
 
 type concat struct{ dim int }
 
-func (c concat) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (c concat) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	shape := f.In[0].Shape()
 	shape[c.dim] = 0
 	for _, x := range f.In {
@@ -47,7 +47,7 @@ func (c concat) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (c concat) Backward(b *Back) {
+func (c concat) Backward(b *autograd.Backward) {
 	dy := b.DOut[0]
 	outer := tensor.Numel(dy.Shape()[:c.dim])
 	at, stride := 0, dy.Numel()/outer
@@ -60,9 +60,9 @@ func (c concat) Backward(b *Back) {
 	}
 }
 
-func (concat) Examples() []Example {
-	example := func(name string, dim int, shapes ...[]int) Example {
-		return Example{
+func (concat) Examples() []autograd.Example {
+	example := func(name string, dim int, shapes ...[]int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, shapes...),
 			Call: call(func(in []*Var) *Var { return Concat(dim, in...) }),
 		}
@@ -70,7 +70,7 @@ func (concat) Examples() []Example {
 	frozen := example("one frozen", 1, []int{3, 5, 2}, []int{3, 1, 2}, []int{3, 4, 2})
 	frozen.In = slices.Clone(frozen.In)
 	frozen.In[1].NoGrad = true
-	return []Example{
+	return []autograd.Example{
 		example("columns", -1, []int{3, 5}, []int{3, 7}, []int{3, 1}),
 		example("rows", 0, []int{2, 37}, []int{5, 37}),
 		example("wide", 1, []int{5, 257}, []int{5, 67}),

@@ -106,7 +106,7 @@ func (c conv2d) of(g int, t *tensor.Tensor, cols int) *tensor.Tensor {
 }
 
 // Forward: the windows of every position as rows times the weight, then channels before positions.
-func (c conv2d) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (c conv2d) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, w, bias := f.In[0], f.In[1], f.In[2]
 	s := c.sizes(x, w)
 	y := f.New(x.DType(), x.Dim(0), w.Dim(0), s.OutHeight, s.OutWidth)
@@ -128,7 +128,7 @@ func (c conv2d) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward makes the columns again: dW = dyᵀ cols, and dx is what the columns of dy W add up to.
-func (c conv2d) Backward(b *Back) {
+func (c conv2d) Backward(b *autograd.Backward) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]
 	s := c.sizes(x, w)
 	window, per := w.Numel()/w.Dim(0), w.Dim(0)/c.Groups
@@ -158,9 +158,9 @@ func (c conv2d) Backward(b *Back) {
 	})
 }
 
-func (conv2d) Examples() []Example {
-	example := func(name string, batch, channels, height, width, out, kh, kw int, bias bool, o Conv2DOptions) Example {
-		e := Example{Name: name, In: []Input{
+func (conv2d) Examples() []autograd.Example {
+	example := func(name string, batch, channels, height, width, out, kh, kw int, bias bool, o Conv2DOptions) autograd.Example {
+		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{batch, channels, height, width}},
 			{Shape: []int{out, channels / max(1, o.Groups), kh, kw}, Kind: autograd.Weight},
 			{Kind: autograd.Weight},
@@ -176,7 +176,7 @@ func (conv2d) Examples() []Example {
 	})
 	large := example("large", 32, 32, 28, 28, 64, 3, 3, true, Conv2DOptions{Padding: [2]int{1, 1}})
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("padded", 2, 3, 7, 9, 4, 3, 3, true, Conv2DOptions{Padding: [2]int{1, 1}}),
 		example("plain", 2, 2, 5, 6, 3, 2, 3, false, Conv2DOptions{}),
 		example("stride", 2, 2, 9, 8, 3, 3, 2, true, Conv2DOptions{Stride: [2]int{2, 3}, Padding: [2]int{1, 0}}),

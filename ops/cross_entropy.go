@@ -36,7 +36,7 @@ func CrossEntropy(logits, labels *Var, counted int) *Var {
 
 type crossEntropy struct{ scale float32 }
 
-func (c crossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (c crossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	logits, labels := f.In[0], f.In[1]
 	stat := autograd.StatType(logits.DType())
 	rows := labels.Numel()
@@ -49,15 +49,15 @@ func (c crossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(loss), one(lse)
 }
 
-func (c crossEntropy) Backward(b *Back) {
+func (c crossEntropy) Backward(b *autograd.Backward) {
 	logits, labels, lse := b.In[0], b.In[1], b.Saved[0]
 	k := kernels.CrossEntropyGrad{Rows: labels.Numel(), Vocab: logits.Dim(-1), Scale: c.scale}
 	b.Run(k, b.Grad(0), logits, labels, lse, b.DOut[0])
 }
 
-func (c crossEntropy) Examples() []Example {
+func (c crossEntropy) Examples() []autograd.Example {
 	tile := tileSize("cross_entropy", "group")
-	examples := []Example{
+	examples := []autograd.Example{
 		c.example("every third ignored", 7, 19, 3),
 		c.example("all ignored", 3, 5, 1),
 	}
@@ -73,22 +73,22 @@ func (c crossEntropy) Examples() []Example {
 }
 
 // RandomExample draws the number of rows and classes.
-func (c crossEntropy) RandomExample(r *random.Stream) Example {
+func (c crossEntropy) RandomExample(r *random.Stream) autograd.Example {
 	rows, vocab := 1+r.IntN(40), 1+r.IntN(400)
 	return c.example(fmt.Sprintf("random %d x %d", rows, vocab), rows, vocab, 1+r.IntN(5))
 }
 
 // example ignores every row whose number is a multiple of ignore.
-func (crossEntropy) example(name string, rows, vocab, ignore int) Example {
+func (crossEntropy) example(name string, rows, vocab, ignore int) autograd.Example {
 	label := func(i int, r *random.Stream) float64 {
 		if i%ignore == 0 {
 			return IgnoreLabel
 		}
 		return float64(r.IntN(vocab))
 	}
-	return Example{
+	return autograd.Example{
 		Name: name,
-		In:   []Input{{Shape: []int{rows, vocab}}, {Shape: []int{rows}, Kind: autograd.Index, Value: label}},
+		In:   []autograd.Input{{Shape: []int{rows, vocab}}, {Shape: []int{rows}, Kind: autograd.Index, Value: label}},
 		Call: call(func(in []*Var) *Var { return CrossEntropy(in[0], in[1], max(1, rows-(rows+ignore-1)/ignore)) }),
 	}
 }

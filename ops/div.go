@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
@@ -14,7 +15,7 @@ func Div(a, b *Var) *Var {
 
 type div struct{}
 
-func (div) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (div) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
 	f.Run(kernels.Div{N: a.Numel(), M: b.Numel()}, y, a, b)
@@ -22,7 +23,7 @@ func (div) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: with y = a / b, da = dy / b and db = -dy y / b.
-func (div) Backward(b *Back) {
+func (div) Backward(b *autograd.Backward) {
 	x, dy := b.In[1], b.DOut[0]
 	n, m := dy.Numel(), x.Numel()
 	if da := b.Grad(0); da != nil {
@@ -36,12 +37,12 @@ func (div) Backward(b *Back) {
 	}
 }
 
-func (div) Examples() []Example {
+func (div) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return Div(in[0], in[1]) })
-	example := func(name string, a, b []int) Example {
-		return Example{Name: name, Call: f, In: []Input{{Shape: a}, {Shape: b, Value: awayFromZero}}}
+	example := func(name string, a, b []int) autograd.Example {
+		return autograd.Example{Name: name, Call: f, In: []autograd.Input{{Shape: a}, {Shape: b, Value: awayFromZero}}}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("same shape", []int{3, 7}, []int{3, 7}),
 		example("row", []int{2, 3, 67}, []int{67}),
 		example("one number", []int{257}, []int{}),

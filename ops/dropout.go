@@ -24,7 +24,7 @@ type dropout struct {
 	at autograd.RandomAt // where Forward drew the mask
 }
 
-func (d *dropout) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (d *dropout) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	at, ok := f.Random()
 	if !ok {
@@ -36,7 +36,7 @@ func (d *dropout) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (d *dropout) Backward(b *Back) {
+func (d *dropout) Backward(b *autograd.Backward) {
 	b.Run(d.kernel(b.In[0]), b.Grad(0), b.DOut[0])
 }
 
@@ -44,16 +44,16 @@ func (d *dropout) kernel(x *tensor.Tensor) kernels.Dropout {
 	return kernels.Dropout{N: x.Numel(), P: d.p, Key0: d.at.Key[0], Key1: d.at.Key[1], Step: d.at.Step, Op: d.at.Op}
 }
 
-func (*dropout) Examples() []Example {
-	example := func(name string, p float32, shape ...int) Example {
-		return Example{
+func (*dropout) Examples() []autograd.Example {
+	example := func(name string, p float32, shape ...int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, shape),
 			Call: call(func(in []*Var) *Var { return Dropout(in[0], p) }),
 		}
 	}
 	large := example("large", 0.05, 4096, 1024)
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("half", 0.5, 7, 37),
 		{
 			Name: "none", In: normal(autograd.Activation, []int{5}),

@@ -34,23 +34,23 @@ func EmbeddingAs(table, ids *Var, dt tensor.DType) *Var {
 
 type embedding struct{ dt tensor.DType } // of the result
 
-func (e embedding) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (e embedding) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	table, ids := f.In[0], f.In[1]
 	y := f.New(e.dt, append(ids.Shape(), table.Dim(1))...)
 	f.Run(kernels.Embedding{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0)}, y, table, ids)
 	return one(y), nil
 }
 
-func (embedding) Backward(b *Back) {
+func (embedding) Backward(b *autograd.Backward) {
 	table, ids := b.In[0], b.In[1]
 	dtable, acc := b.WeightGrad(0)
 	b.Run(kernels.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, dtable, b.DOut[0], ids)
 }
 
-func (embedding) Examples() []Example {
+func (embedding) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return Embedding(in[0], in[1]) })
-	example := func(name string, vocab, dim int, ids ...int) Example {
-		return Example{Name: name, Call: f, In: []Input{
+	example := func(name string, vocab, dim int, ids ...int) autograd.Example {
+		return autograd.Example{Name: name, Call: f, In: []autograd.Input{
 			{Shape: []int{vocab, dim}, Kind: autograd.Weight},
 			// The last row is never used, and many ids come more than once.
 			{Shape: ids, Kind: autograd.Index, Value: func(_ int, r *random.Stream) float64 {
@@ -68,7 +68,7 @@ func (embedding) Examples() []Example {
 		}
 		return EmbeddingAs(in[0], in[1], dt)
 	})
-	return []Example{
+	return []autograd.Example{
 		example("repeated ids", 5, 3, 2, 7),
 		example("one", 1, 1, 1),
 		example("more words than ids", 263, 37, 11),

@@ -50,25 +50,25 @@ type expand struct {
 	shape           []int
 }
 
-func (e expand) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (e expand) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.New(f.In[0].DType(), e.shape...)
 	f.Run(kernels.Expand{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1}, y, f.In[0])
 	return one(y), nil
 }
 
-func (e expand) Backward(b *Back) {
+func (e expand) Backward(b *autograd.Backward) {
 	dx, acc := b.OperandGrad(0)
 	b.Run(kernels.Sum{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1, Acc: acc}, dx, b.DOut[0])
 }
 
-func (expand) Examples() []Example {
-	example := func(name string, from []int, to ...int) Example {
-		return Example{
+func (expand) Examples() []autograd.Example {
+	example := func(name string, from []int, to ...int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, from),
 			Call: call(func(in []*Var) *Var { return Expand(in[0], to...) }),
 		}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("rows", []int{1, 7}, 5, -1),
 		example("columns", []int{5, 1}, 5, 37),
 		example("in front", []int{3, 5}, 2, 7, 3, 5),

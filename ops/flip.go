@@ -13,19 +13,19 @@ type flip struct{ reduced }
 
 func (p flip) kernel() kernels.Flip { return kernels.Flip{Outer: p.outer, N: p.n, Inner: p.inner} }
 
-func (p flip) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (p flip) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
 	f.Run(p.kernel(), y, f.In[0])
 	return one(y), nil
 }
 
-func (p flip) Backward(b *Back) { b.Run(p.kernel(), b.Grad(0), b.DOut[0]) }
+func (p flip) Backward(b *autograd.Backward) { b.Run(p.kernel(), b.Grad(0), b.DOut[0]) }
 
-func (flip) Examples() []Example {
-	example := func(name string, dim int, shape ...int) Example {
-		return Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return Flip(in[0], dim) })}
+func (flip) Examples() []autograd.Example {
+	example := func(name string, dim int, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return Flip(in[0], dim) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("last dimension", -1, 5, 67),
 		example("first", 0, 4, 3, 7),
 		example("middle", 1, 2, 5, 3),

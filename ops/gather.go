@@ -35,27 +35,27 @@ func along(op string, x *tensor.Tensor, dim int, index *tensor.Tensor) indexed {
 
 type gather struct{ indexed }
 
-func (g gather) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (g gather) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, index := f.In[0], f.In[1]
 	y := f.New(x.DType(), index.Shape()...)
 	f.Run(kernels.Gather{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, y, x, index)
 	return one(y), nil
 }
 
-func (g gather) Backward(b *Back) {
+func (g gather) Backward(b *autograd.Backward) {
 	b.Run(kernels.ScatterAdd{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, b.Grad(0), b.DOut[0], b.In[1], nil)
 }
 
-func (gather) Examples() []Example {
-	example := func(name string, dim, n int, shape ...int) Example {
+func (gather) Examples() []autograd.Example {
+	example := func(name string, dim, n int, shape ...int) autograd.Example {
 		index := slices.Clone(shape)
 		if index[dim] = n; n == 0 {
 			index[dim] = 1
 		}
-		return Example{Name: name, In: []Input{{Shape: shape}, indexInput(index, shape[dim])},
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape}, indexInput(index, shape[dim])},
 			Call: call(func(in []*Var) *Var { return Gather(in[0], dim, in[1]) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("a class of each row", 1, 1, 7, 19),
 		example("more than there are", 0, 37, 5, 3),
 		example("middle", 1, 4, 2, 9, 5),
@@ -64,6 +64,6 @@ func (gather) Examples() []Example {
 }
 
 // indexInput is numbers below n; the last one is never drawn, others are more than once.
-func indexInput(shape []int, n int) Input {
-	return Input{Shape: shape, Kind: autograd.Index, Value: func(_ int, r *random.Stream) float64 { return float64(r.IntN(max(1, n-1))) }}
+func indexInput(shape []int, n int) autograd.Input {
+	return autograd.Input{Shape: shape, Kind: autograd.Index, Value: func(_ int, r *random.Stream) float64 { return float64(r.IntN(max(1, n-1))) }}
 }

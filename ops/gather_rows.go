@@ -22,14 +22,14 @@ func GatherRows(x, ids *Var) *Var {
 
 type gatherRows struct{}
 
-func (gatherRows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (gatherRows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, ids := f.In[0], f.In[1]
 	y := f.New(x.DType(), ids.Dim(0), x.Dim(1))
 	f.Run(kernels.Embedding{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0)}, y, x, ids)
 	return one(y), nil
 }
 
-func (gatherRows) Backward(b *Back) {
+func (gatherRows) Backward(b *autograd.Backward) {
 	x, ids := b.In[0], b.In[1]
 	// Sums of several rows are made in f32 and rounded once.
 	sum, acc := b.WeightGrad(0)
@@ -41,10 +41,10 @@ func (gatherRows) Backward(b *Back) {
 	}
 }
 
-func (gatherRows) Examples() []Example {
+func (gatherRows) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return GatherRows(in[0], in[1]) })
-	example := func(name string, rows, dim, n int) Example {
-		return Example{Name: name, Call: f, In: []Input{
+	example := func(name string, rows, dim, n int) autograd.Example {
+		return autograd.Example{Name: name, Call: f, In: []autograd.Input{
 			{Shape: []int{rows, dim}},
 			// The last row is never asked for, others several times.
 			{Shape: []int{n}, Kind: autograd.Index, Value: func(_ int, r *random.Stream) float64 {
@@ -54,7 +54,7 @@ func (gatherRows) Examples() []Example {
 	}
 	large := example("large", 2048, 512, 700)
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("fewer", 9, 5, 4),
 		example("more", 3, 7, 11),
 		example("one", 1, 1, 1),

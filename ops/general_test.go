@@ -69,11 +69,11 @@ func TestPoolEdges(t *testing.T) {
 // fronts are functions that are made of other operations, as an operation for optest.
 type fronts struct{ add }
 
-func (fronts) Examples() []Example {
-	einsum := func(spec string, shapes ...[]int) Example {
-		return Example{Name: spec, In: normal(autograd.Activation, shapes...), Call: call(func(in []*Var) *Var { return Einsum(spec, in...) })}
+func (fronts) Examples() []autograd.Example {
+	einsum := func(spec string, shapes ...[]int) autograd.Example {
+		return autograd.Example{Name: spec, In: normal(autograd.Activation, shapes...), Call: call(func(in []*Var) *Var { return Einsum(spec, in...) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		einsum("bij,bjk->bik", []int{2, 3, 5}, []int{2, 5, 4}),
 		einsum("bhqd,bhkd->bhqk", []int{2, 3, 5, 4}, []int{2, 3, 7, 4}),
 		einsum("ij,kj->ki", []int{3, 5}, []int{4, 5}),

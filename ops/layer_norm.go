@@ -20,7 +20,7 @@ func LayerNorm(x, weight, bias *Var, eps float32) *Var {
 
 type layerNorm struct{ eps float32 }
 
-func (l layerNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (l layerNorm) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
@@ -34,7 +34,7 @@ func (l layerNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), []*tensor.Tensor{mean, rstd}
 }
 
-func (layerNorm) Backward(b *Back) {
+func (layerNorm) Backward(b *autograd.Backward) {
 	x, w, dy, mean, rstd := b.In[0], b.In[1], b.DOut[0], b.Saved[0], b.Saved[1]
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
@@ -56,10 +56,10 @@ func (layerNorm) Backward(b *Back) {
 	}
 }
 
-func (layerNorm) Examples() []Example {
+func (layerNorm) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return LayerNorm(in[0], in[1], in[2], 1e-5) })
-	example := func(name string, weight, bias bool, shape ...int) Example {
-		e := Example{Name: name, Call: f, In: []Input{{Shape: shape}, {Kind: autograd.Weight}, {Kind: autograd.Weight}}}
+	example := func(name string, weight, bias bool, shape ...int) autograd.Example {
+		e := autograd.Example{Name: name, Call: f, In: []autograd.Input{{Shape: shape}, {Kind: autograd.Weight}, {Kind: autograd.Weight}}}
 		if weight {
 			e.In[1].Shape = shape[len(shape)-1:]
 		}
@@ -72,7 +72,7 @@ func (layerNorm) Examples() []Example {
 	large.Large = true
 	long := example("many long rows", true, true, 263, 1031)
 	long.Brief = true
-	return []Example{
+	return []autograd.Example{
 		example("rows", true, true, 2, 3, 17),
 		example("no bias", true, false, 5, 64),
 		example("no weight", false, true, 5, 7),

@@ -28,7 +28,7 @@ func checkLinear(op string, x, weight, bias *Var) {
 
 type linear struct{}
 
-func (linear) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (linear) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, w, bias := f.In[0], f.In[1], f.In[2]
 	shape := x.Shape()
 	shape[len(shape)-1] = w.Dim(0)
@@ -38,7 +38,7 @@ func (linear) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows.
-func (linear) Backward(b *Back) {
+func (linear) Backward(b *autograd.Backward) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]
 	rows, in, out := x.Numel()/w.Dim(1), w.Dim(1), w.Dim(0)
 	if dx := b.Grad(0); dx != nil {
@@ -52,10 +52,10 @@ func (linear) Backward(b *Back) {
 	}
 }
 
-func (l linear) Examples() []Example {
+func (l linear) Examples() []autograd.Example {
 	large := l.example("large", 2048, 1024, 1024, false)
 	large.Large = true
-	examples := []Example{
+	examples := []autograd.Example{
 		l.example("bias", 3, 5, 7, true),
 		l.example("no bias", 3, 5, 7, false),
 		l.example("one row", 1, 64, 33, true),
@@ -71,13 +71,13 @@ func (l linear) Examples() []Example {
 }
 
 // RandomExample draws the three sizes.
-func (l linear) RandomExample(r *random.Stream) Example {
+func (l linear) RandomExample(r *random.Stream) autograd.Example {
 	m, n, k, bias := 1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(70), r.IntN(2) == 0
 	return l.example(fmt.Sprintf("random %d rows, %d to %d, bias %t", m, k, n, bias), m, k, n, bias)
 }
 
-func (linear) example(name string, rows, in, out int, bias bool) Example {
-	e := Example{Name: name, In: []Input{
+func (linear) example(name string, rows, in, out int, bias bool) autograd.Example {
+	e := autograd.Example{Name: name, In: []autograd.Input{
 		{Shape: []int{rows, in}},
 		{Shape: []int{out, in}, Kind: autograd.Weight},
 		{Kind: autograd.Weight},

@@ -92,7 +92,7 @@ func (linearCrossEntropy) addWeightGrad(d *tensor.Device, dw, dlogits, x *tensor
 
 // Forward computes the gradients too, while the logits are there: dx always, dw where
 // it is small. They lack the factor scale · dloss, so that f16 does not underflow.
-func (l linearCrossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, w, labels := f.In[0], f.In[1], f.In[2]
 	stat := autograd.StatType(x.DType())
 	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
@@ -129,7 +129,7 @@ func (l linearCrossEntropy) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return out, []*tensor.Tensor{lse, dx, dw}
 }
 
-func (l linearCrossEntropy) Backward(b *Back) {
+func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 	x, w, labels, dloss := b.In[0], b.In[1], b.In[2], b.DOut[0]
 	lse, dx, dw := b.Saved[0], b.Saved[1], b.Saved[2]
 	factor := b.Like(dloss)
@@ -153,15 +153,15 @@ func (l linearCrossEntropy) Backward(b *Back) {
 	}
 }
 
-func (linearCrossEntropy) Examples() []Example {
-	example := func(name string, rows, dim, vocab, ignore, logits, kept int) Example {
+func (linearCrossEntropy) Examples() []autograd.Example {
+	example := func(name string, rows, dim, vocab, ignore, logits, kept int) autograd.Example {
 		label := func(i int, r *random.Stream) float64 {
 			if i%ignore == ignore-1 {
 				return IgnoreLabel
 			}
 			return float64(r.IntN(vocab))
 		}
-		return Example{Name: name, In: []Input{
+		return autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{rows, dim}},
 			{Shape: []int{vocab, dim}, Kind: autograd.Weight},
 			{Shape: []int{rows}, Kind: autograd.Index, Value: label},
@@ -174,7 +174,7 @@ func (linearCrossEntropy) Examples() []Example {
 	}
 	large := example("large", 2048, 512, 32000, 3, 0, 0)
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("every third ignored", 7, 5, 19, 3, 0, 0),
 		example("one row", 1, 8, 33, 2, 0, 0),
 		example("chunks of two rows", 7, 5, 19, 3, 2*4*19, 1<<20),

@@ -47,7 +47,7 @@ func (m matmul) sizes(a, b *tensor.Tensor) (k kernels.Matmul, shape []int) {
 	return k, shape
 }
 
-func (m matmul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (m matmul) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	k, shape := m.sizes(f.In[0], f.In[1])
 	c := f.New(f.In[0].DType(), shape...)
 	f.Run(k, c, f.In[0], f.In[1], nil)
@@ -55,7 +55,7 @@ func (m matmul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: with C = A B, dA = dC Bᵀ and dB = Aᵀ dC; transposed operands swap roles.
-func (m matmul) Backward(b *Back) {
+func (m matmul) Backward(b *autograd.Backward) {
 	k, _ := m.sizes(b.In[0], b.In[1])
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
 	if da := b.Grad(0); da != nil {
@@ -74,14 +74,14 @@ func (m matmul) Backward(b *Back) {
 	}
 }
 
-func (matmul) Examples() []Example {
-	var examples []Example
+func (matmul) Examples() []autograd.Example {
+	var examples []autograd.Example
 	for i := range 4 {
 		ta, tb := i&1 != 0, i&2 != 0
 		examples = append(examples, matmulExample(fmt.Sprintf("batched, transposed %t %t", ta, tb), 2, 3, 7, 5, ta, tb))
 	}
 	one := call(func(in []*Var) *Var { return MatMul(in[0], in[1], false, false) })
-	examples = append(examples, Example{Name: "one matrix for all", In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
+	examples = append(examples, autograd.Example{Name: "one matrix for all", In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
 	for i, s := range matmulEdges() {
 		ta, tb := i&1 != 0, i&2 != 0
 		e := matmulExample(fmt.Sprintf("%d x %d x %d, transposed %t %t", s.m, s.n, s.k, ta, tb), 1, s.m, s.n, s.k, ta, tb)
@@ -94,12 +94,12 @@ func (matmul) Examples() []Example {
 }
 
 // RandomExample draws sizes and transposes.
-func (matmul) RandomExample(r *random.Stream) Example {
+func (matmul) RandomExample(r *random.Stream) autograd.Example {
 	batch, m, n, k, ta, tb := 1+r.IntN(3), 1+r.IntN(50), 1+r.IntN(50), 1+r.IntN(50), r.IntN(2) == 0, r.IntN(2) == 0
 	return matmulExample(fmt.Sprintf("random %d of %d x %d x %d, transposed %t %t", batch, m, n, k, ta, tb), batch, m, n, k, ta, tb)
 }
 
-func matmulExample(name string, batch, m, n, k int, transA, transB bool) Example {
+func matmulExample(name string, batch, m, n, k int, transA, transB bool) autograd.Example {
 	a, b := []int{batch, m, k}, []int{batch, k, n}
 	if transA {
 		a[1], a[2] = k, m
@@ -107,7 +107,7 @@ func matmulExample(name string, batch, m, n, k int, transA, transB bool) Example
 	if transB {
 		b[1], b[2] = n, k
 	}
-	return Example{
+	return autograd.Example{
 		Name: name, In: normal(autograd.Activation, a, b),
 		Call: call(func(in []*Var) *Var { return MatMul(in[0], in[1], transA, transB) }),
 	}

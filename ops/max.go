@@ -25,7 +25,10 @@ type maximum struct {
 	indexOnly bool
 }
 
-func (m maximum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+// OpName implements autograd.Named: the type cannot be called as the builtin is.
+func (maximum) OpName() string { return "max" }
+
+func (m maximum) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	k := kernels.Max{Outer: m.outer, N: m.n, Inner: m.inner}
 	index := f.New(tensor.I32, m.shape...)
 	if m.indexOnly {
@@ -37,15 +40,15 @@ func (m maximum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return []*tensor.Tensor{y, index}, nil
 }
 
-func (m maximum) Backward(b *Back) {
+func (m maximum) Backward(b *autograd.Backward) {
 	b.Run(kernels.MaxGrad{Outer: m.outer, N: m.n, Inner: m.inner}, b.Grad(0), b.DOut[0], b.Out[1])
 }
 
-func (maximum) Examples() []Example {
+func (maximum) Examples() []autograd.Example {
 	// Distinct numbers far enough apart for a central difference and for bf16.
 	distinct := func(i int, _ *random.Stream) float64 { return float64(i*83%257) / 32 }
-	example := func(name string, value func(int, *random.Stream) float64, shape []int, dim ...int) Example {
-		return Example{Name: name, In: []Input{{Shape: shape, Value: value}}, Call: func(in []*Var) []*Var {
+	example := func(name string, value func(int, *random.Stream) float64, shape []int, dim ...int) autograd.Example {
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: value}}, Call: func(in []*Var) []*Var {
 			y, index := Max(in[0], dim...)
 			return []*Var{y, index}
 		}}
@@ -54,13 +57,13 @@ func (maximum) Examples() []Example {
 	// compared here, the gradient in a test of its own.
 	tied := example("ties", func(i int, _ *random.Stream) float64 { return float64(i % 3 / 2) }, []int{4, 9}, 1)
 	tied.In[0].NoGrad = true
-	arg := func(name string, shape []int, dim ...int) Example {
-		return Example{
-			Name: name, In: []Input{{Shape: shape, Value: distinct, NoGrad: true}},
+	arg := func(name string, shape []int, dim ...int) autograd.Example {
+		return autograd.Example{
+			Name: name, In: []autograd.Input{{Shape: shape, Value: distinct, NoGrad: true}},
 			Call: call(func(in []*Var) *Var { return ArgMax(in[0], dim...) }),
 		}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("last dimension", distinct, []int{3, 5, 17}, -1),
 		example("middle", distinct, []int{2, 19, 3}, 1),
 		example("everything", distinct, []int{257}),

@@ -20,7 +20,7 @@ type mse struct{}
 // mseBlock is how many squares one partial sum takes.
 const mseBlock = 4096
 
-func (mse) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (mse) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	diff := f.Like(f.In[0])
 	n := diff.Numel()
 	stat := autograd.StatType(diff.DType())
@@ -36,7 +36,7 @@ func (mse) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: dpred = 2/n (pred - target) dloss, dtarget the opposite.
-func (mse) Backward(b *Back) {
+func (mse) Backward(b *autograd.Backward) {
 	diff := b.Saved[0]
 	n := diff.Numel()
 	for i, sign := range []float32{2, -2} {
@@ -47,14 +47,14 @@ func (mse) Backward(b *Back) {
 	}
 }
 
-func (mse) Examples() []Example {
+func (mse) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return MSE(in[0], in[1]) })
-	example := func(name string, shape ...int) Example {
-		return Example{Name: name, In: normal(autograd.Activation, shape, shape), Call: f}
+	example := func(name string, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape, shape), Call: f}
 	}
 	constant := example("constant target", 5, 7)
 	constant.In[1].NoGrad = true
-	return []Example{
+	return []autograd.Example{
 		example("both", 3, 5),
 		example("one", 1),
 		constant,

@@ -14,14 +14,14 @@ func Mul(a, b *Var) *Var {
 
 type mul struct{}
 
-func (mul) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (mul) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
 	f.Run(kernels.Mul{N: a.Numel(), M: b.Numel()}, y, a, b)
 	return one(y), nil
 }
 
-func (mul) Backward(b *Back) {
+func (mul) Backward(b *autograd.Backward) {
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
 	if dx := b.Grad(0); dx != nil {
 		b.Run(kernels.Mul{N: x.Numel(), M: y.Numel()}, dx, d, y)
@@ -33,9 +33,9 @@ func (mul) Backward(b *Back) {
 	}
 }
 
-func (mul) Examples() []Example {
+func (mul) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return Mul(in[0], in[1]) })
-	return []Example{
+	return []autograd.Example{
 		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
 		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
 		{Name: "square", In: normal(autograd.Activation, []int{9}), Call: call(func(in []*Var) *Var { return Mul(in[0], in[0]) })},

@@ -80,7 +80,10 @@ func (m MultiLoRA) ScaledB(b, s *tensor.Tensor) *tensor.Tensor {
 
 // Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept, and in
 // f32; bs, as large as b, is cheaper made again.
-func (m *multiLoRA) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+// OpName implements autograd.Named.
+func (*multiLoRA) OpName() string { return "multi_lora" }
+
+func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	m.draw(f)
 	u := m.narrow(f, f.In[0], f.In[3])
 	out, _ = linear{}.Forward(f)
@@ -92,14 +95,14 @@ func (m *multiLoRA) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // draw takes the random numbers of a call with dropout.
-func (m *multiLoRA) draw(f *Fwd) {
+func (m *multiLoRA) draw(f *autograd.Forward) {
 	if m.Dropout > 0 {
 		m.at, m.drops = f.Random()
 	}
 }
 
 // narrow is u.
-func (m *multiLoRA) narrow(f *Fwd, x, a *tensor.Tensor) *tensor.Tensor {
+func (m *multiLoRA) narrow(f *autograd.Forward, x, a *tensor.Tensor) *tensor.Tensor {
 	in, rank := a.Dim(1), a.Dim(0)
 	rows := x.Numel() / in
 	u := f.New(autograd.StatType(x.DType()), rows, rank)
@@ -108,21 +111,21 @@ func (m *multiLoRA) narrow(f *Fwd, x, a *tensor.Tensor) *tensor.Tensor {
 }
 
 // add: y += u bsᵀ.
-func (m *multiLoRA) add(f *Fwd, y, u, b, s *tensor.Tensor) {
+func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s *tensor.Tensor) {
 	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.ScaledB(b, s), nil)
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
 //
 //	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs.
-func (m *multiLoRA) Backward(b *Back) {
+func (m *multiLoRA) Backward(b *autograd.Backward) {
 	linear{}.Backward(b)
 	m.modulesBackward(b, 3, b.In[0], b.Grad(0), b.DOut[0], b.Saved[0])
 }
 
 // modulesBackward adds to dx, where the base's gradient is already, and writes the gradients
 // of a, b and s, which are inputs at and following.
-func (m *multiLoRA) modulesBackward(b *Back, at int, x, dx, dy, u *tensor.Tensor) {
+func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *tensor.Tensor) {
 	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
 	if dx != nil || b.Needs[at] {
 		du := b.Like(u)
@@ -153,7 +156,7 @@ func (m *multiLoRA) addInputGrad(d *tensor.Device, dx, du, a *tensor.Tensor) {
 
 // scaledGrad writes db and ds, b being input at and s the next. Without s, db is the product
 // with Scale folded into u.
-func (m *multiLoRA) scaledGrad(b *Back, at int, dy, u *tensor.Tensor) {
+func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tensor) {
 	lora, s := b.In[at], b.In[at+1]
 	product := kernels.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Dim(0), TransA: true}
 	if s == nil {
@@ -177,9 +180,9 @@ func (m *multiLoRA) scaledGrad(b *Back, at int, dy, u *tensor.Tensor) {
 	}
 }
 
-func (*multiLoRA) Examples() []Example {
-	example := func(name string, rows, in, out int, bias, s bool, o MultiLoRA, value func(i int, r *random.Stream) float64) Example {
-		e := Example{Name: name, In: []Input{
+func (*multiLoRA) Examples() []autograd.Example {
+	example := func(name string, rows, in, out int, bias, s bool, o MultiLoRA, value func(i int, r *random.Stream) float64) autograd.Example {
+		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{rows, in}},
 			{Shape: []int{out, in}, Kind: autograd.Weight},
 			{Kind: autograd.Weight},
@@ -201,7 +204,7 @@ func (*multiLoRA) Examples() []Example {
 	large := example("large", 512, 4096, 4096, false, true, MultiLoRA{Modules: 3, Rank: 32, Scale: 1}, nil)
 	large.Large = true
 	zero := func(int, *random.Stream) float64 { return 0 }
-	return []Example{
+	return []autograd.Example{
 		example("modules", 3, 7, 5, true, true, MultiLoRA{Modules: 3, Rank: 2, Scale: 0.5}, nil),
 		example("per output", 4, 5, 6, false, true, MultiLoRA{Modules: 2, Rank: 3, Scale: 2, PerOutput: true}, nil),
 		example("LoRA", 3, 5, 4, true, false, MultiLoRA{Modules: 1, Rank: 2, Scale: 0.5}, nil),

@@ -44,8 +44,11 @@ func (p rowsPart) of(t *tensor.Tensor) *tensor.Tensor {
 	return t.View(p.from*row, shape...)
 }
 
-func (m *multiLoRARows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
-	out, _ = linear{}.Forward(&Fwd{Device: f.Device, In: f.In[:3], Needs: f.Needs[:3]})
+// OpName implements autograd.Named.
+func (*multiLoRARows) OpName() string { return "multi_lora_rows" }
+
+func (m *multiLoRARows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	out, _ = linear{}.Forward(&autograd.Forward{Device: f.Device, In: f.In[:3], Needs: f.Needs[:3]})
 	for i, p := range m.parts {
 		in := f.In[3+3*i:]
 		p.modules.draw(f)
@@ -59,7 +62,7 @@ func (m *multiLoRARows) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return out, saved
 }
 
-func (m *multiLoRARows) Backward(b *Back) {
+func (m *multiLoRARows) Backward(b *autograd.Backward) {
 	linear{}.Backward(b)
 	for i, p := range m.parts {
 		dx := b.Grad(0)
@@ -70,23 +73,23 @@ func (m *multiLoRARows) Backward(b *Back) {
 	}
 }
 
-func (*multiLoRARows) Examples() []Example {
+func (*multiLoRARows) Examples() []autograd.Example {
 	// example has batch rows of tokens; parts say who sees which modules.
-	example := func(name string, batch, tokens, in, out int, bias bool, parts ...LoRARows) Example {
-		e := Example{Name: name, In: []Input{{Shape: []int{batch, tokens, in}}, {Shape: []int{out, in}, Kind: autograd.Weight}, {Kind: autograd.Weight}}}
+	example := func(name string, batch, tokens, in, out int, bias bool, parts ...LoRARows) autograd.Example {
+		e := autograd.Example{Name: name, In: []autograd.Input{{Shape: []int{batch, tokens, in}}, {Shape: []int{out, in}, Kind: autograd.Weight}, {Kind: autograd.Weight}}}
 		if bias {
 			e.In[2].Shape = []int{out}
 		}
 		for _, p := range parts {
 			rank := p.Modules * p.Rank
-			s := Input{Kind: autograd.Stat, Shape: []int{p.Modules}}
+			s := autograd.Input{Kind: autograd.Stat, Shape: []int{p.Modules}}
 			switch {
 			case p.PerOutput:
 				s.Shape = []int{p.Modules, out}
 			case p.Modules == 1:
 				s.Shape = nil
 			}
-			e.In = append(e.In, Input{Shape: []int{rank, in}, Kind: autograd.Stat}, Input{Shape: []int{out, rank}, Kind: autograd.Stat}, s)
+			e.In = append(e.In, autograd.Input{Shape: []int{rank, in}, Kind: autograd.Stat}, autograd.Input{Shape: []int{out, rank}, Kind: autograd.Stat}, s)
 		}
 		e.Call = call(func(in []*Var) *Var {
 			with := append([]LoRARows{}, parts...)
@@ -101,7 +104,7 @@ func (*multiLoRARows) Examples() []Example {
 	perOutput := MultiLoRA{Modules: 2, Rank: 2, Scale: 2, PerOutput: true}
 	scalar := MultiLoRA{Modules: 3, Rank: 1, Scale: 1}
 	dropped := MultiLoRA{Modules: 1, Rank: 2, Scale: 1, Dropout: 0.5}
-	return []Example{
+	return []autograd.Example{
 		example("each row its own", 3, 2, 5, 4, true, LoRARows{From: 0, To: 1, MultiLoRA: lora}, LoRARows{From: 1, To: 2, MultiLoRA: perOutput}, LoRARows{From: 2, To: 3, MultiLoRA: scalar}),
 		example("rows without", 5, 3, 4, 7, false, LoRARows{From: 1, To: 3, MultiLoRA: scalar}, LoRARows{From: 4, To: 5, MultiLoRA: lora}),
 		example("nobody", 2, 2, 3, 4, true),

@@ -11,23 +11,17 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// The names every file here uses.
-type (
-	Var     = autograd.Var
-	Fwd     = autograd.Fwd
-	Back    = autograd.Back
-	Example = autograd.Example
-	Input   = autograd.Input
-)
+// Var is what operations take and give: a tensor in a computation.
+type Var = autograd.Var
 
 // All is every operation, for tests and benchmarks.
 func All() []autograd.Op {
 	return []autograd.Op{
-		add{}, sub{}, mul{}, div{}, scale{}, unary{}, castTo{}, &dropout{},
+		add{}, sub{}, mul{}, div{}, scale{}, unary{}, cast{}, &dropout{},
 		sum{}, maximum{}, softmax{}, crossEntropy{}, mse{},
 		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{}, gatherRows{},
 		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
-		compare{}, where{}, clamp{}, pow{}, cumSum{}, flip{}, pad{}, gather{}, scatterAdd{}, logSoftmax{},
+		compare{}, where{}, clamp{}, pow{}, cumsum{}, flip{}, pad{}, gather{}, scatterAdd{}, logSoftmax{},
 		conv2d{}, maxPool{}, avgPool{}, batchNorm{},
 		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, linearCrossEntropy{},
 	}
@@ -44,10 +38,10 @@ func call(f func(in []*Var) *Var) func(in []*Var) []*Var {
 }
 
 // normal describes standard normal inputs of one kind.
-func normal(kind autograd.Kind, shapes ...[]int) []Input {
-	var in []Input
+func normal(kind autograd.Kind, shapes ...[]int) []autograd.Input {
+	var in []autograd.Input
 	for _, s := range shapes {
-		in = append(in, Input{Shape: s, Kind: kind})
+		in = append(in, autograd.Input{Shape: s, Kind: kind})
 	}
 	return in
 }

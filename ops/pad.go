@@ -23,7 +23,7 @@ type pad struct {
 // inside is the slice of the result where x is.
 func (p pad) inside(x *tensor.Tensor) slice { return slice{p.dim, p.before, p.before + x.Dim(p.dim)} }
 
-func (p pad) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (p pad) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	shape := x.Shape()
 	shape[p.dim] += p.before + p.after
@@ -34,17 +34,17 @@ func (p pad) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (p pad) Backward(b *Back) {
+func (p pad) Backward(b *autograd.Backward) {
 	_, outer, cols, stride, offset := p.inside(b.In[0]).sizes(b.DOut[0])
 	b.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: offset, YStride: cols}, b.Grad(0), b.DOut[0])
 }
 
-func (pad) Examples() []Example {
-	example := func(name string, dim, before, after int, value float32, shape ...int) Example {
-		return Example{Name: name, In: normal(autograd.Activation, shape),
+func (pad) Examples() []autograd.Example {
+	example := func(name string, dim, before, after int, value float32, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape),
 			Call: call(func(in []*Var) *Var { return Pad(in[0], dim, before, after, value) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("columns", -1, 2, 3, 0, 5, 67),
 		example("rows", 0, 1, 0, 1.5, 3, 7),
 		example("middle", 1, 0, 2, 0, 2, 5, 3),

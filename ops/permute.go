@@ -38,11 +38,11 @@ func Transpose(x *Var, i, j int) *Var {
 
 type permute struct{ axes []int }
 
-func (p permute) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (p permute) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(permuted(f.Device, f.In[0], p.axes)), nil
 }
 
-func (p permute) Backward(b *Back) {
+func (p permute) Backward(b *autograd.Backward) {
 	back := make([]int, len(p.axes))
 	for i, a := range p.axes {
 		back[a] = i
@@ -107,16 +107,16 @@ func permutation(x *tensor.Tensor, axes []int) (k *kernels.Permute, shape []int)
 	return k, shape
 }
 
-func (permute) Examples() []Example {
-	example := func(name string, shape []int, axes ...int) Example {
-		return Example{
+func (permute) Examples() []autograd.Example {
+	example := func(name string, shape []int, axes ...int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, shape),
 			Call: call(func(in []*Var) *Var { return Permute(in[0], axes...) }),
 		}
 	}
 	large := example("large", []int{4, 512, 32, 64}, 0, 2, 1, 3)
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("heads", []int{2, 3, 5, 7}, 0, 2, 1, 3),
 		example("matrix", []int{37, 67}, 1, 0),
 		example("batch of matrices", []int{3, 17, 33}, 0, 2, 1),

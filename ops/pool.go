@@ -54,7 +54,7 @@ func pooled(k kernels.MaxPool, x *tensor.Tensor) []int {
 
 type maxPool struct{ kernels.MaxPool }
 
-func (p maxPool) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (p maxPool) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	shape := pooled(p.MaxPool, x)
 	y := f.New(x.DType(), shape...)
@@ -66,33 +66,33 @@ func (p maxPool) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), one(index)
 }
 
-func (p maxPool) Backward(b *Back) {
+func (p maxPool) Backward(b *autograd.Backward) {
 	b.Run(kernels.MaxPoolGrad(p.MaxPool), b.Grad(0), b.DOut[0], b.Saved[0])
 }
 
 type avgPool struct{ kernels.MaxPool }
 
-func (p avgPool) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (p avgPool) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.New(f.In[0].DType(), pooled(p.MaxPool, f.In[0])...)
 	f.Run(kernels.AvgPool(p.MaxPool), y, f.In[0])
 	return one(y), nil
 }
 
-func (p avgPool) Backward(b *Back) {
+func (p avgPool) Backward(b *autograd.Backward) {
 	b.Run(kernels.AvgPoolGrad(p.MaxPool), b.Grad(0), b.DOut[0])
 }
 
-func (maxPool) Examples() []Example { return poolExamples(MaxPool2D) }
+func (maxPool) Examples() []autograd.Example { return poolExamples(MaxPool2D) }
 
-func (avgPool) Examples() []Example { return poolExamples(AvgPool2D) }
+func (avgPool) Examples() []autograd.Example { return poolExamples(AvgPool2D) }
 
-func poolExamples(f func(x *Var, o PoolOptions) *Var) []Example {
+func poolExamples(f func(x *Var, o PoolOptions) *Var) []autograd.Example {
 	// Distinct numbers far enough apart for a central difference and for bf16.
 	distinct := func(i int, _ *random.Stream) float64 { return float64(i*83%257) / 32 }
-	example := func(name string, o PoolOptions, shape ...int) Example {
-		return Example{Name: name, In: []Input{{Shape: shape, Value: distinct}}, Call: call(func(in []*Var) *Var { return f(in[0], o) })}
+	example := func(name string, o PoolOptions, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: distinct}}, Call: call(func(in []*Var) *Var { return f(in[0], o) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("halves", PoolOptions{Kernel: [2]int{2, 2}}, 2, 3, 6, 7),
 		example("overlapping", PoolOptions{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Padding: [2]int{1, 1}}, 1, 2, 9, 8),
 		example("apart", PoolOptions{Kernel: [2]int{2, 1}, Stride: [2]int{3, 2}}, 2, 1, 10, 9),

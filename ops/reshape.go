@@ -11,16 +11,16 @@ func Reshape(x *Var, shape ...int) *Var { return apply(reshape{shape}, x) }
 
 type reshape struct{ shape []int }
 
-func (r reshape) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (r reshape) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(f.In[0].Reshape(r.shape...)), nil
 }
 
-func (reshape) Backward(b *Back) {
+func (reshape) Backward(b *autograd.Backward) {
 	b.SetGrad(0, b.DOut[0].Reshape(b.In[0].Shape()...))
 }
 
-func (reshape) Examples() []Example {
-	return []Example{
+func (reshape) Examples() []autograd.Example {
+	return []autograd.Example{
 		{Name: "split", In: normal(autograd.Activation, []int{3, 14}), Call: call(func(in []*Var) *Var { return Reshape(in[0], 3, 2, -1) })},
 		{
 			Name: "one memory under two shapes", In: normal(autograd.Activation, []int{6, 5}),

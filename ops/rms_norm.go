@@ -17,7 +17,7 @@ func RMSNorm(x, weight *Var, eps float32) *Var {
 
 type rmsNorm struct{ eps float32 }
 
-func (r rmsNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (r rmsNorm) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, w := f.In[0], f.In[1]
 	dim := x.Dim(-1)
 	y := f.Like(x)
@@ -29,7 +29,7 @@ func (r rmsNorm) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), one(rstd)
 }
 
-func (rmsNorm) Backward(b *Back) {
+func (rmsNorm) Backward(b *autograd.Backward) {
 	x, w, rstd, dy := b.In[0], b.In[1], b.Saved[0], b.DOut[0]
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
@@ -41,10 +41,10 @@ func (rmsNorm) Backward(b *Back) {
 	}
 }
 
-func (rmsNorm) Examples() []Example {
+func (rmsNorm) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return RMSNorm(in[0], in[1], 1e-5) })
-	example := func(name string, shape ...int) Example {
-		return Example{Name: name, Call: f, In: []Input{
+	example := func(name string, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, Call: f, In: []autograd.Input{
 			{Shape: shape},
 			{Shape: shape[len(shape)-1:], Kind: autograd.Weight},
 		}}
@@ -53,7 +53,7 @@ func (rmsNorm) Examples() []Example {
 	large.Large = true
 	long := example("many long rows", 263, 1031)
 	long.Brief = true
-	return []Example{
+	return []autograd.Example{
 		example("one row", 1, 5),
 		example("rows", 2, 3, 64),
 		example("prime", 7, 257),

@@ -37,7 +37,7 @@ func (rope) kernel(x, table *tensor.Tensor, sign float32) kernels.RoPE {
 	}
 }
 
-func (r rope) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (r rope) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
 	f.Run(r.kernel(y, f.In[1], 1), y, f.In[0], f.In[1], f.In[2])
 	return one(y), nil
@@ -45,14 +45,14 @@ func (r rope) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 
 // Backward: the inverse of a rotation is its transpose, so the gradient turns back.
 // The table is never trained.
-func (r rope) Backward(b *Back) {
+func (r rope) Backward(b *autograd.Backward) {
 	b.Run(r.kernel(b.In[0], b.In[1], -1), b.Grad(0), b.DOut[0], b.In[1], b.In[2])
 }
 
-func (rope) Examples() []Example {
-	example := func(name string, positions, batch, tokens, heads, dim int, given bool) Example {
+func (rope) Examples() []autograd.Example {
+	example := func(name string, positions, batch, tokens, heads, dim int, given bool) autograd.Example {
 		table := RoPETable(positions, dim, RoPEScaling{Theta: 100})
-		e := Example{Name: name, In: []Input{
+		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{batch, tokens, heads, dim}},
 			{Shape: []int{positions, dim}, Kind: autograd.Stat, NoGrad: true, Value: func(i int, _ *random.Stream) float64 { return float64(table[i]) }},
 			{Kind: autograd.Index},
@@ -63,7 +63,7 @@ func (rope) Examples() []Example {
 		}
 		return e
 	}
-	return []Example{
+	return []autograd.Example{
 		example("in order", 5, 2, 3, 2, 8, false),
 		example("positions", 17, 2, 5, 3, 4, true),
 		example("one token", 129, 1, 1, 2, 128, true),

@@ -3,6 +3,7 @@ package ops
 import (
 	"slices"
 
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -21,28 +22,28 @@ func ScatterAdd(base *Var, dim int, index, x *Var) *Var {
 
 type scatterAdd struct{ indexed }
 
-func (s scatterAdd) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (s scatterAdd) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	base, index, x := f.In[0], f.In[1], f.In[2]
 	y := f.Like(base)
 	f.Run(kernels.ScatterAdd{Outer: s.outer, N: s.n, M: s.m, Inner: s.inner}, y, x, index, base)
 	return one(y), nil
 }
 
-func (s scatterAdd) Backward(b *Back) {
+func (s scatterAdd) Backward(b *autograd.Backward) {
 	b.SetGrad(0, b.DOut[0])
 	if dx := b.Grad(2); dx != nil {
 		b.Run(kernels.Gather{Outer: s.outer, N: s.n, M: s.m, Inner: s.inner}, dx, b.DOut[0], b.In[1])
 	}
 }
 
-func (scatterAdd) Examples() []Example {
-	example := func(name string, dim, n int, shape ...int) Example {
+func (scatterAdd) Examples() []autograd.Example {
+	example := func(name string, dim, n int, shape ...int) autograd.Example {
 		index := slices.Clone(shape)
 		index[dim] = n
-		return Example{Name: name, In: []Input{{Shape: shape}, indexInput(index, shape[dim]), {Shape: index}},
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape}, indexInput(index, shape[dim]), {Shape: index}},
 			Call: call(func(in []*Var) *Var { return ScatterAdd(in[0], dim, in[1], in[2]) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("rows", 0, 37, 5, 3),
 		example("columns", 1, 19, 7, 11),
 		example("middle", 1, 4, 2, 9, 5),

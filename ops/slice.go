@@ -29,7 +29,7 @@ func (s slice) sizes(x *tensor.Tensor) (shape []int, outer, cols, stride, offset
 	return shape, outer, shape[s.dim] * inner, stride, s.from * inner
 }
 
-func (s slice) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (s slice) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	shape, outer, cols, stride, offset := s.sizes(x)
 	if outer == 1 {
@@ -40,7 +40,7 @@ func (s slice) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-func (s slice) Backward(b *Back) {
+func (s slice) Backward(b *autograd.Backward) {
 	dy := b.DOut[0]
 	shape, outer, cols, stride, offset := s.sizes(b.In[0])
 	if outer == 1 {
@@ -56,14 +56,14 @@ func (s slice) Backward(b *Back) {
 	b.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: cols, YStride: stride, YOffset: offset}, dx, dy)
 }
 
-func (slice) Examples() []Example {
-	example := func(name string, shape []int, dim, from, to int) Example {
-		return Example{
+func (slice) Examples() []autograd.Example {
+	example := func(name string, shape []int, dim, from, to int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, shape),
 			Call: call(func(in []*Var) *Var { return Slice(in[0], dim, from, to) }),
 		}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("columns", []int{3, 7}, -1, 2, 5),
 		example("rows", []int{7, 37}, 0, 3, 7),
 		example("middle", []int{2, 11, 5}, 1, 0, 1),

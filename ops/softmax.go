@@ -11,26 +11,26 @@ func Softmax(x *Var) *Var { return apply(softmax{}, x) }
 
 type softmax struct{}
 
-func (softmax) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (softmax) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	y := f.Like(x)
 	f.Run(kernels.Softmax{Rows: x.Numel() / x.Dim(-1), Dim: x.Dim(-1)}, y, x)
 	return one(y), nil
 }
 
-func (softmax) Backward(b *Back) {
+func (softmax) Backward(b *autograd.Backward) {
 	y := b.Out[0]
 	b.Run(kernels.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)
 }
 
-func (softmax) Examples() []Example {
+func (softmax) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return Softmax(in[0]) })
-	example := func(name string, shape ...int) Example {
-		return Example{Name: name, In: normal(autograd.Activation, shape), Call: f}
+	example := func(name string, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape), Call: f}
 	}
 	large := example("large", 4096, 1024)
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("rows", 2, 3, 19),
 		example("one column", 3, 1),
 		example("one row", 257),

@@ -14,21 +14,21 @@ func Sub(a, b *Var) *Var {
 
 type sub struct{}
 
-func (sub) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (sub) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	a, b := f.In[0], f.In[1]
 	y := f.Like(a)
 	f.Run(kernels.Sub{N: a.Numel(), M: b.Numel()}, y, a, b)
 	return one(y), nil
 }
 
-func (sub) Backward(b *Back) {
+func (sub) Backward(b *autograd.Backward) {
 	b.SetGrad(0, b.DOut[0])
 	sumToSuffix(b, 1, b.DOut[0], -1)
 }
 
-func (sub) Examples() []Example {
+func (sub) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return Sub(in[0], in[1]) })
-	return []Example{
+	return []autograd.Example{
 		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
 		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
 		{Name: "one number", In: normal(autograd.Activation, []int{257}, []int{}), Call: f},

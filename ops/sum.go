@@ -21,34 +21,34 @@ type sum struct {
 	scale float32
 }
 
-func (s sum) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (s sum) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.New(f.In[0].DType(), s.shape...)
 	f.Run(kernels.Sum{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, y, f.In[0])
 	return one(y), nil
 }
 
-func (s sum) Backward(b *Back) {
+func (s sum) Backward(b *autograd.Backward) {
 	b.Run(kernels.Expand{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, b.Grad(0), b.DOut[0])
 }
 
-func (sum) Examples() []Example {
-	example := func(name string, f func(x *Var, dim ...int) *Var, shape []int, dim ...int) Example {
-		return Example{
+func (sum) Examples() []autograd.Example {
+	example := func(name string, f func(x *Var, dim ...int) *Var, shape []int, dim ...int) autograd.Example {
+		return autograd.Example{
 			Name: name, In: normal(autograd.Activation, shape),
 			Call: call(func(in []*Var) *Var { return f(in[0], dim...) }),
 		}
 	}
-	brief := func(name string, shape []int, dim int) Example {
+	brief := func(name string, shape []int, dim int) autograd.Example {
 		e := example(name, Sum, shape, dim)
 		e.Brief = true
 		return e
 	}
-	large := func(name string, shape []int, dim int) Example {
+	large := func(name string, shape []int, dim int) autograd.Example {
 		e := example(name, Sum, shape, dim)
 		e.Large = true
 		return e
 	}
-	return []Example{
+	return []autograd.Example{
 		example("first dimension", Sum, []int{7, 3, 5}, 0),
 		example("middle", Sum, []int{3, 37, 5}, 1),
 		example("last", Sum, []int{3, 5, 257}, -1),

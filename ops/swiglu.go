@@ -16,25 +16,25 @@ func SwiGLU(gate, up *Var) *Var {
 
 type swiglu struct{}
 
-func (swiglu) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (swiglu) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
 	f.Run(kernels.SwiGLU{N: y.Numel()}, y, f.In[0], f.In[1])
 	return one(y), nil
 }
 
-func (swiglu) Backward(b *Back) {
+func (swiglu) Backward(b *autograd.Backward) {
 	dgate, dup := b.GradOrScratch(0), b.GradOrScratch(1)
 	b.Run(kernels.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])
 }
 
-func (swiglu) Examples() []Example {
+func (swiglu) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return SwiGLU(in[0], in[1]) })
-	example := func(name string, shape ...int) Example {
-		return Example{Name: name, In: normal(autograd.Activation, shape, shape), Call: f}
+	example := func(name string, shape ...int) autograd.Example {
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape, shape), Call: f}
 	}
 	large := example("large", 2048, 2816)
 	large.Large = true
-	return []Example{
+	return []autograd.Example{
 		example("rows", 3, 37),
 		example("one", 1),
 		example("prime", 7, 257),

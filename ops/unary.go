@@ -39,14 +39,14 @@ func SiLU(x *Var) *Var { return apply(unary{kernels.FuncSiLU}, x) }
 
 type unary struct{ f kernels.Func }
 
-func (u unary) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (u unary) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	y := f.Like(f.In[0])
 	f.Run(kernels.Unary{N: y.Numel(), Func: u.f}, y, f.In[0])
 	return one(y), nil
 }
 
 // Backward reads the output where the derivative is simplest in it, else the input.
-func (u unary) Backward(b *Back) {
+func (u unary) Backward(b *autograd.Backward) {
 	z := b.In[0]
 	switch u.f {
 	case kernels.FuncExp, kernels.FuncSqrt, kernels.FuncTanh, kernels.FuncSigmoid, kernels.FuncReLU:
@@ -55,11 +55,11 @@ func (u unary) Backward(b *Back) {
 	b.Run(kernels.UnaryGrad{N: z.Numel(), Func: u.f}, b.Grad(0), b.DOut[0], z)
 }
 
-func (unary) Examples() []Example {
+func (unary) Examples() []autograd.Example {
 	positive := func(_ int, r *random.Stream) float64 { return 0.1 + 3*float64(r.Float32()) }
 	// Not for tanh and sigmoid: near 1 their gradients would magnify the output's last bit.
 	wide := func(_ int, r *random.Stream) float64 { return 3 * r.Normal() }
-	var examples []Example
+	var examples []autograd.Example
 	for _, u := range []struct {
 		f     kernels.Func
 		call  func(*Var) *Var
@@ -77,12 +77,12 @@ func (unary) Examples() []Example {
 	} {
 		f := call(func(in []*Var) *Var { return u.call(in[0]) })
 		for _, n := range []int{1, 257} {
-			examples = append(examples, Example{
+			examples = append(examples, autograd.Example{
 				Name: fmt.Sprintf("%s of %d", u.f, n), Call: f,
-				In: []Input{{Shape: []int{n}, Value: u.value}},
+				In: []autograd.Input{{Shape: []int{n}, Value: u.value}},
 			})
 		}
-		examples = append(examples, Example{
+		examples = append(examples, autograd.Example{
 			Name: u.f.String() + ", large", Large: true, Call: f, In: normal(autograd.Activation, []int{4096, 1024}),
 		})
 	}

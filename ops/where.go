@@ -30,7 +30,7 @@ func Where(mask, a, b *Var) *Var {
 
 type where struct{ shape []int }
 
-func (w where) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
+func (w where) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	mask, a, b := f.In[0], f.In[1], f.In[2]
 	y := f.New(a.DType(), w.shape...)
 	f.Run(kernels.Where{N: y.Numel(), Mm: mask.Numel(), Ma: a.Numel(), Mb: b.Numel()}, y, mask, a, b)
@@ -38,7 +38,7 @@ func (w where) Forward(f *Fwd) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: da is dy where a was chosen and 0 elsewhere, db the rest.
-func (where) Backward(b *Back) {
+func (where) Backward(b *autograd.Backward) {
 	mask, dy := b.In[0], b.DOut[0]
 	n := dy.Numel()
 	k := kernels.Where{N: n, Mm: mask.Numel(), Ma: n, Mb: n}
@@ -54,13 +54,13 @@ func (where) Backward(b *Back) {
 	}
 }
 
-func (where) Examples() []Example {
+func (where) Examples() []autograd.Example {
 	coin := func(_ int, r *random.Stream) float64 { return float64(r.IntN(2)) }
-	example := func(name string, mask, a, b []int) Example {
-		return Example{Name: name, In: []Input{{Shape: mask, Kind: autograd.Index, Value: coin}, {Shape: a}, {Shape: b}},
+	example := func(name string, mask, a, b []int) autograd.Example {
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: mask, Kind: autograd.Index, Value: coin}, {Shape: a}, {Shape: b}},
 			Call: call(func(in []*Var) *Var { return Where(in[0], in[1], in[2]) })}
 	}
-	return []Example{
+	return []autograd.Example{
 		example("same shape", []int{5, 67}, []int{5, 67}, []int{5, 67}),
 		example("one number", []int{3, 7}, []int{3, 7}, []int{}),
 		example("mask repeated", []int{5, 5}, []int{2, 3, 5, 5}, []int{}),

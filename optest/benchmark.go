@@ -20,7 +20,7 @@ func Benchmark(b *testing.B, d *tensor.Device, ops []autograd.Op) {
 				continue
 			}
 			for _, dt := range []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.BF16, tensor.BF16, tensor.F32}} {
-				b.Run(opName(op)+"/"+e.Name+"/"+dt.t.String(), func(b *testing.B) {
+				b.Run(autograd.OpName(op)+"/"+e.Name+"/"+dt.t.String(), func(b *testing.B) {
 					for _, c := range record(b, d, e, dt) {
 						b.Run(c.kernel.Name(), func(b *testing.B) { c.run(b, d) })
 					}

@@ -14,7 +14,6 @@ import (
 	"hash/fnv"
 	"math"
 	"os"
-	"reflect"
 	"strconv"
 	"testing"
 
@@ -34,14 +33,14 @@ func each(t *testing.T, ops []autograd.Op, f func(t *testing.T, i int, e autogra
 	for _, op := range ops {
 		examples := op.Examples()
 		if len(examples) == 0 {
-			t.Errorf("%s has no examples", opName(op))
+			t.Errorf("%s has no examples", autograd.OpName(op))
 		}
 		if o, ok := op.(autograd.Randomized); ok && !testing.Short() {
 			examples = append(examples, drawn(t, o)...)
 		}
 		for i, e := range examples {
 			if !e.Large {
-				t.Run(opName(op)+"/"+e.Name, func(t *testing.T) { f(t, i, e) })
+				t.Run(autograd.OpName(op)+"/"+e.Name, func(t *testing.T) { f(t, i, e) })
 			}
 		}
 	}
@@ -62,14 +61,6 @@ func drawn(t testing.TB, op autograd.Randomized) []autograd.Example {
 		examples[i].Brief = true
 	}
 	return examples
-}
-
-func opName(op autograd.Op) string {
-	t := reflect.TypeOf(op)
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t.Name()
 }
 
 // values are the host values of an input, the same in every run of an example.

@@ -24,10 +24,10 @@ func (t *Trainable) ClipByNorm(maxNorm float32) { t.ClipScaledByNorm(maxNorm, 1)
 // norm and the next Step see them divided by it, without rounding if it is a power of two.
 func (t *Trainable) ClipScaledByNorm(maxNorm, scale float32) {
 	if !(maxNorm >= 0) || math.IsInf(float64(maxNorm), 0) {
-		tensor.Panicf("clip by norm", "maximum %g: want at least 0", maxNorm)
+		tensor.Panicf("clip_by_norm", "maximum %g: want at least 0", maxNorm)
 	}
 	if !(scale > 0) || math.IsInf(float64(scale), 0) {
-		tensor.Panicf("clip by norm", "scale %g: want a positive number", scale)
+		tensor.Panicf("clip_by_norm", "scale %g: want a positive number", scale)
 	}
 	at := 0
 	for _, b := range t.blocks {

@@ -53,7 +53,7 @@ type Stats struct {
 // NewDevice wraps a backend.
 func NewDevice(b Backend) *Device {
 	if b == nil {
-		Panicf("new device", "want a backend, got nil")
+		Panicf("new_device", "want a backend, got nil")
 	}
 	d := &Device{b: b}
 	if r, ok := b.(Reclaimer); ok {
@@ -82,7 +82,7 @@ func (d *Device) Name() string { return d.must("name").b.Name() }
 // IsMeta reports whether this is a device whose tensors have shapes and sizes but no values: whoever
 // fills one need not make them.
 func (d *Device) IsMeta() bool {
-	d.must("is meta")
+	d.must("is_meta")
 	_, ok := d.b.(Meta)
 	return ok
 }
@@ -90,7 +90,7 @@ func (d *Device) IsMeta() bool {
 // KeepsScratch reports a device whose kernels keep memory of their own beside tensors, as
 // the CPU's do: Stats.Scratch.
 func (d *Device) KeepsScratch() bool {
-	d.must("keeps scratch")
+	d.must("keeps_scratch")
 	_, ok := d.b.(Scratcher)
 	return ok
 }
@@ -98,9 +98,9 @@ func (d *Device) KeepsScratch() bool {
 // Err is the device's first error, or nil.
 func (d *Device) Err() error { return d.must("err").err }
 
-// Fail makes err the device's error, unless it has one already.
-func (d *Device) Fail(err error) {
-	d.must("fail")
+// SetErr records err as the device's error, unless it has one already or err is nil.
+func (d *Device) SetErr(err error) {
+	d.must("set_err")
 	if d.err == nil && err != nil {
 		d.err = err
 	}
@@ -110,7 +110,7 @@ func (d *Device) Fail(err error) {
 func (d *Device) Flush() error {
 	d.must("flush")
 	if d.err == nil {
-		d.Fail(d.b.Flush())
+		d.SetErr(d.b.Flush())
 	}
 	return d.err
 }
@@ -129,7 +129,7 @@ func (d *Device) Close() error {
 	for _, f := range d.atEnd {
 		f()
 	}
-	d.Fail(ErrClosed)
+	d.SetErr(ErrClosed)
 	return err
 }
 
@@ -150,7 +150,7 @@ func (d *Device) Stats() Stats {
 
 // ResetPeak starts Stats.Peak and Stats.Taken again from what is there now.
 func (d *Device) ResetPeak() {
-	d.must("reset peak")
+	d.must("reset_peak")
 	d.stats.Peak = d.stats.Live
 	d.stats.Taken = d.taken
 }
@@ -203,7 +203,7 @@ func (d *Device) alloc(bytes int) *storage {
 			m.buf, err = d.b.Alloc(m.size)
 		}
 		if err != nil {
-			d.Fail(fmt.Errorf("%s: %d bytes for a tensor, beside %d in use: %w", d.Name(), bytes, d.stats.Live, err))
+			d.SetErr(fmt.Errorf("%s: %d bytes for a tensor, beside %d in use: %w", d.Name(), bytes, d.stats.Live, err))
 			return &storage{dev: d, scope: d.scope}
 		}
 		d.taken += m.size

@@ -41,7 +41,7 @@ func (d *Device) FromInt32s(data []int32, shape ...int) *Tensor {
 func (d *Device) FromBytes(dt DType, data []byte, shape ...int) *Tensor {
 	dt.mustBeKnown("from bytes")
 	if want := dt.Bytes(Numel(shape)); len(data) != want {
-		Panicf("from bytes", "%d bytes for %s%v, want %d", len(data), dt, shape, want)
+		Panicf("from_bytes", "%d bytes for %s%v, want %d", len(data), dt, shape, want)
 	}
 	t := d.New(dt, shape...)
 	t.setBytes(data, t.n)
@@ -173,7 +173,7 @@ func (d *Device) read(dst [][]byte, ts ...*Tensor) error {
 	}
 	if d.err == nil {
 		if err := d.b.Read(reads...); err != nil {
-			d.Fail(fmt.Errorf("reading %s: %w", ts, err))
+			d.SetErr(fmt.Errorf("reading %s: %w", ts, err))
 		}
 	}
 	return d.err

@@ -20,7 +20,7 @@ func (d *Device) Scope() *Scope {
 }
 
 // CurrentScope is the innermost open scope, or nil.
-func (d *Device) CurrentScope() *Scope { return d.must("current scope").scope }
+func (d *Device) CurrentScope() *Scope { return d.must("current_scope").scope }
 
 // must is the scope, if there is one.
 func (s *Scope) must(op string) *Scope {

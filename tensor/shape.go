@@ -46,12 +46,12 @@ func (t *Tensor) Numel() int { return t.must("numel").n }
 
 // SameShape reports equal dimensions.
 func (t *Tensor) SameShape(u *Tensor) bool {
-	return slices.Equal(t.must("same shape").shape, u.must("same shape").shape)
+	return slices.Equal(t.must("same_shape").shape, u.must("same_shape").shape)
 }
 
 // HasShape reports whether the dimensions are exactly these.
 func (t *Tensor) HasShape(shape ...int) bool {
-	return slices.Equal(t.must("has shape").shape, shape)
+	return slices.Equal(t.must("has_shape").shape, shape)
 }
 
 // Reshape is the same memory under other dimensions with as many elements. One

@@ -188,7 +188,7 @@ func TestReadingSeveralTensors(t *testing.T) {
 // What a failed device hands out has no memory that could come back.
 func TestTensorsOfAFailedDeviceAreKept(t *testing.T) {
 	d := NewDevice(&fake{})
-	d.Fail(errors.New("lost"))
+	d.SetErr(errors.New("lost"))
 	for range 100 {
 		s := d.Scope()
 		s.Keep(d.New(F32, 10))
@@ -242,7 +242,7 @@ func TestFirstErrorSticks(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.fail = nil
-	if d.Fail(errors.New("second")); d.Flush() != first {
+	if d.SetErr(errors.New("second")); d.Flush() != first {
 		t.Errorf("error is %v, want the first", d.Err())
 	}
 }

@@ -15,14 +15,14 @@ func Softsign(x *autograd.Var) *autograd.Var { return autograd.Apply(softsign{},
 
 type softsign struct{}
 
-func (softsign) Forward(f *autograd.Fwd) (out, saved []*tensor.Tensor) {
+func (softsign) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x := f.In[0]
 	y := f.Like(x)
 	f.Run(kernels.Softsign{N: x.Numel()}, y, x)
 	return []*tensor.Tensor{y}, nil
 }
 
-func (softsign) Backward(b *autograd.Back) {
+func (softsign) Backward(b *autograd.Backward) {
 	x, dy := b.In[0], b.DOut[0]
 	b.Run(kernels.SoftsignGrad{N: x.Numel()}, b.Grad(0), dy, x)
 }

@@ -221,7 +221,7 @@ func (m *meter) step() (s Step, err error) {
 // wait returns when the device has done everything. Its error shows at the end.
 func (m *meter) wait() {
 	_, err := m.outputs[0].Float32s()
-	m.device.Fail(err)
+	m.device.SetErr(err)
 }
 
 // median is the time in ns of one of the things that f does, and it says how many.

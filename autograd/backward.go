@@ -2,12 +2,12 @@ package autograd
 
 import "github.com/agora-ml/agora/tensor"
 
-// Back is what Backward sees. For each input it asks where the gradient goes (Grad,
+// Backward is what an operation's Backward is called with. For each input it asks where the gradient goes (Grad,
 // WeightGrad or OperandGrad) and runs kernels that write there, or it has a tensor that
 // is the gradient already (SetGrad). An input that needs no gradient gives nil; one that
 // needs it and gets none is a mistake that the tape reports. All other tensors that
 // Backward makes are freed when it returns.
-type Back struct {
+type Backward struct {
 	*tensor.Device
 	In, Out, Saved []*tensor.Tensor
 	// DOut are the gradients of the outputs, never nil for float outputs. They may be
@@ -19,7 +19,7 @@ type Back struct {
 	grads []gradient // of the inputs
 }
 
-// gradient is what Back remembers of an input's.
+// gradient is what a Backward remembers of an input's.
 type gradient struct {
 	t     *tensor.Tensor
 	into  *tensor.Tensor // where a parameter's is to be added; t may be the same
@@ -29,7 +29,7 @@ type gradient struct {
 
 // Grad is where the gradient of input i is to be written, all of it: a tensor of the
 // input's dtype and shape. Asked again, it is the same tensor.
-func (b *Back) Grad(i int) *tensor.Tensor {
+func (b *Backward) Grad(i int) *tensor.Tensor {
 	if !b.Needs[i] {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (b *Back) Grad(i int) *tensor.Tensor {
 // WeightGrad is Grad for weights, f32 (f64 beside f64 tensors). With acc the kernel must
 // add to what is there: to the parameter's gradient of earlier calls, or to what this
 // call has written, when it asks again.
-func (b *Back) WeightGrad(i int) (g *tensor.Tensor, acc bool) {
+func (b *Backward) WeightGrad(i int) (g *tensor.Tensor, acc bool) {
 	if !b.Needs[i] {
 		return nil, false
 	}
@@ -48,14 +48,14 @@ func (b *Back) WeightGrad(i int) (g *tensor.Tensor, acc bool) {
 
 // OperandGrad is WeightGrad for an input that may be an activation as well as a
 // parameter: a new tensor has the input's own dtype.
-func (b *Back) OperandGrad(i int) (g *tensor.Tensor, acc bool) {
+func (b *Backward) OperandGrad(i int) (g *tensor.Tensor, acc bool) {
 	if !b.Needs[i] {
 		return nil, false
 	}
 	return b.sum(i, b.In[i].DType())
 }
 
-func (b *Back) sum(i int, dt tensor.DType) (g *tensor.Tensor, acc bool) {
+func (b *Backward) sum(i int, dt tensor.DType) (g *tensor.Tensor, acc bool) {
 	into := b.grads[i].into
 	acc = into != nil || b.grads[i].asked
 	return b.handOut(i, dt, into), acc
@@ -63,7 +63,7 @@ func (b *Back) sum(i int, dt tensor.DType) (g *tensor.Tensor, acc bool) {
 
 // GradOrScratch is Grad, but memory to be thrown away where nobody wants the gradient:
 // for a kernel that writes several at once.
-func (b *Back) GradOrScratch(i int) *tensor.Tensor {
+func (b *Backward) GradOrScratch(i int) *tensor.Tensor {
 	if !b.Needs[i] {
 		return b.Like(b.In[i])
 	}
@@ -74,22 +74,22 @@ func (b *Back) GradOrScratch(i int) *tensor.Tensor {
 // that was handed out. Nothing is copied: g may be the output's gradient itself, a view of
 // it, or a saved tensor, and nobody may write to it any more. Nil says that no output
 // depends on the input.
-func (b *Back) SetGrad(i int, g *tensor.Tensor) {
+func (b *Backward) SetGrad(i int, g *tensor.Tensor) {
 	if !b.Needs[i] {
 		return
 	}
 	if g != nil && !g.SameShape(b.In[i]) {
-		tensor.Panicf(opName(b.op), "gradient %d is %s, the input %s", i, g, b.In[i])
+		tensor.Panicf(OpName(b.op), "gradient %d is %s, the input %s", i, g, b.In[i])
 	}
 	b.grads[i].t, b.grads[i].asked, b.grads[i].given = g, true, true
 }
 
 // handOut gives the memory of a gradient: into, or a new tensor, or that of before.
-func (b *Back) handOut(i int, dt tensor.DType, into *tensor.Tensor) *tensor.Tensor {
+func (b *Backward) handOut(i int, dt tensor.DType, into *tensor.Tensor) *tensor.Tensor {
 	g := &b.grads[i]
 	switch {
 	case g.given:
-		tensor.Panicf(opName(b.op), "gradient %d was given by SetGrad: nobody may write to it", i)
+		tensor.Panicf(OpName(b.op), "gradient %d was given by SetGrad: nobody may write to it", i)
 	case !g.asked && into != nil:
 		g.t, g.asked = into, true
 	case !g.asked:
@@ -100,12 +100,12 @@ func (b *Back) handOut(i int, dt tensor.DType, into *tensor.Tensor) *tensor.Tens
 
 // collect gives the gradients that are still to be added somewhere, nil for the others.
 // Those of parameters have been added, by the kernels or here.
-func (b *Back) collect() []*tensor.Tensor {
+func (b *Backward) collect() []*tensor.Tensor {
 	grads := make([]*tensor.Tensor, len(b.In))
 	for i, g := range b.grads {
 		switch {
 		case b.Needs[i] && !g.asked:
-			tensor.Panicf(opName(b.op), "Backward gives no gradient of input %d, %s", i, b.In[i])
+			tensor.Panicf(OpName(b.op), "Backward gives no gradient of input %d, %s", i, b.In[i])
 		case g.t == nil || g.t == g.into:
 		case g.into != nil:
 			addTo(b.Device, g.into, g.t)
