@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+
+	"github.com/agora-ml/agora/batch"
 )
 
 func TestCollate(t *testing.T) {
@@ -13,16 +15,19 @@ func TestCollate(t *testing.T) {
 		{IDs: []int32{1, 5}, Labels: []int32{no, 6}, Source: Source{"a", 1}},
 		{IDs: []int32{1, 7, 8}, Labels: []int32{no, 8, 2}, Source: Source{"a", 2}},
 	})
-	want := Batch{Rows: 2, Len: 3, Counted: 3,
+	want := Batch{Batch: batch.Batch{Rows: 2,
 		IDs:       []int32{1, 5, 0, 1, 7, 8},
 		Labels:    []int32{no, 6, no, no, 8, 2},
 		Positions: []int32{0, 1, 0, 0, 1, 2},
-		Segments:  []int32{0, 0, -1, 0, 0, 0},
-		Sources:   [][]Source{{{"a", 1}}, {{"a", 2}}},
-		Tasks:     [][]int{{0}, {0}},
+		Segments:  []int32{0, 0, -1, 0, 0, 0}},
+		Sources: [][]Source{{{"a", 1}}, {{"a", 2}}},
+		Tasks:   [][]int{{0}, {0}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if n := got.Counted(); n != 3 {
+		t.Errorf("%d tokens count, want 3", n)
 	}
 	if n := got.Tokens(); n != 5 {
 		t.Errorf("%d tokens, want 5", n)
@@ -54,9 +59,9 @@ func take(t *testing.T, seqs []Sequence, rows, first, batches int, seed uint64) 
 			t.Fatalf("a batch of %d rows, want %d", b.Rows, rows)
 		}
 		for r := range rows {
-			numbers = append(numbers, int(b.IDs[r*b.Len]))
+			numbers = append(numbers, int(b.IDs[r*b.Len()]))
 		}
-		counted += b.Counted
+		counted += b.Counted()
 	}
 	return numbers, counted
 }
@@ -115,12 +120,12 @@ func TestBatchesAreAllRowsInOrder(t *testing.T) {
 	seqs := numbered(10)
 	for _, b := range Batches(seqs, 4) {
 		for r := range b.Rows {
-			if int(b.IDs[r*b.Len]) != got {
-				t.Errorf("row %d is number %d", got, b.IDs[r*b.Len])
+			if int(b.IDs[r*b.Len()]) != got {
+				t.Errorf("row %d is number %d", got, b.IDs[r*b.Len()])
 			}
 			got++
 		}
-		counted += b.Counted
+		counted += b.Counted()
 		rows += b.Rows
 	}
 	if rows != 10 || counted != 2*(1+2+3+4+5) {

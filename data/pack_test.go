@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/batch"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/ops"
@@ -19,13 +20,13 @@ func TestCollatePacked(t *testing.T) {
 	b := Sequence{IDs: []int32{7}, Labels: []int32{8}, Source: Source{"a", 2}}
 	c := Sequence{IDs: []int32{9, 9, 9}, Labels: []int32{9, 9, no}, Source: Source{"a", 3}, Task: 2}
 	got := collate([][]Sequence{{a, b}, {c}}, 5)
-	want := Batch{Rows: 2, Len: 5, Counted: 4,
+	want := Batch{Batch: batch.Batch{Rows: 2,
 		IDs:       []int32{1, 5, 7, 0, 0, 9, 9, 9, 0, 0},
 		Labels:    []int32{no, 6, 8, no, no, 9, 9, no, no, no},
 		Positions: []int32{0, 1, 0, 0, 0, 0, 1, 2, 0, 0},
-		Segments:  []int32{0, 0, 1, -1, -1, 0, 0, 0, -1, -1},
-		Sources:   [][]Source{{{"a", 1}, {"a", 2}}, {{"a", 3}}},
-		Tasks:     [][]int{{1, 0}, {2}},
+		Segments:  []int32{0, 0, 1, -1, -1, 0, 0, 0, -1, -1}},
+		Sources: [][]Source{{{"a", 1}, {"a", 2}}, {{"a", 3}}},
+		Tasks:   [][]int{{1, 0}, {2}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -34,7 +35,7 @@ func TestCollatePacked(t *testing.T) {
 		t.Errorf("%d tokens, want 6", n)
 	}
 	second := Batch{
-		Rows: 1, Len: 5, Counted: 2, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:], Segments: want.Segments[5:],
+		Batch:   batch.Batch{Rows: 1, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:], Segments: want.Segments[5:]},
 		Sources: want.Sources[1:], Tasks: want.Tasks[1:],
 	}
 	if row := got.Row(1); !reflect.DeepEqual(row, second) {
@@ -177,8 +178,8 @@ func TestPackedEpochs(t *testing.T) {
 	var rowsOf []int // row of each
 	var fills []float64
 	for n, b := range batches(t, seqs, LoaderOptions{Rows: rows, Pack: size, Seed: 1, Workers: 2}, 150) {
-		if b.Len != size || b.Rows != rows {
-			t.Fatalf("batch %d is %d × %d", n, b.Rows, b.Len)
+		if b.Len() != size || b.Rows != rows {
+			t.Fatalf("batch %d is %d × %d", n, b.Rows, b.Len())
 		}
 		for r, sources := range b.Sources {
 			all = append(all, sources...)
@@ -239,13 +240,12 @@ func TestModelSeesPackedSequencesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	loss := func(b Batch) float64 {
-		in := llama.Batch{Rows: b.Rows, IDs: b.IDs, Positions: b.Positions, Segments: b.Segments, Labels: b.Labels}
-		if err := in.Check(&m.Config); err != nil {
+		if err := m.Config.CheckBatch(b.Batch); err != nil {
 			t.Fatal(err)
 		}
 		scope := d.Scope()
 		defer scope.Close()
-		v, err := m.Loss(in, 1).Tensor().Float64s()
+		v, err := m.Loss(b.Batch, 1).Tensor().Float64s()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,11 +273,11 @@ func TestModelSeesPackedSequencesAlone(t *testing.T) {
 			for _, s := range sources {
 				alone := Collate([]Sequence{bySource[s]})
 				want += loss(alone)
-				counted += alone.Counted
+				counted += alone.Counted()
 			}
 		}
-		if got := loss(b); counted != b.Counted || math.Abs(got-want) > 1e-5*want || !(want > 0) {
-			t.Errorf("batch %d: the loss is %v over %d tokens, of its sequences alone %v over %d", n, got, b.Counted, want, counted)
+		if got := loss(b); counted != b.Counted() || math.Abs(got-want) > 1e-5*want || !(want > 0) {
+			t.Errorf("batch %d: the loss is %v over %d tokens, of its sequences alone %v over %d", n, got, b.Counted(), want, counted)
 		}
 	}
 	if together < 3 {

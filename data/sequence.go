@@ -3,11 +3,12 @@ package data
 import (
 	"fmt"
 
+	"github.com/agora-ml/agora/batch"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
 // Ignored is the label of a position that does not count in the loss.
-const Ignored int32 = -100
+const Ignored = batch.Ignored
 
 // Sequence is one row, or a part of one, as the model reads it. Labels[t] is the target
 // of position t, the token that should come after IDs[t] (already shifted), or Ignored.
@@ -26,17 +27,7 @@ func NewSequence(prompt, answer []int32, maxLen int) Sequence {
 }
 
 // Counted is the number of positions that count in the loss.
-func (s Sequence) Counted() int { return counted(s.Labels) }
-
-func counted(labels []int32) int {
-	n := 0
-	for _, l := range labels {
-		if l != Ignored {
-			n++
-		}
-	}
-	return n
-}
+func (s Sequence) Counted() int { return batch.Batch{Labels: s.Labels}.Counted() }
 
 // CheckIDs reports the first sequence with an id that a model with so many embeddings does
 // not have, by its row and the token.

@@ -126,7 +126,7 @@ func split(tok tokenizer.Tokenizer, ids []int32, window int) (windows [][]int32)
 func negativeLogLikelihood(m *llama.Model, ids []int32) (float64, error) {
 	labels := append(append([]int32{}, ids[1:]...), ops.IgnoreLabel)
 	b := llama.NewBatch([][]int32{ids}, [][]int32{labels})
-	if err := b.Check(&m.Config); err != nil {
+	if err := m.Config.CheckBatch(b); err != nil {
 		return 0, err
 	}
 	scope := m.Device().Scope()

@@ -11,7 +11,7 @@ import (
 func lossesByTask(tasks int, batches []data.Batch, losses [][]float64) []TaskLoss {
 	sums := make([]TaskLoss, tasks)
 	for _, b := range batches {
-		if b.Counted == 0 {
+		if b.Counted() == 0 {
 			continue
 		}
 		next := 0
@@ -19,7 +19,7 @@ func lossesByTask(tasks int, batches []data.Batch, losses [][]float64) []TaskLos
 			if label == data.Ignored {
 				continue
 			}
-			task := b.Tasks[i/b.Len][b.Segments[i]]
+			task := b.Tasks[i/b.Len()][b.Segments[i]]
 			sums[task].Loss += losses[0][next]
 			sums[task].Counted++
 			next++

@@ -156,14 +156,14 @@ func TestNonFiniteStep(t *testing.T) {
 	for i := range batches {
 		for r := range batches[i].Rows {
 			batches[i].Sources[r] = []data.Source{{File: "rows.json", Row: 3*i + r + 1}}
-			for p := range batches[i].Len { // the token 90 only in row 5
-				if at := r*batches[i].Len + p; batches[i].IDs[at] == 90 {
+			for p := range batches[i].Len() { // the token 90 only in row 5
+				if at := r*batches[i].Len() + p; batches[i].IDs[at] == 90 {
 					batches[i].IDs[at] = 91
 				}
 			}
 		}
 	}
-	batches[1].IDs[batches[1].Len] = 90
+	batches[1].IDs[batches[1].Len()] = 90
 	if _, err := tr.Step(batches); err != nil {
 		t.Fatal(err)
 	}

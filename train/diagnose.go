@@ -47,7 +47,7 @@ func (e *NonFiniteError) Error() string {
 func (t *Trainer) diagnose(e *NonFiniteError, batches []data.Batch, counted int) {
 	step := t.steps()
 	for i, b := range batches {
-		if b.Counted == 0 {
+		if b.Counted() == 0 {
 			continue
 		}
 		counter := uint32(step*len(batches) + i)
@@ -57,7 +57,7 @@ func (t *Trainer) diagnose(e *NonFiniteError, batches []data.Batch, counted int)
 		var guilty []int
 		for row := range b.Rows {
 			alone := b.Row(row)
-			if alone.Counted > 0 && t.watched(alone, counted, counter) != "" {
+			if alone.Counted() > 0 && t.watched(alone, counted, counter) != "" {
 				guilty = append(guilty, row)
 			}
 		}

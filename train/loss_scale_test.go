@@ -146,10 +146,9 @@ func TestLossScaleSavesUnderflow(t *testing.T) {
 			return x
 		}
 		before := loss()
-		huge := slices.Clone(batches)
-		huge[0].Counted <<= 20 // as if there were so many more that are predicted perfectly
+		huge := StepResult{Counted: batches[0].Counted() << 20} // as if there were so many more that are predicted perfectly
 		for range 40 {
-			if r, err := tr.Step(huge); err != nil || r.Skipped {
+			if r, err := tr.step(huge, batches); err != nil || r.Skipped {
 				t.Fatal(r, err)
 			}
 		}

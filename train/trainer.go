@@ -64,13 +64,18 @@ func (t *Trainer) Step(batches []data.Batch) (StepResult, error) {
 	for _, b := range batches {
 		r.Rows += b.Rows
 		r.Tokens += b.Tokens()
-		r.Counted += b.Counted
+		r.Counted += b.Counted()
 	}
+	return t.step(r, batches)
+}
+
+// step is Step for batches of so many rows and tokens, of which r.Counted count.
+func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 	if r.Counted == 0 {
 		return r, ErrNothingCounted
 	}
 	for _, b := range batches { // before the first one leaves a gradient behind
-		if err := modelBatch(b).Check(&t.Model.Config); err != nil {
+		if err := t.Model.Config.CheckBatch(b.Batch); err != nil {
 			return r, err
 		}
 	}
@@ -79,7 +84,7 @@ func (t *Trainer) Step(batches []data.Batch) (StepResult, error) {
 	defer outer.Close()
 	var losses, byToken []*tensor.Tensor
 	for i, b := range batches {
-		if b.Counted == 0 {
+		if b.Counted() == 0 {
 			continue
 		}
 		loss, tokens := t.backward(b, r.Counted, uint32(step*len(batches)+i))
@@ -140,10 +145,10 @@ func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) (loss, 
 	tape.Seed, tape.Step = t.Seed, randomStep
 	var l *autograd.Var
 	if t.Tasks == 0 {
-		l = t.Model.Loss(modelBatch(b), counted)
+		l = t.Model.Loss(b.Batch, counted)
 	} else {
 		var each *autograd.Var
-		l, each = t.Model.LossByToken(modelBatch(b), counted)
+		l, each = t.Model.LossByToken(b.Batch, counted)
 		tape.Keep(each)
 		tokens = each.Tensor()
 	}
@@ -173,21 +178,21 @@ func sumOver(ctx context.Context, m *llama.Model, batches []data.Batch) (sum flo
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
-		if b.Counted == 0 {
+		if b.Counted() == 0 {
 			continue
 		}
-		loss, err := sumOfLosses(m, modelBatch(b))
+		loss, err := sumOfLosses(m, b.Batch)
 		if err != nil {
 			return 0, 0, err
 		}
 		sum += loss
-		counted += b.Counted
+		counted += b.Counted()
 	}
 	return sum, counted, nil
 }
 
 func sumOfLosses(m *llama.Model, b llama.Batch) (float64, error) {
-	if err := b.Check(&m.Config); err != nil {
+	if err := m.Config.CheckBatch(b); err != nil {
 		return 0, err
 	}
 	scope := m.Device().Scope()
@@ -197,9 +202,4 @@ func sumOfLosses(m *llama.Model, b llama.Batch) (float64, error) {
 		return 0, err
 	}
 	return loss[0], nil
-}
-
-// modelBatch is a batch as the model takes it.
-func modelBatch(b data.Batch) llama.Batch {
-	return llama.Batch{Rows: b.Rows, IDs: b.IDs, Positions: b.Positions, Segments: b.Segments, Labels: b.Labels}
 }

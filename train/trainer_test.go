@@ -100,7 +100,7 @@ func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
 		batches := data.Batches(tinymodel.Rows(8, 2), perBatch)
 		counted := 0
 		for _, b := range batches {
-			counted += b.Counted
+			counted += b.Counted()
 		}
 		for i, b := range batches {
 			tr.backward(b, counted, uint32(i))

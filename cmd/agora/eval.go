@@ -156,7 +156,7 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 	ids := encodeWithBOS(tok, text, tokenizer.SpecialTokens(f.special))
 	ids = ids[:min(len(ids), most)]
 	batch := llama.NewBatch([][]int32{ids}, nil)
-	if err := batch.Check(&b.Config); err != nil {
+	if err := b.Config.CheckBatch(batch); err != nil {
 		return fmt.Errorf("%s: %w", f.text, err)
 	}
 	all, err := b.Logits(batch).Tensor().Float32s()

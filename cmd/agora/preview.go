@@ -77,7 +77,7 @@ func (p *preview) show(tok tokenizer.Tokenizer, b data.Batch, rows int, packed b
 		at := 0
 		for segment, source := range row.Sources[0] {
 			to := at
-			for to < row.Len && row.Segments[to] == int32(segment) {
+			for to < row.Len() && row.Segments[to] == int32(segment) {
 				to++
 			}
 			shown := previewRow{Source: source, Tokens: to - at}

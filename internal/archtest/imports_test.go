@@ -17,6 +17,7 @@ const module = "github.com/agora-ml/agora/"
 // below lists, for every folder of packages, the folders it may import beside its
 // own and the leaves. Tests are free, and so are examples and commands.
 var below = map[string][]string{
+	"batch":               {},
 	"random":              {},
 	"internal/strictjson": {},
 	"internal/regular":    {},
@@ -69,7 +70,7 @@ var below = map[string][]string{
 }
 
 // leaves import nothing of ours, and anybody may import them.
-var leaves = []string{"random", "internal/atomicfile", "internal/cpulevel", "internal/half", "internal/mapped", "internal/quant", "internal/strictjson", "internal/regular", "internal/stream", "internal/hostmemory", "internal/printable", "internal/fileerror", "internal/leftovers", "internal/yamlfile"}
+var leaves = []string{"batch", "random", "internal/atomicfile", "internal/cpulevel", "internal/half", "internal/mapped", "internal/quant", "internal/strictjson", "internal/regular", "internal/stream", "internal/hostmemory", "internal/printable", "internal/fileerror", "internal/leftovers", "internal/yamlfile"}
 
 func TestImportsPointDown(t *testing.T) {
 	root, err := filepath.Abs("../..")

@@ -19,6 +19,7 @@ var public = []string{
 	"backend/cpu",
 	"backend/cpu/gemm",
 	"backend/vulkan",
+	"batch",
 	"compare",
 	"data",
 	"device",

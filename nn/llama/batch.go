@@ -3,24 +3,12 @@ package llama
 import (
 	"fmt"
 
-	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/batch"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Batch is rows of token ids, all of the same length, on the host. Every slice is
-// [rows, tokens], row by row.
-type Batch struct {
-	Rows int
-	IDs  []int32
-	// Positions of the tokens; nil: 0, 1, … in every row.
-	Positions []int32
-	// Segments: only tokens of one segment see each other, -1 is padding; nil: every
-	// row is one segment.
-	Segments []int32
-	// Labels: what Loss asks the model to predict after each token (shifted already),
-	// or ops.IgnoreLabel. nil: none.
-	Labels []int32
-}
+// Batch is what a model reads: rows of token ids.
+type Batch = batch.Batch
 
 // NewBatch puts rows of unequal length together: shorter ones are padded on the
 // right. labels may be nil.
@@ -36,7 +24,7 @@ func NewBatch(ids, labels [][]int32) Batch {
 		}
 		padded = padded || len(row) < tokens
 		for i := range tokens {
-			id, position, segment, label := int32(0), int32(0), int32(-1), int32(ops.IgnoreLabel)
+			id, position, segment, label := int32(0), int32(0), int32(-1), batch.Ignored
 			if i < len(row) {
 				id, position, segment = row[i], int32(i), 0
 				if labels != nil {
@@ -56,23 +44,9 @@ func NewBatch(ids, labels [][]int32) Batch {
 	return b
 }
 
-// Tokens is the length of every row.
-func (b Batch) Tokens() int { return len(b.IDs) / max(b.Rows, 1) }
-
-// Counted is the number of labels that count.
-func (b Batch) Counted() int {
-	n := 0
-	for _, label := range b.Labels {
-		if label != ops.IgnoreLabel {
-			n++
-		}
-	}
-	return n
-}
-
-// Check tells what a model of this configuration could not read: a token that it has
-// no embedding for, a position beyond its last.
-func (b Batch) Check(c *Config) error {
+// CheckBatch returns an error that says what of a batch a model of this configuration cannot
+// read: a token that it has no embedding for, a position beyond its last.
+func (c *Config) CheckBatch(b Batch) error {
 	if b.Rows < 1 || len(b.IDs) == 0 || len(b.IDs)%b.Rows != 0 {
 		return fmt.Errorf("a batch of %d rows and %d ids: want rows of one length, at least 1", b.Rows, len(b.IDs))
 	}
@@ -85,31 +59,19 @@ func (b Batch) Check(c *Config) error {
 		{"token id", b.IDs, 0, c.Vocab, 0},
 		{"position", b.Positions, 0, c.MaxPositions, 0},
 		{"segment", b.Segments, -1, 1 << 31, 0},
-		{"label", b.Labels, 0, c.Vocab, ops.IgnoreLabel},
+		{"label", b.Labels, 0, c.Vocab, int(batch.Ignored)},
 	} {
 		if s.data != nil && len(s.data) != len(b.IDs) {
 			return fmt.Errorf("%d %ss for %d token ids", len(s.data), s.name, len(b.IDs))
 		}
 		for i, v := range s.data {
 			if (int(v) < s.from || int(v) >= s.to) && int(v) != s.or {
-				return fmt.Errorf("%s %d in row %d, token %d: want %d to %d", s.name, v, i/b.Tokens(), i%b.Tokens(), s.from, s.to-1)
+				return fmt.Errorf("%s %d in row %d, token %d: want %d to %d", s.name, v, i/b.Len(), i%b.Len(), s.from, s.to-1)
 			}
 		}
 	}
-	if n := b.positions(); n > c.MaxPositions {
+	if n := b.MaxPositions(); n > c.MaxPositions {
 		return fmt.Errorf("a row of %d tokens: the model has %d positions", n, c.MaxPositions)
 	}
 	return nil
-}
-
-// positions is one more than the largest position.
-func (b Batch) positions() int {
-	if b.Positions == nil {
-		return b.Tokens()
-	}
-	n := int32(0)
-	for _, p := range b.Positions {
-		n = max(n, p)
-	}
-	return int(n) + 1
 }

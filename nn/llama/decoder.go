@@ -74,7 +74,7 @@ func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*
 		return nil, nil, fmt.Errorf("llama: tokens for %d rows: want %d", len(ids), d.rows)
 	}
 	b := NewBatch(ids, nil)
-	tokens := b.Tokens()
+	tokens := b.Len()
 	if tokens == 0 || d.used+tokens > d.slots {
 		return nil, nil, fmt.Errorf("llama: %d tokens for a decoder with room for %d more: want at least 1", tokens, d.slots-d.used)
 	}
@@ -88,7 +88,7 @@ func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*
 		}
 	}
 	b.Positions, b.Segments = positions, segments
-	if err := b.Check(&d.model.Config); err != nil {
+	if err := d.model.Config.CheckBatch(b); err != nil {
 		return nil, nil, fmt.Errorf("llama: %w", err)
 	}
 	for r, row := range ids {
@@ -102,8 +102,8 @@ func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*
 		seen = d.used + tokens
 	}
 	m := d.model
-	table, keys := m.ropeTable(b.positions()), []int{d.rows, seen}
-	list := append(b.indices(), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys})
+	table, keys := m.ropeTable(b.MaxPositions()), []int{d.rows, seen}
+	list := append(indices(b), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys})
 	in := m.onDevice(append(list, also...)...)
 	c := nn.Context{RoPE: table, Positions: in[1], Segments: in[2]}
 	use := nn.CacheUse{Slot: d.used, Positions: in[3], Segments: in[4]}

@@ -112,9 +112,9 @@ func (m *Model) logProbsAt(body *nn.Var, places []int32, wanted []Query) ([]LogP
 // for each of rows tokens of them, and before these the last token of shared if there is one.
 func (m *Model) suffixes(ctx context.Context, shared []int32, rows [][]int32) (body *nn.Var, tokens int, err error) {
 	b := NewBatch(rows, nil)
-	tokens = b.Tokens()
+	tokens = b.Len()
 	if len(shared) == 0 {
-		if err := b.Check(&m.Config); err != nil {
+		if err := m.Config.CheckBatch(b); err != nil {
 			return nil, 0, fmt.Errorf("llama: %w", err)
 		}
 		x, _ := m.body(b)

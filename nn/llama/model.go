@@ -54,7 +54,7 @@ func (m *Model) Device() *tensor.Device { return m.device }
 func (m *Model) DType() tensor.DType { return m.dtype }
 
 // Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
-// read panics; Batch.Check tells beforehand.
+// read panics; Config.CheckBatch tells beforehand.
 func (m *Model) Hidden(b Batch) *nn.Var {
 	body, _ := m.body(b)
 	return m.Norm.Forward(body)
@@ -63,11 +63,11 @@ func (m *Model) Hidden(b Batch) *nn.Var {
 // body is the blocks' result, before the last norm. What else is to be on the device is
 // uploaded with the batch.
 func (m *Model) body(b Batch, also ...index) (x *nn.Var, uploaded []*nn.Var) {
-	if err := b.Check(&m.Config); err != nil {
+	if err := m.Config.CheckBatch(b); err != nil {
 		tensor.Panicf("llama", "%v", err)
 	}
-	c := nn.Context{RoPE: m.ropeTable(b.positions())}
-	all := m.onDevice(append(b.indices(), also...)...)
+	c := nn.Context{RoPE: m.ropeTable(b.MaxPositions())}
+	all := m.onDevice(append(indices(b), also...)...)
 	c.Positions, c.Segments = all[1], all[2]
 	return m.forward(all[0], func(int) nn.Context { return c }), all[3:]
 }
@@ -145,8 +145,8 @@ type index struct {
 }
 
 // indices are the ids, the positions and the segments.
-func (b Batch) indices() []index {
-	shape := []int{b.Rows, b.Tokens()}
+func indices(b Batch) []index {
+	shape := []int{b.Rows, b.Len()}
 	return []index{{b.IDs, shape}, {b.Positions, shape}, {b.Segments, shape}}
 }
 
