@@ -45,7 +45,7 @@ func Example() {
 	defer loader.Close()
 	batch := loader.Next()
 	fmt.Println(counts.Rows, "rows of", rows[0].Format)
-	fmt.Println(batch.Rows, "sequences,", batch.Counted, "tokens in the loss")
+	fmt.Println(batch.Rows, "sequences,", batch.Counted(), "tokens in the loss")
 	// Output:
 	// 2 rows of completion
 	// 2 sequences, 4 tokens in the loss

@@ -124,8 +124,8 @@ func TestBlockAgainstFloat64(t *testing.T) {
 			MLP:       nn.NewSwiGLU(weights, refHidden, refInner),
 		}
 		if c.normHeads {
-			block.Attention.QNorm = nn.NewRMSNorm(init, refHeadDim, refEps)
-			block.Attention.KNorm = nn.NewRMSNorm(init, refHeadDim, refEps)
+			block.Attention.QNorm = nn.NewRMSNorm(weights, refHeadDim, refEps)
+			block.Attention.KNorm = nn.NewRMSNorm(weights, refHeadDim, refEps)
 		}
 		stat := autograd.StatType(c.dt)
 		w := map[string][]float64{}
