@@ -26,7 +26,7 @@ type BaseResult struct {
 // BaseSpec decides the bits of a base.
 type BaseSpec struct {
 	Version   int         `json:"version"` // see specVersion
-	Base      Base        `json:"base"` // without its seeds
+	Base      Base        `json:"base"`    // without its seeds
 	Seed      uint64      `json:"seed,omitempty"`
 	Tasks     []TaskFiles `json:"tasks,omitempty"`
 	BatchRows int         `json:"batch_rows"`

@@ -119,3 +119,13 @@ func TestScales(t *testing.T) {
 		t.Errorf("got error %v", err)
 	}
 }
+
+func TestExampleIsAnExperiment(t *testing.T) {
+	e, err := Read("../examples/compare-7b.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Methods[0].totalRank() != 96 || e.Methods[1].totalRank() != 96 {
+		t.Errorf("total ranks %d and %d, want 96", e.Methods[0].totalRank(), e.Methods[1].totalRank())
+	}
+}
