@@ -7,24 +7,10 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
-
-func open(t *testing.T) *tensor.Device {
-	t.Helper()
-	d, err := device.OpenWith("cpu", device.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
 
 func floats(t *testing.T, x *tensor.Tensor) []float32 {
 	t.Helper()
@@ -51,7 +37,7 @@ func mustPanic(t *testing.T, want string, f func()) {
 
 // x is used three times: d(x*x + x)/dx = 2x + 1.
 func TestGradientsOfOneVariableAddUp(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	x := tape.Leaf(vector(d, 3))
@@ -62,7 +48,7 @@ func TestGradientsOfOneVariableAddUp(t *testing.T) {
 }
 
 func TestParameterGradientsAccumulateAndFrozenOnesDoNot(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	p, frozen := autograd.NewParam(vector(d, 2)), autograd.Frozen(vector(d, 5))
 	p.Grad, frozen.Grad = vector(d, 100), vector(d, 100)
 	for range 2 {
@@ -79,7 +65,7 @@ func TestParameterGradientsAccumulateAndFrozenOnesDoNot(t *testing.T) {
 }
 
 func TestNothingIsRecordedOrSavedWithoutATape(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	scope := d.Scope() // also of the parameter: the collector must not take it while what is live is counted
 	defer scope.Close()
 	p := autograd.NewParam(vector(d, 2, 3))
@@ -95,7 +81,7 @@ func TestNothingIsRecordedOrSavedWithoutATape(t *testing.T) {
 }
 
 func TestBackwardFreesOnItsWay(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	x := tape.Leaf(d.FromFloat32s(tensor.F32, make([]float32, 1<<16), 1<<16))
 	kept := ops.Mul(x, x)
@@ -122,7 +108,7 @@ func TestBackwardFreesOnItsWay(t *testing.T) {
 }
 
 func TestUseAfterBackwardSaysSo(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	x := tape.Leaf(vector(d, 3))
@@ -133,7 +119,7 @@ func TestUseAfterBackwardSaysSo(t *testing.T) {
 }
 
 func TestBackwardChecksTheLoss(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	mustPanic(t, "want one element", func() { tape.Backward(tape.Leaf(vector(d, 1, 2))) })
@@ -141,7 +127,7 @@ func TestBackwardChecksTheLoss(t *testing.T) {
 }
 
 func TestCheckpoint(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	w := autograd.NewParam(vector(d, 1.5, -2, 0.5))
 	step := func(checkpoint bool) (loss, dx, dw []float32) {
 		w.Grad = vector(d, 0, 0, 0)
@@ -175,7 +161,7 @@ func TestCheckpoint(t *testing.T) {
 // A constant made on the tape serves a checkpointed segment and what comes behind it, which
 // Backward passes first: it must still be there when the segment runs again.
 func TestCheckpointUsesConstantsOfTheTape(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	x := tape.Leaf(vector(d, 1, 2))
@@ -192,7 +178,7 @@ func TestCheckpointUsesConstantsOfTheTape(t *testing.T) {
 }
 
 func TestCheckpointOfParametersOnly(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	w := autograd.NewParam(vector(d, 3))
 	w.Grad = vector(d, 0)
 	tape := autograd.NewTape(d)
@@ -204,7 +190,7 @@ func TestCheckpointOfParametersOnly(t *testing.T) {
 }
 
 func TestCheckpointDrawsTheSameNumbersAgain(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	ones := make([]float32, 1000)
 	for i := range ones {
 		ones[i] = 1
@@ -230,7 +216,7 @@ func TestCheckpointDrawsTheSameNumbersAgain(t *testing.T) {
 }
 
 func TestCheckpointRefusesOtherVariables(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	x := tape.Leaf(vector(d, 1))
@@ -243,11 +229,12 @@ func TestCheckpointRefusesOtherVariables(t *testing.T) {
 // A panic in the middle of an operation must not leave its scope open: everything made
 // later would belong to it and never be freed.
 func TestPanicInAnOperationClosesItsScope(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
+	before := d.CurrentScope()
 	mustPanic(t, "want f32", func() {
 		ops.SwiGLU(autograd.Const(vector(d, 1, 2)), autograd.Const(d.FromFloat32s(tensor.BF16, []float32{1, 2}, 2)))
 	})
-	if d.CurrentScope() != nil {
+	if d.CurrentScope() != before {
 		t.Error("a scope is still open")
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -24,7 +25,7 @@ func (sum2) Examples() []autograd.Example { return nil }
 
 // An operation whose Backward forgets an input must not pass for one whose gradient is 0.
 func TestBackwardMustGiveEveryGradient(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	forgets := sum2{func(b *autograd.Backward) { b.SetGrad(0, b.DOut[0]) }}
 	tape := autograd.NewTape(d)
 	a, b := tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4))
@@ -43,7 +44,7 @@ func TestBackwardMustGiveEveryGradient(t *testing.T) {
 }
 
 func TestSetGradChecksItsShape(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	wrong := sum2{func(b *autograd.Backward) { b.SetGrad(0, b.DOut[0].Reshape(2, 1)) }}
@@ -52,7 +53,7 @@ func TestSetGradChecksItsShape(t *testing.T) {
 }
 
 func TestNobodyWritesToAGivenGradient(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	writes := sum2{func(b *autograd.Backward) {
@@ -66,7 +67,7 @@ func TestNobodyWritesToAGivenGradient(t *testing.T) {
 // Asked again, WeightGrad gives the same memory to be added to; a parameter's own from the
 // first time on.
 func TestWeightGradAddsFromTheSecondTimeOn(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 2)
 	p := autograd.NewParam(vector(d, 3, 4))
 	p.Grad = vector(d, 100, 200)
 	var acc []bool

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/realdata"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
@@ -36,21 +36,7 @@ func (l letters) Encode(text string) (ids []int32) {
 	return ids
 }
 
-func open(t *testing.T) *tensor.Device {
-	t.Helper()
-	d, err := device.Open("cpu")
-	if err != nil {
-		t.Fatal(err)
-	}
-	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
-	t.Cleanup(func() {
-		scope.Close()
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
+func open(t *testing.T) *tensor.Device { return testdevice.CPU(t, 0) }
 
 func TestSplit(t *testing.T) {
 	for _, c := range []struct {

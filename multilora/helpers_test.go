@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/optim"
@@ -13,21 +12,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-func open(t *testing.T, threads int) *tensor.Device {
-	t.Helper()
-	d, err := device.OpenWith(testdevice.Name(), device.Options{Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
-	t.Cleanup(func() {
-		scope.Close()
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
+func open(t *testing.T, threads int) *tensor.Device { return testdevice.Open(t, threads) }
 
 // tiny is a random model whose projections have different shapes where they can.
 func tiny(t *testing.T, d *tensor.Device) *llama.Model { return random3Heads(t, d, 24, 40) }

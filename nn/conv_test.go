@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // While a tape records, the batch's statistics; without one the running ones, which have moved once.
 func TestBatchNormTrainsWhileATapeRecords(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 1)
 	n := NewBatchNorm(NewInitializer(d, 1), 1)
 	n.Momentum = 0.5
 	var train []string
@@ -42,7 +43,7 @@ func TestBatchNormTrainsWhileATapeRecords(t *testing.T) {
 }
 
 func TestConv2DHasPyTorchsShapes(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 1)
 	c := NewConv2D(NewInitializer(d, 1), 6, 4, [2]int{3, 5}, true, ops.Conv2DOptions{Groups: 2})
 	if !c.Weight.Value.HasShape(4, 3, 3, 5) || !c.Bias.Value.HasShape(4) {
 		t.Errorf("weight %s, bias %s", c.Weight.Value, c.Bias.Value)

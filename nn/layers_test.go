@@ -6,24 +6,9 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/tensor"
 )
-
-func open(t testing.TB) *tensor.Device {
-	t.Helper()
-	b, err := cpu.Open(cpu.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := tensor.NewDevice(b)
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
 
 func read(t testing.TB, x *tensor.Tensor) []float32 {
 	t.Helper()
@@ -54,7 +39,7 @@ func param(d *tensor.Device, shape []int, v ...float32) *Param {
 }
 
 func TestLayersByHand(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 1)
 	x := autograd.Const(d.FromFloat32s(tensor.F32, []float32{1, 2, 3, -1, 0, 1}, 2, 3))
 	linear := &Linear{Weight: param(d, []int{2, 3}, 1, 0, -1, 2, 1, 0), Bias: param(d, []int{2}, 10, 20)}
 	near(t, "linear with bias", linear.Forward(x).Tensor(), 8, 24, 8, 18)
@@ -89,7 +74,7 @@ func TestLayersByHand(t *testing.T) {
 }
 
 func TestDropoutOnlyWhileATapeRecords(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 1)
 	x := autograd.Const(d.FromFloat32s(tensor.F32, slices.Repeat([]float32{1}, 1000), 1000))
 	if got := read(t, Dropout{0.25}.Forward(x).Tensor()); slices.Contains(got, 0) {
 		t.Error("dropout without a tape dropped something")
@@ -110,7 +95,7 @@ func TestDropoutOnlyWhileATapeRecords(t *testing.T) {
 }
 
 func TestInitialValues(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 1)
 	moments := func(v []float32) (mean, deviation, largest float64) {
 		for _, x := range v {
 			mean += float64(x) / float64(len(v))
@@ -148,7 +133,7 @@ func TestInitialValues(t *testing.T) {
 // A new attention block gives the same for a sequence whether it comes whole or piece
 // by piece through a cache, in one row or beside others.
 func TestAttentionCache(t *testing.T) {
-	d := open(t)
+	d := testdevice.CPU(t, 1)
 	const batch, tokens, dim, heads, kvHeads, headDim = 2, 7, 12, 4, 2, 4
 	weights := NewInitializer(d, 3)
 	a := NewAttention(weights, dim, heads, kvHeads, headDim)

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // A weight that is a parameter has a gradient to be added to, a bias that is a leaf a
 // new one; and the other way round.
 func TestLayerNormAddsToOneGradientAndMakesTheOther(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	x := autograd.Const(d.FromFloat32s(tensor.F32, []float32{1, 2, 4, 3, 1, 5}, 2, 3))
 	ones := d.FromFloat32s(tensor.F32, []float32{1, 1, 1}, 3)
 	grads := func(weightIsParam, biasIsParam bool) (dw, db []float32) {

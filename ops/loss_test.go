@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/tensor"
 )
 
 // The rows' losses of micro-batches add up to the step's.
 func TestCrossEntropyOfMicroBatchesAddsUp(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	logits := autograd.Const(d.FromFloat32s(tensor.F32, []float32{0, 0, 0, 1, 2, 3, 5, 5, 5}, 3, 3))
 	labels := autograd.Const(d.FromInt32s([]int32{2, 0, IgnoreLabel}, 3))
 	// -log softmax: log 3, and log(e + e² + e³) - 1.
@@ -35,7 +36,7 @@ func TestCrossEntropyOfMicroBatchesAddsUp(t *testing.T) {
 }
 
 func TestWrongLabelsAndIdsGiveNaNInTheirRowAlone(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	logits := tape.Leaf(d.FromFloat32s(tensor.F32, []float32{0, 1, 2, 3, 4, 5}, 3, 2))
@@ -58,7 +59,7 @@ func TestWrongLabelsAndIdsGiveNaNInTheirRowAlone(t *testing.T) {
 }
 
 func TestDropoutDependsOnSeedStepAndCallAlone(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	const n, p = 40000, 0.25
 	ones := make([]float32, n)
 	for i := range ones {

@@ -6,26 +6,12 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/tensor"
 )
 
-func testDevice(t *testing.T) *tensor.Device {
-	b, err := cpu.Open(cpu.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := tensor.NewDevice(b)
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
-
 func TestMaxGivesItsGradientToTheFirstOfEqualMaxima(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	nan := float32(math.NaN())

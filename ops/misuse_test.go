@@ -6,19 +6,10 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
-
-func openCPU(t *testing.T) *tensor.Device {
-	t.Helper()
-	d, err := device.OpenWith("cpu", device.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // inputOf makes an input of an example as a tensor; nil where it is not given.
 func inputOf(d *tensor.Device, in autograd.Input) *tensor.Tensor {
@@ -87,11 +78,11 @@ func TestMisuseOfEveryOperation(t *testing.T) {
 						return autograd.Const(x), nil
 					},
 					"another device's": func(d *tensor.Device) (*autograd.Var, func()) {
-						other := openCPU(t)
+						other := testdevice.CPU(t, 1)
 						return autograd.Const(inputOf(other, in)), func() { other.Close() }
 					},
 				} {
-					d := openCPU(t)
+					d := testdevice.CPU(t, 1)
 					broken, after := bad(d)
 					tape := autograd.NewTape(d)
 					vars := make([]*autograd.Var, len(example.In))

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/tensor"
 )
 
 func TestMistakesNameTheOperationAndTheShapes(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	f := func(shape ...int) *Var { return autograd.Const(d.New(tensor.F32, shape...)) }
 	ids := func(shape ...int) *Var { return autograd.Const(d.New(tensor.I32, shape...)) }
 	for _, c := range []struct {
@@ -61,7 +62,7 @@ func TestMistakesNameTheOperationAndTheShapes(t *testing.T) {
 }
 
 func TestResultsHaveTheExpectedShapes(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	x := autograd.Const(d.New(tensor.BF16, 2, 1, 3))
 	y := autograd.Const(d.New(tensor.BF16, 2, 1, 3))
 	maxima, index := Max(x, 0)
@@ -90,7 +91,7 @@ func TestResultsHaveTheExpectedShapes(t *testing.T) {
 
 // What is only another view of x must not be copied.
 func TestViewsShareMemory(t *testing.T) {
-	d := testDevice(t)
+	d := testdevice.CPU(t, 1)
 	x := autograd.Const(d.New(tensor.F32, 4, 1, 3))
 	for name, y := range map[string]*Var{
 		"reshape":                    Reshape(x, 12),

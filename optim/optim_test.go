@@ -8,26 +8,15 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
 
 func device(t *testing.T) *tensor.Device {
 	t.Helper()
-	b, err := cpu.Open(cpu.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := tensor.NewDevice(b)
+	d := testdevice.CPU(t, 2)
 	d.Poison(true)
-	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
-	t.Cleanup(func() {
-		scope.Close()
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return d
 }
 

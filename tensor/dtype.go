@@ -43,7 +43,6 @@ func ParseDType(name string) (DType, error) {
 }
 
 // Bytes is the size of n elements; n must be a whole number of the type's blocks.
-// Nothing else in the project knows sizes.
 func (d DType) Bytes(n int) int {
 	d.mustBeKnown("dtype")
 	if n < 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -18,13 +19,7 @@ func openDevice(t *testing.T, o cpu.Options) *tensor.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := tensor.NewDevice(b)
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
+	return testdevice.On(t, b)
 }
 
 func normals(n int, seed uint64) []float64 {

@@ -11,6 +11,7 @@ import (
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -35,7 +36,7 @@ func TestQuantisedBaseOnMatrices(t *testing.T) {
 			packed++
 		}
 	})
-	got, want := stepsOver(t, subject, model), stepsOver(t, openCPU(t), model)
+	got, want := stepsOver(t, subject, model), stepsOver(t, testdevice.CPU(t, 1), model)
 	if err := subject.Close(); err != nil {
 		t.Fatal(err)
 	}

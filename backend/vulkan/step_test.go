@@ -3,7 +3,6 @@ package vulkan_test
 import (
 	"testing"
 
-	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/tinymodel"
@@ -44,20 +43,6 @@ func TestCountsOfAToken(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
-}
-
-func openCPU(t testing.TB) *tensor.Device {
-	b, err := cpu.Open(cpu.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := tensor.NewDevice(b)
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
 }
 
 // What a training step asks of the device, counted on one that does nothing: the batch goes

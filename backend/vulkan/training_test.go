@@ -13,6 +13,7 @@ import (
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -20,7 +21,7 @@ import (
 // Fifty steps of MultiLoRA give the losses and the adapter that the CPU gives.
 func TestFiftyStepsAsOnTheCPU(t *testing.T) {
 	batches := data.Batches(tinymodel.Rows(8, 1), 8)
-	subject, reference := newTrainer(t, openDevice(t, vulkan.Options{}), 2), newTrainer(t, openCPU(t), 2)
+	subject, reference := newTrainer(t, openDevice(t, vulkan.Options{}), 2), newTrainer(t, testdevice.CPU(t, 1), 2)
 	first, last := 0.0, 0.0
 	for step := range 50 {
 		got, err := subject.Step(batches)

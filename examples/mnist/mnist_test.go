@@ -9,16 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/testdevice"
 )
 
 func TestLearnsToReadDrawnDigits(t *testing.T) {
-	d, err := device.OpenWith(testdevice.Name(), device.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := testdevice.Open(t, 2)
 	r := rand.New(rand.NewPCG(1, 2))
 	train, test := draw(r, 2000), draw(r, 500)
 	m := newNetwork(d, 28, 28)

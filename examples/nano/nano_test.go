@@ -5,28 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/testdevice"
-	"github.com/agora-ml/agora/tensor"
 )
-
-func open(t *testing.T) *tensor.Device {
-	t.Helper()
-	d, err := device.OpenWith(testdevice.Name(), device.Options{Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
 
 // The loss falls to well below the characters' own entropy: the model sees what is before them.
 func TestLearnsItsSource(t *testing.T) {
-	loss, sample, err := run(open(t), source, 120)
+	loss, sample, err := run(testdevice.Open(t, 2), source, 120)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +36,7 @@ func TestLearnsItsSource(t *testing.T) {
 }
 
 func TestTextTooShort(t *testing.T) {
-	if _, _, err := run(open(t), "short", 1); err == nil || !strings.Contains(err.Error(), "5 characters, want more than 64") {
+	if _, _, err := run(testdevice.Open(t, 2), "short", 1); err == nil || !strings.Contains(err.Error(), "5 characters, want more than 64") {
 		t.Errorf("error %v", err)
 	}
 }

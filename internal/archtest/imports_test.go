@@ -65,7 +65,7 @@ var below = map[string][]string{
 	"internal/synthetic":  {"nn", "ops"},
 	"internal/toy":        {"internal/synthetic", "train", "eval", "multilora", "optim", "nn", "ops", "data", "device", "tensor", "tokenizer"},
 	"internal/tinymodel":  {"multilora", "optim", "nn", "ops", "device", "data", "tensor"},
-	"internal/testdevice": {},
+	"internal/testdevice": {"device", "tensor"},
 	"internal/version":    {},
 }
 

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/synthetic"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -28,19 +28,7 @@ type silent struct {
 func (s *silent) Say(line string)   { s.lines = append(s.lines, line) }
 func (s *silent) Step(done, of int) { s.done, s.of = done, of }
 
-func open(t *testing.T, threads int) *tensor.Device {
-	t.Helper()
-	d, err := device.OpenWith("cpu", device.Options{Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
+func open(t *testing.T, threads int) *tensor.Device { return testdevice.CPU(t, threads) }
 
 // tiny is an experiment of a second.
 func tiny() Config {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/golden"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn"
@@ -18,21 +17,7 @@ import (
 )
 
 // open opens the device for one test.
-func open(t testing.TB) *tensor.Device {
-	t.Helper()
-	d, err := device.Open(testdevice.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	scope := d.Scope() // owns all that a test makes, so that what is live can be counted
-	t.Cleanup(func() {
-		scope.Close()
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
+func open(t testing.TB) *tensor.Device { return testdevice.Open(t, 0) }
 
 func load(t testing.TB, d *tensor.Device, dir string) *Model {
 	t.Helper()
