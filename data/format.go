@@ -32,10 +32,10 @@ const (
 // form is a format as it is read.
 type form struct {
 	format  Format
-	meaning string     // in a few words
-	tells   [][]string // FormatAuto takes rows that have all fields of one of these for this format
-	fields  []string   // that a row may have; others are errors, unless they are harmless
-	parse   func(o *object) (Row, error)
+	meaning string                       // in a few words
+	tells   [][]string                   // FormatAuto takes rows that have all fields of one of these for this format
+	fields  []string                     // that a row may have; others are errors, unless they are harmless
+	parse   func(o *object) (Row, error) // a row of JSON; nil: there are none
 
 	// Files whose name has one of the endings are read by read, and not as rows of JSON; so are
 	// all but JSON where the format is given. It sets the Format of rows.
@@ -157,6 +157,15 @@ func fieldsOf(o *object) string {
 	return cmp.Or(strings.Join(names, ", "), "none") + why
 }
 
+// endings lists the endings of names that tell FormatAuto a format.
+func endings() string {
+	var all []string
+	for _, form := range forms {
+		all = append(all, form.endings...)
+	}
+	return strings.Join(all, " or ")
+}
+
 // ofFile returns the form that reads a file as a whole; nil: it is rows of JSON.
 func ofFile(path string, f Format) *form {
 	ending := strings.ToLower(filepath.Ext(unpackedName(path)))
@@ -165,7 +174,7 @@ func ofFile(path string, f Format) *form {
 		case form.read == nil:
 		case f == FormatAuto && slices.Contains(form.endings, ending):
 			return &forms[i]
-		case f == form.format && !slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ending):
+		case f == form.format && (form.parse == nil || !slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ending)):
 			return &forms[i]
 		}
 	}
