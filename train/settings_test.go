@@ -39,8 +39,8 @@ func TestEveryFieldHasARow(t *testing.T) {
 		}
 		delete(unset, s.value.field())
 		switch {
-		case names[s.Name] || !regexp.MustCompile(`^[a-z][a-z-]*[a-z]$`).MatchString(s.Name):
-			t.Errorf("%q: want a name of its own in lower case, with hyphens", s.Name)
+		case names[s.Name] || !regexp.MustCompile(`^[a-z][a-z0-9-]*[a-z0-9]$`).MatchString(s.Name):
+			t.Errorf("%q: want a name of its own in lower case, with digits and hyphens", s.Name)
 		case s.Meaning == "" || s.Group == "":
 			t.Errorf("%s has no meaning or group", s.Name)
 		case s.Resume < Fixed || s.Resume > Free:
