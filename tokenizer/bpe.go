@@ -6,7 +6,7 @@ import (
 )
 
 // BPE is a byte-pair encoder as tokenizer.json or tiktoken's file describes it. Make
-// it by Load, ParseJSON or ParseTiktoken.
+// it by Load or ParseJSON.
 //
 // Text goes through added tokens, normalizers, again added tokens, pre-tokenizers and
 // the merges; ids become text by one string an id.

@@ -60,7 +60,7 @@ func slowBPE(t *BPE, text string) []int32 {
 
 // threeKinds are encoders of each way to keep merges.
 func threeKinds(t testing.TB) map[string]*BPE {
-	byRank, err := ParseTiktoken([]byte(ranks("aa", "ab", "ba", "aab", "abab", " a", "é", "aé", "  ", "a ")))
+	byRank, err := parseTiktoken([]byte(ranks("aa", "ab", "ba", "aab", "abab", " a", "é", "aé", "  ", "a ")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

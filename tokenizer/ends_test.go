@@ -13,7 +13,7 @@ import (
 // names it first has the last word.
 func TestEOSOfTheModel(t *testing.T) {
 	sp := llama("a")
-	vocabulary, err := ParseSentencePiece(sp.bytes())
+	vocabulary, err := parseSentencePiece(sp.bytes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,11 +97,11 @@ func FuzzGGUFTokenizer(f *testing.F) {
 		}
 		f.Add(b, "q <s> aa")
 	}
-	small, err := ParseSentencePiece(modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁a", 0, userDefined}), modelType: modelBPE, keepSpace: true}.bytes())
+	small, err := parseSentencePiece(modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁a", 0, userDefined}), modelType: modelBPE, keepSpace: true}.bytes(), nil)
 	if err == nil {
 		add(append(small.Vocabulary().Metadata(), gguf.KeyValue{Key: ggufEOT, Value: uint32(1)}, gguf.KeyValue{Key: ggufChatTemplate, Value: "{{ x }}"}))
 	}
-	bytes, err := ParseSentencePiece(llama("a", "▁a").bytes())
+	bytes, err := parseSentencePiece(llama("a", "▁a").bytes(), nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func FuzzParseSentencePiece(f *testing.F) {
 	f.Add(small.bytes(), "")
 	f.Add([]byte{1<<3 | 2, 0xff, 0xff, 0xff, 0xff, 0x7f}, "")
 	f.Fuzz(func(t *testing.T, file []byte, text string) {
-		tok, err := ParseSentencePiece(file)
+		tok, err := parseSentencePiece(file, nil)
 		if err != nil {
 			return
 		}
@@ -108,7 +108,7 @@ func FuzzTiktoken(f *testing.F) {
 	f.Add([]byte(ranks()[:100]), "")
 	f.Add([]byte("YQ== 0\r\n"), "a")
 	f.Fuzz(func(t *testing.T, file []byte, text string) {
-		tok, err := ParseTiktoken(file)
+		tok, err := parseTiktoken(file, nil)
 		if err != nil {
 			return
 		}

@@ -47,10 +47,8 @@ const (
 	ggufExtraSpace  = "tokenizer.ggml.remove_extra_whitespaces"
 )
 
-// FromGGUF is the tokenizer of a GGUF model: SentencePiece's, which llama.cpp calls
+// fromGGUF is the tokenizer of a GGUF model: SentencePiece's, which llama.cpp calls
 // "llama", or byte-level BPE, which it calls "gpt2".
-func FromGGUF(f *gguf.File) (Tokenizer, error) { return fromGGUF(f) }
-
 func fromGGUF(f *gguf.File) (loaded, error) {
 	switch model, err := gguf.Get[string](f, ggufModel); {
 	case err != nil:

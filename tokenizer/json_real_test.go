@@ -156,7 +156,7 @@ func parseJSON(t testing.TB, b []byte) *BPE {
 func TestJSONVectors(t *testing.T) {
 	dir := filepath.Join(realdata.Folder(t), "tokenizer")
 	sp := load(t, filepath.Join(dir, "llama2")).(*SentencePiece)
-	ranks, err := ParseTiktoken(readFile(t, filepath.Join(dir, "llama3/tokenizer.model")))
+	ranks, err := parseTiktoken(readFile(t, filepath.Join(dir, "llama3/tokenizer.model")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

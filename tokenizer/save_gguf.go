@@ -50,7 +50,7 @@ type namedFile struct {
 
 // folderFromGGUF makes the files of a folder from a GGUF file.
 func folderFromGGUF(f *gguf.File) ([]namedFile, error) {
-	t, err := FromGGUF(f)
+	t, err := fromGGUF(f)
 	if err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func TestSaveGGUFSettings(t *testing.T) {
 func TestVocabularyAsModel(t *testing.T) {
 	for _, m := range []modelFile{llama("a", "b", "ab", "▁a"), {pieces: append(basic(), piece{"a", -1, normal}, piece{"▁", -2, unused}), noDummy: true}} {
 		v := parse(t, m).Vocabulary()
-		got, err := ParseSentencePiece(v.model())
+		got, err := parseSentencePiece(v.model(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

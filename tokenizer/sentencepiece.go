@@ -13,7 +13,7 @@ import (
 const spaceSymbol = "▁"
 
 // SentencePiece is a BPE model of the SentencePiece library, and gives the ids and
-// the text that the library gives. Make it by Load or ParseSentencePiece.
+// the text that the library gives. Make it by Load or NewSentencePiece.
 type SentencePiece struct {
 	pieces       []piece
 	surface      []string         // what each piece is in the text, before a leading space is dropped
@@ -40,9 +40,7 @@ type SentencePiece struct {
 	mergers sync.Pool
 }
 
-// ParseSentencePiece reads the content of a tokenizer.model.
-func ParseSentencePiece(b []byte) (*SentencePiece, error) { return parseSentencePiece(b, nil) }
-
+// parseSentencePiece reads the content of a tokenizer.model.
 func parseSentencePiece(b []byte, beside *addedFiles) (*SentencePiece, error) {
 	m, err := parseModel(b)
 	if err != nil {

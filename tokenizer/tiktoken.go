@@ -9,11 +9,9 @@ import (
 	"strings"
 )
 
-// ParseTiktoken reads LLaMA-3's tokenizer.model: a line for each token, its bytes in
+// parseTiktoken reads LLaMA-3's tokenizer.model: a line for each token, its bytes in
 // base64 and its rank, which is its id. The file says nothing else: how words are cut
 // and which special tokens follow are as in LLaMA 3's own reader.
-func ParseTiktoken(b []byte) (*BPE, error) { return parseTiktoken(b, nil) }
-
 func parseTiktoken(b []byte, beside *addedFiles) (*BPE, error) {
 	t := &BPE{byteLevel: true, ignoreMerges: true, ids: map[string]int32{}, unk: -1, bos: -1, eos: -1}
 	for line := 1; len(b) > 0; line++ {

@@ -23,7 +23,7 @@ func ranks(tokens ...string) string {
 }
 
 func TestTiktoken(t *testing.T) {
-	tok, err := ParseTiktoken([]byte(ranks("ab", "bc", "abc", " a", "xyz")))
+	tok, err := parseTiktoken([]byte(ranks("ab", "bc", "abc", " a", "xyz")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

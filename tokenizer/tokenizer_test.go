@@ -9,7 +9,7 @@ import (
 
 func parse(t testing.TB, m modelFile) *SentencePiece {
 	t.Helper()
-	tok, err := ParseSentencePiece(m.bytes())
+	tok, err := parseSentencePiece(m.bytes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,13 @@ import (
 // blockLen is the number of elements of a block of Q8_0 and of Q4_0.
 const blockLen = quant.Len
 
-// Decode widens the bytes of any of the five types to float32; package quant says what
+// decode widens the bytes of any of the five types to float32; package quant says what
 // the blocks of Q8_0 and Q4_0 mean.
-func Decode(dst []float32, typ Type, src []byte) error {
+func decode(dst []float32, typ Type, src []byte) error {
 	if err := fits(typ, len(dst)); err != nil {
 		return err
 	}
-	block, bytes := typ.Block()
+	block, bytes := typ.block()
 	if want := len(dst) / block * bytes; len(src) != want {
 		return &Error{Want: fmt.Sprintf("%d bytes for %d elements of %s", want, len(dst), typ), Got: fmt.Sprint(len(src))}
 	}

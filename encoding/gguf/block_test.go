@@ -43,7 +43,7 @@ func TestKnownBlocks(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		_, size := c.typ.Block()
+		_, size := c.typ.block()
 		want := append([]byte("x"), byte(c.scale), byte(c.scale>>8))
 		for len(want) < 1+size {
 			want = append(want, c.want[min(len(want)-3, len(c.want)-1)])
@@ -52,7 +52,7 @@ func TestKnownBlocks(t *testing.T) {
 			t.Errorf("%s:\ngot  % x\nwant % x", c.name, got, want)
 		}
 		read := make([]float32, blockLen)
-		if err := Decode(read, c.typ, want[1:]); err != nil {
+		if err := decode(read, c.typ, want[1:]); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		for i := range c.read {
@@ -74,7 +74,7 @@ func TestQ4Order(t *testing.T) {
 	want = append(want, want...)
 	slices.Reverse(want[16:])
 	got := make([]float32, 32)
-	if err := Decode(got, Q4_0, src); err != nil || !slices.Equal(got, want) {
+	if err := decode(got, Q4_0, src); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, error %v\nwant %v", got, err, want)
 	}
 }
@@ -98,7 +98,7 @@ func TestQuantisationError(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, size := typ.Block()
+			_, size := typ.block()
 			clamped := 0
 			for i := range values {
 				d := float64(half.FromF16(binary.LittleEndian.Uint16(x.Data[i/blockLen*size:])))
@@ -160,7 +160,7 @@ func TestQuantisingMistakes(t *testing.T) {
 			t.Errorf("%s %v: got error %v, want %q", c.typ, c.shape, err, c.want)
 		}
 	}
-	if err := Decode(make([]float32, 32), Q8_0, make([]byte, 35)); err == nil || !strings.Contains(err.Error(), "34 bytes") {
+	if err := decode(make([]float32, 32), Q8_0, make([]byte, 35)); err == nil || !strings.Contains(err.Error(), "34 bytes") {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -175,7 +175,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.SetBytes(int64(4 * len(values)))
 			for b.Loop() {
-				if err := Decode(values, typ, data); err != nil {
+				if err := decode(values, typ, data); err != nil {
 					b.Fatal(err)
 				}
 			}

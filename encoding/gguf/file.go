@@ -10,7 +10,7 @@ import (
 // File is an open file. Several goroutines may use it at once.
 type File struct {
 	path      string
-	version   int
+	version   int // of the format, 2 or 3, which differ in the byte order that they allow only
 	alignment int
 	metadata  []KeyValue
 	values    map[string]any
@@ -36,10 +36,6 @@ func Open(path string) (*File, error) {
 
 // Path is what was opened.
 func (f *File) Path() string { return f.path }
-
-// Version is the version of the format, 2 or 3, which differ in the byte order that
-// they allow only.
-func (f *File) Version() int { return f.version }
 
 // Metadata are the keys and values in the file's order.
 func (f *File) Metadata() []KeyValue { return slices.Clone(f.metadata) }

@@ -50,9 +50,9 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// Block is how many elements a block of the type has, and how many bytes it takes;
+// block is how many elements a block of the type has, and how many bytes it takes;
 // zeros for an unknown type. A row of a tensor is a whole number of blocks.
-func (t Type) Block() (elements, bytes int) {
+func (t Type) block() (elements, bytes int) {
 	i := types[t]
 	return i.block, i.bytes
 }
@@ -80,7 +80,7 @@ func (t Tensor) Len() int {
 }
 
 // Float32s is a copy of the tensor as float32: exact from F32, F16 and BF16, and from
-// Q8_0 and Q4_0 the float32 that Decode gives. Other types are an error.
+// Q8_0 and Q4_0 the float32 of its blocks. Other types are an error.
 func (t Tensor) Float32s() ([]float32, error) {
 	switch t.Type {
 	case F32, F16, BF16, Q8_0, Q4_0:
@@ -88,7 +88,7 @@ func (t Tensor) Float32s() ([]float32, error) {
 		return nil, &Error{File: t.file, Tensor: t.Name, Want: dataTypes, Got: t.Type.String()}
 	}
 	v := make([]float32, t.Len())
-	if err := Decode(v, t.Type, t.Data); err != nil {
+	if err := decode(v, t.Type, t.Data); err != nil {
 		return nil, inFile(t.file, inTensor(t.Name, err))
 	}
 	return v, nil

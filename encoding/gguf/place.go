@@ -68,7 +68,7 @@ func padded(n, alignment int) int { return (n + alignment - 1) &^ (alignment - 1
 // size is the number of bytes of a tensor, -1 if the type is unknown. Elements and
 // bytes must be below 2^62, zeros left aside, so that sums with them cannot overflow.
 func size(typ Type, shape []int) (int, error) {
-	block, bytes := typ.Block()
+	block, bytes := typ.block()
 	n, zero := 1, false
 	for _, d := range shape {
 		switch {

@@ -163,8 +163,8 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Path() != path || f.Version() != 3 || !f.Has("a") || f.Has("c") {
-		t.Errorf("path %s, version %d, has a %v, has c %v", f.Path(), f.Version(), f.Has("a"), f.Has("c"))
+	if f.Path() != path || f.version != 3 || !f.Has("a") || f.Has("c") {
+		t.Errorf("path %s, version %d, has a %v, has c %v", f.Path(), f.version, f.Has("a"), f.Has("c"))
 	}
 	if m := f.Metadata(); len(m) != 3 || m[0].Key != "s" || m[2].Value != uint32(7) {
 		t.Errorf("metadata %v", m)
@@ -202,7 +202,7 @@ func TestOpen(t *testing.T) {
 func TestVersion2(t *testing.T) {
 	b := small()
 	b[4] = 2
-	if f, err := Parse("", b); err != nil || f.Version() != 2 {
+	if f, err := Parse("", b); err != nil || f.version != 2 {
 		t.Errorf("error %v", err)
 	}
 }
@@ -304,7 +304,7 @@ func FuzzParse(f *testing.F) {
 		total, known := 0, true
 		var sources []Source
 		for _, x := range g.Tensors() {
-			block, size := x.Type.Block()
+			block, size := x.Type.block()
 			if known = known && block > 0; !known {
 				continue
 			}

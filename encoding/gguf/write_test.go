@@ -31,7 +31,7 @@ func TestWriteReadsBack(t *testing.T) {
 	var tensors []Tensor
 	var sources []Source
 	for i, typ := range []Type{Q4_0, F32, BF16, Q8_0, F16, 12} {
-		block, size := typ.Block()
+		block, size := typ.block()
 		x := Tensor{Name: "x" + typ.String(), Type: typ, Shape: []int{3, 2 * block}, Data: bytes.Repeat([]byte{byte(i)}, 6*size)}
 		tensors, sources = append(tensors, x), append(sources, x.Source())
 	}

@@ -105,7 +105,7 @@ func (p jsonParser) tensor(name string) (placed, error) {
 	case err != nil:
 	case t.DType == "":
 		err = &Error{Want: "a dtype", Got: "none"}
-	case t.DType.Size() == 0:
+	case t.DType.size() == 0:
 		err = &Error{Want: dtypeNames, Got: fileerror.Quote(string(t.DType))}
 	case t.Shape == nil:
 		err = &Error{Want: "a shape", Got: "none"}
@@ -134,10 +134,10 @@ func place(tensors []placed, data []byte) error {
 			return &Error{Tensor: t.Name, Want: fmt.Sprintf("an end from %d to %d, where the file ends", t.begin, len(data)), Got: got}
 		}
 		n, ok := elements(t.Shape)
-		if !ok || n > math.MaxInt/t.DType.Size() {
+		if !ok || n > math.MaxInt/t.DType.size() {
 			return &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: fileerror.Shape(t.Shape)}
 		}
-		if bytes := n * t.DType.Size(); bytes != t.end-t.begin {
+		if bytes := n * t.DType.size(); bytes != t.end-t.begin {
 			return &Error{Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", bytes, t.DType, fileerror.Shape(t.Shape)),
 				Got: strconv.Itoa(t.end - t.begin)}
 		}

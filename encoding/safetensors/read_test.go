@@ -198,7 +198,7 @@ func TestConversions(t *testing.T) {
 	}
 	minus := []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff} // -2 in 1, 2, 4 or 8 bytes
 	for dtype, want := range map[DType]int64{I64: -2, I32: -2, I16: -2, I8: -2, U8: 254} {
-		got, err := Tensor{DType: dtype, Data: minus[:dtype.Size()]}.Int64s()
+		got, err := Tensor{DType: dtype, Data: minus[:dtype.size()]}.Int64s()
 		if err != nil || !slices.Equal(got, []int64{want}) {
 			t.Errorf("%s: got %v, error %v, want %d", dtype, got, err, want)
 		}
@@ -228,7 +228,7 @@ func FuzzParse(f *testing.F) {
 		bytes := 0
 		for _, x := range tensors {
 			n, ok := elements(x.Shape)
-			if !ok || n*x.DType.Size() != len(x.Data) || x.Len() != n {
+			if !ok || n*x.DType.size() != len(x.Data) || x.Len() != n {
 				t.Fatalf("%s: %d bytes for %s %v", x.Name, len(x.Data), x.DType, x.Shape)
 			}
 			bytes += len(x.Data)

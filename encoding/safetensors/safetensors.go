@@ -33,8 +33,8 @@ const (
 
 const dtypeNames = "F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL"
 
-// Size is the number of bytes of one element, 0 for an unknown type.
-func (d DType) Size() int {
+// size is the number of bytes of one element, 0 for an unknown type.
+func (d DType) size() int {
 	switch d {
 	case F64, I64:
 		return 8
@@ -61,7 +61,7 @@ type Tensor struct {
 }
 
 // Len is the number of elements.
-func (t Tensor) Len() int { return len(t.Data) / t.DType.Size() }
+func (t Tensor) Len() int { return len(t.Data) / t.DType.size() }
 
 // Float32s is a copy of the tensor as float32: exact from F32, F16 and BF16, rounded
 // to nearest even from F64. Other types are an error.

@@ -59,7 +59,7 @@ func cut(maxShard int, tensors []Source) (shards [][]Source, total int, err erro
 	room := 0
 	for _, t := range tensors {
 		n, _ := elements(t.Shape)
-		size := n * t.DType.Size()
+		size := n * t.DType.size()
 		if len(shards) == 0 || size > room {
 			shards, room = append(shards, nil), maxShard
 		}

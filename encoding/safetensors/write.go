@@ -39,7 +39,7 @@ func (t Tensor) Source() Source {
 func Write(path string, metadata map[string]string, tensors ...Source) error {
 	tensors = slices.Clone(tensors)
 	slices.SortStableFunc(tensors, func(a, b Source) int {
-		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.DType.size(), a.DType.size()), cmp.Compare(a.Name, b.Name))
 	})
 	header, err := header(metadata, tensors)
 	if err != nil {
@@ -51,12 +51,12 @@ func Write(path string, metadata map[string]string, tensors ...Source) error {
 		}
 		for _, t := range tensors {
 			n, _ := elements(t.Shape)
-			left := &fileerror.Limited{W: w, Left: n * t.DType.Size()}
+			left := &fileerror.Limited{W: w, Left: n * t.DType.size()}
 			if err := t.Write(left); err != nil {
 				return fmt.Errorf("safetensors: %s: tensor %q: %w", path, t.Name, err)
 			}
 			if left.Left != 0 {
-				return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.Size(), t.DType, fileerror.Shape(t.Shape)),
+				return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.size(), t.DType, fileerror.Shape(t.Shape)),
 					Got: fmt.Sprintf("%d less", left.Left)}
 			}
 		}
@@ -80,7 +80,7 @@ func header(metadata map[string]string, tensors []Source) ([]byte, error) {
 	seen := map[string]bool{metadataKey: true}
 	for _, t := range tensors {
 		n, ok := elements(t.Shape)
-		size := t.DType.Size()
+		size := t.DType.size()
 		switch {
 		case seen[t.Name]:
 			return nil, &Error{Tensor: t.Name, Want: "a name of its own", Got: "one that is taken"}

@@ -6,8 +6,8 @@
 // the format the file has.
 package tfevents
 
-// Version is what the first event of a file says.
-const Version = "brain.Event:2"
+// version is what the first event of a file says.
+const version = "brain.Event:2"
 
 // Scalar is a number with the name of the curve it belongs to, such as "loss/train".
 // TensorBoard groups curves by what stands before the first slash.

@@ -47,7 +47,7 @@ func Create(dir string, start time.Time) (*Writer, error) {
 			return nil, fmt.Errorf("tfevents: %w", err)
 		}
 		w := &Writer{file: file}
-		if err := w.write(Event{WallTime: seconds(start), FileVersion: Version}); err != nil {
+		if err := w.write(Event{WallTime: seconds(start), FileVersion: version}); err != nil {
 			file.Close()
 			return nil, err
 		}

@@ -77,7 +77,7 @@ func ReadConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c, err := ParseConfig(path, text)
+	c, err := parseConfig(path, text)
 	if err != nil {
 		return c, err
 	}
@@ -103,8 +103,8 @@ func readSmall(path string) ([]byte, error) {
 	return regular.Read(path, maxConfig)
 }
 
-// ParseConfig reads the text of a config.json; path is for errors.
-func ParseConfig(path string, text []byte) (Config, error) {
+// parseConfig reads the text of a config.json; path is for errors.
+func parseConfig(path string, text []byte) (Config, error) {
 	f, err := parseFields(path, text)
 	if err != nil {
 		return Config{}, err

@@ -87,7 +87,7 @@ func TestParseConfig(t *testing.T) {
 			NormEps: 1e-5, InitRange: 0.02, BOS: 1, EOS: []int32{2}, RoPE: ops.RoPEScaling{Theta: 10000},
 		}
 		c.want(&want)
-		got, err := ParseConfig("config.json", with(t, c.changes))
+		got, err := parseConfig("config.json", with(t, c.changes))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -97,7 +97,7 @@ func TestParseConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := ParseConfig("written", text)
+		again, err := parseConfig("written", text)
 		if err != nil {
 			t.Errorf("%s: as written again: %v", name, err)
 		}
@@ -145,7 +145,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		`layer_types: want 2 layers, got 1`:                                                                      {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention"}},
 		`layer_types: want "full_attention" or "sliding_attention", got "chunked_attention"`:                     {"model_type": "mistral", "sliding_window": 3, "layer_types": []string{"full_attention", "chunked_attention"}},
 	} {
-		_, err := ParseConfig("some/config.json", with(t, changes))
+		_, err := parseConfig("some/config.json", with(t, changes))
 		if err == nil || !strings.Contains(err.Error(), "some/config.json: "+want) {
 			t.Errorf("got  %v\nwant …%s", err, want)
 		}
@@ -158,7 +158,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"{\"rms_norm_eps\": NaN}":                                                     "llama: c: rms_norm_eps: want a number of JSON, got NaN, which Python's json module writes (line 1)",
 		"{\"a\": [-Infinity]}":                                                        "llama: c: a[0]: want a number of JSON, got -Infinity, which Python's json module writes (line 1)",
 	} {
-		if _, err := ParseConfig("c", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseConfig("c", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q:\ngot  %v\nwant %s", text, err, want)
 		}
 	}
@@ -166,7 +166,7 @@ func TestParseConfigRefuses(t *testing.T) {
 
 // Names are case-sensitive: what is spelt otherwise is another field.
 func TestConfigNamesAreCaseSensitive(t *testing.T) {
-	c, err := ParseConfig("c", with(t, map[string]any{"Hidden_Size": 128, "RMS_NORM_EPS": 0.5, "Vocab_size": 7, "Model_Type": "qwen2"}))
+	c, err := parseConfig("c", with(t, map[string]any{"Hidden_Size": 128, "RMS_NORM_EPS": 0.5, "Vocab_size": 7, "Model_Type": "qwen2"}))
 	if err != nil || c.Hidden != 64 || c.NormEps != 1e-5 || c.Vocab != 320 || c.ModelType != "llama" {
 		t.Errorf("got %+v, error %v", c, err)
 	}
@@ -181,7 +181,7 @@ func TestConfigDefaults(t *testing.T) {
 		"qwen2": {Vocab: 151936, Hidden: 4096, Intermediate: 22016, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128, MaxPositions: 32768, QKVBias: true},
 	} {
 		want.ModelType, want.NormEps, want.InitRange, want.BOS, want.RoPE.Theta = kind, 1e-6, 0.02, -1, 10000
-		got, err := ParseConfig("c", []byte(`{"model_type": "`+kind+`"}`))
+		got, err := parseConfig("c", []byte(`{"model_type": "`+kind+`"}`))
 		if got.source = nil; err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: error %v\n got %+v\nwant %+v", kind, err, got, want)
 		}
@@ -194,7 +194,7 @@ func TestConfigByHand(t *testing.T) {
 		kind    string
 		windows []int
 	}{{"mistral", nil}, {"mistral", []int{7, 7}}, {"mistral", []int{0, 7}}, {"qwen2", nil}, {"qwen2", []int{7, 0}}, {"llama", nil}} {
-		want, err := ParseConfig("c", with(t, map[string]any{"model_type": c.kind}))
+		want, err := parseConfig("c", with(t, map[string]any{"model_type": c.kind}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,12 +203,12 @@ func TestConfigByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := ParseConfig("written", text)
+		got, err := parseConfig("written", text)
 		if got.source = nil; err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s %v: error %v\n got %+v\nwant %+v", c.kind, c.windows, err, got, want)
 		}
 	}
-	c, err := ParseConfig("c", with(t, map[string]any{"model_type": "mistral"}))
+	c, err := parseConfig("c", with(t, map[string]any{"model_type": "mistral"}))
 	c.Windows = []int{3, 5}
 	if _, err2 := json.Marshal(c); err != nil || err2 == nil || !strings.Contains(err2.Error(), "sliding_window: want one window for all layers that have one, got [3 5]") {
 		t.Errorf("errors %v, %v", err, err2)
@@ -245,7 +245,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(with(f, nil))
 	f.Add([]byte(`{"rope_scaling":{"type":"linear","factor":1e999}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := ParseConfig("config.json", text)
+		c, err := parseConfig("config.json", text)
 		if err != nil {
 			return
 		}
@@ -253,7 +253,7 @@ func FuzzParseConfig(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s was read but cannot be written: %v", text, err)
 		}
-		if _, err := ParseConfig("again", again); err != nil {
+		if _, err := parseConfig("again", again); err != nil {
 			t.Fatalf("%s was written as %s: %v", text, again, err)
 		}
 	})

@@ -179,7 +179,7 @@ func TestSavedTypeIsNamed(t *testing.T) {
 		if err := json.Unmarshal([]byte("{"+had+"}"), &changes); err != nil {
 			t.Fatal(err)
 		}
-		c, err := ParseConfig(ConfigFile, with(t, changes))
+		c, err := parseConfig(ConfigFile, with(t, changes))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func FuzzGGUFConfig(f *testing.F) {
 		{"rope_scaling": object{"type": "linear", "factor": 4.0}},
 		{"rope_parameters": object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}},
 	} {
-		c, err := ParseConfig("config.json", with(f, changes))
+		c, err := parseConfig("config.json", with(f, changes))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func FuzzGGUFConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := ParseConfig("m.gguf", text)
+		c, err := parseConfig("m.gguf", text)
 		if err != nil || c.Layers > 64 {
 			return
 		}
@@ -74,7 +74,7 @@ func FuzzGGUFConfig(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s was written as metadata that do not read: %v", text, err)
 		}
-		d, err := ParseConfig("again.gguf", text2)
+		d, err := parseConfig("again.gguf", text2)
 		if err != nil {
 			t.Fatalf("%s was written as metadata that read as %s: %v", text, text2, err)
 		}

@@ -160,7 +160,7 @@ func ggufFile(t testing.TB, metadata []gguf.KeyValue, tensors []gguf.Tensor) *gg
 // ggufOf is a file with what config.json says, and the tensors that it is told by.
 func ggufOf(t *testing.T, configJSON string, names ...string) *gguf.File {
 	t.Helper()
-	c, err := ParseConfig("config.json", []byte(configJSON))
+	c, err := parseConfig("config.json", []byte(configJSON))
 	if err != nil {
 		t.Fatal(err)
 	}

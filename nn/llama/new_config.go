@@ -11,7 +11,7 @@ func ReadNewConfig(path string, ids int) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c, err := ParseConfig(path, text)
+	c, err := parseConfig(path, text)
 	if err != nil {
 		return c, err
 	}

@@ -66,7 +66,7 @@ func ReadShape(model string) (Config, error) {
 		if err != nil {
 			return Config{}, err
 		}
-		return ParseConfig(model, text)
+		return parseConfig(model, text)
 	case err == nil:
 		return ReadConfig(model)
 	case !errors.Is(err, fs.ErrNotExist):

@@ -119,7 +119,7 @@ func openGGUF(path string) (c Config, s source, err error) {
 	if err != nil {
 		return c, nil, err
 	}
-	if c, err = ParseConfig(path, text); err != nil {
+	if c, err = parseConfig(path, text); err != nil {
 		return c, nil, err
 	}
 	g := &ggufSource{File: file, names: map[string]string{}}
