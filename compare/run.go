@@ -116,7 +116,7 @@ func (x *runner) trials(ctx context.Context, all []Trial) ([]TrialResult, error)
 		if err != nil {
 			return fmt.Errorf("run %s: %w", filepath.Base(dir), err)
 		}
-		if err := save(dir, made, nil); err != nil {
+		if err := errors.Join(save(dir, made, nil), removePart(dir)); err != nil {
 			return err
 		}
 		x.count.add(x.experiment.cost(all[i].Steps, all[i].Scored))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -219,4 +220,57 @@ func TestDifferentExperimentsDoNotShareRuns(t *testing.T) {
 	if s.trial(e.trial(m, 1e-3, 4, 0, 1, true)) != s.trial(base) {
 		t.Error("a method's name, grid or other numbers of steps change its runs")
 	}
+}
+
+// A run that is stopped on its way goes on from where it was saved, to the same bits: what was saved
+// there, and not a run from the first step.
+func TestRunGoesOnFromItsPart(t *testing.T) {
+	was := saveAfter
+	saveAfter = 0
+	defer func() { saveAfter = was }()
+	e := tiny(t)
+	e.Train.Steps = []int{9}
+	for _, m := range []Method{e.Methods[1], e.Methods[3]} {
+		x := partRunner(t, &e)
+		trial := e.trial(m, 1e-3, 9, 0, 1, true)
+		want, err := x.run(t.Context(), trial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What the first run has left after step 6 is what one that was stopped there leaves.
+		part := x.store.trial(trial) + partEnd
+		var left TrialResult
+		if ok, err := load(part, &left); !ok || err != nil || len(left.Curve) != 2 || left.Curve[1].Step != 6 {
+			t.Fatalf("%s: the part is %+v, %v, %v", m.Name, left.Curve, ok, err)
+		}
+		got, err := x.run(t.Context(), trial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Timing, got.Timing = Timing{}, Timing{}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: went on to\n%+v\nwhole\n%+v", m.Name, got, want)
+		}
+		left.Curve[1].Validation = 42 // to see that it does go on from there
+		if err := writeJSON(filepath.Join(part, resultFile), left); err != nil {
+			t.Fatal(err)
+		}
+		if got, err = x.run(t.Context(), trial); err != nil || got.Curve[1].Validation != 42 {
+			t.Errorf("%s: began anew: %+v, %v", m.Name, got.Curve, err)
+		}
+	}
+}
+
+// partRunner has a base, and nothing else.
+func partRunner(t *testing.T, e *Experiment) *runner {
+	t.Helper()
+	x := &runner{experiment: e, options: options(1), store: store{t.TempDir()}}
+	var err error
+	if x.material, err = e.read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.makeBases(t.Context(), &Results{}); err != nil {
+		t.Fatal(err)
+	}
+	return x
 }

@@ -103,8 +103,14 @@ func (x *runner) run(ctx context.Context, t Trial) (r TrialResult, err error) {
 		return r, err
 	}
 	r = TrialResult{Trial: t, Trained: trained(model), Version: version.String()}
+	dir := x.store.trial(t)
+	from, err := loadPart(dir, &r, l)
+	if err != nil {
+		return r, err
+	}
+	before, saved := r.Timing.Seconds, start
 	d.ResetPeak()
-	for step := 1; step <= t.Steps; step++ {
+	for step := from + 1; step <= t.Steps && !r.Diverged; step++ {
 		began := time.Now()
 		_, err := l.step(ctx)
 		if _, ok := errors.AsType[*train.NonFiniteError](err); ok {
@@ -116,13 +122,21 @@ func (x *runner) run(ctx context.Context, t Trial) (r TrialResult, err error) {
 		}
 		r.Timing.Steps += time.Since(began).Seconds()
 		r.Timing.Peak = max(r.Timing.Peak, d.Stats().Peak)
-		if step%t.Train.CurveEvery == 0 || step == t.Steps {
-			if err := x.measure(ctx, &r, w, step); err != nil {
+		if step%t.Train.CurveEvery != 0 && step != t.Steps {
+			continue
+		}
+		if err := x.measure(ctx, &r, w, step); err != nil {
+			return r, err
+		}
+		r.Timing.Seconds = before + time.Since(start).Seconds()
+		if step < t.Steps && !r.Diverged && time.Since(saved) >= saveAfter {
+			if err := savePart(dir, r, l); err != nil {
 				return r, err
 			}
+			saved = time.Now()
 		}
 	}
-	r.Timing.Seconds = time.Since(start).Seconds()
+	r.Timing.Seconds = before + time.Since(start).Seconds()
 	return r, nil
 }
 

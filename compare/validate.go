@@ -81,8 +81,12 @@ func (e *Experiment) checkModel() error {
 		return bad("base", "no steps, lr and seeds of a model that is there", "them")
 	}
 	for _, t := range [][2]string{{"base: dtype", b.DType}, {"base: compute-dtype", b.ComputeDType}} {
-		if _, err := tensor.ParseDType(orF32(t[1])); err != nil {
+		dtype, err := tensor.ParseDType(orF32(t[1]))
+		if err != nil {
 			return fmt.Errorf("%s: %w", t[0], err)
+		}
+		if dtype == tensor.F16 { // its gradients want to be scaled
+			return bad(t[0], "f32, bf16, q8 or q4", dtype)
 		}
 	}
 	names := map[string]bool{}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -92,12 +91,12 @@ func (f *compareFlags) run(c *cobra.Command, files []string) error {
 	if err := printPlan(to, e, plan, f.jobs); err != nil || f.plan {
 		return err
 	}
+	if plan.Missing.Runs() > 0 {
+		p.Say("Ctrl-C ends this; the same command goes on")
+	}
 	r, err := compare.Run(c.Context(), e, f.out, o)
 	p.close()
 	if err != nil {
-		if cause := context.Cause(c.Context()); cause != nil {
-			p.Say("the same command goes on here")
-		}
 		return err
 	}
 	if err := r.Save(f.out); err != nil {
