@@ -1,9 +1,10 @@
 // Package cpu is the backend that runs every kernel on the processor.
 //
 // Each kernel is one file, named as its shader, together with the kernels of its
-// gradient: rms_norm.go has rms_norm, rms_norm_grad and rms_norm_grad_weight. The
-// smallest (add, sub, mul, div, scale, fill) share elementwise.go. First in the file is
-// the kernel's meaning: plain loops over float32 or float64 that anyone can read. They
+// gradient: rms_norm.go has rms_norm, rms_norm_grad and rms_norm_grad_weight. Others that
+// belong together share one: add, sub, mul, div, scale and fill are in elementwise.go, gather
+// and scatter_add in gather.go, im2col and col2im in im2col.go, max_pool and avg_pool in
+// pool.go. First in the file is the kernel's meaning: plain loops over float32 or float64 that anyone can read. They
 // are the specification that every other implementation, on the CPU or a GPU, is
 // tested against. Faster versions follow (fast) and decline what they do not cover.
 package cpu
