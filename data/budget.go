@@ -54,7 +54,8 @@ func (b *budget) allows(bytes int) error {
 		b.most = usual() // asked for once it matters
 	}
 	if bytes > b.most-b.used {
-		return fmt.Errorf("want at most %d bytes of rows in all, unpacked and %d more for each of them, got more: %s", b.most, rowCost, budgetOption)
+		return fmt.Errorf("want at most %d bytes of rows in all, unpacked and %d more for each of them, got more: %s",
+			b.most, rowCost, budgetOption)
 	}
 	return nil
 }
@@ -91,7 +92,8 @@ func (c *spending) Read(p []byte) (int, error) {
 		return 0, tooMuch
 	}
 	if c.packed != nil && !c.b.given && c.unpacked > beforeRatio && c.unpacked/ratio > *c.packed {
-		return 0, fmt.Errorf("want text that unpacks to at most %d times its size, got %d bytes out of %d: %s", ratio, c.unpacked, *c.packed, budgetOption)
+		return 0, fmt.Errorf("want text that unpacks to at most %d times its size, got %d bytes out of %d: %s", ratio,
+			c.unpacked, *c.packed, budgetOption)
 	}
 	return n, err
 }

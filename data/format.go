@@ -47,7 +47,8 @@ type form struct {
 // beside what they are about.
 var forms = []form{
 	{format: FormatChat, meaning: "messages", parse: parseChat,
-		tells: [][]string{{"messages"}, {"conversations"}}, fields: []string{"messages", "conversations", "system", "weight"}},
+		tells:  [][]string{{"messages"}, {"conversations"}},
+		fields: []string{"messages", "conversations", "system", "weight"}},
 	{format: FormatAlpaca, meaning: "instruction, input, output", parse: parseAlpaca,
 		tells: [][]string{{"instruction", "output"}}, fields: []string{"instruction", "input", "output", "system", "weight"}},
 	{format: FormatCompletion, meaning: "prompt, completion", parse: parseCompletion,

@@ -24,7 +24,8 @@ func generatedTurns(template *chat.Template, r Row) ([]turn, error) {
 		uncounted = uncounted || i < len(r.UncountedMessages) && r.UncountedMessages[i]
 	}
 	if uncounted && len(spans) != len(answers) {
-		return nil, fmt.Errorf("want a generation block for each of %d answers, as some have the weight 0, got %d of the template %s", len(answers), len(spans), template.Name())
+		return nil, fmt.Errorf("want a generation block for each of %d answers, as some have the weight 0, got %d of "+
+			"the template %s", len(answers), len(spans), template.Name())
 	}
 	var turns []turn
 	for i, s := range spans {

@@ -244,6 +244,7 @@ func (r *rowReader) lost() error {
 	if first.path != "" {
 		what = "it"
 	}
-	return &fault{first.offset, fmt.Errorf("%s: want fields that %s has (%s), got what would be lost%s; --ignore-fields %s passes over it",
+	return &fault{first.offset, fmt.Errorf("%s: want fields that %s has (%s), got what would be lost%s; "+
+		"--ignore-fields %s passes over it",
 		strings.Join(paths, ", "), what, strings.Join(first.known, ", "), why, strings.Join(names, ","))}
 }

@@ -118,7 +118,8 @@ func readRows(r *bufio.Reader, rows rowReader, add func(Row) error) error {
 	if rows.format == FormatAuto {
 		if c, err := firstByte(r); err == nil && c != '{' && c != '[' {
 			head, _ := r.Peek(20)
-			return fmt.Errorf("cannot tell the format: want rows of JSON, or a name that ends in %s, got a file that begins with %q; "+
+			return fmt.Errorf("cannot tell the format: want rows of JSON, or a name that ends in %s, "+
+				"got a file that begins with %q; "+
 				"the format text takes any file for a document", endings(), head)
 		}
 	}

@@ -83,13 +83,16 @@ func (s Spelled) Note(special tokenizer.SpecialTokens) string {
 	case s.Rows == 0 || special == tokenizer.SpecialParse:
 		return ""
 	case s.Rows == 1:
-		return fmt.Sprintf("1 row spells special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens", s.First)
+		return fmt.Sprintf("1 row spells special tokens such as %s in plain text: they are read as letters; "+
+			"--special-tokens parse reads them as tokens", s.First)
 	}
-	return fmt.Sprintf("%d rows spell special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens", s.Rows, s.First)
+	return fmt.Sprintf("%d rows spell special tokens such as %s in plain text: they are read as letters; "+
+		"--special-tokens parse reads them as tokens", s.Rows, s.First)
 }
 
 func (c Counts) String() string {
-	return fmt.Sprintf("%d rows gave %d sequences of %d tokens, %d of them in the loss; %d rows cut (%d tokens), %d split, %d dropped",
+	return fmt.Sprintf("%d rows gave %d sequences of %d tokens, %d of them in the loss; %d rows cut (%d tokens), %d "+
+		"split, %d dropped",
 		c.Rows, c.Sequences, c.Tokens, c.Counted, c.Cut, c.CutTokens, c.Split, c.Dropped)
 }
 
@@ -227,7 +230,8 @@ func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error)
 	case ok && !ends:
 		answer = append(answer, eos)
 	case !ok && r.Format != FormatText:
-		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in the model's (--eos-token)")
+		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in " +
+			"the model's (--eos-token)")
 	}
 	e := promptAndAnswer(prompt, answer)
 	if r.Format == FormatText {

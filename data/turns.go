@@ -89,7 +89,8 @@ func (e *encoded) endOpen(tok tokenizer.Tokenizer, template *chat.Template, turn
 		}
 		eos, ok := tok.EOS()
 		if !ok {
-			return fmt.Errorf("want a token that ends an answer (EOS): the template %s ends it with no special token, and neither the tokenizer's files nor the model's name one (--eos-token)", template.Name())
+			return fmt.Errorf("want a token that ends an answer (EOS): the template %s ends it with no special token, and "+
+				"neither the tokenizer's files nor the model's name one (--eos-token)", template.Name())
 		}
 		at := e.behindTurn[i]
 		if at == len(e.ids) {
@@ -152,12 +153,15 @@ type untold struct {
 }
 
 func (e *untold) Error() string {
-	return fmt.Sprintf("the template %s writes the first %d messages of %d otherwise than alone", e.template, e.first, e.many)
+	return fmt.Sprintf("the template %s writes the first %d messages of %d otherwise than alone", e.template, e.first,
+		e.many)
 }
 
 // bordersOf are where message i begins, behind what generation would start from if it is an
 // answer, and where it ends.
-func bordersOf(template *chat.Template, messages []chat.Message, i int, whole []tokenizer.Part) (from, to border, err error) {
+func bordersOf(
+	template *chat.Template, messages []chat.Message, i int, whole []tokenizer.Part,
+) (from, to border, err error) {
 	answer := messages[i].Role == "assistant"
 	if i == 0 && answer {
 		return from, to, errors.New("message 0: want a question before the first answer, got role assistant")
@@ -209,7 +213,8 @@ func endOfTurn(whole []tokenizer.Part, from, to border) border {
 	if to.at == 0 && to.part > 0 && !whole[to.part-1].Special {
 		to = border{to.part - 1, len(whole[to.part-1].Text)}
 	}
-	if to.part > from.part && to.at > 0 && whole[to.part-1].Special && strings.TrimSpace(whole[to.part].Text[:to.at]) == "" {
+	if to.part > from.part && to.at > 0 && whole[to.part-1].Special &&
+		strings.TrimSpace(whole[to.part].Text[:to.at]) == "" {
 		to.at = 0
 	}
 	return to

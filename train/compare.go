@@ -234,7 +234,8 @@ func compareTensors(a, b string) (what string, err error) {
 				}
 			}
 		}
-		return fmt.Sprintf("tensor %s: %d of %d numbers, the first of them number %d", name, count, tensorElements(s.Shape), first), nil
+		return fmt.Sprintf("tensor %s: %d of %d numbers, the first of them number %d", name, count, tensorElements(s.Shape),
+			first), nil
 	}
 	return "", nil
 }

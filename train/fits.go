@@ -148,7 +148,9 @@ func (p Plan) changes() (all []change) {
 	}
 	cfg := p.config
 	if rows := cfg.BatchRows; rows > 1 {
-		add("batch-rows", fmt.Sprintf("1, accumulate: %d", rows*cfg.Accumulate), func(c *Config) { c.BatchRows, c.Accumulate = 1, rows*c.Accumulate })
+		add("batch-rows", fmt.Sprintf("1, accumulate: %d", rows*cfg.Accumulate), func(c *Config) {
+			c.BatchRows, c.Accumulate = 1, rows*c.Accumulate
+		})
 	}
 	if !cfg.Checkpointing {
 		add("gradient-checkpointing", true, func(c *Config) { c.Checkpointing = true })
@@ -181,7 +183,9 @@ func (p Plan) changes() (all []change) {
 		}
 	}
 	if cfg.full() && cfg.FromScratch == "" {
-		add("method", multilora.MethodMultiLoRA, func(c *Config) { c.Adapter.Method, c.Adapter.Modules = multilora.MethodMultiLoRA, 0 })
+		add("method", multilora.MethodMultiLoRA, func(c *Config) {
+			c.Adapter.Method, c.Adapter.Modules = multilora.MethodMultiLoRA, 0
+		})
 	}
 	if half := p.Tokens / 2; half >= 64 {
 		add("max-tokens", half, func(c *Config) { c.MaxTokens = half })
@@ -203,7 +207,8 @@ func bytesText(n int) string {
 // String is the plan for people, a few lines.
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nat most %d tokens a step: %d × %d rows of %d\n", p.About, p.Step, p.config.Accumulate, p.Rows, p.Tokens)
+	fmt.Fprintf(&b, "%s\nat most %d tokens a step: %d × %d rows of %d\n",
+		p.About, p.Step, p.config.Accumulate, p.Rows, p.Tokens)
 	line := func(name string, bytes int, note string) {
 		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, bytesText(bytes), note)
 	}

@@ -27,7 +27,8 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 				return cfg.wrong("dropout", err)
 			}
 		default:
-			return cfg.wrongf(s.Name, "want %s, as the adapter %s of from-adapter has it, or none, got %s", orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
+			return cfg.wrongf(s.Name, "want %s, as the adapter %s of from-adapter has it, or none, got %s",
+				orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
 		}
 	}
 	cfg.Adapter = r.adapter.Config()

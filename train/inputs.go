@@ -110,7 +110,8 @@ func (c *Config) findInputs() ([]input, error) {
 
 // tokenizerFiles are the files of a folder that say which ids a text becomes.
 func tokenizerFiles(dir string) (list []string) {
-	for _, name := range []string{tokenizer.JSONFile, tokenizer.ModelFile, tokenizer.ConfigFile, tokenizer.SpecialTokensFile, tokenizer.AddedTokensFile, chat.JinjaFile} {
+	for _, name := range []string{tokenizer.JSONFile, tokenizer.ModelFile, tokenizer.ConfigFile,
+		tokenizer.SpecialTokensFile, tokenizer.AddedTokensFile, chat.JinjaFile} {
 		unread := name == tokenizer.ModelFile && slices.Contains(list, tokenizer.JSONFile)
 		if regular.Exists(filepath.Join(dir, name)) && !unread {
 			list = append(list, name)
@@ -152,7 +153,8 @@ func (in *input) digest(ctx context.Context) error {
 	}
 	in.Size = info.Size()
 	h := sha256.New()
-	if weights := in.Setting == "model" || in.Setting == "tokenizer" && in.Name == ""; !weights || in.Size <= wholeWeights {
+	weights := in.Setting == "model" || in.Setting == "tokenizer" && in.Name == ""
+	if !weights || in.Size <= wholeWeights {
 		_, err = io.Copy(h, until{ctx, f})
 	} else {
 		err = hashSome(h, f, in.Size)
@@ -188,8 +190,9 @@ func (c *Config) sameInputs(old, now []input, j *judge) error {
 			return slices.DeleteFunc(slices.Clone(all), func(in input) bool { return in.Setting != setting })
 		}
 		want, got := of(old), of(now)
-		if isGeneration := func(in input) bool { return in.Name == generationFile }; !slices.ContainsFunc(want, isGeneration) && slices.ContainsFunc(want, func(in input) bool { return in.Name == llama.ConfigFile }) {
-			got = slices.DeleteFunc(got, isGeneration) // older checkpoints do not know it: the sequences tell
+		if old := names(want); slices.Contains(old, llama.ConfigFile) && !slices.Contains(old, generationFile) {
+			// older checkpoints do not know it: the sequences tell
+			got = slices.DeleteFunc(got, func(in input) bool { return in.Name == generationFile })
 		}
 		if setting == "data" && len(want) != len(got) {
 			err := c.wrongf("data", "want the run's %d files in their order, got %d", len(want), len(got))

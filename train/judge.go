@@ -28,7 +28,8 @@ func (j *judge) differs(err error, what, want, got string) error {
 	if !j.allow {
 		return fmt.Errorf("--resume: %w (--allow-other-bits goes on all the same, and notes it)", err)
 	}
-	j.progress.Say(fmt.Sprintf("warning: %s: want %s, got %s: the bits from here on are no longer those of an uninterrupted run", what, want, got))
+	j.progress.Say(fmt.Sprintf("warning: %s: want %s, got %s: the bits from here on are no longer those of an "+
+		"uninterrupted run", what, want, got))
 	j.found = append(j.found, Deviation{j.step, what, want, got})
 	return nil
 }

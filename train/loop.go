@@ -19,7 +19,8 @@ func (r *run) train(ctx context.Context) error {
 	r.progress.Begin(r.state.Step, r.cfg.Steps)
 	if r.judge != nil {
 		if changed := r.state.changed(); changed != nil || r.judge.found != nil {
-			if err := r.record(Record{Kind: KindChange, Step: r.state.Step, Changed: changed, OtherBits: r.judge.found}); err != nil {
+			if err := r.record(Record{Kind: KindChange, Step: r.state.Step, Changed: changed,
+				OtherBits: r.judge.found}); err != nil {
 				return err
 			}
 		}
@@ -65,7 +66,8 @@ func (r *run) step(clock *speed) error {
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
 		if batches[i] = r.loader.Next(); batches[i].Rows == 0 {
-			return r.cfg.wrongf("steps", "the mixture has no more rows after %d steps: want fewer, or larger max-epochs of its tasks", r.state.Step)
+			return r.cfg.wrongf("steps", "the mixture has no more rows after %d steps: want fewer, or larger max-epochs of "+
+				"its tasks", r.state.Step)
 		}
 	}
 	result, err := r.trainer.Step(batches)
@@ -79,13 +81,16 @@ func (r *run) step(clock *speed) error {
 	r.state.Loss = result.Loss
 	r.summary.TokensPerSec = float64(clock.tokens) / clock.took.Seconds()
 	rec := Record{
-		Kind: KindStep, Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows, Tokens: result.Tokens,
-		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(), PeakBytes: r.trainer.Device.Stats().Peak,
+		Kind: KindStep, Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows,
+		Tokens:  result.Tokens,
+		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(),
+		PeakBytes: r.trainer.Device.Stats().Peak,
 		LossScale: result.LossScale, Skipped: result.Skipped, Tasks: r.named(result.ByTask),
 	}
 	if result.Skipped {
 		rec.GradNorm = 0 // JSON has no other numbers than finite ones
-		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %.0f, which is now %.0f", r.state.Step, result.LossScale, r.state.LossScale.Scale))
+		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %.0f, which is now %.0f",
+			r.state.Step, result.LossScale, r.state.LossScale.Scale))
 	}
 	if r.adapter != nil && r.state.Step%scalingNormsEvery == 0 {
 		norms, err := r.adapter.ScalingNorms()
@@ -117,7 +122,8 @@ func (r *run) measure(ctx context.Context) error {
 	if !finite(loss) {
 		return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
 	}
-	if err := r.record(Record{Kind: KindMeasurement, Step: s.Step, HeldOutLoss: &loss, Tasks: r.named(tasks)}); err != nil {
+	if err := r.record(Record{Kind: KindMeasurement, Step: s.Step, HeldOutLoss: &loss,
+		Tasks: r.named(tasks)}); err != nil {
 		return err
 	}
 	s.Measured, s.HeldOut = s.Step, &loss
@@ -179,7 +185,8 @@ func (r *run) checkpoint() error {
 	if r.saved == r.state.Step {
 		if dir := r.checkpoints.path(r.saved); r.state.Files == nil || r.judge != nil && r.judge.found != nil {
 			var err error
-			if r.state.Files, err = digestFiles(context.Background(), dir); err != nil { // as they are, which is not as they were written
+			// as they are, which is not as they were written
+			if r.state.Files, err = digestFiles(context.Background(), dir); err != nil {
 				return err
 			}
 		}
@@ -220,12 +227,14 @@ func (r *run) failed(err error) error {
 		return err
 	}
 	if what, readErr := r.trainer.notFinite(); what != "" || readErr != nil {
-		return errors.Join(fmt.Errorf("%w; %s was not finite before that step, of which no checkpoint is made: an earlier one may be good", err, cmp.Or(what, "something")), readErr)
+		return errors.Join(fmt.Errorf("%w; %s was not finite before that step, of which no checkpoint is made: an "+
+			"earlier one may be good", err, cmp.Or(what, "something")), readErr)
 	}
 	if saveErr := r.checkpoint(); saveErr != nil {
 		return errors.Join(err, saveErr)
 	}
-	return fmt.Errorf("%w; the state before that step is in %s: --resume with a lower --lr goes on from there", err, r.checkpoints.path(r.state.Step))
+	return fmt.Errorf("%w; the state before that step is in %s: --resume with a lower --lr goes on from there", err,
+		r.checkpoints.path(r.state.Step))
 }
 
 // finish saves the result.

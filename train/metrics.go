@@ -39,7 +39,8 @@ func openMetrics(dir string, step, measured int, now time.Time) (*metrics, error
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	kept = slices.DeleteFunc(kept, func(r Record) bool {
-		return r.Step > step || step == 0 || r.Kind == KindMeasurement && r.Step > measured || r.Kind == KindChange && r.Step == step
+		return r.Step > step || step == 0 || r.Kind == KindMeasurement && r.Step > measured || r.Kind == KindChange &&
+			r.Step == step
 	})
 	err = atomicfile.WriteFile(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
@@ -153,7 +154,8 @@ func (m *metrics) here() error {
 			return err
 		}
 	}
-	return &SettingError{Setting: "out", Err: fmt.Errorf("want the run's folder to stay while it goes on, got %s removed or replaced", path)}
+	return &SettingError{Setting: "out", Err: fmt.Errorf("want the run's folder to stay while it goes on, got %s "+
+		"removed or replaced", path)}
 }
 
 // sync makes what is written durable, before a checkpoint that stands behind it.

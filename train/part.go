@@ -51,7 +51,8 @@ func (c *Config) TaskMixture() *data.Mixture {
 	if len(c.Data) == 0 || c.Data[0].Name == "" {
 		return nil
 	}
-	m := &data.Mixture{Weighting: data.Weighting(c.Mixture), Temperature: c.MixtureTemperature, Unit: data.Unit(c.MixtureUnit)}
+	m := &data.Mixture{Weighting: data.Weighting(c.Mixture), Temperature: c.MixtureTemperature,
+		Unit: data.Unit(c.MixtureUnit)}
 	for _, p := range c.Data {
 		m.Tasks = append(m.Tasks, data.MixtureTask{Name: p.Name, Weight: p.Weight, MaxEpochs: p.MaxEpochs})
 	}
@@ -77,11 +78,13 @@ func (c *Config) checkParts() error {
 			}
 		}
 		if p.Weight != 0 && data.Weighting(c.Mixture) != data.WeightExplicitly {
-			return c.wrongf("data", "%s: want a weight with mixture weights alone, got %v with mixture %s", p.Name, p.Weight, c.Mixture)
+			return c.wrongf("data", "%s: want a weight with mixture weights alone, got %v with mixture %s", p.Name, p.Weight,
+				c.Mixture)
 		}
 	}
 	if named != 0 && named != len(c.Data) {
-		return c.wrongf("data", "want tasks with names, or files alone, got %d of one and %d of the other", named, len(c.Data)-named)
+		return c.wrongf("data", "want tasks with names, or files alone, got %d of one and %d of the other", named,
+			len(c.Data)-named)
 	}
 	if m := c.TaskMixture(); m != nil {
 		if err := m.Validate(); err != nil {
@@ -363,7 +366,8 @@ func (r *run) checkMixture() error {
 		return err
 	}
 	if rows := r.cfg.Steps * r.cfg.Accumulate * r.cfg.BatchRows; draws > 0 && r.loading.Pack == 0 && rows > draws {
-		return r.cfg.wrongf("steps", "want at most the %d rows that max-epochs leaves to all tasks together, got %d steps of %d rows",
+		return r.cfg.wrongf("steps", "want at most the %d rows that max-epochs leaves to all tasks together, got %d "+
+			"steps of %d rows",
 			draws, r.cfg.Steps, r.cfg.Accumulate*r.cfg.BatchRows)
 	}
 	return nil

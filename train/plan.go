@@ -113,7 +113,8 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 		p.Tokens = min(p.Tokens, o.Longest)
 	}
 	if p.Rows > maxBatchTokens/p.Tokens {
-		return p, nil, cfg.wrongf("batch-rows", "want at most %d tokens of a micro-batch, got %d rows of %d", maxBatchTokens, p.Rows, p.Tokens)
+		return p, nil, cfg.wrongf("batch-rows", "want at most %d tokens of a micro-batch, got %d rows of %d",
+			maxBatchTokens, p.Rows, p.Tokens)
 	}
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
 	r = &run{cfg: cfg}

@@ -138,7 +138,8 @@ func (r *run) prepareData(ctx context.Context) error {
 		return err
 	}
 	r.loading = data.LoaderOptions{
-		Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders, First: r.state.Step * cfg.Accumulate, Mixture: cfg.TaskMixture(),
+		Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders, First: r.state.Step * cfg.Accumulate,
+		Mixture: cfg.TaskMixture(),
 	}
 	if cfg.Pack {
 		r.loading.Pack = cfg.MaxTokens
@@ -147,7 +148,8 @@ func (r *run) prepareData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", len(r.seqs), epoch.Rows, 100*epoch.Fill, r.summary.HeldOutRows))
+	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", len(r.seqs),
+		epoch.Rows, 100*epoch.Fill, r.summary.HeldOutRows))
 	if err := r.cfg.countSteps(epoch.Rows); err != nil {
 		return err
 	}
@@ -161,7 +163,8 @@ func (c *Config) countSteps(rows int) error {
 	}
 	steps := math.Ceil(c.Epochs * float64(rows) / (float64(c.BatchRows) * float64(c.Accumulate)))
 	if steps*float64(c.Accumulate) > math.MaxUint32 { // as Validate says of Steps
-		return c.wrongf("epochs", "want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32), c.Epochs, rows)
+		return c.wrongf("epochs", "want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32),
+			c.Epochs, rows)
 	}
 	c.Steps = max(1, int(steps))
 	if c.WarmupSteps == AutoWarmup {
@@ -176,9 +179,11 @@ func (r *run) split(read tokenized) error {
 	r.vocabulary, r.ends = read.vocabulary, read.ends
 	switch n := len(read.seqs); {
 	case n == 0:
-		return cfg.wrongf("data", "want a row with a counted token within %d tokens (max-tokens), got none of %d", cfg.MaxTokens, read.counts.Rows)
+		return cfg.wrongf("data", "want a row with a counted token within %d tokens (max-tokens), got none of %d",
+			cfg.MaxTokens, read.counts.Rows)
 	case cfg.HeldOut >= n:
-		return cfg.wrongf("held-out", "want fewer than the data's %d sequences with a counted token within %d tokens, got %d", n, cfg.MaxTokens, cfg.HeldOut)
+		return cfg.wrongf("held-out", "want fewer than the data's %d sequences with a counted token within %d tokens, "+
+			"got %d", n, cfg.MaxTokens, cfg.HeldOut)
 	}
 	for _, s := range read.seqs {
 		r.longest = max(r.longest, len(s.IDs))
@@ -186,7 +191,8 @@ func (r *run) split(read tokenized) error {
 	}
 	seqs, heldSeqs := data.HoldOut(read.seqs, cfg.HeldOut)
 	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
-		return cfg.wrongf("held-out", "want rows that are not all alike, got none to hold out %d of: rows that the model sees alike, and the sequences of one, stay together", cfg.HeldOut)
+		return cfg.wrongf("held-out", "want rows that are not all alike, got none to hold out %d of: rows that the "+
+			"model sees alike, and the sequences of one, stay together", cfg.HeldOut)
 	}
 	r.seqs, r.heldOut = seqs, nil
 	for _, task := range byTask(heldSeqs) {
@@ -202,7 +208,8 @@ func (r *run) split(read tokenized) error {
 		r.state.Data = print
 	} else if old := r.state.Data; old != print {
 		r.state.Data = print
-		err := fmt.Errorf("the data have changed since the checkpoint of step %d: want fingerprint %s, got %s", r.state.Step, old, print)
+		err := fmt.Errorf("the data have changed since the checkpoint of step %d: want fingerprint %s, got %s",
+			r.state.Step, old, print)
 		return r.judge.differs(err, "rows", old, print)
 	}
 	return nil
@@ -233,7 +240,8 @@ func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 	dir := c.tokenizerPath()
 	if !isFolder(dir) {
 		if c.Tokenizer == "" {
-			return nil, c.wrongf("template", "want one of %s, for %s has no chat template", strings.Join(chat.Names(), ", "), dir)
+			return nil, c.wrongf("template", "want one of %s, for %s has no chat template", strings.Join(chat.Names(), ", "),
+				dir)
 		}
 		dir = filepath.Dir(dir)
 	}
@@ -290,7 +298,8 @@ func NewTrainer(m *llama.Model, cfg Config) (*Trainer, error) {
 func (r *run) assemble(m *llama.Model, from string) (err error) {
 	cfg, d := &r.cfg, m.Device()
 	if cfg.MaxTokens > m.Config.MaxPositions {
-		return cfg.wrongf("max-tokens", "want at most the %d positions of the model, got %d", m.Config.MaxPositions, cfg.MaxTokens)
+		return cfg.wrongf("max-tokens", "want at most the %d positions of the model, got %d", m.Config.MaxPositions,
+			cfg.MaxTokens)
 	}
 	m.Checkpointing = cfg.Checkpointing
 	for _, p := range nn.Params(m) {
@@ -315,7 +324,8 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 		t.LossScale = r.state.LossScale
 	}
 	if from != "" {
-		if err := readOptimizer(filepath.Join(from, optimizerFile), r.state.Step-t.LossScale.skipped(), t.Optimizer); err != nil {
+		if err := readOptimizer(filepath.Join(from, optimizerFile), r.state.Step-t.LossScale.skipped(),
+			t.Optimizer); err != nil {
 			return err
 		}
 	}
@@ -366,7 +376,8 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 		}
 		return nil
 	case from != "":
-		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil && cfg.FromAdapter != "" {
+		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil &&
+			cfg.FromAdapter != "" {
 			r.cfg.Adapter = r.adapter.Config()
 		}
 	case cfg.FromAdapter != "":
@@ -397,11 +408,13 @@ func (r *run) describe() string {
 	s, cfg := &r.summary, &r.cfg
 	what := "every parameter"
 	if r.adapter != nil {
-		what = fmt.Sprintf("%s, %d × rank %d on %d layers", cfg.Adapter.Method, cfg.Adapter.Modules, cfg.Adapter.Rank, len(r.adapter.Layers()))
+		what = fmt.Sprintf("%s, %d × rank %d on %d layers", cfg.Adapter.Method, cfg.Adapter.Modules, cfg.Adapter.Rank,
+			len(r.adapter.Layers()))
 	}
 	name := cfg.Model
 	if cfg.FromScratch != "" {
 		name = cfg.FromScratch
 	}
-	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", printable.Name(name), s.Parameters, s.Trained, 100*float64(s.Trained)/float64(s.Parameters), what)
+	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", printable.Name(name), s.Parameters, s.Trained,
+		100*float64(s.Trained)/float64(s.Parameters), what)
 }

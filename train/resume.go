@@ -62,9 +62,11 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 	}
 	switch now := program(); {
 	case s.Version < 2:
-		p.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version: whether its files are as they were written, and settings and device those of the run, cannot be checked", s.Step))
+		p.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version: whether its files are as they "+
+			"were written, and settings and device those of the run, cannot be checked", s.Step))
 	case s.Program != now:
-		p.Say(fmt.Sprintf("warning: the checkpoint of step %d was written by %s, and this is %s: other bits come of it where a kernel has changed in between", s.Step, s.Program, now))
+		p.Say(fmt.Sprintf("warning: the checkpoint of step %d was written by %s, and this is %s: other bits come of it "+
+			"where a kernel has changed in between", s.Step, s.Program, now))
 	}
 	if s.Inputs, err = checkInputs(ctx, cfg, s, j); err != nil {
 		return Summary{}, err
@@ -115,7 +117,8 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 		}
 		for name := range s.Settings {
 			if !known[name] {
-				return fmt.Errorf("--resume: the checkpoint of step %d: unknown setting %q: it is of a later version", s.Step, shortened(name))
+				return fmt.Errorf("--resume: the checkpoint of step %d: unknown setting %q: it is of a later version", s.Step,
+					shortened(name))
 			}
 		}
 	}
@@ -136,7 +139,8 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 		err := cfg.wrongf(setting.Name, "want %q, as the run in %s began, got %q", old[i], cfg.Out, setting)
 		switch {
 		case movable:
-			err = cfg.wrongf(setting.Name, "want %q, as the run in %s began, which has no checkpoint to compare %q with: begin a new run",
+			err = cfg.wrongf(setting.Name, "want %q, as the run in %s began, which has no checkpoint to compare %q with: "+
+				"begin a new run",
 				old[i], cfg.Out, setting)
 			return fmt.Errorf("--resume: %w", err)
 		case !checkpoint:
@@ -160,11 +164,13 @@ func checkHistory(dir string, s *state, j *judge) error {
 	}
 	i := slices.IndexFunc(records, func(r Record) bool { return r.Kind == KindStep && r.Step == s.Step && r.Loss != nil })
 	if i < 0 {
-		j.progress.Say(fmt.Sprintf("warning: %s has no record of step %d to compare the checkpoint with", MetricsFile, s.Step))
+		j.progress.Say(fmt.Sprintf("warning: %s has no record of step %d to compare the checkpoint with", MetricsFile,
+			s.Step))
 		return nil
 	}
 	if got := *records[i].Loss; got != s.Loss {
-		err := fmt.Errorf("the checkpoint of step %d is of another run: want the loss %v, as in %s, got %v", s.Step, got, MetricsFile, s.Loss)
+		err := fmt.Errorf("the checkpoint of step %d is of another run: want the loss %v, as in %s, got %v", s.Step, got,
+			MetricsFile, s.Loss)
 		return j.differs(err, "loss", fmt.Sprint(got), fmt.Sprint(s.Loss))
 	}
 	return nil
@@ -177,7 +183,8 @@ func checkInputs(ctx context.Context, cfg Config, s state, j *judge) ([]input, e
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	if s.Inputs == nil {
-		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but not its model: %s is taken for it", s.Step, printable.Name(cmp.Or(cfg.Model, cfg.FromScratch))))
+		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but "+
+			"not its model: %s is taken for it", s.Step, printable.Name(cmp.Or(cfg.Model, cfg.FromScratch))))
 		return now, nil
 	}
 	return now, cfg.sameInputs(s.Inputs, now, j)

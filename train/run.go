@@ -131,7 +131,8 @@ func begin(ctx context.Context, d *tensor.Device, cfg *Config, p Progress, calle
 
 // start prepares everything, trains from state s, and ends the run; j is the judge of the
 // checkpoint that s comes from, or nil.
-func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge) (Summary, error) {
+func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge) (Summary,
+	error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -169,7 +170,8 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 			return r.summary, err
 		}
 	}
-	r.state.Version, r.state.Program, r.state.Device, r.state.Settings = stateVersion, program(), d.Arithmetic(), r.cfg.bitSettings()
+	r.state.Version, r.state.Program, r.state.Device, r.state.Settings = stateVersion, program(), d.Arithmetic(),
+		r.cfg.bitSettings()
 	if j != nil {
 		r.state.OtherBits = append(r.state.OtherBits, j.found...)
 	}
@@ -262,13 +264,15 @@ func (r *run) openFolder() (err error) {
 func (c *Config) lockOut(p Progress) (unlock func(), err error) {
 	l, err := folderlock.Take(c.Out)
 	if held, ok := errors.AsType[*folderlock.HeldError](err); ok {
-		return nil, c.wrongf("out", "want a folder that no other run writes to, got %s, where %s is training", c.Out, held.Holder)
+		return nil, c.wrongf("out", "want a folder that no other run writes to, got %s, where %s is training", c.Out,
+			held.Holder)
 	}
 	if err != nil {
 		return nil, c.wrong("out", err)
 	}
 	if err := l.Unsupported(); err != nil {
-		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there", printable.Name(c.Out), err))
+		p.Say(fmt.Sprintf("warning: %s cannot be locked (%v): see to it that nothing else writes there",
+			printable.Name(c.Out), err))
 	}
 	return func() { _ = l.Release() }, nil // what is written is safe; a file that is left locks nobody out
 }

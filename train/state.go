@@ -177,7 +177,8 @@ func (s *state) checkFiles() error {
 	seen := map[string]bool{stateFile: true}
 	for i, f := range s.Files {
 		switch err := isDigest(f.SHA256); {
-		case f.Name == "." || !filepath.IsLocal(f.Name) || f.Name != filepath.Base(f.Name) || strings.ContainsAny(f.Name, `/\`) || seen[f.Name]:
+		case f.Name == "." || !filepath.IsLocal(f.Name) || f.Name != filepath.Base(f.Name) || strings.ContainsAny(f.Name,
+			`/\`) || seen[f.Name]:
 			return fmt.Errorf("field files[%d].name: want another file of the folder, got %q", i, shortened(f.Name))
 		case f.Size < 0:
 			return fmt.Errorf("field files[%d].size: want at least 0, got %d", i, f.Size)

@@ -100,7 +100,8 @@ func (c *Config) checkDropout() error {
 
 func (c *Config) checkSteps() error {
 	if c.Steps > math.MaxUint32/c.Accumulate { // each micro-batch has random numbers of its own
-		return fmt.Errorf("want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps, c.Accumulate)
+		return fmt.Errorf("want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps,
+			c.Accumulate)
 	}
 	return nil
 }

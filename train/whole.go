@@ -105,7 +105,8 @@ func (s *state) compareFiles(ctx context.Context, dir string, differ func(file, 
 				return err
 			}
 		case got.SHA256 != want.SHA256:
-			err = differ(want.Name, "the SHA-256 "+want.SHA256[:16]+"…", fmt.Sprintf("%s… (%d bytes both)", got.SHA256[:16], got.Size))
+			err = differ(want.Name, "the SHA-256 "+want.SHA256[:16]+"…", fmt.Sprintf("%s… (%d bytes both)", got.SHA256[:16],
+				got.Size))
 			if err != nil {
 				return err
 			}
@@ -130,7 +131,8 @@ func (c checkpoints) whole(ctx context.Context, step int) error {
 }
 
 func renamed(dir string, step int) error {
-	return fmt.Errorf("%s is not the folder's name as it was written: want %s, got %s", dir, stepName(step), filepath.Base(dir))
+	return fmt.Errorf("%s is not the folder's name as it was written: want %s, got %s", dir, stepName(step),
+		filepath.Base(dir))
 }
 
 // stepName is the name of a checkpoint's folder.
@@ -180,7 +182,8 @@ func (c checkpoints) choose(ctx context.Context, name string, j *judge) (s state
 	switch {
 	case name != "":
 		if step, ok = parseStep(name); !ok || !slices.Contains(steps, step) {
-			return state{}, false, fmt.Errorf("--resume-from: want a checkpoint of %s, %s, got %q", c.dir, listSteps(steps), shortened(name))
+			return state{}, false, fmt.Errorf("--resume-from: want a checkpoint of %s, %s, got %q", c.dir, listSteps(steps),
+				shortened(name))
 		}
 	case len(steps) == 0:
 		return state{}, false, nil

@@ -22,13 +22,13 @@ const (
 func hostileFiles() []hostile {
 	return []hostile{
 		// Packed.
-		{name: "a bomb of zeros", make: bomb("a.txt.gz", "", "\x00"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size, got", "the setting max-data-bytes allows more"}},
+		{name: "a bomb of zeros", make: bomb("a.txt.gz", "", "\x00"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size, got", "--max-data-bytes allows more"}},
 		{name: "a bomb of letters", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks to at most 200 times its size"}},
 		{name: "a bomb of blanks behind a row", make: bomb("a.jsonl.gz", `{"text":"a"}`, " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line 1): want text that unpacks"}},
 		{name: "a bomb of blanks before all rows", make: bomb("a.jsonl.gz", "", " "), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: "}},
 		{name: "a bomb of lines", make: bomb("a.jsonl.gz", `{"text":"a"}`, "\n"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 2 (line", "unpacks to at most 200 times"}},
 		{name: "a bomb of a row", make: bomb("a.jsonl.gz", `{"text":"`, "a"), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: row 1 (line 1): want "}},
-		{name: "a bomb of rows", make: bomb("a.jsonl.gz", "", `{"text":"a"}`+"\n"), args: previewOf + "a.jsonl.gz --max-data-bytes 50000000", want: []string{"{}/a.jsonl.gz: row ", "want at most 50000000 bytes of rows in all", "the setting max-data-bytes allows more"}, free: 200},
+		{name: "a bomb of rows", make: bomb("a.jsonl.gz", "", `{"text":"a"}`+"\n"), args: previewOf + "a.jsonl.gz --max-data-bytes 50000000", want: []string{"{}/a.jsonl.gz: row ", "want at most 50000000 bytes of rows in all", "--max-data-bytes allows more"}, free: 200},
 		{name: "a bomb to train on", make: bomb("a.txt.gz", "", "a"), args: "train --device cpu --model {}/model --max-tokens 16 --out {}/out --data {}/a.txt.gz", want: []string{"{}/a.txt.gz: want text that unpacks"}},
 		{name: "a bomb within a bound of the user's", make: bomb("a.txt.gz", "", "a"), args: previewOf + "a.txt.gz --max-data-bytes 5000000", want: []string{"want at most 5000000 bytes of rows in all, unpacked and 256 more for each of them, got more"}},
 		{name: "packed that is not", make: file("a.jsonl.gz", `{"text":"a"}`), args: previewOf + "a.jsonl.gz", want: []string{"{}/a.jsonl.gz: want gzip, got: gzip: invalid header"}},
@@ -40,7 +40,7 @@ func hostileFiles() []hostile {
 		}), args: previewOf + "a.txt.gz", want: []string{"{}/a.txt.gz: "}},
 
 		// Sparse files of a TiB.
-		{name: "rows of a TiB", make: sparse("a.jsonl", `{"text":"a"}`, 1<<40), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: want at most ", "the setting max-data-bytes allows more"}},
+		{name: "rows of a TiB", make: sparse("a.jsonl", `{"text":"a"}`, 1<<40), args: previewOf + "a.jsonl", want: []string{"{}/a.jsonl: want at most ", "--max-data-bytes allows more"}},
 		{name: "a document of a TiB", make: sparse("a.txt", "a", 1<<40), args: previewOf + "a.txt", want: []string{"{}/a.txt: want at most 1073741824 bytes of text in a file, got 1099511627776"}},
 		{name: "a configuration of a TiB", make: sparse("model/config.json", "{", 1<<40), args: "inspect {}/model", want: []string{"{}/model/config.json: want at most ", "bytes, got 1099511627776"}},
 		{name: "a tokenizer of a TiB", make: sparse("model/tokenizer.json", "{", 1<<40), args: "tokenize --model {}/model --text a", want: []string{"{}/model/tokenizer.json: want at most 268435456 bytes, got 1099511627776"}},
