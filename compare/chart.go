@@ -102,9 +102,12 @@ func (a axis) ticks(n int) (ticks []float64) {
 			}
 		}
 	}
+	const apart = 0.07 // of the axis: labels must not touch
+	last := -1.0
 	for _, v := range all {
-		if p, ok := a.at(v); ok && p > -1e-9 && p < 1+1e-9 {
+		if p, ok := a.at(v); ok && p > -1e-9 && p < 1+1e-9 && p-last >= apart {
 			ticks = append(ticks, v)
+			last = p
 		}
 	}
 	return ticks
