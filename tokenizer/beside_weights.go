@@ -40,7 +40,7 @@ func CopyBesideWeights(from, to string) error {
 func CopyTokenizer(from, to string) error {
 	info, err := regular.Stat(from)
 	switch {
-	case err == nil && !info.IsDir() && isGGUF(from):
+	case err == nil && !info.IsDir() && gguf.IsFile(from):
 		return SaveGGUF(from, to)
 	case err == nil && !info.IsDir():
 		name := filepath.Base(from)
@@ -80,7 +80,7 @@ func CopyGeneration(model, to string, eos int32) error {
 	var content []byte
 	info, err := regular.Stat(model)
 	switch {
-	case err == nil && !info.IsDir() && !isGGUF(model):
+	case err == nil && !info.IsDir() && !gguf.IsFile(model):
 		return nil
 	case err == nil && !info.IsDir():
 		content, err = generationOfGGUF(model)

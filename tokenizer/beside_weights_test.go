@@ -11,7 +11,7 @@ import (
 // theirs that one, from another nothing.
 func TestCopyBesideWeights(t *testing.T) {
 	from := t.TempDir()
-	for _, name := range []string{"tokenizer.json", "vocab.json", "model.safetensors", "model.gguf"} {
+	for _, name := range []string{"tokenizer.json", "vocab.json", "model.safetensors"} {
 		if err := os.WriteFile(filepath.Join(from, name), []byte(name), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -22,7 +22,7 @@ func TestCopyBesideWeights(t *testing.T) {
 	}{
 		{"", []string{"tokenizer.json", "vocab.json"}},
 		{"tokenizer.json", []string{"tokenizer.json"}},
-		{"model.gguf", nil},
+		{"model.safetensors", nil},
 	} {
 		to := t.TempDir()
 		if err := CopyBesideWeights(filepath.Join(from, c.name), to); err != nil {

@@ -266,7 +266,7 @@ func modelEnds(model string) ([]*Config, error) {
 		return nil, nil
 	case err == nil && info.IsDir():
 		return readConfigs(model, generationConfig, modelConfig)
-	case err == nil && isGGUF(model):
+	case err == nil && gguf.IsFile(model):
 		c, err = ggufEnds(model)
 	case err == nil:
 		c, err = ReadConfig(model)

@@ -2,23 +2,9 @@ package tokenizer
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/agora-ml/agora/encoding/gguf"
-	"github.com/agora-ml/agora/internal/regular"
 )
-
-// isGGUF reports a file that begins as one of that format.
-func isGGUF(path string) bool {
-	f, err := regular.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	var magic [4]byte
-	_, err = io.ReadFull(f, magic[:])
-	return err == nil && string(magic[:]) == "GGUF"
-}
 
 func loadGGUF(path string) (loaded, error) {
 	f, err := gguf.Open(path)

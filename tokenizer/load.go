@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/regular"
 )
 
@@ -76,7 +77,7 @@ func read(path string, o Options) (loaded, error) {
 	}
 	if !info.IsDir() {
 		var t loaded
-		if isGGUF(path) {
+		if gguf.IsFile(path) {
 			t, err = loadGGUF(path)
 		} else {
 			t, err = loadFile(path, nil)
@@ -85,7 +86,7 @@ func read(path string, o Options) (loaded, error) {
 			return nil, err
 		}
 		var own []*Config
-		if isGGUF(path) {
+		if gguf.IsFile(path) {
 			c, err := ggufEnds(path)
 			if err != nil {
 				return nil, err

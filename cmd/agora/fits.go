@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
-	"strings"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
 )
@@ -16,7 +15,7 @@ import (
 // not ok where there is no model, but a tokenizer's file or folder alone. What can be said
 // of the two is said on out.
 func embeddings(out io.Writer, model string, tok tokenizer.Tokenizer) (n int, ok bool, err error) {
-	if model == "" || isFile(model) && !strings.EqualFold(filepath.Ext(model), ".gguf") {
+	if model == "" || isFile(model) && !gguf.IsFile(model) {
 		return 0, false, nil
 	}
 	shape, err := llama.ReadConfig(model)

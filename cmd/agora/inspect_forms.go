@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"reflect"
 
@@ -27,9 +25,7 @@ func inspect(ctx context.Context, path string) (*inspection, error) {
 	}
 	i := &inspection{Path: path, About: map[string]any{}, Tensors: []tensorInfo{}}
 	if !info.IsDir() {
-		if isGGUF, err := beginsWith(path, "GGUF"); err != nil {
-			return nil, err
-		} else if isGGUF {
+		if gguf.IsFile(path) {
 			return i, i.gguf(path)
 		}
 		i.Kind = "safetensors"
@@ -48,21 +44,6 @@ func inspect(ctx context.Context, path string) (*inspection, error) {
 
 // maxAbout is more bytes than any adapter_config.json has.
 const maxAbout = 1 << 20
-
-// beginsWith reports whether a file's first bytes are these.
-func beginsWith(path, magic string) (bool, error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	got := make([]byte, len(magic))
-	_, err = io.ReadFull(f, got)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // it is shorter
-		return false, nil
-	}
-	return bytes.Equal(got, []byte(magic)), err
-}
 
 // safetensors takes in an open file, or the error of opening it.
 func (i *inspection) safetensors(f *safetensors.File, err error) error {

@@ -2,9 +2,13 @@ package gguf
 
 import (
 	"errors"
+	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/agora-ml/agora/internal/mapped"
+	"github.com/agora-ml/agora/internal/regular"
 )
 
 // File is an open file. Several goroutines may use it at once.
@@ -32,6 +36,22 @@ func Open(path string) (*File, error) {
 	}
 	f.release = release
 	return f, nil
+}
+
+// IsFile reports whether path names a GGUF file: it ends in ".gguf", or is a regular file that
+// begins as one.
+func IsFile(path string) bool {
+	if strings.EqualFold(filepath.Ext(path), ".gguf") {
+		return true
+	}
+	f, err := regular.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var begin [len(magic)]byte
+	_, err = io.ReadFull(f, begin[:])
+	return err == nil && string(begin[:]) == magic
 }
 
 // Path is what was opened.

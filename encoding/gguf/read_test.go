@@ -340,3 +340,20 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A GGUF file is one by its name, or by how it begins.
+func TestIsFile(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"model.bin": "GGUF\x03\x00", "short": "GGU", "model.safetensors": "\x08\x00\x00\x00"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]bool{
+		"model.bin": true, "short": false, "model.safetensors": false, "": false, "none": false, "none.GGUF": true,
+	} {
+		if got := IsFile(filepath.Join(dir, name)); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}

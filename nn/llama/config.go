@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/ops"
@@ -65,7 +66,7 @@ const (
 // if that is there, or the metadata of a GGUF file. Whatever would change the model and
 // is not known here is an error.
 func ReadConfig(dir string) (Config, error) {
-	if isGGUF(dir) {
+	if gguf.IsFile(dir) {
 		c, file, err := openGGUF(dir)
 		if err != nil {
 			return c, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
@@ -148,7 +149,7 @@ func checkTensors(ctx context.Context, m *Model, shapes map[*nn.Param][]int, fil
 			return fail(name, fmt.Sprintf("shape %v", shapes[p]), t.Shape)
 		}
 		if !t.Known {
-			return fail(name, knownTypes[isGGUF(file.Path())], t.FileType)
+			return fail(name, knownTypes[gguf.IsFile(file.Path())], t.FileType)
 		}
 	}
 	for _, name := range file.Names() {

@@ -3,9 +3,7 @@ package llama
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
@@ -40,7 +38,7 @@ type stored struct {
 
 // openSource opens a model's folder or GGUF file and reads its configuration.
 func openSource(path string) (Config, source, error) {
-	if isGGUF(path) {
+	if gguf.IsFile(path) {
 		return openGGUF(path)
 	}
 	c, err := ReadConfig(path)
@@ -94,9 +92,6 @@ func readIn(ctx context.Context, data []byte) error {
 var storage = map[safetensors.DType]tensor.DType{
 	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.F16: tensor.F16, safetensors.BF16: tensor.BF16,
 }
-
-// isGGUF reports whether a path names a GGUF file.
-func isGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
 // ggufSource is a source that is one GGUF file.
 type ggufSource struct {
