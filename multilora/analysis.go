@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/lowrank"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -33,37 +34,17 @@ func (a *Adapter) Delta(layer string) (Matrix, error) {
 
 // SingularValues are the singular values of a layer's ΔW in descending order: as many as
 // ΔW can have that are not zero, the smallest of out, in and n r.
-//
-// Where n r is the smallest, B = Q_B R_B and Aᵀ = Q_A R_A reduce the work to the small
-// matrix R_B R_Aᵀ, whose singular values are the same.
+// Where n r is the smallest, the work is that of a matrix of n r rows and columns.
 func (a *Adapter) SingularValues(layer string) ([]float64, error) {
 	b, lora, err := a.factors(layer)
 	if err != nil {
 		return nil, err
 	}
-	out, rank := b.Dims()
-	_, in := lora.Dims()
-	var small mat.Dense
-	if rank < min(out, in) {
-		small.Mul(triangle(b), triangle(lora.T()).T())
-	} else {
-		small.Mul(b, lora)
+	values, err := lowrank.ProductValues(b, lora)
+	if err != nil {
+		return nil, fmt.Errorf("multilora: layer %s: %w", layer, err)
 	}
-	var svd mat.SVD
-	if !svd.Factorize(&small, mat.SVDNone) {
-		return nil, fmt.Errorf("multilora: the singular values of layer %s do not converge", layer)
-	}
-	return svd.Values(nil), nil
-}
-
-// triangle is the R of the thin QR decomposition of a matrix with more rows than columns.
-func triangle(x mat.Matrix) mat.Matrix {
-	_, n := x.Dims()
-	var qr mat.QR
-	qr.Factorize(x)
-	var r mat.Dense
-	qr.RTo(&r)
-	return r.Slice(0, n, 0, n)
+	return values, nil
 }
 
 // ScalingNorm is the Euclidean norm of all s of a layer.

@@ -13,6 +13,7 @@ const (
 	Fingerprint                   // which numbers of a parameter tell a model from others
 	Mixture                       // which task a row is drawn from (op 0), how packed rows are ordered (op 1)
 	Generated                     // rows of generated tasks; step = what they are for, op = task
+	Combine                       // which elements of an update DARE drops; subspaces that iteration begins with
 )
 
 // Key is the Philox key of one stream of a seed.
