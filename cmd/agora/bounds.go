@@ -52,6 +52,9 @@ var bounds = map[string]bound{
 	"eval shots":                upTo,
 	"eval window":               upTo,
 
+	"merge-adapters rank":    {0, 1 << 16, false},
+	"merge-adapters density": share,
+
 	"generate max-tokens": counts,
 	"generate top-k":      upTo,
 	"generate top-p":      share,

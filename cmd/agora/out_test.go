@@ -33,10 +33,11 @@ func TestNothingIsWrittenOver(t *testing.T) {
 	}
 	export := "export --to gguf --model {}/model --adapter {}/lora.gguf --out "
 	folder := map[string]string{
-		"merge":  "merge --model {}/model --adapter {}/own --out ",
-		"import": "import --model {}/model --adapter {}/peft --out ",
-		"export": "export --to peft --model {}/model --adapter {}/own --out ",
-		"demo":   "demo --steps 1 --out ",
+		"merge":          "merge --model {}/model --adapter {}/own --out ",
+		"merge-adapters": "merge-adapters --model {}/model {}/own {}/peft --out ",
+		"import":         "import --model {}/model --adapter {}/peft --out ",
+		"export":         "export --to peft --model {}/model --adapter {}/own --out ",
+		"demo":           "demo --steps 1 --out ",
 	}
 	type refusal struct{ args, want string }
 	cases := []refusal{

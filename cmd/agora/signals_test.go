@@ -40,6 +40,7 @@ var every = map[string][]string{
 	"generate":        {"generate", "--device", "cpu", "--model", "{model}", "--prompt", "a", "--max-tokens", "3"},
 	"import":          {"import", "--device", "cpu", "--model", "{model}", "--adapter", "{peft}", "--out", "{new}"},
 	"inspect":         {"inspect", "{model}"},
+	"merge-adapters":  {"merge-adapters", "--device", "cpu", "--model", "{model}", "{adapter}", "{peft}", "--out", "{new}"},
 	"merge":           {"merge", "--device", "cpu", "--model", "{model}", "--adapter", "{adapter}", "--out", "{new}"},
 	"plan":            {"plan", "--device", "cpu", "--model", "{model}", "--data", "{rows}", "--max-tokens", "32", "--out", "{new}"},
 	"plot":            {"plot", "{adapter}"},
