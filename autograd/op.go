@@ -133,8 +133,8 @@ func Apply(op Op, in ...*Var) []*Var {
 			tensor.Panicf(OpName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)
 		}
 		f.Needs[i] = rec.on && v.NeedsGrad()
-		if f.Needs[i] && v.t.DType().IsQuantised() {
-			tensor.Panicf(OpName(op), "input %d, %s, is quantised and has no gradient: freeze it", i, v)
+		if f.Needs[i] && v.t.DType().IsQuantized() {
+			tensor.Panicf(OpName(op), "input %d, %s, is quantized and has no gradient: freeze it", i, v)
 		}
 	}
 	if rec.segment != nil {

@@ -53,7 +53,7 @@ func watch(model *llama.Model, adapter *multilora.Adapter) (*watcher, error) {
 	for _, name := range names {
 		l := watched{name: name}
 		p := params[name+".weight"]
-		if p == nil || !isFloat(p.Value.DType()) { // |W| of a quantised layer is not known here
+		if p == nil || !isFloat(p.Value.DType()) { // |W| of a quantized layer is not known here
 			continue
 		}
 		values, err := p.Value.Float64s()

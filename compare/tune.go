@@ -37,7 +37,7 @@ func (g grid) atEdge() bool {
 }
 
 // more is the rate of another try: one beyond the edge that the best lies at, else one between the
-// best and the better one of its neighbours.
+// best and the better one of its neighbors.
 func (g grid) more() float64 {
 	b, last := g.best(), len(g)-1
 	switch {

@@ -56,7 +56,7 @@ func TestTuneGoesBeyondTheEdge(t *testing.T) {
 		t.Errorf("best rate %v of %v", g[g.best()].LR, g)
 	}
 	if want := []float64{1, 2, 2.38, 2.83, 4}; !slices.Equal(ratesOf(grids[1]), want) {
-		t.Errorf("rates %v, want %v: between the best and its better neighbour", ratesOf(grids[1]), want)
+		t.Errorf("rates %v, want %v: between the best and its better neighbor", ratesOf(grids[1]), want)
 	}
 }
 

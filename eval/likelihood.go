@@ -151,7 +151,7 @@ func (b batch) with(r row) batch {
 }
 
 // batches puts rows together as long as that computes no more tokens than apart, and not too
-// many at once. Where neighbours have little in common, rows of a length stand together.
+// many at once. Where neighbors have little in common, rows of a length stand together.
 func batches(rows []row, most int) (all []batch) {
 	common, total := 0, 0
 	for i := 1; i < len(rows); i++ {

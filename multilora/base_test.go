@@ -19,7 +19,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// blocks32 is the shape of a model all of whose matrices can be quantised.
+// blocks32 is the shape of a model all of whose matrices can be quantized.
 func blocks32() llama.Config {
 	return llama.Config{
 		ModelType: "llama", Vocab: 96, Hidden: 64, Intermediate: 96, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16,
@@ -97,7 +97,7 @@ func waysOf(t *testing.T, d *tensor.Device, m *llama.Model) (ways []way) {
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4} {
 		ways = append(ways, way{fmt.Sprintf("gguf-%s as f32", dt), ggufFile(t, m, dt), tensor.F32})
 	}
-	// Quantised files are made of 16 bits, and what is quantised may be unpacked to 16 bits.
+	// Quantized files are made of 16 bits, and what is quantized may be unpacked to 16 bits.
 	for _, dt := range []tensor.DType{tensor.Q8, tensor.Q4} {
 		file := ggufFile(t, load(t, d, half[tensor.BF16], tensor.BF16), dt)
 		for _, as := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8} {

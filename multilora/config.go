@@ -73,7 +73,7 @@ type Config struct {
 	// ("model.layers.*norm.weight"), or the last parts of names, of parameters
 	// ("q_proj.bias", "bias") or of modules, whose own parameters they then mean ("norm",
 	// "lm_head", "embed_tokens"). A head that is the embedding trains as embed_tokens.
-	// They train in the model's storage type, which must not be quantised.
+	// They train in the model's storage type, which must not be quantized.
 	Extra []string `json:"extra,omitempty"`
 
 	// Ranks and Alphas are the values of layers, by their whole names, that have others

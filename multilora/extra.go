@@ -100,9 +100,9 @@ func moduleOf(param string) string { return param[:max(strings.LastIndex(param, 
 func start(extras []*extra) error {
 	for _, e := range extras {
 		w := e.param.Value
-		if w.DType().IsQuantised() {
+		if w.DType().IsQuantized() {
 			return fmt.Errorf(
-				"multilora: field extra: parameter %s is %s, and what is quantised cannot train: want it in f32, f16 "+
+				"multilora: field extra: parameter %s is %s, and what is quantized cannot train: want it in f32, f16 "+
 					"or bf16 (--dtype)", e.name, w)
 		}
 		e.own.Value = copyOf(w)
@@ -111,10 +111,10 @@ func start(extras []*extra) error {
 }
 
 // set gives a loaded adapter's parameter its value, in the model's storage type, and f32
-// where that is quantised.
+// where that is quantized.
 func (e *extra) set(values []float32) {
 	w, dt := e.param.Value, e.param.Value.DType()
-	if dt.IsQuantised() {
+	if dt.IsQuantized() {
 		dt = tensor.F32
 	}
 	e.own.Value = w.Device().FromFloat32s(dt, values, w.Shape()...)

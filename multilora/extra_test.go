@@ -272,8 +272,8 @@ func TestPEFTSavedModules(t *testing.T) {
 	}
 }
 
-// Over a quantised base they cannot begin, but those of a file work, in f32.
-func TestExtraOverQuantisedBase(t *testing.T) {
+// Over a quantized base they cannot begin, but those of a file work, in f32.
+func TestExtraOverQuantizedBase(t *testing.T) {
 	d := open(t, 2)
 	dir := savedInBlocks(t)
 	load := func(dt tensor.DType) *llama.Model {
@@ -285,7 +285,7 @@ func TestExtraOverQuantisedBase(t *testing.T) {
 	}
 	cfg := withExtra(MethodMultiLoRA)
 	cfg.Extra = []string{"lm_head", "norm"}
-	want := `field extra: parameter lm_head.weight is q8[61 96], and what is quantised cannot train: want it in f32, f16 or bf16 (--dtype)`
+	want := `field extra: parameter lm_head.weight is q8[61 96], and what is quantized cannot train: want it in f32, f16 or bf16 (--dtype)`
 	if _, err := Attach(load(tensor.Q8), cfg, 1); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
 	}

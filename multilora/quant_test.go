@@ -11,9 +11,9 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Adapters train over a q8 and a q4 base as over its dequantised weights in f32, to the
+// Adapters train over a q8 and a q4 base as over its dequantized weights in f32, to the
 // bit, and the loss falls. The base has no gradient and does not change.
-func TestTrainsOverQuantisedBase(t *testing.T) {
+func TestTrainsOverQuantizedBase(t *testing.T) {
 	dir := savedInBlocks(t)
 	for _, dt := range []tensor.DType{tensor.Q8, tensor.Q4} {
 		for _, cfg := range []Config{kinds()["scalar"], kinds()["rslora"]} {
@@ -26,26 +26,26 @@ func TestTrainsOverQuantisedBase(t *testing.T) {
 					}
 					return m
 				}
-				quantised := load(dir, dt)
+				quantized := load(dir, dt)
 				wideDir := t.TempDir()
-				if err := quantised.Save(wideDir); err != nil {
+				if err := quantized.Save(wideDir); err != nil {
 					t.Fatal(err)
 				}
 				wide := load(wideDir, tensor.F32)
-				down := quantised.Blocks[0].MLP.Down.(*nn.Linear).Weight.Value
+				down := quantized.Blocks[0].MLP.Down.(*nn.Linear).Weight.Value
 				before, err := down.RawBytes()
 				if err != nil || down.DType() != dt {
 					t.Fatalf("down_proj is %s, error %v", down, err)
 				}
 
-				got, gotLoss := trainedParams(t, quantised, cfg)
+				got, gotLoss := trainedParams(t, quantized, cfg)
 				want, wantLoss := trainedParams(t, wide, cfg)
 				if !slices.Equal(gotLoss, wantLoss) {
-					t.Errorf("losses %v, over the dequantised base %v", gotLoss, wantLoss)
+					t.Errorf("losses %v, over the dequantized base %v", gotLoss, wantLoss)
 				}
 				for name, v := range want {
 					if !slices.Equal(got[name], v) {
-						t.Errorf("%s is another than over the dequantised base", name)
+						t.Errorf("%s is another than over the dequantized base", name)
 					}
 				}
 				if last := gotLoss[len(gotLoss)-1]; !(last < 0.8*gotLoss[0]) {
@@ -93,8 +93,8 @@ func trainedParams(t *testing.T, m *llama.Model, cfg Config) (values map[string]
 	return values, losses
 }
 
-// What is quantised cannot train: both ways of asking for it say so.
-func TestQuantisedWeightCannotTrain(t *testing.T) {
+// What is quantized cannot train: both ways of asking for it say so.
+func TestQuantizedWeightCannotTrain(t *testing.T) {
 	dir := savedInBlocks(t)
 	d := open(t, 1)
 	m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{DType: tensor.Q8})
@@ -104,11 +104,11 @@ func TestQuantisedWeightCannotTrain(t *testing.T) {
 	p := m.Blocks[0].MLP.Down.(*nn.Linear).Weight
 	p.Frozen = false
 	if _, err := optim.Gather(d, m); err == nil {
-		t.Error("Gather takes a quantised parameter")
+		t.Error("Gather takes a quantized parameter")
 	}
 	p.Grad = d.New(tensor.F32, p.Value.Shape()...)
 	err = tensor.Catch(func() { backward(t, m, batch(), 0) })
-	if err == nil || !strings.Contains(err.Error(), "is quantised and has no gradient") {
+	if err == nil || !strings.Contains(err.Error(), "is quantized and has no gradient") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := attach(t, m, kinds()["scalar"]).Merge(); err == nil || !strings.Contains(err.Error(), "want a weight in f32, f16 or bf16") {

@@ -40,8 +40,8 @@ func (n narrow) halfStep(v float32) float64 {
 type rounding struct {
 	values  []float32
 	through [len(narrows)]bool
-	// quantised is what q8 or q4 may have changed each number by; nil: nothing.
-	quantised []float64
+	// quantized is what q8 or q4 may have changed each number by; nil: nothing.
+	quantized []float64
 	// storage is the coarsest type of all.
 	storage tensor.DType
 }
@@ -110,13 +110,13 @@ func (r *rounding) findBlocks() {
 	off := make([]float64, len(r.values))
 	for at := 0; at+tensor.BlockLen <= len(r.values); at += tensor.BlockLen {
 		if dt, ok := r.block(at, off[at:]); ok {
-			r.storage, r.quantised = max(r.storage, dt), off
+			r.storage, r.quantized = max(r.storage, dt), off
 		}
 	}
 }
 
 // block recognises a block of q4 or q8, also one that was rounded to 16 bits afterwards, and
-// says what quantising may have changed each of its numbers by.
+// says what quantizing may have changed each of its numbers by.
 func (r *rounding) block(at int, off []float64) (tensor.DType, bool) {
 	values, f16 := r.values[at:at+tensor.BlockLen], narrows[0]
 	most, where := 0.0, 0
@@ -186,7 +186,7 @@ func (r *rounding) multiples(at int, step, most float64) bool {
 // comparison of two samples of a size.
 type comparison struct {
 	differ int // numbers that differ by more than rounding explains
-	// twice are numbers that are neighbours in a type of 16 bits that both samples have been
+	// twice are numbers that are neighbors in a type of 16 bits that both samples have been
 	// through: one of them was rounded to the other such type first, and lay halfway then.
 	// That becomes one number of 16 on the way through f16 to bf16.
 	twice int
@@ -234,10 +234,10 @@ func (r *rounding) near(other *rounding) bool {
 	return true
 }
 
-// blockOff is what quantising may have changed number i by.
+// blockOff is what quantizing may have changed number i by.
 func (r *rounding) blockOff(i int) float64 {
-	if r.quantised == nil {
+	if r.quantized == nil {
 		return 0
 	}
-	return r.quantised[i]
+	return r.quantized[i]
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Subtracting ΔW from a merged weight W' gives back W but for rounding: where W' = W + ΔW
-// lost a bit of W, the difference is a neighbour of it. Merge therefore subtracts once,
+// lost a bit of W, the difference is a neighbor of it. Merge therefore subtracts once,
 // looks where that goes wrong and by how much, and keeps that: where |ΔW| is 0.4 |W|, which
 // is much, an eighth of what W takes in f32 and a quarter in 16 bits. A copy of W, or the
 // model's files, is not needed.

@@ -13,7 +13,7 @@ func NewRMSNorm(weights *Initializer, dim int, eps float32) *RMSNorm {
 	return &RMSNorm{Weight: weights.Constant(1, dim), Eps: eps}
 }
 
-// Forward normalises every row of [..., dim].
+// Forward normalizes every row of [..., dim].
 func (n *RMSNorm) Forward(x *Var) *Var { return ops.RMSNorm(x, n.Weight.Var(), n.Eps) }
 
 // LayerNorm is (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias over the last
@@ -29,7 +29,7 @@ func NewLayerNorm(weights *Initializer, dim int, eps float32) *LayerNorm {
 	return &LayerNorm{Weight: weights.Constant(1, dim), Bias: weights.Constant(0, dim), Eps: eps}
 }
 
-// Forward normalises every row of [..., dim].
+// Forward normalizes every row of [..., dim].
 func (n *LayerNorm) Forward(x *Var) *Var {
 	return ops.LayerNorm(x, n.Weight.Var(), n.Bias.Var(), n.Eps)
 }

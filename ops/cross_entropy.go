@@ -94,7 +94,7 @@ func (crossEntropy) example(name string, rows, vocab, ignore int) autograd.Examp
 }
 
 // edges are the sizes around which kernels with these tiles go wrong: 1, each tile
-// and its neighbours, and a prime above them all or nearly so.
+// and its neighbors, and a prime above them all or nearly so.
 func edges(tiles ...int) []int {
 	sizes := []int{1, 37}
 	for _, t := range tiles {

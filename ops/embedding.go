@@ -8,7 +8,7 @@ import (
 )
 
 // Embedding looks up rows of a table [vocab, dim] by ids (i32) of any shape; the
-// result is [ids' shape, dim] in the table's dtype, f32 from a quantised table. An
+// result is [ids' shape, dim] in the table's dtype, f32 from a quantized table. An
 // id outside the table gives NaN.
 func Embedding(table, ids *Var) *Var {
 	dt := table.Tensor().DType()

@@ -29,7 +29,7 @@ func Expand(x *Var, shape ...int) *Var {
 	if added > 0 {
 		x = Reshape(x, from...)
 	}
-	// From the last dimension on, neighbours that grow together in one go.
+	// From the last dimension on, neighbors that grow together in one go.
 	for last := len(to); last > 0; last-- {
 		first := last
 		for first > 0 && to[first-1] != from[first-1] {

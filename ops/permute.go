@@ -70,7 +70,7 @@ func permuteInto(d *tensor.Device, y, x *tensor.Tensor, axes []int) {
 	}
 }
 
-// permutation is the kernel's call and the result's shape. Dimensions that stay neighbours are
+// permutation is the kernel's call and the result's shape. Dimensions that stay neighbors are
 // joined, so that the kernel has few and long ones; it is nil where nothing moves.
 func permutation(x *tensor.Tensor, axes []int) (k *kernels.Permute, shape []int) {
 	strides := make([]int, x.Rank())

@@ -9,7 +9,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Limits are the largest normalised squared errors by the dtype of the result.
+// Limits are the largest normalized squared errors by the dtype of the result.
 type Limits map[tensor.DType]float64
 
 // Strict holds where the same arithmetic is done in another order.
@@ -81,7 +81,7 @@ func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, l
 		case i == 0:
 			combinations = everyPair
 		}
-		if !e.Brief && !testing.Short() && slices.ContainsFunc(e.In, quantisable) {
+		if !e.Brief && !testing.Short() && slices.ContainsFunc(e.In, quantizable) {
 			combinations = append(slices.Clip(combinations), inBlocks...)
 		}
 		for _, dt := range distinct(e, combinations) {
@@ -104,10 +104,10 @@ func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, l
 					if e.Brief && len(want.data[k]) <= smallResult {
 						limit *= briefFactor
 					}
-					if ne := normalisedError(got.data[k], want.data[k]); !(ne <= limit) {
-						t.Errorf("%s: %s: normalised error %.3g, want at most %g", dt, name, ne, limit)
+					if ne := normalizedError(got.data[k], want.data[k]); !(ne <= limit) {
+						t.Errorf("%s: %s: normalized error %.3g, want at most %g", dt, name, ne, limit)
 					}
-					if !slices.Equal(got.data[k], again.data[k]) && normalisedError(got.data[k], again.data[k]) != 0 {
+					if !slices.Equal(got.data[k], again.data[k]) && normalizedError(got.data[k], again.data[k]) != 0 {
 						t.Errorf("%s: %s: other bits in a second run", dt, name)
 					}
 				}

@@ -86,13 +86,13 @@ type dtypes struct{ t, w, s tensor.DType }
 func (d dtypes) String() string { return d.t.String() + "," + d.w.String() }
 
 // of is the dtype of an input; a weight whose rows are no whole blocks stays f32 where
-// the others are quantised.
+// the others are quantized.
 func (d dtypes) of(in autograd.Input) tensor.DType {
 	switch in.Kind {
 	case autograd.Activation:
 		return d.t
 	case autograd.Weight:
-		if d.w.IsQuantised() && !quantisable(in) {
+		if d.w.IsQuantized() && !quantizable(in) {
 			return tensor.F32
 		}
 		return d.w
@@ -102,14 +102,14 @@ func (d dtypes) of(in autograd.Input) tensor.DType {
 	return tensor.I32
 }
 
-// quantisable reports a weight that may be stored in blocks: a matrix of whole ones.
-func quantisable(in autograd.Input) bool {
+// quantizable reports a weight that may be stored in blocks: a matrix of whole ones.
+func quantizable(in autograd.Input) bool {
 	return in.Kind == autograd.Weight && len(in.Shape) == 2 && in.Shape[1]%tensor.BlockLen == 0
 }
 
-// differentiable reports whether an input has a gradient; a quantised weight is frozen.
+// differentiable reports whether an input has a gradient; a quantized weight is frozen.
 func (d dtypes) differentiable(in autograd.Input) bool {
-	return in.Shape != nil && !in.NoGrad && in.Kind != autograd.Index && !d.of(in).IsQuantised()
+	return in.Shape != nil && !in.NoGrad && in.Kind != autograd.Index && !d.of(in).IsQuantized()
 }
 
 func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *tensor.Tensor {
@@ -259,9 +259,9 @@ func (r result) scalar() float64 {
 	return sum
 }
 
-// normalisedError is sum (a-b)² / sum b², infinite where one has a NaN or an
+// normalizedError is sum (a-b)² / sum b², infinite where one has a NaN or an
 // infinity that the other has not.
-func normalisedError(a, b []float64) float64 {
+func normalizedError(a, b []float64) float64 {
 	var diff, norm float64
 	for i := range a {
 		if a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]) {

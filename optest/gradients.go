@@ -43,8 +43,8 @@ func Gradients(t *testing.T, d *tensor.Device, ops []autograd.Op) {
 					want[j] += before
 				}
 			}
-			if ne := normalisedError(added.data[i], want); ne > 1e-24 {
-				t.Errorf("%s differs when added to a parameter's: normalised error %g", name, ne)
+			if ne := normalizedError(added.data[i], want); ne > 1e-24 {
+				t.Errorf("%s differs when added to a parameter's: normalized error %g", name, ne)
 			}
 		}
 		eval := func() float64 {

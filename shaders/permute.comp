@@ -14,7 +14,7 @@ PUSH(
 	uint d3;
 	uint d4;
 	uint d5;
-	uint s0; // for each, the distance in x between neighbours, in elements
+	uint s0; // for each, the distance in x between neighbors, in elements
 	uint s1;
 	uint s2;
 	uint s3;

@@ -18,7 +18,7 @@ CONST(0, bool, acc) // add to y instead of replacing it
 INOUT(0, T, y) // [outer, inner]
 IN(1, U, x)    // [outer, n, inner]
 
-// A workgroup has cols sums: rows that lie in one piece one after the other, or cols neighbours
+// A workgroup has cols sums: rows that lie in one piece one after the other, or cols neighbors
 // side by side, each in group/cols slices.
 void main() {
 	uint i = gl_LocalInvocationIndex, first = group_index() * cols;

@@ -8,7 +8,7 @@ import (
 )
 
 // FromFloat32s makes a tensor from host numbers, rounded to dt: to nearest even, or to
-// blocks as Quantise does.
+// blocks as Quantize does.
 func (d *Device) FromFloat32s(dt DType, data []float32, shape ...int) *Tensor {
 	t := d.New(dt, shape...)
 	t.SetFloat32s(data)
@@ -57,7 +57,7 @@ func (t *Tensor) SetBytes(data []byte) {
 	t.setBytes(data, t.n)
 }
 
-// SetFloat32s overwrites the elements of a float or quantised tensor.
+// SetFloat32s overwrites the elements of a float or quantized tensor.
 func (t *Tensor) SetFloat32s(data []float32) {
 	t.must("set")
 	switch t.dtype {
@@ -70,7 +70,7 @@ func (t *Tensor) SetFloat32s(data []float32) {
 	case BF16:
 		t.setBytes(bytesOf(convert(data, half.ToBF16)), len(data))
 	case Q8, Q4:
-		blocks, err := t.dtype.Quantise(make([]byte, 0, t.Bytes()), data)
+		blocks, err := t.dtype.Quantize(make([]byte, 0, t.Bytes()), data)
 		if err != nil {
 			Panicf("set", "%s: %v", t, err)
 		}
@@ -90,7 +90,7 @@ func (t *Tensor) setBytes(data []byte, n int) {
 	}
 }
 
-// Float32s reads a float or quantised tensor, after all work asked before.
+// Float32s reads a float or quantized tensor, after all work asked before.
 func (t *Tensor) Float32s() ([]float32, error) {
 	t.must("read")
 	switch t.dtype {
@@ -122,13 +122,13 @@ func (t *Tensor) Float64s() ([]float64, error) {
 	return values[0], err
 }
 
-// Float64s reads several float or quantised tensors of the device, after all work asked
+// Float64s reads several float or quantized tensors of the device, after all work asked
 // before. It waits once for them all.
 func (d *Device) Float64s(ts ...*Tensor) ([][]float64, error) {
 	stored, values := make([][]byte, len(ts)), make([][]float64, len(ts))
 	d.must("read")
 	for i, t := range ts {
-		if t.must("read"); !t.dtype.IsFloat() && !t.dtype.IsQuantised() {
+		if t.must("read"); !t.dtype.IsFloat() && !t.dtype.IsQuantized() {
 			Panicf("read", "%s is no float tensor", t)
 		}
 		stored[i] = make([]byte, t.Bytes())

@@ -9,16 +9,16 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// IsQuantised reports whether the type is stored in blocks: q8 or q4. The last
+// IsQuantized reports whether the type is stored in blocks: q8 or q4. The last
 // dimension of such a tensor is a multiple of BlockLen, so that rows are whole blocks.
-func (d DType) IsQuantised() bool { return d == Q8 || d == Q4 }
+func (d DType) IsQuantized() bool { return d == Q8 || d == Q4 }
 
 // BlockLen is the number of elements of a block of q8 and of q4.
 const BlockLen = quant.Len
 
 // mustBeWholeBlocks panics if rows of the shape would end inside a block.
 func mustBeWholeBlocks(op string, dt DType, shape []int) {
-	if dt.IsQuantised() && (len(shape) == 0 || shape[len(shape)-1]%BlockLen != 0) {
+	if dt.IsQuantized() && (len(shape) == 0 || shape[len(shape)-1]%BlockLen != 0) {
 		Panicf(op, "%s%v: want a last dimension that is a multiple of %d", dt, shape, BlockLen)
 	}
 }
@@ -68,11 +68,11 @@ func (d DType) float64s(data []byte, n int) []float64 {
 	return values
 }
 
-// Quantise appends the blocks of values to dst as ggml's reference quantiser makes them.
+// Quantize appends the blocks of values to dst as ggml's reference quantizer makes them.
 // A NaN, or a number too large for the blocks' scale, is an error.
-func (d DType) Quantise(dst []byte, values []float32) ([]byte, error) {
+func (d DType) Quantize(dst []byte, values []float32) ([]byte, error) {
 	if len(values)%BlockLen != 0 {
-		Panicf("quantise", "%d elements are no whole number of %s blocks of %d", len(values), d, BlockLen)
+		Panicf("quantize", "%d elements are no whole number of %s blocks of %d", len(values), d, BlockLen)
 	}
 	switch d {
 	case Q8:
@@ -80,5 +80,5 @@ func (d DType) Quantise(dst []byte, values []float32) ([]byte, error) {
 	case Q4:
 		return quant.AppendQ4(dst, values)
 	}
-	return dst, fmt.Errorf("quantising to %s: want q8 or q4", d)
+	return dst, fmt.Errorf("quantizing to %s: want q8 or q4", d)
 }

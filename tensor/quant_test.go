@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A quantised tensor holds ggml's blocks, gives d·q for each number, and is cut and
+// A quantized tensor holds ggml's blocks, gives d·q for each number, and is cut and
 // reshaped only between blocks.
-func TestQuantised(t *testing.T) {
+func TestQuantized(t *testing.T) {
 	d := NewDevice(&fake{})
 	defer d.Scope().Close()
 	values := make([]float32, 3*64)
@@ -47,7 +47,7 @@ func TestQuantised(t *testing.T) {
 		mustPanic(t, "bytes for "+name+"[3 64], want", func() { d.FromBytes(c.dt, raw[1:], 3, 64) })
 		mustPanic(t, "finite F16", func() { d.FromFloat32s(c.dt, slices.Repeat([]float32{float32(math.NaN())}, 32), 32) })
 	}
-	if _, err := F32.Quantise(nil, values); err == nil {
-		t.Error("f32 has no blocks, but Quantise made some")
+	if _, err := F32.Quantize(nil, values); err == nil {
+		t.Error("f32 has no blocks, but Quantize made some")
 	}
 }

@@ -266,7 +266,7 @@ func TestRunChecksArguments(t *testing.T) {
 		"device":         {add, []*Tensor{y, other.New(F32, 4, 3), bias}, "another device"},
 		"overlap":        {add, []*Tensor{x, y, x.View(3, 3)}, "shares memory"},
 		"shifted":        {kernels.Scale{N: 6}, []*Tensor{x.View(0, 6), x.View(1, 6)}, "shares memory"},
-		"quantised":      {kernels.Scale{N: 32}, []*Tensor{d.New(F32, 32), d.New(Q8, 32)}, "only a weight"},
+		"quantized":      {kernels.Scale{N: 32}, []*Tensor{d.New(F32, 32), d.New(Q8, 32)}, "only a weight"},
 		"past 32 bits":   {kernels.Add{N: 1 << 33, M: 1}, []*Tensor{y, x, bias}, "add"},
 		"negative width": {kernels.Add{N: -1, M: 1}, []*Tensor{y, x, bias}, "add"},
 	} {

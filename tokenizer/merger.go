@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// joiner says what two neighbours make: the id of their joint token and its score, of
+// joiner says what two neighbors make: the id of their joint token and its score, of
 // which the highest is joined first; or that they make none.
 type joiner interface {
 	join(m *merger, l, r symbol) (id int32, score float32, ok bool)
@@ -13,7 +13,7 @@ type joiner interface {
 
 // merger is the working memory of an encoder, used again by later calls.
 //
-// BPE starts from small symbols and joins, again and again, the two neighbours whose
+// BPE starts from small symbols and joins, again and again, the two neighbors whose
 // joint token has the best score, the leftmost of equals. A heap holds the pairs and a
 // linked list the symbols: n log n for n symbols.
 type merger struct {
@@ -31,7 +31,7 @@ type symbol struct {
 	fixed                  bool  // takes part in no merge
 }
 
-// pair is two neighbours that make the token id, of size bytes.
+// pair is two neighbors that make the token id, of size bytes.
 type pair struct {
 	left, right, size int
 	score             float32

@@ -117,7 +117,7 @@ func split(text string, p *pattern, b behavior, invert bool, word func(string)) 
 	})
 	add(len(text), false)
 
-	// A match joins its neighbour unless another match stands between them.
+	// A match joins its neighbor unless another match stands between them.
 	var words []string
 	switch b {
 	case mergedWithPrevious:

@@ -26,7 +26,7 @@ type SentencePiece struct {
 	bos, eos     int32 // -1: none
 
 	addDummyPrefix, removeExtraSpace bool
-	space                            string // of the normalised text
+	space                            string // of the normalized text
 
 	// joins[a][b]: in some piece a character that ends with byte a stands before one
 	// that begins with byte b.

@@ -135,7 +135,7 @@ func TestPlanOfComputeDType(t *testing.T) {
 			}
 			got = append(got, x.String())
 			cfg := p.config
-			if x.apply(&cfg); x.name == "dtype" && cfg.DType.IsQuantised() && c.compute != "" && cfg.ComputeDType != c.compute {
+			if x.apply(&cfg); x.name == "dtype" && cfg.DType.IsQuantized() && c.compute != "" && cfg.ComputeDType != c.compute {
 				t.Errorf("%s, %q: %s gives activations in %s", c.dtype, c.compute, x, cfg.ComputeDType)
 			}
 			if need, ok := p.with(cfg); !ok || need >= p.Need() {

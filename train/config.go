@@ -97,10 +97,10 @@ func Defaults() Config {
 // takes away what says nothing.
 func (c *Config) Resolve() {
 	a := &c.Adapter
-	switch quantised := c.DType.IsQuantised(); {
-	case quantised && c.ComputeDType == "":
+	switch quantized := c.DType.IsQuantized(); {
+	case quantized && c.ComputeDType == "":
 		c.ComputeDType = tensor.F32.String()
-	case !quantised && c.ComputeDType == c.DType.String():
+	case !quantized && c.ComputeDType == c.DType.String():
 		c.ComputeDType = ""
 	}
 	given := maps.Clone(c.given)
@@ -128,7 +128,7 @@ func (c *Config) Resolve() {
 // Storage is how the base model is stored.
 func (c *Config) Storage() llama.LoadOptions {
 	o := llama.LoadOptions{DType: c.DType}
-	if c.DType.IsQuantised() && c.ComputeDType != "" {
+	if c.DType.IsQuantized() && c.ComputeDType != "" {
 		o.ComputeDType, _ = tensor.ParseDType(c.ComputeDType) // one of the choices
 	}
 	return o

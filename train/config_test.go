@@ -246,7 +246,7 @@ func TestValidate(t *testing.T) {
 		{"schedule=step", `--schedule: want cosine, linear or constant, got "step"`},
 		{"truncate=middle", `--truncate: want end, start, drop or split, got "middle"`},
 		{"rank=0", "--rank: want at least 1"},
-		{"method=full dtype=q8", "quantised weights cannot train"},
+		{"method=full dtype=q8", "quantized weights cannot train"},
 		{"dtype=q4 compute-dtype=q8", `--compute-dtype: want f32, bf16 or f16, got "q8"`},
 		{"dtype=bf16 compute-dtype=f32", "--compute-dtype: want bf16 with dtype bf16 (another is for dtype q8 or q4), got f32"},
 		{"dtype=f32 compute-dtype=f16", "--compute-dtype: want f32 with dtype f32"},

@@ -64,14 +64,14 @@ func (c *Config) full() bool { return c.Adapter.Method == MethodFull }
 func (c *Config) hasEpochs() bool { return c.Epochs > 0 }
 
 func (c *Config) checkDType() error {
-	if c.full() && c.DType.IsQuantised() {
-		return fmt.Errorf("want f32, bf16 or f16 with method full, got %s (quantised weights cannot train)", c.DType)
+	if c.full() && c.DType.IsQuantized() {
+		return fmt.Errorf("want f32, bf16 or f16 with method full, got %s (quantized weights cannot train)", c.DType)
 	}
 	return nil
 }
 
 func (c *Config) checkComputeDType() error {
-	if !c.DType.IsQuantised() && c.ComputeDType != "" && c.ComputeDType != c.DType.String() {
+	if !c.DType.IsQuantized() && c.ComputeDType != "" && c.ComputeDType != c.DType.String() {
 		return fmt.Errorf("want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType, c.ComputeDType)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 // grain is how many elements of an elementwise kernel one task takes.
 const grain = 1 << 14
 
-// widen converts a float or quantised argument to f32.
+// widen converts a float or quantized argument to f32.
 func widen(w *work, dst []float32, src tensor.Arg) {
 	switch src.DType {
 	case tensor.F32:
@@ -32,7 +32,7 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 	}
 }
 
-// decode widens elements of a quantised argument from lo on, which begins a block.
+// decode widens elements of a quantized argument from lo on, which begins a block.
 func decode(dst []float32, x tensor.Arg, lo int) {
 	blocks := blocksOf(x, lo, lo+len(dst))
 	if x.DType == tensor.Q8 {

@@ -3,7 +3,7 @@ package cpu
 import "github.com/agora-ml/agora/tensor"
 
 // Call is one call of a kernel of the caller's own (see Register), its arguments being numbers of
-// type F. 16-bit and quantised ones are widened before and rounded after.
+// type F. 16-bit and quantized ones are widened before and rounded after.
 type Call[F float32 | float64] struct {
 	w *work
 	a args[F]

@@ -59,7 +59,7 @@ func movePermuted[E any](w *work, k kernels.Permute, a []tensor.Arg) bool {
 	}
 	// Dimension d of y runs along x's elements. Rows of y that differ in nothing else
 	// are side by side in x: squares of them are read and written line by line.
-	size, stride, apart := k.D4, k.S4, 1 // apart: the rows of y between neighbours in d
+	size, stride, apart := k.D4, k.S4, 1 // apart: the rows of y between neighbors in d
 	for _, d := range [][2]int{{k.D3, k.S3}, {k.D2, k.S2}, {k.D1, k.S1}, {k.D0, k.S0}} {
 		if stride == 1 && size > 1 {
 			break

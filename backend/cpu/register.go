@@ -72,7 +72,7 @@ func fast[K tensor.Kernel](f func(w *work, k K, a []tensor.Arg) bool) {
 }
 
 // Run computes one kernel: by a fast version if one covers the call, else by the
-// plain loops. Where nothing covers 16-bit or quantised arguments, they are widened to
+// plain loops. Where nothing covers 16-bit or quantized arguments, they are widened to
 // f32 before and rounded after.
 func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 	if b.err != nil {
@@ -102,7 +102,7 @@ func (b *backend) run(im *implementations, k tensor.Kernel, a []tensor.Arg) (qui
 	}
 	switch {
 	case wide && f64:
-		b.err = fmt.Errorf("cpu: %s mixes f64 with 16-bit or quantised arguments", k.Name())
+		b.err = fmt.Errorf("cpu: %s mixes f64 with 16-bit or quantized arguments", k.Name())
 	case wide:
 		return b.runWidened(im, k, a)
 	case f64:
@@ -126,9 +126,9 @@ func (b *backend) runFast(im *implementations, k tensor.Kernel, a []tensor.Arg) 
 }
 
 // needsWidening reports the types that the plain loops do not read.
-func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantised() }
+func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantized() }
 
-// runWidened computes in f32 what has 16-bit or quantised arguments. A weight stays as it is where
+// runWidened computes in f32 what has 16-bit or quantized arguments. A weight stays as it is where
 // a fast version reads it so: it may be larger than all the others.
 func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) (quick bool) {
 	contract, _ := shaders.Find(k.Name())
@@ -218,7 +218,7 @@ func elements[E any](x tensor.Arg) []E {
 	return unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(data))), len(data)/int(unsafe.Sizeof(e)))[:x.N:x.N]
 }
 
-// blocksOf is elements [lo, hi) of a quantised argument, which are whole blocks.
+// blocksOf is elements [lo, hi) of a quantized argument, which are whole blocks.
 func blocksOf(x tensor.Arg, lo, hi int) []byte {
 	return x.Buf.(*buffer).data[x.Offset:][x.DType.Bytes(lo):x.DType.Bytes(hi)]
 }

@@ -9,7 +9,7 @@ import (
 // Fast versions compute on float32 pieces that fit in a core's cache. scratch is the
 // memory of one worker for them: an f32 argument is used where it lies, a 16-bit one
 // is widened piece by piece and rounded back, so that it costs no pass over memory; so
-// is a quantised weight, in pieces of whole blocks.
+// is a quantized weight, in pieces of whole blocks.
 type scratch struct {
 	memory  []float32
 	used    int
@@ -28,7 +28,7 @@ type rounding struct {
 // it fit in the first or second level of cache.
 const block = 4096
 
-// atMost32Bits reports whether the arguments are f32, 16-bit floats, quantised weights or
+// atMost32Bits reports whether the arguments are f32, 16-bit floats, quantized weights or
 // indices, which is what scratch memory can hold.
 func atMost32Bits(a []tensor.Arg) bool {
 	for _, x := range a {

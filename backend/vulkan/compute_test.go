@@ -20,7 +20,7 @@ import (
 
 // Over a base in q4 the projections of a training step in f16 are cooperative products, forward
 // and backward, and its losses are the CPU's.
-func TestQuantisedBaseOnMatrices(t *testing.T) {
+func TestQuantizedBaseOnMatrices(t *testing.T) {
 	if !offers(t, "matmul_coopmat") {
 		if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
 			t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")

@@ -47,7 +47,7 @@ func (f *fewRows) operand(dt tensor.DType, n, margin int) (whole, view *tensor.T
 		return nil, nil, nil
 	}
 	outside := math.NaN()
-	if dt.IsQuantised() {
+	if dt.IsQuantized() {
 		outside, margin = 1e4, tensor.BlockLen
 	}
 	values := make([]float64, n+2*margin)
@@ -130,7 +130,7 @@ func TestFewRows(t *testing.T) {
 			for i := range 5 {
 				size := fewRowsSizes[(m+turn+3*i)%len(fewRowsSizes)]
 				k := kernels.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], TransB: true, Acc: m&2 != 0}
-				if b.IsQuantised() && k.N*k.K%tensor.BlockLen != 0 {
+				if b.IsQuantized() && k.N*k.K%tensor.BlockLen != 0 {
 					k.N = (k.N + tensor.BlockLen - 1) / tensor.BlockLen * tensor.BlockLen
 				}
 				f.product(k, []int{8, 5}[(m/2+i)%2], dts) // aligned, or not

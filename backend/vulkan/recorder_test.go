@@ -33,7 +33,7 @@ func TestBarriersOnlyWhereCommandsConflict(t *testing.T) {
 		{"write after read", access{reads: a, writes: b}, access{writes: a}, 1},
 		{"write after write", access{writes: a}, access{writes: a}, 1},
 		{"read after read", access{reads: a, writes: b}, access{reads: a, writes: c}, 0},
-		{"neighbours", access{writes: a}, access{reads: b, writes: c}, 0},
+		{"neighbors", access{writes: a}, access{reads: b, writes: c}, 0},
 		{"one byte shared", access{writes: a}, access{reads: at(15, 17), writes: c}, 1},
 		{"in place", access{reads: a, writes: a}, access{reads: b, writes: b}, 0},
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Every 16-bit number, the middle between it and the next one, and the neighbours of that, are
+// Every 16-bit number, the middle between it and the next one, and the neighbors of that, are
 // stored as on the host: rounded to nearest, ties to even; NaN stays NaN. Below 2^-126 devices
 // may take a float32 for 0.
 func TestRounding(t *testing.T) {

@@ -208,7 +208,7 @@ var badInputs = []struct {
 	{"an unknown architecture", "model/config.json", field("model_type", "gpt2"), "", []string{`model_type: want "llama", `, `got "gpt2"`}},
 	{"an unknown activation", "model/config.json", field("hidden_act", "gelu"), "", []string{`hidden_act: want "silu", got "gelu"`}},
 	{"an unknown rope", "model/config.json", field("rope_parameters", map[string]any{"rope_type": "yarn"}), "", []string{`config.json: rope_parameters.rope_type: want "default", "linear" or "llama3", got "yarn"`}},
-	{"quantised otherwise", "model/config.json", field("quantization_config", map[string]any{"bits": 4}), "", []string{`quantization_config: want none`, `got {"bits":4}`}},
+	{"quantized otherwise", "model/config.json", field("quantization_config", map[string]any{"bits": 4}), "", []string{`quantization_config: want none`, `got {"bits":4}`}},
 	{"too many layers", "model/config.json", field("num_hidden_layers", 60000), "", []string{"model.safetensors: want the tensors of 60000 layers, got 21 tensors"}},
 	{"more layers than any model", "model/config.json", field("num_hidden_layers", 1<<31-1), "", []string{"num_hidden_layers: want 1 to 65536"}},
 	{"a huge vocabulary", "model/config.json", field("vocab_size", 1<<30), "", []string{"config.json: vocab_size × hidden_size: want matrices of at most 2147483647 numbers, got 1073741824 × 32"}},

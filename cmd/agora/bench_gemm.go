@@ -174,8 +174,8 @@ func printProducts(w io.Writer) func(bench.Product) {
 			return
 		}
 		share := ""
-		if p.Utilisation > 0 {
-			share = fmt.Sprintf("%.1f %%", 100*p.Utilisation)
+		if p.Utilization > 0 {
+			share = fmt.Sprintf("%.1f %%", 100*p.Utilization)
 		} else if p.OfBandwidth > 0 {
 			share = fmt.Sprintf("%.1f %%", 100*p.OfBandwidth)
 		}

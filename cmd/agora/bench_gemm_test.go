@@ -26,8 +26,8 @@ func TestBenchGEMM(t *testing.T) {
 		} else {
 			bytes += 4 * others
 		}
-		if math.Abs(p.GBs*p.Milliseconds*1e6/bytes-1) > 1e-9 || math.Abs(p.Utilisation*2/p.TFLOPS-1) > 1e-9 || math.Abs(p.OfBandwidth*100/p.GBs-1) > 1e-9 {
-			t.Errorf("%v GB/s, %v of the peak: %+v", p.GBs, p.Utilisation, p)
+		if math.Abs(p.GBs*p.Milliseconds*1e6/bytes-1) > 1e-9 || math.Abs(p.Utilization*2/p.TFLOPS-1) > 1e-9 || math.Abs(p.OfBandwidth*100/p.GBs-1) > 1e-9 {
+			t.Errorf("%v GB/s, %v of the peak: %+v", p.GBs, p.Utilization, p)
 		}
 	}
 	if last := r.Products[len(r.Products)-1]; last.DType != "q8" || last.Layout != "NT" || last.M != 3 || last.N != 96 || last.K != 32 {

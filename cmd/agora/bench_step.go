@@ -125,7 +125,7 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 	line("model FLOPs", "%.4g a token: forward %.4g, backward %.4g, attention %.4g", f.Total(), f.Forward, f.Backward, f.Attention)
 	line("TFLOP/s", "%.4g median, %.4g best", r.TFLOPS, r.BestTFLOPS)
 	if r.Peak > 0 {
-		line("utilisation", "%.1f %% of %.4g TFLOP/s", 100*r.Utilisation, r.Peak)
+		line("utilization", "%.1f %% of %.4g TFLOP/s", 100*r.Utilization, r.Peak)
 	}
 	if n := r.Counts; n != nil {
 		line("asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits a step", n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)

@@ -42,8 +42,8 @@ func TestBenchStep(t *testing.T) {
 	if r.TokensPerSecond <= 0 || r.Best < r.TokensPerSecond || r.Fastest > r.Milliseconds || r.Fill <= 0 || r.First <= 0 {
 		t.Errorf("speed %+v", r)
 	}
-	if rate := r.TokensPerSecond * r.FLOPs.Total() / 1e12; math.Abs(r.TFLOPS/rate-1) > 1e-9 || r.Peak != 0.5 || math.Abs(r.Utilisation/(rate/0.5)-1) > 1e-9 {
-		t.Errorf("%v TFLOP/s, %v of %v, want %v", r.TFLOPS, r.Utilisation, r.Peak, rate)
+	if rate := r.TokensPerSecond * r.FLOPs.Total() / 1e12; math.Abs(r.TFLOPS/rate-1) > 1e-9 || r.Peak != 0.5 || math.Abs(r.Utilization/(rate/0.5)-1) > 1e-9 {
+		t.Errorf("%v TFLOP/s, %v of %v, want %v", r.TFLOPS, r.Utilization, r.Peak, rate)
 	}
 	if r.Live <= 0 || r.Taken < r.Live || math.Abs(float64(r.Planned)/float64(r.Live)-1) > 0.2 {
 		t.Errorf("memory %d, with the pool %d, planned %d", r.Live, r.Taken, r.Planned)
@@ -65,7 +65,7 @@ func TestBenchStep(t *testing.T) {
 	}
 	var text strings.Builder
 	printStep(&text, r)
-	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilisation", "rms_norm", " f32*f32 to f32 "} { // of the shapes only those that took longest
+	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilization", "rms_norm", " f32*f32 to f32 "} { // of the shapes only those that took longest
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}

@@ -74,7 +74,7 @@ func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
 		return o, err
 	}
 	o.ComputeDType, err = parseDType("compute-dtype", f.compute, tensor.F32, tensor.BF16, tensor.F16)
-	if err == nil && !o.DType.IsQuantised() && o.ComputeDType != o.DType {
+	if err == nil && !o.DType.IsQuantized() && o.ComputeDType != o.DType {
 		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8 or q4), got %[2]s", o.DType, o.ComputeDType)
 	}
 	return o, err

@@ -64,7 +64,7 @@ func lengthsOf(seqs []data.Sequence) *lengths {
 	return &lengths{at(0), at(50), at(90), at(99), at(100)}
 }
 
-// tokenRun is text of neighbouring tokens of one kind.
+// tokenRun is text of neighboring tokens of one kind.
 type tokenRun struct {
 	text             string
 	counted, special bool

@@ -65,11 +65,11 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 		}
 		return dst, nil
 	}
-	quantise := quant.AppendQ8
+	quantize := quant.AppendQ8
 	if typ == Q4_0 {
-		quantise = quant.AppendQ4
+		quantize = quant.AppendQ4
 	}
-	dst, err := quantise(dst, values)
+	dst, err := quantize(dst, values)
 	if bad := (*quant.ScaleError)(nil); errors.As(err, &bad) {
 		return dst, &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ), Got: fmt.Sprintf("a value of %v", bad.Value)}
 	}

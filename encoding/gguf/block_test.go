@@ -81,7 +81,7 @@ func TestQ4Order(t *testing.T) {
 
 // What is read back is at most half a step away, the step being the block's scale, and
 // the rounding of the scale to F16. Q4_0 has no 8: what is there becomes 7.
-func TestQuantisationError(t *testing.T) {
+func TestQuantizationError(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, typ := range []Type{Q8_0, Q4_0} {
 		for range 200 {
@@ -136,7 +136,7 @@ func TestFloats(t *testing.T) {
 	}
 }
 
-func TestQuantisingMistakes(t *testing.T) {
+func TestQuantizingMistakes(t *testing.T) {
 	inf, nan := float32(math.Inf(-1)), float32(math.NaN())
 	with := func(x float32) []float32 { return append(make([]float32, blockLen-1), x) }
 	for _, c := range []struct {

@@ -53,7 +53,7 @@ type Product struct {
 	TFLOPS       float64 `json:"tflops"`
 	Best         float64 `json:"best_tflops"`
 	GBs          float64 `json:"gb_per_s"`               // 10^9 bytes: a and b read and c written once, the median
-	Utilisation  float64 `json:"utilisation,omitempty"`  // TFLOPS of GEMM.Peak
+	Utilization  float64 `json:"utilization,omitempty"`  // TFLOPS of GEMM.Peak
 	OfBandwidth  float64 `json:"of_bandwidth,omitempty"` // GBs of GEMMOptions.Bandwidth
 	Deviation    float64 `json:"deviation"`              // of 16 elements from those in float64, the largest, in deviations of c's elements
 	Problem      string  `json:"problem,omitempty"`      // why this form cannot be measured
@@ -129,8 +129,8 @@ func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 	for _, dt := range dtypes {
 		for _, size := range g.Sizes {
 			for _, layout := range layouts {
-				if dt.IsQuantised() && layout == "TN" {
-					continue // there are no gradients of quantised weights
+				if dt.IsQuantized() && layout == "TN" {
+					continue // there are no gradients of quantized weights
 				}
 				if err := ctx.Err(); err != nil {
 					return err
@@ -143,7 +143,7 @@ func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 					return fmt.Errorf("%s %s %d x %d x %d: %w", p.DType, p.Layout, p.M, p.N, p.K, err)
 				}
 				if r.Peak > 0 {
-					p.Utilisation = p.TFLOPS / r.Peak
+					p.Utilization = p.TFLOPS / r.Peak
 				}
 				if g.Bandwidth > 0 {
 					p.OfBandwidth = p.GBs * 1e9 / g.Bandwidth
@@ -214,12 +214,12 @@ func (g *gemmMeter) operands(k kernels.Matmul, dt tensor.DType) (x operands, err
 		return rows, columns
 	}
 	others := dt
-	if dt.IsQuantised() {
+	if dt.IsQuantized() {
 		others = tensor.F32
 	}
 	am, ak := stored(k.M, k.K, k.TransA)
 	bk, bn := stored(k.K, k.N, k.TransB)
-	if dt.IsQuantised() && bn%tensor.BlockLen != 0 {
+	if dt.IsQuantized() && bn%tensor.BlockLen != 0 {
 		return x, fmt.Errorf("rows of b have %d numbers: want whole blocks of %d in %s", bn, tensor.BlockLen, dt)
 	}
 	x.a, x.b, x.c = g.device.New(others, am, ak), g.device.New(dt, bk, bn), g.device.New(others, k.M, k.N)

@@ -69,7 +69,7 @@ type TrainingStep struct {
 	TFLOPS      float64 `json:"tflops"` // of the median step
 	BestTFLOPS  float64 `json:"best_tflops"`
 	Peak        float64 `json:"peak_tflops,omitempty"` // given or measured; 0: unknown
-	Utilisation float64 `json:"utilisation,omitempty"` // TFLOPS of Peak
+	Utilization float64 `json:"utilization,omitempty"` // TFLOPS of Peak
 
 	Counts  *vulkan.Counts `json:"counts,omitempty"`  // of a step, on a Vulkan device
 	Kernels []KernelTime   `json:"kernels,omitempty"` // longest first
@@ -216,7 +216,7 @@ func (s *stepMeter) summarize(times []float64) {
 		peak = cpu.Peak(s.Threads)
 	}
 	if peak > 0 {
-		r.Peak, r.Utilisation = peak/1e12, r.TFLOPS*1e12/peak
+		r.Peak, r.Utilization = peak/1e12, r.TFLOPS*1e12/peak
 	}
 }
 

@@ -3,7 +3,7 @@ package curves
 import "math"
 
 // Smooth is the curve without its noise: at each point the value of a straight line fitted
-// to its neighbours, near ones counting more (a local linear regression with a
+// to its neighbors, near ones counting more (a local linear regression with a
 // triangular kernel). Unlike a moving average it neither lags behind a falling loss nor
 // bends at the ends.
 func (c Curve) Smooth() Curve {
@@ -22,7 +22,7 @@ func (c Curve) Smooth() Curve {
 			sw, sx, sy, sxx, sxy = sw+w, sx+w*x, sy+w*y, sxx+w*x*x, sxy+w*x*y
 		}
 		if d := sw*sxx - sx*sx; d > 1e-12*sw*sxx {
-			// within the neighbours' range: a steep end is not drawn on beyond it
+			// within the neighbors' range: a steep end is not drawn on beyond it
 			s.Values[i] = min(max((sxx*sy-sx*sxy)/d, lowest), highest)
 		} else { // one step only
 			s.Values[i] = sy / sw

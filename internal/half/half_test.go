@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Every 16-bit float survives the way to float32 and back; between two neighbours the
+// Every 16-bit float survives the way to float32 and back; between two neighbors the
 // nearer one is taken, and at the middle the one whose last bit is 0.
 func TestRounding(t *testing.T) {
 	for _, c := range []struct {

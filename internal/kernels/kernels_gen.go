@@ -2026,7 +2026,7 @@ type Permute struct {
 	D3 int //
 	D4 int //
 	D5 int //
-	S0 int // for each, the distance in x between neighbours, in elements
+	S0 int // for each, the distance in x between neighbors, in elements
 	S1 int //
 	S2 int //
 	S3 int //

@@ -1,4 +1,4 @@
-// Package quant converts between float32 and GGML's quantised blocks: 32 numbers that
+// Package quant converts between float32 and GGML's quantized blocks: 32 numbers that
 // share a scale d, an F16 in the two bytes that come first. Every number of a block is
 // q·d in float32:
 //
@@ -46,7 +46,7 @@ func DecodeQ4(dst []float32, src []byte) {
 }
 
 // AppendQ8 appends the blocks of values, whose number is a multiple of Len, as ggml's
-// reference quantiser makes them: d = max|x| / 127 and q = x·(1/d), rounded to nearest,
+// reference quantizer makes them: d = max|x| / 127 and q = x·(1/d), rounded to nearest,
 // halves away from 0, all in float32 and with d not yet rounded to F16. A block whose
 // scale is no finite F16 is a *ScaleError.
 func AppendQ8(dst []byte, values []float32) ([]byte, error) {
@@ -91,7 +91,7 @@ func AppendQ4(dst []byte, values []float32) ([]byte, error) {
 	return dst, nil
 }
 
-// ScaleError is a block that cannot be quantised.
+// ScaleError is a block that cannot be quantized.
 type ScaleError struct {
 	Value float32 // the largest in the block, or NaN
 }

@@ -21,7 +21,7 @@ func blocks(t *testing.T, d *tensor.Device) (dir string) {
 	return dir
 }
 
-// A q8 or q4 model computes in 16 bits what its dequantised weights compute so, to the
+// A q8 or q4 model computes in 16 bits what its dequantized weights compute so, to the
 // bit. Its weights are those of the model that computes in f32, and its logits differ as
 // two roundings of activations do: by some 2^-9 of them in bf16, 2^-12 in f16, and each layer of this model enlarges that.
 func TestComputeDType(t *testing.T) {
@@ -56,7 +56,7 @@ func TestComputeDType(t *testing.T) {
 			}
 			wide.dtype = compute
 			if !slices.Equal(logits(t, wide, b), got) {
-				t.Errorf("%s in %s: the dequantised weights give other logits", stored, compute)
+				t.Errorf("%s in %s: the dequantized weights give other logits", stored, compute)
 			}
 			decoder := m.NewDecoder(2, 32)
 			first, err := decoder.Step([][]int32{b.IDs[:20], b.IDs[20:]})

@@ -135,7 +135,7 @@ func parseConfig(path string, text []byte) (Config, error) {
 	only(f, "hidden_act", "silu")
 	only(f, "partial_rotary_factor", 1.0)
 	if f.has("quantization_config") {
-		f.fail("quantization_config", "none: quantised checkpoints are not supported", fileerror.Short(f.values["quantization_config"]))
+		f.fail("quantization_config", "none: quantized checkpoints are not supported", fileerror.Short(f.values["quantization_config"]))
 	}
 	if ids := f.ids("bos_token_id"); len(ids) > 0 {
 		c.BOS = ids[0]

@@ -15,7 +15,7 @@ import (
 )
 
 // A file that loses its end while it is loaded is an error that names it, wherever its bytes
-// are read: as they are, by a kernel's cast, or by the goroutines that quantise.
+// are read: as they are, by a kernel's cast, or by the goroutines that quantize.
 func TestLoadOfAFileCutShort(t *testing.T) {
 	d, err := device.Open("cpu")
 	if err != nil {

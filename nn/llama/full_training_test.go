@@ -141,8 +141,8 @@ func TestTiedGradient(t *testing.T) {
 	near(t, "gradient", one[embeddingName], sum)
 }
 
-// Quantised weights cannot train; the error names the first.
-func TestQuantisedModelCannotTrain(t *testing.T) {
+// Quantized weights cannot train; the error names the first.
+func TestQuantizedModelCannotTrain(t *testing.T) {
 	d := open(t)
 	c := small("llama")
 	c.Hidden, c.HeadDim, c.Intermediate = 32, 8, 64

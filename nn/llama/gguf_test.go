@@ -99,7 +99,7 @@ func TestGGUFRowOrder(t *testing.T) {
 	}
 }
 
-// within compares within a normalised error.
+// within compares within a normalized error.
 func within(t *testing.T, what string, got, want []float32, most float64) {
 	t.Helper()
 	if e := golden.RelativeError(got, want); !(e <= most) {
@@ -126,7 +126,7 @@ func TestGGUFRealModel(t *testing.T) {
 // some. The bounds are on |error| / |logits|. A q8 weight is off by at most 1/254 of its
 // block's largest, by 1/3 % or so of a typical one, a q4 weight by up to 1/16, 10 % or so;
 // the layers' errors add up as random ones do.
-func TestQuantisedModel(t *testing.T) {
+func TestQuantizedModel(t *testing.T) {
 	dir := filepath.Join(realdata.Folder(t), "models", "stories260K-hf")
 	d := open(t)
 	m := load(t, d, dir)
@@ -150,7 +150,7 @@ func TestQuantisedModel(t *testing.T) {
 		if dt := direct.Embedding.Weight.Value.DType(); dt != c.stored {
 			t.Errorf("%s: the embedding is %s, want %s", c.dt, dt, c.stored)
 		}
-		if !c.dt.IsQuantised() {
+		if !c.dt.IsQuantized() {
 			within(t, c.dt.String()+" widened", logits(t, wide, b), want, c.most)
 			continue
 		}
@@ -158,10 +158,10 @@ func TestQuantisedModel(t *testing.T) {
 			t.Errorf("%s: activations in %s", c.dt, direct.DType())
 		}
 		if !slices.Equal(logits(t, viaFile, b), got) {
-			t.Errorf("%s: quantised while loading and loaded quantised give other logits", c.dt)
+			t.Errorf("%s: quantized while loading and loaded quantized give other logits", c.dt)
 		}
 		if !slices.Equal(logits(t, wide, b), got) {
-			t.Errorf("%s: the dequantised f32 weights give other logits", c.dt)
+			t.Errorf("%s: the dequantized f32 weights give other logits", c.dt)
 		}
 		down := direct.Blocks[0].MLP.Down.(*nn.Linear).Weight.Value // 172 wide: no whole blocks
 		up := direct.Blocks[0].MLP.Up.(*nn.Linear).Weight.Value
@@ -174,8 +174,8 @@ func TestQuantisedModel(t *testing.T) {
 	}
 }
 
-// Loading quantised holds neither a second copy nor the wide tensors on the device.
-func TestLoadQuantisedPeak(t *testing.T) {
+// Loading quantized holds neither a second copy nor the wide tensors on the device.
+func TestLoadQuantizedPeak(t *testing.T) {
 	for _, dt := range []tensor.DType{tensor.Q8, tensor.Q4} {
 		d := open(t)
 		loadAs(t, d, filepath.Join(golden.Folder(t), "llama-gqa"), dt)

@@ -18,7 +18,7 @@ import (
 // LoadOptions choose how Load stores a model.
 type LoadOptions struct {
 	// DType is the storage type of weights and activations: f32 (the zero value), f16
-	// or bf16, whatever the file has. With q8 or q4 the matrices are quantised as they
+	// or bf16, whatever the file has. With q8 or q4 the matrices are quantized as they
 	// are loaded, or as the file has them, and everything else is f32; with q4 the
 	// embedding and the head are q8. A matrix whose rows are no whole blocks of 32 stays
 	// f32.
@@ -80,9 +80,9 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 func (o LoadOptions) check() error {
 	c := o.ComputeDType
 	switch {
-	case !o.DType.IsFloat() && !o.DType.IsQuantised():
+	case !o.DType.IsFloat() && !o.DType.IsQuantized():
 		return fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8 or q4", o.DType)
-	case c == tensor.F32 || o.DType.IsQuantised() && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
+	case c == tensor.F32 || o.DType.IsQuantized() && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
 		return nil
 	default:
 		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8 or q4, and elsewhere the weights' type", c, o.DType)
@@ -91,7 +91,7 @@ func (o LoadOptions) check() error {
 
 // activations is the storage type of the activations.
 func (o LoadOptions) activations() tensor.DType {
-	if o.DType.IsQuantised() {
+	if o.DType.IsQuantized() {
 		return o.ComputeDType
 	}
 	return o.DType

@@ -2,7 +2,7 @@
 // Qwen2 as Hugging Face stores them (config.json and safetensors).
 //
 // Config is the architecture, Model the network, Load and Save go from and to a
-// folder, Loss is what training minimises, Decoder and Generate continue texts.
+// folder, Loss is what training minimizes, Decoder and Generate continue texts.
 package llama
 
 import (

@@ -128,7 +128,7 @@ func TestReadNewConfigRefuses(t *testing.T) {
 		`num_attention_heads: want the new model's size, got none`:                       {"num_attention_heads": nil},
 		`model_type: want ` + oneOf(modelTypes()) + `, got ""`:                           {"model_type": nil},
 		`num_key_value_heads: want a divisor of the 4 heads, got 3`:                      {"num_key_value_heads": 3},
-		`quantization_config: want none: quantised checkpoints are not supported, got {`: {"quantization_config": object{"bits": 4}},
+		`quantization_config: want none: quantized checkpoints are not supported, got {`: {"quantization_config": object{"bits": 4}},
 	} {
 		path := filepath.Join(t.TempDir(), "shape.json")
 		if err := os.WriteFile(path, with(t, changes), 0o666); err != nil {

@@ -16,10 +16,10 @@ import (
 
 // Save writes config.json and model.safetensors (shards of it past 5 GB) into a folder,
 // which it makes if need be; each file is whole or not there. A model with adapters in its slots is an
-// error: merge them first. Quantised weights become f32, which is exact.
+// error: merge them first. Quantized weights become f32, which is exact.
 func (m *Model) Save(dir string) error {
 	dt := m.dtype
-	if m.Embedding.Weight.Value.DType() != dt { // the other weights are quantised, or f32
+	if m.Embedding.Weight.Value.DType() != dt { // the other weights are quantized, or f32
 		dt = tensor.F32
 	}
 	return m.SaveAs(dir, dt)
@@ -93,7 +93,7 @@ func (m *Model) write(w io.Writer, t *tensor.Tensor, dt tensor.DType) error {
 	scope := m.device.Scope()
 	defer scope.Close()
 	switch {
-	case t.DType().IsQuantised():
+	case t.DType().IsQuantized():
 		values, err := t.Float32s()
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 // GGUFOptions choose what SaveGGUF writes.
 type GGUFOptions struct {
 	// DType is the type of the matrices: f32 (the zero value), f16, bf16, q8 or q4, the
-	// quantised ones under the rules of LoadOptions. Norms and biases are f32.
+	// quantized ones under the rules of LoadOptions. Norms and biases are f32.
 	DType tensor.DType
 	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Vocabulary).
 	// llama.cpp needs it to run the model; Load does not.
@@ -57,7 +57,7 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 		return err
 	}
 	metadata = append(metadata, gguf.KeyValue{Key: "general.file_type", Value: fileType})
-	if o.DType.IsQuantised() {
+	if o.DType.IsQuantized() {
 		metadata = append(metadata, gguf.KeyValue{Key: "general.quantization_version", Value: uint32(2)})
 	}
 	metadata = append(metadata, o.Tokenizer...)

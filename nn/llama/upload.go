@@ -18,7 +18,7 @@ import (
 // straight to the logits.
 func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 	switch {
-	case !dt.IsQuantised():
+	case !dt.IsQuantized():
 		return dt
 	case len(shape) != 2 || shape[1]%tensor.BlockLen != 0:
 		return tensor.F32
@@ -31,7 +31,7 @@ func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 // loadedType is storageType for a tensor of a file: one in q4 stays so where q8 is asked
 // for, which would add nothing but bytes.
 func loadedType(dt tensor.DType, name string, t stored) tensor.DType {
-	if dt.IsQuantised() && t.DType == tensor.Q4 {
+	if dt.IsQuantized() && t.DType == tensor.Q4 {
 		return tensor.Q4
 	}
 	return storageType(dt, name, t.Shape)
@@ -42,7 +42,7 @@ func upload(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (*
 	switch {
 	case t.DType == dt:
 		return d.FromBytes(dt, t.Data, t.Shape...), nil
-	case t.DType.IsQuantised() || dt.IsQuantised():
+	case t.DType.IsQuantized() || dt.IsQuantized():
 		return convert(ctx, d, dt, t)
 	}
 	y := d.New(dt, t.Shape...)
@@ -60,7 +60,7 @@ func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (
 	y := d.New(dt, t.Shape...)
 	values := make([]float32, min(convertPiece, y.Numel()))
 	var blocks []byte
-	if dt.IsQuantised() {
+	if dt.IsQuantized() {
 		blocks = make([]byte, dt.Bytes(len(values)))
 	}
 	for from := 0; from < y.Numel(); from += convertPiece {
@@ -70,16 +70,16 @@ func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (
 		n := min(convertPiece, y.Numel()-from)
 		err := inParts(n, func(lo, hi int) error {
 			t.DType.Decode(values[lo:hi], t.Data[t.DType.Bytes(from+lo):t.DType.Bytes(from+hi)])
-			if !dt.IsQuantised() {
+			if !dt.IsQuantized() {
 				return nil
 			}
-			_, err := dt.Quantise(blocks[:dt.Bytes(lo)], values[lo:hi])
+			_, err := dt.Quantize(blocks[:dt.Bytes(lo)], values[lo:hi])
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if part := y.View(from, n); dt.IsQuantised() {
+		if part := y.View(from, n); dt.IsQuantized() {
 			part.SetBytes(blocks[:dt.Bytes(n)])
 		} else {
 			part.SetFloat32s(values[:n])
@@ -105,7 +105,7 @@ func inParts(n int, f func(lo, hi int) error) error {
 			return err
 		}
 		if err != nil {
-			return fmt.Errorf("want numbers that can be quantised: %w", err)
+			return fmt.Errorf("want numbers that can be quantized: %w", err)
 		}
 	}
 	return nil

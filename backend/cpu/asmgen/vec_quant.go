@@ -8,12 +8,12 @@ import (
 // blocks writes the loops of quant.go: a block of 32 numbers a turn, whose scale is
 // widened and multiplied in Y0.
 func (v *vec) blocks() {
-	v.dequantise("fromQ8", 34, func() {
+	v.dequantize("fromQ8", 34, func() {
 		for i := range 4 {
 			v.quarter(i, Mem(2+8*i, "SI"))
 		}
 	})
-	v.dequantise("fromQ4", 18, func() {
+	v.dequantize("fromQ4", 18, func() {
 		v.I("VMOVDQU", Mem(2, "SI"), "X5")
 		v.I("VPSRLW", Imm(4), "X5", "X6")
 		for i, half := range []string{"X5", "X6"} {
@@ -34,8 +34,8 @@ func (v *vec) quarter(i int, from string) {
 	v.I("VMOVUPS", "Y1", Mem(32*i, "DI"))
 }
 
-// dequantise writes a loop whose body widens the block of the given size at SI to DI.
-func (v *vec) dequantise(name string, size int, body func()) {
+// dequantize writes a loop whose body widens the block of the given size at SI to DI.
+func (v *vec) dequantize(name string, size int, body func()) {
 	v.Go(strings.NewReplacer("NAME", name, "SIZE", fmt.Sprint(size)).Replace(`func NAME(dst []float32, src []byte) {
 	if !useAVX2 || len(dst) == 0 {
 		NAMEGo(dst, src)

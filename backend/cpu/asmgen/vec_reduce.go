@@ -102,7 +102,7 @@ func (v *vec) maximum() {
 	v.I("VMAXPS", "X15", top, top)
 	v.I("VPERMILPS", Imm(0x4e), top, "X15") // swap pairs
 	v.I("VMAXPS", "X15", top, top)
-	v.I("VPERMILPS", Imm(0xb1), top, "X15") // swap neighbours
+	v.I("VPERMILPS", Imm(0xb1), top, "X15") // swap neighbors
 	v.I("VMAXPS", "X15", top, top)
 	v.I("MOVQ", v.Arg("result"), "DX")
 	v.I("VMOVSS", top, "(DX)")

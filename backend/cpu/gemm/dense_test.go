@@ -10,7 +10,7 @@ import (
 )
 
 // TestDenseTile compares the dense micro-kernel with the general one, bit for bit, with a
-// neighbour on each side of every row of C.
+// neighbor on each side of every row of C.
 func TestDenseTile(t *testing.T) {
 	everyKernel(t, func(t *testing.T, kn kernel) {
 		if kn.dense == nil {

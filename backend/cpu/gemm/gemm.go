@@ -1,5 +1,5 @@
 // Package gemm multiplies matrices: C (+)= op(A) op(B), all row-major, A and C
-// in float32, B in float32, in a 16-bit format or in quantised blocks, which are
+// in float32, B in float32, in a 16-bit format or in quantized blocks, which are
 // widened exactly.
 //
 // A micro-kernel computes a tile of C (6x16 with AVX2, 14x32 with AVX-512) out
@@ -155,7 +155,7 @@ type Workspace struct {
 	kernel *kernel
 	tile   tile
 	a, b   []float32         // panels of A and B
-	wide   []float32         // a piece of a quantised B
+	wide   []float32         // a piece of a quantized B
 	rows   [8]unsafe.Pointer // argument of the transposing packer
 	x      []float32         // a vector gathered out of a column
 	sums   [vectorChunk]float32

@@ -14,7 +14,7 @@ type kernel struct {
 	// denseRound*rows.
 	dense func(*tile)
 	// kc is the depth of a block and strip the width of B's part of it: together
-	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbour
+	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbor
 	// on the same core uses it too.
 	kc, strip int
 	packers

@@ -7,7 +7,7 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// Quantised matrices are widened, a piece that stays in the cache at a time, to float32
+// Quantized matrices are widened, a piece that stays in the cache at a time, to float32
 // in a worker's own memory, and go on from there like any float32 matrix: a product has
 // the bits that it has with the widened matrix.
 
@@ -21,7 +21,7 @@ func blockMatrix(f format, data []byte, ld int) Matrix {
 	return Matrix{f, unsafe.Pointer(unsafe.SliceData(data)), len(data) / f.blockBytes() * quant.Len, ld}
 }
 
-// inBlocks reports a quantised format.
+// inBlocks reports a quantized format.
 func (f format) inBlocks() bool { return f >= formatQ8 }
 
 func (f format) blockBytes() int {
@@ -46,7 +46,7 @@ func (b *Matrix) block(i int) unsafe.Pointer {
 	return unsafe.Add(b.data, i/quant.Len*b.format.blockBytes())
 }
 
-// widened is rows [i, i+rows) of a quantised matrix from element j on, n of each, as a
+// widened is rows [i, i+rows) of a quantized matrix from element j on, n of each, as a
 // float32 matrix that begins there. It lives until the next call.
 //
 //go:noinline
@@ -64,7 +64,7 @@ func (w *Workspace) widened(b *Matrix, i, rows, j, n int) Matrix {
 // beside a strip's width, some 32 KiB.
 const widenedRows = 32
 
-// packBlocks is packB for a quantised matrix.
+// packBlocks is packB for a quantized matrix.
 func (w *Workspace) packBlocks(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int) {
 	if trans { // panel by panel
 		for p := 0; p < n; p += w.kernel.cols {

@@ -11,7 +11,7 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// A product with a quantised matrix has the bits of the product with the widened one, in
+// A product with a quantized matrix has the bits of the product with the widened one, in
 // every path: vectors, few rows, one strip, shared panels, tails.
 func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 	team := parallel.New(3)

@@ -2,7 +2,7 @@
 package pages
 
 // Huge is the size of a huge page. A mapping of at least so much asks for them: first touching
-// 64 MB of small pages costs six times as much, and neighbours within a huge page never meet
+// 64 MB of small pages costs six times as much, and neighbors within a huge page never meet
 // in the same place of a cache that is indexed by physical addresses. A mapping whose size is
 // a multiple of Huge begins at the beginning of one.
 const Huge = 2 << 20

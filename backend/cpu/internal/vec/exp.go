@@ -5,7 +5,7 @@ import "math"
 // e^x = 2^n * e^r with n = round(x / ln 2) and |r| <= ln 2 / 2. Adding
 // expRound leaves n in the low bits of the sum. ln 2 is split in two parts, the
 // first of which has 9 bits, so n*expLn2Hi is exact. e^r is the polynomial
-// 1 + r + r^2*(expC2 + expC3 r + ...), whose coefficients minimise the largest
+// 1 + r + r^2*(expC2 + expC3 r + ...), whose coefficients minimize the largest
 // relative error (3.1e-9, Remez exchange). 2^n is added to the exponent field;
 // this fails outside [expMin, expMax], where the result is 0, +Inf or NaN.
 const (

@@ -32,7 +32,7 @@ func subMulGo(dst, a, b []float32, c float32) {
 }
 
 // LogSumExp returns log(sum(e^x[i])) without storing the terms: the
-// normaliser of a cross-entropy row. It is -Inf for an empty row.
+// normalizer of a cross-entropy row. It is -Inf for an empty row.
 func LogSumExp(x []float32) float32 {
 	m := maximum(x)
 	if math.IsInf(float64(m), 0) {
