@@ -38,7 +38,7 @@ func FuzzRead(f *testing.F) {
 		format := Formats()[int(i)%len(Formats())]
 		number := 0
 		var fields fieldCounts
-		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, func(r Row) error {
+		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, nil, func(r Row) error {
 			number++
 			if r.Source.Row != number || r.Format == FormatAuto || format != FormatAuto && r.Format != format {
 				t.Errorf("row %d of %s is %+v", number, format, r)

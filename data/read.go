@@ -28,6 +28,9 @@ type ReadOptions struct {
 	// 0: a quarter of the memory that is left, and then no file may unpack to more than 200
 	// times its size.
 	MaxBytes int
+	// Skip is told of each bad row, which then is passed over: an error with file, row and line.
+	// nil: the first one ends the reading. What is wrong with a file as a whole always does.
+	Skip func(error)
 }
 
 // Read gives the rows of files, one file after the other, and what became of their fields.
@@ -57,7 +60,7 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 			if whole != nil {
 				return whole.read(r, add)
 			}
-			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, add)
+			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, o.skip(path), add)
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
@@ -67,6 +70,14 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 		}
 	}
 	return rows, byForm(fields.all), nil
+}
+
+// skip is Skip for the rows of a file; nil if there is none.
+func (o ReadOptions) skip(path string) func(error) {
+	if o.Skip == nil {
+		return nil
+	}
+	return func(err error) { o.Skip(fmt.Errorf("%s: %w", path, err)) }
 }
 
 const packed = ".gz"
@@ -114,7 +125,7 @@ func behindMark(r io.Reader) *bufio.Reader {
 }
 
 // readRows reads rows of JSON; under FormatAuto the first one tells the format of all.
-func readRows(r *bufio.Reader, rows rowReader, add func(Row) error) error {
+func readRows(r *bufio.Reader, rows rowReader, skip func(error), add func(Row) error) error {
 	if rows.format == FormatAuto {
 		if c, err := firstByte(r); err == nil && c != '{' && c != '[' {
 			head, _ := r.Peek(20)
@@ -123,17 +134,17 @@ func readRows(r *bufio.Reader, rows rowReader, add func(Row) error) error {
 				"the format text takes any file for a document", endings(), head)
 		}
 	}
-	return eachRow(r, func(number int, raw []byte) error {
+	return eachRow(r, skip, func(number int, raw []byte) error {
 		o, err := rows.open(raw, "", "", 0)
 		if err == nil && rows.format == FormatAuto {
 			rows.format, err = detect(o)
 		}
 		if err != nil {
-			return err
+			return badRow{err}
 		}
 		row, err := rows.parse(o)
 		if err != nil {
-			return err
+			return badRow{err}
 		}
 		row.Source.Row = number
 		return add(row)

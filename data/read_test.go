@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,7 +108,7 @@ func TestReadAlpacaRefusesBadFiles(t *testing.T) {
 
 // A row without end is given up, not held in memory.
 func TestReadRefusesEndlessRow(t *testing.T) {
-	err := eachRow(behindMark(&endless{head: `{"instruction": "`}), func(int, []byte) error { return nil })
+	err := eachRow(behindMark(&endless{head: `{"instruction": "`}), nil, func(int, []byte) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "want at most 16777216 bytes") {
 		t.Errorf("got error %v", err)
 	}
@@ -146,5 +147,65 @@ func TestEndsWithItsContext(t *testing.T) {
 	}
 	if _, _, err := Tokenize(ctx, letters{}, rows, TokenizeOptions{MaxTokens: 8}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Tokenize: %v", err)
+	}
+}
+
+// Bad rows are passed over one by one and told of with file, row and line; those behind them are
+// read, in files of lines, of objects over several lines and of an array.
+func TestSkip(t *testing.T) {
+	const good = `{"prompt": "a", "completion": "b"}`
+	for name, c := range map[string]struct {
+		text string
+		rows []int    // good ones, by number
+		bad  []string // what is told
+	}{
+		"lines": {
+			good + "\n" + `{"prompt": "a"}` + "\n" + good + "\n" + `{"prompt": "a", "completion": "b"` + "\n" + `nothing` + "\n" + good + " x\n" + good,
+			[]int{1, 3, 7},
+			[]string{"row 2 (line 2)", "row 4 (line 4)", "row 5 (line 5): want {, got 'n'", "row 6 (line 6)"},
+		},
+		"the last line": {good + "\n" + `{"prompt": "\ud800", "completion": "x"}`, []int{1}, []string{"row 2 (line 2)"}},
+		"an array": {
+			"[" + good + ",\n" + `{"prompt": 1, "completion": "b"},` + "\n" + `{"prompt": "a", "prompt": "a", "completion": "b"},` + good + "]",
+			[]int{1, 4}, []string{"row 2 (line 2)", "row 3 (line 3)"},
+		},
+		"objects over lines": {"{\n\"prompt\": \"a\",\n\"completion\": \"b\"}\n{\"prompt\":\n7}\n" + good, []int{1, 3}, []string{"row 2 (line 5)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "rows.jsonl")
+			if err := os.WriteFile(path, []byte(c.text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			var bad []error
+			rows, _, err := Read(t.Context(), []string{path}, ReadOptions{Skip: func(err error) { bad = append(bad, err) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for _, r := range rows {
+				got = append(got, r.Source.Row)
+			}
+			if !slices.Equal(got, c.rows) || len(bad) != len(c.bad) {
+				t.Fatalf("rows %v, bad %v; want %v and %d bad", got, bad, c.rows, len(c.bad))
+			}
+			for i, want := range c.bad {
+				if text := bad[i].Error(); !strings.HasPrefix(text, path+": "+want) {
+					t.Errorf("told %q, want %s: %s", text, path, want)
+				}
+			}
+			if _, _, err := Read(t.Context(), []string{path}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), path+": "+c.bad[0]) {
+				t.Errorf("without Skip: %v", err)
+			}
+		})
+	}
+	// What is wrong with the file as a whole is no bad row.
+	for _, text := range []string{"", "hello", "[" + good + ",", "[" + good + "] x"} {
+		path := filepath.Join(t.TempDir(), "rows.json")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Read(t.Context(), []string{path}, ReadOptions{Skip: func(error) {}}); err == nil {
+			t.Errorf("%q was read", text)
+		}
 	}
 }

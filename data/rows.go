@@ -11,16 +11,24 @@ import (
 // maxRow bounds the bytes of one row, and so what one row of a hostile file can hold.
 const maxRow = 16 << 20
 
+// badRow is an error that concerns one row alone: those behind it can still be read.
+type badRow struct{ error }
+
+func (e badRow) Unwrap() error { return e.error }
+
 // eachRow cuts rows of JSON out of a stream: an array of objects, or objects one after
 // the other (JSONL). Rows are numbered from 1. An error of visit is reported with its line
 // if it is a fault, else with the row's.
-func eachRow(r *bufio.Reader, visit func(number int, raw []byte) error) error {
+//
+// With skip, which is told of them, bad rows are passed over: those that visit says are bad, and
+// where every row is a line, lines that are no whole object.
+func eachRow(r *bufio.Reader, skip func(error), visit func(number int, raw []byte) error) error {
 	s := rowScanner{r: r, line: 1}
 	c, err := s.skipSpace()
 	if err == io.EOF {
 		return errors.New("want rows, got an empty file")
 	}
-	array := c == '['
+	array, byLine := c == '[', false
 	if array {
 		if c, err = s.skipSpace(); c == ']' {
 			return s.end()
@@ -28,12 +36,17 @@ func eachRow(r *bufio.Reader, visit func(number int, raw []byte) error) error {
 	}
 	for row := 1; ; row++ {
 		at := s.line
-		if err == nil && c != '{' {
+		if err == nil && c != '{' && byLine {
+			err = s.badLine(fmt.Errorf("want {, got %q", c))
+		} else if err == nil && c != '{' {
 			err = fmt.Errorf("want {, got %q", c)
 		}
 		var raw []byte
-		if err == nil {
+		if err == nil && byLine {
+			raw, err = s.lineObject()
+		} else if err == nil {
 			raw, err = s.object()
+			byLine = skip != nil && !array && at == s.line
 		}
 		if err == nil {
 			err = visit(row, raw)
@@ -42,7 +55,15 @@ func eachRow(r *bufio.Reader, visit func(number int, raw []byte) error) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("row %d (line %d): %w", row, at, noEOF(err))
+			bad, ok := errors.AsType[badRow](err)
+			if ok {
+				err = bad.error
+			}
+			err = fmt.Errorf("row %d (line %d): %w", row, at, noEOF(err))
+			if !ok || skip == nil {
+				return err
+			}
+			skip(err)
 		}
 
 		c, err = s.skipSpace()
@@ -121,6 +142,37 @@ func (s *rowScanner) object() ([]byte, error) {
 		}
 	}
 	return b, nil
+}
+
+// lineObject reads to the end of the line of the brace just read.
+func (s *rowScanner) lineObject() ([]byte, error) {
+	b := []byte{'{'}
+	for {
+		c, err := s.readByte()
+		if err == io.EOF || c == '\n' {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == maxRow {
+			return nil, s.badLine(fmt.Errorf("want at most %d bytes, got more", maxRow))
+		}
+		b = append(b, c)
+	}
+}
+
+// badLine passes over what is left of a line, whose fault err is.
+func (s *rowScanner) badLine(err error) error {
+	for {
+		c, readErr := s.readByte()
+		switch {
+		case readErr != nil && readErr != io.EOF:
+			return readErr
+		case readErr == io.EOF || c == '\n':
+			return badRow{err}
+		}
+	}
 }
 
 // end makes sure that nothing follows the array.

@@ -21,7 +21,7 @@ func TestGoldenPrompts(t *testing.T) {
 				t.Fatal(err)
 			}
 			read := map[string]map[string]Example{}
-			err = lines(file, func(_ int, line []byte) error {
+			err = lines(file, nil, func(_ int, line []byte) error {
 				var want struct {
 					Row     string
 					Prompt  string

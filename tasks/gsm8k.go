@@ -17,15 +17,16 @@ var gsm8k = Task{
 
 // readGSM8K reads the rows of Cobbe et al. (2110.14168): a question, and an answer whose last line
 // is "#### " and a number. Solved examples are the first of train.jsonl beside the file.
-func readGSM8K(path string, shots int) ([]Example, error) {
-	examples, err := readProblems(path, -1)
+func readGSM8K(path string, o reading) ([]Example, error) {
+	shots := o.shots
+	examples, err := readProblems(path, -1, o.skip)
 	if err != nil || shots == 0 {
 		return examples, err
 	}
 	train := filepath.Join(filepath.Dir(path), "train.jsonl")
-	solved, err := readProblems(train, shots)
+	solved, err := readProblems(train, shots, nil)
 	if err != nil {
-		if solved, err = readProblems(train+".gz", shots); err != nil {
+		if solved, err = readProblems(train+".gz", shots, nil); err != nil {
 			return nil, fmt.Errorf("the %d solved examples: %w", shots, err)
 		}
 	}
@@ -45,8 +46,8 @@ func readGSM8K(path string, shots int) ([]Example, error) {
 var errEnough = errors.New("enough rows")
 
 // readProblems reads so many rows; -1 means all.
-func readProblems(path string, most int) (all []Example, err error) {
-	err = lines(path, func(number int, line []byte) error {
+func readProblems(path string, most int, skip func(error)) (all []Example, err error) {
+	err = lines(path, skip, func(number int, line []byte) error {
 		if len(all) == most {
 			return errEnough
 		}

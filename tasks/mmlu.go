@@ -22,7 +22,8 @@ var letters = []string{"A", "B", "C", "D"}
 // readMMLU reads a folder of MMLU's CSV files (Hendrycks et al., 2009.03300), one a subject, or
 // one of them. A record is question, four choices and the right one's letter. Solved examples are
 // the first of the subject's file in the folder dev beside this one.
-func readMMLU(path string, shots int) (all []Example, err error) {
+func readMMLU(path string, o reading) (all []Example, err error) {
+	shots := o.shots
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func readMMLU(path string, shots int) (all []Example, err error) {
 		head := fmt.Sprintf("The following are multiple choice questions (with answers) about %s.\n\n",
 			strings.ReplaceAll(subject, "_", " "))
 		if shots > 0 {
-			solved, err := readSubject(filepath.Join(filepath.Dir(filepath.Dir(file)), "dev", subject+"_dev.csv"))
+			solved, err := readSubject(filepath.Join(filepath.Dir(filepath.Dir(file)), "dev", subject+"_dev.csv"), nil)
 			if err != nil {
 				return nil, fmt.Errorf("the %d solved examples: %w", shots, err)
 			}
@@ -49,7 +50,7 @@ func readMMLU(path string, shots int) (all []Example, err error) {
 				head += e.Prompt + e.Answer + "\n\n"
 			}
 		}
-		examples, err := readSubject(file)
+		examples, err := readSubject(file, o.skip)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +75,7 @@ func subjectOf(path string) string {
 const maxSubject = 256 << 20
 
 // readSubject reads one file, without what stands before a question.
-func readSubject(path string) (all []Example, err error) {
+func readSubject(path string, skip func(error)) (all []Example, err error) {
 	err = text(path, func(r *bufio.Reader) error {
 		records := csv.NewReader(io.LimitReader(r, maxSubject))
 		records.FieldsPerRecord = -1
@@ -83,16 +84,23 @@ func readSubject(path string) (all []Example, err error) {
 			if err == io.EOF {
 				return nil
 			}
-			if bad, ok := errors.AsType[*csv.ParseError](err); ok {
-				return fmt.Errorf("%s: record %d (line %d): %w", path, n, bad.Line, bad.Err)
-			}
-			if err != nil {
+			bad, ok := errors.AsType[*csv.ParseError](err)
+			if err != nil && !ok {
 				return fmt.Errorf("%s: record %d: %w", path, n, err)
 			}
-			e, err := choiceOfFour(record)
-			if err != nil {
+			var e Example
+			if ok {
+				err = fmt.Errorf("%s: record %d (line %d): %w", path, n, bad.Line, bad.Err)
+			} else if e, err = choiceOfFour(record); err != nil {
 				line, _ := records.FieldPos(0)
-				return fmt.Errorf("%s: record %d (line %d): %w", path, n, line, err)
+				err = fmt.Errorf("%s: record %d (line %d): %w", path, n, line, err)
+			}
+			if err != nil && skip == nil {
+				return err
+			}
+			if err != nil {
+				skip(err)
+				continue
 			}
 			e.at(path, n, "")
 			all = append(all, e)

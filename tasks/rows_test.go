@@ -139,3 +139,32 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// Bad rows are passed over and told of; the good ones are those of a file without them.
+func TestReadSkipping(t *testing.T) {
+	for name, c := range map[string]struct{ file, good, bad string }{
+		"rte":  {"rows.jsonl", `{"premise": "p", "hypothesis": "h", "label": "entailment"}`, `{"premise": "p", "hypothesis": "h", "label": "yes"}`},
+		"mmlu": {"rows.csv", "q,a,b,c,d,B", "q,a,b,c,d,E"},
+		"multirc": {"rows.jsonl", `{"passage": {"text": "t", "questions": [{"question": "q", "answers": [{"text": "a", "label": 1}]}]}}`,
+			`{"passage": {"text": "t", "questions": [{"question": "q", "answers": [{"text": "a", "label": 1}, {"text": "a", "label": 2}]}]}}`},
+		"gsm8k": {"rows.jsonl", `{"question": "q", "answer": "a\n#### 1"}`, `{"question": "q", "answer": "a"}`},
+	} {
+		task, err := Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := write(t, c.file, c.good+"\n"+c.bad+"\n"+c.bad+"\n"+c.good+"\n")
+		var bad []string
+		got, err := task.ReadSkipping(path, 0, func(err error) { bad = append(bad, err.Error()) })
+		if err != nil || len(got) != 2 || got[1].Source.Row != 4 || len(bad) != 2 {
+			t.Errorf("%s: %d examples, bad %q, %v; want 2 and 2", name, len(got), bad, err)
+			continue
+		}
+		if want := path; !strings.HasPrefix(bad[0], want) || !strings.Contains(bad[0], "2") {
+			t.Errorf("%s: told %q, want file and row", name, bad[0])
+		}
+		if _, err := task.Read(path, 0); err == nil || !strings.Contains(err.Error(), bad[0]) {
+			t.Errorf("%s: without skipping: %v", name, err)
+		}
+	}
+}

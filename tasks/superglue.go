@@ -22,8 +22,8 @@ var boolQ = Task{
 
 // readBoolQ reads SuperGLUE's fields, and BoolQ's own (Clark et al., 1905.10044): answer in
 // place of label, and the passage's title apart, which SuperGLUE puts before it.
-func readBoolQ(path string, _ int) (all []Example, err error) {
-	err = lines(path, func(number int, line []byte) error {
+func readBoolQ(path string, o reading) (all []Example, err error) {
+	err = lines(path, o.skip, func(number int, line []byte) error {
 		var r struct {
 			Question *string `json:"question"`
 			Passage  *string `json:"passage"`
@@ -64,8 +64,8 @@ func readBoolQ(path string, _ int) (all []Example, err error) {
 
 var rte = Task{Name: "rte", About: "whether a sentence follows from a text", read: readRTE, files: superGLUE}
 
-func readRTE(path string, _ int) (all []Example, err error) {
-	err = lines(path, func(number int, line []byte) error {
+func readRTE(path string, o reading) (all []Example, err error) {
+	err = lines(path, o.skip, func(number int, line []byte) error {
 		var r struct {
 			Premise    *string `json:"premise"`
 			Hypothesis *string `json:"hypothesis"`
@@ -94,8 +94,8 @@ func readRTE(path string, _ int) (all []Example, err error) {
 var wic = Task{Name: "wic", About: "whether a word means the same in two sentences", read: readWiC, files: superGLUE}
 
 // readWiC asks for the word as the first sentence spells it: start1 and end1 count code points.
-func readWiC(path string, _ int) (all []Example, err error) {
-	err = lines(path, func(number int, line []byte) error {
+func readWiC(path string, o reading) (all []Example, err error) {
+	err = lines(path, o.skip, func(number int, line []byte) error {
 		var r struct {
 			Sentence1 *string `json:"sentence1"`
 			Sentence2 *string `json:"sentence2"`
@@ -132,8 +132,8 @@ func readWiC(path string, _ int) (all []Example, err error) {
 var multiRC = Task{Name: "multirc", About: "which answers to questions about a passage are right", read: readMultiRC, files: superGLUE}
 
 // readMultiRC makes an example of each answer: is it right? Groups are the questions.
-func readMultiRC(path string, _ int) (all []Example, err error) {
-	err = lines(path, func(number int, line []byte) error {
+func readMultiRC(path string, o reading) (all []Example, err error) {
+	err = lines(path, o.skip, func(number int, line []byte) error {
 		var r struct {
 			Passage *struct {
 				Text      *string `json:"text"`
@@ -154,6 +154,7 @@ func readMultiRC(path string, _ int) (all []Example, err error) {
 		if r.Passage == nil || r.Passage.Text == nil {
 			return errors.New("want a passage with a text, got none")
 		}
+		var answers []Example
 		for i, q := range r.Passage.Questions {
 			if q.Question == nil {
 				return fmt.Errorf("passage.questions[%d]: want a question, got none", i)
@@ -167,9 +168,10 @@ func readMultiRC(path string, _ int) (all []Example, err error) {
 				e.at(path, number, fmt.Sprintf(":q%d:a%d", orElse(q.Index, i), orElse(a.Index, j)))
 				const asked = "\nIs the answer correct? "
 				e.chosen(1-*a.Label, " "+*a.Text+asked+"yes", " "+*a.Text+asked+"no")
-				all = append(all, e)
+				answers = append(answers, e)
 			}
 		}
+		all = append(all, answers...)
 		return nil
 	})
 	return all, err

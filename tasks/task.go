@@ -39,9 +39,15 @@ type Task struct {
 	Name  string
 	About string // in a line
 
-	read  func(path string, shots int) ([]Example, error)
+	read  func(path string, o reading) ([]Example, error)
 	files map[Split][]string // names in the task's folder, the first that is there counts
 	shots int                // solved examples that may be shown at most
+}
+
+// reading says how rows are read.
+type reading struct {
+	shots int
+	skip  func(error) // is told of bad rows; nil: the first one ends the reading
 }
 
 // Split is a part of a data set.
@@ -100,10 +106,16 @@ func (t Task) MaxShots() int { return t.shots }
 // Read gives the examples of a file or folder, each with so many solved examples before it.
 // An error names file and row.
 func (t Task) Read(path string, shots int) ([]Example, error) {
+	return t.ReadSkipping(path, shots, nil)
+}
+
+// ReadSkipping is Read, but passes over bad rows, of each of which skip is told; nil is Read.
+// Bad rows among the solved examples are errors.
+func (t Task) ReadSkipping(path string, shots int, skip func(error)) ([]Example, error) {
 	if shots < 0 || shots > t.shots {
 		return nil, fmt.Errorf("task %s: want 0 to %d solved examples before a question, got %d", t.Name, t.shots, shots)
 	}
-	examples, err := t.read(path, shots)
+	examples, err := t.read(path, reading{shots, skip})
 	if err == nil && len(examples) == 0 {
 		err = fmt.Errorf("%s: want rows, got none", path)
 	}
@@ -141,8 +153,9 @@ func text(path string, read func(r *bufio.Reader) error) error {
 // maxLine bounds the bytes of one line.
 const maxLine = 16 << 20
 
-// lines calls each for every line that is not empty, numbered from 1.
-func lines(path string, each func(number int, line []byte) error) error {
+// lines calls each for every line that is not empty, numbered from 1. Its errors are told to skip,
+// if there is one.
+func lines(path string, skip func(error), each func(number int, line []byte) error) error {
 	return text(path, func(r *bufio.Reader) error {
 		for number := 1; ; number++ {
 			var line []byte
@@ -165,9 +178,15 @@ func lines(path string, each func(number int, line []byte) error) error {
 			if len(strings.TrimSpace(string(line))) == 0 {
 				continue
 			}
-			if err := each(number, line); err != nil {
-				return fmt.Errorf("%s:%d: %w", path, number, err)
+			err := each(number, line)
+			if err == nil {
+				continue
 			}
+			err = fmt.Errorf("%s:%d: %w", path, number, err)
+			if skip == nil || errors.Is(err, errEnough) {
+				return err
+			}
+			skip(err)
 		}
 	})
 }
