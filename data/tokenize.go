@@ -65,6 +65,7 @@ type Counts struct {
 	Sequences int `json:"sequences"`
 	Tokens    int `json:"tokens"`  // of the sequences
 	Counted   int `json:"counted"` // of these in the loss
+	Bad       int `json:"bad"`     // rows that could not be read and were passed over; not among Rows
 
 	Spelled Spelled `json:"special_tokens_spelled"`
 }

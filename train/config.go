@@ -42,25 +42,31 @@ type Config struct {
 	MaxTokens     int    // of a sequence
 	Truncate      string // see data.Truncate; empty: the format's own
 	Pack          bool
-	HeldOut       int // rows kept out of training to measure the loss on
-	Loaders       int // goroutines that make batches
-	MaxDataBytes  int // of all rows, see data.ReadOptions; 0: by the memory there is
+	HeldOut       int  // rows kept out of training to measure the loss on
+	Loaders       int  // goroutines that make batches
+	SkipBad       bool // pass over rows that cannot be read
+	MaxDataBytes  int  // of all rows, see data.ReadOptions; 0: by the memory there is
 
+	// Branches are trained adapters that become the modules of one MultiLoRA; see
+	// multilora.AttachBranches.
+	Branches    []string
 	FromAdapter string           // adapter to go on with, in any of the forms that multilora.Open takes
 	Adapter     multilora.Config // its Method may be MethodFull
 
-	Steps       int     // optimizer steps
-	Epochs      float64 // passes over the data, in place of Steps where it is not 0
-	BatchRows   int     // rows of one micro-batch
-	Accumulate  int     // micro-batches of one step
-	LR          float64 // peak learning rate
-	ScaleLR     float64 // factor on LR for the scales s
-	WeightDecay float64
-	Schedule    string
-	WarmupSteps int // AutoWarmup: 10, or half of Steps if that is less
-	ClipNorm    float64
-	LossScale   float64 // the first, of f16 activations; see LossScale
-	Seed        uint64
+	Steps         int     // optimizer steps
+	Epochs        float64 // passes over the data, in place of Steps where it is not 0
+	BatchRows     int     // rows of one micro-batch
+	Accumulate    int     // micro-batches of one step
+	LR            float64 // peak learning rate
+	ScaleLR       float64 // factor on LR for the scales s
+	LoRAPlusRatio float64 // factor on LR for the adapter's B (LoRA+)
+	Train         string  // TrainAll or TrainScales
+	WeightDecay   float64
+	Schedule      string
+	WarmupSteps   int // AutoWarmup: 10, or half of Steps if that is less
+	ClipNorm      float64
+	LossScale     float64 // the first, of f16 activations; see LossScale
+	Seed          uint64
 
 	Checkpointing bool // recompute each block on the way back
 
@@ -69,8 +75,12 @@ type Config struct {
 	EarlyStop int    // measurements without a better one until the run ends; 0: never
 	// FinalWeights chooses those that end in Out: LastWeights or BestWeights.
 	FinalWeights string
-	SaveEvery    int // steps between checkpoints; 0: only when interrupted
-	Keep         int // checkpoints kept, beside the best
+	EvalTasks    []string // scored where the held-out loss is measured; see package tasks
+	TaskData     string   // folder of their data sets
+	EvalLimit    int      // examples of each at most; 0: all
+	BestBy       string   // BestByHeldOut, BestByTasks or one of EvalTasks
+	SaveEvery    int      // steps between checkpoints; 0: only when interrupted
+	Keep         int      // checkpoints kept, beside the best
 
 	given map[string]place // the settings that were set as such, by Setting or Read; never changed, but replaced
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,19 +17,25 @@ func (r *run) continueAdapter(m *llama.Model) (err error) {
 	if err != nil {
 		return cfg.wrong("from-adapter", err)
 	}
+	return r.adopt(fmt.Sprintf("the adapter %s of from-adapter has it", cfg.FromAdapter))
+}
+
+// adopt makes the adapter's configuration the run's, and refuses settings that say otherwise, with
+// the reason why it is what it is.
+func (r *run) adopt(because string) error {
+	cfg := &r.cfg
 	its := *cfg
 	its.Adapter = r.adapter.Config()
 	wanted := its.Settings()
 	for i, s := range cfg.Settings() {
 		switch {
-		case s.Group != groupAdapter || s.Name == "from-adapter" || !cfg.chosen(s) || sameSetting(s, wanted[i]):
+		case s.Group != groupAdapter || s.Resume == Movable || !cfg.chosen(s) || sameSetting(s, wanted[i]):
 		case s.Name == "dropout": // is nothing that the adapter has learnt
 			if err := r.adapter.SetDropout(cfg.Adapter.Dropout); err != nil {
 				return cfg.wrong("dropout", err)
 			}
 		default:
-			return cfg.wrongf(s.Name, "want %s, as the adapter %s of from-adapter has it, or none, got %s",
-				orNothing(wanted[i]), cfg.FromAdapter, orNothing(s))
+			return cfg.wrongf(s.Name, "want %s, as %s, or none, got %s", orNothing(wanted[i]), because, orNothing(s))
 		}
 	}
 	cfg.Adapter = r.adapter.Config()

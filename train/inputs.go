@@ -80,14 +80,20 @@ func (c *Config) findInputs() ([]input, error) {
 	default:
 		add("model", c.Model, "")
 	}
-	switch {
-	case c.FromAdapter == "":
-	case isFolder(c.FromAdapter):
-		for _, name := range multilora.FilesIn(c.FromAdapter) {
-			add("from-adapter", c.FromAdapter, name)
+	adapter := func(setting, path string) {
+		if !isFolder(path) {
+			add(setting, path, "")
+			return
 		}
-	default:
-		add("from-adapter", c.FromAdapter, "")
+		for _, name := range multilora.FilesIn(path) {
+			add(setting, path, name)
+		}
+	}
+	if c.FromAdapter != "" {
+		adapter("from-adapter", c.FromAdapter)
+	}
+	for _, path := range c.Branches {
+		adapter("branches", path)
 	}
 	if from := c.tokenizerPath(); isFolder(from) {
 		for _, name := range tokenizerFiles(from) {
@@ -104,6 +110,13 @@ func (c *Config) findInputs() ([]input, error) {
 		for _, path := range files {
 			add("data", path, "")
 		}
+	}
+	scored, err := c.taskFiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range scored {
+		add("task-data", path, "")
 	}
 	return all, nil
 }

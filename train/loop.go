@@ -112,26 +112,34 @@ func (r *run) step(clock *speed) error {
 func (r *run) measure(ctx context.Context) error {
 	s := &r.state
 	due := s.Step == 0 || s.Step == r.cfg.Steps || r.cfg.EvalEvery > 0 && s.Step%r.cfg.EvalEvery == 0
-	if !due || s.Measured == s.Step || len(r.heldOut) == 0 {
+	if !due || s.Measured == s.Step || len(r.heldOut) == 0 && len(r.tasks) == 0 {
 		return nil
 	}
-	loss, tasks, err := r.heldOutLoss(ctx)
-	if err != nil {
-		return fmt.Errorf("held-out rows: %w", err)
+	rec, now := Record{Kind: KindMeasurement, Step: s.Step}, bestResult{Step: s.Step}
+	if len(r.heldOut) > 0 {
+		loss, tasks, err := r.heldOutLoss(ctx)
+		if err != nil {
+			return fmt.Errorf("held-out rows: %w", err)
+		}
+		if !finite(loss) {
+			return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
+		}
+		rec.HeldOutLoss, rec.Tasks, now.HeldOutLoss = &loss, r.named(tasks), loss
 	}
-	if !finite(loss) {
-		return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
-	}
-	if err := r.record(Record{Kind: KindMeasurement, Step: s.Step, HeldOutLoss: &loss,
-		Tasks: r.named(tasks)}); err != nil {
+	var err error
+	if now.Scores, err = r.scores(ctx); err != nil {
 		return err
 	}
-	s.Measured, s.HeldOut = s.Step, &loss
+	rec.Scores = now.Scores
+	if err := r.record(rec); err != nil {
+		return err
+	}
+	s.Measured, s.HeldOut = s.Step, rec.HeldOutLoss
 	switch {
 	case s.Step == 0:
-		s.Before = &loss
-	case s.Best == nil || loss < s.Best.HeldOutLoss:
-		s.Best, s.WithoutGain = &bestResult{s.Step, loss}, 0
+		s.Before = rec.HeldOutLoss
+	case s.Best == nil || r.cfg.judged(now) < r.cfg.judged(*s.Best):
+		s.Best, s.WithoutGain = &now, 0
 	default:
 		s.WithoutGain++
 	}

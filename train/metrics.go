@@ -118,6 +118,9 @@ func (r Record) event(w *tfevents.Writer) error {
 			add("counted_tokens/"+task, float64(r.Tasks[task].Counted))
 		}
 	}
+	for _, task := range slices.Sorted(maps.Keys(r.Scores)) {
+		add("score/"+task, r.Scores[task])
+	}
 	for _, layer := range slices.Sorted(maps.Keys(r.ScalingNorms)) {
 		add("s_norm/"+layer, r.ScalingNorms[layer])
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/tensor"
 )
 
 func TestPartsAreReadAndWritten(t *testing.T) {
@@ -112,6 +113,21 @@ func mixtureRun(t *testing.T) Config {
 	return c
 }
 
+// interruptedAfter runs and is interrupted after a step.
+func interruptedAfter(t *testing.T, d *tensor.Device, c Config, step int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s, err := Run(ctx, d, c, watcher{func(done int) {
+		if done == step {
+			cancel()
+		}
+	}}, Options{})
+	if err != nil || s.Steps != step || !s.Interrupted {
+		t.Fatalf("interrupted after step %d: %+v, %v", step, s, err)
+	}
+}
+
 // The losses of the tasks are parts of the loss: weighted by their tokens they are it, in steps and in
 // measurements. A run that is interrupted within a mixture ends with the same bits.
 func TestMixtureRun(t *testing.T) {
@@ -126,14 +142,7 @@ func TestMixtureRun(t *testing.T) {
 	if _, err := Run(t.Context(), d, whole, watcher{}, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	if s, err := Run(ctx, d, parts, watcher{func(step int) {
-		if step == 13 {
-			cancel()
-		}
-	}}, Options{}); err != nil || s.Steps != 13 {
-		t.Fatalf("%+v, %v", s, err)
-	}
+	interruptedAfter(t, d, parts, 13)
 	other := parts
 	other.Data = []Part{parts.Data[0], {Name: "hard", Paths: parts.Data[1].Paths, Weight: 2}}
 	if _, err := Resume(t.Context(), d, other, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "want the mixture that the run began with") {
@@ -225,7 +234,8 @@ func TestPartOfADataSet(t *testing.T) {
 	for _, path := range []string{dir, file} {
 		c := Defaults()
 		c.Data = []Part{{Name: "plain", Paths: []string{plain}}, {Name: "rte", Task: "rte", Paths: []string{path}}}
-		rows, _, err := c.ReadRows(t.Context())
+		read, err := c.ReadRows(t.Context())
+		rows := read.Rows
 		if err != nil || len(rows) != 2 || rows[0].Task != 0 || rows[1].Task != 1 || rows[1].Answer != " True" {
 			t.Errorf("%s: %+v, %v", path, rows, err)
 		}

@@ -94,26 +94,52 @@ func (c *Config) checkParts() error {
 	return nil
 }
 
-// ReadRows reads the rows of all parts, each row with the number of its task. The fields are
-// those of rows that are no task of package tasks, whose forms are known.
-func (c *Config) ReadRows(ctx context.Context) ([]data.Row, []data.Field, error) {
-	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes}
-	if c.TaskMixture() == nil {
-		return data.Read(ctx, c.paths(), o)
+// Rows are the rows of a run's data.
+type Rows struct {
+	Rows     []data.Row   // each with the number of its task
+	Fields   []data.Field // of rows that are of no task of package tasks, whose forms are known
+	Bad      int          // passed over, with Config.SkipBad
+	FirstBad error        // the first of them, with file, row and line
+}
+
+// BadNote says how many rows were passed over; "" where none was.
+func (r Rows) BadNote() string {
+	switch r.Bad {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("1 bad row passed over: %v", r.FirstBad)
 	}
-	var all []data.Row
-	var fields []data.Field
+	return fmt.Sprintf("%d bad rows passed over, the first: %v", r.Bad, r.FirstBad)
+}
+
+// ReadRows reads the rows of all parts.
+func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
+	var r Rows
+	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes}
+	if c.SkipBad {
+		o.Skip = func(err error) {
+			if r.Bad++; r.FirstBad == nil {
+				r.FirstBad = err
+			}
+		}
+	}
+	if c.TaskMixture() == nil {
+		var err error
+		r.Rows, r.Fields, err = data.Read(ctx, c.paths(), o)
+		return r, err
+	}
 	for number, p := range c.Data {
-		rows, found, err := p.rows(ctx, o)
+		rows, fields, err := p.rows(ctx, o)
 		if err != nil {
-			return nil, nil, err
+			return Rows{}, err
 		}
 		for i := range rows {
 			rows[i].Task = number
 		}
-		all, fields = append(all, rows...), append(fields, found...)
+		r.Rows, r.Fields = append(r.Rows, rows...), append(r.Fields, fields...)
 	}
-	return all, fields, nil
+	return r, nil
 }
 
 // rows reads the rows of a named part.
@@ -132,7 +158,7 @@ func (p Part) rows(ctx context.Context, o data.ReadOptions) (rows []data.Row, fi
 		if path, err = p.locate(path); err != nil {
 			return nil, nil, err
 		}
-		examples, err := task.Read(path, 0)
+		examples, err := task.ReadSkipping(path, 0, o.Skip)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -159,18 +185,27 @@ func (p Part) files() (all []string, err error) {
 		if path, err = p.locate(path); err != nil {
 			return nil, err
 		}
-		if !isFolder(path) {
-			all = append(all, path)
-			continue
-		}
-		entries, err := os.ReadDir(path)
+		files, err := filesIn(path)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range entries {
-			if file := filepath.Join(path, e.Name()); regular.Exists(file) {
-				all = append(all, file)
-			}
+		all = append(all, files...)
+	}
+	return all, nil
+}
+
+// filesIn are the files of a folder in the order of their names, or the one file that path is.
+func filesIn(path string) (all []string, err error) {
+	if !isFolder(path) {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if file := filepath.Join(path, e.Name()); regular.Exists(file) {
+			all = append(all, file)
 		}
 	}
 	return all, nil

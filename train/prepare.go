@@ -29,8 +29,10 @@ import (
 type tokenized struct {
 	seqs       []data.Sequence
 	counts     data.Counts
+	tokenizer  tokenizer.Tokenizer
 	vocabulary int    // ids of the tokenizer
 	warning    string // about the tokenizer
+	bad        string // about rows passed over
 	ends       ends
 	asksTime   bool // rows of chat depend on the time that their template is told
 }
@@ -66,6 +68,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	if err != nil {
 		return t, err
 	}
+	t.tokenizer = tok
 	t.vocabulary, t.ends = tok.VocabSize(), endsOf(tok)
 	embeddings, err := c.embeddings()
 	if err != nil {
@@ -74,10 +77,11 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	if t.warning, err = tokenizer.CheckFits(tok, embeddings); err != nil {
 		return t, c.wrongf("tokenizer", "%s: %w", c.tokenizerPath(), err)
 	}
-	rows, _, err := c.ReadRows(ctx)
+	read, err := c.ReadRows(ctx)
 	if err != nil {
 		return t, err
 	}
+	rows := read.Rows
 	var template *chat.Template
 	if c.Template != "" || slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) {
 		if template, err = c.loadTemplate(tok); err != nil {
@@ -92,6 +96,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	if err != nil {
 		return t, err
 	}
+	t.counts.Bad, t.bad = read.Bad, read.BadNote()
 	return t, data.CheckIDs(tok, t.seqs, embeddings)
 }
 
@@ -176,6 +181,7 @@ func (c *Config) countSteps(rows int) error {
 // split holds out rows, and compares the data with those of the checkpoint, if there is one.
 func (r *run) split(read tokenized) error {
 	cfg := &r.cfg
+	r.tokenizer = read.tokenizer
 	r.vocabulary, r.ends = read.vocabulary, read.ends
 	switch n := len(read.seqs); {
 	case n == 0:
@@ -201,6 +207,9 @@ func (r *run) split(read tokenized) error {
 	s := &r.summary
 	s.Data, s.TrainRows, s.HeldOutRows = read.counts, len(seqs), len(heldSeqs)
 	r.progress.Say(read.counts.String())
+	if read.bad != "" {
+		r.progress.Say(read.bad)
+	}
 	if note := read.counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens)); note != "" {
 		r.progress.Say(note)
 	}
@@ -376,14 +385,20 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 		}
 		return nil
 	case from != "":
-		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil &&
-			cfg.FromAdapter != "" {
+		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil && cfg.adapterGiven() {
 			r.cfg.Adapter = r.adapter.Config()
 		}
 	case cfg.FromAdapter != "":
 		err = r.continueAdapter(m)
+	case len(cfg.Branches) > 0:
+		err = r.joinBranches(m)
 	default:
 		r.adapter, err = multilora.Attach(m, cfg.Adapter, cfg.Seed)
+	}
+	if err == nil && cfg.Train == TrainScales {
+		if err = r.adapter.TrainScalings(); err != nil {
+			err = cfg.wrong("train", err)
+		}
 	}
 	if err != nil {
 		return err
@@ -397,10 +412,14 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 
 // groups are the parameters with a rate of their own.
 func (c *Config) groups() []optim.Group {
-	if c.Adapter.Method != multilora.MethodMultiLoRA {
-		return nil
+	var groups []optim.Group
+	if c.Adapter.Method == multilora.MethodMultiLoRA {
+		groups = append(groups, optim.Group{Match: "*.s", LRFactor: float32(c.ScaleLR)})
 	}
-	return []optim.Group{{Match: "*.s", LRFactor: float32(c.ScaleLR)}}
+	if c.LoRAPlusRatio != 1 {
+		groups = append(groups, optim.Group{Match: "*.B", LRFactor: float32(c.LoRAPlusRatio), WeightDecay: float32(c.WeightDecay)})
+	}
+	return groups
 }
 
 // describe says what trains.

@@ -42,6 +42,9 @@ type Record struct {
 	// Tasks are the losses of each task of a mixture: of a step's rows, or of the held-out ones.
 	Tasks map[string]TaskLoss
 
+	// Scores are the main scores of Config.EvalTasks, of a measurement.
+	Scores map[string]float64
+
 	// ScalingNorms are the norms of the scales s of each adapted layer, every 10 steps.
 	ScalingNorms map[string]float64
 
@@ -70,6 +73,7 @@ type recordLine struct {
 	TokensPerSec *float64            `json:"tokens_per_s"`
 	PeakBytes    *int                `json:"peak_bytes"`
 	Tasks        map[string]TaskLoss `json:"tasks"`
+	Scores       map[string]float64  `json:"scores"`
 	ScalingNorms map[string]float64  `json:"s_norm"`
 	Changed      []RateChange        `json:"changed"`
 	OtherBits    []Deviation         `json:"other_bits"`
@@ -80,8 +84,7 @@ type recordLine struct {
 // MarshalJSON writes the record as a line of metrics.jsonl has it.
 func (r Record) MarshalJSON() ([]byte, error) {
 	l := recordLine{
-		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks,
-		ScalingNorms: r.ScalingNorms, Changed: r.Changed,
+		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks, Scores: r.Scores, ScalingNorms: r.ScalingNorms, Changed: r.Changed,
 		OtherBits: r.OtherBits, Seconds: r.Seconds, Time: r.Time,
 	}
 	if l.Kind == KindStep {
@@ -109,10 +112,8 @@ func (r *Record) UnmarshalJSON(text []byte) error {
 func (l recordLine) record() Record {
 	r := Record{
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
-		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens),
-		Counted:      or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, ScalingNorms: l.ScalingNorms,
-		Changed: l.Changed, OtherBits: l.OtherBits,
+		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens), Counted: or0(l.Counted),
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Scores: l.Scores, ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,
 	}
 	r.Kind = r.kind()

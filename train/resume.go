@@ -131,7 +131,7 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 			continue
 		case setting.derived != nil && setting.derived():
 			continue
-		case cfg.FromAdapter != "" && setting.Group == groupAdapter && !cfg.chosen(setting): // it is the adapter's
+		case cfg.adapterGiven() && setting.Group == groupAdapter && !cfg.chosen(setting): // it is the adapter's
 			continue
 		case movable && checkpoint:
 			continue // what lies there is compared

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/eval"
 	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/printable"
@@ -85,7 +86,9 @@ type run struct {
 	loading     data.LoaderOptions
 	loader      *data.Loader
 	heldOut     []heldOut
-	vocabulary  int // ids of the tokenizer
+	tokenizer   tokenizer.Tokenizer
+	tasks       []eval.Task // to be scored
+	vocabulary  int         // ids of the tokenizer
 	ends        ends
 	longest     int // tokens of the longest sequence
 	tokens      int // of all sequences
@@ -163,6 +166,9 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 		from, r.saved = r.checkpoints.path(s.Step), s.Step
 	}
 	if err := r.prepareModel(ctx, d, from); err != nil {
+		return r.summary, err
+	}
+	if r.tasks, err = cfg.readTasks(); err != nil {
 		return r.summary, err
 	}
 	if r.state.Inputs == nil {

@@ -45,10 +45,11 @@ type state struct {
 	SHA256      string             `json:"state_sha256,omitempty"` // of this file with as many zeros in the place of this digest
 }
 
-// bestResult is the measurement with the lowest held-out loss so far.
+// bestResult is the measurement so far that is the best in what Config.BestBy says.
 type bestResult struct {
-	Step        int     `json:"step"`
-	HeldOutLoss float64 `json:"held_out_loss"`
+	Step        int                `json:"step"`
+	HeldOutLoss float64            `json:"held_out_loss"`    // 0 where none is measured
+	Scores      map[string]float64 `json:"scores,omitempty"` // of tasks
 }
 
 // savedFile is a file of a checkpoint.

@@ -17,7 +17,7 @@ func wholeState() state {
 	s.Device, s.Settings = map[string]string{"device": "cpu"}, map[string]string{"seed": "0", "steps": "9"}
 	s.Inputs, s.Rates = []input{{Setting: "data", Size: 3, SHA256: noDigest}}, map[string]float64{"lr": 0}
 	s.Changes, s.OtherBits = []RateChange{{3, "lr", 1, 2}}, []Deviation{{3, "device", "cpu", "vulkan"}}
-	s.Measured, s.HeldOut, s.Before, s.Best, s.WithoutGain = 5, &loss, &loss, &bestResult{5, 0}, 1
+	s.Measured, s.HeldOut, s.Before, s.Best, s.WithoutGain = 5, &loss, &loss, &bestResult{Step: 5, HeldOutLoss: 0}, 1
 	s.LossScale, s.Files = &LossScale{Scale: 4, Skipped: 2}, []savedFile{{"a", 0, noDigest}, {"b", 3, noDigest}}
 	return s
 }
@@ -65,7 +65,7 @@ func TestStatesThatAreNone(t *testing.T) {
 		"field step: want a whole number of 64 bits, got a string":          func(m map[string]any) { m["step"] = "7" },
 		"field step: want at least 0, got -1":                               func(m map[string]any) { m["step"] = -1 },
 		"field measured: want -1 to the 7 steps, got 8":                     func(m map[string]any) { m["measured"] = 8 },
-		"field best.step: want 0 to the 7 steps, got 9":                     func(m map[string]any) { m["best"] = bestResult{9, 1} },
+		"field best.step: want 0 to the 7 steps, got 9":                     func(m map[string]any) { m["best"] = bestResult{Step: 9, HeldOutLoss: 1} },
 		"field without_gain: want at least 0, got -1":                       func(m map[string]any) { m["without_gain"] = -1 },
 		"field loss_scale: want a power of two":                             func(m map[string]any) { m["loss_scale"] = LossScale{Scale: 3} },
 		"field loss_scale.skipped: want at most the 7 steps, got 8":         func(m map[string]any) { m["loss_scale"] = LossScale{Scale: 4, Skipped: 8} },

@@ -57,6 +57,9 @@ func (c *Config) validateRun() error {
 	return c.Adapter.Validate()
 }
 
+// adapterGiven reports whether the run's adapter comes of one or several that are there.
+func (c *Config) adapterGiven() bool { return c.FromAdapter != "" || len(c.Branches) > 0 }
+
 // full reports whether the run has no adapter.
 func (c *Config) full() bool { return c.Adapter.Method == MethodFull }
 
@@ -130,7 +133,7 @@ func (c *Config) checkLossScale() error {
 
 func (c *Config) checkEarlyStop() error {
 	if c.EarlyStop > 0 && !c.measures() {
-		return fmt.Errorf("want eval-every and held-out beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
+		return fmt.Errorf("want eval-every and held-out (or eval-tasks, where best-by is one) beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	}
 	return nil
 }
@@ -142,5 +145,7 @@ func (c *Config) checkResult() error {
 	return nil
 }
 
-// measures reports whether the held-out loss is measured while the run goes on.
-func (c *Config) measures() bool { return c.EvalEvery > 0 && c.HeldOut > 0 }
+// measures reports whether what the best weights are best in is measured while the run goes on.
+func (c *Config) measures() bool {
+	return c.EvalEvery > 0 && (c.HeldOut > 0 || c.BestBy != BestByHeldOut)
+}

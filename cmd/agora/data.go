@@ -127,15 +127,17 @@ func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok t
 	}
 	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate),
 		SpecialTokens: tokenizer.SpecialTokens(cfg.SpecialTokens)}
-	rows, fields, err := cfg.ReadRows(ctx)
+	read, err := cfg.ReadRows(ctx)
 	if err != nil {
 		return nil, counts, nil, err
 	}
+	rows := read.Rows
 	if slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) || cfg.Template != "" {
 		if o.Template, err = model.chatTemplate(cfg.Template, cfg.TemplateDate, tok); err != nil {
 			return nil, counts, nil, err
 		}
 	}
 	seqs, counts, err = data.Tokenize(ctx, tok, rows, o)
-	return seqs, counts, fields, err
+	counts.Bad = read.Bad
+	return seqs, counts, read.Fields, err
 }

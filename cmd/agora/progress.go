@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -45,8 +47,8 @@ func (p *progress) Say(line string) {
 
 // Record shows a step, a measurement or a change.
 func (p *progress) Record(r train.Record) {
-	if r.HeldOutLoss != nil {
-		p.Say(fmt.Sprintf("step %d/%d  held-out loss %.4f", r.Step, p.steps, *r.HeldOutLoss))
+	if r.Kind == train.KindMeasurement {
+		p.Say(fmt.Sprintf("step %d/%d%s", r.Step, p.steps, measurement(r.HeldOutLoss, r.Scores)))
 		return
 	}
 	if r.Kind == train.KindChange { // what is not the same was said before
@@ -72,6 +74,17 @@ func (p *progress) Record(r train.Record) {
 	fmt.Fprintf(p.out, "step %d/%d  loss %.4f  lr %.2e  %.0f tokens/s  %s left\n", r.Step, p.steps, *r.Loss, r.LR, r.TokensPerSec, left)
 }
 
+// measurement says what was measured: "  held-out loss 1.2345  rte 0.5500".
+func measurement(loss *float64, scores map[string]float64) (text string) {
+	if loss != nil {
+		text = fmt.Sprintf("  held-out loss %.4f", *loss)
+	}
+	for _, task := range slices.Sorted(maps.Keys(scores)) {
+		text += fmt.Sprintf("  %s %.4f", task, scores[task])
+	}
+	return text
+}
+
 func (p *progress) close() {
 	if p.bar != nil {
 		_ = p.bar.Exit() // cosmetic
@@ -84,7 +97,7 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 	case s.Interrupted:
 		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps, printable.Name(s.Out))
 	case s.EarlyStopped:
-		fmt.Fprintf(w, "ended after step %d: the held-out loss has not fallen for %d measurements\n", s.Steps, cfg.EarlyStop)
+		fmt.Fprintf(w, "ended after step %d: nothing better by %s for %d measurements\n", s.Steps, cfg.BestBy, cfg.EarlyStop)
 	}
 	for _, d := range s.OtherBits {
 		fmt.Fprintf(w, "other bits     from step %d on: %s was %s, then %s\n", d.Step, d.What, d.Want, d.Got)
@@ -96,7 +109,7 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 		fmt.Fprintf(w, "held-out loss  %.4f before, %.4f after %d steps (%d rows)\n", *s.HeldOutBefore, *s.HeldOutAfter, s.Steps, s.HeldOutRows)
 	}
 	if s.Best != nil && s.Best.Step != s.Steps {
-		fmt.Fprintf(w, "best           %.4f after step %d\n", s.Best.HeldOutLoss, s.Best.Step)
+		fmt.Fprintf(w, "best           by %s after step %d:%s\n", cfg.BestBy, s.Best.Step, measurement(&s.Best.HeldOutLoss, s.Best.Scores))
 	}
 	what := "adapter"
 	if cfg.Adapter.Method == train.MethodFull || cfg.FromScratch != "" {

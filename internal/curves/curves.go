@@ -41,6 +41,16 @@ const lossUnit = "nats a token"
 func TaskLoss(task string) string        { return "tasks." + task + ".loss" }
 func TaskHeldOutLoss(task string) string { return "tasks." + task + ".held_out_loss" }
 
+// scoreKind is the curve of a task's scores.
+func scoreKind(task string) kind {
+	return kind{name: "scores." + task, title: "Score of " + printable.Name(task), value: func(r train.Record) *float64 {
+		if score, ok := r.Scores[task]; ok {
+			return &score
+		}
+		return nil
+	}}
+}
+
 // taskKinds are the curves of a task.
 func taskKinds(task string) []kind {
 	value := func(step bool) func(train.Record) *float64 {
@@ -73,6 +83,7 @@ type Run struct {
 	Path   string // as given
 	curves map[string]Curve
 	tasks  map[string]bool // of a mixture, by name
+	scores map[string]bool // of tasks, by name
 }
 
 // Curve is a value over the steps of a run.
@@ -92,13 +103,19 @@ func Read(paths []string) ([]Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := Run{Name: folderName(path), Path: path, curves: map[string]Curve{}, tasks: map[string]bool{}}
+		r := Run{Name: folderName(path), Path: path, curves: map[string]Curve{}, tasks: map[string]bool{}, scores: map[string]bool{}}
 		for _, record := range records {
 			for task := range record.Tasks {
 				r.tasks[task] = true
 			}
+			for task := range record.Scores {
+				r.scores[task] = true
+			}
 		}
 		all := slices.Clone(kinds)
+		for task := range r.scores {
+			all = append(all, scoreKind(task))
+		}
 		for task := range r.tasks {
 			all = append(all, taskKinds(task)...)
 		}

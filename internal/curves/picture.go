@@ -114,13 +114,17 @@ func newCanvas(format string, w, h vg.Length) (canvasWriter, error) {
 
 // panelKinds are the curves that have a panel: those of any run, and one of each task.
 func panelKinds(runs []Run) []kind {
-	tasks := map[string]bool{}
+	tasks, scores := map[string]bool{}, map[string]bool{}
 	for _, r := range runs {
 		maps.Copy(tasks, r.tasks)
+		maps.Copy(scores, r.scores)
 	}
 	all := slices.Clone(kinds)
 	for _, task := range slices.Sorted(maps.Keys(tasks)) {
 		all = append(all, taskKinds(task)[0])
+	}
+	for _, task := range slices.Sorted(maps.Keys(scores)) {
+		all = append(all, scoreKind(task))
 	}
 	return all
 }
@@ -144,7 +148,7 @@ func panel(runs []Run, k kind) (*plot.Plot, error) {
 		switch {
 		case k.heldOut != "":
 			err = addLoss(p, i, c, r.Curve(k.heldOut))
-		case k.name == HeldOutLoss:
+		case k.name == HeldOutLoss || strings.HasPrefix(k.name, "scores."):
 			err = addMarked(p, i, c)
 		case k.name == GradNorm || k.name == TokensPerSec:
 			err = addNoisy(p, i, c)
