@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -23,7 +24,11 @@ func learnedIn(t *testing.T, model, compute string) (before, after float64) {
 	cfg := Defaults()
 	cfg.DType, cfg.ComputeDType, cfg.MaxTokens = tensor.Q4, compute, tinymodel.Positions
 	cfg.LR, cfg.Steps, cfg.Adapter.Rank = 1e-2, 60, 4
-	m, err := llama.Load(t.Context(), d, model, cfg.Storage())
+	storage, err := cfg.Storage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := llama.Load(t.Context(), d, model, storage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +88,9 @@ func TestComputeDTypeSetting(t *testing.T) {
 		cfg.DType, cfg.ComputeDType = c.dtype, c.compute
 		cfg.Adapter.Modules, cfg.Adapter.Alpha = 1, 1
 		for range 2 {
-			if err := cfg.validateRun(); err != nil || cfg.Storage().DType != c.dtype || cfg.Storage().ComputeDType != c.want {
-				t.Errorf("%s, %q: %+v, %v; want %s", c.dtype, c.compute, cfg.Storage(), err, c.want)
+			storage, err := cfg.Storage()
+			if err := errors.Join(err, cfg.validateRun()); err != nil || storage.DType != c.dtype || storage.ComputeDType != c.want {
+				t.Errorf("%s, %q: %+v, %v; want %s", c.dtype, c.compute, storage, err, c.want)
 			}
 			cfg.Resolve()
 		}

@@ -135,13 +135,16 @@ func (c *Config) Resolve() {
 	}
 }
 
-// Storage is how the base model is stored.
-func (c *Config) Storage() llama.LoadOptions {
-	o := llama.LoadOptions{DType: c.DType}
+// Storage returns how the base model is stored, or an error where ComputeDType names no type.
+func (c *Config) Storage() (o llama.LoadOptions, err error) {
+	o.DType = c.DType
 	if c.DType.IsQuantized() && c.ComputeDType != "" {
-		o.ComputeDType, _ = tensor.ParseDType(c.ComputeDType) // one of the choices
+		o.ComputeDType, err = tensor.ParseDType(c.ComputeDType)
 	}
-	return o
+	if err != nil {
+		err = c.wrong("compute-dtype", err)
+	}
+	return o, err
 }
 
 // note remembers where a setting was given.

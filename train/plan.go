@@ -301,7 +301,11 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	if err != nil {
 		return nil, r.cfg.wrong("model", err)
 	}
-	return llama.Blank(d, c, r.cfg.Storage())
+	storage, err := r.cfg.Storage()
+	if err != nil {
+		return nil, err
+	}
+	return llama.Blank(d, c, storage)
 }
 
 // modelBytes is the size of a model's files, all of which are mapped while it is loaded.

@@ -351,14 +351,16 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 
 // loadModel loads the base model, or what a full fine-tuning has made of it.
 func (r *run) loadModel(ctx context.Context, d *tensor.Device, from string) (*llama.Model, error) {
-	cfg := r.cfg
+	storage, err := r.cfg.Storage()
 	switch {
-	case cfg.full() && from != "":
-		return llama.Load(ctx, d, from, cfg.Storage())
-	case cfg.FromScratch != "":
+	case err != nil:
+		return nil, err
+	case r.cfg.full() && from != "":
+		return llama.Load(ctx, d, from, storage)
+	case r.cfg.FromScratch != "":
 		return r.newModel(d)
 	}
-	return llama.Load(ctx, d, cfg.Model, cfg.Storage())
+	return llama.Load(ctx, d, r.cfg.Model, storage)
 }
 
 // newModel makes the model of from-scratch with random weights.

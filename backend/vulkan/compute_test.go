@@ -59,7 +59,11 @@ func stepsOver(t *testing.T, d *tensor.Device, model string) (losses []float64) 
 	t.Helper()
 	cfg := train.Defaults()
 	cfg.DType, cfg.ComputeDType, cfg.MaxTokens, cfg.LR, cfg.Steps = tensor.Q4, "f16", tinymodel.Positions, 3e-2, 4
-	m, err := llama.Load(t.Context(), d, model, cfg.Storage())
+	storage, err := cfg.Storage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := llama.Load(t.Context(), d, model, storage)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,11 @@ func virtualTrainer(t *testing.T, shape llama.Config, cfg train.Config) (*train.
 	t.Helper()
 	d := device.Meta(device.Options{})
 	t.Cleanup(func() { d.Close() })
-	m, err := randomModel(d, shape, cfg.Storage())
+	storage, err := cfg.Storage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := randomModel(d, shape, storage)
 	if err != nil {
 		t.Fatal(err)
 	}

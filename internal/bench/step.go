@@ -234,7 +234,11 @@ func (s *stepMeter) step(ctx context.Context, t *train.Trainer, batches []data.B
 
 // trainer is the model, ready to train.
 func (s *stepMeter) trainer(shape llama.Config) (*train.Trainer, error) {
-	m, err := randomModel(s.device, shape, s.Config.Storage())
+	storage, err := s.Config.Storage()
+	if err != nil {
+		return nil, err
+	}
+	m, err := randomModel(s.device, shape, storage)
 	if err != nil {
 		return nil, err
 	}
