@@ -121,7 +121,9 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 	if err != nil {
 		return nil, fmt.Errorf("multilora: loading %s: %w", path, err)
 	}
-	for _, k := range []struct{ key, want string }{{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, layout.Architecture}} {
+	for _, k := range []struct{ key, want string }{
+		{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, layout.Architecture},
+	} {
 		switch got, err := gguf.Get[string](f, k.key); {
 		case err != nil:
 			return nil, err
@@ -140,7 +142,8 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 				return nil, err
 			}
 		case strings.HasPrefix(kv.Key, "adapter.") && kv.Key != adapterTypeKey:
-			return nil, &gguf.Error{File: path, Key: kv.Key, Want: "no such key, which might change what the adapter computes", Got: "one"}
+			return nil, &gguf.Error{File: path, Key: kv.Key, Want: "no such key, which might change what the adapter computes",
+				Got: "one"}
 		}
 	}
 	layers, err := ggufLayers(f, layout, all)
@@ -204,10 +207,12 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]g
 		}
 		w := s.base.Weight.Value
 		if len(l.a.Shape) != 2 || l.a.Shape[0] < 1 || l.a.Shape[0] > maxRank || l.a.Shape[1] != w.Dim(1) {
-			return nil, &gguf.Error{File: f.Path(), Tensor: l.a.Name, Want: fmt.Sprintf("shape [rank %d] beside this model's weight %s", w.Dim(1), w), Got: fmt.Sprint(l.a.Shape)}
+			return nil, &gguf.Error{File: f.Path(), Tensor: l.a.Name,
+				Want: fmt.Sprintf("shape [rank %d] beside this model's weight %s", w.Dim(1), w), Got: fmt.Sprint(l.a.Shape)}
 		}
 		if want := []int{w.Dim(0), l.a.Shape[0]}; !slices.Equal(l.b.Shape, want) {
-			return nil, &gguf.Error{File: f.Path(), Tensor: l.b.Name, Want: fmt.Sprintf("shape %v beside this model's weight %s", want, w), Got: fmt.Sprint(l.b.Shape)}
+			return nil, &gguf.Error{File: f.Path(), Tensor: l.b.Name,
+				Want: fmt.Sprintf("shape %v beside this model's weight %s", want, w), Got: fmt.Sprint(l.b.Shape)}
 		}
 		layers[s.name] = l
 	}
@@ -222,7 +227,8 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]g
 			if module := moduleOf(hf); ok && known && (module == headModule || module == "model.embed_tokens") {
 				got = fmt.Sprintf("one of %s, which is not supported as a LoRA layer", lastPart(module))
 			}
-			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a linear layer of this model", Got: got}
+			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a linear layer of this model",
+				Got: got}
 		}
 	}
 	if len(layers) == 0 {

@@ -17,7 +17,8 @@ import (
 
 // tokenizerFiles are those of a model's folder that make its tokenizer and chat template.
 var tokenizerFiles = []string{
-	ModelFile, JSONFile, ConfigFile, SpecialTokensFile, AddedTokensFile, "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+	ModelFile, JSONFile, ConfigFile, SpecialTokensFile, AddedTokensFile, "vocab.json", "merges.txt",
+	"chat_template.jinja", "chat_template.json",
 }
 
 // BesideWeights are the names of the files that CopyBesideWeights copies.

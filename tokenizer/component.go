@@ -23,11 +23,13 @@ const (
 
 // sequenceOf gives the parts of a kind as a flat list: none for null, one, or those of
 // a Sequence, whose list is called list. Each comes with the name of its field.
-func sequenceOf(raw json.RawMessage, field, list string, visit func(kind, field string, raw json.RawMessage) error) error {
+func sequenceOf(raw json.RawMessage, field, list string,
+	visit func(kind, field string, raw json.RawMessage) error) error {
 	return sequence(raw, field, list, 0, visit)
 }
 
-func sequence(raw json.RawMessage, field, list string, depth int, visit func(kind, field string, raw json.RawMessage) error) error {
+func sequence(raw json.RawMessage, field, list string, depth int,
+	visit func(kind, field string, raw json.RawMessage) error) error {
 	if isNull(raw) {
 		return nil
 	}
@@ -49,7 +51,8 @@ func sequence(raw json.RawMessage, field, list string, depth int, visit func(kin
 		return fmt.Errorf("%s: want a Sequence of type and %s, got %.60s", field, list, raw)
 	}
 	if depth >= maxNesting || len(parts) > maxSequence {
-		return fmt.Errorf("%s: want at most %d parts, and %d Sequences in one another, got %d at depth %d", field, maxSequence, maxNesting, len(parts), depth+1)
+		return fmt.Errorf("%s: want at most %d parts, and %d Sequences in one another, got %d at depth %d", field,
+			maxSequence, maxNesting, len(parts), depth+1)
 	}
 	for i, p := range parts {
 		if isNull(p) {
@@ -103,7 +106,8 @@ func (g *growth) replace(field string, p *pattern, content string) error {
 	least := max(1, len(p.literal))
 	*g = max(1, *g) * growth(max(1, float64(len(content))/float64(least)))
 	if *g > maxGrowth {
-		return fmt.Errorf("%s.content: want replacements that make a text at most %v times as long, got %.40q", field, maxGrowth, content)
+		return fmt.Errorf("%s.content: want replacements that make a text at most %v times as long, got %.40q", field,
+			maxGrowth, content)
 	}
 	return nil
 }

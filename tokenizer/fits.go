@@ -11,10 +11,11 @@ type OutsideError struct {
 }
 
 func (e *OutsideError) Error() string {
-	return fmt.Sprintf("token %.60q (id %d): want an id below the %d of the model's vocabulary, got one of the tokenizer's %d", e.Piece, e.ID, e.Model, e.Tokenizer)
+	return fmt.Sprintf("token %.60q (id %d): want an id below the %d of the model's vocabulary, got one of the"+
+		" tokenizer's %d", e.Piece, e.ID, e.Model, e.Tokenizer)
 }
 
-// CheckIDs reports the first of ids that is none of a model with so many embeddings, as an
+// CheckIDs returns the first of ids that is none of a model with so many embeddings, as an
 // *OutsideError.
 func CheckIDs(t Tokenizer, ids []int32, model int) error {
 	for _, id := range ids {
@@ -41,7 +42,8 @@ func CheckFits(t Tokenizer, model int) (warning string, err error) {
 			return "", fmt.Errorf("the token that %s a text: %w", end.does, CheckIDs(t, []int32{id}, model))
 		}
 	}
-	warning = fmt.Sprintf("warning: the tokenizer has %d ids, the model's vocabulary %d: rows that need an id from %d on", t.VocabSize(), model, model)
+	warning = fmt.Sprintf("warning: the tokenizer has %d ids, the model's vocabulary %d: rows that need an id from %d on",
+		t.VocabSize(), model, model)
 	for id := model; id < t.VocabSize(); id++ {
 		if piece := t.Piece(int32(id)); piece != "" { // there may be gaps
 			warning += fmt.Sprintf(", such as %.60q,", piece)

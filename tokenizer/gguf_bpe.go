@@ -53,7 +53,8 @@ func byteLevelJSON(f *gguf.File) (text []byte, ends [2]int32, err error) {
 	}
 	cut, ok := cuts[pre]
 	if !ok {
-		return nil, ends, fmt.Errorf("%s: want one of %q, got %.40q: use the tokenizer.json that the file was made of", ggufPre, slices.Sorted(maps.Keys(cuts)), pre)
+		return nil, ends, fmt.Errorf("%s: want one of %q, got %.40q: use the tokenizer.json that the file was made of",
+			ggufPre, slices.Sorted(maps.Keys(cuts)), pre)
 	}
 	tokens, err := gguf.Get[[]string](f, ggufTokens)
 	if err != nil {
@@ -95,7 +96,8 @@ func byteLevelJSON(f *gguf.File) (text []byte, ends [2]int32, err error) {
 	}
 	list := make([]jsonObject, len(added))
 	for i, a := range added {
-		list[i] = jsonObject{"id": a.ID, "content": a.Content, "special": a.Special, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false}
+		list[i] = jsonObject{"id": a.ID, "content": a.Content, "special": a.Special, "normalized": false,
+			"single_word": false, "lstrip": false, "rstrip": false}
 	}
 	file["added_tokens"] = list
 	addBOS, err := ggufFlag(f, ggufAddBOS, cut.addBOS)

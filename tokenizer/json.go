@@ -247,7 +247,8 @@ func (t *BPE) readTemplate(raw json.RawMessage, field string) error {
 		case s.SpecialToken != nil && s.Sequence == nil:
 			special, ok := p.SpecialTokens[s.SpecialToken.ID]
 			if !ok || slices.ContainsFunc(special.IDs, func(id int32) bool { return !t.has(id) }) {
-				return fmt.Errorf("%s.single[%d]: want a token of special_tokens with ids below %d, got %.40q with %v", field, i, len(t.names), s.SpecialToken.ID, special.IDs)
+				return fmt.Errorf("%s.single[%d]: want a token of special_tokens with ids below %d, got %.40q with %v", field, i,
+					len(t.names), s.SpecialToken.ID, special.IDs)
 			}
 			around[sequences] = append(around[sequences], special.IDs...)
 		default:
@@ -258,7 +259,8 @@ func (t *BPE) readTemplate(raw json.RawMessage, field string) error {
 		return fmt.Errorf("%s.single: want the Sequence A once, got it %d times", field, sequences)
 	}
 	if len(around[0]) > 1 || len(around[1]) > 1 {
-		return fmt.Errorf("%s.single: want at most one token before a text and one behind it, got %v and %v", field, around[0], around[1])
+		return fmt.Errorf("%s.single: want at most one token before a text and one behind it, got %v and %v", field,
+			around[0], around[1])
 	}
 	for _, id := range around[0] {
 		t.bos = id

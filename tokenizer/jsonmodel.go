@@ -142,7 +142,8 @@ func (t *BPE) setBytes(m *jsonModel) error {
 		}
 	}
 	if t.byteLevel && m.ByteFallback && missing > 0 {
-		return fmt.Errorf("model.byte_fallback: want false, or all 256 bytes of ByteLevel in model.vocab, got true and %d missing", missing)
+		return fmt.Errorf("model.byte_fallback: want false, or all 256 bytes of ByteLevel in model.vocab, got true and"+
+			" %d missing", missing)
 	}
 	return nil
 }
@@ -161,7 +162,8 @@ func (t *BPE) setMerges(m *jsonModel) error {
 		r, rok := m.Vocab[pair[1]]
 		id, ok := m.Vocab[pair[0]+pair[1]]
 		if !lok || !rok || !ok || pair[0] == "" || pair[1] == "" {
-			return fmt.Errorf("model.merges[%d]: want tokens of model.vocab that make a third, got %.40q and %.40q", rank, pair[0], pair[1])
+			return fmt.Errorf("model.merges[%d]: want tokens of model.vocab that make a third, got %.40q and %.40q", rank,
+				pair[0], pair[1])
 		}
 		if t.skipped[id] {
 			continue

@@ -19,7 +19,7 @@ const (
 const maxFile = 256 << 20
 
 // Load reads the tokenizer of a model's folder, or one file of any kind, which is
-// recognised by its content: also the one in a GGUF model.
+// recognized by its content: also the one in a GGUF model.
 //
 // In a folder tokenizer.json comes before tokenizer.model. The folder's other files add to
 // them what was added later, and say how texts begin and end:

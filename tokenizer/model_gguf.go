@@ -67,7 +67,8 @@ func ownMetadata(path string) (metadata []gguf.KeyValue, err error) {
 
 // noVocabulary says what a user can do whose tokenizer GGUF files are not written with.
 func noVocabulary(path, got string) error {
-	return fmt.Errorf("tokenizer: %s: want SentencePiece's, whose vocabulary a model in GGUF can carry, got %s: export to safetensors and convert that by llama.cpp's program", path, got)
+	return fmt.Errorf("tokenizer: %s: want SentencePiece's, whose vocabulary a model in GGUF can carry, got %s:"+
+		" export to safetensors and convert that by llama.cpp's program", path, got)
 }
 
 // withAdded is the table of the pieces and of what another tokenizer of the same folder knows
@@ -76,7 +77,8 @@ func (t *SentencePiece) withAdded(all loaded, words int) (Vocabulary, error) {
 	v := t.Vocabulary()
 	for id, piece := range v.Pieces {
 		if name := all.Piece(int32(id)); name != piece {
-			return v, fmt.Errorf("want the pieces of the tokenizer that the folder has beside it, where %d is %.40q, got %.40q", id, name, piece)
+			return v, fmt.Errorf("want the pieces of the tokenizer that the folder has beside it, where %d is %.40q, got %.40q",
+				id, name, piece)
 		}
 	}
 	if most := max(all.VocabSize(), len(v.Pieces)); most > words {
@@ -109,11 +111,13 @@ func (t *SentencePiece) forLlamaCpp(path string) (warnings []string, err error) 
 		return nil, fmt.Errorf("%s: escape_whitespaces: want true, got false: llama.cpp writes ▁ for every space", path)
 	}
 	if !t.byteFallback {
-		return nil, fmt.Errorf("%s: byte_fallback: want true, got false: llama.cpp has no other way with characters that are in no piece", path)
+		return nil, fmt.Errorf("%s: byte_fallback: want true, got false: llama.cpp has no other way with characters"+
+			" that are in no piece", path)
 	}
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if t.removeExtraSpace {
-		warn("%s: remove_extra_whitespaces: llama.cpp keeps several spaces and those around a text, which this tokenizer takes away: such texts become other ids there", path)
+		warn("%s: remove_extra_whitespaces: llama.cpp keeps several spaces and those around a text, which this"+
+			" tokenizer takes away: such texts become other ids there", path)
 	}
 	kinds := map[pieceType]string{}
 	for _, p := range t.pieces {
@@ -125,7 +129,8 @@ func (t *SentencePiece) forLlamaCpp(path string) (warnings []string, err error) 
 		warn("%s: unused pieces (%.40q): llama.cpp makes them of text, which this tokenizer does not", path, text)
 	}
 	if text, ok := kinds[userDefined]; ok && t.addDummyPrefix {
-		warn("%s: user-defined pieces (%.40q): llama.cpp puts a space in front of what follows them, which this tokenizer does not", path, text)
+		warn("%s: user-defined pieces (%.40q): llama.cpp puts a space in front of what follows them, which this"+
+			" tokenizer does not", path, text)
 	}
 	return warnings, nil
 }
@@ -133,12 +138,16 @@ func (t *SentencePiece) forLlamaCpp(path string) (warnings []string, err error) 
 // addedForLlamaCpp names what llama.cpp does not know of the files beside the vocabulary.
 func (t *SentencePiece) addedForLlamaCpp(dir string) (warnings []string) {
 	if t.firstSpace && t.addDummyPrefix {
-		warnings = append(warnings, fmt.Sprintf("%s: legacy: llama.cpp puts a space in front of a text behind a special token, too, which this tokenizer does not", filepath.Join(dir, ConfigFile)))
+		warnings = append(warnings,
+			fmt.Sprintf("%s: legacy: llama.cpp puts a space in front of a text behind a special token, too, which this"+
+				" tokenizer does not", filepath.Join(dir, ConfigFile)))
 	}
 	for _, set := range []*addedSet{t.special, t.added} {
 		for _, a := range set.tokens {
 			if a.Lstrip || a.Rstrip || a.SingleWord {
-				warnings = append(warnings, fmt.Sprintf("%s: lstrip, rstrip and single_word of added tokens (%.40q): llama.cpp does not know them", dir, a.Content))
+				warnings = append(warnings,
+					fmt.Sprintf("%s: lstrip, rstrip and single_word of added tokens (%.40q): llama.cpp does not know them", dir,
+						a.Content))
 				return warnings
 			}
 		}

@@ -30,7 +30,7 @@ func cutWords(all []preTokenizer, text string, first bool, word func(string)) {
 	}
 }
 
-// readPreTokenizer also says whether the words are bytes, which are spelt in the
+// readPreTokenizer also says whether the words are bytes, which are spelled in the
 // vocabulary by the letters of ByteLevel.
 func readPreTokenizer(raw json.RawMessage) (all []preTokenizer, byteLevel bool, err error) {
 	err = sequenceOf(raw, "pre_tokenizer", "pretokenizers", func(kind, field string, raw json.RawMessage) error {
@@ -182,7 +182,8 @@ func readMetaspace(raw json.RawMessage, field string) (metaspace, error) {
 		return m, fmt.Errorf("%s.prepend_scheme: want always, first or never, got %.40q", field, m.PrependScheme)
 	}
 	if m.AddPrefixSpace != nil && *m.AddPrefixSpace != (m.PrependScheme != "never") {
-		return m, fmt.Errorf("%s.add_prefix_space: want what prepend_scheme %q says, got %v", field, m.PrependScheme, *m.AddPrefixSpace)
+		return m, fmt.Errorf("%s.add_prefix_space: want what prepend_scheme %q says, got %v", field, m.PrependScheme,
+			*m.AddPrefixSpace)
 	}
 	return m, nil
 }

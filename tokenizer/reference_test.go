@@ -40,7 +40,7 @@ func change(t testing.TB, name string, set object) []byte {
 }
 
 // testdata/reference.jsonl has what Hugging Face's tokenizers 0.23.2 makes of variations
-// of the two bases: ids with special tokens recognised, and the text of those ids
+// of the two bases: ids with special tokens recognized, and the text of those ids
 // without them.
 func TestReference(t *testing.T) {
 	b, err := os.ReadFile("testdata/reference.jsonl")

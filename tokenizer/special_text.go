@@ -10,7 +10,7 @@ import (
 type SpecialTokens string
 
 const (
-	// SpecialAsText reads them as the letters that they are spelt with.
+	// SpecialAsText reads them as the letters that they are spelled with.
 	SpecialAsText SpecialTokens = "text"
 	// SpecialParse reads them as the tokens, as transformers does, and llama.cpp with
 	// parse_special.
@@ -20,7 +20,7 @@ const (
 // SpecialTokensChoices lists every SpecialTokens, the default first.
 func SpecialTokensChoices() []SpecialTokens { return []SpecialTokens{SpecialAsText, SpecialParse} }
 
-// Validate reports what is neither; "" is SpecialAsText.
+// Validate returns an error for what is neither; "" is SpecialAsText.
 func (s SpecialTokens) Validate() error {
 	switch s {
 	case "", SpecialAsText, SpecialParse:

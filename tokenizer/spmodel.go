@@ -149,7 +149,8 @@ func (m *spModel) check() error {
 		}
 		return fmt.Errorf("model type: want BPE, got %s", name)
 	case len(m.charsmap) > 0:
-		return fmt.Errorf("normalizer: want identity, got %.40q with a character map of %d bytes", m.normalizer, len(m.charsmap))
+		return fmt.Errorf("normalizer: want identity, got %.40q with a character map of %d bytes", m.normalizer,
+			len(m.charsmap))
 	case len(m.denormCharsmap) > 0:
 		return fmt.Errorf("denormalizer: want identity, got a character map of %d bytes", len(m.denormCharsmap))
 	case m.spacesAtWordEnd:
@@ -168,7 +169,8 @@ func (m *spModel) check() error {
 			unknowns++
 		case p.kind == byteType:
 			if _, ok := byteValue(p.text); !ok || !m.byteFallback {
-				return fmt.Errorf("piece %d: want byte pieces <0x00> to <0xFF>, and only with byte_fallback, got %.40q, byte_fallback %v", i, p.text, m.byteFallback)
+				return fmt.Errorf("piece %d: want byte pieces <0x00> to <0xFF>, and only with byte_fallback, got %.40q,"+
+					" byte_fallback %v", i, p.text, m.byteFallback)
 			}
 			bytes[p.text] = true
 		}

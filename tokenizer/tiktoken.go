@@ -48,7 +48,8 @@ func parseTiktoken(b []byte, beside *addedFiles) (*BPE, error) {
 	}}
 	special := llama3Special(len(t.names))
 	beside.rename(special)
-	declared, named, err := beside.resolve(newBPEVocabulary(t.spellings(), special, slices.Concat(t.names, contents(special))))
+	declared, named, err := beside.resolve(newBPEVocabulary(t.spellings(), special,
+		slices.Concat(t.names, contents(special))))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func contents(tokens []addedToken) []string {
 	return list
 }
 
-// isTiktoken recognises the file by its first line.
+// isTiktoken recognizes the file by its first line.
 func isTiktoken(b []byte) bool {
 	row, _, _ := bytes.Cut(b, []byte{'\n'})
 	_, _, err := rankLine(bytes.TrimSuffix(row, []byte{'\r'}))

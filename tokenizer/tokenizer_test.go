@@ -16,7 +16,7 @@ func parse(t testing.TB, m modelFile) *SentencePiece {
 	return tok
 }
 
-// pieces is the encoding of text, spelt out: "▁he|llo".
+// pieces is the encoding of text, spelled out: "▁he|llo".
 func pieces(tok Tokenizer, text string) string {
 	var p []string
 	for _, id := range tok.Encode(text) {

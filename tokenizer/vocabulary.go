@@ -22,7 +22,8 @@ type Vocabulary struct {
 
 // Vocabulary is the table of the model.
 func (t *SentencePiece) Vocabulary() Vocabulary {
-	v := Vocabulary{Unknown: t.unk, BOS: t.bos, EOS: t.eos, DummyPrefix: t.addDummyPrefix, RemoveExtraSpace: t.removeExtraSpace}
+	v := Vocabulary{Unknown: t.unk, BOS: t.bos, EOS: t.eos, DummyPrefix: t.addDummyPrefix,
+		RemoveExtraSpace: t.removeExtraSpace}
 	for _, p := range t.pieces {
 		kind := p.kind
 		if kind == addedText { // the nearest that the formats have
@@ -37,7 +38,8 @@ func (t *SentencePiece) Vocabulary() Vocabulary {
 func NewSentencePiece(v Vocabulary) (*SentencePiece, error) {
 	n := len(v.Pieces)
 	if len(v.Scores) != n || len(v.Types) != n {
-		return nil, fmt.Errorf("want as many scores and types as the %d pieces, got %d and %d", n, len(v.Scores), len(v.Types))
+		return nil, fmt.Errorf("want as many scores and types as the %d pieces, got %d and %d", n, len(v.Scores),
+			len(v.Types))
 	}
 	m := &spModel{
 		modelType: modelBPE, unkSurface: defaultUnknown,

@@ -71,7 +71,8 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 	}
 	dst, err := quantize(dst, values)
 	if bad := (*quant.ScaleError)(nil); errors.As(err, &bad) {
-		return dst, &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ), Got: fmt.Sprintf("a value of %v", bad.Value)}
+		return dst, &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ),
+			Got: fmt.Sprintf("a value of %v", bad.Value)}
 	}
 	return dst, err
 }

@@ -184,7 +184,8 @@ func (r *reader) left() int { return len(r.b) - r.at }
 // take gives the next n bytes.
 func (r *reader) take(n int, what string) ([]byte, error) {
 	if n > r.left() {
-		return nil, &Error{Want: fmt.Sprintf("%d bytes of %s", n, what), Got: fmt.Sprintf("a file that has %d left", r.left())}
+		return nil, &Error{Want: fmt.Sprintf("%d bytes of %s", n, what),
+			Got: fmt.Sprintf("a file that has %d left", r.left())}
 	}
 	r.at += n
 	return r.b[r.at-n : r.at], nil
@@ -209,7 +210,8 @@ func (r *reader) uint64(what string) (uint64, error) {
 // fits checks that n things of at least size bytes each may follow.
 func (r *reader) fits(n uint64, size int, what string) (int, error) {
 	if most := r.left() / size; n > uint64(most) {
-		return 0, &Error{Want: fmt.Sprintf("at most %d %s, as many as the %d bytes left may hold", most, what, r.left()), Got: fmt.Sprint(n)}
+		return 0, &Error{Want: fmt.Sprintf("at most %d %s, as many as the %d bytes left may hold", most, what, r.left()),
+			Got: fmt.Sprint(n)}
 	}
 	return int(n), nil
 }
@@ -234,7 +236,8 @@ func (r *reader) name(most int, what string) (string, error) {
 	case err != nil:
 		return "", err
 	case s == "" || len(s) > most:
-		return "", &Error{Want: fmt.Sprintf("%s of 1 to %d bytes", what, most), Got: fmt.Sprintf("%d, %s", len(s), fileerror.Quote(s))}
+		return "", &Error{Want: fmt.Sprintf("%s of 1 to %d bytes", what, most),
+			Got: fmt.Sprintf("%d, %s", len(s), fileerror.Quote(s))}
 	case !utf8.ValidString(s):
 		return "", &Error{Want: what + " in UTF-8", Got: fileerror.Quote(s)}
 	}

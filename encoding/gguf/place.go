@@ -29,7 +29,8 @@ func (f *File) place(places []place, r *reader) error {
 	}
 	start := padded(r.at, f.alignment)
 	if start > len(r.b) {
-		return &Error{Want: fmt.Sprintf("data that begin at byte %d", start), Got: fmt.Sprintf("a file of %d bytes", len(r.b))}
+		return &Error{Want: fmt.Sprintf("data that begin at byte %d", start),
+			Got: fmt.Sprintf("a file of %d bytes", len(r.b))}
 	}
 	data := r.b[start:]
 	slices.SortFunc(places, func(a, b place) int {
@@ -88,7 +89,8 @@ func size(typ Type, shape []int) (int, error) {
 	case block == 0:
 		return -1, nil
 	case row%block != 0:
-		return 0, &Error{Want: fmt.Sprintf("rows of a multiple of %d elements for %s", block, typ), Got: fileerror.Shape(shape)}
+		return 0, &Error{Want: fmt.Sprintf("rows of a multiple of %d elements for %s", block, typ),
+			Got: fileerror.Shape(shape)}
 	case zero:
 		return 0, nil
 	}

@@ -60,8 +60,9 @@ func writeTensor(w io.Writer, path string, t Source, alignment int) error {
 		return fmt.Errorf("gguf: %s: tensor %q: %w", path, t.Name, err)
 	}
 	if left.Left != 0 {
-		return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", want, t.Type, fileerror.Shape(t.Shape)),
-			Got: fmt.Sprintf("%d less", left.Left)}
+		return &Error{File: path, Tensor: t.Name,
+			Want: fmt.Sprintf("%d bytes for %s %s", want, t.Type, fileerror.Shape(t.Shape)),
+			Got:  fmt.Sprintf("%d less", left.Left)}
 	}
 	_, err = w.Write(make([]byte, padded(want, alignment)-want))
 	return err
@@ -80,7 +81,8 @@ func header(metadata []KeyValue, tensors []Source) (head []byte, alignment int, 
 		case taken:
 			return nil, 0, &Error{Key: m.Key, Want: "each key once", Got: "it twice"}
 		case m.Key == "" || len(m.Key) > maxKey || !utf8.ValidString(m.Key):
-			return nil, 0, &Error{Key: m.Key, Want: fmt.Sprintf("a key of 1 to %d bytes in UTF-8", maxKey), Got: fileerror.Quote(m.Key)}
+			return nil, 0, &Error{Key: m.Key, Want: fmt.Sprintf("a key of 1 to %d bytes in UTF-8", maxKey),
+				Got: fileerror.Quote(m.Key)}
 		}
 		f.values[m.Key] = m.Value
 		if b, err = appendValue(appendString(b, m.Key), m.Value, true, 0); err != nil {

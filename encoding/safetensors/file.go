@@ -86,7 +86,8 @@ func (f *File) add(path string, names []string) error {
 	}
 	for _, t := range tensors {
 		if names != nil && !missing[t.Name] {
-			return &Error{File: path, Tensor: t.Name, Want: "a tensor that " + IndexFile + " places in this file", Got: "one that it does not"}
+			return &Error{File: path, Tensor: t.Name, Want: "a tensor that " + IndexFile + " places in this file",
+				Got: "one that it does not"}
 		}
 		delete(missing, t.Name)
 		f.tensors[t.Name] = t

@@ -131,7 +131,8 @@ func place(tensors []placed, data []byte) error {
 			return &Error{Tensor: t.Name, Want: fmt.Sprintf("data that begin at %d, where the tensor before ends", at), Got: got}
 		}
 		if t.end < t.begin || t.end > len(data) {
-			return &Error{Tensor: t.Name, Want: fmt.Sprintf("an end from %d to %d, where the file ends", t.begin, len(data)), Got: got}
+			return &Error{Tensor: t.Name, Want: fmt.Sprintf("an end from %d to %d, where the file ends", t.begin, len(data)),
+				Got: got}
 		}
 		n, ok := elements(t.Shape)
 		if !ok || n > math.MaxInt/t.DType.size() {

@@ -38,7 +38,8 @@ func parseIndex(path string, b []byte) (map[string][]string, error) {
 			}
 			// A shard stands beside its index: a folder from elsewhere cannot reach out of itself.
 			if shard != filepath.Base(shard) || !filepath.IsLocal(shard) || !strings.HasSuffix(shard, ".safetensors") {
-				return &Error{Tensor: tensor, Want: "the name of a .safetensors file in the same folder", Got: fileerror.Quote(shard)}
+				return &Error{Tensor: tensor, Want: "the name of a .safetensors file in the same folder",
+					Got: fileerror.Quote(shard)}
 			}
 			shards[shard] = append(shards[shard], tensor)
 			return nil

@@ -20,7 +20,8 @@ type jsonParser struct {
 	file string
 }
 
-// isText reports what the parser would read as something else, or has no good words for: half
+// isText returns an error for what the parser would read as something else, or has no good words
+// for: half
 // a surrogate pair in a name, and numbers that only Python writes.
 func isText(b []byte) error {
 	e, ok := errors.AsType[*strictjson.Error](strictjson.Check(b))

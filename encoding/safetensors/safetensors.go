@@ -14,7 +14,7 @@ import (
 	"github.com/agora-ml/agora/internal/half"
 )
 
-// DType is the type of a tensor's elements, spelt as in the file.
+// DType is the type of a tensor's elements, spelled as in the file.
 type DType string
 
 // The types this package knows. Any other type in a file is an error.

@@ -56,8 +56,9 @@ func Write(path string, metadata map[string]string, tensors ...Source) error {
 				return fmt.Errorf("safetensors: %s: tensor %q: %w", path, t.Name, err)
 			}
 			if left.Left != 0 {
-				return &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.size(), t.DType, fileerror.Shape(t.Shape)),
-					Got: fmt.Sprintf("%d less", left.Left)}
+				return &Error{File: path, Tensor: t.Name,
+					Want: fmt.Sprintf("%d bytes for %s %s", n*t.DType.size(), t.DType, fileerror.Shape(t.Shape)),
+					Got:  fmt.Sprintf("%d less", left.Left)}
 			}
 		}
 		return nil

@@ -135,7 +135,8 @@ func parseConfig(path string, text []byte) (Config, error) {
 	only(f, "hidden_act", "silu")
 	only(f, "partial_rotary_factor", 1.0)
 	if f.has("quantization_config") {
-		f.fail("quantization_config", "none: quantized checkpoints are not supported", fileerror.Short(f.values["quantization_config"]))
+		f.fail("quantization_config", "none: quantized checkpoints are not supported",
+			fileerror.Short(f.values["quantization_config"]))
 	}
 	if ids := f.ids("bos_token_id"); len(ids) > 0 {
 		c.BOS = ids[0]
@@ -156,7 +157,8 @@ func (c *Config) check(file string) error {
 	}
 	for name, size := range map[string]int{
 		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate, "num_hidden_layers": c.Layers,
-		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim, "max_position_embeddings": c.MaxPositions,
+		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
+		"max_position_embeddings": c.MaxPositions,
 	} {
 		if size < 1 || size > math.MaxInt32 {
 			return fail(name, fmt.Sprintf("1 to %d", math.MaxInt32), size)
@@ -165,9 +167,14 @@ func (c *Config) check(file string) error {
 	for _, of := range []struct {
 		name string
 		rows int // of 62 bits at most
-	}{{"vocab_size", c.Vocab}, {"intermediate_size", c.Intermediate}, {"num_attention_heads × head_dim", c.Heads * c.HeadDim}} {
+	}{
+		{"vocab_size", c.Vocab},
+		{"intermediate_size", c.Intermediate},
+		{"num_attention_heads × head_dim", c.Heads * c.HeadDim},
+	} {
 		if of.rows > maxMatrix/c.Hidden {
-			return fail(of.name+" × hidden_size", fmt.Sprintf("matrices of at most %d numbers", maxMatrix), fmt.Sprintf("%d × %d", of.rows, c.Hidden))
+			return fail(of.name+" × hidden_size", fmt.Sprintf("matrices of at most %d numbers", maxMatrix),
+				fmt.Sprintf("%d × %d", of.rows, c.Hidden))
 		}
 	}
 	switch kind := familyOf(c.ModelType); {
@@ -204,7 +211,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		"architectures": []string{kind.class}, "model_type": c.ModelType, "hidden_act": "silu",
 		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate, "num_hidden_layers": c.Layers,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
-		"max_position_embeddings": c.MaxPositions, "rms_norm_eps": number(c.NormEps), "initializer_range": number(c.InitRange),
+		"max_position_embeddings": c.MaxPositions, "rms_norm_eps": number(c.NormEps),
+		"initializer_range":   number(c.InitRange),
 		"tie_word_embeddings": c.Tied,
 	}
 	set["bos_token_id"], set["eos_token_id"] = orNull(c.BOS), c.EOS

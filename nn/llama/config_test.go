@@ -164,7 +164,7 @@ func TestParseConfigRefuses(t *testing.T) {
 	}
 }
 
-// Names are case-sensitive: what is spelt otherwise is another field.
+// Names are case-sensitive: what is spelled otherwise is another field.
 func TestConfigNamesAreCaseSensitive(t *testing.T) {
 	c, err := parseConfig("c", with(t, map[string]any{"Hidden_Size": 128, "RMS_NORM_EPS": 0.5, "Vocab_size": 7, "Model_Type": "qwen2"}))
 	if err != nil || c.Hidden != 64 || c.NormEps != 1e-5 || c.Vocab != 320 || c.ModelType != "llama" {

@@ -76,7 +76,8 @@ func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*
 	b := NewBatch(ids, nil)
 	tokens := b.Len()
 	if tokens == 0 || d.used+tokens > d.slots {
-		return nil, nil, fmt.Errorf("llama: %d tokens for a decoder with room for %d more: want at least 1", tokens, d.slots-d.used)
+		return nil, nil, fmt.Errorf("llama: %d tokens for a decoder with room for %d more: want at least 1", tokens,
+			d.slots-d.used)
 	}
 	positions, segments := make([]int32, len(b.IDs)), make([]int32, len(b.IDs))
 	for r, row := range ids {

@@ -64,7 +64,8 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 	room := make([]int, len(prompts)) // tokens that a row may still get
 	for r, p := range prompts {
 		if len(p) == 0 || len(p) >= m.Config.MaxPositions {
-			return fmt.Errorf("llama: prompt %d has %d tokens: want at least 1, and fewer than the model's %d positions", r, len(p), m.Config.MaxPositions)
+			return fmt.Errorf("llama: prompt %d has %d tokens: want at least 1, and fewer than the model's %d positions", r,
+				len(p), m.Config.MaxPositions)
 		}
 		longest = max(longest, len(p))
 		room[r] = min(o.MaxTokens, m.Config.MaxPositions-len(p))
@@ -90,7 +91,8 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 			if room[r] == 0 {
 				continue
 			}
-			if next[r], err = o.pick(logits[r], texts[r], random.NewStream(o.Seed, random.Sampling, uint32(r), uint32(d.length[r]))); err != nil {
+			stream := random.NewStream(o.Seed, random.Sampling, uint32(r), uint32(d.length[r]))
+			if next[r], err = o.pick(logits[r], texts[r], stream); err != nil {
 				return err
 			}
 			texts[r] = append(texts[r], next[r])

@@ -85,7 +85,8 @@ func (o LoadOptions) check() error {
 	case c == tensor.F32 || o.DType.IsQuantized() && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
 		return nil
 	default:
-		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8 or q4, and elsewhere the weights' type", c, o.DType)
+		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8 or q4,"+
+			" and elsewhere the weights' type", c, o.DType)
 	}
 }
 
@@ -120,7 +121,8 @@ func prepare(ctx context.Context, d *tensor.Device, path string) (*Model, source
 	}
 	// A lying num_hidden_layers must not cost memory.
 	if names := file.Names(); c.Layers > len(names) {
-		err = &Error{File: file.Path(), Want: fmt.Sprintf("the tensors of %d layers", c.Layers), Got: fmt.Sprintf("%d tensors", len(names))}
+		err = &Error{File: file.Path(), Want: fmt.Sprintf("the tensors of %d layers", c.Layers),
+			Got: fmt.Sprintf("%d tensors", len(names))}
 		return nil, nil, errors.Join(err, file.Close())
 	}
 	m, shapes := build(d, c)
@@ -176,5 +178,6 @@ const (
 func sameTensor(ctx context.Context, file source, a, b string) bool {
 	x, errX := file.Tensor(ctx, a)
 	y, errY := file.Tensor(ctx, b)
-	return errX == nil && errY == nil && x.DType == y.DType && slices.Equal(x.Shape, y.Shape) && bytes.Equal(x.Data, y.Data)
+	return errX == nil && errY == nil && x.DType == y.DType && slices.Equal(x.Shape, y.Shape) &&
+		bytes.Equal(x.Data, y.Data)
 }

@@ -29,14 +29,18 @@ const maxQueryLogits = 8 << 20
 // LogProbs answers the queries of several rows in one pass. All rows begin with shared, which
 // may be empty and is computed once; After counts its tokens too, and must be at least their
 // number. Rows that the model cannot read are an error.
-func (m *Model) LogProbs(ctx context.Context, shared []int32, rows [][]int32, queries [][]Query) (answers [][]LogProb, err error) {
+func (m *Model) LogProbs(
+	ctx context.Context, shared []int32, rows [][]int32, queries [][]Query,
+) (answers [][]LogProb, err error) {
 	if len(rows) == 0 || len(queries) != len(rows) {
 		return nil, fmt.Errorf("llama: %d rows with queries for %d: want as many, at least 1", len(rows), len(queries))
 	}
 	for r, list := range queries {
 		for _, q := range list {
-			if first := max(1, len(shared)); q.After < first || q.After > len(shared)+len(rows[r]) || q.Token < 0 || int(q.Token) >= m.Config.Vocab {
-				return nil, fmt.Errorf("llama: row %d: a query after %d tokens for token %d: want %d to %d tokens and a token below %d",
+			if first := max(1, len(shared)); q.After < first || q.After > len(shared)+len(rows[r]) ||
+				q.Token < 0 || int(q.Token) >= m.Config.Vocab {
+				return nil, fmt.Errorf("llama: row %d: a query after %d tokens for token %d:"+
+					" want %d to %d tokens and a token below %d",
 					r, q.After, q.Token, first, len(shared)+len(rows[r]), m.Config.Vocab)
 			}
 		}

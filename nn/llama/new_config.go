@@ -19,7 +19,9 @@ func ReadNewConfig(path string, ids int) (Config, error) {
 		return &Error{File: path, Field: field, Want: want, Got: fmt.Sprint(got)}
 	}
 	// What a model that is there may leave to its family's defaults, its weights confirm.
-	for _, name := range []string{"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"} {
+	for _, name := range []string{
+		"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+	} {
 		if _, ok := c.source[name]; !ok {
 			return c, fail(name, "the new model's size", "none")
 		}

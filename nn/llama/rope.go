@@ -43,7 +43,8 @@ func (f *fields) rope() ops.RoPEScaling {
 		r.LowFreqFactor, r.HighFreqFactor = o.positive("low_freq_factor", 0), o.positive("high_freq_factor", 0)
 		r.OriginalPositions = o.size("original_max_position_embeddings", 0, math.MaxInt32)
 		if r.HighFreqFactor <= r.LowFreqFactor {
-			o.fail("high_freq_factor", fmt.Sprintf("more than the low_freq_factor, %v", r.LowFreqFactor), fmt.Sprint(r.HighFreqFactor))
+			o.fail("high_freq_factor", fmt.Sprintf("more than the low_freq_factor, %v", r.LowFreqFactor),
+				fmt.Sprint(r.HighFreqFactor))
 		}
 	}
 	if f.err == nil {

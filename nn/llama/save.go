@@ -77,7 +77,8 @@ func (m *Model) plainParams(file string) ([]namedTensor, error) {
 	var all []namedTensor
 	for name, p := range nn.Params(m) {
 		if !known[name] {
-			return nil, &Error{File: file, Tensor: name, Want: "a parameter of the plain model (merge adapters before saving)", Got: "another"}
+			return nil, &Error{File: file, Tensor: name, Want: "a parameter of the plain model (merge adapters before saving)",
+				Got: "another"}
 		}
 		delete(known, name)
 		all = append(all, namedTensor{name, p.Value})
@@ -112,7 +113,9 @@ func (m *Model) write(w io.Writer, t *tensor.Tensor, dt tensor.DType) error {
 }
 
 // torchType is how config.json spells the type of the weights.
-var torchType = map[tensor.DType]string{tensor.F32: "float32", tensor.F64: "float64", tensor.F16: "float16", tensor.BF16: "bfloat16"}
+var torchType = map[tensor.DType]string{
+	tensor.F32: "float32", tensor.F64: "float64", tensor.F16: "float16", tensor.BF16: "bfloat16",
+}
 
 var fileType = map[tensor.DType]safetensors.DType{
 	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.F16: safetensors.F16, tensor.BF16: safetensors.BF16,

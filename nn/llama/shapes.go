@@ -75,5 +75,6 @@ func ReadShape(model string) (Config, error) {
 	if c, ok := Shape(model); ok {
 		return c, nil
 	}
-	return Config{}, fmt.Errorf("want a model's folder, GGUF file or config.json, or one of the names %s, got %q", strings.Join(Shapes(), ", "), model)
+	return Config{}, fmt.Errorf("want a model's folder, GGUF file or config.json, or one of the names %s, got %q",
+		strings.Join(Shapes(), ", "), model)
 }

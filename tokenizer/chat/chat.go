@@ -88,7 +88,8 @@ func (t *Template) Generates() bool { return t.own != nil && t.own.parsed.Genera
 func (t *Template) Generated(messages []Message, answer bool) ([]tokenizer.Part, []Span, error) {
 	r, err := t.render(messages, answer)
 	if err == nil && r.displaced {
-		err = fmt.Errorf("chat: %s: want generation blocks at the template's own level, got one in a macro, a filter, a recursive loop or what set keeps", t.name)
+		err = fmt.Errorf("chat: %s: want generation blocks at the template's own level, got one in a macro, a filter,"+
+			" a recursive loop or what set keeps", t.name)
 	}
 	return r.parts, r.generated, err
 }
@@ -169,7 +170,8 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("chat: %s: want a chat_template in %s or %s, or special tokens that tell, got none; the forms %s can be asked for by name",
+	return nil, fmt.Errorf("chat: %s: want a chat_template in %s or %s, or special tokens that tell, got none;"+
+		" the forms %s can be asked for by name",
 		dir, tokenizer.ConfigFile, JinjaFile, strings.Join(Names(), ", "))
 }
 

@@ -13,5 +13,6 @@ func ParseDate(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("want a date such as 2026-11-28, or a time such as 2026-11-28T09:30:00+01:00, got %.40q", text)
+	return time.Time{}, fmt.Errorf("want a date such as 2026-11-28, or a time such as 2026-11-28T09:30:00+01:00,"+
+		" got %.40q", text)
 }

@@ -9,14 +9,17 @@ import (
 
 // form is a way of writing conversations that is known by name.
 type form struct {
-	needs  []string // special tokens by which it is also recognised
+	needs  []string // special tokens by which it is also recognized
 	bos    bool     // uses BOS and EOS
 	render func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
 }
 
 var forms = map[string]form{
-	"llama2":  {bos: true, render: llama2},
-	"llama3":  {needs: []string{"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|begin_of_text|>"}, render: llama3},
+	"llama2": {bos: true, render: llama2},
+	"llama3": {
+		needs:  []string{"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|begin_of_text|>"},
+		render: llama3,
+	},
 	"mistral": {bos: true, render: mistral},
 	"chatml":  {needs: []string{"<|im_start|>", "<|im_end|>"}, render: chatML},
 }

@@ -87,7 +87,8 @@ func (o *ownTemplate) render(tok tokenizer.PartEncoder, messages []Message, answ
 	}
 	r.parts = w.parts
 	for _, s := range out.Generated {
-		r.generated = append(r.generated, Span{border(places, s.From, len(w.parts), seal), border(places, s.To, len(w.parts), seal)})
+		r.generated = append(r.generated,
+			Span{border(places, s.From, len(w.parts), seal), border(places, s.To, len(w.parts), seal)})
 	}
 	return r, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/agora-ml/agora/tokenizer"
 )
 
-// seal makes the special tokens that messages spell unrecognisable while a template
+// seal makes the special tokens that messages spell unrecognizable while a template
 // handles them: the first character of each becomes one that Unicode keeps free for
 // internal use, and is put back behind the template.
 type seal struct {

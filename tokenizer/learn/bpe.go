@@ -18,9 +18,11 @@ import (
 // Options say what vocabulary BPE makes. The zero value of all but Vocabulary has
 // the values with which LLaMA's was made.
 type Options struct {
-	Vocabulary int     // pieces in all: 3 controls, 256 bytes, merges, and the characters
-	Coverage   float64 // share of the text's characters that have a piece of their own; 0: 0.99995. The others become bytes.
-	MaxPiece   int     // characters of a piece at most; 0: 16
+	Vocabulary int // pieces in all: 3 controls, 256 bytes, merges, and the characters
+	// Coverage is the share of the text's characters that have a piece of their own; 0: 0.99995.
+	// The others become bytes.
+	Coverage float64
+	MaxPiece int // characters of a piece at most; 0: 16
 }
 
 // Types of pieces, see tokenizer.Vocabulary.
@@ -58,11 +60,13 @@ func BPE(texts iter.Seq[string], o Options) (tokenizer.Vocabulary, error) {
 	alphabet := frequent(characters, o.Coverage)
 	fixed := len(controls) + 256
 	if least := fixed + len(alphabet); o.Vocabulary < least || o.Vocabulary > math.MaxInt32 {
-		return tokenizer.Vocabulary{}, fmt.Errorf("learn: a vocabulary of %d pieces: want at least %d, for %d controls, 256 bytes and %d characters", o.Vocabulary, least, len(controls), len(alphabet))
+		return tokenizer.Vocabulary{}, fmt.Errorf("learn: a vocabulary of %d pieces: want at least %d, for %d"+
+			" controls, 256 bytes and %d characters", o.Vocabulary, least, len(controls), len(alphabet))
 	}
 	pieces := merge(words, alphabet, o.Vocabulary-fixed-len(alphabet), o.MaxPiece)
 	if n := fixed + len(pieces) + len(alphabet); n < o.Vocabulary {
-		return tokenizer.Vocabulary{}, fmt.Errorf("learn: a vocabulary of %d pieces: want at most %d, or more text: nothing else stands side by side twice", o.Vocabulary, n)
+		return tokenizer.Vocabulary{}, fmt.Errorf("learn: a vocabulary of %d pieces: want at most %d, or more text:"+
+			" nothing else stands side by side twice", o.Vocabulary, n)
 	}
 
 	v := tokenizer.Vocabulary{Unknown: 0, BOS: 1, EOS: 2, DummyPrefix: true}
