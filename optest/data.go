@@ -102,7 +102,7 @@ func (d dtypes) of(in autograd.Input) tensor.DType {
 	return tensor.I32
 }
 
-// quantizable reports a weight that may be stored in blocks: a matrix of whole ones.
+// quantizable reports whether a weight may be stored in blocks: a matrix of whole ones.
 func quantizable(in autograd.Input) bool {
 	return in.Kind == autograd.Weight && len(in.Shape) == 2 && in.Shape[1]%tensor.BlockLen == 0
 }

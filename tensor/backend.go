@@ -22,7 +22,7 @@ type Arg struct {
 	DType  DType
 }
 
-// IsNil reports an optional argument that is not there.
+// IsNil reports whether the argument, an optional one, is not there.
 func (a Arg) IsNil() bool { return a.Buf == nil }
 
 // Read is one of the reads of Backend.Read: into all of Dst, from byte Offset of Src.

@@ -87,8 +87,8 @@ func (d *Device) IsMeta() bool {
 	return ok
 }
 
-// KeepsScratch reports a device whose kernels keep memory of their own beside tensors, as
-// the CPU's do: Stats.Scratch.
+// KeepsScratch reports whether kernels keep memory of their own beside tensors, as the CPU's
+// do: Stats.Scratch.
 func (d *Device) KeepsScratch() bool {
 	d.must("keeps_scratch")
 	_, ok := d.b.(Scratcher)
@@ -133,7 +133,7 @@ func (d *Device) Close() error {
 	return err
 }
 
-// Stats tells how much memory is in use now.
+// Stats returns how much memory is in use now.
 func (d *Device) Stats() Stats {
 	d.must("stats")
 	d.drain()

@@ -76,7 +76,7 @@ func (t *Tensor) SetFloat32s(data []float32) {
 		}
 		t.setBytes(blocks, len(data))
 	default:
-		Panicf("set", "%s is no float tensor", t)
+		Panicf("set", "%s is not a float tensor", t)
 	}
 }
 
@@ -111,7 +111,7 @@ func (t *Tensor) Float32s() ([]float32, error) {
 		t.dtype.Decode(values, blocks)
 		return values, nil
 	}
-	Panicf("read", "%s is no float tensor", t)
+	Panicf("read", "%s is not a float tensor", t)
 	return nil, nil
 }
 
@@ -129,7 +129,7 @@ func (d *Device) Float64s(ts ...*Tensor) ([][]float64, error) {
 	d.must("read")
 	for i, t := range ts {
 		if t.must("read"); !t.dtype.IsFloat() && !t.dtype.IsQuantized() {
-			Panicf("read", "%s is no float tensor", t)
+			Panicf("read", "%s is not a float tensor", t)
 		}
 		stored[i] = make([]byte, t.Bytes())
 	}
@@ -144,7 +144,7 @@ func (d *Device) Float64s(ts ...*Tensor) ([][]float64, error) {
 func (t *Tensor) Int32s() ([]int32, error) {
 	t.must("read")
 	if t.dtype != I32 {
-		Panicf("read", "%s is no i32 tensor", t)
+		Panicf("read", "%s is not an i32 tensor", t)
 	}
 	return read[int32](t)
 }

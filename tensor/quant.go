@@ -72,7 +72,7 @@ func (d DType) float64s(data []byte, n int) []float64 {
 // A NaN, or a number too large for the blocks' scale, is an error.
 func (d DType) Quantize(dst []byte, values []float32) ([]byte, error) {
 	if len(values)%BlockLen != 0 {
-		Panicf("quantize", "%d elements are no whole number of %s blocks of %d", len(values), d, BlockLen)
+		Panicf("quantize", "%d elements are not a whole number of %s blocks of %d", len(values), d, BlockLen)
 	}
 	switch d {
 	case Q8:

@@ -44,7 +44,7 @@ func (t *Tensor) Dim(i int) int {
 // Numel is the number of elements.
 func (t *Tensor) Numel() int { return t.must("numel").n }
 
-// SameShape reports equal dimensions.
+// SameShape reports whether t and u have equal dimensions.
 func (t *Tensor) SameShape(u *Tensor) bool {
 	return slices.Equal(t.must("same_shape").shape, u.must("same_shape").shape)
 }

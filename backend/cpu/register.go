@@ -125,7 +125,7 @@ func (b *backend) runFast(im *implementations, k tensor.Kernel, a []tensor.Arg) 
 	return false
 }
 
-// needsWidening reports the types that the plain loops do not read.
+// needsWidening reports whether the plain loops cannot read dt.
 func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantized() }
 
 // runWidened computes in f32 what has 16-bit or quantized arguments. A weight stays as it is where

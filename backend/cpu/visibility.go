@@ -90,13 +90,13 @@ func bounds(x []int32) (least, most int) {
 	return int(first), int(last)
 }
 
-// nobodySees reports that certainly no query sees any of the keys.
+// nobodySees reports whether certainly no query sees any of the keys.
 func (v *visibility) nobodySees(q, k extent) bool {
 	return k.firstPos > q.lastPos || v.window != 0 && q.firstPos-k.lastPos >= v.window ||
 		k.lastSeg < 0 || k.lastSeg < q.firstSeg || k.firstSeg > q.lastSeg
 }
 
-// everybodySees reports that certainly every query sees all of the keys.
+// everybodySees reports whether certainly every query sees all of the keys.
 func (v *visibility) everybodySees(q, k extent) bool {
 	return k.lastPos <= q.firstPos && (v.window == 0 || q.lastPos-k.firstPos < v.window) &&
 		k.firstSeg >= 0 && k.firstSeg == k.lastSeg && q.firstSeg == q.lastSeg && k.firstSeg == q.firstSeg

@@ -87,7 +87,7 @@ const fewestInvocations = 64
 
 func (x matrix) size() int { return x.m * x.n * x.k }
 
-// fits says whether the tile {group, bm, bn, bk} of an alternative can be cut into matrices:
+// fits reports whether the tile {group, bm, bn, bk} of an alternative can be cut into matrices:
 // the subgroups stand in rows as the shader has them, and each takes the same number.
 func (f *form) fits(t shaders.Tile, l Limits) bool {
 	group, bm, bn, bk := int(t[0]), int(t[1]), int(t[2]), int(t[3])
@@ -123,7 +123,7 @@ func (k *kernel) form(v variant, call tensor.Kernel) *form {
 	return k.forms[i]
 }
 
-// takes says whether a call can run as this form. An alternative with cooperative matrices multiplies
+// takes reports whether a call can run as this form. An alternative with cooperative matrices multiplies
 // its letters U and W. One of them at least is stored as it multiplies, or the result, letter T, is and W
 // is packed. The others may be f32 or packed and are rounded to that, where the result has 16 bits as well:
 // it loses more than that.

@@ -23,7 +23,7 @@ func Best(list []Info, software bool) (Info, error) {
 		case err != nil:
 			why = append(why, err)
 		case !software && (d.Kind == KindCPU || d.Kind == KindOther):
-			why = append(why, fmt.Errorf("%s is no GPU", d.Name))
+			why = append(why, fmt.Errorf("%s is not a GPU", d.Name))
 		case best == nil || d.Kind.rank() > best.Kind.rank() || d.Kind == best.Kind && d.Memory > best.Memory:
 			best = &list[i]
 		}

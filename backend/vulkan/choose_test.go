@@ -39,7 +39,7 @@ func TestBestIsAGPU(t *testing.T) {
 	}{
 		{machine, false, "NVIDIA H200"},
 		{machine[:1], true, "llvmpipe"},
-		{machine[:1], false, "is no GPU"},
+		{machine[:1], false, "is not a GPU"},
 		{machine[4:], true, "lacks"},
 		{nil, true, "no Vulkan device"},
 	} {

@@ -48,7 +48,7 @@ const (
 // kinds by VkPhysicalDeviceType.
 var kinds = [...]Kind{KindOther, KindIntegrated, KindDiscrete, KindVirtual, KindCPU}
 
-// Usable says why the device cannot be used, or nil.
+// Usable returns why the device cannot be used, or nil.
 func (i Info) Usable() error {
 	if len(i.Missing) == 0 {
 		return nil

@@ -73,7 +73,7 @@ func TestMatmulForms(t *testing.T) {
 	}
 }
 
-// offers says whether the device that open opens has this alternative.
+// offers reports whether the device that open opens has this alternative.
 func offers(t *testing.T, shader string) bool {
 	t.Helper()
 	if err := open(t, vulkan.Options{}).Close(); err != nil { // skips where there is no device

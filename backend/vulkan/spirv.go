@@ -77,7 +77,7 @@ func sharedBytes(code []byte, constants []uint32) (int, error) {
 		words[i] = binary.LittleEndian.Uint32(code[4*i:])
 	}
 	if len(words) < header || words[0] != 0x07230203 {
-		return 0, errors.New("the shader is no SPIR-V")
+		return 0, errors.New("the shader is not SPIR-V")
 	}
 	for words = words[header:]; len(words) > 0; {
 		n, op := int(words[0]>>16), words[0]&0xffff

@@ -91,7 +91,7 @@ func Forms() (list []Form) {
 	return list
 }
 
-// takes says whether a call can run as this form.
+// takes reports whether a call can run as this form.
 func (f Form) takes(k kernels.Matmul) bool {
 	a := f.alternative()
 	return a == nil || a.Takes == nil || a.Takes(k)

@@ -62,7 +62,7 @@ type Product struct {
 // mostDeviation is more than rounding to bf16 does.
 const mostDeviation = 0.02
 
-// Right reports that the elements looked at are what they should be.
+// Right reports whether the elements looked at are what they should be.
 func (p Product) Right() bool { return p.Deviation <= mostDeviation }
 
 // MeasureGEMM measures every product, and tells each as it is known. A form that the device

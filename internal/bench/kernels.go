@@ -161,7 +161,7 @@ func (c *clock) timestamps() ([]call, error) {
 	return list, nil
 }
 
-// isShader tells a kernel, by the name of the shader that it ran as, from barriers and copies.
+// isShader reports whether a name is that of a shader, as kernels have, and not of a barrier or a copy.
 func isShader(name string) bool {
 	return slices.ContainsFunc(shaders.All(), func(d shaders.Desc) bool {
 		return d.Name == name || slices.ContainsFunc(d.Alternatives, func(a shaders.Alternative) bool { return a.Name == name })

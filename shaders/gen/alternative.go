@@ -64,7 +64,7 @@ func (p *parser) checkTakes() error {
 			list, kind = p.k.push, "uint"
 		}
 		if !slices.ContainsFunc(list, func(f field) bool { return f.name == c.field && f.kind == kind }) {
-			return p.errorf("//takes: %s is no %s of this header", c.field, kind)
+			return p.errorf("//takes: %s is not a %s of this header", c.field, kind)
 		}
 	}
 	return nil

@@ -69,8 +69,8 @@ func TestAlternativeForCalls(t *testing.T) {
 func TestTakesErrors(t *testing.T) {
 	for takes, want := range map[string]string{
 		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, name or !name`, "rows<=x": `"rows<=x": want`,
-		"!rows<=8": `"!rows<=8": want`, "acc acc=1": `"acc=1": want`, "columns<=8": "columns is no uint of this header",
-		"acc<=1": "acc is no uint of this header", "rows": "rows is no bool of this header", "!func": "func is no bool of this header",
+		"!rows<=8": `"!rows<=8": want`, "acc acc=1": `"acc=1": want`, "columns<=8": "columns is not a uint of this header",
+		"acc<=1": "acc is not a uint of this header", "rows": "rows is not a bool of this header", "!func": "func is not a bool of this header",
 		"acc\n//takes acc": "want one such line",
 	} {
 		_, err := parseKernel("other.comp", strings.Replace(other, "//needs cooperative_matrix f16 bf16", "//takes "+takes, 1), enums)

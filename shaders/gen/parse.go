@@ -455,11 +455,11 @@ func (p *parser) check() error {
 	known := func(what string, e expr, divisors []string) error {
 		for _, s := range e.mul {
 			if identRE.MatchString(s) && !slices.Contains(sizes, s) {
-				return p.errorf("%s: %s is no uint of this header", what, s)
+				return p.errorf("%s: %s is not a uint of this header", what, s)
 			}
 		}
 		if identRE.MatchString(e.div) && !slices.Contains(sizes, e.div) && !slices.Contains(divisors, e.div) {
-			return p.errorf("%s: %s is no size of this header", what, e.div)
+			return p.errorf("%s: %s is not a size of this header", what, e.div)
 		}
 		return nil
 	}
@@ -477,7 +477,7 @@ func (p *parser) check() error {
 		if b.mayBe != "" && !slices.ContainsFunc(k.bindings, func(o binding) bool {
 			return o.name == b.mayBe && !o.written && o.letter == b.letter
 		}) {
-			return p.errorf("%s may be %s: that is no input of letter %c", b.name, b.mayBe, b.letter)
+			return p.errorf("%s may be %s: that is not an input of letter %c", b.name, b.mayBe, b.letter)
 		}
 	}
 	return nil

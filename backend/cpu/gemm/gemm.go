@@ -226,7 +226,7 @@ func (b Matrix) fault(name string, rows, cols int, trans bool) string {
 		return fmt.Sprintf("%s: row stride %d is smaller than a row of %d", name, b.ld, cols)
 	}
 	if b.format.inBlocks() && b.ld%quant.Len != 0 {
-		return fmt.Sprintf("%s: row stride %d is no multiple of a block of %d", name, b.ld, quant.Len)
+		return fmt.Sprintf("%s: row stride %d is not a multiple of a block of %d", name, b.ld, quant.Len)
 	}
 	if rows > 0 && cols > 0 && b.len < (rows-1)*b.ld+cols {
 		return fmt.Sprintf("%s: %d elements do not hold %d rows of %d, %d apart", name, b.len, rows, cols, b.ld)

@@ -21,7 +21,7 @@ func blockMatrix(f format, data []byte, ld int) Matrix {
 	return Matrix{f, unsafe.Pointer(unsafe.SliceData(data)), len(data) / f.blockBytes() * quant.Len, ld}
 }
 
-// inBlocks reports a quantized format.
+// inBlocks reports whether the format is quantized.
 func (f format) inBlocks() bool { return f >= formatQ8 }
 
 func (f format) blockBytes() int {
