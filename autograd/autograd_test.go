@@ -183,7 +183,8 @@ func TestCheckpointOfParametersOnly(t *testing.T) {
 	w.Grad = vector(d, 0)
 	tape := autograd.NewTape(d)
 	defer tape.Close()
-	tape.Backward(autograd.Checkpoint(func(x *autograd.Var) *autograd.Var { return ops.Mul(x, w.Var()) }, autograd.Const(vector(d, 5))))
+	tape.Backward(autograd.Checkpoint(func(x *autograd.Var) *autograd.Var { return ops.Mul(x, w.Var()) },
+		autograd.Const(vector(d, 5))))
 	if g := floats(t, w.Grad); g[0] != 5 {
 		t.Errorf("gradient %v, want 5", g)
 	}
@@ -199,7 +200,8 @@ func TestCheckpointDrawsTheSameNumbersAgain(t *testing.T) {
 	defer tape.Close()
 	x := tape.Leaf(d.FromFloat32s(tensor.F32, ones, 1000))
 	first := ops.Dropout(x, 0.5)
-	y := autograd.Checkpoint(func(x *autograd.Var) *autograd.Var { return ops.Dropout(ops.Dropout(x, 0.3), 0.5) }, first)
+	y := autograd.Checkpoint(func(x *autograd.Var) *autograd.Var { return ops.Dropout(ops.Dropout(x, 0.3), 0.5) },
+		first)
 	last := ops.Dropout(y, 0.1)
 	out := floats(t, last.Tensor())
 	seed := d.FromFloat32s(tensor.F32, ones, 1000)

@@ -84,7 +84,8 @@ func TestWeightGradAddsFromTheSecondTimeOn(t *testing.T) {
 	defer tape.Close()
 	a := tape.Leaf(vector(d, 1, 2))
 	tape.Backward(ops.Sum(autograd.Apply(twice, a, p.Var())[0]))
-	if want := []bool{false, true, true, true}; len(acc) != 4 || acc[0] != want[0] || acc[1] != want[1] || acc[2] != want[2] || acc[3] != want[3] {
+	if want := []bool{false, true, true, true}; len(acc) != 4 || acc[0] != want[0] || acc[1] != want[1] ||
+		acc[2] != want[2] || acc[3] != want[3] {
 		t.Errorf("acc was %v, want %v", acc, want)
 	}
 	if g := floats(t, tape.Grad(a)); g[0] != 2 || g[1] != 2 {

@@ -130,7 +130,8 @@ func Apply(op Op, in ...*Var) []*Var {
 			tensor.Panicf(OpName(op), "input %d, %s, belongs to a tape that has been closed", i, v)
 		}
 		if v.tape != nil && (v.tape != rec.tape || !rec.on) {
-			tensor.Panicf(OpName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, constants and its argument may be used", i, v)
+			tensor.Panicf(OpName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, "+
+				"constants and its argument may be used", i, v)
 		}
 		f.Needs[i] = rec.on && v.NeedsGrad()
 		if f.Needs[i] && v.t.DType().IsQuantized() {

@@ -158,7 +158,8 @@ func (t *Tape) Grad(leaf *Var) *tensor.Tensor {
 
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {
-		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op, grads: make([]gradient, len(c.in))}
+		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op,
+			grads: make([]gradient, len(c.in))}
 		for i, v := range c.in {
 			var x *tensor.Tensor
 			if v != nil {

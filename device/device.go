@@ -29,7 +29,8 @@ type Options struct {
 }
 
 // Names are the names that Open takes, in words.
-const Names = `auto (the best GPU, else cpu), cpu, vulkan, vulkan:0, or vulkan: and a part of a name or a kind (see agora doctor)`
+const Names = "auto (the best GPU, else cpu), cpu, vulkan, vulkan:0, or vulkan: and a part of a name or a kind " +
+	"(see agora doctor)"
 
 // Open opens a device by name: "cpu"; "vulkan" for the best Vulkan device there is,
 // "vulkan:0" for one by its number, "vulkan:radeon" by a part of its name, "vulkan:integrated"
@@ -76,7 +77,8 @@ func openCPU(o Options) (tensor.Backend, error) {
 }
 
 func openVulkan(which string, o Options) (tensor.Backend, error) {
-	return vulkan.Open(vulkan.Options{Device: which, MemoryLimit: o.MemoryLimit, Profile: o.Profile, CacheDir: o.CacheDir})
+	return vulkan.Open(vulkan.Options{Device: which, MemoryLimit: o.MemoryLimit, Profile: o.Profile,
+		CacheDir: o.CacheDir})
 }
 
 // openAuto takes the best GPU, or the CPU and says why.

@@ -22,7 +22,8 @@ func closed(t *testing.T, d *tensor.Device) {
 
 func TestUnknownNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"": "want auto", "gpu": "vulkan:0", "cpu:1": "want auto", "vulkan:99": `device "vulkan:99"`, "vulkan:voodoo": `device "vulkan:voodoo"`,
+		"": "want auto", "gpu": "vulkan:0", "cpu:1": "want auto", "vulkan:99": `device "vulkan:99"`,
+		"vulkan:voodoo": `device "vulkan:voodoo"`,
 	} {
 		if _, err := device.Open(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", name, err, want)
@@ -33,7 +34,8 @@ func TestUnknownNames(t *testing.T) {
 // Auto takes a GPU, or the CPU and says why.
 func TestAuto(t *testing.T) {
 	var lines []string
-	d, err := device.OpenWith("auto", device.Options{Threads: 1, Notice: func(line string) { lines = append(lines, line) }})
+	d, err := device.OpenWith("auto",
+		device.Options{Threads: 1, Notice: func(line string) { lines = append(lines, line) }})
 	if err != nil {
 		t.Fatal(err)
 	}

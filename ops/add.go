@@ -32,8 +32,10 @@ func (add) Examples() []autograd.Example {
 		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
 		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
 		{Name: "long row", In: normal(autograd.Activation, []int{5, 5003}, []int{5003}), Call: f, Brief: true},
-		{Name: "row shorter than a block", In: normal(autograd.Activation, []int{7, 3001}, []int{3001}), Call: f, Brief: true},
-		{Name: "twice the same", In: normal(autograd.Activation, []int{5}), Call: call(func(in []*Var) *Var { return Add(in[0], in[0]) })},
+		{Name: "row shorter than a block", In: normal(autograd.Activation, []int{7, 3001}, []int{3001}), Call: f,
+			Brief: true},
+		{Name: "twice the same", In: normal(autograd.Activation, []int{5}),
+			Call: call(func(in []*Var) *Var { return Add(in[0], in[0]) })},
 		{Name: "large", In: normal(autograd.Activation, []int{4096, 1024}, []int{4096, 1024}), Call: f, Large: true},
 	}
 }

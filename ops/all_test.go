@@ -27,7 +27,8 @@ func TestAllHasEveryOperation(t *testing.T) {
 			t.Errorf("All has %s twice", typ.Name())
 		}
 		listed = append(listed, typ.Name())
-		if name := autograd.OpName(op); !slices.Contains(named, name) && strings.ReplaceAll(name, "_", "") != strings.ToLower(typ.Name()) {
+		if name := autograd.OpName(op); !slices.Contains(named, name) &&
+			strings.ReplaceAll(name, "_", "") != strings.ToLower(typ.Name()) {
 			t.Errorf("%s is called %s in messages", typ.Name(), name)
 		}
 	}

@@ -33,8 +33,10 @@ type AttentionOptions struct {
 // queries × keys is ever stored (Dao et al., "FlashAttention", 2205.14135).
 func Attention(q, k, v *Var, o AttentionOptions) *Var {
 	qt, kt := q.Tensor(), k.Tensor()
-	if qt.Rank() != 4 || kt.Rank() != 4 || kt.Dim(0) != qt.Dim(0) || kt.Dim(3) != qt.Dim(3) || kt.Dim(2) == 0 || qt.Dim(2)%kt.Dim(2) != 0 {
-		tensor.Panicf("attention", "q is %s, k %s: want [batch, queries, heads, dim] and [batch, keys, a divisor of heads, dim]", qt, kt)
+	if qt.Rank() != 4 || kt.Rank() != 4 || kt.Dim(0) != qt.Dim(0) || kt.Dim(3) != qt.Dim(3) || kt.Dim(2) == 0 ||
+		qt.Dim(2)%kt.Dim(2) != 0 {
+		tensor.Panicf("attention", "q is %s, k %s: want [batch, queries, heads, dim] and "+
+			"[batch, keys, a divisor of heads, dim]", qt, kt)
 	}
 	if !v.Tensor().SameShape(kt) {
 		tensor.Panicf("attention", "k is %s, v %s: want one shape", kt, v.Tensor())
@@ -172,16 +174,19 @@ func (attention) RandomExample(r *random.Stream) autograd.Example {
 		segment = func(i int) float64 { return float64(min(1, i/cut)) }
 		position = func(i int) float64 { return float64(i) - segment(i)*float64(cut) }
 	}
-	name := fmt.Sprintf("random %d of %d x %d, heads %d of %d, dim %d, window %d, cut %d", batch, t, s, heads, kvHeads, dim, window, cut)
+	name := fmt.Sprintf("random %d of %d x %d, heads %d of %d, dim %d, window %d, cut %d", batch, t, s, heads, kvHeads,
+		dim, window, cut)
 	return attentionExample(name, batch, t, s, heads, kvHeads, dim, window, 0, position, position, segment, segment)
 }
 
-func attentionExample(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg, kSeg func(i int) float64) autograd.Example {
+func attentionExample(name string, batch, t, s, heads, kvHeads, dim, window int, scale float32, qPos, kPos, qSeg,
+	kSeg func(i int) float64) autograd.Example {
 	index := func(n int, value func(i int) float64) autograd.Input {
 		if value == nil {
 			return autograd.Input{Kind: autograd.Index}
 		}
-		return autograd.Input{Shape: []int{batch, n}, Kind: autograd.Index, Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
+		return autograd.Input{Shape: []int{batch, n}, Kind: autograd.Index,
+			Value: func(i int, _ *random.Stream) float64 { return value(i % n) }}
 	}
 	return autograd.Example{Name: name, In: []autograd.Input{
 		{Shape: []int{batch, t, heads, dim}},

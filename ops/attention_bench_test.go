@@ -16,7 +16,8 @@ func BenchmarkAttention(b *testing.B) {
 		{4, 512, 8, 4, 8}, {1, 1024, 12, 12, 64}, {1, 1024, 32, 8, 128},
 	} {
 		for _, backward := range []bool{false, true} {
-			b.Run(fmt.Sprintf("B%dxT%dxH%dof%dxD%d/backward=%t", size.batch, size.tokens, size.heads, size.kvHeads, size.dim, backward), func(b *testing.B) {
+			b.Run(fmt.Sprintf("B%dxT%dxH%dof%dxD%d/backward=%t", size.batch, size.tokens, size.heads, size.kvHeads,
+				size.dim, backward), func(b *testing.B) {
 				backend, err := cpu.Open(cpu.Options{Threads: 2})
 				if err != nil {
 					b.Fatal(err)
@@ -26,7 +27,8 @@ func BenchmarkAttention(b *testing.B) {
 					h := randomHeads(seed, size.batch, size.tokens, heads, size.dim)
 					return d.FromFloat32s(tensor.F32, h.data, h.batch, h.tokens, h.heads, h.dim)
 				}
-				q, k, v, dy := upload(1, size.heads), upload(2, size.kvHeads), upload(3, size.kvHeads), upload(4, size.heads)
+				q, k, v, dy := upload(1, size.heads), upload(2, size.kvHeads), upload(3, size.kvHeads),
+					upload(4, size.heads)
 				products := 4
 				if backward {
 					products += 14

@@ -74,7 +74,8 @@ func attend(t *testing.T, d *tensor.Device, q, k, v, dy heads, o indices) (r att
 	}
 	in := []*Var{leaf(q), leaf(k), leaf(v)}
 	y := Attention(in[0], in[1], in[2], AttentionOptions{
-		Positions: index(o.qPos, q), KeyPositions: index(o.kPos, k), Segments: index(o.qSeg, q), KeySegments: index(o.kSeg, k), Window: o.window,
+		Positions: index(o.qPos, q), KeyPositions: index(o.kPos, k), Segments: index(o.qSeg, q),
+		KeySegments: index(o.kSeg, k), Window: o.window,
 	})
 	tape.Keep(y)
 	tape.BackwardFrom([]*Var{y}, []*tensor.Tensor{d.FromFloat32s(tensor.F32, dy.data, y.Shape()...)})
@@ -104,7 +105,8 @@ var attendedNames = [4]string{"y", "dq", "dk", "dv"}
 
 // TestLongIsPlain: tiles are larger in long sequences; the plain loops have none.
 func TestLongIsPlain(t *testing.T) {
-	for _, c := range []struct{ tokens, heads, kvHeads, window int }{{701, 3, 1, 0}, {1031, 2, 2, 0}, {1031, 2, 1, 333}} {
+	for _, c := range []struct{ tokens, heads, kvHeads, window int }{{701, 3, 1, 0}, {1031, 2, 2, 0},
+		{1031, 2, 1, 333}} {
 		q, k := randomHeads(1, 1, c.tokens, c.heads, 8), randomHeads(2, 1, c.tokens, c.kvHeads, 8)
 		v, dy := randomHeads(3, 1, c.tokens, c.kvHeads, 8), randomHeads(4, 1, c.tokens, c.heads, 8)
 		var results []attended
@@ -112,7 +114,8 @@ func TestLongIsPlain(t *testing.T) {
 			results = append(results, attend(t, d, q, k, v, dy, indices{window: c.window}))
 		})
 		for i, name := range attendedNames {
-			mustBeNear(t, fmt.Sprintf("%d tokens, window %d: %s", c.tokens, c.window, name), results[1][i], results[0][i])
+			mustBeNear(t, fmt.Sprintf("%d tokens, window %d: %s", c.tokens, c.window, name), results[1][i],
+				results[0][i])
 		}
 	}
 }
@@ -129,16 +132,19 @@ func TestPackedIsSeparate(t *testing.T) {
 		}
 		o.kPos, o.kSeg = o.qPos, o.qSeg
 		total := len(o.qPos)
-		q, k, v, dy := randomHeads(1, 1, total, 4, 8), randomHeads(2, 1, total, 2, 8), randomHeads(3, 1, total, 2, 8), randomHeads(4, 1, total, 4, 8)
+		q, k, v, dy := randomHeads(1, 1, total, 4, 8), randomHeads(2, 1, total, 2, 8), randomHeads(3, 1, total, 2, 8),
+			randomHeads(4, 1, total, 4, 8)
 		for _, window := range []int{0, 17} {
 			o.window = window
 			packed := attend(t, d, q, k, v, dy, o)
 			from := 0
 			for _, length := range lengths {
 				to := from + length
-				alone := attend(t, d, q.part(0, from, to), k.part(0, from, to), v.part(0, from, to), dy.part(0, from, to), indices{window: window})
+				alone := attend(t, d, q.part(0, from, to), k.part(0, from, to), v.part(0, from, to),
+					dy.part(0, from, to), indices{window: window})
 				for i, name := range attendedNames {
-					mustBeNear(t, fmt.Sprintf("window %d, %s of tokens %d to %d", window, name, from, to), packed[i].part(0, from, to), alone[i])
+					mustBeNear(t, fmt.Sprintf("window %d, %s of tokens %d to %d", window, name, from, to),
+						packed[i].part(0, from, to), alone[i])
 				}
 				from = to
 			}
@@ -152,7 +158,8 @@ func TestPaddedIsUnpadded(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *tensor.Device) {
 		const tokens = 133
 		spans := [][2]int{{0, 70}, {5, 133}, {131, 133}, {0, 0}}
-		q, k, v, dy := randomHeads(5, 4, tokens, 2, 4), randomHeads(6, 4, tokens, 1, 4), randomHeads(7, 4, tokens, 1, 4), randomHeads(8, 4, tokens, 2, 4)
+		q, k, v, dy := randomHeads(5, 4, tokens, 2, 4), randomHeads(6, 4, tokens, 1, 4),
+			randomHeads(7, 4, tokens, 1, 4), randomHeads(8, 4, tokens, 2, 4)
 		var o indices
 		for _, span := range spans {
 			for i := range tokens {
@@ -167,7 +174,8 @@ func TestPaddedIsUnpadded(t *testing.T) {
 		padded := attend(t, d, q, k, v, dy, o)
 		for b, span := range spans {
 			if from, to := span[0], span[1]; from < to {
-				alone := attend(t, d, q.part(b, from, to), k.part(b, from, to), v.part(b, from, to), dy.part(b, from, to), indices{})
+				alone := attend(t, d, q.part(b, from, to), k.part(b, from, to), v.part(b, from, to),
+					dy.part(b, from, to), indices{})
 				for i, name := range attendedNames {
 					mustBeNear(t, fmt.Sprintf("%s of sequence %d", name, b), padded[i].part(b, from, to), alone[i])
 				}
@@ -190,7 +198,8 @@ func TestPaddedIsUnpadded(t *testing.T) {
 func TestCachedIsWhole(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *tensor.Device) {
 		const tokens, room = 150, 21
-		q, k, v, dy := randomHeads(9, 1, tokens, 4, 16), randomHeads(10, 1, tokens, 1, 16), randomHeads(11, 1, tokens, 1, 16), randomHeads(12, 1, tokens, 4, 16)
+		q, k, v, dy := randomHeads(9, 1, tokens, 4, 16), randomHeads(10, 1, tokens, 1, 16),
+			randomHeads(11, 1, tokens, 1, 16), randomHeads(12, 1, tokens, 4, 16)
 		for _, window := range []int{0, 33} {
 			whole := attend(t, d, q, k, v, dy, indices{window: window})
 			for _, last := range []int{1, 2, 64, 65, 149} {
@@ -201,16 +210,20 @@ func TestCachedIsWhole(t *testing.T) {
 
 				roomy := func(h heads) heads { // nothing has been written there yet
 					h.tokens += room
-					h.data = append(slices.Clone(h.data), slices.Repeat([]float32{float32(math.NaN())}, room*h.heads*h.dim)...)
+					h.data = append(slices.Clone(h.data),
+						slices.Repeat([]float32{float32(math.NaN())}, room*h.heads*h.dim)...)
 					return h
 				}
 				positions := make([]int32, last)
 				for i := range positions {
 					positions[i] = int32(from + i)
 				}
-				got = attend(t, d, q.part(0, from, tokens), roomy(k), roomy(v), dy.part(0, from, tokens), indices{window: window, qPos: positions})
-				mustBeNear(t, fmt.Sprintf("y of the last %d, cache with room", last), got[0], whole[0].part(0, from, tokens))
-				mustBeNear(t, fmt.Sprintf("dq of the last %d, cache with room", last), got[1], whole[1].part(0, from, tokens))
+				got = attend(t, d, q.part(0, from, tokens), roomy(k), roomy(v), dy.part(0, from, tokens),
+					indices{window: window, qPos: positions})
+				mustBeNear(t, fmt.Sprintf("y of the last %d, cache with room", last), got[0],
+					whole[0].part(0, from, tokens))
+				mustBeNear(t, fmt.Sprintf("dq of the last %d, cache with room", last), got[1],
+					whole[1].part(0, from, tokens))
 			}
 		}
 	})
@@ -225,7 +238,8 @@ func TestWindowIsTruncation(t *testing.T) {
 		whole := attend(t, d, q, k, v, q, indices{window: window})
 		for i := range tokens {
 			from := max(0, i+1-window)
-			one := attend(t, d, q.part(0, i, i+1), k.part(0, from, i+1), v.part(0, from, i+1), q.part(0, i, i+1), indices{})
+			one := attend(t, d, q.part(0, i, i+1), k.part(0, from, i+1), v.part(0, from, i+1), q.part(0, i, i+1),
+				indices{})
 			mustBeNear(t, fmt.Sprintf("y of query %d", i), whole[0].part(0, i, i+1), one[0])
 			mustBeNear(t, fmt.Sprintf("dq of query %d", i), whole[1].part(0, i, i+1), one[1])
 		}
@@ -255,7 +269,8 @@ func TestGroupedIsRepeated(t *testing.T) {
 				}
 				return r
 			}
-			grouped, repeated := attend(t, d, q, k, v, dy, indices{}), attend(t, d, q, repeat(k), repeat(v), dy, indices{})
+			grouped, repeated := attend(t, d, q, k, v, dy, indices{}),
+				attend(t, d, q, repeat(k), repeat(v), dy, indices{})
 			repeated[2], repeated[3] = sum(repeated[2]), sum(repeated[3])
 			for i, name := range attendedNames {
 				if i >= 2 { // sums of up to 70 heads: relative to their size

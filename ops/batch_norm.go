@@ -28,7 +28,8 @@ func BatchNorm(x, weight, bias, mean, variance *Var, o BatchNormOptions) *Var {
 	}
 	for _, v := range []*Var{weight, bias, mean, variance} {
 		if v != nil && !v.Tensor().HasShape(t.Dim(1)) {
-			tensor.Panicf("batch_norm", "weight, bias, mean or variance is %s for x %s: want [%d]", v.Tensor(), t, t.Dim(1))
+			tensor.Panicf("batch_norm", "weight, bias, mean or variance is %s for x %s: want [%d]", v.Tensor(), t,
+				t.Dim(1))
 		}
 	}
 	if (mean == nil || variance == nil) && !o.Training || (mean == nil) != (variance == nil) {
@@ -62,7 +63,8 @@ func (n batchNorm) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 		stat := autograd.StatType(x.DType())
 		mean, variance = f.New(stat, k.Channels), f.New(stat, k.Channels)
 		saved = []*tensor.Tensor{mean, variance}
-		f.Run(kernels.BatchNormStats{Batch: k.Batch, Channels: k.Channels, Inner: k.Inner, Momentum: n.Momentum}, mean, variance, f.In[3], f.In[4], x)
+		f.Run(kernels.BatchNormStats{Batch: k.Batch, Channels: k.Channels, Inner: k.Inner, Momentum: n.Momentum}, mean,
+			variance, f.In[3], f.In[4], x)
 	}
 	y := f.Like(x)
 	f.Run(k, y, x, mean, variance, f.In[1], f.In[2])

@@ -57,7 +57,8 @@ func (compare) Examples() []autograd.Example {
 	few := func(_ int, r *random.Stream) float64 { return float64(r.IntN(3) - 1) } // often equal
 	example := func(name string, f func(a, b *Var) *Var, kind autograd.Kind, a, b []int) autograd.Example {
 		in := autograd.Input{Kind: kind, Value: few, NoGrad: true}
-		e := autograd.Example{Name: name, In: []autograd.Input{in, in}, Call: call(func(in []*Var) *Var { return f(in[0], in[1]) })}
+		e := autograd.Example{Name: name, In: []autograd.Input{in, in},
+			Call: call(func(in []*Var) *Var { return f(in[0], in[1]) })}
 		e.In[0].Shape, e.In[1].Shape = a, b
 		return e
 	}

@@ -24,12 +24,14 @@ func Conv2D(x, weight, bias *Var, o Conv2DOptions) *Var {
 	for d := range 2 {
 		o.Stride[d], o.Dilation[d] = orOne(o.Stride[d]), orOne(o.Dilation[d])
 		if o.Stride[d] < 1 || o.Dilation[d] < 1 || o.Padding[d] < 0 {
-			tensor.Panicf("conv2d", "stride %v, padding %v, dilation %v: want none below 0", o.Stride, o.Padding, o.Dilation)
+			tensor.Panicf("conv2d", "stride %v, padding %v, dilation %v: want none below 0", o.Stride, o.Padding,
+				o.Dilation)
 		}
 	}
 	o.Groups = orOne(o.Groups)
 	if xt.Rank() != 4 || wt.Rank() != 4 || o.Groups < 1 || wt.Dim(0)%o.Groups != 0 || wt.Dim(1)*o.Groups != xt.Dim(1) {
-		tensor.Panicf("conv2d", "weight %s for x %s in %d groups: want [batch, channels, height, width] and [a multiple of groups, channels/groups, height, width]",
+		tensor.Panicf("conv2d", "weight %s for x %s in %d groups: want [batch, channels, height, width] and "+
+			"[a multiple of groups, channels/groups, height, width]",
 			wt, xt, o.Groups)
 	}
 	if bias != nil && !bias.Tensor().HasShape(wt.Dim(0)) {
@@ -37,7 +39,8 @@ func Conv2D(x, weight, bias *Var, o Conv2DOptions) *Var {
 	}
 	c := conv2d{o, columnBytes}
 	if s := c.sizes(xt, wt); s.OutHeight < 1 || s.OutWidth < 1 {
-		tensor.Panicf("conv2d", "a window of weight %s with dilation %v is larger than x %s with padding %v", wt, o.Dilation, xt, o.Padding)
+		tensor.Panicf("conv2d", "a window of weight %s with dilation %v is larger than x %s with padding %v", wt,
+			o.Dilation, xt, o.Padding)
 	}
 	return apply(c, x, weight, bias)
 }
@@ -70,7 +73,8 @@ type conv2d struct {
 func (c conv2d) sizes(x, w *tensor.Tensor) kernels.Im2Col {
 	k := kernels.Im2Col{
 		Channels: x.Dim(1), Count: w.Dim(1), Height: x.Dim(2), Width: x.Dim(3), KernelH: w.Dim(2), KernelW: w.Dim(3),
-		StrideH: c.Stride[0], StrideW: c.Stride[1], PadH: c.Padding[0], PadW: c.Padding[1], StepH: c.Dilation[0], StepW: c.Dilation[1],
+		StrideH: c.Stride[0], StrideW: c.Stride[1], PadH: c.Padding[0], PadW: c.Padding[1], StepH: c.Dilation[0],
+		StepW: c.Dilation[1],
 	}
 	k.OutHeight = windows(k.Height, k.KernelH, k.StrideH, k.PadH, k.StepH)
 	k.OutWidth = windows(k.Width, k.KernelW, k.StrideW, k.PadW, k.StepW)
@@ -119,7 +123,8 @@ func (c conv2d) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 			if bias != nil {
 				b = bias.View(g*per, per)
 			}
-			f.Run(kernels.Matmul{Batch: 1, M: p.im2col.N, N: per, K: window, TransB: true}, c.of(g, p.rows, per), p.cols, c.of(g, w, window), b)
+			f.Run(kernels.Matmul{Batch: 1, M: p.im2col.N, N: per, K: window, TransB: true}, c.of(g, p.rows, per),
+				p.cols, c.of(g, w, window), b)
 		}
 		from := p.rows.Reshape(c.Groups, p.hi-p.lo, s.N, per)
 		permuteInto(f.Device, rowsOf(y, p.lo, p.hi).Reshape(p.hi-p.lo, c.Groups, per, s.N), from, []int{1, 0, 3, 2})
@@ -143,7 +148,8 @@ func (c conv2d) Backward(b *autograd.Backward) {
 			dyg, rows := c.of(g, p.rows, per), p.im2col.N
 			if dw != nil {
 				b.Run(p.im2col, p.cols, rowsOf(x, p.lo, p.hi))
-				b.Run(kernels.Matmul{Batch: 1, M: per, N: window, K: rows, TransA: true, Acc: accW}, c.of(g, dw, window), dyg, p.cols, nil)
+				b.Run(kernels.Matmul{Batch: 1, M: per, N: window, K: rows, TransA: true, Acc: accW},
+					c.of(g, dw, window), dyg, p.cols, nil)
 			}
 			if db != nil {
 				b.Run(kernels.Sum{Outer: 1, N: rows, Inner: per, Scale: 1, Acc: accB}, db.View(g*per, per), dyg)
@@ -159,7 +165,8 @@ func (c conv2d) Backward(b *autograd.Backward) {
 }
 
 func (conv2d) Examples() []autograd.Example {
-	example := func(name string, batch, channels, height, width, out, kh, kw int, bias bool, o Conv2DOptions) autograd.Example {
+	example := func(name string, batch, channels, height, width, out, kh, kw int, bias bool,
+		o Conv2DOptions) autograd.Example {
 		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{batch, channels, height, width}},
 			{Shape: []int{out, channels / max(1, o.Groups), kh, kw}, Kind: autograd.Weight},

@@ -20,7 +20,8 @@ func numbers(seed uint64, n int) []float32 {
 }
 
 // convolved is a convolution in float64 by its definition.
-func convolved(x []float32, batch, channels, height, width int, w []float32, out, kh, kw int, bias []float32, o Conv2DOptions) []float64 {
+func convolved(x []float32, batch, channels, height, width int, w []float32, out, kh, kw int, bias []float32,
+	o Conv2DOptions) []float64 {
 	var y []float64
 	in, per := channels/o.Groups, out/o.Groups
 	for n := range batch {
@@ -31,7 +32,8 @@ func convolved(x []float32, batch, channels, height, width int, w []float32, out
 					for c := range in {
 						for a := range kh {
 							for b := range kw {
-								i, j := p*o.Stride[0]+a*o.Dilation[0]-o.Padding[0], q*o.Stride[1]+b*o.Dilation[1]-o.Padding[1]
+								i, j := p*o.Stride[0]+a*o.Dilation[0]-o.Padding[0],
+									q*o.Stride[1]+b*o.Dilation[1]-o.Padding[1]
 								if i >= 0 && i < height && j >= 0 && j < width {
 									s += float64(w[((k*in+c)*kh+a)*kw+b]) * float64(x[((n*channels+k/per*in+c)*height+i)*width+j])
 								}
@@ -123,7 +125,8 @@ func d3(d *tensor.Device) *Var {
 func TestBatchNormMovesItsStatistics(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *tensor.Device) {
 		x := autograd.Const(d.FromFloat32s(tensor.F32, []float32{1, 2, 3, 6}, 2, 1, 2))
-		mean, variance := autograd.Const(d.FromFloat32s(tensor.F32, []float32{1}, 1)), autograd.Const(d.FromFloat32s(tensor.F32, []float32{2}, 1))
+		mean, variance := autograd.Const(d.FromFloat32s(tensor.F32, []float32{1}, 1)),
+			autograd.Const(d.FromFloat32s(tensor.F32, []float32{2}, 1))
 		y := BatchNorm(x, nil, nil, mean, variance, BatchNormOptions{Training: true, Momentum: 0.25, Eps: 0.5})
 		wantNear(t, y, -1, -0.5, 0, 1.5) // sqrt(3.5 + 0.5) = 2
 		wantNear(t, mean, 1+0.25*2)
@@ -141,7 +144,8 @@ func wantNear(t *testing.T, v *Var, want ...float64) {
 		t.Fatalf("%v, %v: want %v", got, err, want)
 	}
 	for i := range want {
-		if !(math.Abs(got[i]-want[i]) <= 1e-6*(1+math.Abs(want[i])) || math.IsNaN(want[i]) && math.IsNaN(got[i]) || got[i] == want[i]) {
+		if !(math.Abs(got[i]-want[i]) <= 1e-6*(1+math.Abs(want[i])) || math.IsNaN(want[i]) && math.IsNaN(got[i]) ||
+			got[i] == want[i]) {
 			t.Errorf("got %v, want %v", got, want)
 			return
 		}

@@ -26,7 +26,8 @@ const IgnoreLabel = -100
 func CrossEntropy(logits, labels *Var, counted int) *Var {
 	x, l := logits.Tensor(), labels.Tensor()
 	if x.Rank() < 1 || !l.HasShape(x.Shape()[:x.Rank()-1]...) || l.DType() != tensor.I32 {
-		tensor.Panicf("cross_entropy", "labels %s for logits %s: want i32 of the shape without the last dimension", l, x)
+		tensor.Panicf("cross_entropy", "labels %s for logits %s: want i32 of the shape without the last dimension", l,
+			x)
 	}
 	if counted < 1 {
 		tensor.Panicf("cross_entropy", "%d counted rows: want at least 1", counted)

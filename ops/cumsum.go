@@ -24,7 +24,8 @@ func (c cumsum) Backward(b *autograd.Backward) {
 
 func (cumsum) Examples() []autograd.Example {
 	example := func(name string, dim int, shape ...int) autograd.Example {
-		return autograd.Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return CumSum(in[0], dim) })}
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape),
+			Call: call(func(in []*Var) *Var { return CumSum(in[0], dim) })}
 	}
 	return []autograd.Example{
 		example("last dimension", -1, 5, 67),

@@ -15,14 +15,16 @@ func Einsum(spec string, xs ...*Var) *Var {
 	inputs, result, ok := strings.Cut(strings.ReplaceAll(spec, " ", ""), "->")
 	operands := strings.Split(inputs, ",")
 	if !ok || len(operands) != len(xs) {
-		tensor.Panicf("einsum", "%q for %d operands: want as many lists of letters, then -> and the result's", spec, len(xs))
+		tensor.Panicf("einsum", "%q for %d operands: want as many lists of letters, then -> and the result's", spec,
+			len(xs))
 	}
 	sizes := map[rune]int{}
 	terms := make([]term, len(xs))
 	for i, x := range xs {
 		terms[i] = term{x, []rune(operands[i])}
 		if len(terms[i].labels) != x.Tensor().Rank() || !distinctLetters(terms[i].labels) {
-			tensor.Panicf("einsum", "%q: %s is %s: want a letter for each dimension, all of them different", spec, operands[i], x.Tensor())
+			tensor.Panicf("einsum", "%q: %s is %s: want a letter for each dimension, all of them different", spec,
+				operands[i], x.Tensor())
 		}
 		for d, l := range terms[i].labels {
 			if n, ok := sizes[l]; ok && n != x.Dim(d) {

@@ -44,7 +44,8 @@ func (e embedding) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 func (embedding) Backward(b *autograd.Backward) {
 	table, ids := b.In[0], b.In[1]
 	dtable, acc := b.WeightGrad(0)
-	b.Run(kernels.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, dtable, b.DOut[0], ids)
+	b.Run(kernels.EmbeddingGrad{Rows: ids.Numel(), Dim: table.Dim(1), Vocab: table.Dim(0), Acc: acc}, dtable, b.DOut[0],
+		ids)
 }
 
 func (embedding) Examples() []autograd.Example {

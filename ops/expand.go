@@ -23,7 +23,8 @@ func Expand(x *Var, shape ...int) *Var {
 			to[i] = from[i]
 		}
 		if to[i] != from[i] && (from[i] != 1 || to[i] < 1) {
-			tensor.Panicf("expand", "%s to %v: dimension %d is %d, want 1 or %d", x.Tensor(), shape, i, from[i], shape[i])
+			tensor.Panicf("expand", "%s to %v: dimension %d is %d, want 1 or %d", x.Tensor(), shape, i, from[i],
+				shape[i])
 		}
 	}
 	if added > 0 {

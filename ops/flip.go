@@ -23,7 +23,8 @@ func (p flip) Backward(b *autograd.Backward) { b.Run(p.kernel(), b.Grad(0), b.DO
 
 func (flip) Examples() []autograd.Example {
 	example := func(name string, dim int, shape ...int) autograd.Example {
-		return autograd.Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return Flip(in[0], dim) })}
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape),
+			Call: call(func(in []*Var) *Var { return Flip(in[0], dim) })}
 	}
 	return []autograd.Example{
 		example("last dimension", -1, 5, 67),

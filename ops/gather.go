@@ -28,7 +28,8 @@ func along(op string, x *tensor.Tensor, dim int, index *tensor.Tensor) indexed {
 		shape[d] = x.Dim(d)
 	}
 	if index.DType() != tensor.I32 || !slices.Equal(shape, x.Shape()) {
-		tensor.Panicf(op, "index %s for %s along dimension %d: want i32 of that shape, but for the dimension", index, x, d)
+		tensor.Panicf(op, "index %s for %s along dimension %d: want i32 of that shape, but for the dimension", index, x,
+			d)
 	}
 	return indexed{reduce(op, x, []int{d}), index.Dim(d)}
 }
@@ -65,5 +66,6 @@ func (gather) Examples() []autograd.Example {
 
 // indexInput is numbers below n; the last one is never drawn, others are more than once.
 func indexInput(shape []int, n int) autograd.Input {
-	return autograd.Input{Shape: shape, Kind: autograd.Index, Value: func(_ int, r *random.Stream) float64 { return float64(r.IntN(max(1, n-1))) }}
+	return autograd.Input{Shape: shape, Kind: autograd.Index,
+		Value: func(_ int, r *random.Stream) float64 { return float64(r.IntN(max(1, n-1))) }}
 }

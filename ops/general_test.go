@@ -56,7 +56,8 @@ func TestPoolEdges(t *testing.T) {
 		// What is outside is never the largest, but counts in the mean.
 		o := PoolOptions{Kernel: [2]int{2, 2}, Stride: [2]int{2, 2}, Padding: [2]int{1, 1}}
 		wantNear(t, MaxPool2D(x, o), -1, -2, -4, nan)
-		wantNear(t, AvgPool2D(autograd.Const(d.FromFloat32s(tensor.F32, []float32{4, 8, 12, 16}, 1, 1, 2, 2)), o), 1, 2, 3, 4)
+		wantNear(t, AvgPool2D(autograd.Const(d.FromFloat32s(tensor.F32, []float32{4, 8, 12, 16}, 1, 1, 2, 2)), o), 1, 2,
+			3, 4)
 		// The first of equal ones gets the gradient.
 		tape := autograd.NewTape(d)
 		defer tape.Close()
@@ -71,7 +72,8 @@ type fronts struct{ add }
 
 func (fronts) Examples() []autograd.Example {
 	einsum := func(spec string, shapes ...[]int) autograd.Example {
-		return autograd.Example{Name: spec, In: normal(autograd.Activation, shapes...), Call: call(func(in []*Var) *Var { return Einsum(spec, in...) })}
+		return autograd.Example{Name: spec, In: normal(autograd.Activation, shapes...),
+			Call: call(func(in []*Var) *Var { return Einsum(spec, in...) })}
 	}
 	return []autograd.Example{
 		einsum("bij,bjk->bik", []int{2, 3, 5}, []int{2, 5, 4}),
@@ -83,9 +85,12 @@ func (fronts) Examples() []autograd.Example {
 		einsum("ij,ij->", []int{3, 5}, []int{3, 5}),
 		einsum("ab,bc,cd->ad", []int{2, 3}, []int{3, 4}, []int{4, 5}),
 		einsum("nchw,oc->nohw", []int{2, 3, 2, 4}, []int{5, 3}),
-		{Name: "variance", In: normal(autograd.Activation, []int{3, 7, 2}), Call: call(func(in []*Var) *Var { return Variance(in[0], 1, 1) })},
-		{Name: "stack", In: normal(autograd.Activation, []int{3, 2}, []int{3, 2}), Call: call(func(in []*Var) *Var { return Stack(1, in...) })},
-		{Name: "split", In: normal(autograd.Activation, []int{3, 7}), Call: func(in []*Var) []*Var { return Split(in[0], 1, 2, 4, 1) }},
+		{Name: "variance", In: normal(autograd.Activation, []int{3, 7, 2}),
+			Call: call(func(in []*Var) *Var { return Variance(in[0], 1, 1) })},
+		{Name: "stack", In: normal(autograd.Activation, []int{3, 2}, []int{3, 2}),
+			Call: call(func(in []*Var) *Var { return Stack(1, in...) })},
+		{Name: "split", In: normal(autograd.Activation, []int{3, 7}),
+			Call: func(in []*Var) []*Var { return Split(in[0], 1, 2, 4, 1) }},
 	}
 }
 

@@ -59,7 +59,8 @@ func (layerNorm) Backward(b *autograd.Backward) {
 func (layerNorm) Examples() []autograd.Example {
 	f := call(func(in []*Var) *Var { return LayerNorm(in[0], in[1], in[2], 1e-5) })
 	example := func(name string, weight, bias bool, shape ...int) autograd.Example {
-		e := autograd.Example{Name: name, Call: f, In: []autograd.Input{{Shape: shape}, {Kind: autograd.Weight}, {Kind: autograd.Weight}}}
+		e := autograd.Example{Name: name, Call: f,
+			In: []autograd.Input{{Shape: shape}, {Kind: autograd.Weight}, {Kind: autograd.Weight}}}
 		if weight {
 			e.In[1].Shape = shape[len(shape)-1:]
 		}

@@ -87,7 +87,8 @@ func rowsOf(t *tensor.Tensor, lo, hi int) *tensor.Tensor {
 
 // addWeightGrad: dw (+)= dlogitsᵀ x for one chunk.
 func (linearCrossEntropy) addWeightGrad(d *tensor.Device, dw, dlogits, x *tensor.Tensor, acc bool) {
-	d.Run(kernels.Matmul{Batch: 1, M: dlogits.Dim(1), N: x.Dim(1), K: x.Dim(0), TransA: true, Acc: acc}, dw, dlogits, x, nil)
+	d.Run(kernels.Matmul{Batch: 1, M: dlogits.Dim(1), N: x.Dim(1), K: x.Dim(0), TransA: true, Acc: acc}, dw, dlogits, x,
+		nil)
 }
 
 // Forward computes the gradients too, while the logits are there: dx always, dw where
@@ -146,7 +147,8 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 		b.SetGrad(1, scaled(dw))
 	case b.Needs[1]:
 		l.chunks(b.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
-			b.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: l.scale}, logits, logits, rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), dloss)
+			b.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: l.scale}, logits, logits,
+				rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), dloss)
 			dw, acc := b.WeightGrad(1)
 			l.addWeightGrad(b.Device, dw, logits, rowsOf(x, lo, hi), acc)
 		})

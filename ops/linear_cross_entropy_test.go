@@ -26,7 +26,8 @@ func TestLinearCrossEntropyIsUnfused(t *testing.T) {
 		run := func(f func(x, w, labels *Var) *Var) (all []float32) {
 			tape := autograd.NewTape(d)
 			defer tape.Close()
-			xv, wv := tape.Leaf(d.FromFloat32s(tensor.F32, x, rows, dim)), tape.Leaf(d.FromFloat32s(tensor.F32, w, vocab, dim))
+			xv, wv := tape.Leaf(d.FromFloat32s(tensor.F32, x, rows, dim)),
+				tape.Leaf(d.FromFloat32s(tensor.F32, w, vocab, dim))
 			loss := f(xv, wv, autograd.Const(d.FromInt32s(labels, rows)))
 			tape.Keep(loss)
 			tape.Backward(Scale(loss, 0.25, 0))
@@ -88,7 +89,8 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 				tape.Backward(LinearCrossEntropy(tape.Leaf(x), w.Var(), autograd.Const(labels), rows))
 				tape.Close()
 				if peak := d.Stats().Peak - before; peak > limit || peak < logitBytes/2 {
-					t.Errorf("%s, dim %d, weight trains %t: %d bytes beside the inputs, want at most %d", dt, dim, trains, peak, limit)
+					t.Errorf("%s, dim %d, weight trains %t: %d bytes beside the inputs, want at most %d", dt, dim,
+						trains, peak, limit)
 				}
 				if err := d.Close(); err != nil {
 					t.Error(err)
@@ -108,7 +110,8 @@ func TestLinearCrossEntropyByRow(t *testing.T) {
 		run := func(byRow bool) (loss, losses, dx []float32) {
 			tape := autograd.NewTape(d)
 			defer tape.Close()
-			xv, wv := tape.Leaf(d.FromFloat32s(tensor.F32, x, rows, dim)), tape.Leaf(d.FromFloat32s(tensor.F32, w, vocab, dim))
+			xv, wv := tape.Leaf(d.FromFloat32s(tensor.F32, x, rows, dim)),
+				tape.Leaf(d.FromFloat32s(tensor.F32, w, vocab, dim))
 			l, each := LinearCrossEntropy(xv, wv, autograd.Const(d.FromInt32s(labels, rows)), counted), (*Var)(nil)
 			if byRow {
 				l, each = LinearCrossEntropyByRow(xv, wv, autograd.Const(d.FromInt32s(labels, rows)), counted)
@@ -137,7 +140,8 @@ func TestLinearCrossEntropyByRow(t *testing.T) {
 			t.Errorf("loss %v, gradient %v; without the rows' losses %v, %v", loss, dx, want, wantDX)
 		}
 		for r := range rows {
-			alone := CrossEntropy(Linear(autograd.Const(d.FromFloat32s(tensor.F32, x[r*dim:(r+1)*dim], 1, dim)), autograd.Const(d.FromFloat32s(tensor.F32, w, vocab, dim)), nil),
+			alone := CrossEntropy(Linear(autograd.Const(d.FromFloat32s(tensor.F32, x[r*dim:(r+1)*dim], 1, dim)),
+				autograd.Const(d.FromFloat32s(tensor.F32, w, vocab, dim)), nil),
 				autograd.Const(d.FromInt32s(labels[r:r+1], 1)), 1)
 			v, err := alone.Tensor().Float32s()
 			if err != nil || math.Abs(float64(v[0]-losses[r])) > 1e-5 || labels[r] == IgnoreLabel && losses[r] != 0 {

@@ -25,7 +25,8 @@ func (logSoftmax) Backward(b *autograd.Backward) {
 
 func (logSoftmax) Examples() []autograd.Example {
 	example := func(name string, shape ...int) autograd.Example {
-		return autograd.Example{Name: name, In: normal(autograd.Activation, shape), Call: call(func(in []*Var) *Var { return LogSoftmax(in[0]) })}
+		return autograd.Example{Name: name, In: normal(autograd.Activation, shape),
+			Call: call(func(in []*Var) *Var { return LogSoftmax(in[0]) })}
 	}
 	// The one column's output and gradient are 0 exactly: rounding alone would be compared.
 	return []autograd.Example{

@@ -45,7 +45,8 @@ func TestWrongLabelsAndIdsGiveNaNInTheirRowAlone(t *testing.T) {
 	rows := Embedding(table, autograd.Const(d.FromInt32s([]int32{1, 2, -1}, 3)))
 	tape.Keep(rows)
 	tape.Backward(loss)
-	for name, x := range map[string]*tensor.Tensor{"loss": loss.Tensor(), "gradient": tape.Grad(logits), "embedding": rows.Tensor()} {
+	for name, x := range map[string]*tensor.Tensor{"loss": loss.Tensor(), "gradient": tape.Grad(logits),
+		"embedding": rows.Tensor()} {
 		f, err := x.Float32s()
 		if err != nil {
 			t.Fatal(err)

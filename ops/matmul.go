@@ -67,7 +67,8 @@ func (m matmul) Backward(b *autograd.Backward) {
 	}
 	if db, acc := b.OperandGrad(1); db != nil {
 		if m.transB { // B is [n, k]: dB = dCᵀ op(A)
-			b.Run(kernels.Matmul{Batch: k.Batch, M: k.N, N: k.K, K: k.M, TransA: true, TransB: m.transA, Acc: acc}, db, d, x, nil)
+			b.Run(kernels.Matmul{Batch: k.Batch, M: k.N, N: k.K, K: k.M, TransA: true, TransB: m.transA, Acc: acc}, db,
+				d, x, nil)
 		} else {
 			b.Run(kernels.Matmul{Batch: k.Batch, M: k.K, N: k.N, K: k.M, TransA: !m.transA, Acc: acc}, db, x, d, nil)
 		}
@@ -81,10 +82,12 @@ func (matmul) Examples() []autograd.Example {
 		examples = append(examples, matmulExample(fmt.Sprintf("batched, transposed %t %t", ta, tb), 2, 3, 7, 5, ta, tb))
 	}
 	one := call(func(in []*Var) *Var { return MatMul(in[0], in[1], false, false) })
-	examples = append(examples, autograd.Example{Name: "one matrix for all", In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
+	examples = append(examples, autograd.Example{Name: "one matrix for all",
+		In: normal(autograd.Activation, []int{2, 3, 5}, []int{5, 7}), Call: one})
 	for i, s := range matmulEdges() {
 		ta, tb := i&1 != 0, i&2 != 0
-		e := matmulExample(fmt.Sprintf("%d x %d x %d, transposed %t %t", s.m, s.n, s.k, ta, tb), 1, s.m, s.n, s.k, ta, tb)
+		e := matmulExample(fmt.Sprintf("%d x %d x %d, transposed %t %t", s.m, s.n, s.k, ta, tb), 1, s.m, s.n, s.k, ta,
+			tb)
 		e.Brief = true
 		examples = append(examples, e)
 	}
@@ -96,7 +99,8 @@ func (matmul) Examples() []autograd.Example {
 // RandomExample draws sizes and transposes.
 func (matmul) RandomExample(r *random.Stream) autograd.Example {
 	batch, m, n, k, ta, tb := 1+r.IntN(3), 1+r.IntN(50), 1+r.IntN(50), 1+r.IntN(50), r.IntN(2) == 0, r.IntN(2) == 0
-	return matmulExample(fmt.Sprintf("random %d of %d x %d x %d, transposed %t %t", batch, m, n, k, ta, tb), batch, m, n, k, ta, tb)
+	return matmulExample(fmt.Sprintf("random %d of %d x %d x %d, transposed %t %t", batch, m, n, k, ta, tb), batch, m,
+		n, k, ta, tb)
 }
 
 func matmulExample(name string, batch, m, n, k int, transA, transB bool) autograd.Example {

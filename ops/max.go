@@ -48,10 +48,11 @@ func (maximum) Examples() []autograd.Example {
 	// Distinct numbers far enough apart for a central difference and for bf16.
 	distinct := func(i int, _ *random.Stream) float64 { return float64(i*83%257) / 32 }
 	example := func(name string, value func(int, *random.Stream) float64, shape []int, dim ...int) autograd.Example {
-		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: value}}, Call: func(in []*Var) []*Var {
-			y, index := Max(in[0], dim...)
-			return []*Var{y, index}
-		}}
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: value}},
+			Call: func(in []*Var) []*Var {
+				y, index := Max(in[0], dim...)
+				return []*Var{y, index}
+			}}
 	}
 	// Where maxima are tied there is no central difference: only the outputs are
 	// compared here, the gradient in a test of its own.

@@ -110,7 +110,8 @@ func TestMisuseOfEveryOperation(t *testing.T) {
 						kind == "another device's" && given == 1 || // there the operation runs
 						kind == "another tape's" && (in.NoGrad || name == "compare")) // only the value is looked at
 					if fault || !isError && !fine {
-						t.Errorf("%s, %s, input %d %s: got %v, want a *tensor.Error", name, example.Name, position, kind, value)
+						t.Errorf("%s, %s, input %d %s: got %v, want a *tensor.Error", name, example.Name, position,
+							kind, value)
 					}
 					if isError && err.Error() != "" {
 						refused++

@@ -38,7 +38,8 @@ func (mul) Examples() []autograd.Example {
 	return []autograd.Example{
 		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
 		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
-		{Name: "square", In: normal(autograd.Activation, []int{9}), Call: call(func(in []*Var) *Var { return Mul(in[0], in[0]) })},
+		{Name: "square", In: normal(autograd.Activation, []int{9}),
+			Call: call(func(in []*Var) *Var { return Mul(in[0], in[0]) })},
 		{Name: "large, row", In: normal(autograd.Activation, []int{4096, 1024}, []int{1024}), Call: f, Large: true},
 	}
 }

@@ -61,7 +61,8 @@ func (m *multiLoRA) dropout(d *tensor.Device, x *tensor.Tensor) *tensor.Tensor {
 		return x
 	}
 	y := d.Like(x)
-	d.Run(kernels.Dropout{N: x.Numel(), P: m.Dropout, Key0: m.at.Key[0], Key1: m.at.Key[1], Step: m.at.Step, Op: m.at.Op}, y, x)
+	d.Run(kernels.Dropout{N: x.Numel(), P: m.Dropout, Key0: m.at.Key[0], Key1: m.at.Key[1], Step: m.at.Step,
+		Op: m.at.Op}, y, x)
 	return y
 }
 
@@ -74,7 +75,8 @@ func (m MultiLoRA) ScaledB(b, s *tensor.Tensor) *tensor.Tensor {
 		d.Run(kernels.Scale{N: b.Numel(), Alpha: m.Scale}, bs, b)
 		return bs
 	}
-	d.Run(kernels.LoRAScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}, bs, b, s)
+	d.Run(kernels.LoRAScale{Out: b.Dim(0), Rank: b.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput},
+		bs, b, s)
 	return bs
 }
 
@@ -112,7 +114,8 @@ func (m *multiLoRA) narrow(f *autograd.Forward, x, a *tensor.Tensor) *tensor.Ten
 
 // add: y += u bsᵀ.
 func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s *tensor.Tensor) {
-	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u, m.ScaledB(b, s), nil)
+	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u,
+		m.ScaledB(b, s), nil)
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
@@ -134,7 +137,8 @@ func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *
 			m.addInputGrad(b.Device, dx, du, a)
 		}
 		if da, acc := b.WeightGrad(at); da != nil {
-			b.Run(kernels.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du, m.dropout(b.Device, x), nil)
+			b.Run(kernels.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du,
+				m.dropout(b.Device, x), nil)
 		}
 	}
 	if b.Needs[at+1] || b.Needs[at+2] {
@@ -169,7 +173,8 @@ func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tenso
 	}
 	dbs := b.Like(lora)
 	b.Run(product, dbs, dy, u, nil)
-	k := kernels.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale, PerOutput: m.PerOutput}
+	k := kernels.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale,
+		PerOutput: m.PerOutput}
 	if db, acc := b.WeightGrad(at); db != nil {
 		k.Acc = acc
 		b.Run(k, db, nil, dbs, lora, s)
@@ -181,7 +186,8 @@ func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tenso
 }
 
 func (*multiLoRA) Examples() []autograd.Example {
-	example := func(name string, rows, in, out int, bias, s bool, o MultiLoRA, value func(i int, r *random.Stream) float64) autograd.Example {
+	example := func(name string, rows, in, out int, bias, s bool, o MultiLoRA,
+		value func(i int, r *random.Stream) float64) autograd.Example {
 		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{rows, in}},
 			{Shape: []int{out, in}, Kind: autograd.Weight},

@@ -21,10 +21,12 @@ func MultiLoRARows(x, weight, bias *Var, parts ...LoRARows) *Var {
 	in, end := []*Var{x, weight, bias}, 0
 	for _, p := range parts {
 		if x.Tensor().Rank() < 2 || p.From < end || p.To <= p.From || p.To > x.Dim(0) {
-			tensor.Panicf("multi_lora_rows", "modules for rows %d to %d of %s: want at least one row, behind row %d", p.From, p.To, x.Tensor(), end)
+			tensor.Panicf("multi_lora_rows", "modules for rows %d to %d of %s: want at least one row, behind row %d",
+				p.From, p.To, x.Tensor(), end)
 		}
 		p.check(weight.Tensor(), p.A, p.B, p.S)
-		op.parts, in, end = append(op.parts, rowsPart{p.From, p.To, &multiLoRA{MultiLoRA: p.MultiLoRA}}), append(in, p.A, p.B, p.S), p.To
+		op.parts, in, end = append(op.parts, rowsPart{p.From, p.To, &multiLoRA{MultiLoRA: p.MultiLoRA}}),
+			append(in, p.A, p.B, p.S), p.To
 	}
 	return apply(op, in...)
 }
@@ -76,7 +78,8 @@ func (m *multiLoRARows) Backward(b *autograd.Backward) {
 func (*multiLoRARows) Examples() []autograd.Example {
 	// example has batch rows of tokens; parts say who sees which modules.
 	example := func(name string, batch, tokens, in, out int, bias bool, parts ...LoRARows) autograd.Example {
-		e := autograd.Example{Name: name, In: []autograd.Input{{Shape: []int{batch, tokens, in}}, {Shape: []int{out, in}, Kind: autograd.Weight}, {Kind: autograd.Weight}}}
+		e := autograd.Example{Name: name, In: []autograd.Input{{Shape: []int{batch, tokens, in}},
+			{Shape: []int{out, in}, Kind: autograd.Weight}, {Kind: autograd.Weight}}}
 		if bias {
 			e.In[2].Shape = []int{out}
 		}
@@ -89,7 +92,8 @@ func (*multiLoRARows) Examples() []autograd.Example {
 			case p.Modules == 1:
 				s.Shape = nil
 			}
-			e.In = append(e.In, autograd.Input{Shape: []int{rank, in}, Kind: autograd.Stat}, autograd.Input{Shape: []int{out, rank}, Kind: autograd.Stat}, s)
+			e.In = append(e.In, autograd.Input{Shape: []int{rank, in}, Kind: autograd.Stat},
+				autograd.Input{Shape: []int{out, rank}, Kind: autograd.Stat}, s)
 		}
 		e.Call = call(func(in []*Var) *Var {
 			with := append([]LoRARows{}, parts...)
@@ -105,9 +109,12 @@ func (*multiLoRARows) Examples() []autograd.Example {
 	scalar := MultiLoRA{Modules: 3, Rank: 1, Scale: 1}
 	dropped := MultiLoRA{Modules: 1, Rank: 2, Scale: 1, Dropout: 0.5}
 	return []autograd.Example{
-		example("each row its own", 3, 2, 5, 4, true, LoRARows{From: 0, To: 1, MultiLoRA: lora}, LoRARows{From: 1, To: 2, MultiLoRA: perOutput}, LoRARows{From: 2, To: 3, MultiLoRA: scalar}),
-		example("rows without", 5, 3, 4, 7, false, LoRARows{From: 1, To: 3, MultiLoRA: scalar}, LoRARows{From: 4, To: 5, MultiLoRA: lora}),
+		example("each row its own", 3, 2, 5, 4, true, LoRARows{From: 0, To: 1, MultiLoRA: lora},
+			LoRARows{From: 1, To: 2, MultiLoRA: perOutput}, LoRARows{From: 2, To: 3, MultiLoRA: scalar}),
+		example("rows without", 5, 3, 4, 7, false, LoRARows{From: 1, To: 3, MultiLoRA: scalar},
+			LoRARows{From: 4, To: 5, MultiLoRA: lora}),
 		example("nobody", 2, 2, 3, 4, true),
-		example("dropout", 3, 4, 6, 5, true, LoRARows{From: 0, To: 2, MultiLoRA: dropped}, LoRARows{From: 2, To: 3, MultiLoRA: dropped}),
+		example("dropout", 3, 4, 6, 5, true, LoRARows{From: 0, To: 2, MultiLoRA: dropped},
+			LoRARows{From: 2, To: 3, MultiLoRA: dropped}),
 	}
 }

@@ -22,7 +22,8 @@ func TestMultiLoRAAtTheStart(t *testing.T) {
 				of := func(seed uint64, dt tensor.DType, rows, cols int) *tensor.Tensor {
 					return d.FromFloat32s(dt, randomHeads(seed, 1, rows, 1, cols).data, rows, cols)
 				}
-				x, w, bias := autograd.Const(of(1, dt, rows, in)), autograd.Const(of(2, dt, out, in)), autograd.Const(of(3, dt, 1, out).Reshape(out))
+				x, w, bias := autograd.Const(of(1, dt, rows, in)), autograd.Const(of(2, dt, out, in)),
+					autograd.Const(of(3, dt, 1, out).Reshape(out))
 				rank := o.Modules * o.Rank
 				a, b := tape.Leaf(of(4, tensor.F32, rank, in)), tape.Leaf(of(5, tensor.F32, out, rank))
 				shape := []int{o.Modules}
@@ -54,7 +55,8 @@ func TestMultiLoRAAtTheStart(t *testing.T) {
 						}
 					}
 					if name != "s" && zeros != len(grad) {
-						t.Errorf("%s: gradient of %s is not 0 in %d of %d elements", dt, name, len(grad)-zeros, len(grad))
+						t.Errorf("%s: gradient of %s is not 0 in %d of %d elements", dt, name, len(grad)-zeros,
+							len(grad))
 					}
 					if name == "s" && zeros != 0 {
 						t.Errorf("%s: gradient of s is 0 in %d of %d elements", dt, zeros, len(grad))
@@ -91,7 +93,8 @@ func TestMultiLoRAIsItsModules(t *testing.T) {
 				}
 				want = Add(want, Scale(part, scale, 0))
 			}
-			got := MultiLoRALinear(x, w, nil, a, b, s, MultiLoRA{Modules: modules, Rank: rank, Scale: scale, PerOutput: perOutput})
+			got := MultiLoRALinear(x, w, nil, a, b, s,
+				MultiLoRA{Modules: modules, Rank: rank, Scale: scale, PerOutput: perOutput})
 			g, err := got.Tensor().Float32s()
 			if err != nil {
 				t.Fatal(err)
@@ -115,7 +118,8 @@ func TestFrozenWeightCostsNothing(t *testing.T) {
 		tape := autograd.NewTape(d)
 		defer tape.Close()
 		y := MultiLoRALinear(tape.Leaf(zeros(rows, in)), autograd.Const(zeros(out, in)), nil,
-			tape.Leaf(zeros(2, in)), tape.Leaf(zeros(out, 2)), tape.Leaf(zeros(1)), MultiLoRA{Modules: 1, Rank: 2, Scale: 1})
+			tape.Leaf(zeros(2, in)), tape.Leaf(zeros(out, 2)), tape.Leaf(zeros(1)),
+			MultiLoRA{Modules: 1, Rank: 2, Scale: 1})
 		d.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
 			if args[0] != nil && args[0].Numel() == in*out {
 				t.Errorf("%s wrote %s, as large as the frozen weight", k.Name(), args[0])

@@ -124,7 +124,8 @@ func (permute) Examples() []autograd.Example {
 		example("first and last", []int{5, 3, 37}, 2, 1, 0),
 		example("all reversed", []int{2, 3, 2, 5, 2, 3}, 5, 4, 3, 2, 1, 0),
 		example("only ones move", []int{1, 5, 1, 3}, 1, 0, -1, 2),
-		{Name: "transpose", In: normal(autograd.Activation, []int{5, 2, 3}), Call: call(func(in []*Var) *Var { return Transpose(in[0], 0, -1) })},
+		{Name: "transpose", In: normal(autograd.Activation, []int{5, 2, 3}),
+			Call: call(func(in []*Var) *Var { return Transpose(in[0], 0, -1) })},
 		large,
 	}
 }

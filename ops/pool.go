@@ -35,8 +35,10 @@ func (o PoolOptions) check(op string, x *tensor.Tensor) kernels.MaxPool {
 		if o.Stride[d] == 0 {
 			o.Stride[d] = o.Kernel[d]
 		}
-		if o.Kernel[d] < 1 || o.Stride[d] < 1 || o.Padding[d] < 0 || 2*o.Padding[d] > o.Kernel[d] || o.Kernel[d] > x.Dim(2+d)+2*o.Padding[d] {
-			tensor.Panicf(op, "window %v, stride %v, padding %v for x %s: want a window that fits, and at most half of it as padding", o.Kernel, o.Stride, o.Padding, x)
+		if o.Kernel[d] < 1 || o.Stride[d] < 1 || o.Padding[d] < 0 || 2*o.Padding[d] > o.Kernel[d] ||
+			o.Kernel[d] > x.Dim(2+d)+2*o.Padding[d] {
+			tensor.Panicf(op, "window %v, stride %v, padding %v for x %s: want a window that fits, and at most half of it "+
+				"as padding", o.Kernel, o.Stride, o.Padding, x)
 		}
 	}
 	return kernels.MaxPool{
@@ -90,11 +92,13 @@ func poolExamples(f func(x *Var, o PoolOptions) *Var) []autograd.Example {
 	// Distinct numbers far enough apart for a central difference and for bf16.
 	distinct := func(i int, _ *random.Stream) float64 { return float64(i*83%257) / 32 }
 	example := func(name string, o PoolOptions, shape ...int) autograd.Example {
-		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: distinct}}, Call: call(func(in []*Var) *Var { return f(in[0], o) })}
+		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: distinct}},
+			Call: call(func(in []*Var) *Var { return f(in[0], o) })}
 	}
 	return []autograd.Example{
 		example("halves", PoolOptions{Kernel: [2]int{2, 2}}, 2, 3, 6, 7),
-		example("overlapping", PoolOptions{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Padding: [2]int{1, 1}}, 1, 2, 9, 8),
+		example("overlapping", PoolOptions{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Padding: [2]int{1, 1}}, 1, 2, 9,
+			8),
 		example("apart", PoolOptions{Kernel: [2]int{2, 1}, Stride: [2]int{3, 2}}, 2, 1, 10, 9),
 		example("wide", PoolOptions{Kernel: [2]int{1, 5}, Stride: [2]int{1, 1}, Padding: [2]int{0, 2}}, 1, 1, 3, 11),
 		example("everything", PoolOptions{Kernel: [2]int{4, 5}}, 2, 3, 4, 5),

@@ -25,7 +25,8 @@ func (p pow) Backward(b *autograd.Backward) {
 
 func (pow) Examples() []autograd.Example {
 	positive := func(_ int, r *random.Stream) float64 { return 0.25 + 3*float64(r.Float32()) }
-	example := func(name string, exponent float32, value func(int, *random.Stream) float64, shape ...int) autograd.Example {
+	example := func(name string, exponent float32, value func(int, *random.Stream) float64,
+		shape ...int) autograd.Example {
 		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape, Value: value}},
 			Call: call(func(in []*Var) *Var { return Pow(in[0], exponent) })}
 	}

@@ -21,7 +21,8 @@ func (reshape) Backward(b *autograd.Backward) {
 
 func (reshape) Examples() []autograd.Example {
 	return []autograd.Example{
-		{Name: "split", In: normal(autograd.Activation, []int{3, 14}), Call: call(func(in []*Var) *Var { return Reshape(in[0], 3, 2, -1) })},
+		{Name: "split", In: normal(autograd.Activation, []int{3, 14}),
+			Call: call(func(in []*Var) *Var { return Reshape(in[0], 3, 2, -1) })},
 		{
 			Name: "one memory under two shapes", In: normal(autograd.Activation, []int{6, 5}),
 			Call: call(func(in []*Var) *Var { return MatMul(in[0], Reshape(in[0], 5, 6), false, false) }),

@@ -54,7 +54,8 @@ func (rope) Examples() []autograd.Example {
 		table := RoPETable(positions, dim, RoPEScaling{Theta: 100})
 		e := autograd.Example{Name: name, In: []autograd.Input{
 			{Shape: []int{batch, tokens, heads, dim}},
-			{Shape: []int{positions, dim}, Kind: autograd.Stat, NoGrad: true, Value: func(i int, _ *random.Stream) float64 { return float64(table[i]) }},
+			{Shape: []int{positions, dim}, Kind: autograd.Stat, NoGrad: true,
+				Value: func(i int, _ *random.Stream) float64 { return float64(table[i]) }},
 			{Kind: autograd.Index},
 		}, Call: call(func(in []*Var) *Var { return RoPE(in[0], in[1], in[2]) })}
 		if given {

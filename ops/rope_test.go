@@ -13,7 +13,8 @@ func TestRoPETable(t *testing.T) {
 	const dim, theta = 64, 500000
 	plain := RoPEScaling{Theta: theta}.frequencies(dim)
 	linear := RoPEScaling{Theta: theta, Factor: 4}.frequencies(dim)
-	llama3 := RoPEScaling{Theta: theta, Factor: 8, OriginalPositions: 8192, LowFreqFactor: 1, HighFreqFactor: 4}.frequencies(dim)
+	llama3 := RoPEScaling{Theta: theta, Factor: 8, OriginalPositions: 8192, LowFreqFactor: 1,
+		HighFreqFactor: 4}.frequencies(dim)
 	between := 0
 	for j := range dim / 2 {
 		f := math.Pow(theta, -2*float64(j)/dim)
@@ -27,7 +28,8 @@ func TestRoPETable(t *testing.T) {
 			between++
 		}
 		for name, pair := range map[string][2]float64{
-			"plain": {float64(plain[j]), f}, "linear": {float64(linear[j]), f / 4}, "llama3": {float64(llama3[j]), want},
+			"plain": {float64(plain[j]), f}, "linear": {float64(linear[j]), f / 4},
+			"llama3": {float64(llama3[j]), want},
 		} {
 			if math.Abs(pair[0]-pair[1]) > 1e-6*pair[1] {
 				t.Errorf("%s: frequency %d is %g, want %g", name, j, pair[0], pair[1])
@@ -57,7 +59,8 @@ func TestRoPEIsRelative(t *testing.T) {
 		table := autograd.Const(d.FromFloat32s(tensor.F32, RoPETable(200, dim, RoPEScaling{}), 200, dim))
 		x := randomHeads(1, 1, 2, 1, dim)
 		product := func(p, q int32) (s float64) {
-			y := RoPE(autograd.Const(d.FromFloat32s(tensor.F32, x.data, 1, 2, 1, dim)), table, autograd.Const(d.FromInt32s([]int32{p, q}, 1, 2)))
+			y := RoPE(autograd.Const(d.FromFloat32s(tensor.F32, x.data, 1, 2, 1, dim)), table,
+				autograd.Const(d.FromInt32s([]int32{p, q}, 1, 2)))
 			data, err := y.Tensor().Float32s()
 			if err != nil {
 				t.Fatal(err)

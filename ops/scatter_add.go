@@ -14,7 +14,8 @@ import (
 func ScatterAdd(base *Var, dim int, index, x *Var) *Var {
 	s := along("scatter_add", base.Tensor(), dim, index.Tensor())
 	if !x.Tensor().SameShape(index.Tensor()) || x.Tensor().DType() != base.Tensor().DType() {
-		tensor.Panicf("scatter_add", "x %s for index %s and base %s: want the shape of the one and the dtype of the other",
+		tensor.Panicf("scatter_add", "x %s for index %s and base %s: want the shape of the one and the dtype of "+
+			"the other",
 			x.Tensor(), index.Tensor(), base.Tensor())
 	}
 	return apply(scatterAdd{s}, base, index, x)
@@ -40,7 +41,8 @@ func (scatterAdd) Examples() []autograd.Example {
 	example := func(name string, dim, n int, shape ...int) autograd.Example {
 		index := slices.Clone(shape)
 		index[dim] = n
-		return autograd.Example{Name: name, In: []autograd.Input{{Shape: shape}, indexInput(index, shape[dim]), {Shape: index}},
+		return autograd.Example{Name: name,
+			In:   []autograd.Input{{Shape: shape}, indexInput(index, shape[dim]), {Shape: index}},
 			Call: call(func(in []*Var) *Var { return ScatterAdd(in[0], dim, in[1], in[2]) })}
 	}
 	return []autograd.Example{

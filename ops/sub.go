@@ -32,6 +32,7 @@ func (sub) Examples() []autograd.Example {
 		{Name: "same shape", In: normal(autograd.Activation, []int{3, 7}, []int{3, 7}), Call: f},
 		{Name: "row", In: normal(autograd.Activation, []int{2, 3, 67}, []int{67}), Call: f},
 		{Name: "one number", In: normal(autograd.Activation, []int{257}, []int{}), Call: f},
-		{Name: "from itself", In: normal(autograd.Activation, []int{5}), Call: call(func(in []*Var) *Var { return Sub(in[0], in[0]) })},
+		{Name: "from itself", In: normal(autograd.Activation, []int{5}),
+			Call: call(func(in []*Var) *Var { return Sub(in[0], in[0]) })},
 	}
 }

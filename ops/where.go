@@ -57,7 +57,8 @@ func (where) Backward(b *autograd.Backward) {
 func (where) Examples() []autograd.Example {
 	coin := func(_ int, r *random.Stream) float64 { return float64(r.IntN(2)) }
 	example := func(name string, mask, a, b []int) autograd.Example {
-		return autograd.Example{Name: name, In: []autograd.Input{{Shape: mask, Kind: autograd.Index, Value: coin}, {Shape: a}, {Shape: b}},
+		return autograd.Example{Name: name,
+			In:   []autograd.Input{{Shape: mask, Kind: autograd.Index, Value: coin}, {Shape: a}, {Shape: b}},
 			Call: call(func(in []*Var) *Var { return Where(in[0], in[1], in[2]) })}
 	}
 	return []autograd.Example{

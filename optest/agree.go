@@ -23,7 +23,8 @@ var (
 		{tensor.BF16, tensor.Q8, tensor.F32}, {tensor.F16, tensor.Q4, tensor.F32},
 	}
 	shortList = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F16, tensor.F16, tensor.F32}}
-	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32}, {tensor.BF16, tensor.F16, tensor.F32}}
+	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32},
+		{tensor.BF16, tensor.F16, tensor.F32}}
 )
 
 // briefFactor loosens the limits of Brief examples' small results: among so many that are a

@@ -148,7 +148,8 @@ const before = 0.5
 // run executes an example with the given values: forward, and backward if grads.
 // With asParams the differentiable inputs are parameters whose Grad holds `before`
 // everywhere, which the gradients of the result then include.
-func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grads, asParams bool) (res result, err error) {
+func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grads, asParams bool) (res result,
+	err error) {
 	outer := d.Scope()
 	defer outer.Close()
 	in := make([]*autograd.Var, len(e.In))

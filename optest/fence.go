@@ -43,7 +43,8 @@ func (f *fence) Free(buf tensor.Buffer) {
 	}
 	for _, g := range guards {
 		if bytes.Count(g.Dst, []byte{0xa5}) != guardBytes {
-			f.broken = fmt.Sprintf("a buffer of %d bytes was written outside itself (guard at %d)", b.bytes, g.Offset-guardBytes)
+			f.broken = fmt.Sprintf("a buffer of %d bytes was written outside itself (guard at %d)", b.bytes,
+				g.Offset-guardBytes)
 		}
 	}
 	f.Backend.Free(b.buf)

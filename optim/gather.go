@@ -142,7 +142,8 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 	}
 	for i, g := range groups {
 		if !matched[i] {
-			return fmt.Errorf("optim: group %q matches none of the %d parameters that train and that no group before it has", g.Match, len(t.entries))
+			return fmt.Errorf("optim: group %q matches none of the %d parameters that train and that no group "+
+				"before it has", g.Match, len(t.entries))
 		}
 	}
 	return nil

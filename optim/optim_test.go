@@ -90,7 +90,8 @@ func TestGather(t *testing.T) {
 	frozen, left, view := m.Frozen.Value, m.W.Value, m.S.Value.View(0, 1)
 	tr := mustGather(t, d, m)
 	if left.Alive() || !view.Alive() {
-		t.Errorf("the value that was moved lives: %t, that of which somebody has a view: %t; want false and true", left.Alive(), view.Alive())
+		t.Errorf("the value that was moved lives: %t, that of which somebody has a view: %t; want false and true",
+			left.Alive(), view.Alive())
 	}
 
 	var names []string
@@ -120,7 +121,8 @@ func TestGather(t *testing.T) {
 		}
 	}
 	// w and half decay (one block each: the dtypes differ), norm and s share one.
-	if len(tr.blocks) != 3 || m.Norm.Value.Memory() != m.S.Value.Memory() || m.Norm.Value.Memory() == m.W.Value.Memory() {
+	if len(tr.blocks) != 3 || m.Norm.Value.Memory() != m.S.Value.Memory() ||
+		m.Norm.Value.Memory() == m.W.Value.Memory() {
 		t.Errorf("%d blocks, want w | norm, s | half", len(tr.blocks))
 	}
 	for _, e := range tr.entries {
@@ -174,11 +176,14 @@ func TestGatherErrors(t *testing.T) {
 	}{
 		{"nothing to gather", frozen, nil},
 		{"layers.0.p is f64[1]: want f32, f16 or bf16", wide, nil},
-		{`group "*.t" matches none of the 4`, newModel(d, tensor.F16), []Group{{Match: "*.s", LRFactor: 2}, {Match: "*.t", LRFactor: 1}}},
-		{`group "*.s" matches none`, newModel(d, tensor.F16), []Group{{Match: "*", LRFactor: 2}, {Match: "*.s", LRFactor: 1}}},
+		{`group "*.t" matches none of the 4`, newModel(d, tensor.F16),
+			[]Group{{Match: "*.s", LRFactor: 2}, {Match: "*.t", LRFactor: 1}}},
+		{`group "*.s" matches none`, newModel(d, tensor.F16),
+			[]Group{{Match: "*", LRFactor: 2}, {Match: "*.s", LRFactor: 1}}},
 		{`group "[": field Match`, newModel(d, tensor.F16), []Group{{Match: "[", LRFactor: 2}}},
 		{`group "*": field LRFactor: want a positive number, got 0`, newModel(d, tensor.F16), []Group{{Match: "*"}}},
-		{`group "*": field WeightDecay: want at least 0, got NaN`, newModel(d, tensor.F16), []Group{{Match: "*", LRFactor: 1, WeightDecay: nan}}},
+		{`group "*": field WeightDecay: want at least 0, got NaN`, newModel(d, tensor.F16),
+			[]Group{{Match: "*", LRFactor: 1, WeightDecay: nan}}},
 	} {
 		if _, err := Gather(d, c.model, c.groups...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got error %v, want it to say %q", err, c.want)
@@ -253,7 +258,8 @@ func TestAdamWAgainstFloat64(t *testing.T) {
 		}
 		for name, x := range o.State() {
 			i := slices.Index(names, name[strings.Index(name, ".")+1:])
-			expected := map[string][]float64{"exp_avg": want[i].m, "exp_avg_sq": want[i].v, "master": want[i].p}[name[:strings.Index(name, ".")]]
+			expected := map[string][]float64{"exp_avg": want[i].m, "exp_avg_sq": want[i].v,
+				"master": want[i].p}[name[:strings.Index(name, ".")]]
 			near(t, name, read(t, x), expected, 2e-6)
 		}
 		for i, p := range params[:3] {
@@ -261,7 +267,8 @@ func TestAdamWAgainstFloat64(t *testing.T) {
 		}
 		// The 16-bit parameter is its master, rounded.
 		master := tr.blocks[tr.entries[3].block].value.View(tr.entries[3].from, 11, 13)
-		if rounded := read(t, d.FromFloat32s(half, read(t, master), 11, 13)); !slices.Equal(read(t, m.Half.Value), rounded) {
+		if rounded := read(t, d.FromFloat32s(half, read(t, master), 11, 13)); !slices.Equal(read(t, m.Half.Value),
+			rounded) {
 			t.Errorf("the %s parameter is not its rounded master", half)
 		}
 		for i, b := range tr.blocks {
@@ -412,7 +419,8 @@ func TestClipScaledByNorm(t *testing.T) {
 		}
 		want, wantNorms := steps(1)
 		for _, scale := range []float32{2, 1 << 16, 1 << 32, 1. / 8} {
-			if got, norms := steps(scale); !slices.EqualFunc(got, want, bytes.Equal) || !slices.Equal(norms, wantNorms) {
+			if got, norms := steps(scale); !slices.EqualFunc(got, want, bytes.Equal) ||
+				!slices.Equal(norms, wantNorms) {
 				t.Errorf("maximum %g, scale %g: other bits, or norms %v, want %v", maxNorm, scale, norms, wantNorms)
 			}
 		}
@@ -475,7 +483,8 @@ func TestStepWithoutFiniteNorm(t *testing.T) {
 					return state()
 				}
 				if !slices.EqualFunc(run(true), run(false), bytes.Equal) {
-					t.Errorf("%s, maximum %g: after a gradient of %g and a step taken back, steps have other bits", name, maxNorm, bad)
+					t.Errorf("%s, maximum %g: after a gradient of %g and a step taken back, steps have other bits",
+						name, maxNorm, bad)
 				}
 			}
 		}
@@ -516,7 +525,10 @@ func TestStateResumes(t *testing.T) {
 				m, tr = fresh, mustGather(t, d, fresh)
 				steps := o.Steps()
 				o = mustNew(t, tr, DefaultAdamW())
-				if err := o.Restore(steps, func(name string) ([]float32, error) { return saved[name], nil }); err != nil {
+				if err := o.Restore(steps, func(name string) ([]float32,
+					error) {
+					return saved[name], nil
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -552,7 +564,8 @@ func TestKernelsOfAStep(t *testing.T) {
 	live := d.Stats().Live
 	tr.ClipByNorm(1)
 	o.Step(0.1)
-	if want := strings.Fields("sum_squares sum_squares sum_squares clip_factor adamw adamw adamw"); !slices.Equal(names, want) {
+	if want := strings.Fields("sum_squares sum_squares sum_squares clip_factor adamw adamw adamw"); !slices.Equal(names,
+		want) {
 		t.Errorf("kernels %v, want %v", names, want)
 	}
 	if now := d.Stats().Live; now != live {

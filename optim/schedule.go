@@ -45,7 +45,8 @@ func Schedules() []string {
 // warmup from 0 to total.
 func NewSchedule(name string, warmup, total int) (Schedule, error) {
 	if total < 1 || warmup < 0 || warmup > total {
-		return nil, fmt.Errorf("optim: schedule %s: want 0 to total steps of warm-up and a positive total, got warmup %d, total %d", name, warmup, total)
+		return nil, fmt.Errorf("optim: schedule %s: want 0 to total steps of warm-up and a positive total, got "+
+			"warmup %d, total %d", name, warmup, total)
 	}
 	for _, s := range schedules {
 		if s.name == name {

@@ -45,7 +45,7 @@ type Kernel interface {
 type Desc struct {
 	Name      string
 	Doc       string        // the header's comment
-	Sig       string        // a letter a binding, written ones before "="; "?": may be nil, "+": an output that is read too
+	Sig       string        // a letter a binding, written ones before "="; "?": may be nil, "+": read as well
 	Args      []Binding     // Sig, parsed: Register does that
 	Bindings  []string      // the bindings' names, in the order of Sig
 	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
@@ -83,7 +83,8 @@ func Find(name string) (Desc, bool) {
 func All() []Desc {
 	registered.RLock()
 	defer registered.RUnlock()
-	return slices.SortedFunc(maps.Values(registered.kernels), func(a, b Desc) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(maps.Values(registered.kernels),
+		func(a, b Desc) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Register adds a kernel; gen writes the calls (README.md, "A kernel of your own"). Its function for the
@@ -144,7 +145,8 @@ func (d *Desc) parse() (err error) {
 		return err
 	}
 	if len(d.Args) != len(d.Bindings) || len(d.Tiles) == 0 {
-		return fmt.Errorf("shaders: %s: %d names for the %d bindings of %q, %d tiles: want as many names as bindings, and a tile", d.Name, len(d.Bindings), len(d.Args), d.Sig, len(d.Tiles))
+		return fmt.Errorf("shaders: %s: %d names for the %d bindings of %q, %d tiles: want as many names as bindings, "+
+			"and a tile", d.Name, len(d.Bindings), len(d.Args), d.Sig, len(d.Tiles))
 	}
 	return nil
 }

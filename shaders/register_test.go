@@ -8,7 +8,8 @@ import (
 )
 
 func TestRegister(t *testing.T) {
-	own := Desc{Name: "test.own", Sig: "T=TI?", Bindings: []string{"y", "x", "ids"}, Tiles: []Tile{{64}}, TileNames: []string{"group"}}
+	own := Desc{Name: "test.own", Sig: "T=TI?", Bindings: []string{"y", "x", "ids"}, Tiles: []Tile{{64}},
+		TileNames: []string{"group"}}
 	Register(own)
 	got, ok := Find("test.own")
 	if !ok || len(got.Args) != 3 || !got.Args[2].Optional || got.SPIRV != nil {

@@ -50,7 +50,8 @@ func (d DType) Bytes(n int) int {
 	}
 	i := dtypes[d]
 	if n%i.block != 0 {
-		panic(&Error{Op: "dtype", Msg: fmt.Sprintf("%d elements are not a whole number of %s blocks of %d", n, d, i.block)})
+		panic(&Error{Op: "dtype", Msg: fmt.Sprintf("%d elements are not a whole number of %s blocks of %d", n, d,
+			i.block)})
 	}
 	return n / i.block * i.bytes
 }

@@ -31,7 +31,8 @@ func TestScopesFreeAndKeep(t *testing.T) {
 	inner.Keep(b)
 	inner.Close()
 	if !a.Alive() || !b.Alive() || c.Alive() || view.Alive() {
-		t.Errorf("alive: a %t, b %t, c %t, view of c %t; want only a and b", a.Alive(), b.Alive(), c.Alive(), view.Alive())
+		t.Errorf("alive: a %t, b %t, c %t, view of c %t; want only a and b", a.Alive(), b.Alive(), c.Alive(),
+			view.Alive())
 	}
 	mustPanic(t, "Keep moves a tensor out", func() { view.Reshape(3) })
 	outer.Close()
@@ -75,7 +76,8 @@ func TestPoolIsUsedAgain(t *testing.T) {
 	d.New(F32, 600) // fits into a buffer of at most twice its size
 	d.New(F32, 400) // does not, and pushes a buffer out
 	s.Close()
-	if got, want := d.Stats(), (Stats{Pooled: 4096 + 1792, Peak: 2 * 4096, Taken: 2 * 4096}); got != want || f.allocs != 3 {
+	if got, want := d.Stats(), (Stats{Pooled: 4096 + 1792, Peak: 2 * 4096, Taken: 2 * 4096}); got != want ||
+		f.allocs != 3 {
 		t.Errorf("%d allocations, stats %+v, want 3 and %+v", f.allocs, got, want)
 	}
 }
@@ -162,7 +164,8 @@ func TestReadingSeveralTensors(t *testing.T) {
 	wide := d.FromFloat64s(F64, []float64{0.1, -1e300}, 2)
 	q8 := d.FromFloat32s(Q8, make([]float32, 32), 32)
 	q8.SetBytes(append([]byte{0, 0x3c}, bytes.Repeat([]byte{0xfe}, 32)...)) // a scale of 1, every number -2
-	ts := []*Tensor{wide, d.FromFloat32s(F32, []float32{1.5, 2.5, 3.5}, 3).View(1, 2), d.FromFloat32s(BF16, []float32{-3}, 1), d.FromFloat32s(F16, []float32{0.5}, 1), q8}
+	ts := []*Tensor{wide, d.FromFloat32s(F32, []float32{1.5, 2.5, 3.5}, 3).View(1, 2),
+		d.FromFloat32s(BF16, []float32{-3}, 1), d.FromFloat32s(F16, []float32{0.5}, 1), q8}
 	got, err := d.Float64s(ts...)
 	if err != nil || f.waits != 1 {
 		t.Fatalf("%d waits, error %v", f.waits, err)
@@ -174,13 +177,14 @@ func TestReadingSeveralTensors(t *testing.T) {
 		}
 	}
 	other := NewDevice(&fake{}).New(F32, 1)
-	for want, bad := range map[string]*Tensor{"another device": other, "no float tensor": d.New(I32, 1)} {
+	for want, bad := range map[string]*Tensor{"another device": other, "not a float tensor": d.New(I32, 1)} {
 		if err := Catch(func() { _, _ = d.Float64s(wide, bad) }); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("reading %s: %v, want %q", bad, err, want)
 		}
 	}
 	f.fail = errors.New("lost")
-	if _, err := d.Float64s(ts...); err == nil || !strings.Contains(err.Error(), "reading [f64[2] f32[2]") || d.Err() != err {
+	if _, err := d.Float64s(ts...); err == nil || !strings.Contains(err.Error(), "reading [f64[2] f32[2]") ||
+		d.Err() != err {
 		t.Errorf("error %v, the device's %v", err, d.Err())
 	}
 }

@@ -155,12 +155,14 @@ func (t *attentionTile) key(j int) int {
 
 // timesKeys: dst [rows, n] = x [rows, dim] times the transposed keys [j, j+n) of k.
 func (t *attentionTile) timesKeys(dst, x []float32, k tensor.Arg, j, n int) {
-	t.s.gemm.Sgemm(false, true, t.rows, n, t.HeadDim, x, t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim), dst, n, false)
+	t.s.gemm.Sgemm(false, true, t.rows, n, t.HeadDim, x, t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim), dst, n,
+		false)
 }
 
 // addKeys: dst [rows, dim] += weights [rows, n] times the rows [j, j+n) of k.
 func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, j, n int) {
-	t.s.gemm.Sgemm(false, false, t.rows, t.HeadDim, n, weights, n, matrix(k, t.key(j), t.KVHeads*t.HeadDim), dst, t.HeadDim, true)
+	t.s.gemm.Sgemm(false, false, t.rows, t.HeadDim, n, weights, n, matrix(k, t.key(j), t.KVHeads*t.HeadDim), dst,
+		t.HeadDim, true)
 }
 
 // score sets scores to q·k, -Inf where a key is not seen.

@@ -36,7 +36,8 @@ func TestProfileIsAChromeTrace(t *testing.T) {
 		t.Fatalf("%v in %s", err, &out)
 	}
 	e := trace.TraceEvents
-	if len(e) != 2 || e[0].Name != "fill" || e[1].Name != "unary (loops)" || e[0].Ph != "X" || e[1].Ts < e[0].Ts+e[0].Dur || e[1].Dur < 0 || trace.OtherData["device"] != "cpu" {
+	if len(e) != 2 || e[0].Name != "fill" || e[1].Name != "unary (loops)" || e[0].Ph != "X" ||
+		e[1].Ts < e[0].Ts+e[0].Dur || e[1].Dur < 0 || trace.OtherData["device"] != "cpu" {
 		t.Errorf("trace %+v", trace)
 	}
 }

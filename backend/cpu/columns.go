@@ -15,7 +15,8 @@ const (
 
 // columnSums: y[o, c] (+)= scale Σ_n term(o, n, c). add adds the terms of row
 // r = o rows + n, columns [lo, hi), to the sums.
-func (w *work) columnSums(outer, rows, cols int, acc bool, y tensor.Arg, scale float32, add func(s *scratch, sums []float32, r, lo, hi int)) {
+func (w *work) columnSums(outer, rows, cols int, acc bool, y tensor.Arg, scale float32,
+	add func(s *scratch, sums []float32, r, lo, hi int)) {
 	strips, pieces := (cols+sumColumns-1)/sumColumns, (rows+sumRowsOf-1)/sumRowsOf
 	partial := w.shared.take(outer * pieces * cols)
 	defer w.shared.flush()

@@ -64,7 +64,8 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	if k.TransB {
 		ldb = k.K
 	}
-	product := func(i int, sgemm func(transA, transB bool, m, n, k int, a []float32, lda int, b gemm.Matrix, c []float32, ldc int, acc bool)) {
+	product := func(i int, sgemm func(transA, transB bool, m, n, k int, a []float32, lda int, b gemm.Matrix,
+		c []float32, ldc int, acc bool)) {
 		sgemm(k.TransA, k.TransB, k.M, k.N, k.K, f32s(a)[i*k.M*k.K:], max(1, lda),
 			matrix(b, i*k.K*k.N, max(1, ldb)), f32s(c)[i*k.M*k.N:], max(1, k.N), acc)
 	}

@@ -61,7 +61,8 @@ func (m *memory) alloc(bytes int) (*buffer, error) {
 
 func (m *memory) mapped(bytes int) ([]byte, error) {
 	if m.limit > 0 && bytes > m.limit-m.used {
-		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, m.used, m.limit)
+		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes,
+			m.used, m.limit)
 	}
 	mapped, err := pages.Map(bytes)
 	if err != nil {

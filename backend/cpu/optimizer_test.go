@@ -43,7 +43,8 @@ func TestOptimizerKernels(t *testing.T) {
 		"fast":  openDevice(t, cpu.Options{Threads: 2}),
 	}
 	for _, n := range optimizerSizes {
-		adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.003}
+		adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
+			Correction1: 0.271, Correction2: 0.003}
 		sgd := kernels.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
 		p, m, g := normals(n, 1), normals(n, 2), normals(n, 4)
 		v := normals(n, 3)
@@ -79,7 +80,8 @@ func TestOptimizerKernels(t *testing.T) {
 				for k := range 9 {
 					for i := range n {
 						if diff := math.Abs(got[k][i] - want[k][i]); !(diff <= 1e-6*(1+math.Abs(want[k][i]))) {
-							t.Fatalf("%s, %d elements, output %d, element %d: %g, want %g", name, n, k, i, got[k][i], want[k][i])
+							t.Fatalf("%s, %d elements, output %d, element %d: %g, want %g", name, n, k, i, got[k][i],
+								want[k][i])
 						}
 					}
 				}
@@ -110,7 +112,8 @@ func TestStepWithoutFactor(t *testing.T) {
 				}
 				g := d.FromFloat64s(tensor.F32, normals(n, 9), n)
 				clip := d.FromFloat32s(tensor.F32, []float32{float32(math.NaN())}, 1)
-				adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.1, Correction2: 0.001}
+				adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
+					Correction1: 0.1, Correction2: 0.001}
 				sgd := kernels.SGD{N: n, LR: 0.1, Momentum: 0.9, WeightDecay: 0.05}
 				var steps []func()
 				for _, mirrored := range []bool{true, false} {
@@ -214,7 +217,8 @@ func TestClipFactor(t *testing.T) {
 			return a == b || math.Abs(a-b) < 1e-6*max(1, math.Abs(b)) || math.IsNaN(a) && math.IsNaN(b)
 		}
 		if !same(f[0], c.factor) || !same(g[0], c.norm) {
-			t.Errorf("%v clipped at %g: factor %g, norm %g, want %g, %g", c.partial, c.max, f[0], g[0], c.factor, c.norm)
+			t.Errorf("%v clipped at %g: factor %g, norm %g, want %g, %g", c.partial, c.max, f[0], g[0], c.factor,
+				c.norm)
 		}
 	}
 }

@@ -29,8 +29,10 @@ func TestFootprint(t *testing.T) {
 		if n := d.Stats().Scratch; n != 0 {
 			t.Errorf("%d bytes of scratch before any kernel", n)
 		}
-		d.Run(kernels.Matmul{Batch: 1, M: 300, N: 64, K: 20000}, d.New(dt, 300, 64), d.New(dt, 300, 20000), d.New(dt, 20000, 64), nil)
-		d.Run(kernels.Matmul{Batch: 1, M: 3000, N: 600, K: 400, TransB: true}, d.New(dt, 3000, 600), d.New(dt, 3000, 400), d.New(dt, 600, 400), nil)
+		d.Run(kernels.Matmul{Batch: 1, M: 300, N: 64, K: 20000}, d.New(dt, 300, 64), d.New(dt, 300, 20000),
+			d.New(dt, 20000, 64), nil)
+		d.Run(kernels.Matmul{Batch: 1, M: 3000, N: 600, K: 400, TransB: true}, d.New(dt, 3000, 600),
+			d.New(dt, 3000, 400), d.New(dt, 600, 400), nil)
 		if got, want := d.Stats().Scratch, f.Scratch(); got < want || got > want+own {
 			t.Errorf("%s: %d bytes of scratch, foreseen were %d", dt, got, want)
 		}

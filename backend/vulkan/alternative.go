@@ -42,17 +42,20 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 	for _, a := range d.Alternatives {
 		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
 			list = append(list, &form{
-				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes, pipelines: map[variant]uint64{},
+				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes,
+				pipelines: map[variant]uint64{},
 			})
 		}
 		for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
 			code, best := a.SPIRV[dt.String()], (*form)(nil)
 			for _, x := range matrices {
-				if code == nil || x.a != dt.String() || x.b != x.a || x.c != "f32" || best != nil && x.size() <= best.matrix.size() {
+				if code == nil || x.a != dt.String() || x.b != x.a || x.c != "f32" ||
+					best != nil && x.size() <= best.matrix.size() {
 					continue
 				}
 				f := &form{
-					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code, calls: a.Takes,
+					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code,
+					calls:     a.Takes,
 					pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
 				}
 				for _, t := range a.Tiles {

@@ -12,7 +12,8 @@ import (
 
 // shapes as a device may list them, those that no kernel uses among them.
 var shapes = []matrix{
-	{16, 8, 8, "f16", "f16", "f32"}, {16, 16, 16, "f16", "f16", "f16"}, {16, 16, 16, "f16", "f16", "f32"}, {16, 8, 16, "f16", "f16", "f32"},
+	{16, 8, 8, "f16", "f16", "f32"}, {16, 16, 16, "f16", "f16", "f16"}, {16, 16, 16, "f16", "f16", "f32"},
+	{16, 8, 16, "f16", "f16", "f32"},
 	{16, 16, 16, "bf16", "bf16", "f32"}, {16, 16, 32, "u8", "u8", "u32"},
 }
 
@@ -74,23 +75,36 @@ func TestFormsOfCalls(t *testing.T) {
 		subgroup, rows uint32
 		factors        uint32 // 0: not looked at
 	}{
-		{name: "small", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
-		{name: "large", m: 4096, c: tensor.F32, a: tensor.BF16, b: tensor.BF16, shader: "matmul_coopmat", group: 256, bm: 128, subgroup: 32, rows: 16},
-		{name: "packed", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
-		{name: "what trains", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.F32, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
-		{name: "its gradient", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F16, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 1},
-		{name: "gradient of logits over a packed head", m: 64, c: tensor.BF16, a: tensor.F32, b: tensor.Q8, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
-		{name: "an update of what trains", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F32, shader: "matmul", group: 64, bm: 32},
+		{name: "small", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, shader: "matmul_coopmat", group: 128,
+			bm: 64, subgroup: 32, rows: 16},
+		{name: "large", m: 4096, c: tensor.F32, a: tensor.BF16, b: tensor.BF16, shader: "matmul_coopmat", group: 256,
+			bm: 128, subgroup: 32, rows: 16},
+		{name: "packed", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.Q8, shader: "matmul_coopmat", group: 128,
+			bm: 64, subgroup: 32, rows: 16},
+		{name: "what trains", m: 64, c: tensor.BF16, a: tensor.BF16, b: tensor.F32, shader: "matmul_coopmat",
+			group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
+		{name: "its gradient", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F16, shader: "matmul_coopmat", group: 128,
+			bm: 64, subgroup: 32, rows: 16, factors: 1},
+		{name: "gradient of logits over a packed head", m: 64, c: tensor.BF16, a: tensor.F32, b: tensor.Q8,
+			shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16, factors: 2},
+		{name: "an update of what trains", m: 64, c: tensor.F16, a: tensor.F32, b: tensor.F32, shader: "matmul",
+			group: 64, bm: 32},
 		{name: "exact result", m: 64, c: tensor.F32, a: tensor.F32, b: tensor.F16, shader: "matmul", group: 64, bm: 32},
-		{name: "packed, exact result", m: 64, c: tensor.F32, a: tensor.F16, b: tensor.Q8, shader: "matmul", group: 64, bm: 32},
+		{name: "packed, exact result", m: 64, c: tensor.F32, a: tensor.F16, b: tensor.Q8, shader: "matmul", group: 64,
+			bm: 32},
 		{name: "two types", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.BF16, shader: "matmul", group: 64, bm: 32},
 		{name: "f32", m: 4096, c: tensor.F32, a: tensor.F32, b: tensor.F32, shader: "matmul", group: 256, bm: 128},
 		{name: "f32, packed", m: 512, c: tensor.F32, a: tensor.F32, b: tensor.Q4, shader: "matmul", group: 64, bm: 64},
-		{name: "plain", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, plain: true, shader: "matmul", group: 64, bm: 32},
-		{name: "little shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 16 << 10, shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
-		{name: "less shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 12 << 10, shader: "matmul", group: 64, bm: 64},
-		{name: "refused", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, refuse: true, shader: "matmul", group: 256, bm: 128},
-		{name: "tile", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, tile: shaders.Tile{64, 64, 64, 32}, shader: "matmul_coopmat", group: 64, bm: 64, subgroup: 32, rows: 16},
+		{name: "plain", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, plain: true, shader: "matmul", group: 64,
+			bm: 32},
+		{name: "little shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 16 << 10,
+			shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
+		{name: "less shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 12 << 10, shader: "matmul",
+			group: 64, bm: 64},
+		{name: "refused", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, refuse: true, shader: "matmul",
+			group: 256, bm: 128},
+		{name: "tile", m: 64, c: tensor.F16, a: tensor.F16, b: tensor.F16, tile: shaders.Tile{64, 64, 64, 32},
+			shader: "matmul_coopmat", group: 64, bm: 64, subgroup: 32, rows: 16},
 	} {
 		hw := newNull()
 		hw.shapes, hw.refuse = shapes, c.refuse
@@ -101,7 +115,8 @@ func TestFormsOfCalls(t *testing.T) {
 		}
 		d := tensor.NewDevice(newBackend(hw, o))
 		const n, k = 1024, 32
-		d.Run(kernels.Matmul{Batch: 1, M: c.m, N: n, K: k}, d.New(c.c, c.m, n), d.New(c.a, c.m, k), d.New(c.b, k, n), nil)
+		d.Run(kernels.Matmul{Batch: 1, M: c.m, N: n, K: k}, d.New(c.c, c.m, n), d.New(c.a, c.m, k), d.New(c.b, k, n),
+			nil)
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +125,8 @@ func TestFormsOfCalls(t *testing.T) {
 			continue
 		}
 		got := hw.pipelines[0]
-		if got[0] != c.group || got[1] != c.bm || got[firstMatrix] != c.rows || got[firstMatrix+3] != c.subgroup || c.factors != 0 && got[firstMatrix+4] != c.factors {
+		if got[0] != c.group || got[1] != c.bm || got[firstMatrix] != c.rows || got[firstMatrix+3] != c.subgroup ||
+			c.factors != 0 && got[firstMatrix+4] != c.factors {
 			t.Errorf("%s: constants %v", c.name, got)
 		}
 		groups := hw.submitted[len(hw.submitted)-1].groups

@@ -45,8 +45,10 @@ const stagingBytes = 4 << 20
 func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)
 	b := &backend{
-		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, kernels: map[string]*kernel{}, next: 1, pace: pace{firstBatch},
-		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots}, // staging has the others
+		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, kernels: map[string]*kernel{}, next: 1,
+		pace: pace{firstBatch},
+		// staging has the other allocations
+		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots},
 	}
 	b.stamps.w, b.stamps.trace.Device = o.Profile, hw.name()
 	return b
@@ -57,7 +59,8 @@ func (b *backend) Name() string { return "vulkan (" + b.hw.name() + ")" }
 // Arithmetic is what decides the bits of results: the device and its driver, and what
 // chooses among the shaders of a kernel and their launch sizes.
 func (b *backend) Arithmetic() map[string]string {
-	all := map[string]string{"workgroups": fmt.Sprintf("%d invocations, %d bytes", b.limits.Invocations, b.limits.Shared)}
+	all := map[string]string{"workgroups": fmt.Sprintf("%d invocations, %d bytes", b.limits.Invocations,
+		b.limits.Shared)}
 	if g, ok := b.hw.(interface{ arithmetic() map[string]string }); ok {
 		maps.Copy(all, g.arithmetic())
 	}

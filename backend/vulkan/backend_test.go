@@ -37,7 +37,8 @@ func TestCommandsOfAFewCalls(t *testing.T) {
 		t.Errorf("commands %q, want %q", got, want)
 	}
 	c := hw.submitted[2]
-	if c.groups != [3]uint32{1, 1, 1} || c.pushed != 3*8+2*4 || !bytes.Equal(c.push[24:32], []byte{8, 0, 0, 0, 8, 0, 0, 0}) {
+	if c.groups != [3]uint32{1, 1, 1} || c.pushed != 3*8+2*4 ||
+		!bytes.Equal(c.push[24:32], []byte{8, 0, 0, 0, 8, 0, 0, 0}) {
 		t.Errorf("dispatch %+v", c)
 	}
 	if len(hw.pipelines) != 1 {
@@ -147,11 +148,16 @@ func TestLimitsAreEnforced(t *testing.T) {
 		k    tensor.Kernel
 		want string
 	}{
-		{"workgroups in x", Limits{Groups: [3]int{3, 9, 9}}, kernels.Add{N: 4096, M: 4096}, "kernel add: 16 workgroups in dimension 0, the device takes 3"},
-		{"workgroups in y", Limits{Groups: [3]int{9, 9, 9}}, product, "kernel matmul: 10 workgroups in dimension 1, the device takes 9"},
-		{"workgroups in z", Limits{Groups: [3]int{99, 99, 4}}, product, "kernel matmul: 5 workgroups in dimension 2, the device takes 4"},
-		{"invocations", Limits{Invocations: 32}, product, "kernel matmul: 64 invocations in a workgroup, the device takes 32"},
-		{"shared memory", Limits{Shared: 4607}, product, "kernel matmul: 4608 bytes of shared memory in a workgroup, the device has 4607"},
+		{"workgroups in x", Limits{Groups: [3]int{3, 9, 9}}, kernels.Add{N: 4096, M: 4096},
+			"kernel add: 16 workgroups in dimension 0, the device takes 3"},
+		{"workgroups in y", Limits{Groups: [3]int{9, 9, 9}}, product,
+			"kernel matmul: 10 workgroups in dimension 1, the device takes 9"},
+		{"workgroups in z", Limits{Groups: [3]int{99, 99, 4}}, product,
+			"kernel matmul: 5 workgroups in dimension 2, the device takes 4"},
+		{"invocations", Limits{Invocations: 32}, product,
+			"kernel matmul: 64 invocations in a workgroup, the device takes 32"},
+		{"shared memory", Limits{Shared: 4607}, product,
+			"kernel matmul: 4608 bytes of shared memory in a workgroup, the device has 4607"},
 	}
 	for _, tt := range tests {
 		run := func(o Options) error {

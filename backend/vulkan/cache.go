@@ -54,7 +54,8 @@ func (g *gpu) cachePath(dir string) string {
 		}
 		dir = filepath.Join(user, "agora", "vulkan")
 	}
-	return filepath.Join(dir, fmt.Sprintf("%x-%x-%x.pipelines", g.facts.vendor, g.facts.device, C.GoBytes(unsafe.Pointer(&g.facts.cache_uuid[0]), 16)))
+	return filepath.Join(dir, fmt.Sprintf("%x-%x-%x.pipelines", g.facts.vendor, g.facts.device,
+		C.GoBytes(unsafe.Pointer(&g.facts.cache_uuid[0]), 16)))
 }
 
 // saveCache writes the file anew if pipelines were added. It appears whole or not at all;

@@ -38,7 +38,8 @@ func TestPipelineCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	add(dir) // from the file
-	for _, damaged := range [][]byte{whole[:len(whole)-1], append([]byte{whole[0] ^ 1}, whole[1:]...), {}, make([]byte, 1000)} {
+	for _, damaged := range [][]byte{whole[:len(whole)-1], append([]byte{whole[0] ^ 1}, whole[1:]...), {},
+		make([]byte, 1000)} {
 		if err := os.WriteFile(files[0], damaged, 0o666); err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,8 @@ func choose(list []Info, name string) (Info, error) {
 		for i, d := range list {
 			names[i] = fmt.Sprintf("%d: %s (%s)", d.Index, d.Name, d.Kind)
 		}
-		return Info{}, fmt.Errorf("no device %q: there is %s", name, strings.Join(append(names[:len(names):len(names)], "nothing else"), ", "))
+		return Info{}, fmt.Errorf("no device %q: there is %s", name,
+			strings.Join(append(names[:len(names):len(names)], "nothing else"), ", "))
 	}
 	return Best(found, true)
 }

@@ -14,7 +14,8 @@ var machine = []Info{
 }
 
 func TestChoose(t *testing.T) {
-	for name, want := range map[string]int{"": 2, "0": 0, "3": 3, "discrete": 2, "integrated": 1, "cpu": 0, "amd": 3, "nvidia": 2, "LLVMpipe": 0} {
+	for name, want := range map[string]int{"": 2, "0": 0, "3": 3, "discrete": 2, "integrated": 1, "cpu": 0, "amd": 3,
+		"nvidia": 2, "LLVMpipe": 0} {
 		got, err := choose(machine, name)
 		if err != nil || got.Index != want {
 			t.Errorf("%q: %s, %v; want %s", name, got.Name, err, machine[want].Name)
@@ -44,7 +45,8 @@ func TestBestIsAGPU(t *testing.T) {
 		{nil, true, "no Vulkan device"},
 	} {
 		got, err := Best(tt.list, tt.software)
-		if s := got.Name; err != nil && !strings.Contains(err.Error(), tt.want) || err == nil && !strings.Contains(s, tt.want) {
+		if s := got.Name; err != nil && !strings.Contains(err.Error(), tt.want) ||
+			err == nil && !strings.Contains(s, tt.want) {
 			t.Errorf("%d devices, software %t: %q, %v; want %q", len(tt.list), tt.software, s, err, tt.want)
 		}
 	}

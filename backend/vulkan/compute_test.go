@@ -32,7 +32,8 @@ func TestQuantizedBaseOnMatrices(t *testing.T) {
 	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace}))
 	packed := 0 // products of a packed weight that give activations
 	subject.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
-		if _, ok := k.(kernels.Matmul); ok && args[2].DType() == tensor.Q4 && args[1].DType() == tensor.F16 && args[0].DType() == tensor.F16 {
+		if _, ok := k.(kernels.Matmul); ok && args[2].DType() == tensor.Q4 && args[1].DType() == tensor.F16 &&
+			args[0].DType() == tensor.F16 {
 			packed++
 		}
 	})

@@ -30,7 +30,8 @@ func failure(call string, result int) error {
 	case -1, -2:
 		return fmt.Errorf("%w: %s returned %s", tensor.ErrOutOfMemory, call, name)
 	case -4:
-		return fmt.Errorf("%w: %s returned %s; the last checkpoint is intact, and training can be resumed from it", ErrLost, call, name)
+		return fmt.Errorf("%w: %s returned %s; the last checkpoint is intact, and training can be resumed from it",
+			ErrLost, call, name)
 	}
 	return fmt.Errorf("%s returned %s", call, name)
 }

@@ -109,7 +109,8 @@ func (f *fewRows) product(k kernels.Matmul, margin int, dts [4]tensor.DType) {
 // fewRowsSizes are N and K: at the edges of a workgroup's columns, of a row's four and eight numbers, of blocks and
 // of what a workgroup takes of a row at a time; odd ones and primes.
 var fewRowsSizes = [][2]int{
-	{1, 1}, {2, 31}, {3, 32}, {31, 33}, {32, 8}, {33, 4}, {5, 64}, {7, 63}, {37, 12}, {4, 256}, {6, 260}, {13, 511}, {9, 512}, {11, 1056}, {8, 1031},
+	{1, 1}, {2, 31}, {3, 32}, {31, 33}, {32, 8}, {33, 4}, {5, 64}, {7, 63}, {37, 12}, {4, 256}, {6, 260}, {13, 511},
+	{9, 512}, {11, 1056}, {8, 1031},
 }
 
 // Every storage type of every argument, with every number of rows, gives what sums in float64 do; up to eight rows
@@ -152,7 +153,8 @@ func TestFewRows(t *testing.T) {
 // Tiles of other forms: several teams a workgroup, several workgroups for the rows, and sizes that are
 // no powers of two.
 func TestFewRowsTiles(t *testing.T) {
-	for _, tile := range []shaders.Tile{{64, 1, 8, 64}, {32, 2, 6, 128}, {96, 3, 6, 384}, {8, 4, 4, 32}, {20, 8, 3, 160}} {
+	for _, tile := range []shaders.Tile{{64, 1, 8, 64}, {32, 2, 6, 128}, {96, 3, 6, 384}, {8, 4, 4, 32},
+		{20, 8, 3, 160}} {
 		t.Run(fmt.Sprint(tile), func(t *testing.T) {
 			f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
 			for i, size := range fewRowsSizes {

@@ -78,7 +78,8 @@ func (g *gpu) open() error {
 		SType: vk.StructureTypeDeviceCreateInfo, PNext: chain, QueueCreateInfoCount: 1,
 		EnabledExtensionCount: uint32(len(extensions)), PpEnabledExtensionNames: extensions,
 		PQueueCreateInfos: []vk.DeviceQueueCreateInfo{{
-			SType: vk.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: uint32(g.facts.family), QueueCount: 1, PQueuePriorities: []float32{1},
+			SType: vk.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: uint32(g.facts.family), QueueCount: 1,
+			PQueuePriorities: []float32{1},
 		}},
 	}
 	r := vk.CreateDevice(g.physical, create, nil, &device)
@@ -93,7 +94,8 @@ func (g *gpu) open() error {
 		return err
 	}
 	var timeline vk.Semaphore
-	semaphore := &vk.SemaphoreCreateInfo{SType: vk.StructureTypeSemaphoreCreateInfo, PNext: unsafe.Pointer(C.vk_timeline_chain())}
+	semaphore := &vk.SemaphoreCreateInfo{SType: vk.StructureTypeSemaphoreCreateInfo,
+		PNext: unsafe.Pointer(C.vk_timeline_chain())}
 	r = vk.CreateSemaphore(device, semaphore, nil, &timeline)
 	semaphore.Free()
 	if r != vk.Success {
@@ -103,7 +105,8 @@ func (g *gpu) open() error {
 	var layout vk.PipelineLayout
 	pushed := &vk.PipelineLayoutCreateInfo{
 		SType: vk.StructureTypePipelineLayoutCreateInfo, PushConstantRangeCount: 1,
-		PPushConstantRanges: []vk.PushConstantRange{{StageFlags: vk.ShaderStageFlags(vk.ShaderStageComputeBit), Size: pushBytes}},
+		PPushConstantRanges: []vk.PushConstantRange{{StageFlags: vk.ShaderStageFlags(vk.ShaderStageComputeBit),
+			Size: pushBytes}},
 	}
 	r = vk.CreatePipelineLayout(device, pushed, nil, &layout)
 	pushed.Free()
@@ -137,7 +140,8 @@ func (g *gpu) extensions() (list []string) {
 func (g *gpu) createSlots() error {
 	for i := range slots {
 		var pool vk.CommandPool
-		create := &vk.CommandPoolCreateInfo{SType: vk.StructureTypeCommandPoolCreateInfo, QueueFamilyIndex: uint32(g.facts.family)}
+		create := &vk.CommandPoolCreateInfo{SType: vk.StructureTypeCommandPoolCreateInfo,
+			QueueFamilyIndex: uint32(g.facts.family)}
 		r := vk.CreateCommandPool(g.device, create, nil, &pool)
 		create.Free()
 		if r != vk.Success {
@@ -148,7 +152,8 @@ func (g *gpu) createSlots() error {
 			continue
 		}
 		var queries vk.QueryPool
-		query := &vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp, QueryCount: mostCommands + 1}
+		query := &vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp,
+			QueryCount: mostCommands + 1}
 		r = vk.CreateQueryPool(g.device, query, nil, &queries)
 		query.Free()
 		if r != vk.Success {
@@ -164,8 +169,9 @@ func (g *gpu) name() string { return g.info.Name }
 func (g *gpu) arithmetic() map[string]string {
 	i := &g.info
 	return map[string]string{
-		"driver": i.Driver + ", Vulkan " + i.API, "kind": string(i.Kind), "subgroups": fmt.Sprintf("%d (%d to %d)", i.Subgroup[0], i.Subgroup[1], i.Subgroup[2]),
-		"shaders": strings.Join(append([]string{"plain"}, i.Alternatives...), ", "),
+		"driver": i.Driver + ", Vulkan " + i.API, "kind": string(i.Kind),
+		"subgroups": fmt.Sprintf("%d (%d to %d)", i.Subgroup[0], i.Subgroup[1], i.Subgroup[2]),
+		"shaders":   strings.Join(append([]string{"plain"}, i.Alternatives...), ", "),
 	}
 }
 
@@ -190,7 +196,8 @@ func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
 		usage |= vk.BufferUsageStorageBufferBit | addressable
 	}
 	var buffer vk.Buffer
-	create := &vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(bytes), Usage: vk.BufferUsageFlags(usage)}
+	create := &vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(bytes),
+		Usage: vk.BufferUsageFlags(usage)}
 	r := vk.CreateBuffer(g.device, create, nil, &buffer)
 	create.Free()
 	if r != vk.Success {
@@ -209,7 +216,8 @@ func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
 	if t < 0 {
 		return m, fmt.Errorf("the device has no memory for buffers (that the host sees: %t)", host)
 	}
-	allocate := &vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: need.Size, MemoryTypeIndex: uint32(t)}
+	allocate := &vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: need.Size,
+		MemoryTypeIndex: uint32(t)}
 	if !host {
 		allocate.PNext = unsafe.Pointer(C.vk_memory_chain())
 	}
@@ -252,7 +260,8 @@ func handle[H any](id uint64) H {
 
 func (g *gpu) pipeline(code []byte, c *constants, subgroup int) (uint64, error) {
 	var p C.uint64_t
-	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), (*C.uint32_t)(&c[0]), C.uint32_t(len(c)), C.uint32_t(subgroup), &p)
+	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), (*C.uint32_t)(&c[0]), C.uint32_t(len(c)),
+		C.uint32_t(subgroup), &p)
 	if r != 0 {
 		return 0, failure("vkCreateComputePipelines", int(r))
 	}
@@ -265,7 +274,8 @@ func (g *gpu) submit(n uint64, commands []command, stamps bool) error {
 	if stamps {
 		all = 1
 	}
-	r := C.vk_submit(g.c, C.uint32_t(n%slots), (*C.vk_command)(unsafe.Pointer(&commands[0])), C.uint32_t(len(commands)), C.uint64_t(n), all)
+	r := C.vk_submit(g.c, C.uint32_t(n%slots), (*C.vk_command)(unsafe.Pointer(&commands[0])), C.uint32_t(len(commands)),
+		C.uint64_t(n), all)
 	if r != 0 {
 		return failure("vkQueueSubmit", int(r))
 	}

@@ -108,7 +108,8 @@ func (k *kernel) constants(f *form, v variant) (c constants) {
 	for letter, s := range v.storage {
 		c[firstStorage+letter] = uint32(s)
 	}
-	copy(c[firstMatrix:], []uint32{uint32(f.matrix.m), uint32(f.matrix.n), uint32(f.matrix.k), uint32(f.subgroup), uint32(f.factors)})
+	copy(c[firstMatrix:], []uint32{uint32(f.matrix.m), uint32(f.matrix.n), uint32(f.matrix.k), uint32(f.subgroup),
+		uint32(f.factors)})
 	for i := range k.Args {
 		c[firstOption+i] = uint32(v.present >> i & 1)
 	}
@@ -139,7 +140,8 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 				return p, nil
 			}
 			if int(n) > b.limits.Groups[i] {
-				return p, fmt.Errorf("%d workgroups in dimension %d, the device takes %d: fewer rows in a batch need fewer", n, i, b.limits.Groups[i])
+				return p, fmt.Errorf("%d workgroups in dimension %d, the device takes %d: fewer rows in a batch "+
+					"need fewer", n, i, b.limits.Groups[i])
 			}
 		}
 		var ok bool
@@ -155,7 +157,8 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 		_, asked := b.tiles[p.form.name]
 		if shared > b.limits.Shared {
 			if asked || !p.form.drop(v.tile) {
-				return p, fmt.Errorf("%d bytes of shared memory in a workgroup, the device has %d", shared, b.limits.Shared)
+				return p, fmt.Errorf("%d bytes of shared memory in a workgroup, the device has %d", shared,
+					b.limits.Shared)
 			}
 			continue
 		}

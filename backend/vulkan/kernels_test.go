@@ -150,7 +150,8 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 func TestOptimizerKernels(t *testing.T) {
 	p := newPair(t)
 	for _, n := range []int{1, 255, 256, 257, 1021} {
-		adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.003}
+		adamw := kernels.AdamW{N: n, LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
+			Correction1: 0.271, Correction2: 0.003}
 		p.run(t, adamw, positive(), tensor.F32, tensor.F32, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
 		p.run(t, adamw, positive(), tensor.F32, tensor.F32, tensor.F32, tensor.BF16, tensor.F32, absent)
 		p.run(t, adamw, positive(), tensor.F32, tensor.F32, tensor.F32, absent, tensor.F32, absent)
@@ -178,7 +179,8 @@ func TestSpecialNumbers(t *testing.T) {
 	const f32 = tensor.F32
 	inf, nan := math.Inf(1), math.NaN()
 	numbers := []float64{
-		0, inf, -inf, nan, 1, -1, 1e-20, -1e-20, 0.624, -0.624, 0.626, -0.626, 5, -5, 20, -20, 90, -90, 1e-30, 0.999999, 1.000001, 1e30, -1e30, 3e38,
+		0, inf, -inf, nan, 1, -1, 1e-20, -1e-20, 0.624, -0.624, 0.626, -0.626, 5, -5, 20, -20, 90, -90, 1e-30, 0.999999,
+		1.000001, 1e30, -1e30, 3e38,
 	}
 	for f := kernels.FuncExp; f <= kernels.FuncSiLU; f++ {
 		for i := range numbers { // each alone: an error names it
@@ -186,14 +188,17 @@ func TestSpecialNumbers(t *testing.T) {
 			p.run(t, kernels.UnaryGrad{N: 1, Func: f}, cycle(1, numbers[i]), f32, f32, f32)
 		}
 	}
-	p.run(t, kernels.Max{Outer: 4, N: 5, Inner: 1}, cycle(-inf, -inf, 1, nan, 7, nan, -3, -inf, 0, 0, inf), f32, tensor.I32, f32)
+	p.run(t, kernels.Max{Outer: 4, N: 5, Inner: 1}, cycle(-inf, -inf, 1, nan, 7, nan, -3, -inf, 0, 0, inf), f32,
+		tensor.I32, f32)
 	p.run(t, kernels.Max{Outer: 2, N: 3, Inner: 1}, cycle(-inf), f32, tensor.I32, f32)
-	p.run(t, kernels.Softmax{Rows: 4, Dim: 4}, cycle(-inf, 0, 1, 2, nan, 0, 1, 2, -inf, -inf, -inf, -inf, 0, inf, 1, 2), f32, f32)
+	p.run(t, kernels.Softmax{Rows: 4, Dim: 4}, cycle(-inf, 0, 1, 2, nan, 0, 1, 2, -inf, -inf, -inf, -inf, 0, inf, 1, 2),
+		f32, f32)
 	p.run(t, kernels.Embedding{Rows: 5, Dim: 6, Vocab: 2}, cycle(-1, 0, 1, 2, -inf), tensor.BF16, f32, tensor.I32)
 	for _, norm := range []float32{0, 1} {
 		p.run(t, kernels.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, inf, 1), f32, f32, f32)
 		p.run(t, kernels.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, nan, 1), f32, f32, f32)
 	}
-	p.run(t, kernels.AdamW{N: 1, LR: 0.1, Beta1: 0.9, Beta2: 0.9, Correction1: 0.1, Correction2: 0.1}, cycle(1, 2, 3, 4, 5, nan), f32, f32, f32, tensor.BF16, f32, f32)
+	p.run(t, kernels.AdamW{N: 1, LR: 0.1, Beta1: 0.9, Beta2: 0.9, Correction1: 0.1, Correction2: 0.1},
+		cycle(1, 2, 3, 4, 5, nan), f32, f32, f32, tensor.BF16, f32, f32)
 	p.run(t, kernels.SGD{N: 1, LR: 1}, cycle(1, 2, 3, nan), f32, f32, f32, f32)
 }

@@ -176,9 +176,11 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		if s.scope != subgroupScope {
 			continue
 		}
-		m := matrix{int(s.m), int(s.n), int(s.k), componentName(uint32(s.a)), componentName(uint32(s.b)), componentName(uint32(s.c))}
+		m := matrix{int(s.m), int(s.n), int(s.k), componentName(uint32(s.a)), componentName(uint32(s.b)),
+			componentName(uint32(s.c))}
 		info.Cooperative = append(info.Cooperative, m.String())
-		if haveAlternatives && s.c == s.result && has(C.VK_HAS_COOPERATIVE) && (m.a != "bf16" || has(C.VK_HAS_BFLOAT16)) {
+		if haveAlternatives && s.c == s.result && has(C.VK_HAS_COOPERATIVE) &&
+			(m.a != "bf16" || has(C.VK_HAS_BFLOAT16)) {
 			info.matrices = append(info.matrices, m)
 		}
 	}

@@ -43,7 +43,8 @@ func TestMatmulForms(t *testing.T) {
 	for _, f := range list {
 		t.Run(fmt.Sprintf("%s %v", f.shader, f.tile), func(t *testing.T) {
 			var trace bytes.Buffer
-			b := open(t, vulkan.Options{Profile: &trace, Plain: f.shader == "matmul", Tiles: map[string]shaders.Tile{f.shader: f.tile}})
+			b := open(t, vulkan.Options{Profile: &trace, Plain: f.shader == "matmul",
+				Tiles: map[string]shaders.Tile{f.shader: f.tile}})
 			if f.shader != "matmul" && !offers(t, f.shader) {
 				if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
 					t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")
@@ -54,7 +55,8 @@ func TestMatmulForms(t *testing.T) {
 			p := pair{subject, tensor.NewDevice(plainCPU(t)), 8}
 			bm, bn, bk := int(f.tile[1]), int(f.tile[2]), int(f.tile[3])
 			calls := 0
-			for i, s := range [][3]int{{bm, bn, bk}, {bm + 1, 1, bk - 1}, {1, bn + 1, bk + 1}, {bm - 1, 2*bn + 3, 2*bk + 2}, {7, 5, 3}} {
+			for i, s := range [][3]int{{bm, bn, bk}, {bm + 1, 1, bk - 1}, {1, bn + 1, bk + 1},
+				{bm - 1, 2*bn + 3, 2*bk + 2}, {7, 5, 3}} {
 				p.margin = 8 - 3*(i%2) // addresses that allow loads of four elements, and others
 				k := kernels.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], TransB: true, Acc: true}
 				if f.whole {

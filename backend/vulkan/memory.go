@@ -71,17 +71,20 @@ func (a *arena) grow(size int) (*block, error) {
 			"or shorter ones, make smaller tensors", mib(size), mib(a.most))
 	}
 	if len(a.blocks) >= a.count {
-		return nil, fmt.Errorf("%w: the device takes %d allocations, and %d blocks with %s are in use here", tensor.ErrOutOfMemory,
+		return nil, fmt.Errorf("%w: the device takes %d allocations, and %d blocks with %s are in use here",
+			tensor.ErrOutOfMemory,
 			a.count+slots, len(a.blocks), mib(a.total))
 	}
 	free := a.room()
 	want := max(size, min(max(smallestBlock, a.total), largestBlock, a.most))
-	if free >= 0 && want > free { // an eighth of the rest at a time: some hundred blocks, and most of it for larger tensors
+	if free >= 0 && want > free {
+		// an eighth of the rest at a time: some hundred blocks, and most of it for larger tensors
 		want = max(size, free/8&^(alignment-1))
 	}
 	if free >= 0 && want > free {
 		return nil, fmt.Errorf("%w: %s asked for, %s free of the device's memory, %s in use here: fewer rows in a batch, "+
-			"shorter ones, or checkpointing need less", tensor.ErrOutOfMemory, mib(size), mib(max(free, 0)), mib(a.total))
+			"shorter ones, or checkpointing need less", tensor.ErrOutOfMemory, mib(size), mib(max(free, 0)),
+			mib(a.total))
 	}
 	m, err := a.hw.allocate(want, false)
 	for err != nil && want > size {

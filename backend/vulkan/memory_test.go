@@ -30,7 +30,8 @@ func TestBuffersNeverOverlap(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := b.span(0, b.size)
-		if b.size < size || s.from%alignment != 0 || s.from < b.block.address || s.to > b.block.address+uint64(b.block.size) {
+		if b.size < size || s.from%alignment != 0 || s.from < b.block.address ||
+			s.to > b.block.address+uint64(b.block.size) {
 			t.Fatalf("%d bytes asked for, got %d at %#x", size, b.size, s.from)
 		}
 		for _, other := range live {
@@ -64,7 +65,8 @@ func TestBlocksGrowAndAreReusedOnlyWhenFinished(t *testing.T) {
 		}
 		bufs = append(bufs, buf)
 	}
-	if got := []int{b.memory.blocks[0].size >> 20, b.memory.blocks[1].size >> 20, b.memory.blocks[2].size >> 20}; !slices.Equal(got, []int{16, 16, 32}) {
+	if got := []int{b.memory.blocks[0].size >> 20, b.memory.blocks[1].size >> 20,
+		b.memory.blocks[2].size >> 20}; !slices.Equal(got, []int{16, 16, 32}) {
 		t.Errorf("blocks of %v MiB", got)
 	}
 	b.Write(bufs[2], 0, make([]byte, 4))
@@ -102,9 +104,12 @@ func TestMemoryLimits(t *testing.T) {
 		limit int  // as Limit says
 		words []string
 	}{
-		{"own limit", Options{MemoryLimit: 8 << 20}, -1, 9 << 20, true, 8 << 20, []string{"9.0 MiB asked for", "8.0 MiB free", "need less"}},
-		{"the device's budget", Options{}, 8 << 20, 9 << 20, true, 8 << 20, []string{"9.0 MiB asked for", "8.0 MiB free"}},
-		{"largest allocation", Options{Limits: Limits{Allocation: 1 << 20}}, -1, 2 << 20, false, 0, []string{"2.0 MiB", "1.0 MiB", "smaller tensors"}},
+		{"own limit", Options{MemoryLimit: 8 << 20}, -1, 9 << 20, true, 8 << 20,
+			[]string{"9.0 MiB asked for", "8.0 MiB free", "need less"}},
+		{"the device's budget", Options{}, 8 << 20, 9 << 20, true, 8 << 20,
+			[]string{"9.0 MiB asked for", "8.0 MiB free"}},
+		{"largest allocation", Options{Limits: Limits{Allocation: 1 << 20}}, -1, 2 << 20, false, 0,
+			[]string{"2.0 MiB", "1.0 MiB", "smaller tensors"}},
 	}
 	for _, tt := range tests {
 		hw := newNull()
@@ -150,7 +155,8 @@ func TestManySmallTensorsInFewBlocks(t *testing.T) {
 			}
 		}
 		if n < room/size*99/100 || len(b.memory.blocks) > 200 {
-			t.Errorf("%d tensors in %d blocks, want some %d in at most 200 (the driver tells: %t)", n, len(b.memory.blocks), room/size, tells)
+			t.Errorf("%d tensors in %d blocks, want some %d in at most 200 (the driver tells: %t)", n,
+				len(b.memory.blocks), room/size, tells)
 		}
 	}
 }
@@ -159,7 +165,8 @@ func TestNumberOfAllocations(t *testing.T) {
 	b := newBackend(newNull(), Options{Limits: Limits{Allocations: slots + 2}})
 	x, y := mustAlloc(t, b, 16<<20), mustAlloc(t, b, 16<<20)
 	_, err := b.Alloc(1)
-	if want := "the device takes 5 allocations, and 2 blocks with 32.0 MiB"; !errors.Is(err, tensor.ErrOutOfMemory) || !strings.Contains(err.Error(), want) {
+	if want := "the device takes 5 allocations, and 2 blocks with 32.0 MiB"; !errors.Is(err, tensor.ErrOutOfMemory) ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
 	}
 	b.Free(x)

@@ -33,7 +33,8 @@ type null struct {
 
 func newNull() *null {
 	return &null{
-		lim:  Limits{Groups: [3]int{65535, 65535, 65535}, Invocations: 1024, Shared: 32 << 10, Allocation: 2 << 30, Allocations: 4096},
+		lim: Limits{Groups: [3]int{65535, 65535, 65535}, Invocations: 1024, Shared: 32 << 10, Allocation: 2 << 30,
+			Allocations: 4096},
 		free: -1, next: 1 << 20, live: map[uint64]int{}, begun: map[uint64]uint64{},
 	}
 }

@@ -29,7 +29,8 @@ func (c Counts) Since(before Counts) Counts {
 	return Counts{
 		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers,
 		Writes: c.Writes - before.Writes, Reads: c.Reads - before.Reads,
-		Submissions: c.Submissions - before.Submissions, Waits: c.Waits - before.Waits, Pipelines: c.Pipelines - before.Pipelines,
+		Submissions: c.Submissions - before.Submissions, Waits: c.Waits - before.Waits,
+		Pipelines: c.Pipelines - before.Pipelines,
 	}
 }
 

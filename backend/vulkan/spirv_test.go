@@ -70,7 +70,7 @@ func TestSharedBytes(t *testing.T) {
 	if got, err := sharedBytes(code, nil); err != nil || got != 16+16*8*8+16+48+160+16+32 { // a workgroup of 1
 		t.Errorf("by default %d bytes, %v", got, err)
 	}
-	for want, bad := range map[string][]byte{"no SPIR-V": code[4:], "cut off": code[:len(code)/2&^3], "is no": nil} {
+	for want, bad := range map[string][]byte{"not SPIR-V": code[4:], "cut off": code[:len(code)/2&^3], "is no": nil} {
 		if _, err := sharedBytes(bad, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}

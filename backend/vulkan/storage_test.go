@@ -29,10 +29,12 @@ func TestRounding(t *testing.T) {
 		for h := range 1 << 16 {
 			v := tt.wide(uint16(h))
 			middle := float32((float64(v) + float64(tt.wide(uint16(h+1)))) / 2)
-			values = append(values, v, math.Nextafter32(middle, 0), middle, math.Nextafter32(middle, float32(math.Copysign(math.MaxFloat32, float64(v)))))
+			values = append(values, v, math.Nextafter32(middle, 0), middle,
+				math.Nextafter32(middle, float32(math.Copysign(math.MaxFloat32, float64(v)))))
 		}
 		n := len(values)
-		x, zero, y := d.FromFloat32s(tensor.F32, values, n), d.FromFloat32s(tt.dt, make([]float32, n), n), d.New(tt.dt, n)
+		x, zero, y := d.FromFloat32s(tensor.F32, values, n), d.FromFloat32s(tt.dt, make([]float32, n), n),
+			d.New(tt.dt, n)
 		d.Run(kernels.Add{N: n, M: n}, y, zero, x)
 		got, err := y.RawBytes()
 		if err != nil {
@@ -97,13 +99,15 @@ func TestViewsAtAnyElement(t *testing.T) {
 	for from := range 5 {
 		runBoth(t, vulkan.Options{}, kernels.Add{N: 130, M: 130}, from, tensor.F32, tensor.F32, tensor.F16)
 		runBoth(t, vulkan.Options{}, kernels.Add{N: 130, M: 13}, from, tensor.F16, tensor.F16, tensor.F32)
-		runBoth(t, vulkan.Options{}, kernels.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32, tensor.F16, tensor.F32, tensor.F32)
+		runBoth(t, vulkan.Options{}, kernels.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32,
+			tensor.F16, tensor.F32, tensor.F32)
 	}
 }
 
 // More workgroups than one dimension takes are folded over two, and the last row is partly idle.
 func TestFoldedGrid(t *testing.T) {
-	runBoth(t, vulkan.Options{}, kernels.RMSNorm{Rows: 131_071, Dim: 1, Eps: 0.25}, 0, tensor.F32, tensor.F32, tensor.F32, tensor.F32)
+	runBoth(t, vulkan.Options{}, kernels.RMSNorm{Rows: 131_071, Dim: 1, Eps: 0.25}, 0, tensor.F32, tensor.F32,
+		tensor.F32, tensor.F32)
 }
 
 // A device that takes only small workgroups computes the same.

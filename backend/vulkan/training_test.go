@@ -154,7 +154,8 @@ func TestPipelinesUnderTheCollector(t *testing.T) {
 		d := tensor.NewDevice(open(t, vulkan.Options{CacheDir: vulkan.NoCache}))
 		x, y := d.FromFloat32s(tensor.F32, []float32{1, 2, 3, 4}, 4), d.New(tensor.F32, 4)
 		for variant := range 4 {
-			d.Run(kernels.Matmul{Batch: 1, M: 2, N: 2, K: 2, TransA: variant&1 != 0, TransB: variant&2 != 0}, y, x, x, nil)
+			d.Run(kernels.Matmul{Batch: 1, M: 2, N: 2, K: 2, TransA: variant&1 != 0, TransB: variant&2 != 0}, y, x, x,
+				nil)
 			got, err := y.Float32s()
 			if err != nil {
 				t.Fatal(err)

@@ -20,8 +20,9 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv("VK_LAYER_PATH") != "" && flag.Lookup("test.bench").Value.String() == "" {
 		for name, value := range map[string]string{
-			vulkan.ValidateVariable: "1", "VK_LAYER_VALIDATE_SYNC": "1", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC": "1",
-			"VK_LAYER_ENABLE_MESSAGE_LIMIT": "0",
+			vulkan.ValidateVariable: "1", "VK_LAYER_VALIDATE_SYNC": "1",
+			"VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC": "1",
+			"VK_LAYER_ENABLE_MESSAGE_LIMIT":              "0",
 		} {
 			if err := os.Setenv(name, value); err != nil {
 				panic(err)
@@ -113,7 +114,8 @@ func TestDevicesAreDescribed(t *testing.T) {
 		t.Logf("%+v", d)
 		l := d.Limits
 		if d.Index != i || d.Name == "" || d.Usable() == nil &&
-			(d.Memory < 1<<28 || l.Groups[0] < 65535 || l.Invocations < 128 || l.Allocation < 1<<28 || d.Subgroup[1] < 1) {
+			(d.Memory < 1<<28 || l.Groups[0] < 65535 || l.Invocations < 128 || l.Allocation < 1<<28 ||
+				d.Subgroup[1] < 1) {
 			t.Errorf("device %d: %+v", i, d)
 		}
 	}

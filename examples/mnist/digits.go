@@ -23,7 +23,8 @@ func (s digits) batch(d *tensor.Device, chosen []int) (x, labels *autograd.Var) 
 	for _, i := range chosen {
 		pixels, names = append(pixels, s.pixels[i*size:(i+1)*size]...), append(names, s.labels[i])
 	}
-	return autograd.Const(d.FromFloat32s(tensor.F32, pixels, len(chosen), 1, s.height, s.width)), autograd.Const(d.FromInt32s(names, len(chosen)))
+	return autograd.Const(d.FromFloat32s(tensor.F32, pixels, len(chosen), 1, s.height, s.width)),
+		autograd.Const(d.FromInt32s(names, len(chosen)))
 }
 
 // glyphs are the digits in five columns of seven rows.

@@ -43,7 +43,8 @@ func run(images, labels, testImages, testLabels string, steps int, name string) 
 			return err
 		}
 		if test.height != train.height || test.width != train.width {
-			return fmt.Errorf("%s has images of %d x %d, %s of %d x %d", testImages, test.height, test.width, images, train.height, train.width)
+			return fmt.Errorf("%s has images of %d x %d, %s of %d x %d", testImages, test.height, test.width, images,
+				train.height, train.width)
 		}
 	}
 	d, err := device.Open(name)

@@ -56,7 +56,8 @@ func TestIDX(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.height != 4 || s.width != 5 || !slices.Equal(s.labels, []int32{9, 3}) || len(s.pixels) != 40 || s.pixels[7] != 1 || s.pixels[39] != 0.2 {
+	if s.height != 4 || s.width != 5 || !slices.Equal(s.labels, []int32{9, 3}) || len(s.pixels) != 40 ||
+		s.pixels[7] != 1 || s.pixels[39] != 0.2 {
 		t.Errorf("read %+v", s)
 	}
 	for _, c := range []struct {
@@ -72,7 +73,8 @@ func TestIDX(t *testing.T) {
 		{[]byte{0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 5}, labels, "too many elements"},
 		{[]byte{0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 7}, labels, "want at least 4 x 4"},
 	} {
-		if _, err := readIDX(write(t, "images", c.images), write(t, "labels", c.labels)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := readIDX(write(t, "images", c.images), write(t, "labels", c.labels)); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %s", err, c.want)
 		}
 	}

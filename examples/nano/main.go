@@ -131,7 +131,8 @@ func newGPT(d *tensor.Device, r *rand.Rand, vocab int) *gpt {
 	}
 	m := &gpt{
 		Tokens: weights(0.02, vocab, channels), Norm: ones(channels),
-		angles: autograd.Const(d.FromFloat32s(tensor.F32, ops.RoPETable(context, channels/heads, ops.RoPEScaling{}), context, channels/heads)),
+		angles: autograd.Const(d.FromFloat32s(tensor.F32, ops.RoPETable(context, channels/heads, ops.RoPEScaling{}),
+			context, channels/heads)),
 	}
 	in := 1 / math.Sqrt(channels)    // keeps the size of what a matrix multiplies
 	back := in / math.Sqrt(2*layers) // so many outputs add up in the residual stream

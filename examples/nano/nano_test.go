@@ -36,7 +36,8 @@ func TestLearnsItsSource(t *testing.T) {
 }
 
 func TestTextTooShort(t *testing.T) {
-	if _, _, err := run(testdevice.Open(t, 2), "short", 1); err == nil || !strings.Contains(err.Error(), "5 characters, want more than 64") {
+	if _, _, err := run(testdevice.Open(t, 2), "short", 1); err == nil ||
+		!strings.Contains(err.Error(), "5 characters, want more than 64") {
 		t.Errorf("error %v", err)
 	}
 }

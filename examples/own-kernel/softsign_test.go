@@ -56,7 +56,8 @@ func (unfinished) Name() string { return "test.unfinished" }
 
 func init() {
 	shaders.Register(shaders.Desc{
-		Name: "test.unfinished", Sig: "T=T", Bindings: []string{"y", "x"}, Tiles: []shaders.Tile{{64}}, TileNames: []string{"group"},
+		Name: "test.unfinished", Sig: "T=T", Bindings: []string{"y", "x"}, Tiles: []shaders.Tile{{64}},
+		TileNames: []string{"group"},
 	})
 }
 

@@ -29,14 +29,16 @@ const plainShader = "matmul"
 
 // ParseForm reads what String writes, but for the space, which is a "=".
 func ParseForm(text string) (f Form, err error) {
-	fail := fmt.Errorf("want SHADER=GROUP:MxNxK, as %s, got %q", strings.Replace(Forms()[0].String(), " ", "=", 1), text)
+	fail := fmt.Errorf("want SHADER=GROUP:MxNxK, as %s, got %q", strings.Replace(Forms()[0].String(), " ", "=", 1),
+		text)
 	shader, tile, ok := strings.Cut(text, "=")
 	if !ok {
 		return f, fail
 	}
 	f.Shader = shader
 	t := &f.Tile
-	if n, err := fmt.Sscanf(tile, "%d:%dx%dx%d", &t[0], &t[1], &t[2], &t[3]); n != len(t) || err != nil || f.String() != shader+" "+tile {
+	if n, err := fmt.Sscanf(tile, "%d:%dx%dx%d", &t[0], &t[1], &t[2], &t[3]); n != len(t) || err != nil ||
+		f.String() != shader+" "+tile {
 		return f, fail
 	}
 	if slices.Contains(t[:], 0) || slices.Max(t[:]) > 1<<12 {
@@ -66,12 +68,15 @@ var more = map[string][]shaders.Tile{
 		{256, 128, 128, 8}, {256, 128, 128, 32}, {256, 64, 128, 16}, {256, 128, 256, 16},
 	},
 	"matmul_gemv": {
-		{32, 1, 1, 256}, {32, 1, 2, 256}, {64, 1, 1, 512}, {64, 1, 4, 512}, {64, 1, 8, 512}, {64, 1, 8, 128}, {128, 1, 4, 1024}, {256, 1, 8, 1024},
+		{32, 1, 1, 256}, {32, 1, 2, 256}, {64, 1, 1, 512}, {64, 1, 4, 512}, {64, 1, 8, 512}, {64, 1, 8, 128},
+		{128, 1, 4, 1024}, {256, 1, 8, 1024},
 		{64, 4, 2, 512}, {64, 8, 2, 512}, {64, 8, 8, 256}, {128, 8, 8, 512},
 	},
 	"matmul_coopmat": {
-		{64, 32, 64, 32}, {128, 64, 64, 16}, {128, 64, 64, 64}, {128, 64, 128, 32}, {128, 128, 64, 32}, {128, 128, 128, 32},
-		{256, 64, 128, 32}, {256, 128, 128, 16}, {256, 128, 128, 64}, {256, 128, 256, 32}, {256, 256, 128, 32}, {512, 128, 256, 32}, {512, 256, 256, 32},
+		{64, 32, 64, 32}, {128, 64, 64, 16}, {128, 64, 64, 64}, {128, 64, 128, 32}, {128, 128, 64, 32},
+		{128, 128, 128, 32},
+		{256, 64, 128, 32}, {256, 128, 128, 16}, {256, 128, 128, 64}, {256, 128, 256, 32}, {256, 256, 128, 32},
+		{512, 128, 256, 32}, {512, 256, 256, 32},
 	},
 }
 
@@ -114,10 +119,12 @@ func (f Form) open(o GEMMOptions) (*tensor.Device, []tensor.DType, error) {
 	if kind == "auto" {
 		which = ""
 	} else if kind != "vulkan" {
-		return nil, nil, fmt.Errorf("device %q: want a Vulkan device, which alone has other forms of a kernel", o.Device)
+		return nil, nil, fmt.Errorf("device %q: want a Vulkan device, which alone has other forms of a kernel",
+			o.Device)
 	}
 	b, err := vulkan.Open(vulkan.Options{
-		Device: which, MemoryLimit: o.MemoryLimit, Plain: f.Shader == plainShader, Tiles: map[string]shaders.Tile{f.Shader: f.Tile},
+		Device: which, MemoryLimit: o.MemoryLimit, Plain: f.Shader == plainShader,
+		Tiles: map[string]shaders.Tile{f.Shader: f.Tile},
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("device %q: %w", o.Device, err)

@@ -21,7 +21,8 @@ func TestForms(t *testing.T) {
 		shaders[f.Shader]++
 		if f.Shader == "matmul_gemv" {
 			lanes := f.Tile[3] / 8
-			if f.Tile[0]%32 != 0 || lanes%4 != 0 || f.Tile[0]%lanes != 0 || f.Tile[2]%(f.Tile[0]/lanes) != 0 || f.Tile[1] > 8 {
+			if f.Tile[0]%32 != 0 || lanes%4 != 0 || f.Tile[0]%lanes != 0 || f.Tile[2]%(f.Tile[0]/lanes) != 0 ||
+				f.Tile[1] > 8 {
 				t.Errorf("%s: want whole subgroups, and of a workgroup as many teams as take the same number of columns", f)
 			}
 		} else if f.Tile[0]%32 != 0 || f.Tile[1]%16 != 0 || f.Tile[2]%16 != 0 || f.Tile[3]%8 != 0 {

@@ -44,7 +44,7 @@ type GEMM struct {
 type Product struct {
 	Form         *Form   `json:"form,omitempty"` // nil: what the backend chooses
 	DType        string  `json:"dtype"`          // of a, b and c; q8 and q4 of b alone, and the others f32
-	Layout       string  `json:"layout"`         // T: a (b) is stored transposed. NT is a linear layer, NN its input's gradient, TN its weight's
+	Layout       string  `json:"layout"`         // T: stored transposed. NT: a linear layer, NN: its input's gradient, TN: its weight's
 	M            int     `json:"m"`
 	N            int     `json:"n"`
 	K            int     `json:"k"`
@@ -55,7 +55,7 @@ type Product struct {
 	GBs          float64 `json:"gb_per_s"`               // 10^9 bytes: a and b read and c written once, the median
 	Utilization  float64 `json:"utilization,omitempty"`  // TFLOPS of GEMM.Peak
 	OfBandwidth  float64 `json:"of_bandwidth,omitempty"` // GBs of GEMMOptions.Bandwidth
-	Deviation    float64 `json:"deviation"`              // of 16 elements from those in float64, the largest, in deviations of c's elements
+	Deviation    float64 `json:"deviation"`              // largest of 16 elements from float64, in deviations of c's
 	Problem      string  `json:"problem,omitempty"`      // why this form cannot be measured
 }
 
@@ -70,7 +70,8 @@ func (p Product) Right() bool { return p.Deviation <= mostDeviation }
 func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM, err error) {
 	r.Peak = o.Peak / 1e12
 	if len(o.Forms) == 0 {
-		d, err := device.OpenWith(o.Device, device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
+		d, err := device.OpenWith(o.Device,
+			device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
 		if err != nil {
 			return r, err
 		}

@@ -45,7 +45,8 @@ func newCall(k tensor.Kernel, args []*tensor.Tensor) call {
 		if m.TransB {
 			layout[1] = 'T'
 		}
-		c.shape = fmt.Sprintf("%s %d x %d x %d %s*%s to %s", layout, m.M, m.N, m.K, args[1].DType(), args[2].DType(), args[0].DType())
+		c.shape = fmt.Sprintf("%s %d x %d x %d %s*%s to %s", layout, m.M, m.N, m.K, args[1].DType(), args[2].DType(),
+			args[0].DType())
 		if m.Batch > 1 {
 			c.shape = fmt.Sprintf("%s, %d of them", c.shape, m.Batch)
 		}
@@ -145,7 +146,8 @@ func (c *clock) timestamps() ([]call, error) {
 		return nil, fmt.Errorf("the device's trace: %w", err)
 	}
 	if len(trace.Events) < c.to {
-		return nil, fmt.Errorf("the device's trace: want %d events, got %d: the device has no timestamps", c.to, len(trace.Events))
+		return nil, fmt.Errorf("the device's trace: want %d events, got %d: the device has no timestamps", c.to,
+			len(trace.Events))
 	}
 	var list []call
 	next := 0
@@ -164,7 +166,8 @@ func (c *clock) timestamps() ([]call, error) {
 // isShader reports whether a name is that of a shader, as kernels have, and not of a barrier or a copy.
 func isShader(name string) bool {
 	return slices.ContainsFunc(shaders.All(), func(d shaders.Desc) bool {
-		return d.Name == name || slices.ContainsFunc(d.Alternatives, func(a shaders.Alternative) bool { return a.Name == name })
+		return d.Name == name || slices.ContainsFunc(d.Alternatives,
+			func(a shaders.Alternative) bool { return a.Name == name })
 	})
 }
 

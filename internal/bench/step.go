@@ -50,14 +50,16 @@ type TrainingStep struct {
 	Fill  float64 `json:"fill_ms"`  // until the weights are on the device
 	First float64 `json:"first_ms"` // step, which compiles what is not in a cache
 
-	Steps           int        `json:"steps"` // that count
-	Milliseconds    float64    `json:"ms"`    // a step, the median
-	Fastest         float64    `json:"best_ms"`
-	TokensPerSecond float64    `json:"tokens_per_s"` // the median
-	Best            float64    `json:"best_tokens_per_s"`
-	Processors      float64    `json:"processors,omitempty"` // on the CPU: that the process had on average in these steps, fewer than its threads where others used them
-	Losses          [2]float64 `json:"losses"`               // of the first and the last step
-	Skipped         int        `json:"skipped"`              // steps whose gradients did not fit f16
+	Steps           int     `json:"steps"` // that count
+	Milliseconds    float64 `json:"ms"`    // a step, the median
+	Fastest         float64 `json:"best_ms"`
+	TokensPerSecond float64 `json:"tokens_per_s"` // the median
+	Best            float64 `json:"best_tokens_per_s"`
+	// Processors are those that the process had on average in these steps, on the CPU: fewer than its threads
+	// where others used them.
+	Processors float64    `json:"processors,omitempty"`
+	Losses     [2]float64 `json:"losses"`  // of the first and the last step
+	Skipped    int        `json:"skipped"` // steps whose gradients did not fit f16
 
 	Live    int `json:"peak_bytes"`              // most tensors at once
 	Taken   int `json:"peak_pooled_bytes"`       // most of them and the pool
@@ -134,7 +136,8 @@ type stepMeter struct {
 
 // plan refuses what does not fit.
 func (s *stepMeter) plan() error {
-	p, err := train.NewPlan(s.Config, train.PlanOptions{Device: device.Options{Threads: s.Threads}, GPU: !s.device.KeepsScratch()})
+	p, err := train.NewPlan(s.Config,
+		train.PlanOptions{Device: device.Options{Threads: s.Threads}, GPU: !s.device.KeepsScratch()})
 	if err != nil {
 		return err
 	}
@@ -192,7 +195,8 @@ func (s *stepMeter) timed(ctx context.Context, t *train.Trainer, batches []data.
 	r.Steps = len(times)
 	if s.counts != nil {
 		n := s.counts().Since(before)
-		n.Dispatches, n.Barriers, n.Writes, n.Reads = n.Dispatches/r.Steps, n.Barriers/r.Steps, n.Writes/r.Steps, n.Reads/r.Steps
+		n.Dispatches, n.Barriers, n.Writes, n.Reads = n.Dispatches/r.Steps, n.Barriers/r.Steps, n.Writes/r.Steps,
+			n.Reads/r.Steps
 		n.Submissions, n.Waits = n.Submissions/r.Steps, n.Waits/r.Steps
 		r.Counts = &n
 	} else {

@@ -50,7 +50,8 @@ func TestRandomModel(t *testing.T) {
 				}
 			default:
 				width := p.Value.Dim(1)
-				if math.Abs(mean) > 0.002 || math.Abs(math.Sqrt(square)/0.02-1) > 0.1 || reflect.DeepEqual(values[:width], values[width:2*width]) {
+				if math.Abs(mean) > 0.002 || math.Abs(math.Sqrt(square)/0.02-1) > 0.1 ||
+					reflect.DeepEqual(values[:width], values[width:2*width]) {
 					t.Errorf("%s %s: mean %v, deviation %v", dt, name, mean, math.Sqrt(square))
 				}
 			}
@@ -67,20 +68,24 @@ func TestTimestamps(t *testing.T) {
 	event := func(name, us string) string { return `{"name": "` + name + `", "ph": "X", "ts": 0, "dur": ` + us + `}` }
 	text := `{"traceEvents": [` + strings.Join([]string{
 		event("matmul", "1000"), event("write", "5"), // before
-		event("write", "2"), event("matmul", "10"), event("barrier", "3"), event("add", "4"), event("matmul_coopmat", "30"),
+		event("write", "2"), event("matmul", "10"), event("barrier", "3"), event("add", "4"),
+		event("matmul_coopmat", "30"),
 		event("read", "1"), // the end of the steps
 		event("matmul", "1000"),
 	}, ",") + `]}`
-	calls := []call{{name: "matmul", shape: "NT 1 x 2 x 3", flops: 4e4}, {name: "add"}, {name: "matmul", shape: "NN 3 x 2 x 1", flops: 6e5}}
-	c := clock{counts: func() vulkan.Counts { return vulkan.Counts{} }, profile: bytes.NewBufferString(text), calls: calls, from: 2, to: 8}
+	calls := []call{{name: "matmul", shape: "NT 1 x 2 x 3", flops: 4e4}, {name: "add"},
+		{name: "matmul", shape: "NN 3 x 2 x 1", flops: 6e5}}
+	c := clock{counts: func() vulkan.Counts { return vulkan.Counts{} }, profile: bytes.NewBufferString(text),
+		calls: calls, from: 2, to: 8}
 	got, err := c.times(2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []KernelTime{
-		{Name: "matmul_coopmat", Milliseconds: 0.015, Share: 0.6, Calls: 0.5, TFLOPS: 3e5 / 0.015 / 1e9, Shapes: []KernelTime{
-			{Name: "NN 3 x 2 x 1", Milliseconds: 0.015, Share: 0.6, Calls: 0.5, TFLOPS: 3e5 / 0.015 / 1e9},
-		}},
+		{Name: "matmul_coopmat", Milliseconds: 0.015, Share: 0.6, Calls: 0.5, TFLOPS: 3e5 / 0.015 / 1e9,
+			Shapes: []KernelTime{
+				{Name: "NN 3 x 2 x 1", Milliseconds: 0.015, Share: 0.6, Calls: 0.5, TFLOPS: 3e5 / 0.015 / 1e9},
+			}},
 		{Name: "matmul", Milliseconds: 0.005, Share: 0.2, Calls: 0.5, TFLOPS: 2e4 / 0.005 / 1e9, Shapes: []KernelTime{
 			{Name: "NT 1 x 2 x 3", Milliseconds: 0.005, Share: 0.2, Calls: 0.5, TFLOPS: 2e4 / 0.005 / 1e9},
 		}},
@@ -102,7 +107,8 @@ func TestTimestamps(t *testing.T) {
 func table(list []KernelTime) string {
 	var b strings.Builder
 	for _, k := range list {
-		fmt.Fprintf(&b, "%s %.4f ms, %.4f of all, %.2f calls, %.6f TFLOP/s\n%s", k.Name, k.Milliseconds, k.Share, k.Calls, k.TFLOPS, table(k.Shapes))
+		fmt.Fprintf(&b, "%s %.4f ms, %.4f of all, %.2f calls, %.6f TFLOP/s\n%s", k.Name, k.Milliseconds, k.Share,
+			k.Calls, k.TFLOPS, table(k.Shapes))
 	}
 	return b.String()
 }

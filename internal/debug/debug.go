@@ -94,7 +94,8 @@ func (p *printer) timed(t tensor.Timing) {
 	}
 	s.calls, s.ran, s.bytes, s.flops = s.calls+1, s.ran+t.Ran, s.bytes+c.bytes, s.flops+c.flops
 	if p.n++; p.each {
-		fmt.Fprintf(p.w, "%6d %11s %s %s  %-22s %s  %s\n", p.n, short(t.Ran), speed(c.flops, t.Ran, "FLOP/s"), speed(c.bytes, t.Ran, "B/s"), t.Form, c.tensors, c.from)
+		fmt.Fprintf(p.w, "%6d %11s %s %s  %-22s %s  %s\n", p.n, short(t.Ran), speed(c.flops, t.Ran, "FLOP/s"),
+			speed(c.bytes, t.Ran, "B/s"), t.Form, c.tensors, c.from)
 	}
 }
 
@@ -102,7 +103,8 @@ func (p *printer) timed(t tensor.Timing) {
 func (p *printer) end() {
 	var all sum
 	for _, s := range p.sums {
-		all.calls, all.ran, all.bytes, all.flops = all.calls+s.calls, all.ran+s.ran, all.bytes+s.bytes, all.flops+s.flops
+		all.calls, all.ran, all.bytes, all.flops = all.calls+s.calls, all.ran+s.ran, all.bytes+s.bytes,
+			all.flops+s.flops
 	}
 	longest := slices.SortedFunc(maps.Values(p.sums), func(a, b *sum) int {
 		return cmp.Or(cmp.Compare(b.ran, a.ran), strings.Compare(a.form, b.form))
@@ -110,7 +112,8 @@ func (p *printer) end() {
 	fmt.Fprintf(p.w, "%s: %d kernels took %s of %s\n", p.name, all.calls, short(all.ran), short(time.Since(p.began)))
 	for _, s := range longest {
 		share := 100 * float64(s.ran) / float64(max(all.ran, 1))
-		fmt.Fprintf(p.w, "%5.1f %% %11s %7d %s %s  %s\n", share, short(s.ran), s.calls, speed(s.flops, s.ran, "FLOP/s"), speed(s.bytes, s.ran, "B/s"), s.form)
+		fmt.Fprintf(p.w, "%5.1f %% %11s %7d %s %s  %s\n", share, short(s.ran), s.calls, speed(s.flops, s.ran, "FLOP/s"),
+			speed(s.bytes, s.ran, "B/s"), s.form)
 	}
 }
 
@@ -142,7 +145,8 @@ func speed(amount float64, d time.Duration, unit string) string {
 // being two; other kernels are bound by memory. Attention's count every key, seen or not.
 func flops(k tensor.Kernel) float64 {
 	attention := func(k kernels.Attention, products int) float64 {
-		return 2 * float64(products) * float64(k.Batch) * float64(k.Heads) * float64(k.T) * float64(k.S) * float64(k.HeadDim)
+		scores := float64(k.Batch) * float64(k.Heads) * float64(k.T) * float64(k.S)
+		return 2 * float64(products) * scores * float64(k.HeadDim)
 	}
 	switch k := k.(type) {
 	case kernels.Matmul:
@@ -188,7 +192,8 @@ func callers() string {
 		f, more := frames.Next()
 		within := engine(f.Function)
 		if !strings.HasPrefix(within, "tensor") && (lines == nil || within == "") && f.File != "" {
-			lines = append(lines, fmt.Sprintf("%s:%d", filepath.Join(filepath.Base(filepath.Dir(f.File)), filepath.Base(f.File)), f.Line))
+			lines = append(lines, fmt.Sprintf("%s:%d",
+				filepath.Join(filepath.Base(filepath.Dir(f.File)), filepath.Base(f.File)), f.Line))
 			if within == "" {
 				break
 			}

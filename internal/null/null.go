@@ -37,7 +37,8 @@ func (b *backend) Name() string { return "null" }
 
 func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
 	if b.Limit > 0 && bytes > b.Limit-b.used {
-		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes, b.used, b.Limit)
+		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes,
+			b.used, b.Limit)
 	}
 	b.used += bytes
 	return &buffer{bytes}, nil

@@ -22,7 +22,8 @@ func (p *parser) needsLine(args []string) error {
 	}
 	for i, t := range args[1:] {
 		if !slices.Contains(matrixTypes, t) || slices.Contains(args[1:1+i], t) {
-			return p.errorf("//needs %s: type %q: want each of %s once at most", cooperativeMatrix, t, strings.Join(matrixTypes, ", "))
+			return p.errorf("//needs %s: type %q: want each of %s once at most", cooperativeMatrix, t,
+				strings.Join(matrixTypes, ", "))
 		}
 	}
 	k.needs, k.types = args[0], args[1:]
@@ -148,13 +149,15 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	}
 	w.WriteString("Alternatives: []shaders.Alternative{\n")
 	for _, o := range list {
-		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []shaders.Tile{%s},\n", o.registered(), strings.Join(o.doc, "\n"), o.tileSizes())
+		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []shaders.Tile{%s},\n", o.registered(),
+			strings.Join(o.doc, "\n"), o.tileSizes())
 		if o.takes != nil {
 			words, code := []string{}, "ok"
 			for _, c := range o.takes {
 				words, code = append(words, c.String()), code+" && "+c.code("c")
 			}
-			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n", strings.Join(words, " "), k.goName, code)
+			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n",
+				strings.Join(words, " "), k.goName, code)
 		}
 		w.WriteString("SPIRV: map[string]func() []byte{\n")
 		for _, b := range o.builds() {

@@ -8,7 +8,8 @@ import (
 )
 
 // other is the header of an alternative to good's kernel.
-var other = strings.NewReplacer("// ThingGrad", "// Other", "//tile group=64 bm=32", "//for thing_grad\n//needs cooperative_matrix f16 bf16\n//tile group=128 bm=64\n//tile group=256 bm=64").Replace(good) + "void main() {}\n"
+var other = strings.NewReplacer("// ThingGrad", "// Other", "//tile group=64 bm=32",
+	"//for thing_grad\n//needs cooperative_matrix f16 bf16\n//tile group=128 bm=64\n//tile group=256 bm=64").Replace(good) + "void main() {}\n"
 
 func parseBoth(t *testing.T, header string) (*kernel, error) {
 	t.Helper()
@@ -56,7 +57,8 @@ func TestAlternativeForCalls(t *testing.T) {
 	}
 	special.compiled, o.compiled = true, true
 	emitAlternatives(&code, base, []*kernel{special, o})
-	for _, want := range []string{`Calls: "rows<=8 !acc"`, "c, ok := k.(ThingGrad); return ok && c.Rows <= 8 && !c.Acc }", `"": spirv("other")`} {
+	for _, want := range []string{`Calls: "rows<=8 !acc"`,
+		"c, ok := k.(ThingGrad); return ok && c.Rows <= 8 && !c.Acc }", `"": spirv("other")`} {
 		if !strings.Contains(code.String(), want) {
 			t.Errorf("no %s in\n%s", want, &code)
 		}
@@ -68,12 +70,16 @@ func TestAlternativeForCalls(t *testing.T) {
 
 func TestTakesErrors(t *testing.T) {
 	for takes, want := range map[string]string{
-		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, name or !name`, "rows<=x": `"rows<=x": want`,
-		"!rows<=8": `"!rows<=8": want`, "acc acc=1": `"acc=1": want`, "columns<=8": "columns is not a uint of this header",
-		"acc<=1": "acc is not a uint of this header", "rows": "rows is not a bool of this header", "!func": "func is not a bool of this header",
+		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, name or !name`,
+		"rows<=x":  `"rows<=x": want`,
+		"!rows<=8": `"!rows<=8": want`, "acc acc=1": `"acc=1": want`,
+		"columns<=8": "columns is not a uint of this header",
+		"acc<=1":     "acc is not a uint of this header", "rows": "rows is not a bool of this header",
+		"!func":            "func is not a bool of this header",
 		"acc\n//takes acc": "want one such line",
 	} {
-		_, err := parseKernel("other.comp", strings.Replace(other, "//needs cooperative_matrix f16 bf16", "//takes "+takes, 1), enums)
+		_, err := parseKernel("other.comp",
+			strings.Replace(other, "//needs cooperative_matrix f16 bf16", "//takes "+takes, 1), enums)
 		if err == nil || !strings.Contains(err.Error(), "//takes: "+want) {
 			t.Errorf("%q: %v, want %q", takes, err, want)
 		}
@@ -93,7 +99,8 @@ func TestAlternativeErrors(t *testing.T) {
 		{" may be x", "", "its contract"},
 		{"//grid rows*rows", "//grid rows", "its contract"},
 	} {
-		if _, err := parseBoth(t, strings.ReplaceAll(other, c.old, c.new)); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "other.comp:1: ") {
+		if _, err := parseBoth(t, strings.ReplaceAll(other, c.old, c.new)); err == nil ||
+			!strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "other.comp:1: ") {
 			t.Errorf("%q for %q: %v, want %q", c.new, c.old, err, c.want)
 		}
 	}

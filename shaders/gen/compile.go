@@ -178,7 +178,8 @@ func manifest(src sources, kernels []*kernel, spv map[string][]byte) string {
 	for _, k := range kernels {
 		for _, b := range k.builds() {
 			if k.body {
-				fmt.Fprintf(&w, "%s source=%x spv=%x %s\n", b.name, src.hash(k.name+".comp"), sha256.Sum256(spv[b.name]), strings.Join(k.own(), " "))
+				fmt.Fprintf(&w, "%s source=%x spv=%x %s\n", b.name, src.hash(k.name+".comp"),
+					sha256.Sum256(spv[b.name]), strings.Join(k.own(), " "))
 			}
 		}
 	}

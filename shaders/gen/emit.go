@@ -71,7 +71,8 @@ func emitEnum(w *bytes.Buffer, e *enum) {
 	for i, v := range e.values {
 		fmt.Fprintf(w, "%s %s = %d // %s\n", v.goName, e.name, i, v.doc)
 	}
-	fmt.Fprintf(w, ")\n\n// String is the constant's name without %s.\nfunc (v %s) String() string {\nswitch v {\n", e.name, e.name)
+	fmt.Fprintf(w, ")\n\n// String is the constant's name without %s.\nfunc (v %s) String() string {\nswitch v {\n",
+		e.name, e.name)
 	for _, v := range e.values {
 		fmt.Fprintf(w, "case %s: return %q\n", v.goName, strings.TrimPrefix(v.goName, e.name))
 	}
@@ -89,7 +90,8 @@ func emitStruct(w *bytes.Buffer, k *kernel) {
 		nameWidth, markWidth = max(nameWidth, len(b.name)), max(markWidth, len(b.mark()))
 	}
 	for _, b := range k.bindings {
-		fmt.Fprintf(w, "//\t%-*s  %-*s  %s\n", nameWidth, b.name, markWidth, b.mark(), strings.ReplaceAll(b.doc, "out_", "out"))
+		fmt.Fprintf(w, "//\t%-*s  %-*s  %s\n", nameWidth, b.name, markWidth, b.mark(),
+			strings.ReplaceAll(b.doc, "out_", "out"))
 	}
 	fmt.Fprintf(w, "type %s struct {\n", k.goName)
 	for _, f := range k.push {
@@ -107,7 +109,8 @@ func emitStruct(w *bytes.Buffer, k *kernel) {
 }
 
 func emitMethods(w *bytes.Buffer, k *kernel) {
-	fmt.Fprintf(w, "\n// Name implements shaders.Kernel.\nfunc (%s) Name() string { return %q }\n", k.goName, k.registered())
+	fmt.Fprintf(w, "\n// Name implements shaders.Kernel.\nfunc (%s) Name() string { return %q }\n", k.goName,
+		k.registered())
 
 	var terms []string
 	usesTile := "_"
@@ -122,9 +125,11 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 	if len(terms) > 1 {
 		call = fmt.Sprintf("kernelcode.Grid(%s)", strings.Join(append(terms, "1")[:3], ", "))
 	}
-	fmt.Fprintf(w, "\n// Grid implements shaders.Kernel.\nfunc (%s) Grid(%s shaders.Tile) [3]uint32 { return %s }\n", receiver(k, call), usesTile, call)
+	fmt.Fprintf(w, "\n// Grid implements shaders.Kernel.\nfunc (%s) Grid(%s shaders.Tile) [3]uint32 { return %s }\n",
+		receiver(k, call), usesTile, call)
 
-	fmt.Fprintf(w, "\n// Push implements shaders.Kernel.\nfunc (k %s) Push(b []byte) ([]byte, error) {\np := kernelcode.Push(%q, b)\n", k.goName, k.registered())
+	fmt.Fprintf(w, "\n// Push implements shaders.Kernel.\nfunc (k %s) Push(b []byte) ([]byte, error) {\n"+
+		"p := kernelcode.Push(%q, b)\n", k.goName, k.registered())
 	for _, f := range k.push {
 		fmt.Fprintf(w, "p.%s(%q, k.%s)\n", camel(f.kind), f.goName, f.goName)
 	}
@@ -151,7 +156,8 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 	if consts != nil {
 		list = "[]uint32{" + strings.Join(consts, ", ") + "}"
 	}
-	fmt.Fprintf(w, "\n// Consts implements shaders.Kernel.\nfunc (%s) Consts() []uint32 { return %s }\n", receiver(k, list), list)
+	fmt.Fprintf(w, "\n// Consts implements shaders.Kernel.\nfunc (%s) Consts() []uint32 { return %s }\n",
+		receiver(k, list), list)
 
 	var lens []string
 	for _, b := range k.bindings {
@@ -166,7 +172,8 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 		lens = append(lens, k.value(all))
 	}
 	list = strings.Join(lens, ", ")
-	fmt.Fprintf(w, "\n// Lens implements shaders.Kernel.\nfunc (%s) Lens() []int { return []int{%s} }\n", receiver(k, list), list)
+	fmt.Fprintf(w, "\n// Lens implements shaders.Kernel.\nfunc (%s) Lens() []int { return []int{%s} }\n",
+		receiver(k, list), list)
 }
 
 // receiver names the receiver only where code uses it.
@@ -200,11 +207,13 @@ func emitDesc(w *bytes.Buffer, k *kernel, all []*kernel) {
 	for _, t := range k.tile {
 		tileNames = append(tileNames, fmt.Sprintf("%q", t.name))
 	}
-	fmt.Fprintf(w, "shaders.Register(shaders.Desc{\nName: %q,\nDoc: %q,\nSig: %q,\nBindings: %#v,\n", k.registered(), strings.Join(k.doc, "\n"), k.sig(), k.bindingNames())
+	fmt.Fprintf(w, "shaders.Register(shaders.Desc{\nName: %q,\nDoc: %q,\nSig: %q,\nBindings: %#v,\n", k.registered(),
+		strings.Join(k.doc, "\n"), k.sig(), k.bindingNames())
 	if inPlace != nil {
 		fmt.Fprintf(w, "InPlace: [][2]int{%s},\n", strings.Join(inPlace, ", "))
 	}
-	fmt.Fprintf(w, "Tiles: []shaders.Tile{%s},\nTileNames: []string{%s},\n", k.tileSizes(), strings.Join(tileNames, ", "))
+	fmt.Fprintf(w, "Tiles: []shaders.Tile{%s},\nTileNames: []string{%s},\n", k.tileSizes(),
+		strings.Join(tileNames, ", "))
 	if k.compiled {
 		fmt.Fprintf(w, "SPIRV: spirv(%q),\n", k.name)
 	}

@@ -75,7 +75,8 @@ func TestManifestIsFresh(t *testing.T) {
 }
 
 func TestHashFollowsIncludes(t *testing.T) {
-	src := sources{"a.comp": "#include \"b.glsl\"\n", "b.glsl": "#include \"c.glsl\"\n#include \"b.glsl\"\n", "c.glsl": "x"}
+	src := sources{"a.comp": "#include \"b.glsl\"\n", "b.glsl": "#include \"c.glsl\"\n#include \"b.glsl\"\n",
+		"c.glsl": "x"}
 	before := src.hash("a.comp")
 	src["c.glsl"] = "y"
 	if bytes.Equal(before, src.hash("a.comp")) {

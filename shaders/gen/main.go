@@ -32,7 +32,8 @@ func main() {
 	out := flag.String("out", "internal/kernels", "folder of the package with Agora's own kernels")
 	glslc := flag.String("glslc", "", "command that runs "+compilerVersion+"; empty: do not compile")
 	bound := flag.Bool("bound", false, "compile with arguments by descriptors, to the folder bound")
-	pkg := flag.String("package", "", "the kernels are those of another program's package, of this name, in the folder -dir")
+	pkg := flag.String("package", "",
+		"the kernels are those of another program's package, of this name, in the folder -dir")
 	flag.Parse()
 	g := generator{dir: *dir, out: *out, glslc: *glslc, bound: *bound, pkg: "kernels"}
 	var err error

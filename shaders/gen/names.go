@@ -4,7 +4,8 @@ import "strings"
 
 // spelled are the words that Go writes otherwise than with one capital.
 var spelled = map[string]string{
-	"rms": "RMS", "mse": "MSE", "swiglu": "SwiGLU", "adamw": "AdamW", "sgd": "SGD", "rope": "RoPE", "kv": "KV", "lr": "LR",
+	"rms": "RMS", "mse": "MSE", "swiglu": "SwiGLU", "adamw": "AdamW", "sgd": "SGD", "rope": "RoPE", "kv": "KV",
+	"lr":   "LR",
 	"lora": "LoRA", "cumsum": "CumSum",
 }
 

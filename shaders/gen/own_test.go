@@ -30,7 +30,8 @@ func TestOwnPackage(t *testing.T) {
 		return strings.Join(strings.Fields(string(code)), " ")
 	}
 	code := generate()
-	for _, want := range []string{"package mine", `{ return "mine.thing_grad" }`, `Name: "mine.thing_grad"`, "type Func uint32"} {
+	for _, want := range []string{"package mine", `{ return "mine.thing_grad" }`, `Name: "mine.thing_grad"`,
+		"type Func uint32"} {
 		if !strings.Contains(code, want) {
 			t.Errorf("no %s in\n%s", want, code)
 		}

@@ -132,7 +132,8 @@ func parseKernel(file, src string, enums map[string]*enum) (*kernel, error) {
 	if !identRE.MatchString(name) {
 		return nil, p.errorf("file name %q: want lower_case.comp", file)
 	}
-	for _, part := range []func() error{p.comment, p.includes, p.pushBlock, p.constLines, p.bindingLines, p.rest, p.check} {
+	for _, part := range []func() error{p.comment, p.includes, p.pushBlock, p.constLines, p.bindingLines, p.rest,
+		p.check} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -205,7 +206,8 @@ func (p *parser) directive(word string, args []string) error {
 	case "takes":
 		return p.takesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //for, //needs or //takes (a comment has a space after //)", word)
+		return p.errorf("//%s: want //go, //grid, //tile, //for, //needs or //takes (a comment has a space after //)",
+			word)
 	}
 	return nil
 }
@@ -435,7 +437,8 @@ func (p *parser) check() error {
 		return p.errorf("no binding is written")
 	}
 	if n := 8*len(k.bindings) + 4*len(k.push); n > maxPush {
-		return p.errorf("%d addresses and %d parameters take %d bytes of push constants: at most %d", len(k.bindings), len(k.push), n, maxPush)
+		return p.errorf("%d addresses and %d parameters take %d bytes of push constants: at most %d", len(k.bindings),
+			len(k.push), n, maxPush)
 	}
 	var sizes, tiles []string
 	for _, f := range slices.Concat(k.push, k.consts) {

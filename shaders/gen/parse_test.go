@@ -47,7 +47,8 @@ func TestParse(t *testing.T) {
 	if got := k.value(k.grid[0]); got != "kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Rows), int(t[0]))" {
 		t.Errorf("grid: %s", got)
 	}
-	if k.push[2].goName != "Out" || k.consts[1].values != 2 || k.bindings[2].shape != nil || k.bindings[0].mayBe != "x" {
+	if k.push[2].goName != "Out" || k.consts[1].values != 2 || k.bindings[2].shape != nil ||
+		k.bindings[0].mayBe != "x" {
 		t.Errorf("%+v", k)
 	}
 	if k, err = parseKernel("thing_grad.comp", good+"\n// a comment\nvoid main() {}\n", enums); err != nil || !k.body {
@@ -92,7 +93,8 @@ func TestParseErrors(t *testing.T) {
 		{"OUT(0, T, y)", "OUT(1, T, y)", ":17: binding y has number 1: want 0"},
 		{"OUT(0, T, y)", "OUT(0, T)", ":17: \"OUT(0, T)"},
 		{"OUT(0, T, y)", "IN(0, T, y)", ":17: binding y: only an OUT may be an input"},
-		{"OUT(0, T, y)         // [rows, 2*rows] may be x: result", "IN(0, T, y) // [1]", ":18: binding s is written: it must stand before the ones only read"},
+		{"OUT(0, T, y)         // [rows, 2*rows] may be x: result", "IN(0, T, y) // [1]",
+			":18: binding s is written: it must stand before the ones only read"},
 		{"may be x", "may be z", "y may be z: that is not an input of letter T"},
 		{"may be x", "may be ids", "y may be ids: that is not an input of letter T"},
 		{"may be x", "can be x", ":17: binding y: after its [shape]"},
@@ -101,15 +103,18 @@ func TestParseErrors(t *testing.T) {
 		{"[rows, 2*rows]", "[rows, rows/2]", ":17: binding y: a quotient must be its only dimension"},
 		{"IN(2, T, x)", "IN(2, T, y)", ":19: y: declared twice"},
 		{"IN(2, T, x)", "IN(2, T, rows)", ":19: rows: declared twice"},
-		{"IN(2, T, x)", "int i;\nIN(2, T, x)", ":20: \"IN(2, T, x)          // [*]: input\": PUSH, CONST and bindings stand in that order"},
-		{"bits seed;", "uint a;\n\tbits b;" + manyFields(22), "4 addresses and 26 parameters take 136 bytes of push constants: at most 128"},
+		{"IN(2, T, x)", "int i;\nIN(2, T, x)",
+			":20: \"IN(2, T, x)          // [*]: input\": PUSH, CONST and bindings stand in that order"},
+		{"bits seed;", "uint a;\n\tbits b;" + manyFields(22),
+			"4 addresses and 26 parameters take 136 bytes of push constants: at most 128"},
 	} {
 		if !strings.Contains(good, c.old) {
 			t.Fatalf("the good header has no %q", c.old)
 		}
 		_, err := parseKernel("thing_grad.comp", strings.Replace(good, c.old, c.new, 1), enums)
 		var e *headerError
-		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), "thing_grad.comp:") || !strings.Contains(err.Error(), c.want) {
+		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), "thing_grad.comp:") ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q for %q:\n got %v\nwant %s", c.new, c.old, err, c.want)
 		}
 	}
@@ -127,8 +132,10 @@ func manyFields(n int) string {
 }
 
 func TestParseEnums(t *testing.T) {
-	list, err := parseEnums("f.glsl", "//enum Mode is a mode.\n#define Mode uint\nconst uint ModeA = 0; // a\nconst uint ModeB = 1; // b\n\nconst uint other = 7; // c\n")
-	if err != nil || len(list) != 1 || list[0].doc != "Mode is a mode." || len(list[0].values) != 2 || list[0].values[1].doc != "b" {
+	list, err := parseEnums("f.glsl",
+		"//enum Mode is a mode.\n#define Mode uint\nconst uint ModeA = 0; // a\nconst uint ModeB = 1; // b\n\nconst uint other = 7; // c\n")
+	if err != nil || len(list) != 1 || list[0].doc != "Mode is a mode." || len(list[0].values) != 2 ||
+		list[0].values[1].doc != "b" {
 		t.Errorf("%+v, %v", list, err)
 	}
 	for src, want := range map[string]string{

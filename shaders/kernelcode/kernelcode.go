@@ -53,7 +53,8 @@ func (p *Pusher) Enum(field string, v, n uint32) {
 func (p *Pusher) Done(lens []int, names string) ([]byte, error) {
 	for i, n := range lens {
 		if n > math.MaxInt32 && p.err == nil {
-			p.err = fmt.Errorf("shaders: %s: %s has %d elements, want at most %d", p.kernel, strings.Fields(names)[i], n, math.MaxInt32)
+			p.err = fmt.Errorf("shaders: %s: %s has %d elements, want at most %d", p.kernel, strings.Fields(names)[i],
+				n, math.MaxInt32)
 		}
 	}
 	if p.err != nil {

@@ -20,10 +20,12 @@ var _ blas.Float32Level3 = BLAS{}
 
 // Sgemm computes C = alpha op(A) op(B) + beta C, with the panics of gonum's Sgemm.
 // C is not read if beta is zero, A and B are not if alpha is.
-func (s BLAS) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+func (s BLAS) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int,
+	beta float32, c []float32, ldc int) {
 	transA, transB := tA != blas.NoTrans, tB != blas.NoTrans
 	if !valid(tA) || !valid(tB) || m <= 0 || n <= 0 || k <= 0 || alpha == 0 ||
-		F32(a, lda).fault("A", m, k, transA) != "" || F32(b, ldb).fault("B", k, n, transB) != "" || F32(c, ldc).fault("C", m, n, false) != "" {
+		F32(a, lda).fault("A", m, k, transA) != "" || F32(b, ldb).fault("B", k, n, transB) != "" ||
+		F32(c, ldc).fault("C", m, n, false) != "" {
 		// Nothing to multiply: the checks, panics and scaling of C are gonum's.
 		s.Implementation.Sgemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return

@@ -20,19 +20,23 @@ func TestBLASAgreesWithGonum(t *testing.T) {
 		ours := BLAS{Engine: newEngine(team, k)}
 		r := rand.New(rand.NewPCG(8, 8))
 		for i := range 80 {
-			tA, tB := []blas.Transpose{blas.NoTrans, blas.Trans, blas.ConjTrans}[i%3], []blas.Transpose{blas.NoTrans, blas.Trans}[i%2]
+			tA, tB := []blas.Transpose{blas.NoTrans, blas.Trans, blas.ConjTrans}[i%3],
+				[]blas.Transpose{blas.NoTrans, blas.Trans}[i%2]
 			m, n, depth := 1+r.IntN(50), 1+r.IntN(50), 1+r.IntN(50)
 			if i > 70 { // products of nothing
 				*[]*int{&m, &n, &depth}[i%3] = 0
 			}
 			alpha, beta := []float32{1, 0, -2.5}[i/3%3], []float32{0, 1, 0.5}[i/9%3]
-			p := newProblem(r, max(1, m), max(1, n), max(1, depth), tA != blas.NoTrans, tB != blas.NoTrans, beta != 0, formatF32)
+			p := newProblem(r, max(1, m), max(1, n), max(1, depth), tA != blas.NoTrans, tB != blas.NoTrans, beta != 0,
+				formatF32)
 			want := append([]float32(nil), p.c...)
 			gonum.Implementation{}.Sgemm(tA, tB, m, n, depth, alpha, p.a, p.lda, p.b, p.ldb, beta, want, p.ldc)
 			ours.Sgemm(tA, tB, m, n, depth, alpha, p.a, p.lda, p.b, p.ldb, beta, p.c, p.ldc)
 			for j := range want {
-				if d := math.Abs(float64(want[j] - p.c[j])); d > 1e-5 || math.IsNaN(d) != (math.IsNaN(float64(want[j])) && math.IsNaN(float64(p.c[j]))) {
-					t.Fatalf("%s: %v alpha=%v beta=%v: word %d is %v, gonum's %v", k.name, p, alpha, beta, j, p.c[j], want[j])
+				if d := math.Abs(float64(want[j] - p.c[j])); d > 1e-5 ||
+					math.IsNaN(d) != (math.IsNaN(float64(want[j])) && math.IsNaN(float64(p.c[j]))) {
+					t.Fatalf("%s: %v alpha=%v beta=%v: word %d is %v, gonum's %v", k.name, p, alpha, beta, j, p.c[j],
+						want[j])
 				}
 			}
 		}

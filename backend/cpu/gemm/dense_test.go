@@ -32,7 +32,8 @@ func TestDenseTile(t *testing.T) {
 			for _, alpha := range []float32{1, -0.75} {
 				for _, acc := range []bool{false, true} {
 					want, got := slices.Clone(c), slices.Clone(c)
-					tt := tile{a: at(a, 0), b: at(b, 0), rs: 4, ks: 4 * kn.rows, bs: 4 * kn.cols, ldc: 4 * ldc, k: k, alpha: alpha, acc: acc, ahead: 4 * k * kn.rows}
+					tt := tile{a: at(a, 0), b: at(b, 0), rs: 4, ks: 4 * kn.rows, bs: 4 * kn.cols, ldc: 4 * ldc, k: k,
+						alpha: alpha, acc: acc, ahead: 4 * k * kn.rows}
 					tt.columns(kn.cols, kn.cols)
 					tt.c = at(want, 1)
 					kn.full[kn.rows](&tt)
@@ -40,7 +41,8 @@ func TestDenseTile(t *testing.T) {
 					kn.dense(&tt)
 					for i := range want {
 						if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
-							t.Fatalf("k=%d alpha=%v acc=%t: word %d of C is %v, want %v", k, alpha, acc, i, got[i], want[i])
+							t.Fatalf("k=%d alpha=%v acc=%t: word %d of C is %v, want %v", k, alpha, acc, i, got[i],
+								want[i])
 						}
 					}
 				}
@@ -71,7 +73,8 @@ func TestStrips(t *testing.T) {
 						t.Errorf("%s: a strip [%d, %d), at most %d wide", where, from, edges[i+1], c.width)
 					}
 				}
-				if uneven := threads > 1 && c.np == 0 && n%c.width == 0 && c.width > 6*kn.cols; uneven && last > widest*3/4 {
+				uneven := threads > 1 && c.np == 0 && n%c.width == 0 && c.width > 6*kn.cols
+				if uneven && last > widest*3/4 {
 					t.Errorf("%s: the last strip has %d columns, the widest %d", where, last, widest)
 				}
 			}

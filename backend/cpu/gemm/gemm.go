@@ -119,7 +119,8 @@ func (e *Engine) Close() { e.close() }
 //
 // A call during another call computes alone on its own goroutine, with the same
 // result.
-func (e *Engine) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) {
+func (e *Engine) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int,
+	acc bool) {
 	e.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
 }
 
@@ -175,7 +176,8 @@ func (e *Engine) Bytes() int {
 func (w *Workspace) Bytes() int { return 4 * (cap(w.a) + cap(w.b) + cap(w.wide) + cap(w.x)) }
 
 // Sgemm is Engine.Sgemm on this goroutine.
-func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) {
+func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int,
+	acc bool) {
 	w.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
 }
 
@@ -204,12 +206,14 @@ type product struct {
 	acc            bool
 }
 
-func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool) product {
+func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix, c []float32, ldc int,
+	acc bool) product {
 	if m < 0 || n < 0 || k < 0 {
 		panic(fmt.Sprintf("gemm: negative size in m=%d, n=%d, k=%d", m, n, k))
 	}
 	ma, mc := F32(a, lda), F32(c, ldc)
-	for _, fault := range []string{ma.fault("A", m, k, transA), b.fault("B", k, n, transB), mc.fault("C", m, n, false)} {
+	for _, fault := range []string{ma.fault("A", m, k, transA), b.fault("B", k, n, transB),
+		mc.fault("C", m, n, false)} {
 		if fault != "" {
 			panic("gemm: " + fault)
 		}

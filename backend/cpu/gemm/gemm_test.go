@@ -176,7 +176,8 @@ func TestEveryTileEdge(t *testing.T) {
 				}
 				for trans := range 4 {
 					f := format((i + j + trans) % 3)
-					p := newProblem(r, m, n, depths[(i*3+j+trans)%len(depths)], trans&1 != 0, trans&2 != 0, (i+j)%2 == 0, f)
+					p := newProblem(r, m, n, depths[(i*3+j+trans)%len(depths)], trans&1 != 0, trans&2 != 0,
+						(i+j)%2 == 0, f)
 					p.run(t, w)
 				}
 			}
@@ -272,7 +273,8 @@ func TestRandomShapes(t *testing.T) {
 		for seed := range shapes {
 			r := rand.New(rand.NewPCG(uint64(seed), 4))
 			size := func() int { return 1 + int(math.Exp(r.Float64()*math.Log(300))) }
-			p := newProblem(r, size(), size(), size(), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, format(r.IntN(3)))
+			p := newProblem(r, size(), size(), size(), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0,
+				format(r.IntN(3)))
 			p.sameBits(t, list)
 			p.run(t, list[seed%len(list)])
 		}
@@ -282,7 +284,8 @@ func TestRandomShapes(t *testing.T) {
 // TestEveryDrive takes the shapes that are cut differently: strips, shared
 // panels, several stretches of k.
 func TestEveryDrive(t *testing.T) {
-	shapes := [][3]int{{67, 1100, 40}, {110, 96, 50}, {61, 33, 600}, {9, 700, 70}, {1, 900, 300}, {700, 1, 130}, {90, 150, 37}}
+	shapes := [][3]int{{67, 1100, 40}, {110, 96, 50}, {61, 33, 600}, {9, 700, 70}, {1, 900, 300}, {700, 1, 130},
+		{90, 150, 37}}
 	if testing.Short() {
 		shapes = shapes[:4]
 	}
@@ -373,7 +376,8 @@ func TestEvery16BitNumber(t *testing.T) {
 						for j, got := range c {
 							want := f.wide(b[r*n+j%n])
 							if want != got && !(math.IsNaN(float64(want)) && math.IsNaN(float64(got))) {
-								t.Fatalf("format %d, %d rows, trans %t: %#04x gave %v, want %v", f, m, trans, b[r*n+j%n], got, want)
+								t.Fatalf("format %d, %d rows, trans %t: %#04x gave %v, want %v", f, m, trans,
+									b[r*n+j%n], got, want)
 							}
 						}
 					}

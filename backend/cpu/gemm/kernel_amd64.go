@@ -33,7 +33,8 @@ var kernels = func() []kernel {
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,
-			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols, colsA: packColsF32},
+			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols,
+				colsA: packColsF32},
 			vectors: vector,
 		}}, list...)
 	}

@@ -19,9 +19,12 @@ var portable = kernel{
 		rowsA:      goRows(formatF32, 4),
 	},
 	vectors: vectors{
-		dots:   [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){goDots(formatF32), goDots(formatF16), goDots(formatBF16)},
-		axpys4: [3]func(y, x, b unsafe.Pointer, ld, n int){goAxpys(formatF32, 4), goAxpys(formatF16, 4), goAxpys(formatBF16, 4)},
-		axpys1: [3]func(y, x, b unsafe.Pointer, ld, n int){goAxpys(formatF32, 1), goAxpys(formatF16, 1), goAxpys(formatBF16, 1)},
+		dots: [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){goDots(formatF32), goDots(formatF16),
+			goDots(formatBF16)},
+		axpys4: [3]func(y, x, b unsafe.Pointer, ld, n int){goAxpys(formatF32, 4), goAxpys(formatF16, 4),
+			goAxpys(formatBF16, 4)},
+		axpys1: [3]func(y, x, b unsafe.Pointer, ld, n int){goAxpys(formatF32, 1), goAxpys(formatF16, 1),
+			goAxpys(formatBF16, 1)},
 	},
 }
 

@@ -171,7 +171,8 @@ func (e *Engine) pack(pl *plan) {
 		k := min(pl.depth, pl.k1-kb)
 		if task %= tasks; task < tasksA {
 			i, from := task%acrossA*shareA.panels*kn.rows, task/acrossA*shareA.steps
-			e.ws[worker].packA(pl, pl.panelsA(kb, k, i), kb, k, i, min(shareA.panels*kn.rows, pl.m-i), from, min(from+shareA.steps, k))
+			e.ws[worker].packA(pl, pl.panelsA(kb, k, i), kb, k, i, min(shareA.panels*kn.rows, pl.m-i), from,
+				min(from+shareA.steps, k))
 			return
 		}
 		task -= tasksA

@@ -68,7 +68,8 @@ func (w *Workspace) packB(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int
 
 // packRows packs rows [k0, k0+k) and n columns from j0 into panels of the given
 // width, size bytes apart.
-func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, size int), dst unsafe.Pointer, width, size, k0, k, j0, n int) {
+func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, size int), dst unsafe.Pointer, width,
+	size, k0, k, j0, n int) {
 	at := k0*b.ld + j0
 	ld := b.ld * b.format.size()
 	full := n / width

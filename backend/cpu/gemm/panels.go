@@ -37,7 +37,8 @@ func (p *panels) grow(n int) *panels {
 	if err != nil {
 		panic("gemm: memory for packed panels: " + err.Error())
 	}
-	p = &panels{mapped: mapped, floats: unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(mapped))), len(mapped)/4)}
+	p = &panels{mapped: mapped, floats: unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(mapped))),
+		len(mapped)/4)}
 	p.cleanup = runtime.AddCleanup(p, unmap, mapped)
 	return p
 }

@@ -58,7 +58,8 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 							e.Sgemm(transA, trans, s.m, n, k, a, lda, f.matrix(blocks, s.in), got, n, false)
 							e.Sgemm(transA, trans, s.m, n, k, a, lda, F32(wide, s.in), want, n, false)
 							if !slices.Equal(got, want) {
-								t.Errorf("%s, %s, %v transposed %t %t: other bits than the widened matrix", f.name, name, s, transA, trans)
+								t.Errorf("%s, %s, %v transposed %t %t: other bits than the widened matrix", f.name,
+									name, s, transA, trans)
 							}
 						}
 					}
@@ -70,7 +71,7 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 
 func TestBlocksMustFit(t *testing.T) {
 	for want, b := range map[string]Matrix{
-		"no multiple of a block": Q8(make([]byte, 34*4), 48),
+		"not a multiple of a block": Q8(make([]byte, 34*4), 48),
 		"elements do not hold":   Q4(make([]byte, 18*3), 64),
 	} {
 		func() {

@@ -16,7 +16,8 @@ func Benchmark(b *testing.B) {
 	}
 	var routines []routine
 	for _, c := range elementwises {
-		routines = append(routines, routine{c.name, 4 * (c.ins + c.outs), func(x *[7][]float32, _ []uint16) { c.run(x[:c.outs], x[3:]) }})
+		routines = append(routines, routine{c.name, 4 * (c.ins + c.outs),
+			func(x *[7][]float32, _ []uint16) { c.run(x[:c.outs], x[3:]) }})
 	}
 	// these keep their state, where the cases of the tests copy it first
 	replace := func(r routine) {

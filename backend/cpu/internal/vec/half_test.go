@@ -60,7 +60,8 @@ func TestHalfTwinsAgree(t *testing.T) {
 			c.portable(want, h)
 			for i := range h {
 				if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-					t.Fatalf("%s(%#x) = %#x, in Go %#x", c.name, h[i], math.Float32bits(got[i]), math.Float32bits(want[i]))
+					t.Fatalf("%s(%#x) = %#x, in Go %#x", c.name, h[i], math.Float32bits(got[i]),
+						math.Float32bits(want[i]))
 				}
 			}
 		}

@@ -14,7 +14,8 @@ import "fmt"
 func RoPERow(y, x, table []float32, sign float32) {
 	same("RoPERow", len(y), len(x))
 	if len(table) == 0 || len(table)%2 != 0 || len(x)%len(table) != 0 {
-		panic(fmt.Sprintf("vec.RoPERow: %d elements with a table of %d, want whole heads of an even size", len(x), len(table)))
+		panic(fmt.Sprintf("vec.RoPERow: %d elements with a table of %d, want whole heads of an even size", len(x),
+			len(table)))
 	}
 	half := len(table) / 2
 	for h := 0; h < len(x); h += len(table) {

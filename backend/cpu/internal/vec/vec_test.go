@@ -42,46 +42,70 @@ func rounded(x float64) float64   { return float64(float32(x)) }
 func one(v float64) []float64     { return []float64{v} }
 func geluArg64(x float64) float64 { return 2 * math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
 
-var testStep = AdamWStep{Clip: 0.5, LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271, Correction2: 0.002997001}
+var testStep = AdamWStep{Clip: 0.5, LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: 0.271,
+	Correction2: 0.002997001}
 
 var elementwises = []elementwise{
-	{"Add", 2, 1, func(o, x [][]float32) { Add(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] + x[1]) }, 0.5, 0},
-	{"Sub", 2, 1, func(o, x [][]float32) { Sub(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] - x[1]) }, 0.5, 0},
-	{"Mul", 2, 1, func(o, x [][]float32) { Mul(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] * x[1]) }, 0.5, 0},
-	{"Div", 2, 1, func(o, x [][]float32) { Div(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] / x[1]) }, 0.51, 0},
-	{"Scale", 1, 1, func(o, x [][]float32) { Scale(o[0], x[0], 1.75) }, func(x []float64) []float64 { return one(1.75 * x[0]) }, 0.5, 0},
-	{"Affine", 1, 1, func(o, x [][]float32) { Affine(o[0], x[0], 1.75, -3) }, func(x []float64) []float64 { return one(1.75*x[0] - 3) }, 1, 10},
-	{"Axpy", 2, 1, func(o, x [][]float32) { copy(o[0], x[0]); Axpy(o[0], x[1], 1.75) }, func(x []float64) []float64 { return one(x[0] + 1.75*x[1]) }, 2, 10},
-	{"MulAdd", 3, 1, func(o, x [][]float32) { copy(o[0], x[0]); MulAdd(o[0], x[1], x[2], 0.75) }, func(x []float64) []float64 { return one(x[0] + 0.75*x[1]*x[2]) }, 4, 60},
-	{"scaleMul", 2, 1, func(o, x [][]float32) { scaleMul(o[0], x[0], x[1], 1.5) }, func(x []float64) []float64 { return one(x[0] * 1.5 * x[1]) }, 1.5, 0},
-	{"subMul", 2, 1, func(o, x [][]float32) { subMul(o[0], x[0], x[1], 1.5) }, func(x []float64) []float64 { return one((x[0] - 1.5) * x[1]) }, 1.5, 0},
-	{"rmsNormGrad", 3, 1, func(o, x [][]float32) { rmsNormGrad(o[0], x[0], x[1], x[2], 1.5, 0.75) }, func(x []float64) []float64 { return one(1.5*x[0]*x[2] - 0.75*x[1]) }, 4, 60},
-	{"Exp", 1, 1, func(o, x [][]float32) { Exp(o[0], x[0]) }, func(x []float64) []float64 { return one(math.Exp(x[0])) }, 1, 0},
-	{"ExpSub", 1, 1, func(o, x [][]float32) { ExpSub(o[0], x[0], 3) }, func(x []float64) []float64 { return one(math.Exp(rounded(x[0] - 3))) }, 1, 0},
-	{"ExpSubScale", 1, 1, func(o, x [][]float32) { ExpSubScale(o[0], x[0], 3, 0.3) }, func(x []float64) []float64 { return one(rounded(0.3) * math.Exp(rounded(x[0]-3))) }, 2.5, 0},
-	{"Sigmoid", 1, 1, func(o, x [][]float32) { Sigmoid(o[0], x[0]) }, func(x []float64) []float64 { return one(sigmoid64(x[0])) }, 2.5, 0},
-	{"SigmoidGrad", 2, 1, func(o, x [][]float32) { SigmoidGrad(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] * x[1] * (1 - x[1])) }, 2, 0},
-	{"Tanh", 1, 1, func(o, x [][]float32) { Tanh(o[0], x[0]) }, func(x []float64) []float64 { return one(math.Tanh(x[0])) }, 3, 0},
-	{"TanhGrad", 2, 1, func(o, x [][]float32) { TanhGrad(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] * (1 - x[1]*x[1])) }, 2, 60},
-	{"SiLU", 1, 1, func(o, x [][]float32) { SiLU(o[0], x[0]) }, func(x []float64) []float64 { return one(x[0] * sigmoid64(x[0])) }, 2.5, 0},
+	{"Add", 2, 1, func(o, x [][]float32) { Add(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] + x[1]) }, 0.5, 0},
+	{"Sub", 2, 1, func(o, x [][]float32) { Sub(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] - x[1]) }, 0.5, 0},
+	{"Mul", 2, 1, func(o, x [][]float32) { Mul(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] * x[1]) }, 0.5, 0},
+	{"Div", 2, 1, func(o, x [][]float32) { Div(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] / x[1]) }, 0.51, 0},
+	{"Scale", 1, 1, func(o, x [][]float32) { Scale(o[0], x[0], 1.75) },
+		func(x []float64) []float64 { return one(1.75 * x[0]) }, 0.5, 0},
+	{"Affine", 1, 1, func(o, x [][]float32) { Affine(o[0], x[0], 1.75, -3) },
+		func(x []float64) []float64 { return one(1.75*x[0] - 3) }, 1, 10},
+	{"Axpy", 2, 1, func(o, x [][]float32) { copy(o[0], x[0]); Axpy(o[0], x[1], 1.75) },
+		func(x []float64) []float64 { return one(x[0] + 1.75*x[1]) }, 2, 10},
+	{"MulAdd", 3, 1, func(o, x [][]float32) { copy(o[0], x[0]); MulAdd(o[0], x[1], x[2], 0.75) },
+		func(x []float64) []float64 { return one(x[0] + 0.75*x[1]*x[2]) }, 4, 60},
+	{"scaleMul", 2, 1, func(o, x [][]float32) { scaleMul(o[0], x[0], x[1], 1.5) },
+		func(x []float64) []float64 { return one(x[0] * 1.5 * x[1]) }, 1.5, 0},
+	{"subMul", 2, 1, func(o, x [][]float32) { subMul(o[0], x[0], x[1], 1.5) },
+		func(x []float64) []float64 { return one((x[0] - 1.5) * x[1]) }, 1.5, 0},
+	{"rmsNormGrad", 3, 1, func(o, x [][]float32) { rmsNormGrad(o[0], x[0], x[1], x[2], 1.5, 0.75) },
+		func(x []float64) []float64 { return one(1.5*x[0]*x[2] - 0.75*x[1]) }, 4, 60},
+	{"Exp", 1, 1, func(o, x [][]float32) { Exp(o[0], x[0]) },
+		func(x []float64) []float64 { return one(math.Exp(x[0])) }, 1, 0},
+	{"ExpSub", 1, 1, func(o, x [][]float32) { ExpSub(o[0], x[0], 3) },
+		func(x []float64) []float64 { return one(math.Exp(rounded(x[0] - 3))) }, 1, 0},
+	{"ExpSubScale", 1, 1, func(o, x [][]float32) { ExpSubScale(o[0], x[0], 3, 0.3) },
+		func(x []float64) []float64 { return one(rounded(0.3) * math.Exp(rounded(x[0]-3))) }, 2.5, 0},
+	{"Sigmoid", 1, 1, func(o, x [][]float32) { Sigmoid(o[0], x[0]) },
+		func(x []float64) []float64 { return one(sigmoid64(x[0])) }, 2.5, 0},
+	{"SigmoidGrad", 2, 1, func(o, x [][]float32) { SigmoidGrad(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] * x[1] * (1 - x[1])) }, 2, 0},
+	{"Tanh", 1, 1, func(o, x [][]float32) { Tanh(o[0], x[0]) },
+		func(x []float64) []float64 { return one(math.Tanh(x[0])) }, 3, 0},
+	{"TanhGrad", 2, 1, func(o, x [][]float32) { TanhGrad(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] * (1 - x[1]*x[1])) }, 2, 60},
+	{"SiLU", 1, 1, func(o, x [][]float32) { SiLU(o[0], x[0]) },
+		func(x []float64) []float64 { return one(x[0] * sigmoid64(x[0])) }, 2.5, 0},
 	{"SiLUGrad", 2, 1, func(o, x [][]float32) { SiLUGrad(o[0], x[0], x[1]) }, func(x []float64) []float64 {
 		s := sigmoid64(x[1])
 		return one(x[0] * s * (1 + x[1]*(1-s)))
 	}, 32, 1}, // 1-s cancels for large x
-	{"GELUTanh", 1, 1, func(o, x [][]float32) { GELUTanh(o[0], x[0]) }, func(x []float64) []float64 { return one(x[0] * sigmoid64(geluArg64(x[0]))) }, 4, 1},
+	{"GELUTanh", 1, 1, func(o, x [][]float32) { GELUTanh(o[0], x[0]) },
+		func(x []float64) []float64 { return one(x[0] * sigmoid64(geluArg64(x[0]))) }, 4, 1},
 	{"GELUTanhGrad", 2, 1, func(o, x [][]float32) { GELUTanhGrad(o[0], x[0], x[1]) }, func(x []float64) []float64 {
 		s := sigmoid64(geluArg64(x[1]))
 		du := 2 * math.Sqrt(2/math.Pi) * (1 + 3*0.044715*x[1]*x[1])
 		return one(x[0] * (s + x[1]*du*s*(1-s)))
 	}, 32, 10},
-	{"SwiGLU", 2, 1, func(o, x [][]float32) { SwiGLU(o[0], x[0], x[1]) }, func(x []float64) []float64 { return one(x[0] * sigmoid64(x[0]) * x[1]) }, 3, 0},
-	{"SwiGLUGrad", 3, 2, func(o, x [][]float32) { SwiGLUGrad(o[0], o[1], x[0], x[1], x[2]) }, func(x []float64) []float64 {
-		s := sigmoid64(x[1])
-		return []float64{x[0] * x[2] * s * (1 + x[1]*(1-s)), x[0] * x[1] * s}
-	}, 32, 1},
-	{"rotate", 4, 2, func(o, x [][]float32) { rotate(o[0], o[1], x[0], x[1], x[2], x[3], -1) }, func(x []float64) []float64 {
-		return []float64{x[0]*x[2] + x[1]*x[3], x[1]*x[2] - x[0]*x[3]}
-	}, 2, 60},
+	{"SwiGLU", 2, 1, func(o, x [][]float32) { SwiGLU(o[0], x[0], x[1]) },
+		func(x []float64) []float64 { return one(x[0] * sigmoid64(x[0]) * x[1]) }, 3, 0},
+	{"SwiGLUGrad", 3, 2, func(o, x [][]float32) { SwiGLUGrad(o[0], o[1], x[0], x[1], x[2]) },
+		func(x []float64) []float64 {
+			s := sigmoid64(x[1])
+			return []float64{x[0] * x[2] * s * (1 + x[1]*(1-s)), x[0] * x[1] * s}
+		}, 32, 1},
+	{"rotate", 4, 2, func(o, x [][]float32) { rotate(o[0], o[1], x[0], x[1], x[2], x[3], -1) },
+		func(x []float64) []float64 {
+			return []float64{x[0]*x[2] + x[1]*x[3], x[1]*x[2] - x[0]*x[3]}
+		}, 2, 60},
 	{"AdamW", 4, 3, func(o, x [][]float32) {
 		copy(o[0], x[0])
 		copy(o[1], x[1])
@@ -169,7 +193,8 @@ func TestElementwise(t *testing.T) {
 						e := math.Abs(float64(out[k][i])-want) / ulp(max(math.Abs(want), c.floor))
 						worst = max(worst, e)
 						if !(e <= c.ulps) {
-							t.Fatalf("%s: length %d: output %d[%d] = %g for %v, want %g: %.2f ulp", c.name, n, k, i, out[k][i], in64, want, e)
+							t.Fatalf("%s: length %d: output %d[%d] = %g for %v, want %g: %.2f ulp", c.name, n, k, i,
+								out[k][i], in64, want, e)
 						}
 					}
 				}
@@ -273,7 +298,8 @@ func TestInPlace(t *testing.T) {
 				for k := range out {
 					for i := range n {
 						if out[k][i] != want[k][i] {
-							t.Fatalf("%s: output 0 in input %d: output %d[%d] = %g, want %g", c.name, same, k, i, out[k][i], want[k][i])
+							t.Fatalf("%s: output 0 in input %d: output %d[%d] = %g, want %g", c.name, same, k, i,
+								out[k][i], want[k][i])
 						}
 					}
 				}
@@ -321,7 +347,8 @@ func TestExpRange(t *testing.T) {
 func TestExpLimits(t *testing.T) {
 	eachImplementation(t, func(t *testing.T) {
 		nan := float32(math.NaN())
-		x := []float32{inf, -inf, nan, 88.72283, 88.72284, 1e30, -87.33655, -1e30, 0, math.Float32frombits(0x7f800001), math.Float32frombits(0xffc0ffff)}
+		x := []float32{inf, -inf, nan, 88.72283, 88.72284, 1e30, -87.33655, -1e30, 0, math.Float32frombits(0x7f800001),
+			math.Float32frombits(0xffc0ffff)}
 		want := []float32{inf, 0, nan, 3.4027985e38, inf, inf, 0, 0, 1, nan, nan}
 		y := make([]float32, len(x))
 		Exp(y, x)
@@ -341,11 +368,16 @@ func TestReductions(t *testing.T) {
 		tol  float64 // relative to the sum of the terms' sizes
 	}{
 		{"Sum", func(a, _, _ []float32) float64 { return Sum(a) }, func(a, _, _ float64) float64 { return a }, 1e-13},
-		{"SumSquares", func(a, _, _ []float32) float64 { return SumSquares(a) }, func(a, _, _ float64) float64 { return a * a }, 1e-13},
-		{"Dot", func(a, b, _ []float32) float64 { return Dot(a, b) }, func(a, b, _ float64) float64 { return a * b }, 1e-13},
-		{"dot3", func(a, b, c []float32) float64 { return dot3(a, b, c) }, func(a, b, c float64) float64 { return a * b * c }, 1e-13},
-		{"sumExpSub", func(a, _, _ []float32) float64 { return sumExpSub(a, 2) }, func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
-		{"ExpSub", func(a, b, _ []float32) float64 { return ExpSub(b, a, 2) }, func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
+		{"SumSquares", func(a, _, _ []float32) float64 { return SumSquares(a) },
+			func(a, _, _ float64) float64 { return a * a }, 1e-13},
+		{"Dot", func(a, b, _ []float32) float64 { return Dot(a, b) }, func(a, b, _ float64) float64 { return a * b },
+			1e-13},
+		{"dot3", func(a, b, c []float32) float64 { return dot3(a, b, c) },
+			func(a, b, c float64) float64 { return a * b * c }, 1e-13},
+		{"sumExpSub", func(a, _, _ []float32) float64 { return sumExpSub(a, 2) },
+			func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
+		{"ExpSub", func(a, b, _ []float32) float64 { return ExpSub(b, a, 2) },
+			func(a, _, _ float64) float64 { return math.Exp(a - 2) }, 1e-6},
 	}
 	eachImplementation(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
