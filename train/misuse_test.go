@@ -107,7 +107,7 @@ func TestMisuse(t *testing.T) {
 		{"a view after its scope", do(func() { gone.View(0, 1) }), "is gone: the scope"},
 		{"a tensor freed twice", do(func() { y := d.New(tensor.F32, 1); y.Free("done"); y.Free("again") }), "is gone: done"},
 		{"a tensor after its device", func() error { return second(kept.Float32s()) }, "closed"},
-		{"i32 of floats", func() error { return second(x.Int32s()) }, "no i32 tensor"},
+		{"i32 of floats", func() error { return second(x.Int32s()) }, "not an i32 tensor"},
 		{"too few numbers", do(func() { x.SetFloat32s([]float32{1}) }), "1 elements for f32[2], which has 2"},
 		{"too few bytes", do(func() { x.SetBytes([]byte{1}) }), "1 bytes for f32[2], want 8"},
 		{"a dimension that is not there", do(func() { x.Dim(1) }), "no dimension 1"},
