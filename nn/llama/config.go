@@ -16,7 +16,7 @@ import (
 
 // Config is the architecture of a model: what Hugging Face's config.json says.
 type Config struct {
-	ModelType    string // the family: "llama", "mistral" or "qwen2"
+	ModelType    string // the family: "llama", "mistral", "qwen2", …
 	Vocab        int    // words
 	Hidden       int    // width of the residual stream
 	Intermediate int    // width inside the feed-forward blocks
