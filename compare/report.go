@@ -164,6 +164,13 @@ func (r *Results) Flags() (all []string) {
 			all = append(all, fmt.Sprintf("%s after %d steps: %d runs diverged and are not in the means.", row.Method, row.Steps, row.Diverged))
 		}
 	}
+	switch n := len(r.Bases); {
+	case n == 1:
+		all = append(all, "All seeds begin with the same model: the intervals say nothing of another one.")
+	case n < len(r.Experiment.Seeds.Score):
+		all = append(all, fmt.Sprintf("%d seeds share %d bases, and the intervals take them for independent: where a difference depends on the base, they are too narrow.",
+			len(r.Experiment.Seeds.Score), n))
+	}
 	for _, b := range r.Bases {
 		if b.Own.Task != "" && b.Own.Exact < 0.99 {
 			all = append(all, fmt.Sprintf("The base of seed %d does %.1f %% of its own tasks: below 99 %%.", b.Spec.Seed, 100*b.Own.Exact))

@@ -1,15 +1,15 @@
 package synthetic
 
 import (
-	"slices"
+	"strconv"
 
 	"github.com/agora-ml/agora/random"
 )
 
 // The family ciphers: "RB hfacgb=" asks to move six letters as the mark R says and then to replace
 // each as the mark B says. The model knows all six moves; to it A to H mean "the same letter". A new
-// task is a move with A or B, and a cipher of its own: where letters go is known, what becomes of them
-// is new, and is told by both marks together.
+// task is one of four moves with one of A to D, and a cipher of its own: where letters go is known, what
+// becomes of them is new, and is told by both marks together.
 func ciphers() Family {
 	f := Family{
 		Name: "ciphers", About: "known moves of six letters, each with a new cipher of 16 letters",
@@ -29,9 +29,9 @@ func ciphers() Family {
 			f.Base = append(f.Base, cipherTask(m, s))
 		}
 	}
-	for i := range 8 {
-		s := substitution{"cipher " + string(rune('1'+i)), 'A' + byte(i%2), newCipher(uint32(i))}
-		f.New = append(f.New, cipherTask(moves[i/2], s))
+	for i := range 16 {
+		s := substitution{"cipher " + strconv.Itoa(i+1), 'A' + byte(i%4), newCipher(uint32(i))}
+		f.New = append(f.New, cipherTask(moves[i/4], s))
 	}
 	return f
 }
@@ -103,13 +103,4 @@ func draw(r *random.Stream, alphabet string, n int) string {
 		q[i] = alphabet[r.IntN(len(alphabet))]
 	}
 	return string(q)
-}
-
-// marks are those of tasks.
-func marks(tasks []Task) (all []string) {
-	for _, t := range tasks {
-		all = append(all, t.Mark)
-	}
-	slices.Sort(all)
-	return all
 }
