@@ -83,7 +83,7 @@ func (m Method) kind() (kind, error) {
 	return kind{}, fmt.Errorf("method: want %s, got %.40q", strings.Join(names, ", "), m.Method)
 }
 
-// check reports the first field that cannot be.
+// check returns an error for the first field that is invalid.
 func (m Method) check() error {
 	k, err := m.kind()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // rates differ by.
 const leastSeeds = 3
 
-// Validate reports the first field that cannot be, or that would make the comparison unfair.
+// Validate returns an error for the first field that is invalid, or that would make the comparison unfair.
 func (e *Experiment) Validate() error {
 	for _, check := range []func() error{e.checkBase, e.checkTraining, e.checkSeeds, e.checkMethods, e.checkPairs} {
 		if err := check(); err != nil {

@@ -87,7 +87,7 @@ func (f Format) Meaning() string {
 // Validate returns an error for a format that is not one of Formats.
 func (f Format) Validate() error { return oneOf("format", f, Formats()) }
 
-// oneOf reports a value that is none of those allowed.
+// oneOf returns an error for a value that is none of those allowed.
 func oneOf[T ~string](setting string, value T, allowed []T) error {
 	if slices.Contains(allowed, value) {
 		return nil

@@ -56,7 +56,7 @@ const (
 // Units lists every Unit.
 func Units() []Unit { return []Unit{Examples, Tokens} }
 
-// Validate reports the first field that cannot be.
+// Validate returns an error for the first field that is invalid.
 func (m Mixture) Validate() error {
 	if len(m.Tasks) == 0 {
 		return fmt.Errorf("mixture: want tasks, got none")

@@ -29,7 +29,7 @@ func NewSequence(prompt, answer []int32, maxLen int) Sequence {
 // Counted is the number of positions that count in the loss.
 func (s Sequence) Counted() int { return batch.Batch{Labels: s.Labels}.Counted() }
 
-// CheckIDs reports the first sequence with an id that a model with so many embeddings does
+// CheckIDs returns an error for the first sequence with an id that a model with so many embeddings does
 // not have, by its row and the token.
 func CheckIDs(tok tokenizer.Tokenizer, seqs []Sequence, model int) error {
 	for _, s := range seqs {

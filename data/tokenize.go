@@ -37,7 +37,7 @@ type TokenizeOptions struct {
 	SpecialTokens tokenizer.SpecialTokens
 }
 
-// Validate reports the first option that cannot be.
+// Validate returns an error for the first option that is invalid.
 func (o TokenizeOptions) Validate() error {
 	if o.MaxTokens < 1 {
 		return fmt.Errorf("max-tokens %d: want at least 1", o.MaxTokens)

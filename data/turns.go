@@ -220,12 +220,12 @@ func endOfTurn(whole []tokenizer.Part, from, to border) border {
 	return to
 }
 
-// endsSpecial reports a turn that a special token ends.
+// endsSpecial reports whether a special token ends the turn.
 func endsSpecial(whole []tokenizer.Part, t turn) bool {
 	return t.to.at == 0 && t.to.part > t.from.part && whole[t.to.part-1].Special
 }
 
-// endsWithSpecial reports parts behind whose last special token nobody says anything.
+// endsWithSpecial reports whether nobody says anything after the last special token of parts.
 func endsWithSpecial(parts []tokenizer.Part) bool {
 	n := len(parts)
 	if n > 0 && !parts[n-1].Special && strings.TrimSpace(parts[n-1].Text) == "" {

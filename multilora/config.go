@@ -94,7 +94,7 @@ func Defaults() Config {
 // maxRank is the largest rank of all modules together: more than any layer can use.
 const maxRank = 1 << 16
 
-// Validate reports the first field that cannot be, by its name in adapter.json.
+// Validate returns an error that names the first invalid field as adapter.json does.
 func (c Config) Validate() error {
 	fail := func(field, want string, got any) error {
 		return fmt.Errorf("multilora: field %s: want %s, got %v", field, want, got)

@@ -163,7 +163,7 @@ func (j *fingerprintJSON) fingerprint() (*Fingerprint, error) {
 	return f, nil
 }
 
-// same reports equal bits.
+// same reports whether the bits are equal.
 func same(a, b []float32) bool {
 	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
 }

@@ -49,7 +49,7 @@ func (f field) wrong(want string) error {
 	return fmt.Errorf("field %.100s: want %s, got %s", f.key, want, got(f.value))
 }
 
-// empty reports null, false, "", [] and {}.
+// empty reports whether a value is null, false, "", [] or {}.
 func (f field) empty() bool {
 	var b bytes.Buffer
 	if err := json.Compact(&b, f.value); err != nil {

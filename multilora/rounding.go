@@ -73,7 +73,7 @@ func (f *Fingerprint) roundings() []rounding {
 	return list
 }
 
-// telling reports a sample in which a storage type shows: ones and zeros are bf16 in every
+// telling reports whether a storage type shows in a sample: ones and zeros are bf16 in every
 // model.
 func telling(values []float32) bool {
 	seen := map[float32]bool{}
@@ -170,7 +170,7 @@ func scales(from, to float64) iter.Seq[float64] {
 	}
 }
 
-// multiples reports a block of multiples of a step, up to most of them, within what rounding
+// multiples reports whether a block is of multiples of a step, up to most of them, within what rounding
 // to 16 bits has changed.
 func (r *rounding) multiples(at int, step, most float64) bool {
 	for i := range tensor.BlockLen {
@@ -218,7 +218,7 @@ func (r *rounding) compare(other *rounding) (c comparison) {
 	return c
 }
 
-// near reports samples that differ by no more than rounding of sums, or of storage.
+// near reports whether samples differ by no more than rounding of sums, or of storage.
 func (r *rounding) near(other *rounding) bool {
 	largest := 0.0
 	for _, v := range r.values {

@@ -94,7 +94,7 @@ func matches(target, name string) (bool, error) {
 // isPattern tells a pattern of whole names from the last parts of some.
 func isPattern(s string) bool { return strings.ContainsAny(s, `*?[\`) }
 
-// endsIn reports a name whose last parts are these.
+// endsIn reports whether the last parts of a name are these.
 func endsIn(name, parts string) bool { return name == parts || strings.HasSuffix(name, "."+parts) }
 
 // lastPart is what stands behind the last dot of a name.

@@ -191,7 +191,7 @@ func oneIf(b bool) int {
 	return 0
 }
 
-// want reports the first of the fields, name and value in turns, that is missing.
+// want returns an error for the first of the fields, name and value in turns, that is missing.
 func want(fields ...any) error {
 	for i := 0; i < len(fields); i += 2 {
 		if fields[i+1].(*string) == nil {

@@ -93,7 +93,7 @@ func (c checkpoints) prune(every, keep int, also ...int) error {
 	return nil
 }
 
-// ours reports a folder that a run has written, and not one that only has such a name.
+// ours reports whether a run has written the folder, which does not only have such a name.
 func (c checkpoints) ours(step int) bool {
 	s, err := readState(filepath.Join(c.path(step), stateFile))
 	return err == nil && s.Step == step

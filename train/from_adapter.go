@@ -42,7 +42,7 @@ func (r *run) adopt(because string) error {
 	return nil
 }
 
-// chosen reports a setting of the adapter that somebody has chosen: it was given as such, or
+// chosen reports whether somebody has chosen a setting of the adapter: it was given as such, or
 // is not what it would be without.
 func (c *Config) chosen(s *Setting) bool {
 	if c.isGiven(s.Name) {

@@ -48,10 +48,10 @@ func (r *run) train(ctx context.Context) error {
 	}
 }
 
-// last reports that no step is to come.
+// last reports whether no step is to come.
 func (r *run) last() bool { return r.state.Step >= r.cfg.Steps || r.enough() }
 
-// enough reports that the held-out loss has not fallen for as long as early-stop says.
+// enough reports whether no measurement was better for as long as early-stop says.
 func (r *run) enough() bool { return r.cfg.EarlyStop > 0 && r.state.WithoutGain >= r.cfg.EarlyStop }
 
 // speed is how fast the steps of this process were.

@@ -148,7 +148,7 @@ func (m *metrics) write(r Record) {
 	}
 }
 
-// here reports a folder that has gone while the run went on: what is written to its open files
+// here returns an error if the folder has gone while the run went on: what is written to its open files
 // nobody would ever find.
 func (m *metrics) here() error {
 	path := m.file.Name()

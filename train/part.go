@@ -59,7 +59,7 @@ func (c *Config) TaskMixture() *data.Mixture {
 	return m
 }
 
-// checkParts reports the first part that cannot be.
+// checkParts returns an error for the first part that is invalid.
 func (c *Config) checkParts() error {
 	named := 0
 	for _, p := range c.Data {

@@ -158,7 +158,7 @@ func (s *Setting) CopyFrom(other *Setting) {
 	s.value.take(other.value)
 }
 
-// Check reports a value that cannot be, whatever those of other settings are.
+// Check returns an error if the value is invalid, whatever those of other settings are.
 func (s *Setting) Check() error {
 	if err := s.checkValue(); err != nil {
 		return s.config.wrong(s.Name, err)

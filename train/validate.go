@@ -9,7 +9,7 @@ import (
 	"github.com/agora-ml/agora/internal/yamlfile"
 )
 
-// Validate reports the first setting that cannot be, by its name. What only the files
+// Validate returns an error that names the first invalid setting. What only the files
 // can tell, a run finds before its first step.
 func (c Config) Validate() error {
 	switch {

@@ -115,7 +115,7 @@ func (s *state) compareFiles(ctx context.Context, dir string, differ func(file, 
 	return nil
 }
 
-// whole reports the first thing for which a checkpoint is not as it was written.
+// whole returns an error for the first thing in which a checkpoint is not as it was written.
 func (c checkpoints) whole(ctx context.Context, step int) error {
 	dir := c.path(step)
 	s, err := readState(filepath.Join(dir, stateFile))

@@ -95,7 +95,7 @@ func numberOf(f *pflag.Flag) (x float64, ok bool) {
 	return 0, false
 }
 
-// checkBounds reports the first numeric flag out of its bounds, before the command begins.
+// checkBounds returns an error for the first numeric flag out of its bounds, before the command begins.
 func checkBounds(c *cobra.Command, _ []string) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		b, ok := boundOf(c, f)

@@ -99,7 +99,7 @@ func (f *modelFlags) loadTokenizer() (tokenizer.Tokenizer, error) {
 	return tokenizer.LoadFor(cmp.Or(f.tokenizer, f.model), tokenizer.Options{Model: f.model, EOS: f.eosToken})
 }
 
-// isFile reports a path that names a file, and no folder.
+// isFile reports whether a path names a file, and no folder.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
@@ -107,7 +107,7 @@ func isFile(path string) bool {
 
 func (b *base) close() { b.device.Close() }
 
-// need reports the first flag of names and values that was not given.
+// need returns an error for the first flag of names and values that was not given.
 func need(namesAndValues ...string) error {
 	for i := 0; i < len(namesAndValues); i += 2 {
 		if namesAndValues[i+1] == "" {

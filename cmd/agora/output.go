@@ -106,7 +106,7 @@ func fileOf(w any) *os.File {
 	return nil
 }
 
-// isTerminal reports a stream that a person sits at.
+// isTerminal reports whether a person sits at the stream.
 func isTerminal(stream any) bool {
 	f := fileOf(stream)
 	return f != nil && term.IsTerminal(int(f.Fd()))

@@ -363,7 +363,7 @@ func (p *parts) part(c *runCut) (done bool, err error) {
 	}
 }
 
-// complete reports a run that has ended: it may have been killed when nothing was left to do.
+// complete reports whether a run has ended: it may have been killed when nothing was left to do.
 func complete(out string) bool {
 	var s train.Summary
 	text, err := os.ReadFile(filepath.Join(out, train.SummaryFile))

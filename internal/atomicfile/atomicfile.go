@@ -68,7 +68,7 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// CanWrite reports why WriteFile could not write to path: for whoever works long before it
+// CanWrite returns the reason why WriteFile could not write to path: for whoever works long before it
 // does.
 func CanWrite(path string) error {
 	f, err := create(path)

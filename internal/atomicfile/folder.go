@@ -49,7 +49,7 @@ func WriteFolder(dir string, write func(dir string) error) error {
 	return syncDir(filepath.Dir(dir))
 }
 
-// CanMake reports why WriteFolder could not make dir: for whoever works long before it does.
+// CanMake returns the reason why WriteFolder could not make dir: for whoever works long before it does.
 func CanMake(dir string) error {
 	temporary := near(filepath.Clean(dir))
 	if err := os.Mkdir(temporary, 0o777); err != nil {

@@ -156,7 +156,7 @@ func holder(f io.ReaderAt) string {
 	return fmt.Sprintf("process %d", pid)
 }
 
-// isAt reports an open file that is still the one at path.
+// isAt reports whether an open file is still the one at path.
 func isAt(f *os.File, path string) bool {
 	a, errA := f.Stat()
 	b, errB := os.Lstat(path)

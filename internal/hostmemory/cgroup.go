@@ -144,7 +144,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// has reports a word in a list that commas part.
+// has reports whether a word is in a list separated by commas.
 func has(list, word string) bool {
 	for item := range strings.SplitSeq(list, ",") {
 		if item == word {

@@ -35,7 +35,7 @@ func JSON(text []byte) []byte {
 	return []byte(b.String())
 }
 
-// inText reports a rune that text may show as it is.
+// inText reports whether text may show a rune as it is.
 func inText(r rune) bool {
 	return r == '\n' || r == '\t' || !unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
@@ -43,7 +43,7 @@ func inText(r rune) bool {
 // joiners shape letters of Arabic and Indic scripts, and emoji.
 const joiners = "\u200c\u200d"
 
-// inName reports a rune that a name may show as it is.
+// inName reports whether a name may show a rune as it is.
 func inName(r rune) bool {
 	return r != '\n' && r != '\t' && inText(r) && (!unicode.Is(unicode.Cf, r) || strings.ContainsRune(joiners, r))
 }

@@ -57,7 +57,7 @@ func unmarshal(text []byte, v any, options ...json.Options) error {
 	return explain(text, len(text)-len(body), err)
 }
 
-// Check reports the first thing that is wrong in a JSON text, whatever it holds.
+// Check returns an error for the first thing that is wrong in a JSON text, whatever it holds.
 func Check(text []byte) error {
 	var v jsontext.Value
 	return Unmarshal(text, &v)

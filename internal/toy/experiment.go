@@ -43,7 +43,7 @@ func Defaults() Config {
 	}
 }
 
-// Validate reports the first field that cannot be.
+// Validate returns an error for the first field that is invalid.
 func (c Config) Validate() error {
 	for _, f := range []struct {
 		name  string
