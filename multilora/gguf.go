@@ -121,30 +121,9 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 	if err != nil {
 		return nil, fmt.Errorf("multilora: loading %s: %w", path, err)
 	}
-	for _, k := range []struct{ key, want string }{
-		{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, layout.Architecture},
-	} {
-		switch got, err := gguf.Get[string](f, k.key); {
-		case err != nil:
-			return nil, err
-		case got != k.want:
-			return nil, &gguf.Error{File: path, Key: k.key, Want: fmt.Sprintf("%q", k.want), Got: quoted(got)}
-		}
-	}
-	alpha := 0.0 // means the rank of each layer
-	for _, kv := range f.Metadata() {
-		switch {
-		case kv.Key == loraAlphaKey:
-			if alpha, err = f.Float(kv.Key); err == nil && (alpha < 0 || math.IsNaN(alpha) || math.IsInf(alpha, 0)) {
-				err = &gguf.Error{File: path, Key: kv.Key, Want: "a number of at least 0", Got: fmt.Sprint(alpha)}
-			}
-			if err != nil {
-				return nil, err
-			}
-		case strings.HasPrefix(kv.Key, "adapter.") && kv.Key != adapterTypeKey:
-			return nil, &gguf.Error{File: path, Key: kv.Key, Want: "no such key, which might change what the adapter computes",
-				Got: "one"}
-		}
+	alpha, err := ggufAlpha(f, layout.Architecture)
+	if err != nil {
+		return nil, err
 	}
 	layers, err := ggufLayers(f, layout, all)
 	if err != nil {
@@ -183,6 +162,36 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 		}
 		return mod, err
 	})
+}
+
+// ggufAlpha checks the keys of an adapter for a model of this architecture and returns its alpha,
+// 0 for the rank of each layer.
+func ggufAlpha(f *gguf.File, architecture string) (alpha float64, err error) {
+	for _, k := range []struct{ key, want string }{
+		{generalTypeKey, "adapter"}, {adapterTypeKey, "lora"}, {architectureKey, architecture},
+	} {
+		switch got, err := gguf.Get[string](f, k.key); {
+		case err != nil:
+			return 0, err
+		case got != k.want:
+			return 0, &gguf.Error{File: f.Path(), Key: k.key, Want: fmt.Sprintf("%q", k.want), Got: quoted(got)}
+		}
+	}
+	for _, kv := range f.Metadata() {
+		switch {
+		case kv.Key == loraAlphaKey:
+			if alpha, err = f.Float(kv.Key); err == nil && (alpha < 0 || math.IsNaN(alpha) || math.IsInf(alpha, 0)) {
+				err = &gguf.Error{File: f.Path(), Key: kv.Key, Want: "a number of at least 0", Got: fmt.Sprint(alpha)}
+			}
+			if err != nil {
+				return 0, err
+			}
+		case strings.HasPrefix(kv.Key, "adapter.") && kv.Key != adapterTypeKey:
+			return 0, &gguf.Error{File: f.Path(), Key: kv.Key, Want: "no such key, which might change what the adapter computes",
+				Got: "one"}
+		}
+	}
+	return alpha, nil
 }
 
 // ggufLayer is the two tensors of a weight.
