@@ -100,3 +100,15 @@ func dense(x *tensor.Tensor) (*mat.Dense, error) {
 	}
 	return mat.NewDense(x.Dim(0), x.Dim(1), data), nil
 }
+
+// Factors returns the change of a layer's weight as a product of narrow matrices: B [out, n r] with
+// scale and scalings in it, and A [n r, in].
+func (a *Adapter) Factors(layer string) (b, lora Matrix, err error) {
+	up, down, err := a.factors(layer)
+	if err != nil {
+		return Matrix{}, Matrix{}, err
+	}
+	out, rank := up.Dims()
+	_, in := down.Dims()
+	return Matrix{out, rank, up.RawMatrix().Data}, Matrix{rank, in, down.RawMatrix().Data}, nil
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/curves"
+	"github.com/agora-ml/agora/internal/picture"
 	"github.com/agora-ml/agora/internal/termplot"
 )
 
@@ -29,7 +30,7 @@ may still be going on.
 			format := ""
 			if out != "" {
 				var err error
-				if format, err = curves.Format(out); err != nil {
+				if format, err = picture.Format(out); err != nil {
 					return err
 				}
 				if err := (outFile{"out", out, overwrite, orOverwrite}).check(args...); err != nil {

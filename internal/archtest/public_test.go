@@ -37,6 +37,7 @@ var public = []string{
 	"shaders",
 	"shaders/include",
 	"shaders/kernelcode",
+	"spectrum",
 	"tasks",
 	"tensor",
 	"tokenizer",

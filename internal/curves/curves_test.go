@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/picture"
 	"github.com/agora-ml/agora/internal/termplot"
 )
 
@@ -137,7 +138,7 @@ func farthest(a, b Curve) float64 {
 
 func TestPNG(t *testing.T) {
 	both, one := decode(t, read(t, folder(t, "a", runA), folder(t, "b", runB))), decode(t, read(t, folder(t, "a", runA)))
-	for i, c := range palette[:3] {
+	for i, c := range picture.Palette[:3] {
 		if n := count(both, c); (n > 100) != (i < 2) {
 			t.Errorf("two runs: %d points in colour %d", n, i)
 		}
@@ -145,7 +146,7 @@ func TestPNG(t *testing.T) {
 			t.Errorf("one run: %d points in colour %d", n, i)
 		}
 	}
-	if got, want := both.Bounds().Size(), image.Pt(12*dpi, 930); got != want {
+	if got, want := both.Bounds().Size(), image.Pt(12*picture.DPI, 930); got != want {
 		t.Errorf("size %v, want %v", got, want)
 	}
 }
@@ -234,7 +235,7 @@ func TestFormats(t *testing.T) {
 		t.Errorf("gif: got %v", err)
 	}
 	for name, want := range map[string]string{"a.png": "png", "b.c/x.SVG": "svg", "x.pdf": "pdf", "x": "", "x.jpg": "", "png": ""} {
-		if got, err := Format(name); got != want || (err == nil) != (want != "") {
+		if got, err := picture.Format(name); got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: got %q, %v; want %q", name, got, err, want)
 		}
 	}

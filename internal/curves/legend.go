@@ -1,6 +1,8 @@
 package curves
 
 import (
+	"github.com/agora-ml/agora/internal/picture"
+
 	"image/color"
 
 	"gonum.org/v1/plot"
@@ -14,8 +16,8 @@ func legend(runs []Run) plot.Legend {
 	l := plot.NewLegend()
 	l.Top, l.Left = true, true
 	l.ThumbnailWidth, l.Padding = 22, 5
-	l.TextStyle.Font.Variant, l.TextStyle.Font.Size = sans, 9
-	l.TextStyle.Color = ink
+	l.TextStyle.Font.Variant, l.TextStyle.Font.Size = picture.Sans, 9
+	l.TextStyle.Color = picture.Ink
 	heldOut := false
 	for i, r := range runs {
 		l.Add(shorten(r.Name), &plotter.Line{LineStyle: lineStyle(i)})
