@@ -34,6 +34,7 @@ var bounds = map[string]bound{
 	"threads": {0, 1 << 16, true}, // cpu.Options has a narrower one
 	"seed":    any64,
 
+	"analyze directions":        {1, 4096, false},
 	"bench dispatch dispatches": counts,
 	"bench dispatch rounds":     counts,
 	"bench gemm rounds":         counts,

@@ -46,7 +46,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		planCommand(), trainCommand(), verifyResumeCommand(), generateCommand(), evalCommand(),
-		mergeCommand(), mergeAdaptersCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), tokenizerCommand(), dataCommand(), plotCommand(),
+		mergeCommand(), mergeAdaptersCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), tokenizerCommand(), dataCommand(), plotCommand(), analyzeCommand(),
 		doctorCommand(), versionCommand(), benchCommand(), demoCommand(), compareCommand(),
 	)
 	return root

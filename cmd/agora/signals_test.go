@@ -26,6 +26,7 @@ import (
 // workshop. Those of endless never end by themselves.
 var every = map[string][]string{
 	"agora":           {},
+	"analyze":         {"analyze", "--device", "cpu", "--model", "{model}", "{adapter}"},
 	"bench":           {"bench"},
 	"bench dispatch":  {"bench", "dispatch", "--device", "cpu", "--dispatches", "2", "--rounds", "1"},
 	"bench gemm":      {"bench", "gemm", "--device", "cpu", "--sizes", "8", "--rounds", "1", "--round", "1us", "--peak", "1"},

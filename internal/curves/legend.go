@@ -20,7 +20,7 @@ func legend(runs []Run) plot.Legend {
 	l.TextStyle.Color = picture.Ink
 	heldOut := false
 	for i, r := range runs {
-		l.Add(shorten(r.Name), &plotter.Line{LineStyle: lineStyle(i)})
+		l.Add(picture.Shorten(r.Name), &plotter.Line{LineStyle: lineStyle(i)})
 		heldOut = heldOut || r.Curve(HeldOutLoss).Len() > 0
 	}
 	grey := color.Gray{0x77}
@@ -31,15 +31,6 @@ func legend(runs []Run) plot.Legend {
 		l.Add("held-out loss", &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: grey, Radius: dotRadius, Shape: draw.CircleGlyph{}}})
 	}
 	return l
-}
-
-// shorten keeps the end of a long name, where runs differ.
-func shorten(name string) string {
-	const most = 40
-	if r := []rune(name); len(r) > most {
-		return "…" + string(r[len(r)-most+1:])
-	}
-	return name
 }
 
 // Widths and radii of what is drawn.

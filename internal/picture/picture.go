@@ -123,3 +123,12 @@ func LogTicks(lo, hi float64) (t []plot.Tick) {
 	}
 	return t
 }
+
+// Shorten keeps the end of a long name, where runs differ.
+func Shorten(name string) string {
+	const most = 40
+	if r := []rune(name); len(r) > most {
+		return "…" + string(r[len(r)-most+1:])
+	}
+	return name
+}
