@@ -23,8 +23,8 @@ import (
 )
 
 // LargestFull bounds the smaller side of the layers whose full update OfTuned decomposes: the time
-// grows with its third power, and at 1024 it is some seconds a layer.
-const LargestFull = 1024
+// grows with its third power.
+const LargestFull = 512
 
 // Update is the change ΔW [Rows, Columns] of one linear layer's weight.
 type Update struct {

@@ -238,9 +238,12 @@ func (f *analyzeFlags) adapter(c *cobra.Command, base *llama.Model, r *analyzedR
 	return nil
 }
 
-// startOf is the seed of the modules that a run began with.
+// startOf is the seed of the modules that a run, or that of a checkpoint, began with.
 func startOf(dir string) (seed uint64, known bool) {
 	path := filepath.Join(dir, train.ConfigFile)
+	if !regular.Exists(path) && filepath.Base(filepath.Dir(dir)) == train.CheckpointsFolder {
+		path = filepath.Join(dir, "..", "..", train.ConfigFile)
+	}
 	if !regular.Exists(path) {
 		return 0, false
 	}

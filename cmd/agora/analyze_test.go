@@ -12,7 +12,7 @@ import (
 // Full tuning and MultiLoRA of the same rows: what the table, the JSON and the picture say agrees.
 func TestAnalyze(t *testing.T) {
 	model, _ := realModel(t)
-	multi := trained(t, model, "--rank", "2", "--modules", "3")
+	multi := trained(t, model, "--rank", "2", "--modules", "3", "--save-every", "1", "--keep", "20")
 	full := filepath.Join(filepath.Dir(multi), "full")
 	if err := os.Rename(trained(t, model, "--method", "full"), full); err != nil {
 		t.Fatal(err)
@@ -47,6 +47,12 @@ func TestAnalyze(t *testing.T) {
 	}
 	if text, err := os.ReadFile(out); err != nil || !strings.Contains(string(text), "k_proj: singular values") {
 		t.Errorf("picture: %v", err)
+	}
+	first := mustJSON[analysis](t, "analyze", "--model", model, filepath.Join(multi, "checkpoints", "step-000001"), "--layers", "k_proj")
+	for _, l := range first.Runs[0].Layers { // A and B have only decayed a little
+		if l.StartShare == nil || math.Abs(*l.StartShare-1) > 1e-2 {
+			t.Errorf("after one step: %+v, want a share of the start of 1", l)
+		}
 	}
 	if code, stdout, stderr := agora(t, "analyze", "--model", model, multi, full); code != 0 ||
 		!strings.Contains(stdout, "effective rank") || !strings.Contains(stdout, "down_proj") {
