@@ -19,7 +19,7 @@ import (
 type BaseResult struct {
 	Spec       BaseSpec    `json:"spec"`
 	Parameters int         `json:"parameters"`
-	Own        TaskScore   `json:"own"` // mean over the tasks that it has learnt from scratch; empty of a model that is there
+	Own        TaskScore   `json:"own"` // mean over the tasks that it has learnt; empty of a model that is there
 	New        []TaskScore `json:"new"` // of the tasks that are to be taught
 }
 
@@ -41,7 +41,9 @@ const specVersion = 1
 func (e *Experiment) bases() []BaseSpec {
 	b := e.Base
 	b.Seeds = nil
-	spec := BaseSpec{Version: specVersion, Base: b, Tasks: e.Tasks, BatchRows: e.Train.BatchRows, TestRows: e.Train.TestRows}
+	spec := BaseSpec{
+		Version: specVersion, Base: b, Tasks: e.Tasks, BatchRows: e.Train.BatchRows, TestRows: e.Train.TestRows,
+	}
 	if e.Base.Model != "" {
 		return []BaseSpec{spec}
 	}
@@ -132,11 +134,15 @@ func (x *runner) makeBase(ctx context.Context, spec BaseSpec) (err error) {
 	if err != nil {
 		return err
 	}
-	result.Own = TaskScore{Task: "its own tasks", Loss: Mean(scores, Loss), Exact: Mean(scores, Exact), Letters: Mean(scores, Letters)}
+	result.Own = TaskScore{
+		Task: "its own tasks", Loss: Mean(scores, Loss), Exact: Mean(scores, Exact), Letters: Mean(scores, Letters),
+	}
 	if result.New, err = x.material.scores(ctx, model, atOnce, 0); err != nil {
 		return err
 	}
-	return save(x.store.base(spec), result, func(dir string) error { return saveModel(filepath.Join(dir, modelFolder), model, f) })
+	return save(x.store.base(spec), result, func(dir string) error {
+		return saveModel(filepath.Join(dir, modelFolder), model, f)
+	})
 }
 
 // ownRows is how many rows of each of its own tasks a base is measured on.

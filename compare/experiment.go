@@ -104,7 +104,10 @@ func Measures() []Measure { return []Measure{Letters, Exact, Loss} }
 // Defaults is an experiment without a base, methods or seeds.
 func Defaults() Experiment {
 	return Experiment{
-		Train: Training{Schedule: "cosine", Warmup: 20, BatchRows: 32, ClipNorm: 1, CurveEvery: 300, ValidationRows: 64, TestRows: 128},
+		Train: Training{
+			Schedule: "cosine", Warmup: 20, BatchRows: 32, ClipNorm: 1,
+			CurveEvery: 300, ValidationRows: 64, TestRows: 128,
+		},
 		Seeds: Seeds{Fewer: 3, Rounds: 2}, Measure: Letters,
 		Speed: Speed{Rounds: 10, Steps: 20},
 	}

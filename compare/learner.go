@@ -19,7 +19,9 @@ type learner struct {
 	micro   int // of a micro-batch
 }
 
-func newLearner(model *llama.Model, trainable *optim.Trainable, recipe Training, steps int, lr float64, seed uint64, m *material) (*learner, error) {
+func newLearner(
+	model *llama.Model, trainable *optim.Trainable, recipe Training, steps int, lr float64, seed uint64, m *material,
+) (*learner, error) {
 	adam, err := optim.New(trainable, optim.AdamW{Betas: [2]float32{0.9, 0.999}, Eps: 1e-8})
 	if err != nil {
 		return nil, err

@@ -38,6 +38,10 @@ type written struct {
 	tokens int // of the answer, with its end
 }
 
+func ask(tok tokenizer.Tokenizer, prompt, answer string) written {
+	return written{tokenizer.EncodeWithBOS(tok, prompt), answer, len(tok.Encode(answer)) + 1}
+}
+
 // generated makes the material of a family: of the tasks that its base learns, or of the new ones.
 func generated(f synthetic.Family, list []synthetic.Task, validation, test int) (*material, error) {
 	file, err := f.Tokenizer()
@@ -50,7 +54,8 @@ func generated(f synthetic.Family, list []synthetic.Task, validation, test int) 
 	}
 	most := f.Model().MaxPositions
 	sequence := func(r synthetic.Row) data.Sequence {
-		return data.NewSequence(tokenizer.EncodeWithBOS(tok, r.Prompt), append(tok.Encode(r.Completion), synthetic.EOS), most)
+		answer := append(tok.Encode(r.Completion), synthetic.EOS)
+		return data.NewSequence(tokenizer.EncodeWithBOS(tok, r.Prompt), answer, most)
 	}
 	m := &material{tok: tok}
 	for _, t := range list {
@@ -60,7 +65,7 @@ func generated(f synthetic.Family, list []synthetic.Task, validation, test int) 
 		}
 		for _, r := range f.Held(t, synthetic.Test, test) {
 			own.test = append(own.test, sequence(r))
-			own.written = append(own.written, written{tokenizer.EncodeWithBOS(tok, r.Prompt), r.Completion, len(tok.Encode(r.Completion)) + 1})
+			own.written = append(own.written, ask(tok, r.Prompt, r.Completion))
 		}
 		m.tasks = append(m.tasks, own)
 	}
@@ -111,7 +116,8 @@ func (e *Experiment) read(ctx context.Context) (*material, error) {
 	}
 	for i, t := range m.tasks {
 		if len(t.validation) == 0 || len(byTask[i]) == 0 {
-			return nil, fmt.Errorf("task %s: want rows to train on beside %d for validation, got %d and %d", t.name, e.Train.ValidationRows, len(byTask[i]), len(t.validation))
+			return nil, fmt.Errorf("task %s: want rows to train on beside %d for validation, got %d and %d",
+				t.name, e.Train.ValidationRows, len(byTask[i]), len(t.validation))
 		}
 	}
 	m.rows = func(seed uint64) func() data.Sequence { return inTurn(byTask, seed) }
@@ -148,7 +154,7 @@ func (e *Experiment) readTask(ctx context.Context, tok tokenizer.Tokenizer, file
 		return nil, own, err
 	}
 	for _, r := range test {
-		own.written = append(own.written, written{tokenizer.EncodeWithBOS(tok, r.Prompt), r.Answer, len(tok.Encode(r.Answer)) + 1})
+		own.written = append(own.written, ask(tok, r.Prompt, r.Answer))
 	}
 	return learn, own, nil
 }

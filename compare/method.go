@@ -25,7 +25,10 @@ var kinds = []kind{
 	{name: "full", about: "every parameter of the model"},
 	{name: "lora", about: "one module, whose B begins at zero (2106.09685)", adapter: config(multilora.MethodLoRA)},
 	{name: "rslora", about: "LoRA with alpha / √rank (2312.03732)", adapter: config(multilora.MethodRSLoRA)},
-	{name: "multilora", about: "modules with learnable scalings that begin at zero (2311.11501)", adapter: config(multilora.MethodMultiLoRA)},
+	{
+		name: "multilora", about: "modules with learnable scalings that begin at zero (2311.11501)",
+		adapter: config(multilora.MethodMultiLoRA),
+	},
 	{
 		name: "gain", about: "the control: modules with learnable scalings that begin at one, and B at zero, as LoRA's",
 		adapter: config(multilora.MethodMultiLoRA), begin: beginAsLoRA,
@@ -157,7 +160,9 @@ func (m Method) start(model *llama.Model, seed uint64) (*multilora.Adapter, *opt
 
 // groups are parameters that have a rate of their own.
 func (m Method) groups() (groups []optim.Group) {
-	for _, g := range []optim.Group{{Match: "*.s", LRFactor: float32(m.ScaleLR)}, {Match: "*.B", LRFactor: float32(m.BRate)}} {
+	for _, g := range []optim.Group{
+		{Match: "*.s", LRFactor: float32(m.ScaleLR)}, {Match: "*.B", LRFactor: float32(m.BRate)},
+	} {
 		if g.LRFactor != 0 && g.LRFactor != 1 {
 			groups = append(groups, g)
 		}

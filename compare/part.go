@@ -98,7 +98,9 @@ func loadPart(dir string, r *TrialResult, l *learner) (step int, err error) {
 		}
 		p.Value.SetFloat32s(data)
 	}
-	err = l.trainer.Optimizer.Restore(step, func(name string) ([]float32, error) { return read("optimizer."+name, nil) })
+	err = l.trainer.Optimizer.Restore(step, func(name string) ([]float32, error) {
+		return read("optimizer."+name, nil)
+	})
 	if err != nil {
 		return 0, err
 	}

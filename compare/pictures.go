@@ -24,7 +24,10 @@ const (
 )
 
 func (r *Results) figures() []figure {
-	return []figure{r.scorePicture(), r.pairPicture(), r.curvePicture(), r.ratePicture(), r.changePicture(), r.spectrumPicture(), r.speedPicture()}
+	return []figure{
+		r.scorePicture(), r.pairPicture(), r.curvePicture(), r.ratePicture(), r.changePicture(), r.spectrumPicture(),
+		r.speedPicture(),
+	}
 }
 
 // color is the class of a method, the same in all pictures.
@@ -52,7 +55,8 @@ func (r *Results) scorePicture() figure {
 	m := r.Experiment.Measure
 	f := figure{
 		Title: "Scores",
-		Text:  "A small dot is a seed's run (mean over tasks), the large one their mean, the bar its 95 % interval (Student's t over seeds).",
+		Text: "A small dot is a seed's run (mean over tasks), the large one their mean, " +
+			"the bar its 95 % interval (Student's t over seeds).",
 	}
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{title: fmt.Sprintf("after %d steps", steps), x: axis{label: m.axis()}, width: wide, rows: []string{}}
@@ -64,7 +68,8 @@ func (r *Results) scorePicture() figure {
 			c.rows = append(c.rows, row.Method)
 			runs, _ := r.runs(row.Method, steps)
 			values := collect(runs, func(t ScoredRun) float64 { return m.scale(Mean(t.Scores, m)) })
-			c.marks = append(c.marks, intervalMarks(r.color(row.Method), at, Paired(values, make([]float64, len(values))), values)...)
+			mean := Paired(values, make([]float64, len(values)))
+			c.marks = append(c.marks, intervalMarks(r.color(row.Method), at, mean, values)...)
 		}
 		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))
 		f.add(c)
@@ -99,8 +104,8 @@ func (r *Results) pairPicture() figure {
 	m := r.Experiment.Measure
 	f := figure{
 		Title: "Differences by seed",
-		Text: "Of two runs that began with the same base and read the same rows. To the right of the line the method named first is better. " +
-			"A bar that crosses the line does not tell the two apart.",
+		Text: "Of two runs that began with the same base and read the same rows. " +
+			"To the right of the line the method named first is better. A bar that crosses the line does not tell the two apart.",
 	}
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{title: fmt.Sprintf("after %d steps", steps), width: wide, rows: []string{}, zero: true}
@@ -137,7 +142,10 @@ func scaled(m Measure, values []float64) []float64 {
 // curvePicture has a panel for each method, with every seed.
 func (r *Results) curvePicture() figure {
 	m := r.Experiment.Measure
-	f := figure{Title: "Every seed on its way", Text: "A thin line is a seed's run, the thick one their mean; panels of one number of steps have the same axes."}
+	f := figure{
+		Title: "Every seed on its way",
+		Text:  "A thin line is a seed's run, the thick one their mean; panels of one number of steps have the same axes.",
+	}
 	value := func(p Point) float64 {
 		switch m {
 		case Letters:
@@ -161,7 +169,8 @@ func (r *Results) curvePicture() figure {
 		var panels []chart
 		for _, method := range r.Experiment.Methods {
 			c := chart{
-				title: fmt.Sprintf("%s, %d steps", method.Name, steps), x: axis{label: "step", set: true, hi: float64(steps)}, y: y,
+				title: fmt.Sprintf("%s, %d steps", method.Name, steps),
+				x:     axis{label: "step", set: true, hi: float64(steps)}, y: y,
 				width: panelWidth, height: panelHeight,
 			}
 			runs, _ := r.runs(method.Name, steps)
@@ -225,12 +234,14 @@ const colors = 8
 func (r *Results) ratePicture() figure {
 	f := figure{
 		Title: "How rates were chosen", Legend: true,
-		Text: "Loss on the validation rows, of seeds that are not scored: a dot a run, the line their mean. Runs that diverged are left out.",
+		Text: "Loss on the validation rows, of seeds that are not scored: a dot a run, the line their mean. " +
+			"Runs that diverged are left out.",
 	}
 	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{
-			title: fmt.Sprintf("after %d steps", steps), x: axis{label: "learning rate", log: true, fixed: r.Experiment.grid()}, y: axis{label: Loss.axis()},
+			title: fmt.Sprintf("after %d steps", steps),
+			x:     axis{label: "learning rate", log: true, fixed: r.Experiment.grid()}, y: axis{label: Loss.axis()},
 			width: 1.5 * panelWidth, height: 1.3 * panelHeight,
 		}
 		for _, rate := range r.Rates {
@@ -241,7 +252,8 @@ func (r *Results) ratePicture() figure {
 			line := mark{color: color, line: true, dashed: color >= colors}
 			for _, t := range rate.Tries {
 				line.x, line.y = append(line.x, t.LR), append(line.y, t.mean())
-				c.marks = append(c.marks, mark{color: color, x: slices.Repeat([]float64{t.LR}, len(t.Losses)), y: t.Losses, dots: 1.8, faint: true})
+				rates := slices.Repeat([]float64{t.LR}, len(t.Losses))
+				c.marks = append(c.marks, mark{color: color, x: rates, y: t.Losses, dots: 1.8, faint: true})
 			}
 			c.marks = append(c.marks, line)
 		}
@@ -263,7 +275,10 @@ func (e *Experiment) grid() (rates []float64) {
 // changePicture has s and |ΔW|/|W| over the steps of the longest runs.
 func (r *Results) changePicture() figure {
 	steps := slices.Max(r.Experiment.Train.Steps)
-	f := figure{Title: "What becomes of the weights", Legend: true, Text: fmt.Sprintf("Means over layers and seeds, of the runs of %d steps.", steps)}
+	f := figure{
+		Title: "What becomes of the weights", Legend: true,
+		Text: fmt.Sprintf("Means over layers and seeds, of the runs of %d steps.", steps),
+	}
 	var panels []chart
 	for _, k := range []struct {
 		title, label string
@@ -274,7 +289,10 @@ func (r *Results) changePicture() figure {
 		{"size of the scalings s", "root mean square", func(p Point) float64 { return p.Scaling }, false},
 		{"effective rank of the change", "singular values that count", func(p Point) float64 { return p.Rank }, true},
 	} {
-		c := chart{title: k.title, x: axis{label: "step", set: true, hi: float64(steps)}, y: axis{label: k.label, log: k.log}, width: panelWidth, height: panelHeight}
+		c := chart{
+			title: k.title, x: axis{label: "step", set: true, hi: float64(steps)}, y: axis{label: k.label, log: k.log},
+			width: panelWidth, height: panelHeight,
+		}
 		for _, m := range r.Experiment.Methods {
 			line := r.meanCurve(m.Name, steps, "", k.value)
 			if slices.Max(append(line.y, 0)) > 0 { // a method without scalings has none to show
@@ -291,13 +309,15 @@ func (r *Results) changePicture() figure {
 func (r *Results) spectrumPicture() figure {
 	f := figure{
 		Title: "Spectra of the change", Legend: true,
-		Text: "Singular values of ΔW after the last step, each layer's largest being 1, means over layers and seeds. Where a random start contributes most " +
-			"of ΔW (column “start” of the table) an even spectrum says nothing of what was learnt.",
+		Text: "Singular values of ΔW after the last step, each layer's largest being 1, means over layers and seeds. " +
+			"Where a random start contributes most of ΔW (column “start” of the table) an even spectrum " +
+			"says nothing of what was learnt.",
 	}
 	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{
-			title: fmt.Sprintf("after %d steps", steps), x: axis{label: "singular value, by size"}, y: axis{label: "relative to the largest", log: true},
+			title: fmt.Sprintf("after %d steps", steps),
+			x:     axis{label: "singular value, by size"}, y: axis{label: "relative to the largest", log: true},
 			width: 1.5 * panelWidth, height: 1.3 * panelHeight,
 		}
 		for _, row := range r.Table {
@@ -323,15 +343,16 @@ func (r *Results) speedPicture() figure {
 	if len(r.Speed) == 0 {
 		return f
 	}
-	f.Text = fmt.Sprintf("Measured in turns, %d rounds of %d steps, one run at a time: the time of a step in those of %s's step in the same round, with its 95 %% interval over rounds; "+
-		"the most memory that tensors took.", r.Experiment.Speed.Rounds, r.Experiment.Speed.Steps, r.Speed[0].Method)
+	f.Text = fmt.Sprintf("Measured in turns, %d rounds of %d steps, one run at a time: the time of a step in those of "+
+		"%s's step in the same round, with its 95 %% interval over rounds; the most memory that tensors took.", r.Experiment.Speed.Rounds, r.Experiment.Speed.Steps, r.Speed[0].Method)
 	times := chart{title: "time of a step", x: axis{label: "times " + r.Speed[0].Method + "'s"}, width: wide}
 	memory := chart{title: "memory of tensors", x: axis{label: "MiB"}, width: wide}
 	for i, s := range r.Speed {
 		at := float64(i)
 		times.rows, memory.rows = append(times.rows, s.Method), append(memory.rows, s.Method)
 		times.marks = append(times.marks, intervalMarks(r.color(s.Method), at, s.Ratio, nil)...)
-		memory.marks = append(memory.marks, mark{color: r.color(s.Method), x: []float64{float64(s.Peak) / (1 << 20)}, y: []float64{at}, dots: 4.5})
+		mib := float64(s.Peak) / (1 << 20)
+		memory.marks = append(memory.marks, mark{color: r.color(s.Method), x: []float64{mib}, y: []float64{at}, dots: 4.5})
 	}
 	for _, c := range []chart{times, memory} {
 		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))
@@ -348,7 +369,8 @@ func (r *Results) legend() template.HTML {
 		if i >= colors {
 			dashed = " dashed"
 		}
-		fmt.Fprintf(&b, `<span class="key"><svg width="22" height="10"><path class="line c%d%s" d="M1 5H21"/></svg>%s</span>`, i, dashed, template.HTMLEscapeString(m.Name))
+		fmt.Fprintf(&b, `<span class="key"><svg width="22" height="10"><path class="line c%d%s" d="M1 5H21"/></svg>%s</span>`,
+			i, dashed, template.HTMLEscapeString(m.Name))
 	}
 	return template.HTML(b.String())
 }

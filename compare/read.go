@@ -51,7 +51,8 @@ func (e *Experiment) decode(text []byte) error {
 	body := file.Docs[0].Body
 	for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType} { // they could multiply
 		if found := ast.Filter(kind, body); len(found) > 0 {
-			return fmt.Errorf("%d: want plain values, got %s", found[0].GetToken().Position.Line, strings.ToLower(kind.String()))
+			at := found[0].GetToken().Position.Line
+			return fmt.Errorf("%d: want plain values, got %s", at, strings.ToLower(kind.String()))
 		}
 	}
 	if err := yaml.NodeToValue(body, e, yaml.Strict(), yaml.DisallowUnknownField()); err != nil {

@@ -181,7 +181,8 @@ func (r *Results) row(method string, steps int) Row {
 	}
 	row.Mean = summary("mean", func(t ScoredRun, m Measure) float64 { return Mean(t.Scores, m) })
 	for i, name := range r.tasks() {
-		row.Tasks = append(row.Tasks, summary(name, func(t ScoredRun, m Measure) float64 { return t.Scores[i].value(m) }))
+		own := func(t ScoredRun, m Measure) float64 { return t.Scores[i].value(m) }
+		row.Tasks = append(row.Tasks, summary(name, own))
 	}
 	return row
 }

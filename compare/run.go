@@ -62,7 +62,10 @@ func Run(ctx context.Context, e Experiment, dir string, o Options) (r *Results, 
 	if err != nil {
 		return nil, err
 	}
-	x.count = counter{of: plan.Runs(), done: plan.Runs() - plan.Missing.Runs(), missing: plan.Missing.Steps, progress: o.Progress, start: time.Now()}
+	x.count = counter{
+		of: plan.Runs(), done: plan.Runs() - plan.Missing.Runs(), missing: plan.Missing.Steps,
+		progress: o.Progress, start: time.Now(),
+	}
 	r = &Results{Experiment: e}
 	if err := x.makeBases(ctx, r); err != nil {
 		return nil, err
@@ -98,7 +101,8 @@ func (x *runner) makeBases(ctx context.Context, r *Results) error {
 		}
 		x.count.add(float64(max(1, specs[i].Base.Steps)))
 		if b := r.Bases[i]; b.Own.Task != "" {
-			x.say("base of seed %d: %.1f %% of its own tasks exact, %.1f %% of the new ones", specs[i].Seed, 100*b.Own.Exact, 100*Mean(b.New, Exact))
+			x.say("base of seed %d: %.1f %% of its own tasks exact, %.1f %% of the new ones",
+				specs[i].Seed, 100*b.Own.Exact, 100*Mean(b.New, Exact))
 		}
 		return nil
 	})
@@ -149,8 +153,9 @@ func (x *runner) tuneAll(ctx context.Context, r *Results) error {
 			return err
 		}
 		for i, m := range e.Methods {
-			r.Rates = append(r.Rates, rateOf(m.Name, steps, grids[i]))
-			x.say("%s, %d steps: rate %g of %d tries%s", m.Name, steps, r.Rates[len(r.Rates)-1].LR, len(grids[i]), edgeNote(grids[i]))
+			rate := rateOf(m.Name, steps, grids[i])
+			r.Rates = append(r.Rates, rate)
+			x.say("%s, %d steps: rate %g of %d tries%s", m.Name, steps, rate.LR, len(grids[i]), edgeNote(grids[i]))
 		}
 	}
 	return nil

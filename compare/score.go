@@ -68,7 +68,9 @@ func (m *material) scores(ctx context.Context, model *llama.Model, rows, limit i
 	for _, t := range m.tasks {
 		measure := t.write
 		if t.known != nil {
-			measure = func(ctx context.Context, s eval.Subject, _ int) (TaskScore, error) { return t.choose(ctx, s, limit) }
+			measure = func(ctx context.Context, s eval.Subject, _ int) (TaskScore, error) {
+				return t.choose(ctx, s, limit)
+			}
 		}
 		s, err := measure(ctx, eval.Subject{Model: model, Tokenizer: m.tok}, rows)
 		if err != nil {
@@ -137,7 +139,8 @@ func write(ctx context.Context, s eval.Subject, rows []written) ([]string, error
 		prompts[i], most = w.prompt, max(most, w.tokens)
 	}
 	ids := make([][]int32, len(rows))
-	for next, err := range s.Model.GenerateBatch(ctx, prompts, llama.GenerateOptions{MaxTokens: most, StopIDs: s.Model.Config.EOS}) {
+	o := llama.GenerateOptions{MaxTokens: most, StopIDs: s.Model.Config.EOS}
+	for next, err := range s.Model.GenerateBatch(ctx, prompts, o) {
 		if err != nil {
 			return nil, err
 		}

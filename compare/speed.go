@@ -46,7 +46,8 @@ func (x *runner) speed(ctx context.Context, r *Results) ([]SpeedRow, error) {
 	all := make([][]measured, len(e.Methods))
 	for range e.Speed.Rounds {
 		for i, m := range e.Methods {
-			one, err := x.round(ctx, e.trial(m, r.rate(m.Name, e.Train.Steps[0]), e.Train.Steps[0], 0, e.Seeds.Tune[0], false))
+			steps := e.Train.Steps[0]
+			one, err := x.round(ctx, e.trial(m, r.rate(m.Name, steps), steps, 0, e.Seeds.Tune[0], false))
 			if err != nil {
 				return nil, fmt.Errorf("speed of %s: %w", m.Name, err)
 			}

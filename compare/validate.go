@@ -107,7 +107,10 @@ func (e *Experiment) checkModel() error {
 		}
 		names[t.Name] = true
 	}
-	return checkLeast(least{"base: max-tokens", b.MaxTokens, 2}, least{"tasks", len(e.Tasks), 1}, least{"train: test-rows", e.Train.TestRows, 0})
+	return checkLeast(
+		least{"base: max-tokens", b.MaxTokens, 2}, least{"tasks", len(e.Tasks), 1},
+		least{"train: test-rows", e.Train.TestRows, 0},
+	)
 }
 
 func orF32(dtype string) string {
@@ -120,7 +123,8 @@ func orF32(dtype string) string {
 func (e *Experiment) checkTraining() error {
 	t := e.Train
 	if err := checkLeast(
-		least{"train: batch-rows", t.BatchRows, 1}, least{"train: micro-rows", t.MicroRows, 0}, least{"train: warmup", t.Warmup, 0},
+		least{"train: batch-rows", t.BatchRows, 1}, least{"train: micro-rows", t.MicroRows, 0},
+		least{"train: warmup", t.Warmup, 0},
 		least{"train: curve-every", t.CurveEvery, 1}, least{"train: validation-rows", t.ValidationRows, 1},
 		least{"speed: rounds", e.Speed.Rounds, 0}, least{"speed: steps", e.Speed.Steps, 1},
 	); err != nil {
@@ -144,7 +148,8 @@ func (e *Experiment) checkSeeds() error {
 	s := e.Seeds
 	switch {
 	case len(s.Tune) < leastSeeds || twice(s.Tune):
-		return bad("seeds: tune", fmt.Sprintf("different ones, at least %d: one run's luck is larger than what rates differ by", leastSeeds), s.Tune)
+		want := "different ones, at least %d: one run's luck is larger than what rates differ by"
+		return bad("seeds: tune", fmt.Sprintf(want, leastSeeds), s.Tune)
 	case len(s.Score) < leastSeeds || twice(s.Score):
 		return bad("seeds: score", fmt.Sprintf("different ones, at least %d", leastSeeds), s.Score)
 	case s.Fewer < 2 || s.Fewer > len(s.Score):
@@ -180,7 +185,8 @@ func (e *Experiment) checkMethods() error {
 			}
 		}
 		if first := e.Methods[0]; len(m.LR) != len(first.LR) {
-			return bad("methods: "+m.Name+": lr", fmt.Sprintf("as many as %s has, %d: every method is to have the same number of tries", first.Name, len(first.LR)), len(m.LR))
+			want := "as many as %s has, %d: every method is to have the same number of tries"
+			return bad("methods: "+m.Name+": lr", fmt.Sprintf(want, first.Name, len(first.LR)), len(m.LR))
 		}
 	}
 	return nil

@@ -132,8 +132,8 @@ func (f *Feed) Next() Row {
 // Model is the shape of the model that learns a family: 3 layers, 64 wide, 139,328 parameters.
 func (f Family) Model() llama.Config {
 	return llama.Config{
-		ModelType: "llama", Vocab: len(f.characters()) + 2, Hidden: 64, Intermediate: 172, Layers: 3, Heads: 4, KVHeads: 2,
-		HeadDim: 16, MaxPositions: 32, NormEps: 1e-5, InitRange: 0.1, Tied: true,
+		ModelType: "llama", Vocab: len(f.characters()) + 2, Hidden: 64, Intermediate: 172, Layers: 3,
+		Heads: 4, KVHeads: 2, HeadDim: 16, MaxPositions: 32, NormEps: 1e-5, InitRange: 0.1, Tied: true,
 		RoPE: ops.RoPEScaling{Theta: 10000}, BOS: BOS, EOS: []int32{EOS},
 	}
 }
