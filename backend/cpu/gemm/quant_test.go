@@ -72,7 +72,7 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 func TestBlocksMustFit(t *testing.T) {
 	for want, b := range map[string]Matrix{
 		"not a multiple of a block": Q8(make([]byte, 34*4), 48),
-		"elements do not hold":   Q4(make([]byte, 18*3), 64),
+		"elements do not hold":      Q4(make([]byte, 18*3), 64),
 	} {
 		func() {
 			defer func() {
