@@ -9,8 +9,8 @@ import (
 
 // StartShare returns |scale Σ s_i B0_i A0_i|² / |ΔW|² of a layer by Frobenius norms, A0 and B0 being
 // what Attach made of the seed: what the random start contributes by itself, the scalings being
-// what they are now. It is 0 where B began at zero, and may be above 1 where training works
-// against the start.
+// what they are now. It is 0 where B began at zero, an error where ΔW is zero, and may be above 1
+// where training works against the start.
 func (a *Adapter) StartShare(layer string, seed uint64) (float64, error) {
 	l, err := a.find(layer)
 	if err != nil {
@@ -40,12 +40,12 @@ func (a *Adapter) StartShare(layer string, seed uint64) (float64, error) {
 	}
 	a0, b0, _ := stack(start, out)
 	rank := own.TotalRank()
-	was := productNorm(mat.NewDense(out, rank, widened(b0)), mat.NewDense(rank, in, widened(a0)))
-	share := ratio(was*was, math.Pow(productNorm(b, lora), 2))
-	if math.IsInf(share, 0) || math.IsNaN(share) {
+	size := productNorm(b, lora)
+	if size == 0 {
 		return 0, fmt.Errorf("multilora: layer %s: want a change that is not zero, got zero", layer)
 	}
-	return share, nil
+	was := productNorm(mat.NewDense(out, rank, widened(b0)), mat.NewDense(rank, in, widened(a0)))
+	return was * was / (size * size), nil
 }
 
 // productNorm is |b a|, by the small matrices bᵀb and a aᵀ, whose product has its square as trace.

@@ -14,6 +14,9 @@ func TestStartShare(t *testing.T) {
 			t.Fatal(err)
 		}
 		layer := a.Layers()[0]
+		if _, err := a.StartShare(layer, 9); err == nil {
+			t.Errorf("%s: of no change yet: want an error", name)
+		}
 		began, err := a.layers[0].linear.read()
 		if err != nil {
 			t.Fatal(err)
