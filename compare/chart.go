@@ -185,7 +185,8 @@ func (p *pen) frame() {
 	if c.rows != nil {
 		for i, name := range c.rows {
 			y, _ := p.py(float64(i))
-			fmt.Fprintf(p, `<text class="tick" text-anchor="end" x="%.1f" y="%.1f">%s</text>`, p.left-6, y+4, html.EscapeString(name))
+			fmt.Fprintf(p, `<text class="tick" text-anchor="end" x="%.1f" y="%.1f">%s</text>`, p.left-6, y+4,
+				html.EscapeString(name))
 		}
 	} else {
 		for _, v := range c.y.ticks(5) {
@@ -195,7 +196,8 @@ func (p *pen) frame() {
 		}
 		fmt.Fprintf(p, `<text class="axis" transform="translate(11 %.1f) rotate(-90)" text-anchor="middle">%s</text>`, marginTop+p.h/2, html.EscapeString(c.y.label))
 	}
-	fmt.Fprintf(p, `<text class="axis" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, p.left+p.w/2, bottom+28, html.EscapeString(c.x.label))
+	fmt.Fprintf(p, `<text class="axis" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, p.left+p.w/2,
+		bottom+28, html.EscapeString(c.x.label))
 	if x, ok := p.px(0); ok && c.zero {
 		fmt.Fprintf(p, `<path class="zero" d="M%.1f %.1fV%.1f"/>`, x, marginTop, bottom)
 	}

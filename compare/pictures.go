@@ -59,7 +59,7 @@ func (r *Results) scorePicture() figure {
 			"the bar its 95 % interval (Student's t over seeds).",
 	}
 	for _, steps := range r.Experiment.Train.Steps {
-		c := chart{title: fmt.Sprintf("after %d steps", steps), x: axis{label: m.axis()}, width: wide, rows: []string{}}
+		c := chart{title: after(steps), x: axis{label: m.axis()}, width: wide, rows: []string{}}
 		for _, row := range r.Table {
 			if row.Steps != steps {
 				continue
@@ -86,6 +86,9 @@ func (f *figure) add(panels ...chart) {
 	f.Panels = append(f.Panels, row)
 }
 
+// after is the title of what is measured then.
+func after(steps int) string { return fmt.Sprintf("after %d steps", steps) }
+
 // intervalMarks are a row of dots with their mean and its interval.
 func intervalMarks(color int, at float64, d Difference, values []float64) []mark {
 	below := slices.Repeat([]float64{at + 0.3}, len(values))
@@ -105,10 +108,11 @@ func (r *Results) pairPicture() figure {
 	f := figure{
 		Title: "Differences by seed",
 		Text: "Of two runs that began with the same base and read the same rows. " +
-			"To the right of the line the method named first is better. A bar that crosses the line does not tell the two apart.",
+			"To the right of the line the method named first is better. A bar that crosses the line does not " +
+			"tell the two apart.",
 	}
 	for _, steps := range r.Experiment.Train.Steps {
-		c := chart{title: fmt.Sprintf("after %d steps", steps), width: wide, rows: []string{}, zero: true}
+		c := chart{title: after(steps), width: wide, rows: []string{}, zero: true}
 		c.x.label = "ahead, points of " + m.what()
 		if m == Loss {
 			c.x.label = "ahead, " + m.what()
@@ -144,7 +148,8 @@ func (r *Results) curvePicture() figure {
 	m := r.Experiment.Measure
 	f := figure{
 		Title: "Every seed on its way",
-		Text:  "A thin line is a seed's run, the thick one their mean; panels of one number of steps have the same axes.",
+		Text: "A thin line is a seed's run, the thick one their mean; panels of one number of steps have the " +
+			"same axes.",
 	}
 	value := func(p Point) float64 {
 		switch m {
@@ -240,7 +245,7 @@ func (r *Results) ratePicture() figure {
 	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{
-			title: fmt.Sprintf("after %d steps", steps),
+			title: after(steps),
 			x:     axis{label: "learning rate", log: true, fixed: r.Experiment.grid()}, y: axis{label: Loss.axis()},
 			width: 1.5 * panelWidth, height: 1.3 * panelHeight,
 		}
@@ -290,7 +295,8 @@ func (r *Results) changePicture() figure {
 		{"effective rank of the change", "singular values that count", func(p Point) float64 { return p.Rank }, true},
 	} {
 		c := chart{
-			title: k.title, x: axis{label: "step", set: true, hi: float64(steps)}, y: axis{label: k.label, log: k.log},
+			title: k.title,
+			x:     axis{label: "step", set: true, hi: float64(steps)}, y: axis{label: k.label, log: k.log},
 			width: panelWidth, height: panelHeight,
 		}
 		for _, m := range r.Experiment.Methods {
@@ -309,14 +315,14 @@ func (r *Results) changePicture() figure {
 func (r *Results) spectrumPicture() figure {
 	f := figure{
 		Title: "Spectra of the change", Legend: true,
-		Text: "Singular values of ΔW after the last step, each layer's largest being 1, means over layers and seeds. " +
-			"Where a random start contributes most of ΔW (column “start” of the table) an even spectrum " +
+		Text: "Singular values of ΔW after the last step, each layer's largest being 1, means over layers and " +
+			"seeds. Where a random start contributes most of ΔW (column “start” of the table) an even spectrum " +
 			"says nothing of what was learnt.",
 	}
 	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {
 		c := chart{
-			title: fmt.Sprintf("after %d steps", steps),
+			title: after(steps),
 			x:     axis{label: "singular value, by size"}, y: axis{label: "relative to the largest", log: true},
 			width: 1.5 * panelWidth, height: 1.3 * panelHeight,
 		}
@@ -343,8 +349,10 @@ func (r *Results) speedPicture() figure {
 	if len(r.Speed) == 0 {
 		return f
 	}
-	f.Text = fmt.Sprintf("Measured in turns, %d rounds of %d steps, one run at a time: the time of a step in those of "+
-		"%s's step in the same round, with its 95 %% interval over rounds; the most memory that tensors took.", r.Experiment.Speed.Rounds, r.Experiment.Speed.Steps, r.Speed[0].Method)
+	f.Text = fmt.Sprintf("Measured in turns, %d rounds of %d steps, one run at a time: the time of a step in "+
+		"those of %s's step in the same round, with its 95 %% interval over rounds; the most memory that "+
+		"tensors took.",
+		r.Experiment.Speed.Rounds, r.Experiment.Speed.Steps, r.Speed[0].Method)
 	times := chart{title: "time of a step", x: axis{label: "times " + r.Speed[0].Method + "'s"}, width: wide}
 	memory := chart{title: "memory of tensors", x: axis{label: "MiB"}, width: wide}
 	for i, s := range r.Speed {
@@ -352,7 +360,8 @@ func (r *Results) speedPicture() figure {
 		times.rows, memory.rows = append(times.rows, s.Method), append(memory.rows, s.Method)
 		times.marks = append(times.marks, intervalMarks(r.color(s.Method), at, s.Ratio, nil)...)
 		mib := float64(s.Peak) / (1 << 20)
-		memory.marks = append(memory.marks, mark{color: r.color(s.Method), x: []float64{mib}, y: []float64{at}, dots: 4.5})
+		dot := mark{color: r.color(s.Method), x: []float64{mib}, y: []float64{at}, dots: 4.5}
+		memory.marks = append(memory.marks, dot)
 	}
 	for _, c := range []chart{times, memory} {
 		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))

@@ -140,9 +140,11 @@ func (r *Results) caution() string {
 	if n < 2 {
 		return ""
 	}
-	return fmt.Sprintf("“Not told apart” is said where the 95 %% interval holds 0: it is no proof that two methods are equal. "+
+	return fmt.Sprintf("“Not told apart” is said where the 95 %% interval holds 0: it is no proof that two "+
+		"methods are equal. "+
 		"There are %d differences here; were all methods equal, about %.1f of them would be found apart by chance. "+
-		"The experiment was made for the first pair; the last column of the tables of differences is adjusted for all pairs after as many steps.", n, 0.05*float64(n))
+		"The experiment was made for the first pair; the last column of the tables of differences is adjusted "+
+		"for all pairs after as many steps.", n, 0.05*float64(n))
 }
 
 // Flags are what a reader must know before believing the rest.
@@ -155,25 +157,29 @@ func (r *Results) Flags() (all []string) {
 			}
 		}
 		if len(edges) > 0 {
-			all = append(all, fmt.Sprintf("After %d steps the best rate is the first or the last that was tried: %s. A better one may lie beyond, and these scores may be too low.",
+			all = append(all, fmt.Sprintf("After %d steps the best rate is the first or the last that was "+
+				"tried: %s. A better one may lie beyond, and these scores may be too low.",
 				steps, strings.Join(edges, ", ")))
 		}
 	}
 	for _, row := range r.Table {
 		if row.Diverged > 0 {
-			all = append(all, fmt.Sprintf("%s after %d steps: %d runs diverged and are not in the means.", row.Method, row.Steps, row.Diverged))
+			all = append(all, fmt.Sprintf("%s after %d steps: %d runs diverged and are not in the means.",
+				row.Method, row.Steps, row.Diverged))
 		}
 	}
 	switch n := len(r.Bases); {
 	case n == 1:
 		all = append(all, "All seeds begin with the same model: the intervals say nothing of another one.")
 	case n < len(r.Experiment.Seeds.Score):
-		all = append(all, fmt.Sprintf("%d seeds share %d bases, and the intervals take them for independent: where a difference depends on the base, they are too narrow.",
+		all = append(all, fmt.Sprintf("%d seeds share %d bases, and the intervals take them for independent: "+
+			"where a difference depends on the base, they are too narrow.",
 			len(r.Experiment.Seeds.Score), n))
 	}
 	for _, b := range r.Bases {
 		if b.Own.Task != "" && b.Own.Exact < 0.99 {
-			all = append(all, fmt.Sprintf("The base of seed %d does %.1f %% of its own tasks: below 99 %%.", b.Spec.Seed, 100*b.Own.Exact))
+			all = append(all, fmt.Sprintf("The base of seed %d does %.1f %% of its own tasks: below 99 %%.",
+				b.Spec.Seed, 100*b.Own.Exact))
 		}
 	}
 	return all
@@ -182,21 +188,28 @@ func (r *Results) Flags() (all []string) {
 // protocol says how the numbers came about.
 func (e *Experiment) protocol() []string {
 	t, s := e.Train, e.Seeds
-	schedule := fmt.Sprintf("Each number of steps (%s) is a run of its own, whose rate rises for %d steps and then falls to 0 (%s), and every method has a rate of its own for each.",
+	schedule := fmt.Sprintf("Each number of steps (%s) is a run of its own, whose rate rises for %d steps and "+
+		"then falls to 0 (%s), and every method has a rate of its own for each.",
 		join(t.Steps), t.Warmup, t.Schedule)
 	if t.Schedule == "constant" {
-		schedule = fmt.Sprintf("The rate rises for %d steps and then stays; every method has a rate of its own for each number of steps (%s).", t.Warmup, join(t.Steps))
+		schedule = fmt.Sprintf("The rate rises for %d steps and then stays; every method has a rate of its own "+
+			"for each number of steps (%s).", t.Warmup, join(t.Steps))
 	}
 	lines := []string{
 		schedule,
-		fmt.Sprintf("Rates are those of the lowest mean loss on %d validation rows a task over the seeds %s, which are not scored. "+
-			"Every method was tried at as many: %d%s.", t.ValidationRows, join(s.Tune), len(e.Methods[0].LR), e.rounds()),
-		fmt.Sprintf("Then new seeds: %s%s. A seed decides the base, the rows and their order, and the adapter's start, for all methods alike.", join(s.Score), e.fewer()),
-		fmt.Sprintf("AdamW (0.9, 0.999), no weight decay, %d rows a step from all tasks in turn, gradients clipped at %g.", t.BatchRows, t.ClipNorm),
+		fmt.Sprintf("Rates are those of the lowest mean loss on %d validation rows a task over the seeds %s, "+
+			"which are not scored. "+
+			"Every method was tried at as many: %d%s.", t.ValidationRows, join(s.Tune), len(e.Methods[0].LR),
+			e.rounds()),
+		fmt.Sprintf("Then new seeds: %s%s. A seed decides the base, the rows and their order, and the adapter's "+
+			"start, for all methods alike.", join(s.Score), e.fewer()),
+		fmt.Sprintf("AdamW (0.9, 0.999), no weight decay, %d rows a step from all tasks in turn, gradients "+
+			"clipped at %g.", t.BatchRows, t.ClipNorm),
 		"Intervals are Student's over seeds. Rows of a test are no repetitions of a run, and make no interval.",
 	}
 	if e.Base.Generated != "" {
-		lines = append(lines, fmt.Sprintf("Scored on %d rows a task, whose questions no run has read, in no task. %d bases, each trained from scratch for %d steps.", t.TestRows, len(e.Base.Seeds), e.Base.Steps))
+		lines = append(lines, fmt.Sprintf("Scored on %d rows a task, whose questions no run has read, in no "+
+			"task. %d bases, each trained from scratch for %d steps.", t.TestRows, len(e.Base.Seeds), e.Base.Steps))
 	}
 	return lines
 }
@@ -206,7 +219,8 @@ func (e *Experiment) rounds() string {
 	if e.Seeds.Rounds == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and one more each time that the best rate of some method was the first or the last of its grid, %d times at most", e.Seeds.Rounds)
+	return fmt.Sprintf(", and one more each time that the best rate of some method was the first or the last of "+
+		"its grid, %d times at most", e.Seeds.Rounds)
 }
 
 // fewer says who has how many seeds.
@@ -223,7 +237,8 @@ func (e *Experiment) fewer() string {
 	case len(deciding) == 0:
 		return fmt.Sprintf(", the first %d of them", e.Seeds.Fewer)
 	}
-	return fmt.Sprintf(" for the methods that decide (%s), the first %d of them for the others", strings.Join(deciding, "; "), e.Seeds.Fewer)
+	return fmt.Sprintf(" for the methods that decide (%s), the first %d of them for the "+
+		"others", strings.Join(deciding, "; "), e.Seeds.Fewer)
 }
 
 func join[T any](list []T) string {

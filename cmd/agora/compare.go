@@ -52,7 +52,8 @@ command goes on where it stopped, and comes to the same numbers.`,
 	fl := c.Flags()
 	fl.StringVar(&f.scale, "scale", "", "a built-in experiment: "+strings.Join(compare.Scales(), ", "))
 	fl.StringVar(&f.out, "out", "comparison", "folder for all runs and the report; what is there is not made again")
-	fl.IntVar(&f.jobs, "jobs", 0, "runs at a time, each with its share of the threads; 0: on the CPU one a core for generated tasks, else one. Results are the same for any number")
+	fl.IntVar(&f.jobs, "jobs", 0, "runs at a time, each with its share of the threads; 0: on the CPU one a core "+
+		"for generated tasks, else one. Results are the same for any number")
 	fl.BoolVar(&f.plan, "plan", false, "only print what there is to do, and how long it takes")
 	fl.BoolVar(&f.yaml, "yaml", false, "only print the file of --scale")
 	fl.BoolVar(&f.asJSON, "json", false, "print the results, or with --plan the plan, as JSON")
@@ -62,7 +63,8 @@ command goes on where it stopped, and comes to the same numbers.`,
 
 func (f *compareFlags) run(c *cobra.Command, files []string) error {
 	if (len(files) == 1) == (f.scale != "") {
-		return fmt.Errorf("agora compare: want a file or --scale %s, got %s", strings.Join(compare.Scales(), "|"), map[bool]string{true: "both", false: "neither"}[f.scale != ""])
+		got := map[bool]string{true: "both", false: "neither"}[f.scale != ""]
+		return fmt.Errorf("agora compare: want a file or --scale %s, got %s", strings.Join(compare.Scales(), "|"), got)
 	}
 	if f.yaml {
 		return f.printYAML(c.OutOrStdout())
@@ -178,7 +180,8 @@ func (p *compareProgress) Runs(done, of int, left time.Duration) {
 }
 
 func printPlan(w io.Writer, e compare.Experiment, p compare.Plan, jobs int) error {
-	fmt.Fprintf(w, "%s: %d methods, after %s steps, on %d seeds that count\n", printable.Name(e.Name), len(e.Methods), numbers(e.Train.Steps), len(e.Seeds.Score))
+	fmt.Fprintf(w, "%s: %d methods, after %s steps, on %d seeds that count\n", printable.Name(e.Name),
+		len(e.Methods), numbers(e.Train.Steps), len(e.Seeds.Score))
 	fmt.Fprintf(w, "%-28s %6s  %8s\n", "", "runs", "to make")
 	for _, part := range []struct {
 		what         string
@@ -191,14 +194,16 @@ func printPlan(w io.Writer, e compare.Experiment, p compare.Plan, jobs int) erro
 		fmt.Fprintf(w, "%-28s %6d  %8d\n", part.what, part.all, part.missing)
 	}
 	if p.Rounds > 0 {
-		fmt.Fprintf(w, "and %d more each time that a best rate is the last of its grid, %d times at most for each number of steps\n", p.More, p.Rounds)
+		fmt.Fprintf(w, "and %d more each time that a best rate is the last of its grid, %d times at most for "+
+			"each number of steps\n", p.More, p.Rounds)
 	}
 	left := "unknown before the first run has ended"
 	switch {
 	case p.Missing.Runs() == 0:
 		left = "none: all runs are there"
 	case p.Seconds > 0:
-		left = fmt.Sprintf("about %s, %d runs at a time", (time.Duration(p.Seconds) * time.Second).Round(max(time.Second, time.Duration(p.Seconds/20)*time.Second)), jobs)
+		seconds := time.Duration(p.Seconds) * time.Second
+		left = fmt.Sprintf("about %s, %d runs at a time", seconds.Round(max(time.Second, seconds/20)), jobs)
 	}
 	_, err := fmt.Fprintf(w, "time: %s\n", left)
 	return err
