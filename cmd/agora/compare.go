@@ -35,8 +35,8 @@ MultiLoRA. Every method is tried at as many learning rates as any other, on vali
 seeds that are not scored, and then runs on new seeds. Prints each task's mean and standard
 deviation over seeds, and for pairs of methods the difference by seed with its 95 % interval.
 
-The experiment is a YAML file, or one that is built in: --scale small (five minutes), default (one
-to two hours on two cores), full and full-sums (half a day each). --plan says what there is to do,
+The experiment is a YAML file, or one that is built in: --scale small (five to six minutes), default
+(one to two hours on two cores), full and full-sums (some hours each). --plan says what there is to do,
 and how long it takes; --yaml prints a built-in file to begin one's own with. docs/experiment.md
 explains both.
 
