@@ -124,7 +124,8 @@ func multiRC(examples []tasks.Example, results []Result) []Score {
 		q := *questions[name]
 		list = append(list, q)
 		exact = append(exact, isTrue(q.right == q.all))
-		sum.right, sum.all, sum.both, sum.said, sum.is = sum.right+q.right, sum.all+q.all, sum.both+q.both, sum.said+q.said, sum.is+q.is
+		sum.right, sum.all = sum.right+q.right, sum.all+q.all
+		sum.both, sum.said, sum.is = sum.both+q.both, sum.said+q.said, sum.is+q.is
 	}
 	without := func(i int) counts {
 		s := sum
@@ -134,8 +135,14 @@ func multiRC(examples []tasks.Example, results []Result) []Score {
 		}
 		return s
 	}
-	byAnswer := jackknife("accuracy", len(list), func(i int) float64 { s := without(i); return float64(s.right) / math.Max(1, float64(s.all)) })
-	f1 := jackknife("f1a", len(list), func(i int) float64 { s := without(i); return 2 * float64(s.both) / math.Max(1, float64(s.said+s.is)) })
+	byAnswer := jackknife("accuracy", len(list), func(i int) float64 {
+		s := without(i)
+		return float64(s.right) / math.Max(1, float64(s.all))
+	})
+	f1 := jackknife("f1a", len(list), func(i int) float64 {
+		s := without(i)
+		return 2 * float64(s.both) / math.Max(1, float64(s.said+s.is))
+	})
 	byAnswer.N, f1.N = len(results), len(results)
 	return []Score{byAnswer, f1, mean("exact_match", exact)}
 }

@@ -76,7 +76,10 @@ func (q question) rows(number, positions int) (all []row, err error) {
 
 // likelihoods gives, for each question, its answers' log-likelihoods in nats. done is told the
 // questions that are answered, a few at a time.
-func likelihoods(ctx context.Context, m *llama.Model, questions []question, batchTokens int, done func(questions []int, values [][]float64) error) error {
+func likelihoods(
+	ctx context.Context, m *llama.Model, questions []question, batchTokens int,
+	done func(questions []int, values [][]float64) error,
+) error {
 	values := make([][]float64, len(questions))
 	left := make([]int, len(questions)) // rows that a question still waits for
 	var all []row

@@ -30,12 +30,14 @@ type TextOptions struct {
 	Progress      func(done, windows int) // told how many of the windows are done; may be nil
 }
 
-// MeasurePerplexity reads text in windows of that many tokens. Each starts with BOS and goes on where the one before has ended, so each token
-// of the text counts once. With a tokenizer that has no BOS, the token before stands in its
-// place, and the text's first does not count.
+// MeasurePerplexity reads text in windows of that many tokens. Each starts with BOS and goes on where
+// the one before has ended, so each token of the text counts once. With a tokenizer that has no BOS,
+// the token before stands in its place, and the text's first does not count.
 //
 // An id that the model has no embedding for is an error before anything is computed.
-func MeasurePerplexity(ctx context.Context, m *llama.Model, tok tokenizer.Tokenizer, text string, o TextOptions) (Perplexity, error) {
+func MeasurePerplexity(
+	ctx context.Context, m *llama.Model, tok tokenizer.Tokenizer, text string, o TextOptions,
+) (Perplexity, error) {
 	tensor.NotNil("eval.MeasurePerplexity", "a context", ctx)
 	tensor.NotNil("eval.MeasurePerplexity", "a model", m)
 	tensor.NotNil("eval.MeasurePerplexity", "a tokenizer", tok)

@@ -44,7 +44,7 @@ type Result struct {
 	ID   string `json:"id"` // file:row, see tasks.Example
 
 	LogLikelihoods []float64 `json:"log_likelihoods,omitempty"` // nats, of each choice
-	Predicted      int       `json:"predicted"`                 // the choice of the largest; the first of several; -1: written freely
+	Predicted      int       `json:"predicted"`                 // the first choice of the largest; -1: written freely
 	Gold           int       `json:"gold"`                      // the right choice
 	Written        string    `json:"written,omitempty"`         // of an answer that is written freely
 	Correct        bool      `json:"correct"`

@@ -54,7 +54,8 @@ func (w writing) Run(ctx context.Context, s Subject, o Options) (Report, error) 
 			number, _ := tasks.FinalNumber(text)
 			last, _ := tasks.LastNumber(text)
 			results[i] = Result{
-				Task: w.name, ID: e.ID, Predicted: -1, Gold: -1, Written: text, Correct: number == e.Number, Flexible: last == e.Number,
+				Task: w.name, ID: e.ID, Predicted: -1, Gold: -1, Written: text,
+				Correct: number == e.Number, Flexible: last == e.Number,
 			}
 		}
 		if err := w.measureSolutions(ctx, s, examples, todo[from:to], results, o); err != nil {
@@ -76,7 +77,9 @@ func (w writing) Run(ctx context.Context, s Subject, o Options) (Report, error) 
 }
 
 // measureSolutions adds the likelihoods of the given solutions, and records the results.
-func (w writing) measureSolutions(ctx context.Context, s Subject, examples []tasks.Example, todo []int, results []Result, o Options) error {
+func (w writing) measureSolutions(
+	ctx context.Context, s Subject, examples []tasks.Example, todo []int, results []Result, o Options,
+) error {
 	var questions []question
 	for _, i := range todo {
 		q, err := ask(s.Tokenizer, examples[i].ID, examples[i].Prompt, []string{examples[i].Answer})

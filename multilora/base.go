@@ -166,7 +166,8 @@ func (d *differences) String() string {
 	for _, v := range d.was.values {
 		largest = max(largest, math.Abs(float64(v)))
 	}
-	return fmt.Sprintf("tensor %q: %d of %d sampled numbers differ, by up to %.2g where the largest is %.2g (%d tensors differ)",
+	return fmt.Sprintf("tensor %q: %d of %d sampled numbers differ, by up to %.2g where the largest is %.2g"+
+		" (%d tensors differ)",
 		d.first, d.numbers, len(d.was.values), d.most, largest, d.other)
 }
 

@@ -45,7 +45,8 @@ func AttachBranches(model Model, paths []string, scaling Scaling, options ...Opt
 	}
 	slots := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return layers[s.name] == 0 })
 	cfg := Config{
-		Method: MethodMultiLoRA, Modules: len(paths), Rank: rank, Alpha: float64(rank), Scaling: scaling, Targets: shortest(namesOf(slots), namesOf(all)),
+		Method: MethodMultiLoRA, Modules: len(paths), Rank: rank, Alpha: float64(rank), Scaling: scaling,
+		Targets: shortest(namesOf(slots), namesOf(all)),
 	}
 	for name, r := range layers {
 		cfg.set(name, r, float64(r))

@@ -88,7 +88,9 @@ type Config struct {
 
 // Defaults is MultiLoRA with three modules of rank 8 on every linear layer.
 func Defaults() Config {
-	return Config{Method: MethodMultiLoRA, Modules: 3, Rank: 8, Alpha: 8, Scaling: ScalingScalar, Targets: []string{AllLinear}}
+	return Config{
+		Method: MethodMultiLoRA, Modules: 3, Rank: 8, Alpha: 8, Scaling: ScalingScalar, Targets: []string{AllLinear},
+	}
 }
 
 // maxRank is the largest rank of all modules together: more than any layer can use.

@@ -83,7 +83,8 @@ func writeFolder(dir string, info Info, tensors ...safetensors.Source) error {
 	if err != nil {
 		return err
 	}
-	if err := safetensors.Write(filepath.Join(dir, TensorFile), map[string]string{configKey: string(config)}, tensors...); err != nil {
+	metadata := map[string]string{configKey: string(config)}
+	if err := safetensors.Write(filepath.Join(dir, TensorFile), metadata, tensors...); err != nil {
 		return err
 	}
 	text, err := info.text()
@@ -248,7 +249,8 @@ func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) err
 			return fmt.Errorf("%w (the adapter was made for %q)", err, info.Base)
 		}
 		if t.DType != safetensors.F32 || !slices.Equal(t.Shape, shape) {
-			return fmt.Errorf("multilora: %s: tensor %q: want F32 %v beside this model's weight %s, got %s %v (the adapter was made for %q)",
+			return fmt.Errorf("multilora: %s: tensor %q: want F32 %v beside this model's weight %s, got %s %v"+
+				" (the adapter was made for %q)",
 				f.Path(), name, shape, w, t.DType, t.Shape, info.Base)
 		}
 		known[name] = true
@@ -270,7 +272,8 @@ func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) err
 	}
 	for _, name := range f.Names() {
 		if !known[name] {
-			return fmt.Errorf("multilora: %s: tensor %s: want none of that name with %d modules on %d layers and %d parameters beside them (the adapter was made for %q)",
+			return fmt.Errorf("multilora: %s: tensor %s: want none of that name with %d modules on %d layers"+
+				" and %d parameters beside them (the adapter was made for %q)",
 				f.Path(), quoted(name), info.Modules, len(slots), len(a.extras), info.Base)
 		}
 	}

@@ -24,7 +24,8 @@ type Linear struct {
 
 // Forward maps [..., in] to [..., out].
 func (l *Linear) Forward(x *nn.Var) *nn.Var {
-	return ops.MultiLoRALinear(x, l.Base.Weight.Var(), variable(l.Base.Bias), l.A.Var(), l.B.Var(), variable(l.S), l.options)
+	w, bias := l.Base.Weight.Var(), variable(l.Base.Bias)
+	return ops.MultiLoRALinear(x, w, bias, l.A.Var(), l.B.Var(), variable(l.S), l.options)
 }
 
 func variable(p *nn.Param) *nn.Var {

@@ -41,7 +41,10 @@ type folderForm struct {
 
 // formOf is that of a folder; nil: none.
 func formOf(dir string) *folderForm {
-	for _, form := range []folderForm{{[]string{InfoFile, TensorFile}, Load}, {[]string{PEFTConfigFile, PEFTTensorFile}, LoadPEFT}} {
+	for _, form := range []folderForm{
+		{[]string{InfoFile, TensorFile}, Load},
+		{[]string{PEFTConfigFile, PEFTTensorFile}, LoadPEFT},
+	} {
 		if regular.Exists(filepath.Join(dir, form.files[0])) {
 			return &form
 		}

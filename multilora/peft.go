@@ -96,7 +96,9 @@ func LoadPEFT(model Model, dir string, options ...Options) (*Adapter, error) {
 }
 
 // assemble makes a LoRA of modules that are read one by one and attaches it.
-func (a *Adapter) assemble(model Model, path string, o Options, slots []slot, read func(slot) (module, error)) (*Adapter, error) {
+func (a *Adapter) assemble(
+	model Model, path string, o Options, slots []slot, read func(slot) (module, error),
+) (*Adapter, error) {
 	cfg := a.config
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -219,7 +221,8 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) e
 		switch own := f.names[peftPrefix+e.name]; {
 		case !e.head || !ok && tied:
 		case !ok || head.DType != own.DType || !bytes.Equal(head.Data, own.Data):
-			return fmt.Errorf("multilora: %s: tensor %q: want the numbers of %q beside this model, whose head is its embedding, got others or none",
+			return fmt.Errorf("multilora: %s: tensor %q: want the numbers of %q beside this model,"+
+				" whose head is its embedding, got others or none",
 				f.Path(), peftPrefix+headParam, own.Name)
 		default:
 			known[peftPrefix+headParam] = true
@@ -227,7 +230,8 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) e
 	}
 	for _, name := range f.Names() {
 		if plain := strings.Replace(name, ".default.weight", ".weight", 1); !known[plain] {
-			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d parameters, that %s chooses in this model, got %s",
+			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d parameters,"+
+				" that %s chooses in this model, got %s",
 				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile, tensorKind(plain))
 		}
 	}
@@ -282,7 +286,8 @@ func (a *Adapter) SavePEFT(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), map[string]string{"format": "pt"}, tensors...); err != nil {
+	metadata := map[string]string{"format": "pt"}
+	if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), metadata, tensors...); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(a.peftConfig(), "", "  ")

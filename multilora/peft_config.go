@@ -89,7 +89,8 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 	if n := repetitions(text); n > maxRepetitions {
 		return nil, fmt.Errorf("want at most %d counted repetitions in patterns, got %d", maxRepetitions, n)
 	}
-	c := &peftConfig{rank: 8, alpha: 8, targets: peftNames{list: []string{"q_proj", "v_proj"}}} // PEFT's defaults for the LLaMA family
+	// PEFT's defaults for the LLaMA family.
+	c := &peftConfig{rank: 8, alpha: 8, targets: peftNames{list: []string{"q_proj", "v_proj"}}}
 	layersSet := ""
 	for _, f := range fields {
 		var err error
@@ -174,7 +175,8 @@ func (c *peftConfig) refuseModules(modules []string) {
 
 // notALayer says that modules cannot stand beside a module.
 func notALayer(module string) string {
-	return lastPart(module) + " as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)"
+	return lastPart(module) +
+		" as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)"
 }
 
 // err joins what is not supported, as far as a line has room for it.

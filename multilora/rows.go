@@ -131,7 +131,8 @@ func (s *Set) UseRows(names ...string) error {
 				beside[l.layer] = mixed
 				s.mixed = append(s.mixed, l.slot)
 			}
-			mixed.Adapters = append(mixed.Adapters, &modules{l.linear.A, l.linear.B, l.linear.S, l.linear.options, runs(names, name)})
+			own := &modules{l.linear.A, l.linear.B, l.linear.S, l.linear.options, runs(names, name)}
+			mixed.Adapters = append(mixed.Adapters, own)
 		}
 	}
 	for _, slot := range s.mixed {
@@ -201,7 +202,9 @@ func (l *rowsLinear) Forward(x *nn.Var) *nn.Var {
 	var parts []ops.LoRARows
 	for _, m := range l.Adapters {
 		for _, run := range m.runs {
-			parts = append(parts, ops.LoRARows{From: run[0], To: run[1], A: m.A.Var(), B: m.B.Var(), S: variable(m.S), MultiLoRA: m.options})
+			parts = append(parts, ops.LoRARows{
+				From: run[0], To: run[1], A: m.A.Var(), B: m.B.Var(), S: variable(m.S), MultiLoRA: m.options,
+			})
 		}
 	}
 	slices.SortFunc(parts, func(a, b ops.LoRARows) int { return a.From - b.From })

@@ -65,7 +65,9 @@ func OfAdapter(ctx context.Context, a *multilora.Adapter, keep func(layer string
 // OfTuned decomposes what full fine-tuning has changed in the layers of a model's blocks, in the
 // model's order. Layers whose smaller side is above LargestFull are left out and named. Only layers
 // that keep reports true for are looked at; nil: all.
-func OfTuned(ctx context.Context, base, tuned *llama.Model, keep func(layer string) bool) (updates []Update, tooLarge []string, err error) {
+func OfTuned(
+	ctx context.Context, base, tuned *llama.Model, keep func(layer string) bool,
+) (updates []Update, tooLarge []string, err error) {
 	before := map[string]*nn.Param{}
 	for name, p := range nn.Params(base) {
 		before[name] = p
@@ -149,7 +151,8 @@ func (u Update) EffectiveRank() float64 { return multilora.EffectiveRank(u.Singu
 // columns end with those that are not.
 func Similarity(a, b Update, mostI, mostJ int) ([][]float64, error) {
 	if a.Columns != b.Columns {
-		return nil, fmt.Errorf("spectrum: layer %s: want two updates of as many inputs, got %d and %d", a.Layer, a.Columns, b.Columns)
+		return nil, fmt.Errorf("spectrum: layer %s: want two updates of as many inputs, got %d and %d",
+			a.Layer, a.Columns, b.Columns)
 	}
 	mostI, mostJ = min(mostI, a.rank()), min(mostJ, b.rank())
 	phi := make([][]float64, mostI)

@@ -119,7 +119,8 @@ func readWiC(path string, o reading) (all []Example, err error) {
 		}
 		e := Example{
 			Prompt: "Sentence 1: " + *r.Sentence1 + "\nSentence 2: " + *r.Sentence2 +
-				"\nQuestion: Is the word '" + string(first[*r.Start1:*r.End1]) + "' used in the same way in the two sentences above?\nAnswer:",
+				"\nQuestion: Is the word '" + string(first[*r.Start1:*r.End1]) + "' used in the same way in the two sentences above?" +
+				"\nAnswer:",
 		}
 		e.at(path, number, "")
 		e.chosen(oneIf(*r.Label), " no", " yes")
@@ -129,7 +130,9 @@ func readWiC(path string, o reading) (all []Example, err error) {
 	return all, err
 }
 
-var multiRC = Task{Name: "multirc", About: "which answers to questions about a passage are right", read: readMultiRC, files: superGLUE}
+var multiRC = Task{
+	Name: "multirc", About: "which answers to questions about a passage are right", read: readMultiRC, files: superGLUE,
+}
 
 // readMultiRC makes an example of each answer: is it right? Groups are the questions.
 func readMultiRC(path string, o reading) (all []Example, err error) {

@@ -71,7 +71,8 @@ that loses is reported. Sizes above 768 are cut by iterating on a subspace.`,
 	fl.StringVar(&f.method, "method", string(multilora.CombineCat), "cat, svd, linear, ties, dare-linear or dare-ties")
 	fl.StringSliceVar(&f.weights, "weights", nil, "a number for each adapter (default: all 1)")
 	fl.IntVar(&f.options.Rank, "rank", 0, "rank of the result; 0: the largest of the adapters")
-	fl.Float64Var(&f.options.Density, "density", 0, "part of each change that ties and dare keep; 0: 0.2 for ties, else 0.5")
+	fl.Float64Var(&f.options.Density, "density", 0,
+		"part of each change that ties and dare keep; 0: 0.2 for ties, else 0.5")
 	fl.Uint64Var(&f.options.Seed, "seed", 0, "of what dare drops")
 	fl.BoolVar(&f.force, "force", false, "use adapters although the model is not the one that they were made for")
 	fl.BoolVar(&f.asJSON, "json", false, "print the report as JSON")

@@ -28,11 +28,15 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{name: Loss, title: "Loss", unit: lossUnit, heldOut: HeldOutLoss, value: func(r train.Record) *float64 { return r.Loss }},
-	{name: HeldOutLoss, title: "Held-out loss", unit: lossUnit, value: func(r train.Record) *float64 { return r.HeldOutLoss }},
+	{name: Loss, title: "Loss", unit: lossUnit, heldOut: HeldOutLoss,
+		value: func(r train.Record) *float64 { return r.Loss }},
+	{name: HeldOutLoss, title: "Held-out loss", unit: lossUnit,
+		value: func(r train.Record) *float64 { return r.HeldOutLoss }},
 	{name: LR, title: "Learning rate", value: ofStep(func(r *train.Record) *float64 { return &r.LR })},
-	{name: GradNorm, title: "Gradient norm", unit: "before clipping", value: ofStep(func(r *train.Record) *float64 { return &r.GradNorm })},
-	{name: TokensPerSec, title: "Speed", unit: "tokens/s", value: ofStep(func(r *train.Record) *float64 { return &r.TokensPerSec })},
+	{name: GradNorm, title: "Gradient norm", unit: "before clipping",
+		value: ofStep(func(r *train.Record) *float64 { return &r.GradNorm })},
+	{name: TokensPerSec, title: "Speed", unit: "tokens/s",
+		value: ofStep(func(r *train.Record) *float64 { return &r.TokensPerSec })},
 }
 
 const lossUnit = "nats a token"
@@ -62,7 +66,8 @@ func taskKinds(task string) []kind {
 		}
 	}
 	return []kind{
-		{name: TaskLoss(task), title: "Loss of " + printable.Name(task), unit: lossUnit, heldOut: TaskHeldOutLoss(task), value: value(true)},
+		{name: TaskLoss(task), title: "Loss of " + printable.Name(task), unit: lossUnit,
+			heldOut: TaskHeldOutLoss(task), value: value(true)},
 		{name: TaskHeldOutLoss(task), value: value(false)},
 	}
 }
@@ -103,7 +108,10 @@ func Read(paths []string) ([]Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := Run{Name: folderName(path), Path: path, curves: map[string]Curve{}, tasks: map[string]bool{}, scores: map[string]bool{}}
+		r := Run{
+			Name: folderName(path), Path: path,
+			curves: map[string]Curve{}, tasks: map[string]bool{}, scores: map[string]bool{},
+		}
 		for _, record := range records {
 			for task := range record.Tasks {
 				r.tasks[task] = true

@@ -28,7 +28,8 @@ func legend(runs []Run) plot.Legend {
 	l.Add("each step", &plotter.Line{LineStyle: draw.LineStyle{Color: color.Gray{0xc8}, Width: faintWidth}})
 	l.Add("smoothed", &plotter.Line{LineStyle: draw.LineStyle{Color: grey, Width: lineWidth}})
 	if heldOut {
-		l.Add("held-out loss", &plotter.Scatter{GlyphStyle: draw.GlyphStyle{Color: grey, Radius: dotRadius, Shape: draw.CircleGlyph{}}})
+		dot := draw.GlyphStyle{Color: grey, Radius: dotRadius, Shape: draw.CircleGlyph{}}
+		l.Add("held-out loss", &plotter.Scatter{GlyphStyle: dot})
 	}
 	return l
 }

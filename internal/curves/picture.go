@@ -49,7 +49,10 @@ func Draw(w io.Writer, runs []Run, format string) error {
 	page.SetColor(color.White)
 	page.Fill(page.Rectangle.Path())
 	const margin, gap = 14, 20 // points
-	tiles := draw.Tiles{Rows: rows, Cols: columns, PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: margin, PadX: gap, PadY: gap}
+	tiles := draw.Tiles{
+		Rows: rows, Cols: columns, PadX: gap, PadY: gap,
+		PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: margin,
+	}
 	places := plot.Align(grid, tiles, page)
 	for i, p := range panels {
 		p.Draw(places[i/columns][i%columns])
@@ -178,7 +181,9 @@ func addPoints(p *plot.Plot, run int, c Curve) error {
 	if err != nil {
 		return err
 	}
-	points.GlyphStyle = draw.GlyphStyle{Color: picture.Palette[run%len(picture.Palette)], Radius: dotRadius, Shape: draw.CircleGlyph{}}
+	points.GlyphStyle = draw.GlyphStyle{
+		Color: picture.Palette[run%len(picture.Palette)], Radius: dotRadius, Shape: draw.CircleGlyph{},
+	}
 	p.Add(dots{points})
 	return nil
 }

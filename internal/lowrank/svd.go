@@ -4,6 +4,7 @@
 package lowrank
 
 import (
+	"cmp"
 	"errors"
 	"math"
 
@@ -21,10 +22,24 @@ type SVD struct {
 	V *mat.Dense // [n, k], its columns orthonormal
 }
 
-var errNotConverged = errors.New("the singular values do not converge")
+var (
+	errNotConverged = errors.New("the singular values do not converge")
+	errNotFinite    = errors.New("want finite numbers, got others")
+)
+
+// finite is an error if any number of a matrix is not finite: LAPACK would panic or never end.
+func finite(m mat.Matrix) error {
+	if v := mat.Norm(m, 1); math.IsNaN(v) || math.IsInf(v, 0) {
+		return errNotFinite
+	}
+	return nil
+}
 
 // Dense decomposes a matrix as a whole.
 func Dense(m mat.Matrix) (SVD, error) {
+	if err := finite(m); err != nil {
+		return SVD{}, err
+	}
 	var f mat.SVD
 	if !f.Factorize(m, mat.SVDThin) {
 		return SVD{}, errNotConverged
@@ -43,6 +58,9 @@ func Product(b, a mat.Matrix) (SVD, error) {
 		var product mat.Dense
 		product.Mul(b, a)
 		return Dense(&product)
+	}
+	if err := cmp.Or(finite(b), finite(a)); err != nil {
+		return SVD{}, err
 	}
 	qb, rb := thinQR(b)
 	qa, ra := thinQR(a.T())
@@ -63,6 +81,9 @@ func ProductValues(b, a mat.Matrix) ([]float64, error) {
 	m, r := b.Dims()
 	_, n := a.Dims()
 	var core mat.Dense
+	if err := cmp.Or(finite(b), finite(a)); err != nil {
+		return nil, err
+	}
 	if r < min(m, n) {
 		core.Mul(triangle(b), triangle(a.T()).T())
 	} else {
@@ -73,6 +94,9 @@ func ProductValues(b, a mat.Matrix) ([]float64, error) {
 
 // Values returns the singular values of a matrix, descending.
 func Values(m mat.Matrix) ([]float64, error) {
+	if err := finite(m); err != nil {
+		return nil, err
+	}
 	var f mat.SVD
 	if !f.Factorize(m, mat.SVDNone) {
 		return nil, errNotConverged
@@ -85,6 +109,9 @@ func Values(m mat.Matrix) ([]float64, error) {
 // randomness", 0909.4061, algorithm 4.4): much faster than Dense, and exact where the values
 // behind them are far smaller. The same seed gives the same bits.
 func Largest(m mat.Matrix, rank int, seed uint64) (SVD, error) {
+	if err := finite(m); err != nil {
+		return SVD{}, err
+	}
 	const more, rounds = 8, 8 // directions beyond rank, and how often the matrix acts on them
 	rows, columns := m.Dims()
 	k := min(rank+more, rows, columns)

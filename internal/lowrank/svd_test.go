@@ -118,3 +118,21 @@ func TestLargest(t *testing.T) {
 		t.Errorf("%d values, off by %g", len(got.S), d)
 	}
 }
+
+// LAPACK does not see a number that is none.
+func TestNotFinite(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1)} {
+		good, bad := normal(6, 6, 5), normal(6, 6, 6)
+		bad.Set(2, 3, v)
+		_, dense := Dense(bad)
+		_, product := Product(bad.Slice(0, 6, 0, 4), good.Slice(0, 4, 0, 6))
+		_, second := Product(good.Slice(0, 6, 0, 4), bad.Slice(0, 4, 0, 6))
+		_, values := ProductValues(bad.Slice(0, 6, 0, 4), good.Slice(0, 4, 0, 6))
+		_, largest := Largest(bad, 2, 1)
+		for i, err := range []error{dense, product, second, values, largest} {
+			if err != errNotFinite {
+				t.Errorf("%g, case %d: error %v", v, i, err)
+			}
+		}
+	}
+}

@@ -221,7 +221,7 @@ func fall(runs []Run, kind string) (*plot.Plot, error) {
 	p := newPanel(kind, "relative to the largest", "singular value number", "")
 	err := curve(p, runs, kind, func(u spectrum.Update, k int) float64 {
 		return math.Log10(u.Singular[k-1] / u.Singular[0])
-	}, func(mean float64) float64 { return math.Pow(10, mean) }, 1)
+	}, func(mean float64) float64 { return math.Pow(10, mean) })
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(picture.LogTicks)
 	p.Y.Max = 1.2
 	return p, err
@@ -230,13 +230,15 @@ func fall(runs []Run, kind string) (*plot.Plot, error) {
 // energy is the share of |ΔW|² in the largest singular values, a mean over layers.
 func energy(runs []Run, kind string) (*plot.Plot, error) {
 	p := newPanel(kind, "share of |ΔW|² in the largest", "largest singular values counted", "")
-	err := curve(p, runs, kind, spectrum.Update.Energy, func(mean float64) float64 { return mean }, 0)
+	err := curve(p, runs, kind, spectrum.Update.Energy, func(mean float64) float64 { return mean })
 	p.Y.Min, p.Y.Max = 0, 1.05
 	return p, err
 }
 
 // curve draws a mean over layers against a number of singular values.
-func curve(p *plot.Plot, runs []Run, kind string, of func(spectrum.Update, int) float64, from func(float64) float64, first int) error {
+func curve(
+	p *plot.Plot, runs []Run, kind string, of func(spectrum.Update, int) float64, from func(float64) float64,
+) error {
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(picture.LogTicks)
 	for i, r := range runs {
 		updates := r.ofKind(kind)
@@ -281,7 +283,8 @@ func curve(p *plot.Plot, runs []Run, kind string, of func(spectrum.Update, int) 
 
 // heat is phi as a map.
 func heat(l Likeness) *plot.Plot {
-	p := newPanel(l.Kind, "φ(i, j) of "+picture.Shorten(l.Run), "j, directions of "+picture.Shorten(l.Full), "i, of the run")
+	run, full := picture.Shorten(l.Run), picture.Shorten(l.Full)
+	p := newPanel(l.Kind, "φ(i, j) of "+run, "j, directions of "+full, "i, of the run")
 	h := plotter.NewHeatMap(cells(l.Phi), shades(64))
 	h.Min, h.Max = 0, 1
 	p.Add(h)
