@@ -71,7 +71,6 @@ type page struct {
 	Letters  bool  // tasks are scored by letters, too
 	What     string
 	Caution  string
-	Flags    []string
 	Protocol []string
 	Tasks    []string
 	Tables   []table
@@ -90,7 +89,7 @@ type table struct {
 func (r *Results) page() page {
 	e := &r.Experiment
 	p := page{
-		R: r, E: e, What: e.Measure.axis(), Caution: r.caution(), Flags: r.Flags(), Protocol: e.protocol(),
+		R: r, E: e, What: e.Measure.axis(), Caution: r.caution(), Protocol: e.protocol(),
 		Tasks: r.tasks(), Figures: r.figures(), Legend: r.legend(),
 	}
 	for i := range e.Methods {
@@ -147,8 +146,8 @@ func (r *Results) caution() string {
 		"for all pairs after as many steps.", n, 0.05*float64(n))
 }
 
-// Flags are what a reader must know before believing the rest.
-func (r *Results) Flags() (all []string) {
+// notes are what a reader must know before believing the rest.
+func (r *Results) notes() (all []string) {
 	for _, steps := range r.Experiment.Train.Steps {
 		var edges []string
 		for _, rate := range r.Rates {

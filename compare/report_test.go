@@ -110,7 +110,7 @@ func TestReportSaysWhatMayMislead(t *testing.T) {
 		Rates:      []Rate{{Method: "LoRA", Steps: 4, LR: 0.002, Edge: true}, {Method: "full", Steps: 4, LR: 0.001}},
 		Table:      []Row{{Method: "full", Steps: 6, Diverged: 2}},
 	}
-	flags := strings.Join(r.Flags(), "\n")
+	flags := strings.Join(r.notes(), "\n")
 	for _, want := range []string{"After 4 steps the best rate is the first or the last that was tried: LoRA (0.002).", "full after 6 steps: 2 runs diverged", "90.0 % of its own tasks", "All seeds begin with the same model"} {
 		if !strings.Contains(flags, want) {
 			t.Errorf("no %q in %s", want, flags)
@@ -120,11 +120,11 @@ func TestReportSaysWhatMayMislead(t *testing.T) {
 		t.Errorf("a rate inside its grid is flagged: %s", flags)
 	}
 	r.Bases = append(r.Bases, r.Bases[0])
-	if flags := strings.Join(r.Flags(), "\n"); !strings.Contains(flags, "3 seeds share 2 bases") {
+	if flags := strings.Join(r.notes(), "\n"); !strings.Contains(flags, "3 seeds share 2 bases") {
 		t.Errorf("shared bases are not flagged: %s", flags)
 	}
 	r.Bases = append(r.Bases, r.Bases[0])
-	if flags := strings.Join(r.Flags(), "\n"); strings.Contains(flags, "share") || strings.Contains(flags, "same model") {
+	if flags := strings.Join(r.notes(), "\n"); strings.Contains(flags, "share") || strings.Contains(flags, "same model") {
 		t.Errorf("a base for each seed is flagged: %s", flags)
 	}
 	cosine := strings.Join(e.protocol(), "\n")

@@ -15,6 +15,7 @@ type Results struct {
 	Table      []Row        `json:"table"`
 	Pairs      []Pair       `json:"pairs"`
 	Findings   []string     `json:"findings"` // one sentence for each of Experiment.Pairs
+	Notes      []string     `json:"notes"`    // what a reader must know before believing the rest
 	Speed      []SpeedRow   `json:"speed,omitempty"`
 	Versions   []string     `json:"versions"` // of Agora that made the runs
 }
@@ -156,6 +157,7 @@ func (r *Results) finish() {
 		}
 		r.Findings = append(r.Findings, Words(names[0], names[1], e.Measure, stages))
 	}
+	r.Notes = r.notes()
 }
 
 func (r *Results) row(method string, steps int) Row {

@@ -33,7 +33,7 @@ func printComparison(w io.Writer, r *compare.Results, out string) error {
 	for _, line := range r.Findings {
 		fmt.Fprintln(w, printable.Name(line))
 	}
-	for _, line := range r.Flags() {
+	for _, line := range r.Notes {
 		fmt.Fprintln(w, "note:", printable.Name(line))
 	}
 	_, err := fmt.Fprintf(w, "\nreport: %s\n", printable.Name(filepath.Join(out, compare.ReportFile)))
