@@ -24,7 +24,6 @@ type material struct {
 // task is one of the tasks that are taught.
 type task struct {
 	name       string
-	chance     float64         // of letters drawn at random; 0: unknown
 	validation []data.Sequence // that rates are chosen by
 	test       []data.Sequence // the loss of which is measured, of rows that are written
 	written    []written       // the same ones
@@ -59,7 +58,7 @@ func generated(f synthetic.Family, list []synthetic.Task, validation, test int) 
 	}
 	m := &material{tok: tok}
 	for _, t := range list {
-		own := task{name: t.Name, chance: f.Chance}
+		own := task{name: t.Name}
 		for _, r := range f.Held(t, synthetic.Validation, validation) {
 			own.validation = append(own.validation, sequence(r))
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/internal/synthetic"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -40,6 +41,15 @@ func Methods() [][2]string {
 	var all [][2]string
 	for _, k := range kinds {
 		all = append(all, [2]string{k.name, k.about})
+	}
+	return all
+}
+
+// Families lists the generated tasks that Base.Generated may name, each with what it is.
+func Families() [][2]string {
+	var all [][2]string
+	for _, f := range synthetic.Families() {
+		all = append(all, [2]string{f.Name, f.About})
 	}
 	return all
 }

@@ -32,8 +32,9 @@ func compareCommand() *cobra.Command {
 		Short: "Compare ways of fine-tuning over seeds, each at the rate that suits it",
 		Long: `Compare ways of fine-tuning a model for several tasks at once: full, LoRA, rsLoRA, LoRA+,
 MultiLoRA. Every method is tried at as many learning rates as any other, on validation rows and
-seeds that are not scored, and then runs on new seeds. Prints each task's mean and standard
-deviation over seeds, and for pairs of methods the difference by seed with its 95 % interval.
+seeds that are not scored, and then runs on new seeds. Prints means and standard deviations over
+seeds, of each task in the report, and for pairs of methods the difference by seed with its 95 %
+interval.
 
 The experiment is a YAML file, or one that is built in: --scale small (five to six minutes), default
 (one to two hours on two cores), full and full-sums (some hours each). --plan says what there is to do,
@@ -41,7 +42,12 @@ and how long it takes; --yaml prints a built-in file to begin one's own with. do
 explains both.
 
 The folder --out keeps every run, results.json and report.html. Ctrl-C ends at once; the same
-command goes on where it stopped, and comes to the same numbers.`,
+command goes on where it stopped, and comes to the same numbers.
+
+Methods:
+` + listed(compare.Methods()) + `
+Generated tasks:
+` + listed(compare.Families()),
 		Example: "  agora compare --scale small --plan\n" +
 			"  agora compare --scale small --out comparison\n" +
 			"  agora compare --scale default --yaml >mine.yaml\n" +
@@ -61,6 +67,15 @@ command goes on where it stopped, and comes to the same numbers.`,
 	return c
 }
 
+// listed is a line for each name and what it is.
+func listed(names [][2]string) string {
+	var b strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&b, "  %-10s %s\n", n[0], n[1])
+	}
+	return b.String()
+}
+
 func (f *compareFlags) run(c *cobra.Command, files []string) error {
 	if (len(files) == 1) == (f.scale != "") {
 		got := map[bool]string{true: "both", false: "neither"}[f.scale != ""]
@@ -72,6 +87,9 @@ func (f *compareFlags) run(c *cobra.Command, files []string) error {
 	e, err := f.experiment(files)
 	if err != nil {
 		return err
+	}
+	if f.dev.profile != "" {
+		return errors.New("--profile: want it with a single run, such as agora train's: a comparison has many")
 	}
 	if err := f.divide(e); err != nil {
 		return err

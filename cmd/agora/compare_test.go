@@ -104,6 +104,7 @@ func TestCompareErrors(t *testing.T) {
 		{[]string{bad}, `bad.yaml:2: unknown field "method"`},
 		{[]string{bad + "x"}, "no such file"},
 		{[]string{"--scale", "huge"}, `--scale: scale "huge": want one of small, default, full, full-sums`},
+		{[]string{"--scale", "small", "--profile", "x"}, "--profile: want it with a single run"},
 		{[]string{bad, "--yaml"}, "--yaml: want it with --scale"},
 	} {
 		code, _, stderr := agora(t, append([]string{"compare", "--device", "cpu", "--out", filepath.Join(t.TempDir(), "out")}, c.args...)...)
