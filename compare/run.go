@@ -163,7 +163,7 @@ func (x *runner) tuneAll(ctx context.Context, r *Results) error {
 
 func edgeNote(g grid) string {
 	if g.atEdge() {
-		return ", the last of them: a better one may lie beyond"
+		return ", at the end of the grid: a better one may lie beyond"
 	}
 	return ""
 }

@@ -212,7 +212,7 @@ func printPlan(w io.Writer, e compare.Experiment, p compare.Plan, jobs int) erro
 		fmt.Fprintf(w, "%-28s %6d  %8d\n", part.what, part.all, part.missing)
 	}
 	if p.Rounds > 0 {
-		fmt.Fprintf(w, "and %d more each time that a best rate is the last of its grid, %d times at most for "+
+		fmt.Fprintf(w, "and %d more each time that a best rate is at the end of its grid, %d times at most for "+
 			"each number of steps\n", p.More, p.Rounds)
 	}
 	left := "unknown before the first run has ended"
