@@ -19,7 +19,7 @@ import (
 type BaseResult struct {
 	Spec       BaseSpec    `json:"spec"`
 	Parameters int         `json:"parameters"`
-	Own        TaskScore   `json:"own"` // mean over the tasks that it has learnt; empty of a model that is there
+	Own        TaskScore   `json:"own"` // mean over the tasks that it has learned; empty of a model that is there
 	New        []TaskScore `json:"new"` // of the tasks that are to be taught
 }
 

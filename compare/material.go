@@ -105,12 +105,12 @@ func (e *Experiment) read(ctx context.Context) (*material, error) {
 	if err != nil {
 		return nil, err
 	}
-	learnt, held := data.HoldOut(all, e.Train.ValidationRows)
+	learned, held := data.HoldOut(all, e.Train.ValidationRows)
 	for _, s := range held {
 		m.tasks[s.Task].validation = append(m.tasks[s.Task].validation, s)
 	}
 	byTask := make([][]data.Sequence, len(m.tasks))
-	for _, s := range learnt {
+	for _, s := range learned {
 		byTask[s.Task] = append(byTask[s.Task], s)
 	}
 	for i, t := range m.tasks {
@@ -146,7 +146,7 @@ func (e *Experiment) readTask(ctx context.Context, tok tokenizer.Tokenizer, file
 	}
 	for _, r := range test {
 		if source, ok := asked[r.Prompt]; ok {
-			return nil, own, fmt.Errorf("%s asks what %s asks: want no test row that is learnt", r.Source, source)
+			return nil, own, fmt.Errorf("%s asks what %s asks: want no test row that is learned", r.Source, source)
 		}
 	}
 	if own.test, _, err = data.Tokenize(ctx, tok, test, data.TokenizeOptions{MaxTokens: e.Base.MaxTokens}); err != nil {

@@ -100,7 +100,7 @@ func TestMaterialRefusesWhatIsLearnt(t *testing.T) {
 		return lines
 	})
 	_, err := e.read(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "task digits:") || !strings.Contains(err.Error(), "want no test row that is learnt") {
+	if err == nil || !strings.Contains(err.Error(), "task digits:") || !strings.Contains(err.Error(), "want no test row that is learned") {
 		t.Errorf("got error %v", err)
 	}
 	e = own(t, same)

@@ -317,7 +317,7 @@ func (r *Results) spectrumPicture() figure {
 		Title: "Spectra of the change", Legend: true,
 		Text: "Singular values of ΔW after the last step, each layer's largest being 1, means over layers and " +
 			"seeds. Where a random start contributes most of ΔW (column “start” of the table) an even spectrum " +
-			"says nothing of what was learnt.",
+			"says nothing of what was learned.",
 	}
 	var panels []chart
 	for _, steps := range r.Experiment.Train.Steps {

@@ -123,9 +123,9 @@ func FuzzSpecialTokens(f *testing.F) {
 			}
 			for i, s := range seqs {
 				ids := append(slices.Clone(s.IDs), s.Labels[len(s.Labels)-1])
-				spelt := row[i].Text
-				begins, ends := strings.HasPrefix(spelt, "<s>"), strings.HasSuffix(strings.TrimRightFunc(spelt, unicode.IsSpace), "</s>")
-				want := strings.Count(spelt, "<s>") + strings.Count(spelt, "</s>") + 2
+				spelled := row[i].Text
+				begins, ends := strings.HasPrefix(spelled, "<s>"), strings.HasSuffix(strings.TrimRightFunc(spelled, unicode.IsSpace), "</s>")
+				want := strings.Count(spelled, "<s>") + strings.Count(spelled, "</s>") + 2
 				if special == tokenizer.SpecialAsText {
 					want = 2
 				} else {
@@ -144,8 +144,8 @@ func FuzzSpecialTokens(f *testing.F) {
 						got++
 					}
 				}
-				if ids[0] != bos || got != want || special == tokenizer.SpecialAsText && tok.Decode(ids) != spelt {
-					t.Fatalf("%q as %s: %q has %d ends, want %d", spelt, special, tok.Decode(ids), got, want)
+				if ids[0] != bos || got != want || special == tokenizer.SpecialAsText && tok.Decode(ids) != spelled {
+					t.Fatalf("%q as %s: %q has %d ends, want %d", spelled, special, tok.Decode(ids), got, want)
 				}
 			}
 			if counts.Spelled.Rows%2 != 0 {

@@ -20,7 +20,7 @@ func TestSpecialTokensInText(t *testing.T) {
 		name          string
 		row           Row
 		text, parsed  string
-		spelt         string
+		spelled       string
 		ofText, ofIDs int // labels that count
 	}{
 		{"none", text("a<b>"), "⟨<s>⟩a<b>⟨</s>⟩", "⟨<s>⟩a<b>⟨</s>⟩", "", 5, 5},
@@ -69,16 +69,16 @@ func TestSpecialTokensInText(t *testing.T) {
 			if got.String() != want || s.Counted() != counted {
 				t.Errorf("%s as %q: got %q of which %d count, want %q, %d", c.name, special, got.String(), s.Counted(), want, counted)
 			}
-			spelt := Spelled{Rows: 2, First: c.spelt}
-			if c.spelt == "" {
-				spelt = Spelled{}
+			spelled := Spelled{Rows: 2, First: c.spelled}
+			if c.spelled == "" {
+				spelled = Spelled{}
 			}
-			if counts.Spelled != spelt {
-				t.Errorf("%s as %q: counted %+v, want %+v", c.name, special, counts.Spelled, spelt)
+			if counts.Spelled != spelled {
+				t.Errorf("%s as %q: counted %+v, want %+v", c.name, special, counts.Spelled, spelled)
 			}
 			note := ""
-			if c.spelt != "" && special != tokenizer.SpecialParse {
-				note = fmt.Sprintf("2 rows spell special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens", c.spelt)
+			if c.spelled != "" && special != tokenizer.SpecialParse {
+				note = fmt.Sprintf("2 rows spell special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens", c.spelled)
 			}
 			if got := counts.Spelled.Note(special); got != note {
 				t.Errorf("%s as %q: said %q, want %q", c.name, special, got, note)

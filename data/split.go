@@ -93,7 +93,7 @@ func groups(seqs []Sequence) (of []int, keys []key) {
 // HoldOut takes n sequences of every task out, those of the groups with the smallest digests; both
 // parts keep their order. What is held out depends on what the model sees alone, not on the order
 // of the rows, the seed or the machine. Groups stay together, across tasks too, so that nothing
-// is learnt by heart and then tested: one that is too large for what n has left is passed over.
+// is learned by heart and then tested: one that is too large for what n has left is passed over.
 func HoldOut(seqs []Sequence, n int) (train, held []Sequence) {
 	of, keys := groups(seqs)
 	sizes := make([]map[int]int, len(keys)) // of a group, by task

@@ -193,7 +193,7 @@ func TestHoldOutOfAlpaca(t *testing.T) {
 		if len(held) != 500 || len(train) != len(seqs)-500 {
 			t.Errorf("%d tokens: split into %d and %d", c.tokens, len(train), len(held))
 		}
-		spelt := func(s Sequence) string { // letters has one id a byte
+		spelled := func(s Sequence) string { // letters has one id a byte
 			var b []byte
 			for _, id := range append(slices.Clone(s.IDs), s.Labels...) {
 				b = append(b, byte(id))
@@ -202,10 +202,10 @@ func TestHoldOutOfAlpaca(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for _, s := range train {
-			seen[spelt(s)] = true
+			seen[spelled(s)] = true
 		}
 		for _, s := range held {
-			if seen[spelt(s)] {
+			if seen[spelled(s)] {
 				t.Errorf("held out and trained on: %s", s.Source)
 			}
 		}

@@ -74,7 +74,7 @@ type Counts struct {
 // not among them: what is said there is text.
 type Spelled struct {
 	Rows  int    `json:"rows"`
-	First string `json:"first,omitempty"` // the first token spelt, for a message
+	First string `json:"first,omitempty"` // the first token spelled, for a message
 }
 
 // Note says that the tokens are read as letters, where they are; "" if there is nothing
@@ -211,7 +211,7 @@ func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error)
 	case r.Format == FormatChat:
 		return encodeChat(tok, o.Template, r, o.Loss)
 	case r.Format == FormatText && r.Text == "":
-		return encoded{}, nil // not even its end is to be learnt
+		return encoded{}, nil // not even its end is to be learned
 	}
 	var prompt, answer []int32
 	var begins, ends bool // as the row itself spells it

@@ -123,7 +123,7 @@ func TestChatLabels(t *testing.T) {
 		{"plain", plainTemplate, say("q", "a", "r", "b"), "<s>user: q\nassistant:[ a\n]{</s>}user: r\nassistant:[ b\n</s>]"},
 		{"EOS", "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token }}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }} {{ eos_token }}{% endif %}{% endfor %}",
 			say("q", "a", "r", "b"), "<s>[INST] q [/INST][ a </s>]<s>[INST] r [/INST][ b </s>]"},
-		// What a template makes the model skip is not generated, and not learnt.
+		// What a template makes the model skip is not generated, and not learned.
 		{"thinking", "{% for m in messages %}<|im_start|>{{ m.role }}:{% if m.role == 'assistant' %}<s>{% endif %}{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant:<s>{% endif %}",
 			say("q", "a"), "<|im_start|>user:q<|im_end|><|im_start|>assistant:<s>[a<|im_end|>]"},
 	} {

@@ -1,4 +1,4 @@
-// Package eval measures what a model has learnt.
+// Package eval measures what a model has learned.
 package eval
 
 import (

@@ -113,10 +113,10 @@ func TestMeasurePerplexity(t *testing.T) {
 		t.Errorf("windows of 3 give %+v, %v", short, err)
 	}
 
-	cancelled, cancel := context.WithCancel(context.Background())
+	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := MeasurePerplexity(cancelled, m, letters{bos: true}, text, TextOptions{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: error %v", err)
+	if _, err := MeasurePerplexity(canceled, m, letters{bos: true}, text, TextOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: error %v", err)
 	}
 	for want, run := range map[string]struct {
 		text   string

@@ -258,7 +258,7 @@ func TestMergedTwice(t *testing.T) {
 	}
 }
 
-// What another base is recognised by, and what is said of it. Each change is made to a copy
+// What another base is recognized by, and what is said of it. Each change is made to a copy
 // of the base in each storage.
 func TestOtherBases(t *testing.T) {
 	const up, norm, q = "model.layers.1.mlp.up_proj.weight", "model.norm.weight", "model.layers.0.self_attn.q_proj.weight"

@@ -133,7 +133,7 @@ func TestBranchesRefuse(t *testing.T) {
 }
 
 // With StartZeroB the model begins as its base; A and B are LoRA's, so that B alone has a gradient at
-// first, and the gain is learnt from the second step on.
+// first, and the gain is learned from the second step on.
 func TestStartZeroB(t *testing.T) {
 	d := open(t, 1)
 	m := tiny(t, d)

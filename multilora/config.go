@@ -31,7 +31,7 @@ type Start string
 const (
 	// StartSilent is the paper's: A and B are random, and every s begins at 0.
 	StartSilent Start = "silent"
-	// StartZeroB is LoRA's, with a gain that is learnt: B begins at 0, and every s at 1.
+	// StartZeroB is LoRA's, with a gain that is learned: B begins at 0, and every s at 1.
 	StartZeroB Start = "zero-b"
 )
 

@@ -100,7 +100,7 @@ func littleEndian(values []float32) []byte {
 }
 
 // A fingerprint in adapter.json: the digest of the whole, by which another file can be
-// recognised without comparing, and a line for each parameter.
+// recognized without comparing, and a line for each parameter.
 type fingerprintJSON struct {
 	Digest  string       `json:"digest"`
 	Tensors []sampleJSON `json:"tensors"`

@@ -18,7 +18,7 @@ var peftTypes = []string{
 	"DELORA", "GRALORA", "OSF", "lora", "Lora", "LORA ", "",
 }
 
-// strayFields are of other kinds of adapters, or nobody's, or spelt wrongly, or have values
+// strayFields are of other kinds of adapters, or nobody's, or spelled wrongly, or have values
 // that no LoRA has.
 var strayFields = []string{
 	``, `"num_virtual_tokens": 20, "encoder_hidden_size": 128`, `"target_modules": ["k_proj"], "feedforward_modules": ["down_proj"]`,

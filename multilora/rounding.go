@@ -115,7 +115,7 @@ func (r *rounding) findBlocks() {
 	}
 }
 
-// block recognises a block of q4 or q8, also one that was rounded to 16 bits afterwards, and
+// block recognizes a block of q4 or q8, also one that was rounded to 16 bits afterwards, and
 // says what quantizing may have changed each of its numbers by.
 func (r *rounding) block(at int, off []float64) (tensor.DType, bool) {
 	values, f16 := r.values[at:at+tensor.BlockLen], narrows[0]

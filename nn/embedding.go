@@ -10,7 +10,7 @@ type Embedding struct {
 	Weight *Param `name:"weight"` // [vocab, dim]
 }
 
-// NewEmbedding is initialised as PyTorch's nn.Embedding: standard normal.
+// NewEmbedding is initialized as PyTorch's nn.Embedding: standard normal.
 func NewEmbedding(weights *Initializer, vocab, dim int) *Embedding {
 	return &Embedding{Weight: weights.Normal(1, vocab, dim)}
 }

@@ -8,7 +8,7 @@ type Linear struct {
 	Bias   *Param `name:"bias"`   // [out], or nil
 }
 
-// NewLinear is initialised as PyTorch's nn.Linear: weight and bias uniform within
+// NewLinear is initialized as PyTorch's nn.Linear: weight and bias uniform within
 // 1/sqrt(in).
 func NewLinear(weights *Initializer, in, out int, bias bool) *Linear {
 	l := &Linear{Weight: weights.Kaiming(in, out, in)}

@@ -16,7 +16,7 @@ const IgnoreLabel = -100
 
 // CrossEntropy is the sum over the rows of -log softmax(logits)[label], divided by
 // counted: one number of shape [], in f32. logits are [..., vocab], labels i32 [...].
-// Rows labelled IgnoreLabel add nothing; any other label outside the vocabulary
+// Rows labeled IgnoreLabel add nothing; any other label outside the vocabulary
 // gives NaN.
 //
 // counted is the number of rows that count, over all the micro-batches of a step,

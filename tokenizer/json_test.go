@@ -43,7 +43,7 @@ func TestJSONErrors(t *testing.T) {
 		{"model of a wrong type", []byte(`{"model":3}`), "model: want an object, got 3"},
 		{"unigram", set("bytes", "model.type", "Unigram"), `model.type: want BPE, got "Unigram"`},
 		{"WordPiece", []byte(`{"model":{"type":"WordPiece","vocab":{}}}`), `model.type: want BPE, got "WordPiece"`},
-		{"unknown option", set("bytes", "model.colour", 1), `model.colour: want a known name, got another`},
+		{"unknown option", set("bytes", "model.color", 1), `model.color: want a known name, got another`},
 		{"option of a wrong type", set("bytes", "model.fuse_unk", "yes"), "model.fuse_unk: want true or false, got a string"},
 		{"dropout", set("bytes", "model.dropout", 0.1), "model.dropout: want none, got 0.1"},
 		{"prefix", set("bytes", "model.continuing_subword_prefix", "##"), `model.continuing_subword_prefix: want none, got "##"`},

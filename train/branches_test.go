@@ -33,7 +33,7 @@ func tensorsOf(t *testing.T, dir string) map[string][]float32 {
 	return all
 }
 
-// Two adapters, each of one task, become modules of one whose scalings alone are learnt on both. A run
+// Two adapters, each of one task, become modules of one whose scalings alone are learned on both. A run
 // that is interrupted on the way ends with the same bits, and one whose branch has changed is refused.
 func TestBranchesOfARun(t *testing.T) {
 	d, err := device.Open("cpu")

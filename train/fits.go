@@ -44,7 +44,7 @@ type Change struct {
 
 func (e *DoesNotFitError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the run needs %s of memory, available are %s", bytesText(e.Need), bytesText(e.Available))
+	fmt.Fprintf(&b, "the run needs %s of memory, %s is available", bytesText(e.Need), bytesText(e.Available))
 	if e.By != "" {
 		fmt.Fprintf(&b, " in %s for the process with its program and data", e.By)
 	}

@@ -30,7 +30,7 @@ func (r *run) adopt(because string) error {
 	for i, s := range cfg.Settings() {
 		switch {
 		case s.Group != groupAdapter || s.Resume == Movable || !cfg.chosen(s) || sameSetting(s, wanted[i]):
-		case s.Name == "dropout": // is nothing that the adapter has learnt
+		case s.Name == "dropout": // is nothing that the adapter has learned
 			if err := r.adapter.SetDropout(cfg.Adapter.Dropout); err != nil {
 				return cfg.wrong("dropout", err)
 			}

@@ -190,7 +190,7 @@ func TestMixtureRun(t *testing.T) {
 	}
 	last := records[0][len(records[0])-1]
 	if easy, hard := last.Tasks["easy"].Loss, last.Tasks["hard"].Loss; last.Kind != KindMeasurement || easy > hard-0.5 {
-		t.Errorf("held out at last: %+v; want the easy task learnt", last.Tasks)
+		t.Errorf("held out at last: %+v; want the easy task learned", last.Tasks)
 	}
 }
 

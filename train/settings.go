@@ -131,7 +131,7 @@ func (c *Config) adapterSettings() []*Setting {
 			Use:     ForSpeed,
 			Meaning: "learnable scale of a MultiLoRA module"},
 		{Name: "start", value: text(&a.Start, ""), Choices: words(multilora.Starts()), Resume: Fixed, Use: ForSpeed,
-			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as LoRA with a gain that is learnt"},
+			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as LoRA with a gain that is learned"},
 		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
 			Meaning: "layers to adapt: names or patterns, or all-linear"},
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,

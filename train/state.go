@@ -120,7 +120,7 @@ func readState(path string) (state, error) {
 	if s.Version == 1 && s.SHA256 == "" {
 		return s, nil
 	}
-	if at := bytes.LastIndex(text, []byte(s.SHA256)); at >= 0 { // it may be spelt with escapes, but not by us
+	if at := bytes.LastIndex(text, []byte(s.SHA256)); at >= 0 { // it may be spelled with escapes, but not by us
 		copy(text[at:], noDigest)
 	}
 	if sum := sha256.Sum256(text); s.SHA256 != hex.EncodeToString(sum[:]) {

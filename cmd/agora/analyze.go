@@ -47,7 +47,7 @@ type analyzedLayer struct {
 	Layer         string          `json:"layer"`
 	Shape         [2]int          `json:"shape"`
 	Norm          float64         `json:"norm"`               // |ΔW|
-	Relative      float64         `json:"relative,omitempty"` // |ΔW| / |W|; none of a quantised weight
+	Relative      float64         `json:"relative,omitempty"` // |ΔW| / |W|; none of a quantized weight
 	EffectiveRank float64         `json:"effective_rank"`
 	Energy        map[int]float64 `json:"energy"` // share of |ΔW|² in the largest 1, 2, 4, …
 	// StartShare is |s B0 A0|² / |ΔW|²: what MultiLoRA's random start contributes by itself. None

@@ -50,7 +50,7 @@ func textFile(t *testing.T, content string) string {
 	return path
 }
 
-func spelt(ids []int32) string {
+func spelled(ids []int32) string {
 	var fields []string
 	for _, id := range ids {
 		text, _ := json.Marshal(id)
@@ -62,7 +62,7 @@ func spelt(ids []int32) string {
 func TestTokenizeAndEvalAreTheReference(t *testing.T) {
 	model, _ := realModel(t)
 	ids, meanNLL := reference(t, model)
-	decoded := mustJSON[tokens](t, "tokenize", "--model", model, "--decode", spelt(ids))
+	decoded := mustJSON[tokens](t, "tokenize", "--model", model, "--decode", spelled(ids))
 	text := textFile(t, decoded.Text)
 	encoded := mustJSON[tokens](t, "tokenize", "--model", model, "--file", text, "--bos")
 	if !slices.Equal(encoded.IDs, ids) || encoded.Text != decoded.Text || len(encoded.Pieces) != len(ids) || encoded.Pieces[0] != "<s>" {

@@ -125,11 +125,11 @@ func TestPreviewMarksAreNoContent(t *testing.T) {
 	if m := p.marks(false); m.counted != [2]string{"\ue004", "\ue005"} || m.special != [2]string{"\ue006", "\ue007"} {
 		t.Errorf("the marks are %+v", m)
 	}
-	// Colours are ended before others begin, and stand around every run.
+	// Colors are ended before others begin, and stand around every run.
 	var text strings.Builder
 	p.marks(true).write(&text, []tokenRun{{"<s>", false, true}, {"q", false, false}, {"a", true, false}, {"</s>", true, true}})
 	if want := "\x1b[2m\x1b[7m<s>\x1b[0m\x1b[0m\x1b[2mq\x1b[0m\x1b[1;32ma\x1b[0m\x1b[1;32m\x1b[7m</s>\x1b[0m\x1b[0m"; text.String() != want {
-		t.Errorf("in colour %q, want %q", text.String(), want)
+		t.Errorf("in color %q, want %q", text.String(), want)
 	}
 }
 

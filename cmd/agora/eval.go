@@ -26,7 +26,7 @@ type evaluation struct {
 type evalFlags struct {
 	modelFlags
 	taskFlags
-	task    string // as --tasks was spelt once
+	task    string // as --tasks was spelled once
 	text    string
 	window  int
 	special string

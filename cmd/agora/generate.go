@@ -43,7 +43,7 @@ func generateCommand() *cobra.Command {
 was said before is kept, and the model's own chat template is used. Ctrl-C stops an
 answer; at the prompt it ends the chat.`,
 		Example: "  agora generate --model models/llama --prompt \"Once upon a time\" --greedy\n" +
-			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colours.\"\n" +
+			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colors.\"\n" +
 			"  agora generate --model models/llama-chat",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },

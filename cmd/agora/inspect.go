@@ -69,8 +69,8 @@ checked as it would be before loading.`,
 			return i.print(c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&model, "model", "", "the PATH of a model, spelt as for other commands")
-	c.Flags().StringVar(&adapter, "adapter", "", "the PATH of an adapter, spelt as for other commands")
+	c.Flags().StringVar(&model, "model", "", "the PATH of a model, spelled as for other commands")
+	c.Flags().StringVar(&adapter, "adapter", "", "the PATH of an adapter, spelled as for other commands")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

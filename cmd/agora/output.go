@@ -29,7 +29,7 @@ func (s *output) Write(p []byte) (int, error) {
 	return s.locked(func() (int, error) { return s.text.Write(p) })
 }
 
-// unchanged writes to a stream what is printable already but for our own colours and cursor
+// unchanged writes to a stream what is printable already but for our own colors and cursor
 // movements.
 type unchanged struct{ *output }
 
@@ -75,7 +75,7 @@ func (s *output) end(why error) error {
 	return first
 }
 
-// ourOwn is a stream for what has colours of ours, or moves the cursor, and is printable apart
+// ourOwn is a stream for what has colors of ours, or moves the cursor, and is printable apart
 // from that.
 func ourOwn(w io.Writer) io.Writer {
 	if s, ok := w.(*output); ok {

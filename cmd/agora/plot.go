@@ -67,7 +67,7 @@ may still be going on.
 	return c
 }
 
-// terminalOptions fits a plot to the terminal that w is; a file gets the usual size and no colours.
+// terminalOptions fits a plot to the terminal that w is; a file gets the usual size and no colors.
 func terminalOptions(w io.Writer) termplot.Options {
 	if !isTerminal(w) {
 		return termplot.Options{}

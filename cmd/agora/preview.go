@@ -176,9 +176,9 @@ type marks struct {
 	nested                 bool // a special token's marks stand within those of what counts
 }
 
-// marks are colours, or brackets that stand in no row shown.
-func (p *preview) marks(colour bool) marks {
-	if colour {
+// marks are colors, or brackets that stand in no row shown.
+func (p *preview) marks(color bool) marks {
+	if color {
 		const end = "\x1b[0m"
 		return marks{counted: [2]string{"\x1b[1;32m", end}, read: [2]string{"\x1b[2m", end}, special: [2]string{"\x1b[7m", end}}
 	}

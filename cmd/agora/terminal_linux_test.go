@@ -67,7 +67,7 @@ func onTerminal(t *testing.T, typed string, args ...string) string {
 // ours are the escapes of progress bars, of plots and previews: no others come from us.
 var ours = regexp.MustCompile("\x1b\\[(0|7|2|1;32|3[1-6])m|\x1b\\[[0-2]?K|\r")
 
-// steer would set colours, a title, clear the screen, go back over what is there and change the
+// steer would set colors, a title, clear the screen, go back over what is there and change the
 // order of what follows; shown is what comes in its place.
 const (
 	steer = "\x1b[35;45m\x1b]0;mine\a\x1b[2J\x1b[Hx\rover\b\b\x7f\u009b31m\u0085\u202eb\u2066c\u2028\u2029"

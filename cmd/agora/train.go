@@ -28,7 +28,7 @@ where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`
 			"  agora train --model models/llama --from-adapter my-adapter --data more.json --out my-second\n" +
 			"  agora train run.yaml --lr 1e-3\n" +
 			"  agora train --out my-adapter --resume\n" +
-			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colours.\"",
+			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colors.\"",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, files []string) error {
 			resume = resume || options.From != ""

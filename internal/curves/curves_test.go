@@ -140,10 +140,10 @@ func TestPNG(t *testing.T) {
 	both, one := decode(t, read(t, folder(t, "a", runA), folder(t, "b", runB))), decode(t, read(t, folder(t, "a", runA)))
 	for i, c := range picture.Palette[:3] {
 		if n := count(both, c); (n > 100) != (i < 2) {
-			t.Errorf("two runs: %d points in colour %d", n, i)
+			t.Errorf("two runs: %d points in color %d", n, i)
 		}
 		if n := count(one, c); (n > 100) != (i < 1) {
-			t.Errorf("one run: %d points in colour %d", n, i)
+			t.Errorf("one run: %d points in color %d", n, i)
 		}
 	}
 	if got, want := both.Bounds().Size(), image.Pt(12*picture.DPI, 930); got != want {

@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// legend names the runs by colour, and says what is faint, a line and a dot.
+// legend names the runs by color, and says what is faint, a line and a dot.
 func legend(runs []Run) plot.Legend {
 	l := plot.NewLegend()
 	l.Top, l.Left = true, true
@@ -23,12 +23,12 @@ func legend(runs []Run) plot.Legend {
 		l.Add(picture.Shorten(r.Name), &plotter.Line{LineStyle: lineStyle(i)})
 		heldOut = heldOut || r.Curve(HeldOutLoss).Len() > 0
 	}
-	grey := color.Gray{0x77}
+	gray := color.Gray{0x77}
 	l.Add("")
 	l.Add("each step", &plotter.Line{LineStyle: draw.LineStyle{Color: color.Gray{0xc8}, Width: faintWidth}})
-	l.Add("smoothed", &plotter.Line{LineStyle: draw.LineStyle{Color: grey, Width: lineWidth}})
+	l.Add("smoothed", &plotter.Line{LineStyle: draw.LineStyle{Color: gray, Width: lineWidth}})
 	if heldOut {
-		dot := draw.GlyphStyle{Color: grey, Radius: dotRadius, Shape: draw.CircleGlyph{}}
+		dot := draw.GlyphStyle{Color: gray, Radius: dotRadius, Shape: draw.CircleGlyph{}}
 		l.Add("held-out loss", &plotter.Scatter{GlyphStyle: dot})
 	}
 	return l

@@ -9,7 +9,7 @@ import (
 	"github.com/agora-ml/agora/internal/termplot"
 )
 
-// marks tell runs apart where there are no colours.
+// marks tell runs apart where there are no colors.
 var marks = []rune("•×+o*#")
 
 // Terminal draws the losses with characters, and sums the runs up.

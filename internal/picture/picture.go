@@ -1,4 +1,4 @@
-// Package picture is what Agora's pictures share: colours, type, axes and file formats.
+// Package picture is what Agora's pictures share: colors, type, axes and file formats.
 package picture
 
 import (
@@ -27,7 +27,7 @@ const (
 	Sans = font.Variant("Sans")
 )
 
-// Palette is Okabe and Ito's: told apart by colour-blind readers, too.
+// Palette is Okabe and Ito's: told apart by color-blind readers, too.
 var Palette = []color.NRGBA{
 	{0x00, 0x72, 0xb2, 0xff}, // blue
 	{0xd5, 0x5e, 0x00, 0xff}, // vermilion

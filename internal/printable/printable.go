@@ -1,5 +1,5 @@
 // Package printable shows text that strangers have written: what would move a terminal's cursor,
-// colour, hide or reorder what it shows, and what is not UTF-8, becomes an escape as in Go's
+// color, hide or reorder what it shows, and what is not UTF-8, becomes an escape as in Go's
 // strings, \x1b or \u202e.
 package printable
 

@@ -108,7 +108,7 @@ func newPage(format string, rows int) (draw.Canvas, func(io.Writer) error, error
 	return page, func(w io.Writer) error { _, err := canvas.WriteTo(w); return err }, nil
 }
 
-// legend writes the runs side by side at the head of the page, and the colours of the maps, and
+// legend writes the runs side by side at the head of the page, and the colors of the maps, and
 // gives what is left below.
 func legend(page draw.Canvas, runs []Run, maps bool) draw.Canvas {
 	const sample, space, lineHeight = 22, 24, 18 // points

@@ -85,7 +85,7 @@ func TestCiphers(t *testing.T) {
 	}
 }
 
-// Whoever does what the base has learnt under the same mark must be right by chance alone, and
+// Whoever does what the base has learned under the same mark must be right by chance alone, and
 // where answers are full of one character, guessing that must not pay.
 func TestBaseIsAtChance(t *testing.T) {
 	for _, f := range Families() {

@@ -18,12 +18,12 @@ type Series struct {
 	Mark rune // drawn at each point, such as '●' or '×'; 0: a line of braille dots
 }
 
-// Options are the outer form. The zero value is 64×16 characters, linear, without colour.
+// Options are the outer form. The zero value is 64×16 characters, linear, without color.
 type Options struct {
 	Title, XLabel string
 	Width, Height int  // of the plotted area, in characters
 	LogY          bool // logarithmic vertical axis
-	Color         bool // ANSI colours: for terminals that have them
+	Color         bool // ANSI colors: for terminals that have them
 }
 
 // Braille characters are U+2800 plus eight bits, one for each dot of two columns and four rows.

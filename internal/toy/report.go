@@ -7,7 +7,7 @@ type Report struct {
 	Parameters int            `json:"parameters"`  // of the base model
 	Steps      int            `json:"steps"`       // of the base model, and of each adapter at each rate
 	TestRows   int            `json:"test_rows"`   // of a task
-	BaseScores []BaseScore    `json:"base_scores"` // of the tasks that the base model learnt
+	BaseScores []BaseScore    `json:"base_scores"` // of the tasks that the base model learned
 	Scores     []TaskScore    `json:"scores"`      // of the new ones
 	Methods    []MethodReport `json:"methods"`
 	Seconds    float64        `json:"seconds"`

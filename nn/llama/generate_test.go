@@ -72,7 +72,7 @@ func TestGenerateEnds(t *testing.T) {
 		errs = append(errs, err)
 	}
 	if len(errs) != 4 || !errors.Is(errs[3], context.Canceled) || errs[2] != nil {
-		t.Errorf("cancelled after three tokens: errors %v", errs)
+		t.Errorf("canceled after three tokens: errors %v", errs)
 	}
 	for range m.Generate(context.Background(), []int32{1}, GenerateOptions{MaxTokens: 10}) {
 		break

@@ -20,7 +20,7 @@ import (
 func TestNewFromConfig(t *testing.T) {
 	d := open(t)
 	for _, kind := range []string{"llama", "mistral", "qwen2"} {
-		for dt, spelt := range map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16", tensor.F16: "float16"} {
+		for dt, spelled := range map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16", tensor.F16: "float16"} {
 			path := filepath.Join(t.TempDir(), "shape.json")
 			if err := os.WriteFile(path, with(t, map[string]any{"model_type": kind, "initializer_range": 0.05, "tie_word_embeddings": kind == "qwen2", "sliding_window": json.RawMessage("null")}), 0o666); err != nil {
 				t.Fatal(err)
@@ -78,7 +78,7 @@ func TestNewFromConfig(t *testing.T) {
 			var fields map[string]any
 			readJSON(t, filepath.Join(dir, ConfigFile), &fields)
 			for name, want := range map[string]any{
-				"architectures": []any{familyOf(kind).class}, "model_type": kind, "torch_dtype": spelt, "vocab_size": 320.0, "hidden_size": 64.0,
+				"architectures": []any{familyOf(kind).class}, "model_type": kind, "torch_dtype": spelled, "vocab_size": 320.0, "hidden_size": 64.0,
 				"intermediate_size": 172.0, "num_hidden_layers": 2.0, "num_attention_heads": 4.0, "num_key_value_heads": 2.0,
 				"max_position_embeddings": 256.0, "hidden_act": "silu", "rms_norm_eps": 1e-5, "initializer_range": 0.05,
 				"tie_word_embeddings": kind == "qwen2", "rope_theta": 10000.0, "bos_token_id": 1.0, "eos_token_id": []any{2.0}, "sliding_window": nil,

@@ -112,7 +112,7 @@ func countWords(texts iter.Seq[string]) (words map[string]int, characters map[ru
 }
 
 func count(words map[string]int, characters map[rune]int, word string) {
-	spelt := make([]rune, 0, len(word))
+	spelled := make([]rune, 0, len(word))
 	for _, r := range word {
 		switch r {
 		case ' ':
@@ -120,11 +120,11 @@ func count(words map[string]int, characters map[rune]int, word string) {
 		case '\n', '\r', '\t', utf8.RuneError:
 			return // bytes
 		}
-		spelt = append(spelt, r)
+		spelled = append(spelled, r)
 		characters[r]++
 	}
-	if len(spelt) > 0 {
-		words[string(spelt)]++
+	if len(spelled) > 0 {
+		words[string(spelled)]++
 	}
 }
 
