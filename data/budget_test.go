@@ -55,23 +55,30 @@ func TestBudget(t *testing.T) {
 		max  int
 		want string // "": none
 	}{
-		{zeros, 0, unpacks}, {spaces, 0, "row 2 (line 2): " + unpacks}, {spaces, 25 * mib, ""}, {spaces, 10 * mib, "row 2 (line 2): want at most 10485760 bytes of rows in all"},
-		{rows, 0, ""}, {rows, 30 * mib, ""}, {rows, 2 * mib, "want at most 2097152 bytes of rows in all, unpacked and 256 more for each of them, got more: " + most},
-		{sparse, 0, most}, {sparse, mib, most}, {document, 0, "want at most 1073741824 bytes of text in a file, got 1099511627776"},
+		{zeros, 0, unpacks}, {spaces, 0, "row 2 (line 2): " + unpacks}, {spaces, 25 * mib, ""},
+		{spaces, 10 * mib, "row 2 (line 2): want at most 10485760 bytes of rows in all"},
+		{rows, 0, ""}, {rows, 30 * mib, ""}, {rows, 2 * mib,
+			"want at most 2097152 bytes of rows in all, unpacked and 256 more for each of them, got more: " + most},
+		{sparse, 0, most}, {sparse, mib, most}, {document, 0,
+			"want at most 1073741824 bytes of text in a file, got 1099511627776"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		read, _, err := Read(t.Context(), []string{c.path}, ReadOptions{MaxBytes: c.max})
 		runtime.ReadMemStats(&after)
-		if c.want == "" && (err != nil || len(read) == 0) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.path) || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s of at most %d bytes: %d rows, error %v, want %q", filepath.Base(c.path), c.max, len(read), err, c.want)
+		if c.want == "" && (err != nil || len(read) == 0) ||
+			c.want != "" && (err == nil || !strings.Contains(err.Error(), c.path) ||
+				!strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s of at most %d bytes: %d rows, error %v, want %q", filepath.Base(c.path), c.max, len(read),
+				err, c.want)
 		}
 		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; c.want != "" && n > 100 {
 			t.Errorf("%s of at most %d bytes: %d MiB allocated", filepath.Base(c.path), c.max, n)
 		}
 	}
 	// All files together.
-	if _, _, err := Read(t.Context(), []string{rows, rows}, ReadOptions{MaxBytes: 30 * mib}); err == nil || !strings.Contains(err.Error(), most) {
+	if _, _, err := Read(t.Context(), []string{rows, rows}, ReadOptions{MaxBytes: 30 * mib}); err == nil ||
+		!strings.Contains(err.Error(), most) {
 		t.Errorf("two files: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

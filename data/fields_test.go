@@ -29,12 +29,14 @@ func eachForm(f func(where, row string, save func(t *testing.T, row string) stri
 		for i, row := range formRows[form] {
 			plain := strings.Replace(row, "{}", "", 1)
 			for name, file := range map[string]string{
-				"a.jsonl": plain + "\n%s\n" + plain + "\n", "a.json": "[\n" + plain + ",\n%s,\n" + plain + "]", "a.jsonl.gz": plain + "\r\n%s\r\n" + plain,
+				"a.jsonl": plain + "\n%s\n" + plain + "\n", "a.json": "[\n" + plain + ",\n%s,\n" + plain + "]",
+				"a.jsonl.gz": plain + "\r\n%s\r\n" + plain,
 			} {
 				for _, format := range []Format{FormatAuto, form} {
-					f(fmt.Sprintf("%s %d in %s as %s", form, i, name, format), row, func(t *testing.T, row string) string {
-						return save(t, name, fmt.Sprintf(file, row))
-					}, format)
+					f(fmt.Sprintf("%s %d in %s as %s", form, i, name, format), row,
+						func(t *testing.T, row string) string {
+							return save(t, name, fmt.Sprintf(file, row))
+						}, format)
 				}
 			}
 		}
@@ -48,9 +50,12 @@ func with(row, fields string) string { return strings.Replace(row, "{}", fields,
 // way out, whatever the form, the file and the place.
 func TestUnknownFieldsAreRefused(t *testing.T) {
 	values := map[string]string{
-		"history": `[["a", "b"]]`, "tools": `[{"name": "f"}]`, "label": `0`, "reasoning_content": `"hm"`, "tool_calls": `[{"id": 1}]`,
-		"name": `"Bob"`, "chosen": `"x"`, "rejected": `{"a": 1}`, "context": `"c"`, "images": `["a.png"]`, "train": `false`, "masked": `true`,
-		"loss": `0.5`, "title": `"t"`, "category": `"c"`, "split": `"test"`, "score": `1`, "answer": `"a"`, "thought": `"x"`, "ID": `1`, "Weight": `0`, "System": `"x"`,
+		"history": `[["a", "b"]]`, "tools": `[{"name": "f"}]`, "label": `0`, "reasoning_content": `"hm"`,
+		"tool_calls": `[{"id": 1}]`,
+		"name":       `"Bob"`, "chosen": `"x"`, "rejected": `{"a": 1}`, "context": `"c"`, "images": `["a.png"]`,
+		"train": `false`, "masked": `true`,
+		"loss": `0.5`, "title": `"t"`, "category": `"c"`, "split": `"test"`, "score": `1`, "answer": `"a"`,
+		"thought": `"x"`, "ID": `1`, "Weight": `0`, "System": `"x"`,
 		"instruction ": `"x"`, "functions": `[0]`, "prefix": `" "`, "x\\ty": `"z"`, "éa": `[[]]`,
 	}
 	forms := 0
@@ -62,7 +67,8 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 			}
 			value := values[name]
 			for _, more := range []string{
-				fmt.Sprintf(`, "id": 3,%s"%s": %s`, "\n", name, value), fmt.Sprintf(",\n\"%s\": %s, \"source\": \"web\"", name, value),
+				fmt.Sprintf(`, "id": 3,%s"%s": %s`, "\n", name, value),
+				fmt.Sprintf(",\n\"%s\": %s, \"source\": \"web\"", name, value),
 			} {
 				path := save(t, with(row, more))
 				_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format})
@@ -71,7 +77,8 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 					line = 4
 				}
 				field := strings.ReplaceAll(name, `\t`, "\t")
-				for _, want := range []string{path, fmt.Sprintf("row 2 (line %d): ", line), fmt.Sprintf(`%s": want fields that`, name), "--ignore-fields " + field + " passes over it"} {
+				for _, want := range []string{path, fmt.Sprintf("row 2 (line %d): ", line),
+					fmt.Sprintf(`%s": want fields that`, name), "--ignore-fields " + field + " passes over it"} {
 					if err == nil || !strings.Contains(err.Error(), want) {
 						t.Fatalf("%s of %s: error %v, want %q", where, more, err, want)
 					}
@@ -79,7 +86,8 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 				if name == "ID" && !strings.Contains(err.Error(), `("ID" differs from "id" by case only)`) {
 					t.Errorf("%s: error %v", where, err)
 				}
-				rows, fields, err := Read(t.Context(), []string{path}, ReadOptions{Format: format, Ignore: []string{"other", field}})
+				rows, fields, err := Read(t.Context(), []string{path},
+					ReadOptions{Format: format, Ignore: []string{"other", field}})
 				if err != nil || len(rows) != 3 || !slices.ContainsFunc(fields, func(f Field) bool {
 					return strings.HasSuffix(f.Name, field) && f.Fate == FateIgnored && f.Count == 1
 				}) {
@@ -149,21 +157,27 @@ func TestRowsAreStrict(t *testing.T) {
 		} {
 			path := save(t, with(row, more))
 			_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format, Ignore: []string{"id", "meta"}})
-			if row := fmt.Sprintf("%s: row 2 (line %d): ", path, line); err == nil || !strings.Contains(err.Error(), row) || !strings.Contains(err.Error(), want) {
+			if row := fmt.Sprintf("%s: row 2 (line %d): ", path, line); err == nil ||
+				!strings.Contains(err.Error(), row) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s of %q: error %v, want %s…%s", where, more, err, row, want)
 			}
 		}
 	})
 	for _, c := range []struct{ row, want string }{
 		{`{"Prompt": "p", "completion": "c"}`, `cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got "Prompt", "completion" ("Prompt" differs from "prompt" by case only)`},
-		{`{"prompt": "p", "Completion": "bad", "completion": "good"}`, `"Completion": want fields that a row of completion has (prompt, completion, weight), got what would be lost ("Completion" differs from "completion" by case only); --ignore-fields Completion passes over it`},
-		{`{"prompt": "p", "completion": "good", "COMPLETION": "bad"}`, `"COMPLETION" differs from "completion" by case only`},
-		{`{"messages": [{"role": "user", "Content": "q"}]}`, `messages[0]: want a string "content", got none ("Content" differs from "content" by case only)`},
-		{`{"messages": [{"role": "user", "content": "q", "Role": "system"}]}`, `"messages[0].Role": want fields that it has (role, content, weight), got what would be lost ("Role" differs from "role" by case only)`},
+		{`{"prompt": "p", "Completion": "bad", "completion": "good"}`,
+			`"Completion": want fields that a row of completion has (prompt, completion, weight), got what would be lost ("Completion" differs from "completion" by case only); --ignore-fields Completion passes over it`},
+		{`{"prompt": "p", "completion": "good", "COMPLETION": "bad"}`,
+			`"COMPLETION" differs from "completion" by case only`},
+		{`{"messages": [{"role": "user", "Content": "q"}]}`,
+			`messages[0]: want a string "content", got none ("Content" differs from "content" by case only)`},
+		{`{"messages": [{"role": "user", "content": "q", "Role": "system"}]}`,
+			`"messages[0].Role": want fields that it has (role, content, weight), got what would be lost ("Role" differs from "role" by case only)`},
 		{`{"text": "a", "Text": "b", "TEXT": "c"}`, `"Text", "TEXT": want fields`},
 		{`{"TEXT": ""}`, `"TEXT" differs from "text" by case only`},
 	} {
-		if _, _, err := Read(t.Context(), []string{save(t, "a.jsonl", c.row)}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Read(t.Context(), []string{save(t, "a.jsonl", c.row)}, ReadOptions{}); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s:\nerror %v\nwant  %s", c.row, err, c.want)
 		}
 	}
@@ -172,13 +186,15 @@ func TestRowsAreStrict(t *testing.T) {
 // To ignore what a form needs is an error.
 func TestNeededFieldsAreNotIgnored(t *testing.T) {
 	for form, names := range map[Format][]string{
-		FormatAlpaca: {"instruction", "output"}, FormatCompletion: {"prompt", "completion"}, FormatText: {"text"}, FormatChat: {"messages", "role", "content"},
+		FormatAlpaca: {"instruction", "output"}, FormatCompletion: {"prompt", "completion"}, FormatText: {"text"},
+		FormatChat: {"messages", "role", "content"},
 	} {
 		for _, name := range names {
 			for _, format := range []Format{FormatAuto, form} {
 				path := save(t, "a.jsonl", with(formRows[form][0], ""))
 				_, _, err := Read(t.Context(), []string{path}, ReadOptions{Format: format, Ignore: []string{name}})
-				if err == nil || !strings.Contains(err.Error(), path+": row 1 (line 1): ") || !strings.Contains(err.Error(), "ignore-fields names "+name) {
+				if err == nil || !strings.Contains(err.Error(), path+": row 1 (line 1): ") ||
+					!strings.Contains(err.Error(), "ignore-fields names "+name) {
 					t.Errorf("%s of %s as %s is ignored: error %v", name, form, format, err)
 				}
 			}
@@ -191,14 +207,16 @@ func TestFieldCounts(t *testing.T) {
 	rows := save(t, "a.jsonl", `{"instruction": "i", "input": "", "output": "o", "id": 1, "history": [], "label": 1}
 {"instruction": "i", "input": "x", "output": "", "id": null, "history": [1], "system": "s"}`)
 	chats := save(t, "b.jsonl", `{"messages": [{"role": "user", "content": "q", "id": 1}, {"role": "assistant", "content": [{"type": "text", "text": "a"}], "weight": 0, "name": "n"}], "name": null}`)
-	_, fields, err := Read(t.Context(), []string{chats, rows}, ReadOptions{Ignore: []string{"label", "history", "name"}})
+	_, fields, err := Read(t.Context(), []string{chats, rows},
+		ReadOptions{Ignore: []string{"label", "history", "name"}})
 	var got []string
 	for _, f := range fields {
 		got = append(got, fmt.Sprintf("%s %s %s %d", f.Format, f.Name, f.Fate, f.Count))
 	}
 	want := []string{
 		"chat messages used 1", "chat messages[].role used 2", "chat messages[].content used 2",
-		"chat messages[].content[].type used 1", "chat messages[].content[].text used 1", "chat messages[].weight used 1",
+		"chat messages[].content[].type used 1", "chat messages[].content[].text used 1",
+		"chat messages[].weight used 1",
 		"chat messages[].id passed over 1",
 		"chat messages[].name ignored on request 1", "chat name ignored on request 1",
 		"alpaca instruction used 2", "alpaca output used 2", "alpaca input used 1", "alpaca system used 1",
@@ -213,7 +231,8 @@ func TestFieldCounts(t *testing.T) {
 	for i := range 3 * mostFields {
 		fmt.Fprintf(&many, `{"text": "t", "x%d": null}`, i)
 	}
-	if _, fields, err := Read(t.Context(), []string{save(t, "a.jsonl", many.String())}, ReadOptions{}); err != nil || len(fields) != mostFields+1 || fields[mostFields].Count != 2*mostFields+1 {
+	if _, fields, err := Read(t.Context(), []string{save(t, "a.jsonl", many.String())}, ReadOptions{}); err != nil ||
+		len(fields) != mostFields+1 || fields[mostFields].Count != 2*mostFields+1 {
 		t.Errorf("%d fields of made up names, error %v", len(fields), err)
 	}
 }

@@ -50,7 +50,8 @@ var forms = []form{
 		tells:  [][]string{{"messages"}, {"conversations"}},
 		fields: []string{"messages", "conversations", "system", "weight"}},
 	{format: FormatAlpaca, meaning: "instruction, input, output", parse: parseAlpaca,
-		tells: [][]string{{"instruction", "output"}}, fields: []string{"instruction", "input", "output", "system", "weight"}},
+		tells:  [][]string{{"instruction", "output"}},
+		fields: []string{"instruction", "input", "output", "system", "weight"}},
 	{format: FormatCompletion, meaning: "prompt, completion", parse: parseCompletion,
 		tells: [][]string{{"prompt", "completion"}}, fields: []string{"prompt", "completion", "weight"}},
 	{format: FormatText, meaning: "", parse: parseText,
@@ -112,9 +113,10 @@ func (r *rowReader) parse(o *object) (Row, error) {
 func detect(o *object) (Format, error) {
 	for _, hollow := range []bool{false, true} {
 		has := func(name string) bool {
-			return !slices.Contains(o.row.ignore, name) && slices.ContainsFunc(o.members, func(m strictjson.Member) bool {
-				return m.Name == name && (hollow || string(m.Value) != "null" && !isHollow(m.Value))
-			})
+			return !slices.Contains(o.row.ignore, name) &&
+				slices.ContainsFunc(o.members, func(m strictjson.Member) bool {
+					return m.Name == name && (hollow || string(m.Value) != "null" && !isHollow(m.Value))
+				})
 		}
 		for _, form := range forms {
 			for _, names := range form.tells {
@@ -175,7 +177,8 @@ func ofFile(path string, f Format) *form {
 		case form.read == nil:
 		case f == FormatAuto && slices.Contains(form.endings, ending):
 			return &forms[i]
-		case f == form.format && (form.parse == nil || !slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ending)):
+		case f == form.format && (form.parse == nil ||
+			!slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ending)):
 			return &forms[i]
 		}
 	}

@@ -25,7 +25,8 @@ func FuzzRead(f *testing.F) {
 	add(`{"prompt": "p", "completion": "c"}{"text": "a` + "\xff" + `"}`)
 	add("text\r\n\xff")
 	add(`{"messages": [{"role": "user", "content": [{"type": "text", "text": "q", "x": {}}], "weight": 0}, {"role": "assistant", "content": "a", "name": "n"}], "system": "s", "id": 1}`)
-	add(`{"instruction": "i", "output": "o", "text": "Below", "Input": "x", "history": []}` + "\n" + `{"instruction": "i", "output": "o", "weight": 1e0, "weight": 0}`)
+	add(`{"instruction": "i", "output": "o", "text": "Below", "Input": "x", "history": []}` + "\n" +
+		`{"instruction": "i", "output": "o", "weight": 1e0, "weight": 0}`)
 	for _, rows := range formRows {
 		for _, row := range rows {
 			add(with(row, `, "tools": [1], "ID": "a\ud83d", "meta": {"a": 1, "\u0061": 2}, "weight": 0.5`))
@@ -38,19 +39,20 @@ func FuzzRead(f *testing.F) {
 		format := Formats()[int(i)%len(Formats())]
 		number := 0
 		var fields fieldCounts
-		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, nil, func(r Row) error {
-			number++
-			if r.Source.Row != number || r.Format == FormatAuto || format != FormatAuto && r.Format != format {
-				t.Errorf("row %d of %s is %+v", number, format, r)
-			}
-			if r.UncountedMessages != nil && len(r.UncountedMessages) != len(r.Messages) {
-				t.Errorf("%d messages and %d weights", len(r.Messages), len(r.UncountedMessages))
-			}
-			if (len(r.Messages) > 0) != (r.Format == FormatChat) || !utf8.ValidString(r.Prompt+r.Answer+r.Text) {
-				t.Errorf("a row of %s is %+v", r.Format, r)
-			}
-			return nil
-		})
+		err := readRows(behindMark(bytes.NewReader(content)), rowReader{format: format, counts: &fields}, nil,
+			func(r Row) error {
+				number++
+				if r.Source.Row != number || r.Format == FormatAuto || format != FormatAuto && r.Format != format {
+					t.Errorf("row %d of %s is %+v", number, format, r)
+				}
+				if r.UncountedMessages != nil && len(r.UncountedMessages) != len(r.Messages) {
+					t.Errorf("%d messages and %d weights", len(r.Messages), len(r.UncountedMessages))
+				}
+				if (len(r.Messages) > 0) != (r.Format == FormatChat) || !utf8.ValidString(r.Prompt+r.Answer+r.Text) {
+					t.Errorf("a row of %s is %+v", r.Format, r)
+				}
+				return nil
+			})
 		if err == nil && number > len(content)/8 { // {"text":""} is the shortest
 			t.Errorf("%d rows of %d bytes", number, len(content))
 		}
@@ -67,7 +69,8 @@ func FuzzRead(f *testing.F) {
 func FuzzFields(f *testing.F) {
 	for format, rows := range formRows {
 		for _, row := range rows {
-			for _, more := range []string{"", `, "id": {"a": 1}`, `, "none": [ ]`, `, "tools": [1]`, `, "Role": "x"`, `, "weight": 0`, `, "system": "s"`, `, "text": "t"`} {
+			for _, more := range []string{"", `, "id": {"a": 1}`, `, "none": [ ]`, `, "tools": [1]`, `, "Role": "x"`,
+				`, "weight": 0`, `, "system": "s"`, `, "text": "t"`} {
 				f.Add([]byte(with(row, more)), string(format), "tools")
 			}
 		}
@@ -96,7 +99,8 @@ func FuzzFields(f *testing.F) {
 			}
 			hollow := isHollow(m.Value) || string(m.Value) == "null" || string(m.Value) == `""`
 			ok := map[Fate]bool{
-				FateUsed: slices.Contains(r.format.form().fields, m.Name) && m.Name != ignore, FateRepeats: m.Name == "text" && r.format == FormatAlpaca,
+				FateUsed:       slices.Contains(r.format.form().fields, m.Name) && m.Name != ignore,
+				FateRepeats:    m.Name == "text" && r.format == FormatAlpaca,
 				FatePassedOver: slices.Contains(harmless, m.Name), FateIgnored: m.Name == ignore, FateEmpty: hollow,
 			}
 			if !ok[fate[0]] {
@@ -117,14 +121,16 @@ func FuzzSpecialTokens(f *testing.F) {
 		text = strings.ToValidUTF8(text, "?")
 		row := []Row{{Format: FormatText, Text: text + "a"}, {Format: FormatText, Text: text}}
 		for _, special := range []tokenizer.SpecialTokens{tokenizer.SpecialAsText, tokenizer.SpecialParse} {
-			seqs, counts, err := Tokenize(t.Context(), tok, row, TokenizeOptions{MaxTokens: 1 << 20, SpecialTokens: special})
+			seqs, counts, err := Tokenize(t.Context(), tok, row,
+				TokenizeOptions{MaxTokens: 1 << 20, SpecialTokens: special})
 			if err != nil || len(seqs) == 0 {
 				t.Fatalf("%d sequences, error %v", len(seqs), err)
 			}
 			for i, s := range seqs {
 				ids := append(slices.Clone(s.IDs), s.Labels[len(s.Labels)-1])
 				spelled := row[i].Text
-				begins, ends := strings.HasPrefix(spelled, "<s>"), strings.HasSuffix(strings.TrimRightFunc(spelled, unicode.IsSpace), "</s>")
+				begins, ends := strings.HasPrefix(spelled, "<s>"),
+					strings.HasSuffix(strings.TrimRightFunc(spelled, unicode.IsSpace), "</s>")
 				want := strings.Count(spelled, "<s>") + strings.Count(spelled, "</s>") + 2
 				if special == tokenizer.SpecialAsText {
 					want = 2

@@ -21,10 +21,13 @@ func TestGenerationBlocks(t *testing.T) {
 			"<|im_start|>user\nhi there<|im_end|>\n<|im_start|>assistant\n[<think>\nhm\n</think>\n\nhello<|im_end|>]\n<|im_start|>user\nmore<|im_end|>\n<|im_start|>assistant\n[bye now<|im_end|>]"},
 		{"the first answer has the weight 0", marked9, talk, []bool{false, true, false, false},
 			"<|im_start|>user\nhi there<|im_end|>\n<|im_start|>assistant\n<think>\nhm\n</think>\n\nhello<|im_end|>\n<|im_start|>user\nmore<|im_end|>\n<|im_start|>assistant\n[bye now<|im_end|>]"},
-		{"the end is not", strings.Replace(marked9, "{{ m.content + '<|im_end|>' }}{% endgeneration %}", "{{ m.content }}{% endgeneration %}<|im_end|>", 1), talk[:2], nil,
+		{"the end is not", strings.Replace(marked9, "{{ m.content + '<|im_end|>' }}{% endgeneration %}",
+			"{{ m.content }}{% endgeneration %}<|im_end|>", 1), talk[:2], nil,
 			"<|im_start|>user\nhi there<|im_end|>\n<|im_start|>assistant\n[<think>\nhm\n</think>\n\nhello]<|im_end|>"},
-		{"an answer that spells marks", marked9, say("q", "<|im_end|>é"), nil, "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n[<|im_end|>é<|im_end|>]"},
-		{"a question that does", marked9, say("<|im_end|>é<|im_start|>", "a"), nil, "<|im_start|>user\n<|im_end|>é<|im_start|><|im_end|>\n<|im_start|>assistant\n[a<|im_end|>]"},
+		{"an answer that spells marks", marked9, say("q", "<|im_end|>é"), nil,
+			"<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n[<|im_end|>é<|im_end|>]"},
+		{"a question that does", marked9, say("<|im_end|>é<|im_start|>", "a"), nil,
+			"<|im_start|>user\n<|im_end|>é<|im_start|><|im_end|>\n<|im_start|>assistant\n[a<|im_end|>]"},
 		// This template writes a beginning otherwise than alone; its marks tell all the same.
 		{"thoughts of the last answer only", "{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}{% if loop.last %}{{ m.content }}{% else %}{{ m.content.split('|')[-1] }}{% endif %}<|im_end|>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
 			say("q", "x|a", "r", "y|b"), nil, "user:qassistant:[a<|im_end|>]user:rassistant:[y|b<|im_end|>]"},
@@ -49,7 +52,9 @@ func TestGenerationBlocks(t *testing.T) {
 	} {
 		tok, template := chatFolder(t, c.template)
 		rows := []Row{{Format: FormatChat, Messages: talk, UncountedMessages: []bool{false, true, false, false}}}
-		if _, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Tokenize(t.Context(), tok, rows,
+			TokenizeOptions{MaxTokens: 1000, Template: template}); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 	}

@@ -32,7 +32,8 @@ func (o LoaderOptions) check(seqs []Sequence) error {
 	}
 	for _, s := range seqs {
 		if o.Pack > 0 && len(s.IDs) > o.Pack {
-			return fmt.Errorf("%s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack, len(s.IDs))
+			return fmt.Errorf("%s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack,
+				len(s.IDs))
 		}
 	}
 	if o.Mixture != nil {

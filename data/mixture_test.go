@@ -13,7 +13,8 @@ func threeTasks() ([]Sequence, Mixture) {
 	for task, n := range []int{60, 20, 5} {
 		for i := range n {
 			length := []int{2, 5, 11}[task] + i%3 - 1
-			s := Sequence{IDs: make([]int32, length), Labels: make([]int32, length), Source: Source{"tasks", len(seqs) + 1}, Task: task}
+			s := Sequence{IDs: make([]int32, length), Labels: make([]int32, length),
+				Source: Source{"tasks", len(seqs) + 1}, Task: task}
 			s.IDs[0] = int32(len(seqs))
 			seqs = append(seqs, s)
 		}
@@ -61,10 +62,13 @@ func TestMixtureShares(t *testing.T) {
 		{"size", func(m *Mixture) {}, func(i int) float64 { return count[i] }},
 		{"size of tokens", func(m *Mixture) { m.Unit = Tokens }, func(i int) float64 { return count[i] }},
 		{"equal", func(m *Mixture) { m.Weighting = WeightEqually }, func(int) float64 { return 1 }},
-		{"equal tokens", func(m *Mixture) { m.Weighting, m.Unit = WeightEqually, Tokens }, func(i int) float64 { return count[i] / tokens[i] }},
-		{"temperature", func(m *Mixture) { m.Weighting, m.Temperature = WeightByTemperature, 2 }, func(i int) float64 { return math.Sqrt(count[i]) }},
+		{"equal tokens", func(m *Mixture) { m.Weighting, m.Unit = WeightEqually, Tokens },
+			func(i int) float64 { return count[i] / tokens[i] }},
+		{"temperature", func(m *Mixture) { m.Weighting, m.Temperature = WeightByTemperature, 2 },
+			func(i int) float64 { return math.Sqrt(count[i]) }},
 		{"weights", func(m *Mixture) { m.Weighting = WeightExplicitly }, func(i int) float64 { return float64(i + 1) }},
-		{"weights of tokens", func(m *Mixture) { m.Weighting, m.Unit = WeightExplicitly, Tokens }, func(i int) float64 { return float64(i+1) * count[i] / tokens[i] }},
+		{"weights of tokens", func(m *Mixture) { m.Weighting, m.Unit = WeightExplicitly, Tokens },
+			func(i int) float64 { return float64(i+1) * count[i] / tokens[i] }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := m
@@ -183,7 +187,8 @@ func TestMixtureResumes(t *testing.T) {
 			defer l.Close()
 			for i := o.First; i < len(want); i++ {
 				if got := l.Next().IDs; !slices.Equal(got, want[i]) {
-					t.Fatalf("pack %d: batch %d of a loader that began with %d: %v, want %v", tokens, i, o.First, got, want[i])
+					t.Fatalf("pack %d: batch %d of a loader that began with %d: %v, want %v", tokens, i, o.First, got,
+						want[i])
 				}
 			}
 		}
@@ -214,15 +219,19 @@ func TestMixturePacked(t *testing.T) {
 func TestMixtureRefuses(t *testing.T) {
 	seqs, m := threeTasks()
 	for want, with := range map[string]func(*Mixture, []Sequence){
-		"want tasks, got none":                              func(m *Mixture, _ []Sequence) { m.Tasks = nil },
-		`mixture "even"`:                                    func(m *Mixture, _ []Sequence) { m.Weighting = "even" },
-		`mixture-unit "words"`:                              func(m *Mixture, _ []Sequence) { m.Unit = "words" },
-		"mixture-temperature: want 1 to":                    func(m *Mixture, _ []Sequence) { m.Weighting = WeightByTemperature },
-		`want one task named "a", got two`:                  func(m *Mixture, _ []Sequence) { m.Tasks[1].Name = "a" },
-		"want a name":                                       func(m *Mixture, _ []Sequence) { m.Tasks[1].Name = "" },
-		"b: weight: want more than 0":                       func(m *Mixture, _ []Sequence) { m.Weighting, m.Tasks[1].Weight = WeightExplicitly, 0 },
-		"b: weight: want more than 0, at most 1e+06, got N": func(m *Mixture, _ []Sequence) { m.Weighting, m.Tasks[1].Weight = WeightExplicitly, math.NaN() },
-		"c: max-epochs: want 0 to":                          func(m *Mixture, _ []Sequence) { m.Tasks[2].MaxEpochs = -1 },
+		"want tasks, got none":             func(m *Mixture, _ []Sequence) { m.Tasks = nil },
+		`mixture "even"`:                   func(m *Mixture, _ []Sequence) { m.Weighting = "even" },
+		`mixture-unit "words"`:             func(m *Mixture, _ []Sequence) { m.Unit = "words" },
+		"mixture-temperature: want 1 to":   func(m *Mixture, _ []Sequence) { m.Weighting = WeightByTemperature },
+		`want one task named "a", got two`: func(m *Mixture, _ []Sequence) { m.Tasks[1].Name = "a" },
+		"want a name":                      func(m *Mixture, _ []Sequence) { m.Tasks[1].Name = "" },
+		"b: weight: want more than 0": func(m *Mixture, _ []Sequence) {
+			m.Weighting, m.Tasks[1].Weight = WeightExplicitly, 0
+		},
+		"b: weight: want more than 0, at most 1e+06, got N": func(m *Mixture, _ []Sequence) {
+			m.Weighting, m.Tasks[1].Weight = WeightExplicitly, math.NaN()
+		},
+		"c: max-epochs: want 0 to": func(m *Mixture, _ []Sequence) { m.Tasks[2].MaxEpochs = -1 },
 		"c: want rows to train on, got none": func(_ *Mixture, seqs []Sequence) {
 			for i := range seqs {
 				seqs[i].Task = min(seqs[i].Task, 1)

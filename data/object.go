@@ -238,7 +238,8 @@ func (r *rowReader) lost() error {
 			paths = append(paths, "…")
 			break
 		}
-		paths, names = append(paths, fmt.Sprintf("%.60q", join(u.path, u.name))), append(names, fmt.Sprintf("%.40s", u.name))
+		paths, names = append(paths, fmt.Sprintf("%.60q", join(u.path, u.name))),
+			append(names, fmt.Sprintf("%.40s", u.name))
 	}
 	what := "a row of " + string(r.format)
 	if first.path != "" {

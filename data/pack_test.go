@@ -35,7 +35,8 @@ func TestCollatePacked(t *testing.T) {
 		t.Errorf("%d tokens, want 6", n)
 	}
 	second := Batch{
-		Batch:   batch.Batch{Rows: 1, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:], Segments: want.Segments[5:]},
+		Batch: batch.Batch{Rows: 1, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:],
+			Segments: want.Segments[5:]},
 		Sources: want.Sources[1:], Tasks: want.Tasks[1:],
 	}
 	if row := got.Row(1); !reflect.DeepEqual(row, second) {
@@ -47,7 +48,8 @@ func TestCollatePacked(t *testing.T) {
 func ofLengths(lengths ...int) []Sequence {
 	var seqs []Sequence
 	for i, n := range lengths {
-		s := Sequence{IDs: slices.Repeat([]int32{int32(i)}, n), Labels: slices.Repeat([]int32{Ignored}, n), Source: Source{"of lengths", i}}
+		s := Sequence{IDs: slices.Repeat([]int32{int32(i)}, n), Labels: slices.Repeat([]int32{Ignored}, n),
+			Source: Source{"of lengths", i}}
 		s.Labels[n-1] = int32(i)
 		seqs = append(seqs, s)
 	}
@@ -116,14 +118,16 @@ func TestFirstEpoch(t *testing.T) {
 		tokens += len(s.IDs)
 	}
 	packed, err := FirstEpoch(seqs, LoaderOptions{Rows: 4, Pack: 512})
-	if err != nil || packed.Tokens != tokens || packed.Fill < 0.98 || packed.Fill != float64(tokens)/float64(512*packed.Rows) {
+	if err != nil || packed.Tokens != tokens || packed.Fill < 0.98 ||
+		packed.Fill != float64(tokens)/float64(512*packed.Rows) {
 		t.Errorf("packed: %+v, error %v, of %d tokens", packed, err, tokens)
 	}
 	single, err := FirstEpoch(seqs, LoaderOptions{Rows: 1})
 	if want := (Epoch{5000, tokens, 1}); err != nil || single != want {
 		t.Errorf("batches of one row: %+v, error %v, want %+v", single, err, want)
 	}
-	if padded, err := FirstEpoch(ofLengths(1, 3, 3), LoaderOptions{Rows: 3}); err != nil || padded != (Epoch{3, 7, 7. / 9}) {
+	if padded, err := FirstEpoch(ofLengths(1, 3, 3), LoaderOptions{Rows: 3}); err != nil ||
+		padded != (Epoch{3, 7, 7. / 9}) {
 		t.Errorf("padded: %+v, error %v", padded, err)
 	}
 	if _, err := FirstEpoch(nil, LoaderOptions{Rows: 3}); err == nil {
@@ -220,7 +224,8 @@ func TestPackedEpochs(t *testing.T) {
 
 func TestPackRefusesLongSequences(t *testing.T) {
 	_, err := NewLoader(ofLengths(3, 5), LoaderOptions{Rows: 1, Pack: 4})
-	if want := "data: of lengths row 1: want at most the 4 tokens that a packed row holds, got 5"; err == nil || err.Error() != want {
+	if want := "data: of lengths row 1: want at most the 4 tokens that a packed row holds, got 5"; err == nil ||
+		err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
@@ -277,7 +282,8 @@ func TestModelSeesPackedSequencesAlone(t *testing.T) {
 			}
 		}
 		if got := loss(b); counted != b.Counted() || math.Abs(got-want) > 1e-5*want || !(want > 0) {
-			t.Errorf("batch %d: the loss is %v over %d tokens, of its sequences alone %v over %d", n, got, b.Counted(), want, counted)
+			t.Errorf("batch %d: the loss is %v over %d tokens, of its sequences alone %v over %d", n, got,
+				b.Counted(), want, counted)
 		}
 	}
 	if together < 3 {

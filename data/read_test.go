@@ -55,13 +55,15 @@ func TestReadAlpaca(t *testing.T) {
 				t.Fatalf("%s: got %+v, error %v", name, got, err)
 			}
 			for i, r := range got {
-				if r.Prompt != want[i][0] || r.Answer != want[i][1] || r.Format != FormatAlpaca || r.Source != (Source{path, i + 1}) {
+				if r.Prompt != want[i][0] || r.Answer != want[i][1] || r.Format != FormatAlpaca ||
+					r.Source != (Source{path, i + 1}) {
 					t.Errorf("%s: row %d is %+v", name, i, r)
 				}
 			}
 		}
 	}
-	if got, _, err := Read(t.Context(), []string{save(t, "a.json", "[]")}, ReadOptions{Format: FormatAuto}); err != nil || len(got) != 0 {
+	if got, _, err := Read(t.Context(), []string{save(t, "a.json", "[]")},
+		ReadOptions{Format: FormatAuto}); err != nil || len(got) != 0 {
 		t.Errorf("no rows: got %+v, error %v", got, err)
 	}
 }
@@ -73,16 +75,20 @@ var badRows = []struct{ name, content, want string }{
 	{"number", "[\n" + rowA + ",\n1]", `row 2 (line 3): want {, got '1'`},
 	{"no output", "[" + rowA + ",\n\n" + `{"instruction": ""}]`, `row 2 (line 3): want a string "output", got none`},
 	{"null instruction", `{"instruction": null, "output": ""}`, `row 1 (line 1): want a string "instruction"`},
-	{"wrong type", "[{\n\"instruction\": \"\",\n\"output\": 3\n}]", `row 1 (line 3): "output": want a string, got the number 3`},
-	{"wrong type in JSONL", rowA + "\n" + rowB + "\n" + `{"instruction": ["a"], "output": ""}`, `row 3 (line 3): "instruction": want a string, got a list`},
-	{"syntax", "[" + rowA + ",\n{\"instruction\":\n 'a'}]", `row 2 (line 3): "instruction": want JSON, got invalid character`},
+	{"wrong type", "[{\n\"instruction\": \"\",\n\"output\": 3\n}]",
+		`row 1 (line 3): "output": want a string, got the number 3`},
+	{"wrong type in JSONL", rowA + "\n" + rowB + "\n" + `{"instruction": ["a"], "output": ""}`,
+		`row 3 (line 3): "instruction": want a string, got a list`},
+	{"syntax", "[" + rowA + ",\n{\"instruction\":\n 'a'}]",
+		`row 2 (line 3): "instruction": want JSON, got invalid character`},
 	{"cut in a row", "[" + rowA + `,{"instruction": "`, "row 2 (line 1): unexpected EOF"},
 	{"cut between rows", "[" + rowA + "\n", "row 2 (line 2): unexpected EOF"},
 	{"cut behind a comma", "[" + rowA + ",", "row 2 (line 1): unexpected EOF"},
 	{"comma at the end", "[" + rowA + ",]", "row 2 (line 1): want {, got ']'"},
 	{"no comma", "[" + rowA + rowB + "]", "behind row 1 (line 1): want , or ], got '{'"},
 	{"more behind", "[" + rowA + "]\n" + rowB, "line 2: want nothing behind ]"},
-	{"deep", `{"instruction": ` + strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_001), "exceeded max depth"},
+	{"deep", `{"instruction": ` + strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_001),
+		"exceeded max depth"},
 	{"unclosed", strings.Repeat("{", 1000), "unexpected EOF"},
 }
 
@@ -98,10 +104,12 @@ func TestReadAlpacaRefusesBadFiles(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("[]"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Read(t.Context(), []string{plain}, ReadOptions{Format: FormatAuto}); err == nil || !strings.Contains(err.Error(), "want gzip") {
+	if _, _, err := Read(t.Context(), []string{plain}, ReadOptions{Format: FormatAuto}); err == nil ||
+		!strings.Contains(err.Error(), "want gzip") {
 		t.Errorf("not gzip: %v", err)
 	}
-	if _, _, err := Read(t.Context(), []string{plain + "x"}, ReadOptions{Format: FormatAuto}); err == nil || !strings.Contains(err.Error(), plain+"x") {
+	if _, _, err := Read(t.Context(), []string{plain + "x"}, ReadOptions{Format: FormatAuto}); err == nil ||
+		!strings.Contains(err.Error(), plain+"x") {
 		t.Errorf("missing: %v", err)
 	}
 }
@@ -127,7 +135,8 @@ func (e *endless) Read(b []byte) (int, error) {
 
 func TestRealAlpaca(t *testing.T) {
 	dir := realdata.Folder(t)
-	rows, _, err := Read(t.Context(), []string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")}, ReadOptions{Format: FormatAuto})
+	rows, _, err := Read(t.Context(), []string{filepath.Join(dir, "alpaca", "alpaca_data.json.gz")},
+		ReadOptions{Format: FormatAuto})
 	if err != nil || len(rows) != 52002 {
 		t.Fatalf("%d rows, error %v, want 52002", len(rows), err)
 	}
@@ -160,16 +169,20 @@ func TestSkip(t *testing.T) {
 		bad  []string // what is told
 	}{
 		"lines": {
-			good + "\n" + `{"prompt": "a"}` + "\n" + good + "\n" + `{"prompt": "a", "completion": "b"` + "\n" + `nothing` + "\n" + good + " x\n" + good,
+			good + "\n" + `{"prompt": "a"}` + "\n" + good + "\n" + `{"prompt": "a", "completion": "b"` + "\n" +
+				`nothing` + "\n" + good + " x\n" + good,
 			[]int{1, 3, 7},
 			[]string{"row 2 (line 2)", "row 4 (line 4)", "row 5 (line 5): want {, got 'n'", "row 6 (line 6)"},
 		},
-		"the last line": {good + "\n" + `{"prompt": "\ud800", "completion": "x"}`, []int{1}, []string{"row 2 (line 2)"}},
+		"the last line": {good + "\n" + `{"prompt": "\ud800", "completion": "x"}`, []int{1},
+			[]string{"row 2 (line 2)"}},
 		"an array": {
-			"[" + good + ",\n" + `{"prompt": 1, "completion": "b"},` + "\n" + `{"prompt": "a", "prompt": "a", "completion": "b"},` + good + "]",
+			"[" + good + ",\n" + `{"prompt": 1, "completion": "b"},` + "\n" +
+				`{"prompt": "a", "prompt": "a", "completion": "b"},` + good + "]",
 			[]int{1, 4}, []string{"row 2 (line 2)", "row 3 (line 3)"},
 		},
-		"objects over lines": {"{\n\"prompt\": \"a\",\n\"completion\": \"b\"}\n{\"prompt\":\n7}\n" + good, []int{1, 3}, []string{"row 2 (line 5)"}},
+		"objects over lines": {"{\n\"prompt\": \"a\",\n\"completion\": \"b\"}\n{\"prompt\":\n7}\n" + good,
+			[]int{1, 3}, []string{"row 2 (line 5)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "rows.jsonl")
@@ -177,7 +190,8 @@ func TestSkip(t *testing.T) {
 				t.Fatal(err)
 			}
 			var bad []error
-			rows, _, err := Read(t.Context(), []string{path}, ReadOptions{Skip: func(err error) { bad = append(bad, err) }})
+			rows, _, err := Read(t.Context(), []string{path},
+				ReadOptions{Skip: func(err error) { bad = append(bad, err) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +207,8 @@ func TestSkip(t *testing.T) {
 					t.Errorf("told %q, want %s: %s", text, path, want)
 				}
 			}
-			if _, _, err := Read(t.Context(), []string{path}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), path+": "+c.bad[0]) {
+			if _, _, err := Read(t.Context(), []string{path}, ReadOptions{}); err == nil ||
+				!strings.Contains(err.Error(), path+": "+c.bad[0]) {
 				t.Errorf("without Skip: %v", err)
 			}
 		})

@@ -36,10 +36,12 @@ func TestTokenizeLabels(t *testing.T) {
 		want   Sequence
 	}{
 		{"whole", letters{}, 100, Sequence{IDs: []int32{1, 'p', 'q', 'a', 'b'}, Labels: []int32{no, no, 'a', 'b', 2}}},
-		{"just whole", letters{}, 5, Sequence{IDs: []int32{1, 'p', 'q', 'a', 'b'}, Labels: []int32{no, no, 'a', 'b', 2}}},
+		{"just whole", letters{}, 5, Sequence{IDs: []int32{1, 'p', 'q', 'a', 'b'},
+			Labels: []int32{no, no, 'a', 'b', 2}}},
 		{"EOS cut", letters{}, 4, Sequence{IDs: []int32{1, 'p', 'q', 'a'}, Labels: []int32{no, no, 'a', 'b'}}},
 		{"one token left", letters{}, 3, Sequence{IDs: []int32{1, 'p', 'q'}, Labels: []int32{no, no, 'a'}}},
-		{"no BOS", letters{bare: true}, 100, Sequence{IDs: []int32{'p', 'q', 'a', 'b'}, Labels: []int32{no, 'a', 'b', 2}}},
+		{"no BOS", letters{bare: true}, 100, Sequence{IDs: []int32{'p', 'q', 'a', 'b'},
+			Labels: []int32{no, 'a', 'b', 2}}},
 	} {
 		got, counts, err := Tokenize(t.Context(), c.tok, row, TokenizeOptions{MaxTokens: c.maxLen})
 		if err != nil || counts.Dropped != 0 || !reflect.DeepEqual(got, []Sequence{c.want}) {
@@ -70,7 +72,8 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 		}
 	}
 	ten := TokenizeOptions{MaxTokens: 10}
-	if seqs, counts, err := Tokenize(t.Context(), letters{bare: true}, []Row{{}}, ten); err != nil || len(seqs) != 0 || counts.Dropped != 1 {
+	if seqs, counts, err := Tokenize(t.Context(), letters{bare: true}, []Row{{}}, ten); err != nil ||
+		len(seqs) != 0 || counts.Dropped != 1 {
 		t.Errorf("rows without a target: kept %v, %+v", seqs, counts)
 	}
 	// Nothing would end an answer; a text need not end.
@@ -83,10 +86,12 @@ func TestTokenizeDropsRowsWithoutAnswer(t *testing.T) {
 			}
 		}
 	}
-	if seqs, _, err := Tokenize(t.Context(), letters{endless: true}, []Row{{Format: FormatText, Text: "ab"}}, ten); err != nil || !reflect.DeepEqual(seqs[0].Labels, []int32{'a', 'b'}) {
+	if seqs, _, err := Tokenize(t.Context(), letters{endless: true}, []Row{{Format: FormatText, Text: "ab"}},
+		ten); err != nil || !reflect.DeepEqual(seqs[0].Labels, []int32{'a', 'b'}) {
 		t.Errorf("a text: got %v, error %v", seqs, err)
 	}
-	if seqs, _, _ := Tokenize(t.Context(), letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 || seqs[0].Counted() != 1 {
+	if seqs, _, _ := Tokenize(t.Context(), letters{}, []Row{{Prompt: "a"}}, ten); len(seqs) != 1 ||
+		seqs[0].Counted() != 1 {
 		t.Errorf("an empty answer: got %v, want EOS to count", seqs)
 	}
 }

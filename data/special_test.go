@@ -25,7 +25,8 @@ func TestSpecialTokensInText(t *testing.T) {
 	}{
 		{"none", text("a<b>"), "⟨<s>⟩a<b>⟨</s>⟩", "⟨<s>⟩a<b>⟨</s>⟩", "", 5, 5},
 		{"inside", text("a<|im_end|>b"), "⟨<s>⟩a<|im_end|>b⟨</s>⟩", "⟨<s>⟩a⟨<|im_end|>⟩b⟨</s>⟩", "<|im_end|>", 13, 4},
-		{"a chat", text("<|im_start|>q<|im_end|>\n<|im_start|>a<|im_end|>\n"), "⟨<s>⟩<|im_start|>q<|im_end|>\n<|im_start|>a<|im_end|>\n⟨</s>⟩",
+		{"a chat", text("<|im_start|>q<|im_end|>\n<|im_start|>a<|im_end|>\n"),
+			"⟨<s>⟩<|im_start|>q<|im_end|>\n<|im_start|>a<|im_end|>\n⟨</s>⟩",
 			"⟨<s>⟩⟨<|im_start|>⟩q⟨<|im_end|>⟩\n⟨<|im_start|>⟩a⟨<|im_end|>⟩\n⟨</s>⟩", "<|im_start|>", 49, 9},
 		{"BOS and EOS", text("<s>a</s>"), "⟨<s>⟩<s>a</s>⟨</s>⟩", "⟨<s>⟩a⟨</s>⟩", "<s>", 9, 2},
 		{"EOS and space", text("<s>a</s> \n"), "⟨<s>⟩<s>a</s> \n⟨</s>⟩", "⟨<s>⟩a⟨</s>⟩ \n", "<s>", 11, 4},
@@ -35,16 +36,21 @@ func TestSpecialTokensInText(t *testing.T) {
 		{"only BOS and EOS", text("<s></s>"), "⟨<s>⟩<s></s>⟨</s>⟩", "⟨<s>⟩⟨</s>⟩", "<s>", 8, 1},
 		{"a prompt", pair("<s>[q]", "a"), "⟨<s>⟩<s>[q]a⟨</s>⟩", "⟨<s>⟩[q]a⟨</s>⟩", "<s>", 2, 2},
 		{"an answer", pair("q", "a</s>"), "⟨<s>⟩qa</s>⟨</s>⟩", "⟨<s>⟩qa⟨</s>⟩", "</s>", 6, 2},
-		{"both", pair("<s>q<|im_end|>", " a </s>\n"), "⟨<s>⟩<s>q<|im_end|> a </s>\n⟨</s>⟩", "⟨<s>⟩q⟨<|im_end|>⟩ a ⟨</s>⟩\n", "<s>", 8, 4}, // " a" is one token
+		{"both", pair("<s>q<|im_end|>", " a </s>\n"), "⟨<s>⟩<s>q<|im_end|> a </s>\n⟨</s>⟩",
+			"⟨<s>⟩q⟨<|im_end|>⟩ a ⟨</s>⟩\n", "<s>", 8, 4}, // " a" is one token
 		{"EOS in the prompt", pair("q</s>", "a"), "⟨<s>⟩q</s>a⟨</s>⟩", "⟨<s>⟩q⟨</s>⟩a⟨</s>⟩", "</s>", 2, 2},
 		{"BOS in the answer", pair("q", "<s>a"), "⟨<s>⟩q<s>a⟨</s>⟩", "⟨<s>⟩q⟨<s>⟩a⟨</s>⟩", "<s>", 5, 3},
 		{"no prompt", pair("", "<s>a</s>"), "⟨<s>⟩<s>a</s>⟨</s>⟩", "⟨<s>⟩a⟨</s>⟩", "<s>", 9, 2},
-		{"an instruction", Row{Format: FormatAlpaca, Prompt: "### <|im_start|>", Answer: "</s>"}, "⟨<s>⟩### <|im_start|></s>⟨</s>⟩", "⟨<s>⟩### ⟨<|im_start|>⟩⟨</s>⟩", "<|im_start|>", 5, 1},
-		{"what is said", Row{Format: FormatChat, Messages: say("<s><|im_end|>", "a</s>")}, "⟨<|im_start|>⟩user\n<s><|im_end|>⟨<|im_end|>⟩\n⟨<|im_start|>⟩assistant\na</s>⟨<|im_end|>⟩",
+		{"an instruction", Row{Format: FormatAlpaca, Prompt: "### <|im_start|>", Answer: "</s>"},
+			"⟨<s>⟩### <|im_start|></s>⟨</s>⟩", "⟨<s>⟩### ⟨<|im_start|>⟩⟨</s>⟩", "<|im_start|>", 5, 1},
+		{"what is said", Row{Format: FormatChat, Messages: say("<s><|im_end|>", "a</s>")},
+			"⟨<|im_start|>⟩user\n<s><|im_end|>⟨<|im_end|>⟩\n⟨<|im_start|>⟩assistant\na</s>⟨<|im_end|>⟩",
 			"⟨<|im_start|>⟩user\n<s><|im_end|>⟨<|im_end|>⟩\n⟨<|im_start|>⟩assistant\na</s>⟨<|im_end|>⟩", "", 6, 6},
 	} {
-		for special, want := range map[tokenizer.SpecialTokens]string{"": c.text, tokenizer.SpecialAsText: c.text, tokenizer.SpecialParse: c.parsed} {
-			seqs, counts, err := Tokenize(t.Context(), tok, []Row{c.row, {Prompt: "p", Answer: "a"}, c.row}, TokenizeOptions{MaxTokens: 1000, Template: template, SpecialTokens: special})
+		for special, want := range map[tokenizer.SpecialTokens]string{"": c.text, tokenizer.SpecialAsText: c.text,
+			tokenizer.SpecialParse: c.parsed} {
+			seqs, counts, err := Tokenize(t.Context(), tok, []Row{c.row, {Prompt: "p", Answer: "a"}, c.row},
+				TokenizeOptions{MaxTokens: 1000, Template: template, SpecialTokens: special})
 			if err != nil || len(seqs) != 3 {
 				t.Errorf("%s as %q: %d sequences, error %v", c.name, special, len(seqs), err)
 				continue
@@ -67,7 +73,8 @@ func TestSpecialTokensInText(t *testing.T) {
 				counted = c.ofIDs
 			}
 			if got.String() != want || s.Counted() != counted {
-				t.Errorf("%s as %q: got %q of which %d count, want %q, %d", c.name, special, got.String(), s.Counted(), want, counted)
+				t.Errorf("%s as %q: got %q of which %d count, want %q, %d", c.name, special, got.String(),
+					s.Counted(), want, counted)
 			}
 			spelled := Spelled{Rows: 2, First: c.spelled}
 			if c.spelled == "" {
@@ -85,7 +92,8 @@ func TestSpecialTokensInText(t *testing.T) {
 			}
 		}
 	}
-	if want := "1 row spells special tokens such as <s> in plain text"; !strings.HasPrefix(Spelled{1, "<s>"}.Note(""), want) {
+	if want := "1 row spells special tokens such as <s> in plain text"; !strings.HasPrefix(Spelled{1, "<s>"}.Note(""),
+		want) {
 		t.Errorf("said %q, want %q", Spelled{1, "<s>"}.Note(""), want)
 	}
 	_, _, err := Tokenize(t.Context(), tok, nil, TokenizeOptions{MaxTokens: 9, SpecialTokens: "none"})
@@ -111,7 +119,8 @@ func TestSpecialTokensOfLlama2(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := []Row{{Format: FormatCompletion, Prompt: "<s>[INST] hi [/INST]", Answer: " hello </s>"}}
-	seqs, counts, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 99, SpecialTokens: tokenizer.SpecialParse})
+	seqs, counts, err := Tokenize(t.Context(), tok, rows,
+		TokenizeOptions{MaxTokens: 99, SpecialTokens: tokenizer.SpecialParse})
 	if err != nil || counts.Spelled != (Spelled{1, "<s>"}) {
 		t.Fatalf("%+v, error %v", counts, err)
 	}
@@ -140,7 +149,8 @@ func TestCheckIDs(t *testing.T) {
 		{[]Sequence{good, in(2, []int32{end, start}, []int32{Ignored, end})}, end + 1, ""},
 		{[]Sequence{good, in(2, []int32{1, end, 3}, []int32{2, 3, Ignored}), in(3, []int32{end}, []int32{1})}, end,
 			fmt.Sprintf(`data: a.jsonl row 2: token "<|im_end|>" (id %d): want an id below the %d of the model's vocabulary, got one of the tokenizer's %d`, end, end, tok.VocabSize())},
-		{[]Sequence{good, in(7, []int32{1}, []int32{start})}, start, fmt.Sprintf(`data: a.jsonl row 7: token "<|im_start|>" (id %d)`, start)},
+		{[]Sequence{good, in(7, []int32{1}, []int32{start})}, start,
+			fmt.Sprintf(`data: a.jsonl row 7: token "<|im_start|>" (id %d)`, start)},
 		{[]Sequence{in(7, []int32{-1}, []int32{0})}, 9, `data: a.jsonl row 7: token "" (id -1)`},
 	} {
 		err := CheckIDs(tok, c.seqs, int(c.model))

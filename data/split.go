@@ -109,7 +109,9 @@ func HoldOut(seqs []Sequence, n int) (train, held []Sequence) {
 	for g := range order {
 		order[g] = g
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(keys[a][:], keys[b][:]), cmp.Compare(a, b)) })
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(bytes.Compare(keys[a][:], keys[b][:]), cmp.Compare(a, b))
+	})
 	chosen := make([]bool, len(keys))
 	for _, g := range order {
 		chosen[g] = true

@@ -35,13 +35,20 @@ func TestGroups(t *testing.T) {
 		want []int
 	}{
 		{"none", nil, []int{}},
-		{"all differ", []Sequence{seq("f", 1, "ab/bc"), seq("f", 2, "ab/-c"), seq("f", 3, "ab/bd"), seq("f", 4, "aab/abc")}, []int{0, 1, 2, 3}},
-		{"the same to the model", []Sequence{seq("f", 1, "ab/bc"), seq("f", 2, "x/y"), seq("g", 1, "ab/bc")}, []int{0, 1, 0}},
-		{"pieces of a row", []Sequence{seq("f", 1, "ab/bc"), seq("f", 2, "x/y"), seq("f", 1, "c/d"), seq("g", 1, "z/z")}, []int{0, 1, 0, 2}},
-		{"an equal piece joins rows", []Sequence{seq("f", 1, "a/b"), seq("f", 1, "c/d"), seq("f", 2, "c/d"), seq("f", 2, "e/f"), seq("f", 3, "e/f"), seq("f", 4, "x/y")}, []int{0, 0, 0, 0, 0, 1}},
-		{"two groups become one", []Sequence{seq("f", 1, "a/b"), seq("f", 2, "c/d"), seq("f", 3, "a/b"), seq("f", 3, "c/d")}, []int{0, 0, 0, 0}},
-		{"a document", []Sequence{seq("f", 0, "a/b"), seq("f", 0, "c/d"), seq("f", 0, "a/b"), seq("g", 1, "c/d"), seq("g", 1, "e/f")}, []int{0, 1, 0, 1, 1}},
-		{"the border of ids and labels", []Sequence{{IDs: []int32{1, 2}, Labels: []int32{3}}, {IDs: []int32{1}, Labels: []int32{2, 3}}}, []int{0, 1}},
+		{"all differ", []Sequence{seq("f", 1, "ab/bc"), seq("f", 2, "ab/-c"), seq("f", 3, "ab/bd"),
+			seq("f", 4, "aab/abc")}, []int{0, 1, 2, 3}},
+		{"the same to the model", []Sequence{seq("f", 1, "ab/bc"), seq("f", 2, "x/y"), seq("g", 1, "ab/bc")},
+			[]int{0, 1, 0}},
+		{"pieces of a row", []Sequence{seq("f", 1, "ab/bc"), seq("f", 2, "x/y"), seq("f", 1, "c/d"),
+			seq("g", 1, "z/z")}, []int{0, 1, 0, 2}},
+		{"an equal piece joins rows", []Sequence{seq("f", 1, "a/b"), seq("f", 1, "c/d"), seq("f", 2, "c/d"),
+			seq("f", 2, "e/f"), seq("f", 3, "e/f"), seq("f", 4, "x/y")}, []int{0, 0, 0, 0, 0, 1}},
+		{"two groups become one", []Sequence{seq("f", 1, "a/b"), seq("f", 2, "c/d"), seq("f", 3, "a/b"),
+			seq("f", 3, "c/d")}, []int{0, 0, 0, 0}},
+		{"a document", []Sequence{seq("f", 0, "a/b"), seq("f", 0, "c/d"), seq("f", 0, "a/b"), seq("g", 1, "c/d"),
+			seq("g", 1, "e/f")}, []int{0, 1, 0, 1, 1}},
+		{"the border of ids and labels", []Sequence{{IDs: []int32{1, 2}, Labels: []int32{3}},
+			{IDs: []int32{1}, Labels: []int32{2, 3}}}, []int{0, 1}},
 	} {
 		if of, n := Groups(c.seqs); !slices.Equal(of, c.want) || len(c.want) > 0 && n != slices.Max(c.want)+1 {
 			t.Errorf("%s: got %v, %d groups, want %v", c.name, of, n, c.want)
@@ -101,7 +108,8 @@ func TestHoldOut(t *testing.T) {
 func TestHoldOutIsTheSameEverywhere(t *testing.T) {
 	var seqs []Sequence
 	for i := range 100 {
-		seqs = append(seqs, Sequence{IDs: []int32{1, int32(i)}, Labels: []int32{Ignored, int32(2 * i)}, Source: Source{"f", i + 1}})
+		seqs = append(seqs, Sequence{IDs: []int32{1, int32(i)}, Labels: []int32{Ignored, int32(2 * i)},
+			Source: Source{"f", i + 1}})
 	}
 	_, held := HoldOut(seqs, 5)
 	var rows []int
@@ -118,7 +126,8 @@ func TestHoldOutIsTheSameEverywhere(t *testing.T) {
 func TestHoldOutOfRows(t *testing.T) {
 	var rows []Row
 	for i := range 40 {
-		rows = append(rows, Row{Source: Source{"f", i + 1}, Prompt: "p", Answer: strings.Repeat("a", 3+i%4) + strings.Repeat("b", i)})
+		rows = append(rows, Row{Source: Source{"f", i + 1}, Prompt: "p",
+			Answer: strings.Repeat("a", 3+i%4) + strings.Repeat("b", i)})
 	}
 	for _, c := range []struct {
 		o      TokenizeOptions
@@ -158,7 +167,8 @@ func TestHoldOutOfText(t *testing.T) {
 	}
 	var rows []Row
 	for i := range 30 {
-		rows = append(rows, Row{Source: Source{"rows.jsonl", i + 1}, Format: FormatText, Text: strings.Repeat(string(rune('a'+i)), 25)})
+		rows = append(rows, Row{Source: Source{"rows.jsonl", i + 1}, Format: FormatText,
+			Text: strings.Repeat(string(rune('a'+i)), 25)})
 	}
 	seqs, _, err = Tokenize(t.Context(), letters{}, rows, TokenizeOptions{MaxTokens: 10})
 	if err != nil {

@@ -72,7 +72,9 @@ func TestTruncate(t *testing.T) {
 		{Row{Format: FormatText}, false, "", "", 3, "", none},
 	} {
 		c.row.Source = Source{"file", 7}
-		seqs, counts, err := Tokenize(t.Context(), letters{bare: c.bare, endless: c.bare && c.row.Format == FormatText}, []Row{c.row}, TokenizeOptions{MaxTokens: c.max, Loss: c.loss, Truncate: c.policy})
+		seqs, counts, err := Tokenize(t.Context(),
+			letters{bare: c.bare, endless: c.bare && c.row.Format == FormatText}, []Row{c.row},
+			TokenizeOptions{MaxTokens: c.max, Loss: c.loss, Truncate: c.policy})
 		if got := spell(seqs); err != nil || got != c.want || counts != c.counts {
 			t.Errorf("%+v: got %s and %+v, error %v", c, got, counts, err)
 		}
@@ -89,7 +91,8 @@ func TestLabelsAreTheNextTokens(t *testing.T) {
 	row := Row{Prompt: "abcdefghijkl", Answer: "mnopqrstuvwxyz"}
 	for _, policy := range []Truncate{TruncateEnd, TruncateStart, TruncateSplit} {
 		for maxTokens := 1; maxTokens < 30; maxTokens++ {
-			seqs, _, err := Tokenize(t.Context(), letters{}, []Row{row}, TokenizeOptions{MaxTokens: maxTokens, Truncate: policy})
+			seqs, _, err := Tokenize(t.Context(), letters{}, []Row{row},
+				TokenizeOptions{MaxTokens: maxTokens, Truncate: policy})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,11 +122,13 @@ func TestTokenizeRefuses(t *testing.T) {
 		{TokenizeOptions{MaxTokens: 1, Truncate: "left"}, nil, `truncate "left": want one of [end start drop split]`},
 		{TokenizeOptions{MaxTokens: 9}, chats, "x.jsonl row 3: want a chat template"},
 	} {
-		if _, _, err := Tokenize(t.Context(), letters{}, c.rows, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Tokenize(t.Context(), letters{}, c.rows, c.o); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want %q", c.o, err, c.want)
 		}
 	}
-	if seqs, counts, err := Tokenize(t.Context(), letters{}, nil, TokenizeOptions{MaxTokens: 1}); err != nil || len(seqs) != 0 || !reflect.DeepEqual(counts, Counts{}) {
+	if seqs, counts, err := Tokenize(t.Context(), letters{}, nil, TokenizeOptions{MaxTokens: 1}); err != nil ||
+		len(seqs) != 0 || !reflect.DeepEqual(counts, Counts{}) {
 		t.Errorf("no rows: %v, %+v, error %v", seqs, counts, err)
 	}
 }

@@ -36,7 +36,8 @@ func chatFolder(t testing.TB, template string) (tokenizer.PartEncoder, *chat.Tem
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{tokenizer.JSONFile: string(b), "tokenizer_config.json": `{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true}`}
+	files := map[string]string{tokenizer.JSONFile: string(b),
+		"tokenizer_config.json": `{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true}`}
 	if template != "" {
 		files["chat_template.jinja"] = template
 	}
@@ -120,7 +121,8 @@ func TestChatLabels(t *testing.T) {
 		{"an empty answer", "", say("q", ""), "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n[<|im_end|>]"},
 		// Here the borders are within text; the space before the answer is its own. No special
 		// token ends it, so EOS is taught.
-		{"plain", plainTemplate, say("q", "a", "r", "b"), "<s>user: q\nassistant:[ a\n]{</s>}user: r\nassistant:[ b\n</s>]"},
+		{"plain", plainTemplate, say("q", "a", "r", "b"),
+			"<s>user: q\nassistant:[ a\n]{</s>}user: r\nassistant:[ b\n</s>]"},
 		{"EOS", "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token }}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }} {{ eos_token }}{% endif %}{% endfor %}",
 			say("q", "a", "r", "b"), "<s>[INST] q [/INST][ a </s>]<s>[INST] r [/INST][ b </s>]"},
 		// What a template makes the model skip is not generated, and not learned.
@@ -146,7 +148,8 @@ func TestChatLabels(t *testing.T) {
 		if err != nil || !slices.Equal(seqs[0].IDs, ids[:len(ids)-1]) {
 			t.Errorf("%s: ids %v, the template's are %v, error %v", c.name, seqs[0].IDs, ids, err)
 		}
-		all, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template, Loss: LossAll})
+		all, _, err := Tokenize(t.Context(), tok, rows,
+			TokenizeOptions{MaxTokens: 1000, Template: template, Loss: LossAll})
 		if err != nil || all[0].Counted() != len(ids)-1 {
 			t.Errorf("%s: with the loss on all, %d of %d ids count, error %v", c.name, all[0].Counted(), len(ids), err)
 		}
@@ -182,22 +185,26 @@ func TestChatRefuses(t *testing.T) {
 	}{
 		{"a template that looks ahead", "{% for m in messages %}{{ m.content }}{% if loop.last %}!{% endif %}{% endfor %}", say("q", "a", "r", "b"),
 			"chats.jsonl row 2: the template "},
-		{"where", "{% for m in messages %}{{ m.content }}{% if loop.last %}!{% endif %}{% endfor %}", say("q", "a"), "the first 1 messages of 2 otherwise than alone"},
+		{"where", "{% for m in messages %}{{ m.content }}{% if loop.last %}!{% endif %}{% endfor %}", say("q", "a"),
+			"the first 1 messages of 2 otherwise than alone"},
 		{"a template that drops old answers", "{% for m in messages %}{% if m.role == 'user' or loop.last %}<|im_start|>{{ m.content }}{% endif %}{% endfor %}",
 			say("q", "a", "r", "b"), "where answer 1 begins and ends cannot be told"},
 		{"an answer first", "", say("q", "a")[1:], "message 0: want a question before the first answer"},
 		{"a template's own refusal", "{{ raise_exception('no jokes') }}", say("q", "a"), "no jokes"},
 	} {
 		tok, template := chatFolder(t, c.template)
-		rows := []Row{{Source: Source{"chats.jsonl", 1}, Prompt: "p", Answer: "a"}, {Source: Source{"chats.jsonl", 2}, Format: FormatChat, Messages: c.messages}}
+		rows := []Row{{Source: Source{"chats.jsonl", 1}, Prompt: "p", Answer: "a"},
+			{Source: Source{"chats.jsonl", 2}, Format: FormatChat, Messages: c.messages}}
 		_, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "chats.jsonl row 2: ") {
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "chats.jsonl row 2: ") {
 			t.Errorf("%s: error %v, want it to name the row and %q", c.name, err, c.want)
 		}
 	}
 	// Nothing of it counts: the row is left out.
 	tok, template := chatFolder(t, "")
-	_, counts, err := Tokenize(t.Context(), tok, []Row{{Format: FormatChat, Messages: say("q")}}, TokenizeOptions{MaxTokens: 9, Template: template})
+	_, counts, err := Tokenize(t.Context(), tok, []Row{{Format: FormatChat, Messages: say("q")}},
+		TokenizeOptions{MaxTokens: 9, Template: template})
 	if err != nil || counts.Dropped != 1 {
 		t.Errorf("a chat without an answer: %+v, error %v", counts, err)
 	}
@@ -207,7 +214,8 @@ func TestChatRefuses(t *testing.T) {
 func TestChatTruncateStart(t *testing.T) {
 	tok, template := chatFolder(t, "")
 	rows := []Row{{Format: FormatChat, Messages: say("qqqq", "aaaa", "rr", "bb")}}
-	seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 12, Template: template, Truncate: TruncateStart})
+	seqs, _, err := Tokenize(t.Context(), tok, rows,
+		TokenizeOptions{MaxTokens: 12, Template: template, Truncate: TruncateStart})
 	if err != nil || len(seqs) != 1 {
 		t.Fatalf("%v, error %v", seqs, err)
 	}
@@ -229,7 +237,8 @@ func TestChatOfRealTokenizers(t *testing.T) {
 			t.Fatal(err)
 		}
 		messages := say("What is 1+1?", "It is 2.", "And 2+2?", "4, I think.")
-		seqs, _, err := Tokenize(t.Context(), tok, []Row{{Format: FormatChat, Messages: messages}}, TokenizeOptions{MaxTokens: 100, Template: template})
+		seqs, _, err := Tokenize(t.Context(), tok, []Row{{Format: FormatChat, Messages: messages}},
+			TokenizeOptions{MaxTokens: 100, Template: template})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,7 +107,8 @@ func Example_generate() {
 		prompt = append([]int32{bos}, prompt...)
 	}
 	var answer []int32
-	for id, err := range model.Generate(context.Background(), prompt, llama.GenerateOptions{MaxTokens: 20, Temperature: 0.8, TopP: 0.9}) {
+	for id, err := range model.Generate(context.Background(), prompt,
+		llama.GenerateOptions{MaxTokens: 20, Temperature: 0.8, TopP: 0.9}) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -275,7 +276,8 @@ func prepare() (err error) {
 	defer d.Close()
 	model, err := llama.New(d, llama.Config{
 		ModelType: "llama", Vocab: 282, Hidden: 32, Intermediate: 88, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
-		MaxPositions: 512, NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 280, EOS: []int32{281},
+		MaxPositions: 512, NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 280,
+		EOS: []int32{281},
 	}, 1)
 	if err != nil {
 		return err
@@ -299,7 +301,8 @@ func prepare() (err error) {
 	}
 	rows := json.NewEncoder(f)
 	for i := range 30 {
-		if err := rows.Encode(map[string]string{"instruction": fmt.Sprint("Say ", i), "output": fmt.Sprint(i)}); err != nil {
+		if err := rows.Encode(map[string]string{"instruction": fmt.Sprint("Say ", i),
+			"output": fmt.Sprint(i)}); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,8 @@ func (c choosing) scores(examples []tasks.Example, results []Result) []Score {
 	if c.name == "multirc" {
 		scores = multiRC(examples, results)
 	}
-	return append(scores, answerNLL(results), Score{Name: "majority", Value: tasks.Majority(examples), N: len(examples)})
+	return append(scores, answerNLL(results), Score{Name: "majority", Value: tasks.Majority(examples),
+		N: len(examples)})
 }
 
 // bySubject is the accuracy of each of MMLU's subjects.

@@ -71,7 +71,9 @@ func TestGoldenLogLikelihoods(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				i := slices.IndexFunc(read[path], func(e tasks.Example) bool { return strings.HasSuffix(r.Row, "/"+e.ID) })
+				i := slices.IndexFunc(read[path], func(e tasks.Example) bool {
+					return strings.HasSuffix(r.Row, "/"+e.ID)
+				})
 				e := read[path][i]
 				q, err := ask(s.Tokenizer, e.ID, e.Prompt, e.Choices)
 				if err != nil {
@@ -93,10 +95,11 @@ func TestGoldenLogLikelihoods(t *testing.T) {
 			}
 			for _, batchTokens := range []int{1, 700, 1 << 20} {
 				results := map[string]Result{}
-				_, err := task.Run(context.Background(), s, Options{BatchTokens: batchTokens, Record: func(r Result) error {
-					results[r.ID] = r
-					return nil
-				}})
+				_, err := task.Run(context.Background(), s,
+					Options{BatchTokens: batchTokens, Record: func(r Result) error {
+						results[r.ID] = r
+						return nil
+					}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -108,7 +111,8 @@ func TestGoldenLogLikelihoods(t *testing.T) {
 					}
 					for k, c := range want.Choices {
 						if math.Abs(got.LogLikelihoods[k]-c.LogLikelihood) > 1e-3 {
-							t.Errorf("%s: choice %d: %.5f, want %.5f", want.Row, k, got.LogLikelihoods[k], c.LogLikelihood)
+							t.Errorf("%s: choice %d: %.5f, want %.5f", want.Row, k, got.LogLikelihoods[k],
+								c.LogLikelihood)
 						}
 					}
 				}

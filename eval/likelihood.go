@@ -54,7 +54,8 @@ func (q question) rows(number, positions int) (all []row, err error) {
 	for _, i := range order {
 		answer := q.answers[i]
 		if len(answer) > positions {
-			return nil, fmt.Errorf("eval: %s: an answer has %d tokens, the model %d positions", q.id, len(answer), positions)
+			return nil, fmt.Errorf("eval: %s: an answer has %d tokens, the model %d positions", q.id, len(answer),
+				positions)
 		}
 		read := slices.Concat(q.context, answer[:len(answer)-1])
 		cut := max(0, len(read)-positions)

@@ -66,8 +66,9 @@ func TestSplit(t *testing.T) {
 func TestMeasurePerplexity(t *testing.T) {
 	d := open(t)
 	c := llama.Config{
-		ModelType: "llama", Vocab: 27, Hidden: 8, Intermediate: 12, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 4, MaxPositions: 6,
-		NormEps: 1e-5, InitRange: 0.5, BOS: -1,
+		ModelType: "llama", Vocab: 27, Hidden: 8, Intermediate: 12, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 4,
+		MaxPositions: 6,
+		NormEps:      1e-5, InitRange: 0.5, BOS: -1,
 	}
 	m, err := llama.New(d, c, 1)
 	if err != nil {
@@ -93,16 +94,18 @@ func TestMeasurePerplexity(t *testing.T) {
 		t.Fatalf("%d tokens counted, want %d", n, len(text))
 	}
 	before, told := d.Stats().Live, 0
-	got, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text, TextOptions{Progress: func(done, windows int) {
-		if told++; done != told || windows != 4 {
-			t.Errorf("told %d of %d windows", done, windows)
-		}
-	}})
+	got, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, text,
+		TextOptions{Progress: func(done, windows int) {
+			if told++; done != told || windows != 4 {
+				t.Errorf("told %d of %d windows", done, windows)
+			}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := sum / float64(n)
-	if math.Abs(got.NLL-want) > 1e-5 || math.Abs(got.Perplexity-math.Exp(want)) > 1e-4*math.Exp(want) || got.Counted != n || got.Windows != 4 || told != 4 {
+	if math.Abs(got.NLL-want) > 1e-5 || math.Abs(got.Perplexity-math.Exp(want)) > 1e-4*math.Exp(want) ||
+		got.Counted != n || got.Windows != 4 || told != 4 {
 		t.Errorf("got %+v, want nll %v over %d tokens in 4 windows", got, want, n)
 	}
 	if live := d.Stats().Live; live != before {
@@ -115,7 +118,8 @@ func TestMeasurePerplexity(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := MeasurePerplexity(canceled, m, letters{bos: true}, text, TextOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := MeasurePerplexity(canceled, m, letters{bos: true}, text, TextOptions{}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("canceled: error %v", err)
 	}
 	for want, run := range map[string]struct {
@@ -125,12 +129,14 @@ func TestMeasurePerplexity(t *testing.T) {
 		"no token to count":   {"", 0},
 		"windows of 7 tokens": {text, 7},
 		"windows of 1 tokens": {text, 1},
-		`token "{" (id 27): want an id below the 27 of the model's vocabulary, got one of the tokenizer's 28`: {"a{", 0},
+		`token "{" (id 27): want an id below the 27 of the model's vocabulary, got one of the tokenizer's 28`: {"a{",
+			0},
 		`eval: token "|" (id 28)`:          {"abcdef|", 0},
 		`eval: line 3: want text in UTF-8`: {"a\n\ufffd\n\xff", 0},
 		"to the model's 6 positi":          {text, -1},
 	} {
-		if _, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, run.text, TextOptions{Window: run.window}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := MeasurePerplexity(context.Background(), m, letters{bos: true}, run.text,
+			TextOptions{Window: run.window}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q in windows of %d: error %v, want one with %q", run.text, run.window, err, want)
 		}
 	}

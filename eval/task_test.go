@@ -25,7 +25,8 @@ func tiny(t *testing.T) Subject {
 	}
 	m, err := llama.New(open(t), llama.Config{
 		ModelType: "llama", Vocab: 282, Hidden: 16, Intermediate: 24, Layers: 2, Heads: 2, KVHeads: 1, HeadDim: 8,
-		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.3, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 280, EOS: []int32{281},
+		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.3, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 280,
+		EOS: []int32{281},
 	}, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -65,8 +66,10 @@ func TestLikelihoodsAreThoseOfEachTextAlone(t *testing.T) {
 	s := tiny(t)
 	passage := "a passage of some words"
 	var examples []tasks.Example
-	for i, q := range []string{passage + "?", passage + ", and?", passage + strings.Repeat(" long", 20), "x", "yy", passage + "!"} {
-		e := tasks.Example{Prompt: q, Choices: []string{" no", " yes", " no, never", " n"}, Gold: i % 4, ID: fmt.Sprint(i), Group: "a"}
+	for i, q := range []string{passage + "?", passage + ", and?", passage + strings.Repeat(" long", 20), "x", "yy",
+		passage + "!"} {
+		e := tasks.Example{Prompt: q, Choices: []string{" no", " yes", " no, never", " n"}, Gold: i % 4,
+			ID: fmt.Sprint(i), Group: "a"}
 		e.Answer = e.Choices[e.Gold]
 		examples = append(examples, e)
 	}
@@ -76,25 +79,29 @@ func TestLikelihoodsAreThoseOfEachTextAlone(t *testing.T) {
 	}
 	for _, batchTokens := range []int{1, 60, 10000} {
 		seen := 0
-		report, err := task.Run(context.Background(), s, Options{BatchTokens: batchTokens, Record: func(r Result) error {
-			seen++
-			i := slices.IndexFunc(examples, func(e tasks.Example) bool { return e.ID == r.ID })
-			best := 0
-			for k, c := range examples[i].Choices {
-				want := logLikelihood(t, s, examples[i].Prompt, c)
-				if math.Abs(r.LogLikelihoods[k]-want) > 1e-4 {
-					t.Errorf("%d tokens: example %d choice %d: %.6f, want %.6f", batchTokens, i, k, r.LogLikelihoods[k], want)
+		report, err := task.Run(context.Background(), s,
+			Options{BatchTokens: batchTokens, Record: func(r Result) error {
+				seen++
+				i := slices.IndexFunc(examples, func(e tasks.Example) bool { return e.ID == r.ID })
+				best := 0
+				for k, c := range examples[i].Choices {
+					want := logLikelihood(t, s, examples[i].Prompt, c)
+					if math.Abs(r.LogLikelihoods[k]-want) > 1e-4 {
+						t.Errorf("%d tokens: example %d choice %d: %.6f, want %.6f", batchTokens, i, k,
+							r.LogLikelihoods[k], want)
+					}
+					if r.LogLikelihoods[k] > r.LogLikelihoods[best] {
+						best = k
+					}
 				}
-				if r.LogLikelihoods[k] > r.LogLikelihoods[best] {
-					best = k
+				if r.Predicted != best || r.Correct != (best == examples[i].Gold) ||
+					r.NLL != -r.LogLikelihoods[r.Gold] {
+					t.Errorf("%+v", r)
 				}
-			}
-			if r.Predicted != best || r.Correct != (best == examples[i].Gold) || r.NLL != -r.LogLikelihoods[r.Gold] {
-				t.Errorf("%+v", r)
-			}
-			return nil
-		}})
-		if err != nil || seen != len(examples) || report.Examples != seen || report.Scores[2] != (Score{Name: "majority", Value: 2. / 6, N: 6}) {
+				return nil
+			}})
+		if err != nil || seen != len(examples) || report.Examples != seen ||
+			report.Scores[2] != (Score{Name: "majority", Value: 2. / 6, N: 6}) {
 			t.Errorf("%d results, %+v, %v", seen, report, err)
 		}
 	}
@@ -107,14 +114,16 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != 2 || !slices.Equal(rows[0].ids, []int32{1, 2, 8, 9}) || !slices.Equal(rows[1].ids, []int32{1, 2, 5}) {
+	if len(rows) != 2 || !slices.Equal(rows[0].ids, []int32{1, 2, 8, 9}) ||
+		!slices.Equal(rows[1].ids, []int32{1, 2, 5}) {
 		t.Fatalf("%+v", rows)
 	}
 	want := []llama.Query{{After: 2, Token: 5}, {After: 3, Token: 6}, {After: 2, Token: 5}, {After: 3, Token: 7}}
 	if !slices.Equal(rows[1].queries[:4], want) && !slices.Equal(rows[1].queries, want) {
 		t.Errorf("%+v", rows[1].queries)
 	}
-	if rows, err = q.rows(0, 3); err != nil || !slices.Equal(rows[0].ids, []int32{2, 8, 9}) || rows[0].context != 1 { // cut on the left
+	if rows, err = q.rows(0, 3); err != nil || !slices.Equal(rows[0].ids, []int32{2, 8, 9}) ||
+		rows[0].context != 1 { // cut on the left
 		t.Errorf("%+v, %v", rows, err)
 	}
 	if _, err = q.rows(0, 2); err == nil || err.Error() != "eval: q: an answer has 3 tokens, the model 2 positions" {
@@ -133,7 +142,8 @@ func TestBatches(t *testing.T) {
 		t.Errorf("rows and what they share: %v", got)
 	}
 	got = nil
-	for _, b := range batches([]row{{ids: []int32{1, 2, 3}, context: 2}, {ids: long[:60], context: 50}, {ids: []int32{4, 5, 6}, context: 2}}, 1000) {
+	for _, b := range batches([]row{{ids: []int32{1, 2, 3}, context: 2}, {ids: long[:60], context: 50},
+		{ids: []int32{4, 5, 6}, context: 2}}, 1000) {
 		got = append(got, [2]int{len(b.rows), b.shared})
 	}
 	if !reflect.DeepEqual(got, [][2]int{{2, 0}, {1, 0}}) { // rows of a length together
@@ -149,11 +159,13 @@ func TestDone(t *testing.T) {
 	s := tiny(t)
 	var examples []tasks.Example
 	for i := range 4 {
-		examples = append(examples, tasks.Example{Prompt: "p" + strings.Repeat("q", i), Choices: []string{" a", " b"}, Answer: " a", ID: fmt.Sprint(i)})
+		examples = append(examples, tasks.Example{Prompt: "p" + strings.Repeat("q", i), Choices: []string{" a", " b"},
+			Answer: " a", ID: fmt.Sprint(i)})
 	}
 	task, _ := NewTask("rte", examples)
 	earlier := map[string]Result{}
-	whole, err := task.Run(context.Background(), s, Options{Record: func(r Result) error { earlier[r.ID] = r; return nil }})
+	whole, err := task.Run(context.Background(), s,
+		Options{Record: func(r Result) error { earlier[r.ID] = r; return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +182,8 @@ func TestDone(t *testing.T) {
 		t.Errorf("got %+v\nwant %+v", rest, whole)
 	}
 	full := errors.New("disk full")
-	if _, err := task.Run(context.Background(), s, Options{Record: func(Result) error { return full }}); !errors.Is(err, full) {
+	if _, err := task.Run(context.Background(), s,
+		Options{Record: func(Result) error { return full }}); !errors.Is(err, full) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -182,7 +195,8 @@ func TestDone(t *testing.T) {
 
 func TestMultiRC(t *testing.T) {
 	// Question a: right, right, wrong answers, judged right, wrong, wrong. Question b: both judged as they are.
-	examples := []tasks.Example{{Group: "a", Gold: 0}, {Group: "a", Gold: 0}, {Group: "a", Gold: 1}, {Group: "b", Gold: 0}, {Group: "b", Gold: 1}}
+	examples := []tasks.Example{{Group: "a", Gold: 0}, {Group: "a", Gold: 0}, {Group: "a", Gold: 1},
+		{Group: "b", Gold: 0}, {Group: "b", Gold: 1}}
 	var results []Result
 	for i, said := range []int{0, 1, 1, 0, 1} {
 		results = append(results, Result{Predicted: said, Gold: examples[i].Gold})
@@ -235,28 +249,33 @@ func TestWriting(t *testing.T) {
 	s := tiny(t)
 	examples := []tasks.Example{
 		{Prompt: "Question: one?\nAnswer:", Answer: " it\n#### 3", Number: "3", ID: "1"},
-		{Prompt: "Question: " + strings.Repeat("long ", 30) + "?\nAnswer:", Answer: " it\n#### 4", Number: "4", ID: "2"},
+		{Prompt: "Question: " + strings.Repeat("long ", 30) + "?\nAnswer:", Answer: " it\n#### 4", Number: "4",
+			ID: "2"},
 	}
 	task, err := NewTask("gsm8k", examples)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, batchTokens := range []int{1, 4096} {
-		report, err := task.Run(context.Background(), s, Options{BatchTokens: batchTokens, Record: func(r Result) error {
-			i := slices.IndexFunc(examples, func(e tasks.Example) bool { return e.ID == r.ID })
-			if want := -logLikelihood(t, s, examples[i].Prompt, examples[i].Answer); math.Abs(r.NLL-want) > 1e-4 || r.Tokens != len(" it\n#### 3") {
-				t.Errorf("nll %v of %d tokens, want %v", r.NLL, r.Tokens, want)
-			}
-			if number, _ := tasks.FinalNumber(r.Written); r.Correct != (number == examples[i].Number) || strings.Contains(r.Written, "\n\n") {
-				t.Errorf("%+v", r)
-			}
-			return nil
-		}})
+		report, err := task.Run(context.Background(), s,
+			Options{BatchTokens: batchTokens, Record: func(r Result) error {
+				i := slices.IndexFunc(examples, func(e tasks.Example) bool { return e.ID == r.ID })
+				if want := -logLikelihood(t, s, examples[i].Prompt,
+					examples[i].Answer); math.Abs(r.NLL-want) > 1e-4 || r.Tokens != len(" it\n#### 3") {
+					t.Errorf("nll %v of %d tokens, want %v", r.NLL, r.Tokens, want)
+				}
+				if number, _ := tasks.FinalNumber(r.Written); r.Correct != (number == examples[i].Number) ||
+					strings.Contains(r.Written, "\n\n") {
+					t.Errorf("%+v", r)
+				}
+				return nil
+			}})
 		if err != nil || report.Examples != 2 || report.Scores[0].Name != "exact_match" {
 			t.Errorf("%+v, %v", report, err)
 		}
 	}
-	if _, err := NewTask("gsm8k", []tasks.Example{{Choices: []string{"a"}, ID: "x"}}); err == nil || err.Error() != "eval: task gsm8k: x is no example of it" {
+	if _, err := NewTask("gsm8k", []tasks.Example{{Choices: []string{"a"}, ID: "x"}}); err == nil ||
+		err.Error() != "eval: task gsm8k: x is no example of it" {
 		t.Errorf("%v", err)
 	}
 }

@@ -121,7 +121,8 @@ func spread(t *testing.T, name string, x []float32, n int, bound float64) {
 		squares += float64(v) * float64(v)
 	}
 	// The square of a uniform number has 0.9 of its mean as standard deviation.
-	if variance := squares / float64(n) / (bound * bound / 3); len(x) != n || math.Abs(variance-1) > 4*0.9/math.Sqrt(float64(n)) {
+	if variance := squares / float64(n) / (bound * bound / 3); len(x) != n ||
+		math.Abs(variance-1) > 4*0.9/math.Sqrt(float64(n)) {
 		t.Errorf("%s: %d numbers with %.2g of a uniform distribution's variance, want %d", name, len(x), variance, n)
 	}
 }
@@ -132,7 +133,8 @@ func TestDetachAndAttachAgain(t *testing.T) {
 	first := attach(t, m, kinds()["scalar"])
 	trained(t, m, 3)
 	adapted := logits(t, m, batch())
-	if _, err := Attach(m, kinds()["lora"], 1); err == nil || !strings.Contains(err.Error(), "model.layers.0.self_attn.q_proj has an adapter already") {
+	if _, err := Attach(m, kinds()["lora"], 1); err == nil ||
+		!strings.Contains(err.Error(), "model.layers.0.self_attn.q_proj has an adapter already") {
 		t.Errorf("a second adapter: error %v", err)
 	}
 	first.Detach()
@@ -209,7 +211,8 @@ func TestMergeInto16Bits(t *testing.T) {
 		var changed, original, lost float64
 		for i, w := range read(t, base.Weight.Value) {
 			want := delta.At(i/31, i%31) + float64(before[i])
-			if rounded := read(t, d.FromFloat32s(dt, []float32{float32(want)}, 1))[0]; math.Abs(float64(rounded-w)) > math.Abs(want)/100 {
+			if rounded := read(t, d.FromFloat32s(dt, []float32{float32(want)},
+				1))[0]; math.Abs(float64(rounded-w)) > math.Abs(want)/100 {
 				t.Fatalf("%s weight %d is %g, want %g", dt, i, w, rounded)
 			}
 			lost += math.Pow(float64(w)-want, 2)
@@ -245,7 +248,8 @@ func TestFoldedIsTheAdapter(t *testing.T) {
 		if got := distance(logits(t, m, batch()), want); got > 1e-5 {
 			t.Errorf("folded logits are off by %g, want at most 1e-5", got)
 		}
-		if c := f.Config(); c.Method != MethodLoRA || c.Modules != 1 || c.Rank != cfg.Modules*cfg.Rank || c.Alpha != float64(c.Rank) || c.Validate() != nil {
+		if c := f.Config(); c.Method != MethodLoRA || c.Modules != 1 || c.Rank != cfg.Modules*cfg.Rank ||
+			c.Alpha != float64(c.Rank) || c.Validate() != nil {
 			t.Errorf("folded into %+v", c)
 		}
 		// It is a LoRA like any other: what it saves loads.
@@ -308,15 +312,18 @@ func TestConfigErrors(t *testing.T) {
 	}{
 		{func(c *Config) { c.Method = "dora" }, `field method: want multilora, lora or rslora, got "dora"`},
 		{func(c *Config) { c.Method = MethodLoRA }, "field modules: want 1 with method lora, got 3"},
-		{func(c *Config) { c.Method, c.Modules, c.Scaling = MethodRSLoRA, 1, ScalingPerOutput }, `field scaling: want scalar with method rslora, got "per-output"`},
+		{func(c *Config) { c.Method, c.Modules, c.Scaling = MethodRSLoRA, 1, ScalingPerOutput },
+			`field scaling: want scalar with method rslora, got "per-output"`},
 		{func(c *Config) { c.Modules = 0 }, "field modules: want 1 to 65536, got 0"},
 		{func(c *Config) { c.Rank = 0 }, "field rank: want 1 to 21845 with 3 modules, got 0"},
 		{func(c *Config) { c.Rank = 1 << 40 }, "field rank: want 1 to 21845 with 3 modules, got 1099511627776"},
 		{func(c *Config) { c.Alpha = math.NaN() }, "field alpha: want a positive number, got NaN"},
 		{func(c *Config) { c.Scaling = "vector" }, `field scaling: want scalar or per-output, got "vector"`},
 		{func(c *Config) { c.Dropout = 1 }, "field dropout: want at least 0 and below 1, got 1"},
-		{func(c *Config) { c.Ranks = map[string]int{"a": 4, "b": 0} }, `field ranks: layer "b": want 1 to 21845 with 3 modules, got 0`},
-		{func(c *Config) { c.Alphas = map[string]float64{"a": -1} }, `field alphas: layer "a": want a positive number, got -1`},
+		{func(c *Config) { c.Ranks = map[string]int{"a": 4, "b": 0} },
+			`field ranks: layer "b": want 1 to 21845 with 3 modules, got 0`},
+		{func(c *Config) { c.Alphas = map[string]float64{"a": -1} },
+			`field alphas: layer "a": want a positive number, got -1`},
 		{func(c *Config) { c.Targets = nil }, "field targets: want at least one, got none"},
 	} {
 		cfg := Defaults()

@@ -78,7 +78,8 @@ func TestSingularValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got) != min(6, shape[0], shape[1]) || !slices.IsSortedFunc(got, func(x, y float64) int { return cmp.Compare(y, x) }) {
+		if len(got) != min(6, shape[0], shape[1]) ||
+			!slices.IsSortedFunc(got, func(x, y float64) int { return cmp.Compare(y, x) }) {
 			t.Errorf("%v: %v, want %d values, the largest first", shape, got, min(6, shape[0], shape[1]))
 		}
 		for i, v := range got {
@@ -88,7 +89,8 @@ func TestSingularValues(t *testing.T) {
 		}
 	}
 	a := oneLayer(t, 3, 3, kinds()["lora"])
-	if _, err := a.SingularValues("1"); err == nil || !strings.Contains(err.Error(), `layer "1": want one of the 1 adapted layers`) {
+	if _, err := a.SingularValues("1"); err == nil ||
+		!strings.Contains(err.Error(), `layer "1": want one of the 1 adapted layers`) {
 		t.Errorf("unknown layer: error %v", err)
 	}
 }

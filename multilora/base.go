@@ -160,7 +160,8 @@ const (
 
 func (d *differences) String() string {
 	if d.other == 0 {
-		return fmt.Sprintf("%s there, %s here (%d tensors differ, by rounding alone)", d.was.storage, d.is.storage, d.tensors)
+		return fmt.Sprintf("%s there, %s here (%d tensors differ, by rounding alone)", d.was.storage, d.is.storage,
+			d.tensors)
 	}
 	largest := 0.0
 	for _, v := range d.was.values {
@@ -212,7 +213,8 @@ func (f *Fingerprint) compare(now *Fingerprint) (*differences, error) {
 			continue
 		}
 		c := all[i]
-		if float64(c.twice) > max(mostTwiceInOne*float64(len(t.Values)), 4) || float64(twice) > mostTwice*float64(numbers) {
+		if float64(c.twice) > max(mostTwiceInOne*float64(len(t.Values)), 4) ||
+			float64(twice) > mostTwice*float64(numbers) {
 			c.differ += c.twice
 		}
 		if d.tensors == 0 || c.differ > 0 && d.other == 0 {

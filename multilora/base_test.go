@@ -125,7 +125,8 @@ func TestBaseInAnyStorage(t *testing.T) {
 }
 
 func TestRealBaseInAnyStorage(t *testing.T) {
-	for _, name := range []string{"stories260K-hf", "babyllama-tok105-hf", "llama-2-tiny-random/llama-2-tiny-random.gguf"} {
+	for _, name := range []string{"stories260K-hf", "babyllama-tok105-hf",
+		"llama-2-tiny-random/llama-2-tiny-random.gguf"} {
 		path := filepath.Join(realdata.Folder(t), "models", name)
 		t.Run(name, func(t *testing.T) {
 			d := open(t, 2)
@@ -225,7 +226,8 @@ func TestMergedTwice(t *testing.T) {
 				if _, err := a.Merge(); err != nil {
 					t.Fatal(err)
 				}
-				if e := refusal(t, m, dir); !e.Holds || !strings.Contains(e.Error(), "got one that holds it already: its configuration lists the adapter's digest") {
+				if e := refusal(t, m, dir); !e.Holds ||
+					!strings.Contains(e.Error(), "got one that holds it already: its configuration lists the adapter's digest") {
 					t.Errorf("in memory: %v", e)
 				}
 				merged := folder(t, m, dt)
@@ -240,7 +242,8 @@ func TestMergedTwice(t *testing.T) {
 					t.Errorf("without the mark: %v", e)
 				}
 				forced, err := Open(load(t, d, merged, dt), dir, Options{AnyBase: true})
-				if err != nil || forced.Match() != MatchOther || !strings.Contains(forced.MatchNote(), "warning: "+dir+": the model holds the adapter already") {
+				if err != nil || forced.Match() != MatchOther ||
+					!strings.Contains(forced.MatchNote(), "warning: "+dir+": the model holds the adapter already") {
 					t.Errorf("with AnyBase: %v, %q", err, forced.MatchNote())
 				}
 				if err := a.Unmerge(); err != nil {
@@ -261,7 +264,8 @@ func TestMergedTwice(t *testing.T) {
 // What another base is recognized by, and what is said of it. Each change is made to a copy
 // of the base in each storage.
 func TestOtherBases(t *testing.T) {
-	const up, norm, q = "model.layers.1.mlp.up_proj.weight", "model.norm.weight", "model.layers.0.self_attn.q_proj.weight"
+	const up, norm, q = "model.layers.1.mlp.up_proj.weight", "model.norm.weight",
+		"model.layers.0.self_attn.q_proj.weight"
 	change := func(name string, f func(i int, v float32) float32) func(*llama.Model) {
 		return func(m *llama.Model) {
 			for n, p := range nn.Params(m) {
@@ -300,11 +304,16 @@ func TestOtherBases(t *testing.T) {
 		{"every weight by 1e-4", change("", step(1e-4)), "", []tensor.DType{f32, bf16, f16}, nil},
 		{"every weight by 1e-5", change("", step(1e-5)), "", []tensor.DType{f32, bf16, f16}, nil},
 		{"every weight by 1e-6", change("", step(1e-6)), "", []tensor.DType{f32, f16}, nil},
-		{"the last bit of a matrix", change(q, func(i int, v float32) float32 { return v * (1 + 1.2e-7) }), q, []tensor.DType{f32}, []tensor.DType{bf16, q8}},
-		{"signs of a matrix", change(q, func(i int, v float32) float32 { return -v }), q, []tensor.DType{f32, bf16, f16, q8}, nil},
-		{"columns of a matrix", change(q, func(i int, v float32) float32 { return float32(i%64) * 1e-3 }), q, []tensor.DType{f32, bf16, f16, q8}, nil},
-		{"a matrix of zeros", change(q, func(int, float32) float32 { return 0 }), q, []tensor.DType{f32, bf16, f16, q8}, nil},
-		{"a NaN", change(q, func(i int, v float32) float32 { return float32(math.NaN()) }), q, []tensor.DType{f32, bf16, f16}, nil},
+		{"the last bit of a matrix", change(q, func(i int, v float32) float32 { return v * (1 + 1.2e-7) }), q,
+			[]tensor.DType{f32}, []tensor.DType{bf16, q8}},
+		{"signs of a matrix", change(q, func(i int, v float32) float32 { return -v }), q,
+			[]tensor.DType{f32, bf16, f16, q8}, nil},
+		{"columns of a matrix", change(q, func(i int, v float32) float32 { return float32(i%64) * 1e-3 }), q,
+			[]tensor.DType{f32, bf16, f16, q8}, nil},
+		{"a matrix of zeros", change(q, func(int, float32) float32 { return 0 }), q,
+			[]tensor.DType{f32, bf16, f16, q8}, nil},
+		{"a NaN", change(q, func(i int, v float32) float32 { return float32(math.NaN()) }), q,
+			[]tensor.DType{f32, bf16, f16}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := open(t, 2)
@@ -328,7 +337,9 @@ func TestOtherBases(t *testing.T) {
 					}
 				case !refused:
 					t.Errorf("%s: error %v, want a refusal", dt, err)
-				case wrong.Holds || !strings.Contains(err.Error(), `want the model that the adapter was made for, got another one: tensor "`+c.first) || !strings.Contains(err.Error(), "of 64 sampled numbers differ, by up to"):
+				case wrong.Holds || !strings.Contains(err.Error(),
+					`want the model that the adapter was made for, got another one: tensor "`+c.first) ||
+					!strings.Contains(err.Error(), "of 64 sampled numbers differ, by up to"):
 					t.Errorf("%s: %v", dt, err)
 				default:
 					for name, layer := range nn.Layers(x) {
@@ -400,7 +411,8 @@ func TestUnknownBase(t *testing.T) {
 	for path, want := range map[string]string{old: "cannot be checked", peft: "", file: ""} {
 		other := random3Heads(t, d, 24, 40)
 		b, err := Open(other, path)
-		if err != nil || b.Match() != MatchUnknown || (want == "") != (b.MatchNote() == "") || !strings.Contains(b.MatchNote(), want) || b.Fingerprint() != nil {
+		if err != nil || b.Match() != MatchUnknown || (want == "") != (b.MatchNote() == "") ||
+			!strings.Contains(b.MatchNote(), want) || b.Fingerprint() != nil {
 			t.Errorf("%s: %v, match %s, %q", path, err, b.Match(), b.MatchNote())
 			continue
 		}
@@ -526,7 +538,8 @@ func TestSetChecksTheBase(t *testing.T) {
 	}
 	one, two := adapterOf(t, m, "norm"), adapterOf(t, m)
 	set := NewSet(m)
-	if err := errors.Join(set.Load("one", one), set.Use("one"), set.Load("two", two)); err != nil { // one's norm is not the base's
+	if err := errors.Join(set.Load("one", one), set.Use("one"),
+		set.Load("two", two)); err != nil { // one's norm is not the base's
 		t.Fatal(err)
 	}
 	if set.Adapter("two").Match() != MatchSame {

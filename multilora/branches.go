@@ -30,7 +30,8 @@ func AttachBranches(model Model, paths []string, scaling Scaling, options ...Opt
 		a.Detach()
 		if len(a.extras) > 0 {
 			return nil, fmt.Errorf(
-				"multilora: branches: %s: want low-rank modules alone, got parameters of the model beside them: %v", path, a.saves)
+				"multilora: branches: %s: want low-rank modules alone, got parameters of the model beside them: %v",
+				path, a.saves)
 		}
 		branches = append(branches, a)
 		for _, l := range a.layers {
@@ -60,7 +61,8 @@ func AttachBranches(model Model, paths []string, scaling Scaling, options ...Opt
 		out, in := s.base.Weight.Value.Dim(0), s.base.Weight.Value.Dim(1)
 		ms := make([]module, len(branches))
 		for i, b := range branches {
-			ms[i] = module{make([]float32, own.Rank*in), make([]float32, out*own.Rank), make([]float32, own.scalings(out))}
+			ms[i] = module{make([]float32, own.Rank*in), make([]float32, out*own.Rank),
+				make([]float32, own.scalings(out))}
 			for k := range ms[i].s {
 				ms[i].s[k] = 1 / float32(len(branches))
 			}

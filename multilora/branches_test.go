@@ -39,8 +39,10 @@ func TestBranches(t *testing.T) {
 	var paths []string
 	var want []map[string][]float32
 	for i, cfg := range []Config{
-		{Method: MethodLoRA, Modules: 1, Rank: 3, Alpha: 6, Scaling: ScalingScalar, Targets: []string{"q_proj", "down_proj"}},
-		{Method: MethodMultiLoRA, Modules: 2, Rank: 2, Alpha: 2, Scaling: ScalingPerOutput, Targets: []string{AllLinear}},
+		{Method: MethodLoRA, Modules: 1, Rank: 3, Alpha: 6, Scaling: ScalingScalar,
+			Targets: []string{"q_proj", "down_proj"}},
+		{Method: MethodMultiLoRA, Modules: 2, Rank: 2, Alpha: 2, Scaling: ScalingPerOutput,
+			Targets: []string{AllLinear}},
 		{Method: MethodRSLoRA, Modules: 1, Rank: 5, Alpha: 4, Scaling: ScalingScalar, Targets: []string{"v_proj"}},
 	} {
 		a := attach(t, m, cfg)
@@ -109,7 +111,8 @@ func TestBranches(t *testing.T) {
 func TestBranchesRefuse(t *testing.T) {
 	d := open(t, 1)
 	m := tiny(t, d)
-	a := attach(t, m, Config{Method: MethodLoRA, Modules: 1, Rank: 2, Alpha: 2, Scaling: ScalingScalar, Targets: []string{"q_proj"}, Extra: []string{"norm"}})
+	a := attach(t, m, Config{Method: MethodLoRA, Modules: 1, Rank: 2, Alpha: 2, Scaling: ScalingScalar,
+		Targets: []string{"q_proj"}, Extra: []string{"norm"}})
 	dir := filepath.Join(t.TempDir(), "extra")
 	if err := a.Save(dir); err != nil {
 		t.Fatal(err)
@@ -138,15 +141,18 @@ func TestStartZeroB(t *testing.T) {
 	d := open(t, 1)
 	m := tiny(t, d)
 	base := logits(t, m, batch())
-	cfg := Config{Method: MethodMultiLoRA, Modules: 1, Rank: 4, Alpha: 4, Scaling: ScalingScalar, Start: StartZeroB, Targets: []string{AllLinear}}
+	cfg := Config{Method: MethodMultiLoRA, Modules: 1, Rank: 4, Alpha: 4, Scaling: ScalingScalar, Start: StartZeroB,
+		Targets: []string{AllLinear}}
 	a := attach(t, m, cfg)
 	if diff := distance(base, logits(t, m, batch())); diff != 0 {
 		t.Errorf("begins %v beside its base", diff)
 	}
-	lora := Config{Method: MethodLoRA, Modules: 1, Rank: 4, Alpha: 4, Scaling: ScalingScalar, Targets: []string{AllLinear}}
+	lora := Config{Method: MethodLoRA, Modules: 1, Rank: 4, Alpha: 4, Scaling: ScalingScalar,
+		Targets: []string{AllLinear}}
 	other := attach(t, tiny(t, d), lora)
 	first, second := a.layers[0].linear, other.layers[0].linear
-	if !slices.Equal(read(t, first.A.Value), read(t, second.A.Value)) || !slices.Equal(read(t, first.B.Value), read(t, second.B.Value)) {
+	if !slices.Equal(read(t, first.A.Value), read(t, second.A.Value)) ||
+		!slices.Equal(read(t, first.B.Value), read(t, second.B.Value)) {
 		t.Error("A and B do not begin as LoRA's")
 	}
 	if s := read(t, first.S.Value); !slices.Equal(s, []float32{1}) {

@@ -117,7 +117,8 @@ func (o *CombineOptions) complete(adapters []*Adapter) error {
 	case !slices.Contains(CombineMethods(), o.Method):
 		return fmt.Errorf("multilora: combine: method: want one of %v, got %q", CombineMethods(), o.Method)
 	case len(o.Weights) != len(adapters):
-		return fmt.Errorf("multilora: combine: want a weight for each of %d adapters, got %d", len(adapters), len(o.Weights))
+		return fmt.Errorf("multilora: combine: want a weight for each of %d adapters, got %d", len(adapters),
+			len(o.Weights))
 	case !(o.Density > 0 && o.Density <= 1):
 		return fmt.Errorf("multilora: combine: density: want above 0 and up to 1, got %g", o.Density)
 	case o.Rank < 0 || o.Rank > maxRank:

@@ -127,7 +127,8 @@ func (c Config) Validate() error {
 	}
 	for _, layer := range slices.Sorted(maps.Keys(c.Ranks)) {
 		if r := c.Ranks[layer]; r < 1 || r > maxRank/c.Modules {
-			return fail("ranks: layer "+quoted(layer), fmt.Sprintf("1 to %d with %d modules", maxRank/c.Modules, c.Modules), r)
+			return fail("ranks: layer "+quoted(layer),
+				fmt.Sprintf("1 to %d with %d modules", maxRank/c.Modules, c.Modules), r)
 		}
 	}
 	for _, layer := range slices.Sorted(maps.Keys(c.Alphas)) {

@@ -22,7 +22,8 @@ func withExtra(method Method) Config {
 	if method != MethodMultiLoRA {
 		cfg.Method, cfg.Modules = method, 1
 	}
-	cfg.Extra = []string{"norm", "*layernorm.weight", "lm_head", "embed_tokens", "q_proj.bias", "model.layers.1.mlp.gate_proj"}
+	cfg.Extra = []string{"norm", "*layernorm.weight", "lm_head", "embed_tokens", "q_proj.bias",
+		"model.layers.1.mlp.gate_proj"}
 	return cfg
 }
 
@@ -79,7 +80,8 @@ func TestExtraPatterns(t *testing.T) {
 		cfg.Targets, cfg.Extra = []string{"q_proj"}, []string{"norm", pattern}
 		m := tiedTiny(t, d)
 		_, err := Attach(m, cfg, 1)
-		if err == nil || !strings.Contains(err.Error(), want) || pattern == "lm_head" && !strings.HasSuffix(err.Error(), "(its head is its embedding)") {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			pattern == "lm_head" && !strings.HasSuffix(err.Error(), "(its head is its embedding)") {
 			t.Errorf("%q: error %v, want %q", pattern, err, want)
 		}
 		untouched(t, m)
@@ -140,7 +142,8 @@ func TestExtraParameters(t *testing.T) {
 			sameFiles(t, dir, again)
 			for name, p := range nn.Params(fresh) {
 				part := lastPart(name)
-				if trains := part == "A" || part == "B" || part == "s" || slices.Contains(a.Extra(), name); p.Frozen == trains {
+				if trains := part == "A" || part == "B" || part == "s" ||
+					slices.Contains(a.Extra(), name); p.Frozen == trains {
 					t.Errorf("loaded: %s: frozen %v", name, p.Frozen)
 				}
 			}
@@ -148,7 +151,8 @@ func TestExtraParameters(t *testing.T) {
 			if _, err := a.Merge(); err != nil {
 				t.Fatal(err)
 			}
-			if got, limit := logits(t, m, batch()), map[tensor.DType]float64{tensor.F32: 1e-4, tensor.BF16: 0.05}[dt]; distance(got, adapted) > limit {
+			if got, limit := logits(t, m, batch()),
+				map[tensor.DType]float64{tensor.F32: 1e-4, tensor.BF16: 0.05}[dt]; distance(got, adapted) > limit {
 				t.Errorf("merged, the logits are off by %g", distance(got, adapted))
 			}
 			merged := logits(t, m, batch())
@@ -193,8 +197,10 @@ func TestExtraInPEFT(t *testing.T) {
 			d := open(t, 2)
 			model := tiny
 			cfg := withExtra(method)
-			cfg.Extra = []string{"norm", "model.layers.1.input_layernorm", "post_attention_layernorm", "k_proj", "embed_tokens", "lm_head"}
-			saves := []any{"embed_tokens", "k_proj", "post_attention_layernorm", "model.layers.1.input_layernorm", "model.norm", "lm_head"}
+			cfg.Extra = []string{"norm", "model.layers.1.input_layernorm", "post_attention_layernorm", "k_proj",
+				"embed_tokens", "lm_head"}
+			saves := []any{"embed_tokens", "k_proj", "post_attention_layernorm", "model.layers.1.input_layernorm",
+				"model.norm", "lm_head"}
 			if tied {
 				model, cfg.Extra = tiedTiny, cfg.Extra[:5]
 			}
@@ -206,13 +212,15 @@ func TestExtraInPEFT(t *testing.T) {
 			if err := a.SavePEFT(dir); err != nil {
 				t.Fatal(err)
 			}
-			if got := readJSON(t, filepath.Join(dir, PEFTConfigFile))["modules_to_save"]; !slices.Equal(got.([]any), saves) {
+			if got := readJSON(t, filepath.Join(dir, PEFTConfigFile))["modules_to_save"]; !slices.Equal(got.([]any),
+				saves) {
 				t.Errorf("modules_to_save is %v, want %v", got, saves)
 			}
 			tensors := peftTensors(t, dir)
 			for name, shape := range map[string][]int{
 				"base_model.model.lm_head.weight": {61, 24}, "base_model.model.model.embed_tokens.weight": {61, 24},
-				"base_model.model.model.norm.weight": {24}, "base_model.model.model.layers.0.self_attn.k_proj.bias": {8},
+				"base_model.model.model.norm.weight":                    {24},
+				"base_model.model.model.layers.0.self_attn.k_proj.bias": {8},
 			} {
 				if x := tensors[name]; x.DType != safetensors.F32 || !slices.Equal(x.Shape, shape) {
 					t.Errorf("%s is %s %v, want F32 %v", name, x.DType, x.Shape, shape)
@@ -254,7 +262,8 @@ func TestPEFTSavedModules(t *testing.T) {
 		`[]`:                     "",
 		`null`:                   "",
 	} {
-		c, err := parsePEFTConfig([]byte(`{"peft_type": "LORA", "target_modules": "all-linear", "modules_to_save": ` + saves + `}`))
+		c, err := parsePEFTConfig([]byte(`{"peft_type": "LORA", "target_modules": "all-linear", "modules_to_save": ` +
+			saves + `}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +311,8 @@ func TestExtraOverQuantizedBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if head := small.Head.Weight.Value; head.DType() != tensor.F32 || !slices.Equal(read(t, head), read(t, m.Head.Weight.Value)) {
+	if head := small.Head.Weight.Value; head.DType() != tensor.F32 ||
+		!slices.Equal(read(t, head), read(t, m.Head.Weight.Value)) {
 		t.Errorf("the loaded head is %s, or not the trained one", head)
 	}
 	if e := distance(logits(t, small, batch()), logits(t, m, batch())); e > 0.05 {
@@ -338,7 +348,8 @@ func TestExtraErrors(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", what, err, want)
 		}
 	}
-	fails("GGUF", a.SaveGGUF(filepath.Join(t.TempDir(), "a.gguf"), m.Config), "want an adapter that has nothing but modules beside layers, got one that trains model.embed_tokens.weight as well (field extra): Merge it")
+	fails("GGUF", a.SaveGGUF(filepath.Join(t.TempDir(), "a.gguf"), m.Config),
+		"want an adapter that has nothing but modules beside layers, got one that trains model.embed_tokens.weight as well (field extra): Merge it")
 	fails("PEFT", a.SavePEFT(t.TempDir()), "want every parameter of model.layers.0.self_attn.q_proj in field extra, and no modules beside it, got model.layers.0.self_attn.q_proj.bias alone")
 	set := NewSet(m)
 	if err := set.Add("all", a); err != nil {
@@ -389,11 +400,15 @@ func TestLoadExtraErrors(t *testing.T) {
 		want         string
 	}{
 		{TensorFile, "extra.model.norm.weight", nil, `tensor "extra.model.norm.weight": want the tensor, got none`},
-		{TensorFile, "extra.model.norm.weight", []int{25}, `tensor "extra.model.norm.weight": want F32 [24] beside this model's weight f32[24], got F32 [25]`},
-		{TensorFile, "extra.model.norm.bias", []int{24}, `tensor "extra.model.norm.bias": want none of that name with 1 modules on 4 layers and 2 parameters beside them`},
+		{TensorFile, "extra.model.norm.weight", []int{25},
+			`tensor "extra.model.norm.weight": want F32 [24] beside this model's weight f32[24], got F32 [25]`},
+		{TensorFile, "extra.model.norm.bias", []int{24},
+			`tensor "extra.model.norm.bias": want none of that name with 1 modules on 4 layers and 2 parameters beside them`},
 		{PEFTTensorFile, norm, nil, `tensor "` + norm + `": want shape [24], got no such tensor`},
-		{PEFTTensorFile, norm, []int{2, 12}, `tensor "` + norm + `": want shape [24] beside this model's weight f32[24], got [2 12]`},
-		{PEFTTensorFile, head, nil, `tensor "` + head + `": want the numbers of "base_model.model.model.embed_tokens.weight" beside this model, whose head is its embedding, got others or none`},
+		{PEFTTensorFile, norm, []int{2, 12}, `tensor "` + norm +
+			`": want shape [24] beside this model's weight f32[24], got [2 12]`},
+		{PEFTTensorFile, head, nil, `tensor "` + head +
+			`": want the numbers of "base_model.model.model.embed_tokens.weight" beside this model, whose head is its embedding, got others or none`},
 		{PEFTTensorFile, head, []int{61, 24}, `tensor "` + head + `": want the numbers of`},
 	} {
 		dir := map[string]string{TensorFile: own, PEFTTensorFile: peft}[c.file]
@@ -408,7 +423,8 @@ func TestLoadExtraErrors(t *testing.T) {
 			}
 		}
 		if c.shape != nil {
-			sources = append(sources, safetensors.FromFloat32s(c.tensor, c.shape, make([]float32, tensor.Numel(c.shape))).Source())
+			sources = append(sources, safetensors.FromFloat32s(c.tensor, c.shape,
+				make([]float32, tensor.Numel(c.shape))).Source())
 		}
 		bad := t.TempDir()
 		if err := os.CopyFS(bad, os.DirFS(dir)); err != nil {

@@ -103,7 +103,8 @@ func TestFormat(t *testing.T) {
 	bias := `
       {"name":"model.layers.0.self_attn.k_proj.bias","shape":[8],"sample":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
 `
-	if !strings.HasPrefix(string(text), want) || strings.Count(string(text), bias) != 1 || strings.Count(string(text), `{"name"`) != 27 {
+	if !strings.HasPrefix(string(text), want) || strings.Count(string(text), bias) != 1 ||
+		strings.Count(string(text), `{"name"`) != 27 {
 		t.Errorf("adapter.json is\n%s, want\n%s…", text, want)
 	}
 	f, err := safetensors.Open(filepath.Join(dir, TensorFile))
@@ -161,21 +162,31 @@ func TestLoadErrors(t *testing.T) {
 		file, wants string
 	}{
 		{name: "missing tensor", tensors: func(ts map[string]safetensors.Tensor) { delete(ts, first) },
-			file: TensorFile, wants: `tensor "` + first + `": want the tensor, got none (the adapter was made for "other-model")`},
-		{name: "unexpected tensor", tensors: put(safetensors.FromFloat32s("model.layers.0.self_attn.q_proj.A.0", []int{1}, []float32{1})),
+			file: TensorFile, wants: `tensor "` + first +
+				`": want the tensor, got none (the adapter was made for "other-model")`},
+		{name: "unexpected tensor", tensors: put(safetensors.FromFloat32s("model.layers.0.self_attn.q_proj.A.0",
+			[]int{1}, []float32{1})),
 			file: TensorFile, wants: `tensor "model.layers.0.self_attn.q_proj.A.0": want none of that name`},
 		{name: "wrong shape", tensors: put(safetensors.FromFloat32s(first, []int{24, 2}, make([]float32, 48))),
-			file: TensorFile, wants: `tensor "` + first + `": want F32 [2 24] beside this model's weight f32[8 24], got F32 [24 2]`},
-		{name: "wrong type", tensors: put(safetensors.Tensor{Name: first, DType: safetensors.BF16, Shape: []int{2, 24}, Data: make([]byte, 96)}),
+			file: TensorFile, wants: `tensor "` + first +
+				`": want F32 [2 24] beside this model's weight f32[8 24], got F32 [24 2]`},
+		{name: "wrong type", tensors: put(safetensors.Tensor{Name: first, DType: safetensors.BF16,
+			Shape: []int{2, 24}, Data: make([]byte, 96)}),
 			file: TensorFile, wants: "want F32 [2 24] beside this model's weight f32[8 24], got BF16 [2 24]"},
-		{name: "another configuration", old: `"alpha": 4`, new: `"alpha": 5`, file: TensorFile, wants: `metadata config: want that of adapter.json`},
+		{name: "another configuration", old: `"alpha": 4`, new: `"alpha": 5`, file: TensorFile,
+			wants: `metadata config: want that of adapter.json`},
 		{name: "not JSON", old: "{", new: "", file: InfoFile, wants: "want a JSON object"},
-		{name: "not ours", old: "agora-adapter", new: "peft", file: InfoFile, wants: `field format: want "agora-adapter", got "peft"`},
-		{name: "a later version", old: `"version": 1`, new: `"version": 2, "magic": 3`, file: InfoFile, wants: "field version: want 1, got 2"},
-		{name: "unknown field", old: `"dropout"`, new: `"drop"`, file: InfoFile, wants: "field drop: want a known name, got another"},
-		{name: "bad rank", old: `"rank": 2`, new: `"rank": -1`, file: InfoFile, wants: "field rank: want 1 to 21845 with 3 modules, got -1"},
+		{name: "not ours", old: "agora-adapter", new: "peft", file: InfoFile,
+			wants: `field format: want "agora-adapter", got "peft"`},
+		{name: "a later version", old: `"version": 1`, new: `"version": 2, "magic": 3`, file: InfoFile,
+			wants: "field version: want 1, got 2"},
+		{name: "unknown field", old: `"dropout"`, new: `"drop"`, file: InfoFile,
+			wants: "field drop: want a known name, got another"},
+		{name: "bad rank", old: `"rank": 2`, new: `"rank": -1`, file: InfoFile,
+			wants: "field rank: want 1 to 21845 with 3 modules, got -1"},
 		{name: "many modules", old: `"modules": 3`, new: `"modules": 1e18`, file: InfoFile, wants: "modules"},
-		{name: "no such layer", old: "v_proj", new: "w_proj", file: InfoFile, wants: `"w_proj" matches no linear layer`},
+		{name: "no such layer", old: "v_proj", new: "w_proj", file: InfoFile,
+			wants: `"w_proj" matches no linear layer`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -196,7 +207,8 @@ func TestLoadErrors(t *testing.T) {
 			}
 			m := tiny(t, d)
 			_, err := Load(m, dir)
-			if err == nil || !strings.Contains(err.Error(), c.wants) || !strings.Contains(err.Error(), filepath.Join(dir, c.file)) {
+			if err == nil || !strings.Contains(err.Error(), c.wants) ||
+				!strings.Contains(err.Error(), filepath.Join(dir, c.file)) {
 				t.Errorf("got error %v, want it to name %s and say %q", err, c.file, c.wants)
 			}
 			for name, layer := range nn.Layers(m) {

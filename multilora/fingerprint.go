@@ -158,7 +158,8 @@ func (j *fingerprintJSON) fingerprint() (*Fingerprint, error) {
 		return nil, errors.New("field fingerprint.tensors: want those of a model, got none")
 	}
 	if digest := f.Digest(); j.Digest != digest {
-		return nil, fmt.Errorf("field fingerprint.digest: want that of the tensors, %s, got %s", digest, quoted(j.Digest))
+		return nil, fmt.Errorf("field fingerprint.digest: want that of the tensors, %s, got %s", digest,
+			quoted(j.Digest))
 	}
 	return f, nil
 }

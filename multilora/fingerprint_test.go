@@ -48,7 +48,8 @@ func TestFingerprintIsSmall(t *testing.T) {
 // Whatever is wrong with a fingerprint is named.
 func TestBadFingerprints(t *testing.T) {
 	f := &Fingerprint{[]TensorSample{
-		{"a.weight", []int{2, 3}, []float32{1, 2, 3, float32(math.Inf(1)), float32(math.NaN()), float32(math.Copysign(0, -1))}},
+		{"a.weight", []int{2, 3}, []float32{1, 2, 3, float32(math.Inf(1)), float32(math.NaN()),
+			float32(math.Copysign(0, -1))}},
 		{"b.weight", []int{1}, []float32{7}},
 	}}
 	good, err := Info{"base", Defaults(), f}.text()
@@ -56,7 +57,8 @@ func TestBadFingerprints(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, err := parseInfo(good)
-	if err != nil || info.Fingerprint.Digest() != f.Digest() || !same(info.Fingerprint.Tensors[0].Values, f.Tensors[0].Values) {
+	if err != nil || info.Fingerprint.Digest() != f.Digest() ||
+		!same(info.Fingerprint.Tensors[0].Values, f.Tensors[0].Values) {
 		t.Fatalf("read %v, %v", info.Fingerprint, err)
 	}
 	for _, c := range []struct{ old, new, want string }{
@@ -80,15 +82,18 @@ func TestBadFingerprints(t *testing.T) {
 			t.Errorf("%s for %s: error %v, want %q", c.new, c.old, err, c.want)
 		}
 	}
-	none := strings.Replace(string(good), string(good[strings.Index(string(good), `"tensors": [`):]), `"tensors": []}}`, 1)
-	if _, err := parseInfo([]byte(none)); err == nil || !strings.Contains(err.Error(), "field fingerprint.tensors: want those of a model, got none") {
+	none := strings.Replace(string(good), string(good[strings.Index(string(good), `"tensors": [`):]),
+		`"tensors": []}}`, 1)
+	if _, err := parseInfo([]byte(none)); err == nil ||
+		!strings.Contains(err.Error(), "field fingerprint.tensors: want those of a model, got none") {
 		t.Errorf("without tensors: %v", err)
 	}
 }
 
 // What is read from any adapter.json is written again as the same.
 func FuzzInfo(f *testing.F) {
-	print := &Fingerprint{[]TensorSample{{"model.norm.weight", []int{3}, []float32{1, -2, 0.5}}, {"w", []int{2, 2}, []float32{1, 2, 3, 4}}}}
+	print := &Fingerprint{[]TensorSample{{"model.norm.weight", []int{3}, []float32{1, -2, 0.5}},
+		{"w", []int{2, 2}, []float32{1, 2, 3, 4}}}}
 	for _, cfg := range kinds() {
 		for _, p := range []*Fingerprint{nil, print} {
 			text, err := Info{"some/base", cfg, p}.text()
@@ -118,7 +123,8 @@ func FuzzInfo(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, again)
 		}
-		if a, b := info.Fingerprint, other.Fingerprint; (a == nil) != (b == nil) || a != nil && a.Digest() != b.Digest() {
+		if a, b := info.Fingerprint, other.Fingerprint; (a == nil) != (b == nil) ||
+			a != nil && a.Digest() != b.Digest() {
 			t.Errorf("fingerprint %v became %v", a, b)
 		}
 		if a, err := other.text(); err != nil || string(a) != string(again) {

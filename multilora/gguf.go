@@ -187,8 +187,9 @@ func ggufAlpha(f *gguf.File, architecture string) (alpha float64, err error) {
 				return 0, err
 			}
 		case strings.HasPrefix(kv.Key, "adapter.") && kv.Key != adapterTypeKey:
-			return 0, &gguf.Error{File: f.Path(), Key: kv.Key, Want: "no such key, which might change what the adapter computes",
-				Got: "one"}
+			return 0, &gguf.Error{File: f.Path(), Key: kv.Key,
+				Want: "no such key, which might change what the adapter computes",
+				Got:  "one"}
 		}
 	}
 	return alpha, nil
@@ -217,7 +218,8 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]g
 		w := s.base.Weight.Value
 		if len(l.a.Shape) != 2 || l.a.Shape[0] < 1 || l.a.Shape[0] > maxRank || l.a.Shape[1] != w.Dim(1) {
 			return nil, &gguf.Error{File: f.Path(), Tensor: l.a.Name,
-				Want: fmt.Sprintf("shape [rank %d] beside this model's weight %s", w.Dim(1), w), Got: fmt.Sprint(l.a.Shape)}
+				Want: fmt.Sprintf("shape [rank %d] beside this model's weight %s", w.Dim(1), w),
+				Got:  fmt.Sprint(l.a.Shape)}
 		}
 		if want := []int{w.Dim(0), l.a.Shape[0]}; !slices.Equal(l.b.Shape, want) {
 			return nil, &gguf.Error{File: f.Path(), Tensor: l.b.Name,
@@ -236,8 +238,9 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]g
 			if module := moduleOf(hf); ok && known && (module == headModule || module == "model.embed_tokens") {
 				got = fmt.Sprintf("one of %s, which is not supported as a LoRA layer", lastPart(module))
 			}
-			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a linear layer of this model",
-				Got: got}
+			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name,
+				Want: "lora_a or lora_b of a linear layer of this model",
+				Got:  got}
 		}
 	}
 	if len(layers) == 0 {

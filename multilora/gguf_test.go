@@ -44,7 +44,8 @@ func TestGGUFRoundTrip(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := logits(t, back, batch())
-				if e := distance(got, want); e > 1e-5 || cfg.Method == MethodLoRA && len(cfg.Alphas) == 0 && !slices.Equal(got, want) {
+				if e := distance(got, want); e > 1e-5 ||
+					cfg.Method == MethodLoRA && len(cfg.Alphas) == 0 && !slices.Equal(got, want) {
 					t.Errorf("read back the logits are off by %g", e)
 				}
 				if !slices.Equal(b.Layers(), a.Layers()) {
@@ -90,7 +91,8 @@ func TestGGUFFormat(t *testing.T) {
 		}
 		defer f.Close()
 		for key, want := range map[string]any{
-			"general.type": "adapter", "general.architecture": modelType, "adapter.type": "lora", "adapter.lora.alpha": float32(cfg.TotalRank()),
+			"general.type": "adapter", "general.architecture": modelType, "adapter.type": "lora",
+			"adapter.lora.alpha": float32(cfg.TotalRank()),
 		} {
 			if v, _ := f.Value(key); v != want {
 				t.Errorf("%s is %v, want %v", key, v, want)
@@ -104,9 +106,13 @@ func TestGGUFFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 		for layer, name := range map[string]string{
-			"model.layers.1.self_attn.q_proj": "blk.1.attn_q.weight", "model.layers.0.self_attn.k_proj": "blk.0.attn_k.weight",
-			"model.layers.0.self_attn.v_proj": "blk.0.attn_v.weight", "model.layers.1.self_attn.o_proj": "blk.1.attn_output.weight",
-			"model.layers.0.mlp.gate_proj": "blk.0.ffn_gate.weight", "model.layers.0.mlp.up_proj": "blk.0.ffn_up.weight", "model.layers.1.mlp.down_proj": "blk.1.ffn_down.weight",
+			"model.layers.1.self_attn.q_proj": "blk.1.attn_q.weight",
+			"model.layers.0.self_attn.k_proj": "blk.0.attn_k.weight",
+			"model.layers.0.self_attn.v_proj": "blk.0.attn_v.weight",
+			"model.layers.1.self_attn.o_proj": "blk.1.attn_output.weight",
+			"model.layers.0.mlp.gate_proj":    "blk.0.ffn_gate.weight",
+			"model.layers.0.mlp.up_proj":      "blk.0.ffn_up.weight",
+			"model.layers.1.mlp.down_proj":    "blk.1.ffn_down.weight",
 		} {
 			l, err := folded.find(layer)
 			if err != nil {
@@ -136,7 +142,8 @@ func TestGGUFFormat(t *testing.T) {
 					t.Fatal(err)
 				}
 				if x.Type != gguf.F32 || !slices.Equal(x.Shape, want.shape) || !slices.Equal(got, want.data) {
-					t.Errorf("%s: %s %s %v is not that of %s, F32 %v", modelType, x.Name, x.Type, x.Shape, layer, want.shape)
+					t.Errorf("%s: %s %s %v is not that of %s, F32 %v", modelType, x.Name, x.Type, x.Shape, layer,
+						want.shape)
 				}
 			}
 		}
@@ -155,11 +162,14 @@ func TestGGUFOfOthers(t *testing.T) {
 		want  float64 // ΔW's elements of a layer of rank 2
 	}{{float32(6), gguf.F32, 6}, {float32(0), gguf.F16, 2}, {nil, gguf.BF16, 2}} {
 		path := filepath.Join(t.TempDir(), "a.gguf")
-		metadata := []gguf.KeyValue{{Key: "general.architecture", Value: "llama"}, {Key: "general.type", Value: "adapter"}, {Key: "adapter.type", Value: "lora"}, {Key: "general.name", Value: "x"}}
+		metadata := []gguf.KeyValue{{Key: "general.architecture", Value: "llama"},
+			{Key: "general.type", Value: "adapter"}, {Key: "adapter.type", Value: "lora"},
+			{Key: "general.name", Value: "x"}}
 		if c.alpha != nil {
 			metadata = append(metadata, gguf.KeyValue{Key: "adapter.lora.alpha", Value: c.alpha})
 		}
-		writeGGUF(t, path, c.typ, metadata, map[string][]int{q + ".lora_a": {2, 24}, q + ".lora_b": {8, 2}, k + ".lora_a": {3, 40}, k + ".lora_b": {24, 3}}, ones)
+		writeGGUF(t, path, c.typ, metadata, map[string][]int{q + ".lora_a": {2, 24}, q + ".lora_b": {8, 2},
+			k + ".lora_a": {3, 40}, k + ".lora_b": {24, 3}}, ones)
 		a, err := LoadGGUF(tiny(t, d), path)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +184,8 @@ func TestGGUFOfOthers(t *testing.T) {
 	}
 }
 
-func writeGGUF(t *testing.T, path string, typ gguf.Type, metadata []gguf.KeyValue, shapes map[string][]int, values func(n int) []float32) {
+func writeGGUF(t *testing.T, path string, typ gguf.Type, metadata []gguf.KeyValue, shapes map[string][]int,
+	values func(n int) []float32) {
 	t.Helper()
 	var sources []gguf.Source
 	for name, shape := range shapes {
@@ -201,25 +212,37 @@ func TestLoadGGUFErrors(t *testing.T) {
 		shapes shapes // in place of the good ones
 		want   string
 	}{
-		"a model":          {keys{"general.type": "model"}, nil, `key "general.type": want "adapter", got "model"`},
-		"no type":          {keys{"general.type": nil}, nil, `key "general.type": want a value of type string, got none`},
-		"a control vector": {keys{"adapter.type": "control_vector"}, nil, `key "adapter.type": want "lora", got "control_vector"`},
-		"for qwen2":        {keys{"general.architecture": "qwen2"}, nil, `key "general.architecture": want "llama", got "qwen2"`},
-		"alpha in words":   {keys{"adapter.lora.alpha": "8"}, nil, `key "adapter.lora.alpha": want a number of type float32 or float64, got the string "8"`},
-		"negative alpha":   {keys{"adapter.lora.alpha": float32(-8)}, nil, `key "adapter.lora.alpha": want a number of at least 0, got -8`},
-		"activated LoRA":   {keys{"adapter.alora.invocation_tokens": []uint32{1}}, nil, `key "adapter.alora.invocation_tokens": want no such key`},
-		"no tensors":       {nil, shapes{}, "want the tensors of at least one layer, got none"},
-		"only A":           {nil, shapes{name + ".lora_a": {2, 24}}, `tensor "` + name + `.lora_b": want the tensor, got none`},
-		"only B":           {nil, shapes{name + ".lora_b": {24, 2}}, `tensor "` + name + `.lora_a": want the tensor, got none`},
-		"transposed A":     {nil, shapes{name + ".lora_a": {24, 2}, name + ".lora_b": {24, 2}}, `tensor "` + name + `.lora_a": want shape [rank 24] beside this model's weight f32[24 24], got [24 2]`},
-		"ranks differ":     {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 3}}, `tensor "` + name + `.lora_b": want shape [24 2] beside this model's weight f32[24 24], got [24 3]`},
-		"three dimensions": {nil, shapes{name + ".lora_a": {2, 24, 1}, name + ".lora_b": {24, 2}}, `tensor "` + name + `.lora_a": want shape [rank 24]`},
-		"of a block more":  {nil, shapes{"blk.2.attn_q.weight.lora_a": {2, 24}, "blk.2.attn_q.weight.lora_b": {24, 2}}, `tensor "blk.2.attn_q.weight.lora_`},
-		"of the head":      {nil, shapes{"output.weight.lora_a": {2, 24}, "output.weight.lora_b": {61, 2}}, `want lora_a or lora_b of a linear layer of this model, got one of lm_head, which is not supported as a LoRA layer`},
-		"a norm":           {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 2}, "blk.0.attn_norm.weight": {24}}, `tensor "blk.0.attn_norm.weight": want lora_a or lora_b`},
+		"a model": {keys{"general.type": "model"}, nil, `key "general.type": want "adapter", got "model"`},
+		"no type": {keys{"general.type": nil}, nil, `key "general.type": want a value of type string, got none`},
+		"a control vector": {keys{"adapter.type": "control_vector"}, nil,
+			`key "adapter.type": want "lora", got "control_vector"`},
+		"for qwen2": {keys{"general.architecture": "qwen2"}, nil,
+			`key "general.architecture": want "llama", got "qwen2"`},
+		"alpha in words": {keys{"adapter.lora.alpha": "8"}, nil,
+			`key "adapter.lora.alpha": want a number of type float32 or float64, got the string "8"`},
+		"negative alpha": {keys{"adapter.lora.alpha": float32(-8)}, nil,
+			`key "adapter.lora.alpha": want a number of at least 0, got -8`},
+		"activated LoRA": {keys{"adapter.alora.invocation_tokens": []uint32{1}}, nil,
+			`key "adapter.alora.invocation_tokens": want no such key`},
+		"no tensors": {nil, shapes{}, "want the tensors of at least one layer, got none"},
+		"only A":     {nil, shapes{name + ".lora_a": {2, 24}}, `tensor "` + name + `.lora_b": want the tensor, got none`},
+		"only B":     {nil, shapes{name + ".lora_b": {24, 2}}, `tensor "` + name + `.lora_a": want the tensor, got none`},
+		"transposed A": {nil, shapes{name + ".lora_a": {24, 2}, name + ".lora_b": {24, 2}},
+			`tensor "` + name + `.lora_a": want shape [rank 24] beside this model's weight f32[24 24], got [24 2]`},
+		"ranks differ": {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 3}},
+			`tensor "` + name + `.lora_b": want shape [24 2] beside this model's weight f32[24 24], got [24 3]`},
+		"three dimensions": {nil, shapes{name + ".lora_a": {2, 24, 1}, name + ".lora_b": {24, 2}},
+			`tensor "` + name + `.lora_a": want shape [rank 24]`},
+		"of a block more": {nil, shapes{"blk.2.attn_q.weight.lora_a": {2, 24}, "blk.2.attn_q.weight.lora_b": {24, 2}},
+			`tensor "blk.2.attn_q.weight.lora_`},
+		"of the head": {nil, shapes{"output.weight.lora_a": {2, 24}, "output.weight.lora_b": {61, 2}},
+			`want lora_a or lora_b of a linear layer of this model, got one of lm_head, which is not supported as a LoRA layer`},
+		"a norm": {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 2}, "blk.0.attn_norm.weight": {24}},
+			`tensor "blk.0.attn_norm.weight": want lora_a or lora_b`},
 	} {
 		t.Run(what, func(t *testing.T) {
-			all := keys{"general.architecture": "llama", "general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": float32(4)}
+			all := keys{"general.architecture": "llama", "general.type": "adapter", "adapter.type": "lora",
+				"adapter.lora.alpha": float32(4)}
 			for k, v := range c.keys {
 				all[k] = v
 			}
@@ -260,7 +283,8 @@ func TestLoadGGUFErrors(t *testing.T) {
 func failsGGUF(t *testing.T, d *tensor.Device, path, want string) {
 	t.Helper()
 	m := tiny(t, d)
-	if _, err := LoadGGUF(m, path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+	if _, err := LoadGGUF(m, path); err == nil || !strings.Contains(err.Error(), want) ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("got error %v, want it to name %s and say %q", err, path, want)
 	}
 	untouched(t, m)
@@ -273,7 +297,8 @@ func TestSaveGGUFErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.gguf")
 	c := m.Config
 	c.ModelType = "gpt2"
-	if err := a.SaveGGUF(path, c); err == nil || !strings.Contains(err.Error(), path+`: llama: model_type: want "llama", `) || !strings.Contains(err.Error(), `got "gpt2"`) {
+	if err := a.SaveGGUF(path, c); err == nil || !strings.Contains(err.Error(),
+		path+`: llama: model_type: want "llama", `) || !strings.Contains(err.Error(), `got "gpt2"`) {
 		t.Errorf("error %v", err)
 	}
 	c = m.Config

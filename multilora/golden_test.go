@@ -43,7 +43,8 @@ func TestGoldenMultiLoRA(t *testing.T) {
 		}
 		a := loadGolden(t, c, spec, m)
 
-		b := llama.Batch{Rows: c.Shape("input_ids")[0], IDs: c.Ints("input_ids"), Labels: shifted(c.Ints("labels"), c.Shape("labels")[1])}
+		b := llama.Batch{Rows: c.Shape("input_ids")[0], IDs: c.Ints("input_ids"),
+			Labels: shifted(c.Ints("labels"), c.Shape("labels")[1])}
 		c.Near("logits", logits(t, m, b), c.Floats("logits"), 1e-5)
 		for _, layer := range c.Names("delta.") {
 			checkDelta(t, c, a, layer)
@@ -85,11 +86,13 @@ func TestGoldenMultiLoRA(t *testing.T) {
 func loadGolden(t *testing.T, c *golden.Case, spec goldenCase, m *llama.Model) *Adapter {
 	t.Helper()
 	info := Info{Base: "golden", Config: Config{
-		Method: MethodMultiLoRA, Modules: spec.Modules, Rank: spec.Rank, Alpha: spec.Alpha, Scaling: spec.Scaling, Targets: spec.Targets,
+		Method: MethodMultiLoRA, Modules: spec.Modules, Rank: spec.Rank, Alpha: spec.Alpha, Scaling: spec.Scaling,
+		Targets: spec.Targets,
 	}}
 	var tensors []safetensors.Source
 	for _, name := range c.Names("init.") {
-		tensors = append(tensors, safetensors.FromFloat32s(name, c.Shape("init."+name), c.Floats("init."+name)).Source())
+		tensors = append(tensors, safetensors.FromFloat32s(name, c.Shape("init."+name),
+			c.Floats("init."+name)).Source())
 	}
 	dir := t.TempDir()
 	if err := writeFolder(dir, info, tensors...); err != nil {
@@ -131,7 +134,8 @@ func byName(t *testing.T, a *Adapter, of func(*nn.Param) *tensor.Tensor) map[str
 	t.Helper()
 	all := map[string][]float32{}
 	for _, l := range a.layers {
-		ms := split(read(t, of(l.linear.A)), read(t, of(l.linear.B)), read(t, of(l.linear.S)), a.config.Modules, l.base.Weight.Value.Dim(0))
+		ms := split(read(t, of(l.linear.A)), read(t, of(l.linear.B)), read(t, of(l.linear.S)), a.config.Modules,
+			l.base.Weight.Value.Dim(0))
 		for _, p := range parts(l.name, l.base.Weight.Value, a.config, ms) {
 			all[p.name] = *p.data
 		}

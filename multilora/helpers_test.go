@@ -20,7 +20,8 @@ func tiny(t *testing.T, d *tensor.Device) *llama.Model { return random3Heads(t, 
 func random3Heads(t *testing.T, d *tensor.Device, hidden, intermediate int) *llama.Model {
 	t.Helper()
 	m, err := llama.New(d, llama.Config{
-		ModelType: "llama", Vocab: 61, Hidden: hidden, Intermediate: intermediate, Layers: 2, Heads: 3, KVHeads: 1, HeadDim: hidden / 3,
+		ModelType: "llama", Vocab: 61, Hidden: hidden, Intermediate: intermediate, Layers: 2, Heads: 3, KVHeads: 1,
+		HeadDim:      hidden / 3,
 		MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2, QKVBias: true,
 	}, 7)
 	if err != nil {
@@ -114,16 +115,19 @@ func distance(a, b []float32) float64 {
 
 // kinds are configurations of every kind.
 func kinds() map[string]Config {
-	scalar := Config{Method: MethodMultiLoRA, Modules: 3, Rank: 2, Alpha: 4, Scaling: ScalingScalar, Targets: []string{AllLinear}}
+	scalar := Config{Method: MethodMultiLoRA, Modules: 3, Rank: 2, Alpha: 4, Scaling: ScalingScalar,
+		Targets: []string{AllLinear}}
 	perOutput := scalar
-	perOutput.Scaling, perOutput.Modules, perOutput.Targets = ScalingPerOutput, 2, []string{"q_proj", "model.layers.1.mlp.*"}
+	perOutput.Scaling, perOutput.Modules, perOutput.Targets = ScalingPerOutput, 2,
+		[]string{"q_proj", "model.layers.1.mlp.*"}
 	lora := scalar
 	lora.Method, lora.Modules, lora.Rank = MethodLoRA, 1, 6
 	rslora := lora
 	rslora.Method, rslora.Dropout = MethodRSLoRA, 0.2
 	manyRanks := manyRanks(MethodMultiLoRA)
 	manyRanks.Modules, manyRanks.Scaling = 2, ScalingPerOutput
-	return map[string]Config{"scalar": scalar, "per-output": perOutput, "lora": lora, "rslora": rslora, "many-ranks": manyRanks}
+	return map[string]Config{"scalar": scalar, "per-output": perOutput, "lora": lora, "rslora": rslora,
+		"many-ranks": manyRanks}
 }
 
 func eachKind(t *testing.T, f func(t *testing.T, cfg Config)) {
@@ -135,7 +139,8 @@ func eachKind(t *testing.T, f func(t *testing.T, cfg Config)) {
 // manyRanks is an adapter whose layers have ranks and alphas of their own.
 func manyRanks(method Method) Config {
 	return Config{
-		Method: method, Modules: 1, Rank: 4, Alpha: 8, Scaling: ScalingScalar, Targets: []string{"q_proj", "v_proj", "model.layers.1.mlp.*"}, Dropout: 0.1,
+		Method: method, Modules: 1, Rank: 4, Alpha: 8, Scaling: ScalingScalar,
+		Targets: []string{"q_proj", "v_proj", "model.layers.1.mlp.*"}, Dropout: 0.1,
 		Ranks:  map[string]int{"model.layers.0.self_attn.q_proj": 2, "model.layers.1.mlp.down_proj": 7},
 		Alphas: map[string]float64{"model.layers.1.mlp.down_proj": 3, "model.layers.1.self_attn.v_proj": 1.5},
 	}

@@ -139,7 +139,8 @@ type MergeReport struct {
 func (a *Adapter) MergeAndCompare(m *llama.Model) (MergeReport, error) {
 	for _, l := range a.layers {
 		if *l.layer != nn.Layer(l.linear) {
-			return MergeReport{}, fmt.Errorf("multilora: layer %s holds a %T: Attach the adapter first", l.name, *l.layer)
+			return MergeReport{}, fmt.Errorf("multilora: layer %s holds a %T: Attach the adapter first", l.name,
+				*l.layer)
 		}
 	}
 	want, err := probe(m)

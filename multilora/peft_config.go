@@ -261,5 +261,7 @@ func (n peftNames) match(name string) bool {
 	if n.pattern != nil {
 		return n.pattern.MatchString(name)
 	}
-	return n.all || slices.ContainsFunc(n.list, func(s string) bool { return name == s || strings.HasSuffix(name, "."+s) })
+	return n.all || slices.ContainsFunc(n.list, func(s string) bool {
+		return name == s || strings.HasSuffix(name, "."+s)
+	})
 }

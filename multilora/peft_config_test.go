@@ -29,7 +29,8 @@ func TestPEFTTargets(t *testing.T) {
 		{`"target_modules": ["self_attn.q_proj", "no_such"]`, "0.q 1.q"},
 		{`"target_modules": ["proj"]`, ""}, // whole parts only
 		{`"target_modules": "all-linear"`, "0.q 0.k 0.v 0.o 0.gate 0.up 0.down 1.q 1.k 1.v 1.o 1.gate 1.up 1.down"},
-		{`"target_modules": "ALL-linear", "exclude_modules": ["mlp.up_proj", "o_proj"]`, "0.q 0.k 0.v 0.gate 0.down 1.q 1.k 1.v 1.gate 1.down"},
+		{`"target_modules": "ALL-linear", "exclude_modules": ["mlp.up_proj", "o_proj"]`,
+			"0.q 0.k 0.v 0.gate 0.down 1.q 1.k 1.v 1.gate 1.down"},
 		{`"target_modules": ".*\\.0\\..*(q|k)_proj"`, "0.q 0.k"},
 		{`"target_modules": "q_proj"`, ""}, // a pattern is of the whole name
 		{`"target_modules": ".*q_proj|.*down_proj", "exclude_modules": ".*\\.1\\..*"`, "0.q 0.down"},
@@ -40,7 +41,8 @@ func TestPEFTTargets(t *testing.T) {
 		{`"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["h", "layers"]`, "1.q"},
 		{`"target_modules": ["q_proj"], "layers_to_transform": [1], "layers_pattern": ["blocks"]`, ""},
 		{`"target_modules": ["q_proj"], "layers_to_transform": []`, "0.q 1.q"},
-		{`"target_modules": ["v_proj", "model.layers.0.self_attn.q_proj"], "layers_to_transform": [1]`, "0.q 1.v"}, // a whole name goes first
+		{`"target_modules": ["v_proj", "model.layers.0.self_attn.q_proj"], "layers_to_transform": [1]`,
+			"0.q 1.v"}, // a whole name goes first
 	} {
 		p, err := parsePEFTConfig([]byte(`{"peft_type": "LORA", ` + c.fields + `}`))
 		if err != nil {
@@ -83,7 +85,8 @@ func TestPEFTPatterns(t *testing.T) {
 		{`{"^model.*q_proj": 5}`, 5},
 		{`{"q_proj.*x": 5}`, 3},
 	} {
-		p, err := parsePEFTConfig([]byte(`{"r": 3, "lora_alpha": 3, "rank_pattern": ` + c.patterns + `, "alpha_pattern": ` + c.patterns + `, "peft_type": "LORA"}`))
+		p, err := parsePEFTConfig([]byte(`{"r": 3, "lora_alpha": 3, "rank_pattern": ` + c.patterns +
+			`, "alpha_pattern": ` + c.patterns + `, "peft_type": "LORA"}`))
 		if err != nil {
 			t.Errorf("%s: %v", c.patterns, err)
 			continue
@@ -124,8 +127,10 @@ var badPEFTConfigs = []struct{ fields, want string }{
 	{`"rank_pattern": {"q_proj": 0}`, "field rank_pattern: q_proj: want a whole number from 1 to 65536, got 0"},
 	{`"rank_pattern": {"q_(proj": 1}`, "field rank_pattern: want regular expressions that Go's regexp knows too (error parsing regexp: missing closing )"},
 	{`"rank_pattern": {"(?=q)": 1}`, "field rank_pattern: want regular expressions that Go's regexp knows too (error parsing regexp: invalid or unsupported Perl syntax: `(?=`)"},
-	{`"rank_pattern": {"(` + strings.Repeat("x", 200) + `){1000}": 1}`, "field rank_pattern: want counted repetitions in patterns of at most 200 bytes only"},
-	{`"target_modules": ["` + strings.Repeat("{", 17) + `"]`, "want at most 16 counted repetitions in patterns, got 17"},
+	{`"rank_pattern": {"(` + strings.Repeat("x", 200) + `){1000}": 1}`,
+		"field rank_pattern: want counted repetitions in patterns of at most 200 bytes only"},
+	{`"target_modules": ["` + strings.Repeat("{", 17) + `"]`,
+		"want at most 16 counted repetitions in patterns, got 17"},
 	{`"rank_pattern": [4]`, "field rank_pattern: want an object of patterns and numbers, got [4]"},
 	{`"alpha_pattern": {"q_proj": "x"}`, `field alpha_pattern: q_proj: want a positive number, got "x"`},
 	{`"target_modules": 5`, "field target_modules: want a list of names or a pattern, got 5"},
@@ -134,7 +139,8 @@ var badPEFTConfigs = []struct{ fields, want string }{
 	{`"target_modules": ["query_key_value"]`, "field target_modules: want linear layers of the model, which has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, got none of them"},
 	{`"exclude_modules": {"a": 1}`, "field exclude_modules: want a list of names or a pattern"},
 	{`"layers_to_transform": "1"`, `field layers_to_transform: want a whole number or a list of them, got "1"`},
-	{`"layers_to_transform": [0], "target_modules": ".*q_proj"`, "field layers_to_transform: want null beside a target_modules that is one string"},
+	{`"layers_to_transform": [0], "target_modules": ".*q_proj"`,
+		"field layers_to_transform: want null beside a target_modules that is one string"},
 	{`"layers_pattern": 1`, "field layers_pattern: want a string or a list of strings, got 1"},
 	{`"peft_type": "IA3"`, `field peft_type: want "LORA", got "IA3"`},
 	{`"r": 4, "lora_dropout": 0, "r": 8`, `field r: want each name once, got it twice`},
@@ -158,7 +164,8 @@ func TestLoadPEFTErrors(t *testing.T) {
 		t.Helper()
 		m := tiny(t, d)
 		_, err := LoadPEFT(m, dir)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), filepath.Join(dir, file)) {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), filepath.Join(dir, file)) {
 			t.Errorf("got error %v, want it to name %s and say %q", err, file, want)
 		}
 		if err != nil && len(err.Error()) > 1000 {
@@ -184,11 +191,13 @@ func TestLoadPEFTErrors(t *testing.T) {
 		})
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":             {"", "want a JSON object"},
-		"Python's Infinity": {`{"peft_type": "LORA", "lora_alpha": Infinity}`, "field lora_alpha: want a number of JSON, got Infinity, which Python's json module writes"},
-		"a list":            {"[1]", "want a JSON object, got a list"},
-		"cut short":         {`{"peft_type": "LORA`, "want a JSON object, got"},
-		"more behind":       {`{"peft_type": "LORA"} x`, "want a JSON object, got invalid character 'x' after top-level value"},
+		"empty": {"", "want a JSON object"},
+		"Python's Infinity": {`{"peft_type": "LORA", "lora_alpha": Infinity}`,
+			"field lora_alpha: want a number of JSON, got Infinity, which Python's json module writes"},
+		"a list":    {"[1]", "want a JSON object, got a list"},
+		"cut short": {`{"peft_type": "LORA`, "want a JSON object, got"},
+		"more behind": {`{"peft_type": "LORA"} x`,
+			"want a JSON object, got invalid character 'x' after top-level value"},
 		"of another kind":   {`{"format": "agora-adapter"}`, `field peft_type: want "LORA", got none`},
 		"without peft_type": {`{"r": 6}`, `field peft_type: want "LORA", got none`},
 		"huge":              {strings.Repeat(" ", maxInfo+1), "want at most 1048576 bytes, got 1048577"},
@@ -217,7 +226,9 @@ func TestLoadPEFTErrors(t *testing.T) {
 			ts["x"] = zeros(strings.Replace(first, "layers.0", "layers.2", 1), 6, 24)
 		},
 			`layers.2.self_attn.v_proj.lora_A.weight": want lora_A and lora_B of the 2 layers`},
-		"a head": {func(ts map[string]safetensors.Tensor) { ts["x"] = zeros("base_model.model.lm_head.weight", 61, 24) },
+		"a head": {func(ts map[string]safetensors.Tensor) {
+			ts["x"] = zeros("base_model.model.lm_head.weight", 61, 24)
+		},
 			`tensor "base_model.model.lm_head.weight": want lora_A and lora_B of the 2 layers, and the 0 parameters, that adapter_config.json chooses`},
 		"DoRA": {func(ts map[string]safetensors.Tensor) {
 			ts["x"] = zeros("base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector", 8, 1)
@@ -225,9 +236,11 @@ func TestLoadPEFTErrors(t *testing.T) {
 		"both spellings": {func(ts map[string]safetensors.Tensor) {
 			ts["x"] = zeros(strings.Replace(first, ".weight", ".default.weight", 1), 6, 24)
 		},
-			`tensor "` + first + `": want it once, got "` + strings.Replace(first, ".weight", ".default.weight", 1) + `" too`},
+			`tensor "` + first + `": want it once, got "` + strings.Replace(first, ".weight", ".default.weight", 1) +
+				`" too`},
 		"whole numbers": {func(ts map[string]safetensors.Tensor) {
-			ts[first] = safetensors.Tensor{Name: first, DType: safetensors.I32, Shape: []int{6, 24}, Data: make([]byte, 6*24*4)}
+			ts[first] = safetensors.Tensor{Name: first, DType: safetensors.I32, Shape: []int{6, 24},
+				Data: make([]byte, 6*24*4)}
 		}, `tensor "` + first + `": want F64, F32, F16 or BF16, got I32`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -316,7 +329,8 @@ func FuzzPEFTConfig(f *testing.F) {
 		}
 		for _, name := range names {
 			rank, alpha := c.of(name)
-			cfg := Config{Method: MethodLoRA, Modules: 1, Rank: rank, Alpha: alpha, Scaling: ScalingScalar, Targets: []string{AllLinear}, Dropout: c.dropout}
+			cfg := Config{Method: MethodLoRA, Modules: 1, Rank: rank, Alpha: alpha, Scaling: ScalingScalar,
+				Targets: []string{AllLinear}, Dropout: c.dropout}
 			if err := cfg.Validate(); err != nil {
 				t.Errorf("%s of %q: %v", name, text, err)
 			}

@@ -13,17 +13,22 @@ import (
 
 // peftTypes are the kinds of adapters that PEFT 0.20 knows beside LORA.
 var peftTypes = []string{
-	"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "ADALORA", "BOFT", "ADAPTION_PROMPT", "IA3", "LOHA", "LOKR", "OFT", "POLY",
-	"LN_TUNING", "VERA", "FOURIERFT", "XLORA", "HRA", "VBLORA", "CPT", "BONE", "MISS", "RANDLORA", "ROAD", "TRAINABLE_TOKENS", "SHIRA", "C3A", "WAVEFT",
+	"PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "ADALORA", "BOFT", "ADAPTION_PROMPT",
+	"IA3", "LOHA", "LOKR", "OFT", "POLY",
+	"LN_TUNING", "VERA", "FOURIERFT", "XLORA", "HRA", "VBLORA", "CPT", "BONE", "MISS", "RANDLORA", "ROAD",
+	"TRAINABLE_TOKENS", "SHIRA", "C3A", "WAVEFT",
 	"DELORA", "GRALORA", "OSF", "lora", "Lora", "LORA ", "",
 }
 
 // strayFields are of other kinds of adapters, or nobody's, or spelled wrongly, or have values
 // that no LoRA has.
 var strayFields = []string{
-	``, `"num_virtual_tokens": 20, "encoder_hidden_size": 128`, `"target_modules": ["k_proj"], "feedforward_modules": ["down_proj"]`,
-	`"rank_dropout": 0.1, "module_dropout": 0.0, "use_effective_conv2d": false`, `"init_r": 12, "target_r": 8, "deltaT": 1`,
-	`"r": "eight"`, `"r": null`, `"lora_alpha": -1`, `"use_dora": true`, `"bias": "all"`, `"zzz": [1]`, `"target_modules": "("`,
+	``, `"num_virtual_tokens": 20, "encoder_hidden_size": 128`,
+	`"target_modules": ["k_proj"], "feedforward_modules": ["down_proj"]`,
+	`"rank_dropout": 0.1, "module_dropout": 0.0, "use_effective_conv2d": false`,
+	`"init_r": 12, "target_r": 8, "deltaT": 1`,
+	`"r": "eight"`, `"r": null`, `"lora_alpha": -1`, `"use_dora": true`, `"bias": "all"`, `"zzz": [1]`,
+	`"target_modules": "("`,
 	`"rank_pattern": {"` + strings.Repeat("{", 30) + `": 1}`, `"modules_to_save": 7`, `"Peft_Type": "LORA"`,
 }
 
@@ -46,7 +51,8 @@ func TestPEFTTypeGoesFirst(t *testing.T) {
 		}
 	}
 	for _, value := range []string{"7", "null", `["LORA"]`, "{}"} {
-		if _, err := parsePEFTConfig([]byte(`{"zzz": 1, "peft_type": ` + value + "}")); err == nil || err.Error() != `field peft_type: want "LORA", got `+value {
+		if _, err := parsePEFTConfig([]byte(`{"zzz": 1, "peft_type": ` + value + "}")); err == nil ||
+			err.Error() != `field peft_type: want "LORA", got `+value {
 			t.Errorf("%s: error %v", value, err)
 		}
 	}
@@ -55,8 +61,10 @@ func TestPEFTTypeGoesFirst(t *testing.T) {
 // Every form that is not supported is refused by its own name, and all of them at once.
 func TestPEFTFormsByName(t *testing.T) {
 	values := map[string]string{
-		"use_dora": "true", "lora_bias": "true", "trainable_token_indices": "[5]", "layer_replication": "[[0, 1], [0, 2]]", "megatron_config": `{"a": 1}`,
-		"alora_invocation_tokens": "[1, 2]", "arrow_config": `{"top_k": 3}`, "target_parameters": `["experts.down_proj"]`, "use_qalora": "true", "use_bdlora": `{"a": 1}`,
+		"use_dora": "true", "lora_bias": "true", "trainable_token_indices": "[5]",
+		"layer_replication": "[[0, 1], [0, 2]]", "megatron_config": `{"a": 1}`,
+		"alora_invocation_tokens": "[1, 2]", "arrow_config": `{"top_k": 3}`,
+		"target_parameters": `["experts.down_proj"]`, "use_qalora": "true", "use_bdlora": `{"a": 1}`,
 		"kasa_config": `{"a": 1}`, "monteclora_config": `{"a": 1}`, "velora_config": `{"a": 1}`,
 	}
 	if len(values) != len(unknownForms) {
@@ -72,7 +80,8 @@ func TestPEFTFormsByName(t *testing.T) {
 	together := `"peft_type": "LORA", "target_modules": ["q_proj", "lm_head", "embed_tokens"], "bias": "all", "r": 0`
 	for field, value := range values {
 		text := fmt.Sprintf(`{"peft_type": "LORA", %q: %s}`, field, value)
-		want := "field " + field + ": want null, false or empty: " + unknownForms[field] + " (not supported), got " + value
+		want := "field " + field + ": want null, false or empty: " + unknownForms[field] + " (not supported), got " +
+			value
 		write(t, filepath.Join(dir, PEFTConfigFile), text)
 		if _, err := LoadPEFT(tiny(t, d), dir); err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("%s: error %v, want %s", text, err, want)
@@ -91,14 +100,16 @@ func TestPEFTFormsByName(t *testing.T) {
 	if len(all) != len(values)+4 {
 		t.Errorf("%d reasons: %q", len(all), all)
 	}
-	for _, part := range []string{"use_dora", "bias: want \"none\"", "field r: want", "lm_head as a LoRA layer is not supported", "embed_tokens as a LoRA layer is not supported"} {
+	for _, part := range []string{"use_dora", "bias: want \"none\"", "field r: want",
+		"lm_head as a LoRA layer is not supported", "embed_tokens as a LoRA layer is not supported"} {
 		if !strings.Contains(strings.Join(all, "\n"), part) {
 			t.Errorf("%q is not among the reasons", part)
 		}
 	}
 	write(t, filepath.Join(dir, PEFTConfigFile), "{"+together+"}")
 	_, err := LoadPEFT(tiny(t, d), dir)
-	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "; and ") || !strings.HasSuffix(err.Error(), " more") {
+	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "; and ") ||
+		!strings.HasSuffix(err.Error(), " more") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -122,14 +133,18 @@ func TestPEFTLayersThatAreNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range []struct{ fields, want string }{
-			{`"target_modules": ["q_proj", "lm_head"]`, "field target_modules: lm_head as a LoRA layer is not supported"},
+			{`"target_modules": ["q_proj", "lm_head"]`,
+				"field target_modules: lm_head as a LoRA layer is not supported"},
 			{`"target_modules": ["lm_head"]`, "field target_modules: lm_head as a LoRA layer is not supported"},
 			{`"target_modules": ".*q_proj|lm_head"`, "field target_modules: lm_head as a LoRA layer is not supported"},
-			{`"target_modules": ["q_proj", "embed_tokens"]`, "field target_modules: embed_tokens as a LoRA layer is not supported"},
-			{`"target_modules": ["q_proj", "model.embed_tokens", "lm_head"]`, "embed_tokens as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also); field target_modules: lm_head as"},
+			{`"target_modules": ["q_proj", "embed_tokens"]`,
+				"field target_modules: embed_tokens as a LoRA layer is not supported"},
+			{`"target_modules": ["q_proj", "model.embed_tokens", "lm_head"]`,
+				"embed_tokens as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also); field target_modules: lm_head as"},
 			{`"target_modules": ["q_proj", "norm"]`, "field target_modules: norm as a LoRA layer is not supported"},
 			{`"target_modules": ["q_proj", "lm_head"], "exclude_modules": ["lm_head"]`, ""},
-			{`"target_modules": ["q_proj", "lm_head"], "layers_to_transform": [0, 1]`, "lm_head as a LoRA layer"}, // by its whole name
+			{`"target_modules": ["q_proj", "lm_head"], "layers_to_transform": [0, 1]`,
+				"lm_head as a LoRA layer"}, // by its whole name
 			{`"target_modules": ["q_proj", "embed_tokens"], "layers_to_transform": [0, 1]`, ""},
 			{`"target_modules": "all-linear", "exclude_modules": ["k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]`, ""},
 		} {
@@ -139,7 +154,8 @@ func TestPEFTLayersThatAreNone(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = LoadPEFT(fresh, dir)
-			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), filepath.Join(dir, PEFTConfigFile))) {
+			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) ||
+				!strings.Contains(err.Error(), filepath.Join(dir, PEFTConfigFile))) {
 				t.Errorf("%s: error %v, want %q", c.fields, err, c.want)
 			}
 		}
@@ -174,10 +190,12 @@ func TestPEFTTensorsByName(t *testing.T) {
 			sources = append(sources, x.Source())
 		}
 		x := safetensors.FromFloat32s(name, []int{2}, []float32{1, 2})
-		if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), nil, append(sources, x.Source())...); err != nil {
+		if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), nil,
+			append(sources, x.Source())...); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadPEFT(tiny(t, d), dir); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
+		if _, err := LoadPEFT(tiny(t, d), dir); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v, want %q", name, err, want)
 		}
 	}

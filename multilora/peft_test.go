@@ -28,7 +28,8 @@ func TestGoldenPEFT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := llama.Batch{Rows: c.Shape("input_ids")[0], IDs: c.Ints("input_ids"), Labels: shifted(c.Ints("labels"), c.Shape("labels")[1])}
+		b := llama.Batch{Rows: c.Shape("input_ids")[0], IDs: c.Ints("input_ids"),
+			Labels: shifted(c.Ints("labels"), c.Shape("labels")[1])}
 		c.Near("logits", logits(t, m, b), c.Floats("logits"), 1e-5)
 		gather(t, m)
 		c.Near("loss", []float32{float32(backward(t, m, b, 0))}, c.Floats("loss"), 1e-5)
@@ -73,7 +74,8 @@ func TestPEFTFolderWrittenAgain(t *testing.T) {
 				t.Errorf("%s: %s %v, want %s %v with the same bytes", name, x.DType, x.Shape, y.DType, y.Shape)
 			}
 		}
-		ourFields, theirFields := readJSON(t, filepath.Join(dir, PEFTConfigFile)), readJSON(t, filepath.Join(c.Dir, PEFTConfigFile))
+		ourFields, theirFields := readJSON(t, filepath.Join(dir, PEFTConfigFile)),
+			readJSON(t, filepath.Join(c.Dir, PEFTConfigFile))
 		for name, v := range ourFields {
 			if name == "target_modules" {
 				continue
@@ -167,7 +169,8 @@ func TestPEFTRoundTrip(t *testing.T) {
 			for _, l := range a.layers {
 				w, r := l.base.Weight.Value, cfg.of(l.name).TotalRank()
 				for part, shape := range map[string][]int{"A": {r, w.Dim(1)}, "B": {w.Dim(0), r}} {
-					if x := tensors["base_model.model."+l.name+".lora_"+part+".weight"]; x.DType != safetensors.F32 || !slices.Equal(x.Shape, shape) {
+					if x := tensors["base_model.model."+l.name+".lora_"+part+".weight"]; x.DType != safetensors.F32 ||
+						!slices.Equal(x.Shape, shape) {
 						t.Errorf("%s lora_%s is %s %v, want F32 %v", l.name, part, x.DType, x.Shape, shape)
 					}
 				}
@@ -176,7 +179,8 @@ func TestPEFTRoundTrip(t *testing.T) {
 				t.Errorf("%d tensors for %d layers", len(tensors), len(a.layers))
 			}
 			fields := readJSON(t, filepath.Join(dir, PEFTConfigFile))
-			if r := float64(cfg.TotalRank()); fields["r"] != r || cfg.Method == MethodMultiLoRA && fields["lora_alpha"] != r {
+			if r := float64(cfg.TotalRank()); fields["r"] != r ||
+				cfg.Method == MethodMultiLoRA && fields["lora_alpha"] != r {
 				t.Errorf("r is %v and lora_alpha %v, want both %v of MultiLoRA", fields["r"], fields["lora_alpha"], r)
 			}
 		})

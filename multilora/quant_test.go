@@ -111,7 +111,8 @@ func TestQuantizedWeightCannotTrain(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is quantized and has no gradient") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := attach(t, m, kinds()["scalar"]).Merge(); err == nil || !strings.Contains(err.Error(), "want a weight in f32, f16 or bf16") {
+	if _, err := attach(t, m, kinds()["scalar"]).Merge(); err == nil ||
+		!strings.Contains(err.Error(), "want a weight in f32, f16 or bf16") {
 		t.Errorf("merging: error %v", err)
 	}
 }

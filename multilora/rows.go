@@ -45,7 +45,8 @@ func (s *Set) Load(name, path string, options ...Options) error {
 func (s *Set) Add(name string, a *Adapter) error {
 	tensor.NotNil("multilora.Set", "an adapter", a)
 	if _, taken := s.adapters[name]; taken || name == "" {
-		return fmt.Errorf("multilora: adding an adapter as %s: want a name that is not empty and not taken", quoted(name))
+		return fmt.Errorf("multilora: adding an adapter as %s: want a name that is not empty and not taken",
+			quoted(name))
 	}
 	slots := map[*nn.Layer]bool{}
 	for _, layer := range nn.Layers(s.model) {
@@ -53,7 +54,8 @@ func (s *Set) Add(name string, a *Adapter) error {
 	}
 	for _, l := range a.layers {
 		if !slots[l.layer] {
-			return fmt.Errorf("multilora: adding adapter %s: its layer %s belongs to another model", quoted(name), l.name)
+			return fmt.Errorf("multilora: adding adapter %s: its layer %s belongs to another model", quoted(name),
+				l.name)
 		}
 	}
 	s.Detach()

@@ -255,14 +255,16 @@ func TestSetErrors(t *testing.T) {
 		t.Errorf("another adapter beside rows' own: error %v", err)
 	}
 	err := tensor.Catch(func() { logits(t, m, rowsOf(3)) })
-	if err == nil || !strings.Contains(err.Error(), "a batch of 3 rows") || !strings.Contains(err.Error(), "UseRows named adapters for 2") {
+	if err == nil || !strings.Contains(err.Error(), "a batch of 3 rows") ||
+		!strings.Contains(err.Error(), "UseRows named adapters for 2") {
 		t.Errorf("three rows for two names: error %v", err)
 	}
 }
 
 // Over weights in q8, which cannot be merged into, rows have their own adapters as well.
 func TestMixedBatchOverQ8(t *testing.T) {
-	m, err := llama.Load(t.Context(), open(t, 2), filepath.Join(golden.Folder(t), "llama-gqa"), llama.LoadOptions{DType: tensor.Q8})
+	m, err := llama.Load(t.Context(), open(t, 2), filepath.Join(golden.Folder(t), "llama-gqa"),
+		llama.LoadOptions{DType: tensor.Q8})
 	if err != nil {
 		t.Fatal(err)
 	}

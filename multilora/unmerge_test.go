@@ -47,7 +47,8 @@ func TestUnmergeIsExact(t *testing.T) {
 					t.Fatal(err)
 				}
 				merged := bits(t, m)
-				if slices.Equal(merged["model.layers.1.mlp.up_proj.weight"], before["model.layers.1.mlp.up_proj.weight"]) {
+				if slices.Equal(merged["model.layers.1.mlp.up_proj.weight"],
+					before["model.layers.1.mlp.up_proj.weight"]) {
 					t.Error("merging has changed nothing")
 				}
 				kept, all := 0, 0
@@ -105,7 +106,8 @@ func TestUnmergeErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails("used as well", set.Use("merged"), `adapter "merged": multilora: the adapter is merged already`)
-	fails("used by rows as well", set.UseRows("", "merged"), `adapter "merged": multilora: the adapter is merged already`)
+	fails("used by rows as well", set.UseRows("", "merged"),
+		`adapter "merged": multilora: the adapter is merged already`)
 
 	b := attach(t, m, kinds()["scalar"])
 	fails("beneath another", a.Unmerge(), "holds a *multilora.Linear: Detach it first")
@@ -117,7 +119,8 @@ func TestUnmergeErrors(t *testing.T) {
 	other := slices.Clone(weights)
 	other[3] += 0.5
 	last.linear.B.Value.SetFloat32s(other)
-	fails("another adapter", a.Unmerge(), "unmerging layer "+last.name+": want the adapter and the merged weight as Merge left them, got others")
+	fails("another adapter", a.Unmerge(), "unmerging layer "+last.name+
+		": want the adapter and the merged weight as Merge left them, got others")
 	for name, want := range merged {
 		if got := bits(t, m)[name]; !slices.Equal(got, want) {
 			t.Errorf("after the error %s has changed", name)
@@ -152,7 +155,8 @@ func TestMergeAndCompare(t *testing.T) {
 			difference = max(difference, math.Abs(float64(got[i])-float64(want[i])))
 			largest = max(largest, math.Abs(float64(want[i])))
 		}
-		if r.LogitDifference != difference || r.LargestLogit != largest || len(r.Layers) != len(a.layers) || !(difference > 0 && difference < most) {
+		if r.LogitDifference != difference || r.LargestLogit != largest || len(r.Layers) != len(a.layers) ||
+			!(difference > 0 && difference < most) {
 			t.Errorf("%s: reported %g of %g for %d layers, want %g (above 0 and below %g) of %g for %d",
 				dt, r.LogitDifference, r.LargestLogit, len(r.Layers), difference, most, largest, len(a.layers))
 		}

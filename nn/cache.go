@@ -40,7 +40,8 @@ func (c *CacheUse) add(k, v *Var) (keys, values *Var) {
 func (c *CacheUse) addOne(cache *tensor.Tensor, x *Var) *Var {
 	batch, slots, tokens, seen := cache.Dim(0), cache.Dim(1), x.Dim(1), c.Positions.Dim(1)
 	if x.Dim(0) != batch || c.Slot < 0 || c.Slot+tokens > slots || seen > slots || batch > 1 && seen != slots {
-		tensor.Panicf("attention", "%s to slot %d of the cache %s, of which %d are seen", x.Tensor(), c.Slot, cache, seen)
+		tensor.Panicf("attention", "%s to slot %d of the cache %s, of which %d are seen", x.Tensor(), c.Slot, cache,
+			seen)
 	}
 	row := cache.Numel() / (batch * slots)
 	cache.Device().Run(kernels.Copy{

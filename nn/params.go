@@ -72,7 +72,8 @@ func (w walker) value(v reflect.Value, name string) bool {
 	case reflect.Func: // a layer without parameters
 		return true
 	}
-	tensor.Panicf("params", "%q is a %s: want a *Param, or a struct, slice or interface that holds some", name, v.Type())
+	tensor.Panicf("params", "%q is a %s: want a *Param, or a struct, slice or interface that holds some", name,
+		v.Type())
 	return false
 }
 

@@ -51,11 +51,12 @@ func names[T any](seq func(func(string, T) bool)) []string {
 func TestParamsJoinsNames(t *testing.T) {
 	shared := &Param{}
 	m := &model{
-		Blocks: []*block{{Q: newInner(), Plain: inner{W: shared, B: &Param{}}, Other: &Param{}}, {Q: &adapter{Base: newInner(), A: &Param{}}}, nil},
-		Two:    [2]*Param{{}, nil},
-		Any:    newInner(),
-		Head:   Sequential{newInner(), Dropout{0.5}, Func(func(x *Var) *Var { return x })},
-		Act:    Func(func(x *Var) *Var { return x }),
+		Blocks: []*block{{Q: newInner(), Plain: inner{W: shared, B: &Param{}}, Other: &Param{}},
+			{Q: &adapter{Base: newInner(), A: &Param{}}}, nil},
+		Two:  [2]*Param{{}, nil},
+		Any:  newInner(),
+		Head: Sequential{newInner(), Dropout{0.5}, Func(func(x *Var) *Var { return x })},
+		Act:  Func(func(x *Var) *Var { return x }),
 	}
 	want := []string{
 		"model.layers.0.self_attn.q_proj.weight", "model.layers.0.plain.weight", "model.layers.0.plain.bias",
@@ -97,8 +98,10 @@ func TestParamsRefuses(t *testing.T) {
 }
 
 func TestLayersReplacesOnceAround(t *testing.T) {
-	m := &model{Blocks: []*block{{Q: newInner()}, {Q: newInner()}}, Head: Sequential{newInner(), newInner()}, Act: Dropout{}}
-	want := []string{"model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "head", "head.0", "head.1", "act"}
+	m := &model{Blocks: []*block{{Q: newInner()}, {Q: newInner()}}, Head: Sequential{newInner(), newInner()},
+		Act: Dropout{}}
+	want := []string{"model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "head", "head.0", "head.1",
+		"act"}
 	if got := names(Layers(m)); !slices.Equal(got, want) {
 		t.Errorf("slots are %q, want %q", got, want)
 	}

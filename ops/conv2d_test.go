@@ -35,7 +35,8 @@ func convolved(x []float32, batch, channels, height, width int, w []float32, out
 								i, j := p*o.Stride[0]+a*o.Dilation[0]-o.Padding[0],
 									q*o.Stride[1]+b*o.Dilation[1]-o.Padding[1]
 								if i >= 0 && i < height && j >= 0 && j < width {
-									s += float64(w[((k*in+c)*kh+a)*kw+b]) * float64(x[((n*channels+k/per*in+c)*height+i)*width+j])
+									s += float64(w[((k*in+c)*kh+a)*kw+
+										b]) * float64(x[((n*channels+k/per*in+c)*height+i)*width+j])
 								}
 							}
 						}
@@ -86,15 +87,21 @@ func TestConv2DRefuses(t *testing.T) {
 		}
 		x := of(1, 4, 5, 5)
 		for want, f := range map[string]func(){
-			"in 1 groups: want [batch":        func() { Conv2D(x, of(2, 3, 3, 3), nil, Conv2DOptions{}) },
-			"in 3 groups":                     func() { Conv2D(x, of(3, 1, 3, 3), nil, Conv2DOptions{Groups: 3}) },
-			"bias f32[3] for weight":          func() { Conv2D(x, of(2, 4, 3, 3), of(3), Conv2DOptions{}) },
-			"is larger than x f32[1 4 5 5]":   func() { Conv2D(x, of(2, 4, 6, 1), nil, Conv2DOptions{}) },
-			"want none below 0":               func() { Conv2D(x, of(2, 4, 3, 3), nil, Conv2DOptions{Padding: [2]int{0, -1}}) },
-			"max_pool: window [6 2]":          func() { MaxPool2D(x, PoolOptions{Kernel: [2]int{6, 2}}) },
-			"avg_pool: window [2 2], stride":  func() { AvgPool2D(x, PoolOptions{Kernel: [2]int{2, 2}, Padding: [2]int{2, 0}}) },
-			"batch_norm: no mean":             func() { BatchNorm(x, nil, nil, nil, nil, BatchNormOptions{}) },
-			"is f32[3] for x f32[1 4 5 5]":    func() { BatchNorm(x, of(3), nil, nil, nil, BatchNormOptions{Training: true}) },
+			"in 1 groups: want [batch":      func() { Conv2D(x, of(2, 3, 3, 3), nil, Conv2DOptions{}) },
+			"in 3 groups":                   func() { Conv2D(x, of(3, 1, 3, 3), nil, Conv2DOptions{Groups: 3}) },
+			"bias f32[3] for weight":        func() { Conv2D(x, of(2, 4, 3, 3), of(3), Conv2DOptions{}) },
+			"is larger than x f32[1 4 5 5]": func() { Conv2D(x, of(2, 4, 6, 1), nil, Conv2DOptions{}) },
+			"want none below 0": func() {
+				Conv2D(x, of(2, 4, 3, 3), nil, Conv2DOptions{Padding: [2]int{0, -1}})
+			},
+			"max_pool: window [6 2]": func() { MaxPool2D(x, PoolOptions{Kernel: [2]int{6, 2}}) },
+			"avg_pool: window [2 2], stride": func() {
+				AvgPool2D(x, PoolOptions{Kernel: [2]int{2, 2}, Padding: [2]int{2, 0}})
+			},
+			"batch_norm: no mean": func() { BatchNorm(x, nil, nil, nil, nil, BatchNormOptions{}) },
+			"is f32[3] for x f32[1 4 5 5]": func() {
+				BatchNorm(x, of(3), nil, nil, nil, BatchNormOptions{Training: true})
+			},
 			"want the lower one first":        func() { Clamp(x, 1, 0) },
 			"want i32 of that shape":          func() { Gather(x, 1, of(1, 4, 5, 5)) },
 			"want one dtype":                  func() { Where(Equal(x, x), x, Cast(x, tensor.F16)) },

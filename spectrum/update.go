@@ -83,7 +83,8 @@ func OfTuned(
 		}
 		was := before[name]
 		if was == nil || !was.Value.SameShape(p.Value) {
-			return nil, nil, fmt.Errorf("spectrum: layer %s: want two models of one shape, got %s in one alone", layer, p.Value)
+			return nil, nil, fmt.Errorf("spectrum: layer %s: want two models of one shape, got %s in one alone",
+				layer, p.Value)
 		}
 		rows, columns := p.Value.Dim(0), p.Value.Dim(1)
 		if min(rows, columns) > LargestFull {

@@ -64,7 +64,8 @@ func TestAdapterIsTheTunedModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	adapted := func(layer string) bool {
-		return strings.HasSuffix(layer, "k_proj") || strings.HasSuffix(layer, "v_proj") || strings.HasSuffix(layer, "down_proj")
+		return strings.HasSuffix(layer, "k_proj") || strings.HasSuffix(layer, "v_proj") ||
+			strings.HasSuffix(layer, "down_proj")
 	}
 	whole, tooLarge, err := OfTuned(t.Context(), base, tuned, adapted)
 	if err != nil || len(tooLarge) > 0 || len(whole) != len(low) || len(low) == 0 {
@@ -72,7 +73,8 @@ func TestAdapterIsTheTunedModel(t *testing.T) {
 	}
 	for i, l := range low {
 		w := whole[i]
-		if l.Layer != w.Layer || l.Rows != w.Rows || l.Columns != w.Columns || len(w.Singular) != min(w.Rows, w.Columns) {
+		if l.Layer != w.Layer || l.Rows != w.Rows || l.Columns != w.Columns ||
+			len(w.Singular) != min(w.Rows, w.Columns) {
 			t.Fatalf("%s [%d %d] beside %s [%d %d]", l.Layer, l.Rows, l.Columns, w.Layer, w.Rows, w.Columns)
 		}
 		for k, v := range w.Singular { // merging rounds

@@ -34,7 +34,8 @@ func TestCountsOfRealFiles(t *testing.T) {
 			}
 			ids := map[string]bool{}
 			for _, e := range examples {
-				if ids[e.ID] || e.Answer == "" || !strings.HasPrefix(e.Answer, " ") || e.Choices != nil && e.Answer != e.Choices[e.Gold] {
+				if ids[e.ID] || e.Answer == "" || !strings.HasPrefix(e.Answer, " ") ||
+					e.Choices != nil && e.Answer != e.Choices[e.Gold] {
 					t.Fatalf("%s %s: %+v", task.Name, split, e)
 				}
 				ids[e.ID] = true

@@ -48,7 +48,8 @@ func TestGoldenPrompts(t *testing.T) {
 					t.Errorf("%s: no such row", want.Row)
 					return nil
 				}
-				if got.Prompt != want.Prompt || got.Gold != want.Gold || len(got.Choices) != len(want.Choices) || got.Answer != want.Choices[want.Gold].Text {
+				if got.Prompt != want.Prompt || got.Gold != want.Gold || len(got.Choices) != len(want.Choices) ||
+					got.Answer != want.Choices[want.Gold].Text {
 					t.Errorf("%s: got gold %d, %q\n%q\nwant %d\n%q",
 						want.Row, got.Gold, got.Choices, got.Prompt, want.Gold, want.Prompt)
 					return nil

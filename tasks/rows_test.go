@@ -27,10 +27,14 @@ func TestRows(t *testing.T) {
 		prompt, answer   string
 		gold             int
 	}{
-		{"boolq", "a.jsonl", `{"question":"is it","passage":"T -- P.","label":true}`, "T -- P.\nQuestion: is it?\nAnswer:", " yes", 1},
-		{"boolq", "a.jsonl", "\n" + `{"question":"is it","title":"T","passage":"P.","answer":false}`, "T -- P.\nQuestion: is it?\nAnswer:", " no", 0},
-		{"boolq", "a.jsonl", `{"question":"is it","title":"T","passage":"T -- P.","label":false}`, "T -- P.\nQuestion: is it?\nAnswer:", " no", 0},
-		{"rte", "a.jsonl", `{"premise":"P.","hypothesis":"H.","label":"not_entailment","idx":0}`, "P.\nQuestion: H. True or False?\nAnswer:", " False", 1},
+		{"boolq", "a.jsonl", `{"question":"is it","passage":"T -- P.","label":true}`,
+			"T -- P.\nQuestion: is it?\nAnswer:", " yes", 1},
+		{"boolq", "a.jsonl", "\n" + `{"question":"is it","title":"T","passage":"P.","answer":false}`,
+			"T -- P.\nQuestion: is it?\nAnswer:", " no", 0},
+		{"boolq", "a.jsonl", `{"question":"is it","title":"T","passage":"T -- P.","label":false}`,
+			"T -- P.\nQuestion: is it?\nAnswer:", " no", 0},
+		{"rte", "a.jsonl", `{"premise":"P.","hypothesis":"H.","label":"not_entailment","idx":0}`,
+			"P.\nQuestion: H. True or False?\nAnswer:", " False", 1},
 		{"wic", "a.jsonl", `{"word":"x","sentence1":"Ä Öl!","sentence2":"B","start1":2,"end1":4,"label":true}`, // code points, not bytes
 			"Sentence 1: Ä Öl!\nSentence 2: B\nQuestion: Is the word 'Öl' used in the same way in the two sentences above?\nAnswer:", " yes", 1},
 		{"multirc", "a.jsonl", `{"passage":{"text":"P","questions":[{"question":"Q?","idx":7,"answers":[{"text":"A","label":1,"idx":9}]}]}}`,
@@ -52,7 +56,8 @@ func TestRows(t *testing.T) {
 		if len(examples) != 1 || e.Prompt != c.prompt || e.Answer != c.answer || e.Gold != c.gold {
 			t.Errorf("%s: got %d %q, %q, %d", c.task, len(examples), e.Prompt, e.Answer, e.Gold)
 		}
-		if r := Rows(examples)[0]; r.Format != data.FormatCompletion || r.Prompt != c.prompt || r.Answer != c.answer || r.Source != e.Source {
+		if r := Rows(examples)[0]; r.Format != data.FormatCompletion || r.Prompt != c.prompt ||
+			r.Answer != c.answer || r.Source != e.Source {
 			t.Errorf("%s: as a row %+v", c.task, r)
 		}
 	}
@@ -61,16 +66,24 @@ func TestRows(t *testing.T) {
 func TestBadRows(t *testing.T) {
 	for _, c := range []struct{ task, name, text, want string }{
 		{"boolq", "a.jsonl", "{}\n", `a.jsonl:1: want a text "question", got none`},
-		{"boolq", "a.jsonl", "\n" + `{"question":"q","passage":"p"}`, `a.jsonl:2: want a label (true or false), got none`},
-		{"boolq", "a.jsonl", `{"question":"q","passage":"p","label":"yes"}`, `a.jsonl:1: field label: want true or false, got a string`},
-		{"boolq", "a.jsonl", `{"question":"q","passage":"p","label":true,"answer":false}`, `want one label, got label true and answer false`},
-		{"boolq", "a.jsonl", `{"question":"q","question":"r","passage":"p","label":true}`, `field question: want each name once, got it twice`},
-		{"rte", "a.jsonl", `{"premise":"p","hypothesis":"h","label":"maybe"}`, `label: want entailment or not_entailment, got "maybe"`},
-		{"wic", "a.jsonl", `{"sentence1":"ab","sentence2":"b","start1":0,"end1":3,"label":true}`, `want a word within the 2 code points of sentence1, got 0 to 3`},
-		{"wic", "a.jsonl", `{"sentence1":"ab","sentence2":"b","label":true}`, `want start1, end1 and label, got not all of them`},
+		{"boolq", "a.jsonl", "\n" + `{"question":"q","passage":"p"}`,
+			`a.jsonl:2: want a label (true or false), got none`},
+		{"boolq", "a.jsonl", `{"question":"q","passage":"p","label":"yes"}`,
+			`a.jsonl:1: field label: want true or false, got a string`},
+		{"boolq", "a.jsonl", `{"question":"q","passage":"p","label":true,"answer":false}`,
+			`want one label, got label true and answer false`},
+		{"boolq", "a.jsonl", `{"question":"q","question":"r","passage":"p","label":true}`,
+			`field question: want each name once, got it twice`},
+		{"rte", "a.jsonl", `{"premise":"p","hypothesis":"h","label":"maybe"}`,
+			`label: want entailment or not_entailment, got "maybe"`},
+		{"wic", "a.jsonl", `{"sentence1":"ab","sentence2":"b","start1":0,"end1":3,"label":true}`,
+			`want a word within the 2 code points of sentence1, got 0 to 3`},
+		{"wic", "a.jsonl", `{"sentence1":"ab","sentence2":"b","label":true}`,
+			`want start1, end1 and label, got not all of them`},
 		{"multirc", "a.jsonl", `{"passage":{"text":"P","questions":[{"question":"Q","answers":[{"text":"A","label":2}]}]}}`, `passage.questions[0].answers[0]: want a text and a label of 0 or 1`},
 		{"multirc", "a.jsonl", `{}`, `want a passage with a text, got none`},
-		{"mmlu", "x_test.csv", "q,1,2,3,4,A\nq,1,2,3,A\n", `record 2 (line 2): want a question, four choices and a letter, got 5 fields`},
+		{"mmlu", "x_test.csv", "q,1,2,3,4,A\nq,1,2,3,A\n",
+			`record 2 (line 2): want a question, four choices and a letter, got 5 fields`},
 		{"mmlu", "x_test.csv", "q,1,2,3,4,E\n", `record 1 (line 1): want the letter of the right choice, A to D, got "E"`},
 		{"mmlu", "x_test.csv", "\"q", `record 1 (line 1): extraneous or missing`},
 		{"gsm8k", "a.jsonl", `{"question":"q","answer":"12"}`, `answer: want a last line "#### NUMBER", got none`},
@@ -82,7 +95,8 @@ func TestBadRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = task.Read(write(t, c.name, c.text), 0); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "task "+c.task+": ") {
+		if _, err = task.Read(write(t, c.name, c.text), 0); err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.HasPrefix(err.Error(), "task "+c.task+": ") {
 			t.Errorf("%s %q:\ngot  %v\nwant %s", c.task, c.text, err, c.want)
 		}
 	}
@@ -95,7 +109,8 @@ func TestShots(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"dev/x_dev.csv": "q1,a,b,c,d,B\nq2,a,b,c,d,A\n", "test/x_test.csv": "q3,a,b,c,d,D\n",
-		"train.jsonl": `{"question":"t","answer":"s\n#### 2"}` + "\n", "test.jsonl": `{"question":"q","answer":"#### 3"}`,
+		"train.jsonl": `{"question":"t","answer":"s\n#### 2"}` + "\n",
+		"test.jsonl":  `{"question":"q","answer":"#### 3"}`,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -110,10 +125,12 @@ func TestShots(t *testing.T) {
 		t.Fatal(err)
 	}
 	const choices = "\nA. a\nB. b\nC. c\nD. d\nAnswer:"
-	if want := "The following are multiple choice questions (with answers) about x.\n\nq1" + choices + " B\n\nq2" + choices + " A\n\nq3" + choices; got[0].Prompt != want {
+	if want := "The following are multiple choice questions (with answers) about x.\n\nq1" + choices + " B\n\nq2" +
+		choices + " A\n\nq3" + choices; got[0].Prompt != want {
 		t.Errorf("got %q", got[0].Prompt)
 	}
-	if _, err := mmlu.Read(filepath.Join(dir, "test"), 3); err == nil || !strings.Contains(err.Error(), "want 3 solved examples, got 2") {
+	if _, err := mmlu.Read(filepath.Join(dir, "test"), 3); err == nil ||
+		!strings.Contains(err.Error(), "want 3 solved examples, got 2") {
 		t.Errorf("got %v", err)
 	}
 	if got, err = gsm8k.Read(filepath.Join(dir, "test.jsonl"), 1); err != nil {
@@ -122,15 +139,17 @@ func TestShots(t *testing.T) {
 	if want := "Question: t\nAnswer: s\n#### 2\n\nQuestion: q\nAnswer:"; got[0].Prompt != want || got[0].Number != "3" {
 		t.Errorf("got %q", got[0].Prompt)
 	}
-	if _, err := rte.Read("a", 1); err == nil || !strings.Contains(err.Error(), "want 0 to 0 solved examples before a question, got 1") {
+	if _, err := rte.Read("a", 1); err == nil || !strings.Contains(err.Error(),
+		"want 0 to 0 solved examples before a question, got 1") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestNumbers(t *testing.T) {
 	for text, want := range map[string][2]string{
-		"so 3+4=<<3+4=7>>7\n#### 7": {"7", "7"}, "#### -1,234.50": {"-1234.50", "-1234.50"}, "It costs $1,200.": {"", "1200"},
-		"#### 5.": {"5", "5"}, "none": {"", ""}, "first 8 then 9 of them": {"", "9"},
+		"so 3+4=<<3+4=7>>7\n#### 7": {"7", "7"}, "#### -1,234.50": {"-1234.50", "-1234.50"},
+		"It costs $1,200.": {"", "1200"},
+		"#### 5.":          {"5", "5"}, "none": {"", ""}, "first 8 then 9 of them": {"", "9"},
 	} {
 		first, _ := FinalNumber(text)
 		last, _ := LastNumber(text)
@@ -143,7 +162,8 @@ func TestNumbers(t *testing.T) {
 // Bad rows are passed over and told of; the good ones are those of a file without them.
 func TestReadSkipping(t *testing.T) {
 	for name, c := range map[string]struct{ file, good, bad string }{
-		"rte":  {"rows.jsonl", `{"premise": "p", "hypothesis": "h", "label": "entailment"}`, `{"premise": "p", "hypothesis": "h", "label": "yes"}`},
+		"rte": {"rows.jsonl", `{"premise": "p", "hypothesis": "h", "label": "entailment"}`,
+			`{"premise": "p", "hypothesis": "h", "label": "yes"}`},
 		"mmlu": {"rows.csv", "q,a,b,c,d,B", "q,a,b,c,d,E"},
 		"multirc": {"rows.jsonl", `{"passage": {"text": "t", "questions": [{"question": "q", "answers": [{"text": "a", "label": 1}]}]}}`,
 			`{"passage": {"text": "t", "questions": [{"question": "q", "answers": [{"text": "a", "label": 1}, {"text": "a", "label": 2}]}]}}`},

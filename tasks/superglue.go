@@ -17,7 +17,8 @@ var superGLUE = map[Split][]string{
 
 var boolQ = Task{
 	Name: "boolq", About: "yes-or-no questions about a passage", read: readBoolQ,
-	files: map[Split][]string{Train: {"train.jsonl", "train_part.jsonl", "train_part_1886.jsonl"}, Test: superGLUE[Test]},
+	files: map[Split][]string{Train: {"train.jsonl", "train_part.jsonl", "train_part_1886.jsonl"},
+		Test: superGLUE[Test]},
 }
 
 // readBoolQ reads SuperGLUE's fields, and BoolQ's own (Clark et al., 1905.10044): answer in
@@ -119,7 +120,8 @@ func readWiC(path string, o reading) (all []Example, err error) {
 		}
 		e := Example{
 			Prompt: "Sentence 1: " + *r.Sentence1 + "\nSentence 2: " + *r.Sentence2 +
-				"\nQuestion: Is the word '" + string(first[*r.Start1:*r.End1]) + "' used in the same way in the two sentences above?" +
+				"\nQuestion: Is the word '" + string(first[*r.Start1:*r.End1]) +
+				"' used in the same way in the two sentences above?" +
 				"\nAnswer:",
 		}
 		e.at(path, number, "")

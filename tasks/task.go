@@ -97,7 +97,8 @@ func (t Task) Locate(root string, split Split) (path string, err error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("task %s: %s: want %s, each also .gz, got none of them", t.Name, dir, strings.Join(names, ", "))
+	return "", fmt.Errorf("task %s: %s: want %s, each also .gz, got none of them", t.Name, dir,
+		strings.Join(names, ", "))
 }
 
 // MaxShots is how many solved examples the task can show before a question.
@@ -113,7 +114,8 @@ func (t Task) Read(path string, shots int) ([]Example, error) {
 // Bad rows among the solved examples are errors.
 func (t Task) ReadSkipping(path string, shots int, skip func(error)) ([]Example, error) {
 	if shots < 0 || shots > t.shots {
-		return nil, fmt.Errorf("task %s: want 0 to %d solved examples before a question, got %d", t.Name, t.shots, shots)
+		return nil, fmt.Errorf("task %s: want 0 to %d solved examples before a question, got %d", t.Name, t.shots,
+			shots)
 	}
 	examples, err := t.read(path, reading{shots, skip})
 	if err == nil && len(examples) == 0 {

@@ -45,7 +45,9 @@ func TestQuantized(t *testing.T) {
 		mustPanic(t, "whole number of "+name+" blocks", func() { x.View(16, 32) })
 		mustPanic(t, name+"[2 48]: want a last dimension", func() { d.New(c.dt, 2, 48) })
 		mustPanic(t, "bytes for "+name+"[3 64], want", func() { d.FromBytes(c.dt, raw[1:], 3, 64) })
-		mustPanic(t, "finite F16", func() { d.FromFloat32s(c.dt, slices.Repeat([]float32{float32(math.NaN())}, 32), 32) })
+		mustPanic(t, "finite F16", func() {
+			d.FromFloat32s(c.dt, slices.Repeat([]float32{float32(math.NaN())}, 32), 32)
+		})
 	}
 	if _, err := F32.Quantize(nil, values); err == nil {
 		t.Error("f32 has no blocks, but Quantize made some")

@@ -81,7 +81,8 @@ func readAdded(dir string, files []*Config) (*addedFiles, error) {
 		other, ok := decoder[t.ID]
 		switch {
 		case ok && other.Content != t.Content:
-			return nil, fmt.Errorf("%s: want %.40q, which %s has, got id %d for %.40q", t.at, other.Content, other.at, t.ID,
+			return nil, fmt.Errorf("%s: want %.40q, which %s has, got id %d for %.40q", t.at, other.Content, other.at,
+				t.ID,
 				t.Content)
 		case !ok && len(decoder) > 0:
 			return nil, fmt.Errorf("%s: want the tokens of added_tokens_decoder in %s, got id %d for %.40q", t.at,
@@ -97,7 +98,8 @@ func readAdded(dir string, files []*Config) (*addedFiles, error) {
 	seen := map[string]filedToken{}
 	for i, t := range a.tokens {
 		if first, ok := seen[t.Content]; ok {
-			return nil, fmt.Errorf("%s: want each token once, got %.40q, which has id %d in %s", t.at, t.Content, first.ID,
+			return nil, fmt.Errorf("%s: want each token once, got %.40q, which has id %d in %s", t.at, t.Content,
+				first.ID,
 				first.at)
 		}
 		if i > 0 && a.tokens[i-1].ID == t.ID {
@@ -207,7 +209,8 @@ func (a *addedFiles) resolve(v vocabulary) (declared, named []addedToken, err er
 		case ok && id != t.ID:
 			return nil, nil, fmt.Errorf("want id %d for %.40q, got %d in %s", id, t.Content, t.ID, t.at)
 		case !ok && t.ID != next:
-			return nil, nil, fmt.Errorf("want id %d, the next that is free, for the added token %.40q, got %d in %s", next,
+			return nil, nil, fmt.Errorf("want id %d, the next that is free, for the added token %.40q, got %d in %s",
+				next,
 				t.Content, t.ID, t.at)
 		case !ok:
 			next++

@@ -48,14 +48,19 @@ func TestAddedTokensBeside(t *testing.T) {
 		special bool
 		eos     int32 // beyond next; -1: another
 	}{
-		"added_tokens.json, special by a name":       {map[string]string{AddedTokensFile: list, ConfigFile: `{"eos_token": "<|im_end|>", "additional_special_tokens": ["<|im_start|>"]}`}, true, 1},
-		"added_tokens.json, special by another file": {map[string]string{AddedTokensFile: list, SpecialTokensFile: `{"additional_special_tokens": [{"content": "<|im_start|>"}, "<|im_end|>"]}`}, true, -1},
-		"added_tokens.json, not special":             {map[string]string{AddedTokensFile: list}, false, -1},
-		"the decoder":                                {map[string]string{ConfigFile: `{"eos_token": "<|im_end|>", ` + decoder + `}`}, true, 1},
-		"both":                                       {map[string]string{AddedTokensFile: list, ConfigFile: `{"eos_token": {"content": "<|im_end|>"}, ` + decoder + `}`}, true, 1},
-		"the decoder, not special":                   {map[string]string{ConfigFile: `{` + strings.ReplaceAll(decoder, `true`, `false, "normalized": false`) + `}`}, false, -1},
-		"names alone":                                {map[string]string{SpecialTokensFile: `{"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]}`}, true, -1},
-		"names, newer":                               {map[string]string{ConfigFile: `{"extra_special_tokens": {"start": "<|im_start|>", "end": "<|im_end|>"}}`}, true, -1},
+		"added_tokens.json, special by a name": {map[string]string{AddedTokensFile: list,
+			ConfigFile: `{"eos_token": "<|im_end|>", "additional_special_tokens": ["<|im_start|>"]}`}, true, 1},
+		"added_tokens.json, special by another file": {map[string]string{AddedTokensFile: list,
+			SpecialTokensFile: `{"additional_special_tokens": [{"content": "<|im_start|>"}, "<|im_end|>"]}`}, true, -1},
+		"added_tokens.json, not special": {map[string]string{AddedTokensFile: list}, false, -1},
+		"the decoder": {map[string]string{ConfigFile: `{"eos_token": "<|im_end|>", ` + decoder +
+			`}`}, true, 1},
+		"both": {map[string]string{AddedTokensFile: list,
+			ConfigFile: `{"eos_token": {"content": "<|im_end|>"}, ` + decoder + `}`}, true, 1},
+		"the decoder, not special": {map[string]string{ConfigFile: `{` +
+			strings.ReplaceAll(decoder, `true`, `false, "normalized": false`) + `}`}, false, -1},
+		"names alone":  {map[string]string{SpecialTokensFile: `{"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]}`}, true, -1},
+		"names, newer": {map[string]string{ConfigFile: `{"extra_special_tokens": {"start": "<|im_start|>", "end": "<|im_end|>"}}`}, true, -1},
 	} {
 		for kind, v := range addedKinds(t) {
 			files := map[string]string{v.name: v.file}
@@ -107,7 +112,8 @@ func TestAddedTokenFlags(t *testing.T) {
 			"NEXT+0": {"content": "<l>", "lstrip": true, "normalized": false}, "NEXT+1": {"content": "<r>", "rstrip": true, "special": true}, "NEXT+2": {"content": "word", "single_word": true, "normalized": false}}}`)
 		tok := load(t, put(t, map[string]string{v.name: v.file, ConfigFile: config})).(PartEncoder)
 		for text, want := range map[string][]int32{
-			"  <l>": {v.next}, "<l>": {v.next}, "<r>  ": {v.next + 1}, "<r><l>": {v.next + 1, v.next}, "word": {v.next + 2},
+			"  <l>": {v.next}, "<l>": {v.next}, "<r>  ": {v.next + 1}, "<r><l>": {v.next + 1, v.next},
+			"word": {v.next + 2},
 		} {
 			if got := tok.EncodeParts(tok.SplitSpecial(text)); !slices.Equal(got, want) {
 				t.Errorf("%s: %q is %v, want %v", kind, text, got, want)
@@ -165,21 +171,31 @@ func TestAddedTokenErrors(t *testing.T) {
 		files map[string]string
 		want  []string
 	}{
-		"two files, one id": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0}`, ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "<y>"}}}`},
+		"two files, one id": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0}`,
+			ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "<y>"}}}`},
 			[]string{AddedTokensFile, ConfigFile + `: added_tokens_decoder["NEXT+0"]`, `"<y>"`, `"<x>"`}},
-		"a file that knows more": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0, "<y>": NEXT+1}`, ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "<x>"}}}`},
+		"a file that knows more": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0, "<y>": NEXT+1}`,
+			ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "<x>"}}}`},
 			[]string{AddedTokensFile, "want the tokens of added_tokens_decoder in", ConfigFile, `"<y>"`}},
 		"one token, two ids": {map[string]string{ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "<x>"}, "NEXT+1": {"content": "<x>"}}}`},
 			[]string{"want each token once", `added_tokens_decoder["NEXT+0"]`, `added_tokens_decoder["NEXT+1"]`}},
-		"two tokens, one id": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0, "<y>": NEXT+0}`}, []string{AddedTokensFile, "want each id once, got NEXT+0"}},
-		"another token's id": {map[string]string{AddedTokensFile: `{"<x>": 1}`}, []string{AddedTokensFile, "want id 1 for ", `got it for "<x>"`}},
+		"two tokens, one id": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0, "<y>": NEXT+0}`},
+			[]string{AddedTokensFile, "want each id once, got NEXT+0"}},
+		"another token's id": {map[string]string{AddedTokensFile: `{"<x>": 1}`},
+			[]string{AddedTokensFile, "want id 1 for ", `got it for "<x>"`}},
 		"a token with another id": {map[string]string{ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "PIECE"}}}`},
 			[]string{"want id 2 for \"PIECE\", got NEXT+0 in ", ConfigFile}},
-		"a gap":               {map[string]string{AddedTokensFile: `{"<x>": NEXT+2}`}, []string{"want id NEXT+0, the next that is free, for the added token \"<x>\", got NEXT+2 in ", AddedTokensFile}},
-		"no id":               {map[string]string{AddedTokensFile: `{"<x>": "3"}`}, []string{AddedTokensFile, `"<x>": want an id, got "3"`}},
-		"null":                {map[string]string{AddedTokensFile: `{"<x>": null}`}, []string{AddedTokensFile, `"<x>": want an id, got null`}},
-		"a list":              {map[string]string{AddedTokensFile: `["<x>"]`}, []string{AddedTokensFile, "want an object, got a list"}},
-		"a name twice":        {map[string]string{AddedTokensFile: `{"<x>": NEXT+0, "<x>": NEXT+1}`}, []string{AddedTokensFile, "want each name once, got it twice"}},
+		"a gap": {map[string]string{AddedTokensFile: `{"<x>": NEXT+2}`},
+			[]string{"want id NEXT+0, the next that is free, for the added token \"<x>\", got NEXT+2 in ",
+				AddedTokensFile}},
+		"no id": {map[string]string{AddedTokensFile: `{"<x>": "3"}`},
+			[]string{AddedTokensFile, `"<x>": want an id, got "3"`}},
+		"null": {map[string]string{AddedTokensFile: `{"<x>": null}`},
+			[]string{AddedTokensFile, `"<x>": want an id, got null`}},
+		"a list": {map[string]string{AddedTokensFile: `["<x>"]`},
+			[]string{AddedTokensFile, "want an object, got a list"}},
+		"a name twice": {map[string]string{AddedTokensFile: `{"<x>": NEXT+0, "<x>": NEXT+1}`},
+			[]string{AddedTokensFile, "want each name once, got it twice"}},
 		"a key that is no id": {map[string]string{ConfigFile: `{"added_tokens_decoder": {"0NEXT+0": {"content": "<x>"}}}`}, []string{ConfigFile, `added_tokens_decoder["0NEXT+0"]: want an id`}},
 		"no content":          {map[string]string{ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"Content": "<x>"}}}`}, []string{ConfigFile, "content: want text in UTF-8, got \"\""}},
 		"flag of a wrong type": {map[string]string{ConfigFile: `{"added_tokens_decoder": {"NEXT+0": {"content": "<x>", "special": 1}}}`},

@@ -35,7 +35,8 @@ func slowWord(t *BPE, word string) []int32 {
 		best, at, made := float32(0), -1, int32(0)
 		for i := 0; i+1 < len(ids); i++ {
 			m := merger{text: parts[i] + parts[i+1]}
-			id, score, ok := t.join(&m, symbol{end: len(parts[i]), id: ids[i]}, symbol{start: len(parts[i]), end: len(m.text), id: ids[i+1]})
+			id, score, ok := t.join(&m, symbol{end: len(parts[i]), id: ids[i]},
+				symbol{start: len(parts[i]), end: len(m.text), id: ids[i+1]})
 			if ok && (at < 0 || score > best) {
 				best, at, made = score, i, id
 			}

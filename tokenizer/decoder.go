@@ -109,7 +109,8 @@ func (s *surfaces) addStrip(field string, raw json.RawMessage) error {
 		return nil
 	}
 	if strip.Start > 1 || strip.Stop > 0 || s.start != keepStart {
-		return fmt.Errorf("%s: want one Strip of a text, start 0 or 1 and stop 0, got start %d, stop %d", field, strip.Start,
+		return fmt.Errorf("%s: want one Strip of a text, start 0 or 1 and stop 0, got start %d, stop %d", field,
+			strip.Start,
 			strip.Stop)
 	}
 	if strip.Start == 1 {

@@ -247,7 +247,8 @@ func endAsModel(t loaded, path string, files []*Config, model string) error {
 	id := found.EOSTokenID[0]
 	name := t.Piece(id)
 	if special, ok := t.(PartEncoder).Special(name); !ok || special != id {
-		return fmt.Errorf("%s: eos_token_id: want the id of a special token of %s, got %d, there %.40q", found.Path, path, id,
+		return fmt.Errorf("%s: eos_token_id: want the id of a special token of %s, got %d, there %.40q", found.Path,
+			path, id,
 			name)
 	}
 	bos, ok := t.BOS()

@@ -39,9 +39,10 @@ func TestEOSOfTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := map[string]string{
-		"":                       "",
-		"config.json":            put(t, map[string]string{"config.json": `{"eos_token_id": 1}`}),
-		"generation_config":      put(t, map[string]string{"config.json": `{"eos_token_id": 2}`, "generation_config.json": `{"eos_token_id": [1, 2]}`}),
+		"":            "",
+		"config.json": put(t, map[string]string{"config.json": `{"eos_token_id": 1}`}),
+		"generation_config": put(t, map[string]string{"config.json": `{"eos_token_id": 2}`,
+			"generation_config.json": `{"eos_token_id": [1, 2]}`}),
 		"names none":             put(t, map[string]string{"config.json": `{"eos_token_id": null}`}),
 		"nothing":                t.TempDir(),
 		"GGUF":                   ggufModel,
@@ -56,16 +57,18 @@ func TestEOSOfTheModel(t *testing.T) {
 		says bool  // by a name, which no model's comes before
 		at   int32 // the id that 1 of a model's vocabulary has here
 	}{
-		"tokenizer.model alone":                          {file(ModelFile, string(sp.bytes())), 2, false, 1},
-		"tokenizer.json alone":                           {file(JSONFile, json), -1, false, 1},
-		"ranks alone":                                    {file(ModelFile, ranks()), 257, false, -1},
-		"GGUF":                                           {ggufTokenizer, 2, false, 1},
-		"folder without configuration":                   {put(t, map[string]string{JSONFile: json}), -1, false, 1},
-		"folder whose configuration names none":          {with(JSONFile, json, `{"eos_token": null}`), -1, false, 1},
-		"folder that names one":                          {with(JSONFile, json, `{"eos_token": "</s>"}`), 2, true, 1},
-		"folder of SentencePiece":                        {put(t, map[string]string{ModelFile: string(sp.bytes())}), 2, false, 1},
-		"folder of SentencePiece that names one":         {with(ModelFile, string(sp.bytes()), `{"eos_token": "<unk>"}`), 0, true, 1},
-		"folder with a model's configuration of its own": {put(t, map[string]string{JSONFile: json, "config.json": `{"eos_token_id": 2}`}), 2, true, 1},
+		"tokenizer.model alone":                 {file(ModelFile, string(sp.bytes())), 2, false, 1},
+		"tokenizer.json alone":                  {file(JSONFile, json), -1, false, 1},
+		"ranks alone":                           {file(ModelFile, ranks()), 257, false, -1},
+		"GGUF":                                  {ggufTokenizer, 2, false, 1},
+		"folder without configuration":          {put(t, map[string]string{JSONFile: json}), -1, false, 1},
+		"folder whose configuration names none": {with(JSONFile, json, `{"eos_token": null}`), -1, false, 1},
+		"folder that names one":                 {with(JSONFile, json, `{"eos_token": "</s>"}`), 2, true, 1},
+		"folder of SentencePiece":               {put(t, map[string]string{ModelFile: string(sp.bytes())}), 2, false, 1},
+		"folder of SentencePiece that names one": {with(ModelFile, string(sp.bytes()),
+			`{"eos_token": "<unk>"}`), 0, true, 1},
+		"folder with a model's configuration of its own": {put(t,
+			map[string]string{JSONFile: json, "config.json": `{"eos_token_id": 2}`}), 2, true, 1},
 	} {
 		for from, model := range models {
 			want := c.own
@@ -76,7 +79,9 @@ func TestEOSOfTheModel(t *testing.T) {
 			}
 			tok, err := LoadFor(c.path, Options{Model: model})
 			if want < 0 && c.own >= 0 { // the model's 1 is no special token of this vocabulary
-				if err == nil || !strings.Contains(err.Error(), "eos_token_id: want the id of a special token of "+c.path+", got 1, there ") || !strings.Contains(err.Error(), model) {
+				if err == nil || !strings.Contains(err.Error(),
+					"eos_token_id: want the id of a special token of "+c.path+", got 1, there ") ||
+					!strings.Contains(err.Error(), model) {
 					t.Errorf("%s, %s: error %v", kind, from, err)
 				}
 				continue
@@ -100,7 +105,8 @@ func TestEOSOfTheModel(t *testing.T) {
 				t.Errorf("%s, %s: EOS %d, %v; want %q", kind, from, got, ok, piece)
 			}
 		}
-		if _, err := LoadFor(c.path, Options{EOS: "<nothing>"}); err == nil || !strings.Contains(err.Error(), c.path+`: EOS: want a token of the vocabulary, got "<nothing>"`) {
+		if _, err := LoadFor(c.path, Options{EOS: "<nothing>"}); err == nil ||
+			!strings.Contains(err.Error(), c.path+`: EOS: want a token of the vocabulary, got "<nothing>"`) {
 			t.Errorf("%s: error %v", kind, err)
 		}
 	}
@@ -110,7 +116,8 @@ func TestEOSOfTheModel(t *testing.T) {
 func TestCopyGeneration(t *testing.T) {
 	folder := put(t, map[string]string{"generation_config.json": `{"eos_token_id": [5, 2], "max_new_tokens": 12345678901234567890, "temperature": 0.6}`})
 	file := filepath.Join(t.TempDir(), "m.gguf")
-	if err := gguf.Write(file, []gguf.KeyValue{{Key: ggufBOS, Value: uint32(1)}, {Key: ggufEOS, Value: uint32(2)}, {Key: ggufEOT, Value: uint32(7)}}); err != nil {
+	if err := gguf.Write(file, []gguf.KeyValue{{Key: ggufBOS, Value: uint32(1)}, {Key: ggufEOS, Value: uint32(2)},
+		{Key: ggufEOT, Value: uint32(7)}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -120,7 +127,8 @@ func TestCopyGeneration(t *testing.T) {
 	}{
 		{"as it is", folder, -1, []string{`{"eos_token_id": [5, 2], "max_new_tokens": 12345678901234567890, "temperature": 0.6}`}},
 		{"taught what it knows", folder, 2, []string{`{"eos_token_id": [5, 2], "max`}},
-		{"taught another", folder, 9, []string{"\"eos_token_id\": [\n    9,\n    5,\n    2\n  ]", `"max_new_tokens": 12345678901234567890`, `"temperature": 0.6`}},
+		{"taught another", folder, 9, []string{"\"eos_token_id\": [\n    9,\n    5,\n    2\n  ]",
+			`"max_new_tokens": 12345678901234567890`, `"temperature": 0.6`}},
 		{"GGUF", file, -1, []string{"\"bos_token_id\": 1", "\"eos_token_id\": [\n    2,\n    7\n  ]"}},
 		{"GGUF, taught another", file, 9, []string{"\"eos_token_id\": [\n    9,\n    2,\n    7\n  ]"}},
 		{"none", t.TempDir(), 9, nil},
@@ -140,7 +148,8 @@ func TestCopyGeneration(t *testing.T) {
 		}
 	}
 	bad := put(t, map[string]string{"generation_config.json": `{"eos_token_id": 1, "eos_token_id": 2}`})
-	if err := CopyGeneration(bad, t.TempDir(), -1); err == nil || !strings.Contains(err.Error(), "generation_config.json: line 1: field eos_token_id: want each name once") {
+	if err := CopyGeneration(bad, t.TempDir(), -1); err == nil ||
+		!strings.Contains(err.Error(), "generation_config.json: line 1: field eos_token_id: want each name once") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -149,8 +158,10 @@ func TestCopyGeneration(t *testing.T) {
 // generation settings with it.
 func TestCopyTokenizer(t *testing.T) {
 	json := string(change(t, "chars", nil))
-	from := put(t, map[string]string{"words.model": string(llama("a").bytes()), "words.json": json, "ranks.txt": ranks(), JSONFile: json, "generation_config.json": `{}`})
-	for name, want := range map[string]string{"words.model": ModelFile, "words.json": JSONFile, "ranks.txt": ModelFile, "": JSONFile} {
+	from := put(t, map[string]string{"words.model": string(llama("a").bytes()), "words.json": json,
+		"ranks.txt": ranks(), JSONFile: json, "generation_config.json": `{}`})
+	for name, want := range map[string]string{"words.model": ModelFile, "words.json": JSONFile,
+		"ranks.txt": ModelFile, "": JSONFile} {
 		to := t.TempDir()
 		if err := CopyTokenizer(filepath.Join(from, name), to); err != nil {
 			t.Fatal(err)

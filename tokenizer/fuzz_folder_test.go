@@ -13,7 +13,8 @@ import (
 // of the vocabulary, and each token that a file gives an id has it.
 func FuzzFolder(f *testing.F) {
 	kinds := []struct{ name, content string }{
-		{ModelFile, string(llama("a", "q", "▁", "▁q").bytes())}, {JSONFile, string(change(f, "chars", nil))}, {ModelFile, ranks()},
+		{ModelFile, string(llama("a", "q", "▁", "▁q").bytes())}, {JSONFile, string(change(f, "chars", nil))},
+		{ModelFile, ranks()},
 	}
 	// The forms of real files: LLaMA 2's and 3's, Qwen2's, Mistral's, and of folders that were made by hand.
 	for _, config := range []string{
@@ -24,7 +25,8 @@ func FuzzFolder(f *testing.F) {
 		`{"eos_token_id": [1, 2]}`, `{"bos_token": NaN}`, `{"eos_token": "a", "eos_token": "b"}`,
 	} {
 		for kind := range kinds {
-			f.Add(uint8(kind), config, `{"eos_token": {"content": "</s>", "lstrip": false}, "pad_token": "[PAD]"}`, `{"<|im_start|>": 263, "<|im_end|>": 264}`, "<s>q <|im_end|> a")
+			f.Add(uint8(kind), config, `{"eos_token": {"content": "</s>", "lstrip": false}, "pad_token": "[PAD]"}`,
+				`{"<|im_start|>": 263, "<|im_end|>": 264}`, "<s>q <|im_end|> a")
 			f.Add(uint8(kind), config, ``, ``, "q")
 		}
 	}
@@ -33,7 +35,8 @@ func FuzzFolder(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, config, names, added, text string) {
 		vocabulary := kinds[int(kind)%len(kinds)]
 		for name, content := range map[string]string{
-			ModelFile: "", JSONFile: "", vocabulary.name: vocabulary.content, ConfigFile: config, SpecialTokensFile: names, AddedTokensFile: added,
+			ModelFile: "", JSONFile: "", vocabulary.name: vocabulary.content, ConfigFile: config,
+			SpecialTokensFile: names, AddedTokensFile: added,
 		} {
 			path := filepath.Join(dir, name)
 			if content == "" {
@@ -97,9 +100,11 @@ func FuzzGGUFTokenizer(f *testing.F) {
 		}
 		f.Add(b, "q <s> aa")
 	}
-	small, err := parseSentencePiece(modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁a", 0, userDefined}), modelType: modelBPE, keepSpace: true}.bytes(), nil)
+	small, err := parseSentencePiece(modelFile{pieces: append(basic(), piece{"a", -1, normal},
+		piece{"▁a", 0, userDefined}), modelType: modelBPE, keepSpace: true}.bytes(), nil)
 	if err == nil {
-		add(append(small.Vocabulary().Metadata(), gguf.KeyValue{Key: ggufEOT, Value: uint32(1)}, gguf.KeyValue{Key: ggufChatTemplate, Value: "{{ x }}"}))
+		add(append(small.Vocabulary().Metadata(), gguf.KeyValue{Key: ggufEOT, Value: uint32(1)},
+			gguf.KeyValue{Key: ggufChatTemplate, Value: "{{ x }}"}))
 	}
 	bytes, err := parseSentencePiece(llama("a", "▁a").bytes(), nil)
 	if err != nil {
@@ -110,11 +115,14 @@ func FuzzGGUFTokenizer(f *testing.F) {
 	for b := range 256 {
 		tokens, types = append(tokens, toLetters(string([]byte{byte(b)}))), append(types, int32(normal))
 	}
-	tokens, types = append(tokens, "aa", "<|end|>", "<tool>"), append(types, int32(normal), int32(control), int32(userDefined))
+	tokens, types = append(tokens, "aa", "<|end|>", "<tool>"),
+		append(types, int32(normal), int32(control), int32(userDefined))
 	for _, pre := range []string{"gpt-2", "llama-bpe", "qwen2"} {
 		add([]gguf.KeyValue{
-			{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: pre}, {Key: ggufTokens, Value: tokens}, {Key: ggufTypes, Value: types},
-			{Key: ggufMerges, Value: []string{"a a"}}, {Key: ggufBOS, Value: uint32(257)}, {Key: ggufEOS, Value: uint32(257)}, {Key: ggufAddBOS, Value: true},
+			{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: pre}, {Key: ggufTokens, Value: tokens},
+			{Key: ggufTypes, Value: types},
+			{Key: ggufMerges, Value: []string{"a a"}}, {Key: ggufBOS, Value: uint32(257)},
+			{Key: ggufEOS, Value: uint32(257)}, {Key: ggufAddBOS, Value: true},
 		})
 	}
 	dir := f.TempDir()

@@ -11,7 +11,8 @@ import (
 
 // Any bytes are a model or an error; what is a model encodes and decodes anything.
 func FuzzParseSentencePiece(f *testing.F) {
-	small := modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁a", 0, userDefined}, piece{"aa", 0, unused})}
+	small := modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁a", 0, userDefined},
+		piece{"aa", 0, unused})}
 	f.Add(small.bytes(), "a aa é")
 	f.Add(llama("a", "▁a").bytes(), "<s> a")
 	small.modelType = 1
@@ -68,13 +69,15 @@ func FuzzEncode(f *testing.F) {
 // Any bytes are a tokenizer.json or an error; what is one encodes and decodes anything.
 func FuzzTokenizerJSON(f *testing.F) {
 	for _, name := range []string{"bytes", "chars"} {
-		f.Add(change(f, name, object{"model.vocab": object{"<unk>": 0, "a": 1, "b": 2, "ab": 3}, "model.merges": []string{"a b"}, "model.byte_fallback": false}), "<unk>ab")
+		f.Add(change(f, name, object{"model.vocab": object{"<unk>": 0, "a": 1, "b": 2, "ab": 3},
+			"model.merges": []string{"a b"}, "model.byte_fallback": false}), "<unk>ab")
 	}
 	reference, err := os.ReadFile("testdata/reference.jsonl")
 	if err != nil {
 		f.Fatal(err)
 	}
-	small := object{"type": "BPE", "vocab": object{"a": 0, "b": 1, "ab": 2, "▁": 3}, "merges": []any{[]string{"a", "b"}}, "ignore_merges": true}
+	small := object{"type": "BPE", "vocab": object{"a": 0, "b": 1, "ab": 2, "▁": 3},
+		"merges": []any{[]string{"a", "b"}}, "ignore_merges": true}
 	for line := range bytes.Lines(reference) {
 		var c struct {
 			Base string
@@ -89,7 +92,8 @@ func FuzzTokenizerJSON(f *testing.F) {
 			}
 		}
 		c.Set["model"] = small
-		c.Set["added_tokens"] = []any{special(4, "<s>"), object{"id": 5, "content": "b b", "lstrip": true, "normalized": true}}
+		c.Set["added_tokens"] = []any{special(4, "<s>"),
+			object{"id": 5, "content": "b b", "lstrip": true, "normalized": true}}
 		f.Add(change(f, c.Base, c.Set), "<s> ab  b b\xff")
 	}
 	f.Fuzz(func(t *testing.T, file []byte, text string) {

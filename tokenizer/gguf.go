@@ -44,7 +44,8 @@ func fromGGUF(f *gguf.File) (loaded, error) {
 	case model == "llama":
 		return certain(sentencePieceFromGGUF(f))
 	default:
-		return nil, fmt.Errorf(`%s: want "llama" (SentencePiece) or "gpt2" (byte-level BPE), got %.40q`, ggufModel, model)
+		return nil, fmt.Errorf(`%s: want "llama" (SentencePiece) or "gpt2" (byte-level BPE), got %.40q`, ggufModel,
+			model)
 	}
 }
 

@@ -17,7 +17,8 @@ func TestGGUFVocabulary(t *testing.T) {
 	dir := realdata.Folder(t)
 	want := load(t, filepath.Join(dir, "tokenizer/llama2/tokenizer.model"))
 	text := string(readFile(t, filepath.Join(dir, "tokenizer/llama2/ggml-vocab-llama-spm.inp")))
-	for _, path := range []string{"tokenizer/llama2/ggml-vocab-llama-spm.gguf", "models/llama-2-tiny-random/llama-2-tiny-random.gguf"} {
+	for _, path := range []string{"tokenizer/llama2/ggml-vocab-llama-spm.gguf",
+		"models/llama-2-tiny-random/llama-2-tiny-random.gguf"} {
 		got := load(t, filepath.Join(dir, path))
 		ids := got.Encode(text)
 		if !slices.Equal(ids, want.Encode(text)) || got.Decode(ids) != want.Decode(ids) {
@@ -41,7 +42,8 @@ func TestGGUFByteLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, c := range map[string]struct{ same, text string }{
-		filepath.Join(dir, "tokenizer/gpt2/ggml-vocab-gpt-2.gguf"): {"tokenizer/gpt2/tokenizer.json", "tokenizer/gpt2/ggml-vocab-gpt-2.inp"},
+		filepath.Join(dir, "tokenizer/gpt2/ggml-vocab-gpt-2.gguf"): {"tokenizer/gpt2/tokenizer.json",
+			"tokenizer/gpt2/ggml-vocab-gpt-2.inp"},
 		llama3: {"tokenizer/llama3/tokenizer.model", "tokenizer/llama3/ggml-vocab-llama-bpe.inp"},
 	} {
 		got, want := load(t, path), load(t, filepath.Join(dir, c.same))
@@ -58,7 +60,8 @@ func TestGGUFByteLevel(t *testing.T) {
 	if err := gguf.Write(llama3, metadata); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(llama3); err == nil || !strings.Contains(err.Error(), `tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2"], got "dbrx"`) {
+	if _, err := Load(llama3); err == nil || !strings.Contains(err.Error(),
+		`tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2"], got "dbrx"`) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -92,7 +95,8 @@ func llama3Metadata(t *testing.T, dir string) []gguf.KeyValue {
 		merges = append(merges, m[0]+" "+m[1])
 	}
 	return []gguf.KeyValue{
-		{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: "llama-bpe"}, {Key: ggufTokens, Value: tokens}, {Key: ggufTypes, Value: types},
+		{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: "llama-bpe"}, {Key: ggufTokens, Value: tokens},
+		{Key: ggufTypes, Value: types},
 		{Key: ggufMerges, Value: merges}, {Key: ggufBOS, Value: uint32(128000)}, {Key: ggufEOS, Value: uint32(128001)},
 	}
 }
@@ -130,7 +134,8 @@ func TestGGUFMetadata(t *testing.T) {
 		at := slices.IndexFunc(changed, func(kv gguf.KeyValue) bool { return kv.Key == c.key })
 		changed[at].Value = c.value
 		write(changed...)
-		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%d: error %v, want one with the file and %q", i, err, c.want)
 		}
 	}

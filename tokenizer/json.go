@@ -152,7 +152,8 @@ func nameIDs(vocab map[string]int32, added []addedToken) ([]string, error) {
 	var names []string
 	put := func(field, name string, id int32) error {
 		if id < 0 || int(id) >= limit {
-			return fmt.Errorf("%s: want ids from 0 to %d for so many tokens, got %d for %.40q", field, limit-1, id, name)
+			return fmt.Errorf("%s: want ids from 0 to %d for so many tokens, got %d for %.40q", field, limit-1, id,
+				name)
 		}
 		if int(id) >= len(names) {
 			names = append(names, make([]string, int(id)+1-len(names))...)

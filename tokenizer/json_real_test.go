@@ -25,7 +25,8 @@ func encodeJSON(t testing.TB, v any) []byte {
 }
 
 func special(id int, content string) object {
-	return object{"id": id, "content": content, "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false}
+	return object{"id": id, "content": content, "special": true, "normalized": false, "single_word": false,
+		"lstrip": false, "rstrip": false}
 }
 
 // beginWith is the post-processor that puts one token in front.
@@ -94,13 +95,15 @@ func llama2JSON(t testing.TB, sp *SentencePiece, modern bool) []byte {
 			object{"type": "Strip", "content": " ", "start": 1, "stop": 0},
 		}},
 		"model": object{
-			"type": "BPE", "dropout": nil, "unk_token": "<unk>", "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges,
+			"type": "BPE", "dropout": nil, "unk_token": "<unk>", "continuing_subword_prefix": nil,
+			"end_of_word_suffix": nil,
+			"fuse_unk":           true, "byte_fallback": true, "vocab": vocab, "merges": merges,
 		},
 	}
 	if modern {
 		file["normalizer"] = nil
-		file["pre_tokenizer"] = object{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": false}
+		file["pre_tokenizer"] = object{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always",
+			"split": false}
 		file["model"].(object)["ignore_merges"] = false
 	}
 	return encodeJSON(t, file)
@@ -133,13 +136,16 @@ func byteLevelFile(vocab map[string]int32, merges []string, pattern string, adde
 	return object{
 		"version": "1.0", "added_tokens": added, "normalizer": nil,
 		"pre_tokenizer": object{"type": "Sequence", "pretokenizers": []any{
-			object{"type": "Split", "pattern": object{"Regex": pattern}, "behavior": "Isolated", "invert": false}, level,
+			object{"type": "Split", "pattern": object{"Regex": pattern}, "behavior": "Isolated", "invert": false},
+			level,
 		}},
 		"post_processor": post,
 		"decoder":        level,
 		"model": object{
-			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": false, "byte_fallback": false, "ignore_merges": true, "vocab": vocab, "merges": merges,
+			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+			"end_of_word_suffix": nil,
+			"fuse_unk":           false, "byte_fallback": false, "ignore_merges": true, "vocab": vocab,
+			"merges": merges,
 		},
 	}
 }

@@ -162,7 +162,8 @@ func (t *BPE) setMerges(m *jsonModel) error {
 		r, rok := m.Vocab[pair[1]]
 		id, ok := m.Vocab[pair[0]+pair[1]]
 		if !lok || !rok || !ok || pair[0] == "" || pair[1] == "" {
-			return fmt.Errorf("model.merges[%d]: want tokens of model.vocab that make a third, got %.40q and %.40q", rank,
+			return fmt.Errorf("model.merges[%d]: want tokens of model.vocab that make a third, got %.40q and %.40q",
+				rank,
 				pair[0], pair[1])
 		}
 		if t.skipped[id] {

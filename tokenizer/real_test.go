@@ -68,7 +68,8 @@ func TestModelTexts(t *testing.T) {
 			Prompt, Text string
 			IDs          []int32
 		}
-		if err := json.Unmarshal(readFile(t, filepath.Join(folder, "greedy.json")), &greedy); err != nil || len(greedy) == 0 {
+		if err := json.Unmarshal(readFile(t, filepath.Join(folder, "greedy.json")), &greedy); err != nil ||
+			len(greedy) == 0 {
 			t.Fatalf("%s: %d texts, error %v", model, len(greedy), err)
 		}
 		for _, g := range greedy {
@@ -93,7 +94,8 @@ func TestModelTexts(t *testing.T) {
 	}
 }
 
-var texts = []string{"tinyshakespeare.txt", "wikitext-2-valid.txt", "wiki_demo.txt.gz", "war-and-peace.txt.gz", "tinystories_2M_part.txt"}
+var texts = []string{"tinyshakespeare.txt", "wikitext-2-valid.txt", "wiki_demo.txt.gz", "war-and-peace.txt.gz",
+	"tinystories_2M_part.txt"}
 
 // LLaMA-2's tokenizer loses nothing: bytes for the unknown, all spaces kept.
 func TestRoundTrip(t *testing.T) {

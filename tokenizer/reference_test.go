@@ -122,7 +122,8 @@ func TestTextIsText(t *testing.T) {
 				t.Errorf("%s: the template %q became %v, want %d in it", name, text, ids, id)
 			}
 		}
-		if got := tok.EncodeParts([]Part{{Text: "<s>"}, {Special: true, ID: id, Text: "<s>"}}); got[len(got)-1] != id || slices.Contains(got[:len(got)-1], id) {
+		if got := tok.EncodeParts([]Part{{Text: "<s>"},
+			{Special: true, ID: id, Text: "<s>"}}); got[len(got)-1] != id || slices.Contains(got[:len(got)-1], id) {
 			t.Errorf("%s: a text and a token became %v", name, got)
 		}
 	}

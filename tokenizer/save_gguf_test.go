@@ -78,7 +78,8 @@ func sameTokenizer(t *testing.T, name string, want, got Tokenizer, texts []strin
 		if !slices.Equal(a, b) || want.Decode(a) != got.Decode(a) {
 			t.Errorf("%s: another tokenizer for %.40q", name, text)
 		}
-		if a, b := want.(PartEncoder).SplitSpecial(text), got.(PartEncoder).SplitSpecial(text); !reflect.DeepEqual(a, b) {
+		if a, b := want.(PartEncoder).SplitSpecial(text),
+			got.(PartEncoder).SplitSpecial(text); !reflect.DeepEqual(a, b) {
 			t.Errorf("%s: other special tokens in %.40q: %v, want %v", name, text, b, a)
 		}
 	}
@@ -105,7 +106,8 @@ func TestSaveGGUFSettings(t *testing.T) {
 	byteLevel := []gguf.KeyValue{
 		{Key: ggufModel, Value: "gpt2"}, {Key: ggufPre, Value: "qwen2"},
 		{Key: ggufTokens, Value: []string{"<pad>", "a", "b", "ab", "<x>", "<|im_end|>"}},
-		{Key: ggufTypes, Value: []int32{int32(control), int32(normal), int32(normal), int32(normal), int32(userDefined), int32(control)}},
+		{Key: ggufTypes, Value: []int32{int32(control), int32(normal), int32(normal), int32(normal),
+			int32(userDefined), int32(control)}},
 		{Key: ggufMerges, Value: []string{"a b"}}, {Key: ggufEOS, Value: uint32(5)},
 	}
 	with := func(metadata []gguf.KeyValue, more ...gguf.KeyValue) []gguf.KeyValue {
@@ -121,15 +123,21 @@ func TestSaveGGUFSettings(t *testing.T) {
 		config, generation map[string]any
 	}{
 		"SentencePiece": {pieces,
-			map[string]any{"add_bos_token": true, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "chat_template": nil, "add_prefix_space": nil},
+			map[string]any{"add_bos_token": true, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
+				"chat_template": nil, "add_prefix_space": nil},
 			map[string]any{"bos_token_id": 1.0, "eos_token_id": 2.0}},
-		"no BOS, no space, another EOS": {with(pieces, gguf.KeyValue{Key: ggufAddBOS, Value: false}, gguf.KeyValue{Key: ggufSpacePrefix, Value: false},
-			gguf.KeyValue{Key: ggufEOS, Value: end}, gguf.KeyValue{Key: ggufEOT, Value: uint32(2)}, gguf.KeyValue{Key: ggufChatTemplate, Value: template}),
-			map[string]any{"add_bos_token": false, "bos_token": "<s>", "eos_token": "<end>", "add_prefix_space": false, "chat_template": template},
+		"no BOS, no space, another EOS": {with(pieces, gguf.KeyValue{Key: ggufAddBOS, Value: false},
+			gguf.KeyValue{Key: ggufSpacePrefix, Value: false},
+			gguf.KeyValue{Key: ggufEOS, Value: end}, gguf.KeyValue{Key: ggufEOT, Value: uint32(2)},
+			gguf.KeyValue{Key: ggufChatTemplate, Value: template}),
+			map[string]any{"add_bos_token": false, "bos_token": "<s>", "eos_token": "<end>",
+				"add_prefix_space": false, "chat_template": template},
 			map[string]any{"bos_token_id": 1.0, "eos_token_id": []any{float64(end), 2.0}}},
-		"byte level": {byteLevel, map[string]any{"add_bos_token": false, "bos_token": nil, "eos_token": "<|im_end|>", "tokenizer_class": "PreTrainedTokenizerFast"},
+		"byte level": {byteLevel, map[string]any{"add_bos_token": false, "bos_token": nil, "eos_token": "<|im_end|>",
+			"tokenizer_class": "PreTrainedTokenizerFast"},
 			map[string]any{"bos_token_id": nil, "eos_token_id": 5.0}},
-		"byte level with BOS": {with(byteLevel, gguf.KeyValue{Key: ggufAddBOS, Value: true}, gguf.KeyValue{Key: ggufBOS, Value: uint32(0)}),
+		"byte level with BOS": {with(byteLevel, gguf.KeyValue{Key: ggufAddBOS, Value: true},
+			gguf.KeyValue{Key: ggufBOS, Value: uint32(0)}),
 			map[string]any{"add_bos_token": true, "bos_token": "<pad>"}, map[string]any{"bos_token_id": 0.0}},
 	} {
 		path, dir := filepath.Join(t.TempDir(), "v.gguf"), t.TempDir()
@@ -157,14 +165,16 @@ func TestSaveGGUFSettings(t *testing.T) {
 	if err := gguf.Write(path, with(pieces, gguf.KeyValue{Key: ggufEOT, Value: uint32(1 << 20)})); err != nil {
 		t.Fatal(err)
 	}
-	if err := SaveGGUF(path, t.TempDir()); err == nil || !strings.Contains(err.Error(), path+": "+ggufEOT+": want an id below") {
+	if err := SaveGGUF(path, t.TempDir()); err == nil ||
+		!strings.Contains(err.Error(), path+": "+ggufEOT+": want an id below") {
 		t.Errorf("error %v", err)
 	}
 }
 
 // The file alone, without those beside it, is the vocabulary as well.
 func TestVocabularyAsModel(t *testing.T) {
-	for _, m := range []modelFile{llama("a", "b", "ab", "▁a"), {pieces: append(basic(), piece{"a", -1, normal}, piece{"▁", -2, unused}), noDummy: true}} {
+	for _, m := range []modelFile{llama("a", "b", "ab", "▁a"),
+		{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁", -2, unused}), noDummy: true}} {
 		v := parse(t, m).Vocabulary()
 		got, err := parseSentencePiece(v.model(), nil)
 		if err != nil {

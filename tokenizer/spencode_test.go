@@ -102,7 +102,8 @@ func TestEncodeEqualsPlainBPE(t *testing.T) {
 
 func TestPrefixSet(t *testing.T) {
 	s := newPrefixSet([]string{"a", "abc", "abcd", "b", "é", "abd"})
-	for text, want := range map[string]int{"": 0, "x": 0, "a": 1, "ab": 1, "abc": 3, "abcdx": 4, "abd": 3, "b": 1, "ba": 1, "é": 2, "\xc3": 0} {
+	for text, want := range map[string]int{"": 0, "x": 0, "a": 1, "ab": 1, "abc": 3, "abcdx": 4, "abd": 3, "b": 1,
+		"ba": 1, "é": 2, "\xc3": 0} {
 		if got := s.longest(text); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}

@@ -164,7 +164,8 @@ func (m *spModel) check() error {
 		case math.IsNaN(float64(p.score)):
 			return fmt.Errorf("piece %d (%.40q): want a score, got NaN", i, p.text)
 		case p.kind < normal || p.kind > byteType:
-			return fmt.Errorf("piece %d (%.40q): want a type from %d to %d, got %d", i, p.text, normal, byteType, p.kind)
+			return fmt.Errorf("piece %d (%.40q): want a type from %d to %d, got %d", i, p.text, normal, byteType,
+				p.kind)
 		case p.kind == unknown:
 			unknowns++
 		case p.kind == byteType:

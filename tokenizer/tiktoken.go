@@ -38,7 +38,8 @@ func parseTiktoken(b []byte, beside *addedFiles) (*BPE, error) {
 	for i := range t.byteIDs {
 		id, ok := t.ids[string([]byte{byte(i)})]
 		if !ok {
-			return nil, fmt.Errorf("not a list of ranks: want all 256 bytes, got none for %#02x in %d tokens", i, len(t.surface))
+			return nil, fmt.Errorf("not a list of ranks: want all 256 bytes, got none for %#02x in %d tokens", i,
+				len(t.surface))
 		}
 		t.byteIDs[i] = id
 	}

@@ -43,7 +43,8 @@ func TestTiktoken(t *testing.T) {
 			t.Errorf("%q: decoded %q", text, got)
 		}
 	}
-	for name, want := range map[string]int32{"<|begin_of_text|>": 261, "<|end_of_text|>": 262, "<|eot_id|>": 270, "<|reserved_special_token_250|>": 516} {
+	for name, want := range map[string]int32{"<|begin_of_text|>": 261, "<|end_of_text|>": 262, "<|eot_id|>": 270,
+		"<|reserved_special_token_250|>": 516} {
 		if id, ok := tok.Special(name); id != want || !ok || tok.Piece(id) != name {
 			t.Errorf("%s: %d %v, want %d", name, id, ok, want)
 		}

@@ -32,10 +32,12 @@ func TestEncodeDecode(t *testing.T) {
 		ties.pieces[i].score = 0
 	}
 	user := llama(words...)
-	user.pieces = append(user.pieces, piece{"<x>", 0, userDefined}, piece{"<x>a", 0, userDefined}, piece{"c▁", 0, userDefined})
+	user.pieces = append(user.pieces, piece{"<x>", 0, userDefined}, piece{"<x>a", 0, userDefined},
+		piece{"c▁", 0, userDefined})
 	splits := llama("ab", "abc", "bc", "a", "b", "c", "▁")
 	splits.pieces[3+256+1].kind = unused
-	plain := modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁", -2, normal}, piece{"▁a", 0, normal}), normalizer: "identity"}
+	plain := modelFile{pieces: append(basic(), piece{"a", -1, normal}, piece{"▁", -2, normal},
+		piece{"▁a", 0, normal}), normalizer: "identity"}
 	noDummy := llama(words...)
 	noDummy.noDummy = true
 	raw := llama(append(words, " ", "a ")...)
@@ -102,7 +104,8 @@ func TestDecodeIDs(t *testing.T) {
 		{"all, where extra spaces are removed", parse(t, trimmed), []int32{space, spaceA, space}, "a "},
 		{"a character from bytes", tok, []int32{b + 0xe2, b + 0x9c, b + 0x93}, "✓"},
 		{"a cut character", tok, []int32{b + 0xe2, b + 0x9c, a, b + 0x93}, "\uFFFD\uFFFDa\uFFFD"},
-		{"a control piece does not join bytes of two characters wrongly", tok, []int32{b + 0xe2, 1, b + 'a'}, "\uFFFDa"},
+		{"a control piece does not join bytes of two characters wrongly", tok, []int32{b + 0xe2, 1, b + 'a'},
+			"\uFFFDa"},
 		{"unknown and outside", tok, []int32{0, -1, 1 << 30}, " \u2047  \u2047  \u2047 "},
 	} {
 		if got := c.tok.Decode(c.ids); got != c.want {
@@ -172,23 +175,29 @@ func TestLoadErrors(t *testing.T) {
 		{"cut", llama("a").bytes()[:100], "not a SentencePiece model"},
 		{"unigram", change(func(m *modelFile) { m.modelType = 1 }), "want BPE, got unigram"},
 		{"unheard of", change(func(m *modelFile) { m.modelType = 9 }), "want BPE, got 9"},
-		{"normalizer", change(func(m *modelFile) { m.normalizer, m.charsmap = "nmt_nfkc", "abc" }), `want identity, got "nmt_nfkc"`},
+		{"normalizer", change(func(m *modelFile) { m.normalizer, m.charsmap = "nmt_nfkc", "abc" }),
+			`want identity, got "nmt_nfkc"`},
 		{"denormalizer", message(llama("a").bytes(), 5, message(nil, 2, "abc")), "denormalizer: want identity"},
 		{"suffix", message(llama("a").bytes(), 2, number(nil, 24, 1)), "treat_whitespace_as_suffix"},
 		{"bytes without fallback", change(func(m *modelFile) { m.byteFallback = false }), "byte_fallback false"},
-		{"a byte missing", change(func(m *modelFile) { m.pieces = append(m.pieces[:3], m.pieces[4:]...) }), "want 256 byte pieces, got 255"},
+		{"a byte missing", change(func(m *modelFile) { m.pieces = append(m.pieces[:3], m.pieces[4:]...) }),
+			"want 256 byte pieces, got 255"},
 		{"no byte", change(func(m *modelFile) { m.pieces[3].text = "<0xG0>" }), "<0xG0>"},
 		{"no unknown", change(func(m *modelFile) { m.pieces = m.pieces[1:] }), "one unknown piece, got 0"},
 		{"two unknown", change(func(m *modelFile) { m.pieces[1].kind = unknown }), "one unknown piece, got 2"},
-		{"twice", change(func(m *modelFile) { m.pieces = append(m.pieces, m.pieces[259]) }), `piece 260: want each piece once, got "a"`},
-		{"control twice", change(func(m *modelFile) { m.pieces = append(m.pieces, piece{"<s>", 0, normal}) }), `got "<s>"`},
+		{"twice", change(func(m *modelFile) { m.pieces = append(m.pieces, m.pieces[259]) }),
+			`piece 260: want each piece once, got "a"`},
+		{"control twice", change(func(m *modelFile) { m.pieces = append(m.pieces, piece{"<s>", 0, normal}) }),
+			`got "<s>"`},
 		{"no text", change(func(m *modelFile) { m.pieces[259].text = "" }), "piece 259: want text"},
 		{"not UTF-8", change(func(m *modelFile) { m.pieces[259].text = "\xff" }), "piece 259: want text in UTF-8"},
 		{"NaN", change(func(m *modelFile) { m.pieces[259].score *= inf() }), "NaN"},
 		{"type", change(func(m *modelFile) { m.pieces[259].kind = 7 }), "want a type from 1 to 6, got 7"},
-		{"wire type of a piece", message(llama("a").bytes(), 1, number(nil, 1, 3)), "piece 260: field 1: want wire type 2, got 0"},
+		{"wire type of a piece", message(llama("a").bytes(), 1, number(nil, 1, 3)),
+			"piece 260: field 1: want wire type 2, got 0"},
 		{"group", []byte{1<<3 | 3}, "want wire type 0, 1, 2 or 5 in field 1, got 3"},
-		{"long length", []byte{1<<3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, "the end of the message"},
+		{"long length", []byte{1<<3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+			"the end of the message"},
 		{"long number", []byte{1 << 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, "field 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,7 +218,8 @@ func inf() float32 { var zero float32; return 1 / zero }
 
 func TestLoadFolder(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "want tokenizer.json or tokenizer.model, got neither") {
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(),
+		"want tokenizer.json or tokenizer.model, got neither") {
 		t.Errorf("empty folder: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, ModelFile), llama("a").bytes(), 0o666); err != nil {

@@ -12,7 +12,8 @@ func TestVocabulary(t *testing.T) {
 	v := parse(t, m).Vocabulary()
 	n := len(m.pieces)
 	if len(v.Pieces) != n || len(v.Scores) != n || len(v.Types) != n || v.Unknown != 0 || v.DummyPrefix {
-		t.Fatalf("%d pieces, %d scores, %d types of %d pieces, unknown %d, dummy prefix %v", len(v.Pieces), len(v.Scores), len(v.Types), n, v.Unknown, v.DummyPrefix)
+		t.Fatalf("%d pieces, %d scores, %d types of %d pieces, unknown %d, dummy prefix %v", len(v.Pieces),
+			len(v.Scores), len(v.Types), n, v.Unknown, v.DummyPrefix)
 	}
 	for i, p := range m.pieces {
 		if v.Pieces[i] != p.text || v.Scores[i] != p.score || v.Types[i] != int32(p.kind) {

@@ -57,7 +57,8 @@ func eachField(b []byte, visit func(field) error) error {
 			return fmt.Errorf("byte %d: want wire type 0, 1, 2 or 5 in field %d, got %d", at, f.num, f.wire)
 		}
 		if n <= 0 {
-			return fmt.Errorf("byte %d: want a value for field %d (wire type %d), got the end of the message", at, f.num, f.wire)
+			return fmt.Errorf("byte %d: want a value for field %d (wire type %d), got the end of the message", at,
+				f.num, f.wire)
 		}
 		b = b[n:]
 		if err := visit(f); err != nil {

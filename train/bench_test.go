@@ -61,7 +61,8 @@ func benchmarkStep(b *testing.B, s shape, prompt int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := Trainer{Device: d, Model: m, Trainable: params, Optimizer: adam, Schedule: optim.Constant(0), LR: 1e-4, ClipNorm: 1}
+	t := Trainer{Device: d, Model: m, Trainable: params, Optimizer: adam, Schedule: optim.Constant(0), LR: 1e-4,
+		ClipNorm: 1}
 	r := random.NewStream(1, random.Test, 0, 0)
 	rows := make([]data.Sequence, s.rows)
 	for i := range rows {

@@ -17,7 +17,8 @@ const (
 // joinBranches puts the adapters of branches beside the model's layers as the modules of one.
 func (r *run) joinBranches(m *llama.Model) (err error) {
 	cfg := &r.cfg
-	r.adapter, err = multilora.AttachBranches(m, cfg.Branches, cfg.Adapter.Scaling, multilora.Options{AnyBase: r.options.AnyBase})
+	r.adapter, err = multilora.AttachBranches(m, cfg.Branches, cfg.Adapter.Scaling,
+		multilora.Options{AnyBase: r.options.AnyBase})
 	if err != nil {
 		return cfg.wrong("branches", err)
 	}

@@ -69,7 +69,8 @@ func TestBranchesOfARun(t *testing.T) {
 	if err := os.WriteFile(changed, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "--branches") {
+	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "--branches") {
 		t.Errorf("with a branch that has changed: %v", err)
 	}
 	text[len(text)-1] ^= 1
@@ -100,16 +101,26 @@ func TestBranchesOfARun(t *testing.T) {
 
 func TestBranchesThatCannotBe(t *testing.T) {
 	for want, with := range map[string]func(*Config){
-		"--branches: want none with method full":     func(c *Config) { c.Branches, c.Adapter.Method = []string{"a"}, MethodFull },
-		"--branches: want none with from-adapter":    func(c *Config) { c.Branches, c.FromAdapter = []string{"a"}, "b" },
-		"--train: want all with method lora":         func(c *Config) { c.Train, c.Adapter.Method, c.Adapter.Modules = TrainScales, multilora.MethodLoRA, 1 },
-		"--train: want all or scales":                func(c *Config) { c.Train = "some" },
-		"--lora-plus-ratio: want 1 with method full": func(c *Config) { c.LoRAPlusRatio, c.Adapter.Method = 4, MethodFull },
-		"--lora-plus-ratio: want 1 with train":       func(c *Config) { c.LoRAPlusRatio, c.Train = 4, TrainScales },
-		"--best-by: want held-out, or beside":        func(c *Config) { c.BestBy = "boolq" },
-		"--eval-tasks: task \"bool\": want one of":   func(c *Config) { c.EvalTasks = []string{"bool"} },
-		"--eval-tasks: want rte once":                func(c *Config) { c.EvalTasks, c.TaskData = []string{"rte", "rte"}, "d" },
-		"--eval-tasks: want task-data":               func(c *Config) { c.EvalTasks = []string{"rte"} },
+		"--branches: want none with method full": func(c *Config) {
+			c.Branches, c.Adapter.Method = []string{"a"}, MethodFull
+		},
+		"--branches: want none with from-adapter": func(c *Config) {
+			c.Branches, c.FromAdapter = []string{"a"}, "b"
+		},
+		"--train: want all with method lora": func(c *Config) {
+			c.Train, c.Adapter.Method, c.Adapter.Modules = TrainScales, multilora.MethodLoRA, 1
+		},
+		"--train: want all or scales": func(c *Config) { c.Train = "some" },
+		"--lora-plus-ratio: want 1 with method full": func(c *Config) {
+			c.LoRAPlusRatio, c.Adapter.Method = 4, MethodFull
+		},
+		"--lora-plus-ratio: want 1 with train":     func(c *Config) { c.LoRAPlusRatio, c.Train = 4, TrainScales },
+		"--best-by: want held-out, or beside":      func(c *Config) { c.BestBy = "boolq" },
+		"--eval-tasks: task \"bool\": want one of": func(c *Config) { c.EvalTasks = []string{"bool"} },
+		"--eval-tasks: want rte once": func(c *Config) {
+			c.EvalTasks, c.TaskData = []string{"rte", "rte"}, "d"
+		},
+		"--eval-tasks: want task-data": func(c *Config) { c.EvalTasks = []string{"rte"} },
 	} {
 		c := Defaults()
 		c.Model, c.Out, c.Data = "m", "o", Files("d")

@@ -23,7 +23,8 @@ func TestPruneKeepsTheLastOnScheduleAndTheBest(t *testing.T) {
 		}
 		s := newState()
 		s.Step = step
-		s.Settings, s.Device, s.Files = map[string]string{"seed": "0"}, map[string]string{"device": "cpu"}, []savedFile{{"a", 0, noDigest}}
+		s.Settings, s.Device, s.Files = map[string]string{"seed": "0"}, map[string]string{"device": "cpu"},
+			[]savedFile{{"a", 0, noDigest}}
 		if err := s.write(filepath.Join(c.path(step), stateFile)); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +144,8 @@ func TestMetricsGoOnAfterACheckpoint(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{\"step\":1}\nnonsense\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadMetrics(dir); err == nil || !strings.Contains(err.Error(), "metrics.jsonl: line 2: want a record") {
+	if _, err := ReadMetrics(dir); err == nil || !strings.Contains(err.Error(),
+		"metrics.jsonl: line 2: want a record") {
 		t.Errorf("nonsense in line 2: %v", err)
 	}
 }
@@ -180,7 +182,8 @@ func TestNonFiniteStep(t *testing.T) {
 	if !ok {
 		t.Fatalf("the step gave %v", err)
 	}
-	if bad.Step != 2 || !slices.Equal(bad.Rows, []string{"rows.json row 5"}) || !strings.HasPrefix(bad.Kernel, "embedding with model.embed_tokens.weight") {
+	if bad.Step != 2 || !slices.Equal(bad.Rows, []string{"rows.json row 5"}) ||
+		!strings.HasPrefix(bad.Kernel, "embedding with model.embed_tokens.weight") {
 		t.Errorf("the error is %v", err)
 	}
 	if after := contents(t, tr); !slices.Equal(after, before) || tr.Optimizer.Steps() != 1 {

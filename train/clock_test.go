@@ -28,7 +28,8 @@ func smallRun(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	cfg := Defaults()
-	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut, cfg.Out = tinymodel.Write(t), Files(file), 32, 5, filepath.Join(t.TempDir(), "run")
+	cfg.Model, cfg.Data, cfg.MaxTokens, cfg.HeldOut, cfg.Out = tinymodel.Write(t), Files(file), 32, 5,
+		filepath.Join(t.TempDir(), "run")
 	cfg.Steps, cfg.EvalEvery, cfg.SaveEvery, cfg.LR = 12, 4, 3, 1e-2
 	return cfg
 }
@@ -149,7 +150,8 @@ func TestInterruptedWhileChecking(t *testing.T) {
 	}}, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resume(ctx, d, cfg, watcher{}, Options{AllowOtherBits: true}); err == nil || !strings.Contains(err.Error(), "interrupted before the first step") {
+	if _, err := Resume(ctx, d, cfg, watcher{}, Options{AllowOtherBits: true}); err == nil ||
+		!strings.Contains(err.Error(), "interrupted before the first step") {
 		t.Errorf("got %v", err)
 	}
 	if s, err := Resume(t.Context(), d, cfg, watcher{}, Options{}); err != nil || s.OtherBits != nil {

@@ -192,7 +192,8 @@ func differentMember(a, b []byte) string {
 			return fmt.Sprintf("field %s, and %s in its place", x[i].Name, y[i].Name)
 		}
 		if !bytes.Equal(x[i].Value, y[i].Value) {
-			return fmt.Sprintf("field %s: %s and %s", x[i].Name, shortened(string(x[i].Value)), shortened(string(y[i].Value)))
+			return fmt.Sprintf("field %s: %s and %s", x[i].Name, shortened(string(x[i].Value)),
+				shortened(string(y[i].Value)))
 		}
 	}
 	return ""
@@ -234,7 +235,8 @@ func compareTensors(a, b string) (what string, err error) {
 				}
 			}
 		}
-		return fmt.Sprintf("tensor %s: %d of %d numbers, the first of them number %d", name, count, tensorElements(s.Shape),
+		return fmt.Sprintf("tensor %s: %d of %d numbers, the first of them number %d", name, count,
+			tensorElements(s.Shape),
 			first), nil
 	}
 	return "", nil

@@ -63,9 +63,12 @@ func TestComputeDTypeLearns(t *testing.T) {
 	exactBefore, exact := learnedIn(t, model, "f32")
 	for compute, most := range map[string]float64{"bf16": 8.0 / 512, "f16": 8.0 / 4096} {
 		before, after := learnedIn(t, model, compute)
-		t.Logf("%s: the loss went from %.4f to %.4f; in f32 from %.4f to %.4f", compute, before, after, exactBefore, exact)
-		if after > before-1 || math.Abs(before/exactBefore-1) > most || math.Abs(after/exact-1) > most || after == exact {
-			t.Errorf("%s: the loss went from %v to %v; in f32 from %v to %v", compute, before, after, exactBefore, exact)
+		t.Logf("%s: the loss went from %.4f to %.4f; in f32 from %.4f to %.4f", compute, before, after, exactBefore,
+			exact)
+		if after > before-1 || math.Abs(before/exactBefore-1) > most || math.Abs(after/exact-1) > most ||
+			after == exact {
+			t.Errorf("%s: the loss went from %v to %v; in f32 from %v to %v", compute, before, after, exactBefore,
+				exact)
 		}
 	}
 }
@@ -89,7 +92,8 @@ func TestComputeDTypeSetting(t *testing.T) {
 		cfg.Adapter.Modules, cfg.Adapter.Alpha = 1, 1
 		for range 2 {
 			storage, err := cfg.Storage()
-			if err := errors.Join(err, cfg.validateRun()); err != nil || storage.DType != c.dtype || storage.ComputeDType != c.want {
+			if err := errors.Join(err, cfg.validateRun()); err != nil || storage.DType != c.dtype ||
+				storage.ComputeDType != c.want {
 				t.Errorf("%s, %q: %+v, %v; want %s", c.dtype, c.compute, storage, err, c.want)
 			}
 			cfg.Resolve()
@@ -112,7 +116,8 @@ func TestPlanOfComputeDType(t *testing.T) {
 		return p
 	}
 	exact, half := plan(tensor.Q4, ""), plan(tensor.Q4, "bf16")
-	if ratio := float64(half.Memory.Activations) / float64(exact.Memory.Activations); ratio < 0.5 || ratio > 0.55 { // statistics and what trains stay f32
+	if ratio := float64(half.Memory.Activations) / float64(exact.Memory.Activations); ratio < 0.5 ||
+		ratio > 0.55 { // statistics and what trains stay f32
 		t.Errorf("activations are %d bytes, in f32 %d", half.Memory.Activations, exact.Memory.Activations)
 	}
 	if half.Memory.Weights != exact.Memory.Weights || half.Memory.Moments != exact.Memory.Moments {
@@ -141,7 +146,8 @@ func TestPlanOfComputeDType(t *testing.T) {
 			}
 			got = append(got, x.String())
 			cfg := p.config
-			if x.apply(&cfg); x.name == "dtype" && cfg.DType.IsQuantized() && c.compute != "" && cfg.ComputeDType != c.compute {
+			if x.apply(&cfg); x.name == "dtype" && cfg.DType.IsQuantized() && c.compute != "" &&
+				cfg.ComputeDType != c.compute {
 				t.Errorf("%s, %q: %s gives activations in %s", c.dtype, c.compute, x, cfg.ComputeDType)
 			}
 			if need, ok := p.with(cfg); !ok || need >= p.Need() {

@@ -44,7 +44,8 @@ func TestConfigFileForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.LR != 1e-3 || c.Model != "7" || !c.Pack || strings.Join(c.paths(), "|") != "one.json" ||
-		strings.Join(c.Adapter.Targets, "|") != "q_proj|v_proj" || strings.Join(c.Adapter.Extra, "|") != "norm|lm_head" {
+		strings.Join(c.Adapter.Targets, "|") != "q_proj|v_proj" ||
+		strings.Join(c.Adapter.Extra, "|") != "norm|lm_head" {
 		t.Errorf("read %+v", c)
 	}
 	for _, s := range c.Settings() {
@@ -102,7 +103,8 @@ func TestConfigFileErrors(t *testing.T) {
 		{"data: &x [a]\nlr: *x\n", "1: data: want one value, got a YAML anchor"},
 	} {
 		c := Defaults()
-		if err := c.parse("", []byte(f.text)); err == nil || !strings.HasPrefix(err.Error(), f.want) && !strings.Contains(err.Error(), f.want) {
+		if err := c.parse("", []byte(f.text)); err == nil ||
+			!strings.HasPrefix(err.Error(), f.want) && !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%q: error %v, want %q", f.text, err, f.want)
 		}
 	}
@@ -160,11 +162,15 @@ func TestConfigFileMemory(t *testing.T) {
 	const deeper = "want lists at most 8 deep, got a deeper one"
 	for text, want := range map[string]string{
 		fill("["): "1: " + deeper, fill("{"): "1: " + deeper, fill("[a,"): "1: " + deeper, fill("{a: "): "1: " + deeper,
-		fill("data: ["): "1: ", fill("- "): "1: " + deeper, fill("? "): "1: " + deeper, fill("[\n"): deeper, fill("[\"]\", "): "1: " + deeper,
-		fill("'[' [ "): "1: ", fill("- ["): "1: " + deeper, fill("]"): "1: ", fill("&a "): "1: ", fill("*a "): "1: ", fill("!a "): "1: ", fill("%"): "1: ",
-		fill("@"): "1: ", fill(": "): "1: ", fill("lr: 1\n"): "2: ", fill("a: &a [*a]\n"): `2: mapping key "a" already defined`, stairs("a:"): `1: unknown setting "a"`,
-		stairs("-"): "1: want lines of NAME: VALUE", laughs: `1: unknown setting "a0"`, "data: &a [x]\n" + laughs: "1: data: want one value, got a YAML anchor",
-		fill("---\n"): "", fill("#"): "", fill(" "): "",
+		fill("data: ["): "1: ", fill("- "): "1: " + deeper, fill("? "): "1: " + deeper, fill("[\n"): deeper,
+		fill("[\"]\", "): "1: " + deeper,
+		fill("'[' [ "):   "1: ", fill("- ["): "1: " + deeper, fill("]"): "1: ", fill("&a "): "1: ",
+		fill("*a "): "1: ", fill("!a "): "1: ", fill("%"): "1: ",
+		fill("@"): "1: ", fill(": "): "1: ", fill("lr: 1\n"): "2: ",
+		fill("a: &a [*a]\n"): `2: mapping key "a" already defined`, stairs("a:"): `1: unknown setting "a"`,
+		stairs("-"): "1: want lines of NAME: VALUE", laughs: `1: unknown setting "a0"`,
+		"data: &a [x]\n" + laughs: "1: data: want one value, got a YAML anchor",
+		fill("---\n"):             "", fill("#"): "", fill(" "): "",
 	} {
 		c := Defaults()
 		var err error
@@ -181,7 +187,8 @@ func TestConfigFileMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Defaults()
-	if err := c.Read(path); err == nil || !strings.Contains(err.Error(), path+": want at most 262144 bytes, got 262146") {
+	if err := c.Read(path); err == nil || !strings.Contains(err.Error(),
+		path+": want at most 262144 bytes, got 262146") {
 		t.Errorf("a larger file: %v", err)
 	}
 }
@@ -284,11 +291,13 @@ func TestEpochsBecomeSteps(t *testing.T) {
 		c := Defaults()
 		c.BatchRows, c.Accumulate, c.Epochs = 4, 5, f.epochs
 		err := c.countSteps(f.rows)
-		if f.steps < 0 && (err == nil || !strings.Contains(err.Error(), "--epochs: want at most 4294967295 micro-batches")) {
+		if f.steps < 0 && (err == nil || !strings.Contains(err.Error(),
+			"--epochs: want at most 4294967295 micro-batches")) {
 			t.Errorf("%v epochs of %d rows: error %v", f.epochs, f.rows, err)
 		}
 		if f.steps > 0 && (err != nil || c.Steps != f.steps || c.WarmupSteps != min(10, f.steps/2)) {
-			t.Errorf("%v epochs of %d rows: %d steps, %d of them warmup, %v", f.epochs, f.rows, c.Steps, c.WarmupSteps, err)
+			t.Errorf("%v epochs of %d rows: %d steps, %d of them warmup, %v", f.epochs, f.rows, c.Steps,
+				c.WarmupSteps, err)
 		}
 	}
 }

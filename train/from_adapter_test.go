@@ -48,12 +48,18 @@ func trainedAdapters(t *testing.T, d *tensor.Device, model string) map[string]st
 	t.Helper()
 	all := map[string]string{}
 	for name, cfg := range map[string]multilora.Config{
-		"multilora":  {Method: multilora.MethodMultiLoRA, Modules: 2, Rank: 3, Alpha: 5, Scaling: multilora.ScalingScalar, Targets: []string{"q_proj", "v_proj"}},
-		"per-output": {Method: multilora.MethodMultiLoRA, Modules: 2, Rank: 2, Alpha: 4, Scaling: multilora.ScalingPerOutput, Targets: []string{multilora.AllLinear}, Dropout: 0.2},
-		"lora":       {Method: multilora.MethodLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar, Targets: []string{"q_proj", "down_proj"}},
-		"rslora":     {Method: multilora.MethodRSLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar, Targets: []string{"up_proj"}, Extra: []string{"norm", "lm_head"}},
-		"ranks": {Method: multilora.MethodLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar, Targets: []string{"q_proj"},
-			Ranks: map[string]int{"model.layers.1.self_attn.q_proj": 2}, Alphas: map[string]float64{"model.layers.1.self_attn.q_proj": 7}},
+		"multilora": {Method: multilora.MethodMultiLoRA, Modules: 2, Rank: 3, Alpha: 5,
+			Scaling: multilora.ScalingScalar, Targets: []string{"q_proj", "v_proj"}},
+		"per-output": {Method: multilora.MethodMultiLoRA, Modules: 2, Rank: 2, Alpha: 4,
+			Scaling: multilora.ScalingPerOutput, Targets: []string{multilora.AllLinear}, Dropout: 0.2},
+		"lora": {Method: multilora.MethodLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar,
+			Targets: []string{"q_proj", "down_proj"}},
+		"rslora": {Method: multilora.MethodRSLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar,
+			Targets: []string{"up_proj"}, Extra: []string{"norm", "lm_head"}},
+		"ranks": {Method: multilora.MethodLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: multilora.ScalingScalar,
+			Targets: []string{"q_proj"},
+			Ranks:   map[string]int{"model.layers.1.self_attn.q_proj": 2},
+			Alphas:  map[string]float64{"model.layers.1.self_attn.q_proj": 7}},
 	} {
 		m, err := llama.Load(t.Context(), d, model, llama.LoadOptions{})
 		if err != nil {
@@ -146,8 +152,11 @@ func TestFromAdapterInEveryForm(t *testing.T) {
 			if err := written.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
 				t.Fatal(err)
 			}
-			if written.FromAdapter != adapter || written.Adapter.Method != before.Method || written.Adapter.Rank != before.Rank || written.Adapter.Alpha != before.Alpha ||
-				written.Adapter.Modules != before.Modules || written.Adapter.Scaling != before.Scaling || !slices.Equal(written.Adapter.Targets, before.Targets) || !slices.Equal(written.Adapter.Extra, before.Extra) {
+			if written.FromAdapter != adapter || written.Adapter.Method != before.Method ||
+				written.Adapter.Rank != before.Rank || written.Adapter.Alpha != before.Alpha ||
+				written.Adapter.Modules != before.Modules || written.Adapter.Scaling != before.Scaling ||
+				!slices.Equal(written.Adapter.Targets, before.Targets) ||
+				!slices.Equal(written.Adapter.Extra, before.Extra) {
 				t.Errorf("config.yaml says %+v", written.Adapter)
 			}
 		})
@@ -184,14 +193,18 @@ func TestFromAdapterResumed(t *testing.T) {
 			if err := os.Rename(cfg.FromAdapter, moved); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "--from-adapter") || !strings.Contains(err.Error(), "(--from-adapter names another place)") {
+			if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil ||
+				!strings.Contains(err.Error(), "--from-adapter") ||
+				!strings.Contains(err.Error(), "(--from-adapter names another place)") {
 				t.Errorf("without the adapter: %v", err)
 			}
 			parts.FromAdapter = moved
-			if s, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil || s.Interrupted || s.Steps != 6 {
+			if s, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil || s.Interrupted ||
+				s.Steps != 6 {
 				t.Fatalf("resumed: %+v, %v", s, err)
 			}
-			for _, file := range []string{multilora.InfoFile, multilora.TensorFile, "checkpoints/step-000006/optimizer.safetensors"} {
+			for _, file := range []string{multilora.InfoFile, multilora.TensorFile,
+				"checkpoints/step-000006/optimizer.safetensors"} {
 				a, err := os.ReadFile(filepath.Join(whole.Out, file))
 				if err != nil {
 					t.Fatal(err)
@@ -217,7 +230,8 @@ func TestFromAdapterAndSettings(t *testing.T) {
 		{"lora", "method: lora\nrank: 4\nalpha: 6\ntargets: [down_proj, q_proj]\nmodules: 1", ""},
 		{"lora", "alpha: 0\nmodules: 0\ndropout: 0.3", ""},
 		{"multilora", "method: multilora\nscaling: scalar", ""},
-		{"lora", "method: multilora", `--method: want lora, as the adapter ` + all["lora"] + ` of from-adapter has it, or none, got multilora`},
+		{"lora", "method: multilora", `--method: want lora, as the adapter ` + all["lora"] +
+			` of from-adapter has it, or none, got multilora`},
 		{"lora, gguf", "rank: 8", "--rank: want 4, as"},
 		{"rslora, peft", "method: lora", "--method: want rslora, as"},
 		{"lora", "alpha: 4", "--alpha: want 6, as"},
@@ -246,7 +260,8 @@ func TestFromAdapterAndSettings(t *testing.T) {
 	}
 	cfg := squares(t, model)
 	cfg.FromAdapter, cfg.Adapter.Rank = all["lora"], 5 // as a program gives it
-	if _, err := Run(t.Context(), d, cfg, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "--rank: want 4, as") {
+	if _, err := Run(t.Context(), d, cfg, watcher{}, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "--rank: want 4, as") {
 		t.Errorf("with a rank in Config: %v", err)
 	}
 }
@@ -272,11 +287,16 @@ func TestFromAdapterOfAnotherModel(t *testing.T) {
 	cfg := squares(t, other)
 	cfg.FromAdapter, cfg.Steps = adapter, 1
 	_, err = Run(t.Context(), d, cfg, watcher{}, Options{})
-	if _, ok := errors.AsType[*multilora.BaseError](err); !ok || !strings.Contains(err.Error(), "--from-adapter: multilora: "+adapter+": want the model that the adapter was made for, got another one") {
+	if _, ok := errors.AsType[*multilora.BaseError](err); !ok ||
+		!strings.Contains(err.Error(), "--from-adapter: multilora: "+adapter+
+			": want the model that the adapter was made for, got another one") {
 		t.Errorf("error %v", err)
 	}
 	said := &sayings{}
-	if _, err := Run(t.Context(), d, cfg, said, Options{AnyBase: true}); err != nil || !slices.ContainsFunc(said.lines, func(l string) bool { return strings.HasPrefix(l, "warning: "+adapter+": the model is not the one") }) {
+	if _, err := Run(t.Context(), d, cfg, said, Options{AnyBase: true}); err != nil ||
+		!slices.ContainsFunc(said.lines, func(l string) bool {
+			return strings.HasPrefix(l, "warning: "+adapter+": the model is not the one")
+		}) {
 		t.Errorf("with AnyBase: %v, %q", err, said.lines)
 	}
 	if a, err := multilora.Open(m, cfg.Out); err != nil || a.Match() != multilora.MatchSame {
@@ -286,9 +306,10 @@ func TestFromAdapterOfAnotherModel(t *testing.T) {
 	cfg = squares(t, model)
 	cfg.FromAdapter, cfg.Steps, cfg.DType = adapter, 1, tensor.BF16
 	said = &sayings{}
-	if _, err := Run(t.Context(), d, cfg, said, Options{}); err != nil || !slices.ContainsFunc(said.lines, func(l string) bool {
-		return strings.HasPrefix(l, "the model is the one that the adapter was made for, in another storage: f32 there, bf16 here")
-	}) {
+	if _, err := Run(t.Context(), d, cfg, said, Options{}); err != nil ||
+		!slices.ContainsFunc(said.lines, func(l string) bool {
+			return strings.HasPrefix(l, "the model is the one that the adapter was made for, in another storage: f32 there, bf16 here")
+		}) {
 		t.Errorf("in bf16: %v, %q", err, said.lines)
 	}
 }

@@ -39,7 +39,8 @@ func TestFolderGone(t *testing.T) {
 		"removed": os.RemoveAll,
 		"moved":   func(out string) error { return os.Rename(out, out+" elsewhere") },
 		"metrics replaced": func(out string) error {
-			return errors.Join(os.Remove(filepath.Join(out, MetricsFile)), os.WriteFile(filepath.Join(out, MetricsFile), nil, 0o666))
+			return errors.Join(os.Remove(filepath.Join(out, MetricsFile)),
+				os.WriteFile(filepath.Join(out, MetricsFile), nil, 0o666))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +117,8 @@ func TestDivergedBeforeItShows(t *testing.T) {
 	cfg.LR, cfg.ClipNorm, cfg.Steps, cfg.WarmupSteps, cfg.SaveEvery = 3e38, 0, 20, 0, 0
 	cfg.WeightDecay = 1e6
 	_, err = Run(t.Context(), d, cfg, watcher{}, Options{})
-	if err == nil || strings.Contains(err.Error(), "goes on from there") || !strings.Contains(err.Error(), "was not finite before that step, of which no checkpoint is made") {
+	if err == nil || strings.Contains(err.Error(), "goes on from there") ||
+		!strings.Contains(err.Error(), "was not finite before that step, of which no checkpoint is made") {
 		t.Errorf("got %v", err)
 	}
 	if steps, err := (checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}).steps(); len(steps) > 0 || err != nil {

@@ -228,7 +228,8 @@ func (c *Config) sameInputs(old, now []input, j *judge) error {
 			case old.Size != in.Size:
 				w, g = fmt.Sprintf("%d bytes", old.Size), fmt.Sprint(in.Size)
 			case old.SHA256 != in.SHA256:
-				w, g = fmt.Sprintf("the SHA-256 %.16s…", old.SHA256), fmt.Sprintf("%.16s… (%d bytes both)", in.SHA256, in.Size)
+				w, g = fmt.Sprintf("the SHA-256 %.16s…", old.SHA256),
+					fmt.Sprintf("%.16s… (%d bytes both)", in.SHA256, in.Size)
 			}
 			if w == "" {
 				continue

@@ -68,7 +68,8 @@ func TestDigestOfAPipe(t *testing.T) {
 	if err := in.digest(t.Context()); err != nil || in.Size != -1 || in.SHA256 != "" {
 		t.Errorf("%+v, %v", in, err)
 	}
-	if err := (&Config{}).sameInputs([]input{in}, []input{{Setting: "data", Size: 3, SHA256: "ab"}}, &judge{}); err != nil {
+	if err := (&Config{}).sameInputs([]input{in}, []input{{Setting: "data", Size: 3, SHA256: "ab"}},
+		&judge{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -81,7 +81,8 @@ func (r *run) step(clock *speed) error {
 	r.state.Loss = result.Loss
 	r.summary.TokensPerSec = float64(clock.tokens) / clock.took.Seconds()
 	rec := Record{
-		Kind: KindStep, Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm, Rows: result.Rows,
+		Kind: KindStep, Step: r.state.Step, Loss: &result.Loss, LR: result.LR, GradNorm: result.GradNorm,
+		Rows:    result.Rows,
 		Tokens:  result.Tokens,
 		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(),
 		PeakBytes: r.trainer.Device.Stats().Peak,
@@ -265,7 +266,8 @@ func (r *run) finish() error {
 // summarize puts the state into the summary.
 func (r *run) summarize() {
 	sum, s := &r.summary, &r.state
-	sum.Steps, sum.Skipped, sum.Loss, sum.HeldOutBefore, sum.Best = s.Step, s.LossScale.skipped(), s.Loss, s.Before, s.Best
+	sum.Steps, sum.Skipped, sum.Loss, sum.HeldOutBefore, sum.Best = s.Step, s.LossScale.skipped(), s.Loss, s.Before,
+		s.Best
 	if s.Measured == s.Step {
 		sum.HeldOutAfter = s.HeldOut
 	}

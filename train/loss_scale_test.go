@@ -50,7 +50,8 @@ func TestLossScaleRule(t *testing.T) {
 	pass(1997)
 	want(2, 0, 32)
 	for _, bad := range []float64{0, 0.5, 3, 1 << 33, -1, math.NaN(), math.Inf(1)} {
-		if _, err := NewLossScale(bad); err == nil || !strings.Contains(err.Error(), "want a power of two from 1 to 4294967296") {
+		if _, err := NewLossScale(bad); err == nil ||
+			!strings.Contains(err.Error(), "want a power of two from 1 to 4294967296") {
 			t.Errorf("first scale %v: %v", bad, err)
 		}
 	}

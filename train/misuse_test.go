@@ -105,7 +105,8 @@ func TestMisuse(t *testing.T) {
 		{"zero tensor's type", do(func() { new(tensor.Tensor).DType() }), "got a zero Tensor"},
 		{"a tensor after its scope", func() error { return second(gone.Float32s()) }, "is gone: the scope"},
 		{"a view after its scope", do(func() { gone.View(0, 1) }), "is gone: the scope"},
-		{"a tensor freed twice", do(func() { y := d.New(tensor.F32, 1); y.Free("done"); y.Free("again") }), "is gone: done"},
+		{"a tensor freed twice", do(func() { y := d.New(tensor.F32, 1); y.Free("done"); y.Free("again") }),
+			"is gone: done"},
 		{"a tensor after its device", func() error { return second(kept.Float32s()) }, "closed"},
 		{"i32 of floats", func() error { return second(x.Int32s()) }, "not an i32 tensor"},
 		{"too few numbers", do(func() { x.SetFloat32s([]float32{1}) }), "1 elements for f32[2], which has 2"},
@@ -131,7 +132,8 @@ func TestMisuse(t *testing.T) {
 		{"a shape below 1", do(func() { d.New(tensor.F32, 2, -3) }), "dimension -3"},
 		{"a shape of 0", do(func() { d.New(tensor.F32, 0) }), "dimension 0"},
 		{"a shape that overflows", do(func() { d.New(tensor.F32, 1<<40, 1<<40) }), "too many elements"},
-		{"numbers for another shape", do(func() { d.FromFloat32s(tensor.F32, []float32{1}, 2) }), "1 elements for f32[2]"},
+		{"numbers for another shape", do(func() { d.FromFloat32s(tensor.F32, []float32{1}, 2) }),
+			"1 elements for f32[2]"},
 		{"bytes for another shape", do(func() { d.FromBytes(tensor.F32, []byte{1}, 2) }), "1 bytes for f32[2], want 8"},
 		{"half a block", do(func() { d.New(tensor.Q8, 31) }), "multiple of 32"},
 		{"numbers of two devices", func() error { return second(d.Float64s(x, far)) }, "lives on another device"},
@@ -145,15 +147,19 @@ func TestMisuse(t *testing.T) {
 		{"nil tape", do(func() { (*autograd.Tape)(nil).Leaf(x) }), "want a tape"},
 		{"zero Tape closed", do(func() { new(autograd.Tape).Close() }), "want a tape"},
 		{"a leaf of nil", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Leaf(nil) }), "got nil"},
-		{"a leaf of another device", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Leaf(far) }), "lives on another device than the tape"},
-		{"a leaf after Close", do(func() { tape := autograd.NewTape(d); tape.Close(); tape.Leaf(x) }), "the tape has been closed"},
-		{"backward of nil", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Backward(nil) }), "want a variable, got nil"},
+		{"a leaf of another device", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Leaf(far) }),
+			"lives on another device than the tape"},
+		{"a leaf after Close", do(func() { tape := autograd.NewTape(d); tape.Close(); tape.Leaf(x) }),
+			"the tape has been closed"},
+		{"backward of nil", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Backward(nil) }),
+			"want a variable, got nil"},
 		{"backward of a constant", do(func() {
 			tape := autograd.NewTape(d)
 			defer tape.Close()
 			tape.Backward(autograd.Const(d.New(tensor.F32, 1)))
 		}), "does not depend on anything that trains"},
-		{"the gradient of nil", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Grad(nil) }), "want a variable, got nil"},
+		{"the gradient of nil", do(func() { tape := autograd.NewTape(d); defer tape.Close(); tape.Grad(nil) }),
+			"want a variable, got nil"},
 		{"fewer gradients than outputs", do(func() {
 			tape := autograd.NewTape(d)
 			defer tape.Close()
@@ -170,10 +176,14 @@ func TestMisuse(t *testing.T) {
 		{"a parameter of nil", do(func() { autograd.NewParam(nil).Var() }), "want a parameter with a value"},
 		{"nil parameter", do(func() { (*autograd.Param)(nil).Var() }), "want a parameter with a value"},
 		{"nil operation", do(func() { autograd.Apply(nil) }), "want an operation, got nil"},
-		{"a checkpoint of nil", do(func() { autograd.Checkpoint(func(v *autograd.Var) *autograd.Var { return v }, nil) }), "want a variable, got nil"},
-		{"a checkpoint without a function", do(func() { autograd.Checkpoint(nil, autograd.Const(x)) }), "want a function, got nil"},
+		{"a checkpoint of nil", do(func() {
+			autograd.Checkpoint(func(v *autograd.Var) *autograd.Var { return v }, nil)
+		}), "want a variable, got nil"},
+		{"a checkpoint without a function", do(func() { autograd.Checkpoint(nil, autograd.Const(x)) }),
+			"want a function, got nil"},
 		// layers and optimizers
-		{"layers on no device", do(func() { nn.NewLinear(nn.NewInitializer(nil, 0), 2, 2, false) }), "want a device, got nil"},
+		{"layers on no device", do(func() { nn.NewLinear(nn.NewInitializer(nil, 0), 2, 2, false) }),
+			"want a device, got nil"},
 		{"layers of no Initializer", do(func() { nn.NewLinear(nil, 2, 2, false) }), "want an Initializer"},
 		{"a layer of no width", do(func() { nn.NewLinear(nn.NewInitializer(d, 0), 0, 2, false) }), "dimension 0"},
 		{"a zero Linear", do(func() { new(nn.Linear).Forward(autograd.Const(x)) }), "want a parameter"},
@@ -182,40 +192,70 @@ func TestMisuse(t *testing.T) {
 		{"a zero RMSNorm", do(func() { new(nn.RMSNorm).Forward(autograd.Const(x)) }), "want a parameter"},
 		{"gather on no device", func() error { return second(optim.Gather(nil, m)) }, "want a device, got nil"},
 		{"gather of nothing", func() error { return second(optim.Gather(d, nil)) }, "want a model, got nil"},
-		{"an optimizer of nothing", func() error { return second(optim.New(nil, optim.DefaultAdamW())) }, "want what trains, got nil"},
+		{"an optimizer of nothing", func() error { return second(optim.New(nil, optim.DefaultAdamW())) },
+			"want what trains, got nil"},
 		{"a schedule of no steps", func() error { return second(optim.NewSchedule("cosine", 0, 0)) }, "positive total"},
 		// models and adapters
-		{"a model without a context", func() error { return second(llama.Load(noContext, d, dir, llama.LoadOptions{})) }, "want a context, got nil"},
-		{"a model on no device", func() error { return second(llama.Load(ctx, nil, dir, llama.LoadOptions{})) }, "want a device, got nil"},
-		{"a model on a zero Device", func() error { return second(llama.New(new(tensor.Device), tinymodel.Config(), 1)) }, "got a zero Device"},
+		{"a model without a context", func() error {
+			return second(llama.Load(noContext, d, dir, llama.LoadOptions{}))
+		}, "want a context, got nil"},
+		{"a model on no device", func() error { return second(llama.Load(ctx, nil, dir, llama.LoadOptions{})) },
+			"want a device, got nil"},
+		{"a model on a zero Device", func() error {
+			return second(llama.New(new(tensor.Device), tinymodel.Config(), 1))
+		}, "got a zero Device"},
 		{"a model of a zero Config", func() error { return second(llama.New(d, llama.Config{}, 1)) }, "want"},
-		{"a model of an unknown type", func() error { return second(llama.NewAs(d, tinymodel.Config(), tensor.DType(99), 1)) }, "dtype(99)"},
-		{"attached to nothing", func() error { return second(multilora.Attach(nil, multilora.Defaults(), 1)) }, "want a model, got nil"},
-		{"attached to a nil model", func() error { return second(multilora.Attach(noModel, multilora.Defaults(), 1)) }, "want a model, got nil"},
-		{"attached by a zero Config", func() error { return second(multilora.Attach(m, multilora.Config{}, 1)) }, "field method"},
+		{"a model of an unknown type", func() error {
+			return second(llama.NewAs(d, tinymodel.Config(), tensor.DType(99), 1))
+		}, "dtype(99)"},
+		{"attached to nothing", func() error { return second(multilora.Attach(nil, multilora.Defaults(), 1)) },
+			"want a model, got nil"},
+		{"attached to a nil model", func() error {
+			return second(multilora.Attach(noModel, multilora.Defaults(), 1))
+		}, "want a model, got nil"},
+		{"attached by a zero Config", func() error { return second(multilora.Attach(m, multilora.Config{}, 1)) },
+			"field method"},
 		{"opened on nothing", func() error { return second(multilora.Open(nil, dir)) }, "want a model, got nil"},
 		{"added nil to a set", func() error { return multilora.NewSet(m).Add("a", nil) }, "want an adapter, got nil"},
-		{"logits of ids beyond the vocabulary", do(func() { m.Logits(llama.Batch{Rows: 1, IDs: []int32{1 << 20}}) }), "1048576"},
+		{"logits of ids beyond the vocabulary", do(func() { m.Logits(llama.Batch{Rows: 1, IDs: []int32{1 << 20}}) }),
+			"1048576"},
 		{"logits of a zero Batch", do(func() { m.Logits(llama.Batch{}) }), "want"},
 		// data, training, measuring
 		{"tokenize without a tokenizer", func() error {
 			_, _, err := data.Tokenize(ctx, nil, []data.Row{{}}, data.TokenizeOptions{MaxTokens: 8})
 			return err
 		}, "want a tokenizer, got nil"},
-		{"a loader of no rows", func() error { return second(data.NewLoader(nil, data.LoaderOptions{Rows: 1, Workers: 1})) }, "want"},
-		{"a loader of zero options", func() error { return second(data.NewLoader([]data.Sequence{seq}, data.LoaderOptions{})) }, "want"},
+		{"a loader of no rows", func() error {
+			return second(data.NewLoader(nil, data.LoaderOptions{Rows: 1, Workers: 1}))
+		}, "want"},
+		{"a loader of zero options", func() error {
+			return second(data.NewLoader([]data.Sequence{seq}, data.LoaderOptions{}))
+		}, "want"},
 		{"a trainer of no model", func() error { return second(train.NewTrainer(nil, cfg)) }, "want a model, got nil"},
 		{"a trainer of a zero Config", func() error { return second(train.NewTrainer(m, train.Config{})) }, "--"},
 		{"a zero Trainer", func() error {
 			return second(new(train.Trainer).Step(data.Batches([]data.Sequence{seq}, 1)))
 		}, "want a trainer that NewTrainer has made"},
-		{"a run on no device", func() error { return second(train.Run(ctx, nil, cfg, quiet{}, train.Options{})) }, "want a device, got nil"},
-		{"a run without a context", func() error { return second(train.Run(noContext, d, cfg, quiet{}, train.Options{})) }, "want a context, got nil"},
-		{"a run of a zero Config", func() error { return second(train.Run(ctx, d, train.Config{}, quiet{}, train.Options{})) }, "--model"},
-		{"a plan of a zero Config", func() error { return second(train.NewPlan(train.Config{}, train.PlanOptions{})) }, "--"},
-		{"measured without a model", func() error { return second(train.Evaluate(ctx, nil, data.Batches([]data.Sequence{seq}, 1))) }, "want a model, got nil"},
-		{"perplexity without a model", func() error { return second(eval.MeasurePerplexity(ctx, nil, tok, "ab", eval.TextOptions{})) }, "want a model, got nil"},
-		{"perplexity without a tokenizer", func() error { return second(eval.MeasurePerplexity(ctx, m, noTok, "ab", eval.TextOptions{})) }, "want a tokenizer, got nil"},
+		{"a run on no device", func() error { return second(train.Run(ctx, nil, cfg, quiet{}, train.Options{})) },
+			"want a device, got nil"},
+		{"a run without a context", func() error {
+			return second(train.Run(noContext, d, cfg, quiet{}, train.Options{}))
+		}, "want a context, got nil"},
+		{"a run of a zero Config", func() error {
+			return second(train.Run(ctx, d, train.Config{}, quiet{}, train.Options{}))
+		}, "--model"},
+		{"a plan of a zero Config", func() error {
+			return second(train.NewPlan(train.Config{}, train.PlanOptions{}))
+		}, "--"},
+		{"measured without a model", func() error {
+			return second(train.Evaluate(ctx, nil, data.Batches([]data.Sequence{seq}, 1)))
+		}, "want a model, got nil"},
+		{"perplexity without a model", func() error {
+			return second(eval.MeasurePerplexity(ctx, nil, tok, "ab", eval.TextOptions{}))
+		}, "want a model, got nil"},
+		{"perplexity without a tokenizer", func() error {
+			return second(eval.MeasurePerplexity(ctx, m, noTok, "ab", eval.TextOptions{}))
+		}, "want a tokenizer, got nil"},
 		{"a decoder without a tokenizer", do(func() { tokenizer.NewDecoder(nil) }), "want a tokenizer, got nil"},
 	} {
 		fault, err := said(c.call)

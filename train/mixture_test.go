@@ -21,10 +21,12 @@ func TestPartsAreReadAndWritten(t *testing.T) {
 		"data: a.json":                Files("a.json"),
 		"data: [a.json, 'b, c.json']": Files("a.json", "b, c.json"),
 		"data: [{path: dir/rows.jsonl.gz, weight: 2}, {name: b, path: [x, 'y, z'], weight: 0.5, max-epochs: 3}]": {
-			{Name: "rows", Paths: []string{"dir/rows.jsonl.gz"}, Weight: 2}, {Name: "b", Paths: []string{"x", "y, z"}, Weight: 0.5, MaxEpochs: 3},
+			{Name: "rows", Paths: []string{"dir/rows.jsonl.gz"}, Weight: 2},
+			{Name: "b", Paths: []string{"x", "y, z"}, Weight: 0.5, MaxEpochs: 3},
 		},
 		"data:\n  - task: boolq\n    path: sets\n  - name: 'maths: \"easy\"'\n    task: gsm8k\n    path: sets\n": {
-			{Name: "boolq", Task: "boolq", Paths: []string{"sets"}}, {Name: `maths: "easy"`, Task: "gsm8k", Paths: []string{"sets"}},
+			{Name: "boolq", Task: "boolq", Paths: []string{"sets"}},
+			{Name: `maths: "easy"`, Task: "gsm8k", Paths: []string{"sets"}},
 		},
 	} {
 		c := Defaults()
@@ -106,7 +108,8 @@ func mixtureRun(t *testing.T) Config {
 	}
 	c := Defaults()
 	c.Model, c.MaxTokens, c.HeldOut, c.Seed = tinymodel.Write(t), 32, 5, 3
-	c.Data = []Part{{Name: "easy", Paths: []string{filepath.Join(dir, "easy.jsonl")}, Weight: 1}, {Name: "hard", Paths: []string{filepath.Join(dir, "hard.jsonl")}, Weight: 3}}
+	c.Data = []Part{{Name: "easy", Paths: []string{filepath.Join(dir, "easy.jsonl")}, Weight: 1},
+		{Name: "hard", Paths: []string{filepath.Join(dir, "hard.jsonl")}, Weight: 3}}
 	c.Mixture = string(data.WeightExplicitly)
 	c.Steps, c.EvalEvery, c.SaveEvery, c.LR, c.ScaleLR, c.Accumulate = 24, 6, 6, 3e-2, 10, 2
 	c.Out = filepath.Join(t.TempDir(), "run")
@@ -145,7 +148,8 @@ func TestMixtureRun(t *testing.T) {
 	interruptedAfter(t, d, parts, 13)
 	other := parts
 	other.Data = []Part{parts.Data[0], {Name: "hard", Paths: parts.Data[1].Paths, Weight: 2}}
-	if _, err := Resume(t.Context(), d, other, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "want the mixture that the run began with") {
+	if _, err := Resume(t.Context(), d, other, watcher{}, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "want the mixture that the run began with") {
 		t.Errorf("resumed with another weight: %v", err)
 	}
 	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil {
@@ -224,7 +228,8 @@ func TestPartOfADataSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "rte", "train.jsonl")
-	if err := os.WriteFile(file, []byte(`{"premise": "It rains.", "hypothesis": "It is wet.", "label": "entailment"}`+"\n"), 0o666); err != nil {
+	if err := os.WriteFile(file, []byte(`{"premise": "It rains.", "hypothesis": "It is wet.", "label": "entailment"}`+
+		"\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	plain := filepath.Join(dir, "rows.jsonl")

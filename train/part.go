@@ -78,7 +78,8 @@ func (c *Config) checkParts() error {
 			}
 		}
 		if p.Weight != 0 && data.Weighting(c.Mixture) != data.WeightExplicitly {
-			return c.wrongf("data", "%s: want a weight with mixture weights alone, got %v with mixture %s", p.Name, p.Weight,
+			return c.wrongf("data", "%s: want a weight with mixture weights alone, got %v with mixture %s", p.Name,
+				p.Weight,
 				c.Mixture)
 		}
 	}

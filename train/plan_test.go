@@ -35,8 +35,9 @@ var planned = []struct {
 
 func smallShape() llama.Config {
 	return llama.Config{
-		ModelType: "llama", Vocab: 900, Hidden: 64, Intermediate: 192, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16, MaxPositions: 128,
-		NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
+		ModelType: "llama", Vocab: 900, Hidden: 64, Intermediate: 192, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 16,
+		MaxPositions: 128,
+		NormEps:      1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 1, EOS: []int32{2},
 	}
 }
 
@@ -125,11 +126,13 @@ func measure(t *testing.T, cfg Config) tensor.Stats {
 // follows from a few products.
 func TestPlanOfPublishedShapes(t *testing.T) {
 	parameters := map[string]int{
-		"stories15m": 15191712, "stories110m": 109529856, "tinyllama-1.1b": 1100048384, "llama-7b": 6738415616, "llama-2-7b": 6738415616,
-		"llama-13b": 13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672,
+		"stories15m": 15191712, "stories110m": 109529856, "tinyllama-1.1b": 1100048384, "llama-7b": 6738415616,
+		"llama-2-7b": 6738415616,
+		"llama-13b":  13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672,
 	}
 	names := llama.Shapes()
-	if !slices.Equal(names, []string{"stories15m", "stories110m", "tinyllama-1.1b", "llama-7b", "llama-2-7b", "llama-13b", "llama-30b", "llama-65b"}) {
+	if !slices.Equal(names, []string{"stories15m", "stories110m", "tinyllama-1.1b", "llama-7b", "llama-2-7b",
+		"llama-13b", "llama-30b", "llama-65b"}) {
 		t.Fatalf("shapes %v", names)
 	}
 	for _, name := range names {
@@ -145,7 +148,8 @@ func TestPlanOfPublishedShapes(t *testing.T) {
 		keys := c.KVHeads * c.HeadDim
 		trained := c.Layers * (96*(2*2*c.Hidden+2*(c.Hidden+keys)) + 4*3)
 		if p.Parameters != parameters[name] || p.Trained != trained || p.Step != 2048 {
-			t.Errorf("%s: %d parameters, %d trained, %d tokens a step; want %d, %d, 2048", name, p.Parameters, p.Trained, p.Step, parameters[name], trained)
+			t.Errorf("%s: %d parameters, %d trained, %d tokens a step; want %d, %d, 2048", name, p.Parameters,
+				p.Trained, p.Step, parameters[name], trained)
 		}
 		for _, k := range []struct {
 			name      string
@@ -180,7 +184,8 @@ func TestPlanDoesNotFit(t *testing.T) {
 	}{
 		{40 << 30, []string{"max-tokens: 256"}, true},
 		{15 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: bf16"}, true},
-		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true", "dtype: q4, compute-dtype: bf16", "max-tokens: 256"}, false},
+		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true",
+			"dtype: q4, compute-dtype: bf16", "max-tokens: 256"}, false},
 	} {
 		e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: c.available}))
 		if !ok {
@@ -212,7 +217,8 @@ func TestPlanDoesNotFitTheProcess(t *testing.T) {
 	if err := p.Fits(Room{Device: p.Need(), Process: need}); err != nil {
 		t.Error(err)
 	}
-	e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: p.Need(), Process: need - 1, By: "the control group /a"}))
+	e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: p.Need(), Process: need - 1,
+		By: "the control group /a"}))
 	if !ok || e.Need != need || e.Available != need-1 || e.Changes[0].Need <= p.beside() {
 		t.Fatalf("%+v", e)
 	}
@@ -238,12 +244,14 @@ func TestPlanForAGPU(t *testing.T) {
 		t.Errorf("%+v, on the CPU %+v", p, onCPU)
 	}
 	if p.Scratch != 0 || p.Process != 0 || onCPU.Scratch == 0 {
-		t.Errorf("scratch %d and process %d bytes, on the CPU %d and %d", p.Scratch, p.Process, onCPU.Scratch, onCPU.Process)
+		t.Errorf("scratch %d and process %d bytes, on the CPU %d and %d", p.Scratch, p.Process, onCPU.Scratch,
+			onCPU.Process)
 	}
 	if err := p.Fits(Room{Device: p.Peak}); err != nil || onCPU.Fits(Room{Device: p.Peak}) == nil {
 		t.Errorf("with as much as its tensors take the run does not fit, or on the CPU it does: %v", err)
 	}
-	if text := p.String(); strings.Contains(text, "scratch") || strings.Contains(text, "process") || !strings.Contains(text, "reserve") {
+	if text := p.String(); strings.Contains(text, "scratch") || strings.Contains(text, "process") ||
+		!strings.Contains(text, "reserve") {
 		t.Errorf("for people: %s", text)
 	}
 	e, ok := errors.AsType[*DoesNotFitError](p.Fits(Room{Device: p.Peak - 1}))
@@ -255,7 +263,9 @@ func TestPlanForAGPU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(e.Changes, func(c Change) bool { return slices.Equal(c.Settings, []string{"gradient-checkpointing: true"}) })
+	i := slices.IndexFunc(e.Changes, func(c Change) bool {
+		return slices.Equal(c.Settings, []string{"gradient-checkpointing: true"})
+	})
 	if i < 0 || e.Changes[i].Need != want.Peak {
 		t.Errorf("changes %+v, with checkpointing %d bytes are needed", e.Changes, want.Peak)
 	}

@@ -168,7 +168,8 @@ func (c *Config) countSteps(rows int) error {
 	}
 	steps := math.Ceil(c.Epochs * float64(rows) / (float64(c.BatchRows) * float64(c.Accumulate)))
 	if steps*float64(c.Accumulate) > math.MaxUint32 { // as Validate says of Steps
-		return c.wrongf("epochs", "want at most %d micro-batches in all, got %v epochs of %d rows", uint32(math.MaxUint32),
+		return c.wrongf("epochs", "want at most %d micro-batches in all, got %v epochs of %d rows",
+			uint32(math.MaxUint32),
 			c.Epochs, rows)
 	}
 	c.Steps = max(1, int(steps))
@@ -234,7 +235,8 @@ func (c *Config) tokenizerPath() string {
 
 // loadTokenizer reads the tokenizer.
 func (c *Config) loadTokenizer() (tokenizer.Tokenizer, error) {
-	return tokenizer.LoadFor(c.tokenizerPath(), tokenizer.Options{Model: cmp.Or(c.Model, c.FromScratch), EOS: c.EOSToken})
+	return tokenizer.LoadFor(c.tokenizerPath(), tokenizer.Options{Model: cmp.Or(c.Model, c.FromScratch),
+		EOS: c.EOSToken})
 }
 
 // loadTemplate gives the chat template, at the date that it is told.
@@ -249,7 +251,8 @@ func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 	dir := c.tokenizerPath()
 	if !isFolder(dir) {
 		if c.Tokenizer == "" {
-			return nil, c.wrongf("template", "want one of %s, for %s has no chat template", strings.Join(chat.Names(), ", "),
+			return nil, c.wrongf("template", "want one of %s, for %s has no chat template",
+				strings.Join(chat.Names(), ", "),
 				dir)
 		}
 		dir = filepath.Dir(dir)
@@ -387,7 +390,8 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 		}
 		return nil
 	case from != "":
-		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil && cfg.adapterGiven() {
+		if r.adapter, err = multilora.Load(m, from, multilora.Options{AnyBase: r.options.AnyBase}); err == nil &&
+			cfg.adapterGiven() {
 			r.cfg.Adapter = r.adapter.Config()
 		}
 	case cfg.FromAdapter != "":
@@ -419,7 +423,8 @@ func (c *Config) groups() []optim.Group {
 		groups = append(groups, optim.Group{Match: "*.s", LRFactor: float32(c.ScaleLR)})
 	}
 	if c.LoRAPlusRatio != 1 {
-		groups = append(groups, optim.Group{Match: "*.B", LRFactor: float32(c.LoRAPlusRatio), WeightDecay: float32(c.WeightDecay)})
+		groups = append(groups, optim.Group{Match: "*.B", LRFactor: float32(c.LoRAPlusRatio),
+			WeightDecay: float32(c.WeightDecay)})
 	}
 	return groups
 }

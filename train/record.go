@@ -84,7 +84,8 @@ type recordLine struct {
 // MarshalJSON writes the record as a line of metrics.jsonl has it.
 func (r Record) MarshalJSON() ([]byte, error) {
 	l := recordLine{
-		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks, Scores: r.Scores, ScalingNorms: r.ScalingNorms, Changed: r.Changed,
+		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks, Scores: r.Scores,
+		ScalingNorms: r.ScalingNorms, Changed: r.Changed,
 		OtherBits: r.OtherBits, Seconds: r.Seconds, Time: r.Time,
 	}
 	if l.Kind == KindStep {
@@ -112,8 +113,10 @@ func (r *Record) UnmarshalJSON(text []byte) error {
 func (l recordLine) record() Record {
 	r := Record{
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
-		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens), Counted: or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Scores: l.Scores, ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
+		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens),
+		Counted:      or0(l.Counted),
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Scores: l.Scores,
+		ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,
 	}
 	r.Kind = r.kind()
@@ -199,7 +202,8 @@ func parseRecords(f io.Reader) (records []Record, err error) {
 		case r.Step < 0:
 			return nil, fmt.Errorf("line %d: field step: want at least 0, got %d", n, r.Step)
 		case !slices.Contains([]string{KindStep, KindMeasurement, KindChange}, r.Kind):
-			return nil, fmt.Errorf("line %d: field kind: want %s, %s or %s, got %q", n, KindStep, KindMeasurement, KindChange,
+			return nil, fmt.Errorf("line %d: field kind: want %s, %s or %s, got %q", n, KindStep, KindMeasurement,
+				KindChange,
 				shortened(r.Kind))
 		}
 		records = append(records, r)

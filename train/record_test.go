@@ -18,12 +18,19 @@ func TestRecordsHaveEveryField(t *testing.T) {
 		record Record
 		null   string
 	}{
-		"step":        {Record{Kind: KindStep, Loss: &zero}, "held_out_loss loss_scale tasks scores s_norm changed other_bits"},
-		"skipped":     {Record{Kind: KindStep, Loss: &zero, Skipped: true, GradNorm: 3, LossScale: 2}, "held_out_loss grad_norm tasks scores s_norm changed other_bits"},
-		"f16":         {Record{Kind: KindStep, Loss: &zero, LossScale: 1}, "held_out_loss tasks scores s_norm changed other_bits"},
-		"norms":       {Record{Kind: KindStep, Loss: &zero, ScalingNorms: map[string]float64{"a": 0}}, "held_out_loss loss_scale tasks scores changed other_bits"},
-		"tasks":       {Record{Kind: KindMeasurement, HeldOutLoss: &zero, Tasks: map[string]TaskLoss{"a": {Loss: 1, Counted: 2}}}, "loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes scores s_norm changed other_bits"},
-		"measurement": {Record{Kind: KindMeasurement, HeldOutLoss: &zero}, "loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks scores s_norm changed other_bits"},
+		"step": {Record{Kind: KindStep, Loss: &zero},
+			"held_out_loss loss_scale tasks scores s_norm changed other_bits"},
+		"skipped": {Record{Kind: KindStep, Loss: &zero, Skipped: true, GradNorm: 3, LossScale: 2},
+			"held_out_loss grad_norm tasks scores s_norm changed other_bits"},
+		"f16": {Record{Kind: KindStep, Loss: &zero, LossScale: 1},
+			"held_out_loss tasks scores s_norm changed other_bits"},
+		"norms": {Record{Kind: KindStep, Loss: &zero, ScalingNorms: map[string]float64{"a": 0}},
+			"held_out_loss loss_scale tasks scores changed other_bits"},
+		"tasks": {Record{Kind: KindMeasurement, HeldOutLoss: &zero,
+			Tasks: map[string]TaskLoss{"a": {Loss: 1, Counted: 2}}},
+			"loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes scores s_norm changed other_bits"},
+		"measurement": {Record{Kind: KindMeasurement, HeldOutLoss: &zero},
+			"loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks scores s_norm changed other_bits"},
 		"change": {Record{Kind: KindChange, Changed: []RateChange{{}}},
 			"loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks scores s_norm other_bits"},
 		"no kind": {Record{Loss: &zero}, "held_out_loss loss_scale tasks scores s_norm changed other_bits"},
@@ -92,12 +99,14 @@ func TestRecordsThatAreNone(t *testing.T) {
 		`{"step":1} {"step":2}`:           "line 2: want a record: ",
 		strings.Repeat(" ", maxRecord+1):  "line 2: want at most 4194304 bytes, got more",
 	} {
-		if _, err := parseRecords(strings.NewReader(good + text + "\n")); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parseRecords(strings.NewReader(good + text + "\n")); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%.40s: got %v, want %s", text, err, want)
 		}
 	}
 	// Another spelling is another name, and passed over.
-	if r, err := parseRecords(strings.NewReader(`{"step":1,"Step":7,"LOSS":3}` + "\n")); err != nil || r[0].Step != 1 || r[0].Loss != nil {
+	if r, err := parseRecords(strings.NewReader(`{"step":1,"Step":7,"LOSS":3}` + "\n")); err != nil ||
+		r[0].Step != 1 || r[0].Loss != nil {
 		t.Errorf("names are case-sensitive: got %+v, %v", r, err)
 	}
 }
@@ -105,7 +114,8 @@ func TestRecordsThatAreNone(t *testing.T) {
 // What is read is written so that it is read alike.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte(`{"kind":"step","step":1,"loss":4.5,"held_out_loss":null,"lr":0,"grad_norm":2,"loss_scale":null,"skipped":false,"rows":3,"tokens":9,"counted":4,"tokens_per_s":0.5,"peak_bytes":7,"s_norm":{"a":0},"changed":null,"seconds":2,"time":6}` + "\n"))
-	f.Add([]byte(`{"step":0,"held_out_loss":4,"seconds":1,"time":5}` + "\n\n" + `{"step":2,"loss":0,"loss_scale":2,"skipped":true}` + "\n" + `{"step":`))
+	f.Add([]byte(`{"step":0,"held_out_loss":4,"seconds":1,"time":5}` + "\n\n" +
+		`{"step":2,"loss":0,"loss_scale":2,"skipped":true}` + "\n" + `{"step":`))
 	f.Add([]byte(`{"kind":"change","step":1,"changed":[{"step":1,"setting":"lr","from":1,"to":2}]}` + "\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		records, err := parseRecords(bytes.NewReader(text))

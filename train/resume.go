@@ -117,7 +117,8 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 		}
 		for name := range s.Settings {
 			if !known[name] {
-				return fmt.Errorf("--resume: the checkpoint of step %d: unknown setting %q: it is of a later version", s.Step,
+				return fmt.Errorf("--resume: the checkpoint of step %d: unknown setting %q: it is of a later version",
+					s.Step,
 					shortened(name))
 			}
 		}
@@ -162,14 +163,17 @@ func checkHistory(dir string, s *state, j *judge) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	i := slices.IndexFunc(records, func(r Record) bool { return r.Kind == KindStep && r.Step == s.Step && r.Loss != nil })
+	i := slices.IndexFunc(records, func(r Record) bool {
+		return r.Kind == KindStep && r.Step == s.Step && r.Loss != nil
+	})
 	if i < 0 {
 		j.progress.Say(fmt.Sprintf("warning: %s has no record of step %d to compare the checkpoint with", MetricsFile,
 			s.Step))
 		return nil
 	}
 	if got := *records[i].Loss; got != s.Loss {
-		err := fmt.Errorf("the checkpoint of step %d is of another run: want the loss %v, as in %s, got %v", s.Step, got,
+		err := fmt.Errorf("the checkpoint of step %d is of another run: want the loss %v, as in %s, got %v", s.Step,
+			got,
 			MetricsFile, s.Loss)
 		return j.differs(err, "loss", fmt.Sprint(got), fmt.Sprint(s.Loss))
 	}

@@ -72,7 +72,8 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 	if s, err = Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil || s.Interrupted || s.Steps != 16 {
 		t.Fatalf("resumed: %+v, %v", s, err)
 	}
-	for _, name := range []string{"adapter.safetensors", "checkpoints/step-000010/state.json", "checkpoints/step-000010/optimizer.safetensors", "checkpoints/step-000015/state.json"} {
+	for _, name := range []string{"adapter.safetensors", "checkpoints/step-000010/state.json",
+		"checkpoints/step-000010/optimizer.safetensors", "checkpoints/step-000015/state.json"} {
 		a, err := os.ReadFile(filepath.Join(whole.Out, name))
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +94,8 @@ func TestInterruptedBeforeAMeasurement(t *testing.T) {
 		}
 		return steps
 	}
-	if a, b := measured(whole.Out), measured(parts.Out); fmt.Sprint(a) != "[0 5 10 15 16]" || fmt.Sprint(b) != fmt.Sprint(a) {
+	if a, b := measured(whole.Out), measured(parts.Out); fmt.Sprint(a) != "[0 5 10 15 16]" ||
+		fmt.Sprint(b) != fmt.Sprint(a) {
 		t.Errorf("measured after %v and %v", a, b)
 	}
 }
@@ -123,14 +125,17 @@ func TestDataThatCannotTrain(t *testing.T) {
 	}
 	const row = `{"prompt": "a", "completion": "b"}` + "\n"
 	cfg.HeldOut, cfg.MaxTokens = 3, 32
-	if err := run(t.Context(), strings.Repeat(row, 9)); err == nil || !strings.Contains(err.Error(), "--held-out: want rows that are not all alike") {
+	if err := run(t.Context(), strings.Repeat(row, 9)); err == nil ||
+		!strings.Contains(err.Error(), "--held-out: want rows that are not all alike") {
 		t.Errorf("9 equal rows: %v", err)
 	}
-	if err := run(t.Context(), strings.Repeat(row, 3)); err == nil || !strings.Contains(err.Error(), "--held-out: want fewer than the data's 3 sequences") {
+	if err := run(t.Context(), strings.Repeat(row, 3)); err == nil ||
+		!strings.Contains(err.Error(), "--held-out: want fewer than the data's 3 sequences") {
 		t.Errorf("3 rows: %v", err)
 	}
 	cfg.HeldOut, cfg.MaxTokens = 0, 2
-	if err := run(t.Context(), `{"prompt": "abc abc abc abc", "completion": "b"}`); err == nil || !strings.Contains(err.Error(), "--data: want a row with a counted token within 2 tokens (max-tokens), got none of 1") {
+	if err := run(t.Context(), `{"prompt": "abc abc abc abc", "completion": "b"}`); err == nil ||
+		!strings.Contains(err.Error(), "--data: want a row with a counted token within 2 tokens (max-tokens), got none of 1") {
 		t.Errorf("a prompt of more than max-tokens: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -85,7 +85,8 @@ func TestEverySettingIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range append(files, adapter...) {
-		if strings.HasSuffix(file, "_test.go") || file == "settings.go" || file == "config.go" || file == "validate.go" {
+		if strings.HasSuffix(file, "_test.go") || file == "settings.go" || file == "config.go" ||
+			file == "validate.go" {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)

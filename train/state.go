@@ -148,7 +148,8 @@ func parseState(text []byte) (state, error) {
 	case s.Best != nil && (s.Best.Step < 0 || s.Best.Step > s.Step):
 		return state{}, fmt.Errorf("field best.step: want 0 to the %d steps, got %d", s.Step, s.Best.Step)
 	case s.LossScale.skipped() > s.Step:
-		return state{}, fmt.Errorf("field loss_scale.skipped: want at most the %d steps, got %d", s.Step, s.LossScale.Skipped)
+		return state{}, fmt.Errorf("field loss_scale.skipped: want at most the %d steps, got %d", s.Step,
+			s.LossScale.Skipped)
 	}
 	if s.LossScale != nil {
 		if err := s.LossScale.check(); err != nil {
@@ -178,8 +179,8 @@ func (s *state) checkFiles() error {
 	seen := map[string]bool{stateFile: true}
 	for i, f := range s.Files {
 		switch err := isDigest(f.SHA256); {
-		case f.Name == "." || !filepath.IsLocal(f.Name) || f.Name != filepath.Base(f.Name) || strings.ContainsAny(f.Name,
-			`/\`) || seen[f.Name]:
+		case f.Name == "." || !filepath.IsLocal(f.Name) || f.Name != filepath.Base(f.Name) ||
+			strings.ContainsAny(f.Name, `/\`) || seen[f.Name]:
 			return fmt.Errorf("field files[%d].name: want another file of the folder, got %q", i, shortened(f.Name))
 		case f.Size < 0:
 			return fmt.Errorf("field files[%d].size: want at least 0, got %d", i, f.Size)

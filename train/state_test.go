@@ -59,17 +59,21 @@ func TestStateFile(t *testing.T) {
 
 func TestStatesThatAreNone(t *testing.T) {
 	for want, change := range map[string]func(m map[string]any){
-		`field format: want "agora-checkpoint", got "zip"`:                  func(m map[string]any) { m["format"] = "zip" },
-		"field version: want at most 2, got 3":                              func(m map[string]any) { m["version"] = 3 },
-		"field version: want at most 2, got 0":                              func(m map[string]any) { delete(m, "version") },
-		"field step: want a whole number of 64 bits, got a string":          func(m map[string]any) { m["step"] = "7" },
-		"field step: want at least 0, got -1":                               func(m map[string]any) { m["step"] = -1 },
-		"field measured: want -1 to the 7 steps, got 8":                     func(m map[string]any) { m["measured"] = 8 },
-		"field best.step: want 0 to the 7 steps, got 9":                     func(m map[string]any) { m["best"] = bestResult{Step: 9, HeldOutLoss: 1} },
-		"field without_gain: want at least 0, got -1":                       func(m map[string]any) { m["without_gain"] = -1 },
-		"field loss_scale: want a power of two":                             func(m map[string]any) { m["loss_scale"] = LossScale{Scale: 3} },
-		"field loss_scale.skipped: want at most the 7 steps, got 8":         func(m map[string]any) { m["loss_scale"] = LossScale{Scale: 4, Skipped: 8} },
-		"field settings: want those of the run, got none":                   func(m map[string]any) { delete(m, "settings") },
+		`field format: want "agora-checkpoint", got "zip"`: func(m map[string]any) { m["format"] = "zip" },
+		"field version: want at most 2, got 3":             func(m map[string]any) { m["version"] = 3 },
+		"field version: want at most 2, got 0": func(m map[string]any) {
+			delete(m, "version")
+		},
+		"field step: want a whole number of 64 bits, got a string":  func(m map[string]any) { m["step"] = "7" },
+		"field step: want at least 0, got -1":                       func(m map[string]any) { m["step"] = -1 },
+		"field measured: want -1 to the 7 steps, got 8":             func(m map[string]any) { m["measured"] = 8 },
+		"field best.step: want 0 to the 7 steps, got 9":             func(m map[string]any) { m["best"] = bestResult{Step: 9, HeldOutLoss: 1} },
+		"field without_gain: want at least 0, got -1":               func(m map[string]any) { m["without_gain"] = -1 },
+		"field loss_scale: want a power of two":                     func(m map[string]any) { m["loss_scale"] = LossScale{Scale: 3} },
+		"field loss_scale.skipped: want at most the 7 steps, got 8": func(m map[string]any) { m["loss_scale"] = LossScale{Scale: 4, Skipped: 8} },
+		"field settings: want those of the run, got none": func(m map[string]any) {
+			delete(m, "settings")
+		},
 		"field device: want that of the run, got none":                      func(m map[string]any) { m["device"] = nil },
 		"field files: want those of the checkpoint, got none":               func(m map[string]any) { m["files"] = []int{} },
 		`field files[1].name: want another file of the folder, got "a"`:     func(m map[string]any) { m["files"].([]any)[1].(map[string]any)["name"] = "a" },
@@ -78,7 +82,9 @@ func TestStatesThatAreNone(t *testing.T) {
 		`field files[0].name: want another file of the folder, got "state.`: func(m map[string]any) { m["files"].([]any)[0].(map[string]any)["name"] = stateFile },
 		"field files[0].size: want at least 0, got -1":                      func(m map[string]any) { m["files"].([]any)[0].(map[string]any)["size"] = -1 },
 		"field files[0].sha256: want 64 hexadecimal digits":                 func(m map[string]any) { m["files"].([]any)[0].(map[string]any)["sha256"] = "AB" },
-		"field state_sha256: want 64 hexadecimal digits":                    func(m map[string]any) { delete(m, "state_sha256") },
+		"field state_sha256: want 64 hexadecimal digits": func(m map[string]any) {
+			delete(m, "state_sha256")
+		},
 	} {
 		text, err := wholeState().text()
 		if err != nil {
@@ -122,11 +128,13 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if s.Step < 0 || s.WithoutGain < 0 || s.LossScale.skipped() > s.Step || !(s.LossScale.scale() >= 1) || s.Measured > s.Step {
+		if s.Step < 0 || s.WithoutGain < 0 || s.LossScale.skipped() > s.Step || !(s.LossScale.scale() >= 1) ||
+			s.Measured > s.Step {
 			t.Errorf("%q gave %+v", text, s)
 		}
 		for _, file := range s.Files {
-			if !filepath.IsLocal(file.Name) || filepath.Base(file.Name) != file.Name || file.Name == stateFile || file.Size < 0 {
+			if !filepath.IsLocal(file.Name) || filepath.Base(file.Name) != file.Name || file.Name == stateFile ||
+				file.Size < 0 {
 				t.Errorf("%q has the file %q", text, file.Name)
 			}
 		}

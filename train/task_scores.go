@@ -112,7 +112,8 @@ func (c *Config) checkEvalTasks() error {
 }
 
 func (c *Config) checkBestBy() error {
-	if c.BestBy == BestByHeldOut || c.BestBy == BestByTasks && len(c.EvalTasks) > 0 || slices.Contains(c.EvalTasks, c.BestBy) {
+	if c.BestBy == BestByHeldOut || c.BestBy == BestByTasks && len(c.EvalTasks) > 0 ||
+		slices.Contains(c.EvalTasks, c.BestBy) {
 		return nil
 	}
 	return fmt.Errorf("want %s, or beside eval-tasks %s or one of them, got %q", BestByHeldOut, BestByTasks, c.BestBy)

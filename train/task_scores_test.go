@@ -25,7 +25,8 @@ func TestTaskScores(t *testing.T) {
 	}
 	var rows strings.Builder
 	for i := range 12 {
-		fmt.Fprintf(&rows, `{"premise": "%d", "hypothesis": "%d", "label": "%s"}`+"\n", i, i*i, []string{"entailment", "not_entailment"}[i%2])
+		fmt.Fprintf(&rows, `{"premise": "%d", "hypothesis": "%d", "label": "%s"}`+"\n", i, i*i,
+			[]string{"entailment", "not_entailment"}[i%2])
 	}
 	scored := filepath.Join(root, "rte", "val.jsonl")
 	if err := os.WriteFile(scored, []byte(rows.String()), 0o666); err != nil {
@@ -64,7 +65,8 @@ func TestTaskScores(t *testing.T) {
 	if err := os.WriteFile(scored, []byte(rows.String()+"\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), "--task-data") {
+	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "--task-data") {
 		t.Errorf("with other rows to be scored: %v", err)
 	}
 	if err := os.WriteFile(scored, []byte(rows.String()), 0o666); err != nil {

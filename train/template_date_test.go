@@ -22,7 +22,8 @@ func datedRun(t *testing.T) Config {
 		fmt.Fprintf(&rows, `{"messages": [{"role": "user", "content": "%d"}, {"role": "assistant", "content": "%d"}]}`+"\n", i, i*i)
 	}
 	const template = "{{ strftime_now('%j') }}{% for m in messages %} {{ m.content }}{{ eos_token if m.role == 'assistant' }}{% endfor %}"
-	for file, text := range map[string]string{cfg.paths()[0]: rows.String(), filepath.Join(cfg.Model, chat.JinjaFile): template} {
+	for file, text := range map[string]string{cfg.paths()[0]: rows.String(),
+		filepath.Join(cfg.Model, chat.JinjaFile): template} {
 		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +74,8 @@ func TestTemplateDate(t *testing.T) {
 	}
 	other := cfg
 	other.TemplateDate = "2026-03-30"
-	if _, err := Resume(t.Context(), d, other, watcher{}, on(1)); err == nil || !strings.Contains(err.Error(), `--template-date: want "2026-03-29T23:59:00+02:00"`) {
+	if _, err := Resume(t.Context(), d, other, watcher{}, on(1)); err == nil ||
+		!strings.Contains(err.Error(), `--template-date: want "2026-03-29T23:59:00+02:00"`) {
 		t.Errorf("with another date: %v", err)
 	}
 	if _, err := Resume(t.Context(), d, cfg, watcher{}, on(1)); err != nil || result(cfg) != want {
@@ -101,7 +103,8 @@ func TestTemplateDate(t *testing.T) {
 	}
 	for _, date := range []string{"yesterday", "2026-13-01", "2026-3-1", "29.03.2026"} {
 		cfg.TemplateDate = date
-		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "--template-date: want a date such as 2026-11-28") {
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(),
+			"--template-date: want a date such as 2026-11-28") {
 			t.Errorf("%s: %v", date, err)
 		}
 	}
@@ -125,7 +128,8 @@ func TestBrokenTemplate(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Run(t.Context(), d, cfg, watcher{}, Options{})
-		if says := name + ": line 2: want endfor or else, got the end of the template"; chats && (err == nil || !strings.Contains(err.Error(), says)) || !chats && err != nil {
+		if says := name + ": line 2: want endfor or else, got the end of the template"; chats &&
+			(err == nil || !strings.Contains(err.Error(), says)) || !chats && err != nil {
 			t.Errorf("chats %v: %v, want %q", chats, err, says)
 		}
 	}

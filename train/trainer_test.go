@@ -234,13 +234,15 @@ func TestStepErrors(t *testing.T) {
 		t.Errorf("a batch without counted tokens: %v", err)
 	}
 	foreign := data.Collate([]data.Sequence{{IDs: []int32{1, 500}, Labels: []int32{2, data.Ignored}}})
-	if _, err := tr.Step([]data.Batch{foreign}); err == nil || !bytes.Contains([]byte(err.Error()), []byte("token id 500 in row 0, token 1")) {
+	if _, err := tr.Step([]data.Batch{foreign}); err == nil ||
+		!bytes.Contains([]byte(err.Error()), []byte("token id 500 in row 0, token 1")) {
 		t.Errorf("a token outside the vocabulary: %v", err)
 	}
 	for _, p := range tr.Trainable.Params() {
 		p.Value.SetFloat32s(append(make([]float32, p.Value.Numel()-1), float32(math.NaN())))
 	}
-	if _, err := tr.Step(data.Batches(tinymodel.Rows(2, 1), 2)); err == nil || !bytes.Contains([]byte(err.Error()), []byte("diverged")) {
+	if _, err := tr.Step(data.Batches(tinymodel.Rows(2, 1), 2)); err == nil ||
+		!bytes.Contains([]byte(err.Error()), []byte("diverged")) {
 		t.Errorf("NaN in the parameters: %v", err)
 	}
 }

@@ -18,7 +18,8 @@ func (c Config) Validate() error {
 	case c.Model != "" && c.FromScratch != "":
 		return c.wrongf("from-scratch", "want it without model, got both %s and %s", c.FromScratch, c.Model)
 	case c.FromScratch != "" && !c.full():
-		return c.wrongf("method", "want full with from-scratch (a new model has nothing to adapt), got %s", c.Adapter.Method)
+		return c.wrongf("method", "want full with from-scratch (a new model has nothing to adapt), got %s",
+			c.Adapter.Method)
 	case c.FromScratch != "" && c.Tokenizer == "":
 		return c.wrongf("tokenizer", "want that of the new model, got none")
 	case len(c.Data) == 0:
@@ -75,7 +76,8 @@ func (c *Config) checkDType() error {
 
 func (c *Config) checkComputeDType() error {
 	if !c.DType.IsQuantized() && c.ComputeDType != "" && c.ComputeDType != c.DType.String() {
-		return fmt.Errorf("want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType, c.ComputeDType)
+		return fmt.Errorf("want %[1]s with dtype %[1]s (another is for dtype q8 or q4), got %[2]s", c.DType,
+			c.ComputeDType)
 	}
 	return nil
 }

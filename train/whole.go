@@ -78,7 +78,8 @@ func (s *state) compareFiles(ctx context.Context, dir string, differ func(file, 
 	there := map[string]bool{}
 	for _, e := range entries {
 		there[e.Name()] = true
-		known := e.Name() == stateFile || slices.ContainsFunc(s.Files, func(f savedFile) bool { return f.Name == e.Name() })
+		known := e.Name() == stateFile || slices.ContainsFunc(s.Files,
+			func(f savedFile) bool { return f.Name == e.Name() })
 		if !known {
 			if err := differ(e.Name(), "no such file", "one"); err != nil {
 				return err
@@ -105,8 +106,8 @@ func (s *state) compareFiles(ctx context.Context, dir string, differ func(file, 
 				return err
 			}
 		case got.SHA256 != want.SHA256:
-			err = differ(want.Name, "the SHA-256 "+want.SHA256[:16]+"…", fmt.Sprintf("%s… (%d bytes both)", got.SHA256[:16],
-				got.Size))
+			err = differ(want.Name, "the SHA-256 "+want.SHA256[:16]+"…",
+				fmt.Sprintf("%s… (%d bytes both)", got.SHA256[:16], got.Size))
 			if err != nil {
 				return err
 			}
@@ -182,7 +183,8 @@ func (c checkpoints) choose(ctx context.Context, name string, j *judge) (s state
 	switch {
 	case name != "":
 		if step, ok = parseStep(name); !ok || !slices.Contains(steps, step) {
-			return state{}, false, fmt.Errorf("--resume-from: want a checkpoint of %s, %s, got %q", c.dir, listSteps(steps),
+			return state{}, false, fmt.Errorf("--resume-from: want a checkpoint of %s, %s, got %q", c.dir,
+				listSteps(steps),
 				shortened(name))
 		}
 	case len(steps) == 0:

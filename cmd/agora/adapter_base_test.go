@@ -50,7 +50,8 @@ func shortRows(t *testing.T) string {
 func tinyAdapter(t *testing.T, model string, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "adapter")
-	args := append([]string{"train", "--model", model, "--data", shortRows(t), "--max-tokens", "64", "--out", out, "--steps", "3", "--lr", "1e-2", "--held-out", "0"}, flags...)
+	args := append([]string{"train", "--model", model, "--data", shortRows(t), "--max-tokens", "64", "--out", out,
+		"--steps", "3", "--lr", "1e-2", "--held-out", "0"}, flags...)
 	if code, _, stderr := agora(t, args...); code != 0 {
 		t.Fatalf("agora %v: exit code %d\n%s", args, code, stderr)
 	}
@@ -65,10 +66,12 @@ func TestEveryCommandChecksTheBase(t *testing.T) {
 	adapter := tinyAdapter(t, model)
 	text := textFile(t, "The cat is happy.")
 	merged, file := filepath.Join(dir, "merged"), filepath.Join(dir, "merged.gguf")
-	if r := mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", adapter, "--out", merged); r.Base != multilora.MatchSame {
+	if r := mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", adapter, "--out",
+		merged); r.Base != multilora.MatchSame {
 		t.Errorf("merge says base %q", r.Base)
 	}
-	if code, _, stderr := agora(t, "export", "--model", merged, "--merged", "--to", "safetensors", "--out", filepath.Join(dir, "again")); code != 0 {
+	if code, _, stderr := agora(t, "export", "--model", merged, "--merged", "--to", "safetensors", "--out",
+		filepath.Join(dir, "again")); code != 0 {
 		t.Fatal(stderr)
 	}
 	d, err := device.Open("cpu")
@@ -89,13 +92,15 @@ func TestEveryCommandChecksTheBase(t *testing.T) {
 		return filepath.Join(dir, "out"+strings.Repeat("x", n)+name)
 	}
 	commands := map[string]func() []string{
-		"generate":   func() []string { return []string{"generate", "--prompt", "T", "--max-tokens", "2"} },
-		"eval":       func() []string { return []string{"eval", "--tasks", "perplexity", "--text", text} },
-		"merge":      func() []string { return []string{"merge", "--out", out("")} },
-		"peft":       func() []string { return []string{"export", "--to", "peft", "--out", out("")} },
-		"gguf":       func() []string { return []string{"export", "--to", "gguf", "--out", out(".gguf")} },
-		"own":        func() []string { return []string{"export", "--to", "safetensors", "--out", out("")} },
-		"merged":     func() []string { return []string{"export", "--to", "safetensors", "--merged", "--out", out("")} },
+		"generate": func() []string { return []string{"generate", "--prompt", "T", "--max-tokens", "2"} },
+		"eval":     func() []string { return []string{"eval", "--tasks", "perplexity", "--text", text} },
+		"merge":    func() []string { return []string{"merge", "--out", out("")} },
+		"peft":     func() []string { return []string{"export", "--to", "peft", "--out", out("")} },
+		"gguf":     func() []string { return []string{"export", "--to", "gguf", "--out", out(".gguf")} },
+		"own":      func() []string { return []string{"export", "--to", "safetensors", "--out", out("")} },
+		"merged": func() []string {
+			return []string{"export", "--to", "safetensors", "--merged", "--out", out("")}
+		},
 		"import":     func() []string { return []string{"import", "--out", out("")} },
 		"lora again": func() []string { return []string{"merge", "--dtype", "bf16", "--out", out("")} },
 	}
@@ -104,9 +109,12 @@ func TestEveryCommandChecksTheBase(t *testing.T) {
 			for _, c := range []struct{ model, want, forced string }{
 				{model, "", ""},
 				{other, "want the model that the adapter was made for, got another one: tensor \"model.embed_tokens.weight\": 64 of 64 sampled numbers differ", "warning: " + adapter + ": the model is not the one that the adapter was made for"},
-				{merged, "want a model without this adapter, got one that holds it already", "the model holds the adapter already, and has it twice now"},
-				{filepath.Join(dir, "again"), "want a model without this adapter, got one that holds it already", "the model holds the adapter already, and has it twice now"},
-				{file, "want a model without this adapter, got one that holds it already", "the model holds the adapter already, and has it twice now"},
+				{merged, "want a model without this adapter, got one that holds it already",
+					"the model holds the adapter already, and has it twice now"},
+				{filepath.Join(dir, "again"), "want a model without this adapter, got one that holds it already",
+					"the model holds the adapter already, and has it twice now"},
+				{file, "want a model without this adapter, got one that holds it already",
+					"the model holds the adapter already, and has it twice now"},
 			} {
 				args := append(command(), "--model", c.model, "--adapter", adapter)
 				if c.model == file && (name == "generate" || name == "eval") {
@@ -125,14 +133,16 @@ func TestEveryCommandChecksTheBase(t *testing.T) {
 				if c.model == file && (name == "merged" || name == "merge" || name == "lora again") {
 					continue // its tokenizer is none
 				}
-				if code, _, stderr := agora(t, append(args, "--force")...); code != 0 || !strings.Contains(stderr, c.forced) {
+				if code, _, stderr := agora(t, append(args, "--force")...); code != 0 ||
+					!strings.Contains(stderr, c.forced) {
 					t.Errorf("%s --force: exit code %d, want 0 and %q in %s", c.model, code, c.forced, stderr)
 				}
 			}
 		})
 	}
 	for _, dtype := range []string{"q4", "q8", "bf16", "f16"} {
-		code, _, stderr := agora(t, "generate", "--model", model, "--adapter", adapter, "--prompt", "T", "--max-tokens", "2", "--dtype", dtype)
+		code, _, stderr := agora(t, "generate", "--model", model, "--adapter", adapter, "--prompt", "T",
+			"--max-tokens", "2", "--dtype", dtype)
 		if code != 0 || strings.Count(stderr, "the model is the one that the adapter was made for, in another storage: f32 there") != 1 {
 			t.Errorf("--dtype %s: exit code %d, %s", dtype, code, stderr)
 		}
@@ -140,11 +150,14 @@ func TestEveryCommandChecksTheBase(t *testing.T) {
 	// What was trained beside q4 is merged into 16 bits.
 	adapter = tinyAdapter(t, model, "--dtype", "q4")
 	half := filepath.Join(dir, "half")
-	mustJSON[converted](t, "export", "--model", model, "--merged", "--to", "safetensors", "--dtype", "bf16", "--out", half)
-	if r := mustJSON[mergeReport](t, "merge", "--model", half, "--adapter", adapter, "--out", out("")); r.Base != multilora.MatchStorage || r.DType != "bf16" {
+	mustJSON[converted](t, "export", "--model", model, "--merged", "--to", "safetensors", "--dtype", "bf16", "--out",
+		half)
+	if r := mustJSON[mergeReport](t, "merge", "--model", half, "--adapter", adapter, "--out",
+		out("")); r.Base != multilora.MatchStorage || r.DType != "bf16" {
 		t.Errorf("merging into bf16 says base %q, %s", r.Base, r.DType)
 	}
-	if code, _, stderr := agora(t, "eval", "--tasks", "boolq", "--task-data", taskData(t), "--model", other, "--adapters", "base,"+adapter); code != 1 || !strings.Contains(stderr, "got another one") {
+	if code, _, stderr := agora(t, "eval", "--tasks", "boolq", "--task-data", taskData(t), "--model", other,
+		"--adapters", "base,"+adapter); code != 1 || !strings.Contains(stderr, "got another one") {
 		t.Errorf("eval of several: exit code %d, %s", code, stderr)
 	}
 }
@@ -163,16 +176,19 @@ func TestAdapterOfAnEarlierVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range []string{model, otherModel(t)} {
-		code, _, stderr := agora(t, "generate", "--model", m, "--adapter", adapter, "--prompt", "T", "--max-tokens", "2")
+		code, _, stderr := agora(t, "generate", "--model", m, "--adapter", adapter, "--prompt", "T", "--max-tokens",
+			"2")
 		if want := path + " does not say which model the adapter was made for (it is of an earlier version, or imported): whether this is it cannot be checked"; code != 0 || strings.Count(stderr, want) != 1 {
 			t.Errorf("exit code %d, want 0 and %q in %s", code, want, stderr)
 		}
 	}
 	merged := filepath.Join(t.TempDir(), "merged")
-	if r := mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", adapter, "--out", merged); r.Base != multilora.MatchUnknown {
+	if r := mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", adapter, "--out",
+		merged); r.Base != multilora.MatchUnknown {
 		t.Errorf("merge says base %q", r.Base)
 	}
-	if code, _, stderr := agora(t, "merge", "--model", merged, "--adapter", adapter, "--out", merged+"2"); code != 1 || !strings.Contains(stderr, "got one that holds it already") {
+	if code, _, stderr := agora(t, "merge", "--model", merged, "--adapter", adapter, "--out",
+		merged+"2"); code != 1 || !strings.Contains(stderr, "got one that holds it already") {
 		t.Errorf("merging twice: exit code %d, %s", code, stderr)
 	}
 }
@@ -182,7 +198,8 @@ func TestAdapterOfAnEarlierVersion(t *testing.T) {
 func TestPEFTFormsAreNamed(t *testing.T) {
 	model, dir := tinymodel.Write(t), t.TempDir()
 	peft := filepath.Join(dir, "peft")
-	mustJSON[converted](t, "export", "--model", model, "--adapter", tinyAdapter(t, model, "--targets", "q_proj"), "--to", "peft", "--out", peft)
+	mustJSON[converted](t, "export", "--model", model, "--adapter", tinyAdapter(t, model, "--targets", "q_proj"),
+		"--to", "peft", "--out", peft)
 	config := func(text string) {
 		if err := os.WriteFile(filepath.Join(peft, multilora.PEFTConfigFile), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
@@ -191,18 +208,23 @@ func TestPEFTFormsAreNamed(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`{"zzz": 1, "use_dora": true, "peft_type": "IA3"}`, `field peft_type: want "LORA", got "IA3"`},
 		{`{"peft_type": "LORA", "target_modules": ["q_proj", "lm_head"]}`, "lm_head as a LoRA layer is not supported"},
-		{`{"peft_type": "LORA", "use_dora": true, "trainable_token_indices": [1]}`, "field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true; field trainable_token_indices: want"},
+		{`{"peft_type": "LORA", "use_dora": true, "trainable_token_indices": [1]}`,
+			"field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true; field trainable_token_indices: want"},
 	} {
 		config(c.text)
 		for _, args := range [][]string{
-			{"generate", "--prompt", "T"}, {"eval", "--tasks", "perplexity", "--text", textFile(t, "T")}, {"merge", "--out", filepath.Join(dir, "m")},
+			{"generate", "--prompt", "T"}, {"eval", "--tasks", "perplexity", "--text", textFile(t, "T")},
+			{"merge", "--out", filepath.Join(dir, "m")},
 			{"export", "--to", "gguf", "--out", filepath.Join(dir, "g")}, {"import", "--out", filepath.Join(dir, "i")},
 		} {
-			if code, _, stderr := agora(t, append(args, "--model", model, "--adapter", peft)...); code != 1 || !strings.Contains(stderr, c.want) {
+			if code, _, stderr := agora(t, append(args, "--model", model, "--adapter", peft)...); code != 1 ||
+				!strings.Contains(stderr, c.want) {
 				t.Errorf("%s: exit code %d, want 1 and %q in %s", args[0], code, c.want, stderr)
 			}
 		}
-		if code, _, stderr := agora(t, "train", "--model", model, "--from-adapter", peft, "--data", shortRows(t), "--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t")); code != 1 || !strings.Contains(stderr, "--from-adapter: ") || !strings.Contains(stderr, c.want) {
+		if code, _, stderr := agora(t, "train", "--model", model, "--from-adapter", peft, "--data", shortRows(t),
+			"--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t")); code != 1 ||
+			!strings.Contains(stderr, "--from-adapter: ") || !strings.Contains(stderr, c.want) {
 			t.Errorf("train: exit code %d, want 1 and %q in %s", code, c.want, stderr)
 		}
 		reasons, _ := mustJSON[inspection](t, "inspect", peft).About["not_supported"].([]any)
@@ -214,11 +236,13 @@ func TestPEFTFormsAreNamed(t *testing.T) {
 			t.Errorf("inspect: exit code %d, %s", code, stdout)
 		}
 	}
-	code, _, stderr := agora(t, "train", "--model", model, "--targets", "q_proj,lm_head", "--data", shortRows(t), "--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t"))
+	code, _, stderr := agora(t, "train", "--model", model, "--targets", "q_proj,lm_head", "--data", shortRows(t),
+		"--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t"))
 	if want := `field targets: "lm_head": lm_head as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)`; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("train --targets: exit code %d, want 1 and %q in %s", code, want, stderr)
 	}
-	if code, _, stderr := agora(t, "plan", "--model", model, "--targets", "lm_head", "--max-tokens", "64"); code != 1 || !strings.Contains(stderr, "lm_head as a LoRA layer is not supported") {
+	if code, _, stderr := agora(t, "plan", "--model", model, "--targets", "lm_head", "--max-tokens",
+		"64"); code != 1 || !strings.Contains(stderr, "lm_head as a LoRA layer is not supported") {
 		t.Errorf("plan --targets: exit code %d, %s", code, stderr)
 	}
 }

@@ -161,7 +161,9 @@ func (f *analyzeFlags) analyze(c *cobra.Command, paths []string) (*analysis, err
 		if len(r.Layers) == 0 {
 			return nil, fmt.Errorf("%s: want layers to look at, got none of %v", path, f.layers)
 		}
-		slices.SortStableFunc(r.Layers, func(x, y analyzedLayer) int { return cmp.Compare(place(x.Layer), place(y.Layer)) })
+		slices.SortStableFunc(r.Layers, func(x, y analyzedLayer) int {
+			return cmp.Compare(place(x.Layer), place(y.Layer))
+		})
 		a.Runs = append(a.Runs, r)
 	}
 	return a, a.compare(f.directions)

@@ -75,7 +75,9 @@ func (a *analysis) likenesses(kinds []string) (all []spectra.Likeness) {
 			if kindOf(s.Layer) != kind {
 				continue
 			}
-			i := slices.IndexFunc(all[first:], func(l spectra.Likeness) bool { return l.Run == s.Run && l.Full == s.Full })
+			i := slices.IndexFunc(all[first:], func(l spectra.Likeness) bool {
+				return l.Run == s.Run && l.Full == s.Full
+			})
 			if i < 0 {
 				i = len(all) - first
 				all, counts = append(all, spectra.Likeness{Run: s.Run, Full: s.Full, Kind: kind}), append(counts, 0)

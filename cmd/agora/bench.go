@@ -70,7 +70,8 @@ func printDispatch(w io.Writer, r bench.Dispatch) {
 	line("a dispatch alone, done", "%.0f ns", r.Alone)
 	line("a training step", "%.2f ms", r.Step.Milliseconds)
 	if n := r.Step.Counts; n != nil {
-		line("  asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits", n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
+		line("  asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits", n.Dispatches,
+			n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
 	} else {
 		line("  asks for", "not available: this device does not count")
 	}
@@ -79,7 +80,8 @@ func printDispatch(w io.Writer, r bench.Dispatch) {
 			line(name, "not available: this device compiles nothing")
 			return
 		}
-		line(name, "%.0f ms to open, %.0f ms to the first step's loss, %d pipelines created", s.Open, s.Step, s.Pipelines)
+		line(name, "%.0f ms to open, %.0f ms to the first step's loss, %d pipelines created", s.Open, s.Step,
+			s.Pipelines)
 	}
 	start("first start", r.First)
 	start("warm start", r.Warm)

@@ -60,7 +60,8 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	c.Flags().IntVar(&o.WarmUp, "warm-up", 3, "steps before those that count")
 	c.Flags().IntVar(&o.Steps, "steps", 10, "steps that count, of which the median does")
-	c.Flags().Float64Var(&o.Seconds, "seconds", 0, "begin no further step after so many seconds of those that count; 0: no end")
+	c.Flags().Float64Var(&o.Seconds, "seconds", 0,
+		"begin no further step after so many seconds of those that count; 0: no end")
 	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell its share; 0: measured on the CPU, unknown elsewhere")
 	c.Flags().BoolVar(&o.Kernels, "kernels", false, "tell the time of every kernel; taking it costs some time itself")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -102,7 +103,8 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 	if r.Checkpointing {
 		with = ", gradient checkpointing"
 	}
-	line("model", "%s, %s, %s%s: %d parameters, %d trained", printable.Name(r.Model), stored, r.Method, with, r.Parameters, r.Trained)
+	line("model", "%s, %s, %s%s: %d parameters, %d trained", printable.Name(r.Model), stored, r.Method, with,
+		r.Parameters, r.Trained)
 	line("a step", "%d tokens: %d × %d rows of %d", r.Tokens, r.Accumulate, r.Rows, r.Context)
 	line("start", "%.0f ms to fill the weights, %.0f ms for the first step", r.Fill, r.First)
 	line("ms", "%.1f median, %.1f best of %d steps", r.Milliseconds, r.Fastest, r.Steps)
@@ -122,13 +124,15 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 		line("process", "%s at most", mib(r.Process))
 	}
 	f := r.FLOPs
-	line("model FLOPs", "%.4g a token: forward %.4g, backward %.4g, attention %.4g", f.Total(), f.Forward, f.Backward, f.Attention)
+	line("model FLOPs", "%.4g a token: forward %.4g, backward %.4g, attention %.4g", f.Total(), f.Forward, f.Backward,
+		f.Attention)
 	line("TFLOP/s", "%.4g median, %.4g best", r.TFLOPS, r.BestTFLOPS)
 	if r.Peak > 0 {
 		line("utilization", "%.1f %% of %.4g TFLOP/s", 100*r.Utilization, r.Peak)
 	}
 	if n := r.Counts; n != nil {
-		line("asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits a step", n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
+		line("asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits a step",
+			n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
 	}
 	if len(r.Kernels) > 0 {
 		fmt.Fprintf(w, "\n%-52s %10s %8s %8s %10s\n", "kernel", "ms a step", "share", "calls", "TFLOP/s")

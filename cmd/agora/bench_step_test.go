@@ -25,12 +25,16 @@ func smallShape(t *testing.T) string {
 
 // Where AGORA_TEST_DEVICE names a Vulkan device, it is what is measured.
 func TestBenchStep(t *testing.T) {
-	args := []string{"bench", "step", "--device", testdevice.Name(), "--threads", "1", "--shape", smallShape(t), "--steps", "2", "--warm-up", "1"}
-	r := mustJSON[bench.TrainingStep](t, append(args, "--rank", "4", "--batch-rows", "2", "--accumulate", "2", "--peak", "0.5", "--kernels")...)
-	// 2 blocks with q and o of 32 x 32, k and v of 16 x 32, three of 64 x 32 and two norms; embedding and head of 96 x 32; a norm.
+	args := []string{"bench", "step", "--device", testdevice.Name(), "--threads", "1", "--shape", smallShape(t),
+		"--steps", "2", "--warm-up", "1"}
+	r := mustJSON[bench.TrainingStep](t, append(args, "--rank", "4", "--batch-rows", "2", "--accumulate", "2",
+		"--peak", "0.5", "--kernels")...)
+	// 2 blocks with q and o of 32 x 32, k and v of 16 x 32, three of 64 x 32 and two norms;
+	// embedding and head of 96 x 32; a norm.
 	const linear = 2 * (2*32*32 + 2*16*32 + 3*64*32)
 	const adapters = 2 * 12 * (2*(32+32) + 2*(32+16) + 3*(32+64))
-	if r.Parameters != linear+2*2*32+2*96*32+32 || r.Trained != adapters+2*7*3 || r.Tokens != 2*2*16 || r.Context != 16 || r.Steps != 2 {
+	if r.Parameters != linear+2*2*32+2*96*32+32 || r.Trained != adapters+2*7*3 || r.Tokens != 2*2*16 ||
+		r.Context != 16 || r.Steps != 2 {
 		t.Errorf("measured %+v", r)
 	}
 	if want := float64(2 * (linear + 96*32 + adapters)); r.FLOPs.Forward != want {
@@ -39,10 +43,12 @@ func TestBenchStep(t *testing.T) {
 	if perfect := math.Log(96); math.Abs(r.Losses[0]-perfect) > 0.1 || r.Losses[1] > r.Losses[0]+0.01 {
 		t.Errorf("losses %v, want some %.2f of a model that knows nothing", r.Losses, perfect)
 	}
-	if r.TokensPerSecond <= 0 || r.Best < r.TokensPerSecond || r.Fastest > r.Milliseconds || r.Fill <= 0 || r.First <= 0 {
+	if r.TokensPerSecond <= 0 || r.Best < r.TokensPerSecond || r.Fastest > r.Milliseconds || r.Fill <= 0 ||
+		r.First <= 0 {
 		t.Errorf("speed %+v", r)
 	}
-	if rate := r.TokensPerSecond * r.FLOPs.Total() / 1e12; math.Abs(r.TFLOPS/rate-1) > 1e-9 || r.Peak != 0.5 || math.Abs(r.Utilization/(rate/0.5)-1) > 1e-9 {
+	if rate := r.TokensPerSecond * r.FLOPs.Total() / 1e12; math.Abs(r.TFLOPS/rate-1) > 1e-9 || r.Peak != 0.5 ||
+		math.Abs(r.Utilization/(rate/0.5)-1) > 1e-9 {
 		t.Errorf("%v TFLOP/s, %v of %v, want %v", r.TFLOPS, r.Utilization, r.Peak, rate)
 	}
 	if r.Live <= 0 || r.Taken < r.Live || math.Abs(float64(r.Planned)/float64(r.Live)-1) > 0.2 {
@@ -57,7 +63,8 @@ func TestBenchStep(t *testing.T) {
 			square = square || strings.HasPrefix(s.Name, "NT 32 x 32 x 32 f32*f32 to f32")
 		}
 	}
-	if calls["rms_norm"] != 2*(2*2+1) || calls["adamw"] < 1 || products < 7*2*2*2 || !square || math.Abs(share-1) > 1e-9 {
+	if calls["rms_norm"] != 2*(2*2+1) || calls["adamw"] < 1 || products < 7*2*2*2 || !square ||
+		math.Abs(share-1) > 1e-9 {
 		t.Errorf("kernels %+v", r.Kernels)
 	}
 	if r.Device != "cpu" && (r.Counts == nil || r.Counts.Dispatches < 100 || calls["barrier"] == 0) {
@@ -65,7 +72,8 @@ func TestBenchStep(t *testing.T) {
 	}
 	var text strings.Builder
 	printStep(&text, r)
-	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilization", "rms_norm", " f32*f32 to f32 "} { // of the shapes only those that took longest
+	for _, want := range []string{"a step       64 tokens: 2 × 2 rows of 16", "tokens/s", "utilization", "rms_norm",
+		" f32*f32 to f32 "} { // of the shapes only those that took longest
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
@@ -76,12 +84,15 @@ func TestBenchStep(t *testing.T) {
 func TestBenchStepOfEveryType(t *testing.T) {
 	shape := smallShape(t)
 	for _, change := range [][]string{
-		{"--dtype", "bf16"}, {"--dtype", "f16", "--gradient-checkpointing"}, {"--dtype", "q8", "--method", "lora"}, {"--dtype", "q4"}, {"--method", "full"},
+		{"--dtype", "bf16"}, {"--dtype", "f16", "--gradient-checkpointing"}, {"--dtype", "q8", "--method", "lora"},
+		{"--dtype", "q4"}, {"--method", "full"},
 		{"--dtype", "q4", "--compute-dtype", "f16"}, {"--dtype", "q8", "--compute-dtype", "bf16"},
 	} {
-		args := []string{"bench", "step", "--device", testdevice.Name(), "--shape", shape, "--steps", "1", "--warm-up", "1", "--batch-rows", "1", "--peak", "1"}
+		args := []string{"bench", "step", "--device", testdevice.Name(), "--shape", shape, "--steps", "1",
+			"--warm-up", "1", "--batch-rows", "1", "--peak", "1"}
 		r := mustJSON[bench.TrainingStep](t, append(args, change...)...)
-		if math.Abs(r.Losses[0]-math.Log(96)) > 0.1 || r.Kernels != nil || change[0] == "--dtype" && r.DType != change[1] || r.Checkpointing != (len(change) == 3) {
+		if math.Abs(r.Losses[0]-math.Log(96)) > 0.1 || r.Kernels != nil ||
+			change[0] == "--dtype" && r.DType != change[1] || r.Checkpointing != (len(change) == 3) {
 			t.Errorf("%v: %+v", change, r)
 		}
 		compute := r.DType // of the activations
@@ -91,7 +102,8 @@ func TestBenchStepOfEveryType(t *testing.T) {
 		if len(change) == 4 && change[2] == "--compute-dtype" {
 			compute = change[3]
 			var text strings.Builder
-			if printStep(&text, r); !strings.Contains(text.String(), r.DType+", activations in "+compute+", multilora") {
+			if printStep(&text, r); !strings.Contains(text.String(),
+				r.DType+", activations in "+compute+", multilora") {
 				t.Errorf("%v: no activations' type in\n%s", change, text.String())
 			}
 		}

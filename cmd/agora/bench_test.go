@@ -10,7 +10,8 @@ import (
 
 // Where AGORA_TEST_DEVICE names a Vulkan device, it is what is measured.
 func TestBenchDispatch(t *testing.T) {
-	r := mustJSON[bench.Dispatch](t, "bench", "dispatch", "--device", testdevice.Name(), "--threads", "1", "--dispatches", "40", "--rounds", "2")
+	r := mustJSON[bench.Dispatch](t, "bench", "dispatch", "--device", testdevice.Name(), "--threads", "1",
+		"--dispatches", "40", "--rounds", "2")
 	if r.Independent.Done <= 0 || r.Chain.Done <= 0 || r.Alone <= 0 || r.Step.Milliseconds <= 0 {
 		t.Errorf("something took no time: %+v", r)
 	}
@@ -18,15 +19,18 @@ func TestBenchDispatch(t *testing.T) {
 	printDispatch(&text, r)
 	want := []string{"a training step", "first start"}
 	if r.Device == "cpu" {
-		if r.Independent.Recorded != nil || r.Chain.Recorded != nil || r.Step.Counts != nil || r.First != nil || r.Warm != nil {
+		if r.Independent.Recorded != nil || r.Chain.Recorded != nil || r.Step.Counts != nil || r.First != nil ||
+			r.Warm != nil {
 			t.Errorf("the CPU records, counts and compiles nothing, but: %+v", r)
 		}
 		want = append(want, "not available: this device compiles nothing", "not available: every kernel runs")
 	} else {
-		if r.Independent.Recorded == nil || r.Chain.Recorded == nil || r.Step.Counts == nil || r.First == nil || r.Warm == nil {
+		if r.Independent.Recorded == nil || r.Chain.Recorded == nil || r.Step.Counts == nil || r.First == nil ||
+			r.Warm == nil {
 			t.Fatalf("something is missing: %+v", r)
 		}
-		if n := *r.Step.Counts; n.Dispatches < 100 || n.Barriers < 50 || n.Barriers > n.Dispatches || n.Submissions < 2 || n.Pipelines != 0 {
+		if n := *r.Step.Counts; n.Dispatches < 100 || n.Barriers < 50 || n.Barriers > n.Dispatches ||
+			n.Submissions < 2 || n.Pipelines != 0 {
 			t.Errorf("a step is %+v", n)
 		}
 		if r.First.Pipelines < 10 || r.Warm.Pipelines != r.First.Pipelines || r.Warm.Open == r.First.Open {

@@ -21,7 +21,8 @@ func numericFlags(f func(c *cobra.Command, flag *pflag.Flag)) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
 		c.Flags().VisitAll(func(flag *pflag.Flag) {
-			if !slices.Contains([]string{"bool", "string", "list", "strings", "stringSlice", "stringArray"}, flag.Value.Type()) {
+			if !slices.Contains([]string{"bool", "string", "list", "strings", "stringSlice", "stringArray"},
+				flag.Value.Type()) {
 				f(c, flag)
 			}
 		})
@@ -69,8 +70,10 @@ func TestEveryNumberHasBounds(t *testing.T) {
 			args = append(args, "--"+f.Name+"="+value)
 			code, _, stderr := agora(t, args...)
 			named := strings.Contains(stderr, "--"+f.Name)
-			if code != 1 || !named || !strings.Contains(stderr, "want") && !strings.Contains(stderr, "invalid argument") {
-				t.Errorf("agora %v: exit code %d, want 1 and an error that names %s, got\n%s", args, code, f.Name, stderr)
+			if code != 1 || !named || !strings.Contains(stderr, "want") &&
+				!strings.Contains(stderr, "invalid argument") {
+				t.Errorf("agora %v: exit code %d, want 1 and an error that names %s, got\n%s", args, code, f.Name,
+					stderr)
 			}
 			tried++
 		}
@@ -82,13 +85,15 @@ func TestEveryNumberHasBounds(t *testing.T) {
 func beside(least, most float64, real, seed bool) []string {
 	bad := []string{"x", ""}
 	if real {
-		bad = append(bad, "NaN", "Inf", "-Inf", "1e400", fmt.Sprint(least-1e-3), fmt.Sprint(math.Nextafter32(float32(most), math.MaxFloat32)*1.5))
+		bad = append(bad, "NaN", "Inf", "-Inf", "1e400", fmt.Sprint(least-1e-3),
+			fmt.Sprint(math.Nextafter32(float32(most), math.MaxFloat32)*1.5))
 		return bad
 	}
 	if seed {
 		return append(bad, "-1", "18446744073709551616", "1.5")
 	}
-	return append(bad, fmt.Sprintf("%.0f", least-1), fmt.Sprintf("%.0f", most+1), "9223372036854775807", "9223372036854775808", "1.5")
+	return append(bad, fmt.Sprintf("%.0f", least-1), fmt.Sprintf("%.0f", most+1), "9223372036854775807",
+		"9223372036854775808", "1.5")
 }
 
 // The same in a file names the setting.

@@ -52,7 +52,8 @@ func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
 	chatting.Store(&signals)
 	defer chatting.Store(nil)
 	t := &conversation{
-		writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: signals, out: c.OutOrStdout(), asJSON: f.asJSON,
+		writer: w, render: render, lines: readLines(c.InOrStdin()), interrupts: signals, out: c.OutOrStdout(),
+		asJSON: f.asJSON,
 	}
 	if isTerminal(c.InOrStdin()) && !f.asJSON {
 		t.question = "> "
@@ -187,7 +188,8 @@ func (t *conversation) fit() ([]int32, error) {
 		case len(ids) < positions:
 			return ids, nil
 		default:
-			return nil, fmt.Errorf("%w: %d tokens in its template, want fewer than the model's %d positions", errTooLong, len(ids), positions)
+			return nil, fmt.Errorf("%w: %d tokens in its template, want fewer than the model's %d positions",
+				errTooLong, len(ids), positions)
 		}
 	}
 }

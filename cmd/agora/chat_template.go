@@ -40,7 +40,8 @@ func (f *modelFlags) chatTemplate(name, date string, tok tokenizer.Tokenizer) (*
 		}
 	}
 	if isFile(dir) {
-		return nil, fmt.Errorf("--template is missing: %s has no chat template; want one of %s", dir, strings.Join(chat.Names(), ", "))
+		return nil, fmt.Errorf("--template is missing: %s has no chat template; want one of %s", dir,
+			strings.Join(chat.Names(), ", "))
 	}
 	t, err := chat.Load(dir, tok)
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 
 // talker is a conversation with a small random model, on lines that are typed already. Its
 // template is a token for each letter; seen are the conversations that it was given.
-func talker(t *testing.T, positions, maxTokens int, lines ...string) (c *conversation, out *bytes.Buffer, seen *[][]chat.Message) {
+func talker(t *testing.T, positions, maxTokens int, lines ...string) (c *conversation, out *bytes.Buffer,
+	seen *[][]chat.Message) {
 	t.Helper()
 	d, err := device.OpenWith("cpu", device.Options{Threads: 1})
 	if err != nil {
@@ -29,8 +30,9 @@ func talker(t *testing.T, positions, maxTokens int, lines ...string) (c *convers
 	}
 	t.Cleanup(func() { d.Close() })
 	m, err := llama.New(d, llama.Config{
-		ModelType: "llama", Vocab: 282, Hidden: 16, Intermediate: 16, Layers: 1, Heads: 2, KVHeads: 1, HeadDim: 8, MaxPositions: positions,
-		NormEps: 1e-5, InitRange: 0.1, BOS: -1, RoPE: ops.RoPEScaling{Theta: 10000},
+		ModelType: "llama", Vocab: 282, Hidden: 16, Intermediate: 16, Layers: 1, Heads: 2, KVHeads: 1, HeadDim: 8,
+		MaxPositions: positions,
+		NormEps:      1e-5, InitRange: 0.1, BOS: -1, RoPE: ops.RoPEScaling{Theta: 10000},
 	}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,8 @@ func TestChatForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := (*seen)[len(*seen)-1]
-	if last[0].Role != "system" || last[1].Content == long || last[len(last)-1].Content != "4th" || last[1].Role != "user" {
+	if last[0].Role != "system" || last[1].Content == long || last[len(last)-1].Content != "4th" ||
+		last[1].Role != "user" {
 		t.Errorf("the last conversation is %s", roles(last))
 	}
 	if len(last) < 6 {
@@ -110,12 +113,14 @@ func TestChatForgets(t *testing.T) {
 	}
 
 	c, _, _ = talker(t, 100, 10, strings.Repeat("x", 100))
-	if err := c.run(context.Background()); !errors.Is(err, errTooLong) || !strings.Contains(err.Error(), "100 tokens in its template, want fewer than the model's 100 positions") {
+	if err := c.run(context.Background()); !errors.Is(err, errTooLong) ||
+		!strings.Contains(err.Error(), "100 tokens in its template, want fewer than the model's 100 positions") {
 		t.Errorf("too long: error %v", err)
 	}
 	c, out, seen := talker(t, 100, 10, strings.Repeat("x", 100), "short")
 	c.question = "> "
-	if err := c.run(context.Background()); err != nil || !strings.Contains(out.String(), "too long") || roles((*seen)[1]) != "u:short" {
+	if err := c.run(context.Background()); err != nil || !strings.Contains(out.String(), "too long") ||
+		roles((*seen)[1]) != "u:short" {
 		t.Errorf("on a terminal: error %v, printed %q, seen %v", err, out, *seen)
 	}
 }
@@ -145,7 +150,8 @@ func TestChatInterrupt(t *testing.T) {
 		typed <- "one" // and the line after it never comes
 		shown := &interrupting{to: signals, signal: os.Interrupt}
 		c.lines, c.interrupts = typed, signals
-		c.writer.out, c.out = shown, &interrupting{to: signals, signal: os.Interrupt} // the latter is written to when the answer has ended
+		c.writer.out, c.out = shown, &interrupting{to: signals,
+			signal: os.Interrupt} // the latter is written to when the answer has ended
 		if err := c.run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +183,8 @@ func (turnTokens) Special(name string) (int32, bool) { return 7, name == "<|im_e
 
 // An answer ends with what ends a turn, whatever the configuration says.
 func TestAnswerEnds(t *testing.T) {
-	for _, c := range []struct{ eos, want []int32 }{{nil, []int32{7}}, {[]int32{2}, []int32{2, 7}}, {[]int32{7, 2}, []int32{7, 2}}} {
+	for _, c := range []struct{ eos, want []int32 }{{nil, []int32{7}}, {[]int32{2}, []int32{2, 7}},
+		{[]int32{7, 2}, []int32{7, 2}}} {
 		if got := answerEnds(c.eos, turnTokens{}); !slices.Equal(got, c.want) {
 			t.Errorf("EOS %v: an answer ends with %v, want %v", c.eos, got, c.want)
 		}
@@ -198,7 +205,8 @@ func TestChatCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	code, stdout, stderr := agora(t, "generate", "--model", model, "--chat", "--template", "llama2", "--greedy", "--max-tokens", "9", "--ignore-eos")
+	code, stdout, stderr := agora(t, "generate", "--model", model, "--chat", "--template", "llama2", "--greedy",
+		"--max-tokens", "9", "--ignore-eos")
 	if code != 0 || strings.Count(stdout, "\n") < 2 || strings.Contains(stdout, "INST") {
 		t.Errorf("exit code %d, printed %q, %s", code, stdout, stderr)
 	}

@@ -19,7 +19,8 @@ import (
 func trained(t *testing.T, model string, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "adapter")
-	args := append([]string{"train", "--model", model, "--data", someRows(t), "--out", out, "--steps", "12", "--lr", "1e-2", "--held-out", "0"}, flags...)
+	args := append([]string{"train", "--model", model, "--data", someRows(t), "--out", out, "--steps", "12", "--lr",
+		"1e-2", "--held-out", "0"}, flags...)
 	mustJSON[train.Summary](t, args...)
 	return out
 }
@@ -65,17 +66,20 @@ func TestTokenizeAndEvalAreTheReference(t *testing.T) {
 	decoded := mustJSON[tokens](t, "tokenize", "--model", model, "--decode", spelled(ids))
 	text := textFile(t, decoded.Text)
 	encoded := mustJSON[tokens](t, "tokenize", "--model", model, "--file", text, "--bos")
-	if !slices.Equal(encoded.IDs, ids) || encoded.Text != decoded.Text || len(encoded.Pieces) != len(ids) || encoded.Pieces[0] != "<s>" {
+	if !slices.Equal(encoded.IDs, ids) || encoded.Text != decoded.Text || len(encoded.Pieces) != len(ids) ||
+		encoded.Pieces[0] != "<s>" {
 		t.Errorf("tokenize gives %+v, want the reference's ids", encoded)
 	}
-	if code, stdout, _ := agora(t, "tokenize", "--model", model, "--text", "Once"); code != 0 || stdout != "403\t\"▁Once\"\n" {
+	if code, stdout, _ := agora(t, "tokenize", "--model", model, "--text", "Once"); code != 0 ||
+		stdout != "403\t\"▁Once\"\n" {
 		t.Errorf("exit code %d, printed %q", code, stdout)
 	}
 	e := mustJSON[evaluation](t, "eval", "--task", "perplexity", "--model", model, "--text", text)
 	if math.Abs(e.NLL-meanNLL) > 1e-4 || e.Counted != len(ids)-1 || e.Task != "perplexity" {
 		t.Errorf("eval gives %+v, want nll %v over %d tokens", e, meanNLL, len(ids)-1)
 	}
-	adapted := mustJSON[evaluation](t, "eval", "--task", "perplexity", "--model", model, "--adapter", trained(t, model), "--text", text, "--window", "100")
+	adapted := mustJSON[evaluation](t, "eval", "--task", "perplexity", "--model", model, "--adapter",
+		trained(t, model), "--text", text, "--window", "100")
 	if math.Abs(adapted.NLL-e.NLL) < 0.01 || adapted.Windows != 3 {
 		t.Errorf("with an adapter eval gives %+v, without %+v", adapted, e)
 	}
@@ -84,21 +88,25 @@ func TestTokenizeAndEvalAreTheReference(t *testing.T) {
 func TestInspect(t *testing.T) {
 	model, _ := realModel(t)
 	m := mustJSON[inspection](t, "inspect", model)
-	if m.Kind != "model" || m.Parameters != 260032 || m.Bytes != 4*260032 || len(m.Tensors) != 47 || m.About["model_type"] != "llama" ||
+	if m.Kind != "model" || m.Parameters != 260032 || m.Bytes != 4*260032 || len(m.Tensors) != 47 ||
+		m.About["model_type"] != "llama" ||
 		m.Memory == nil || m.Memory.WeightsF32 != 4*260032 || m.Memory.CacheToken16 != 2*2*5*4*8 {
 		t.Errorf("the model is %+v", m)
 	}
 	if i := slices.IndexFunc(m.Tensors, func(t tensorInfo) bool { return t.Name == "model.layers.0.self_attn.k_proj.weight" }); i < 0 ||
-		m.Tensors[i].DType != "F32" || !slices.Equal(m.Tensors[i].Shape, []int{32, 64}) || m.Tensors[i].Parameters != 2048 {
+		m.Tensors[i].DType != "F32" || !slices.Equal(m.Tensors[i].Shape, []int{32, 64}) ||
+		m.Tensors[i].Parameters != 2048 {
 		t.Errorf("k_proj is missing or wrong in %+v", m.Tensors)
 	}
 	adapter := trained(t, model, "--method", "lora", "--rank", "4", "--targets", "v_proj")
-	if a := mustJSON[inspection](t, "inspect", adapter); a.Kind != "adapter" || len(a.Tensors) != 10 || a.Parameters != 5*4*(64+32) ||
+	if a := mustJSON[inspection](t, "inspect", adapter); a.Kind != "adapter" || len(a.Tensors) != 10 ||
+		a.Parameters != 5*4*(64+32) ||
 		a.About["method"] != "lora" || a.About["rank"] != 4.0 || a.About["form"] != "agora" || a.Memory != nil {
 		t.Errorf("the adapter is %+v", a)
 	}
 	file := mustJSON[inspection](t, "inspect", filepath.Join(model, "model.safetensors"))
-	if file.Kind != "safetensors" || !slices.EqualFunc(file.Tensors, m.Tensors, func(a, b tensorInfo) bool { return a.Name == b.Name && a.Bytes == b.Bytes }) {
+	if file.Kind != "safetensors" || !slices.EqualFunc(file.Tensors, m.Tensors,
+		func(a, b tensorInfo) bool { return a.Name == b.Name && a.Bytes == b.Bytes }) {
 		t.Errorf("the file is %+v", file)
 	}
 	code, stdout, _ := agora(t, "inspect", model)
@@ -120,7 +128,8 @@ func TestMerge(t *testing.T) {
 	want := perplexityOf(t, "--model", model, "--adapter", adapter)
 	exact := filepath.Join(t.TempDir(), "new", "merged")
 	r := mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", adapter, "--out", exact)
-	if r.DType != "f32" || len(r.Layers) != 35 || r.Layers[0].Change == 0 || r.LogitDifference > 1e-3 || r.LargestLogit < 1 {
+	if r.DType != "f32" || len(r.Layers) != 35 || r.Layers[0].Change == 0 || r.LogitDifference > 1e-3 ||
+		r.LargestLogit < 1 {
 		t.Errorf("the report is %+v", r)
 	}
 	if got := perplexityOf(t, "--model", exact); math.Abs(got-want) > 1e-4 {
@@ -188,7 +197,8 @@ func TestExportAndImport(t *testing.T) {
 		if got := perplexityOf(t, "--model", model, "--adapter", out); math.Abs(got-want) > 1e-5 {
 			t.Errorf("as %s: nll %v, want %v", to, got, want)
 		}
-		if r := mustJSON[converted](t, "import", "--model", model, "--adapter", out, "--out", back); r.Form != "agora" || r.Method != "lora" {
+		if r := mustJSON[converted](t, "import", "--model", model, "--adapter", out, "--out",
+			back); r.Form != "agora" || r.Method != "lora" {
 			t.Errorf("import from %s reports %+v", to, r)
 		}
 		if got := perplexityOf(t, "--model", model, "--adapter", back); math.Abs(got-want) > 1e-5 {
@@ -199,7 +209,8 @@ func TestExportAndImport(t *testing.T) {
 		}
 	}
 	out := filepath.Join(dir, "merged")
-	if r := mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "safetensors", "--merged", "--out", out); r.DType != "f32" {
+	if r := mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "safetensors",
+		"--merged", "--out", out); r.DType != "f32" {
 		t.Errorf("export --merged reports %+v", r)
 	}
 	if got := perplexityOf(t, "--model", out); math.Abs(got-want) > 1e-4 {
@@ -226,7 +237,8 @@ func TestExportModelToGGUF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Hidden != want.Hidden || got.KVHeads != want.KVHeads || got.MaxPositions != want.MaxPositions || got.NormEps != want.NormEps ||
+	if got.Hidden != want.Hidden || got.KVHeads != want.KVHeads || got.MaxPositions != want.MaxPositions ||
+		got.NormEps != want.NormEps ||
 		got.BOS != want.BOS || !slices.Equal(got.EOS, want.EOS) || got.RoPE != want.RoPE || got.Tied != want.Tied {
 		t.Errorf("the file's configuration is %+v, want %+v", got, want)
 	}
@@ -236,7 +248,8 @@ func TestExportModelToGGUF(t *testing.T) {
 		t.Errorf("%d pieces (%v)", len(pieces), err)
 	}
 	for dtype, typ := range map[string]gguf.Type{"bf16": gguf.BF16, "q8": gguf.Q8_0, "q4": gguf.Q4_0} {
-		mustJSON[converted](t, "export", "--model", model, "--to", "gguf", "--merged", "--dtype", dtype, "--out", out, "--overwrite")
+		mustJSON[converted](t, "export", "--model", model, "--to", "gguf", "--merged", "--dtype", dtype, "--out", out,
+			"--overwrite")
 		f, err := gguf.Open(out)
 		if err != nil {
 			t.Fatal(err)
@@ -284,7 +297,8 @@ func checkWeights(t *testing.T, f *gguf.File, model string, c llama.Config) {
 func TestGenerateSettings(t *testing.T) {
 	model, _ := realModel(t)
 	write := func(flags ...string) generation {
-		return mustJSON[generation](t, append([]string{"generate", "--model", model, "--prompt", "Once upon a time", "--max-tokens", "60"}, flags...)...)
+		return mustJSON[generation](t, append([]string{"generate", "--model", model, "--prompt", "Once upon a time",
+			"--max-tokens", "60"}, flags...)...)
 	}
 	greedy := write("--greedy")
 	if got := write("--min-p", "1", "--seed", "3"); got.Text != greedy.Text {
@@ -298,7 +312,8 @@ func TestGenerateSettings(t *testing.T) {
 	if len(stopped.IDs) >= len(greedy.IDs) || !slices.Equal(stopped.IDs, greedy.IDs[:len(stopped.IDs)]) {
 		t.Errorf("--stop gives ids %v, without it %v", stopped.IDs, greedy.IDs)
 	}
-	if got := write("--greedy", "--stop", "time"); got.Text == "Once upon a" || !strings.HasPrefix(got.Text, "Once upon a time") {
+	if got := write("--greedy", "--stop", "time"); got.Text == "Once upon a" ||
+		!strings.HasPrefix(got.Text, "Once upon a time") {
 		t.Errorf("a stop string in the prompt gives %q", got.Text)
 	}
 	// What might have become a stop string is given when the text ends without it.
@@ -312,7 +327,8 @@ func TestGenerateSettings(t *testing.T) {
 			t.Errorf("token %d again and again with a penalty of 100: %v", id, penalized.IDs)
 		}
 	}
-	_, stdout, _ := agora(t, "generate", "--model", model, "--prompt", "Once upon a time", "--max-tokens", "60", "--greedy", "--stop", "Lily")
+	_, stdout, _ := agora(t, "generate", "--model", model, "--prompt", "Once upon a time", "--max-tokens", "60",
+		"--greedy", "--stop", "Lily")
 	if stdout != stopped.Text+"\n" {
 		t.Errorf("printed %q, want %q", stdout, stopped.Text)
 	}

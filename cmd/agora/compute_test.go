@@ -19,14 +19,16 @@ func TestComputeDType(t *testing.T) {
 	exact := mustJSON[train.Summary](t, append(settings, "--out", exactOut)...)
 	half := mustJSON[train.Summary](t, append(settings, "--out", out, "--compute-dtype", "bf16")...)
 	t.Logf("held-out loss %.4f, in f32 %.4f", *half.HeldOutAfter, *exact.HeldOutAfter)
-	if d := math.Abs(*half.HeldOutAfter / *exact.HeldOutAfter - 1); d == 0 || d > 0.05 || *half.HeldOutAfter > *half.HeldOutBefore-0.5 {
+	if d := math.Abs(*half.HeldOutAfter / *exact.HeldOutAfter - 1); d == 0 || d > 0.05 ||
+		*half.HeldOutAfter > *half.HeldOutBefore-0.5 {
 		t.Errorf("held-out loss %v, then %v; in f32 %v", *half.HeldOutBefore, *half.HeldOutAfter, *exact.HeldOutAfter)
 	}
 	if half.PeakBytes >= exact.PeakBytes {
 		t.Errorf("%d bytes at most, in f32 %d", half.PeakBytes, exact.PeakBytes)
 	}
 	for folder, want := range map[string]string{exactOut: `compute-dtype: "f32"`, out: `compute-dtype: "bf16"`} {
-		if text, err := os.ReadFile(filepath.Join(folder, train.ConfigFile)); err != nil || !strings.Contains(string(text), want+"\n") {
+		if text, err := os.ReadFile(filepath.Join(folder, train.ConfigFile)); err != nil ||
+			!strings.Contains(string(text), want+"\n") {
 			t.Errorf("no %s in %s (%v)", want, text, err)
 		}
 	}
@@ -36,7 +38,8 @@ func TestComputeDType(t *testing.T) {
 	if d := math.Abs(narrow/wide - 1); d == 0 || d > 0.02 {
 		t.Errorf("likelihood %v, in f32 %v", narrow, wide)
 	}
-	g := mustJSON[generation](t, append([]string{"generate", "--prompt", "1:", "--greedy", "--max-tokens", "9", "--ignore-eos", "--compute-dtype", "f16"}, use...)...)
+	g := mustJSON[generation](t, append([]string{"generate", "--prompt", "1:", "--greedy", "--max-tokens", "9",
+		"--ignore-eos", "--compute-dtype", "f16"}, use...)...)
 	if len(g.IDs) != 2+9 {
 		t.Errorf("generated %+v", g)
 	}

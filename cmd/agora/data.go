@@ -119,13 +119,15 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 }
 
 // sequencesOf reads and tokenizes all rows.
-func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config, tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
+func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config,
+	tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
 	for _, s := range cfg.Settings() {
 		if err := s.Check(); err != nil {
 			return nil, counts, nil, err
 		}
 	}
-	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss), Truncate: data.Truncate(cfg.Truncate),
+	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss),
+		Truncate:      data.Truncate(cfg.Truncate),
 		SpecialTokens: tokenizer.SpecialTokens(cfg.SpecialTokens)}
 	read, err := cfg.ReadRows(ctx)
 	if err != nil {

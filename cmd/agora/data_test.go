@@ -24,7 +24,8 @@ func chatModel(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"<|im_start|>", "<|im_end|>"} {
-		file["added_tokens"] = append(file["added_tokens"].([]any), map[string]any{"id": 282 + i, "content": name, "special": true})
+		file["added_tokens"] = append(file["added_tokens"].([]any),
+			map[string]any{"id": 282 + i, "content": name, "special": true})
 	}
 	b, err = json.Marshal(file)
 	if err != nil {
@@ -77,7 +78,8 @@ func TestDataPreview(t *testing.T) {
 				"groups     3: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    6 to 56 tokens; half of the sequences have at most 9, 90 % 56, 99 % 56\n"},
 		{[]string{"--model", dir, "--data", at("book.txt"), "--max-tokens", "4", "--rows", "2"},
-			legend + at("book.txt") + ": 4 tokens, 4 in the loss\n⟨<s>⟩⟦abcd⟧\n\n" + at("book.txt") + ": 4 tokens, 4 in the loss\nd⟦efgh⟧\n\n" +
+			legend + at("book.txt") + ": 4 tokens, 4 in the loss\n⟨<s>⟩⟦abcd⟧\n\n" + at("book.txt") +
+				": 4 tokens, 4 in the loss\nd⟦efgh⟧\n\n" +
 				"rows       1: 0 cut (0 tokens), 1 split, 0 dropped\n" +
 				"sequences  3 of 9 tokens, 9 in the loss (100.0 %)\n" +
 				"groups     3: equal sequences, and those of one row, are held out together or not at all\n" +
@@ -88,8 +90,10 @@ func TestDataPreview(t *testing.T) {
 				"rows       1: 1 cut (2 tokens), 0 split, 0 dropped\nsequences  1 of 4 tokens, 4 in the loss (100.0 %)\n" +
 				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    4 to 4 tokens; half of the sequences have at most 4, 90 % 4, 99 % 4\n"},
-		{[]string{at("run.yaml"), "--pack", "--data", at("rows.json") + "," + at("rows.json"), "--max-tokens", "16", "--rows", "5"},
-			legend + strings.Repeat("packed row 1, "+at("rows.json")+" row 1: 6 tokens, 2 in the loss\n⟨<s>⟩2+2=⟦4⟨</s>⟩⟧\n\n", 2) +
+		{[]string{at("run.yaml"), "--pack", "--data", at("rows.json") + "," + at("rows.json"), "--max-tokens", "16",
+			"--rows", "5"},
+			legend + strings.Repeat("packed row 1, "+at("rows.json")+
+				" row 1: 6 tokens, 2 in the loss\n⟨<s>⟩2+2=⟦4⟨</s>⟩⟧\n\n", 2) +
 				"fields     completion, used: prompt 2, completion 2\n" +
 				"rows       2: 0 cut (0 tokens), 0 split, 0 dropped\nsequences  2 of 12 tokens, 4 in the loss (33.3 %)\n" +
 				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
@@ -118,7 +122,8 @@ func TestPreviewMarksAreNoContent(t *testing.T) {
 	dir := chatModel(t)
 	writeFiles(t, dir, map[string]string{"rows.jsonl": `{"prompt": "⟦⟨⟧⟩⟪ \u001b[31m\r\u202e", "completion": "】"}`})
 	code, stdout, stderr := agora(t, "data", "preview", "--model", dir, "--data", filepath.Join(dir, "rows.jsonl"))
-	if want := "⦗<s>⦘⟦⟨⟧⟩⟪ ␛[31m␍\ufffd⦃】⦗</s>⦘⦄"; code != 0 || !strings.Contains(stdout, want) || !strings.HasPrefix(stdout, "⦃in the loss⦄, only read, ⦗special token⦘\n") {
+	if want := "⦗<s>⦘⟦⟨⟧⟩⟪ ␛[31m␍\ufffd⦃】⦗</s>⦘⦄"; code != 0 || !strings.Contains(stdout, want) ||
+		!strings.HasPrefix(stdout, "⦃in the loss⦄, only read, ⦗special token⦘\n") {
 		t.Errorf("exit code %d, %s\ngot\n%s\nwant %s", code, stderr, stdout, want)
 	}
 	p := preview{Rows: []previewRow{{runs: []tokenRun{{text: "⟦⟩⟪⦄⦗❳【〖\ue000\ue003"}}}}}
@@ -127,7 +132,8 @@ func TestPreviewMarksAreNoContent(t *testing.T) {
 	}
 	// Colors are ended before others begin, and stand around every run.
 	var text strings.Builder
-	p.marks(true).write(&text, []tokenRun{{"<s>", false, true}, {"q", false, false}, {"a", true, false}, {"</s>", true, true}})
+	p.marks(true).write(&text, []tokenRun{{"<s>", false, true}, {"q", false, false}, {"a", true, false},
+		{"</s>", true, true}})
 	if want := "\x1b[2m\x1b[7m<s>\x1b[0m\x1b[0m\x1b[2mq\x1b[0m\x1b[1;32ma\x1b[0m\x1b[1;32m\x1b[7m</s>\x1b[0m\x1b[0m"; text.String() != want {
 		t.Errorf("in color %q, want %q", text.String(), want)
 	}
@@ -136,26 +142,34 @@ func TestPreviewMarksAreNoContent(t *testing.T) {
 func TestDataPreviewJSON(t *testing.T) {
 	dir := chatModel(t)
 	rows := filepath.Join(dir, "rows.jsonl")
-	writeFiles(t, dir, map[string]string{"rows.jsonl": strings.Repeat(`{"prompt": "q", "completion": "ж"}`+"\n", 5) + `{"prompt": "long prompt", "completion": "answer"}`})
+	writeFiles(t, dir, map[string]string{"rows.jsonl": strings.Repeat(`{"prompt": "q", "completion": "ж"}`+"\n", 5) +
+		`{"prompt": "long prompt", "completion": "answer"}`})
 	p := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "1")
 	r := p.Rows[0]
-	if len(p.Rows) != 1 || r.Source.File != rows || r.Source.Row != 1 || r.Packed != 0 || r.Tokens != 4 || !slices.Equal(r.Counted, []bool{false, false, true, true, true}) ||
+	if len(p.Rows) != 1 || r.Source.File != rows || r.Source.Row != 1 || r.Packed != 0 || r.Tokens != 4 ||
+		!slices.Equal(r.Counted, []bool{false, false, true, true, true}) ||
 		r.Pieces[0] != "<s>" || r.Pieces[4] != "</s>" || !slices.Equal(r.IDs[1:4], []int32{'q', 0xd0, 0xb6}) {
 		t.Errorf("the row is %+v", r)
 	}
-	if n := p.Totals; n.Rows != 6 || n.Sequences != 6 || n.Counts.Counted != 5*3+7 || n.Lengths.Min != 4 || n.Lengths.P50 != 4 || n.Lengths.P90 != 18 || n.Packed != nil {
+	if n := p.Totals; n.Rows != 6 || n.Sequences != 6 || n.Counts.Counted != 5*3+7 || n.Lengths.Min != 4 ||
+		n.Lengths.P50 != 4 || n.Lengths.P90 != 18 || n.Packed != nil {
 		t.Errorf("the totals are %+v, %+v", n, n.Lengths)
 	}
-	if want := []data.Field{{Format: "completion", Name: "prompt", Fate: data.FateUsed, Count: 6}, {Format: "completion", Name: "completion", Fate: data.FateUsed, Count: 6}}; !slices.Equal(p.Fields, want) || p.Totals.Groups != 2 {
+	if want := []data.Field{{Format: "completion", Name: "prompt", Fate: data.FateUsed, Count: 6},
+		{Format: "completion", Name: "completion", Fate: data.FateUsed, Count: 6}}; !slices.Equal(p.Fields, want) ||
+		p.Totals.Groups != 2 {
 		t.Errorf("fields %v, %d groups", p.Fields, p.Totals.Groups)
 	}
-	packed := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9", "--pack", "--max-tokens", "20")
-	if last := packed.Rows[len(packed.Rows)-1]; len(packed.Rows) != 6 || packed.Totals.Packed == nil || packed.Totals.Packed.Rows != 2 || last.Packed != 2 || packed.Totals.Packed.Fill != 38./40 {
+	packed := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9", "--pack",
+		"--max-tokens", "20")
+	if last := packed.Rows[len(packed.Rows)-1]; len(packed.Rows) != 6 || packed.Totals.Packed == nil ||
+		packed.Totals.Packed.Rows != 2 || last.Packed != 2 || packed.Totals.Packed.Fill != 38./40 {
 		t.Errorf("packed: %+v of %+v", packed.Rows, packed.Totals.Packed)
 	}
 	// An order of its own for each seed.
 	order := func(seed string) (all []int) {
-		for _, r := range mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9", "--seed", seed).Rows {
+		for _, r := range mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "9",
+			"--seed", seed).Rows {
 			all = append(all, r.Source.Row)
 		}
 		return all
@@ -163,7 +177,8 @@ func TestDataPreviewJSON(t *testing.T) {
 	if a, b := order("0"), order("1"); len(a) != 6 || slices.IsSorted(a) || slices.Equal(a, b) {
 		t.Errorf("seed 0 orders the rows as %v, 1 as %v", a, b)
 	}
-	if none := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows", "0"); len(none.Rows) != 0 || none.Totals.Rows != 6 {
+	if none := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", rows, "--rows",
+		"0"); len(none.Rows) != 0 || none.Totals.Rows != 6 {
 		t.Errorf("no rows: %+v", none)
 	}
 }
@@ -171,7 +186,8 @@ func TestDataPreviewJSON(t *testing.T) {
 func TestPreviewOfAlpaca(t *testing.T) {
 	model, alpaca := realModel(t)
 	code, stdout, stderr := agora(t, "data", "preview", "--model", model, "--data", alpaca, "--rows", "1", "--pack")
-	if code != 0 || !strings.Contains(stdout, "⟨<s>⟩ Below is an instruction") || !strings.Contains(stdout, "\n\n### Response:⟦ ") ||
+	if code != 0 || !strings.Contains(stdout, "⟨<s>⟩ Below is an instruction") ||
+		!strings.Contains(stdout, "\n\n### Response:⟦ ") ||
 		!strings.Contains(stdout, "⟨</s>⟩⟧\n") || !strings.Contains(stdout, "rows       52002: ") {
 		t.Errorf("exit code %d, %s, printed\n%s", code, stderr, stdout)
 	}
@@ -200,18 +216,22 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/rows.jsonl --rows -1", "--rows -1: want at least 0"},
 		{"--model {} --data {}/rows.jsonl --loss some", `--loss: want answers or all, got "some"`},
 		{"--model {} --data {}/rows.jsonl --truncate left", `--truncate: want end, start, drop or split, got "left"`},
-		{"--model {} --data {}/rows.jsonl --format xml", `--format: want auto, chat, alpaca, completion or text, got "xml"`},
+		{"--model {} --data {}/rows.jsonl --format xml",
+			`--format: want auto, chat, alpaca, completion or text, got "xml"`},
 		{"--model {} --data {}/rows.jsonl --max-tokens 0", "--max-tokens: want at least 2, got 0"},
-		{"--model {} --data {}/rows.jsonl --format alpaca", `rows.jsonl: row 1 (line 1): want a string "instruction", got none`},
+		{"--model {} --data {}/rows.jsonl --format alpaca",
+			`rows.jsonl: row 1 (line 1): want a string "instruction", got none`},
 		{"--model {} --data {}/bad.jsonl", `bad.jsonl: row 1 (line 1): cannot tell the format`},
 		{"--model {} --data {}/more.jsonl", `more.jsonl: row 2 (line 2): "messages[0].name": want fields that it has (role, content, weight), got what would be lost; --ignore-fields name passes over it`},
-		{"--model {} --data {}/more.jsonl --ignore-fields content", `more.jsonl: row 1 (line 1): messages[0]: want a string "content", got none (ignore-fields names content, which the rows need)`},
+		{"--model {} --data {}/more.jsonl --ignore-fields content",
+			`more.jsonl: row 1 (line 1): messages[0]: want a string "content", got none (ignore-fields names content, which the rows need)`},
 		{"--model {} --data {}/none.jsonl", "none.jsonl: no such file"},
 		{"--model {} --data {}", "want a file or a pipe, got a folder"},
 		{"--model {}/bare --data {}/chats.jsonl", "bare: want a chat_template in"},
 		{"--model {} --data {}/chats.jsonl --template llama3", "--template: "},
 		{"{}/run.yaml --model {} --data {}/rows.jsonl", "dataa"},
 	} {
-		refuses(t, dir, []string{c.want}, append([]string{"data", "preview"}, strings.Fields(strings.ReplaceAll(c.args, "{}", dir))...)...)
+		refuses(t, dir, []string{c.want}, append([]string{"data", "preview"},
+			strings.Fields(strings.ReplaceAll(c.args, "{}", dir))...)...)
 	}
 }

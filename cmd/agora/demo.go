@@ -58,7 +58,8 @@ folder), data/train.jsonl and data/test.jsonl, and the adapters lora and multilo
 			return printDemo(c.OutOrStdout(), result.Report, out)
 		},
 	}
-	c.Flags().IntVar(&cfg.Steps, "steps", cfg.Steps, "training steps of the base model, and of each adapter at each rate")
+	c.Flags().IntVar(&cfg.Steps, "steps", cfg.Steps,
+		"training steps of the base model, and of each adapter at each rate")
 	c.Flags().Uint64Var(&cfg.Seed, "seed", 0, "of everything random")
 	c.Flags().StringVar(&out, "out", "", "new folder for the model, its data and its adapters")
 	c.Flags().BoolVar(&asJSON, "json", false, "print everything measured as JSON")
@@ -84,7 +85,8 @@ func (p *demoProgress) Step(done, of int) {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(ourOwn(p.out)), progressbar.OptionSetPredictTime(true),
+		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(ourOwn(p.out)),
+			progressbar.OptionSetPredictTime(true),
 			progressbar.OptionSetRenderBlankState(false), progressbar.OptionClearOnFinish())
 	}
 	_ = p.bar.Set(done) // cosmetic

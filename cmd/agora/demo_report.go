@@ -19,7 +19,8 @@ func printDemo(w io.Writer, r toy.Report, out string) error {
 	fmt.Fprintf(w, "\nletters that are right, of %d rows a task\n\n", r.TestRows)
 	fmt.Fprintf(w, "%-16s  %8s  %8s  %8s  %9s\n", "task", "chance", "base", "LoRA", "MultiLoRA")
 	for _, s := range r.Scores {
-		fmt.Fprintf(w, "%-16s  %6.1f %%  %6.1f %%  %6.1f %%  %7.1f %%\n", s.Task, 100*s.Chance, 100*s.Base, 100*s.LoRA, 100*s.MultiLoRA)
+		fmt.Fprintf(w, "%-16s  %6.1f %%  %6.1f %%  %6.1f %%  %7.1f %%\n", s.Task, 100*s.Chance, 100*s.Base,
+			100*s.LoRA, 100*s.MultiLoRA)
 	}
 	fmt.Fprint(w, "\nThe table shows that both learn what the base cannot, and how much one run learns in as many steps. It does\n"+
 		"not show which method is better: with another seed some points move; agora compare finds what is beyond that.\n")

@@ -20,7 +20,8 @@ func TestDemo(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	for _, want := range []string{"reversed next", "12.5 %", "LoRA (1 × rank 12, rate", "MultiLoRA (3 × rank 4, rate", "Effective rank", "does\nnot show which method is better"} {
+	for _, want := range []string{"reversed next", "12.5 %", "LoRA (1 × rank 12, rate", "MultiLoRA (3 × rank 4, rate",
+		"Effective rank", "does\nnot show which method is better"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("printed no %q:\n%s", want, stdout)
 		}
@@ -35,13 +36,16 @@ func TestDemo(t *testing.T) {
 	}
 
 	model, trained := filepath.Join(dir, toy.ModelFolder), filepath.Join(dir, "trained")
-	s := mustJSON[train.Summary](t, "train", "--model", model, "--data", filepath.Join(dir, filepath.FromSlash(toy.TrainFile)),
-		"--max-tokens", "32", "--steps", "10", "--lr", "1e-2", "--held-out", "40", "--batch-rows", "20", "--out", trained)
+	s := mustJSON[train.Summary](t, "train", "--model", model, "--data",
+		filepath.Join(dir, filepath.FromSlash(toy.TrainFile)),
+		"--max-tokens", "32", "--steps", "10", "--lr", "1e-2", "--held-out", "40", "--batch-rows", "20", "--out",
+		trained)
 	if s.Steps != 10 || s.HeldOutBefore == nil || s.HeldOutAfter == nil || !(*s.HeldOutAfter < *s.HeldOutBefore) {
 		t.Errorf("training on what demo left: %+v", s)
 	}
 	for _, adapter := range []string{toy.LoRAFolder, toy.MultiLoRAFolder, "trained"} {
-		g := mustJSON[generation](t, "generate", "--model", model, "--adapter", filepath.Join(dir, adapter), "--prompt", toy.Prompt, "--greedy")
+		g := mustJSON[generation](t, "generate", "--model", model, "--adapter", filepath.Join(dir, adapter),
+			"--prompt", toy.Prompt, "--greedy")
 		if !strings.HasPrefix(g.Text, toy.Prompt) || len(g.IDs) <= 1+len(toy.Prompt) {
 			t.Errorf("generating with %s: %+v", adapter, g)
 		}

@@ -70,8 +70,12 @@ func TestEOSOfInstructionData(t *testing.T) {
 		"generation_config": {func(model string) {
 			writeFiles(t, model, map[string]string{"generation_config.json": `{"eos_token_id": [1]}`})
 		}, nil, true},
-		"config.json":      {func(model string) { setField(t, filepath.Join(model, "config.json"), "eos_token_id", 1) }, nil, true},
-		"tokenizer_config": {func(model string) { setField(t, filepath.Join(model, "tokenizer_config.json"), "eos_token", "</s>") }, nil, true},
+		"config.json": {func(model string) {
+			setField(t, filepath.Join(model, "config.json"), "eos_token_id", 1)
+		}, nil, true},
+		"tokenizer_config": {func(model string) {
+			setField(t, filepath.Join(model, "tokenizer_config.json"), "eos_token", "</s>")
+		}, nil, true},
 		"a name of another case": {func(model string) {
 			setField(t, filepath.Join(model, "tokenizer_config.json"), "EOS_token", "</s>")
 			setField(t, filepath.Join(model, "config.json"), "Eos_token_id", 1)
@@ -86,10 +90,12 @@ func TestEOSOfInstructionData(t *testing.T) {
 		writeFiles(t, filepath.Dir(words), map[string]string{"chat_template.jinja": plainChat})
 		for file := range rows {
 			for _, from := range [][]string{nil, {"--tokenizer", words}, {"--tokenizer", filepath.Dir(words)}} {
-				if name == "tokenizer_config" && from != nil || file == "chat.jsonl" && len(from) > 0 && from[1] == words {
+				if name == "tokenizer_config" && from != nil ||
+					file == "chat.jsonl" && len(from) > 0 && from[1] == words {
 					continue // which is not read then; a file has no template
 				}
-				args := slices.Concat([]string{"data", "preview", "--model", model, "--data", filepath.Join(data, file), "--json"}, from, c.args)
+				args := slices.Concat([]string{"data", "preview", "--model", model, "--data",
+					filepath.Join(data, file), "--json"}, from, c.args)
 				code, stdout, stderr := agora(t, args...)
 				what := strings.Join(append([]string{name, file}, from...), " ")
 				if refused := !c.want && file != "text.jsonl"; refused {
@@ -119,7 +125,8 @@ func TestResultsKeepTheirEnds(t *testing.T) {
 	model, words := unending(t)
 	rows := someRows(t)
 	generationConfig := `{"eos_token_id": 2, "temperature": 0.25}`
-	settings := []string{"--data", rows, "--held-out", "0", "--steps", "1", "--max-tokens", "64", "--loss", "all", "--truncate", "start", "--tokenizer", words}
+	settings := []string{"--data", rows, "--held-out", "0", "--steps", "1", "--max-tokens", "64", "--loss", "all",
+		"--truncate", "start", "--tokenizer", words}
 	ends := func(dir string) []int32 {
 		t.Helper()
 		c, err := llama.ReadConfig(dir)
@@ -140,7 +147,8 @@ func TestResultsKeepTheirEnds(t *testing.T) {
 	out := func(name string) string { return filepath.Join(t.TempDir(), name) }
 
 	scratch := out("scratch")
-	mustJSON[train.Summary](t, slices.Concat([]string{"train", "--from-scratch", newConfig, "--eos-token", "</s>", "--out", scratch}, settings)...)
+	mustJSON[train.Summary](t, slices.Concat([]string{"train", "--from-scratch", newConfig, "--eos-token", "</s>",
+		"--out", scratch}, settings)...)
 	if got := ends(scratch); !slices.Equal(got, []int32{1}) || text(scratch, "generation_config.json") != "" {
 		t.Errorf("from scratch: EOS %v, %s", got, text(scratch, "generation_config.json"))
 	}
@@ -151,26 +159,32 @@ func TestResultsKeepTheirEnds(t *testing.T) {
 	}
 
 	writeFiles(t, model, map[string]string{"generation_config.json": generationConfig})
-	code, _, stderr := agora(t, slices.Concat([]string{"train", "--model", model, "--method", "full", "--out", out("bad")}, settings)...)
-	if want := "generation_config.json: eos_token_id: want the id of a special token of " + words + `, got 2, there "\n"`; code != 1 || !strings.Contains(stderr, want) {
+	code, _, stderr := agora(t, slices.Concat([]string{"train", "--model", model, "--method", "full", "--out",
+		out("bad")}, settings)...)
+	if want := "generation_config.json: eos_token_id: want the id of a special token of " + words +
+		`, got 2, there "\n"`; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("exit code %d, %s, want %s", code, stderr, want)
 	}
 	for _, from := range [][]string{nil, {"--tokenizer", words}} {
 		full := out("full")
-		mustJSON[train.Summary](t, slices.Concat([]string{"train", "--model", model, "--method", "full", "--eos-token", "</s>", "--out", full}, settings, from)...)
-		if got := ends(full); !slices.Equal(got, []int32{1, 2}) || !strings.Contains(text(full, "generation_config.json"), `"temperature": 0.25`) {
+		mustJSON[train.Summary](t, slices.Concat([]string{"train", "--model", model, "--method", "full",
+			"--eos-token", "</s>", "--out", full}, settings, from)...)
+		if got := ends(full); !slices.Equal(got, []int32{1, 2}) ||
+			!strings.Contains(text(full, "generation_config.json"), `"temperature": 0.25`) {
 			t.Errorf("full: EOS %v, %s", got, text(full, "generation_config.json"))
 		}
 		for _, name := range []string{"merge", "export"} {
 			merged := out("merged")
 			args := map[string][]string{
-				"merge":  {"export", "--merged", "--model", full, "--to", "safetensors", "--out", merged},
-				"export": {"export", "--merged", "--model", model, "--to", "safetensors", "--dtype", "bf16", "--out", merged},
+				"merge": {"export", "--merged", "--model", full, "--to", "safetensors", "--out", merged},
+				"export": {"export", "--merged", "--model", model, "--to", "safetensors", "--dtype", "bf16", "--out",
+					merged},
 			}[name]
 			if code, _, stderr := agora(t, args...); code != 0 {
 				t.Fatal(stderr)
 			}
-			if got, want := text(merged, "generation_config.json"), text(args[3], "generation_config.json"); got != want {
+			if got, want := text(merged, "generation_config.json"),
+				text(args[3], "generation_config.json"); got != want {
 				t.Errorf("%s: %s, want %s", name, got, want)
 			}
 		}
@@ -185,10 +199,12 @@ func TestGenerationEnds(t *testing.T) {
 		args []string
 		warn bool
 	}{
-		{nil, true}, {[]string{"--eos-token", "</s>"}, false}, {[]string{"--tokenizer", words}, true}, {[]string{"--ignore-eos"}, false},
+		{nil, true}, {[]string{"--eos-token", "</s>"}, false}, {[]string{"--tokenizer", words}, true},
+		{[]string{"--ignore-eos"}, false},
 		{[]string{"--tokenizer", words, "--eos-token", "</s>"}, false},
 	} {
-		code, _, stderr := agora(t, append([]string{"generate", "--model", model, "--prompt", "a", "--max-tokens", "3", "--greedy"}, c.args...)...)
+		code, _, stderr := agora(t, append([]string{"generate", "--model", model, "--prompt", "a", "--max-tokens",
+			"3", "--greedy"}, c.args...)...)
 		if code != 0 || strings.Contains(stderr, warning) != c.warn {
 			t.Errorf("%v: exit code %d, %s", c.args, code, stderr)
 		}
@@ -204,7 +220,8 @@ func TestGenerationEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = mustJSON[generation](t, "generate", "--model", model, "--prompt", "a", "--max-tokens", "3", "--greedy", "--eos-token", tok.Piece(first))
+	g = mustJSON[generation](t, "generate", "--model", model, "--prompt", "a", "--max-tokens", "3", "--greedy",
+		"--eos-token", tok.Piece(first))
 	if i := slices.Index(g.IDs, first); i != len(g.IDs)-1 {
 		t.Errorf("got %v: %q was to end it", g.IDs, tok.Piece(first))
 	}

@@ -61,7 +61,8 @@ length, each starting with BOS.`,
 	c.Flags().StringVar(&f.text, "text", "", "file of text")
 	c.Flags().IntVar(&f.window, "window", 0, "tokens of a window, BOS included; 0: the model's length")
 	c.Flags().BoolVar(&f.logits, "logits", false, "print the ids of --text, BOS in front, and the logits behind each of them, as JSON")
-	c.Flags().StringVar(&f.special, "special-tokens", "text", "special tokens that the text spells: text (letters) or parse (the tokens)")
+	c.Flags().StringVar(&f.special, "special-tokens", "text",
+		"special tokens that the text spells: text (letters) or parse (the tokens)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.register(c)
 	return c
@@ -100,12 +101,13 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	}
 	defer b.close()
 	start, shown := time.Now(), time.Now()
-	p, err := eval.MeasurePerplexity(c.Context(), b.Model, tok, text, eval.TextOptions{Window: f.window, SpecialTokens: special, Progress: func(done, windows int) {
-		if time.Since(shown) > 5*time.Second {
-			shown = time.Now()
-			fmt.Fprintf(c.ErrOrStderr(), "window %d/%d\n", done, windows)
-		}
-	}})
+	p, err := eval.MeasurePerplexity(c.Context(), b.Model, tok, text,
+		eval.TextOptions{Window: f.window, SpecialTokens: special, Progress: func(done, windows int) {
+			if time.Since(shown) > 5*time.Second {
+				shown = time.Now()
+				fmt.Fprintf(c.ErrOrStderr(), "window %d/%d\n", done, windows)
+			}
+		}})
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.text, err)
 	}

@@ -96,7 +96,8 @@ func (n *exampleNotes) read(head []byte) (whole int64, err error) {
 		whole += int64(len(line))
 		if number == 1 {
 			if got := bytes.TrimSpace(line); !bytes.Equal(got, head) {
-				return 0, fmt.Errorf("%s: want the examples of this model and these data, %s, got %.500s", n.path, head, got)
+				return 0, fmt.Errorf("%s: want the examples of this model and these data, %s, got %.500s", n.path,
+					head, got)
 			}
 			continue
 		}

@@ -35,9 +35,11 @@ type taskFlags struct {
 
 func (f *taskFlags) registerTasks(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringSliceVar(&f.tasks, "tasks", nil, "what to measure: "+strings.Join(tasks.Names(), ", ")+", all of these, or perplexity")
+	fl.StringSliceVar(&f.tasks, "tasks", nil, "what to measure: "+strings.Join(tasks.Names(), ", ")+
+		", all of these, or perplexity")
 	fl.StringSliceVar(&f.data, "task-data", nil, "folder that holds a folder of each task's name, or NAME=PATH of a task's file or folder")
-	fl.StringSliceVar(&f.adapters, "adapters", nil, "several adapters to measure one after the other on one base; "+baseAlone+" means the model alone")
+	fl.StringSliceVar(&f.adapters, "adapters", nil,
+		"several adapters to measure one after the other on one base; "+baseAlone+" means the model alone")
 	fl.IntVar(&f.shots, "shots", 0, "solved examples before a question, for tasks that have them: mmlu (5 at most), gsm8k (8)")
 	fl.IntVar(&f.limit, "limit", 0, "examples of a task at most, of mmlu in each subject, the first ones; 0: all")
 	fl.IntVar(&f.batch, "batch-tokens", 4096, "tokens that are computed at once")
@@ -98,7 +100,8 @@ func (f *taskFlags) readTasks() (list []eval.Task, sources []string, err error) 
 		path := paths[name]
 		if path == "" {
 			if root == "" {
-				return nil, nil, fmt.Errorf("--task-data: want a folder, or %s=PATH, for the task %s, got neither", name, name)
+				return nil, nil, fmt.Errorf("--task-data: want a folder, or %s=PATH, for the task %s, got neither",
+					name, name)
 			}
 			if path, err = t.Locate(root, tasks.Test); err != nil {
 				return nil, nil, fmt.Errorf("--task-data: %w", err)
@@ -187,7 +190,8 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 			report, err := task.Run(c.Context(), eval.Subject{Model: b.Model, Tokenizer: tok}, o)
 			if err != nil {
 				if errors.Is(err, context.Canceled) && f.examples != "" {
-					fmt.Fprintf(c.ErrOrStderr(), "interrupted; the same command with --resume goes on with %s\n", f.examples)
+					fmt.Fprintf(c.ErrOrStderr(), "interrupted; the same command with --resume goes on with %s\n",
+						f.examples)
 				}
 				return errors.Join(err, notes.close())
 			}

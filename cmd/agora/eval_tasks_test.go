@@ -18,7 +18,8 @@ func taskData(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"boolq/val.jsonl":            `{"question":"is it","passage":"it is","label":true}` + "\n" + `{"question":"was it","passage":"it is","label":false}` + "\n",
+		"boolq/val.jsonl": `{"question":"is it","passage":"it is","label":true}` + "\n" +
+			`{"question":"was it","passage":"it is","label":false}` + "\n",
 		"rte/val.jsonl":              `{"premise":"a b.","hypothesis":"a.","label":"entailment"}` + "\n",
 		"wic/dev.jsonl":              `{"sentence1":"a b","sentence2":"b c","start1":2,"end1":3,"label":true}` + "\n",
 		"multirc/val.jsonl":          `{"passage":{"text":"a","questions":[{"question":"b","idx":0,"answers":[{"text":"c","label":1,"idx":0}]}]}}` + "\n",
@@ -41,13 +42,16 @@ func taskData(t *testing.T) string {
 func TestEvalTasks(t *testing.T) {
 	model, root := tinymodel.Write(t), taskData(t)
 	rows := filepath.Join(root, "rows.jsonl")
-	if err := os.WriteFile(rows, []byte(strings.Repeat(`{"prompt":"a","completion":" b"}`+"\n", 3)), 0o666); err != nil {
+	if err := os.WriteFile(rows, []byte(strings.Repeat(`{"prompt":"a","completion":" b"}`+"\n", 3)),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	adapter := filepath.Join(t.TempDir(), "adapter")
-	mustJSON[train.Summary](t, "train", "--model", model, "--data", rows, "--out", adapter, "--steps", "5", "--lr", "1e-2", "--held-out", "0", "--max-tokens", "32")
+	mustJSON[train.Summary](t, "train", "--model", model, "--data", rows, "--out", adapter, "--steps", "5", "--lr",
+		"1e-2", "--held-out", "0", "--max-tokens", "32")
 	examples := filepath.Join(t.TempDir(), "examples.jsonl")
-	args := []string{"eval", "--model", model, "--tasks", "all", "--task-data", root, "--adapters", "base," + adapter, "--shots", "1", "--examples", examples}
+	args := []string{"eval", "--model", model, "--tasks", "all", "--task-data", root, "--adapters", "base," + adapter,
+		"--shots", "1", "--examples", examples}
 	got := mustJSON[[]measured](t, args...)
 	if len(got) != 2 || got[0].Adapter != "base" || got[1].Adapter != adapter {
 		t.Fatalf("%+v", got)
@@ -64,7 +68,8 @@ func TestEvalTasks(t *testing.T) {
 	if !slices.Equal(names, []string{"mmlu", "boolq", "multirc", "rte", "wic", "gsm8k"}) || !differ {
 		t.Errorf("tasks %q; the adapter changes something: %v", names, differ)
 	}
-	alone := mustJSON[[]measured](t, "eval", "--model", model, "--adapter", adapter, "--tasks", "boolq", "--task-data", "boolq="+filepath.Join(root, "boolq/val.jsonl"))
+	alone := mustJSON[[]measured](t, "eval", "--model", model, "--adapter", adapter, "--tasks", "boolq",
+		"--task-data", "boolq="+filepath.Join(root, "boolq/val.jsonl"))
 	alone[0].Tasks[0].Seconds, got[1].Tasks[1].Seconds = 0, 0
 	if a, b := asText(alone[0].Tasks[0]), asText(got[1].Tasks[1]); a != b {
 		t.Errorf("by --adapter %s\nby --adapters %s", a, b)
@@ -115,17 +120,21 @@ func TestEvalTasksErrors(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--tasks boolq", "--task-data is missing"},
 		{"--tasks boolq --task-data none", "--task-data: task boolq: none/boolq: want val.jsonl, validation.jsonl"},
-		{"--tasks boolq --task-data rte={}/rte/val.jsonl", "--task-data: want a folder, or boolq=PATH, for the task boolq, got neither"},
+		{"--tasks boolq --task-data rte={}/rte/val.jsonl",
+			"--task-data: want a folder, or boolq=PATH, for the task boolq, got neither"},
 		{"--tasks boolq --task-data x={}", `task "x": want one of mmlu`},
 		{"--tasks boolq,boolq --task-data {}", "--tasks: want each task once, got boolq again"},
 		{"--tasks all,boolq --task-data {}", "--tasks: want all alone, got others with it"},
-		{"--tasks boolq --task-data boolq={}/rte/val.jsonl", "rte/val.jsonl:1: field label: want true or false, got a string"},
+		{"--tasks boolq --task-data boolq={}/rte/val.jsonl",
+			"rte/val.jsonl:1: field label: want true or false, got a string"},
 		{"--tasks boolq --task-data {} --shots 1", "task boolq: want 0 to 0 solved examples before a question, got 1"},
 		{"--tasks boolq --task-data {} --limit -1", "--limit -1: want at least 0"},
 		{"--tasks boolq --task-data {} --batch-tokens 0", "--batch-tokens 0: want 1 to"},
 		{"--tasks boolq --task-data {} --resume", "--resume: want the --examples to go on with, got none"},
-		{"--tasks boolq --task-data {} --examples {}/taken", "want the name of a new file (or --resume to go on with it), got one that is there"},
-		{"--tasks boolq --task-data {} --examples {}/taken --resume", `want the examples of this model and these data, {"format":"agora-eval-examples"`},
+		{"--tasks boolq --task-data {} --examples {}/taken",
+			"want the name of a new file (or --resume to go on with it), got one that is there"},
+		{"--tasks boolq --task-data {} --examples {}/taken --resume",
+			`want the examples of this model and these data, {"format":"agora-eval-examples"`},
 		{"--tasks boolq --task-data {} --adapter a --adapters b", "want --adapter or --adapters, got both"},
 		{"--tasks boolq --task boolq", "--task is --tasks: want one of them, got both"},
 		{"--logits --tasks boolq", "--logits: want it without --tasks, got both"},

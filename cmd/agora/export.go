@@ -55,7 +55,8 @@ With --merged the adapter may be left out: the model alone is written.`,
 	f.register(c)
 	c.Flags().StringVar(&f.to, "to", "", "form: peft, gguf or safetensors")
 	c.Flags().StringVar(&f.out, "out", "", "new folder, or file for gguf")
-	c.Flags().BoolVar(&f.overwrite, "overwrite", false, "replace a file that is there (--to gguf); never the model or the adapter")
+	c.Flags().BoolVar(&f.overwrite, "overwrite", false,
+		"replace a file that is there (--to gguf); never the model or the adapter")
 	c.Flags().BoolVar(&f.merged, "merged", false, "write the model with the adapter in its weights")
 	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of a merged model's weights: f32, bf16, f16, for gguf also q8 or q4 (default: that of the model)")
 	return c

@@ -58,7 +58,8 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 		}
 	}
 	name := gguf.KeyValue{Key: "general.name", Value: filepath.Base(filepath.Clean(f.model))}
-	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(words, name), TurnEnds: turnEnds}); err != nil {
+	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(words, name),
+		TurnEnds: turnEnds}); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -19,7 +19,8 @@ import (
 func pieces(change func(*tokenizer.Vocabulary)) tokenizer.Vocabulary {
 	v := tokenizer.Vocabulary{Unknown: 0, BOS: 1, EOS: 2, DummyPrefix: true}
 	add := func(text string, kind int32) {
-		v.Pieces, v.Scores, v.Types = append(v.Pieces, text), append(v.Scores, float32(-len(v.Pieces))), append(v.Types, kind)
+		v.Pieces, v.Scores, v.Types = append(v.Pieces, text), append(v.Scores, float32(-len(v.Pieces))),
+			append(v.Types, kind)
 	}
 	add("<unk>", 2)
 	add("<s>", 3)
@@ -38,7 +39,8 @@ func pieces(change func(*tokenizer.Vocabulary)) tokenizer.Vocabulary {
 }
 
 // pieceModel is a model's folder with such a vocabulary, of one layer, with these changes.
-func pieceModel(t *testing.T, v tokenizer.Vocabulary, words int, change func(*llama.Config), files map[string]string) (dir string) {
+func pieceModel(t *testing.T, v tokenizer.Vocabulary, words int, change func(*llama.Config),
+	files map[string]string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "model")
 	c := llama.Config{
@@ -68,7 +70,8 @@ func pieceModel(t *testing.T, v tokenizer.Vocabulary, words int, change func(*ll
 	if err := tokenizer.SaveGGUF(file, words2); err != nil {
 		t.Fatal(err)
 	}
-	if err := copyFile(filepath.Join(words2, tokenizer.ModelFile), filepath.Join(dir, tokenizer.ModelFile)); err != nil {
+	if err := copyFile(filepath.Join(words2, tokenizer.ModelFile),
+		filepath.Join(dir, tokenizer.ModelFile)); err != nil {
 		t.Fatal(err)
 	}
 	writeFiles(t, dir, files)
@@ -98,16 +101,20 @@ func TestExportGGUFWords(t *testing.T) {
 		}
 		defer f.Close()
 		for key, want := range map[string]any{
-			"tokenizer.chat_template": imChat, "tokenizer.ggml.model": "llama", "tokenizer.ggml.bos_token_id": uint32(1), "tokenizer.ggml.eos_token_id": uint32(2),
-			"tokenizer.ggml.eot_token_id": uint32(n + 1), "tokenizer.ggml.unknown_token_id": uint32(0), "tokenizer.ggml.add_bos_token": true,
-			"tokenizer.ggml.add_eos_token": false, "tokenizer.ggml.add_space_prefix": true, "tokenizer.ggml.remove_extra_whitespaces": false,
+			"tokenizer.chat_template": imChat, "tokenizer.ggml.model": "llama",
+			"tokenizer.ggml.bos_token_id": uint32(1), "tokenizer.ggml.eos_token_id": uint32(2),
+			"tokenizer.ggml.eot_token_id": uint32(n + 1), "tokenizer.ggml.unknown_token_id": uint32(0),
+			"tokenizer.ggml.add_bos_token": true,
+			"tokenizer.ggml.add_eos_token": false, "tokenizer.ggml.add_space_prefix": true,
+			"tokenizer.ggml.remove_extra_whitespaces": false,
 		} {
 			if got, _ := f.Value(key); got != want {
 				t.Errorf("%s: %s is %v, want %v", file, key, got, want)
 			}
 		}
 		tokens, err := gguf.Get[[]string](f, "tokenizer.ggml.tokens")
-		if want := []string{"<|im_start|>", "<|im_end|>", "<tool>", fmt.Sprintf("[PAD%d]", n+3)}; err != nil || !slices.Equal(tokens[n:], want) {
+		if want := []string{"<|im_start|>", "<|im_end|>", "<tool>", fmt.Sprintf("[PAD%d]", n+3)}; err != nil ||
+			!slices.Equal(tokens[n:], want) {
 			t.Errorf("tokens %q, error %v", tokens[n:], err)
 		}
 		types, err := gguf.Get[[]int32](f, "tokenizer.ggml.token_type")
@@ -118,7 +125,8 @@ func TestExportGGUFWords(t *testing.T) {
 	check(file)
 	// A file made of that file says the same, and the model ends where it did.
 	again := filepath.Join(t.TempDir(), "again.gguf")
-	if code, _, stderr := agora(t, "export", "--merged", "--model", file, "--to", "gguf", "--dtype", "f16", "--out", again); code != 0 || strings.Contains(stderr, "warning") {
+	if code, _, stderr := agora(t, "export", "--merged", "--model", file, "--to", "gguf", "--dtype", "f16", "--out",
+		again); code != 0 || strings.Contains(stderr, "warning") {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
 	check(again)
@@ -144,29 +152,38 @@ func TestExportGGUFForLlamaCpp(t *testing.T) {
 		fails  string
 		warns  []string
 	}{
-		"mistral with a window":     {v: plain, change: windowed("mistral", 8), fails: "sliding_window: want none, or at least the 64 positions of the model: llama.cpp lets a mistral see all positions (null in config.json, if no text is longer), got 8"},
-		"qwen2 with a window":       {v: plain, change: windowed("qwen2", 8), fails: "sliding_window: want none, or at least the 64 positions of the model: llama.cpp lets a qwen2 see all"},
+		"mistral with a window": {v: plain, change: windowed("mistral", 8),
+			fails: "sliding_window: want none, or at least the 64 positions of the model: llama.cpp lets a mistral see all positions (null in config.json, if no text is longer), got 8"},
+		"qwen2 with a window": {v: plain, change: windowed("qwen2", 8),
+			fails: "sliding_window: want none, or at least the 64 positions of the model: llama.cpp lets a qwen2 see all"},
 		"a window of all positions": {v: plain, change: windowed("mistral", 64)},
 		"mistral without a window":  {v: plain, change: func(c *llama.Config) { c.ModelType = "mistral" }},
 		"qwen2 stretched as LLaMA 3": {v: plain, change: func(c *llama.Config) {
 			c.ModelType, c.QKVBias = "qwen2", true
-			c.RoPE = ops.RoPEScaling{Theta: 10000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalPositions: 32}
+			c.RoPE = ops.RoPEScaling{Theta: 10000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4,
+				OriginalPositions: 32}
 		}, fails: `rope_scaling: want "default" or "linear": llama.cpp does not stretch a qwen2 by LLaMA 3's rule, got "llama3"`},
 		"llama stretched as LLaMA 3": {v: plain, change: func(c *llama.Config) {
-			c.RoPE = ops.RoPEScaling{Theta: 10000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalPositions: 32}
+			c.RoPE = ops.RoPEScaling{Theta: 10000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4,
+				OriginalPositions: 32}
 		}},
 		"linear, biases, tied, another head_dim": {v: plain, change: func(c *llama.Config) {
 			c.RoPE.Factor, c.QKVBias, c.OBias, c.MLPBias, c.Tied, c.HeadDim = 2, true, true, true, true, 16
 		}},
-		"spaces are taken away": {v: pieces(func(v *tokenizer.Vocabulary) { v.RemoveExtraSpace = true }), warns: []string{"tokenizer.model: remove_extra_whitespaces: llama.cpp keeps several spaces"}},
-		"no space in front":     {v: pieces(func(v *tokenizer.Vocabulary) { v.DummyPrefix = false })},
+		"spaces are taken away": {v: pieces(func(v *tokenizer.Vocabulary) { v.RemoveExtraSpace = true }),
+			warns: []string{"tokenizer.model: remove_extra_whitespaces: llama.cpp keeps several spaces"}},
+		"no space in front": {v: pieces(func(v *tokenizer.Vocabulary) { v.DummyPrefix = false })},
 		"no bytes": {v: pieces(func(v *tokenizer.Vocabulary) {
-			v.Pieces, v.Scores, v.Types = slices.Delete(v.Pieces, 3, 259), slices.Delete(v.Scores, 3, 259), slices.Delete(v.Types, 3, 259)
+			v.Pieces, v.Scores, v.Types = slices.Delete(v.Pieces, 3, 259), slices.Delete(v.Scores, 3, 259),
+				slices.Delete(v.Types, 3, 259)
 		}), fails: "tokenizer.model: byte_fallback: want true, got false: llama.cpp has no other way"},
-		"unused pieces":       {v: pieces(func(v *tokenizer.Vocabulary) { v.Types[270] = 5 }), warns: []string{`tokenizer.model: unused pieces ("k"): llama.cpp makes them of text`}},
-		"user-defined pieces": {v: pieces(func(v *tokenizer.Vocabulary) { v.Types[270] = 4 }), warns: []string{`tokenizer.model: user-defined pieces ("k"): llama.cpp puts a space in front`}},
-		"legacy false":        {v: plain, files: config(`{"legacy": false}`), warns: []string{"tokenizer_config.json: legacy: llama.cpp puts a space in front of a text behind a special token"}},
-		"legacy true":         {v: plain, files: config(`{"legacy": true}`)},
+		"unused pieces": {v: pieces(func(v *tokenizer.Vocabulary) { v.Types[270] = 5 }),
+			warns: []string{`tokenizer.model: unused pieces ("k"): llama.cpp makes them of text`}},
+		"user-defined pieces": {v: pieces(func(v *tokenizer.Vocabulary) { v.Types[270] = 4 }),
+			warns: []string{`tokenizer.model: user-defined pieces ("k"): llama.cpp puts a space in front`}},
+		"legacy false": {v: plain, files: config(`{"legacy": false}`),
+			warns: []string{"tokenizer_config.json: legacy: llama.cpp puts a space in front of a text behind a special token"}},
+		"legacy true": {v: plain, files: config(`{"legacy": true}`)},
 		"flags": {v: plain, files: config(fmt.Sprintf(`{"added_tokens_decoder": {"%d": {"content": "<m>", "lstrip": true}}}`, n)),
 			warns: []string{`lstrip, rstrip and single_word of added tokens ("<m>"): llama.cpp does not know them`}},
 		"more ids than words": {v: plain, files: map[string]string{"added_tokens.json": fmt.Sprintf(`{"a1": %d, "a2": %d}`, n, n+1)}, fails: fmt.Sprintf("want at most the %d words of the model, got %d", n+1, n+2)},

@@ -18,7 +18,8 @@ import (
 // and back, whatever the model is loaded in, and are in the weights of a merged model.
 func TestExtraParametersOnTheirWay(t *testing.T) {
 	dir := t.TempDir()
-	model, own, peft, back, merged := filepath.Join(dir, "model"), filepath.Join(dir, "own"), filepath.Join(dir, "peft"), filepath.Join(dir, "back"), filepath.Join(dir, "merged")
+	model, own, peft, back, merged := filepath.Join(dir, "model"), filepath.Join(dir, "own"),
+		filepath.Join(dir, "peft"), filepath.Join(dir, "back"), filepath.Join(dir, "merged")
 	b, err := cpu.Open(cpu.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +27,8 @@ func TestExtraParametersOnTheirWay(t *testing.T) {
 	d := tensor.NewDevice(b)
 	defer d.Close()
 	m, err := llama.New(d, llama.Config{
-		ModelType: "llama", Vocab: 64, Hidden: 32, Intermediate: 48, Layers: 1, Heads: 2, KVHeads: 2, HeadDim: 16, MaxPositions: 32, NormEps: 1e-5, InitRange: 0.1,
+		ModelType: "llama", Vocab: 64, Hidden: 32, Intermediate: 48, Layers: 1, Heads: 2, KVHeads: 2, HeadDim: 16,
+		MaxPositions: 32, NormEps: 1e-5, InitRange: 0.1,
 	}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +52,8 @@ func TestExtraParametersOnTheirWay(t *testing.T) {
 	mustJSON[converted](t, "export", "--model", model, "--adapter", own, "--to", "peft", "--out", peft)
 	mustJSON[converted](t, "import", "--model", model, "--adapter", peft, "--out", back)
 	mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", own, "--out", merged)
-	for file, prefix := range map[string]string{filepath.Join(back, multilora.TensorFile): "extra.", filepath.Join(merged, "model.safetensors"): ""} {
+	for file, prefix := range map[string]string{filepath.Join(back, multilora.TensorFile): "extra.",
+		filepath.Join(merged, "model.safetensors"): ""} {
 		f, err := safetensors.Open(file)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +69,8 @@ func TestExtraParametersOnTheirWay(t *testing.T) {
 		}
 		f.Close()
 	}
-	if code, _, stderr := agora(t, "export", "--model", model, "--adapter", own, "--to", "gguf", "--out", filepath.Join(dir, "a.gguf")); code == 0 || !strings.Contains(stderr, "trains model.norm.weight as well") {
+	if code, _, stderr := agora(t, "export", "--model", model, "--adapter", own, "--to", "gguf", "--out",
+		filepath.Join(dir, "a.gguf")); code == 0 || !strings.Contains(stderr, "trains model.norm.weight as well") {
 		t.Errorf("export to GGUF: exit %d, %s", code, stderr)
 	}
 }

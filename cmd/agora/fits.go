@@ -38,7 +38,8 @@ func embeddings(out io.Writer, model string, tok tokenizer.Tokenizer) (n int, ok
 
 // noteSpecial gives the first special token that a text spells, and says so on out if it is
 // read as letters.
-func noteSpecial(out io.Writer, what string, tok tokenizer.Tokenizer, text string, special tokenizer.SpecialTokens) string {
+func noteSpecial(out io.Writer, what string, tok tokenizer.Tokenizer, text string,
+	special tokenizer.SpecialTokens) string {
 	spelling, ok := tokenizer.SpelledSpecial(tok, text)
 	if ok && special != tokenizer.SpecialParse {
 		fmt.Fprintf(out, "%s spells special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens\n", what, spelling)

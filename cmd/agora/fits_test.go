@@ -58,14 +58,16 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		return append([]string{"--model", model, "--data", at(file), "--max-tokens", "64"}, more...)
 	}
 	run := func(file string, more ...string) []string {
-		return append(append([]string{"train"}, settings(file, more...)...), "--held-out", "0", "--steps", "2", "--batch-rows", "1", "--out", at("out"))
+		return append(append([]string{"train"}, settings(file, more...)...), "--held-out", "0", "--steps", "2",
+			"--batch-rows", "1", "--out", at("out"))
 	}
 	look := func(file string, more ...string) []string {
 		return append([]string{"data", "preview"}, settings(file, more...)...)
 	}
 	for _, args := range [][]string{
 		look("good.jsonl"), look("book.txt"), run("good.jsonl"),
-		{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt")}, {"tokenize", "--model", model, "--text", "a<|b|>"},
+		{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt")},
+		{"tokenize", "--model", model, "--text", "a<|b|>"},
 	} {
 		code, stdout, stderr := agora(t, args...)
 		if code != 0 || strings.Count(stderr, warning) != 1 {
@@ -89,10 +91,13 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		{run("chats.jsonl"), "data: " + at("chats.jsonl") + " row 1: " + a},
 		{look("book.txt", parse...), "data: " + at("book.txt") + ": " + b},
 		{run("book.txt", parse...), "data: " + at("book.txt") + ": " + b},
-		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt"), "--special-tokens", "parse"}, at("book.txt") + ": eval: " + b},
+		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt"), "--special-tokens",
+			"parse"}, at("book.txt") + ": eval: " + b},
 		{[]string{"tokenize", "--model", model, "--text", "a<|b|>", "--special-tokens", "parse"}, b},
-		{[]string{"tokenize", "--model", model, "--text", "a", "--special-tokens", "all"}, `--special-tokens "all": want text or parse`},
-		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt"), "--special-tokens", "all"}, `--special-tokens "all": want text or parse`},
+		{[]string{"tokenize", "--model", model, "--text", "a", "--special-tokens", "all"},
+			`--special-tokens "all": want text or parse`},
+		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt"), "--special-tokens",
+			"all"}, `--special-tokens "all": want text or parse`},
 		{look("good.jsonl", "--special-tokens", "all"), `--special-tokens: want text or parse, got "all"`},
 		{run("good.jsonl", "--special-tokens", "all"), `--special-tokens: want text or parse, got "all"`},
 	} {
@@ -109,13 +114,15 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 		{look("good.jsonl"), "the tokenizer does not fit " + model + end},
 		{run("good.jsonl"), "--tokenizer: " + model + end},
 		{run("chats.jsonl", "--loss", "all"), "--tokenizer: " + model + end},
-		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt")}, "the tokenizer does not fit " + model + end},
+		{[]string{"eval", "--task", "perplexity", "--model", model, "--text", at("book.txt")},
+			"the tokenizer does not fit " + model + end},
 		{[]string{"tokenize", "--model", model, "--text", "a"}, "the tokenizer does not fit " + model + end},
 	} {
 		refuses(t, dir, []string{c.want}, c.args...)
 	}
 	// A tokenizer alone has nothing to fit.
-	if code, _, stderr := agora(t, "tokenize", "--model", filepath.Join(model, "tokenizer.json"), "--text", "a<|b|>"); code != 0 {
+	if code, _, stderr := agora(t, "tokenize", "--model", filepath.Join(model, "tokenizer.json"), "--text",
+		"a<|b|>"); code != 0 {
 		t.Errorf("a tokenizer's file: exit code %d, %s", code, stderr)
 	}
 }
@@ -125,7 +132,8 @@ func TestTokenizerLargerThanTheModel(t *testing.T) {
 func TestResumeChecksIDs(t *testing.T) {
 	model, bad := tinymodel.Write(t), larger(t, "<|b|>")
 	rows, out := someRows(t), filepath.Join(t.TempDir(), "run")
-	mustJSON[train.Summary](t, "train", "--model", model, "--data", rows, "--max-tokens", "64", "--truncate", "start", "--held-out", "0", "--steps", "2", "--save-every", "1", "--out", out)
+	mustJSON[train.Summary](t, "train", "--model", model, "--data", rows, "--max-tokens", "64", "--truncate", "start",
+		"--held-out", "0", "--steps", "2", "--save-every", "1", "--out", out)
 	for _, name := range []string{train.SummaryFile, "checkpoints/step-000002"} {
 		if err := os.RemoveAll(filepath.Join(out, name)); err != nil {
 			t.Fatal(err)
@@ -139,7 +147,8 @@ func TestSpecialTokensParsed(t *testing.T) {
 	dir := chatModel(t)
 	const text = "<|im_start|>user\nhi<|im_end|>\n"
 	writeFiles(t, dir, map[string]string{"rows.jsonl": `{"text": "<|im_start|>user\nhi<|im_end|>\n"}`})
-	p := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", filepath.Join(dir, "rows.jsonl"), "--special-tokens", "parse")
+	p := mustJSON[preview](t, "data", "preview", "--model", dir, "--data", filepath.Join(dir, "rows.jsonl"),
+		"--special-tokens", "parse")
 	got := mustJSON[tokens](t, "tokenize", "--model", dir, "--bos", "--text", text, "--special-tokens", "parse")
 	want := []int32{280, 282, 'u', 's', 'e', 'r', '\n', 'h', 'i', 283, '\n'}
 	equal := func(a, b []int32) bool {
@@ -147,18 +156,22 @@ func TestSpecialTokensParsed(t *testing.T) {
 		y, _ := json.Marshal(b)
 		return string(x) == string(y)
 	}
-	if !equal(got.IDs, want) || !equal(p.Rows[0].IDs, append(want, 281)) || p.Totals.Spelled.Rows != 1 || p.Totals.Spelled.First != "<|im_start|>" {
+	if !equal(got.IDs, want) || !equal(p.Rows[0].IDs, append(want, 281)) || p.Totals.Spelled.Rows != 1 ||
+		p.Totals.Spelled.First != "<|im_start|>" {
 		t.Errorf("ids %v and %v, %+v, want %v", got.IDs, p.Rows[0].IDs, p.Totals.Spelled, want)
 	}
-	if again := mustJSON[tokens](t, "tokenize", "--model", dir, "--bos", "--text", "<s>"+text, "--special-tokens", "parse"); !equal(again.IDs, want) {
+	if again := mustJSON[tokens](t, "tokenize", "--model", dir, "--bos", "--text", "<s>"+text, "--special-tokens",
+		"parse"); !equal(again.IDs, want) {
 		t.Errorf("BOS twice: %v", again.IDs)
 	}
 	tiny := tinymodel.Write(t)
-	g := mustJSON[generation](t, "generate", "--model", tiny, "--prompt", "<s>a</s>b", "--special-tokens", "parse", "--max-tokens", "1", "--greedy", "--ignore-eos")
+	g := mustJSON[generation](t, "generate", "--model", tiny, "--prompt", "<s>a</s>b", "--special-tokens", "parse",
+		"--max-tokens", "1", "--greedy", "--ignore-eos")
 	if !equal(g.IDs[:4], []int32{0, 3 + 'a' - ' ', 1, 3 + 'b' - ' '}) {
 		t.Errorf("generate begins with %v", g.IDs)
 	}
-	if _, _, stderr := agora(t, "generate", "--model", tiny, "--prompt", "a</s>", "--max-tokens", "1"); !strings.Contains(stderr, "the prompt spells special tokens such as </s> in plain text") {
+	if _, _, stderr := agora(t, "generate", "--model", tiny, "--prompt", "a</s>", "--max-tokens",
+		"1"); !strings.Contains(stderr, "the prompt spells special tokens such as </s> in plain text") {
 		t.Errorf("generate says %q", stderr)
 	}
 	letters := mustJSON[tokens](t, "tokenize", "--model", dir, "--text", text)

@@ -53,9 +53,12 @@ answer; at the prompt it ends the chat.`,
 	fl.StringVar(&f.instruction, "instruction", "", "instruction to answer, put into Alpaca's prompt")
 	fl.StringVar(&f.input, "input", "", "further input for --instruction")
 	fl.BoolVar(&f.chat, "chat", false, "chat, also where the input is no terminal: each line of it is a message")
-	fl.StringVar(&f.template, "template", "", "form of the chat: "+strings.Join(chat.Names(), ", ")+" (default: the model's own template)")
-	fl.StringVar(&f.templateDate, "template-date", "", "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for chat templates that ask for it (default: now)")
-	fl.StringVar(&f.special, "special-tokens", "text", "special tokens that --prompt or --instruction spells: text (letters) or parse (the tokens); in a chat they are letters")
+	fl.StringVar(&f.template, "template", "", "form of the chat: "+strings.Join(chat.Names(), ", ")+
+		" (default: the model's own template)")
+	fl.StringVar(&f.templateDate, "template-date", "",
+		"date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for chat templates that ask for it (default: now)")
+	fl.StringVar(&f.special, "special-tokens", "text",
+		"special tokens that --prompt or --instruction spells: text (letters) or parse (the tokens); in a chat they are letters")
 	fl.StringVar(&f.system, "system", "", "what the model is told before a chat, or before --instruction in place of Alpaca's first sentences")
 	fl.IntVar(&f.options.MaxTokens, "max-tokens", 256, "new tokens at most; of each answer in a chat")
 	fl.BoolVar(&f.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
@@ -63,7 +66,8 @@ answer; at the prompt it ends the chat.`,
 	fl.IntVar(&f.options.TopK, "top-k", 0, "draw from the K most likely tokens; 0: from all")
 	fl.Float32Var(&f.options.TopP, "top-p", 0, "draw from the most likely tokens of this probability together; 0: from all")
 	fl.Float32Var(&f.options.MinP, "min-p", 0, "draw from tokens of at least this part of the largest probability; 0: from all")
-	fl.Float32Var(&f.options.RepetitionPenalty, "repetition-penalty", 1, "above 1: tokens that were there already become less likely")
+	fl.Float32Var(&f.options.RepetitionPenalty, "repetition-penalty", 1,
+		"above 1: tokens that were there already become less likely")
 	fl.StringArrayVar(&f.stops, "stop", nil, "end where this text would follow; may be given several times")
 	fl.Uint64Var(&f.options.Seed, "seed", 0, "of the random numbers")
 	fl.BoolVar(&f.ignoreEOS, "ignore-eos", false, "go on past the end of the text")

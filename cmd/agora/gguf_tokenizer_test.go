@@ -24,13 +24,17 @@ func TestModelsOfGGUFHaveATokenizer(t *testing.T) {
 	if code, _, stderr := agora(t, "export", "--merged", "--model", model, "--to", "gguf", "--out", file); code != 0 {
 		t.Fatal(stderr)
 	}
-	mustJSON[train.Summary](t, "train", "--model", file, "--method", "full", "--data", someRows(t), "--held-out", "0", "--steps", "2", "--save-every", "1", "--lr", "1e-9", "--out", tuned)
-	if code, _, stderr := agora(t, "export", "--merged", "--model", file, "--to", "safetensors", "--out", merged); code != 0 {
+	mustJSON[train.Summary](t, "train", "--model", file, "--method", "full", "--data", someRows(t), "--held-out", "0",
+		"--steps", "2", "--save-every", "1", "--lr", "1e-9", "--out", tuned)
+	if code, _, stderr := agora(t, "export", "--merged", "--model", file, "--to", "safetensors", "--out",
+		merged); code != 0 {
 		t.Fatal(stderr)
 	}
-	want := mustJSON[generation](t, "generate", "--model", file, "--prompt", "Once upon a time", "--greedy", "--max-tokens", "20")
+	want := mustJSON[generation](t, "generate", "--model", file, "--prompt", "Once upon a time", "--greedy",
+		"--max-tokens", "20")
 	for _, out := range []string{tuned, filepath.Join(tuned, train.CheckpointsFolder, "step-000001"), merged} {
-		got := mustJSON[generation](t, "generate", "--model", out, "--prompt", "Once upon a time", "--greedy", "--max-tokens", "20")
+		got := mustJSON[generation](t, "generate", "--model", out, "--prompt", "Once upon a time", "--greedy",
+			"--max-tokens", "20")
 		if !reflect.DeepEqual(got.IDs, want.IDs) || got.Text != want.Text {
 			t.Errorf("%s: %v %q, want %v %q", out, got.IDs, got.Text, want.IDs, want.Text)
 		}

@@ -19,8 +19,10 @@ var specials = []struct {
 	{"a socket", makeSocket, "got a socket"},
 	{"a folder", func(path string) error { return os.Mkdir(path, 0o777) }, "got a folder"},
 	{"a link to an endless device", func(path string) error { return os.Symlink("/dev/zero", path) }, "got a device"},
-	{"a link to nowhere", func(path string) error { return os.Symlink("nowhere", path) }, `got a link to "nowhere", where nothing is`},
-	{"a link to itself", func(p string) error { return os.Symlink(path.Base(p), p) }, "too many levels of symbolic links"},
+	{"a link to nowhere", func(path string) error { return os.Symlink("nowhere", path) },
+		`got a link to "nowhere", where nothing is`},
+	{"a link to itself", func(p string) error { return os.Symlink(path.Base(p), p) },
+		"too many levels of symbolic links"},
 	{"a link to a pipe", func(path string) error {
 		if err := syscall.Mkfifo(path+".pipe", 0o666); err != nil {
 			return err
@@ -83,12 +85,13 @@ func specialFiles() (all []hostile) {
 			if r.file == "run/.lock" && strings.HasPrefix(s.name, "a link") { // it is not even followed
 				want[1] = "got a link"
 			}
-			all = append(all, hostile{name: s.name + " for " + r.file, args: r.args, want: want, here: true, make: func(at func(string) string) error {
-				if err := os.RemoveAll(at(r.file)); err != nil {
-					return err
-				}
-				return s.make(at(r.file))
-			}})
+			all = append(all, hostile{name: s.name + " for " + r.file, args: r.args, want: want, here: true,
+				make: func(at func(string) string) error {
+					if err := os.RemoveAll(at(r.file)); err != nil {
+						return err
+					}
+					return s.make(at(r.file))
+				}})
 		}
 	}
 	return all

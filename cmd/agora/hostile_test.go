@@ -60,7 +60,9 @@ func TestHostileInputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if h.make != nil {
-				if err := h.make(func(name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }); err != nil {
+				if err := h.make(func(name string) string {
+					return filepath.Join(dir, filepath.FromSlash(name))
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -92,14 +94,16 @@ func (h hostile) refused(t *testing.T, dir string) {
 			t.Errorf("want %q in\n%.3000s", want, text)
 		}
 	}
-	if !strings.Contains(text, "agora: ") || strings.Contains(text, "goroutine ") || strings.Contains(text, "panic") || len(text) > 4000 {
+	if !strings.Contains(text, "agora: ") || strings.Contains(text, "goroutine ") ||
+		strings.Contains(text, "panic") || len(text) > 4000 {
 		t.Errorf("want a short message, got %d bytes:\n%.3000s", len(text), text)
 	}
 	if after := listing(t, dir); !slices.Equal(before, after) {
 		only := func(a, b []string) []string {
 			return slices.DeleteFunc(slices.Clone(a), func(line string) bool { return slices.Contains(b, line) })
 		}
-		t.Errorf("the folder has changed:\n%s\nbefore\n%s", strings.Join(only(after, before), "\n"), strings.Join(only(before, after), "\n"))
+		t.Errorf("the folder has changed:\n%s\nbefore\n%s", strings.Join(only(after, before), "\n"),
+			strings.Join(only(before, after), "\n"))
 	}
 }
 
@@ -146,7 +150,8 @@ func goodRun(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	code, _, stderr := agora(t, "train", "--device", "cpu", "--model", at("model"), "--data", at("rows.jsonl"), "--max-tokens", "16", "--steps", "2", "--held-out", "0",
+	code, _, stderr := agora(t, "train", "--device", "cpu", "--model", at("model"), "--data", at("rows.jsonl"),
+		"--max-tokens", "16", "--steps", "2", "--held-out", "0",
 		"--save-every", "1", "--method", "lora", "--rank", "2", "--out", at("run"))
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)

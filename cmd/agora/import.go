@@ -67,7 +67,8 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 		return nil, err
 	}
 	config := a.Config()
-	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers(), Base: a.Match()}, save(m, a)
+	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers(),
+		Base: a.Match()}, save(m, a)
 }
 
 // exactType is a type that a model can be loaded in without rounding, and that takes little
@@ -101,10 +102,12 @@ func (f *adapterFlags) print(c *cobra.Command, r *converted) error {
 		return printJSON(c.OutOrStdout(), r)
 	}
 	if r.Layers == nil {
-		_, err := fmt.Fprintf(c.OutOrStdout(), "%s: a model in form %s, weights in %s\n", printable.Name(r.Out), r.Form, r.DType)
+		_, err := fmt.Fprintf(c.OutOrStdout(), "%s: a model in form %s, weights in %s\n", printable.Name(r.Out),
+			r.Form, r.DType)
 		return err
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: an adapter in form %s, %s of rank %d on %d layers\n", printable.Name(r.Out), r.Form, r.Method, r.Rank, len(r.Layers))
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: an adapter in form %s, %s of rank %d on %d layers\n",
+		printable.Name(r.Out), r.Form, r.Method, r.Rank, len(r.Layers))
 	return err
 }
 

@@ -100,8 +100,10 @@ func (i *inspection) print(w io.Writer) error {
 	}
 	fmt.Fprintf(table, "parameters\t%d in %d tensors\nstored\t%s\n", i.Parameters, len(i.Tensors), byteString(i.Bytes))
 	if m := i.Memory; m != nil {
-		fmt.Fprintf(table, "memory, f32\t%s, and %s a token of the text while generating\n", byteString(m.WeightsF32), byteString(m.CacheTokenF32))
-		fmt.Fprintf(table, "memory, bf16 or f16\t%s, and %s a token\n", byteString(m.Weights16), byteString(m.CacheToken16))
+		fmt.Fprintf(table, "memory, f32\t%s, and %s a token of the text while generating\n", byteString(m.WeightsF32),
+			byteString(m.CacheTokenF32))
+		fmt.Fprintf(table, "memory, bf16 or f16\t%s, and %s a token\n", byteString(m.Weights16),
+			byteString(m.CacheToken16))
 	}
 	return table.Flush()
 }

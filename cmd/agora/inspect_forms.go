@@ -34,12 +34,14 @@ func inspect(ctx context.Context, path string) (*inspection, error) {
 	for _, form := range []struct {
 		file string
 		read func(dir string) error
-	}{{multilora.InfoFile, i.ownAdapter}, {multilora.PEFTConfigFile, i.peftAdapter}, {llama.ConfigFile, func(dir string) error { return i.model(ctx, dir) }}} {
+	}{{multilora.InfoFile, i.ownAdapter}, {multilora.PEFTConfigFile, i.peftAdapter},
+		{llama.ConfigFile, func(dir string) error { return i.model(ctx, dir) }}} {
 		if regular.Exists(filepath.Join(path, form.file)) {
 			return i, form.read(path)
 		}
 	}
-	return nil, fmt.Errorf("%s: want a folder with %s, %s or %s, got none of them", path, llama.ConfigFile, multilora.InfoFile, multilora.PEFTConfigFile)
+	return nil, fmt.Errorf("%s: want a folder with %s, %s or %s, got none of them", path, llama.ConfigFile,
+		multilora.InfoFile, multilora.PEFTConfigFile)
 }
 
 // maxAbout is more bytes than any adapter_config.json has.
@@ -136,10 +138,13 @@ func (i *inspection) model(ctx context.Context, dir string) error {
 	}
 	i.About = map[string]any{
 		"model_type": c.ModelType, "vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate,
-		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
-		"max_position_embeddings": c.MaxPositions, "tie_word_embeddings": c.Tied, "bos_token_id": c.BOS, "eos_token_id": c.EOS,
+		"num_hidden_layers": c.Layers, "num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads,
+		"head_dim":                c.HeadDim,
+		"max_position_embeddings": c.MaxPositions, "tie_word_embeddings": c.Tied, "bos_token_id": c.BOS,
+		"eos_token_id": c.EOS,
 	}
 	cache := 2 * c.Layers * c.KVHeads * c.HeadDim // keys and values
-	i.Memory = &memoryNeed{WeightsF32: 4 * i.Parameters, Weights16: 2 * i.Parameters, CacheTokenF32: 4 * cache, CacheToken16: 2 * cache}
+	i.Memory = &memoryNeed{WeightsF32: 4 * i.Parameters, Weights16: 2 * i.Parameters, CacheTokenF32: 4 * cache,
+		CacheToken16: 2 * cache}
 	return nil
 }

@@ -22,7 +22,8 @@ func long() bool { return os.Getenv("AGORA_LONG") == "1" }
 // savingCalls are the system calls that a run makes to save, to go on, and to have its
 // folder for itself.
 var savingCalls = []string{
-	"openat", "mkdirat", "newfstatat", "fstat", "read", "write", "pwrite64", "ftruncate", "fchmod", "fsync", "close", "getdents64",
+	"openat", "mkdirat", "newfstatat", "fstat", "read", "write", "pwrite64", "ftruncate", "fchmod", "fsync", "close",
+	"getdents64",
 	"renameat", "unlinkat", "flock",
 }
 
@@ -35,7 +36,8 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 		}
 		t.Skipf("strace: %v", err)
 	}
-	settings := append(hardRun(t), "--steps", "6", "--save-every", "1", "--keep", "1", "--eval-every", "4", "--accumulate", "1", "--device", testdevice.Name())
+	settings := append(hardRun(t), "--steps", "6", "--save-every", "1", "--keep", "1", "--eval-every", "4",
+		"--accumulate", "1", "--device", testdevice.Name())
 	whole, begun := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
 	if out, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -62,12 +64,15 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 					if part.from != "" {
 						copyRun(t, part.from, out)
 					}
-					text, err := traced(append(part.args, "--out", out), "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)).CombinedOutput()
+					text, err := traced(append(part.args, "--out", out), "-e", "trace="+call, "-e",
+						fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)).CombinedOutput()
 					if !complete(out) {
 						goOn(t, settings, out)
 					}
-					if files, different, compareErr := train.Compare(whole, out); compareErr != nil || len(different) > 0 || files < 10 {
-						t.Errorf("%s, killed at %s number %d: %d files, %v, %v\n%s", part.name, call, n, files, different, compareErr, text)
+					if files, different, compareErr := train.Compare(whole, out); compareErr != nil ||
+						len(different) > 0 || files < 10 {
+						t.Errorf("%s, killed at %s number %d: %d files, %v, %v\n%s", part.name, call, n, files,
+							different, compareErr, text)
 					}
 					if err := os.RemoveAll(filepath.Dir(out)); err != nil {
 						t.Fatal(err)
@@ -169,7 +174,8 @@ func TestCutTwoHundredTimes(t *testing.T) {
 	}
 	how, total := map[string]int{}, 0
 	for total < 200 { // a run ends before it is cut as often as that
-		v := mustJSON[verification](t, "verify-resume", settings, "--steps", "120", "--cuts", strconv.Itoa(200-total), "--save-every", "1", "--device", testdevice.Name())
+		v := mustJSON[verification](t, "verify-resume", settings, "--steps", "120", "--cuts", strconv.Itoa(200-total),
+			"--save-every", "1", "--device", testdevice.Name())
 		for _, c := range v.Cuts {
 			how[c.How]++
 		}
@@ -188,7 +194,8 @@ func TestMemoryOfManySteps(t *testing.T) {
 		t.Skip("takes a minute: AGORA_LONG=1")
 	}
 	out := filepath.Join(t.TempDir(), "run")
-	c := process(append(hardRun(t), "--steps", "1500", "--save-every", "100", "--eval-every", "100", "--out", out, "--device", testdevice.Name())...)
+	c := process(append(hardRun(t), "--steps", "1500", "--save-every", "100", "--eval-every", "100", "--out", out,
+		"--device", testdevice.Name())...)
 	var said bytes.Buffer
 	c.Stderr = &said
 	if err := c.Start(); err != nil {

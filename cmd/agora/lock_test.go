@@ -17,7 +17,8 @@ import (
 // While a run goes on, no other process may write into its folder, and is told who does. A
 // run that was killed keeps nobody out, though its lock's file is left.
 func TestOneRunAFolder(t *testing.T) {
-	settings := append(hardRun(t), "--steps", "100000", "--save-every", "1", "--keep", "1", "--eval-every", "0", "--held-out", "0")
+	settings := append(hardRun(t), "--steps", "100000", "--save-every", "1", "--keep", "1", "--eval-every", "0",
+		"--held-out", "0")
 	out := filepath.Join(t.TempDir(), "run")
 	c := process(append(settings, "--out", out)...)
 	if err := c.Start(); err != nil {
@@ -72,9 +73,11 @@ func TestNewRunBesideAStaleLock(t *testing.T) {
 func TestNewFolderBesideAStaleLock(t *testing.T) {
 	model := tinymodel.Write(t)
 	adapter := filepath.Join(t.TempDir(), "adapter")
-	mustJSON[train.Summary](t, "train", "--model", model, "--data", someRows(t), "--loss", "all", "--max-tokens", "64", "--held-out", "0", "--steps", "1", "--out", adapter)
+	mustJSON[train.Summary](t, "train", "--model", model, "--data", someRows(t), "--loss", "all", "--max-tokens",
+		"64", "--held-out", "0", "--steps", "1", "--out", adapter)
 	for _, args := range [][]string{
-		{"merge", "--model", model, "--adapter", adapter}, {"export", "--model", model, "--adapter", adapter, "--to", "peft"},
+		{"merge", "--model", model, "--adapter", adapter},
+		{"export", "--model", model, "--adapter", adapter, "--to", "peft"},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
 		if err := os.Mkdir(out, 0o777); err != nil {
@@ -82,7 +85,8 @@ func TestNewFolderBesideAStaleLock(t *testing.T) {
 		}
 		refused := func(want string) {
 			t.Helper()
-			if code, _, stderr := agora(t, append(args, "--out", out)...); code != 1 || !strings.Contains(stderr, want) {
+			if code, _, stderr := agora(t, append(args, "--out", out)...); code != 1 ||
+				!strings.Contains(stderr, want) {
 				t.Errorf("%s: exit code %d, want 1 and %q in\n%s", args[0], code, want, stderr)
 			}
 		}

@@ -46,7 +46,8 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		planCommand(), trainCommand(), verifyResumeCommand(), generateCommand(), evalCommand(),
-		mergeCommand(), mergeAdaptersCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(), tokenizerCommand(), dataCommand(), plotCommand(), analyzeCommand(),
+		mergeCommand(), mergeAdaptersCommand(), exportCommand(), importCommand(), inspectCommand(), tokenizeCommand(),
+		tokenizerCommand(), dataCommand(), plotCommand(), analyzeCommand(),
 		doctorCommand(), versionCommand(), benchCommand(), demoCommand(), compareCommand(),
 	)
 	return root

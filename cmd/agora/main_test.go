@@ -63,7 +63,8 @@ func someRows(t *testing.T) string {
 
 func TestDoctor(t *testing.T) {
 	r := mustJSON[report](t, "doctor")
-	if r.CPU.Threads < 1 || r.CPU.GEMM == "" || r.Go == "" || r.Vulkan.Auto == "" || len(r.Vulkan.Devices) == 0 == (r.Vulkan.Problem == "") {
+	if r.CPU.Threads < 1 || r.CPU.GEMM == "" || r.Go == "" || r.Vulkan.Auto == "" ||
+		len(r.Vulkan.Devices) == 0 == (r.Vulkan.Problem == "") {
 		t.Errorf("doctor found %+v", r)
 	}
 	code, stdout, _ := agora(t, "doctor")
@@ -106,12 +107,15 @@ func TestTrainThenGenerate(t *testing.T) {
 	if steps != 40 || !slices.Equal(measured, []int{0, 20, 40}) {
 		t.Errorf("metrics have %d steps and measurements at %v", steps, measured)
 	}
-	g := mustJSON[generation](t, "generate", "--model", model, "--adapter", out, "--instruction", "Say cow.", "--greedy", "--max-tokens", "40")
+	g := mustJSON[generation](t, "generate", "--model", model, "--adapter", out, "--instruction", "Say cow.",
+		"--greedy", "--max-tokens", "40")
 	if !strings.Contains(g.Text, "### Instruction:\nSay cow.\n\n### Response: The cow is happy.") {
 		t.Errorf("the adapter answers %q", g.Text)
 	}
-	_, stdout, _ := agora(t, "generate", "--model", model, "--adapter", out, "--instruction", "Say cow.", "--greedy", "--max-tokens", "40")
-	if !strings.HasSuffix(strings.TrimSpace(g.Text), strings.TrimSpace(stdout)) || strings.Contains(stdout, "Instruction") {
+	_, stdout, _ := agora(t, "generate", "--model", model, "--adapter", out, "--instruction", "Say cow.", "--greedy",
+		"--max-tokens", "40")
+	if !strings.HasSuffix(strings.TrimSpace(g.Text), strings.TrimSpace(stdout)) ||
+		strings.Contains(stdout, "Instruction") {
 		t.Errorf("streamed %q, want only the answer of %q", stdout, g.Text)
 	}
 }
@@ -153,7 +157,8 @@ func TestGenerateIsTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, w := range want {
-		g := mustJSON[generation](t, "generate", "--model", model, "--prompt", w.Prompt, "--greedy", "--ignore-eos", "--max-tokens", "200")
+		g := mustJSON[generation](t, "generate", "--model", model, "--prompt", w.Prompt, "--greedy", "--ignore-eos",
+			"--max-tokens", "200")
 		if n := min(len(w.IDs), len(g.IDs)); n < 190 || !slices.Equal(g.IDs[:n], w.IDs[:n]) {
 			t.Errorf("%q: %d ids that differ from the reference's %d", w.Prompt, len(g.IDs), len(w.IDs))
 		}
@@ -166,7 +171,8 @@ func TestInterruptSaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ctx = watched{ctx, filepath.Join(out, train.MetricsFile), recorded(1), cancel}
-	code, stdout, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--steps", "1000000", "--held-out", "0", "--json")
+	code, stdout, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out,
+		"--steps", "1000000", "--held-out", "0", "--json")
 	var s train.Summary
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != exitInterrupted {
 		t.Fatalf("exit code %d, %v\n%s", code, err, stderr)
@@ -183,14 +189,16 @@ func TestInterruptBeforeTheFirstStep(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "adapter")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	code, _, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out", "2")
+	code, _, stderr := agoraContext(ctx, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out",
+		"2")
 	if code != exitInterrupted || !strings.Contains(stderr, "interrupted before the first step") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("--out: %v, want no folder", err)
 	}
-	if code, _, stderr = agoraContext(ctx, "demo"); code != exitInterrupted || stderr != "agora: interrupted\n" && !strings.HasSuffix(stderr, "\nagora: interrupted\n") {
+	if code, _, stderr = agoraContext(ctx, "demo"); code != exitInterrupted ||
+		stderr != "agora: interrupted\n" && !strings.HasSuffix(stderr, "\nagora: interrupted\n") {
 		t.Errorf("demo: exit code %d, %s", code, stderr)
 	}
 }
@@ -204,7 +212,8 @@ func TestTrainKeepsAnEarlierAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	code, _, stderr := agora(t, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out", "2", "--steps", "1")
+	code, _, stderr := agora(t, "train", "--model", model, "--data", someRows(t), "--out", out, "--held-out", "2",
+		"--steps", "1")
 	if code != 1 || !strings.Contains(stderr, "holds adapter.json") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
@@ -219,7 +228,8 @@ func TestErrors(t *testing.T) {
 	model, _ := realModel(t)
 	rows := someRows(t)
 	bad := filepath.Join(t.TempDir(), "bad.json")
-	if err := os.WriteFile(bad, []byte(`[{"instruction": "a", "output": "b"}, {"instruction": 3}]`), 0o666); err != nil {
+	if err := os.WriteFile(bad, []byte(`[{"instruction": "a", "output": "b"}, {"instruction": 3}]`),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "never")

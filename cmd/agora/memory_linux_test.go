@@ -14,7 +14,8 @@ import (
 func inGroup(t *testing.T, limit int) func(args ...string) *exec.Cmd {
 	t.Helper()
 	name := fmt.Sprintf("agora-test-%d", os.Getpid())
-	for dir, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+	for dir, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes",
+		"/sys/fs/cgroup": "memory.max"} {
 		dir = filepath.Join(dir, name)
 		if os.Mkdir(dir, 0o777) != nil {
 			continue
@@ -55,12 +56,14 @@ func TestTrainInASmallGroup(t *testing.T) {
 		}
 	}
 	write(400_000)
-	args := []string{"train", "--device", "cpu", "--model", filepath.Join(dir, "model"), "--data", data, "--max-tokens", "32", "--steps", "2", "--out", filepath.Join(dir, "run")}
+	args := []string{"train", "--device", "cpu", "--model", filepath.Join(dir, "model"), "--data", data,
+		"--max-tokens", "32", "--steps", "2", "--out", filepath.Join(dir, "run")}
 	text, err := command(args...).CombinedOutput()
 	if code := exitCode(err); code != 1 {
 		t.Errorf("exit code %d: %v\n%s", code, err, text)
 	}
-	for _, want := range []string{"agora: the run needs ", "available are ", "the control group /sys/fs/cgroup/", "of 60.0 MiB) for the process with its program and data; with other settings:"} {
+	for _, want := range []string{"agora: the run needs ", "available are ", "the control group /sys/fs/cgroup/",
+		"of 60.0 MiB) for the process with its program and data; with other settings:"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("want %q in\n%s", want, text)
 		}

@@ -196,7 +196,8 @@ func (m *merger) compare(dir string) error {
 func (m *merger) copyBesideWeights(from, to string) error {
 	if isFile(from) {
 		if _, err := tokenizer.Load(from); err != nil {
-			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %s\n", printable.Name(err.Error()))
+			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %s\n",
+				printable.Name(err.Error()))
 			return tokenizer.CopyGeneration(from, to, -1)
 		}
 	}

@@ -31,9 +31,11 @@ func (f *modelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer), or GGUF file")
 	f.adapter.register(c)
 	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
-	c.Flags().StringVar(&f.eosToken, "eos-token", "", "token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)")
+	c.Flags().StringVar(&f.eosToken, "eos-token", "",
+		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
-	c.Flags().StringVar(&f.compute, "compute-dtype", "", "storage of activations with --dtype q8 or q4: f32, bf16 or f16 (default: f32)")
+	c.Flags().StringVar(&f.compute, "compute-dtype", "",
+		"storage of activations with --dtype q8 or q4: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)
 }
 
@@ -70,7 +72,8 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 
 // storage reads --dtype and --compute-dtype.
 func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
-	if o.DType, err = parseDType("dtype", f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4); err != nil || f.compute == "" {
+	if o.DType, err = parseDType("dtype", f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8,
+		tensor.Q4); err != nil || f.compute == "" {
 		return o, err
 	}
 	o.ComputeDType, err = parseDType("compute-dtype", f.compute, tensor.F32, tensor.BF16, tensor.F16)
@@ -83,8 +86,10 @@ func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
 // loadModel loads a model, with a bar on a terminal.
 func loadModel(c *cobra.Command, d *tensor.Device, path string, o llama.LoadOptions) (*llama.Model, error) {
 	if isTerminal(c.ErrOrStderr()) {
-		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(ourOwn(c.ErrOrStderr())), progressbar.OptionSetDescription("loading"),
-			progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false), progressbar.OptionThrottle(100*time.Millisecond))
+		bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(ourOwn(c.ErrOrStderr())),
+			progressbar.OptionSetDescription("loading"),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(false),
+			progressbar.OptionThrottle(100*time.Millisecond))
 		defer func() { _ = bar.Finish() }() // cosmetic
 		o.Progress = func(done, tensors int) {
 			bar.ChangeMax(tensors)

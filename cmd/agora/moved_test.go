@@ -17,7 +17,8 @@ import (
 // A run whose model, tokenizer and data have moved goes on in their new places, and ends with
 // the bits of one that has never moved; another model, tokenizer or file is refused by its name.
 func TestResumeElsewhere(t *testing.T) {
-	for name, method := range map[string][]string{"lora": {"--method", "lora"}, "full": {"--method", "full", "--dropout", "0"}} {
+	for name, method := range map[string][]string{"lora": {"--method", "lora"},
+		"full": {"--method", "full", "--dropout", "0"}} {
 		t.Run(name, func(t *testing.T) {
 			settings := append(append(hardRun(t), method...), "--device", testdevice.Name())
 			value := func(flag string) *string { return &settings[slices.Index(settings, flag)+1] }
@@ -46,7 +47,8 @@ func TestResumeElsewhere(t *testing.T) {
 			newModel, newRows, newMore := move(model, filepath.Base(model)), move(rows, "a"), move(more, "b")
 			newOut := move(parts, "run")
 			resume := func(model, tokenizer, data string) []string {
-				return []string{"train", "--out", newOut, "--resume", "--model", model, "--tokenizer", tokenizer, "--data", data, "--device", testdevice.Name()}
+				return []string{"train", "--out", newOut, "--resume", "--model", model, "--tokenizer", tokenizer,
+					"--data", data, "--device", testdevice.Name()}
 			}
 			refused := func(want string, args ...string) {
 				t.Helper()
@@ -56,13 +58,17 @@ func TestResumeElsewhere(t *testing.T) {
 			}
 			refused("config.yaml:2: model: open "+model, "train", "--out", newOut, "--resume")
 			refused("(--model names another place)", "train", "--out", newOut, "--resume")
-			refused("(--data names another place)", "train", "--out", newOut, "--resume", "--model", newModel, "--tokenizer", newModel)
+			refused("(--data names another place)", "train", "--out", newOut, "--resume", "--model", newModel,
+				"--tokenizer", newModel)
 			refused("--data: want the run's 2 files in their order, got 1", resume(newModel, newModel, newRows)...)
-			refused("--data: "+newMore+" is not the file that the run began with: want ", resume(newModel, newModel, newMore+","+newRows)...)
+			refused("--data: "+newMore+" is not the file that the run began with: want ",
+				resume(newModel, newModel, newMore+","+newRows)...)
 			// One byte of each file is another; then none is.
 			for _, c := range []struct{ setting, path string }{
-				{"model", filepath.Join(newModel, "config.json")}, {"model", filepath.Join(newModel, "model.safetensors")},
-				{"tokenizer", filepath.Join(newModel, "tokenizer.json")}, {"tokenizer", filepath.Join(newModel, "tokenizer_config.json")}, {"data", newRows},
+				{"model", filepath.Join(newModel, "config.json")},
+				{"model", filepath.Join(newModel, "model.safetensors")},
+				{"tokenizer", filepath.Join(newModel, "tokenizer.json")},
+				{"tokenizer", filepath.Join(newModel, "tokenizer_config.json")}, {"data", newRows},
 			} {
 				good, err := os.ReadFile(c.path)
 				if err != nil {
@@ -73,12 +79,14 @@ func TestResumeElsewhere(t *testing.T) {
 				if err := os.WriteFile(c.path, bad, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				refused(c.setting+": "+c.path+" is not the file that the run began with: want the SHA-256 ", resume(newModel, newModel, newRows+","+newMore)...)
+				refused(c.setting+": "+c.path+" is not the file that the run began with: want the SHA-256 ",
+					resume(newModel, newModel, newRows+","+newMore)...)
 				if err := os.WriteFile(c.path, good, 0o666); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := os.WriteFile(filepath.Join(newModel, "special_tokens_map.json"), []byte("{}"), 0o666); err != nil {
+			if err := os.WriteFile(filepath.Join(newModel, "special_tokens_map.json"), []byte("{}"),
+				0o666); err != nil {
 				t.Fatal(err)
 			}
 			refused(`want what the run began with, a folder with ["tokenizer.json" "tokenizer_config.json"], got a folder with ["tokenizer.json" "tokenizer_config.json" "special_tokens_map.json"]`,
@@ -87,9 +95,11 @@ func TestResumeElsewhere(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			stop(t, process(resume(newModel, newModel, newRows+","+newMore)...), newOut, 23, os.Interrupt, exitInterrupted)
+			stop(t, process(resume(newModel, newModel, newRows+","+newMore)...), newOut, 23, os.Interrupt,
+				exitInterrupted)
 			// The new places are the run's from now on.
-			if out, err := process("train", "--out", newOut, "--resume", "--device", testdevice.Name()).CombinedOutput(); err != nil {
+			if out, err := process("train", "--out", newOut, "--resume", "--device",
+				testdevice.Name()).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			a, b := runFiles(t, whole), runFiles(t, newOut)

@@ -24,20 +24,25 @@ func TestBrokenTemplateIsNamed(t *testing.T) {
 	}
 	chats := write("chats.jsonl", `{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`+"\n")
 	texts := write("texts.txt", "abc abc")
-	for name, template := range map[string]string{"syntax": "{% for m in messages %}", "unknown tag": "{% frobnicate %}", "an end alone": "{% endif %}"} {
+	for name, template := range map[string]string{"syntax": "{% for m in messages %}",
+		"unknown tag": "{% frobnicate %}", "an end alone": "{% endif %}"} {
 		model := tinymodel.Write(t)
 		if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte(template), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		args := []string{"train", "--device", "cpu", "--model", model, "--max-tokens", "32", "--held-out", "0", "--steps", "1"}
-		code, _, stderr := agora(t, append(slices.Clone(args), "--data", chats, "--out", filepath.Join(t.TempDir(), "run"))...)
+		args := []string{"train", "--device", "cpu", "--model", model, "--max-tokens", "32", "--held-out", "0",
+			"--steps", "1"}
+		code, _, stderr := agora(t, append(slices.Clone(args), "--data", chats, "--out",
+			filepath.Join(t.TempDir(), "run"))...)
 		if code != 1 || !strings.Contains(stderr, "chat_template.jinja") || strings.Contains(stderr, "got none") {
 			t.Errorf("train, %s: exit code %d, %s", name, code, stderr)
 		}
-		if code, _, stderr := agora(t, "data", "preview", "--model", model, "--data", chats, "--max-tokens", "32"); code != 1 || !strings.Contains(stderr, "chat_template.jinja") {
+		if code, _, stderr := agora(t, "data", "preview", "--model", model, "--data", chats, "--max-tokens",
+			"32"); code != 1 || !strings.Contains(stderr, "chat_template.jinja") {
 			t.Errorf("preview, %s: exit code %d, %s", name, code, stderr)
 		}
-		if code, _, stderr := agora(t, append(slices.Clone(args), "--data", texts, "--out", filepath.Join(t.TempDir(), "run"))...); code != 0 {
+		if code, _, stderr := agora(t, append(slices.Clone(args), "--data", texts, "--out",
+			filepath.Join(t.TempDir(), "run"))...); code != 0 {
 			t.Errorf("rows of text, %s: exit code %d, %s", name, code, stderr)
 		}
 	}
@@ -51,7 +56,8 @@ func TestChangedGenerationConfigIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := textFile(t, "abc abc")
-	if code, _, stderr := agora(t, "train", "--device", "cpu", "--model", model, "--data", data, "--max-tokens", "32", "--held-out", "0",
+	if code, _, stderr := agora(t, "train", "--device", "cpu", "--model", model, "--data", data, "--max-tokens", "32",
+		"--held-out", "0",
 		"--steps", "4", "--save-every", "2", "--out", out); code != 0 {
 		t.Fatal(stderr)
 	}
@@ -63,7 +69,8 @@ func TestChangedGenerationConfigIsNamed(t *testing.T) {
 	if err := os.WriteFile(generation, []byte(`{"eos_token_id": [1, 2]}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := agora(t, "train", "--device", "cpu", "--out", out, "--resume"); code != 1 || !strings.Contains(stderr, ": model: "+generation+" is not the file that the run began with") {
+	if code, _, stderr := agora(t, "train", "--device", "cpu", "--out", out, "--resume"); code != 1 ||
+		!strings.Contains(stderr, ": model: "+generation+" is not the file that the run began with") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
@@ -71,8 +78,10 @@ func TestChangedGenerationConfigIsNamed(t *testing.T) {
 // What a type of RoPE is, is told before fields that only it has.
 func TestRopeTypeIsNamed(t *testing.T) {
 	for _, scaling := range []string{
-		`{"rope_type": "longrope", "short_factor": [1, 2], "long_factor": [1, 2]}`, `{"type": "su", "short_factor": [1]}`,
-		`{"rope_type": "yarn", "beta_fast": 32, "factor": 4}`, `{"type": "dynamic", "alpha": 1000, "factor": 2}`, `{"rope_type": "mrope", "mrope_section": [1]}`,
+		`{"rope_type": "longrope", "short_factor": [1, 2], "long_factor": [1, 2]}`,
+		`{"type": "su", "short_factor": [1]}`,
+		`{"rope_type": "yarn", "beta_fast": 32, "factor": 4}`, `{"type": "dynamic", "alpha": 1000, "factor": 2}`,
+		`{"rope_type": "mrope", "mrope_section": [1]}`,
 	} {
 		model := tinymodel.Write(t)
 		path := filepath.Join(model, "config.json")
@@ -93,7 +102,8 @@ func TestRopeTypeIsNamed(t *testing.T) {
 		if err := os.WriteFile(path, changed, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := agora(t, "inspect", model); code != 1 || !strings.Contains(stderr, `rope_type: want "default", "linear" or "llama3", got`) {
+		if code, _, stderr := agora(t, "inspect", model); code != 1 ||
+			!strings.Contains(stderr, `rope_type: want "default", "linear" or "llama3", got`) {
 			t.Errorf("%s: exit code %d, %s", scaling, code, stderr)
 		}
 	}

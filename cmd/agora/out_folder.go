@@ -42,7 +42,8 @@ func checkOutFolder(dir string) error {
 func freeOfLock(dir string) error {
 	l, err := folderlock.Take(dir)
 	if held, ok := errors.AsType[*folderlock.HeldError](err); ok {
-		return fmt.Errorf("--out %s: want a folder that no run writes to, got one where %s is training", dir, held.Holder)
+		return fmt.Errorf("--out %s: want a folder that no run writes to, got one where %s is training", dir,
+			held.Holder)
 	}
 	if err == nil {
 		err = l.Release()

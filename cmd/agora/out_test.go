@@ -14,7 +14,8 @@ func TestNothingIsWrittenOver(t *testing.T) {
 	dir := t.TempDir()
 	good(t, dir)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for from, to := range map[string]string{"link.gguf": "lora.gguf", "nowhere": "none", "nowhere.gguf": "none", "nowhere.png": "none"} {
+	for from, to := range map[string]string{"link.gguf": "lora.gguf", "nowhere": "none", "nowhere.gguf": "none",
+		"nowhere.png": "none"} {
 		if err := os.Symlink(to, at(from)); err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +27,8 @@ func TestNothingIsWrittenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := `{"step":1,"loss":1,"seconds":1,"time":1}` + "\n"
-	for name, text := range map[string]string{"old.gguf": "old", "old.png": "old", "run/metrics.jsonl": record, "run/last.png": "old"} {
+	for name, text := range map[string]string{"old.gguf": "old", "old.png": "old", "run/metrics.jsonl": record,
+		"run/last.png": "old"} {
 		if err := os.WriteFile(at(name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -46,18 +48,22 @@ func TestNothingIsWrittenOver(t *testing.T) {
 		{export + "{}/lora.gguf --overwrite", "want another file than the source {}/lora.gguf, got the same"},
 		{export + "{}/link.gguf --overwrite", "want another file than the source {}/lora.gguf, got the same"},
 		{export + "{}/hard.gguf --overwrite", "want another file than the source {}/lora.gguf, got the same"},
-		{export + "{}/model/config.json --overwrite", "want another file than the source {}/model/config.json, got the same"},
+		{export + "{}/model/config.json --overwrite",
+			"want another file than the source {}/model/config.json, got the same"},
 		{export + "{}/nowhere.gguf --overwrite", "want the name of a file, got a link that leads nowhere"},
 		{export + "{}/own --overwrite", "want the name of a file, got a folder"},
 		{export + "{}/none/a.gguf", "no such file or directory"},
 		{export + "{}/text/a.gguf", "not a directory"},
 		{export + "{}/" + strings.Repeat("n", 300), "file name too long"},
 		{export + os.DevNull + " --overwrite", "want the name of a file, got a device"},
-		{"export --to gguf --merged --model {}/model --out {}/model/tokenizer.json --overwrite", "want another file than the source {}/model/tokenizer.json, got the same"},
+		{"export --to gguf --merged --model {}/model --out {}/model/tokenizer.json --overwrite",
+			"want another file than the source {}/model/tokenizer.json, got the same"},
 		{"plot {}/run --out {}/old.png", "--out {}/old.png: want the name of a new file (or --overwrite to replace it), got one that is there"},
 		{"plot {}/run --out {}/nowhere.png --overwrite", "want the name of a file, got a link that leads nowhere"},
-		{"generate --model {}/model --prompt a --profile {}/old.png", "--profile {}/old.png: want the name of a new file, got one that is there"},
-		{"generate --model {}/model --prompt a --profile {}/own", "--profile {}/own: want the name of a file, got a folder"},
+		{"generate --model {}/model --prompt a --profile {}/old.png",
+			"--profile {}/old.png: want the name of a new file, got one that is there"},
+		{"generate --model {}/model --prompt a --profile {}/own",
+			"--profile {}/own: want the name of a file, got a folder"},
 		{"generate --model {}/model --prompt a --profile " + os.DevNull, "want the name of a file, got a device"},
 	}
 	for _, command := range folder {
@@ -85,7 +91,8 @@ func TestNothingIsWrittenOver(t *testing.T) {
 			}
 		}
 	}
-	for out, args := range map[string]string{"old.gguf": export + "{}/old.gguf --overwrite", "old.png": "plot {}/run --out {}/old.png --overwrite"} {
+	for out, args := range map[string]string{"old.gguf": export + "{}/old.gguf --overwrite",
+		"old.png": "plot {}/run --out {}/old.png --overwrite"} {
 		if code, _, stderr := agora(t, strings.Fields(strings.ReplaceAll(args, "{}", dir))...); code != 0 {
 			t.Errorf("%s: exit code %d, %s", args, code, stderr)
 		}

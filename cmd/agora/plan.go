@@ -49,7 +49,8 @@ does not fit into the memory of the device, say what would help, and exit with c
 				return err
 			}
 			defer d.Close()
-			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads}, GPU: !d.KeepsScratch()})
+			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads},
+				GPU: !d.KeepsScratch()})
 			if err != nil {
 				return err
 			}

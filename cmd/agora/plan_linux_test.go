@@ -24,7 +24,8 @@ func BenchmarkPlan(b *testing.B) {
 	data := func(path string) string { return filepath.Join(root, filepath.FromSlash(path)) }
 	big := saveModel(b)
 	stories := []string{"--model", data("models/stories260K-hf"), "--data", data("alpaca/alpaca_data.json.gz")}
-	baby := []string{"--model", data("models/babyllama-tok105-hf"), "--data", data("text/tinystories_lowercase_part.txt.gz"), "--max-tokens", "256"}
+	baby := []string{"--model", data("models/babyllama-tok105-hf"), "--data",
+		data("text/tinystories_lowercase_part.txt.gz"), "--max-tokens", "256"}
 	text := []string{
 		"--model", big, "--tokenizer", data("tokenizer/llama2"), "--data", data("text/tinyshakespeare.txt"),
 		"--max-tokens", "256", "--batch-rows", "8", "--rank", "32",
@@ -34,7 +35,8 @@ func BenchmarkPlan(b *testing.B) {
 		settings []string
 	}{
 		{"stories260K", append(stories, "--batch-rows", "16", "--accumulate", "2")},
-		{"babyllama-bf16", append(baby, "--batch-rows", "32", "--dtype", "bf16", "--method", "lora", "--dropout", "0.05")},
+		{"babyllama-bf16", append(baby, "--batch-rows", "32", "--dtype", "bf16", "--method", "lora", "--dropout",
+			"0.05")},
 		{"15m", text},
 		{"15m-checkpointing", append(text, "--gradient-checkpointing")},
 		{"15m-q8", append(text, "--dtype", "q8")},
@@ -56,7 +58,8 @@ func saveModel(b *testing.B) string {
 	}
 	defer d.Close()
 	m, err := llama.New(d, llama.Config{
-		ModelType: "llama", Vocab: 32000, Hidden: 288, Intermediate: 768, Layers: 6, Heads: 6, KVHeads: 6, HeadDim: 48, MaxPositions: 256,
+		ModelType: "llama", Vocab: 32000, Hidden: 288, Intermediate: 768, Layers: 6, Heads: 6, KVHeads: 6,
+		HeadDim: 48, MaxPositions: 256,
 		NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, Tied: true, BOS: 1, EOS: []int32{2},
 	}, 1)
 	if err != nil {
@@ -70,13 +73,15 @@ func saveModel(b *testing.B) string {
 }
 
 func measurePlan(b *testing.B, settings []string) {
-	code, stdout, stderr := agoraContext(b.Context(), append([]string{"plan", "--device", "cpu", "--json"}, settings...)...)
+	code, stdout, stderr := agoraContext(b.Context(),
+		append([]string{"plan", "--device", "cpu", "--json"}, settings...)...)
 	var plan planReport
 	if err := json.Unmarshal([]byte(stdout), &plan); code != 0 || err != nil {
 		b.Fatalf("exit code %d, %v\n%s", code, err, stderr)
 	}
 	out := filepath.Join(b.TempDir(), "run")
-	run := process(append([]string{"train", "--device", "cpu", "--steps", "3", "--held-out", "32", "--out", out}, settings...)...)
+	run := process(append([]string{"train", "--device", "cpu", "--steps", "3", "--held-out", "32", "--out", out},
+		settings...)...)
 	if text, err := run.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, text)
 	}

@@ -42,7 +42,8 @@ may still be going on.
 				return err
 			}
 			if out != "" {
-				if err := atomicfile.WriteFile(out, func(w io.Writer) error { return curves.Draw(w, runs, format) }); err != nil {
+				if err := atomicfile.WriteFile(out,
+					func(w io.Writer) error { return curves.Draw(w, runs, format) }); err != nil {
 					return err
 				}
 			}

@@ -34,7 +34,8 @@ func TestPlot(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "training, smoothed") || strings.Contains(stdout, "\x1b") {
 		t.Errorf("exit code %d, printed\n%s%s", code, stdout, stderr)
 	}
-	if code, stdout, _ := agora(t, "plot", dir, "--out", out, "--overwrite", "--terminal"); code != 0 || !strings.Contains(stdout, "training, smoothed") {
+	if code, stdout, _ := agora(t, "plot", dir, "--out", out, "--overwrite", "--terminal"); code != 0 ||
+		!strings.Contains(stdout, "training, smoothed") {
 		t.Errorf("--terminal beside --out: exit code %d, printed\n%s", code, stdout)
 	}
 	s := mustJSON[[]curves.Summary](t, "plot", dir, dir)

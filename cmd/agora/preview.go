@@ -180,7 +180,8 @@ type marks struct {
 func (p *preview) marks(color bool) marks {
 	if color {
 		const end = "\x1b[0m"
-		return marks{counted: [2]string{"\x1b[1;32m", end}, read: [2]string{"\x1b[2m", end}, special: [2]string{"\x1b[7m", end}}
+		return marks{counted: [2]string{"\x1b[1;32m", end}, read: [2]string{"\x1b[2m", end},
+			special: [2]string{"\x1b[7m", end}}
 	}
 	used := map[rune]bool{}
 	for _, r := range p.Rows {
@@ -250,7 +251,8 @@ func writeFields(out *strings.Builder, fields []data.Field) {
 }
 
 func (t *previewTotals) write(out *strings.Builder) {
-	fmt.Fprintf(out, "rows       %d: %d cut (%d tokens), %d split, %d dropped", t.Rows, t.Cut, t.CutTokens, t.Split, t.Dropped)
+	fmt.Fprintf(out, "rows       %d: %d cut (%d tokens), %d split, %d dropped", t.Rows, t.Cut, t.CutTokens, t.Split,
+		t.Dropped)
 	if t.Dropped > 0 {
 		out.WriteString(" (too long, or nothing in them counts)")
 	}
@@ -259,10 +261,13 @@ func (t *previewTotals) write(out *strings.Builder) {
 		fmt.Fprintln(out, "sequences  none")
 		return
 	}
-	fmt.Fprintf(out, "sequences  %d of %d tokens, %d in the loss (%.1f %%)\n", t.Sequences, t.Tokens, t.Counted, 100*float64(t.Counted)/float64(t.Tokens))
-	fmt.Fprintf(out, "groups     %d: equal sequences, and those of one row, are held out together or not at all\n", t.Groups)
+	fmt.Fprintf(out, "sequences  %d of %d tokens, %d in the loss (%.1f %%)\n", t.Sequences, t.Tokens, t.Counted,
+		100*float64(t.Counted)/float64(t.Tokens))
+	fmt.Fprintf(out, "groups     %d: equal sequences, and those of one row, are held out together or not at all\n",
+		t.Groups)
 	l := t.Lengths
-	fmt.Fprintf(out, "lengths    %d to %d tokens; half of the sequences have at most %d, 90 %% %d, 99 %% %d\n", l.Min, l.Max, l.P50, l.P90, l.P99)
+	fmt.Fprintf(out, "lengths    %d to %d tokens; half of the sequences have at most %d, 90 %% %d, 99 %% %d\n", l.Min,
+		l.Max, l.P50, l.P90, l.P99)
 	if t.Packed != nil {
 		fmt.Fprintf(out, "packed     %d rows, %.1f %% full\n", t.Packed.Rows, 100*t.Packed.Fill)
 	}

@@ -214,7 +214,8 @@ func (p *program) end(err error) (code int) {
 	switch {
 	case err == nil:
 		return 0
-	case err == errInterrupted, why == endedByClosedPipe && (errors.Is(err, why) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.Canceled)):
+	case err == errInterrupted, why == endedByClosedPipe &&
+		(errors.Is(err, why) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.Canceled)):
 		return why.code // all is said, or nobody listens
 	case err == context.Canceled, err == why:
 		p.say(why)

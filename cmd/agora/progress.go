@@ -31,7 +31,8 @@ func (p *progress) Begin(done, steps int) {
 	p.begun()
 	p.done, p.steps, p.start = done, steps, time.Now()
 	if isTerminal(p.out) {
-		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(ourOwn(p.out)), progressbar.OptionSetPredictTime(true),
+		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(ourOwn(p.out)),
+			progressbar.OptionSetPredictTime(true),
 			progressbar.OptionShowCount(), progressbar.OptionSetRenderBlankState(false))
 		_ = p.bar.Set(done) // cosmetic
 	}
@@ -71,7 +72,8 @@ func (p *progress) Record(r train.Record) {
 		perStep := time.Since(p.start) / time.Duration(n)
 		left = (perStep * time.Duration(p.steps-r.Step)).Round(time.Second).String()
 	}
-	fmt.Fprintf(p.out, "step %d/%d  loss %.4f  lr %.2e  %.0f tokens/s  %s left\n", r.Step, p.steps, *r.Loss, r.LR, r.TokensPerSec, left)
+	fmt.Fprintf(p.out, "step %d/%d  loss %.4f  lr %.2e  %.0f tokens/s  %s left\n", r.Step, p.steps, *r.Loss, r.LR,
+		r.TokensPerSec, left)
 }
 
 // measurement says what was measured: "  held-out loss 1.2345  rte 0.5500".
@@ -95,9 +97,11 @@ func (p *progress) close() {
 func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 	switch {
 	case s.Interrupted:
-		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps, printable.Name(s.Out))
+		fmt.Fprintf(w, "interrupted after step %d; go on with: agora train --out %s --resume\n", s.Steps,
+			printable.Name(s.Out))
 	case s.EarlyStopped:
-		fmt.Fprintf(w, "ended after step %d: nothing better by %s for %d measurements\n", s.Steps, cfg.BestBy, cfg.EarlyStop)
+		fmt.Fprintf(w, "ended after step %d: nothing better by %s for %d measurements\n", s.Steps, cfg.BestBy,
+			cfg.EarlyStop)
 	}
 	for _, d := range s.OtherBits {
 		fmt.Fprintf(w, "other bits     from step %d on: %s was %s, then %s\n", d.Step, d.What, d.Want, d.Got)
@@ -106,15 +110,18 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 		fmt.Fprintf(w, "skipped        %d of %d steps, whose gradients did not fit f16\n", s.Skipped, s.Steps)
 	}
 	if s.HeldOutBefore != nil && s.HeldOutAfter != nil {
-		fmt.Fprintf(w, "held-out loss  %.4f before, %.4f after %d steps (%d rows)\n", *s.HeldOutBefore, *s.HeldOutAfter, s.Steps, s.HeldOutRows)
+		fmt.Fprintf(w, "held-out loss  %.4f before, %.4f after %d steps (%d rows)\n", *s.HeldOutBefore,
+			*s.HeldOutAfter, s.Steps, s.HeldOutRows)
 	}
 	if s.Best != nil && s.Best.Step != s.Steps {
-		fmt.Fprintf(w, "best           by %s after step %d:%s\n", cfg.BestBy, s.Best.Step, measurement(&s.Best.HeldOutLoss, s.Best.Scores))
+		fmt.Fprintf(w, "best           by %s after step %d:%s\n", cfg.BestBy, s.Best.Step,
+			measurement(&s.Best.HeldOutLoss, s.Best.Scores))
 	}
 	what := "adapter"
 	if cfg.Adapter.Method == train.MethodFull || cfg.FromScratch != "" {
 		what = "model"
 	}
-	_, err := fmt.Fprintf(w, "%-14s %s (%d trained numbers, %.2f %% of the model)\n", what, printable.Name(s.Out), s.Trained, 100*float64(s.Trained)/float64(s.Parameters))
+	_, err := fmt.Fprintf(w, "%-14s %s (%d trained numbers, %.2f %% of the model)\n", what, printable.Name(s.Out),
+		s.Trained, 100*float64(s.Trained)/float64(s.Parameters))
 	return err
 }

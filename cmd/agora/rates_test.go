@@ -28,11 +28,13 @@ func TestResumeAtAnotherRate(t *testing.T) {
 		return append([]string{"train", "--out", out, "--resume", "--device", testdevice.Name()}, more...)
 	}
 	if text, err := process(resume(out, "--lr", "3e-3", "--scale-lr", "2")...).CombinedOutput(); err != nil ||
-		!bytes.Contains(text, []byte("lr was 0.01 and is 0.003 from now on")) || !bytes.Contains(text, []byte("scale-lr was 1 and is 2 from now on")) {
+		!bytes.Contains(text, []byte("lr was 0.01 and is 0.003 from now on")) ||
+		!bytes.Contains(text, []byte("scale-lr was 1 and is 2 from now on")) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	if runtime.GOOS != "windows" {
-		stop(t, process(resume(twice, "--lr", "3e-3", "--scale-lr", "2", "--save-every", "1000")...), twice, at+2, syscall.SIGKILL, -1)
+		stop(t, process(resume(twice, "--lr", "3e-3", "--scale-lr", "2", "--save-every", "1000")...), twice, at+2,
+			syscall.SIGKILL, -1)
 		if newest(twice) != at {
 			t.Fatalf("there is a checkpoint of step %d", newest(twice))
 		}
@@ -43,7 +45,8 @@ func TestResumeAtAnotherRate(t *testing.T) {
 	}
 	sameRuns(t, out, twice)
 
-	want := []train.RateChange{{Step: at, Setting: "lr", From: 0.01, To: 0.003}, {Step: at, Setting: "scale-lr", From: 1, To: 2}}
+	want := []train.RateChange{{Step: at, Setting: "lr", From: 0.01, To: 0.003},
+		{Step: at, Setting: "scale-lr", From: 1, To: 2}}
 	told := 0
 	for _, r := range records(t, out) {
 		switch {

@@ -108,14 +108,17 @@ func hardRun(t *testing.T) (settings []string) {
 	t.Helper()
 	var rows strings.Builder
 	for i := range 60 {
-		fmt.Fprintf(&rows, `{"prompt": "%d:", "completion": "%s"}`+"\n", i, strings.Repeat(string(rune('a'+i%26)), 1+i%17))
+		fmt.Fprintf(&rows, `{"prompt": "%d:", "completion": "%s"}`+"\n", i,
+			strings.Repeat(string(rune('a'+i%26)), 1+i%17))
 	}
 	data := filepath.Join(t.TempDir(), "rows.jsonl")
 	if err := os.WriteFile(data, []byte(rows.String()), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"train", "--model", tinymodel.Write(t), "--data", data, "--max-tokens", "48", "--pack", "--batch-rows", "2",
-		"--accumulate", "2", "--dropout", "0.05", "--loaders", "4", "--held-out", "8", "--eval-every", "7", "--lr", "1e-2",
+	return []string{"train", "--model", tinymodel.Write(t), "--data", data, "--max-tokens", "48", "--pack",
+		"--batch-rows", "2",
+		"--accumulate", "2", "--dropout", "0.05", "--loaders", "4", "--held-out", "8", "--eval-every", "7", "--lr",
+		"1e-2",
 		"--steps", "40", "--save-every", "5", "--rank", "4"}
 }
 
@@ -178,7 +181,8 @@ func stopFree(t *testing.T, c *exec.Cmd, out string, step int, signal os.Signal,
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(patience); !hasRecord(filepath.Join(out, train.MetricsFile), recorded(step)); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !hasRecord(filepath.Join(out, train.MetricsFile),
+		recorded(step)); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			_ = c.Process.Kill()
 			_ = c.Wait()
@@ -225,7 +229,8 @@ func sameRuns(t *testing.T, a, b string) {
 			t.Errorf("%s is too many", name)
 		}
 	}
-	for _, name := range []string{"checkpoints/step-000040/optimizer.safetensors", "checkpoints/step-000040/state.json", train.ConfigFile} {
+	for _, name := range []string{"checkpoints/step-000040/optimizer.safetensors",
+		"checkpoints/step-000040/state.json", train.ConfigFile} {
 		if want[name] == "" {
 			t.Errorf("the run has no %s: nothing was compared", name)
 		}
@@ -247,7 +252,8 @@ func runFiles(t *testing.T, dir string) map[string]string {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		if name == train.MetricsFile || name == train.SummaryFile || strings.HasPrefix(name, train.TensorBoardFolder+"/") {
+		if name == train.MetricsFile || name == train.SummaryFile ||
+			strings.HasPrefix(name, train.TensorBoardFolder+"/") {
 			return nil // these hold times
 		}
 		text, err := os.ReadFile(path)
@@ -284,7 +290,8 @@ func TestKilledWhileSaving(t *testing.T) {
 		kills = 10
 	}
 	// Saving after each step and little else: most kills hit a save.
-	settings := append(hardRun(t), "--steps", "100000", "--save-every", "1", "--keep", "1", "--accumulate", "1", "--eval-every", "0", "--held-out", "0")
+	settings := append(hardRun(t), "--steps", "100000", "--save-every", "1", "--keep", "1", "--accumulate", "1",
+		"--eval-every", "0", "--held-out", "0")
 	out := filepath.Join(t.TempDir(), "run")
 	args := append(settings, "--out", out)
 	reached := 0
@@ -342,10 +349,12 @@ func TestFullDisk(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	stop(t, process(append(settings, out)...), out, 8, os.Interrupt, exitInterrupted) // after the measurement of step 7
 	before := newest(out)
-	limited := exec.Command("bash", append([]string{"-c", `trap "" XFSZ; ulimit -f 16; exec "$0" "$@"`, os.Args[0]}, "train", "--out", out, "--resume")...)
+	limited := exec.Command("bash", append([]string{"-c", `trap "" XFSZ; ulimit -f 16; exec "$0" "$@"`, os.Args[0]},
+		"train", "--out", out, "--resume")...)
 	limited.Env = append(os.Environ(), asProgram+"=1")
 	text, err := limited.CombinedOutput()
-	if err == nil || !strings.Contains(string(text), "file too large") || !strings.Contains(string(text), "checkpoint of step 10") ||
+	if err == nil || !strings.Contains(string(text), "file too large") ||
+		!strings.Contains(string(text), "checkpoint of step 10") ||
 		strings.Contains(string(text), "goroutine") {
 		t.Fatalf("with a full disk: %v\n%s", err, text)
 	}
@@ -397,8 +406,12 @@ func TestResumeRefuses(t *testing.T) {
 		want string
 	}{
 		{"state.json", func(b []byte) []byte { return b[:10] }, "state.json: want a checkpoint's state"},
-		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"version": 2`), []byte(`"version": 9`), 1) }, "field version: want at most 2, got 9"},
-		{"state.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"data": "`), []byte(`"data": "0`), 1) }, "state.json is not as it was written: want the SHA-256 "},
+		{"state.json", func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"version": 2`), []byte(`"version": 9`), 1)
+		}, "field version: want at most 2, got 9"},
+		{"state.json", func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"data": "`), []byte(`"data": "0`), 1)
+		}, "state.json is not as it was written: want the SHA-256 "},
 		{"optimizer.safetensors", func(b []byte) []byte { return b[:len(b)-4] }, "optimizer.safetensors"},
 		{"adapter.safetensors", func(b []byte) []byte { return b[:len(b)-4] }, "adapter.safetensors"},
 	} {
@@ -416,7 +429,8 @@ func TestResumeRefuses(t *testing.T) {
 		}
 	}
 	var s train.Summary
-	if text, err := os.ReadFile(filepath.Join(out, train.SummaryFile)); err != nil || json.Unmarshal(text, &s) != nil || !s.Interrupted {
+	if text, err := os.ReadFile(filepath.Join(out, train.SummaryFile)); err != nil ||
+		json.Unmarshal(text, &s) != nil || !s.Interrupted {
 		t.Errorf("the interrupted run's summary: %+v, %v", s, err)
 	}
 }

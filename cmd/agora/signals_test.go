@@ -25,32 +25,40 @@ import (
 // every are calls of every command that end well, but for what is said of one. {…} are paths of
 // workshop. Those of endless never end by themselves.
 var every = map[string][]string{
-	"agora":           {},
-	"analyze":         {"analyze", "--device", "cpu", "--model", "{model}", "{adapter}"},
-	"bench":           {"bench"},
-	"bench dispatch":  {"bench", "dispatch", "--device", "cpu", "--dispatches", "2", "--rounds", "1"},
-	"bench gemm":      {"bench", "gemm", "--device", "cpu", "--sizes", "8", "--rounds", "1", "--round", "1us", "--peak", "1"},
-	"bench step":      {"bench", "step", "--device", "cpu", "--shape", "{model}", "--steps", "1", "--warm-up", "1", "--peak", "1", "--max-tokens", "8", "--batch-rows", "1"},
-	"compare":         {"compare", "--device", "cpu", "--scale", "small", "--plan", "--out", "{new}"},
-	"data":            {"data"},
-	"data preview":    {"data", "preview", "--model", "{model}", "--data", "{rows}"},
-	"demo":            {"demo", "--device", "cpu", "--steps", "1"},
-	"doctor":          {"doctor"},
-	"eval":            {"eval", "--device", "cpu", "--task", "perplexity", "--model", "{model}", "--text", "{rows}"},
-	"export":          {"export", "--device", "cpu", "--model", "{model}", "--adapter", "{adapter}", "--to", "peft", "--out", "{new}"},
-	"generate":        {"generate", "--device", "cpu", "--model", "{model}", "--prompt", "a", "--max-tokens", "3"},
-	"import":          {"import", "--device", "cpu", "--model", "{model}", "--adapter", "{peft}", "--out", "{new}"},
-	"inspect":         {"inspect", "{model}"},
-	"merge-adapters":  {"merge-adapters", "--device", "cpu", "--model", "{model}", "{adapter}", "{peft}", "--out", "{new}"},
-	"merge":           {"merge", "--device", "cpu", "--model", "{model}", "--adapter", "{adapter}", "--out", "{new}"},
-	"plan":            {"plan", "--device", "cpu", "--model", "{model}", "--data", "{rows}", "--max-tokens", "32", "--out", "{new}"},
-	"plot":            {"plot", "{adapter}"},
-	"tokenize":        {"tokenize", "--model", "{model}", "--text", "ab"},
-	"tokenizer":       {"tokenizer"},
-	"tokenizer train": {"tokenizer", "train", "--data", "{rows}", "--vocab", "264", "--coverage", "1", "--out", "{new}"},
-	"version":         {"version"},
-	"verify-resume":   {"verify-resume", "{adapter}", "--device", "cpu", "--steps", "2", "--cuts", "1", "--save-every", "1", "--out", "{new}"},
-	"train":           {"train", "--device", "cpu", "--model", "{model}", "--data", "{rows}", "--steps", "2", "--max-tokens", "32", "--held-out", "0", "--out", "{new}"},
+	"agora":          {},
+	"analyze":        {"analyze", "--device", "cpu", "--model", "{model}", "{adapter}"},
+	"bench":          {"bench"},
+	"bench dispatch": {"bench", "dispatch", "--device", "cpu", "--dispatches", "2", "--rounds", "1"},
+	"bench gemm": {"bench", "gemm", "--device", "cpu", "--sizes", "8", "--rounds", "1", "--round", "1us",
+		"--peak", "1"},
+	"bench step": {"bench", "step", "--device", "cpu", "--shape", "{model}", "--steps", "1", "--warm-up", "1",
+		"--peak", "1", "--max-tokens", "8", "--batch-rows", "1"},
+	"compare":      {"compare", "--device", "cpu", "--scale", "small", "--plan", "--out", "{new}"},
+	"data":         {"data"},
+	"data preview": {"data", "preview", "--model", "{model}", "--data", "{rows}"},
+	"demo":         {"demo", "--device", "cpu", "--steps", "1"},
+	"doctor":       {"doctor"},
+	"eval":         {"eval", "--device", "cpu", "--task", "perplexity", "--model", "{model}", "--text", "{rows}"},
+	"export": {"export", "--device", "cpu", "--model", "{model}", "--adapter", "{adapter}", "--to", "peft",
+		"--out", "{new}"},
+	"generate": {"generate", "--device", "cpu", "--model", "{model}", "--prompt", "a", "--max-tokens", "3"},
+	"import":   {"import", "--device", "cpu", "--model", "{model}", "--adapter", "{peft}", "--out", "{new}"},
+	"inspect":  {"inspect", "{model}"},
+	"merge-adapters": {"merge-adapters", "--device", "cpu", "--model", "{model}", "{adapter}", "{peft}", "--out",
+		"{new}"},
+	"merge": {"merge", "--device", "cpu", "--model", "{model}", "--adapter", "{adapter}", "--out", "{new}"},
+	"plan": {"plan", "--device", "cpu", "--model", "{model}", "--data", "{rows}", "--max-tokens", "32",
+		"--out", "{new}"},
+	"plot":      {"plot", "{adapter}"},
+	"tokenize":  {"tokenize", "--model", "{model}", "--text", "ab"},
+	"tokenizer": {"tokenizer"},
+	"tokenizer train": {"tokenizer", "train", "--data", "{rows}", "--vocab", "264", "--coverage", "1", "--out",
+		"{new}"},
+	"version": {"version"},
+	"verify-resume": {"verify-resume", "{adapter}", "--device", "cpu", "--steps", "2", "--cuts", "1", "--save-every",
+		"1", "--out", "{new}"},
+	"train": {"train", "--device", "cpu", "--model", "{model}", "--data", "{rows}", "--steps", "2", "--max-tokens",
+		"32", "--held-out", "0", "--out", "{new}"},
 }
 
 // endless wait for what never comes, or have more to do than anybody waits for.
@@ -67,19 +75,23 @@ var endless = map[string][]string{
 	"generate, chat":         {"generate", "--device", "cpu", "--model", "{model}", "--chat"},
 	"tokenizer train, stdin": {"tokenizer", "train", "--data", "/dev/stdin", "--out", "{new}"},
 	"tokenize, stdin":        {"tokenize", "--model", "{model}", "--file", "/dev/stdin"},
-	"train, pipe":            {"train", "--device", "cpu", "--model", "{model}", "--data", "{pipe}", "--max-tokens", "32", "--out", "{new}"},
-	"train, stdin":           {"train", "--device", "cpu", "--model", "{model}", "--data", "{rows},/dev/stdin", "--max-tokens", "32", "--out", "{new}"},
+	"train, pipe": {"train", "--device", "cpu", "--model", "{model}", "--data", "{pipe}", "--max-tokens",
+		"32", "--out", "{new}"},
+	"train, stdin": {"train", "--device", "cpu", "--model", "{model}", "--data", "{rows},/dev/stdin", "--max-tokens",
+		"32", "--out", "{new}"},
 }
 
 // workshop are the inputs of every.
 func workshop(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
-	w := map[string]string{"model": tinymodel.Write(t), "rows": filepath.Join(dir, "rows.txt"), "pipe": filepath.Join(dir, "pipe")}
+	w := map[string]string{"model": tinymodel.Write(t), "rows": filepath.Join(dir, "rows.txt"),
+		"pipe": filepath.Join(dir, "pipe")}
 	if err := os.WriteFile(w["rows"], []byte(strings.Repeat("abc ", 4)+"\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(w["model"], "chat_template.jinja"), []byte("{% for m in messages %}{{ m.content }}{% endfor %}"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(w["model"], "chat_template.jinja"),
+		[]byte("{% for m in messages %}{{ m.content }}{% endfor %}"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(w["pipe"], 0o666); err != nil {
@@ -87,8 +99,10 @@ func workshop(t *testing.T) map[string]string {
 	}
 	w["adapter"], w["peft"] = filepath.Join(dir, "adapter"), filepath.Join(dir, "peft")
 	for _, args := range [][]string{
-		{"train", "--device", "cpu", "--model", w["model"], "--data", w["rows"], "--steps", "2", "--max-tokens", "32", "--held-out", "0", "--out", w["adapter"]},
-		{"export", "--device", "cpu", "--model", w["model"], "--adapter", w["adapter"], "--to", "peft", "--out", w["peft"]},
+		{"train", "--device", "cpu", "--model", w["model"], "--data", w["rows"], "--steps", "2", "--max-tokens", "32",
+			"--held-out", "0", "--out", w["adapter"]},
+		{"export", "--device", "cpu", "--model", w["model"], "--adapter", w["adapter"], "--to", "peft", "--out",
+			w["peft"]},
 	} {
 		if code, _, stderr := agora(t, args...); code != 0 {
 			t.Fatalf("agora %v: exit code %d\n%s", args, code, stderr)
@@ -222,7 +236,8 @@ func TestSignalsEndEveryCommand(t *testing.T) {
 					t.Fatal(err)
 				}
 				code := ends(t, p)
-				finished := c.full && code == s.code && strings.HasPrefix(c.name, "train") // it had trained, and could not say so
+				finished := c.full && code == s.code &&
+					strings.HasPrefix(c.name, "train") // it had trained, and could not say so
 				entries, err := os.ReadDir(dir)
 				if chats && code == 0 { // where a line is wanted it ends the chat; before that, the command
 					code = s.code
@@ -291,7 +306,8 @@ func TestTrainSavesHoweverItIsLeft(t *testing.T) {
 			begun := make(chan struct{})
 			go func() {
 				defer close(begun)
-				for deadline := time.Now().Add(patience); !hasRecord(filepath.Join(out, train.MetricsFile), recorded(3)) && time.Now().Before(deadline); {
+				for deadline := time.Now().Add(patience); !hasRecord(filepath.Join(out, train.MetricsFile),
+					recorded(3)) && time.Now().Before(deadline); {
 					time.Sleep(5 * time.Millisecond)
 				}
 			}()
@@ -351,7 +367,8 @@ func TestFullOutput(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	w := workshop(t)
-	calls := map[string][]string{"help of train": {"train", "--help"}, "version": {"--version"}, "completion": {"completion", "bash"}}
+	calls := map[string][]string{"help of train": {"train", "--help"}, "version": {"--version"},
+		"completion": {"completion", "bash"}}
 	for name, args := range every {
 		calls[name] = args
 		if slices.Contains([]string{"agora", "bench", "data", "tokenizer"}, name) {
@@ -373,7 +390,8 @@ func TestFullOutput(t *testing.T) {
 			if err := p.Start(); err != nil {
 				t.Fatal(err)
 			}
-			if code := ends(t, p); code != 1 || !strings.HasSuffix(said.String(), "agora: write /dev/stdout: no space left on device\n") {
+			if code := ends(t, p); code != 1 || !strings.HasSuffix(said.String(),
+				"agora: write /dev/stdout: no space left on device\n") {
 				t.Errorf("exit code %d, said\n%s", code, said.String())
 			}
 		})

@@ -138,34 +138,40 @@ func TestTerminalIsNotSteered(t *testing.T) {
 		args  []string
 		quiet bool // nothing of the steering text must be shown
 	}{
-		"inspect a folder":       {args: []string{"inspect", model}},
-		"inspect tensors":        {args: []string{"inspect", tensors}},
-		"inspect, JSON":          {args: []string{"inspect", tensors, "--json"}},
-		"inspect GGUF":           {args: []string{"inspect", words}},
-		"inspect nothing":        {args: []string{"inspect", filepath.Join(dir, "none")}},
-		"generate":               {args: on("generate", "--prompt", "x", "--max-tokens", "60", "--ignore-eos", "--seed", "3")},
-		"generate, its prompt":   {args: on("generate", "--prompt", "x"+steer, "--max-tokens", "1"), quiet: true},
-		"generate, JSON":         {args: on("generate", "--prompt", "x", "--max-tokens", "60", "--ignore-eos", "--json", "--seed", "3")},
-		"chat":                   {"x\ny\n", on("generate", "--chat", "--max-tokens", "30", "--ignore-eos", "--seed", "3"), false},
-		"tokenize":               {args: []string{"tokenize", "--model", model, "--decode", "36 37 38 39"}},
-		"tokenize, pieces":       {args: []string{"tokenize", "--model", model, "--text", "ab"}, quiet: true},
-		"preview":                {args: []string{"data", "preview", "--model", model, "--max-tokens", "32", "--data", write("rows.jsonl", `{"prompt": "x", "completion": `+string(quoted)+`}`+"\n")}},
-		"preview of bad rows":    {args: []string{"data", "preview", "--model", model, "--data", write("bad.jsonl", `{`+string(quoted)+`: 1}`)}},
-		"train":                  {args: on("train", "--data", write("rows.txt", "abc abc"), "--steps", "1", "--max-tokens", "32", "--held-out", "0", "--out", filepath.Join(dir, "out"))},
-		"train, no data":         {args: on("train", "--data", filepath.Join(dir, "none.jsonl"), "--max-tokens", "32", "--out", filepath.Join(dir, "never"))},
-		"train, a folder in use": {args: on("train", "--data", filepath.Join(dir, "rows.txt"), "--max-tokens", "32", "--out", run)},
-		"configuration":          {args: []string{"train", write("run.yaml", string(quoted)+": 1\n")}},
-		"plot":                   {args: []string{"plot", run, w["adapter"]}},
-		"plot of none":           {args: []string{"plot", dir}},
-		"eval":                   {args: on("eval", "--task", "perplexity", "--text", filepath.Join(dir, "none.txt"))},
-		"merge":                  {args: on("merge", "--adapter", run, "--out", filepath.Join(dir, "merged"))},
-		"export":                 {args: on("export", "--adapter", run, "--to", "peft", "--out", filepath.Join(dir, "peft"))},
-		"plan":                   {args: []string{"plan", "--model", filepath.Join(dir, "none")}},
-		"unknown command":        {args: []string{"x" + steer}},
-		"unknown flag":           {args: []string{"doctor", "--x" + steer}},
-		"bad value":              {args: []string{"generate", "--top-k", steer}},
-		"template":               {args: on("generate", "--chat", "--template", steer)},
-		"doctor":                 {args: []string{"doctor"}, quiet: true},
+		"inspect a folder":     {args: []string{"inspect", model}},
+		"inspect tensors":      {args: []string{"inspect", tensors}},
+		"inspect, JSON":        {args: []string{"inspect", tensors, "--json"}},
+		"inspect GGUF":         {args: []string{"inspect", words}},
+		"inspect nothing":      {args: []string{"inspect", filepath.Join(dir, "none")}},
+		"generate":             {args: on("generate", "--prompt", "x", "--max-tokens", "60", "--ignore-eos", "--seed", "3")},
+		"generate, its prompt": {args: on("generate", "--prompt", "x"+steer, "--max-tokens", "1"), quiet: true},
+		"generate, JSON": {args: on("generate", "--prompt", "x", "--max-tokens", "60", "--ignore-eos",
+			"--json", "--seed", "3")},
+		"chat":             {"x\ny\n", on("generate", "--chat", "--max-tokens", "30", "--ignore-eos", "--seed", "3"), false},
+		"tokenize":         {args: []string{"tokenize", "--model", model, "--decode", "36 37 38 39"}},
+		"tokenize, pieces": {args: []string{"tokenize", "--model", model, "--text", "ab"}, quiet: true},
+		"preview": {args: []string{"data", "preview", "--model", model, "--max-tokens", "32", "--data",
+			write("rows.jsonl", `{"prompt": "x", "completion": `+string(quoted)+`}`+"\n")}},
+		"preview of bad rows": {args: []string{"data", "preview", "--model", model, "--data",
+			write("bad.jsonl", `{`+string(quoted)+`: 1}`)}},
+		"train": {args: on("train", "--data", write("rows.txt", "abc abc"), "--steps", "1",
+			"--max-tokens", "32", "--held-out", "0", "--out", filepath.Join(dir, "out"))},
+		"train, no data": {args: on("train", "--data", filepath.Join(dir, "none.jsonl"), "--max-tokens", "32",
+			"--out", filepath.Join(dir, "never"))},
+		"train, a folder in use": {args: on("train", "--data", filepath.Join(dir, "rows.txt"), "--max-tokens", "32",
+			"--out", run)},
+		"configuration":   {args: []string{"train", write("run.yaml", string(quoted)+": 1\n")}},
+		"plot":            {args: []string{"plot", run, w["adapter"]}},
+		"plot of none":    {args: []string{"plot", dir}},
+		"eval":            {args: on("eval", "--task", "perplexity", "--text", filepath.Join(dir, "none.txt"))},
+		"merge":           {args: on("merge", "--adapter", run, "--out", filepath.Join(dir, "merged"))},
+		"export":          {args: on("export", "--adapter", run, "--to", "peft", "--out", filepath.Join(dir, "peft"))},
+		"plan":            {args: []string{"plan", "--model", filepath.Join(dir, "none")}},
+		"unknown command": {args: []string{"x" + steer}},
+		"unknown flag":    {args: []string{"doctor", "--x" + steer}},
+		"bad value":       {args: []string{"generate", "--top-k", steer}},
+		"template":        {args: on("generate", "--chat", "--template", steer)},
+		"doctor":          {args: []string{"doctor"}, quiet: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,13 +195,16 @@ func TestTerminalIsNotSteered(t *testing.T) {
 func TestPipesGetTheText(t *testing.T) {
 	w := workshop(t)
 	model := hostileModel(t, w["model"], "\x1b[35m")
-	if code, stdout, _ := agora(t, "tokenize", "--model", model, "--decode", "36"); code != 0 || stdout != "\x1b[35mA\n" {
+	if code, stdout, _ := agora(t, "tokenize", "--model", model, "--decode", "36"); code != 0 ||
+		stdout != "\x1b[35mA\n" {
 		t.Errorf("exit code %d, decoded %q", code, stdout)
 	}
-	if code, stdout, stderr := agora(t, "inspect", model); code != 0 || strings.Contains(stdout+stderr, "\x1b") || !strings.Contains(stdout, `a\x1b[35mb`) {
+	if code, stdout, stderr := agora(t, "inspect", model); code != 0 || strings.Contains(stdout+stderr, "\x1b") ||
+		!strings.Contains(stdout, `a\x1b[35mb`) {
 		t.Errorf("exit code %d, printed %q", code, stdout)
 	}
-	if code, stdout, stderr := agora(t, "inspect", model+"none\nagora: fine"); code != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 {
+	if code, stdout, stderr := agora(t, "inspect", model+"none\nagora: fine"); code != 1 || stdout != "" ||
+		strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit code %d, printed %q, %q", code, stdout, stderr)
 	}
 }

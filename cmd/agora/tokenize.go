@@ -53,7 +53,8 @@ func tokenizeCommand() *cobra.Command {
 	c.Flags().StringVar(&f.text, "text", "", "text to encode")
 	c.Flags().StringVar(&f.file, "file", "", "file of text to encode")
 	c.Flags().StringVar(&f.decode, "decode", "", "ids to decode, separated by spaces or commas")
-	c.Flags().StringVar(&f.special, "special-tokens", "text", "special tokens that the text spells: text (letters) or parse (the tokens)")
+	c.Flags().StringVar(&f.special, "special-tokens", "text",
+		"special tokens that the text spells: text (letters) or parse (the tokens)")
 	c.Flags().BoolVar(&f.bos, "bos", false, "begin with the token that begins a text")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print ids, pieces and text as JSON")
 	return c

@@ -14,8 +14,9 @@ func TestTokenizerTrain(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for name, text := range map[string]string{
-		"a.txt":       strings.Repeat("the cat sat on the mat. ", 30),
-		"b.jsonl":     strings.Repeat(`{"prompt":"the cat","completion":" sat"}`+"\n"+`{"prompt":"a dog","completion":" ran"}`+"\n", 5),
+		"a.txt": strings.Repeat("the cat sat on the mat. ", 30),
+		"b.jsonl": strings.Repeat(`{"prompt":"the cat","completion":" sat"}`+"\n"+
+			`{"prompt":"a dog","completion":" ran"}`+"\n", 5),
 		"config.json": `{"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":285,"hidden_size":16,"intermediate_size":32,"num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":64,"rms_norm_eps":1e-5,"bos_token_id":1,"eos_token_id":2}`,
 	} {
 		if err := os.WriteFile(at(name), []byte(text), 0o666); err != nil {
@@ -31,17 +32,21 @@ func TestTokenizerTrain(t *testing.T) {
 	if strings.Join(got.Pieces, "|") != "<s>|▁the|▁cat|<0x0A>" {
 		t.Errorf("pieces %q", got.Pieces)
 	}
-	s := mustJSON[train.Summary](t, "train", "--from-scratch", at("config.json"), "--tokenizer", at("tok"), "--data", at("b.jsonl"),
+	s := mustJSON[train.Summary](t, "train", "--from-scratch", at("config.json"), "--tokenizer", at("tok"), "--data",
+		at("b.jsonl"),
 		"--out", at("model"), "--steps", "2", "--held-out", "0", "--max-tokens", "32")
 	if s.Steps != 2 {
 		t.Errorf("%+v", s)
 	}
 	for args, want := range map[string]string{
-		"--vocab 285 --out " + at("new"):                                              "--data is missing",
-		"--vocab 200 --data " + data + " --out " + at("new"):                          "--vocab: learn: a vocabulary of 200 pieces: want at least",
-		"--vocab 999 --data " + data + " --out " + at("new"):                          "--vocab: learn: a vocabulary of 999 pieces: want at most",
-		"--vocab 285 --data " + data + " --out " + at("tok"):                          "want a new or empty folder",
-		"--vocab 285 --coverage 0 --data " + data + " --out " + at("new"):             "--coverage 0: want above 0, at most 1",
+		"--vocab 285 --out " + at("new"): "--data is missing",
+		"--vocab 200 --data " + data + " --out " +
+			at("new"): "--vocab: learn: a vocabulary of 200 pieces: want at least",
+		"--vocab 999 --data " + data + " --out " +
+			at("new"): "--vocab: learn: a vocabulary of 999 pieces: want at most",
+		"--vocab 285 --data " + data + " --out " + at("tok"): "want a new or empty folder",
+		"--vocab 285 --coverage 0 --data " + data + " --out " +
+			at("new"): "--coverage 0: want above 0, at most 1",
 		"--vocab 285 --max-piece 0 --data " + data + " --out " + at("new"):            "--max-piece 0: want 1 to 1024",
 		"--vocab 285 --data " + at("none.txt") + " --out " + at("new"):                "none.txt: no such file",
 		"--vocab 285 --format joy --data " + data + " --out " + at("new"):             `format "joy": want one of`,

@@ -85,14 +85,16 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 				return err
 			}
 			return os.WriteFile(filepath.Join(newest, "adapter.safetensors"), older, 0o666)
-		}, "step-000011/adapter.safetensors is not as it was written: want the SHA-256 ", "file adapter.safetensors", goesOn},
+		}, "step-000011/adapter.safetensors is not as it was written: want the SHA-256 ", "file adapter.safetensors",
+			goesOn},
 		"another checkpoint's optimizer": {func(_, newest string) error {
 			older, err := os.ReadFile(filepath.Join(newest, "..", stepName(5), "optimizer.safetensors"))
 			if err != nil {
 				return err
 			}
 			return os.WriteFile(filepath.Join(newest, "optimizer.safetensors"), older, 0o666)
-		}, "step-000011/optimizer.safetensors is not as it was written: want the SHA-256 ", "file optimizer.safetensors", goesOn},
+		}, "step-000011/optimizer.safetensors is not as it was written: want the SHA-256 ",
+			"file optimizer.safetensors", goesOn},
 		"another checkpoint's state": {func(_, newest string) error {
 			older, err := os.ReadFile(filepath.Join(newest, "..", stepName(10), "state.json"))
 			if err != nil {
@@ -102,9 +104,14 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 		}, "step-000011 is not the folder's name as it was written: want step-000010, got step-000011", "", stays},
 		"a renamed checkpoint": {func(_, newest string) error {
 			return os.Rename(newest, filepath.Join(filepath.Dir(newest), stepName(12)))
-		}, "step-000012 is not the folder's name as it was written: want step-000011, got step-000012", "folder", goesOn},
-		"a flipped bit of the weights":   {func(_, newest string) error { return flip(filepath.Join(newest, "adapter.safetensors"), 0.9) }, "adapter.safetensors is not as it was written: want the SHA-256 ", "file adapter.safetensors", goesOn},
-		"a flipped bit of the optimizer": {func(_, newest string) error { return flip(filepath.Join(newest, "optimizer.safetensors"), 0.9) }, "optimizer.safetensors is not as it was written: want the SHA-256 ", "file optimizer.safetensors", goesOn},
+		}, "step-000012 is not the folder's name as it was written: want step-000011, got step-000012", "folder",
+			goesOn},
+		"a flipped bit of the weights": {func(_, newest string) error {
+			return flip(filepath.Join(newest, "adapter.safetensors"), 0.9)
+		}, "adapter.safetensors is not as it was written: want the SHA-256 ", "file adapter.safetensors", goesOn},
+		"a flipped bit of the optimizer": {func(_, newest string) error {
+			return flip(filepath.Join(newest, "optimizer.safetensors"), 0.9)
+		}, "optimizer.safetensors is not as it was written: want the SHA-256 ", "file optimizer.safetensors", goesOn},
 		"a number in state.json": {func(_, newest string) error {
 			return edit(filepath.Join(newest, "state.json"), func(b []byte) []byte {
 				return bytes.Replace(b, []byte(`"without_gain": `), []byte(`"without_gain": 1`), 1)
@@ -114,12 +121,15 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 			return edit(filepath.Join(newest, "state.json"), func(b []byte) []byte { return append(b, ' ') })
 		}, "state.json is not as it was written: want the SHA-256 ", "file state.json", goesOn},
 		"state.json without its digest": {func(_, newest string) error {
-			return edit(filepath.Join(newest, "state.json"), func(b []byte) []byte { return bytes.Replace(b, []byte("state_sha256"), []byte("State_SHA256"), 1) })
+			return edit(filepath.Join(newest, "state.json"),
+				func(b []byte) []byte { return bytes.Replace(b, []byte("state_sha256"), []byte("State_SHA256"), 1) })
 		}, "field state_sha256: want 64 hexadecimal digits", "", stays},
 		"a shorter file": {func(_, newest string) error {
 			return edit(filepath.Join(newest, "optimizer.safetensors"), func(b []byte) []byte { return b[:len(b)-4] })
 		}, "optimizer.safetensors is not as it was written: want ", "", stays},
-		"a missing file": {func(_, newest string) error { return os.Remove(filepath.Join(newest, "optimizer.safetensors")) },
+		"a missing file": {func(_, newest string) error {
+			return os.Remove(filepath.Join(newest, "optimizer.safetensors"))
+		},
 			"optimizer.safetensors is not as it was written: want a file of ", "", stays},
 		"a file too many": {func(_, newest string) error {
 			return os.WriteFile(filepath.Join(newest, "notes.txt"), nil, 0o666)
@@ -135,7 +145,8 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 		}, "adapter.json is not as it was written: want a file of ", "", stays},
 		"an empty file": {func(_, newest string) error { return os.Truncate(filepath.Join(newest, "adapter.json"), 0) },
 			"adapter.json is not as it was written: want ", "", stays},
-		"no state": {func(_, newest string) error { return os.Remove(filepath.Join(newest, "state.json")) }, "state.json: no such file", "", stays},
+		"no state": {func(_, newest string) error { return os.Remove(filepath.Join(newest, "state.json")) },
+			"state.json: no such file", "", stays},
 		"an empty checkpoint": {func(_, newest string) error {
 			return os.Mkdir(filepath.Join(filepath.Dir(newest), stepName(13)), 0o777)
 		},
@@ -152,7 +163,8 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 			if code != 1 || !strings.Contains(stderr, "agora: --resume: ") || !strings.Contains(stderr, c.want) {
 				t.Fatalf("exit code %d, want 1 and %q in\n%s", code, c.want, stderr)
 			}
-			if strings.Contains(stderr, "is not as it was written") && !strings.Contains(stderr, "; step-000010 is whole: --resume-from step-000010 goes on from there") {
+			if strings.Contains(stderr, "is not as it was written") &&
+				!strings.Contains(stderr, "; step-000010 is whole: --resume-from step-000010 goes on from there") {
 				t.Errorf("no checkpoint that is whole is named:\n%s", stderr)
 			}
 			code, stdout, stderr := agora(t, resume(dir, "--allow-other-bits")...)
@@ -174,7 +186,8 @@ func TestResumeRefusesOtherBits(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	sameFiles(t, whole, dir)
-	if code, _, stderr := agora(t, "train", "--out", dir, "--allow-other-bits"); code != 1 || !strings.Contains(stderr, "--allow-other-bits: want it with --resume") {
+	if code, _, stderr := agora(t, "train", "--out", dir, "--allow-other-bits"); code != 1 ||
+		!strings.Contains(stderr, "--allow-other-bits: want it with --resume") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }
@@ -198,7 +211,8 @@ func noted(t *testing.T, dir, what string) {
 	for _, r := range records(t, dir) {
 		recorded = append(recorded, r.OtherBits...)
 	}
-	for place, list := range map[string][]train.Deviation{"state.json": state.OtherBits, "summary.json": summary.OtherBits, "metrics.jsonl": recorded} {
+	for place, list := range map[string][]train.Deviation{"state.json": state.OtherBits,
+		"summary.json": summary.OtherBits, "metrics.jsonl": recorded} {
 		if len(list) != 1 || list[0].What != what || list[0].Step != 11 || list[0].Want == list[0].Got {
 			t.Errorf("%s says %+v, want %s after step 11", place, list, what)
 		}
@@ -229,8 +243,9 @@ func TestResumeRefusesEditedSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := map[string]string{ // of those that are no numbers, or bound by others (-)
-		"dtype": "bf16", "compute-dtype": "-", "format": "completion", "template": "chatml", "loss": "all", "truncate": "drop",
-		"method": "-", "scaling": "per-output", "targets": "q_proj", "train-also": "norm", "schedule": "linear",
+		"dtype": "bf16", "compute-dtype": "-", "format": "completion", "template": "chatml", "loss": "all",
+		"truncate": "drop",
+		"method":   "-", "scaling": "per-output", "targets": "q_proj", "train-also": "norm", "schedule": "linear",
 		"result": "best", "loss-scale": "2", "dropout": "0.1", "epochs": "2",
 	}
 	refused := 0
@@ -264,7 +279,8 @@ func TestResumeRefusesEditedSettings(t *testing.T) {
 			return edited.Write(filepath.Join(dir, train.ConfigFile))
 		})
 		code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu")
-		if want := fmt.Sprintf(": %s: want %q, as the run in %s began, got %q", s.Name, old, dir, value); code != 1 || !strings.Contains(stderr, want) {
+		if want := fmt.Sprintf(": %s: want %q, as the run in %s began, got %q", s.Name, old, dir, value); code != 1 ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("exit code %d, want 1 and %q in\n%s", code, want, stderr)
 		}
 		refused++
@@ -274,16 +290,21 @@ func TestResumeRefusesEditedSettings(t *testing.T) {
 	}
 	// What may change goes on, another seed only with a word for it.
 	dir := damaged(t, parts, func(dir, _ string) error {
-		return edit(filepath.Join(dir, train.ConfigFile), func(b []byte) []byte { return bytes.Replace(b, []byte("\nseed: 0"), []byte("\nseed: 7"), 1) })
+		return edit(filepath.Join(dir, train.ConfigFile),
+			func(b []byte) []byte { return bytes.Replace(b, []byte("\nseed: 0"), []byte("\nseed: 7"), 1) })
 	})
-	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu", "--allow-other-bits", "--loaders", "1", "--keep", "1"); code != 0 {
+	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu", "--allow-other-bits",
+		"--loaders", "1", "--keep", "1"); code != 0 {
 		t.Fatal(stderr)
 	}
 	noted(t, dir, "setting seed")
 	dir = damaged(t, parts, func(dir, _ string) error {
-		return edit(filepath.Join(dir, train.ConfigFile), func(b []byte) []byte { return bytes.Replace(b, []byte("\nrank: 4"), []byte("\nrank: 8"), 1) })
+		return edit(filepath.Join(dir, train.ConfigFile),
+			func(b []byte) []byte { return bytes.Replace(b, []byte("\nrank: 4"), []byte("\nrank: 8"), 1) })
 	})
-	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu", "--allow-other-bits"); code != 1 || !strings.Contains(stderr, `: rank: want "4"`) || !strings.Contains(stderr, "what trains is the checkpoint's") {
+	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu",
+		"--allow-other-bits"); code != 1 || !strings.Contains(stderr, `: rank: want "4"`) ||
+		!strings.Contains(stderr, "what trains is the checkpoint's") {
 		t.Errorf("another rank: exit code %d\n%s", code, stderr)
 	}
 }
@@ -296,9 +317,11 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	if err := settings.Read(filepath.Join(parts, train.ConfigFile)); err != nil {
 		t.Fatal(err)
 	}
-	for flag, want := range map[string]string{"--seed=3": `: seed: want "3"`, "--lr=0.02": "the checkpoint of step 10 is of another run: want the loss "} {
+	for flag, want := range map[string]string{"--seed=3": `: seed: want "3"`,
+		"--lr=0.02": "the checkpoint of step 10 is of another run: want the loss "} {
 		other := filepath.Join(t.TempDir(), "run")
-		stop(t, process("train", filepath.Join(parts, train.ConfigFile), "--device", "cpu", "--out", other, flag), other, 11, os.Interrupt, exitInterrupted)
+		stop(t, process("train", filepath.Join(parts, train.ConfigFile), "--device", "cpu", "--out", other, flag),
+			other, 11, os.Interrupt, exitInterrupted)
 		dir := damaged(t, parts, func(dir, _ string) error {
 			mine := filepath.Join(dir, train.CheckpointsFolder)
 			if err := os.RemoveAll(mine); err != nil {
@@ -309,7 +332,8 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 			}
 			return os.RemoveAll(filepath.Join(mine, stepName(11)))
 		})
-		if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu"); code != 1 || !strings.Contains(stderr, want) {
+		if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu"); code != 1 ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, want 1 and %q in\n%s", flag, code, want, stderr)
 		}
 	}
@@ -319,12 +343,17 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 // files of one to which nothing happened; what was damaged is set aside.
 func TestResumeFromAnEarlierCheckpoint(t *testing.T) {
 	whole, parts := interruptedRun(t)
-	dir := damaged(t, parts, func(dir, newest string) error { return flip(filepath.Join(newest, "optimizer.safetensors"), 0.5) })
+	dir := damaged(t, parts, func(dir, newest string) error {
+		return flip(filepath.Join(newest, "optimizer.safetensors"), 0.5)
+	})
 	for _, c := range []struct{ name, want string }{
-		{"step-000008", "--resume-from: want a checkpoint of "}, {"10", "step-000005, step-000007, step-000010, step-000011, got \"10\""},
-		{"../checkpoints/step-000010", "--resume-from: want a checkpoint of "}, {"step-000011", "optimizer.safetensors is not as it was written"},
+		{"step-000008", "--resume-from: want a checkpoint of "},
+		{"10", "step-000005, step-000007, step-000010, step-000011, got \"10\""},
+		{"../checkpoints/step-000010", "--resume-from: want a checkpoint of "},
+		{"step-000011", "optimizer.safetensors is not as it was written"},
 	} {
-		if code, _, stderr := agora(t, "train", "--out", dir, "--resume-from", c.name, "--device", "cpu"); code != 1 || !strings.Contains(stderr, c.want) {
+		if code, _, stderr := agora(t, "train", "--out", dir, "--resume-from", c.name, "--device",
+			"cpu"); code != 1 || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: exit code %d, want 1 and %q in\n%s", c.name, code, c.want, stderr)
 		}
 	}
@@ -360,10 +389,12 @@ func TestResumeRefusesAnotherArithmetic(t *testing.T) {
 		return string(text), err
 	}
 	text, err := plain("train", "--out", parts, "--resume", "--device", "cpu")
-	if want := fmt.Sprintf("--resume: device products: want %s, with which the run began, got go", d.GEMM); err == nil || !strings.Contains(text, want) {
+	if want := fmt.Sprintf("--resume: device products: want %s, with which the run began, got go",
+		d.GEMM); err == nil || !strings.Contains(text, want) {
 		t.Fatalf("%v, want %q in\n%s", err, want, text)
 	}
-	if text, err = plain("train", "--out", parts, "--resume", "--device", "cpu", "--allow-other-bits"); err != nil || !strings.Contains(text, "warning: device products: want "+d.GEMM) {
+	if text, err = plain("train", "--out", parts, "--resume", "--device", "cpu", "--allow-other-bits"); err != nil ||
+		!strings.Contains(text, "warning: device products: want "+d.GEMM) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	var state struct {
@@ -374,7 +405,8 @@ func TestResumeRefusesAnotherArithmetic(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(content, &state)
 	}
-	want := []train.Deviation{{Step: 11, What: "device products", Want: d.GEMM, Got: "go"}, {Step: 11, What: "device vectors", Want: d.Vectors, Got: "go"}}
+	want := []train.Deviation{{Step: 11, What: "device products", Want: d.GEMM, Got: "go"},
+		{Step: 11, What: "device vectors", Want: d.Vectors, Got: "go"}}
 	if err != nil || !reflect.DeepEqual(state.OtherBits, want) || state.Device["products"] != "go" {
 		t.Errorf("state.json says %+v, %v, want %v", state, err, want)
 	}
@@ -400,7 +432,8 @@ func TestResumeRefusesOtherShaders(t *testing.T) {
 		}
 	}
 	text, err := process("train", "--out", parts, "--resume", "--device", "cpu").CombinedOutput()
-	if err == nil || !strings.Contains(string(text), "--resume: device: want vulkan (") || !strings.Contains(string(text), "), with which the run began, got cpu") {
+	if err == nil || !strings.Contains(string(text), "--resume: device: want vulkan (") ||
+		!strings.Contains(string(text), "), with which the run began, got cpu") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
@@ -412,10 +445,12 @@ func TestResumeLooksAtTheBest(t *testing.T) {
 		return flip(filepath.Join(dir, train.CheckpointsFolder, stepName(7), "adapter.safetensors"), 0.5)
 	})
 	code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu")
-	if code != 1 || !strings.Contains(stderr, "the best weights so far, which the result is to be made of: ") || !strings.Contains(stderr, "step-000007/adapter.safetensors is not as it was written") {
+	if code != 1 || !strings.Contains(stderr, "the best weights so far, which the result is to be made of: ") ||
+		!strings.Contains(stderr, "step-000007/adapter.safetensors is not as it was written") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu", "--allow-other-bits"); code != 0 {
+	if code, _, stderr := agora(t, "train", "--out", dir, "--resume", "--device", "cpu",
+		"--allow-other-bits"); code != 0 {
 		t.Fatal(stderr)
 	}
 	noted(t, dir, "best checkpoint")
@@ -444,7 +479,8 @@ func TestFlippedBits(t *testing.T) {
 			if err := os.WriteFile(path, bad, 0o666); err != nil {
 				t.Fatal(err)
 			}
-			if code, _, stderr := agora(t, "train", "--out", parts, "--resume", "--device", "cpu"); code != 1 || !strings.Contains(stderr, e.Name()) {
+			if code, _, stderr := agora(t, "train", "--out", parts, "--resume", "--device", "cpu"); code != 1 ||
+				!strings.Contains(stderr, e.Name()) {
 				t.Errorf("bit %d of byte %d of %s: exit code %d\n%s", bit, at, e.Name(), code, stderr)
 			}
 			tried++

@@ -92,7 +92,8 @@ func (f *verifyFlags) run(c *cobra.Command, dev *deviceFlags, source string) (er
 	if err != nil {
 		return err
 	}
-	v := verification{Device: d.Arithmetic(), Seed: f.seed, Steps: cfg.Steps, Cuts: []runCut{}, Differences: []train.Difference{}}
+	v := verification{Device: d.Arithmetic(), Seed: f.seed, Steps: cfg.Steps, Cuts: []runCut{},
+		Differences: []train.Difference{}}
 	if err := d.Close(); err != nil {
 		return err
 	}
@@ -118,7 +119,8 @@ func (f *verifyFlags) run(c *cobra.Command, dev *deviceFlags, source string) (er
 	say := func(format string, args ...any) { fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...) }
 	say("seed %d: %d cuts in %d steps on %s", v.Seed, f.cuts, v.Steps, v.Device["device"])
 	p := parts{
-		ctx: c.Context(), config: filepath.Join(dir, "settings.yaml"), whole: filepath.Join(dir, "whole"), cut: filepath.Join(dir, "cut"),
+		ctx: c.Context(), config: filepath.Join(dir, "settings.yaml"), whole: filepath.Join(dir, "whole"),
+		cut:    filepath.Join(dir, "cut"),
 		random: rand.New(rand.NewPCG(f.seed, 0)), say: say,
 	}
 	for _, name := range []string{"device", "threads", "memory-limit"} {
@@ -354,7 +356,8 @@ func (p *parts) part(c *runCut) (done bool, err error) {
 			switch code := running.ProcessState.ExitCode(); {
 			case err == nil:
 				return complete(p.cut), nil
-			case signal == os.Kill && code != -1 && runtime.GOOS != "windows", signal != os.Kill && code != exitInterrupted && code != -1:
+			case signal == os.Kill && code != -1 && runtime.GOOS != "windows",
+				signal != os.Kill && code != exitInterrupted && code != -1:
 				return false, failed("a resumed run", err, said)
 			}
 			return complete(p.cut), nil

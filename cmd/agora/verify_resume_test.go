@@ -28,8 +28,10 @@ func TestVerifyResume(t *testing.T) {
 	}
 	for source, steps := range map[string]int{run: 3, longer: 14} {
 		out := filepath.Join(t.TempDir(), "out")
-		v := mustJSON[verification](t, "verify-resume", source, "--steps", "14", "--cuts", "4", "--seed", "3", "--out", out, "--device", testdevice.Name())
-		if !v.Same || v.Seed != 3 || v.Steps != steps || v.Files < 10 || v.Folder != out || v.Device["device"] == "" || len(v.Cuts) == 0 || len(v.Cuts) > 4 {
+		v := mustJSON[verification](t, "verify-resume", source, "--steps", "14", "--cuts", "4", "--seed", "3",
+			"--out", out, "--device", testdevice.Name())
+		if !v.Same || v.Seed != 3 || v.Steps != steps || v.Files < 10 || v.Folder != out ||
+			v.Device["device"] == "" || len(v.Cuts) == 0 || len(v.Cuts) > 4 {
 			t.Errorf("%s: got %+v", source, v)
 		}
 		for i, c := range v.Cuts {
@@ -39,12 +41,14 @@ func TestVerifyResume(t *testing.T) {
 		}
 		sameFiles(t, filepath.Join(out, "whole"), filepath.Join(out, "cut"))
 	}
-	if after := runFiles(t, run); len(after) != len(before) || after["adapter.safetensors"] != before["adapter.safetensors"] {
+	if after := runFiles(t, run); len(after) != len(before) ||
+		after["adapter.safetensors"] != before["adapter.safetensors"] {
 		t.Error("the run itself was written to")
 	}
 	// A temporary folder goes.
 	t.Setenv("TMPDIR", t.TempDir())
-	if code, stdout, stderr := agora(t, "verify-resume", run, "--cuts", "1", "--device", testdevice.Name()); code != 0 ||
+	if code, stdout, stderr := agora(t, "verify-resume", run, "--cuts", "1", "--device",
+		testdevice.Name()); code != 0 ||
 		!strings.Contains(stdout, "the same bits: all ") || !strings.Contains(stderr, "seed ") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -52,10 +56,13 @@ func TestVerifyResume(t *testing.T) {
 		t.Errorf("left are %v, %v", left, err)
 	}
 	for want, args := range map[string][]string{
-		"want a run's folder or a YAML file of settings": {t.TempDir()}, "--cuts 0: want at least 1": {run, "--cuts", "0"},
-		"--steps -1: want at least 1": {run, "--steps", "-1"}, "want a new or empty folder": {run, "--out", run},
+		"want a run's folder or a YAML file of settings": {t.TempDir()},
+		"--cuts 0: want at least 1":                      {run, "--cuts", "0"},
+		"--steps -1: want at least 1":                    {run, "--steps", "-1"},
+		"want a new or empty folder":                     {run, "--out", run},
 	} {
-		if code, _, stderr := agora(t, append([]string{"verify-resume"}, args...)...); code != 1 || !strings.Contains(stderr, want) {
+		if code, _, stderr := agora(t, append([]string{"verify-resume"}, args...)...); code != 1 ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("%v: exit code %d, want 1 and %q in\n%s", args, code, want, stderr)
 		}
 	}
@@ -67,7 +74,8 @@ func TestCompare(t *testing.T) {
 	if code, _, stderr := agora(t, "train", "--out", parts, "--resume", "--device", "cpu"); code != 0 {
 		t.Fatal(stderr)
 	}
-	if n, different, err := train.Compare(whole, parts); err != nil || len(different) > 0 || n != len(runFiles(t, whole))+3 {
+	if n, different, err := train.Compare(whole, parts); err != nil || len(different) > 0 ||
+		n != len(runFiles(t, whole))+3 {
 		t.Fatalf("%d files, %v, %v", n, different, err)
 	}
 	replace := func(name, old, now string) func(dir string) error {
@@ -83,16 +91,26 @@ func TestCompare(t *testing.T) {
 	}
 	last := filepath.Join(train.CheckpointsFolder, stepName(15))
 	for want, do := range map[string]func(dir string) error{
-		"adapter.safetensors: tensor ":       func(dir string) error { return flip(filepath.Join(dir, "adapter.safetensors"), 0.999) },
-		"optimizer.safetensors: tensor ":     func(dir string) error { return flip(filepath.Join(dir, last, "optimizer.safetensors"), 0.999) },
-		"optimizer.safetensors: only in ":    func(dir string) error { return os.Remove(filepath.Join(dir, last, "optimizer.safetensors")) },
-		"notes: only in ":                    func(dir string) error { return os.WriteFile(filepath.Join(dir, "notes"), nil, 0o666) },
+		"adapter.safetensors: tensor ": func(dir string) error {
+			return flip(filepath.Join(dir, "adapter.safetensors"), 0.999)
+		},
+		"optimizer.safetensors: tensor ": func(dir string) error {
+			return flip(filepath.Join(dir, last, "optimizer.safetensors"), 0.999)
+		},
+		"optimizer.safetensors: only in ": func(dir string) error {
+			return os.Remove(filepath.Join(dir, last, "optimizer.safetensors"))
+		},
+		"notes: only in ": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "notes"), nil, 0o666)
+		},
 		"state.json: field loss: ":           replace(filepath.Join(last, "state.json"), `"loss": `, `"loss": 1`),
 		"metrics.jsonl: record 2: ":          replace("metrics.jsonl", `"rows":4`, `"rows":5`),
 		`config.yaml: rank: "4" and "14"`:    replace("config.yaml", "rank: ", "rank: 1"),
 		"summary.json: field trained: ":      replace("summary.json", `"trained": `, `"trained": 1`),
 		"adapter.json: field rank: 4 and 14": replace("adapter.json", `"rank": `, `"rank": 1`),
-		"tensorboard: 1 and 0 event files":   func(dir string) error { return os.RemoveAll(filepath.Join(dir, train.TensorBoardFolder)) },
+		"tensorboard: 1 and 0 event files": func(dir string) error {
+			return os.RemoveAll(filepath.Join(dir, train.TensorBoardFolder))
+		},
 	} {
 		dir := damaged(t, parts, func(dir, _ string) error { return do(dir) })
 		_, different, err := train.Compare(whole, dir)

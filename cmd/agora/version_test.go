@@ -24,7 +24,8 @@ func TestVersion(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &v); err != nil {
 		t.Fatal(err)
 	}
-	if v.Version != version.Read().Version || v.Go != runtime.Version() || v.Platform != platform || v.Vulkan == nil || *v.Vulkan != vulkan.Compiled {
+	if v.Version != version.Read().Version || v.Go != runtime.Version() || v.Platform != platform ||
+		v.Vulkan == nil || *v.Vulkan != vulkan.Compiled {
 		t.Errorf("got %s", out)
 	}
 }

@@ -21,7 +21,8 @@ func decode(dst []float32, typ Type, src []byte) error {
 	}
 	block, bytes := typ.block()
 	if want := len(dst) / block * bytes; len(src) != want {
-		return &Error{Want: fmt.Sprintf("%d bytes for %d elements of %s", want, len(dst), typ), Got: fmt.Sprint(len(src))}
+		return &Error{Want: fmt.Sprintf("%d bytes for %d elements of %s", want, len(dst), typ),
+			Got: fmt.Sprint(len(src))}
 	}
 	le := binary.LittleEndian
 	switch typ {

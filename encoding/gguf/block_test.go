@@ -26,14 +26,16 @@ func TestKnownBlocks(t *testing.T) {
 		read   []float32 // the first elements read back
 	}{
 		// d = 2, 1/d = 0.5: halves go away from zero.
-		{"Q8_0", Q8_0, block(0, -254, 254, 1, -1, 3, 0.99999994, 127), []byte{0x81, 127, 1, 0xff, 2, 0, 64, 0}, 0x4000, []float32{-254, 254, 2, -2, 4, 0, 128, 0}},
+		{"Q8_0", Q8_0, block(0, -254, 254, 1, -1, 3, 0.99999994, 127), []byte{0x81, 127, 1, 0xff, 2, 0, 64, 0},
+			0x4000, []float32{-254, 254, 2, -2, 4, 0, 128, 0}},
 		{"Q8_0 zeros", Q8_0, block(0), []byte{0}, 0, []float32{0}},
 		// The scale is below every F16, and 1/d is infinite.
 		{"Q8_0 tiny", Q8_0, block(1e-44), []byte{0}, 0, []float32{0}},
 		// 1/d of the float32 d: 127 steps, though the scale is 0 in F16.
 		{"Q8_0 small", Q8_0, block(1e-12), []byte{127}, 0, []float32{0}},
 		// d = 16 / -8 = -2: 16 is -8 steps; -16 would be 8, the most is 7; 0 and 1 are 8 and 8.5-0.5.
-		{"Q4_0", Q4_0, block(0, 16, -16, 0, 1, 1.01, -3), []byte{0x80, 0x8f, 0x88, 0x88, 0x87, 0x8a, 0x88}, 0xc000, []float32{16, -14, 0, 0, 2, -4, 0}},
+		{"Q4_0", Q4_0, block(0, 16, -16, 0, 1, 1.01, -3), []byte{0x80, 0x8f, 0x88, 0x88, 0x87, 0x8a, 0x88}, 0xc000,
+			[]float32{16, -14, 0, 0, 2, -4, 0}},
 		// Of -16 and 16, the first gives d its sign.
 		{"Q4_0 sign", Q4_0, block(2, -16, 16), []byte{0x90, 0x9f, 0x99}, 0x4000, []float32{-16, 14, 2}},
 		{"Q4_0 zeros", Q4_0, block(0), []byte{0x88}, 0x8000, []float32{0}},
@@ -156,11 +158,13 @@ func TestQuantizingMistakes(t *testing.T) {
 		{12, []int{256}, make([]float32, 256), "got Q4_K"},
 		{99, []int{1}, make([]float32, 1), "got type 99"},
 	} {
-		if _, err := FromFloat32s("x", c.typ, c.shape, c.values); err == nil || !strings.Contains(err.Error(), `tensor "x": want`) || !strings.Contains(err.Error(), c.want) {
+		if _, err := FromFloat32s("x", c.typ, c.shape, c.values); err == nil ||
+			!strings.Contains(err.Error(), `tensor "x": want`) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %v: got error %v, want %q", c.typ, c.shape, err, c.want)
 		}
 	}
-	if err := decode(make([]float32, 32), Q8_0, make([]byte, 35)); err == nil || !strings.Contains(err.Error(), "34 bytes") {
+	if err := decode(make([]float32, 32), Q8_0, make([]byte, 35)); err == nil ||
+		!strings.Contains(err.Error(), "34 bytes") {
 		t.Errorf("got error %v", err)
 	}
 }

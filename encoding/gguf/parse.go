@@ -210,7 +210,8 @@ func (r *reader) uint64(what string) (uint64, error) {
 // fits checks that n things of at least size bytes each may follow.
 func (r *reader) fits(n uint64, size int, what string) (int, error) {
 	if most := r.left() / size; n > uint64(most) {
-		return 0, &Error{Want: fmt.Sprintf("at most %d %s, as many as the %d bytes left may hold", most, what, r.left()),
+		return 0, &Error{Want: fmt.Sprintf("at most %d %s, as many as the %d bytes left may hold", most, what,
+			r.left()),
 			Got: fmt.Sprint(n)}
 	}
 	return int(n), nil

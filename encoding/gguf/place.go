@@ -49,7 +49,8 @@ func (f *File) place(places []place, r *reader) error {
 			return fail("an offset that is a multiple of the alignment, %d", f.alignment)
 		}
 		if p.begin > uint64(len(data)) || p.size > len(data)-int(p.begin) {
-			return fail("data of %s %s that end at %d, where the file ends", t.Type, fileerror.Shape(t.Shape), len(data))
+			return fail("data of %s %s that end at %d, where the file ends", t.Type, fileerror.Shape(t.Shape),
+				len(data))
 		}
 		at, known = int(p.begin), p.size >= 0
 		if known {

@@ -82,11 +82,15 @@ var bad = []struct {
 	{"a bool of 2", raw(head(0, 1), key("a", typeBool), "\x02"), "a", "", "want 0 or 1"},
 	{"long string", raw(head(0, 1), key("a", typeString), u64(1<<63), some), "a", "", "bytes of text"},
 	{"long array", raw(head(0, 1), key("a", typeArray), u32(12), u64(1<<61), some), "a", "", "want at most 512 values"},
-	{"long array of strings", raw(head(0, 1), key("a", typeArray), u32(typeString), u64(1<<61), some), "a", "", "want at most 512 strings"},
-	{"long array of arrays", raw(head(0, 1), key("a", typeArray), u32(typeArray), u64(1<<61), some), "a", "", "want at most 341 arrays"},
-	{"deep array", raw(head(0, 1), key("a", typeArray), bytes.Repeat(raw(u32(typeArray), u64(1))[4:], 100_000)), "a", "", "4 deep"},
+	{"long array of strings", raw(head(0, 1), key("a", typeArray), u32(typeString), u64(1<<61), some), "a", "",
+		"want at most 512 strings"},
+	{"long array of arrays", raw(head(0, 1), key("a", typeArray), u32(typeArray), u64(1<<61), some), "a", "",
+		"want at most 341 arrays"},
+	{"deep array", raw(head(0, 1), key("a", typeArray), bytes.Repeat(raw(u32(typeArray), u64(1))[4:], 100_000)), "a",
+		"", "4 deep"},
 
-	{"alignment 0", raw(head(0, 1), key(alignmentKey, 4), u32(0)), alignmentKey, "", "want a power of two, of type uint32, got uint32 0"},
+	{"alignment 0", raw(head(0, 1), key(alignmentKey, 4), u32(0)), alignmentKey, "",
+		"want a power of two, of type uint32, got uint32 0"},
 	{"alignment 24", raw(head(0, 1), key(alignmentKey, 4), u32(24)), alignmentKey, "", "got uint32 24"},
 	{"alignment of another type", raw(head(0, 1), key(alignmentKey, 10), u64(32)), alignmentKey, "", "got uint64 32"},
 
@@ -99,21 +103,31 @@ var bad = []struct {
 	{"elements overflow", raw(head(1, 0), info("a", F32, 0, 1<<32, 1<<32), some), "", "a", "fits 62 bits"},
 	{"bytes overflow", raw(head(1, 0), info("a", F32, 0, 1<<61), some), "", "a", "fits 62 bits"},
 	{"overflow behind a zero", raw(head(1, 0), info("a", F32, 0, 0, 1<<40, 1<<40), some), "", "a", "fits 62 bits"},
-	{"half a block", raw(head(1, 0), info("a", Q8_0, 0, 48, 2), pad(32), some[:102]), "", "a", "a multiple of 32 elements for Q8_0"},
-	{"scalar of blocks", raw(head(1, 0), info("a", Q4_0, 0), pad(32), some[:18]), "", "a", "a multiple of 32 elements for Q4_0"},
+	{"half a block", raw(head(1, 0), info("a", Q8_0, 0, 48, 2), pad(32), some[:102]), "", "a",
+		"a multiple of 32 elements for Q8_0"},
+	{"scalar of blocks", raw(head(1, 0), info("a", Q4_0, 0), pad(32), some[:18]), "", "a",
+		"a multiple of 32 elements for Q4_0"},
 
 	{"no data", raw(head(1, 0), info("a", F32, 0, 1)), "", "", "data that begin at byte 64"},
-	{"no room for padding", raw(head(1, 1), key(alignmentKey, 4), u32(1<<30), info("a", F32, 0, 1)), "", "", "data that begin at byte 1073741824"},
+	{"no room for padding", raw(head(1, 1), key(alignmentKey, 4), u32(1<<30), info("a", F32, 0, 1)), "", "",
+		"data that begin at byte 1073741824"},
 	{"data cut", raw(head(1, 0), info("a", F32, 0, 8), pad(32), some[:31]), "", "a", "end at 31, where the file ends"},
-	{"data left over", raw(head(1, 0), info("a", F32, 0, 1), pad(32), some[:33]), "", "", "want 4 bytes of tensors, got 33"},
+	{"data left over", raw(head(1, 0), info("a", F32, 0, 1), pad(32), some[:33]), "", "",
+		"want 4 bytes of tensors, got 33"},
 	{"first not at 0", raw(head(1, 0), info("a", F32, 32, 1), pad(32), some[:64]), "", "a", "begin at 0"},
 	{"gap", raw(head(2, 0), info("a", F32, 0, 1), info("b", F32, 64, 1), pad(32), some[:96]), "", "b", "begin at 32"},
-	{"overlap", raw(head(2, 0), info("a", F32, 0, 9), info("b", F32, 32, 1), pad(32), some[:96]), "", "b", "begin at 64"},
-	{"same bytes", raw(head(2, 0), info("a", F32, 0, 1), info("b", F32, 0, 1), pad(32), some[:32]), "", "b", "begin at 32"},
-	{"unaligned", raw(head(2, 0), info("a", F32, 0, 1), info("b", F32, 4, 1), pad(32), some[:32]), "", "b", "begin at 32"},
-	{"unaligned behind an unknown type", raw(head(2, 0), info("a", 99, 0, 1), info("b", F32, 4, 1), pad(32), some[:32]), "", "b", "a multiple of the alignment, 32"},
-	{"huge offset", raw(head(2, 0), info("a", 99, 0, 1), info("b", F32, math.MaxUint64&^31, 1), pad(32), some[:32]), "", "b", "where the file ends"},
-	{"overlap of an unknown type with the end", raw(head(1, 0), info("a", 99, 64, 1), pad(32), some[:32]), "", "a", "begin at 0"},
+	{"overlap", raw(head(2, 0), info("a", F32, 0, 9), info("b", F32, 32, 1), pad(32), some[:96]), "", "b",
+		"begin at 64"},
+	{"same bytes", raw(head(2, 0), info("a", F32, 0, 1), info("b", F32, 0, 1), pad(32), some[:32]), "", "b",
+		"begin at 32"},
+	{"unaligned", raw(head(2, 0), info("a", F32, 0, 1), info("b", F32, 4, 1), pad(32), some[:32]), "", "b",
+		"begin at 32"},
+	{"unaligned behind an unknown type", raw(head(2, 0), info("a", 99, 0, 1), info("b", F32, 4, 1), pad(32),
+		some[:32]), "", "b", "a multiple of the alignment, 32"},
+	{"huge offset", raw(head(2, 0), info("a", 99, 0, 1), info("b", F32, math.MaxUint64&^31, 1), pad(32), some[:32]),
+		"", "b", "where the file ends"},
+	{"overlap of an unknown type with the end", raw(head(1, 0), info("a", 99, 64, 1), pad(32), some[:32]), "", "a",
+		"begin at 0"},
 }
 
 func TestParseRefusesBadFiles(t *testing.T) {
@@ -170,17 +184,20 @@ func TestOpen(t *testing.T) {
 		t.Errorf("metadata %v", m)
 	}
 	n, err := Get[[]any](f, "n")
-	if err != nil || len(n) != 2 || !slices.Equal(n[0].([]string), []string{"x"}) || !slices.Equal(n[1].([]int32), []int32{1, -2}) {
+	if err != nil || len(n) != 2 || !slices.Equal(n[0].([]string), []string{"x"}) ||
+		!slices.Equal(n[1].([]int32), []int32{1, -2}) {
 		t.Errorf("n: got %v, error %v", n, err)
 	}
 	a, err := f.Tensor("a")
-	if v, _ := a.Float32s(); err != nil || a.Type != F32 || !slices.Equal(a.Shape, []int{2, 3}) || len(v) != 6 || v[0] != 1 {
+	if v, _ := a.Float32s(); err != nil || a.Type != F32 || !slices.Equal(a.Shape, []int{2, 3}) || len(v) != 6 ||
+		v[0] != 1 {
 		t.Errorf("a: got %v %v %v, error %v", a.Type, a.Shape, v, err)
 	}
 	if all := f.Tensors(); len(all) != 2 || all[0].Name != "b" || len(all[0].Data) != 4 {
 		t.Errorf("tensors %v, want b and a", all)
 	}
-	if _, err := f.Tensor("c"); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), `"c"`) {
+	if _, err := f.Tensor("c"); err == nil || !strings.Contains(err.Error(), path) ||
+		!strings.Contains(err.Error(), `"c"`) {
 		t.Errorf("tensor c: error %v", err)
 	}
 	for range 2 {
@@ -208,7 +225,8 @@ func TestVersion2(t *testing.T) {
 }
 
 func TestValuesOfTheWrongType(t *testing.T) {
-	f, err := Parse("f.gguf", raw(head(0, 3), key("s", typeString), text("abc"), key("u", 10), u64(math.MaxUint64), key("f", 6), float32(1.5)))
+	f, err := Parse("f.gguf", raw(head(0, 3), key("s", typeString), text("abc"), key("u", 10), u64(math.MaxUint64),
+		key("f", 6), float32(1.5)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,16 +253,19 @@ func TestValuesOfTheWrongType(t *testing.T) {
 
 // Tensors of other types can be found and copied, but not read.
 func TestOtherTypes(t *testing.T) {
-	f, err := Parse("f.gguf", raw(head(3, 0), info("k", 12, 0, 256), info("new", 99, 160, 7), info("last", F32, 192, 1), pad(32), some[:196]))
+	f, err := Parse("f.gguf", raw(head(3, 0), info("k", 12, 0, 256), info("new", 99, 160, 7),
+		info("last", F32, 192, 1), pad(32), some[:196]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	k, _ := f.Tensor("k")
-	if _, err := k.Float32s(); len(k.Data) != 144 || k.Len() != 256 || err == nil || !strings.Contains(err.Error(), `f.gguf: tensor "k"`) || !strings.Contains(err.Error(), "got Q4_K") {
+	if _, err := k.Float32s(); len(k.Data) != 144 || k.Len() != 256 || err == nil ||
+		!strings.Contains(err.Error(), `f.gguf: tensor "k"`) || !strings.Contains(err.Error(), "got Q4_K") {
 		t.Errorf("k: %d bytes, %d elements, error %v", len(k.Data), k.Len(), err)
 	}
 	unknown, _ := f.Tensor("new")
-	if _, err := unknown.Float32s(); unknown.Data != nil || unknown.Len() != 7 || err == nil || !strings.Contains(err.Error(), "got type 99") {
+	if _, err := unknown.Float32s(); unknown.Data != nil || unknown.Len() != 7 || err == nil ||
+		!strings.Contains(err.Error(), "got type 99") {
 		t.Errorf("new: %d bytes, error %v", len(unknown.Data), err)
 	}
 	if last, _ := f.Tensor("last"); len(last.Data) != 4 {
@@ -344,7 +365,8 @@ func FuzzParse(f *testing.F) {
 // A GGUF file is one by its name, or by how it begins.
 func TestIsFile(t *testing.T) {
 	dir := t.TempDir()
-	for name, content := range map[string]string{"model.bin": "GGUF\x03\x00", "short": "GGU", "model.safetensors": "\x08\x00\x00\x00"} {
+	for name, content := range map[string]string{"model.bin": "GGUF\x03\x00", "short": "GGU",
+		"model.safetensors": "\x08\x00\x00\x00"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,8 @@ func TestRealModel(t *testing.T) {
 	f := open(t, path)
 	shapes := map[string][]int{
 		"token_embd.weight": {32000, 8}, "output.weight": {32000, 8}, "output_norm.weight": {8},
-		"blk.0.attn_norm.weight": {8}, "blk.0.attn_q.weight": {8, 8}, "blk.0.attn_k.weight": {8, 8}, "blk.0.attn_v.weight": {8, 8},
+		"blk.0.attn_norm.weight": {8}, "blk.0.attn_q.weight": {8, 8}, "blk.0.attn_k.weight": {8, 8},
+		"blk.0.attn_v.weight":      {8, 8},
 		"blk.0.attn_output.weight": {8, 8}, "blk.0.ffn_norm.weight": {8}, "blk.0.ffn_gate.weight": {32, 8},
 		"blk.0.ffn_up.weight": {32, 8}, "blk.0.ffn_down.weight": {8, 32},
 	}
@@ -73,7 +74,8 @@ func TestRealVocabulary(t *testing.T) {
 	if len(pieces) != 32000 {
 		t.Fatalf("%d pieces, want 32000", len(pieces))
 	}
-	for _, path := range []string{"tokenizer/llama2/ggml-vocab-llama-spm.gguf", "models/llama-2-tiny-random/llama-2-tiny-random.gguf"} {
+	for _, path := range []string{"tokenizer/llama2/ggml-vocab-llama-spm.gguf",
+		"models/llama-2-tiny-random/llama-2-tiny-random.gguf"} {
 		f := open(t, filepath.Join(dir, path))
 		tokens, err := Get[[]string](f, "tokenizer.ggml.tokens")
 		if err != nil || !slices.Equal(tokens, pieces) {

@@ -32,7 +32,8 @@ func TestWriteReadsBack(t *testing.T) {
 	var sources []Source
 	for i, typ := range []Type{Q4_0, F32, BF16, Q8_0, F16, 12} {
 		block, size := typ.block()
-		x := Tensor{Name: "x" + typ.String(), Type: typ, Shape: []int{3, 2 * block}, Data: bytes.Repeat([]byte{byte(i)}, 6*size)}
+		x := Tensor{Name: "x" + typ.String(), Type: typ, Shape: []int{3, 2 * block},
+			Data: bytes.Repeat([]byte{byte(i)}, 6*size)}
 		tensors, sources = append(tensors, x), append(sources, x.Source())
 	}
 	for _, x := range []Tensor{
@@ -66,7 +67,8 @@ func TestWriteReadsBack(t *testing.T) {
 		}
 		for i, got := range f.Tensors() {
 			want := tensors[i]
-			if got.Name != want.Name || got.Type != want.Type || !slices.Equal(got.Shape, want.Shape) || !bytes.Equal(got.Data, want.Data) {
+			if got.Name != want.Name || got.Type != want.Type || !slices.Equal(got.Shape, want.Shape) ||
+				!bytes.Equal(got.Data, want.Data) {
 				t.Errorf("wrote %v, read %v", want, got)
 			}
 		}
@@ -84,7 +86,8 @@ func TestNumbersOfAnyType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]int{"a.u8": 200, "a.i8": -100, "a.u16": 60000, "a.i16": -30000, "a.i32": -2e9, "a.i64": math.MinInt64, "a.one": 1} {
+	for key, want := range map[string]int{"a.u8": 200, "a.i8": -100, "a.u16": 60000, "a.i16": -30000, "a.i32": -2e9,
+		"a.i64": math.MinInt64, "a.one": 1} {
 		if got, err := f.Int(key); err != nil || got != want {
 			t.Errorf("%s: got %d, error %v, want %d", key, got, err, want)
 		}
@@ -104,20 +107,25 @@ func TestWriteKnownBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	metadata := []KeyValue{{"general.type", "adapter"}, {"adapter.lora.alpha", float32(16)}, {"l", []any{[]int32{7}}}}
-	if err := Write(path, metadata, b.Source(), Tensor{Name: "a", Type: Q8_0, Shape: []int{32}, Data: some[:34]}.Source()); err != nil {
+	if err := Write(path, metadata, b.Source(), Tensor{Name: "a", Type: Q8_0, Shape: []int{32},
+		Data: some[:34]}.Source()); err != nil {
 		t.Fatal(err)
 	}
 	want := "GGUF\x03\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00" +
-		"\x0c\x00\x00\x00\x00\x00\x00\x00general.type" + "\x08\x00\x00\x00" + "\x07\x00\x00\x00\x00\x00\x00\x00adapter" +
+		"\x0c\x00\x00\x00\x00\x00\x00\x00general.type" + "\x08\x00\x00\x00" +
+		"\x07\x00\x00\x00\x00\x00\x00\x00adapter" +
 		"\x12\x00\x00\x00\x00\x00\x00\x00adapter.lora.alpha" + "\x06\x00\x00\x00" + "\x00\x00\x80\x41" +
-		"\x01\x00\x00\x00\x00\x00\x00\x00l" + "\x09\x00\x00\x00" + "\x09\x00\x00\x00" + "\x01\x00\x00\x00\x00\x00\x00\x00" +
+		"\x01\x00\x00\x00\x00\x00\x00\x00l" + "\x09\x00\x00\x00" + "\x09\x00\x00\x00" +
+		"\x01\x00\x00\x00\x00\x00\x00\x00" +
 		"\x05\x00\x00\x00" + "\x01\x00\x00\x00\x00\x00\x00\x00" + "\x07\x00\x00\x00" +
-		"\x01\x00\x00\x00\x00\x00\x00\x00b" + "\x02\x00\x00\x00" + "\x01\x00\x00\x00\x00\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" +
+		"\x01\x00\x00\x00\x00\x00\x00\x00b" + "\x02\x00\x00\x00" + "\x01\x00\x00\x00\x00\x00\x00\x00" +
+		"\x02\x00\x00\x00\x00\x00\x00\x00" +
 		"\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00" +
 		"\x01\x00\x00\x00\x00\x00\x00\x00a" + "\x01\x00\x00\x00" + "\x20\x00\x00\x00\x00\x00\x00\x00" +
 		"\x08\x00\x00\x00" + "\x20\x00\x00\x00\x00\x00\x00\x00"
 	want += strings.Repeat("\x00", 31-(len(want)+31)%32)
-	want += "\x00\x00\x80\x3f\x00\x00\x00\xc0" + strings.Repeat("\x00", 24) + string(some[:34]) + strings.Repeat("\x00", 30)
+	want += "\x00\x00\x80\x3f\x00\x00\x00\xc0" + strings.Repeat("\x00", 24) + string(some[:34]) +
+		strings.Repeat("\x00", 30)
 	if got, _ := os.ReadFile(path); string(got) != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -151,7 +159,8 @@ func TestWriteFailureLeavesTheOldFile(t *testing.T) {
 		metadata   []KeyValue
 	}{
 		{"source fails", `tensor "y": broken`, []Source{ok, {"y", F32, []int{2}, puts(4, broken)}}, nil},
-		{"too few bytes", `tensor "y": want 8 bytes for F32 [2], got 1 less`, []Source{{"y", F32, []int{2}, puts(7, nil)}}, nil},
+		{"too few bytes", `tensor "y": want 8 bytes for F32 [2], got 1 less`,
+			[]Source{{"y", F32, []int{2}, puts(7, nil)}}, nil},
 		{"too many bytes", "8 more bytes at most, got 9", []Source{{"y", F32, []int{2}, puts(9, nil)}}, nil},
 		{"name twice", `tensor "x": want a name of its own`, []Source{ok, ok}, nil},
 		{"no name", "name of 1 to 63 bytes", []Source{{"", F32, []int{0}, puts(0, nil)}}, nil},
@@ -161,7 +170,8 @@ func TestWriteFailureLeavesTheOldFile(t *testing.T) {
 		{"half a block", "a multiple of 32", []Source{{"y", Q8_0, []int{32, 33}, puts(0, nil)}}, nil},
 		{"5 dimensions", "at most 4 dimensions", []Source{{"y", F32, make([]int, 5), puts(0, nil)}}, nil},
 		{"negative shape", "fits 62 bits", []Source{{"y", F32, []int{-1}, puts(0, nil)}}, nil},
-		{"huge tensors", "fits 62 bits", []Source{{"y", F16, []int{1 << 60}, puts(0, nil)}, {"z", F16, []int{1 << 60}, puts(0, nil)}}, nil},
+		{"huge tensors", "fits 62 bits", []Source{{"y", F16, []int{1 << 60}, puts(0, nil)},
+			{"z", F16, []int{1 << 60}, puts(0, nil)}}, nil},
 		{"key twice", `key "k": want each key once`, nil, []KeyValue{{"k", "a"}, {"k", "b"}}},
 		{"no key", "a key of 1 to", nil, []KeyValue{{"", "a"}}},
 		{"key not UTF-8", "in UTF-8", nil, []KeyValue{{"\xff", "a"}}},

@@ -58,7 +58,8 @@ func OpenModel(dir string) (*File, error) {
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
 		err := f.add(filepath.Join(dir, shard), shards[shard])
 		if errors.Is(err, fs.ErrNotExist) {
-			err = &Error{File: path, Want: "the shard " + fileerror.Quote(shard) + " in the same folder", Got: "no such file"}
+			err = &Error{File: path, Want: "the shard " + fileerror.Quote(shard) + " in the same folder",
+				Got: "no such file"}
 		}
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
@@ -93,7 +94,8 @@ func (f *File) add(path string, names []string) error {
 		f.tensors[t.Name] = t
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
-		return &Error{File: path, Tensor: name, Want: "the tensor, which " + IndexFile + " places in this file", Got: "none"}
+		return &Error{File: path, Tensor: name, Want: "the tensor, which " + IndexFile + " places in this file",
+			Got: "none"}
 	}
 	return nil
 }

@@ -128,10 +128,12 @@ func place(tensors []placed, data []byte) error {
 		t := &tensors[i]
 		got := fmt.Sprintf("data_offsets [%d %d]", t.begin, t.end)
 		if t.begin != at {
-			return &Error{Tensor: t.Name, Want: fmt.Sprintf("data that begin at %d, where the tensor before ends", at), Got: got}
+			return &Error{Tensor: t.Name, Want: fmt.Sprintf("data that begin at %d, where the tensor before ends",
+				at), Got: got}
 		}
 		if t.end < t.begin || t.end > len(data) {
-			return &Error{Tensor: t.Name, Want: fmt.Sprintf("an end from %d to %d, where the file ends", t.begin, len(data)),
+			return &Error{Tensor: t.Name, Want: fmt.Sprintf("an end from %d to %d, where the file ends", t.begin,
+				len(data)),
 				Got: got}
 		}
 		n, ok := elements(t.Shape)
@@ -139,7 +141,8 @@ func place(tensors []placed, data []byte) error {
 			return &Error{Tensor: t.Name, Want: "a shape whose size fits 64 bits", Got: fileerror.Shape(t.Shape)}
 		}
 		if bytes := n * t.DType.size(); bytes != t.end-t.begin {
-			return &Error{Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", bytes, t.DType, fileerror.Shape(t.Shape)),
+			return &Error{Tensor: t.Name, Want: fmt.Sprintf("%d bytes for %s %s", bytes, t.DType,
+				fileerror.Shape(t.Shape)),
 				Got: strconv.Itoa(t.end - t.begin)}
 		}
 		t.Data = data[t.begin:t.end:t.end]

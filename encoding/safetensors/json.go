@@ -26,7 +26,8 @@ type jsonParser struct {
 func isText(b []byte) error {
 	e, ok := errors.AsType[*strictjson.Error](strictjson.Check(b))
 	if ok && (strings.HasPrefix(e.Want, "text") || strings.HasPrefix(e.Want, "a number")) {
-		return &Error{Want: e.Want + " in field " + fileerror.Quote(e.Field), Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
+		return &Error{Want: e.Want + " in field " + fileerror.Quote(e.Field),
+			Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
 	}
 	return nil
 }

@@ -49,7 +49,8 @@ func TestOpen(t *testing.T) {
 		t.Errorf("metadata format %q, want pt", got)
 	}
 	x, err := f.Tensor("f")
-	if err != nil || x.DType != F32 || !slices.Equal(x.Shape, []int{2, 1}) || !slices.Equal(x.Data, []byte{3, 4, 5, 6, 7, 8, 9, 10}) {
+	if err != nil || x.DType != F32 || !slices.Equal(x.Shape, []int{2, 1}) ||
+		!slices.Equal(x.Data, []byte{3, 4, 5, 6, 7, 8, 9, 10}) {
 		t.Errorf("f: got %v, error %v", x, err)
 	}
 	if v, err := x.Float32s(); err != nil || v[1] != math.Float32frombits(0x0a090807) {
@@ -83,7 +84,8 @@ var bad = []struct {
 	{"two objects", `{}{}`, 0, "", "nothing behind"},
 	{"invalid UTF-8", "{\"\xff\":{}}", 0, "", "UTF-8"},
 	{"no data", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 3, "a", "to 3, where the file ends"},
-	{"data left over", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 5, "", "want 4 bytes of tensors, got 5"},
+	{"data left over", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 5, "",
+		"want 4 bytes of tensors, got 5"},
 	{"only data", `{}`, 1, "", "want 0 bytes of tensors, got 1"},
 	{"gap", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}`, 3, "b", "begin at 1"},
 	{"gap at the start", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2, "a", "begin at 0"},
@@ -91,13 +93,18 @@ var bad = []struct {
 	{"same bytes", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}`, 2, "b", "begin at 2"},
 	{"end before begin", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[0],"data_offsets":[2,1]}}`, 2, "b", "want an end from 2"},
 	{"negative offset", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[-1,1]}}`, 1, "a", "whole numbers"},
-	{"huge offset", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,18446744073709551615]}}`, 1, "a", "whole numbers"},
+	{"huge offset", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,18446744073709551615]}}`, 1, "a",
+		"whole numbers"},
 	{"fraction", `{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 1, "a", "whole numbers"},
 	{"negative shape", `{"a":{"dtype":"U8","shape":[-1,-1],"data_offsets":[0,1]}}`, 1, "a", "whole numbers"},
-	{"wrong byte count", `{"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,12]}}`, 12, "a", "want 16 bytes for F32 [2 2], got 12"},
-	{"product overflows", `{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0, "a", "fits 64 bits"},
-	{"bytes overflow", `{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}`, 0, "a", "fits 64 bits"},
-	{"overflow behind a zero", `{"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}`, 0, "a", "fits 64 bits"},
+	{"wrong byte count", `{"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,12]}}`, 12, "a",
+		"want 16 bytes for F32 [2 2], got 12"},
+	{"product overflows", `{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0, "a",
+		"fits 64 bits"},
+	{"bytes overflow", `{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}`, 0, "a",
+		"fits 64 bits"},
+	{"overflow behind a zero", `{"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}`, 0, "a",
+		"fits 64 bits"},
 	{"unknown dtype", `{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "F8_E4M3"`},
 	{"no dtype", `{"a":{"shape":[1],"data_offsets":[0,1]}}`, 1, "a", "a dtype"},
 	{"no shape", `{"a":{"dtype":"U8","data_offsets":[0,1]}}`, 1, "a", "a shape"},
@@ -105,8 +112,10 @@ var bad = []struct {
 	{"null tensor", `{"a":null}`, 0, "a", "want {, got null"},
 	{"unknown field", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"order":"F"}}`, 1, "a", `got "order"`},
 	{"twice the same tensor", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2, "", `got "a" twice`},
-	{"twice the same field", `{"a":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "dtype" twice`},
-	{"half a surrogate pair", `{"a\ud83d":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1, "", "want text in field \"\", got half a surrogate pair (line 1)"},
+	{"twice the same field", `{"a":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}}`, 1, "a",
+		`got "dtype" twice`},
+	{"half a surrogate pair", `{"a\ud83d":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1, "",
+		"want text in field \"\", got half a surrogate pair (line 1)"},
 	{"names of another case", `{"a":{"DType":"U8","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "DType"`},
 	{"metadata not text", `{"__metadata__":{"n":1}}`, 0, "", `want a string, got "1"`},
 	{"deep", `{"a":{"shape":` + strings.Repeat("[", 100_000) + `}}`, 0, "a", "whole numbers"},

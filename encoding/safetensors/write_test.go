@@ -49,7 +49,8 @@ func TestWriteReadsBack(t *testing.T) {
 	defer f.Close()
 	for _, want := range []Tensor{f32, byteT, scalar, empty} {
 		got, err := f.Tensor(want.Name)
-		if err != nil || got.DType != want.DType || !slices.Equal(got.Shape, want.Shape) || !bytes.Equal(got.Data, want.Data) {
+		if err != nil || got.DType != want.DType || !slices.Equal(got.Shape, want.Shape) ||
+			!bytes.Equal(got.Data, want.Data) {
 			t.Errorf("wrote %v, read %v, error %v", want, got, err)
 		}
 	}

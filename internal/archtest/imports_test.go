@@ -49,11 +49,14 @@ var below = map[string][]string{
 	"nn":                  {"ops", "autograd", "tensor", "internal/kernels", "encoding"},
 	"optim":               {"nn", "autograd", "tensor", "internal/kernels"},
 	"multilora":           {"internal/lowrank", "nn", "ops", "autograd", "tensor", "internal/kernels", "encoding"},
-	"train":               {"eval", "tasks", "multilora", "optim", "nn", "ops", "autograd", "tensor", "device", "data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
-	"tasks":               {"data"},
-	"eval":                {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
-	"compare":             {"internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version", "train", "eval", "tasks", "multilora", "optim", "nn", "data", "encoding", "tensor", "tokenizer"},
-	"internal/bench":      {"internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device", "backend/cpu", "backend/vulkan", "tensor", "internal/kernels", "shaders"},
+	"train": {"eval", "tasks", "multilora", "optim", "nn", "ops", "autograd", "tensor", "device",
+		"data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
+	"tasks": {"data"},
+	"eval":  {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
+	"compare": {"internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version",
+		"train", "eval", "tasks", "multilora", "optim", "nn", "data", "encoding", "tensor", "tokenizer"},
+	"internal/bench": {"internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device",
+		"backend/cpu", "backend/vulkan", "tensor", "internal/kernels", "shaders"},
 	"internal/tracefile":  {},
 	"internal/debug":      {"tensor", "internal/kernels", "shaders"},
 	"internal/doctest":    {},
@@ -67,14 +70,17 @@ var below = map[string][]string{
 	"spectrum":            {"internal/lowrank", "multilora", "nn"},
 	"internal/termplot":   {},
 	"internal/synthetic":  {"nn", "ops"},
-	"internal/toy":        {"internal/synthetic", "train", "eval", "multilora", "optim", "nn", "ops", "data", "device", "tensor", "tokenizer"},
+	"internal/toy": {"internal/synthetic", "train", "eval", "multilora", "optim", "nn", "ops", "data",
+		"device", "tensor", "tokenizer"},
 	"internal/tinymodel":  {"multilora", "optim", "nn", "ops", "device", "data", "tensor"},
 	"internal/testdevice": {"device", "tensor"},
 	"internal/version":    {},
 }
 
 // leaves import nothing of ours, and anybody may import them.
-var leaves = []string{"batch", "random", "internal/atomicfile", "internal/cpulevel", "internal/half", "internal/mapped", "internal/quant", "internal/strictjson", "internal/regular", "internal/stream", "internal/hostmemory", "internal/printable", "internal/fileerror", "internal/leftovers", "internal/yamlfile"}
+var leaves = []string{"batch", "random", "internal/atomicfile", "internal/cpulevel", "internal/half",
+	"internal/mapped", "internal/quant", "internal/strictjson", "internal/regular", "internal/stream",
+	"internal/hostmemory", "internal/printable", "internal/fileerror", "internal/leftovers", "internal/yamlfile"}
 
 func TestImportsPointDown(t *testing.T) {
 	root, err := filepath.Abs("../..")

@@ -58,7 +58,8 @@ func TestPublicPackages(t *testing.T) {
 		}
 		rel, _ := filepath.Rel("../..", path)
 		if e.IsDir() {
-			if rel != "." && (strings.HasPrefix(e.Name(), ".") || slices.Contains([]string{"testdata", "internal"}, e.Name()) || otherModule(path)) {
+			if rel != "." && (strings.HasPrefix(e.Name(), ".") ||
+				slices.Contains([]string{"testdata", "internal"}, e.Name()) || otherModule(path)) {
 				return fs.SkipDir
 			}
 			return nil

@@ -24,7 +24,8 @@ import (
 // file is gone. A file that was there passes on its permissions.
 func WriteFile(path string, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a rename would put a file in its place
-		return &fs.PathError{Op: "write", Path: path, Err: fmt.Errorf("want the name of a file, got %s", regular.Kind(info.Mode()))}
+		return &fs.PathError{Op: "write", Path: path,
+			Err: fmt.Errorf("want the name of a file, got %s", regular.Kind(info.Mode()))}
 	}
 	f, err := create(path)
 	if err != nil {

@@ -60,7 +60,8 @@ func TestRemoveLeftovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{".a.json.agora-89abcdef.tmp", ".hidden", ".a\n.agora-0123abcd.tmp", "b.tmp", ".a.agora-0123abcD.tmp"} {
+	for _, name := range []string{".a.json.agora-89abcdef.tmp", ".hidden", ".a\n.agora-0123abcd.tmp", "b.tmp",
+		".a.agora-0123abcD.tmp"} {
 		if err := os.WriteFile(filepath.Join(root, name), nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -68,13 +69,15 @@ func TestRemoveLeftovers(t *testing.T) {
 	if err := RemoveLeftovers(root); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, root); !slices.Equal(got, []string{".a.agora-0123abcD.tmp", ".hidden", ".others.0123abcd.tmp", "b.tmp", "step-1"}) {
+	if got := names(t, root); !slices.Equal(got, []string{".a.agora-0123abcD.tmp", ".hidden", ".others.0123abcd.tmp",
+		"b.tmp", "step-1"}) {
 		t.Errorf("left are %v", got)
 	}
 	if err := RemoveFolder(filepath.Join(root, "step-1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, root); !slices.Equal(got, []string{".a.agora-0123abcD.tmp", ".hidden", ".others.0123abcd.tmp", "b.tmp"}) {
+	if got := names(t, root); !slices.Equal(got, []string{".a.agora-0123abcD.tmp", ".hidden", ".others.0123abcd.tmp",
+		"b.tmp"}) {
 		t.Errorf("after removing step-1 there are %v", got)
 	}
 	if err := RemoveLeftovers(filepath.Join(root, "none")); err != nil {

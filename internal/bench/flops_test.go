@@ -76,9 +76,13 @@ func TestFLOPsAreThoseOfAStep(t *testing.T) {
 		"lora on q and up": func(c *train.Config) {
 			c.Adapter.Method, c.Adapter.Targets = multilora.MethodLoRA, []string{"q_proj", "up_proj"}
 		},
-		"lora with the norms": func(c *train.Config) { c.Adapter.Method, c.Adapter.Extra = multilora.MethodLoRA, []string{"norm"} },
-		"lora with the head":  func(c *train.Config) { c.Adapter.Method, c.Adapter.Extra = multilora.MethodLoRA, []string{"lm_head"} },
-		"full":                func(c *train.Config) { c.Adapter.Method = train.MethodFull },
+		"lora with the norms": func(c *train.Config) {
+			c.Adapter.Method, c.Adapter.Extra = multilora.MethodLoRA, []string{"norm"}
+		},
+		"lora with the head": func(c *train.Config) {
+			c.Adapter.Method, c.Adapter.Extra = multilora.MethodLoRA, []string{"lm_head"}
+		},
+		"full": func(c *train.Config) { c.Adapter.Method = train.MethodFull },
 	} {
 		cfg := tinyConfig()
 		change(&cfg)

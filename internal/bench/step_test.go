@@ -23,7 +23,8 @@ func TestRandomModel(t *testing.T) {
 	}
 	defer d.Close()
 	shape := tinyShape()
-	shape.Hidden, shape.Intermediate, shape.HeadDim, shape.QKVBias, shape.Vocab = 64, 96, 32, true, 40000 // more than the stock
+	shape.Hidden, shape.Intermediate, shape.HeadDim, shape.QKVBias, shape.Vocab = 64, 96, 32, true,
+		40000 // more than the stock
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.Q8, tensor.Q4} {
 		m, err := randomModel(d, shape, llama.LoadOptions{DType: dt})
 		if err != nil {

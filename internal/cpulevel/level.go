@@ -44,7 +44,8 @@ func choose(name string, has Level) (Level, error) {
 		switch l := Level(l); {
 		case known != name:
 		case l > has:
-			return has, fmt.Errorf("%s: want what the processor and this build have, at most %s, got %s", Variable, has, name)
+			return has, fmt.Errorf("%s: want what the processor and this build have, at most %s, got %s", Variable,
+				has, name)
 		default:
 			return l, nil
 		}

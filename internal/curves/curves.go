@@ -47,12 +47,13 @@ func TaskHeldOutLoss(task string) string { return "tasks." + task + ".held_out_l
 
 // scoreKind is the curve of a task's scores.
 func scoreKind(task string) kind {
-	return kind{name: "scores." + task, title: "Score of " + printable.Name(task), value: func(r train.Record) *float64 {
-		if score, ok := r.Scores[task]; ok {
-			return &score
-		}
-		return nil
-	}}
+	return kind{name: "scores." + task, title: "Score of " + printable.Name(task),
+		value: func(r train.Record) *float64 {
+			if score, ok := r.Scores[task]; ok {
+				return &score
+			}
+			return nil
+		}}
 }
 
 // taskKinds are the curves of a task.

@@ -89,7 +89,8 @@ func TestReadNamesFileLineAndField(t *testing.T) {
 		{"no loss", `{"step":1,"seconds":2}` + "\n", "want at least one record of a loss, got none"},
 	} {
 		dir := folder(t, "run", c.metrics)
-		if _, err := Read([]string{dir}); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) {
+		if _, err := Read([]string{dir}); err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: got %v, want the folder and %q", c.name, err, c.want)
 		}
 	}
@@ -120,7 +121,8 @@ func TestSmooth(t *testing.T) {
 			t.Errorf("a cliff: value %d is %g, beyond all that were measured", i, v)
 		}
 	}
-	if got := one.Smooth(); math.Abs(got.Values[0]-5./3) > 1e-12 || math.Abs(got.Values[1]-7./3) > 1e-12 { // weights 1 and 1/2
+	if got := one.Smooth(); math.Abs(got.Values[0]-5./3) > 1e-12 ||
+		math.Abs(got.Values[1]-7./3) > 1e-12 { // weights 1 and 1/2
 		t.Errorf("two values of one step: got %v", got.Values)
 	}
 	if got := (Curve{}).Smooth(); got.Len() != 0 {
@@ -137,7 +139,8 @@ func farthest(a, b Curve) float64 {
 }
 
 func TestPNG(t *testing.T) {
-	both, one := decode(t, read(t, folder(t, "a", runA), folder(t, "b", runB))), decode(t, read(t, folder(t, "a", runA)))
+	both, one := decode(t, read(t, folder(t, "a", runA), folder(t, "b", runB))),
+		decode(t, read(t, folder(t, "a", runA)))
 	for i, c := range picture.Palette[:3] {
 		if n := count(both, c); (n > 100) != (i < 2) {
 			t.Errorf("two runs: %d points in color %d", n, i)
@@ -177,7 +180,8 @@ func count(img image.Image, want color.NRGBA) (n int) {
 }
 
 func TestSVGHasPanelsOfWhatThereIs(t *testing.T) {
-	titles := []string{"Loss (nats a token)", "Held-out loss (nats a token)", "Learning rate", "Gradient norm (before clipping)", "Speed (tokens/s)"}
+	titles := []string{"Loss (nats a token)", "Held-out loss (nats a token)", "Learning rate",
+		"Gradient norm (before clipping)", "Speed (tokens/s)"}
 	a, b := folder(t, "run-a", runA), folder(t, "run-b", runB)
 	for _, c := range []struct {
 		paths []string
@@ -185,8 +189,10 @@ func TestSVGHasPanelsOfWhatThereIs(t *testing.T) {
 		not   []string
 	}{
 		{[]string{a, b}, append(titles, "run-a", "run-b", "smoothed", "held-out loss", "1", "2", "50", "100"), nil},
-		{[]string{b}, []string{titles[0], titles[2], "run-b", "smoothed"}, []string{titles[1], "held-out loss", "run-a"}},
-		{[]string{folder(t, strings.Repeat("x", 50)+"end", runA)}, []string{"…" + strings.Repeat("x", 36) + "end"}, nil},
+		{[]string{b}, []string{titles[0], titles[2], "run-b", "smoothed"},
+			[]string{titles[1], "held-out loss", "run-a"}},
+		{[]string{folder(t, strings.Repeat("x", 50)+"end", runA)}, []string{"…" + strings.Repeat("x", 36) + "end"},
+			nil},
 	} {
 		texts := svgTexts(t, read(t, c.paths...))
 		for _, want := range c.want {
@@ -234,7 +240,8 @@ func TestFormats(t *testing.T) {
 	if err := Draw(io.Discard, runs, "gif"); err == nil || !strings.Contains(err.Error(), `"gif"`) {
 		t.Errorf("gif: got %v", err)
 	}
-	for name, want := range map[string]string{"a.png": "png", "b.c/x.SVG": "svg", "x.pdf": "pdf", "x": "", "x.jpg": "", "png": ""} {
+	for name, want := range map[string]string{"a.png": "png", "b.c/x.SVG": "svg", "x.pdf": "pdf", "x": "",
+		"x.jpg": "", "png": ""} {
 		if got, err := picture.Format(name); got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: got %q, %v; want %q", name, got, err, want)
 		}

@@ -38,7 +38,8 @@ func printed(t *testing.T, level string) string {
 
 func TestEveryKernel(t *testing.T) {
 	const number = `[0-9.]+`
-	want := regexp.MustCompile(`^ +1 +` + number + ` .?s +` + number + ` [GT]FLOP/s +` + number + ` GB/s +matmul +c f32\[3 5\] = a f32\[3 64\], b bf16\[5 64\]  ops/linear.go:\d+ < debug/debug_test.go:\d+
+	want := regexp.MustCompile(`^ +1 +` + number + ` .?s +` + number + ` [GT]FLOP/s +` + number +
+		` GB/s +matmul +c f32\[3 5\] = a f32\[3 64\], b bf16\[5 64\]  ops/linear.go:\d+ < debug/debug_test.go:\d+
  +2 +` + number + ` .?s .* matmul +c f32\[3 64\] = a f32\[3 5\], b bf16\[5 64\]  ops/linear.go:\d+ < debug/debug_test.go:\d+
 cpu: 2 kernels took ` + number + ` .?s of ` + number + ` .?s
 100.0 % +` + number + ` .?s +2 +` + number + ` [GT]FLOP/s +` + number + ` GB/s  matmul

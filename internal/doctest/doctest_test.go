@@ -27,7 +27,8 @@ func TestParse(t *testing.T) {
 		"x\n    agora doctor\n":                 "",
 		"```\n    go test ./...\n```\n":         "",
 	} {
-		if _, err := parse("a.md", text); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+		if _, err := parse("a.md", text); want == "" && err != nil ||
+			want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}
@@ -51,12 +52,15 @@ func TestRun(t *testing.T) {
 		{"echo 'one two (3)'; exit 1", "a.md:7: "},
 	} {
 		shown := document{"a.md", []step{{line: 7, text: c.text, shown: []string{"one … (3)", "…", "syntax error"}}}}
-		if _, err := shown.run(w, ""); (err == nil) != (c.want == "") || err != nil && !(strings.HasPrefix(err.Error(), c.want) && strings.HasSuffix(err.Error(), "want this line, too: syntax error")) {
+		if _, err := shown.run(w, ""); (err == nil) != (c.want == "") ||
+			err != nil && !(strings.HasPrefix(err.Error(), c.want) &&
+				strings.HasSuffix(err.Error(), "want this line, too: syntax error")) {
 			t.Errorf("%s: got %v, want %q", c.text, err, c.want)
 		}
 	}
 	n, err := d.run(w, "step one\n\texit 9\n")
-	if want := "a.md:5: echo printed; echo said >&2; exit 3\nprinted\nsaid\nexit status 3"; n != 1 || err == nil || err.Error() != want {
+	if want := "a.md:5: echo printed; echo said >&2; exit 3\nprinted\nsaid\nexit status 3"; n != 1 || err == nil ||
+		err.Error() != want {
 		t.Errorf("%d commands and the error\n%v\nwant 1 and\n%s", n, err, want)
 	}
 	if found, _ := filepath.Glob(filepath.Join(dir, "later")); found != nil {

@@ -5,12 +5,12 @@
 //	agora doctor
 //	```
 //
-// one by one, in the order of the file, in a fresh copy of the repository in which setup.sh
-// has put agora on the PATH and made a small model and data. A command that fails is reported
-// with its file, line and output. In a block of language console, the command behind "$ " may
-// fail, and must print the lines that follow it there ("…" stands for anything). A YAML block whose first line is a comment with a name, such as
-// "# run.yaml", is written to that file, as the reader is asked to do. A command that .ci/run
-// runs as it stands is not run a second time.
+// one by one, in the order of the file, in a fresh copy of the repository in which setup.sh has put
+// agora on the PATH and made a small model and data. A command that fails is reported with its
+// file, line and output. In a block of language console, the command behind "$ " may fail, and must
+// print the lines that follow it there ("…" stands for anything). A YAML block whose first line is
+// a comment with a name, such as "# run.yaml", is written to that file, as the reader is asked to
+// do. A command that .ci/run runs as it stands is not run a second time.
 //
 //	go run ./internal/doctest README.md docs/*.md
 package main
@@ -133,7 +133,8 @@ func (w workplace) bash(script string) (output string, err error) {
 	c := exec.Command("bash", "-c", script)
 	c.Dir = w.dir
 	// -trimpath: the copies share what is compiled.
-	c.Env = append(os.Environ(), "GOFLAGS=-trimpath", "GOBIN="+w.bin, "PATH="+w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	c.Env = append(os.Environ(), "GOFLAGS=-trimpath", "GOBIN="+w.bin,
+		"PATH="+w.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	var b bytes.Buffer
 	c.Stdout, c.Stderr = &b, &b
 	err = c.Run()

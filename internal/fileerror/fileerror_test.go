@@ -8,9 +8,11 @@ import (
 
 func TestMessage(t *testing.T) {
 	for want, got := range map[string]string{
-		`gguf: m.gguf: key "a": tensor "b": want 1, got 2`: Message("gguf", "m.gguf", "1", "2", Place{"key", `"a"`}, Place{"tensor", `"b"`}),
-		`llama: c.json: rope_theta: want 1, got 2`:         Message("llama", "c.json", "1", "2", Place{"", "rope_theta"}, Place{"tensor", ""}),
-		`gguf: want 1, got 2`:                              Message("gguf", "", "1", "2"),
+		`gguf: m.gguf: key "a": tensor "b": want 1, got 2`: Message("gguf", "m.gguf", "1", "2", Place{"key", `"a"`},
+			Place{"tensor", `"b"`}),
+		`llama: c.json: rope_theta: want 1, got 2`: Message("llama", "c.json", "1", "2", Place{"", "rope_theta"},
+			Place{"tensor", ""}),
+		`gguf: want 1, got 2`: Message("gguf", "", "1", "2"),
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -132,7 +132,8 @@ const mostText = 512
 func ours(f *os.File) error {
 	info, err := f.Stat()
 	if err == nil && info.Size() > mostText {
-		err = fmt.Errorf("%s: want a lock's file of at most %d bytes, got %d: somebody else's", f.Name(), mostText, info.Size())
+		err = fmt.Errorf("%s: want a lock's file of at most %d bytes, got %d: somebody else's", f.Name(), mostText,
+			info.Size())
 	}
 	return err
 }

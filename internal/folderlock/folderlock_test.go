@@ -62,7 +62,8 @@ func TestTake(t *testing.T) {
 // What a killed process has left behind locks nobody out.
 func TestStaleFile(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, File), []byte("1 elsewhere, with a text longer than the next one's\n"), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, File), []byte("1 elsewhere, with a text longer than the next one's\n"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	l := take(t, dir)
@@ -77,7 +78,8 @@ func TestStaleFile(t *testing.T) {
 
 func TestHolder(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "another process", "x\n": "another process", "12 no-such-host\n": `process 12 on the machine "no-such-host"`, "12": "process 12",
+		"": "another process", "x\n": "another process",
+		"12 no-such-host\n": `process 12 on the machine "no-such-host"`, "12": "process 12",
 	} {
 		path := filepath.Join(t.TempDir(), File)
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {

@@ -11,7 +11,8 @@ import (
 // that is a byte far behind the text.
 func tryLock(f *os.File) error {
 	far := windows.Overlapped{OffsetHigh: 1 << 30}
-	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &far)
+	err := windows.LockFileEx(windows.Handle(f.Fd()),
+		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &far)
 	switch err {
 	case windows.ERROR_LOCK_VIOLATION, windows.ERROR_IO_PENDING:
 		return errHeld

@@ -28,8 +28,10 @@ type version struct {
 }
 
 var (
-	version1 = version{[]string{"memory.limit_in_bytes"}, "memory.usage_in_bytes", []string{"total_inactive_file", "total_active_file"}}
-	version2 = version{[]string{"memory.max", "memory.high"}, "memory.current", []string{"inactive_file", "active_file"}}
+	version1 = version{[]string{"memory.limit_in_bytes"}, "memory.usage_in_bytes",
+		[]string{"total_inactive_file", "total_active_file"}}
+	version2 = version{[]string{"memory.max", "memory.high"}, "memory.current",
+		[]string{"inactive_file", "active_file"}}
 )
 
 // groups are the groups with a limit from the process's own up to the root of each hierarchy

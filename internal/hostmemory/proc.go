@@ -26,7 +26,8 @@ func read(root fs.FS) Left {
 	}
 	if limit, ok := addressSpace(root); ok {
 		used, _ := number(field(root, "proc/self/status", "VmSize:"))
-		take(limit-times(used, 1<<10), fmt.Sprintf("the process's limit of %s of address space (ulimit -v)", mib(limit)))
+		take(limit-times(used, 1<<10), fmt.Sprintf("the process's limit of %s of address space (ulimit -v)",
+			mib(limit)))
 	}
 	if !least.Known() {
 		least.Bytes = 0

@@ -48,7 +48,8 @@ func (m *machine) bind(what string, names string, args []Value, kw *keywords) []
 		}
 	}
 	if used < kw.len() {
-		m.fail("%s: want the arguments %s, got others by name: %.60q", what, strings.NewReplacer("?", "", "/", "").Replace(strings.Join(list, ", ")), kw.names)
+		m.fail("%s: want the arguments %s, got others by name: %.60q", what,
+			strings.NewReplacer("?", "", "/", "").Replace(strings.Join(list, ", ")), kw.names)
 	}
 	return out
 }

@@ -10,8 +10,9 @@ import (
 // Attributes that Python's types have beside those written here. To use one is an error,
 // for it cannot be told from an item of the same name.
 var otherAttributes = map[string][]string{
-	"str":   {"encode", "format_map", "maketrans", "translate", "isidentifier"},
-	"int":   {"as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "imag", "numerator", "real", "to_bytes"},
+	"str": {"encode", "format_map", "maketrans", "translate", "isidentifier"},
+	"int": {"as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator", "from_bytes", "imag",
+		"numerator", "real", "to_bytes"},
 	"float": {"as_integer_ratio", "conjugate", "fromhex", "hex", "imag", "real"},
 	"dict":  {"fromkeys"}, "range": {"start", "stop", "step", "count", "index"},
 	"dict_keys": {"isdisjoint", "mapping"}, "dict_values": {"mapping"}, "dict_items": {"isdisjoint", "mapping"},
@@ -109,15 +110,18 @@ func (m *machine) own(v Value, name string) (Value, bool) {
 	}
 	t := typeName(v)
 	if slices.Contains(changing[t], name) {
-		return &undefined{hint: "access to the attribute " + name + " of a " + t + " is unsafe: templates change no values", name: name, unsafe: true}, true
+		return &undefined{hint: "access to the attribute " + name + " of a " + t +
+			" is unsafe: templates change no values", name: name, unsafe: true}, true
 	}
 	switch v := v.(type) {
 	case string:
 		if f, ok := stringMethods[name]; ok {
-			return m.method(v, name, func(m *machine, args []Value, kw *keywords) Value { return f(m, v, args, kw) }), true
+			return m.method(v, name, func(m *machine, args []Value, kw *keywords) Value { return f(m, v, args, kw) }),
+				true
 		}
 	case markup:
-		if _, ok := stringMethods[name]; ok || slices.Contains(otherAttributes["str"], name) || slices.Contains([]string{"escape", "unescape", "striptags"}, name) {
+		if _, ok := stringMethods[name]; ok || slices.Contains(otherAttributes["str"], name) ||
+			slices.Contains([]string{"escape", "unescape", "striptags"}, name) {
 			m.fail("want a string that is not marked as safe, got one with .%s", name)
 		}
 	case *List:
@@ -140,7 +144,9 @@ func (m *machine) own(v Value, name string) (Value, bool) {
 	case *Dict:
 		switch name {
 		case "keys", "values", "items", "get", "copy":
-			return m.method(v, name, func(m *machine, args []Value, kw *keywords) Value { return m.dictMethod(v, name, args, kw) }), true
+			return m.method(v, name, func(m *machine, args []Value, kw *keywords) Value {
+				return m.dictMethod(v, name, args, kw)
+			}), true
 		}
 	case *namespace:
 		a, ok := v.attrs.at(name)

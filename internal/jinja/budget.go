@@ -105,7 +105,8 @@ func newBudget(ctx context.Context, l Limits) budget {
 	if l.Time <= 0 {
 		l.Time = DefaultLimits.Time
 	}
-	return budget{ctx: ctx, limits: l, steps: l.Steps, bytes: l.Bytes, look: l.Steps, deadline: time.Now().Add(l.Time), line: 1}
+	return budget{ctx: ctx, limits: l, steps: l.Steps, bytes: l.Bytes, look: l.Steps,
+		deadline: time.Now().Add(l.Time), line: 1}
 }
 
 func (b *budget) exceed(l Limit, format string, args ...any) {

@@ -295,7 +295,8 @@ func (m *machine) formatInteger(i int64, f numberFormat) string {
 	case 'x', 'X':
 		base, prefix = 16, "0"+string(rune(f.kind))
 	case 'c':
-		if f.sign != 0 || f.alternate || f.grouping != 0 || f.precision >= 0 || i < 0 || i > utf8.MaxRune || 0xd800 <= i && i <= 0xdfff {
+		if f.sign != 0 || f.alternate || f.grouping != 0 || f.precision >= 0 || i < 0 || i > utf8.MaxRune ||
+			0xd800 <= i && i <= 0xdfff {
 			m.fail("format: want a character's number, got %d", i)
 		}
 		if f.align == 0 && !f.zero {

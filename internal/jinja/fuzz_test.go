@@ -49,7 +49,8 @@ func FuzzTemplate(f *testing.F) {
 			}
 			last = s.From
 		}
-		if again, err := parsed.Render(context.Background(), values, Options{Now: tableNow, Limits: limits}); err != nil || again.Text != r.Text {
+		if again, err := parsed.Render(context.Background(), values,
+			Options{Now: tableNow, Limits: limits}); err != nil || again.Text != r.Text {
 			t.Errorf("a second time %q, error %v, want %q", again.Text, err, r.Text)
 		}
 	})

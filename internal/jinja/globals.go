@@ -11,8 +11,9 @@ var globals map[string]Value
 func init() {
 	globals = map[string]Value{}
 	for name, f := range map[string]func(*machine, []Value, *keywords) Value{
-		"range": callRange, "dict": callDict, "namespace": callNamespace, "raise_exception": raiseException, "strftime_now": strftimeNow,
-		"cycler": callCycler, "joiner": callJoiner,
+		"range": callRange, "dict": callDict, "namespace": callNamespace, "raise_exception": raiseException,
+		"strftime_now": strftimeNow,
+		"cycler":       callCycler, "joiner": callJoiner,
 		"lipsum": func(m *machine, _ []Value, _ *keywords) Value {
 			m.fail("want a template that is the same every time, got lipsum, which is refused")
 			return nil

@@ -19,7 +19,8 @@ var hostile = []struct {
 	limit        Limit
 }{
 	{"loops in loops", `{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}`, LimitSteps},
-	{"an expression in a loop", `{% for a in range(100000) %}{{ (range(100000)|list|length) }}{% endfor %}`, LimitSteps},
+	{"an expression in a loop", `{% for a in range(100000) %}{{ (range(100000)|list|length) }}{% endfor %}`,
+		LimitSteps},
 	{"a long loop of expressions", `{% for a in range(100000) %}{% for b in range(1000) %}{{ a is odd and b is even }}{% endfor %}{% endfor %}`, LimitSteps},
 	{"a sum in an expression", `{% set l = range(100000)|list %}{% for i in range(100000) %}{% set x = l|sum %}{% endfor %}`, LimitSteps},
 	{"a search in an expression", `{% set l = range(100000)|list %}{% for i in range(100000) %}{% set x = 'a' in l %}{% endfor %}`, LimitSteps},
@@ -39,8 +40,10 @@ var hostile = []struct {
 	{"a list doubled", `{% set ns = namespace(l=[1]) %}{% for i in range(100) %}{% set ns.l = ns.l + ns.l %}{% endfor %}`, LimitBytes},
 	{"output", `{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{{ s }}{% endfor %}`, LimitBytes},
 	{"output of text", `{% for i in range(100000) %}` + repeated("x", 100000) + `{% endfor %}`, LimitBytes},
-	{"a captured loop", `{% set s %}{% for i in range(100000) %}` + repeated("x", 10000) + `{% endfor %}{% endset %}`, LimitBytes},
-	{"a filter block", `{% filter upper %}{% for i in range(100000) %}` + repeated("x", 10000) + `{% endfor %}{% endfilter %}`, LimitBytes},
+	{"a captured loop", `{% set s %}{% for i in range(100000) %}` + repeated("x", 10000) + `{% endfor %}{% endset %}`,
+		LimitBytes},
+	{"a filter block", `{% filter upper %}{% for i in range(100000) %}` + repeated("x", 10000) +
+		`{% endfor %}{% endfilter %}`, LimitBytes},
 	{"replace", `{{ ('a' * 100000)|replace('a', 'b' * 100000) }}`, LimitBytes},
 	{"replace of nothing", `{{ ('a' * 100000).replace('', 'b' * 100000) }}`, LimitBytes},
 	{"join", `{{ range(100000)|join('a' * 100000) }}`, LimitBytes},
@@ -77,14 +80,16 @@ var hostile = []struct {
 	{"a namespace in itself", `{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}`, LimitValues},
 	{"a namespace in itself, joined", `{% set ns = namespace() %}{% set ns.a = [ns] %}{{ [ns]|join }}`, LimitValues},
 	{"a namespace in itself, by %", `{% set ns = namespace() %}{% set ns.a = ns %}{{ '%s' % (ns,) }}`, LimitValues},
-	{"a namespace in itself, by format", `{% set ns = namespace() %}{% set ns.a = ns %}{{ '{}'.format(ns) }}`, LimitValues},
+	{"a namespace in itself, by format", `{% set ns = namespace() %}{% set ns.a = ns %}{{ '{}'.format(ns) }}`,
+		LimitValues},
 	{"a namespace in itself, by ~", `{% set ns = namespace() %}{% set ns.a = ns %}{{ ns ~ '' }}`, LimitValues},
 	{"a macro without end", `{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}`, LimitDepth},
 	{"two macros without end", `{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}`, LimitDepth},
 	{"a macro in a default", `{% macro f(x=f()) %}{{ x }}{% endmacro %}{{ f() }}`, LimitDepth},
 	{"a caller without end", `{% macro f() %}{{ caller is defined }}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}`, LimitDepth},
 	{"a macro by a namespace", `{% set ns = namespace() %}{% macro f() %}{{ ns.f() }}{% endmacro %}{% set ns.f = f %}{{ f() }}`, LimitDepth},
-	{"a recursive loop without end", `{% set l = [1] %}{% for i in l recursive %}{{ loop(l) }}{% endfor %}`, LimitDepth},
+	{"a recursive loop without end", `{% set l = [1] %}{% for i in l recursive %}{{ loop(l) }}{% endfor %}`,
+		LimitDepth},
 	{"macros that call twice", `{% macro f(n) %}{% if n > 0 %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(60) }}`, LimitSteps},
 	{"iterators in iterators", `{% set ns = namespace(g=[1]) %}{% for i in range(10000) %}{% set ns.g = ns.g|select %}{% endfor %}{{ ns.g|list }}`, LimitDepth},
 	{"mapped iterators", `{% set ns = namespace(g=[1]) %}{% for i in range(10000) %}{% set ns.g = ns.g|map('string') %}{% endfor %}{{ ns.g|list }}`, LimitDepth},
@@ -96,7 +101,8 @@ var hostile = []struct {
 	{"items", `{{ messages` + repeated("[0]", 40000) + ` }}`, LimitNesting},
 	{"calls", `{{ messages` + repeated("()", 40000) + ` }}`, LimitNesting},
 	{"filters", `{{ messages` + repeated("|list", 40000) + ` }}`, LimitNesting},
-	{"tests", `{{ 1` + repeated(" is odd", 1) + repeated(" == 1 is odd", 1) + repeated("|list is odd", 20000) + ` }}`, LimitNesting},
+	{"tests", `{{ 1` + repeated(" is odd", 1) + repeated(" == 1 is odd", 1) + repeated("|list is odd", 20000) + ` }}`,
+		LimitNesting},
 	{"not", `{{ ` + repeated("not ", 40000) + `1 }}`, LimitNesting},
 	{"signs", `{{ ` + repeated("-", 40000) + `1 }}`, LimitNesting},
 	{"sums", `{{ 1` + repeated("+1", 40000) + ` }}`, LimitNesting},
@@ -115,9 +121,12 @@ var hostile = []struct {
 	{"a large literal", `{{ 1` + repeated("0", 100000) + ` }}`, LimitInteger},
 	{"a large literal as text", `{{ ('1' * 1000000)|int }}`, LimitInteger},
 	{"many powers", `{% for i in range(100000) %}{% set x = 1.0000001 ** 2000 %}{% endfor %}`, LimitSteps},
-	{"casing", `{% set s = 'ß' * 1000000 %}{% for i in range(100000) %}{% set x = s.upper() %}{% endfor %}`, LimitBytes},
-	{"sigmas", `{% set s = 'Σ' * 1000000 %}{% for i in range(100000) %}{% set x = s.lower() %}{% endfor %}`, LimitSteps},
-	{"sort", `{% set l = range(100000)|list %}{% for i in range(100000) %}{% set x = l|sort %}{% endfor %}`, LimitSteps},
+	{"casing", `{% set s = 'ß' * 1000000 %}{% for i in range(100000) %}{% set x = s.upper() %}{% endfor %}`,
+		LimitBytes},
+	{"sigmas", `{% set s = 'Σ' * 1000000 %}{% for i in range(100000) %}{% set x = s.lower() %}{% endfor %}`,
+		LimitSteps},
+	{"sort", `{% set l = range(100000)|list %}{% for i in range(100000) %}{% set x = l|sort %}{% endfor %}`,
+		LimitSteps},
 	{"many keys", `{% for i in range(100000) %}{% set d = {i: i, i+1: i, i+2: i, i+3: i, i+4: i, i+5: i, i+6: i, i+7: i} %}{% endfor %}`, LimitSteps},
 	{"many arguments", `{% macro f() %}{{ varargs|length }}{% endmacro %}{{ f(*range(100000)) }}{{ f(*('a' * 10000000)) }}`, LimitBytes},
 	{"many macros", `{% for i in range(100000) %}{% macro f(a, b, c, d, e) %}{% endmacro %}{{ f(f, f, f, f, f) }}{{ f(f, f, f, f, f) }}{{ f() }}{{ f() }}{% endfor %}`, LimitSteps},
@@ -162,7 +171,8 @@ func TestHostile(t *testing.T) {
 		case e.Bug || e.Limit != c.limit:
 			t.Errorf("%s: got %v, want the limit of %s", c.name, err, c.limit)
 		case c.limit != LimitNone && !strings.Contains(e.Error(), fmt.Sprintf("limit of %s: want", c.limit)),
-			!strings.HasPrefix(e.Error(), "hostile: "), c.limit != LimitSource && e.Line == 0 && c.name != "names in ifs":
+			!strings.HasPrefix(e.Error(), "hostile: "),
+			c.limit != LimitSource && e.Line == 0 && c.name != "names in ifs":
 			t.Errorf("%s: the error %q names no template, line or limit", c.name, e.Error())
 		}
 	}

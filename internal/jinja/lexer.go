@@ -26,8 +26,10 @@ const (
 )
 
 var tokenNames = map[tokenKind]string{
-	tokenEOF: "the end of the template", tokenData: "text", tokenBlockBegin: "{%", tokenBlockEnd: "%}", tokenVariableBegin: "{{",
-	tokenVariableEnd: "}}", tokenName: "a name", tokenString: "a string", tokenInteger: "an integer", tokenFloat: "a number", tokenOperator: "an operator",
+	tokenEOF: "the end of the template", tokenData: "text", tokenBlockBegin: "{%", tokenBlockEnd: "%}",
+	tokenVariableBegin: "{{",
+	tokenVariableEnd:   "}}", tokenName: "a name", tokenString: "a string", tokenInteger: "an integer",
+	tokenFloat: "a number", tokenOperator: "an operator",
 }
 
 type token struct {
@@ -379,7 +381,8 @@ func (l *lexer) number(s string) {
 	}
 	v, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), base, 64)
 	if err != nil {
-		panic(&Error{Line: l.line, Limit: LimitInteger, Message: fmt.Sprintf("limit of %s: want 64 bits, got %.30s", LimitInteger, text)})
+		panic(&Error{Line: l.line, Limit: LimitInteger,
+			Message: fmt.Sprintf("limit of %s: want 64 bits, got %.30s", LimitInteger, text)})
 	}
 	l.emit(token{kind: tokenInteger, integer: v})
 	l.take(n)

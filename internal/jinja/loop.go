@@ -153,7 +153,8 @@ func (m *machine) execFor(a *activation, st *forStmt) flow {
 }
 
 // run goes through a loop: in is where its body runs, around what stands about it.
-func (m *machine) run(in, around *activation, st *forStmt, over Value, recurse func(Value, int) string, depth int) flow {
+func (m *machine) run(in, around *activation, st *forStmt, over Value, recurse func(Value, int) string,
+	depth int) flow {
 	if st.test != nil {
 		over = m.filtered(around, st, over)
 	}

@@ -20,7 +20,8 @@ type parser struct {
 // checked is a source that is not too long, and text.
 func checked(source string) string {
 	if len(source) > MaxSource {
-		panic(&Error{Limit: LimitSource, Message: fmt.Sprintf("limit of %s: want at most %d bytes, got %d", LimitSource, MaxSource, len(source))})
+		panic(&Error{Limit: LimitSource, Message: fmt.Sprintf("limit of %s: want at most %d bytes, got %d",
+			LimitSource, MaxSource, len(source))})
 	}
 	if !utf8.ValidString(source) {
 		panic(&Error{Message: "want text in UTF-8, got other bytes"})
@@ -97,7 +98,8 @@ func (p *parser) node(line int, inner ...expression) node {
 
 func (p *parser) tooDeep() {
 	panic(&Error{Line: p.peek().line, Limit: LimitNesting,
-		Message: fmt.Sprintf("limit of %s: want at most %d expressions within one another, got more", LimitNesting, maxNesting)})
+		Message: fmt.Sprintf("limit of %s: want at most %d expressions within one another, got more", LimitNesting,
+			maxNesting)})
 }
 
 // statements reads to one of the tags ends, and stops in front of its name; nil means to
@@ -105,7 +107,8 @@ func (p *parser) tooDeep() {
 func (p *parser) statements(ends []string) []statement {
 	if p.blocks++; p.blocks > maxBlocks {
 		panic(&Error{Line: p.peek().line, Limit: LimitNesting,
-			Message: fmt.Sprintf("limit of %s: want at most %d statements within one another, got more", LimitNesting, maxBlocks)})
+			Message: fmt.Sprintf("limit of %s: want at most %d statements within one another, got more", LimitNesting,
+				maxBlocks)})
 	}
 	defer func() { p.blocks-- }()
 	var body []statement
@@ -278,7 +281,8 @@ func (p *parser) forStatement() statement {
 	read := func() {
 		if p.loops++; p.loops > maxLoops {
 			panic(&Error{Line: f.line, Limit: LimitNesting,
-				Message: fmt.Sprintf("limit of %s: want at most %d loops within one another, got more", LimitNesting, maxLoops)})
+				Message: fmt.Sprintf("limit of %s: want at most %d loops within one another, got more", LimitNesting,
+					maxLoops)})
 		}
 		in := p.inLoop
 		p.inLoop = true

@@ -5,7 +5,8 @@ import "slices"
 // tupleEnd tells whether no further item of a tuple can come.
 func (p *parser) tupleEnd(ends []string) bool {
 	t := p.peek()
-	return t.kind == tokenVariableEnd || t.kind == tokenBlockEnd || t.isOperator(")") || t.kind == tokenName && slices.Contains(ends, t.text)
+	return t.kind == tokenVariableEnd || t.kind == tokenBlockEnd || t.isOperator(")") ||
+		t.kind == tokenName && slices.Contains(ends, t.text)
 }
 
 // tuple reads an expression, or several with commas between them. In brackets there may be
@@ -104,7 +105,8 @@ func (p *parser) compare() expression {
 		t := p.peek()
 		op := ""
 		switch {
-		case t.kind == tokenOperator && slices.Contains([]string{"==", "!=", "<", "<=", ">", ">="}, t.text), t.isName("in"):
+		case t.kind == tokenOperator && slices.Contains([]string{"==", "!=", "<", "<=", ">", ">="}, t.text),
+			t.isName("in"):
 			op = t.text
 			p.next()
 		case t.isName("not") && p.look().isName("in"):
@@ -449,7 +451,8 @@ func (p *parser) test(e expression) expression {
 	switch {
 	case t.isOperator("("):
 		a = p.callArguments()
-	case t.kind == tokenString || t.kind == tokenInteger || t.kind == tokenFloat || t.isOperator("[") || t.isOperator("{"),
+	case t.kind == tokenString || t.kind == tokenInteger || t.kind == tokenFloat || t.isOperator("[") ||
+		t.isOperator("{"),
 		t.kind == tokenName && t.text != "else" && t.text != "or" && t.text != "and":
 		if t.isName("is") {
 			p.fail("want one test, got is twice")

@@ -19,7 +19,8 @@ func TestGenerated(t *testing.T) {
 		displaced    bool
 	}{
 		{"é{% generation %}ab{% endgeneration %}c", "éabc", []string{"ab"}, false},
-		{"{% for x in l %}[{% generation %}{{ x }}{% endgeneration %}]{% endfor %}", "[1][2]", []string{"1", "2"}, false},
+		{"{% for x in l %}[{% generation %}{{ x }}{% endgeneration %}]{% endfor %}", "[1][2]", []string{"1", "2"},
+			false},
 		{"{% generation %}\n  {%- if true -%} a {%- endif -%}\n{% endgeneration %}b", "ab", []string{"a"}, false},
 		{"{% generation %}a{% generation %}b{% endgeneration %}{% endgeneration %}", "ab", []string{"ab"}, true},
 		{"{% macro m() %}{% generation %}a{% endgeneration %}{% endmacro %}x{{ m() }}", "xa", nil, true},
@@ -53,7 +54,8 @@ func TestAsksTime(t *testing.T) {
 			t.Errorf("%s: asks the time: %v, error %v", source, parsed.AsksTime(), err)
 		}
 	}
-	if _, err := render("", "{{ strftime_now('%d') }}", &Dict{}, Options{}); err == nil || !strings.Contains(err.Error(), "strftime_now: want a date") {
+	if _, err := render("", "{{ strftime_now('%d') }}", &Dict{}, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "strftime_now: want a date") {
 		t.Errorf("without a time: %v", err)
 	}
 }
@@ -87,8 +89,10 @@ func TestSealed(t *testing.T) {
 	values := Pairs("s", "\ufdd0|x|>", "q", "\ufdd1")
 	sealed := map[rune]rune{0xfdd0: '<', 0xfdd1: '\''}
 	for source, want := range map[string]string{
-		"{{ s }}": "\ufdd0|x|>", "{{ [s] }}": "['\ufdd0|x|>']", "{{ s|tojson }}": "\"\ufdd0|x|>\"", "{{ s|tojson(ensure_ascii=true) }}": "\"\ufdd0|x|>\"",
-		"{{ [q] }}": "[\"\ufdd1\"]", "{{ s|e }}": "&lt;|x|&gt;", "{{ s|length }}": "5", "{{ '%a' % s }}": "'\ufdd0|x|>'",
+		"{{ s }}": "\ufdd0|x|>", "{{ [s] }}": "['\ufdd0|x|>']", "{{ s|tojson }}": "\"\ufdd0|x|>\"",
+		"{{ s|tojson(ensure_ascii=true) }}": "\"\ufdd0|x|>\"",
+		"{{ [q] }}":                         "[\"\ufdd1\"]", "{{ s|e }}": "&lt;|x|&gt;", "{{ s|length }}": "5",
+		"{{ '%a' % s }}": "'\ufdd0|x|>'",
 	} {
 		r, err := render("sealed", source, values, Options{Sealed: sealed})
 		if err != nil || r.Text != want {
@@ -103,15 +107,19 @@ func TestSealedIsNotLookedFor(t *testing.T) {
 	values := Pairs("s", "a\ufdd0|x|>b", "other", "a<b")
 	sealed := map[rune]rune{0xfdd0: '<'}
 	for _, source := range []string{
-		"{{ '<|x|>' in s }}", "{{ s.split('<|x|>') }}", "{{ s.replace('<', '') }}", "{{ s|replace('<|x|>', '') }}", "{{ s.startswith('a<') }}",
-		"{{ s.endswith('<|x|>b') }}", "{{ s.find('<') }}", "{{ s.count('<') }}", "{{ s.partition('<') }}", "{{ s.removeprefix('a<') }}", "{{ s == 'a<|x|>b' }}", "{{ s[1:].lstrip('<') }}",
+		"{{ '<|x|>' in s }}", "{{ s.split('<|x|>') }}", "{{ s.replace('<', '') }}", "{{ s|replace('<|x|>', '') }}",
+		"{{ s.startswith('a<') }}",
+		"{{ s.endswith('<|x|>b') }}", "{{ s.find('<') }}", "{{ s.count('<') }}", "{{ s.partition('<') }}",
+		"{{ s.removeprefix('a<') }}", "{{ s == 'a<|x|>b' }}", "{{ s[1:].lstrip('<') }}",
 	} {
-		if r, err := render("sealed", source, values, Options{Sealed: sealed}); err == nil || !strings.Contains(err.Error(), "want messages that do not spell") {
+		if r, err := render("sealed", source, values, Options{Sealed: sealed}); err == nil ||
+			!strings.Contains(err.Error(), "want messages that do not spell") {
 			t.Errorf("%s: got %q, error %v", source, r.Text, err)
 		}
 	}
 	for source, want := range map[string]string{
-		"{{ '</think>' in s }}": "False", "{{ s.split('|')[1] }}": "x", "{{ s.startswith('a') }}": "True", "{{ s == 'a' }}": "False", "{{ other.split('<')[1] }}": "b", "{{ s.strip('ab') }}": "\ufdd0|x|>",
+		"{{ '</think>' in s }}": "False", "{{ s.split('|')[1] }}": "x", "{{ s.startswith('a') }}": "True",
+		"{{ s == 'a' }}": "False", "{{ other.split('<')[1] }}": "b", "{{ s.strip('ab') }}": "\ufdd0|x|>",
 	} {
 		if r, err := render("sealed", source, values, Options{Sealed: sealed}); err != nil || r.Text != want {
 			t.Errorf("%s: got %q, error %v, want %q", source, r.Text, err, want)
@@ -125,7 +133,8 @@ func TestFromJSON(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, error %v", got, err)
 	}
-	for _, text := range []string{`{"a": 1, "a": 2}`, `[9223372036854775808]`, `[1`, `"\ud800"`, strings.Repeat("[", 200) + strings.Repeat("]", 200)} {
+	for _, text := range []string{`{"a": 1, "a": 2}`, `[9223372036854775808]`, `[1`, `"\ud800"`,
+		strings.Repeat("[", 200) + strings.Repeat("]", 200)} {
 		if v, err := FromJSON([]byte(text)); err == nil {
 			t.Errorf("%.20s: got %v, want an error", text, v)
 		}

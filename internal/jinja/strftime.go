@@ -41,8 +41,10 @@ func (m *machine) strftime(format string) string {
 
 func dateCode(t time.Time, code byte) (string, bool) {
 	layouts := map[byte]string{
-		'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'd': "02", 'D': "01/02/06", 'F': "2006-01-02", 'H': "15", 'I': "03",
-		'm': "01", 'M': "04", 'p': "PM", 'R': "15:04", 'S': "05", 'T': "15:04:05", 'x': "01/02/06", 'X': "15:04:05", 'y': "06", 'Y': "2006",
+		'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'd': "02", 'D': "01/02/06",
+		'F': "2006-01-02", 'H': "15", 'I': "03",
+		'm': "01", 'M': "04", 'p': "PM", 'R': "15:04", 'S': "05", 'T': "15:04:05", 'x': "01/02/06", 'X': "15:04:05",
+		'y': "06", 'Y': "2006",
 		'c': "Mon Jan _2 15:04:05 2006", 'e': "_2",
 	}
 	if l, ok := layouts[code]; ok {

@@ -46,7 +46,8 @@ func init() {
 		"islower":     plain("islower", func(_ *machine, s string) Value { return isLower(s) }),
 		"istitle":     plain("istitle", func(_ *machine, s string) Value { return isTitle(s) }),
 
-		"strip": stripper("strip", true, true), "lstrip": stripper("lstrip", true, false), "rstrip": stripper("rstrip", false, true),
+		"strip": stripper("strip", true, true), "lstrip": stripper("lstrip", true, false),
+		"rstrip": stripper("rstrip", false, true),
 		"split": func(m *machine, s string, args []Value, kw *keywords) Value {
 			b := m.bind("split", "sep? maxsplit?", args, kw)
 			return m.split("split", s, b, false)
@@ -61,7 +62,8 @@ func init() {
 		},
 		"replace": func(m *machine, s string, args []Value, kw *keywords) Value {
 			b := m.bind("replace", "old/ new/ count/?", args, kw)
-			return m.replace(s, m.wantString("replace", b[0]), m.wantString("replace", b[1]), m.wantInteger("replace", orElse(b[2], int64(-1))))
+			return m.replace(s, m.wantString("replace", b[0]), m.wantString("replace", b[1]),
+				m.wantInteger("replace", orElse(b[2], int64(-1))))
 		},
 		"join": func(m *machine, s string, args []Value, kw *keywords) Value {
 			b := m.bind("join", "iterable/", args, kw)
@@ -81,12 +83,15 @@ func init() {
 			m.asOriginal("removesuffix", s, suffix, yes(strings.HasSuffix))
 			return m.text(strings.TrimSuffix(s, suffix))
 		},
-		"count": counter("count"), "find": counter("find"), "rfind": counter("rfind"), "index": counter("index"), "rindex": counter("rindex"),
+		"count": counter("count"), "find": counter("find"), "rfind": counter("rfind"), "index": counter("index"),
+		"rindex": counter("rindex"),
 		"partition": func(m *machine, s string, args []Value, kw *keywords) Value {
-			return m.partition("partition", s, args, kw, strings.Index, func(s string) []Value { return []Value{s, "", ""} })
+			return m.partition("partition", s, args, kw, strings.Index,
+				func(s string) []Value { return []Value{s, "", ""} })
 		},
 		"rpartition": func(m *machine, s string, args []Value, kw *keywords) Value {
-			return m.partition("rpartition", s, args, kw, strings.LastIndex, func(s string) []Value { return []Value{"", "", s} })
+			return m.partition("rpartition", s, args, kw, strings.LastIndex,
+				func(s string) []Value { return []Value{"", "", s} })
 		},
 		"ljust": justifier("ljust", func(n int) (int, int) { return 0, n }),
 		"rjust": justifier("rjust", func(n int) (int, int) { return n, 0 }),
@@ -388,7 +393,8 @@ func counter(name string) func(*machine, string, []Value, *keywords) Value {
 	}
 }
 
-func (m *machine) partition(what, s string, args []Value, kw *keywords, find func(s, sep string) int, none func(string) []Value) Value {
+func (m *machine) partition(what, s string, args []Value, kw *keywords, find func(s, sep string) int,
+	none func(string) []Value) Value {
 	b := m.bind(what, "sep/", args, kw)
 	sep := m.wantString(what, b[0])
 	if sep == "" {

@@ -73,7 +73,8 @@ type loadOf struct {
 }
 
 func newSymbols(outer *symbols, c *code) *symbols {
-	s := &symbols{outer: outer, code: c, refs: map[string]variable{}, loads: map[variable]loadOf{}, stores: map[string]bool{}}
+	s := &symbols{outer: outer, code: c, refs: map[string]variable{}, loads: map[variable]loadOf{},
+		stores: map[string]bool{}}
 	if outer != nil {
 		s.level, s.work = outer.level+1, outer.work
 	} else {
@@ -84,7 +85,8 @@ func newSymbols(outer *symbols, c *code) *symbols {
 
 func (s *symbols) clone() *symbols {
 	if *s.work += len(s.refs) + len(s.loads) + 1; *s.work > maxSymbols {
-		panic(&Error{Limit: LimitNesting, Message: fmt.Sprintf("limit of %s: want fewer names in fewer if statements", LimitNesting)})
+		panic(&Error{Limit: LimitNesting, Message: fmt.Sprintf("limit of %s: want fewer names in fewer if statements",
+			LimitNesting)})
 	}
 	c := *s
 	c.refs, c.loads, c.stores = map[string]variable{}, map[variable]loadOf{}, map[string]bool{}

@@ -112,5 +112,6 @@ func TestTable(t *testing.T) {
 	if len(families) < 21 {
 		t.Errorf("%d families, want 20 and what is of none", len(families))
 	}
-	t.Logf("%d cases: %d rendered as jinja2 does, %d fail in both, %d refused", len(all.Cases), equal, failed, len(seen))
+	t.Logf("%d cases: %d rendered as jinja2 does, %d fail in both, %d refused", len(all.Cases), equal, failed,
+		len(seen))
 }

@@ -33,7 +33,8 @@ func TestOpenRefusesWhatIsNoFileWithContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{empty, dir} {
-		if _, _, err := Open(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "want a regular file") {
+		if _, _, err := Open(path); err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), "want a regular file") {
 			t.Errorf("%s: got error %v", path, err)
 		}
 	}

@@ -20,9 +20,11 @@ func TestEscapes(t *testing.T) {
 		{"\u009b31m\u0085", `\u009b31m\u0085`, `\u009b31m\u0085`},
 		{"a\u202eb\u2066c\u2069\u200e\u061c", `a\u202eb\u2066c\u2069\u200e\u061c`, `a\u202eb\u2066c\u2069\u200e\u061c`},
 		{"\u2028\u2029", `\u2028\u2029`, `\u2028\u2029`},
-		{"\xff\xfe \xe2\x82 \xc0\x9b \xed\xa0\x80", `\xff\xfe \xe2\x82 \xc0\x9b \xed\xa0\x80`, `\xff\xfe \xe2\x82 \xc0\x9b \xed\xa0\x80`},
+		{"\xff\xfe \xe2\x82 \xc0\x9b \xed\xa0\x80", `\xff\xfe \xe2\x82 \xc0\x9b \xed\xa0\x80`,
+			`\xff\xfe \xe2\x82 \xc0\x9b \xed\xa0\x80`},
 		{"👩\u200d👧 می\u200cخواهم", "👩\u200d👧 می\u200cخواهم", "👩\u200d👧 می\u200cخواهم"},
-		{"soft\u00adhyphen \ufeff \U000e0041", "soft\u00adhyphen \ufeff \U000e0041", `soft\u00adhyphen \ufeff \U000e0041`},
+		{"soft\u00adhyphen \ufeff \U000e0041", "soft\u00adhyphen \ufeff \U000e0041",
+			`soft\u00adhyphen \ufeff \U000e0041`},
 		{`a backslash \x1b`, `a backslash \x1b`, `a backslash \x1b`},
 		{"\ufffd", "\ufffd", "\ufffd"},
 	} {

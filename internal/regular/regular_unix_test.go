@@ -38,7 +38,8 @@ func TestOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, got := range map[string]string{
-		at("link"): "a link", at("nowhere"): "a link", at("null"): "a link", at("pipe"): "a named pipe", os.DevNull: "a device", dir: "a folder",
+		at("link"): "a link", at("nowhere"): "a link", at("null"): "a link", at("pipe"): "a named pipe",
+		os.DevNull: "a device", dir: "a folder",
 	} {
 		if _, err := Own(path); err == nil || !strings.Contains(err.Error(), path+": want a regular file, got "+got) {
 			t.Errorf("%s: got %v, want it to tell %s", path, err, got)
@@ -72,12 +73,15 @@ func TestSpecialFilesAreRefusedAtOnce(t *testing.T) {
 	}
 	long := filepath.Join(dir, strings.Repeat("n", 300))
 	for path, want := range map[string]string{
-		loop: "too many levels of symbolic links", nowhere: `want a regular file, got a link to "none", where nothing is`,
+		loop:    "too many levels of symbolic links",
+		nowhere: `want a regular file, got a link to "none", where nothing is`,
 		through: `want a regular file, got a link to "nowhere", where nothing is`, long: "file name too long",
 		pipe: "want a regular file, got a named pipe", link: "want a regular file, got a named pipe",
-		socket: "want a regular file, got a socket", os.DevNull: "want a regular file, got a device", dir: "want a regular file, got a folder",
+		socket: "want a regular file, got a socket", os.DevNull: "want a regular file, got a device",
+		dir: "want a regular file, got a folder",
 	} {
-		if _, err := Read(path, 10); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if _, err := Read(path, 10); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		} else if errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v is taken for a file that is not there", path, err)

@@ -44,7 +44,8 @@ func TestDraw(t *testing.T) {
 	}
 	all := "\n" + strings.Join(texts, "\n") + "\n"
 	for _, want := range []string{
-		"low", "full", "nothing", "k_proj: singular values", "v_proj: singular values", "k_proj: relative to the largest",
+		"low", "full", "nothing", "k_proj: singular values", "v_proj: singular values",
+		"k_proj: relative to the largest",
 		"v_proj: share of |ΔW|² in the largest", "k_proj: φ(i, j) of low", "j, directions of full",
 	} {
 		if strings.Count(all, "\n"+want+"\n") != 1 {

@@ -27,12 +27,14 @@ func Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	kind := info.Mode().Type()
 	switch input, err := os.Stdin.Stat(); {
-	case err == nil && !kind.IsDir() && os.SameFile(info, input): // a socket cannot be opened again, and a terminal need not
+	case err == nil && !kind.IsDir() && os.SameFile(info,
+		input): // a socket cannot be opened again, and a terminal need not
 		return newPipe(ctx, func() (io.ReadCloser, error) { return io.NopCloser(os.Stdin), nil }), nil
 	case kind&fs.ModeNamedPipe != 0:
 		return newPipe(ctx, func() (io.ReadCloser, error) { return os.Open(path) }), nil
 	}
-	return nil, &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a file or a pipe, got %s", regular.Kind(info.Mode()))}
+	return nil, &fs.PathError{Op: "open", Path: path,
+		Err: fmt.Errorf("want a file or a pipe, got %s", regular.Kind(info.Mode()))}
 }
 
 // Read reads the whole of what Open opens, of at most so many bytes.
@@ -44,7 +46,8 @@ func Read(ctx context.Context, path string, most int) ([]byte, error) {
 	defer r.Close()
 	if f, ok := r.(file); ok {
 		if info, err := f.Stat(); err == nil && info.Size() > int64(most) {
-			return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("want at most %d bytes, got %d", most, info.Size())}
+			return nil, &fs.PathError{Op: "read", Path: path,
+				Err: fmt.Errorf("want at most %d bytes, got %d", most, info.Size())}
 		}
 	}
 	text, err := io.ReadAll(io.LimitReader(r, int64(most)+1))

@@ -96,11 +96,13 @@ func TestWhatIsNoStream(t *testing.T) {
 		dir: "want a file or a pipe, got a folder", "/dev/zero": "want a file or a pipe, got a device",
 		nowhere: "got a link to", filepath.Join(dir, "none"): "no such file",
 	} {
-		if _, err := Read(t.Context(), path, 10); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+		if _, err := Read(t.Context(), path, 10); err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", path, err, want)
 		}
 	}
-	if _, err := Read(t.Context(), path, 9); err == nil || !strings.Contains(err.Error(), path+": want at most 9 bytes, got 10") {
+	if _, err := Read(t.Context(), path, 9); err == nil ||
+		!strings.Contains(err.Error(), path+": want at most 9 bytes, got 10") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

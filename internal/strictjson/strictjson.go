@@ -99,7 +99,8 @@ func Items(text []byte) (all []Item, err error) {
 
 // walk checks text and calls entry for each that an object or list has; value reads one
 // with its offset.
-func walk(text []byte, kind jsontext.Kind, want string, entry func(d *jsontext.Decoder, value func() ([]byte, int))) error {
+func walk(text []byte, kind jsontext.Kind, want string,
+	entry func(d *jsontext.Decoder, value func() ([]byte, int))) error {
 	if err := Check(text); err != nil {
 		return err
 	}
@@ -239,7 +240,8 @@ func typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8,
+		reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return fmt.Sprintf("a whole number of %d bits", t.Bits())
 	case reflect.Float32, reflect.Float64:
 		return "a number"

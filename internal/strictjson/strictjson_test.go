@@ -108,7 +108,8 @@ func TestOffsets(t *testing.T) {
 	if want := []string{`{"c": "]"}`, `"x"`, `[]`}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("items %q, error %v, want %q", got, err, want)
 	}
-	for text, want := range map[string]string{`{}`: "line 1: want a list, got an object", `[1,]`: "want JSON", `[{"a": 1, "a": 2}]`: "each name once"} {
+	for text, want := range map[string]string{`{}`: "line 1: want a list, got an object", `[1,]`: "want JSON",
+		`[{"a": 1, "a": 2}]`: "each name once"} {
 		if _, err := Items([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s", text, err, want)
 		}

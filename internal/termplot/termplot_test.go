@@ -25,7 +25,8 @@ func TestPictures(t *testing.T) {
 		want   string
 	}{
 		// a diagonal of 20×12 dots; the mark of a later series stands over the line
-		{"a line and a mark", []Series{{Name: "line", X: []float64{0, 10}, Y: []float64{0, 3}}, {Name: "mark", X: []float64{0}, Y: []float64{3}, Mark: '×'}},
+		{"a line and a mark", []Series{{Name: "line", X: []float64{0, 10}, Y: []float64{0, 3}},
+			{Name: "mark", X: []float64{0}, Y: []float64{3}, Mark: '×'}},
 			Options{Title: "title", XLabel: "step", Width: 10, Height: 3}, `
 title
 3 ┤×     ⢀⡠⠔⠊
@@ -45,7 +46,8 @@ title
     └┬────┬────┬
      1    2    3
 `},
-		{"what cannot be drawn interrupts the line", []Series{{Y: []float64{1, 1, nan, 1, inf, 0, -1, 1, 1}}}, Options{Width: 8, Height: 3, LogY: true}, `
+		{"what cannot be drawn interrupts the line", []Series{{Y: []float64{1, 1, nan, 1, inf, 0, -1, 1, 1}}},
+			Options{Width: 8, Height: 3, LogY: true}, `
   2 ┤
   1 ┤⠒⠂ ⠂  ⠐⠒
 0.5 ┤
@@ -63,7 +65,8 @@ title
 func TestColorIsTheOnlyDifference(t *testing.T) {
 	series := []Series{{Name: "a", Y: []float64{1, 5, 2}}, {Name: "b", Y: []float64{3, 3, 3}, Mark: '●'}}
 	plain, colored := draw(t, series, Options{}), draw(t, series, Options{Color: true})
-	if strings.Contains(plain, "\x1b") || !strings.Contains(colored, "\x1b[33m●\x1b[0m b") || !strings.Contains(colored, "\x1b[36m⠤⠤\x1b[0m a") {
+	if strings.Contains(plain, "\x1b") || !strings.Contains(colored, "\x1b[33m●\x1b[0m b") ||
+		!strings.Contains(colored, "\x1b[36m⠤⠤\x1b[0m a") {
 		t.Errorf("plain\n%s\ncolored\n%s", plain, colored)
 	}
 	if got := strings.NewReplacer("\x1b[0m", "", "\x1b[36m", "", "\x1b[33m", "").Replace(colored); got != plain {
@@ -74,7 +77,8 @@ func TestColorIsTheOnlyDifference(t *testing.T) {
 // Any numbers: every line stays within the frame, and there is an end.
 func TestExtremes(t *testing.T) {
 	big, small := math.MaxFloat64, math.SmallestNonzeroFloat64
-	for _, y := range [][]float64{{big, -big}, {big}, {-big}, {small}, {small, big}, {0}, {-1, -1}, {1, 1 + 1e-15}, {1e17, 1e17 + 16}} {
+	for _, y := range [][]float64{{big, -big}, {big}, {-big}, {small}, {small, big}, {0}, {-1, -1}, {1, 1 + 1e-15},
+		{1e17, 1e17 + 16}} {
 		for _, o := range []Options{{}, {LogY: true}, {Width: 1, Height: 1}} {
 			o.Title = "extremes"
 			got := draw(t, []Series{{X: y, Y: y}, {X: y, Y: y, Mark: 'o'}}, o)

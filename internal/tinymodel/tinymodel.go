@@ -17,8 +17,10 @@ const Positions = 64
 // Config is the shape of the models: two layers of 32, 4 heads of which 2 have keys.
 func Config() llama.Config {
 	return llama.Config{
-		ModelType: "llama", Vocab: vocabulary, Hidden: 32, Intermediate: 72, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 8,
-		MaxPositions: Positions, NormEps: 1e-5, InitRange: 0.2, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 0, EOS: []int32{1},
+		ModelType: "llama", Vocab: vocabulary, Hidden: 32, Intermediate: 72, Layers: 2, Heads: 4, KVHeads: 2,
+		HeadDim:      8,
+		MaxPositions: Positions, NormEps: 1e-5, InitRange: 0.2, RoPE: ops.RoPEScaling{Theta: 10000}, BOS: 0,
+		EOS: []int32{1},
 	}
 }
 
@@ -67,10 +69,11 @@ func tokenizer(t tester) []byte {
 		ids[string(c)] = len(ids)
 	}
 	text, err := json.Marshal(object{
-		"version":      "1.0",
-		"added_tokens": []object{{"id": 0, "content": "<s>", "special": true}, {"id": 1, "content": "</s>", "special": true}},
-		"model":        object{"type": "BPE", "vocab": ids, "merges": []string{}},
-		"decoder":      object{"type": "Fuse"},
+		"version": "1.0",
+		"added_tokens": []object{{"id": 0, "content": "<s>", "special": true},
+			{"id": 1, "content": "</s>", "special": true}},
+		"model":   object{"type": "BPE", "vocab": ids, "merges": []string{}},
+		"decoder": object{"type": "Fuse"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -124,7 +124,8 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (*Result
 	}
 	r.Model = x.model
 	r.Report.Parameters = x.trainable()
-	x.validation = data.Batches(x.sequences(rows(NewTasks, 2*cfg.TestRows, stream(cfg.Seed, forValidation))), cfg.TestRows)
+	x.validation = data.Batches(x.sequences(rows(NewTasks, 2*cfg.TestRows, stream(cfg.Seed, forValidation))),
+		cfg.TestRows)
 
 	p.Say(fmt.Sprintf("A LLaMA of %d parameters learns from scratch: %s.", r.Report.Parameters, Names(BaseTasks)))
 	if err := x.train(ctx, BaseTasks, forBase, baseRate); err != nil {
@@ -149,7 +150,8 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (*Result
 	r.LoRA, r.MultiLoRA = lora.adapter, multi.adapter
 	r.Report.Methods = []MethodReport{lora.MethodReport, multi.MethodReport}
 	for i, t := range NewTasks {
-		r.Report.Scores = append(r.Report.Scores, TaskScore{t.Name, Chance, base[i].Score, lora.scores[i].Score, multi.scores[i].Score})
+		r.Report.Scores = append(r.Report.Scores, TaskScore{t.Name, Chance, base[i].Score, lora.scores[i].Score,
+			multi.scores[i].Score})
 	}
 	r.Report.Seconds = time.Since(start).Seconds()
 	return r, nil
@@ -158,7 +160,8 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress) (*Result
 // shape is the base model's.
 func (x *experiment) shape() llama.Config {
 	return llama.Config{
-		ModelType: "llama", Vocab: x.tok.VocabSize(), Hidden: 64, Intermediate: 172, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16,
+		ModelType: "llama", Vocab: x.tok.VocabSize(), Hidden: 64, Intermediate: 172, Layers: 2, Heads: 4, KVHeads: 2,
+		HeadDim:      16,
 		MaxPositions: 32, NormEps: 1e-5, InitRange: 0.1, Tied: true,
 		RoPE: ops.RoPEScaling{Theta: 10000}, BOS: synthetic.BOS, EOS: []int32{synthetic.EOS},
 	}

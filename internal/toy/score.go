@@ -17,7 +17,8 @@ func (x *experiment) score(ctx context.Context, tasks []Task) ([]BaseScore, erro
 			want, prompts = append(want, row.Completion), append(prompts, tokenizer.EncodeWithBOS(x.tok, row.Prompt))
 		}
 		ids := make([][]int32, len(prompts))
-		for next, err := range x.model.GenerateBatch(ctx, prompts, llama.GenerateOptions{MaxTokens: length + 1, StopIDs: x.model.Config.EOS}) {
+		for next, err := range x.model.GenerateBatch(ctx, prompts,
+			llama.GenerateOptions{MaxTokens: length + 1, StopIDs: x.model.Config.EOS}) {
 			if err != nil {
 				return nil, err
 			}

@@ -83,7 +83,8 @@ func TestRowsHoldTasksInEqualParts(t *testing.T) {
 	for _, r := range all {
 		mark, asked, ok := strings.Cut(strings.TrimSuffix(r.Prompt, "="), " ")
 		marks[mark]++
-		if !ok || len(asked) != length || len(r.Completion) != length || strings.Trim(asked+r.Completion, "abcdefgh") != "" {
+		if !ok || len(asked) != length || len(r.Completion) != length ||
+			strings.Trim(asked+r.Completion, "abcdefgh") != "" {
 			t.Errorf("row %+v", r)
 		}
 	}
@@ -123,7 +124,8 @@ func TestRun(t *testing.T) {
 	if p.done != 7*15 || p.of != p.done || len(p.lines) != 2+6 {
 		t.Errorf("%d of %d steps, lines %q", p.done, p.of, p.lines)
 	}
-	if len(report.BaseScores) != len(BaseTasks) || len(report.Scores) != len(NewTasks) || report.Parameters < 50_000 || report.Seconds <= 0 {
+	if len(report.BaseScores) != len(BaseTasks) || len(report.Scores) != len(NewTasks) ||
+		report.Parameters < 50_000 || report.Seconds <= 0 {
 		t.Errorf("report %+v", report)
 	}
 	for _, s := range report.Scores {
@@ -139,7 +141,8 @@ func TestRun(t *testing.T) {
 	for _, m := range report.Methods {
 		checkMethod(t, m)
 	}
-	if !reflect.DeepEqual(r.MultiLoRA.Layers(), r.LoRA.Layers()) || r.MultiLoRA.Config().Method != multilora.MethodMultiLoRA {
+	if !reflect.DeepEqual(r.MultiLoRA.Layers(), r.LoRA.Layers()) ||
+		r.MultiLoRA.Config().Method != multilora.MethodMultiLoRA {
 		t.Error("the adapters of the result are not those of the methods")
 	}
 
@@ -156,11 +159,14 @@ func TestRun(t *testing.T) {
 
 func checkMethod(t *testing.T, m MethodReport) {
 	t.Helper()
-	best := slices.MinFunc(m.Rates, func(a, b RateReport) int { return int(math.Copysign(1, a.ValidationLoss-b.ValidationLoss)) })
+	best := slices.MinFunc(m.Rates, func(a, b RateReport) int {
+		return int(math.Copysign(1, a.ValidationLoss-b.ValidationLoss))
+	})
 	if len(m.Rates) != 3 || m.Rate != best.Rate || m.ValidationLoss != best.ValidationLoss {
 		t.Errorf("%s: rate %v with loss %v of %v", m.Method, m.Rate, m.ValidationLoss, m.Rates)
 	}
-	if len(m.Layers) != 14 || len(m.Spectrum) != 12 || m.Spectrum[0] != 1 || !slices.IsSortedFunc(m.Spectrum, func(a, b float64) int { return int(math.Copysign(1, b-a)) }) {
+	if len(m.Layers) != 14 || len(m.Spectrum) != 12 || m.Spectrum[0] != 1 ||
+		!slices.IsSortedFunc(m.Spectrum, func(a, b float64) int { return int(math.Copysign(1, b-a)) }) {
 		t.Errorf("%s: %d layers, spectrum %v", m.Method, len(m.Layers), m.Spectrum)
 	}
 	mean := 0.0

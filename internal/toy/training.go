@@ -15,7 +15,8 @@ import (
 
 // train makes steps on fresh rows that hold every task in equal parts. All runs for one
 // purpose see the same rows.
-func (x *experiment) train(ctx context.Context, tasks []Task, purpose uint32, rate float64, groups ...optim.Group) error {
+func (x *experiment) train(ctx context.Context, tasks []Task, purpose uint32, rate float64,
+	groups ...optim.Group) error {
 	params, err := optim.Gather(x.device, x.model, groups...)
 	if err != nil {
 		return err
@@ -60,7 +61,8 @@ func (x *experiment) trainable() int {
 func (x *experiment) sequences(rows []Row) []data.Sequence {
 	all := make([]data.Sequence, len(rows))
 	for i, r := range rows {
-		prompt, completion := tokenizer.EncodeWithBOS(x.tok, r.Prompt), append(x.tok.Encode(r.Completion), synthetic.EOS)
+		prompt, completion := tokenizer.EncodeWithBOS(x.tok, r.Prompt),
+			append(x.tok.Encode(r.Completion), synthetic.EOS)
 		all[i] = data.NewSequence(prompt, completion, x.model.Config.MaxPositions)
 	}
 	return all
@@ -98,7 +100,8 @@ func (x *experiment) adapt(ctx context.Context, method multilora.Method, modules
 			return best, err
 		}
 		best.Rates = append(best.Rates, RateReport{rate, loss})
-		x.progress.Say(fmt.Sprintf("  %-9s  %d × rank %-2d  learning rate %-5g  validation loss %.4f", method, modules, rank, rate, loss))
+		x.progress.Say(fmt.Sprintf("  %-9s  %d × rank %-2d  learning rate %-5g  validation loss %.4f", method,
+			modules, rank, rate, loss))
 		a.Detach()
 		if best.adapter == nil || loss < best.ValidationLoss {
 			best.adapter, best.Rate, best.ValidationLoss = a, rate, loss

@@ -33,7 +33,8 @@ func read(info *debug.BuildInfo) Build {
 	for _, m := range append(info.Deps, &info.Main) {
 		// A working tree has "(devel)", or a pseudo-version, which says less than Number and
 		// the revision do.
-		if m.Path == module && strings.HasPrefix(m.Version, "v") && strings.Count(m.Version, "-") < 2 && !strings.Contains(m.Version, "+") {
+		if m.Path == module && strings.HasPrefix(m.Version, "v") && strings.Count(m.Version, "-") < 2 &&
+			!strings.Contains(m.Version, "+") {
 			b.Version = strings.TrimPrefix(m.Version, "v")
 		}
 	}

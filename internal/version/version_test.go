@@ -17,10 +17,15 @@ func TestRead(t *testing.T) {
 	}{
 		{"installed", debug.BuildInfo{Main: debug.Module{Path: module, Version: "v0.3.1"}}, "0.3.1"},
 		{"a candidate", debug.BuildInfo{Main: debug.Module{Path: module, Version: "v0.3.1-rc.1"}}, "0.3.1-rc.1"},
-		{"a dependency", debug.BuildInfo{Main: debug.Module{Path: "example.com/x", Version: "v9.0.0"}, Deps: []*debug.Module{{Path: module, Version: "v0.3.1"}}}, "0.3.1"},
-		{"a working tree", debug.BuildInfo{Main: debug.Module{Path: module, Version: "(devel)"}, Settings: settings}, Number + "+0123456789ab.modified"},
-		{"a commit", debug.BuildInfo{Main: debug.Module{Path: module, Version: "v0.0.0-20261128120000-0123456789ab"}, Settings: settings[:2]}, Number + "+0123456789ab"},
-		{"a changed commit", debug.BuildInfo{Main: debug.Module{Path: module, Version: "v0.3.2-0.20261128120000-0123456789ab+dirty"}, Settings: settings}, Number + "+0123456789ab.modified"},
+		{"a dependency", debug.BuildInfo{Main: debug.Module{Path: "example.com/x", Version: "v9.0.0"},
+			Deps: []*debug.Module{{Path: module, Version: "v0.3.1"}}}, "0.3.1"},
+		{"a working tree", debug.BuildInfo{Main: debug.Module{Path: module, Version: "(devel)"}, Settings: settings},
+			Number + "+0123456789ab.modified"},
+		{"a commit", debug.BuildInfo{Main: debug.Module{Path: module, Version: "v0.0.0-20261128120000-0123456789ab"},
+			Settings: settings[:2]}, Number + "+0123456789ab"},
+		{"a changed commit", debug.BuildInfo{Main: debug.Module{Path: module,
+			Version: "v0.3.2-0.20261128120000-0123456789ab+dirty"}, Settings: settings},
+			Number + "+0123456789ab.modified"},
 		{"nothing recorded", debug.BuildInfo{}, Number},
 	} {
 		if got := read(&c.info).String(); got != c.want {

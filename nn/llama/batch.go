@@ -66,7 +66,8 @@ func (c *Config) CheckBatch(b Batch) error {
 		}
 		for i, v := range s.data {
 			if (int(v) < s.from || int(v) >= s.to) && int(v) != s.or {
-				return fmt.Errorf("%s %d in row %d, token %d: want %d to %d", s.name, v, i/b.Len(), i%b.Len(), s.from, s.to-1)
+				return fmt.Errorf("%s %d in row %d, token %d: want %d to %d", s.name, v, i/b.Len(), i%b.Len(), s.from,
+					s.to-1)
 			}
 		}
 	}

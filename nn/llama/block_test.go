@@ -112,7 +112,8 @@ func TestBlockAgainstFloat64(t *testing.T) {
 		dt            tensor.DType
 		values, grads float64 // largest errors allowed
 		normHeads     bool
-	}{{tensor.F64, 1e-6, 1e-6, false}, {tensor.F32, 1e-5, 1e-4, false}, {tensor.F64, 1e-6, 1e-6, true}} { // the rotary table is f32 in all
+	}{{tensor.F64, 1e-6, 1e-6, false}, {tensor.F32, 1e-5, 1e-4, false},
+		{tensor.F64, 1e-6, 1e-6, true}} { // the rotary table is f32 in all
 		if c.dt == tensor.F64 && testdevice.Name() != "cpu" {
 			continue // no shader has f64
 		}
@@ -143,7 +144,8 @@ func TestBlockAgainstFloat64(t *testing.T) {
 		}
 
 		tape := autograd.NewTape(d)
-		table := d.FromFloat32s(stat, ops.RoPETable(refTokens, refHeadDim, ops.RoPEScaling{Theta: refTheta}), refTokens, refHeadDim)
+		table := d.FromFloat32s(stat, ops.RoPETable(refTokens, refHeadDim, ops.RoPEScaling{Theta: refTheta}),
+			refTokens, refHeadDim)
 		leaf := tape.Leaf(d.FromFloat64s(c.dt, x, 1, refTokens, refHidden))
 		y := block.Forward(leaf, nn.Context{RoPE: autograd.Const(table)})
 		tape.Keep(y)

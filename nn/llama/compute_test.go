@@ -21,9 +21,10 @@ func blocks(t *testing.T, d *tensor.Device) (dir string) {
 	return dir
 }
 
-// A q8 or q4 model computes in 16 bits what its dequantized weights compute so, to the
-// bit. Its weights are those of the model that computes in f32, and its logits differ as
-// two roundings of activations do: by some 2^-9 of them in bf16, 2^-12 in f16, and each layer of this model enlarges that.
+// A q8 or q4 model computes in 16 bits what its dequantized weights compute so, to the bit. Its
+// weights are those of the model that computes in f32, and its logits differ as two roundings of
+// activations do: by some 2^-9 of them in bf16, 2^-12 in f16, and each layer of this model enlarges
+// that.
 func TestComputeDType(t *testing.T) {
 	d := open(t)
 	dir := blocks(t, d)
@@ -63,7 +64,8 @@ func TestComputeDType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			within(t, "the decoder's logits", slices.Concat(first...), slices.Concat(got[19*37:20*37], got[39*37:]), most)
+			within(t, "the decoder's logits", slices.Concat(first...), slices.Concat(got[19*37:20*37], got[39*37:]),
+				most)
 			decoder.Close()
 		}
 	}

@@ -156,7 +156,8 @@ func (c *Config) check(file string) error {
 		return &Error{File: file, Field: field, Want: want, Got: fmt.Sprint(got)}
 	}
 	for name, size := range map[string]int{
-		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate, "num_hidden_layers": c.Layers,
+		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate,
+		"num_hidden_layers":   c.Layers,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
 		"max_position_embeddings": c.MaxPositions,
 	} {
@@ -209,7 +210,8 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	}
 	set := map[string]any{
 		"architectures": []string{kind.class}, "model_type": c.ModelType, "hidden_act": "silu",
-		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate, "num_hidden_layers": c.Layers,
+		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate,
+		"num_hidden_layers":   c.Layers,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
 		"max_position_embeddings": c.MaxPositions, "rms_norm_eps": number(c.NormEps),
 		"initializer_range":   number(c.InitRange),

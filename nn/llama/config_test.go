@@ -36,7 +36,8 @@ func with(t testing.TB, changes map[string]any) []byte {
 func TestParseConfig(t *testing.T) {
 	type object = map[string]any
 	null := json.RawMessage("null")
-	llama3 := object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}
+	llama3 := object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+		"original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}
 	for name, c := range map[string]struct {
 		changes object
 		want    func(c *Config)
@@ -44,46 +45,65 @@ func TestParseConfig(t *testing.T) {
 		"plain":               {nil, func(*Config) {}},
 		"heads are key heads": {object{"num_key_value_heads": nil}, func(c *Config) { c.KVHeads = 4 }},
 		"head_dim":            {object{"head_dim": 32}, func(c *Config) { c.HeadDim = 32 }},
-		"null is not there":   {object{"head_dim": json.RawMessage("null"), "quantization_config": json.RawMessage("null")}, func(*Config) {}},
-		"several ends":        {object{"eos_token_id": []int{2, 7}}, func(c *Config) { c.EOS = []int32{2, 7} }},
-		"no ends":             {object{"eos_token_id": nil, "bos_token_id": nil}, func(c *Config) { c.EOS, c.BOS = nil, -1 }},
-		"tied":                {object{"tie_word_embeddings": true}, func(c *Config) { c.Tied = true }},
-		"biases":              {object{"attention_bias": true, "mlp_bias": true}, func(c *Config) { c.QKVBias, c.OBias, c.MLPBias = true, true, true }},
-		"theta, older":        {object{"rope_theta": 500.0}, func(c *Config) { c.RoPE.Theta = 500 }},
-		"theta, newer":        {object{"rope_parameters": object{"rope_theta": 500.0, "rope_type": "default"}}, func(c *Config) { c.RoPE.Theta = 500 }},
-		"linear, oldest":      {object{"rope_scaling": object{"type": "linear", "factor": 4.0}}, func(c *Config) { c.RoPE.Factor = 4 }},
-		"linear, newer":       {object{"rope_parameters": object{"rope_type": "linear", "factor": 4.0}}, func(c *Config) { c.RoPE.Factor = 4 }},
+		"null is not there": {object{"head_dim": json.RawMessage("null"),
+			"quantization_config": json.RawMessage("null")}, func(*Config) {}},
+		"several ends": {object{"eos_token_id": []int{2, 7}}, func(c *Config) { c.EOS = []int32{2, 7} }},
+		"no ends":      {object{"eos_token_id": nil, "bos_token_id": nil}, func(c *Config) { c.EOS, c.BOS = nil, -1 }},
+		"tied":         {object{"tie_word_embeddings": true}, func(c *Config) { c.Tied = true }},
+		"biases": {object{"attention_bias": true, "mlp_bias": true},
+			func(c *Config) { c.QKVBias, c.OBias, c.MLPBias = true, true, true }},
+		"theta, older": {object{"rope_theta": 500.0}, func(c *Config) { c.RoPE.Theta = 500 }},
+		"theta, newer": {object{"rope_parameters": object{"rope_theta": 500.0, "rope_type": "default"}},
+			func(c *Config) { c.RoPE.Theta = 500 }},
+		"linear, oldest": {object{"rope_scaling": object{"type": "linear", "factor": 4.0}},
+			func(c *Config) { c.RoPE.Factor = 4 }},
+		"linear, newer": {object{"rope_parameters": object{"rope_type": "linear", "factor": 4.0}},
+			func(c *Config) { c.RoPE.Factor = 4 }},
 		"llama3": {object{"rope_parameters": llama3}, func(c *Config) {
 			c.RoPE = ops.RoPEScaling{Theta: 500, Factor: 8, OriginalPositions: 32, LowFreqFactor: 1, HighFreqFactor: 4}
 		}},
-		"llama3, both spellings": {object{"rope_parameters": llama3, "rope_scaling": llama3, "rope_theta": 500.0}, func(c *Config) {
-			c.RoPE = ops.RoPEScaling{Theta: 500, Factor: 8, OriginalPositions: 32, LowFreqFactor: 1, HighFreqFactor: 4}
-		}},
-		"mistral":                   {object{"model_type": "mistral", "sliding_window": 9}, func(c *Config) { c.ModelType, c.Windows = "mistral", []int{9, 9} }},
-		"mistral without a window":  {object{"model_type": "mistral", "sliding_window": null}, func(c *Config) { c.ModelType = "mistral" }},
-		"mistral that says nothing": {object{"model_type": "mistral"}, func(c *Config) { c.ModelType, c.Windows = "mistral", []int{4096, 4096} }},
-		"mistral, layer types": {object{"model_type": "mistral", "sliding_window": 9, "layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
+		"llama3, both spellings": {object{"rope_parameters": llama3, "rope_scaling": llama3, "rope_theta": 500.0},
+			func(c *Config) {
+				c.RoPE = ops.RoPEScaling{Theta: 500, Factor: 8, OriginalPositions: 32, LowFreqFactor: 1,
+					HighFreqFactor: 4}
+			}},
+		"mistral": {object{"model_type": "mistral", "sliding_window": 9},
+			func(c *Config) { c.ModelType, c.Windows = "mistral", []int{9, 9} }},
+		"mistral without a window": {object{"model_type": "mistral", "sliding_window": null},
+			func(c *Config) { c.ModelType = "mistral" }},
+		"mistral that says nothing": {object{"model_type": "mistral"},
+			func(c *Config) { c.ModelType, c.Windows = "mistral", []int{4096, 4096} }},
+		"mistral, layer types": {object{"model_type": "mistral", "sliding_window": 9,
+			"layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
 			c.ModelType, c.Windows = "mistral", []int{9, 0}
 		}},
 		"llama, a window that it has not": {object{"sliding_window": 9}, func(*Config) {}},
-		"qwen2, window not used":          {object{"model_type": "qwen2", "sliding_window": 9}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
-		"qwen2, window from a layer on": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "max_window_layers": 1}, func(c *Config) {
+		"qwen2, window not used": {object{"model_type": "qwen2", "sliding_window": 9},
+			func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
+		"qwen2, window from a layer on": {object{"model_type": "qwen2", "sliding_window": 9,
+			"use_sliding_window": true, "max_window_layers": 1}, func(c *Config) {
 			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{0, 9}
 		}},
-		"qwen2, window of the family": {object{"model_type": "qwen2", "use_sliding_window": true, "max_window_layers": 0}, func(c *Config) {
+		"qwen2, window of the family": {object{"model_type": "qwen2", "use_sliding_window": true,
+			"max_window_layers": 0}, func(c *Config) {
 			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{4096, 4096}
 		}},
 		"qwen2, window in later layers": {object{"model_type": "qwen2", "use_sliding_window": true}, func(c *Config) {
 			c.ModelType, c.QKVBias = "qwen2", true // from layer 28 on
 		}},
-		"qwen2, no window":          {object{"model_type": "qwen2", "use_sliding_window": true, "sliding_window": null}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
-		"qwen2, full in all layers": {object{"model_type": "qwen2", "layer_types": []string{"full_attention", "full_attention"}}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
-		"qwen2, layer types": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
+		"qwen2, no window": {object{"model_type": "qwen2", "use_sliding_window": true,
+			"sliding_window": null}, func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
+		"qwen2, full in all layers": {object{"model_type": "qwen2",
+			"layer_types": []string{"full_attention", "full_attention"}},
+			func(c *Config) { c.ModelType, c.QKVBias = "qwen2", true }},
+		"qwen2, layer types": {object{"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true,
+			"layer_types": []string{"sliding_attention", "full_attention"}}, func(c *Config) {
 			c.ModelType, c.QKVBias, c.Windows = "qwen2", true, []int{9, 0}
 		}},
 	} {
 		want := Config{
-			ModelType: "llama", Vocab: 320, Hidden: 64, Intermediate: 172, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16, MaxPositions: 256,
+			ModelType: "llama", Vocab: 320, Hidden: 64, Intermediate: 172, Layers: 2, Heads: 4, KVHeads: 2,
+			HeadDim: 16, MaxPositions: 256,
 			NormEps: 1e-5, InitRange: 0.02, BOS: 1, EOS: []int32{2}, RoPE: ops.RoPEScaling{Theta: 10000},
 		}
 		c.want(&want)
@@ -115,8 +135,10 @@ func TestParseConfigRefuses(t *testing.T) {
 	type object = map[string]any
 	rope := func(fields object) object { return object{"rope_scaling": fields} }
 	for want, changes := range map[string]object{
-		`model_type: want ` + oneOf(modelTypes()) + `, got "gpt2"`:                                               {"model_type": "gpt2"},
-		`model_type: want ` + oneOf(modelTypes()) + `, got ""`:                                                   {"model_type": nil},
+		`model_type: want ` + oneOf(modelTypes()) +
+			`, got "gpt2"`: {"model_type": "gpt2"},
+		`model_type: want ` + oneOf(modelTypes()) +
+			`, got ""`: {"model_type": nil},
 		`hidden_act: want "silu", got "gelu"`:                                                                    {"hidden_act": "gelu"},
 		`quantization_config: want none: quantized checkpoints are not supported, got {"bi`:                      {"quantization_config": object{"bits": 4}},
 		`partial_rotary_factor: want 1, got 0.5`:                                                                 {"partial_rotary_factor": 0.5},
@@ -151,8 +173,11 @@ func TestParseConfigRefuses(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "llama: c: want a JSON object, got its end (line 1)", "null": "llama: c: want a JSON object, got null (line 1)", "[]": "llama: c: want a JSON object, got a list (line 1)",
-		"{": "llama: c: want a JSON object, got its end (line 1)", strings.Repeat("[", 1<<20): "llama: c: want a JSON object, got exceeded max depth (line 1)",
+		"":                         "llama: c: want a JSON object, got its end (line 1)",
+		"null":                     "llama: c: want a JSON object, got null (line 1)",
+		"[]":                       "llama: c: want a JSON object, got a list (line 1)",
+		"{":                        "llama: c: want a JSON object, got its end (line 1)",
+		strings.Repeat("[", 1<<20): "llama: c: want a JSON object, got exceeded max depth (line 1)",
 		"{\"hidden_size\": 64,\n\"hidden_size\": 32}":                                 "llama: c: hidden_size: want each name once, got it twice (line 2)",
 		"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2,\n\n\"factor\": 4}}": "llama: c: rope_scaling.factor: want each name once, got it twice (line 3)",
 		"{\"rms_norm_eps\": NaN}":                                                     "llama: c: rms_norm_eps: want a number of JSON, got NaN, which Python's json module writes (line 1)",
@@ -166,7 +191,8 @@ func TestParseConfigRefuses(t *testing.T) {
 
 // Names are case-sensitive: what is spelled otherwise is another field.
 func TestConfigNamesAreCaseSensitive(t *testing.T) {
-	c, err := parseConfig("c", with(t, map[string]any{"Hidden_Size": 128, "RMS_NORM_EPS": 0.5, "Vocab_size": 7, "Model_Type": "qwen2"}))
+	c, err := parseConfig("c", with(t, map[string]any{"Hidden_Size": 128, "RMS_NORM_EPS": 0.5, "Vocab_size": 7,
+		"Model_Type": "qwen2"}))
 	if err != nil || c.Hidden != 64 || c.NormEps != 1e-5 || c.Vocab != 320 || c.ModelType != "llama" {
 		t.Errorf("got %+v, error %v", c, err)
 	}
@@ -175,10 +201,13 @@ func TestConfigNamesAreCaseSensitive(t *testing.T) {
 // What a config.json does not say is what transformers takes for its family.
 func TestConfigDefaults(t *testing.T) {
 	for kind, want := range map[string]Config{
-		"llama": {Vocab: 32000, Hidden: 4096, Intermediate: 11008, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128, MaxPositions: 2048},
-		"mistral": {Vocab: 32000, Hidden: 4096, Intermediate: 14336, Layers: 32, Heads: 32, KVHeads: 8, HeadDim: 128, MaxPositions: 131072,
-			Windows: slices.Repeat([]int{4096}, 32)},
-		"qwen2": {Vocab: 151936, Hidden: 4096, Intermediate: 22016, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128, MaxPositions: 32768, QKVBias: true},
+		"llama": {Vocab: 32000, Hidden: 4096, Intermediate: 11008, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128,
+			MaxPositions: 2048},
+		"mistral": {Vocab: 32000, Hidden: 4096, Intermediate: 14336, Layers: 32, Heads: 32, KVHeads: 8, HeadDim: 128,
+			MaxPositions: 131072,
+			Windows:      slices.Repeat([]int{4096}, 32)},
+		"qwen2": {Vocab: 151936, Hidden: 4096, Intermediate: 22016, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128,
+			MaxPositions: 32768, QKVBias: true},
 	} {
 		want.ModelType, want.NormEps, want.InitRange, want.BOS, want.RoPE.Theta = kind, 1e-6, 0.02, -1, 10000
 		got, err := parseConfig("c", []byte(`{"model_type": "`+kind+`"}`))
@@ -193,7 +222,8 @@ func TestConfigByHand(t *testing.T) {
 	for _, c := range []struct {
 		kind    string
 		windows []int
-	}{{"mistral", nil}, {"mistral", []int{7, 7}}, {"mistral", []int{0, 7}}, {"qwen2", nil}, {"qwen2", []int{7, 0}}, {"llama", nil}} {
+	}{{"mistral", nil}, {"mistral", []int{7, 7}}, {"mistral", []int{0, 7}}, {"qwen2", nil}, {"qwen2", []int{7, 0}},
+		{"llama", nil}} {
 		want, err := parseConfig("c", with(t, map[string]any{"model_type": c.kind}))
 		if err != nil {
 			t.Fatal(err)
@@ -210,7 +240,8 @@ func TestConfigByHand(t *testing.T) {
 	}
 	c, err := parseConfig("c", with(t, map[string]any{"model_type": "mistral"}))
 	c.Windows = []int{3, 5}
-	if _, err2 := json.Marshal(c); err != nil || err2 == nil || !strings.Contains(err2.Error(), "sliding_window: want one window for all layers that have one, got [3 5]") {
+	if _, err2 := json.Marshal(c); err != nil || err2 == nil ||
+		!strings.Contains(err2.Error(), "sliding_window: want one window for all layers that have one, got [3 5]") {
 		t.Errorf("errors %v, %v", err, err2)
 	}
 }
@@ -230,7 +261,8 @@ func TestReadConfig(t *testing.T) {
 		t.Errorf("EOS is %v, error %v; want [5 6]", c.EOS, err)
 	}
 	text, err := json.Marshal(c)
-	if err != nil || !strings.Contains(string(text), `"some_other_program":"x"`) || !strings.Contains(string(text), `"eos_token_id":[5,6]`) {
+	if err != nil || !strings.Contains(string(text), `"some_other_program":"x"`) ||
+		!strings.Contains(string(text), `"eos_token_id":[5,6]`) {
 		t.Errorf("written config is %s, error %v", text, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, generationFile), []byte(`[]`), 0o666); err != nil {

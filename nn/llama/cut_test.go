@@ -23,8 +23,9 @@ func TestLoadOfAFileCutShort(t *testing.T) {
 	}
 	defer d.Close()
 	c := Config{
-		ModelType: "llama", Vocab: 300, Hidden: 64, Intermediate: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32, MaxPositions: 64,
-		NormEps: 1e-5, InitRange: 0.1, BOS: 1, EOS: []int32{2},
+		ModelType: "llama", Vocab: 300, Hidden: 64, Intermediate: 64, Layers: 4, Heads: 2, KVHeads: 2, HeadDim: 32,
+		MaxPositions: 64,
+		NormEps:      1e-5, InitRange: 0.1, BOS: 1, EOS: []int32{2},
 	}
 	c.RoPE.Theta = 10000
 	m, err := New(d, c, 1)

@@ -18,7 +18,8 @@ func ExampleModel_Generate() {
 	}
 	defer d.Close()
 
-	model, err := llama.Load(context.Background(), d, "../../testdata/golden/llama-gqa", llama.LoadOptions{DType: tensor.F32})
+	model, err := llama.Load(context.Background(), d, "../../testdata/golden/llama-gqa",
+		llama.LoadOptions{DType: tensor.F32})
 	if err != nil {
 		log.Fatal(err)
 	}

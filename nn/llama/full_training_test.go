@@ -41,7 +41,8 @@ func TestFullTraining(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b := NewBatch([][]int32{text(1, 20, c.Vocab), text(2, 20, c.Vocab)}, [][]int32{text(3, 20, c.Vocab), text(4, 20, c.Vocab)})
+			b := NewBatch([][]int32{text(1, 20, c.Vocab), text(2, 20, c.Vocab)},
+				[][]int32{text(3, 20, c.Vocab), text(4, 20, c.Vocab)})
 			var losses []float32
 			for range 8 {
 				tape := autograd.NewTape(d)
@@ -86,7 +87,8 @@ func TestFullTraining(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if rounded := autograd.NewParam(d.FromFloat32s(dt, values, p.Value.Shape()...)); !slices.Equal(raw(t, p), raw(t, rounded)) {
+					if rounded := autograd.NewParam(d.FromFloat32s(dt, values,
+						p.Value.Shape()...)); !slices.Equal(raw(t, p), raw(t, rounded)) {
 						t.Errorf("%s is not its master, rounded to %s", name, dt)
 					}
 				}

@@ -30,9 +30,11 @@ func FuzzGGUFConfig(f *testing.F) {
 	}
 	type object = map[string]any
 	for _, changes := range []object{
-		nil, {"model_type": "mistral", "sliding_window": 9}, {"model_type": "mistral", "sliding_window": json.RawMessage("null")}, {"model_type": "qwen2"},
+		nil, {"model_type": "mistral", "sliding_window": 9},
+		{"model_type": "mistral", "sliding_window": json.RawMessage("null")}, {"model_type": "qwen2"},
 		{"rope_scaling": object{"type": "linear", "factor": 4.0}},
-		{"rope_parameters": object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}},
+		{"rope_parameters": object{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+			"original_max_position_embeddings": 32, "rope_type": "llama3", "rope_theta": 500.0}},
 	} {
 		c, err := parseConfig("config.json", with(f, changes))
 		if err != nil {
@@ -42,7 +44,8 @@ func FuzzGGUFConfig(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		metadata = append(metadata, gguf.KeyValue{Key: "tokenizer.ggml.bos_token_id", Value: uint32(1)}, gguf.KeyValue{Key: ggufEOS, Value: uint32(2)},
+		metadata = append(metadata, gguf.KeyValue{Key: "tokenizer.ggml.bos_token_id", Value: uint32(1)},
+			gguf.KeyValue{Key: ggufEOS, Value: uint32(2)},
 			gguf.KeyValue{Key: "tokenizer.ggml.eot_token_id", Value: int64(3)})
 		f.Add(written(f, metadata, tensors))
 	}

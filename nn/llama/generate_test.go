@@ -32,7 +32,8 @@ func TestGenerateBatch(t *testing.T) {
 	}
 	before := d.Stats()
 	got := make([][]int32, len(prompts))
-	for next, err := range m.GenerateBatch(context.Background(), prompts, GenerateOptions{MaxTokens: n, StopIDs: []int32{stop}}) {
+	for next, err := range m.GenerateBatch(context.Background(), prompts,
+		GenerateOptions{MaxTokens: n, StopIDs: []int32{stop}}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +113,8 @@ func TestSeeds(t *testing.T) {
 	d := open(t)
 	m := create(t, d, small("llama"))
 	draw := func(seed uint64) (ids []int32) {
-		for id, err := range m.Generate(context.Background(), []int32{1}, GenerateOptions{MaxTokens: 20, Temperature: 1, Seed: seed}) {
+		for id, err := range m.Generate(context.Background(), []int32{1},
+			GenerateOptions{MaxTokens: 20, Temperature: 1, Seed: seed}) {
 			if err != nil {
 				t.Fatal(err)
 			}

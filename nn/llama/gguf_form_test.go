@@ -58,7 +58,8 @@ func TestGGUFNames(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", hf, got, ok, name)
 		}
 	}
-	for _, hf := range []string{"", "model.layers.0.self_attn.rotary_emb.inv_freq", "blk.0.attn_q.weight", "model.layers.01.mlp.up_proj.weight"} {
+	for _, hf := range []string{"", "model.layers.0.self_attn.rotary_emb.inv_freq", "blk.0.attn_q.weight",
+		"model.layers.01.mlp.up_proj.weight"} {
 		if got, ok := layout.Name(hf); ok {
 			t.Errorf("%q became %q", hf, got)
 		}
@@ -132,7 +133,8 @@ func TestInterleaveRoundTrip(t *testing.T) {
 }
 
 func TestInterleaveMistakes(t *testing.T) {
-	for _, c := range []struct{ bytes, rows, heads int }{{24, 0, 1}, {24, 12, 0}, {24, 12, 5}, {24, 12, 4}, {24, 16, 2}, {24, -12, -2}} {
+	for _, c := range []struct{ bytes, rows, heads int }{{24, 0, 1}, {24, 12, 0}, {24, 12, 5}, {24, 12, 4},
+		{24, 16, 2}, {24, -12, -2}} {
 		if _, err := Interleave(make([]byte, c.bytes), c.rows, c.heads); err == nil {
 			t.Errorf("%d rows, %d heads, %d bytes: no error", c.rows, c.heads, c.bytes)
 		}
@@ -247,12 +249,20 @@ func TestLLaMA3Factors(t *testing.T) {
 func TestGGUFConfigMistakes(t *testing.T) {
 	for want, change := range map[string]func(c *Config){
 		`model_type: want ` + oneOf(modelTypes()) + `, got "gpt2"`: func(c *Config) { c.ModelType = "gpt2" },
-		"use_sliding_window: want false":                           func(c *Config) { c.ModelType, c.Windows = "qwen2", []int{0, 9, 9} },
-		"layer_types: want a window in every layer or in none":     func(c *Config) { c.ModelType, c.Windows = "mistral", []int{0, 9, 9} },
-		"sliding_window: want one window for all layers":           func(c *Config) { c.ModelType, c.Windows = "mistral", []int{8, 9, 9} },
-		"num_attention_heads: want 1 to":                           func(c *Config) { c.Heads = 0 },
-		"head_dim: want at most 65536":                             func(c *Config) { c.HeadDim = 1 << 20 },
-		"rope_scaling: want LLaMA 3's factor":                      func(c *Config) { c.RoPE = ops.RoPEScaling{OriginalPositions: 9, Factor: 2} },
+		"use_sliding_window: want false": func(c *Config) {
+			c.ModelType, c.Windows = "qwen2", []int{0, 9, 9}
+		},
+		"layer_types: want a window in every layer or in none": func(c *Config) {
+			c.ModelType, c.Windows = "mistral", []int{0, 9, 9}
+		},
+		"sliding_window: want one window for all layers": func(c *Config) {
+			c.ModelType, c.Windows = "mistral", []int{8, 9, 9}
+		},
+		"num_attention_heads: want 1 to": func(c *Config) { c.Heads = 0 },
+		"head_dim: want at most 65536":   func(c *Config) { c.HeadDim = 1 << 20 },
+		"rope_scaling: want LLaMA 3's factor": func(c *Config) {
+			c.RoPE = ops.RoPEScaling{OriginalPositions: 9, Factor: 2}
+		},
 	} {
 		c := small("llama")
 		change(&c)
@@ -287,7 +297,9 @@ func TestGGUFConfigMistakes(t *testing.T) {
 			metadata = append(metadata, gguf.KeyValue{Key: c.key, Value: c.value})
 		}
 		f := ggufFile(t, metadata, nil)
-		if _, err := ggufConfigJSON(f); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("m.gguf: key %q", c.key)) || !strings.Contains(err.Error(), c.want) {
+		if _, err := ggufConfigJSON(f); err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("m.gguf: key %q", c.key)) ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %v: got error %v, want %q", c.key, c.value, err, c.want)
 		}
 	}
@@ -306,7 +318,8 @@ func TestGGUFConfigMistakes(t *testing.T) {
 		}
 		metadata := append(slices.Clone(good), gguf.KeyValue{Key: "llama." + oldContextKey, Value: uint32(1000)})
 		f := ggufFile(t, metadata, []gguf.Tensor{x})
-		if _, err := ggufConfigJSON(f); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if _, err := ggufConfigJSON(f); c.want == "" && err != nil ||
+			c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v: got error %v, want %q", c.factors, err, c.want)
 		}
 	}
@@ -337,7 +350,8 @@ func TestGGUFGoldenConfigs(t *testing.T) {
 			if window, ok := want["sliding_window"]; ok && window == nil && want["model_type"] == "mistral" {
 				want["model_type"] = "llama" // llama.cpp has no name of its own for Mistral
 			}
-			for _, name := range []string{"model_type", "vocab_size", "head_dim", "num_key_value_heads", "rms_norm_eps", "max_position_embeddings"} {
+			for _, name := range []string{"model_type", "vocab_size", "head_dim", "num_key_value_heads",
+				"rms_norm_eps", "max_position_embeddings"} {
 				if want[name] != nil && got[name] != want[name] {
 					t.Errorf("%s: %s is %v, want %v", path, name, got[name], want[name])
 				}
@@ -366,9 +380,12 @@ func TestGGUFRealConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]any{
-		"model_type": "llama", "vocab_size": 32000.0, "hidden_size": 8.0, "num_hidden_layers": 1.0, "num_attention_heads": 2.0,
-		"num_key_value_heads": 2.0, "head_dim": 4.0, "intermediate_size": 32.0, "max_position_embeddings": 4096.0, "rms_norm_eps": 1e-5,
-		"rope_theta": 10000.0, "rope_scaling": nil, "tie_word_embeddings": false, "attention_bias": false, "bos_token_id": 1.0, "eos_token_id": 2.0,
+		"model_type": "llama", "vocab_size": 32000.0, "hidden_size": 8.0, "num_hidden_layers": 1.0,
+		"num_attention_heads": 2.0,
+		"num_key_value_heads": 2.0, "head_dim": 4.0, "intermediate_size": 32.0, "max_position_embeddings": 4096.0,
+		"rms_norm_eps": 1e-5,
+		"rope_theta":   10000.0, "rope_scaling": nil, "tie_word_embeddings": false, "attention_bias": false,
+		"bos_token_id": 1.0, "eos_token_id": 2.0,
 	} {
 		if config[name] != want {
 			t.Errorf("config.json: %s is %v, want %v", name, config[name], want)

@@ -117,7 +117,8 @@ func readRopeFactors(f *gguf.File, theta float64, headDim, oldContext int) (r op
 	for i, want := range ropeFactors(r, headDim) {
 		if !(math.Abs(float64(got[i]-want)) <= 1e-4*math.Abs(float64(want))) {
 			return fail(fmt.Sprintf("factors of LLaMA 3's rule with original_max_position_embeddings %d,"+
-				" low_freq_factor 1, high_freq_factor 4, so %v at %d", r.OriginalPositions, want, i), fmt.Sprint(got[i]))
+				" low_freq_factor 1, high_freq_factor 4, so %v at %d", r.OriginalPositions, want, i),
+				fmt.Sprint(got[i]))
 		}
 	}
 	if most == 1 { // so are all

@@ -23,7 +23,8 @@ func Deinterleave[T any](data []T, rows, heads int) ([]T, error) {
 func permute[T any](data []T, rows, heads int, to func(half, i int) int) ([]T, error) {
 	switch {
 	case rows < 1 || heads < 1 || rows%heads != 0 || rows/heads%2 != 0:
-		return nil, fmt.Errorf("want rows that are an even number of times the heads, got %d rows, %d heads", rows, heads)
+		return nil, fmt.Errorf("want rows that are an even number of times the heads, got %d rows, %d heads", rows,
+			heads)
 	case len(data)%rows != 0:
 		return nil, fmt.Errorf("want %d equal rows, got %d elements", rows, len(data))
 	}

@@ -49,7 +49,8 @@ func TestGGUFRoundTrip(t *testing.T) {
 		if got, want := again.Config.EOS, m.Config.EOS; !slices.Equal(got, want) || again.Config.BOS != m.Config.BOS {
 			t.Errorf("BOS %d, EOS %v; want %d, %v", again.Config.BOS, got, m.Config.BOS, want)
 		}
-		if got, want := read(t, saveGGUF(t, again, GGUFOptions{OwnReader: true})), read(t, path); !slices.Equal(got, want) {
+		if got, want := read(t, saveGGUF(t, again, GGUFOptions{OwnReader: true})),
+			read(t, path); !slices.Equal(got, want) {
 			t.Error("the model that was loaded is written as another file")
 		}
 		config, err := Check(t.Context(), path)
@@ -112,14 +113,16 @@ func TestGGUFRealModel(t *testing.T) {
 	path := filepath.Join(realdata.Folder(t), "models", "llama-2-tiny-random", "llama-2-tiny-random.gguf")
 	d := open(t)
 	m := load(t, d, path)
-	if c := m.Config; c.Vocab != 32000 || c.Layers != 1 || c.Heads != 2 || c.BOS != 1 || !slices.Equal(c.EOS, []int32{2}) || m.Head == nil {
+	if c := m.Config; c.Vocab != 32000 || c.Layers != 1 || c.Heads != 2 || c.BOS != 1 ||
+		!slices.Equal(c.EOS, []int32{2}) || m.Head == nil {
 		t.Errorf("config %+v", c)
 	}
 	ids := generate(t, m, []int32{1, 15043}, 5)
 	if len(ids) != 7 {
 		t.Errorf("generated %v", ids)
 	}
-	within(t, "f16 logits", logits(t, loadAs(t, d, path, tensor.F16), Batch{Rows: 1, IDs: ids}), logits(t, m, Batch{Rows: 1, IDs: ids}), 1e-2)
+	within(t, "f16 logits", logits(t, loadAs(t, d, path, tensor.F16), Batch{Rows: 1, IDs: ids}),
+		logits(t, m, Batch{Rows: 1, IDs: ids}), 1e-2)
 }
 
 // A trained model in q8 and q4: small errors, and the file's own blocks where it has
@@ -141,7 +144,8 @@ func TestQuantizedModel(t *testing.T) {
 		dt     tensor.DType
 		most   float64
 		stored tensor.DType // of the embedding
-	}{{tensor.F16, 2e-3, tensor.F16}, {tensor.BF16, 2e-2, tensor.BF16}, {tensor.Q8, 2e-2, tensor.Q8}, {tensor.Q4, 0.2, tensor.Q8}} {
+	}{{tensor.F16, 2e-3, tensor.F16}, {tensor.BF16, 2e-2, tensor.BF16}, {tensor.Q8, 2e-2, tensor.Q8},
+		{tensor.Q4, 0.2, tensor.Q8}} {
 		path := saveGGUF(t, m, GGUFOptions{DType: c.dt})
 		direct, viaFile, wide := loadAs(t, d, dir, c.dt), loadAs(t, d, path, c.dt), load(t, d, path)
 		got := logits(t, direct, b)
@@ -210,26 +214,32 @@ func TestLoadGGUFRefuses(t *testing.T) {
 	}
 	const q = "blk.1.attn_q.weight"
 	for want, sources := range map[string][]gguf.Source{
-		"tensor model.layers.1.self_attn.q_proj.weight: want shape [32 24], got no such tensor": change(q, func(x *gguf.Tensor) { x.Name = "" }),
-		"tensor blk.1.attn_qkv.weight: want no such tensor in a llama, got one":                 change(q, func(x *gguf.Tensor) { x.Name = "blk.1.attn_qkv.weight" }),
-		"tensor model.layers.1.self_attn.q_proj.weight: want shape [32 24], got [24 32]":        change(q, func(x *gguf.Tensor) { x.Shape = []int{24, 32} }),
-		"tensor model.layers.1.self_attn.q_proj.weight: want F32, F16, BF16, Q8_0 or Q4_0, got I32": change(q, func(x *gguf.Tensor) {
-			x.Type = 26
-		}),
+		"tensor model.layers.1.self_attn.q_proj.weight: want shape [32 24], got no such tensor": change(q,
+			func(x *gguf.Tensor) { x.Name = "" }),
+		"tensor blk.1.attn_qkv.weight: want no such tensor in a llama, got one": change(q,
+			func(x *gguf.Tensor) { x.Name = "blk.1.attn_qkv.weight" }),
+		"tensor model.layers.1.self_attn.q_proj.weight: want shape [32 24], got [24 32]": change(q,
+			func(x *gguf.Tensor) { x.Shape = []int{24, 32} }),
+		"tensor model.layers.1.self_attn.q_proj.weight: want F32, F16, BF16, Q8_0 or Q4_0, got I32": change(q,
+			func(x *gguf.Tensor) {
+				x.Type = 26
+			}),
 	} {
 		bad := filepath.Join(t.TempDir(), "bad.gguf")
 		if err := gguf.Write(bad, metadata, sources...); err != nil {
 			t.Fatal(err)
 		}
 		before := d.Stats().Live
-		if _, err := Load(t.Context(), d, bad, LoadOptions{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), bad) {
+		if _, err := Load(t.Context(), d, bad, LoadOptions{}); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), bad) {
 			t.Errorf("error %v, want one with the file and %q", err, want)
 		}
 		if live := d.Stats().Live; live != before {
 			t.Errorf("%s: %d bytes allocated before the error", want, live-before)
 		}
 	}
-	if _, err := Load(t.Context(), d, filepath.Join(t.TempDir(), "none.gguf"), LoadOptions{}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Load(t.Context(), d, filepath.Join(t.TempDir(), "none.gguf"), LoadOptions{}); !errors.Is(err,
+		os.ErrNotExist) {
 		t.Errorf("no file: error %v", err)
 	}
 }

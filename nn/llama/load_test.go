@@ -27,9 +27,11 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		"as it is": {nil, func(tensors) {}, ""},
 		"old frequencies": {nil, func(all tensors) {
-			all["model.layers.0.self_attn.rotary_emb.inv_freq"] = safetensors.FromFloat32s("", []int{8}, make([]float32, 8))
+			all["model.layers.0.self_attn.rotary_emb.inv_freq"] = safetensors.FromFloat32s("", []int{8},
+				make([]float32, 8))
 		}, ""},
-		"missing": {nil, func(all tensors) { delete(all, key) }, "tensor " + key + ": want shape [32 64], got no such tensor"},
+		"missing": {nil, func(all tensors) { delete(all, key) },
+			"tensor " + key + ": want shape [32 64], got no such tensor"},
 		"unexpected": {nil, func(all tensors) {
 			all["model.layers.1.self_attn.k_proj.bias"] = safetensors.FromFloat32s("", []int{32}, make([]float32, 32))
 		}, "tensor model.layers.1.self_attn.k_proj.bias: want no such tensor"},
@@ -40,12 +42,17 @@ func TestLoadRefuses(t *testing.T) {
 			x.DType, x.Shape = safetensors.I32, slices.Clone(x.Shape)
 			all[key] = x
 		}, "tensor " + key + ": want F32, F16, BF16 or F64, got I32"},
-		"more layers than tensors": {map[string]any{"num_hidden_layers": 60000}, func(tensors) {}, "want the tensors of 60000 layers, got 21 tensors"},
-		"one layer more":           {map[string]any{"num_hidden_layers": 3}, func(tensors) {}, "tensor model.layers.2.input_layernorm.weight: want shape [64], got no such tensor"},
-		"one layer less":           {map[string]any{"num_hidden_layers": 1}, func(tensors) {}, "tensor model.layers.1.input_layernorm.weight: want no such tensor in a llama of this configuration, got one"},
-		"a head that is not tied":  {map[string]any{"tie_word_embeddings": true}, func(tensors) {}, "tensor " + head + ": want no such tensor"},
-		"a tied head":              {map[string]any{"tie_word_embeddings": true}, func(all tensors) { delete(all, head) }, ""},
-		"a tied head, twice":       {map[string]any{"tie_word_embeddings": true}, func(all tensors) { all[head] = all[embedding] }, ""},
+		"more layers than tensors": {map[string]any{"num_hidden_layers": 60000}, func(tensors) {},
+			"want the tensors of 60000 layers, got 21 tensors"},
+		"one layer more": {map[string]any{"num_hidden_layers": 3}, func(tensors) {},
+			"tensor model.layers.2.input_layernorm.weight: want shape [64], got no such tensor"},
+		"one layer less": {map[string]any{"num_hidden_layers": 1}, func(tensors) {},
+			"tensor model.layers.1.input_layernorm.weight: want no such tensor in a llama of this configuration, got one"},
+		"a head that is not tied": {map[string]any{"tie_word_embeddings": true}, func(tensors) {},
+			"tensor " + head + ": want no such tensor"},
+		"a tied head": {map[string]any{"tie_word_embeddings": true}, func(all tensors) { delete(all, head) }, ""},
+		"a tied head, twice": {map[string]any{"tie_word_embeddings": true},
+			func(all tensors) { all[head] = all[embedding] }, ""},
 		"huge sizes": {map[string]any{"hidden_size": 1 << 30, "vocab_size": 1 << 30}, func(tensors) {},
 			"vocab_size × hidden_size: want matrices of at most 2147483647 numbers, got 1073741824 × 1073741824"},
 	} {
@@ -81,16 +88,19 @@ func TestLoadRefuses(t *testing.T) {
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
-		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir)):
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), dir)):
 			t.Errorf("%s: error %v, want one with the file and %q", name, err, c.want)
 		case c.want != "" && d.Stats().Live != before:
 			t.Errorf("%s: %d bytes allocated before the error", name, d.Stats().Live-before)
 		}
 	}
-	if _, err := Load(t.Context(), d, t.TempDir(), LoadOptions{}); err == nil || !strings.Contains(err.Error(), ConfigFile) {
+	if _, err := Load(t.Context(), d, t.TempDir(), LoadOptions{}); err == nil ||
+		!strings.Contains(err.Error(), ConfigFile) {
 		t.Errorf("an empty folder: error %v, want one that names %s", err, ConfigFile)
 	}
-	if _, err := Load(t.Context(), d, ".", LoadOptions{DType: tensor.I32}); err == nil || !strings.Contains(err.Error(), "i32") {
+	if _, err := Load(t.Context(), d, ".", LoadOptions{DType: tensor.I32}); err == nil ||
+		!strings.Contains(err.Error(), "i32") {
 		t.Errorf("i32: error %v, want one that names it", err)
 	}
 }
@@ -98,11 +108,12 @@ func TestLoadRefuses(t *testing.T) {
 // Loading tells of each tensor.
 func TestLoadProgress(t *testing.T) {
 	var told []int
-	m, err := Load(t.Context(), open(t), filepath.Join(golden.Folder(t), "llama-gqa"), LoadOptions{Progress: func(done, tensors int) {
-		if told = append(told, done); done != len(told) || tensors != 21 {
-			t.Errorf("told %d of %d tensors, the %d. time", done, tensors, len(told))
-		}
-	}})
+	m, err := Load(t.Context(), open(t), filepath.Join(golden.Folder(t), "llama-gqa"),
+		LoadOptions{Progress: func(done, tensors int) {
+			if told = append(told, done); done != len(told) || tensors != 21 {
+				t.Errorf("told %d of %d tensors, the %d. time", done, tensors, len(told))
+			}
+		}})
 	if err != nil || len(told) != 21 || m.Embedding == nil {
 		t.Errorf("told %v, error %v", told, err)
 	}

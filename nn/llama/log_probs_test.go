@@ -50,7 +50,8 @@ func testLogProbs(t *testing.T, m *Model) {
 				}
 				want := float64(row[q.Token]) - math.Log(sum)
 				if got := answers[r][i]; math.Abs(got.LogProb-want) > 1e-5 || got.Best != best {
-					t.Errorf("shared %v, row %d after %d tokens, token %d: got %v, want %v, best %v", withShared, r, q.After, q.Token, got, want, best)
+					t.Errorf("shared %v, row %d after %d tokens, token %d: got %v, want %v, best %v", withShared, r,
+						q.After, q.Token, got, want, best)
 				}
 			}
 		}
@@ -74,7 +75,8 @@ func TestLogProbsErrors(t *testing.T) {
 		{[]int32{-1}, [][]int32{{1}}, [][]Query{{}}, "token id -1"},
 		{long, [][]int32{{1}}, [][]Query{{}}, "position 64"},
 	} {
-		if _, err := m.LogProbs(context.Background(), c.shared, c.rows, c.queries); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.LogProbs(context.Background(), c.shared, c.rows, c.queries); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, %v: got %v, want %s", c.shared, c.queries, err, c.want)
 		}
 	}

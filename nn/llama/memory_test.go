@@ -16,7 +16,8 @@ func TestCheckpointingSavesMemory(t *testing.T) {
 	c.Layers, c.MaxPositions = 12, 256
 	m := create(t, d, c)
 	train(m)
-	b := NewBatch([][]int32{text(1, 100, c.Vocab), text(2, 70, c.Vocab)}, [][]int32{text(3, 100, c.Vocab), text(4, 70, c.Vocab)})
+	b := NewBatch([][]int32{text(1, 100, c.Vocab), text(2, 70, c.Vocab)},
+		[][]int32{text(3, 100, c.Vocab), text(4, 70, c.Vocab)})
 	step(t, m, b, b.Counted()) // the rotary table is made once
 
 	run := func(checkpointing bool) (loss float32, grads map[string][]float32, peak int) {
@@ -45,7 +46,8 @@ func TestCheckpointingSavesMemory(t *testing.T) {
 	if float64(peakAgain) > 0.6*float64(peak) {
 		t.Errorf("peak of %d bytes with checkpointing, %d without: want at most 0.6 of it", peakAgain, peak)
 	}
-	t.Logf("peak beyond weights and gradients: %d bytes, with checkpointing %d (%.2f)", peak, peakAgain, float64(peakAgain)/float64(peak))
+	t.Logf("peak beyond weights and gradients: %d bytes, with checkpointing %d (%.2f)", peak, peakAgain,
+		float64(peakAgain)/float64(peak))
 }
 
 // Without a tape a block's memory is free again after it: eight blocks more cost eight

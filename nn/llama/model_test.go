@@ -82,7 +82,8 @@ func TestOneTextManyWays(t *testing.T) {
 			packed := Batch{Rows: 1}
 			for r, ids := range texts {
 				for i, id := range ids {
-					packed.IDs, packed.Positions, packed.Segments = append(packed.IDs, id), append(packed.Positions, int32(i)), append(packed.Segments, int32(r))
+					packed.IDs, packed.Positions, packed.Segments = append(packed.IDs, id),
+						append(packed.Positions, int32(i)), append(packed.Segments, int32(r))
 				}
 			}
 			near(t, "packed", logits(t, m, packed), slices.Concat(alone...))

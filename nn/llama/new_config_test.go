@@ -20,9 +20,12 @@ import (
 func TestNewFromConfig(t *testing.T) {
 	d := open(t)
 	for _, kind := range []string{"llama", "mistral", "qwen2"} {
-		for dt, spelled := range map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16", tensor.F16: "float16"} {
+		for dt, spelled := range map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16",
+			tensor.F16: "float16"} {
 			path := filepath.Join(t.TempDir(), "shape.json")
-			if err := os.WriteFile(path, with(t, map[string]any{"model_type": kind, "initializer_range": 0.05, "tie_word_embeddings": kind == "qwen2", "sliding_window": json.RawMessage("null")}), 0o666); err != nil {
+			if err := os.WriteFile(path, with(t, map[string]any{"model_type": kind, "initializer_range": 0.05,
+				"tie_word_embeddings": kind == "qwen2", "sliding_window": json.RawMessage("null")}),
+				0o666); err != nil {
 				t.Fatal(err)
 			}
 			c, err := ReadNewConfig(path, 320)
@@ -72,24 +75,30 @@ func TestNewFromConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if slices.Equal(raw(t, other.Blocks[1].Attention.Q.(*nn.Linear).Weight), raw(t, m.Blocks[1].Attention.Q.(*nn.Linear).Weight)) {
+			if slices.Equal(raw(t, other.Blocks[1].Attention.Q.(*nn.Linear).Weight),
+				raw(t, m.Blocks[1].Attention.Q.(*nn.Linear).Weight)) {
 				t.Error("two seeds give the same weights")
 			}
 			var fields map[string]any
 			readJSON(t, filepath.Join(dir, ConfigFile), &fields)
 			for name, want := range map[string]any{
-				"architectures": []any{familyOf(kind).class}, "model_type": kind, "torch_dtype": spelled, "vocab_size": 320.0, "hidden_size": 64.0,
-				"intermediate_size": 172.0, "num_hidden_layers": 2.0, "num_attention_heads": 4.0, "num_key_value_heads": 2.0,
+				"architectures": []any{familyOf(kind).class}, "model_type": kind, "torch_dtype": spelled,
+				"vocab_size": 320.0, "hidden_size": 64.0,
+				"intermediate_size": 172.0, "num_hidden_layers": 2.0, "num_attention_heads": 4.0,
+				"num_key_value_heads":     2.0,
 				"max_position_embeddings": 256.0, "hidden_act": "silu", "rms_norm_eps": 1e-5, "initializer_range": 0.05,
-				"tie_word_embeddings": kind == "qwen2", "rope_theta": 10000.0, "bos_token_id": 1.0, "eos_token_id": []any{2.0}, "sliding_window": nil,
+				"tie_word_embeddings": kind == "qwen2", "rope_theta": 10000.0, "bos_token_id": 1.0,
+				"eos_token_id": []any{2.0}, "sliding_window": nil,
 			} {
-				if got, ok := fields[name]; !reflect.DeepEqual(got, want) || !ok && (name != "sliding_window" || kind == "mistral") {
+				if got, ok := fields[name]; !reflect.DeepEqual(got, want) ||
+					!ok && (name != "sliding_window" || kind == "mistral") {
 					t.Errorf("%s in %s: %s is %v, want %v", kind, dt, name, got, want)
 				}
 			}
 		}
 	}
-	if _, err := NewAs(d, small("llama"), tensor.Q8, 1); err == nil || !strings.Contains(err.Error(), "a new model in q8: want f32, f16 or bf16") {
+	if _, err := NewAs(d, small("llama"), tensor.Q8, 1); err == nil ||
+		!strings.Contains(err.Error(), "a new model in q8: want f32, f16 or bf16") {
 		t.Errorf("a new model in q8: error %v", err)
 	}
 }
@@ -138,7 +147,8 @@ func TestReadNewConfigRefuses(t *testing.T) {
 			t.Errorf("error %v, want it to name %s and say %q", err, path, want)
 		}
 	}
-	if _, err := ReadNewConfig(filepath.Join(t.TempDir(), "none.json"), 320); err == nil || !strings.Contains(err.Error(), "none.json") {
+	if _, err := ReadNewConfig(filepath.Join(t.TempDir(), "none.json"), 320); err == nil ||
+		!strings.Contains(err.Error(), "none.json") {
 		t.Errorf("no file: error %v", err)
 	}
 }

@@ -46,7 +46,8 @@ func TestSampling(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (GenerateOptions{}).pick([]float32{1, float32(math.NaN())}, nil, nil); err == nil || !strings.Contains(err.Error(), "token 1") {
+	if _, err := (GenerateOptions{}).pick([]float32{1, float32(math.NaN())}, nil, nil); err == nil ||
+		!strings.Contains(err.Error(), "token 1") {
 		t.Errorf("a NaN: error %v, want one that names token 1", err)
 	}
 }
@@ -89,7 +90,8 @@ func TestPenaltyKnowsTheWholeText(t *testing.T) {
 	shared := []int32{1, 5, 9, 7, 7} // has room behind the first prompt
 	prompts := [][]int32{shared[:3], {2, 3}}
 	texts := [][]int32{slices.Clone(prompts[0]), slices.Clone(prompts[1])}
-	for next, err := range m.GenerateBatch(context.Background(), prompts, GenerateOptions{MaxTokens: 15, RepetitionPenalty: 1e30}) {
+	for next, err := range m.GenerateBatch(context.Background(), prompts,
+		GenerateOptions{MaxTokens: 15, RepetitionPenalty: 1e30}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,8 +77,9 @@ func (m *Model) plainParams(file string) ([]namedTensor, error) {
 	var all []namedTensor
 	for name, p := range nn.Params(m) {
 		if !known[name] {
-			return nil, &Error{File: file, Tensor: name, Want: "a parameter of the plain model (merge adapters before saving)",
-				Got: "another"}
+			return nil, &Error{File: file, Tensor: name,
+				Want: "a parameter of the plain model (merge adapters before saving)",
+				Got:  "another"}
 		}
 		delete(known, name)
 		all = append(all, namedTensor{name, p.Value})
@@ -118,5 +119,6 @@ var torchType = map[tensor.DType]string{
 }
 
 var fileType = map[tensor.DType]safetensors.DType{
-	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.F16: safetensors.F16, tensor.BF16: safetensors.BF16,
+	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.F16: safetensors.F16,
+	tensor.BF16: safetensors.BF16,
 }

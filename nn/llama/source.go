@@ -90,7 +90,8 @@ func readIn(ctx context.Context, data []byte) error {
 }
 
 var storage = map[safetensors.DType]tensor.DType{
-	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.F16: tensor.F16, safetensors.BF16: tensor.BF16,
+	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.F16: tensor.F16,
+	safetensors.BF16: tensor.BF16,
 }
 
 // ggufSource is a source that is one GGUF file.

@@ -55,7 +55,8 @@ func TestTrainedModels(t *testing.T) {
 					sum += math.Exp(float64(v) - float64(row[best]))
 				}
 				if lse := float64(row[best]) + math.Log(sum); best != want.ArgMax || math.Abs(lse-want.LSE) > 1e-3 {
-					t.Errorf("position %d: arg max %d, log-sum-exp %v; want %d, %v", i, best, lse, want.ArgMax, want.LSE)
+					t.Errorf("position %d: arg max %d, log-sum-exp %v; want %d, %v", i, best, lse, want.ArgMax,
+						want.LSE)
 				}
 				for j, v := range want.Logits {
 					if math.Abs(float64(row[j]-v)) > 1e-3 {

@@ -35,7 +35,8 @@ func (f *fields) windows(layers, missing, from int) []int {
 		case types[i] == slidingAttention && window > 0:
 			out[i] = window
 		case types[i] == slidingAttention:
-			f.fail("layer_types", `"full_attention" where no sliding_window is used`, fmt.Sprintf("%q of layer %d", types[i], i))
+			f.fail("layer_types", `"full_attention" where no sliding_window is used`,
+				fmt.Sprintf("%q of layer %d", types[i], i))
 		case types[i] != fullAttention:
 			f.fail("layer_types", `"full_attention" or "sliding_attention"`, fmt.Sprintf("%q", types[i]))
 		}

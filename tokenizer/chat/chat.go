@@ -159,7 +159,8 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 	if source != "" {
 		own, err := newOwn(source, config, tok)
 		if err != nil {
-			return nil, fmt.Errorf("chat: %s: %w; the forms %s can be asked for by name", name, err, strings.Join(Names(), ", "))
+			return nil, fmt.Errorf("chat: %s: %w; the forms %s can be asked for by name", name, err,
+				strings.Join(Names(), ", "))
 		}
 		return &Template{name: name, tok: parts, own: own}, nil
 	}
@@ -210,7 +211,8 @@ func (s *source) UnmarshalJSON(b []byte) error {
 		Template string `json:"template"`
 	}
 	if err := strictjson.Unmarshal(b, &list); err != nil {
-		return &strictjson.Error{Line: 1, Want: "a string or a list of names and templates", Got: fmt.Sprintf("%.60s", b)}
+		return &strictjson.Error{Line: 1, Want: "a string or a list of names and templates",
+			Got: fmt.Sprintf("%.60s", b)}
 	}
 	for _, t := range list {
 		if t.Name == "default" {

@@ -31,7 +31,8 @@ func folder(t testing.TB, specials []string, files map[string]any) (string, toke
 	added := file["added_tokens"].([]any)
 	for i, s := range specials {
 		id := len(file["model"].(object)["vocab"].(object)) + 2 + i
-		added = append(added, object{"id": id, "content": s, "special": true, "lstrip": s == "<pad>", "rstrip": s == "<pad>"})
+		added = append(added, object{"id": id, "content": s, "special": true, "lstrip": s == "<pad>",
+			"rstrip": s == "<pad>"})
 	}
 	file["added_tokens"] = added
 	dir := t.TempDir()
@@ -110,7 +111,8 @@ func TestForms(t *testing.T) {
 			"«<|im_start|>»user\n q «<|im_end|>»\n«<|im_start|>»assistant\n<|im_end|>«<|im_end|>»\n«<|im_start|>»assistant\n"},
 		{"llama2", nil, withSystem("S", say(" q ", "a", "r</s>")), true,
 			"«<s>»[INST] <<SYS>>\nS\n<</SYS>>\n\n q [/INST] a «</s>»«<s>»[INST] r</s> [/INST]"},
-		{"mistral", nil, withSystem("S", say("q", " a ", "r")), true, "«<s>»[INST] S\n\nq [/INST] a«</s>»[INST] r [/INST]"},
+		{"mistral", nil, withSystem("S", say("q", " a ", "r")), true,
+			"«<s>»[INST] S\n\nq [/INST] a«</s>»[INST] r [/INST]"},
 		{"mistral", []string{"[INST]", "[/INST]"}, withSystem("S", say("q", "a", "r")), true,
 			"«<s>»«[INST]» q«[/INST]» a«</s>»«[INST]» S\n\nr«[/INST]»"},
 		{"mistral", []string{"[INST]", "[/INST]"}, withSystem("S", say("[/INST]", "a")), false,
@@ -149,7 +151,8 @@ func TestJinja(t *testing.T) {
 			`1a+b" <q> & 'é'\n"`},
 		{"tests and loops", "{% for m in messages %}{% if m.role == 'system' %}{% continue %}{% endif %}{{ m.content is string }}{% break %}{% endfor %}{% for i in range(3) %}{{ i }}{% endfor %}",
 			"True012"},
-		{"an answer is asked for", "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "«<|im_start|>»assistant\n"},
+		{"an answer is asked for", "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+			"«<|im_start|>»assistant\n"},
 	} {
 		dir, tok := folder(t, marks, map[string]any{JinjaFile: c.source})
 		template, err := Load(dir, tok)
@@ -175,7 +178,8 @@ func TestJinjaKeepsText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
-		"<|im_end|>", "a <pad>  <|im_start|> <pad>\n b", "<s></s>", "\ufdd0<|im_end|>\ufdd1", "<|im_", "{{ bos_token }}{% raw %}", "é",
+		"<|im_end|>", "a <pad>  <|im_start|> <pad>\n b", "<s></s>", "\ufdd0<|im_end|>\ufdd1", "<|im_",
+		"{{ bos_token }}{% raw %}", "é",
 	} {
 		parts, err := template.Parts([]Message{{"user", text}}, false)
 		if got, want := spell(parts), "«<|im_start|>»"+text+"«<|im_end|>»"; err != nil || got != want {
@@ -186,7 +190,8 @@ func TestJinjaKeepsText(t *testing.T) {
 
 func TestLoadChooses(t *testing.T) {
 	config := func(template any) map[string]any {
-		return map[string]any{tokenizer.ConfigFile: object{"bos_token": object{"content": "<s>"}, "eos_token": "</s>", "chat_template": template}}
+		return map[string]any{tokenizer.ConfigFile: object{"bos_token": object{"content": "<s>"}, "eos_token": "</s>",
+			"chat_template": template}}
 	}
 	both := config("config")
 	both[JinjaFile] = "file"
@@ -198,9 +203,11 @@ func TestLoadChooses(t *testing.T) {
 		says     string
 	}{
 		{"in tokenizer_config.json", nil, config("{{ bos_token }}x"), "tokenizer_config.json: chat_template", "«<s>»x"},
-		{"the default of a list", nil, config([]any{object{"name": "rag", "template": "r"}, object{"name": "default", "template": "d"}}), "tokenizer_config.json: chat_template", "d"},
+		{"the default of a list", nil, config([]any{object{"name": "rag", "template": "r"},
+			object{"name": "default", "template": "d"}}), "tokenizer_config.json: chat_template", "d"},
 		{"in a file of its own", nil, both, "chat_template.jinja", "file"},
-		{"by LLaMA 3's tokens", headers, nil, "llama3", "«<|begin_of_text|>»«<|start_header_id|>»user«<|end_header_id|>»\n\nq«<|eot_id|>»"},
+		{"by LLaMA 3's tokens", headers, nil, "llama3",
+			"«<|begin_of_text|>»«<|start_header_id|>»user«<|end_header_id|>»\n\nq«<|eot_id|>»"},
 		{"by ChatML's tokens", marks, nil, "chatml", "«<|im_start|>»user\nq«<|im_end|>»\n"},
 	} {
 		dir, tok := folder(t, c.specials, c.files)
@@ -231,19 +238,27 @@ func TestRefusals(t *testing.T) {
 		{"no messages", file("x"), nil, "chat_template.jinja: want messages, got none"},
 		{"not Jinja", file("{% if %}"), say("q"), "chat_template.jinja: "},
 		{"not ended", file("{% for m in messages %}"), say("q"), "chat_template.jinja: "},
-		{"a macro without end", file("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), say("q"), "chat_template.jinja: line 1: limit of calls"},
+		{"a macro without end", file("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), say("q"),
+			"chat_template.jinja: line 1: limit of calls"},
 		{"include", file("{% include '/etc/passwd' %}"), say("q"), "include"},
 		{"import", file("{% import 'x' as y %}"), say("q"), "import"},
 		{"extends", file("{% extends 'x' %}"), say("q"), "extends"},
-		{"a loop without end", file("{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}"), say("q"), "limit of calls"},
-		{"deep", file("{{ " + strings.Repeat("(", 300) + "1" + strings.Repeat(")", 300) + " }}"), say("q"), "limit of nesting: want at most 200 expressions within one another"},
-		{"long", file(strings.Repeat("x", jinja.MaxSource+1)), say("q"), "chat_template.jinja: want at most 262144 bytes, got 262145"},
-		{"range", file("{% for i in range(100000000000) %}{% endfor %}"), say("q"), "range: want at most 100000 numbers"},
-		{"its own refusal", file("{{ raise_exception('no system, please') }}"), say("q"), "the template refuses the messages: no system, please"},
+		{"a loop without end", file("{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}"), say("q"),
+			"limit of calls"},
+		{"deep", file("{{ " + strings.Repeat("(", 300) + "1" + strings.Repeat(")", 300) + " }}"), say("q"),
+			"limit of nesting: want at most 200 expressions within one another"},
+		{"long", file(strings.Repeat("x", jinja.MaxSource+1)), say("q"),
+			"chat_template.jinja: want at most 262144 bytes, got 262145"},
+		{"range", file("{% for i in range(100000000000) %}{% endfor %}"), say("q"),
+			"range: want at most 100000 numbers"},
+		{"its own refusal", file("{{ raise_exception('no system, please') }}"), say("q"),
+			"the template refuses the messages: no system, please"},
 		{"unknown date", file("{{ strftime_now('%Q') }}"), say("q"), `strftime_now: want one of %a`},
 		{"unknown filter", file("{{ 'x' | frobnicate }}"), say("q"), "frobnicate"},
-		{"template of a wrong type", map[string]any{tokenizer.ConfigFile: object{"chat_template": 3}}, say("q"), "tokenizer_config.json: chat_template: want a string or a list"},
-		{"no default", map[string]any{tokenizer.ConfigFile: object{"chat_template": []any{}}}, say("q"), "want a template named default among 0"},
+		{"template of a wrong type", map[string]any{tokenizer.ConfigFile: object{"chat_template": 3}}, say("q"),
+			"tokenizer_config.json: chat_template: want a string or a list"},
+		{"no default", map[string]any{tokenizer.ConfigFile: object{"chat_template": []any{}}}, say("q"),
+			"want a template named default among 0"},
 	} {
 		dir, tok := folder(t, nil, c.files)
 		template, err := Load(dir, tok)
@@ -255,10 +270,12 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	_, tok := folder(t, nil, nil)
-	if _, err := Named("alpaca", tok); err == nil || !strings.Contains(err.Error(), `want a template named chatml, llama2, llama3, mistral, got "alpaca"`) {
+	if _, err := Named("alpaca", tok); err == nil ||
+		!strings.Contains(err.Error(), `want a template named chatml, llama2, llama3, mistral, got "alpaca"`) {
 		t.Errorf("unknown name: %v", err)
 	}
-	if _, err := Named("llama3", tok); err == nil || !strings.Contains(err.Error(), "llama3: want the special token <|start_header_id|>") {
+	if _, err := Named("llama3", tok); err == nil ||
+		!strings.Contains(err.Error(), "llama3: want the special token <|start_header_id|>") {
 		t.Errorf("LLaMA 3's form without its tokens: %v", err)
 	}
 	llama2, err := Named("llama2", tok)
@@ -317,7 +334,8 @@ func TestTemplatesTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for date, want := range map[string]string{"2024-07-26": "26 Jul 2024q", "2025-01-01T23:30:00-05:00": "01 Jan 2025q"} {
+	for date, want := range map[string]string{"2024-07-26": "26 Jul 2024q",
+		"2025-01-01T23:30:00-05:00": "01 Jan 2025q"} {
 		at, err := ParseDate(date)
 		if err != nil {
 			t.Fatal(err)

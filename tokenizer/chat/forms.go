@@ -159,7 +159,8 @@ func alternating(messages []Message) (system string, turns []Message, err error)
 	}
 	for i, m := range messages {
 		if want := [2]string{"user", "assistant"}[i%2]; m.Role != want {
-			return "", nil, fmt.Errorf("message %d: want role %s (user and assistant take turns), got %.40q", i, want, m.Role)
+			return "", nil, fmt.Errorf("message %d: want role %s (user and assistant take turns), got %.40q", i, want,
+				m.Role)
 		}
 	}
 	return system, append([]Message(nil), messages...), nil

@@ -15,12 +15,15 @@ func TestTurnEnds(t *testing.T) {
 		{"LLaMA 3", "llama3", "", headers, []string{"<|eot_id|>"}},
 		{"LLaMA 2", "llama2", "", nil, []string{"</s>"}},
 		{"Mistral", "mistral", "", nil, []string{"</s>"}},
-		{"a token of its own", "", "{% for m in messages %}<|{{ m.role }}|>{{ m.content }} <|end|>\n{% endfor %}", []string{"<|end|>"}, []string{"<|end|>"}},
+		{"a token of its own", "", "{% for m in messages %}<|{{ m.role }}|>{{ m.content }} <|end|>\n{% endfor %}",
+			[]string{"<|end|>"}, []string{"<|end|>"}},
 		{"another in the middle", "", "{% for m in messages %}{{ m.content }}{{ eos_token if loop.last else '<|sep|>' }}{% endfor %}", []string{"<|sep|>"}, []string{"</s>", "<|sep|>"}},
-		{"the first of two", "", "{% for m in messages %}{{ m.content }}<|end|>{{ eos_token }}{% endfor %}", []string{"<|end|>"}, []string{"<|end|>"}},
+		{"the first of two", "", "{% for m in messages %}{{ m.content }}<|end|>{{ eos_token }}{% endfor %}",
+			[]string{"<|end|>"}, []string{"<|end|>"}},
 		{"needs a system's message", "", "{% if messages[0].role != 'system' %}{{ raise_exception('no') }}{% endif %}{% for m in messages %}{{ m.content }}<|end|>{% endfor %}", []string{"<|end|>"}, []string{"<|end|>"}},
 		{"none", "", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", nil, nil},
-		{"something between", "", "{% for m in messages %}{{ m.content }}!<|end|>{% endfor %}", []string{"<|end|>"}, nil},
+		{"something between", "", "{% for m in messages %}{{ m.content }}!<|end|>{% endfor %}", []string{"<|end|>"},
+			nil},
 		{"refuses all", "", "{{ raise_exception('no') }}", nil, nil},
 	} {
 		files := map[string]any{}

@@ -21,9 +21,11 @@ func learned(t *testing.T, o Options, texts ...string) tokenizer.Vocabulary {
 // The merges of a small text, by hand. Words: ▁low 5, ▁lower 2, ▁newest 6, ▁widest 3 (the example
 // of Sennrich et al., with the space in front of a word in place of a mark behind it).
 func TestMergesByHand(t *testing.T) {
-	text := strings.TrimSpace(strings.Repeat("low ", 5) + strings.Repeat("lower ", 2) + strings.Repeat("newest ", 6) + strings.Repeat("widest ", 3))
+	text := strings.TrimSpace(strings.Repeat("low ", 5) + strings.Repeat("lower ", 2) + strings.Repeat("newest ", 6) +
+		strings.Repeat("widest ", 3))
 	v := learned(t, Options{Vocabulary: 259 + 11 + 9, Coverage: 1}, text)
-	// es and st 9 times: es is the first in order; est 9; lo, ow, ▁l 7: lo; low, ▁low; of newest's ew and ne, 6 times: ew; …
+	// es and st 9 times: es is the first in order; est 9; lo, ow, ▁l 7: lo; low, ▁low; of newest's
+	// ew and ne, 6 times: ew; …
 	want := []string{"es", "est", "lo", "low", "▁low", "ew", "new", "newest", "▁newest"}
 	if got := v.Pieces[259 : 259+9]; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -54,7 +56,8 @@ func TestPiecesKeepToTheirKind(t *testing.T) {
 				other++
 			}
 		}
-		if digits > 1 || digits > 0 && latin+other > 0 || latin > 0 && other > 0 || strings.ContainsAny(p, "\n\t ") || strings.Contains(inner, spaceSymbol) {
+		if digits > 1 || digits > 0 && latin+other > 0 || latin > 0 && other > 0 || strings.ContainsAny(p, "\n\t ") ||
+			strings.Contains(inner, spaceSymbol) {
 			t.Errorf("piece %q", p)
 		}
 	}

@@ -15,7 +15,8 @@ const head = `# Settings of agora train
 
 Made from the code by ` + "`make docs`" + `; do not edit.
 
-Each setting is a flag of ` + "`agora train`" + ` and ` + "`agora plan`" + `, and a line of a YAML file under the same name:
+Each setting is a flag of ` + "`agora train`" + ` and ` + "`agora plan`" +
+	`, and a line of a YAML file under the same name:
 
 ` + "```yaml" + `
 # run.yaml

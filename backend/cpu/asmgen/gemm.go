@@ -103,7 +103,8 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 		f.I("ADDQ", rStepA, rA)
 		f.I("ADDQ", stepB, rB)
 	}
-	main, loop4, tail, loop1, store := f.NewLabel("main"), f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("one"), f.NewLabel("store")
+	main, loop4, tail, loop1, store := f.NewLabel("main"), f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("one"),
+		f.NewLabel("store")
 
 	f.Comment("The first %d steps fetch one row of C each.", rows)
 	fetch := f.NewLabel("fetch")
@@ -270,7 +271,8 @@ func (f *File) storeAVX2(s isa, rows, vecs int, acc func(i, v int) string) {
 func (f *File) peak(s isa) {
 	const regs = 12
 	name := "peak" + s.name
-	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, 2*regs*s.lanes), Arg{"n", "int"})
+	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, 2*regs*s.lanes),
+		Arg{"n", "int"})
 	f.I("MOVQ", f.Arg("n"), "CX")
 	for r := range regs {
 		if s.masked {

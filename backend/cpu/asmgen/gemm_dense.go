@@ -12,7 +12,8 @@ const denseUnroll = 8
 // would fill the queue of misses. Every round fetches one line of the next panel of A,
 // which comes from further away than B.
 func (f *File) dense(s isa, name string, rows, vecs int) {
-	f.Func(name, fmt.Sprintf("%s is tile%s_%dx%d for whole tiles of packed A, k at least %d.", name, s.name, rows, vecs*s.lanes, denseUnroll*rows),
+	f.Func(name, fmt.Sprintf("%s is tile%s_%dx%d for whole tiles of packed A, k at least %d.", name, s.name, rows,
+		vecs*s.lanes, denseUnroll*rows),
 		Arg{"t", "*tile"})
 	f.I("MOVQ", f.Arg("t"), rTile)
 	f.I("MOVQ", Field("tile", "a", rTile), rA)
@@ -44,7 +45,8 @@ func (f *File) dense(s isa, name string, rows, vecs int) {
 		f.I("ADDQ", Imm(64), "R9")
 		steps(denseUnroll)
 	}
-	fetch, loop, tail, one, store := f.NewLabel("fetch"), f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("one"), f.NewLabel("store")
+	fetch, loop, tail, one, store := f.NewLabel("fetch"), f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("one"),
+		f.NewLabel("store")
 	f.I("MOVQ", Imm(rows), "R10")
 	f.I("SUBQ", Imm(denseUnroll*rows), rCount)
 	f.I("PCALIGN", Imm(32))

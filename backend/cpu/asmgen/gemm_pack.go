@@ -46,8 +46,10 @@ func gemmPack() *File {
 func (f *File) packRows(s store, width int) {
 	name := fmt.Sprintf("packRows%s_%d", s.name, width)
 	f.Func(name, fmt.Sprintf(`%s copies k rows, ld bytes apart, into panels of %d columns, size bytes apart:
-	for i := range k { for p := range panels { copy(dst[p*size+i*%d*4:], widen(src[i*ld:][p*%d:][:%d])) } }`, name, width, width, width, width),
-		Arg{"dst", "unsafe.Pointer"}, Arg{"src", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"}, Arg{"panels", "int"}, Arg{"size", "int"})
+	for i := range k { for p := range panels { copy(dst[p*size+i*%d*4:], widen(src[i*ld:][p*%d:][:%d])) } }`, name,
+		width, width, width, width),
+		Arg{"dst", "unsafe.Pointer"}, Arg{"src", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
+		Arg{"panels", "int"}, Arg{"size", "int"})
 	f.I("MOVQ", f.Arg("dst"), "DI")
 	f.I("MOVQ", f.Arg("src"), "SI")
 	f.I("MOVQ", f.Arg("ld"), "BX")
@@ -98,7 +100,8 @@ func (f *File) packRowsLoop(s store, width, rows int, done string) {
 		f.I("PREFETCHT0", row("R14", r, 0))
 	}
 	for r := range rows {
-		from, to := func(off int) string { return row("R11", r, off) }, func(off int) string { return Mem(4*width*r+off, "R10") }
+		from, to := func(off int) string { return row("R11", r, off) },
+			func(off int) string { return Mem(4*width*r+off, "R10") }
 		switch width {
 		case 6: // 4 + 2
 			f.I("VMOVUPS", from(0), X(0))
@@ -180,7 +183,8 @@ func (f *File) packCols(s store, width int) {
 	f.I("VUNPCKHPD", Y(7), Y(5), Y(3))
 	for i := range 4 {
 		to := func(off int) string {
-			return []string{Mem(off, "DI"), Idx(off, "DI", "BX", 1), Idx(off, "DI", "BX", 2), Idx(off, "DI", "DX", 1)}[i]
+			return []string{Mem(off, "DI"), Idx(off, "DI", "BX", 1), Idx(off, "DI", "BX", 2),
+				Idx(off, "DI", "DX", 1)}[i]
 		}
 		if width == 8 {
 			f.I("VMOVUPS", Y(i), to(0))

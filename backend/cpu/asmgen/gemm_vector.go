@@ -19,7 +19,8 @@ func (f *File) dots(s store) {
 	name := "dots" + s.name
 	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
 	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
-		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"})
+		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"})
 	f.I("MOVQ", f.Arg("sum"), "DI")
 	f.I("MOVQ", f.Arg("x"), "SI")
 	f.I("MOVQ", f.Arg("b"), "DX")
@@ -70,7 +71,8 @@ func (f *File) axpys(s store, rows int) {
 	name := fmt.Sprintf("axpys%s_%d", s.name, rows)
 	f.Func(name, fmt.Sprintf(`%s adds multiples of %d rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 	for i := range %d { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }`, name, rows, rows),
-		Arg{"y", "unsafe.Pointer"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"n", "int"})
+		Arg{"y", "unsafe.Pointer"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"n", "int"})
 	f.I("MOVQ", f.Arg("y"), "DI")
 	f.I("MOVQ", f.Arg("x"), "SI")
 	f.I("MOVQ", f.Arg("b"), "DX")
@@ -86,7 +88,8 @@ func (f *File) axpys(s store, rows int) {
 	f.Label(loop)
 	if rows == 4 {
 		// The next four rows: rows are too short for hardware prefetchers.
-		for _, next := range []string{Mem(0, "R9"), Idx(0, "R9", "BX", 1), Idx(0, "R9", "BX", 2), Idx(0, "R9", "R8", 1)} {
+		for _, next := range []string{Mem(0, "R9"), Idx(0, "R9", "BX", 1), Idx(0, "R9", "BX", 2),
+			Idx(0, "R9", "R8", 1)} {
 			f.I("PREFETCHT0", next)
 		}
 		f.I("ADDQ", Imm(8*s.bytes), "R9")

@@ -13,12 +13,13 @@ func (v *vec) exponentials() {
 	v.elementwise(routine{name: "exp", outs: words("dst"), ins: words("x")}, 3, func(x []string) []string {
 		return []string{v.exp(x[0])}
 	})
-	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 3, func(x []string) []string {
-		v.I("VSUBPS", v.scalars["shift"], x[0], x[0])
-		y := v.exp(x[0])
-		v.I("VMULPS", v.scalars["alpha"], y, y)
-		return []string{y}
-	})
+	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 3,
+		func(x []string) []string {
+			v.I("VSUBPS", v.scalars["shift"], x[0], x[0])
+			y := v.exp(x[0])
+			v.I("VMULPS", v.scalars["alpha"], y, y)
+			return []string{y}
+		})
 	v.expSum(routine{name: "expSub", outs: words("dst"), ins: words("x"), scalars: words("shift")})
 	v.expSum(routine{name: "sumExpSub", ins: words("x"), scalars: words("shift")})
 
@@ -64,15 +65,16 @@ func (v *vec) exponentials() {
 		v.I("VMULPS", x[1], x[0], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "swigluGrad", outs: words("dgate dup"), ins: words("dy gate up")}, 2, func(x []string) []string {
-		dy, gate, up := x[0], x[1], x[2]
-		s := v.sigmoid(v.minus(gate))
-		v.I("VMULPS", dy, up, up)
-		v.I("VMULPS", v.siluSlope(gate, s), up, up)
-		v.I("VMULPS", s, gate, gate)
-		v.I("VMULPS", gate, dy, dy)
-		return []string{up, dy}
-	})
+	v.elementwise(routine{name: "swigluGrad", outs: words("dgate dup"), ins: words("dy gate up")}, 2,
+		func(x []string) []string {
+			dy, gate, up := x[0], x[1], x[2]
+			s := v.sigmoid(v.minus(gate))
+			v.I("VMULPS", dy, up, up)
+			v.I("VMULPS", v.siluSlope(gate, s), up, up)
+			v.I("VMULPS", s, gate, gate)
+			v.I("VMULPS", gate, dy, dy)
+			return []string{up, dy}
+		})
 }
 
 // expSum writes the sum of e^(x-shift); with outs it also stores the terms. The

@@ -71,7 +71,8 @@ func pack(version, revision, proxy string) (err error) {
 	if err != nil {
 		return err
 	}
-	for name, text := range map[string][]byte{version + ".mod": mod, version + ".info": info, "list": []byte(version + "\n")} {
+	for name, text := range map[string][]byte{version + ".mod": mod, version + ".info": info,
+		"list": []byte(version + "\n")} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o666); err != nil {
 			return err
 		}

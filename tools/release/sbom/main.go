@@ -76,7 +76,8 @@ func read(path string) (document, error) {
 	}
 	d := document{Format: "CycloneDX", Spec: "1.5", Version: 1, Metadata: metadata{main}}
 	d.Components = append(d.Components, component{
-		Type: "library", Name: "std", Version: strings.TrimPrefix(info.GoVersion, "go"), PURL: "pkg:golang/std@" + strings.TrimPrefix(info.GoVersion, "go"),
+		Type: "library", Name: "std", Version: strings.TrimPrefix(info.GoVersion, "go"),
+		PURL: "pkg:golang/std@" + strings.TrimPrefix(info.GoVersion, "go"),
 	})
 	for _, m := range info.Deps {
 		if m.Replace != nil {
