@@ -194,7 +194,8 @@ func (p *pen) frame() {
 			fmt.Fprintf(p, `<path class="grid" d="M%.1f %.1fH%.1f"/><text class="tick" text-anchor="end" x="%.1f" y="%.1f">%s</text>`,
 				p.left, y, p.left+p.w, p.left-5, y+4, label(v, c.y))
 		}
-		fmt.Fprintf(p, `<text class="axis" transform="translate(11 %.1f) rotate(-90)" text-anchor="middle">%s</text>`, marginTop+p.h/2, html.EscapeString(c.y.label))
+		fmt.Fprintf(p, `<text class="axis" transform="translate(11 %.1f) rotate(-90)" text-anchor="middle">%s</text>`,
+			marginTop+p.h/2, html.EscapeString(c.y.label))
 	}
 	fmt.Fprintf(p, `<text class="axis" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, p.left+p.w/2,
 		bottom+28, html.EscapeString(c.x.label))

@@ -131,7 +131,8 @@ func (e *Experiment) checkTraining() error {
 		return err
 	}
 	switch {
-	case len(t.Steps) == 0 || twice(t.Steps) || !slices.IsSorted(t.Steps) || t.Steps[0] <= t.Warmup || t.Steps[len(t.Steps)-1] > 1<<30:
+	case len(t.Steps) == 0 || twice(t.Steps) || !slices.IsSorted(t.Steps) || t.Steps[0] <= t.Warmup ||
+		t.Steps[len(t.Steps)-1] > 1<<30:
 		return bad("train: steps", "ascending numbers, all above warmup", t.Steps)
 	case !(t.ClipNorm >= 0) || math.IsInf(t.ClipNorm, 0):
 		return bad("train: clip-norm", "at least 0", t.ClipNorm)

@@ -119,8 +119,8 @@ func (o *object) turn() (m chat.Message, uncounted bool, err error) {
 func (o *object) messageWeight(role string) (uncounted bool, err error) {
 	weight, given, err := o.weight()
 	if err == nil && given && weight != 0 && role != "assistant" {
-		err = &fault{o.at, fmt.Errorf("%s.weight: want 1 on messages of the assistant only (with the loss on all tokens "+
-			"every message counts without it), got it on role %.40q", o.path, role)}
+		err = &fault{o.at, fmt.Errorf("%s.weight: want 1 on messages of the assistant only (with the loss on all "+
+			"tokens every message counts without it), got it on role %.40q", o.path, role)}
 	}
 	return weight == 0, err
 }

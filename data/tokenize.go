@@ -231,8 +231,8 @@ func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error)
 	case ok && !ends:
 		answer = append(answer, eos)
 	case !ok && r.Format != FormatText:
-		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and in " +
-			"the model's (--eos-token)")
+		return encoded{}, errors.New("want a token that ends an answer (EOS), got none in the tokenizer's files and " +
+			"in the model's (--eos-token)")
 	}
 	e := promptAndAnswer(prompt, answer)
 	if r.Format == FormatText {

@@ -89,8 +89,8 @@ func (e *encoded) endOpen(tok tokenizer.Tokenizer, template *chat.Template, turn
 		}
 		eos, ok := tok.EOS()
 		if !ok {
-			return fmt.Errorf("want a token that ends an answer (EOS): the template %s ends it with no special token, and "+
-				"neither the tokenizer's files nor the model's name one (--eos-token)", template.Name())
+			return fmt.Errorf("want a token that ends an answer (EOS): the template %s ends it with no special "+
+				"token, and neither the tokenizer's files nor the model's name one (--eos-token)", template.Name())
 		}
 		at := e.behindTurn[i]
 		if at == len(e.ids) {

@@ -94,7 +94,8 @@ func prepare(model Model, cfg Config) (a *Adapter, slots []slot, err error) {
 	for _, own := range []iter.Seq[string]{maps.Keys(cfg.Ranks), maps.Keys(cfg.Alphas)} {
 		for _, name := range slices.Sorted(own) {
 			if !slices.ContainsFunc(slots, func(s slot) bool { return s.name == name }) {
-				return nil, nil, fmt.Errorf("multilora: fields ranks and alphas: want names of layers that targets chooses, got %s",
+				return nil, nil, fmt.Errorf("multilora: fields ranks and alphas: want names of layers that targets "+
+					"chooses, got %s",
 					quoted(name))
 			}
 		}

@@ -54,7 +54,8 @@ func findExtra(model Model, slots []slot, patterns []string) (found []*extra, mo
 				return nil, nil, fmt.Errorf("multilora: field extra: %q: %w", pattern, err)
 			case ok && adapted[p] != "":
 				return nil, nil, fmt.Errorf(
-					"multilora: field extra: %q matches %s, which has modules beside it: want parameters that targets does not choose",
+					"multilora: field extra: %q matches %s, which has modules beside it: want parameters that "+
+						"targets does not choose",
 					pattern, name)
 			}
 			matched[i], hit = matched[i] || ok, hit || ok

@@ -230,7 +230,8 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) e
 	}
 	for _, name := range f.Names() {
 		if plain := strings.Replace(name, ".default.weight", ".weight", 1); !known[plain] {
-			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d parameters,"+
+			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d "+
+				"parameters,"+
 				" that %s chooses in this model, got %s",
 				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile, tensorKind(plain))
 		}

@@ -132,7 +132,8 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 			// PEFT changes the base's weights beside adapters that began so.
 			for _, name := range []string{"pissa", "olora", "corda", "loftq", "lora_ga"} {
 				if strings.HasPrefix(string(f.value), `"`+name) {
-					err = f.wrong("a beginning that leaves the base model's weights alone (let PEFT convert the adapter)")
+					err = f.wrong("a beginning that leaves the base model's weights alone (let PEFT convert the " +
+						"adapter)")
 				}
 			}
 		case "bias":

@@ -71,7 +71,8 @@ func find(all []slot, others, targets []string) ([]slot, error) {
 	if i := slices.Index(matched, false); i >= 0 {
 		for _, name := range others {
 			if ok, _ := matches(targets[i], name); ok {
-				return nil, fmt.Errorf("multilora: field targets: %q: %s: want linear layers of the model, which has %s",
+				return nil, fmt.Errorf("multilora: field targets: %q: %s: want linear layers of the model, which "+
+					"has %s",
 					targets[i], notALayer(name), lastParts(namesOf(all)))
 			}
 		}

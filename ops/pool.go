@@ -37,8 +37,8 @@ func (o PoolOptions) check(op string, x *tensor.Tensor) kernels.MaxPool {
 		}
 		if o.Kernel[d] < 1 || o.Stride[d] < 1 || o.Padding[d] < 0 || 2*o.Padding[d] > o.Kernel[d] ||
 			o.Kernel[d] > x.Dim(2+d)+2*o.Padding[d] {
-			tensor.Panicf(op, "window %v, stride %v, padding %v for x %s: want a window that fits, and at most half of it "+
-				"as padding", o.Kernel, o.Stride, o.Padding, x)
+			tensor.Panicf(op, "window %v, stride %v, padding %v for x %s: want a window that fits, and at most half "+
+				"of it as padding", o.Kernel, o.Stride, o.Padding, x)
 		}
 	}
 	return kernels.MaxPool{

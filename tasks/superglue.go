@@ -167,7 +167,8 @@ func readMultiRC(path string, o reading) (all []Example, err error) {
 			question := fmt.Sprintf("%d:q%d", number, orElse(q.Index, i))
 			for j, a := range q.Answers {
 				if a.Text == nil || a.Label == nil || *a.Label != 0 && *a.Label != 1 {
-					return fmt.Errorf("passage.questions[%d].answers[%d]: want a text and a label of 0 or 1, got not both", i, j)
+					return fmt.Errorf("passage.questions[%d].answers[%d]: want a text and a label of 0 or 1, got "+
+						"not both", i, j)
 				}
 				e := Example{Prompt: *r.Passage.Text + "\nQuestion: " + *q.Question + "\nAnswer:", Group: question}
 				e.at(path, number, fmt.Sprintf(":q%d:a%d", orElse(q.Index, i), orElse(a.Index, j)))

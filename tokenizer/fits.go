@@ -42,7 +42,8 @@ func CheckFits(t Tokenizer, model int) (warning string, err error) {
 			return "", fmt.Errorf("the token that %s a text: %w", end.does, CheckIDs(t, []int32{id}, model))
 		}
 	}
-	warning = fmt.Sprintf("warning: the tokenizer has %d ids, the model's vocabulary %d: rows that need an id from %d on",
+	warning = fmt.Sprintf("warning: the tokenizer has %d ids, the model's vocabulary %d: rows that need an id from "+
+		"%d on",
 		t.VocabSize(), model, model)
 	for id := model; id < t.VocabSize(); id++ {
 		if piece := t.Piece(int32(id)); piece != "" { // there may be gaps

@@ -77,7 +77,8 @@ func (t *SentencePiece) withAdded(all loaded, words int) (Vocabulary, error) {
 	v := t.Vocabulary()
 	for id, piece := range v.Pieces {
 		if name := all.Piece(int32(id)); name != piece {
-			return v, fmt.Errorf("want the pieces of the tokenizer that the folder has beside it, where %d is %.40q, got %.40q",
+			return v, fmt.Errorf("want the pieces of the tokenizer that the folder has beside it, where %d is "+
+				"%.40q, got %.40q",
 				id, name, piece)
 		}
 	}
@@ -146,7 +147,8 @@ func (t *SentencePiece) addedForLlamaCpp(dir string) (warnings []string) {
 		for _, a := range set.tokens {
 			if a.Lstrip || a.Rstrip || a.SingleWord {
 				warnings = append(warnings,
-					fmt.Sprintf("%s: lstrip, rstrip and single_word of added tokens (%.40q): llama.cpp does not know them", dir,
+					fmt.Sprintf("%s: lstrip, rstrip and single_word of added tokens (%.40q): llama.cpp does not "+
+						"know them", dir,
 						a.Content))
 				return warnings
 			}

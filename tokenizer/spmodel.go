@@ -170,7 +170,8 @@ func (m *spModel) check() error {
 			unknowns++
 		case p.kind == byteType:
 			if _, ok := byteValue(p.text); !ok || !m.byteFallback {
-				return fmt.Errorf("piece %d: want byte pieces <0x00> to <0xFF>, and only with byte_fallback, got %.40q,"+
+				return fmt.Errorf("piece %d: want byte pieces <0x00> to <0xFF>, and only with byte_fallback, got "+
+					"%.40q,"+
 					" byte_fallback %v", i, p.text, m.byteFallback)
 			}
 			bytes[p.text] = true

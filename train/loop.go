@@ -66,8 +66,8 @@ func (r *run) step(clock *speed) error {
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
 		if batches[i] = r.loader.Next(); batches[i].Rows == 0 {
-			return r.cfg.wrongf("steps", "the mixture has no more rows after %d steps: want fewer, or larger max-epochs of "+
-				"its tasks", r.state.Step)
+			return r.cfg.wrongf("steps", "the mixture has no more rows after %d steps: want fewer, or larger "+
+				"max-epochs of its tasks", r.state.Step)
 		}
 	}
 	result, err := r.trainer.Step(batches)
@@ -90,7 +90,8 @@ func (r *run) step(clock *speed) error {
 	}
 	if result.Skipped {
 		rec.GradNorm = 0 // JSON has no other numbers than finite ones
-		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %.0f, which is now %.0f",
+		r.progress.Say(fmt.Sprintf("step %d skipped: its gradient does not fit f16 at loss scale %.0f, which is now "+
+			"%.0f",
 			r.state.Step, result.LossScale, r.state.LossScale.Scale))
 	}
 	if r.adapter != nil && r.state.Step%scalingNormsEvery == 0 {

@@ -65,8 +65,8 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 		p.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version: whether its files are as they "+
 			"were written, and settings and device those of the run, cannot be checked", s.Step))
 	case s.Program != now:
-		p.Say(fmt.Sprintf("warning: the checkpoint of step %d was written by %s, and this is %s: other bits come of it "+
-			"where a kernel has changed in between", s.Step, s.Program, now))
+		p.Say(fmt.Sprintf("warning: the checkpoint of step %d was written by %s, and this is %s: other bits come of "+
+			"it where a kernel has changed in between", s.Step, s.Program, now))
 	}
 	if s.Inputs, err = checkInputs(ctx, cfg, s, j); err != nil {
 		return Summary{}, err
@@ -140,8 +140,8 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 		err := cfg.wrongf(setting.Name, "want %q, as the run in %s began, got %q", old[i], cfg.Out, setting)
 		switch {
 		case movable:
-			err = cfg.wrongf(setting.Name, "want %q, as the run in %s began, which has no checkpoint to compare %q with: "+
-				"begin a new run",
+			err = cfg.wrongf(setting.Name, "want %q, as the run in %s began, which has no checkpoint to compare %q "+
+				"with: begin a new run",
 				old[i], cfg.Out, setting)
 			return fmt.Errorf("--resume: %w", err)
 		case !checkpoint:
@@ -187,8 +187,8 @@ func checkInputs(ctx context.Context, cfg Config, s state, j *judge) ([]input, e
 		return nil, fmt.Errorf("--resume: %w", err)
 	}
 	if s.Inputs == nil {
-		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, but "+
-			"not its model: %s is taken for it", s.Step, printable.Name(cmp.Or(cfg.Model, cfg.FromScratch))))
+		j.progress.Say(fmt.Sprintf("warning: the checkpoint of step %d is of an earlier version and knows its rows, "+
+			"but not its model: %s is taken for it", s.Step, printable.Name(cmp.Or(cfg.Model, cfg.FromScratch))))
 		return now, nil
 	}
 	return now, cfg.sameInputs(s.Inputs, now, j)

@@ -294,7 +294,8 @@ var runFiles = []string{
 func (c *Config) checkOut() error {
 	for _, name := range slices.Concat(runFiles, tokenizer.BesideWeights()) {
 		if regular.Exists(filepath.Join(c.Out, name)) {
-			return c.wrongf("out", "want a folder without an earlier run (or --resume to go on with it), got %s, which holds %s",
+			return c.wrongf("out", "want a folder without an earlier run (or --resume to go on with it), got %s, "+
+				"which holds %s",
 				c.Out, name)
 		}
 	}

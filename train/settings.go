@@ -48,8 +48,8 @@ func (c *Config) modelSettings() []*Setting {
 		{Name: "tokenizer", value: text(&c.Tokenizer, ""), Resume: Movable, Use: ForSequences,
 			Meaning: "folder or file of the tokenizer (default: the model's)"},
 		{Name: "eos-token", value: text(&c.EOSToken, ""), Resume: Fixed, Use: ForSequences,
-			Meaning: "token that ends a text and an answer, as the vocabulary spells it (default: what the tokenizer's " +
-				"files name, else the model's)"},
+			Meaning: "token that ends a text and an answer, as the vocabulary spells it (default: what the " +
+				"tokenizer's files name, else the model's)"},
 		{Name: "dtype", value: dtype(&c.DType, tensor.F32), Choices: words(tensor.WeightTypes()), Resume: Fixed,
 			Use: ForSpeed, check: c.checkDType,
 			Meaning: "storage of frozen weights and activations; q8 and q4 are of frozen weights alone"},
@@ -63,13 +63,13 @@ func (c *Config) modelSettings() []*Setting {
 func (c *Config) dataSettings() []*Setting {
 	return []*Setting{
 		{Name: "data", value: &partsValue{at: &c.Data}, Resume: Movable, Use: ForSequences,
-			Meaning: "files of rows: JSON, JSONL or text, each may be .gz; or the tasks of a mixture, each {name: NAME, " +
-				"path: FILE, weight: W, max-epochs: N} or, with task: " +
+			Meaning: "files of rows: JSON, JSONL or text, each may be .gz; or the tasks of a mixture, each {name: " +
+				"NAME, path: FILE, weight: W, max-epochs: N} or, with task: " +
 				alternatives(tasks.Names()) + ", the path of that data set"},
 		{Name: "mixture", value: text(&c.Mixture, string(data.WeightBySize)), Choices: words(data.Weightings()),
 			Resume: Fixed, Use: ForSequences,
-			Meaning: "how often rows of a task are drawn: by size, all alike, size^(1/mixture-temperature), or by the " +
-				"weights of data"},
+			Meaning: "how often rows of a task are drawn: by size, all alike, size^(1/mixture-temperature), or by " +
+				"the weights of data"},
 		{Name: "mixture-temperature", value: real(&c.MixtureTemperature, 1), Least: 1, Most: 1e6, Resume: Fixed,
 			Use:     ForSequences,
 			Meaning: "of mixture temperature: 1 is by size, more is more equal"},
@@ -80,20 +80,21 @@ func (c *Config) dataSettings() []*Setting {
 			Choices: explained(data.Formats(), data.Format.Meaning), Resume: Fixed, Use: ForSequences,
 			Meaning: "form of the rows"},
 		{Name: "ignore-fields", value: texts(&c.IgnoreFields), Resume: Fixed, Use: ForSequences,
-			Meaning: "fields of rows and of their messages to pass over; one that no form knows is an error otherwise, " +
-				"unless it is an id, a source or empty"},
+			Meaning: "fields of rows and of their messages to pass over; one that no form knows is an error " +
+				"otherwise, unless it is an id, a source or empty"},
 		{Name: "template", value: text(&c.Template, ""), Resume: Fixed, Use: ForSequences,
 			Meaning: "chat template for chat rows, by name (default: the model's own)"},
 		{Name: templateDate, value: date(&c.TemplateDate), Resume: Fixed, Use: ForSequences,
-			Meaning: "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for templates that ask for it (default: the run's " +
-				"start, which the run keeps)"},
+			Meaning: "date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for templates that ask for it (default: the " +
+				"run's start, which the run keeps)"},
 		{Name: "loss", value: text(&c.Loss, string(data.LossAnswers)), Choices: words(data.Losses()), Resume: Fixed,
 			Use:     ForSequences,
 			Meaning: "tokens that count in the loss"},
 		{Name: "special-tokens", value: text(&c.SpecialTokens, string(tokenizer.SpecialAsText)),
 			Choices: words(tokenizer.SpecialTokensChoices()), Resume: Fixed, Use: ForSequences,
 			Meaning: "what special tokens that prompts, answers and texts spell are read as: their letters, or, with " +
-				"parse, the tokens (BOS and EOS are then not put where a row spells them itself); in a chat they are letters"},
+				"parse, the tokens (BOS and EOS are then not put where a row spells them itself); in a chat they " +
+				"are letters"},
 		{Name: "max-tokens", value: whole(&c.MaxTokens, 512), Least: 2, Most: 1 << 30, Unit: "tokens", Resume: Fixed,
 			Use:     ForSequences | ForSpeed,
 			Meaning: "most tokens of a sequence"},
@@ -107,8 +108,9 @@ func (c *Config) dataSettings() []*Setting {
 		{Name: "skip-bad", value: boolean(&c.SkipBad), Resume: Fixed, Use: ForSequences,
 			Meaning: "pass over rows that cannot be read, and count them, instead of ending with the first"},
 		{Name: "max-data-bytes", value: whole(&c.MaxDataBytes, 0), Most: 1 << 50, Unit: "bytes", Resume: Free,
-			Use:     ForSequences,
-			Meaning: "most bytes of all files of data, unpacked, with 256 more for each row; 0: a quarter of the memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
+			Use: ForSequences,
+			Meaning: "most bytes of all files of data, unpacked, with 256 more for each row; 0: a quarter of the " +
+				"memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
 		{Name: "loaders", value: whole(&c.Loaders, 2), Least: 1, Most: 1 << 10, Resume: Free,
 			Meaning: "goroutines that make batches ahead; the batches are the same for any number"},
 	}
@@ -118,9 +120,11 @@ func (c *Config) adapterSettings() []*Setting {
 	a, d := &c.Adapter, multilora.Defaults()
 	return []*Setting{
 		{Name: "from-adapter", value: text(&c.FromAdapter, ""), Resume: Movable, check: c.checkFromAdapter,
-			Meaning: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, modules, rank, alpha, scaling, targets and train-also are its own, and dropout unless it is given"},
+			Meaning: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, " +
+				"modules, rank, alpha, scaling, targets and train-also are its own, and dropout unless it is given"},
 		{Name: "branches", value: texts(&c.Branches), Resume: Movable, check: c.checkBranches,
-			Meaning: "trained adapters that become the modules of one MultiLoRA, to learn how loud each is (with train: scales); modules, rank, alpha and targets come of them"},
+			Meaning: "trained adapters that become the modules of one MultiLoRA, to learn how loud each is (with " +
+				"train: scales); modules, rank, alpha and targets come of them"},
 		{Name: "method", value: text(&a.Method, d.Method), Choices: words(append(multilora.Methods(), MethodFull)),
 			Resume: Fixed, Use: ForSpeed,
 			Meaning: "kind of adapter; full trains every parameter, without one"},
@@ -134,11 +138,13 @@ func (c *Config) adapterSettings() []*Setting {
 			Use:     ForSpeed,
 			Meaning: "learnable scale of a MultiLoRA module"},
 		{Name: "start", value: text(&a.Start, ""), Choices: words(multilora.Starts()), Resume: Fixed, Use: ForSpeed,
-			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as LoRA with a gain that is learned"},
+			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as " +
+				"LoRA with a gain that is learned"},
 		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
 			Meaning: "layers to adapt: names or patterns, or all-linear"},
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,
-			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, …)"},
+			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, " +
+				"…)"},
 		{Name: "dropout", value: real(&a.Dropout, 0), Most: 1, Resume: Fixed, Use: ForSpeed, check: c.checkDropout,
 			Meaning: "dropout before A"},
 	}
@@ -181,9 +187,9 @@ func (c *Config) stepSettings() []*Setting {
 			Meaning: "largest norm of the gradient; 0: no clipping"},
 		{Name: "loss-scale", value: real(&c.LossScale, firstLossScale), Most: math.MaxFloat32, Resume: Fixed,
 			check: c.checkLossScale,
-			Meaning: "factor on the gradients inside a model with activations in f16 (dtype or compute-dtype), at the " +
-				"start: a power of two; it halves when they overflow (that step changes nothing) and doubles after 2000 steps " +
-				"without"},
+			Meaning: "factor on the gradients inside a model with activations in f16 (dtype or compute-dtype), at " +
+				"the start: a power of two; it halves when they overflow (that step changes nothing) and doubles " +
+				"after 2000 steps without"},
 		{Name: "seed", value: natural(&c.Seed, 0), Most: math.MaxUint64, Resume: Fixed, Use: ForSequences | ForSpeed,
 			Meaning: "of initial values, order of rows and dropout"},
 		{Name: "gradient-checkpointing", value: boolean(&c.Checkpointing), Resume: Fixed, Use: ForSpeed,
@@ -204,7 +210,8 @@ func (c *Config) runSettings() []*Setting {
 			Choices: []Choice{{LastWeights, ""}, {BestWeights, "by best-by"}}, Resume: Fixed, check: c.checkResult,
 			Meaning: "weights that end in out"},
 		{Name: "best-by", value: text(&c.BestBy, BestByHeldOut), Resume: Fixed, check: c.checkBestBy,
-			Meaning: "what the best weights are best in: held-out (lowest loss), the score of one of eval-tasks, or tasks (the mean of their scores)"},
+			Meaning: "what the best weights are best in: held-out (lowest loss), the score of one of eval-tasks, or " +
+				"tasks (the mean of their scores)"},
 		{Name: "eval-tasks", value: texts(&c.EvalTasks), Resume: Fixed, check: c.checkEvalTasks,
 			Meaning: "tasks that are scored wherever the held-out loss is measured: " + alternatives(tasks.Names())},
 		{Name: "task-data", value: text(&c.TaskData, ""), Resume: Movable,

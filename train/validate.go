@@ -135,7 +135,8 @@ func (c *Config) checkLossScale() error {
 
 func (c *Config) checkEarlyStop() error {
 	if c.EarlyStop > 0 && !c.measures() {
-		return fmt.Errorf("want eval-every and held-out (or eval-tasks, where best-by is one) beside it, got eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
+		return fmt.Errorf("want eval-every and held-out (or eval-tasks, where best-by is one) beside it, got "+
+			"eval-every %d, held-out %d", c.EvalEvery, c.HeldOut)
 	}
 	return nil
 }

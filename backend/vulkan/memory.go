@@ -67,8 +67,8 @@ func (a *arena) alloc(size int) (*buffer, error) {
 // grow adds a block with room for size bytes.
 func (a *arena) grow(size int) (*block, error) {
 	if size > a.most {
-		return nil, fmt.Errorf("a tensor of %s is larger than %s, the device's largest allocation: fewer rows in a batch, "+
-			"or shorter ones, make smaller tensors", mib(size), mib(a.most))
+		return nil, fmt.Errorf("a tensor of %s is larger than %s, the device's largest allocation: fewer rows in a "+
+			"batch, or shorter ones, make smaller tensors", mib(size), mib(a.most))
 	}
 	if len(a.blocks) >= a.count {
 		return nil, fmt.Errorf("%w: the device takes %d allocations, and %d blocks with %s are in use here",
@@ -82,8 +82,8 @@ func (a *arena) grow(size int) (*block, error) {
 		want = max(size, free/8&^(alignment-1))
 	}
 	if free >= 0 && want > free {
-		return nil, fmt.Errorf("%w: %s asked for, %s free of the device's memory, %s in use here: fewer rows in a batch, "+
-			"shorter ones, or checkpointing need less", tensor.ErrOutOfMemory, mib(size), mib(max(free, 0)),
+		return nil, fmt.Errorf("%w: %s asked for, %s free of the device's memory, %s in use here: fewer rows in a "+
+			"batch, shorter ones, or checkpointing need less", tensor.ErrOutOfMemory, mib(size), mib(max(free, 0)),
 			mib(a.total))
 	}
 	m, err := a.hw.allocate(want, false)

@@ -17,7 +17,8 @@ type adapterFlag struct {
 
 func (f *adapterFlag) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.path, "adapter", "", "adapter: a folder of Agora or PEFT, or a GGUF file")
-	c.Flags().BoolVar(&f.force, "force", false, "use the adapter although the model is not the one that it was made for, or holds it already")
+	c.Flags().BoolVar(&f.force, "force", false, "use the adapter although the model is not the one that it was made "+
+		"for, or holds it already")
 }
 
 // given reports whether there is one.

@@ -28,8 +28,10 @@ func benchDispatchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dispatch",
 		Short: "Measure what it costs to have a kernel run, and to start a device",
-		Long: "Measures what it costs to have a kernel run that does next to nothing, what a training step of a tiny\n" +
-			"MultiLoRA model asks of the device, and the first start (empty caches, in a temporary folder) and a warm one.",
+		Long: "Measures what it costs to have a kernel run that does next to nothing, what a training step of a " +
+			"tiny\n" +
+			"MultiLoRA model asks of the device, and the first start (empty caches, in a temporary folder) and a " +
+			"warm one.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }

@@ -93,13 +93,17 @@ measures every one, and tells which is the fastest; --form measures those named.
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"},
 		"N for N x N x N, or MxNxK")
 	c.Flags().StringSliceVar(&o.Layouts, "layouts", bench.Layouts, "which of the layouts")
-	c.Flags().BoolVar(&sweep, "sweep", false, "measure every shader of the kernel with several tiles, on a Vulkan device")
-	c.Flags().StringArrayVar(&forms, "form", nil, "measure this shader with this tile, SHADER=GROUP:MxNxK, on a Vulkan device; may be repeated")
+	c.Flags().BoolVar(&sweep, "sweep", false, "measure every shader of the kernel with several tiles, on a Vulkan "+
+		"device")
+	c.Flags().StringArrayVar(&forms, "form", nil, "measure this shader with this tile, SHADER=GROUP:MxNxK, on a "+
+		"Vulkan device; may be repeated")
 	c.Flags().IntVar(&o.Rounds, "rounds", 5, "measurements of a product, of which the median counts, and the best")
 	c.Flags().DurationVar(&o.Round, "round", 100*time.Millisecond, "how long a measurement takes, about")
-	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell the share; 0: measured on the CPU, unknown elsewhere")
+	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell the share; 0: measured on the "+
+		"CPU, unknown elsewhere")
 	c.Flags().Float64Var(&bandwidth, "bandwidth", 0,
-		"GB/s that the device could read, to tell the share of that where none of a peak is known: few rows are limited by it")
+		"GB/s that the device could read, to tell the share of that where none of a peak is known: few rows are "+
+			"limited by it")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

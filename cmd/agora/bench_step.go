@@ -62,7 +62,8 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 	c.Flags().IntVar(&o.Steps, "steps", 10, "steps that count, of which the median does")
 	c.Flags().Float64Var(&o.Seconds, "seconds", 0,
 		"begin no further step after so many seconds of those that count; 0: no end")
-	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell its share; 0: measured on the CPU, unknown elsewhere")
+	c.Flags().Float64Var(&peak, "peak", 0, "TFLOP/s that the device could do, to tell its share; 0: measured on the "+
+		"CPU, unknown elsewhere")
 	c.Flags().BoolVar(&o.Kernels, "kernels", false, "tell the time of every kernel; taking it costs some time itself")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c

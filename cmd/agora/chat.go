@@ -57,7 +57,8 @@ func (f *generateFlags) talk(c *cobra.Command, w *writer) error {
 	}
 	if isTerminal(c.InOrStdin()) && !f.asJSON {
 		t.question = "> "
-		fmt.Fprintln(t.out, "Ctrl-C stops an answer, and ends the chat where there is none. /new forgets what was said.")
+		fmt.Fprintln(t.out, "Ctrl-C stops an answer, and ends the chat where there is none. /new forgets what was "+
+			"said.")
 	}
 	if f.system != "" {
 		t.messages = []chat.Message{{Role: "system", Content: f.system}}

@@ -22,8 +22,10 @@ func printDemo(w io.Writer, r toy.Report, out string) error {
 		fmt.Fprintf(w, "%-16s  %6.1f %%  %6.1f %%  %6.1f %%  %7.1f %%\n", s.Task, 100*s.Chance, 100*s.Base,
 			100*s.LoRA, 100*s.MultiLoRA)
 	}
-	fmt.Fprint(w, "\nThe table shows that both learn what the base cannot, and how much one run learns in as many steps. It does\n"+
-		"not show which method is better: with another seed some points move; agora compare finds what is beyond that.\n")
+	fmt.Fprint(w, "\nThe table shows that both learn what the base cannot, and how much one run learns in as many "+
+		"steps. It does\n"+
+		"not show which method is better: with another seed some points move; agora compare finds what is beyond "+
+		"that.\n")
 	var series []termplot.Series
 	for i, m := range r.Methods {
 		series = append(series, termplot.Series{
@@ -39,7 +41,8 @@ func printDemo(w io.Writer, r toy.Report, out string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(w, "\nThe flatter a curve, the more directions of the weights a method uses. Effective rank\n(Roy and Vetterli 2007; 1: one direction, ")
+	fmt.Fprint(w, "\nThe flatter a curve, the more directions of the weights a method uses. Effective rank\n(Roy "+
+		"and Vetterli 2007; 1: one direction, ")
 	fmt.Fprintf(w, "%d: all equally):", len(r.Methods[0].Spectrum))
 	for _, m := range r.Methods {
 		fmt.Fprintf(w, "  %s %.1f", methodName[m.Method], m.EffectiveRank)

@@ -50,7 +50,8 @@ perplexity: how well it predicts a text. The number is the mean negative log-lik
 of a token in nats (nll) and e to that power. The text is read in windows of the model's
 length, each starting with BOS.`,
 		Example: "  agora eval --model models/llama --adapter my-adapter --tasks boolq,rte --task-data data\n" +
-			"  agora eval --model models/llama --adapters base,one,two --tasks all --task-data data --examples examples.jsonl\n" +
+			"  agora eval --model models/llama --adapters base,one,two --tasks all --task-data data --examples " +
+			"examples.jsonl\n" +
 			"  agora eval --model models/llama --adapter my-adapter --tasks perplexity --text book.txt",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
@@ -60,7 +61,8 @@ length, each starting with BOS.`,
 	f.registerTasks(c)
 	c.Flags().StringVar(&f.text, "text", "", "file of text")
 	c.Flags().IntVar(&f.window, "window", 0, "tokens of a window, BOS included; 0: the model's length")
-	c.Flags().BoolVar(&f.logits, "logits", false, "print the ids of --text, BOS in front, and the logits behind each of them, as JSON")
+	c.Flags().BoolVar(&f.logits, "logits", false, "print the ids of --text, BOS in front, and the logits behind "+
+		"each of them, as JSON")
 	c.Flags().StringVar(&f.special, "special-tokens", "text",
 		"special tokens that the text spells: text (letters) or parse (the tokens)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
@@ -115,7 +117,8 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if f.asJSON {
 		return printJSON(c.OutOrStdout(), result)
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "nll         %.5f nats a token\nperplexity  %.4f\ncounted     %d tokens in %d windows\n",
+	_, err = fmt.Fprintf(c.OutOrStdout(), "nll         %.5f nats a token\nperplexity  %.4f\ncounted     %d tokens "+
+		"in %d windows\n",
 		p.NLL, p.Perplexity, p.Counted, p.Windows)
 	return err
 }

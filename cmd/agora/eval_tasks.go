@@ -37,13 +37,16 @@ func (f *taskFlags) registerTasks(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringSliceVar(&f.tasks, "tasks", nil, "what to measure: "+strings.Join(tasks.Names(), ", ")+
 		", all of these, or perplexity")
-	fl.StringSliceVar(&f.data, "task-data", nil, "folder that holds a folder of each task's name, or NAME=PATH of a task's file or folder")
+	fl.StringSliceVar(&f.data, "task-data", nil, "folder that holds a folder of each task's name, or NAME=PATH of a "+
+		"task's file or folder")
 	fl.StringSliceVar(&f.adapters, "adapters", nil,
 		"several adapters to measure one after the other on one base; "+baseAlone+" means the model alone")
-	fl.IntVar(&f.shots, "shots", 0, "solved examples before a question, for tasks that have them: mmlu (5 at most), gsm8k (8)")
+	fl.IntVar(&f.shots, "shots", 0, "solved examples before a question, for tasks that have them: mmlu (5 at most), "+
+		"gsm8k (8)")
 	fl.IntVar(&f.limit, "limit", 0, "examples of a task at most, of mmlu in each subject, the first ones; 0: all")
 	fl.IntVar(&f.batch, "batch-tokens", 4096, "tokens that are computed at once")
-	fl.StringVar(&f.examples, "examples", "", "file for a line of JSON an example: likelihoods, prediction, what was written")
+	fl.StringVar(&f.examples, "examples", "", "file for a line of JSON an example: likelihoods, prediction, what "+
+		"was written")
 	fl.BoolVar(&f.resume, "resume", false, "go on with the --examples of an interrupted run")
 }
 

@@ -38,7 +38,8 @@ the same.
 
 With --merged the adapter may be left out: the model alone is written.`,
 		Example: "  agora export --model models/llama --adapter my-adapter --to peft --out peft-adapter\n" +
-			"  agora export --model models/llama --adapter my-adapter --merged --to gguf --dtype q8 --out my-model.gguf",
+			"  agora export --model models/llama --adapter my-adapter --merged --to gguf --dtype q8 --out " +
+			"my-model.gguf",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need("model", f.model, "to", f.to, "out", f.out); err != nil {
@@ -58,7 +59,8 @@ With --merged the adapter may be left out: the model alone is written.`,
 	c.Flags().BoolVar(&f.overwrite, "overwrite", false,
 		"replace a file that is there (--to gguf); never the model or the adapter")
 	c.Flags().BoolVar(&f.merged, "merged", false, "write the model with the adapter in its weights")
-	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of a merged model's weights: f32, bf16, f16, for gguf also q8 or q4 (default: that of the model)")
+	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of a merged model's weights: f32, bf16, f16, for gguf also "+
+		"q8 or q4 (default: that of the model)")
 	return c
 }
 

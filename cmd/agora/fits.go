@@ -42,7 +42,8 @@ func noteSpecial(out io.Writer, what string, tok tokenizer.Tokenizer, text strin
 	special tokenizer.SpecialTokens) string {
 	spelling, ok := tokenizer.SpelledSpecial(tok, text)
 	if ok && special != tokenizer.SpecialParse {
-		fmt.Fprintf(out, "%s spells special tokens such as %s in plain text: they are read as letters; --special-tokens parse reads them as tokens\n", what, spelling)
+		fmt.Fprintf(out, "%s spells special tokens such as %s in plain text: they are read as letters; "+
+			"--special-tokens parse reads them as tokens\n", what, spelling)
 	}
 	return spelling
 }

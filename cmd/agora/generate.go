@@ -58,14 +58,18 @@ answer; at the prompt it ends the chat.`,
 	fl.StringVar(&f.templateDate, "template-date", "",
 		"date, 2026-11-28, or time, 2026-11-28T09:30:00Z, for chat templates that ask for it (default: now)")
 	fl.StringVar(&f.special, "special-tokens", "text",
-		"special tokens that --prompt or --instruction spells: text (letters) or parse (the tokens); in a chat they are letters")
-	fl.StringVar(&f.system, "system", "", "what the model is told before a chat, or before --instruction in place of Alpaca's first sentences")
+		"special tokens that --prompt or --instruction spells: text (letters) or parse (the tokens); in a chat they "+
+			"are letters")
+	fl.StringVar(&f.system, "system", "", "what the model is told before a chat, or before --instruction in place "+
+		"of Alpaca's first sentences")
 	fl.IntVar(&f.options.MaxTokens, "max-tokens", 256, "new tokens at most; of each answer in a chat")
 	fl.BoolVar(&f.greedy, "greedy", false, "always the most likely token (the same as --temperature 0)")
 	fl.Float32Var(&f.options.Temperature, "temperature", 0.8, "divides the logits before drawing")
 	fl.IntVar(&f.options.TopK, "top-k", 0, "draw from the K most likely tokens; 0: from all")
-	fl.Float32Var(&f.options.TopP, "top-p", 0, "draw from the most likely tokens of this probability together; 0: from all")
-	fl.Float32Var(&f.options.MinP, "min-p", 0, "draw from tokens of at least this part of the largest probability; 0: from all")
+	fl.Float32Var(&f.options.TopP, "top-p", 0, "draw from the most likely tokens of this probability together; 0: "+
+		"from all")
+	fl.Float32Var(&f.options.MinP, "min-p", 0, "draw from tokens of at least this part of the largest probability; "+
+		"0: from all")
 	fl.Float32Var(&f.options.RepetitionPenalty, "repetition-penalty", 1,
 		"above 1: tokens that were there already become less likely")
 	fl.StringArrayVar(&f.stops, "stop", nil, "end where this text would follow; may be given several times")
@@ -79,7 +83,8 @@ answer; at the prompt it ends the chat.`,
 // warnOfNoEnd says that nothing will end what is written.
 func warnOfNoEnd(c *cobra.Command, ends []int32) {
 	if len(ends) == 0 {
-		fmt.Fprintln(c.ErrOrStderr(), "warning: neither the model nor its tokenizer names a token that ends a text: what is written goes on to --max-tokens; --eos-token names one")
+		fmt.Fprintln(c.ErrOrStderr(), "warning: neither the model nor its tokenizer names a token that ends a text: "+
+			"what is written goes on to --max-tokens; --eos-token names one")
 	}
 }
 

@@ -34,9 +34,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "agora",
-		Short:             "Fine-tune LLaMA-family models with MultiLoRA",
-		Long:              "Agora fine-tunes LLaMA-family models with many parallel low-rank adapters\n(MultiLoRA, arXiv 2311.11501) and talks with the result.",
+		Use:   "agora",
+		Short: "Fine-tune LLaMA-family models with MultiLoRA",
+		Long: "Agora fine-tunes LLaMA-family models with many parallel low-rank adapters\n(MultiLoRA, " +
+			"arXiv 2311.11501) and talks with the result.",
 		Version:           version.String(),
 		SilenceUsage:      true,
 		SilenceErrors:     true,

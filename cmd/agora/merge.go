@@ -54,7 +54,8 @@ type costs is measured on a few tokens and reported.`,
 			if f.asJSON {
 				return printJSON(c.OutOrStdout(), r)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d layers merged, weights in %s\nlargest difference of a logit  %.3g (over %d tokens, whose largest logit is %.3g)\n",
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d layers merged, weights in %s\nlargest difference of a "+
+				"logit  %.3g (over %d tokens, whose largest logit is %.3g)\n",
 				printable.Name(r.Out), len(r.Layers), r.DType, r.LogitDifference, r.ProbeTokens, r.LargestLogit)
 			return err
 		},
@@ -62,7 +63,8 @@ type costs is measured on a few tokens and reported.`,
 	c.Flags().StringVar(&f.model, "model", "", "folder of the model")
 	f.adapter.register(c)
 	c.Flags().StringVar(&f.out, "out", "", "new folder for the merged model")
-	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of the merged weights: f32, bf16 or f16 (default: that of the model)")
+	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of the merged weights: f32, bf16 or f16 (default: that of "+
+		"the model)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	f.device.register(c)
 	return c

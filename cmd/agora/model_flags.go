@@ -28,12 +28,15 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer), or GGUF file")
+	c.Flags().StringVar(&f.model, "model", "", "folder of the model (config.json, model.safetensors, tokenizer), or "+
+		"GGUF file")
 	f.adapter.register(c)
 	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
 	c.Flags().StringVar(&f.eosToken, "eos-token", "",
-		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the model's)")
-	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights alone: q8 or q4")
+		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the "+
+			"model's)")
+	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights "+
+		"alone: q8 or q4")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
 		"storage of activations with --dtype q8 or q4: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)

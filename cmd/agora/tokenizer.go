@@ -85,7 +85,8 @@ The same texts give the same vocabulary. What has no piece becomes bytes.`,
 			if asJSON {
 				return printJSON(c.OutOrStdout(), report)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d pieces; %.3f bytes a token over the texts, %.2f %% of the tokens are single bytes\n",
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d pieces; %.3f bytes a token over the texts, %.2f %% of the "+
+				"tokens are single bytes\n",
 				out, report.Vocabulary, report.BytesPerToken,
 				100*float64(report.CoveredByBytes)/float64(max(1, report.Tokens)))
 			return err

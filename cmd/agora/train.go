@@ -73,13 +73,16 @@ where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`
 		},
 	}
 	settings.register(c, 0)
-	c.Flags().BoolVar(&resume, "resume", false, "go on with the run in --out; its settings are those of its config.yaml")
+	c.Flags().BoolVar(&resume, "resume", false, "go on with the run in --out; its settings are those of its "+
+		"config.yaml")
 	c.Flags().StringVar(&options.From, "resume-from", "",
 		"go on from this checkpoint, such as step-000200, not from the newest: later ones are removed")
 	c.Flags().BoolVar(&options.AllowOtherBits, "allow-other-bits", false,
-		"with --resume: go on where settings, device or files are not the run's; checkpoints, metrics and summary say what was not")
+		"with --resume: go on where settings, device or files are not the run's; checkpoints, metrics and summary "+
+			"say what was not")
 	c.Flags().BoolVar(&options.AnyBase, "force", false,
-		"go on with an adapter (--from-adapter, --resume) although the model is not the one that it was made for, or holds it already")
+		"go on with an adapter (--from-adapter, --resume) although the model is not the one that it was made for, "+
+			"or holds it already")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	dev.register(c)
 	return c

@@ -77,7 +77,8 @@ RUN is only read.`,
 	c.Flags().IntVar(&f.cuts, "cuts", 6, "how often the second run is cut")
 	c.Flags().IntVar(&f.saveEvery, "save-every", 3, "steps between checkpoints")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "of the moments at which the run is cut (default: another each time)")
-	c.Flags().StringVar(&f.out, "out", "", "new folder that keeps both runs (default: a temporary one, which stays if they differ)")
+	c.Flags().StringVar(&f.out, "out", "", "new folder that keeps both runs (default: a temporary one, which stays "+
+		"if they differ)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	dev.register(c)
 	return c
@@ -188,12 +189,14 @@ func (v *verification) report(w io.Writer, asJSON bool) error {
 				fmt.Fprintln(w, d)
 			}
 		}
-		return fmt.Errorf("verify-resume: other bits than without interruption (--seed %d): %s, and %d files more; both runs are in %s", v.Seed, v.Differences[0], len(v.Differences)-1, v.Folder)
+		return fmt.Errorf("verify-resume: other bits than without interruption (--seed %d): %s, and %d files more; "+
+			"both runs are in %s", v.Seed, v.Differences[0], len(v.Differences)-1, v.Folder)
 	}
 	if asJSON {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "the same bits: all %d files of a run of %d steps that was cut %d times are those of one that was not\n", v.Files, v.Steps, len(v.Cuts))
+	_, err := fmt.Fprintf(w, "the same bits: all %d files of a run of %d steps that was cut %d times are those of "+
+		"one that was not\n", v.Files, v.Steps, len(v.Cuts))
 	return err
 }
 

@@ -23,7 +23,8 @@ func (m *machine) asOriginal(what, s, part string, answer func(s, part string) i
 	}
 	m.spend(2 * (len(s) + len(part)))
 	if answer(strings.Map(m.original, s), strings.Map(m.original, part)) != answer(s, part) {
-		m.fail("%s: want messages that do not spell %.40q, which the template looks for: it is, or begins, a special token", what, strings.Map(m.original, part))
+		m.fail("%s: want messages that do not spell %.40q, which the template looks for: it is, or begins, a "+
+			"special token", what, strings.Map(m.original, part))
 	}
 }
 

@@ -28,7 +28,8 @@ func (m *machine) strftime(format string) string {
 		format = format[1:]
 		text, ok := dateCode(t, code)
 		if !ok || unpadded && !strings.ContainsRune("dmyHIMSjUW", rune(code)) {
-			m.fail("strftime_now: want one of %%a %%A %%b %%B %%c %%d %%D %%F %%H %%I %%j %%m %%M %%p %%S %%T %%u %%U %%w %%W %%x %%X %%y %%Y %%%% (or %%-d and such), got %%%c", rune(code))
+			m.fail("strftime_now: want one of %%a %%A %%b %%B %%c %%d %%D %%F %%H %%I %%j %%m %%M %%p %%S %%T %%u "+
+				"%%U %%w %%W %%x %%X %%y %%Y %%%% (or %%-d and such), got %%%c", rune(code))
 		}
 		if unpadded {
 			if text = strings.TrimLeft(text, "0"); text == "" {

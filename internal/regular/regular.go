@@ -72,7 +72,8 @@ func dangling(path string, err error) error {
 	if isLink != nil {
 		return err
 	}
-	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a regular file, got a link to %q, where nothing is", target)}
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("want a regular file, got a link to %q, where "+
+		"nothing is", target)}
 }
 
 // Stat is os.Stat, of a link that leads nowhere with the error that Open has.

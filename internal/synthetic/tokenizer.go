@@ -39,8 +39,9 @@ func TokenizerJSON(characters string) ([]byte, error) {
 		},
 		"decoder": object{"type": "Fuse"},
 		"model": object{
-			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+			"end_of_word_suffix": nil,
+			"fuse_unk":           false, "byte_fallback": false, "ignore_merges": false,
 			"vocab": vocabulary, "merges": []string{},
 		},
 	}, "", "  ")

@@ -64,7 +64,8 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 	room := make([]int, len(prompts)) // tokens that a row may still get
 	for r, p := range prompts {
 		if len(p) == 0 || len(p) >= m.Config.MaxPositions {
-			return fmt.Errorf("llama: prompt %d has %d tokens: want at least 1, and fewer than the model's %d positions", r,
+			return fmt.Errorf("llama: prompt %d has %d tokens: want at least 1, and fewer than the model's %d "+
+				"positions", r,
 				len(p), m.Config.MaxPositions)
 		}
 		longest = max(longest, len(p))

@@ -106,7 +106,8 @@ func (m *Model) logProbsAt(body *nn.Var, places []int32, wanted []Query) ([]LogP
 		own := float64(row[q.Token])
 		answers[i] = LogProb{own - most - math.Log(sum), own == most}
 		if p := answers[i].LogProb; math.IsNaN(p) || math.IsInf(p, 0) {
-			return nil, fmt.Errorf("llama: a token has the log-probability %v: the weights or the storage type are broken", p)
+			return nil, fmt.Errorf("llama: a token has the log-probability %v: the weights or the storage type are "+
+				"broken", p)
 		}
 	}
 	return answers, nil

@@ -116,7 +116,8 @@ func windowIgnored(c *Config) error {
 		if w := c.window(i); w > 0 && w < c.MaxPositions {
 			return &Error{
 				Field: "sliding_window",
-				Want: fmt.Sprintf("none, or at least the %d positions of the model: llama.cpp lets a %s see all positions"+
+				Want: fmt.Sprintf("none, or at least the %d positions of the model: llama.cpp lets a %s see all "+
+					"positions"+
 					" (null in config.json, if no text is longer)", c.MaxPositions, c.ModelType),
 				Got: fmt.Sprint(w),
 			}

@@ -62,7 +62,8 @@ func reference() string {
 	for _, s := range defaults.Settings() {
 		if s.Group != group {
 			group = s.Group
-			fmt.Fprintf(&b, "\n## %s\n\n| setting | kind | default | takes | resume | meaning |\n|---|---|---|---|---|---|\n", group)
+			fmt.Fprintf(&b, "\n## %s\n\n| setting | kind | default | takes | resume | meaning "+
+				"|\n|---|---|---|---|---|---|\n", group)
 		}
 		value, takes := s.String(), s.Bounds()
 		if value != "" {

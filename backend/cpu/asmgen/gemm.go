@@ -40,7 +40,8 @@ func gemmTiles() *File {
 				table = append(table, name)
 				f.tile(s.isa, name, rows, vecs)
 			}
-			f.Go(fmt.Sprintf("// tiles%s_%d holds the micro-kernels of that panel width by their number of rows.\nvar tiles%s_%d = []func(t *tile){%s}",
+			f.Go(fmt.Sprintf("// tiles%s_%d holds the micro-kernels of that panel width by their number of "+
+				"rows.\nvar tiles%s_%d = []func(t *tile){%s}",
 				s.name, vecs*s.lanes, s.name, vecs*s.lanes, strings.Join(table, ", ")))
 		}
 	}
