@@ -44,7 +44,8 @@ func own(t *testing.T, change func(name string, lines []string) []string) Experi
 		{Name: "digits", Train: write("train.jsonl", 20, row(0)), Test: write("test.jsonl", 5, row(100))},
 		{Name: "yes or no", Known: "boolq", Data: dir},
 	}
-	e.Train = Training{Steps: []int{3}, Schedule: "constant", Warmup: 1, BatchRows: 4, MicroRows: 2, ClipNorm: 1, CurveEvery: 2, ValidationRows: 3}
+	e.Train = Training{Steps: []int{3}, Schedule: "constant", Warmup: 1, BatchRows: 4, MicroRows: 2, ClipNorm: 1,
+		CurveEvery: 2, ValidationRows: 3}
 	e.Seeds = Seeds{Tune: []uint64{11, 12, 13}, Score: []uint64{1, 2, 3}, Fewer: 2}
 	e.Methods = []Method{
 		{Name: "full", Method: "full", LR: []float64{1e-3}, Deciding: true},
@@ -71,7 +72,8 @@ func TestRunOnFiles(t *testing.T) {
 	}
 	for _, run := range r.Runs {
 		digits, known := run.Scores[0], run.Scores[1]
-		if digits.Task != "digits" || digits.Loss <= 0 || known.Task != "yes or no" || known.Loss <= 0 || known.Letters != 0 {
+		if digits.Task != "digits" || digits.Loss <= 0 || known.Task != "yes or no" || known.Loss <= 0 ||
+			known.Letters != 0 {
 			t.Errorf("scores %+v", run.Scores)
 		}
 		if p := run.Curve[0]; p.Step != 2 || p.Exact != 0 {
@@ -87,7 +89,8 @@ func checkOwnReport(t *testing.T, r *Results) {
 	if err := r.Report(&page); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(page.String(), "letters, %") || !strings.Contains(page.String(), "The rate rises for 1 steps and then stays") {
+	if strings.Contains(page.String(), "letters, %") ||
+		!strings.Contains(page.String(), "The rate rises for 1 steps and then stays") {
 		t.Error("the report has letters, or does not say that the rate is constant")
 	}
 }
@@ -100,12 +103,14 @@ func TestMaterialRefusesWhatIsLearnt(t *testing.T) {
 		return lines
 	})
 	_, err := e.read(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "task digits:") || !strings.Contains(err.Error(), "want no test row that is learned") {
+	if err == nil || !strings.Contains(err.Error(), "task digits:") ||
+		!strings.Contains(err.Error(), "want no test row that is learned") {
 		t.Errorf("got error %v", err)
 	}
 	e = own(t, same)
 	e.Train.ValidationRows = 8
-	if _, err = e.read(t.Context()); err == nil || !strings.Contains(err.Error(), "task yes or no: want rows to train on beside 8 for validation, got 0 and 8") {
+	if _, err = e.read(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "task yes or no: want rows to train on beside 8 for validation, got 0 and 8") {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -147,7 +152,8 @@ func TestInPlace(t *testing.T) {
 		want, got  string
 		right, all int
 	}{
-		{"abcd", "abcd", 4, 4}, {"abcd", "bcda", 0, 4}, {"abcd", "ab", 2, 4}, {"abcd", "abcdabcd", 4, 4}, {"äb", "äx", 1, 2}, {"ab", "", 0, 2},
+		{"abcd", "abcd", 4, 4}, {"abcd", "bcda", 0, 4}, {"abcd", "ab", 2, 4}, {"abcd", "abcdabcd", 4, 4},
+		{"äb", "äx", 1, 2}, {"ab", "", 0, 2},
 	} {
 		if right, all := inPlace(c.want, c.got); right != c.right || all != c.all {
 			t.Errorf("%q for %q: %d of %d, want %d of %d", c.got, c.want, right, all, c.right, c.all)

@@ -24,7 +24,8 @@ func TestRead(t *testing.T) {
 	if e.Train.BatchRows != 32 || e.Train.Schedule != "cosine" || e.Seeds.Fewer != 3 || e.Measure != Letters {
 		t.Errorf("what is missing is not as in Defaults: %+v", e)
 	}
-	if e.Base.LR != 3e-3 || e.Methods[0].LR[0] != 1e-3 || e.Methods[1].ScaleLR != 10 || e.Train.Warmup != 2 || !e.Methods[1].Deciding {
+	if e.Base.LR != 3e-3 || e.Methods[0].LR[0] != 1e-3 || e.Methods[1].ScaleLR != 10 || e.Train.Warmup != 2 ||
+		!e.Methods[1].Deciding {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -45,11 +46,13 @@ func TestReadErrors(t *testing.T) {
 		{"[1e-3, 0.002]", "[0.002, 1e-3]", "methods: LoRA: lr: want ascending positive numbers"},
 		{"[1e-3, 0.002]", "[1e-3, .nan]", "methods: LoRA: lr: want ascending positive numbers"},
 		{"method: lora", "method: dora", `methods: LoRA: method: want full, lora, rslora, multilora, gain, got "dora"`},
-		{"method: lora", "method: lora, scale-lr: 3", "methods: LoRA: scale-lr: want a positive number, of a method that has such parameters"},
+		{"method: lora", "method: lora, scale-lr: 3",
+			"methods: LoRA: scale-lr: want a positive number, of a method that has such parameters"},
 		{"method: lora", "method: full", "methods: LoRA: method full: want no modules, rank"},
 		{"rank: 4", "rank: 0", "methods: LoRA: multilora: field rank"},
 		{"name: LoRA", "name: MultiLoRA", `methods: number 2: name: want a name of its own, on a line, got "MultiLoRA"`},
-		{"methods:", "methods:\n  - {name: again, method: lora, rank: 4, lr: [1e-3, 4e-3]}", "methods: LoRA: want another method than again, got the same"},
+		{"methods:", "methods:\n  - {name: again, method: lora, rank: 4, lr: [1e-3, 4e-3]}",
+			"methods: LoRA: want another method than again, got the same"},
 		{"[MultiLoRA, LoRA]", "[MultiLoRA, Lora]", `pairs: number 1: want names of methods, got "Lora"`},
 		{"[MultiLoRA, LoRA]", "[MultiLoRA]", "pairs: number 1: want two methods"},
 		{"name: test", "name: &a test", "x.yaml:1: want plain values, got anchor"},
@@ -89,8 +92,10 @@ methods: [{name: LoRA, method: lora, rank: 4, lr: [1e-3]}]
 			t.Errorf("%s: got error %v, want %s", task, err, want)
 		}
 	}
-	text := strings.Replace(strings.Replace(model, "TASK", "{name: a, known: boolq, data: d}", 1), "exact", "letters", 1)
-	if _, err := parse("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "measure: want exact or loss, as a is not scored by letters") {
+	text := strings.Replace(strings.Replace(model, "TASK", "{name: a, known: boolq, data: d}", 1), "exact", "letters",
+		1)
+	if _, err := parse("x.yaml", []byte(text)); err == nil ||
+		!strings.Contains(err.Error(), "measure: want exact or loss, as a is not scored by letters") {
 		t.Errorf("got error %v", err)
 	}
 }

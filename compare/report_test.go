@@ -72,7 +72,8 @@ func checkSVG(t *testing.T, svg string) {
 		}
 		if e, ok := token.(xml.StartElement); ok {
 			for _, a := range e.Attr {
-				if a.Name.Local == "class" && (strings.HasPrefix(a.Value, "line") || strings.HasPrefix(a.Value, "dot")) {
+				if a.Name.Local == "class" && (strings.HasPrefix(a.Value, "line") ||
+					strings.HasPrefix(a.Value, "dot")) {
 					drawn++
 				}
 			}
@@ -88,7 +89,8 @@ func TestChartPlaces(t *testing.T) {
 	c := chart{
 		title: `a < "b"`, width: marginLeft + 100 + marginRight, height: marginTop + 100 + marginBottom,
 		x: axis{set: true, lo: 0, hi: 10}, y: axis{log: true, set: true, lo: 1, hi: 100},
-		marks: []mark{{color: 3, x: []float64{5}, y: []float64{10}, dots: 2}, {x: []float64{5}, y: []float64{0}, dots: 2}},
+		marks: []mark{{color: 3, x: []float64{5}, y: []float64{10}, dots: 2},
+			{x: []float64{5}, y: []float64{0}, dots: 2}},
 	}
 	svg := c.svg()
 	if !strings.Contains(svg, `<circle class="dot c3" cx="100.0" cy="72.0" r="2"/>`) {
@@ -124,13 +126,15 @@ func TestReportSaysWhatMayMislead(t *testing.T) {
 		t.Errorf("shared bases are not flagged: %s", flags)
 	}
 	r.Bases = append(r.Bases, r.Bases[0])
-	if flags := strings.Join(r.notes(), "\n"); strings.Contains(flags, "share") || strings.Contains(flags, "same model") {
+	if flags := strings.Join(r.notes(), "\n"); strings.Contains(flags, "share") ||
+		strings.Contains(flags, "same model") {
 		t.Errorf("a base for each seed is flagged: %s", flags)
 	}
 	cosine := strings.Join(e.protocol(), "\n")
 	e.Train.Schedule = "constant"
 	constant := strings.Join(e.protocol(), "\n")
-	if !strings.Contains(cosine, "is a run of its own, whose rate rises for 1 steps and then falls to 0 (cosine)") || !strings.Contains(constant, "rises for 1 steps and then stays") {
+	if !strings.Contains(cosine, "is a run of its own, whose rate rises for 1 steps and then falls to 0 (cosine)") ||
+		!strings.Contains(constant, "rises for 1 steps and then stays") {
 		t.Errorf("schedules:\n%s\n%s", cosine, constant)
 	}
 }

@@ -38,7 +38,9 @@ speed: {rounds: 2, steps: 1}
 }
 
 func options(jobs int) Options {
-	return Options{Jobs: jobs, Open: func() (*tensor.Device, error) { return device.OpenWith("cpu", device.Options{Threads: 1}) }}
+	return Options{Jobs: jobs, Open: func() (*tensor.Device, error) {
+		return device.OpenWith("cpu", device.Options{Threads: 1})
+	}}
 }
 
 // bits is everything of results but times.
@@ -82,7 +84,8 @@ func TestRunAndResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan.Bases != 2 || plan.Tuning != 2*4*2*3 || plan.Scored != 2*(3+3+2+2) || plan.Missing.Runs() != plan.Runs() || plan.Seconds <= 0 {
+	if plan.Bases != 2 || plan.Tuning != 2*4*2*3 || plan.Scored != 2*(3+3+2+2) ||
+		plan.Missing.Runs() != plan.Runs() || plan.Seconds <= 0 {
 		t.Errorf("plan %+v", plan)
 	}
 	if _, err := os.Stat(whole); err == nil {
@@ -125,7 +128,8 @@ func TestRunAndResume(t *testing.T) {
 
 func checkResults(t *testing.T, r *Results) {
 	t.Helper()
-	if len(r.Bases) != 2 || len(r.Rates) != 8 || len(r.Runs) != 20 || len(r.Table) != 8 || len(r.Pairs) != 4 || len(r.Findings) != 2 || len(r.Speed) != 4 {
+	if len(r.Bases) != 2 || len(r.Rates) != 8 || len(r.Runs) != 20 || len(r.Table) != 8 || len(r.Pairs) != 4 ||
+		len(r.Findings) != 2 || len(r.Speed) != 4 {
 		t.Fatalf("%d bases, %d rates, %d runs, %d rows, %d pairs, findings %q, %d speeds",
 			len(r.Bases), len(r.Rates), len(r.Runs), len(r.Table), len(r.Pairs), r.Findings, len(r.Speed))
 	}
@@ -142,14 +146,16 @@ func checkResults(t *testing.T, r *Results) {
 		if row.Method == "gain" || row.Method == "full" {
 			want = want[:2]
 		}
-		if !slices.Equal(row.Seeds, want) || row.Mean.Loss.N != len(want) || len(row.Tasks) != 4 || len(row.Spectrum) == 0 {
+		if !slices.Equal(row.Seeds, want) || row.Mean.Loss.N != len(want) || len(row.Tasks) != 4 ||
+			len(row.Spectrum) == 0 {
 			t.Errorf("row %+v", row)
 		}
 		if row.Relative.Mean <= 0 || row.Rank.Mean < 1 {
 			t.Errorf("%s: relative change %v, effective rank %v", row.Method, row.Relative, row.Rank)
 		}
 		switch {
-		case strings.HasPrefix(row.Method, "MultiLoRA") && !(row.Scaling.Mean > 0 && row.Scaling.Mean < 0.5 && row.Random.Mean > 0.5):
+		case strings.HasPrefix(row.Method, "MultiLoRA") &&
+			!(row.Scaling.Mean > 0 && row.Scaling.Mean < 0.5 && row.Random.Mean > 0.5):
 			t.Errorf("MultiLoRA: scaling %v, random share %v: after a few steps s is small and most is the random start", row.Scaling, row.Random)
 		case row.Method == "gain" && !(row.Scaling.Mean > 0.9 && row.Random.Mean == 0):
 			t.Errorf("gain: scaling %v, random share %v: s begins at 1 and B at 0", row.Scaling, row.Random)
@@ -158,14 +164,16 @@ func checkResults(t *testing.T, r *Results) {
 		}
 	}
 	for _, run := range r.Runs {
-		if last := run.Curve[len(run.Curve)-1]; last.Step != run.Trial.Steps || len(run.Curve) != 2 || last.Validation != run.Validation {
+		if last := run.Curve[len(run.Curve)-1]; last.Step != run.Trial.Steps || len(run.Curve) != 2 ||
+			last.Validation != run.Validation {
 			t.Errorf("curve %+v of a run of %d steps with the loss %v", run.Curve, run.Trial.Steps, run.Validation)
 		}
 		if want := (run.Trial.Seed - 1) % 2 * 1; run.Trial.Base.Seed != want+1 {
 			t.Errorf("seed %d began with the base of seed %d", run.Trial.Seed, run.Trial.Base.Seed)
 		}
 	}
-	if p := r.Pairs[0]; p.First != "MultiLoRA 2×2" || p.Advantage.N != 3 || r.Pairs[1].Advantage.N != 2 || len(p.Tasks) != 4 || p.Holm < p.Advantage.P {
+	if p := r.Pairs[0]; p.First != "MultiLoRA 2×2" || p.Advantage.N != 3 || r.Pairs[1].Advantage.N != 2 ||
+		len(p.Tasks) != 4 || p.Holm < p.Advantage.P {
 		t.Errorf("pairs %+v", r.Pairs)
 	}
 }

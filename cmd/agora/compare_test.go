@@ -45,7 +45,8 @@ func TestCompareGoesOnAfterAKill(t *testing.T) {
 		return append([]string{"compare", file, "--device", "cpu", "--out", out}, more...)
 	}
 	whole := filepath.Join(t.TempDir(), "whole")
-	if p := mustJSON[compare.Plan](t, args(whole, "--plan")...); p.Runs() != 2+12+6 || p.Missing.Runs() != 20 || p.Seconds <= 0 {
+	if p := mustJSON[compare.Plan](t, args(whole, "--plan")...); p.Runs() != 2+12+6 || p.Missing.Runs() != 20 ||
+		p.Seconds <= 0 {
 		t.Errorf("plan %+v", p)
 	}
 	want := mustJSON[compare.Results](t, args(whole)...)
@@ -53,7 +54,8 @@ func TestCompareGoesOnAfterAKill(t *testing.T) {
 		t.Errorf("results %+v", want)
 	}
 	code, stdout, stderr := agora(t, args(whole)...)
-	if code != 0 || !strings.Contains(stderr, "time: none: all runs are there") || !strings.Contains(stdout, want.Findings[0]) ||
+	if code != 0 || !strings.Contains(stderr, "time: none: all runs are there") ||
+		!strings.Contains(stdout, want.Findings[0]) ||
 		!strings.Contains(stdout, "after 4 steps: mean ± standard deviation over seeds") {
 		t.Errorf("again: exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -107,7 +109,8 @@ func TestCompareErrors(t *testing.T) {
 		{[]string{"--scale", "small", "--profile", "x"}, "--profile: want it with a single run"},
 		{[]string{bad, "--yaml"}, "--yaml: want it with --scale"},
 	} {
-		code, _, stderr := agora(t, append([]string{"compare", "--device", "cpu", "--out", filepath.Join(t.TempDir(), "out")}, c.args...)...)
+		code, _, stderr := agora(t, append([]string{"compare", "--device", "cpu", "--out",
+			filepath.Join(t.TempDir(), "out")}, c.args...)...)
 		if code != 1 || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v: exit code %d, %s, want %s", c.args, code, stderr, c.want)
 		}

@@ -35,8 +35,7 @@ func tileAVX2_5x8(t *tile)
 func tileAVX2_6x8(t *tile)
 
 // tilesAVX2_8 holds the micro-kernels of that panel width by their number of rows.
-var tilesAVX2_8 = []func(t *tile){nil, tileAVX2_1x8, tileAVX2_2x8, tileAVX2_3x8, tileAVX2_4x8, tileAVX2_5x8,
-	tileAVX2_6x8}
+var tilesAVX2_8 = []func(t *tile){nil, tileAVX2_1x8, tileAVX2_2x8, tileAVX2_3x8, tileAVX2_4x8, tileAVX2_5x8, tileAVX2_6x8}
 
 // tileAVX2_1x16 computes 1 rows of a tile, 16 columns wide; see tile.
 //
@@ -69,8 +68,7 @@ func tileAVX2_5x16(t *tile)
 func tileAVX2_6x16(t *tile)
 
 // tilesAVX2_16 holds the micro-kernels of that panel width by their number of rows.
-var tilesAVX2_16 = []func(t *tile){nil, tileAVX2_1x16, tileAVX2_2x16, tileAVX2_3x16, tileAVX2_4x16, tileAVX2_5x16,
-	tileAVX2_6x16}
+var tilesAVX2_16 = []func(t *tile){nil, tileAVX2_1x16, tileAVX2_2x16, tileAVX2_3x16, tileAVX2_4x16, tileAVX2_5x16, tileAVX2_6x16}
 
 // tileAVX512_1x16 computes 1 rows of a tile, 16 columns wide; see tile.
 //
@@ -143,9 +141,7 @@ func tileAVX512_13x16(t *tile)
 func tileAVX512_14x16(t *tile)
 
 // tilesAVX512_16 holds the micro-kernels of that panel width by their number of rows.
-var tilesAVX512_16 = []func(t *tile){nil, tileAVX512_1x16, tileAVX512_2x16, tileAVX512_3x16, tileAVX512_4x16,
-	tileAVX512_5x16, tileAVX512_6x16, tileAVX512_7x16, tileAVX512_8x16, tileAVX512_9x16, tileAVX512_10x16,
-	tileAVX512_11x16, tileAVX512_12x16, tileAVX512_13x16, tileAVX512_14x16}
+var tilesAVX512_16 = []func(t *tile){nil, tileAVX512_1x16, tileAVX512_2x16, tileAVX512_3x16, tileAVX512_4x16, tileAVX512_5x16, tileAVX512_6x16, tileAVX512_7x16, tileAVX512_8x16, tileAVX512_9x16, tileAVX512_10x16, tileAVX512_11x16, tileAVX512_12x16, tileAVX512_13x16, tileAVX512_14x16}
 
 // tileAVX512_1x32 computes 1 rows of a tile, 32 columns wide; see tile.
 //
@@ -218,9 +214,7 @@ func tileAVX512_13x32(t *tile)
 func tileAVX512_14x32(t *tile)
 
 // tilesAVX512_32 holds the micro-kernels of that panel width by their number of rows.
-var tilesAVX512_32 = []func(t *tile){nil, tileAVX512_1x32, tileAVX512_2x32, tileAVX512_3x32, tileAVX512_4x32,
-	tileAVX512_5x32, tileAVX512_6x32, tileAVX512_7x32, tileAVX512_8x32, tileAVX512_9x32, tileAVX512_10x32,
-	tileAVX512_11x32, tileAVX512_12x32, tileAVX512_13x32, tileAVX512_14x32}
+var tilesAVX512_32 = []func(t *tile){nil, tileAVX512_1x32, tileAVX512_2x32, tileAVX512_3x32, tileAVX512_4x32, tileAVX512_5x32, tileAVX512_6x32, tileAVX512_7x32, tileAVX512_8x32, tileAVX512_9x32, tileAVX512_10x32, tileAVX512_11x32, tileAVX512_12x32, tileAVX512_13x32, tileAVX512_14x32}
 
 // denseAVX2_6x16 is tileAVX2_6x16 for whole tiles of packed A, k at least 48.
 //
