@@ -218,7 +218,7 @@ func Example_result() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	adapter, err := multilora.Open(model, "my-adapter") // Agora's form, PEFT's, or a GGUF file
+	adapter, err := multilora.Open(model, "my-adapter", multilora.Options{}) // Agora's form, PEFT's, or a GGUF file
 	if err != nil {
 		log.Fatal(err)
 	}

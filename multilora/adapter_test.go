@@ -258,7 +258,7 @@ func TestFoldedIsTheAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Detach()
-		if _, err := Load(m, dir); err != nil {
+		if _, err := Load(m, dir, Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := distance(logits(t, m, batch()), want); got > 1e-5 {

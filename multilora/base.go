@@ -18,14 +18,6 @@ type Options struct {
 	Continue bool
 }
 
-// last are the options that count.
-func last(options []Options) (o Options) {
-	if n := len(options); n > 0 {
-		o = options[n-1]
-	}
-	return o
-}
-
 // Match says how the model that an adapter stands beside compares with the one that it was
 // made for.
 type Match string

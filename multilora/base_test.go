@@ -197,7 +197,7 @@ func moveEach(t *testing.T, m *llama.Model, part float64) {
 // refusal is the error of loading an adapter onto a model that must be refused.
 func refusal(t *testing.T, model Model, path string) *BaseError {
 	t.Helper()
-	_, err := Open(model, path)
+	_, err := Open(model, path, Options{})
 	wrong, ok := errors.AsType[*BaseError](err)
 	if !ok {
 		t.Fatalf("loading gives %v, want a *BaseError", err)
@@ -219,7 +219,7 @@ func TestMergedTwice(t *testing.T) {
 				base := folder(t, m, dt)
 				m = load(t, d, base, dt)
 				dir := adapterOf(t, m, extra...)
-				a, err := Open(m, dir)
+				a, err := Open(m, dir, Options{})
 				if err != nil || a.Match() != MatchSame || a.MatchNote() != "" {
 					t.Fatalf("%v: match %s (%s)", err, a.Match(), a.MatchNote())
 				}
@@ -253,7 +253,7 @@ func TestMergedTwice(t *testing.T) {
 					t.Errorf("unmerged, and still marked: %v", m.Config.Merged)
 				}
 				a.Detach()
-				if b, err := Open(m, dir); err != nil || b.Match() != MatchSame {
+				if b, err := Open(m, dir, Options{}); err != nil || b.Match() != MatchSame {
 					t.Errorf("unmerged: %v", err)
 				}
 			})
@@ -328,7 +328,7 @@ func TestOtherBases(t *testing.T) {
 			for _, dt := range slices.Concat(c.found, c.not) {
 				dir := adapterOf(t, load(t, d, base, dt))
 				x := load(t, d, changed, dt)
-				a, err := Open(x, dir)
+				a, err := Open(x, dir, Options{})
 				wrong, refused := errors.AsType[*BaseError](err)
 				switch {
 				case slices.Contains(c.not, dt):
@@ -377,7 +377,7 @@ func TestOtherShapes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(other, dir); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Open(other, dir, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %s", err, c.want)
 		}
 	}
@@ -410,7 +410,7 @@ func TestUnknownBase(t *testing.T) {
 	write(t, filepath.Join(old, InfoFile), string(text))
 	for path, want := range map[string]string{old: "cannot be checked", peft: "", file: ""} {
 		other := random3Heads(t, d, 24, 40)
-		b, err := Open(other, path)
+		b, err := Open(other, path, Options{})
 		if err != nil || b.Match() != MatchUnknown || (want == "") != (b.MatchNote() == "") ||
 			!strings.Contains(b.MatchNote(), want) || b.Fingerprint() != nil {
 			t.Errorf("%s: %v, match %s, %q", path, err, b.Match(), b.MatchNote())
@@ -435,7 +435,7 @@ func TestFingerprintStays(t *testing.T) {
 	}
 	dir := adapterOf(t, m, "norm")
 	q4 := load(t, d, folder(t, m, tensor.F32), tensor.Q4)
-	a, err := Open(q4, dir)
+	a, err := Open(q4, dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -507,7 +507,7 @@ func TestDigestInEveryForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range forms {
-			b, err := Open(tiny(t, d), path)
+			b, err := Open(tiny(t, d), path, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -538,18 +538,19 @@ func TestSetChecksTheBase(t *testing.T) {
 	}
 	one, two := adapterOf(t, m, "norm"), adapterOf(t, m)
 	set := NewSet(m)
-	if err := errors.Join(set.Load("one", one), set.Use("one"),
-		set.Load("two", two)); err != nil { // one's norm is not the base's
+	if err := errors.Join(set.Load("one", one, Options{}), set.Use("one"),
+		set.Load("two", two, Options{})); err != nil { // one's norm is not the base's
 		t.Fatal(err)
 	}
 	if set.Adapter("two").Match() != MatchSame {
 		t.Errorf("beside another adapter: %s, %s", set.Adapter("two").Match(), set.Adapter("two").MatchNote())
 	}
 	set = NewSet(other)
-	if err := set.Load("one", one); err == nil || !strings.Contains(err.Error(), "got another one") {
+	if err := set.Load("one", one, Options{}); err == nil || !strings.Contains(err.Error(), "got another one") {
 		t.Errorf("another base: %v", err)
 	}
-	if err := set.Load("one", one, Options{AnyBase: true}); err != nil || set.Adapter("one").Match() != MatchOther {
+	if err := set.Load("one", one, Options{AnyBase: true}); err != nil ||
+		set.Adapter("one").Match() != MatchOther {
 		t.Errorf("with AnyBase: %v", err)
 	}
 }

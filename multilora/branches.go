@@ -13,8 +13,7 @@ import (
 // scalings put into B; where its rank is smaller than the largest, or it does not adapt a layer,
 // it has zeros. Every s begins at 1/n, so that the result begins as the mean of the adapters.
 // Adapters with parameters of the model beside their modules are refused: those cannot be mixed.
-// With several Options the last counts, as for Open.
-func AttachBranches(model Model, paths []string, scaling Scaling, options ...Options) (*Adapter, error) {
+func AttachBranches(model Model, paths []string, scaling Scaling, o Options) (*Adapter, error) {
 	tensor.NotNil("multilora.AttachBranches", "a model", model)
 	if len(paths) == 0 {
 		return nil, errors.New("multilora: branches: want at least one adapter, got none")
@@ -23,7 +22,7 @@ func AttachBranches(model Model, paths []string, scaling Scaling, options ...Opt
 	layers := map[string]int{} // the largest rank of each
 	rank := 0
 	for _, path := range paths {
-		a, err := Open(model, path, options...)
+		a, err := Open(model, path, o)
 		if err != nil {
 			return nil, err
 		}

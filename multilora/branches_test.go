@@ -56,7 +56,7 @@ func TestBranches(t *testing.T) {
 		paths = append(paths, dir)
 	}
 	for _, scaling := range []Scaling{ScalingScalar, ScalingPerOutput} {
-		a, err := AttachBranches(m, paths, scaling)
+		a, err := AttachBranches(m, paths, scaling, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestBranches(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.Detach()
-		again, err := Load(m, dir)
+		again, err := Load(m, dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,8 @@ func TestBranchesRefuse(t *testing.T) {
 		"no such file":                        {filepath.Join(dir, "none")},
 		"want low-rank modules alone":         {dir},
 	} {
-		if _, err := AttachBranches(m, paths, ScalingScalar); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := AttachBranches(m, paths, ScalingScalar, Options{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", paths, err, want)
 		}
 	}

@@ -200,7 +200,7 @@ func TestCombineIsItsFormula(t *testing.T) {
 	if err := c.Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	back, err := Load(m, dir)
+	back, err := Load(m, dir, Options{})
 	if err != nil || back.Match() != MatchSame {
 		t.Fatalf("match %q, %v", back.Match(), err)
 	}

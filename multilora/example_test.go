@@ -37,7 +37,7 @@ func ExampleAttach() {
 		log.Fatal(err)
 	}
 	adapter.Detach()
-	again, err := multilora.Open(model, dir) // Agora's form, PEFT's, or a GGUF file
+	again, err := multilora.Open(model, dir, multilora.Options{}) // Agora's form, PEFT's, or a GGUF file
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func TestExtraParameters(t *testing.T) {
 				t.Fatal(err)
 			}
 			fresh := stored(t, tiny(t, d), dt)
-			b, err := Load(fresh, dir)
+			b, err := Load(fresh, dir, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +227,7 @@ func TestExtraInPEFT(t *testing.T) {
 				}
 			}
 			back := model(t, d)
-			b, err := LoadPEFT(back, dir)
+			b, err := LoadPEFT(back, dir, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +242,7 @@ func TestExtraInPEFT(t *testing.T) {
 			if err := b.Save(own); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Load(model(t, d), own); err != nil {
+			if _, err := Load(model(t, d), own, Options{}); err != nil {
 				t.Errorf("imported and saved: %v", err)
 			}
 		}
@@ -307,7 +307,7 @@ func TestExtraOverQuantizedBase(t *testing.T) {
 	}
 	small := load(tensor.Q8)
 	base := small.Head.Weight.Value
-	b, err := Load(small, folder)
+	b, err := Load(small, folder, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestExtraOverQuantizedBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(half, folder); err != nil {
+	if _, err := Load(half, folder, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if e := distance(logits(t, half, batch()), want32); e == 0 || e > 0.05 {
@@ -435,7 +435,7 @@ func TestLoadExtraErrors(t *testing.T) {
 		}
 		f.Close()
 		fresh := tiedTiny(t, d)
-		if _, err := Open(fresh, bad); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Open(fresh, bad, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %v: error %v, want %q", c.tensor, c.shape, err, c.want)
 		}
 		untouched(t, fresh)

@@ -172,9 +172,8 @@ func parseInfo(text []byte) (Info, error) {
 
 // Load attaches the adapter of a folder to a model, as its own configuration says, and
 // freezes the model. A model that is not the one the adapter was made for, or that holds the
-// adapter already, is a *BaseError, unless the options say otherwise; with several Options
-// the last counts. After an error the model is as it was.
-func Load(model Model, dir string, options ...Options) (*Adapter, error) {
+// adapter already, is a *BaseError, unless the options say otherwise. After an error the model is as it was.
+func Load(model Model, dir string, o Options) (*Adapter, error) {
 	tensor.NotNil("multilora.Load", "a model", model)
 	info, err := ReadInfo(dir)
 	if err != nil {
@@ -225,7 +224,7 @@ func Load(model Model, dir string, options ...Options) (*Adapter, error) {
 			"%s does not say which model the adapter was made for (it is of an earlier version, or imported): "+
 				"whether this is it cannot be checked", filepath.Join(dir, InfoFile))
 	}
-	if err := a.checkBase(model, dir, last(options)); err != nil {
+	if err := a.checkBase(model, dir, o); err != nil {
 		return nil, err
 	}
 	return a, a.enter(model)

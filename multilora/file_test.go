@@ -28,7 +28,7 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		fresh := tiny(t, d)
-		b, err := Load(fresh, first)
+		b, err := Load(fresh, first, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestLoadErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := tiny(t, d)
-			_, err := Load(m, dir)
+			_, err := Load(m, dir, Options{})
 			if err == nil || !strings.Contains(err.Error(), c.wants) ||
 				!strings.Contains(err.Error(), filepath.Join(dir, c.file)) {
 				t.Errorf("got error %v, want it to name %s and say %q", err, c.file, c.wants)
@@ -231,7 +231,8 @@ func TestLoadErrors(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(tiny(t, d), dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, name)) {
+		if _, err := Load(tiny(t, d), dir, Options{}); err == nil ||
+			!strings.Contains(err.Error(), filepath.Join(dir, name)) {
 			t.Errorf("without %s: error %v", name, err)
 		}
 	}

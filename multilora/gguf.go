@@ -106,7 +106,7 @@ func (a *Adapter) commonAlpha() (alpha float64, ok bool) {
 
 // LoadGGUF attaches the LoRA of a GGUF file to a model and freezes the model. After an
 // error the model is as it was.
-func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err error) {
+func LoadGGUF(m *llama.Model, path string, o Options) (_ *Adapter, err error) {
 	tensor.NotNil("multilora.LoadGGUF", "a model", m)
 	all, err := linears(m)
 	if err != nil {
@@ -149,7 +149,7 @@ func LoadGGUF(m *llama.Model, path string, options ...Options) (_ *Adapter, err 
 	cfg.Targets = shortest(namesOf(chosen), namesOf(all))
 	base, _ := gguf.Get[string](f, "general.base_model.0.name") // as llama.cpp's converter calls it; free text
 	a := &Adapter{Base: base, config: cfg}
-	return a.assemble(m, path, last(options), chosen, func(s slot) (mod module, err error) {
+	return a.assemble(m, path, o, chosen, func(s slot) (mod module, err error) {
 		l := layers[s.name]
 		if mod.a, err = l.a.Float32s(); err != nil {
 			return mod, err

@@ -39,7 +39,7 @@ func TestGGUFRoundTrip(t *testing.T) {
 					t.Fatal(err)
 				}
 				back := ofType(t, d, modelType)
-				b, err := LoadGGUF(back, path)
+				b, err := LoadGGUF(back, path, Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -170,7 +170,7 @@ func TestGGUFOfOthers(t *testing.T) {
 		}
 		writeGGUF(t, path, c.typ, metadata, map[string][]int{q + ".lora_a": {2, 24}, q + ".lora_b": {8, 2},
 			k + ".lora_a": {3, 40}, k + ".lora_b": {24, 3}}, ones)
-		a, err := LoadGGUF(tiny(t, d), path)
+		a, err := LoadGGUF(tiny(t, d), path, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestLoadGGUFErrors(t *testing.T) {
 func failsGGUF(t *testing.T, d *tensor.Device, path, want string) {
 	t.Helper()
 	m := tiny(t, d)
-	if _, err := LoadGGUF(m, path); err == nil || !strings.Contains(err.Error(), want) ||
+	if _, err := LoadGGUF(m, path, Options{}); err == nil || !strings.Contains(err.Error(), want) ||
 		!strings.Contains(err.Error(), path) {
 		t.Errorf("got error %v, want it to name %s and say %q", err, path, want)
 	}

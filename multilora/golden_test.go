@@ -98,7 +98,7 @@ func loadGolden(t *testing.T, c *golden.Case, spec goldenCase, m *llama.Model) *
 	if err := writeFolder(dir, info, tensors...); err != nil {
 		t.Fatal(err)
 	}
-	a, err := Load(m, dir)
+	a, err := Load(m, dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

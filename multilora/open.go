@@ -12,9 +12,8 @@ import (
 // Open attaches an adapter in any form to a model: a folder of Save (see Load), a PEFT
 // folder (see LoadPEFT), or a GGUF file (see LoadGGUF), for which the model must be a
 // *llama.Model. A model that is not the one the adapter was made for, or that holds the
-// adapter already, is a *BaseError, unless the options say otherwise; with several Options
-// the last counts.
-func Open(model Model, path string, options ...Options) (*Adapter, error) {
+// adapter already, is a *BaseError, unless the options say otherwise.
+func Open(model Model, path string, o Options) (*Adapter, error) {
 	tensor.NotNil("multilora.Open", "a model", model)
 	info, err := regular.Stat(path)
 	if err != nil {
@@ -25,10 +24,10 @@ func Open(model Model, path string, options ...Options) (*Adapter, error) {
 		if !ok {
 			return nil, fmt.Errorf("multilora: %s: want a folder for a model of type %T, got a file", path, model)
 		}
-		return LoadGGUF(m, path, options...)
+		return LoadGGUF(m, path, o)
 	}
 	if form := formOf(path); form != nil {
-		return form.load(model, path, options...)
+		return form.load(model, path, o)
 	}
 	return nil, fmt.Errorf("multilora: %s: want %s or %s in the folder, got neither", path, InfoFile, PEFTConfigFile)
 }
@@ -36,7 +35,7 @@ func Open(model Model, path string, options ...Options) (*Adapter, error) {
 // folderForm is a form of adapter that is a folder.
 type folderForm struct {
 	files []string // the first one tells
-	load  func(Model, string, ...Options) (*Adapter, error)
+	load  func(Model, string, Options) (*Adapter, error)
 }
 
 // formOf is that of a folder; nil: none.

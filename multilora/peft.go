@@ -30,7 +30,7 @@ const (
 // model. Layers may have ranks and alphas of their own, and modules_to_save becomes
 // Config.Extra. What PEFT can do beyond that (DoRA, trained biases of adapted layers, …)
 // is an error that names the field. After an error the model is as it was.
-func LoadPEFT(model Model, dir string, options ...Options) (*Adapter, error) {
+func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 	tensor.NotNil("multilora.LoadPEFT", "a model", model)
 	path := filepath.Join(dir, PEFTConfigFile)
 	text, err := readSmall(path)
@@ -86,7 +86,7 @@ func LoadPEFT(model Model, dir string, options ...Options) (*Adapter, error) {
 		e.set(values)
 	}
 	a := &Adapter{Base: c.base, config: cfg, extras: extras}
-	return a.assemble(model, dir, last(options), chosen, func(s slot) (m module, err error) {
+	return a.assemble(model, dir, o, chosen, func(s slot) (m module, err error) {
 		if m.a, err = f.names[peftName(s.name, "A")].Float32s(); err != nil {
 			return m, err
 		}

@@ -163,7 +163,7 @@ func TestLoadPEFTErrors(t *testing.T) {
 	fails := func(t *testing.T, dir, file, want string) {
 		t.Helper()
 		m := tiny(t, d)
-		_, err := LoadPEFT(m, dir)
+		_, err := LoadPEFT(m, dir, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), filepath.Join(dir, file)) {
 			t.Errorf("got error %v, want it to name %s and say %q", err, file, want)

@@ -83,7 +83,7 @@ func TestPEFTFormsByName(t *testing.T) {
 		want := "field " + field + ": want null, false or empty: " + unknownForms[field] + " (not supported), got " +
 			value
 		write(t, filepath.Join(dir, PEFTConfigFile), text)
-		if _, err := LoadPEFT(tiny(t, d), dir); err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
+		if _, err := LoadPEFT(tiny(t, d), dir, Options{}); err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("%s: error %v, want %s", text, err, want)
 		}
 		if got := UnsupportedPEFT([]byte(text)); len(got) != 1 || got[0] != want {
@@ -107,7 +107,7 @@ func TestPEFTFormsByName(t *testing.T) {
 		}
 	}
 	write(t, filepath.Join(dir, PEFTConfigFile), "{"+together+"}")
-	_, err := LoadPEFT(tiny(t, d), dir)
+	_, err := LoadPEFT(tiny(t, d), dir, Options{})
 	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "; and ") ||
 		!strings.HasSuffix(err.Error(), " more") {
 		t.Errorf("error %v", err)
@@ -153,7 +153,7 @@ func TestPEFTLayersThatAreNone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = LoadPEFT(fresh, dir)
+			_, err = LoadPEFT(fresh, dir, Options{})
 			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) ||
 				!strings.Contains(err.Error(), filepath.Join(dir, PEFTConfigFile))) {
 				t.Errorf("%s: error %v, want %q", c.fields, err, c.want)
@@ -194,7 +194,7 @@ func TestPEFTTensorsByName(t *testing.T) {
 			append(sources, x.Source())...); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadPEFT(tiny(t, d), dir); err == nil || !strings.Contains(err.Error(), want) ||
+		if _, err := LoadPEFT(tiny(t, d), dir, Options{}); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v, want %q", name, err, want)
 		}

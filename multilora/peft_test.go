@@ -24,7 +24,7 @@ func TestGoldenPEFT(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := LoadPEFT(m, c.Dir)
+		a, err := LoadPEFT(m, c.Dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestPEFTFolderWrittenAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := LoadPEFT(m, c.Dir)
+		a, err := LoadPEFT(m, c.Dir, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestPEFTRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			back := tiny(t, d)
-			b, err := LoadPEFT(back, dir)
+			b, err := LoadPEFT(back, dir, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +214,7 @@ func TestPEFTOtherSpellings(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := tiny(t, d)
-	if _, err := LoadPEFT(back, dir); err != nil {
+	if _, err := LoadPEFT(back, dir, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if e := distance(logits(t, back, batch()), want); e > 0.01 || e == 0 {

@@ -32,9 +32,9 @@ func NewSet(model Model) *Set {
 
 // Load adds the adapter at path, in any of the forms and with the options that Open knows.
 // None is in use afterwards.
-func (s *Set) Load(name, path string, options ...Options) error {
+func (s *Set) Load(name, path string, o Options) error {
 	s.Detach()
-	a, err := Open(s.model, path, options...)
+	a, err := Open(s.model, path, o)
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func TestSetLoads(t *testing.T) {
 	fresh := tiny(t, d)
 	set := NewSet(fresh)
 	for _, form := range []string{"native", "peft", "gguf"} {
-		if err := set.Load(form, filepath.Join(dir, form)); err != nil {
+		if err := set.Load(form, filepath.Join(dir, form), Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := set.UseRows(form, form); err != nil { // which Load must undo
@@ -240,8 +240,9 @@ func TestSetErrors(t *testing.T) {
 		{set.Add("lora", stranger), `adding an adapter as "lora": want a name that is not empty and not taken`},
 		{set.Add("", stranger), "want a name that is not empty"},
 		{set.Add("stranger", stranger), "its layer model.layers.0.self_attn.q_proj belongs to another model"},
-		{set.Load("none", filepath.Join(t.TempDir(), "none")), "no such file"},
-		{set.Load("empty", t.TempDir()), "want adapter.json or adapter_config.json in the folder, got neither"},
+		{set.Load("none", filepath.Join(t.TempDir(), "none"), Options{}), "no such file"},
+		{set.Load("empty", t.TempDir(), Options{}),
+			"want adapter.json or adapter_config.json in the folder, got neither"},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
 			t.Errorf("got error %v, want %q", c.err, c.want)

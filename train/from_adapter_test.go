@@ -126,7 +126,7 @@ func TestFromAdapterInEveryForm(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				a, err := multilora.Open(m, path)
+				a, err := multilora.Open(m, path, multilora.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -299,7 +299,7 @@ func TestFromAdapterOfAnotherModel(t *testing.T) {
 		}) {
 		t.Errorf("with AnyBase: %v, %q", err, said.lines)
 	}
-	if a, err := multilora.Open(m, cfg.Out); err != nil || a.Match() != multilora.MatchSame {
+	if a, err := multilora.Open(m, cfg.Out, multilora.Options{}); err != nil || a.Match() != multilora.MatchSame {
 		t.Errorf("the result: %v", err)
 	}
 	// The same model in another storage is worth a line, and the new base.

@@ -204,7 +204,7 @@ func checkSaved(t *testing.T, r *Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := multilora.Load(m, filepath.Join(dir, MultiLoRAFolder))
+	a, err := multilora.Load(m, filepath.Join(dir, MultiLoRAFolder), multilora.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func checkSaved(t *testing.T, r *Result) {
 		t.Fatal(err)
 	}
 	a.Detach()
-	if _, err := multilora.Load(m, filepath.Join(dir, LoRAFolder)); err != nil {
+	if _, err := multilora.Load(m, filepath.Join(dir, LoRAFolder), multilora.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	lora, err := x.score(t.Context(), NewTasks)
