@@ -88,13 +88,7 @@ type TaskSummary struct {
 }
 
 func (s TaskSummary) value(m Measure) Summary {
-	switch m {
-	case Letters:
-		return s.Letters
-	case Exact:
-		return s.Exact
-	}
-	return s.Loss
+	return asked(m, s.Letters, s.Exact, s.Loss)
 }
 
 // Pair is how far one method is ahead of another after a number of steps: positive where the first

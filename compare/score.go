@@ -21,13 +21,18 @@ type TaskScore struct {
 
 // value is the score by a measure.
 func (s TaskScore) value(m Measure) float64 {
+	return asked(m, s.Letters, s.Exact, s.Loss)
+}
+
+// asked is what a measure asks for.
+func asked[T any](m Measure, letters, exact, loss T) T {
 	switch m {
 	case Letters:
-		return s.Letters
+		return letters
 	case Exact:
-		return s.Exact
+		return exact
 	}
-	return s.Loss
+	return loss
 }
 
 // Mean is the mean over tasks, each counting as much.

@@ -134,16 +134,12 @@ func (f *analyzeFlags) run(c *cobra.Command, paths []string) error {
 }
 
 func (f *analyzeFlags) analyze(c *cobra.Command, paths []string) (*analysis, error) {
-	dt, err := exactType(f.model)
-	if err != nil {
-		return nil, err
-	}
 	d, err := f.device.open()
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	base, err := loadModel(c, d, f.model, llama.LoadOptions{DType: dt})
+	base, err := loadExactly(c, d, f.model)
 	if err != nil {
 		return nil, err
 	}
@@ -256,11 +252,7 @@ func startOf(dir string) (seed uint64, known bool) {
 func (f *analyzeFlags) tuned(c *cobra.Command, d *tensor.Device, base *llama.Model, r *analyzedRun) error {
 	scope := d.Scope()
 	defer scope.Close()
-	dt, err := exactType(r.Path)
-	if err != nil {
-		return err
-	}
-	m, err := loadModel(c, d, r.Path, llama.LoadOptions{DType: dt})
+	m, err := loadExactly(c, d, r.Path)
 	if err != nil {
 		return err
 	}

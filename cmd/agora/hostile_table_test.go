@@ -213,7 +213,7 @@ var hostileSettings = func() (all []hostile) {
 		{"--memory-limit=-1", `invalid argument "-1" for "--memory-limit" flag: want an amount of memory in MiB, or with a unit`},
 		{"--memory-limit=1e30", "want an amount of memory in MiB"},
 		{"--memory-limit=9223372036854775807", "want at most 1073741824 MiB"},
-		{"--memory-limit=64k", "of memory, available are 0.1 MiB; with other settings:"},
+		{"--memory-limit=64k", "of memory, 0.1 MiB is available; with other settings:"},
 	} {
 		all = append(all, hostile{name: "train " + s.flag, args: trainOn + " " + s.flag, want: []string{s.want},
 			make: nil})

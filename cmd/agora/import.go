@@ -49,16 +49,12 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 		return nil, err
 	}
 	defer d.Close()
-	dt, err := exactType(f.model) // the model's numbers tell whether it is the adapter's
-	if err != nil {
-		return nil, err
-	}
-	m, err := loadModel(c, d, f.model, llama.LoadOptions{DType: dt})
+	m, err := loadExactly(c, d, f.model) // the model's numbers tell whether it is the adapter's
 	if err != nil {
 		return nil, err
 	}
 	a, err := f.adapter.open(c, m)
-	if err == nil && len(a.Extra()) > 0 && dt != tensor.F32 { // they have the model's storage type
+	if err == nil && len(a.Extra()) > 0 && m.DType() != tensor.F32 { // they have the model's storage type
 		if m, err = loadModel(c, d, f.model, llama.LoadOptions{DType: tensor.F32}); err == nil {
 			a, err = multilora.Open(m, f.adapter.path, f.adapter.options())
 		}
@@ -69,6 +65,15 @@ func (f *adapterFlags) load(c *cobra.Command, save func(*llama.Model, *multilora
 	config := a.Config()
 	return &converted{Out: f.out, Method: string(config.Method), Rank: config.TotalRank(), Layers: a.Layers(),
 		Base: a.Match()}, save(m, a)
+}
+
+// loadExactly loads a model in a type that does not round it.
+func loadExactly(c *cobra.Command, d *tensor.Device, path string) (*llama.Model, error) {
+	dt, err := exactType(path)
+	if err != nil {
+		return nil, err
+	}
+	return loadModel(c, d, path, llama.LoadOptions{DType: dt})
 }
 
 // exactType is a type that a model can be loaded in without rounding, and that takes little

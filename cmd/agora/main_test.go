@@ -256,7 +256,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--data", bad), "row 2 (line 1)"},
 		{trainWith("--data", filepath.Join(t.TempDir(), "none.json")), "none.json"},
 		{trainWith("--model", t.TempDir()), "--model: open "},
-		{trainWith("--memory-limit", "1"), "of memory, available are 1.0 MiB"},
+		{trainWith("--memory-limit", "1"), "of memory, 1.0 MiB is available"},
 		{[]string{"generate", "--model", model}, "either --prompt or --instruction"},
 		{[]string{"generate", "--model", model, "--prompt", "a", "--max-tokens", "0"}, "--max-tokens 0"},
 		{[]string{"generate", "--model", model, "--prompt", "a", "--adapter", model}, "adapter"},

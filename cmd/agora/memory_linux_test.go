@@ -62,7 +62,7 @@ func TestTrainInASmallGroup(t *testing.T) {
 	if code := exitCode(err); code != 1 {
 		t.Errorf("exit code %d: %v\n%s", code, err, text)
 	}
-	for _, want := range []string{"agora: the run needs ", "available are ", "the control group /sys/fs/cgroup/",
+	for _, want := range []string{"agora: the run needs ", " is available", "the control group /sys/fs/cgroup/",
 		"of 60.0 MiB) for the process with its program and data; with other settings:"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("want %q in\n%s", want, text)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
-	"github.com/agora-ml/agora/nn/llama"
 )
 
 // mergedAdapters is what merge-adapters --json prints.
@@ -87,16 +86,12 @@ func (f *mergeAdaptersFlags) run(c *cobra.Command, paths []string) (*mergedAdapt
 	if err := checkOutFolder(f.out); err != nil {
 		return nil, err
 	}
-	dt, err := exactType(f.model) // the model's numbers tell whether it is the adapters'
-	if err != nil {
-		return nil, err
-	}
 	d, err := f.device.open()
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	m, err := loadModel(c, d, f.model, llama.LoadOptions{DType: dt})
+	m, err := loadExactly(c, d, f.model) // the model's numbers tell whether it is the adapters'
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func TestPlanRefuses(t *testing.T) {
 	if code != 1 || !strings.Contains(stdout, "activations") {
 		t.Errorf("exit code %d\n%s", code, stdout)
 	}
-	for _, want := range []string{"available are 14.6 GiB", "too much  dtype: q8, compute-dtype: bf16\n",
+	for _, want := range []string{"14.6 GiB is available", "too much  dtype: q8, compute-dtype: bf16\n",
 		"fits      batch-rows: 1, accumulate: 4, gradient-checkpointing: true, dtype: bf16"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("no %q in\n%s", want, stderr)
