@@ -128,13 +128,14 @@ func split(tok tokenizer.Tokenizer, ids []int32, window int) (windows [][]int32)
 func negativeLogLikelihood(m *llama.Model, ids []int32) (float64, error) {
 	labels := append(append([]int32{}, ids[1:]...), ops.IgnoreLabel)
 	b := llama.NewBatch([][]int32{ids}, [][]int32{labels})
-	if err := m.Config.CheckBatch(b); err != nil {
-		return 0, err
-	}
 	scope := m.Device().Scope()
 	defer scope.Close()
 	// The mean keeps its digits in float32; the sum over a long text is made in float64.
-	loss, err := m.Loss(b, b.Counted()).Tensor().Float64s()
+	var mean *tensor.Tensor
+	if err := tensor.Catch(func() { mean = m.Loss(b, b.Counted()).Tensor() }); err != nil {
+		return 0, err
+	}
+	loss, err := mean.Float64s()
 	if err != nil {
 		return 0, err
 	}

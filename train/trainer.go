@@ -74,24 +74,25 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 	if r.Counted == 0 {
 		return r, ErrNothingCounted
 	}
-	for _, b := range batches { // before the first one leaves a gradient behind
-		if err := t.Model.Config.CheckBatch(b.Batch); err != nil {
-			return r, err
-		}
-	}
 	step := t.steps()
 	outer := t.Device.Scope()
 	defer outer.Close()
 	var losses, byToken []*tensor.Tensor
-	for i, b := range batches {
-		if b.Counted() == 0 {
-			continue
+	err := tensor.Catch(func() {
+		for i, b := range batches {
+			if b.Counted() == 0 {
+				continue
+			}
+			loss, tokens := t.backward(b, r.Counted, uint32(step*len(batches)+i))
+			losses = append(losses, loss)
+			if tokens != nil {
+				byToken = append(byToken, tokens)
+			}
 		}
-		loss, tokens := t.backward(b, r.Counted, uint32(step*len(batches)+i))
-		losses = append(losses, loss)
-		if tokens != nil {
-			byToken = append(byToken, tokens)
-		}
+	})
+	if err != nil { // a batch that the model cannot read, behind others that have left gradients
+		t.Trainable.ZeroGrad()
+		return r, err
 	}
 	r.LR = t.LR * float64(t.Schedule(step))
 	t.Trainable.ClipScaledByNorm(float32(t.ClipNorm), t.LossScale.scale())
@@ -192,14 +193,15 @@ func sumOver(ctx context.Context, m *llama.Model, batches []data.Batch) (sum flo
 }
 
 func sumOfLosses(m *llama.Model, b llama.Batch) (float64, error) {
-	if err := m.Config.CheckBatch(b); err != nil {
-		return 0, err
-	}
 	scope := m.Device().Scope()
 	defer scope.Close()
-	loss, err := m.Loss(b, 1).Tensor().Float64s()
+	var loss *tensor.Tensor
+	if err := tensor.Catch(func() { loss = m.Loss(b, 1).Tensor() }); err != nil {
+		return 0, err
+	}
+	read, err := loss.Float64s()
 	if err != nil {
 		return 0, err
 	}
-	return loss[0], nil
+	return read[0], nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // Query asks how likely a token is to follow the first After tokens of a row.
@@ -119,10 +120,10 @@ func (m *Model) suffixes(ctx context.Context, shared []int32, rows [][]int32) (b
 	b := NewBatch(rows, nil)
 	tokens = b.Len()
 	if len(shared) == 0 {
-		if err := m.Config.CheckBatch(b); err != nil {
-			return nil, 0, fmt.Errorf("llama: %w", err)
+		var x *nn.Var
+		if err := tensor.Catch(func() { x, _ = m.body(b) }); err != nil {
+			return nil, 0, err
 		}
-		x, _ := m.body(b)
 		return ops.Reshape(x, -1, m.Config.Hidden), tokens, m.device.Err()
 	}
 	first := m.NewDecoder(1, len(shared))
