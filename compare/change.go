@@ -11,7 +11,7 @@ import (
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/spectrum"
 )
 
 // Change is what training has done to the weights of the linear layers, each a mean over layers.
@@ -23,14 +23,11 @@ type Change struct {
 	Spectrum []float64 `json:"spectrum,omitempty"` // singular values, each layer's largest being 1
 }
 
-// largestFull bounds the matrices that full tuning changes whose singular values are computed: the
-// time grows with the third power.
-const largestFull = 512
-
 // watcher follows the change of one run.
 type watcher struct {
 	model   *llama.Model
 	adapter *multilora.Adapter // nil: full tuning
+	seed    uint64             // of the adapter's start
 	layers  []watched
 }
 
@@ -39,12 +36,11 @@ type watched struct {
 	name   string
 	norm   float64   // |W|
 	weight []float64 // W, of full tuning
-	a, b   []float64 // A₀ [n r, in] and B₀ [out, n r], of an adapter
 }
 
 // watch begins before the first step.
-func watch(model *llama.Model, adapter *multilora.Adapter) (*watcher, error) {
-	w := &watcher{model: model, adapter: adapter}
+func watch(model *llama.Model, adapter *multilora.Adapter, seed uint64) (*watcher, error) {
+	w := &watcher{model: model, adapter: adapter, seed: seed}
 	params := paramsOf(model)
 	names := layersOf(params)
 	if adapter != nil {
@@ -53,7 +49,7 @@ func watch(model *llama.Model, adapter *multilora.Adapter) (*watcher, error) {
 	for _, name := range names {
 		l := watched{name: name}
 		p := params[name+".weight"]
-		if p == nil || !isFloat(p.Value.DType()) { // |W| of a quantized layer is not known here
+		if p == nil || !p.Value.DType().IsFloat() { // |W| of a quantized layer is not known here
 			continue
 		}
 		values, err := p.Value.Float64s()
@@ -62,19 +58,15 @@ func watch(model *llama.Model, adapter *multilora.Adapter) (*watcher, error) {
 		}
 		l.norm = norm(values)
 		if adapter == nil {
-			if min(p.Value.Dim(0), p.Value.Dim(1)) > largestFull {
+			if min(p.Value.Dim(0), p.Value.Dim(1)) > spectrum.LargestFull {
 				continue
 			}
 			l.weight = values
-		} else if l.a, l.b, err = factors(params, name); err != nil {
-			return nil, err
 		}
 		w.layers = append(w.layers, l)
 	}
 	return w, nil
 }
-
-func isFloat(d tensor.DType) bool { return d == tensor.F32 || d == tensor.F16 || d == tensor.BF16 }
 
 func paramsOf(model *llama.Model) map[string]*nn.Param {
 	params := map[string]*nn.Param{}
@@ -93,19 +85,6 @@ func layersOf(params map[string]*nn.Param) (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-func factors(params map[string]*nn.Param, layer string) (a, b []float64, err error) {
-	for part, to := range map[string]*[]float64{".A": &a, ".B": &b} {
-		p := params[layer+part]
-		if p == nil {
-			return nil, nil, fmt.Errorf("compare: layer %s has no %s", layer, part)
-		}
-		if *to, err = p.Value.Float64s(); err != nil {
-			return nil, nil, err
-		}
-	}
-	return a, b, nil
 }
 
 // change is the change so far. The spectrum is added where it is wanted.
@@ -144,7 +123,11 @@ func (w *watcher) change(spectrum bool) (c Change, err error) {
 		}
 		scalings += len(scaling)
 		if size > 0 {
-			c.Random += w.random(l, scaling, s.Value.Rank() == 2) / (size * size) / n
+			share, err := w.adapter.StartShare(l.name, w.seed)
+			if err != nil {
+				return c, err
+			}
+			c.Random += share / n
 		}
 	}
 	if scalings > 0 {
@@ -171,32 +154,6 @@ func (w *watcher) singular(l watched, params map[string]*nn.Param) ([]float64, e
 		return nil, fmt.Errorf("compare: the singular values of layer %s do not converge", l.name)
 	}
 	return svd.Values(nil), nil
-}
-
-// random is |scale Σ s_i B₀_i A₀_i|², by the small matrices BᵀB and A Aᵀ: the trace of their product.
-func (w *watcher) random(l watched, scaling []float64, perOutput bool) float64 {
-	c := w.adapter.Config()
-	rank := c.TotalRank()
-	out, in := len(l.b)/rank, len(l.a)/rank
-	b := mat.NewDense(out, rank, slices.Clone(l.b))
-	b.Apply(func(o, k int, v float64) float64 {
-		i := k / c.Rank
-		if perOutput {
-			i = i*out + o
-		}
-		return v * c.Scale() * scaling[i]
-	}, b)
-	a := mat.NewDense(rank, in, l.a)
-	var bb, aa mat.Dense
-	bb.Mul(b.T(), b)
-	aa.Mul(a, a.T())
-	trace := 0.0
-	for i := range rank {
-		for j := range rank {
-			trace += bb.At(i, j) * aa.At(j, i)
-		}
-	}
-	return trace
 }
 
 func norm(values []float64) float64 {

@@ -18,21 +18,19 @@ type kind struct {
 	about string
 	// adapter says what is put beside the layers; nil: the model itself trains.
 	adapter func(m Method) multilora.Config
-	// begin changes what an adapter begins as; nil: it is left.
-	begin func(name string, p *nn.Param)
 }
 
 var kinds = []kind{
 	{name: "full", about: "every parameter of the model"},
-	{name: "lora", about: "one module, whose B begins at zero (2106.09685)", adapter: config(multilora.MethodLoRA)},
-	{name: "rslora", about: "LoRA with alpha / √rank (2312.03732)", adapter: config(multilora.MethodRSLoRA)},
+	{name: "lora", about: "one module, whose B begins at zero (2106.09685)", adapter: config(multilora.MethodLoRA, "")},
+	{name: "rslora", about: "LoRA with alpha / √rank (2312.03732)", adapter: config(multilora.MethodRSLoRA, "")},
 	{
 		name: "multilora", about: "modules with learnable scalings that begin at zero (2311.11501)",
-		adapter: config(multilora.MethodMultiLoRA),
+		adapter: config(multilora.MethodMultiLoRA, ""),
 	},
 	{
 		name: "gain", about: "the control: modules with learnable scalings that begin at one, and B at zero, as LoRA's",
-		adapter: config(multilora.MethodMultiLoRA), begin: beginAsLoRA,
+		adapter: config(multilora.MethodMultiLoRA, multilora.StartZeroB),
 	},
 }
 
@@ -54,11 +52,11 @@ func Families() [][2]string {
 	return all
 }
 
-func config(method multilora.Method) func(Method) multilora.Config {
+func config(method multilora.Method, start multilora.Start) func(Method) multilora.Config {
 	return func(m Method) multilora.Config {
 		c := multilora.Config{
 			Method: method, Modules: max(m.Modules, 1), Rank: m.Rank, Alpha: m.Alpha,
-			Scaling: multilora.Scaling(m.Scaling), Targets: m.Targets,
+			Scaling: multilora.Scaling(m.Scaling), Start: start, Targets: m.Targets,
 		}
 		if c.Alpha == 0 {
 			c.Alpha = float64(m.Rank)
@@ -70,16 +68,6 @@ func config(method multilora.Method) func(Method) multilora.Config {
 			c.Targets = []string{multilora.AllLinear}
 		}
 		return c
-	}
-}
-
-// beginAsLoRA gives MultiLoRA's modules the start of LoRA's.
-func beginAsLoRA(name string, p *nn.Param) {
-	switch {
-	case isScaling(name):
-		p.Value.SetFloat32s(slices.Repeat([]float32{1}, p.Value.Numel()))
-	case strings.HasSuffix(name, ".B"):
-		p.Value.SetFloat32s(make([]float32, p.Value.Numel()))
 	}
 }
 
@@ -157,11 +145,6 @@ func (m Method) start(model *llama.Model, seed uint64) (*multilora.Adapter, *opt
 	} else {
 		if adapter, err = multilora.Attach(model, k.adapter(m), seed); err != nil {
 			return nil, nil, err
-		}
-		if k.begin != nil {
-			for name, p := range nn.Params(model) {
-				k.begin(name, p)
-			}
 		}
 	}
 	trainable, err := optim.Gather(model.Device(), model, m.groups()...)

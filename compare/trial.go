@@ -94,7 +94,7 @@ func (x *runner) run(ctx context.Context, t Trial) (r TrialResult, err error) {
 	if err != nil {
 		return r, err
 	}
-	w, err := watch(model, adapter)
+	w, err := watch(model, adapter, t.Seed)
 	if err != nil {
 		return r, err
 	}

@@ -388,23 +388,20 @@ func (r *run) checkMixture() error {
 	if err != nil {
 		return err
 	}
+	sizes := make([]int, len(m.Tasks))
+	for _, s := range r.seqs {
+		sizes[s.Task]++
+	}
 	for i, t := range m.Tasks {
-		n := 0
-		for _, s := range r.seqs {
-			if s.Task == i {
-				n++
-			}
-		}
-		r.progress.Say(fmt.Sprintf("task %s: %d sequences, drawn for %.1f %% of the rows", t.Name, n, 100*shares[i]))
+		r.progress.Say(fmt.Sprintf("task %s: %d sequences, drawn for %.1f %% of the rows", t.Name, sizes[i], 100*shares[i]))
 	}
 	draws, err := m.Draws(r.seqs)
 	if err != nil {
 		return err
 	}
 	if rows := r.cfg.Steps * r.cfg.Accumulate * r.cfg.BatchRows; draws > 0 && r.loading.Pack == 0 && rows > draws {
-		return r.cfg.wrongf("steps", "want at most the %d rows that max-epochs leaves to all tasks together, got %d "+
-			"steps of %d rows",
-			draws, r.cfg.Steps, r.cfg.Accumulate*r.cfg.BatchRows)
+		return r.cfg.wrongf("steps",
+			"want at most the %d rows that max-epochs leaves to all tasks together, got %d steps of %d rows", draws, r.cfg.Steps, r.cfg.Accumulate*r.cfg.BatchRows)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ var below = map[string][]string{
 		"data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
 	"tasks": {"data"},
 	"eval":  {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
-	"compare": {"internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version",
+	"compare": {"spectrum", "internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version",
 		"train", "eval", "tasks", "multilora", "optim", "nn", "data", "encoding", "tensor", "tokenizer"},
 	"internal/bench": {"internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device",
 		"backend/cpu", "backend/vulkan", "tensor", "internal/kernels", "shaders"},
