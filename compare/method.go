@@ -71,8 +71,6 @@ func config(method multilora.Method, start multilora.Start) func(Method) multilo
 	}
 }
 
-func isScaling(parameter string) bool { return strings.HasSuffix(parameter, ".s") }
-
 func (m Method) kind() (kind, error) {
 	var names []string
 	for _, k := range kinds {
