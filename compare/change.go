@@ -28,6 +28,7 @@ type watcher struct {
 	model   *llama.Model
 	adapter *multilora.Adapter // nil: full tuning
 	seed    uint64             // of the adapter's start
+	random  bool               // it began at random
 	layers  []watched
 }
 
@@ -122,7 +123,7 @@ func (w *watcher) change(spectrum bool) (c Change, err error) {
 			squares += v * v
 		}
 		scalings += len(scaling)
-		if size > 0 {
+		if size > 0 && w.random {
 			share, err := w.adapter.StartShare(l.name, w.seed)
 			if err != nil {
 				return c, err

@@ -1,5 +1,7 @@
 package compare
 
+import "github.com/agora-ml/agora/multilora"
+
 // Experiment is what is compared, and how.
 type Experiment struct {
 	Name    string      `yaml:"name" json:"name"`
@@ -77,6 +79,16 @@ type Method struct {
 	BRate    float64   `yaml:"lora-plus" json:"lora_plus,omitempty"` // times lr, of B (LoRA+); 0: 1
 	LR       []float64 `yaml:"lr" json:"lr"`                         // ascending
 	Deciding bool      `yaml:"deciding" json:"deciding"`             // has all seeds
+
+	// Alone has every task learned by an adapter of its own, each for this times the steps that are
+	// the task's share: at 1 it reads as many rows as where all tasks are learned by one. 0: together.
+	Alone float64 `yaml:"alone" json:"alone,omitempty"`
+	// From is the row of such adapters that the methods merged and scales begin with.
+	From    string                  `yaml:"from" json:"from,omitempty"`
+	Merge   multilora.CombineMethod `yaml:"merge" json:"merge,omitempty"` // of merged
+	Density float64                 `yaml:"density" json:"density,omitempty"`
+	// Weights are what merged tries in place of rates: one for all adapters, ascending.
+	Weights []float64 `yaml:"weights" json:"weights,omitempty"`
 }
 
 // Speed is how step times are measured, after everything else, one method after the other in turns.

@@ -30,7 +30,7 @@ func newLearner(
 	if err != nil {
 		return nil, err
 	}
-	l := &learner{next: m.rows(seed), rows: recipe.BatchRows, micro: recipe.MicroRows}
+	l := &learner{next: m.rows(seed, m.own), rows: recipe.BatchRows, micro: recipe.MicroRows}
 	if l.micro == 0 {
 		l.micro = l.rows
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/eval"
@@ -17,8 +18,26 @@ import (
 type material struct {
 	tok   tokenizer.Tokenizer
 	tasks []task
-	// rows begins the endless sequence of a seed's training rows, the tasks in turn.
-	rows func(seed uint64) func() data.Sequence
+	// rows begins the endless sequence of a seed's training rows, of tasks by their numbers in turn.
+	rows func(seed uint64, tasks []int) func() data.Sequence
+	own  []int // numbers of tasks
+}
+
+// only is the material of one task; "": of all.
+func (m *material) only(name string) *material {
+	if name == "" {
+		return m
+	}
+	one := *m
+	i := slices.IndexFunc(m.tasks, func(t task) bool { return t.name == name })
+	one.tasks, one.own = m.tasks[i:i+1], m.own[i:i+1]
+	return &one
+}
+
+// add adds a task.
+func (m *material) add(t task) {
+	m.own = append(m.own, len(m.tasks))
+	m.tasks = append(m.tasks, t)
 }
 
 // task is one of the tasks that are taught.
@@ -66,10 +85,10 @@ func generated(f synthetic.Family, list []synthetic.Task, validation, test int) 
 			own.test = append(own.test, sequence(r))
 			own.written = append(own.written, ask(tok, r.Prompt, r.Completion))
 		}
-		m.tasks = append(m.tasks, own)
+		m.add(own)
 	}
-	m.rows = func(seed uint64) func() data.Sequence {
-		feed := f.Feed(list, seed)
+	m.rows = func(seed uint64, tasks []int) func() data.Sequence {
+		feed := f.Feed(pick(list, tasks), seed)
 		return func() data.Sequence { return sequence(feed.Next()) }
 	}
 	return m, nil
@@ -99,7 +118,7 @@ func (e *Experiment) read(ctx context.Context) (*material, error) {
 			r.Task = i
 			rows = append(rows, r)
 		}
-		m.tasks = append(m.tasks, own)
+		m.add(own)
 	}
 	all, _, err := data.Tokenize(ctx, tok, rows, data.TokenizeOptions{MaxTokens: e.Base.MaxTokens})
 	if err != nil {
@@ -119,8 +138,29 @@ func (e *Experiment) read(ctx context.Context) (*material, error) {
 				t.name, e.Train.ValidationRows, len(byTask[i]), len(t.validation))
 		}
 	}
-	m.rows = func(seed uint64) func() data.Sequence { return inTurn(byTask, seed) }
+	m.rows = func(seed uint64, tasks []int) func() data.Sequence { return inTurn(pick(byTask, tasks), seed) }
 	return m, nil
+}
+
+// pick gives those of a list that stand at some places.
+func pick[T any](list []T, places []int) (some []T) {
+	for _, i := range places {
+		some = append(some, list[i])
+	}
+	return some
+}
+
+// taskNames are those of the tasks that are taught.
+func (e *Experiment) taskNames() (names []string) {
+	if f, err := synthetic.Find(e.Base.Generated); err == nil {
+		for _, t := range f.New {
+			names = append(names, t.Name)
+		}
+	}
+	for _, t := range e.Tasks {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // readTask gives a task's training rows and what it is scored on.

@@ -16,8 +16,9 @@ import (
 type kind struct {
 	name  string
 	about string
-	// adapter says what is put beside the layers; nil: the model itself trains.
+	// adapter says what is put beside the layers; nil: the model itself trains, or from.
 	adapter func(m Method) multilora.Config
+	from    bool // it begins with the adapters of another row, Method.From
 }
 
 var kinds = []kind{
@@ -32,7 +33,15 @@ var kinds = []kind{
 		name: "gain", about: "the control: modules with learnable scalings that begin at one, and B at zero, as LoRA's",
 		adapter: config(multilora.MethodMultiLoRA, multilora.StartZeroB),
 	},
+	{name: merged, about: "one LoRA made of adapters that learned a task each, without training", from: true},
+	{name: scales, about: "adapters that learned a task each, of which only the scalings train, on all tasks", from: true},
 }
+
+// Methods that begin with the adapters of another row.
+const (
+	merged = "merged"
+	scales = "scales"
+)
 
 // Methods lists the names that Method.Method may have, each with what it is.
 func Methods() [][2]string {
@@ -88,8 +97,17 @@ func (m Method) check() error {
 	if err != nil {
 		return err
 	}
-	if len(m.LR) == 0 || !slices.IsSorted(m.LR) || twice(m.LR) || !positive(m.LR[0]) || !positive(m.LR[len(m.LR)-1]) {
-		return bad("lr", "ascending positive numbers", m.LR)
+	if err := m.checkTries(); err != nil {
+		return err
+	}
+	if k.from {
+		return m.checkFrom()
+	}
+	if m.From != "" || m.Merge != "" || m.Density != 0 {
+		return bad("method "+m.Method, "no from, merge and density", "them")
+	}
+	if m.Alone != 0 && (k.adapter == nil || !positive(m.Alone)) {
+		return bad("alone", "a positive number, of a method with an adapter", m.Alone)
 	}
 	for _, f := range []struct {
 		name  string
@@ -115,13 +133,45 @@ func (m Method) check() error {
 	return nil
 }
 
-// bits is the method without what does not decide the bits of a run.
+// bits is the method without what does not decide the bits of a run, which has Trial.From in place of
+// a name.
 func (m Method) bits() Method {
-	m.Name, m.LR, m.Deciding = "", nil, false
+	m.Name, m.From, m.LR, m.Weights, m.Deciding = "", "", nil, nil, false
 	return m
 }
 
-// totalRank is the rank of an adapter's change of a layer at most; 0: it has no bound.
+// tries is what a method is tried at before it is scored.
+func (m Method) tries() []float64 {
+	if m.Method == merged {
+		return m.Weights
+	}
+	return m.LR
+}
+
+// tried names what it is that is tried.
+func (m Method) tried() string {
+	if m.Method == merged {
+		return "weight"
+	}
+	return "rate"
+}
+
+func (m Method) checkTries() error {
+	field, none := "lr", m.Weights
+	if m.Method == merged {
+		field, none = "weights", m.LR
+	}
+	if len(none) > 0 {
+		return bad("method "+m.Method, field+" alone to try", "lr and weights")
+	}
+	all := m.tries()
+	if len(all) == 0 || !slices.IsSorted(all) || twice(all) || !positive(all[0]) || !positive(all[len(all)-1]) {
+		return bad(field, "ascending positive numbers", all)
+	}
+	return nil
+}
+
+// totalRank is the rank of an adapter's change of a layer at most; 0: it has no bound, or that of its parts.
 func (m Method) totalRank() int {
 	if m.Rank == 0 {
 		return 0

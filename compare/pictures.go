@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+
+	"github.com/agora-ml/agora/multilora"
 )
 
 // figure is some panels with a heading.
@@ -250,7 +252,7 @@ func (r *Results) ratePicture() figure {
 			width: 1.5 * panelWidth, height: 1.3 * panelHeight,
 		}
 		for _, rate := range r.Rates {
-			if rate.Steps != steps {
+			if m, _ := r.Experiment.method(rate.Method); rate.Steps != steps || m.Method == merged {
 				continue
 			}
 			color := r.color(rate.Method)
@@ -367,7 +369,50 @@ func (r *Results) speedPicture() figure {
 		c.height = marginTop + marginBottom + perRow*float64(len(c.rows))
 		f.add(c)
 	}
+	if panels := r.byModules(); panels != nil {
+		f.Text += " Below against the number of modules, their total rank being the same."
+		f.add(panels...)
+	}
 	return f
+}
+
+// byModules has the time and the memory of a step against MultiLoRA's number of modules, of the rows that
+// differ from the first of them in nothing else; nil: there are fewer than three.
+func (r *Results) byModules() []chart {
+	first, color := Method{}, 0
+	var line, memory mark
+	for _, s := range r.Speed {
+		m, _ := r.Experiment.method(s.Method)
+		if m.Method != string(multilora.MethodMultiLoRA) {
+			continue
+		}
+		if first.Method == "" {
+			first, color = m, r.color(m.Name)
+		}
+		if m.totalRank() != first.totalRank() || m.Scaling != first.Scaling || m.ScaleLR != first.ScaleLR {
+			continue
+		}
+		n := float64(max(m.Modules, 1))
+		line.x, line.y = append(line.x, n), append(line.y, s.Ratio.Mean)
+		memory.x, memory.y = append(memory.x, n), append(memory.y, float64(s.Peak)/(1<<20))
+	}
+	if len(line.x) < 3 || !slices.IsSorted(line.x) {
+		return nil
+	}
+	var panels []chart
+	for _, k := range []struct {
+		title, label string
+		mark         mark
+	}{{"time of a step", "times " + r.Speed[0].Method + "'s", line}, {"memory of tensors", "MiB", memory}} {
+		k.mark.color, k.mark.line, k.mark.dots = color, true, 3
+		c := chart{
+			title: k.title, x: axis{label: "modules", fixed: k.mark.x}, y: axis{label: k.label},
+			width: panelWidth, height: panelHeight, marks: []mark{k.mark},
+		}
+		c.y.include(0)
+		panels = append(panels, c)
+	}
+	return panels
 }
 
 // legend names the colors.

@@ -69,32 +69,44 @@ func (e *Experiment) plan(s store) (p Plan, err error) {
 		}
 	}
 	for _, steps := range e.Train.Steps {
-		rates, err := e.rehearse(&p, s, steps)
+		chosen, err := e.rehearse(&p, s, steps)
 		if err != nil {
 			return p, err
 		}
-		for i, m := range e.Methods {
+		for _, m := range e.Methods {
 			for k, seed := range e.scored(m) {
-				done := false
-				if rates != nil {
-					if done, err = s.has(e.trial(m, rates[i], steps, k, seed, true)); err != nil {
-						return p, err
-					}
+				t := e.trial(m, chosen[m.Name], chosen, steps, k, seed, true)
+				if err := e.count(&p, s, t, chosen != nil); err != nil {
+					return p, err
 				}
-				p.count(&p.Scored, &p.Missing.Scored, e.cost(steps, true), done)
 			}
 		}
 	}
 	return p, nil
 }
 
-func (p *Plan) count(all, missing *int, cost float64, done bool) {
-	*all++
-	p.Steps += cost
-	if !done {
-		*missing++
-		p.Missing.Steps += cost
+// count counts the runs of a trial, which may be there where its rate is known.
+func (e *Experiment) count(p *Plan, s store, t Trial, known bool) error {
+	all, missing := &p.Tuning, &p.Missing.Tuning
+	if t.Scored {
+		all, missing = &p.Scored, &p.Missing.Scored
 	}
+	for _, piece := range e.pieces(t) {
+		done, err := false, error(nil)
+		if known {
+			if done, err = s.has(piece); err != nil {
+				return err
+			}
+		}
+		cost := e.cost(piece)
+		*all++
+		p.Steps += cost
+		if !done {
+			*missing++
+			p.Missing.Steps += cost
+		}
+	}
+	return nil
 }
 
 func (s store) has(t Trial) (bool, error) {
@@ -104,21 +116,25 @@ func (s store) has(t Trial) (bool, error) {
 
 // rehearse goes through the tries for a number of steps as far as their runs are there. It gives every
 // method's rate, or nil where one is missing.
-func (e *Experiment) rehearse(p *Plan, s store, steps int) ([]float64, error) {
-	grids, err := tune(e.Methods, e.Seeds.Rounds, func(todo []tryOf) ([][]float64, error) {
-		losses := make([][]float64, len(todo))
+func (e *Experiment) rehearse(p *Plan, s store, steps int) (rates, error) {
+	begun := 0 // methods
+	grids, err := e.tuned(steps, func(trials []Trial) ([]float64, error) {
+		begun = len(e.Methods)
+		if trials[0].From == nil {
+			begun = len(e.phases()[0])
+		}
+		var losses []float64
 		missing := false
-		for i, t := range todo {
-			for k, seed := range e.Seeds.Tune {
-				var r TrialResult
-				done, err := load(s.trial(e.trial(e.Methods[t.method], t.lr, steps, k, seed, false)), &r)
-				if err != nil {
-					return nil, err
-				}
-				missing = missing || !done
-				losses[i] = append(losses[i], r.loss())
-				p.count(&p.Tuning, &p.Missing.Tuning, e.cost(steps, false), done)
+		for _, t := range trials {
+			if err := e.count(p, s, t, true); err != nil {
+				return nil, err
 			}
+			r, done, err := e.result(s, t)
+			if err != nil {
+				return nil, err
+			}
+			missing = missing || !done
+			losses = append(losses, r.loss())
 		}
 		if missing {
 			return nil, errMissing
@@ -126,42 +142,68 @@ func (e *Experiment) rehearse(p *Plan, s store, steps int) ([]float64, error) {
 		return losses, nil
 	})
 	if errors.Is(err, errMissing) {
-		return nil, nil
+		if begun < len(e.Methods) {
+			err = e.countUntried(p, s, steps)
+		} else {
+			err = nil
+		}
+		return nil, err
 	}
-	var rates []float64
-	for _, g := range grids {
-		rates = append(rates, g[g.best()].LR)
+	chosen := rates{}
+	for i, g := range grids {
+		chosen[e.Methods[i].Name] = g[g.best()].LR
 	}
-	return rates, err
+	return chosen, err
+}
+
+// countUntried counts the tries of methods that wait for another row's rate.
+func (e *Experiment) countUntried(p *Plan, s store, steps int) error {
+	for _, i := range e.phases()[1] {
+		m := e.Methods[i]
+		for _, lr := range m.tries() {
+			for k, seed := range e.Seeds.Tune {
+				if err := e.count(p, s, e.trial(m, lr, nil, steps, k, seed, false), false); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // cost is a run's length with its measurements, in steps: to go forward takes a third of a step's
 // time, and to write an answer about as long as to read it.
-func (e *Experiment) cost(steps int, scored bool) float64 {
-	tasks := len(e.Tasks)
-	if f, err := synthetic.Find(e.Base.Generated); err == nil {
-		tasks = len(f.New)
+func (e *Experiment) cost(t Trial) float64 {
+	tasks, steps := len(e.taskNames()), t.Steps
+	if t.Task != "" {
+		tasks = 1
 	}
-	rows := e.Train.ValidationRows
-	if scored {
-		rows += 2 * e.Train.TestRows
+	rows := t.Train.ValidationRows
+	if t.Scored {
+		rows += 2 * t.Train.TestRows
 	}
-	points := (steps + e.Train.CurveEvery - 1) / e.Train.CurveEvery
-	return float64(steps) + float64(points*rows*tasks)/float64(3*e.Train.BatchRows)
+	points := (steps + t.Train.CurveEvery - 1) / t.Train.CurveEvery
+	if t.Method.Method == merged {
+		steps, points = 0, 1
+	}
+	return float64(steps) + float64(points*rows*tasks)/float64(3*t.Train.BatchRows)
 }
 
 // secondsPerStep is the mean of the runs that are there; without any it is measured on a few steps of
 // every method.
 func (e *Experiment) secondsPerStep(ctx context.Context, s store, o Options) (float64, error) {
 	seconds, cost := 0.0, 0.0
-	for _, m := range e.Methods {
+	for _, i := range e.phases()[0] {
+		m := e.Methods[i]
 		for _, steps := range e.Train.Steps {
 			for _, lr := range m.LR {
-				var r TrialResult
-				if done, err := load(s.trial(e.trial(m, lr, steps, 0, e.Seeds.Tune[0], false)), &r); err != nil {
-					return 0, err
-				} else if done && !r.Diverged {
-					seconds, cost = seconds+r.Timing.Seconds, cost+e.cost(steps, false)
+				for _, t := range e.pieces(e.trial(m, lr, nil, steps, 0, e.Seeds.Tune[0], false)) {
+					var r TrialResult
+					if done, err := load(s.trial(t), &r); err != nil {
+						return 0, err
+					} else if done && !r.Diverged {
+						seconds, cost = seconds+r.Timing.Seconds, cost+e.cost(t)
+					}
 				}
 			}
 		}
@@ -172,12 +214,13 @@ func (e *Experiment) secondsPerStep(ctx context.Context, s store, o Options) (fl
 	if e.Base.Model != "" {
 		return 0, nil
 	}
-	for _, m := range e.Methods {
+	timed := e.timed()
+	for _, m := range timed {
 		one, err := e.tryStep(ctx, m, o)
 		if err != nil {
 			return 0, err
 		}
-		seconds += one / float64(len(e.Methods))
+		seconds += one / float64(len(timed))
 	}
 	return seconds, nil
 }

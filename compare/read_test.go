@@ -3,6 +3,8 @@ package compare
 import (
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/multilora"
 )
 
 const small = `name: test
@@ -42,12 +44,25 @@ func TestReadErrors(t *testing.T) {
 		{"tune: [11, 12, 13]", "tune: [11, 12]", "seeds: tune: want different ones, at least 3"},
 		{"tune: [11, 12, 13]", "tune: [11, 12, 12]", "seeds: tune: want different ones, at least 3"},
 		{"tune: [11, 12, 13]", "tune: [11, 12, 3]", "seeds: want none that is both tuned and scored on, got 3"},
-		{"[1e-3, 0.002]", "[1e-3]", "methods: MultiLoRA: lr: want as many as LoRA has, 1: every method is to have the same number of tries, got 2"},
+		{"[1e-3, 0.002]", "[1e-3]", "methods: MultiLoRA: lr or weights: want as many as LoRA has, 1: every method is to have the same number of tries, got 2"},
 		{"[1e-3, 0.002]", "[0.002, 1e-3]", "methods: LoRA: lr: want ascending positive numbers"},
 		{"[1e-3, 0.002]", "[1e-3, .nan]", "methods: LoRA: lr: want ascending positive numbers"},
-		{"method: lora", "method: dora", `methods: LoRA: method: want full, lora, rslora, multilora, gain, got "dora"`},
+		{"method: lora", "method: dora", `methods: LoRA: method: want full, lora, rslora, multilora, gain, merged, scales, got "dora"`},
 		{"method: lora", "method: lora, scale-lr: 3",
 			"methods: LoRA: scale-lr: want a positive number, of a method that has such parameters"},
+		{"method: lora", "method: lora, alone: 1",
+			"methods: LoRA: alone: want more than 2 steps of warmup a task, got 2"},
+		{"method: lora", "method: lora, alone: -1", "alone: want a positive number, of a method with an adapter, got -1"},
+		{"method: lora", "method: lora, from: MultiLoRA", "method lora: want no from, merge and density"},
+		{"method: lora", "method: lora, weights: [1]", "methods: LoRA: method lora: want lr alone to try"},
+		{"method: lora, rank: 4", "method: scales, from: MultiLoRA",
+			`methods: LoRA: from: want the name of a method with alone, got "MultiLoRA"`},
+		{"method: lora, rank: 4", "method: scales, rank: 4, from: MultiLoRA", "method scales: want no merge, density and rank"},
+		{"method: lora, rank: 4", "method: scales, alpha: 4, from: MultiLoRA", "method scales: want no modules, alpha"},
+		{"method: lora, rank: 4", "method: scales, scaling: loud, from: MultiLoRA", "scaling: want one of [scalar per-output]"},
+		{"method: lora", "method: merged", "methods: LoRA: method merged: want weights alone to try"},
+		{"method: lora, rank: 4, lr", "method: merged, merge: glue, from: MultiLoRA, weights", `merge: want one of [cat svd`},
+		{"method: lora, rank: 4, lr", "method: merged, merge: cat, density: 2, from: MultiLoRA, weights", "density: want above 0"},
 		{"method: lora", "method: full", "methods: LoRA: method full: want no modules, rank"},
 		{"rank: 4", "rank: 0", "methods: LoRA: multilora: field rank"},
 		{"name: LoRA", "name: MultiLoRA", `methods: number 2: name: want a name of its own, on a line, got "MultiLoRA"`},
@@ -109,7 +124,7 @@ func TestScales(t *testing.T) {
 			continue
 		}
 		for _, m := range e.Methods {
-			if r := m.totalRank(); m.Method != "full" && r != 12 {
+			if r := m.totalRank(); m.Method != "full" && m.Merge != multilora.CombineCat && m.Method != scales && r != 12 {
 				t.Errorf("%s: %s has the total rank %d", name, m.Name, r)
 			}
 			if m.ScaleLR > 1 && m.LR[len(m.LR)-1]*m.ScaleLR > 0.05 {

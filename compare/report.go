@@ -206,9 +206,33 @@ func (e *Experiment) protocol() []string {
 			"clipped at %g.", t.BatchRows, t.ClipNorm),
 		"Intervals are Student's over seeds. Rows of a test are no repetitions of a run, and make no interval.",
 	}
+	lines = append(lines, e.fromAdapters()...)
 	if e.Base.Generated != "" {
 		lines = append(lines, fmt.Sprintf("Scored on %d rows a task, whose questions no run has read, in no "+
 			"task. %d bases, each trained from scratch for %d steps.", t.TestRows, len(e.Base.Seeds), e.Base.Steps))
+	}
+	return lines
+}
+
+// fromAdapters says how adapters of single tasks were made and used.
+func (e *Experiment) fromAdapters() (lines []string) {
+	for _, m := range e.Methods {
+		var steps []int
+		for _, n := range e.Train.Steps {
+			steps = append(steps, e.aloneSteps(m, n))
+		}
+		switch {
+		case m.Alone > 0:
+			lines = append(lines, fmt.Sprintf("%s: %d adapters, each of which has read one task alone, for %s steps "+
+				"(%g times as many rows of it as the other methods have read), and is scored on that.",
+				m.Name, len(e.taskNames()), join(steps), m.Alone))
+		case m.Method == merged:
+			lines = append(lines, fmt.Sprintf("%s: the adapters of “%s” made one (%s), without training. In place "+
+				"of a rate it has the weight of every adapter.", m.Name, m.From, m.Merge))
+		case m.Method == scales:
+			lines = append(lines, fmt.Sprintf("%s: the adapters of “%s”, and then so many steps as all methods "+
+				"for their scalings alone.", m.Name, m.From))
+		}
 	}
 	return lines
 }

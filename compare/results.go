@@ -47,13 +47,15 @@ func rateOf(method string, steps int, g grid) Rate {
 	return Rate{method, steps, g[g.best()].LR, g, g.atEdge()}
 }
 
-func (r *Results) rate(method string, steps int) float64 {
+// rates are those that were chosen for a number of steps.
+func (r *Results) rates(steps int) rates {
+	chosen := rates{}
 	for _, t := range r.Rates {
-		if t.Method == method && t.Steps == steps {
-			return t.LR
+		if t.Steps == steps {
+			chosen[t.Method] = t.LR
 		}
 	}
-	return 0
+	return chosen
 }
 
 // ScoredRun is a run whose scores count.
@@ -156,7 +158,7 @@ func (r *Results) finish() {
 
 func (r *Results) row(method string, steps int) Row {
 	runs, diverged := r.runs(method, steps)
-	row := Row{Method: method, Steps: steps, LR: r.rate(method, steps), Diverged: diverged}
+	row := Row{Method: method, Steps: steps, LR: r.rates(steps)[method], Diverged: diverged}
 	over := func(value func(ScoredRun) float64) Summary { return Summarize(collect(runs, value)) }
 	for _, run := range runs {
 		row.Seeds, row.Trained = append(row.Seeds, run.Trial.Seed), run.Trained

@@ -110,42 +110,46 @@ func (x *runner) makeBases(ctx context.Context, r *Results) error {
 
 // trials makes those that are missing and gives the results of all.
 func (x *runner) trials(ctx context.Context, all []Trial) ([]TrialResult, error) {
-	results := make([]TrialResult, len(all))
-	err := parallel(ctx, x.options.Jobs, len(all), func(ctx context.Context, i int) error {
-		dir := x.store.trial(all[i])
-		if done, err := load(dir, &results[i]); done || err != nil {
+	var pieces []Trial
+	seen := map[string]bool{}
+	for _, t := range all {
+		for _, p := range x.experiment.pieces(t) {
+			if dir := x.store.trial(p); !seen[dir] {
+				pieces, seen[dir] = append(pieces, p), true
+			}
+		}
+	}
+	err := parallel(ctx, x.options.Jobs, len(pieces), func(ctx context.Context, i int) error {
+		if done, err := x.store.has(pieces[i]); done || err != nil {
 			return err
 		}
-		made, err := x.run(ctx, all[i])
-		if err != nil {
-			return fmt.Errorf("run %s: %w", filepath.Base(dir), err)
+		if err := x.run(ctx, pieces[i], x.keep); err != nil {
+			return fmt.Errorf("run %s: %w", filepath.Base(x.store.trial(pieces[i])), err)
 		}
-		if err := errors.Join(save(dir, made, nil), removePart(dir)); err != nil {
-			return err
-		}
-		x.count.add(x.experiment.cost(all[i].Steps, all[i].Scored))
-		_, err = load(dir, &results[i])
-		return err
+		x.count.add(x.experiment.cost(pieces[i]))
+		return nil
 	})
-	return results, err
+	if err != nil {
+		return nil, err
+	}
+	results := make([]TrialResult, len(all))
+	for i, t := range all {
+		if results[i], _, err = x.experiment.result(x.store, t); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 // tuneAll finds every method's rate for every number of steps.
 func (x *runner) tuneAll(ctx context.Context, r *Results) error {
 	e := x.experiment
 	for _, steps := range e.Train.Steps {
-		grids, err := tune(e.Methods, e.Seeds.Rounds, func(todo []tryOf) ([][]float64, error) {
-			var trials []Trial
-			for _, t := range todo {
-				for k, seed := range e.Seeds.Tune {
-					trials = append(trials, e.trial(e.Methods[t.method], t.lr, steps, k, seed, false))
-				}
-			}
+		grids, err := e.tuned(steps, func(trials []Trial) ([]float64, error) {
 			made, err := x.trials(ctx, trials)
-			losses := make([][]float64, len(todo))
-			for i := range made {
-				k := i / len(e.Seeds.Tune)
-				losses[k] = append(losses[k], made[i].loss())
+			var losses []float64
+			for _, r := range made {
+				losses = append(losses, r.loss())
 			}
 			return losses, err
 		})
@@ -155,7 +159,7 @@ func (x *runner) tuneAll(ctx context.Context, r *Results) error {
 		for i, m := range e.Methods {
 			rate := rateOf(m.Name, steps, grids[i])
 			r.Rates = append(r.Rates, rate)
-			x.say("%s, %d steps: rate %g of %d tries%s", m.Name, steps, rate.LR, len(grids[i]), edgeNote(grids[i]))
+			x.say("%s, %d steps: %s %g of %d tries%s", m.Name, steps, m.tried(), rate.LR, len(grids[i]), edgeNote(grids[i]))
 		}
 	}
 	return nil
@@ -171,20 +175,28 @@ func edgeNote(g grid) string {
 // scoreAll runs every method at its rate on the seeds that count.
 func (x *runner) scoreAll(ctx context.Context, r *Results) error {
 	e := x.experiment
-	var trials []Trial
-	for _, steps := range e.Train.Steps {
-		for _, m := range e.Methods {
-			for k, seed := range e.scored(m) {
-				trials = append(trials, e.trial(m, r.rate(m.Name, steps), steps, k, seed, true))
-				r.Runs = append(r.Runs, ScoredRun{Method: m.Name})
+	for _, methods := range e.phases() {
+		var trials []Trial
+		var names []string
+		for _, steps := range e.Train.Steps {
+			chosen := r.rates(steps)
+			for _, i := range methods {
+				m := e.Methods[i]
+				for k, seed := range e.scored(m) {
+					trials = append(trials, e.trial(m, chosen[m.Name], chosen, steps, k, seed, true))
+					names = append(names, m.Name)
+				}
 			}
 		}
+		made, err := x.trials(ctx, trials)
+		if err != nil {
+			return err
+		}
+		for i := range made {
+			r.Runs = append(r.Runs, ScoredRun{names[i], made[i]})
+		}
 	}
-	made, err := x.trials(ctx, trials)
-	for i := range made {
-		r.Runs[i].TrialResult = made[i]
-	}
-	return err
+	return nil
 }
 
 // parallel calls do for 0 to n - 1, several at a time in that order, until one fails.

@@ -196,7 +196,7 @@ func checkReuse(t *testing.T, e Experiment, dir string) {
 func TestDifferentExperimentsDoNotShareRuns(t *testing.T) {
 	e := tiny(t)
 	m := e.Methods[1]
-	base := e.trial(m, 1e-3, 4, 0, 1, true)
+	base := e.trial(m, 1e-3, nil, 4, 0, 1, true)
 	s := store{"x"}
 	seen := map[string]string{s.trial(base): "itself"}
 	for what, change := range map[string]func(t *Trial){
@@ -213,6 +213,8 @@ func TestDifferentExperimentsDoNotShareRuns(t *testing.T) {
 		"schedule":   func(t *Trial) { t.Train.Schedule = "constant" },
 		"batch":      func(t *Trial) { t.Train.BatchRows = 5 },
 		"clip":       func(t *Trial) { t.Train.ClipNorm = 2 },
+		"task":       func(t *Trial) { t.Task = "left" },
+		"from":       func(t *Trial) { t.From = &Trial{} },
 	} {
 		other := base
 		change(&other)
@@ -225,7 +227,7 @@ func TestDifferentExperimentsDoNotShareRuns(t *testing.T) {
 	// what does not matter to a run does not make it anew
 	m.Name, m.LR, m.Deciding = "other", []float64{1, 2}, !m.Deciding
 	e.Train.Steps = []int{4}
-	if s.trial(e.trial(m, 1e-3, 4, 0, 1, true)) != s.trial(base) {
+	if s.trial(e.trial(m, 1e-3, nil, 4, 0, 1, true)) != s.trial(base) {
 		t.Error("a method's name, grid or other numbers of steps change its runs")
 	}
 }
@@ -240,21 +242,26 @@ func TestRunGoesOnFromItsPart(t *testing.T) {
 	e.Train.Steps = []int{9}
 	for _, m := range []Method{e.Methods[1], e.Methods[3]} {
 		x := partRunner(t, &e)
-		trial := e.trial(m, 1e-3, 9, 0, 1, true)
-		want, err := x.run(t.Context(), trial)
-		if err != nil {
-			t.Fatal(err)
+		trial := e.trial(m, 1e-3, nil, 9, 0, 1, true)
+		made := func() (r TrialResult) {
+			t.Helper()
+			err := x.run(t.Context(), trial, func(made TrialResult, _ func(string) error) error {
+				r = made
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
 		}
+		want := made()
 		// What the first run has left after step 6 is what one that was stopped there leaves.
 		part := x.store.trial(trial) + partEnd
 		var left TrialResult
 		if ok, err := load(part, &left); !ok || err != nil || len(left.Curve) != 2 || left.Curve[1].Step != 6 {
 			t.Fatalf("%s: the part is %+v, %v, %v", m.Name, left.Curve, ok, err)
 		}
-		got, err := x.run(t.Context(), trial)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := made()
 		want.Timing, got.Timing = Timing{}, Timing{}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: went on to\n%+v\nwhole\n%+v", m.Name, got, want)
@@ -263,8 +270,8 @@ func TestRunGoesOnFromItsPart(t *testing.T) {
 		if err := writeJSON(filepath.Join(part, resultFile), left); err != nil {
 			t.Fatal(err)
 		}
-		if got, err = x.run(t.Context(), trial); err != nil || got.Curve[1].Validation != 42 {
-			t.Errorf("%s: began anew: %+v, %v", m.Name, got.Curve, err)
+		if got = made(); got.Curve[1].Validation != 42 {
+			t.Errorf("%s: began anew: %+v", m.Name, got.Curve)
 		}
 	}
 }

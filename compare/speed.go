@@ -30,31 +30,42 @@ type speedSpec struct {
 // measured is one round of a method.
 type measured struct{ seconds, tokens, peak float64 }
 
+// timed are the methods whose steps are measured: those of all tasks together, with parameters of their own.
+func (e *Experiment) timed() (all []Method) {
+	for _, m := range e.Methods {
+		if m.Alone == 0 && m.From == "" {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 // speed measures the methods in turns, one at a time, so that what else the machine does hits all alike.
 func (x *runner) speed(ctx context.Context, r *Results) ([]SpeedRow, error) {
 	e := x.experiment
 	if e.Speed.Rounds == 0 {
 		return nil, nil
 	}
-	spec := speedSpec{e.bases()[0], e.Train, e.Methods, e.Speed}
+	methods := e.timed()
+	spec := speedSpec{e.bases()[0], e.Train, methods, e.Speed}
 	dir := filepath.Join(x.store.dir, digest(spec, "speed"))
 	var rows []SpeedRow
 	if done, err := load(dir, &rows); done || err != nil {
 		return rows, err
 	}
+	steps := e.Train.Steps[0]
 	x.say("measuring the time of steps, %d rounds", e.Speed.Rounds)
-	all := make([][]measured, len(e.Methods))
+	all := make([][]measured, len(methods))
 	for range e.Speed.Rounds {
-		for i, m := range e.Methods {
-			steps := e.Train.Steps[0]
-			one, err := x.round(ctx, e.trial(m, r.rate(m.Name, steps), steps, 0, e.Seeds.Tune[0], false))
+		for i, m := range methods {
+			one, err := x.round(ctx, e.trial(m, r.rates(steps)[m.Name], nil, steps, 0, e.Seeds.Tune[0], false))
 			if err != nil {
 				return nil, fmt.Errorf("speed of %s: %w", m.Name, err)
 			}
 			all[i] = append(all[i], one)
 		}
 	}
-	for i, m := range e.Methods {
+	for i, m := range methods {
 		rows = append(rows, speedRow(m.Name, all[i], all[0]))
 	}
 	return rows, save(dir, rows, nil)

@@ -9,18 +9,24 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/internal/version"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/train"
 )
 
 // Trial is one run: everything that decides its bits.
 type Trial struct {
 	Base   BaseSpec `json:"base"`
-	Method Method   `json:"method"` // without its name and its grid
+	Method Method   `json:"method"` // see Method.bits
 	Train  Training `json:"train"`  // without the other numbers of steps
-	LR     float64  `json:"lr"`
+	LR     float64  `json:"lr"`     // of merged: the weight of every adapter
 	Steps  int      `json:"steps"`
 	Seed   uint64   `json:"seed"`
 	Scored bool     `json:"scored"` // on test rows; else on validation rows alone
+
+	Task string `json:"task,omitempty"` // the only one that is learned; "": all
+	From *Trial `json:"from,omitempty"` // whose adapters the method begins with
 }
 
 // TrialResult is what came out of a run.
@@ -54,9 +60,17 @@ type Timing struct {
 	Peak    int     `json:"peak"`    // most bytes in tensors
 }
 
-// trial is the run of a method: seed number k of the list that it is of.
-func (e *Experiment) trial(m Method, lr float64, steps, k int, seed uint64, scored bool) Trial {
+// rates are those chosen for a number of steps, by the names of methods.
+type rates map[string]float64
+
+// trial is the run of a method at a rate: seed number k of the list that it is of. chosen has the rate of
+// the adapters that the method begins with.
+func (e *Experiment) trial(m Method, lr float64, chosen rates, steps, k int, seed uint64, scored bool) Trial {
 	t := Trial{Method: m.bits(), Train: e.Train, LR: lr, Steps: steps, Seed: seed, Scored: scored}
+	if of, ok := e.method(m.From); ok {
+		from := e.trial(of, chosen[of.Name], nil, steps, k, seed, scored)
+		t.From = &from
+	}
 	bases := e.bases()
 	t.Base = bases[k%len(bases)]
 	t.Train.Steps = nil
@@ -72,44 +86,102 @@ func (s store) trial(t Trial) string {
 
 func (t Trial) words() []string {
 	w := []string{t.Method.Method}
+	if t.Method.Method == merged {
+		w = append(w, string(t.Method.Merge))
+	}
 	if t.Method.Rank > 0 {
 		w = append(w, fmt.Sprintf("%dx%d", max(1, t.Method.Modules), t.Method.Rank))
 	}
-	return append(w, fmt.Sprintf("lr%g", t.LR), fmt.Sprintf("steps%d", t.Steps), fmt.Sprintf("seed%d", t.Seed))
+	w = append(w, fmt.Sprintf("lr%g", t.LR), fmt.Sprintf("steps%d", t.Steps), fmt.Sprintf("seed%d", t.Seed))
+	if t.Task != "" {
+		w = append(w, t.Task)
+	}
+	return w
 }
 
-// run makes a trial. A loss that is no finite number ends it: that is a result, too.
-func (x *runner) run(ctx context.Context, t Trial) (r TrialResult, err error) {
+// run makes a trial and gives keep what came out, and what of it is written beside the result. A loss
+// that is no finite number ends a trial: that is a result, too.
+func (x *runner) run(
+	ctx context.Context, t Trial, keep func(r TrialResult, beside func(dir string) error) error,
+) (err error) {
 	start := time.Now()
+	r := TrialResult{Trial: t, Version: version.String()}
+	dir := x.store.trial(t)
+	if t.From != nil {
+		from, _, err := x.experiment.result(x.store, *t.From)
+		if err != nil {
+			return err
+		}
+		if r.Diverged = from.Diverged; r.Diverged {
+			return keep(r, nil)
+		}
+	}
 	d, err := x.options.Open()
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	model, err := x.store.open(ctx, d, t.Base)
 	if err != nil {
-		return r, err
+		return err
 	}
-	adapter, trainable, err := t.Method.start(model, t.Seed)
+	adapter, trainable, err := x.start(model, t)
 	if err != nil {
-		return r, err
+		return err
 	}
 	w, err := watch(model, adapter, t.Seed)
 	if err != nil {
-		return r, err
+		return err
 	}
-	l, err := newLearner(model, trainable, t.Train, t.Steps, t.LR, t.Seed, x.material)
-	if err != nil {
-		return r, err
+	w.random = t.From == nil
+	d.ResetPeak()
+	if trainable == nil {
+		err = x.measure(ctx, &r, w, t.Steps)
+		r.Timing.Peak, r.Timing.Seconds = d.Stats().Peak, time.Since(start).Seconds()
+	} else {
+		r.Trained = trained(model)
+		err = x.learn(ctx, &r, w, trainable, dir, start)
 	}
-	r = TrialResult{Trial: t, Trained: trained(model), Version: version.String()}
-	dir := x.store.trial(t)
-	from, err := loadPart(dir, &r, l)
 	if err != nil {
-		return r, err
+		return err
+	}
+	if t.Task == "" || r.Diverged {
+		return keep(r, nil)
+	}
+	return keep(r, func(dir string) error { return adapter.Save(filepath.Join(dir, adapterFolder)) })
+}
+
+// keep is what run is given to keep a trial.
+func (x *runner) keep(r TrialResult, beside func(dir string) error) error {
+	dir := x.store.trial(r.Trial)
+	if err := save(dir, r, beside); err != nil {
+		return err
+	}
+	return removePart(dir)
+}
+
+// start makes a model ready for a trial.
+func (x *runner) start(model *llama.Model, t Trial) (*multilora.Adapter, *optim.Trainable, error) {
+	if t.From != nil {
+		return x.startFrom(model, t)
+	}
+	return t.Method.start(model, t.Seed)
+}
+
+// learn makes the steps of a trial, from where it was saved.
+func (x *runner) learn(
+	ctx context.Context, r *TrialResult, w *watcher, trainable *optim.Trainable, dir string, start time.Time,
+) error {
+	t := r.Trial
+	l, err := newLearner(w.model, trainable, t.Train, t.Steps, t.LR, t.Seed, x.material.only(t.Task))
+	if err != nil {
+		return err
+	}
+	from, err := loadPart(dir, r, l)
+	if err != nil {
+		return err
 	}
 	before, saved := r.Timing.Seconds, start
-	d.ResetPeak()
 	for step := from + 1; step <= t.Steps && !r.Diverged; step++ {
 		began := time.Now()
 		_, err := l.step(ctx)
@@ -118,43 +190,44 @@ func (x *runner) run(ctx context.Context, t Trial) (r TrialResult, err error) {
 			break
 		}
 		if err != nil {
-			return r, err
+			return err
 		}
 		r.Timing.Steps += time.Since(began).Seconds()
-		r.Timing.Peak = max(r.Timing.Peak, d.Stats().Peak)
+		r.Timing.Peak = max(r.Timing.Peak, w.model.Device().Stats().Peak)
 		if step%t.Train.CurveEvery != 0 && step != t.Steps {
 			continue
 		}
-		if err := x.measure(ctx, &r, w, step); err != nil {
-			return r, err
+		if err := x.measure(ctx, r, w, step); err != nil {
+			return err
 		}
 		r.Timing.Seconds = before + time.Since(start).Seconds()
 		if step < t.Steps && !r.Diverged && time.Since(saved) >= saveAfter {
-			if err := savePart(dir, r, l); err != nil {
-				return r, err
+			if err := savePart(dir, *r, l); err != nil {
+				return err
 			}
 			saved = time.Now()
 		}
 	}
 	r.Timing.Seconds = before + time.Since(start).Seconds()
-	return r, nil
+	return nil
 }
 
 // measure adds a point to the curve; after the last step it is the result.
 func (x *runner) measure(ctx context.Context, r *TrialResult, w *watcher, step int) error {
 	t, rows := r.Trial, x.experiment.rowsAtOnce()
+	own := x.material.only(t.Task)
 	last := step == t.Steps
 	p := Point{Step: step}
 	var err error
-	if p.Validation, err = x.material.validation(ctx, w.model, rows); err != nil {
+	if p.Validation, err = own.validation(ctx, w.model, rows); err != nil {
 		return err
 	}
 	if math.IsNaN(p.Validation) || math.IsInf(p.Validation, 0) {
 		r.Diverged = true
 		return nil
 	}
-	if t.Scored && (last || !x.material.isKnown()) { // data sets take long
-		scores, err := x.material.scores(ctx, w.model, rows, t.Train.TestRows)
+	if t.Scored && (last || !own.isKnown()) { // data sets take long
+		scores, err := own.scores(ctx, w.model, rows, t.Train.TestRows)
 		if err != nil {
 			return err
 		}

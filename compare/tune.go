@@ -8,7 +8,7 @@ import (
 
 // Try is a method at one rate.
 type Try struct {
-	LR     float64   `json:"lr"`
+	LR     float64   `json:"lr"`     // of merged: the weight
 	Losses []float64 `json:"losses"` // on validation rows, of every seed for tuning; null: diverged
 }
 
@@ -78,14 +78,61 @@ func (g grid) with(t Try) grid {
 	return slices.Insert(slices.Clone(g), at, t)
 }
 
+// phases are the numbers of the methods that need no other row, and of those that do.
+func (e *Experiment) phases() (all [2][]int) {
+	for i, m := range e.Methods {
+		k := 0
+		if m.From != "" {
+			k = 1
+		}
+		all[k] = append(all[k], i)
+	}
+	return all
+}
+
+// tuned finds every method's grid for a number of steps. Methods that begin with another row's
+// adapters come after the others, with as many tries. losses makes trials.
+func (e *Experiment) tuned(steps int, losses func([]Trial) ([]float64, error)) ([]grid, error) {
+	grids, chosen := make([]grid, len(e.Methods)), rates{}
+	least, most := 0, e.Seeds.Rounds
+	for _, phase := range e.phases() {
+		methods := pick(e.Methods, phase)
+		if len(methods) == 0 {
+			continue
+		}
+		found, err := tune(methods, least, most, func(todo []tryOf) ([][]float64, error) {
+			var trials []Trial
+			for _, t := range todo {
+				for k, seed := range e.Seeds.Tune {
+					trials = append(trials, e.trial(methods[t.method], t.lr, chosen, steps, k, seed, false))
+				}
+			}
+			made, err := losses(trials)
+			if err != nil {
+				return nil, err
+			}
+			return slices.Collect(slices.Chunk(made, len(e.Seeds.Tune))), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for k, i := range phase {
+			grids[i], chosen[methods[k].Name] = found[k], found[k][found[k].best()].LR
+		}
+		least = len(found[0]) - len(methods[0].tries())
+		most = least
+	}
+	return grids, nil
+}
+
 // tune tries every method at its rates. While the best rate of one of them is the first or the last, all
-// get another try, for at most so many rounds. run gives the losses of all seeds of each pair of a
-// method's number and a rate.
-func tune(methods []Method, rounds int, run func([]tryOf) ([][]float64, error)) ([]grid, error) {
+// get another try, for at least and at most so many rounds. run gives the losses of all seeds of each pair
+// of a method's number and a rate.
+func tune(methods []Method, least, most int, run func([]tryOf) ([][]float64, error)) ([]grid, error) {
 	grids := make([]grid, len(methods))
 	var todo []tryOf
 	for i, m := range methods {
-		for _, lr := range m.LR {
+		for _, lr := range m.tries() {
 			todo = append(todo, tryOf{i, lr})
 		}
 	}
@@ -97,7 +144,7 @@ func tune(methods []Method, rounds int, run func([]tryOf) ([][]float64, error)) 
 		for k, t := range todo {
 			grids[t.method] = grids[t.method].with(Try{t.lr, losses[k]})
 		}
-		if round == rounds || !slices.ContainsFunc(grids, grid.atEdge) {
+		if round == most || round >= least && !slices.ContainsFunc(grids, grid.atEdge) {
 			return grids, nil
 		}
 		todo = todo[:0:0]

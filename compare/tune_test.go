@@ -17,7 +17,7 @@ func tuned(t *testing.T, rounds int, rates []float64, losses ...func(lr float64)
 	for i := range methods {
 		methods[i].LR = rates
 	}
-	grids, err := tune(methods, rounds, func(todo []tryOf) ([][]float64, error) {
+	grids, err := tune(methods, 0, rounds, func(todo []tryOf) ([][]float64, error) {
 		calls++
 		var all [][]float64
 		for _, k := range todo {

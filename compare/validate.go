@@ -19,7 +19,8 @@ const leastSeeds = 3
 
 // Validate returns an error for the first field that is invalid, or that would make the comparison unfair.
 func (e *Experiment) Validate() error {
-	for _, check := range []func() error{e.checkBase, e.checkTraining, e.checkSeeds, e.checkMethods, e.checkPairs} {
+	for _, check := range []func() error{e.checkBase, e.checkTraining, e.checkSeeds, e.checkMethods, e.checkRows,
+		e.checkPairs} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -181,13 +182,13 @@ func (e *Experiment) checkMethods() error {
 			return fmt.Errorf("methods: %s: %w", m.Name, err)
 		}
 		for _, other := range e.Methods[:i] {
-			if reflect.DeepEqual(other.bits(), m.bits()) {
+			if other.From == m.From && reflect.DeepEqual(other.bits(), m.bits()) {
 				return bad("methods: "+m.Name, "another method than "+other.Name, "the same")
 			}
 		}
-		if first := e.Methods[0]; len(m.LR) != len(first.LR) {
+		if first := len(e.Methods[0].tries()); len(m.tries()) != first {
 			want := "as many as %s has, %d: every method is to have the same number of tries"
-			return bad("methods: "+m.Name+": lr", fmt.Sprintf(want, first.Name, len(first.LR)), len(m.LR))
+			return bad("methods: "+m.Name+": lr or weights", fmt.Sprintf(want, e.Methods[0].Name, first), len(m.tries()))
 		}
 	}
 	return nil

@@ -19,7 +19,8 @@ import (
 type CombineMethod string
 
 // The methods. Their names and meanings are those of PEFT's add_weighted_adapter, but that TIES and
-// DARE work on the changes, as in their papers (PEFT's ties_svd and so on), and not on A and B.
+// DARE work on the changes, as in their papers (PEFT's ties_svd and so on), and not on A and B, and
+// that the scale counts once (PEFT's svd methods have it in the change and in the weight).
 const (
 	// CombineCat is Σ w_i ΔW_i exactly (task arithmetic, 2212.04089): ranks add up.
 	CombineCat CombineMethod = "cat"
