@@ -9,6 +9,9 @@ import (
 // loops do the rest. The number of threads does not.
 func (b *backend) Arithmetic() map[string]string {
 	all := map[string]string{"products": gemm.Kernel(), "vectors": vec.Implementation()}
+	if gemm.HasBF16() {
+		all["bf16 products"] = gemm.KernelBF16()
+	}
 	if b.work.plain {
 		all["kernels"] = "plain loops"
 	}

@@ -15,6 +15,7 @@ type Description struct {
 	Threads      int      `json:"threads"`
 	Features     []string `json:"features"`          // those that kernels look for
 	GEMM         string   `json:"gemm"`              // the matrix kernel in use
+	GEMMBF16     string   `json:"gemm_bf16"`         // that of products of bfloat16; "": they are widened for GEMM
 	Vectors      string   `json:"vectors"`           // the routines in use for all else
 	Problem      string   `json:"problem,omitempty"` // why the backend cannot be opened
 	Available    int      `json:"available_memory"`  // bytes free for tensors; 0: unknown
@@ -24,7 +25,7 @@ type Description struct {
 func Describe() Description {
 	d := Description{
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
-		GEMM: gemm.Kernel(), Vectors: vec.Implementation(), Available: availableMemory(),
+		GEMM: gemm.Kernel(), GEMMBF16: gemm.KernelBF16(), Vectors: vec.Implementation(), Available: availableMemory(),
 	}
 	if err := cpulevel.Err(); err != nil {
 		d.Problem = err.Error()

@@ -9,6 +9,7 @@ import (
 
 func init() {
 	plain(matmul[float32], matmul[float64])
+	fast(bf16Matmul)
 	fast(packedMatmul)
 }
 
@@ -77,6 +78,43 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 		product(i, w.gemm.Sgemm)
 	}
 	return true
+}
+
+// bf16Matmul is package gemm's product of two bfloat16 matrices, where the processor has one.
+func bf16Matmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
+	if !inBF16(x) {
+		return false
+	}
+	c, a, b := x[0], x[1], x[2]
+	lda, ldb := k.K, k.N
+	if k.TransA {
+		lda = k.M
+	}
+	if k.TransB {
+		ldb = k.K
+	}
+	product := func(i int, bgemm func(transA, transB bool, m, n, k int, a, b, c gemm.Matrix, acc bool) bool) bool {
+		return bgemm(k.TransA, k.TransB, k.M, k.N, k.K, matrix(a, i*k.M*k.K, max(1, lda)),
+			matrix(b, i*k.K*k.N, max(1, ldb)), matrix(c, i*k.M*k.N, max(1, k.N)), k.Acc)
+	}
+	if k.Batch == 0 || !product(0, w.gemm.Bgemm) { // what it covers is the same for all of a batch
+		return false
+	}
+	if k.M*k.N*k.K <= manyProducts {
+		w.team.Run(k.Batch-1, func(worker, i int) { product(i+1, w.scratch[worker].gemm.Bgemm) })
+		return true
+	}
+	for i := 1; i < k.Batch; i++ {
+		product(i, w.gemm.Bgemm)
+	}
+	return true
+}
+
+// inBF16 reports whether a product's operands are what bf16Matmul takes: a bias would be rounded twice.
+func inBF16(x []tensor.Arg) bool {
+	c, a, b, bias := x[0], x[1], x[2], x[3]
+	return a.DType == tensor.BF16 && b.DType == tensor.BF16 && bias.IsNil() &&
+		(c.DType == tensor.BF16 || c.DType == tensor.F32)
 }
 
 // addBias: c (+)= bias in every row.

@@ -32,6 +32,7 @@ func (s *scratch) bytes() int { return 4*len(s.memory) + s.gemm.Bytes() }
 type Footprint struct {
 	Threads int // 0: as Open
 	shared  int
+	pairs   int    // of products of bfloat16
 	wide    [2]int // of the products' c and a
 }
 
@@ -41,15 +42,24 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	if !ok {
 		return
 	}
+	whole := m.Batch == 1 || m.M*m.N*m.K > manyProducts
+	if inBF16(a) {
+		if n, ok := gemm.BgemmBytes(threads(f.Threads), m.TransA, a[0].DType == tensor.BF16, m.M, m.N, m.K); ok {
+			if whole {
+				f.pairs = max(f.pairs, n)
+			}
+			return
+		}
+	}
 	for i := range f.wide {
 		if a[i].DType.Is16Bit() {
 			f.wide[i] = max(f.wide[i], 4*a[i].N)
 		}
 	}
-	if m.Batch == 1 || m.M*m.N*m.K > manyProducts {
+	if whole {
 		f.shared = max(f.shared, gemm.SharedBytes(threads(f.Threads), m.TransA, m.M, m.N, m.K))
 	}
 }
 
 // Scratch is the size in bytes.
-func (f *Footprint) Scratch() int { return f.shared + f.wide[0] + f.wide[1] }
+func (f *Footprint) Scratch() int { return f.shared + f.pairs + f.wide[0] + f.wide[1] }

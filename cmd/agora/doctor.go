@@ -112,10 +112,14 @@ func doctorCommand() *cobra.Command {
 			if len(r.CPU.Features) > 0 {
 				features = strings.Join(r.CPU.Features, ", ")
 			}
+			bf16 := "none: bf16 is widened"
+			if r.CPU.GEMMBF16 != "" {
+				bf16 = r.CPU.GEMMBF16
+			}
 			lines := [][2]string{
 				{"agora", r.Version}, {"go", r.Go + ", " + r.OS + "/" + r.CPU.Architecture},
 				{"cpu threads", fmt.Sprint(r.CPU.Threads)}, {"cpu features", features},
-				{"matrix kernel", r.CPU.GEMM}, {"vector kernels", r.CPU.Vectors}, {"memory for tensors", memory},
+				{"matrix kernel", r.CPU.GEMM}, {"bf16 matrix kernel", bf16}, {"vector kernels", r.CPU.Vectors}, {"memory for tensors", memory},
 			}
 			if r.CPU.Problem != "" {
 				lines = append(lines, [2]string{"cpu problem", r.CPU.Problem})

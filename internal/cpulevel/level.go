@@ -21,9 +21,10 @@ const (
 	Plain Level = iota
 	AVX2        // with FMA and F16C
 	AVX512
+	AVX512BF16 // where its products are faster than those in float32
 )
 
-var names = [...]string{"plain", "avx2", "avx512"}
+var names = [...]string{"plain", "avx2", "avx512", "avx512bf16"}
 
 func (l Level) String() string { return names[l] }
 

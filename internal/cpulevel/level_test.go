@@ -15,10 +15,12 @@ func TestChoose(t *testing.T) {
 		{"avx2", AVX512, AVX2, ""},
 		{"avx2", AVX2, AVX2, ""},
 		{"avx512", AVX512, AVX512, ""},
+		{"avx512", AVX512BF16, AVX512, ""},
+		{"", AVX512BF16, AVX512BF16, ""},
 		{"avx512", AVX2, AVX2, "AGORA_CPU: want what the processor and this build have, at most avx2, got avx512"},
 		{"avx2", Plain, Plain, "AGORA_CPU: want what the processor and this build have, at most plain, got avx2"},
-		{"AVX2", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512, got "AVX2"`},
-		{"sse", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512, got "sse"`},
+		{"AVX2", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16, got "AVX2"`},
+		{"sse", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16, got "sse"`},
 	} {
 		got, err := choose(c.name, c.has)
 		said := ""

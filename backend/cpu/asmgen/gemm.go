@@ -18,12 +18,41 @@ type isa struct {
 	acc    int    // first accumulator
 	b, a   [2]int // registers of B's row and of A's broadcast scalars
 	masked bool   // stores take a K mask; else VMASKMOVPS
+	pairs  bool   // an element is two of bfloat16, and VDPBF16PS multiplies
 }
 
 var (
-	avx2   = isa{"AVX2", 8, Y, 4, [2]int{0, 1}, [2]int{2, 3}, false}
-	avx512 = isa{"AVX512", 16, Z, 0, [2]int{28, 29}, [2]int{30, 31}, true}
+	avx2   = isa{"AVX2", 8, Y, 4, [2]int{0, 1}, [2]int{2, 3}, false, false}
+	avx512 = isa{"AVX512", 16, Z, 0, [2]int{28, 29}, [2]int{30, 31}, true, false}
+	bf16   = isa{"AVX512BF16", 16, Z, 0, [2]int{28, 29}, [2]int{30, 31}, true, true}
 )
+
+// multiplyAdd adds B's row v times the scalar in register a to an accumulator, by their numbers.
+func (f *File) multiplyAdd(s isa, v, a, acc int) {
+	if s.pairs {
+		f.dotPairs(s.b[v], a, acc)
+		return
+	}
+	f.I("VFMADD231PS", s.reg(s.b[v]), s.reg(a), s.reg(acc))
+}
+
+// dotPairs is VDPBF16PS Zy, Zx, Zacc, which Go's assembler does not know (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
+func (f *File) dotPairs(x, y, acc int) {
+	not := func(n, bit int) int { return ^n >> bit & 1 }
+	code := []int{
+		0x62,
+		not(acc, 3)<<7 | not(y, 4)<<6 | not(y, 3)<<5 | not(acc, 4)<<4 | 2,
+		^x&15<<3 | 1<<2 | 2,
+		2<<5 | not(x, 4)<<3,
+		0x52,
+		3<<6 | acc&7<<3 | y&7,
+	}
+	var bytes []string
+	for _, b := range code {
+		bytes = append(bytes, fmt.Sprintf("BYTE $0x%02x", b))
+	}
+	fmt.Fprintf(&f.asm, "\t%s // VDPBF16PS Z%d, Z%d, Z%d\n", strings.Join(bytes, "; "), y, x, acc)
+}
 
 // gemmTiles writes the micro-kernels: every number of rows up to the largest,
 // for panels of two vectors and of one.
@@ -32,7 +61,7 @@ func gemmTiles() *File {
 	for _, s := range []struct {
 		isa
 		maxRows int
-	}{{avx2, 6}, {avx512, 14}} {
+	}{{avx2, 6}, {avx512, 14}, {bf16, 14}} {
 		for vecs := 1; vecs <= 2; vecs++ {
 			table := []string{"nil"}
 			for rows := 1; rows <= s.maxRows; rows++ {
@@ -48,6 +77,7 @@ func gemmTiles() *File {
 	f.dense(avx2, "denseAVX2_6x16", 6, 2)
 	f.peak(avx2)
 	f.peak(avx512)
+	f.peak(bf16)
 	return f
 }
 
@@ -95,10 +125,10 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 			f.I("VMOVUPS", Mem(4*s.lanes*v, rB), s.reg(s.b[v]))
 		}
 		for i := range rows {
-			a := s.reg(s.a[i%2])
-			f.I("VBROADCASTSS", rowOperand(i), a)
+			a := s.a[i%2]
+			f.I("VBROADCASTSS", rowOperand(i), s.reg(a))
 			for v := range vecs {
-				f.I("VFMADD231PS", s.reg(s.b[v]), a, acc(i, v))
+				f.multiplyAdd(s, v, a, s.acc+i*vecs+v)
 			}
 		}
 		f.I("ADDQ", rStepA, rA)
@@ -272,7 +302,11 @@ func (f *File) storeAVX2(s isa, rows, vecs int, acc func(i, v int) string) {
 func (f *File) peak(s isa) {
 	const regs = 12
 	name := "peak" + s.name
-	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, 2*regs*s.lanes),
+	each := 2 * regs * s.lanes
+	if s.pairs {
+		each *= 2
+	}
+	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, each),
 		Arg{"n", "int"})
 	f.I("MOVQ", f.Arg("n"), "CX")
 	for r := range regs {
@@ -286,6 +320,10 @@ func (f *File) peak(s isa) {
 	f.I("PCALIGN", Imm(32))
 	f.Label(loop)
 	for r := range regs {
+		if s.pairs {
+			f.dotPairs(r, r, r)
+			continue
+		}
 		f.I("VFMADD231PS", s.reg(r), s.reg(r), s.reg(r))
 	}
 	f.I("DECQ", "CX")

@@ -30,10 +30,10 @@ func (f *File) dense(s isa, name string, rows, vecs int) {
 				f.I("VMOVUPS", Mem(4*s.lanes*(u*vecs+v), rB), s.reg(s.b[v]))
 			}
 			for i := range rows {
-				a := s.reg(s.a[i%2])
-				f.I("VBROADCASTSS", Mem(4*(u*rows+i), rA), a)
+				a := s.a[i%2]
+				f.I("VBROADCASTSS", Mem(4*(u*rows+i), rA), s.reg(a))
 				for v := range vecs {
-					f.I("VFMADD231PS", s.reg(s.b[v]), a, acc(i, v))
+					f.multiplyAdd(s, v, a, s.acc+i*vecs+v)
 				}
 			}
 		}

@@ -36,7 +36,66 @@ func gemmPack() *File {
 	f.packRows(stores[0], 6)
 	f.packRows(stores[0], 14)
 	f.packCols(stores[0], 6)
+	for _, width := range []int{14, 16, 32} {
+		f.packPairs(width)
+	}
 	return f
+}
+
+// packPairs joins rows of bfloat16, two at a time, into pairs of neighbors in a column.
+func (f *File) packPairs(width int) {
+	name := fmt.Sprintf("packPairs_%d", width)
+	f.Func(name, fmt.Sprintf(`%s copies k pairs of rows, ld/2 bytes apart, into panels of %d pairs, size bytes apart:
+	for i := range k { for p := range panels { for j := range %d {
+		dst[p*size+(i*%d+j)*4:] = src[i*ld+(p*%d+j)*2:][:2], src[i*ld+ld/2+(p*%d+j)*2:][:2]
+	} } }`, name, width, width, width, width, width),
+		Arg{"dst", "unsafe.Pointer"}, Arg{"src", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
+		Arg{"panels", "int"}, Arg{"size", "int"})
+	f.I("MOVQ", f.Arg("dst"), "DI")
+	f.I("MOVQ", f.Arg("src"), "SI")
+	f.I("MOVQ", f.Arg("ld"), "BX")
+	f.I("MOVQ", "BX", "DX")
+	f.I("SHRQ", Imm(1), "DX")
+	f.I("MOVQ", f.Arg("k"), "CX")
+	f.I("MOVQ", f.Arg("size"), "R9")
+	loop, panels, done := f.NewLabel("rows"), f.NewLabel("panels"), f.NewLabel("done")
+	f.Label(loop)
+	f.I("DECQ", "CX")
+	f.I("JLT", done)
+	f.I("MOVQ", f.Arg("panels"), "R8")
+	f.I("MOVQ", "DI", "R10")
+	f.I("MOVQ", "SI", "R11")
+	f.Label(panels)
+	f.I("LEAQ", Idx(0, "R11", "BX", 8), "R14") // as in packRowsLoop
+	f.I("PREFETCHT0", Mem(0, "R14"))
+	f.I("PREFETCHT0", Idx(0, "R14", "DX", 1))
+	reg, starts := Z, []int{0, 16}
+	switch width {
+	case 14: // two vectors that overlap in two elements
+		reg, starts = Y, []int{0, 6}
+	case 16:
+		starts = starts[:1]
+	}
+	for v, at := range starts {
+		f.I("VPMOVZXWD", Mem(2*at, "R11"), reg(2*v))
+		f.I("VPMOVZXWD", Idx(2*at, "R11", "DX", 1), reg(2*v+1))
+	}
+	for v := range starts {
+		f.I("VPSLLD", Imm(16), reg(2*v+1), reg(2*v+1))
+		f.I("VPORD", reg(2*v+1), reg(2*v), reg(2*v))
+	}
+	for v, at := range starts {
+		f.I("VMOVUPS", reg(2*v), Mem(4*at, "R10"))
+	}
+	f.I("ADDQ", Imm(2*width), "R11")
+	f.I("ADDQ", "R9", "R10")
+	f.I("DECQ", "R8")
+	f.I("JNE", panels)
+	f.I("ADDQ", "BX", "SI")
+	f.I("ADDQ", Imm(4*width), "DI")
+	f.I("JMP", loop)
+	f.Label(done)
+	f.Return()
 }
 
 // packRows copies rows of the source, width elements of each to one panel.

@@ -35,7 +35,8 @@ const (
 	formatF32 format = iota
 	formatF16
 	formatBF16
-	formatQ8 // from here on in blocks: quant.go
+	formatPairs // bfloat16, an element being two neighbors in a column: bf16.go
+	formatQ8    // from here on in blocks: quant.go
 	formatQ4
 )
 
@@ -86,6 +87,10 @@ type Engine struct {
 	shared *panels     // that all workers read
 	edges  []int       // columns where the strips begin
 	single sync.Pool   // of *Workspace, for callers that find the engine busy
+	wide   []float32   // a bfloat16 C that several stretches of k add to
+
+	pairsOnce sync.Once
+	ofPairs   *Engine // see Bgemm
 }
 
 // New returns an engine with so many threads, as many as the processor has if 0. It uses the best kernel that
@@ -136,7 +141,7 @@ func (e *Engine) run(p product) {
 	}
 	defer e.busy.Unlock()
 	switch {
-	case p.m == 1 || p.n == 1:
+	case p.m == 1 || p.n == 1: // never of pairs
 		e.vector(&p)
 	case p.m*p.n*p.k <= alone:
 		e.ws[0].run(p)
@@ -155,25 +160,37 @@ const alone = 64 * 64 * 64
 type Workspace struct {
 	kernel *kernel
 	tile   tile
-	a, b   []float32         // panels of A and B
-	wide   []float32         // a piece of a quantized B
-	rows   [8]unsafe.Pointer // argument of the transposing packer
-	x      []float32         // a vector gathered out of a column
-	sums   [vectorChunk]float32
-	quad   [4]float32
+	a, b   []float32 // panels of A and B
+	c      []float32 // what becomes a bfloat16 C
+	rounding
+	pairs *Workspace        // see Bgemm
+	wide  []float32         // a piece of a quantized B
+	rows  [8]unsafe.Pointer // argument of the transposing packer
+	x     []float32         // a vector gathered out of a column
+	sums  [vectorChunk]float32
+	quad  [4]float32
 }
 
 // Bytes is the size of the scratch memory that the engine holds.
 func (e *Engine) Bytes() int {
-	n := e.shared.bytes()
+	n := e.shared.bytes() + 4*cap(e.wide)
 	for i := range e.ws {
 		n += e.ws[i].Bytes()
+	}
+	if e.ofPairs != nil {
+		n += e.ofPairs.Bytes()
 	}
 	return n
 }
 
 // Bytes is the size of the scratch memory.
-func (w *Workspace) Bytes() int { return 4 * (cap(w.a) + cap(w.b) + cap(w.wide) + cap(w.x)) }
+func (w *Workspace) Bytes() int {
+	n := 4 * (cap(w.a) + cap(w.b) + cap(w.c) + cap(w.wide) + cap(w.x))
+	if w.pairs != nil {
+		n += w.pairs.Bytes()
+	}
+	return n
+}
 
 // Sgemm is Engine.Sgemm on this goroutine.
 func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int,
@@ -204,6 +221,7 @@ type product struct {
 	c              unsafe.Pointer
 	ldc            int
 	acc            bool
+	rounded        bool // C is bfloat16
 }
 
 func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix, c []float32, ldc int,
@@ -218,7 +236,7 @@ func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, ld
 			panic("gemm: " + fault)
 		}
 	}
-	return product{transA, transB, m, n, k, alpha, ma, b, mc.data, ldc, acc}
+	return product{transA, transB, m, n, k, alpha, ma, b, mc.data, ldc, acc, false}
 }
 
 // fault says why the matrix cannot hold op(X) of the given size, if it cannot.

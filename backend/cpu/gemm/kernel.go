@@ -31,7 +31,7 @@ type colsPacker = func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k 
 // packers copy a matrix into panels; the indices are formats. A nil colsPacker
 // leaves its work to Go.
 type packers struct {
-	rowsNarrow, rowsFull [3]rowsPacker // into panels of B
+	rowsNarrow, rowsFull [4]rowsPacker // into panels of B
 	colsB                [3]colsPacker
 	rowsA                rowsPacker // into panels as wide as a tile has rows
 	colsA                colsPacker
@@ -88,3 +88,11 @@ func (t *tile) columns(n, width int) {
 
 // Kernel is the name of the kernel that engines use: the fastest that this processor has.
 func Kernel() string { return kernels[0].name }
+
+// KernelBF16 is the name of the kernel that Bgemm uses; "": it has none here.
+func KernelBF16() string {
+	if !HasBF16() {
+		return ""
+	}
+	return pairKernels[0].name
+}

@@ -13,11 +13,11 @@ var kernels = func() []kernel {
 	if cpulevel.Chosen() < cpulevel.AVX2 {
 		return list
 	}
-	type rows = [3]rowsPacker
+	type rows = [4]rowsPacker
 	cols := [3]colsPacker{packColsF32, packColsF16, packColsBF16}
-	rows8 := rows{packRowsF32_8, packRowsF16_8, packRowsBF16_8}
-	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16}
-	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32}
+	rows8 := rows{packRowsF32_8, packRowsF16_8, packRowsBF16_8, nil}
+	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16, nil}
+	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32, nil}
 	vector := vectors{
 		dots:   [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsF32, dotsF16, dotsBF16},
 		axpys4: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
@@ -39,4 +39,19 @@ var kernels = func() []kernel {
 		}}, list...)
 	}
 	return list
+}()
+
+// pairKernels has the kernel of Bgemm, if there is one.
+var pairKernels = func() []kernel {
+	if cpulevel.Chosen() < cpulevel.AVX512BF16 {
+		return nil
+	}
+	return []kernel{{
+		name: "avx512bf16", rows: 14, cols: 32, kc: 512, strip: 256,
+		narrow: tilesAVX512BF16_16, full: tilesAVX512BF16_32,
+		packers: packers{
+			rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
+			rowsA: packPairs_14, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,
+		},
+	}}
 }()

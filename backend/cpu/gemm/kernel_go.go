@@ -14,8 +14,8 @@ var portable = kernel{
 	narrow: []func(*tile){nil, goTile(1, 4), goTile(2, 4), goTile(3, 4), goTile(4, 4)},
 	full:   []func(*tile){nil, goTile(1, 8), goTile(2, 8), goTile(3, 8), goTile(4, 8)},
 	packers: packers{
-		rowsNarrow: [3]rowsPacker{goRows(formatF32, 4), goRows(formatF16, 4), goRows(formatBF16, 4)},
-		rowsFull:   [3]rowsPacker{goRows(formatF32, 8), goRows(formatF16, 8), goRows(formatBF16, 8)},
+		rowsNarrow: [4]rowsPacker{goRows(formatF32, 4), goRows(formatF16, 4), goRows(formatBF16, 4)},
+		rowsFull:   [4]rowsPacker{goRows(formatF32, 8), goRows(formatF16, 8), goRows(formatBF16, 8)},
 		rowsA:      goRows(formatF32, 4),
 	},
 	vectors: vectors{

@@ -3,3 +3,5 @@
 package gemm
 
 var kernels = []kernel{portable}
+
+var pairKernels []kernel // see Bgemm

@@ -21,6 +21,9 @@ var sharedLimit = 16 << 20
 // reads all of them again for every few rows, and should find them in a cache.
 const cachedLimit = 1 << 19
 
+// keptRows bounds the rows of a task that becomes bfloat16: 1 MiB with the widest strip.
+const keptRows = 1024
+
 func newPlan(p *product, kn *kernel) plan {
 	blocks := (p.k + kn.kc - 1) / kn.kc
 	depth := roundUp((p.k+blocks-1)/blocks, 8)
@@ -64,6 +67,9 @@ func newCut(pl *plan, threads int) cut {
 	if strips := (pl.n + c.width - 1) / c.width; pl.transA && strips > 1 || strips >= 4 && pl.m > 4*kn.rows {
 		c.mp = roundUp(pl.m, kn.rows)
 	}
+	if pl.rounded { // a task keeps its rows in float32 until they are rounded
+		c.rows = min(c.rows, roundUp(keptRows, kn.rows))
+	}
 	if c.mp+c.np > 0 {
 		limit := sharedLimit
 		if c.np > 0 {
@@ -106,10 +112,31 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 	return panelBytes(c.shared(k))
 }
 
+// BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one; false: it does not compute this.
+func BgemmBytes(threads int, transA, rounded bool, m, n, k int) (int, bool) {
+	if !HasBF16() || m < 2 || n < 2 || k < 2 || k%2 != 0 {
+		return 0, false
+	}
+	if k /= 2; m*n*k <= alone {
+		return 0, true
+	}
+	pl := newPlan(&product{transA: transA, m: m, n: n, k: k, rounded: rounded}, &pairKernels[0])
+	c := newCut(&pl, threads)
+	bytes := panelBytes(c.shared(k))
+	if rounded && c.stretch < k {
+		bytes += 4 * m * n
+	}
+	return bytes, true
+}
+
 // matrix cuts the product for the team.
 func (e *Engine) matrix(p *product) {
 	pl := newPlan(p, e.kernel)
 	c := newCut(&pl, e.team.Threads())
+	if p.rounded && c.stretch < p.k {
+		e.throughWide(p)
+		return
+	}
 	e.edges = c.strips(e.edges[:0], p.n, e.team.Threads(), e.kernel)
 	strips, chunks := len(e.edges)-1, (p.m+c.rows-1)/c.rows
 	e.shared = e.shared.grow(c.shared(p.k))
@@ -213,23 +240,31 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	kn, t := pl.kernel, &w.tile
 	t.alpha, t.ldc = pl.alpha, 4*pl.ldc
+	var c unsafe.Pointer
+	if pl.rounded {
+		c = w.begin(pl, i0, i1, j0, j1)
+		t.ldc = w.step
+	} else {
+		c = unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
+		w.rounding = rounding{}
+	}
 	for kb := pl.k0; kb < pl.k1; kb += pl.depth {
 		t.k = min(pl.depth, pl.k1-kb)
 		t.acc = pl.acc || kb > 0
+		w.load, w.done = pl.acc && kb == pl.k0, kb+pl.depth >= pl.k1
 		var s packedStrip
 		if pl.sharedB != nil {
 			s = kn.layout(pl.panelsB(kb, t.k, j0), t.k, j1-j0)
 		} else {
 			s = w.strip(pl, kb, j0, j1, i1-i0)
 		}
-		c := unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
 		switch {
 		case pl.sharedA != nil:
 			t.rs, t.ks = 4, 4*kn.rows
-			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), t.k*t.ks, i1-i0, c)
+			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), t.k*t.ks, 0, i1-i0, c)
 		case !pl.transA: // read where it lies
 			t.rs, t.ks = 4*pl.a.ld, 4
-			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), kn.rows*t.rs, i1-i0, c)
+			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), kn.rows*t.rs, 0, i1-i0, c)
 		default: // pack as many rows as stay in the cache beside B
 			t.rs, t.ks = 4, 4*kn.rows
 			chunk := 16 * kn.rows
@@ -238,7 +273,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
 				w.packA(pl, a, kb, t.k, i, m, 0, t.k)
-				w.rowsTimes(&s, a, t.k*t.ks, m, unsafe.Add(c, 4*(i-i0)*pl.ldc))
+				w.rowsTimes(&s, a, t.k*t.ks, i-i0, i-i0+m, c)
 			}
 		}
 	}
@@ -263,12 +298,18 @@ func (w *Workspace) strip(pl *plan, kb, j0, j1, m int) packedStrip {
 	return s
 }
 
-// rowsTimes runs m rows of A, step bytes from one tile's to the next, against a
-// strip.
-func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, step, m int, c unsafe.Pointer) {
+// rowsTimes runs the task's rows [from, to), of A from a on, step bytes from one tile's to the next,
+// against a strip.
+func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, step, from, to int, c unsafe.Pointer) {
 	rows := w.kernel.rows
-	for i := 0; i < m; i += rows {
-		w.row(s, unsafe.Add(a, i/rows*step), min(rows, m-i), unsafe.Add(c, i*w.tile.ldc))
+	for i := from; i < to; i += rows {
+		n, at := min(rows, to-i), unsafe.Add(c, i*w.tile.ldc)
+		if w.rounding.c == nil {
+			w.row(s, a, n, at)
+		} else {
+			w.rounded(s, a, i, n, c)
+		}
+		a = unsafe.Add(a, step)
 	}
 }
 

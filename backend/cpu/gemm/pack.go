@@ -88,7 +88,12 @@ func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, 
 		copyRows(dst, b.at(at), ld, safe, 1, size)
 	}
 	for i := safe; i < k; i++ {
-		b.format.widen(unsafe.Slice((*float32)(unsafe.Add(dst, 4*i*width)), rest), b.at(at+i*b.ld))
+		to := unsafe.Add(dst, 4*i*width)
+		if b.format == formatPairs {
+			b.widenPairs(unsafe.Slice((*uint32)(to), rest), at+i*b.ld)
+			continue
+		}
+		b.format.widen(unsafe.Slice((*float32)(to), rest), b.at(at+i*b.ld))
 	}
 }
 

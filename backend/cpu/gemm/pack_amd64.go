@@ -110,3 +110,30 @@ func packRowsF32_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panel
 //
 //go:noescape
 func packCols6F32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+
+// packPairs_14 copies k pairs of rows, ld/2 bytes apart, into panels of 14 pairs, size bytes apart:
+//
+//	for i := range k { for p := range panels { for j := range 14 {
+//		dst[p*size+(i*14+j)*4:] = src[i*ld+(p*14+j)*2:][:2], src[i*ld+ld/2+(p*14+j)*2:][:2]
+//	} } }
+//
+//go:noescape
+func packPairs_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packPairs_16 copies k pairs of rows, ld/2 bytes apart, into panels of 16 pairs, size bytes apart:
+//
+//	for i := range k { for p := range panels { for j := range 16 {
+//		dst[p*size+(i*16+j)*4:] = src[i*ld+(p*16+j)*2:][:2], src[i*ld+ld/2+(p*16+j)*2:][:2]
+//	} } }
+//
+//go:noescape
+func packPairs_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packPairs_32 copies k pairs of rows, ld/2 bytes apart, into panels of 32 pairs, size bytes apart:
+//
+//	for i := range k { for p := range panels { for j := range 32 {
+//		dst[p*size+(i*32+j)*4:] = src[i*ld+(p*32+j)*2:][:2], src[i*ld+ld/2+(p*32+j)*2:][:2]
+//	} } }
+//
+//go:noescape
+func packPairs_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)

@@ -685,3 +685,118 @@ loop43:
 	JLT loop43
 	VZEROUPPER
 	RET
+
+// func packPairs_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packPairs_14(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), BX
+	MOVQ BX, DX
+	SHRQ $1, DX
+	MOVQ k+24(FP), CX
+	MOVQ size+40(FP), R9
+rows44:
+	DECQ CX
+	JLT done46
+	MOVQ panels+32(FP), R8
+	MOVQ DI, R10
+	MOVQ SI, R11
+panels45:
+	LEAQ 0(R11)(BX*8), R14
+	PREFETCHT0 0(R14)
+	PREFETCHT0 0(R14)(DX*1)
+	VPMOVZXWD 0(R11), Y0
+	VPMOVZXWD 0(R11)(DX*1), Y1
+	VPMOVZXWD 12(R11), Y2
+	VPMOVZXWD 12(R11)(DX*1), Y3
+	VPSLLD $16, Y1, Y1
+	VPORD Y1, Y0, Y0
+	VPSLLD $16, Y3, Y3
+	VPORD Y3, Y2, Y2
+	VMOVUPS Y0, 0(R10)
+	VMOVUPS Y2, 24(R10)
+	ADDQ $28, R11
+	ADDQ R9, R10
+	DECQ R8
+	JNE panels45
+	ADDQ BX, SI
+	ADDQ $56, DI
+	JMP rows44
+done46:
+	VZEROUPPER
+	RET
+
+// func packPairs_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packPairs_16(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), BX
+	MOVQ BX, DX
+	SHRQ $1, DX
+	MOVQ k+24(FP), CX
+	MOVQ size+40(FP), R9
+rows47:
+	DECQ CX
+	JLT done49
+	MOVQ panels+32(FP), R8
+	MOVQ DI, R10
+	MOVQ SI, R11
+panels48:
+	LEAQ 0(R11)(BX*8), R14
+	PREFETCHT0 0(R14)
+	PREFETCHT0 0(R14)(DX*1)
+	VPMOVZXWD 0(R11), Z0
+	VPMOVZXWD 0(R11)(DX*1), Z1
+	VPSLLD $16, Z1, Z1
+	VPORD Z1, Z0, Z0
+	VMOVUPS Z0, 0(R10)
+	ADDQ $32, R11
+	ADDQ R9, R10
+	DECQ R8
+	JNE panels48
+	ADDQ BX, SI
+	ADDQ $64, DI
+	JMP rows47
+done49:
+	VZEROUPPER
+	RET
+
+// func packPairs_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packPairs_32(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), BX
+	MOVQ BX, DX
+	SHRQ $1, DX
+	MOVQ k+24(FP), CX
+	MOVQ size+40(FP), R9
+rows50:
+	DECQ CX
+	JLT done52
+	MOVQ panels+32(FP), R8
+	MOVQ DI, R10
+	MOVQ SI, R11
+panels51:
+	LEAQ 0(R11)(BX*8), R14
+	PREFETCHT0 0(R14)
+	PREFETCHT0 0(R14)(DX*1)
+	VPMOVZXWD 0(R11), Z0
+	VPMOVZXWD 0(R11)(DX*1), Z1
+	VPMOVZXWD 32(R11), Z2
+	VPMOVZXWD 32(R11)(DX*1), Z3
+	VPSLLD $16, Z1, Z1
+	VPORD Z1, Z0, Z0
+	VPSLLD $16, Z3, Z3
+	VPORD Z3, Z2, Z2
+	VMOVUPS Z0, 0(R10)
+	VMOVUPS Z2, 64(R10)
+	ADDQ $64, R11
+	ADDQ R9, R10
+	DECQ R8
+	JNE panels51
+	ADDQ BX, SI
+	ADDQ $128, DI
+	JMP rows50
+done52:
+	VZEROUPPER
+	RET

@@ -216,6 +216,152 @@ func tileAVX512_14x32(t *tile)
 // tilesAVX512_32 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX512_32 = []func(t *tile){nil, tileAVX512_1x32, tileAVX512_2x32, tileAVX512_3x32, tileAVX512_4x32, tileAVX512_5x32, tileAVX512_6x32, tileAVX512_7x32, tileAVX512_8x32, tileAVX512_9x32, tileAVX512_10x32, tileAVX512_11x32, tileAVX512_12x32, tileAVX512_13x32, tileAVX512_14x32}
 
+// tileAVX512BF16_1x16 computes 1 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_1x16(t *tile)
+
+// tileAVX512BF16_2x16 computes 2 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_2x16(t *tile)
+
+// tileAVX512BF16_3x16 computes 3 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_3x16(t *tile)
+
+// tileAVX512BF16_4x16 computes 4 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_4x16(t *tile)
+
+// tileAVX512BF16_5x16 computes 5 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_5x16(t *tile)
+
+// tileAVX512BF16_6x16 computes 6 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_6x16(t *tile)
+
+// tileAVX512BF16_7x16 computes 7 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_7x16(t *tile)
+
+// tileAVX512BF16_8x16 computes 8 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_8x16(t *tile)
+
+// tileAVX512BF16_9x16 computes 9 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_9x16(t *tile)
+
+// tileAVX512BF16_10x16 computes 10 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_10x16(t *tile)
+
+// tileAVX512BF16_11x16 computes 11 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_11x16(t *tile)
+
+// tileAVX512BF16_12x16 computes 12 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_12x16(t *tile)
+
+// tileAVX512BF16_13x16 computes 13 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_13x16(t *tile)
+
+// tileAVX512BF16_14x16 computes 14 rows of a tile, 16 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_14x16(t *tile)
+
+// tilesAVX512BF16_16 holds the micro-kernels of that panel width by their number of rows.
+var tilesAVX512BF16_16 = []func(t *tile){nil, tileAVX512BF16_1x16, tileAVX512BF16_2x16, tileAVX512BF16_3x16, tileAVX512BF16_4x16, tileAVX512BF16_5x16, tileAVX512BF16_6x16, tileAVX512BF16_7x16, tileAVX512BF16_8x16, tileAVX512BF16_9x16, tileAVX512BF16_10x16, tileAVX512BF16_11x16, tileAVX512BF16_12x16, tileAVX512BF16_13x16, tileAVX512BF16_14x16}
+
+// tileAVX512BF16_1x32 computes 1 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_1x32(t *tile)
+
+// tileAVX512BF16_2x32 computes 2 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_2x32(t *tile)
+
+// tileAVX512BF16_3x32 computes 3 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_3x32(t *tile)
+
+// tileAVX512BF16_4x32 computes 4 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_4x32(t *tile)
+
+// tileAVX512BF16_5x32 computes 5 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_5x32(t *tile)
+
+// tileAVX512BF16_6x32 computes 6 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_6x32(t *tile)
+
+// tileAVX512BF16_7x32 computes 7 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_7x32(t *tile)
+
+// tileAVX512BF16_8x32 computes 8 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_8x32(t *tile)
+
+// tileAVX512BF16_9x32 computes 9 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_9x32(t *tile)
+
+// tileAVX512BF16_10x32 computes 10 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_10x32(t *tile)
+
+// tileAVX512BF16_11x32 computes 11 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_11x32(t *tile)
+
+// tileAVX512BF16_12x32 computes 12 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_12x32(t *tile)
+
+// tileAVX512BF16_13x32 computes 13 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_13x32(t *tile)
+
+// tileAVX512BF16_14x32 computes 14 rows of a tile, 32 columns wide; see tile.
+//
+//go:noescape
+func tileAVX512BF16_14x32(t *tile)
+
+// tilesAVX512BF16_32 holds the micro-kernels of that panel width by their number of rows.
+var tilesAVX512BF16_32 = []func(t *tile){nil, tileAVX512BF16_1x32, tileAVX512BF16_2x32, tileAVX512BF16_3x32, tileAVX512BF16_4x32, tileAVX512BF16_5x32, tileAVX512BF16_6x32, tileAVX512BF16_7x32, tileAVX512BF16_8x32, tileAVX512BF16_9x32, tileAVX512BF16_10x32, tileAVX512BF16_11x32, tileAVX512BF16_12x32, tileAVX512BF16_13x32, tileAVX512BF16_14x32}
+
 // denseAVX2_6x16 is tileAVX2_6x16 for whole tiles of packed A, k at least 48.
 //
 //go:noescape
@@ -230,3 +376,8 @@ func peakAVX2(n int)
 //
 //go:noescape
 func peakAVX512(n int)
+
+// peakAVX512BF16 does n * 768 floating-point operations in registers.
+//
+//go:noescape
+func peakAVX512BF16(n int)

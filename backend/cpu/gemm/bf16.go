@@ -1,0 +1,162 @@
+package gemm
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+)
+
+// HasBF16 reports whether Bgemm multiplies here: the processor has VDPBF16PS, and it is faster than
+// multiply-adds in float32 (internal/cpulevel).
+func HasBF16() bool { return len(pairKernels) > 0 }
+
+// Bgemm is Sgemm for A and B in bfloat16, and C in float32 or bfloat16, without widening what it reads:
+// the instruction takes two neighbors along k as one element, so that the product is one of k/2 steps. Sums
+// are in float32; denormal elements count as zero. It reports whether it did so: not where the processor
+// has no such instruction, for single rows and columns, and where k or the stride of a matrix that is
+// read along k is odd. Then it has written nothing.
+func (e *Engine) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool {
+	p, ok := newPairProduct(transA, transB, m, n, k, a, b, c, acc)
+	if ok {
+		e.pairs().run(p)
+	}
+	return ok
+}
+
+// Bgemm is Engine.Bgemm on this goroutine.
+func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool {
+	p, ok := newPairProduct(transA, transB, m, n, k, a, b, c, acc)
+	if ok {
+		if w.pairs == nil {
+			w.pairs = &Workspace{kernel: &pairKernels[0]}
+		}
+		w.pairs.run(p)
+	}
+	return ok
+}
+
+// pairs is the engine that multiplies pairs, with the same team.
+func (e *Engine) pairs() *Engine {
+	e.pairsOnce.Do(func() { e.ofPairs = newEngine(e.team, pairKernels[0]) })
+	return e.ofPairs
+}
+
+// newPairProduct is the product as one of elements that are pairs along k.
+func newPairProduct(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) (product, bool) {
+	if m < 0 || n < 0 || k < 0 {
+		panic(fmt.Sprintf("gemm: negative size in m=%d, n=%d, k=%d", m, n, k))
+	}
+	for _, x := range []struct {
+		Matrix
+		name       string
+		rows, cols int
+		trans      bool
+	}{{a, "A", m, k, transA}, {b, "B", k, n, transB}, {c, "C", m, n, false}} {
+		if x.format != formatBF16 && (x.name != "C" || x.format != formatF32) {
+			panic("gemm: " + x.name + " is not in bfloat16")
+		}
+		if fault := x.fault(x.name, x.rows, x.cols, x.trans); fault != "" {
+			panic("gemm: " + fault)
+		}
+	}
+	if !HasBF16() || m < 2 || n < 2 || k < 2 || k%2 != 0 || !transA && a.ld%2 != 0 || transB && b.ld%2 != 0 {
+		return product{}, false
+	}
+	return product{
+		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: 1, a: a.pairs(!transA), b: b.pairs(transB),
+		c: c.data, ldc: c.ld, rounded: c.format == formatBF16, acc: acc,
+	}, true
+}
+
+// pairs is a bfloat16 matrix as one of pairs along k: neighbors in a row, which move like float32s, or
+// neighbors in a column, two rows being one.
+func (b Matrix) pairs(inRows bool) Matrix {
+	if inRows {
+		return Matrix{formatF32, b.data, b.len / 2, b.ld / 2}
+	}
+	return Matrix{formatPairs, b.data, b.len - b.ld, 2 * b.ld}
+}
+
+// A rounding is what a task computes of a bfloat16 C, in float32 until the last block of k.
+type rounding struct {
+	c    unsafe.Pointer // the first element of C that is the task's
+	ldc  int            // of C, bytes
+	cols int
+	step int  // bytes of scratch from one row to the next
+	kept bool // the scratch has all rows, else those of one tile at a time
+	load bool // C is added to
+	done bool // the last block of k: C is written
+}
+
+// begin gives the task's rows [i0, i1) and columns [j0, j1) of C scratch memory.
+func (w *Workspace) begin(pl *plan, i0, i1, j0, j1 int) unsafe.Pointer {
+	r := rounding{c: unsafe.Add(pl.c, 2*(i0*pl.ldc+j0)), ldc: 2 * pl.ldc, cols: j1 - j0}
+	r.kept = pl.k1-pl.k0 > pl.depth
+	rows, width := i1-i0, roundUp(r.cols, 16)
+	if !r.kept {
+		rows = min(rows, pl.kernel.rows)
+	}
+	r.step = 4 * width
+	w.c = grow(w.c, rows*width)
+	w.rounding = r
+	return unsafe.Pointer(unsafe.SliceData(w.c))
+}
+
+// rounded computes one row of tiles, the task's rows from i on.
+func (w *Workspace) rounded(s *packedStrip, a unsafe.Pointer, i, rows int, scratch unsafe.Pointer) {
+	if w.kept {
+		scratch = unsafe.Add(scratch, i*w.step)
+	}
+	if w.load {
+		w.read(scratch, i, rows)
+	}
+	w.row(s, a, rows, scratch)
+	if w.done {
+		w.write(scratch, i, rows)
+	}
+}
+
+// read puts rows of C into the scratch memory, write rounds them back.
+func (r *rounding) read(scratch unsafe.Pointer, i, rows int) { r.rows(scratch, i, rows, vec.FromBF16) }
+
+func (r *rounding) write(scratch unsafe.Pointer, i, rows int) {
+	r.rows(scratch, i, rows, func(wide []float32, c []uint16) { vec.ToBF16(c, wide) })
+}
+
+func (r *rounding) rows(scratch unsafe.Pointer, i, rows int, f func(wide []float32, c []uint16)) {
+	for k := range rows {
+		wide := unsafe.Slice((*float32)(unsafe.Add(scratch, k*r.step)), r.cols)
+		f(wide, unsafe.Slice((*uint16)(unsafe.Add(r.c, (i+k)*r.ldc)), r.cols))
+	}
+}
+
+// throughWide computes the whole of a bfloat16 C in float32 before it is rounded: where panels are packed
+// for one stretch of k after the other, no task sees the last sum.
+func (e *Engine) throughWide(p *product) {
+	e.wide = grow(e.wide, p.m*p.n)
+	r := rounding{c: p.c, ldc: 2 * p.ldc, cols: p.n, step: 4 * p.n}
+	whole := *p
+	whole.c, whole.ldc, whole.rounded = unsafe.Pointer(unsafe.SliceData(e.wide)), p.n, false
+	const rows = 16
+	each := func(f func(scratch unsafe.Pointer, i, rows int)) {
+		e.team.Run((p.m+rows-1)/rows, func(_, task int) {
+			i := task * rows
+			f(unsafe.Add(whole.c, i*r.step), i, min(rows, p.m-i))
+		})
+	}
+	if p.acc {
+		each(r.read)
+	}
+	e.matrix(&whole)
+	each(r.write)
+}
+
+// widenPairs is what packs pairs for one row of them at the end of a matrix, where the packer would read
+// beyond it.
+func (b *Matrix) widenPairs(dst []uint32, at int) {
+	low, high := b.at(at), b.at(at+b.ld/2)
+	for i := range dst {
+		dst[i] = uint32(*(*uint16)(unsafe.Add(low, 2*i))) | uint32(*(*uint16)(unsafe.Add(high, 2*i)))<<16
+	}
+}
