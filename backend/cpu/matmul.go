@@ -80,7 +80,9 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	return true
 }
 
-// bf16Matmul is package gemm's product of two bfloat16 matrices, where the processor has one.
+// bf16Matmul is package gemm's product of bfloat16 matrices, where the processor has one. Where the result
+// is bfloat16, a may be f32 and is rounded, as the result is: the gradient of logits is so. b, which may be a
+// weight, is never rounded.
 func bf16Matmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	if !inBF16(x) {
 		return false
@@ -113,8 +115,11 @@ func bf16Matmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 // inBF16 reports whether a product's operands are what bf16Matmul takes: a bias would be rounded twice.
 func inBF16(x []tensor.Arg) bool {
 	c, a, b, bias := x[0], x[1], x[2], x[3]
-	return a.DType == tensor.BF16 && b.DType == tensor.BF16 && bias.IsNil() &&
-		(c.DType == tensor.BF16 || c.DType == tensor.F32)
+	if b.DType != tensor.BF16 || !bias.IsNil() {
+		return false
+	}
+	return a.DType == tensor.BF16 && (c.DType == tensor.BF16 || c.DType == tensor.F32) ||
+		a.DType == tensor.F32 && c.DType == tensor.BF16
 }
 
 // addBias: c (+)= bias in every row.

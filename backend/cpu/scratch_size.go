@@ -44,7 +44,12 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 	whole := m.Batch == 1 || m.M*m.N*m.K > manyProducts
 	if inBF16(a) {
-		if n, ok := gemm.BgemmBytes(threads(f.Threads), m.TransA, a[0].DType == tensor.BF16, m.M, m.N, m.K); ok {
+		wide := 0
+		if a[1].DType == tensor.F32 {
+			wide = a[1].N / max(1, m.Batch)
+		}
+		n, ok := gemm.BgemmBytes(threads(f.Threads), m.TransA, a[0].DType == tensor.BF16, m.M, m.N, m.K, wide)
+		if ok {
 			if whole {
 				f.pairs = max(f.pairs, n)
 			}

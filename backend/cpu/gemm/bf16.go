@@ -13,27 +13,54 @@ func HasBF16() bool { return len(pairKernels) > 0 }
 
 // Bgemm is Sgemm for A and B in bfloat16, and C in float32 or bfloat16, without widening what it reads:
 // the instruction takes two neighbors along k as one element, so that the product is one of k/2 steps. Sums
-// are in float32; denormal elements count as zero. It reports whether it did so: not where the processor
-// has no such instruction, for single rows and columns, and where k or the stride of a matrix that is
-// read along k is odd. Then it has written nothing.
+// are in float32; denormal elements count as zero. One of A and B may be in float32, and is rounded before. It
+// reports whether it did so: not where the processor has no such instruction, for single rows and columns,
+// and where k or the stride of a matrix that is read along k is odd. Then it has written nothing.
 func (e *Engine) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool {
-	p, ok := newPairProduct(transA, transB, m, n, k, a, b, c, acc)
-	if ok {
-		e.pairs().run(p)
+	if !checkPairs(transA, transB, m, n, k, a, b, c) {
+		return false
 	}
-	return ok
+	pairs := e.pairs()
+	if !pairs.busy.TryLock() {
+		w := pairs.single.Get().(*Workspace)
+		defer pairs.single.Put(w)
+		w.multiplyPairs(transA, transB, m, n, k, a, b, c, acc)
+		return true
+	}
+	defer pairs.busy.Unlock()
+	for i, x := range []*Matrix{&a, &b} {
+		if x.format == formatF32 {
+			rows, cols := shape(i, transA, transB, m, n, k)
+			pairs.roundMatrix(x, rows, cols)
+		}
+	}
+	pairs.share(newPairProduct(transA, transB, m, n, k, a, b, c, acc))
+	return true
 }
 
 // Bgemm is Engine.Bgemm on this goroutine.
 func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool {
-	p, ok := newPairProduct(transA, transB, m, n, k, a, b, c, acc)
-	if ok {
-		if w.pairs == nil {
-			w.pairs = &Workspace{kernel: &pairKernels[0]}
-		}
-		w.pairs.run(p)
+	if !checkPairs(transA, transB, m, n, k, a, b, c) {
+		return false
 	}
-	return ok
+	if w.pairs == nil {
+		w.pairs = &Workspace{kernel: &pairKernels[0]}
+	}
+	w.pairs.multiplyPairs(transA, transB, m, n, k, a, b, c, acc)
+	return true
+}
+
+// multiplyPairs is Bgemm for a workspace whose kernel is that of pairs.
+func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) {
+	for i, x := range []*Matrix{&a, &b} {
+		if x.format == formatF32 {
+			rows, cols := shape(i, transA, transB, m, n, k)
+			to := w.rounds.matrix(rows, cols)
+			roundRows(to, *x, 0, rows, cols)
+			*x = to
+		}
+	}
+	w.run(newPairProduct(transA, transB, m, n, k, a, b, c, acc))
 }
 
 // pairs is the engine that multiplies pairs, with the same team.
@@ -42,8 +69,21 @@ func (e *Engine) pairs() *Engine {
 	return e.ofPairs
 }
 
-// newPairProduct is the product as one of elements that are pairs along k.
-func newPairProduct(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) (product, bool) {
+// shape is the rows and columns of A or B, numbers 0 and 1, as they are stored.
+func shape(i int, transA, transB bool, m, n, k int) (rows, cols int) {
+	trans := transA
+	rows, cols = m, k
+	if i == 1 {
+		trans, rows, cols = transB, k, n
+	}
+	if trans {
+		rows, cols = cols, rows
+	}
+	return rows, cols
+}
+
+// checkPairs panics as Sgemm does, and reports whether Bgemm computes this.
+func checkPairs(transA, transB bool, m, n, k int, a, b, c Matrix) bool {
 	if m < 0 || n < 0 || k < 0 {
 		panic(fmt.Sprintf("gemm: negative size in m=%d, n=%d, k=%d", m, n, k))
 	}
@@ -53,20 +93,57 @@ func newPairProduct(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) 
 		rows, cols int
 		trans      bool
 	}{{a, "A", m, k, transA}, {b, "B", k, n, transB}, {c, "C", m, n, false}} {
-		if x.format != formatBF16 && (x.name != "C" || x.format != formatF32) {
-			panic("gemm: " + x.name + " is not in bfloat16")
+		if x.format != formatBF16 && x.format != formatF32 {
+			panic("gemm: " + x.name + " is not in bfloat16 or float32")
 		}
 		if fault := x.fault(x.name, x.rows, x.cols, x.trans); fault != "" {
 			panic("gemm: " + fault)
 		}
 	}
-	if !HasBF16() || m < 2 || n < 2 || k < 2 || k%2 != 0 || !transA && a.ld%2 != 0 || transB && b.ld%2 != 0 {
-		return product{}, false
+	odd := func(x Matrix) bool { return x.format == formatBF16 && x.ld%2 != 0 }
+	switch {
+	case !HasBF16(), m < 2 || n < 2 || k < 2 || k%2 != 0, a.format == formatF32 && b.format == formatF32:
+		return false
+	case !transA && odd(a), transB && odd(b):
+		return false
 	}
+	return true
+}
+
+// newPairProduct is the product as one of elements that are pairs along k.
+func newPairProduct(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) product {
 	return product{
 		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: 1, a: a.pairs(!transA), b: b.pairs(transB),
 		c: c.data, ldc: c.ld, rounded: c.format == formatBF16, acc: acc,
-	}, true
+	}
+}
+
+// rounds is memory for a float32 operand that becomes bfloat16.
+type rounds []uint16
+
+func (r *rounds) matrix(rows, cols int) Matrix {
+	ld := roundUp(cols, 2)
+	if cap(*r) < rows*ld {
+		*r = make([]uint16, rows*ld)
+	}
+	return BF16((*r)[:rows*ld], ld)
+}
+
+// roundMatrix puts a matrix in bfloat16 in the place of one in float32.
+func (e *Engine) roundMatrix(x *Matrix, rows, cols int) {
+	to, from := e.rounds.matrix(rows, cols), *x
+	grain := max(1, 1<<14/cols)
+	e.team.Run((rows+grain-1)/grain, func(_, task int) {
+		roundRows(to, from, task*grain, min((task+1)*grain, rows), cols)
+	})
+	*x = to
+}
+
+// roundRows rounds rows [lo, hi).
+func roundRows(to, from Matrix, lo, hi, cols int) {
+	for i := lo; i < hi; i++ {
+		vec.ToBF16(unsafe.Slice((*uint16)(to.at(i*to.ld)), cols), unsafe.Slice((*float32)(from.at(i*from.ld)), cols))
+	}
 }
 
 // pairs is a bfloat16 matrix as one of pairs along k: neighbors in a row, which move like float32s, or

@@ -33,6 +33,7 @@ type pairProblem struct {
 	transA, transB, acc, rounded bool
 	m, n, k, lda, ldb, ldc, from int
 	a, b                         []uint16
+	wideA, wideB                 []float32 // in place of a or b: it is what they round to
 	c32                          []float32
 	c16                          []uint16
 	memory32                     []float32
@@ -40,8 +41,8 @@ type pairProblem struct {
 }
 
 func (p *pairProblem) String() string {
-	return fmt.Sprintf("%dx%dx%d transA=%t transB=%t acc=%t rounded=%t lda=%d ldb=%d ldc=%d", p.m, p.n, p.k, p.transA,
-		p.transB, p.acc, p.rounded, p.lda, p.ldb, p.ldc)
+	return fmt.Sprintf("%dx%dx%d transA=%t transB=%t acc=%t rounded=%t lda=%d ldb=%d ldc=%d, f32 a %t, b %t", p.m, p.n, p.k, p.transA,
+		p.transB, p.acc, p.rounded, p.lda, p.ldb, p.ldc, p.wideA != nil, p.wideB != nil)
 }
 
 func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool) *pairProblem {
@@ -57,12 +58,18 @@ func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool
 		offset := r.IntN(4)
 		s := pairsOf(offset + (rows-1)*ld + cols)[offset:]
 		for i := range s {
-			s[i] = bf16(r.Float32() - 0.5)
+			s[i] = bf16(r.Float32()-0.5) | 1 // not 0, so that its neighbors round to it
 		}
 		return s, ld
 	}
 	p.a, p.lda = fill(m, k, transA, !transA)
 	p.b, p.ldb = fill(k, n, transB, transB)
+	switch r.IntN(3) {
+	case 0:
+		p.wideA = rounding32(r, p.a)
+	case 1:
+		p.wideB = rounding32(r, p.b)
+	}
 	p.ldc = n + r.IntN(4)
 	p.from = guard + r.IntN(4)
 	size := p.from + (m-1)*p.ldc + n + guard
@@ -82,6 +89,15 @@ func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool
 	return p
 }
 
+// rounding32 gives numbers that round to those of s.
+func rounding32(r *rand.Rand, s []uint16) []float32 {
+	x := make([]float32, len(s))
+	for i, h := range s {
+		x[i] = math.Float32frombits(uint32(h)<<16 + uint32(r.IntN(0xfffe)) - 0x7fff)
+	}
+	return x
+}
+
 type pairMultiplier interface {
 	Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool
 }
@@ -94,7 +110,14 @@ func (p *pairProblem) run(t *testing.T, e pairMultiplier) {
 	if p.rounded {
 		c = BF16(p.c16, p.ldc)
 	}
-	if !e.Bgemm(p.transA, p.transB, p.m, p.n, p.k, BF16(p.a, p.lda), BF16(p.b, p.ldb), c, p.acc) {
+	a, b := BF16(p.a, p.lda), BF16(p.b, p.ldb)
+	if p.wideA != nil {
+		a = F32(p.wideA, p.lda)
+	}
+	if p.wideB != nil {
+		b = F32(p.wideB, p.ldb)
+	}
+	if !e.Bgemm(p.transA, p.transB, p.m, p.n, p.k, a, b, c, p.acc) {
 		t.Fatalf("%v: not done", p)
 	}
 	sa, ka := p.lda, 1

@@ -88,6 +88,7 @@ type Engine struct {
 	edges  []int       // columns where the strips begin
 	single sync.Pool   // of *Workspace, for callers that find the engine busy
 	wide   []float32   // a bfloat16 C that several stretches of k add to
+	rounds rounds      // a float32 operand of Bgemm
 
 	pairsOnce sync.Once
 	ofPairs   *Engine // see Bgemm
@@ -140,6 +141,11 @@ func (e *Engine) run(p product) {
 		return
 	}
 	defer e.busy.Unlock()
+	e.share(p)
+}
+
+// share computes with the team.
+func (e *Engine) share(p product) {
 	switch {
 	case p.m == 1 || p.n == 1: // never of pairs
 		e.vector(&p)
@@ -162,6 +168,7 @@ type Workspace struct {
 	tile   tile
 	a, b   []float32 // panels of A and B
 	c      []float32 // what becomes a bfloat16 C
+	rounds rounds    // a float32 operand of Bgemm
 	rounding
 	pairs *Workspace        // see Bgemm
 	wide  []float32         // a piece of a quantized B
@@ -173,7 +180,7 @@ type Workspace struct {
 
 // Bytes is the size of the scratch memory that the engine holds.
 func (e *Engine) Bytes() int {
-	n := e.shared.bytes() + 4*cap(e.wide)
+	n := e.shared.bytes() + 4*cap(e.wide) + 2*cap(e.rounds)
 	for i := range e.ws {
 		n += e.ws[i].Bytes()
 	}
@@ -185,7 +192,7 @@ func (e *Engine) Bytes() int {
 
 // Bytes is the size of the scratch memory.
 func (w *Workspace) Bytes() int {
-	n := 4 * (cap(w.a) + cap(w.b) + cap(w.c) + cap(w.wide) + cap(w.x))
+	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)) + 2*cap(w.rounds)
 	if w.pairs != nil {
 		n += w.pairs.Bytes()
 	}

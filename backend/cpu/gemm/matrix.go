@@ -112,17 +112,18 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 	return panelBytes(c.shared(k))
 }
 
-// BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one; false: it does not compute this.
-func BgemmBytes(threads int, transA, rounded bool, m, n, k int) (int, bool) {
+// BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one, and operands of which so many
+// elements are float32; false: it does not compute this.
+func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool) {
 	if !HasBF16() || m < 2 || n < 2 || k < 2 || k%2 != 0 {
 		return 0, false
 	}
 	if k /= 2; m*n*k <= alone {
-		return 0, true
+		return 2 * wide, true
 	}
 	pl := newPlan(&product{transA: transA, m: m, n: n, k: k, rounded: rounded}, &pairKernels[0])
 	c := newCut(&pl, threads)
-	bytes := panelBytes(c.shared(k))
+	bytes := panelBytes(c.shared(k)) + 2*wide
 	if rounded && c.stretch < k {
 		bytes += 4 * m * n
 	}
@@ -261,10 +262,11 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		switch {
 		case pl.sharedA != nil:
 			t.rs, t.ks = 4, 4*kn.rows
-			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), t.k*t.ks, 0, i1-i0, c)
+			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), kn.rows, t.k*t.ks, 0, i1-i0, c)
 		case !pl.transA: // read where it lies
 			t.rs, t.ks = 4*pl.a.ld, 4
-			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), kn.rows*t.rs, 0, i1-i0, c)
+			rows := rowsInPlace(kn.rows, t.rs)
+			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, 0, i1-i0, c)
 		default: // pack as many rows as stay in the cache beside B
 			t.rs, t.ks = 4, 4*kn.rows
 			chunk := 16 * kn.rows
@@ -273,7 +275,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
 				w.packA(pl, a, kb, t.k, i, m, 0, t.k)
-				w.rowsTimes(&s, a, t.k*t.ks, i-i0, i-i0+m, c)
+				w.rowsTimes(&s, a, kn.rows, t.k*t.ks, i-i0, i-i0+m, c)
 			}
 		}
 	}
@@ -298,10 +300,23 @@ func (w *Workspace) strip(pl *plan, kb, j0, j1, m int) packedStrip {
 	return s
 }
 
-// rowsTimes runs the task's rows [from, to), of A from a on, step bytes from one tile's to the next,
-// against a strip.
-func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, step, from, to int, c unsafe.Pointer) {
-	rows := w.kernel.rows
+// waySize is the bytes after which addresses fall into the same set of a level-1 cache: of those of 32 KiB
+// in 8 ways and of 48 KiB in 12.
+const waySize = 4096
+
+// rowsInPlace is the rows of a tile whose A is read where it lies, rs bytes from row to row. At a multiple
+// of waySize the lines of all rows compete for the ways of one set: more rows than those, and each line is
+// gone before its next element is read.
+func rowsInPlace(rows, rs int) int {
+	if rows > 8 && rs%waySize == 0 {
+		return rows / 2
+	}
+	return rows
+}
+
+// rowsTimes runs the task's rows [from, to), so many in a tile, of A from a on, step bytes from one tile's to
+// the next, against a strip.
+func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to int, c unsafe.Pointer) {
 	for i := from; i < to; i += rows {
 		n, at := min(rows, to-i), unsafe.Add(c, i*w.tile.ldc)
 		if w.rounding.c == nil {
