@@ -80,11 +80,32 @@ func (m MultiLoRA) ScaledB(b, s *tensor.Tensor) *tensor.Tensor {
 	return bs
 }
 
-// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept, and in
-// f32; bs, as large as b, is cheaper made again.
 // OpName implements autograd.Named.
 func (*multiLoRA) OpName() string { return "multi_lora" }
 
+// narrowType is that of u and its gradient, and of a and bs as products take them. Beside bfloat16
+// activations it is bfloat16, as in automatic mixed precision: the parameters themselves, their gradients and
+// all sums stay f32. Beside f16, whose range is small, it is f32.
+func narrowType(x tensor.DType) tensor.DType {
+	if x == tensor.BF16 {
+		return x
+	}
+	return autograd.StatType(x)
+}
+
+// narrowed is a or bs as a product beside x takes it.
+func narrowed(p, x *tensor.Tensor) *tensor.Tensor {
+	dt := narrowType(x.DType())
+	if dt == p.DType() {
+		return p
+	}
+	to := p.Device().New(dt, p.Shape()...)
+	p.Device().Run(kernels.Cast{N: p.Numel()}, to, p)
+	return to
+}
+
+// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept; bs, as large as b,
+// is cheaper made again.
 func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	m.draw(f)
 	u := m.narrow(f, f.In[0], f.In[3])
@@ -107,15 +128,16 @@ func (m *multiLoRA) draw(f *autograd.Forward) {
 func (m *multiLoRA) narrow(f *autograd.Forward, x, a *tensor.Tensor) *tensor.Tensor {
 	in, rank := a.Dim(1), a.Dim(0)
 	rows := x.Numel() / in
-	u := f.New(autograd.StatType(x.DType()), rows, rank)
-	f.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x), a, nil)
+	u := f.New(narrowType(x.DType()), rows, rank)
+	f.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x),
+		narrowed(a, x), nil)
 	return u
 }
 
 // add: y += u bsᵀ.
 func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s *tensor.Tensor) {
 	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u,
-		m.ScaledB(b, s), nil)
+		narrowed(m.ScaledB(b, s), y), nil)
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
@@ -132,9 +154,10 @@ func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *
 	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
 	if dx != nil || b.Needs[at] {
 		du := b.Like(u)
-		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy, m.ScaledB(lora, s), nil)
+		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy,
+			narrowed(m.ScaledB(lora, s), dy), nil)
 		if dx != nil {
-			m.addInputGrad(b.Device, dx, du, a)
+			m.addInputGrad(b.Device, dx, du, narrowed(a, dx))
 		}
 		if da, acc := b.WeightGrad(at); da != nil {
 			b.Run(kernels.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du,
