@@ -36,22 +36,32 @@ func (f *File) multiplyAdd(s isa, v, a, acc int) {
 	f.I("VFMADD231PS", s.reg(s.b[v]), s.reg(a), s.reg(acc))
 }
 
-// dotPairs is VDPBF16PS Zy, Zx, Zacc, which Go's assembler does not know (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
+// dotPairs is VDPBF16PS Zy, Zx, Zacc (Intel SDM, EVEX.512.F3.0F38.W0 52 /r).
 func (f *File) dotPairs(x, y, acc int) {
+	f.evexF3(0x52, x, y, acc, fmt.Sprintf("VDPBF16PS Z%d, Z%d, Z%d", y, x, acc))
+}
+
+// round16 is VCVTNEPS2BF16 Zx, Yto (EVEX.512.F3.0F38.W0 72 /r).
+func (f *File) round16(x, to int) {
+	f.evexF3(0x72, 0, x, to, fmt.Sprintf("VCVTNEPS2BF16 Z%d, Y%d", x, to))
+}
+
+// evexF3 writes an instruction that Go's assembler does not know: EVEX.512.F3.0F38.W0, of registers.
+func (f *File) evexF3(opcode, vvvv, rm, reg int, text string) {
 	not := func(n, bit int) int { return ^n >> bit & 1 }
 	code := []int{
 		0x62,
-		not(acc, 3)<<7 | not(y, 4)<<6 | not(y, 3)<<5 | not(acc, 4)<<4 | 2,
-		^x&15<<3 | 1<<2 | 2,
-		2<<5 | not(x, 4)<<3,
-		0x52,
-		3<<6 | acc&7<<3 | y&7,
+		not(reg, 3)<<7 | not(rm, 4)<<6 | not(rm, 3)<<5 | not(reg, 4)<<4 | 2,
+		^vvvv&15<<3 | 1<<2 | 2,
+		2<<5 | not(vvvv, 4)<<3,
+		opcode,
+		3<<6 | reg&7<<3 | rm&7,
 	}
 	var bytes []string
 	for _, b := range code {
 		bytes = append(bytes, fmt.Sprintf("BYTE $0x%02x", b))
 	}
-	fmt.Fprintf(&f.asm, "\t%s // VDPBF16PS Z%d, Z%d, Z%d\n", strings.Join(bytes, "; "), y, x, acc)
+	fmt.Fprintf(&f.asm, "\t%s // %s\n", strings.Join(bytes, "; "), text)
 }
 
 // gemmTiles writes the micro-kernels: every number of rows up to the largest,
@@ -211,16 +221,25 @@ func (f *File) finish(s isa, rows, vecs int, acc func(i, v int) string) {
 	f.Label(unit)
 	f.I("MOVQ", Field("tile", "c", rTile), rC)
 	f.I("MOVQ", Field("tile", "ldc", rTile), "R8")
-	if s.masked {
-		f.storeMasked512(s, rows, vecs, acc)
-	} else {
+	if !s.masked {
 		f.storeAVX2(s, rows, vecs, acc)
+		return
+	}
+	half := f.NewLabel("half")
+	f.masks(vecs)
+	if s.pairs {
+		f.I("CMPB", Field("tile", "half", rTile), Imm(0))
+		f.I("JNE", half)
+	}
+	f.storeMasked512(s, rows, vecs, acc)
+	if s.pairs {
+		f.Label(half)
+		f.storeHalf(s, rows, vecs)
 	}
 }
 
-// storeMasked512 stores the accumulators under the tile's mask, whole tiles too:
-// masked-off lanes neither fault nor cost anything.
-func (f *File) storeMasked512(s isa, rows, vecs int, acc func(i, v int) string) {
+// masks puts the tile's mask of each vector of a row into K1 and on.
+func (f *File) masks(vecs int) {
 	f.I("MOVQ", Field("tile", "bits", rTile), "CX")
 	for v := range vecs {
 		f.I("KMOVW", "CX", K(v+1))
@@ -228,6 +247,39 @@ func (f *File) storeMasked512(s isa, rows, vecs int, acc func(i, v int) string) 
 			f.I("SHRQ", Imm(16), "CX")
 		}
 	}
+}
+
+// storeHalf is storeMasked512 for a C in bfloat16.
+func (f *File) storeHalf(s isa, rows, vecs int) {
+	plain := f.NewLabel("plain")
+	f.I("CMPB", Field("tile", "acc", rTile), Imm(0))
+	f.I("JEQ", plain)
+	for _, add := range []bool{true, false} {
+		for i := range rows {
+			for v := range vecs {
+				m, acc := Mem(2*s.lanes*v, rC), s.acc+i*vecs+v
+				if add {
+					f.I("VPMOVZXWD.Z", m, K(v+1), Z(s.a[0]))
+					f.I("VPSLLD", Imm(16), Z(s.a[0]), Z(s.a[0]))
+					f.I("VADDPS", Z(s.a[0]), Z(acc), Z(acc))
+				}
+				f.round16(acc, s.a[1])
+				f.I("VMOVDQU16", Y(s.a[1]), K(v+1), m)
+			}
+			if i+1 < rows {
+				f.I("ADDQ", "R8", rC)
+			}
+		}
+		f.Return()
+		if add {
+			f.Label(plain)
+		}
+	}
+}
+
+// storeMasked512 stores the accumulators under the tile's mask, whole tiles too:
+// masked-off lanes neither fault nor cost anything.
+func (f *File) storeMasked512(s isa, rows, vecs int, acc func(i, v int) string) {
 	plain := f.NewLabel("plain")
 	f.I("CMPB", Field("tile", "acc", rTile), Imm(0))
 	f.I("JEQ", plain)

@@ -155,13 +155,13 @@ func (b Matrix) pairs(inRows bool) Matrix {
 	return Matrix{formatPairs, b.data, b.len - b.ld, 2 * b.ld}
 }
 
-// A rounding is what a task computes of a bfloat16 C, in float32 until the last block of k.
+// A rounding is what a task computes of a bfloat16 C, in float32 until the last of several blocks of k. (A
+// single one is rounded by the micro-kernel.)
 type rounding struct {
 	c    unsafe.Pointer // the first element of C that is the task's
 	ldc  int            // of C, bytes
 	cols int
 	step int  // bytes of scratch from one row to the next
-	kept bool // the scratch has all rows, else those of one tile at a time
 	load bool // C is added to
 	done bool // the last block of k: C is written
 }
@@ -169,22 +169,16 @@ type rounding struct {
 // begin gives the task's rows [i0, i1) and columns [j0, j1) of C scratch memory.
 func (w *Workspace) begin(pl *plan, i0, i1, j0, j1 int) unsafe.Pointer {
 	r := rounding{c: unsafe.Add(pl.c, 2*(i0*pl.ldc+j0)), ldc: 2 * pl.ldc, cols: j1 - j0}
-	r.kept = pl.k1-pl.k0 > pl.depth
-	rows, width := i1-i0, roundUp(r.cols, 16)
-	if !r.kept {
-		rows = min(rows, pl.kernel.rows)
-	}
+	width := roundUp(r.cols, 16)
 	r.step = 4 * width
-	w.c = grow(w.c, rows*width)
+	w.c = grow(w.c, (i1-i0)*width)
 	w.rounding = r
 	return unsafe.Pointer(unsafe.SliceData(w.c))
 }
 
 // rounded computes one row of tiles, the task's rows from i on.
 func (w *Workspace) rounded(s *packedStrip, a unsafe.Pointer, i, rows int, scratch unsafe.Pointer) {
-	if w.kept {
-		scratch = unsafe.Add(scratch, i*w.step)
-	}
+	scratch = unsafe.Add(scratch, i*w.step)
 	if w.load {
 		w.read(scratch, i, rows)
 	}

@@ -63,6 +63,7 @@ type tile struct {
 	bits       uint64         // AVX-512: the same as bits, also for whole tiles
 	alpha      float32
 	acc        bool
+	half       bool // c is bfloat16 (kernels of pairs alone)
 	cols       int
 	ahead      int // bytes from a to what a dense micro-kernel fetches, a line every denseRound of k
 }

@@ -52,8 +52,8 @@ func newCut(pl *plan, threads int) cut {
 	kn := pl.kernel
 	c := cut{width: min(kn.strip, max(64, roundUp((pl.n+4*threads-1)/(4*threads), kn.cols))), rows: pl.m, stretch: pl.k}
 	if threads > 1 && (pl.n+c.width-1)/c.width < 3*threads { // too few strips: cut the rows as well
-		c.width = kn.strip
-		strips := (pl.n + c.width - 1) / c.width
+		strips := (pl.n + kn.strip - 1) / kn.strip
+		c.width = roundUp((pl.n+strips-1)/strips, kn.cols)
 		c.rows = 16 * kn.rows
 		if pl.transA { // as many tasks for everybody, not more: its columns would be packed in pieces too short
 			tasks := roundUp((pl.m+c.rows-1)/c.rows*strips, threads)
@@ -241,13 +241,14 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	kn, t := pl.kernel, &w.tile
 	t.alpha, t.ldc = pl.alpha, 4*pl.ldc
-	var c unsafe.Pointer
-	if pl.rounded {
+	c := unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
+	w.rounding, t.half = rounding{}, pl.rounded && pl.k1-pl.k0 <= pl.depth
+	switch {
+	case t.half:
+		c, t.ldc = unsafe.Add(pl.c, 2*(i0*pl.ldc+j0)), 2*pl.ldc
+	case pl.rounded:
 		c = w.begin(pl, i0, i1, j0, j1)
 		t.ldc = w.step
-	} else {
-		c = unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
-		w.rounding = rounding{}
 	}
 	for kb := pl.k0; kb < pl.k1; kb += pl.depth {
 		t.k = min(pl.depth, pl.k1-kb)
@@ -336,20 +337,23 @@ func (w *Workspace) row(s *packedStrip, a unsafe.Pointer, rows int, c unsafe.Poi
 	t, kn := &w.tile, w.kernel
 	t.a, t.bs = a, s.bs
 	t.columns(kn.cols, kn.cols)
-	f := kn.full[rows]
+	f, size := kn.full[rows], 4 // of an element of C
+	if t.half {
+		size = 2
+	}
 	panel, share := 0, 0 // bytes of A's panel, and those that a tile fetches of the next
 	if kn.dense != nil && rows == kn.rows && t.ks == 4*rows && s.bs == 4*kn.cols && t.k >= denseRound*rows {
 		f, panel, share = kn.dense, t.k*t.ks, t.k/denseRound*64
 	}
 	for p := range s.full {
-		t.b, t.c, t.ahead = unsafe.Add(s.data, p*s.step), unsafe.Add(c, 4*p*kn.cols), 0
+		t.b, t.c, t.ahead = unsafe.Add(s.data, p*s.step), unsafe.Add(c, size*p*kn.cols), 0
 		if p*share < panel {
 			t.ahead = panel + p*share
 		}
 		f(t)
 	}
 	if s.rest > 0 {
-		t.b, t.c, t.bs = s.tail, unsafe.Add(c, 4*s.full*kn.cols), s.tbs
+		t.b, t.c, t.bs = s.tail, unsafe.Add(c, size*s.full*kn.cols), s.tbs
 		t.columns(s.rest, s.tbs/4)
 		s.tails[rows](t)
 	}

@@ -2406,12 +2406,12 @@ unit127:
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain128
+	JEQ plain129
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain128:
+plain129:
 	VMOVUPS Z0, K1, 0(DI)
 	VZEROUPPER
 	RET
@@ -2430,10 +2430,10 @@ TEXT ·tileAVX512_2x16(SB), NOSPLIT, $0-8
 
 	// The first 2 steps fetch one row of C each.
 	CMPQ CX, $2
-	JLT main129
+	JLT main130
 	SUBQ $2, CX
 	MOVQ $2, AX
-fetch134:
+fetch135:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -2445,13 +2445,13 @@ fetch134:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch134
-main129:
+	JNE fetch135
+main130:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail131
+	JLT tail132
 	PCALIGN $32
-loop130:
+loop131:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2481,11 +2481,11 @@ loop130:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop130
-tail131:
+	JGE loop131
+tail132:
 	ADDQ $4, CX
-	JEQ store133
-one132:
+	JEQ store134
+one133:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2494,20 +2494,20 @@ one132:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one132
-store133:
+	JNE one133
+store134:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit135
+	JEQ unit136
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
-unit135:
+unit136:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain136
+	JEQ plain138
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -2515,7 +2515,7 @@ unit135:
 	VMOVUPS Z1, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain136:
+plain138:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -2537,10 +2537,10 @@ TEXT ·tileAVX512_3x16(SB), NOSPLIT, $0-8
 
 	// The first 3 steps fetch one row of C each.
 	CMPQ CX, $3
-	JLT main137
+	JLT main139
 	SUBQ $3, CX
 	MOVQ $3, AX
-fetch142:
+fetch144:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -2554,13 +2554,13 @@ fetch142:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch142
-main137:
+	JNE fetch144
+main139:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail139
+	JLT tail141
 	PCALIGN $32
-loop138:
+loop140:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2598,11 +2598,11 @@ loop138:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop138
-tail139:
+	JGE loop140
+tail141:
 	ADDQ $4, CX
-	JEQ store141
-one140:
+	JEQ store143
+one142:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2613,21 +2613,21 @@ one140:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one140
-store141:
+	JNE one142
+store143:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit143
+	JEQ unit145
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
-unit143:
+unit145:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain144
+	JEQ plain147
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -2638,7 +2638,7 @@ unit143:
 	VMOVUPS Z2, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain144:
+plain147:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -2664,10 +2664,10 @@ TEXT ·tileAVX512_4x16(SB), NOSPLIT, $0-8
 
 	// The first 4 steps fetch one row of C each.
 	CMPQ CX, $4
-	JLT main145
+	JLT main148
 	SUBQ $4, CX
 	MOVQ $4, AX
-fetch150:
+fetch153:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -2683,13 +2683,13 @@ fetch150:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch150
-main145:
+	JNE fetch153
+main148:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail147
+	JLT tail150
 	PCALIGN $32
-loop146:
+loop149:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2735,11 +2735,11 @@ loop146:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop146
-tail147:
+	JGE loop149
+tail150:
 	ADDQ $4, CX
-	JEQ store149
-one148:
+	JEQ store152
+one151:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2752,22 +2752,22 @@ one148:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one148
-store149:
+	JNE one151
+store152:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit151
+	JEQ unit154
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
 	VMULPS Z28, Z3, Z3
-unit151:
+unit154:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain152
+	JEQ plain156
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -2781,7 +2781,7 @@ unit151:
 	VMOVUPS Z3, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain152:
+plain156:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -2810,10 +2810,10 @@ TEXT ·tileAVX512_5x16(SB), NOSPLIT, $0-8
 
 	// The first 5 steps fetch one row of C each.
 	CMPQ CX, $5
-	JLT main153
+	JLT main157
 	SUBQ $5, CX
 	MOVQ $5, AX
-fetch158:
+fetch162:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -2831,13 +2831,13 @@ fetch158:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch158
-main153:
+	JNE fetch162
+main157:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail155
+	JLT tail159
 	PCALIGN $32
-loop154:
+loop158:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2891,11 +2891,11 @@ loop154:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop154
-tail155:
+	JGE loop158
+tail159:
 	ADDQ $4, CX
-	JEQ store157
-one156:
+	JEQ store161
+one160:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -2910,23 +2910,23 @@ one156:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one156
-store157:
+	JNE one160
+store161:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit159
+	JEQ unit163
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
 	VMULPS Z28, Z3, Z3
 	VMULPS Z28, Z4, Z4
-unit159:
+unit163:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain160
+	JEQ plain165
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -2943,7 +2943,7 @@ unit159:
 	VMOVUPS Z4, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain160:
+plain165:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -2976,10 +2976,10 @@ TEXT ·tileAVX512_6x16(SB), NOSPLIT, $0-8
 
 	// The first 6 steps fetch one row of C each.
 	CMPQ CX, $6
-	JLT main161
+	JLT main166
 	SUBQ $6, CX
 	MOVQ $6, AX
-fetch166:
+fetch171:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -2999,13 +2999,13 @@ fetch166:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch166
-main161:
+	JNE fetch171
+main166:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail163
+	JLT tail168
 	PCALIGN $32
-loop162:
+loop167:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3067,11 +3067,11 @@ loop162:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop162
-tail163:
+	JGE loop167
+tail168:
 	ADDQ $4, CX
-	JEQ store165
-one164:
+	JEQ store170
+one169:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3088,10 +3088,10 @@ one164:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one164
-store165:
+	JNE one169
+store170:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit167
+	JEQ unit172
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -3099,13 +3099,13 @@ store165:
 	VMULPS Z28, Z3, Z3
 	VMULPS Z28, Z4, Z4
 	VMULPS Z28, Z5, Z5
-unit167:
+unit172:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain168
+	JEQ plain174
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -3125,7 +3125,7 @@ unit167:
 	VMOVUPS Z5, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain168:
+plain174:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -3161,10 +3161,10 @@ TEXT ·tileAVX512_7x16(SB), NOSPLIT, $0-8
 
 	// The first 7 steps fetch one row of C each.
 	CMPQ CX, $7
-	JLT main169
+	JLT main175
 	SUBQ $7, CX
 	MOVQ $7, AX
-fetch174:
+fetch180:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -3186,13 +3186,13 @@ fetch174:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch174
-main169:
+	JNE fetch180
+main175:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail171
+	JLT tail177
 	PCALIGN $32
-loop170:
+loop176:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3262,11 +3262,11 @@ loop170:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop170
-tail171:
+	JGE loop176
+tail177:
 	ADDQ $4, CX
-	JEQ store173
-one172:
+	JEQ store179
+one178:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3285,10 +3285,10 @@ one172:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one172
-store173:
+	JNE one178
+store179:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit175
+	JEQ unit181
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -3297,13 +3297,13 @@ store173:
 	VMULPS Z28, Z4, Z4
 	VMULPS Z28, Z5, Z5
 	VMULPS Z28, Z6, Z6
-unit175:
+unit181:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain176
+	JEQ plain183
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -3326,7 +3326,7 @@ unit175:
 	VMOVUPS Z6, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain176:
+plain183:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -3366,10 +3366,10 @@ TEXT ·tileAVX512_8x16(SB), NOSPLIT, $0-8
 
 	// The first 8 steps fetch one row of C each.
 	CMPQ CX, $8
-	JLT main177
+	JLT main184
 	SUBQ $8, CX
 	MOVQ $8, AX
-fetch182:
+fetch189:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -3393,13 +3393,13 @@ fetch182:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch182
-main177:
+	JNE fetch189
+main184:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail179
+	JLT tail186
 	PCALIGN $32
-loop178:
+loop185:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3477,11 +3477,11 @@ loop178:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop178
-tail179:
+	JGE loop185
+tail186:
 	ADDQ $4, CX
-	JEQ store181
-one180:
+	JEQ store188
+one187:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3502,10 +3502,10 @@ one180:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one180
-store181:
+	JNE one187
+store188:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit183
+	JEQ unit190
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -3515,13 +3515,13 @@ store181:
 	VMULPS Z28, Z5, Z5
 	VMULPS Z28, Z6, Z6
 	VMULPS Z28, Z7, Z7
-unit183:
+unit190:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain184
+	JEQ plain192
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -3547,7 +3547,7 @@ unit183:
 	VMOVUPS Z7, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain184:
+plain192:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -3590,10 +3590,10 @@ TEXT ·tileAVX512_9x16(SB), NOSPLIT, $0-8
 
 	// The first 9 steps fetch one row of C each.
 	CMPQ CX, $9
-	JLT main185
+	JLT main193
 	SUBQ $9, CX
 	MOVQ $9, AX
-fetch190:
+fetch198:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -3619,13 +3619,13 @@ fetch190:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch190
-main185:
+	JNE fetch198
+main193:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail187
+	JLT tail195
 	PCALIGN $32
-loop186:
+loop194:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3711,11 +3711,11 @@ loop186:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop186
-tail187:
+	JGE loop194
+tail195:
 	ADDQ $4, CX
-	JEQ store189
-one188:
+	JEQ store197
+one196:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3738,10 +3738,10 @@ one188:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one188
-store189:
+	JNE one196
+store197:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit191
+	JEQ unit199
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -3752,13 +3752,13 @@ store189:
 	VMULPS Z28, Z6, Z6
 	VMULPS Z28, Z7, Z7
 	VMULPS Z28, Z8, Z8
-unit191:
+unit199:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain192
+	JEQ plain201
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -3787,7 +3787,7 @@ unit191:
 	VMOVUPS Z8, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain192:
+plain201:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -3834,10 +3834,10 @@ TEXT ·tileAVX512_10x16(SB), NOSPLIT, $0-8
 
 	// The first 10 steps fetch one row of C each.
 	CMPQ CX, $10
-	JLT main193
+	JLT main202
 	SUBQ $10, CX
 	MOVQ $10, AX
-fetch198:
+fetch207:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -3865,13 +3865,13 @@ fetch198:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch198
-main193:
+	JNE fetch207
+main202:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail195
+	JLT tail204
 	PCALIGN $32
-loop194:
+loop203:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3965,11 +3965,11 @@ loop194:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop194
-tail195:
+	JGE loop203
+tail204:
 	ADDQ $4, CX
-	JEQ store197
-one196:
+	JEQ store206
+one205:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -3994,10 +3994,10 @@ one196:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one196
-store197:
+	JNE one205
+store206:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit199
+	JEQ unit208
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -4009,13 +4009,13 @@ store197:
 	VMULPS Z28, Z7, Z7
 	VMULPS Z28, Z8, Z8
 	VMULPS Z28, Z9, Z9
-unit199:
+unit208:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain200
+	JEQ plain210
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -4047,7 +4047,7 @@ unit199:
 	VMOVUPS Z9, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain200:
+plain210:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -4097,10 +4097,10 @@ TEXT ·tileAVX512_11x16(SB), NOSPLIT, $0-8
 
 	// The first 11 steps fetch one row of C each.
 	CMPQ CX, $11
-	JLT main201
+	JLT main211
 	SUBQ $11, CX
 	MOVQ $11, AX
-fetch206:
+fetch216:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -4130,13 +4130,13 @@ fetch206:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch206
-main201:
+	JNE fetch216
+main211:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail203
+	JLT tail213
 	PCALIGN $32
-loop202:
+loop212:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -4238,11 +4238,11 @@ loop202:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop202
-tail203:
+	JGE loop212
+tail213:
 	ADDQ $4, CX
-	JEQ store205
-one204:
+	JEQ store215
+one214:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -4269,10 +4269,10 @@ one204:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one204
-store205:
+	JNE one214
+store215:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit207
+	JEQ unit217
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -4285,13 +4285,13 @@ store205:
 	VMULPS Z28, Z8, Z8
 	VMULPS Z28, Z9, Z9
 	VMULPS Z28, Z10, Z10
-unit207:
+unit217:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain208
+	JEQ plain219
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -4326,7 +4326,7 @@ unit207:
 	VMOVUPS Z10, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain208:
+plain219:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -4380,10 +4380,10 @@ TEXT ·tileAVX512_12x16(SB), NOSPLIT, $0-8
 
 	// The first 12 steps fetch one row of C each.
 	CMPQ CX, $12
-	JLT main209
+	JLT main220
 	SUBQ $12, CX
 	MOVQ $12, AX
-fetch214:
+fetch225:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -4415,13 +4415,13 @@ fetch214:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch214
-main209:
+	JNE fetch225
+main220:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail211
+	JLT tail222
 	PCALIGN $32
-loop210:
+loop221:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -4531,11 +4531,11 @@ loop210:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop210
-tail211:
+	JGE loop221
+tail222:
 	ADDQ $4, CX
-	JEQ store213
-one212:
+	JEQ store224
+one223:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -4564,10 +4564,10 @@ one212:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one212
-store213:
+	JNE one223
+store224:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit215
+	JEQ unit226
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -4581,13 +4581,13 @@ store213:
 	VMULPS Z28, Z9, Z9
 	VMULPS Z28, Z10, Z10
 	VMULPS Z28, Z11, Z11
-unit215:
+unit226:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain216
+	JEQ plain228
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -4625,7 +4625,7 @@ unit215:
 	VMOVUPS Z11, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain216:
+plain228:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -4682,10 +4682,10 @@ TEXT ·tileAVX512_13x16(SB), NOSPLIT, $0-8
 
 	// The first 13 steps fetch one row of C each.
 	CMPQ CX, $13
-	JLT main217
+	JLT main229
 	SUBQ $13, CX
 	MOVQ $13, AX
-fetch222:
+fetch234:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -4719,13 +4719,13 @@ fetch222:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch222
-main217:
+	JNE fetch234
+main229:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail219
+	JLT tail231
 	PCALIGN $32
-loop218:
+loop230:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -4843,11 +4843,11 @@ loop218:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop218
-tail219:
+	JGE loop230
+tail231:
 	ADDQ $4, CX
-	JEQ store221
-one220:
+	JEQ store233
+one232:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -4878,10 +4878,10 @@ one220:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one220
-store221:
+	JNE one232
+store233:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit223
+	JEQ unit235
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -4896,13 +4896,13 @@ store221:
 	VMULPS Z28, Z10, Z10
 	VMULPS Z28, Z11, Z11
 	VMULPS Z28, Z12, Z12
-unit223:
+unit235:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain224
+	JEQ plain237
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -4943,7 +4943,7 @@ unit223:
 	VMOVUPS Z12, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain224:
+plain237:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -5004,10 +5004,10 @@ TEXT ·tileAVX512_14x16(SB), NOSPLIT, $0-8
 
 	// The first 14 steps fetch one row of C each.
 	CMPQ CX, $14
-	JLT main225
+	JLT main238
 	SUBQ $14, CX
 	MOVQ $14, AX
-fetch230:
+fetch243:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -5043,13 +5043,13 @@ fetch230:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch230
-main225:
+	JNE fetch243
+main238:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail227
+	JLT tail240
 	PCALIGN $32
-loop226:
+loop239:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -5175,11 +5175,11 @@ loop226:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop226
-tail227:
+	JGE loop239
+tail240:
 	ADDQ $4, CX
-	JEQ store229
-one228:
+	JEQ store242
+one241:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	VFMADD231PS Z28, Z30, Z0
@@ -5212,10 +5212,10 @@ one228:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one228
-store229:
+	JNE one241
+store242:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit231
+	JEQ unit244
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -5231,13 +5231,13 @@ store229:
 	VMULPS Z28, Z11, Z11
 	VMULPS Z28, Z12, Z12
 	VMULPS Z28, Z13, Z13
-unit231:
+unit244:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	CMPB tile_acc(R15), $0
-	JEQ plain232
+	JEQ plain246
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -5281,7 +5281,7 @@ unit231:
 	VMOVUPS Z13, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain232:
+plain246:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -5325,10 +5325,10 @@ TEXT ·tileAVX512_1x32(SB), NOSPLIT, $0-8
 
 	// The first 1 steps fetch one row of C each.
 	CMPQ CX, $1
-	JLT main233
+	JLT main247
 	SUBQ $1, CX
 	MOVQ $1, AX
-fetch238:
+fetch252:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -5341,13 +5341,13 @@ fetch238:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch238
-main233:
+	JNE fetch252
+main247:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail235
+	JLT tail249
 	PCALIGN $32
-loop234:
+loop248:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5377,11 +5377,11 @@ loop234:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop234
-tail235:
+	JGE loop248
+tail249:
 	ADDQ $4, CX
-	JEQ store237
-one236:
+	JEQ store251
+one250:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5390,14 +5390,14 @@ one236:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one236
-store237:
+	JNE one250
+store251:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit239
+	JEQ unit253
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
-unit239:
+unit253:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -5405,14 +5405,14 @@ unit239:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain240
+	JEQ plain255
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
 	VMOVUPS Z1, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain240:
+plain255:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	VZEROUPPER
@@ -5434,10 +5434,10 @@ TEXT ·tileAVX512_2x32(SB), NOSPLIT, $0-8
 
 	// The first 2 steps fetch one row of C each.
 	CMPQ CX, $2
-	JLT main241
+	JLT main256
 	SUBQ $2, CX
 	MOVQ $2, AX
-fetch246:
+fetch261:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -5453,13 +5453,13 @@ fetch246:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch246
-main241:
+	JNE fetch261
+main256:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail243
+	JLT tail258
 	PCALIGN $32
-loop242:
+loop257:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5501,11 +5501,11 @@ loop242:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop242
-tail243:
+	JGE loop257
+tail258:
 	ADDQ $4, CX
-	JEQ store245
-one244:
+	JEQ store260
+one259:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5517,16 +5517,16 @@ one244:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one244
-store245:
+	JNE one259
+store260:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit247
+	JEQ unit262
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
 	VMULPS Z28, Z3, Z3
-unit247:
+unit262:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -5534,7 +5534,7 @@ unit247:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain248
+	JEQ plain264
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -5546,7 +5546,7 @@ unit247:
 	VMOVUPS Z3, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain248:
+plain264:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -5573,10 +5573,10 @@ TEXT ·tileAVX512_3x32(SB), NOSPLIT, $0-8
 
 	// The first 3 steps fetch one row of C each.
 	CMPQ CX, $3
-	JLT main249
+	JLT main265
 	SUBQ $3, CX
 	MOVQ $3, AX
-fetch254:
+fetch270:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -5595,13 +5595,13 @@ fetch254:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch254
-main249:
+	JNE fetch270
+main265:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail251
+	JLT tail267
 	PCALIGN $32
-loop250:
+loop266:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5655,11 +5655,11 @@ loop250:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop250
-tail251:
+	JGE loop266
+tail267:
 	ADDQ $4, CX
-	JEQ store253
-one252:
+	JEQ store269
+one268:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5674,10 +5674,10 @@ one252:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one252
-store253:
+	JNE one268
+store269:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit255
+	JEQ unit271
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -5685,7 +5685,7 @@ store253:
 	VMULPS Z28, Z3, Z3
 	VMULPS Z28, Z4, Z4
 	VMULPS Z28, Z5, Z5
-unit255:
+unit271:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -5693,7 +5693,7 @@ unit255:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain256
+	JEQ plain273
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -5710,7 +5710,7 @@ unit255:
 	VMOVUPS Z5, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain256:
+plain273:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -5743,10 +5743,10 @@ TEXT ·tileAVX512_4x32(SB), NOSPLIT, $0-8
 
 	// The first 4 steps fetch one row of C each.
 	CMPQ CX, $4
-	JLT main257
+	JLT main274
 	SUBQ $4, CX
 	MOVQ $4, AX
-fetch262:
+fetch279:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -5768,13 +5768,13 @@ fetch262:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch262
-main257:
+	JNE fetch279
+main274:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail259
+	JLT tail276
 	PCALIGN $32
-loop258:
+loop275:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5840,11 +5840,11 @@ loop258:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop258
-tail259:
+	JGE loop275
+tail276:
 	ADDQ $4, CX
-	JEQ store261
-one260:
+	JEQ store278
+one277:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -5862,10 +5862,10 @@ one260:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one260
-store261:
+	JNE one277
+store278:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit263
+	JEQ unit280
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -5875,7 +5875,7 @@ store261:
 	VMULPS Z28, Z5, Z5
 	VMULPS Z28, Z6, Z6
 	VMULPS Z28, Z7, Z7
-unit263:
+unit280:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -5883,7 +5883,7 @@ unit263:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain264
+	JEQ plain282
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -5905,7 +5905,7 @@ unit263:
 	VMOVUPS Z7, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain264:
+plain282:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -5943,10 +5943,10 @@ TEXT ·tileAVX512_5x32(SB), NOSPLIT, $0-8
 
 	// The first 5 steps fetch one row of C each.
 	CMPQ CX, $5
-	JLT main265
+	JLT main283
 	SUBQ $5, CX
 	MOVQ $5, AX
-fetch270:
+fetch288:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -5971,13 +5971,13 @@ fetch270:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch270
-main265:
+	JNE fetch288
+main283:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail267
+	JLT tail285
 	PCALIGN $32
-loop266:
+loop284:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6055,11 +6055,11 @@ loop266:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop266
-tail267:
+	JGE loop284
+tail285:
 	ADDQ $4, CX
-	JEQ store269
-one268:
+	JEQ store287
+one286:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6080,10 +6080,10 @@ one268:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one268
-store269:
+	JNE one286
+store287:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit271
+	JEQ unit289
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -6095,7 +6095,7 @@ store269:
 	VMULPS Z28, Z7, Z7
 	VMULPS Z28, Z8, Z8
 	VMULPS Z28, Z9, Z9
-unit271:
+unit289:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -6103,7 +6103,7 @@ unit271:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain272
+	JEQ plain291
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -6130,7 +6130,7 @@ unit271:
 	VMOVUPS Z9, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain272:
+plain291:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -6174,10 +6174,10 @@ TEXT ·tileAVX512_6x32(SB), NOSPLIT, $0-8
 
 	// The first 6 steps fetch one row of C each.
 	CMPQ CX, $6
-	JLT main273
+	JLT main292
 	SUBQ $6, CX
 	MOVQ $6, AX
-fetch278:
+fetch297:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -6205,13 +6205,13 @@ fetch278:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch278
-main273:
+	JNE fetch297
+main292:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail275
+	JLT tail294
 	PCALIGN $32
-loop274:
+loop293:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6301,11 +6301,11 @@ loop274:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop274
-tail275:
+	JGE loop293
+tail294:
 	ADDQ $4, CX
-	JEQ store277
-one276:
+	JEQ store296
+one295:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6329,10 +6329,10 @@ one276:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one276
-store277:
+	JNE one295
+store296:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit279
+	JEQ unit298
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -6346,7 +6346,7 @@ store277:
 	VMULPS Z28, Z9, Z9
 	VMULPS Z28, Z10, Z10
 	VMULPS Z28, Z11, Z11
-unit279:
+unit298:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -6354,7 +6354,7 @@ unit279:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain280
+	JEQ plain300
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -6386,7 +6386,7 @@ unit279:
 	VMOVUPS Z11, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain280:
+plain300:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -6435,10 +6435,10 @@ TEXT ·tileAVX512_7x32(SB), NOSPLIT, $0-8
 
 	// The first 7 steps fetch one row of C each.
 	CMPQ CX, $7
-	JLT main281
+	JLT main301
 	SUBQ $7, CX
 	MOVQ $7, AX
-fetch286:
+fetch306:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -6469,13 +6469,13 @@ fetch286:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch286
-main281:
+	JNE fetch306
+main301:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail283
+	JLT tail303
 	PCALIGN $32
-loop282:
+loop302:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6577,11 +6577,11 @@ loop282:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop282
-tail283:
+	JGE loop302
+tail303:
 	ADDQ $4, CX
-	JEQ store285
-one284:
+	JEQ store305
+one304:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6608,10 +6608,10 @@ one284:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one284
-store285:
+	JNE one304
+store305:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit287
+	JEQ unit307
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -6627,7 +6627,7 @@ store285:
 	VMULPS Z28, Z11, Z11
 	VMULPS Z28, Z12, Z12
 	VMULPS Z28, Z13, Z13
-unit287:
+unit307:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -6635,7 +6635,7 @@ unit287:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain288
+	JEQ plain309
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -6672,7 +6672,7 @@ unit287:
 	VMOVUPS Z13, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain288:
+plain309:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -6727,10 +6727,10 @@ TEXT ·tileAVX512_8x32(SB), NOSPLIT, $0-8
 
 	// The first 8 steps fetch one row of C each.
 	CMPQ CX, $8
-	JLT main289
+	JLT main310
 	SUBQ $8, CX
 	MOVQ $8, AX
-fetch294:
+fetch315:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -6764,13 +6764,13 @@ fetch294:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch294
-main289:
+	JNE fetch315
+main310:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail291
+	JLT tail312
 	PCALIGN $32
-loop290:
+loop311:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6884,11 +6884,11 @@ loop290:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop290
-tail291:
+	JGE loop311
+tail312:
 	ADDQ $4, CX
-	JEQ store293
-one292:
+	JEQ store314
+one313:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -6918,10 +6918,10 @@ one292:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one292
-store293:
+	JNE one313
+store314:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit295
+	JEQ unit316
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -6939,7 +6939,7 @@ store293:
 	VMULPS Z28, Z13, Z13
 	VMULPS Z28, Z14, Z14
 	VMULPS Z28, Z15, Z15
-unit295:
+unit316:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -6947,7 +6947,7 @@ unit295:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain296
+	JEQ plain318
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -6989,7 +6989,7 @@ unit295:
 	VMOVUPS Z15, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain296:
+plain318:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -7049,10 +7049,10 @@ TEXT ·tileAVX512_9x32(SB), NOSPLIT, $0-8
 
 	// The first 9 steps fetch one row of C each.
 	CMPQ CX, $9
-	JLT main297
+	JLT main319
 	SUBQ $9, CX
 	MOVQ $9, AX
-fetch302:
+fetch324:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -7089,13 +7089,13 @@ fetch302:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch302
-main297:
+	JNE fetch324
+main319:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail299
+	JLT tail321
 	PCALIGN $32
-loop298:
+loop320:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -7221,11 +7221,11 @@ loop298:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop298
-tail299:
+	JGE loop320
+tail321:
 	ADDQ $4, CX
-	JEQ store301
-one300:
+	JEQ store323
+one322:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -7258,10 +7258,10 @@ one300:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one300
-store301:
+	JNE one322
+store323:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit303
+	JEQ unit325
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -7281,7 +7281,7 @@ store301:
 	VMULPS Z28, Z15, Z15
 	VMULPS Z28, Z16, Z16
 	VMULPS Z28, Z17, Z17
-unit303:
+unit325:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -7289,7 +7289,7 @@ unit303:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain304
+	JEQ plain327
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -7336,7 +7336,7 @@ unit303:
 	VMOVUPS Z17, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain304:
+plain327:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -7402,10 +7402,10 @@ TEXT ·tileAVX512_10x32(SB), NOSPLIT, $0-8
 
 	// The first 10 steps fetch one row of C each.
 	CMPQ CX, $10
-	JLT main305
+	JLT main328
 	SUBQ $10, CX
 	MOVQ $10, AX
-fetch310:
+fetch333:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -7445,13 +7445,13 @@ fetch310:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch310
-main305:
+	JNE fetch333
+main328:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail307
+	JLT tail330
 	PCALIGN $32
-loop306:
+loop329:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -7589,11 +7589,11 @@ loop306:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop306
-tail307:
+	JGE loop329
+tail330:
 	ADDQ $4, CX
-	JEQ store309
-one308:
+	JEQ store332
+one331:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -7629,10 +7629,10 @@ one308:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one308
-store309:
+	JNE one331
+store332:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit311
+	JEQ unit334
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -7654,7 +7654,7 @@ store309:
 	VMULPS Z28, Z17, Z17
 	VMULPS Z28, Z18, Z18
 	VMULPS Z28, Z19, Z19
-unit311:
+unit334:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -7662,7 +7662,7 @@ unit311:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain312
+	JEQ plain336
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -7714,7 +7714,7 @@ unit311:
 	VMOVUPS Z19, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain312:
+plain336:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -7785,10 +7785,10 @@ TEXT ·tileAVX512_11x32(SB), NOSPLIT, $0-8
 
 	// The first 11 steps fetch one row of C each.
 	CMPQ CX, $11
-	JLT main313
+	JLT main337
 	SUBQ $11, CX
 	MOVQ $11, AX
-fetch318:
+fetch342:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -7831,13 +7831,13 @@ fetch318:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch318
-main313:
+	JNE fetch342
+main337:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail315
+	JLT tail339
 	PCALIGN $32
-loop314:
+loop338:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -7987,11 +7987,11 @@ loop314:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop314
-tail315:
+	JGE loop338
+tail339:
 	ADDQ $4, CX
-	JEQ store317
-one316:
+	JEQ store341
+one340:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -8030,10 +8030,10 @@ one316:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one316
-store317:
+	JNE one340
+store341:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit319
+	JEQ unit343
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -8057,7 +8057,7 @@ store317:
 	VMULPS Z28, Z19, Z19
 	VMULPS Z28, Z20, Z20
 	VMULPS Z28, Z21, Z21
-unit319:
+unit343:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -8065,7 +8065,7 @@ unit319:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain320
+	JEQ plain345
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -8122,7 +8122,7 @@ unit319:
 	VMOVUPS Z21, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain320:
+plain345:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -8199,10 +8199,10 @@ TEXT ·tileAVX512_12x32(SB), NOSPLIT, $0-8
 
 	// The first 12 steps fetch one row of C each.
 	CMPQ CX, $12
-	JLT main321
+	JLT main346
 	SUBQ $12, CX
 	MOVQ $12, AX
-fetch326:
+fetch351:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -8248,13 +8248,13 @@ fetch326:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch326
-main321:
+	JNE fetch351
+main346:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail323
+	JLT tail348
 	PCALIGN $32
-loop322:
+loop347:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -8416,11 +8416,11 @@ loop322:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop322
-tail323:
+	JGE loop347
+tail348:
 	ADDQ $4, CX
-	JEQ store325
-one324:
+	JEQ store350
+one349:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -8462,10 +8462,10 @@ one324:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one324
-store325:
+	JNE one349
+store350:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit327
+	JEQ unit352
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -8491,7 +8491,7 @@ store325:
 	VMULPS Z28, Z21, Z21
 	VMULPS Z28, Z22, Z22
 	VMULPS Z28, Z23, Z23
-unit327:
+unit352:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -8499,7 +8499,7 @@ unit327:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain328
+	JEQ plain354
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -8561,7 +8561,7 @@ unit327:
 	VMOVUPS Z23, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain328:
+plain354:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -8643,10 +8643,10 @@ TEXT ·tileAVX512_13x32(SB), NOSPLIT, $0-8
 
 	// The first 13 steps fetch one row of C each.
 	CMPQ CX, $13
-	JLT main329
+	JLT main355
 	SUBQ $13, CX
 	MOVQ $13, AX
-fetch334:
+fetch360:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -8695,13 +8695,13 @@ fetch334:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch334
-main329:
+	JNE fetch360
+main355:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail331
+	JLT tail357
 	PCALIGN $32
-loop330:
+loop356:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -8875,11 +8875,11 @@ loop330:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop330
-tail331:
+	JGE loop356
+tail357:
 	ADDQ $4, CX
-	JEQ store333
-one332:
+	JEQ store359
+one358:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -8924,10 +8924,10 @@ one332:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one332
-store333:
+	JNE one358
+store359:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit335
+	JEQ unit361
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -8955,7 +8955,7 @@ store333:
 	VMULPS Z28, Z23, Z23
 	VMULPS Z28, Z24, Z24
 	VMULPS Z28, Z25, Z25
-unit335:
+unit361:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -8963,7 +8963,7 @@ unit335:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain336
+	JEQ plain363
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -9030,7 +9030,7 @@ unit335:
 	VMOVUPS Z25, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain336:
+plain363:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -9118,10 +9118,10 @@ TEXT ·tileAVX512_14x32(SB), NOSPLIT, $0-8
 
 	// The first 14 steps fetch one row of C each.
 	CMPQ CX, $14
-	JLT main337
+	JLT main364
 	SUBQ $14, CX
 	MOVQ $14, AX
-fetch342:
+fetch369:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -9173,13 +9173,13 @@ fetch342:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch342
-main337:
+	JNE fetch369
+main364:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail339
+	JLT tail366
 	PCALIGN $32
-loop338:
+loop365:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -9365,11 +9365,11 @@ loop338:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop338
-tail339:
+	JGE loop365
+tail366:
 	ADDQ $4, CX
-	JEQ store341
-one340:
+	JEQ store368
+one367:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -9417,10 +9417,10 @@ one340:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one340
-store341:
+	JNE one367
+store368:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit343
+	JEQ unit370
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -9450,7 +9450,7 @@ store341:
 	VMULPS Z28, Z25, Z25
 	VMULPS Z28, Z26, Z26
 	VMULPS Z28, Z27, Z27
-unit343:
+unit370:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
@@ -9458,7 +9458,7 @@ unit343:
 	SHRQ $16, CX
 	KMOVW CX, K2
 	CMPB tile_acc(R15), $0
-	JEQ plain344
+	JEQ plain372
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -9530,7 +9530,7 @@ unit343:
 	VMOVUPS Z27, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain344:
+plain372:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -9587,10 +9587,10 @@ TEXT ·tileAVX512BF16_1x16(SB), NOSPLIT, $0-8
 
 	// The first 1 steps fetch one row of C each.
 	CMPQ CX, $1
-	JLT main345
+	JLT main373
 	SUBQ $1, CX
 	MOVQ $1, AX
-fetch350:
+fetch378:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -9600,13 +9600,13 @@ fetch350:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch350
-main345:
+	JNE fetch378
+main373:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail347
+	JLT tail375
 	PCALIGN $32
-loop346:
+loop374:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9628,36 +9628,53 @@ loop346:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop346
-tail347:
+	JGE loop374
+tail375:
 	ADDQ $4, CX
-	JEQ store349
-one348:
+	JEQ store377
+one376:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one348
-store349:
+	JNE one376
+store377:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit351
+	JEQ unit379
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
-unit351:
+unit379:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half380
 	CMPB tile_acc(R15), $0
-	JEQ plain352
+	JEQ plain381
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain352:
+plain381:
 	VMOVUPS Z0, K1, 0(DI)
+	VZEROUPPER
+	RET
+half380:
+	CMPB tile_acc(R15), $0
+	JEQ plain382
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain382:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -9675,10 +9692,10 @@ TEXT ·tileAVX512BF16_2x16(SB), NOSPLIT, $0-8
 
 	// The first 2 steps fetch one row of C each.
 	CMPQ CX, $2
-	JLT main353
+	JLT main383
 	SUBQ $2, CX
 	MOVQ $2, AX
-fetch358:
+fetch388:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -9690,13 +9707,13 @@ fetch358:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch358
-main353:
+	JNE fetch388
+main383:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail355
+	JLT tail385
 	PCALIGN $32
-loop354:
+loop384:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9726,11 +9743,11 @@ loop354:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop354
-tail355:
+	JGE loop384
+tail385:
 	ADDQ $4, CX
-	JEQ store357
-one356:
+	JEQ store387
+one386:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9739,20 +9756,22 @@ one356:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one356
-store357:
+	JNE one386
+store387:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit359
+	JEQ unit389
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
-unit359:
+unit389:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half390
 	CMPB tile_acc(R15), $0
-	JEQ plain360
+	JEQ plain391
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -9760,10 +9779,34 @@ unit359:
 	VMOVUPS Z1, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain360:
+plain391:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
+	VZEROUPPER
+	RET
+half390:
+	CMPB tile_acc(R15), $0
+	JEQ plain392
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain392:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -9782,10 +9825,10 @@ TEXT ·tileAVX512BF16_3x16(SB), NOSPLIT, $0-8
 
 	// The first 3 steps fetch one row of C each.
 	CMPQ CX, $3
-	JLT main361
+	JLT main393
 	SUBQ $3, CX
 	MOVQ $3, AX
-fetch366:
+fetch398:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -9799,13 +9842,13 @@ fetch366:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch366
-main361:
+	JNE fetch398
+main393:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail363
+	JLT tail395
 	PCALIGN $32
-loop362:
+loop394:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9843,11 +9886,11 @@ loop362:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop362
-tail363:
+	JGE loop394
+tail395:
 	ADDQ $4, CX
-	JEQ store365
-one364:
+	JEQ store397
+one396:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9858,21 +9901,23 @@ one364:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one364
-store365:
+	JNE one396
+store397:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit367
+	JEQ unit399
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
-unit367:
+unit399:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half400
 	CMPB tile_acc(R15), $0
-	JEQ plain368
+	JEQ plain401
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -9883,12 +9928,45 @@ unit367:
 	VMOVUPS Z2, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain368:
+plain401:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z2, K1, 0(DI)
+	VZEROUPPER
+	RET
+half400:
+	CMPB tile_acc(R15), $0
+	JEQ plain402
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain402:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -9909,10 +9987,10 @@ TEXT ·tileAVX512BF16_4x16(SB), NOSPLIT, $0-8
 
 	// The first 4 steps fetch one row of C each.
 	CMPQ CX, $4
-	JLT main369
+	JLT main403
 	SUBQ $4, CX
 	MOVQ $4, AX
-fetch374:
+fetch408:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -9928,13 +10006,13 @@ fetch374:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch374
-main369:
+	JNE fetch408
+main403:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail371
+	JLT tail405
 	PCALIGN $32
-loop370:
+loop404:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9980,11 +10058,11 @@ loop370:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop370
-tail371:
+	JGE loop404
+tail405:
 	ADDQ $4, CX
-	JEQ store373
-one372:
+	JEQ store407
+one406:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -9997,22 +10075,24 @@ one372:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one372
-store373:
+	JNE one406
+store407:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit375
+	JEQ unit409
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
 	VMULPS Z28, Z3, Z3
-unit375:
+unit409:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half410
 	CMPB tile_acc(R15), $0
-	JEQ plain376
+	JEQ plain411
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -10026,7 +10106,7 @@ unit375:
 	VMOVUPS Z3, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain376:
+plain411:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -10034,6 +10114,48 @@ plain376:
 	VMOVUPS Z2, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z3, K1, 0(DI)
+	VZEROUPPER
+	RET
+half410:
+	CMPB tile_acc(R15), $0
+	JEQ plain412
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain412:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -10055,10 +10177,10 @@ TEXT ·tileAVX512BF16_5x16(SB), NOSPLIT, $0-8
 
 	// The first 5 steps fetch one row of C each.
 	CMPQ CX, $5
-	JLT main377
+	JLT main413
 	SUBQ $5, CX
 	MOVQ $5, AX
-fetch382:
+fetch418:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -10076,13 +10198,13 @@ fetch382:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch382
-main377:
+	JNE fetch418
+main413:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail379
+	JLT tail415
 	PCALIGN $32
-loop378:
+loop414:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10136,11 +10258,11 @@ loop378:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop378
-tail379:
+	JGE loop414
+tail415:
 	ADDQ $4, CX
-	JEQ store381
-one380:
+	JEQ store417
+one416:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10155,23 +10277,25 @@ one380:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one380
-store381:
+	JNE one416
+store417:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit383
+	JEQ unit419
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
 	VMULPS Z28, Z3, Z3
 	VMULPS Z28, Z4, Z4
-unit383:
+unit419:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half420
 	CMPB tile_acc(R15), $0
-	JEQ plain384
+	JEQ plain421
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -10188,7 +10312,7 @@ unit383:
 	VMOVUPS Z4, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain384:
+plain421:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -10198,6 +10322,57 @@ plain384:
 	VMOVUPS Z3, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z4, K1, 0(DI)
+	VZEROUPPER
+	RET
+half420:
+	CMPB tile_acc(R15), $0
+	JEQ plain422
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain422:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -10221,10 +10396,10 @@ TEXT ·tileAVX512BF16_6x16(SB), NOSPLIT, $0-8
 
 	// The first 6 steps fetch one row of C each.
 	CMPQ CX, $6
-	JLT main385
+	JLT main423
 	SUBQ $6, CX
 	MOVQ $6, AX
-fetch390:
+fetch428:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -10244,13 +10419,13 @@ fetch390:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch390
-main385:
+	JNE fetch428
+main423:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail387
+	JLT tail425
 	PCALIGN $32
-loop386:
+loop424:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10312,11 +10487,11 @@ loop386:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop386
-tail387:
+	JGE loop424
+tail425:
 	ADDQ $4, CX
-	JEQ store389
-one388:
+	JEQ store427
+one426:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10333,10 +10508,10 @@ one388:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one388
-store389:
+	JNE one426
+store427:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit391
+	JEQ unit429
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -10344,13 +10519,15 @@ store389:
 	VMULPS Z28, Z3, Z3
 	VMULPS Z28, Z4, Z4
 	VMULPS Z28, Z5, Z5
-unit391:
+unit429:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half430
 	CMPB tile_acc(R15), $0
-	JEQ plain392
+	JEQ plain431
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -10370,7 +10547,7 @@ unit391:
 	VMOVUPS Z5, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain392:
+plain431:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -10382,6 +10559,66 @@ plain392:
 	VMOVUPS Z4, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z5, K1, 0(DI)
+	VZEROUPPER
+	RET
+half430:
+	CMPB tile_acc(R15), $0
+	JEQ plain432
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain432:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -10406,10 +10643,10 @@ TEXT ·tileAVX512BF16_7x16(SB), NOSPLIT, $0-8
 
 	// The first 7 steps fetch one row of C each.
 	CMPQ CX, $7
-	JLT main393
+	JLT main433
 	SUBQ $7, CX
 	MOVQ $7, AX
-fetch398:
+fetch438:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -10431,13 +10668,13 @@ fetch398:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch398
-main393:
+	JNE fetch438
+main433:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail395
+	JLT tail435
 	PCALIGN $32
-loop394:
+loop434:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10507,11 +10744,11 @@ loop394:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop394
-tail395:
+	JGE loop434
+tail435:
 	ADDQ $4, CX
-	JEQ store397
-one396:
+	JEQ store437
+one436:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10530,10 +10767,10 @@ one396:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one396
-store397:
+	JNE one436
+store437:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit399
+	JEQ unit439
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -10542,13 +10779,15 @@ store397:
 	VMULPS Z28, Z4, Z4
 	VMULPS Z28, Z5, Z5
 	VMULPS Z28, Z6, Z6
-unit399:
+unit439:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half440
 	CMPB tile_acc(R15), $0
-	JEQ plain400
+	JEQ plain441
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -10571,7 +10810,7 @@ unit399:
 	VMOVUPS Z6, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain400:
+plain441:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -10585,6 +10824,75 @@ plain400:
 	VMOVUPS Z5, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z6, K1, 0(DI)
+	VZEROUPPER
+	RET
+half440:
+	CMPB tile_acc(R15), $0
+	JEQ plain442
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain442:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -10611,10 +10919,10 @@ TEXT ·tileAVX512BF16_8x16(SB), NOSPLIT, $0-8
 
 	// The first 8 steps fetch one row of C each.
 	CMPQ CX, $8
-	JLT main401
+	JLT main443
 	SUBQ $8, CX
 	MOVQ $8, AX
-fetch406:
+fetch448:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -10638,13 +10946,13 @@ fetch406:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch406
-main401:
+	JNE fetch448
+main443:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail403
+	JLT tail445
 	PCALIGN $32
-loop402:
+loop444:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10722,11 +11030,11 @@ loop402:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop402
-tail403:
+	JGE loop444
+tail445:
 	ADDQ $4, CX
-	JEQ store405
-one404:
+	JEQ store447
+one446:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10747,10 +11055,10 @@ one404:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one404
-store405:
+	JNE one446
+store447:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit407
+	JEQ unit449
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -10760,13 +11068,15 @@ store405:
 	VMULPS Z28, Z5, Z5
 	VMULPS Z28, Z6, Z6
 	VMULPS Z28, Z7, Z7
-unit407:
+unit449:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half450
 	CMPB tile_acc(R15), $0
-	JEQ plain408
+	JEQ plain451
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -10792,7 +11102,7 @@ unit407:
 	VMOVUPS Z7, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain408:
+plain451:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -10808,6 +11118,84 @@ plain408:
 	VMOVUPS Z6, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z7, K1, 0(DI)
+	VZEROUPPER
+	RET
+half450:
+	CMPB tile_acc(R15), $0
+	JEQ plain452
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain452:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -10835,10 +11223,10 @@ TEXT ·tileAVX512BF16_9x16(SB), NOSPLIT, $0-8
 
 	// The first 9 steps fetch one row of C each.
 	CMPQ CX, $9
-	JLT main409
+	JLT main453
 	SUBQ $9, CX
 	MOVQ $9, AX
-fetch414:
+fetch458:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -10864,13 +11252,13 @@ fetch414:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch414
-main409:
+	JNE fetch458
+main453:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail411
+	JLT tail455
 	PCALIGN $32
-loop410:
+loop454:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10956,11 +11344,11 @@ loop410:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop410
-tail411:
+	JGE loop454
+tail455:
 	ADDQ $4, CX
-	JEQ store413
-one412:
+	JEQ store457
+one456:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -10983,10 +11371,10 @@ one412:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one412
-store413:
+	JNE one456
+store457:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit415
+	JEQ unit459
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -10997,13 +11385,15 @@ store413:
 	VMULPS Z28, Z6, Z6
 	VMULPS Z28, Z7, Z7
 	VMULPS Z28, Z8, Z8
-unit415:
+unit459:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half460
 	CMPB tile_acc(R15), $0
-	JEQ plain416
+	JEQ plain461
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -11032,7 +11422,7 @@ unit415:
 	VMOVUPS Z8, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain416:
+plain461:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -11050,6 +11440,93 @@ plain416:
 	VMOVUPS Z7, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z8, K1, 0(DI)
+	VZEROUPPER
+	RET
+half460:
+	CMPB tile_acc(R15), $0
+	JEQ plain462
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain462:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -11079,10 +11556,10 @@ TEXT ·tileAVX512BF16_10x16(SB), NOSPLIT, $0-8
 
 	// The first 10 steps fetch one row of C each.
 	CMPQ CX, $10
-	JLT main417
+	JLT main463
 	SUBQ $10, CX
 	MOVQ $10, AX
-fetch422:
+fetch468:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -11110,13 +11587,13 @@ fetch422:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch422
-main417:
+	JNE fetch468
+main463:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail419
+	JLT tail465
 	PCALIGN $32
-loop418:
+loop464:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -11210,11 +11687,11 @@ loop418:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop418
-tail419:
+	JGE loop464
+tail465:
 	ADDQ $4, CX
-	JEQ store421
-one420:
+	JEQ store467
+one466:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -11239,10 +11716,10 @@ one420:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one420
-store421:
+	JNE one466
+store467:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit423
+	JEQ unit469
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -11254,13 +11731,15 @@ store421:
 	VMULPS Z28, Z7, Z7
 	VMULPS Z28, Z8, Z8
 	VMULPS Z28, Z9, Z9
-unit423:
+unit469:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half470
 	CMPB tile_acc(R15), $0
-	JEQ plain424
+	JEQ plain471
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -11292,7 +11771,7 @@ unit423:
 	VMOVUPS Z9, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain424:
+plain471:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -11312,6 +11791,102 @@ plain424:
 	VMOVUPS Z8, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z9, K1, 0(DI)
+	VZEROUPPER
+	RET
+half470:
+	CMPB tile_acc(R15), $0
+	JEQ plain472
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain472:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -11342,10 +11917,10 @@ TEXT ·tileAVX512BF16_11x16(SB), NOSPLIT, $0-8
 
 	// The first 11 steps fetch one row of C each.
 	CMPQ CX, $11
-	JLT main425
+	JLT main473
 	SUBQ $11, CX
 	MOVQ $11, AX
-fetch430:
+fetch478:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -11375,13 +11950,13 @@ fetch430:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch430
-main425:
+	JNE fetch478
+main473:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail427
+	JLT tail475
 	PCALIGN $32
-loop426:
+loop474:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -11483,11 +12058,11 @@ loop426:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop426
-tail427:
+	JGE loop474
+tail475:
 	ADDQ $4, CX
-	JEQ store429
-one428:
+	JEQ store477
+one476:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -11514,10 +12089,10 @@ one428:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one428
-store429:
+	JNE one476
+store477:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit431
+	JEQ unit479
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -11530,13 +12105,15 @@ store429:
 	VMULPS Z28, Z8, Z8
 	VMULPS Z28, Z9, Z9
 	VMULPS Z28, Z10, Z10
-unit431:
+unit479:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half480
 	CMPB tile_acc(R15), $0
-	JEQ plain432
+	JEQ plain481
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -11571,7 +12148,7 @@ unit431:
 	VMOVUPS Z10, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain432:
+plain481:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -11593,6 +12170,111 @@ plain432:
 	VMOVUPS Z9, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z10, K1, 0(DI)
+	VZEROUPPER
+	RET
+half480:
+	CMPB tile_acc(R15), $0
+	JEQ plain482
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain482:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -11625,10 +12307,10 @@ TEXT ·tileAVX512BF16_12x16(SB), NOSPLIT, $0-8
 
 	// The first 12 steps fetch one row of C each.
 	CMPQ CX, $12
-	JLT main433
+	JLT main483
 	SUBQ $12, CX
 	MOVQ $12, AX
-fetch438:
+fetch488:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -11660,13 +12342,13 @@ fetch438:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch438
-main433:
+	JNE fetch488
+main483:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail435
+	JLT tail485
 	PCALIGN $32
-loop434:
+loop484:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -11776,11 +12458,11 @@ loop434:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop434
-tail435:
+	JGE loop484
+tail485:
 	ADDQ $4, CX
-	JEQ store437
-one436:
+	JEQ store487
+one486:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -11809,10 +12491,10 @@ one436:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one436
-store437:
+	JNE one486
+store487:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit439
+	JEQ unit489
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -11826,13 +12508,15 @@ store437:
 	VMULPS Z28, Z9, Z9
 	VMULPS Z28, Z10, Z10
 	VMULPS Z28, Z11, Z11
-unit439:
+unit489:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half490
 	CMPB tile_acc(R15), $0
-	JEQ plain440
+	JEQ plain491
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -11870,7 +12554,7 @@ unit439:
 	VMOVUPS Z11, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain440:
+plain491:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -11894,6 +12578,120 @@ plain440:
 	VMOVUPS Z10, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z11, K1, 0(DI)
+	VZEROUPPER
+	RET
+half490:
+	CMPB tile_acc(R15), $0
+	JEQ plain492
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain492:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -11927,10 +12725,10 @@ TEXT ·tileAVX512BF16_13x16(SB), NOSPLIT, $0-8
 
 	// The first 13 steps fetch one row of C each.
 	CMPQ CX, $13
-	JLT main441
+	JLT main493
 	SUBQ $13, CX
 	MOVQ $13, AX
-fetch446:
+fetch498:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -11964,13 +12762,13 @@ fetch446:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch446
-main441:
+	JNE fetch498
+main493:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail443
+	JLT tail495
 	PCALIGN $32
-loop442:
+loop494:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -12088,11 +12886,11 @@ loop442:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop442
-tail443:
+	JGE loop494
+tail495:
 	ADDQ $4, CX
-	JEQ store445
-one444:
+	JEQ store497
+one496:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -12123,10 +12921,10 @@ one444:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one444
-store445:
+	JNE one496
+store497:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit447
+	JEQ unit499
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -12141,13 +12939,15 @@ store445:
 	VMULPS Z28, Z10, Z10
 	VMULPS Z28, Z11, Z11
 	VMULPS Z28, Z12, Z12
-unit447:
+unit499:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half500
 	CMPB tile_acc(R15), $0
-	JEQ plain448
+	JEQ plain501
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -12188,7 +12988,7 @@ unit447:
 	VMOVUPS Z12, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain448:
+plain501:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -12214,6 +13014,129 @@ plain448:
 	VMOVUPS Z11, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z12, K1, 0(DI)
+	VZEROUPPER
+	RET
+half500:
+	CMPB tile_acc(R15), $0
+	JEQ plain502
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain502:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
 	VZEROUPPER
 	RET
 
@@ -12249,10 +13172,10 @@ TEXT ·tileAVX512BF16_14x16(SB), NOSPLIT, $0-8
 
 	// The first 14 steps fetch one row of C each.
 	CMPQ CX, $14
-	JLT main449
+	JLT main503
 	SUBQ $14, CX
 	MOVQ $14, AX
-fetch454:
+fetch508:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ tile_ldc(R15), DI
@@ -12288,13 +13211,13 @@ fetch454:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch454
-main449:
+	JNE fetch508
+main503:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail451
+	JLT tail505
 	PCALIGN $32
-loop450:
+loop504:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -12420,11 +13343,11 @@ loop450:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop450
-tail451:
+	JGE loop504
+tail505:
 	ADDQ $4, CX
-	JEQ store453
-one452:
+	JEQ store507
+one506:
 	VMOVUPS 0(DX), Z28
 	VBROADCASTSS 0(SI), Z30
 	BYTE $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z30, Z28, Z0
@@ -12457,10 +13380,10 @@ one452:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one452
-store453:
+	JNE one506
+store507:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit455
+	JEQ unit509
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -12476,13 +13399,15 @@ store453:
 	VMULPS Z28, Z11, Z11
 	VMULPS Z28, Z12, Z12
 	VMULPS Z28, Z13, Z13
-unit455:
+unit509:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
+	CMPB tile_half(R15), $0
+	JNE half510
 	CMPB tile_acc(R15), $0
-	JEQ plain456
+	JEQ plain511
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
@@ -12526,7 +13451,7 @@ unit455:
 	VMOVUPS Z13, K1, 0(DI)
 	VZEROUPPER
 	RET
-plain456:
+plain511:
 	VMOVUPS Z0, K1, 0(DI)
 	ADDQ R8, DI
 	VMOVUPS Z1, K1, 0(DI)
@@ -12556,6 +13481,138 @@ plain456:
 	VMOVUPS Z13, K1, 0(DI)
 	VZEROUPPER
 	RET
+half510:
+	CMPB tile_acc(R15), $0
+	JEQ plain512
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
+plain512:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VZEROUPPER
+	RET
 
 // func tileAVX512BF16_1x32(t *tile)
 TEXT ·tileAVX512BF16_1x32(SB), NOSPLIT, $0-8
@@ -12570,10 +13627,10 @@ TEXT ·tileAVX512BF16_1x32(SB), NOSPLIT, $0-8
 
 	// The first 1 steps fetch one row of C each.
 	CMPQ CX, $1
-	JLT main457
+	JLT main513
 	SUBQ $1, CX
 	MOVQ $1, AX
-fetch462:
+fetch518:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -12586,13 +13643,13 @@ fetch462:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch462
-main457:
+	JNE fetch518
+main513:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail459
+	JLT tail515
 	PCALIGN $32
-loop458:
+loop514:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -12622,11 +13679,11 @@ loop458:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop458
-tail459:
+	JGE loop514
+tail515:
 	ADDQ $4, CX
-	JEQ store461
-one460:
+	JEQ store517
+one516:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -12635,31 +13692,55 @@ one460:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one460
-store461:
+	JNE one516
+store517:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit463
+	JEQ unit519
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
-unit463:
+unit519:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half520
 	CMPB tile_acc(R15), $0
-	JEQ plain464
+	JEQ plain521
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
 	VMOVUPS Z1, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain464:
+plain521:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
+	VZEROUPPER
+	RET
+half520:
+	CMPB tile_acc(R15), $0
+	JEQ plain522
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain522:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -12679,10 +13760,10 @@ TEXT ·tileAVX512BF16_2x32(SB), NOSPLIT, $0-8
 
 	// The first 2 steps fetch one row of C each.
 	CMPQ CX, $2
-	JLT main465
+	JLT main523
 	SUBQ $2, CX
 	MOVQ $2, AX
-fetch470:
+fetch528:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -12698,13 +13779,13 @@ fetch470:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch470
-main465:
+	JNE fetch528
+main523:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail467
+	JLT tail525
 	PCALIGN $32
-loop466:
+loop524:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -12746,11 +13827,11 @@ loop466:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop466
-tail467:
+	JGE loop524
+tail525:
 	ADDQ $4, CX
-	JEQ store469
-one468:
+	JEQ store527
+one526:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -12762,24 +13843,26 @@ one468:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one468
-store469:
+	JNE one526
+store527:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit471
+	JEQ unit529
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
 	VMULPS Z28, Z2, Z2
 	VMULPS Z28, Z3, Z3
-unit471:
+unit529:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half530
 	CMPB tile_acc(R15), $0
-	JEQ plain472
+	JEQ plain531
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -12791,12 +13874,50 @@ unit471:
 	VMOVUPS Z3, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain472:
+plain531:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
 	VMOVUPS Z2, K1, 0(DI)
 	VMOVUPS Z3, K2, 64(DI)
+	VZEROUPPER
+	RET
+half530:
+	CMPB tile_acc(R15), $0
+	JEQ plain532
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain532:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -12818,10 +13939,10 @@ TEXT ·tileAVX512BF16_3x32(SB), NOSPLIT, $0-8
 
 	// The first 3 steps fetch one row of C each.
 	CMPQ CX, $3
-	JLT main473
+	JLT main533
 	SUBQ $3, CX
 	MOVQ $3, AX
-fetch478:
+fetch538:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -12840,13 +13961,13 @@ fetch478:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch478
-main473:
+	JNE fetch538
+main533:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail475
+	JLT tail535
 	PCALIGN $32
-loop474:
+loop534:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -12900,11 +14021,11 @@ loop474:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop474
-tail475:
+	JGE loop534
+tail535:
 	ADDQ $4, CX
-	JEQ store477
-one476:
+	JEQ store537
+one536:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -12919,10 +14040,10 @@ one476:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one476
-store477:
+	JNE one536
+store537:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit479
+	JEQ unit539
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -12930,15 +14051,17 @@ store477:
 	VMULPS Z28, Z3, Z3
 	VMULPS Z28, Z4, Z4
 	VMULPS Z28, Z5, Z5
-unit479:
+unit539:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half540
 	CMPB tile_acc(R15), $0
-	JEQ plain480
+	JEQ plain541
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -12955,7 +14078,7 @@ unit479:
 	VMOVUPS Z5, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain480:
+plain541:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -12964,6 +14087,60 @@ plain480:
 	ADDQ R8, DI
 	VMOVUPS Z4, K1, 0(DI)
 	VMOVUPS Z5, K2, 64(DI)
+	VZEROUPPER
+	RET
+half540:
+	CMPB tile_acc(R15), $0
+	JEQ plain542
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain542:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -12988,10 +14165,10 @@ TEXT ·tileAVX512BF16_4x32(SB), NOSPLIT, $0-8
 
 	// The first 4 steps fetch one row of C each.
 	CMPQ CX, $4
-	JLT main481
+	JLT main543
 	SUBQ $4, CX
 	MOVQ $4, AX
-fetch486:
+fetch548:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -13013,13 +14190,13 @@ fetch486:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch486
-main481:
+	JNE fetch548
+main543:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail483
+	JLT tail545
 	PCALIGN $32
-loop482:
+loop544:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13085,11 +14262,11 @@ loop482:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop482
-tail483:
+	JGE loop544
+tail545:
 	ADDQ $4, CX
-	JEQ store485
-one484:
+	JEQ store547
+one546:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13107,10 +14284,10 @@ one484:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one484
-store485:
+	JNE one546
+store547:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit487
+	JEQ unit549
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -13120,15 +14297,17 @@ store485:
 	VMULPS Z28, Z5, Z5
 	VMULPS Z28, Z6, Z6
 	VMULPS Z28, Z7, Z7
-unit487:
+unit549:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half550
 	CMPB tile_acc(R15), $0
-	JEQ plain488
+	JEQ plain551
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -13150,7 +14329,7 @@ unit487:
 	VMOVUPS Z7, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain488:
+plain551:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -13162,6 +14341,76 @@ plain488:
 	ADDQ R8, DI
 	VMOVUPS Z6, K1, 0(DI)
 	VMOVUPS Z7, K2, 64(DI)
+	VZEROUPPER
+	RET
+half550:
+	CMPB tile_acc(R15), $0
+	JEQ plain552
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain552:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -13188,10 +14437,10 @@ TEXT ·tileAVX512BF16_5x32(SB), NOSPLIT, $0-8
 
 	// The first 5 steps fetch one row of C each.
 	CMPQ CX, $5
-	JLT main489
+	JLT main553
 	SUBQ $5, CX
 	MOVQ $5, AX
-fetch494:
+fetch558:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -13216,13 +14465,13 @@ fetch494:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch494
-main489:
+	JNE fetch558
+main553:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail491
+	JLT tail555
 	PCALIGN $32
-loop490:
+loop554:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13300,11 +14549,11 @@ loop490:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop490
-tail491:
+	JGE loop554
+tail555:
 	ADDQ $4, CX
-	JEQ store493
-one492:
+	JEQ store557
+one556:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13325,10 +14574,10 @@ one492:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one492
-store493:
+	JNE one556
+store557:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit495
+	JEQ unit559
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -13340,15 +14589,17 @@ store493:
 	VMULPS Z28, Z7, Z7
 	VMULPS Z28, Z8, Z8
 	VMULPS Z28, Z9, Z9
-unit495:
+unit559:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half560
 	CMPB tile_acc(R15), $0
-	JEQ plain496
+	JEQ plain561
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -13375,7 +14626,7 @@ unit495:
 	VMOVUPS Z9, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain496:
+plain561:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -13390,6 +14641,92 @@ plain496:
 	ADDQ R8, DI
 	VMOVUPS Z8, K1, 0(DI)
 	VMOVUPS Z9, K2, 64(DI)
+	VZEROUPPER
+	RET
+half560:
+	CMPB tile_acc(R15), $0
+	JEQ plain562
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain562:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -13419,10 +14756,10 @@ TEXT ·tileAVX512BF16_6x32(SB), NOSPLIT, $0-8
 
 	// The first 6 steps fetch one row of C each.
 	CMPQ CX, $6
-	JLT main497
+	JLT main563
 	SUBQ $6, CX
 	MOVQ $6, AX
-fetch502:
+fetch568:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -13450,13 +14787,13 @@ fetch502:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch502
-main497:
+	JNE fetch568
+main563:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail499
+	JLT tail565
 	PCALIGN $32
-loop498:
+loop564:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13546,11 +14883,11 @@ loop498:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop498
-tail499:
+	JGE loop564
+tail565:
 	ADDQ $4, CX
-	JEQ store501
-one500:
+	JEQ store567
+one566:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13574,10 +14911,10 @@ one500:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one500
-store501:
+	JNE one566
+store567:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit503
+	JEQ unit569
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -13591,15 +14928,17 @@ store501:
 	VMULPS Z28, Z9, Z9
 	VMULPS Z28, Z10, Z10
 	VMULPS Z28, Z11, Z11
-unit503:
+unit569:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half570
 	CMPB tile_acc(R15), $0
-	JEQ plain504
+	JEQ plain571
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -13631,7 +14970,7 @@ unit503:
 	VMOVUPS Z11, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain504:
+plain571:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -13649,6 +14988,108 @@ plain504:
 	ADDQ R8, DI
 	VMOVUPS Z10, K1, 0(DI)
 	VMOVUPS Z11, K2, 64(DI)
+	VZEROUPPER
+	RET
+half570:
+	CMPB tile_acc(R15), $0
+	JEQ plain572
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain572:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -13680,10 +15121,10 @@ TEXT ·tileAVX512BF16_7x32(SB), NOSPLIT, $0-8
 
 	// The first 7 steps fetch one row of C each.
 	CMPQ CX, $7
-	JLT main505
+	JLT main573
 	SUBQ $7, CX
 	MOVQ $7, AX
-fetch510:
+fetch578:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -13714,13 +15155,13 @@ fetch510:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch510
-main505:
+	JNE fetch578
+main573:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail507
+	JLT tail575
 	PCALIGN $32
-loop506:
+loop574:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13822,11 +15263,11 @@ loop506:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop506
-tail507:
+	JGE loop574
+tail575:
 	ADDQ $4, CX
-	JEQ store509
-one508:
+	JEQ store577
+one576:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -13853,10 +15294,10 @@ one508:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one508
-store509:
+	JNE one576
+store577:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit511
+	JEQ unit579
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -13872,15 +15313,17 @@ store509:
 	VMULPS Z28, Z11, Z11
 	VMULPS Z28, Z12, Z12
 	VMULPS Z28, Z13, Z13
-unit511:
+unit579:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half580
 	CMPB tile_acc(R15), $0
-	JEQ plain512
+	JEQ plain581
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -13917,7 +15360,7 @@ unit511:
 	VMOVUPS Z13, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain512:
+plain581:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -13938,6 +15381,124 @@ plain512:
 	ADDQ R8, DI
 	VMOVUPS Z12, K1, 0(DI)
 	VMOVUPS Z13, K2, 64(DI)
+	VZEROUPPER
+	RET
+half580:
+	CMPB tile_acc(R15), $0
+	JEQ plain582
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain582:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -13972,10 +15533,10 @@ TEXT ·tileAVX512BF16_8x32(SB), NOSPLIT, $0-8
 
 	// The first 8 steps fetch one row of C each.
 	CMPQ CX, $8
-	JLT main513
+	JLT main583
 	SUBQ $8, CX
 	MOVQ $8, AX
-fetch518:
+fetch588:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -14009,13 +15570,13 @@ fetch518:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch518
-main513:
+	JNE fetch588
+main583:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail515
+	JLT tail585
 	PCALIGN $32
-loop514:
+loop584:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -14129,11 +15690,11 @@ loop514:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop514
-tail515:
+	JGE loop584
+tail585:
 	ADDQ $4, CX
-	JEQ store517
-one516:
+	JEQ store587
+one586:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -14163,10 +15724,10 @@ one516:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one516
-store517:
+	JNE one586
+store587:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit519
+	JEQ unit589
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -14184,15 +15745,17 @@ store517:
 	VMULPS Z28, Z13, Z13
 	VMULPS Z28, Z14, Z14
 	VMULPS Z28, Z15, Z15
-unit519:
+unit589:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half590
 	CMPB tile_acc(R15), $0
-	JEQ plain520
+	JEQ plain591
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -14234,7 +15797,7 @@ unit519:
 	VMOVUPS Z15, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain520:
+plain591:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -14258,6 +15821,140 @@ plain520:
 	ADDQ R8, DI
 	VMOVUPS Z14, K1, 0(DI)
 	VMOVUPS Z15, K2, 64(DI)
+	VZEROUPPER
+	RET
+half590:
+	CMPB tile_acc(R15), $0
+	JEQ plain592
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain592:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -14294,10 +15991,10 @@ TEXT ·tileAVX512BF16_9x32(SB), NOSPLIT, $0-8
 
 	// The first 9 steps fetch one row of C each.
 	CMPQ CX, $9
-	JLT main521
+	JLT main593
 	SUBQ $9, CX
 	MOVQ $9, AX
-fetch526:
+fetch598:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -14334,13 +16031,13 @@ fetch526:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch526
-main521:
+	JNE fetch598
+main593:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail523
+	JLT tail595
 	PCALIGN $32
-loop522:
+loop594:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -14466,11 +16163,11 @@ loop522:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop522
-tail523:
+	JGE loop594
+tail595:
 	ADDQ $4, CX
-	JEQ store525
-one524:
+	JEQ store597
+one596:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -14503,10 +16200,10 @@ one524:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one524
-store525:
+	JNE one596
+store597:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit527
+	JEQ unit599
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -14526,15 +16223,17 @@ store525:
 	VMULPS Z28, Z15, Z15
 	VMULPS Z28, Z16, Z16
 	VMULPS Z28, Z17, Z17
-unit527:
+unit599:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half600
 	CMPB tile_acc(R15), $0
-	JEQ plain528
+	JEQ plain601
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -14581,7 +16280,7 @@ unit527:
 	VMOVUPS Z17, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain528:
+plain601:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -14608,6 +16307,156 @@ plain528:
 	ADDQ R8, DI
 	VMOVUPS Z16, K1, 0(DI)
 	VMOVUPS Z17, K2, 64(DI)
+	VZEROUPPER
+	RET
+half600:
+	CMPB tile_acc(R15), $0
+	JEQ plain602
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z16, Z16
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z17, Z17
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain602:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -14647,10 +16496,10 @@ TEXT ·tileAVX512BF16_10x32(SB), NOSPLIT, $0-8
 
 	// The first 10 steps fetch one row of C each.
 	CMPQ CX, $10
-	JLT main529
+	JLT main603
 	SUBQ $10, CX
 	MOVQ $10, AX
-fetch534:
+fetch608:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -14690,13 +16539,13 @@ fetch534:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch534
-main529:
+	JNE fetch608
+main603:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail531
+	JLT tail605
 	PCALIGN $32
-loop530:
+loop604:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -14834,11 +16683,11 @@ loop530:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop530
-tail531:
+	JGE loop604
+tail605:
 	ADDQ $4, CX
-	JEQ store533
-one532:
+	JEQ store607
+one606:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -14874,10 +16723,10 @@ one532:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one532
-store533:
+	JNE one606
+store607:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit535
+	JEQ unit609
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -14899,15 +16748,17 @@ store533:
 	VMULPS Z28, Z17, Z17
 	VMULPS Z28, Z18, Z18
 	VMULPS Z28, Z19, Z19
-unit535:
+unit609:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half610
 	CMPB tile_acc(R15), $0
-	JEQ plain536
+	JEQ plain611
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -14959,7 +16810,7 @@ unit535:
 	VMOVUPS Z19, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain536:
+plain611:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -14989,6 +16840,172 @@ plain536:
 	ADDQ R8, DI
 	VMOVUPS Z18, K1, 0(DI)
 	VMOVUPS Z19, K2, 64(DI)
+	VZEROUPPER
+	RET
+half610:
+	CMPB tile_acc(R15), $0
+	JEQ plain612
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z16, Z16
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z17, Z17
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z18, Z18
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z19, Z19
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain612:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -15030,10 +17047,10 @@ TEXT ·tileAVX512BF16_11x32(SB), NOSPLIT, $0-8
 
 	// The first 11 steps fetch one row of C each.
 	CMPQ CX, $11
-	JLT main537
+	JLT main613
 	SUBQ $11, CX
 	MOVQ $11, AX
-fetch542:
+fetch618:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -15076,13 +17093,13 @@ fetch542:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch542
-main537:
+	JNE fetch618
+main613:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail539
+	JLT tail615
 	PCALIGN $32
-loop538:
+loop614:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -15232,11 +17249,11 @@ loop538:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop538
-tail539:
+	JGE loop614
+tail615:
 	ADDQ $4, CX
-	JEQ store541
-one540:
+	JEQ store617
+one616:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -15275,10 +17292,10 @@ one540:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one540
-store541:
+	JNE one616
+store617:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit543
+	JEQ unit619
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -15302,15 +17319,17 @@ store541:
 	VMULPS Z28, Z19, Z19
 	VMULPS Z28, Z20, Z20
 	VMULPS Z28, Z21, Z21
-unit543:
+unit619:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half620
 	CMPB tile_acc(R15), $0
-	JEQ plain544
+	JEQ plain621
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -15367,7 +17386,7 @@ unit543:
 	VMOVUPS Z21, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain544:
+plain621:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -15400,6 +17419,188 @@ plain544:
 	ADDQ R8, DI
 	VMOVUPS Z20, K1, 0(DI)
 	VMOVUPS Z21, K2, 64(DI)
+	VZEROUPPER
+	RET
+half620:
+	CMPB tile_acc(R15), $0
+	JEQ plain622
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z16, Z16
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z17, Z17
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z18, Z18
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z19, Z19
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z20, Z20
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z21, Z21
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain622:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -15444,10 +17645,10 @@ TEXT ·tileAVX512BF16_12x32(SB), NOSPLIT, $0-8
 
 	// The first 12 steps fetch one row of C each.
 	CMPQ CX, $12
-	JLT main545
+	JLT main623
 	SUBQ $12, CX
 	MOVQ $12, AX
-fetch550:
+fetch628:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -15493,13 +17694,13 @@ fetch550:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch550
-main545:
+	JNE fetch628
+main623:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail547
+	JLT tail625
 	PCALIGN $32
-loop546:
+loop624:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -15661,11 +17862,11 @@ loop546:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop546
-tail547:
+	JGE loop624
+tail625:
 	ADDQ $4, CX
-	JEQ store549
-one548:
+	JEQ store627
+one626:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -15707,10 +17908,10 @@ one548:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one548
-store549:
+	JNE one626
+store627:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit551
+	JEQ unit629
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -15736,15 +17937,17 @@ store549:
 	VMULPS Z28, Z21, Z21
 	VMULPS Z28, Z22, Z22
 	VMULPS Z28, Z23, Z23
-unit551:
+unit629:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half630
 	CMPB tile_acc(R15), $0
-	JEQ plain552
+	JEQ plain631
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -15806,7 +18009,7 @@ unit551:
 	VMOVUPS Z23, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain552:
+plain631:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -15842,6 +18045,204 @@ plain552:
 	ADDQ R8, DI
 	VMOVUPS Z22, K1, 0(DI)
 	VMOVUPS Z23, K2, 64(DI)
+	VZEROUPPER
+	RET
+half630:
+	CMPB tile_acc(R15), $0
+	JEQ plain632
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z16, Z16
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z17, Z17
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z18, Z18
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z19, Z19
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z20, Z20
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z21, Z21
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z22, Z22
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z22, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z23, Z23
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z23, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain632:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z22, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z23, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -15888,10 +18289,10 @@ TEXT ·tileAVX512BF16_13x32(SB), NOSPLIT, $0-8
 
 	// The first 13 steps fetch one row of C each.
 	CMPQ CX, $13
-	JLT main553
+	JLT main633
 	SUBQ $13, CX
 	MOVQ $13, AX
-fetch558:
+fetch638:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -15940,13 +18341,13 @@ fetch558:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch558
-main553:
+	JNE fetch638
+main633:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail555
+	JLT tail635
 	PCALIGN $32
-loop554:
+loop634:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -16120,11 +18521,11 @@ loop554:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop554
-tail555:
+	JGE loop634
+tail635:
 	ADDQ $4, CX
-	JEQ store557
-one556:
+	JEQ store637
+one636:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -16169,10 +18570,10 @@ one556:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one556
-store557:
+	JNE one636
+store637:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit559
+	JEQ unit639
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -16200,15 +18601,17 @@ store557:
 	VMULPS Z28, Z23, Z23
 	VMULPS Z28, Z24, Z24
 	VMULPS Z28, Z25, Z25
-unit559:
+unit639:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half640
 	CMPB tile_acc(R15), $0
-	JEQ plain560
+	JEQ plain641
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -16275,7 +18678,7 @@ unit559:
 	VMOVUPS Z25, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain560:
+plain641:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -16314,6 +18717,220 @@ plain560:
 	ADDQ R8, DI
 	VMOVUPS Z24, K1, 0(DI)
 	VMOVUPS Z25, K2, 64(DI)
+	VZEROUPPER
+	RET
+half640:
+	CMPB tile_acc(R15), $0
+	JEQ plain642
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z16, Z16
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z17, Z17
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z18, Z18
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z19, Z19
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z20, Z20
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z21, Z21
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z22, Z22
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z22, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z23, Z23
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z23, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z24, Z24
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z24, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z25, Z25
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z25, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain642:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z22, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z23, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z24, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z25, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
 	VZEROUPPER
 	RET
 
@@ -16363,10 +18980,10 @@ TEXT ·tileAVX512BF16_14x32(SB), NOSPLIT, $0-8
 
 	// The first 14 steps fetch one row of C each.
 	CMPQ CX, $14
-	JLT main561
+	JLT main643
 	SUBQ $14, CX
 	MOVQ $14, AX
-fetch566:
+fetch648:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 124(DI)
@@ -16418,13 +19035,13 @@ fetch566:
 	ADDQ BX, SI
 	ADDQ tile_bs(R15), DX
 	DECQ AX
-	JNE fetch566
-main561:
+	JNE fetch648
+main643:
 	MOVQ tile_bs(R15), AX
 	SUBQ $4, CX
-	JLT tail563
+	JLT tail645
 	PCALIGN $32
-loop562:
+loop644:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -16610,11 +19227,11 @@ loop562:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	SUBQ $4, CX
-	JGE loop562
-tail563:
+	JGE loop644
+tail645:
 	ADDQ $4, CX
-	JEQ store565
-one564:
+	JEQ store647
+one646:
 	VMOVUPS 0(DX), Z28
 	VMOVUPS 64(DX), Z29
 	VBROADCASTSS 0(SI), Z30
@@ -16662,10 +19279,10 @@ one564:
 	ADDQ BX, SI
 	ADDQ AX, DX
 	DECQ CX
-	JNE one564
-store565:
+	JNE one646
+store647:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit567
+	JEQ unit649
 	VBROADCASTSS tile_alpha(R15), Z28
 	VMULPS Z28, Z0, Z0
 	VMULPS Z28, Z1, Z1
@@ -16695,15 +19312,17 @@ store565:
 	VMULPS Z28, Z25, Z25
 	VMULPS Z28, Z26, Z26
 	VMULPS Z28, Z27, Z27
-unit567:
+unit649:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_bits(R15), CX
 	KMOVW CX, K1
 	SHRQ $16, CX
 	KMOVW CX, K2
+	CMPB tile_half(R15), $0
+	JNE half650
 	CMPB tile_acc(R15), $0
-	JEQ plain568
+	JEQ plain651
 	VADDPS 0(DI), Z0, K1, Z0
 	VMOVUPS Z0, K1, 0(DI)
 	VADDPS 64(DI), Z1, K2, Z1
@@ -16775,7 +19394,7 @@ unit567:
 	VMOVUPS Z27, K2, 64(DI)
 	VZEROUPPER
 	RET
-plain568:
+plain651:
 	VMOVUPS Z0, K1, 0(DI)
 	VMOVUPS Z1, K2, 64(DI)
 	ADDQ R8, DI
@@ -16819,6 +19438,236 @@ plain568:
 	VMOVUPS Z27, K2, 64(DI)
 	VZEROUPPER
 	RET
+half650:
+	CMPB tile_acc(R15), $0
+	JEQ plain652
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z0, Z0
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z1, Z1
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z2, Z2
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z3, Z3
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z4, Z4
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z5, Z5
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z6, Z6
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z7, Z7
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z8, Z8
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z9, Z9
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z10, Z10
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z11, Z11
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z12, Z12
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z13, Z13
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z14, Z14
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z15, Z15
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z16, Z16
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z17, Z17
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z18, Z18
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z19, Z19
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z20, Z20
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z21, Z21
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z22, Z22
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z22, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z23, Z23
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z23, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z24, Z24
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z24, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z25, Z25
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z25, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	VPMOVZXWD.Z 0(DI), K1, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z26, Z26
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z26, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	VPMOVZXWD.Z 32(DI), K2, Z30
+	VPSLLD $16, Z30, Z30
+	VADDPS Z30, Z27, Z27
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z27, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
+plain652:
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z0, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z1, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z2, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z3, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z4, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z5, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z6, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x62; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z7, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z8, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z9, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z10, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z11, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z12, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z13, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z14, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x42; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z15, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z16, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z17, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z18, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z19, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfc // VCVTNEPS2BF16 Z20, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNEPS2BF16 Z21, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfe // VCVTNEPS2BF16 Z22, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x22; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xff // VCVTNEPS2BF16 Z23, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf8 // VCVTNEPS2BF16 Z24, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xf9 // VCVTNEPS2BF16 Z25, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	ADDQ R8, DI
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfa // VCVTNEPS2BF16 Z26, Y31
+	VMOVDQU16 Y31, K1, 0(DI)
+	BYTE $0x62; BYTE $0x02; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xfb // VCVTNEPS2BF16 Z27, Y31
+	VMOVDQU16 Y31, K2, 32(DI)
+	VZEROUPPER
+	RET
 
 // func denseAVX2_6x16(t *tile)
 TEXT ·denseAVX2_6x16(SB), NOSPLIT, $0-8
@@ -16845,7 +19694,7 @@ TEXT ·denseAVX2_6x16(SB), NOSPLIT, $0-8
 	MOVQ $6, R10
 	SUBQ $48, CX
 	PCALIGN $32
-fetch569:
+fetch653:
 	PREFETCHT0 0(DI)
 	PREFETCHT0 60(DI)
 	ADDQ R8, DI
@@ -17014,11 +19863,11 @@ fetch569:
 	ADDQ $192, SI
 	ADDQ $512, DX
 	DECQ R10
-	JNE fetch569
+	JNE fetch653
 	SUBQ $8, CX
-	JLT tail571
+	JLT tail655
 	PCALIGN $32
-loop570:
+loop654:
 	PREFETCHT0 0(R9)
 	ADDQ $64, R9
 	VMOVUPS 0(DX), Y0
@@ -17184,11 +20033,11 @@ loop570:
 	ADDQ $192, SI
 	ADDQ $512, DX
 	SUBQ $8, CX
-	JGE loop570
-tail571:
+	JGE loop654
+tail655:
 	ADDQ $8, CX
-	JEQ store573
-one572:
+	JEQ store657
+one656:
 	VMOVUPS 0(DX), Y0
 	VMOVUPS 32(DX), Y1
 	VBROADCASTSS 0(SI), Y2
@@ -17212,10 +20061,10 @@ one572:
 	ADDQ $24, SI
 	ADDQ $64, DX
 	DECQ CX
-	JNE one572
-store573:
+	JNE one656
+store657:
 	CMPL tile_alpha(R15), $1065353216
-	JEQ unit574
+	JEQ unit658
 	VBROADCASTSS tile_alpha(R15), Y0
 	VMULPS Y0, Y4, Y4
 	VMULPS Y0, Y5, Y5
@@ -17229,14 +20078,14 @@ store573:
 	VMULPS Y0, Y13, Y13
 	VMULPS Y0, Y14, Y14
 	VMULPS Y0, Y15, Y15
-unit574:
+unit658:
 	MOVQ tile_c(R15), DI
 	MOVQ tile_ldc(R15), R8
 	MOVQ tile_mask(R15), CX
 	TESTQ CX, CX
-	JNE part575
+	JNE part659
 	CMPB tile_acc(R15), $0
-	JEQ plain576
+	JEQ plain660
 	VADDPS 0(DI), Y4, Y4
 	VMOVUPS Y4, 0(DI)
 	VADDPS 32(DI), Y5, Y5
@@ -17268,7 +20117,7 @@ unit574:
 	VMOVUPS Y15, 32(DI)
 	VZEROUPPER
 	RET
-plain576:
+plain660:
 	VMOVUPS Y4, 0(DI)
 	VMOVUPS Y5, 32(DI)
 	ADDQ R8, DI
@@ -17288,11 +20137,11 @@ plain576:
 	VMOVUPS Y15, 32(DI)
 	VZEROUPPER
 	RET
-part575:
+part659:
 	VMOVUPS 0(CX), Y0
 	VMOVUPS 32(CX), Y1
 	CMPB tile_acc(R15), $0
-	JEQ partplain577
+	JEQ partplain661
 	VMASKMOVPS 0(DI), Y0, Y2
 	VADDPS Y2, Y4, Y4
 	VMASKMOVPS Y4, Y0, 0(DI)
@@ -17336,7 +20185,7 @@ part575:
 	VMASKMOVPS Y15, Y1, 32(DI)
 	VZEROUPPER
 	RET
-partplain577:
+partplain661:
 	VMASKMOVPS Y4, Y0, 0(DI)
 	VMASKMOVPS Y5, Y1, 32(DI)
 	ADDQ R8, DI
@@ -17373,7 +20222,7 @@ TEXT ·peakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	PCALIGN $32
-peak578:
+peak662:
 	VFMADD231PS Y0, Y0, Y0
 	VFMADD231PS Y1, Y1, Y1
 	VFMADD231PS Y2, Y2, Y2
@@ -17387,7 +20236,7 @@ peak578:
 	VFMADD231PS Y10, Y10, Y10
 	VFMADD231PS Y11, Y11, Y11
 	DECQ CX
-	JNE peak578
+	JNE peak662
 	VZEROUPPER
 	RET
 
@@ -17407,7 +20256,7 @@ TEXT ·peakAVX512(SB), NOSPLIT, $0-8
 	VPXORQ Z10, Z10, Z10
 	VPXORQ Z11, Z11, Z11
 	PCALIGN $32
-peak579:
+peak663:
 	VFMADD231PS Z0, Z0, Z0
 	VFMADD231PS Z1, Z1, Z1
 	VFMADD231PS Z2, Z2, Z2
@@ -17421,7 +20270,7 @@ peak579:
 	VFMADD231PS Z10, Z10, Z10
 	VFMADD231PS Z11, Z11, Z11
 	DECQ CX
-	JNE peak579
+	JNE peak663
 	VZEROUPPER
 	RET
 
@@ -17441,7 +20290,7 @@ TEXT ·peakAVX512BF16(SB), NOSPLIT, $0-8
 	VPXORQ Z10, Z10, Z10
 	VPXORQ Z11, Z11, Z11
 	PCALIGN $32
-peak580:
+peak664:
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z0, Z0, Z0
 	BYTE $0x62; BYTE $0xf2; BYTE $0x76; BYTE $0x48; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z1, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z2, Z2, Z2
@@ -17455,6 +20304,6 @@ peak580:
 	BYTE $0x62; BYTE $0x52; BYTE $0x2e; BYTE $0x48; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z10, Z10, Z10
 	BYTE $0x62; BYTE $0x52; BYTE $0x26; BYTE $0x48; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z11, Z11, Z11
 	DECQ CX
-	JNE peak580
+	JNE peak664
 	VZEROUPPER
 	RET
