@@ -95,8 +95,9 @@ func bf16Matmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	if k.TransB {
 		ldb = k.K
 	}
-	product := func(i int, bgemm func(transA, transB bool, m, n, k int, a, b, c gemm.Matrix, acc bool) bool) bool {
-		return bgemm(k.TransA, k.TransB, k.M, k.N, k.K, matrix(a, i*k.M*k.K, max(1, lda)),
+	product := func(i int, bgemm func(transA, transB bool, m, n, k int, alpha float32, a, b, c gemm.Matrix,
+		acc bool) bool) bool {
+		return bgemm(k.TransA, k.TransB, k.M, k.N, k.K, 1, matrix(a, i*k.M*k.K, max(1, lda)),
 			matrix(b, i*k.K*k.N, max(1, ldb)), matrix(c, i*k.M*k.N, max(1, k.N)), k.Acc)
 	}
 	if k.Batch == 0 || !product(0, w.gemm.Bgemm) { // what it covers is the same for all of a batch

@@ -39,7 +39,39 @@ func gemmPack() *File {
 	for _, width := range []int{14, 16, 32} {
 		f.packPairs(width)
 	}
+	f.roundRow()
 	return f
+}
+
+// roundRow writes the routine that rounds float32 to bfloat16.
+func (f *File) roundRow() {
+	f.Func("roundRow", "roundRow rounds n elements of src to bfloat16, denormal ones to zero.",
+		Arg{"dst", "unsafe.Pointer"}, Arg{"src", "unsafe.Pointer"}, Arg{"n", "int"})
+	f.I("MOVQ", f.Arg("dst"), "DI")
+	f.I("MOVQ", f.Arg("src"), "SI")
+	f.I("MOVQ", f.Arg("n"), "CX")
+	loop, tail, done := f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("done")
+	f.Label(loop)
+	f.I("SUBQ", Imm(16), "CX")
+	f.I("JLT", tail)
+	f.I("VMOVUPS", Mem(0, "SI"), Z(0))
+	f.round16(0, 1)
+	f.I("VMOVDQU", Y(1), Mem(0, "DI"))
+	f.I("ADDQ", Imm(64), "SI")
+	f.I("ADDQ", Imm(32), "DI")
+	f.I("JMP", loop)
+	f.Label(tail)
+	f.I("ADDQ", Imm(16), "CX")
+	f.I("JEQ", done)
+	f.I("MOVQ", Imm(1), "AX")
+	f.I("SHLQ", "CX", "AX")
+	f.I("DECQ", "AX")
+	f.I("KMOVW", "AX", K(1))
+	f.I("VMOVUPS.Z", Mem(0, "SI"), K(1), Z(0))
+	f.round16(0, 1)
+	f.I("VMOVDQU16", Y(1), K(1), Mem(0, "DI"))
+	f.Label(done)
+	f.Return()
 }
 
 // packPairs joins rows of bfloat16, two at a time, into pairs of neighbors in a column.

@@ -11,12 +11,12 @@ import (
 // multiply-adds in float32 (internal/cpulevel).
 func HasBF16() bool { return len(pairKernels) > 0 }
 
-// Bgemm is Sgemm for A and B in bfloat16, and C in float32 or bfloat16, without widening what it reads:
+// Bgemm is C (+)= alpha op(A) op(B) for A and B in bfloat16, and C in float32 or bfloat16, without widening them:
 // the instruction takes two neighbors along k as one element, so that the product is one of k/2 steps. Sums
 // are in float32; denormal elements count as zero. One of A and B may be in float32, and is rounded before. It
 // reports whether it did so: not where the processor has no such instruction, for single rows and columns,
 // and where k or the stride of a matrix that is read along k is odd. Then it has written nothing.
-func (e *Engine) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool {
+func (e *Engine) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
 	if !checkPairs(transA, transB, m, n, k, a, b, c) {
 		return false
 	}
@@ -24,7 +24,7 @@ func (e *Engine) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc boo
 	if !pairs.busy.TryLock() {
 		w := pairs.single.Get().(*Workspace)
 		defer pairs.single.Put(w)
-		w.multiplyPairs(transA, transB, m, n, k, a, b, c, acc)
+		w.multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
 		return true
 	}
 	defer pairs.busy.Unlock()
@@ -34,24 +34,24 @@ func (e *Engine) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc boo
 			pairs.roundMatrix(x, rows, cols)
 		}
 	}
-	pairs.share(newPairProduct(transA, transB, m, n, k, a, b, c, acc))
+	pairs.share(newPairProduct(transA, transB, m, n, k, alpha, a, b, c, acc))
 	return true
 }
 
 // Bgemm is Engine.Bgemm on this goroutine.
-func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool {
+func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
 	if !checkPairs(transA, transB, m, n, k, a, b, c) {
 		return false
 	}
 	if w.pairs == nil {
 		w.pairs = &Workspace{kernel: &pairKernels[0]}
 	}
-	w.pairs.multiplyPairs(transA, transB, m, n, k, a, b, c, acc)
+	w.pairs.multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
 	return true
 }
 
 // multiplyPairs is Bgemm for a workspace whose kernel is that of pairs.
-func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) {
+func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) {
 	for i, x := range []*Matrix{&a, &b} {
 		if x.format == formatF32 {
 			rows, cols := shape(i, transA, transB, m, n, k)
@@ -60,7 +60,7 @@ func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, a, b, c Matr
 			*x = to
 		}
 	}
-	w.run(newPairProduct(transA, transB, m, n, k, a, b, c, acc))
+	w.run(newPairProduct(transA, transB, m, n, k, alpha, a, b, c, acc))
 }
 
 // pairs is the engine that multiplies pairs, with the same team.
@@ -111,9 +111,9 @@ func checkPairs(transA, transB bool, m, n, k int, a, b, c Matrix) bool {
 }
 
 // newPairProduct is the product as one of elements that are pairs along k.
-func newPairProduct(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) product {
+func newPairProduct(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) product {
 	return product{
-		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: 1, a: a.pairs(!transA), b: b.pairs(transB),
+		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: alpha, a: a.pairs(!transA), b: b.pairs(transB),
 		c: c.data, ldc: c.ld, rounded: c.format == formatBF16, acc: acc,
 	}
 }
@@ -142,7 +142,7 @@ func (e *Engine) roundMatrix(x *Matrix, rows, cols int) {
 // roundRows rounds rows [lo, hi).
 func roundRows(to, from Matrix, lo, hi, cols int) {
 	for i := lo; i < hi; i++ {
-		vec.ToBF16(unsafe.Slice((*uint16)(to.at(i*to.ld)), cols), unsafe.Slice((*float32)(from.at(i*from.ld)), cols))
+		roundRow(to.at(i*to.ld), from.at(i*from.ld), cols)
 	}
 }
 
@@ -192,7 +192,9 @@ func (w *Workspace) rounded(s *packedStrip, a unsafe.Pointer, i, rows int, scrat
 func (r *rounding) read(scratch unsafe.Pointer, i, rows int) { r.rows(scratch, i, rows, vec.FromBF16) }
 
 func (r *rounding) write(scratch unsafe.Pointer, i, rows int) {
-	r.rows(scratch, i, rows, func(wide []float32, c []uint16) { vec.ToBF16(c, wide) })
+	r.rows(scratch, i, rows, func(wide []float32, c []uint16) {
+		roundRow(unsafe.Pointer(unsafe.SliceData(c)), unsafe.Pointer(unsafe.SliceData(wide)), len(c))
+	})
 }
 
 func (r *rounding) rows(scratch unsafe.Pointer, i, rows int, f func(wide []float32, c []uint16)) {

@@ -33,6 +33,7 @@ type pairProblem struct {
 	transA, transB, acc, rounded bool
 	m, n, k, lda, ldb, ldc, from int
 	a, b                         []uint16
+	alpha                        float32
 	wideA, wideB                 []float32 // in place of a or b: it is what they round to
 	c32                          []float32
 	c16                          []uint16
@@ -41,8 +42,8 @@ type pairProblem struct {
 }
 
 func (p *pairProblem) String() string {
-	return fmt.Sprintf("%dx%dx%d transA=%t transB=%t acc=%t rounded=%t lda=%d ldb=%d ldc=%d, f32 a %t, b %t", p.m, p.n, p.k, p.transA,
-		p.transB, p.acc, p.rounded, p.lda, p.ldb, p.ldc, p.wideA != nil, p.wideB != nil)
+	return fmt.Sprintf("%dx%dx%d transA=%t transB=%t acc=%t rounded=%t lda=%d ldb=%d ldc=%d, f32 a %t, b %t, alpha=%g", p.m, p.n, p.k, p.transA,
+		p.transB, p.acc, p.rounded, p.lda, p.ldb, p.ldc, p.wideA != nil, p.wideB != nil, p.alpha)
 }
 
 func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool) *pairProblem {
@@ -64,6 +65,9 @@ func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool
 	}
 	p.a, p.lda = fill(m, k, transA, !transA)
 	p.b, p.ldb = fill(k, n, transB, transB)
+	if p.alpha = 1; r.IntN(2) == 0 {
+		p.alpha = -0.375
+	}
 	switch r.IntN(3) {
 	case 0:
 		p.wideA = rounding32(r, p.a)
@@ -99,7 +103,7 @@ func rounding32(r *rand.Rand, s []uint16) []float32 {
 }
 
 type pairMultiplier interface {
-	Bgemm(transA, transB bool, m, n, k int, a, b, c Matrix, acc bool) bool
+	Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool
 }
 
 // run computes with e and checks every word of C's memory against float64.
@@ -117,7 +121,7 @@ func (p *pairProblem) run(t *testing.T, e pairMultiplier) {
 	if p.wideB != nil {
 		b = F32(p.wideB, p.ldb)
 	}
-	if !e.Bgemm(p.transA, p.transB, p.m, p.n, p.k, a, b, c, p.acc) {
+	if !e.Bgemm(p.transA, p.transB, p.m, p.n, p.k, p.alpha, a, b, c, p.acc) {
 		t.Fatalf("%v: not done", p)
 	}
 	sa, ka := p.lda, 1
@@ -136,7 +140,7 @@ func (p *pairProblem) run(t *testing.T, e pairMultiplier) {
 				size = math.Abs(want)
 			}
 			for l := range p.k {
-				x := wide(p.a[i*sa+l*ka]) * wide(p.b[l*kb+j*sb])
+				x := float64(p.alpha) * wide(p.a[i*sa+l*ka]) * wide(p.b[l*kb+j*sb])
 				want += x
 				size += math.Abs(x)
 			}
@@ -232,7 +236,7 @@ func TestPairsSameBits(t *testing.T) {
 				if p.rounded {
 					to = BF16(half, p.n)
 				}
-				NewOn(team).Bgemm(p.transA, p.transB, p.m, p.n, p.k, BF16(p.a, p.lda), BF16(p.b, p.ldb), to, false)
+				NewOn(team).Bgemm(p.transA, p.transB, p.m, p.n, p.k, p.alpha, BF16(p.a, p.lda), BF16(p.b, p.ldb), to, false)
 				team.Close()
 				for i, h := range half {
 					if p.rounded {
@@ -264,7 +268,7 @@ func TestPairsRefused(t *testing.T) {
 		{1, 4, 4, 4, 4, false, false}, {4, 1, 4, 4, 1, false, false}, {4, 4, 3, 4, 4, false, false},
 		{4, 4, 4, 5, 4, false, false}, {4, 4, 4, 4, 5, false, true}, {4, 4, 0, 4, 4, false, false},
 	} {
-		if e.Bgemm(s.transA, s.transB, s.m, s.n, s.k, BF16(a, s.lda), BF16(b, s.ldb), F32(c, 4), false) {
+		if e.Bgemm(s.transA, s.transB, s.m, s.n, s.k, 1, BF16(a, s.lda), BF16(b, s.ldb), F32(c, 4), false) {
 			t.Errorf("%+v was done", s)
 		}
 	}

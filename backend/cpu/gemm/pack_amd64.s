@@ -800,3 +800,31 @@ panels51:
 done52:
 	VZEROUPPER
 	RET
+
+// func roundRow(dst unsafe.Pointer, src unsafe.Pointer, n int)
+TEXT ·roundRow(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+loop53:
+	SUBQ $16, CX
+	JLT tail54
+	VMOVUPS 0(SI), Z0
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc8 // VCVTNEPS2BF16 Z0, Y1
+	VMOVDQU Y1, 0(DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
+	JMP loop53
+tail54:
+	ADDQ $16, CX
+	JEQ done55
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K1
+	VMOVUPS.Z 0(SI), K1, Z0
+	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc8 // VCVTNEPS2BF16 Z0, Y1
+	VMOVDQU16 Y1, K1, 0(DI)
+done55:
+	VZEROUPPER
+	RET
