@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
@@ -29,27 +30,40 @@ func init() {
 type attentionTiles struct {
 	kernels.Attention
 	visibility
-	group   int // heads that share a key head
-	queries int // of a tile
+	group   int  // heads that share a key head
+	queries int  // of a tile
+	half    bool // products take bfloat16 as it is, and round weights to it, as PyTorch's do
 }
 
-func tilesOf(k kernels.Attention, indices []tensor.Arg) *attentionTiles {
+func tilesOf(k kernels.Attention, indices []tensor.Arg, operands ...tensor.Arg) *attentionTiles {
 	group := k.Heads / max(1, k.KVHeads)
 	rows := min(max(fewestRows, k.T/8), mostRows)
-	return &attentionTiles{k, seeing(k, slices[float32](indices).i), group, max(1, rows/max(1, group))}
+	a := &attentionTiles{k, seeing(k, slices[float32](indices).i), group, max(1, rows/max(1, group)), gemm.HasBF16()}
+	for _, x := range operands {
+		a.half = a.half && x.DType == tensor.BF16
+	}
+	return a
+}
+
+// tileRows are rows [rows, dim] of a tile in float32, or in bfloat16 as they were stored.
+type tileRows struct {
+	wide []float32
+	half []uint16
 }
 
 // A tile is a block of queries of one sequence and key head, and what it works on.
 type attentionTile struct {
 	*attentionTiles
-	s              *scratch
-	b, head        int // sequence and key head
-	lo, hi         int // queries
-	seenBy         extent
-	rows           int
-	q, out, scores []float32 // [rows, dim], [rows, dim], [rows, tileKeys]
-	dy, dscores    []float32 // of the gradients
-	lse, delta     []float32 // [rows]
+	s           *scratch
+	b, head     int // sequence and key head
+	lo, hi      int // queries
+	seenBy      extent
+	rows        int
+	q, dy       tileRows
+	wide        []float32 // [rows, dim]: rows that a product does not take in bfloat16
+	out, scores []float32 // [rows, dim], [rows, tileKeys]
+	dscores     []float32 // of the gradients
+	lse, delta  []float32 // [rows]
 }
 
 // queryTiles calls f for every block of queries, those that see the most first.
@@ -59,7 +73,7 @@ func (a *attentionTiles) queryTiles(w *work, f func(t *attentionTile)) {
 		block, rest := blocks-1-task/(a.Batch*a.KVHeads), task%(a.Batch*a.KVHeads)
 		t := &attentionTile{attentionTiles: a, s: s, b: rest / a.KVHeads, head: rest % a.KVHeads}
 		t.take()
-		t.out = s.take(len(t.q))
+		t.out = s.take(len(t.wide))
 		clear(t.out)
 		t.move(block * a.queries)
 		f(t)
@@ -69,13 +83,22 @@ func (a *attentionTiles) queryTiles(w *work, f func(t *attentionTile)) {
 // take reserves what every tile needs.
 func (t *attentionTile) take() {
 	rows := min(t.queries, t.T) * t.group
-	t.q, t.scores, t.lse = t.s.take(rows*t.HeadDim), t.s.take(rows*tileKeys), t.s.take(rows)
+	t.q, t.wide = t.takeRows(rows), t.s.take(rows*t.HeadDim)
+	t.scores, t.lse = t.s.take(rows*tileKeys), t.s.take(rows)
+}
+
+func (t *attentionTile) takeRows(rows int) tileRows {
+	if !t.half {
+		return tileRows{wide: t.s.take(rows * t.HeadDim)}
+	}
+	memory := t.s.take((rows*t.HeadDim + 1) / 2)
+	return tileRows{half: unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(memory))), rows*t.HeadDim)}
 }
 
 // takeGrad reserves what the tiles of gradients need besides.
 func (t *attentionTile) takeGrad() {
 	rows := min(t.queries, t.T) * t.group
-	t.dy, t.dscores, t.delta = t.s.take(rows*t.HeadDim), t.s.take(rows*tileKeys), t.s.take(rows)
+	t.dy, t.dscores, t.delta = t.takeRows(rows), t.s.take(rows*tileKeys), t.s.take(rows)
 }
 
 // move sets the tile's queries to those from lo on.
@@ -93,18 +116,36 @@ func (t *attentionTile) eachQuery(f func(at, row int)) {
 	}
 }
 
-// gather copies the tile's rows of a [batch, t, heads, dim] tensor, times alpha.
-func (t *attentionTile) gather(dst []float32, x tensor.Arg, alpha float32) {
+// gather copies the tile's rows of a [batch, t, heads, dim] tensor.
+func (t *attentionTile) gather(dst tileRows, x tensor.Arg) {
+	n := t.group * t.HeadDim
+	if t.half {
+		src := elements[uint16](x)
+		t.eachQuery(func(at, row int) { copy(dst.half[row*t.HeadDim:][:n], src[at:]) })
+		return
+	}
+	t.widen(dst.wide, x)
+}
+
+// widen is gather to float32.
+func (t *attentionTile) widen(dst []float32, x tensor.Arg) {
 	n := t.group * t.HeadDim
 	if x.DType == tensor.F32 {
 		src := f32s(x)
 		t.eachQuery(func(at, row int) { copy(dst[row*t.HeadDim:][:n], src[at:]) })
-	} else {
-		t.eachQuery(func(at, row int) { t.s.loadInto(dst[row*t.HeadDim:][:n], x, at) })
+		return
 	}
-	if dst = dst[:t.rows*t.HeadDim]; alpha != 1 {
-		vec.Scale(dst, dst, alpha)
+	t.eachQuery(func(at, row int) { t.s.loadInto(dst[row*t.HeadDim:][:n], x, at) })
+}
+
+// inF32 is the tile's rows widened.
+func (t *attentionTile) inF32(x tileRows) []float32 {
+	if !t.half {
+		return x.wide
 	}
+	n := t.rows * t.HeadDim
+	vec.FromBF16(t.wide[:n], x.half[:n])
+	return t.wide
 }
 
 // scatter is the inverse of gather, with a factor for every row.
@@ -153,21 +194,37 @@ func (t *attentionTile) key(j int) int {
 	return ((t.b*t.S+j)*t.KVHeads + t.head) * t.HeadDim
 }
 
-// timesKeys: dst [rows, n] = x [rows, dim] times the transposed keys [j, j+n) of k.
-func (t *attentionTile) timesKeys(dst, x []float32, k tensor.Arg, j, n int) {
-	t.s.gemm.Sgemm(false, true, t.rows, n, t.HeadDim, x, t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim), dst, n,
-		false)
+// timesKeys: dst [rows, n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k.
+func (t *attentionTile) timesKeys(dst []float32, alpha float32, x tileRows, k tensor.Arg, j, n int) {
+	d, keys := t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim)
+	if t.half && t.s.gemm.Bgemm(false, true, t.rows, n, d, alpha, gemm.BF16(x.half, d), keys, gemm.F32(dst, n), false) {
+		return
+	}
+	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, t.inF32(x), d, keys, dst, n, false)
 }
 
 // addKeys: dst [rows, dim] += weights [rows, n] times the rows [j, j+n) of k.
 func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, j, n int) {
-	t.s.gemm.Sgemm(false, false, t.rows, t.HeadDim, n, weights, n, matrix(k, t.key(j), t.KVHeads*t.HeadDim), dst,
-		t.HeadDim, true)
+	d, keys := t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim)
+	if t.half && t.s.gemm.Bgemm(false, false, t.rows, d, n, 1, gemm.F32(weights, n), keys, gemm.F32(dst, d), true) {
+		return
+	}
+	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, n, keys, dst, d, true)
 }
 
-// score sets scores to q·k, -Inf where a key is not seen.
+// addRows: dst [n, dim] += weights [rows, n], transposed, times the tile's rows x.
+func (t *attentionTile) addRows(dst, weights []float32, x tileRows, n int) {
+	d := t.HeadDim
+	if t.half &&
+		t.s.gemm.Bgemm(true, false, n, d, t.rows, 1, gemm.F32(weights, n), gemm.BF16(x.half, d), gemm.F32(dst, d), true) {
+		return
+	}
+	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, n, gemm.F32(t.inF32(x), d), dst, d, true)
+}
+
+// score sets scores to Scale q·k, -Inf where a key is not seen.
 func (t *attentionTile) score(k tensor.Arg, j, n int, all bool) {
-	t.timesKeys(t.scores, t.q, k, j, n)
+	t.timesKeys(t.scores, t.Scale, t.q, k, j, n)
 	if all {
 		return
 	}
@@ -187,12 +244,12 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	if !a[1].IsNil() {
 		lse = f32s(a[1])
 	}
-	tilesOf(k, a[5:9]).queryTiles(w, func(t *attentionTile) {
+	tilesOf(k, a[5:9], q, key, value).queryTiles(w, func(t *attentionTile) {
 		highest, sum := t.s.take(t.rows), t.s.take(t.rows)
 		for r := range highest {
 			highest[r], sum[r] = negInf, 0
 		}
-		t.gather(t.q, q, k.Scale)
+		t.gather(t.q, q)
 		t.keys(func(j, n int, all bool) {
 			t.score(key, j, n, all)
 			for r := range t.rows {
@@ -249,19 +306,21 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		return false
 	}
 	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
-	tilesOf(kernels.Attention(k), a[8:12]).queryTiles(w, func(t *attentionTile) {
+	tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value).queryTiles(w, func(t *attentionTile) {
 		t.takeGrad()
-		t.gather(t.dy, dy, 1)
-		t.gather(t.q, y, 1) // for delta only
+		t.gather(t.dy, dy)
+		t.widen(t.out, y) // for delta only
+		grad := t.inF32(t.dy)
 		for r := range t.rows {
 			at, d := t.statistic(r), k.HeadDim
-			t.delta[r] = float32(vec.Dot(t.dy[r*d:(r+1)*d], t.q[r*d:(r+1)*d]))
+			t.delta[r] = float32(vec.Dot(grad[r*d:(r+1)*d], t.out[r*d:(r+1)*d]))
 			t.lse[r], delta[at] = lse[at], t.delta[r]
 		}
-		t.gather(t.q, q, k.Scale)
+		clear(t.out)
+		t.gather(t.q, q)
 		t.keys(func(j, n int, all bool) {
 			t.score(key, j, n, all)
-			t.timesKeys(t.dscores, t.dy, value, j, n)
+			t.timesKeys(t.dscores, 1, t.dy, value, j, n)
 			t.probabilities(n)
 			t.addKeys(t.out, t.dscores, key, j, n)
 		})
@@ -275,7 +334,7 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		return false
 	}
 	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
-	tiles, d := tilesOf(kernels.Attention(k), a[8:12]), k.HeadDim
+	tiles, d := tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value), k.HeadDim
 	blocks := (k.S + tileKeys - 1) / tileKeys
 	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
 		block, rest := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
@@ -292,20 +351,20 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 			if n == 0 {
 				continue
 			}
-			t.gather(t.q, q, k.Scale) // with which dk is scaled too
-			t.gather(t.dy, dy, 1)
+			t.gather(t.q, q)
+			t.gather(t.dy, dy)
 			for r := range t.rows {
 				t.lse[r], t.delta[r] = lse[t.statistic(r)], delta[t.statistic(r)]
 			}
 			t.score(key, j, n, everybody)
-			t.timesKeys(t.dscores, t.dy, value, j, n)
+			t.timesKeys(t.dscores, 1, t.dy, value, j, n)
 			t.probabilities(n)
-			s.gemm.Sgemm(true, false, n, d, t.rows, t.scores, n, gemm.F32(t.dy, d), sumV, d, true)
-			s.gemm.Sgemm(true, false, n, d, t.rows, t.dscores, n, gemm.F32(t.q, d), sumK, d, true)
+			t.addRows(sumV, t.scores, t.dy, n)
+			t.addRows(sumK, t.dscores, t.q, n)
 		}
 		for i := range all {
 			at := t.key(j + i)
-			copy(s.store(dk, at, at+d), sumK[i*d:])
+			vec.Scale(s.store(dk, at, at+d), sumK[i*d:(i+1)*d], k.Scale)
 			copy(s.store(dv, at, at+d), sumV[i*d:])
 		}
 	})

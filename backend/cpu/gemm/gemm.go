@@ -205,6 +205,12 @@ func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int
 	w.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
 }
 
+// SgemmAlpha is Sgemm with the product times alpha.
+func (w *Workspace) SgemmAlpha(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix,
+	c []float32, ldc int, acc bool) {
+	w.run(newProduct(transA, transB, m, n, k, alpha, a, lda, b, c, ldc, acc))
+}
+
 func (w *Workspace) run(p product) {
 	if w.kernel == nil {
 		w.kernel = &kernels[0]
