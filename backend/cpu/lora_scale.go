@@ -1,10 +1,16 @@
 package cpu
 
-import "github.com/agora-ml/agora/internal/kernels"
+import (
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
 
 func init() {
 	plain(loraScale[float32], loraScale[float64])
 	plain(loraScaleGrad[float32], loraScaleGrad[float64])
+	fast(vectorLoRAScale)
+	fast(vectorLoRAScaleGrad)
 }
 
 // loraScale: bs[o, j] = alpha s_i b[o, j] for the columns j of module i.
@@ -68,4 +74,85 @@ func loraScaleGrad[F float](w *work, k kernels.LoRAScaleGrad, a args[F]) {
 			ds[n] = g
 		}
 	})
+}
+
+// loraParts calls f for the columns [lo, hi), of row o, that are a module's, with its number and the place of
+// its element of s.
+func loraParts(k kernels.LoRAScale, o int, f func(module, at, lo, hi int)) {
+	rank := k.Rank / k.Modules
+	for module := range k.Modules {
+		lo := o*k.Rank + module*rank
+		f(module, loraModule(k, o, module*rank), lo, lo+rank)
+	}
+}
+
+func vectorLoRAScale(w *work, k kernels.LoRAScale, a []tensor.Arg) bool {
+	if !allF32(a) {
+		return false
+	}
+	bs, b, s := f32s(a[0]), f32s(a[1]), f32s(a[2])
+	w.team.Rows(k.Out, max(1, grain/k.Rank), func(lo, hi int) {
+		for o := lo; o < hi; o++ {
+			loraParts(k, o, func(_, at, lo, hi int) { vec.Scale(bs[lo:hi], b[lo:hi], k.Alpha*s[at]) })
+		}
+	})
+	return true
+}
+
+// loraSumRows is how many rows' part of a scalar's gradient is summed at a time.
+const loraSumRows = 64
+
+func vectorLoRAScaleGrad(w *work, k kernels.LoRAScaleGrad, a []tensor.Arg) bool {
+	if !allF32(a) {
+		return false
+	}
+	var db, ds []float32
+	if !a[0].IsNil() {
+		db = f32s(a[0])
+	}
+	if !a[1].IsNil() {
+		ds = f32s(a[1])
+	}
+	dbs, b, s := f32s(a[2]), f32s(a[3]), f32s(a[4])
+	shape := kernels.LoRAScale{Out: k.Out, Rank: k.Rank, Modules: k.Modules, PerOutput: k.PerOutput}
+	add := func(at int, sum float64) {
+		g := float32(float64(k.Alpha) * sum)
+		if k.Acc {
+			g += ds[at]
+		}
+		ds[at] = g
+	}
+	chunks := (k.Out + loraSumRows - 1) / loraSumRows
+	sums := make([]float64, chunks*k.Modules) // of each chunk, where one s is a module's
+	w.team.Run(chunks, func(_, chunk int) {
+		for o := chunk * loraSumRows; o < min((chunk+1)*loraSumRows, k.Out); o++ {
+			loraParts(shape, o, func(module, at, lo, hi int) {
+				if db != nil {
+					if alpha := k.Alpha * s[at]; k.Acc {
+						vec.Axpy(db[lo:hi], dbs[lo:hi], alpha)
+					} else {
+						vec.Scale(db[lo:hi], dbs[lo:hi], alpha)
+					}
+				}
+				switch {
+				case ds == nil:
+				case k.PerOutput:
+					add(at, vec.Dot(dbs[lo:hi], b[lo:hi]))
+				default:
+					sums[chunk*k.Modules+module] += vec.Dot(dbs[lo:hi], b[lo:hi])
+				}
+			})
+		}
+	})
+	if ds == nil || k.PerOutput {
+		return true
+	}
+	for module := range k.Modules {
+		sum := 0.0
+		for chunk := range chunks {
+			sum += sums[chunk*k.Modules+module]
+		}
+		add(module, sum)
+	}
+	return true
 }

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	plain(rope[float32], rope[float64])
-	fast(ropeF32)
+	fast(vectorRoPE)
 }
 
 // rope: y1 = x1 cos - sign x2 sin, y2 = x2 cos + sign x1 sin for the pairs (j, j+dim/2)
@@ -49,27 +49,22 @@ func ropePosition(k kernels.RoPE, positions []int32, r int) int {
 	return max(p, -1)
 }
 
-func ropeF32(w *work, k kernels.RoPE, a []tensor.Arg) bool {
-	if !allF32(a) {
+func vectorRoPE(w *work, k kernels.RoPE, a []tensor.Arg) bool {
+	if !atMost32Bits(a) || a[2].DType != tensor.F32 {
 		return false
 	}
-	y, x, table := f32s(a[0]), f32s(a[1]), f32s(a[2])
+	table := f32s(a[2])
 	var positions []int32
 	if !a[3].IsNil() {
 		positions = elements[int32](a[3])
 	}
-	row := k.Heads * k.Dim
-	w.team.Rows(k.Rows, max(1, grain/row), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			to := y[r*row : (r+1)*row]
-			if p := ropePosition(k, positions, r); p >= 0 {
-				vec.RoPERow(to, x[r*row:(r+1)*row], table[p*k.Dim:(p+1)*k.Dim], k.Sign)
-				continue
-			}
-			for i := range to {
-				to[i] = float32(math.NaN())
-			}
+	w.rows(k.Rows, k.Heads*k.Dim, func(s *scratch, r, lo, hi int) {
+		to := s.store(a[0], lo, hi)
+		if p := ropePosition(k, positions, r); p >= 0 {
+			vec.RoPERow(to, s.load(a[1], lo, hi), table[p*k.Dim:(p+1)*k.Dim], k.Sign)
+			return
 		}
+		fillWith(to, float32(math.NaN()))
 	})
 	return true
 }
