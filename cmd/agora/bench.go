@@ -18,7 +18,7 @@ func benchCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(benchDispatchCommand(), benchGEMMCommand(), benchStepCommand())
+	c.AddCommand(benchDispatchCommand(), benchGEMMCommand(), benchStepCommand(), benchGenerateCommand())
 	return c
 }
 

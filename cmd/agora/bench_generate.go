@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/printable"
+	"github.com/agora-ml/agora/tensor"
+)
+
+func benchGenerateCommand() *cobra.Command {
+	var o bench.GenerateOptions
+	var memoryLimit memorySize
+	var shape, dtype, computeDType string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "generate",
+		Short: "Measure how fast a model of some shape reads a prompt and writes on",
+		Long: `Makes a model with random weights, so that no file is needed, has it continue prompts of random
+words by the code of agora generate, and tells the time until the first token, tokens/s after it, and how many
+bytes of weights a second that is.
+
+--shape is ` + strings.Join(bench.ShapeNames(), ", ") + `,
+a config.json or a model's folder.`,
+		Example: "  agora bench generate --shape 110m --dtype bf16\n" +
+			"  agora bench generate --shape 1.1b --dtype q4 --prompt 512 --rows 8",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if o.Model, _, err = bench.ReadShape(shape); err != nil {
+				return fmt.Errorf("--shape: %w", err)
+			}
+			if o.Storage.DType, err = tensor.ParseDType(dtype); err != nil {
+				return fmt.Errorf("--dtype: %w", err)
+			}
+			if computeDType != "" {
+				if o.Storage.ComputeDType, err = tensor.ParseDType(computeDType); err != nil {
+					return fmt.Errorf("--compute-dtype: %w", err)
+				}
+			}
+			o.MemoryLimit = int(memoryLimit)
+			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
+			r, err := bench.MeasureGenerate(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			printGeneration(c.OutOrStdout(), r)
+			return nil
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&shape, "shape", "15m", "the model: a name, a config.json or a folder")
+	fl.StringVar(&dtype, "dtype", "f32", "storage of weights: f32, bf16, f16, q8 or q4")
+	fl.StringVar(&computeDType, "compute-dtype", "", "storage of activations with dtype q8 or q4 (default f32)")
+	fl.IntVar(&o.Prompt, "prompt", 64, "tokens of a prompt")
+	fl.IntVar(&o.Tokens, "tokens", 64, "tokens that follow it")
+	fl.IntVar(&o.Rows, "rows", 1, "prompts at once")
+	fl.IntVar(&o.Rounds, "rounds", 5, "measurements, of which the median counts, and the best")
+	fl.StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
+	fl.IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
+	fl.Var(&memoryLimit, "memory-limit", memoryLimitUsage)
+	fl.BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printGeneration(w io.Writer, r bench.Generation) {
+	line := func(name, format string, values ...any) {
+		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, values...)...)
+	}
+	line("device", "%s", printable.Name(r.Device))
+	line("model", "%s, %s, activations in %s: %d parameters", printable.Name(r.Model), r.DType, r.ComputeDType, r.Parameters)
+	line("texts", "%d at once, %d tokens, then %d", r.Rows, r.Prompt, r.Tokens)
+	line("first token", "%.1f ms median, %.1f best of %d rounds: %.1f tokens/s of the prompts, %.1f best", r.First,
+		r.BestFirst, r.Rounds, r.PromptRate, r.BestPrompt)
+	line("tokens/s", "%.1f median, %.1f best", r.Rate, r.Best)
+	line("weights", "%.1f MiB for each token: %.2f GB/s", float64(r.Weights)/(1<<20), r.Bandwidth)
+	line("tensors", "%.1f MiB at most, %.1f MiB of the kernels' scratch", float64(r.PeakBytes)/(1<<20),
+		float64(r.ScratchBytes)/(1<<20))
+}

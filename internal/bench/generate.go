@@ -1,0 +1,130 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// GenerateOptions say what generation is measured, and how long.
+type GenerateOptions struct {
+	Model       string // whatever llama.ReadShape takes
+	Storage     llama.LoadOptions
+	Device      string // as device.Open takes it
+	Threads     int    // of the CPU; 0: all
+	MemoryLimit int    // bytes; 0: what is free
+	Prompt      int    // tokens of each
+	Tokens      int    // that follow each
+	Rows        int    // prompts at once
+	Rounds      int
+	Notice      func(line string)
+}
+
+// Generation is how fast a model reads a prompt and writes on. All rates are medians over rounds, and the best.
+type Generation struct {
+	Device       string `json:"device"`
+	Model        string `json:"model"`
+	DType        string `json:"dtype"`
+	ComputeDType string `json:"compute_dtype"` // of the activations
+	Parameters   int    `json:"parameters"`
+	Weights      int    `json:"weight_bytes"` // that each token reads: all but the embedding, unless it is the head too
+	Prompt       int    `json:"prompt"`
+	Tokens       int    `json:"tokens"`
+	Rows         int    `json:"rows"`
+	Rounds       int    `json:"rounds"`
+
+	First        float64 `json:"first_token_ms"`
+	BestFirst    float64 `json:"best_first_token_ms"`
+	PromptRate   float64 `json:"prompt_tokens_per_s"` // of all rows
+	BestPrompt   float64 `json:"best_prompt_tokens_per_s"`
+	Rate         float64 `json:"tokens_per_s"` // of all rows, of those after the first
+	Best         float64 `json:"best_tokens_per_s"`
+	Bandwidth    float64 `json:"gb_per_s"` // of weights, at that rate
+	PeakBytes    int     `json:"peak_bytes"`
+	ScratchBytes int     `json:"scratch_bytes"`
+}
+
+// MeasureGenerate makes a model with random weights and has it continue prompts of random words, greedily, as
+// agora generate would, but for an end: each text has as many tokens as are asked for.
+func MeasureGenerate(ctx context.Context, o GenerateOptions) (r Generation, err error) {
+	shape, err := llama.ReadShape(o.Model)
+	if err != nil {
+		return r, err
+	}
+	for _, f := range []struct {
+		name           string
+		value, atLeast int
+	}{{"prompt", o.Prompt, 1}, {"tokens", o.Tokens, 2}, {"rows", o.Rows, 1}, {"rounds", o.Rounds, 1}} {
+		if f.value < f.atLeast || f.value > 1<<20 {
+			return r, fmt.Errorf("--%s: want %d to %d, got %d", f.name, f.atLeast, 1<<20, f.value)
+		}
+	}
+	if n := o.Prompt + o.Tokens; n > shape.MaxPositions {
+		return r, fmt.Errorf("--prompt and --tokens: want at most %d together, which %s takes, got %d",
+			shape.MaxPositions, o.Model, n)
+	}
+	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice}
+	d, err := device.OpenWith(o.Device, open)
+	if err != nil {
+		return r, err
+	}
+	err = r.measure(ctx, d, shape, o)
+	return r, closeAfter(d, err)
+}
+
+func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.Config, o GenerateOptions) error {
+	m, err := randomModel(d, shape, o.Storage)
+	if err != nil {
+		return err
+	}
+	*r = Generation{
+		Device: d.Name(), Model: o.Model, DType: o.Storage.DType.String(), ComputeDType: m.DType().String(),
+		Prompt: o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds,
+	}
+	for _, p := range nn.Params(m) {
+		r.Parameters += p.Value.Numel()
+		if p != m.Embedding.Weight || shape.Tied {
+			r.Weights += p.Value.DType().Bytes(p.Value.Numel())
+		}
+	}
+	words := random.NewStream(1, random.Test, 1, 0)
+	prompts := make([][]int32, o.Rows)
+	for i := range prompts {
+		for range o.Prompt {
+			prompts[i] = append(prompts[i], int32(words.IntN(shape.Vocab)))
+		}
+	}
+	var first, rest []float64 // ms
+	d.Trim()
+	d.ResetPeak()
+	for round := range o.Rounds + 1 { // the first compiles, and fills the caches
+		begin := time.Now()
+		var began time.Time // the second token
+		for _, err := range m.GenerateBatch(ctx, prompts, llama.GenerateOptions{MaxTokens: o.Tokens}) {
+			if err != nil {
+				return err
+			}
+			if began.IsZero() {
+				began = time.Now()
+			}
+		}
+		if round > 0 {
+			first, rest = append(first, ms(began.Sub(begin))), append(rest, ms(time.Since(began)))
+		}
+	}
+	r.First, r.BestFirst = median(first), slices.Min(first)
+	perSecond := func(tokens int, ms float64) float64 { return float64(tokens*o.Rows) / ms * 1e3 }
+	r.PromptRate, r.BestPrompt = perSecond(o.Prompt, r.First), perSecond(o.Prompt, r.BestFirst)
+	r.Rate, r.Best = perSecond(o.Tokens-1, median(rest)), perSecond(o.Tokens-1, slices.Min(rest))
+	r.Bandwidth = r.Rate / float64(o.Rows) * float64(r.Weights) / 1e9
+	stats := d.Stats()
+	r.PeakBytes, r.ScratchBytes = stats.Peak, stats.Scratch
+	return d.Err()
+}
