@@ -14,7 +14,8 @@ func gemmVector() *File {
 	return f
 }
 
-// dots writes the product of four rows and a vector: two accumulators a row.
+// dots writes the product of four rows and a vector, row after row: memory that is read in one stream is
+// fetched by the hardware before it is asked for, that of four rows side by side is not. Four accumulators.
 func (f *File) dots(s store) {
 	name := "dots" + s.name
 	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
@@ -22,47 +23,52 @@ func (f *File) dots(s store) {
 		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
 		Arg{"k", "int"})
 	f.I("MOVQ", f.Arg("sum"), "DI")
-	f.I("MOVQ", f.Arg("x"), "SI")
-	f.I("MOVQ", f.Arg("b"), "DX")
+	f.I("MOVQ", f.Arg("b"), "R8")
 	f.I("MOVQ", f.Arg("ld"), "BX")
+	f.I("MOVQ", Imm(4), "R9")
+	row, loop, rest, end := f.NewLabel("row"), f.NewLabel("loop"), f.NewLabel("rest"), f.NewLabel("end")
+	f.Label(row)
+	f.I("MOVQ", f.Arg("x"), "SI")
+	f.I("MOVQ", "R8", "DX")
 	f.I("MOVQ", f.Arg("k"), "CX")
-	f.I("LEAQ", Idx(0, "BX", "BX", 2), "R8")
-	for r := range 8 {
+	for r := range 4 {
 		f.I("VXORPS", Y(r), Y(r), Y(r))
 	}
-	row := func(i, off int) string {
-		return []string{Mem(off, "DX"), Idx(off, "DX", "BX", 1), Idx(off, "DX", "BX", 2), Idx(off, "DX", "R8", 1)}[i]
+	step := func(vectors int) {
+		for v := range vectors {
+			f.load(s, Mem(8*s.bytes*v, "DX"), Y(4+v))
+		}
+		for v := range vectors {
+			f.I("VFMADD231PS", Mem(32*v, "SI"), Y(4+v), Y(v))
+		}
+		f.I("ADDQ", Imm(32*vectors), "SI")
+		f.I("ADDQ", Imm(8*s.bytes*vectors), "DX")
+		f.I("SUBQ", Imm(8*vectors), "CX")
 	}
-	loop := f.NewLabel("loop")
+	f.I("SUBQ", Imm(32), "CX")
+	f.I("JLT", rest)
 	f.I("PCALIGN", Imm(32))
 	f.Label(loop)
-	f.I("VMOVUPS", Mem(0, "SI"), Y(8))
-	f.I("VMOVUPS", Mem(32, "SI"), Y(9))
-	for i := range 4 {
-		for h := range 2 {
-			m := row(i, 8*s.bytes*h)
-			if s.name == "F32" {
-				f.I("VFMADD231PS", m, Y(8+h), Y(2*i+h))
-				continue
-			}
-			f.load(s, m, Y(10+h))
-			f.I("VFMADD231PS", Y(10+h), Y(8+h), Y(2*i+h))
-		}
+	step(4)
+	f.I("JGE", loop)
+	f.Label(rest)
+	f.I("ADDQ", Imm(32), "CX")
+	f.I("JEQ", end)
+	step(2)
+	f.Label(end)
+	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
+		f.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
 	}
-	f.I("ADDQ", Imm(64), "SI")
-	f.I("ADDQ", Imm(16*s.bytes), "DX")
-	f.I("SUBQ", Imm(16), "CX")
-	f.I("JGT", loop)
-	for i := range 4 {
-		f.I("VADDPS", Y(2*i+1), Y(2*i), Y(2*i))
-	}
-	f.I("VHADDPS", Y(2), Y(0), Y(0))
-	f.I("VHADDPS", Y(6), Y(4), Y(4))
-	f.I("VHADDPS", Y(4), Y(0), Y(0))
 	f.I("VEXTRACTF128", Imm(1), Y(0), X(1))
 	f.I("VADDPS", X(1), X(0), X(0))
-	f.I("VADDPS", Mem(0, "DI"), X(0), X(0))
-	f.I("VMOVUPS", X(0), Mem(0, "DI"))
+	f.I("VHADDPS", X(0), X(0), X(0))
+	f.I("VHADDPS", X(0), X(0), X(0))
+	f.I("VADDSS", Mem(0, "DI"), X(0), X(0))
+	f.I("VMOVSS", X(0), Mem(0, "DI"))
+	f.I("ADDQ", Imm(4), "DI")
+	f.I("ADDQ", "BX", "R8")
+	f.I("DECQ", "R9")
+	f.I("JNE", row)
 	f.Return()
 }
 
