@@ -11,7 +11,94 @@ func gemmVector() *File {
 		f.axpys(s, 4)
 		f.axpys(s, 1)
 	}
+	f.dotBlocks("Q8", 34, func() {
+		for i := range 4 {
+			f.quarter(i, Mem(2+8*i, "DX"))
+		}
+	})
+	f.dotBlocks("Q4", 18, func() {
+		f.I("VMOVDQU", Mem(2, "DX"), "X4")
+		f.I("VPSRLW", Imm(4), "X4", "X5")
+		for i, half := range []string{"X4", "X5"} {
+			f.I("VPAND", "X9", half, half)
+			f.I("VPSUBB", "X10", half, half)
+			f.quarter(2*i, half)
+			f.I("VPSRLDQ", Imm(8), half, half)
+			f.quarter(2*i+1, half)
+		}
+	})
 	return f
+}
+
+// quarter adds eight of a block's numbers, from signed bytes, times the vector: as dots adds them, so that the sum
+// has the bits of that over the widened row.
+func (f *File) quarter(i int, from string) {
+	f.I("VPMOVSXBD", from, "Y6")
+	f.I("VCVTDQ2PS", "Y6", "Y6")
+	f.I("VMULPS", "Y8", "Y6", "Y6")
+	f.I("VFMADD231PS", Mem(32*i, "SI"), "Y6", Y(i))
+}
+
+// dotBlocks is dots for a matrix in blocks of 32 numbers, size bytes each, whose scale is put in Y8.
+func (f *File) dotBlocks(store string, size int, block func()) {
+	name := "dots" + store
+	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
+		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"})
+	for i, bytes := range []uint32{0x0f0f0f0f, 0x08080808} { // of Q4: the lower halves of bytes, and eights
+		f.I("MOVL", fmt.Sprintf("$0x%08x", bytes), "AX")
+		f.I("VMOVD", "AX", X(9+i))
+		f.I("VPBROADCASTD", X(9+i), X(9+i))
+	}
+	row, loop := f.NewLabel("row"), f.NewLabel("loop")
+	f.rows(row)
+	f.I("PCALIGN", Imm(32))
+	f.Label(loop)
+	f.I("MOVWLZX", Mem(0, "DX"), "AX")
+	f.I("VMOVD", "AX", "X8")
+	f.I("VCVTPH2PS", "X8", "X8")
+	f.I("VBROADCASTSS", "X8", "Y8")
+	block()
+	f.I("ADDQ", Imm(128), "SI")
+	f.I("ADDQ", Imm(size), "DX")
+	f.I("SUBQ", Imm(32), "CX")
+	f.I("JGT", loop)
+	f.nextRow(row)
+}
+
+// rows begins a loop over four rows, each with accumulators of zero in Y0 to Y3, x in SI, the row in DX and k
+// in CX.
+func (f *File) rows(row string) {
+	f.I("MOVQ", f.Arg("sum"), "DI")
+	f.I("MOVQ", f.Arg("b"), "R8")
+	f.I("MOVQ", f.Arg("ld"), "BX")
+	f.I("MOVQ", Imm(4), "R9")
+	f.Label(row)
+	f.I("MOVQ", f.Arg("x"), "SI")
+	f.I("MOVQ", "R8", "DX")
+	f.I("MOVQ", f.Arg("k"), "CX")
+	for r := range 4 {
+		f.I("VXORPS", Y(r), Y(r), Y(r))
+	}
+}
+
+// nextRow adds the accumulators to the row's sum and ends the loop.
+func (f *File) nextRow(row string) {
+	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
+		f.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
+	}
+	f.I("VEXTRACTF128", Imm(1), Y(0), X(1))
+	f.I("VADDPS", X(1), X(0), X(0))
+	f.I("VHADDPS", X(0), X(0), X(0))
+	f.I("VHADDPS", X(0), X(0), X(0))
+	f.I("VADDSS", Mem(0, "DI"), X(0), X(0))
+	f.I("VMOVSS", X(0), Mem(0, "DI"))
+	f.I("ADDQ", Imm(4), "DI")
+	f.I("ADDQ", "BX", "R8")
+	f.I("DECQ", "R9")
+	f.I("JNE", row)
+	f.Return()
 }
 
 // dots writes the product of four rows and a vector, row after row: memory that is read in one stream is
@@ -22,18 +109,8 @@ func (f *File) dots(s store) {
 	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
 		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
 		Arg{"k", "int"})
-	f.I("MOVQ", f.Arg("sum"), "DI")
-	f.I("MOVQ", f.Arg("b"), "R8")
-	f.I("MOVQ", f.Arg("ld"), "BX")
-	f.I("MOVQ", Imm(4), "R9")
 	row, loop, rest, end := f.NewLabel("row"), f.NewLabel("loop"), f.NewLabel("rest"), f.NewLabel("end")
-	f.Label(row)
-	f.I("MOVQ", f.Arg("x"), "SI")
-	f.I("MOVQ", "R8", "DX")
-	f.I("MOVQ", f.Arg("k"), "CX")
-	for r := range 4 {
-		f.I("VXORPS", Y(r), Y(r), Y(r))
-	}
+	f.rows(row)
 	step := func(vectors int) {
 		for v := range vectors {
 			f.load(s, Mem(8*s.bytes*v, "DX"), Y(4+v))
@@ -56,20 +133,7 @@ func (f *File) dots(s store) {
 	f.I("JEQ", end)
 	step(2)
 	f.Label(end)
-	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
-		f.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
-	}
-	f.I("VEXTRACTF128", Imm(1), Y(0), X(1))
-	f.I("VADDPS", X(1), X(0), X(0))
-	f.I("VHADDPS", X(0), X(0), X(0))
-	f.I("VHADDPS", X(0), X(0), X(0))
-	f.I("VADDSS", Mem(0, "DI"), X(0), X(0))
-	f.I("VMOVSS", X(0), Mem(0, "DI"))
-	f.I("ADDQ", Imm(4), "DI")
-	f.I("ADDQ", "BX", "R8")
-	f.I("DECQ", "R9")
-	f.I("JNE", row)
-	f.Return()
+	f.nextRow(row)
 }
 
 // axpys adds multiples of rows to a vector.

@@ -19,9 +19,10 @@ var kernels = func() []kernel {
 	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16, nil}
 	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32, nil}
 	vector := vectors{
-		dots:   [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsF32, dotsF16, dotsBF16},
-		axpys4: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
-		axpys1: [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
+		dots:      [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsF32, dotsF16, dotsBF16},
+		dotBlocks: [2]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsQ8, dotsQ4},
+		axpys4:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
+		axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
 	}
 	list = append([]kernel{{
 		name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,

@@ -1,6 +1,10 @@
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/agora-ml/agora/internal/quant"
+)
 
 // A vectorProduct is a product with one row or one column: y = alpha M x (+ y),
 // where M's rows are either what is summed over (dots) or what is summed (axpys).
@@ -100,6 +104,9 @@ const dotsMost = 32 << 10
 func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
 	m, k := &v.matrix, len(v.x)
 	if m.format.inBlocks() {
+		if w.dotBlocks(v, sum, j, rows) {
+			return
+		}
 		piece := w.widened(m, j, rows, 0, k)
 		m, j = &piece, 0
 	}
@@ -126,6 +133,30 @@ func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
 			sum[r] += v.x[l] * m.format.at(m.data, at+r*m.ld+l)
 		}
 	}
+}
+
+// dotBlocks is dotRows for a matrix in blocks; false: the kernel has no function for them.
+func (w *Workspace) dotBlocks(v *vectorProduct, sum *[4]float32, j, rows int) bool {
+	m, k := &v.matrix, len(v.x)
+	f := w.kernel.vectors.dotBlocks[m.format-formatQ8]
+	if f == nil || k%quant.Len != 0 {
+		return false
+	}
+	ld := m.ld / quant.Len * m.format.blockBytes()
+	if rows == 4 {
+		for l := 0; l < k; l += dotsMost {
+			f(sum, unsafe.Pointer(&v.x[l]), m.block(j*m.ld+l), ld, min(dotsMost, k-l))
+		}
+		return true
+	}
+	for r := range rows { // the same row four times
+		w.quad = [4]float32{}
+		for l := 0; l < k; l += dotsMost {
+			f(&w.quad, unsafe.Pointer(&v.x[l]), m.block((j+r)*m.ld+l), 0, min(dotsMost, k-l))
+		}
+		sum[r] = w.quad[0]
+	}
+	return true
 }
 
 // axpyRows is the number of rows that one call adds.

@@ -68,3 +68,17 @@ func axpysBF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n
 //
 //go:noescape
 func axpysBF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
+// dotsQ8 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+//
+//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsQ8(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+
+// dotsQ4 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+//
+//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsQ4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
