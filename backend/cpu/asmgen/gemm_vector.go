@@ -11,46 +11,85 @@ func gemmVector() *File {
 		f.axpys(s, 4)
 		f.axpys(s, 1)
 	}
-	f.dotBlocks("Q8", 34, func() {
+	f.dotBlocks("Q8", 34, func(quarter func(i int, from string)) {
 		for i := range 4 {
-			f.quarter(i, Mem(2+8*i, "DX"))
+			quarter(i, Mem(2+8*i, "DX"))
 		}
 	})
-	f.dotBlocks("Q4", 18, func() {
-		f.I("VMOVDQU", Mem(2, "DX"), "X4")
-		f.I("VPSRLW", Imm(4), "X4", "X5")
+	f.dotBlocks("Q4", 18, func(quarter func(i int, from string)) {
+		f.nibbles()
 		for i, half := range []string{"X4", "X5"} {
-			f.I("VPAND", "X9", half, half)
-			f.I("VPSUBB", "X10", half, half)
-			f.quarter(2*i, half)
+			quarter(2*i, half)
 			f.I("VPSRLDQ", Imm(8), half, half)
-			f.quarter(2*i+1, half)
+			quarter(2*i+1, half)
 		}
+	})
+	f.dotBlocks512("Q8", 34, func(half func(i int, from string)) {
+		half(0, Mem(2, "DX"))
+		half(1, Mem(18, "DX"))
+	})
+	f.dotBlocks512("Q4", 18, func(half func(i int, from string)) {
+		f.nibbles()
+		half(0, "X4")
+		half(1, "X5")
 	})
 	return f
 }
 
-// quarter adds eight of a block's numbers, from signed bytes, times the vector: as dots adds them, so that the sum
-// has the bits of that over the widened row.
-func (f *File) quarter(i int, from string) {
-	f.I("VPMOVSXBD", from, "Y6")
-	f.I("VCVTDQ2PS", "Y6", "Y6")
-	f.I("VMULPS", "Y8", "Y6", "Y6")
-	f.I("VFMADD231PS", Mem(32*i, "SI"), "Y6", Y(i))
+// nibbles puts the two halves of a block of Q4 into X4 and X5, as signed bytes.
+func (f *File) nibbles() {
+	f.I("VMOVDQU", Mem(2, "DX"), "X4")
+	f.I("VPSRLW", Imm(4), "X4", "X5")
+	for _, half := range []string{"X4", "X5"} {
+		f.I("VPAND", "X9", half, half)
+		f.I("VPSUBB", "X10", half, half)
+	}
 }
 
-// dotBlocks is dots for a matrix in blocks of 32 numbers, size bytes each, whose scale is put in Y8.
-func (f *File) dotBlocks(store string, size int, block func()) {
-	name := "dots" + store
-	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
-	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
-		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
-		Arg{"k", "int"})
-	for i, bytes := range []uint32{0x0f0f0f0f, 0x08080808} { // of Q4: the lower halves of bytes, and eights
+// nibbleConstants are what nibbles needs: the lower halves of bytes, and eights.
+func (f *File) nibbleConstants() {
+	for i, bytes := range []uint32{0x0f0f0f0f, 0x08080808} {
 		f.I("MOVL", fmt.Sprintf("$0x%08x", bytes), "AX")
 		f.I("VMOVD", "AX", X(9+i))
 		f.I("VPBROADCASTD", X(9+i), X(9+i))
 	}
+}
+
+// dotBlocks is dots for a matrix in blocks of 32 numbers, size bytes each. quarter adds eight of them, from signed
+// bytes, times the scale, as dots adds them: the sum has the bits of that over the widened row.
+func (f *File) dotBlocks(store string, size int, block func(quarter func(i int, from string))) {
+	f.blockLoop("dots"+store, size, "Y8", func() {
+		block(func(i int, from string) {
+			f.I("VPMOVSXBD", from, "Y6")
+			f.I("VCVTDQ2PS", "Y6", "Y6")
+			f.I("VMULPS", "Y8", "Y6", "Y6")
+			f.I("VFMADD231PS", Mem(32*i, "SI"), "Y6", Y(i))
+		})
+	}, func() {})
+}
+
+// dotBlocks512 is dotBlocks in AVX-512: each accumulator, Z0 and Z2, is two of dotBlocks' side by side.
+func (f *File) dotBlocks512(store string, size int, block func(half func(i int, from string))) {
+	f.blockLoop("dots"+store+"AVX512", size, "Z8", func() {
+		block(func(i int, from string) {
+			f.I("VPMOVSXBD", from, "Z6")
+			f.I("VCVTDQ2PS", "Z6", "Z6")
+			f.I("VMULPS", "Z8", "Z6", "Z6")
+			f.I("VFMADD231PS", Mem(64*i, "SI"), "Z6", Z(2*i))
+		})
+	}, func() {
+		f.I("VEXTRACTF64X4", Imm(1), "Z0", "Y1")
+		f.I("VEXTRACTF64X4", Imm(1), "Z2", "Y3")
+	})
+}
+
+// blockLoop writes a function over four rows of blocks, with each block's scale in a register.
+func (f *File) blockLoop(name string, size int, scale string, block, end func()) {
+	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
+		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"})
+	f.nibbleConstants()
 	row, loop := f.NewLabel("row"), f.NewLabel("loop")
 	f.rows(row)
 	f.I("PCALIGN", Imm(32))
@@ -58,12 +97,13 @@ func (f *File) dotBlocks(store string, size int, block func()) {
 	f.I("MOVWLZX", Mem(0, "DX"), "AX")
 	f.I("VMOVD", "AX", "X8")
 	f.I("VCVTPH2PS", "X8", "X8")
-	f.I("VBROADCASTSS", "X8", "Y8")
+	f.I("VBROADCASTSS", "X8", scale)
 	block()
 	f.I("ADDQ", Imm(128), "SI")
 	f.I("ADDQ", Imm(size), "DX")
 	f.I("SUBQ", Imm(32), "CX")
 	f.I("JGT", loop)
+	end()
 	f.nextRow(row)
 }
 

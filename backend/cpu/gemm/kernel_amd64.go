@@ -31,12 +31,14 @@ var kernels = func() []kernel {
 		vectors: vector,
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
+		vector512 := vector
+		vector512.dotBlocks = [2]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsQ8AVX512, dotsQ4AVX512}
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols,
 				colsA: packColsF32},
-			vectors: vector,
+			vectors: vector512,
 		}}, list...)
 	}
 	return list

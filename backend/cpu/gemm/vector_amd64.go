@@ -82,3 +82,17 @@ func dotsQ8(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
 //
 //go:noescape
 func dotsQ4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+
+// dotsQ8AVX512 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+//
+//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsQ8AVX512(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+
+// dotsQ4AVX512 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+//
+//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsQ4AVX512(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
