@@ -38,8 +38,11 @@ func (w *Workspace) matrix(p *product) {
 	for j := 0; j < p.n; j += w.kernel.strip {
 		w.compute(&pl, 0, p.m, j, min(j+w.kernel.strip, p.n))
 	}
-	w.tile = tile{} // keep no memory of the caller's alive
+	w.forget()
 }
+
+// forget keeps no memory of the caller's alive.
+func (w *Workspace) forget() { w.tile, w.rounding = tile{}, rounding{} }
 
 // A cut is how a team shares a product.
 type cut struct {
@@ -159,7 +162,7 @@ func (e *Engine) matrix(p *product) {
 		})
 	}
 	for i := range e.ws {
-		e.ws[i].tile = tile{}
+		e.ws[i].forget()
 	}
 }
 
