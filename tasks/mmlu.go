@@ -71,13 +71,10 @@ func subjectOf(path string) string {
 	return name
 }
 
-// maxSubject bounds the bytes of one file; the largest has 2 MB.
-const maxSubject = 256 << 20
-
 // readSubject reads one file, without what stands before a question.
 func readSubject(path string, skip func(error)) (all []Example, err error) {
 	err = text(path, func(r *bufio.Reader) error {
-		records := csv.NewReader(io.LimitReader(r, maxSubject))
+		records := csv.NewReader(r)
 		records.FieldsPerRecord = -1
 		for n := 1; ; n++ {
 			record, err := records.Read()

@@ -1,6 +1,9 @@
 package tasks
 
 import (
+	"bytes"
+	"compress/gzip"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +188,38 @@ func TestReadSkipping(t *testing.T) {
 		}
 		if _, err := task.Read(path, 0); err == nil || !strings.Contains(err.Error(), bad[0]) {
 			t.Errorf("%s: without skipping: %v", name, err)
+		}
+	}
+}
+
+// A file that unpacks to more than any data set is refused before it has taken the memory, also one of empty lines,
+// and one of MMLU is not cut short.
+func TestFilesAreBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "train.jsonl.gz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewWriterLevel(f, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Repeat([]byte("\n"), 1<<20)
+	for range maxFile>>20 + 1 {
+		if _, err := z.Write(lines); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"boolq", "gsm8k"} {
+		task, err := Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = task.Read(path, 0); err == nil || !strings.Contains(err.Error(), "want at most 268435456 bytes of text, unpacked") {
+			t.Errorf("%s: got error %v", name, err)
 		}
 	}
 }

@@ -149,7 +149,25 @@ func text(path string, read func(r *bufio.Reader) error) error {
 			return fmt.Errorf("%s: want gzip: %w", path, err)
 		}
 	}
-	return read(bufio.NewReaderSize(r, 1<<16))
+	return read(bufio.NewReaderSize(&bounded{r: r, path: path, left: maxFile}, 1<<16))
+}
+
+// maxFile bounds the bytes of a file, unpacked; the largest of these data sets has 20 MB.
+const maxFile = 256 << 20
+
+// bounded reads a file up to its bound.
+type bounded struct {
+	r    io.Reader
+	path string
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= n; b.left < 0 {
+		return 0, fmt.Errorf("%s: want at most %d bytes of text, unpacked, got more", b.path, maxFile)
+	}
+	return n, err
 }
 
 // maxLine bounds the bytes of one line.
