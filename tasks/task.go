@@ -152,8 +152,8 @@ func text(path string, read func(r *bufio.Reader) error) error {
 	return read(bufio.NewReaderSize(&bounded{r: r, path: path, left: maxFile}, 1<<16))
 }
 
-// maxFile bounds the bytes of a file, unpacked; the largest of these data sets has 20 MB.
-const maxFile = 256 << 20
+// maxFile (a variable for tests) bounds the bytes of a file, unpacked; the largest of these data sets has 20 MB.
+var maxFile = 256 << 20
 
 // bounded reads a file up to its bound.
 type bounded struct {
