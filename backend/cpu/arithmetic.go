@@ -10,7 +10,7 @@ import (
 func (b *backend) Arithmetic() map[string]string {
 	all := map[string]string{"products": gemm.Kernel(), "vectors": vec.Implementation()}
 	if gemm.HasBF16() {
-		all["bf16 products"] = gemm.KernelBF16()
+		all["products of bf16"] = gemm.KernelBF16()
 	}
 	if b.work.plain {
 		all["kernels"] = "plain loops"

@@ -31,6 +31,8 @@ var every = map[string][]string{
 	"bench dispatch": {"bench", "dispatch", "--device", "cpu", "--dispatches", "2", "--rounds", "1"},
 	"bench gemm": {"bench", "gemm", "--device", "cpu", "--sizes", "8", "--rounds", "1", "--round", "1us",
 		"--peak", "1"},
+	"bench generate": {"bench", "generate", "--device", "cpu", "--shape", "{model}", "--prompt", "2", "--tokens", "2",
+		"--rounds", "1"},
 	"bench step": {"bench", "step", "--device", "cpu", "--shape", "{model}", "--steps", "1", "--warm-up", "1",
 		"--peak", "1", "--max-tokens", "8", "--batch-rows", "1"},
 	"compare":      {"compare", "--device", "cpu", "--scale", "small", "--plan", "--out", "{new}"},
@@ -65,6 +67,7 @@ var every = map[string][]string{
 var endless = map[string][]string{
 	"bench dispatch":         {"bench", "dispatch", "--device", "cpu", "--rounds", "1000000"},
 	"bench gemm":             {"bench", "gemm", "--device", "cpu", "--sizes", "512", "--rounds", "1000000"},
+	"bench generate":         {"bench", "generate", "--device", "cpu", "--shape", "{model}", "--prompt", "2", "--tokens", "2", "--rounds", "1000000"},
 	"bench step":             {"bench", "step", "--device", "cpu", "--shape", "{model}", "--steps", "1000000", "--peak", "1"},
 	"compare":                {"compare", "--device", "cpu", "--scale", "full", "--out", "{new}"},
 	"data preview, pipe":     {"data", "preview", "--model", "{model}", "--data", "{pipe}"},
