@@ -149,3 +149,23 @@ func TestExampleIsAnExperiment(t *testing.T) {
 		t.Errorf("total ranks %d and %d, want 96", e.Methods[0].totalRank(), e.Methods[1].totalRank())
 	}
 }
+
+// What the example has in common with the built-in experiment is not made again in its folder.
+func TestSingleTasksBeginWithTheDefault(t *testing.T) {
+	e, err := Read("../examples/compare-single-tasks.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := Scale("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := store{"x"}
+	for _, name := range []string{"LoRA", "MultiLoRA 3×4"} {
+		a, _ := e.method(name)
+		b, _ := built.method(name)
+		if got, want := s.trial(e.trial(a, 1e-3, nil, 1200, 0, 1, true)), s.trial(built.trial(b, 1e-3, nil, 1200, 0, 1, true)); got != want {
+			t.Errorf("%s: a run is %s, in the built-in experiment %s", name, got, want)
+		}
+	}
+}
