@@ -244,7 +244,7 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	kn, t := pl.kernel, &w.tile
 	t.alpha, t.ldc = pl.alpha, 4*pl.ldc
-	c := unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
+	var c unsafe.Pointer
 	w.rounding, t.half = rounding{}, pl.rounded && pl.k1-pl.k0 <= pl.depth
 	switch {
 	case t.half:
@@ -252,6 +252,8 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	case pl.rounded:
 		c = w.begin(pl, i0, i1, j0, j1)
 		t.ldc = w.step
+	default:
+		c = unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
 	}
 	for kb := pl.k0; kb < pl.k1; kb += pl.depth {
 		t.k = min(pl.depth, pl.k1-kb)
@@ -322,13 +324,12 @@ func rowsInPlace(rows, rs int) int {
 // the next, against a strip.
 func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to int, c unsafe.Pointer) {
 	for i := from; i < to; i += rows {
-		n, at := min(rows, to-i), unsafe.Add(c, i*w.tile.ldc)
+		n, tile := min(rows, to-i), unsafe.Add(a, (i-from)/rows*step)
 		if w.rounding.c == nil {
-			w.row(s, a, n, at)
+			w.row(s, tile, n, unsafe.Add(c, i*w.tile.ldc))
 		} else {
-			w.rounded(s, a, i, n, c)
+			w.rounded(s, tile, i, n, c)
 		}
-		a = unsafe.Add(a, step)
 	}
 }
 
