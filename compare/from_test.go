@@ -16,7 +16,7 @@ import (
 // withAdapters is tiny with rows that begin with adapters of single tasks.
 func withAdapters(t *testing.T) Experiment {
 	t.Helper()
-	e, err := parse("adapters.yaml", []byte(`name: adapters
+	return parsed(t, `name: adapters
 base: {generated: sums, steps: 6, lr: 3e-3, seeds: [1, 2]}
 train: {steps: [4, 8], warmup: 1, batch-rows: 4, curve-every: 3, validation-rows: 2, test-rows: 3}
 seeds: {tune: [11, 12, 13], score: [1, 2, 3], fewer: 2, rounds: 1}
@@ -28,11 +28,7 @@ methods:
   - {name: trimmed, method: merged, from: alone, merge: ties, density: 0.5, weights: [1, 2]}
 pairs: [[alone, together], [scales, alone]]
 speed: {rounds: 2, steps: 1}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+`)
 }
 
 func TestRowsOfSingleTasks(t *testing.T) {

@@ -117,12 +117,9 @@ func (s store) has(t Trial) (bool, error) {
 // rehearse goes through the tries for a number of steps as far as their runs are there. It gives every
 // method's rate, or nil where one is missing.
 func (e *Experiment) rehearse(p *Plan, s store, steps int) (rates, error) {
-	begun := 0 // methods
+	waiting := true // the methods that need another row's rate
 	grids, err := e.tuned(steps, func(trials []Trial) ([]float64, error) {
-		begun = len(e.Methods)
-		if trials[0].From == nil {
-			begun = len(e.phases()[0])
-		}
+		waiting = trials[0].From == nil
 		var losses []float64
 		missing := false
 		for _, t := range trials {
@@ -142,12 +139,10 @@ func (e *Experiment) rehearse(p *Plan, s store, steps int) (rates, error) {
 		return losses, nil
 	})
 	if errors.Is(err, errMissing) {
-		if begun < len(e.Methods) {
-			err = e.countUntried(p, s, steps)
-		} else {
-			err = nil
+		if waiting {
+			return nil, e.countUntried(p, s, steps)
 		}
-		return nil, err
+		return nil, nil
 	}
 	chosen := rates{}
 	for i, g := range grids {

@@ -19,7 +19,7 @@ import (
 // tiny is an experiment of some seconds.
 func tiny(t *testing.T) Experiment {
 	t.Helper()
-	e, err := parse("tiny.yaml", []byte(`name: tiny
+	return parsed(t, `name: tiny
 base: {generated: sums, steps: 6, lr: 3e-3, seeds: [1, 2]}
 train: {steps: [4, 6], warmup: 1, batch-rows: 4, curve-every: 3, validation-rows: 2, test-rows: 3}
 seeds: {tune: [11, 12, 13], score: [1, 2, 3], fewer: 2, rounds: 1}
@@ -30,7 +30,12 @@ methods:
   - {name: full, method: full, lr: [1e-3, 2e-3]}
 pairs: [[MultiLoRA 2×2, LoRA], [gain, LoRA]]
 speed: {rounds: 2, steps: 1}
-`))
+`)
+}
+
+func parsed(t *testing.T, text string) Experiment {
+	t.Helper()
+	e, err := parse("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,6 @@ func gemmTiles() *File {
 	f.dense(avx2, "denseAVX2_6x16", 6, 2)
 	f.peak(avx2)
 	f.peak(avx512)
-	f.peak(bf16)
 	return f
 }
 
@@ -354,11 +353,7 @@ func (f *File) storeAVX2(s isa, rows, vecs int, acc func(i, v int) string) {
 func (f *File) peak(s isa) {
 	const regs = 12
 	name := "peak" + s.name
-	each := 2 * regs * s.lanes
-	if s.pairs {
-		each *= 2
-	}
-	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, each),
+	f.Func(name, fmt.Sprintf("%s does n * %d floating-point operations in registers.", name, 2*regs*s.lanes),
 		Arg{"n", "int"})
 	f.I("MOVQ", f.Arg("n"), "CX")
 	for r := range regs {
@@ -372,10 +367,6 @@ func (f *File) peak(s isa) {
 	f.I("PCALIGN", Imm(32))
 	f.Label(loop)
 	for r := range regs {
-		if s.pairs {
-			f.dotPairs(r, r, r)
-			continue
-		}
 		f.I("VFMADD231PS", s.reg(r), s.reg(r), s.reg(r))
 	}
 	f.I("DECQ", "CX")

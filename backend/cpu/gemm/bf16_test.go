@@ -134,16 +134,9 @@ func (p *pairProblem) run(t *testing.T, e pairMultiplier) {
 	}
 	for i := range p.m {
 		for j := range p.n {
-			var want, size float64
-			if p.acc {
-				want = float64(before[i*p.ldc+j])
-				size = math.Abs(want)
-			}
-			for l := range p.k {
-				x := float64(p.alpha) * wide(p.a[i*sa+l*ka]) * wide(p.b[l*kb+j*sb])
-				want += x
-				size += math.Abs(x)
-			}
+			want, size := exactSum(p.acc, before[i*p.ldc+j], p.k, func(l int) float64 {
+				return float64(p.alpha) * wide(p.a[i*sa+l*ka]) * wide(p.b[l*kb+j*sb])
+			})
 			bound := size * 0x1p-24 * (4 + 2*math.Sqrt(float64(p.k)))
 			at := i*p.ldc + j
 			got := float64(p.c32[at])

@@ -203,7 +203,7 @@ func (w *Workspace) Bytes() int {
 // Sgemm is Engine.Sgemm on this goroutine.
 func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int,
 	acc bool) {
-	w.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
+	w.SgemmAlpha(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc)
 }
 
 // SgemmAlpha is Sgemm with the product times alpha.

@@ -115,6 +115,20 @@ type multiplier interface {
 	Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int, acc bool)
 }
 
+// exactSum is an element of C in float64, and the sum of the magnitudes that it is made of.
+func exactSum(acc bool, before float32, k int, term func(l int) float64) (want, size float64) {
+	if acc {
+		want = float64(before)
+		size = math.Abs(want)
+	}
+	for l := range k {
+		x := term(l)
+		want += x
+		size += math.Abs(x)
+	}
+	return want, size
+}
+
 // run computes with e and checks every word of C's memory against float64.
 func (p *problem) run(t *testing.T, e multiplier) {
 	t.Helper()
@@ -130,16 +144,9 @@ func (p *problem) run(t *testing.T, e multiplier) {
 	}
 	for i := range p.m {
 		for j := range p.n {
-			var want, size float64
-			if p.acc {
-				want = float64(before[i*p.ldc+j])
-				size = math.Abs(want)
-			}
-			for l := range p.k {
-				x := float64(p.a[i*sa+l*ka]) * float64(p.b[l*kb+j*sb])
-				want += x
-				size += math.Abs(x)
-			}
+			want, size := exactSum(p.acc, before[i*p.ldc+j], p.k, func(l int) float64 {
+				return float64(p.a[i*sa+l*ka]) * float64(p.b[l*kb+j*sb])
+			})
 			// Rounding errors of k sums add up as a random walk at worst here.
 			bound := size*0x1p-24*(4+2*math.Sqrt(float64(p.k))) + float64(p.k)*0x1p-149
 			if got := float64(p.c[i*p.ldc+j]); !(math.Abs(got-want) <= bound) {

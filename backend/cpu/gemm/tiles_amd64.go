@@ -376,8 +376,3 @@ func peakAVX2(n int)
 //
 //go:noescape
 func peakAVX512(n int)
-
-// peakAVX512BF16 does n * 768 floating-point operations in registers.
-//
-//go:noescape
-func peakAVX512BF16(n int)
