@@ -23,18 +23,23 @@ func LinearCrossEntropyByRow(x, weight, labels *Var, counted int) (loss, rows *V
 }
 
 func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool) []*Var {
-	xt, w, l := x.Tensor(), weight.Tensor(), labels.Tensor()
-	if xt.Rank() != 2 || w.Rank() != 2 || w.Dim(1) != xt.Dim(1) {
-		tensor.Panicf("linear_cross_entropy", "x is %s, weight %s: want [rows, dim] and [vocab, dim]", xt, w)
-	}
-	if l.DType() != tensor.I32 || !l.HasShape(xt.Dim(0)) {
-		tensor.Panicf("linear_cross_entropy", "labels are %s for x %s: want i32 [%d]", l, xt, xt.Dim(0))
-	}
+	checkLinearCrossEntropy("linear_cross_entropy", x, weight, labels)
 	if counted < 1 {
 		tensor.Panicf("linear_cross_entropy", "%d counted rows: want at least 1", counted)
 	}
 	op := linearCrossEntropy{scale: 1 / float32(counted), logits: logitBytes, kept: keptGradBytes, byRow: byRow}
 	return autograd.Apply(op, x, weight, labels)
+}
+
+// checkLinearCrossEntropy refuses what has other shapes than LinearCrossEntropy says.
+func checkLinearCrossEntropy(op string, x, weight, labels *Var) {
+	xt, w, l := x.Tensor(), weight.Tensor(), labels.Tensor()
+	if xt.Rank() != 2 || w.Rank() != 2 || w.Dim(1) != xt.Dim(1) {
+		tensor.Panicf(op, "x is %s, weight %s: want [rows, dim] and [vocab, dim]", xt, w)
+	}
+	if l.DType() != tensor.I32 || !l.HasShape(xt.Dim(0)) {
+		tensor.Panicf(op, "labels are %s for x %s: want i32 [%d]", l, xt, xt.Dim(0))
+	}
 }
 
 // logitBytes is how large a chunk of logits may be: large enough that the weight is

@@ -1,0 +1,119 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// LinearCrossEntropyRows is the loss of each row, -log softmax(Linear(x, weight, nil))[label], f32
+// [rows] in nats, 0 where the label is IgnoreLabel. x is [rows, dim], weight [vocab, dim] in any
+// storage type, labels i32 [rows]. As in LinearCrossEntropy the logits are never whole in memory;
+// here each row has a gradient of its own, as a loss that is no mere sum of rows wants it.
+func LinearCrossEntropyRows(x, weight, labels *Var) *Var {
+	checkLinearCrossEntropy("linear_cross_entropy_rows", x, weight, labels)
+	return apply(linearCrossEntropyRows{logits: logitBytes}, x, weight, labels)
+}
+
+// linearCrossEntropyRows makes in Forward the gradient of x as if that of every row were 1, while
+// the logits are there; Backward has only to multiply its rows. That of a weight is another sum for
+// other gradients of rows, so Backward makes the logits again, which few models that train
+// adapters need.
+type linearCrossEntropyRows struct {
+	logits int // logitBytes, but for tests
+}
+
+func (l linearCrossEntropyRows) chunks(
+	d *tensor.Device, x, w *tensor.Tensor, f func(lo, hi int, logits *tensor.Tensor),
+) {
+	linearCrossEntropy{logits: l.logits}.chunks(d, x, w, f)
+}
+
+func (l linearCrossEntropyRows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	x, w, labels := f.In[0], f.In[1], f.In[2]
+	stat := autograd.StatType(x.DType())
+	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
+	losses, lse := f.New(stat, rows), f.New(stat, rows)
+	var dx *tensor.Tensor
+	if f.Needs[0] {
+		dx = f.Like(x)
+	}
+	l.chunks(f.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
+		part, label := rowsOf(lse, lo, hi), rowsOf(labels, lo, hi)
+		f.Run(kernels.CrossEntropy{Rows: hi - lo, Vocab: vocab}, rowsOf(losses, lo, hi), part, logits, label)
+		if dx == nil {
+			return
+		}
+		f.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: vocab, Scale: 1}, logits, logits, label, part, nil)
+		f.Run(kernels.Matmul{Batch: 1, M: hi - lo, N: dim, K: vocab}, rowsOf(dx, lo, hi), logits, w, nil)
+	})
+	if !f.AnyNeeds() {
+		return one(losses), nil
+	}
+	return one(losses), []*tensor.Tensor{lse, dx}
+}
+
+func (l linearCrossEntropyRows) Backward(b *autograd.Backward) {
+	x, w, labels, dLosses := b.In[0], b.In[1], b.In[2], b.DOut[0]
+	lse, dx := b.Saved[0], b.Saved[1]
+	rows, dim := x.Dim(0), x.Dim(1)
+	// timesGrad is a piece of [rows, dim] with each row times its gradient, in f32: gradients times a
+	// loss scale are more than f16 holds.
+	timesGrad := func(y *tensor.Tensor, lo, hi int) *tensor.Tensor {
+		g := b.New(dLosses.DType(), hi-lo, dim)
+		b.Run(kernels.Expand{Outer: hi - lo, N: dim, Inner: 1, Scale: 1}, g, rowsOf(dLosses, lo, hi))
+		b.Run(kernels.Mul{N: g.Numel(), M: g.Numel()}, g, g, rowsOf(y, lo, hi))
+		return g
+	}
+	if b.Needs[0] {
+		grad := b.Grad(0)
+		size := max(1, l.logits/(4*dim))
+		for lo := 0; lo < rows; lo += size {
+			hi := min(lo+size, rows)
+			g := timesGrad(dx, lo, hi)
+			b.Run(kernels.Cast{N: g.Numel()}, rowsOf(grad, lo, hi), g)
+			g.Free("a piece of a gradient, copied")
+		}
+	}
+	if b.Needs[1] {
+		l.chunks(b.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
+			b.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: 1}, logits, logits,
+				rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), nil)
+			dw, acc := b.WeightGrad(1)
+			g := timesGrad(x, lo, hi)
+			linearCrossEntropy{}.addWeightGrad(b.Device, dw, logits, g, acc)
+			g.Free("rows times their gradients, used up")
+		})
+	}
+}
+
+func (linearCrossEntropyRows) Examples() []autograd.Example {
+	example := func(name string, rows, dim, vocab, ignore, logits int) autograd.Example {
+		label := func(i int, r *random.Stream) float64 {
+			if i%ignore == ignore-1 {
+				return IgnoreLabel
+			}
+			return float64(r.IntN(vocab))
+		}
+		return autograd.Example{Name: name, In: []autograd.Input{
+			{Shape: []int{rows, dim}},
+			{Shape: []int{vocab, dim}, Kind: autograd.Weight},
+			{Shape: []int{rows}, Kind: autograd.Index, Value: label},
+		}, Call: call(func(in []*Var) *Var {
+			if logits == 0 {
+				return LinearCrossEntropyRows(in[0], in[1], in[2])
+			}
+			return apply(linearCrossEntropyRows{logits: logits}, in...)
+		})}
+	}
+	large := example("large", 2048, 512, 32000, 3, 0)
+	large.Large = true
+	return []autograd.Example{
+		example("every third ignored", 7, 5, 19, 3, 0),
+		example("one row", 1, 8, 33, 2, 0),
+		example("chunks of two rows", 7, 5, 19, 3, 2*4*19),
+		example("rows larger than a chunk", 3, 4, 67, 4, 1),
+		large,
+	}
+}
