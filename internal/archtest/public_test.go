@@ -33,6 +33,7 @@ var public = []string{
 	"ops",
 	"optest",
 	"optim",
+	"preference",
 	"random",
 	"shaders",
 	"shaders/include",
