@@ -26,11 +26,19 @@ type Row struct {
 	Messages       []chat.Message // chat
 	Text           string         // text
 
+	// Judgment is what somebody has said of the answer, which is Answer or the last message.
+	Judgment Judgment
+	// Rejected is the worse answer to the same prompt, where the row is a pair; nil: none.
+	Rejected *Row
+
 	// Uncounted is a row of weight 0: nothing of it is in the loss.
 	Uncounted bool
 	// UncountedMessages tells the Messages of weight 0; nil if there are none.
 	UncountedMessages []bool
 }
+
+// IsChat reports whether the row is messages for a chat template.
+func (r Row) IsChat() bool { return r.Format == FormatChat || r.Messages != nil }
 
 // Source is where a row stands.
 type Source struct {

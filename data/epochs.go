@@ -24,6 +24,7 @@ func FirstEpoch(seqs []Sequence, o LoaderOptions) (Epoch, error) {
 	e := Epoch{Rows: len(rows)}
 	positions := 0
 	for batch := range slices.Chunk(rows, o.Rows) {
+		batch = unfold(batch, o.Pack > 0)
 		longest := o.Pack
 		for _, row := range batch {
 			n := 0

@@ -164,7 +164,7 @@ func TestRowsAreStrict(t *testing.T) {
 		}
 	})
 	for _, c := range []struct{ row, want string }{
-		{`{"Prompt": "p", "completion": "c"}`, `cannot tell the format: want the fields messages, conversations, instruction and output, prompt and completion, or text, got "Prompt", "completion" ("Prompt" differs from "prompt" by case only)`},
+		{`{"Prompt": "p", "completion": "c"}`, `cannot tell the format: want the fields chosen and rejected, prompt and completion and label, messages and label, messages, conversations, instruction and output, prompt and completion, or text, got "Prompt", "completion" ("Prompt" differs from "prompt" by case only)`},
 		{`{"prompt": "p", "Completion": "bad", "completion": "good"}`,
 			`"Completion": want fields that a row of completion has (prompt, completion, weight), got what would be lost ("Completion" differs from "completion" by case only); --ignore-fields Completion passes over it`},
 		{`{"prompt": "p", "completion": "good", "COMPLETION": "bad"}`,

@@ -25,6 +25,10 @@ const (
 	// FormatChat is rows of messages with role and content, as OpenAI writes them, or of
 	// conversations with from and value, as ShareGPT does.
 	FormatChat Format = "chat"
+	// FormatPreference is rows of a prompt and two answers to it, chosen and rejected.
+	FormatPreference Format = "preference"
+	// FormatLabeled is rows of a prompt, an answer and whether that is a desirable one.
+	FormatLabeled Format = "labeled"
 	// FormatText is documents: a file of text is one, and so is the field text of a row.
 	FormatText Format = "text"
 )
@@ -46,6 +50,11 @@ type form struct {
 // forms are all formats. FormatAuto tries them in this order: many sets have a text or a prompt
 // beside what they are about.
 var forms = []form{
+	{format: FormatPreference, meaning: "prompt, chosen, rejected", parse: parsePreference,
+		tells: [][]string{{"chosen", "rejected"}}, fields: []string{"prompt", "chosen", "rejected", "weight"}},
+	{format: FormatLabeled, meaning: "prompt, completion, label", parse: parseLabeled,
+		tells:  [][]string{{"prompt", "completion", "label"}, {"messages", "label"}},
+		fields: []string{"prompt", "completion", "messages", "label", "weight"}},
 	{format: FormatChat, meaning: "messages", parse: parseChat,
 		tells:  [][]string{{"messages"}, {"conversations"}},
 		fields: []string{"messages", "conversations", "system", "weight"}},

@@ -31,9 +31,9 @@ func (o LoaderOptions) check(seqs []Sequence) error {
 		return fmt.Errorf("want at most %d tokens in a packed row, got %d", maxPack, o.Pack)
 	}
 	for _, s := range seqs {
-		if o.Pack > 0 && len(s.IDs) > o.Pack {
+		if o.Pack > 0 && s.Tokens() > o.Pack {
 			return fmt.Errorf("%s: want at most the %d tokens that a packed row holds, got %d", s.Source, o.Pack,
-				len(s.IDs))
+				s.Tokens())
 		}
 	}
 	if o.Mixture != nil {

@@ -116,7 +116,7 @@ func (m Mixture) divide(seqs []Sequence) ([]share, error) {
 			return nil, fmt.Errorf("mixture: %s: want a task below %d, got %d", s.Source, len(shares), s.Task)
 		}
 		shares[s.Task].sequences = append(shares[s.Task].sequences, i)
-		shares[s.Task].tokens += len(s.IDs)
+		shares[s.Task].tokens += s.Tokens()
 	}
 	for t := range shares {
 		n := float64(len(shares[t].sequences))

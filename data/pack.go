@@ -17,12 +17,12 @@ const (
 func pack(seqs []Sequence, order []int, size int) [][]int {
 	order = slices.Clone(order)
 	for window := range slices.Chunk(order, packWindow) {
-		slices.SortStableFunc(window, func(a, b int) int { return len(seqs[b].IDs) - len(seqs[a].IDs) })
+		slices.SortStableFunc(window, func(a, b int) int { return seqs[b].Tokens() - seqs[a].Tokens() })
 	}
 	var rows [][]int
 	b := bins{byRoom: make([][]int, size+1), some: make([]uint64, size/64+1)}
 	for _, s := range order {
-		n := len(seqs[s].IDs)
+		n := seqs[s].Tokens()
 		row, room := len(rows), size
 		if at := b.first(n); at <= size {
 			row, room = b.take(at), at

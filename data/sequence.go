@@ -16,6 +16,18 @@ type Sequence struct {
 	IDs, Labels []int32
 	Source      Source
 	Task        int // of a Mixture
+	Judgment    Judgment
+	// Rejected is the worse answer to the same prompt, of a pair, which is never parted; nil: none.
+	Rejected *Sequence
+}
+
+// Tokens is the number of positions, of both answers where it is a pair.
+func (s Sequence) Tokens() int {
+	n := len(s.IDs)
+	if s.Rejected != nil {
+		n += len(s.Rejected.IDs)
+	}
+	return n
 }
 
 // NewSequence is the row prompt + answer, cut to its first maxLen positions. Each
@@ -26,8 +38,14 @@ func NewSequence(prompt, answer []int32, maxLen int) Sequence {
 	return e.part(0, min(e.positions(), maxLen))
 }
 
-// Counted is the number of positions that count in the loss.
-func (s Sequence) Counted() int { return batch.Batch{Labels: s.Labels}.Counted() }
+// Counted is the number of positions that count in the loss, of both answers where it is a pair.
+func (s Sequence) Counted() int {
+	n := batch.Batch{Labels: s.Labels}.Counted()
+	if s.Rejected != nil {
+		n += s.Rejected.Counted()
+	}
+	return n
+}
 
 // CheckIDs returns an error for the first sequence with an id that a model with so many embeddings does
 // not have, by its row and the token.
@@ -39,6 +57,11 @@ func CheckIDs(tok tokenizer.Tokenizer, seqs []Sequence, model int) error {
 		}
 		if err != nil {
 			return fmt.Errorf("data: %s: %w", s.Source, err)
+		}
+		if s.Rejected != nil {
+			if err := CheckIDs(tok, []Sequence{*s.Rejected}, model); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -29,6 +29,13 @@ func (s Sequence) key() key {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
 	}
+	if s.Judgment != Unjudged {
+		b = append(b, byte(s.Judgment))
+	}
+	if s.Rejected != nil {
+		rejected := s.Rejected.key()
+		b = append(b, rejected[:]...)
+	}
 	return sha256.Sum256(b)
 }
 

@@ -164,7 +164,7 @@ func Tokenize(ctx context.Context, tok tokenizer.Tokenizer, rows []Row, o Tokeni
 			counts.Spelled.First = cmp.Or(counts.Spelled.First, r.spelled)
 		}
 		for _, s := range r.parts {
-			counts.Tokens += len(s.IDs)
+			counts.Tokens += s.Tokens()
 			counts.Counted += s.Counted()
 		}
 		seqs = append(seqs, r.parts...)
@@ -178,37 +178,69 @@ func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequ
 	if r.Uncounted {
 		return nil, 0, nil
 	}
+	if r.Judgment != Unjudged && o.Truncate == TruncateSplit {
+		return nil, 0, errSplitAnswer
+	}
 	e, err := o.encode(tok, r)
 	if err != nil {
 		return nil, 0, err
 	}
-	if bos, ok := tok.BOS(); ok && len(e.ids) > 0 && e.ids[0] == bos {
-		e.head = 1
+	if r.Rejected != nil {
+		worse, err := o.encode(tok, *r.Rejected)
+		if err != nil {
+			return nil, 0, err
+		}
+		parts, lost = o.pair(e, worse)
+	} else {
+		parts, lost = o.parts(e, r.Format)
 	}
-	if o.Loss == LossAll && r.Format != FormatChat {
-		for t := range e.target {
-			e.target[t] = true
+	for i := range parts {
+		for s := &parts[i]; s != nil; s = s.Rejected {
+			s.Source, s.Task, s.Judgment = r.Source, r.Task, r.Judgment
+			if s != &parts[i] {
+				s.Judgment = Rejected
+			}
 		}
 	}
+	return parts, lost, nil
+}
+
+// parts cuts a row of one answer.
+func (o TokenizeOptions) parts(e encoded, format Format) (parts []Sequence, lost int) {
 	policy := o.Truncate
 	switch {
-	case policy == "" && r.Format == FormatText:
+	case policy == "" && format == FormatText:
 		policy = TruncateSplit
 	case policy == "":
 		policy = TruncateEnd
 	}
 	parts = e.cut(o.MaxTokens, policy)
 	lost = e.positions()
-	for i := range parts {
-		parts[i].Source, parts[i].Task = r.Source, r.Task
-		lost -= len(parts[i].IDs)
+	for _, s := range parts {
+		lost -= len(s.IDs)
 	}
-	return parts, lost, nil
+	return parts, lost
 }
 
-func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (encoded, error) {
+// encode makes tokens of a row, of the better answer where it is a pair.
+func (o TokenizeOptions) encode(tok tokenizer.Tokenizer, r Row) (e encoded, err error) {
+	if e, err = o.encodeForm(tok, r); err != nil {
+		return e, err
+	}
+	if bos, ok := tok.BOS(); ok && len(e.ids) > 0 && e.ids[0] == bos {
+		e.head = 1
+	}
+	if o.Loss == LossAll && !r.IsChat() {
+		for t := range e.target {
+			e.target[t] = true
+		}
+	}
+	return e, nil
+}
+
+func (o TokenizeOptions) encodeForm(tok tokenizer.Tokenizer, r Row) (encoded, error) {
 	switch {
-	case r.Format == FormatChat:
+	case r.IsChat():
 		return encodeChat(tok, o.Template, r, o.Loss)
 	case r.Format == FormatText && r.Text == "":
 		return encoded{}, nil // not even its end is to be learned
@@ -247,6 +279,9 @@ func spelledIn(tok tokenizer.Tokenizer, r Row) string {
 		if spelling, ok := tokenizer.SpelledSpecial(tok, text); ok {
 			return spelling
 		}
+	}
+	if r.Rejected != nil {
+		return spelledIn(tok, *r.Rejected)
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/preference"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -46,6 +47,14 @@ type Config struct {
 	Loaders       int  // goroutines that make batches
 	SkipBad       bool // pass over rows that cannot be read
 	MaxDataBytes  int  // of all rows, see data.ReadOptions; 0: by the memory there is
+
+	Objective Objective
+	// The losses of DPO, ORPO and KTO: see package preference.
+	DPOLoss                            preference.DPOLoss
+	Beta                               float64 // of DPO and KTO
+	LabelSmoothing                     float64 // of DPO
+	ORPOLambda                         float64
+	DesirableWeight, UndesirableWeight float64 // of KTO
 
 	// Branches are trained adapters that become the modules of one MultiLoRA; see
 	// multilora.AttachBranches.

@@ -262,6 +262,21 @@ func TestValidate(t *testing.T) {
 		{"method=full train-also=norm", "--train-also: want none"},
 		{"early-stop=2", "--early-stop: want eval-every"},
 		{"result=best", "--result: best wants eval-every"},
+		{"objective=ppo", `--objective: want sft, dpo, orpo or kto, got "ppo"`},
+		{"objective=dpo method=full", "--objective: want sft or orpo with method full (the reference"},
+		{"objective=kto train-also=norm", "--objective: want sft or orpo with train-also (the reference"},
+		{"objective=orpo loss=all", "--objective: want sft with loss all"},
+		{"objective=dpo truncate=split", "--objective: want sft with truncate split"},
+		{"objective=kto batch-rows=1", "--objective: want at least 2 rows a step with kto"},
+		{"beta=0.2", "--beta: want it with objective dpo or kto alone, got 0.2 with sft"},
+		{"objective=orpo beta=0.2", "--beta: want it with objective dpo or kto alone, got 0.2 with orpo"},
+		{"objective=dpo beta=0", "--beta: want a finite number of at least 1e-06, got 0"},
+		{"objective=dpo orpo-lambda=1", "--orpo-lambda: want it with objective orpo alone"},
+		{"objective=kto dpo-loss=ipo", "--dpo-loss: want it with objective dpo alone"},
+		{"objective=dpo dpo-loss=log", `--dpo-loss: want sigmoid, hinge or ipo, got "log"`},
+		{"objective=dpo label-smoothing=0.5", "--label-smoothing: want below 0.5, got 0.5"},
+		{"objective=dpo dpo-loss=ipo label-smoothing=0.1", "--label-smoothing: want 0 with dpo-loss ipo, got 0.1"},
+		{"objective=dpo desirable-weight=2", "--desirable-weight: want it with objective kto alone"},
 	} {
 		c := good
 		for _, pair := range strings.Fields(f.set) {

@@ -74,7 +74,8 @@ func (t *Trainer) diagnose(e *NonFiniteError, batches []data.Batch, counted int)
 }
 
 // watched runs one micro-batch and names the first kernel that writes NaN or +Inf.
-// (-Inf is what the statistics of a row without any key are.)
+// (-Inf is what the statistics of a row without any key are.) A step of preference training is watched as one
+// that learns all its answers: the model is the same.
 func (t *Trainer) watched(b data.Batch, counted int, randomStep uint32) (first string) {
 	names := map[*tensor.Tensor]string{}
 	for name, p := range nn.Params(t.Model) {

@@ -87,6 +87,7 @@ func (r *run) step(clock *speed) error {
 		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(),
 		PeakBytes: r.trainer.Device.Stats().Peak,
 		LossScale: result.LossScale, Skipped: result.Skipped, Tasks: r.named(result.ByTask),
+		Preference: result.Preference,
 	}
 	if result.Skipped {
 		rec.GradNorm = 0 // JSON has no other numbers than finite ones
@@ -119,14 +120,15 @@ func (r *run) measure(ctx context.Context) error {
 	}
 	rec, now := Record{Kind: KindMeasurement, Step: s.Step}, bestResult{Step: s.Step}
 	if len(r.heldOut) > 0 {
-		loss, tasks, err := r.heldOutLoss(ctx)
+		measured, err := r.heldOutLoss(ctx)
 		if err != nil {
 			return fmt.Errorf("held-out rows: %w", err)
 		}
-		if !finite(loss) {
-			return fmt.Errorf("held-out rows: the loss is %v after %d steps", loss, s.Step)
+		if !finite(measured.loss) {
+			return fmt.Errorf("held-out rows: the loss is %v after %d steps", measured.loss, s.Step)
 		}
-		rec.HeldOutLoss, rec.Tasks, now.HeldOutLoss = &loss, r.named(tasks), loss
+		rec.HeldOutLoss, rec.Tasks, rec.Preference = &measured.loss, r.named(measured.tasks), measured.preference
+		now.HeldOutLoss = measured.loss
 	}
 	var err error
 	if now.Scores, err = r.scores(ctx); err != nil {
@@ -136,10 +138,10 @@ func (r *run) measure(ctx context.Context) error {
 	if err := r.record(rec); err != nil {
 		return err
 	}
-	s.Measured, s.HeldOut = s.Step, rec.HeldOutLoss
+	s.Measured, s.HeldOut, s.Preference = s.Step, rec.HeldOutLoss, rec.Preference
 	switch {
 	case s.Step == 0:
-		s.Before = rec.HeldOutLoss
+		s.Before, s.PreferenceBefore = rec.HeldOutLoss, rec.Preference
 	case s.Best == nil || r.cfg.judged(now) < r.cfg.judged(*s.Best):
 		s.Best, s.WithoutGain = &now, 0
 	default:
@@ -148,27 +150,54 @@ func (r *run) measure(ctx context.Context) error {
 	return nil
 }
 
+// measured is what held-out rows tell.
+type measured struct {
+	loss       float64
+	tasks      []TaskLoss // of a mixture
+	preference *PreferenceMetrics
+}
+
 // heldOutLoss is the mean loss a counted token of all held-out rows, and with a mixture of those of
-// each task.
-func (r *run) heldOutLoss(ctx context.Context) (loss float64, tasks []TaskLoss, err error) {
+// each task. In preference training it is that of their pairs or answers.
+func (r *run) heldOutLoss(ctx context.Context) (m measured, err error) {
+	if p := r.trainer.Preference; p != nil {
+		return r.heldOutPreference(ctx, p)
+	}
 	if r.cfg.TaskMixture() != nil {
-		tasks = make([]TaskLoss, len(r.cfg.Data))
+		m.tasks = make([]TaskLoss, len(r.cfg.Data))
 	}
 	counted := 0
 	for _, part := range r.heldOut {
 		sum, n, err := sumOver(ctx, r.trainer.Model, part.batches)
 		if err != nil {
-			return 0, nil, err
+			return m, err
 		}
-		loss, counted = loss+sum, counted+n
-		if tasks != nil && n > 0 {
-			tasks[part.task] = TaskLoss{sum / float64(n), n}
+		m.loss, counted = m.loss+sum, counted+n
+		if m.tasks != nil && n > 0 {
+			m.tasks[part.task] = TaskLoss{sum / float64(n), n}
 		}
 	}
 	if counted == 0 {
-		return 0, nil, ErrNothingCounted
+		return m, ErrNothingCounted
 	}
-	return loss / float64(counted), tasks, nil
+	m.loss /= float64(counted)
+	return m, nil
+}
+
+func (r *run) heldOutPreference(ctx context.Context, p *Preference) (m measured, err error) {
+	var batches []data.Batch
+	for _, part := range r.heldOut {
+		batches = append(batches, part.batches...)
+	}
+	e, err := p.evaluate(ctx, r.trainer.Model, batches)
+	if err != nil {
+		return m, err
+	}
+	m.loss, m.preference = e.loss, p.metrics(e.answers, e.kl)
+	if r.trainer.Tasks > 0 {
+		m.tasks = p.lossesByTask(r.trainer.Tasks, e.answers, e.kl)
+	}
+	return m, nil
 }
 
 // save writes a checkpoint where it is due, and removes those that nobody needs any more.
@@ -269,8 +298,9 @@ func (r *run) summarize() {
 	sum, s := &r.summary, &r.state
 	sum.Steps, sum.Skipped, sum.Loss, sum.HeldOutBefore, sum.Best = s.Step, s.LossScale.skipped(), s.Loss, s.Before,
 		s.Best
+	sum.PreferenceBefore = s.PreferenceBefore
 	if s.Measured == s.Step {
-		sum.HeldOutAfter = s.HeldOut
+		sum.HeldOutAfter, sum.PreferenceAfter = s.HeldOut, s.Preference
 	}
 }
 

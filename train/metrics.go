@@ -118,6 +118,7 @@ func (r Record) event(w *tfevents.Writer) error {
 			add("counted_tokens/"+task, float64(r.Tasks[task].Counted))
 		}
 	}
+	r.Preference.scalars(map[bool]string{true: "preference_train/", false: "preference_held_out/"}[r.Loss != nil], add)
 	for _, task := range slices.Sorted(maps.Keys(r.Scores)) {
 		add("score/"+task, r.Scores[task])
 	}

@@ -127,7 +127,9 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 	}
 	if c.TaskMixture() == nil {
 		var err error
-		r.Rows, r.Fields, err = data.Read(ctx, c.paths(), o)
+		if r.Rows, r.Fields, err = data.Read(ctx, c.paths(), o); err == nil {
+			r.Rows, err = c.Objective.judged(r.Rows)
+		}
 		return r, err
 	}
 	for number, p := range c.Data {
@@ -140,7 +142,9 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 		}
 		r.Rows, r.Fields = append(r.Rows, rows...), append(r.Fields, fields...)
 	}
-	return r, nil
+	var err error
+	r.Rows, err = c.Objective.judged(r.Rows)
+	return r, err
 }
 
 // rows reads the rows of a named part.

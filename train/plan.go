@@ -26,7 +26,7 @@ type Plan struct {
 	Share      float64 `json:"trained_share"` // of Parameters
 	About      string  `json:"about"`         // all that in a line
 
-	Rows   int `json:"rows"`            // of a micro-batch
+	Rows   int `json:"rows"`            // of a micro-batch; a pair of answers is two
 	Tokens int `json:"tokens"`          // of its longest row
 	Step   int `json:"tokens_per_step"` // at most
 
@@ -106,6 +106,9 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 	}
 	p.config, p.options = cfg, o
 	p.Model, p.Rows, p.Tokens = cfg.Model, cfg.BatchRows, cfg.MaxTokens
+	if cfg.Objective.hasPairs() {
+		p.Rows *= 2
+	}
 	if cfg.FromScratch != "" {
 		p.Model = cfg.FromScratch
 	}
@@ -199,7 +202,7 @@ func (p *Plan) vary(r *run) error {
 			}
 		}
 	}
-	if _, err := Evaluate(context.Background(), r.trainer.Model, []data.Batch{p.batch(p.Tokens)}); err != nil {
+	if err := p.evaluate(r); err != nil {
 		return err
 	}
 	s := d.Stats()
@@ -212,6 +215,17 @@ func (p *Plan) vary(r *run) error {
 	p.besideTensors = 2*heap + programBytes
 	p.Process = max(s.Taken+p.besideTensors, p.loaded+modelBytes(p.config.Model)+programBytes)
 	return d.Err()
+}
+
+// evaluate is a measurement of held-out rows.
+func (p *Plan) evaluate(r *run) (err error) {
+	batches := []data.Batch{p.batch(p.Tokens)}
+	if judge := r.trainer.Preference; judge != nil {
+		_, err = judge.evaluate(context.Background(), r.trainer.Model, batches)
+		return err
+	}
+	_, err = Evaluate(context.Background(), r.trainer.Model, batches)
+	return err
 }
 
 // programBytes is the program, Go's runtime and the tokenizer. What is in Go's heap counts
@@ -260,10 +274,17 @@ func (p *Plan) step(r *run, tokens int) error {
 // with none the model would not have to pick those that do.
 func (p *Plan) batch(tokens int) data.Batch {
 	rows := make([]data.Sequence, p.Rows)
+	judged := p.config.Objective != SFT
 	for i := range rows {
 		rows[i] = data.Sequence{IDs: make([]int32, tokens), Labels: make([]int32, tokens)}
+		if judged {
+			rows[i].Judgment = data.Chosen
+		}
+		if judged && p.config.Objective.hasPairs() && i%2 == 1 {
+			rows[i].Judgment = data.Rejected
+		}
 	}
-	if p.Rows*tokens > 1 {
+	if p.Rows*tokens > 1 && tokens > 1 {
 		rows[0].Labels[0] = data.Ignored
 	}
 	return data.Collate(rows)

@@ -30,6 +30,9 @@ var planned = []struct {
 	{"full", func(c *Config) { c.Adapter.Method = MethodFull }},
 	{"full bf16", func(c *Config) { c.Adapter.Method, c.DType = MethodFull, tensor.BF16 }},
 	{"q8", func(c *Config) { c.DType = tensor.Q8 }},
+	{"dpo", func(c *Config) { c.Objective = DPO }},
+	{"orpo, packed", func(c *Config) { c.Objective, c.Pack, c.BatchRows = ORPO, true, 2 }},
+	{"kto", func(c *Config) { c.Objective, c.Accumulate = KTO, 2 }},
 	{"q4, computing in bf16", func(c *Config) { c.DType, c.ComputeDType = tensor.Q4, "bf16" }},
 }
 
@@ -112,6 +115,14 @@ func measure(t *testing.T, cfg Config) tensor.Stats {
 					n = cfg.MaxTokens
 				}
 				rows[k] = data.Sequence{IDs: make([]int32, n), Labels: make([]int32, n)}
+				if cfg.Objective != SFT {
+					rows[k].Judgment = data.Chosen
+				}
+				if cfg.Objective.hasPairs() {
+					rejected := rows[k]
+					rejected.Judgment = data.Rejected
+					rows[k].Rejected = &rejected
+				}
 			}
 			batches[i] = data.Collate(rows)
 		}

@@ -83,7 +83,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	}
 	rows := read.Rows
 	var template *chat.Template
-	if c.Template != "" || slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) {
+	if c.Template != "" || slices.ContainsFunc(rows, data.Row.IsChat) {
 		if template, err = c.loadTemplate(tok); err != nil {
 			return t, err
 		}
@@ -146,9 +146,7 @@ func (r *run) prepareData(ctx context.Context) error {
 		Rows: cfg.BatchRows, Seed: cfg.Seed, Workers: cfg.Loaders, First: r.state.Step * cfg.Accumulate,
 		Mixture: cfg.TaskMixture(),
 	}
-	if cfg.Pack {
-		r.loading.Pack = cfg.MaxTokens
-	}
+	r.loading.Pack = cfg.PackedTokens()
 	epoch, err := data.FirstEpoch(r.seqs, r.loading)
 	if err != nil {
 		return err
@@ -194,7 +192,10 @@ func (r *run) split(read tokenized) error {
 	}
 	for _, s := range read.seqs {
 		r.longest = max(r.longest, len(s.IDs))
-		r.tokens += len(s.IDs)
+		if s.Rejected != nil {
+			r.longest = max(r.longest, len(s.Rejected.IDs))
+		}
+		r.tokens += s.Tokens()
 	}
 	seqs, heldSeqs := data.HoldOut(read.seqs, cfg.HeldOut)
 	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
@@ -272,10 +273,13 @@ func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 func fingerprint(groups ...[]data.Sequence) string {
 	h := sha256.New()
 	for _, seqs := range groups {
-		for _, s := range seqs {
-			_ = binary.Write(h, binary.LittleEndian, uint64(len(s.IDs))) // a hash never fails
-			for _, ids := range [][]int32{s.IDs, s.Labels} {
-				h.Write(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(ids))), 4*len(ids)))
+		for i := range seqs {
+			for s := &seqs[i]; s != nil; s = s.Rejected {
+				h.Write([]byte(s.Judgment.String()))                         // nothing where nobody has judged
+				_ = binary.Write(h, binary.LittleEndian, uint64(len(s.IDs))) // a hash never fails
+				for _, ids := range [][]int32{s.IDs, s.Labels} {
+					h.Write(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(ids))), 4*len(ids)))
+				}
 			}
 		}
 	}
@@ -345,6 +349,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 		return err
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
+	t.Preference = cfg.newPreference(r.adapter)
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)
 	}
@@ -405,6 +410,9 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 		if err = r.adapter.TrainScalings(); err != nil {
 			err = cfg.wrong("train", err)
 		}
+	}
+	if err == nil {
+		err = r.checkReference()
 	}
 	if err != nil {
 		return err

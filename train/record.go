@@ -27,7 +27,7 @@ const (
 type Record struct {
 	Kind         string   // KindStep, KindMeasurement or KindChange
 	Step         int      // steps done
-	Loss         *float64 // mean nats a counted token of the step, before its update
+	Loss         *float64 // mean nats a counted token of the step, before its update; of a row where it is a preference's
 	HeldOutLoss  *float64 // the same over the held-out rows
 	LR           float64  // learning rate of the step
 	GradNorm     float64  // before clipping; none of a skipped step
@@ -41,6 +41,9 @@ type Record struct {
 
 	// Tasks are the losses of each task of a mixture: of a step's rows, or of the held-out ones.
 	Tasks map[string]TaskLoss
+
+	// Preference is what a step or a measurement of preference training tells beside its loss.
+	Preference *PreferenceMetrics
 
 	// Scores are the main scores of Config.EvalTasks, of a measurement.
 	Scores map[string]float64
@@ -73,6 +76,7 @@ type recordLine struct {
 	TokensPerSec *float64            `json:"tokens_per_s"`
 	PeakBytes    *int                `json:"peak_bytes"`
 	Tasks        map[string]TaskLoss `json:"tasks"`
+	Preference   *PreferenceMetrics  `json:"preference"`
 	Scores       map[string]float64  `json:"scores"`
 	ScalingNorms map[string]float64  `json:"s_norm"`
 	Changed      []RateChange        `json:"changed"`
@@ -84,7 +88,8 @@ type recordLine struct {
 // MarshalJSON writes the record as a line of metrics.jsonl has it.
 func (r Record) MarshalJSON() ([]byte, error) {
 	l := recordLine{
-		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks, Scores: r.Scores,
+		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks,
+		Preference: r.Preference, Scores: r.Scores,
 		ScalingNorms: r.ScalingNorms, Changed: r.Changed,
 		OtherBits: r.OtherBits, Seconds: r.Seconds, Time: r.Time,
 	}
@@ -115,7 +120,7 @@ func (l recordLine) record() Record {
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
 		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens),
 		Counted:      or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Scores: l.Scores,
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Preference: l.Preference, Scores: l.Scores,
 		ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,
 	}

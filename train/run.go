@@ -48,10 +48,15 @@ type Summary struct {
 	HeldOutBefore *float64    `json:"held_out_before,omitempty"`
 	HeldOutAfter  *float64    `json:"held_out_after,omitempty"` // of the last weights
 	Best          *bestResult `json:"best,omitempty"`
-	TokensPerSec  float64     `json:"tokens_per_s"`         // over the steps of this process, measurements apart
-	Seconds       float64     `json:"seconds"`              // of this process
-	PeakBytes     int         `json:"peak_bytes"`           // most tensor memory
-	OtherBits     []Deviation `json:"other_bits,omitempty"` // see Options.AllowOtherBits
+
+	// Of preference training, what stands beside HeldOutBefore and HeldOutAfter.
+	PreferenceBefore *PreferenceMetrics `json:"preference_before,omitempty"`
+	PreferenceAfter  *PreferenceMetrics `json:"preference_after,omitempty"`
+
+	TokensPerSec float64     `json:"tokens_per_s"`         // over the steps of this process, measurements apart
+	Seconds      float64     `json:"seconds"`              // of this process
+	PeakBytes    int         `json:"peak_bytes"`           // most tensor memory
+	OtherBits    []Deviation `json:"other_bits,omitempty"` // see Options.AllowOtherBits
 }
 
 // The files of a run's folder, beside the result and the metrics.

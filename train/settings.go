@@ -6,6 +6,7 @@ import (
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/optim"
+	"github.com/agora-ml/agora/preference"
 	"github.com/agora-ml/agora/tasks"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
@@ -15,6 +16,7 @@ import (
 const (
 	groupModel   = "Model"
 	groupData    = "Data"
+	groupLoss    = "The objective"
 	groupAdapter = "What trains"
 	groupSteps   = "Steps"
 	groupRun     = "The run"
@@ -33,6 +35,7 @@ func (c *Config) Settings() []*Setting {
 	}
 	add(groupModel, c.modelSettings())
 	add(groupData, c.dataSettings())
+	add(groupLoss, c.objectiveSettings())
 	add(groupAdapter, c.adapterSettings())
 	add(groupSteps, c.stepSettings())
 	add(groupRun, c.runSettings())
@@ -113,6 +116,31 @@ func (c *Config) dataSettings() []*Setting {
 				"memory that is left, and then files that unpack to more than 200 times their size are refused, too"},
 		{Name: "loaders", value: whole(&c.Loaders, 2), Least: 1, Most: 1 << 10, Resume: Free,
 			Meaning: "goroutines that make batches ahead; the batches are the same for any number"},
+	}
+}
+
+func (c *Config) objectiveSettings() []*Setting {
+	return []*Setting{
+		{Name: "objective", value: text(&c.Objective, SFT), Choices: explained(Objectives(), Objective.Meaning),
+			Resume: Fixed, Use: ForSequences, check: c.checkObjective,
+			Meaning: "what is learned from the rows"},
+		{Name: "dpo-loss", value: text(&c.DPOLoss, preference.DPOSigmoid), Choices: words(preference.DPOLosses()),
+			Resume: Fixed, check: c.onlyFor("dpo-loss", DPO),
+			Meaning: "what dpo makes of the margin between two answers"},
+		{Name: "beta", value: real(&c.Beta, 0.1), Least: 1e-6, Most: 1e6, Resume: Fixed,
+			check:   c.onlyFor("beta", DPO, KTO),
+			Meaning: "of dpo and kto: the larger, the less the model leaves the base model"},
+		{Name: "label-smoothing", value: real(&c.LabelSmoothing, 0), Most: 0.5, Resume: Fixed, check: c.checkLabelSmoothing,
+			Meaning: "of dpo with dpo-loss sigmoid: the chance that a pair is labeled the wrong way round (cDPO)"},
+		{Name: "orpo-lambda", value: real(&c.ORPOLambda, 0.1), Least: 1e-6, Most: 1e6, Resume: Fixed,
+			check:   c.onlyFor("orpo-lambda", ORPO),
+			Meaning: "of orpo: weight of the odds ratio beside the chosen answers (TRL calls it beta)"},
+		{Name: "desirable-weight", value: real(&c.DesirableWeight, 1), Most: 1e6, Resume: Fixed,
+			check:   c.onlyFor("desirable-weight", KTO),
+			Meaning: "of kto: weight of desirable answers in the loss"},
+		{Name: "undesirable-weight", value: real(&c.UndesirableWeight, 1), Most: 1e6, Resume: Fixed,
+			check:   c.onlyFor("undesirable-weight", KTO),
+			Meaning: "of kto: weight of undesirable answers in the loss"},
 	}
 }
 

@@ -22,27 +22,32 @@ import (
 // find again to go on with the same bits. All else (order of rows, packing, dropout, the
 // learning rate) is a function of the step and the settings.
 type state struct {
-	Format      string             `json:"format"`
-	Version     int                `json:"version"`
-	Program     string             `json:"program,omitempty"`    // that wrote it
-	Step        int                `json:"step"`                 // steps made
-	Loss        float64            `json:"loss"`                 // of the last step
-	Device      map[string]string  `json:"device,omitempty"`     // tensor.Device.Arithmetic
-	Settings    map[string]string  `json:"settings,omitempty"`   // those of class Fixed
-	Data        string             `json:"data"`                 // fingerprint of the sequences
-	Mixture     string             `json:"mixture,omitempty"`    // of tasks, see describeMixture
-	Inputs      []input            `json:"inputs,omitempty"`     // what they were made of, and the model; older versions wrote none
-	Rates       map[string]float64 `json:"rates,omitempty"`      // of the next step: the settings of class Noted
-	Changes     []RateChange       `json:"changes,omitempty"`    // of those, while the run went on
-	OtherBits   []Deviation        `json:"other_bits,omitempty"` // where it went on although something was not the same
-	Measured    int                `json:"measured"`             // step of the last measurement; -1: none
-	HeldOut     *float64           `json:"held_out,omitempty"`
-	Before      *float64           `json:"held_out_before,omitempty"`
-	Best        *bestResult        `json:"best,omitempty"`
-	WithoutGain int                `json:"without_gain"` // measurements since the best one
-	LossScale   *LossScale         `json:"loss_scale,omitempty"`
-	Files       []savedFile        `json:"files,omitempty"`        // of the checkpoint, all but this one
-	SHA256      string             `json:"state_sha256,omitempty"` // of this file with as many zeros in the place of this digest
+	Format    string             `json:"format"`
+	Version   int                `json:"version"`
+	Program   string             `json:"program,omitempty"`    // that wrote it
+	Step      int                `json:"step"`                 // steps made
+	Loss      float64            `json:"loss"`                 // of the last step
+	Device    map[string]string  `json:"device,omitempty"`     // tensor.Device.Arithmetic
+	Settings  map[string]string  `json:"settings,omitempty"`   // those of class Fixed
+	Data      string             `json:"data"`                 // fingerprint of the sequences
+	Mixture   string             `json:"mixture,omitempty"`    // of tasks, see describeMixture
+	Inputs    []input            `json:"inputs,omitempty"`     // what they were made of, and the model; older versions wrote none
+	Rates     map[string]float64 `json:"rates,omitempty"`      // of the next step: the settings of class Noted
+	Changes   []RateChange       `json:"changes,omitempty"`    // of those, while the run went on
+	OtherBits []Deviation        `json:"other_bits,omitempty"` // where it went on although something was not the same
+	Measured  int                `json:"measured"`             // step of the last measurement; -1: none
+	HeldOut   *float64           `json:"held_out,omitempty"`
+	Before    *float64           `json:"held_out_before,omitempty"`
+	Best      *bestResult        `json:"best,omitempty"`
+
+	// Of preference training, beside HeldOut and Before.
+	Preference       *PreferenceMetrics `json:"preference,omitempty"`
+	PreferenceBefore *PreferenceMetrics `json:"preference_before,omitempty"`
+
+	WithoutGain int         `json:"without_gain"` // measurements since the best one
+	LossScale   *LossScale  `json:"loss_scale,omitempty"`
+	Files       []savedFile `json:"files,omitempty"`        // of the checkpoint, all but this one
+	SHA256      string      `json:"state_sha256,omitempty"` // of this file with as many zeros in the place of this digest
 }
 
 // bestResult is the measurement so far that is the best in what Config.BestBy says.

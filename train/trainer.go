@@ -25,11 +25,13 @@ type Trainer struct {
 	Seed      uint64     // of dropout
 	LossScale *LossScale // nil: none, as everything but f16 activations wants it
 	Tasks     int        // of a data.Mixture, whose losses are told apart; 0: none
+
+	Preference *Preference // nil: the next tokens of answers are learned
 }
 
 // StepResult is what one step has seen.
 type StepResult struct {
-	Loss     float64 // mean nats a counted token, before the update
+	Loss     float64 // mean nats a counted token, or with a Preference its loss a row, before the update
 	LR       float64
 	GradNorm float64 // before clipping
 	Rows     int
@@ -40,6 +42,8 @@ type StepResult struct {
 	LossScale float64
 	Skipped   bool
 	ByTask    []TaskLoss // by data.Sequence.Task; nil without Trainer.Tasks
+
+	Preference *PreferenceMetrics // nil without Trainer.Preference
 }
 
 // TaskLoss is the loss of one task's part of the rows.
@@ -78,7 +82,12 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 	outer := t.Device.Scope()
 	defer outer.Close()
 	var losses, byToken []*tensor.Tensor
+	var failed error
 	err := tensor.Catch(func() {
+		if t.Preference != nil {
+			failed = t.preferenceGradients(&r, batches, step)
+			return
+		}
 		for i, b := range batches {
 			if b.Counted() == 0 {
 				continue
@@ -90,7 +99,10 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 			}
 		}
 	})
-	if err != nil { // a batch that the model cannot read, behind others that have left gradients
+	if err == nil {
+		err = failed
+	}
+	if err != nil { // of a batch behind others that have left gradients
 		t.Trainable.ZeroGrad()
 		return r, err
 	}
@@ -108,7 +120,7 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 		r.Loss += read[i][0]
 	}
 	r.GradNorm = read[len(losses)][0]
-	if t.Tasks > 0 {
+	if t.Tasks > 0 && t.Preference == nil {
 		r.ByTask = lossesByTask(t.Tasks, batches, read[len(losses)+1:])
 	}
 	if t.LossScale != nil {

@@ -90,9 +90,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	_, p.Totals.Groups = data.Groups(seqs)
 	p.note = counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens))
 	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed, Mixture: cfg.TaskMixture()}
-	if cfg.Pack {
-		shuffled.Pack = cfg.MaxTokens
-	}
+	shuffled.Pack = cfg.PackedTokens()
 	if len(seqs) > 0 {
 		epoch, err := data.FirstEpoch(seqs, shuffled)
 		if err != nil {
@@ -134,7 +132,7 @@ func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config,
 		return nil, counts, nil, err
 	}
 	rows := read.Rows
-	if slices.ContainsFunc(rows, func(r data.Row) bool { return r.Format == data.FormatChat }) || cfg.Template != "" {
+	if slices.ContainsFunc(rows, data.Row.IsChat) || cfg.Template != "" {
 		if o.Template, err = model.chatTemplate(cfg.Template, cfg.TemplateDate, tok); err != nil {
 			return nil, counts, nil, err
 		}

@@ -217,7 +217,7 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/rows.jsonl --loss some", `--loss: want answers or all, got "some"`},
 		{"--model {} --data {}/rows.jsonl --truncate left", `--truncate: want end, start, drop or split, got "left"`},
 		{"--model {} --data {}/rows.jsonl --format xml",
-			`--format: want auto, chat, alpaca, completion or text, got "xml"`},
+			`--format: want auto, preference, labeled, chat, alpaca, completion or text, got "xml"`},
 		{"--model {} --data {}/rows.jsonl --max-tokens 0", "--max-tokens: want at least 2, got 0"},
 		{"--model {} --data {}/rows.jsonl --format alpaca",
 			`rows.jsonl: row 1 (line 1): want a string "instruction", got none`},

@@ -25,12 +25,13 @@ type preview struct {
 // previewRow is a sequence, token by token. The last token is a target only, where it
 // counts; where it does not, nobody sees it, and it is not there.
 type previewRow struct {
-	Source  data.Source `json:"source"`
-	Packed  int         `json:"packed_row,omitempty"` // from 1: the row that it is packed in
-	Tokens  int         `json:"tokens"`               // positions
-	IDs     []int32     `json:"ids"`
-	Pieces  []string    `json:"pieces"` // the ids' names in the vocabulary
-	Counted []bool      `json:"counted"`
+	Source   data.Source `json:"source"`
+	Judgment string      `json:"judgment,omitempty"`   // chosen or rejected
+	Packed   int         `json:"packed_row,omitempty"` // from 1: the row that it is packed in
+	Tokens   int         `json:"tokens"`               // positions
+	IDs      []int32     `json:"ids"`
+	Pieces   []string    `json:"pieces"` // the ids' names in the vocabulary
+	Counted  []bool      `json:"counted"`
 
 	runs []tokenRun
 }
@@ -57,7 +58,9 @@ func lengthsOf(seqs []data.Sequence) *lengths {
 	}
 	var all []int
 	for _, s := range seqs {
-		all = append(all, len(s.IDs))
+		for s := &s; s != nil; s = s.Rejected {
+			all = append(all, len(s.IDs))
+		}
 	}
 	slices.Sort(all)
 	at := func(percent int) int { return all[max(0, (len(all)*percent+99)/100-1)] }
@@ -70,8 +73,13 @@ type tokenRun struct {
 	counted, special bool
 }
 
-// show takes the first rows of a batch.
+// show takes the first rows of a batch; both of a pair are one.
 func (p *preview) show(tok tokenizer.Tokenizer, b data.Batch, rows int, packed bool) {
+	for i := 0; i < min(b.Rows-1, rows) && !packed; i++ {
+		if b.Judgments[i+1][0] == data.Rejected && b.Sources[i][0] == b.Sources[i+1][0] {
+			rows++
+		}
+	}
 	for r := range min(b.Rows, rows) {
 		row := b.Row(r)
 		at := 0
@@ -80,7 +88,7 @@ func (p *preview) show(tok tokenizer.Tokenizer, b data.Batch, rows int, packed b
 			for to < row.Len() && row.Segments[to] == int32(segment) {
 				to++
 			}
-			shown := previewRow{Source: source, Tokens: to - at}
+			shown := previewRow{Source: source, Judgment: row.Judgments[0][segment].String(), Tokens: to - at}
 			if packed {
 				shown.Packed = r + 1
 			}
@@ -157,7 +165,11 @@ func (p *preview) print(out io.Writer) error {
 		if r.Packed > 0 {
 			fmt.Fprintf(&text, "packed row %d, ", r.Packed)
 		}
-		fmt.Fprintf(&text, "%s: %d tokens, %d in the loss\n", printable.Name(r.Source.String()), r.Tokens, counted)
+		name := printable.Name(r.Source.String())
+		if r.Judgment != "" {
+			name += ", " + r.Judgment
+		}
+		fmt.Fprintf(&text, "%s: %d tokens, %d in the loss\n", name, r.Tokens, counted)
 		m.write(&text, r.runs)
 		text.WriteString("\n\n")
 	}

@@ -246,7 +246,8 @@ func TestResumeRefusesEditedSettings(t *testing.T) {
 		"dtype": "bf16", "compute-dtype": "-", "format": "completion", "template": "chatml", "loss": "all",
 		"truncate": "drop",
 		"method":   "-", "scaling": "per-output", "targets": "q_proj", "train-also": "norm", "schedule": "linear",
-		"result": "best", "loss-scale": "2", "dropout": "0.1", "epochs": "2",
+		"result": "best", "loss-scale": "2", "dropout": "0.1", "epochs": "2", "objective": "orpo", "dpo-loss": "-",
+		"beta": "-", "label-smoothing": "-", "orpo-lambda": "-", "desirable-weight": "-", "undesirable-weight": "-",
 	}
 	refused := 0
 	for _, s := range began.Settings() {

@@ -92,6 +92,17 @@ func (m *Model) LossByToken(b Batch, counted int) (loss, tokens *nn.Var) {
 	return ops.LinearCrossEntropyByRow(x, m.HeadWeight().Var(), labels, counted)
 }
 
+// TokenLosses are the negative log-likelihoods of the labels that count, in their order, in nats, each with a
+// gradient of its own: what a loss is made of that does not weigh all labels alike. As in Loss, the logits are
+// never in memory as a whole. A batch without such a label panics.
+func (m *Model) TokenLosses(b Batch) *nn.Var {
+	if b.Counted() == 0 {
+		tensor.Panicf("llama", "the batch has no label that counts")
+	}
+	x, labels := m.beforeHead(b)
+	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels)
+}
+
 // beforeHead is what the head reads where labels count, and those labels; if none counts,
 // everywhere.
 func (m *Model) beforeHead(b Batch) (x, labels *nn.Var) {

@@ -1,0 +1,366 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/preference"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Preference makes of a Trainer's steps such of preference training: on batches of judged answers.
+//
+// The log-probabilities of answers come from the device, as sums over tokens in float64; what follows of them,
+// losses and a gradient for each answer, is computed on the host by package preference. The reference is the
+// model without its adapter, so it takes no memory. What it says of an answer is computed anew in each step,
+// without a tape, in the same batch as the model's own: then both have the same bits as long as the adapter is
+// silent, and a run that goes on knows what one that never ended does.
+type Preference struct {
+	Objective Objective // DPO, ORPO or KTO
+	DPO       preference.DPO
+	ORPO      preference.ORPO
+	KTO       preference.KTO
+	Adapter   *multilora.Adapter // of the model; ORPO needs none
+	MaxTokens int                // of an answer behind another's prompt (KTO); 0: the model's positions
+}
+
+// newPreference is what cfg says of preference training; nil: nothing.
+func (c *Config) newPreference(adapter *multilora.Adapter) *Preference {
+	if c.Objective == SFT {
+		return nil
+	}
+	return &Preference{
+		Objective: c.Objective, Adapter: adapter, MaxTokens: c.MaxTokens,
+		DPO:  preference.DPO{Kind: c.DPOLoss, Beta: c.Beta, LabelSmoothing: c.LabelSmoothing},
+		ORPO: preference.ORPO{Lambda: c.ORPOLambda},
+		KTO:  preference.KTO{Beta: c.Beta, Desirable: c.DesirableWeight, Undesirable: c.UndesirableWeight},
+	}
+}
+
+// judgedAnswer is a sequence of a batch: an answer and its judgment.
+type judgedAnswer struct {
+	preference.Answer
+	judgment data.Judgment
+	task     int
+}
+
+// answersOf lists the sequences of a batch, row by row. Of pairs the rejected ones stand behind the chosen ones.
+func (p *Preference) answersOf(b data.Batch) ([]judgedAnswer, error) {
+	var all []judgedAnswer
+	for r, row := range b.Judgments {
+		for s, judgment := range row {
+			all = append(all, judgedAnswer{judgment: judgment, task: b.Tasks[r][s]})
+			pairing := p.Objective.hasPairs() && (judgment == data.Chosen) != (len(all)%2 == 1)
+			if judgment == data.Unjudged || pairing {
+				return nil, fmt.Errorf("train: %s: want %s answers for %s, got a sequence of judgment %q",
+					b.Sources[r][s], map[bool]string{true: "pairs of chosen and rejected", false: "chosen and rejected"}[p.Objective.hasPairs()],
+					p.Objective, judgment)
+			}
+		}
+	}
+	if p.Objective.hasPairs() && len(all)%2 != 0 {
+		return nil, fmt.Errorf("train: want pairs of answers, got %d answers", len(all))
+	}
+	eachToken(b, func(_, answer int) { all[answer].Tokens++ })
+	for _, a := range all {
+		if a.Tokens == 0 {
+			return nil, errors.New("train: want answers with a token that counts, got one without")
+		}
+	}
+	return all, nil
+}
+
+// eachToken calls f with the number of each token that counts, among those of the batch, and that of the
+// sequence that it is of.
+func eachToken(b data.Batch, f func(token, answer int)) {
+	token, first := 0, 0 // first sequence of the row
+	for r, row := range b.Judgments {
+		for i := r * b.Len(); i < (r+1)*b.Len(); i++ {
+			if b.Labels[i] != data.Ignored {
+				f(token, first+int(b.Segments[i]))
+				token++
+			}
+		}
+		first += len(row)
+	}
+}
+
+// sums are the log-probabilities of a batch's answers, from the losses of its tokens.
+func sums(b data.Batch, losses []float64, answers int) []float64 {
+	all := make([]float64, answers)
+	eachToken(b, func(token, answer int) { all[answer] -= losses[token] })
+	return all
+}
+
+// totals are what losses of answers are divided by, and what they are compared with.
+type totals struct {
+	units  int     // pairs, or answers with KTO
+	tokens int     // of chosen answers
+	kl     float64 // of KTO
+}
+
+func (p *Preference) totalsOf(answers []judgedAnswer, kl float64) totals {
+	w := totals{units: len(answers), kl: kl}
+	if p.Objective.hasPairs() {
+		w.units /= 2
+	}
+	for _, a := range answers {
+		if a.judgment == data.Chosen {
+			w.tokens += a.Tokens
+		}
+	}
+	return w
+}
+
+// loss is the share that answers have in the loss of all, and its derivatives by their
+// log-probabilities.
+func (p *Preference) loss(answers []judgedAnswer, w totals) (loss float64, gradient []float64) {
+	gradient = make([]float64, len(answers))
+	n := float64(w.units)
+	switch p.Objective {
+	case KTO:
+		for i, a := range answers {
+			l, d := p.KTO.Loss(a.Answer, a.judgment == data.Chosen, w.kl)
+			loss += l / n
+			gradient[i] = d / n
+		}
+	default:
+		for i := 0; i < len(answers); i += 2 {
+			pair := preference.Pair{Chosen: answers[i].Answer, Rejected: answers[i+1].Answer}
+			if p.Objective == DPO {
+				l, chosen, rejected := p.DPO.Loss(pair)
+				loss += l / n
+				gradient[i], gradient[i+1] = chosen/n, rejected/n
+				continue
+			}
+			l, chosen, rejected := p.ORPO.OddsRatio(pair)
+			loss += l/n - pair.Chosen.LogProb/float64(w.tokens)
+			gradient[i], gradient[i+1] = chosen/n-1/float64(w.tokens), rejected/n
+		}
+	}
+	return loss, gradient
+}
+
+// reward is what the model's log-probability is worth, as the objective has it.
+func (p *Preference) reward(a judgedAnswer) float64 {
+	switch p.Objective {
+	case DPO:
+		return p.DPO.Reward(a.Answer)
+	case ORPO:
+		return p.ORPO.Reward(a.Answer)
+	}
+	return p.KTO.Reward(a.Answer)
+}
+
+// lossesByTask are the losses of the answers of each task, each as if they were all.
+func (p *Preference) lossesByTask(tasks int, answers []judgedAnswer, kl float64) []TaskLoss {
+	of := make([][]judgedAnswer, tasks)
+	for _, a := range answers {
+		of[a.task] = append(of[a.task], a)
+	}
+	all := make([]TaskLoss, tasks)
+	for task, some := range of {
+		if len(some) == 0 {
+			continue
+		}
+		all[task].Loss, _ = p.loss(some, p.totalsOf(some, kl))
+		for _, a := range some {
+			all[task].Counted += a.Tokens
+		}
+	}
+	return all
+}
+
+// withoutAdapter calls f while the model is the reference.
+func (p *Preference) withoutAdapter(f func()) (err error) {
+	if p.Adapter == nil {
+		return fmt.Errorf("train: want an adapter, whose absence is the reference of %s, got none", p.Objective)
+	}
+	p.Adapter.Detach()
+	defer func() { err = errors.Join(err, p.Adapter.Attach()) }()
+	f()
+	return nil
+}
+
+// scoring is a pass without a tape: of the model as it is, or of the reference.
+type scoring struct {
+	b         data.Batch
+	reference bool
+}
+
+// score computes the log-probabilities of the answers of batches, one pass after the other; all are read at once.
+func (p *Preference) score(ctx context.Context, m *llama.Model, passes []scoring) ([][]float64, error) {
+	scope := m.Device().Scope()
+	defer scope.Close()
+	losses := make([]*tensor.Tensor, len(passes))
+	for i, pass := range passes {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		compute := func() {
+			inner := m.Device().Scope()
+			defer inner.Close()
+			losses[i] = m.TokenLosses(pass.b.Batch).Tensor()
+			inner.Keep(losses[i])
+		}
+		var err error
+		if caught := tensor.Catch(func() {
+			if !pass.reference {
+				compute()
+				return
+			}
+			err = p.withoutAdapter(compute)
+		}); caught != nil {
+			err = caught
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	read, err := m.Device().Float64s(losses...)
+	if err != nil {
+		return nil, err
+	}
+	for i, pass := range passes {
+		answers := 0
+		for _, row := range pass.b.Judgments {
+			answers += len(row)
+		}
+		read[i] = sums(pass.b, read[i], answers)
+	}
+	return read, nil
+}
+
+// beforehand finds what the losses of batches are compared with before a gradient is computed: the answers with
+// their tokens and what the reference says of them, and KTO's divergence. With policy the model's own
+// log-probabilities are there, too.
+func (p *Preference) beforehand(
+	ctx context.Context, m *llama.Model, batches []data.Batch, policy bool,
+) (answers [][]judgedAnswer, kl float64, err error) {
+	var passes []scoring
+	for _, b := range batches {
+		some, err := p.answersOf(b)
+		if err != nil {
+			return nil, 0, err
+		}
+		answers = append(answers, some)
+		if p.Objective.hasReference() {
+			passes = append(passes, scoring{b, true})
+		}
+		if policy {
+			passes = append(passes, scoring{b, false})
+		}
+	}
+	var mismatched []data.Batch
+	if p.Objective == KTO {
+		mismatched = mismatch(batches, cmp.Or(p.MaxTokens, m.Config.MaxPositions))
+		for _, b := range mismatched {
+			passes = append(passes, scoring{b, true}, scoring{b, false})
+		}
+	}
+	read, err := p.score(ctx, m, passes)
+	if err != nil {
+		return nil, 0, err
+	}
+	next := func() []float64 {
+		first := read[0]
+		read = read[1:]
+		return first
+	}
+	for _, some := range answers {
+		if p.Objective.hasReference() {
+			for i, x := range next() {
+				some[i].Reference = x
+			}
+		}
+		if policy {
+			for i, x := range next() {
+				some[i].LogProb = x
+			}
+		}
+	}
+	var others []preference.Answer
+	for range mismatched {
+		reference, model := next(), next()
+		for i := range model {
+			others = append(others, preference.Answer{LogProb: model[i], Reference: reference[i], Tokens: 1})
+		}
+	}
+	return answers, preference.KL(others), nil
+}
+
+// preferenceGradients adds the gradients of a step's batches, and puts what they have said into r.
+func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step int) error {
+	p := t.Preference
+	answers, kl, err := p.beforehand(context.Background(), t.Model, batches, false)
+	if err != nil {
+		return err
+	}
+	var all []judgedAnswer
+	for _, some := range answers {
+		all = append(all, some...)
+	}
+	w := p.totalsOf(all, kl)
+	all = all[:0]
+	for i, b := range batches {
+		loss, err := t.preferenceBackward(b, answers[i], w, uint32(step*len(batches)+i))
+		if err != nil {
+			return err
+		}
+		r.Loss += loss
+		all = append(all, answers[i]...)
+	}
+	r.Preference = p.metrics(all, kl)
+	if t.Tasks > 0 {
+		r.ByTask = p.lossesByTask(t.Tasks, all, kl)
+	}
+	return nil
+}
+
+// preferenceBackward adds one micro-batch's gradients, gives its share of the loss, and fills in the
+// log-probabilities of its answers.
+func (t *Trainer) preferenceBackward(b data.Batch, answers []judgedAnswer, w totals, randomStep uint32) (float64, error) {
+	tape := autograd.NewTape(t.Device)
+	defer tape.Close()
+	tape.Seed, tape.Step = t.Seed, randomStep
+	losses := t.Model.TokenLosses(b.Batch)
+	read, err := t.Device.Float64s(losses.Tensor())
+	if err != nil {
+		return 0, err
+	}
+	for i, x := range sums(b, read[0], len(answers)) {
+		answers[i].LogProb = x
+	}
+	loss, byAnswer := t.Preference.loss(answers, w)
+	byToken := make([]float32, len(read[0]))
+	eachToken(b, func(token, answer int) { byToken[token] = -float32(byAnswer[answer]) * t.LossScale.scale() })
+	gradient := t.Device.FromFloat32s(losses.Tensor().DType(), byToken, len(byToken))
+	tape.BackwardFrom([]*autograd.Var{losses}, []*tensor.Tensor{gradient})
+	return loss, nil
+}
+
+// evaluate is the loss of batches, and what it was made of.
+func (p *Preference) evaluate(ctx context.Context, m *llama.Model, batches []data.Batch) (e judgedLoss, err error) {
+	answers, kl, err := p.beforehand(ctx, m, batches, true)
+	if err != nil {
+		return e, err
+	}
+	for _, some := range answers {
+		e.answers = append(e.answers, some...)
+	}
+	e.kl = kl
+	e.loss, _ = p.loss(e.answers, p.totalsOf(e.answers, kl))
+	return e, nil
+}
+
+// judgedLoss is a loss of answers without a gradient.
+type judgedLoss struct {
+	loss, kl float64
+	answers  []judgedAnswer
+}

@@ -1,0 +1,500 @@
+package train
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/preference"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// judgedTiny is a tiny trainer with an objective.
+func judgedTiny(t *testing.T, threads int, o Objective) tiny {
+	t.Helper()
+	tr := newTiny(t, threads, 0)
+	tr.Preference = &Preference{Objective: o, Adapter: tr.adapter, MaxTokens: tinymodel.Positions,
+		DPO: preference.DPO{Beta: 0.3}, ORPO: preference.ORPO{Lambda: 0.7},
+		KTO: preference.KTO{Beta: 0.3, Desirable: 1.5, Undesirable: 0.5}}
+	return tr
+}
+
+// judgedRows are random rows as an objective wants them: pairs, or answers with labels.
+func judgedRows(o Objective, n int, seed uint64) []data.Sequence {
+	r := random.NewStream(seed, random.Test, 0, 0)
+	list := make([]data.Sequence, n)
+	for i := range list {
+		prompt := make([]int32, 2+r.IntN(20))
+		list[i] = tinymodel.Sequence(prompt, make([]int32, 1+r.IntN(20)), r)
+		list[i].Source.Row = i + 1
+		if list[i].Judgment = data.Chosen; o == KTO && i%3 != 0 {
+			list[i].Judgment = data.Rejected
+		}
+		if o.hasPairs() {
+			answer := make([]int32, 1+r.IntN(20))
+			for k := range answer {
+				answer[k] = int32(r.IntN(50))
+			}
+			rejected := data.NewSequence(prompt, answer, tinymodel.Positions)
+			rejected.Judgment, rejected.Source = data.Rejected, list[i].Source
+			list[i].Rejected = &rejected
+		}
+	}
+	return list
+}
+
+// gradientsOf are the gradients of all that trains.
+func gradientsOf(t *testing.T, tr tiny) (all []float64) {
+	t.Helper()
+	for _, p := range tr.Trainable.Params() {
+		g, err := p.Grad.Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, g...)
+	}
+	return all
+}
+
+// logProbOf is the log-probability of the answer of a sequence, and its gradient: by the loss of fine-tuning on
+// that sequence alone.
+func logProbOf(t *testing.T, tr tiny, s data.Sequence) (logProb float64, gradient []float64) {
+	t.Helper()
+	s.Rejected = nil
+	tr.Trainable.ZeroGrad()
+	defer tr.Trainable.ZeroGrad()
+	tape := autograd.NewTape(tr.Device)
+	loss := tr.Model.Loss(data.Collate([]data.Sequence{s}).Batch, 1)
+	tape.Backward(loss)
+	read, err := loss.Tensor().Float64s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape.Close()
+	gradient = gradientsOf(t, tr)
+	for i := range gradient {
+		gradient[i] = -gradient[i]
+	}
+	return -read[0], gradient
+}
+
+// referenceOf is the log-probability that the model without the adapter gives.
+func referenceOf(t *testing.T, tr tiny, s data.Sequence) float64 {
+	t.Helper()
+	s.Rejected = nil
+	tr.adapter.Detach()
+	sum, err := sumOfLosses(tr.Model, data.Collate([]data.Sequence{s}).Batch)
+	if err := tr.adapter.Attach(); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return -sum
+}
+
+// spelledOut is the loss of rows as the papers write it, in float64, and its derivative by the log-probability of
+// each sequence, by hand.
+func spelledOut(t *testing.T, tr tiny, rows []data.Sequence) (loss float64, sequences []data.Sequence, d []float64) {
+	t.Helper()
+	sigma := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	n := float64(len(rows))
+	counted := 0.0
+	for _, s := range rows {
+		s.Rejected = nil
+		counted += float64(s.Counted())
+	}
+	kl := 0.0
+	if tr.Preference.Objective == KTO {
+		for i, s := range rows {
+			before := rows[(i+len(rows)-1)%len(rows)]
+			first := slices.IndexFunc(s.Labels, func(l int32) bool { return l != data.Ignored })
+			answer := slices.DeleteFunc(slices.Clone(before.Labels), func(l int32) bool { return l == data.Ignored })
+			other := data.NewSequence(s.IDs[:first+1], answer, tinymodel.Positions)
+			p, _ := logProbOf(t, tr, other)
+			kl += (p - referenceOf(t, tr, other)) / n
+		}
+		kl = math.Max(kl, 0)
+	}
+	for _, s := range rows {
+		w, _ := logProbOf(t, tr, s)
+		switch tr.Preference.Objective {
+		case DPO:
+			l, _ := logProbOf(t, tr, *s.Rejected)
+			h := 0.3 * (w - referenceOf(t, tr, s) - (l - referenceOf(t, tr, *s.Rejected)))
+			loss -= math.Log(sigma(h)) / n
+			d = append(d, -0.3*(1-sigma(h))/n, 0.3*(1-sigma(h))/n)
+		case ORPO:
+			l, _ := logProbOf(t, tr, *s.Rejected)
+			lengthW, lengthL := float64(len(answerOf(s))), float64(len(answerOf(*s.Rejected)))
+			pw, pl := math.Exp(w/lengthW), math.Exp(l/lengthL)
+			ratio := math.Log(pw / (1 - pw) / (pl / (1 - pl)))
+			loss += -w/counted - 0.7*math.Log(sigma(ratio))/n
+			d = append(d, -1/counted-0.7*(1-sigma(ratio))/(1-pw)/lengthW/n, 0.7*(1-sigma(ratio))/(1-pl)/lengthL/n)
+		case KTO:
+			weight, sign := 1.5, 1.0
+			if s.Judgment == data.Rejected {
+				weight, sign = 0.5, -1
+			}
+			v := sigma(sign * 0.3 * (w - referenceOf(t, tr, s) - kl))
+			loss += (weight - weight*v) / n
+			d = append(d, -weight*v*(1-v)*sign*0.3/n)
+		}
+		sequences = append(sequences, s)
+		if s.Rejected != nil {
+			sequences = append(sequences, *s.Rejected)
+		}
+	}
+	return loss, sequences, d
+}
+
+// Losses and gradients of a step are those of the formulas, however its rows are cut into micro-batches or packed.
+func TestPreferenceGradients(t *testing.T) {
+	for _, o := range Objectives()[1:] {
+		tr := judgedTiny(t, 2, o)
+		offStart(tr)
+		rows := judgedRows(o, 4, 11)
+		want, sequences, d := spelledOut(t, tr, rows)
+		var gradient []float64
+		for i, s := range sequences {
+			_, g := logProbOf(t, tr, s)
+			if gradient == nil {
+				gradient = make([]float64, len(g))
+			}
+			for k := range g {
+				gradient[k] += d[i] * g[k]
+			}
+		}
+		packed, err := data.NewLoader(rows, data.LoaderOptions{Rows: 1, Pack: 400})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer packed.Close()
+		forms := map[string][]data.Batch{"one batch": data.Batches(rows, 4), "4 batches": data.Batches(rows, 1)}
+		if o != KTO { // whose answers meet other prompts in another order
+			forms["packed"] = []data.Batch{packed.Next()}
+		}
+		for name, batches := range forms {
+			tr.Trainable.ZeroGrad()
+			var r StepResult
+			if err := tr.preferenceGradients(&r, batches, 0); err != nil {
+				t.Fatal(err)
+			}
+			got := gradientsOf(t, tr)
+			if math.Abs(r.Loss-want) > 1e-5*math.Max(1, want) {
+				t.Errorf("%s, %s: loss %v, the formula gives %v", o, name, r.Loss, want)
+			}
+			off := 0.0
+			for i := range got {
+				off += (got[i] - gradient[i]) * (got[i] - gradient[i])
+			}
+			if e := math.Sqrt(off) / norm(gradient); !(e <= 1e-5) {
+				t.Errorf("%s, %s: the gradient is %g of its norm off the formula's", o, name, e)
+			}
+			if o == KTO && *r.Preference.KL == 0 {
+				t.Error("KTO's divergence is 0: nothing is tested of it")
+			}
+		}
+	}
+}
+
+// With the adapter off the model is the base, bit for bit, and it is on again after a step.
+func TestReferenceIsTheBase(t *testing.T) {
+	tr := judgedTiny(t, 2, DPO)
+	rows := judgedRows(DPO, 4, 3)
+	batches := data.Batches(rows, 2)
+	first, err := tr.Step(batches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := first.Preference; math.Abs(first.Loss-math.Ln2) > 1e-15 || *p.Margin != 0 || p.Accuracy != 0.5 || p.Answers != 8 {
+		t.Errorf("a silent adapter: loss %v, %+v; want log 2, no margin", first.Loss, p)
+	}
+	for range 5 {
+		if _, err := tr.Step(batches); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base, err := llama.NewAs(tr.Device, tinymodel.Config(), tensor.F32, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passes := []scoring{{batches[0], true}, {batches[0], false}}
+	got, err := tr.Preference.score(t.Context(), tr.Model, passes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := tr.Preference.score(t.Context(), base, passes[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got[0], want[0]) {
+		t.Errorf("the reference says %v, the base %v", got[0], want[0])
+	}
+	if slices.Equal(got[1], want[0]) {
+		t.Error("the model has not left the base, or its adapter is still off")
+	}
+}
+
+func TestPreferenceThreads(t *testing.T) {
+	for _, o := range Objectives()[1:] {
+		var want []byte
+		for _, threads := range []int{1, 3} {
+			tr := judgedTiny(t, threads, o)
+			all := judgedRows(o, 24, 7)
+			for step := range 6 {
+				if _, err := tr.Step(data.Batches(all[step*4:step*4+4], 2)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir := t.TempDir()
+			if err := tr.adapter.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(filepath.Join(dir, "adapter.safetensors"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want = slices.Concat(want, got); !bytes.Equal(got, want[:len(got)]) {
+				t.Errorf("%s: %d threads: other bits than with 1", o, threads)
+			}
+		}
+	}
+}
+
+// Batches that an objective cannot learn from are refused, and leave no gradient.
+func TestPreferenceRefusesBatches(t *testing.T) {
+	plain := tinymodel.Rows(4, 1)
+	single := judgedRows(KTO, 4, 1)
+	pair := judgedRows(DPO, 1, 1)[0]
+	half := pair
+	half.Rejected = nil
+	for _, c := range []struct {
+		o    Objective
+		rows []data.Sequence
+		want string
+	}{
+		{DPO, plain, `want pairs of chosen and rejected answers for dpo, got a sequence of judgment ""`},
+		{ORPO, single[1:], `want pairs of chosen and rejected answers for orpo, got a sequence of judgment "rejected"`},
+		{DPO, []data.Sequence{pair, half}, "want pairs of answers, got 3 answers"},
+		{KTO, plain, `want chosen and rejected answers for kto, got a sequence of judgment ""`},
+	} {
+		tr := judgedTiny(t, 1, c.o)
+		_, err := tr.Step([]data.Batch{data.Collate(c.rows)})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.o, err, c.want)
+		}
+		if tr.Optimizer.Steps() != 0 {
+			t.Errorf("%s: a refused step was counted", c.o)
+		}
+	}
+	tr := judgedTiny(t, 1, DPO)
+	tr.Preference.Adapter = nil
+	if _, err := tr.Step([]data.Batch{data.Collate(judgedRows(DPO, 2, 1))}); err == nil ||
+		!strings.Contains(err.Error(), "want an adapter, whose absence is the reference of dpo, got none") {
+		t.Errorf("without an adapter: %v", err)
+	}
+}
+
+// politeness are rows of which the chosen answers are of other words than the rejected ones, as pairs, or one by
+// one with labels.
+func politeness(t *testing.T, dir, name string, n int, labels bool) string {
+	t.Helper()
+	r := random.NewStream(uint64(len(name)), random.Test, 0, 0)
+	word := func(list ...string) string { return list[r.IntN(len(list))] }
+	var rows strings.Builder
+	for range n {
+		prompt := fmt.Sprintf("%s %d?", word("who", "what", "where", "when"), r.IntN(1000))
+		good, bad := word("please", "thanks", "yes sir")+word(".", "!", ""), word("go away", "no", "never")+word(".", "!", "")
+		if !labels {
+			fmt.Fprintf(&rows, `{"prompt": %q, "chosen": " %s", "rejected": " %s"}`+"\n", prompt, good, bad)
+			continue
+		}
+		desirable := r.IntN(2) == 0
+		fmt.Fprintf(&rows, `{"prompt": %q, "completion": " %s", "label": %t}`+"\n", prompt,
+			map[bool]string{true: good, false: bad}[desirable], desirable)
+	}
+	path := filepath.Join(dir, name+".jsonl")
+	if err := os.WriteFile(path, []byte(rows.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// judgedRun is a short run with an objective.
+func judgedRun(t *testing.T, o Objective) Config {
+	t.Helper()
+	c := Defaults()
+	c.Model, c.Objective, c.MaxTokens, c.HeldOut = tinymodel.Write(t), o, 40, 24
+	c.Data = Files(politeness(t, t.TempDir(), "rows", 160, o == KTO))
+	c.Steps, c.LR, c.ScaleLR, c.BatchRows, c.SaveEvery = 60, 1e-2, 10, 4, 0
+	c.Out = filepath.Join(t.TempDir(), "run")
+	return c
+}
+
+// A run learns which answers are better: of held-out pairs it tells at first half, and at last nearly all.
+func TestPreferenceRunsLearn(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, o := range Objectives()[1:] {
+		c := judgedRun(t, o)
+		s, err := Run(t.Context(), d, c, watcher{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after := s.PreferenceBefore, s.PreferenceAfter
+		t.Logf("%s: loss %.4f, accuracy %.3f before; %.4f, %.3f, margin %.3f after", o, *s.HeldOutBefore,
+			before.Accuracy, *s.HeldOutAfter, after.Accuracy, *after.Margin)
+		if o.hasReference() && before.Accuracy != 0.5 || after.Accuracy <= 0.9 || *s.HeldOutAfter >= *s.HeldOutBefore {
+			t.Errorf("%s: accuracy %v before, %v after; loss %v, %v", o, before.Accuracy, after.Accuracy,
+				*s.HeldOutBefore, *s.HeldOutAfter)
+		}
+		records, err := ReadMetrics(c.Out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			if r.Preference == nil || (r.Preference.KL != nil) != (o == KTO) {
+				t.Errorf("%s: %s %d has no preference, or a divergence that is not: %+v", o, r.Kind, r.Step, r.Preference)
+			}
+		}
+	}
+}
+
+// A run of preference training that is interrupted ends with the bits of one that was not, packed and mixed too.
+func TestPreferenceResumes(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for name, set := range map[string]func(*Config){
+		"dpo": func(c *Config) { c.Objective, c.Adapter.Dropout = DPO, 0.1 },
+		"orpo, packed": func(c *Config) {
+			c.Objective, c.Pack, c.BatchRows = ORPO, true, 1
+		},
+		"kto of pairs, mixed": func(c *Config) {
+			dir := t.TempDir()
+			c.Objective, c.HeldOut = KTO, 10
+			c.Data = []Part{{Name: "pairs", Paths: []string{politeness(t, dir, "pairs", 40, false)}},
+				{Name: "labels", Paths: []string{politeness(t, dir, "labels", 40, true)}}}
+		},
+	} {
+		whole := judgedRun(t, DPO)
+		whole.Steps, whole.Accumulate, whole.BatchRows, whole.EvalEvery = 10, 2, 2, 4
+		set(&whole)
+		parts := whole
+		parts.Out, parts.Loaders = filepath.Join(t.TempDir(), "run"), 3
+		if _, err := Run(t.Context(), d, whole, watcher{}, Options{}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		interruptedAfter(t, d, parts, 5)
+		if other := parts; true {
+			other.Beta = 0.2
+			if _, err := Resume(t.Context(), d, other, watcher{}, Options{}); err == nil ||
+				!strings.Contains(err.Error(), "--beta: want") {
+				t.Errorf("%s: resumed with another beta: %v", name, err)
+			}
+		}
+		if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		files, different, err := Compare(whole.Out, parts.Out)
+		for _, x := range different {
+			if !strings.HasPrefix(x.File, ConfigFile) { // loaders
+				t.Errorf("%s: %v", name, x)
+			}
+		}
+		if err != nil || files < 5 {
+			t.Errorf("%s: %d files, %v", name, files, err)
+		}
+		records, err := ReadMetrics(whole.Out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := records[len(records)-1]; len(whole.Data) > 1 && len(last.Tasks) != 2 {
+			t.Errorf("%s: tasks %+v", name, last.Tasks)
+		}
+	}
+}
+
+// What an objective cannot learn from, and what would move its reference, is refused with what would do.
+func TestPreferenceRefusals(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	dir := t.TempDir()
+	pairs, labels := politeness(t, dir, "pairs", 20, false), politeness(t, dir, "labels", 20, true)
+	plain := filepath.Join(dir, "plain.jsonl")
+	if err := os.WriteFile(plain, []byte(`{"prompt": "p", "completion": "c"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		o          Objective
+		file, want string
+	}{
+		{SFT, pairs, "pairs.jsonl row 1: want one answer to be learned for the objective sft, got two answers, of which one is better (objective dpo, orpo or kto)"},
+		{SFT, labels, "labels.jsonl row 1: want one answer to be learned for the objective sft, got one answer with a label (objective kto)"},
+		{DPO, labels, "labels.jsonl row 1: want chosen and rejected answers for the objective dpo, got one answer with a label (objective kto)"},
+		{ORPO, plain, "plain.jsonl row 1: want chosen and rejected answers for the objective orpo, got one answer that nobody has judged"},
+		{KTO, plain, "want an answer with a label, or chosen and rejected ones for the objective kto, got one answer that nobody has judged (objective sft)"},
+	} {
+		cfg := judgedRun(t, c.o)
+		cfg.Data = Files(c.file)
+		if _, err := Run(t.Context(), d, cfg, watcher{}, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s of %s: error %v, want %q", c.o, filepath.Base(c.file), err, c.want)
+		}
+	}
+	// An adapter that has weights of the base tells so only when it is opened.
+	m, err := llama.NewAs(d, tinymodel.Config(), tensor.F32, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := multilora.Defaults()
+	a.Extra = []string{"norm"}
+	adapter, err := multilora.Attach(m, a, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := judgedRun(t, DPO)
+	cfg.FromAdapter = filepath.Join(dir, "adapter")
+	if err := adapter.Save(cfg.FromAdapter); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), d, cfg, watcher{}, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "--objective: want sft or orpo with an adapter that has weights of the base model") {
+		t.Errorf("an adapter with weights of the base: %v", err)
+	}
+}
+
+// Full fine-tuning has no reference, and so ORPO is what can be had with it.
+func TestFullORPO(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	c := judgedRun(t, ORPO)
+	c.Adapter.Method, c.Steps, c.LR = MethodFull, 20, 3e-3
+	s, err := Run(t.Context(), d, c, watcher{}, Options{})
+	if err != nil || *s.HeldOutAfter > *s.HeldOutBefore-0.1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
