@@ -24,9 +24,9 @@ func (k KTO) Validate() error {
 	return nil
 }
 
-// Loss returns the loss of an answer, and its derivative by the answer's log-probability: λ_y − v of the
-// paper's section 4.1, which is λ_y (1 − σ(β (log π/π_ref − z0))), with the other sign before β where the
-// answer is undesirable. kl is z0, see KL; no derivative goes through it.
+// Loss returns the loss of an answer, and its derivative by the answer's log-probability: the paper's L_KTO
+// (equation 7 as TRL's documentation counts), λ_y (1 − σ(β (log π/π_ref − z0))), with the other sign before β
+// where the answer is undesirable. kl is z0, see KL; no derivative goes through it.
 func (k KTO) Loss(a Answer, desirable bool, kl float64) (loss, d float64) {
 	weight, sign := k.Undesirable, -1.0
 	if desirable {

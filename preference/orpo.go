@@ -21,8 +21,8 @@ func (o ORPO) Validate() error {
 }
 
 // OddsRatio returns λ·L_OR of a pair, and its derivatives by the log-probabilities of both answers. L_OR,
-// equation 7, is −log σ of the log of the odds ratio, with the odds P / (1 − P) of the mean
-// log-probability of a token (equations 1, 3 and 4).
+// equation 7, is −log σ of the log of the odds ratio. Odds are P / (1 − P), equation 4, where log P is the mean
+// log-probability of a token.
 func (o ORPO) OddsRatio(p Pair) (loss, dChosen, dRejected float64) {
 	chosen, dLogOddsChosen := logOdds(p.Chosen)
 	rejected, dLogOddsRejected := logOdds(p.Rejected)

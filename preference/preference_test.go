@@ -45,14 +45,14 @@ func TestLossesAreThoseOfThePapers(t *testing.T) {
 		loss, _, _ = DPO{Kind: DPOIPO, Beta: beta}.Loss(p)
 		mean := w.LogRatio()/float64(w.Tokens) - l.LogRatio()/float64(l.Tokens)
 		check("IPO", loss, math.Pow(mean-1/(2*beta), 2))
-		// 2403.07691, equations 1, 3, 4 and 7.
+		// 2403.07691, equations 4 and 7.
 		odds := func(a Answer) float64 {
 			likelihood := math.Exp(a.LogProb / float64(a.Tokens))
 			return likelihood / (1 - likelihood)
 		}
 		loss, _, _ = ORPO{Lambda: beta}.OddsRatio(p)
 		check("ORPO", loss, -beta*math.Log(sigma(math.Log(odds(w)/odds(l)))))
-		// 2402.01306, section 4.1: λ_y − v(x, y).
+		// 2402.01306: λ_y − v(x, y).
 		k := KTO{Beta: beta, Desirable: 1.5, Undesirable: 0.75}
 		kl := 3 * float64(r.Float32())
 		loss, _ = k.Loss(w, true, kl)

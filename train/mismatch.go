@@ -8,7 +8,7 @@ import (
 
 // mismatch gives each prompt of a step the answer of the sequence before it, the first that of the last, in
 // batches of as many rows: what KTO estimates its divergence from, so that prompts and answers are the same as
-// those of the step (2402.01306, section 4.1; TRL, KTOTrainer). What is longer than maxTokens loses its end, but
+// those of the step (2402.01306; TRL, KTOTrainer). What is longer than maxTokens loses its end, but
 // nothing of the prompt, behind which the step's own answer had room.
 func mismatch(batches []data.Batch, maxTokens int) []data.Batch {
 	var all []data.Sequence

@@ -58,8 +58,11 @@ func (p *Preference) answersOf(b data.Batch) ([]judgedAnswer, error) {
 			all = append(all, judgedAnswer{judgment: judgment, task: b.Tasks[r][s]})
 			pairing := p.Objective.hasPairs() && (judgment == data.Chosen) != (len(all)%2 == 1)
 			if judgment == data.Unjudged || pairing {
-				return nil, fmt.Errorf("train: %s: want %s answers for %s, got a sequence of judgment %q",
-					b.Sources[r][s], map[bool]string{true: "pairs of chosen and rejected", false: "chosen and rejected"}[p.Objective.hasPairs()],
+				want := "chosen and rejected answers"
+				if p.Objective.hasPairs() {
+					want = "pairs of " + want
+				}
+				return nil, fmt.Errorf("train: %s: want %s for %s, got a sequence of judgment %q", b.Sources[r][s], want,
 					p.Objective, judgment)
 			}
 		}
@@ -325,7 +328,9 @@ func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step 
 
 // preferenceBackward adds one micro-batch's gradients, gives its share of the loss, and fills in the
 // log-probabilities of its answers.
-func (t *Trainer) preferenceBackward(b data.Batch, answers []judgedAnswer, w totals, randomStep uint32) (float64, error) {
+func (t *Trainer) preferenceBackward(
+	b data.Batch, answers []judgedAnswer, w totals, randomStep uint32,
+) (loss float64, err error) {
 	tape := autograd.NewTape(t.Device)
 	defer tape.Close()
 	tape.Seed, tape.Step = t.Seed, randomStep
@@ -337,7 +342,8 @@ func (t *Trainer) preferenceBackward(b data.Batch, answers []judgedAnswer, w tot
 	for i, x := range sums(b, read[0], len(answers)) {
 		answers[i].LogProb = x
 	}
-	loss, byAnswer := t.Preference.loss(answers, w)
+	var byAnswer []float64
+	loss, byAnswer = t.Preference.loss(answers, w)
 	byToken := make([]float32, len(read[0]))
 	eachToken(b, func(token, answer int) { byToken[token] = -float32(byAnswer[answer]) * t.LossScale.scale() })
 	gradient := t.Device.FromFloat32s(losses.Tensor().DType(), byToken, len(byToken))

@@ -120,7 +120,8 @@ func (l recordLine) record() Record {
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
 		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens),
 		Counted:      or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Preference: l.Preference, Scores: l.Scores,
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Preference: l.Preference,
+		Scores:       l.Scores,
 		ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,
 	}

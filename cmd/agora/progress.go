@@ -49,7 +49,8 @@ func (p *progress) Say(line string) {
 // Record shows a step, a measurement or a change.
 func (p *progress) Record(r train.Record) {
 	if r.Kind == train.KindMeasurement {
-		p.Say(fmt.Sprintf("step %d/%d%s", r.Step, p.steps, measurement(r.HeldOutLoss, r.Scores)))
+		p.Say(fmt.Sprintf("step %d/%d%s%s", r.Step, p.steps, measurement(r.HeldOutLoss, r.Scores),
+			preferred(r.Preference)))
 		return
 	}
 	if r.Kind == train.KindChange { // what is not the same was said before
@@ -59,7 +60,7 @@ func (p *progress) Record(r train.Record) {
 		return
 	}
 	if p.bar != nil {
-		p.bar.Describe(fmt.Sprintf("loss %.4f  %.0f tokens/s", *r.Loss, r.TokensPerSec))
+		p.bar.Describe(fmt.Sprintf("loss %.4f%s  %.0f tokens/s", *r.Loss, preferred(r.Preference), r.TokensPerSec))
 		_ = p.bar.Set(r.Step) // cosmetic
 		return
 	}
@@ -72,8 +73,20 @@ func (p *progress) Record(r train.Record) {
 		perStep := time.Since(p.start) / time.Duration(n)
 		left = (perStep * time.Duration(p.steps-r.Step)).Round(time.Second).String()
 	}
-	fmt.Fprintf(p.out, "step %d/%d  loss %.4f  lr %.2e  %.0f tokens/s  %s left\n", r.Step, p.steps, *r.Loss, r.LR,
-		r.TokensPerSec, left)
+	fmt.Fprintf(p.out, "step %d/%d  loss %.4f%s  lr %.2e  %.0f tokens/s  %s left\n", r.Step, p.steps, *r.Loss,
+		preferred(r.Preference), r.LR, r.TokensPerSec, left)
+}
+
+// preferred says how well answers are told apart: "  accuracy 0.750  margin 0.1234".
+func preferred(m *train.PreferenceMetrics) (text string) {
+	if m == nil {
+		return ""
+	}
+	text = fmt.Sprintf("  accuracy %.3f", m.Accuracy)
+	if m.Margin != nil {
+		text += fmt.Sprintf("  margin %.4f", *m.Margin)
+	}
+	return text
 }
 
 // measurement says what was measured: "  held-out loss 1.2345  rte 0.5500".
@@ -112,6 +125,10 @@ func printSummary(w io.Writer, cfg train.Config, s train.Summary) error {
 	if s.HeldOutBefore != nil && s.HeldOutAfter != nil {
 		fmt.Fprintf(w, "held-out loss  %.4f before, %.4f after %d steps (%d rows)\n", *s.HeldOutBefore,
 			*s.HeldOutAfter, s.Steps, s.HeldOutRows)
+	}
+	if a, b := s.PreferenceBefore, s.PreferenceAfter; a != nil && b != nil {
+		fmt.Fprintf(w, "accuracy       %.1f %% of held-out answers before, %.1f %% after\n", 100*a.Accuracy,
+			100*b.Accuracy)
 	}
 	if s.Best != nil && s.Best.Step != s.Steps {
 		fmt.Fprintf(w, "best           by %s after step %d:%s\n", cfg.BestBy, s.Best.Step,

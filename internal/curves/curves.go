@@ -28,9 +28,9 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{name: Loss, title: "Loss", unit: lossUnit, heldOut: HeldOutLoss,
+	{name: Loss, title: "Loss", unit: natsAToken, heldOut: HeldOutLoss,
 		value: func(r train.Record) *float64 { return r.Loss }},
-	{name: HeldOutLoss, title: "Held-out loss", unit: lossUnit,
+	{name: HeldOutLoss, title: "Held-out loss", unit: natsAToken,
 		value: func(r train.Record) *float64 { return r.HeldOutLoss }},
 	{name: LR, title: "Learning rate", value: ofStep(func(r *train.Record) *float64 { return &r.LR })},
 	{name: GradNorm, title: "Gradient norm", unit: "before clipping",
@@ -39,7 +39,7 @@ var kinds = []kind{
 		value: ofStep(func(r *train.Record) *float64 { return &r.TokensPerSec })},
 }
 
-const lossUnit = "nats a token"
+const natsAToken = "nats a token" // of losses
 
 // TaskLoss and TaskHeldOutLoss name the curves of a task of a mixture.
 func TaskLoss(task string) string        { return "tasks." + task + ".loss" }
@@ -67,7 +67,7 @@ func taskKinds(task string) []kind {
 		}
 	}
 	return []kind{
-		{name: TaskLoss(task), title: "Loss of " + printable.Name(task), unit: lossUnit,
+		{name: TaskLoss(task), title: "Loss of " + printable.Name(task), unit: natsAToken,
 			heldOut: TaskHeldOutLoss(task), value: value(true)},
 		{name: TaskHeldOutLoss(task), value: value(false)},
 	}
@@ -121,7 +121,7 @@ func Read(paths []string) ([]Run, error) {
 				r.scores[task] = true
 			}
 		}
-		all := slices.Clone(kinds)
+		all := append(slices.Clone(kinds), preferenceKinds()...)
 		for task := range r.scores {
 			all = append(all, scoreKind(task))
 		}

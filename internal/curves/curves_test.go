@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,39 @@ func TestSummary(t *testing.T) {
 		`"tokens_per_s":{"points":3,"first":{"step":1,"value":900},"last":{"step":3,"value":1000},"min":{"step":1,"value":900},"max":{"step":2,"value":1100}}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Preference training has curves of its own, and its loss is of a row.
+func TestPreferenceCurves(t *testing.T) {
+	const metrics = `{"step":0,"held_out_loss":0.7,"preference":{"answers":8,"accuracy":0.5,"margin":0}}
+{"step":1,"loss":0.6,"preference":{"answers":4,"accuracy":0.75,"margin":null}}
+{"step":2,"loss":0.5,"preference":{"answers":4,"accuracy":1,"margin":2}}
+{"step":2,"held_out_loss":0.4,"preference":{"answers":8,"accuracy":0.875,"margin":1}}
+`
+	runs := read(t, folder(t, "a", metrics))
+	for name, want := range map[string]Curve{
+		Accuracy:             {[]float64{1, 2}, []float64{0.75, 1}},
+		ofHeldOut + Accuracy: {[]float64{0, 2}, []float64{0.5, 0.875}},
+		Margin:               {[]float64{2}, []float64{2}},
+		ofHeldOut + Margin:   {[]float64{0, 2}, []float64{0, 1}},
+		KL:                   {},
+	} {
+		if got := runs[0].Curve(name); !slices.Equal(got.Steps, want.Steps) || !slices.Equal(got.Values, want.Values) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+	var svg bytes.Buffer
+	if err := Draw(&svg, runs, "svg"); err != nil {
+		t.Fatal(err)
+	}
+	for _, title := range []string{"Loss (of a row)", "Preference accuracy", "Reward margin"} {
+		if !strings.Contains(svg.String(), title) {
+			t.Errorf("no panel %q", title)
+		}
+	}
+	if strings.Contains(svg.String(), "Divergence") || strings.Contains(svg.String(), natsAToken) {
+		t.Error("a panel of what there is not, or a loss in nats a token")
 	}
 }
 

@@ -64,7 +64,7 @@ func Draw(w io.Writer, runs []Run, format string) error {
 	return err
 }
 
-// panelKinds are the curves that have a panel: those of any run, and one of each task.
+// panelKinds are the curves that have a panel: those of any run, of preference training, and one of each task.
 func panelKinds(runs []Run) []kind {
 	tasks, scores := map[string]bool{}, map[string]bool{}
 	for _, r := range runs {
@@ -72,6 +72,11 @@ func panelKinds(runs []Run) []kind {
 		maps.Copy(scores, r.scores)
 	}
 	all := slices.Clone(kinds)
+	for _, k := range preferenceKinds() {
+		if k.heldOut != "" {
+			all = append(all, k)
+		}
+	}
 	for _, task := range slices.Sorted(maps.Keys(tasks)) {
 		all = append(all, taskKinds(task)[0])
 	}
@@ -85,6 +90,9 @@ func panelKinds(runs []Run) []kind {
 func panel(runs []Run, k kind) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = k.title
+	if k.unit == natsAToken {
+		k.unit = lossUnit(runs)
+	}
 	if k.unit != "" {
 		p.Title.Text += " (" + k.unit + ")"
 	}

@@ -33,15 +33,15 @@ type frame struct {
 // frames are one for a single run, and one for each loss of several.
 func frames(runs []Run, colored bool) []frame {
 	if len(runs) == 1 {
-		f := frame{title: "loss, nats a token"}
+		f := frame{title: "loss, " + lossUnit(runs)}
 		f.series = []termplot.Series{
 			line("training, smoothed", runs[0].Curve(Loss).Smooth(), 0),
 			line("held-out", runs[0].Curve(HeldOutLoss), '●'),
 		}
 		return []frame{f}
 	}
-	training, heldOut := frame{title: "training loss, smoothed, nats a token"},
-		frame{title: "held-out loss, nats a token"}
+	training, heldOut := frame{title: "training loss, smoothed, " + lossUnit(runs)},
+		frame{title: "held-out loss, " + lossUnit(runs)}
 	for i, r := range runs {
 		mark := marks[i%len(marks)]
 		heldOut.series = append(heldOut.series, line(printable.Name(r.Name), r.Curve(HeldOutLoss), mark))
