@@ -99,8 +99,9 @@ func FuzzFields(f *testing.F) {
 			}
 			hollow := isHollow(m.Value) || string(m.Value) == "null" || string(m.Value) == `""`
 			ok := map[Fate]bool{
-				FateUsed:       slices.Contains(r.format.form().fields, m.Name) && m.Name != ignore,
-				FateRepeats:    m.Name == "text" && r.format == FormatAlpaca,
+				FateUsed: slices.Contains(r.format.form().fields, m.Name) && m.Name != ignore,
+				FateRepeats: m.Name == "text" && r.format == FormatAlpaca ||
+					slices.Contains([]string{"prompt", "messages"}, m.Name) && r.format == FormatPreference,
 				FatePassedOver: slices.Contains(harmless, m.Name), FateIgnored: m.Name == ignore, FateEmpty: hollow,
 			}
 			if !ok[fate[0]] {
