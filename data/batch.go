@@ -15,6 +15,7 @@ type Batch struct {
 	// Judgments of the sequences of each row. A rejected one of a pair comes right behind its chosen one,
 	// in the same row if rows are packed, else in the next.
 	Judgments [][]Judgment
+	Answers   [][]int // Sequence.Answer of the sequences of each row
 }
 
 // Collate makes a row of each sequence, and two of each pair, padded to the longest of them.
@@ -38,7 +39,7 @@ func collate(rows [][]Sequence, tokens int) Batch {
 	}
 	n := len(rows) * tokens
 	b := Batch{Sources: make([][]Source, len(rows)), Tasks: make([][]int, len(rows)),
-		Judgments: make([][]Judgment, len(rows))}
+		Judgments: make([][]Judgment, len(rows)), Answers: make([][]int, len(rows))}
 	b.Rows = len(rows)
 	b.IDs, b.Labels, b.Positions, b.Segments = make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	for r, row := range rows {
@@ -53,6 +54,7 @@ func collate(rows [][]Sequence, tokens int) Batch {
 			b.Sources[r] = append(b.Sources[r], s.Source)
 			b.Tasks[r] = append(b.Tasks[r], s.Task)
 			b.Judgments[r] = append(b.Judgments[r], s.Judgment)
+			b.Answers[r] = append(b.Answers[r], s.Answer)
 		}
 		for ; at < (r+1)*tokens; at++ {
 			b.Labels[at], b.Segments[at] = Ignored, -1
@@ -95,7 +97,7 @@ func (b Batch) Tokens() int {
 // Row is row r alone, as a batch. It shares its slices with b.
 func (b Batch) Row(r int) Batch {
 	return Batch{Batch: b.Batch.Row(r), Sources: b.Sources[r : r+1], Tasks: b.Tasks[r : r+1],
-		Judgments: b.Judgments[r : r+1]}
+		Judgments: b.Judgments[r : r+1], Answers: b.Answers[r : r+1]}
 }
 
 // Batches cuts seqs, in their order, into batches of at most rows rows.

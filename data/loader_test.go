@@ -21,7 +21,7 @@ func TestCollate(t *testing.T) {
 		Positions: []int32{0, 1, 0, 0, 1, 2},
 		Segments:  []int32{0, 0, -1, 0, 0, 0}},
 		Sources: [][]Source{{{"a", 1}}, {{"a", 2}}},
-		Tasks:   [][]int{{0}, {0}}, Judgments: [][]Judgment{{Unjudged}, {Unjudged}},
+		Tasks:   [][]int{{0}, {0}}, Judgments: [][]Judgment{{Unjudged}, {Unjudged}}, Answers: [][]int{{0}, {0}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -27,6 +27,7 @@ func TestCollatePacked(t *testing.T) {
 		Segments:  []int32{0, 0, 1, -1, -1, 0, 0, 0, -1, -1}},
 		Sources: [][]Source{{{"a", 1}, {"a", 2}}, {{"a", 3}}},
 		Tasks:   [][]int{{1, 0}, {2}}, Judgments: [][]Judgment{{Unjudged, Unjudged}, {Unjudged}},
+		Answers: [][]int{{0, 0}, {0}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -38,6 +39,7 @@ func TestCollatePacked(t *testing.T) {
 		Batch: batch.Batch{Rows: 1, IDs: want.IDs[5:], Labels: want.Labels[5:], Positions: want.Positions[5:],
 			Segments: want.Segments[5:]},
 		Sources: want.Sources[1:], Tasks: want.Tasks[1:], Judgments: want.Judgments[1:],
+		Answers: want.Answers[1:],
 	}
 	if row := got.Row(1); !reflect.DeepEqual(row, second) {
 		t.Errorf("row 1 is %+v", row)

@@ -246,11 +246,22 @@ func (o TokenizeOptions) pair(chosen, rejected encoded) (parts []Sequence, lost 
 		policy = TruncateEnd
 	}
 	better, worse := chosen.cut(o.MaxTokens, policy), rejected.cut(o.MaxTokens, policy)
-	if len(better) == 0 || len(worse) == 0 || slices.Equal(better[0].IDs, worse[0].IDs) &&
-		slices.Equal(better[0].Labels, worse[0].Labels) {
+	if len(better) == 0 || len(worse) == 0 {
 		return nil, lost
 	}
 	s := better[0]
-	s.Rejected = &worse[0]
+	s.Answer, s.Rejected = max(0, chosen.answer-1), &worse[0]
+	if s.Answer >= len(s.IDs) || slices.Equal(s.IDs, worse[0].IDs) &&
+		slices.Equal(s.Labels[s.Answer:], worse[0].Labels[s.Answer:]) {
+		return nil, lost
+	}
 	return []Sequence{s}, lost - s.Tokens()
+}
+
+// countPrompt makes targets of all that stands before the answer, and notes where that begins.
+func (e *encoded) countPrompt() {
+	e.answer = slices.Index(e.target, true)
+	for t := range e.answer {
+		e.target[t] = true
+	}
 }

@@ -100,22 +100,30 @@ func TestTruncatePair(t *testing.T) {
 		max    int
 		want   string
 		cut    int // tokens
+		answer int // of the chosen sequence, with the loss on all; 0: on answers
 	}{
-		{row, "", 8, "<pqrsabc/----abc> <pqrsx/----x>", 0},
-		{row, "", 6, "<pqrsa/----ab <pqrsx/----x>", 2},
-		{row, TruncateStart, 6, "<rsabc/--abc> <rsx/--x>", 4},
-		{row, TruncateDrop, 8, "<pqrsabc/----abc> <pqrsx/----x>", 0},
-		{row, TruncateDrop, 7, "", 0},
-		{row, TruncateEnd, 4, "", 0},
-		{alike, TruncateEnd, 6, "", 0}, // what told them apart is gone
-		{alike, TruncateEnd, 7, "<pqrsab/----abc <pqrsab/----abd", 2},
+		{row, "", 8, "<pqrsabc/----abc> <pqrsx/----x>", 0, 0},
+		{row, "", 6, "<pqrsa/----ab <pqrsx/----x>", 2, 0},
+		{row, TruncateStart, 6, "<rsabc/--abc> <rsx/--x>", 4, 0},
+		{row, TruncateDrop, 8, "<pqrsabc/----abc> <pqrsx/----x>", 0, 0},
+		{row, TruncateDrop, 7, "", 0, 0},
+		{row, TruncateEnd, 4, "", 0, 0},
+		{alike, TruncateEnd, 6, "", 0, 0}, // what told them apart is gone
+		{alike, TruncateEnd, 7, "<pqrsab/----abc <pqrsab/----abd", 2, 0},
+		{row, "", 8, "<pqrsabc/pqrsabc> <pqrsx/----x>", 0, 4},
+		{row, TruncateStart, 6, "<rsabc/rsabc> <rsx/--x>", 4, 2},
+		{row, TruncateEnd, 4, "", 0, 4}, // the prompt alone is nothing to judge
+		{alike, TruncateEnd, 6, "", 0, 4},
 	} {
 		seqs, counts, err := Tokenize(t.Context(), letters{}, []Row{c.row}, TokenizeOptions{MaxTokens: c.max,
-			Truncate: c.policy})
+			Truncate: c.policy, Loss: map[bool]Loss{true: LossAll}[c.answer > 0]})
 		var both []Sequence
 		tokens, counted := 0, 0
 		for _, s := range seqs {
 			both = append(both, s, *s.Rejected)
+			if s.Answer != c.answer || s.Rejected.Answer != 0 {
+				t.Errorf("%s at %d: answers begin at %d and %d", c.policy, c.max, s.Answer, s.Rejected.Answer)
+			}
 			tokens += s.Tokens()
 			counted += s.Counted()
 		}

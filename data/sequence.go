@@ -17,6 +17,9 @@ type Sequence struct {
 	Source      Source
 	Task        int // of a Mixture
 	Judgment    Judgment
+	// Answer is the first position whose label is the judged answer's; labels before it that count are the
+	// prompt's.
+	Answer int
 	// Rejected is the worse answer to the same prompt, of a pair, which is never parted; nil: none.
 	Rejected *Sequence
 }

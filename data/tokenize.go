@@ -19,7 +19,7 @@ type Loss string
 const (
 	// LossAnswers counts answers, and what ends them.
 	LossAnswers Loss = "answers"
-	// LossAll counts every token.
+	// LossAll counts every token. Of answers that are judged it counts the prompt of the chosen one.
 	LossAll Loss = "all"
 )
 
@@ -181,9 +181,16 @@ func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequ
 	if r.Judgment != Unjudged && o.Truncate == TruncateSplit {
 		return nil, 0, errSplitAnswer
 	}
+	withPrompt := o.Loss == LossAll && r.Judgment == Chosen
+	if r.Judgment != Unjudged {
+		o.Loss = LossAnswers
+	}
 	e, err := o.encode(tok, r)
 	if err != nil {
 		return nil, 0, err
+	}
+	if withPrompt {
+		e.countPrompt()
 	}
 	if r.Rejected != nil {
 		worse, err := o.encode(tok, *r.Rejected)

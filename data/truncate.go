@@ -40,6 +40,8 @@ type encoded struct {
 	head   int // tokens that stay where the start is cut: BOS
 	last   int // where the last answer begins, which stays too
 
+	answer int // token that begins a judged answer, where the prompt counts as well
+
 	behindTurn []int // of a chat's turns: the tokens behind them
 }
 
@@ -104,6 +106,9 @@ func (e encoded) behind(n int) encoded {
 		limit--
 	}
 	from := max(e.head, min(e.head+n, limit))
+	if e.answer > 0 {
+		e.answer -= from - e.head
+	}
 	e.ids = slices.Concat(e.ids[:e.head], e.ids[from:])
 	e.target = slices.Concat(e.target[:e.head], e.target[from:])
 	if e.ends != nil {

@@ -265,7 +265,7 @@ func TestValidate(t *testing.T) {
 		{"objective=ppo", `--objective: want sft, dpo, orpo or kto, got "ppo"`},
 		{"objective=dpo method=full", "--objective: want sft or orpo with method full (the reference"},
 		{"objective=kto train-also=norm", "--objective: want sft or orpo with train-also (the reference"},
-		{"objective=orpo loss=all", "--objective: want sft with loss all"},
+		{"objective=dpo loss=all", "--objective: want sft or orpo with loss all"},
 		{"objective=dpo truncate=split", "--objective: want sft with truncate split"},
 		{"objective=kto batch-rows=1", "--objective: want at least 2 rows a step with kto"},
 		{"beta=0.2", "--beta: want it with objective dpo or kto alone, got 0.2 with sft"},

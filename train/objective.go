@@ -90,8 +90,8 @@ func (c *Config) checkObjective() error {
 	case c.Objective.hasReference() && len(c.Adapter.Extra) > 0:
 		return fmt.Errorf("want sft or orpo with train-also (the reference is the model without its adapter, and "+
 			"%v would move), got %s", c.Adapter.Extra, c.Objective)
-	case data.Loss(c.Loss) != data.LossAnswers:
-		return fmt.Errorf("want sft with loss %s (of a pair the answers alone are compared), got %s", c.Loss, c.Objective)
+	case data.Loss(c.Loss) != data.LossAnswers && c.Objective != ORPO:
+		return fmt.Errorf("want sft or orpo with loss %s (answers alone are compared), got %s", c.Loss, c.Objective)
 	case data.Truncate(c.Truncate) == data.TruncateSplit:
 		return fmt.Errorf("want sft with truncate split (answers are judged as a whole), got %s", c.Objective)
 	case c.Objective == KTO && c.BatchRows*c.Accumulate < 2:

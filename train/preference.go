@@ -46,8 +46,15 @@ func (c *Config) newPreference(adapter *multilora.Adapter) *Preference {
 // judgedAnswer is a sequence of a batch: an answer and its judgment.
 type judgedAnswer struct {
 	preference.Answer
+	prompt   prompt
 	judgment data.Judgment
 	task     int
+}
+
+// prompt is what stands before an answer, where it counts as well: ORPO with the loss on all learns it.
+type prompt struct {
+	logProb float64
+	tokens  int
 }
 
 // answersOf lists the sequences of a batch, row by row. Of pairs the rejected ones stand behind the chosen ones.
@@ -70,7 +77,13 @@ func (p *Preference) answersOf(b data.Batch) ([]judgedAnswer, error) {
 	if p.Objective.hasPairs() && len(all)%2 != 0 {
 		return nil, fmt.Errorf("train: want pairs of answers, got %d answers", len(all))
 	}
-	eachToken(b, func(_, answer int) { all[answer].Tokens++ })
+	eachToken(b, func(_, answer int, inPrompt bool) {
+		if inPrompt {
+			all[answer].prompt.tokens++
+			return
+		}
+		all[answer].Tokens++
+	})
 	for _, a := range all {
 		if a.Tokens == 0 {
 			return nil, errors.New("train: want answers with a token that counts, got one without")
@@ -79,32 +92,46 @@ func (p *Preference) answersOf(b data.Batch) ([]judgedAnswer, error) {
 	return all, nil
 }
 
-// eachToken calls f with the number of each token that counts, among those of the batch, and that of the
-// sequence that it is of.
-func eachToken(b data.Batch, f func(token, answer int)) {
+// eachToken calls f with the number of each token that counts, among those of the batch, that of the sequence
+// that it is of, and whether it stands before the answer there.
+func eachToken(b data.Batch, f func(token, answer int, inPrompt bool)) {
 	token, first := 0, 0 // first sequence of the row
 	for r, row := range b.Judgments {
 		for i := r * b.Len(); i < (r+1)*b.Len(); i++ {
-			if b.Labels[i] != data.Ignored {
-				f(token, first+int(b.Segments[i]))
-				token++
+			if b.Labels[i] == data.Ignored {
+				continue
 			}
+			segment := int(b.Segments[i])
+			f(token, first+segment, int(b.Positions[i]) < b.Answers[r][segment])
+			token++
 		}
 		first += len(row)
 	}
 }
 
-// sums are the log-probabilities of a batch's answers, from the losses of its tokens.
-func sums(b data.Batch, losses []float64, answers int) []float64 {
-	all := make([]float64, answers)
-	eachToken(b, func(token, answer int) { all[answer] -= losses[token] })
+// sums are the log-probabilities of a batch's sequences, from the losses of its tokens.
+func sums(b data.Batch, losses []float64) []sequenceSum {
+	var all []sequenceSum
+	for _, row := range b.Judgments {
+		all = append(all, make([]sequenceSum, len(row))...)
+	}
+	eachToken(b, func(token, answer int, inPrompt bool) {
+		if inPrompt {
+			all[answer].prompt -= losses[token]
+			return
+		}
+		all[answer].answer -= losses[token]
+	})
 	return all
 }
+
+// sequenceSum is the log-probability of a sequence.
+type sequenceSum struct{ prompt, answer float64 }
 
 // totals are what losses of answers are divided by, and what they are compared with.
 type totals struct {
 	units  int     // pairs, or answers with KTO
-	tokens int     // of chosen answers
+	tokens int     // of chosen answers, and of prompts that count
 	kl     float64 // of KTO
 }
 
@@ -115,7 +142,7 @@ func (p *Preference) totalsOf(answers []judgedAnswer, kl float64) totals {
 	}
 	for _, a := range answers {
 		if a.judgment == data.Chosen {
-			w.tokens += a.Tokens
+			w.tokens += a.Tokens + a.prompt.tokens
 		}
 	}
 	return w
@@ -143,7 +170,7 @@ func (p *Preference) loss(answers []judgedAnswer, w totals) (loss float64, gradi
 				continue
 			}
 			l, chosen, rejected := p.ORPO.OddsRatio(pair)
-			loss += l/n - pair.Chosen.LogProb/float64(w.tokens)
+			loss += l/n - (pair.Chosen.LogProb+answers[i].prompt.logProb)/float64(w.tokens)
 			gradient[i], gradient[i+1] = chosen/n-1/float64(w.tokens), rejected/n
 		}
 	}
@@ -198,7 +225,7 @@ type scoring struct {
 }
 
 // score computes the log-probabilities of the answers of batches, one pass after the other; all are read at once.
-func (p *Preference) score(ctx context.Context, m *llama.Model, passes []scoring) ([][]float64, error) {
+func (p *Preference) score(ctx context.Context, m *llama.Model, passes []scoring) ([][]sequenceSum, error) {
 	scope := m.Device().Scope()
 	defer scope.Close()
 	losses := make([]*tensor.Tensor, len(passes))
@@ -230,14 +257,11 @@ func (p *Preference) score(ctx context.Context, m *llama.Model, passes []scoring
 	if err != nil {
 		return nil, err
 	}
+	all := make([][]sequenceSum, len(passes))
 	for i, pass := range passes {
-		answers := 0
-		for _, row := range pass.b.Judgments {
-			answers += len(row)
-		}
-		read[i] = sums(pass.b, read[i], answers)
+		all[i] = sums(pass.b, read[i])
 	}
-	return read, nil
+	return all, nil
 }
 
 // beforehand finds what the losses of batches are compared with before a gradient is computed: the answers with
@@ -271,7 +295,7 @@ func (p *Preference) beforehand(
 	if err != nil {
 		return nil, 0, err
 	}
-	next := func() []float64 {
+	next := func() []sequenceSum {
 		first := read[0]
 		read = read[1:]
 		return first
@@ -279,12 +303,12 @@ func (p *Preference) beforehand(
 	for _, some := range answers {
 		if p.Objective.hasReference() {
 			for i, x := range next() {
-				some[i].Reference = x
+				some[i].Reference = x.answer
 			}
 		}
 		if policy {
 			for i, x := range next() {
-				some[i].LogProb = x
+				some[i].LogProb, some[i].prompt.logProb = x.answer, x.prompt
 			}
 		}
 	}
@@ -292,7 +316,7 @@ func (p *Preference) beforehand(
 	for range mismatched {
 		reference, model := next(), next()
 		for i := range model {
-			others = append(others, preference.Answer{LogProb: model[i], Reference: reference[i], Tokens: 1})
+			others = append(others, preference.Answer{LogProb: model[i].answer, Reference: reference[i].answer, Tokens: 1})
 		}
 	}
 	return answers, preference.KL(others), nil
@@ -308,6 +332,10 @@ func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step 
 	var all []judgedAnswer
 	for _, some := range answers {
 		all = append(all, some...)
+	}
+	if p.Objective == KTO && len(all) < 2 {
+		return errors.New("train: want at least 2 answers a step with kto, whose prompts are paired with answers of " +
+			"others, got 1")
 	}
 	w := p.totalsOf(all, kl)
 	all = all[:0]
@@ -339,16 +367,39 @@ func (t *Trainer) preferenceBackward(
 	if err != nil {
 		return 0, err
 	}
-	for i, x := range sums(b, read[0], len(answers)) {
-		answers[i].LogProb = x
+	for i, x := range sums(b, read[0]) {
+		answers[i].LogProb, answers[i].prompt.logProb = x.answer, x.prompt
 	}
 	var byAnswer []float64
 	loss, byAnswer = t.Preference.loss(answers, w)
 	byToken := make([]float32, len(read[0]))
-	eachToken(b, func(token, answer int) { byToken[token] = -float32(byAnswer[answer]) * t.LossScale.scale() })
+	eachToken(b, func(token, answer int, inPrompt bool) {
+		g := -byAnswer[answer]
+		if inPrompt { // which is learned as it is
+			g = 1 / float64(w.tokens)
+		}
+		byToken[token] = float32(g) * t.LossScale.scale()
+	})
 	gradient := t.Device.FromFloat32s(losses.Tensor().DType(), byToken, len(byToken))
 	tape.BackwardFrom([]*autograd.Var{losses}, []*tensor.Tensor{gradient})
 	return loss, nil
+}
+
+// Evaluate is the loss of a model on batches of judged answers, and what else they tell. It ends with ctx's error when
+// ctx ends.
+func (p *Preference) Evaluate(
+	ctx context.Context, m *llama.Model, batches []data.Batch,
+) (loss float64, metrics PreferenceMetrics, err error) {
+	tensor.NotNil("train.Preference.Evaluate", "a context", ctx)
+	tensor.NotNil("train.Preference.Evaluate", "a model", m)
+	e, err := p.evaluate(ctx, m, batches)
+	if err == nil && len(e.answers) == 0 {
+		err = ErrNothingCounted
+	}
+	if err != nil {
+		return 0, metrics, err
+	}
+	return e.loss, *p.metrics(e.answers, e.kl), nil
 }
 
 // evaluate is the loss of batches, and what it was made of.

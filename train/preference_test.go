@@ -2,10 +2,13 @@ package train
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +132,15 @@ func spelledOut(t *testing.T, tr tiny, rows []data.Sequence) (loss float64, sequ
 		kl = math.Max(kl, 0)
 	}
 	for _, s := range rows {
+		prompt := s
+		s.Labels, prompt.Labels = slices.Clone(s.Labels), slices.Clone(s.Labels)
+		for i := range s.Labels {
+			if i < s.Answer {
+				s.Labels[i] = data.Ignored
+			} else {
+				prompt.Labels[i] = data.Ignored
+			}
+		}
 		w, _ := logProbOf(t, tr, s)
 		switch tr.Preference.Objective {
 		case DPO:
@@ -142,6 +154,11 @@ func spelledOut(t *testing.T, tr tiny, rows []data.Sequence) (loss float64, sequ
 			pw, pl := math.Exp(w/lengthW), math.Exp(l/lengthL)
 			ratio := math.Log(pw / (1 - pw) / (pl / (1 - pl)))
 			loss += -w/counted - 0.7*math.Log(sigma(ratio))/n
+			if s.Answer > 0 {
+				x, _ := logProbOf(t, tr, prompt)
+				loss -= x / counted
+				sequences, d = append(sequences, prompt), append(d, -1/counted)
+			}
 			d = append(d, -1/counted-0.7*(1-sigma(ratio))/(1-pw)/lengthW/n, 0.7*(1-sigma(ratio))/(1-pl)/lengthL/n)
 		case KTO:
 			weight, sign := 1.5, 1.0
@@ -162,10 +179,19 @@ func spelledOut(t *testing.T, tr tiny, rows []data.Sequence) (loss float64, sequ
 
 // Losses and gradients of a step are those of the formulas, however its rows are cut into micro-batches or packed.
 func TestPreferenceGradients(t *testing.T) {
-	for _, o := range Objectives()[1:] {
+	for _, c := range []struct {
+		o       Objective
+		prompts bool // are learned, too
+	}{{DPO, false}, {ORPO, false}, {ORPO, true}, {KTO, false}} {
+		o := c.o
 		tr := judgedTiny(t, 2, o)
 		offStart(tr)
 		rows := judgedRows(o, 4, 11)
+		for i := range rows {
+			for s := &rows[i]; c.prompts && s.Labels[s.Answer] == data.Ignored; s.Answer++ {
+				s.Labels[s.Answer] = s.IDs[s.Answer+1]
+			}
+		}
 		want, sequences, d := spelledOut(t, tr, rows)
 		var gradient []float64
 		for i, s := range sequences {
@@ -194,14 +220,14 @@ func TestPreferenceGradients(t *testing.T) {
 			}
 			got := gradientsOf(t, tr)
 			if math.Abs(r.Loss-want) > 1e-5*math.Max(1, want) {
-				t.Errorf("%s, %s: loss %v, the formula gives %v", o, name, r.Loss, want)
+				t.Errorf("%+v, %s: loss %v, the formula gives %v", c, name, r.Loss, want)
 			}
 			off := 0.0
 			for i := range got {
 				off += (got[i] - gradient[i]) * (got[i] - gradient[i])
 			}
 			if e := math.Sqrt(off) / norm(gradient); !(e <= 1e-5) {
-				t.Errorf("%s, %s: the gradient is %g of its norm off the formula's", o, name, e)
+				t.Errorf("%+v, %s: the gradient is %g of its norm off the formula's", c, name, e)
 			}
 			if o == KTO && *r.Preference.KL == 0 {
 				t.Error("KTO's divergence is 0: nothing is tested of it")
@@ -300,7 +326,12 @@ func TestPreferenceRefusesBatches(t *testing.T) {
 			t.Errorf("%s: a refused step was counted", c.o)
 		}
 	}
-	tr := judgedTiny(t, 1, DPO)
+	tr := judgedTiny(t, 1, KTO)
+	if _, err := tr.Step([]data.Batch{data.Collate(single[:1])}); err == nil ||
+		!strings.Contains(err.Error(), "want at least 2 answers a step with kto") {
+		t.Errorf("one answer: %v", err)
+	}
+	tr = judgedTiny(t, 1, DPO)
 	tr.Preference.Adapter = nil
 	if _, err := tr.Step([]data.Batch{data.Collate(judgedRows(DPO, 2, 1))}); err == nil ||
 		!strings.Contains(err.Error(), "want an adapter, whose absence is the reference of dpo, got none") {
@@ -385,8 +416,8 @@ func TestPreferenceResumes(t *testing.T) {
 	defer d.Close()
 	for name, set := range map[string]func(*Config){
 		"dpo": func(c *Config) { c.Objective, c.Adapter.Dropout = DPO, 0.1 },
-		"orpo, packed": func(c *Config) {
-			c.Objective, c.Pack, c.BatchRows = ORPO, true, 1
+		"orpo, packed, with prompts": func(c *Config) {
+			c.Objective, c.Pack, c.BatchRows, c.Loss = ORPO, true, 1, string(data.LossAll)
 		},
 		"kto of pairs, mixed": func(c *Config) {
 			dir := t.TempDir()
@@ -496,5 +527,71 @@ func TestFullORPO(t *testing.T) {
 	s, err := Run(t.Context(), d, c, watcher{}, Options{})
 	if err != nil || *s.HeldOutAfter > *s.HeldOutBefore-0.1 {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// Evaluate sees what the step before its update has seen.
+func TestPreferenceEvaluate(t *testing.T) {
+	for _, o := range Objectives()[1:] {
+		tr := judgedTiny(t, 2, o)
+		offStart(tr)
+		batches := data.Batches(judgedRows(o, 6, 5), 3)
+		loss, metrics, err := tr.Preference.Evaluate(t.Context(), tr.Model, batches)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := tr.Step(batches)
+		if err != nil || math.Abs(r.Loss-loss) > 1e-12 || !reflect.DeepEqual(*r.Preference, metrics) {
+			t.Errorf("%s: evaluated %v, %+v; the step saw %v, %+v, %v", o, loss, metrics, r.Loss, r.Preference, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := tr.Preference.Evaluate(ctx, tr.Model, batches); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: canceled: %v", o, err)
+		}
+		if _, _, err := tr.Preference.Evaluate(t.Context(), tr.Model, nil); !errors.Is(err, ErrNothingCounted) {
+			t.Errorf("%s: nothing: %v", o, err)
+		}
+	}
+}
+
+// In f16 a loss scale keeps the gradients that f32 has.
+func TestPreferenceInF16(t *testing.T) {
+	norms := map[tensor.DType]float64{}
+	for _, dt := range []tensor.DType{tensor.F32, tensor.F16} {
+		tr := newTinyAs(t, dt, 2, 0)
+		offStart(tr)
+		tr.Preference = &Preference{Objective: DPO, Adapter: tr.adapter, DPO: preference.DPO{Beta: 1e-4}}
+		if dt == tensor.F16 {
+			tr.LossScale = &LossScale{Scale: 1 << 16}
+		}
+		r, err := tr.Step(data.Batches(judgedRows(DPO, 4, 11), 2))
+		if err != nil || r.Skipped {
+			t.Fatalf("%s: %+v, %v", dt, r, err)
+		}
+		norms[dt] = r.GradNorm
+	}
+	if off := norms[tensor.F16]/norms[tensor.F32] - 1; !(math.Abs(off) < 0.02) {
+		t.Errorf("the gradient's norm is %v", norms)
+	}
+}
+
+// A step whose loss is not finite changes nothing, and names where it came from.
+func TestPreferenceNotFinite(t *testing.T) {
+	tr := judgedTiny(t, 1, DPO)
+	for name, p := range tr.Trainable.Params() {
+		if strings.HasSuffix(name, "0.mlp.down_proj.A") {
+			values, err := p.Value.Float32s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			values[3] = float32(math.NaN())
+			p.Value.SetFloat32s(values)
+		}
+	}
+	_, err := tr.Step(data.Batches(judgedRows(DPO, 4, 11), 2))
+	bad, ok := errors.AsType[*NonFiniteError](err)
+	if !ok || !strings.Contains(bad.Kernel, "0.mlp.down_proj") || len(bad.Rows) == 0 || tr.Optimizer.Steps() != 0 {
+		t.Errorf("error %v", err)
 	}
 }
