@@ -5,27 +5,22 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
 // parsePreference reads a pair of answers to one prompt: texts behind a text, messages behind messages, or
-// whole conversations, whose prompt is what both begin with. Beside these a prompt may stand once more as
-// a text, as some sets have it.
+// whole texts or conversations, whose prompt is what both begin with. Beside conversations a prompt may stand
+// once more as a text, as some sets have it.
 func parsePreference(o *object) (r Row, err error) {
 	r.Judgment = Chosen
 	rejected := &Row{Format: FormatPreference, Judgment: Rejected}
 	kinds := [2]byte{o.begins("chosen"), o.begins("rejected")}
 	switch kinds {
 	case [2]byte{'"', '"'}:
-		if r.Prompt, err = o.wantText("prompt"); err == nil {
-			r.Answer, err = o.wantText("chosen")
-		}
-		if err == nil {
-			rejected.Prompt = r.Prompt
-			rejected.Answer, err = o.wantText("rejected")
-		}
+		err = o.texts(&r, rejected)
 	case [2]byte{'[', '['}:
 		err = o.conversations(&r, rejected)
 	default:
@@ -37,6 +32,34 @@ func parsePreference(o *object) (r Row, err error) {
 	}
 	r.Rejected = rejected
 	return r, o.rowWeight(&r)
+}
+
+// texts reads the answers of a pair that are texts. Without a prompt they are whole: the prompt is what both
+// begin with, up to the last white space in it, so that no word is cut.
+func (o *object) texts(r, rejected *Row) (err error) {
+	if r.Answer, err = o.wantText("chosen"); err != nil {
+		return err
+	}
+	if rejected.Answer, err = o.wantText("rejected"); err != nil {
+		return err
+	}
+	if o.begins("prompt") != 0 {
+		r.Prompt, err = o.wantText("prompt")
+		rejected.Prompt = r.Prompt
+		return err
+	}
+	shared := 0
+	for shared < min(len(r.Answer), len(rejected.Answer)) && r.Answer[shared] == rejected.Answer[shared] {
+		shared++
+	}
+	at := strings.LastIndexAny(r.Answer[:shared], " \t\n")
+	if at <= 0 {
+		return &fault{o.at, errors.New(`want a string "prompt", or "chosen" and "rejected" that begin with the same ` +
+			"words, got neither")}
+	}
+	r.Prompt, r.Answer = r.Answer[:at], r.Answer[at:]
+	rejected.Prompt, rejected.Answer = r.Prompt, rejected.Answer[at:]
+	return nil
 }
 
 // conversations reads the messages of a pair.

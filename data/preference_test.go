@@ -33,6 +33,7 @@ func TestJudgedRows(t *testing.T) {
 		`{"prompt": "r", "prompt_id": 7, "messages": [` + user + "," + a + "," + more + "," + a +
 			`], "chosen": [` + user + "," + a + "," + more + "," + a +
 			`], "rejected": [` + user + "," + a + "," + more + "," + b + `]}`: pair(long, "a<|im_end|>", "b<|im_end|>"),
+		`{"chosen": "Q: x\nA: yes sir", "rejected": "Q: x\nA: yet no"}`:               pair("<s>Q: x\nA:", " yes sir</s>", " yet no</s>"),
 		`{"prompt": "p", "chosen": "same", "rejected": "same"}`:                       nil,
 		`{"chosen": [` + user + "," + a + `], "rejected": [` + user + "," + a + `]}`:  nil,
 		`{"prompt": "p", "chosen": "good", "rejected": "bad", "weight": 0}`:           nil,
@@ -70,7 +71,7 @@ func TestJudgedRows(t *testing.T) {
 func TestJudgedRowsThatAreNone(t *testing.T) {
 	const messages = `[{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]`
 	for row, want := range map[string]string{
-		`{"chosen": "a", "rejected": "b"}`:                                                                                                       `want a string "prompt", got none`,
+		`{"chosen": "a", "rejected": "b"}`:                                                                                                       `want a string "prompt", or "chosen" and "rejected" that begin with the same words, got neither`,
 		`{"prompt": "p", "chosen": "a", "rejected": ` + messages + `}`:                                                                           `got a text and a list`,
 		`{"prompt": "p", "chosen": {"role": "assistant"}, "rejected": "b"}`:                                                                      `got an object and a text`,
 		`{"chosen": "a", "rejected": "b", "prompt": "p", "score_chosen": 7}`:                                                                     `"score_chosen": want fields that a row of preference has (prompt, chosen, rejected, weight), got what would be lost`,

@@ -119,6 +119,37 @@ func (r *run) checkReference() error {
 	return nil
 }
 
+// imbalance says which weight would make the desirable and undesirable answers of KTO weigh alike, where they do
+// not: products of weight and number are to be as 1 to 1, up to 4 to 3 (TRL, KTOTrainer).
+func (c *Config) imbalance(seqs []data.Sequence) string {
+	if c.Objective != KTO {
+		return ""
+	}
+	desirable := 0
+	for _, s := range seqs {
+		if s.Judgment == data.Chosen {
+			desirable++
+		}
+	}
+	undesirable := len(seqs) - desirable
+	heavy, light := float64(desirable)*c.DesirableWeight, float64(undesirable)*c.UndesirableWeight
+	if heavy < light {
+		heavy, light = light, heavy
+	}
+	if heavy <= light*4/3 {
+		return ""
+	}
+	note := fmt.Sprintf("%d desirable and %d undesirable answers weigh unlike", desirable, undesirable)
+	switch {
+	case desirable == 0 || undesirable == 0: // which some train on
+	case desirable < undesirable:
+		note += fmt.Sprintf("; alike with --desirable-weight %.3g", float64(undesirable)*c.UndesirableWeight/float64(desirable))
+	default:
+		note += fmt.Sprintf("; alike with --undesirable-weight %.3g", float64(desirable)*c.DesirableWeight/float64(undesirable))
+	}
+	return note
+}
+
 // onlyFor is a check of a setting that some objectives alone have: with another it must be the default.
 func (c *Config) onlyFor(name string, objectives ...Objective) func() error {
 	return func() error {

@@ -595,3 +595,31 @@ func TestPreferenceNotFinite(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestImbalance(t *testing.T) {
+	c := Defaults()
+	c.Objective = KTO
+	for _, f := range []struct {
+		desirable, undesirable int
+		weight                 float64 // of desirable answers
+		want                   string
+	}{
+		{4, 3, 1, ""},
+		{3, 4, 1, ""},
+		{2, 4, 2, ""},
+		{2, 4, 1, "2 desirable and 4 undesirable answers weigh unlike; alike with --desirable-weight 2"},
+		{9, 3, 1, "9 desirable and 3 undesirable answers weigh unlike; alike with --undesirable-weight 3"},
+		{5, 0, 1, "5 desirable and 0 undesirable answers weigh unlike"},
+	} {
+		c.DesirableWeight = f.weight
+		seqs := append(slices.Repeat([]data.Sequence{{Judgment: data.Chosen}}, f.desirable),
+			slices.Repeat([]data.Sequence{{Judgment: data.Rejected}}, f.undesirable)...)
+		if got := c.imbalance(seqs); got != f.want {
+			t.Errorf("%d and %d at %v: %q, want %q", f.desirable, f.undesirable, f.weight, got, f.want)
+		}
+	}
+	c.Objective = DPO
+	if got := c.imbalance(make([]data.Sequence, 3)); got != "" {
+		t.Errorf("dpo: %q", got)
+	}
+}

@@ -209,6 +209,9 @@ func (r *run) split(read tokenized) error {
 	s := &r.summary
 	s.Data, s.TrainRows, s.HeldOutRows = read.counts, len(seqs), len(heldSeqs)
 	r.progress.Say(read.counts.String())
+	if note := cfg.imbalance(seqs); note != "" {
+		r.progress.Say(note)
+	}
 	if read.bad != "" {
 		r.progress.Say(read.bad)
 	}

@@ -26,6 +26,7 @@ never interrupted, or says what is not as it was. --model, --tokenizer and --dat
 where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`,
 		Example: "  agora train --model models/llama --data alpaca_data.json --out my-adapter\n" +
 			"  agora train --model models/llama --from-adapter my-adapter --data more.json --out my-second\n" +
+			"  agora train --model models/llama --data pairs.jsonl --objective dpo --lr 5e-5 --out preferred\n" +
 			"  agora train run.yaml --lr 1e-3\n" +
 			"  agora train --out my-adapter --resume\n" +
 			"  agora generate --model models/llama --adapter my-adapter --instruction \"Name three colors.\"",
