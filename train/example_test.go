@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/train"
 )
 
@@ -36,6 +38,47 @@ func ExampleRun() {
 	}
 	fmt.Println(summary.Steps, "steps on", summary.TrainRows, "rows")
 	// Output: 4 steps on 16 rows
+}
+
+// A model learns which of two answers is better, against itself without the adapter.
+func ExamplePreference() {
+	dir, err := os.MkdirTemp("", "agora")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	folder, _ := exampleFiles(dir)
+	d, err := device.Open("cpu")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer d.Close()
+	model, err := llama.Load(context.Background(), d, folder, llama.LoadOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	cfg := train.Defaults()
+	cfg.Objective, cfg.Beta, cfg.LR, cfg.MaxTokens = train.DPO, 0.1, 1e-2, 32
+	trainer, err := train.NewTrainer(model, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	prompt := []int32{0, 20, 21}
+	pair, worse := data.NewSequence(prompt, []int32{30, 31, 1}, 32), data.NewSequence(prompt, []int32{40, 1}, 32)
+	pair.Judgment, worse.Judgment, pair.Rejected = data.Chosen, data.Rejected, &worse
+	batches := []data.Batch{data.Collate([]data.Sequence{pair})}
+	for range 20 {
+		if _, err := trainer.Step(batches); err != nil {
+			log.Fatal(err)
+		}
+	}
+	_, metrics, err := trainer.Preference.Evaluate(context.Background(), model, batches)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the better answer has the higher reward:", *metrics.Margin > 0.1, metrics.Accuracy)
+	// Output: the better answer has the higher reward: true 1
 }
 
 // Settings are read from YAML, checked, and listed with what they mean.

@@ -189,13 +189,14 @@ func (r *run) heldOutPreference(ctx context.Context, p *Preference) (m measured,
 	for _, part := range r.heldOut {
 		batches = append(batches, part.batches...)
 	}
-	e, err := p.evaluate(ctx, r.trainer.Model, batches)
+	answers, kl, err := p.evaluate(ctx, r.trainer.Model, batches)
 	if err != nil {
 		return m, err
 	}
-	m.loss, m.preference = e.loss, p.metrics(e.answers, e.kl)
+	m.loss, _ = p.loss(answers, p.totalsOf(answers, kl))
+	m.preference = p.metrics(answers, kl)
 	if r.trainer.Tasks > 0 {
-		m.tasks = p.lossesByTask(r.trainer.Tasks, e.answers, e.kl)
+		m.tasks = p.lossesByTask(r.trainer.Tasks, answers, kl)
 	}
 	return m, nil
 }

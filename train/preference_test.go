@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,10 +13,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/encoding/tfevents"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
@@ -209,11 +212,13 @@ func TestPreferenceGradients(t *testing.T) {
 		}
 		defer packed.Close()
 		forms := map[string][]data.Batch{"one batch": data.Batches(rows, 4), "4 batches": data.Batches(rows, 1)}
+		forms["checkpointed"] = forms["one batch"]
 		if o != KTO { // whose answers meet other prompts in another order
 			forms["packed"] = []data.Batch{packed.Next()}
 		}
 		for name, batches := range forms {
 			tr.Trainable.ZeroGrad()
+			tr.Model.Checkpointing = name == "checkpointed"
 			var r StepResult
 			if err := tr.preferenceGradients(&r, batches, 0); err != nil {
 				t.Fatal(err)
@@ -257,19 +262,18 @@ func TestReferenceIsTheBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	passes := []scoring{{batches[0], true}, {batches[0], false}}
-	got, err := tr.Preference.score(t.Context(), tr.Model, passes)
-	if err != nil {
-		t.Fatal(err)
+	said := func(m *llama.Model, reference bool) (all []float64) {
+		pass := scoring{batches[0], reference, func(_ int, x sequenceSum) { all = append(all, x.answer) }}
+		if err := tr.Preference.score(t.Context(), m, []scoring{pass}); err != nil {
+			t.Fatal(err)
+		}
+		return all
 	}
-	want, err := tr.Preference.score(t.Context(), base, passes[1:])
-	if err != nil {
-		t.Fatal(err)
+	got, want := said(tr.Model, true), said(base, false)
+	if len(got) != 4 || !slices.Equal(got, want) {
+		t.Errorf("the reference says %v, the base %v", got, want)
 	}
-	if !slices.Equal(got[0], want[0]) {
-		t.Errorf("the reference says %v, the base %v", got[0], want[0])
-	}
-	if slices.Equal(got[1], want[0]) {
+	if slices.Equal(said(tr.Model, false), want) {
 		t.Error("the model has not left the base, or its adapter is still off")
 	}
 }
@@ -621,5 +625,42 @@ func TestImbalance(t *testing.T) {
 	c.Objective = DPO
 	if got := c.imbalance(make([]data.Sequence, 3)); got != "" {
 		t.Errorf("dpo: %q", got)
+	}
+}
+
+// TensorBoard has the curves of preference training, those of steps and of held-out rows apart.
+func TestPreferenceEvents(t *testing.T) {
+	dir, one, two := t.TempDir(), 1.0, 2.0
+	w, err := tfevents.Create(dir, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []Record{
+		{Kind: KindStep, Step: 1, Loss: &one, Preference: &PreferenceMetrics{Accuracy: 0.5, Margin: &two}},
+		{Kind: KindMeasurement, Step: 1, HeldOutLoss: &one, Preference: &PreferenceMetrics{Accuracy: 0.25, KL: &one}},
+	} {
+		if err := r.event(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	events, _, err := readEvents(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float32{}
+	for _, e := range events {
+		for _, s := range e.Scalars {
+			if strings.HasPrefix(s.Tag, "preference") {
+				got[s.Tag] = s.Value
+			}
+		}
+	}
+	want := map[string]float32{"preference_train/accuracy": 0.5, "preference_train/margin": 2,
+		"preference_held_out/accuracy": 0.25, "preference_held_out/kl": 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
