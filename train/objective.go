@@ -109,8 +109,8 @@ func (r *run) checkReference() error {
 		return nil
 	}
 	if extra := r.adapter.Extra(); len(extra) > 0 {
-		return cfg.wrongf("objective", "want sft or orpo with an adapter that has weights of the base model (the reference "+
-			"is the model without its adapter, and %v would move), got %s", extra, cfg.Objective)
+		return cfg.wrongf("objective", "want sft or orpo with an adapter that has weights of the base model (the "+
+			"reference is the model without its adapter, and %v would move), got %s", extra, cfg.Objective)
 	}
 	if cfg.adapterGiven() && r.progress != nil {
 		r.progress.Say("the reference is the base model without the adapter that training goes on with; agora merge " +
@@ -140,12 +140,13 @@ func (c *Config) imbalance(seqs []data.Sequence) string {
 		return ""
 	}
 	note := fmt.Sprintf("%d desirable and %d undesirable answers weigh unlike", desirable, undesirable)
+	ratio := float64(desirable) / float64(undesirable)
 	switch {
 	case desirable == 0 || undesirable == 0: // which some train on
-	case desirable < undesirable:
-		note += fmt.Sprintf("; alike with --desirable-weight %.3g", float64(undesirable)*c.UndesirableWeight/float64(desirable))
+	case ratio < 1:
+		note += fmt.Sprintf("; alike with --desirable-weight %.3g", c.UndesirableWeight/ratio)
 	default:
-		note += fmt.Sprintf("; alike with --undesirable-weight %.3g", float64(desirable)*c.DesirableWeight/float64(undesirable))
+		note += fmt.Sprintf("; alike with --undesirable-weight %.3g", c.DesirableWeight*ratio)
 	}
 	return note
 }
@@ -159,7 +160,8 @@ func (c *Config) onlyFor(name string, objectives ...Objective) func() error {
 		all := c.Settings()
 		s := all[slices.IndexFunc(all, func(s *Setting) bool { return s.Name == name })]
 		if s.String() != s.value.initial() {
-			return fmt.Errorf("want it with objective %s alone, got %s with %s", alternatives(objectives), s, c.Objective)
+			return fmt.Errorf("want it with objective %s alone, got %s with %s", alternatives(objectives), s,
+				c.Objective)
 		}
 		return nil
 	}

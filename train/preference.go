@@ -64,8 +64,8 @@ func (p *Preference) answersOf(b data.Batch) ([]judgedAnswer, error) {
 				if p.Objective.hasPairs() {
 					want = "pairs of " + want
 				}
-				return nil, fmt.Errorf("train: %s: want %s for %s, got a sequence of judgment %q", b.Sources[r][s], want,
-					p.Objective, judgment)
+				return nil, fmt.Errorf("train: %s: want %s for %s, got a sequence of judgment %q", b.Sources[r][s],
+					want, p.Objective, judgment)
 			}
 		}
 	}

@@ -27,7 +27,7 @@ const (
 type Record struct {
 	Kind         string   // KindStep, KindMeasurement or KindChange
 	Step         int      // steps done
-	Loss         *float64 // mean nats a counted token of the step, before its update; of a row where it is a preference's
+	Loss         *float64 // mean nats a counted token of the step, or the objective's of a row, before its update
 	HeldOutLoss  *float64 // the same over the held-out rows
 	LR           float64  // learning rate of the step
 	GradNorm     float64  // before clipping; none of a skipped step

@@ -24,7 +24,8 @@ func TestPreferenceTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings := []string{"--model", model, "--data", file, "--max-tokens", "40"}
-	seen := mustJSON[preview](t, append([]string{"data", "preview", "--objective", "dpo", "--rows", "2"}, settings...)...)
+	seen := mustJSON[preview](t, append([]string{"data", "preview", "--objective", "dpo", "--rows", "2"},
+		settings...)...)
 	var judgments []string
 	for _, r := range seen.Rows {
 		judgments = append(judgments, fmt.Sprintf("%d %s", r.Source.Row, r.Judgment))
@@ -55,13 +56,13 @@ func TestPreferenceTraining(t *testing.T) {
 	}
 	code, stdout, stderr := agora(t, "train", "--out", filepath.Join(dir, "again"), "--model", model, "--data", file,
 		"--objective", "kto", "--desirable-weight", "2", "--steps", "4", "--max-tokens", "40", "--held-out", "4")
-	for _, want := range []string{"accuracy       50.0 % of held-out answers before", "120 rows gave", "weigh unlike; alike with " +
-		"--undesirable-weight"} {
+	for _, want := range []string{"accuracy       50.0 % of held-out answers before", "120 rows gave",
+		"weigh unlike; alike with --undesirable-weight"} {
 		if code != 0 || !strings.Contains(stdout+stderr, want) {
 			t.Errorf("exit code %d, want %q in\n%s%s", code, want, stdout, stderr)
 		}
 	}
-	refuses(t, dir, []string{"pairs.jsonl row 1: want one answer to be learned for the objective sft, got two answers, " +
-		"of which one is better (objective dpo, orpo or kto)"},
+	refuses(t, dir, []string{"pairs.jsonl row 1: want one answer to be learned for the objective sft, got two " +
+		"answers, of which one is better (objective dpo, orpo or kto)"},
 		append([]string{"train", "--out", filepath.Join(dir, "sft")}, settings...)...)
 }
