@@ -236,3 +236,22 @@ func TestImbalance(t *testing.T) {
 		t.Errorf("dpo: %q", got)
 	}
 }
+
+// A pair takes the memory of two rows of fine-tuning: the reference adds no weights.
+func TestPreferenceMemory(t *testing.T) {
+	peak := func(o Objective, rows int) int {
+		c := Defaults()
+		c.Model, c.Objective, c.BatchRows, c.Checkpointing = "tinyllama-1.1b", o, rows, true
+		p, err := NewPlan(c, PlanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Peak
+	}
+	want := peak(SFT, 8)
+	for o, rows := range map[Objective]int{DPO: 4, ORPO: 4, KTO: 8} {
+		if got := peak(o, rows); float64(got) > 1.001*float64(want) {
+			t.Errorf("%s needs %d bytes, fine-tuning on as many rows %d", o, got, want)
+		}
+	}
+}
