@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"cmp"
+
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -13,13 +15,21 @@ type Attention struct {
 	V Layer `name:"v_proj"` // dim → key heads * head size
 	O Layer `name:"o_proj"` // heads * head size → dim
 
+	// Queries, keys and values in one, in place of Q, K and V, or nil: dim → (heads + 2 key heads) *
+	// head size.
+	QKV Layer `name:"qkv_proj"`
+
 	// Norms of each head's queries and keys before the rotary positions, or nil for none
 	// (Dehghani et al., 2302.05442, section 2).
 	QNorm *RMSNorm `name:"q_norm"`
 	KNorm *RMSNorm `name:"k_norm"`
 
-	HeadDim int // elements of a head
-	Window  int // positions a query sees, its own included; 0 = all before it
+	HeadDim       int     // elements of a head
+	KVHeads       int     // key heads, which QKV alone needs
+	HeadsTogether bool    // QNorm and KNorm norm all heads of a token as one row
+	Window        int     // positions a query sees, its own included; 0 = all before it
+	Scale         float32 // factor of every q · k; 0 = 1 / sqrt(head size)
+	SoftCap       float32 // scores s become SoftCap tanh(s / SoftCap); 0 = as they are
 }
 
 // NewAttention has four new linear layers without bias.
@@ -36,7 +46,10 @@ func NewAttention(weights *Initializer, dim, heads, kvHeads, headDim int) *Atten
 // Context is what attention knows of its tokens beside their vectors. The zero value
 // is one sequence a row, without rotary positions.
 type Context struct {
-	RoPE      *Var      // rotary table [positions, head size] (ops.RoPETable), or nil
+	// Rotary tables [positions, rotated elements of a head] (ops.RoPETable), or nil. QueryRoPE is
+	// that of the queries where they have one of their own (ops.RoPEQueryTable).
+	RoPE, QueryRoPE *Var
+
 	Positions *Var      // i32 [batch, tokens]; nil: 0, 1, … in every row
 	Segments  *Var      // i32 [batch, tokens]: only tokens of one segment see each other, -1 is padding; nil: all
 	Cache     *CacheUse // keys and values of earlier tokens; nil: only these tokens
@@ -44,20 +57,14 @@ type Context struct {
 
 // Forward maps x [batch, tokens, dim] to the same shape.
 func (a *Attention) Forward(x *Var, c Context) *Var {
-	q, k, v := a.split(a.Q.Forward(x)), a.split(a.K.Forward(x)), a.split(a.V.Forward(x))
-	if a.QNorm != nil {
-		q = a.QNorm.Forward(q)
-	}
-	if a.KNorm != nil {
-		k = a.KNorm.Forward(k)
-	}
+	q, k, v := a.project(x)
 	if c.RoPE != nil {
-		q, k = ops.RoPE(q, c.RoPE, c.Positions), ops.RoPE(k, c.RoPE, c.Positions)
+		q, k = rotate(q, cmp.Or(c.QueryRoPE, c.RoPE), c.Positions), rotate(k, c.RoPE, c.Positions)
 	}
 	o := ops.AttentionOptions{
 		Positions: c.Positions, KeyPositions: c.Positions,
 		Segments: c.Segments, KeySegments: c.Segments,
-		Window: a.Window,
+		Window: a.Window, Scale: a.Scale, SoftCap: a.SoftCap,
 	}
 	if c.Cache != nil {
 		o.KeyPositions, o.KeySegments = c.Cache.Positions, c.Cache.Segments
@@ -65,6 +72,37 @@ func (a *Attention) Forward(x *Var, c Context) *Var {
 	}
 	y := ops.Attention(q, k, v, o)
 	return a.O.Forward(ops.Reshape(y, x.Dim(0), x.Dim(1), -1))
+}
+
+// project makes the normed queries, the normed keys and the values of x, [batch, tokens, heads, head size].
+func (a *Attention) project(x *Var) (q, k, v *Var) {
+	if a.QKV == nil {
+		q, k, v = a.Q.Forward(x), a.K.Forward(x), a.V.Forward(x)
+	} else {
+		all := a.QKV.Forward(x)
+		last, end, keys := all.Tensor().Rank()-1, all.Dim(-1), a.KVHeads*a.HeadDim
+		q = ops.Slice(all, last, 0, end-2*keys)
+		k, v = ops.Slice(all, last, end-2*keys, end-keys), ops.Slice(all, last, end-keys, end)
+	}
+	norm := func(n *RMSNorm, x *Var) *Var {
+		switch {
+		case n == nil:
+			return a.split(x)
+		case a.HeadsTogether:
+			return a.split(n.Forward(x))
+		}
+		return n.Forward(a.split(x))
+	}
+	return norm(a.QNorm, q), norm(a.KNorm, k), a.split(v)
+}
+
+// rotate turns the first elements of every head of x, as many as the table has.
+func rotate(x, table, positions *Var) *Var {
+	turned := table.Dim(-1)
+	if turned == x.Dim(-1) {
+		return ops.RoPE(x, table, positions)
+	}
+	return ops.Concat(3, ops.RoPE(ops.Slice(x, 3, 0, turned), table, positions), ops.Slice(x, 3, turned, x.Dim(-1)))
 }
 
 // split is [batch, tokens, heads, head size] of [batch, tokens, heads * head size].

@@ -1,11 +1,15 @@
 package nn
 
-import "github.com/agora-ml/agora/ops"
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/ops"
+)
 
-// RMSNorm is x / sqrt(mean(x²) + eps) * weight over the last dimension.
+// RMSNorm is x / sqrt(mean(x²) + eps) * (offset + weight) over the last dimension.
 type RMSNorm struct {
 	Weight *Param `name:"weight"` // [dim]
 	Eps    float32
+	Offset float32 // 1 in Gemma, whose weights are stored around 0
 }
 
 // NewRMSNorm begins with ones.
@@ -14,7 +18,13 @@ func NewRMSNorm(weights *Initializer, dim int, eps float32) *RMSNorm {
 }
 
 // Forward normalizes every row of [..., dim].
-func (n *RMSNorm) Forward(x *Var) *Var { return ops.RMSNorm(x, n.Weight.Var(), n.Eps) }
+func (n *RMSNorm) Forward(x *Var) *Var {
+	w := n.Weight.Var()
+	if n.Offset != 0 { // in f32: 16 bits would round small weights away
+		w = ops.Scale(ops.Cast(w, autograd.StatType(w.Tensor().DType())), 1, n.Offset)
+	}
+	return ops.RMSNorm(x, w, n.Eps)
+}
 
 // LayerNorm is (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias over the last
 // dimension.

@@ -2,12 +2,15 @@ package nn
 
 import "github.com/agora-ml/agora/ops"
 
-// SwiGLU is the gated feed-forward block of LLaMA: down(silu(gate(x)) * up(x)).
-// Shazeer, 2002.05202.
+// SwiGLU is the gated feed-forward block of LLaMA: down(silu(gate(x)) * up(x)), or
+// GeGLU, Gemma's, with gelu in place of silu. Shazeer, 2002.05202.
 type SwiGLU struct {
 	Gate Layer `name:"gate_proj"` // dim → hidden
 	Up   Layer `name:"up_proj"`   // dim → hidden
 	Down Layer `name:"down_proj"` // hidden → dim
+
+	GateUp Layer `name:"gate_up_proj"` // dim → 2 hidden: both in one, in place of Gate and Up, or nil
+	GELU   bool  // GeGLU, with gelu's approximation by tanh
 }
 
 // NewSwiGLU has three new linear layers without bias.
@@ -21,5 +24,16 @@ func NewSwiGLU(weights *Initializer, dim, hidden int) *SwiGLU {
 
 // Forward maps [..., dim] to [..., dim].
 func (s *SwiGLU) Forward(x *Var) *Var {
-	return s.Down.Forward(ops.SwiGLU(s.Gate.Forward(x), s.Up.Forward(x)))
+	var gate, up *Var
+	if s.GateUp == nil {
+		gate, up = s.Gate.Forward(x), s.Up.Forward(x)
+	} else {
+		both := s.GateUp.Forward(x)
+		last, half := both.Tensor().Rank()-1, both.Dim(-1)/2
+		gate, up = ops.Slice(both, last, 0, half), ops.Slice(both, last, half, 2*half)
+	}
+	if s.GELU {
+		return s.Down.Forward(ops.Mul(ops.GELUTanh(gate), up))
+	}
+	return s.Down.Forward(ops.SwiGLU(gate, up))
 }

@@ -25,6 +25,9 @@ type AttentionOptions struct {
 	Window int
 	// Scale is the factor of every q · k; 0 means 1 / sqrt(dim).
 	Scale float32
+	// SoftCap, if not 0, bounds the scores s = scale q · k: they become SoftCap tanh(s / SoftCap)
+	// (Gemma 2, 2408.00118, section 2).
+	SoftCap float32
 }
 
 // Attention is softmax(scale q kᵀ) v over the keys that a query sees. q is [batch,
@@ -62,18 +65,21 @@ func Attention(q, k, v *Var, o AttentionOptions) *Var {
 	if o.Scale == 0 {
 		o.Scale = float32(1 / math.Sqrt(float64(qt.Dim(3))))
 	}
-	return apply(attention{o.Window, o.Scale}, q, k, v, o.Positions, o.KeyPositions, o.Segments, o.KeySegments)
+	if !(o.SoftCap >= 0) {
+		tensor.Panicf("attention", "soft cap %v: want at least 0", o.SoftCap)
+	}
+	return apply(attention{o.Window, o.Scale, o.SoftCap}, q, k, v, o.Positions, o.KeyPositions, o.Segments, o.KeySegments)
 }
 
 type attention struct {
-	window int
-	scale  float32
+	window         int
+	scale, softCap float32
 }
 
 func (a attention) kernel(q, k *tensor.Tensor) kernels.Attention {
 	return kernels.Attention{
 		Batch: q.Dim(0), T: q.Dim(1), S: k.Dim(1), Heads: q.Dim(2), KVHeads: k.Dim(2),
-		Window: a.window, Scale: a.scale, HeadDim: q.Dim(3),
+		Window: a.window, Scale: a.scale, SoftCap: a.softCap, HeadDim: q.Dim(3),
 	}
 }
 
@@ -106,6 +112,13 @@ func (attention) Examples() []autograd.Example {
 	inOrder := func(i int) float64 { return float64(i) }
 	plain := func(name string, batch, t, s, heads, kvHeads, dim int) autograd.Example {
 		return example(name, batch, t, s, heads, kvHeads, dim, 0, 0, nil, nil, nil, nil)
+	}
+	capped := func(name string, bound float32, t, s, window int) autograd.Example {
+		e := example(name, 2, t, s, 4, 2, 8, window, 0.7, nil, nil, nil, nil)
+		e.Call = call(func(in []*Var) *Var {
+			return Attention(in[0], in[1], in[2], AttentionOptions{Window: window, Scale: 0.7, SoftCap: bound})
+		})
+		return e
 	}
 	packed := func(lengths ...int) (position, segment func(i int) float64) {
 		at := func(i int) (int, int) {
@@ -147,6 +160,8 @@ func (attention) Examples() []autograd.Example {
 		example("window across blocks", 1, 131, 131, 1, 1, 8, 40, 0, nil, nil, nil, nil),
 		example("packed across blocks", 1, 137, 137, 2, 1, 6, 33, 0, longPos, longPos, longSeg, longSeg),
 		plain("heads of 67", 1, 33, 35, 2, 1, 67),
+		capped("soft cap", 1, 5, 9, 0),
+		capped("soft cap, packed across blocks", 1.5, 137, 137, 33),
 		large,
 	}
 	for _, dim := range []int{64, 80, 128, 256} {

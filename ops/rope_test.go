@@ -11,10 +11,10 @@ import (
 // TestRoPETable checks the angles of position 1 against the definition in float64.
 func TestRoPETable(t *testing.T) {
 	const dim, theta = 64, 500000
-	plain := RoPEScaling{Theta: theta}.frequencies(dim)
-	linear := RoPEScaling{Theta: theta, Factor: 4}.frequencies(dim)
+	plain := RoPEScaling{Theta: theta}.frequencies(1, dim)
+	linear := RoPEScaling{Theta: theta, Factor: 4}.frequencies(1, dim)
 	llama3 := RoPEScaling{Theta: theta, Factor: 8, OriginalPositions: 8192, LowFreqFactor: 1,
-		HighFreqFactor: 4}.frequencies(dim)
+		HighFreqFactor: 4}.frequencies(1, dim)
 	between := 0
 	for j := range dim / 2 {
 		f := math.Pow(theta, -2*float64(j)/dim)

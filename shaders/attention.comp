@@ -7,7 +7,8 @@
 // qpos[b,i] - kpos[b,j] < window, and either there are no segments or
 // qseg[b,i] == kseg[b,j] and kseg[b,j] >= 0. Without qpos the position of query i
 // is i + s - t, without kpos that of key j is j; qseg and kseg are both nil or neither.
-// A query that sees nothing gives y = 0 and lse = -inf.
+// A query that sees nothing gives y = 0 and lse = -inf. With soft_cap not 0 the scores s = scale * q . k become
+// soft_cap * tanh(s / soft_cap) before the softmax.
 //
 //grid t/bm heads batch
 //tile group=64 bm=32 bn=32
@@ -15,13 +16,14 @@
 #include "include/kernel.glsl"
 
 PUSH(
-	uint batch;    // sequences
-	uint t;        // queries of a sequence
-	uint s;        // keys of a sequence
-	uint heads;    // query heads, a multiple of kv_heads
-	uint kv_heads; // key and value heads
-	uint window;   // positions a query sees, its own included; 0 = all
-	float scale;   // factor of every q . k
+	uint batch;     // sequences
+	uint t;         // queries of a sequence
+	uint s;         // keys of a sequence
+	uint heads;     // query heads, a multiple of kv_heads
+	uint kv_heads;  // key and value heads
+	uint window;    // positions a query sees, its own included; 0 = all
+	float scale;    // factor of every q . k
+	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
 CONST(0, uint, head_dim) // elements of a head
 OUT(0, T, y)       // [batch, t, heads, head_dim]
@@ -94,7 +96,7 @@ void main() {
 			barrier();
 			MULTIPLY(scores)
 		}
-		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] *= scale;
+		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = capped(scale * scores[SCORES(r)]);
 		softmax();
 		[[unroll]] for (uint part = 0; part < PARTS; part++) {
 			GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[SIDE * y + r];

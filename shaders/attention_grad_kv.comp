@@ -12,13 +12,14 @@
 #include "include/kernel.glsl"
 
 PUSH(
-	uint batch;    // sequences
-	uint t;        // queries of a sequence
-	uint s;        // keys of a sequence
-	uint heads;    // query heads, a multiple of kv_heads
-	uint kv_heads; // key and value heads
-	uint window;   // positions a query sees, its own included; 0 = all
-	float scale;   // factor of every q . k
+	uint batch;     // sequences
+	uint t;         // queries of a sequence
+	uint s;         // keys of a sequence
+	uint heads;     // query heads, a multiple of kv_heads
+	uint kv_heads;  // key and value heads
+	uint window;    // positions a query sees, its own included; 0 = all
+	float scale;    // factor of every q . k
+	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
 CONST(0, uint, head_dim) // elements of a head
 OUT(0, T, dk)       // [batch, s, kv_heads, head_dim]
@@ -72,9 +73,10 @@ void main() {
 					uint at = statistics + min(SIDE * x + c, t - i0 - 1);
 					float l = lse(at), d = delta(at);
 					FOR_SIDE(r) {
-						float p = SEEN(r, c) ? exp(scale * scores[SCORES(r)][c] - l) : 0;
+						float score = capped(vec4(scale * scores[SCORES(r)][c])).x;
+						float p = SEEN(r, c) ? exp(score - l) : 0;
 						scores[SCORES(r)][c] = p;
-						slopes[SCORES(r)][c] = SEEN(r, c) ? p * (slopes[SCORES(r)][c] - d) : 0;
+						slopes[SCORES(r)][c] = SEEN(r, c) ? p * (slopes[SCORES(r)][c] - d) * cap_slope(vec4(score)).x : 0;
 					}
 				}
 				SET_WEIGHTS(scores)

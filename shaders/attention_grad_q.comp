@@ -2,7 +2,8 @@
 //
 //	delta[b,h,i] = dy[b,i,h] . y[b,i,h]
 //	dq[b,i,h] = scale * sum over seen j of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * k[b,j,h'],
-//	p[i,j] = exp(scale * q . k - lse[b,h,i])
+//	p[i,j] = exp(scale * q . k - lse[b,h,i]); with a soft_cap, exp of the capped score, and each term times the
+//	cap's slope there
 //
 // What a query sees is said at Attention.
 //
@@ -12,13 +13,14 @@
 #include "include/kernel.glsl"
 
 PUSH(
-	uint batch;    // sequences
-	uint t;        // queries of a sequence
-	uint s;        // keys of a sequence
-	uint heads;    // query heads, a multiple of kv_heads
-	uint kv_heads; // key and value heads
-	uint window;   // positions a query sees, its own included; 0 = all
-	float scale;   // factor of every q . k
+	uint batch;     // sequences
+	uint t;         // queries of a sequence
+	uint s;         // keys of a sequence
+	uint heads;     // query heads, a multiple of kv_heads
+	uint kv_heads;  // key and value heads
+	uint window;    // positions a query sees, its own included; 0 = all
+	float scale;    // factor of every q . k
+	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
 CONST(0, uint, head_dim) // elements of a head
 OUT(0, T, dq)       // [batch, t, heads, head_dim]
@@ -79,9 +81,10 @@ void main() {
 		GO_OVER_SCORES {
 			FOR_SIDE(r) {
 				float l = lses[SIDE * y + r], delta = deltas[SIDE * y + r];
+				vec4 score = capped(scale * scores[SCORES(r)]), turn = cap_slope(score);
 				FOR_SIDE(c) {
-					float p = exp(scale * scores[SCORES(r)][c] - l);
-					scores[SCORES(r)][c] = SEEN(r, c) ? p * (slopes[SCORES(r)][c] - delta) : 0;
+					float p = exp(score[c] - l);
+					scores[SCORES(r)][c] = SEEN(r, c) ? p * (slopes[SCORES(r)][c] - delta) * turn[c] : 0;
 				}
 			}
 			SET_WEIGHTS(scores)

@@ -12,8 +12,8 @@ func init() {
 	plain(attentionGradKV[float32], attentionGradKV[float64])
 }
 
-// attention: y = Σ_j p_j v_j with p = softmax(scale q·k) over the keys j that the query
-// sees; lse = log Σ_j exp(scale q·k_j).
+// attention: y = Σ_j p_j v_j with p = softmax(score) over the keys j that the query
+// sees; lse = log Σ_j exp(score_j).
 func attention[F float](w *work, k kernels.Attention, a args[F]) {
 	y, lse := a.f[0], a.f[1]
 	in := attentionInputs[F]{k, a.f[2], a.f[3], a.f[4], seeing(k, a.i[5:9])}
@@ -25,7 +25,7 @@ func attention[F float](w *work, k kernels.Attention, a args[F]) {
 			clear(out)
 			highest, sum := F(math.Inf(-1)), F(0)
 			for j := range in.seen(b, i) {
-				scores[j] = F(k.Scale) * dot(in.query(in.q, b, i, h), in.key(in.k, b, j, h))
+				scores[j] = in.score(b, i, j, h)
 				highest = max(highest, scores[j])
 			}
 			for j := range in.seen(b, i) {
@@ -45,27 +45,27 @@ func attention[F float](w *work, k kernels.Attention, a args[F]) {
 	})
 }
 
-// attentionGradQ: delta = dy·y, dq = scale Σ_j p_j (dy·v_j - delta) k_j with
-// p_j = exp(scale q·k_j - lse).
+// attentionGradQ: delta = dy·y, dq = scale Σ_j p_j (dy·v_j - delta) slope_j k_j with
+// p_j = exp(score_j - lse) and the slope of the soft cap, 1 without one.
 func attentionGradQ[F float](w *work, k kernels.AttentionGradQ, a args[F]) {
 	dq, delta, dy, y, lse := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
 	in := attentionInputs[F]{kernels.Attention(k), a.f[5], a.f[6], a.f[7], seeing(kernels.Attention(k), a.i[8:12])}
 	w.team.Rows(k.Batch*k.Heads*k.T, 1, func(lo, hi int) {
 		for row := lo; row < hi; row++ {
 			b, h, i := row/k.T/k.Heads, row/k.T%k.Heads, row%k.T
-			q, grad, out := in.query(in.q, b, i, h), in.query(dy, b, i, h), in.query(dq, b, i, h)
+			grad, out := in.query(dy, b, i, h), in.query(dq, b, i, h)
 			clear(out)
 			delta[row] = dot(grad, in.query(y, b, i, h))
 			for j := range in.seen(b, i) {
-				p := exp(F(k.Scale)*dot(q, in.key(in.k, b, j, h)) - lse[row])
-				ds := p * (dot(grad, in.key(in.v, b, j, h)) - delta[row])
+				score := in.score(b, i, j, h)
+				ds := exp(score-lse[row]) * (dot(grad, in.key(in.v, b, j, h)) - delta[row]) * in.slope(score)
 				axpy(out, F(k.Scale)*ds, in.key(in.k, b, j, h))
 			}
 		}
 	})
 }
 
-// attentionGradKV: dv_j = Σ p_ij dy_i, dk_j = scale Σ p_ij (dy_i·v_j - delta_i) q_i over
+// attentionGradKV: dv_j = Σ p_ij dy_i, dk_j = scale Σ p_ij (dy_i·v_j - delta_i) slope_ij q_i over
 // the queries i that see key j, and the query heads that share its head.
 func attentionGradKV[F float](w *work, k kernels.AttentionGradKV, a args[F]) {
 	dk, dv, dy, lse, delta := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
@@ -85,8 +85,9 @@ func attentionGradKV[F float](w *work, k kernels.AttentionGradKV, a args[F]) {
 					}
 					at := (b*k.Heads+h)*k.T + i
 					q, grad := in.query(in.q, b, i, h), in.query(dy, b, i, h)
-					p := exp(F(k.Scale)*dot(q, in.key(in.k, b, j, h)) - lse[at])
-					ds := p * (dot(grad, in.key(in.v, b, j, h)) - delta[at])
+					score := in.score(b, i, j, h)
+					p := exp(score - lse[at])
+					ds := p * (dot(grad, in.key(in.v, b, j, h)) - delta[at]) * in.slope(score)
 					axpy(outV, p, grad)
 					axpy(outK, F(k.Scale)*ds, q)
 				}
@@ -99,6 +100,24 @@ type attentionInputs[F float] struct {
 	shape   kernels.Attention
 	q, k, v []F
 	visibility
+}
+
+// score is scale q·k of query i and key j of query head h, under the soft cap if there is one.
+func (in *attentionInputs[F]) score(b, i, j, h int) F {
+	s := F(in.shape.Scale) * dot(in.query(in.q, b, i, h), in.key(in.k, b, j, h))
+	if bound := float64(in.shape.SoftCap); bound != 0 {
+		s = F(bound * math.Tanh(float64(s)/bound))
+	}
+	return s
+}
+
+// slope is the derivative of the soft cap where it gives a score.
+func (in *attentionInputs[F]) slope(score F) F {
+	if in.shape.SoftCap == 0 {
+		return 1
+	}
+	t := score / F(in.shape.SoftCap)
+	return 1 - t*t
 }
 
 // query is the row of x [batch, t, heads, dim] for query i of head h.

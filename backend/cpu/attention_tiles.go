@@ -222,9 +222,15 @@ func (t *attentionTile) addRows(dst, weights []float32, x tileRows, n int) {
 	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, n, gemm.F32(t.inF32(x), d), dst, d, true)
 }
 
-// score sets scores to Scale q·k, -Inf where a key is not seen.
+// score sets scores to Scale q·k, under the soft cap if there is one, -Inf where a key is not seen.
 func (t *attentionTile) score(k tensor.Arg, j, n int, all bool) {
 	t.timesKeys(t.scores, t.Scale, t.q, k, j, n)
+	if t.SoftCap != 0 {
+		scores := t.scores[:t.rows*n]
+		vec.Scale(scores, scores, 1/t.SoftCap)
+		vec.Tanh(scores, scores)
+		vec.Scale(scores, scores, t.SoftCap)
+	}
 	if all {
 		return
 	}
@@ -287,7 +293,7 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 }
 
 // probabilities turns the scores into exp(score - lse), and dscores, which holds dy·v,
-// into their gradient.
+// into the gradient of Scale q·k.
 func (t *attentionTile) probabilities(n int) {
 	for r := range t.rows {
 		p, ds := t.scores[r*n:(r+1)*n], t.dscores[r*n:(r+1)*n]
@@ -296,8 +302,26 @@ func (t *attentionTile) probabilities(n int) {
 			clear(ds)
 			continue
 		}
+		var scores [tileKeys]float32
+		if t.SoftCap != 0 {
+			copy(scores[:], p)
+		}
 		vec.ExpSubScale(p, p, t.lse[r], 1)
 		vec.SubMul(ds, ds, p, t.delta[r])
+		if t.SoftCap != 0 {
+			t.capSlope(ds, scores[:n])
+		}
+	}
+}
+
+// capSlope multiplies ds by the slope of the soft cap where it gives these scores. A key that is
+// not seen has none, and no gradient.
+func (t *attentionTile) capSlope(ds, scores []float32) {
+	for i, s := range scores {
+		if s != negInf {
+			bent := s / t.SoftCap
+			ds[i] *= 1 - bent*bent
+		}
 	}
 }
 

@@ -178,7 +178,8 @@ func (k Add) Lens() []int { return []int{k.N, k.N, k.M} }
 // qpos[b,i] - kpos[b,j] < window, and either there are no segments or
 // qseg[b,i] == kseg[b,j] and kseg[b,j] >= 0. Without qpos the position of query i
 // is i + s - t, without kpos that of key j is j; qseg and kseg are both nil or neither.
-// A query that sees nothing gives y = 0 and lse = -inf.
+// A query that sees nothing gives y = 0 and lse = -inf. With soft_cap not 0 the scores s = scale * q . k become
+// soft_cap * tanh(s / soft_cap) before the softmax.
 //
 // Bindings, TS?=TTTI?I?I?I?:
 //
@@ -199,6 +200,7 @@ type Attention struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
 }
 
@@ -220,6 +222,7 @@ func (k Attention) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
+	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	return p.Done(k.Lens(), "y lse q k v qpos kpos qseg kseg")
 }
@@ -262,6 +265,7 @@ type AttentionGradKV struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
 }
 
@@ -283,6 +287,7 @@ func (k AttentionGradKV) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
+	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	return p.Done(k.Lens(), "dk dv dy lse delta q k v qpos kpos qseg kseg")
 }
@@ -299,7 +304,8 @@ func (k AttentionGradKV) Lens() []int {
 //
 //	delta[b,h,i] = dy[b,i,h] . y[b,i,h]
 //	dq[b,i,h] = scale * sum over seen j of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * k[b,j,h'],
-//	p[i,j] = exp(scale * q . k - lse[b,h,i])
+//	p[i,j] = exp(scale * q . k - lse[b,h,i]); with a soft_cap, exp of the capped score, and each term times the
+//	cap's slope there
 //
 // What a query sees is said at Attention.
 //
@@ -325,6 +331,7 @@ type AttentionGradQ struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
 }
 
@@ -346,6 +353,7 @@ func (k AttentionGradQ) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
+	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	return p.Done(k.Lens(), "dq delta dy y lse q k v qpos kpos qseg kseg")
 }
@@ -2820,7 +2828,7 @@ func init() {
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "attention",
-		Doc:       "Attention is softmax attention with grouped heads: query head i uses key head i / (heads/kv_heads).\n\n\ty[b,i,h] = sum over seen j of softmax over j of (scale * q[b,i,h] . k[b,j,h']) * v[b,j,h']\n\tlse[b,h,i] = log of the sum over seen j of exp(scale * q . k)\n\nQuery i sees key j if and only if kpos[b,j] <= qpos[b,i], and window == 0 or\nqpos[b,i] - kpos[b,j] < window, and either there are no segments or\nqseg[b,i] == kseg[b,j] and kseg[b,j] >= 0. Without qpos the position of query i\nis i + s - t, without kpos that of key j is j; qseg and kseg are both nil or neither.\nA query that sees nothing gives y = 0 and lse = -inf.",
+		Doc:       "Attention is softmax attention with grouped heads: query head i uses key head i / (heads/kv_heads).\n\n\ty[b,i,h] = sum over seen j of softmax over j of (scale * q[b,i,h] . k[b,j,h']) * v[b,j,h']\n\tlse[b,h,i] = log of the sum over seen j of exp(scale * q . k)\n\nQuery i sees key j if and only if kpos[b,j] <= qpos[b,i], and window == 0 or\nqpos[b,i] - kpos[b,j] < window, and either there are no segments or\nqseg[b,i] == kseg[b,j] and kseg[b,j] >= 0. Without qpos the position of query i\nis i + s - t, without kpos that of key j is j; qseg and kseg are both nil or neither.\nA query that sees nothing gives y = 0 and lse = -inf. With soft_cap not 0 the scores s = scale * q . k become\nsoft_cap * tanh(s / soft_cap) before the softmax.",
 		Sig:       "TS?=TTTI?I?I?I?",
 		Bindings:  []string{"y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []shaders.Tile{{64, 32, 32}},
@@ -2838,7 +2846,7 @@ func init() {
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "attention_grad_q",
-		Doc:       "AttentionGradQ is the gradient of Attention with respect to q; it also writes delta for AttentionGradKV.\n\n\tdelta[b,h,i] = dy[b,i,h] . y[b,i,h]\n\tdq[b,i,h] = scale * sum over seen j of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * k[b,j,h'],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i])\n\nWhat a query sees is said at Attention.",
+		Doc:       "AttentionGradQ is the gradient of Attention with respect to q; it also writes delta for AttentionGradKV.\n\n\tdelta[b,h,i] = dy[b,i,h] . y[b,i,h]\n\tdq[b,i,h] = scale * sum over seen j of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * k[b,j,h'],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i]); with a soft_cap, exp of the capped score, and each term times the\n\tcap's slope there\n\nWhat a query sees is said at Attention.",
 		Sig:       "TS=TTSTTTI?I?I?I?",
 		Bindings:  []string{"dq", "delta", "dy", "y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []shaders.Tile{{64, 32, 32}},

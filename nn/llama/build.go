@@ -32,7 +32,7 @@ func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, er
 		case strings.HasSuffix(name, ".bias"):
 			*p = *weights.Constant(0, shape...)
 		case len(shape) == 1:
-			*p = *weights.Constant(1, shape...)
+			*p = *weights.Constant(1-float64(familyOf(c.ModelType).normOffset), shape...)
 		default:
 			*p = *weights.Normal(float64(c.InitRange), shape...)
 		}
@@ -80,7 +80,7 @@ func (b *builder) linear(in, out int, bias bool) *nn.Linear {
 }
 
 func (b *builder) norm(dim int) *nn.RMSNorm {
-	return &nn.RMSNorm{Weight: b.param(dim), Eps: b.config.NormEps}
+	return &nn.RMSNorm{Weight: b.param(dim), Eps: b.config.NormEps, Offset: familyOf(b.config.ModelType).normOffset}
 }
 
 // block is layer i as LLaMA has it.
@@ -94,14 +94,19 @@ func (b *builder) block(i int) *Block {
 			V:       b.linear(c.Hidden, c.KVHeads*c.HeadDim, c.QKVBias),
 			O:       b.linear(c.Heads*c.HeadDim, c.Hidden, c.OBias),
 			HeadDim: c.HeadDim,
+			KVHeads: c.KVHeads,
 			Window:  c.window(i),
+			Scale:   c.AttentionScale,
+			SoftCap: c.AttentionSoftCap,
 		},
 		MLPNorm: b.norm(c.Hidden),
 		MLP: &nn.SwiGLU{
 			Gate: b.linear(c.Hidden, c.Intermediate, c.MLPBias),
 			Up:   b.linear(c.Hidden, c.Intermediate, c.MLPBias),
 			Down: b.linear(c.Intermediate, c.Hidden, c.MLPBias),
+			GELU: familyOf(c.ModelType).activation() == geluTanh,
 		},
+		ResidualScale: c.ResidualScale,
 	}
 }
 

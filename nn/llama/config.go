@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,12 +30,22 @@ type Config struct {
 	NormEps   float32
 	InitRange float32 // standard deviation of new weights
 
+	// Factors of the embedding, of what a block's two parts add, and of the logits; 0 = 1.
+	EmbeddingScale, ResidualScale, LogitScale float32
+	AttentionScale                            float32 // of every q · k; 0 = 1 / sqrt(HeadDim)
+	// Bounds of attention's scores and of the logits, x becoming bound tanh(x / bound); 0 = none.
+	AttentionSoftCap, LogitSoftCap float32
+
 	QKVBias bool  // q_proj, k_proj and v_proj have a bias
 	OBias   bool  // o_proj has one
 	MLPBias bool  // gate_proj, up_proj and down_proj have one
 	Tied    bool  // the head is the embedding
 	Windows []int // positions that each layer sees, 0 = all; nil: all in every layer
 	RoPE    ops.RoPEScaling
+
+	LocalRoPE *ops.RoPEScaling // of the layers with a window; nil: RoPE
+	NoRoPE    []bool           // layers without rotary positions; nil: none
+	RotaryDim int              // elements of a head that rotary positions turn; 0 = all
 
 	BOS int32   // begins a text; -1: none
 	EOS []int32 // end a text
@@ -126,14 +137,17 @@ func parseConfig(path string, text []byte) (Config, error) {
 	c.MaxPositions = f.size("max_position_embeddings", missing.positions, most)
 	c.KVHeads = f.sizeOrNull("num_key_value_heads", missing.kvHeads, c.Heads, most)
 	c.HeadDim = f.sizeOrNull("head_dim", missing.headDim, max(c.Hidden/c.Heads, 1), most)
-	c.NormEps = float32(f.number("rms_norm_eps", 1e-6))
+	c.NormEps = float32(f.number("rms_norm_eps", cmp.Or(missing.eps, 1e-6)))
 	c.InitRange = float32(f.number("initializer_range", 0.02))
-	c.Tied = f.flag("tie_word_embeddings", false)
+	c.Tied = f.flag("tie_word_embeddings", missing.tied)
 	if kind.read != nil {
 		kind.read(f, &c)
 	}
-	only(f, "hidden_act", "silu")
-	only(f, "partial_rotary_factor", 1.0)
+	if kind.hiddenAct == "" {
+		only(f, "hidden_act", silu)
+	} else {
+		only(f, "hidden_activation", kind.hiddenAct)
+	}
 	if f.has("quantization_config") {
 		f.fail("quantization_config", "none: quantized checkpoints are not supported",
 			fileerror.Short(f.values["quantization_config"]))
@@ -142,7 +156,14 @@ func parseConfig(path string, text []byte) (Config, error) {
 		c.BOS = ids[0]
 	}
 	c.EOS = f.ids("eos_token_id")
-	c.RoPE = f.rope()
+	if kind.rope == nil {
+		c.RoPE = f.rope(cmp.Or(missing.theta, 10000), c.MaxPositions)
+	} else {
+		kind.rope(f, &c)
+	}
+	if !kind.partialRotary {
+		f.wholeRotary()
+	}
 	f.get(mergedField, "a list of digests", &c.Merged)
 	if f.err == nil {
 		f.err = c.check(path)
@@ -183,12 +204,22 @@ func (c *Config) check(file string) error {
 		return fail("num_key_value_heads", fmt.Sprintf("a divisor of the %d heads", c.Heads), c.KVHeads)
 	case c.HeadDim%2 != 0:
 		return fail("head_dim", "an even number", c.HeadDim)
+	case c.RotaryDim < 0 || c.RotaryDim > c.HeadDim || c.RotaryDim%2 != 0:
+		return fail("partial_rotary_factor", fmt.Sprintf("an even number of a head's %d elements", c.HeadDim),
+			c.RotaryDim)
+	case c.NoRoPE != nil && len(c.NoRoPE) != c.Layers:
+		return fail("no_rope_layers", fmt.Sprintf("%d layers", c.Layers), len(c.NoRoPE))
+	case !(c.AttentionSoftCap >= 0 && c.LogitSoftCap >= 0):
+		return fail("logit_softcapping", "bounds above 0", fmt.Sprint(c.AttentionSoftCap, c.LogitSoftCap))
 	case c.Windows != nil && len(c.Windows) != c.Layers:
 		return fail("layer_types", fmt.Sprintf("%d layers", c.Layers), len(c.Windows))
 	case kind == nil:
 		return fail("model_type", oneOf(modelTypes()), fmt.Sprintf("%q", c.ModelType))
 	case c.Windows != nil && !kind.windows:
 		return fail("sliding_window", "none in a "+c.ModelType, c.Windows)
+	case c.RoPE.Long != nil && (len(c.RoPE.Long.Short) != c.rotated()/2 || len(c.RoPE.Long.Long) != c.rotated()/2):
+		return fail("short_factor, long_factor", fmt.Sprintf("%d numbers each", c.rotated()/2),
+			fmt.Sprintf("%d and %d", len(c.RoPE.Long.Short), len(c.RoPE.Long.Long)))
 	case !(c.NormEps >= 0 && c.NormEps < 1):
 		return fail("rms_norm_eps", "0 to 1", c.NormEps)
 	case !(c.InitRange >= 0 && c.InitRange < 1e9):
@@ -209,7 +240,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		out[name] = value
 	}
 	set := map[string]any{
-		"architectures": []string{kind.class}, "model_type": c.ModelType, "hidden_act": "silu",
+		"architectures": []string{kind.class}, "model_type": c.ModelType, "hidden_act": kind.activation(),
 		"vocab_size": c.Vocab, "hidden_size": c.Hidden, "intermediate_size": c.Intermediate,
 		"num_hidden_layers":   c.Layers,
 		"num_attention_heads": c.Heads, "num_key_value_heads": c.KVHeads, "head_dim": c.HeadDim,
@@ -233,6 +264,9 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		set[mergedField] = c.Merged
 	}
 	setRoPE(set, c.RoPE)
+	if kind.hiddenAct != "" {
+		set["hidden_activation"] = kind.hiddenAct
+	}
 	for name, value := range set {
 		out[name] = value
 	}

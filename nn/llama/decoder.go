@@ -18,6 +18,7 @@ type Decoder struct {
 	slots     int     // tokens that a row has room for
 	used      int     // slots that are taken
 	length    []int32 // tokens of each row: the position of its next one
+	ids       [][]int32 // of each row, where the next tokens may turn those before otherwise (Config.longer)
 	positions []int32 // [rows, slots]
 	segments  []int32 // [rows, slots], -1 where a slot is empty
 }
@@ -29,8 +30,40 @@ func (m *Model) NewDecoder(rows, slots int) *Decoder {
 	for range m.Blocks {
 		d.caches = append(d.caches, nn.NewCache(m.device, m.DType(), rows, slots, m.Config.KVHeads, m.Config.HeadDim))
 	}
-	d.positions, d.segments = make([]int32, rows*slots), slices.Repeat([]int32{-1}, rows*slots)
+	if m.Config.longer(1, slots) {
+		d.ids = make([][]int32, rows)
+	}
+	d.positions = make([]int32, rows*slots)
+	d.clear()
 	return d
+}
+
+// clear forgets all tokens.
+func (d *Decoder) clear() {
+	d.used, d.length = 0, make([]int32, d.rows)
+	d.segments = slices.Repeat([]int32{-1}, d.rows*d.slots)
+}
+
+// again joins the rows' tokens with those that follow where their positions turn otherwise from
+// now on, so that all of them are computed anew.
+func (d *Decoder) again(ids [][]int32) [][]int32 {
+	if d.ids == nil || len(ids) != d.rows {
+		return ids
+	}
+	before, after, tokens := 0, 0, 0
+	all := make([][]int32, len(ids))
+	for r, row := range ids {
+		all[r] = append(slices.Clip(d.ids[r]), row...)
+		before, after, tokens = max(before, len(d.ids[r])), max(after, len(all[r])), max(tokens, len(row))
+	}
+	switch {
+	case tokens == 0 || d.used+tokens > d.slots || !d.model.Config.longer(before, after):
+		return ids
+	case d.model.Config.CheckBatch(NewBatch(all, nil)) != nil: // an error changes nothing
+		return ids
+	}
+	d.clear()
+	return all
 }
 
 // Step appends tokens to the rows, as many to each as are given, and returns the
@@ -40,20 +73,23 @@ func (d *Decoder) Step(ids [][]int32) (logits [][]float32, err error) {
 	m := d.model
 	scope := m.device.Scope() // the keys and values stay
 	defer scope.Close()
-	tokens := 0
-	for _, row := range ids {
+	fed, tokens := d.again(ids), 0
+	for _, row := range fed {
 		tokens = max(tokens, len(row))
 	}
-	last := make([]int32, len(ids)) // counted over all rows
-	for r, row := range ids {
+	last := make([]int32, len(fed)) // counted over all rows
+	for r, row := range fed {
 		last[r] = int32(r*tokens + max(len(row)-1, 0))
 	}
-	body, uploaded, err := d.feed(ids, index{last, []int{len(last)}})
+	body, uploaded, err := d.feed(fed, index{last, []int{len(last)}})
 	if err != nil {
 		return nil, err
 	}
+	for r := range d.ids {
+		d.ids[r] = append(d.ids[r], ids[r]...)
+	}
 	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), uploaded[0])
-	all, err := ops.Linear(m.Norm.Forward(rows), m.HeadWeight().Var(), nil).Tensor().Float32s()
+	all, err := m.logits(m.hidden(rows)).Tensor().Float32s()
 	if err != nil {
 		return nil, err
 	}
@@ -103,17 +139,16 @@ func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*
 		seen = d.used + tokens
 	}
 	m := d.model
-	table, keys := m.ropeTable(b.MaxPositions()), []int{d.rows, seen}
+	rotary, keys := m.rotary(b.MaxPositions()), []int{d.rows, seen}
 	list := append(indices(b), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys})
 	in := m.onDevice(append(list, also...)...)
-	c := nn.Context{RoPE: table, Positions: in[1], Segments: in[2]}
 	use := nn.CacheUse{Slot: d.used, Positions: in[3], Segments: in[4]}
 	d.used += tokens
 	return m.forward(in[0], func(layer int) nn.Context {
 		at := use
 		at.Cache = d.caches[layer]
-		c := c
-		c.Cache = &at
+		c := rotary(layer)
+		c.Positions, c.Segments, c.Cache = in[1], in[2], &at
 		return c
 	}), in[len(list):], nil
 }

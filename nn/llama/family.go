@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,10 +17,18 @@ type family struct {
 	missing   defaults // for fields that a config.json does not have
 	windows   bool     // layers may see a window of positions alone
 
+	partialRotary bool // partial_rotary_factor counts
+
+	hiddenAct  string  // the activation's name in config.json; "": silu
+	normOffset float32 // added to the weights of norms
+
 	// read reads the fields of config.json that not all families have, and write puts them
 	// into one, over those that were read. nil: there are none.
 	read  func(f *fields, c *Config)
 	write func(c *Config, out map[string]any) error
+
+	// rope reads the rotary settings; nil: those of rope_parameters, the same in all layers.
+	rope func(f *fields, c *Config)
 
 	// block changes a block as LLaMA has it to one of the family; nil: nothing differs.
 	block func(b *builder, block *Block)
@@ -34,13 +43,16 @@ type defaults struct {
 	kvHeads                                    int // 0: as many as heads
 	headDim                                    int // 0: hidden / heads
 	positions                                  int
+	theta, eps                                 float64 // 0: 10,000 and 1e-6
+	tied                                       bool
 }
 
 // ggufForm is a family as llama.cpp keeps it in a GGUF file.
 type ggufForm struct {
 	architecture string      // llama.cpp's name, which families may share
 	interleaved  bool        // rows of queries and keys are in another order (see Interleave)
-	tensors      [][2]string // parts of a block that not all families have: GGUF's name, Hugging Face's
+	tensors      [][2]string // parts of a block that other families do not have, or by other names: GGUF's name, Hugging Face's
+	shiftedNorms bool        // the weights of norms are stored with normOffset added
 
 	// is reports whether a file of the architecture is one of this family; nil: whenever it
 	// is of no other.
@@ -66,6 +78,14 @@ func register(f *family) {
 	}
 	families = slices.Insert(families, at, f)
 }
+
+// The activations that families have.
+const (
+	silu     = "silu"
+	geluTanh = "gelu_pytorch_tanh"
+)
+
+func (f *family) activation() string { return cmp.Or(f.hiddenAct, silu) }
 
 // familyOf returns the family of a model_type, nil if there is none.
 func familyOf(modelType string) *family {

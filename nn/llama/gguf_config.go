@@ -41,6 +41,9 @@ func ggufConfigJSON(f *gguf.File) ([]byte, error) {
 		}
 	}
 	k := &ggufKeys{file: f, prefix: architecture + ".", known: map[string]bool{}}
+	k.partialRotary = slices.ContainsFunc(families, func(f *family) bool {
+		return f.gguf.architecture == architecture && f.partialRotary
+	})
 	config := k.common()
 	kind := familyInGGUF(architecture, k)
 	config["model_type"], config["architectures"] = kind.modelType, []string{kind.class}
@@ -85,7 +88,12 @@ func (k *ggufKeys) common() map[string]any {
 	hidden := k.int("embedding_length", nil)
 	headDim := k.int("attention.key_length", ptr(hidden/max(heads, 1)))
 	k.must("attention.value_length", headDim)
-	k.must("rope.dimension_count", headDim)
+	rotated := headDim
+	if k.partialRotary {
+		rotated = k.int("rope.dimension_count", ptr(headDim))
+	} else {
+		k.must("rope.dimension_count", headDim)
+	}
 	k.must("expert_count", 0)
 	k.must("expert_used_count", 0)
 	k.ignore("tensor_data_layout", "rope.scaling.finetuned")
@@ -104,7 +112,10 @@ func (k *ggufKeys) common() map[string]any {
 		"bos_token_id":            specialIDs(k.file, "bos"),
 		"eos_token_id":            specialIDs(k.file, "eos", "eot"),
 	}
-	setRoPE(config, k.rope(headDim))
+	setRoPE(config, k.rope(rotated))
+	if rotated != headDim {
+		config["partial_rotary_factor"] = float64(rotated) / float64(max(headDim, 1))
+	}
 	return config
 }
 
@@ -162,7 +173,7 @@ func (c *Config) ggufMetadata() ([]gguf.KeyValue, []gguf.Tensor, error) {
 		{Key: p + "attention.key_length", Value: uint32(c.HeadDim)},
 		{Key: p + "attention.value_length", Value: uint32(c.HeadDim)},
 		{Key: p + "attention.layer_norm_rms_epsilon", Value: c.NormEps},
-		{Key: p + "rope.dimension_count", Value: uint32(c.HeadDim)},
+		{Key: p + "rope.dimension_count", Value: uint32(c.rotated())},
 	}
 	if form.write != nil {
 		own, err := form.write(c, p)
@@ -174,6 +185,6 @@ func (c *Config) ggufMetadata() ([]gguf.KeyValue, []gguf.Tensor, error) {
 	if len(c.Merged) > 0 {
 		out = append(out, gguf.KeyValue{Key: mergedKey, Value: c.Merged})
 	}
-	rope, factors, err := ropeMetadata(p, c.RoPE, c.HeadDim)
+	rope, factors, err := ropeMetadata(p, c.RoPE, c.rotated())
 	return append(out, rope...), factors, err
 }

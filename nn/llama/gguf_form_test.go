@@ -287,7 +287,7 @@ func TestGGUFConfigMistakes(t *testing.T) {
 		{"llama.attention.layer_norm_rms_epsilon", uint32(1), "want a number"},
 		{"llama.attention.value_length", uint32(16), "want 8, got 16"},
 		{"llama.rope.dimension_count", uint32(4), "want 8, got 4"},
-		{"llama.rope.scaling.type", "yarn", `want "none" or "linear", got "yarn"`},
+		{"llama.rope.scaling.type", "yarn", `want "none", "linear" or "longrope", got "yarn"`},
 		{"llama.rope.freq_base", float32(0), "want a number above 0, got 0"},
 		{"llama.expert_count", uint32(8), "want 0, got 8"},
 		{"llama.logit_scale", float32(2), "no such key, which might change the model, got float32 2"},

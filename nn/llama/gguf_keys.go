@@ -14,7 +14,9 @@ type ggufKeys struct {
 	file   *gguf.File
 	prefix string // the architecture and a dot
 	known  map[string]bool
-	err    error
+
+	partialRotary bool // a part of a head may be turned alone
+	err           error
 }
 
 func ptr[T any](v T) *T { return &v }

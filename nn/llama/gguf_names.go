@@ -13,6 +13,7 @@ type GGUFLayout struct {
 
 	form           *ggufForm
 	heads, kvHeads int
+	offset         float32 // of the weights of norms
 }
 
 // GGUFLayout returns the layout of a model of this configuration. An unknown family is an error.
@@ -21,7 +22,20 @@ func (c *Config) GGUFLayout() (GGUFLayout, error) {
 	if err != nil {
 		return GGUFLayout{}, err
 	}
-	return GGUFLayout{f.gguf.architecture, &f.gguf, c.Heads, c.KVHeads}, nil
+	l := GGUFLayout{f.gguf.architecture, &f.gguf, c.Heads, c.KVHeads, 0}
+	if f.gguf.shiftedNorms {
+		l.offset = f.normOffset
+	}
+	return l, nil
+}
+
+// normOffset is what a file's tensor has more than the one with this Hugging Face name: Gemma's
+// norms are stored as what they multiply by.
+func (l GGUFLayout) normOffset(hf string) float32 {
+	if !strings.HasSuffix(hf, "norm.weight") {
+		return 0
+	}
+	return l.offset
 }
 
 // outer and inner are the names of the tensors that all families have, in GGUF and at
@@ -67,7 +81,7 @@ func (l GGUFLayout) rename(name string, from, to int) (string, bool) {
 	if i, err := strconv.ParseUint(number, 10, 31); !ok || !dot || err != nil || strconv.FormatUint(i, 10) != number {
 		return "", false
 	}
-	for _, n := range slices.Concat(inner, l.form.tensors) {
+	for _, n := range slices.Concat(l.form.tensors, inner) {
 		if n[from] == part {
 			return blockPrefixes[to] + number + "." + n[to], true
 		}

@@ -14,11 +14,19 @@ import (
 // head's frequencies is divided by. It has no name at Hugging Face.
 const ropeFactorsName = "rope_freqs.weight"
 
+// LongRoPE's factors are tensors, too.
+const (
+	longFactorsName  = "rope_factors_long.weight"
+	shortFactorsName = "rope_factors_short.weight"
+)
+
 const (
 	ropeThetaKey  = "rope.freq_base"
 	ropeKindKey   = "rope.scaling.type"
 	ropeFactorKey = "rope.scaling.factor"
 	oldContextKey = "rope.scaling.original_context_length"
+
+	attentionFactorKey = "rope.scaling.attn_factor"
 )
 
 // ropeMetadata is the keys, with this prefix, and the tensors that say the settings.
@@ -26,6 +34,13 @@ func ropeMetadata(prefix string, r ops.RoPEScaling, headDim int) ([]gguf.KeyValu
 	r.Theta = cmp.Or(r.Theta, 10000)
 	out := []gguf.KeyValue{{Key: prefix + ropeThetaKey, Value: float32(r.Theta)}}
 	switch {
+	case r.YaRN != nil:
+		return nil, nil, &Error{
+			Field: "rope_parameters.rope_type", Want: `"default", "linear", "dynamic", "llama3" or "longrope" in a GGUF file`,
+			Got: `"yarn"`,
+		}
+	case r.Long != nil:
+		return longRoPEMetadata(prefix, out, r.Long)
 	case r.OriginalPositions != 0:
 		if !(r.Factor > 0 && r.LowFreqFactor > 0 && r.HighFreqFactor > r.LowFreqFactor && r.OriginalPositions > 0) {
 			return nil, nil, &Error{
@@ -45,6 +60,53 @@ func ropeMetadata(prefix string, r ops.RoPEScaling, headDim int) ([]gguf.KeyValu
 	return out, nil, nil
 }
 
+// longRoPEMetadata adds LongRoPE's keys and its two tensors.
+func longRoPEMetadata(prefix string, out []gguf.KeyValue, l *ops.LongRoPE) ([]gguf.KeyValue, []gguf.Tensor, error) {
+	var tensors []gguf.Tensor
+	for _, set := range []struct {
+		name    string
+		factors []float64
+	}{{longFactorsName, l.Long}, {shortFactorsName, l.Short}} {
+		var values []float32
+		for _, f := range set.factors {
+			values = append(values, float32(f))
+		}
+		t, err := gguf.FromFloat32s(set.name, gguf.F32, []int{len(values)}, values)
+		if err != nil {
+			return nil, nil, err
+		}
+		tensors = append(tensors, t)
+	}
+	return append(out, gguf.KeyValue{Key: prefix + ropeKindKey, Value: "longrope"},
+		gguf.KeyValue{Key: prefix + oldContextKey, Value: uint32(l.OriginalPositions)},
+		gguf.KeyValue{Key: prefix + attentionFactorKey, Value: float32(l.Attention)}), tensors, nil
+}
+
+// readLongRoPE is its inverse.
+func (k *ggufKeys) readLongRoPE(half, oldContext int) *ops.LongRoPE {
+	attention, _ := k.float(attentionFactorKey, ptr(1.0)).Float64()
+	l := &ops.LongRoPE{OriginalPositions: oldContext, Attention: attention}
+	for name, into := range map[string]*[]float64{longFactorsName: &l.Long, shortFactorsName: &l.Short} {
+		t, err := k.file.Tensor(name)
+		var values []float32
+		if err == nil && (len(t.Shape) != 1 || t.Shape[0] != half) {
+			err = &gguf.Error{File: k.file.Path(), Tensor: name, Want: fmt.Sprintf("shape [%d]", half),
+				Got: fileerror.Shape(t.Shape)}
+		}
+		if err == nil {
+			values, err = t.Float32s()
+		}
+		k.fail(err)
+		for _, v := range values {
+			*into = append(*into, float64(v))
+		}
+	}
+	if k.err == nil && oldContext < 1 {
+		k.fail(k.wrong(oldContextKey, "at least 1", fmt.Sprint(oldContext)))
+	}
+	return l
+}
+
 // ropeFactors is what LLaMA 3's rule divides frequencies by: 1 where the old context holds
 // more than HighFreqFactor waves, Factor where it holds fewer than LowFreqFactor; between the
 // two the frequency is interpolated, linearly in the number of waves.
@@ -58,7 +120,7 @@ func ropeFactors(r ops.RoPEScaling, headDim int) []float32 {
 	return v
 }
 
-// rope reads the settings from a file.
+// rope reads the settings from a file, of heads of which so many elements are turned.
 func (k *ggufKeys) rope(headDim int) (r ops.RoPEScaling) {
 	k.ignore(ropeKindKey)
 	kind := "none"
@@ -75,10 +137,14 @@ func (k *ggufKeys) rope(headDim int) (r ops.RoPEScaling) {
 	oldContext := k.int(oldContextKey, ptr(0))
 	switch {
 	case k.err != nil:
-	case kind != "none" && kind != "linear":
-		k.fail(k.wrong(ropeKindKey, `"none" or "linear"`, fileerror.Quote(kind)))
+	case kind != "none" && kind != "linear" && kind != "longrope":
+		k.fail(k.wrong(ropeKindKey, `"none", "linear" or "longrope"`, fileerror.Quote(kind)))
 	case !(r.Theta > 0):
 		k.fail(k.wrong(ropeThetaKey, "a number above 0", fmt.Sprint(r.Theta)))
+	case k.file.Has(longFactorsName): // the converter does not always name the kind
+		r.Long = k.readLongRoPE(headDim/2, oldContext)
+	case kind == "longrope":
+		k.fail(k.wrong(ropeKindKey, "the tensor "+longFactorsName+" beside it", "none"))
 	case k.file.Has(ropeFactorsName):
 		llama3, err := readRopeFactors(k.file, r.Theta, headDim, oldContext)
 		k.fail(err)

@@ -89,7 +89,7 @@ func (m *Model) logProbsAt(body *nn.Var, places []int32, wanted []Query) ([]LogP
 	defer scope.Close()
 	in := m.onDevice(index{places, []int{len(places)}})
 	rows := ops.GatherRows(body, in[0])
-	logits, err := ops.Linear(m.Norm.Forward(rows), m.HeadWeight().Var(), nil).Tensor().Float32s()
+	logits, err := m.logits(m.hidden(rows)).Tensor().Float32s()
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,9 @@ func (m *Model) suffixes(ctx context.Context, shared []int32, rows [][]int32) (b
 		}
 		return ops.Reshape(x, -1, m.Config.Hidden), tokens, m.device.Err()
 	}
+	if m.Config.longer(len(shared), len(shared)+tokens) { // what is shared is not the same in longer rows
+		return m.wholeRows(shared, rows)
+	}
 	first := m.NewDecoder(1, len(shared))
 	before, _, err := first.feed([][]int32{shared})
 	if err != nil {
@@ -146,6 +149,21 @@ func (m *Model) suffixes(ctx context.Context, shared []int32, rows [][]int32) (b
 	}
 	joined := ops.Concat(1, ops.Expand(last, len(rows), 1, m.Config.Hidden), x)
 	return ops.Reshape(joined, -1, m.Config.Hidden), tokens, m.device.Err()
+}
+
+// wholeRows is suffixes with nothing computed once.
+func (m *Model) wholeRows(shared []int32, rows [][]int32) (body *nn.Var, tokens int, err error) {
+	whole := make([][]int32, len(rows))
+	for r, row := range rows {
+		whole[r] = slices.Concat(shared, row)
+		tokens = max(tokens, len(row))
+	}
+	var x *nn.Var
+	if err := tensor.Catch(func() { x, _ = m.body(NewBatch(whole, nil)) }); err != nil {
+		return nil, 0, err
+	}
+	x = ops.Slice(x, 1, len(shared)-1, len(shared)+tokens)
+	return ops.Reshape(x, -1, m.Config.Hidden), tokens, m.device.Err()
 }
 
 // begin gives every row of an empty decoder what the one row of another has.

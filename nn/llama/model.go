@@ -6,7 +6,7 @@
 package llama
 
 import (
-	"math/bits"
+	"cmp"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/nn"
@@ -29,22 +29,49 @@ type Model struct {
 	Checkpointing bool
 
 	device *tensor.Device
-	dtype  tensor.DType   // of the activations
-	rope   *tensor.Tensor // the rotary table as far as it was needed
+	dtype  tensor.DType // of the activations
+	rope   map[ropeUse]*tensor.Tensor
 }
 
-// Block is one layer of the network.
+// Block is one layer of the network. A norm that is nil is not there; of the two that are named
+// post_attention_layernorm one is nil.
 type Block struct {
-	InputNorm *nn.RMSNorm   `name:"input_layernorm"`
+	InputNorm *nn.RMSNorm   `name:"input_layernorm"` // before attention
 	Attention *nn.Attention `name:"self_attn"`
-	MLPNorm   *nn.RMSNorm   `name:"post_attention_layernorm"`
+	MLPNorm   *nn.RMSNorm   `name:"post_attention_layernorm"` // before the feed-forward part
 	MLP       *nn.SwiGLU    `name:"mlp"`
+
+	// Gemma's and OLMo 2's norms of what attention and the feed-forward part add, and Gemma's name
+	// of the norm before the latter.
+	AttentionOutNorm *nn.RMSNorm `name:"post_attention_layernorm"`
+	MLPInNorm        *nn.RMSNorm `name:"pre_feedforward_layernorm"`
+	MLPOutNorm       *nn.RMSNorm `name:"post_feedforward_layernorm"`
+
+	ResidualScale float32 // of what both parts add; 0 = 1
 }
 
 // Forward maps x [batch, tokens, hidden] to the same shape.
 func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
-	x = ops.Add(x, b.Attention.Forward(b.InputNorm.Forward(x), c))
-	return ops.Add(x, b.MLP.Forward(b.MLPNorm.Forward(x)))
+	x = b.add(x, normed(b.AttentionOutNorm, b.Attention.Forward(normed(b.InputNorm, x), c)))
+	return b.add(x, normed(b.MLPOutNorm, b.MLP.Forward(normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x))))
+}
+
+func (b *Block) add(x, y *nn.Var) *nn.Var { return ops.Add(x, scaled(y, b.ResidualScale)) }
+
+// normed is x where there is no norm.
+func normed(n *nn.RMSNorm, x *nn.Var) *nn.Var {
+	if n == nil {
+		return x
+	}
+	return n.Forward(x)
+}
+
+// scaled is x times a factor, of which 0 stands for 1.
+func scaled(x *nn.Var, factor float32) *nn.Var {
+	if factor == 0 || factor == 1 {
+		return x
+	}
+	return ops.Scale(x, factor, 0)
 }
 
 // Device is where the model lives.
@@ -57,7 +84,21 @@ func (m *Model) DType() tensor.DType { return m.dtype }
 // read panics; Config.CheckBatch tells beforehand.
 func (m *Model) Hidden(b Batch) *nn.Var {
 	body, _ := m.body(b)
-	return m.Norm.Forward(body)
+	return m.hidden(body)
+}
+
+// hidden is what the head sees of the blocks' result.
+func (m *Model) hidden(body *nn.Var) *nn.Var {
+	return scaled(m.Norm.Forward(body), m.Config.LogitScale)
+}
+
+// logits are the head's, of what it sees.
+func (m *Model) logits(hidden *nn.Var) *nn.Var {
+	y := ops.Linear(hidden, m.HeadWeight().Var(), nil)
+	if bound := m.Config.LogitSoftCap; bound != 0 {
+		y = ops.Scale(ops.Tanh(ops.Scale(y, 1/bound, 0)), bound, 0)
+	}
+	return y
 }
 
 // body is the blocks' result, before the last norm. What else is to be on the device is
@@ -66,14 +107,17 @@ func (m *Model) body(b Batch, also ...index) (x *nn.Var, uploaded []*nn.Var) {
 	if err := m.Config.CheckBatch(b); err != nil {
 		tensor.Panicf("llama", "%v", err)
 	}
-	c := nn.Context{RoPE: m.ropeTable(b.MaxPositions())}
+	rotary := m.rotary(b.MaxPositions())
 	all := m.onDevice(append(indices(b), also...)...)
-	c.Positions, c.Segments = all[1], all[2]
-	return m.forward(all[0], func(int) nn.Context { return c }), all[3:]
+	return m.forward(all[0], func(layer int) nn.Context {
+		c := rotary(layer)
+		c.Positions, c.Segments = all[1], all[2]
+		return c
+	}), all[3:]
 }
 
 // Logits are [rows, tokens, vocab], all of them in memory.
-func (m *Model) Logits(b Batch) *nn.Var { return ops.Linear(m.Hidden(b), m.HeadWeight().Var(), nil) }
+func (m *Model) Logits(b Batch) *nn.Var { return m.logits(m.Hidden(b)) }
 
 // Loss is the negative log-likelihood of the batch's labels, summed and divided by
 // counted: the number of labels that count over all batches of a step
@@ -123,7 +167,7 @@ func (m *Model) beforeHead(b Batch) (x, labels *nn.Var) {
 	if rows != nil {
 		x = ops.GatherRows(x, indices[0])
 	}
-	return m.Norm.Forward(x), indices[1]
+	return m.hidden(x), indices[1]
 }
 
 // HeadWeight is the [vocab, hidden] weight that gives the logits.
@@ -141,7 +185,7 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 	if m.Checkpointing {
 		run = autograd.Checkpoint
 	}
-	x := m.Embedding.ForwardAs(ids, m.dtype)
+	x := scaled(m.Embedding.ForwardAs(ids, m.dtype), m.Config.EmbeddingScale)
 	for i, block := range m.Blocks {
 		c := context(i)
 		x = run(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)
@@ -176,17 +220,4 @@ func (m *Model) onDevice(list ...index) []*nn.Var {
 		}
 	}
 	return vars
-}
-
-// ropeTable has at least n positions. It grows by doubling and outlives every scope.
-func (m *Model) ropeTable(n int) *nn.Var {
-	if m.rope == nil || m.rope.Dim(0) < n {
-		positions := min(max(64, 1<<bits.Len(uint(n-1))), m.Config.MaxPositions)
-		table := ops.RoPETable(positions, m.Config.HeadDim, m.Config.RoPE)
-		m.rope = m.device.FromFloat32s(autograd.StatType(m.DType()), table, positions, m.Config.HeadDim)
-		for s := m.device.CurrentScope(); s != nil; s = s.Parent() {
-			s.Keep(m.rope)
-		}
-	}
-	return autograd.Const(m.rope)
 }

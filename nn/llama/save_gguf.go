@@ -76,10 +76,10 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 		if p.value.Rank() > 1 {
 			dt = storageType(o.DType, p.name, p.value.Shape())
 		}
-		heads := layout.Heads(p.name)
+		heads, offset := layout.Heads(p.name), layout.normOffset(p.name)
 		sources = append(sources, gguf.Source{
 			Name: name, Type: ggufTypes[dt], Shape: p.value.Shape(),
-			Write: func(w io.Writer) error { return writeGGUF(w, p.value, dt, heads) },
+			Write: func(w io.Writer) error { return writeGGUF(w, p.value, dt, heads, offset) },
 		})
 	}
 	return gguf.Write(path, metadata, sources...)
@@ -110,15 +110,18 @@ func (m *Model) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
 
 const ggufEOS = "tokenizer.ggml.eos_token_id"
 
-// writeGGUF puts out a tensor in the type dt, its rows as GGUF orders them.
-func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int) error {
+// writeGGUF puts out a tensor in the type dt, with an offset added and its rows as GGUF orders them.
+func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int, offset float32) error {
 	var data []byte
 	var err error
-	if t.DType() == dt {
+	if t.DType() == dt && offset == 0 {
 		data, err = t.RawBytes()
 	} else {
 		var values []float32
 		if values, err = t.Float32s(); err == nil {
+			for i := range values {
+				values[i] += offset
+			}
 			data, err = gguf.Append(make([]byte, 0, dt.Bytes(len(values))), ggufTypes[dt], values)
 		}
 	}

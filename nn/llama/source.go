@@ -2,7 +2,9 @@ package llama
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"runtime"
 
 	"github.com/agora-ml/agora/encoding/gguf"
@@ -125,7 +127,7 @@ func openGGUF(path string) (c Config, s source, err error) {
 	for _, t := range file.Tensors() {
 		name, ok := g.layout.HFName(t.Name)
 		switch {
-		case t.Name == ropeFactorsName: // the configuration has them
+		case t.Name == ropeFactorsName, t.Name == longFactorsName, t.Name == shortFactorsName: // the configuration has them
 			continue
 		case !ok:
 			return c, nil, &Error{File: path, Tensor: t.Name, Want: "no such tensor in a " + c.ModelType, Got: "one"}
@@ -168,12 +170,32 @@ func (g *ggufSource) Tensor(ctx context.Context, name string) (stored, error) {
 	if err == nil {
 		err = readIn(ctx, s.Data)
 	}
+	if offset := g.layout.normOffset(name); err == nil && offset != 0 && s.Known {
+		return g.unshifted(g.names[name], s, offset)
+	}
 	heads := g.layout.Heads(name)
 	if err != nil || heads == 0 || !s.Known || len(s.Shape) == 0 {
 		return s, err
 	}
 	if s.Data, err = Deinterleave(s.Data, s.Shape[0], heads); err != nil {
 		return s, fmt.Errorf("llama: %s: tensor %s: %w", g.Path(), g.names[name], err)
+	}
+	return s, nil
+}
+
+// unshifted takes from a norm's weights what the format has added to them.
+func (g *ggufSource) unshifted(name string, s stored, offset float32) (stored, error) {
+	t, err := g.File.Tensor(name)
+	if err != nil {
+		return s, err
+	}
+	values, err := t.Float32s()
+	if err != nil {
+		return s, err
+	}
+	s.DType, s.Data = tensor.F32, make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		s.Data = binary.LittleEndian.AppendUint32(s.Data, math.Float32bits(v-offset))
 	}
 	return s, nil
 }

@@ -51,6 +51,10 @@ bool sees(ivec2 query, ivec2 key) {
 	return key.x <= query.x && (window == 0 || uint(query.x - key.x) < window) && query.y == key.y && key.y >= 0;
 }
 
+// The soft cap, and its slope where it gives a score. Past 15, tanh is 1 in float32, and some devices' exp overflows.
+vec4 capped(vec4 score) { return soft_cap == 0 ? score : soft_cap * tanh(clamp(score / soft_cap, -15, 15)); }
+vec4 cap_slope(vec4 score) { return soft_cap == 0 ? vec4(1) : 1 - score * score / (soft_cap * soft_cap); }
+
 // LOOK fills visible; row_at and column_at say what row and column are. If nobody sees anything, the tile is passed over.
 #define LOOK(row_at, column_at) \
 	GO_OVER_SCORES { \

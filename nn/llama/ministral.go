@@ -1,0 +1,70 @@
+package llama
+
+import (
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/ops"
+)
+
+// Ministral is a Mistral of which some layers have a window. Ministral 3 stretches its rotary
+// positions by YaRN, and its queries with their position; it has no window.
+func init() {
+	register(&family{
+		modelType: "ministral",
+		class:     "MinistralForCausalLM",
+		missing: defaults{
+			vocab: 32000, hidden: 4096, intermediate: 14336, layers: 32, heads: 32, kvHeads: 8, positions: 4096 * 32,
+		},
+		windows: true,
+		read:    func(f *fields, c *Config) { c.Windows = f.windows(c.Layers, 4096, 0) },
+		write: func(c *Config, out map[string]any) error {
+			window, types, err := c.layerTypes()
+			out["sliding_window"] = nil
+			if window > 0 {
+				out["sliding_window"], out["layer_types"] = window, types
+			}
+			return err
+		},
+		gguf: ggufForm{
+			architecture: "llama", interleaved: true,
+			is:      func(*ggufKeys) bool { return false }, // such a file is a mistral or a llama
+			write:   func(c *Config, _ string) ([]gguf.KeyValue, error) { return nil, noWindowInGGUF(c, "ministral") },
+			differs: windowIgnored,
+		},
+	})
+	register(&family{
+		modelType: "ministral3",
+		class:     "Ministral3ForCausalLM",
+		missing: defaults{
+			vocab: 131072, hidden: 4096, intermediate: 14336, layers: 34, heads: 32, kvHeads: 8, headDim: 128,
+			positions: 262144, eps: 1e-5,
+		},
+		windows: true,
+		read: func(f *fields, c *Config) {
+			if f.has("sliding_window") {
+				c.Windows = f.windows(c.Layers, 1, 0)
+			}
+		},
+		write: func(c *Config, out map[string]any) error {
+			window, _, err := c.layerTypes()
+			out["sliding_window"] = nil
+			if window > 0 {
+				out["sliding_window"] = window
+			}
+			return err
+		},
+		rope: func(f *fields, c *Config) {
+			if f.has("rope_parameters") || f.has("rope_scaling") {
+				c.RoPE = f.rope(10000, c.MaxPositions)
+				return
+			}
+			c.RoPE = ops.RoPEScaling{Theta: 1e6, YaRN: &ops.YaRN{
+				Factor: 16, OriginalPositions: 16384, BetaFast: 32, BetaSlow: 1, Attention: 1, QueryBeta: 0.1,
+			}}
+		},
+		gguf: ggufForm{
+			architecture: "llama", interleaved: true,
+			is:      func(*ggufKeys) bool { return false },
+			differs: windowIgnored,
+		},
+	})
+}
