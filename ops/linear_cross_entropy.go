@@ -11,23 +11,23 @@ import (
 // ever holding the logits whole: they are made, used and forgotten in chunks of rows.
 // x is [rows, dim], weight [vocab, dim] in any storage type, labels i32 [rows], where
 // IgnoreLabel marks rows that do not count; the loss has shape [] and is f32.
-func LinearCrossEntropy(x, weight, labels *Var, counted int) *Var {
-	return newLinearCrossEntropy(x, weight, labels, counted, false)[0]
+func LinearCrossEntropy(x, weight, labels *Var, counted int, o ...LogitOption) *Var {
+	return newLinearCrossEntropy(x, weight, labels, counted, false, o)[0]
 }
 
 // LinearCrossEntropyByRow also gives the loss of each row, f32 [rows] in nats, 0 where it does
 // not count. Those are constants: no gradient goes through them.
-func LinearCrossEntropyByRow(x, weight, labels *Var, counted int) (loss, rows *Var) {
-	out := newLinearCrossEntropy(x, weight, labels, counted, true)
+func LinearCrossEntropyByRow(x, weight, labels *Var, counted int, o ...LogitOption) (loss, rows *Var) {
+	out := newLinearCrossEntropy(x, weight, labels, counted, true, o)
 	return out[0], autograd.Const(out[1].Tensor())
 }
 
-func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool) []*Var {
+func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool, o []LogitOption) []*Var {
 	checkLinearCrossEntropy("linear_cross_entropy", x, weight, labels)
 	if counted < 1 {
 		tensor.Panicf("linear_cross_entropy", "%d counted rows: want at least 1", counted)
 	}
-	op := linearCrossEntropy{scale: 1 / float32(counted), logits: logitBytes, kept: keptGradBytes, byRow: byRow}
+	op := linearCrossEntropy{scale: 1 / float32(counted), kept: keptGradBytes, byRow: byRow, logits: newLogitChunks(o)}
 	return autograd.Apply(op, x, weight, labels)
 }
 
@@ -42,45 +42,16 @@ func checkLinearCrossEntropy(op string, x, weight, labels *Var) {
 	}
 }
 
-// logitBytes is how large a chunk of logits may be: large enough that the weight is
-// not read too often, small beside everything else in memory.
-const logitBytes = 32 << 20
-
-// wholeTiles is the rows of which a chunk has a multiple where it can: a few more than a GPU's
-// largest tile take the time of two.
-const wholeTiles = 128
-
 // keptGradBytes is how large a weight's gradient may be to be computed together with
 // the loss. That saves computing the logits a second time, but the gradient is then
 // in memory beside all activations, at the step's peak.
 const keptGradBytes = 16 << 20
 
 type linearCrossEntropy struct {
-	scale        float32
-	logits, kept int  // logitBytes and keptGradBytes, but for tests
-	byRow        bool // the losses of the rows are an output, too
-}
-
-// chunks calls f with the rows [lo, hi) of each chunk and memory for its logits, f32
-// whatever the activations are.
-func (l linearCrossEntropy) chunks(d *tensor.Device, x, w *tensor.Tensor, f func(lo, hi int, logits *tensor.Tensor)) {
-	stat := autograd.StatType(x.DType())
-	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
-	size := min(rows, max(1, l.logits/(4*vocab)))
-	if size == 0 {
-		return
-	}
-	if size < rows && size > wholeTiles {
-		size -= size % wholeTiles
-	}
-	memory := d.New(stat, size, vocab)
-	for lo := 0; lo < rows; lo += size {
-		hi := min(lo+size, rows)
-		logits := memory.View(0, hi-lo, vocab)
-		d.Run(kernels.Matmul{Batch: 1, M: hi - lo, N: vocab, K: dim, TransB: true}, logits, rowsOf(x, lo, hi), w, nil)
-		f(lo, hi, logits)
-	}
-	memory.Free("a chunk of logits, used up")
+	scale  float32
+	logits logitChunks
+	kept   int  // keptGradBytes, but for tests
+	byRow  bool // the losses of the rows are an output, too
 }
 
 // rowsOf is rows [lo, hi) of t, in place.
@@ -91,7 +62,7 @@ func rowsOf(t *tensor.Tensor, lo, hi int) *tensor.Tensor {
 }
 
 // addWeightGrad: dw (+)= dlogitsᵀ x for one chunk.
-func (linearCrossEntropy) addWeightGrad(d *tensor.Device, dw, dlogits, x *tensor.Tensor, acc bool) {
+func addWeightGrad(d *tensor.Device, dw, dlogits, x *tensor.Tensor, acc bool) {
 	d.Run(kernels.Matmul{Batch: 1, M: dlogits.Dim(1), N: x.Dim(1), K: x.Dim(0), TransA: true, Acc: acc}, dw, dlogits, x,
 		nil)
 }
@@ -110,18 +81,17 @@ func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.T
 	if f.Needs[1] && stat.Bytes(w.Numel()) <= l.kept {
 		dw = f.New(stat, vocab, dim)
 	}
-	l.chunks(f.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
-		part, label := rowsOf(lse, lo, hi), rowsOf(labels, lo, hi)
-		f.Run(kernels.CrossEntropy{Rows: hi - lo, Vocab: vocab}, rowsOf(losses, lo, hi), part, logits, label)
+	l.logits.each(f.Device, x, w, func(c logitChunk) {
+		c.losses(losses, lse, labels)
 		if dx == nil && dw == nil {
 			return
 		}
-		f.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: vocab, Scale: 1}, logits, logits, label, part, nil)
+		dlogits := c.grad(lse, labels, 1, nil)
 		if dx != nil {
-			f.Run(kernels.Matmul{Batch: 1, M: hi - lo, N: dim, K: vocab}, rowsOf(dx, lo, hi), logits, w, nil)
+			f.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: dim, K: vocab}, c.of(dx), dlogits, w, nil)
 		}
 		if dw != nil {
-			l.addWeightGrad(f.Device, dw, logits, rowsOf(x, lo, hi), lo > 0)
+			addWeightGrad(f.Device, dw, dlogits, c.of(x), c.lo > 0)
 		}
 	})
 	f.Run(kernels.Sum{Outer: 1, N: rows, Inner: 1, Scale: l.scale}, loss, losses)
@@ -151,11 +121,10 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 	case b.Needs[1] && dw != nil:
 		b.SetGrad(1, scaled(dw))
 	case b.Needs[1]:
-		l.chunks(b.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
-			b.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: l.scale}, logits, logits,
-				rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), dloss)
+		l.logits.each(b.Device, x, w, func(c logitChunk) {
+			dlogits := c.grad(lse, labels, l.scale, dloss)
 			dw, acc := b.WeightGrad(1)
-			l.addWeightGrad(b.Device, dw, logits, rowsOf(x, lo, hi), acc)
+			addWeightGrad(b.Device, dw, dlogits, c.of(x), acc)
 		})
 	}
 }
@@ -176,8 +145,19 @@ func (linearCrossEntropy) Examples() []autograd.Example {
 			if logits == 0 {
 				return LinearCrossEntropy(in[0], in[1], in[2], rows)
 			}
-			return apply(linearCrossEntropy{scale: 1 / float32(rows), logits: logits, kept: kept}, in...)
+			return apply(linearCrossEntropy{
+				scale: 1 / float32(rows), logits: logitChunks{bytes: logits}, kept: kept,
+			}, in...)
 		})}
+	}
+	capped := func(name string, logits, kept int) autograd.Example {
+		e := example(name, 7, 5, 19, 3, logits, kept)
+		e.Call = call(func(in []*Var) *Var {
+			return apply(linearCrossEntropy{
+				scale: 1. / 7, logits: logitChunks{bytes: logits, softCap: 1.5}, kept: kept,
+			}, in...)
+		})
+		return e
 	}
 	large := example("large", 2048, 512, 32000, 3, 0, 0)
 	large.Large = true
@@ -188,6 +168,8 @@ func (linearCrossEntropy) Examples() []autograd.Example {
 		example("chunks and a large weight", 7, 5, 19, 3, 2*4*19, 0),
 		example("rows larger than a chunk", 3, 4, 67, 4, 1, 0),
 		example("whole blocks", 7, 64, 35, 3, 2*4*35, 0),
+		capped("soft cap", 1<<20, 1<<20),
+		capped("soft cap, chunks and a large weight", 2*4*19, 0),
 		large,
 	}
 }

@@ -11,9 +11,9 @@ import (
 // [rows] in nats, 0 where the label is IgnoreLabel. x is [rows, dim], weight [vocab, dim] in any
 // storage type, labels i32 [rows]. As in LinearCrossEntropy the logits are never whole in memory;
 // here each row has a gradient of its own, as a loss that is no mere sum of rows wants it.
-func LinearCrossEntropyRows(x, weight, labels *Var) *Var {
+func LinearCrossEntropyRows(x, weight, labels *Var, o ...LogitOption) *Var {
 	checkLinearCrossEntropy("linear_cross_entropy_rows", x, weight, labels)
-	return apply(linearCrossEntropyRows{logits: logitBytes}, x, weight, labels)
+	return apply(linearCrossEntropyRows{newLogitChunks(o)}, x, weight, labels)
 }
 
 // linearCrossEntropyRows makes in Forward the gradient of x as if that of every row were 1, while
@@ -21,13 +21,7 @@ func LinearCrossEntropyRows(x, weight, labels *Var) *Var {
 // other gradients of rows, so Backward makes the logits again, which few models that train
 // adapters need.
 type linearCrossEntropyRows struct {
-	logits int // logitBytes, but for tests
-}
-
-func (l linearCrossEntropyRows) chunks(
-	d *tensor.Device, x, w *tensor.Tensor, f func(lo, hi int, logits *tensor.Tensor),
-) {
-	linearCrossEntropy{logits: l.logits}.chunks(d, x, w, f)
+	logits logitChunks
 }
 
 func (l linearCrossEntropyRows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
@@ -39,14 +33,13 @@ func (l linearCrossEntropyRows) Forward(f *autograd.Forward) (out, saved []*tens
 	if f.Needs[0] {
 		dx = f.Like(x)
 	}
-	l.chunks(f.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
-		part, label := rowsOf(lse, lo, hi), rowsOf(labels, lo, hi)
-		f.Run(kernels.CrossEntropy{Rows: hi - lo, Vocab: vocab}, rowsOf(losses, lo, hi), part, logits, label)
+	l.logits.each(f.Device, x, w, func(c logitChunk) {
+		c.losses(losses, lse, labels)
 		if dx == nil {
 			return
 		}
-		f.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: vocab, Scale: 1}, logits, logits, label, part, nil)
-		f.Run(kernels.Matmul{Batch: 1, M: hi - lo, N: dim, K: vocab}, rowsOf(dx, lo, hi), logits, w, nil)
+		dlogits := c.grad(lse, labels, 1, nil)
+		f.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: dim, K: vocab}, c.of(dx), dlogits, w, nil)
 	})
 	if !f.AnyNeeds() {
 		return one(losses), nil
@@ -68,7 +61,7 @@ func (l linearCrossEntropyRows) Backward(b *autograd.Backward) {
 	}
 	if b.Needs[0] {
 		grad := b.Grad(0)
-		size := max(1, l.logits/(4*dim))
+		size := max(1, l.logits.bytes/(4*dim))
 		for lo := 0; lo < rows; lo += size {
 			hi := min(lo+size, rows)
 			g := timesGrad(dx, lo, hi)
@@ -77,12 +70,11 @@ func (l linearCrossEntropyRows) Backward(b *autograd.Backward) {
 		}
 	}
 	if b.Needs[1] {
-		l.chunks(b.Device, x, w, func(lo, hi int, logits *tensor.Tensor) {
-			b.Run(kernels.CrossEntropyGrad{Rows: hi - lo, Vocab: w.Dim(0), Scale: 1}, logits, logits,
-				rowsOf(labels, lo, hi), rowsOf(lse, lo, hi), nil)
+		l.logits.each(b.Device, x, w, func(c logitChunk) {
+			dlogits := c.grad(lse, labels, 1, nil)
 			dw, acc := b.WeightGrad(1)
-			g := timesGrad(x, lo, hi)
-			linearCrossEntropy{}.addWeightGrad(b.Device, dw, logits, g, acc)
+			g := timesGrad(x, c.lo, c.hi)
+			addWeightGrad(b.Device, dw, dlogits, g, acc)
 			g.Free("rows times their gradients, used up")
 		})
 	}
@@ -104,7 +96,7 @@ func (linearCrossEntropyRows) Examples() []autograd.Example {
 			if logits == 0 {
 				return LinearCrossEntropyRows(in[0], in[1], in[2])
 			}
-			return apply(linearCrossEntropyRows{logits: logits}, in...)
+			return apply(linearCrossEntropyRows{logitChunks{bytes: logits}}, in...)
 		})}
 	}
 	large := example("large", 2048, 512, 32000, 3, 0)

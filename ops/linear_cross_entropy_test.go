@@ -42,9 +42,9 @@ func TestLinearCrossEntropyIsUnfused(t *testing.T) {
 		}
 		want := run(func(x, w, labels *Var) *Var { return CrossEntropy(Linear(x, w, nil), labels, counted) })
 		for _, l := range []linearCrossEntropy{
-			{logits: logitBytes, kept: keptGradBytes},
-			{logits: 4 * vocab * 5, kept: keptGradBytes},
-			{logits: 4 * vocab * 5, kept: 0},
+			{logits: logitChunks{bytes: logitBytes}, kept: keptGradBytes},
+			{logits: logitChunks{bytes: 4 * vocab * 5}, kept: keptGradBytes},
+			{logits: logitChunks{bytes: 4 * vocab * 5}, kept: 0},
 		} {
 			l.scale = 1 / float32(counted)
 			got := run(func(x, w, labels *Var) *Var { return apply(l, x, w, labels) })

@@ -15,12 +15,12 @@ type Decoder struct {
 	model     *Model
 	caches    []*nn.Cache
 	rows      int
-	slots     int     // tokens that a row has room for
-	used      int     // slots that are taken
-	length    []int32 // tokens of each row: the position of its next one
+	slots     int       // tokens that a row has room for
+	used      int       // slots that are taken
+	length    []int32   // tokens of each row: the position of its next one
 	ids       [][]int32 // of each row, where the next tokens may turn those before otherwise (Config.longer)
-	positions []int32 // [rows, slots]
-	segments  []int32 // [rows, slots], -1 where a slot is empty
+	positions []int32   // [rows, slots]
+	segments  []int32   // [rows, slots], -1 where a slot is empty
 }
 
 // NewDecoder makes room for slots tokens in each row: the longest first piece and all

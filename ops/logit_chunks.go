@@ -1,0 +1,112 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// LogitOption says what a language model does to its logits before the softmax.
+type LogitOption func(*logitChunks)
+
+// SoftCap bounds logits: x becomes bound tanh(x / bound) (Gemma 2, 2408.00118, section 2). 0: it
+// does not.
+func SoftCap(bound float32) LogitOption {
+	if !(bound >= 0) {
+		tensor.Panicf("soft_cap", "bound %v: want at least 0", bound)
+	}
+	return func(l *logitChunks) { l.softCap = bound }
+}
+
+// logitBytes is how large a chunk of logits may be: large enough that the weight is
+// not read too often, small beside everything else in memory.
+const logitBytes = 32 << 20
+
+// wholeTiles is the rows of which a chunk has a multiple where it can: a few more than a GPU's
+// largest tile take the time of two.
+const wholeTiles = 128
+
+// logitChunks makes the logits x weightᵀ a few rows at a time.
+type logitChunks struct {
+	bytes   int // of a chunk: logitBytes, but for tests
+	softCap float32
+}
+
+func newLogitChunks(options []LogitOption) logitChunks {
+	l := logitChunks{bytes: logitBytes}
+	for _, o := range options {
+		o(&l)
+	}
+	return l
+}
+
+// logitChunk is the logits of rows [lo, hi), f32 whatever the activations are, which all chunks
+// hold in the same memory.
+type logitChunk struct {
+	d      *tensor.Device
+	lo, hi int
+	logits *tensor.Tensor // [hi - lo, vocab]
+	// With a soft cap, tanh(x / bound) of what it bounds, and memory for gradients; else nil.
+	bent, spare *tensor.Tensor
+}
+
+// each calls f with every chunk.
+func (l logitChunks) each(d *tensor.Device, x, w *tensor.Tensor, f func(c logitChunk)) {
+	stat := autograd.StatType(x.DType())
+	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
+	pieces := 1 // of memory as large as the logits
+	if l.softCap != 0 {
+		pieces = 3
+	}
+	size := min(rows, max(1, l.bytes/(4*vocab*pieces)))
+	if size == 0 {
+		return
+	}
+	if size < rows && size > wholeTiles {
+		size -= size % wholeTiles
+	}
+	memory := make([]*tensor.Tensor, pieces)
+	for i := range memory {
+		memory[i] = d.New(stat, size, vocab)
+	}
+	for lo := 0; lo < rows; lo += size {
+		c := logitChunk{d: d, lo: lo, hi: min(lo+size, rows)}
+		for i, part := range []**tensor.Tensor{&c.logits, &c.bent, &c.spare}[:pieces] {
+			*part = memory[i].View(0, c.rows(), vocab)
+		}
+		d.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: vocab, K: dim, TransB: true}, c.logits, c.of(x), w, nil)
+		if l.softCap != 0 {
+			n := c.logits.Numel()
+			d.Run(kernels.Scale{N: n, Alpha: 1 / l.softCap}, c.spare, c.logits)
+			d.Run(kernels.Unary{N: n, Func: kernels.FuncTanh}, c.bent, c.spare)
+			d.Run(kernels.Scale{N: n, Alpha: l.softCap}, c.logits, c.bent)
+		}
+		f(c)
+	}
+	for _, m := range memory {
+		m.Free("a chunk of logits, used up")
+	}
+}
+
+func (c logitChunk) rows() int { return c.hi - c.lo }
+
+// of is the chunk's rows of t.
+func (c logitChunk) of(t *tensor.Tensor) *tensor.Tensor { return rowsOf(t, c.lo, c.hi) }
+
+// losses computes the rows' losses and their log Σ exp(logit).
+func (c logitChunk) losses(losses, lse, labels *tensor.Tensor) {
+	c.d.Run(kernels.CrossEntropy{Rows: c.rows(), Vocab: c.logits.Dim(1)}, c.of(losses), c.of(lse), c.logits,
+		c.of(labels))
+}
+
+// grad is the gradient of x weightᵀ: scale times dloss, or times 1 if that is nil, of each row's
+// loss. It takes the logits' place, or, with a soft cap, the spare one.
+func (c logitChunk) grad(lse, labels *tensor.Tensor, scale float32, dloss *tensor.Tensor) *tensor.Tensor {
+	c.d.Run(kernels.CrossEntropyGrad{Rows: c.rows(), Vocab: c.logits.Dim(1), Scale: scale}, c.logits, c.logits,
+		c.of(labels), c.of(lse), dloss)
+	if c.bent == nil {
+		return c.logits
+	}
+	c.d.Run(kernels.UnaryGrad{N: c.logits.Numel(), Func: kernels.FuncTanh}, c.spare, c.logits, c.bent)
+	return c.spare
+}
