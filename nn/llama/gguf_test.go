@@ -41,9 +41,19 @@ func TestGGUFRoundTrip(t *testing.T) {
 		d := open(t)
 		m := load(t, d, c.Dir)
 		b := goldenBatch(c)
-		path := saveGGUF(t, m, GGUFOptions{OwnReader: true})
+		path := filepath.Join(t.TempDir(), "model.gguf")
+		err := m.SaveGGUF(path, GGUFOptions{OwnReader: true})
+		if e, ok := errors.AsType[*Error](err); ok && e.Field != "" {
+			t.Logf("GGUF has no words for it: %v", err)
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		again := load(t, d, path)
-		if !slices.Equal(logits(t, again, b), logits(t, m, b)) {
+		if familyOf(m.Config.ModelType).gguf.shiftedNorms { // w + 1 - 1 is rounded
+			near(t, "logits of the GGUF file", logits(t, again, b), logits(t, m, b))
+		} else if !slices.Equal(logits(t, again, b), logits(t, m, b)) {
 			t.Error("other logits from the GGUF file")
 		}
 		if got, want := again.Config.EOS, m.Config.EOS; !slices.Equal(got, want) || again.Config.BOS != m.Config.BOS {

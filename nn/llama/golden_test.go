@@ -121,6 +121,23 @@ func TestGoldenLLaMA(t *testing.T) {
 	})
 }
 
+// What was read is written so that it is read as it was.
+func TestGoldenRoundTrip(t *testing.T) {
+	golden.Run(t, "causal-lm", func(t *testing.T, c *golden.Case) {
+		d := open(t)
+		m := load(t, d, c.Dir)
+		b := goldenBatch(c)
+		want := logits(t, m, b)
+		dir := t.TempDir()
+		if err := m.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(logits(t, load(t, d, dir), b), want) {
+			t.Error("other logits from the folder that was written")
+		}
+	})
+}
+
 // oldSpelling is a folder with the case's weights and its config.old-spelling.json as
 // config.json, or "" if there is none.
 func oldSpelling(t *testing.T, c *golden.Case) string {

@@ -64,9 +64,12 @@ func near(t *testing.T, what string, got, want []float32) {
 // a cache, again alone or in a batch; its tokens may even come in another order.
 func TestOneTextManyWays(t *testing.T) {
 	d := open(t)
-	for _, kind := range []string{"llama", "mistral", "qwen2"} {
-		t.Run(kind, func(t *testing.T) {
-			c := small(kind)
+	configs := []Config{small("llama"), small("mistral"), small("qwen2")}
+	for _, kind := range []string{"gemma2", "gemma3_text", "granite", "olmo2", "qwen3", "smollm3"} {
+		configs = append(configs, smallest(t, kind, nil))
+	}
+	for _, c := range configs {
+		t.Run(c.ModelType, func(t *testing.T) {
 			m := create(t, d, c)
 			texts := [][]int32{text(1, 19, c.Vocab), text(2, 11, c.Vocab), text(3, 1, c.Vocab)}
 			var alone [][]float32

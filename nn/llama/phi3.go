@@ -1,7 +1,7 @@
 package llama
 
 import (
-	"cmp"
+	"fmt"
 
 	"github.com/agora-ml/agora/encoding/gguf"
 )
@@ -45,12 +45,9 @@ func init() {
 			if part > 0 && part < 1 {
 				c.RotaryDim = int(float64(c.HeadDim) * part)
 			} else if part != 1 {
-				f.fail("partial_rotary_factor", "above 0, at most 1", f.str("partial_rotary_factor", "another"))
+				f.fail("partial_rotary_factor", "a number above 0, at most 1", fmt.Sprint(part))
 			}
 			c.RoPE = f.rope(10000, c.MaxPositions)
-			if l := c.RoPE.Long; l != nil && !f.has("original_max_position_embeddings") {
-				l.OriginalPositions = cmp.Or(l.OriginalPositions, 4096)
-			}
 		},
 		block: func(b *builder, block *Block) {
 			c, a, m := &b.config, block.Attention, block.MLP

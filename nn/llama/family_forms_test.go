@@ -1,0 +1,210 @@
+package llama
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/nn"
+)
+
+// smallest is a small model of a family, of which GGUF says all, from a config.json.
+func smallest(t testing.TB, kind string, changes map[string]any) Config {
+	t.Helper()
+	text := map[string]any{
+		"model_type": kind, "vocab_size": 37, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 7,
+		"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3,
+		"bos_token_id": 1, "eos_token_id": 2,
+	}
+	for name, value := range map[string]map[string]any{
+		"gemma2": {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 5, "attn_logit_softcapping": 3,
+			"final_logit_softcapping": 4},
+		"gemma3_text": {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 5, "rope_theta": 5e4,
+			"rope_local_base_freq": 300, "rope_scaling": map[string]any{"rope_type": "linear", "factor": 8}},
+		"granite": {"embedding_multiplier": 3, "attention_multiplier": 0.3, "residual_multiplier": 0.5,
+			"logits_scaling": 1.5},
+		"phi3": {"partial_rotary_factor": 0.5, "original_max_position_embeddings": 9,
+			"rope_scaling": map[string]any{"type": "longrope", "short_factor": []float64{1, 1.5},
+				"long_factor": []float64{2, 4}}},
+		"qwen3": {"head_dim": 16}, "mistral": {"sliding_window": nil}, "ministral": {"sliding_window": nil},
+		"ministral3": {"head_dim": 16, "rope_parameters": map[string]any{"rope_theta": 1e4}},
+	}[kind] {
+		text[name] = value
+	}
+	for name, value := range changes {
+		text[name] = value
+	}
+	data, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := parseConfig(kind, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// uneven gives norms and biases other weights than a new model's, which would test nothing.
+func uneven(m *Model) {
+	weights := nn.NewInitializer(m.Device(), 10)
+	for name, p := range nn.Params(m) {
+		if strings.HasSuffix(name, "norm.weight") || strings.HasSuffix(name, ".bias") {
+			p.Value = weights.Uniform(1, p.Value.Shape()...).Value
+		}
+	}
+}
+
+// A model of each family keeps its logits through its folder and through a GGUF file.
+func TestFamiliesRoundTrip(t *testing.T) {
+	d := open(t)
+	for _, f := range families {
+		t.Run(f.modelType, func(t *testing.T) {
+			m := create(t, d, smallest(t, f.modelType, nil))
+			uneven(m)
+			b := Batch{Rows: 1, IDs: text(1, 12, m.Config.Vocab)}
+			want := logits(t, m, b)
+			dir := t.TempDir()
+			if err := m.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(logits(t, load(t, d, dir), b), want) {
+				t.Error("other logits from the folder")
+			}
+			if err := m.Config.LlamaCppError(); err != nil {
+				t.Error(err)
+			}
+			near(t, "logits of the GGUF file", logits(t, load(t, d, saveGGUF(t, m, GGUFOptions{})), b), want)
+		})
+	}
+}
+
+// Each field that only some families have changes what a model computes.
+func TestFamilyFieldsCount(t *testing.T) {
+	d := open(t)
+	type object = map[string]any
+	rope := func(name string, fields object) object { return object{name: fields} }
+	for _, c := range []struct {
+		kind    string
+		changes object
+	}{
+		{"gemma2", object{"attn_logit_softcapping": nil}},
+		{"gemma2", object{"attn_logit_softcapping": 2}},
+		{"gemma2", object{"final_logit_softcapping": nil}},
+		{"gemma2", object{"query_pre_attn_scalar": 15}},
+		{"gemma2", object{"sliding_window": 4}},
+		{"gemma3_text", object{"rope_local_base_freq": 301}},
+		{"gemma3_text", object{"rope_theta": 6e4}},
+		{"gemma3_text", object{"rope_scaling": nil}},
+		{"gemma3_text", object{"sliding_window_pattern": 3}},
+		{"gemma3_text", object{"final_logit_softcapping": 3}},
+		{"granite", object{"embedding_multiplier": 2}},
+		{"granite", object{"attention_multiplier": 0.2}},
+		{"granite", object{"residual_multiplier": 1}},
+		{"granite", object{"logits_scaling": 1}},
+		{"smollm3", object{"no_rope_layer_interval": 3}},
+		{"smollm3", object{"no_rope_layers": []int{1, 1, 1, 1, 1, 1, 1}}},
+		{"smollm3", object{"use_sliding_window": true, "sliding_window": 5}},
+		{"phi3", object{"partial_rotary_factor": 0.5, "original_max_position_embeddings": 13}},
+		{"phi3", object{"sliding_window": 5}},
+		{"ministral3", rope("rope_parameters", object{"rope_type": "yarn", "rope_theta": 1e4, "factor": 4,
+			"original_max_position_embeddings": 16})},
+		{"ministral3", rope("rope_parameters", object{"rope_theta": 1e4, "rope_type": "yarn", "factor": 1,
+			"original_max_position_embeddings": 4, "llama_4_scaling_beta": 0.1})},
+	} {
+		m := create(t, d, smallest(t, c.kind, nil))
+		b := Batch{Rows: 1, IDs: text(1, 12, m.Config.Vocab)}
+		want := logits(t, m, b)
+		other := create(t, d, smallest(t, c.kind, c.changes))
+		if slices.Equal(logits(t, other, b), want) {
+			t.Errorf("%s: %v changes nothing", c.kind, c.changes)
+		}
+		got, err := json.Marshal(other.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseConfig("written", got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.InitRange = other.Config.InitRange
+		if !slices.Equal(logits(t, create(t, d, again), b), logits(t, other, b)) {
+			t.Errorf("%s: %v is not written as it was read", c.kind, c.changes)
+		}
+	}
+}
+
+// What GGUF has no words for, and what llama.cpp computes otherwise, is refused.
+func TestFamiliesNotInGGUF(t *testing.T) {
+	for want, c := range map[string]Config{
+		"query_pre_attn_scalar: want 16, which llama.cpp takes, got 20": smallest(t, "gemma2",
+			map[string]any{"query_pre_attn_scalar": 20}),
+		"layer_types: want all positions in every layer that 6 divides": smallest(t, "gemma3_text",
+			map[string]any{"sliding_window_pattern": 3}),
+		"no_rope_layers: want every fourth layer": smallest(t, "smollm3",
+			map[string]any{"no_rope_layer_interval": 3}),
+		`rope_parameters.rope_type: want "default", "linear", "dynamic", "llama3" or "longrope" in a GGUF file, got "yarn"`: smallest(t,
+			"llama", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4}}),
+		"sliding_window: want none": smallest(t, "phi3", map[string]any{"sliding_window": 5}),
+	} {
+		_, _, err := c.ggufMetadata()
+		if err := errors.Join(err, c.LlamaCppError()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", c.ModelType, err, want)
+		}
+	}
+}
+
+// Rows that go on past LongRoPE's short texts have the logits of the whole rows, however they
+// come, and a refused piece changes nothing.
+func TestDecoderPastShortTexts(t *testing.T) {
+	d := open(t)
+	m := create(t, d, smallest(t, "phi3", nil)) // short up to 9
+	whole := [][]int32{text(1, 14, 37), text(2, 11, 37)}
+	want := func(row []int32) []float32 {
+		all := logits(t, m, Batch{Rows: 1, IDs: row})
+		return all[len(all)-m.Config.Vocab:]
+	}
+	at := m.NewDecoder(2, 40)
+	defer at.Close()
+	for _, n := range []int{3, 8, 9, 10, 11, 14} {
+		var pieces [][]int32
+		for r, row := range whole {
+			from := min(int(at.length[r]), len(row))
+			pieces = append(pieces, row[from:min(n, len(row))])
+		}
+		if _, err := at.Step([][]int32{{99}, {99}}); err == nil {
+			t.Fatal("a token that the model does not have: want an error")
+		}
+		got, err := at.Step(pieces)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r, row := range whole {
+			if n == 14 && r == 1 {
+				if got[r] != nil {
+					t.Error("logits of a row without new tokens")
+				}
+				continue
+			}
+			long := max(min(n, 14), min(n, 11)) // the batch's longest row chooses the factors
+			if long <= 9 || n > 9 {
+				near(t, fmt.Sprintf("%d tokens of row %d", n, r), got[r], want(row[:min(n, len(row))]))
+			}
+		}
+	}
+	answers, err := m.LogProbs(t.Context(), whole[0][:5], [][]int32{whole[0][5:12], whole[1][:8]},
+		[][]Query{{{After: 12, Token: 3}}, {{After: 13, Token: 3}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range [][]int32{whole[0][:12], slices.Concat(whole[0][:5], whole[1][:8])} {
+		alone, err := m.LogProbs(t.Context(), nil, [][]int32{row}, [][]Query{{{After: len(row), Token: 3}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "log-probability", []float32{float32(answers[i][0].LogProb)}, []float32{float32(alone[0][0].LogProb)})
+	}
+}
