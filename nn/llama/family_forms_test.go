@@ -17,7 +17,7 @@ func smallest(t testing.TB, kind string, changes map[string]any) Config {
 	text := map[string]any{
 		"model_type": kind, "vocab_size": 37, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 7,
 		"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3,
-		"bos_token_id": 1, "eos_token_id": 2,
+		"bos_token_id": 1, "eos_token_id": 2, "sliding_window": nil,
 	}
 	for name, value := range map[string]map[string]any{
 		"gemma2": {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 5, "attn_logit_softcapping": 3,
@@ -29,7 +29,7 @@ func smallest(t testing.TB, kind string, changes map[string]any) Config {
 		"phi3": {"partial_rotary_factor": 0.5, "original_max_position_embeddings": 9,
 			"rope_scaling": map[string]any{"type": "longrope", "short_factor": []float64{1, 1.5},
 				"long_factor": []float64{2, 4}}},
-		"qwen3": {"head_dim": 16}, "mistral": {"sliding_window": nil}, "ministral": {"sliding_window": nil},
+		"qwen3": {"head_dim": 16},
 		"ministral3": {"head_dim": 16, "rope_parameters": map[string]any{"rope_theta": 1e4}},
 	}[kind] {
 		text[name] = value

@@ -60,9 +60,7 @@ FAMILIES = {
         "original_max_position_embeddings": 16}),
     "llama-dynamic": dict(model_type="llama", rope_scaling={"rope_type": "dynamic", "factor": 4.0},
                           max_position_embeddings=24),
-    "llama-partial": dict(model_type="llama", num_attention_heads=2, num_key_value_heads=1,
-                          rope_parameters={"rope_type": "default", "rope_theta": 1e4,
-                                           "partial_rotary_factor": 0.5}),
+    "exaone4": dict(model_type="exaone4", sliding_window=6, sliding_window_pattern=2),  # docs/add-a-model.md's
 }
 
 
