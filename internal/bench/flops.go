@@ -36,10 +36,15 @@ func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 	c := m.Config
 	x := trains(m.Embedding.Weight) // a gradient must come to here
 	for i, block := range m.Blocks {
-		h := x || trains(block.InputNorm.Weight)
-		q := f.layer(block.Attention.Q, h)
-		k := f.layer(block.Attention.K, h)
-		v := f.layer(block.Attention.V, h)
+		h := x || normTrains(block.InputNorm)
+		var q, k, v bool
+		if a := block.Attention; a.QKV != nil {
+			q = f.layer(a.QKV, h)
+			k, v = q, q
+		} else {
+			q, k, v = f.layer(a.Q, h), f.layer(a.K, h), f.layer(a.V, h)
+		}
+		q, k = q || normTrains(block.Attention.QNorm), k || normTrains(block.Attention.KNorm)
 		gradients := 0
 		for _, needed := range []bool{q || k, q, k, v} { // of the probabilities, q, k and v
 			if needed {
@@ -51,11 +56,16 @@ func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 			window = c.Windows[i]
 		}
 		f.Attention += float64((4+2*gradients)*c.Heads*c.HeadDim*seen(tokens, window)) / float64(tokens)
-		x = f.layer(block.Attention.O, q || k || v) || x
-		h = x || trains(block.MLPNorm.Weight)
-		gate := f.layer(block.MLP.Gate, h)
-		up := f.layer(block.MLP.Up, h)
-		x = f.layer(block.MLP.Down, gate || up) || x
+		x = f.layer(block.Attention.O, q || k || v) || normTrains(block.AttentionOutNorm) || x
+		h = x || normTrains(block.MLPNorm) || normTrains(block.MLPInNorm)
+		var hidden bool
+		if m := block.MLP; m.GateUp != nil {
+			hidden = f.layer(m.GateUp, h)
+		} else {
+			gate := f.layer(m.Gate, h)
+			hidden = f.layer(m.Up, h) || gate
+		}
+		x = f.layer(block.MLP.Down, hidden) || normTrains(block.MLPOutNorm) || x
 	}
 	f.linear(m.HeadWeight(), x || trains(m.Norm.Weight))
 	return f
@@ -68,6 +78,9 @@ func seen(tokens, window int) int {
 	}
 	return window*(window+1)/2 + (tokens-window)*window
 }
+
+// normTrains reports whether there is such a norm and it trains.
+func normTrains(n *nn.RMSNorm) bool { return n != nil && trains(n.Weight) }
 
 // layer counts a linear layer, with an adapter or without, whose input needs a gradient or
 // does not, and tells whether its output does.

@@ -122,6 +122,7 @@ func parseConfig(path string, text []byte) (Config, error) {
 		return Config{}, err
 	}
 	const most = math.MaxInt32
+	f = f.textPart()
 	c := Config{ModelType: f.str("model_type", ""), BOS: -1, source: f.values}
 	kind := familyOf(c.ModelType)
 	if kind == nil {

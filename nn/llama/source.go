@@ -47,11 +47,8 @@ func openSource(path string) (Config, source, error) {
 	if err != nil {
 		return c, nil, err
 	}
-	file, err := safetensors.OpenModel(path)
-	if err != nil {
-		return c, nil, err
-	}
-	return c, folder{file}, nil
+	file, err := openFolder(path)
+	return c, file, err
 }
 
 // folder is a source of safetensors.
