@@ -51,6 +51,61 @@ func TestRoPETable(t *testing.T) {
 	}
 }
 
+// TestStretchedRoPETables checks YaRN's and LongRoPE's tables against their papers' formulas in float64.
+func TestStretchedRoPETables(t *testing.T) {
+	const dim, theta, positions, original = 16, 1e4, 70, 32
+	check := func(name string, got []float32, length, attention func(p int) float64, frequency func(j int) float64) {
+		t.Helper()
+		for p := range positions {
+			for j := range dim / 2 {
+				angle := float64(p) * frequency(j)
+				for part, want := range []float64{math.Cos(angle), math.Sin(angle)} {
+					want *= attention(p) * length(p)
+					if d := math.Abs(float64(got[p*dim+part*dim/2+j]) - want); !(d <= 1e-5) {
+						t.Fatalf("%s: position %d, element %d: off by %g", name, p, j, d)
+					}
+				}
+			}
+		}
+	}
+	one := func(int) float64 { return 1 }
+	plain := func(j int) float64 { return math.Pow(theta, -2*float64(j)/dim) }
+
+	y := YaRN{Factor: 4, OriginalPositions: original, BetaFast: 2, BetaSlow: 0.25, Attention: 1.1, QueryBeta: 0.3}
+	// Equation 13's ramp, over elements: where the old context holds that many turns.
+	at := func(turns float64) float64 {
+		return dim * math.Log(original/(2*math.Pi*turns)) / (2 * math.Log(theta))
+	}
+	for _, untruncated := range []bool{false, true} {
+		y.Untruncated = untruncated
+		low, high := at(y.BetaFast), at(y.BetaSlow)
+		if !untruncated {
+			low, high = math.Floor(low), math.Ceil(high)
+		}
+		frequency := func(j int) float64 {
+			stretched := min(max((float64(j)-max(low, 0))/(high-max(low, 0)), 0), 1)
+			return plain(j) * (1 - stretched + stretched/y.Factor)
+		}
+		s := RoPEScaling{Theta: theta, YaRN: &y}
+		attention := func(int) float64 { return 1.1 }
+		check("yarn", RoPETable(positions, dim, s), one, attention, frequency)
+		check("yarn's queries", RoPEQueryTable(positions, dim, s), func(p int) float64 {
+			return 1 + 0.3*math.Log(1+math.Floor(float64(p)/original))
+		}, attention, frequency)
+	}
+
+	l := LongRoPE{OriginalPositions: positions, Attention: 0.9}
+	for j := range dim / 2 {
+		l.Short, l.Long = append(l.Short, 1+float64(j)/8), append(l.Long, 2+float64(j))
+	}
+	attention := func(int) float64 { return 0.9 }
+	s := RoPEScaling{Theta: theta, Long: &l}
+	check("short texts", RoPETable(positions, dim, s), one, attention, func(j int) float64 { return plain(j) / l.Short[j] })
+	check("queries", RoPEQueryTable(positions, dim, s), one, attention, func(j int) float64 { return plain(j) / l.Short[j] })
+	l.OriginalPositions--
+	check("long texts", RoPETable(positions, dim, s), one, attention, func(j int) float64 { return plain(j) / l.Long[j] })
+}
+
 // TestRoPEIsRelative: the product of a turned query and a turned key depends on the
 // distance of their positions alone.
 func TestRoPEIsRelative(t *testing.T) {

@@ -140,10 +140,13 @@ func TestPlanOfPublishedShapes(t *testing.T) {
 		"stories15m": 15191712, "stories110m": 109529856, "tinyllama-1.1b": 1100048384, "llama-7b": 6738415616,
 		"llama-2-7b": 6738415616,
 		"llama-13b":  13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672,
+		"llama-3-8b": 8030261248, "qwen3-0.6b": 596049920, "qwen3-1.7b": 1720574976, "qwen3-4b": 4022468096,
+		"qwen3-8b": 8190735360, "gemma-3-1b": 999885952, "gemma-3-4b": 3880263168,
 	}
 	names := llama.Shapes()
-	if !slices.Equal(names, []string{"stories15m", "stories110m", "tinyllama-1.1b", "llama-7b", "llama-2-7b",
-		"llama-13b", "llama-30b", "llama-65b"}) {
+	if !slices.Equal(names, []string{"stories15m", "stories110m", "qwen3-0.6b", "gemma-3-1b", "tinyllama-1.1b",
+		"qwen3-1.7b", "qwen3-4b", "gemma-3-4b", "qwen3-8b", "llama-7b", "llama-3-8b", "llama-2-7b", "llama-13b",
+		"llama-30b", "llama-65b"}) {
 		t.Fatalf("shapes %v", names)
 	}
 	for _, name := range names {
@@ -156,8 +159,8 @@ func TestPlanOfPublishedShapes(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, _ := llama.Shape(name)
-		keys := c.KVHeads * c.HeadDim
-		trained := c.Layers * (96*(2*2*c.Hidden+2*(c.Hidden+keys)) + 4*3)
+		queries, keys := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+		trained := c.Layers * (96*(2*(c.Hidden+queries)+2*(c.Hidden+keys)) + 4*3)
 		if p.Parameters != parameters[name] || p.Trained != trained || p.Step != 2048 {
 			t.Errorf("%s: %d parameters, %d trained, %d tokens a step; want %d, %d, 2048", name, p.Parameters,
 				p.Trained, p.Step, parameters[name], trained)

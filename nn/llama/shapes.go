@@ -12,7 +12,7 @@ import (
 	"github.com/agora-ml/agora/ops"
 )
 
-// shape is the sizes of a published model.
+// shape is the sizes of a published model of the LLaMA family.
 type shape struct {
 	hidden, intermediate, layers, heads, kvHeads, positions int
 	eps                                                     float32
@@ -34,9 +34,41 @@ var shapes = map[string]shape{
 	"llama-65b":      {8192, 22016, 80, 64, 64, 2048, 1e-6, false},
 }
 
+// configs are the config.json of published models of later families, as far as they differ from
+// their family's defaults: LLaMA 3 (2407.21783, table 3), Qwen3 (2505.09388, table 1) and Gemma 3
+// (2503.19786).
+var configs = map[string]string{
+	"llama-3-8b": `{"model_type": "llama", "vocab_size": 128256, "intermediate_size": 14336, "num_key_value_heads": 8,
+		"max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000}`,
+	"qwen3-0.6b": `{"model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+		"num_attention_heads": 16, "num_key_value_heads": 8, "max_position_embeddings": 40960, "rope_theta": 1000000,
+		"tie_word_embeddings": true}`,
+	"qwen3-1.7b": `{"model_type": "qwen3", "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28,
+		"num_attention_heads": 16, "num_key_value_heads": 8, "max_position_embeddings": 40960, "rope_theta": 1000000,
+		"tie_word_embeddings": true}`,
+	"qwen3-4b": `{"model_type": "qwen3", "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,
+		"num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 40960, "rope_theta": 1000000,
+		"tie_word_embeddings": true}`,
+	"qwen3-8b": `{"model_type": "qwen3", "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+		"num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 40960, "rope_theta": 1000000}`,
+	"gemma-3-1b": `{"model_type": "gemma3_text", "vocab_size": 262144, "hidden_size": 1152, "intermediate_size": 6912,
+		"num_attention_heads": 4, "num_key_value_heads": 1, "max_position_embeddings": 32768, "sliding_window": 512}`,
+	"gemma-3-4b": `{"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240,
+		"num_hidden_layers": 34, "sliding_window": 1024, "rope_scaling": {"rope_type": "linear", "factor": 8}}`,
+}
+
 // Shape is the architecture of a published model by its name, such as llama-7b.
 func Shape(name string) (c Config, ok bool) {
-	s, ok := shapes[strings.ToLower(name)]
+	name = strings.ToLower(name)
+	if text, ok := configs[name]; ok {
+		c, err := parseConfig(name, []byte(text))
+		if err != nil { // TestShapes reads them all
+			panic(err)
+		}
+		c.source = nil
+		return c, true
+	}
+	s, ok := shapes[name]
 	if !ok {
 		return c, false
 	}
@@ -49,8 +81,13 @@ func Shape(name string) (c Config, ok bool) {
 
 // Shapes are the names that Shape knows, the smallest model first.
 func Shapes() []string {
-	return slices.SortedFunc(maps.Keys(shapes), func(a, b string) int {
-		if d := shapes[a].hidden - shapes[b].hidden; d != 0 {
+	hidden := map[string]int{}
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(shapes)), slices.Collect(maps.Keys(configs))) {
+		c, _ := Shape(name)
+		hidden[name] = c.Hidden
+	}
+	return slices.SortedFunc(maps.Keys(hidden), func(a, b string) int {
+		if d := hidden[a] - hidden[b]; d != 0 {
 			return d
 		}
 		return strings.Compare(b, a) // llama-7b before llama-2-7b
