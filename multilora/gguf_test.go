@@ -298,7 +298,7 @@ func TestSaveGGUFErrors(t *testing.T) {
 	c := m.Config
 	c.ModelType = "gpt2"
 	if err := a.SaveGGUF(path, c); err == nil || !strings.Contains(err.Error(),
-		path+`: llama: model_type: want "llama", `) || !strings.Contains(err.Error(), `got "gpt2"`) {
+		path+`: llama: model_type: want "gemma2", `) || !strings.Contains(err.Error(), `got "gpt2"`) {
 		t.Errorf("error %v", err)
 	}
 	c = m.Config

@@ -228,7 +228,7 @@ var badInputs = []struct {
 
 	// Configuration.
 	{"an unknown architecture", "model/config.json", field("model_type", "gpt2"), "",
-		[]string{`model_type: want "llama", `, `got "gpt2"`}},
+		[]string{`model_type: want "gemma2", `, `got "gpt2"`}},
 	{"an unknown activation", "model/config.json", field("hidden_act", "gelu"), "",
 		[]string{`hidden_act: want "silu", got "gelu"`}},
 	{"an unknown rope", "model/config.json", field("rope_parameters", map[string]any{"rope_type": "yarn"}), "",
