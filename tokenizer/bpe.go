@@ -29,6 +29,7 @@ type BPE struct {
 	// begins with byte b, so a word may be cut there. nil where that is not sure.
 	cuts *[256][256]bool
 
+	cut           string // the pattern that cuts words, where it is one (see cutOf)
 	normalizers   normalizers
 	preTokenizers []preTokenizer
 	special       *addedSet        // by their spelling, for SplitSpecial

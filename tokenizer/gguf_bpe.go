@@ -25,6 +25,7 @@ var cuts = map[string]struct {
 }{
 	"gpt-2":     {pattern: gpt2Pattern},
 	"llama-bpe": {pattern: llama3Pattern, ignoreMerges: true, addBOS: true},
+	"smaug-bpe": {pattern: llama3Pattern},
 	"qwen2":     {pattern: qwen2Pattern, nfc: true},
 }
 

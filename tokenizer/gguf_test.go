@@ -61,7 +61,7 @@ func TestGGUFByteLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Load(llama3); err == nil || !strings.Contains(err.Error(),
-		`tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2"], got "dbrx"`) {
+		`tokenizer.ggml.pre: want one of ["gpt-2" "llama-bpe" "qwen2" "smaug-bpe"], got "dbrx"`) {
 		t.Errorf("error %v", err)
 	}
 }

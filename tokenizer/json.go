@@ -36,6 +36,9 @@ func readJSON(b []byte, beside *addedFiles) (*BPE, error) {
 	if t.preTokenizers, t.byteLevel, err = readPreTokenizer(f.PreTokenizer); err != nil {
 		return nil, err
 	}
+	if t.byteLevel {
+		t.cut = cutOf(f.PreTokenizer)
+	}
 	m, err := readModel(f.Model)
 	if err != nil {
 		return nil, err

@@ -20,21 +20,18 @@ func GGUFMetadata(model string, words int) (metadata []gguf.KeyValue, warnings [
 		metadata, err = ownMetadata(model)
 		return metadata, nil, err
 	}
-	path := filepath.Join(model, ModelFile)
-	file, err := loadFile(path, nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, noVocabulary(path, "none")
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	sp, ok := file.(*SentencePiece)
-	if !ok {
-		return nil, nil, noVocabulary(path, "another tokenizer")
-	}
 	all, err := read(model, Options{}) // knows the tokens that were added later
 	if err != nil {
 		return nil, nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	path := filepath.Join(model, ModelFile)
+	file, err := loadFile(path, nil)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	sp, ok := file.(*SentencePiece) // which says more than a tokenizer.json made of it
+	if bpe, isBPE := all.(*BPE); !ok && isBPE {
+		return bpe.forLlamaCpp(model, words)
 	}
 	if warnings, err = sp.forLlamaCpp(path); err != nil {
 		return nil, nil, fmt.Errorf("tokenizer: %w", err)
@@ -67,7 +64,7 @@ func ownMetadata(path string) (metadata []gguf.KeyValue, err error) {
 
 // noVocabulary says what a user can do whose tokenizer GGUF files are not written with.
 func noVocabulary(path, got string) error {
-	return fmt.Errorf("tokenizer: %s: want SentencePiece's, whose vocabulary a model in GGUF can carry, got %s:"+
+	return fmt.Errorf("tokenizer: %s: want SentencePiece's or byte-level BPE, which a model in GGUF can carry, got %s:"+
 		" export to safetensors and convert that by llama.cpp's program", path, got)
 }
 
@@ -143,16 +140,5 @@ func (t *SentencePiece) addedForLlamaCpp(dir string) (warnings []string) {
 			fmt.Sprintf("%s: legacy: llama.cpp puts a space in front of a text behind a special token, too, which this"+
 				" tokenizer does not", filepath.Join(dir, ConfigFile)))
 	}
-	for _, set := range []*addedSet{t.special, t.added} {
-		for _, a := range set.tokens {
-			if a.Lstrip || a.Rstrip || a.SingleWord {
-				warnings = append(warnings,
-					fmt.Sprintf("%s: lstrip, rstrip and single_word of added tokens (%.40q): llama.cpp does not "+
-						"know them", dir,
-						a.Content))
-				return warnings
-			}
-		}
-	}
-	return warnings
+	return append(warnings, flagsForLlamaCpp(dir, t.special, t.added)...)
 }

@@ -13,7 +13,7 @@ import (
 // base64 and its rank, which is its id. The file says nothing else: how words are cut
 // and which special tokens follow are as in LLaMA 3's own reader.
 func parseTiktoken(b []byte, beside *addedFiles) (*BPE, error) {
-	t := &BPE{byteLevel: true, ignoreMerges: true, ids: map[string]int32{}, unk: -1, bos: -1, eos: -1}
+	t := &BPE{byteLevel: true, ignoreMerges: true, cut: llama3Pattern, ids: map[string]int32{}, unk: -1, bos: -1, eos: -1}
 	for line := 1; len(b) > 0; line++ {
 		row := b
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
