@@ -25,7 +25,7 @@ func (f *exportFlags) file() outFile { return outFile{"out", f.out, f.overwrite,
 func exportCommand() *cobra.Command {
 	var f exportFlags
 	c := &cobra.Command{
-		Use:   "export --model DIR --adapter PATH --to peft|gguf|safetensors --out PATH [--merged]",
+		Use:   "export --model DIR --adapter PATH --to peft|gguf|safetensors|ollama --out PATH [--merged]",
 		Short: "Write an adapter, or the merged model, for other programs",
 		Long: `Write an adapter for other programs. MultiLoRA becomes one ordinary LoRA that computes
 the same.
@@ -35,8 +35,9 @@ the same.
   --to safetensors           a folder of Agora's own form
   --to gguf --merged         the model with the adapter in its weights, for llama.cpp
   --to safetensors --merged  the same as a Hugging Face folder (see agora merge)
+  --to ollama                a folder with the merged model and a Modelfile, for ollama create
 
-With --merged the adapter may be left out: the model alone is written.`,
+With --merged and --to ollama the adapter may be left out: the model alone is written.`,
 		Example: "  agora export --model models/llama --adapter my-adapter --to peft --out peft-adapter\n" +
 			"  agora export --model models/llama --adapter my-adapter --merged --to gguf --dtype q8 --out " +
 			"my-model.gguf",
@@ -54,7 +55,7 @@ With --merged the adapter may be left out: the model alone is written.`,
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&f.to, "to", "", "form: peft, gguf or safetensors")
+	c.Flags().StringVar(&f.to, "to", "", "form: peft, gguf, safetensors or ollama")
 	c.Flags().StringVar(&f.out, "out", "", "new folder, or file for gguf")
 	c.Flags().BoolVar(&f.overwrite, "overwrite", false,
 		"replace a file that is there (--to gguf); never the model or the adapter")
@@ -65,6 +66,9 @@ With --merged the adapter may be left out: the model alone is written.`,
 }
 
 func (f *exportFlags) run(c *cobra.Command) (*converted, error) {
+	if f.to == "ollama" {
+		return f.exportOllama(c)
+	}
 	if !f.merged {
 		return f.exportAdapter(c)
 	}
@@ -79,7 +83,7 @@ func (f *exportFlags) run(c *cobra.Command) (*converted, error) {
 	case "gguf":
 		return f.exportModelGGUF(c)
 	}
-	return nil, fmt.Errorf("--to %q: want gguf or safetensors with --merged", f.to)
+	return nil, fmt.Errorf("--to %q: want gguf, safetensors or ollama with --merged", f.to)
 }
 
 func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
@@ -101,7 +105,7 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 		},
 	}[f.to]
 	if save == nil {
-		return nil, fmt.Errorf("--to %q: want peft, gguf or safetensors", f.to)
+		return nil, fmt.Errorf("--to %q: want peft, gguf, safetensors or ollama", f.to)
 	}
 	check := checkOutFolder
 	if f.to == "gguf" {

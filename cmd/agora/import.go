@@ -16,7 +16,7 @@ import (
 // converted is what import --json and export --json print.
 type converted struct {
 	Out    string   `json:"out"`
-	Form   string   `json:"form"`             // agora, peft, gguf or safetensors
+	Form   string   `json:"form"`             // agora, peft, gguf, safetensors or ollama
 	Method string   `json:"method,omitempty"` // of an adapter: as it is in Agora
 	Rank   int      `json:"rank,omitempty"`   // of an adapter: of a layer's modules together
 	Layers []string `json:"layers,omitempty"` // of an adapter: those it changes
