@@ -45,31 +45,46 @@ func fingerprint(model Model) (*Fingerprint, error) {
 		}
 		f.Tensors = append(f.Tensors, TensorSample{Name: name, Shape: w.Shape()})
 		for _, r := range sampled(name, w.Numel()) {
-			parts = append(parts, w.View(r.from, r.n))
+			from, n := aroundBlocks(w, r)
+			parts = append(parts, w.View(from, n))
 		}
 	}
 	values, err := device.Float64s(parts...)
 	if err != nil {
 		return nil, fmt.Errorf("multilora: fingerprint of the model: %w", err)
 	}
-	for i := range f.Tensors {
+	i := 0
+	for _, p := range nn.Params(model) {
 		t := &f.Tensors[i]
-		for range sampled(t.Name, tensor.Numel(t.Shape)) {
-			for _, v := range values[0] {
+		for _, r := range sampled(t.Name, tensor.Numel(t.Shape)) {
+			from, _ := aroundBlocks(p.Value, r)
+			for _, v := range values[0][r.from-from:][:r.n] {
 				t.Values = append(t.Values, float32(v))
 			}
 			values = values[1:]
 		}
+		i++
 	}
 	return f, nil
+}
+
+// aroundBlocks are the whole blocks that a piece of a parameter is in.
+func aroundBlocks(w *tensor.Tensor, r piece) (from, n int) {
+	length := w.DType().BlockLen()
+	from = r.from / length * length
+	return from, (r.from + r.n - from + length - 1) / length * length
 }
 
 // piece is n elements from one on.
 type piece struct{ from, n int }
 
+// sampleLen is how many numbers of a larger parameter are taken together: a block of q8 and of q4, which
+// divides those of other types.
+const sampleLen = 32
+
 // sampled are the pieces of a parameter of so many elements that are in its sample.
 func sampled(name string, elements int) []piece {
-	const block = tensor.BlockLen
+	const block = sampleLen
 	if elements <= 2*block {
 		return []piece{{0, elements}}
 	}
@@ -147,7 +162,7 @@ func (j *fingerprintJSON) fingerprint() (*Fingerprint, error) {
 		if err != nil {
 			return fail("sample", "base64", err)
 		}
-		if want := min(elements, 2*tensor.BlockLen); len(data) != 4*want {
+		if want := min(elements, 2*sampleLen); len(data) != 4*want {
 			return fail("sample", fmt.Sprintf("%d numbers of 4 bytes", want), fmt.Sprintf("%d bytes", len(data)))
 		}
 		t := TensorSample{Name: s.Name, Shape: s.Shape, Values: make([]float32, len(data)/4)}

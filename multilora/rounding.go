@@ -40,7 +40,7 @@ func (n narrow) halfStep(v float32) float64 {
 type rounding struct {
 	values  []float32
 	through [len(narrows)]bool
-	// quantized is what q8 or q4 may have changed each number by; nil: nothing.
+	// quantized is what blocks may have changed each number by; nil: nothing.
 	quantized []float64
 	// storage is the coarsest type of all.
 	storage tensor.DType
@@ -66,7 +66,7 @@ func (f *Fingerprint) roundings() []rounding {
 				r.storage = n.dtype
 			}
 		}
-		if len(t.Shape) > 1 && t.Shape[len(t.Shape)-1]%tensor.BlockLen == 0 {
+		if len(t.Shape) > 1 && t.Shape[len(t.Shape)-1]%sampleLen == 0 {
 			r.findBlocks()
 		}
 	}
@@ -105,11 +105,15 @@ func (r *rounding) off(i int, other *rounding) (off float64) {
 	return off
 }
 
-// findBlocks looks for blocks of q8 or q4 in the sample.
+// findBlocks looks for blocks in the sample.
 func (r *rounding) findBlocks() {
 	off := make([]float64, len(r.values))
-	for at := 0; at+tensor.BlockLen <= len(r.values); at += tensor.BlockLen {
-		if dt, ok := r.block(at, off[at:]); ok {
+	for at := 0; at+sampleLen <= len(r.values); at += sampleLen {
+		dt, ok := r.block(at, off[at:])
+		if !ok {
+			dt, ok = r.levels(at, off[at:])
+		}
+		if ok {
 			r.storage, r.quantized = max(r.storage, dt), off
 		}
 	}
@@ -118,7 +122,7 @@ func (r *rounding) findBlocks() {
 // block recognizes a block of q4 or q8, also one that was rounded to 16 bits afterwards, and
 // says what quantizing may have changed each of its numbers by.
 func (r *rounding) block(at int, off []float64) (tensor.DType, bool) {
-	values, f16 := r.values[at:at+tensor.BlockLen], narrows[0]
+	values, f16 := r.values[at:at+sampleLen], narrows[0]
 	most, where := 0.0, 0
 	for i, v := range values {
 		if a := math.Abs(float64(v)); a > most {
@@ -173,7 +177,7 @@ func scales(from, to float64) iter.Seq[float64] {
 // multiples reports whether a block is of multiples of a step, up to most of them, within what rounding
 // to 16 bits has changed.
 func (r *rounding) multiples(at int, step, most float64) bool {
-	for i := range tensor.BlockLen {
+	for i := range sampleLen {
 		x := float64(r.values[at+i])
 		q := math.Round(x / step)
 		if math.Abs(q) > most || math.Abs(x-q*step) > r.off(at+i, nil) {

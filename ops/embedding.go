@@ -74,6 +74,7 @@ func (embedding) Examples() []autograd.Example {
 		example("one", 1, 1, 1),
 		example("more words than ids", 263, 37, 11),
 		example("wide", 11, 257, 3, 23),
+		example("large blocks", 11, 512, 3, 23),
 		example("whole blocks", 13, 64, 5),
 		half,
 		large,

@@ -60,6 +60,8 @@ func (l linear) Examples() []autograd.Example {
 		l.example("no bias", 3, 5, 7, false),
 		l.example("one row", 1, 64, 33, true),
 		l.example("whole blocks", 17, 96, 35, true),
+		l.example("large blocks", 19, 512, 35, true),
+		l.example("a row of large blocks", 1, 768, 37, true),
 		large,
 	}
 	for _, s := range matmulEdges() {

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -92,7 +93,7 @@ func (d dtypes) of(in autograd.Input) tensor.DType {
 	case autograd.Activation:
 		return d.t
 	case autograd.Weight:
-		if d.w.IsQuantized() && !quantizable(in) {
+		if d.w.IsQuantized() && !quantizable(in, d.w) {
 			return tensor.F32
 		}
 		return d.w
@@ -102,9 +103,9 @@ func (d dtypes) of(in autograd.Input) tensor.DType {
 	return tensor.I32
 }
 
-// quantizable reports whether a weight may be stored in blocks: a matrix of whole ones.
-func quantizable(in autograd.Input) bool {
-	return in.Kind == autograd.Weight && len(in.Shape) == 2 && in.Shape[1]%tensor.BlockLen == 0
+// quantizable reports whether a weight may be stored in blocks of a type: a matrix of whole ones.
+func quantizable(in autograd.Input, dt tensor.DType) bool {
+	return in.Kind == autograd.Weight && len(in.Shape) == 2 && in.Shape[1]%dt.BlockLen() == 0
 }
 
 // differentiable reports whether an input has a gradient; a quantized weight is frozen.
@@ -119,6 +120,14 @@ func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *ten
 			ints[i] = int32(v)
 		}
 		return d.FromInt32s(ints, shape...)
+	}
+	if dt.IsQuantized() && !dt.CanQuantize() { // blocks of the kind that its numbers draw
+		i := 0
+		next := func() uint32 {
+			i++
+			return math.Float32bits(float32(data[i*7%len(data)]))>>uint(i%16) ^ uint32(i)
+		}
+		return d.FromBytes(dt, quant.Type(dt-tensor.Q8).Random(next, len(data), 4), shape...)
 	}
 	return d.FromFloat64s(dt, data, shape...)
 }

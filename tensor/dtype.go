@@ -1,29 +1,51 @@
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agora-ml/agora/internal/quant"
+)
 
 // DType is how the elements of a tensor are stored.
 type DType uint8
 
-// The storage types. Q8 and Q4 are GGML's Q8_0 and Q4_0: blocks of 32 numbers
-// with one f16 scale, for frozen weights only.
+// The storage types. Q8, Q4 and those behind them are GGML's blocks of numbers that share
+// scales, for frozen weights only; Q8 and Q4 are its Q8_0 and Q4_0.
 const (
 	F32 DType = iota
 	F64
 	F16
 	BF16
 	I32
-	Q8
+	Q8 // from here on in blocks, in the order of package quant
 	Q4
+	Q4_1
+	Q5_0
+	Q5_1
+	IQ4_NL
+	Q4_K
+	Q5_K
+	Q6_K
 )
 
-var dtypes = [...]struct {
+// element is the name of a type, the elements of one of its blocks and their bytes.
+type element struct {
 	name         string
-	block, bytes int // elements of a block and its bytes
-}{
-	F32: {"f32", 1, 4}, F64: {"f64", 1, 8}, F16: {"f16", 1, 2}, BF16: {"bf16", 1, 2}, I32: {"i32", 1, 4},
-	Q8: {"q8", 32, 34}, Q4: {"q4", 32, 18},
+	block, bytes int
 }
+
+var dtypes = func() (list [int(Q8) + int(quant.Types)]element) {
+	copy(list[:], []element{F32: {"f32", 1, 4}, F64: {"f64", 1, 8}, F16: {"f16", 1, 2}, BF16: {"bf16", 1, 2},
+		I32: {"i32", 1, 4}})
+	for b := range quant.Types {
+		i := &list[Q8+DType(b)]
+		i.name, i.block = strings.ToLower(b.String()), b.Len()
+		i.bytes = b.Bytes(i.block)
+	}
+	list[Q8].name, list[Q4].name = "q8", "q4"
+	return list
+}()
 
 func (d DType) String() string {
 	if int(d) < len(dtypes) {
@@ -39,7 +61,16 @@ func ParseDType(name string) (DType, error) {
 			return DType(d), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown dtype %q: want one of f32, f64, f16, bf16, i32, q8, q4", name)
+	return 0, fmt.Errorf("unknown dtype %q: want one of %s", name, names())
+}
+
+// names are those of all types.
+func names() string {
+	var list []string
+	for _, t := range dtypes {
+		list = append(list, t.name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // Bytes is the size of n elements; n must be a whole number of the type's blocks.
@@ -58,7 +89,7 @@ func (d DType) Bytes(n int) int {
 
 func (d DType) mustBeKnown(op string) {
 	if int(d) >= len(dtypes) {
-		Panicf(op, "%s: want f32, f64, f16, bf16, i32, q8 or q4", d)
+		Panicf(op, "%s: want one of %s", d, names())
 	}
 }
 
@@ -68,7 +99,8 @@ func (d DType) IsFloat() bool { return d <= BF16 }
 // Is16Bit reports whether the type is f16 or bf16.
 func (d DType) Is16Bit() bool { return d == F16 || d == BF16 }
 
-// WeightTypes lists the types that a model's frozen weights may be stored in.
+// WeightTypes lists the types that a model's frozen weights may be asked in; a file may hold
+// them in other blocks, which stay as they are.
 func WeightTypes() []DType { return append(ActivationTypes(), Q8, Q4) }
 
 // ActivationTypes lists the types that activations, and weights that train, may be stored in.

@@ -69,14 +69,14 @@ func (t *Tensor) SetFloat32s(data []float32) {
 		t.setBytes(bytesOf(convert(data, half.ToF16)), len(data))
 	case BF16:
 		t.setBytes(bytesOf(convert(data, half.ToBF16)), len(data))
-	case Q8, Q4:
+	case I32:
+		Panicf("set", "%s is not a float tensor", t)
+	default:
 		blocks, err := t.dtype.Quantize(make([]byte, 0, t.Bytes()), data)
 		if err != nil {
 			Panicf("set", "%s: %v", t, err)
 		}
 		t.setBytes(blocks, len(data))
-	default:
-		Panicf("set", "%s is not a float tensor", t)
 	}
 }
 
@@ -102,17 +102,16 @@ func (t *Tensor) Float32s() ([]float32, error) {
 		return widened(t, half.FromF16)
 	case BF16:
 		return widened(t, half.FromBF16)
-	case Q8, Q4:
-		blocks, err := t.RawBytes()
-		if err != nil {
-			return nil, err
-		}
-		values := make([]float32, t.n)
-		t.dtype.Decode(values, blocks)
-		return values, nil
+	case I32:
+		Panicf("read", "%s is not a float tensor", t)
 	}
-	Panicf("read", "%s is not a float tensor", t)
-	return nil, nil
+	blocks, err := t.RawBytes()
+	if err != nil {
+		return nil, err
+	}
+	values := make([]float32, t.n)
+	t.dtype.Decode(values, blocks)
+	return values, nil
 }
 
 // Float64s is Float32s in float64; an f64 tensor loses nothing.

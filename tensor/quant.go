@@ -9,22 +9,31 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// IsQuantized reports whether the type is stored in blocks: q8 or q4. The last
+// IsQuantized reports whether the type is stored in blocks: q8, q4 and those behind them. The last
 // dimension of such a tensor is a multiple of BlockLen, so that rows are whole blocks.
-func (d DType) IsQuantized() bool { return d == Q8 || d == Q4 }
+func (d DType) IsQuantized() bool { return d >= Q8 && int(d) < len(dtypes) }
 
-// BlockLen is the number of elements of a block of q8 and of q4.
-const BlockLen = quant.Len
+// CanQuantize reports whether Quantize makes the type's blocks.
+func (d DType) CanQuantize() bool { return d.IsQuantized() && d.blocks().CanAppend() }
+
+// BlockLen is the number of elements of a block of the type; 1 of a type that has none.
+func (d DType) BlockLen() int {
+	d.mustBeKnown("block length")
+	return dtypes[d].block
+}
+
+// blocks is the kind of a quantized type's blocks.
+func (d DType) blocks() quant.Type { return quant.Type(d - Q8) }
 
 // mustBeWholeBlocks panics if rows of the shape would end inside a block.
 func mustBeWholeBlocks(op string, dt DType, shape []int) {
-	if dt.IsQuantized() && (len(shape) == 0 || shape[len(shape)-1]%BlockLen != 0) {
-		Panicf(op, "%s%v: want a last dimension that is a multiple of %d", dt, shape, BlockLen)
+	if dt.IsQuantized() && (len(shape) == 0 || shape[len(shape)-1]%dt.BlockLen() != 0) {
+		Panicf(op, "%s%v: want a last dimension that is a multiple of %d", dt, shape, dt.BlockLen())
 	}
 }
 
 // Decode widens elements in the type's own bytes, at any alignment, to float32: exactly
-// from f32, f16, bf16, q8 and q4, rounded from f64. data has d.Bytes(len(dst)) bytes.
+// from f32, f16 and bf16, as ggml widens them from blocks, rounded from f64. data has d.Bytes(len(dst)) bytes.
 func (d DType) Decode(dst []float32, data []byte) {
 	d.mustBeKnown("decode")
 	if want := d.Bytes(len(dst)); len(data) != want {
@@ -44,12 +53,10 @@ func (d DType) Decode(dst []float32, data []byte) {
 		half.DecodeF16(dst, data)
 	case BF16:
 		half.DecodeBF16(dst, data)
-	case Q8:
-		quant.DecodeQ8(dst, data)
-	case Q4:
-		quant.DecodeQ4(dst, data)
-	default:
+	case I32:
 		Panicf("decode", "%s elements are no numbers", d)
+	default:
+		d.blocks().Decode(dst, data)
 	}
 }
 
@@ -69,16 +76,23 @@ func (d DType) float64s(data []byte, n int) []float64 {
 }
 
 // Quantize appends the blocks of values to dst as ggml's reference quantizer makes them.
-// A NaN, or a number too large for the blocks' scale, is an error.
+// A NaN, or a number too large for the blocks' scale, is an error, and so is a type whose
+// blocks are only read.
 func (d DType) Quantize(dst []byte, values []float32) ([]byte, error) {
-	if len(values)%BlockLen != 0 {
-		Panicf("quantize", "%d elements are not a whole number of %s blocks of %d", len(values), d, BlockLen)
+	if !d.CanQuantize() {
+		return dst, fmt.Errorf("quantizing to %s: want q8 or q4", d)
 	}
-	switch d {
-	case Q8:
-		return quant.AppendQ8(dst, values)
-	case Q4:
-		return quant.AppendQ4(dst, values)
+	if len(values)%d.BlockLen() != 0 {
+		Panicf("quantize", "%d elements are not a whole number of %s blocks of %d", len(values), d, d.BlockLen())
 	}
-	return dst, fmt.Errorf("quantizing to %s: want q8 or q4", d)
+	return d.blocks().Append(dst, values)
+}
+
+// CheckBlocks returns an error for blocks of a quantized type that have an infinite scale or a
+// NaN for one, as no quantizer makes them.
+func (d DType) CheckBlocks(data []byte) error {
+	if !d.IsQuantized() {
+		Panicf("check blocks", "%s has no blocks", d)
+	}
+	return d.blocks().Check(data)
 }

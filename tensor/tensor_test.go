@@ -320,7 +320,7 @@ func TestHostConversions(t *testing.T) {
 }
 
 func TestDTypeNames(t *testing.T) {
-	for d := range Q4 + 1 {
+	for d := range Q6_K + 1 {
 		if got, err := ParseDType(d.String()); err != nil || got != d {
 			t.Errorf("%s: %v, %v", d, got, err)
 		}
@@ -328,8 +328,11 @@ func TestDTypeNames(t *testing.T) {
 	if _, err := ParseDType("q5"); err == nil || !strings.Contains(err.Error(), "want one of f32") {
 		t.Errorf("q5: %v", err)
 	}
-	if Q8.Bytes(64) != 68 || Q4.Bytes(64) != 36 {
-		t.Errorf("q8 %d, q4 %d bytes for 64", Q8.Bytes(64), Q4.Bytes(64))
+	for d, want := range map[DType]int{F32: 1024, BF16: 512, Q8: 272, Q4: 144, Q4_1: 160, Q5_0: 176, Q5_1: 192,
+		IQ4_NL: 144, Q4_K: 144, Q5_K: 176, Q6_K: 210} {
+		if got := d.Bytes(256); got != want {
+			t.Errorf("%s: %d bytes for 256, want %d", d, got, want)
+		}
 	}
 	mustPanic(t, "whole number of q8 blocks", func() { Q8.Bytes(33) })
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -325,6 +326,9 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	storage, err := r.cfg.Storage()
 	if err != nil {
 		return nil, err
+	}
+	if gguf.IsFile(r.cfg.Model) { // its blocks may be smaller than those asked for
+		return llama.BlankFrom(context.Background(), d, r.cfg.Model, storage)
 	}
 	return llama.Blank(d, c, storage)
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/internal/half"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -21,7 +22,7 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 		convert(w, dst, elements[uint16](src), half.FromF16, vec.FromF16)
 	case tensor.BF16:
 		convert(w, dst, elements[uint16](src), half.FromBF16, vec.FromBF16)
-	case tensor.Q8, tensor.Q4:
+	default:
 		w.team.Rows(len(dst), grain, func(lo, hi int) {
 			if w.plain {
 				src.DType.Decode(dst[lo:hi], blocksOf(src, lo, hi))
@@ -32,14 +33,12 @@ func widen(w *work, dst []float32, src tensor.Arg) {
 	}
 }
 
+// blockType is the kind of a quantized type's blocks: both have one order.
+func blockType(dt tensor.DType) quant.Type { return quant.Type(dt - tensor.Q8) }
+
 // decode widens elements of a quantized argument from lo on, which begins a block.
 func decode(dst []float32, x tensor.Arg, lo int) {
-	blocks := blocksOf(x, lo, lo+len(dst))
-	if x.DType == tensor.Q8 {
-		vec.FromQ8(dst, blocks)
-	} else {
-		vec.FromQ4(dst, blocks)
-	}
+	vec.FromBlocks(blockType(x.DType), dst, blocksOf(x, lo, lo+len(dst)))
 }
 
 // narrow rounds f32 numbers to a float argument, to nearest even.

@@ -145,10 +145,8 @@ func matrix(x tensor.Arg, from, ld int) gemm.Matrix {
 		return gemm.F16(elements[uint16](x)[from:], ld)
 	case tensor.BF16:
 		return gemm.BF16(elements[uint16](x)[from:], ld)
-	case tensor.Q8:
-		return gemm.Q8(blocksOf(x, from, x.N), ld)
-	case tensor.Q4:
-		return gemm.Q4(blocksOf(x, from, x.N), ld)
+	case tensor.F32:
+		return gemm.F32(f32s(x)[from:], ld)
 	}
-	return gemm.F32(f32s(x)[from:], ld)
+	return gemm.Blocks(gemm.BlockType(blockType(x.DType)), blocksOf(x, from, x.N), ld)
 }

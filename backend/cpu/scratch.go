@@ -70,7 +70,7 @@ func (s *scratch) loadInto(dst []float32, x tensor.Arg, lo int) {
 		vec.FromF16(dst, elements[uint16](x)[lo:hi])
 	case tensor.BF16:
 		vec.FromBF16(dst, elements[uint16](x)[lo:hi])
-	case tensor.Q8, tensor.Q4:
+	default:
 		decode(dst, x, lo)
 	}
 }

@@ -139,7 +139,7 @@ func (f *form) takes(v variant, call tensor.Kernel) bool {
 	}
 	c, a, b := v.storage[0], v.storage['U'-'T'], v.storage['W'-'T'] // by letter, from T on
 	is := func(s uint8, dt tensor.DType) bool { return s == storages[dt]-1 }
-	packed := func(s uint8) bool { return is(s, tensor.Q8) || is(s, tensor.Q4) }
+	packed := func(s uint8) bool { return s+1 >= storages[tensor.Q8] }
 	if a != f.factors && b != f.factors && !(c == f.factors && packed(b)) {
 		return false
 	}

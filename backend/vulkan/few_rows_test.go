@@ -48,7 +48,7 @@ func (f *fewRows) operand(dt tensor.DType, n, margin int) (whole, view *tensor.T
 	}
 	outside := math.NaN()
 	if dt.IsQuantized() {
-		outside, margin = 1e4, tensor.BlockLen
+		outside, margin = 1e4, dt.BlockLen()
 	}
 	values := make([]float64, n+2*margin)
 	for i := range values {
@@ -131,8 +131,8 @@ func TestFewRows(t *testing.T) {
 			for i := range 5 {
 				size := fewRowsSizes[(m+turn+3*i)%len(fewRowsSizes)]
 				k := kernels.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], TransB: true, Acc: m&2 != 0}
-				if b.IsQuantized() && k.N*k.K%tensor.BlockLen != 0 {
-					k.N = (k.N + tensor.BlockLen - 1) / tensor.BlockLen * tensor.BlockLen
+				if b.IsQuantized() && k.N*k.K%b.BlockLen() != 0 {
+					k.N = (k.N + b.BlockLen() - 1) / b.BlockLen() * b.BlockLen()
 				}
 				f.product(k, []int{8, 5}[(m/2+i)%2], dts) // aligned, or not
 				if m <= 8 {

@@ -33,11 +33,11 @@ const (
 )
 
 // storages are the numbers of storage types in the same file, plus 1; f64 is for the CPU's checks alone.
-var storages = [tensor.Q4 + 1]uint8{tensor.F32: 1, tensor.F16: 2, tensor.BF16: 3, tensor.Q8: 4, tensor.Q4: 5}
+var storages = [tensor.Q6_K + 1]uint8{tensor.F32: 1, tensor.F16: 2, tensor.BF16: 3, tensor.Q8: 4, tensor.Q4: 5}
 
 // storage is the number of one.
 func storage(dt tensor.DType) (uint8, error) {
-	if dt > tensor.Q4 || storages[dt] == 0 {
+	if dt > tensor.Q6_K || storages[dt] == 0 {
 		return 0, fmt.Errorf("the shaders read no %s", dt)
 	}
 	return storages[dt] - 1, nil

@@ -10,11 +10,7 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// blockLen is the number of elements of a block of Q8_0 and of Q4_0.
-const blockLen = quant.Len
-
-// decode widens the bytes of any of the five types to float32; package quant says what
-// the blocks of Q8_0 and Q4_0 mean.
+// decode widens the bytes of a readable type to float32; package quant says what blocks mean.
 func decode(dst []float32, typ Type, src []byte) error {
 	if err := fits(typ, len(dst)); err != nil {
 		return err
@@ -34,17 +30,18 @@ func decode(dst []float32, typ Type, src []byte) error {
 		half.DecodeF16(dst, src)
 	case BF16:
 		half.DecodeBF16(dst, src)
-	case Q8_0:
-		quant.DecodeQ8(dst, src)
-	case Q4_0:
-		quant.DecodeQ4(dst, src)
+	default:
+		blocks[typ].Decode(dst, src)
 	}
 	return nil
 }
 
-// Append appends values in any of the five types to dst; package quant makes the blocks.
+// Append appends values in F32, F16, BF16, Q8_0 or Q4_0 to dst; package quant makes the blocks.
 // Those whose scale is no finite F16 are an error.
 func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
+	if b, ok := blocks[typ]; ok && !b.CanAppend() {
+		return dst, &Error{Want: writtenTypes, Got: typ.String()}
+	}
 	if err := fits(typ, len(values)); err != nil {
 		return dst, err
 	}
@@ -66,11 +63,7 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 		}
 		return dst, nil
 	}
-	quantize := quant.AppendQ8
-	if typ == Q4_0 {
-		quantize = quant.AppendQ4
-	}
-	dst, err := quantize(dst, values)
+	dst, err := blocks[typ].Append(dst, values)
 	if bad := (*quant.ScaleError)(nil); errors.As(err, &bad) {
 		return dst, &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ),
 			Got: fmt.Sprintf("a value of %v", bad.Value)}
@@ -78,16 +71,15 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 	return dst, err
 }
 
-// fits checks that the type is one of the five and that n elements are whole blocks.
+// fits checks that the type is one that is read and that n elements are whole blocks.
 func fits(typ Type, n int) error {
-	switch typ {
-	case F32, F16, BF16:
-	case Q8_0, Q4_0:
-		if n%blockLen != 0 {
-			return &Error{Want: fmt.Sprintf("a multiple of %d elements for %s", blockLen, typ), Got: fmt.Sprint(n)}
-		}
-	default:
-		return &Error{Want: dataTypes, Got: typ.String()}
+	b, ok := blocks[typ]
+	switch {
+	case typ == F32 || typ == F16 || typ == BF16:
+	case !ok:
+		return &Error{Want: readTypes, Got: typ.String()}
+	case n%b.Len() != 0:
+		return &Error{Want: fmt.Sprintf("a multiple of %d elements for %s", b.Len(), typ), Got: fmt.Sprint(n)}
 	}
 	return nil
 }

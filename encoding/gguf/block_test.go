@@ -15,7 +15,7 @@ import (
 // Blocks worked out by hand from the formulas at Append.
 func TestKnownBlocks(t *testing.T) {
 	block := func(rest float32, first ...float32) []float32 {
-		return append(first, slices.Repeat([]float32{rest}, blockLen-len(first))...)
+		return append(first, slices.Repeat([]float32{rest}, 32-len(first))...)
 	}
 	for _, c := range []struct {
 		name   string
@@ -53,7 +53,7 @@ func TestKnownBlocks(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s:\ngot  % x\nwant % x", c.name, got, want)
 		}
-		read := make([]float32, blockLen)
+		read := make([]float32, 32)
 		if err := decode(read, c.typ, want[1:]); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -87,12 +87,12 @@ func TestQuantizationError(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, typ := range []Type{Q8_0, Q4_0} {
 		for range 200 {
-			values := make([]float32, 2*blockLen)
+			values := make([]float32, 2*32)
 			scale := math.Exp(3 * r.NormFloat64())
 			for i := range values {
 				values[i] = float32(scale * r.NormFloat64())
 			}
-			x, err := FromFloat32s("x", typ, []int{2, blockLen}, values)
+			x, err := FromFloat32s("x", typ, []int{2, 32}, values)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +103,7 @@ func TestQuantizationError(t *testing.T) {
 			_, size := typ.block()
 			clamped := 0
 			for i := range values {
-				d := float64(half.FromF16(binary.LittleEndian.Uint16(x.Data[i/blockLen*size:])))
+				d := float64(half.FromF16(binary.LittleEndian.Uint16(x.Data[i/32*size:])))
 				far := math.Abs(float64(got[i] - values[i]))
 				if far <= math.Abs(d)/2+math.Abs(float64(values[i]))*0x1p-10+0x1p-18 {
 					continue
@@ -140,22 +140,23 @@ func TestFloats(t *testing.T) {
 
 func TestQuantizingMistakes(t *testing.T) {
 	inf, nan := float32(math.Inf(-1)), float32(math.NaN())
-	with := func(x float32) []float32 { return append(make([]float32, blockLen-1), x) }
+	with := func(x float32) []float32 { return append(make([]float32, 32-1), x) }
 	for _, c := range []struct {
 		typ    Type
 		shape  []int
 		values []float32
 		want   string
 	}{
-		{Q8_0, []int{blockLen}, with(inf), "a finite F16, got a value of -Inf"},
-		{Q8_0, []int{blockLen}, with(nan), "a value of NaN"},
-		{Q4_0, []int{blockLen}, append([]float32{nan}, with(1)[1:]...), "a value of NaN"},
-		{Q4_0, []int{blockLen}, with(8 * 65520), "a value of 524160"},
+		{Q8_0, []int{32}, with(inf), "a finite F16, got a value of -Inf"},
+		{Q8_0, []int{32}, with(nan), "a value of NaN"},
+		{Q4_0, []int{32}, append([]float32{nan}, with(1)[1:]...), "a value of NaN"},
+		{Q4_0, []int{32}, with(8 * 65520), "a value of 524160"},
 		{Q4_0, []int{2, 16}, make([]float32, 32), "a multiple of 32 elements"},
 		{Q8_0, []int{}, make([]float32, 1), "a multiple of 32 elements"},
 		{F32, []int{2, 2}, make([]float32, 3), "as many values as [2 2] has, got 3"},
 		{F32, []int{-1}, nil, "fits 62 bits"},
-		{12, []int{256}, make([]float32, 256), "got Q4_K"},
+		{10, []int{256}, make([]float32, 256), "got Q2_K"},
+		{Q4_K, []int{256}, make([]float32, 256), "got Q4_K"},
 		{99, []int{1}, make([]float32, 1), "got type 99"},
 	} {
 		if _, err := FromFloat32s("x", c.typ, c.shape, c.values); err == nil ||

@@ -11,22 +11,38 @@ import (
 	"fmt"
 
 	"github.com/agora-ml/agora/internal/fileerror"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // Type is the type of a tensor's elements, with ggml's number for it.
 type Type uint32
 
-// The types whose elements this package reads and writes. Tensors of other types can
-// be found and copied.
+// The types whose elements this package reads. It writes F32, F16, BF16, Q8_0 and Q4_0.
+// Tensors of other types can be found and copied.
 const (
-	F32  Type = 0
-	F16  Type = 1
-	Q4_0 Type = 2 // blocks of 32: an F16 scale and 4 bits an element
-	Q8_0 Type = 8 // blocks of 32: an F16 scale and 8 bits an element
-	BF16 Type = 30
+	F32    Type = 0
+	F16    Type = 1
+	Q4_0   Type = 2
+	Q4_1   Type = 3
+	Q5_0   Type = 6
+	Q5_1   Type = 7
+	Q8_0   Type = 8
+	Q4_K   Type = 12
+	Q5_K   Type = 13
+	Q6_K   Type = 14
+	IQ4_NL Type = 20
+	BF16   Type = 30
 )
 
-const dataTypes = "F32, F16, BF16, Q8_0 or Q4_0"
+// blocks are the kinds of blocks of the quantized types that are read.
+var blocks = map[Type]quant.Type{Q4_0: quant.Q4_0, Q4_1: quant.Q4_1, Q5_0: quant.Q5_0, Q5_1: quant.Q5_1,
+	Q8_0: quant.Q8_0, Q4_K: quant.Q4_K, Q5_K: quant.Q5_K, Q6_K: quant.Q6_K, IQ4_NL: quant.IQ4_NL}
+
+// readTypes and writtenTypes are for errors.
+const (
+	readTypes    = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, Q4_K, Q5_K or Q6_K"
+	writtenTypes = "F32, F16, BF16, Q8_0 or Q4_0"
+)
 
 // types are the elements and the bytes of a block of each of ggml's types.
 var types = map[Type]struct {
@@ -35,15 +51,16 @@ var types = map[Type]struct {
 }{
 	F32: {"F32", 1, 4}, F16: {"F16", 1, 2}, BF16: {"BF16", 1, 2}, 28: {"F64", 1, 8},
 	24: {"I8", 1, 1}, 25: {"I16", 1, 2}, 26: {"I32", 1, 4}, 27: {"I64", 1, 8},
-	Q4_0: {"Q4_0", 32, 18}, 3: {"Q4_1", 32, 20}, 6: {"Q5_0", 32, 22}, 7: {"Q5_1", 32, 24},
-	Q8_0: {"Q8_0", 32, 34}, 9: {"Q8_1", 32, 36}, 20: {"IQ4_NL", 32, 18}, 39: {"MXFP4", 32, 17},
-	10: {"Q2_K", 256, 84}, 11: {"Q3_K", 256, 110}, 12: {"Q4_K", 256, 144}, 13: {"Q5_K", 256, 176},
-	14: {"Q6_K", 256, 210}, 15: {"Q8_K", 256, 292}, 16: {"IQ2_XXS", 256, 66}, 17: {"IQ2_XS", 256, 74},
+	9: {"Q8_1", 32, 36}, 39: {"MXFP4", 32, 17},
+	10: {"Q2_K", 256, 84}, 11: {"Q3_K", 256, 110}, 15: {"Q8_K", 256, 292}, 16: {"IQ2_XXS", 256, 66}, 17: {"IQ2_XS", 256, 74},
 	18: {"IQ3_XXS", 256, 98}, 19: {"IQ1_S", 256, 50}, 21: {"IQ3_S", 256, 110}, 22: {"IQ2_S", 256, 82},
 	23: {"IQ4_XS", 256, 136}, 29: {"IQ1_M", 256, 56}, 34: {"TQ1_0", 256, 54}, 35: {"TQ2_0", 256, 66},
 }
 
 func (t Type) String() string {
+	if b, ok := blocks[t]; ok {
+		return b.String()
+	}
 	if i, ok := types[t]; ok {
 		return i.name
 	}
@@ -53,6 +70,9 @@ func (t Type) String() string {
 // block is how many elements a block of the type has, and how many bytes it takes;
 // zeros for an unknown type. A row of a tensor is a whole number of blocks.
 func (t Type) block() (elements, bytes int) {
+	if b, ok := blocks[t]; ok {
+		return b.Len(), b.Bytes(b.Len())
+	}
 	i := types[t]
 	return i.block, i.bytes
 }
@@ -80,12 +100,10 @@ func (t Tensor) Len() int {
 }
 
 // Float32s is a copy of the tensor as float32: exact from F32, F16 and BF16, and from
-// Q8_0 and Q4_0 the float32 of its blocks. Other types are an error.
+// quantized types what ggml widens their blocks to. Other types are an error.
 func (t Tensor) Float32s() ([]float32, error) {
-	switch t.Type {
-	case F32, F16, BF16, Q8_0, Q4_0:
-	default:
-		return nil, &Error{File: t.file, Tensor: t.Name, Want: dataTypes, Got: t.Type.String()}
+	if err := fits(t.Type, 0); err != nil {
+		return nil, inFile(t.file, inTensor(t.Name, err))
 	}
 	v := make([]float32, t.Len())
 	if err := decode(v, t.Type, t.Data); err != nil {
@@ -94,7 +112,7 @@ func (t Tensor) Float32s() ([]float32, error) {
 	return v, nil
 }
 
-// FromFloat32s is a tensor of v in one of the five types, to be written: rounded to
+// FromFloat32s is a tensor of v in a type that Append makes, to be written: rounded to
 // nearest even in F16 and BF16, and as Append says in Q8_0 and Q4_0.
 func FromFloat32s(name string, typ Type, shape []int, v []float32) (Tensor, error) {
 	bytes, err := size(typ, shape)

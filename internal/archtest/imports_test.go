@@ -33,6 +33,7 @@ var below = map[string][]string{
 	"internal/mapped":     {},
 	"internal/quant":      {},
 	"encoding":            {},
+	"internal/ggufblocks": {"encoding"},
 	"internal/jinja":      {},
 	"tokenizer":           {"encoding", "internal/jinja"},
 	"shaders":             {},

@@ -220,8 +220,8 @@ func (g *gemmMeter) operands(k kernels.Matmul, dt tensor.DType) (x operands, err
 	}
 	am, ak := stored(k.M, k.K, k.TransA)
 	bk, bn := stored(k.K, k.N, k.TransB)
-	if dt.IsQuantized() && bn%tensor.BlockLen != 0 {
-		return x, fmt.Errorf("rows of b have %d numbers: want whole blocks of %d in %s", bn, tensor.BlockLen, dt)
+	if dt.IsQuantized() && bn%dt.BlockLen() != 0 {
+		return x, fmt.Errorf("rows of b have %d numbers: want whole blocks of %d in %s", bn, dt.BlockLen(), dt)
 	}
 	x.a, x.b, x.c = g.device.New(others, am, ak), g.device.New(dt, bk, bn), g.device.New(others, k.M, k.N)
 	if x.fromA, err = g.stock.fill(x.a); err == nil {

@@ -65,7 +65,7 @@ func (s *stock) fill(t *tensor.Tensor) (from int, err error) {
 		t.View(done, n).SetBytes(bytes[dt.Bytes(s.next):dt.Bytes(s.next+n)])
 		done, s.next = done+n, (s.next+n)%stockLen
 	}
-	s.next = (s.next + tensor.BlockLen - 1) / tensor.BlockLen * tensor.BlockLen % stockLen
+	s.next = (s.next + 31) / 32 * 32 % stockLen
 	return from, nil
 }
 

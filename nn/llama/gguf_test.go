@@ -230,7 +230,9 @@ func TestLoadGGUFRefuses(t *testing.T) {
 			func(x *gguf.Tensor) { x.Name = "blk.1.attn_qkv.weight" }),
 		"tensor model.layers.1.self_attn.q_proj.weight: want shape [32 24], got [24 32]": change(q,
 			func(x *gguf.Tensor) { x.Shape = []int{24, 32} }),
-		"tensor model.layers.1.self_attn.q_proj.weight: want F32, F16, BF16, Q8_0 or Q4_0, got I32": change(q,
+		"tensor model.layers.1.self_attn.q_proj.weight: want F32, F16, BF16, Q8_0, Q4_0, Q4_1, " +
+			"Q5_0, Q5_1, IQ4_NL, Q4_K, Q5_K or Q6_K (llama-quantize makes them of the original; from this file with " +
+			"--allow-requantize), got I32": change(q,
 			func(x *gguf.Tensor) {
 				x.Type = 26
 			}),

@@ -19,9 +19,9 @@ import (
 type LoadOptions struct {
 	// DType is the storage type of weights and activations: f32 (the zero value), f16
 	// or bf16, whatever the file has. With q8 or q4 the matrices are quantized as they
-	// are loaded, or as the file has them, and everything else is f32; with q4 the
-	// embedding and the head are q8. A matrix whose rows are no whole blocks of 32 stays
-	// f32.
+	// are loaded, and everything else is f32; with q4 the embedding and the head are q8.
+	// A matrix whose rows are no whole blocks of 32 stays f32, and one that a GGUF file
+	// holds in blocks smaller than q8's (Q4_0, Q4_K, Q6_K …) stays in those.
 	DType tensor.DType
 	// ComputeDType is the storage type of the activations of a model in q8 or q4: f32
 	// (the zero value), f16 or bf16. In another one they have that of the weights, which
@@ -64,7 +64,7 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 			return nil, err
 		}
 		p.Frozen = true
-		if p.Value, err = upload(ctx, d, loadedType(o.DType, name, t), t); err != nil {
+		if p.Value, err = upload(ctx, d, loadedType(o.DType, name, t.info), t); err != nil {
 			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
 		}
 		if done++; o.Progress != nil {
@@ -80,7 +80,7 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 func (o LoadOptions) check() error {
 	c := o.ComputeDType
 	switch {
-	case !o.DType.IsFloat() && !o.DType.IsQuantized():
+	case !o.DType.IsFloat() && !o.DType.CanQuantize():
 		return fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8 or q4", o.DType)
 	case c == tensor.F32 || o.DType.IsQuantized() && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
 		return nil
@@ -96,6 +96,33 @@ func (o LoadOptions) activations() tensor.DType {
 		return o.ComputeDType
 	}
 	return o.DType
+}
+
+// BlankFrom makes a model as Load would store that of a folder or a GGUF file, whose own blocks it
+// heeds, with parameters of undefined values. They are frozen.
+func BlankFrom(ctx context.Context, d *tensor.Device, path string, o LoadOptions) (m *Model, err error) {
+	tensor.NotNil("llama.BlankFrom", "a context", ctx)
+	tensor.NotNil("llama.BlankFrom", "a device", d)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	err = mapped.Guard(func() error {
+		blank, file, err := prepare(ctx, d, path)
+		if err != nil {
+			return err
+		}
+		blank.dtype = o.activations()
+		for name, p := range nn.Params(blank) {
+			t, err := file.Info(name)
+			if err != nil {
+				return errors.Join(err, file.Close())
+			}
+			p.Value, p.Frozen = d.New(loadedType(o.DType, name, t), t.Shape...), true
+		}
+		m = blank
+		return errors.Join(d.Err(), file.Close())
+	})
+	return m, err
 }
 
 // Check reads the configuration of a model's folder or GGUF file and compares all of its
@@ -167,7 +194,9 @@ func checkTensors(ctx context.Context, m *Model, shapes map[*nn.Param][]int, fil
 }
 
 // knownTypes are those of safetensors and of GGUF that can be loaded.
-var knownTypes = map[bool]string{false: "F32, F16, BF16 or F64", true: "F32, F16, BF16, Q8_0 or Q4_0"}
+var knownTypes = map[bool]string{false: "F32, F16, BF16 or F64", true: "F32, F16, BF16, Q8_0, Q4_0, Q4_1, " +
+	"Q5_0, Q5_1, IQ4_NL, Q4_K, Q5_K or Q6_K (llama-quantize makes them of the original; from this file with " +
+	"--allow-requantize)"}
 
 const (
 	headName      = "lm_head.weight"

@@ -199,4 +199,6 @@ func (g *ggufSource) unshifted(name string, s stored, offset float32) (stored, e
 
 var ggufStorage = map[gguf.Type]tensor.DType{
 	gguf.F32: tensor.F32, gguf.F16: tensor.F16, gguf.BF16: tensor.BF16, gguf.Q8_0: tensor.Q8, gguf.Q4_0: tensor.Q4,
+	gguf.Q4_1: tensor.Q4_1, gguf.Q5_0: tensor.Q5_0, gguf.Q5_1: tensor.Q5_1, gguf.IQ4_NL: tensor.IQ4_NL,
+	gguf.Q4_K: tensor.Q4_K, gguf.Q5_K: tensor.Q5_K, gguf.Q6_K: tensor.Q6_K,
 }

@@ -20,7 +20,7 @@ func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 	switch {
 	case !dt.IsQuantized():
 		return dt
-	case len(shape) != 2 || shape[1]%tensor.BlockLen != 0:
+	case len(shape) != 2 || shape[1]%dt.BlockLen() != 0:
 		return tensor.F32
 	case name == embeddingName || name == headName:
 		return tensor.Q8
@@ -28,17 +28,23 @@ func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 	return dt
 }
 
-// loadedType is storageType for a tensor of a file: one in q4 stays so where q8 is asked
-// for, which would add nothing but bytes.
-func loadedType(dt tensor.DType, name string, t stored) tensor.DType {
-	if dt.IsQuantized() && t.DType == tensor.Q4 {
-		return tensor.Q4
+// loadedType is storageType for a tensor of a file: one in blocks of fewer bits than q8's stays in them
+// where q8 or q4 is asked for. Other blocks would add bytes and no information, or lose some of what its
+// quantizer took care to keep.
+func loadedType(dt tensor.DType, name string, t info) tensor.DType {
+	if dt.IsQuantized() && t.DType.IsQuantized() && t.DType != tensor.Q8 {
+		return t.DType
 	}
 	return storageType(dt, name, t.Shape)
 }
 
 // upload puts a tensor of a file on the device in the type dt.
 func upload(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
+	if t.DType.IsQuantized() {
+		if err := t.DType.CheckBlocks(t.Data); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case t.DType == dt:
 		return d.FromBytes(dt, t.Data, t.Shape...), nil
@@ -88,11 +94,14 @@ func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (
 	return y, nil
 }
 
+// partStep is a whole number of blocks of every type.
+const partStep = 256
+
 // inParts calls f for parts of n elements on all processors; parts begin at multiples of
-// a block.
+// partStep.
 func inParts(n int, f func(lo, hi int) error) error {
 	workers := runtime.GOMAXPROCS(0)
-	size := (n/workers/tensor.BlockLen + 1) * tensor.BlockLen
+	size := (n/workers/partStep + 1) * partStep
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for i := range workers {

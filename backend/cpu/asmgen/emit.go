@@ -127,6 +127,9 @@ func (f *File) write() error {
 	if strings.Contains(f.stubs.String(), "unsafe.") {
 		src += "\nimport \"unsafe\"\n"
 	}
+	if strings.Contains(f.stubs.String(), "quant.") {
+		src += "\nimport \"github.com/agora-ml/agora/internal/quant\"\n"
+	}
 	src += f.stubs.String()
 	text, err := format.Source([]byte(src))
 	if err != nil {

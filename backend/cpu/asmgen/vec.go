@@ -316,14 +316,7 @@ func (v *vec) bits(name string, word uint32) string {
 	if register, ok := v.scalars[name]; ok {
 		return register
 	}
-	if !v.constants[name] {
-		v.constants[name] = true
-		for i := range 8 {
-			fmt.Fprintf(&v.data, "DATA %s<>+%d(SB)/4, $0x%08x\n", name, 4*i, word)
-		}
-		fmt.Fprintf(&v.data, "GLOBL %s<>(SB), RODATA|NOPTR, $32\n", name)
-	}
-	return name + "<>(SB)"
+	return v.table(name, slices.Repeat([]uint32{word}, 8)...)
 }
 
 // finish adds the constants, and the words from which the tail's mask is loaded.

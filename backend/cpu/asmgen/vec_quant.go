@@ -5,63 +5,264 @@ import (
 	"strings"
 )
 
-// blocks writes the loops of quant.go: a block of 32 numbers a turn, whose scale is
-// widened and multiplied in Y0.
+// blocks writes the decoders of GGML's blocks, one a kind, and the table of them. A decoder's
+// loop has the block at SI and writes its numbers to DI. Its scales are in Y8 and up, and what
+// it subtracts or adds.
 func (v *vec) blocks() {
-	v.dequantize("fromQ8", 34, func() {
+	var table []string
+	decoder := func(name string, length, size int, block func()) {
+		v.decoder("decode"+name, length, size, block)
+		table = append(table, fmt.Sprintf("quant.%s: decode%s,", name, name))
+	}
+	decoder("Q8_0", 32, 34, func() {
+		v.scale(0, "Y8")
 		for i := range 4 {
-			v.quarter(i, Mem(2+8*i, "SI"))
+			v.signed(i, Mem(2+8*i, "SI"))
 		}
 	})
-	v.dequantize("fromQ4", 18, func() {
-		v.I("VMOVDQU", Mem(2, "SI"), "X5")
-		v.I("VPSRLW", Imm(4), "X5", "X6")
-		for i, half := range []string{"X5", "X6"} {
-			v.I("VPAND", v.bits("lowNibbles", 0x0f0f0f0f), half, half)
-			v.I("VPSUBB", v.bits("eights", 0x08080808), half, half)
-			v.quarter(2*i, half)
-			v.I("VPSRLDQ", Imm(8), half, half)
-			v.quarter(2*i+1, half)
-		}
+	decoder("Q4_0", 32, 18, func() {
+		v.halves(2, func(half string) { v.I("VPSUBB", v.bits("eights", 0x08080808), half, half) })
 	})
+	decoder("IQ4_NL", 32, 18, func() {
+		v.halves(2, func(half string) {
+			v.I("VMOVDQU", v.nonLinear(), "X7")
+			v.I("VPSHUFB", half, "X7", half)
+		})
+	})
+	decoder("Q4_1", 32, 20, func() {
+		v.scale(0, "Y8")
+		v.scale(2, "Y9")
+		v.nibbles(4, func(number int, q string) { v.scaled(q, "Y8", "VADDPS", "Y9", number) })
+	})
+	decoder("Q5_0", 32, 22, func() {
+		v.scale(0, "Y8")
+		v.fifths(2)
+		v.nibbles(6, func(number int, q string) {
+			v.addFifth(number, q)
+			v.I("VPSUBD", v.bits("sixteen", 16), q, q)
+			v.scaled(q, "Y8", "", "", number)
+		})
+	})
+	decoder("Q5_1", 32, 24, func() {
+		v.scale(0, "Y8")
+		v.scale(2, "Y9")
+		v.fifths(4)
+		v.nibbles(8, func(number int, q string) {
+			v.addFifth(number, q)
+			v.scaled(q, "Y8", "VADDPS", "Y9", number)
+		})
+	})
+	decoder("Q4_K", 256, 144, func() { v.groups(16, func(int, int, string) {}) })
+	decoder("Q5_K", 256, 176, func() {
+		v.groups(48, func(group, i int, q string) {
+			v.I("VPMOVZXBD", Mem(16+8*i, "SI"), "Y2")
+			v.bitsTo("Y2", 4-group, "sixteen", 16, q)
+		})
+	})
+	decoder("Q6_K", 256, 210, v.sixBits)
+	v.Go("// blockDecoders are by kind.\nvar blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){\n" +
+		strings.Join(table, "\n") + "\n}")
 }
 
-// quarter widens eight signed bytes, times the scale, to the i-th quarter of the block.
-func (v *vec) quarter(i int, from string) {
-	v.I("VPMOVSXBD", from, "Y1")
-	v.I("VCVTDQ2PS", "Y1", "Y1")
-	v.I("VMULPS", "Y0", "Y1", "Y1")
-	v.I("VMOVUPS", "Y1", Mem(32*i, "DI"))
-}
-
-// dequantize writes a loop whose body widens the block of the given size at SI to DI.
-func (v *vec) dequantize(name string, size int, body func()) {
-	v.Go(strings.NewReplacer("NAME", name, "SIZE", fmt.Sprint(size)).Replace(`func NAME(dst []float32, src []byte) {
-	if !useAVX2 || len(dst) == 0 {
-		NAMEGo(dst, src)
-		return
-	}
-	for len(dst) > piece {
-		NAME(dst[:piece], src[:piece/32*SIZE])
-		dst, src = dst[piece:], src[piece/32*SIZE:]
-	}
-	NAMEAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/32)
-}`))
-	v.Func(name+"AVX2", fmt.Sprintf("%sAVX2 is %sGo for a positive number of blocks.", name, name),
+// decoder writes the loop over a positive number of blocks.
+func (v *vec) decoder(name string, length, size int, block func()) {
+	v.Func(name, fmt.Sprintf("%s is quant's decoder for a positive number of blocks, in AVX2.", name),
 		Arg{"dst", "*float32"}, Arg{"src", "*byte"}, Arg{"blocks", "int"})
 	v.I("MOVQ", v.Arg("dst"), "DI")
 	v.I("MOVQ", v.Arg("src"), "SI")
 	v.I("MOVQ", v.Arg("blocks"), "CX")
 	loop := v.NewLabel("loop")
 	v.Label(loop)
-	v.I("MOVWLZX", Mem(0, "SI"), "DX")
-	v.I("VMOVD", "DX", "X0")
-	v.I("VCVTPH2PS", "X0", "X0")
-	v.I("VBROADCASTSS", "X0", "Y0")
-	body()
+	block()
 	v.I("ADDQ", Imm(size), "SI")
-	v.I("ADDQ", Imm(128), "DI")
+	v.I("ADDQ", Imm(4*length), "DI")
 	v.I("DECQ", "CX")
 	v.I("JNZ", loop)
 	v.Return()
+}
+
+// scale widens the F16 at an offset to all lanes.
+func (v *vec) scale(offset int, to string) {
+	v.I("MOVWLZX", Mem(offset, "SI"), "DX")
+	v.I("VMOVD", "DX", low(to))
+	v.I("VCVTPH2PS", low(to), low(to))
+	v.I("VBROADCASTSS", low(to), to)
+}
+
+// signed widens eight signed bytes, times the scale in Y8, to the i-th eight of the block.
+func (v *vec) signed(i int, from string) {
+	v.I("VPMOVSXBD", from, "Y1")
+	v.scaled("Y1", "Y8", "", "", 8*i)
+}
+
+// halves makes signed bytes of the lower and the upper halves of 16 bytes, and widens them.
+func (v *vec) halves(offset int, toSigned func(half string)) {
+	v.scale(0, "Y8")
+	v.I("VMOVDQU", Mem(offset, "SI"), "X5")
+	v.I("VPSRLW", Imm(4), "X5", "X6")
+	for i, half := range []string{"X5", "X6"} {
+		v.I("VPAND", v.bits("lowNibbles", 0x0f0f0f0f), half, half)
+		toSigned(half)
+		v.signed(2*i, half)
+		v.I("VPSRLDQ", Imm(8), half, half)
+		v.signed(2*i+1, half)
+	}
+}
+
+// nibbles calls number for eights of the lower and the upper halves of 16 bytes, as integers.
+func (v *vec) nibbles(offset int, number func(first int, q string)) {
+	for i := range 2 {
+		v.I("VPMOVZXBD", Mem(offset+8*i, "SI"), "Y0")
+		v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y1")
+		v.I("VPSRLD", Imm(4), "Y0", "Y0")
+		number(8*i, "Y1")
+		number(16+8*i, "Y0")
+	}
+}
+
+// scaled writes eight integers, times a register and added to another or less it, from a number of the block on.
+func (v *vec) scaled(q, scale, op, least string, number int) {
+	v.I("VCVTDQ2PS", q, q)
+	v.I("VMULPS", scale, q, q)
+	if op != "" {
+		v.I(op, least, q, q)
+	}
+	v.I("VMOVUPS", q, Mem(4*number, "DI"))
+}
+
+// fifths puts bit l and above of a word to lane l of Y10.
+func (v *vec) fifths(offset int) {
+	v.I("VPBROADCASTD", Mem(offset, "SI"), "Y10")
+	v.I("VPSRLVD", v.table("laneNumbers", 0, 1, 2, 3, 4, 5, 6, 7), "Y10", "Y10")
+}
+
+// addFifth adds the fifth bits of eight numbers.
+func (v *vec) addFifth(number int, q string) {
+	v.I("VMOVDQU", "Y10", "Y2")
+	v.bitsTo("Y2", 4-number, "sixteen", 16, q)
+}
+
+// bitsTo shifts a register to the left (to the right if negative) and adds those of its bits that are in a mask.
+func (v *vec) bitsTo(from string, left int, mask string, word uint32, q string) {
+	switch {
+	case left > 0:
+		v.I("VPSLLD", Imm(left), from, from)
+	case left < 0:
+		v.I("VPSRLD", Imm(-left), from, from)
+	}
+	v.I("VPAND", v.bits(mask, word), from, from)
+	v.I("VPOR", from, q, q)
+}
+
+// groups widens the eight groups of 32 of Q4_K, and of Q5_K, whose more adds a fifth bit; the lower four bits of
+// two groups are in 32 bytes from offset on.
+func (v *vec) groups(offset int, more func(group, i int, q string)) {
+	v.scale(0, "Y6")
+	v.scale(2, "Y7")
+	// Six bits of eight scales and of eight least numbers: quant's sixBits, four at a time.
+	v.I("MOVL", Mem(4, "SI"), "AX")
+	v.I("MOVL", Mem(8, "SI"), "BX")
+	v.I("MOVL", Mem(12, "SI"), "DX")
+	for i, r := range []string{"AX", "BX"} {
+		upper, lower := "R8", "R9"
+		v.I("MOVL", r, upper)
+		v.I("SHRL", Imm(2), upper)
+		v.I("ANDL", "$0x30303030", upper)
+		v.I("MOVL", "DX", lower)
+		if i == 1 {
+			v.I("SHRL", Imm(4), lower)
+		}
+		v.I("ANDL", "$0x0f0f0f0f", lower)
+		v.I("ORL", lower, upper)
+		v.I("SHLQ", Imm(32), upper)
+		v.I("ANDL", "$0x3f3f3f3f", r)
+		v.I("ORQ", upper, r)
+		v.I("VMOVQ", r, X(4+i))
+		v.I("VPMOVZXBD", X(4+i), Y(4+i))
+		v.I("VCVTDQ2PS", Y(4+i), Y(4+i))
+		v.I("VMULPS", Y(6+i), Y(4+i), Y(4+i))
+		v.twice(Y(4+i), 8+2*i)
+	}
+	for pair := range 4 {
+		for i := range 2 {
+			v.lane(8, 2*pair+i, Y(12+i))
+			v.lane(10, 2*pair+i, Y(14+i))
+		}
+		for i := range 4 {
+			v.I("VPMOVZXBD", Mem(offset+32*pair+8*i, "SI"), "Y0")
+			v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y1")
+			v.I("VPSRLD", Imm(4), "Y0", "Y0")
+			more(2*pair, i, "Y1")
+			more(2*pair+1, i, "Y0")
+			v.scaled("Y1", "Y12", "VSUBPS", "Y14", 64*pair+8*i)
+			v.scaled("Y0", "Y13", "VSUBPS", "Y15", 64*pair+32+8*i)
+		}
+	}
+}
+
+// twice puts the lower four lanes to both halves of Y(to), the upper four to those of the next, for lane.
+func (v *vec) twice(from string, to int) {
+	v.I("VPERM2F128", "$0x00", from, from, Y(to))
+	v.I("VPERM2F128", "$0x11", from, from, Y(to+1))
+}
+
+// lane is one lane, of those that twice put to the registers from first on, in all lanes.
+func (v *vec) lane(first, i int, to string) { v.I("VPSHUFD", Imm(0x55*(i%4)), Y(first+i/4), to) }
+
+// sixBits widens a block of Q6_K.
+func (v *vec) sixBits() {
+	v.scale(208, "Y6")
+	for i := range 2 {
+		v.I("VPMOVSXBD", Mem(192+8*i, "SI"), Y(4+i))
+		v.I("VCVTDQ2PS", Y(4+i), Y(4+i))
+		v.I("VMULPS", "Y6", Y(4+i), Y(4+i))
+		v.twice(Y(4+i), 8+2*i)
+	}
+	for half := range 2 {
+		for part := range 2 { // of 16 of each 32
+			for k := range 4 {
+				v.lane(8, 8*half+2*k+part, Y(12+k))
+			}
+			for i := 16 * part; i < 16*part+16; i += 8 {
+				for k := range 2 {
+					v.I("VPMOVZXBD", Mem(64*half+32*k+i, "SI"), "Y0")
+					v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y1")
+					v.I("VPSRLD", Imm(4), "Y0", "Y0")
+					for j, q := range []string{"Y1", "Y0"} {
+						quarter := k + 2*j
+						v.I("VPMOVZXBD", Mem(128+32*half+i, "SI"), "Y2")
+						v.bitsTo("Y2", 4-2*quarter, "upperTwo", 0x30, q)
+						v.I("VPSUBD", v.bits("thirtyTwo", 32), q, q)
+						v.scaled(q, Y(12+quarter), "", "", 128*half+32*quarter+i)
+					}
+				}
+			}
+		}
+	}
+}
+
+// nonLinear is the operand of the levels of IQ4_NL (quant.NonLinear).
+func (v *vec) nonLinear() string {
+	levels := [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	var words []uint32
+	for i := range 8 {
+		word := uint32(0)
+		for j := range 4 {
+			word |= uint32(uint8(levels[(4*i+j)%16])) << (8 * j)
+		}
+		words = append(words, word)
+	}
+	return v.table("nonLinear", words...)
+}
+
+// table is the operand of eight words.
+func (v *vec) table(name string, words ...uint32) string {
+	if !v.constants[name] {
+		v.constants[name] = true
+		for i, word := range words {
+			fmt.Fprintf(&v.data, "DATA %s<>+%d(SB)/4, $0x%08x\n", name, 4*i, word)
+		}
+		fmt.Fprintf(&v.data, "GLOBL %s<>(SB), RODATA|NOPTR, $32\n", name)
+	}
+	return name + "<>(SB)"
 }

@@ -19,7 +19,6 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
-	"github.com/agora-ml/agora/internal/quant"
 )
 
 // A Matrix is the operand B, in one of the formats it may be stored in.
@@ -36,9 +35,8 @@ const (
 	formatF32 format = iota
 	formatF16
 	formatBF16
-	formatPairs // bfloat16, an element being two neighbors in a column: bf16.go
-	formatQ8    // from here on in blocks: quant.go
-	formatQ4
+	formatPairs  // bfloat16, an element being two neighbors in a column: bf16.go
+	formatBlocks // that of the first of quant's kinds of blocks; the others follow: quant.go
 )
 
 // size is the bytes of one element.
@@ -261,8 +259,8 @@ func (b Matrix) fault(name string, rows, cols int, trans bool) string {
 	if b.ld < max(1, cols) {
 		return fmt.Sprintf("%s: row stride %d is smaller than a row of %d", name, b.ld, cols)
 	}
-	if b.format.inBlocks() && b.ld%quant.Len != 0 {
-		return fmt.Sprintf("%s: row stride %d is not a multiple of a block of %d", name, b.ld, quant.Len)
+	if b.format.inBlocks() && b.ld%b.format.blocks().Len() != 0 {
+		return fmt.Sprintf("%s: row stride %d is not a multiple of a block of %d", name, b.ld, b.format.blocks().Len())
 	}
 	if rows > 0 && cols > 0 && b.len < (rows-1)*b.ld+cols {
 		return fmt.Sprintf("%s: %d elements do not hold %d rows of %d, %d apart", name, b.len, rows, cols, b.ld)

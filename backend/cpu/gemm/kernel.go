@@ -1,6 +1,10 @@
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/agora-ml/agora/internal/quant"
+)
 
 // A kernel is one implementation: micro-kernels, packing and vector routines for
 // some instruction set.
@@ -41,9 +45,8 @@ type packers struct {
 type vectors struct {
 	// dots adds to sum the products of four rows and x, k a multiple of 16.
 	dots [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int)
-	// dotBlocks is the same of blocks, k a multiple of 32; the indices are formats less formatQ8. nil: rows
-	// are widened.
-	dotBlocks [2]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int)
+	// dotBlocks is the same of blocks, k a multiple of theirs; the indices are their kinds. nil: rows are widened.
+	dotBlocks [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int)
 	// axpys4 and axpys1 add multiples x[i] of that many rows to y, n a multiple of 8.
 	axpys4, axpys1 [3]func(y, x, b unsafe.Pointer, ld, n int)
 }

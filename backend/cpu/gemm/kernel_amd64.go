@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/internal/cpulevel"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 var kernels = func() []kernel {
@@ -18,9 +19,12 @@ var kernels = func() []kernel {
 	rows8 := rows{packRowsF32_8, packRowsF16_8, packRowsBF16_8, nil}
 	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16, nil}
 	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32, nil}
+	dotBlocks := [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){
+		quant.Q8_0: dotsQ8, quant.Q4_0: dotsQ4,
+	}
 	vector := vectors{
 		dots:      [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsF32, dotsF16, dotsBF16},
-		dotBlocks: [2]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsQ8, dotsQ4},
+		dotBlocks: dotBlocks,
 		axpys4:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
 		axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
 	}
@@ -32,7 +36,7 @@ var kernels = func() []kernel {
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
-		vector512.dotBlocks = [2]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsQ8AVX512, dotsQ4AVX512}
+		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32,

@@ -117,12 +117,13 @@ func (f format) at(p unsafe.Pointer, i int) float32 {
 		return *(*float32)(unsafe.Add(p, 4*i))
 	case formatBF16:
 		return math.Float32frombits(uint32(*(*uint16)(unsafe.Add(p, 2*i))) << 16)
-	case formatQ8, formatQ4:
-		var block [quant.Len]float32
-		f.decode(block[:], unsafe.Add(p, i/quant.Len*f.blockBytes()))
-		return block[i%quant.Len]
+	case formatF16:
+		return fromHalf(*(*uint16)(unsafe.Add(p, 2*i)))
 	}
-	return fromHalf(*(*uint16)(unsafe.Add(p, 2*i)))
+	var block [quant.MaxLen]float32
+	t := f.blocks()
+	t.Decode(block[:t.Len()], unsafe.Slice((*byte)(unsafe.Add(p, t.Bytes(i))), t.Bytes(t.Len())))
+	return block[i%t.Len()]
 }
 
 // fromHalf widens an IEEE half: 1 sign, 5 exponent (bias 15), 10 fraction bits.

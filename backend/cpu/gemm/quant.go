@@ -11,39 +11,44 @@ import (
 // in a worker's own memory, and go on from there like any float32 matrix: a product has
 // the bits that it has with the widened matrix.
 
-// Q8 is a matrix of GGML's Q8_0 blocks; ld counts elements, a multiple of 32.
-func Q8(data []byte, ld int) Matrix { return blockMatrix(formatQ8, data, ld) }
+// BlockType is a kind of GGML's blocks.
+type BlockType uint8
 
-// Q4 is a matrix of GGML's Q4_0 blocks; ld counts elements, a multiple of 32.
-func Q4(data []byte, ld int) Matrix { return blockMatrix(formatQ4, data, ld) }
+// The kinds, by GGML's names.
+const (
+	Q8_0   = BlockType(quant.Q8_0)
+	Q4_0   = BlockType(quant.Q4_0)
+	Q4_1   = BlockType(quant.Q4_1)
+	Q5_0   = BlockType(quant.Q5_0)
+	Q5_1   = BlockType(quant.Q5_1)
+	IQ4_NL = BlockType(quant.IQ4_NL)
+	Q4_K   = BlockType(quant.Q4_K)
+	Q5_K   = BlockType(quant.Q5_K)
+	Q6_K   = BlockType(quant.Q6_K)
+)
 
-func blockMatrix(f format, data []byte, ld int) Matrix {
-	return Matrix{f, unsafe.Pointer(unsafe.SliceData(data)), len(data) / f.blockBytes() * quant.Len, ld}
+// Blocks is a matrix of blocks of a kind; ld counts elements, a multiple of a block's.
+func Blocks(kind BlockType, data []byte, ld int) Matrix {
+	t := quant.Type(kind)
+	n := len(data) / t.Bytes(t.Len()) * t.Len()
+	return Matrix{formatBlocks + format(t), unsafe.Pointer(unsafe.SliceData(data)), n, ld}
 }
 
 // inBlocks reports whether the format is quantized.
-func (f format) inBlocks() bool { return f >= formatQ8 }
+func (f format) inBlocks() bool { return f >= formatBlocks }
 
-func (f format) blockBytes() int {
-	if f == formatQ8 {
-		return quant.Q8Bytes
-	}
-	return quant.Q4Bytes
-}
+// blocks is the kind of a quantized format's blocks.
+func (f format) blocks() quant.Type { return quant.Type(f - formatBlocks) }
 
 // decode widens whole blocks.
 func (f format) decode(dst []float32, src unsafe.Pointer) {
-	blocks := unsafe.Slice((*byte)(src), len(dst)/quant.Len*f.blockBytes())
-	if f == formatQ8 {
-		vec.FromQ8(dst, blocks)
-	} else {
-		vec.FromQ4(dst, blocks)
-	}
+	t := f.blocks()
+	vec.FromBlocks(t, dst, unsafe.Slice((*byte)(src), t.Bytes(len(dst))))
 }
 
 // block is the address of the block that element i is in.
 func (b *Matrix) block(i int) unsafe.Pointer {
-	return unsafe.Add(b.data, i/quant.Len*b.format.blockBytes())
+	return unsafe.Add(b.data, b.format.blocks().Bytes(i))
 }
 
 // widened is rows [i, i+rows) of a quantized matrix from element j on, n of each, as a
@@ -51,7 +56,8 @@ func (b *Matrix) block(i int) unsafe.Pointer {
 //
 //go:noinline
 func (w *Workspace) widened(b *Matrix, i, rows, j, n int) Matrix {
-	from, to := j/quant.Len*quant.Len, roundUp(j+n, quant.Len)
+	length := b.format.blocks().Len()
+	from, to := j/length*length, roundUp(j+n, length)
 	ld := to - from
 	w.wide = grow(w.wide, rows*ld)
 	for r := range rows {

@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -20,25 +21,18 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
 		engine, alone := newEngine(team, kn), newWorkspace(kn)
 		for _, s := range []struct{ m, in, out int }{
-			{1, 32, 1}, {1, 64, 37}, {1, 1056, 1500}, {2, 32, 7}, {5, 96, 33}, {13, 416, 19},
-			{6, 800, 300}, {40, 96, 70}, {100, 1088, 130}, {301, 64, 96}, {3, 32, 1}, {30, 544, 640},
+			{1, 1, 1}, {1, 2, 37}, {1, 33, 1500}, {2, 1, 7}, {5, 3, 33}, {13, 13, 19},
+			{6, 25, 300}, {40, 3, 70}, {100, 34, 130}, {301, 2, 96}, {3, 1, 1}, {30, 17, 640},
 		} {
-			values := make([]float32, s.out*s.in)
-			for i := range values {
-				values[i] = float32(r.NormFloat64())
-			}
-			for _, f := range []struct {
-				name   string
-				blocks func([]byte, []float32) ([]byte, error)
-				decode func([]float32, []byte)
-				matrix func([]byte, int) Matrix
-			}{{"q8", quant.AppendQ8, quant.DecodeQ8, Q8}, {"q4", quant.AppendQ4, quant.DecodeQ4, Q4}} {
-				blocks, err := f.blocks(nil, values)
-				if err != nil {
-					t.Fatal(err)
+			for typ := range quant.Types {
+				s := s
+				s.in *= 32
+				if typ.Len() > 32 {
+					s.in = typ.Len() * ((s.in + typ.Len() - 1) / typ.Len())
 				}
-				wide := make([]float32, len(values))
-				f.decode(wide, blocks)
+				blocks := typ.Random(r.Uint32, s.out*s.in, 1)
+				wide := make([]float32, s.out*s.in)
+				typ.Decode(wide, blocks)
 				for _, trans := range []bool{true, false} {
 					n, k := s.out, s.in
 					if !trans {
@@ -55,10 +49,10 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 								lda = s.m
 							}
 							got, want := make([]float32, s.m*n), make([]float32, s.m*n)
-							e.Sgemm(transA, trans, s.m, n, k, a, lda, f.matrix(blocks, s.in), got, n, false)
+							e.Sgemm(transA, trans, s.m, n, k, a, lda, Blocks(BlockType(typ), blocks, s.in), got, n, false)
 							e.Sgemm(transA, trans, s.m, n, k, a, lda, F32(wide, s.in), want, n, false)
 							if !slices.Equal(got, want) {
-								t.Errorf("%s, %s, %v transposed %t %t: other bits than the widened matrix", f.name,
+								t.Errorf("%s, %s, %v transposed %t %t: other bits than the widened matrix", typ,
 									name, s, transA, trans)
 							}
 						}
@@ -71,8 +65,8 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 
 func TestBlocksMustFit(t *testing.T) {
 	for want, b := range map[string]Matrix{
-		"not a multiple of a block": Q8(make([]byte, 34*4), 48),
-		"elements do not hold":      Q4(make([]byte, 18*3), 64),
+		"not a multiple of a block": Blocks(Q8_0, make([]byte, 34*4), 48),
+		"elements do not hold":      Blocks(Q4_0, make([]byte, 18*3), 64),
 	} {
 		func() {
 			defer func() {
@@ -96,18 +90,17 @@ func BenchmarkBlocks(b *testing.B) {
 	for i := range values {
 		values[i] = r.Float32() - 0.5
 	}
-	q8, _ := quant.AppendQ8(nil, values)
-	q4, _ := quant.AppendQ4(nil, values)
 	x, y := make([]float32, 512*n), make([]float32, 512*n)
-	for _, f := range []struct {
-		name string
-		w    Matrix
-	}{{"f32", F32(values, n)}, {"bf16", BF16(make([]uint16, n*n), n)}, {"q8", Q8(q8, n)}, {"q4", Q4(q4, n)}} {
+	weights := map[string]Matrix{"f32": F32(values, n), "bf16": BF16(make([]uint16, n*n), n)}
+	for typ := range quant.Types {
+		weights[typ.String()] = Blocks(BlockType(typ), typ.Random(r.Uint32, n*n, 1), n)
+	}
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		for _, m := range []int{1, 8, 512} {
 			for _, trans := range []bool{true, false} {
-				b.Run(fmt.Sprintf("%s/%d/forward=%t", f.name, m, trans), func(b *testing.B) {
+				b.Run(fmt.Sprintf("%s/%d/forward=%t", name, m, trans), func(b *testing.B) {
 					for b.Loop() {
-						e.Sgemm(false, trans, m, n, n, x, n, f.w, y, n, false)
+						e.Sgemm(false, trans, m, n, n, x, n, weights[name], y, n, false)
 					}
 					b.ReportMetric(2*float64(m)*n*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 				})

@@ -1,10 +1,6 @@
 package gemm
 
-import (
-	"unsafe"
-
-	"github.com/agora-ml/agora/internal/quant"
-)
+import "unsafe"
 
 // A vectorProduct is a product with one row or one column: y = alpha M x (+ y),
 // where M's rows are either what is summed over (dots) or what is summed (axpys).
@@ -66,7 +62,11 @@ func (e *Engine) vector(p *product) {
 		return
 	}
 	tasks := 4 * e.team.Threads()
-	grain := min(vectorChunk, max(32, roundUp((v.n+tasks-1)/tasks, 8)))
+	grain := max(32, roundUp((v.n+tasks-1)/tasks, 8))
+	if f := v.matrix.format; f.inBlocks() && !v.dots { // no block is widened twice
+		grain = roundUp(grain, f.blocks().Len())
+	}
+	grain = min(vectorChunk, grain)
 	e.team.Run((v.n+grain-1)/grain, func(worker, task int) {
 		e.ws[worker].vectorPart(&v, task*grain, min((task+1)*grain, v.n))
 	})
@@ -138,11 +138,12 @@ func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
 // dotBlocks is dotRows for a matrix in blocks; false: the kernel has no function for them.
 func (w *Workspace) dotBlocks(v *vectorProduct, sum *[4]float32, j, rows int) bool {
 	m, k := &v.matrix, len(v.x)
-	f := w.kernel.vectors.dotBlocks[m.format-formatQ8]
-	if f == nil || k%quant.Len != 0 {
+	t := m.format.blocks()
+	f := w.kernel.vectors.dotBlocks[t]
+	if f == nil || k%t.Len() != 0 {
 		return false
 	}
-	ld := m.ld / quant.Len * m.format.blockBytes()
+	ld := t.Bytes(m.ld)
 	if rows == 4 {
 		for l := 0; l < k; l += dotsMost {
 			f(sum, unsafe.Pointer(&v.x[l]), m.block(j*m.ld+l), ld, min(dotsMost, k-l))

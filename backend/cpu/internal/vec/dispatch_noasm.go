@@ -2,6 +2,8 @@
 
 package vec
 
+import "github.com/agora-ml/agora/internal/quant"
+
 // Implementation names the routines in use.
 func Implementation() string { return "go" }
 
@@ -43,5 +45,5 @@ func fromBF16(dst []float32, src []uint16) { fromBF16Go(dst, src) }
 func toBF16(dst []uint16, src []float32)   { toBF16Go(dst, src) }
 func fromF16(dst []float32, src []uint16)  { fromF16Go(dst, src) }
 func toF16(dst []uint16, src []float32)    { toF16Go(dst, src) }
-func fromQ8(dst []float32, src []byte)     { fromQ8Go(dst, src) }
-func fromQ4(dst []float32, src []byte)     { fromQ4Go(dst, src) }
+
+func fromBlocks(t quant.Type, dst []float32, src []byte) { t.Decode(dst, src) }

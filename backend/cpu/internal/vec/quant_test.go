@@ -13,30 +13,22 @@ import (
 func TestBlocks(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	eachImplementation(t, func(t *testing.T) {
-		for _, blocks := range []int{0, 1, 2, 3, 7, 2051} {
-			n := blocks * quant.Len
-			for _, c := range []struct {
-				name     string
-				bytes    int
-				got, ref func([]float32, []byte)
-			}{{"FromQ8", quant.Q8Bytes, FromQ8, quant.DecodeQ8}, {"FromQ4", quant.Q4Bytes, FromQ4, quant.DecodeQ4}} {
-				src := make([]byte, blocks*c.bytes+1)[1:]
+		for typ := range quant.Types {
+			for _, blocks := range []int{0, 1, 2, 3, 7, 65600/typ.Len() + 3} {
+				n := blocks * typ.Len()
+				src := make([]byte, typ.Bytes(n)+1)[1:] // at odd addresses
 				for i := range src {
 					src[i] = byte(r.Uint32())
 				}
-				for b := range blocks {
-					if hi := &src[b*c.bytes+1]; *hi&0x7c == 0x7c { // infinity or NaN
-						*hi &= 0x83 // subnormal
-					}
-				}
+				typ.MakeFinite(src)
 				whole := slices.Repeat([]float32{guard}, n+40)
 				dst, want := whole[17:17+n], make([]float32, n)
-				c.got(dst, src)
-				c.ref(want, src)
+				FromBlocks(typ, dst, src)
+				typ.Decode(want, src)
 				if !slices.Equal(dst, want) {
-					t.Errorf("%s: %d blocks: other bits", c.name, blocks)
+					t.Errorf("%s: %d blocks: other bits", typ, blocks)
 				}
-				checkFence(t, c.name, whole, n, 1)
+				checkFence(t, typ.String(), whole, n, 1)
 			}
 		}
 	})
@@ -44,8 +36,9 @@ func TestBlocks(t *testing.T) {
 
 func TestBlocksMustBeWhole(t *testing.T) {
 	for name, f := range map[string]func(){
-		"too few bytes": func() { FromQ8(make([]float32, 64), make([]byte, 67)) },
-		"half a block":  func() { FromQ4(make([]float32, 48), make([]byte, 18)) },
+		"too few bytes": func() { FromBlocks(quant.Q8_0, make([]float32, 64), make([]byte, 67)) },
+		"half a block":  func() { FromBlocks(quant.Q4_0, make([]float32, 48), make([]byte, 18)) },
+		"an eighth":     func() { FromBlocks(quant.Q6_K, make([]float32, 32), make([]byte, 210)) },
 	} {
 		func() {
 			defer func() {

@@ -6,6 +6,8 @@ package vec
 
 import "unsafe"
 
+import "github.com/agora-ml/agora/internal/quant"
+
 // piece is the most elements one call of assembly works on. The rest goes
 // through a recursive call, whose prologue is where the goroutine can be
 // preempted.
@@ -645,36 +647,60 @@ func toBF16(dst []uint16, src []float32) {
 //go:noescape
 func toBF16AVX2(dst *uint16, src *float32, n int)
 
-func fromQ8(dst []float32, src []byte) {
-	if !useAVX2 || len(dst) == 0 {
-		fromQ8Go(dst, src)
-		return
-	}
-	for len(dst) > piece {
-		fromQ8(dst[:piece], src[:piece/32*34])
-		dst, src = dst[piece:], src[piece/32*34:]
-	}
-	fromQ8AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/32)
-}
-
-// fromQ8AVX2 is fromQ8Go for a positive number of blocks.
+// decodeQ8_0 is quant's decoder for a positive number of blocks, in AVX2.
 //
 //go:noescape
-func fromQ8AVX2(dst *float32, src *byte, blocks int)
+func decodeQ8_0(dst *float32, src *byte, blocks int)
 
-func fromQ4(dst []float32, src []byte) {
-	if !useAVX2 || len(dst) == 0 {
-		fromQ4Go(dst, src)
-		return
-	}
-	for len(dst) > piece {
-		fromQ4(dst[:piece], src[:piece/32*18])
-		dst, src = dst[piece:], src[piece/32*18:]
-	}
-	fromQ4AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/32)
-}
-
-// fromQ4AVX2 is fromQ4Go for a positive number of blocks.
+// decodeQ4_0 is quant's decoder for a positive number of blocks, in AVX2.
 //
 //go:noescape
-func fromQ4AVX2(dst *float32, src *byte, blocks int)
+func decodeQ4_0(dst *float32, src *byte, blocks int)
+
+// decodeIQ4_NL is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeIQ4_NL(dst *float32, src *byte, blocks int)
+
+// decodeQ4_1 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeQ4_1(dst *float32, src *byte, blocks int)
+
+// decodeQ5_0 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeQ5_0(dst *float32, src *byte, blocks int)
+
+// decodeQ5_1 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeQ5_1(dst *float32, src *byte, blocks int)
+
+// decodeQ4_K is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeQ4_K(dst *float32, src *byte, blocks int)
+
+// decodeQ5_K is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeQ5_K(dst *float32, src *byte, blocks int)
+
+// decodeQ6_K is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeQ6_K(dst *float32, src *byte, blocks int)
+
+// blockDecoders are by kind.
+var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
+	quant.Q8_0:   decodeQ8_0,
+	quant.Q4_0:   decodeQ4_0,
+	quant.IQ4_NL: decodeIQ4_NL,
+	quant.Q4_1:   decodeQ4_1,
+	quant.Q5_0:   decodeQ5_0,
+	quant.Q5_1:   decodeQ5_1,
+	quant.Q4_K:   decodeQ4_K,
+	quant.Q5_K:   decodeQ5_K,
+	quant.Q6_K:   decodeQ6_K,
+}

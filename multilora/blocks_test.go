@@ -1,0 +1,90 @@
+package multilora
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/ggufblocks"
+	"github.com/agora-ml/agora/internal/quant"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// An adapter trains over a Q4_K_M file, whose head and embedding are Q6_K, as over its dequantized weights in
+// f32, to the bit, and the loss falls.
+func TestTrainsOverQ4KM(t *testing.T) {
+	m := random3Heads(t, open(t, 1), 768, 256)
+	m.Config.ModelType = "qwen2"
+	plain, path := filepath.Join(t.TempDir(), "f32.gguf"), filepath.Join(t.TempDir(), "q4_k_m.gguf")
+	if err := m.SaveGGUF(plain, llama.GGUFOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := ggufblocks.Rewrite(plain, path, 1.0/16, ggufblocks.Q4_K_M); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, 2)
+	run := func(dt tensor.DType) (map[string][]float32, []float64) {
+		m, err := llama.Load(t.Context(), d, path, llama.LoadOptions{DType: dt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trainedParams(t, m, kinds()["scalar"])
+	}
+	got, gotLoss := run(tensor.Q4)
+	want, wantLoss := run(tensor.F32)
+	if !slices.Equal(gotLoss, wantLoss) {
+		t.Errorf("losses %v, over the dequantized base %v", gotLoss, wantLoss)
+	}
+	for name, v := range want {
+		if !slices.Equal(got[name], v) {
+			t.Errorf("%s is another than over the dequantized base", name)
+		}
+	}
+	if last := gotLoss[len(gotLoss)-1]; !(last < 0.8*gotLoss[0]) {
+		t.Errorf("the loss went from %v to %v", gotLoss[0], last)
+	}
+}
+
+// Groups of blocks of a file are told from numbers that were never in any: normal ones, also rounded to 16 bits.
+func TestLevelsOfBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	found := func(values []float32) (tensor.DType, bool) {
+		return (&rounding{values: values}).levels(0, make([]float64, sampleLen))
+	}
+	for _, c := range []struct {
+		kind quant.Type
+		want []tensor.DType // a block may have used no more levels than those of fewer bits
+	}{
+		{quant.Q4_1, []tensor.DType{tensor.Q4_K}}, {quant.Q4_K, []tensor.DType{tensor.Q4_K}},
+		{quant.Q5_1, []tensor.DType{tensor.Q4_K, tensor.Q5_K}}, {quant.Q5_K, []tensor.DType{tensor.Q4_K, tensor.Q5_K}},
+		{quant.Q5_0, []tensor.DType{tensor.Q4_K, tensor.Q5_K}},
+		{quant.Q6_K, []tensor.DType{tensor.Q5_K, tensor.Q6_K}}, {quant.IQ4_NL, []tensor.DType{tensor.IQ4_NL}},
+	} {
+		values := make([]float32, 256)
+		missed := 0
+		for range 100 {
+			c.kind.Decode(values, c.kind.Random(r.Uint32, len(values), 0.25))
+			for at := 0; at < len(values); at += sampleLen {
+				if dt, ok := found(values[at:][:sampleLen]); !ok || !slices.Contains(c.want, dt) {
+					missed++
+				}
+			}
+		}
+		if missed > 16 { // scales of 0, and groups with few levels
+			t.Errorf("%s: %d of 800 groups are not recognized", c.kind, missed)
+		}
+	}
+	for _, round := range []func(float32) float32{func(v float32) float32 { return v }, narrows[0].round, narrows[1].round} {
+		for range 5000 {
+			values := make([]float32, sampleLen)
+			for i := range values {
+				values[i] = round(0.02 * float32(r.NormFloat64()))
+			}
+			if dt, ok := found(values); ok {
+				t.Fatalf("normal numbers are taken for %s: %v", dt, values)
+			}
+		}
+	}
+}

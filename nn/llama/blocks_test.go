@@ -1,0 +1,128 @@
+package llama
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/ggufblocks"
+	"github.com/agora-ml/agora/internal/quant"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// wideBlocks is a GGUF file of a model whose matrices are whole blocks of every kind.
+func wideBlocks(t *testing.T, kind func(name string) quant.Type) string {
+	t.Helper()
+	c := small("llama")
+	c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.Tied = 256, 512, 4, 2, 64, false
+	m := create(t, open(t), c)
+	path := filepath.Join(t.TempDir(), "blocks.gguf")
+	if err := ggufblocks.Rewrite(saveGGUF(t, m, GGUFOptions{}), path, 1.0/16, kind); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A file's blocks of any kind are loaded as they lie, give the logits of the dequantized f32 weights to the
+// bit, and so do they for one row at a time; the model's size is what BlankFrom says.
+func TestBlocksOfEveryKind(t *testing.T) {
+	kinds := map[string]func(string) quant.Type{"Q4_K_M": ggufblocks.Q4_K_M}
+	for k := range quant.Types {
+		kinds[k.String()] = func(string) quant.Type { return k }
+	}
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			path := wideBlocks(t, kind)
+			d := open(t)
+			m, wide := loadAs(t, d, path, tensor.Q8), load(t, d, path)
+			blank, err := BlankFrom(t.Context(), d, path, LoadOptions{DType: tensor.Q8})
+			if err != nil {
+				t.Fatal(err)
+			}
+			like := map[string]tensor.DType{}
+			for name, p := range nn.Params(blank) {
+				like[name] = p.Value.DType()
+			}
+			layout, err := m.Config.GGUFLayout()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, p := range nn.Params(m) {
+				want := tensor.F32
+				if file, _ := layout.Name(name); p.Value.Rank() > 1 {
+					want = tensor.Q8 + tensor.DType(kind(file))
+				}
+				if got := p.Value.DType(); got != want || like[name] != want {
+					t.Errorf("%s is loaded as %s, planned as %s, want %s", name, got, like[name], want)
+				}
+			}
+			b := Batch{Rows: 2, IDs: []int32{1, 5, 7, 2, 9, 3, 4, 30}}
+			if want := logits(t, wide, b); !slices.Equal(logits(t, m, b), want) {
+				t.Error("other logits than the dequantized f32 weights")
+			}
+			ids := generate(t, m, []int32{1, 15}, 5)
+			if want := generate(t, wide, []int32{1, 15}, 5); !slices.Equal(ids, want) {
+				t.Errorf("generated %v, the dequantized weights %v", ids, want)
+			}
+			folder := t.TempDir()
+			if err := m.Save(folder); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(logits(t, load(t, d, folder), b), logits(t, wide, b)) {
+				t.Error("saved as f32, the model has other logits")
+			}
+		})
+	}
+}
+
+// Where q4 is asked for, Q8_0 becomes q4, and smaller blocks stay as they are.
+func TestBlocksWhereQ4IsAsked(t *testing.T) {
+	d := open(t)
+	for kind, want := range map[quant.Type]tensor.DType{quant.Q8_0: tensor.Q4, quant.Q4_0: tensor.Q4,
+		quant.Q6_K: tensor.Q6_K, quant.Q5_1: tensor.Q5_1} {
+		m := loadAs(t, d, wideBlocks(t, func(string) quant.Type { return kind }), tensor.Q4)
+		if got := m.Blocks[0].MLP.Up.(*nn.Linear).Weight.Value.DType(); got != want {
+			t.Errorf("%s is loaded as %s where q4 is asked for, want %s", kind, got, want)
+		}
+	}
+}
+
+// Scales that are no numbers name the tensor and the block; blocks that are only read are no type to ask for.
+func TestBlocksRefused(t *testing.T) {
+	path := wideBlocks(t, ggufblocks.Q4_K_M)
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := f.Tensor("blk.1.attn_q.weight")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := bytes.Clone(q.Data)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(data, blocks)
+	f.Close()
+	binary.LittleEndian.PutUint16(data[at+3*quant.Q4_K.Bytes(256)+2:], 0x7c00)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dt := range []tensor.DType{tensor.Q8, tensor.F32} {
+		_, err = Load(t.Context(), open(t), path, LoadOptions{DType: dt})
+		if err == nil || !strings.Contains(err.Error(), "model.layers.1.self_attn.q_proj.weight: want finite scales of Q4_K") {
+			t.Errorf("loading as %s a file with an infinite scale: error %v", dt, err)
+		}
+	}
+	if _, err := Load(t.Context(), open(t), path, LoadOptions{DType: tensor.Q4_K}); err == nil ||
+		!strings.Contains(err.Error(), "loading as q4_k: want f32, f16, bf16, q8 or q4") {
+		t.Errorf("loading as q4_k: error %v", err)
+	}
+}
