@@ -51,7 +51,7 @@ type defaults struct {
 type ggufForm struct {
 	architecture string      // llama.cpp's name, which families may share
 	interleaved  bool        // rows of queries and keys are in another order (see Interleave)
-	tensors      [][2]string // parts of a block that other families do not have, or by other names: GGUF's name, Hugging Face's
+	tensors      [][2]string // parts of a block that others do not have, or name otherwise: GGUF's name, Hugging Face's
 	shiftedNorms bool        // the weights of norms are stored with normOffset added
 
 	// is reports whether a file of the architecture is one of this family; nil: whenever it

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/ops"
 )
 
 // smallest is a small model of a family, of which GGUF says all, from a config.json.
@@ -133,6 +135,33 @@ func TestFamilyFieldsCount(t *testing.T) {
 		again.InitRange = other.Config.InitRange
 		if !slices.Equal(logits(t, create(t, d, again), b), logits(t, other, b)) {
 			t.Errorf("%s: %v is not written as it was read", c.kind, c.changes)
+		}
+	}
+}
+
+// All losses of a token are those of the logits, whatever a family does to these.
+func TestFamilyTokenLosses(t *testing.T) {
+	d := open(t)
+	for _, kind := range []string{"gemma2", "granite"} {
+		m := create(t, d, smallest(t, kind, nil))
+		ids := text(1, 12, m.Config.Vocab)
+		b := Batch{Rows: 1, IDs: ids, Labels: append(slices.Clone(ids[1:]), ops.IgnoreLabel)}
+		scores := logits(t, m, b)
+		var want []float32
+		for i, label := range b.Labels[:len(ids)-1] {
+			row, sum := scores[i*m.Config.Vocab:(i+1)*m.Config.Vocab], 0.0
+			for _, x := range row {
+				sum += math.Exp(float64(x))
+			}
+			want = append(want, float32(math.Log(sum)-float64(row[label])))
+		}
+		_, byToken := m.LossByToken(b, b.Counted())
+		for name, v := range map[string]*nn.Var{"LossByToken": byToken, "TokenLosses": m.TokenLosses(b)} {
+			got, err := v.Tensor().Float32s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, kind+" "+name, got[:len(want)], want)
 		}
 	}
 }

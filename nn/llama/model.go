@@ -144,7 +144,7 @@ func (m *Model) TokenLosses(b Batch) *nn.Var {
 		tensor.Panicf("llama", "the batch has no label that counts")
 	}
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels)
+	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels, ops.SoftCap(m.Config.LogitSoftCap))
 }
 
 // beforeHead is what the head reads where labels count, and those labels; if none counts,

@@ -33,7 +33,9 @@ func (f *fields) textPart() *fields {
 	if !o.has("model_type") {
 		o.values["model_type"] = fmt.Appendf(nil, "%q", missing)
 	}
-	for _, name := range []string{"bos_token_id", "eos_token_id", "tie_word_embeddings", "torch_dtype", "dtype", mergedField} {
+	for _, name := range []string{
+		"bos_token_id", "eos_token_id", "tie_word_embeddings", "torch_dtype", "dtype", mergedField,
+	} {
 		if !o.has(name) && f.has(name) {
 			o.values[name] = f.values[name]
 		}

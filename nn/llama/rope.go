@@ -17,7 +17,8 @@ const ropeTypes = `"default", "linear", "dynamic", "llama3", "yarn" or "longrope
 var ropeFields = []string{
 	"rope_type", "type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor",
 	"original_max_position_embeddings", "partial_rotary_factor", "attention_factor", "beta_fast", "beta_slow",
-	"mscale", "mscale_all_dim", "truncate", "llama_4_scaling_beta", "max_position_embeddings", "short_factor", "long_factor",
+	"mscale", "mscale_all_dim", "truncate", "llama_4_scaling_beta",
+	"max_position_embeddings", "short_factor", "long_factor",
 }
 
 // rope reads rope_parameters, the newer spelling, or rope_theta, which is missing where it is not

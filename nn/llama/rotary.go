@@ -71,12 +71,12 @@ func (m *Model) ropeTable(use ropeUse, n int) *nn.Var {
 	}
 	if t := m.rope[use]; t == nil || t.Dim(0) < n {
 		positions := min(max(least, 1<<bits.Len(uint(n-1))), most)
-		make := ops.RoPETable
+		values := ops.RoPETable
 		if use.queries {
-			make = ops.RoPEQueryTable
+			values = ops.RoPEQueryTable
 		}
 		dim := m.Config.rotated()
-		table := make(positions, dim, scaling)
+		table := values(positions, dim, scaling)
 		t = m.device.FromFloat32s(autograd.StatType(m.DType()), table, positions, dim)
 		for s := m.device.CurrentScope(); s != nil; s = s.Parent() {
 			s.Keep(t)

@@ -71,7 +71,7 @@ func init() {
 // no_rope_layer_interval.
 func (f *fields) noRoPELayers(layers, missing int) []bool {
 	every := f.size("no_rope_layer_interval", missing, math.MaxInt32)
-	out, any := make([]bool, layers), false
+	out, some := make([]bool, layers), false
 	var given []int
 	listed := f.get("no_rope_layers", "a list of 0 and 1", &given)
 	if listed && len(given) < layers {
@@ -83,9 +83,9 @@ func (f *fields) noRoPELayers(layers, missing int) []bool {
 		if listed {
 			out[i] = given[i] == 0
 		}
-		any = any || out[i]
+		some = some || out[i]
 	}
-	if !any {
+	if !some {
 		return nil
 	}
 	return out

@@ -10,7 +10,8 @@ import (
 )
 
 // errNoGoTemplate says that a template is not of the form that GoTemplate finds.
-var errNoGoTemplate = errors.New("chat: want a template that writes each message with the same text around it, got another")
+var errNoGoTemplate = errors.New("chat: want a template that writes the same text around each message of a role, got" +
+	" another")
 
 // turnText is what a template writes around a message of one role.
 type turnText struct{ before, behind string }
