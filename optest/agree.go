@@ -21,6 +21,11 @@ var (
 	inBlocks  = []dtypes{
 		{tensor.F32, tensor.Q8, tensor.F32}, {tensor.F32, tensor.Q4, tensor.F32},
 		{tensor.BF16, tensor.Q8, tensor.F32}, {tensor.F16, tensor.Q4, tensor.F32},
+		{tensor.F32, tensor.Q4_1, tensor.F32}, {tensor.F32, tensor.Q5_0, tensor.F32},
+		{tensor.F32, tensor.Q5_1, tensor.F32}, {tensor.F32, tensor.IQ4_NL, tensor.F32},
+		{tensor.F32, tensor.Q4_K, tensor.F32}, {tensor.F32, tensor.Q5_K, tensor.F32},
+		{tensor.F32, tensor.Q6_K, tensor.F32}, {tensor.F16, tensor.Q4_K, tensor.F32},
+		{tensor.BF16, tensor.Q6_K, tensor.F32},
 	}
 	shortList = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F16, tensor.F16, tensor.F32}}
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32},

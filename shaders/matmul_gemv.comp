@@ -33,7 +33,7 @@ const uint LANES = bk / 8, COLS = bn * LANES / group;
 
 // An invocation takes FOURS times four elements that lie APART: 16 bytes, or the lower and upper
 // halves of four bytes of a block in Q4.
-const uint FOURS = storage_W == F32 ? 1 : 2, APART = storage_W == Q4 ? BLOCK / 2 : 4;
+const uint FOURS = storage_W == F32 ? 1 : 2, APART = storage_W == Q4 ? 16 : 4;
 
 // The sums of every lane. A line is one longer than its content, so that the lanes write to different banks.
 const uint SUMS = bm * bn, LINE = SUMS + 1;
@@ -49,9 +49,9 @@ void main() {
 	[[unroll]] for (uint c = 0; c < COLS; c++) column[c] = (z * n + min(j0 + first + c, n - 1)) * k;
 	[[unroll]] for (uint e = 0; e < bm * COLS; e++) sum[e] = 0;
 
-	bool whole = k % (storage_W >= Q8 ? BLOCK : 4 * FOURS) == 0; // nothing taken together begins or ends in two rows
+	bool whole = k % (storage_W >= Q8 ? block_length(storage_W) : 4 * FOURS) == 0; // nothing taken together begins or ends in two rows
 	if (whole && is_aligned(address[1], storage_U) && is_aligned(address[2], storage_W)) {
-		uint start = storage_W == Q4 ? lane / 4 * BLOCK + lane % 4 * 4 : 4 * FOURS * lane;
+		uint start = storage_W == Q4 ? lane / 4 * 32 + lane % 4 * 4 : 4 * FOURS * lane;
 		for (uint l = start; l < k; l += 4 * FOURS * LANES) {
 			vec4 w[2 * COLS];
 			[[unroll]] for (uint c = 0; c < COLS; c++) load_fours(address[2], storage_W, column[c] + l, w[2 * c], w[2 * c + 1]);

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
@@ -50,13 +51,25 @@ func (f *fewRows) operand(dt tensor.DType, n, margin int) (whole, view *tensor.T
 	if dt.IsQuantized() {
 		outside, margin = 1e4, dt.BlockLen()
 	}
+	if dt.IsQuantized() && !dt.CanQuantize() {
+		kind := quant.Type(dt - tensor.Q8)
+		blocks := kind.Random(f.random.Uint32, margin, 1<<13)
+		blocks = append(blocks, kind.Random(f.random.Uint32, n, 2)...)
+		whole = f.device.FromBytes(dt, append(blocks, kind.Random(f.random.Uint32, margin, 1<<13)...), n+2*margin)
+		return f.held(whole, margin, n)
+	}
 	values := make([]float64, n+2*margin)
 	for i := range values {
 		if values[i] = outside; i >= margin && i < margin+n {
 			values[i] = f.random.Normal()
 		}
 	}
-	whole = f.device.FromFloat64s(dt, values, len(values))
+	return f.held(f.device.FromFloat64s(dt, values, len(values)), margin, n)
+}
+
+// held is what operand gives of a tensor.
+func (f *fewRows) held(whole *tensor.Tensor, margin, n int) (_, view *tensor.Tensor, holds []float64) {
+	f.Helper()
 	view = whole.View(margin, n)
 	holds, err := view.Float64s()
 	if err != nil {
@@ -119,8 +132,12 @@ func TestFewRows(t *testing.T) {
 	f := newFewRows(t, nil)
 	floats := []tensor.DType{tensor.F32, tensor.F16, tensor.BF16}
 	few, others := 0, 0
-	for turn, b := range append(slices.Clone(floats), tensor.Q8, tensor.Q4) {
+	for turn, b := range append(slices.Clone(floats), tensor.Q8, tensor.Q4, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1,
+		tensor.IQ4_NL, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K) {
 		for m := 1; m <= 9; m++ {
+			if b > tensor.Q4 && m%4 != 1 {
+				continue
+			}
 			dts := [4]tensor.DType{floats[(m/3+turn)%3], floats[(m+turn)%3], b, absent}
 			if m&2 != 0 {
 				dts[3] = floats[m%3]

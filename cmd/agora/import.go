@@ -96,10 +96,13 @@ func exactType(model string) (dt tensor.DType, err error) {
 		return tensor.F16, nil
 	case gguf.BF16:
 		return tensor.BF16, nil
-	case gguf.Q8_0, gguf.Q4_0: // what is q4 in the file stays so
-		return tensor.Q8, nil
 	}
-	return tensor.F32, nil
+	for _, t := range file.Tensors() {
+		if len(t.Shape) > 1 && !t.Type.IsQuantized() {
+			return tensor.F32, nil
+		}
+	}
+	return tensor.Q8, nil // smaller blocks stay as they are
 }
 
 func (f *adapterFlags) print(c *cobra.Command, r *converted) error {

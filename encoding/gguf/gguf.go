@@ -38,6 +38,12 @@ const (
 var blocks = map[Type]quant.Type{Q4_0: quant.Q4_0, Q4_1: quant.Q4_1, Q5_0: quant.Q5_0, Q5_1: quant.Q5_1,
 	Q8_0: quant.Q8_0, Q4_K: quant.Q4_K, Q5_K: quant.Q5_K, Q6_K: quant.Q6_K, IQ4_NL: quant.IQ4_NL}
 
+// IsQuantized reports whether elements of the type are read out of blocks that share scales.
+func (t Type) IsQuantized() bool {
+	_, ok := blocks[t]
+	return ok
+}
+
 // readTypes and writtenTypes are for errors.
 const (
 	readTypes    = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, Q4_K, Q5_K or Q6_K"

@@ -1,35 +1,7 @@
 // Loads and stores of an Argument, whose element i is AT(block, base, i), block being what kernel.glsl
 // declares for its type.
 
-// Four bytes from an even element of a block on; in Q4 the numbers are their lower or upper halves.
-uint block_bytes(Words blocks, uint word) { return uint(WORD(blocks, word)) | uint(WORD(blocks, word + 1)) << 16; }
-
-float scale_of(Words blocks, uint word) { return unpackHalf2x16(uint(WORD(blocks, word))).x; }
-
-float load_block(Argument base, uint storage, uint i) {
-	Words blocks = WORDS(base);
-	uint e = i % BLOCK, first = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
-	int q = storage == Q8
-		? bitfieldExtract(int(WORD(blocks, first + 1 + e / 2)), int(e % 2 * 8), 8)
-		: int(uint(WORD(blocks, first + 1 + e % 16 / 2)) >> (e % 2 * 8 + e / 16 * 4) & 15u) - 8;
-	precise float f = float(q) * scale_of(blocks, first); // never fused with a sum
-	return f;
-}
-
-vec4 load_block4(Argument base, uint storage, uint i) {
-	Words blocks = WORDS(base);
-	uint e = i % BLOCK, first = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
-	ivec4 q;
-	if (storage == Q8) {
-		int b = int(block_bytes(blocks, first + 1 + e / 2));
-		q = ivec4(b << 24, b << 16, b << 8, b) >> 24;
-	} else {
-		uint b = block_bytes(blocks, first + 1 + e % 16 / 2) >> (e / 16 * 4);
-		q = ivec4(b & 15u, b >> 8 & 15u, b >> 16 & 15u, b >> 24 & 15u) - 8;
-	}
-	precise vec4 f = vec4(q) * scale_of(blocks, first);
-	return f;
-}
+#include "include/blocks.glsl"
 
 float load(Argument base, uint storage, uint i) {
 	if (storage == F32) return AT(Floats, base, i);

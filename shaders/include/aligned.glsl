@@ -25,9 +25,12 @@ void load_fours(uvec2 base, uint storage, uint i, out vec4 first, out vec4 secon
 		uvec4 h = Half8s(base).at[i / 8];
 		first = widened(storage, h.xy);
 		second = widened(storage, h.zw);
+	} else if (storage > Q4) {
+		first = load_block4(base, storage, i);
+		second = load_block4(base, storage, i + 4);
 	} else {
 		Halves blocks = Halves(base);
-		uint e = i % BLOCK, block = i / BLOCK * (storage == Q8 ? Q8_WORDS : Q4_WORDS);
+		uint e = i % block_length(storage), block = i / block_length(storage) * block_words(storage);
 		float scale = scale_of(blocks, block); // its products with small integers are exact in f32
 		if (storage == Q8) {
 			int low = int(block_bytes(blocks, block + 1 + e / 2)), high = int(block_bytes(blocks, block + 3 + e / 2));

@@ -5,7 +5,7 @@
 //   0      invocations of a workgroup (the tile's first size, always "group")
 //   1..3   the tile's other sizes
 //   4..15  the kernel's CONST lines
-//   16..19 storage type of the letters T, U, V, W: F32, F16 or BF16; W also Q8 or Q4
+//   16..19 storage type of the letters T, U, V, W: F32, F16 or BF16; W also blocks
 //   32..43 whether optional binding b is there
 // -DBINDINGS=n and -DTILE1=bm… come from gen, which counts and names them.
 
@@ -39,8 +39,10 @@ layout(constant_id = 3) const uint TILE3 = 1;
 #define CONST(i, type, name) layout(constant_id = 4 + i) const type name = type(1);
 
 // Storage types. Arithmetic is always f32; 16-bit values are widened and rounded here.
-// Q8 and Q4, for the letter W alone, are GGML's blocks of 32 numbers with one f16 scale.
-const uint F32 = 0, F16 = 1, BF16 = 2, Q8 = 3, Q4 = 4;
+// Q8 and all behind it, for the letter W alone, are GGML's blocks, which package internal/quant describes; Q8 and
+// Q4 are its Q8_0 and Q4_0.
+const uint F32 = 0, F16 = 1, BF16 = 2, Q8 = 3, Q4 = 4, Q4_1 = 5, Q5_0 = 6, Q5_1 = 7, IQ4_NL = 8, Q4_K = 9, Q5_K = 10,
+	Q6_K = 11;
 layout(constant_id = 16) const uint storage_T = F32;
 layout(constant_id = 17) const uint storage_U = F32;
 layout(constant_id = 18) const uint storage_V = F32;
@@ -71,9 +73,21 @@ uint bfloat_bits(float f) {
 	return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
 }
 
-// The words of a block are 16 bits, because a block begins at any even address: its scale, then
-// 16 words of two numbers (Q8), or 8 of four, which hold elements e, e+16, e+1, e+17 (Q4).
-const uint BLOCK = 32, Q8_WORDS = 17, Q4_WORDS = 9;
+// The words of a block are 16 bits, because a block begins at any even address.
+uint block_length(uint storage) { return storage >= Q4_K ? 256 : 32; }
+uint block_words(uint storage) {
+	if (storage >= Q4_K) return storage == Q4_K ? 72 : storage == Q5_K ? 88 : 105;
+	if (storage >= Q5_0) return storage == Q5_0 ? 11 : storage == Q5_1 ? 12 : 9;
+	return storage == Q8 ? 17 : storage == Q4 ? 9 : 10;
+}
+
+// Four bytes as integers, of their lower halves, or of one bit each.
+uvec4 bytes_of(uint b) { return uvec4(b, b >> 8, b >> 16, b >> 24) & 255u; }
+uvec4 halves_of(uint b) { return uvec4(b, b >> 8, b >> 16, b >> 24) & 15u; }
+uvec4 bits_of(uint b) { return uvec4(b, b >> 8, b >> 16, b >> 24) & 1u; }
+
+// The levels of IQ4_NL (quant.NonLinear).
+const int NON_LINEAR[16] = int[](-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
 
 // An Argument is an address, and its elements are what lies there; README.md says what BOUND is.
 // SOME_OF_EITHER is name_some of binding b or c: the code that loads is there once.
