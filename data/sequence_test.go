@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,50 @@ func TestTokenizeLabels(t *testing.T) {
 	}
 	if got := (Sequence{Labels: []int32{no, 0, 5}}).Counted(); got != 2 {
 		t.Errorf("counted %d, want 2", got)
+	}
+}
+
+// spaced is letters with a space in front of every text, as SentencePiece puts one, and one id for two
+// bytes ";\n".
+type spaced struct{ letters }
+
+func (s spaced) Encode(text string) (ids []int32) {
+	ids = append(ids, ' ')
+	for len(text) > 0 {
+		if strings.HasPrefix(text, ";\n") {
+			ids, text = append(ids, 300), text[2:]
+			continue
+		}
+		ids, text = append(ids, int32(text[0])), text[1:]
+	}
+	return ids
+}
+
+// An answer that begins with white space has the ids that it has behind its prompt, unless a token
+// reaches over the border; any other is encoded by itself.
+func TestAnswersBehindPrompts(t *testing.T) {
+	for _, c := range []struct {
+		prompt, answer string
+		want           []int32 // behind BOS and the prompt's, before EOS
+	}{
+		{"p:", " ab", []int32{' ', 'a', 'b'}},
+		{"p:", "\nab", []int32{'\n', 'a', 'b'}},
+		{"p:", "\u00a0b", []int32{0xc2, 0xa0, 'b'}},
+		{"p:", "ab", []int32{' ', 'a', 'b'}},
+		{"p;", "\na", []int32{' ', '\n', 'a'}},
+		{"", " a", []int32{' ', 'a'}},
+	} {
+		got, _, err := Tokenize(t.Context(), spaced{}, []Row{{Prompt: c.prompt, Answer: c.answer}},
+			TokenizeOptions{MaxTokens: 100})
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%q %q: %d sequences, error %v", c.prompt, c.answer, len(got), err)
+		}
+		prompt := append([]int32{1}, spaced{}.Encode(c.prompt)...)
+		want := slices.Concat(prompt, c.want)
+		if !slices.Equal(got[0].IDs, want) || got[0].Counted() != len(c.want)+1 {
+			t.Errorf("%q %q: ids %v, %d counted, want %v, %d", c.prompt, c.answer, got[0].IDs, got[0].Counted(), want,
+				len(c.want)+1)
+		}
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
@@ -101,7 +104,8 @@ func (c Counts) String() string {
 //
 // A prompt and its answer are BOS, the prompt, the answer, EOS. They are encoded each by
 // itself: the prompt's ids are those that generation will start from, whatever the
-// answer, and the answer's ids decoded alone are the answer. A text is BOS, the text,
+// answer, and the answer's ids decoded alone are the answer; but one that begins with white
+// space is encoded as it stands behind the prompt, where the prompt's ids stay the same. A text is BOS, the text,
 // EOS. With SpecialTokens parsed, BOS in front and EOS at the end are not put where the row
 // spells them itself. A chat is what the template makes of it, and nothing more; the answers
 // in it are the assistant's turns. A tokenizer without EOS can teach no answer its end and is
@@ -261,6 +265,7 @@ func (o TokenizeOptions) encodeForm(tok tokenizer.Tokenizer, r Row) (encoded, er
 		prompt, begins, _ = tokenizer.EncodeText(tok, r.Prompt, o.SpecialTokens)
 		answer, early, ends = tokenizer.EncodeText(tok, r.Answer, o.SpecialTokens)
 		begins = begins || early && len(prompt) == 0
+		answer = behind(tok, prompt, answer, r, o.SpecialTokens)
 	}
 	if bos, ok := tok.BOS(); ok && !begins {
 		prompt = append([]int32{bos}, prompt...)
@@ -278,6 +283,19 @@ func (o TokenizeOptions) encodeForm(tok tokenizer.Tokenizer, r Row) (encoded, er
 		e.last = len(e.ids) // all of it may be cut
 	}
 	return e, nil
+}
+
+// behind is the answer's ids behind the prompt's. An answer that begins with white space is encoded as it stands
+// there, as evaluations ask for it: alone, many tokenizers would put one more space in front of it.
+func behind(tok tokenizer.Tokenizer, prompt, alone []int32, r Row, special tokenizer.SpecialTokens) []int32 {
+	if first, _ := utf8.DecodeRuneInString(r.Answer); !unicode.IsSpace(first) || len(prompt) == 0 {
+		return alone
+	}
+	whole, _, _ := tokenizer.EncodeText(tok, r.Prompt+r.Answer, special)
+	if len(whole) <= len(prompt) || !slices.Equal(whole[:len(prompt)], prompt) { // tokens that reach over the border
+		return alone
+	}
+	return whole[len(prompt):]
 }
 
 // spelledIn is a special token that a row spells, "" if none.

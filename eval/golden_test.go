@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/realdata"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tasks"
@@ -49,6 +50,22 @@ func readGolden(t *testing.T, path string) (rows []goldenRow) {
 	return rows
 }
 
+// trainedAsAsked checks that training on an example counts the ids that evaluation asks for, and the end.
+func trainedAsAsked(t *testing.T, tok tokenizer.Tokenizer, e tasks.Example, q question) {
+	t.Helper()
+	seqs, _, err := data.Tokenize(t.Context(), tok, tasks.Rows([]tasks.Example{e}), data.TokenizeOptions{MaxTokens: 1 << 20})
+	if err != nil || len(seqs) != 1 {
+		t.Fatalf("%s: %d sequences, error %v", e.ID, len(seqs), err)
+	}
+	eos, _ := tok.EOS()
+	answer := append(slices.Clone(q.answers[slices.Index(e.Choices, e.Answer)]), eos)
+	if want := slices.Concat(q.context, answer); !slices.Equal(seqs[0].IDs, want[:len(seqs[0].IDs)]) ||
+		seqs[0].Counted() != len(answer) {
+		t.Errorf("%s: training counts %d ids of %v, want the %d last of %v", e.ID, seqs[0].Counted(), seqs[0].IDs,
+			len(answer), want)
+	}
+}
+
 // Ids and log-likelihoods of real rows are those of transformers with stories260K, whatever the
 // batches: alone, a few, many at once.
 func TestGoldenLogLikelihoods(t *testing.T) {
@@ -79,6 +96,7 @@ func TestGoldenLogLikelihoods(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				trainedAsAsked(t, s.Tokenizer, e, q)
 				if !slices.Equal(q.context, r.PromptIDs) {
 					t.Errorf("%s: the prompt's ids differ", r.Row)
 				}
