@@ -98,6 +98,27 @@ func TestInspect(t *testing.T) {
 		m.Tensors[i].Parameters != 2048 {
 		t.Errorf("k_proj is missing or wrong in %+v", m.Tensors)
 	}
+	if !slices.Equal(m.Trains, []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}) ||
+		!slices.Equal(m.Storage, []stored{{"F32", 4 * 260032}}) ||
+		!slices.Equal(m.Exports, []exportAnswer{{To: "safetensors"}, {To: "gguf"}, {To: "ollama"}}) {
+		t.Errorf("trains %v, stored as %v, exported to %v", m.Trains, m.Storage, m.Exports)
+	}
+	phi := mustJSON[inspection](t, "inspect", "../../testdata/golden/phi3")
+	if !slices.Equal(phi.Trains, []string{"o_proj", "qkv_proj", "down_proj", "gate_up_proj"}) || len(phi.Exports) != 3 ||
+		!strings.Contains(phi.Exports[1].Refused, "sliding_window: want none") ||
+		!strings.Contains(phi.Exports[1].Refused, "tokenizer.json or tokenizer.model") {
+		t.Errorf("a phi3 trains %v, is exported to %v", phi.Trains, phi.Exports)
+	}
+	odd := t.TempDir()
+	writeFiles(t, odd, map[string]string{"config.json": `{"model_type": "llama", "hidden_act": "gelu", "hidden_size": 0,` +
+		` "rope_scaling": {"rope_type": "odd"}, "quantization_config": {"bits": 4}}`})
+	code, _, stderr := agora(t, "inspect", odd)
+	for _, want := range []string{"hidden_size: want", "hidden_act: want", "rope_scaling.rope_type: want",
+		"quantization_config: want"} {
+		if code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, %q lacks %q", code, stderr, want)
+		}
+	}
 	adapter := trained(t, model, "--method", "lora", "--rank", "4", "--targets", "v_proj")
 	if a := mustJSON[inspection](t, "inspect", adapter); a.Kind != "adapter" || len(a.Tensors) != 10 ||
 		a.Parameters != 5*4*(64+32) ||
@@ -110,7 +131,7 @@ func TestInspect(t *testing.T) {
 		t.Errorf("the file is %+v", file)
 	}
 	code, stdout, _ := agora(t, "inspect", model)
-	if code != 0 || !strings.Contains(stdout, "[32 64]") || !strings.Contains(stdout, "260032 in 47 tensors") {
+	if code != 0 || !strings.Contains(stdout, "adapters on") || !strings.Contains(stdout, "export --to gguf") || !strings.Contains(stdout, "[32 64]") || !strings.Contains(stdout, "260032 in 47 tensors") {
 		t.Errorf("exit code %d, printed\n%s", code, stdout)
 	}
 }

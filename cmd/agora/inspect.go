@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,23 @@ type inspection struct {
 	Parameters int            `json:"parameters"`       // elements of all tensors
 	Bytes      int            `json:"bytes"`            // of all tensors in the file
 	Memory     *memoryNeed    `json:"memory,omitempty"` // of a model
+
+	// Of a model, and of a GGUF file that is one:
+	Storage []stored       `json:"storage,omitempty"` // types of the weights, the one with the most bytes first
+	Trains  []string       `json:"trains,omitempty"`  // what --targets names
+	Exports []exportAnswer `json:"exports,omitempty"` // of agora export
+}
+
+// stored is how much of a model is in one type.
+type stored struct {
+	DType string `json:"dtype"`
+	Bytes int    `json:"bytes"`
+}
+
+// exportAnswer says whether a model is exported in a form, and if not why.
+type exportAnswer struct {
+	To      string `json:"to"` // safetensors, gguf or ollama
+	Refused string `json:"refused,omitempty"`
 }
 
 type tensorInfo struct {
@@ -47,7 +65,8 @@ func inspectCommand() *cobra.Command {
 		Short: "Show what a model, an adapter or a file of tensors holds",
 		Long: `Show the tensors, shapes, types, parameters and memory of a model's folder, an
 adapter's folder (Agora's or PEFT's), or a .safetensors or .gguf file. A model is
-checked as it would be before loading.`,
+checked as it would be before loading, with every reason of its configuration if it
+is refused; what adapters train in it, and what it is exported to, is said.`,
 		Example: "  agora inspect models/llama\n  agora inspect my-adapter --json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -99,6 +118,23 @@ func (i *inspection) print(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(table, "parameters\t%d in %d tensors\nstored\t%s\n", i.Parameters, len(i.Tensors), byteString(i.Bytes))
+	for n, s := range i.Storage {
+		name := ""
+		if n == 0 {
+			name = "storage"
+		}
+		fmt.Fprintf(table, "%s\t%s %s\n", name, s.DType, byteString(s.Bytes))
+	}
+	if len(i.Trains) > 0 {
+		fmt.Fprintf(table, "adapters on\t%s\n", printable.Name(strings.Join(i.Trains, ", ")))
+	}
+	for _, e := range i.Exports {
+		answer := "yes"
+		if e.Refused != "" {
+			answer = "no: " + printable.Name(e.Refused)
+		}
+		fmt.Fprintf(table, "export --to %s\t%.400s\n", e.To, answer)
+	}
 	if m := i.Memory; m != nil {
 		fmt.Fprintf(table, "memory, f32\t%s, and %s a token of the text while generating\n", byteString(m.WeightsF32),
 			byteString(m.CacheTokenF32))

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
@@ -15,6 +17,7 @@ import (
 	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // inspect looks at what path is: a folder by the files it holds, a file by its first bytes.
@@ -83,7 +86,31 @@ func (i *inspection) gguf(path string) error {
 	for _, t := range f.Tensors() {
 		i.add(tensorInfo{t.Name, t.Type.String(), t.Shape, t.Len(), len(t.Data)})
 	}
+	if c, err := llama.ReadConfig(path); err == nil { // else it is an adapter, or of a family that is shown only
+		i.uses(path, c)
+	}
 	return nil
+}
+
+// uses says of a model how it is stored, what adapters train in it, and what it is exported to.
+func (i *inspection) uses(path string, c llama.Config) {
+	bytes := map[string]int{}
+	for _, t := range i.Tensors {
+		bytes[t.DType] += t.Bytes
+	}
+	for dtype, n := range bytes {
+		i.Storage = append(i.Storage, stored{dtype, n})
+	}
+	slices.SortFunc(i.Storage, func(a, b stored) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.DType, b.DType))
+	})
+	i.Trains = c.Projections()
+	_, _, tokens := tokenizer.GGUFMetadata(path, c.Vocab)
+	refused := ""
+	if err := errors.Join(c.GGUFError(), tokens); err != nil {
+		refused = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	i.Exports = []exportAnswer{{To: "safetensors"}, {"gguf", refused}, {"ollama", refused}}
 }
 
 func (i *inspection) ownAdapter(dir string) error {
@@ -129,7 +156,10 @@ func (i *inspection) peftAdapter(dir string) error {
 
 func (i *inspection) model(ctx context.Context, dir string) error {
 	i.Kind = "model"
-	c, err := llama.Check(ctx, dir)
+	if refused := llama.Refusals(ctx, dir); refused != nil {
+		return errors.Join(refused...)
+	}
+	c, err := llama.ReadConfig(dir)
 	if err != nil {
 		return err
 	}
@@ -143,6 +173,7 @@ func (i *inspection) model(ctx context.Context, dir string) error {
 		"max_position_embeddings": c.MaxPositions, "tie_word_embeddings": c.Tied, "bos_token_id": c.BOS,
 		"eos_token_id": c.EOS,
 	}
+	i.uses(dir, c)
 	cache := 2 * c.Layers * c.KVHeads * c.HeadDim // keys and values
 	i.Memory = &memoryNeed{WeightsF32: 4 * i.Parameters, Weights16: 2 * i.Parameters, CacheTokenF32: 4 * cache,
 		CacheToken16: 2 * cache}

@@ -130,3 +130,17 @@ func build(d *tensor.Device, c Config) (*Model, map[*nn.Param][]int) {
 	}
 	return m, b.shapes
 }
+
+// Projections are the last parts of the names of a block's linear layers, which adapters are put on.
+func (c *Config) Projections() (names []string) {
+	if _, err := c.family(); err != nil {
+		return nil
+	}
+	one := *c
+	one.Layers, one.Windows, one.NoRoPE = 1, nil, nil
+	m, _ := build(nil, one)
+	for name := range nn.Layers(m.Blocks[0]) {
+		names = append(names, name[strings.LastIndexByte(name, '.')+1:])
+	}
+	return names
+}

@@ -121,12 +121,18 @@ func parseConfig(path string, text []byte) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	return f.config(path)
+}
+
+// config reads the fields of a config.json.
+func (f *fields) config(path string) (Config, error) {
 	const most = math.MaxInt32
 	f = f.textPart()
 	c := Config{ModelType: f.str("model_type", ""), BOS: -1, source: f.values}
 	kind := familyOf(c.ModelType)
 	if kind == nil {
 		f.fail("model_type", oneOf(modelTypes()), fmt.Sprintf("%q", c.ModelType))
+		f.notQuantized()
 		return c, f.err
 	}
 	missing := kind.missing
@@ -149,10 +155,7 @@ func parseConfig(path string, text []byte) (Config, error) {
 	} else {
 		only(f, "hidden_activation", kind.hiddenAct)
 	}
-	if f.has("quantization_config") {
-		f.fail("quantization_config", "none: quantized checkpoints are not supported",
-			fileerror.Short(f.values["quantization_config"]))
-	}
+	f.notQuantized()
 	if ids := f.ids("bos_token_id"); len(ids) > 0 {
 		c.BOS = ids[0]
 	}
@@ -170,6 +173,14 @@ func parseConfig(path string, text []byte) (Config, error) {
 		f.err = c.check(path)
 	}
 	return c, f.err
+}
+
+// notQuantized refuses a folder whose weights are quantized.
+func (f *fields) notQuantized() {
+	if f.has("quantization_config") {
+		f.fail("quantization_config", "none: quantized checkpoints are not supported",
+			fileerror.Short(f.values["quantization_config"]))
+	}
 }
 
 // check refuses sizes that do not fit each other, of a Config made by hand too.

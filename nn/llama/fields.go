@@ -34,10 +34,11 @@ type fields struct {
 	prefix string // of the field names in errors
 	values map[string]json.RawMessage
 	err    error
+	all    *[]error // every error, of the objects inside as well
 }
 
 func parseFields(file string, text []byte) (*fields, error) {
-	f := &fields{file: file, values: map[string]json.RawMessage{}}
+	f := &fields{file: file, values: map[string]json.RawMessage{}, all: new([]error)}
 	members, err := strictjson.Members(text)
 	if e, ok := errors.AsType[*strictjson.Error](err); ok {
 		wrong := &Error{File: file, Field: e.Field, Want: e.Want, Got: fmt.Sprintf("%s (line %d)", e.Got, e.Line)}
@@ -71,9 +72,11 @@ func (f *fields) get(name, want string, into any) bool {
 }
 
 func (f *fields) fail(name, want, got string) {
+	err := &Error{File: f.file, Field: f.prefix + name, Want: want, Got: got}
 	if f.err == nil {
-		f.err = &Error{File: f.file, Field: f.prefix + name, Want: want, Got: got}
+		f.err = err
 	}
+	*f.all = append(*f.all, err)
 }
 
 func (f *fields) str(name, missing string) string {
@@ -136,7 +139,7 @@ func only[T comparable](f *fields, name string, want T) {
 
 // object reads a field that is an object itself; nil if it is not there.
 func (f *fields) object(name string) *fields {
-	o := &fields{file: f.file, prefix: f.prefix + name + "."}
+	o := &fields{file: f.file, prefix: f.prefix + name + ".", all: f.all}
 	if !f.get(name, "an object", &o.values) {
 		return nil
 	}

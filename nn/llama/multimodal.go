@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
-	"github.com/agora-ml/agora/internal/fileerror"
 )
 
 // A folder of a model that reads images, too, holds its language model under text_config and under
@@ -41,8 +40,7 @@ func (f *fields) textPart() *fields {
 		}
 	}
 	if f.has("quantization_config") {
-		o.fail("quantization_config", "none: quantized checkpoints are not supported",
-			fileerror.Short(f.values["quantization_config"]))
+		o.values["quantization_config"] = f.values["quantization_config"]
 	}
 	return o
 }
