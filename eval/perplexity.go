@@ -45,9 +45,9 @@ func MeasurePerplexity(
 	if window == 0 {
 		window = m.Config.MaxPositions
 	}
-	if window < 2 || window > m.Config.MaxPositions {
+	if window < 2 || window > m.Config.Context() {
 		return Perplexity{}, fmt.Errorf("eval: windows of %d tokens: want 2 to the model's %d positions",
-			window, m.Config.MaxPositions)
+			window, m.Config.Context())
 	}
 	if err := o.SpecialTokens.Validate(); err != nil {
 		return Perplexity{}, fmt.Errorf("eval: %w", err)

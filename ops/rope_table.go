@@ -18,9 +18,15 @@ type RoPEScaling struct {
 	YaRN *YaRN     // in place of these rules, if not nil
 	Long *LongRoPE // the same
 
-	// Dynamic is the factor of the rule that stretches only texts of more positions than a model
-	// was made for ("dynamic"). None is read, so it changes nothing, and is kept for other readers.
-	Dynamic float64
+	// Dynamic, if not nil, makes Theta larger for texts of more positions than the model was made for.
+	Dynamic *DynamicRoPE
+}
+
+// DynamicRoPE stretches texts of n > Positions positions, and no others: Theta is multiplied by
+// (Factor n / Positions - Factor + 1)^(dim / (dim - 2)), the rule of transformers' type "dynamic".
+type DynamicRoPE struct {
+	Factor    float64
+	Positions int // max_position_embeddings
 }
 
 // YaRN stretches a context by Factor: waves that the old context holds BetaFast times or more
@@ -48,7 +54,7 @@ type LongRoPE struct {
 
 // RoPETable is the table of RoPE, [positions, dim]: in each row the cosines of dim/2
 // angles, then their sines. The longest text is taken to have so many positions (see
-// LongRoPE). Everything is rounded to float32 where transformers does.
+// LongRoPE and DynamicRoPE). Everything is rounded to float32 where transformers does.
 func RoPETable(positions, dim int, s RoPEScaling) []float32 {
 	return s.table(positions, dim, func(int) float32 { return s.attention() })
 }
@@ -97,6 +103,9 @@ func (s RoPEScaling) frequencies(positions, dim int) []float32 {
 	}
 	if factor == 0 {
 		factor = 1
+	}
+	if d := s.Dynamic; d != nil && positions > d.Positions {
+		theta *= math.Pow(d.Factor*float64(positions)/float64(d.Positions)-d.Factor+1, float64(dim)/float64(dim-2))
 	}
 	f := make([]float32, dim/2)
 	for j := range f {

@@ -316,8 +316,8 @@ func NewTrainer(m *llama.Model, cfg Config) (*Trainer, error) {
 // assemble makes a model ready to train: beside prepareModel and NewTrainer, a Plan calls it.
 func (r *run) assemble(m *llama.Model, from string) (err error) {
 	cfg, d := &r.cfg, m.Device()
-	if cfg.MaxTokens > m.Config.MaxPositions {
-		return cfg.wrongf("max-tokens", "want at most the %d positions of the model, got %d", m.Config.MaxPositions,
+	if cfg.MaxTokens > m.Config.Context() {
+		return cfg.wrongf("max-tokens", "want at most the %d positions of the model, got %d", m.Config.Context(),
 			cfg.MaxTokens)
 	}
 	m.Checkpointing = cfg.Checkpointing

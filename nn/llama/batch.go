@@ -57,7 +57,7 @@ func (c *Config) CheckBatch(b Batch) error {
 		or       int // allowed as well
 	}{
 		{"token id", b.IDs, 0, c.Vocab, 0},
-		{"position", b.Positions, 0, c.MaxPositions, 0},
+		{"position", b.Positions, 0, c.Context(), 0},
 		{"segment", b.Segments, -1, 1 << 31, 0},
 		{"label", b.Labels, 0, c.Vocab, int(batch.Ignored)},
 	} {
@@ -71,8 +71,8 @@ func (c *Config) CheckBatch(b Batch) error {
 			}
 		}
 	}
-	if n := b.MaxPositions(); n > c.MaxPositions {
-		return fmt.Errorf("a row of %d tokens: the model has %d positions", n, c.MaxPositions)
+	if n := b.MaxPositions(); n > c.Context() {
+		return fmt.Errorf("a row of %d tokens: the model has %d positions", n, c.Context())
 	}
 	return nil
 }

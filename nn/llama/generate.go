@@ -63,13 +63,13 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 	longest := 0
 	room := make([]int, len(prompts)) // tokens that a row may still get
 	for r, p := range prompts {
-		if len(p) == 0 || len(p) >= m.Config.MaxPositions {
+		if len(p) == 0 || len(p) >= m.Config.Context() {
 			return fmt.Errorf("llama: prompt %d has %d tokens: want at least 1, and fewer than the model's %d "+
 				"positions", r,
-				len(p), m.Config.MaxPositions)
+				len(p), m.Config.Context())
 		}
 		longest = max(longest, len(p))
-		room[r] = min(o.MaxTokens, m.Config.MaxPositions-len(p))
+		room[r] = min(o.MaxTokens, m.Config.Context()-len(p))
 	}
 	d := m.NewDecoder(len(prompts), longest+slices.Max(room))
 	defer d.Close()

@@ -61,7 +61,10 @@ func (f *fields) ropeScaling(theta float64, original, positions int) ops.RoPESca
 	case "linear":
 		r.Factor = f.positive("factor", 0)
 	case "dynamic":
-		r.Dynamic = f.positive("factor", 0)
+		r.Dynamic = &ops.DynamicRoPE{Factor: f.positive("factor", 0), Positions: positions}
+		if r.Dynamic.Factor < 1 {
+			f.fail("factor", "at least 1", fmt.Sprint(r.Dynamic.Factor))
+		}
 	case "llama3":
 		r.Factor = f.positive("factor", 0)
 		r.LowFreqFactor, r.HighFreqFactor = f.positive("low_freq_factor", 0), f.positive("high_freq_factor", 0)
@@ -175,8 +178,8 @@ func ropeParameters(r ops.RoPEScaling) map[string]any {
 		l := r.Long
 		o["rope_type"], o["original_max_position_embeddings"] = "longrope", l.OriginalPositions
 		o["short_factor"], o["long_factor"], o["attention_factor"] = l.Short, l.Long, l.Attention
-	case r.Dynamic != 0:
-		o["rope_type"], o["factor"] = "dynamic", r.Dynamic
+	case r.Dynamic != nil:
+		o["rope_type"], o["factor"] = "dynamic", r.Dynamic.Factor
 	case r.OriginalPositions != 0:
 		o["rope_type"], o["factor"] = "llama3", r.Factor
 		o["low_freq_factor"], o["high_freq_factor"] = r.LowFreqFactor, r.HighFreqFactor

@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/agora-ml/agora/autograd"
@@ -13,7 +14,7 @@ import (
 type ropeUse struct {
 	local   bool // layers with a window, where these have settings of their own
 	queries bool // where these have a table of their own
-	long    bool // texts for which LongRoPE's long factors count
+	long    bool // texts for which LongRoPE's long factors count, or which DynamicRoPE stretches
 }
 
 // rotary gives each layer the tables for texts of n positions.
@@ -58,10 +59,17 @@ func (c *Config) rotated() int {
 }
 
 // ropeTable has at least n positions. It grows by doubling and outlives every scope. The factors
-// that LongRoPE has for short texts and for long ones are in tables of their own.
+// that LongRoPE has for short texts and for long ones are in tables of their own; DynamicRoPE has
+// another table for each length that it stretches, of which the last is kept.
 func (m *Model) ropeTable(use ropeUse, n int) *nn.Var {
 	scaling := m.Config.rope(use.local)
-	least, most := 64, m.Config.MaxPositions
+	least, most := 64, m.Config.Context()
+	if d := scaling.Dynamic; d != nil {
+		most = d.Positions
+		if use.long = n > d.Positions; use.long {
+			least, most = n, n
+		}
+	}
 	if l := scaling.Long; l != nil {
 		if use.long = n > l.OriginalPositions; use.long {
 			least = l.OriginalPositions + 1
@@ -69,7 +77,7 @@ func (m *Model) ropeTable(use ropeUse, n int) *nn.Var {
 			most = min(most, l.OriginalPositions)
 		}
 	}
-	if t := m.rope[use]; t == nil || t.Dim(0) < n {
+	if t := m.rope[use]; t == nil || t.Dim(0) < n || t.Dim(0) > most {
 		positions := min(max(least, 1<<bits.Len(uint(n-1))), most)
 		values := ops.RoPETable
 		if use.queries {
@@ -92,6 +100,22 @@ func (m *Model) ropeTable(use ropeUse, n int) *nn.Var {
 // longer reports whether texts of n positions are turned otherwise than those of more, up to
 // most: what is computed for one is of no use for the other.
 func (c *Config) longer(n, most int) bool {
-	l := c.RoPE.Long
-	return l != nil && n > 0 && n <= l.OriginalPositions && most > l.OriginalPositions
+	switch l, d := c.RoPE.Long, c.RoPE.Dynamic; {
+	case n < 1:
+		return false
+	case l != nil:
+		return n <= l.OriginalPositions && most > l.OriginalPositions
+	case d != nil:
+		return most > max(n, d.Positions)
+	}
+	return false
+}
+
+// Context is how many positions a text may have: those that the model was made for, times the factor
+// of DynamicRoPE, which is for longer texts.
+func (c *Config) Context() int {
+	if d := c.RoPE.Dynamic; d != nil {
+		return int(min(d.Factor*float64(c.MaxPositions), math.MaxInt32))
+	}
+	return c.MaxPositions
 }
