@@ -121,7 +121,7 @@ func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *ten
 		}
 		return d.FromInt32s(ints, shape...)
 	}
-	if dt.IsQuantized() && !dt.CanQuantize() { // blocks of the kind that its numbers draw
+	if dt > tensor.Q4 && dt.IsQuantized() { // blocks of the kind that its numbers draw
 		i := 0
 		next := func() uint32 {
 			i++

@@ -89,7 +89,7 @@ func (d DType) Bytes(n int) int {
 
 func (d DType) mustBeKnown(op string) {
 	if int(d) >= len(dtypes) {
-		Panicf(op, "%s: want one of %s", d, names())
+		Panicf(op, "%s: want %s", d, names())
 	}
 }
 
@@ -101,7 +101,7 @@ func (d DType) Is16Bit() bool { return d == F16 || d == BF16 }
 
 // WeightTypes lists the types that a model's frozen weights may be asked in; a file may hold
 // them in other blocks, which stay as they are.
-func WeightTypes() []DType { return append(ActivationTypes(), Q8, Q4) }
+func WeightTypes() []DType { return append(ActivationTypes(), Q8, Q4, Q4_K) }
 
 // ActivationTypes lists the types that activations, and weights that train, may be stored in.
 func ActivationTypes() []DType { return []DType{F32, BF16, F16} }

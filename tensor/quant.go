@@ -75,12 +75,12 @@ func (d DType) float64s(data []byte, n int) []float64 {
 	return values
 }
 
-// Quantize appends the blocks of values to dst as ggml's reference quantizer makes them.
+// Quantize appends the blocks of values to dst: q8 and q4 as ggml's reference quantizer makes them.
 // A NaN, or a number too large for the blocks' scale, is an error, and so is a type whose
 // blocks are only read.
 func (d DType) Quantize(dst []byte, values []float32) ([]byte, error) {
 	if !d.CanQuantize() {
-		return dst, fmt.Errorf("quantizing to %s: want q8 or q4", d)
+		return dst, fmt.Errorf("quantizing to %s: want q8, q4, q4_k or q6_k", d)
 	}
 	if len(values)%d.BlockLen() != 0 {
 		Panicf("quantize", "%d elements are not a whole number of %s blocks of %d", len(values), d, d.BlockLen())

@@ -55,11 +55,11 @@ func (c *Config) modelSettings() []*Setting {
 				"tokenizer's files name, else the model's)"},
 		{Name: "dtype", value: dtype(&c.DType, tensor.F32), Choices: words(tensor.WeightTypes()), Resume: Fixed,
 			Use: ForSpeed, check: c.checkDType,
-			Meaning: "storage of frozen weights and activations; q8 and q4 are of frozen weights alone"},
+			Meaning: "storage of frozen weights and activations; q8, q4 and q4_k are of frozen weights alone"},
 		{Name: "compute-dtype", value: text(&c.ComputeDType, ""), Choices: words(tensor.ActivationTypes()),
 			Resume: Fixed,
 			Use:    ForSpeed, check: c.checkComputeDType,
-			Meaning: "storage of activations with dtype q8 or q4 (default: f32); elsewhere it is dtype's"},
+			Meaning: "storage of activations with dtype q8, q4 or q4_k (default: f32); elsewhere it is dtype's"},
 	}
 }
 

@@ -51,7 +51,7 @@ func (f *fewRows) operand(dt tensor.DType, n, margin int) (whole, view *tensor.T
 	if dt.IsQuantized() {
 		outside, margin = 1e4, dt.BlockLen()
 	}
-	if dt.IsQuantized() && !dt.CanQuantize() {
+	if dt > tensor.Q4 {
 		kind := quant.Type(dt - tensor.Q8)
 		blocks := kind.Random(f.random.Uint32, margin, 1<<13)
 		blocks = append(blocks, kind.Random(f.random.Uint32, n, 2)...)

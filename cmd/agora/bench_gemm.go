@@ -89,7 +89,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"},
-		"types of the numbers: f32, bf16, f16; of b alone: q8, q4")
+		"types of the numbers: f32, bf16, f16; of b alone: q8, q4, q4_k")
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"},
 		"N for N x N x N, or MxNxK")
 	c.Flags().StringSliceVar(&o.Layouts, "layouts", bench.Layouts, "which of the layouts")
@@ -110,7 +110,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 
 func parseDTypes(names []string) (list []tensor.DType, err error) {
 	for _, name := range names {
-		dt, err := parseDType("dtype", name, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
+		dt, err := parseDType("dtype", name, tensor.WeightTypes()...)
 		if err != nil {
 			return nil, err
 		}

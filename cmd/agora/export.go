@@ -61,7 +61,7 @@ With --merged and --to ollama the adapter may be left out: the model alone is wr
 		"replace a file that is there (--to gguf); never the model or the adapter")
 	c.Flags().BoolVar(&f.merged, "merged", false, "write the model with the adapter in its weights")
 	c.Flags().StringVar(&f.dtype, "dtype", "", "storage of a merged model's weights: f32, bf16, f16, for gguf also "+
-		"q8 or q4 (default: that of the model)")
+		"q8, q4 or q4_k (default: that of the model)")
 	return c
 }
 

@@ -19,7 +19,7 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	if err := f.file().check(f.model, f.adapter.path); err != nil {
 		return nil, err
 	}
-	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4)
+	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.WeightTypes()...)
 	if err != nil {
 		return nil, err
 	}

@@ -36,9 +36,9 @@ func (f *modelFlags) register(c *cobra.Command) {
 		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the "+
 			"model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights "+
-		"alone: q8 or q4")
+		"alone: q8, q4 or q4_k")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
-		"storage of activations with --dtype q8 or q4: f32, bf16 or f16 (default: f32)")
+		"storage of activations with --dtype q8, q4 or q4_k: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)
 }
 
@@ -75,13 +75,12 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 
 // storage reads --dtype and --compute-dtype.
 func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
-	if o.DType, err = parseDType("dtype", f.dtype, tensor.F32, tensor.BF16, tensor.F16, tensor.Q8,
-		tensor.Q4); err != nil || f.compute == "" {
+	if o.DType, err = parseDType("dtype", f.dtype, tensor.WeightTypes()...); err != nil || f.compute == "" {
 		return o, err
 	}
 	o.ComputeDType, err = parseDType("compute-dtype", f.compute, tensor.F32, tensor.BF16, tensor.F16)
 	if err == nil && !o.DType.IsQuantized() && o.ComputeDType != o.DType {
-		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8 or q4), got %[2]s", o.DType, o.ComputeDType)
+		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8, q4 or q4_k), got %[2]s", o.DType, o.ComputeDType)
 	}
 	return o, err
 }

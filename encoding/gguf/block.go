@@ -36,7 +36,7 @@ func decode(dst []float32, typ Type, src []byte) error {
 	return nil
 }
 
-// Append appends values in F32, F16, BF16, Q8_0 or Q4_0 to dst; package quant makes the blocks.
+// Append appends values in F32, F16, BF16, Q8_0, Q4_0, Q4_K or Q6_K to dst; package quant makes the blocks.
 // Those whose scale is no finite F16 are an error.
 func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 	if b, ok := blocks[typ]; ok && !b.CanAppend() {

@@ -156,7 +156,7 @@ func TestQuantizingMistakes(t *testing.T) {
 		{F32, []int{2, 2}, make([]float32, 3), "as many values as [2 2] has, got 3"},
 		{F32, []int{-1}, nil, "fits 62 bits"},
 		{10, []int{256}, make([]float32, 256), "got Q2_K"},
-		{Q4_K, []int{256}, make([]float32, 256), "got Q4_K"},
+		{Q5_K, []int{256}, make([]float32, 256), "got Q5_K"},
 		{99, []int{1}, make([]float32, 1), "got type 99"},
 	} {
 		if _, err := FromFloat32s("x", c.typ, c.shape, c.values); err == nil ||

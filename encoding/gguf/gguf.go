@@ -17,7 +17,7 @@ import (
 // Type is the type of a tensor's elements, with ggml's number for it.
 type Type uint32
 
-// The types whose elements this package reads. It writes F32, F16, BF16, Q8_0 and Q4_0.
+// The types whose elements this package reads. It writes F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
 // Tensors of other types can be found and copied.
 const (
 	F32    Type = 0
@@ -47,7 +47,7 @@ func (t Type) IsQuantized() bool {
 // readTypes and writtenTypes are for errors.
 const (
 	readTypes    = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, Q4_K, Q5_K or Q6_K"
-	writtenTypes = "F32, F16, BF16, Q8_0 or Q4_0"
+	writtenTypes = "F32, F16, BF16, Q8_0, Q4_0, Q4_K or Q6_K"
 )
 
 // types are the elements and the bytes of a block of each of ggml's types.

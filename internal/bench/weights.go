@@ -18,9 +18,9 @@ type stock struct {
 	next   int
 }
 
-// stockLen is a whole number of blocks of 32 and no multiple of a matrix's width, so that the
+// stockLen is a whole number of blocks of 256 and no multiple of a matrix's width, so that the
 // rows of a matrix differ.
-const stockLen = 32 * 32771
+const stockLen = 256 * 4099
 
 func newStock(deviation float32) *stock {
 	s := &stock{values: make([]float32, stockLen), bytes: map[tensor.DType][]byte{}}
@@ -65,7 +65,7 @@ func (s *stock) fill(t *tensor.Tensor) (from int, err error) {
 		t.View(done, n).SetBytes(bytes[dt.Bytes(s.next):dt.Bytes(s.next+n)])
 		done, s.next = done+n, (s.next+n)%stockLen
 	}
-	s.next = (s.next + 31) / 32 * 32 % stockLen
+	s.next = (s.next + 255) / 256 * 256 % stockLen
 	return from, nil
 }
 

@@ -45,9 +45,9 @@ var formats = [Types]format{
 	Q5_0:   {"Q5_0", 32, 22, []int{0}, decodeQ5_0, nil},
 	Q5_1:   {"Q5_1", 32, 24, []int{0, 2}, decodeQ5_1, nil},
 	IQ4_NL: {"IQ4_NL", 32, 18, []int{0}, decodeIQ4_NL, nil},
-	Q4_K:   {"Q4_K", 256, 144, []int{0, 2}, decodeQ4_K, nil},
+	Q4_K:   {"Q4_K", 256, 144, []int{0, 2}, decodeQ4_K, appendQ4_K},
 	Q5_K:   {"Q5_K", 256, 176, []int{0, 2}, decodeQ5_K, nil},
-	Q6_K:   {"Q6_K", 256, 210, []int{208}, decodeQ6_K, nil},
+	Q6_K:   {"Q6_K", 256, 210, []int{208}, decodeQ6_K, appendQ6_K},
 }
 
 // MaxLen is the most numbers of a block; those of every kind divide it.
@@ -83,7 +83,7 @@ func (t Type) CanAppend() bool { return formats[t].append != nil }
 // so is a kind that is read alone.
 func (t Type) Append(dst []byte, values []float32) ([]byte, error) {
 	if !t.CanAppend() {
-		return dst, fmt.Errorf("quant: want a kind of block that can be made (Q8_0 or Q4_0), got %s", t)
+		return dst, fmt.Errorf("quant: want a kind of block that can be made (Q8_0, Q4_0, Q4_K or Q6_K), got %s", t)
 	}
 	return formats[t].append(dst, values)
 }

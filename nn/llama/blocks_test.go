@@ -122,8 +122,43 @@ func TestBlocksRefused(t *testing.T) {
 			t.Errorf("loading as %s a file with an infinite scale: error %v", dt, err)
 		}
 	}
-	if _, err := Load(t.Context(), open(t), path, LoadOptions{DType: tensor.Q4_K}); err == nil ||
-		!strings.Contains(err.Error(), "loading as q4_k: want f32, f16, bf16, q8 or q4") {
-		t.Errorf("loading as q4_k: error %v", err)
+	if _, err := Load(t.Context(), open(t), path, LoadOptions{DType: tensor.Q5_K}); err == nil ||
+		!strings.Contains(err.Error(), "loading as q5_k: want f32, f16, bf16, q8, q4 or q4_k") {
+		t.Errorf("loading as q5_k: error %v", err)
+	}
+}
+
+// A model in q4_k, quantized while it is loaded or while it is saved, is the same; embedding and head are q6_k, and
+// rows of 32 but not of 256 numbers q8.
+func TestQuantizedToQ4K(t *testing.T) {
+	c := small("llama")
+	c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.InitRange = 256, 544, 4, 2, 64, 0.05
+	d := open(t)
+	m := create(t, d, c)
+	folder := t.TempDir()
+	if err := m.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	b := Batch{Rows: 2, IDs: []int32{1, 5, 7, 2, 9, 3, 4, 30, 8, 6, 11, 12}}
+	direct := loadAs(t, d, folder, tensor.Q4_K)
+	for name, p := range nn.Params(direct) {
+		want := tensor.Q4_K
+		switch {
+		case p.Value.Rank() == 1:
+			want = tensor.F32
+		case name == embeddingName || name == headName:
+			want = tensor.Q6_K
+		case p.Value.Dim(1) == 544:
+			want = tensor.Q8
+		}
+		if got := p.Value.DType(); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	got := logits(t, direct, b)
+	within(t, "q4_k", got, logits(t, m, b), 0.3)
+	viaFile := loadAs(t, d, saveGGUF(t, m, GGUFOptions{DType: tensor.Q4_K}), tensor.Q4_K)
+	if !slices.Equal(logits(t, viaFile, b), got) {
+		t.Error("quantized while loading and while saving give other logits")
 	}
 }

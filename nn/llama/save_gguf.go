@@ -11,7 +11,7 @@ import (
 
 // GGUFOptions choose what SaveGGUF writes.
 type GGUFOptions struct {
-	// DType is the type of the matrices: f32 (the zero value), f16, bf16, q8 or q4, the
+	// DType is the type of the matrices: f32 (the zero value), f16, bf16, q8, q4 or q4_k, the
 	// quantized ones under the rules of LoadOptions. Norms and biases are f32.
 	DType tensor.DType
 	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Vocabulary).
@@ -39,7 +39,7 @@ func (c *Config) LlamaCppError() error {
 func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 	fileType, ok := ggufFileTypes[o.DType]
 	if !ok {
-		return fmt.Errorf("llama: saving as %s: want f32, f16, bf16, q8 or q4", o.DType)
+		return fmt.Errorf("llama: saving as %s: want f32, f16, bf16, q8, q4 or q4_k", o.DType)
 	}
 	if err := m.Config.LlamaCppError(); err != nil && !o.OwnReader {
 		return err
@@ -139,7 +139,9 @@ func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int, offset
 
 var ggufTypes = map[tensor.DType]gguf.Type{
 	tensor.F32: gguf.F32, tensor.F16: gguf.F16, tensor.BF16: gguf.BF16, tensor.Q8: gguf.Q8_0, tensor.Q4: gguf.Q4_0,
+	tensor.Q4_K: gguf.Q4_K, tensor.Q6_K: gguf.Q6_K,
 }
 
 // ggufFileTypes are llama.cpp's numbers for the type of most tensors of a file.
-var ggufFileTypes = map[tensor.DType]uint32{tensor.F32: 0, tensor.F16: 1, tensor.Q4: 2, tensor.Q8: 7, tensor.BF16: 32}
+var ggufFileTypes = map[tensor.DType]uint32{tensor.F32: 0, tensor.F16: 1, tensor.Q4: 2, tensor.Q8: 7, tensor.Q4_K: 14,
+	tensor.BF16: 32}

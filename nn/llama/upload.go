@@ -20,12 +20,16 @@ func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 	switch {
 	case !dt.IsQuantized():
 		return dt
-	case len(shape) != 2 || shape[1]%dt.BlockLen() != 0:
+	case len(shape) != 2 || shape[1]%tensor.Q8.BlockLen() != 0:
 		return tensor.F32
-	case name == embeddingName || name == headName:
+	case shape[1]%dt.BlockLen() != 0: // of q4_k, but not of q8
 		return tensor.Q8
+	case name != embeddingName && name != headName:
+		return dt
+	case dt == tensor.Q4_K:
+		return tensor.Q6_K
 	}
-	return dt
+	return tensor.Q8
 }
 
 // loadedType is storageType for a tensor of a file: one in blocks of fewer bits than q8's stays in them
