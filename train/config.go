@@ -20,7 +20,7 @@ type Config struct {
 	Tokenizer   string // folder or file; empty: the model's
 	EOSToken    string // ends a text, as the vocabulary spells it; empty: what the files of tokenizer and model name
 	DType       tensor.DType
-	// ComputeDType is the storage type of the activations where DType is q8 or q4: f32,
+	// ComputeDType is the storage type of the activations where DType is q8, q4 or q4_k: f32,
 	// bf16 or f16. Empty: f32, and elsewhere DType.
 	ComputeDType string
 
