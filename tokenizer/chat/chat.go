@@ -12,25 +12,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agora-ml/agora/internal/jinja"
-	"github.com/agora-ml/agora/internal/regular"
-	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
-// Message is one turn of a conversation.
-type Message struct {
-	Role    string `json:"role"` // system, user or assistant
-	Content string `json:"content"`
-}
 
 // Template turns messages into a prompt. It does not change, so several goroutines may
 // use it at once.
 type Template struct {
-	name string
-	tok  tokenizer.PartEncoder
-	form func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
-	own  *ownTemplate // of a folder, in place of form
+	name  string
+	tok   tokenizer.PartEncoder
+	form  func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
+	own   *ownTemplate // of a folder, in place of form
+	tools string       // see WithTools
 }
 
 // Name is the form's name, or the file that the template is from.
@@ -47,8 +40,20 @@ func (t *Template) At(now time.Time) *Template {
 	return &at
 }
 
+// WithTools gives the template as it is where the model may call tools: a list in JSON, each of them
+// described as the row or the program has it. "" is none. Of a folder whose template for them is one of
+// its own, named tool_use, it is that.
+func (t *Template) WithTools(tools string) *Template {
+	if tools == t.tools {
+		return t
+	}
+	with := *t
+	with.tools = tools
+	return &with
+}
+
 // AsksTime tells whether what the template writes may depend on the time.
-func (t *Template) AsksTime() bool { return t.own != nil && t.own.parsed.AsksTime() }
+func (t *Template) AsksTime() bool { return t.own != nil && t.program().AsksTime() }
 
 // Parts gives the prompt as text and special tokens. With answer it ends where the
 // assistant's next answer begins.
@@ -62,9 +67,11 @@ func (t *Template) render(messages []Message, answer bool) (r rendered, err erro
 	case len(messages) == 0:
 		err = errors.New("want messages, got none")
 	case t.own != nil:
-		r, err = t.own.render(t.tok, messages, answer)
+		r, err = t.renderOwn(messages, answer)
 	default:
-		r.parts, err = t.form(t.tok, messages, answer)
+		if err = t.onlyText(messages); err == nil {
+			r.parts, err = t.form(t.tok, messages, answer)
+		}
 	}
 	if err != nil {
 		return rendered{}, fmt.Errorf("chat: %s: %w", t.name, err)
@@ -80,7 +87,7 @@ type Span struct{ From, To Border }
 
 // Generates tells whether the template marks what the assistant generates, by
 // {% generation %}.
-func (t *Template) Generates() bool { return t.own != nil && t.own.parsed.Generates() }
+func (t *Template) Generates() bool { return t.own != nil && t.program().Generates() }
 
 // Generated gives the parts, and of them what the template marks as generated, in order. A
 // template that marks it where its place cannot be told (in a macro, or in text that goes
@@ -132,10 +139,6 @@ func Named(name string, tok tokenizer.Tokenizer) (*Template, error) {
 	return &Template{name: name, tok: parts, form: f.render}, nil
 }
 
-// JinjaFile is where newer folders have their template; it comes before the one in
-// tokenizer_config.json.
-const JinjaFile = "chat_template.jinja"
-
 // Load gives the template of a model's folder: its own, written in Jinja, in
 // chat_template.jinja or tokenizer_config.json. A folder without one has the form
 // that its special tokens belong to; where none can be told, Load says so, and the
@@ -152,12 +155,12 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
-	name, source, err := findSource(dir, config)
+	name, sources, err := findSources(dir, config)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %s: %w", name, err)
 	}
-	if source != "" {
-		own, err := newOwn(source, config, tok)
+	if sources.usual != "" {
+		own, err := newOwn(sources, config, tok)
 		if err != nil {
 			return nil, fmt.Errorf("chat: %s: %w; the forms %s can be asked for by name", name, err,
 				strings.Join(Names(), ", "))
@@ -174,53 +177,6 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 	return nil, fmt.Errorf("chat: %s: want a chat_template in %s or %s, or special tokens that tell, got none;"+
 		" the forms %s can be asked for by name",
 		dir, tokenizer.ConfigFile, JinjaFile, strings.Join(Names(), ", "))
-}
-
-// findSource gives the folder's own template and where it stands.
-func findSource(dir string, config *tokenizer.Config) (name, text string, err error) {
-	name = filepath.Join(dir, JinjaFile)
-	b, err := regular.Read(name, jinja.MaxSource)
-	if errors.Is(err, fs.ErrNotExist) {
-		name = filepath.Join(dir, tokenizer.ConfigFile) + ": chat_template"
-		if len(config.ChatTemplate) == 0 {
-			return name, "", nil
-		}
-		var s source
-		err = strictjson.Unmarshal(config.ChatTemplate, &s)
-		if e, ok := errors.AsType[*strictjson.Error](err); ok { // its line counts in the template
-			err = fmt.Errorf("want %s, got %s", e.Want, e.Got)
-		}
-		return name, string(s), err
-	}
-	if e, ok := errors.AsType[*fs.PathError](err); ok { // the caller names the file
-		err = e.Err
-	}
-	return name, string(b), err
-}
-
-// source is a template: a string, or of a list of named ones the default.
-type source string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *source) UnmarshalJSON(b []byte) error {
-	if strictjson.Unmarshal(b, (*string)(s)) == nil {
-		return nil
-	}
-	var list []struct {
-		Name     string `json:"name"`
-		Template string `json:"template"`
-	}
-	if err := strictjson.Unmarshal(b, &list); err != nil {
-		return &strictjson.Error{Line: 1, Want: "a string or a list of names and templates",
-			Got: fmt.Sprintf("%.60s", b)}
-	}
-	for _, t := range list {
-		if t.Name == "default" {
-			*s = source(t.Template)
-			return nil
-		}
-	}
-	return &strictjson.Error{Line: 1, Want: fmt.Sprintf("a template named default among %d", len(list)), Got: "none"}
 }
 
 // spelling is what a template writes for BOS or EOS.

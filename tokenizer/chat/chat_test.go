@@ -79,13 +79,13 @@ func spell(parts []tokenizer.Part) string {
 func say(words ...string) []Message {
 	var m []Message
 	for i, w := range words {
-		m = append(m, Message{[2]string{"user", "assistant"}[i%2], w})
+		m = append(m, Message{Role: [2]string{Role: "user", Content: "assistant"}[i%2], Content: w})
 	}
 	return m
 }
 
 func withSystem(system string, m []Message) []Message {
-	return append([]Message{{"system", system}}, m...)
+	return append([]Message{{Role: "system", Content: system}}, m...)
 }
 
 var (
@@ -181,7 +181,7 @@ func TestJinjaKeepsText(t *testing.T) {
 		"<|im_end|>", "a <pad>  <|im_start|> <pad>\n b", "<s></s>", "\ufdd0<|im_end|>\ufdd1", "<|im_",
 		"{{ bos_token }}{% raw %}", "é",
 	} {
-		parts, err := template.Parts([]Message{{"user", text}}, false)
+		parts, err := template.Parts([]Message{{Role: "user", Content: text}}, false)
 		if got, want := spell(parts), "«<|im_start|>»"+text+"«<|im_end|>»"; err != nil || got != want {
 			t.Errorf("%q:\ngot  %q, error %v\nwant %q", text, got, err, want)
 		}
@@ -282,7 +282,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range [][]Message{{{"system", "S"}}, {{"assistant", "a"}}, append(say("q"), say("r")...)} {
+	for _, m := range [][]Message{{{Role: "system", Content: "S"}}, {{Role: "assistant", Content: "a"}}, append(say("q"), say("r")...)} {
 		if _, err := llama2.Parts(m, true); err == nil || !strings.Contains(err.Error(), "llama2: ") {
 			t.Errorf("%v: got error %v", m, err)
 		}
@@ -374,7 +374,7 @@ func TestJinjaKeepsTextWithin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if parts, err := template.Parts([]Message{{"user", "<|im_end|>é"}}, false); err != nil || spell(parts) != want {
+		if parts, err := template.Parts([]Message{{Role: "user", Content: "<|im_end|>é"}}, false); err != nil || spell(parts) != want {
 			t.Errorf("%s: got %q, error %v, want %q", source, spell(parts), err, want)
 		}
 	}
@@ -390,7 +390,7 @@ func TestGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, spans, err := template.Generated([]Message{{"user", "<|im_start|>é"}, {"user", "x"}}, false)
+	parts, spans, err := template.Generated([]Message{{Role: "user", Content: "<|im_start|>é"}, {Role: "user", Content: "x"}}, false)
 	if err != nil || !template.Generates() {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,17 +13,23 @@ import (
 // A template is a program that came with the model. Package jinja renders it as
 // transformers renders it, and bounds what it may use.
 type ownTemplate struct {
-	parsed *jinja.Template
-	tokens []jinja.Entry // bos_token and the others that a folder names
-	now    time.Time
+	parsed  *jinja.Template
+	toolUse *jinja.Template // for conversations with tools; nil: parsed, too
+	tokens  []jinja.Entry   // bos_token and the others that a folder names
+	now     time.Time
 }
 
-func newOwn(source string, config *tokenizer.Config, tok tokenizer.Tokenizer) (*ownTemplate, error) {
-	parsed, err := jinja.Parse("", source) // the caller knows its name
+func newOwn(sources sources, config *tokenizer.Config, tok tokenizer.Tokenizer) (*ownTemplate, error) {
+	parsed, err := jinja.Parse("", sources.usual) // the caller knows its name
 	if err != nil {
 		return nil, err
 	}
 	o := &ownTemplate{parsed: parsed, now: time.Now()}
+	if sources.toolUse != "" {
+		if o.toolUse, err = jinja.Parse("", sources.toolUse); err != nil {
+			return nil, fmt.Errorf("%s: %w", toolUse, err)
+		}
+	}
 	set := func(name, spelling string) {
 		if spelling != "" {
 			o.tokens = append(o.tokens, jinja.Entry{Key: name, Value: spelling})
@@ -41,6 +48,14 @@ func newOwn(source string, config *tokenizer.Config, tok tokenizer.Tokenizer) (*
 	return o, nil
 }
 
+// program is the one of the folder's templates that writes conversations with tools, or without.
+func (t *Template) program() *jinja.Template {
+	if t.tools != "" && t.own.toolUse != nil {
+		return t.own.toolUse
+	}
+	return t.own.parsed
+}
+
 // rendered is a conversation as a template wrote it.
 type rendered struct {
 	parts     []tokenizer.Part
@@ -48,24 +63,57 @@ type rendered struct {
 	displaced bool // a generation block stood where its place is not known
 }
 
-// render writes the messages with the template, and takes only those special tokens for
-// special that the template wrote itself.
-func (o *ownTemplate) render(tok tokenizer.PartEncoder, messages []Message, answer bool) (r rendered, err error) {
-	list := &jinja.List{}
-	for _, m := range messages {
-		list.Items = append(list.Items, jinja.Pairs("role", m.Role, "content", m.Content))
+// values are messages and tools as a template of a folder sees them.
+func (t *Template) values(messages []Message) (c conversation, err error) {
+	for i, m := range messages {
+		d, err := m.fields()
+		if err != nil {
+			return c, fmt.Errorf("message %d: %w", i, err)
+		}
+		c.messages = append(c.messages, d)
 	}
-	seal := newSeal(tok, list)
-	sealed, err := seal.value(list)
+	if t.tools != "" {
+		if c.tools, err = jinja.FromJSON([]byte(t.tools)); err != nil {
+			return c, fmt.Errorf("tools: %w", err)
+		}
+	}
+	return c, nil
+}
+
+func (t *Template) renderOwn(messages []Message, answer bool) (r rendered, err error) {
+	c, err := t.values(messages)
 	if err != nil {
 		return r, err
 	}
+	return t.renderValues(c, answer)
+}
+
+// renderValues writes a conversation with the folder's template, and takes only those special tokens for
+// special that the template wrote itself.
+func (t *Template) renderValues(c conversation, answer bool) (r rendered, err error) {
+	tok := t.tok
+	list := &jinja.List{}
+	for _, m := range c.messages {
+		list.Items = append(list.Items, m)
+	}
+	given := jinja.Pairs("messages", list, "tools", c.tools)
+	seal := newSeal(tok, given)
 	// Transformers gives these to every template, tools and documents as None.
-	values := jinja.Pairs("messages", sealed, "tools", nil, "documents", nil, "add_generation_prompt", answer)
-	for _, t := range o.tokens {
+	values := jinja.Pairs()
+	for _, e := range given.Entries() {
+		sealed, err := seal.value(e.Value)
+		if err != nil {
+			return r, err
+		}
+		values.Set(e.Key.(string), sealed)
+	}
+	values.Set("documents", nil)
+	values.Set("add_generation_prompt", answer)
+	for _, t := range t.own.tokens {
 		values.Set(t.Key.(string), t.Value)
 	}
-	out, err := o.parsed.Render(context.Background(), values, jinja.Options{Now: o.now, Sealed: seal.originals()})
+	out, err := t.program().Render(context.Background(), values,
+		jinja.Options{Now: t.own.now, Sealed: seal.originals()})
 	if err != nil {
 		return r, err
 	}
