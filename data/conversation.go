@@ -3,24 +3,29 @@ package data
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
-// speakers are the roles of those who speak in ShareGPT's rows.
+// speakers are the roles of those who speak in ShareGPT's rows. What a function_call says is the JSON of calls.
 var speakers = map[string]string{
-	"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system",
+	"human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant",
+	"system": "system", "developer": "developer", "function_call": "assistant", "observation": "tool", "tool": "tool",
 }
+
+// roles are those whose spelling is checked.
+var roles = []string{"system", "developer", "user", "assistant", "tool"}
 
 // parseChat reads a conversation: OpenAI's messages, or ShareGPT's conversations. What
 // stands in a field system is said before the first message.
 func parseChat(o *object) (r Row, err error) {
-	list, read := "messages", (*object).message
+	list := "messages"
 	m, ok := o.take(list)
 	if !ok {
-		list, read = "conversations", (*object).turn
+		list = "conversations"
 		m, ok = o.take(list)
 	}
 	if !ok {
@@ -35,6 +40,7 @@ func parseChat(o *object) (r Row, err error) {
 	if err != nil {
 		return r, err
 	}
+	shared := false
 	if system != "" {
 		r.add(chat.Message{Role: "system", Content: system}, false)
 	}
@@ -42,6 +48,10 @@ func parseChat(o *object) (r Row, err error) {
 		x, err := o.row.open(item.Value, fmt.Sprintf("%s[%d]", list, i), list+"[]", o.at+m.Offset+item.Offset)
 		if err != nil {
 			return r, err
+		}
+		read := (*object).message
+		if list == "conversations" && !x.has("role") {
+			read, shared = (*object).turn, true
 		}
 		message, uncounted, err := read(x)
 		if err != nil {
@@ -55,7 +65,15 @@ func parseChat(o *object) (r Row, err error) {
 	if len(items) == 0 {
 		return r, &fault{o.at + m.Offset, errors.New("want messages, got an empty list")}
 	}
+	if r.Tools, err = o.tools(shared); err != nil {
+		return r, err
+	}
 	return r, o.rowWeight(&r)
+}
+
+// has reports whether a field is there, whatever it holds.
+func (o *object) has(name string) bool {
+	return slices.ContainsFunc(o.members, func(m strictjson.Member) bool { return m.Name == name })
 }
 
 // add adds a message, and notes whether it counts in the loss.
@@ -77,7 +95,13 @@ func (o *object) message() (m chat.Message, uncounted bool, err error) {
 	if err := o.checkRole(m.Role); err != nil {
 		return m, false, err
 	}
-	if m.Content, err = o.content("content"); err != nil {
+	spoken := !o.callsAlone()
+	if spoken {
+		if m.Content, err = o.content("content"); err != nil {
+			return m, false, err
+		}
+	}
+	if m.JSON, err = o.takeExtras(m.Role, m.Content, spoken); err != nil {
 		return m, false, err
 	}
 	uncounted, err = o.messageWeight(m.Role)
@@ -85,11 +109,23 @@ func (o *object) message() (m chat.Message, uncounted bool, err error) {
 	return m, uncounted, err
 }
 
+// callsAlone reports whether a message calls tools and says nothing: its content is null or missing.
+func (o *object) callsAlone() bool {
+	content := memberOf(o.members, "content")
+	calls := memberOf(o.members, "tool_calls")
+	return (content == nil || string(content) == "null") && calls != nil && calls[0] == '[' && !isHollow(calls)
+}
+
 // checkRole refuses a role that is one of those known but for its spelling: the template
 // would take it for another, and no answer of such an assistant would count.
 func (o *object) checkRole(role string) error {
-	for spelling, known := range speakers {
-		if strings.EqualFold(role, spelling) && role != known {
+	for spelling, known := range map[string]string{"human": "user", "gpt": "assistant"} {
+		if strings.EqualFold(role, spelling) {
+			return &fault{o.at, fmt.Errorf("%s.role: want %s, got %.40q", o.path, known, role)}
+		}
+	}
+	for _, known := range roles {
+		if strings.EqualFold(role, known) && role != known {
 			return &fault{o.at, fmt.Errorf("%s.role: want %s, got %.40q", o.path, known, role)}
 		}
 	}
@@ -107,7 +143,14 @@ func (o *object) turn() (m chat.Message, uncounted bool, err error) {
 	}
 	ok := false
 	if m.Role, ok = speakers[from]; !ok {
-		return m, false, &fault{o.at, fmt.Errorf("%s.from: want human, gpt or system, got %.40q", o.path, from)}
+		return m, false, &fault{o.at, fmt.Errorf("%s.from: want human, gpt, system, function_call, observation or tool, "+
+			"got %.40q", o.path, from)}
+	}
+	if from == "function_call" {
+		if m.JSON, err = o.shareGPTCalls(m.Content); err != nil {
+			return m, false, err
+		}
+		m.Content = ""
 	}
 	uncounted, err = o.messageWeight(m.Role)
 	o.settle(turnFields)

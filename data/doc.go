@@ -24,6 +24,7 @@ type Row struct {
 
 	Prompt, Answer string         // alpaca (in its prompt) and completion
 	Messages       []chat.Message // chat
+	Tools          string         // chat: a list in JSON of the tools that may be called; "": none
 	Text           string         // text
 
 	// Judgment is what somebody has said of the answer, which is Answer or the last message.

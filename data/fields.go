@@ -46,9 +46,10 @@ var harmless = []string{
 
 // The fields of messages, turns and the parts of one; those of rows are in forms.
 var (
-	messageFields = []string{"role", "content", "weight"}
-	turnFields    = []string{"from", "value", "weight"}
-	partFields    = []string{"type", "text"}
+	messageFields = []string{"role", "content", "weight", "tool_calls", "tool_call_id", "name", "reasoning_content",
+		"reasoning", "thinking"}
+	turnFields = []string{"from", "value", "weight"}
+	partFields = []string{"type", "text"}
 )
 
 // fieldCounts gathers what became of the fields, in the order they were first seen.

@@ -60,9 +60,9 @@ func with(row, fields string) string { return strings.Replace(row, "{}", fields,
 // way out, whatever the form, the file and the place.
 func TestUnknownFieldsAreRefused(t *testing.T) {
 	values := map[string]string{
-		"history": `[["a", "b"]]`, "tools": `[{"name": "f"}]`, "label": `0`, "reasoning_content": `"hm"`,
-		"tool_calls": `[{"id": 1}]`,
-		"name":       `"Bob"`, "chosen": `"x"`, "rejected": `{"a": 1}`, "context": `"c"`, "images": `["a.png"]`,
+		"history": `[["a", "b"]]`, "toolset": `[{"name": "f"}]`, "label": `0`, "rationale": `"hm"`,
+		"calls": `[{"id": 1}]`,
+		"nick":  `"Bob"`, "chosen": `"x"`, "rejected": `{"a": 1}`, "context": `"c"`, "images": `["a.png"]`,
 		"train": `false`, "masked": `true`,
 		"loss": `0.5`, "title": `"t"`, "category": `"c"`, "split": `"test"`, "score": `1`, "answer": `"a"`,
 		"thought": `"x"`, "ID": `1`, "Weight": `0`, "System": `"x"`,
@@ -182,7 +182,7 @@ func TestRowsAreStrict(t *testing.T) {
 		{`{"messages": [{"role": "user", "Content": "q"}]}`,
 			`messages[0]: want a string "content", got none ("Content" differs from "content" by case only)`},
 		{`{"messages": [{"role": "user", "content": "q", "Role": "system"}]}`,
-			`"messages[0].Role": want fields that it has (role, content, weight), got what would be lost ("Role" differs from "role" by case only)`},
+			`"messages[0].Role": want fields that it has (role, content, weight, tool_calls, tool_call_id, name, reasoning_content, reasoning, thinking), got what would be lost ("Role" differs from "role" by case only)`},
 		{`{"text": "a", "Text": "b", "TEXT": "c"}`, `"Text", "TEXT": want fields`},
 		{`{"TEXT": ""}`, `"TEXT" differs from "text" by case only`},
 	} {
@@ -249,9 +249,9 @@ func TestFieldCounts(t *testing.T) {
 
 // One error names all fields of a row that would be lost.
 func TestSeveralUnknownFields(t *testing.T) {
-	path := save(t, "a.jsonl", `{"messages": [{"role": "user", "content": "q", "name": "n"}, {"role": "user", "content": "q", "name": "n"}], "tools": [1], "name": 1}`)
+	path := save(t, "a.jsonl", `{"messages": [{"role": "user", "content": "q", "nick": "n"}, {"role": "user", "content": "q", "nick": "n"}], "toolset": [1], "nick": 1}`)
 	_, _, err := Read(t.Context(), []string{path}, ReadOptions{})
-	want := `"messages[0].name", "tools": want fields that it has (role, content, weight), got what would be lost; --ignore-fields name,tools passes over it`
+	want := `"messages[0].nick", "toolset": want fields that it has (role, content, weight, tool_calls, tool_call_id, name, reasoning_content, reasoning, thinking), got what would be lost; --ignore-fields nick,toolset passes over it`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -57,7 +57,7 @@ var forms = []form{
 		fields: []string{"prompt", "completion", "messages", "label", "weight"}},
 	{format: FormatChat, meaning: "messages", parse: parseChat,
 		tells:  [][]string{{"messages"}, {"conversations"}},
-		fields: []string{"messages", "conversations", "system", "weight"}},
+		fields: []string{"messages", "conversations", "system", "tools", "weight"}},
 	{format: FormatAlpaca, meaning: "instruction, input, output", parse: parseAlpaca,
 		tells:  [][]string{{"instruction", "output"}},
 		fields: []string{"instruction", "input", "output", "system", "weight"}},

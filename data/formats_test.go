@@ -126,7 +126,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a.jsonl", `{"messages": [{"role": "user",` + "\n" + `"content": [{"type": "text"}]}]}`, FormatAuto,
 			`row 1 (line 2): messages[0].content[0]: want a string "text", got none`},
 		{"a.jsonl", `{"conversations": [{"from": "human", "value": "q"}, {"from": "bing", "value": "a"}]}`,
-			FormatAuto, `conversations[1].from: want human, gpt or system, got "bing"`},
+			FormatAuto, `conversations[1].from: want human, gpt, system, function_call, observation or tool, got "bing"`},
 		{"a.jsonl", `{"prompt": "a",` + "\n" + `"completion": "` + "\xe9" + `"}`, FormatAuto,
 			`row 1 (line 2): "completion": want text in UTF-8, got other bytes`},
 		{"a.txt", "", FormatAuto, "want text, got an empty file"},

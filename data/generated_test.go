@@ -48,7 +48,7 @@ func TestGenerationBlocks(t *testing.T) {
 	}
 	for _, c := range []struct{ name, template, want string }{
 		{"in a macro", "{% macro f(m) %}{% generation %}{{ m.content }}{% endgeneration %}{% endmacro %}{% for m in messages %}{{ f(m) }}{% endfor %}", "want generation blocks at the template's own level"},
-		{"fewer than answers", "{% for m in messages %}{% if loop.last %}{% generation %}{{ m.content }}{% endgeneration %}{% endif %}{% endfor %}", "want a generation block for each of 2 answers"},
+		{"fewer than answers", "{% for m in messages %}{% if loop.last %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}", "want a generation block for each of 2 answers"},
 	} {
 		tok, template := chatFolder(t, c.template)
 		rows := []Row{{Format: FormatChat, Messages: talk, UncountedMessages: []bool{false, true, false, false}}}

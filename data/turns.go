@@ -29,6 +29,10 @@ func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, r Row, loss Lo
 	if template == nil {
 		return encoded{}, errors.New("want a chat template for a row of chat, got none")
 	}
+	template = template.WithTools(r.Tools)
+	if err := template.CheckLost(r.Messages); err != nil {
+		return encoded{}, err
+	}
 	parts, err := template.Parts(r.Messages, false)
 	if err != nil {
 		return encoded{}, err

@@ -79,7 +79,7 @@ func spell(parts []tokenizer.Part) string {
 func say(words ...string) []Message {
 	var m []Message
 	for i, w := range words {
-		m = append(m, Message{Role: [2]string{Role: "user", Content: "assistant"}[i%2], Content: w})
+		m = append(m, Message{Role: [2]string{"user", "assistant"}[i%2], Content: w})
 	}
 	return m
 }
