@@ -76,7 +76,8 @@ func TestLevelsOfBlocks(t *testing.T) {
 			t.Errorf("%s: %d of 800 groups are not recognized", c.kind, missed)
 		}
 	}
-	for _, round := range []func(float32) float32{func(v float32) float32 { return v }, narrows[0].round, narrows[1].round} {
+	exact := func(v float32) float32 { return v }
+	for _, round := range []func(float32) float32{exact, narrows[0].round, narrows[1].round} {
 		for range 5000 {
 			values := make([]float32, sampleLen)
 			for i := range values {

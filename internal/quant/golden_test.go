@@ -10,7 +10,7 @@ import (
 )
 
 // Every kind widens to the bits that llama.cpp widens it to: blocks of its own quantizer and
-// blocks of random bits. tools/gguf_blocks.py makes the files.
+// blocks of random bits. tools/golden/blocks.py makes the files.
 func TestGolden(t *testing.T) {
 	const n = 1024
 	for typ := range Types {

@@ -118,7 +118,8 @@ func TestBlocksRefused(t *testing.T) {
 	}
 	for _, dt := range []tensor.DType{tensor.Q8, tensor.F32} {
 		_, err = Load(t.Context(), open(t), path, LoadOptions{DType: dt})
-		if err == nil || !strings.Contains(err.Error(), "model.layers.1.self_attn.q_proj.weight: want finite scales of Q4_K") {
+		if err == nil ||
+			!strings.Contains(err.Error(), "model.layers.1.self_attn.q_proj.weight: want finite scales of Q4_K") {
 			t.Errorf("loading as %s a file with an infinite scale: error %v", dt, err)
 		}
 	}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Blocks of GGML's quantized types and what llama.cpp widens them to, for internal/quant/testdata:
 
-    tools/gguf_blocks.py OUT    (where python3-gguf and llama-quantize are)
+    tools/golden/blocks.py OUT    (where python3-gguf and llama-quantize are)
 
 A file a type: 512 numbers' blocks as llama-quantize makes them of normal numbers, 512 numbers' blocks of random
 bits with finite scales, and the 1,024 float32 that llama-quantize widens them to.
