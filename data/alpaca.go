@@ -1,6 +1,10 @@
 package data
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/agora-ml/agora/internal/strictjson"
+)
 
 // parseAlpaca reads a row of Stanford Alpaca's file, whose system some later sets have.
 func parseAlpaca(o *object) (r Row, err error) {
@@ -19,11 +23,38 @@ func parseAlpaca(o *object) (r Row, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Prompt = AlpacaPrompt(system, instruction, input)
+	history, err := o.history()
+	if err != nil {
+		return r, err
+	}
+	r.Prompt = AlpacaPrompt(system, history+instruction, input)
 	if text, ok := o.peek("text"); ok && sameWords(text, r.Prompt+"\n"+r.Answer) {
 		o.settleAs("text", FateRepeats)
 	}
 	return r, o.rowWeight(&r)
+}
+
+// history takes earlier questions and their answers, a list of pairs. They stand in the prompt, each as
+// Alpaca writes it; their answers are read, not learned.
+func (o *object) history() (string, error) {
+	m, ok := o.take("history")
+	if !ok || isHollow(m.Value) {
+		o.settleAs("history", FateEmpty)
+		return "", nil
+	}
+	var turns [][]string
+	if err := strictjson.Unmarshal(m.Value, &turns); err != nil {
+		return "", faultOf(err, "history", o.at+m.Offset)
+	}
+	var all strings.Builder
+	for i, t := range turns {
+		if len(t) != 2 {
+			return "", o.errorf(m, "pair %d: want a question and its answer, got %d texts", i, len(t))
+		}
+		all.WriteString(t[0] + "\n\n### Response:\n" + t[1] + "\n\n### Instruction:\n")
+	}
+	o.count("history", FateUsed)
+	return all.String(), nil
 }
 
 // sameWords compares texts but for white space.

@@ -60,7 +60,7 @@ func with(row, fields string) string { return strings.Replace(row, "{}", fields,
 // way out, whatever the form, the file and the place.
 func TestUnknownFieldsAreRefused(t *testing.T) {
 	values := map[string]string{
-		"history": `[["a", "b"]]`, "toolset": `[{"name": "f"}]`, "label": `0`, "rationale": `"hm"`,
+		"dialog": `[["a", "b"]]`, "toolset": `[{"name": "f"}]`, "label": `0`, "rationale": `"hm"`,
 		"calls": `[{"id": 1}]`,
 		"nick":  `"Bob"`, "chosen": `"x"`, "rejected": `{"a": 1}`, "context": `"c"`, "images": `["a.png"]`,
 		"train": `false`, "masked": `true`,

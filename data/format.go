@@ -20,7 +20,7 @@ const (
 	// FormatAlpaca is rows of instruction, input (which may be missing) and output,
 	// written into Stanford Alpaca's prompt.
 	FormatAlpaca Format = "alpaca"
-	// FormatCompletion is rows of prompt and completion, with nothing put around them.
+	// FormatCompletion is rows of prompt and completion, with nothing put around them, or of both as messages.
 	FormatCompletion Format = "completion"
 	// FormatChat is rows of messages with role and content, as OpenAI writes them, or of
 	// conversations with from and value, as ShareGPT does.
@@ -60,7 +60,7 @@ var forms = []form{
 		fields: []string{"messages", "conversations", "system", "tools", "weight"}},
 	{format: FormatAlpaca, meaning: "instruction, input, output", parse: parseAlpaca,
 		tells:  [][]string{{"instruction", "output"}},
-		fields: []string{"instruction", "input", "output", "system", "weight"}},
+		fields: []string{"instruction", "input", "output", "system", "history", "weight"}},
 	{format: FormatCompletion, meaning: "prompt, completion", parse: parseCompletion,
 		tells: [][]string{{"prompt", "completion"}}, fields: []string{"prompt", "completion", "weight"}},
 	{format: FormatText, meaning: "", parse: parseText,

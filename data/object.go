@@ -35,6 +35,7 @@ type object struct {
 type rowReader struct {
 	format  Format
 	ignore  []string
+	names   map[string]string // see ReadOptions.Fields
 	counts  *fieldCounts
 	unknown []unknownField
 }
@@ -51,6 +52,9 @@ func (r *rowReader) open(text []byte, path, kind string, at int) (*object, error
 	members, err := strictjson.Members(text)
 	if err != nil {
 		return nil, faultOf(err, path, at)
+	}
+	if err := r.rename(members, kind); err != nil {
+		return nil, &fault{at, err}
 	}
 	return &object{row: r, path: path, kind: kind, at: at, members: members, taken: make([]bool, len(members))}, nil
 }
@@ -139,6 +143,11 @@ func (o *object) missing(what string, names ...string) error {
 		quoted = append(quoted, strconv.Quote(n))
 	}
 	why := ""
+	for _, n := range names {
+		if theirs, ok := o.row.names[n]; ok {
+			why = fmt.Sprintf(" (--fields takes it from %.40q)", theirs)
+		}
+	}
 	for _, m := range o.members {
 		if n, ok := sameButCase(m.Name, names); ok {
 			why = fmt.Sprintf(" (%q differs from %q by case only)", m.Name, n)

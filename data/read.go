@@ -24,6 +24,9 @@ type ReadOptions struct {
 	// A field that no form knows is an error otherwise, unless it plainly is an id or a
 	// source, or empty.
 	Ignore []string
+	// Fields are names that fields of rows and of their messages have, by the names that the forms know:
+	// {"prompt": "question", "completion": "answer"}.
+	Fields map[string]string
 	// MaxBytes is the most bytes of all files together, unpacked, with 256 more for each row;
 	// 0: a quarter of the memory that is left, and then no file may unpack to more than 200
 	// times its size.
@@ -47,6 +50,9 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 	if err := format.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("data: %w", err)
 	}
+	if err := validateFields(o.Fields); err != nil {
+		return nil, nil, fmt.Errorf("data: fields: %w", err)
+	}
 	var rows []Row
 	var fields fieldCounts
 	b := newBudget(o.MaxBytes)
@@ -60,7 +66,7 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 			if whole != nil {
 				return whole.read(r, add)
 			}
-			return readRows(r, rowReader{format: format, ignore: o.Ignore, counts: &fields}, o.skip(path), add)
+			return readRows(r, rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}, o.skip(path), add)
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)

@@ -33,7 +33,9 @@ type Config struct {
 	Format             string // of rows, see data.Format
 	// IgnoreFields are fields of rows that are passed over; see data.ReadOptions.
 	IgnoreFields []string
-	Template     string // chat template by name; empty: the model's
+	// Fields are other names of fields, each our=theirs; see data.ParseFields.
+	Fields   []string
+	Template string // chat template by name; empty: the model's
 	// TemplateDate is what a template that asks for the time is told; see chat.ParseDate. Empty:
 	// the time at which the run started, which its folder keeps.
 	TemplateDate string

@@ -118,6 +118,10 @@ func (r Rows) BadNote() string {
 func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 	var r Rows
 	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes}
+	var err error
+	if o.Fields, err = data.ParseFields(c.Fields); err != nil {
+		return r, c.wrong("fields", err)
+	}
 	if c.SkipBad {
 		o.Skip = func(err error) {
 			if r.Bad++; r.FirstBad == nil {
@@ -126,7 +130,6 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 		}
 	}
 	if c.TaskMixture() == nil {
-		var err error
 		if r.Rows, r.Fields, err = data.Read(ctx, c.paths(), o); err == nil {
 			r.Rows, err = c.Objective.judged(r.Rows)
 		}
@@ -142,9 +145,14 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 		}
 		r.Rows, r.Fields = append(r.Rows, rows...), append(r.Fields, fields...)
 	}
-	var err error
 	r.Rows, err = c.Objective.judged(r.Rows)
 	return r, err
+}
+
+// checkFields returns an error for a name that no form of rows has.
+func (c *Config) checkFields() error {
+	_, err := data.ParseFields(c.Fields)
+	return err
 }
 
 // rows reads the rows of a named part.

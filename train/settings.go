@@ -85,6 +85,8 @@ func (c *Config) dataSettings() []*Setting {
 		{Name: "ignore-fields", value: texts(&c.IgnoreFields), Resume: Fixed, Use: ForSequences,
 			Meaning: "fields of rows and of their messages to pass over; one that no form knows is an error " +
 				"otherwise, unless it is an id, a source or empty"},
+		{Name: "fields", value: texts(&c.Fields), Resume: Fixed, Use: ForSequences, check: c.checkFields,
+			Meaning: "other names that rows have for our fields, each as prompt=question"},
 		{Name: "template", value: text(&c.Template, ""), Resume: Fixed, Use: ForSequences,
 			Meaning: "chat template for chat rows, by name (default: the model's own)"},
 		{Name: templateDate, value: date(&c.TemplateDate), Resume: Fixed, Use: ForSequences,
