@@ -3,13 +3,11 @@ package data
 import (
 	"bufio"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 
 	"github.com/agora-ml/agora/internal/stream"
 )
@@ -38,7 +36,7 @@ type ReadOptions struct {
 
 // Read gives the rows of files, one file after the other, and what became of their fields.
 // A file is a JSON array of rows, JSONL (a row a line), or a document of text; each may be
-// packed as .gz. Under FormatAuto the files may be of different formats. A file may be a pipe,
+// packed as .gz or .zst. Under FormatAuto the files may be of different formats. A file may be a pipe,
 // also /dev/stdin.
 //
 // Names are case-sensitive, and one that comes twice in an object is an error, as is text
@@ -86,17 +84,6 @@ func (o ReadOptions) skip(path string) func(error) {
 	return func(err error) { o.Skip(fmt.Errorf("%s: %w", path, err)) }
 }
 
-const packed = ".gz"
-
-func isPacked(path string) bool { return strings.HasSuffix(strings.ToLower(path), packed) }
-
-func unpackedName(path string) string {
-	if isPacked(path) {
-		return path[:len(path)-len(packed)]
-	}
-	return path
-}
-
 // open reads a file, unpacked, from behind its byte order mark.
 func open(ctx context.Context, path string, document bool, b *budget, read func(*bufio.Reader) error) error {
 	f, err := stream.Open(ctx, path)
@@ -108,16 +95,18 @@ func open(ctx context.Context, path string, document bool, b *budget, read func(
 	}
 	defer f.Close()
 	r := &spending{r: f, b: b}
-	if !isPacked(path) {
+	if unpack := unpackerOf(path); unpack == nil {
 		if err := b.admits(f, document); err != nil {
 			return err
 		}
 	} else {
 		packed := &counter{Reader: f}
-		if r.r, err = gzip.NewReader(packed); err != nil {
-			return fmt.Errorf("want gzip, got: %w", err)
+		unpacked, err := unpack(packed)
+		if err != nil {
+			return err
 		}
-		r.packed = &packed.n
+		defer unpacked.Close()
+		r.r, r.packed = unpacked, &packed.n
 	}
 	return read(behindMark(r))
 }
