@@ -180,6 +180,9 @@ func endings() string {
 
 // ofFile returns the form that reads a file as a whole; nil: it is rows of JSON.
 func ofFile(path string, f Format) *form {
+	if _, table := separatorOf(path); table {
+		return nil
+	}
 	ending := strings.ToLower(filepath.Ext(unpackedName(path)))
 	for i, form := range forms {
 		switch {

@@ -100,7 +100,7 @@ func TestReadRefuses(t *testing.T) {
 		want          string
 	}{
 		{"a.json", "[]", "xml", `format "xml": want one of [auto preference labeled chat`},
-		{"a.csv", "text,label\n", FormatAuto, `cannot tell the format: want rows of JSON, or a name that ends in .txt, got a file that begins with "text,label\n"`},
+		{"a.dat", "text,label\n", FormatAuto, `cannot tell the format: want rows of JSON, or a name that ends in .txt, got a file that begins with "text,label\n"`},
 		{"a.jsonl", `{"question": "q", "answer": "a"}`, FormatAuto,
 			`row 1 (line 1): cannot tell the format: want the fields chosen and rejected, prompt and completion and label, messages and label, messages, conversations, instruction and output, prompt and completion, or text, got "question", "answer"`},
 		{"a.jsonl", `{"a":1,"b":[{}],"c":1,"d":"e","f":1,"g":1,"h":1,"i":1,"j":1}`, FormatAuto,

@@ -35,7 +35,7 @@ type ReadOptions struct {
 }
 
 // Read gives the rows of files, one file after the other, and what became of their fields.
-// A file is a JSON array of rows, JSONL (a row a line), or a document of text; each may be
+// A file is a JSON array of rows, JSONL (a row a line), a table (.csv, .tsv), or a document of text; each may be
 // packed as .gz or .zst. Under FormatAuto the files may be of different formats. A file may be a pipe,
 // also /dev/stdin.
 //
@@ -64,7 +64,11 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 			if whole != nil {
 				return whole.read(r, add)
 			}
-			return readRows(r, rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}, o.skip(path), add)
+			rows := rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}
+			if separator, ok := separatorOf(path); ok {
+				return readTable(r, separator, rows, o.skip(path), add)
+			}
+			return readRows(r, rows, o.skip(path), add)
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
@@ -129,21 +133,24 @@ func readRows(r *bufio.Reader, rows rowReader, skip func(error), add func(Row) e
 				"the format text takes any file for a document", endings(), head)
 		}
 	}
-	return eachRow(r, skip, func(number int, raw []byte) error {
-		o, err := rows.open(raw, "", "", 0)
-		if err == nil && rows.format == FormatAuto {
-			rows.format, err = detect(o)
-		}
-		if err != nil {
-			return badRow{err}
-		}
-		row, err := rows.parse(o)
-		if err != nil {
-			return badRow{err}
-		}
-		row.Source.Row = number
-		return add(row)
-	})
+	return eachRow(r, skip, func(number int, raw []byte) error { return rows.visit(number, raw, add) })
+}
+
+// visit makes a Row of an object of JSON.
+func (r *rowReader) visit(number int, raw []byte, add func(Row) error) error {
+	o, err := r.open(raw, "", "", 0)
+	if err == nil && r.format == FormatAuto {
+		r.format, err = detect(o)
+	}
+	if err != nil {
+		return badRow{err}
+	}
+	row, err := r.parse(o)
+	if err != nil {
+		return badRow{err}
+	}
+	row.Source.Row = number
+	return add(row)
 }
 
 // firstByte is the first byte that is not white space, as far as the buffer reaches. It

@@ -11,7 +11,7 @@ import (
 // The Go of a worked example is that of its patch, line by line.
 func TestWorkedExamples(t *testing.T) {
 	for page, patch := range map[string]string{"add-a-model.md": "exaone4.patch", "write-a-kernel.md": "soft-cap.patch",
-		"add-a-setting.md": "beta2.patch", "add-a-data-format.md": "csv-format.patch"} {
+		"add-a-setting.md": "beta2.patch", "add-a-data-format.md": "psv-format.patch"} {
 		text, err := os.ReadFile(filepath.Join(home, page))
 		if err != nil {
 			t.Fatal(err)
