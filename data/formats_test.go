@@ -142,7 +142,7 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 	if _, _, err := Read(t.Context(), []string{t.TempDir()}, ReadOptions{}); err == nil ||
-		!strings.HasSuffix(err.Error(), ": want a file or a pipe, got a folder") {
+		!strings.HasSuffix(err.Error(), ": want a folder of files of rows, got none in it") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -34,7 +34,20 @@ type ReadOptions struct {
 	Skip func(error)
 }
 
-// Read gives the rows of files, one file after the other, and what became of their fields.
+// filesOf are the files that paths name.
+func filesOf(paths []string) (all []string, err error) {
+	for _, path := range paths {
+		files, err := Files(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files...)
+	}
+	return all, nil
+}
+
+// Read gives the rows of files, folders and patterns of files (see Files), one file after the other, and what
+// became of their fields.
 // A file is a JSON array of rows, JSONL (a row a line), a table (.csv, .tsv), or a document of text; each may be
 // packed as .gz or .zst. Under FormatAuto the files may be of different formats. A file may be a pipe,
 // also /dev/stdin.
@@ -54,7 +67,11 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 	var rows []Row
 	var fields fieldCounts
 	b := newBudget(o.MaxBytes)
-	for _, path := range files {
+	all, err := filesOf(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, path := range all {
 		from, whole := len(rows), ofFile(path, format)
 		add := func(row Row) error {
 			rows = append(rows, row)

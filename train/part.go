@@ -192,7 +192,14 @@ func (p Part) locate(path string) (string, error) {
 // files are the files that the part's rows come from.
 func (p Part) files() (all []string, err error) {
 	if p.Task == "" {
-		return p.Paths, nil
+		for _, path := range p.Paths {
+			files, err := data.Files(path)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, files...)
+		}
+		return all, nil
 	}
 	for _, path := range p.Paths {
 		if path, err = p.locate(path); err != nil {

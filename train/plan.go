@@ -238,7 +238,13 @@ func (p *Plan) dataBytes(vocab int) int {
 	tokens := p.options.DataTokens
 	if tokens == 0 {
 		for _, path := range p.config.paths() {
-			tokens += guessTokens(path, vocab)
+			files, err := data.Files(path)
+			if err != nil {
+				continue // a plan can be made without the data
+			}
+			for _, file := range files {
+				tokens += guessTokens(file, vocab)
+			}
 		}
 	}
 	return 10 * tokens
@@ -254,6 +260,9 @@ func guessTokens(path string, vocab int) int {
 	}
 	bytes := float64(info.Size())
 	plain, packed := strings.CutSuffix(path, ".gz")
+	if !packed {
+		plain, packed = strings.CutSuffix(path, ".zst")
+	}
 	if packed {
 		bytes *= 3
 	}
