@@ -175,7 +175,7 @@ func TestFamiliesNotInGGUF(t *testing.T) {
 			map[string]any{"sliding_window_pattern": 3}),
 		"no_rope_layers: want every fourth layer": smallest(t, "smollm3",
 			map[string]any{"no_rope_layer_interval": 3}),
-		`rope_parameters.rope_type: want "default", "linear", "dynamic", "llama3" or "longrope" in a GGUF file, got "yarn"`: smallest(t,
+		`rope_parameters.rope_type: want "default", "linear", "llama3" or "longrope" in a GGUF file, got "yarn"`: smallest(t,
 			"llama", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4}}),
 		"sliding_window: want none": smallest(t, "phi3", map[string]any{"sliding_window": 5}),
 	} {

@@ -34,10 +34,10 @@ func ropeMetadata(prefix string, r ops.RoPEScaling, headDim int) ([]gguf.KeyValu
 	r.Theta = cmp.Or(r.Theta, 10000)
 	out := []gguf.KeyValue{{Key: prefix + ropeThetaKey, Value: float32(r.Theta)}}
 	switch {
-	case r.YaRN != nil:
+	case r.YaRN != nil, r.Dynamic != nil:
 		return nil, nil, &Error{
-			Field: "rope_parameters.rope_type", Want: `"default", "linear", "dynamic", "llama3" or "longrope" in a GGUF file`,
-			Got: `"yarn"`,
+			Field: "rope_parameters.rope_type", Want: `"default", "linear", "llama3" or "longrope" in a GGUF file`,
+			Got: fmt.Sprintf("%q", ropeParameters(r)["rope_type"]),
 		}
 	case r.Long != nil:
 		return longRoPEMetadata(prefix, out, r.Long)
