@@ -162,7 +162,7 @@ func hostileFiles() []hostile {
 		{name: "a document in UTF-16", make: file("a.txt", "\xff\xfea\x00"), args: previewOf + "a.txt",
 			want: []string{"{}/a.txt: line 1: want text in UTF-8, got other bytes"}},
 		{name: "data of a folder", args: previewOf + "model",
-			want: []string{"{}/model: want a file or a pipe, got a folder"}},
+			want: []string{"{}/model: want a folder of files of rows, got"}},
 		{name: "data of a device", make: link("a.txt", "/dev/zero"), args: previewOf + "a.txt",
 			want: []string{"{}/a.txt: want a file or a pipe, got a device"}},
 		{name: "data of nowhere", make: link("a.txt", "none"), args: previewOf + "a.txt",
