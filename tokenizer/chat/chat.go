@@ -15,7 +15,6 @@ import (
 	"github.com/agora-ml/agora/tokenizer"
 )
 
-
 // Template turns messages into a prompt. It does not change, so several goroutines may
 // use it at once.
 type Template struct {
