@@ -10,10 +10,10 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
@@ -253,12 +253,7 @@ func (c *Config) loadTemplate(tok tokenizer.Tokenizer) (*chat.Template, error) {
 		return t, nil
 	}
 	dir := c.tokenizerPath()
-	if !isFolder(dir) {
-		if c.Tokenizer == "" {
-			return nil, c.wrongf("template", "want one of %s, for %s has no chat template",
-				strings.Join(chat.Names(), ", "),
-				dir)
-		}
+	if !isFolder(dir) && !gguf.IsFile(dir) {
 		dir = filepath.Dir(dir)
 	}
 	t, err := chat.Load(dir, tok)

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
@@ -35,13 +35,9 @@ func (f *modelFlags) chatTemplate(name, date string, tok tokenizer.Tokenizer) (*
 	dir := f.model
 	if f.tokenizer != "" {
 		dir = f.tokenizer
-		if isFile(dir) {
+		if isFile(dir) && !gguf.IsFile(dir) {
 			dir = filepath.Dir(dir)
 		}
-	}
-	if isFile(dir) {
-		return nil, fmt.Errorf("--template is missing: %s has no chat template; want one of %s", dir,
-			strings.Join(chat.Names(), ", "))
 	}
 	t, err := chat.Load(dir, tok)
 	if err != nil {

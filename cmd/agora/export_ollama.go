@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -64,17 +63,6 @@ func (f *exportFlags) exportOllama(c *cobra.Command) (*converted, error) {
 func ollamaModelfile(model string) (text, warning string, err error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "FROM ./%s\n", ollamaModel)
-	if isFile(model) { // what it says of texts, as a folder's files
-		dir, err := os.MkdirTemp("", "agora")
-		if err != nil {
-			return "", "", err
-		}
-		defer os.RemoveAll(dir)
-		if err := tokenizer.SaveGGUF(model, dir); err != nil {
-			return "", "", err
-		}
-		model = dir
-	}
 	tok, err := tokenizer.Load(model)
 	if err != nil {
 		return "", "", err
@@ -104,6 +92,9 @@ func ollamaModelfile(model string) (text, warning string, err error) {
 	}
 	if id, ok := tok.EOS(); ok && !stops[id] {
 		fmt.Fprintf(&b, "PARAMETER stop %s\n", strconv.Quote(tok.Piece(id)))
+	}
+	if isFile(model) { // a GGUF file says nothing of sampling
+		return b.String(), warning, nil
 	}
 	sampling, err := ollamaSampling(filepath.Join(model, "generation_config.json"))
 	return b.String() + sampling, warning, err

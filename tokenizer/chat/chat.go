@@ -5,13 +5,12 @@ package chat
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -138,7 +137,7 @@ func Named(name string, tok tokenizer.Tokenizer) (*Template, error) {
 	return &Template{name: name, tok: parts, form: f.render}, nil
 }
 
-// Load gives the template of a model's folder: its own, written in Jinja, in
+// Load gives the template of a model's folder or GGUF file: its own, written in Jinja, in a folder in
 // chat_template.jinja or tokenizer_config.json. A folder without one has the form
 // that its special tokens belong to; where none can be told, Load says so, and the
 // caller may ask for one by name.
@@ -147,16 +146,17 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 	if !ok {
 		return nil, fmt.Errorf("chat: %s: want a tokenizer with special tokens, got %T", dir, tok)
 	}
-	config, err := tokenizer.ReadConfig(filepath.Join(dir, tokenizer.ConfigFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		config, err = &tokenizer.Config{}, nil
+	name := dir
+	var sources sources
+	var config *tokenizer.Config
+	var err error
+	if gguf.IsFile(dir) {
+		sources, config, err = fromGGUF(dir, tok)
+	} else {
+		name, sources, config, err = fromFolder(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
-	}
-	name, sources, err := findSources(dir, config)
-	if err != nil {
-		return nil, fmt.Errorf("chat: %s: %w", name, err)
 	}
 	if sources.usual != "" {
 		own, err := newOwn(sources, config, tok)
@@ -172,6 +172,10 @@ func Load(dir string, tok tokenizer.Tokenizer) (*Template, error) {
 				return t, nil
 			}
 		}
+	}
+	if gguf.IsFile(dir) {
+		return nil, fmt.Errorf("chat: %s: want the key tokenizer.chat_template, or special tokens that tell, got"+
+			" neither; the forms %s can be asked for by name", dir, strings.Join(Names(), ", "))
 	}
 	return nil, fmt.Errorf("chat: %s: want a chat_template in %s or %s, or special tokens that tell, got none;"+
 		" the forms %s can be asked for by name",

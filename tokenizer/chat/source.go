@@ -30,18 +30,26 @@ type sources struct {
 
 // Source is the text of the template that a model's folder has, "" if it has none of its own.
 func Source(dir string) (string, error) {
-	config, err := tokenizer.ReadConfig(filepath.Join(dir, tokenizer.ConfigFile))
+	_, found, _, err := fromFolder(dir)
+	if err != nil {
+		err = fmt.Errorf("chat: %w", err)
+	}
+	return found.usual, err
+}
+
+// fromFolder is what a model's folder says of chats, and the file that says it.
+func fromFolder(dir string) (name string, found sources, config *tokenizer.Config, err error) {
+	config, err = tokenizer.ReadConfig(filepath.Join(dir, tokenizer.ConfigFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		config, err = &tokenizer.Config{}, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("chat: %w", err)
+		return dir, found, nil, err
 	}
-	name, found, err := findSources(dir, config)
-	if err != nil {
-		err = fmt.Errorf("chat: %s: %w", name, err)
+	if name, found, err = findSources(dir, config); err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return found.usual, err
+	return name, found, config, err
 }
 
 // findSources gives the folder's own templates and where they stand.
