@@ -124,7 +124,7 @@ func TestSpecialTokensOfLlama2(t *testing.T) {
 	if err != nil || counts.Spelled != (Spelled{1, "<s>"}) {
 		t.Fatalf("%+v, error %v", counts, err)
 	}
-	want := slices.Concat([]int32{1}, tok.Encode("[INST] hi [/INST]"), tok.Encode(" hello "))
+	want := slices.Concat([]int32{1}, tok.Encode("[INST] hi [/INST] hello "))
 	if s := seqs[0]; !slices.Equal(s.IDs, want) || s.Labels[len(s.Labels)-1] != 2 {
 		t.Errorf("got %v, want %v", s.IDs, want)
 	}
