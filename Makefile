@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly docs kill-test bench
+.PHONY: test ci shaders bound assembly docs kill-test llamacpp bench
 
 test:
 	go test ./...
@@ -34,6 +34,17 @@ DEVICE := cpu
 kill-test:
 	AGORA_LONG=1 AGORA_REQUIRE_STRACE=1 AGORA_TEST_DEVICE=$(DEVICE) go test $(EXEC) -count=1 -v -timeout 60m \
 		-run 'EverySystemCall|CutTwoHundredTimes|KilledWhileSaving|MemoryOfManySteps' ./cmd/agora
+
+# Log-probabilities and ids of GGUF files in llama.cpp. CLIENTS is the root of a system that has llama-server and
+# Python 3; needs AGORA_DATA, and chroot's rights.
+llamacpp:
+	rm -rf $(CLIENTS)/tmp/agora
+	mkdir -p $(CLIENTS)/tmp/agora/models $(CLIENTS)/tmp/agora/tokens
+	cp tools/clients/*.py $(CLIENTS)/tmp/agora/
+	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/models go test -count=1 -run TestFilesForLlamaCpp ./nn/llama
+	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/tokens go test -count=1 -run TestTokensForLlamaCpp ./cmd/agora
+	chroot $(CLIENTS) python3 /tmp/agora/llamacpp.py /tmp/agora/models
+	chroot $(CLIENTS) python3 /tmp/agora/llamacpp_tokens.py /tmp/agora/tokens
 
 bench:
 	go test -run '^$$' -bench . ./backend/cpu/... ./optest/

@@ -35,19 +35,7 @@ func TestRenamedFields(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, _, err := Read(t.Context(), []string{save(t, "a.jsonl", c.row)}, ReadOptions{Fields: fields})
-		if err != nil {
-			t.Errorf("%s: %v", c.row, err)
-			continue
-		}
-		seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
-		if err != nil || len(seqs) != 1 {
-			t.Errorf("%s: %d sequences, error %v", c.row, len(seqs), err)
-			continue
-		}
-		if got := strings.TrimSuffix(marked(tok, seqs[0]), "\n"); got != c.want {
-			t.Errorf("%s:\ngot  %q\nwant %q", c.row, got, c.want)
-		}
+		learns(t, tok, template, c.row, ReadOptions{Fields: fields}, c.want)
 	}
 	for _, c := range []struct{ fields, row, want string }{
 		{"prompt=question", `{"question": "q", "prompt": "p", "completion": "a"}`, `want "question" of --fields alone`},

@@ -3,6 +3,9 @@ package data
 import (
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/tokenizer/chat"
 )
 
 // calling writes tools, calls and thoughts, as templates of models that call tools do.
@@ -43,20 +46,25 @@ func TestTools(t *testing.T) {
 			q + "⟦(hm)a<|im_end|>⟧"},
 	} {
 		tok, template := chatFolder(t, calling)
-		rows, _, err := Read(t.Context(), []string{save(t, "a.jsonl", c.row)}, ReadOptions{})
-		if err != nil {
-			t.Errorf("%s: %v", c.row, err)
-			continue
-		}
-		seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
-		if err != nil || len(seqs) != 1 {
-			t.Errorf("%s: %d sequences, error %v", c.row, len(seqs), err)
-			continue
-		}
-		want := strings.NewReplacer("⟦", "[", "⟧", "]").Replace(c.want)
-		if got := strings.TrimSuffix(marked(tok, seqs[0]), "\n"); got != want {
-			t.Errorf("%s:\ngot  %q\nwant %q", c.row, got, want)
-		}
+		learns(t, tok, template, c.row, ReadOptions{}, strings.NewReplacer("⟦", "[", "⟧", "]").Replace(c.want))
+	}
+}
+
+// learns checks the text of a row's one sequence, and what of it counts.
+func learns(t *testing.T, tok tokenizer.Tokenizer, template *chat.Template, row string, o ReadOptions, want string) {
+	t.Helper()
+	rows, _, err := Read(t.Context(), []string{save(t, "a.jsonl", row)}, o)
+	if err != nil {
+		t.Errorf("%s: %v", row, err)
+		return
+	}
+	seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
+	if err != nil || len(seqs) != 1 {
+		t.Errorf("%s: %d sequences, error %v", row, len(seqs), err)
+		return
+	}
+	if got := strings.TrimSuffix(marked(tok, seqs[0]), "\n"); got != want {
+		t.Errorf("%s:\ngot  %q\nwant %q", row, got, want)
 	}
 }
 

@@ -34,17 +34,7 @@ func TestTrainsOverQ4KM(t *testing.T) {
 	}
 	got, gotLoss := run(tensor.Q4)
 	want, wantLoss := run(tensor.F32)
-	if !slices.Equal(gotLoss, wantLoss) {
-		t.Errorf("losses %v, over the dequantized base %v", gotLoss, wantLoss)
-	}
-	for name, v := range want {
-		if !slices.Equal(got[name], v) {
-			t.Errorf("%s is another than over the dequantized base", name)
-		}
-	}
-	if last := gotLoss[len(gotLoss)-1]; !(last < 0.8*gotLoss[0]) {
-		t.Errorf("the loss went from %v to %v", gotLoss[0], last)
-	}
+	sameTraining(t, got, want, gotLoss, wantLoss)
 }
 
 // Groups of blocks of a file are told from numbers that were never in any: normal ones, also rounded to 16 bits.

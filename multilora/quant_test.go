@@ -40,17 +40,7 @@ func TestTrainsOverQuantizedBase(t *testing.T) {
 
 				got, gotLoss := trainedParams(t, quantized, cfg)
 				want, wantLoss := trainedParams(t, wide, cfg)
-				if !slices.Equal(gotLoss, wantLoss) {
-					t.Errorf("losses %v, over the dequantized base %v", gotLoss, wantLoss)
-				}
-				for name, v := range want {
-					if !slices.Equal(got[name], v) {
-						t.Errorf("%s is another than over the dequantized base", name)
-					}
-				}
-				if last := gotLoss[len(gotLoss)-1]; !(last < 0.8*gotLoss[0]) {
-					t.Errorf("the loss went from %v to %v", gotLoss[0], last)
-				}
+				sameTraining(t, got, want, gotLoss, wantLoss)
 				if after, err := down.RawBytes(); err != nil || !slices.Equal(after, before) {
 					t.Errorf("the base has changed, error %v", err)
 				}
@@ -72,6 +62,23 @@ func savedInBlocks(t *testing.T) string {
 }
 
 // trainedParams attaches an adapter, trains it and gives its values and gradients, and the
+// sameTraining checks that training over quantized weights was that over the dequantized ones, bit for bit, and
+// learned something.
+func sameTraining(t *testing.T, got, want map[string][]float32, gotLoss, wantLoss []float64) {
+	t.Helper()
+	if !slices.Equal(gotLoss, wantLoss) {
+		t.Errorf("losses %v, over the dequantized base %v", gotLoss, wantLoss)
+	}
+	for name, v := range want {
+		if !slices.Equal(got[name], v) {
+			t.Errorf("%s is another than over the dequantized base", name)
+		}
+	}
+	if last := gotLoss[len(gotLoss)-1]; !(last < 0.8*gotLoss[0]) {
+		t.Errorf("the loss went from %v to %v", gotLoss[0], last)
+	}
+}
+
 // loss of each step.
 func trainedParams(t *testing.T, m *llama.Model, cfg Config) (values map[string][]float32, losses []float64) {
 	t.Helper()

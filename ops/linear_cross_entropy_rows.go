@@ -3,7 +3,6 @@ package ops
 import (
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
-	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -82,17 +81,7 @@ func (l linearCrossEntropyRows) Backward(b *autograd.Backward) {
 
 func (linearCrossEntropyRows) Examples() []autograd.Example {
 	example := func(name string, rows, dim, vocab, ignore, logits int) autograd.Example {
-		label := func(i int, r *random.Stream) float64 {
-			if i%ignore == ignore-1 {
-				return IgnoreLabel
-			}
-			return float64(r.IntN(vocab))
-		}
-		return autograd.Example{Name: name, In: []autograd.Input{
-			{Shape: []int{rows, dim}},
-			{Shape: []int{vocab, dim}, Kind: autograd.Weight},
-			{Shape: []int{rows}, Kind: autograd.Index, Value: label},
-		}, Call: call(func(in []*Var) *Var {
+		return autograd.Example{Name: name, In: headInputs(rows, dim, vocab, ignore), Call: call(func(in []*Var) *Var {
 			if logits == 0 {
 				return LinearCrossEntropyRows(in[0], in[1], in[2])
 			}

@@ -3,6 +3,7 @@ package ops
 import (
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -109,4 +110,19 @@ func (c logitChunk) grad(lse, labels *tensor.Tensor, scale float32, dloss *tenso
 	}
 	c.d.Run(kernels.UnaryGrad{N: c.logits.Numel(), Func: kernels.FuncTanh}, c.spare, c.logits, c.bent)
 	return c.spare
+}
+
+// headInputs are those of examples: x, weight and labels, of which every ignore-th does not count.
+func headInputs(rows, dim, vocab, ignore int) []autograd.Input {
+	label := func(i int, r *random.Stream) float64 {
+		if i%ignore == ignore-1 {
+			return IgnoreLabel
+		}
+		return float64(r.IntN(vocab))
+	}
+	return []autograd.Input{
+		{Shape: []int{rows, dim}},
+		{Shape: []int{vocab, dim}, Kind: autograd.Weight},
+		{Shape: []int{rows}, Kind: autograd.Index, Value: label},
+	}
 }

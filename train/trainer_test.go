@@ -164,14 +164,7 @@ func TestThreadsDoNotChangeTheAdapter(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		dir := t.TempDir()
-		if err := tr.adapter.Save(dir); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(filepath.Join(dir, "adapter.safetensors"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := adapterBytes(t, tr)
 		if want == nil {
 			want = got
 		}
@@ -179,6 +172,20 @@ func TestThreadsDoNotChangeTheAdapter(t *testing.T) {
 			t.Errorf("%d threads: other bits than with 1", threads)
 		}
 	}
+}
+
+// adapterBytes is the file of what a trainer has trained.
+func adapterBytes(t *testing.T, tr tiny) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	if err := tr.adapter.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "adapter.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // A thousand steps on batches of changing size: no memory may pile up, neither in the

@@ -51,15 +51,18 @@ func (d *Decoder) again(ids [][]int32) [][]int32 {
 		return ids
 	}
 	before, after, tokens := 0, 0, 0
+	for r, row := range ids {
+		n := len(d.ids[r])
+		before, after, tokens = max(before, n), max(after, n+len(row)), max(tokens, len(row))
+	}
+	if tokens == 0 || d.used+tokens > d.slots || !d.model.Config.longer(before, after) {
+		return ids
+	}
 	all := make([][]int32, len(ids))
 	for r, row := range ids {
-		all[r] = append(slices.Clip(d.ids[r]), row...)
-		before, after, tokens = max(before, len(d.ids[r])), max(after, len(all[r])), max(tokens, len(row))
+		all[r] = slices.Concat(d.ids[r], row)
 	}
-	switch {
-	case tokens == 0 || d.used+tokens > d.slots || !d.model.Config.longer(before, after):
-		return ids
-	case d.model.Config.CheckBatch(NewBatch(all, nil)) != nil: // an error changes nothing
+	if d.model.Config.CheckBatch(NewBatch(all, nil)) != nil { // an error changes nothing
 		return ids
 	}
 	d.clear()

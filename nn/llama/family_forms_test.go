@@ -139,6 +139,19 @@ func TestFamilyFieldsCount(t *testing.T) {
 	}
 }
 
+// logSoftmax is the log-probabilities of a row of logits.
+func logSoftmax(row []float32) []float64 {
+	sum := 0.0
+	for _, x := range row {
+		sum += math.Exp(float64(x))
+	}
+	logs := make([]float64, len(row))
+	for i, x := range row {
+		logs[i] = float64(x) - math.Log(sum)
+	}
+	return logs
+}
+
 // All losses of a token are those of the logits, whatever a family does to these.
 func TestFamilyTokenLosses(t *testing.T) {
 	d := open(t)
@@ -149,11 +162,7 @@ func TestFamilyTokenLosses(t *testing.T) {
 		scores := logits(t, m, b)
 		var want []float32
 		for i, label := range b.Labels[:len(ids)-1] {
-			row, sum := scores[i*m.Config.Vocab:(i+1)*m.Config.Vocab], 0.0
-			for _, x := range row {
-				sum += math.Exp(float64(x))
-			}
-			want = append(want, float32(math.Log(sum)-float64(row[label])))
+			want = append(want, float32(-logSoftmax(scores[i*m.Config.Vocab : (i+1)*m.Config.Vocab])[label]))
 		}
 		_, byToken := m.LossByToken(b, b.Counted())
 		for name, v := range map[string]*nn.Var{"LossByToken": byToken, "TokenLosses": m.TokenLosses(b)} {

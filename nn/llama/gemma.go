@@ -111,8 +111,7 @@ func init() {
 
 // gemma reads what both have, with all positions in every nth layer.
 func (f *fields) gemma(c *Config, every int) {
-	c.QKVBias = f.flag("attention_bias", false)
-	c.OBias = c.QKVBias
+	f.attentionBiases(c)
 	only(f, "use_bidirectional_attention", false)
 	c.EmbeddingScale = float32(math.Sqrt(float64(c.Hidden)))
 	c.AttentionScale = float32(math.Pow(f.positive("query_pre_attn_scalar", 256), -0.5))

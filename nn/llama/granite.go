@@ -33,15 +33,13 @@ func init() {
 			vocab: 32000, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, positions: 2048,
 		},
 		read: func(f *fields, c *Config) {
-			c.QKVBias = f.flag("attention_bias", false)
-			c.OBias = c.QKVBias
-			c.MLPBias = f.flag("mlp_bias", false)
+			f.biases(c)
 			for _, k := range keys {
 				*k.of(c) = said(k.inverse, float32(f.positive(k.field, 1)))
 			}
 		},
 		write: func(c *Config, out map[string]any) error {
-			out["attention_bias"], out["mlp_bias"] = c.QKVBias, c.MLPBias
+			c.setBiases(out)
 			for _, k := range keys {
 				out[k.field] = number(said(k.inverse, orOne(*k.of(c))))
 			}
@@ -51,8 +49,7 @@ func init() {
 			architecture: "granite",
 			interleaved:  true,
 			read: func(k *ggufKeys, config map[string]any) {
-				config["attention_bias"] = k.file.Has("blk.0.attn_q.bias")
-				config["mlp_bias"] = k.file.Has("blk.0.ffn_gate.bias")
+				k.biases(config)
 				for _, key := range keys {
 					config[key.field] = json.Number(k.float(key.gguf, ptr(1.0)))
 				}

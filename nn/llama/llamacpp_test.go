@@ -3,7 +3,6 @@ package llama
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,15 +25,7 @@ func TestFilesForLlamaCpp(t *testing.T) {
 		scores := logits(t, m, Batch{Rows: 1, IDs: ids})
 		var probabilities [][]float64
 		for at := 0; at < len(scores); at += m.Config.Vocab {
-			row, sum := scores[at:at+m.Config.Vocab], 0.0
-			for _, x := range row {
-				sum += math.Exp(float64(x))
-			}
-			logs := make([]float64, len(row))
-			for i, x := range row {
-				logs[i] = float64(x) - math.Log(sum)
-			}
-			probabilities = append(probabilities, logs)
+			probabilities = append(probabilities, logSoftmax(scores[at:at+m.Config.Vocab]))
 		}
 		path := filepath.Join(out, f.modelType)
 		if err := m.SaveGGUF(path+".gguf", GGUFOptions{Tokenizer: words(m.Config.Vocab)}); err != nil {

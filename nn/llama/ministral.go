@@ -16,14 +16,7 @@ func init() {
 		},
 		windows: true,
 		read:    func(f *fields, c *Config) { c.Windows = f.windows(c.Layers, 4096, 0) },
-		write: func(c *Config, out map[string]any) error {
-			window, types, err := c.layerTypes()
-			out["sliding_window"] = nil
-			if window > 0 {
-				out["sliding_window"], out["layer_types"] = window, types
-			}
-			return err
-		},
+		write:   (*Config).setWindow,
 		gguf: ggufForm{
 			architecture: "llama", interleaved: true,
 			is:      func(*ggufKeys) bool { return false }, // such a file is a mistral or a llama
@@ -44,14 +37,7 @@ func init() {
 				c.Windows = f.windows(c.Layers, 1, 0)
 			}
 		},
-		write: func(c *Config, out map[string]any) error {
-			window, _, err := c.layerTypes()
-			out["sliding_window"] = nil
-			if window > 0 {
-				out["sliding_window"] = window
-			}
-			return err
-		},
+		write: (*Config).setWindow,
 		rope: func(f *fields, c *Config) {
 			if f.has("rope_parameters") || f.has("rope_scaling") {
 				c.RoPE = f.rope(10000, c.MaxPositions)

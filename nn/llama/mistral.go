@@ -25,20 +25,7 @@ func init() {
 		read: func(f *fields, c *Config) {
 			c.Windows = f.windows(c.Layers, missingWindow, 0)
 		},
-		write: func(c *Config, out map[string]any) error {
-			widest, types, err := c.layerTypes()
-			if err != nil {
-				return err
-			}
-			out["sliding_window"] = nil
-			if widest > 0 {
-				out["sliding_window"] = widest
-			}
-			if widest > 0 && slices.Contains(types, fullAttention) {
-				out["layer_types"] = types
-			}
-			return nil
-		},
+		write: (*Config).setWindow,
 		gguf: ggufForm{
 			architecture: "llama",
 			interleaved:  true,

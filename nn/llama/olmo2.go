@@ -9,10 +9,7 @@ func init() {
 		missing: defaults{
 			vocab: 50304, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, positions: 2048, eps: 1e-5,
 		},
-		read: func(f *fields, c *Config) {
-			c.QKVBias = f.flag("attention_bias", false)
-			c.OBias = c.QKVBias
-		},
+		read: (*fields).attentionBiases,
 		write: func(c *Config, out map[string]any) error {
 			out["attention_bias"] = c.QKVBias
 			return nil
@@ -33,9 +30,7 @@ func init() {
 				{"post_attention_norm.weight", "post_attention_layernorm.weight"},
 				{"post_ffw_norm.weight", "post_feedforward_layernorm.weight"},
 			},
-			read: func(k *ggufKeys, config map[string]any) {
-				config["attention_bias"] = k.file.Has("blk.0.attn_q.bias")
-			},
+			read:    (*ggufKeys).attentionBiases,
 			differs: factorsIgnored,
 		},
 	})

@@ -22,18 +22,13 @@ func init() {
 			}
 		},
 		write: func(c *Config, out map[string]any) error {
-			window, _, err := c.layerTypes()
-			out["sliding_window"] = nil
-			if window > 0 {
-				out["sliding_window"] = window
-			}
 			factor := float64(c.rotated()) / float64(c.HeadDim)
 			out["partial_rotary_factor"] = factor
 			out["rope_parameters"].(map[string]any)["partial_rotary_factor"] = factor
 			if l := c.RoPE.Long; l != nil {
 				out["original_max_position_embeddings"] = l.OriginalPositions
 			}
-			return err
+			return c.setWindow(out)
 		},
 		rope: func(f *fields, c *Config) {
 			part := f.number("partial_rotary_factor", 1)

@@ -18,8 +18,7 @@ func init() {
 		},
 		windows: true,
 		read: func(f *fields, c *Config) {
-			c.QKVBias = f.flag("attention_bias", false)
-			c.OBias = c.QKVBias
+			f.attentionBiases(c)
 			c.Windows = f.laterWindows(c.Layers, 4096)
 		},
 		write: func(c *Config, out map[string]any) error {
@@ -36,9 +35,7 @@ func init() {
 				{"attn_q_norm.weight", "self_attn.q_norm.weight"},
 				{"attn_k_norm.weight", "self_attn.k_norm.weight"},
 			},
-			read: func(k *ggufKeys, config map[string]any) {
-				config["attention_bias"] = k.file.Has("blk.0.attn_q.bias")
-			},
+			read: (*ggufKeys).attentionBiases,
 			write: func(c *Config, _ string) ([]gguf.KeyValue, error) {
 				return nil, noWindowInGGUF(c, "qwen3")
 			},

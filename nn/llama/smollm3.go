@@ -20,9 +20,7 @@ func init() {
 		},
 		windows: true,
 		read: func(f *fields, c *Config) {
-			c.QKVBias = f.flag("attention_bias", false)
-			c.OBias = c.QKVBias
-			c.MLPBias = f.flag("mlp_bias", false)
+			f.biases(c)
 			c.NoRoPE = f.noRoPELayers(c.Layers, interval)
 			missing := 0
 			if f.flag("use_sliding_window", false) {
@@ -34,7 +32,7 @@ func init() {
 			}
 		},
 		write: func(c *Config, out map[string]any) error {
-			out["attention_bias"], out["mlp_bias"] = c.QKVBias, c.MLPBias
+			c.setBiases(out)
 			with := make([]int, c.Layers)
 			for i := range with {
 				if c.NoRoPE == nil || !c.NoRoPE[i] {
@@ -47,10 +45,7 @@ func init() {
 		gguf: ggufForm{
 			architecture: "smollm3",
 			interleaved:  true,
-			read: func(k *ggufKeys, config map[string]any) {
-				config["attention_bias"] = k.file.Has("blk.0.attn_q.bias")
-				config["mlp_bias"] = k.file.Has("blk.0.ffn_gate.bias")
-			},
+			read:         (*ggufKeys).biases,
 			write: func(c *Config, _ string) ([]gguf.KeyValue, error) {
 				for i := range c.Layers { // llama.cpp has no key for it
 					if want := (i+1)%interval == 0; want != (c.NoRoPE != nil && c.NoRoPE[i]) {

@@ -96,6 +96,22 @@ func (c *Config) setLaterWindows(out map[string]any) error {
 	return nil
 }
 
+// setWindow writes one window of all layers, or of those that layer_types names where some have none.
+func (c *Config) setWindow(out map[string]any) error {
+	window, types, err := c.layerTypes()
+	if err != nil {
+		return err
+	}
+	out["sliding_window"] = nil
+	if window > 0 {
+		out["sliding_window"] = window
+	}
+	if window > 0 && slices.Contains(types, fullAttention) {
+		out["layer_types"] = types
+	}
+	return nil
+}
+
 // noWindowInGGUF refuses what the keys of a GGUF file cannot say of an architecture.
 func noWindowInGGUF(c *Config, architecture string) error {
 	window, _, err := c.layerTypes()
