@@ -10,11 +10,11 @@ import (
 // LogitOption says what a language model does to its logits before the softmax.
 type LogitOption func(*logitChunks)
 
-// SoftCap bounds logits: x becomes bound tanh(x / bound) (Gemma 2, 2408.00118, section 2). 0: it
+// CapLogits bounds logits: x becomes bound tanh(x / bound) (Gemma 2, 2408.00118, section 2). 0: it
 // does not.
-func SoftCap(bound float32) LogitOption {
+func CapLogits(bound float32) LogitOption {
 	if !(bound >= 0) {
-		tensor.Panicf("soft_cap", "bound %v: want at least 0", bound)
+		tensor.Panicf("cap_logits", "bound %v: want at least 0", bound)
 	}
 	return func(l *logitChunks) { l.softCap = bound }
 }

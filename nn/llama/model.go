@@ -126,14 +126,14 @@ func (m *Model) Logits(b Batch) *nn.Var { return m.logits(m.Hidden(b)) }
 // instruction data most tokens are a prompt's.
 func (m *Model) Loss(b Batch, counted int) *nn.Var {
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropy(x, m.HeadWeight().Var(), labels, counted, ops.SoftCap(m.Config.LogitSoftCap))
+	return ops.LinearCrossEntropy(x, m.HeadWeight().Var(), labels, counted, ops.CapLogits(m.Config.LogitSoftCap))
 }
 
 // LossByToken is Loss, and the negative log-likelihoods that it sums: of each label that counts,
 // in their order, in nats. No gradient goes through those.
 func (m *Model) LossByToken(b Batch, counted int) (loss, tokens *nn.Var) {
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropyByRow(x, m.HeadWeight().Var(), labels, counted, ops.SoftCap(m.Config.LogitSoftCap))
+	return ops.LinearCrossEntropyByRow(x, m.HeadWeight().Var(), labels, counted, ops.CapLogits(m.Config.LogitSoftCap))
 }
 
 // TokenLosses are the negative log-likelihoods of the labels that count, in their order, in nats, each with a
@@ -144,7 +144,7 @@ func (m *Model) TokenLosses(b Batch) *nn.Var {
 		tensor.Panicf("llama", "the batch has no label that counts")
 	}
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels, ops.SoftCap(m.Config.LogitSoftCap))
+	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels, ops.CapLogits(m.Config.LogitSoftCap))
 }
 
 // beforeHead is what the head reads where labels count, and those labels; if none counts,
