@@ -54,6 +54,9 @@ type Training struct {
 	CurveEvery     int     `yaml:"curve-every" json:"curve_every"`
 	ValidationRows int     `yaml:"validation-rows" json:"validation_rows"` // of a task
 	TestRows       int     `yaml:"test-rows" json:"test_rows"`             // of a task; 0: all that there are
+	// CurveRows is how many test rows of a known task, which takes long to score, are scored at every
+	// measurement on the way (of MMLU so many a subject); 0: none, and its curve is the loss alone.
+	CurveRows int `yaml:"curve-rows" json:"curve_rows,omitempty"`
 }
 
 // Seeds are those of runs. The k-th of a list begins with the k-th base, in turn.

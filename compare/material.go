@@ -150,6 +150,11 @@ func pick[T any](list []T, places []int) (some []T) {
 	return some
 }
 
+// hasKnown reports whether a task is one that agora eval knows.
+func (e *Experiment) hasKnown() bool {
+	return slices.ContainsFunc(e.Tasks, func(t TaskFiles) bool { return t.Known != "" })
+}
+
 // taskNames are those of the tasks that are taught.
 func (e *Experiment) taskNames() (names []string) {
 	if f, err := synthetic.Find(e.Base.Generated); err == nil {

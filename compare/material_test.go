@@ -83,6 +83,41 @@ func TestRunOnFiles(t *testing.T) {
 	checkOwnReport(t, r)
 }
 
+// With curve-rows a data set is scored at every measurement, on that many of its test rows.
+func TestCurveRows(t *testing.T) {
+	e := own(t, same)
+	e.Tasks, e.Methods, e.Pairs = e.Tasks[1:], e.Methods[:1], nil
+	e.Train.CurveRows = 1
+	if err := e.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	r, err := Run(t.Context(), e, out, options(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apart := false
+	for _, run := range r.Runs {
+		for _, p := range run.Curve {
+			if p.Exact != 0 && p.Exact != 1 {
+				t.Errorf("%+v: want the score of one row", p)
+			}
+		}
+		last, all := run.Curve[len(run.Curve)-1], run.Scores[0].Exact
+		if four := 4 * all; four != float64(int(four)) {
+			t.Errorf("the score %v is not one of four rows", all)
+		}
+		apart = apart || last.Exact != all
+	}
+	if !apart {
+		t.Error("no run has another score on all rows than on the first: the test says nothing")
+	}
+	e.Train.CurveRows = 2 // tries that chose rates are not made again
+	if p, err := MakePlan(t.Context(), e, out, options(1)); err != nil || p.Missing.Tuning != 0 || p.Missing.Scored == 0 {
+		t.Errorf("plan %+v, %v", p, err)
+	}
+}
+
 func checkOwnReport(t *testing.T, r *Results) {
 	t.Helper()
 	var page strings.Builder

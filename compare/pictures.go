@@ -162,9 +162,12 @@ func (r *Results) curvePicture() figure {
 		}
 		return p.Validation
 	}
-	if m == Exact && r.Experiment.Base.Model != "" { // scored after the last step only
+	switch rows, ok := r.Experiment.Train.scoredOnTheWay(r.Experiment.hasKnown()); {
+	case m == Exact && !ok: // scored after the last step only
 		m, value = Loss, func(p Point) float64 { return p.Validation }
 		f.Text += " The loss is that of the validation rows."
+	case m == Exact && rows != r.Experiment.Train.TestRows:
+		f.Text += fmt.Sprintf(" Every point is of the first %d test rows of a data set, the table of all.", rows)
 	}
 	for _, steps := range r.Experiment.Train.Steps {
 		y := axis{label: m.axis()}
@@ -204,9 +207,9 @@ func (r *Results) eachRun(steps int, do func(ScoredRun)) {
 	}
 }
 
-// curve is a run's, by letters or right answers from what its base did on.
+// curve is a run's, by letters or right answers from what its base did on, if that was measured on the same rows.
 func (r *Results) curve(run ScoredRun, m Measure) []Point {
-	if m != Letters && m != Exact {
+	if m != Letters && m != Exact || r.Experiment.Train.CurveRows > 0 {
 		return run.Curve
 	}
 	for _, b := range r.Bases {

@@ -174,8 +174,8 @@ func (e *Experiment) cost(t Trial) float64 {
 		tasks = 1
 	}
 	rows := t.Train.ValidationRows
-	if t.Scored {
-		rows += 2 * t.Train.TestRows
+	if limit, ok := t.Train.scoredOnTheWay(e.hasKnown()); t.Scored && ok {
+		rows += 2 * limit
 	}
 	points := (steps + t.Train.CurveEvery - 1) / t.Train.CurveEvery
 	if t.Method.Method == merged {

@@ -107,6 +107,15 @@ methods: [{name: LoRA, method: lora, rank: 4, lr: [1e-3]}]
 			t.Errorf("%s: got error %v, want %s", task, err, want)
 		}
 	}
+	for task, want := range map[string]string{
+		"{name: a, known: boolq, data: d}": "curve-rows: want at most 8, as test-rows says, got 9",
+		"{name: a, train: t, test: u}":     "curve-rows: want none where no task is a known one",
+	} {
+		text := strings.Replace(strings.Replace(model, "TASK", task, 1), "warmup: 2", "warmup: 2, test-rows: 8, curve-rows: 9", 1)
+		if _, err := parse("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v, want %s", task, err, want)
+		}
+	}
 	text := strings.Replace(strings.Replace(model, "TASK", "{name: a, known: boolq, data: d}", 1), "exact", "letters",
 		1)
 	if _, err := parse("x.yaml", []byte(text)); err == nil ||

@@ -75,7 +75,7 @@ func (e *Experiment) trial(m Method, lr float64, chosen rates, steps, k int, see
 	t.Base = bases[k%len(bases)]
 	t.Train.Steps = nil
 	if !scored {
-		t.Train.TestRows = 0
+		t.Train.TestRows, t.Train.CurveRows = 0, 0
 	}
 	return t
 }
@@ -212,6 +212,14 @@ func (x *runner) learn(
 	return nil
 }
 
+// scoredOnTheWay is how many test rows of a task every point of a curve is of, if it is scored at all.
+func (t Training) scoredOnTheWay(known bool) (rows int, ok bool) {
+	if known && t.CurveRows > 0 {
+		return t.CurveRows, true
+	}
+	return t.TestRows, !known
+}
+
 // measure adds a point to the curve; after the last step it is the result.
 func (x *runner) measure(ctx context.Context, r *TrialResult, w *watcher, step int) error {
 	t, rows := r.Trial, x.experiment.rowsAtOnce()
@@ -226,15 +234,19 @@ func (x *runner) measure(ctx context.Context, r *TrialResult, w *watcher, step i
 		r.Diverged = true
 		return nil
 	}
-	if t.Scored && (last || !own.isKnown()) { // data sets take long
-		scores, err := own.scores(ctx, w.model, rows, t.Train.TestRows)
-		if err != nil {
+	if t.Scored && last {
+		if r.Scores, err = own.scores(ctx, w.model, rows, t.Train.TestRows); err != nil {
 			return err
 		}
-		p.Letters, p.Exact = Mean(scores, Letters), Mean(scores, Exact)
-		if last {
-			r.Scores = scores
+	}
+	if limit, ok := t.Train.scoredOnTheWay(own.isKnown()); t.Scored && (ok || last) {
+		scores := r.Scores
+		if !last || limit != t.Train.TestRows {
+			if scores, err = own.scores(ctx, w.model, rows, limit); err != nil {
+				return err
+			}
 		}
+		p.Letters, p.Exact = Mean(scores, Letters), Mean(scores, Exact)
 	}
 	change, err := w.change(last)
 	if err != nil {

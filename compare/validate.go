@@ -127,6 +127,7 @@ func (e *Experiment) checkTraining() error {
 		least{"train: batch-rows", t.BatchRows, 1}, least{"train: micro-rows", t.MicroRows, 0},
 		least{"train: warmup", t.Warmup, 0},
 		least{"train: curve-every", t.CurveEvery, 1}, least{"train: validation-rows", t.ValidationRows, 1},
+		least{"train: curve-rows", t.CurveRows, 0},
 		least{"speed: rounds", e.Speed.Rounds, 0}, least{"speed: steps", e.Speed.Steps, 1},
 	); err != nil {
 		return err
@@ -135,6 +136,10 @@ func (e *Experiment) checkTraining() error {
 	case len(t.Steps) == 0 || twice(t.Steps) || !slices.IsSorted(t.Steps) || t.Steps[0] <= t.Warmup ||
 		t.Steps[len(t.Steps)-1] > 1<<30:
 		return bad("train: steps", "ascending numbers, all above warmup", t.Steps)
+	case t.CurveRows > 0 && !e.hasKnown():
+		return bad("train: curve-rows", "none where no task is a known one, for others are scored on all rows", t.CurveRows)
+	case t.TestRows > 0 && t.CurveRows > t.TestRows:
+		return bad("train: curve-rows", fmt.Sprintf("at most %d, as test-rows says", t.TestRows), t.CurveRows)
 	case !(t.ClipNorm >= 0) || math.IsInf(t.ClipNorm, 0):
 		return bad("train: clip-norm", "at least 0", t.ClipNorm)
 	case !slices.Contains(Measures(), e.Measure):

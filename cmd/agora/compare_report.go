@@ -11,18 +11,24 @@ import (
 
 // printComparison shows the table, the pairs and where the report is.
 func printComparison(w io.Writer, r *compare.Results, out string) error {
+	letters := func(cell string) string {
+		if r.Experiment.Measure != compare.Letters {
+			return ""
+		}
+		return fmt.Sprintf("  %13s", cell)
+	}
 	for _, steps := range r.Experiment.Train.Steps {
 		fmt.Fprintf(w, "\nafter %d steps: mean ± standard deviation over seeds, each a mean over %d tasks\n\n",
 			steps, len(r.Table[0].Tasks))
-		fmt.Fprintf(w, "%-28s %5s  %-8s  %13s  %13s  %15s  %5s  %5s  %5s\n", "method", "seeds", "rate",
-			"letters %", "exact %", "loss", "dW/W", "s", "rank")
+		fmt.Fprintf(w, "%-28s %5s  %-8s%s  %13s  %15s  %5s  %5s  %5s\n", "method", "seeds", "rate",
+			letters("letters %"), "exact %", "loss", "dW/W", "s", "rank")
 		for _, row := range r.Table {
 			if row.Steps != steps {
 				continue
 			}
-			fmt.Fprintf(w, "%-28s %5d  %-8g  %13s  %13s  %15s  %5.2f  %5.2f  %5.1f\n",
+			fmt.Fprintf(w, "%-28s %5d  %-8g%s  %13s  %15s  %5.2f  %5.2f  %5.1f\n",
 				printable.Name(row.Method), len(row.Seeds), row.LR,
-				percent(row.Mean.Letters), percent(row.Mean.Exact), spread("%.3f ± %.3f", row.Mean.Loss, 1),
+				letters(percent(row.Mean.Letters)), percent(row.Mean.Exact), spread("%.3f ± %.3f", row.Mean.Loss, 1),
 				row.Relative.Mean, row.Scaling.Mean, row.Rank.Mean)
 			if row.Diverged > 0 {
 				fmt.Fprintf(w, "%-28s %d runs diverged and are not in the means\n", "", row.Diverged)
