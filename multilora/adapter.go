@@ -84,11 +84,11 @@ func prepare(model Model, cfg Config) (a *Adapter, slots []slot, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, nil, err
 	}
-	all, err := linears(model)
+	all, err := slotsOf(model)
 	if err != nil {
 		return nil, nil, err
 	}
-	if slots, err = find(all, otherModules(model, all), cfg.Targets); err != nil {
+	if slots, err = find(all, otherModules(model, all), cfg.Targets, tiedHead(model) != nil); err != nil {
 		return nil, nil, err
 	}
 	for _, own := range []iter.Seq[string]{maps.Keys(cfg.Ranks), maps.Keys(cfg.Alphas)} {
@@ -161,8 +161,8 @@ func (a *Adapter) Detach() {
 
 func (a *Adapter) detachLayers() {
 	for _, l := range a.layers {
-		if *l.layer == nn.Layer(l.linear) {
-			*l.layer = l.base
+		if l.has(l.linear) {
+			l.clear()
 		}
 	}
 }
@@ -174,8 +174,8 @@ func (a *Adapter) Attach() error {
 		return errMerged
 	}
 	for _, l := range a.layers {
-		if *l.layer != nn.Layer(l.base) && *l.layer != nn.Layer(l.linear) {
-			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, *l.layer)
+		if other := l.other(l.linear); other != nil {
+			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, other)
 		}
 	}
 	for _, e := range a.extras {
@@ -184,7 +184,7 @@ func (a *Adapter) Attach() error {
 		}
 	}
 	for _, l := range a.layers {
-		*l.layer = l.linear
+		l.put(l.linear)
 	}
 	for _, e := range a.extras {
 		e.enter(false)

@@ -246,6 +246,11 @@ func (l adapted) factors32() (b, lora []float32, err error) {
 	if b, err = l.linear.scaledB().Float32s(); err != nil {
 		return nil, nil, err
 	}
+	for i, v := range b {
+		if v == 0 { // of one sign, which scaling by 1 does not keep
+			b[i] = 0
+		}
+	}
 	lora, err = l.linear.A.Value.Float32s()
 	return b, lora, err
 }

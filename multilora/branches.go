@@ -39,7 +39,7 @@ func AttachBranches(model Model, paths []string, scaling Scaling, o Options) (*A
 			rank = max(rank, r)
 		}
 	}
-	all, err := linears(model)
+	all, err := slotsOf(model)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/agora-ml/agora/internal/lowrank"
-	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/random"
 )
 
@@ -144,14 +143,14 @@ func (o *CombineOptions) complete(adapters []*Adapter) error {
 
 // unionOf are the slots that any of the adapters has modules in, in the model's order.
 func unionOf(adapters []*Adapter) (all []slot) {
-	at := map[*nn.Layer]slot{}
+	at := map[any]slot{}
 	for _, a := range adapters {
 		for _, l := range a.layers {
-			at[l.layer] = l.slot
+			at[l.place()] = l.slot
 		}
 	}
-	for _, layer := range nn.Layers(adapters[0].model) {
-		if s, ok := at[layer]; ok {
+	for _, s := range anySlots(adapters[0].model) {
+		if s, ok := at[s.place()]; ok {
 			all = append(all, s)
 		}
 	}
@@ -161,14 +160,7 @@ func unionOf(adapters []*Adapter) (all []slot) {
 // targetsOf are the shortest names that choose exactly these slots among a model's linear layers,
 // whatever stands in them now.
 func targetsOf(model Model, slots []slot) []string {
-	var all []string
-	for name, layer := range nn.Layers(model) {
-		switch (*layer).(type) {
-		case *nn.Linear, *Linear, *rowsLinear:
-			all = append(all, name)
-		}
-	}
-	return shortest(namesOf(slots), all)
+	return shortest(namesOf(slots), namesOf(anySlots(model)))
 }
 
 // change is one adapter's of a layer: B [out, r] with scale and scalings, and A [r, in].

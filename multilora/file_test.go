@@ -186,7 +186,7 @@ func TestLoadErrors(t *testing.T) {
 			wants: "field rank: want 1 to 21845 with 3 modules, got -1"},
 		{name: "many modules", old: `"modules": 3`, new: `"modules": 1e18`, file: InfoFile, wants: "modules"},
 		{name: "no such layer", old: "v_proj", new: "w_proj", file: InfoFile,
-			wants: `"w_proj" matches no linear layer`},
+			wants: `"w_proj" matches no layer`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -13,7 +13,8 @@ import (
 )
 
 // An adapter in a GGUF file is LoRA as llama.cpp loads it: for a weight NAME of the base
-// (see llama.GGUFLayout) NAME.lora_a [r, in] and NAME.lora_b [out, r]. One alpha holds for all,
+// (see llama.GGUFLayout) NAME.lora_a [r, in] and NAME.lora_b [out, r]. Of the embedding [vocab, hidden], whose
+// rows of lora_a are looked up, they are [vocab, r] and [hidden, r]. One alpha holds for all,
 // the rank is each lora_b's own: llama.cpp multiplies by alpha / rank.
 const (
 	architectureKey = "general.architecture"
@@ -67,11 +68,16 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 				return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
 			}
 		}
-		for _, t := range []struct {
-			name  string
-			shape []int
-			data  []float32
-		}{{name + ".lora_a", []int{rank, in}, m.a}, {name + ".lora_b", []int{out, rank}, m.b}} {
+		tensors := []ggufTensor{{name + ".lora_a", []int{rank, in}, m.a}, {name + ".lora_b", []int{out, rank}, m.b}}
+		if l.name == embeddingModule {
+			if tiedHead(a.model) != nil {
+				return fmt.Errorf("multilora: saving %s: %s is the head as well, and llama.cpp takes modules beside it "+
+					"for the embedding alone: merge the adapter (export --merged)", path, l.name)
+			}
+			tensors[0] = ggufTensor{name + ".lora_a", []int{out, rank}, m.b}
+			tensors[1] = ggufTensor{name + ".lora_b", []int{in, rank}, transposed(m.a, rank, in)}
+		}
+		for _, t := range tensors {
 			x, err := gguf.FromFloat32s(t.name, gguf.F32, t.shape, t.data)
 			if err != nil {
 				return fmt.Errorf("multilora: saving %s: %w", path, err)
@@ -85,6 +91,12 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 		{Key: adapterTypeKey, Value: "lora"},
 		{Key: loraAlphaKey, Value: float32(alpha)},
 	}, sources...)
+}
+
+type ggufTensor struct {
+	name  string
+	shape []int
+	data  []float32
 }
 
 // commonAlpha is the alpha that gives every layer its scale when divided by its rank;
@@ -108,7 +120,7 @@ func (a *Adapter) commonAlpha() (alpha float64, ok bool) {
 // error the model is as it was.
 func LoadGGUF(m *llama.Model, path string, o Options) (_ *Adapter, err error) {
 	tensor.NotNil("multilora.LoadGGUF", "a model", m)
-	all, err := linears(m)
+	all, err := slotsOf(m)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +137,7 @@ func LoadGGUF(m *llama.Model, path string, o Options) (_ *Adapter, err error) {
 	if err != nil {
 		return nil, err
 	}
-	layers, err := ggufLayers(f, layout, all)
+	layers, err := ggufLayers(f, layout, all, m.Head == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +148,7 @@ func LoadGGUF(m *llama.Model, path string, o Options) (_ *Adapter, err error) {
 		if !ok {
 			continue
 		}
-		rank, own := l.a.Shape[0], alpha
+		rank, own := l.rank, alpha
 		if own == 0 {
 			own = float64(rank)
 		}
@@ -156,6 +168,9 @@ func LoadGGUF(m *llama.Model, path string, o Options) (_ *Adapter, err error) {
 		}
 		if mod.b, err = l.b.Float32s(); err != nil {
 			return mod, err
+		}
+		if s.name == embeddingModule {
+			return module{a: transposed(mod.b, l.b.Shape[0], l.rank), b: mod.a}, nil
 		}
 		if heads := layout.Heads(s.name + ".weight"); heads > 0 {
 			mod.b, err = llama.Deinterleave(mod.b, l.b.Shape[0], heads)
@@ -196,16 +211,24 @@ func ggufAlpha(f *gguf.File, architecture string) (alpha float64, err error) {
 }
 
 // ggufLayer is the two tensors of a weight.
-type ggufLayer struct{ a, b gguf.Tensor }
+type ggufLayer struct {
+	a, b gguf.Tensor
+	rank int
+}
 
 // ggufLayers finds the tensors of each layer and checks them against the model; there
 // must be no others.
-func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]ggufLayer, error) {
+func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot, tied bool) (map[string]ggufLayer, error) {
 	layers := map[string]ggufLayer{}
 	for _, s := range all {
 		name, ok := layout.Name(s.name + ".weight")
 		if !ok || !f.Has(name+".lora_a") && !f.Has(name+".lora_b") {
 			continue
+		}
+		if s.name == embeddingModule && tied {
+			return nil, &gguf.Error{File: f.Path(), Tensor: name + ".lora_a",
+				Want: "none beside the embedding of a model whose head it is: llama.cpp would not add it to the head",
+				Got:  "one"}
 		}
 		var l ggufLayer
 		var err error
@@ -215,15 +238,8 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]g
 		if l.b, err = f.Tensor(name + ".lora_b"); err != nil {
 			return nil, err
 		}
-		w := s.base.Weight.Value
-		if len(l.a.Shape) != 2 || l.a.Shape[0] < 1 || l.a.Shape[0] > maxRank || l.a.Shape[1] != w.Dim(1) {
-			return nil, &gguf.Error{File: f.Path(), Tensor: l.a.Name,
-				Want: fmt.Sprintf("shape [rank %d] beside this model's weight %s", w.Dim(1), w),
-				Got:  fmt.Sprint(l.a.Shape)}
-		}
-		if want := []int{w.Dim(0), l.a.Shape[0]}; !slices.Equal(l.b.Shape, want) {
-			return nil, &gguf.Error{File: f.Path(), Tensor: l.b.Name,
-				Want: fmt.Sprintf("shape %v beside this model's weight %s", want, w), Got: fmt.Sprint(l.b.Shape)}
+		if err := l.check(f.Path(), s); err != nil {
+			return nil, err
 		}
 		layers[s.name] = l
 	}
@@ -234,17 +250,33 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot) (map[string]g
 		}
 		hf, known := layout.HFName(stem)
 		if _, used := layers[strings.TrimSuffix(hf, ".weight")]; !ok || !known || !used {
-			got := "another"
-			if module := moduleOf(hf); ok && known && (module == headModule || module == "model.embed_tokens") {
-				got = fmt.Sprintf("one of %s, which is not supported as a LoRA layer", lastPart(module))
-			}
-			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name,
-				Want: "lora_a or lora_b of a linear layer of this model",
-				Got:  got}
+			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a layer of this model",
+				Got: "another"}
 		}
 	}
 	if len(layers) == 0 {
 		return nil, &gguf.Error{File: f.Path(), Want: "the tensors of at least one layer", Got: "none"}
 	}
 	return layers, nil
+}
+
+// check finds the rank and compares the shapes with those of the weight.
+func (l *ggufLayer) check(path string, s slot) error {
+	w := s.base.Weight.Value
+	rankAt, a, b := 0, w.Dim(1), w.Dim(0) // of lora_a its rank, and the other dimensions
+	form := fmt.Sprintf("[rank %d]", a)
+	if s.name == embeddingModule {
+		rankAt, a, b = 1, b, a
+		form = fmt.Sprintf("[%d rank]", a)
+	}
+	if len(l.a.Shape) != 2 || l.a.Shape[rankAt] < 1 || l.a.Shape[rankAt] > maxRank || l.a.Shape[1-rankAt] != a {
+		return &gguf.Error{File: path, Tensor: l.a.Name,
+			Want: fmt.Sprintf("shape %s beside this model's weight %s", form, w), Got: fmt.Sprint(l.a.Shape)}
+	}
+	l.rank = l.a.Shape[rankAt]
+	if want := []int{b, l.rank}; !slices.Equal(l.b.Shape, want) {
+		return &gguf.Error{File: path, Tensor: l.b.Name,
+			Want: fmt.Sprintf("shape %v beside this model's weight %s", want, w), Got: fmt.Sprint(l.b.Shape)}
+	}
+	return nil
 }

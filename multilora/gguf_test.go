@@ -235,8 +235,10 @@ func TestLoadGGUFErrors(t *testing.T) {
 			`tensor "` + name + `.lora_a": want shape [rank 24]`},
 		"of a block more": {nil, shapes{"blk.2.attn_q.weight.lora_a": {2, 24}, "blk.2.attn_q.weight.lora_b": {24, 2}},
 			`tensor "blk.2.attn_q.weight.lora_`},
-		"of the head": {nil, shapes{"output.weight.lora_a": {2, 24}, "output.weight.lora_b": {61, 2}},
-			`want lora_a or lora_b of a linear layer of this model, got one of lm_head, which is not supported as a LoRA layer`},
+		"of the head": {nil, shapes{"output.weight.lora_a": {2, 24}, "output.weight.lora_b": {24, 2}},
+			`tensor "output.weight.lora_b": want shape [61 2]`},
+		"of the embedding": {nil, shapes{"token_embd.weight.lora_a": {2, 61}, "token_embd.weight.lora_b": {24, 2}},
+			`tensor "token_embd.weight.lora_a": want shape [61 rank] beside`},
 		"a norm": {nil, shapes{name + ".lora_a": {2, 24}, name + ".lora_b": {24, 2}, "blk.0.attn_norm.weight": {24}},
 			`tensor "blk.0.attn_norm.weight": want lora_a or lora_b`},
 	} {

@@ -126,7 +126,13 @@ func kinds() map[string]Config {
 	rslora.Method, rslora.Dropout = MethodRSLoRA, 0.2
 	manyRanks := manyRanks(MethodMultiLoRA)
 	manyRanks.Modules, manyRanks.Scaling = 2, ScalingPerOutput
-	return map[string]Config{"scalar": scalar, "per-output": perOutput, "lora": lora, "rslora": rslora,
+	ends := scalar
+	ends.Targets, ends.Dropout = []string{"q_proj", "lm_head", "embed_tokens"}, 0.1
+	endsPerOutput := ends
+	endsPerOutput.Scaling, endsPerOutput.Modules = ScalingPerOutput, 2
+	endsLoRA := ends
+	endsLoRA.Method, endsLoRA.Modules = MethodRSLoRA, 1
+	return map[string]Config{"ends": ends, "ends-per-output": endsPerOutput, "ends-rslora": endsLoRA, "scalar": scalar, "per-output": perOutput, "lora": lora, "rslora": rslora,
 		"many-ranks": manyRanks}
 }
 

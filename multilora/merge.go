@@ -6,7 +6,6 @@ import (
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
-	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/random"
@@ -138,9 +137,8 @@ type MergeReport struct {
 // rounding has done to the logits.
 func (a *Adapter) MergeAndCompare(m *llama.Model) (MergeReport, error) {
 	for _, l := range a.layers {
-		if *l.layer != nn.Layer(l.linear) {
-			return MergeReport{}, fmt.Errorf("multilora: layer %s holds a %T: Attach the adapter first", l.name,
-				*l.layer)
+		if !l.has(l.linear) {
+			return MergeReport{}, fmt.Errorf("multilora: layer %s does not hold the adapter: Attach it first", l.name)
 		}
 	}
 	want, err := probe(m)

@@ -1,9 +1,7 @@
 package multilora
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/atomicfile"
-	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -21,7 +18,8 @@ import (
 // The files of an adapter's folder in the form of PEFT, Hugging Face's library.
 const (
 	// PEFTTensorFile has base_model.model.LAYER.lora_A.weight [r, in], …lora_B.weight
-	// [out, r], and base_model.model.NAME for the parameters of modules_to_save.
+	// [out, r], of the embedding …lora_embedding_A [r, vocab] and …lora_embedding_B [hidden, r], and
+	// base_model.model.NAME for the parameters of modules_to_save.
 	PEFTTensorFile = "adapter_model.safetensors"
 	PEFTConfigFile = "adapter_config.json"
 )
@@ -41,18 +39,21 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("multilora: %s: %w", path, err)
 	}
-	all, err := linears(model)
+	all, err := slotsOf(model)
 	if err != nil {
 		return nil, err
 	}
 	c.refuseModules(otherModules(model, all))
+	if tiedHead(model) != nil {
+		c.checkTied()
+	}
 	if err := c.err(); err != nil {
 		return nil, fmt.Errorf("multilora: %s: %w", path, err)
 	}
-	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.adapts(s.name) })
+	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.chooses(s, tiedHead(model) != nil) })
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf(
-			"multilora: %s: field target_modules: want linear layers of the model, which has %s, got none of them",
+			"multilora: %s: field target_modules: want layers of the model, which has %s, got none of them",
 			path, lastParts(namesOf(all)))
 	}
 	cfg := Config{
@@ -75,7 +76,7 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if err := f.check(chosen, extras, cfg, c.tied); err != nil {
+	if err := f.check(chosen, extras, cfg, model, c.tied); err != nil {
 		return nil, fmt.Errorf("%w (the adapter was made for %s)", err, quoted(c.base))
 	}
 	for _, e := range extras {
@@ -86,12 +87,8 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 		e.set(values)
 	}
 	a := &Adapter{Base: c.base, config: cfg, extras: extras}
-	return a.assemble(model, dir, o, chosen, func(s slot) (m module, err error) {
-		if m.a, err = f.names[peftName(s.name, "A")].Float32s(); err != nil {
-			return m, err
-		}
-		m.b, err = f.names[peftName(s.name, "B")].Float32s()
-		return m, err
+	return a.assemble(model, dir, o, chosen, func(s slot) (module, error) {
+		return f.read(peftParts(s, cfg.of(s.name), tiedHead(model) != nil))
 	})
 }
 
@@ -119,21 +116,6 @@ func (a *Adapter) assemble(
 	return a, a.enter(model)
 }
 
-// peftName is a tensor's name: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight".
-func peftName(layer, part string) string {
-	return peftPrefix + layer + ".lora_" + part + ".weight"
-}
-
-// peftPrefix stands before the names of the model's modules.
-const peftPrefix = "base_model.model."
-
-// headModule and headParam are what PEFT calls a head, which it takes for another module
-// than the embedding even where their weight is the same.
-const (
-	headModule = "lm_head"
-	headParam  = headModule + ".weight"
-)
-
 // extra are the shortest names of a model's modules that modules_to_save means.
 func (c *peftConfig) extra(model Model) []string {
 	var chosen, all []string
@@ -148,95 +130,6 @@ func (c *peftConfig) extra(model Model) []string {
 		}
 	}
 	return shortest(chosen, all)
-}
-
-// peftFile is the tensors by their names on disk: in memory PEFT has the adapter's name,
-// "default", before ".weight", and some programs save that.
-type peftFile struct {
-	*safetensors.File
-	names map[string]safetensors.Tensor
-}
-
-func openPEFT(dir string) (*peftFile, error) {
-	path := filepath.Join(dir, PEFTTensorFile)
-	if !regular.Exists(path) {
-		if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
-			return nil, fmt.Errorf("multilora: %s: want %s, got adapter_model.bin: save it with safe_serialization",
-				dir, PEFTTensorFile)
-		}
-	}
-	file, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	f := &peftFile{file, map[string]safetensors.Tensor{}}
-	for _, name := range file.Names() {
-		t, err := file.Tensor(name)
-		if err != nil {
-			return nil, errors.Join(err, file.Close())
-		}
-		plain := name
-		if stem, ok := strings.CutSuffix(name, ".default.weight"); ok {
-			plain = stem + ".weight"
-		}
-		if other, twice := f.names[plain]; twice {
-			return nil, errors.Join(fmt.Errorf("multilora: %s: tensor %s: want it once, got %s too",
-				path, quoted(name), quoted(other.Name)), file.Close())
-		}
-		f.names[plain] = t
-	}
-	return f, nil
-}
-
-// check compares the tensors with what the configuration and the model want, before
-// anything of that size is made.
-func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, tied bool) error {
-	known := map[string]bool{}
-	check := func(name string, shape []int, w *tensor.Tensor) error {
-		t, ok := f.names[name]
-		if !ok {
-			return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.Path(), name, shape)
-		}
-		if !slices.Equal(t.Shape, shape) {
-			return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v",
-				f.Path(), t.Name, shape, w, t.Shape)
-		}
-		known[name] = true
-		return nil
-	}
-	for _, s := range slots {
-		w, rank := s.base.Weight.Value, cfg.of(s.name).Rank
-		for part, shape := range map[string][]int{"A": {rank, w.Dim(1)}, "B": {w.Dim(0), rank}} {
-			if err := check(peftName(s.name, part), shape, w); err != nil {
-				return err
-			}
-		}
-	}
-	for _, e := range extras {
-		w := e.param.Value
-		if err := check(peftPrefix+e.name, w.Shape(), w); err != nil {
-			return err
-		}
-		head, ok := f.names[peftPrefix+headParam]
-		switch own := f.names[peftPrefix+e.name]; {
-		case !e.head || !ok && tied:
-		case !ok || head.DType != own.DType || !bytes.Equal(head.Data, own.Data):
-			return fmt.Errorf("multilora: %s: tensor %q: want the numbers of %q beside this model,"+
-				" whose head is its embedding, got others or none",
-				f.Path(), peftPrefix+headParam, own.Name)
-		default:
-			known[peftPrefix+headParam] = true
-		}
-	}
-	for _, name := range f.Names() {
-		if plain := strings.Replace(name, ".default.weight", ".weight", 1); !known[plain] {
-			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d "+
-				"parameters,"+
-				" that %s chooses in this model, got %s",
-				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile, tensorKind(plain))
-		}
-	}
-	return nil
 }
 
 // SavePEFT writes the adapter as a folder that PEFT reads, which is made if need be.
@@ -266,10 +159,9 @@ func (a *Adapter) SavePEFT(dir string) error {
 		if err != nil {
 			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
 		}
-		out, in, rank := l.linear.B.Value.Dim(0), l.linear.A.Value.Dim(1), l.linear.A.Value.Dim(0)
-		tensors = append(tensors,
-			safetensors.FromFloat32s(peftName(l.name, "A"), []int{rank, in}, ms[0].a).Source(),
-			safetensors.FromFloat32s(peftName(l.name, "B"), []int{out, rank}, ms[0].b).Source())
+		for _, p := range peftParts(l.slot, a.config.of(l.name), tiedHead(a.model) != nil) {
+			tensors = append(tensors, p.source(&ms[0]))
+		}
 	}
 	for _, e := range a.extras {
 		values, err := e.value().Float32s()
@@ -322,37 +214,26 @@ func (a *Adapter) peftConfig() map[string]any {
 	if slices.ContainsFunc(a.extras, func(e *extra) bool { return e.head }) {
 		saves = append(slices.Clip(saves), headModule)
 	}
+	tied := tiedHead(a.model) != nil && a.adaptsEmbedding()
+	if tied { // its head, which PEFT then adapts as well, has the same
+		if r, ok := c.Ranks[embeddingModule]; ok {
+			ranks[headModule] = r
+		}
+		if alpha, ok := c.Alphas[embeddingModule]; ok {
+			alphas[headModule] = alpha
+		}
+	}
 	return map[string]any{
 		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": a.Base, "revision": nil,
 		"r": c.Rank, "lora_alpha": c.Alpha, "lora_dropout": c.Dropout, "use_rslora": c.Method == MethodRSLoRA,
 		"rank_pattern": ranks, "alpha_pattern": alphas, "target_modules": a.targets,
+		"ensure_weight_tying": tied,
 		"layers_to_transform": nil, "layers_pattern": nil, "bias": "none", "fan_in_fan_out": false,
 		"inference_mode": true, "init_lora_weights": true, "modules_to_save": saves, "use_dora": false,
 	}
 }
 
-// tensorKind says what a tensor is by its name, that belongs to no LoRA as it is known here.
-func tensorKind(name string) string {
-	layer := func(end string) string { return lastPart(name[:strings.Index(name, end)]) }
-	for _, k := range []struct{ part, kind string }{
-		{".lora_magnitude_vector", "a magnitude of DoRA, which is not supported"},
-		{".lora_A.bias", "a bias of lora_A, which is not supported"},
-		{".lora_B.bias", "a bias of lora_B, which is not supported"},
-		{".trainable_tokens_delta", "trained rows of the embedding, which are not supported"},
-		{".lora_embedding_", ""},
-		{".lora_A.", ""},
-		{".lora_B.", ""},
-		{".base_layer.", ""},
-	} {
-		switch {
-		case !strings.Contains(name, k.part):
-		case k.kind != "":
-			return k.kind
-		case slices.Contains([]string{headModule, "embed_tokens"}, layer(k.part)):
-			return fmt.Sprintf("one of %s, which is not supported as a LoRA layer", layer(k.part))
-		default:
-			return "one of another layer"
-		}
-	}
-	return "another"
+// adaptsEmbedding reports whether modules stand beside the embedding.
+func (a *Adapter) adaptsEmbedding() bool {
+	return slices.ContainsFunc(a.layers, func(l adapted) bool { return l.name == embeddingModule })
 }

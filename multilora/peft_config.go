@@ -207,8 +207,32 @@ func UnsupportedPEFT(text []byte) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	c.refuseModules([]string{headModule, "model.embed_tokens"})
 	return c.unsupported
+}
+
+// chooses reports whether modules are to stand in a slot of a model. tied: its head is its embedding.
+func (c *peftConfig) chooses(s slot, tied bool) bool {
+	if s.beside != nil && c.targets.all { // means linear layers, and not the head
+		return false
+	}
+	return c.adapts(s.name) || tied && s.name == embeddingModule && c.adapts(headModule)
+}
+
+// checkTied notes what PEFT itself is not sure of beside a model whose head is its embedding.
+func (c *peftConfig) checkTied() {
+	if c.targets.all || !c.adapts(embeddingModule) && !c.adapts(headModule) {
+		return
+	}
+	if !c.tied {
+		c.unsupported = append(c.unsupported, "field ensure_weight_tying: want true where embed_tokens or lm_head of a "+
+			"model whose head is its embedding is among target_modules, got false: PEFT then computes one thing beside "+
+			"the model and another merged into it")
+	}
+	r, alpha := c.of(embeddingModule)
+	if headRank, headAlpha := c.of(headModule); r != headRank || alpha != headAlpha {
+		c.unsupported = append(c.unsupported, "fields rank_pattern and alpha_pattern: want the same for embed_tokens "+
+			"and lm_head of a model whose head is its embedding, got others")
+	}
 }
 
 // adapts reports whether a layer is adapted.

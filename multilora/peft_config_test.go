@@ -15,7 +15,7 @@ import (
 
 // Which layers a configuration adapts, as PEFT chooses them.
 func TestPEFTTargets(t *testing.T) {
-	all, err := linears(tiny(t, open(t, 1)))
+	all, err := slotsOf(tiny(t, open(t, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +26,10 @@ func TestPEFTTargets(t *testing.T) {
 		{`"target_modules": ["q_proj", "v_proj"]`, "0.q 0.v 1.q 1.v"},
 		{`"target_modules": null`, "0.q 0.v 1.q 1.v"}, // PEFT's default for LLaMA
 		{`"target_modules": ["q_proj"], "enable_lora": null, "merge_weights": false, "fan_in_fan_out": true, "task_type": "CAUSAL_LM"`, "0.q 1.q"}, // of 2023
+		{`"target_modules": ["q_proj", "lm_head", "embed_tokens"]`, "model.embed_tokens 0.q 1.q lm_head"},
+		{`"target_modules": ".*layers.0.*q_proj|lm_head"`, "0.q lm_head"},
+		{`"target_modules": ["q_proj", "lm_head"], "exclude_modules": ["lm_head"]`, "0.q 1.q"},
+		{`"target_modules": ["lm_head", "embed_tokens"], "layers_to_transform": [0, 1]`, "lm_head"}, // by its whole name
 		{`"target_modules": ["self_attn.q_proj", "no_such"]`, "0.q 1.q"},
 		{`"target_modules": ["proj"]`, ""}, // whole parts only
 		{`"target_modules": "all-linear"`, "0.q 0.k 0.v 0.o 0.gate 0.up 0.down 1.q 1.k 1.v 1.o 1.gate 1.up 1.down"},
@@ -51,8 +55,9 @@ func TestPEFTTargets(t *testing.T) {
 		}
 		var got []string
 		for _, s := range all {
-			if p.adapts(s.name) {
-				got = append(got, strings.Split(s.name, ".")[2]+"."+strings.TrimSuffix(lastPart(s.name), "_proj"))
+			if p.chooses(s, false) {
+				block, name, _ := strings.Cut(strings.TrimPrefix(s.name, "model.layers."), ".")
+				got = append(got, strings.TrimSuffix(block+"."+strings.TrimSuffix(lastPart(name), "_proj"), "."))
 			}
 		}
 		if err := p.err(); err != nil {
@@ -104,7 +109,7 @@ var badPEFTConfigs = []struct{ fields, want string }{
 	{`"lora_bias": true`, "field lora_bias: want null, false or empty"},
 	{`"modules_to_save": "lm_head"`, `field modules_to_save: want a list of names, got "lm_head"`},
 	{`"ensure_weight_tying": 1`, `field ensure_weight_tying: want true or false, got 1`},
-	{`"modules_to_save": ["v_proj"]`, "field target_modules: want linear layers of the model, which has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, got none of them"},
+	{`"modules_to_save": ["v_proj"]`, "field target_modules: want layers of the model, which has embed_tokens, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, lm_head, got none of them"},
 	{`"layer_replication": [[0, 4], [2, 5]]`, "field layer_replication: want null, false or empty"},
 	{`"trainable_token_indices": [5]`, "field trainable_token_indices: want null"},
 	{`"use_qalora": true`, "field use_qalora: want null"},
@@ -136,7 +141,7 @@ var badPEFTConfigs = []struct{ fields, want string }{
 	{`"target_modules": 5`, "field target_modules: want a list of names or a pattern, got 5"},
 	{`"target_modules": ["q_proj", 5]`, "field target_modules: want a list of names or a pattern"},
 	{`"target_modules": "(", "x": null`, "field target_modules: want regular expressions"},
-	{`"target_modules": ["query_key_value"]`, "field target_modules: want linear layers of the model, which has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, got none of them"},
+	{`"target_modules": ["query_key_value"]`, "field target_modules: want layers of the model, which has embed_tokens, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, lm_head, got none of them"},
 	{`"exclude_modules": {"a": 1}`, "field exclude_modules: want a list of names or a pattern"},
 	{`"layers_to_transform": "1"`, `field layers_to_transform: want a whole number or a list of them, got "1"`},
 	{`"layers_to_transform": [0], "target_modules": ".*q_proj"`,

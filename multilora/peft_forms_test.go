@@ -97,11 +97,10 @@ func TestPEFTFormsByName(t *testing.T) {
 		together += fmt.Sprintf(", %q: %s", field, value)
 	}
 	all := UnsupportedPEFT([]byte("{" + together + "}"))
-	if len(all) != len(values)+4 {
+	if len(all) != len(values)+2 {
 		t.Errorf("%d reasons: %q", len(all), all)
 	}
-	for _, part := range []string{"use_dora", "bias: want \"none\"", "field r: want",
-		"lm_head as a LoRA layer is not supported", "embed_tokens as a LoRA layer is not supported"} {
+	for _, part := range []string{"use_dora", "bias: want \"none\"", "field r: want"} {
 		if !strings.Contains(strings.Join(all, "\n"), part) {
 			t.Errorf("%q is not among the reasons", part)
 		}
@@ -114,51 +113,55 @@ func TestPEFTFormsByName(t *testing.T) {
 	}
 }
 
-// Modules beside the head, the embedding or a norm are refused by their names, of an untied
-// model and of a tied one, however the configuration chooses them.
+// Modules beside a norm are refused by its name; those beside the embedding or the head of a model in which they
+// are one, unless PEFT has tied them.
 func TestPEFTLayersThatAreNone(t *testing.T) {
 	d := open(t, 1)
 	tied := blocks32()
 	tied.Tied = true
-	for _, config := range []llama.Config{blocks32(), tied} {
-		m, err := llama.New(d, config, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := kinds()["lora"]
-		cfg.Targets = []string{"q_proj"}
-		a := attach(t, m, cfg)
-		dir := t.TempDir()
-		if err := a.SavePEFT(dir); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range []struct{ fields, want string }{
-			{`"target_modules": ["q_proj", "lm_head"]`,
-				"field target_modules: lm_head as a LoRA layer is not supported"},
-			{`"target_modules": ["lm_head"]`, "field target_modules: lm_head as a LoRA layer is not supported"},
-			{`"target_modules": ".*q_proj|lm_head"`, "field target_modules: lm_head as a LoRA layer is not supported"},
-			{`"target_modules": ["q_proj", "embed_tokens"]`,
-				"field target_modules: embed_tokens as a LoRA layer is not supported"},
-			{`"target_modules": ["q_proj", "model.embed_tokens", "lm_head"]`,
-				"embed_tokens as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also); field target_modules: lm_head as"},
-			{`"target_modules": ["q_proj", "norm"]`, "field target_modules: norm as a LoRA layer is not supported"},
-			{`"target_modules": ["q_proj", "lm_head"], "exclude_modules": ["lm_head"]`, ""},
-			{`"target_modules": ["q_proj", "lm_head"], "layers_to_transform": [0, 1]`,
-				"lm_head as a LoRA layer"}, // by its whole name
-			{`"target_modules": ["q_proj", "embed_tokens"], "layers_to_transform": [0, 1]`, ""},
-			{`"target_modules": "all-linear", "exclude_modules": ["k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]`, ""},
-		} {
+	for name, c := range map[string]struct {
+		config       llama.Config
+		fields, want string
+	}{
+		"norm": {blocks32(), `"target_modules": ["q_proj", "norm"]`,
+			"field target_modules: norm as a LoRA layer is not supported"},
+		"excluded": {blocks32(), `"target_modules": ["q_proj", "lm_head"], "exclude_modules": ["lm_head"]`, ""},
+		"all linear": {tied, `"target_modules": "all-linear", "exclude_modules": ["k_proj", "v_proj", "o_proj", ` +
+			`"gate_proj", "up_proj", "down_proj"]`, ""},
+		"no such tensor": {blocks32(), `"target_modules": ["q_proj", "lm_head"]`,
+			`tensor "base_model.model.lm_head.lora_A.weight": want shape [6 64], got no such tensor`},
+		"head of a tied model": {tied, `"target_modules": ["q_proj", "lm_head"]`,
+			"field ensure_weight_tying: want true where embed_tokens or lm_head of a model whose head is its embedding"},
+		"embedding of a tied model": {tied, `"target_modules": ".*q_proj|model.embed_tokens"`,
+			"field ensure_weight_tying: want true where"},
+		"another rank of the head": {tied, `"target_modules": ["q_proj", "embed_tokens"], "ensure_weight_tying": true, ` +
+			`"rank_pattern": {"lm_head": 3}`, "want the same for embed_tokens and lm_head"},
+		"tied": {tied, `"target_modules": ["q_proj", "lm_head"], "ensure_weight_tying": true`,
+			`tensor "base_model.model.model.embed_tokens.lora_embedding_A": want shape [6 96], got no such tensor`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := llama.New(d, c.config, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := kinds()["lora"]
+			cfg.Targets = []string{"q_proj"}
+			a := attach(t, m, cfg)
+			dir := t.TempDir()
+			if err := a.SavePEFT(dir); err != nil {
+				t.Fatal(err)
+			}
 			write(t, filepath.Join(dir, PEFTConfigFile), `{"peft_type": "LORA", "r": 6, "lora_alpha": 4, `+c.fields+`}`)
-			fresh, err := llama.New(d, config, 3)
+			fresh, err := llama.New(d, c.config, 3)
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, err = LoadPEFT(fresh, dir, Options{})
 			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) ||
-				!strings.Contains(err.Error(), filepath.Join(dir, PEFTConfigFile))) {
-				t.Errorf("%s: error %v, want %q", c.fields, err, c.want)
+				!strings.Contains(err.Error(), dir)) {
+				t.Errorf("error %v, want %q", err, c.want)
 			}
-		}
+		})
 	}
 }
 
@@ -177,9 +180,9 @@ func TestPEFTTensorsByName(t *testing.T) {
 		"base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector":      "got a magnitude of DoRA, which is not supported",
 		"base_model.model.model.layers.0.self_attn.v_proj.lora_B.bias":                "got a bias of lora_B, which is not supported",
 		"base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta":    "got trained rows of the embedding, which are not supported",
-		"base_model.model.lm_head.lora_A.weight":                                      "got one of lm_head, which is not supported as a LoRA layer",
-		"base_model.model.lm_head.base_layer.weight":                                  "got one of lm_head, which is not supported as a LoRA layer",
-		"base_model.model.model.embed_tokens.lora_embedding_A":                        "got one of embed_tokens, which is not supported as a LoRA layer",
+		"base_model.model.lm_head.lora_A.weight":                                      "got one of another layer",
+		"base_model.model.lm_head.base_layer.weight":                                  "got a weight of the model",
+		"base_model.model.model.embed_tokens.lora_embedding_A":                        "got one of another layer",
 		"base_model.model.model.layers.7.self_attn.v_proj.lora_A.weight":              "got one of another layer",
 		"base_model.model.model.layers.0.self_attn.v_proj.ia3_l":                      "got another",
 		"base_model.model.model.layers.0.self_attn.v_proj.lora_A.default.weight.more": "got one of another layer",

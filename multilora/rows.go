@@ -48,12 +48,12 @@ func (s *Set) Add(name string, a *Adapter) error {
 		return fmt.Errorf("multilora: adding an adapter as %s: want a name that is not empty and not taken",
 			quoted(name))
 	}
-	slots := map[*nn.Layer]bool{}
-	for _, layer := range nn.Layers(s.model) {
-		slots[layer] = true
+	slots := map[any]bool{}
+	for _, slot := range anySlots(s.model) {
+		slots[slot.place()] = true
 	}
 	for _, l := range a.layers {
-		if !slots[l.layer] {
+		if !slots[l.place()] {
 			return fmt.Errorf("multilora: adding adapter %s: its layer %s belongs to another model", quoted(name),
 				l.name)
 		}
@@ -103,7 +103,7 @@ func (s *Set) Use(name string) error {
 
 // UseRows gives every row of the batches to come its adapter by name; "" is the base
 // alone. Adapters with extra parameters (Config.Extra), of which all rows would have the
-// same, are an error: Use them. Each batch must have as many rows. Equal names side by side are computed
+// same, or with modules beside the embedding or the head are an error: Use them. Each batch must have as many rows. Equal names side by side are computed
 // together, so sort the rows by adapter where that is possible.
 //
 // While a tape records, each adapter gets the gradients of its rows: parameters are named
@@ -117,7 +117,11 @@ func (s *Set) UseRows(names ...string) error {
 	}
 	for _, name := range names {
 		if a := s.adapters[name]; a != nil {
-			if err := a.noExtra("rows with adapters of their own: adapter " + quoted(name)); err != nil {
+			where := "rows with adapters of their own: adapter " + quoted(name)
+			if err := a.noExtra(where); err != nil {
+				return err
+			}
+			if err := a.layersAlone(where); err != nil {
 				return err
 			}
 		}
@@ -138,8 +142,8 @@ func (s *Set) UseRows(names ...string) error {
 		}
 	}
 	for _, slot := range s.mixed {
-		if *slot.layer != nn.Layer(slot.base) {
-			err := fmt.Errorf("multilora: layer %s holds a %T: Detach it first", slot.name, *slot.layer)
+		if other := slot.other(nil); other != nil {
+			err := fmt.Errorf("multilora: layer %s holds a %T: Detach it first", slot.name, other)
 			s.mixed = nil
 			return err
 		}

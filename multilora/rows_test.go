@@ -232,9 +232,10 @@ func TestSetErrors(t *testing.T) {
 		err  error
 		want string
 	}{
-		{set.Use("french"), `adapter "french": want one of ["lora" "many-ranks" "per-output" "rslora" "scalar"], or "" for the base`},
+		{set.Use("french"), `adapter "french": want one of ["ends" "ends-per-output" "ends-rslora" "lora" "many-ranks" "per-output" "rslora" "scalar"], or "" for the base`},
 		{set.UseRows("lora", "french"), `adapter "french": want one of`},
 		{set.UseRows(), "want a name for each row"},
+		{set.UseRows("", "ends"), `adapter "ends": want an adapter of the layers in a model's blocks, got one of model.embed_tokens`},
 		{set.UseRows("lora"), "layer model.layers.0.self_attn.q_proj holds a *multilora.Linear: Detach it first"},
 		{set.Use("scalar"), "layer model.layers.0.self_attn.q_proj holds a *multilora.Linear: Detach it first"},
 		{set.Add("lora", stranger), `adding an adapter as "lora": want a name that is not empty and not taken`},

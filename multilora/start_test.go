@@ -2,6 +2,7 @@ package multilora
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -13,16 +14,17 @@ func TestStartShare(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		layer := a.Layers()[0]
+		layer := "model.layers.0.self_attn.q_proj" // [24, 24]
+		at := slices.Index(a.Layers(), layer)
 		if _, err := a.StartShare(layer, 9); err == nil {
 			t.Errorf("%s: of no change yet: want an error", name)
 		}
-		began, err := a.layers[0].linear.read()
+		began, err := a.layers[at].linear.read()
 		if err != nil {
 			t.Fatal(err)
 		}
 		trained(t, m, 4)
-		now, err := a.layers[0].linear.read()
+		now, err := a.layers[at].linear.read()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +58,7 @@ func TestStartShare(t *testing.T) {
 		if !cfg.learnsScaling() {
 			continue
 		}
-		l := a.layers[0].linear
+		l := a.layers[at].linear
 		l.set([]module(withScalings(began, now)))
 		if got, err := a.StartShare(layer, 9); err != nil || math.Abs(got-1) > 1e-5 {
 			t.Errorf("%s: share of the start itself %g, want 1, %v", name, got, err)

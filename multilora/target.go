@@ -9,32 +9,10 @@ import (
 	"github.com/agora-ml/agora/nn"
 )
 
-// slot is a place of a model where a linear layer stands or stood.
-type slot struct {
-	name  string
-	layer *nn.Layer
-	base  *nn.Linear
-}
-
-// linears gives the slots of a model that hold linear layers, in the model's order.
-func linears(model Model) ([]slot, error) {
-	var all []slot
-	for name, layer := range nn.Layers(model) {
-		switch l := (*layer).(type) {
-		case *nn.Linear:
-			all = append(all, slot{name, layer, l})
-		case *Linear, *rowsLinear:
-			return nil, fmt.Errorf("multilora: layer %s has an adapter already: Detach it first", name)
-		}
-	}
-	return all, nil
-}
-
-// otherModules are the names of what has parameters in a model and is none of its linear
-// layers: norms, the embedding, and the head, also where its weight is the embedding's.
-func otherModules(model Model, linears []slot) (names []string) {
+// otherModules are the names of what has parameters in a model and no slot: norms.
+func otherModules(model Model, slots []slot) (names []string) {
 	known := map[string]bool{}
-	for _, s := range linears {
+	for _, s := range slots {
 		known[s.name] = true
 	}
 	for name := range nn.Params(model) {
@@ -43,24 +21,22 @@ func otherModules(model Model, linears []slot) (names []string) {
 			names = append(names, module)
 		}
 	}
-	if tiedHead(model) != nil {
-		names = append(names, headModule)
-	}
 	return names
 }
 
 // find gives the slots that targets choose, in the model's order. others are names that no
-// target may mean alone.
-func find(all []slot, others, targets []string) ([]slot, error) {
+// target may mean alone. tied: lm_head means the embedding, whose weight is the head's as well.
+func find(all []slot, others, targets []string, tied bool) ([]slot, error) {
 	var found []slot
 	matched := make([]bool, len(targets))
 	for _, s := range all {
 		hit := false
 		for i, target := range targets {
-			ok, err := matches(target, s.name)
+			ok, err := matches(target, s)
 			if err != nil {
 				return nil, fmt.Errorf("multilora: field targets: %q: %w", target, err)
 			}
+			ok = ok || tied && s.name == embeddingModule && target == headModule
 			matched[i] = matched[i] || ok
 			hit = hit || ok
 		}
@@ -69,27 +45,35 @@ func find(all []slot, others, targets []string) ([]slot, error) {
 		}
 	}
 	if i := slices.Index(matched, false); i >= 0 {
+		for _, s := range all {
+			if ok, _ := path.Match(targets[i], s.name); ok { // and is no linear layer
+				return nil, fmt.Errorf("multilora: field targets: %q: want the embedding and the head by their names, "+
+					"got a pattern of %s", targets[i], s.name)
+			}
+		}
 		for _, name := range others {
-			if ok, _ := matches(targets[i], name); ok {
-				return nil, fmt.Errorf("multilora: field targets: %q: %s: want linear layers of the model, which "+
+			if endsIn(name, targets[i]) {
+				return nil, fmt.Errorf("multilora: field targets: %q: %s: want layers of the model, which "+
 					"has %s",
 					targets[i], notALayer(name), lastParts(namesOf(all)))
 			}
 		}
-		return nil, fmt.Errorf("multilora: field targets: %q matches no linear layer of the model, which has %s",
+		return nil, fmt.Errorf("multilora: field targets: %q matches no layer of the model, which has %s",
 			targets[i], lastParts(namesOf(all)))
 	}
 	return found, nil
 }
 
-func matches(target, name string) (bool, error) {
+// matches tells whether a target chooses a slot: the embedding and the head by their names only.
+func matches(target string, s slot) (bool, error) {
 	switch {
 	case target == AllLinear:
-		return true, nil
+		return s.layer != nil, nil
 	case isPattern(target):
-		return path.Match(target, name)
+		ok, err := path.Match(target, s.name)
+		return ok && s.layer != nil, err
 	}
-	return endsIn(name, target), nil
+	return endsIn(s.name, target), nil
 }
 
 // isPattern tells a pattern of whole names from the last parts of some.

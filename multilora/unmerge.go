@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -89,8 +88,8 @@ func (a *Adapter) Unmerge() error {
 		return errors.New("multilora: the adapter is not merged")
 	}
 	for _, l := range a.layers {
-		if *l.layer != nn.Layer(l.base) {
-			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, *l.layer)
+		if other := l.other(nil); other != nil {
+			return fmt.Errorf("multilora: layer %s holds a %T: Detach it first", l.name, other)
 		}
 	}
 	for _, e := range a.extras {

@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
@@ -22,23 +24,12 @@ func LinearCrossEntropyByRow(x, weight, labels *Var, counted int, o ...LogitOpti
 }
 
 func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool, o []LogitOption) []*Var {
-	checkLinearCrossEntropy("linear_cross_entropy", x, weight, labels)
+	op := linearCrossEntropy{scale: 1 / float32(counted), kept: keptGradBytes, byRow: byRow, logits: newLogitChunks(o)}
+	in := op.logits.inputs("linear_cross_entropy", x, weight, labels)
 	if counted < 1 {
 		tensor.Panicf("linear_cross_entropy", "%d counted rows: want at least 1", counted)
 	}
-	op := linearCrossEntropy{scale: 1 / float32(counted), kept: keptGradBytes, byRow: byRow, logits: newLogitChunks(o)}
-	return autograd.Apply(op, x, weight, labels)
-}
-
-// checkLinearCrossEntropy refuses what has other shapes than LinearCrossEntropy says.
-func checkLinearCrossEntropy(op string, x, weight, labels *Var) {
-	xt, w, l := x.Tensor(), weight.Tensor(), labels.Tensor()
-	if xt.Rank() != 2 || w.Rank() != 2 || w.Dim(1) != xt.Dim(1) {
-		tensor.Panicf(op, "x is %s, weight %s: want [rows, dim] and [vocab, dim]", xt, w)
-	}
-	if l.DType() != tensor.I32 || !l.HasShape(xt.Dim(0)) {
-		tensor.Panicf(op, "labels are %s for x %s: want i32 [%d]", l, xt, xt.Dim(0))
-	}
+	return autograd.Apply(op, in...)
 }
 
 // keptGradBytes is how large a weight's gradient may be to be computed together with
@@ -67,30 +58,34 @@ func addWeightGrad(d *tensor.Device, dw, dlogits, x *tensor.Tensor, acc bool) {
 }
 
 // Forward computes the gradients too, while the logits are there: dx always, dw where
-// it is small. They lack the factor scale · dloss, so that f16 does not underflow.
+// it is small, of each product. They lack the factor scale · dloss, so that f16 does not underflow.
 func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
-	x, w, labels := f.In[0], f.In[1], f.In[2]
-	stat := autograd.StatType(x.DType())
-	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
+	labels := f.In[2]
+	stat := autograd.StatType(f.In[0].DType())
+	rows := f.In[0].Dim(0)
 	losses, lse, loss := f.New(stat, rows), f.New(stat, rows), f.New(stat)
-	var dx, dw *tensor.Tensor
-	if f.Needs[0] {
-		dx = f.Like(x)
+	grads := make([]*tensor.Tensor, len(f.In)) // of the inputs; nil: not made here
+	for _, p := range products(len(f.In)) {
+		if f.Needs[p.x] {
+			grads[p.x] = f.Like(f.In[p.x])
+		}
+		if w := f.In[p.w]; f.Needs[p.w] && stat.Bytes(w.Numel()) <= l.kept {
+			grads[p.w] = f.New(stat, w.Shape()...)
+		}
 	}
-	if f.Needs[1] && stat.Bytes(w.Numel()) <= l.kept {
-		dw = f.New(stat, vocab, dim)
-	}
-	l.logits.each(f.Device, x, w, func(c logitChunk) {
+	l.logits.each(f.Device, f.In, func(c logitChunk) {
 		c.losses(losses, lse, labels)
-		if dx == nil && dw == nil {
+		if !slices.ContainsFunc(grads, func(g *tensor.Tensor) bool { return g != nil }) {
 			return
 		}
 		dlogits := c.grad(lse, labels, 1, nil)
-		if dx != nil {
-			f.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: dim, K: vocab}, c.of(dx), dlogits, w, nil)
-		}
-		if dw != nil {
-			addWeightGrad(f.Device, dw, dlogits, c.of(x), c.lo > 0)
+		for _, p := range products(len(f.In)) {
+			if dx := grads[p.x]; dx != nil {
+				c.inputGrad(dx, dlogits, f.In[p.w])
+			}
+			if dw := grads[p.w]; dw != nil {
+				addWeightGrad(f.Device, dw, dlogits, c.of(f.In[p.x]), c.lo > 0)
+			}
 		}
 	})
 	f.Run(kernels.Sum{Outer: 1, N: rows, Inner: 1, Scale: l.scale}, loss, losses)
@@ -101,31 +96,37 @@ func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.T
 	if !f.AnyNeeds() {
 		return out, nil
 	}
-	return out, []*tensor.Tensor{lse, dx, dw}
+	return out, append(grads, lse)
 }
 
 func (l linearCrossEntropy) Backward(b *autograd.Backward) {
-	x, w, labels, dloss := b.In[0], b.In[1], b.In[2], b.DOut[0]
-	lse, dx, dw := b.Saved[0], b.Saved[1], b.Saved[2]
+	labels, dloss := b.In[2], b.DOut[0]
+	grads, lse := b.Saved[:len(b.In)], b.Saved[len(b.In)]
 	factor := b.Like(dloss)
 	b.Run(kernels.Scale{N: 1, Alpha: l.scale}, factor, dloss)
-	scaled := func(g *tensor.Tensor) *tensor.Tensor {
-		b.Run(kernels.Mul{N: g.Numel(), M: 1}, g, g, factor)
-		return g
+	var again []logitProduct // whose weight's gradient was too large to be kept
+	for _, p := range products(len(b.In)) {
+		for _, i := range []int{p.x, p.w} {
+			switch g := grads[i]; {
+			case !b.Needs[i]:
+			case g == nil:
+				again = append(again, p)
+			default:
+				b.Run(kernels.Mul{N: g.Numel(), M: 1}, g, g, factor)
+				b.SetGrad(i, g)
+			}
+		}
 	}
-	if b.Needs[0] {
-		b.SetGrad(0, scaled(dx))
+	if again == nil {
+		return
 	}
-	switch {
-	case b.Needs[1] && dw != nil:
-		b.SetGrad(1, scaled(dw))
-	case b.Needs[1]:
-		l.logits.each(b.Device, x, w, func(c logitChunk) {
-			dlogits := c.grad(lse, labels, l.scale, dloss)
-			dw, acc := b.WeightGrad(1)
-			addWeightGrad(b.Device, dw, dlogits, c.of(x), acc)
-		})
-	}
+	l.logits.each(b.Device, b.In, func(c logitChunk) {
+		dlogits := c.grad(lse, labels, l.scale, dloss)
+		for _, p := range again {
+			dw, acc := b.WeightGrad(p.w)
+			addWeightGrad(b.Device, dw, dlogits, c.of(b.In[p.x]), acc)
+		}
+	})
 }
 
 func (linearCrossEntropy) Examples() []autograd.Example {
@@ -148,6 +149,13 @@ func (linearCrossEntropy) Examples() []autograd.Example {
 		})
 		return e
 	}
+	beside := func(name string, softCap float32, logits, kept int) autograd.Example {
+		return autograd.Example{Name: name, In: besideInputs(7, 5, 19, 3, 4), Call: call(func(in []*Var) *Var {
+			return apply(linearCrossEntropy{
+				scale: 1. / 7, logits: logitChunks{bytes: logits, softCap: softCap}, kept: kept,
+			}, in...)
+		})}
+	}
 	large := example("large", 2048, 512, 32000, 3, 0, 0)
 	large.Large = true
 	return []autograd.Example{
@@ -159,6 +167,8 @@ func (linearCrossEntropy) Examples() []autograd.Example {
 		example("whole blocks", 7, 64, 35, 3, 2*4*35, 0),
 		capped("soft cap", 1<<20, 1<<20),
 		capped("soft cap, chunks and a large weight", 2*4*19, 0),
+		beside("beside", 0, 1<<20, 1<<20),
+		beside("beside, soft cap, chunks and large weights", 1.5, 2*4*19, 0),
 		large,
 	}
 }

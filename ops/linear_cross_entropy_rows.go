@@ -11,8 +11,8 @@ import (
 // storage type, labels i32 [rows]. As in LinearCrossEntropy the logits are never whole in memory;
 // here each row has a gradient of its own, as a loss that is no mere sum of rows wants it.
 func LinearCrossEntropyRows(x, weight, labels *Var, o ...LogitOption) *Var {
-	checkLinearCrossEntropy("linear_cross_entropy_rows", x, weight, labels)
-	return apply(linearCrossEntropyRows{newLogitChunks(o)}, x, weight, labels)
+	l := newLogitChunks(o)
+	return apply(linearCrossEntropyRows{l}, l.inputs("linear_cross_entropy_rows", x, weight, labels)...)
 }
 
 // linearCrossEntropyRows makes in Forward the gradient of x as if that of every row were 1, while
@@ -24,59 +24,75 @@ type linearCrossEntropyRows struct {
 }
 
 func (l linearCrossEntropyRows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
-	x, w, labels := f.In[0], f.In[1], f.In[2]
-	stat := autograd.StatType(x.DType())
-	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
+	labels := f.In[2]
+	stat := autograd.StatType(f.In[0].DType())
+	rows := f.In[0].Dim(0)
 	losses, lse := f.New(stat, rows), f.New(stat, rows)
-	var dx *tensor.Tensor
-	if f.Needs[0] {
-		dx = f.Like(x)
+	grads := make([]*tensor.Tensor, len(f.In)) // of what has rows; nil: not wanted
+	wanted := false
+	for _, p := range products(len(f.In)) {
+		if f.Needs[p.x] {
+			grads[p.x], wanted = f.Like(f.In[p.x]), true
+		}
 	}
-	l.logits.each(f.Device, x, w, func(c logitChunk) {
+	l.logits.each(f.Device, f.In, func(c logitChunk) {
 		c.losses(losses, lse, labels)
-		if dx == nil {
+		if !wanted {
 			return
 		}
 		dlogits := c.grad(lse, labels, 1, nil)
-		f.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: dim, K: vocab}, c.of(dx), dlogits, w, nil)
+		for _, p := range products(len(f.In)) {
+			if dx := grads[p.x]; dx != nil {
+				c.inputGrad(dx, dlogits, f.In[p.w])
+			}
+		}
 	})
 	if !f.AnyNeeds() {
 		return one(losses), nil
 	}
-	return one(losses), []*tensor.Tensor{lse, dx}
+	return one(losses), append(grads, lse)
 }
 
 func (l linearCrossEntropyRows) Backward(b *autograd.Backward) {
-	x, w, labels, dLosses := b.In[0], b.In[1], b.In[2], b.DOut[0]
-	lse, dx := b.Saved[0], b.Saved[1]
-	rows, dim := x.Dim(0), x.Dim(1)
+	labels, dLosses := b.In[2], b.DOut[0]
+	grads, lse := b.Saved[:len(b.In)], b.Saved[len(b.In)]
 	// timesGrad is a piece of [rows, dim] with each row times its gradient, in f32: gradients times a
 	// loss scale are more than f16 holds.
 	timesGrad := func(y *tensor.Tensor, lo, hi int) *tensor.Tensor {
-		g := b.New(dLosses.DType(), hi-lo, dim)
-		b.Run(kernels.Expand{Outer: hi - lo, N: dim, Inner: 1, Scale: 1}, g, rowsOf(dLosses, lo, hi))
+		g := b.New(dLosses.DType(), hi-lo, y.Dim(1))
+		b.Run(kernels.Expand{Outer: hi - lo, N: y.Dim(1), Inner: 1, Scale: 1}, g, rowsOf(dLosses, lo, hi))
 		b.Run(kernels.Mul{N: g.Numel(), M: g.Numel()}, g, g, rowsOf(y, lo, hi))
 		return g
 	}
-	if b.Needs[0] {
-		grad := b.Grad(0)
-		size := max(1, l.logits.bytes/(4*dim))
+	var weights []logitProduct // whose weight has a gradient
+	for _, p := range products(len(b.In)) {
+		if b.Needs[p.w] {
+			weights = append(weights, p)
+		}
+		if !b.Needs[p.x] {
+			continue
+		}
+		grad, rows := b.Grad(p.x), b.In[p.x].Dim(0)
+		size := max(1, l.logits.bytes/(4*b.In[p.x].Dim(1)))
 		for lo := 0; lo < rows; lo += size {
 			hi := min(lo+size, rows)
-			g := timesGrad(dx, lo, hi)
+			g := timesGrad(grads[p.x], lo, hi)
 			b.Run(kernels.Cast{N: g.Numel()}, rowsOf(grad, lo, hi), g)
 			g.Free("a piece of a gradient, copied")
 		}
 	}
-	if b.Needs[1] {
-		l.logits.each(b.Device, x, w, func(c logitChunk) {
-			dlogits := c.grad(lse, labels, 1, nil)
-			dw, acc := b.WeightGrad(1)
-			g := timesGrad(x, c.lo, c.hi)
+	if weights == nil {
+		return
+	}
+	l.logits.each(b.Device, b.In, func(c logitChunk) {
+		dlogits := c.grad(lse, labels, 1, nil)
+		for _, p := range weights {
+			dw, acc := b.WeightGrad(p.w)
+			g := timesGrad(b.In[p.x], c.lo, c.hi)
 			addWeightGrad(b.Device, dw, dlogits, g, acc)
 			g.Free("rows times their gradients, used up")
-		})
-	}
+		}
+	})
 }
 
 func (linearCrossEntropyRows) Examples() []autograd.Example {
@@ -88,6 +104,8 @@ func (linearCrossEntropyRows) Examples() []autograd.Example {
 			return apply(linearCrossEntropyRows{logitChunks{bytes: logits}}, in...)
 		})}
 	}
+	beside := example("beside, chunks of two rows", 7, 5, 19, 3, 2*4*19)
+	beside.In = besideInputs(7, 5, 19, 3, 4)
 	large := example("large", 2048, 512, 32000, 3, 0)
 	large.Large = true
 	return []autograd.Example{
@@ -95,6 +113,7 @@ func (linearCrossEntropyRows) Examples() []autograd.Example {
 		example("one row", 1, 8, 33, 2, 0),
 		example("chunks of two rows", 7, 5, 19, 3, 2*4*19),
 		example("rows larger than a chunk", 3, 4, 67, 4, 1),
+		beside,
 		large,
 	}
 }

@@ -23,14 +23,24 @@ func CapLogits(bound float32) LogitOption {
 // not read too often, small beside everything else in memory.
 const logitBytes = 32 << 20
 
+// Beside adds u upᵀ to the logits, a low-rank change of the weight that is not in it: u is [rows, rank], of the
+// type of x or f32, up [vocab, rank]. Both may have gradients.
+func Beside(u, up *Var) LogitOption {
+	if ut, w := u.Tensor(), up.Tensor(); ut.Rank() != 2 || w.Rank() != 2 || ut.Dim(1) != w.Dim(1) {
+		tensor.Panicf("logits_beside", "u is %s, up %s: want [rows, rank] and [vocab, rank]", ut, w)
+	}
+	return func(l *logitChunks) { l.beside = []*Var{u, up} }
+}
+
 // wholeTiles is the rows of which a chunk has a multiple where it can: a few more than a GPU's
 // largest tile take the time of two.
 const wholeTiles = 128
 
-// logitChunks makes the logits x weightᵀ a few rows at a time.
+// logitChunks makes the logits x weightᵀ, and what is beside, a few rows at a time.
 type logitChunks struct {
 	bytes   int // of a chunk: logitBytes, but for tests
 	softCap float32
+	beside  []*Var // u and up; nil: nothing
 }
 
 func newLogitChunks(options []LogitOption) logitChunks {
@@ -39,6 +49,35 @@ func newLogitChunks(options []LogitOption) logitChunks {
 		o(&l)
 	}
 	return l
+}
+
+// inputs are those of an operation on logits: x, weight, labels, and what is beside.
+func (l logitChunks) inputs(op string, x, weight, labels *Var) []*Var {
+	xt, w, lt := x.Tensor(), weight.Tensor(), labels.Tensor()
+	if xt.Rank() != 2 || w.Rank() != 2 || w.Dim(1) != xt.Dim(1) {
+		tensor.Panicf(op, "x is %s, weight %s: want [rows, dim] and [vocab, dim]", xt, w)
+	}
+	if lt.DType() != tensor.I32 || !lt.HasShape(xt.Dim(0)) {
+		tensor.Panicf(op, "labels are %s for x %s: want i32 [%d]", lt, xt, xt.Dim(0))
+	}
+	if l.beside != nil {
+		if u, up := l.beside[0].Tensor(), l.beside[1].Tensor(); u.Dim(0) != xt.Dim(0) || up.Dim(0) != w.Dim(0) {
+			tensor.Panicf(op, "u is %s, up %s beside x %s and weight %s: want as many rows", u, up, xt, w)
+		}
+	}
+	return append([]*Var{x, weight, labels}, l.beside...)
+}
+
+// logitProduct is one of the products x weightᵀ whose sum is the logits: where among the operation's inputs its
+// two factors are.
+type logitProduct struct{ x, w int }
+
+// products are those among so many inputs.
+func products(inputs int) []logitProduct {
+	if inputs > 3 {
+		return []logitProduct{{0, 1}, {3, 4}}
+	}
+	return []logitProduct{{0, 1}}
 }
 
 // logitChunk is the logits of rows [lo, hi), f32 whatever the activations are, which all chunks
@@ -51,10 +90,10 @@ type logitChunk struct {
 	bent, spare *tensor.Tensor
 }
 
-// each calls f with every chunk.
-func (l logitChunks) each(d *tensor.Device, x, w *tensor.Tensor, f func(c logitChunk)) {
-	stat := autograd.StatType(x.DType())
-	rows, vocab, dim := x.Dim(0), w.Dim(0), x.Dim(1)
+// each calls f with every chunk of the logits of an operation's inputs.
+func (l logitChunks) each(d *tensor.Device, in []*tensor.Tensor, f func(c logitChunk)) {
+	stat := autograd.StatType(in[0].DType())
+	rows, vocab := in[0].Dim(0), in[1].Dim(0)
 	pieces := 1 // of memory as large as the logits
 	if l.softCap != 0 {
 		pieces = 3
@@ -75,7 +114,11 @@ func (l logitChunks) each(d *tensor.Device, x, w *tensor.Tensor, f func(c logitC
 		for i, part := range []**tensor.Tensor{&c.logits, &c.bent, &c.spare}[:pieces] {
 			*part = memory[i].View(0, c.rows(), vocab)
 		}
-		d.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: vocab, K: dim, TransB: true}, c.logits, c.of(x), w, nil)
+		for i, p := range products(len(in)) {
+			x, w := in[p.x], in[p.w]
+			d.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: vocab, K: x.Dim(1), TransB: true, Acc: i > 0}, c.logits, c.of(x),
+				w, nil)
+		}
 		if l.softCap != 0 {
 			n := c.logits.Numel()
 			d.Run(kernels.Scale{N: n, Alpha: 1 / l.softCap}, c.spare, c.logits)
@@ -110,6 +153,17 @@ func (c logitChunk) grad(lse, labels *tensor.Tensor, scale float32, dloss *tenso
 	}
 	c.d.Run(kernels.UnaryGrad{N: c.logits.Numel(), Func: kernels.FuncTanh}, c.spare, c.logits, c.bent)
 	return c.spare
+}
+
+// inputGrad: dx = dlogits w for the chunk's rows.
+func (c logitChunk) inputGrad(dx, dlogits, w *tensor.Tensor) {
+	c.d.Run(kernels.Matmul{Batch: 1, M: c.rows(), N: w.Dim(1), K: w.Dim(0)}, c.of(dx), dlogits, w, nil)
+}
+
+// besideInputs are headInputs, and a change of a rank beside.
+func besideInputs(rows, dim, vocab, ignore, rank int) []autograd.Input {
+	return append(headInputs(rows, dim, vocab, ignore),
+		autograd.Input{Shape: []int{rows, rank}}, autograd.Input{Shape: []int{vocab, rank}, Kind: autograd.Stat})
 }
 
 // headInputs are those of examples: x, weight and labels, of which every ignore-th does not count.

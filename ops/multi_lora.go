@@ -36,6 +36,14 @@ func (o MultiLoRA) check(w *tensor.Tensor, a, b, s *Var) {
 		tensor.Panicf("multi_lora", "a is %s, b %s for %d modules of rank %d and weight %s: want [%d, %d] and [%d, %d]",
 			a.Tensor(), b.Tensor(), o.Modules, o.Rank, w, rank, in, out, rank)
 	}
+	o.checkScalings(out, s)
+	if !(o.Dropout >= 0 && o.Dropout < 1) {
+		tensor.Panicf("multi_lora", "dropout %g: want at least 0 and below 1", o.Dropout)
+	}
+}
+
+// checkScalings panics unless s has a number for each module, or for each of its outputs.
+func (o MultiLoRA) checkScalings(out int, s *Var) {
 	switch {
 	case s == nil && o.PerOutput:
 		tensor.Panicf("multi_lora", "no s, but one for every output asked for")
@@ -43,9 +51,6 @@ func (o MultiLoRA) check(w *tensor.Tensor, a, b, s *Var) {
 		tensor.Panicf("multi_lora", "s is %s: want [%d, %d]", s.Tensor(), o.Modules, out)
 	case s != nil && !o.PerOutput && !s.Tensor().HasShape(o.Modules):
 		tensor.Panicf("multi_lora", "s is %s: want [%d]", s.Tensor(), o.Modules)
-	}
-	if !(o.Dropout >= 0 && o.Dropout < 1) {
-		tensor.Panicf("multi_lora", "dropout %g: want at least 0 and below 1", o.Dropout)
 	}
 }
 

@@ -207,7 +207,7 @@ func TestPEFTFormsAreNamed(t *testing.T) {
 	}
 	for _, c := range []struct{ text, want string }{
 		{`{"zzz": 1, "use_dora": true, "peft_type": "IA3"}`, `field peft_type: want "LORA", got "IA3"`},
-		{`{"peft_type": "LORA", "target_modules": ["q_proj", "lm_head"]}`, "lm_head as a LoRA layer is not supported"},
+		{`{"peft_type": "LORA", "use_qalora": true}`, "field use_qalora: want null, false or empty: QALoRA"},
 		{`{"peft_type": "LORA", "use_dora": true, "trainable_token_indices": [1]}`,
 			"field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true; field trainable_token_indices: want"},
 	} {
@@ -236,13 +236,13 @@ func TestPEFTFormsAreNamed(t *testing.T) {
 			t.Errorf("inspect: exit code %d, %s", code, stdout)
 		}
 	}
-	code, _, stderr := agora(t, "train", "--model", model, "--targets", "q_proj,lm_head", "--data", shortRows(t),
+	code, _, stderr := agora(t, "train", "--model", model, "--targets", "q_proj,norm", "--data", shortRows(t),
 		"--max-tokens", "64", "--held-out", "0", "--out", filepath.Join(dir, "t"))
-	if want := `field targets: "lm_head": lm_head as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)`; code != 1 || !strings.Contains(stderr, want) {
+	if want := `field targets: "norm": norm as a LoRA layer is not supported, it can train in full only (modules_to_save, --train-also)`; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("train --targets: exit code %d, want 1 and %q in %s", code, want, stderr)
 	}
-	if code, _, stderr := agora(t, "plan", "--model", model, "--targets", "lm_head", "--max-tokens",
-		"64"); code != 1 || !strings.Contains(stderr, "lm_head as a LoRA layer is not supported") {
+	if code, _, stderr := agora(t, "plan", "--model", model, "--targets", "norm", "--max-tokens",
+		"64"); code != 1 || !strings.Contains(stderr, "norm as a LoRA layer is not supported") {
 		t.Errorf("plan --targets: exit code %d, %s", code, stderr)
 	}
 }

@@ -300,7 +300,7 @@ var badUses = []struct {
 		[]string{"metadata config"}},
 	{"a target that is not there", "peft/adapter_config.json", field("target_modules", []string{"qkv_proj"}),
 		"import --model {}/model --adapter {}/peft --out {}/out",
-		[]string{"adapter_config.json: field target_modules: want linear layers of the model", "got none of them"}},
+		[]string{"adapter_config.json: field target_modules: want layers of the model", "got none of them"}},
 	{"DoRA", "peft/adapter_config.json", field("use_dora", true),
 		"import --model {}/model --adapter {}/peft --out {}/out",
 		[]string{"adapter_config.json", "use_dora", "got true"}},

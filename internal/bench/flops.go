@@ -34,7 +34,13 @@ func (f FLOPs) Total() float64 { return f.Forward + f.Backward + f.Attention }
 // tokens that all count in the loss. What trains is what is not frozen.
 func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 	c := m.Config
-	x := trains(m.Embedding.Weight) // a gradient must come to here
+	x := trains(m.Embedding.Weight)       // a gradient must come to here
+	if b := m.BesideEmbedding; b != nil { // rows of B are looked up, and no gradient goes to the ids
+		rank, in, _ := sizes(b)
+		f.Forward += float64(2 * rank * in)
+		f.Backward += float64(2 * 2 * rank * in)
+		x = true
+	}
 	for i, block := range m.Blocks {
 		h := x || normTrains(block.InputNorm)
 		var q, k, v bool
@@ -67,7 +73,16 @@ func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 		}
 		x = f.layer(block.MLP.Down, hidden) || normTrains(block.MLPOutNorm) || x
 	}
-	f.linear(m.HeadWeight(), x || trains(m.Norm.Weight))
+	x = x || trains(m.Norm.Weight)
+	f.linear(m.HeadWeight(), x)
+	beside := m.BesideHead
+	if m.Head == nil {
+		beside = m.BesideEmbedding
+	}
+	if beside != nil {
+		rank, in, out := sizes(beside)
+		f.modules(rank, in, out, x)
+	}
 	return f
 }
 
@@ -90,14 +105,31 @@ func (f *FLOPs) layer(l nn.Layer, input bool) (output bool) {
 		return f.linear(l.Weight, input) || trains(l.Bias)
 	case *multilora.Linear:
 		f.linear(l.Base.Weight, input)
-		rank, in, out := l.A.Value.Dim(0), l.A.Value.Dim(1), l.B.Value.Dim(0)
-		f.Forward += float64(2 * rank * (in + out))
-		f.Backward += float64(2*rank*out + 2*rank*(in+out))
-		if input {
-			f.Backward += float64(2 * rank * in)
-		}
+		f.modules(l.A.Value.Dim(0), l.A.Value.Dim(1), l.B.Value.Dim(0), input)
 	}
 	return true
+}
+
+// modules counts those beside a weight [out, in] by themselves.
+func (f *FLOPs) modules(rank, in, out int, input bool) {
+	f.Forward += float64(2 * rank * (in + out))
+	f.Backward += float64(2*rank*out + 2*rank*(in+out))
+	if input {
+		f.Backward += float64(2 * rank * in)
+	}
+}
+
+// sizes are those of the modules beside an embedding or a head.
+func sizes(b nn.Beside) (rank, in, out int) {
+	for name, p := range nn.Params(b) {
+		switch name {
+		case "A":
+			rank, in = p.Value.Dim(0), p.Value.Dim(1)
+		case "B":
+			out = p.Value.Dim(0)
+		}
+	}
+	return rank, in, out
 }
 
 func (f *FLOPs) linear(weight *nn.Param, input bool) (output bool) {

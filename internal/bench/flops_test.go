@@ -82,6 +82,9 @@ func TestFLOPsAreThoseOfAStep(t *testing.T) {
 		"lora with the head": func(c *train.Config) {
 			c.Adapter.Method, c.Adapter.Extra = multilora.MethodLoRA, []string{"lm_head"}
 		},
+		"beside the embedding and the head": func(c *train.Config) {
+			c.Adapter.Targets = []string{"embed_tokens", "v_proj", "lm_head"}
+		},
 		"full": func(c *train.Config) { c.Adapter.Method = train.MethodFull },
 	} {
 		cfg := tinyConfig()

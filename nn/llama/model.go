@@ -24,6 +24,11 @@ type Model struct {
 	Norm      *nn.RMSNorm   `name:"model.norm"`
 	Head      *nn.Linear    `name:"lm_head"` // nil where it is the embedding's weight (Config.Tied)
 
+	// What an adapter adds to the weights of the embedding and of the head; nil: nothing. A head that
+	// is the embedding has what the embedding has.
+	BesideEmbedding nn.Beside `name:"model.embed_tokens"`
+	BesideHead      nn.Beside `name:"lm_head"`
+
 	// Checkpointing keeps only the blocks' inputs while a tape records and computes
 	// the rest again on the way back.
 	Checkpointing bool
@@ -95,6 +100,9 @@ func (m *Model) hidden(body *nn.Var) *nn.Var {
 // logits are the head's, of what it sees.
 func (m *Model) logits(hidden *nn.Var) *nn.Var {
 	y := ops.Linear(hidden, m.HeadWeight().Var(), nil)
+	if u, up := m.besideHead(hidden); u != nil {
+		y = ops.Add(y, ops.Cast(ops.Linear(u, up, nil), y.Tensor().DType()))
+	}
 	if bound := m.Config.LogitSoftCap; bound != 0 {
 		y = ops.Scale(ops.Tanh(ops.Scale(y, 1/bound, 0)), bound, 0)
 	}
@@ -126,14 +134,14 @@ func (m *Model) Logits(b Batch) *nn.Var { return m.logits(m.Hidden(b)) }
 // instruction data most tokens are a prompt's.
 func (m *Model) Loss(b Batch, counted int) *nn.Var {
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropy(x, m.HeadWeight().Var(), labels, counted, ops.CapLogits(m.Config.LogitSoftCap))
+	return ops.LinearCrossEntropy(x, m.HeadWeight().Var(), labels, counted, m.logitOptions(x)...)
 }
 
 // LossByToken is Loss, and the negative log-likelihoods that it sums: of each label that counts,
 // in their order, in nats. No gradient goes through those.
 func (m *Model) LossByToken(b Batch, counted int) (loss, tokens *nn.Var) {
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropyByRow(x, m.HeadWeight().Var(), labels, counted, ops.CapLogits(m.Config.LogitSoftCap))
+	return ops.LinearCrossEntropyByRow(x, m.HeadWeight().Var(), labels, counted, m.logitOptions(x)...)
 }
 
 // TokenLosses are the negative log-likelihoods of the labels that count, in their order, in nats, each with a
@@ -144,7 +152,7 @@ func (m *Model) TokenLosses(b Batch) *nn.Var {
 		tensor.Panicf("llama", "the batch has no label that counts")
 	}
 	x, labels := m.beforeHead(b)
-	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels, ops.CapLogits(m.Config.LogitSoftCap))
+	return ops.LinearCrossEntropyRows(x, m.HeadWeight().Var(), labels, m.logitOptions(x)...)
 }
 
 // beforeHead is what the head reads where labels count, and those labels; if none counts,
@@ -185,7 +193,7 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 	if m.Checkpointing {
 		run = autograd.Checkpoint
 	}
-	x := scaled(m.Embedding.ForwardAs(ids, m.dtype), m.Config.EmbeddingScale)
+	x := scaled(m.embed(ids), m.Config.EmbeddingScale)
 	for i, block := range m.Blocks {
 		c := context(i)
 		x = run(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)
