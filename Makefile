@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly docs kill-test llamacpp bench
+.PHONY: test ci shaders bound assembly docs kill-test llamacpp peft bench
 
 test:
 	go test ./...
@@ -43,8 +43,19 @@ llamacpp:
 	cp tools/clients/*.py $(CLIENTS)/tmp/agora/
 	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/models go test -count=1 -run TestFilesForLlamaCpp ./nn/llama
 	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/tokens go test -count=1 -run TestTokensForLlamaCpp ./cmd/agora
+	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/models go test -count=1 -run TestAdaptersForLlamaCpp ./multilora
 	chroot $(CLIENTS) python3 /tmp/agora/llamacpp.py /tmp/agora/models
 	chroot $(CLIENTS) python3 /tmp/agora/llamacpp_tokens.py /tmp/agora/tokens
+
+# Logits of adapters in PEFT. CLIENTS is the root of a system that has PyTorch, transformers and Python 3; needs
+# chroot's rights. PEFT's own sources, where the system has none, are named as seen there: PEFT=/tmp/peft/src.
+PEFT :=
+peft:
+	rm -rf $(CLIENTS)/tmp/agora-peft
+	mkdir -p $(CLIENTS)/tmp/agora-peft/cases
+	cp tools/clients/adapters.py $(CLIENTS)/tmp/agora-peft/
+	AGORA_PEFT=$(CLIENTS)/tmp/agora-peft/cases go test -count=1 -run TestAdaptersForPEFT ./multilora
+	chroot $(CLIENTS) env PYTHONPATH=$(PEFT) HF_HUB_OFFLINE=1 python3 /tmp/agora-peft/adapters.py /tmp/agora-peft/cases
 
 bench:
 	go test -run '^$$' -bench . ./backend/cpu/... ./optest/

@@ -65,7 +65,10 @@ type Config struct {
 
 	// Targets are the layers to adapt: AllLinear, the last parts of names ("q_proj",
 	// "self_attn.q_proj"), or patterns of whole names ("model.layers.[0-3].*", where *
-	// stands for any characters).
+	// stands for any characters). The head and the embedding of a language model have
+	// modules where they are named ("lm_head", "embed_tokens"); where they share their weight
+	// either name means both, and a module is beside the one weight. The embedding's
+	// weight is [vocab, hidden] to A and B, so B has a row for each token.
 	Targets []string `json:"targets"`
 
 	// Extra are parameters of the model that train in full beside the modules and belong

@@ -171,7 +171,8 @@ func (c *Config) adapterSettings() []*Setting {
 			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as " +
 				"LoRA with a gain that is learned"},
 		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
-			Meaning: "layers to adapt: names or patterns, or all-linear"},
+			Meaning: "layers to adapt: names or patterns, or all-linear; the head and the embedding by their names (lm_head, " +
+				"embed_tokens)"},
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,
 			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, " +
 				"…)"},

@@ -3,7 +3,8 @@
 usage: llamacpp.py FOLDER
 
 FOLDER holds NAME.gguf and NAME.json files, {"ids": […], "logprobs": [[…] for each position]}, as
-`go test ./nn/llama -run TestFilesForLlamaCpp` writes them where AGORA_LLAMACPP names a folder.
+`go test ./nn/llama -run TestFilesForLlamaCpp` writes them where AGORA_LLAMACPP names a folder, and
+./multilora -run TestAdaptersForLlamaCpp, with an adapter NAME.lora beside.
 Prints the largest difference of each file; exits with 1 if one is more than its limit.
 """
 
@@ -32,9 +33,11 @@ def serve(file):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
+    adapter = file[:-5] + ".lora"
+    adapter = ["--lora", adapter] if os.path.exists(adapter) else []
     server = subprocess.Popen(
         ["llama-server", "-m", file, "--port", str(port), "-ctk", "f32", "-ctv", "f32", "-fa", "off", "-t", "1",
-         "-c", "64", "--no-warmup", "-ngl", "0", "-np", "1", "--swa-full"],
+         "-c", "64", "--no-warmup", "-ngl", "0", "-np", "1", "--swa-full", *adapter],
         stdout=subprocess.DEVNULL, stderr=open(file + ".log", "w"))
     for _ in range(200):
         if server.poll() is not None:
