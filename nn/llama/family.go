@@ -53,6 +53,7 @@ type ggufForm struct {
 	interleaved  bool        // rows of queries and keys are in another order (see Interleave)
 	tensors      [][2]string // parts of a block that others do not have, or name otherwise: GGUF's name, Hugging Face's
 	shiftedNorms bool        // the weights of norms are stored with normOffset added
+	yarnBetas    bool        // llama.cpp reads YaRN's betas: of its bounds, and of queries that grow with their position
 
 	// is reports whether a file of the architecture is one of this family; nil: whenever it
 	// is of no other.

@@ -2,7 +2,6 @@ package llama
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -60,12 +59,12 @@ func uneven(m *Model) {
 	}
 }
 
-// A model of each family keeps its logits through its folder and through a GGUF file.
+// Models of each family keep their logits through their folder and through a GGUF file.
 func TestFamiliesRoundTrip(t *testing.T) {
 	d := open(t)
-	for _, f := range families {
-		t.Run(f.modelType, func(t *testing.T) {
-			m := create(t, d, smallest(t, f.modelType, nil))
+	for name, c := range forLlamaCpp(t) {
+		t.Run(name, func(t *testing.T) {
+			m := create(t, d, c)
 			uneven(m)
 			b := Batch{Rows: 1, IDs: text(1, 12, m.Config.Vocab)}
 			want := logits(t, m, b)
@@ -177,20 +176,43 @@ func TestFamilyTokenLosses(t *testing.T) {
 
 // What GGUF has no words for, and what llama.cpp computes otherwise, is refused.
 func TestFamiliesNotInGGUF(t *testing.T) {
-	for want, c := range map[string]Config{
-		"query_pre_attn_scalar: want 16, which llama.cpp takes, got 20": smallest(t, "gemma2",
-			map[string]any{"query_pre_attn_scalar": 20}),
-		"layer_types: want all positions in every layer that 6 divides": smallest(t, "gemma3_text",
-			map[string]any{"sliding_window_pattern": 3}),
-		"no_rope_layers: want every fourth layer": smallest(t, "smollm3",
-			map[string]any{"no_rope_layer_interval": 3}),
-		`rope_parameters.rope_type: want "default", "linear", "llama3" or "longrope" in a GGUF file, got "yarn"`: smallest(t,
-			"llama", map[string]any{"rope_scaling": map[string]any{"type": "yarn", "factor": 4}}),
-		"sliding_window: want none": smallest(t, "phi3", map[string]any{"sliding_window": 5}),
+	type object = map[string]any
+	rope := func(kind string, fields object) object {
+		fields["rope_type"], fields["factor"] = kind, 4
+		return object{"rope_scaling": fields}
+	}
+	llama3 := func() object {
+		return rope("llama3", object{"low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32})
+	}
+	longrope := rope("longrope", object{"short_factor": []float64{1, 1, 1, 1}, "long_factor": []float64{2, 2, 2, 2}})
+	local := object{"rope_scaling": nil, "rope_parameters": object{slidingAttention: object{"rope_type": "linear",
+		"factor": 2, "rope_theta": 300}}}
+	for _, x := range []struct {
+		kind    string
+		changes object
+		want    string
+	}{
+		{"gemma2", object{"query_pre_attn_scalar": 20}, "query_pre_attn_scalar: want 16, which llama.cpp takes, got 20"},
+		{"gemma2", object{"layer_types": []string{fullAttention, slidingAttention, slidingAttention, slidingAttention,
+			slidingAttention, slidingAttention, slidingAttention}}, "layer_types: want all positions in every nth layer"},
+		{"gemma2", llama3(), "rope_scaling: want"},
+		{"gemma3_text", local, "rope_parameters.sliding_attention.rope_type: want"},
+		{"gemma3_text", rope("yarn", object{"attention_factor": 2}), "rope_parameters.attention_factor: want 1.138629"},
+		{"smollm3", object{"no_rope_layer_interval": 3}, "no_rope_layers: want every fourth layer"},
+		{"smollm3", llama3(), "rope_scaling: want"},
+		{"qwen2", longrope, `rope_scaling: want "default", "linear" or "yarn": llama.cpp passes over the factors of a qwen2`},
+		{"llama", rope("dynamic", object{}), "rope_parameters.rope_type: want"},
+		{"llama", rope("yarn", object{"beta_fast": 16}), "rope_parameters.beta_fast: want 32, which llama.cpp takes"},
+		{"llama", rope("yarn", object{"beta_slow": 2}), "rope_parameters.beta_slow: want 1, which llama.cpp takes"},
+		{"llama", rope("yarn", object{"truncate": false}), "rope_parameters.truncate: want true"},
+		{"llama", rope("yarn", object{"llama_4_scaling_beta": 0.1}), "rope_parameters.llama_4_scaling_beta: want 0"},
+		{"phi3", object{"sliding_window": 5}, "sliding_window: want none"},
+		{"phi3", llama3(), "rope_scaling: want"},
+		{"ministral3", object{"sliding_window": 5}, "sliding_window: want none"},
 	} {
-		_, _, err := c.ggufMetadata()
-		if err := errors.Join(err, c.LlamaCppError()); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %s", c.ModelType, err, want)
+		c := smallest(t, x.kind, x.changes)
+		if err := c.GGUFError(); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s %v: got %v, want %s", x.kind, x.changes, err, x.want)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func init() {
 			architecture: "gemma2",
 			tensors:      tensors, shiftedNorms: true,
 			read: func(k *ggufKeys, config map[string]any) {
-				k.gemma(config, 2)
+				k.gemma(config, 4096, 2)
 				config["attn_logit_softcapping"] = k.float("attn_logit_softcapping", ptr(50.0))
 				config["final_logit_softcapping"] = k.float("final_logit_softcapping", ptr(30.0))
 			},
@@ -88,7 +88,7 @@ func init() {
 			}, tensors...),
 			shiftedNorms: true,
 			read: func(k *ggufKeys, config map[string]any) {
-				k.gemma(config, k.int("attention.sliding_window_pattern", ptr(6)))
+				k.gemma(config, 0, 6)
 				config["rope_local_base_freq"] = k.float("rope.freq_base_swa", ptr(10000.0))
 				delete(config, "rope_parameters") // the older spelling says which layers they are of
 				if cap := k.float("final_logit_softcapping", ptr(0.0)); cap != "0" {
@@ -96,15 +96,34 @@ func init() {
 				}
 			},
 			write: func(c *Config, prefix string) ([]gguf.KeyValue, error) {
+				local := c.rope(c.LocalRoPE != nil)
+				if local.YaRN != nil || local.Long != nil || local.Dynamic != nil || local.OriginalPositions != 0 ||
+					local.Factor > 1 {
+					return nil, &Error{
+						Field: "rope_parameters.sliding_attention.rope_type",
+						Want:  `"default": GGUF has no other for layers with a window`,
+						Got:   fmt.Sprintf("%q", ropeParameters(local)["rope_type"]),
+					}
+				}
 				keys, err := c.gemmaKeys(prefix, 6)
 				keys = append(keys, gguf.KeyValue{Key: prefix + "rope.freq_base_swa",
-					Value: float32(c.rope(c.LocalRoPE != nil).Theta)})
+					Value: float32(local.Theta)})
 				if c.LogitSoftCap != 0 {
 					keys = append(keys, gguf.KeyValue{Key: prefix + "final_logit_softcapping", Value: c.LogitSoftCap})
 				}
 				return keys, err
 			},
-			differs: factorsIgnored,
+			differs: func(c *Config) error {
+				// llama.cpp's attn_factor, beside its own of YaRN, would be one of the layers with a window, too.
+				if y := c.RoPE.YaRN; y != nil && y.Attention != yarnAttention(y.Factor) {
+					return &Error{
+						Field: "rope_parameters.attention_factor",
+						Want:  fmt.Sprintf("%v, which llama.cpp takes for a gemma3_text", yarnAttention(y.Factor)),
+						Got:   fmt.Sprint(y.Attention),
+					}
+				}
+				return factorsIgnored(c)
+			},
 		},
 	})
 }
@@ -202,14 +221,16 @@ func (f *fields) gemma3RoPE(c *Config) {
 	}
 }
 
-// gemma reads the keys that both have, with all positions in every nth layer.
-func (k *ggufKeys) gemma(config map[string]any, every int) {
+// gemma reads the keys that both have: what they are where the file does not say them, n being of every nth layer,
+// which sees all positions.
+func (k *ggufKeys) gemma(config map[string]any, missingWindow, every int) {
 	config["hidden_activation"] = geluTanh
-	window := k.int("attention.sliding_window", ptr(0))
+	every = k.int(windowPatternKey, ptr(every))
+	window := k.int(windowKey, ptr(missingWindow))
 	types := make([]string, config["num_hidden_layers"].(int))
 	for i := range types {
 		types[i] = fullAttention
-		if window > 0 && (i+1)%max(every, 1) != 0 {
+		if window > 0 && (every == 0 || (i+1)%every != 0) {
 			types[i] = slidingAttention
 		}
 	}
@@ -235,14 +256,19 @@ func (c *Config) gemmaKeys(prefix string, every int) ([]gguf.KeyValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range c.Layers {
-		if window > 0 && (c.window(i) > 0) != ((i+1)%every != 0) {
-			return nil, &Error{
-				Field: "layer_types", Want: fmt.Sprintf("all positions in every layer that %d divides, a window in the"+
-					" others: GGUF has no other for %s", every, c.ModelType),
-				Got: fmt.Sprint(c.Windows),
-			}
+	if window == 0 && c.LocalRoPE == nil { // llama.cpp has a window in each Gemma 2, but for this key of 4,096
+		window = c.MaxPositions
+	}
+	out := []gguf.KeyValue{{Key: prefix + windowKey, Value: uint32(window)}}
+	period, ok := c.windowPeriod()
+	switch {
+	case !ok:
+		return nil, &Error{
+			Field: "layer_types", Want: "all positions in every nth layer and a window in the others: llama.cpp has no" +
+				" other order", Got: fmt.Sprint(c.Windows),
 		}
+	case c.Windows != nil && period != every:
+		out = append(out, gguf.KeyValue{Key: prefix + windowPatternKey, Value: uint32(period)})
 	}
 	scalar := float64(c.HeadDim)
 	if gemma27B(c.Hidden, c.Heads) {
@@ -253,5 +279,5 @@ func (c *Config) gemmaKeys(prefix string, every int) ([]gguf.KeyValue, error) {
 			Field: "query_pre_attn_scalar", Want: fmt.Sprintf("%v, which llama.cpp takes", scalar), Got: fmt.Sprint(got),
 		}
 	}
-	return []gguf.KeyValue{{Key: prefix + "attention.sliding_window", Value: uint32(window)}}, nil
+	return out, nil
 }

@@ -185,6 +185,12 @@ func (c *Config) ggufMetadata() ([]gguf.KeyValue, []gguf.Tensor, error) {
 	if len(c.Merged) > 0 {
 		out = append(out, gguf.KeyValue{Key: mergedKey, Value: c.Merged})
 	}
+	if y := c.RoPE.YaRN; y != nil && y.QueryBeta != 0 && !form.yarnBetas {
+		return nil, nil, &Error{
+			Field: "rope_parameters.llama_4_scaling_beta", Want: "0: GGUF has it for no " + c.ModelType,
+			Got: fmt.Sprint(y.QueryBeta),
+		}
+	}
 	rope, factors, err := ropeMetadata(p, c.RoPE, c.rotated())
 	return append(out, rope...), factors, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -197,6 +198,10 @@ func TestGGUFConfigRoundTrip(t *testing.T) {
 			llama + `"rope_theta":20000,"rope_scaling":{"rope_type":"linear","factor":2.5},"tie_word_embeddings":true`, nil},
 		{"llama3", `"model_type":"llama","rope_parameters":{"rope_type":"llama3","rope_theta":1000,"factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32}`,
 			llama + `"rope_theta":1000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32},"tie_word_embeddings":true`, nil},
+		{"yarn", `"model_type":"llama","rope_scaling":{"type":"yarn","factor":4,"original_max_position_embeddings":64,` +
+			`"attention_factor":1,"beta_fast":16,"truncate":false}`,
+			llama + `"rope_theta":10000,"rope_scaling":{"rope_type":"yarn","factor":4,"beta_fast":16,"beta_slow":1,` +
+				`"attention_factor":1,"truncate":false,"original_max_position_embeddings":64},"tie_word_embeddings":true`, nil},
 		{"mistral", `"model_type":"mistral","sliding_window":8,"rope_parameters":{"rope_type":"default","rope_theta":10000}`,
 			`"model_type":"mistral","architectures":["MistralForCausalLM"],"sliding_window":8,"rope_theta":10000,"rope_scaling":null,"tie_word_embeddings":true`, nil},
 		{"mistral of its family's window", `"model_type":"mistral","Sliding_Window":8`,
@@ -287,7 +292,7 @@ func TestGGUFConfigMistakes(t *testing.T) {
 		{"llama.attention.layer_norm_rms_epsilon", uint32(1), "want a number"},
 		{"llama.attention.value_length", uint32(16), "want 8, got 16"},
 		{"llama.rope.dimension_count", uint32(4), "want 8, got 4"},
-		{"llama.rope.scaling.type", "yarn", `want "none", "linear" or "longrope", got "yarn"`},
+		{"llama.rope.scaling.type", "ntk", `want "none", "linear", "yarn" or "longrope", got "ntk"`},
 		{"llama.rope.freq_base", float32(0), "want a number above 0, got 0"},
 		{"llama.expert_count", uint32(8), "want 0, got 8"},
 		{"llama.logit_scale", float32(2), "no such key, which might change the model, got float32 2"},
@@ -321,6 +326,58 @@ func TestGGUFConfigMistakes(t *testing.T) {
 		if _, err := ggufConfigJSON(f); c.want == "" && err != nil ||
 			c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v: got error %v, want %q", c.factors, err, c.want)
+		}
+	}
+}
+
+// YaRN's keys as llama.cpp's converter writes them, and those that it would compute otherwise.
+func TestGGUFYaRNKeys(t *testing.T) {
+	yarn := map[string]any{"rope.scaling.type": "yarn", "rope.scaling.factor": float32(4)}
+	for _, c := range []struct {
+		kind string
+		keys map[string]any
+		want string // of the settings, or an error
+	}{
+		{"llama", nil, "{4 64 32 1 false 1.138629 0}"},
+		{"llama", map[string]any{"rope.scaling.original_context_length": uint32(24)}, "{4 24 32 1 false 1.138629 0}"},
+		{"llama", map[string]any{"rope.scaling.attn_factor": float32(0.5)}, "{4 64 32 1 false 0.569315 0}"},
+		{"llama", map[string]any{"rope.scaling.yarn_ext_factor": float32(-1)}, "{4 64 32 1 false 1.138629 0}"},
+		{"llama", map[string]any{"rope.scaling.yarn_ext_factor": float32(0.5)}, "want 1, got 0.5"},
+		{"llama", map[string]any{"rope.scaling.yarn_attn_factor": float32(2)}, "want 1, got 2"},
+		{"llama", map[string]any{"rope.scaling.yarn_beta_fast": float32(0)}, "want a number above 0, got 0"},
+		{"llama", map[string]any{"rope.scaling.yarn_truncate": uint32(0)}, "rope.scaling.yarn_truncate"},
+		{"llama", map[string]any{"rope.scaling.factor": float32(0)}, "want a number above 0, got 0"},
+		{"llama", map[string]any{"attention.temperature_scale": float32(1)}, "no such key"},
+		{"ministral3", map[string]any{"attention.temperature_scale": float32(0.5),
+			"rope.scaling.yarn_log_multiplier": float32(1)}, "{4 64 32 1 false 1.000000 0.5}"},
+		{"ministral3", map[string]any{"rope.scaling.yarn_log_multiplier": float32(0.5)}, "{4 64 32 1 false 1.064822 0}"},
+		{"ministral3", map[string]any{"attention.temperature_scale": float32(0.5), "rope.scaling.type": "none"},
+			"want YaRN beside it, got none"},
+	} {
+		c0 := small(c.kind)
+		c0.RoPE = ops.RoPEScaling{Theta: 10000}
+		metadata, _, err := c0.ggufMetadata()
+		if err != nil {
+			t.Fatal(err)
+		}
+		prefix := familyOf(c.kind).gguf.architecture + "."
+		keys := maps.Clone(yarn)
+		maps.Copy(keys, c.keys)
+		for key, value := range keys {
+			metadata = append(metadata, gguf.KeyValue{Key: prefix + key, Value: value})
+		}
+		text, err := ggufConfigJSON(ggufFile(t, metadata, nil))
+		var config Config
+		if err == nil {
+			config, err = parseConfig("config.json", text)
+		}
+		got := fmt.Sprint(err)
+		if y := config.RoPE.YaRN; err == nil && y != nil {
+			got = fmt.Sprintf("{%v %v %v %v %v %.6f %v}", y.Factor, y.OriginalPositions, y.BetaFast, y.BetaSlow,
+				y.Untruncated, y.Attention, y.QueryBeta)
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%s %v: got %s, want %s", c.kind, c.keys, got, c.want)
 		}
 	}
 }

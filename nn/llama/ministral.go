@@ -8,6 +8,10 @@ import (
 // Ministral is a Mistral of which some layers have a window. Ministral 3 stretches its rotary
 // positions by YaRN, and its queries with their position; it has no window.
 func init() {
+	const (
+		queryBetaKey     = "attention.temperature_scale"
+		logMultiplierKey = "rope.scaling.yarn_log_multiplier" // mscale_all_dim
+	)
 	register(&family{
 		modelType: "ministral",
 		class:     "MinistralForCausalLM",
@@ -48,8 +52,28 @@ func init() {
 			}}
 		},
 		gguf: ggufForm{
-			architecture: "llama", interleaved: true,
-			is:      func(*ggufKeys) bool { return false },
+			architecture: "mistral3", interleaved: true, yarnBetas: true,
+			read: func(k *ggufKeys, config map[string]any) {
+				rope := config["rope_parameters"].(map[string]any)
+				beta, ratio := k.float(queryBetaKey, ptr(0.0)), k.float(logMultiplierKey, ptr(0.0))
+				if rope["rope_type"] != "yarn" {
+					if beta != "0" || ratio != "0" {
+						k.fail(k.wrong(queryBetaKey, "YaRN beside it", "none"))
+					}
+					return
+				}
+				rope["llama_4_scaling_beta"] = beta
+				if m, _ := ratio.Float64(); m != 0 { // the attention factor is a ratio of two, of mscale 1 and m
+					rope["attention_factor"] = rope["attention_factor"].(float64) /
+						(1 + m*(yarnAttention(rope["factor"].(float64))-1))
+				}
+			},
+			write: func(c *Config, prefix string) (out []gguf.KeyValue, err error) {
+				if y := c.RoPE.YaRN; y != nil && y.QueryBeta != 0 {
+					out = append(out, gguf.KeyValue{Key: prefix + queryBetaKey, Value: float32(y.QueryBeta)})
+				}
+				return out, noWindowInGGUF(c, "ministral3")
+			},
 			differs: windowIgnored,
 		},
 	})

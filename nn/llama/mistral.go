@@ -10,10 +10,7 @@ import (
 // Mistral is a LLaMA whose layers may see a window of positions alone. llama.cpp has no name
 // of its own for it: a llama with a sliding window is one.
 func init() {
-	const (
-		missingWindow = 4096
-		windowKey     = "attention.sliding_window"
-	)
+	const missingWindow = 4096
 	register(&family{
 		modelType: "mistral",
 		class:     "MistralForCausalLM",

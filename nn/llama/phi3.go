@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/agora-ml/agora/encoding/gguf"
@@ -58,18 +59,23 @@ func init() {
 				{"ffn_up.weight", "mlp.gate_up_proj.weight"},
 			},
 			read: func(k *ggufKeys, config map[string]any) {
-				if window := k.int("attention.sliding_window", ptr(0)); window > 0 {
+				if window := k.int(windowKey, ptr(0)); window > 0 {
 					config["sliding_window"] = window
 				}
 			},
 			write: func(c *Config, prefix string) (out []gguf.KeyValue, err error) {
 				window, _, err := c.layerTypes()
 				if window > 0 {
-					out = append(out, gguf.KeyValue{Key: prefix + "attention.sliding_window", Value: uint32(window)})
+					out = append(out, gguf.KeyValue{Key: prefix + windowKey, Value: uint32(window)})
 				}
 				return out, err
 			},
-			differs: windowIgnored,
+			differs: func(c *Config) error {
+				if c.RoPE.Long != nil { // the only factors that llama.cpp heeds here
+					return windowIgnored(c)
+				}
+				return cmp.Or(windowIgnored(c), factorsIgnored(c))
+			},
 		},
 	})
 }

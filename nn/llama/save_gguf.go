@@ -27,7 +27,10 @@ type GGUFOptions struct {
 // GGUF file, such as a window of attention that it does not have; nil if it computes the same.
 func (c *Config) LlamaCppError() error {
 	f, err := c.family()
-	if err != nil || f.gguf.differs == nil {
+	if err != nil {
+		return err
+	}
+	if err := c.yarnDiffers(f.gguf.yarnBetas); err != nil || f.gguf.differs == nil {
 		return err
 	}
 	return f.gguf.differs(c)

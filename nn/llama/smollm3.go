@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -57,7 +58,7 @@ func init() {
 				}
 				return nil, noWindowInGGUF(c, "smollm3")
 			},
-			differs: windowIgnored,
+			differs: func(c *Config) error { return cmp.Or(windowIgnored(c), factorsIgnored(c)) },
 		},
 	})
 }

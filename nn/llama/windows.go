@@ -112,6 +112,24 @@ func (c *Config) setWindow(out map[string]any) error {
 	return nil
 }
 
+// The keys of a GGUF file: the window that layers have, and n where each nth layer has none.
+const (
+	windowKey        = "attention.sliding_window"
+	windowPatternKey = "attention.sliding_window_pattern"
+)
+
+// windowPeriod returns n where each nth layer sees all positions and the others have a window, 0 where all have one;
+// false for layers in another order.
+func (c *Config) windowPeriod() (n int, ok bool) {
+	n = 1 + slices.IndexFunc(c.Windows, func(w int) bool { return w == 0 })
+	for i, w := range c.Windows {
+		if full := n > 0 && (i+1)%n == 0; full != (w == 0) {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
 // noWindowInGGUF refuses what the keys of a GGUF file cannot say of an architecture.
 func noWindowInGGUF(c *Config, architecture string) error {
 	window, _, err := c.layerTypes()

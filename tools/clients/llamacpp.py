@@ -11,6 +11,7 @@ Prints the largest difference of each file; exits with 1 if one is more than its
 import glob
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -79,6 +80,6 @@ if __name__ == "__main__":
     for file in files:
         worst = compare(file)
         print(f"{os.path.basename(file):30} {worst:.2g}", flush=True)
-        off += [file] if worst > LIMITS.get(os.path.basename(file)[:-5], LIMIT) else []
+        off += [file] if worst > LIMITS.get(re.split("[-.]", os.path.basename(file))[0], LIMIT) else []
     if off or not files:
         sys.exit(f"off: {off}" if off else "no files")
