@@ -51,6 +51,9 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 		return nil, fmt.Errorf("multilora: %s: %w", path, err)
 	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return !c.chooses(s, tiedHead(model) != nil) })
+	if c.fence.err != nil {
+		return nil, fmt.Errorf("multilora: %s: %w", path, c.fence.err)
+	}
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf(
 			"multilora: %s: field target_modules: want layers of the model, which has %s, got none of them",
@@ -66,6 +69,9 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 	for _, s := range chosen {
 		rank, alpha := c.of(s.name)
 		cfg.set(s.name, rank, alpha)
+	}
+	if c.fence.err != nil {
+		return nil, fmt.Errorf("multilora: %s: %w", path, c.fence.err)
 	}
 	extras, _, err := findExtra(model, chosen, cfg.Extra)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,24 +22,26 @@ type peftConfig struct {
 	ranks, alphas []peftPattern
 
 	targets, exclude peftNames
-	saves            []string         // ends of the names of modules that are trained in full
-	tied             bool             // of a head that is the embedding too, the latter alone may be saved
-	layers           []int            // numbers of the blocks that are adapted; nil: all
-	layersPattern    []*regexp.Regexp // where a layer's name has the block's number
+	saves            []string  // ends of the names of modules that are trained in full
+	tied             bool      // of a head that is the embedding too, the latter alone may be saved
+	layers           []int     // numbers of the blocks that are adapted; nil: all
+	layersPattern    []pattern // where a layer's name has the block's number
+
+	fence *fence // around all patterns
 
 	// unsupported says, field by field, what of the adapter is not supported.
 	unsupported []string
 }
 
 type peftPattern struct {
-	*regexp.Regexp
+	pattern
 	value float64
 }
 
 // peftNames is a list of names, a pattern of whole names, or all.
 type peftNames struct {
 	list    []string
-	pattern *regexp.Regexp
+	pattern *pattern
 	all     bool
 }
 
@@ -90,7 +91,7 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 		return nil, fmt.Errorf("want at most %d counted repetitions in patterns, got %d", maxRepetitions, n)
 	}
 	// PEFT's defaults for the LLaMA family.
-	c := &peftConfig{rank: 8, alpha: 8, targets: peftNames{list: []string{"q_proj", "v_proj"}}}
+	c := &peftConfig{fence: newFence(), rank: 8, alpha: 8, targets: peftNames{list: []string{"q_proj", "v_proj"}}}
 	layersSet := ""
 	for _, f := range fields {
 		var err error
@@ -240,18 +241,18 @@ func (c *peftConfig) adapts(name string) bool {
 	switch {
 	case c.replaces(name):
 		return false
-	case c.exclude.match(name) || !c.targets.match(name):
+	case c.exclude.match(name, c.fence) || !c.targets.match(name, c.fence):
 		return false
 	case c.layers == nil || slices.Contains(c.targets.list, name): // a whole name goes before numbers
 		return true
 	}
 	patterns := c.layersPattern
 	if patterns == nil {
-		patterns = []*regexp.Regexp{anyBlock}
+		patterns = []pattern{anyBlock}
 	}
 	for _, pattern := range patterns {
-		if m := pattern.FindStringSubmatch(name); m != nil {
-			i, err := strconv.Atoi(m[pattern.SubexpIndex("block")])
+		if block, ok := pattern.group(name, "block", c.fence); ok {
+			i, err := strconv.Atoi(block)
 			return err == nil && slices.Contains(c.layers, i)
 		}
 	}
@@ -273,7 +274,7 @@ func (c *peftConfig) replaces(module string) bool {
 func (c *peftConfig) of(name string) (rank int, alpha float64) {
 	first := func(patterns []peftPattern, otherwise float64) float64 {
 		for _, p := range patterns {
-			if p.MatchString(name) {
+			if p.match(name, c.fence) {
 				return p.value
 			}
 		}
@@ -282,9 +283,9 @@ func (c *peftConfig) of(name string) (rank int, alpha float64) {
 	return int(first(c.ranks, float64(c.rank))), first(c.alphas, c.alpha)
 }
 
-func (n peftNames) match(name string) bool {
+func (n peftNames) match(name string, f *fence) bool {
 	if n.pattern != nil {
-		return n.pattern.MatchString(name)
+		return n.pattern.match(name, f)
 	}
 	return n.all || slices.ContainsFunc(n.list, func(s string) bool {
 		return name == s || strings.HasSuffix(name, "."+s)

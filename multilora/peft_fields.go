@@ -92,7 +92,7 @@ func (f field) patterns(value func(field) (float64, error)) ([]peftPattern, erro
 	}
 	var patterns []peftPattern
 	for _, entry := range fields {
-		re, err := f.compile(`^(.*\.)?(` + entry.key + `)$`)
+		re, err := f.compile(`^(.*\.)?(`, entry.key, `)$`)
 		if err != nil {
 			return nil, err
 		}
@@ -126,17 +126,6 @@ func repetitions(text []byte) (n int) {
 	}
 }
 
-func (f field) compile(pattern string) (*regexp.Regexp, error) {
-	if len(pattern) > maxRepeated && strings.Contains(pattern, "{") {
-		return nil, f.wrong(fmt.Sprintf("counted repetitions in patterns of at most %d bytes only", maxRepeated))
-	}
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, f.wrong(fmt.Sprintf("regular expressions that Go's regexp knows too (%.200s)", err))
-	}
-	return re, nil
-}
-
 // names reads a list of names' ends or one pattern of whole names.
 func (f field) names() (n peftNames, err error) {
 	var s string
@@ -150,8 +139,11 @@ func (f field) names() (n peftNames, err error) {
 	case f.key == "target_modules" && strings.EqualFold(s, AllLinear):
 		return peftNames{all: true}, nil
 	}
-	re, err := f.compile(`^(?:` + s + `)$`)
-	return peftNames{pattern: re}, err
+	re, err := f.compile(`^(?:`, s, `)$`)
+	if err != nil {
+		return n, err
+	}
+	return peftNames{pattern: &re}, nil
 }
 
 // list reads a list of names.
@@ -175,10 +167,10 @@ func (f field) numbers() ([]int, error) {
 }
 
 // anyBlock finds the first number in a name that stands between dots.
-var anyBlock = regexp.MustCompile(`^.*?\.[^.]*\.(?P<block>\d+)\.`)
+var anyBlock = pattern{linear: regexp.MustCompile(`^.*?\.[^.]*\.(?P<block>\d+)\.`)}
 
 // layerPatterns reads the names that precede a block's number, one or a list.
-func (f field) layerPatterns() ([]*regexp.Regexp, error) {
+func (f field) layerPatterns() ([]pattern, error) {
 	if f.empty() {
 		return nil, nil
 	}
@@ -189,9 +181,9 @@ func (f field) layerPatterns() ([]*regexp.Regexp, error) {
 	} else if strictjson.Unmarshal(f.value, &list) != nil {
 		return nil, f.wrong("a string or a list of strings")
 	}
-	var patterns []*regexp.Regexp
+	var patterns []pattern
 	for _, s := range list {
-		re, err := f.compile(`^.*?\.` + s + `\.(?P<block>\d+)\.`)
+		re, err := f.compile(`^.*?\.`, s, `\.(?P<block>\d+)\.`)
 		if err != nil {
 			return nil, err
 		}

@@ -290,7 +290,7 @@ func TestPlanOfWhatCannotBe(t *testing.T) {
 		`llama-13b, llama-30b, llama-65b, got "nowhere"`: func(c *Config) { c.Model = "nowhere" },
 		"want at most the 2048 positions":                func(c *Config) { c.MaxTokens = 4096 },
 		"--batch-rows":                                   func(c *Config) { c.BatchRows = 0 },
-		"matches no layer":                        func(c *Config) { c.Adapter.Targets = []string{"nothing"} },
+		"matches no layer":                               func(c *Config) { c.Adapter.Targets = []string{"nothing"} },
 	} {
 		cfg := Defaults()
 		cfg.Model = "llama-7b"

@@ -1,13 +1,15 @@
 """Makes the reference cases of PEFT adapters: usage: adapters.py GOLDEN [NAME …]
 
 GOLDEN is a folder like testdata/golden, with the bases that the cases name. Each case gets a folder
-GOLDEN/NAME with an adapter of random numbers as PEFT saves it, and what PEFT computes with it.
+GOLDEN/NAME with an adapter of random numbers as PEFT saves it, and what PEFT computes with it;
+GOLDEN/peft-patterns.json is what Python matches, as PEFT does for target_modules.
 testdata/golden/README.md says what they hold. Needs torch, transformers, safetensors and peft; all is
 computed in float32 on the CPU.
 """
 
 import json
 import os
+import re
 import sys
 import warnings
 
@@ -131,8 +133,28 @@ def make(out, name, base, trains, settings):
                  if "layers" not in n})
 
 
+NAMES = [f"model.layers.{i}.{part}" for i in (0, 1, 10, 21) for part in
+         ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.down_proj")] + [
+             "model.embed_tokens", "lm_head", "model.norm", "x]", "a-b", "q{,2}", "qq", "abab", "aab"]
+PATTERNS = [
+    r".*q_proj", r".*\.(q|v)_proj", r"q_proj", r"", r".*", r".*layers\.[01]\..*", r"(?i).*Q_PROJ", r"(?s).*k_proj$",
+    r"^model\.layers\.\d+\.mlp\.\w+$", r"[^.]*", r"lm_head|.*v_proj", r".*\b1\b.*", r"[]x]+", r"[^]]+", r"[[x]\]",
+    r"(?P<a>.*)_proj", r".*layers\.(?:0|21)\..*(?:gate|down)_proj", r"a-b|[\w]+", r"q{2}", r"q{0,2}",
+    r"(?!.*lm_head).*", r"(?!.*\.0\.).*q_proj", r".*(?=v_proj).*", r".*(?<=gate)_proj", r".*(?<!gate)_proj",
+    r"^(?!.*(?:down|gate)).*layers.*$", r"(?=.*self_attn)(?!.*k_proj).*", r".*layers\.(?!1\b|10)\d+\..*", r"(ab)\1",
+    r"(a+)\1b", r"(.)\1", r"(?>a+)b", r"(?>a+)ab", r".*\.(\d)\1?\.self_attn(?=\.q).*", r"(?:(?!proj).)*",
+    r"(?=model)[a-z.]+", r".*?(?=norm)norm", r"(?<=)lm_head(?!s)", r"(?!)", r"(?=)",
+]
+
+
+def patterns(out):
+    with open(os.path.join(out, "peft-patterns.json"), "w") as f:
+        json.dump({"names": NAMES, "matched": {p: [n for n in NAMES if re.fullmatch(p, n)] for p in PATTERNS}}, f, indent=1)
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    patterns(sys.argv[1])
     for name in sys.argv[2:] or CASES:
         make(sys.argv[1], name, *CASES[name])
