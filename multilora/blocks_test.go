@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/internal/ggufblocks"
+	"github.com/agora-ml/agora/internal/golden"
 	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -37,6 +38,23 @@ func TestTrainsOverQ4KM(t *testing.T) {
 	sameTraining(t, got, want, gotLoss, wantLoss)
 }
 
+// An adapter trains over the packed weights of other programs' folders as over these widened to f32, to the bit.
+func TestTrainsOverPackedFolders(t *testing.T) {
+	for _, name := range []string{"llama-nf4", "llama-fp4"} {
+		d := open(t, 2)
+		run := func(dt tensor.DType) (map[string][]float32, []float64) {
+			m, err := llama.Load(t.Context(), d, filepath.Join(golden.Folder(t), name), llama.LoadOptions{DType: dt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return trainedParams(t, m, kinds()["scalar"])
+		}
+		got, gotLoss := run(tensor.Q4)
+		want, wantLoss := run(tensor.F32)
+		sameTraining(t, got, want, gotLoss, wantLoss)
+	}
+}
+
 // Groups of blocks of a file are told from numbers that were never in any: normal ones, also rounded to 16 bits.
 func TestLevelsOfBlocks(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -51,6 +69,8 @@ func TestLevelsOfBlocks(t *testing.T) {
 		{quant.Q5_1, []tensor.DType{tensor.Q4_K, tensor.Q5_K}}, {quant.Q5_K, []tensor.DType{tensor.Q4_K, tensor.Q5_K}},
 		{quant.Q5_0, []tensor.DType{tensor.Q4_K, tensor.Q5_K}},
 		{quant.Q6_K, []tensor.DType{tensor.Q5_K, tensor.Q6_K}}, {quant.IQ4_NL, []tensor.DType{tensor.IQ4_NL}},
+		{quant.NF4, []tensor.DType{tensor.NF4}}, {quant.FP4, []tensor.DType{tensor.FP4}},
+		{quant.FP8, []tensor.DType{tensor.FP8}},
 	} {
 		values := make([]float32, 256)
 		missed := 0

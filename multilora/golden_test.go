@@ -1,8 +1,11 @@
 package multilora
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,7 +40,8 @@ func TestGoldenMultiLoRA(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := open(t, 2)
-		m, err := llama.Load(t.Context(), d, c.Base, llama.LoadOptions{})
+		// Where the base is packed, it stays so.
+		m, err := llama.Load(t.Context(), d, c.Base, llama.LoadOptions{DType: storageOf(t, c.Base)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,6 +92,20 @@ func trainGolden(t *testing.T, c *golden.Case, spec goldenCase, m *llama.Model, 
 		near(t, "loss", step, float64(loss), wantLoss[step], 1e-4)
 		near(t, "norm of the gradient", step, norm, wantNorm[step], 1e-3)
 	}
+}
+
+// storageOf is what a golden folder is loaded in.
+func storageOf(t *testing.T, folder string) tensor.DType {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(folder, llama.ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(config, []byte("quantization_config")) {
+		return tensor.Q8
+	}
+	return tensor.F32
+
 }
 
 // loadGolden writes the case's initial values as an adapter's folder and loads it.

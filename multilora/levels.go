@@ -15,15 +15,35 @@ var levelTypes = []struct {
 	most  float64 // distance from the least level to the largest
 }{{tensor.Q4_K, 15}, {tensor.Q5_K, 31}, {tensor.Q6_K, 63}}
 
+// tables are the types whose numbers are those of a table times one, with the tables, and what quantizing may have
+// changed a number by: half of the largest distance of levels, and a clipped end or a scale that was rounded.
+var tables = []struct {
+	dtype  tensor.DType
+	levels [16]float64
+	off    float64
+}{
+	{tensor.IQ4_NL, asFloats(quant.NonLinear), 18}, {tensor.NF4, asFloats(quant.NormalFloat), 0.17},
+	{tensor.FP4, asFloats(quant.Float4), 0.18},
+}
+
+func asFloats[T int8 | float32](levels [16]T) (f [16]float64) {
+	for i, l := range levels {
+		f[i] = float64(l)
+	}
+	return f
+}
+
 // levels recognizes numbers of blocks that are not multiples of one F16: of q4_k and its like, whose groups have
-// evenly spaced levels from any least one on, q6_k, whose groups are of 16, and iq4_nl. It says what
+// evenly spaced levels from any least one on, q6_k, whose groups are of 16, of those with tables, and fp8. It says what
 // quantizing may have changed each of them by: their quantizers choose the levels for the least
 // error as a whole, and the scale is rounded, so that a number may be a step and a half away.
 func (r *rounding) levels(at int, off []float64) (tensor.DType, bool) {
 	values := r.values[at : at+sampleLen]
-	if d := nonLinear(values); d > 0 {
-		fill(off[:sampleLen], 18*d) // half of the largest distance of levels, and a clipped end
-		return tensor.IQ4_NL, true
+	for _, t := range tables {
+		if d := scaleOf(t.levels[:], values); d > 0 {
+			fill(off[:sampleLen], t.off*d)
+			return t.dtype, true
+		}
 	}
 	if step, dt := evenly(values); step > 0 && dt < tensor.Q6_K {
 		fill(off[:sampleLen], 1.5*step)
@@ -33,7 +53,7 @@ func (r *rounding) levels(at int, off []float64) (tensor.DType, bool) {
 	lower, a := evenly(values[:half])
 	upper, b := evenly(values[half:])
 	if lower == 0 || upper == 0 {
-		return 0, false
+		return tensor.FP8, smallFloats(values, off[:sampleLen])
 	}
 	fill(off[:half], 1.5*lower)
 	fill(off[half:sampleLen], 1.5*upper)
@@ -78,23 +98,50 @@ func evenly(values []float32) (step float64, dt tensor.DType) {
 	return 0, 0
 }
 
-// nonLinear is the scale of a block of iq4_nl, 0 if the numbers are none.
-func nonLinear(values []float32) float64 {
-	var most float32
-	for _, v := range values {
-		if math.Abs(float64(v)) > math.Abs(float64(most)) {
-			most = v
-		}
-	}
-	for _, level := range quant.NonLinear {
-		d := float64(most) / float64(level)
-		if d != 0 && !slices.ContainsFunc(values, func(v float32) bool {
-			return !slices.ContainsFunc(quant.NonLinear[:], func(l int8) bool {
-				return math.Abs(float64(v)-float64(l)*d) <= 1e-6*math.Abs(float64(most))
+// scaleOf is what a table's levels are multiplied with in a block, 0 if the numbers are no such block's.
+func scaleOf(levels []float64, values []float32) float64 {
+	most := mostOf(values)
+	for _, level := range levels {
+		d := most / level
+		if d != 0 && !math.IsInf(d, 0) && !slices.ContainsFunc(values, func(v float32) bool {
+			return !slices.ContainsFunc(levels, func(l float64) bool {
+				return math.Abs(float64(v)-l*d) <= 1e-6*math.Abs(most)
 			})
 		}) {
 			return math.Abs(d)
 		}
 	}
 	return 0
+}
+
+// mostOf is the number of largest magnitude.
+func mostOf(values []float32) (most float64) {
+	for _, v := range values {
+		if math.Abs(float64(v)) > math.Abs(most) {
+			most = float64(v)
+		}
+	}
+	return most
+}
+
+// smallFloats recognizes floats of four significant bits times one scale, and says what rounding to them, with
+// more than the scale of the sample's numbers, may have changed each by.
+func smallFloats(values []float32, off []float64) bool {
+	most := math.Abs(mostOf(values))
+	for m := 8.0; m < 16; m++ {
+		seen := map[int]bool{}
+		if most == 0 || slices.ContainsFunc(values, func(v float32) bool {
+			fraction, _ := math.Frexp(math.Abs(float64(v)) / most * m)
+			bits := math.Round(16 * fraction)
+			seen[int(bits)] = true
+			return !(math.Abs(16*fraction-bits) <= 1e-5)
+		}) || len(seen) < 5 {
+			continue
+		}
+		for i, v := range values {
+			off[i] = math.Abs(float64(v))*(0x1p-4+0x1p-8) + most*0x1p-15
+		}
+		return true
+	}
+	return false
 }

@@ -26,6 +26,8 @@ var (
 		{tensor.F32, tensor.Q4_K, tensor.F32}, {tensor.F32, tensor.Q5_K, tensor.F32},
 		{tensor.F32, tensor.Q6_K, tensor.F32}, {tensor.F16, tensor.Q4_K, tensor.F32},
 		{tensor.BF16, tensor.Q6_K, tensor.F32},
+		{tensor.F32, tensor.NF4, tensor.F32}, {tensor.F32, tensor.FP4, tensor.F32},
+		{tensor.F32, tensor.FP8, tensor.F32}, {tensor.BF16, tensor.NF4, tensor.F32},
 	}
 	shortList = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F16, tensor.F16, tensor.F32}}
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32},

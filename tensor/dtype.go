@@ -10,8 +10,9 @@ import (
 // DType is how the elements of a tensor are stored.
 type DType uint8
 
-// The storage types. Q8, Q4 and those behind them are GGML's blocks of numbers that share
-// scales, for frozen weights only; Q8 and Q4 are its Q8_0 and Q4_0.
+// The storage types. Q8, Q4 and those behind them are blocks of numbers that share scales, for
+// frozen weights only: GGML's, of which Q8 and Q4 are Q8_0 and Q4_0, and those of bitsandbytes'
+// folders (NF4, FP4) and of FP8 ones.
 const (
 	F32 DType = iota
 	F64
@@ -27,6 +28,9 @@ const (
 	Q4_K
 	Q5_K
 	Q6_K
+	NF4
+	FP4
+	FP8
 )
 
 // element is the name of a type, the elements of one of its blocks and their bytes.

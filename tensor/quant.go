@@ -33,7 +33,7 @@ func mustBeWholeBlocks(op string, dt DType, shape []int) {
 }
 
 // Decode widens elements in the type's own bytes, at any alignment, to float32: exactly
-// from f32, f16 and bf16, as ggml widens them from blocks, rounded from f64. data has d.Bytes(len(dst)) bytes.
+// from f32, f16 and bf16, as the blocks' makers widen them, rounded from f64. data has d.Bytes(len(dst)) bytes.
 func (d DType) Decode(dst []float32, data []byte) {
 	d.mustBeKnown("decode")
 	if want := d.Bytes(len(dst)); len(data) != want {

@@ -336,7 +336,8 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if gguf.IsFile(r.cfg.Model) { // its blocks may be smaller than those asked for
+	// Its blocks may be smaller than those asked for.
+	if gguf.IsFile(r.cfg.Model) || c.Packing() != "" && isFolder(r.cfg.Model) {
 		return llama.BlankFrom(context.Background(), d, r.cfg.Model, storage)
 	}
 	return llama.Blank(d, c, storage)

@@ -114,7 +114,7 @@ func TestInspect(t *testing.T) {
 		` "rope_scaling": {"rope_type": "odd"}, "quantization_config": {"bits": 4}}`})
 	code, _, stderr := agora(t, "inspect", odd)
 	for _, want := range []string{"hidden_size: want", "hidden_act: want", "rope_scaling.rope_type: want",
-		"quantization_config: want"} {
+		"quantization_config.quant_method: want"} {
 		if code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("exit code %d, %q lacks %q", code, stderr, want)
 		}

@@ -79,7 +79,10 @@ func loadExactly(c *cobra.Command, d *tensor.Device, path string) (*llama.Model,
 // exactType is a type that a model can be loaded in without rounding, and that takes little
 // more memory than its files.
 func exactType(model string) (dt tensor.DType, err error) {
-	if !isFile(model) {
+	switch {
+	case isPacked(model):
+		return tensor.Q8, nil // its blocks, and whatever is beside them, stay as they are
+	case !isFile(model):
 		return storedType(model)
 	}
 	file, err := gguf.Open(model)

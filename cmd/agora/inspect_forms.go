@@ -11,12 +11,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
 )
 
@@ -98,12 +101,7 @@ func (i *inspection) uses(path string, c llama.Config) {
 	for _, t := range i.Tensors {
 		bytes[t.DType] += t.Bytes
 	}
-	for dtype, n := range bytes {
-		i.Storage = append(i.Storage, stored{dtype, n})
-	}
-	slices.SortFunc(i.Storage, func(a, b stored) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.DType, b.DType))
-	})
+	i.stores(bytes)
 	i.Trains = c.Projections()
 	_, _, tokens := tokenizer.GGUFMetadata(path, c.Vocab)
 	refused := ""
@@ -174,8 +172,44 @@ func (i *inspection) model(ctx context.Context, dir string) error {
 		"eos_token_id": c.EOS,
 	}
 	i.uses(dir, c)
+	if c.Packing() != "" {
+		if err := i.packed(ctx, dir, c); err != nil {
+			return err
+		}
+	}
 	cache := 2 * c.Layers * c.KVHeads * c.HeadDim // keys and values
 	i.Memory = &memoryNeed{WeightsF32: 4 * i.Parameters, Weights16: 2 * i.Parameters, CacheTokenF32: 4 * cache,
 		CacheToken16: 2 * cache}
 	return nil
+}
+
+// packed says what the weights of a folder are whose matrices are packed: Agora's blocks of them, where the folder
+// has several tensors for each.
+func (i *inspection) packed(ctx context.Context, dir string, c llama.Config) error {
+	d := device.Meta(device.Options{})
+	defer d.Close()
+	m, err := llama.BlankFrom(ctx, d, dir, llama.LoadOptions{DType: tensor.Q8}) // in which they stay as they are
+	if err != nil {
+		return err
+	}
+	i.About["quantization"] = c.Packing()
+	i.Parameters = 0
+	bytes := map[string]int{}
+	for _, p := range nn.Params(m) {
+		i.Parameters += p.Value.Numel()
+		bytes[strings.ToUpper(p.Value.DType().String())] += p.Value.Bytes()
+	}
+	i.stores(bytes)
+	return nil
+}
+
+// stores says how many bytes of the weights are in each type.
+func (i *inspection) stores(bytes map[string]int) {
+	i.Storage = nil
+	for dtype, n := range bytes {
+		i.Storage = append(i.Storage, stored{dtype, n})
+	}
+	slices.SortFunc(i.Storage, func(a, b stored) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.DType, b.DType))
+	})
 }

@@ -109,16 +109,24 @@ type merger struct {
 // of those allowed, or that of the model where it is empty.
 func mergeTypes(model, dtype string, allowed ...tensor.DType) (loaded, saved tensor.DType, err error) {
 	stored, err := storedType(model)
-	if err != nil || dtype == "" {
-		return stored, stored, err
-	}
-	if saved, err = parseDType("dtype", dtype, allowed...); err != nil {
+	if err != nil {
 		return 0, 0, err
 	}
-	if saved != stored { // only saving rounds
+	if saved = stored; dtype != "" {
+		if saved, err = parseDType("dtype", dtype, allowed...); err != nil {
+			return 0, 0, err
+		}
+	}
+	if saved != stored || isPacked(model) { // only saving rounds
 		return tensor.F32, saved, nil
 	}
 	return stored, saved, nil
+}
+
+// isPacked reports whether a model is a folder whose matrices are quantized.
+func isPacked(model string) bool {
+	c, err := llama.ReadConfig(model)
+	return err == nil && c.Packing() != ""
 }
 
 // storedType is the type in which a folder holds a model's weights: that of its

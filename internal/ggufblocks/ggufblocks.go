@@ -9,8 +9,8 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// Types are all types in blocks, by their kind.
-var Types = [quant.Types]gguf.Type{quant.Q8_0: gguf.Q8_0, quant.Q4_0: gguf.Q4_0, quant.Q4_1: gguf.Q4_1,
+// Types are all types of a file in blocks, by their kind.
+var Types = [...]gguf.Type{quant.Q8_0: gguf.Q8_0, quant.Q4_0: gguf.Q4_0, quant.Q4_1: gguf.Q4_1,
 	quant.Q5_0: gguf.Q5_0, quant.Q5_1: gguf.Q5_1, quant.IQ4_NL: gguf.IQ4_NL, quant.Q4_K: gguf.Q4_K,
 	quant.Q5_K: gguf.Q5_K, quant.Q6_K: gguf.Q6_K}
 

@@ -1,20 +1,23 @@
-// Package quant converts between float32 and GGML's quantized blocks: a fixed number of
+// Package quant converts between float32 and quantized blocks: a fixed number of
 // neighbors in a row that share scales. One table says what each kind of block is;
 // everything else that reads blocks (files, tensors, kernels) asks it.
 //
-// The layouts are those of ggml-common.h (https://github.com/ggml-org/ggml), and what a
-// block widens to has the bits that llama.cpp widens it to.
+// Most layouts are those of ggml-common.h (https://github.com/ggml-org/ggml), and what
+// such a block widens to has the bits that llama.cpp widens it to. NF4, FP4 and FP8 are the
+// numbers of bitsandbytes' and FP8 folders, whose scales lie in tensors of their own there and
+// at the head of each block here: so a row can be read alone.
 package quant
 
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // Type is a kind of block.
 type Type uint8
 
-// The kinds, by GGML's names.
+// The kinds, by GGML's names, and those that GGML does not have.
 const (
 	Q8_0 Type = iota
 	Q4_0
@@ -25,6 +28,9 @@ const (
 	Q4_K
 	Q5_K
 	Q6_K
+	NF4 // from here on with scales in F32
+	FP4
+	FP8
 
 	Types // how many there are
 )
@@ -33,7 +39,7 @@ const (
 type format struct {
 	name       string
 	len, bytes int                                                // numbers of a block, and the bytes it takes
-	scales     []int                                              // where in it scales in F16 stand
+	scales     []int                                              // where F16 scales are in it; nil: an F32 is first
 	decode     func(dst []float32, block []byte)                  // of one block
 	append     func(dst []byte, values []float32) ([]byte, error) // of whole blocks; nil: they are read alone
 }
@@ -48,12 +54,18 @@ var formats = [Types]format{
 	Q4_K:   {"Q4_K", 256, 144, []int{0, 2}, decodeQ4_K, appendQ4_K},
 	Q5_K:   {"Q5_K", 256, 176, []int{0, 2}, decodeQ5_K, nil},
 	Q6_K:   {"Q6_K", 256, 210, []int{208}, decodeQ6_K, appendQ6_K},
+	NF4:    {"NF4", 64, 36, nil, decodeNF4, nil},
+	FP4:    {"FP4", 64, 36, nil, decodeFP4, nil},
+	FP8:    {"FP8", 128, 132, nil, decodeFP8, nil},
 }
 
 // MaxLen is the most numbers of a block; those of every kind divide it.
 const MaxLen = 256
 
-// String is GGML's name.
+// InGGUF reports whether the kind is one of GGML's.
+func (t Type) InGGUF() bool { return t < NF4 }
+
+// String is the kind's name: GGML's, where it is one of those.
 func (t Type) String() string {
 	if t < Types {
 		return formats[t].name
@@ -88,8 +100,8 @@ func (t Type) Append(dst []byte, values []float32) ([]byte, error) {
 	return formats[t].append(dst, values)
 }
 
-// Check returns an error for the first block whose scale is infinite or NaN, which is no
-// number of a model but damage.
+// Check returns an error for the first block whose scale is infinite or NaN, or a number of which
+// is, which is no number of a model but damage.
 func (t Type) Check(src []byte) error {
 	f := &formats[t]
 	for at := 0; at+f.bytes <= len(src); at += f.bytes {
@@ -98,6 +110,23 @@ func (t Type) Check(src []byte) error {
 				return fmt.Errorf("want finite scales of %s, got F16 %#04x in block %d", t, h, at/f.bytes)
 			}
 		}
+		if f.scales != nil {
+			continue
+		}
+		if d := scale32(src[at:]); !(abs(d) <= t.maxScale()) {
+			return fmt.Errorf("want scales of %s of at most %g, got %v in block %d", t, t.maxScale(), d, at/f.bytes)
+		}
+		if i := t.firstNaN(src[at+4 : at+f.bytes]); i >= 0 {
+			return fmt.Errorf("want numbers, got the code of NaN, %#02x, in block %d of %s", src[at+4+i], at/f.bytes, t)
+		}
 	}
 	return nil
+}
+
+// maxScale is the largest F32 scale of a kind whose products with all numbers are finite.
+func (t Type) maxScale() float32 {
+	if t == FP8 {
+		return math.MaxFloat32 / maxE4M3
+	}
+	return math.MaxFloat32 // of levels up to 1
 }

@@ -15,11 +15,15 @@ func (t Type) Random(next func() uint32, n int, most float32) []byte {
 	for i := range data {
 		data[i] = byte(next())
 	}
+	t.MakeFinite(data)
 	values := make([]float32, f.len)
 	for at := 0; at < len(data); at += f.bytes {
 		block := data[at : at+f.bytes]
-		scales := make([]float32, len(f.scales))
+		scales := make([]float32, max(1, len(f.scales)))
 		set := func(by float32) {
+			if f.scales == nil {
+				binary.LittleEndian.PutUint32(block, math.Float32bits(scales[0]*by))
+			}
 			for i, s := range f.scales {
 				binary.LittleEndian.PutUint16(block[s:], half.ToF16(scales[i]*by))
 			}
@@ -35,10 +39,17 @@ func (t Type) Random(next func() uint32, n int, most float32) []byte {
 	return data
 }
 
-// MakeFinite makes subnormal numbers of scales that are infinite or NaN, in blocks of random bits.
+// MakeFinite makes small numbers of scales that are infinite, NaN or too large, and of numbers that are NaN, in
+// blocks of random bits.
 func (t Type) MakeFinite(blocks []byte) {
 	f := &formats[t]
 	for at := 0; at < len(blocks); at += f.bytes {
+		if f.scales == nil && !(abs(scale32(blocks[at:])) <= t.maxScale()) {
+			blocks[at+3] &= 0xbf
+		}
+		for i := t.firstNaN(blocks[at+4 : at+f.bytes]); i >= 0; i = t.firstNaN(blocks[at+4 : at+f.bytes]) {
+			blocks[at+4+i] &^= 1
+		}
 		for _, s := range f.scales {
 			if high := &blocks[at+s+1]; *high&0x7c == 0x7c {
 				*high &= 0x83

@@ -33,7 +33,8 @@ func wideBlocks(t *testing.T, kind func(name string) quant.Type) string {
 // bit, and so do they for one row at a time; the model's size is what BlankFrom says.
 func TestBlocksOfEveryKind(t *testing.T) {
 	kinds := map[string]func(string) quant.Type{"Q4_K_M": ggufblocks.Q4_K_M}
-	for k := range quant.Types {
+	for k := range ggufblocks.Types {
+		k := quant.Type(k)
 		kinds[k.String()] = func(string) quant.Type { return k }
 	}
 	for name, kind := range kinds {

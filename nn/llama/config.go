@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/agora-ml/agora/encoding/gguf"
-	"github.com/agora-ml/agora/internal/fileerror"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/ops"
 )
@@ -53,6 +52,8 @@ type Config struct {
 	// Merged are the digests of the adapters that were merged into the weights (see
 	// multilora's Adapter.Digest).
 	Merged []string
+
+	packing *packing // how the folder's matrices are packed; nil: they are not
 
 	source map[string]json.RawMessage // config.json as it was read: Save keeps what it does not know
 	stored string                     // the type of the weights, as config.json spells it, where Save writes them
@@ -132,7 +133,7 @@ func (f *fields) config(path string) (Config, error) {
 	kind := familyOf(c.ModelType)
 	if kind == nil {
 		f.fail("model_type", oneOf(modelTypes()), fmt.Sprintf("%q", c.ModelType))
-		f.notQuantized()
+		f.packing()
 		return c, f.err
 	}
 	missing := kind.missing
@@ -155,7 +156,7 @@ func (f *fields) config(path string) (Config, error) {
 	} else {
 		only(f, "hidden_activation", kind.hiddenAct)
 	}
-	f.notQuantized()
+	c.packing = f.packing()
 	if ids := f.ids("bos_token_id"); len(ids) > 0 {
 		c.BOS = ids[0]
 	}
@@ -173,14 +174,6 @@ func (f *fields) config(path string) (Config, error) {
 		f.err = c.check(path)
 	}
 	return c, f.err
-}
-
-// notQuantized refuses a folder whose weights are quantized.
-func (f *fields) notQuantized() {
-	if f.has("quantization_config") {
-		f.fail("quantization_config", "none: quantized checkpoints are not supported",
-			fileerror.Short(f.values["quantization_config"]))
-	}
 }
 
 // check refuses sizes that do not fit each other, of a Config made by hand too.
@@ -272,6 +265,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		}
 	}
 	delete(out, mergedField)
+	delete(out, "quantization_config") // what is saved is not packed
 	if len(c.Merged) > 0 {
 		set[mergedField] = c.Merged
 	}

@@ -41,7 +41,7 @@ func TestTextPart(t *testing.T) {
 	for config, want := range map[string]string{
 		`{"model_type": "gemma3"}`:                                                          "text_config: want the language model of a gemma3, got none",
 		`{"model_type": "gemma3", "text_config": {"hidden_size": 0}}`:                       "text_config.hidden_size: want 1 to",
-		`{"model_type": "mistral3", "text_config": {}, "quantization_config": {"bits": 4}}`: "text_config.quantization_config: want none",
+		`{"model_type": "mistral3", "text_config": {}, "quantization_config": {"bits": 4}}`: "text_config.quantization_config.quant_method: want",
 		`{"model_type": "gemma3", "text_config": {"model_type": "gpt2"}}`:                   "text_config.model_type: want",
 	} {
 		if _, err := parseConfig("c", []byte(config)); err == nil || !strings.Contains(err.Error(), want) {

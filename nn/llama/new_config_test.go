@@ -126,18 +126,18 @@ func raw(t *testing.T, p *nn.Param) []byte {
 func TestReadNewConfigRefuses(t *testing.T) {
 	type object = map[string]any
 	for want, changes := range map[string]object{
-		`vocab_size: want at least the 320 ids of the tokenizer, got 319`:                {"vocab_size": 319},
-		`eos_token_id: want 0 to 319, got 320`:                                           {"eos_token_id": []int{2, 320}},
-		`bos_token_id: want 0 to 319, got 400`:                                           {"bos_token_id": 400},
-		`initializer_range: want a positive number, got 0`:                               {"initializer_range": 0},
-		`vocab_size: want the new model's size, got none`:                                {"vocab_size": nil},
-		`hidden_size: want the new model's size, got none`:                               {"hidden_size": nil},
-		`intermediate_size: want the new model's size, got none`:                         {"intermediate_size": nil},
-		`num_hidden_layers: want the new model's size, got none`:                         {"num_hidden_layers": nil},
-		`num_attention_heads: want the new model's size, got none`:                       {"num_attention_heads": nil},
-		`model_type: want ` + oneOf(modelTypes()) + `, got ""`:                           {"model_type": nil},
-		`num_key_value_heads: want a divisor of the 4 heads, got 3`:                      {"num_key_value_heads": 3},
-		`quantization_config: want none: quantized checkpoints are not supported, got {`: {"quantization_config": object{"bits": 4}},
+		`vocab_size: want at least the 320 ids of the tokenizer, got 319`: {"vocab_size": 319},
+		`eos_token_id: want 0 to 319, got 320`:                            {"eos_token_id": []int{2, 320}},
+		`bos_token_id: want 0 to 319, got 400`:                            {"bos_token_id": 400},
+		`initializer_range: want a positive number, got 0`:                {"initializer_range": 0},
+		`vocab_size: want the new model's size, got none`:                 {"vocab_size": nil},
+		`hidden_size: want the new model's size, got none`:                {"hidden_size": nil},
+		`intermediate_size: want the new model's size, got none`:          {"intermediate_size": nil},
+		`num_hidden_layers: want the new model's size, got none`:          {"num_hidden_layers": nil},
+		`num_attention_heads: want the new model's size, got none`:        {"num_attention_heads": nil},
+		`model_type: want ` + oneOf(modelTypes()) + `, got ""`:            {"model_type": nil},
+		`num_key_value_heads: want a divisor of the 4 heads, got 3`:       {"num_key_value_heads": 3},
+		`quantization_config.quant_method: want "`:                        {"quantization_config": object{"bits": 4}},
 	} {
 		path := filepath.Join(t.TempDir(), "shape.json")
 		if err := os.WriteFile(path, with(t, changes), 0o666); err != nil {

@@ -3,6 +3,7 @@ package llama
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -30,6 +31,8 @@ type info struct {
 	Shape    []int
 	FileType string // what the file calls the type
 	Known    bool   // DType is that type
+	// Chosen: whoever quantized the model has chosen the type, also where it is none of blocks.
+	Chosen bool
 }
 
 // stored is a tensor of a file, in the mapping's own bytes where they need no change.
@@ -48,7 +51,14 @@ func openSource(path string) (Config, source, error) {
 		return c, nil, err
 	}
 	file, err := openFolder(path)
-	return c, file, err
+	if err != nil || c.packing == nil {
+		return c, file, err
+	}
+	packed, err := openPacked(file, c.packing)
+	if err != nil {
+		return c, nil, errors.Join(err, file.Close())
+	}
+	return c, packed, nil
 }
 
 // folder is a source of safetensors.
@@ -70,7 +80,7 @@ func (f folder) Tensor(ctx context.Context, name string) (stored, error) {
 func (f folder) asStored(name string) (stored, error) {
 	t, err := f.File.Tensor(name)
 	dt, ok := storage[t.DType]
-	return stored{info{dt, t.Shape, string(t.DType), ok}, t.Data}, err
+	return stored{info{DType: dt, Shape: t.Shape, FileType: string(t.DType), Known: ok}, t.Data}, err
 }
 
 // readIn reads the pages of a mapped file's bytes from the disk, until ctx ends: what follows
@@ -158,7 +168,7 @@ func (g *ggufSource) asStored(name string) (stored, error) {
 		return stored{}, err
 	}
 	dt, ok := ggufStorage[t.Type]
-	return stored{info{dt, t.Shape, t.Type.String(), ok}, t.Data}, nil
+	return stored{info{DType: dt, Shape: t.Shape, FileType: t.Type.String(), Known: ok}, t.Data}, nil
 }
 
 // Tensor gives the rows of queries and keys in Hugging Face's order, as a copy.

@@ -34,8 +34,11 @@ func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 
 // loadedType is storageType for a tensor of a file: one in blocks of fewer bits than q8's stays in them
 // where q8 or q4 is asked for. Other blocks would add bytes and no information, or lose some of what its
-// quantizer took care to keep.
+// quantizer took care to keep. So does a matrix that was left as it was when the others were quantized.
 func loadedType(dt tensor.DType, name string, t info) tensor.DType {
+	if dt.IsQuantized() && t.Chosen && len(t.Shape) == 2 && (t.DType.Is16Bit() || t.DType == tensor.F32) {
+		return t.DType
+	}
 	if dt.IsQuantized() && t.DType.IsQuantized() && t.DType != tensor.Q8 {
 		return t.DType
 	}

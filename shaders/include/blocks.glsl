@@ -1,5 +1,5 @@
-// Elements of GGML's blocks; package internal/quant says what each kind is. A product of an integer and a scale is
-// exact in f32; precise keeps it from being fused with a sum of the caller's.
+// Elements of blocks; package internal/quant says what each kind is. Precise keeps a product with a scale from being
+// fused with a sum of the caller's. Those of GGML's integers are exact in f32, others are rounded here.
 
 // Four bytes from an even one of a block on.
 uint block_bytes(Words blocks, uint word) { return uint(WORD(blocks, word)) | uint(WORD(blocks, word + 1)) << 16; }
@@ -34,10 +34,34 @@ vec4 load_large4(Words blocks, uint storage, uint first, uint e) {
 	return f;
 }
 
+float level_of(uint storage, uint q) { return storage == NF4 ? NORMAL_FLOAT[q] : FLOAT4[q]; }
+
+// E4M3 without NaN. Subnormals are made of integers, because a device may take those of f32 for 0.
+vec4 e4m3(uvec4 b) {
+	uvec4 rest = b & 127u;
+	vec4 f = mix(uintBitsToFloat((rest << 20) + (120u << 23)), vec4(rest) / 512, lessThan(rest, uvec4(8)));
+	return uintBitsToFloat(floatBitsToUint(f) | (b & 128u) << 24);
+}
+
+// Elements of a block from e on, a multiple of four, that begins with a scale in F32.
+vec4 load_scaled4(Words blocks, uint storage, uint first, uint e) {
+	precise vec4 f;
+	float scale = uintBitsToFloat(block_bytes(blocks, first));
+	if (storage == FP8) {
+		f = e4m3(bytes_of(block_bytes(blocks, first + 2 + e / 2))) * scale;
+	} else {
+		uint q = uint(WORD(blocks, first + 2 + e / 4)); // the upper half of a byte is first
+		f = vec4(level_of(storage, q >> 4 & 15u), level_of(storage, q & 15u), level_of(storage, q >> 12),
+			level_of(storage, q >> 8 & 15u)) * scale;
+	}
+	return f;
+}
+
 // Elements i to i+3, i being a multiple of four.
 vec4 load_block4(Argument base, uint storage, uint i) {
 	Words blocks = WORDS(base);
 	uint e = i % block_length(storage), first = i / block_length(storage) * block_words(storage);
+	if (storage >= NF4) return load_scaled4(blocks, storage, first, e);
 	if (storage >= Q4_K) return load_large4(blocks, storage, first, e);
 	precise vec4 f;
 	float scale = scale_of(blocks, first);

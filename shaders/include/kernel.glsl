@@ -39,10 +39,10 @@ layout(constant_id = 3) const uint TILE3 = 1;
 #define CONST(i, type, name) layout(constant_id = 4 + i) const type name = type(1);
 
 // Storage types. Arithmetic is always f32; 16-bit values are widened and rounded here.
-// Q8 and all behind it, for the letter W alone, are GGML's blocks, which package internal/quant describes; Q8 and
+// Q8 and all behind it, for the letter W alone, are blocks, which package internal/quant describes; Q8 and
 // Q4 are its Q8_0 and Q4_0.
 const uint F32 = 0, F16 = 1, BF16 = 2, Q8 = 3, Q4 = 4, Q4_1 = 5, Q5_0 = 6, Q5_1 = 7, IQ4_NL = 8, Q4_K = 9, Q5_K = 10,
-	Q6_K = 11;
+	Q6_K = 11, NF4 = 12, FP4 = 13, FP8 = 14;
 layout(constant_id = 16) const uint storage_T = F32;
 layout(constant_id = 17) const uint storage_U = F32;
 layout(constant_id = 18) const uint storage_V = F32;
@@ -74,8 +74,9 @@ uint bfloat_bits(float f) {
 }
 
 // The words of a block are 16 bits, because a block begins at any even address.
-uint block_length(uint storage) { return storage >= Q4_K ? 256 : 32; }
+uint block_length(uint storage) { return storage >= NF4 ? storage == FP8 ? 128 : 64 : storage >= Q4_K ? 256 : 32; }
 uint block_words(uint storage) {
+	if (storage >= NF4) return storage == FP8 ? 66 : 18;
 	if (storage >= Q4_K) return storage == Q4_K ? 72 : storage == Q5_K ? 88 : 105;
 	if (storage >= Q5_0) return storage == Q5_0 ? 11 : storage == Q5_1 ? 12 : 9;
 	return storage == Q8 ? 17 : storage == Q4 ? 9 : 10;
@@ -88,6 +89,13 @@ uvec4 bits_of(uint b) { return uvec4(b, b >> 8, b >> 16, b >> 24) & 1u; }
 
 // The levels of IQ4_NL (quant.NonLinear).
 const int NON_LINEAR[16] = int[](-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+
+// The levels of NF4 and FP4 (quant.NormalFloat and quant.Float4).
+const float NORMAL_FLOAT[16] = float[](-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+	-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+	0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0);
+const float FLOAT4[16] = float[](0.0, 0.00520833349, 0.666666687, 1.0, 0.333333343, 0.5, 0.166666672, 0.25,
+	0.0, -0.00520833349, -0.666666687, -1.0, -0.333333343, -0.5, -0.166666672, -0.25);
 
 // An Argument is an address, and its elements are what lies there; README.md says what BOUND is.
 // SOME_OF_EITHER is name_some of binding b or c: the code that loads is there once.

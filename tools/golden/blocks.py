@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Blocks of GGML's quantized types and what llama.cpp widens them to, for internal/quant/testdata:
+"""Blocks of quantized types and what they widen to, for internal/quant/testdata:
 
-    tools/golden/blocks.py OUT    (where python3-gguf and llama-quantize are)
+    tools/golden/blocks.py OUT    (where python3-gguf, llama-quantize and PyTorch are)
 
-A file a type: 512 numbers' blocks as llama-quantize makes them of normal numbers, 512 numbers' blocks of random
-bits with finite scales, and the 1,024 float32 that llama-quantize widens them to.
+A file a type: 512 numbers' blocks of normal numbers, 512 numbers' blocks of random bits with finite scales, and the
+1,024 float32 that they stand for. GGML's are as llama-quantize makes and widens them. NF4, FP4 and FP8 are the
+formulas of quantized.py beside this one, with PyTorch's float8_e4m3fn.
 """
 import pathlib, subprocess, sys, tempfile
 import gguf, numpy as np
+import quantized
 
 TYPES = {  # offsets of the F16 scales in a block
     "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "IQ4_NL": [0],
@@ -66,3 +68,16 @@ for name, scales in TYPES.items():
         f.write(blocks.tobytes() + raw["blk.0.ffn_up.weight"].reshape(-1, size)[:512 // length].tobytes())
         f.write(want.astype("<f4").tobytes() + more.astype("<f4").tobytes())
     print(name, read(work / "q.gguf", "blk.0.ffn_up.weight").tensor_type.name, len(blocks))
+
+for name, (length, pack, widen) in quantized.BLOCKS.items():
+    scales, numbers = pack(random.standard_normal(512).astype(np.float32) * np.float32(0.02))
+    more = random.standard_normal(512 // length).astype(np.float32)
+    bits = random.integers(0, 256, 512 * numbers.size // 512, dtype=np.uint8)
+    if name == "FP8":
+        bits[bits & 127 == 127] ^= 1  # no NaN
+    scales, numbers = np.concatenate([scales, more]), np.concatenate([numbers, bits])
+    with open(out / (name.lower() + ".blocks"), "wb") as f:
+        for scale, block in zip(scales, numbers.reshape(len(scales), -1)):
+            f.write(scale.astype("<f4").tobytes() + block.tobytes())
+        f.write(widen(scales, numbers).astype("<f4").tobytes())
+    print(name)

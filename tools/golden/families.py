@@ -153,13 +153,16 @@ def contiguous(tensors):
     return {name: t.detach().clone().contiguous() for name, t in tensors.items()}
 
 
-def make(out, name, settings):
+def make(out, name, settings, replace=None):
+    """A family's two folders; replace may change the model's weights."""
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
     settings = COMMON | settings
     config = AutoConfig.for_model(**settings)
     config._attn_implementation = "eager"
     model = AutoModelForCausalLM.from_config(config, torch_dtype=torch.float32).eval()
     random_weights(model, generator)
+    if replace:
+        replace(model)
     model.generation_config.pad_token_id = None
 
     ids = torch.randint(3, VOCAB, (ROWS, TOKENS), generator=generator)

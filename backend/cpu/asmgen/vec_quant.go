@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
-// blocks writes the decoders of GGML's blocks, one a kind, and the table of them. A decoder's
+// blocks writes the decoders of quantized blocks, one a kind, and the table of them. A decoder's
 // loop has the block at SI and writes its numbers to DI. Its scales are in Y8 and up, and what
 // it subtracts or adds.
 func (v *vec) blocks() {
@@ -60,6 +61,21 @@ func (v *vec) blocks() {
 		})
 	})
 	decoder("Q6_K", 256, 210, v.sixBits)
+	decoder("NF4", 64, 36, func() {
+		v.levels("normalFloat", []float32{
+			-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+			-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
+			0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+			0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
+		})
+	})
+	decoder("FP4", 64, 36, func() {
+		v.levels("float4", []float32{
+			0, 0.0625 / 12, 8.0 / 12, 1, 4.0 / 12, 6.0 / 12, 2.0 / 12, 3.0 / 12,
+			0, -0.0625 / 12, -8.0 / 12, -1, -4.0 / 12, -6.0 / 12, -2.0 / 12, -3.0 / 12,
+		})
+	})
+	decoder("FP8", 128, 132, v.floats8)
 	v.Go("// blockDecoders are by kind.\nvar blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){\n" +
 		strings.Join(table, "\n") + "\n}")
 }
@@ -238,6 +254,43 @@ func (v *vec) sixBits() {
 				}
 			}
 		}
+	}
+}
+
+// levels widens a block of 64 places in a table of sixteen (quant.NormalFloat, quant.Float4).
+func (v *vec) levels(name string, levels []float32) {
+	var halves [2][]uint32
+	for i, level := range levels {
+		halves[i/8] = append(halves[i/8], math.Float32bits(level))
+	}
+	v.I("VBROADCASTSS", Mem(0, "SI"), "Y8")
+	v.I("VMOVDQU", v.table(name+"Lower", halves[0]...), "Y9")
+	v.I("VMOVDQU", v.table(name+"Upper", halves[1]...), "Y10")
+	for i := range 8 {
+		v.I("VPBROADCASTD", Mem(4+4*i, "SI"), "Y0")
+		v.I("VPSRLVD", v.table("upperHalfFirst", 4, 0, 12, 8, 20, 16, 28, 24), "Y0", "Y0")
+		v.I("VPERMPS", "Y9", "Y0", "Y1") // by the lower three bits
+		v.I("VPERMPS", "Y10", "Y0", "Y2")
+		v.I("VPSLLD", Imm(28), "Y0", "Y0") // the fourth becomes the sign, by which the blend chooses
+		v.I("VBLENDVPS", "Y0", "Y2", "Y1", "Y1")
+		v.I("VMULPS", "Y8", "Y1", "Y1")
+		v.I("VMOVUPS", "Y1", Mem(32*i, "DI"))
+	}
+}
+
+// floats8 widens a block of FP8, as quant.FromE4M3 does.
+func (v *vec) floats8() {
+	v.I("VBROADCASTSS", Mem(0, "SI"), "Y8")
+	for i := range 16 {
+		v.I("VPMOVZXBD", Mem(4+8*i, "SI"), "Y0")
+		v.I("VPSLLD", Imm(24), "Y0", "Y1")
+		v.I("VPSLLD", Imm(20), "Y0", "Y0")
+		v.I("VPAND", v.bits("signs", 0x80000000), "Y1", "Y1")
+		v.I("VPAND", v.bits("sevenBits", 0x7f<<20), "Y0", "Y0")
+		v.I("VPOR", "Y0", "Y1", "Y0")
+		v.I("VMULPS", v.bits("e4m3Bias", math.Float32bits(0x1p120)), "Y0", "Y0")
+		v.I("VMULPS", "Y8", "Y0", "Y0")
+		v.I("VMOVUPS", "Y0", Mem(32*i, "DI"))
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 // in a worker's own memory, and go on from there like any float32 matrix: a product has
 // the bits that it has with the widened matrix.
 
-// BlockType is a kind of GGML's blocks.
+// BlockType is a kind of blocks.
 type BlockType uint8
 
-// The kinds, by GGML's names.
+// The kinds: GGML's by its names, then those of bitsandbytes' and of FP8 folders.
 const (
 	Q8_0   = BlockType(quant.Q8_0)
 	Q4_0   = BlockType(quant.Q4_0)
@@ -25,6 +25,9 @@ const (
 	Q4_K   = BlockType(quant.Q4_K)
 	Q5_K   = BlockType(quant.Q5_K)
 	Q6_K   = BlockType(quant.Q6_K)
+	NF4    = BlockType(quant.NF4)
+	FP4    = BlockType(quant.FP4)
+	FP8    = BlockType(quant.FP8)
 )
 
 // Blocks is a matrix of blocks of a kind; ld counts elements, a multiple of a block's.

@@ -692,6 +692,21 @@ func decodeQ5_K(dst *float32, src *byte, blocks int)
 //go:noescape
 func decodeQ6_K(dst *float32, src *byte, blocks int)
 
+// decodeNF4 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeNF4(dst *float32, src *byte, blocks int)
+
+// decodeFP4 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeFP4(dst *float32, src *byte, blocks int)
+
+// decodeFP8 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeFP8(dst *float32, src *byte, blocks int)
+
 // blockDecoders are by kind.
 var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
 	quant.Q8_0:   decodeQ8_0,
@@ -703,4 +718,7 @@ var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
 	quant.Q4_K:   decodeQ4_K,
 	quant.Q5_K:   decodeQ5_K,
 	quant.Q6_K:   decodeQ6_K,
+	quant.NF4:    decodeNF4,
+	quant.FP4:    decodeFP4,
+	quant.FP8:    decodeFP8,
 }

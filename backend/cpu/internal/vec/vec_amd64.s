@@ -4561,6 +4561,324 @@ loop176:
 	VZEROUPPER
 	RET
 
+// func decodeNF4(dst *float32, src *byte, blocks int)
+TEXT ·decodeNF4(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop177:
+	VBROADCASTSS 0(SI), Y8
+	VMOVDQU normalFloatLower<>(SB), Y9
+	VMOVDQU normalFloatUpper<>(SB), Y10
+	VPBROADCASTD 4(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	VPBROADCASTD 8(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	VPBROADCASTD 12(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 64(DI)
+	VPBROADCASTD 16(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 96(DI)
+	VPBROADCASTD 20(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 128(DI)
+	VPBROADCASTD 24(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 160(DI)
+	VPBROADCASTD 28(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 192(DI)
+	VPBROADCASTD 32(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 224(DI)
+	ADDQ $36, SI
+	ADDQ $256, DI
+	DECQ CX
+	JNZ loop177
+	VZEROUPPER
+	RET
+
+// func decodeFP4(dst *float32, src *byte, blocks int)
+TEXT ·decodeFP4(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop178:
+	VBROADCASTSS 0(SI), Y8
+	VMOVDQU float4Lower<>(SB), Y9
+	VMOVDQU float4Upper<>(SB), Y10
+	VPBROADCASTD 4(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	VPBROADCASTD 8(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	VPBROADCASTD 12(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 64(DI)
+	VPBROADCASTD 16(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 96(DI)
+	VPBROADCASTD 20(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 128(DI)
+	VPBROADCASTD 24(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 160(DI)
+	VPBROADCASTD 28(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 192(DI)
+	VPBROADCASTD 32(SI), Y0
+	VPSRLVD upperHalfFirst<>(SB), Y0, Y0
+	VPERMPS Y9, Y0, Y1
+	VPERMPS Y10, Y0, Y2
+	VPSLLD $28, Y0, Y0
+	VBLENDVPS Y0, Y2, Y1, Y1
+	VMULPS Y8, Y1, Y1
+	VMOVUPS Y1, 224(DI)
+	ADDQ $36, SI
+	ADDQ $256, DI
+	DECQ CX
+	JNZ loop178
+	VZEROUPPER
+	RET
+
+// func decodeFP8(dst *float32, src *byte, blocks int)
+TEXT ·decodeFP8(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop179:
+	VBROADCASTSS 0(SI), Y8
+	VPMOVZXBD 4(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 0(DI)
+	VPMOVZXBD 12(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 32(DI)
+	VPMOVZXBD 20(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 64(DI)
+	VPMOVZXBD 28(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 96(DI)
+	VPMOVZXBD 36(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 128(DI)
+	VPMOVZXBD 44(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 160(DI)
+	VPMOVZXBD 52(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 192(DI)
+	VPMOVZXBD 60(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 224(DI)
+	VPMOVZXBD 68(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 256(DI)
+	VPMOVZXBD 76(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 288(DI)
+	VPMOVZXBD 84(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 320(DI)
+	VPMOVZXBD 92(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 352(DI)
+	VPMOVZXBD 100(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 384(DI)
+	VPMOVZXBD 108(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 416(DI)
+	VPMOVZXBD 116(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 448(DI)
+	VPMOVZXBD 124(SI), Y0
+	VPSLLD $24, Y0, Y1
+	VPSLLD $20, Y0, Y0
+	VPAND signs<>(SB), Y1, Y1
+	VPAND sevenBits<>(SB), Y0, Y0
+	VPOR Y0, Y1, Y0
+	VMULPS e4m3Bias<>(SB), Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 480(DI)
+	ADDQ $132, SI
+	ADDQ $512, DI
+	DECQ CX
+	JNZ loop179
+	VZEROUPPER
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000
@@ -4858,6 +5176,78 @@ DATA thirtyTwo<>+20(SB)/4, $0x00000020
 DATA thirtyTwo<>+24(SB)/4, $0x00000020
 DATA thirtyTwo<>+28(SB)/4, $0x00000020
 GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $32
+DATA normalFloatLower<>+0(SB)/4, $0xbf800000
+DATA normalFloatLower<>+4(SB)/4, $0xbf3239b1
+DATA normalFloatLower<>+8(SB)/4, $0xbf066b30
+DATA normalFloatLower<>+12(SB)/4, $0xbeca32a0
+DATA normalFloatLower<>+16(SB)/4, $0xbe91a24d
+DATA normalFloatLower<>+20(SB)/4, $0xbe3d353f
+DATA normalFloatLower<>+24(SB)/4, $0xbdba7871
+DATA normalFloatLower<>+28(SB)/4, $0x00000000
+GLOBL normalFloatLower<>(SB), RODATA|NOPTR, $32
+DATA normalFloatUpper<>+0(SB)/4, $0x3da2faff
+DATA normalFloatUpper<>+4(SB)/4, $0x3e24cae3
+DATA normalFloatUpper<>+8(SB)/4, $0x3e7c04dd
+DATA normalFloatUpper<>+12(SB)/4, $0x3ead033a
+DATA normalFloatUpper<>+16(SB)/4, $0x3ee1a4b8
+DATA normalFloatUpper<>+20(SB)/4, $0x3f1007ab
+DATA normalFloatUpper<>+24(SB)/4, $0x3f3913b3
+DATA normalFloatUpper<>+28(SB)/4, $0x3f800000
+GLOBL normalFloatUpper<>(SB), RODATA|NOPTR, $32
+DATA upperHalfFirst<>+0(SB)/4, $0x00000004
+DATA upperHalfFirst<>+4(SB)/4, $0x00000000
+DATA upperHalfFirst<>+8(SB)/4, $0x0000000c
+DATA upperHalfFirst<>+12(SB)/4, $0x00000008
+DATA upperHalfFirst<>+16(SB)/4, $0x00000014
+DATA upperHalfFirst<>+20(SB)/4, $0x00000010
+DATA upperHalfFirst<>+24(SB)/4, $0x0000001c
+DATA upperHalfFirst<>+28(SB)/4, $0x00000018
+GLOBL upperHalfFirst<>(SB), RODATA|NOPTR, $32
+DATA float4Lower<>+0(SB)/4, $0x00000000
+DATA float4Lower<>+4(SB)/4, $0x3baaaaab
+DATA float4Lower<>+8(SB)/4, $0x3f2aaaab
+DATA float4Lower<>+12(SB)/4, $0x3f800000
+DATA float4Lower<>+16(SB)/4, $0x3eaaaaab
+DATA float4Lower<>+20(SB)/4, $0x3f000000
+DATA float4Lower<>+24(SB)/4, $0x3e2aaaab
+DATA float4Lower<>+28(SB)/4, $0x3e800000
+GLOBL float4Lower<>(SB), RODATA|NOPTR, $32
+DATA float4Upper<>+0(SB)/4, $0x00000000
+DATA float4Upper<>+4(SB)/4, $0xbbaaaaab
+DATA float4Upper<>+8(SB)/4, $0xbf2aaaab
+DATA float4Upper<>+12(SB)/4, $0xbf800000
+DATA float4Upper<>+16(SB)/4, $0xbeaaaaab
+DATA float4Upper<>+20(SB)/4, $0xbf000000
+DATA float4Upper<>+24(SB)/4, $0xbe2aaaab
+DATA float4Upper<>+28(SB)/4, $0xbe800000
+GLOBL float4Upper<>(SB), RODATA|NOPTR, $32
+DATA signs<>+0(SB)/4, $0x80000000
+DATA signs<>+4(SB)/4, $0x80000000
+DATA signs<>+8(SB)/4, $0x80000000
+DATA signs<>+12(SB)/4, $0x80000000
+DATA signs<>+16(SB)/4, $0x80000000
+DATA signs<>+20(SB)/4, $0x80000000
+DATA signs<>+24(SB)/4, $0x80000000
+DATA signs<>+28(SB)/4, $0x80000000
+GLOBL signs<>(SB), RODATA|NOPTR, $32
+DATA sevenBits<>+0(SB)/4, $0x07f00000
+DATA sevenBits<>+4(SB)/4, $0x07f00000
+DATA sevenBits<>+8(SB)/4, $0x07f00000
+DATA sevenBits<>+12(SB)/4, $0x07f00000
+DATA sevenBits<>+16(SB)/4, $0x07f00000
+DATA sevenBits<>+20(SB)/4, $0x07f00000
+DATA sevenBits<>+24(SB)/4, $0x07f00000
+DATA sevenBits<>+28(SB)/4, $0x07f00000
+GLOBL sevenBits<>(SB), RODATA|NOPTR, $32
+DATA e4m3Bias<>+0(SB)/4, $0x7b800000
+DATA e4m3Bias<>+4(SB)/4, $0x7b800000
+DATA e4m3Bias<>+8(SB)/4, $0x7b800000
+DATA e4m3Bias<>+12(SB)/4, $0x7b800000
+DATA e4m3Bias<>+16(SB)/4, $0x7b800000
+DATA e4m3Bias<>+20(SB)/4, $0x7b800000
+DATA e4m3Bias<>+24(SB)/4, $0x7b800000
+DATA e4m3Bias<>+28(SB)/4, $0x7b800000
+GLOBL e4m3Bias<>(SB), RODATA|NOPTR, $32
 DATA tailMask<>+0(SB)/4, $0xffffffff
 DATA tailMask<>+4(SB)/4, $0xffffffff
 DATA tailMask<>+8(SB)/4, $0xffffffff
