@@ -40,7 +40,7 @@ func TestTrainsOverQ4KM(t *testing.T) {
 
 // An adapter trains over the packed weights of other programs' folders as over these widened to f32, to the bit.
 func TestTrainsOverPackedFolders(t *testing.T) {
-	for _, name := range []string{"llama-nf4", "llama-fp4"} {
+	for _, name := range []string{"llama-nf4", "llama-fp4", "qwen3-fp8"} {
 		d := open(t, 2)
 		run := func(dt tensor.DType) (map[string][]float32, []float64) {
 			m, err := llama.Load(t.Context(), d, filepath.Join(golden.Folder(t), name), llama.LoadOptions{DType: dt})

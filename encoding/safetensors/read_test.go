@@ -105,7 +105,7 @@ var bad = []struct {
 		"fits 64 bits"},
 	{"overflow behind a zero", `{"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}`, 0, "a",
 		"fits 64 bits"},
-	{"unknown dtype", `{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "F8_E4M3"`},
+	{"unknown dtype", `{"a":{"dtype":"F6_E2M3","shape":[1],"data_offsets":[0,1]}}`, 1, "a", `got "F6_E2M3"`},
 	{"no dtype", `{"a":{"shape":[1],"data_offsets":[0,1]}}`, 1, "a", "a dtype"},
 	{"no shape", `{"a":{"dtype":"U8","data_offsets":[0,1]}}`, 1, "a", "a shape"},
 	{"no offsets", `{"a":{"dtype":"U8","shape":[1]}}`, 1, "a", "two data_offsets, got 0"},

@@ -29,9 +29,14 @@ const (
 	I8   DType = "I8"
 	U8   DType = "U8"
 	Bool DType = "BOOL" // one byte an element, 0 or 1
+
+	// Floats of eight bits, which are found and copied: their meaning takes a scale.
+	F8E4M3 DType = "F8_E4M3"
+	F8E5M2 DType = "F8_E5M2"
+	F8E8M0 DType = "F8_E8M0"
 )
 
-const dtypeNames = "F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL"
+const dtypeNames = "F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL, F8_E4M3, F8_E5M2 or F8_E8M0"
 
 // size is the number of bytes of one element, 0 for an unknown type.
 func (d DType) size() int {
@@ -42,7 +47,7 @@ func (d DType) size() int {
 		return 4
 	case F16, BF16, I16:
 		return 2
-	case I8, U8, Bool:
+	case I8, U8, Bool, F8E4M3, F8E5M2, F8E8M0:
 		return 1
 	}
 	return 0

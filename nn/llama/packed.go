@@ -43,7 +43,8 @@ func (c *Config) Packing() string {
 
 // packings read the rest of a quantization_config by its quant_method.
 var packings = map[string]func(f *fields) *packing{
-	"bitsandbytes": readBitsAndBytes,
+	"bitsandbytes": readBitsAndBytes, "fp8": readFP8, "fbgemm_fp8": readFbgemmFP8,
+	"compressed-tensors": readCompressedTensors,
 }
 
 // packing reads quantization_config; nil: the weights are not quantized.
@@ -289,7 +290,8 @@ func (l *packedLayer) floats(ctx context.Context, name string, n int) ([]float32
 // typeBytes are the sizes of an element of the types of safetensors that packed codes may be called.
 var typeBytes = map[string]int{"U8": 1, "I8": 1, "F16": 2, "BF16": 2, "F32": 4, "F64": 8, "I32": 4}
 
-func ceilDiv(n, by int) int { return (n + by - 1) / by }
+// ceilDiv is how many parts n things, one or more, make.
+func ceilDiv(n, by int) int { return (n-1)/by + 1 }
 
 // widened are the first n numbers of each row of blocks, as bytes of f32.
 func widened(dt tensor.DType, blocks []byte, row, n int) ([]byte, error) {
