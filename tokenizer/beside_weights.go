@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -21,14 +22,22 @@ var tokenizerFiles = []string{
 	"chat_template.jinja", "chat_template.json",
 }
 
+// templatesFolder has the templates that are chosen by name, one a file, beside chat_template.jinja.
+const templatesFolder = "additional_chat_templates"
+
 // BesideWeights are the names of the files that CopyBesideWeights copies.
-func BesideWeights() []string { return append(slices.Clone(tokenizerFiles), generationConfig) }
+func BesideWeights() []string {
+	return append(slices.Clone(tokenizerFiles), templatesFolder, generationConfig)
+}
 
 // CopyBesideWeights copies the files of a model's folder that are neither weights nor
 // configuration (tokenizer, chat template, generation settings), as far as they are there: see
-// CopyTokenizer and CopyGeneration.
+// CopyTokenizer, CopyNamedTemplates and CopyGeneration.
 func CopyBesideWeights(from, to string) error {
 	if err := CopyTokenizer(from, to); err != nil {
+		return err
+	}
+	if err := CopyNamedTemplates(from, to); err != nil {
 		return err
 	}
 	return CopyGeneration(from, to, -1)
@@ -59,6 +68,25 @@ func CopyTokenizer(from, to string) error {
 		}
 	}
 	return nil
+}
+
+// CopyNamedTemplates copies the chat templates that are chosen by name, such as the one for tools, which stand in a
+// folder inside a model's. There may be none.
+func CopyNamedTemplates(from, to string) error {
+	from, to = filepath.Join(from, templatesFolder), filepath.Join(to, templatesFolder)
+	if info, err := os.Stat(from); err != nil || !info.IsDir() { // the model is a file, or has none
+		return nil
+	}
+	entries, err := os.ReadDir(from)
+	if err == nil {
+		err = os.MkdirAll(to, 0o777)
+	}
+	for _, e := range entries {
+		if err == nil && filepath.Ext(e.Name()) == ".jinja" {
+			err = atomicfile.CopyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name()))
+		}
+	}
+	return err
 }
 
 // nameFor is the name by which Load finds a tokenizer's file in a folder; "" if it is none.
@@ -96,6 +124,28 @@ func CopyGeneration(model, to string, eos int32) error {
 	}
 	if content, err = withEOS(content, eos); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(model, generationConfig), err)
+	}
+	return atomicfile.WriteFile(filepath.Join(to, generationConfig), func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// WriteGeneration writes the generation_config.json of a new model into a folder: the tokens, if any, that begin
+// (bos, -1: none) and end a text.
+func WriteGeneration(to string, bos int32, eos []int32) error {
+	object := jsonObject{}
+	if bos >= 0 {
+		object["bos_token_id"] = bos
+	}
+	if len(eos) == 1 {
+		object["eos_token_id"] = eos[0]
+	} else if len(eos) > 1 {
+		object["eos_token_id"] = eos
+	}
+	content, err := jsonText(object, "  ")
+	if err != nil {
+		return err
 	}
 	return atomicfile.WriteFile(filepath.Join(to, generationConfig), func(w io.Writer) error {
 		_, err := w.Write(content)

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,8 +12,12 @@ import (
 // theirs that one, from another nothing.
 func TestCopyBesideWeights(t *testing.T) {
 	from := t.TempDir()
-	for _, name := range []string{"tokenizer.json", "vocab.json", "model.safetensors"} {
-		if err := os.WriteFile(filepath.Join(from, name), []byte(name), 0o666); err != nil {
+	if err := os.Mkdir(filepath.Join(from, templatesFolder), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tokenizer.json", "vocab.json", "model.safetensors", "chat_template.jinja",
+		"generation_config.json", templatesFolder + "/tool_use.jinja", templatesFolder + "/notes.txt"} {
+		if err := os.WriteFile(filepath.Join(from, name), []byte(`{}`), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -20,7 +25,8 @@ func TestCopyBesideWeights(t *testing.T) {
 		name string
 		want []string
 	}{
-		{"", []string{"tokenizer.json", "vocab.json"}},
+		{"", []string{templatesFolder + "/tool_use.jinja", "chat_template.jinja", "generation_config.json",
+			"tokenizer.json", "vocab.json"}},
 		{"tokenizer.json", []string{"tokenizer.json"}},
 		{"model.safetensors", nil},
 	} {
@@ -28,13 +34,15 @@ func TestCopyBesideWeights(t *testing.T) {
 		if err := CopyBesideWeights(filepath.Join(from, c.name), to); err != nil {
 			t.Fatal(err)
 		}
-		entries, err := os.ReadDir(to)
+		var got []string
+		err := fs.WalkDir(os.DirFS(to), ".", func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				got = append(got, path)
+			}
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
-		}
-		var got []string
-		for _, e := range entries {
-			got = append(got, e.Name())
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("from %q: %v, want %v", c.name, got, c.want)

@@ -290,6 +290,8 @@ func (r *run) finish() error {
 		return fmt.Errorf("the result is to be the best checkpoint's: %w", err)
 	} else if err := copyResult(r.checkpoints.path(best.Step), r.cfg.Out); err != nil {
 		return err
+	} else if err := r.copyTemplates(); err != nil {
+		return err
 	}
 	return r.prune()
 }

@@ -17,14 +17,30 @@ func (r *run) saveResult(dir string) error {
 	if err := r.trainer.Model.Save(dir); err != nil {
 		return err
 	}
-	if err := tokenizer.CopyTokenizer(r.cfg.tokenizerPath(), dir); err != nil || r.cfg.Model == "" {
+	if err := tokenizer.CopyTokenizer(r.cfg.tokenizerPath(), dir); err != nil {
 		return err
+	}
+	if dir == r.cfg.Out { // checkpoints are folders of files alone
+		if err := r.copyTemplates(); err != nil {
+			return err
+		}
+	}
+	if c := r.trainer.Model.Config; r.cfg.Model == "" {
+		return tokenizer.WriteGeneration(dir, c.BOS, c.EOS)
 	}
 	eos := int32(-1)
 	if r.ends.eos != nil {
 		eos = *r.ends.eos
 	}
 	return tokenizer.CopyGeneration(r.cfg.Model, dir, eos)
+}
+
+// copyTemplates puts the chat templates that are chosen by name beside a whole model.
+func (r *run) copyTemplates() error {
+	if r.adapter != nil {
+		return nil
+	}
+	return tokenizer.CopyNamedTemplates(r.cfg.tokenizerPath(), r.cfg.Out)
 }
 
 // copyResult copies a checkpoint's result, file by file.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/train"
 )
@@ -229,6 +230,11 @@ func TestExportAndImport(t *testing.T) {
 			t.Errorf("inspect of %s gives %+v", to, i)
 		}
 	}
+	for _, name := range []string{"tokenizer.model", "generation_config.json"} { // a server looks for them there
+		if !regular.Exists(filepath.Join(dir, "exported-peft", name)) {
+			t.Errorf("the PEFT folder has no %s", name)
+		}
+	}
 	out := filepath.Join(dir, "merged")
 	if r := mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "safetensors",
 		"--merged", "--out", out); r.DType != "f32" {
@@ -250,6 +256,14 @@ func TestExportModelToGGUF(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	for key, want := range map[string]any{
+		"general.architecture": "llama", "general.type": "model", "general.name": filepath.Base(model),
+		"general.file_type": uint32(0),
+	} {
+		if v, _ := f.Value(key); v != want {
+			t.Errorf("%s is %v, want %v", key, v, want)
+		}
+	}
 	got, err := llama.ReadConfig(out)
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func exportCommand() *cobra.Command {
 		Long: `Write an adapter for other programs. MultiLoRA becomes one ordinary LoRA that computes
 the same.
 
-  --to peft                  a folder that PEFT loads
+  --to peft                  a folder that PEFT loads, with the model's tokenizer and chat template
   --to gguf                  a file that llama.cpp loads with --lora
   --to safetensors           a folder of Agora's own form
   --to gguf --merged         the model with the adapter in its weights, for llama.cpp
@@ -94,7 +94,14 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 		return nil, errors.New("--dtype: want it with --merged only; adapters are written in f32")
 	}
 	save := map[string]func(*llama.Model, *multilora.Adapter) error{
-		"peft": func(_ *llama.Model, a *multilora.Adapter) error { return writeFolder(f.out, a.SavePEFT) },
+		"peft": func(_ *llama.Model, a *multilora.Adapter) error {
+			return writeFolder(f.out, func(dir string) error {
+				if err := a.SavePEFT(dir); err != nil {
+					return err
+				}
+				return copyBesideWeights(c, f.model, dir) // who serves it looks for the chat template there
+			})
+		},
 		"gguf": func(m *llama.Model, a *multilora.Adapter) error { return a.SaveGGUF(f.out, m.Config) },
 		"safetensors": func(_ *llama.Model, a *multilora.Adapter) error {
 			folded, err := a.Fold()

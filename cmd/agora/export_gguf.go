@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -57,8 +56,11 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 			return nil, err
 		}
 	}
-	name := gguf.KeyValue{Key: "general.name", Value: filepath.Base(filepath.Clean(f.model))}
-	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(words, name),
+	about, err := ggufAbout(f.model)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.SaveGGUF(f.out, llama.GGUFOptions{DType: saved, Tokenizer: append(about, words...),
 		TurnEnds: turnEnds}); err != nil {
 		return nil, err
 	}

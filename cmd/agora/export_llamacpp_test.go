@@ -162,7 +162,7 @@ func TestExportGGUFForLlamaCpp(t *testing.T) {
 			c.ModelType, c.QKVBias = "qwen2", true
 			c.RoPE = ops.RoPEScaling{Theta: 10000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4,
 				OriginalPositions: 32}
-		}, fails: `rope_scaling: want "default" or "linear": llama.cpp does not stretch a qwen2 by LLaMA 3's rule, got "llama3"`},
+		}, fails: `rope_scaling: want "default", "linear" or "yarn": llama.cpp passes over the factors of a qwen2, got "llama3"`},
 		"llama stretched as LLaMA 3": {v: plain, change: func(c *llama.Config) {
 			c.RoPE = ops.RoPEScaling{Theta: 10000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4,
 				OriginalPositions: 32}

@@ -92,7 +92,7 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 		if err := m.compare(dir); err != nil {
 			return err
 		}
-		return m.copyBesideWeights(f.model, dir)
+		return copyBesideWeights(c, f.model, dir)
 	})
 }
 
@@ -202,12 +202,11 @@ func (m *merger) compare(dir string) error {
 }
 
 // copyBesideWeights copies the tokenizer and what else belongs to the model. A GGUF file may
-// have a vocabulary that is not known here: the model is worth having without it.
-func (m *merger) copyBesideWeights(from, to string) error {
+// have a vocabulary that is not known here: a folder is worth having without it.
+func copyBesideWeights(c *cobra.Command, from, to string) error {
 	if isFile(from) {
 		if _, err := tokenizer.Load(from); err != nil {
-			fmt.Fprintf(m.command.ErrOrStderr(), "warning: the folder gets no tokenizer: %s\n",
-				printable.Name(err.Error()))
+			fmt.Fprintf(c.ErrOrStderr(), "warning: the folder gets no tokenizer: %s\n", printable.Name(err.Error()))
 			return tokenizer.CopyGeneration(from, to, -1)
 		}
 	}
