@@ -36,6 +36,8 @@ type Adapter struct {
 	extras  []*extra
 	saves   []string       // the shortest names of the extras' modules (see shortest)
 	merged  []*corrections // of each layer, while the adapter is merged (see Unmerge)
+	// takeBiases takes biases out of the model that Merge has given layers without; nil: none.
+	takeBiases func()
 
 	model   Model        // that the layers are of
 	madeFor *Fingerprint // nil: unknown
@@ -99,6 +101,9 @@ func prepare(model Model, cfg Config) (a *Adapter, slots []slot, err error) {
 					quoted(name))
 			}
 		}
+	}
+	if err := cfg.fits(slots); err != nil {
+		return nil, nil, err
 	}
 	a = &Adapter{config: cfg, targets: shortest(namesOf(slots), namesOf(all))}
 	a.extras, a.saves, err = findExtra(model, slots, cfg.Extra)

@@ -311,7 +311,7 @@ func TestConfigErrors(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.Method = "dora" }, `field method: want multilora, lora or rslora, got "dora"`},
+		{func(c *Config) { c.Method = "loha" }, `field method: want multilora, lora, rslora or dora, got "loha"`},
 		{func(c *Config) { c.Method = MethodLoRA }, "field modules: want 1 with method lora, got 3"},
 		{func(c *Config) { c.Method, c.Modules, c.Scaling = MethodRSLoRA, 1, ScalingPerOutput },
 			`field scaling: want scalar with method rslora, got "per-output"`},

@@ -84,6 +84,9 @@ func (a *Adapter) factors(layer string) (b, lora *mat.Dense, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := l.lowRankAlone(); err != nil {
+		return nil, nil, err
+	}
 	scope := a.device().Scope()
 	defer scope.Close()
 	if b, err = dense(l.scaledB()); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/agora-ml/agora/nn"
 )
 
 // Options of Open, Load, LoadPEFT and LoadGGUF. The zero value is right for most.
@@ -235,6 +237,16 @@ func (a *Adapter) Digest() (string, error) {
 		fmt.Fprintf(h, "%q %d ", l.name, l.linear.A.Value.Shape())
 		h.Write(littleEndian(lora))
 		h.Write(littleEndian(b))
+		for _, p := range []*nn.Param{l.linear.Bias, l.linear.Magnitude} {
+			if p == nil {
+				continue
+			}
+			values, err := p.Value.Float32s()
+			if err != nil {
+				return "", fmt.Errorf("multilora: digest of layer %s: %w", l.name, err)
+			}
+			h.Write(littleEndian(values))
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

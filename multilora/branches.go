@@ -32,6 +32,9 @@ func AttachBranches(model Model, paths []string, scaling Scaling, o Options) (*A
 				"multilora: branches: %s: want low-rank modules alone, got parameters of the model beside them: %v",
 				path, a.saves)
 		}
+		if err := a.plain("branches: " + path); err != nil {
+			return nil, err
+		}
 		branches = append(branches, a)
 		for _, l := range a.layers {
 			r := a.config.of(l.name).TotalRank()
@@ -60,8 +63,8 @@ func AttachBranches(model Model, paths []string, scaling Scaling, o Options) (*A
 		out, in := s.base.Weight.Value.Dim(0), s.base.Weight.Value.Dim(1)
 		ms := make([]module, len(branches))
 		for i, b := range branches {
-			ms[i] = module{make([]float32, own.Rank*in), make([]float32, out*own.Rank),
-				make([]float32, own.scalings(out))}
+			ms[i] = module{a: make([]float32, own.Rank*in), b: make([]float32, out*own.Rank),
+				s: make([]float32, own.scalings(out))}
 			for k := range ms[i].s {
 				ms[i].s[k] = 1 / float32(len(branches))
 			}

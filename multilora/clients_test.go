@@ -3,6 +3,7 @@ package multilora
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ func clientForms() map[string]Config {
 	tied := forms["ends"]
 	tied.Targets = []string{"v_proj", "embed_tokens"}
 	forms["tied"] = tied
+	maps.Copy(forms, loraForms())
 	return forms
 }
 
@@ -67,7 +69,7 @@ func TestAdaptersForLlamaCpp(t *testing.T) {
 		t.Skip("AGORA_LLAMACPP names no folder")
 	}
 	for name, cfg := range clientForms() {
-		if name == "tied" { // which is refused
+		if name == "tied" || cfg.Bias || cfg.Method == MethodDoRA { // which are refused
 			continue
 		}
 		m, a := clientModel(t, name, cfg)

@@ -131,7 +131,7 @@ func (o *CombineOptions) complete(adapters []*Adapter) error {
 		if a == nil || a.model != adapters[0].model {
 			return fmt.Errorf("multilora: combine: adapter %d: want adapters of one model, got another's", i+1)
 		}
-		if err := a.noExtra("combine"); err != nil {
+		if err := a.plain("combine"); err != nil {
 			return err
 		}
 		if a.device().IsMeta() {

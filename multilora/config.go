@@ -20,10 +20,13 @@ const (
 	MethodLoRA Method = "lora"
 	// MethodRSLoRA is LoRA with alpha / sqrt(rank) in place of alpha / rank (2312.03732).
 	MethodRSLoRA Method = "rslora"
+	// MethodDoRA is LoRA whose sum with the weight has rows of a magnitude that is learned
+	// (2402.09353): W' = m (W + ΔW) / |W + ΔW|, |…| being each row's norm.
+	MethodDoRA Method = "dora"
 )
 
 // Methods lists every Method, the default first.
-func Methods() []Method { return []Method{MethodMultiLoRA, MethodLoRA, MethodRSLoRA} }
+func Methods() []Method { return []Method{MethodMultiLoRA, MethodLoRA, MethodRSLoRA, MethodDoRA} }
 
 // Start says how MultiLoRA's modules begin as nothing.
 type Start string
@@ -84,6 +87,10 @@ type Config struct {
 	Ranks  map[string]int     `json:"ranks,omitempty"`
 	Alphas map[string]float64 `json:"alphas,omitempty"`
 
+	// Bias gives B a bias [out], which the scale multiplies (PEFT's lora_bias): of LoRA and
+	// rsLoRA, and not beside the embedding and the head.
+	Bias bool `json:"bias,omitempty"`
+
 	// Dropout is the probability with which the modules do not see an element of the
 	// layer's input while training.
 	Dropout float64 `json:"dropout"`
@@ -106,7 +113,7 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case !slices.Contains(Methods(), c.Method):
-		return fail("method", "multilora, lora or rslora", fmt.Sprintf("%q", c.Method))
+		return fail("method", "multilora, lora, rslora or dora", fmt.Sprintf("%q", c.Method))
 	case c.Method != MethodMultiLoRA && c.Modules != 1:
 		return fail("modules", fmt.Sprintf("1 with method %s", c.Method), c.Modules)
 	case c.Method != MethodMultiLoRA && c.Scaling != ScalingScalar:
@@ -121,6 +128,8 @@ func (c Config) Validate() error {
 		return fail("scaling", "scalar or per-output", fmt.Sprintf("%q", c.Scaling))
 	case c.Start != "" && !slices.Contains(Starts(), c.Start):
 		return fail("start", "silent or zero-b", fmt.Sprintf("%q", c.Start))
+	case c.Bias && c.Method != MethodLoRA && c.Method != MethodRSLoRA:
+		return fail("bias", fmt.Sprintf("false with method %s", c.Method), c.Bias)
 	case c.Start == StartZeroB && c.Method != MethodMultiLoRA:
 		return fail("start", fmt.Sprintf("silent with method %s", c.Method), c.Start)
 	case !(c.Dropout >= 0 && c.Dropout < 1):

@@ -158,12 +158,19 @@ func (e *extra) leave() {
 	}
 }
 
-// noExtra is an error if parameters train beside the modules.
-func (a *Adapter) noExtra(where string) error {
-	if len(a.extras) == 0 {
+// plain is an error unless the adapter is nothing but modules beside layers.
+func (a *Adapter) plain(where string) error {
+	also := ""
+	switch {
+	case len(a.extras) > 0:
+		also = "trains " + a.extras[0].name + " as well (field extra)"
+	case a.config.Bias:
+		also = "has biases of B (field bias)"
+	case a.config.Method == MethodDoRA:
+		also = "scales the weights' rows (method dora)"
+	default:
 		return nil
 	}
-	return fmt.Errorf(
-		"multilora: %s: want an adapter that has nothing but modules beside layers, got one that trains %s "+
-			"as well (field extra): Merge it", where, a.extras[0].name)
+	return fmt.Errorf("multilora: %s: want an adapter that has nothing but modules beside layers, got one that %s: "+
+		"Merge it", where, also)
 }

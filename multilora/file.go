@@ -18,7 +18,8 @@ import (
 
 // The files of an adapter's folder.
 const (
-	// TensorFile has LAYER.A.i [r, in], LAYER.B.i [out, r], LAYER.s.i [1] or [out], and
+	// TensorFile has LAYER.A.i [r, in], LAYER.B.i [out, r], LAYER.s.i [1] or [out], with
+	// Config.Bias LAYER.lora_bias [out], of DoRA LAYER.magnitude [out], and
 	// for each parameter of Config.Extra extra.NAME in its shape. All are f32.
 	TensorFile = "adapter.safetensors"
 	InfoFile   = "adapter.json"
@@ -303,6 +304,12 @@ func parts(layer string, weight *tensor.Tensor, cfg Config, ms []module) []part 
 		if cfg.learnsScaling() {
 			list = append(list, part{tensorName(layer, "s", i), []int{cfg.scalings(out)}, &m.s})
 		}
+	}
+	if cfg.Bias {
+		list = append(list, part{layer + ".lora_bias", []int{out}, &ms[0].bias})
+	}
+	if cfg.Method == MethodDoRA {
+		list = append(list, part{layer + ".magnitude", []int{out}, &ms[0].magnitude})
 	}
 	return list
 }

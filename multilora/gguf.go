@@ -26,13 +26,13 @@ const (
 // SaveGGUF writes the adapter of a model with this configuration as a GGUF file of type
 // adapter, in f32. LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see
 // Fold): it computes the same there but cannot train on in this form. An adapter with
-// extra parameters is an error: the file has no place for them.
+// extra parameters, biases of B or DoRA's magnitudes is an error: the file has no place for them.
 func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 	layout, err := c.GGUFLayout()
 	if err != nil {
 		return fmt.Errorf("multilora: saving %s: %w", path, err)
 	}
-	if err := a.noExtra("saving " + path); err != nil {
+	if err := a.plain("saving " + path); err != nil {
 		return err
 	}
 	scope := a.device().Scope()

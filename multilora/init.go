@@ -25,6 +25,9 @@ func initial(layer string, in, out int, cfg Config, seed uint64) []module {
 			continue
 		}
 		m.b = make([]float32, out*cfg.Rank)
+		if cfg.Bias {
+			m.bias = make([]float32, out)
+		}
 		for k := range m.s {
 			m.s[k] = 1
 		}

@@ -19,13 +19,32 @@ type Linear struct {
 	B *nn.Param `name:"B"` // [out, n r]: the B_i side by side
 	S *nn.Param `name:"s"` // [n] or [n, out]; nil for LoRA
 
+	Bias      *nn.Param `name:"lora_bias"` // [out]: of B; nil: none
+	Magnitude *nn.Param `name:"magnitude"` // [out]: of DoRA; else nil
+
 	options ops.MultiLoRA
+	gain    gain // of DoRA
 }
 
 // Forward maps [..., in] to [..., out].
 func (l *Linear) Forward(x *nn.Var) *nn.Var {
-	w, bias := l.Base.Weight.Var(), variable(l.Base.Bias)
-	return ops.MultiLoRALinear(x, w, bias, l.A.Var(), l.B.Var(), variable(l.S), l.options)
+	if l.Magnitude != nil {
+		return l.dora(x)
+	}
+	return ops.MultiLoRALinear(x, l.Base.Weight.Var(), l.bias(), l.A.Var(), l.B.Var(), variable(l.S), l.options)
+}
+
+// bias is the layer's, and that of B with its scale; nil: none.
+func (l *Linear) bias() *nn.Var {
+	base := variable(l.Base.Bias)
+	if l.Bias == nil {
+		return base
+	}
+	own := ops.Scale(l.Bias.Var(), l.options.Scale, 0)
+	if base == nil {
+		return own
+	}
+	return ops.Add(own, ops.Cast(base, tensor.F32))
 }
 
 func variable(p *nn.Param) *nn.Var {
@@ -57,6 +76,13 @@ func newLinear(base *nn.Linear, cfg Config) *Linear {
 		l.S = autograd.NewParam(d.New(tensor.F32, shape...))
 		l.S.NoDecay = true
 	}
+	if cfg.Bias {
+		l.Bias = autograd.NewParam(d.New(tensor.F32, out))
+	}
+	if cfg.Method == MethodDoRA {
+		l.Magnitude = autograd.NewParam(d.New(tensor.F32, out))
+		l.gain.norms = d.New(tensor.F32, out)
+	}
 	return l
 }
 
@@ -67,6 +93,17 @@ func (l *Linear) set(ms []module) {
 	l.B.Value.SetFloat32s(b)
 	if l.S != nil {
 		l.S.Value.SetFloat32s(s)
+	}
+	if l.Bias != nil {
+		l.Bias.Value.SetFloat32s(ms[0].bias)
+	}
+	l.gain.known = false
+	switch {
+	case l.Magnitude == nil:
+	case ms[0].magnitude != nil:
+		l.Magnitude.Value.SetFloat32s(ms[0].magnitude)
+	default: // the weight's own
+		assign(l.Magnitude.Value, l.norms().Tensor())
 	}
 }
 
@@ -79,8 +116,9 @@ func (l *Linear) scaledB() *tensor.Tensor {
 }
 
 // module is the numbers of one module on the host: A_i [r, in], B_i [out, r] and s_i [1]
-// or [out], row-major. s is nil for LoRA.
-type module struct{ a, b, s []float32 }
+// or [out], row-major. s is nil for LoRA. A layer's bias and magnitude [out] are with its first
+// module; nil: it has none.
+type module struct{ a, b, s, bias, magnitude []float32 }
 
 // stack puts modules together as Linear holds them.
 func stack(ms []module, out int) (a, b, s []float32) {
@@ -127,5 +165,17 @@ func (l *Linear) read() ([]module, error) {
 			return nil, err
 		}
 	}
-	return split(a, b, s, l.options.Modules, l.B.Value.Dim(0)), nil
+	ms := split(a, b, s, l.options.Modules, l.B.Value.Dim(0))
+	for _, p := range []struct {
+		param *nn.Param
+		to    *[]float32
+	}{{l.Bias, &ms[0].bias}, {l.Magnitude, &ms[0].magnitude}} {
+		if p.param == nil {
+			continue
+		}
+		if *p.to, err = p.param.Value.Float32s(); err != nil {
+			return nil, err
+		}
+	}
+	return ms, nil
 }

@@ -24,7 +24,9 @@ type Merged struct {
 
 // Merge adds ΔW = scale Σ_i s_i B_i A_i to the weight of every adapted layer and detaches
 // the adapter, whose extra parameters become the model's: the model now computes without
-// it what it computed with it, but for rounding. Weights must be f32, f16 or bf16. The
+// it what it computed with it, but for rounding. Weights must be f32, f16 or bf16. DoRA scales
+// the weight's rows as well. Biases of B are added to the layers', which have one from then on:
+// an error where the config.json of the model's family has no word for them. The
 // configuration of a *llama.Model remembers the adapter (Config.Merged), so that it is not
 // merged again by mistake. Unmerge is the way back.
 func (a *Adapter) Merge() ([]Merged, error) {
@@ -40,6 +42,9 @@ func (a *Adapter) Merge() ([]Merged, error) {
 		if err := e.check(); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.giveBiases(); err != nil {
+		return nil, err
 	}
 	if err := a.mark(); err != nil {
 		return nil, err
@@ -70,17 +75,32 @@ func (l adapted) merge() (Merged, *corrections, error) {
 	if err != nil {
 		return Merged{}, nil, err
 	}
-	delta := l.delta()
-	changed, was := norm(delta), norm(cast(w, tensor.F32))
-	exact := ops.Add(autograd.Const(cast(w, tensor.F32)), autograd.Const(delta))
+	delta, gains := l.delta(), l.linear.gains()
+	before := autograd.Const(cast(w, tensor.F32))
+	exact := ops.Add(before, autograd.Const(delta))
+	changed := norm(delta)
+	if gains != nil {
+		exact = ops.Mul(exact, inRows(gains, w.Dim(1)))
+		changed = norm(ops.Sub(exact, before).Tensor())
+	}
+	was := norm(before.Tensor())
 	assign(w, exact.Tensor())
 	lost := norm(ops.Sub(autograd.Const(cast(w, tensor.F32)), exact).Tensor())
 	report := Merged{l.name, ratio(changed(), was()), ratio(lost(), changed())}
-	almost, err := l.subtract(delta)
+	almost, err := l.subtract(delta, gains)
 	if err != nil {
 		return report, nil, err
 	}
-	return report, correct(almost, original, w.DType().Bytes(1)), d.Err()
+	back := correct(almost, original, w.DType().Bytes(1))
+	if gains != nil {
+		if back.gains, err = gains.Float32s(); err != nil {
+			return report, nil, err
+		}
+	}
+	if back.bias, err = l.mergeBias(); err != nil {
+		return report, nil, err
+	}
+	return report, back, d.Err()
 }
 
 // delta is ΔW in f32.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,7 @@ const (
 
 // LoadPEFT attaches a LoRA or rsLoRA that PEFT has written to a model and freezes the
 // model. Layers may have ranks and alphas of their own, and modules_to_save becomes
-// Config.Extra. What PEFT can do beyond that (DoRA, trained biases of adapted layers, …)
+// Config.Extra. What PEFT can do beyond that (trained biases of adapted layers, QALoRA, …)
 // is an error that names the field. After an error the model is as it was.
 func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 	tensor.NotNil("multilora.LoadPEFT", "a model", model)
@@ -63,12 +64,21 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 		Method: MethodLoRA, Modules: 1, Rank: c.rank, Alpha: c.alpha, Scaling: ScalingScalar,
 		Targets: shortest(namesOf(chosen), namesOf(all)), Dropout: c.dropout, Extra: c.extra(model),
 	}
-	if c.rsLoRA {
+	switch cfg.Bias = c.bias; {
+	case c.doRA:
+		cfg.Method = MethodDoRA
+	case c.rsLoRA:
 		cfg.Method = MethodRSLoRA
 	}
 	for _, s := range chosen {
 		rank, alpha := c.of(s.name)
+		if c.doRA && c.rsLoRA {
+			alpha *= math.Sqrt(float64(rank)) // as alpha / rank
+		}
 		cfg.set(s.name, rank, alpha)
+	}
+	if err := cfg.fits(chosen); err != nil {
+		return nil, fmt.Errorf("%w (%s)", err, path)
 	}
 	if c.fence.err != nil {
 		return nil, fmt.Errorf("multilora: %s: %w", path, c.fence.err)
@@ -235,7 +245,8 @@ func (a *Adapter) peftConfig() map[string]any {
 		"rank_pattern": ranks, "alpha_pattern": alphas, "target_modules": a.targets,
 		"ensure_weight_tying": tied,
 		"layers_to_transform": nil, "layers_pattern": nil, "bias": "none", "fan_in_fan_out": false,
-		"inference_mode": true, "init_lora_weights": true, "modules_to_save": saves, "use_dora": false,
+		"inference_mode": true, "init_lora_weights": true, "modules_to_save": saves,
+		"use_dora": c.Method == MethodDoRA, "lora_bias": c.Bias,
 	}
 }
 

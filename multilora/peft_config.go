@@ -15,6 +15,8 @@ type peftConfig struct {
 	rank    int
 	alpha   float64
 	rsLoRA  bool
+	doRA    bool
+	bias    bool // of lora_B
 	dropout float64
 
 	// Ranks and alphas of layers that have others, in the file's order: the first pattern
@@ -56,8 +58,6 @@ var harmless = []string{
 
 // unknownForms are fields that make another adapter of a LoRA, and which.
 var unknownForms = map[string]string{
-	"use_dora":                "DoRA, which learns magnitudes of the weights as well",
-	"lora_bias":               "a bias of lora_B",
 	"trainable_token_indices": "trained rows of the embedding",
 	"layer_replication":       "a model whose layers are there several times",
 	"megatron_config":         "layers of Megatron",
@@ -105,6 +105,10 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 			c.alpha, err = f.alpha()
 		case "use_rslora":
 			err = f.decode(&c.rsLoRA, "true or false")
+		case "use_dora":
+			err = f.flag(&c.doRA)
+		case "lora_bias":
+			err = f.flag(&c.bias)
 		case "lora_dropout":
 			if err = f.decode(&c.dropout, "a number"); err == nil && !(c.dropout >= 0 && c.dropout < 1) {
 				err = f.wrong("at least 0 and below 1")
@@ -154,6 +158,9 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 		if err != nil {
 			c.unsupported = append(c.unsupported, err.Error())
 		}
+	}
+	if c.doRA && c.bias { // PEFT takes the bias for a part of the weight whose norm it is
+		c.unsupported = append(c.unsupported, "field lora_bias: want false beside use_dora, got true")
 	}
 	if layersSet != "" && c.targets.list == nil {
 		c.unsupported = append(c.unsupported, fmt.Sprintf(

@@ -105,8 +105,11 @@ func TestPEFTPatterns(t *testing.T) {
 // badPEFTConfigs are fields of adapter_config.json, beside those of a good one, and what
 // the error says.
 var badPEFTConfigs = []struct{ fields, want string }{
-	{`"use_dora": true`, "field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true"},
-	{`"lora_bias": true`, "field lora_bias: want null, false or empty"},
+	{`"use_dora": true, "lora_bias": true`, "field lora_bias: want false beside use_dora, got true"},
+	{`"use_dora": 1`, "field use_dora: want true or false, got 1"},
+	{`"lora_bias": "all"`, `field lora_bias: want true or false, got "all"`},
+	{`"lora_bias": true, "target_modules": ["q_proj", "lm_head"]`, "field bias: want false beside lm_head, got true"},
+	{`"use_dora": true, "target_modules": ["q_proj", "embed_tokens"]`, "field method: want multilora, lora or rslora beside model.embed_tokens, got dora"},
 	{`"modules_to_save": "lm_head"`, `field modules_to_save: want a list of names, got "lm_head"`},
 	{`"ensure_weight_tying": 1`, `field ensure_weight_tying: want true or false, got 1`},
 	{`"modules_to_save": ["v_proj"]`, "field target_modules: want layers of the model, which has embed_tokens, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, lm_head, got none of them"},

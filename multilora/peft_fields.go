@@ -66,6 +66,14 @@ func (f field) decode(v any, want string) error {
 	return nil
 }
 
+// flag reads true or false; empty is false.
+func (f field) flag(b *bool) error {
+	if f.empty() {
+		return nil
+	}
+	return f.decode(b, "true or false")
+}
+
 func (f field) rank() (r int, err error) {
 	if strictjson.Unmarshal(f.value, &r) != nil || r < 1 || r > maxRank {
 		return 0, f.wrong(fmt.Sprintf("a whole number from 1 to %d", maxRank))

@@ -61,8 +61,8 @@ func TestPEFTTypeGoesFirst(t *testing.T) {
 // Every form that is not supported is refused by its own name, and all of them at once.
 func TestPEFTFormsByName(t *testing.T) {
 	values := map[string]string{
-		"use_dora": "true", "lora_bias": "true", "trainable_token_indices": "[5]",
-		"layer_replication": "[[0, 1], [0, 2]]", "megatron_config": `{"a": 1}`,
+		"trainable_token_indices": "[5]",
+		"layer_replication":       "[[0, 1], [0, 2]]", "megatron_config": `{"a": 1}`,
 		"alora_invocation_tokens": "[1, 2]", "arrow_config": `{"top_k": 3}`,
 		"target_parameters": `["experts.down_proj"]`, "use_qalora": "true", "use_bdlora": `{"a": 1}`,
 		"kasa_config": `{"a": 1}`, "monteclora_config": `{"a": 1}`, "velora_config": `{"a": 1}`,
@@ -100,7 +100,7 @@ func TestPEFTFormsByName(t *testing.T) {
 	if len(all) != len(values)+2 {
 		t.Errorf("%d reasons: %q", len(all), all)
 	}
-	for _, part := range []string{"use_dora", "bias: want \"none\"", "field r: want"} {
+	for _, part := range []string{"use_qalora", "bias: want \"none\"", "field r: want"} {
 		if !strings.Contains(strings.Join(all, "\n"), part) {
 			t.Errorf("%q is not among the reasons", part)
 		}
@@ -177,8 +177,8 @@ func TestPEFTTensorsByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector":      "got a magnitude of DoRA, which is not supported",
-		"base_model.model.model.layers.0.self_attn.v_proj.lora_B.bias":                "got a bias of lora_B, which is not supported",
+		"base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector":      "got a magnitude of DoRA",
+		"base_model.model.model.layers.0.self_attn.v_proj.lora_B.bias":                "got a bias of lora_B",
 		"base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta":    "got trained rows of the embedding, which are not supported",
 		"base_model.model.lm_head.lora_A.weight":                                      "got one of another layer",
 		"base_model.model.lm_head.base_layer.weight":                                  "got a weight of the model",

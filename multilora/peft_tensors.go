@@ -25,6 +25,9 @@ const headParam = headModule + ".weight"
 // baseParam is what PEFT calls the weight of a layer that has an adapter. It saves that of an embedding and a head.
 const baseParam = ".base_layer.weight"
 
+// magnitudeParam is what PEFT saves a layer's magnitudes as. In memory it has ".weight" behind.
+const magnitudeParam = ".lora_magnitude_vector"
+
 // peftPart is one tensor of a layer as PEFT saves it.
 type peftPart struct {
 	name       string
@@ -43,10 +46,19 @@ func peftParts(s slot, own Config, tied bool) []peftPart {
 	w, name := s.base.Weight.Value, peftPrefix+s.name
 	out, in, rank := w.Dim(0), w.Dim(1), own.Rank
 	if s.name != embeddingModule {
-		return []peftPart{
+		parts := []peftPart{
 			{name: name + ".lora_A.weight", shape: []int{rank, in}, data: a},
 			{name: name + ".lora_B.weight", shape: []int{out, rank}, data: b},
 		}
+		if own.Bias {
+			parts = append(parts, peftPart{name: name + ".lora_B.bias", shape: []int{out},
+				data: func(m *module) *[]float32 { return &m.bias }})
+		}
+		if own.Method == MethodDoRA {
+			parts = append(parts, peftPart{name: name + magnitudeParam, shape: []int{out},
+				data: func(m *module) *[]float32 { return &m.magnitude }})
+		}
+		return parts
 	}
 	parts := []peftPart{
 		{name: name + ".lora_embedding_A", shape: []int{rank, out}, data: b, transposed: true},
@@ -120,8 +132,12 @@ func openPEFT(dir string) (*peftFile, error) {
 func plainName(name string) string {
 	for _, end := range []string{".weight", ".bias", ""} {
 		if stem, ok := strings.CutSuffix(name, ".default"+end); ok {
-			return stem + end
+			name = stem + end
+			break
 		}
+	}
+	if stem, ok := strings.CutSuffix(name, magnitudeParam+".weight"); ok {
+		return stem + magnitudeParam
 	}
 	return name
 }
@@ -265,9 +281,9 @@ func sameWeight(t safetensors.Tensor, w *tensor.Tensor) error {
 // tensorKind says what a tensor is by its name, that belongs to no LoRA as it is known here.
 func tensorKind(name string) string {
 	for _, k := range []struct{ part, kind string }{
-		{".lora_magnitude_vector", "a magnitude of DoRA, which is not supported"},
+		{magnitudeParam, "a magnitude of DoRA"},
 		{".lora_A.bias", "a bias of lora_A, which is not supported"},
-		{".lora_B.bias", "a bias of lora_B, which is not supported"},
+		{".lora_B.bias", "a bias of lora_B"},
 		{".trainable_tokens_delta", "trained rows of the embedding, which are not supported"},
 		{".lora_embedding_", "one of another layer"},
 		{".lora_A.", "one of another layer"},

@@ -81,11 +81,20 @@ func inPEFT(t *testing.T, a *Adapter, of func(*nn.Param) *tensor.Tensor) map[str
 	all := map[string][]float32{}
 	for _, l := range a.layers {
 		m := module{a: read(t, of(l.linear.A)), b: read(t, of(l.linear.B))}
+		if p := l.linear.Bias; p != nil {
+			m.bias = read(t, of(p))
+		}
+		if p := l.linear.Magnitude; p != nil {
+			m.magnitude = read(t, of(p))
+		}
 		for _, p := range peftParts(l.slot, a.config.of(l.name), tiedHead(a.model) != nil) {
 			if p.again {
 				continue
 			}
 			name := p.name + ".default"
+			if strings.HasSuffix(p.name, magnitudeParam) {
+				name += ".weight"
+			}
 			for _, end := range []string{".weight", ".bias"} {
 				if stem, ok := strings.CutSuffix(p.name, end); ok {
 					name = stem + ".default" + end

@@ -118,7 +118,7 @@ func (s *Set) UseRows(names ...string) error {
 	for _, name := range names {
 		if a := s.adapters[name]; a != nil {
 			where := "rows with adapters of their own: adapter " + quoted(name)
-			if err := a.noExtra(where); err != nil {
+			if err := a.plain(where); err != nil {
 				return err
 			}
 			if err := a.layersAlone(where); err != nil {

@@ -86,6 +86,7 @@ func (s slot) has(l *Linear) bool {
 
 // put lets the modules stand in the slot.
 func (s slot) put(l *Linear) {
+	l.gain.known = false // the weight may have changed
 	if s.layer != nil {
 		*s.layer = l
 		return
@@ -125,6 +126,19 @@ func (a *Adapter) layersAlone(where string) error {
 		if l.beside != nil {
 			return fmt.Errorf("multilora: %s: want an adapter of the layers in a model's blocks, got one of %s as well",
 				where, l.name)
+		}
+	}
+	return nil
+}
+
+// fits is an error if the configuration has what cannot stand in a slot.
+func (c Config) fits(slots []slot) error {
+	for _, s := range slots {
+		switch {
+		case s.beside != nil && c.Bias:
+			return fmt.Errorf("multilora: field bias: want false beside %s, got true", s.name)
+		case s.beside != nil && c.Method == MethodDoRA:
+			return fmt.Errorf("multilora: field method: want multilora, lora or rslora beside %s, got %s", s.name, c.Method)
 		}
 	}
 	return nil

@@ -24,6 +24,9 @@ type corrections struct {
 	// numbers the next one is off.
 	steps []byte
 	sum   uint64 // of the whole weight
+
+	gains []float32 // of DoRA, by which the rows were scaled
+	bias  []byte    // of the layer, as it was; nil: Merge left it alone
 }
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
@@ -73,11 +76,15 @@ func element(b []byte, at, size int) int64 {
 	return int64(binary.LittleEndian.Uint32(b[at:]))
 }
 
-// subtract gives the bytes of W' - ΔW, computed in f32 and rounded to the storage of W'.
-func (l adapted) subtract(delta *tensor.Tensor) ([]byte, error) {
+// subtract gives the bytes of W' - ΔW, computed in f32 and rounded to the storage of W'; with gains, those of DoRA
+// [out], of W' / gains - ΔW.
+func (l adapted) subtract(delta, gains *tensor.Tensor) ([]byte, error) {
 	w := l.base.Weight.Value
-	without := ops.Sub(autograd.Const(cast(w, tensor.F32)), autograd.Const(delta)).Tensor()
-	return cast(without, w.DType()).RawBytes()
+	sum := autograd.Const(cast(w, tensor.F32))
+	if gains != nil {
+		sum = ops.Div(sum, inRows(gains, w.Dim(1)))
+	}
+	return cast(ops.Sub(sum, autograd.Const(delta)).Tensor(), w.DType()).RawBytes()
 }
 
 // Unmerge is the inverse of Merge: every weight is, bit for bit, what it was before, and
@@ -105,6 +112,10 @@ func (a *Adapter) Unmerge() error {
 		a.merged = a.merged[:i]
 	}
 	a.merged = nil
+	if a.takeBiases != nil {
+		a.takeBiases()
+		a.takeBiases = nil
+	}
 	if err := a.unmark(); err != nil {
 		return err
 	}
@@ -116,7 +127,11 @@ func (l adapted) unmerge(c *corrections) error {
 	d := w.Device()
 	scope := d.Scope()
 	defer scope.Close()
-	data, err := l.subtract(l.delta())
+	var gains *tensor.Tensor
+	if c.gains != nil {
+		gains = d.FromFloat32s(tensor.F32, c.gains, len(c.gains))
+	}
+	data, err := l.subtract(l.delta(), gains)
 	if err != nil {
 		return err
 	}
@@ -124,5 +139,9 @@ func (l adapted) unmerge(c *corrections) error {
 		return err
 	}
 	assign(w, d.FromBytes(w.DType(), data, w.Shape()...))
+	if c.bias != nil {
+		bias := l.base.Bias.Value
+		assign(bias, d.FromBytes(bias.DType(), c.bias, bias.Shape()...))
+	}
 	return d.Err()
 }

@@ -151,7 +151,8 @@ func (c *Config) adapterSettings() []*Setting {
 	return []*Setting{
 		{Name: "from-adapter", value: text(&c.FromAdapter, ""), Resume: Movable, check: c.checkFromAdapter,
 			Meaning: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, " +
-				"modules, rank, alpha, scaling, targets and train-also are its own, and dropout unless it is given"},
+				"modules, rank, alpha, scaling, targets, lora-bias and train-also are its own, and dropout unless it is " +
+				"given"},
 		{Name: "branches", value: texts(&c.Branches), Resume: Movable, check: c.checkBranches,
 			Meaning: "trained adapters that become the modules of one MultiLoRA, to learn how loud each is (with " +
 				"train: scales); modules, rank, alpha and targets come of them"},
@@ -173,6 +174,8 @@ func (c *Config) adapterSettings() []*Setting {
 		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
 			Meaning: "layers to adapt: names or patterns, or all-linear; the head and the embedding by their names (lm_head, " +
 				"embed_tokens)"},
+		{Name: "lora-bias", value: boolean(&a.Bias), Resume: Fixed, Use: ForSpeed,
+			Meaning: "give B of lora and rslora a bias (PEFT's lora_bias)"},
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,
 			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, " +
 				"…)"},

@@ -208,8 +208,8 @@ func TestPEFTFormsAreNamed(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`{"zzz": 1, "use_dora": true, "peft_type": "IA3"}`, `field peft_type: want "LORA", got "IA3"`},
 		{`{"peft_type": "LORA", "use_qalora": true}`, "field use_qalora: want null, false or empty: QALoRA"},
-		{`{"peft_type": "LORA", "use_dora": true, "trainable_token_indices": [1]}`,
-			"field use_dora: want null, false or empty: DoRA, which learns magnitudes of the weights as well (not supported), got true; field trainable_token_indices: want"},
+		{`{"peft_type": "LORA", "use_qalora": true, "arrow_config": {"top_k": 1}}`,
+			"field use_qalora: want null, false or empty: QALoRA, which sees means of its inputs (not supported), got true; field arrow_config: want"},
 	} {
 		config(c.text)
 		for _, args := range [][]string{

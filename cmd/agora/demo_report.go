@@ -12,6 +12,7 @@ import (
 // methodName is how people write a method.
 var methodName = map[multilora.Method]string{
 	multilora.MethodLoRA: "LoRA", multilora.MethodMultiLoRA: "MultiLoRA", multilora.MethodRSLoRA: "rsLoRA",
+	multilora.MethodDoRA: "DoRA",
 }
 
 // printDemo shows scores and spectra, and what to try in the folder out if there is one.

@@ -127,6 +127,8 @@ func hardRun(t *testing.T) (settings []string) {
 func TestResumeIsBitForBit(t *testing.T) {
 	for name, method := range map[string][]string{
 		"multilora": {"--method", "multilora"},
+		"dora":      {"--method", "dora"},
+		"bias":      {"--method", "lora", "--lora-bias"},
 		"ends":      {"--method", "multilora", "--targets", "v_proj,lm_head,embed_tokens"},
 		"full bf16": {"--method", "full", "--dropout", "0", "--dtype", "bf16"},
 		"f16":       {"--dtype", "f16", "--loss-scale", "4294967296"}, // its first steps are skipped

@@ -20,7 +20,8 @@ from transformers.utils import logging
 
 LIMIT = 2e-5
 # What PEFT does not merge, or not as it runs it: a change of a weight that is embedding and head is added twice.
-NOT_MERGED = ("tied",)
+# A bias of B has no place in a layer without one.
+NOT_MERGED = ("tied", "bias")
 
 
 def compare(folder):

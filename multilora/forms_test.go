@@ -1,0 +1,243 @@
+package multilora
+
+import (
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// loraForms are those of LoRA that have more than A and B.
+func loraForms() map[string]Config {
+	bias := Config{Method: MethodRSLoRA, Modules: 1, Rank: 3, Alpha: 2, Scaling: ScalingScalar, Bias: true,
+		Targets: []string{"q_proj", "o_proj", "down_proj"}, Dropout: 0.1} // q_proj has a bias, the others not
+	dora := Config{Method: MethodDoRA, Modules: 1, Rank: 3, Alpha: 2, Scaling: ScalingScalar,
+		Targets: []string{"q_proj", "o_proj", "up_proj"}, Dropout: 0.1,
+		Ranks: map[string]int{"model.layers.1.mlp.up_proj": 2}}
+	return map[string]Config{"bias": bias, "dora": dora}
+}
+
+func eachForm(t *testing.T, f func(t *testing.T, cfg Config)) {
+	for name, cfg := range loraForms() {
+		t.Run(name, func(t *testing.T) { f(t, cfg) })
+	}
+}
+
+// biased is tiny of a family whose config.json has words for all biases.
+func biased(t *testing.T) *llama.Model {
+	t.Helper()
+	d := open(t, 2)
+	shape := tiny(t, d).Config
+	shape.OBias = true
+	m, err := llama.New(d, shape, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A form begins as the base, and comes back from every folder that it is saved to.
+func TestFormsAreSaved(t *testing.T) {
+	eachForm(t, func(t *testing.T, cfg Config) {
+		m := biased(t)
+		base := logits(t, m, batch())
+		a := attach(t, m, cfg)
+		if got := distance(logits(t, m, batch()), base); got > 1e-6 {
+			t.Errorf("it begins %g away from the base", got)
+		}
+		trained(t, m, 8)
+		want := logits(t, m, batch())
+		if distance(want, base) < 0.1 {
+			t.Error("training has changed little")
+		}
+		own, peft := t.TempDir(), t.TempDir()
+		for _, err := range []error{a.Save(own), a.SavePEFT(peft)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		digest, err := a.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{own, peft} {
+			back := biased(t)
+			b, err := Open(back, dir, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := logits(t, back, batch()); !slices.Equal(got, want) {
+				t.Errorf("read back the logits are off by %g", distance(got, want))
+			}
+			if got, err := b.Digest(); got != digest || err != nil {
+				t.Errorf("digest %s, want %s, %v", got, digest, err)
+			}
+			if b.Config().Method != cfg.Method || b.Config().Bias != cfg.Bias {
+				t.Errorf("read back as %+v", b.Config())
+			}
+		}
+	})
+}
+
+// Merged, a form computes the same; a folder of the merged model as well; unmerged, the model is what it was.
+func TestFormsMerge(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		eachForm(t, func(t *testing.T, cfg Config) {
+			m := stored(t, biased(t), dt)
+			before, config := bits(t, m), m.Config
+			a := attach(t, m, cfg)
+			trained(t, m, 8)
+			want := logits(t, m, batch())
+			report, err := a.Merge()
+			if err != nil {
+				t.Fatal(err)
+			}
+			limit := map[tensor.DType]float64{tensor.F32: 1e-5, tensor.BF16: 0.1}[dt]
+			if got := distance(logits(t, m, batch()), want); got > limit {
+				t.Errorf("%s: merged the logits are off by %g", dt, got)
+			}
+			for _, l := range report {
+				if !(l.Change > 1e-3 && l.Change < 1) || dt == tensor.F32 && l.Lost > 1e-4 {
+					t.Errorf("%+v", l)
+				}
+			}
+			dir := t.TempDir()
+			if err := m.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			saved, err := llama.Load(t.Context(), m.Device(), dir, llama.LoadOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := distance(logits(t, saved, batch()), logits(t, m, batch())); got > limit {
+				t.Errorf("%s: saved the logits are off by %g", dt, got)
+			}
+			if err := a.Unmerge(); err != nil {
+				t.Fatal(err)
+			}
+			if got := logits(t, m, batch()); !slices.Equal(got, want) {
+				t.Errorf("%s: unmerged the logits are off by %g", dt, distance(got, want))
+			}
+			a.Detach()
+			for name, was := range before {
+				if now := bits(t, m); !slices.Equal(now[name], was) || len(now) != len(before) {
+					t.Fatalf("%s: %s has changed", dt, name)
+				}
+			}
+			if m.Config.OBias != config.OBias || m.Config.MLPBias != config.MLPBias || len(m.Config.Merged) > 0 {
+				t.Errorf("the configuration is %+v", m.Config)
+			}
+		})
+	}
+}
+
+// A family whose config.json has no word for a bias refuses it, and is what it was.
+func TestBiasesWithoutAPlace(t *testing.T) {
+	d := open(t, 1)
+	shape := tiny(t, d).Config
+	shape.ModelType = "qwen2"
+	m, err := llama.New(d, shape, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := bits(t, m)
+	a := attach(t, m, loraForms()["bias"])
+	const want = "multilora: merging biases (lora_bias): llama: a bias of layer model.layers.0.self_attn.o_proj: want a " +
+		"family whose config.json has a word for it (attention_bias, mlp_bias), got qwen2"
+	if _, err := a.Merge(); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	a.Detach()
+	if len(bits(t, m)) != len(before) || m.Config.OBias {
+		t.Error("the model has changed")
+	}
+	cfg := loraForms()["bias"]
+	cfg.Targets = []string{"q_proj", "v_proj"} // which have one
+	a = attach(t, m, cfg)
+	trained(t, m, 3)
+	expected := logits(t, m, batch())
+	if _, err := a.Merge(); err != nil {
+		t.Fatal(err)
+	}
+	if got := distance(logits(t, m, batch()), expected); got > 1e-5 {
+		t.Errorf("merged the logits are off by %g", got)
+	}
+}
+
+// What has no place for a form refuses it by name.
+func TestFormsRefused(t *testing.T) {
+	for name, what := range map[string]string{
+		"bias": "has biases of B (field bias)", "dora": "scales the weights' rows (method dora)",
+	} {
+		m := biased(t)
+		a := attach(t, m, loraForms()[name])
+		_, _, combined := Combine([]*Adapter{a}, CombineOptions{})
+		dir := t.TempDir()
+		if err := a.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		a.Detach()
+		_, joined := AttachBranches(m, []string{dir}, ScalingScalar, Options{})
+		set := NewSet(m)
+		if err := set.Add("a", a); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{combined, joined, a.SaveGGUF(filepath.Join(dir, "a.gguf"), m.Config),
+			set.UseRows("a", "")} {
+			if err == nil || !strings.Contains(err.Error(), "got one that "+what+": Merge it") {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
+	}
+	m := biased(t)
+	dora := attach(t, m, loraForms()["dora"])
+	if _, err := dora.SingularValues(dora.Layers()[0]); err == nil || !strings.Contains(err.Error(), "method dora") {
+		t.Errorf("error %v", err)
+	}
+	dora.Detach()
+	for field, change := range map[string]func(*Config){
+		"field bias: want false beside lm_head, got true":                       func(c *Config) { c.Method, c.Bias = MethodLoRA, true },
+		"field method: want multilora, lora or rslora beside lm_head, got dora": func(c *Config) { c.Method = MethodDoRA },
+		"field bias: want false with method dora, got true":                     func(c *Config) { c.Method, c.Bias = MethodDoRA, true },
+	} {
+		cfg := loraForms()["dora"]
+		cfg.Ranks, cfg.Targets = nil, []string{"q_proj", "lm_head"}
+		change(&cfg)
+		if _, err := Attach(m, cfg, 1); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("error %v, want %s", err, field)
+		}
+	}
+}
+
+// The norms that DoRA divides by are those of the weight as it lies, whatever it lies in.
+func TestDoRANorms(t *testing.T) {
+	d := open(t, 2)
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.Q8, tensor.Q4} {
+		w := d.FromFloat32s(dt, uniform(1, "w", 1, 48*64), 48, 64)
+		l := newLinear(&nn.Linear{Weight: &nn.Param{Value: w}}, Config{Method: MethodDoRA, Modules: 1, Rank: 3, Alpha: 5})
+		l.set([]module{{a: uniform(1, "a", 1, 3*64), b: uniform(1, "b", 1, 48*3)}})
+		a, b, values := read(t, l.A.Value), read(t, l.B.Value), read(t, w)
+		got := read(t, l.norms().Tensor())
+		if own := read(t, l.Magnitude.Value); !slices.Equal(own, got) {
+			t.Errorf("%s: it does not begin with the norms", dt)
+		}
+		for o := range 48 {
+			sum := 0.0
+			for in := range 64 {
+				v := float64(values[o*64+in])
+				for r := range 3 {
+					v += 5. / 3 * float64(b[o*3+r]) * float64(a[r*64+in])
+				}
+				sum += v * v
+			}
+			if want := math.Sqrt(sum); math.Abs(float64(got[o])-want) > 1e-5*want {
+				t.Errorf("%s: row %d has norm %g, want %g", dt, o, got[o], want)
+			}
+		}
+	}
+}
