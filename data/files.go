@@ -47,7 +47,7 @@ func filesOfFolder(path string, deeper bool) ([]string, error) {
 		case strings.HasPrefix(name, ".") || slices.Contains(describing, name):
 		case e.IsDir():
 			folders = append(folders, e.Name())
-		case slices.Contains([]string{".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt"}, ending):
+		case slices.Contains([]string{".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet"}, ending):
 			all = append(all, filepath.Join(path, e.Name()))
 		default:
 			other = append(other, e.Name())

@@ -26,7 +26,7 @@ type ReadOptions struct {
 	// {"prompt": "question", "completion": "answer"}.
 	Fields map[string]string
 	// MaxBytes is the most bytes of all files together, unpacked, with 256 more for each row;
-	// 0: a quarter of the memory that is left, and then no file may unpack to more than 200
+	// 0: a quarter of the memory that is left, and then no packed file may unpack to more than 200
 	// times its size.
 	MaxBytes int
 	// Skip is told of each bad row, which then is passed over: an error with file, row and line.
@@ -48,8 +48,8 @@ func filesOf(paths []string) (all []string, err error) {
 
 // Read gives the rows of files, folders and patterns of files (see Files), one file after the other, and what
 // became of their fields.
-// A file is a JSON array of rows, JSONL (a row a line), a table (.csv, .tsv), or a document of text; each may be
-// packed as .gz or .zst. Under FormatAuto the files may be of different formats. A file may be a pipe,
+// A file is a JSON array of rows, JSONL (a row a line), a table (.csv, .tsv), or a document of text, each of which
+// may be packed as .gz or .zst; or Parquet (.parquet). Under FormatAuto the files may be of different formats. A file may be a pipe,
 // also /dev/stdin.
 //
 // Names are case-sensitive, and one that comes twice in an object is an error, as is text
@@ -77,16 +77,20 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 			rows = append(rows, row)
 			return b.take(rowCost)
 		}
-		err := open(ctx, path, whole != nil && whole.format == FormatText, b, func(r *bufio.Reader) error {
-			if whole != nil {
-				return whole.read(r, add)
-			}
-			rows := rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}
-			if separator, ok := separatorOf(path); ok {
-				return readTable(r, separator, rows, o.skip(path), add)
-			}
-			return readRows(r, rows, o.skip(path), add)
-		})
+		reader := rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}
+		if isParquet(path) {
+			err = readParquet(ctx, path, b, reader, o.skip(path), add)
+		} else {
+			err = open(ctx, path, whole != nil && whole.format == FormatText, b, func(r *bufio.Reader) error {
+				if whole != nil {
+					return whole.read(r, add)
+				}
+				if separator, ok := separatorOf(path); ok {
+					return readTable(r, separator, reader, o.skip(path), add)
+				}
+				return readRows(r, reader, o.skip(path), add)
+			})
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
 		}

@@ -263,7 +263,7 @@ func guessTokens(path string, vocab int) int {
 	if !packed {
 		plain, packed = strings.CutSuffix(path, ".zst")
 	}
-	if packed {
+	if packed || filepath.Ext(plain) == ".parquet" {
 		bytes *= 3
 	}
 	if ext := filepath.Ext(plain); ext == ".json" || ext == ".jsonl" {

@@ -67,7 +67,7 @@ func (c *Config) dataSettings() []*Setting {
 	return []*Setting{
 		{Name: "data", value: &partsValue{at: &c.Data}, Resume: Movable, Use: ForSequences,
 			Meaning: "files of rows, folders or patterns of them: JSON, JSONL, .csv, .tsv or text, each may be .gz or " +
-				".zst; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: " +
+				".zst, or Parquet; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: " +
 				alternatives(tasks.Names()) + ", the path of that data set"},
 		{Name: "mixture", value: text(&c.Mixture, string(data.WeightBySize)), Choices: words(data.Weightings()),
 			Resume: Fixed, Use: ForSequences,

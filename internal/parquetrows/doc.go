@@ -1,0 +1,83 @@
+// Package parquetrows reads the rows of Parquet files as objects of JSON, a row group after the other: of each
+// column one page is held at a time. The format is https://github.com/apache/parquet-format.
+//
+// Values are decoded by parquet-go's packages of encodings. Its reader of files takes sizes on trust: of lists, of
+// pages, of what they unpack to and of runs, and a few bytes would take all memory. Here each of them is compared
+// with what there is before anything of that size is made, and a panic in the decoders becomes an error.
+package parquetrows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Options say what of a file is read.
+type Options struct {
+	// Without names columns that are not read: what they hold is null.
+	Without []string
+	// Allow is asked before so many bytes are held in all, and returns an error where they are too many; nil: any
+	// number.
+	Allow func(bytes int) error
+}
+
+// maxRow bounds the bytes of a row of JSON, as of rows of other files.
+const maxRow = 16 << 20
+
+// Read visits the rows of a file, which has that size. Each is an object of JSON with a field a column, good until
+// visit returns; or what is wrong with it alone. Rows are numbered from 1. An error of visit ends the reading and is
+// returned as it is; errors of the file name the row group, the column and its type.
+func Read(ctx context.Context, r io.ReaderAt, size int64, o Options,
+	visit func(row int, object []byte, bad error) error) (err error) {
+	if o.Allow == nil {
+		o.Allow = func(int) error { return nil }
+	}
+	f := &file{ctx: ctx, r: r, size: size, allow: o.Allow}
+	if err := guarded(func() error { return f.open(o.Without) }); err != nil {
+		return err
+	}
+	row := 0
+	for i := range f.meta.groups {
+		group := &f.meta.groups[i]
+		a, err := f.assembler(group)
+		if err != nil {
+			return fmt.Errorf("row group %d: %w", i+1, err)
+		}
+		for range group.rows {
+			row++
+			if err := guarded(a.row); err != nil {
+				return fmt.Errorf("row group %d, row %d: %w", i+1, row, err)
+			}
+			if err := visit(row, a.out, a.bad); err != nil {
+				return err
+			}
+		}
+		if err := a.end(); err != nil {
+			return fmt.Errorf("row group %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// ValueError is of a value that has no place in JSON.
+type ValueError struct {
+	Path string // messages[].role
+	Type string // of the column
+	Err  error
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("%q of type %s: %v", e.Path, e.Type, e.Err) }
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// guarded makes an error of a panic in the decoders.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("cannot be decoded: %v", r)
+		}
+	}()
+	return f()
+}
+
+var errShort = errors.New("want more bytes, got the end")
