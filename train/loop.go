@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/dist"
 )
 
 // scalingNormsEvery is the steps between records of the norms of s.
@@ -27,11 +28,13 @@ func (r *run) train(ctx context.Context) error {
 	}
 	var clock speed
 	for {
-		if ctx.Err() != nil {
+		if stop, err := r.stopped(ctx); err != nil {
+			return err
+		} else if stop {
 			return r.interrupted(ctx)
 		}
 		if err := r.measure(ctx); err != nil {
-			if ctx.Err() != nil { // half a measurement is none: a resumed run makes it first
+			if ctx.Err() != nil && r.options.processes().Size() == 1 { // half a measurement is none: a resumed run makes it first
 				return r.interrupted(ctx)
 			}
 			return err
@@ -118,6 +121,9 @@ func (r *run) measure(ctx context.Context) error {
 	if !due || s.Measured == s.Step || len(r.heldOut) == 0 && len(r.tasks) == 0 {
 		return nil
 	}
+	if r.options.processes().Size() > 1 {
+		ctx = context.WithoutCancel(ctx) // all of them make it, or none
+	}
 	rec, now := Record{Kind: KindMeasurement, Step: s.Step}, bestResult{Step: s.Step}
 	if len(r.heldOut) > 0 {
 		measured, err := r.heldOutLoss(ctx)
@@ -131,7 +137,8 @@ func (r *run) measure(ctx context.Context) error {
 		now.HeldOutLoss = measured.loss
 	}
 	var err error
-	if now.Scores, err = r.scores(ctx); err != nil {
+	now.Scores, err = dist.Once(r.options.processes(), func() (map[string]float64, error) { return r.scores(ctx) })
+	if err != nil {
 		return err
 	}
 	rec.Scores = now.Scores
@@ -166,12 +173,21 @@ func (r *run) heldOutLoss(ctx context.Context) (m measured, err error) {
 	if r.cfg.TaskMixture() != nil {
 		m.tasks = make([]TaskLoss, len(r.cfg.Data))
 	}
+	var batches []data.Batch
+	for _, part := range r.heldOut {
+		batches = append(batches, part.batches...)
+	}
+	losses, err := r.trainer.losses(ctx, batches)
+	if err != nil {
+		return m, err
+	}
 	counted := 0
 	for _, part := range r.heldOut {
-		sum, n, err := sumOver(ctx, r.trainer.Model, part.batches)
-		if err != nil {
-			return m, err
+		sum, n := 0.0, 0
+		for i, b := range part.batches {
+			sum, n = sum+losses[i], n+b.Counted()
 		}
+		losses = losses[len(part.batches):]
 		m.loss, counted = m.loss+sum, counted+n
 		if m.tasks != nil && n > 0 {
 			m.tasks[part.task] = TaskLoss{sum / float64(n), n}
@@ -219,6 +235,9 @@ func (r *run) save() error {
 // checkpoint saves the run as it is now. Where an interruption has done so just before the
 // measurement of the same step, only the measurement is new.
 func (r *run) checkpoint() error {
+	if !r.isFirst() {
+		return nil
+	}
 	if err := r.metrics.sync(); err != nil {
 		return err
 	}
@@ -241,6 +260,9 @@ func (r *run) checkpoint() error {
 
 // prune removes the checkpoints that nobody needs any more.
 func (r *run) prune(also ...int) error {
+	if !r.isFirst() {
+		return nil
+	}
 	if best := r.state.Best; best != nil && best.Step != r.cfg.Steps {
 		also = append(also, best.Step)
 	}
@@ -257,6 +279,9 @@ func (r *run) interrupted(ctx context.Context) error {
 		return err
 	}
 	r.summarize()
+	if !r.isFirst() {
+		return nil
+	}
 	return r.saveResult(r.cfg.Out)
 }
 
@@ -270,17 +295,20 @@ func (r *run) failed(err error) error {
 		return errors.Join(fmt.Errorf("%w; %s was not finite before that step, of which no checkpoint is made: an "+
 			"earlier one may be good", err, cmp.Or(what, "something")), readErr)
 	}
-	if saveErr := r.checkpoint(); saveErr != nil {
+	if saveErr := errors.Join(r.checkpoint(), r.options.processes().Barrier()); saveErr != nil {
 		return errors.Join(err, saveErr)
 	}
-	return fmt.Errorf("%w; the state before that step is in %s: --resume with a lower --lr goes on from there", err,
-		r.checkpoints.path(r.state.Step))
+	return &dist.CommonError{Err: fmt.Errorf("%w; the state before that step is in %s: --resume with a lower --lr "+
+		"goes on from there", err, r.checkpoints.path(r.state.Step))}
 }
 
 // finish saves the result.
 func (r *run) finish() error {
 	r.summary.EarlyStopped = r.state.Step < r.cfg.Steps
 	r.summarize()
+	if !r.isFirst() {
+		return nil
+	}
 	best := r.state.Best
 	if best == nil || best.Step == r.state.Step || r.cfg.FinalWeights != BestWeights {
 		if err := r.saveResult(r.cfg.Out); err != nil {
@@ -310,6 +338,9 @@ func (r *run) summarize() {
 // record tells of a step or a measurement. A run that cannot write its metrics ends at
 // once: no checkpoint will stand before records that are lost.
 func (r *run) record(rec Record) error {
+	if !r.isFirst() {
+		return nil
+	}
 	rec.Seconds, rec.Time = r.sinceStart().Seconds(), float64(r.now().UnixMicro())/1e6
 	r.metrics.write(rec)
 	r.progress.Record(rec)

@@ -178,6 +178,9 @@ func (r *run) lasting(base map[*nn.Param]bool) (k Memory) {
 			k.Gradients += p.Grad.Bytes()
 		}
 	}
+	for _, sum := range r.trainer.spare {
+		k.Gradients += sum.Bytes()
+	}
 	for _, x := range r.trainer.Optimizer.State() {
 		k.Moments += x.Bytes()
 	}

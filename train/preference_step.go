@@ -27,12 +27,12 @@ func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step 
 			"others, got 1")
 	}
 	w := p.totalsOf(all, kl)
-	for i, b := range batches {
-		loss, err := t.preferenceBackward(b, answers[i], w, uint32(step*len(batches)+i))
-		if err != nil {
-			return err
-		}
+	if err := t.addUp(len(batches), func(i int) error {
+		loss, err := t.preferenceBackward(batches[i], answers[i], w, uint32(step*len(batches)+i))
 		r.Loss += loss
+		return err
+	}); err != nil {
+		return err
 	}
 	all = slices.Concat(answers...) // now with their log-probabilities
 	r.Preference = p.metrics(all, kl)

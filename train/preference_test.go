@@ -96,7 +96,7 @@ func referenceOf(t *testing.T, tr tiny, s data.Sequence) float64 {
 	t.Helper()
 	s.Rejected = nil
 	tr.adapter.Detach()
-	sum, err := sumOfLosses(tr.Model, data.Collate([]data.Sequence{s}).Batch)
+	sum, err := sumOver(t.Context(), tr.Model, data.Collate([]data.Sequence{s}))
 	if err := tr.adapter.Attach(); err != nil {
 		t.Fatal(err)
 	}

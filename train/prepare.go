@@ -347,7 +347,8 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 		return err
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
-	t.Preference = cfg.newPreference(r.adapter)
+	t.Preference, t.World = cfg.newPreference(r.adapter), r.options.World
+	t.reserve(cfg.Accumulate / r.options.processes().Size())
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)
 	}

@@ -20,7 +20,7 @@ import (
 // learning rates may change, which is recorded, and settings that no number depends on. Model,
 // tokenizer and data may lie elsewhere than when the checkpoint was made, if they are the same.
 func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options) (Summary, error) {
-	unlock, err := begin(ctx, d, &cfg, p, "train.Resume")
+	unlock, err := begin(ctx, d, &cfg, &p, o, "train.Resume")
 	if err != nil {
 		return Summary{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/eval"
 	"github.com/agora-ml/agora/internal/atomicfile"
@@ -77,6 +78,10 @@ type Options struct {
 	// AnyBase lets an adapter go on beside a model that it was not made for, or that holds it
 	// already (see multilora.Options).
 	AnyBase bool
+	// World are the processes that make the run together, all of them called alike; nil: this one alone. Process 0
+	// writes the files, and is the only one whose Progress is told more than Begin. The files have the same bits for any
+	// number of processes.
+	World dist.World
 	// Clock tells the time in the place of time.Now, if it is not nil.
 	Clock func() time.Time
 }
@@ -114,28 +119,45 @@ type run struct {
 // step, saves what it has and a checkpoint, and Resume can go on; before the first step there is nothing
 // to save, and that is an error.
 func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options) (Summary, error) {
-	unlock, err := begin(ctx, d, &cfg, p, "train.Run")
+	unlock, err := begin(ctx, d, &cfg, &p, o, "train.Run")
 	if err != nil {
 		return Summary{}, err
 	}
 	defer unlock()
-	if err := cfg.checkOut(); err != nil {
-		return Summary{}, err
+	if o.processes().Rank() == 0 {
+		if err := cfg.checkOut(); err != nil {
+			return Summary{}, err
+		}
 	}
 	return start(ctx, d, cfg, p, o, newState(), nil)
 }
 
 // begin checks what Run and Resume are given, and locks the run's folder until unlock.
-func begin(ctx context.Context, d *tensor.Device, cfg *Config, p Progress, caller string) (unlock func(), err error) {
+func begin(
+	ctx context.Context, d *tensor.Device, cfg *Config, p *Progress, o Options, caller string,
+) (unlock func(), err error) {
 	tensor.NotNil(caller, "a context", ctx)
 	tensor.NotNil(caller, "a device", d)
-	tensor.NotNil(caller, "a Progress", p)
+	tensor.NotNil(caller, "a Progress", *p)
 	cfg.Resolve()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return cfg.lockOut(p)
+	if err := cfg.checkProcesses(o.processes()); err != nil {
+		return nil, err
+	}
+	if o.processes().Rank() != 0 {
+		*p = silent{*p}
+		return func() {}, nil
+	}
+	return cfg.lockOut(*p)
 }
+
+// silent is the Progress of a process that is not the first.
+type silent struct{ Progress }
+
+func (silent) Say(string)    {}
+func (silent) Record(Record) {}
 
 // start prepares everything, trains from state s, and ends the run; j is the judge of the
 // checkpoint that s comes from, or nil.
@@ -187,19 +209,26 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 		r.state.OtherBits = append(r.state.OtherBits, j.found...)
 	}
 	r.summary.OtherBits = r.state.OtherBits
-	if ctx.Err() != nil {
+	if stop, err := r.stopped(ctx); err != nil {
+		return r.summary, err
+	} else if stop {
 		return r.summary, notBegun(ctx)
+	}
+	if err := r.agree(); err != nil {
+		return r.summary, err
 	}
 	if err := r.openFolder(); err != nil {
 		return r.summary, err
 	}
 	err = r.train(ctx)
-	if closeErr := r.metrics.close(); err == nil {
-		err = closeErr
+	if r.isFirst() {
+		if closeErr := r.metrics.close(); err == nil {
+			err = closeErr
+		}
 	}
 	r.summary.Seconds = r.sinceStart().Seconds()
 	r.summary.PeakBytes = d.Stats().Peak
-	if err != nil {
+	if err != nil || !r.isFirst() {
 		return r.summary, err
 	}
 	return r.summary, writeJSON(filepath.Join(cfg.Out, SummaryFile), r.summary)
@@ -248,6 +277,9 @@ func (r *run) planBefore(ctx context.Context, d *tensor.Device) error {
 
 // openFolder makes the run's folder ready to be written to.
 func (r *run) openFolder() (err error) {
+	if !r.isFirst() {
+		return nil
+	}
 	if err := os.MkdirAll(r.cfg.Out, 0o777); err != nil {
 		return r.cfg.wrong("out", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/tensor"
@@ -27,6 +28,12 @@ type Trainer struct {
 	Tasks     int        // of a data.Mixture, whose losses are told apart; 0: none
 
 	Preference *Preference // nil: the next tokens of answers are learned
+
+	// World are the processes that make every step together, each with a model of its own that is the same; nil: this
+	// one alone. All are given all micro-batches of a step, whose number theirs divides.
+	World dist.World
+
+	spare []*optim.Gradients // see gradientSum
 }
 
 // StepResult is what one step has seen.
@@ -57,7 +64,8 @@ var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
 
 // Step makes one optimizer step on one or more micro-batches. The loss is the sum over
 // all counted tokens divided by their number over all micro-batches, so that how the rows
-// are cut into micro-batches does not matter. A loss or gradient that is no finite number
+// are cut into micro-batches does not matter; their gradients are added in an order that the number of
+// processes does not change (see World). A loss or gradient that is no finite number
 // is a *NonFiniteError, unless a smaller LossScale may help: then the step counts, but has
 // moved nothing.
 func (t *Trainer) Step(batches []data.Batch) (StepResult, error) {
@@ -88,16 +96,17 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 			failed = t.preferenceGradients(&r, batches, step)
 			return
 		}
-		for i, b := range batches {
-			if b.Counted() == 0 {
-				continue
+		failed = t.addUp(len(batches), func(i int) error {
+			if batches[i].Counted() == 0 {
+				return nil
 			}
-			loss, tokens := t.backward(b, r.Counted, uint32(step*len(batches)+i))
+			loss, tokens := t.backward(batches[i], r.Counted, uint32(step*len(batches)+i))
 			losses = append(losses, loss)
 			if tokens != nil {
 				byToken = append(byToken, tokens)
 			}
-		}
+			return nil
+		})
 	})
 	if err == nil {
 		err = failed
@@ -112,16 +121,23 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 	t.Trainable.ZeroGrad()
 
 	// The one place that waits for the device.
-	read, err := t.Device.Float64s(slices.Concat(losses, []*tensor.Tensor{t.Trainable.Norm()}, byToken)...)
+	read, err := t.Device.Float64s(slices.Concat([]*tensor.Tensor{t.Trainable.Norm()}, losses, byToken)...)
 	if err != nil {
 		return r, err
 	}
-	for i := range losses {
-		r.Loss += read[i][0]
-	}
-	r.GradNorm = read[len(losses)][0]
-	if t.Tasks > 0 && t.Preference == nil {
-		r.ByTask = lossesByTask(t.Tasks, batches, read[len(losses)+1:])
+	r.GradNorm = read[0][0]
+	if t.Preference == nil {
+		if read, err = t.gather(read[1:]); err != nil {
+			return r, err
+		}
+		n := len(read)
+		if t.Tasks > 0 {
+			n /= 2
+			r.ByTask = lossesByTask(t.Tasks, batches, read[n:])
+		}
+		for _, loss := range read[:n] {
+			r.Loss += loss[0]
+		}
 	}
 	if t.LossScale != nil {
 		r.LossScale = t.LossScale.Scale
@@ -175,40 +191,33 @@ func (t *Trainer) backward(b data.Batch, counted int, randomStep uint32) (loss, 
 func Evaluate(ctx context.Context, m *llama.Model, batches []data.Batch) (float64, error) {
 	tensor.NotNil("train.Evaluate", "a context", ctx)
 	tensor.NotNil("train.Evaluate", "a model", m)
-	sum, counted, err := sumOver(ctx, m, batches)
-	if err == nil && counted == 0 {
-		err = ErrNothingCounted
-	}
-	if err != nil {
-		return 0, err
-	}
-	return sum / float64(counted), nil
-}
-
-// sumOver is the sum of the losses of all counted tokens, and how many these are.
-func sumOver(ctx context.Context, m *llama.Model, batches []data.Batch) (sum float64, counted int, err error) {
+	sum, counted := 0.0, 0
 	for _, b := range batches {
-		if err := ctx.Err(); err != nil {
-			return 0, 0, err
-		}
-		if b.Counted() == 0 {
-			continue
-		}
-		loss, err := sumOfLosses(m, b.Batch)
+		loss, err := sumOver(ctx, m, b)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		sum += loss
 		counted += b.Counted()
 	}
-	return sum, counted, nil
+	if counted == 0 {
+		return 0, ErrNothingCounted
+	}
+	return sum / float64(counted), nil
 }
 
-func sumOfLosses(m *llama.Model, b llama.Batch) (float64, error) {
+// sumOver is the sum of the losses of a batch's counted tokens.
+func sumOver(ctx context.Context, m *llama.Model, b data.Batch) (float64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if b.Counted() == 0 {
+		return 0, nil
+	}
 	scope := m.Device().Scope()
 	defer scope.Close()
 	var loss *tensor.Tensor
-	if err := tensor.Catch(func() { loss = m.Loss(b, 1).Tensor() }); err != nil {
+	if err := tensor.Catch(func() { loss = m.Loss(b.Batch, 1).Tensor() }); err != nil {
 		return 0, err
 	}
 	read, err := loss.Float64s()

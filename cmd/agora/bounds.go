@@ -101,7 +101,7 @@ func numberOf(f *pflag.Flag) (x float64, ok bool) {
 }
 
 // checkBounds returns an error for the first numeric flag out of its bounds, before the command begins.
-func checkBounds(c *cobra.Command, _ []string) (err error) {
+func checkBounds(c *cobra.Command) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		b, ok := boundOf(c, f)
 		if x, isNumber := numberOf(f); err == nil && ok && isNumber && !(x >= b.least && x <= b.most) {

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -31,12 +34,14 @@ func (f *deviceFlags) register(c *cobra.Command) {
 }
 
 func (f *deviceFlags) open() (*tensor.Device, error) {
+	local, _ := dist.Local()
+	name := strings.Replace(f.name, "vulkan:by-rank", fmt.Sprintf("vulkan:%d", local), 1)
 	o := device.Options{
-		Threads: f.threads, MemoryLimit: int(f.memoryLimit),
+		Threads: cmp.Or(f.threads, ownThreads()), MemoryLimit: int(f.memoryLimit),
 		Notice: func(line string) { fmt.Fprintln(f.command.ErrOrStderr(), line) },
 	}
 	if f.profile == "" {
-		return device.OpenWith(f.name, o)
+		return device.OpenWith(name, o)
 	}
 	if err := (outFile{flag: "profile", path: f.profile}).check(); err != nil {
 		return nil, err
@@ -47,7 +52,7 @@ func (f *deviceFlags) open() (*tensor.Device, error) {
 		return nil, fmt.Errorf("--profile: %w", err)
 	}
 	o.Profile = file
-	d, err := device.OpenWith(f.name, o)
+	d, err := device.OpenWith(name, o)
 	if err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(f.profile))
 	}

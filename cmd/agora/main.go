@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,6 +20,7 @@ import (
 func main() {
 	code := run(interruptible(), os.Args[1:], os.Stdout, os.Stderr)
 	leftovers.RemoveAll() // of a command that was left
+	abortWorld(code)
 	os.Exit(code)
 }
 
@@ -42,7 +44,7 @@ func command() *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Args:              cobra.NoArgs,
-		PersistentPreRunE: checkBounds,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return cmp.Or(checkProcesses(c), checkBounds(c)) },
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddCommand(

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/tensor"
@@ -72,6 +73,9 @@ func interruptible() context.Context {
 			}
 			cancel(endedBy[s])
 			signal.Ignore(syscall.SIGHUP) // a shell and its terminal send one each
+			if _, n := dist.Launched(); n > 1 {
+				signal.Ignore(os.Interrupt, syscall.SIGTERM) // the terminal and mpirun send one each
+			}
 			signal.Stop(signals)
 			return
 		}

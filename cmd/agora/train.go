@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -43,29 +44,41 @@ where these lie now, --lr goes on at another rate. docs/runs.md has more of it.`
 			if err := checkSettings(cfg); err != nil {
 				return err
 			}
-			d, err := dev.open()
+			w, err := joinWorld()
 			if err != nil {
 				return err
+			}
+			d, err := dev.open()
+			if err != nil {
+				return inWorld(err)
 			}
 			defer d.Close()
 			begin := train.Run
 			if resume {
 				begin = train.Resume
 			}
+			options.World = w
 			saved := func() {}
-			progress := newProgress(c.ErrOrStderr(), func() {
-				saved = endsByItself(c.Context(), "interrupted: saving a checkpoint; a second Ctrl-C ends at once")
-			})
+			out, notice := c.ErrOrStderr(), "interrupted: saving a checkpoint; a second Ctrl-C ends at once"
+			if w.Rank() > 0 { // the first one tells what there is
+				out, notice = io.Discard, ""
+			}
+			progress := newProgress(out, func() { saved = endsByItself(c.Context(), notice) })
 			summary, err := begin(c.Context(), d, cfg, progress, options)
 			saved()
 			progress.close()
 			if err != nil {
-				return err
+				return inWorld(err)
 			}
-			if asJSON {
+			switch {
+			case w.Rank() > 0:
+			case asJSON:
 				err = printJSON(c.OutOrStdout(), summary)
-			} else {
+			default:
 				err = printSummary(c.OutOrStdout(), cfg, summary)
+			}
+			if err == nil {
+				err = leaveWorld()
 			}
 			if err == nil && summary.Interrupted {
 				return errInterrupted

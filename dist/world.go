@@ -1,0 +1,23 @@
+package dist
+
+// World is the processes of a run. Every one calls Broadcast, AllGather and Barrier in the same order as the others,
+// and a Send meets one Receive; then all see the same. A World is for one goroutine at a time.
+//
+// After an error the processes no longer agree on where they are: the run ends, by Abort.
+type World interface {
+	Rank() int // of this process: 0 to Size-1
+	Size() int
+
+	Send(to int, data []byte) error
+	Receive(from int, into []byte) error // as many bytes as are sent
+	// Broadcast fills data, which is as long everywhere, with what the process root has in it.
+	Broadcast(root int, data []byte) error
+	// AllGather gives what every process has, by rank. The lengths may differ.
+	AllGather(own []byte) ([][]byte, error)
+	Barrier() error // returns when all have come to it
+
+	// Abort ends every process of the run, this one too, with that exit status. It does not return.
+	Abort(status int)
+	// Close takes leave of the others, and waits for them to do so.
+	Close() error
+}
