@@ -142,7 +142,7 @@ func compareMetrics(a, b string) (string, error) {
 	}
 	for _, all := range [][]Record{x, y} {
 		for i := range all {
-			all[i].Seconds, all[i].Time, all[i].TokensPerSec, all[i].PeakBytes = 0, 0, 0, 0
+			all[i].Seconds, all[i].Time, all[i].TokensPerSec, all[i].PeakBytes, all[i].Processes = 0, 0, 0, 0, nil
 		}
 	}
 	for i := range min(len(x), len(y)) {

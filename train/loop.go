@@ -65,7 +65,7 @@ type speed struct {
 
 // step makes one step and records it.
 func (r *run) step(clock *speed) error {
-	begin := r.now()
+	begin, network := r.now(), r.network()
 	batches := make([]data.Batch, r.cfg.Accumulate)
 	for i := range batches {
 		if batches[i] = r.loader.Next(); batches[i].Rows == 0 {
@@ -90,7 +90,7 @@ func (r *run) step(clock *speed) error {
 		Counted: result.Counted, TokensPerSec: float64(result.Tokens) / took.Seconds(),
 		PeakBytes: r.trainer.Device.Stats().Peak,
 		LossScale: result.LossScale, Skipped: result.Skipped, Tasks: r.named(result.ByTask),
-		Preference: result.Preference,
+		Preference: result.Preference, Processes: r.network().since(network),
 	}
 	if result.Skipped {
 		rec.GradNorm = 0 // JSON has no other numbers than finite ones

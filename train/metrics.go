@@ -108,6 +108,10 @@ func (r Record) event(w *tfevents.Writer) error {
 		}
 		add("speed/tokens_per_second", r.TokensPerSec)
 		add("memory/peak_bytes", float64(r.PeakBytes))
+		if p := r.Processes; p != nil {
+			add("processes/waited_seconds", p.Waited)
+			add("processes/sent_bytes", float64(p.Sent))
+		}
 	}
 	if r.HeldOutLoss != nil {
 		add("loss/held_out", *r.HeldOutLoss)

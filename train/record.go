@@ -39,6 +39,9 @@ type Record struct {
 	TokensPerSec float64
 	PeakBytes    int // most tensor memory so far
 
+	// Processes are those that made the step; nil: one alone.
+	Processes *Processes
+
 	// Tasks are the losses of each task of a mixture: of a step's rows, or of the held-out ones.
 	Tasks map[string]TaskLoss
 
@@ -60,6 +63,13 @@ type Record struct {
 	Time    float64 // since 1970, in seconds
 }
 
+// Processes are what several processes of one run cost it, as process 0 sees it.
+type Processes struct {
+	Count  int     `json:"count"`
+	Waited float64 `json:"waited_s"`   // seconds of the step in which it waited for the others or the network
+	Sent   int     `json:"sent_bytes"` // in the step, as dist.Measured counts them
+}
+
 // recordLine is a Record as JSON: nil is null.
 type recordLine struct {
 	Kind         string              `json:"kind"`
@@ -75,6 +85,7 @@ type recordLine struct {
 	Counted      *int                `json:"counted"`
 	TokensPerSec *float64            `json:"tokens_per_s"`
 	PeakBytes    *int                `json:"peak_bytes"`
+	Processes    *Processes          `json:"processes"`
 	Tasks        map[string]TaskLoss `json:"tasks"`
 	Preference   *PreferenceMetrics  `json:"preference"`
 	Scores       map[string]float64  `json:"scores"`
@@ -88,7 +99,7 @@ type recordLine struct {
 // MarshalJSON writes the record as a line of metrics.jsonl has it.
 func (r Record) MarshalJSON() ([]byte, error) {
 	l := recordLine{
-		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks,
+		Kind: r.kind(), Step: r.Step, Loss: r.Loss, HeldOutLoss: r.HeldOutLoss, Tasks: r.Tasks, Processes: r.Processes,
 		Preference: r.Preference, Scores: r.Scores,
 		ScalingNorms: r.ScalingNorms, Changed: r.Changed,
 		OtherBits: r.OtherBits, Seconds: r.Seconds, Time: r.Time,
@@ -120,7 +131,7 @@ func (l recordLine) record() Record {
 		Kind: l.Kind, Step: l.Step, Loss: l.Loss, HeldOutLoss: l.HeldOutLoss, LR: or0(l.LR), GradNorm: or0(l.GradNorm),
 		LossScale: or0(l.LossScale), Skipped: or0(l.Skipped), Rows: or0(l.Rows), Tokens: or0(l.Tokens),
 		Counted:      or0(l.Counted),
-		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Preference: l.Preference,
+		TokensPerSec: or0(l.TokensPerSec), PeakBytes: or0(l.PeakBytes), Tasks: l.Tasks, Processes: l.Processes, Preference: l.Preference,
 		Scores:       l.Scores,
 		ScalingNorms: l.ScalingNorms, Changed: l.Changed, OtherBits: l.OtherBits,
 		Seconds: l.Seconds, Time: l.Time,

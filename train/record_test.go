@@ -12,31 +12,31 @@ import (
 // Every record has every field: a value of 0 is there, and what its kind knows nothing of
 // is null.
 func TestRecordsHaveEveryField(t *testing.T) {
-	const fields = "kind step loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks preference scores s_norm changed other_bits seconds time"
+	const fields = "kind step loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes processes tasks preference scores s_norm changed other_bits seconds time"
 	zero := 0.0
 	for name, c := range map[string]struct {
 		record Record
 		null   string
 	}{
 		"step": {Record{Kind: KindStep, Loss: &zero},
-			"held_out_loss loss_scale tasks preference scores s_norm changed other_bits"},
+			"processes held_out_loss loss_scale tasks preference scores s_norm changed other_bits"},
 		"skipped": {Record{Kind: KindStep, Loss: &zero, Skipped: true, GradNorm: 3, LossScale: 2},
-			"held_out_loss grad_norm tasks preference scores s_norm changed other_bits"},
+			"processes held_out_loss grad_norm tasks preference scores s_norm changed other_bits"},
 		"f16": {Record{Kind: KindStep, Loss: &zero, LossScale: 1},
-			"held_out_loss tasks preference scores s_norm changed other_bits"},
+			"processes held_out_loss tasks preference scores s_norm changed other_bits"},
 		"norms": {Record{Kind: KindStep, Loss: &zero, ScalingNorms: map[string]float64{"a": 0}},
-			"held_out_loss loss_scale tasks preference scores changed other_bits"},
+			"processes held_out_loss loss_scale tasks preference scores changed other_bits"},
 		"tasks": {Record{Kind: KindMeasurement, HeldOutLoss: &zero,
 			Tasks: map[string]TaskLoss{"a": {Loss: 1, Counted: 2}}},
-			"loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes preference scores s_norm changed other_bits"},
+			"processes loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes preference scores s_norm changed other_bits"},
 		"preference": {Record{Kind: KindMeasurement, HeldOutLoss: &zero,
 			Preference: &PreferenceMetrics{Answers: 2, Accuracy: 0.5, Margin: &zero}},
-			"loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks scores s_norm changed other_bits"},
+			"processes loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks scores s_norm changed other_bits"},
 		"measurement": {Record{Kind: KindMeasurement, HeldOutLoss: &zero},
-			"loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks preference scores s_norm changed other_bits"},
+			"processes loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks preference scores s_norm changed other_bits"},
 		"change": {Record{Kind: KindChange, Changed: []RateChange{{}}},
-			"loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks preference scores s_norm other_bits"},
-		"no kind": {Record{Loss: &zero}, "held_out_loss loss_scale tasks preference scores s_norm changed other_bits"},
+			"processes loss held_out_loss lr grad_norm loss_scale skipped rows tokens counted tokens_per_s peak_bytes tasks preference scores s_norm other_bits"},
+		"no kind": {Record{Loss: &zero}, "processes held_out_loss loss_scale tasks preference scores s_norm changed other_bits"},
 	} {
 		text, err := json.Marshal(c.record)
 		if err != nil {

@@ -170,6 +170,9 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 		cfg: cfg, options: o, state: s, saved: -1, progress: p, judge: j, now: o.Clock, start: o.Clock(),
 		checkpoints: checkpoints{filepath.Join(cfg.Out, CheckpointsFolder)}, summary: Summary{Out: cfg.Out},
 	}
+	if w := o.processes(); w.Size() > 1 {
+		r.options.World = &dist.Measured{World: w}
+	}
 	if s.Rates == nil {
 		r.state.Rates = cfg.rates()
 	}

@@ -202,3 +202,20 @@ func merged(a, b map[string]string) map[string]string {
 	maps.Copy(all, b)
 	return all
 }
+
+// network is what the run has sent and waited for so far; nil where it is one process.
+func (r *run) network() *Processes {
+	m, ok := r.options.World.(*dist.Measured)
+	if !ok {
+		return nil
+	}
+	return &Processes{m.Size(), m.Waited.Seconds(), m.Sent}
+}
+
+// since is what is new after an earlier count.
+func (p *Processes) since(earlier *Processes) *Processes {
+	if p == nil {
+		return nil
+	}
+	return &Processes{p.Count, p.Waited - earlier.Waited, p.Sent - earlier.Sent}
+}

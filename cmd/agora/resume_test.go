@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(peakFile); path != "" {
 		writePeak(path)
 	}
+	abortWorld(code)
 	os.Exit(code)
 }
 
@@ -277,7 +278,7 @@ func records(t *testing.T, dir string) []train.Record {
 		t.Fatal(err)
 	}
 	for i := range all {
-		all[i].Seconds, all[i].Time, all[i].TokensPerSec, all[i].PeakBytes = 0, 0, 0, 0
+		all[i].Seconds, all[i].Time, all[i].TokensPerSec, all[i].PeakBytes, all[i].Processes = 0, 0, 0, 0, nil
 	}
 	return all
 }

@@ -52,8 +52,9 @@ var below = map[string][]string{
 	"optim":                {"nn", "autograd", "tensor", "internal/kernels"},
 	"multilora":            {"internal/lowrank", "nn", "ops", "autograd", "tensor", "internal/kernels", "encoding"},
 	"preference":           {},
+	"dist":                 {},
 	"train": {"preference", "eval", "tasks", "multilora", "optim", "nn", "ops", "autograd", "tensor", "device",
-		"data", "tokenizer", "encoding", "internal/folderlock", "internal/version"},
+		"data", "tokenizer", "encoding", "dist", "internal/folderlock", "internal/version"},
 	"tasks": {"data"},
 	"eval":  {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
 	"compare": {"spectrum", "internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version",
@@ -77,6 +78,7 @@ var below = map[string][]string{
 		"device", "tensor", "tokenizer"},
 	"internal/tinymodel":  {"multilora", "optim", "nn", "ops", "device", "data", "tensor"},
 	"internal/testdevice": {"device", "tensor"},
+	"internal/testworld":  {"dist"},
 	"internal/version":    {},
 }
 

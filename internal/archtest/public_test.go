@@ -23,6 +23,7 @@ var public = []string{
 	"compare",
 	"data",
 	"device",
+	"dist",
 	"encoding/gguf",
 	"encoding/safetensors",
 	"encoding/tfevents",
