@@ -34,6 +34,7 @@ type Adapter struct {
 	targets []string // the shortest names of the layers (see shortest)
 	layers  []adapted
 	extras  []*extra
+	tokens  []*tokenRows
 	saves   []string       // the shortest names of the extras' modules (see shortest)
 	merged  []*corrections // of each layer, while the adapter is merged (see Unmerge)
 	// takeBiases takes biases out of the model that Merge has given layers without; nil: none.
@@ -63,6 +64,9 @@ func Attach(model Model, cfg Config, seed uint64) (*Adapter, error) {
 	}
 	if err := start(a.extras); err != nil {
 		return nil, err
+	}
+	for _, r := range a.tokens {
+		r.start()
 	}
 	for _, s := range slots {
 		w := s.base.Weight.Value
@@ -106,7 +110,10 @@ func prepare(model Model, cfg Config) (a *Adapter, slots []slot, err error) {
 		return nil, nil, err
 	}
 	a = &Adapter{config: cfg, targets: shortest(namesOf(slots), namesOf(all))}
-	a.extras, a.saves, err = findExtra(model, slots, cfg.Extra)
+	if a.extras, a.saves, err = findExtra(model, slots, cfg.Extra); err != nil {
+		return nil, nil, err
+	}
+	a.tokens, err = findTokens(model, slots, cfg, a.extras)
 	return a, slots, err
 }
 
@@ -162,6 +169,9 @@ func (a *Adapter) Detach() {
 			e.leave()
 		}
 	}
+	for _, r := range a.tokens {
+		r.leave()
+	}
 }
 
 func (a *Adapter) detachLayers() {
@@ -188,11 +198,19 @@ func (a *Adapter) Attach() error {
 			return err
 		}
 	}
+	for _, r := range a.tokens {
+		if err := r.check(); err != nil {
+			return err
+		}
+	}
 	for _, l := range a.layers {
 		l.put(l.linear)
 	}
 	for _, e := range a.extras {
 		e.enter(false)
+	}
+	for _, r := range a.tokens {
+		r.enter()
 	}
 	return nil
 }

@@ -307,6 +307,22 @@ func (a *Adapter) explains(base, now *Fingerprint) (bool, error) {
 			with[i].values = append(with[i].values, values[p.from:p.from+p.n]...)
 		}
 	}
+	for _, r := range a.tokens {
+		values, err := r.Rows.Value.Float32s()
+		if err != nil {
+			return false, err
+		}
+		sample, dim := with[at[r.name+".weight"]].values, r.Rows.Value.Dim(1)
+		k := 0
+		for _, p := range sampled(r.name+".weight", r.base.Weight.Value.Numel()) {
+			for n := p.from; n < p.from+p.n; n++ {
+				if i := slices.Index(r.ids, int32(n/dim)); i >= 0 {
+					sample[k] = values[i*dim+n%dim]
+				}
+				k++
+			}
+		}
+	}
 	is := map[string]rounding{}
 	for i, r := range now.roundings() {
 		is[now.Tensors[i].Name] = r

@@ -118,5 +118,8 @@ func (a *Adapter) TrainScalings() error {
 	for _, e := range a.extras {
 		e.own.Frozen = true
 	}
+	for _, r := range a.tokens {
+		r.Rows.Frozen = true
+	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/gguf"
@@ -20,6 +21,9 @@ func clientForms() map[string]Config {
 	tied.Targets = []string{"v_proj", "embed_tokens"}
 	forms["tied"] = tied
 	maps.Copy(forms, loraForms())
+	tokens := forms["tokens"]
+	tokens.Tokens = []string{"7-9", "2"}
+	forms["tokens-tied"] = tokens
 	return forms
 }
 
@@ -28,7 +32,7 @@ func clientModel(t *testing.T, name string, cfg Config) (*llama.Model, *Adapter)
 	t.Helper()
 	d := open(t, 1)
 	shape := tiny(t, d).Config
-	shape.ModelType, shape.Tied, shape.Vocab = "qwen2", name == "tied", 61
+	shape.ModelType, shape.Tied, shape.Vocab = "qwen2", strings.HasSuffix(name, "tied"), 61
 	m, err := llama.New(d, shape, 7)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +73,7 @@ func TestAdaptersForLlamaCpp(t *testing.T) {
 		t.Skip("AGORA_LLAMACPP names no folder")
 	}
 	for name, cfg := range clientForms() {
-		if name == "tied" || cfg.Bias || cfg.Method == MethodDoRA { // which are refused
+		if name == "tied" || cfg.Bias || cfg.Tokens != nil || cfg.Method == MethodDoRA { // which are refused
 			continue
 		}
 		m, a := clientModel(t, name, cfg)

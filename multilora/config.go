@@ -82,6 +82,12 @@ type Config struct {
 	// They train in the model's storage type, which must not be quantized.
 	Extra []string `json:"extra,omitempty"`
 
+	// Tokens are rows of the embedding that train in full (PEFT's trainable_token_indices): ids of
+	// tokens ("5", "100-120"), and with "lm_head:" before them rows of the head. A head that is
+	// the embedding has the embedding's. The rows are f32 whatever the model's storage, and
+	// take a number of 16 bits for each of them and each token of the vocabulary.
+	Tokens []string `json:"tokens,omitempty"`
+
 	// Ranks and Alphas are the values of layers, by their whole names, that have others
 	// than Rank and Alpha.
 	Ranks  map[string]int     `json:"ranks,omitempty"`
@@ -136,6 +142,9 @@ func (c Config) Validate() error {
 		return fail("dropout", "at least 0 and below 1", c.Dropout)
 	case len(c.Targets) == 0:
 		return errors.New("multilora: field targets: want at least one, got none")
+	}
+	if _, err := parseTokens(c.Tokens); err != nil {
+		return err
 	}
 	for _, layer := range slices.Sorted(maps.Keys(c.Ranks)) {
 		if r := c.Ranks[layer]; r < 1 || r > maxRank/c.Modules {

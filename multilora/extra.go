@@ -164,6 +164,8 @@ func (a *Adapter) plain(where string) error {
 	switch {
 	case len(a.extras) > 0:
 		also = "trains " + a.extras[0].name + " as well (field extra)"
+	case len(a.tokens) > 0:
+		also = "trains rows of " + a.tokens[0].name + " as well (field tokens)"
 	case a.config.Bias:
 		also = "has biases of B (field bias)"
 	case a.config.Method == MethodDoRA:

@@ -20,7 +20,8 @@ import (
 const (
 	// TensorFile has LAYER.A.i [r, in], LAYER.B.i [out, r], LAYER.s.i [1] or [out], with
 	// Config.Bias LAYER.lora_bias [out], of DoRA LAYER.magnitude [out], and
-	// for each parameter of Config.Extra extra.NAME in its shape. All are f32.
+	// for each parameter of Config.Extra extra.NAME in its shape, and of Config.Tokens
+	// tokens.model.embed_tokens and tokens.lm_head [tokens, hidden]. All are f32.
 	TensorFile = "adapter.safetensors"
 	InfoFile   = "adapter.json"
 )
@@ -68,6 +69,13 @@ func (a *Adapter) Save(dir string) error {
 			return fmt.Errorf("multilora: saving parameter %s: %w", e.name, err)
 		}
 		tensors = append(tensors, safetensors.FromFloat32s(extraName(e.name), e.param.Value.Shape(), values).Source())
+	}
+	for _, r := range a.tokens {
+		values, err := r.Rows.Value.Float32s()
+		if err != nil {
+			return fmt.Errorf("multilora: saving rows of %s: %w", r.name, err)
+		}
+		tensors = append(tensors, safetensors.FromFloat32s(tokensName(r.name), r.Rows.Value.Shape(), values).Source())
 	}
 	return writeFolder(dir, Info{a.Base, a.config, a.madeFor}, tensors...)
 }
@@ -204,6 +212,17 @@ func Load(model Model, dir string, o Options) (*Adapter, error) {
 		}
 		e.set(values)
 	}
+	for _, r := range a.tokens {
+		t, err := f.Tensor(tokensName(r.name))
+		if err != nil {
+			return nil, err
+		}
+		values, err := t.Float32s()
+		if err != nil {
+			return nil, err
+		}
+		r.Rows.Value.SetFloat32s(values)
+	}
 	for _, s := range slots {
 		ms := make([]module, info.Modules)
 		for _, p := range parts(s.name, s.base.Weight.Value, info.of(s.name), ms) {
@@ -270,6 +289,11 @@ func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) err
 			return err
 		}
 	}
+	for _, r := range a.tokens {
+		if err := check(tokensName(r.name), r.Rows.Value.Shape(), r.base.Weight.Value); err != nil {
+			return err
+		}
+	}
 	for _, name := range f.Names() {
 		if !known[name] {
 			return fmt.Errorf("multilora: %s: tensor %s: want none of that name with %d modules on %d layers"+
@@ -284,6 +308,8 @@ func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) err
 func quoted(s string) string { return fmt.Sprintf("%.200q", s) }
 
 func extraName(param string) string { return "extra." + param }
+
+func tokensName(module string) string { return "tokens." + module }
 
 // part is one tensor of a layer as it is saved.
 type part struct {

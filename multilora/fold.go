@@ -30,5 +30,8 @@ func (a *Adapter) Fold() (*Adapter, error) {
 		copied.own, copied.in = nn.Param{Value: copyOf(e.value())}, false
 		f.extras = append(f.extras, &copied)
 	}
+	for _, r := range a.tokens {
+		f.tokens = append(f.tokens, r.copied())
+	}
 	return f, a.device().Err()
 }

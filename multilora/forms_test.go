@@ -19,7 +19,9 @@ func loraForms() map[string]Config {
 	dora := Config{Method: MethodDoRA, Modules: 1, Rank: 3, Alpha: 2, Scaling: ScalingScalar,
 		Targets: []string{"q_proj", "o_proj", "up_proj"}, Dropout: 0.1,
 		Ranks: map[string]int{"model.layers.1.mlp.up_proj": 2}}
-	return map[string]Config{"bias": bias, "dora": dora}
+	tokens := Config{Method: MethodLoRA, Modules: 1, Rank: 3, Alpha: 2, Scaling: ScalingScalar,
+		Targets: []string{"v_proj"}, Tokens: []string{"60", "7-9", "lm_head:8", "lm_head:3"}}
+	return map[string]Config{"bias": bias, "dora": dora, "tokens": tokens}
 }
 
 func eachForm(t *testing.T, f func(t *testing.T, cfg Config)) {
@@ -77,7 +79,8 @@ func TestFormsAreSaved(t *testing.T) {
 			if got, err := b.Digest(); got != digest || err != nil {
 				t.Errorf("digest %s, want %s, %v", got, digest, err)
 			}
-			if b.Config().Method != cfg.Method || b.Config().Bias != cfg.Bias {
+			if b.Config().Method != cfg.Method || b.Config().Bias != cfg.Bias ||
+				!slices.Equal(b.Config().Tokens, cfg.Tokens) {
 				t.Errorf("read back as %+v", b.Config())
 			}
 		}
@@ -173,6 +176,7 @@ func TestBiasesWithoutAPlace(t *testing.T) {
 func TestFormsRefused(t *testing.T) {
 	for name, what := range map[string]string{
 		"bias": "has biases of B (field bias)", "dora": "scales the weights' rows (method dora)",
+		"tokens": "trains rows of model.embed_tokens as well (field tokens)",
 	} {
 		m := biased(t)
 		a := attach(t, m, loraForms()[name])
@@ -239,5 +243,91 @@ func TestDoRANorms(t *testing.T) {
 				t.Errorf("%s: row %d has norm %g, want %g", dt, o, got[o], want)
 			}
 		}
+	}
+}
+
+// Only the rows that are named train, of a tied head in both places, and merging puts them into the weight as they are.
+func TestTokensTrain(t *testing.T) {
+	for _, tied := range []bool{false, true} {
+		d := open(t, 2)
+		shape := tiny(t, d).Config
+		shape.Tied = tied
+		m, err := llama.New(d, shape, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := read(t, m.Embedding.Weight.Value)
+		cfg := loraForms()["tokens"]
+		cfg.Tokens = []string{"60", "embed_tokens:7-9"}
+		base := logits(t, m, batch())
+		a := attach(t, m, cfg)
+		if got := distance(logits(t, m, batch()), base); got > 1e-6 {
+			t.Errorf("it begins %g away from the base", got)
+		}
+		trained(t, m, 8)
+		want := logits(t, m, batch())
+		rows := read(t, a.tokens[0].Rows.Value)
+		if _, err := a.Merge(); err != nil {
+			t.Fatal(err)
+		}
+		after := read(t, m.Embedding.Weight.Value)
+		for id := range shape.Vocab {
+			row := slices.Clone(before[id*24 : id*24+24])
+			if i := slices.Index([]int{60, 7, 8, 9}, id); i >= 0 {
+				if slices.Equal(row, rows[i*24:i*24+24]) {
+					t.Errorf("the row of token %d has not trained", id)
+				}
+				row = rows[i*24 : i*24+24]
+			}
+			if !slices.Equal(after[id*24:id*24+24], row) {
+				t.Errorf("tied %t: the row of token %d is not its own", tied, id)
+			}
+		}
+		if got := distance(logits(t, m, batch()), want); got > 1e-5 {
+			t.Errorf("tied %t: merged the logits are off by %g", tied, got)
+		}
+		if ids := a.Tokens(); len(ids) != 1 || !slices.Equal(ids["model.embed_tokens"], []int32{60, 7, 8, 9}) {
+			t.Errorf("tokens %v", ids)
+		}
+	}
+}
+
+// What does not spell rows is refused by what is wrong with it.
+func TestTokensErrors(t *testing.T) {
+	d := open(t, 1)
+	tied := tiny(t, d).Config
+	tied.Tied = true
+	for _, c := range []struct {
+		tied    bool
+		tokens  []string
+		targets string
+		want    string
+	}{
+		{false, []string{"a"}, "q_proj", `field tokens: want token ids as 5 or 5-9, with lm_head: before them for rows of the head, at most 65536, got "a"`},
+		{false, []string{"-5"}, "q_proj", `got "-5"`},
+		{false, []string{"5-"}, "q_proj", `got "5-"`},
+		{false, []string{"9-5"}, "q_proj", `got "9-5"`},
+		{false, []string{"0-65536"}, "q_proj", `got "0-65536"`},
+		{false, []string{"norm:5"}, "q_proj", `got "norm:5"`},
+		{false, []string{"lm_head:"}, "q_proj", `got "lm_head:"`},
+		{false, []string{"5-9", "7"}, "q_proj", "want each token once, got 7 of embed_tokens again"},
+		{false, []string{"61"}, "q_proj", "want tokens of the model's, below 61, got 61 of model.embed_tokens"},
+		{false, []string{"5"}, "embed_tokens", "want none of model.embed_tokens, which has modules beside it or trains in full"},
+		{true, []string{"5"}, "lm_head", "want none of model.embed_tokens, which has modules beside it or trains in full"},
+		{true, []string{"5", "lm_head:5"}, "q_proj", "want those of embed_tokens alone beside a model whose head is its embedding"},
+	} {
+		m := tiny(t, d)
+		if c.tied {
+			var err error
+			if m, err = llama.New(d, tied, 7); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg := loraForms()["tokens"]
+		cfg.Tokens, cfg.Targets = c.tokens, []string{c.targets}
+		if _, err := Attach(m, cfg, 1); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: error %v, want %q", c.tokens, err, c.want)
+		}
+		untouched(t, m)
 	}
 }

@@ -43,6 +43,14 @@ func (a *Adapter) Merge() ([]Merged, error) {
 			return nil, err
 		}
 	}
+	for _, r := range a.tokens {
+		if w := r.base.Weight.Value; w.DType().IsQuantized() {
+			return nil, fmt.Errorf("multilora: merging rows of %s: want a weight in f32, f16 or bf16, got %s", r.name, w)
+		}
+		if err := r.check(); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.giveBiases(); err != nil {
 		return nil, err
 	}
@@ -53,6 +61,12 @@ func (a *Adapter) Merge() ([]Merged, error) {
 	for _, e := range a.extras {
 		e.enter(true)
 		e.own = *e.param
+	}
+	for _, r := range a.tokens {
+		r.leave()
+		if err := r.merge(); err != nil {
+			return nil, fmt.Errorf("multilora: merging rows of %s: %w", r.name, err)
+		}
 	}
 	var report []Merged
 	for _, l := range a.layers {

@@ -87,12 +87,19 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (%s: field modules_to_save)", err, path)
 	}
+	if cfg.Tokens, err = c.spelled(tiedHead(model) != nil); err != nil {
+		return nil, fmt.Errorf("multilora: %s: %w", path, err)
+	}
+	tokens, err := findTokens(model, chosen, cfg, extras)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%s: field trainable_token_indices)", err, path)
+	}
 	f, err := openPEFT(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if err := f.check(chosen, extras, cfg, model, c.tied); err != nil {
+	if err := f.check(chosen, extras, tokens, cfg, model, c.tied); err != nil {
 		return nil, fmt.Errorf("%w (the adapter was made for %s)", err, quoted(c.base))
 	}
 	for _, e := range extras {
@@ -102,7 +109,14 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 		}
 		e.set(values)
 	}
-	a := &Adapter{Base: c.base, config: cfg, extras: extras}
+	for _, r := range tokens {
+		values, err := f.names[peftTokensName(r.name)].Float32s()
+		if err != nil {
+			return nil, err
+		}
+		r.Rows.Value.SetFloat32s(values)
+	}
+	a := &Adapter{Base: c.base, config: cfg, extras: extras, tokens: tokens}
 	return a.assemble(model, dir, o, chosen, func(s slot) (module, error) {
 		return f.read(peftParts(s, cfg.of(s.name), tiedHead(model) != nil))
 	})
@@ -192,6 +206,14 @@ func (a *Adapter) SavePEFT(dir string) error {
 			tensors = append(tensors, safetensors.FromFloat32s(peftPrefix+name, e.param.Value.Shape(), values).Source())
 		}
 	}
+	for _, r := range a.tokens {
+		values, err := r.Rows.Value.Float32s()
+		if err != nil {
+			return fmt.Errorf("multilora: saving rows of %s: %w", r.name, err)
+		}
+		tensors = append(tensors,
+			safetensors.FromFloat32s(peftTokensName(r.name), r.Rows.Value.Shape(), values).Source())
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
@@ -230,6 +252,17 @@ func (a *Adapter) peftConfig() map[string]any {
 	if slices.ContainsFunc(a.extras, func(e *extra) bool { return e.head }) {
 		saves = append(slices.Clip(saves), headModule)
 	}
+	var tokens any // a list of the embedding's, or lists by module
+	switch rows := a.Tokens(); {
+	case len(rows) == 1 && rows[embeddingModule] != nil:
+		tokens = rows[embeddingModule]
+	case len(rows) > 0:
+		byModule := map[string][]int32{}
+		for module, ids := range rows {
+			byModule[lastPart(module)] = ids
+		}
+		tokens = byModule
+	}
 	tied := tiedHead(a.model) != nil && a.adaptsEmbedding()
 	if tied { // its head, which PEFT then adapts as well, has the same
 		if r, ok := c.Ranks[embeddingModule]; ok {
@@ -246,7 +279,8 @@ func (a *Adapter) peftConfig() map[string]any {
 		"ensure_weight_tying": tied,
 		"layers_to_transform": nil, "layers_pattern": nil, "bias": "none", "fan_in_fan_out": false,
 		"inference_mode": true, "init_lora_weights": true, "modules_to_save": saves,
-		"use_dora": c.Method == MethodDoRA, "lora_bias": c.Bias,
+		"trainable_token_indices": tokens,
+		"use_dora":                c.Method == MethodDoRA, "lora_bias": c.Bias,
 	}
 }
 

@@ -24,10 +24,11 @@ type peftConfig struct {
 	ranks, alphas []peftPattern
 
 	targets, exclude peftNames
-	saves            []string  // ends of the names of modules that are trained in full
-	tied             bool      // of a head that is the embedding too, the latter alone may be saved
-	layers           []int     // numbers of the blocks that are adapted; nil: all
-	layersPattern    []pattern // where a layer's name has the block's number
+	tokens           []peftTokens // rows that are trained in full
+	saves            []string     // ends of the names of modules that are trained in full
+	tied             bool         // of a head that is the embedding too, the latter alone may be saved
+	layers           []int        // numbers of the blocks that are adapted; nil: all
+	layersPattern    []pattern    // where a layer's name has the block's number
 
 	fence *fence // around all patterns
 
@@ -58,7 +59,6 @@ var harmless = []string{
 
 // unknownForms are fields that make another adapter of a LoRA, and which.
 var unknownForms = map[string]string{
-	"trainable_token_indices": "trained rows of the embedding",
 	"layer_replication":       "a model whose layers are there several times",
 	"megatron_config":         "layers of Megatron",
 	"alora_invocation_tokens": "aLoRA, which works behind certain tokens only",
@@ -123,6 +123,8 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 			}
 		case "exclude_modules":
 			c.exclude, err = f.names()
+		case "trainable_token_indices":
+			c.tokens, err = f.tokens()
 		case "modules_to_save":
 			c.saves, err = f.list()
 		case "ensure_weight_tying":
@@ -224,6 +226,33 @@ func (c *peftConfig) chooses(s slot, tied bool) bool {
 		return false
 	}
 	return c.adapts(s.name) || tied && s.name == embeddingModule && c.adapts(headModule)
+}
+
+// spelled is Config.Tokens of a model. tied: its head is its embedding.
+func (c *peftConfig) spelled(tied bool) (entries []string, err error) {
+	rows := map[string][]int32{}
+	for _, t := range c.tokens {
+		module := ""
+		for _, name := range []string{embeddingModule, headModule} {
+			if endsIn(name, t.module) {
+				module = name
+			}
+		}
+		if module == "" || rows[module] != nil {
+			return nil, fmt.Errorf("field trainable_token_indices: want rows of embed_tokens and lm_head, got some of %s",
+				quoted(t.module))
+		}
+		rows[module] = t.ids
+	}
+	if head := rows[headModule]; tied && head != nil {
+		if !slices.Equal(rows[embeddingModule], head) {
+			return nil, errors.New("field trainable_token_indices: want the same of lm_head and embed_tokens, which are " +
+				"one weight in this model, got others")
+		}
+		delete(rows, headModule)
+	}
+	return append(spelledTokens(embeddingModule, rows[embeddingModule]), spelledTokens(headModule, rows[headModule])...),
+		nil
 }
 
 // checkTied notes what PEFT itself is not sure of beside a model whose head is its embedding.

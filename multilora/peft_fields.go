@@ -159,6 +159,34 @@ func (f field) list() (names []string, err error) {
 	return names, f.decode(&names, "a list of names")
 }
 
+// peftTokens are ids of tokens whose rows of a module, by the end of its name, are trained.
+type peftTokens struct {
+	module string
+	ids    []int32
+}
+
+// tokens reads a list of ids, which are the embedding's, or an object of lists by module.
+func (f field) tokens() (all []peftTokens, err error) {
+	if f.empty() {
+		return nil, nil
+	}
+	entries, err := orderedObject(f.value)
+	if err != nil {
+		entries = []field{{"embed_tokens", f.value}}
+	}
+	for _, entry := range entries {
+		t := peftTokens{module: entry.key}
+		if strictjson.Unmarshal(entry.value, &t.ids) != nil ||
+			slices.ContainsFunc(t.ids, func(id int32) bool { return id < 0 }) {
+			return nil, f.wrong("a list of token ids, or an object of such lists by module")
+		}
+		if len(t.ids) > 0 {
+			all = append(all, t)
+		}
+	}
+	return all, nil
+}
+
 // numbers reads a number or a list of them; empty means all.
 func (f field) numbers() ([]int, error) {
 	var one int

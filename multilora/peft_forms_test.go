@@ -61,8 +61,7 @@ func TestPEFTTypeGoesFirst(t *testing.T) {
 // Every form that is not supported is refused by its own name, and all of them at once.
 func TestPEFTFormsByName(t *testing.T) {
 	values := map[string]string{
-		"trainable_token_indices": "[5]",
-		"layer_replication":       "[[0, 1], [0, 2]]", "megatron_config": `{"a": 1}`,
+		"layer_replication": "[[0, 1], [0, 2]]", "megatron_config": `{"a": 1}`,
 		"alora_invocation_tokens": "[1, 2]", "arrow_config": `{"top_k": 3}`,
 		"target_parameters": `["experts.down_proj"]`, "use_qalora": "true", "use_bdlora": `{"a": 1}`,
 		"kasa_config": `{"a": 1}`, "monteclora_config": `{"a": 1}`, "velora_config": `{"a": 1}`,
@@ -179,7 +178,7 @@ func TestPEFTTensorsByName(t *testing.T) {
 	for name, want := range map[string]string{
 		"base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector":      "got a magnitude of DoRA",
 		"base_model.model.model.layers.0.self_attn.v_proj.lora_B.bias":                "got a bias of lora_B",
-		"base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta":    "got trained rows of the embedding, which are not supported",
+		"base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta":    "got trained rows of a module",
 		"base_model.model.lm_head.lora_A.weight":                                      "got one of another layer",
 		"base_model.model.lm_head.base_layer.weight":                                  "got a weight of the model",
 		"base_model.model.model.embed_tokens.lora_embedding_A":                        "got one of another layer",

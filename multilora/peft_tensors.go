@@ -28,6 +28,11 @@ const baseParam = ".base_layer.weight"
 // magnitudeParam is what PEFT saves a layer's magnitudes as. In memory it has ".weight" behind.
 const magnitudeParam = ".lora_magnitude_vector"
 
+// tokensParam is what PEFT saves a module's trained rows as.
+const tokensParam = ".token_adapter.trainable_tokens_delta"
+
+func peftTokensName(module string) string { return peftPrefix + module + tokensParam }
+
 // peftPart is one tensor of a layer as PEFT saves it.
 type peftPart struct {
 	name       string
@@ -165,7 +170,9 @@ func (f *peftFile) read(parts []peftPart) (m module, err error) {
 
 // check compares the tensors with what the configuration and the model want, before
 // anything of that size is made.
-func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, model Model, tied bool) error {
+func (f *peftFile) check(
+	slots []slot, extras []*extra, tokens []*tokenRows, cfg Config, model Model, tied bool,
+) error {
 	known := map[string]bool{}
 	check := func(name string, shape []int, w *tensor.Tensor) error {
 		t, ok := f.names[name]
@@ -197,6 +204,11 @@ func (f *peftFile) check(slots []slot, extras []*extra, cfg Config, model Model,
 			if err := sameWeight(t, w); err != nil {
 				return fmt.Errorf("multilora: %s: tensor %q: %w", f.Path(), t.Name, err)
 			}
+		}
+	}
+	for _, r := range tokens {
+		if err := check(peftTokensName(r.name), r.Rows.Value.Shape(), r.base.Weight.Value); err != nil {
+			return err
 		}
 	}
 	for _, e := range extras {
@@ -284,7 +296,7 @@ func tensorKind(name string) string {
 		{magnitudeParam, "a magnitude of DoRA"},
 		{".lora_A.bias", "a bias of lora_A, which is not supported"},
 		{".lora_B.bias", "a bias of lora_B"},
-		{".trainable_tokens_delta", "trained rows of the embedding, which are not supported"},
+		{tokensParam, "trained rows of a module"},
 		{".lora_embedding_", "one of another layer"},
 		{".lora_A.", "one of another layer"},
 		{".lora_B.", "one of another layer"},

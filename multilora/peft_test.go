@@ -106,6 +106,9 @@ func inPEFT(t *testing.T, a *Adapter, of func(*nn.Param) *tensor.Tensor) map[str
 			}
 		}
 	}
+	for _, r := range a.tokens {
+		all[peftTokensName(r.name)+".default"] = read(t, of(r.Rows))
+	}
 	return all
 }
 

@@ -104,6 +104,11 @@ func (a *Adapter) Unmerge() error {
 			return fmt.Errorf("multilora: parameter %s is another adapter's: Detach it first", e.name)
 		}
 	}
+	for _, r := range a.tokens {
+		if err := r.check(); err != nil {
+			return err
+		}
+	}
 	// The last layer first: after an error a second call goes on where the first one ended.
 	for i := len(a.merged) - 1; i >= 0; i-- {
 		if err := a.layers[i].unmerge(a.merged[i]); err != nil {
@@ -112,6 +117,9 @@ func (a *Adapter) Unmerge() error {
 		a.merged = a.merged[:i]
 	}
 	a.merged = nil
+	for _, r := range a.tokens {
+		r.unmerge()
+	}
 	if a.takeBiases != nil {
 		a.takeBiases()
 		a.takeBiases = nil

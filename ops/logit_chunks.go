@@ -24,7 +24,7 @@ func CapLogits(bound float32) LogitOption {
 const logitBytes = 32 << 20
 
 // Beside adds u upᵀ to the logits, a low-rank change of the weight that is not in it: u is [rows, rank], of the
-// type of x or f32, up [vocab, rank]. Both may have gradients.
+// type of x or f32, up [vocab, rank] in any storage type. Both may have gradients.
 func Beside(u, up *Var) LogitOption {
 	if ut, w := u.Tensor(), up.Tensor(); ut.Rank() != 2 || w.Rank() != 2 || ut.Dim(1) != w.Dim(1) {
 		tensor.Panicf("logits_beside", "u is %s, up %s: want [rows, rank] and [vocab, rank]", ut, w)
@@ -163,7 +163,7 @@ func (c logitChunk) inputGrad(dx, dlogits, w *tensor.Tensor) {
 // besideInputs are headInputs, and a change of a rank beside.
 func besideInputs(rows, dim, vocab, ignore, rank int) []autograd.Input {
 	return append(headInputs(rows, dim, vocab, ignore),
-		autograd.Input{Shape: []int{rows, rank}}, autograd.Input{Shape: []int{vocab, rank}, Kind: autograd.Stat})
+		autograd.Input{Shape: []int{rows, rank}}, autograd.Input{Shape: []int{vocab, rank}, Kind: autograd.Weight})
 }
 
 // headInputs are those of examples: x, weight and labels, of which every ignore-th does not count.

@@ -151,8 +151,8 @@ func (c *Config) adapterSettings() []*Setting {
 	return []*Setting{
 		{Name: "from-adapter", value: text(&c.FromAdapter, ""), Resume: Movable, check: c.checkFromAdapter,
 			Meaning: "adapter that training goes on with: a folder of Agora or PEFT, or a GGUF file; method, " +
-				"modules, rank, alpha, scaling, targets, lora-bias and train-also are its own, and dropout unless it is " +
-				"given"},
+				"modules, rank, alpha, scaling, targets, lora-bias, train-also and train-tokens are its own, and " +
+				"dropout unless it is given"},
 		{Name: "branches", value: texts(&c.Branches), Resume: Movable, check: c.checkBranches,
 			Meaning: "trained adapters that become the modules of one MultiLoRA, to learn how loud each is (with " +
 				"train: scales); modules, rank, alpha and targets come of them"},
@@ -179,6 +179,10 @@ func (c *Config) adapterSettings() []*Setting {
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,
 			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, " +
 				"…)"},
+		{Name: "train-tokens", value: texts(&a.Tokens), Resume: Fixed, Use: ForSpeed, check: c.checkTrainTokens,
+			Meaning: "rows of the embedding that train beside the adapter, as token ids (5, 100-120), and, behind " +
+				"lm_head:, of the head (PEFT's trainable_token_indices); a head that is the embedding has the " +
+				"embedding's"},
 		{Name: "dropout", value: real(&a.Dropout, 0), Most: 1, Resume: Fixed, Use: ForSpeed, check: c.checkDropout,
 			Meaning: "dropout before A"},
 	}

@@ -96,6 +96,13 @@ func (c *Config) checkTrainAlso() error {
 	return nil
 }
 
+func (c *Config) checkTrainTokens() error {
+	if c.full() && len(c.Adapter.Tokens) > 0 {
+		return fmt.Errorf("want none with method full (everything trains), got %v", c.Adapter.Tokens)
+	}
+	return nil
+}
+
 func (c *Config) checkDropout() error {
 	if c.full() && c.Adapter.Dropout != 0 {
 		return fmt.Errorf("want 0 with method full (it is the adapter's), got %v", c.Adapter.Dropout)

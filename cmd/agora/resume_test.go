@@ -129,6 +129,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 	for name, method := range map[string][]string{
 		"multilora": {"--method", "multilora"},
 		"dora":      {"--method", "dora"},
+		"tokens":    {"--train-tokens", "40-60,lm_head:57"},
 		"bias":      {"--method", "lora", "--lora-bias"},
 		"ends":      {"--method", "multilora", "--targets", "v_proj,lm_head,embed_tokens"},
 		"full bf16": {"--method", "full", "--dropout", "0", "--dtype", "bf16"},

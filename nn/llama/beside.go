@@ -12,7 +12,7 @@ func (m *Model) embed(ids *nn.Var) *nn.Var {
 		return m.Embedding.ForwardAs(ids, m.dtype)
 	}
 	up, down := m.BesideEmbedding.Factors()
-	change := ops.MatMul(ops.Embedding(up, ids), down, false, false)
+	change := ops.MatMul(ops.EmbeddingAs(up, ids, tensor.F32), down, false, false)
 	return ops.Cast(ops.Add(m.Embedding.ForwardAs(ids, tensor.F32), change), m.dtype)
 }
 
