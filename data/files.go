@@ -4,91 +4,72 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// describing are files of a folder of rows that say what it is, and hold none.
-var describing = []string{"readme.md", "license", "license.txt", "license.md", "dataset_infos.json",
-	"dataset_info.json", "dataset_dict.json", "state.json"}
-
-// splits are words of file names that say what the rows are for, as in train-00000-of-00002.jsonl.
-var splits = regexp.MustCompile(`(?i)(?:^|[-_. ])(train|training|validation|valid|val|dev|test|eval)(?:[-_. ]|$)`)
-
 // Files are the files that a path of rows names, in the order of their names: itself, those that a pattern such as
-// rows/*.jsonl matches, or those of a folder. Of a folder, or its only folder named data, whose names tell splits,
-// these are the files to train on; a pattern asks for others.
+// rows/*.jsonl matches, or those of a folder. Of a folder that has splits these are the files to train on; a pattern
+// asks for others.
+//
+// What splits are is told by the head of its README.md, as Hugging Face's data sets have it (configs, of which the
+// default or the only one is read), else by the names of files or folders: train-00000-of-00002.parquet,
+// test.jsonl, validation/a.csv. They may lie in a folder named data.
 func Files(path string) ([]string, error) {
+	l, err := list(path)
+	return l.files, err
+}
+
+// listing is what a path names.
+type listing struct {
+	files []string
+	// others are files of other splits, and of other configurations.
+	others []string
+}
+
+func list(path string) (listing, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil && strings.ContainsAny(path, "*?["):
 		all, err := filepath.Glob(path)
 		if err != nil || len(all) == 0 {
-			return nil, fmt.Errorf("data: %s: want a pattern that files match, got none", path)
+			return listing{}, fmt.Errorf("data: %s: want a pattern that files match, got none", path)
 		}
-		return all, nil
+		return listing{files: all}, nil
 	case err != nil || !info.IsDir():
-		return []string{path}, nil // whoever opens it says what is wrong
+		return listing{files: []string{path}}, nil // whoever opens it says what is wrong
+	}
+	if err := notSavedToDisk(path); err != nil {
+		return listing{}, fmt.Errorf("data: %s: %w", path, err)
+	}
+	configs, err := readCard(path)
+	if err == nil && len(configs) > 0 {
+		l, err := filesOfCard(path, configs)
+		if err != nil {
+			return listing{}, fmt.Errorf("data: %s: %w", filepath.Join(path, cardFile), err)
+		}
+		return l, nil
+	}
+	if err != nil {
+		return listing{}, fmt.Errorf("data: %s: %w", filepath.Join(path, cardFile), err)
 	}
 	return filesOfFolder(path, true)
 }
 
-func filesOfFolder(path string, deeper bool) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
-	var all, other, folders []string
-	for _, e := range entries {
-		name := strings.ToLower(e.Name())
-		ending := filepath.Ext(unpackedName(name))
-		switch {
-		case strings.HasPrefix(name, ".") || slices.Contains(describing, name):
-		case e.IsDir():
-			folders = append(folders, e.Name())
-		case slices.Contains([]string{".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet"}, ending):
-			all = append(all, filepath.Join(path, e.Name()))
-		default:
-			other = append(other, e.Name())
+// listAll are the files that paths name.
+func listAll(paths []string) (all listing, err error) {
+	for _, path := range paths {
+		l, err := list(path)
+		if err != nil {
+			return listing{}, err
 		}
+		all.files, all.others = append(all.files, l.files...), append(all.others, l.others...)
 	}
-	switch {
-	case len(other) > 0:
-		return nil, fmt.Errorf("data: %s: want a folder of files of rows, got %.60q too; a pattern such as %s says which "+
-			"to read", path, other[0], filepath.Join(path, "*.jsonl"))
-	case len(all) == 0 && deeper && len(folders) == 1 && folders[0] == "data":
-		return filesOfFolder(filepath.Join(path, "data"), false)
-	case len(folders) > 0:
-		return nil, fmt.Errorf("data: %s: want a folder of files of rows, got the folder %.60q in it; name the one to read",
-			path, folders[0])
-	case len(all) == 0:
-		return nil, fmt.Errorf("data: %s: want a folder of files of rows, got none in it", path)
-	}
-	return toTrainOn(path, all)
+	return all, nil
 }
 
-// toTrainOn are the files of the split train, if names tell splits.
-func toTrainOn(path string, all []string) (chosen []string, err error) {
-	told := 0
-	for _, file := range all {
-		m := splits.FindStringSubmatch(filepath.Base(file))
-		if m != nil {
-			told++
-		}
-		if m != nil && strings.HasPrefix(strings.ToLower(m[1]), "train") {
-			chosen = append(chosen, file)
-		}
-	}
-	switch {
-	case told == 0:
-		return all, nil
-	case told < len(all):
-		return nil, fmt.Errorf("data: %s: want names of files that all tell a split, or none, got %d of %d; a pattern says "+
-			"which to read", path, told, len(all))
-	case len(chosen) == 0:
-		return nil, fmt.Errorf("data: %s: want files whose names tell the split train, got none; a pattern says which to "+
-			"read", path)
-	}
-	return chosen, nil
+// holdsRows reports whether files of that name are read.
+func holdsRows(name string) bool {
+	return slices.Contains([]string{".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet"},
+		filepath.Ext(unpackedName(strings.ToLower(name))))
 }

@@ -32,18 +32,9 @@ type ReadOptions struct {
 	// Skip is told of each bad row, which then is passed over: an error with file, row and line.
 	// nil: the first one ends the reading. What is wrong with a file as a whole always does.
 	Skip func(error)
-}
-
-// filesOf are the files that paths name.
-func filesOf(paths []string) (all []string, err error) {
-	for _, path := range paths {
-		files, err := Files(path)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, files...)
-	}
-	return all, nil
+	// PassedOver is told of each file, or folder, that is of another split or configuration than what is
+	// read of a folder; nil: nobody is.
+	PassedOver func(path string)
 }
 
 // Read gives the rows of files, folders and patterns of files (see Files), one file after the other, and what
@@ -67,20 +58,28 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 	var rows []Row
 	var fields fieldCounts
 	b := newBudget(o.MaxBytes)
-	all, err := filesOf(files)
+	all, err := listAll(files)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, path := range all {
+	if o.PassedOver != nil {
+		for _, path := range all.others {
+			o.PassedOver(path)
+		}
+	}
+	for _, path := range all.files {
 		from, whole := len(rows), ofFile(path, format)
 		add := func(row Row) error {
 			rows = append(rows, row)
 			return b.take(rowCost)
 		}
 		reader := rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}
-		if isParquet(path) {
+		switch {
+		case isArrow(path):
+			err = errArrow
+		case isParquet(path):
 			err = readParquet(ctx, path, b, reader, o.skip(path), add)
-		} else {
+		default:
 			err = open(ctx, path, whole != nil && whole.format == FormatText, b, func(r *bufio.Reader) error {
 				if whole != nil {
 					return whole.read(r, add)

@@ -101,6 +101,20 @@ type Rows struct {
 	Fields   []data.Field // of rows that are of no task of package tasks, whose forms are known
 	Bad      int          // passed over, with Config.SkipBad
 	FirstBad error        // the first of them, with file, row and line
+	// PassedOver are files, or folders, of other splits or configurations in the folders of the data.
+	PassedOver []string
+}
+
+// PassedOverNote names what was passed over; "" where nothing was.
+func (r Rows) PassedOverNote() string {
+	const most = 8
+	switch n := len(r.PassedOver); {
+	case n == 0:
+		return ""
+	case n > most:
+		return fmt.Sprintf("passed over, of other splits: %s and %d more", strings.Join(r.PassedOver[:most], ", "), n-most)
+	}
+	return "passed over, of other splits: " + strings.Join(r.PassedOver, ", ")
 }
 
 // BadNote says how many rows were passed over; "" where none was.
@@ -129,6 +143,7 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 			}
 		}
 	}
+	o.PassedOver = func(path string) { r.PassedOver = append(r.PassedOver, path) }
 	if c.TaskMixture() == nil {
 		if r.Rows, r.Fields, err = data.Read(ctx, c.paths(), o); err == nil {
 			r.Rows, err = c.Objective.judged(r.Rows)

@@ -33,6 +33,7 @@ type tokenized struct {
 	vocabulary int    // ids of the tokenizer
 	warning    string // about the tokenizer
 	bad        string // about rows passed over
+	passedOver string // about files of other splits
 	ends       ends
 	asksTime   bool // rows of chat depend on the time that their template is told
 }
@@ -96,7 +97,7 @@ func (c *Config) readData(ctx context.Context) (t tokenized, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.counts.Bad, t.bad = read.Bad, read.BadNote()
+	t.counts.Bad, t.bad, t.passedOver = read.Bad, read.BadNote(), read.PassedOverNote()
 	return t, data.CheckIDs(tok, t.seqs, embeddings)
 }
 
@@ -212,8 +213,10 @@ func (r *run) split(read tokenized) error {
 	if note := cfg.imbalance(seqs); note != "" {
 		r.progress.Say(note)
 	}
-	if read.bad != "" {
-		r.progress.Say(read.bad)
+	for _, note := range []string{read.bad, read.passedOver} {
+		if note != "" {
+			r.progress.Say(note)
+		}
 	}
 	if note := read.counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens)); note != "" {
 		r.progress.Say(note)

@@ -77,7 +77,7 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	if err != nil {
 		return err
 	}
-	seqs, counts, fields, err := sequencesOf(c.Context(), &model, cfg, tok)
+	seqs, counts, read, err := sequencesOf(c.Context(), &model, cfg, tok)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,8 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 			return err
 		}
 	}
-	p := preview{Rows: []previewRow{}, Fields: fields, Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
+	p := preview{Rows: []previewRow{}, Fields: read.Fields, PassedOver: read.PassedOver, others: read.PassedOverNote(),
+		Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
 	_, p.Totals.Groups = data.Groups(seqs)
 	p.note = counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens))
 	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed, Mixture: cfg.TaskMixture()}
@@ -118,26 +119,25 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 
 // sequencesOf reads and tokenizes all rows.
 func sequencesOf(ctx context.Context, model *modelFlags, cfg train.Config,
-	tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, fields []data.Field, err error) {
+	tok tokenizer.Tokenizer) (seqs []data.Sequence, counts data.Counts, read train.Rows, err error) {
 	for _, s := range cfg.Settings() {
 		if err := s.Check(); err != nil {
-			return nil, counts, nil, err
+			return nil, counts, read, err
 		}
 	}
 	o := data.TokenizeOptions{MaxTokens: cfg.MaxTokens, Loss: data.Loss(cfg.Loss),
 		Truncate:      data.Truncate(cfg.Truncate),
 		SpecialTokens: tokenizer.SpecialTokens(cfg.SpecialTokens)}
-	read, err := cfg.ReadRows(ctx)
-	if err != nil {
-		return nil, counts, nil, err
+	if read, err = cfg.ReadRows(ctx); err != nil {
+		return nil, counts, read, err
 	}
 	rows := read.Rows
 	if slices.ContainsFunc(rows, data.Row.IsChat) || cfg.Template != "" {
 		if o.Template, err = model.chatTemplate(cfg.Template, cfg.TemplateDate, tok); err != nil {
-			return nil, counts, nil, err
+			return nil, counts, read, err
 		}
 	}
 	seqs, counts, err = data.Tokenize(ctx, tok, rows, o)
 	counts.Bad = read.Bad
-	return seqs, counts, read.Fields, err
+	return seqs, counts, read, err
 }

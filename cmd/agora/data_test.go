@@ -60,6 +60,10 @@ func TestDataPreview(t *testing.T) {
 {"id": 2, "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "weight": 0}], "tools": [1]}`,
 		"run.yaml": "tokenizer: " + dir + "\ndata: [" + at("rows.json") + "]\nmax-tokens: 100\n",
 	})
+	if err := os.MkdirAll(at("set/data"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, at("set/data"), map[string]string{"train.jsonl": `{"text": "abcdefgh"}`, "test.jsonl": "[]"})
 	const legend = "⟦in the loss⟧, only read, ⟨special token⟩\n\n"
 	for _, c := range []struct {
 		args []string
@@ -84,6 +88,12 @@ func TestDataPreview(t *testing.T) {
 				"sequences  3 of 9 tokens, 9 in the loss (100.0 %)\n" +
 				"groups     3: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    1 to 4 tokens; half of the sequences have at most 4, 90 % 4, 99 % 4\n"},
+		{[]string{"--tokenizer", dir, "--data", at("set"), "--rows", "0"},
+			"fields     text, used: text 1\nrows       1: 0 cut (0 tokens), 0 split, 0 dropped\n" +
+				"sequences  1 of 9 tokens, 9 in the loss (100.0 %)\n" +
+				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
+				"lengths    9 to 9 tokens; half of the sequences have at most 9, 90 % 9, 99 % 9\n" +
+				"files      passed over, of other splits: " + at("set/data/test.jsonl") + "\n"},
 		{[]string{at("run.yaml"), "--loss", "all", "--truncate", "start", "--max-tokens", "4"},
 			legend + at("rows.json") + " row 1: 4 tokens, 4 in the loss\n⟨<s>⟩⟦2=4⟨</s>⟩⟧\n\n" +
 				"fields     completion, used: prompt 1, completion 1\n" +
@@ -222,7 +232,7 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/rows.jsonl --format alpaca",
 			`rows.jsonl: row 1 (line 1): want a string "instruction", got none`},
 		{"--model {} --data {}/bad.jsonl", `bad.jsonl: row 1 (line 1): cannot tell the format`},
-		{"--model {} --data {}/more.jsonl", `want a template that writes "name" of messages, got one that leaves it out`},
+		{"--model {} --data {}/more.jsonl", `want a template that writes "name" of messages, got one that leaves it out; --ignore-fields name passes over it`},
 		{"--model {} --data {}/more.jsonl --ignore-fields content",
 			`more.jsonl: row 1 (line 1): messages[0]: want a string "content", got none (ignore-fields names content, which the rows need)`},
 		{"--model {} --data {}/none.jsonl", "none.jsonl: no such file"},

@@ -15,11 +15,13 @@ import (
 
 // preview is what data preview prints.
 type preview struct {
-	Rows   []previewRow  `json:"rows"` // sequences
-	Fields []data.Field  `json:"fields"`
-	Totals previewTotals `json:"totals"`
+	Rows   []previewRow `json:"rows"` // sequences
+	Fields []data.Field `json:"fields"`
+	// PassedOver are files of other splits than what is read.
+	PassedOver []string      `json:"passed_over,omitempty"`
+	Totals     previewTotals `json:"totals"`
 
-	note string // on special tokens, for people
+	note, others string // on special tokens and on PassedOver, for people
 }
 
 // previewRow is a sequence, token by token. The last token is a target only, where it
@@ -175,6 +177,9 @@ func (p *preview) print(out io.Writer) error {
 	}
 	writeFields(&text, p.Fields)
 	p.Totals.write(&text)
+	if p.others != "" {
+		text.WriteString("files      " + visible(p.others) + "\n")
+	}
 	if p.note != "" {
 		text.WriteString("special    " + visible(p.note) + "\n")
 	}

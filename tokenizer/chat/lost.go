@@ -39,12 +39,12 @@ func (t *Template) CheckLost(messages []Message) error {
 	}
 	if v.tools != nil && same(conversation{v.messages, nil}) {
 		return fmt.Errorf("chat: %s: want a template that writes the tools of a conversation, got one that leaves them "+
-			"out", t.name)
+			"out; --ignore-fields tools passes over them", t.name)
 	}
 	for _, name := range v.extras() {
 		if same(v.without(name)) {
-			return fmt.Errorf("chat: %s: want a template that writes %q of messages, got one that leaves it out", t.name,
-				name)
+			return fmt.Errorf("chat: %s: want a template that writes %q of messages, got one that leaves it out; "+
+				"--ignore-fields %s passes over it", t.name, name, name)
 		}
 	}
 	text := textOf(whole.parts)
