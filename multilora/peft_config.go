@@ -71,6 +71,41 @@ var unknownForms = map[string]string{
 	"velora_config":           "VeLoRA",
 }
 
+// otherTypes are PEFT's other kinds of adapters, and what they are.
+var otherTypes = map[string]string{
+	"PROMPT_TUNING":           "prompt tuning, learned vectors before the text",
+	"MULTITASK_PROMPT_TUNING": "prompt tuning of several tasks, learned vectors before the text",
+	"P_TUNING":                "P-tuning, vectors before the text that a network makes",
+	"PREFIX_TUNING":           "prefix tuning, learned keys and values before the text's",
+	"CARTRIDGE":               "a cartridge, learned keys and values before the text's",
+	"CPT":                     "context-aware prompt tuning, learned vectors before the text",
+	"ADAPTION_PROMPT":         "LLaMA-Adapter, learned prompts in the later layers",
+	"ADALORA":                 "AdaLoRA, which has a diagonal between A and B",
+	"XLORA":                   "X-LoRA, which mixes several LoRAs by the text",
+	"LOHA":                    "LoHa, an elementwise product of two low-rank changes",
+	"LOKR":                    "LoKr, a Kronecker product",
+	"VERA":                    "VeRA, scalings of random matrices that all layers share",
+	"RANDLORA":                "RandLoRA, scalings of random matrices that all layers share",
+	"VBLORA":                  "VB-LoRA, vectors out of a bank that all layers share",
+	"IA3":                     "IA³, which scales activations",
+	"ROAD":                    "RoAd, which turns activations",
+	"OFT":                     "OFT, which turns the weights",
+	"BOFT":                    "BOFT, which turns the weights",
+	"HRA":                     "HRA, which reflects the weights",
+	"BONE":                    "Bone, blocks added to the weights",
+	"MISS":                    "MiSS, blocks added to the weights",
+	"FOURIERFT":               "FourierFT, a change made of frequencies",
+	"WAVEFT":                  "WaveFT, a change made of wavelets",
+	"C3A":                     "C3A, convolutions beside the layers",
+	"SHIRA":                   "SHiRA, a change of few numbers of a weight",
+	"LN_TUNING":               "tuned norms (--train-also norm trains those here)",
+	"TRAINABLE_TOKENS":        "rows of the embedding alone (a LoRA may have them: trainable_token_indices)",
+	"POLY":                    "Poly, which mixes modules by the task",
+	"DELORA":                  "DeLoRA, whose change has a bounded norm",
+	"GRALORA":                 "GraLoRA, low-rank changes of blocks of a weight",
+	"OSF":                     "OSF, which tunes singular vectors of the weights",
+}
+
 // parsePEFTConfig reads the text of an adapter_config.json. What it says of another kind of
 // adapter than LoRA is not looked at. A field that would change what the adapter computes and is
 // not known here is among the unsupported ones, and so is one whose value cannot be.
@@ -85,7 +120,11 @@ func parsePEFTConfig(text []byte) (*peftConfig, error) {
 	}
 	var kind string
 	if json.Unmarshal(fields[i].value, &kind) != nil || kind != "LORA" {
-		return nil, fields[i].wrong(`"LORA"`)
+		err := fields[i].wrong(`"LORA"`)
+		if what, known := otherTypes[kind]; known {
+			err = fmt.Errorf("%w: %s (not supported)", err, what)
+		}
+		return nil, err
 	}
 	if n := repetitions(text); n > maxRepetitions {
 		return nil, fmt.Errorf("want at most %d counted repetitions in patterns, got %d", maxRepetitions, n)

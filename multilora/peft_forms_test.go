@@ -41,6 +41,9 @@ func TestPEFTTypeGoesFirst(t *testing.T) {
 			for _, text := range []string{"{" + own + ", " + fields + "}", "{" + fields + ", " + own + "}"} {
 				text = strings.NewReplacer(", }", "}", "{, ", "{").Replace(text)
 				want := `field peft_type: want "LORA", got ` + string(value)
+				if what := otherTypes[kind]; what != "" {
+					want += ": " + what + " (not supported)"
+				}
 				if _, err := parsePEFTConfig([]byte(text)); err == nil || err.Error() != want {
 					t.Errorf("%s: error %v, want %s", text, err, want)
 				}

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"cmp"
+
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -36,9 +38,12 @@ func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 	c := m.Config
 	x := trains(m.Embedding.Weight)       // a gradient must come to here
 	if b := m.BesideEmbedding; b != nil { // rows of B are looked up, and no gradient goes to the ids
-		rank, in, _ := sizes(b)
+		rank, in, _, up := sizes(b)
 		f.Forward += float64(2 * rank * in)
-		f.Backward += float64(2 * 2 * rank * in)
+		f.Backward += float64(2 * rank * in)
+		if up {
+			f.Backward += float64(2 * rank * in)
+		}
 		x = true
 	}
 	for i, block := range m.Blocks {
@@ -80,8 +85,11 @@ func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 		beside = m.BesideEmbedding
 	}
 	if beside != nil {
-		rank, in, out := sizes(beside)
-		f.modules(rank, in, out, x)
+		rank, in, out, up := sizes(beside)
+		f.modules(rank, in, cmp.Or(out, c.Vocab), x)
+		if !up {
+			f.Backward -= float64(2 * rank * c.Vocab)
+		}
 	}
 	return f
 }
@@ -119,17 +127,18 @@ func (f *FLOPs) modules(rank, in, out int, input bool) {
 	}
 }
 
-// sizes are those of the modules beside an embedding or a head.
-func sizes(b nn.Beside) (rank, in, out int) {
+// sizes are those of the modules beside an embedding or a head, and whether the one that is as long as the vocabulary
+// trains: of rows of tokens there is none.
+func sizes(b nn.Beside) (rank, in, out int, up bool) {
 	for name, p := range nn.Params(b) {
 		switch name {
-		case "A":
+		case "A", "tokens":
 			rank, in = p.Value.Dim(0), p.Value.Dim(1)
 		case "B":
-			out = p.Value.Dim(0)
+			out, up = p.Value.Dim(0), true
 		}
 	}
-	return rank, in, out
+	return rank, in, out, up
 }
 
 func (f *FLOPs) linear(weight *nn.Param, input bool) (output bool) {

@@ -85,6 +85,9 @@ func TestFLOPsAreThoseOfAStep(t *testing.T) {
 		"beside the embedding and the head": func(c *train.Config) {
 			c.Adapter.Targets = []string{"embed_tokens", "v_proj", "lm_head"}
 		},
+		"with rows of tokens": func(c *train.Config) {
+			c.Adapter.Targets, c.Adapter.Tokens = []string{"v_proj"}, []string{"1-3", "lm_head:2-4"}
+		},
 		"full": func(c *train.Config) { c.Adapter.Method = train.MethodFull },
 	} {
 		cfg := tinyConfig()
