@@ -40,7 +40,7 @@ func TestTrainsOverQ4KM(t *testing.T) {
 
 // An adapter trains over the packed weights of other programs' folders as over these widened to f32, to the bit.
 func TestTrainsOverPackedFolders(t *testing.T) {
-	for _, name := range []string{"llama-nf4", "llama-fp4", "qwen3-fp8"} {
+	for _, name := range []string{"llama-nf4", "llama-fp4", "llama-gptq", "llama-awq", "qwen3-fp8"} {
 		d := open(t, 2)
 		run := func(dt tensor.DType) (map[string][]float32, []float64) {
 			m, err := llama.Load(t.Context(), d, filepath.Join(golden.Folder(t), name), llama.LoadOptions{DType: dt})
@@ -70,7 +70,7 @@ func TestLevelsOfBlocks(t *testing.T) {
 		{quant.Q5_0, []tensor.DType{tensor.Q4_K, tensor.Q5_K}},
 		{quant.Q6_K, []tensor.DType{tensor.Q5_K, tensor.Q6_K}}, {quant.IQ4_NL, []tensor.DType{tensor.IQ4_NL}},
 		{quant.NF4, []tensor.DType{tensor.NF4}}, {quant.FP4, []tensor.DType{tensor.FP4}},
-		{quant.FP8, []tensor.DType{tensor.FP8}},
+		{quant.FP8, []tensor.DType{tensor.FP8}}, {quant.U4, []tensor.DType{tensor.Q4_K}},
 	} {
 		values := make([]float32, 256)
 		missed := 0

@@ -28,6 +28,7 @@ var (
 		{tensor.BF16, tensor.Q6_K, tensor.F32},
 		{tensor.F32, tensor.NF4, tensor.F32}, {tensor.F32, tensor.FP4, tensor.F32},
 		{tensor.F32, tensor.FP8, tensor.F32}, {tensor.BF16, tensor.NF4, tensor.F32},
+		{tensor.F32, tensor.U4, tensor.F32},
 	}
 	shortList = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F16, tensor.F16, tensor.F32}}
 	fewPairs  = []dtypes{{tensor.F32, tensor.F32, tensor.F32}, {tensor.F32, tensor.BF16, tensor.F32},

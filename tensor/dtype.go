@@ -12,7 +12,7 @@ type DType uint8
 
 // The storage types. Q8, Q4 and those behind them are blocks of numbers that share scales, for
 // frozen weights only: GGML's, of which Q8 and Q4 are Q8_0 and Q4_0, and those of bitsandbytes'
-// folders (NF4, FP4) and of FP8 ones.
+// folders (NF4, FP4), of FP8 ones, and of GPTQ's and AWQ's (U4).
 const (
 	F32 DType = iota
 	F64
@@ -31,6 +31,7 @@ const (
 	NF4
 	FP4
 	FP8
+	U4
 )
 
 // element is the name of a type, the elements of one of its blocks and their bytes.

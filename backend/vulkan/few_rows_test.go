@@ -133,7 +133,8 @@ func TestFewRows(t *testing.T) {
 	floats := []tensor.DType{tensor.F32, tensor.F16, tensor.BF16}
 	few, others := 0, 0
 	for turn, b := range append(slices.Clone(floats), tensor.Q8, tensor.Q4, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1,
-		tensor.IQ4_NL, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.NF4, tensor.FP4, tensor.FP8) {
+		tensor.IQ4_NL, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.NF4, tensor.FP4, tensor.FP8,
+		tensor.U4) {
 		for m := 1; m <= 9; m++ {
 			if b > tensor.Q4 && m%4 != 1 {
 				continue

@@ -33,13 +33,13 @@ const (
 )
 
 // storages are the numbers of storage types in the same file, plus 1; f64 is for the CPU's checks alone.
-var storages = [tensor.FP8 + 1]uint8{tensor.F32: 1, tensor.F16: 2, tensor.BF16: 3, tensor.Q8: 4, tensor.Q4: 5,
+var storages = [tensor.U4 + 1]uint8{tensor.F32: 1, tensor.F16: 2, tensor.BF16: 3, tensor.Q8: 4, tensor.Q4: 5,
 	tensor.Q4_1: 6, tensor.Q5_0: 7, tensor.Q5_1: 8, tensor.IQ4_NL: 9, tensor.Q4_K: 10, tensor.Q5_K: 11, tensor.Q6_K: 12,
-	tensor.NF4: 13, tensor.FP4: 14, tensor.FP8: 15}
+	tensor.NF4: 13, tensor.FP4: 14, tensor.FP8: 15, tensor.U4: 16}
 
 // storage is the number of one.
 func storage(dt tensor.DType) (uint8, error) {
-	if dt > tensor.FP8 || storages[dt] == 0 {
+	if dt > tensor.U4 || storages[dt] == 0 {
 		return 0, fmt.Errorf("the shaders read no %s", dt)
 	}
 	return storages[dt] - 1, nil

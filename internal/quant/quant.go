@@ -3,9 +3,9 @@
 // everything else that reads blocks (files, tensors, kernels) asks it.
 //
 // Most layouts are those of ggml-common.h (https://github.com/ggml-org/ggml), and what
-// such a block widens to has the bits that llama.cpp widens it to. NF4, FP4 and FP8 are the
-// numbers of bitsandbytes' and FP8 folders, whose scales lie in tensors of their own there and
-// at the head of each block here: so a row can be read alone.
+// such a block widens to has the bits that llama.cpp widens it to. NF4, FP4, FP8 and U4 are the
+// numbers of bitsandbytes', FP8, GPTQ and AWQ folders, whose scales lie in tensors of their own
+// there and at the head of each block here: so a row can be read alone.
 package quant
 
 import (
@@ -28,9 +28,10 @@ const (
 	Q4_K
 	Q5_K
 	Q6_K
-	NF4 // from here on with scales in F32
+	NF4 // from here on not GGML's
 	FP4
 	FP8
+	U4
 
 	Types // how many there are
 )
@@ -57,6 +58,7 @@ var formats = [Types]format{
 	NF4:    {"NF4", 64, 36, nil, decodeNF4, nil},
 	FP4:    {"FP4", 64, 36, nil, decodeFP4, nil},
 	FP8:    {"FP8", 128, 132, nil, decodeFP8, nil},
+	U4:     {"U4", 64, 36, []int{0}, decodeU4, nil},
 }
 
 // MaxLen is the most numbers of a block; those of every kind divide it.

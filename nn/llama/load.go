@@ -186,6 +186,7 @@ func checkTensors(ctx context.Context, m *Model, shapes map[*nn.Param][]int, fil
 		switch {
 		case wanted[name]:
 		case strings.HasSuffix(name, ".rotary_emb.inv_freq"): // older checkpoints have it; it follows from the configuration
+		case isIdleBias(ctx, file, name):
 		case name == headName && m.Config.Tied && sameTensor(ctx, file, headName, embeddingName):
 		default:
 			return fail(name, "no such tensor in a "+m.Config.ModelType+" of this configuration", "one")
@@ -203,6 +204,16 @@ const (
 	headName      = "lm_head.weight"
 	embeddingName = "model.embed_tokens.weight"
 )
+
+// isIdleBias reports whether a tensor is a bias of zeros in a folder whose matrices are packed: some of GPTQ's have one
+// for every layer.
+func isIdleBias(ctx context.Context, file source, name string) bool {
+	if _, packed := file.(*packedFolder); !packed || !strings.HasSuffix(name, ".bias") {
+		return false
+	}
+	t, err := file.Tensor(ctx, name)
+	return err == nil && t.Known && !slices.ContainsFunc(t.Data, func(b byte) bool { return b != 0 })
+}
 
 // sameTensor reports whether two tensors have equal bytes: some checkpoints hold a tied head twice.
 func sameTensor(ctx context.Context, file source, a, b string) bool {

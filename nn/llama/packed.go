@@ -22,6 +22,7 @@ type packing struct {
 	// alone are the file's types of a tensor called weight that show that it is packed.
 	alone []string
 	skip  skipList
+	some  bool // layers that skip does not name may not be packed either
 	// read checks a layer's parts, as far as their headers and small tensors tell.
 	read func(l *packedLayer) (packedWeight, error)
 }
@@ -44,7 +45,7 @@ func (c *Config) Packing() string {
 // packings read the rest of a quantization_config by its quant_method.
 var packings = map[string]func(f *fields) *packing{
 	"bitsandbytes": readBitsAndBytes, "fp8": readFP8, "fbgemm_fp8": readFbgemmFP8,
-	"compressed-tensors": readCompressedTensors,
+	"compressed-tensors": readCompressedTensors, "gptq": readGPTQ, "awq": readAWQ,
 }
 
 // packing reads quantization_config; nil: the weights are not quantized.
@@ -153,6 +154,11 @@ func openPacked(file source, p *packing) (source, error) {
 		l.parts[part] = name
 	}
 	slices.Sort(f.names)
+	for i := 1; i < len(f.names); i++ {
+		if f.names[i] == f.names[i-1] {
+			return nil, &Error{File: file.Path(), Tensor: f.names[i], Want: "a weight that is packed or plain", Got: "both"}
+		}
+	}
 	for _, name := range f.names {
 		layer := strings.TrimSuffix(name, ".weight")
 		l, ok := layers[layer]
@@ -194,9 +200,9 @@ func (p *packing) split(file source, name string) (layer, part string, ok bool) 
 
 // agrees compares what is packed with the list of what is not.
 func (p *packing) agrees(file source, layer string, packed bool) error {
-	weight, other := layer+".weight", false
+	weight, other := layer+".weight", p.some
 	names := []string{layer}
-	if text, ok := file.(*textFolder); ok { // whose lists name layers in one of several ways
+	if text, ok := file.(*textFolder); ok { // its lists name layers in one of several ways
 		names, other = append(names, strings.TrimSuffix(text.names[weight], ".weight")), true
 	}
 	listed := p.skip.names(names...)

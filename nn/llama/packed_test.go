@@ -21,9 +21,11 @@ var packedFolders = map[string]struct {
 	dtype tensor.DType
 	wide  []string
 }{
-	"llama-nf4": {tensor.NF4, nil},
-	"llama-fp4": {tensor.FP4, []string{"down_proj.weight"}},
-	"qwen3-fp8": {tensor.FP8, []string{"o_proj.weight", "down_proj.weight"}},
+	"llama-nf4":  {tensor.NF4, nil},
+	"llama-fp4":  {tensor.FP4, []string{"down_proj.weight"}},
+	"llama-gptq": {tensor.U4, nil},
+	"llama-awq":  {tensor.U4, nil},
+	"qwen3-fp8":  {tensor.FP8, []string{"o_proj.weight", "down_proj.weight"}},
 }
 
 // Packed weights stay in blocks in memory, the others as they are, and give the logits of the widened weights to
@@ -72,8 +74,10 @@ func TestPackedFolders(t *testing.T) {
 					strings.Contains(string(text), "quantization_config") {
 					t.Errorf("the saved configuration is %s, error %v", text, err)
 				}
-				if !slices.Equal(logits(t, load(t, d, saved), b), logitsWide) {
-					t.Errorf("%s: saved as f32, the model has other logits", dt)
+				for _, path := range []string{saved, saveGGUF(t, m, GGUFOptions{})} {
+					if !slices.Equal(logits(t, load(t, d, path), b), logitsWide) {
+						t.Errorf("%s: saved as f32 in %s, the model has other logits", dt, filepath.Base(path))
+					}
 				}
 			}
 		})

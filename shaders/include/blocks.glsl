@@ -43,9 +43,15 @@ vec4 e4m3(uvec4 b) {
 	return uintBitsToFloat(floatBitsToUint(f) | (b & 128u) << 24);
 }
 
-// Elements of a block from e on, a multiple of four, that begins with a scale in F32.
+// Elements of a block of a folder's numbers from e on, a multiple of four.
 vec4 load_scaled4(Words blocks, uint storage, uint first, uint e) {
 	precise vec4 f;
+	if (storage == U4) {
+		uint q = uint(WORD(blocks, first + 2 + e / 4));
+		ivec4 above = ivec4(uvec4(q, q >> 4, q >> 8, q >> 12) & 15u) - int(uint(WORD(blocks, first + 1)) & 255u);
+		f = vec4(above) * scale_of(blocks, first);
+		return f;
+	}
 	float scale = uintBitsToFloat(block_bytes(blocks, first));
 	if (storage == FP8) {
 		f = e4m3(bytes_of(block_bytes(blocks, first + 2 + e / 2))) * scale;

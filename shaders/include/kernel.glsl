@@ -42,7 +42,7 @@ layout(constant_id = 3) const uint TILE3 = 1;
 // Q8 and all behind it, for the letter W alone, are blocks, which package internal/quant describes; Q8 and
 // Q4 are its Q8_0 and Q4_0.
 const uint F32 = 0, F16 = 1, BF16 = 2, Q8 = 3, Q4 = 4, Q4_1 = 5, Q5_0 = 6, Q5_1 = 7, IQ4_NL = 8, Q4_K = 9, Q5_K = 10,
-	Q6_K = 11, NF4 = 12, FP4 = 13, FP8 = 14;
+	Q6_K = 11, NF4 = 12, FP4 = 13, FP8 = 14, U4 = 15;
 layout(constant_id = 16) const uint storage_T = F32;
 layout(constant_id = 17) const uint storage_U = F32;
 layout(constant_id = 18) const uint storage_V = F32;

@@ -4,7 +4,7 @@
     tools/golden/blocks.py OUT    (where python3-gguf, llama-quantize and PyTorch are)
 
 A file a type: 512 numbers' blocks of normal numbers, 512 numbers' blocks of random bits with finite scales, and the
-1,024 float32 that they stand for. GGML's are as llama-quantize makes and widens them. NF4, FP4 and FP8 are the
+1,024 float32 that they stand for. GGML's are as llama-quantize makes and widens them. NF4, FP4, FP8 and U4 are the
 formulas of quantized.py beside this one, with PyTorch's float8_e4m3fn.
 """
 import pathlib, subprocess, sys, tempfile
@@ -68,6 +68,16 @@ for name, scales in TYPES.items():
         f.write(blocks.tobytes() + raw["blk.0.ffn_up.weight"].reshape(-1, size)[:512 // length].tobytes())
         f.write(want.astype("<f4").tobytes() + more.astype("<f4").tobytes())
     print(name, read(work / "q.gguf", "blk.0.ffn_up.weight").tensor_type.name, len(blocks))
+
+numbers = random.standard_normal(512).astype(np.float32) * np.float32(0.02)
+scales, zeros, codes = quantized.groups4(numbers.reshape(-1, 64))
+scales = np.concatenate([scales, random.standard_normal(8).astype(np.float16)])
+zeros = np.concatenate([zeros, random.integers(0, 256, 8, dtype=np.uint8)])
+codes = np.concatenate([codes, random.integers(0, 16, (8, 64), dtype=np.uint8)])
+with open(out / "u4.blocks", "wb") as f:
+    for scale, zero, block in zip(scales, zeros, codes):
+        f.write(scale.astype("<f2").tobytes() + bytes([zero, 0]) + (block[0::2] | block[1::2] << 4).tobytes())
+    f.write((scales.astype(np.float32)[:, None] * (codes.astype(np.float32) - zeros[:, None])).astype("<f4").tobytes())
 
 for name, (length, pack, widen) in quantized.BLOCKS.items():
     scales, numbers = pack(random.standard_normal(512).astype(np.float32) * np.float32(0.02))

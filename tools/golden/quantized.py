@@ -71,6 +71,16 @@ def pack8(values):
     return scales, to_e4m3(blocks / scales[:, None]).reshape(-1)
 
 
+def groups4(groups):
+    """Codes of four bits of each group of numbers, with its scale, in float16, and its zero: q = w / scale + zero."""
+    low, high = np.minimum(groups.min(1), 0), np.maximum(groups.max(1), 0)
+    scales = ((high - low) / 15).astype(np.float16)
+    wide = scales.astype(np.float32)
+    zeros = np.clip(np.round(-low / wide), 0, 15).astype(np.uint8)
+    codes = np.clip(np.round(groups / wide[:, None]) + zeros[:, None], 0, 15).astype(np.uint8)
+    return scales, zeros, codes
+
+
 # Name, numbers of a block, how it is packed into scales and bytes, and widened: for blocks.py.
 BLOCKS = {
     "NF4": (64, lambda x: pack4(NF4, x), lambda s, b: widen4(NF4, s, b)),
@@ -132,6 +142,53 @@ def fp8():
                   "weight_block_size": [128, 128]}
 
 
+def words(codes):
+    """Eight codes of four bits a word of 32, the first in the lowest ones; along the last axis."""
+    shifted = codes.astype(np.uint32).reshape(*codes.shape[:-1], -1, 8) << np.arange(0, 32, 4, dtype=np.uint32)
+    return np.bitwise_or.reduce(shifted, -1).view(np.int32)
+
+
+def groups_of(w, size):
+    """Scales and zeros [groups, out] and codes [in, out] of a matrix [out, in], and the weights they stand for."""
+    scales, zeros, codes = groups4(w.reshape(-1, size))
+    scales, zeros = (x.reshape(len(w), -1).T.copy() for x in (scales, zeros))
+    codes = codes.reshape(w.shape).T.copy()
+    expand = lambda x: np.repeat(x.astype(np.float32), size, 0)
+    return scales, zeros, codes, (expand(scales) * (codes.astype(np.float32) - expand(zeros))).T.copy()
+
+
+def gptq(size):
+    """GPTQ (2210.17323) as AutoGPTQ's QuantLinear packs it: qweight [in/8, out], qzeros [groups, out/8] of zero - 1,
+    scales [groups, out], g_idx [in]; w = scale (q - zero)."""
+    def pack(name, w):
+        layer = name.removesuffix(".weight")
+        scales, zeros, codes, wide = groups_of(w, size)
+        zeros = np.maximum(zeros, 1)  # 0 has no code
+        wide = (np.repeat(scales.astype(np.float32), size, 0)
+                * (codes.astype(np.float32) - np.repeat(zeros, size, 0))).T.copy()
+        return {layer + ".qweight": words(codes.T).T.copy(), layer + ".qzeros": words(zeros - 1),
+                layer + ".scales": scales, layer + ".g_idx": np.arange(w.shape[1], dtype=np.int32) // size,
+                layer + ".bias": np.zeros(len(w), np.float16)}, wide
+
+    return pack, {"bits": 4, "group_size": size, "desc_act": False, "sym": False, "static_groups": False,
+                  "true_sequential": True, "damp_percent": 0.1, "checkpoint_format": "gptq", "quant_method": "gptq"}
+
+
+def awq(size):
+    """AWQ (2306.00978) as AutoAWQ's WQLinear_GEMM packs it: qweight [in, out/8], qzeros [groups, out/8], the eight
+    outputs of a word in the order 0 2 4 6 1 3 5 7, scales [groups, out]; w = scale (q - zero)."""
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+
+    def pack(name, w):
+        layer = name.removesuffix(".weight")
+        scales, zeros, codes, wide = groups_of(w, size)
+        mixed = lambda x: words(x.reshape(len(x), -1, 8)[:, :, order].reshape(x.shape))
+        return {layer + ".qweight": mixed(codes), layer + ".qzeros": mixed(zeros), layer + ".scales": scales}, wide
+
+    return pack, {"bits": 4, "group_size": size, "zero_point": True, "version": "gemm", "quant_method": "awq",
+                  "modules_to_not_convert": None, "backend": "autoawq"}
+
+
 def wide(**more):
     return dict(hidden_size=64, intermediate_size=320, num_attention_heads=4, num_key_value_heads=2) | more
 
@@ -142,6 +199,8 @@ FOLDERS = {
     "llama-nf4": (wide(model_type="llama", num_hidden_layers=1), lambda: bitsandbytes("nf4", True)),
     "llama-fp4": (wide(model_type="llama", intermediate_size=96, num_hidden_layers=1),
                   lambda: bitsandbytes("fp4", False)),
+    "llama-gptq": (wide(model_type="llama", intermediate_size=192, num_hidden_layers=1), lambda: gptq(64)),
+    "llama-awq": (wide(model_type="llama", intermediate_size=192, num_hidden_layers=1), lambda: awq(64)),
     "qwen3-fp8": (dict(model_type="qwen3", hidden_size=128, head_dim=36, intermediate_size=144, num_hidden_layers=1,
                        tie_word_embeddings=True), fp8),
 }

@@ -76,6 +76,7 @@ func (v *vec) blocks() {
 		})
 	})
 	decoder("FP8", 128, 132, v.floats8)
+	decoder("U4", 64, 36, v.aboveZero)
 	v.Go("// blockDecoders are by kind.\nvar blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){\n" +
 		strings.Join(table, "\n") + "\n}")
 }
@@ -275,6 +276,21 @@ func (v *vec) levels(name string, levels []float32) {
 		v.I("VBLENDVPS", "Y0", "Y2", "Y1", "Y1")
 		v.I("VMULPS", "Y8", "Y1", "Y1")
 		v.I("VMOVUPS", "Y1", Mem(32*i, "DI"))
+	}
+}
+
+// aboveZero widens a block of U4.
+func (v *vec) aboveZero() {
+	v.scale(0, "Y8")
+	v.I("MOVBLZX", Mem(2, "SI"), "DX")
+	v.I("VMOVD", "DX", "X9")
+	v.I("VPBROADCASTD", "X9", "Y9")
+	for i := range 8 {
+		v.I("VPBROADCASTD", Mem(4+4*i, "SI"), "Y0")
+		v.I("VPSRLVD", v.table("lowerHalfFirst", 0, 4, 8, 12, 16, 20, 24, 28), "Y0", "Y0")
+		v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y0")
+		v.I("VPSUBD", "Y9", "Y0", "Y0")
+		v.scaled("Y0", "Y8", "", "", 8*i)
 	}
 }
 

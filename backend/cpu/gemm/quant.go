@@ -14,7 +14,7 @@ import (
 // BlockType is a kind of blocks.
 type BlockType uint8
 
-// The kinds: GGML's by its names, then those of bitsandbytes' and of FP8 folders.
+// The kinds: GGML's by its names, then those of other programs' folders.
 const (
 	Q8_0   = BlockType(quant.Q8_0)
 	Q4_0   = BlockType(quant.Q4_0)
@@ -28,6 +28,7 @@ const (
 	NF4    = BlockType(quant.NF4)
 	FP4    = BlockType(quant.FP4)
 	FP8    = BlockType(quant.FP8)
+	U4     = BlockType(quant.U4)
 )
 
 // Blocks is a matrix of blocks of a kind; ld counts elements, a multiple of a block's.

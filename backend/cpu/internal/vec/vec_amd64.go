@@ -707,6 +707,11 @@ func decodeFP4(dst *float32, src *byte, blocks int)
 //go:noescape
 func decodeFP8(dst *float32, src *byte, blocks int)
 
+// decodeU4 is quant's decoder for a positive number of blocks, in AVX2.
+//
+//go:noescape
+func decodeU4(dst *float32, src *byte, blocks int)
+
 // blockDecoders are by kind.
 var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
 	quant.Q8_0:   decodeQ8_0,
@@ -721,4 +726,5 @@ var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
 	quant.NF4:    decodeNF4,
 	quant.FP4:    decodeFP4,
 	quant.FP8:    decodeFP8,
+	quant.U4:     decodeU4,
 }

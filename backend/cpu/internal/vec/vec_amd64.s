@@ -4879,6 +4879,82 @@ loop179:
 	VZEROUPPER
 	RET
 
+// func decodeU4(dst *float32, src *byte, blocks int)
+TEXT ·decodeU4(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop180:
+	MOVWLZX 0(SI), DX
+	VMOVD DX, X8
+	VCVTPH2PS X8, X8
+	VBROADCASTSS X8, Y8
+	MOVBLZX 2(SI), DX
+	VMOVD DX, X9
+	VPBROADCASTD X9, Y9
+	VPBROADCASTD 4(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 0(DI)
+	VPBROADCASTD 8(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 32(DI)
+	VPBROADCASTD 12(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 64(DI)
+	VPBROADCASTD 16(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 96(DI)
+	VPBROADCASTD 20(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 128(DI)
+	VPBROADCASTD 24(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 160(DI)
+	VPBROADCASTD 28(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 192(DI)
+	VPBROADCASTD 32(SI), Y0
+	VPSRLVD lowerHalfFirst<>(SB), Y0, Y0
+	VPAND fifteen<>(SB), Y0, Y0
+	VPSUBD Y9, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VMOVUPS Y0, 224(DI)
+	ADDQ $36, SI
+	ADDQ $256, DI
+	DECQ CX
+	JNZ loop180
+	VZEROUPPER
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000
@@ -5248,6 +5324,15 @@ DATA e4m3Bias<>+20(SB)/4, $0x7b800000
 DATA e4m3Bias<>+24(SB)/4, $0x7b800000
 DATA e4m3Bias<>+28(SB)/4, $0x7b800000
 GLOBL e4m3Bias<>(SB), RODATA|NOPTR, $32
+DATA lowerHalfFirst<>+0(SB)/4, $0x00000000
+DATA lowerHalfFirst<>+4(SB)/4, $0x00000004
+DATA lowerHalfFirst<>+8(SB)/4, $0x00000008
+DATA lowerHalfFirst<>+12(SB)/4, $0x0000000c
+DATA lowerHalfFirst<>+16(SB)/4, $0x00000010
+DATA lowerHalfFirst<>+20(SB)/4, $0x00000014
+DATA lowerHalfFirst<>+24(SB)/4, $0x00000018
+DATA lowerHalfFirst<>+28(SB)/4, $0x0000001c
+GLOBL lowerHalfFirst<>(SB), RODATA|NOPTR, $32
 DATA tailMask<>+0(SB)/4, $0xffffffff
 DATA tailMask<>+4(SB)/4, $0xffffffff
 DATA tailMask<>+8(SB)/4, $0xffffffff

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Blocks whose numbers are levels or small floats begin with their scale in F32; a product rounds
-// once. Their files hold the scales beside the numbers, for as many or more of these.
+// The numbers of folders in blocks of our own. Those that are levels or small floats begin with their scale in F32;
+// a product rounds once. Their files hold the scales beside the numbers, for as many or more of these.
 
 // scale32 is the F32 at the beginning of b.
 func scale32(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
@@ -60,6 +60,16 @@ func decodeFP8(x []float32, b []byte) {
 	d := scale32(b)
 	for i, q := range b[4:132] {
 		x[i] = FromE4M3(q) * d
+	}
+}
+
+// decodeU4: (q - zero) d, GPTQ's and AWQ's numbers. The block is d in F16, the byte zero, an unused one, and 32 bytes, of
+// which the lower half of byte i is number 2i, the upper one number 2i+1. All is exact in float32.
+func decodeU4(x []float32, b []byte) {
+	d, zero := scale(b), int(b[2])
+	for i, q := range b[4:36] {
+		x[2*i] = float32(int(q&15)-zero) * d
+		x[2*i+1] = float32(int(q>>4)-zero) * d
 	}
 }
 
