@@ -86,6 +86,7 @@ func TestComputeDTypeSetting(t *testing.T) {
 		{tensor.BF16, "", "", tensor.F32},
 		{tensor.BF16, "bf16", "", tensor.F32},
 		{tensor.F32, "f32", "", tensor.F32},
+		{tensor.F32, "bf16", "bf16", tensor.BF16}, // of a quantized model as it is stored
 	} {
 		cfg := Defaults()
 		cfg.DType, cfg.ComputeDType = c.dtype, c.compute
@@ -123,7 +124,7 @@ func TestPlanOfComputeDType(t *testing.T) {
 	if half.Memory.Weights != exact.Memory.Weights || half.Memory.Moments != exact.Memory.Moments {
 		t.Errorf("memory %+v, in f32 %+v", half.Memory, exact.Memory)
 	}
-	if text := half.String(); !strings.Contains(text, "in q4\n") || !strings.Contains(text, "in bf16\n") {
+	if text := half.String(); !strings.Contains(text, "in q4, q8\n") || !strings.Contains(text, "in bf16\n") {
 		t.Errorf("for people: %s", text)
 	}
 	for _, c := range []struct {

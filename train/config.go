@@ -20,8 +20,11 @@ type Config struct {
 	Tokenizer   string // folder or file; empty: the model's
 	EOSToken    string // ends a text, as the vocabulary spells it; empty: what the files of tokenizer and model name
 	DType       tensor.DType
-	// ComputeDType is the storage type of the activations where DType is q8, q4 or q4_k: f32,
-	// bf16 or f16. Empty: f32, and elsewhere DType.
+	// AsStored leaves the weights of a quantized model as its files have them, where DType is f32 and the run
+	// has an adapter: the setting dtype is auto.
+	AsStored bool
+	// ComputeDType is the storage type of the activations where DType is q8, q4 or q4_k, or a model is as
+	// stored: f32, bf16 or f16. Empty: f32, and elsewhere DType.
 	ComputeDType string
 
 	Data []Part // rows; see Files
@@ -148,8 +151,8 @@ func (c *Config) Resolve() {
 
 // Storage returns how the base model is stored, or an error where ComputeDType names no type.
 func (c *Config) Storage() (o llama.LoadOptions, err error) {
-	o.DType = c.DType
-	if c.DType.IsQuantized() && c.ComputeDType != "" {
+	o.DType, o.AsStored = c.DType, c.asStored()
+	if (c.DType.IsQuantized() || o.AsStored) && c.ComputeDType != "" {
 		o.ComputeDType, err = tensor.ParseDType(c.ComputeDType)
 	}
 	if err != nil {
@@ -157,6 +160,9 @@ func (c *Config) Storage() (o llama.LoadOptions, err error) {
 	}
 	return o, err
 }
+
+// asStored reports whether a quantized model is to stay as it is stored. What trains as a whole cannot.
+func (c *Config) asStored() bool { return c.AsStored && c.DType == tensor.F32 && !c.full() }
 
 // note remembers where a setting was given.
 func (c *Config) note(name string, at place) {

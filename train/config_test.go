@@ -82,7 +82,7 @@ func TestConfigFileErrors(t *testing.T) {
 		{"steps: 1.5\n", `1: steps: want a whole number, got "1.5"`},
 		{"seed: -1\n", `1: seed: want a whole number of at least 0, got "-1"`},
 		{"pack: maybe\n", `1: pack: want true or false, got "maybe"`},
-		{"dtype: int8\n", `1: dtype: want f32, bf16, f16, q8, q4 or q4_k, got "int8"`},
+		{"dtype: int8\n", `1: dtype: want auto, f32, bf16, f16, q8, q4 or q4_k, got "int8"`},
 		{"lr: [1, 2]\n", "1: lr: want one value, got a list"},
 		{"lr: {a: 1}\n", "1: lr: want one value, got a mapping"},
 		{"data: [[a]]\n", "1: data: want one value, got a list"},

@@ -163,11 +163,12 @@ func (p Plan) changes() (all []change) {
 		add("dtype", text, func(c *Config) { c.DType, c.ComputeDType = dt, cmp.Or(compute, c.ComputeDType) })
 	}
 	half := tensor.BF16.String()
+	quantized := cfg.DType.IsQuantized() || slices.ContainsFunc(p.stored, tensor.DType.IsQuantized)
 	switch dt := cfg.DType; {
 	case cfg.full() && dt == tensor.F32:
 		store(tensor.BF16, "")
 	case cfg.full():
-	case dt == tensor.F32:
+	case !quantized && dt == tensor.F32:
 		store(tensor.BF16, "")
 		store(tensor.Q8, half)
 		store(tensor.Q4, half)
@@ -175,7 +176,7 @@ func (p Plan) changes() (all []change) {
 		store(tensor.Q8, dt.String())
 		store(tensor.Q4, dt.String())
 	default:
-		if cfg.ComputeDType == tensor.F32.String() {
+		if p.activations == tensor.F32 {
 			add("compute-dtype", half, func(c *Config) { c.ComputeDType = half })
 		}
 		if dt == tensor.Q8 {
@@ -213,7 +214,7 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, bytesText(bytes), note)
 	}
 	k := p.Memory
-	line("weights", k.Weights, fmt.Sprintf("in %s", p.config.DType))
+	line("weights", k.Weights, "in "+typeNames(p.stored))
 	if k.Adapters > 0 {
 		line("adapters", k.Adapters, "")
 	}

@@ -50,6 +50,7 @@ type Plan struct {
 	besideTensors int // of Process: the program and Go's heap, scratch included; 0 on a GPU
 
 	activations tensor.DType
+	stored      []tensor.DType // types of the base model's matrices
 }
 
 // Memory is a run's tensors by kind at the moment when they need most.
@@ -141,7 +142,7 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	if err != nil {
 		return err
 	}
-	p.loaded, p.activations = d.Stats().Live, m.DType()
+	p.loaded, p.activations, p.stored = d.Stats().Live, m.DType(), m.Stored()
 	base := map[*nn.Param]bool{}
 	for _, param := range nn.Params(m) {
 		base[param] = true

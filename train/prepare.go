@@ -10,6 +10,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/agora-ml/agora/data"
@@ -318,7 +319,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 		return cfg.wrongf("max-tokens", "want at most the %d positions of the model, got %d", m.Config.Context(),
 			cfg.MaxTokens)
 	}
-	m.Checkpointing = cfg.Checkpointing
+	m.Checkpointing, r.stored = cfg.Checkpointing, m.Stored()
 	for _, p := range nn.Params(m) {
 		r.summary.Parameters += p.Value.Numel()
 	}
@@ -446,6 +447,9 @@ func (r *run) describe() string {
 	if r.adapter != nil {
 		what = fmt.Sprintf("%s, %d × rank %d on %d layers", cfg.Adapter.Method, cfg.Adapter.Modules, cfg.Adapter.Rank,
 			len(r.adapter.Layers()))
+		if slices.ContainsFunc(r.stored, tensor.DType.IsQuantized) {
+			what += ", over weights in " + typeNames(r.stored)
+		}
 	}
 	name := cfg.Model
 	if cfg.FromScratch != "" {
@@ -453,4 +457,13 @@ func (r *run) describe() string {
 	}
 	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", printable.Name(name), s.Parameters, s.Trained,
 		100*float64(s.Trained)/float64(s.Parameters), what)
+}
+
+// typeNames writes "q4_k, q6_k".
+func typeNames(types []tensor.DType) string {
+	var names []string
+	for _, dt := range types {
+		names = append(names, dt.String())
+	}
+	return strings.Join(names, ", ")
 }

@@ -92,6 +92,7 @@ type run struct {
 	options     Options
 	trainer     Trainer
 	adapter     *multilora.Adapter // nil with MethodFull
+	stored      []tensor.DType     // types of the base model's matrices
 	seqs        []data.Sequence    // to train on
 	loading     data.LoaderOptions
 	loader      *data.Loader

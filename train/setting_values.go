@@ -71,9 +71,60 @@ func boolean(at *bool) value {
 	return &scalarValue[bool]{at, false, "bool", "true or false", strconv.ParseBool, strconv.FormatBool}
 }
 
-func dtype(at *tensor.DType, standard tensor.DType) value {
-	want := alternatives(tensor.WeightTypes())
-	return &scalarValue[tensor.DType]{at, standard, "string", want, tensor.ParseDType, tensor.DType.String}
+// autoDType is the dtype that leaves quantized weights as they are stored, and makes others f32.
+const autoDType = "auto"
+
+// dtypeValue is a type of weights; auto is f32 and a second field.
+type dtypeValue struct {
+	scalarValue[tensor.DType]
+	stored *bool
+}
+
+func dtype(at *tensor.DType, stored *bool) value {
+	return &dtypeValue{scalarValue[tensor.DType]{at, tensor.F32, "string", "", tensor.ParseDType, tensor.DType.String}, stored}
+}
+
+func dtypeChoices() []string {
+	all := []string{autoDType}
+	for _, dt := range tensor.WeightTypes() {
+		all = append(all, dt.String())
+	}
+	return all
+}
+
+func (v *dtypeValue) initial() string { return autoDType }
+func (v *dtypeValue) reset()          { *v.at, *v.stored = tensor.F32, true }
+
+func (v *dtypeValue) String() string {
+	if *v.stored && *v.at == tensor.F32 {
+		return autoDType
+	}
+	return v.scalarValue.String()
+}
+
+func (v *dtypeValue) yaml() (string, error) { return v.String(), nil }
+
+func (v *dtypeValue) take(other value) {
+	v.scalarValue.take(other)
+	*v.stored = *other.(*dtypeValue).stored
+}
+
+func (v *dtypeValue) set(text string, _ bool) error {
+	if text == autoDType {
+		v.reset()
+		return nil
+	}
+	*v.stored = text != tensor.F32.String() // which is another than auto
+	v.want = alternatives(dtypeChoices())
+	return v.scalarValue.set(text, false)
+}
+
+func (v *dtypeValue) setNode(node ast.Node) error {
+	text, err := scalar(node)
+	if err != nil {
+		return err
+	}
+	return v.set(text, false)
 }
 
 type textValue[T ~string] struct{ scalarValue[T] }

@@ -53,13 +53,15 @@ func (c *Config) modelSettings() []*Setting {
 		{Name: "eos-token", value: text(&c.EOSToken, ""), Resume: Fixed, Use: ForSequences,
 			Meaning: "token that ends a text and an answer, as the vocabulary spells it (default: what the " +
 				"tokenizer's files name, else the model's)"},
-		{Name: "dtype", value: dtype(&c.DType, tensor.F32), Choices: words(tensor.WeightTypes()), Resume: Fixed,
+		{Name: "dtype", value: dtype(&c.DType, &c.AsStored), Choices: words(dtypeChoices()), Resume: Fixed,
 			Use: ForSpeed, check: c.checkDType,
-			Meaning: "storage of frozen weights and activations; q8, q4 and q4_k are of frozen weights alone"},
+			Meaning: "storage of frozen weights and activations; q8, q4 and q4_k are of frozen weights alone; auto: f32, " +
+				"and of a quantized model the weights as its files have them"},
 		{Name: "compute-dtype", value: text(&c.ComputeDType, ""), Choices: words(tensor.ActivationTypes()),
 			Resume: Fixed,
 			Use:    ForSpeed, check: c.checkComputeDType,
-			Meaning: "storage of activations with dtype q8, q4 or q4_k (default: f32); elsewhere it is dtype's"},
+			Meaning: "storage of activations with dtype q8, q4 or q4_k, or auto and a quantized model (default: f32); elsewhere " +
+				"it is dtype's"},
 	}
 }
 

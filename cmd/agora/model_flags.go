@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -15,6 +16,9 @@ import (
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
 )
+
+// autoDType is the --dtype of llama.LoadOptions.AsStored.
+const autoDType = "auto"
 
 // modelFlags are the flags of every command that runs a model.
 type modelFlags struct {
@@ -35,10 +39,10 @@ func (f *modelFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.eosToken, "eos-token", "",
 		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the "+
 			"model's)")
-	c.Flags().StringVar(&f.dtype, "dtype", "f32", "storage of weights and activations: f32, bf16 or f16; of weights "+
-		"alone: q8, q4 or q4_k")
+	c.Flags().StringVar(&f.dtype, "dtype", autoDType, "storage of weights and activations: f32, bf16 or f16; of weights "+
+		"alone: q8, q4 or q4_k; auto: f32, and of a quantized model the weights as its files have them")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
-		"storage of activations with --dtype q8, q4 or q4_k: f32, bf16 or f16 (default: f32)")
+		"storage of activations with --dtype q8, q4 or q4_k, or of a quantized model: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)
 }
 
@@ -67,6 +71,9 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 	if b.Model, err = loadModel(c, d, f.model, storage); err != nil {
 		return nil, err
 	}
+	if types := b.Stored(); storage.AsStored && slices.ContainsFunc(types, tensor.DType.IsQuantized) {
+		fmt.Fprintf(c.ErrOrStderr(), "weights as the model has them: %s (--dtype f32 widens them)\n", strings.Trim(fmt.Sprint(types), "[]"))
+	}
 	if f.adapter.given() {
 		b.adapter, err = f.adapter.open(c, b.Model)
 	}
@@ -75,11 +82,14 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 
 // storage reads --dtype and --compute-dtype.
 func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
-	if o.DType, err = parseDType("dtype", f.dtype, tensor.WeightTypes()...); err != nil || f.compute == "" {
+	if o.AsStored = f.dtype == autoDType; !o.AsStored {
+		o.DType, err = parseDType("dtype", f.dtype, tensor.WeightTypes()...)
+	}
+	if err != nil || f.compute == "" {
 		return o, err
 	}
 	o.ComputeDType, err = parseDType("compute-dtype", f.compute, tensor.F32, tensor.BF16, tensor.F16)
-	if err == nil && !o.DType.IsQuantized() && o.ComputeDType != o.DType {
+	if err == nil && !o.DType.IsQuantized() && !o.AsStored && o.ComputeDType != o.DType {
 		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8, q4 or q4_k), got %[2]s", o.DType, o.ComputeDType)
 	}
 	return o, err

@@ -95,6 +95,77 @@ func TestBlocksWhereQ4IsAsked(t *testing.T) {
 	}
 }
 
+// Of a quantized file all that AsStored asks for stays as it lies, matrices in other types too, and gives the bits of f32;
+// a file without blocks becomes f32, in which alone it computes.
+func TestAsStored(t *testing.T) {
+	d := open(t)
+	f, err := gguf.Open(wideBlocks(t, ggufblocks.Q4_K_M))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var sources []gguf.Source
+	for _, x := range f.Tensors() {
+		kind, ok := map[string]gguf.Type{"token_embd.weight": gguf.F16, "output.weight": gguf.BF16,
+			"blk.0.attn_k.weight": gguf.F32, "blk.1.attn_k.weight": gguf.Q8_0}[x.Name]
+		if ok {
+			values, err := x.Float32s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x, err = gguf.FromFloat32s(x.Name, kind, x.Shape, values); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sources = append(sources, x.Source())
+	}
+	path := filepath.Join(t.TempDir(), "mixed.gguf")
+	if err := gguf.Write(path, f.Metadata(), sources...); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Load(t.Context(), d, path, LoadOptions{AsStored: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blank, err := BlankFrom(t.Context(), d, path, LoadOptions{AsStored: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[tensor.DType]int{}
+	for _, p := range nn.Params(m) {
+		types[p.Value.DType()]++
+	}
+	if types[tensor.F16] != 1 || types[tensor.BF16] != 1 || types[tensor.Q8] != 1 || types[tensor.F32] != 1+2*m.Config.Layers+1 {
+		t.Errorf("stored as %v", types)
+	}
+	if got := m.Stored(); got[0] != tensor.Q4_K || !slices.Equal(got, blank.Stored()) {
+		t.Errorf("stored as %v, planned as %v", got, blank.Stored())
+	}
+	b := Batch{Rows: 2, IDs: []int32{1, 5, 7, 2, 9, 3, 4, 30, 8, 6, 11, 12}}
+	if !slices.Equal(logits(t, m, b), logits(t, load(t, d, path), b)) {
+		t.Error("other logits than the dequantized f32 weights")
+	}
+	half, err := Load(t.Context(), d, path, LoadOptions{AsStored: true, ComputeDType: tensor.BF16})
+	if err != nil || half.DType() != tensor.BF16 {
+		t.Errorf("activations in %s, error %v", half.DType(), err)
+	}
+
+	wide := create(t, d, small("llama"))
+	plain := saveGGUF(t, wide, GGUFOptions{DType: tensor.BF16})
+	if m, err = Load(t.Context(), d, plain, LoadOptions{AsStored: true}); err != nil ||
+		!slices.Equal(m.Stored(), []tensor.DType{tensor.F32}) {
+		t.Errorf("a file in bf16 is %v, error %v", m.Stored(), err)
+	}
+	for want, o := range map[string]LoadOptions{
+		"computing in bf16 with weights in f32": {AsStored: true, ComputeDType: tensor.BF16},
+		"as stored and as q4":                   {AsStored: true, DType: tensor.Q4},
+	} {
+		if _, err := Load(t.Context(), d, plain, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: got error %v, want %s", o, err, want)
+		}
+	}
+}
+
 // Scales that are no numbers name the tensor and the block; blocks that are only read are no type to ask for.
 func TestBlocksRefused(t *testing.T) {
 	path := wideBlocks(t, ggufblocks.Q4_K_M)

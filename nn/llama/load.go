@@ -24,7 +24,10 @@ type LoadOptions struct {
 	// A matrix whose rows are no whole blocks of 32 stays f32, and one that a GGUF file
 	// holds in blocks smaller than q8's (Q4_0, Q4_K, Q6_K …) stays in those.
 	DType tensor.DType
-	// ComputeDType is the storage type of the activations of a model in q8 or q4: f32
+	// AsStored keeps the matrices of a quantized model as its files have them, blocks and what was left in
+	// f32, f16 or bf16 beside them; of a model that is not quantized it changes nothing. DType is f32 with it.
+	AsStored bool
+	// ComputeDType is the storage type of the activations of a model in q8 or q4, or as it is stored: f32
 	// (the zero value), f16 or bf16. In another one they have that of the weights, which
 	// is all that may be asked for.
 	ComputeDType tensor.DType
@@ -57,6 +60,9 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if o, err = o.of(file); err != nil {
+		return nil, err
+	}
 	m.dtype = o.activations()
 	done, tensors := 0, len(maps.Collect(nn.Params(m)))
 	for name, p := range nn.Params(m) {
@@ -65,7 +71,7 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 			return nil, err
 		}
 		p.Frozen = true
-		if p.Value, err = upload(ctx, d, loadedType(o.DType, name, t.info), t); err != nil {
+		if p.Value, err = upload(ctx, d, o.loadedType(name, t.info), t); err != nil {
 			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
 		}
 		if done++; o.Progress != nil {
@@ -83,7 +89,9 @@ func (o LoadOptions) check() error {
 	switch {
 	case o.DType != tensor.F64 && !slices.Contains(tensor.WeightTypes(), o.DType):
 		return fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8, q4 or q4_k", o.DType)
-	case c == tensor.F32 || o.DType.IsQuantized() && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
+	case o.AsStored && o.DType != tensor.F32:
+		return fmt.Errorf("llama: loading as stored and as %s: want f32, of what is not quantized", o.DType)
+	case c == tensor.F32 || (o.DType.IsQuantized() || o.AsStored) && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
 		return nil
 	default:
 		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8, q4 or q4_k,"+
@@ -93,10 +101,28 @@ func (o LoadOptions) check() error {
 
 // activations is the storage type of the activations.
 func (o LoadOptions) activations() tensor.DType {
-	if o.DType.IsQuantized() {
+	if o.DType.IsQuantized() || o.AsStored {
 		return o.ComputeDType
 	}
 	return o.DType
+}
+
+// of is the options for a file's model: AsStored is for quantized ones alone.
+func (o LoadOptions) of(file source) (LoadOptions, error) {
+	if !o.AsStored {
+		return o, nil
+	}
+	for _, name := range file.Names() {
+		t, err := file.Info(name)
+		if err != nil {
+			return o, err
+		}
+		if t.DType.IsQuantized() {
+			return o, nil
+		}
+	}
+	o.AsStored = false
+	return o, o.check()
 }
 
 // BlankFrom makes a model as Load would store that of a folder or a GGUF file, whose own blocks it
@@ -112,13 +138,17 @@ func BlankFrom(ctx context.Context, d *tensor.Device, path string, o LoadOptions
 		if err != nil {
 			return err
 		}
+		o, err := o.of(file)
+		if err != nil {
+			return errors.Join(err, file.Close())
+		}
 		blank.dtype = o.activations()
 		for name, p := range nn.Params(blank) {
 			t, err := file.Info(name)
 			if err != nil {
 				return errors.Join(err, file.Close())
 			}
-			p.Value, p.Frozen = d.New(loadedType(o.DType, name, t), t.Shape...), true
+			p.Value, p.Frozen = d.New(o.loadedType(name, t), t.Shape...), true
 		}
 		m = blank
 		return errors.Join(d.Err(), file.Close())

@@ -7,6 +7,8 @@ package llama
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/nn"
@@ -84,6 +86,19 @@ func (m *Model) Device() *tensor.Device { return m.device }
 
 // DType is the storage type of the activations.
 func (m *Model) DType() tensor.DType { return m.dtype }
+
+// Stored are the types of the model's matrices, that of the most bytes first.
+func (m *Model) Stored() []tensor.DType {
+	bytes := map[tensor.DType]int{}
+	for _, p := range nn.Params(m) {
+		if p.Value.Rank() > 1 {
+			bytes[p.Value.DType()] += p.Value.Bytes()
+		}
+	}
+	return slices.SortedFunc(maps.Keys(bytes), func(a, b tensor.DType) int {
+		return cmp.Or(cmp.Compare(bytes[b], bytes[a]), cmp.Compare(a, b))
+	})
+}
 
 // Hidden is what the head sees, [rows, tokens, hidden]. A batch that the model cannot
 // read panics; Config.CheckBatch tells beforehand.

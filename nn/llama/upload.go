@@ -32,10 +32,17 @@ func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 	return tensor.Q8
 }
 
-// loadedType is storageType for a tensor of a file: one in blocks of fewer bits than q8's stays in them
+// loadedType is storageType for a tensor of a file, if not its own type: one in blocks of fewer bits than q8's stays in them
 // where q8 or q4 is asked for. Other blocks would add bytes and no information, or lose some of what its
 // quantizer took care to keep. So does a matrix that was left as it was when the others were quantized.
-func loadedType(dt tensor.DType, name string, t info) tensor.DType {
+func (o LoadOptions) loadedType(name string, t info) tensor.DType {
+	dt := o.DType
+	if o.AsStored {
+		if t.DType.IsQuantized() || len(t.Shape) == 2 && t.DType.Is16Bit() {
+			return t.DType
+		}
+		return tensor.F32
+	}
 	if dt.IsQuantized() && t.Chosen && len(t.Shape) == 2 && (t.DType.Is16Bit() || t.DType == tensor.F32) {
 		return t.DType
 	}
