@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly docs kill-test llamacpp peft bench
+.PHONY: test ci shaders bound assembly docs kill-test llamacpp peft templates bench
 
 test:
 	go test ./...
@@ -56,6 +56,18 @@ peft:
 	cp tools/clients/adapters.py $(CLIENTS)/tmp/agora-peft/
 	AGORA_PEFT=$(CLIENTS)/tmp/agora-peft/cases go test -count=1 -run TestAdaptersForPEFT ./multilora
 	chroot $(CLIENTS) env PYTHONPATH=$(PEFT) HF_HUB_OFFLINE=1 python3 /tmp/agora-peft/adapters.py /tmp/agora-peft/cases
+
+# Chat templates as transformers renders them. CLIENTS is the root of a system that has transformers and Python 3;
+# needs chroot's rights. WANT=--want writes internal/jinja/testdata/models.json anew.
+WANT :=
+templates:
+	rm -rf $(CLIENTS)/tmp/agora-templates
+	mkdir -p $(CLIENTS)/tmp/agora-templates
+	cp tools/clients/jinja.py $(CLIENTS)/tmp/agora-templates/
+	AGORA_TRANSFORMERS=$(CLIENTS)/tmp/agora-templates go test -count=1 -run TestCasesForTransformers ./internal/jinja
+	chroot $(CLIENTS) python3 /tmp/agora-templates/jinja.py /tmp/agora-templates \
+		$(if $(WANT),--want /tmp/agora-templates/models.json)
+	$(if $(WANT),cp $(CLIENTS)/tmp/agora-templates/models.json internal/jinja/testdata/)
 
 bench:
 	go test -run '^$$' -bench . ./backend/cpu/... ./optest/

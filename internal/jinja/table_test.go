@@ -10,7 +10,7 @@ import (
 )
 
 // table holds what jinja2 3.1.6 makes of templates in the settings of transformers;
-// testdata/check.py says how.
+// tools/clients/jinja.py compares them, and says how.
 type table struct {
 	Contexts map[string]json.RawMessage
 	Cases    []tableCase
