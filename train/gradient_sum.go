@@ -15,6 +15,9 @@ import (
 // two below the whole. A process adds up the spans that are all its own; where a span is of several processes, the
 // sum of its second half goes to the one that has its first micro-batch. That process has the sum of all, in the end
 // process 0, which tells the others.
+//
+// Where everything trains, sums beside the gradient would need as much memory as the model. There a process adds its
+// micro-batches one after the other, the tree is one over processes, and their number changes the last bits.
 type gradientSum struct {
 	trainer *Trainer
 	share
@@ -188,6 +191,9 @@ func (t *Trainer) giveBack(g *optim.Gradients) { t.spare = append(t.spare, g) }
 
 // reserve makes room for the sums that steps of so many micro-batches keep beside the parameters' gradients.
 func (t *Trainer) reserve(batches int) {
+	if t.inSequence {
+		return
+	}
 	for n := bits.Len(uint(batches)) - 1; len(t.spare) < n; {
 		t.giveBack(t.Trainable.NewGradients())
 	}
@@ -211,5 +217,17 @@ func (t *Trainer) addUp(batches int, leaf func(i int) error) error {
 		tensor.Panicf("train.Step", "want one process for a Preference, got %d", w.Size())
 	}
 	g := gradientSum{t, share{w, batches}, leaf, map[span]*optim.Gradients{}}
+	if t.inSequence {
+		each := g.each()
+		g.all = w.Size()
+		g.leaf = func(i int) error {
+			for k := range each {
+				if err := leaf(i*each + k); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
 	return g.sum()
 }

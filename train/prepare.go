@@ -352,6 +352,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
 	t.Preference, t.World = cfg.newPreference(r.adapter), r.options.World
+	t.inSequence = cfg.full()
 	t.reserve(cfg.Accumulate / r.options.processes().Size())
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)

@@ -57,7 +57,7 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 	if err := checkHistory(cfg.Out, &s, j); err != nil {
 		return Summary{}, err
 	}
-	if err := j.device(s.Device, d.Arithmetic()); err != nil {
+	if err := j.device(s.Device, cfg.arithmetic(d, o.processes())); err != nil {
 		return Summary{}, err
 	}
 	switch now := program(); {

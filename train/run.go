@@ -207,8 +207,8 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 			return r.summary, err
 		}
 	}
-	r.state.Version, r.state.Program, r.state.Device, r.state.Settings = stateVersion, program(), d.Arithmetic(),
-		r.cfg.bitSettings()
+	r.state.Version, r.state.Program, r.state.Device, r.state.Settings = stateVersion, program(),
+		cfg.arithmetic(d, o.processes()), r.cfg.bitSettings()
 	if j != nil {
 		r.state.OtherBits = append(r.state.OtherBits, j.found...)
 	}

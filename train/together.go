@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/dist"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // gather gives the values of all micro-batches, of which values are this process's: losses, and with Tasks as many
@@ -130,6 +132,17 @@ func (c *Config) checkProcesses(w dist.World) error {
 			c.Accumulate, fit)
 	}
 	return nil
+}
+
+// arithmetic is what beside settings and files decides the bits of a run on a device: what the device says, and where
+// everything trains the number of processes (see gradientSum).
+func (c *Config) arithmetic(d *tensor.Device, w dist.World) map[string]string {
+	all := d.Arithmetic()
+	if n := w.Size(); n > 1 && c.full() {
+		all = maps.Clone(all)
+		all["processes"] = strconv.Itoa(n)
+	}
+	return all
 }
 
 // stopped reports whether the run is to end before its next step: one that any process is told to is one for all.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +21,9 @@ import (
 )
 
 // stepsTogether makes three steps of so many micro-batches by so many processes, and gives what each has then.
-func stepsTogether(t *testing.T, processes, batches int) (contents [][]float64, results []StepResult) {
+func stepsTogether(
+	t *testing.T, processes, batches int, inSequence bool,
+) (contents [][]float64, results []StepResult) {
 	t.Helper()
 	all := data.Batches(tinymodel.Rows(2*batches, 3), 2)
 	contents, results = make([][]float64, processes), make([]StepResult, processes)
@@ -30,7 +34,7 @@ func stepsTogether(t *testing.T, processes, batches int) (contents [][]float64, 
 	}
 	for _, err := range testworld.Run(processes, func(w dist.World) (err error) {
 		own := &tr[w.Rank()]
-		own.World = w
+		own.World, own.inSequence = w, inSequence
 		for range 3 {
 			if results[w.Rank()], err = own.Step(all); err != nil {
 				return err
@@ -71,9 +75,9 @@ func everything(t *testing.T, tr tiny) (all []float64) {
 // are none of the tree's.
 func TestProcessesMakeTheSameSteps(t *testing.T) {
 	for batches, counts := range map[int][]int{4: {2, 4}, 6: {2, 3, 6}, 12: {3, 4}} {
-		want, one := stepsTogether(t, 1, batches)
+		want, one := stepsTogether(t, 1, batches, false)
 		for _, n := range counts {
-			got, results := stepsTogether(t, n, batches)
+			got, results := stepsTogether(t, n, batches, false)
 			for rank := range got {
 				if fmt.Sprint(results[rank]) != fmt.Sprint(one[0]) {
 					t.Errorf("%d micro-batches, %d processes: process %d says %+v, one alone %+v", batches, n, rank,
@@ -91,6 +95,26 @@ func TestProcessesMakeTheSameSteps(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Where each adds its own in sequence, all processes still have the same numbers, and about those of one alone.
+func TestProcessesThatAddInSequence(t *testing.T) {
+	want, one := stepsTogether(t, 1, 6, true)
+	got, results := stepsTogether(t, 3, 6, true)
+	if !slices.Equal(got[0], got[1]) || !slices.Equal(got[0], got[2]) {
+		t.Error("the processes have other numbers than each other")
+	}
+	if slices.Equal(got[0], want[0]) {
+		t.Error("three processes have the bits of one: the test says nothing")
+	}
+	for i, x := range got[0] {
+		if math.Abs(x-want[0][i]) > 2e-3 {
+			t.Fatalf("number %d is %v, of one process %v", i, x, want[0][i])
+		}
+	}
+	if math.Abs(results[0].Loss-one[0].Loss) > 1e-4 {
+		t.Errorf("loss %v, of one process %v", results[0].Loss, one[0].Loss)
 	}
 }
 
@@ -112,6 +136,12 @@ func TestOrderOfTheGradientSum(t *testing.T) {
 	}
 	if _, err := tr.Step(data.Batches(tinymodel.Rows(8, 3), 1)); err != nil {
 		t.Fatal(err)
+	}
+	whole := newTiny(t, 1, 0)
+	whole.inSequence = true
+	whole.reserve(8)
+	if _, err := whole.Step(data.Batches(tinymodel.Rows(8, 3), 1)); err != nil || len(whole.spare) != 0 {
+		t.Errorf("in sequence: %v and room for %d sums, want none", err, len(whole.spare))
 	}
 	if len(tr.spare) != 3 {
 		t.Errorf("after a step of 8 micro-batches there are %d sums, want the 3 that were reserved", len(tr.spare))

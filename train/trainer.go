@@ -33,7 +33,8 @@ type Trainer struct {
 	// one alone. All are given all micro-batches of a step, whose number theirs divides.
 	World dist.World
 
-	spare []*optim.Gradients // see gradientSum
+	inSequence bool               // micro-batches are added one after the other; see gradientSum
+	spare      []*optim.Gradients // room for sums
 }
 
 // StepResult is what one step has seen.

@@ -44,46 +44,67 @@ func withMPI(t *testing.T) {
 // number of them goes on.
 func TestProcessesAreBitForBit(t *testing.T) {
 	withMPI(t)
-	for name, method := range map[string][]string{
-		"multilora": {"--method", "multilora"}, "full bf16": {"--method", "full", "--dropout", "0", "--dtype", "bf16"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			settings := append(append(hardRun(t), method...), "--device", "cpu", "--accumulate", "4")
-			whole := filepath.Join(t.TempDir(), "run")
-			if text, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, text)
-			}
-			for _, n := range []int{2, 4} {
-				out := filepath.Join(t.TempDir(), "run")
-				if text, err := mpirun(t, n, append(settings, "--out", out)...).CombinedOutput(); err != nil {
-					t.Fatalf("%d processes: %v\n%s", n, err, text)
-				}
-				sameRuns(t, whole, out)
-				all, err := train.ReadMetrics(out)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, r := range all {
-					if p := r.Processes; r.Kind == train.KindStep && (p == nil || p.Count != n || p.Sent <= 0) {
-						t.Fatalf("step %d: %+v, want %d processes", r.Step, p, n)
-					}
-				}
-			}
-			out := filepath.Join(t.TempDir(), "run")
-			killOne(t, append(settings, "--out", out), out)
-			if text, err := mpirun(t, 2, "train", "--resume", "--out", out, "--device", "cpu").CombinedOutput(); err != nil {
-				t.Fatalf("resumed: %v\n%s", err, text)
-			}
-			sameRuns(t, whole, out)
-		})
+	settings := append(hardRun(t), "--device", "cpu", "--accumulate", "4")
+	whole := filepath.Join(t.TempDir(), "run")
+	if text, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
+	for _, n := range []int{2, 4} {
+		out := runTogether(t, n, settings...)
+		sameRuns(t, whole, out)
+		all, err := train.ReadMetrics(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range all {
+			if p := r.Processes; r.Kind == train.KindStep && (p == nil || p.Count != n || p.Sent <= 0) {
+				t.Fatalf("step %d: %+v, want %d processes", r.Step, p, n)
+			}
+		}
+	}
+	out := filepath.Join(t.TempDir(), "run")
+	killOne(t, 4, append(settings, "--out", out), out)
+	if text, err := mpirun(t, 2, "train", "--resume", "--out", out, "--device", "cpu").CombinedOutput(); err != nil {
+		t.Fatalf("resumed: %v\n%s", err, text)
+	}
+	sameRuns(t, whole, out)
 }
 
-// killOne begins a run of 4 processes, and kills one once there is a checkpoint.
-func killOne(t *testing.T, args []string, out string) {
+// Where everything trains the number of processes is a part of the bits, and a run keeps it.
+func TestProcessesOfFullTuning(t *testing.T) {
+	withMPI(t)
+	settings := append(hardRun(t), "--device", "cpu", "--accumulate", "4", "--method", "full", "--dropout", "0", "--dtype",
+		"bf16")
+	whole := runTogether(t, 2, settings...)
+	out := filepath.Join(t.TempDir(), "run")
+	killOne(t, 2, append(settings, "--out", out), out)
+	resume := []string{"train", "--resume", "--out", out, "--device", "cpu"}
+	text, err := process(resume...).CombinedOutput()
+	if want := "device processes: want 2, with which the run began, got none"; err == nil ||
+		!strings.Contains(string(text), want) {
+		t.Errorf("resumed by one: %v, want %q:\n%s", err, want, text)
+	}
+	if text, err := mpirun(t, 2, resume...).CombinedOutput(); err != nil {
+		t.Fatalf("resumed: %v\n%s", err, text)
+	}
+	sameRuns(t, whole, out)
+}
+
+// runTogether makes a run by so many processes and gives its folder.
+func runTogether(t *testing.T, n int, settings ...string) (out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "run")
+	if text, err := mpirun(t, n, append(settings, "--out", out)...).CombinedOutput(); err != nil {
+		t.Fatalf("%d processes: %v\n%s", n, err, text)
+	}
+	return out
+}
+
+// killOne begins a run of so many processes, and kills the last one once there is a checkpoint.
+func killOne(t *testing.T, n int, args []string, out string) {
 	t.Helper()
 	ids := t.TempDir()
-	c := mpirun(t, 4, args...)
+	c := mpirun(t, n, args...)
 	// A shell between mpirun and the program says which process it is to be.
 	at := len(c.Args) - len(args) - 1
 	c.Args = append(append(append([]string{}, c.Args[:at]...), "sh", "-c",
@@ -101,7 +122,7 @@ func killOne(t *testing.T, args []string, out string) {
 			t.Fatalf("no checkpoint:\n%s", said.String())
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(ids, "3"))
+	text, err := os.ReadFile(filepath.Join(ids, strconv.Itoa(n-1)))
 	if err != nil {
 		t.Fatal(err)
 	}
