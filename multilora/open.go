@@ -44,6 +44,10 @@ func formOf(dir string) *folderForm {
 		{[]string{InfoFile, TensorFile}, Load},
 		{[]string{PEFTConfigFile, PEFTTensorFile}, LoadPEFT},
 	} {
+		if pickled := filepath.Join(dir, PEFTPickleFile); form.files[1] == PEFTTensorFile &&
+			!regular.Exists(filepath.Join(dir, PEFTTensorFile)) && regular.Exists(pickled) {
+			form.files[1] = PEFTPickleFile
+		}
 		if regular.Exists(filepath.Join(dir, form.files[0])) {
 			return &form
 		}

@@ -20,7 +20,7 @@ import (
 const (
 	// PEFTTensorFile has base_model.model.LAYER.lora_A.weight [r, in], …lora_B.weight
 	// [out, r], of the embedding …lora_embedding_A [r, vocab] and …lora_embedding_B [hidden, r], and
-	// base_model.model.NAME for the parameters of modules_to_save.
+	// base_model.model.NAME for the parameters of modules_to_save. See PEFTPickleFile.
 	PEFTTensorFile = "adapter_model.safetensors"
 	PEFTConfigFile = "adapter_config.json"
 )

@@ -277,7 +277,7 @@ func TestLoadPEFTErrors(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, PEFTTensorFile), filepath.Join(dir, "adapter_model.bin")); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, dir, "", "want adapter_model.safetensors, got adapter_model.bin")
+	fails(t, dir, "", "adapter_model.bin: want a zip archive of torch.save")
 	dir = copied(t, good)
 	if err := os.Truncate(filepath.Join(dir, PEFTTensorFile), 300); err != nil {
 		t.Fatal(err)

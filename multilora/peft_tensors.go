@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/regular"
+	"github.com/agora-ml/agora/internal/torchfile"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -101,32 +101,51 @@ func transposed(x []float32, rows, columns int) []float32 {
 // peftFile is the tensors by their names on disk: in memory PEFT has the adapter's name,
 // "default", in them, and some programs save that.
 type peftFile struct {
-	*safetensors.File
-	names map[string]safetensors.Tensor
+	path    string
+	tensors []safetensors.Tensor
+	names   map[string]safetensors.Tensor
+	close   func() error
 }
 
-func openPEFT(dir string) (*peftFile, error) {
-	path := filepath.Join(dir, PEFTTensorFile)
-	if !regular.Exists(path) {
-		if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
-			return nil, fmt.Errorf("multilora: %s: want %s, got adapter_model.bin: let PEFT write it with "+
-				"model.save_pretrained(folder), which saves safetensors", dir, PEFTTensorFile)
-		}
+// Close forgets the tensors.
+func (f *peftFile) Close() error { return f.close() }
+
+// PEFTPickleFile is what PEFT called PEFTTensorFile before version 0.6: PyTorch's own form.
+const PEFTPickleFile = "adapter_model.bin"
+
+// PEFTTensors reads the tensors of a PEFT adapter's folder, in the file's order, as it names them. They are those of
+// PEFTTensorFile, or, where that is not there, of PEFTPickleFile. They live until close is called.
+func PEFTTensors(dir string) (path string, tensors []safetensors.Tensor, close func() error, err error) {
+	path = filepath.Join(dir, PEFTTensorFile)
+	if pickled := filepath.Join(dir, PEFTPickleFile); !regular.Exists(path) && regular.Exists(pickled) {
+		tensors, err = torchfile.Read(pickled)
+		return pickled, tensors, func() error { return nil }, err
 	}
 	file, err := safetensors.Open(path)
 	if err != nil {
-		return nil, err
+		return path, nil, nil, err
 	}
-	f := &peftFile{file, map[string]safetensors.Tensor{}}
 	for _, name := range file.Names() {
 		t, err := file.Tensor(name)
 		if err != nil {
-			return nil, errors.Join(err, file.Close())
+			return path, nil, nil, errors.Join(err, file.Close())
 		}
-		plain := plainName(name)
+		tensors = append(tensors, t)
+	}
+	return path, tensors, file.Close, nil
+}
+
+func openPEFT(dir string) (*peftFile, error) {
+	path, tensors, closeFile, err := PEFTTensors(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &peftFile{path, tensors, map[string]safetensors.Tensor{}, closeFile}
+	for _, t := range tensors {
+		plain := plainName(t.Name)
 		if other, twice := f.names[plain]; twice {
 			return nil, errors.Join(fmt.Errorf("multilora: %s: tensor %s: want it once, got %s too",
-				path, quoted(name), quoted(other.Name)), file.Close())
+				path, quoted(t.Name), quoted(other.Name)), f.Close())
 		}
 		f.names[plain] = t
 	}
@@ -162,7 +181,7 @@ func (f *peftFile) read(parts []peftPart) (m module, err error) {
 			*to = values
 		} else if !slices.Equal(*to, values) {
 			return m, fmt.Errorf("multilora: %s: tensor %q: want the numbers of the embedding's beside this model, "+
-				"whose head is its embedding, got others", f.Path(), t.Name)
+				"whose head is its embedding, got others", f.path, t.Name)
 		}
 	}
 	return m, nil
@@ -177,11 +196,11 @@ func (f *peftFile) check(
 	check := func(name string, shape []int, w *tensor.Tensor) error {
 		t, ok := f.names[name]
 		if !ok {
-			return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.Path(), name, shape)
+			return fmt.Errorf("multilora: %s: tensor %q: want shape %v, got no such tensor", f.path, name, shape)
 		}
 		if !slices.Equal(t.Shape, shape) {
 			return fmt.Errorf("multilora: %s: tensor %q: want shape %v beside this model's weight %s, got %v",
-				f.Path(), t.Name, shape, w, t.Shape)
+				f.path, t.Name, shape, w, t.Shape)
 		}
 		known[name] = true
 		return nil
@@ -202,7 +221,7 @@ func (f *peftFile) check(
 				return err
 			}
 			if err := sameWeight(t, w); err != nil {
-				return fmt.Errorf("multilora: %s: tensor %q: %w", f.Path(), t.Name, err)
+				return fmt.Errorf("multilora: %s: tensor %q: %w", f.path, t.Name, err)
 			}
 		}
 	}
@@ -222,17 +241,17 @@ func (f *peftFile) check(
 		case !ok || head.DType != own.DType || !bytes.Equal(head.Data, own.Data):
 			return fmt.Errorf("multilora: %s: tensor %q: want the numbers of %q beside this model,"+
 				" whose head is its embedding, got others or none",
-				f.Path(), peftPrefix+headParam, own.Name)
+				f.path, peftPrefix+headParam, own.Name)
 		default:
 			known[peftPrefix+headParam] = true
 		}
 	}
-	for _, name := range f.Names() {
-		if plain := plainName(name); !known[plain] {
+	for _, t := range f.tensors {
+		if plain := plainName(t.Name); !known[plain] {
 			return fmt.Errorf("multilora: %s: tensor %s: want lora_A and lora_B of the %d layers, and the %d "+
 				"parameters,"+
 				" that %s chooses in this model, got %s",
-				f.Path(), quoted(name), len(slots), len(extras), PEFTConfigFile, tensorKind(plain))
+				f.path, quoted(t.Name), len(slots), len(extras), PEFTConfigFile, tensorKind(plain))
 		}
 	}
 	return nil

@@ -134,8 +134,13 @@ func (i *inspection) ownAdapter(dir string) error {
 
 func (i *inspection) peftAdapter(dir string) error {
 	i.Kind = "adapter"
-	if err := i.safetensors(safetensors.Open(filepath.Join(dir, multilora.PEFTTensorFile))); err != nil {
+	_, tensors, closeFile, err := multilora.PEFTTensors(dir)
+	if err != nil {
 		return err
+	}
+	defer closeFile() // read only
+	for _, t := range tensors {
+		i.add(tensorInfo{t.Name, string(t.DType), t.Shape, t.Len(), len(t.Data)})
 	}
 	path := filepath.Join(dir, multilora.PEFTConfigFile)
 	text, err := regular.Read(path, maxAbout)

@@ -16,7 +16,7 @@ import warnings
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
 from families import contiguous, loss_of, train
@@ -44,6 +44,7 @@ CASES = {
     "peft-lookahead": ("llama-gqa", False, dict(
         r=2, lora_alpha=4, target_modules=r".*layers\.(?!0\b)\d+\.self_attn\.(?:q|v)_proj|.*(?<=gate)_proj",
         exclude_modules=r".*1.*(?=gate).*", rank_pattern={r"(?!.*v_proj).*": 3})),
+    "peft-bin": ("llama-gqa", False, dict(r=2, lora_alpha=4, target_modules=["v_proj", "up_proj"])),  # by torch.save
     "peft-dora": ("llama-gqa", True, dict(
         r=3, lora_alpha=4, use_dora=True, target_modules=["q_proj", "down_proj"])),
 }
@@ -98,7 +99,7 @@ def make(out, name, base, trains, settings):
     case = {"input_ids": ids, "labels": labels, "logits": logits, "loss": loss[None]}
     case |= {"grad." + n: g for n, g in grads.items()}
     to = os.path.join(out, name)
-    model.save_pretrained(to)
+    model.save_pretrained(to, safe_serialization=name != "peft-bin")
     os.remove(os.path.join(to, "README.md"))
     with open(os.path.join(to, "adapter_config.json")) as f:
         config = json.load(f)
@@ -129,8 +130,6 @@ def make(out, name, base, trains, settings):
     save_file(contiguous(case), os.path.join(to, "case.safetensors"))
     with open(os.path.join(to, "case.json"), "w") as f:
         json.dump(spec, f, indent=1)
-    print(name, {n: tuple(t.shape) for n, t in load_file(os.path.join(to, "adapter_model.safetensors")).items()
-                 if "layers" not in n})
 
 
 NAMES = [f"model.layers.{i}.{part}" for i in (0, 1, 10, 21) for part in
