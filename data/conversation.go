@@ -97,7 +97,7 @@ func (o *object) message() (m chat.Message, uncounted bool, err error) {
 	}
 	spoken := !o.callsAlone()
 	if spoken {
-		if m.Content, err = o.content("content"); err != nil {
+		if m.Content, m.Parts, err = o.content("content"); err != nil {
 			return m, false, err
 		}
 	}
@@ -138,7 +138,7 @@ func (o *object) turn() (m chat.Message, uncounted bool, err error) {
 	if err != nil {
 		return m, false, err
 	}
-	if m.Content, err = o.content("value"); err != nil {
+	if m.Content, m.Parts, err = o.content("value"); err != nil {
 		return m, false, err
 	}
 	ok := false
@@ -150,7 +150,7 @@ func (o *object) turn() (m chat.Message, uncounted bool, err error) {
 		if m.JSON, err = o.shareGPTCalls(m.Content); err != nil {
 			return m, false, err
 		}
-		m.Content = ""
+		m.Content, m.Parts = "", nil
 	}
 	uncounted, err = o.messageWeight(m.Role)
 	o.settle(turnFields)
@@ -169,39 +169,39 @@ func (o *object) messageWeight(role string) (uncounted bool, err error) {
 }
 
 // content takes what is said: a string, or a list of parts that are all text.
-func (o *object) content(name string) (string, error) {
+func (o *object) content(name string) (whole string, parts []string, err error) {
 	m, ok := o.take(name)
 	if !ok || m.Value[0] != '[' {
-		return o.wantText(name)
+		whole, err = o.wantText(name)
+		return whole, nil, err
 	}
 	items, err := strictjson.Items(m.Value)
 	if err != nil {
-		return "", faultOf(err, join(o.path, name), o.at+m.Offset)
+		return "", nil, faultOf(err, join(o.path, name), o.at+m.Offset)
 	}
 	if len(items) == 0 {
-		return "", o.errorf(m, "want a string or a list of parts, got an empty list")
+		return "", nil, o.errorf(m, "want a string or a list of parts, got an empty list")
 	}
-	var all strings.Builder
 	for i, item := range items {
 		path := fmt.Sprintf("%s[%d]", join(o.path, name), i)
 		part, err := o.row.open(item.Value, path, join(o.kind, name)+"[]", o.at+m.Offset+item.Offset)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		kind, err := part.wantText("type")
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if kind != "text" {
-			return "", &fault{part.at, fmt.Errorf("%s.type: want text, got %.40q, which cannot be read", path, kind)}
+			return "", nil, &fault{part.at, fmt.Errorf("%s.type: want text, got %.40q, which cannot be read", path, kind)}
 		}
 		text, err := part.wantText("text")
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		part.settle(partFields)
-		all.WriteString(text)
+		parts = append(parts, text)
 	}
 	o.count(name, FateUsed)
-	return all.String(), nil
+	return strings.Join(parts, ""), parts, nil
 }

@@ -62,8 +62,12 @@ func (o *object) texts(r, rejected *Row) (err error) {
 	return nil
 }
 
-// conversations reads the messages of a pair.
-func (o *object) conversations(r, rejected *Row) error {
+// conversations reads the messages of a pair, and the tools that both may call.
+func (o *object) conversations(r, rejected *Row) (err error) {
+	if r.Tools, err = o.tools(false); err != nil {
+		return err
+	}
+	rejected.Tools = r.Tools
 	chosen, err := o.messages("chosen")
 	if err != nil {
 		return err
@@ -156,6 +160,9 @@ func parseLabeled(o *object) (r Row, err error) {
 	default:
 		err = &fault{o.at, fmt.Errorf(`want "prompt" and "completion" that are both texts, or both lists of `+
 			"messages, got %s and %s", kindOf(kinds[0]), kindOf(kinds[1]))}
+	}
+	if err == nil && r.Messages != nil {
+		r.Tools, err = o.tools(false)
 	}
 	if err != nil {
 		return r, err

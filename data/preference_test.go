@@ -231,3 +231,56 @@ func TestHoldOutOfPairs(t *testing.T) {
 		t.Errorf("%d to train on, held out %+v", len(train), held)
 	}
 }
+
+// Answers that are judged may call tools, which stand in both prompts. What counts, in brackets, is the answer alone,
+// the call included.
+func TestJudgedCalls(t *testing.T) {
+	const (
+		tools  = `"tools": [{"name": "f"}]`
+		user   = `{"role": "user", "content": "q"}`
+		calls  = `{"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1}}}]}`
+		others = `{"role": "assistant", "content": "no"}`
+		known  = "<|im_start|>system\n" + `{"name": "f"}` + "<|im_end|>\n"
+		prompt = known + "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n"
+		called = `nonef={"x": 1}<|im_end|>`
+		more   = prompt + called + "\n<|im_start|>user\n[21]<|im_end|>\n<|im_start|>assistant\n"
+		answer = `{"role": "tool", "content": "21"}`
+	)
+	for row, want := range map[string][]string{
+		`{` + tools + `, "prompt": [` + user + `], "chosen": [` + calls + `], "rejected": [` + others + `]}`: {
+			"chosen " + prompt + "⟦" + called + "⟧", "rejected " + prompt + "⟦no<|im_end|>⟧"},
+		`{` + tools + `, "chosen": [` + user + "," + calls + "," + answer + "," + others + `], "rejected": [` + user + "," + calls +
+			"," + answer + "," + calls + `]}`: {"chosen " + more + "⟦no<|im_end|>⟧", "rejected " + more + "⟦" + called + "⟧"},
+		`{` + tools + `, "messages": [` + user + "," + calls + `], "label": false}`: {"rejected " + prompt + "⟦" + called + "⟧"},
+		`{` + tools + `, "prompt": [` + user + `], "completion": [` + calls + `], "label": true}`: {
+			"chosen " + prompt + "⟦" + called + "⟧"},
+	} {
+		tok, template := chatFolder(t, calling)
+		rows, _, err := Read(t.Context(), []string{save(t, "a.jsonl", row)}, ReadOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", row, err)
+			continue
+		}
+		seqs, _, err := Tokenize(t.Context(), tok, rows, TokenizeOptions{MaxTokens: 1000, Template: template})
+		var got []string
+		for _, s := range seqs {
+			for s := &s; s != nil; s = s.Rejected {
+				got = append(got, s.Judgment.String()+" "+strings.TrimSuffix(marked(tok, *s), "\n"))
+			}
+		}
+		for i := range want {
+			want[i] = strings.NewReplacer("⟦", "[", "⟧", "]").Replace(want[i])
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: error %v\ngot  %q\nwant %q", row, err, got, want)
+		}
+		if alone := Unpair(rows); len(alone) != len(want) || alone[len(alone)-1].Tools == "" {
+			t.Errorf("%s: unpaired %+v", row, alone)
+		}
+	}
+	row := `{` + tools + `, "prompt": "p", "chosen": "a", "rejected": "b"}`
+	if _, _, err := Read(t.Context(), []string{save(t, "a.jsonl", row)}, ReadOptions{}); err == nil ||
+		!strings.Contains(err.Error(), `"tools": want fields`) {
+		t.Errorf("tools beside texts: error %v", err)
+	}
+}

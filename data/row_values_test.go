@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -97,7 +98,8 @@ func TestContentParts(t *testing.T) {
 		}
 		rows, _, err := Read(t.Context(), []string{save(t, "a.jsonl",
 			row(`[{"type": "text", "text": "a "}, {"text": "b", "type": "text", "annotations": []}, {"type": "text", "text": ""}]`))}, ReadOptions{})
-		if err != nil || len(rows) != 1 || rows[0].Messages[0] != (chat.Message{Role: "user", Content: "a b"}) {
+		if err != nil || len(rows) != 1 ||
+			!reflect.DeepEqual(rows[0].Messages[0], chat.Message{Role: "user", Content: "a b", Parts: []string{"a ", "b", ""}}) {
 			t.Errorf("%s: %+v, error %v", list, rows, err)
 		}
 		at := list + "[0]." + name[1]

@@ -29,7 +29,7 @@ func encodeChat(tok tokenizer.Tokenizer, template *chat.Template, r Row, loss Lo
 	if template == nil {
 		return encoded{}, errors.New("want a chat template for a row of chat, got none")
 	}
-	template = template.WithTools(r.Tools)
+	template = template.WithTools(r.Tools).WithParts(r.Messages)
 	if err := template.CheckLost(r.Messages); err != nil {
 		return encoded{}, err
 	}
@@ -57,6 +57,7 @@ func ChatPrompt(tok tokenizer.Tokenizer, template *chat.Template, messages []cha
 	if tok == nil || template == nil {
 		return nil, errors.New("data: want a tokenizer and a template for a chat, got nil")
 	}
+	template = template.WithParts(messages)
 	parts, err := template.Parts(messages, true)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ type Template struct {
 	form  func(tok tokenizer.PartEncoder, messages []Message, answer bool) ([]tokenizer.Part, error)
 	own   *ownTemplate // of a folder, in place of form
 	tools string       // see WithTools
+	parts bool         // see WithParts
 }
 
 // Name is the form's name, or the file that the template is from.

@@ -66,7 +66,7 @@ type rendered struct {
 // values are messages and tools as a template of a folder sees them.
 func (t *Template) values(messages []Message) (c conversation, err error) {
 	for i, m := range messages {
-		d, err := m.fields()
+		d, err := m.fields(t.parts)
 		if err != nil {
 			return c, fmt.Errorf("message %d: %w", i, err)
 		}

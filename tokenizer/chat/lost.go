@@ -98,7 +98,7 @@ func (c conversation) without(name string) conversation {
 }
 
 // saying is the conversation with another content of message i.
-func (c conversation) saying(i int, content string) conversation {
+func (c conversation) saying(i int, content jinja.Value) conversation {
 	return c.each(func(number int, e jinja.Entry, to *jinja.Dict) {
 		if number == i && e.Key == jinja.Value("content") {
 			e.Value = content

@@ -13,13 +13,24 @@ type Message struct {
 	Role    string `json:"role"` // system, user, assistant, or what else the template knows (developer, tool)
 	Content string `json:"content"`
 
+	// Parts are the texts that the content is given in, where it is a list of them; Content is all of them, one
+	// behind the other. nil: it is one text.
+	Parts []string `json:"-"`
+
 	// JSON is the message as templates see it, an object, where it says more than a role and a content:
 	// tool_calls, what was thought before the answer, or that there is no content. "": it does not.
 	JSON string `json:"-"`
 }
 
-// fields is the message as templates see it.
-func (m Message) fields() (*jinja.Dict, error) {
+// fields is the message as templates see it, its content in parts if it has some and they are asked for.
+func (m Message) fields(parts bool) (d *jinja.Dict, err error) {
+	if d, err = m.plainFields(); err == nil && parts && m.Parts != nil {
+		d.Set("content", partList(m.Parts))
+	}
+	return d, err
+}
+
+func (m Message) plainFields() (*jinja.Dict, error) {
 	if m.JSON == "" {
 		return jinja.Pairs("role", m.Role, "content", m.Content), nil
 	}
