@@ -41,6 +41,8 @@ type vec struct {
 	unused    int               // the first register not used yet
 	released  []string          // used ones that may be used again
 	masked    bool              // the code now written handles the tail
+	// eight takes a register with numbers of a block from one on.
+	eight func(q string, number int)
 }
 
 const mask = "Y15"
@@ -329,5 +331,8 @@ func (v *vec) finish() {
 		fmt.Fprintf(&v.data, "DATA tailMask<>+%d(SB)/4, $0x%08x\n", 4*i, word)
 	}
 	fmt.Fprintf(&v.data, "GLOBL tailMask<>(SB), RODATA|NOPTR, $64\n")
-	v.asm.WriteString("\n" + v.data.String())
+	v.define()
 }
+
+// define writes the definitions of constants.
+func (v *vec) define() { v.asm.WriteString("\n" + v.data.String()) }

@@ -6,36 +6,31 @@ import (
 	"strings"
 )
 
-// blocks writes the decoders of quantized blocks, one a kind, and the table of them. A decoder's
-// loop has the block at SI and writes its numbers to DI. Its scales are in Y8 and up, and what
-// it subtracts or adds.
-func (v *vec) blocks() {
-	var table []string
-	decoder := func(name string, length, size int, block func()) {
-		v.decoder("decode"+name, length, size, block)
-		table = append(table, fmt.Sprintf("quant.%s: decode%s,", name, name))
-	}
-	decoder("Q8_0", 32, 34, func() {
+// kinds calls f for each kind of blocks, with the code that widens one: the block is at SI, and eight numbers at a time
+// are given to v.eight. That code has Y0 to Y3 and Y8 to Y15, and AX, BX, DX, R8 and R9; its scales are in Y8 and up,
+// and what it subtracts or adds.
+func (v *vec) kinds(f func(name string, length, size int, block func())) {
+	f("Q8_0", 32, 34, func() {
 		v.scale(0, "Y8")
 		for i := range 4 {
 			v.signed(i, Mem(2+8*i, "SI"))
 		}
 	})
-	decoder("Q4_0", 32, 18, func() {
+	f("Q4_0", 32, 18, func() {
 		v.halves(2, func(half string) { v.I("VPSUBB", v.bits("eights", 0x08080808), half, half) })
 	})
-	decoder("IQ4_NL", 32, 18, func() {
+	f("IQ4_NL", 32, 18, func() {
 		v.halves(2, func(half string) {
-			v.I("VMOVDQU", v.nonLinear(), "X7")
-			v.I("VPSHUFB", half, "X7", half)
+			v.I("VMOVDQU", v.nonLinear(), "X12")
+			v.I("VPSHUFB", half, "X12", half)
 		})
 	})
-	decoder("Q4_1", 32, 20, func() {
+	f("Q4_1", 32, 20, func() {
 		v.scale(0, "Y8")
 		v.scale(2, "Y9")
 		v.nibbles(4, func(number int, q string) { v.scaled(q, "Y8", "VADDPS", "Y9", number) })
 	})
-	decoder("Q5_0", 32, 22, func() {
+	f("Q5_0", 32, 22, func() {
 		v.scale(0, "Y8")
 		v.fifths(2)
 		v.nibbles(6, func(number int, q string) {
@@ -44,7 +39,7 @@ func (v *vec) blocks() {
 			v.scaled(q, "Y8", "", "", number)
 		})
 	})
-	decoder("Q5_1", 32, 24, func() {
+	f("Q5_1", 32, 24, func() {
 		v.scale(0, "Y8")
 		v.scale(2, "Y9")
 		v.fifths(4)
@@ -53,15 +48,15 @@ func (v *vec) blocks() {
 			v.scaled(q, "Y8", "VADDPS", "Y9", number)
 		})
 	})
-	decoder("Q4_K", 256, 144, func() { v.groups(16, func(int, int, string) {}) })
-	decoder("Q5_K", 256, 176, func() {
+	f("Q4_K", 256, 144, func() { v.groups(16, func(int, int, string) {}) })
+	f("Q5_K", 256, 176, func() {
 		v.groups(48, func(group, i int, q string) {
 			v.I("VPMOVZXBD", Mem(16+8*i, "SI"), "Y2")
 			v.bitsTo("Y2", 4-group, "sixteen", 16, q)
 		})
 	})
-	decoder("Q6_K", 256, 210, v.sixBits)
-	decoder("NF4", 64, 36, func() {
+	f("Q6_K", 256, 210, v.sixBits)
+	f("NF4", 64, 36, func() {
 		v.levels("normalFloat", []float32{
 			-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
 			-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
@@ -69,14 +64,25 @@ func (v *vec) blocks() {
 			0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 		})
 	})
-	decoder("FP4", 64, 36, func() {
+	f("FP4", 64, 36, func() {
 		v.levels("float4", []float32{
 			0, 0.0625 / 12, 8.0 / 12, 1, 4.0 / 12, 6.0 / 12, 2.0 / 12, 3.0 / 12,
 			0, -0.0625 / 12, -8.0 / 12, -1, -4.0 / 12, -6.0 / 12, -2.0 / 12, -3.0 / 12,
 		})
 	})
-	decoder("FP8", 128, 132, v.floats8)
-	decoder("U4", 64, 36, v.aboveZero)
+	f("FP8", 128, 132, v.floats8)
+	f("U4", 64, 36, v.aboveZero)
+}
+
+// blocks writes the decoders of quantized blocks, one a kind, and the table of them. A decoder's loop writes the
+// numbers to DI.
+func (v *vec) blocks() {
+	var table []string
+	v.eight = func(q string, number int) { v.I("VMOVUPS", q, Mem(4*number, "DI")) }
+	v.kinds(func(name string, length, size int, block func()) {
+		v.decoder("decode"+name, length, size, block)
+		table = append(table, fmt.Sprintf("quant.%s: decode%s,", name, name))
+	})
 	v.Go("// blockDecoders are by kind.\nvar blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){\n" +
 		strings.Join(table, "\n") + "\n}")
 }
@@ -115,9 +121,9 @@ func (v *vec) signed(i int, from string) {
 // halves makes signed bytes of the lower and the upper halves of 16 bytes, and widens them.
 func (v *vec) halves(offset int, toSigned func(half string)) {
 	v.scale(0, "Y8")
-	v.I("VMOVDQU", Mem(offset, "SI"), "X5")
-	v.I("VPSRLW", Imm(4), "X5", "X6")
-	for i, half := range []string{"X5", "X6"} {
+	v.I("VMOVDQU", Mem(offset, "SI"), "X10")
+	v.I("VPSRLW", Imm(4), "X10", "X11")
+	for i, half := range []string{"X10", "X11"} {
 		v.I("VPAND", v.bits("lowNibbles", 0x0f0f0f0f), half, half)
 		toSigned(half)
 		v.signed(2*i, half)
@@ -137,14 +143,14 @@ func (v *vec) nibbles(offset int, number func(first int, q string)) {
 	}
 }
 
-// scaled writes eight integers, times a register and added to another or less it, from a number of the block on.
+// scaled gives eight integers, times a register and added to another or less it, as those from a number of the block on.
 func (v *vec) scaled(q, scale, op, least string, number int) {
 	v.I("VCVTDQ2PS", q, q)
 	v.I("VMULPS", scale, q, q)
 	if op != "" {
 		v.I(op, least, q, q)
 	}
-	v.I("VMOVUPS", q, Mem(4*number, "DI"))
+	v.eight(q, number)
 }
 
 // fifths puts bit l and above of a word to lane l of Y10.
@@ -174,8 +180,8 @@ func (v *vec) bitsTo(from string, left int, mask string, word uint32, q string) 
 // groups widens the eight groups of 32 of Q4_K, and of Q5_K, whose more adds a fifth bit; the lower four bits of
 // two groups are in 32 bytes from offset on.
 func (v *vec) groups(offset int, more func(group, i int, q string)) {
-	v.scale(0, "Y6")
-	v.scale(2, "Y7")
+	v.scale(0, "Y14")
+	v.scale(2, "Y15")
 	// Six bits of eight scales and of eight least numbers: quant's sixBits, four at a time.
 	v.I("MOVL", Mem(4, "SI"), "AX")
 	v.I("MOVL", Mem(8, "SI"), "BX")
@@ -194,11 +200,11 @@ func (v *vec) groups(offset int, more func(group, i int, q string)) {
 		v.I("SHLQ", Imm(32), upper)
 		v.I("ANDL", "$0x3f3f3f3f", r)
 		v.I("ORQ", upper, r)
-		v.I("VMOVQ", r, X(4+i))
-		v.I("VPMOVZXBD", X(4+i), Y(4+i))
-		v.I("VCVTDQ2PS", Y(4+i), Y(4+i))
-		v.I("VMULPS", Y(6+i), Y(4+i), Y(4+i))
-		v.twice(Y(4+i), 8+2*i)
+		v.I("VMOVQ", r, X(12+i))
+		v.I("VPMOVZXBD", X(12+i), Y(12+i))
+		v.I("VCVTDQ2PS", Y(12+i), Y(12+i))
+		v.I("VMULPS", Y(14+i), Y(12+i), Y(12+i))
+		v.twice(Y(12+i), 8+2*i)
 	}
 	for pair := range 4 {
 		for i := range 2 {
@@ -228,12 +234,12 @@ func (v *vec) lane(first, i int, to string) { v.I("VPSHUFD", Imm(0x55*(i%4)), Y(
 
 // sixBits widens a block of Q6_K.
 func (v *vec) sixBits() {
-	v.scale(208, "Y6")
+	v.scale(208, "Y14")
 	for i := range 2 {
-		v.I("VPMOVSXBD", Mem(192+8*i, "SI"), Y(4+i))
-		v.I("VCVTDQ2PS", Y(4+i), Y(4+i))
-		v.I("VMULPS", "Y6", Y(4+i), Y(4+i))
-		v.twice(Y(4+i), 8+2*i)
+		v.I("VPMOVSXBD", Mem(192+8*i, "SI"), Y(12+i))
+		v.I("VCVTDQ2PS", Y(12+i), Y(12+i))
+		v.I("VMULPS", "Y14", Y(12+i), Y(12+i))
+		v.twice(Y(12+i), 8+2*i)
 	}
 	for half := range 2 {
 		for part := range 2 { // of 16 of each 32
@@ -241,17 +247,17 @@ func (v *vec) sixBits() {
 				v.lane(8, 8*half+2*k+part, Y(12+k))
 			}
 			for i := 16 * part; i < 16*part+16; i += 8 {
-				for k := range 2 {
-					v.I("VPMOVZXBD", Mem(64*half+32*k+i, "SI"), "Y0")
-					v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y1")
-					v.I("VPSRLD", Imm(4), "Y0", "Y0")
-					for j, q := range []string{"Y1", "Y0"} {
-						quarter := k + 2*j
-						v.I("VPMOVZXBD", Mem(128+32*half+i, "SI"), "Y2")
-						v.bitsTo("Y2", 4-2*quarter, "upperTwo", 0x30, q)
-						v.I("VPSUBD", v.bits("thirtyTwo", 32), q, q)
-						v.scaled(q, Y(12+quarter), "", "", 128*half+32*quarter+i)
+				for quarter := range 4 { // in their order, for sums: 32 bytes hold two quarters, 64 numbers apart
+					v.I("VPMOVZXBD", Mem(64*half+quarter%2*32+i, "SI"), "Y0")
+					if quarter >= 2 {
+						v.I("VPSRLD", Imm(4), "Y0", "Y0")
+					} else {
+						v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y0")
 					}
+					v.I("VPMOVZXBD", Mem(128+32*half+i, "SI"), "Y2")
+					v.bitsTo("Y2", 4-2*quarter, "upperTwo", 0x30, "Y0")
+					v.I("VPSUBD", v.bits("thirtyTwo", 32), "Y0", "Y0")
+					v.scaled("Y0", Y(12+quarter), "", "", 128*half+32*quarter+i)
 				}
 			}
 		}
@@ -275,7 +281,7 @@ func (v *vec) levels(name string, levels []float32) {
 		v.I("VPSLLD", Imm(28), "Y0", "Y0") // the fourth becomes the sign, by which the blend chooses
 		v.I("VBLENDVPS", "Y0", "Y2", "Y1", "Y1")
 		v.I("VMULPS", "Y8", "Y1", "Y1")
-		v.I("VMOVUPS", "Y1", Mem(32*i, "DI"))
+		v.eight("Y1", 8*i)
 	}
 }
 
@@ -306,7 +312,7 @@ func (v *vec) floats8() {
 		v.I("VPOR", "Y0", "Y1", "Y0")
 		v.I("VMULPS", v.bits("e4m3Bias", math.Float32bits(0x1p120)), "Y0", "Y0")
 		v.I("VMULPS", "Y8", "Y0", "Y0")
-		v.I("VMOVUPS", "Y0", Mem(32*i, "DI"))
+		v.eight("Y0", 8*i)
 	}
 }
 

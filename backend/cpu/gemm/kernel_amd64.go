@@ -19,9 +19,8 @@ var kernels = func() []kernel {
 	rows8 := rows{packRowsF32_8, packRowsF16_8, packRowsBF16_8, nil}
 	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16, nil}
 	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32, nil}
-	dotBlocks := [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){
-		quant.Q8_0: dotsQ8, quant.Q4_0: dotsQ4,
-	}
+	dotBlocks := blockDots
+	dotBlocks[quant.Q8_0], dotBlocks[quant.Q4_0] = dotsQ8, dotsQ4
 	vector := vectors{
 		dots:      [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsF32, dotsF16, dotsBF16},
 		dotBlocks: dotBlocks,

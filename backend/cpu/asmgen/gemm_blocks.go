@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// gemmBlocks writes the products of rows of blocks and one vector, one a kind: the block's numbers go from the
+// registers in which they are widened into sums. Kinds of which gemmVector has a better one are left out.
+func gemmBlocks() *File {
+	v := &vec{File: NewFile("../gemm", "blocks"), constants: map[string]bool{}}
+	// Four sums, of every fourth eight numbers, as dots has them: the sum has the bits of that over the widened row.
+	v.eight = func(q string, number int) { v.I("VFMADD231PS", Mem(4*number, "DI"), q, Y(4+number/8%4)) }
+	var table []string
+	v.kinds(func(name string, length, size int, block func()) {
+		if name == "Q8_0" || name == "Q4_0" {
+			return
+		}
+		v.dotter("dots"+name, length, size, block)
+		table = append(table, fmt.Sprintf("quant.%s: dots%s,", name, name))
+	})
+	v.Go("// blockDots are by kind.\nvar blockDots = [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){\n" +
+		strings.Join(table, "\n") + "\n}")
+	v.define()
+	return v.File
+}
+
+// dotter writes the loop over four rows of blocks. The vector is at DI.
+func (v *vec) dotter(name string, length, size int, block func()) {
+	v.Func(name, fmt.Sprintf(`%s multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of %d:
+	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name, length),
+		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"})
+	v.I("MOVQ", v.Arg("sum"), "R10")
+	v.I("MOVQ", v.Arg("b"), "R11")
+	v.I("MOVQ", v.Arg("ld"), "R12")
+	v.I("MOVQ", Imm(4), "R13")
+	row, loop := v.NewLabel("row"), v.NewLabel("loop")
+	v.Label(row)
+	v.I("MOVQ", v.Arg("x"), "DI")
+	v.I("MOVQ", "R11", "SI")
+	v.I("MOVQ", v.Arg("k"), "CX")
+	for r := 4; r < 8; r++ {
+		v.I("VXORPS", Y(r), Y(r), Y(r))
+	}
+	v.I("PCALIGN", Imm(32))
+	v.Label(loop)
+	block()
+	v.I("ADDQ", Imm(size), "SI")
+	v.I("ADDQ", Imm(4*length), "DI")
+	v.I("SUBQ", Imm(length), "CX")
+	v.I("JGT", loop)
+	for _, add := range [][2]int{{5, 4}, {7, 6}, {6, 4}} {
+		v.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
+	}
+	v.I("VEXTRACTF128", Imm(1), "Y4", "X5")
+	v.I("VADDPS", "X5", "X4", "X4")
+	v.I("VHADDPS", "X4", "X4", "X4")
+	v.I("VHADDPS", "X4", "X4", "X4")
+	v.I("VADDSS", Mem(0, "R10"), "X4", "X4")
+	v.I("VMOVSS", "X4", Mem(0, "R10"))
+	v.I("ADDQ", Imm(4), "R10")
+	v.I("ADDQ", "R12", "R11")
+	v.I("DECQ", "R13")
+	v.I("JNE", row)
+	v.Return()
+}
