@@ -4,16 +4,13 @@ import (
 	"math"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/half"
 	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// levelTypes are named for the most levels that numbers of one group have in them: other blocks with as many
-// cannot be told from them.
-var levelTypes = []struct {
-	dtype tensor.DType
-	most  float64 // distance from the least level to the largest
-}{{tensor.Q4_K, 15}, {tensor.Q5_K, 31}, {tensor.Q6_K, 63}}
+// Most levels, of 4, 5 and 6 bits, as the distance from the least to the largest.
+const most4, most5, most6 = 15, 31, 63
 
 // tables are the types whose numbers are those of a table times one, with the tables, and what quantizing may have
 // changed a number by: half of the largest distance of levels, and a clipped end or a scale that was rounded.
@@ -45,19 +42,58 @@ func (r *rounding) levels(at int, off []float64) (tensor.DType, bool) {
 			return t.dtype, true
 		}
 	}
-	if step, dt := evenly(values); step > 0 && dt < tensor.Q6_K {
+	if step, levels := evenly(values); step > 0 && levels <= most5 {
 		fill(off[:sampleLen], 1.5*step)
-		return dt, true
+		return typeOfLevels(values, step, levels), true
 	}
 	const half = sampleLen / 2
-	lower, a := evenly(values[:half])
-	upper, b := evenly(values[half:])
+	lower, _ := evenly(values[:half])
+	upper, _ := evenly(values[half:])
 	if lower == 0 || upper == 0 {
 		return tensor.FP8, smallFloats(values, off[:sampleLen])
 	}
 	fill(off[:half], 1.5*lower)
 	fill(off[half:sampleLen], 1.5*upper)
-	return max(a, b), true
+	return tensor.Q6_K, true
+}
+
+// typeOfLevels names the type whose group has so many levels, or more of which it uses these. Where 0 is a level they
+// are of q5_0 or u4. Else they begin anywhere: at an F16, in steps of one, in q4_1 and q5_1, and in q4_k and q5_k at
+// products of two scales, by which some of their groups pass for the former.
+func typeOfLevels(values []float32, step, levels float64) tensor.DType {
+	least, most := float64(slices.Min(values)), math.Abs(mostOf(values))
+	slack := 0x1p-22 * most
+	isF16 := func(x, slack float64) bool {
+		return math.Abs(float64(half.FromF16(half.ToF16(float32(x))))-x) <= slack
+	}
+	zero := math.Round(least / step)
+	onGrid := math.Abs(least-zero*step) <= slack
+	four, five, room := tensor.Q4_1, tensor.Q5_1, most4-levels
+	if levels > most4 {
+		room = most5 - levels
+	}
+	switch {
+	case onGrid && (levels > most4 || math.Round(most/step) == 16): // its quantizer makes the largest number a -16
+		return tensor.Q5_0
+	case onGrid:
+		return tensor.U4
+	case !isF16(step, 2*slack/levels) || !slices.ContainsFunc(steps(room), func(k float64) bool {
+		return isF16(least-k*step, slack)
+	}):
+		four, five = tensor.Q4_K, tensor.Q5_K
+	}
+	if levels <= most4 {
+		return four
+	}
+	return five
+}
+
+// steps are the numbers from 0 to most.
+func steps(most float64) (list []float64) {
+	for k := 0.0; k <= most; k++ {
+		list = append(list, k)
+	}
+	return list
 }
 
 func fill(off []float64, by float64) {
@@ -66,8 +102,9 @@ func fill(off []float64, by float64) {
 	}
 }
 
-// evenly is the distance of the evenly spaced levels that numbers have, 0 if they have none.
-func evenly(values []float32) (step float64, dt tensor.DType) {
+// evenly is the distance of the evenly spaced levels that numbers have, 0 if they have none, and how many steps are
+// between the outer ones.
+func evenly(values []float32) (step, levels float64) {
 	sorted := slices.Compact(slices.Sorted(slices.Values(values)))
 	least, most := float64(sorted[0]), float64(sorted[len(sorted)-1])
 	if len(sorted) < 4 || math.IsNaN(least) || math.IsInf(most-least, 0) {
@@ -79,8 +116,8 @@ func evenly(values []float32) (step float64, dt tensor.DType) {
 	}
 	slack := 0x1p-22 * max(math.Abs(least), math.Abs(most)) // levels are rounded sums
 	for parts := 1.0; parts <= 4; parts++ {
-		levels := math.Round((most - least) / (near / parts))
-		if levels > levelTypes[len(levelTypes)-1].most {
+		levels = math.Round((most - least) / (near / parts))
+		if levels > most6 {
 			break
 		}
 		step = (most - least) / levels
@@ -88,11 +125,7 @@ func evenly(values []float32) (step float64, dt tensor.DType) {
 			x := float64(v) - least
 			return math.Abs(x-math.Round(x/step)*step) > slack
 		}) {
-			for _, t := range levelTypes {
-				if levels <= t.most {
-					return step, t.dtype
-				}
-			}
+			return step, levels
 		}
 	}
 	return 0, 0

@@ -114,12 +114,20 @@ func (r *rounding) findBlocks() {
 			dt, ok = r.levels(at, off[at:])
 		}
 		if ok {
-			r.storage, r.quantized = max(r.storage, dt), off
+			r.storage, r.quantized = coarser(r.storage, dt), off
 		}
 	}
 }
 
-// block recognizes a block of q4 or q8, also one that was rounded to 16 bits afterwards, and
+// coarser is the coarser of two types. A group of q4_k and its like that begins at 0 passes for one of u4.
+func coarser(a, b tensor.DType) tensor.DType {
+	if least := min(a, b); max(a, b) == tensor.U4 && least >= tensor.Q4_K && least <= tensor.Q6_K {
+		return least
+	}
+	return max(a, b)
+}
+
+// block recognizes a block of q4, q5_0 or q8, also one that was rounded to 16 bits afterwards, and
 // says what quantizing may have changed each of its numbers by.
 func (r *rounding) block(at int, off []float64) (tensor.DType, bool) {
 	values, f16 := r.values[at:at+sampleLen], narrows[0]
@@ -142,7 +150,8 @@ func (r *rounding) block(at int, off []float64) (tensor.DType, bool) {
 	for _, q := range []struct {
 		dtype tensor.DType
 		most  float64 // multiple of the step in a block
-	}{{tensor.Q4, 8}, {tensor.Q4, 7}, {tensor.Q8, 127}, {tensor.Q8, 128}} {
+		edge  float64 // from here on a number may be a step off: there is a -8, but no 8
+	}{{tensor.Q4, 8, 6.5}, {tensor.Q4, 7, 6.5}, {tensor.Q5_0, 16, 14.5}, {tensor.Q8, 127, 128}, {tensor.Q8, 128, 128}} {
 		for step := range scales((most-slack)/q.most, (most+slack)/q.most) {
 			if !r.multiples(at, step, q.most) {
 				continue
@@ -150,7 +159,7 @@ func (r *rounding) block(at int, off []float64) (tensor.DType, bool) {
 			for i, v := range values {
 				a := math.Abs(float64(v))
 				off[i] = step / 2
-				if q.dtype == tensor.Q4 && a > 6.5*step { // there is a -8, but no 8
+				if a > q.edge*step {
 					off[i] = step
 				}
 				// The step was rounded to f16, and before that perhaps the number to bf16.
