@@ -12,7 +12,9 @@ func saveFolder(t testing.TB, names string, contents map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name := range strings.FieldsSeq(names) {
-		contents[name] = contents[name] // those without content have none
+		if _, ok := contents[name]; !ok {
+			contents[name] = ""
+		}
 	}
 	for name, content := range contents {
 		path := filepath.Join(dir, name)

@@ -19,6 +19,9 @@ const (
 	perValue   = 16        // bytes at most that levels, places and numbers of one value take, unpacked
 )
 
+// plainDictionary is what older files call RLEDictionary on pages of places, and Plain on dictionaries.
+const plainDictionary format.Encoding = 2
+
 // page is some values of a column, unpacked. A value that is null, or of a list that is empty, is in the levels
 // alone.
 type page struct {
@@ -145,7 +148,7 @@ func (p *pages) readDictionary(h *pageHeader, packed []byte) error {
 		return err
 	}
 	n, encoding := h.values, h.encoding
-	if encoding == format.PlainDictionary { // as it was called
+	if encoding == plainDictionary {
 		encoding = format.Plain
 	}
 	switch {
@@ -265,7 +268,7 @@ func (p *pages) decode(next *page, encoding format.Encoding, data []byte) (err e
 			}
 		}
 	}
-	if encoding != format.PlainDictionary && encoding != format.RLEDictionary {
+	if encoding != plainDictionary && encoding != format.RLEDictionary {
 		if next.values, err = p.c.decode(encoding, data, n); err == nil {
 			next.held += len(next.values.bytes)
 		}
