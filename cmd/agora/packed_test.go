@@ -53,9 +53,9 @@ func TestPackedFoldersGoTheWholeWay(t *testing.T) {
 				!slices.ContainsFunc(i.Storage, held) {
 				t.Errorf("it is %v of %d parameters, stored as %v", i.About["quantization"], i.Parameters, i.Storage)
 			}
-			settings := []string{"--dtype", "q4", "--max-tokens", "64"}
+			settings := []string{"--max-tokens", "64"}
 			blocks := mustJSON[train.Plan](t, append([]string{"plan", "--model", model}, settings...)...)
-			wide := mustJSON[train.Plan](t, "plan", "--model", model, "--max-tokens", "64")
+			wide := mustJSON[train.Plan](t, "plan", "--model", model, "--max-tokens", "64", "--dtype", "f32")
 			if blocks.Memory.Weights >= wide.Memory.Weights*3/5 {
 				t.Errorf("a plan of %d bytes of weights, in f32 %d", blocks.Memory.Weights, wide.Memory.Weights)
 			}
@@ -73,8 +73,8 @@ func TestPackedFoldersGoTheWholeWay(t *testing.T) {
 
 			write := []string{"generate", "--prompt", "1:", "--greedy", "--max-tokens", "9", "--ignore-eos"}
 			packed := append(slices.Clone(write), "--model", model, "--adapter", adapter)
-			texts := mustJSON[generation](t, append(packed, "--dtype", "q4")...)
-			if f32 := mustJSON[generation](t, packed...); !slices.Equal(texts.IDs, f32.IDs) {
+			texts := mustJSON[generation](t, packed...)
+			if f32 := mustJSON[generation](t, append(packed, "--dtype", "f32")...); !slices.Equal(texts.IDs, f32.IDs) {
 				t.Errorf("in blocks %v, in f32 %v", texts.IDs, f32.IDs)
 			}
 			out := filepath.Join(t.TempDir(), "merged")

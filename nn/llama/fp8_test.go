@@ -20,7 +20,7 @@ func compressedFP8(weights map[string]any) map[string]any {
 	for name, v := range weights {
 		w[name] = v
 	}
-	return map[string]any{"quant_method": "compressed-tensors", "format": "float-quantized", "ignore": []string{"lm_head"},
+	return map[string]any{"quant_method": "compressed-tensors", "format": "float-quantized", "ignore": []string{"re:.*lm_head"},
 		"quantization_status": "compressed", "kv_cache_scheme": nil, "global_compression_ratio": nil,
 		"config_groups": map[string]any{"group_0": map[string]any{"targets": []string{"Linear"}, "weights": w,
 			"input_activations":  map[string]any{"num_bits": 8, "type": "float", "dynamic": true, "strategy": "token"},

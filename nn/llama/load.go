@@ -21,8 +21,8 @@ type LoadOptions struct {
 	// or bf16, whatever the file has. With q8, q4 or q4_k the matrices are quantized as they
 	// are loaded, and everything else is f32; with q4 the embedding and the head are q8, with
 	// q4_k they are q6_k.
-	// A matrix whose rows are no whole blocks of 32 stays f32, and one that a GGUF file
-	// holds in blocks smaller than q8's (Q4_0, Q4_K, Q6_K …) stays in those.
+	// A matrix whose rows are no whole blocks of 32 stays f32, and one that a GGUF file or a folder of
+	// bitsandbytes, GPTQ, AWQ or FP8 holds in blocks smaller than q8's (Q4_0, Q4_K, NF4, FP8 …) stays in those.
 	DType tensor.DType
 	// AsStored keeps the matrices of a quantized model as its files have them, blocks and what was left in
 	// f32, f16 or bf16 beside them; of a model that is not quantized it changes nothing. DType is f32 with it.

@@ -99,6 +99,7 @@ func (f *fields) skipList(name string) skipList {
 	var patterns []string
 	f.get(name, "a list of layers", &patterns)
 	for _, p := range patterns {
+		p = strings.TrimPrefix(p, "re:") // compressed-tensors marks regular expressions
 		begins, err := regexp.Compile("^(?:" + p + ")")
 		if p == "" || err != nil {
 			f.fail(name, "names of layers, or regular expressions", fileerror.Quote(p))
@@ -305,7 +306,7 @@ func widened(dt tensor.DType, blocks []byte, row, n int) ([]byte, error) {
 		return nil, err
 	}
 	values := make([]float32, row)
-	var out []byte
+	out := make([]byte, 0, len(blocks)/dt.Bytes(row)*n*4)
 	for ; len(blocks) > 0; blocks = blocks[dt.Bytes(row):] {
 		dt.Decode(values, blocks[:dt.Bytes(row)])
 		for _, v := range values[:n] {

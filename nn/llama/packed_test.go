@@ -170,3 +170,36 @@ func TestLayerLeftAsItWas(t *testing.T) {
 		}
 	}
 }
+
+// A packed language model is found among the parts of a folder, under the names that it has there.
+func TestPackedTextPart(t *testing.T) {
+	plain, dir := filepath.Join(golden.Folder(t), "llama-nf4"), t.TempDir()
+	asTextPart(t, plain, dir, "model.language_model.", "mistral")
+	text, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	part := config["text_config"].(map[string]any)
+	config["model_type"], config["quantization_config"] = "mistral3", part["quantization_config"]
+	delete(part, "quantization_config")
+	part["sliding_window"] = nil
+	if text, err = json.Marshal(config); err == nil {
+		err = os.WriteFile(filepath.Join(dir, ConfigFile), text, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t)
+	b := Batch{Rows: 2, IDs: []int32{1, 5, 7, 2, 9, 3, 4, 30, 8, 6, 11, 12}}
+	m := loadAs(t, d, dir, tensor.Q4)
+	if got := m.Blocks[0].MLP.Up.(*nn.Linear).Weight.Value.DType(); got != tensor.NF4 {
+		t.Errorf("it is loaded as %s", got)
+	}
+	if !slices.Equal(logits(t, m, b), logits(t, load(t, d, plain), b)) {
+		t.Error("other logits than of the folder of the language model alone")
+	}
+}
