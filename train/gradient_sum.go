@@ -42,7 +42,6 @@ type share struct {
 
 func (s share) each() int         { return s.all / s.world.Size() }
 func (s share) of(batch int) int  { return batch / s.each() }
-func (s share) own() span         { return span{s.world.Rank() * s.each(), (s.world.Rank() + 1) * s.each()} }
 func (s share) isOne(x span) bool { return s.of(x.from) == s.of(x.to-1) }
 func (s share) isOwn(x span) bool { return s.isOne(x) && s.of(x.from) == s.world.Rank() }
 

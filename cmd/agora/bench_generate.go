@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +12,7 @@ import (
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/printable"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -18,6 +21,7 @@ func benchGenerateCommand() *cobra.Command {
 	var memoryLimit memorySize
 	var shape, dtype, computeDType string
 	var asJSON bool
+	var beside besideFlags
 	c := &cobra.Command{
 		Use:   "generate",
 		Short: "Measure how fast a model of some shape reads a prompt and writes on",
@@ -41,6 +45,13 @@ a config.json or a model's folder.`,
 				if o.Storage.ComputeDType, err = tensor.ParseDType(computeDType); err != nil {
 					return fmt.Errorf("--compute-dtype: %w", err)
 				}
+			}
+			if beside.command != "" {
+				task, err := generationTaskOf(o)
+				if err != nil {
+					return err
+				}
+				return beside.run(c, task, asJSON, "tokens_per_s", "prompt_tokens_per_s")
 			}
 			o.MemoryLimit = int(memoryLimit)
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
@@ -67,7 +78,25 @@ a config.json or a model's folder.`,
 	fl.IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	fl.Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	fl.BoolVar(&asJSON, "json", false, "print JSON")
+	beside.register(c, "'python3 tools/beside/llamacpp.py'")
 	return c
+}
+
+// generationTask is a generation as another program is told of it.
+type generationTask struct {
+	Shape   llama.Config `json:"shape"` // as a config.json
+	DType   string       `json:"dtype"`
+	Prompt  int          `json:"prompt"` // tokens
+	Tokens  int          `json:"tokens"` // that follow
+	Rows    int          `json:"rows"`
+	Rounds  int          `json:"rounds"`
+	Threads int          `json:"threads"`
+}
+
+func generationTaskOf(o bench.GenerateOptions) (generationTask, error) {
+	shape, err := llama.ReadShape(o.Model)
+	return generationTask{shape, o.Storage.DType.String(), o.Prompt, o.Tokens, o.Rows, o.Rounds,
+		cmp.Or(o.Threads, runtime.NumCPU())}, err
 }
 
 func printGeneration(w io.Writer, r bench.Generation) {

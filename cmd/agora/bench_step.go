@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +25,7 @@ func benchStepCommand() *cobra.Command {
 	var memoryLimit memorySize
 	var peak float64 // TFLOP/s
 	var asJSON bool
+	var beside besideFlags
 	c := &cobra.Command{
 		Use:   "step",
 		Short: "Measure how fast a model of some shape trains on a device",
@@ -39,6 +42,13 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 			var err error
 			if o.Config, err = benchConfig(c, &settings); err != nil {
 				return err
+			}
+			if beside.command != "" {
+				task, err := stepTask(o)
+				if err != nil {
+					return err
+				}
+				return beside.run(c, task, asJSON, "tokens_per_s", "best_tokens_per_s")
 			}
 			o.MemoryLimit, o.Peak = int(memoryLimit), peak*1e12
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
@@ -66,7 +76,41 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 		"CPU, unknown elsewhere")
 	c.Flags().BoolVar(&o.Kernels, "kernels", false, "tell the time of every kernel; taking it costs some time itself")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	beside.register(c, "'python3 tools/beside/torch_step.py'")
 	return c
+}
+
+// trainingTask is a training step as another program is told of it.
+type trainingTask struct {
+	Shape         llama.Config `json:"shape"` // as a config.json
+	Method        string       `json:"method"`
+	Modules       int          `json:"modules"`
+	Rank          int          `json:"rank"` // of each
+	Targets       []string     `json:"targets"`
+	DType         string       `json:"dtype"`
+	ComputeDType  string       `json:"compute_dtype"`
+	Rows          int          `json:"rows"`   // of a micro-batch
+	Tokens        int          `json:"tokens"` // of a row
+	Accumulate    int          `json:"accumulate"`
+	Checkpointing bool         `json:"gradient_checkpointing"`
+	Threads       int          `json:"threads"`
+	WarmUp        int          `json:"warm_up"`
+	Steps         int          `json:"steps"`
+}
+
+func stepTask(o bench.StepOptions) (trainingTask, error) {
+	c := &o.Config
+	c.Resolve()
+	shape, err := llama.ReadShape(c.Model)
+	if err != nil {
+		return trainingTask{}, err
+	}
+	return trainingTask{
+		Shape: shape, Method: string(c.Adapter.Method), Modules: c.Adapter.Modules, Rank: c.Adapter.Rank,
+		Targets: c.Adapter.Targets, DType: c.DType.String(), ComputeDType: cmp.Or(c.ComputeDType, c.DType.String()), Rows: c.BatchRows,
+		Tokens: c.MaxTokens, Accumulate: c.Accumulate, Checkpointing: c.Checkpointing,
+		Threads: cmp.Or(o.Threads, runtime.NumCPU()), WarmUp: o.WarmUp, Steps: o.Steps,
+	}, nil
 }
 
 // benchConfig is a run's settings, with a model's shape and with rows that it takes.

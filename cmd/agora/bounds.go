@@ -33,6 +33,7 @@ var (
 var bounds = map[string]bound{
 	"threads": {0, 1 << 16, true}, // cpu.Options has a narrower one
 	"seed":    any64,
+	"pairs":   counts,
 
 	"analyze directions":        {1, 4096, false},
 	"bench dispatch dispatches": counts,

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/printable"
+)
+
+// besideFlags have a benchmark measured in turns with another program.
+type besideFlags struct {
+	command string
+	pairs   int
+}
+
+func (f *besideFlags) register(c *cobra.Command, example string) {
+	c.Flags().StringVar(&f.command, "beside", "", "measure in turns with this command of another program, such as "+
+		example+"; it reads what is measured, as JSON, and prints its rates")
+	c.Flags().IntVar(&f.pairs, "pairs", 5, "measurements of each with --beside")
+}
+
+// run measures and prints both; task is what the other program is told, rates what both print.
+func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...string) error {
+	o := bench.BesideOptions{Command: f.command, Task: task, Pairs: f.pairs, Rates: rates}
+	o.Own = append(strings.Fields(c.CommandPath())[1:], "--json")
+	c.Flags().Visit(func(flag *pflag.Flag) {
+		if !slices.Contains([]string{"beside", "pairs", "json"}, flag.Name) {
+			o.Own = append(o.Own, "--"+flag.Name+"="+strings.Trim(flag.Value.String(), "[]"))
+		}
+	})
+	b, err := bench.MeasureBeside(c.Context(), o, func(pair int, p bench.Pair) {
+		fmt.Fprintf(c.ErrOrStderr(), "pair %d of %d: %s %.1f, beside it %.1f\n", pair+1, f.pairs, rates[0], p.Own[rates[0]],
+			p.Other[rates[0]])
+	})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.OutOrStdout(), b)
+	}
+	printBeside(c.OutOrStdout(), b)
+	return nil
+}
+
+func printBeside(w io.Writer, b bench.Beside) {
+	fmt.Fprintf(w, "beside %s, %d pairs: medians (least, most)\n\n", printable.Name(b.Name), len(b.Pairs))
+	fmt.Fprintf(w, "%-22s %30s %30s %22s %8s\n", "", "agora", "beside", "ratio of a pair", "of best")
+	spread := func(format string, s bench.Spread) string {
+		return fmt.Sprintf(strings.ReplaceAll("F (F, F)", "F", format), s.Median, s.Min, s.Max)
+	}
+	for _, r := range b.Rates {
+		fmt.Fprintf(w, "%-22s %30s %30s %22s %8.2f\n", r.Name, spread("%.1f", r.Own), spread("%.1f", r.Other),
+			spread("%.2f", r.Ratios), r.Best)
+	}
+	own, other := 0.0, 0.0
+	for _, p := range b.Pairs {
+		own, other = max(own, p.Own["process_bytes"]), max(other, p.Other["process_bytes"])
+	}
+	if own > 0 && other > 0 {
+		fmt.Fprintf(w, "%-22s %26.0f MiB %26.0f MiB %22.2f\n", "memory of the process", own/(1<<20), other/(1<<20),
+			own/other)
+	}
+}

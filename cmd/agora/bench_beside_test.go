@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/bench"
+)
+
+// otherProgram is a program that keeps what it is told in a file, and says answer.
+func otherProgram(t *testing.T, answer string) (command, told string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no sh")
+	}
+	dir := t.TempDir()
+	script, told := filepath.Join(dir, "other.sh"), filepath.Join(dir, "told.json")
+	text := "cat >" + told + "\necho noise\ncat <<'E'\n" + answer + "\nE\n"
+	if err := os.WriteFile(script, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return "sh " + script, told
+}
+
+func TestBenchBeside(t *testing.T) {
+	t.Setenv(asProgram, "1") // this program's turns are processes of their own
+	command, told := otherProgram(t, `{"name": "other", "tokens_per_s": 2, "best_tokens_per_s": 4, "process_bytes": 1048576}`)
+	settings := []string{"bench", "step", "--device", "cpu", "--shape", smallShape(t), "--batch-rows", "2", "--max-tokens", "16",
+		"--rank", "2", "--modules", "2", "--targets", "q_proj,v_proj", "--warm-up", "1", "--steps", "1", "--threads", "1"}
+	settings = append(settings, "--pairs", "3", "--beside", command)
+	b := mustJSON[bench.Beside](t, append(settings, "--json")...)
+	if b.Name != "other" || len(b.Pairs) != 3 || len(b.Rates) != 2 || b.Rates[0].Name != "tokens_per_s" {
+		t.Fatalf("got %+v", b)
+	}
+	for i, r := range b.Rates {
+		other := float64(2 + 2*i)
+		if r.Other != (bench.Spread{Median: other, Min: other, Max: other}) || !(r.Own.Min > 0) ||
+			r.Own.Min > r.Own.Median || r.Own.Median > r.Own.Max || r.Ratios.Max != r.Own.Max/other ||
+			r.Best != r.Own.Max/other {
+			t.Errorf("%s: %+v", r.Name, r)
+		}
+	}
+	text, err := os.ReadFile(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task map[string]any
+	if err := json.Unmarshal(text, &task); err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]any{
+		"method": "multilora", "modules": 2.0, "rank": 2.0, "dtype": "f32", "compute_dtype": "f32", "rows": 2.0,
+		"tokens": 16.0, "accumulate": 1.0, "threads": 1.0, "warm_up": 1.0, "steps": 1.0,
+	} {
+		if task[field] != want {
+			t.Errorf("the other program is told %s %v, want %v", field, task[field], want)
+		}
+	}
+	if shape, ok := task["shape"].(map[string]any); !ok || shape["hidden_size"] == nil || shape["rms_norm_eps"] == nil {
+		t.Errorf("the other program is told the shape %v", task["shape"])
+	}
+	code, out, _ := agora(t, settings...)
+	if code != 0 || !strings.Contains(out, "beside other, 3 pairs") || !strings.Contains(out, "memory of the process") {
+		t.Errorf("exit code %d, got\n%s", code, out)
+	}
+}
+
+func TestBenchBesideErrors(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	shape := smallShape(t)
+	for answer, want := range map[string]string{
+		`{"name": "other", "tokens_per_s": 2}`:          "field prompt_tokens_per_s: want a positive number, got <nil>",
+		`{"tokens_per_s": 2, "prompt_tokens_per_s": 0}`: "field prompt_tokens_per_s: want a positive number, got 0",
+		`no JSON`: "want JSON",
+	} {
+		command, _ := otherProgram(t, answer)
+		_, _, stderr := agora(t, "bench", "generate", "--device", "cpu", "--shape", shape, "--prompt", "2", "--tokens", "2",
+			"--rounds", "1", "--pairs", "1", "--beside", command)
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%s: got %q, want %q", answer, stderr, want)
+		}
+	}
+	command, _ := otherProgram(t, `{"tokens_per_s": 2, "best_tokens_per_s": 4, "trained": 5}`)
+	_, _, stderr := agora(t, "bench", "step", "--device", "cpu", "--shape", shape, "--steps", "1", "--warm-up", "1", "--pairs",
+		"1", "--beside", command)
+	if !strings.Contains(stderr, "got 5: another model") {
+		t.Errorf("of another model: %q", stderr)
+	}
+	if _, _, stderr = agora(t, "bench", "step", "--shape", shape, "--beside", "no-such-program-here"); !strings.Contains(
+		stderr, "no-such-program-here") {
+		t.Errorf("without a program: %q", stderr)
+	}
+}

@@ -1,0 +1,163 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/agora-ml/agora/internal/printable"
+)
+
+// BesideOptions say what is measured in turns with another program, so that both have the machine as it is then.
+type BesideOptions struct {
+	// Own is the command line of this program's measurement, without its name, that prints JSON.
+	Own []string
+	// Command is another program's, with its arguments between spaces. It reads Task, as JSON, and its last line of
+	// output is JSON: its name, and the rates and the memory that Own prints by the same names.
+	Command string
+	Task    any
+	Pairs   int // of measurements
+	// Rates are the names of what is compared: numbers of which more is better.
+	Rates []string
+}
+
+// Beside is what two programs did in turns.
+type Beside struct {
+	Name  string `json:"name"` // of the other program
+	Pairs []Pair `json:"pairs"`
+	Rates []Rate `json:"rates"`
+}
+
+// Pair is a measurement of each.
+type Pair struct {
+	Own   map[string]float64 `json:"own"` // by the names of BesideOptions.Rates, process_bytes and trained
+	Other map[string]float64 `json:"other"`
+}
+
+// Rate is a rate over all pairs.
+type Rate struct {
+	Name   string  `json:"name"`
+	Own    Spread  `json:"own"`
+	Other  Spread  `json:"other"`
+	Ratios Spread  `json:"ratios"` // of a pair, own by other
+	Best   float64 `json:"best"`   // ratio of the best of each
+}
+
+// Spread is a median, and what it lies between.
+type Spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+func spreadOf(values []float64) Spread {
+	return Spread{median(slices.Clone(values)), slices.Min(values), slices.Max(values)}
+}
+
+// What both may print beside rates: a process's memory, and the numbers that train, which must be as many.
+const (
+	memoryField  = "process_bytes"
+	trainedField = "trained"
+)
+
+// MeasureBeside measures both in turns. Who begins a pair changes from one to the next. told is called after each.
+func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p Pair)) (b Beside, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return b, err
+	}
+	task, err := json.Marshal(o.Task)
+	if err != nil {
+		return b, err
+	}
+	command := strings.Fields(o.Command)
+	if len(command) == 0 {
+		return b, errors.New("--beside: want a command, got none")
+	}
+	for i := range o.Pairs {
+		var p Pair
+		own := func() (err error) {
+			p.Own, _, err = o.measure(ctx, exec.CommandContext(ctx, program, o.Own...), nil)
+			return err
+		}
+		other := func() (err error) {
+			c := exec.CommandContext(ctx, command[0], command[1:]...)
+			p.Other, b.Name, err = o.measure(ctx, c, task)
+			return err
+		}
+		turns := []func() error{own, other}
+		if i%2 == 1 {
+			slices.Reverse(turns)
+		}
+		for _, turn := range turns {
+			if err := turn(); err != nil {
+				return b, err
+			}
+		}
+		if a, b := p.Own[trainedField], p.Other[trainedField]; b > 0 && a != b {
+			return Beside{}, fmt.Errorf("--beside: want %.0f numbers that train, as here, got %.0f: another model", a, b)
+		}
+		b.Pairs = append(b.Pairs, p)
+		told(i, p)
+	}
+	for _, name := range o.Rates {
+		var own, other, ratios []float64
+		for _, p := range b.Pairs {
+			own, other = append(own, p.Own[name]), append(other, p.Other[name])
+			ratios = append(ratios, p.Own[name]/p.Other[name])
+		}
+		r := Rate{Name: name, Own: spreadOf(own), Other: spreadOf(other), Ratios: spreadOf(ratios)}
+		r.Best = r.Own.Max / r.Other.Max
+		b.Rates = append(b.Rates, r)
+	}
+	return b, nil
+}
+
+// measure runs a command and reads the rates that it prints.
+func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (map[string]float64, string, error) {
+	var out, said bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(task), &out, &said
+	bad := func(err error) (map[string]float64, string, error) {
+		if ctx.Err() != nil {
+			return nil, "", ctx.Err()
+		}
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return nil, "", fmt.Errorf("%s: %w: %s", printable.Name(c.Args[0]), err, printable.Name(lines[len(lines)-1]))
+	}
+	if err := c.Run(); err != nil {
+		return bad(err)
+	}
+	text := out.Bytes()
+	if task != nil { // the last line
+		text = bytes.TrimSpace(text)
+		text = text[bytes.LastIndexByte(text, '\n')+1:]
+	}
+	var all map[string]any
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&all); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("nothing")
+		}
+		return bad(fmt.Errorf("want JSON, got %w", err))
+	}
+	rates := map[string]float64{}
+	for _, name := range append(slices.Clone(o.Rates), memoryField, trainedField) {
+		x, ok := all[name].(float64)
+		if !ok && !slices.Contains(o.Rates, name) {
+			continue
+		}
+		if !ok || !(x > 0) || math.IsInf(x, 0) {
+			return bad(fmt.Errorf("field %s: want a positive number, got %v", name, all[name]))
+		}
+		rates[name] = x
+	}
+	name, _ := all["name"].(string)
+	return rates, name, nil
+}
