@@ -5,6 +5,7 @@ OUT/NAME-multilora with a MultiLoRA on all its projections. testdata/golden/READ
 what they hold. Needs torch, transformers and safetensors; all is computed in float32 on the CPU.
 """
 
+import copy
 import json
 import os
 import sys
@@ -60,6 +61,11 @@ FAMILIES = {
         "original_max_position_embeddings": 16}),
     "llama-dynamic": dict(model_type="llama", rope_scaling={"rope_type": "dynamic", "factor": 4.0},
                           max_position_embeddings=16),  # longer texts are stretched
+    # Stored in bfloat16, computed in float32.
+    "qwen3-bf16": dict(model_type="qwen3", head_dim=16, rope_theta=1e6, tie_word_embeddings=True, dtype="bfloat16"),
+    "gemma3-bf16": dict(model_type="gemma3_text", head_dim=16, query_pre_attn_scalar=16, sliding_window=5,
+                        num_hidden_layers=3, sliding_window_pattern=2, rope_theta=2e5, rope_local_base_freq=400.0,
+                        tie_word_embeddings=True, dtype="bfloat16"),
     "exaone4": dict(model_type="exaone4", sliding_window=6, sliding_window_pattern=2),  # docs/add-a-model.md's
 }
 
@@ -157,12 +163,15 @@ def make(out, name, settings, replace=None):
     """A family's two folders; replace may change the model's weights."""
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
     settings = COMMON | settings
+    stored = getattr(torch, settings.pop("dtype", "float32"))
     config = AutoConfig.for_model(**settings)
     config._attn_implementation = "eager"
     model = AutoModelForCausalLM.from_config(config, torch_dtype=torch.float32).eval()
     random_weights(model, generator)
     if replace:
         replace(model)
+    for p in model.parameters():
+        p.data = p.data.to(stored).float()
     model.generation_config.pad_token_id = None
 
     ids = torch.randint(3, VOCAB, (ROWS, TOKENS), generator=generator)
@@ -176,7 +185,7 @@ def make(out, name, settings, replace=None):
             "greedy": text}
     case |= {"grad." + n: p.grad for n, p in model.named_parameters()}
     folder = os.path.join(out, name)
-    model.save_pretrained(folder)
+    copy.deepcopy(model).to(stored).save_pretrained(folder)
     save_file(contiguous(case), os.path.join(folder, "case.safetensors"))
     with open(os.path.join(folder, "case.json"), "w") as f:
         json.dump({"kind": "causal-lm"}, f)
