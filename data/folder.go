@@ -149,7 +149,8 @@ func toTrainOn(path string, all []string) (l listing, err error) {
 
 // errArrow is of rows in a form of their own, which save_to_disk writes.
 var errArrow = errors.New(`want files of rows, got Arrow's, as save_to_disk writes them: in Python, ` +
-	`datasets.load_from_disk(FOLDER) has to_parquet("rows.parquet") or to_json("rows.jsonl")`)
+	`datasets.load_from_disk(FOLDER), or of several splits its ["train"], has to_parquet("train.parquet") and ` +
+	`to_json("train.jsonl")`)
 
 func isArrow(path string) bool { return strings.EqualFold(filepath.Ext(path), ".arrow") }
 

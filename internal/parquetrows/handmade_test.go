@@ -3,6 +3,7 @@ package parquetrows
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"slices"
 	"strings"
@@ -191,6 +192,41 @@ func TestHostile(t *testing.T) {
 		"a list of another type":   {footer("\x29\x15\x02"), "want a list of Thrift's type 12, got one of 5"},
 	} {
 		checkRefused(t, name, c.file, c.want)
+	}
+}
+
+// What is held is asked for first: pages, and what reads each of very many columns.
+func TestAllow(t *testing.T) {
+	wide := plainPage()
+	wide.metadata = func(m *format.FileMetaData) {
+		m.Schema[0].NumChildren = 20000
+		m.Schema = append(m.Schema[:1:1], slices.Repeat(m.Schema[1:], 20000)...)
+		m.RowGroups[0].Columns = slices.Repeat(m.RowGroups[0].Columns, 20000)
+	}
+	large := plainPage()
+	large.header.UncompressedPageSize = maxPage
+	tooMuch := errors.New("too much")
+	for name, h := range map[string]handmade{"columns": wide, "a page": large} {
+		asked := 0
+		_, err := read(t, h.bytes(t), Options{Allow: func(bytes int) error {
+			if asked = max(asked, bytes); bytes > 1<<27 {
+				return tooMuch
+			}
+			return nil
+		}})
+		if !errors.Is(err, tooMuch) || asked <= 1<<27 {
+			t.Errorf("%s: %d bytes were asked for, error %v", name, asked, err)
+		}
+	}
+	asked := 0
+	file := written(t, slices.Repeat([]everything{{Text: strings.Repeat("a", 1000)}}, 3000),
+		parquet.MaxRowsPerRowGroup(100), parquet.PageBufferSize(4096))
+	rows, err := read(t, file, Options{Allow: func(bytes int) error {
+		asked = max(asked, bytes)
+		return nil
+	}})
+	if columns := 17; err != nil || len(rows) != 3000 || asked > columns*maxHeader+(200<<10) {
+		t.Errorf("%d rows, %d bytes were held, error %v", len(rows), asked, err)
 	}
 }
 

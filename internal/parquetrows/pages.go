@@ -62,6 +62,9 @@ func (f *file) pagesOf(c *column, at *chunk) (*pages, error) {
 		return nil, fmt.Errorf("want values within the file's %d bytes, got %d of them at %d in %d", f.size, at.values,
 			from, at.bytes)
 	}
+	if err := f.hold(maxHeader); err != nil { // there may be very many columns
+		return nil, err
+	}
 	section := io.NewSectionReader(f.r, from, at.bytes)
 	return &pages{f: f, c: c, codec: at.codec, r: bufio.NewReaderSize(section, maxHeader), left: at.bytes,
 		values: at.values}, nil
