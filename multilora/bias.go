@@ -2,6 +2,7 @@ package multilora
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/nn"
@@ -12,35 +13,38 @@ import (
 
 // giveBiases gives the layers biases of zeros that are to have one merged into and have none.
 func (a *Adapter) giveBiases() error {
-	var without []adapted
+	var without []string
 	for _, l := range a.layers {
 		if l.linear.Bias != nil && l.base.Bias == nil {
-			without = append(without, l)
+			without = append(without, l.name)
 		}
 	}
 	if without == nil {
 		return nil
 	}
 	if m, ok := a.model.(*llama.Model); ok {
-		a.detachLayers() // its layers are looked for
-		var names []string
-		for _, l := range without {
-			names = append(names, l.name)
-		}
-		take, err := m.AddBiases(names...)
-		if err != nil {
+		attached := slices.DeleteFunc(slices.Clone(a.layers), func(l adapted) bool { return !l.has(l.linear) })
+		a.detachLayers() // they stand before those that are to have biases
+		var err error
+		if a.takeBiases, err = m.AddBiases(without...); err != nil {
+			for _, l := range attached {
+				l.put(l.linear)
+			}
 			return fmt.Errorf("multilora: merging biases (lora_bias): %w", err)
 		}
-		a.takeBiases = take
 		return nil
 	}
-	for _, l := range without {
-		w := l.base.Weight.Value
-		l.base.Bias = &nn.Param{Value: w.Device().FromFloat32s(w.DType(), make([]float32, w.Dim(0)), w.Dim(0)), Frozen: true}
+	var given []*nn.Linear
+	for _, l := range a.layers {
+		if w := l.base.Weight.Value; slices.Contains(without, l.name) {
+			zeros := w.Device().FromFloat32s(w.DType(), make([]float32, w.Dim(0)), w.Dim(0))
+			l.base.Bias = &nn.Param{Value: zeros, Frozen: true}
+			given = append(given, l.base)
+		}
 	}
 	a.takeBiases = func() {
-		for _, l := range without {
-			l.base.Bias = nil
+		for _, l := range given {
+			l.Bias = nil
 		}
 	}
 	return nil

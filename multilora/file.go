@@ -221,7 +221,7 @@ func Load(model Model, dir string, o Options) (*Adapter, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Rows.Value.SetFloat32s(values)
+		r.set(values)
 	}
 	for _, s := range slots {
 		ms := make([]module, info.Modules)
@@ -290,7 +290,7 @@ func (a *Adapter) checkTensors(f *safetensors.File, slots []slot, info Info) err
 		}
 	}
 	for _, r := range a.tokens {
-		if err := check(tokensName(r.name), r.Rows.Value.Shape(), r.base.Weight.Value); err != nil {
+		if err := check(tokensName(r.name), r.shape(), r.base.Weight.Value); err != nil {
 			return err
 		}
 	}

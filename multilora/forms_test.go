@@ -155,6 +155,9 @@ func TestBiasesWithoutAPlace(t *testing.T) {
 	if _, err := a.Merge(); err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
+	if !a.layers[0].has(a.layers[0].linear) {
+		t.Error("the adapter has left the model")
+	}
 	a.Detach()
 	if len(bits(t, m)) != len(before) || m.Config.OBias {
 		t.Error("the model has changed")
@@ -329,5 +332,145 @@ func TestTokensErrors(t *testing.T) {
 			t.Errorf("%v: error %v, want %q", c.tokens, err, c.want)
 		}
 		untouched(t, m)
+	}
+}
+
+// everyForm is all forms that stand elsewhere than in the blocks' layers alone, or compute more.
+func everyForm() map[string]Config {
+	forms := loraForms()
+	for _, name := range []string{"ends", "ends-per-output"} {
+		forms[name] = kinds()[name]
+	}
+	for name, cfg := range forms {
+		cfg.Dropout = 0
+		forms[name] = cfg
+	}
+	return forms
+}
+
+// gradients are those of all parameters that train, after one batch.
+func gradients(t *testing.T, m *llama.Model) map[string][]float32 {
+	t.Helper()
+	tr := gather(t, m)
+	tr.ZeroGrad()
+	backward(t, m, batch(), 0)
+	all := map[string][]float32{}
+	for name, p := range nn.Params(m) {
+		if p.Grad != nil {
+			all[name] = read(t, p.Grad)
+		}
+	}
+	return all
+}
+
+// Blocks that are computed again on the way back give the same gradients, bit for bit.
+func TestFormsWithCheckpointing(t *testing.T) {
+	for name, cfg := range everyForm() {
+		m := biased(t)
+		attach(t, m, cfg)
+		trained(t, m, 3)
+		want := gradients(t, m)
+		m.Checkpointing = true
+		got := gradients(t, m)
+		if len(want) == 0 || len(got) != len(want) {
+			t.Fatalf("%s: %d gradients, want %d", name, len(got), len(want))
+		}
+		for param, g := range want {
+			if !slices.Equal(got[param], g) {
+				t.Errorf("%s: the gradient of %s is off by %g", name, param, distance(got[param], g))
+			}
+		}
+	}
+}
+
+// Tokens that are decoded one by one have the logits of the whole row, and the losses that the logits have.
+func TestFormsDecode(t *testing.T) {
+	for name, cfg := range everyForm() {
+		m := biased(t)
+		attach(t, m, cfg)
+		trained(t, m, 3)
+		b := batch()
+		ids := b.IDs[:b.Len()]
+		row := llama.Batch{Rows: 1, IDs: ids, Labels: b.Labels[:b.Len()]}
+		want := logits(t, m, row)
+		decoder := m.NewDecoder(1, len(ids))
+		loss := 0.0
+		for i, id := range ids {
+			got, err := decoder.Step([][]int32{{id}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			own := want[i*m.Config.Vocab : (i+1)*m.Config.Vocab]
+			if e := distance(got[0], own); e > 1e-5 {
+				t.Errorf("%s: the logits of token %d are off by %g", name, i, e)
+			}
+			sum := 0.0
+			for _, v := range own {
+				sum += math.Exp(float64(v))
+			}
+			loss += math.Log(sum) - float64(own[row.Labels[i]])
+		}
+		loss /= float64(len(ids))
+		if got := float64(read(t, m.Loss(row, len(ids)).Tensor())[0]); math.Abs(got-loss) > 1e-5*loss {
+			t.Errorf("%s: loss %g, want %g", name, got, loss)
+		}
+		sum := 0.0
+		for _, v := range read(t, m.TokenLosses(row).Tensor()) {
+			sum += float64(v)
+		}
+		if got := sum / float64(len(ids)); math.Abs(got-loss) > 1e-5*loss {
+			t.Errorf("%s: loss by tokens %g, want %g", name, got, loss)
+		}
+	}
+}
+
+// Activations of 16 bits, and frozen weights of 8, compute about the same, and everything has a gradient.
+func TestFormsInOtherTypes(t *testing.T) {
+	for name, cfg := range everyForm() {
+		for _, c := range []struct {
+			weights, compute tensor.DType
+			limit            float64
+		}{
+			{tensor.BF16, tensor.BF16, 0.1}, {tensor.F16, tensor.F16, 0.02}, {tensor.Q8, tensor.F32, 0.1},
+			{tensor.Q8, tensor.BF16, 0.15},
+		} {
+			d := open(t, 2)
+			plain, err := llama.New(d, blocks32(), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := cfg
+			cfg.Ranks = nil
+			a := attach(t, plain, cfg)
+			trained(t, plain, 3)
+			want := logits(t, plain, batch())
+			dir, base := t.TempDir(), t.TempDir()
+			if err := a.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			a.Detach()
+			if err := plain.Save(base); err != nil {
+				t.Fatal(err)
+			}
+			m, err := llama.Load(t.Context(), d, base, llama.LoadOptions{DType: c.weights, ComputeDType: c.compute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load(m, dir, Options{AnyBase: true}); err != nil {
+				t.Fatal(err)
+			}
+			if e := distance(logits(t, m, batch()), want); !(e < c.limit) {
+				t.Errorf("%s, %s in %s: the logits are off by %g", name, c.weights, c.compute, e)
+			}
+			for param, g := range gradients(t, m) {
+				norm := 0.0
+				for _, v := range g {
+					norm += float64(v) * float64(v)
+				}
+				if !(norm > 0) || math.IsInf(norm, 0) {
+					t.Errorf("%s, %s in %s: the gradient of %s has norm %g", name, c.weights, c.compute, param, norm)
+				}
+			}
+		}
 	}
 }

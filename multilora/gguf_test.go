@@ -312,3 +312,29 @@ func TestSaveGGUFErrors(t *testing.T) {
 		t.Errorf("after errors there is a file: %v", err)
 	}
 }
+
+// Of a model whose head is its embedding llama.cpp would adapt the one and not the other.
+func TestGGUFOfATiedEmbedding(t *testing.T) {
+	d := open(t, 1)
+	untied := tiny(t, d)
+	cfg := kinds()["lora"]
+	cfg.Targets = []string{"q_proj", "embed_tokens"}
+	path := filepath.Join(t.TempDir(), "adapter.gguf")
+	if err := attach(t, untied, cfg).SaveGGUF(path, untied.Config); err != nil {
+		t.Fatal(err)
+	}
+	shape := tiny(t, d).Config
+	shape.Tied = true
+	m, err := llama.New(d, shape, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `tensor "token_embd.weight.lora_a": want none beside the embedding of a model whose head it is`
+	if _, err := LoadGGUF(m, path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	err = attach(t, m, cfg).SaveGGUF(path, m.Config)
+	if err == nil || !strings.Contains(err.Error(), "model.embed_tokens is the head as well") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -114,7 +114,7 @@ func LoadPEFT(model Model, dir string, o Options) (*Adapter, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Rows.Value.SetFloat32s(values)
+		r.set(values)
 	}
 	a := &Adapter{Base: c.base, config: cfg, extras: extras, tokens: tokens}
 	return a.assemble(model, dir, o, chosen, func(s slot) (module, error) {

@@ -226,7 +226,7 @@ func (f *peftFile) check(
 		}
 	}
 	for _, r := range tokens {
-		if err := check(peftTokensName(r.name), r.Rows.Value.Shape(), r.base.Weight.Value); err != nil {
+		if err := check(peftTokensName(r.name), r.shape(), r.base.Weight.Value); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package multilora
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 // tokenRows are rows of the embedding or the head that train in full, in place of the model's (PEFT's
 // trainable_token_indices). They stand beside the weight: what they add to it is selector (Rows - weight's rows).
 type tokenRows struct {
-	Rows *nn.Param `name:"tokens"` // [tokens, hidden], f32
+	Rows *nn.Param `name:"tokens"` // [tokens, hidden], f32; nil until start or set
 
 	slot
 	ids      []int32
@@ -37,8 +38,37 @@ func (r *tokenRows) own() *nn.Var {
 	return ops.EmbeddingAs(autograd.Const(r.base.Weight.Value), autograd.Const(r.at), tensor.F32)
 }
 
-// start gives the rows the weight's values.
-func (r *tokenRows) start() { assign(r.Rows.Value, r.own().Tensor()) }
+// start gives new rows the weight's values.
+func (r *tokenRows) start() {
+	r.allocate()
+	assign(r.Rows.Value, r.own().Tensor())
+}
+
+// set gives loaded rows their values.
+func (r *tokenRows) set(values []float32) {
+	r.allocate()
+	r.Rows.Value.SetFloat32s(values)
+}
+
+// allocate makes the rows, of undefined values, and what puts them in their places.
+func (r *tokenRows) allocate() {
+	w, n := r.base.Weight.Value, len(r.ids)
+	d, vocab := w.Device(), w.Dim(0)
+	r.Rows = autograd.NewParam(d.New(tensor.F32, r.shape()...))
+	r.at = d.FromInt32s(r.ids, n)
+	if d.IsMeta() {
+		r.selector = d.New(tensor.BF16, vocab, n)
+		return
+	}
+	bits := make([]byte, 2*vocab*n)
+	for i, id := range r.ids {
+		binary.LittleEndian.PutUint16(bits[2*(int(id)*n+i):], 0x3f80) // 1
+	}
+	r.selector = d.FromBytes(tensor.BF16, bits, vocab, n)
+}
+
+// shape is that of the rows.
+func (r *tokenRows) shape() []int { return []int{len(r.ids), r.base.Weight.Value.Dim(1)} }
 
 // check is an error if something else stands beside the weight.
 func (r *tokenRows) check() error {
@@ -104,7 +134,7 @@ func (a *Adapter) Tokens() map[string][]int32 {
 	return all
 }
 
-// findTokens gives the rows that the configuration names in a model, of undefined values. slots are those that its
+// findTokens gives the rows that the configuration names in a model, without any memory yet. slots are those that its
 // targets choose.
 func findTokens(model Model, slots []slot, cfg Config, extras []*extra) (found []*tokenRows, err error) {
 	ids, err := parseTokens(cfg.Tokens)
@@ -132,7 +162,7 @@ func findTokens(model Model, slots []slot, cfg Config, extras []*extra) (found [
 				return nil, fail("want tokens of the model's, below %d, got %d of %s", w.Dim(0), id, s.name)
 			}
 		}
-		found = append(found, newTokenRows(s, tokens))
+		found = append(found, &tokenRows{slot: s, ids: tokens})
 		delete(ids, s.name)
 	}
 	for _, name := range []string{embeddingModule, headModule} {
@@ -141,23 +171,6 @@ func findTokens(model Model, slots []slot, cfg Config, extras []*extra) (found [
 		}
 	}
 	return found, nil
-}
-
-func newTokenRows(s slot, ids []int32) *tokenRows {
-	w := s.base.Weight.Value
-	d, vocab, n := w.Device(), w.Dim(0), len(ids)
-	r := &tokenRows{
-		Rows: autograd.NewParam(d.New(tensor.F32, n, w.Dim(1))), slot: s, ids: ids,
-		at: d.FromInt32s(ids, n), selector: d.New(tensor.BF16, vocab, n),
-	}
-	if !d.IsMeta() {
-		ones := make([]float32, vocab*n)
-		for i, id := range ids {
-			ones[int(id)*n+i] = 1
-		}
-		r.selector = d.FromFloat32s(tensor.BF16, ones, vocab, n)
-	}
-	return r
 }
 
 // tokenForms is how Config.Tokens spells what trains.

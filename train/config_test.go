@@ -249,6 +249,8 @@ func TestValidate(t *testing.T) {
 		{"steps=5 warmup-steps=6", "--warmup-steps: want at most the 5 steps, got 6"},
 		{"steps=2000000000 accumulate=3", "--steps: want at most 4294967295 micro-batches"},
 		{"dtype=f64", "--dtype"},
+		{"lora-bias=true", "--lora-bias: want false with method multilora, got true"},
+		{"method=full train-tokens=5", "--train-tokens: want none with method full (everything trains), got [5]"},
 		{"method=loha", `--method: want multilora, lora, rslora, dora or full, got "loha"`},
 		{"schedule=step", `--schedule: want cosine, linear or constant, got "step"`},
 		{"truncate=middle", `--truncate: want end, start, drop or split, got "middle"`},

@@ -176,7 +176,7 @@ func (c *Config) adapterSettings() []*Setting {
 		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
 			Meaning: "layers to adapt: names or patterns, or all-linear; the head and the embedding by their names (lm_head, " +
 				"embed_tokens)"},
-		{Name: "lora-bias", value: boolean(&a.Bias), Resume: Fixed, Use: ForSpeed,
+		{Name: "lora-bias", value: boolean(&a.Bias), Resume: Fixed, Use: ForSpeed, check: c.checkLoRABias,
 			Meaning: "give B of lora and rslora a bias (PEFT's lora_bias)"},
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,
 			Meaning: "parameters of the base model that train beside the adapter: names or patterns (norm, lm_head, " +

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/internal/yamlfile"
+	"github.com/agora-ml/agora/multilora"
 )
 
 // Validate returns an error that names the first invalid setting. What only the files
@@ -92,6 +93,13 @@ func (c *Config) checkFromAdapter() error {
 func (c *Config) checkTrainAlso() error {
 	if c.full() && len(c.Adapter.Extra) > 0 {
 		return fmt.Errorf("want none with method full (everything trains), got %v", c.Adapter.Extra)
+	}
+	return nil
+}
+
+func (c *Config) checkLoRABias() error {
+	if m := c.Adapter.Method; c.Adapter.Bias && m != multilora.MethodLoRA && m != multilora.MethodRSLoRA {
+		return fmt.Errorf("want false with method %s, got true", m)
 	}
 	return nil
 }

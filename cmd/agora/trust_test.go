@@ -247,7 +247,7 @@ func TestResumeRefusesEditedSettings(t *testing.T) {
 		"truncate": "drop",
 		"method":   "-", "scaling": "per-output", "targets": "q_proj", "train-also": "norm", "schedule": "linear",
 		"result": "best", "loss-scale": "2", "dropout": "0.1", "epochs": "2", "objective": "orpo", "dpo-loss": "-",
-		"beta": "-", "label-smoothing": "-", "orpo-lambda": "-", "desirable-weight": "-", "undesirable-weight": "-",
+		"beta": "-", "label-smoothing": "-", "orpo-lambda": "-", "desirable-weight": "-", "undesirable-weight": "-", "lora-bias": "-", "train-tokens": "5",
 	}
 	refused := 0
 	for _, s := range began.Settings() {
