@@ -228,16 +228,43 @@ func (m *words4) unpack(ctx context.Context) ([]byte, error) {
 		}
 		group := j * length / m.size
 		for o := range m.out {
-			b := blocks[(o*across+j)*size:][:size]
-			copy(b, scales[2*(group*m.out+o):][:2])
+			b := blocks[(o*across+j)*size:]
+			copy(b[:2], scales[2*(group*m.out+o):])
 			b[2] = byte(m.zero(zeros, &shift, group, o))
-			for k := range length / 2 {
-				at := j*length + 2*k
-				b[4+k] = m.code(codes, &shift, at, o) | m.code(codes, &shift, at+1, o)<<4
-			}
+		}
+		from, step := blocks[j*size+4:], across*size // of the first output's codes, and to the next one's
+		if m.awq {
+			m.turn(from, step, codes, &shift, j*length)
+		} else {
+			m.copyWords(from, step, codes, j*length)
 		}
 	}
 	return blocks, nil
+}
+
+// copyWords puts GPTQ's words of 64 inputs from one on into the blocks of all outputs: their order is that of a block.
+func (m *words4) copyWords(blocks []byte, step int, codes []byte, input int) {
+	for w := range 8 {
+		row := codes[4*(input/8+w)*m.out:]
+		for o := range m.out {
+			copy(blocks[o*step+4*w:][:4], row[4*o:])
+		}
+	}
+}
+
+// turn puts AWQ's codes of 64 inputs from one on, eight outputs a word, into the blocks of all outputs.
+func (m *words4) turn(blocks []byte, step int, codes []byte, shift *[8]int, input int) {
+	rowLen := m.out / 2 // bytes
+	for k := range 32 {
+		even := codes[(input+2*k)*rowLen:][:rowLen]
+		odd := codes[(input+2*k+1)*rowLen:][:rowLen]
+		for o := 0; o < m.out; o += 8 {
+			a, b := binary.LittleEndian.Uint32(even[o/2:]), binary.LittleEndian.Uint32(odd[o/2:])
+			for i, s := range shift {
+				blocks[(o+i)*step+k] = byte(a>>s&15 | b>>s&15<<4)
+			}
+		}
+	}
 }
 
 // widen makes the numbers where the inputs of a block have several scales.
