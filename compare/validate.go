@@ -87,7 +87,7 @@ func (e *Experiment) checkModel() error {
 			return fmt.Errorf("%s: %w", t[0], err)
 		}
 		if dtype == tensor.F16 { // its gradients want to be scaled
-			return bad(t[0], "f32, bf16, q8, q4 or q4_k", dtype)
+			return bad(t[0], "f32, bf16, q8, q4, q4_k or nf4", dtype)
 		}
 	}
 	names := map[string]bool{}

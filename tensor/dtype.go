@@ -106,7 +106,7 @@ func (d DType) Is16Bit() bool { return d == F16 || d == BF16 }
 
 // WeightTypes lists the types that a model's frozen weights may be asked in; a file may hold
 // them in other blocks, which stay as they are.
-func WeightTypes() []DType { return append(ActivationTypes(), Q8, Q4, Q4_K) }
+func WeightTypes() []DType { return append(ActivationTypes(), Q8, Q4, Q4_K, NF4) }
 
 // ActivationTypes lists the types that activations, and weights that train, may be stored in.
 func ActivationTypes() []DType { return []DType{F32, BF16, F16} }

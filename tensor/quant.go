@@ -80,7 +80,7 @@ func (d DType) float64s(data []byte, n int) []float64 {
 // blocks are only read.
 func (d DType) Quantize(dst []byte, values []float32) ([]byte, error) {
 	if !d.CanQuantize() {
-		return dst, fmt.Errorf("quantizing to %s: want q8, q4, q4_k or q6_k", d)
+		return dst, fmt.Errorf("quantizing to %s: want q8, q4, q4_k, q6_k or nf4", d)
 	}
 	if len(values)%d.BlockLen() != 0 {
 		Panicf("quantize", "%d elements are not a whole number of %s blocks of %d", len(values), d, d.BlockLen())

@@ -23,7 +23,7 @@ type Config struct {
 	// AsStored leaves the weights of a quantized model as its files have them, where DType is f32 and the run
 	// has an adapter: the setting dtype is auto.
 	AsStored bool
-	// ComputeDType is the storage type of the activations where DType is q8, q4 or q4_k, or a model is as
+	// ComputeDType is the storage type of the activations where DType is q8, q4, q4_k or nf4, or a model is as
 	// stored: f32, bf16 or f16. Empty: f32, and elsewhere DType.
 	ComputeDType string
 

@@ -55,12 +55,12 @@ func (c *Config) modelSettings() []*Setting {
 				"tokenizer's files name, else the model's)"},
 		{Name: "dtype", value: dtype(&c.DType, &c.AsStored), Choices: words(dtypeChoices()), Resume: Fixed,
 			Use: ForSpeed, check: c.checkDType,
-			Meaning: "storage of frozen weights and activations; q8, q4 and q4_k are of frozen weights alone; auto: f32, " +
+			Meaning: "storage of frozen weights and activations; q8, q4, q4_k and nf4 are of frozen weights alone; auto: f32, " +
 				"and of a quantized model the weights as its files have them"},
 		{Name: "compute-dtype", value: text(&c.ComputeDType, ""), Choices: words(tensor.ActivationTypes()),
 			Resume: Fixed,
 			Use:    ForSpeed, check: c.checkComputeDType,
-			Meaning: "storage of activations with dtype q8, q4 or q4_k, or auto and a quantized model (default: f32); elsewhere " +
+			Meaning: "storage of activations with dtype q8, q4, q4_k or nf4, or auto and a quantized model (default: f32); elsewhere " +
 				"it is dtype's"},
 	}
 }

@@ -77,7 +77,7 @@ func (c *Config) checkDType() error {
 
 func (c *Config) checkComputeDType() error {
 	if !c.DType.IsQuantized() && !c.asStored() && c.ComputeDType != "" && c.ComputeDType != c.DType.String() {
-		return fmt.Errorf("want %[1]s with dtype %[1]s (another is for dtype q8, q4 or q4_k), got %[2]s", c.DType,
+		return fmt.Errorf("want %[1]s with dtype %[1]s (another is for dtype q8, q4, q4_k or nf4), got %[2]s", c.DType,
 			c.ComputeDType)
 	}
 	return nil

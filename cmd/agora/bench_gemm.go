@@ -89,7 +89,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"},
-		"types of the numbers: f32, bf16, f16; of b alone: q8, q4, q4_k")
+		"types of the numbers: f32, bf16, f16; of b alone: q8, q4, q4_k, nf4")
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"},
 		"N for N x N x N, or MxNxK")
 	c.Flags().StringSliceVar(&o.Layouts, "layouts", bench.Layouts, "which of the layouts")

@@ -68,8 +68,8 @@ a config.json or a model's folder.`,
 	}
 	fl := c.Flags()
 	fl.StringVar(&shape, "shape", "15m", "the model: a name, a config.json or a folder")
-	fl.StringVar(&dtype, "dtype", "f32", "storage of weights: f32, bf16, f16, q8, q4 or q4_k")
-	fl.StringVar(&computeDType, "compute-dtype", "", "storage of activations with dtype q8, q4 or q4_k (default f32)")
+	fl.StringVar(&dtype, "dtype", "f32", "storage of weights: f32, bf16, f16, q8, q4, q4_k or nf4")
+	fl.StringVar(&computeDType, "compute-dtype", "", "storage of activations with dtype q8, q4, q4_k or nf4 (default f32)")
 	fl.IntVar(&o.Prompt, "prompt", 64, "tokens of a prompt")
 	fl.IntVar(&o.Tokens, "tokens", 64, "tokens that follow it")
 	fl.IntVar(&o.Rows, "rows", 1, "prompts at once")

@@ -77,7 +77,7 @@ func TestResumeWithoutComputeDType(t *testing.T) {
 
 func TestComputeDTypeRefuses(t *testing.T) {
 	for _, c := range []struct{ flags, want string }{
-		{"--dtype bf16 --compute-dtype f32", "--compute-dtype: want bf16 with --dtype bf16 (another is for --dtype q8, q4 or q4_k), got f32"},
+		{"--dtype bf16 --compute-dtype f32", "--compute-dtype: want bf16 with --dtype bf16 (another is for --dtype q8, q4, q4_k or nf4), got f32"},
 		{"--dtype f32 --compute-dtype bf16", "--compute-dtype: want f32 with --dtype f32"},
 		{"--compute-dtype bf16", "computing in bf16 with weights in f32"},
 		{"--dtype q4 --compute-dtype q8", `--compute-dtype "q8": want one of [f32 bf16 f16]`},

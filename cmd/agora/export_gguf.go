@@ -7,7 +7,6 @@ import (
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
@@ -18,7 +17,7 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 	if err := f.file().check(f.model, f.adapter.path); err != nil {
 		return nil, err
 	}
-	loaded, saved, err := mergeTypes(f.model, f.dtype, tensor.WeightTypes()...)
+	loaded, saved, err := mergeTypes(f.model, f.dtype, llama.GGUFTypes()...)
 	if err != nil {
 		return nil, err
 	}

@@ -248,7 +248,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--rank", "0"), "--rank: want at least 1, got 0"},
 		{trainWith("--method", "dora"), `want multilora, lora, rslora or full, got "dora"`},
 		{trainWith("--schedule", "step"), `got "step"`},
-		{trainWith("--dtype", "int8"), `want auto, f32, bf16, f16, q8, q4 or q4_k, got "int8"`},
+		{trainWith("--dtype", "int8"), `want auto, f32, bf16, f16, q8, q4, q4_k or nf4, got "int8"`},
 		{trainWith("--targets", "nothing_proj"), "nothing_proj"},
 		{trainWith("--device", "cuda:0"), `device "cuda:0"`},
 		{trainWith("--max-tokens", "513"), "at most the 512 positions of the model, got 513"},

@@ -40,9 +40,9 @@ func (f *modelFlags) register(c *cobra.Command) {
 		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the "+
 			"model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", autoDType, "storage of weights and activations: f32, bf16 or f16; of weights "+
-		"alone: q8, q4 or q4_k; auto: f32, and of a quantized model the weights as its files have them")
+		"alone: q8, q4, q4_k or nf4; auto: f32, and of a quantized model the weights as its files have them")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
-		"storage of activations with --dtype q8, q4 or q4_k, or of a quantized model: f32, bf16 or f16 (default: f32)")
+		"storage of activations with --dtype q8, q4, q4_k or nf4, or of a quantized model: f32, bf16 or f16 (default: f32)")
 	f.device.register(c)
 }
 
@@ -90,7 +90,7 @@ func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
 	}
 	o.ComputeDType, err = parseDType("compute-dtype", f.compute, tensor.F32, tensor.BF16, tensor.F16)
 	if err == nil && !o.DType.IsQuantized() && !o.AsStored && o.ComputeDType != o.DType {
-		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8, q4 or q4_k), got %[2]s", o.DType, o.ComputeDType)
+		err = fmt.Errorf("--compute-dtype: want %[1]s with --dtype %[1]s (another is for --dtype q8, q4, q4_k or nf4), got %[2]s", o.DType, o.ComputeDType)
 	}
 	return o, err
 }

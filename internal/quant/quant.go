@@ -55,7 +55,7 @@ var formats = [Types]format{
 	Q4_K:   {"Q4_K", 256, 144, []int{0, 2}, decodeQ4_K, appendQ4_K},
 	Q5_K:   {"Q5_K", 256, 176, []int{0, 2}, decodeQ5_K, nil},
 	Q6_K:   {"Q6_K", 256, 210, []int{208}, decodeQ6_K, appendQ6_K},
-	NF4:    {"NF4", 64, 36, nil, decodeNF4, nil},
+	NF4:    {"NF4", 64, 36, nil, decodeNF4, appendNF4},
 	FP4:    {"FP4", 64, 36, nil, decodeFP4, nil},
 	FP8:    {"FP8", 128, 132, nil, decodeFP8, nil},
 	U4:     {"U4", 64, 36, []int{0}, decodeU4, nil},
@@ -97,7 +97,7 @@ func (t Type) CanAppend() bool { return formats[t].append != nil }
 // so is a kind that is read alone.
 func (t Type) Append(dst []byte, values []float32) ([]byte, error) {
 	if !t.CanAppend() {
-		return dst, fmt.Errorf("quant: want a kind of block that can be made (Q8_0, Q4_0, Q4_K or Q6_K), got %s", t)
+		return dst, fmt.Errorf("quant: want a kind of block that can be made (Q8_0, Q4_0, Q4_K, Q6_K or NF4), got %s", t)
 	}
 	return formats[t].append(dst, values)
 }

@@ -2,10 +2,14 @@ package llama
 
 import (
 	"encoding/binary"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/golden"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // What a folder's tensors and its configuration say of each other must be the same, and errors name the field or
@@ -104,4 +108,41 @@ func FuzzQuantState(f *testing.F) {
 			t.Errorf("%s is read as %+v", text, s)
 		}
 	})
+}
+
+// With nf4 matrices are quantized as they are loaded; embedding and head are q8, and so are rows of 32 but not of 64
+// numbers. A model that is quantized already stays as it is.
+func TestQuantizedToNF4(t *testing.T) {
+	c := small("llama")
+	c.Hidden, c.Intermediate, c.Heads, c.KVHeads, c.HeadDim, c.InitRange = 128, 160, 4, 2, 32, 0.05
+	d, folder := open(t), t.TempDir()
+	m := create(t, d, c)
+	if err := m.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	nf4 := loadAs(t, d, folder, tensor.NF4)
+	for name, p := range nn.Params(nf4) {
+		want := tensor.NF4
+		switch {
+		case p.Value.Rank() == 1:
+			want = tensor.F32
+		case name == embeddingName || name == headName || p.Value.Dim(1) == 160:
+			want = tensor.Q8
+		}
+		if got := p.Value.DType(); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	b := Batch{Rows: 2, IDs: []int32{1, 5, 7, 2, 9, 3, 4, 30, 8, 6, 11, 12}}
+	within(t, "nf4", logits(t, nf4, b), logits(t, m, b), 0.4)
+	path := saveGGUF(t, nf4, GGUFOptions{DType: tensor.Q8})
+	within(t, "nf4 as Q8_0", logits(t, load(t, d, path), b), logits(t, nf4, b), 0.05)
+	if err := m.SaveGGUF(path, GGUFOptions{DType: tensor.NF4}); err == nil ||
+		!strings.Contains(err.Error(), "saving as nf4: want f32, f16, bf16, q8, q4 or q4_k") {
+		t.Errorf("saving as nf4: error %v", err)
+	}
+	packed := loadAs(t, d, filepath.Join(golden.Folder(t), "qwen3-fp8"), tensor.NF4)
+	if got := packed.Blocks[0].MLP.Up.(*nn.Linear).Weight.Value.DType(); got != tensor.FP8 {
+		t.Errorf("FP8 is loaded as %s where nf4 is asked for", got)
+	}
 }

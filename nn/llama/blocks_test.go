@@ -196,7 +196,7 @@ func TestBlocksRefused(t *testing.T) {
 		}
 	}
 	if _, err := Load(t.Context(), open(t), path, LoadOptions{DType: tensor.Q5_K}); err == nil ||
-		!strings.Contains(err.Error(), "loading as q5_k: want f32, f16, bf16, q8, q4 or q4_k") {
+		!strings.Contains(err.Error(), "loading as q5_k: want f32, f16, bf16, q8, q4, q4_k or nf4") {
 		t.Errorf("loading as q5_k: error %v", err)
 	}
 }

@@ -18,9 +18,9 @@ import (
 // LoadOptions choose how Load stores a model.
 type LoadOptions struct {
 	// DType is the storage type of weights and activations: f32 (the zero value), f16
-	// or bf16, whatever the file has. With q8, q4 or q4_k the matrices are quantized as they
-	// are loaded, and everything else is f32; with q4 the embedding and the head are q8, with
-	// q4_k they are q6_k.
+	// or bf16, whatever the file has. With q8, q4, q4_k or nf4 the matrices are quantized as they
+	// are loaded, and everything else is f32; with q4 and nf4 the embedding and the head are q8,
+	// with q4_k they are q6_k.
 	// A matrix whose rows are no whole blocks of 32 stays f32, and one that a GGUF file or a folder of
 	// bitsandbytes, GPTQ, AWQ or FP8 holds in blocks smaller than q8's (Q4_0, Q4_K, NF4, FP8 …) stays in those.
 	DType tensor.DType
@@ -88,13 +88,13 @@ func (o LoadOptions) check() error {
 	c := o.ComputeDType
 	switch {
 	case o.DType != tensor.F64 && !slices.Contains(tensor.WeightTypes(), o.DType):
-		return fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8, q4 or q4_k", o.DType)
+		return fmt.Errorf("llama: loading as %s: want f32, f16, bf16, q8, q4, q4_k or nf4", o.DType)
 	case o.AsStored && o.DType != tensor.F32:
 		return fmt.Errorf("llama: loading as stored and as %s: want f32, of what is not quantized", o.DType)
 	case c == tensor.F32 || (o.DType.IsQuantized() || o.AsStored) && c.Is16Bit() || o.DType.IsFloat() && c == o.DType:
 		return nil
 	default:
-		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8, q4 or q4_k,"+
+		return fmt.Errorf("llama: computing in %s with weights in %s: want f32, f16 or bf16 with q8, q4, q4_k or nf4,"+
 			" and elsewhere the weights' type", c, o.DType)
 	}
 }

@@ -145,6 +145,11 @@ var ggufTypes = map[tensor.DType]gguf.Type{
 	tensor.Q4_K: gguf.Q4_K, tensor.Q6_K: gguf.Q6_K,
 }
 
+// GGUFTypes lists the types that SaveGGUF writes matrices in.
+func GGUFTypes() []tensor.DType {
+	return slices.DeleteFunc(tensor.WeightTypes(), func(dt tensor.DType) bool { _, ok := ggufFileTypes[dt]; return !ok })
+}
+
 // ggufFileTypes are llama.cpp's numbers for the type of most tensors of a file.
 var ggufFileTypes = map[tensor.DType]uint32{tensor.F32: 0, tensor.F16: 1, tensor.Q4: 2, tensor.Q8: 7, tensor.Q4_K: 14,
 	tensor.BF16: 32}
