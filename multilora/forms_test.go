@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/golden"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -470,6 +471,53 @@ func TestFormsInOtherTypes(t *testing.T) {
 				if !(norm > 0) || math.IsInf(norm, 0) {
 					t.Errorf("%s, %s in %s: the gradient of %s has norm %g", name, c.weights, c.compute, param, norm)
 				}
+			}
+		}
+	}
+}
+
+// Beside weights as other programs have packed them every form begins as the base and trains, and the norms that DoRA
+// divides by are those of what the weights are read as.
+func TestFormsOnPackedWeights(t *testing.T) {
+	for _, base := range []string{"llama-nf4", "llama-fp4", "llama-gptq", "qwen3-fp8"} {
+		for name, cfg := range everyForm() {
+			d := open(t, 2)
+			dir := filepath.Join(golden.Folder(t), base)
+			m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{AsStored: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := logits(t, m, batch())
+			if cfg.Ranks = nil; m.Head == nil {
+				cfg.Tokens = slices.DeleteFunc(slices.Clone(cfg.Tokens), func(s string) bool {
+					return strings.HasPrefix(s, headModule)
+				})
+			}
+			a := attach(t, m, cfg)
+			if got := distance(logits(t, m, batch()), before); got > 1e-5 {
+				t.Errorf("%s on %s begins %g away from the base", name, base, got)
+			}
+			for _, l := range a.layers {
+				if cfg.Method != MethodDoRA {
+					break
+				}
+				w := l.base.Weight.Value
+				got, values := read(t, l.linear.norms().Tensor()), read(t, w)
+				for o := range w.Dim(0) {
+					sum := 0.0
+					for _, v := range values[o*w.Dim(1) : (o+1)*w.Dim(1)] {
+						sum += float64(v) * float64(v)
+					}
+					if want := math.Sqrt(sum); math.Abs(float64(got[o])-want) > 1e-5*want {
+						t.Fatalf("%s: %s row %d has norm %g, want %g", base, l.name, o, got[o], want)
+					}
+				}
+			}
+			loss := func() float32 { return read(t, m.Loss(batch(), batch().Counted()).Tensor())[0] }
+			first := loss()
+			trained(t, m, 8)
+			if last := loss(); !(last < first) {
+				t.Errorf("%s on %s: the loss went from %g to %g", name, base, first, last)
 			}
 		}
 	}
