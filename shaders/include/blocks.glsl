@@ -34,15 +34,6 @@ vec4 load_large4(Words blocks, uint storage, uint first, uint e) {
 	return f;
 }
 
-float level_of(uint storage, uint q) { return storage == NF4 ? NORMAL_FLOAT[q] : FLOAT4[q]; }
-
-// E4M3 without NaN. Subnormals are made of integers, because a device may take those of f32 for 0.
-vec4 e4m3(uvec4 b) {
-	uvec4 rest = b & 127u;
-	vec4 f = mix(uintBitsToFloat((rest << 20) + (120u << 23)), vec4(rest) / 512, lessThan(rest, uvec4(8)));
-	return uintBitsToFloat(floatBitsToUint(f) | (b & 128u) << 24);
-}
-
 // Elements of a block of a folder's numbers from e on, a multiple of four.
 vec4 load_scaled4(Words blocks, uint storage, uint first, uint e) {
 	precise vec4 f;

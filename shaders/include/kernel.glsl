@@ -97,6 +97,15 @@ const float NORMAL_FLOAT[16] = float[](-1.0, -0.6961928009986877, -0.52507305145
 const float FLOAT4[16] = float[](0.0, 0.00520833349, 0.666666687, 1.0, 0.333333343, 0.5, 0.166666672, 0.25,
 	0.0, -0.00520833349, -0.666666687, -1.0, -0.333333343, -0.5, -0.166666672, -0.25);
 
+float level_of(uint storage, uint q) { return storage == NF4 ? NORMAL_FLOAT[q] : FLOAT4[q]; }
+
+// E4M3 without NaN. Subnormals are made of integers, because a device may take those of f32 for 0.
+vec4 e4m3(uvec4 b) {
+	uvec4 rest = b & 127u;
+	vec4 f = mix(uintBitsToFloat((rest << 20) + (120u << 23)), vec4(rest) / 512, lessThan(rest, uvec4(8)));
+	return uintBitsToFloat(floatBitsToUint(f) | (b & 128u) << 24);
+}
+
 // An Argument is an address, and its elements are what lies there; README.md says what BOUND is.
 // SOME_OF_EITHER is name_some of binding b or c: the code that loads is there once.
 #ifdef BOUND
