@@ -23,10 +23,10 @@ import (
 // stepsTogether makes three steps of so many micro-batches by so many processes, and gives what each has then.
 func stepsTogether(
 	t *testing.T, processes, batches int, inSequence bool,
-) (contents [][]float64, results []StepResult) {
+) (numbers [][]float64, results []StepResult) {
 	t.Helper()
 	all := data.Batches(tinymodel.Rows(2*batches, 3), 2)
-	contents, results = make([][]float64, processes), make([]StepResult, processes)
+	numbers, results = make([][]float64, processes), make([]StepResult, processes)
 	tr := make([]tiny, processes)
 	for rank := range tr {
 		tr[rank] = newTiny(t, 1, 0.1)
@@ -47,28 +47,9 @@ func stepsTogether(
 		}
 	}
 	for rank := range tr {
-		contents[rank] = everything(t, tr[rank])
+		numbers[rank] = contents(t, tr[rank])
 	}
-	return contents, results
-}
-
-func everything(t *testing.T, tr tiny) (all []float64) {
-	t.Helper()
-	for _, p := range tr.Trainable.Params() {
-		values, err := p.Value.Float64s()
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, values...)
-	}
-	for _, x := range tr.Optimizer.State() {
-		values, err := x.Float64s()
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, values...)
-	}
-	return all
+	return numbers, results
 }
 
 // Any number of processes that divides the micro-batches makes the same steps, bit for bit, also where their spans
