@@ -246,7 +246,7 @@ func TestErrors(t *testing.T) {
 		{trainWith("--steps", "5", "--warmup-steps", "6"), "--warmup-steps: want at most the 5 steps, got 6"},
 		{trainWith("--lr", "-1"), "--lr: want a finite number of at least 0, got -1"},
 		{trainWith("--rank", "0"), "--rank: want at least 1, got 0"},
-		{trainWith("--method", "dora"), `want multilora, lora, rslora or full, got "dora"`},
+		{trainWith("--method", "vera"), `want multilora, lora, rslora, dora or full, got "vera"`},
 		{trainWith("--schedule", "step"), `got "step"`},
 		{trainWith("--dtype", "int8"), `want auto, f32, bf16, f16, q8, q4, q4_k or nf4, got "int8"`},
 		{trainWith("--targets", "nothing_proj"), "nothing_proj"},

@@ -19,6 +19,9 @@ func (t Type) Random(next func() uint32, n int, most float32) []byte {
 	values := make([]float32, f.len)
 	for at := 0; at < len(data); at += f.bytes {
 		block := data[at : at+f.bytes]
+		if t == U4 {
+			block[2] %= 17 // a zero among the codes: beyond them all numbers would be of one sign
+		}
 		scales := make([]float32, max(1, len(f.scales)))
 		set := func(by float32) {
 			if f.scales == nil {
