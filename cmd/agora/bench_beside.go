@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -25,10 +26,20 @@ func (f *besideFlags) register(c *cobra.Command, example string) {
 	c.Flags().IntVar(&f.pairs, "pairs", 5, "measurements of each with --beside")
 }
 
+// ownProgram is how this program is run once more; a variable for tests, which a loader may have started.
+var ownProgram = func() ([]string, error) {
+	path, err := os.Executable()
+	return []string{path}, err
+}
+
 // run measures and prints both; task is what the other program is told, rates what both print.
 func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...string) error {
 	o := bench.BesideOptions{Command: f.command, Task: task, Pairs: f.pairs, Rates: rates}
-	o.Own = append(strings.Fields(c.CommandPath())[1:], "--json")
+	own, err := ownProgram()
+	if err != nil {
+		return err
+	}
+	o.Own = append(append(own, strings.Fields(c.CommandPath())[1:]...), "--json")
 	c.Flags().Visit(func(flag *pflag.Flag) {
 		if !slices.Contains([]string{"beside", "pairs", "json"}, flag.Name) {
 			o.Own = append(o.Own, "--"+flag.Name+"="+strings.Trim(flag.Value.String(), "[]"))

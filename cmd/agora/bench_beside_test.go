@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/internal/bench"
+	"github.com/agora-ml/agora/internal/testdevice"
 )
 
 // otherProgram is a program that keeps what it is told in a file, and says answer.
@@ -26,8 +28,17 @@ func otherProgram(t *testing.T, answer string) (command, told string) {
 	return "sh " + script, told
 }
 
+// ownTurns makes the test binary the program of this program's turns.
+func ownTurns(t *testing.T) {
+	t.Helper()
+	t.Setenv(asProgram, "1")
+	was := ownProgram
+	ownProgram = func() ([]string, error) { return slices.Clone(testdevice.Command(os.Args[0]).Args), nil }
+	t.Cleanup(func() { ownProgram = was })
+}
+
 func TestBenchBeside(t *testing.T) {
-	t.Setenv(asProgram, "1") // this program's turns are processes of their own
+	ownTurns(t)
 	command, told := otherProgram(t, `{"name": "other", "tokens_per_s": 2, "best_tokens_per_s": 4, "process_bytes": 1048576}`)
 	settings := []string{"bench", "step", "--device", "cpu", "--shape", smallShape(t), "--batch-rows", "2", "--max-tokens", "16",
 		"--rank", "2", "--modules", "2", "--targets", "q_proj,v_proj", "--warm-up", "1", "--steps", "1", "--threads", "1"}
@@ -70,7 +81,7 @@ func TestBenchBeside(t *testing.T) {
 }
 
 func TestBenchBesideErrors(t *testing.T) {
-	t.Setenv(asProgram, "1")
+	ownTurns(t)
 	shape := smallShape(t)
 	for answer, want := range map[string]string{
 		`{"name": "other", "tokens_per_s": 2}`:          "field prompt_tokens_per_s: want a positive number, got <nil>",

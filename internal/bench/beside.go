@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 
 // BesideOptions say what is measured in turns with another program, so that both have the machine as it is then.
 type BesideOptions struct {
-	// Own is the command line of this program's measurement, without its name, that prints JSON.
+	// Own is the command line of this program's measurement, that prints JSON.
 	Own []string
 	// Command is another program's, with its arguments between spaces. It reads Task, as JSON, and its last line of
 	// output is JSON: its name, and the rates and the memory that Own prints by the same names.
@@ -70,10 +69,6 @@ const (
 
 // MeasureBeside measures both in turns. Who begins a pair changes from one to the next. told is called after each.
 func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p Pair)) (b Beside, err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return b, err
-	}
 	task, err := json.Marshal(o.Task)
 	if err != nil {
 		return b, err
@@ -85,7 +80,7 @@ func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p P
 	for i := range o.Pairs {
 		var p Pair
 		own := func() (err error) {
-			p.Own, _, err = o.measure(ctx, exec.CommandContext(ctx, program, o.Own...), nil)
+			p.Own, _, err = o.measure(ctx, exec.CommandContext(ctx, o.Own[0], o.Own[1:]...), nil)
 			return err
 		}
 		other := func() (err error) {
