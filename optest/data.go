@@ -127,7 +127,7 @@ func upload(d *tensor.Device, dt tensor.DType, data []float64, shape []int) *ten
 			i++
 			return math.Float32bits(float32(data[i*7%len(data)]))>>uint(i%16) ^ uint32(i)
 		}
-		return d.FromBytes(dt, quant.Type(dt-tensor.Q8).Random(next, len(data), 4), shape...)
+		return d.FromBytes(dt, quant.Type(dt-tensor.Q8).Random(next, len(data), 2), shape...)
 	}
 	return d.FromFloat64s(dt, data, shape...)
 }
