@@ -51,7 +51,7 @@ func TestOnce(t *testing.T) {
 			return fmt.Errorf("got %v, %v, want what process 0 has", got, err)
 		}
 		_, err = dist.Once(w, func() (scores, error) { return nil, fmt.Errorf("bad in %d", w.Rank()) })
-		if err == nil || !strings.Contains(err.Error(), "bad in 0") {
+		if _, common := errors.AsType[*dist.CommonError](err); !common || !strings.Contains(err.Error(), "bad in 0") {
 			return fmt.Errorf("got error %v, want that of process 0", err)
 		}
 		return nil

@@ -7,8 +7,11 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer world.Close()
-//	summary, err := train.Run(ctx, device, config, progress, train.Options{World: world})
+//	if _, err := train.Run(ctx, device, config, progress, train.Options{World: world}); err != nil {
+//		log.Print(err)
+//		world.Abort(1) // the others wait for this one
+//	}
+//	return world.Close()
 //
 // The processes talk through MPI, if the program is built with it: go build -tags mpi, with Open MPI's headers, or
 // -tags mpi,mpich with MPICH's. Without the tag the package needs no C, and Join refuses to be one of several.

@@ -6,7 +6,6 @@ package dist
 #cgo !mpich pkg-config: ompi
 #cgo mpich pkg-config: mpich
 #include <mpi.h>
-#include <stdlib.h>
 
 // MPI's constants are macros, which cgo does not see through.
 

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Once has process 0 do something, and gives all what came of it, which must survive being JSON; an error is
-// everybody's.
+// Once has process 0 do something, and gives all what came of it, which must survive being JSON. Where there are
+// others, an error is a *CommonError.
 func Once[T any](w World, do func() (T, error)) (result T, err error) {
 	if w.Size() == 1 {
 		return do()
@@ -31,13 +31,13 @@ func Once[T any](w World, do func() (T, error)) (result T, err error) {
 		return result, errors.Join(own, err)
 	}
 	if own != nil {
-		return result, own
+		return result, &CommonError{own}
 	}
 	if err := json.Unmarshal(parts[0], &said); err != nil {
 		return result, fmt.Errorf("dist: what process 0 says: %w", err)
 	}
 	if said.Error != "" {
-		return result, errors.New(said.Error)
+		return result, &CommonError{errors.New(said.Error)}
 	}
 	return said.Result, nil
 }

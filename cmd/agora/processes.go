@@ -45,11 +45,11 @@ func inWorld(err error) error {
 	if world == nil || err == nil {
 		return err
 	}
-	if common, ok := errors.AsType[*dist.CommonError](err); ok {
+	if _, ok := errors.AsType[*dist.CommonError](err); ok {
 		if world.Rank() > 0 { // process 0 says it, and ends all
 			_ = world.Barrier()
 		}
-		return common.Err
+		return err
 	}
 	return fmt.Errorf("process %d: %w", world.Rank(), err)
 }
