@@ -1,0 +1,149 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64)
+
+package vulkan
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// lister is a device that compiles nothing and writes down what it should compile: a line of name, file of
+// SPIR-V, size of subgroups and specialization constants, as tools/gpustats/probe reads them.
+type lister struct {
+	hardware
+	dir, shader, job string
+	lines            strings.Builder
+}
+
+func (l *lister) pipeline(code []byte, c *constants, subgroup int) (uint64, error) {
+	file := filepath.Join(l.dir, l.shader+".spv")
+	if err := os.WriteFile(file, code, 0o644); err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(&l.lines, "%s %s %d", l.job, file, subgroup)
+	for i, v := range c {
+		fmt.Fprintf(&l.lines, " %d=%d", i, v)
+	}
+	l.lines.WriteByte('\n')
+	return 1, nil
+}
+
+// example is a call whose pipeline tools/gpustats looks at, with the types of its arguments: - is nil.
+type example struct {
+	name  string
+	call  tensor.Kernel
+	types string
+}
+
+// examples are calls as training and decoding have them.
+func examples() (list []example) {
+	add := func(name string, call tensor.Kernel, types string) {
+		list = append(list, example{name, call, types})
+	}
+	matmul := func(m, n, k int, layout string) kernels.Matmul {
+		return kernels.Matmul{Batch: 1, M: m, N: n, K: k, TransA: layout[0] == 'T', TransB: layout[1] == 'T'}
+	}
+	for _, layout := range []string{"NT", "NN", "TN"} {
+		large := matmul(4096, 4096, 4096, layout)
+		for _, t := range []string{"f32", "f16", "bf16"} {
+			add(layout+"."+t, large, strings.Join([]string{t, t, t, "-"}, " "))
+		}
+		if layout != "TN" { // a weight is b
+			add(layout+".f16xq4", large, "f16 f16 q4 -")
+			add(layout+".f16xnf4", large, "f16 f16 nf4 -")
+		}
+	}
+	for _, layout := range []string{"NT", "NN", "TN"} { // products of a LoRA's matrices, of rank 24
+		sizes := map[string][3]int{"NT": {2048, 24, 2048}, "NN": {2048, 2048, 24}, "TN": {24, 2048, 2048}}[layout]
+		add(layout+".thin.f16", matmul(sizes[0], sizes[1], sizes[2], layout), "f32 f16 f32 -")
+		add(layout+".thin.f32", matmul(sizes[0], sizes[1], sizes[2], layout), "f32 f32 f32 -")
+	}
+	one := matmul(1, 4096, 4096, "NT")
+	add("m1.f16", one, "f16 f16 f16 -")
+	add("m1.bf16", one, "bf16 bf16 bf16 -")
+	add("m1.q4", one, "f32 f32 q4 -")
+	for _, t := range []string{"f32", "f16"} {
+		for _, d := range []int{64, 128} {
+			a := kernels.Attention{Batch: 4, T: 1024, S: 1024, Heads: 32, KVHeads: 8, Scale: 0.1, HeadDim: d}
+			name := fmt.Sprintf("d%d.%s", d, t)
+			typed := func(types string) string { return strings.ReplaceAll(types, "T", t) }
+			add(name, a, typed("T f32 T T T - - - -"))
+			add(name, kernels.AttentionGradQ(a), typed("T f32 T T f32 T T T - - - -"))
+			add(name, kernels.AttentionGradKV(a), typed("T T T f32 f32 T T T - - - -"))
+		}
+	}
+	add("f16", kernels.RMSNorm{Rows: 4096, Dim: 4096}, "f16 f32 f16 f16")
+	add("f16", kernels.RMSNormGrad{Rows: 4096, Dim: 4096}, "f16 f16 f16 f16 f32")
+	add("f16", kernels.SwiGLU{N: 1 << 24}, "f16 f16 f16")
+	add("f16", kernels.SwiGLUGrad{N: 1 << 24}, "f16 f16 f16 f16 f16")
+	add("f16", kernels.RoPE{Rows: 4096, Seq: 1024, Heads: 32, Dim: 128, Positions: 1024, Sign: 1}, "f16 f16 f32 -")
+	add("f32", kernels.CrossEntropy{Rows: 4096, Vocab: 32000}, "f32 f32 f32 i32")
+	add("f32", kernels.CrossEntropyGrad{Rows: 4096, Vocab: 32000, Scale: 1}, "f32 f32 i32 f32 f32")
+	add("f16", kernels.Add{N: 1 << 24, M: 1 << 24}, "f16 f16 f16")
+	add("f16", kernels.Permute{D0: 1, D1: 1, D2: 4, D3: 32, D4: 1024, D5: 128}, "f16 f16")
+	add("f32", kernels.SumSquares{N: 1 << 24, Block: 1 << 16}, "f32 f32")
+	add("f32", kernels.AdamW{N: 1 << 24}, "f32 f32 f32 - f32 f32")
+	add("f32", kernels.LoRAScale{Out: 4096, Rank: 64, Modules: 4, Alpha: 1}, "f32 f32 f32")
+	return list
+}
+
+// TestListPipelines writes, for tools/gpustats, the pipelines that examples get on this device to the file
+// pipelines in the folder AGORA_LIST_PIPELINES, and their SPIR-V beside it.
+func TestListPipelines(t *testing.T) {
+	dir := os.Getenv("AGORA_LIST_PIPELINES")
+	if dir == "" {
+		t.Skip("AGORA_LIST_PIPELINES is not set")
+	}
+	opened, err := Open(Options{CacheDir: NoCache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := opened.(*backend)
+	l := &lister{hardware: b.hw, dir: dir}
+	b.hw = l
+	for _, e := range examples() {
+		if err := l.list(b, e); err != nil {
+			t.Errorf("%s %s: %v", e.call.Name(), e.name, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pipelines"), []byte(l.lines.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// list writes down the pipeline of one call.
+func (l *lister) list(b *backend, e example) error {
+	var args []tensor.Arg
+	for _, name := range strings.Fields(e.types) {
+		if name == "-" {
+			args = append(args, tensor.Arg{})
+			continue
+		}
+		dt, err := tensor.ParseDType(name)
+		if err != nil {
+			return err
+		}
+		args = append(args, tensor.Arg{DType: dt, Buf: &buffer{}})
+	}
+	k, err := b.kernel(e.call.Name())
+	if err != nil {
+		return err
+	}
+	v, err := k.variantOf(e.call, args)
+	if err != nil {
+		return err
+	}
+	f := k.form(v, e.call)
+	l.shader = strings.TrimSuffix(f.name+"_"+f.matrix.a, "_")
+	tile := f.tile(e.call, false)
+	l.job = strings.Trim(fmt.Sprintf("%s.%s.%dx%dx%d", f.name, e.name, tile[1], tile[2], tile[3]), ".")
+	f.pipelines = map[variant]uint64{} // the same may be there by another name
+	_, err = b.prepare(k, e.call, args)
+	return err
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// figures are what a compiler says of a pipeline and what its loops hold.
+type figures struct {
+	Name      string
+	Registers int // of an invocation
+	Spills    int // registers, and bytes of local memory
+	Shared    int // bytes of a workgroup
+	Waves     int // that fit a SIMD by the compiler's own word; of a multiprocessor for NVK
+	Code      int // bytes
+	Loops     []loop
+}
+
+// statistics are the drivers' names for the numbers of figures; those of one are added.
+var statistics = map[string]func(*figures) *int{
+	"VGPRs":              func(f *figures) *int { return &f.Registers },
+	"Number of GPRs":     func(f *figures) *int { return &f.Registers },
+	"Spilled SGPRs":      func(f *figures) *int { return &f.Spills },
+	"Spilled VGPRs":      func(f *figures) *int { return &f.Spills },
+	"Scratch size":       func(f *figures) *int { return &f.Spills },
+	"Spills to memory":   func(f *figures) *int { return &f.Spills },
+	"SLM size":           func(f *figures) *int { return &f.Spills },
+	"LDS size":           func(f *figures) *int { return &f.Shared },
+	"Subgroups per SIMD": func(f *figures) *int { return &f.Waves },
+	"Max warps/SM":       func(f *figures) *int { return &f.Waves },
+	"Code size":          func(f *figures) *int { return &f.Code },
+}
+
+// read gives the figures of a file of probe.
+func read(name, text string) (figures, error) {
+	f := figures{Name: name}
+	head, _, found := strings.Cut(text, "#####")
+	if !found {
+		return f, fmt.Errorf("%s: the driver gives no assembly", name)
+	}
+	for line := range strings.Lines(head) {
+		number, statistic, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if field := statistics[statistic]; field != nil {
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				return f, fmt.Errorf("%s: %s: %w", name, statistic, err)
+			}
+			*field(&f) += n
+		}
+	}
+	f.Loops = slices.DeleteFunc(loops(text), func(l loop) bool { return l.Instructions < 8 })
+	return f, nil
+}
+
+// String is a line of numbers, and one for each loop, the deeper the more tabs.
+func (f figures) String() string {
+	var w strings.Builder
+	fmt.Fprintf(&w, "%s registers=%d spills=%d shared=%d waves=%d code=%d\n", f.Name, f.Registers, f.Spills, f.Shared,
+		f.Waves, f.Code)
+	for _, l := range f.Loops {
+		fmt.Fprintf(&w, "%sloop instructions=%d matrix=%d fma=%d vector=%d waits=%d full=%d lone=%d",
+			strings.Repeat("\t", l.Depth+1), l.Instructions, l.Matrix, l.FMA, l.Vector, l.Waits, l.Full, l.Lone)
+		for _, name := range slices.Sorted(maps.Keys(l.Loads)) {
+			fmt.Fprintf(&w, " %s=%d", name, l.Loads[name])
+		}
+		w.WriteByte('\n')
+	}
+	return w.String()
+}
+
+// parseFigures reads what String has written, a pipeline behind another; lines with # are not read.
+func parseFigures(text string) (list []figures, err error) {
+	in := bufio.NewScanner(strings.NewReader(text))
+	for number := 1; in.Scan(); number++ {
+		line := strings.TrimLeft(in.Text(), "\t")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		words := strings.Fields(line)
+		values := map[string]int{}
+		for _, w := range words[1:] {
+			name, value, _ := strings.Cut(w, "=")
+			if values[name], err = strconv.Atoi(value); err != nil {
+				return nil, fmt.Errorf("line %d: %q: want name=number", number, w)
+			}
+		}
+		if words[0] != "loop" {
+			list = append(list, figures{Name: words[0], Registers: values["registers"], Spills: values["spills"],
+				Shared: values["shared"], Waves: values["waves"], Code: values["code"]})
+			continue
+		}
+		if len(list) == 0 {
+			return nil, fmt.Errorf("line %d: a loop before any pipeline", number)
+		}
+		l := loop{Depth: len(in.Text()) - len(line) - 1, Instructions: values["instructions"], Matrix: values["matrix"],
+			FMA: values["fma"], Vector: values["vector"], Waits: values["waits"], Full: values["full"],
+			Lone: values["lone"], Loads: map[string]int{}}
+		for name, n := range values {
+			if loadRE.MatchString(name) {
+				l.Loads[name] = n
+			}
+		}
+		f := &list[len(list)-1]
+		f.Loops = append(f.Loops, l)
+	}
+	return list, in.Err()
+}
+
+// hot is the loop with the most multiplications, where a kernel's time goes, with what stands in the loops around
+// it: a pass of those runs the hot one at least once.
+func (f figures) hot() loop {
+	best, score := -1, 0
+	for i, l := range f.Loops {
+		if s := 256*l.Matrix + l.FMA; s > score {
+			best, score = i, s
+		}
+	}
+	if best < 0 {
+		return loop{}
+	}
+	sum, depth := f.Loops[best], f.Loops[best].Depth
+	for i := best - 1; i >= 0 && depth > 0; i-- {
+		if l := f.Loops[i]; l.Depth < depth {
+			depth = l.Depth
+			sum.Instructions += l.Instructions
+			sum.Full += l.Full
+		}
+	}
+	return sum
+}
+
+// products are the multiplications of a loop.
+func (l loop) products() int {
+	if l.Matrix > 0 {
+		return l.Matrix
+	}
+	return l.FMA
+}
+
+// worse says what got worse between two figures of one pipeline: a spill, fewer waves, a tenth more instructions
+// a multiplication in the hot loop, another full wait there.
+func worse(was, is figures) (list []string) {
+	say := func(format string, args ...any) { list = append(list, is.Name+": "+fmt.Sprintf(format, args...)) }
+	if is.Spills > was.Spills {
+		say("spills %d, were %d", is.Spills, was.Spills)
+	}
+	if is.Waves < was.Waves {
+		say("waves %d, were %d", is.Waves, was.Waves)
+	}
+	a, b := was.hot(), is.hot()
+	if b.Full > a.Full {
+		say("%d waits for all loads in the hot loop, were %d", b.Full, a.Full)
+	}
+	if (a.Matrix > 0) != (b.Matrix > 0) {
+		say("%d matrix instructions in the hot loop, were %d", b.Matrix, a.Matrix)
+	} else if a.products() > 0 && 10*b.Instructions*a.products() > 11*a.Instructions*b.products() {
+		say("%d instructions for %d multiplications in the hot loop, were %d for %d", b.Instructions, b.products(),
+			a.Instructions, a.products())
+	}
+	return list
+}
