@@ -69,6 +69,9 @@ type Param struct {
 	// NoDecay keeps an optimizer's weight decay from it: for a scale or a gate, whose 0 is
 	// no simpler than another value.
 	NoDecay bool
+	// Fetch, if not nil, brings the numbers of Value to its device: they lie elsewhere until they are used, and
+	// others may take their place afterwards.
+	Fetch func()
 }
 
 // NewParam is a parameter that trains once it has a Grad.
@@ -82,8 +85,18 @@ func (p *Param) Var() *Var {
 	if p == nil || p.Value == nil {
 		tensor.Panicf("param", "want a parameter with a value, got none")
 	}
+	p.Use()
 	if p.Grad == nil || p.Frozen {
 		return &Var{t: p.Value, made: "frozen parameter"}
 	}
 	return &Var{t: p.Value, param: p, made: "parameter"}
+}
+
+// Use is Value with its numbers in it, also where they lie elsewhere (Fetch): then until a parameter of another
+// part of the model is used. Whoever wants type and shape alone has them from Value.
+func (p *Param) Use() *tensor.Tensor {
+	if p.Fetch != nil {
+		p.Fetch()
+	}
+	return p.Value
 }

@@ -50,10 +50,10 @@ func (l *Linear) norms() *nn.Var {
 	defer scope.Close()
 	// |w + ba|² = |w|² + 2 b·(a w) + b (a aᵀ) b for each row, without W + ΔW in memory.
 	a, b := autograd.Const(l.A.Value), autograd.Const(l.scaledB())
-	cross := ops.Mul(b, ops.Permute(ops.Linear(a, autograd.Const(l.Base.Weight.Value), nil), 1, 0))
+	cross := ops.Mul(b, ops.Permute(ops.Linear(a, autograd.Const(l.Base.Weight.Use()), nil), 1, 0))
 	square := ops.Mul(b, ops.MatMul(b, ops.MatMul(a, a, false, true), false, false))
 	sum := ops.Add(ops.Scale(ops.Sum(cross, 1), 2, 0), ops.Sum(square, 1))
-	assign(l.gain.norms, ops.Sqrt(ops.Add(squares(l.Base.Weight.Value), sum)).Tensor())
+	assign(l.gain.norms, ops.Sqrt(ops.Add(squares(l.Base.Weight.Use()), sum)).Tensor())
 	l.gain.known = true
 	return autograd.Const(l.gain.norms)
 }

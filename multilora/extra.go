@@ -106,7 +106,7 @@ func start(extras []*extra) error {
 				"multilora: field extra: parameter %s is %s, and what is quantized cannot train: want it in f32, f16 "+
 					"or bf16 (--dtype)", e.name, w)
 		}
-		e.own.Value = copyOf(w)
+		e.own.Value = copyOf(e.param.Use())
 	}
 	return nil
 }

@@ -32,40 +32,61 @@ type TensorSample struct {
 	Values []float32
 }
 
-// fingerprint reads the sample of a model's parameters from its device, all at once: half a
-// kilobyte of each or less. A model on a virtual device, which has no values, has none.
+// fingerprint reads the sample of a model's parameters from its device: half a kilobyte of each or less. A model on a
+// virtual device, which has no values, has none.
 func fingerprint(model Model) (*Fingerprint, error) {
 	f := &Fingerprint{}
-	var device *tensor.Device
-	var parts []*tensor.Tensor
+	var r sampleReader
 	for name, p := range nn.Params(model) {
-		w := p.Value
-		if device = w.Device(); device.IsMeta() {
+		w := p.Use()
+		if w.Device().IsMeta() {
 			return nil, nil
 		}
 		f.Tensors = append(f.Tensors, TensorSample{Name: name, Shape: w.Shape()})
-		for _, r := range sampled(name, w.Numel()) {
-			from, n := aroundBlocks(w, r)
-			parts = append(parts, w.View(from, n))
+		r.add(w, sampled(name, w.Numel()), len(f.Tensors)-1)
+		if p.Fetch == nil { // the device is waited for once, for all that stay on it
+			continue
+		}
+		if err := r.read(f); err != nil {
+			return nil, err
 		}
 	}
-	values, err := device.Float64s(parts...)
+	return f, r.read(f)
+}
+
+// sampleReader is samples that are still to be read from the device: views of a parameter, and of each the numbers
+// that are a sample's, in whole blocks.
+type sampleReader struct {
+	views  []*tensor.Tensor
+	pieces []piece // within its view
+	of     []int   // the number of the parameter
+}
+
+func (r *sampleReader) add(w *tensor.Tensor, pieces []piece, param int) {
+	for _, p := range pieces {
+		from, n := aroundBlocks(w, p)
+		r.views = append(r.views, w.View(from, n))
+		r.pieces, r.of = append(r.pieces, piece{p.from - from, p.n}), append(r.of, param)
+	}
+}
+
+// read gives f what has been added.
+func (r *sampleReader) read(f *Fingerprint) error {
+	if len(r.views) == 0 {
+		return nil
+	}
+	values, err := r.views[0].Device().Float64s(r.views...)
 	if err != nil {
-		return nil, fmt.Errorf("multilora: fingerprint of the model: %w", err)
+		return fmt.Errorf("multilora: fingerprint of the model: %w", err)
 	}
-	i := 0
-	for _, p := range nn.Params(model) {
-		t := &f.Tensors[i]
-		for _, r := range sampled(t.Name, tensor.Numel(t.Shape)) {
-			from, _ := aroundBlocks(p.Value, r)
-			for _, v := range values[0][r.from-from:][:r.n] {
-				t.Values = append(t.Values, float32(v))
-			}
-			values = values[1:]
+	for i, p := range r.pieces {
+		t := &f.Tensors[r.of[i]]
+		for _, v := range values[i][p.from:][:p.n] {
+			t.Values = append(t.Values, float32(v))
 		}
-		i++
 	}
-	return f, nil
+	*r = sampleReader{}
+	return nil
 }
 
 // aroundBlocks are the whole blocks that a piece of a parameter is in.

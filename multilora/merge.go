@@ -37,6 +37,9 @@ func (a *Adapter) Merge() ([]Merged, error) {
 		if w := l.base.Weight.Value; w.DType() != tensor.F32 && !w.DType().Is16Bit() {
 			return nil, fmt.Errorf("multilora: merging layer %s: want a weight in f32, f16 or bf16, got %s", l.name, w)
 		}
+		if l.base.Weight.Fetch != nil {
+			return nil, fmt.Errorf("multilora: merging layer %s: want a weight that is on the device, got one elsewhere", l.name)
+		}
 	}
 	for _, e := range a.extras {
 		if err := e.check(); err != nil {

@@ -90,3 +90,11 @@ type Scratcher interface {
 type Reclaimer interface {
 	Reclaim(free func())
 }
+
+// Hosted is a backend whose buffers are memory of the process, and whose Run computes at once.
+type Hosted interface {
+	// Bytes is a buffer's memory: what is written there is the buffer's content.
+	Bytes(Buffer) []byte
+	// Abandon leaves a buffer's memory where it is until the program ends, also after Free and Close.
+	Abandon(Buffer)
+}

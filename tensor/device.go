@@ -180,18 +180,23 @@ func (d *Device) New(dt DType, shape ...int) *Tensor {
 func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.must("like").dtype, t.shape...) }
 
 func (d *Device) alloc(bytes int) *storage {
+	if d.poison {
+		return d.allocExactly(bytes) // so that guard words can stand right behind the last element
+	}
+	size := poolSize(bytes)
+	return d.allocWithin(size, 2*size) // batches of all lengths then share the buffers of the longest
+}
+
+// allocExactly takes a buffer of so many bytes.
+func (d *Device) allocExactly(bytes int) *storage { return d.allocWithin(bytes, bytes) }
+
+// allocWithin takes a buffer of so many bytes, or one from the pool that has at most the given number.
+func (d *Device) allocWithin(bytes, most int) *storage {
 	if d.err != nil {
 		return &storage{dev: d, scope: d.scope}
 	}
-	m := memory{bytes: poolSize(bytes)}
-	if d.poison {
-		m.bytes = bytes // so that guard words can stand right behind the last element
-	}
+	m := memory{bytes: bytes}
 	d.drain()
-	most := 2 * m.bytes // batches of all lengths then share the buffers of the longest
-	if d.poison {
-		most = m.bytes
-	}
 	var ok bool
 	if m.buf, m.size, ok = d.pool.get(m.bytes, most); !ok {
 		m.size = m.bytes

@@ -101,6 +101,12 @@ func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
 	copy(dst.(*buffer).data[off:off+len(src)], src)
 }
 
+// Bytes makes the backend a tensor.Hosted.
+func (b *backend) Bytes(buf tensor.Buffer) []byte { return buf.(*buffer).data }
+
+// Abandon makes the backend a tensor.Hosted.
+func (b *backend) Abandon(buf tensor.Buffer) { b.memory.abandon(buf.(*buffer)) }
+
 func (b *backend) Read(reads ...tensor.Read) error {
 	for _, r := range reads {
 		copy(r.Dst, r.Src.(*buffer).data[r.Offset:r.Offset+len(r.Dst)])

@@ -86,6 +86,16 @@ func (m *memory) free(b *buffer) {
 	b.data, b.pages = nil, nil
 }
 
+// abandon leaves a buffer's memory to whoever has it; of a small one, that of all that were cut beside it.
+func (m *memory) abandon(b *buffer) {
+	if b.pages == nil {
+		m.slabs, m.slab = nil, nil
+		return
+	}
+	delete(m.big, b)
+	b.pages = nil
+}
+
 // close gives everything back, in use or not.
 func (m *memory) close() error {
 	var errs []error

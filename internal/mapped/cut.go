@@ -47,6 +47,7 @@ func Cut(recovered any) error {
 type mapping struct {
 	begin, end uintptr
 	path       string
+	data       *byte // at begin
 }
 
 // mappings are those that are open, and behind them the last that were closed: deferred
@@ -65,7 +66,7 @@ const mostPast = 256
 
 func (m *mappings) add(data []byte, path string) mapping {
 	begin := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
-	one := mapping{begin, begin + uintptr(len(data)), path}
+	one := mapping{begin, begin + uintptr(len(data)), path, unsafe.SliceData(data)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.list = append(m.list, one)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"unsafe"
 
 	"github.com/agora-ml/agora/internal/regular"
 )
@@ -37,4 +38,14 @@ func Open(path string) (data []byte, release func() error, err error) {
 		open.remove(place)
 		return unmap()
 	}, nil
+}
+
+// DropPages gives back the memory that the touched pages of all mapped files take of the process. They are read again
+// when they are touched again.
+func DropPages() {
+	open.mu.Lock()
+	defer open.mu.Unlock()
+	for _, m := range open.list {
+		drop(unsafe.Slice(m.data, m.end-m.begin))
+	}
 }

@@ -53,10 +53,9 @@ func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
 	}
 	m, shapes := build(d, c)
 	m.dtype = o.activations()
-	for name, p := range nn.Params(m) {
-		p.Value, p.Frozen = d.New(storageType(o.DType, name, shapes[p]), shapes[p]...), true
-	}
-	return m, d.Err()
+	return m, m.place(o.Blocks, func(name string, p *nn.Param) (tensor.DType, []int, error) {
+		return storageType(o.DType, name, shapes[p]), shapes[p], nil
+	})
 }
 
 // builder makes parts of a network without values and notes the shapes that their parameters

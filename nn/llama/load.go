@@ -31,6 +31,9 @@ type LoadOptions struct {
 	// (the zero value), f16 or bf16. In another one they have that of the weights, which
 	// is all that may be asked for.
 	ComputeDType tensor.DType
+	// Blocks, if not nil, keeps the weights of the blocks, of which two at a time are then on the device.
+	// Embedding, last norm and head are there as ever.
+	Blocks BlockStore
 	// Progress, if not nil, is told how many of the tensors are loaded.
 	Progress func(done, tensors int)
 }
@@ -64,15 +67,23 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 		return nil, err
 	}
 	m.dtype = o.activations()
+	if err := m.placeAs(file, o); err != nil {
+		return nil, err
+	}
 	done, tensors := 0, len(maps.Collect(nn.Params(m)))
 	for name, p := range nn.Params(m) {
 		t, err := file.Tensor(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		p.Frozen = true
-		if p.Value, err = upload(ctx, d, o.loadedType(name, t.info), t); err != nil {
+		if err = upload(ctx, p.Value, t); err == nil {
+			err = m.elsewhere.put(p)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
+		}
+		if o.Blocks != nil {
+			mapped.DropPages() // whoever keeps a part of the weights has no room for all of the file
 		}
 		if done++; o.Progress != nil {
 			o.Progress(done, tensors)
@@ -82,6 +93,14 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 		return nil, err
 	}
 	return m, nil
+}
+
+// placeAs gives the parameters memory in the types that a file's are loaded as.
+func (m *Model) placeAs(file source, o LoadOptions) error {
+	return m.place(o.Blocks, func(name string, _ *nn.Param) (tensor.DType, []int, error) {
+		t, err := file.Info(name)
+		return o.loadedType(name, t), t.Shape, err
+	})
 }
 
 func (o LoadOptions) check() error {
@@ -143,15 +162,8 @@ func BlankFrom(ctx context.Context, d *tensor.Device, path string, o LoadOptions
 			return errors.Join(err, file.Close())
 		}
 		blank.dtype = o.activations()
-		for name, p := range nn.Params(blank) {
-			t, err := file.Info(name)
-			if err != nil {
-				return errors.Join(err, file.Close())
-			}
-			p.Value, p.Frozen = d.New(o.loadedType(name, t), t.Shape...), true
-		}
 		m = blank
-		return errors.Join(d.Err(), file.Close())
+		return errors.Join(m.placeAs(file, o), file.Close())
 	})
 	return m, err
 }

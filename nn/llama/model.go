@@ -38,6 +38,8 @@ type Model struct {
 	device *tensor.Device
 	dtype  tensor.DType // of the activations
 	rope   map[ropeUse]*tensor.Tensor
+
+	elsewhere *elsewhere // nil: all weights are on the device
 }
 
 // Block is one layer of the network. A norm that is nil is not there; of the two that are named
@@ -211,7 +213,7 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 	x := scaled(m.embed(ids), m.Config.EmbeddingScale)
 	for i, block := range m.Blocks {
 		c := context(i)
-		x = run(func(x *nn.Var) *nn.Var { return block.Forward(x, c) }, x)
+		x = run(func(x *nn.Var) *nn.Var { return m.held(block.Forward(x, c), i) }, x)
 	}
 	return x
 }

@@ -81,6 +81,10 @@ func (m *Model) plainParams(file string) ([]namedTensor, error) {
 				Want: "a parameter of the plain model (merge adapters before saving)",
 				Got:  "another"}
 		}
+		if p.Fetch != nil {
+			return nil, &Error{File: file, Tensor: name, Want: "weights that are on the device",
+				Got: "some that are elsewhere (LoadOptions.Blocks)"}
+		}
 		delete(known, name)
 		all = append(all, namedTensor{name, p.Value})
 	}

@@ -52,32 +52,33 @@ func (o LoadOptions) loadedType(name string, t info) tensor.DType {
 	return storageType(dt, name, t.Shape)
 }
 
-// upload puts a tensor of a file on the device in the type dt.
-func upload(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
+// upload gives y, on the device, the numbers of a tensor of a file.
+func upload(ctx context.Context, y *tensor.Tensor, t stored) error {
+	d, dt := y.Device(), y.DType()
 	if t.DType.IsQuantized() {
 		if err := t.DType.CheckBlocks(t.Data); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	switch {
 	case t.DType == dt:
-		return d.FromBytes(dt, t.Data, t.Shape...), nil
+		y.SetBytes(t.Data)
+		return nil
 	case t.DType.IsQuantized() || dt.IsQuantized():
-		return convert(ctx, d, dt, t)
+		return convert(ctx, y, t)
 	}
-	y := d.New(dt, t.Shape...)
 	scope := d.Scope()
 	defer scope.Close()
 	d.Run(kernels.Cast{N: y.Numel()}, y, d.FromBytes(t.DType, t.Data, t.Shape...))
-	return y, nil
+	return nil
 }
 
 // convertPiece is how many elements convert holds as float32 at a time.
 const convertPiece = 1 << 20
 
 // convert is upload by way of float32 on the host, in pieces.
-func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (*tensor.Tensor, error) {
-	y := d.New(dt, t.Shape...)
+func convert(ctx context.Context, y *tensor.Tensor, t stored) error {
+	dt := y.DType()
 	values := make([]float32, min(convertPiece, y.Numel()))
 	var blocks []byte
 	if dt.IsQuantized() {
@@ -85,7 +86,7 @@ func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (
 	}
 	for from := 0; from < y.Numel(); from += convertPiece {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		n := min(convertPiece, y.Numel()-from)
 		err := inParts(n, func(lo, hi int) error {
@@ -97,7 +98,7 @@ func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if part := y.View(from, n); dt.IsQuantized() {
 			part.SetBytes(blocks[:dt.Bytes(n)])
@@ -105,7 +106,7 @@ func convert(ctx context.Context, d *tensor.Device, dt tensor.DType, t stored) (
 			part.SetFloat32s(values[:n])
 		}
 	}
-	return y, nil
+	return nil
 }
 
 // partStep is a whole number of blocks of every type.
