@@ -40,6 +40,10 @@ static int agora_all_gather(void *own, int n, void *all, int *sizes, int *at) {
 	return MPI_Allgatherv(own, n, MPI_BYTE, all, sizes, at, MPI_BYTE, MPI_COMM_WORLD);
 }
 
+static int agora_share(void *all, int *sizes, int *at) {
+	return MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all, sizes, at, MPI_BYTE, MPI_COMM_WORLD);
+}
+
 static int agora_barrier(void) { return MPI_Barrier(MPI_COMM_WORLD); }
 static void agora_abort(int status) { MPI_Abort(MPI_COMM_WORLD, status); }
 */
@@ -146,6 +150,25 @@ func (m mpi) AllGather(own []byte) ([][]byte, error) {
 		parts[i] = all[at[i]:][:sizes[i]:sizes[i]]
 	}
 	return parts, nil
+}
+
+func (m mpi) Share(all []byte, ends []int) error {
+	sizes, at := make([]C.int, m.size), make([]C.int, m.size)
+	start := 0
+	for r, end := range ends {
+		if len(all) > math.MaxInt32 { // MPI counts from the beginning
+			if err := m.Broadcast(r, all[start:end]); err != nil {
+				return err
+			}
+		} else {
+			sizes[r], at[r] = C.int(end-start), C.int(start)
+		}
+		start = end
+	}
+	if len(all) == 0 || len(all) > math.MaxInt32 {
+		return nil
+	}
+	return mpiError("MPI_Allgatherv", C.agora_share(unsafe.Pointer(&all[0]), &sizes[0], &at[0]))
 }
 
 func (m mpi) Barrier() error { return mpiError("MPI_Barrier", C.agora_barrier()) }

@@ -1,6 +1,6 @@
 package dist
 
-// World is the processes of a run. Every one calls Broadcast, AllGather and Barrier in the same order as the others,
+// World is the processes of a run. Every one calls Broadcast, AllGather, Share and Barrier in the same order as the others,
 // and a Send meets one Receive; then all see the same. A World is for one goroutine at a time.
 //
 // After an error the processes no longer agree on where they are: the run ends, by Abort.
@@ -14,6 +14,9 @@ type World interface {
 	Broadcast(root int, data []byte) error
 	// AllGather gives what every process has, by rank. The lengths may differ.
 	AllGather(own []byte) ([][]byte, error)
+	// Share fills all, which is as long everywhere, with the parts of all processes: that of process r begins where that
+	// of the one before ends, at ends[r-1], and goes to ends[r]. A process has its own in its place before.
+	Share(all []byte, ends []int) error
 	Barrier() error // returns when all have come to it
 
 	// Abort ends every process of the run, this one too, with that exit status. It does not return.

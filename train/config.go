@@ -84,6 +84,9 @@ type Config struct {
 
 	Checkpointing bool // recompute each block on the way back
 
+	// Shard is what several processes (Options.World) share out among them, beside the work: ShardNothing or ShardWeights.
+	Shard string
+
 	Out       string // the run's folder
 	EvalEvery int    // steps between measurements; 0: only before and after
 	EarlyStop int    // measurements without a better one until the run ends; 0: never

@@ -188,6 +188,9 @@ func (p Plan) changes() (all []change) {
 			c.Adapter.Method, c.Adapter.Modules = multilora.MethodMultiLoRA, 0
 		})
 	}
+	if p.Processes > 1 && cfg.Shard != ShardWeights && !cfg.full() {
+		add("shard", ShardWeights, func(c *Config) { c.Shard = ShardWeights })
+	}
 	if half := p.Tokens / 2; half >= 64 {
 		add("max-tokens", half, func(c *Config) { c.MaxTokens = half })
 	}
@@ -214,7 +217,11 @@ func (p Plan) String() string {
 		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, bytesText(bytes), note)
 	}
 	k := p.Memory
-	line("weights", k.Weights, "in "+typeNames(p.stored))
+	how := "in " + typeNames(p.stored)
+	if p.Gathered > 0 {
+		how += fmt.Sprintf(", a part of %d of every block and two whole ones", p.Processes)
+	}
+	line("weights", k.Weights, how)
 	if k.Adapters > 0 {
 		line("adapters", k.Adapters, "")
 	}
@@ -227,6 +234,9 @@ func (p Plan) String() string {
 	if !p.options.GPU {
 		line("scratch", p.Scratch, "of the CPU's kernels")
 		line("process", p.Process, "with the program and its data")
+	}
+	if p.Gathered > 0 {
+		line("network", p.Gathered, fmt.Sprintf("of weights that each of %d processes receives a step", p.Processes))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -137,8 +137,7 @@ func (r *run) measure(ctx context.Context) error {
 		now.HeldOutLoss = measured.loss
 	}
 	var err error
-	now.Scores, err = dist.Once(r.options.processes(), func() (map[string]float64, error) { return r.scores(ctx) })
-	if err != nil {
+	if now.Scores, err = r.commonScores(ctx); err != nil {
 		return err
 	}
 	rec.Scores = now.Scores
@@ -155,6 +154,19 @@ func (r *run) measure(ctx context.Context) error {
 		s.WithoutGain++
 	}
 	return nil
+}
+
+// commonScores are the scores of the tasks, of which process 0 makes sure for all.
+func (r *run) commonScores(ctx context.Context) (scores map[string]float64, err error) {
+	score := func() (map[string]float64, error) { return r.scores(ctx) }
+	if r.shards != nil && len(r.tasks) > 0 {
+		var scored error
+		if err := r.shards.lead(r.trainer.Model, func() { scores, scored = r.scores(ctx) }); err != nil {
+			return nil, err
+		}
+		score = func() (map[string]float64, error) { return scores, scored }
+	}
+	return dist.Once(r.options.processes(), score)
 }
 
 // measured is what held-out rows tell.

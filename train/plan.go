@@ -42,6 +42,11 @@ type Plan struct {
 	// Process is the most memory of the whole process, the program and the data included; 0
 	// on a GPU, which has the tensors, and whose driver nobody can count.
 	Process int `json:"process"`
+	// Processes are those that make the run. Gathered is what each receives of the others' parts of the weights in a step,
+	// where these are divided (Config.Shard), and Sent what it gives of its own.
+	Processes int `json:"processes"`
+	Gathered  int `json:"gathered_per_step,omitempty"`
+	Sent      int `json:"weights_sent_per_step,omitempty"`
 
 	config  Config
 	options PlanOptions
@@ -72,6 +77,8 @@ type PlanOptions struct {
 	DataTokens int
 	// Device is how the CPU will be opened.
 	Device device.Options
+	// Processes are those that make the run (Options.World), of which the plan is of one; 0: one.
+	Processes int
 	// GPU means that the run will be on a device whose kernels keep nothing beside tensors.
 	GPU bool
 }
@@ -122,7 +129,11 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 			maxBatchTokens, p.Rows, p.Tokens)
 	}
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
+	p.Processes = max(o.Processes, 1)
 	r = &run{cfg: cfg}
+	if p.Processes > 1 && cfg.Shard == ShardWeights {
+		r.shards = &shards{size: p.Processes}
+	}
 	d := device.Meta(o.Device)
 	if o.GPU {
 		d = device.MetaGPU()
@@ -153,7 +164,10 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	p.Method = string(r.cfg.Adapter.Method)
 	p.Parameters, p.Trained, p.About = r.summary.Parameters, r.summary.Trained, r.describe()
 	p.Share = float64(p.Trained) / float64(p.Parameters)
-	p.Memory = r.lasting(base)
+	p.Memory = r.lasting(base, p.loaded)
+	sent, received := r.shards.gathered()
+	passes := r.cfg.Accumulate / p.Processes
+	p.Sent, p.Gathered = passes*sent, passes*received
 	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
 	logits := watchLogits(d, m)
 	if err := p.step(r, p.Tokens); err != nil {
@@ -166,9 +180,9 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	return d.Err()
 }
 
-// lasting is the memory between steps by kind; base are the parameters of the base model.
+// lasting is the memory between steps by kind; base are the parameters of the base model, which take the bytes loaded.
 // What padding and rounding cost is shared out evenly.
-func (r *run) lasting(base map[*nn.Param]bool) (k Memory) {
+func (r *run) lasting(base map[*nn.Param]bool, loaded int) (k Memory) {
 	for _, p := range nn.Params(r.trainer.Model) {
 		if base[p] {
 			k.Weights += p.Value.Bytes()
@@ -184,6 +198,9 @@ func (r *run) lasting(base map[*nn.Param]bool) (k Memory) {
 	}
 	for _, x := range r.trainer.Optimizer.State() {
 		k.Moments += x.Bytes()
+	}
+	if r.shards != nil { // two blocks and a part of all, beside what is in no block
+		k.Weights = loaded
 	}
 	more := float64(r.trainer.Device.Stats().Live) / float64(k.sum())
 	for _, bytes := range []*int{&k.Weights, &k.Adapters, &k.Gradients, &k.Moments} {
@@ -218,7 +235,11 @@ func (p *Plan) vary(r *run) error {
 	}
 	heap := s.Scratch + p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
 	p.besideTensors = 2*heap + programBytes
-	p.Process = max(s.Taken+p.besideTensors, p.loaded+modelBytes(p.config.Model)+programBytes)
+	file := modelBytes(p.config.Model)
+	if r.shards != nil { // no more than a tensor of it stays mapped
+		file = 4 * r.trainer.Model.HeadWeight().Value.Numel()
+	}
+	p.Process = max(s.Taken+p.besideTensors, p.loaded+file+programBytes)
 	return d.Err()
 }
 
@@ -339,6 +360,9 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	storage, err := r.cfg.Storage()
 	if err != nil {
 		return nil, err
+	}
+	if r.shards != nil {
+		storage.Blocks = r.shards
 	}
 	// Its blocks may be smaller than those asked for.
 	if gguf.IsFile(r.cfg.Model) || c.Packing() != "" && isFolder(r.cfg.Model) {

@@ -352,7 +352,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
 	t.Preference, t.World = cfg.newPreference(r.adapter), r.options.World
-	t.inSequence = cfg.full()
+	t.inSequence, t.shards = cfg.full(), r.shards
 	t.reserve(cfg.Accumulate / r.options.processes().Size())
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)
@@ -371,6 +371,9 @@ func (r *run) loadModel(ctx context.Context, d *tensor.Device, from string) (*ll
 		return llama.Load(ctx, d, from, storage)
 	case r.cfg.FromScratch != "":
 		return r.newModel(d)
+	}
+	if r.shards = r.sharded(); r.shards != nil {
+		storage.Blocks = r.shards
 	}
 	return llama.Load(ctx, d, r.cfg.Model, storage)
 }

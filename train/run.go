@@ -91,6 +91,7 @@ type run struct {
 	cfg         Config
 	options     Options
 	trainer     Trainer
+	shards      *shards            // nil: the whole model is here
 	adapter     *multilora.Adapter // nil with MethodFull
 	stored      []tensor.DType     // types of the base model's matrices
 	seqs        []data.Sequence    // to train on
@@ -177,6 +178,9 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 	if s.Rates == nil {
 		r.state.Rates = cfg.rates()
 	}
+	if err := r.agreeOnShard(); err != nil {
+		return r.summary, err
+	}
 	if err := r.planBefore(ctx, d); err != nil {
 		return r.summary, err
 	}
@@ -225,6 +229,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 		return r.summary, err
 	}
 	err = r.train(ctx)
+	r.leaveShards(err)
 	if r.isFirst() {
 		if closeErr := r.metrics.close(); err == nil {
 			err = closeErr
@@ -240,7 +245,8 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 
 // plan says what the run needs, and refuses one that does not fit.
 func (r *run) plan(d *tensor.Device) error {
-	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest, DataTokens: r.tokens, GPU: !d.KeepsScratch()})
+	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest, DataTokens: r.tokens, GPU: !d.KeepsScratch(),
+		Processes: r.options.processes().Size()})
 	if err != nil {
 		return err
 	}
@@ -260,7 +266,7 @@ func (r *run) planBefore(ctx context.Context, d *tensor.Device) error {
 		}
 	}
 	room := RoomOn(d)
-	o := PlanOptions{GPU: !d.KeepsScratch()}
+	o := PlanOptions{GPU: !d.KeepsScratch(), Processes: r.options.processes().Size()}
 	p, misfit := NewPlan(r.cfg, o)
 	if misfit == nil {
 		misfit = p.Fits(room)

@@ -234,6 +234,11 @@ func (c *Config) stepSettings() []*Setting {
 			Meaning: "of initial values, order of rows and dropout"},
 		{Name: "gradient-checkpointing", value: boolean(&c.Checkpointing), Resume: Fixed, Use: ForSpeed,
 			Meaning: "recompute each block on the way back: less memory, a third more time"},
+		{Name: "shard", value: text(&c.Shard, ShardNothing),
+			Choices: []Choice{{ShardNothing, "every process holds the model"}, {ShardWeights, "each holds its part of the " +
+				"frozen weights of every block, which are gathered shortly before they are used, as by ZeRO-3 and FSDP"}},
+			Resume: Free, check: c.checkShard,
+			Meaning: "what the processes of a run that mpirun or srun has started divide among them; of one alone nothing"},
 	}
 }
 

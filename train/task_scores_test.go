@@ -11,15 +11,10 @@ import (
 	"github.com/agora-ml/agora/device"
 )
 
-// Tasks are scored where the held-out loss is measured, and the best weights are those with the best score:
-// here the loss falls all the time, and the score is what the last step but few had.
-func TestTaskScores(t *testing.T) {
-	d, err := device.Open("cpu")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	root := t.TempDir()
+// rteFolder is a folder of data sets that has 12 examples of rte.
+func rteFolder(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "rte"), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +23,24 @@ func TestTaskScores(t *testing.T) {
 		fmt.Fprintf(&rows, `{"premise": "%d", "hypothesis": "%d", "label": "%s"}`+"\n", i, i*i,
 			[]string{"entailment", "not_entailment"}[i%2])
 	}
+	if err := os.WriteFile(filepath.Join(root, "rte", "val.jsonl"), []byte(rows.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// Tasks are scored where the held-out loss is measured, and the best weights are those with the best score:
+// here the loss falls all the time, and the score is what the last step but few had.
+func TestTaskScores(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	root := rteFolder(t)
 	scored := filepath.Join(root, "rte", "val.jsonl")
-	if err := os.WriteFile(scored, []byte(rows.String()), 0o666); err != nil {
+	rows, err := os.ReadFile(scored)
+	if err != nil {
 		t.Fatal(err)
 	}
 	c := mixtureRun(t)
@@ -62,14 +73,14 @@ func TestTaskScores(t *testing.T) {
 		t.Errorf("%d measurements, best %+v; want 4, and %v at step %d", measured, summary.Best, best, step)
 	}
 	interruptedAfter(t, d, parts, 4)
-	if err := os.WriteFile(scored, []byte(rows.String()+"\n"), 0o666); err != nil {
+	if err := os.WriteFile(scored, append(rows, '\n'), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Resume(t.Context(), d, parts, watcher{}, Options{}); err == nil ||
 		!strings.Contains(err.Error(), "--task-data") {
 		t.Errorf("with other rows to be scored: %v", err)
 	}
-	if err := os.WriteFile(scored, []byte(rows.String()), 0o666); err != nil {
+	if err := os.WriteFile(scored, rows, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	again, err := Resume(t.Context(), d, parts, watcher{}, Options{})

@@ -77,12 +77,19 @@ func decode(text []byte) (values [][]float64, err error) {
 func (t *Trainer) losses(ctx context.Context, batches []data.Batch) ([]float64, error) {
 	w := t.processes()
 	own := make([]float64, 0, len(batches))
-	for i := w.Rank(); i < len(batches); i += w.Size() {
-		loss, err := sumOver(ctx, t.Model, batches[i])
+	turns := len(batches)
+	if t.shards != nil { // all take as many: they need each other's parts of the weights
+		turns = (turns + w.Size() - 1) / w.Size() * w.Size()
+	}
+	for i := w.Rank(); i < turns; i += w.Size() {
+		b := batches[min(i, len(batches)-1)]
+		loss, err := t.lossOf(ctx, b)
 		if err != nil {
 			return nil, err
 		}
-		own = append(own, loss)
+		if i < len(batches) {
+			own = append(own, loss)
+		}
 	}
 	if w.Size() == 1 {
 		return own, nil
@@ -102,6 +109,17 @@ func (t *Trainer) losses(ctx context.Context, batches []data.Batch) ([]float64, 
 		}
 	}
 	return all, nil
+}
+
+// lossOf is the sum of the losses of a batch's counted tokens. Where the weights are divided, the model is run also for
+// a batch without any.
+func (t *Trainer) lossOf(ctx context.Context, b data.Batch) (float64, error) {
+	if b.Counted() > 0 || t.shards == nil {
+		return sumOver(ctx, t.Model, b)
+	}
+	scope := t.Device.Scope()
+	defer scope.Close()
+	return 0, tensor.Catch(func() { t.Model.Hidden(b.Batch) })
 }
 
 // isFirst reports whether this process writes the run's files, and tells of it.
@@ -157,6 +175,25 @@ func (r *run) stopped(ctx context.Context) (bool, error) {
 	}
 	parts, err := w.AllGather(own)
 	return slices.ContainsFunc(parts, func(p []byte) bool { return len(p) > 0 && p[0] != 0 }), err
+}
+
+// agreeOnShard refuses what would have processes wait for parts of weights that others do not give.
+func (r *run) agreeOnShard() error {
+	w := r.options.processes()
+	if w.Size() == 1 {
+		return nil
+	}
+	parts, err := w.AllGather([]byte(r.cfg.Shard))
+	if err != nil {
+		return err
+	}
+	for rank, part := range parts {
+		if string(part) != string(parts[0]) {
+			return &dist.CommonError{Err: fmt.Errorf("process %d has not what process 0 has: setting shard: want %q, got %q",
+				rank, parts[0], part)}
+		}
+	}
+	return nil
 }
 
 // agree refuses to begin where the processes have not the same program, arithmetic, settings and files.

@@ -35,6 +35,7 @@ type Trainer struct {
 
 	inSequence bool               // micro-batches are added one after the other; see gradientSum
 	spare      []*optim.Gradients // room for sums
+	shards     *shards            // nil: the whole model is here
 }
 
 // StepResult is what one step has seen.
@@ -98,10 +99,14 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 			return
 		}
 		failed = t.addUp(len(batches), func(i int) error {
-			if batches[i].Counted() == 0 {
+			if batches[i].Counted() == 0 && t.shards == nil {
 				return nil
 			}
 			loss, tokens := t.backward(batches[i], r.Counted, uint32(step*len(batches)+i))
+			if batches[i].Counted() == 0 { // the others have waited for this process's part of the weights
+				t.Trainable.ZeroGrad()
+				return nil
+			}
 			losses = append(losses, loss)
 			if tokens != nil {
 				byToken = append(byToken, tokens)

@@ -118,6 +118,13 @@ func (c *Config) checkDropout() error {
 	return nil
 }
 
+func (c *Config) checkShard() error {
+	if c.full() && c.Shard == ShardWeights {
+		return fmt.Errorf("want %s with method full (weights that train are not divided), got %s", ShardNothing, c.Shard)
+	}
+	return nil
+}
+
 func (c *Config) checkSteps() error {
 	if c.Steps > math.MaxUint32/c.Accumulate { // each micro-batch has random numbers of its own
 		return fmt.Errorf("want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps,

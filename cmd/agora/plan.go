@@ -26,6 +26,7 @@ func planCommand() *cobra.Command {
 	var settings settingFlags
 	var dev deviceFlags
 	var asJSON bool
+	var processes int
 	c := &cobra.Command{
 		Use:   "plan [CONFIG.yaml]",
 		Short: "What a training run would need, before it runs",
@@ -50,7 +51,7 @@ does not fit into the memory of the device, say what would help, and exit with c
 			}
 			defer d.Close()
 			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads},
-				GPU: !d.KeepsScratch()})
+				GPU: !d.KeepsScratch(), Processes: processes})
 			if err != nil {
 				return err
 			}
@@ -74,6 +75,7 @@ does not fit into the memory of the device, say what would help, and exit with c
 		},
 	}
 	settings.register(c, 0)
+	c.Flags().IntVar(&processes, "processes", 1, "`number` of processes that will make the run; the plan is of one of them")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	dev.register(c)
 	return c

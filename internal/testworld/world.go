@@ -117,6 +117,17 @@ func (w world) AllGather(own []byte) ([][]byte, error) {
 	return all, nil
 }
 
+func (w world) Share(all []byte, ends []int) error {
+	start := 0
+	for r, end := range ends {
+		if err := w.Broadcast(r, all[start:end]); err != nil {
+			return err
+		}
+		start = end
+	}
+	return nil
+}
+
 func (w world) Barrier() error {
 	_, err := w.AllGather(nil)
 	return err

@@ -35,13 +35,19 @@ type tester interface {
 // printable ASCII character.
 func Write(t tester) (dir string) {
 	t.Helper()
+	return WriteLike(t, Config())
+}
+
+// WriteLike is Write with a model of another shape, of the same vocabulary.
+func WriteLike(t tester, c llama.Config) (dir string) {
+	t.Helper()
 	dir = filepath.Join(t.TempDir(), "model")
 	d, err := device.Open("cpu")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	m, err := llama.New(d, Config(), 5)
+	m, err := llama.New(d, c, 5)
 	if err == nil {
 		err = m.Save(dir)
 	}
