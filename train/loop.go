@@ -161,7 +161,7 @@ func (r *run) commonScores(ctx context.Context) (scores map[string]float64, err 
 	score := func() (map[string]float64, error) { return r.scores(ctx) }
 	if r.shards != nil && len(r.tasks) > 0 {
 		var scored error
-		if err := r.shards.lead(r.trainer.Model, func() { scores, scored = r.scores(ctx) }); err != nil {
+		if err := r.shards.lead(func() { scores, scored = r.scores(ctx) }); err != nil {
 			return nil, err
 		}
 		score = func() (map[string]float64, error) { return scores, scored }

@@ -375,7 +375,11 @@ func (r *run) loadModel(ctx context.Context, d *tensor.Device, from string) (*ll
 	if r.shards = r.sharded(); r.shards != nil {
 		storage.Blocks = r.shards
 	}
-	return llama.Load(ctx, d, r.cfg.Model, storage)
+	m, err := llama.Load(ctx, d, r.cfg.Model, storage)
+	if r.shards != nil {
+		r.shards.model = m
+	}
+	return m, err
 }
 
 // newModel makes the model of from-scratch with random weights.

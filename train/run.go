@@ -163,8 +163,9 @@ func (silent) Record(Record) {}
 
 // start prepares everything, trains from state s, and ends the run; j is the judge of the
 // checkpoint that s comes from, or nil.
-func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge) (Summary,
-	error) {
+func start(
+	ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Options, s state, j *judge,
+) (_ Summary, err error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -191,7 +192,7 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 	if err := r.plan(d); err != nil {
 		return r.summary, err
 	}
-	var err error
+	defer func() { r.leaveShards(err) }()
 	if r.loader, err = data.NewLoader(r.seqs, r.loading); err != nil {
 		return r.summary, err
 	}
@@ -229,7 +230,6 @@ func start(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opti
 		return r.summary, err
 	}
 	err = r.train(ctx)
-	r.leaveShards(err)
 	if r.isFirst() {
 		if closeErr := r.metrics.close(); err == nil {
 			err = closeErr

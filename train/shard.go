@@ -33,7 +33,8 @@ type shards struct {
 	own    [][]byte // this process's part of each block
 	memory *tensor.Slab
 
-	leads bool // this process tells the others which blocks it wants
+	model *llama.Model // once it is loaded
+	leads bool         // this process tells the others which blocks it wants
 }
 
 // sharded is the part of the weights that this process will keep; nil: all of them.
@@ -155,7 +156,8 @@ func announcement(layer int) []byte {
 
 // lead has process 0 do something with the model that the others do not: they give their parts of the blocks
 // until it is done.
-func (s *shards) lead(m *llama.Model, do func()) error {
+func (s *shards) lead(do func()) error {
+	m := s.model
 	m.ForgetBlocks()
 	defer m.ForgetBlocks()
 	if s.rank == 0 {
@@ -207,12 +209,12 @@ func (s *shards) gathered() (sent, received int) {
 // leaveShards ends what is still on its way after a run, or leaves it the memory where it may never end: the others
 // are told of an error that is this process's alone later.
 func (r *run) leaveShards(err error) {
-	if r.shards == nil {
+	if r.shards == nil || r.shards.model == nil {
 		return
 	}
 	if _, common := errors.AsType[*dist.CommonError](err); err == nil || common {
 		r.shards.world.Finish()
 		return
 	}
-	r.trainer.Model.AbandonBlocks()
+	r.shards.model.AbandonBlocks()
 }

@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/train"
 )
 
@@ -68,6 +70,38 @@ func TestProcessesAreBitForBit(t *testing.T) {
 		t.Fatalf("resumed: %v\n%s", err, text)
 	}
 	sameRuns(t, whole, out)
+}
+
+// Processes that divide the weights have the files of one that holds them all, for weights of every form, also where
+// one is killed in the middle and another number of them goes on.
+func TestShardedProcessesAreBitForBit(t *testing.T) {
+	withMPI(t)
+	shape := tinymodel.Config()
+	shape.Layers = 5 // of which two are at hand
+	settings := hardRun(t)
+	settings[slices.Index(settings, "--model")+1] = tinymodel.WriteLike(t, shape)
+	settings = append(settings, "--device", "cpu", "--accumulate", "4", "--shard", "weights")
+	for n, own := range map[int][]string{
+		2: {"--dtype", "bf16", "--gradient-checkpointing"},
+		4: {"--dtype", "q4", "--compute-dtype", "bf16"},
+		1: {"--dtype", "f32"},
+	} {
+		all := append(slices.Clone(settings), own...)
+		whole := filepath.Join(t.TempDir(), "run")
+		if text, err := process(append(all, "--out", whole)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if n > 1 {
+			sameRuns(t, whole, runTogether(t, n, all...))
+			continue
+		}
+		out := filepath.Join(t.TempDir(), "run")
+		killOne(t, 4, append(all, "--out", out), out)
+		if text, err := mpirun(t, 2, "train", "--resume", "--out", out, "--device", "cpu").CombinedOutput(); err != nil {
+			t.Fatalf("resumed: %v\n%s", err, text)
+		}
+		sameRuns(t, whole, out)
+	}
 }
 
 // Where everything trains the number of processes is a part of the bits, and a run keeps it.
