@@ -9,6 +9,7 @@
 //tile group=256 bm=128 bn=128 bk=32
 
 #include "include/kernel.glsl"
+#include "include/aligned.glsl"
 #include "include/cooperative.glsl"
 
 PUSH(
@@ -30,33 +31,61 @@ const uint SUBGROUPS = group / SUBGROUP;
 const uint DOWN = SUBGROUPS >= 16 ? 4 : SUBGROUPS >= 4 ? 2 : 1, ACROSS = SUBGROUPS / DOWN;
 const uint ROWS = bm / (DOWN * MATRIX_M), COLS = bn / (ACROSS * MATRIX_N);
 
-// Tiles of a and b lie as they do in memory, four numbers an element: lines along k, or along m (n).
-// A line is 16 bytes longer than its content, so that the next one begins in other banks.
-const uint LINE_A = (trans_a ? bm : bk) / 4 + 2, LINES_A = trans_a ? bk : bm;
-const uint LINE_B = (trans_b ? bk : bn) / 4 + 2, LINES_B = trans_b ? bn : bk;
-shared uvec2 tile_a[LINES_A * LINE_A], tile_b[LINES_B * LINE_B];
+// Tiles of a and b, whatever the layout: bm and then bn lines along k, eight numbers an element, and one element more,
+// so that the next line begins in other banks. When they are done, each subgroup has a row of its matrices of c there.
+const uint EIGHTS = bk / 8, LINE = EIGHTS + 1, TILES = (bm + bn) * LINE;
+const uint RESULT = MATRIX_M * COLS * MATRIX_N / 4, RESULTS = SUBGROUPS * RESULT; // four numbers an element
+shared uvec4 tile[TILES > RESULTS ? TILES : RESULTS];
 
-// A matrix of c for each subgroup, on its way to memory.
-shared float result[SUBGROUPS * MATRIX_M * MATRIX_N];
+// Whole steps of bk fetch FETCHES times eight numbers that lie together. Lines along k go into the tile as they come;
+// of those along m (or n) an invocation takes two that are next to each other, to make pairs along k.
+const uint FETCHES_A = (bm * EIGHTS + group - 1) / group, FETCHES_B = (bn * EIGHTS + group - 1) / group;
+const bool WHOLE = FETCHES_A * group == bm * EIGHTS && FETCHES_B * group == bn * EIGHTS && group % (bk / 2) == 0 &&
+	(!trans_a || FETCHES_A % 2 == 0) && (trans_b || FETCHES_B % 2 == 0);
 
-// The next tiles are on their way to registers while these are multiplied.
-const uint FETCHES_A = (bm * bk / 4 + group - 1) / group, FETCHES_B = (bn * bk / 4 + group - 1) / group;
-uvec2 next_a[FETCHES_A], next_b[FETCHES_B];
+// Element (i, l) of a tile that fetch e takes.
+#define FETCH_I(along_m, e) (along_m ? gl_LocalInvocationIndex / (bk / 2) * 8 + e / 2 * (group / (bk / 2) * 8) : \
+	gl_LocalInvocationIndex / EIGHTS + e * (group / EIGHTS))
+#define FETCH_L(along_m, e) (along_m ? gl_LocalInvocationIndex % (bk / 2) * 2 + e % 2 : \
+	gl_LocalInvocationIndex % EIGHTS * 8)
 
-// FETCH brings elements i0 on of m (or n) and l0 on of k; PUT writes them to a tile, whose lines
-// have length elements. Lines are along m if along_m, else along k.
-#define FETCH(binding, storage, next, fetches, size, along_m, i0, m, l0) \
+// START finds where the fetches of the first step are from the tile's first element on: the last line of m (or n) is
+// there instead of those past the end, which nobody stores. FETCH brings them, PUT writes them to the tile.
+#define START(place, fetches, along_m, i0, m) \
 	[[unroll]] for (uint e = 0; e < fetches; e++) { \
-		uint at = gl_LocalInvocationIndex + e * group; \
-		uint l = l0 + (along_m ? at / (size / 4) : at % (bk / 4) * 4), i = i0 + (along_m ? at % (size / 4) * 4 : at / (bk / 4)); \
-		next[e] = uvec2(0); \
-		if (i < m && l < k && at < size * bk / 4) \
-			next[e] = load_factors(address[binding], storage, along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m - i : k - l); \
+		uint i = min(FETCH_I(along_m, e), (along_m ? m - 8 : m - 1) - i0); \
+		place[e] = along_m ? FETCH_L(along_m, e) * m + i : i * k + FETCH_L(along_m, e); \
 	}
-#define PUT(tile, line, next, fetches, size, length) \
-	[[unroll]] for (uint e = 0; e < fetches; e++) { \
-		uint at = gl_LocalInvocationIndex + e * group; \
-		if (at < size * bk / 4) tile[at / (length / 4) * line + at % (length / 4)] = next[e]; \
+#define FETCH(next, place, binding, storage, fetches, first) \
+	[[unroll]] for (uint e = 0; e < fetches; e++) next[e] = factors_at(address[binding], storage, first, place[e]);
+#define PUT(next, to, fetches, along_m) \
+	[[unroll]] for (uint e = 0; e < fetches; e += along_m ? 2 : 1) \
+		if (!along_m) tile[to + e * (group / EIGHTS * LINE)] = next[e]; \
+		else [[unroll]] for (uint c = 0; c < 4; c++) { \
+			uint at = to + (e / 2 * (group / (bk / 2) * 8) + 2 * c) * LINE; \
+			uvec2 pairs = pairs_of(next[e][c], next[e + 1][c]); \
+			tile[at][word] = pairs.x; \
+			tile[at + LINE][word] = pairs.y; \
+		}
+
+// Any other step: numbers past the end are 0.
+#define BRING(binding, storage, first, size, along_m, i0, m, l0) \
+	[[dont_unroll]] for (uint at = gl_LocalInvocationIndex; at < size * EIGHTS; at += group) { \
+		uint i = i0 + at / EIGHTS, l = l0 + at % EIGHTS * 8; \
+		tile[(first + at / EIGHTS) * LINE + at % EIGHTS] = i < m && l < k ? \
+			factors_apart(address[binding], storage, along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m : 1, k - l) : uvec4(0); \
+	}
+
+#define MULTIPLY \
+	[[unroll]] for (uint l = 0; l < EIGHTS; l += MATRIX_K / 8) { \
+		MATRIX_A rows[ROWS]; \
+		[[unroll]] for (uint r = 0; r < ROWS; r++) \
+			coopMatLoad(rows[r], tile, (y + r * MATRIX_M) * LINE + l, LINE, gl_CooperativeMatrixLayoutRowMajor); \
+		[[unroll]] for (uint c = 0; c < COLS; c++) { \
+			MATRIX_B column; \
+			coopMatLoad(column, tile, (bm + x + c * MATRIX_N) * LINE + l, LINE, gl_CooperativeMatrixLayoutColumnMajor); \
+			[[unroll]] for (uint r = 0; r < ROWS; r++) sum[r * COLS + c] = coopMatMulAdd(rows[r], column, sum[r * COLS + c]); \
+		} \
 	}
 
 void main() {
@@ -64,47 +93,61 @@ void main() {
 	uint y = gl_SubgroupID / ACROSS * ROWS * MATRIX_M, x = gl_SubgroupID % ACROSS * COLS * MATRIX_N; // of the subgroup's first matrix
 	MATRIX_C sum[ROWS * COLS];
 	[[unroll]] for (uint e = 0; e < ROWS * COLS; e++) sum[e] = MATRIX_C(0.0);
-	for (uint l0 = 0; l0 < k + bk; l0 += bk) { // fetches at l0, then multiplies what came before
-		if (l0 > 0) {
+
+	uint whole = 0; // of k in steps that need no look at what they load
+	if (WHOLE && is_whole(address[1], storage_U, trans_a ? m : k) && is_whole(address[2], storage_W, trans_b ? k : n))
+		whole = k / bk * bk;
+	if (whole > 0) {
+		// On their way to registers while those before are multiplied. There is no branch around a fetch, or it would
+		// be waited for where the branch ends: the last ones are fetched again.
+		uvec4 next_a[FETCHES_A], next_b[FETCHES_B];
+		uint place_a[FETCHES_A], place_b[FETCHES_B];
+		START(place_a, FETCHES_A, trans_a, i0, m)
+		START(place_b, FETCHES_B, !trans_b, j0, n)
+		uint64_t first_a = trans_a ? uint64_t(z) * k * m + i0 : (uint64_t(z) * m + i0) * k;
+		uint64_t first_b = trans_b ? (uint64_t(z) * n + j0) * k : uint64_t(z) * k * n + j0;
+		uint step_a = trans_a ? bk * m : bk, step_b = trans_b ? bk : bk * n;
+		uint to_a = FETCH_I(trans_a, 0) * LINE + FETCH_L(trans_a, 0) / 8;
+		uint to_b = (bm + FETCH_I(!trans_b, 0)) * LINE + FETCH_L(!trans_b, 0) / 8;
+		uint word = gl_LocalInvocationIndex % 4; // of eight numbers, where a pair stands
+		FETCH(next_a, place_a, 1, storage_U, FETCHES_A, first_a)
+		FETCH(next_b, place_b, 2, storage_W, FETCHES_B, first_b)
+		for (uint l0 = 0; l0 < whole; l0 += bk) {
 			barrier();
-			PUT(tile_a, LINE_A, next_a, FETCHES_A, bm, (trans_a ? bm : bk))
-			PUT(tile_b, LINE_B, next_b, FETCHES_B, bn, (trans_b ? bk : bn))
+			PUT(next_a, to_a, FETCHES_A, trans_a)
+			PUT(next_b, to_b, FETCHES_B, !trans_b)
 			barrier();
-		}
-		if (l0 < k) {
-			FETCH(1, storage_U, next_a, FETCHES_A, bm, trans_a, i0, m, l0)
-			FETCH(2, storage_W, next_b, FETCHES_B, bn, !trans_b, j0, n, l0)
-		}
-		if (l0 == 0) continue;
-		for (uint l = 0; l < bk; l += MATRIX_K) {
-			MATRIX_A rows[ROWS];
-			[[unroll]] for (uint r = 0; r < ROWS; r++) {
-				uint i = y + r * MATRIX_M;
-				coopMatLoad(rows[r], tile_a, trans_a ? l * LINE_A + i / 4 : i * LINE_A + l / 4, LINE_A,
-					trans_a ? gl_CooperativeMatrixLayoutColumnMajor : gl_CooperativeMatrixLayoutRowMajor);
-			}
-			[[unroll]] for (uint c = 0; c < COLS; c++) {
-				uint j = x + c * MATRIX_N;
-				MATRIX_B column;
-				coopMatLoad(column, tile_b, trans_b ? j * LINE_B + l / 4 : l * LINE_B + j / 4, LINE_B,
-					trans_b ? gl_CooperativeMatrixLayoutColumnMajor : gl_CooperativeMatrixLayoutRowMajor);
-				[[unroll]] for (uint r = 0; r < ROWS; r++) sum[r * COLS + c] = coopMatMulAdd(rows[r], column, sum[r * COLS + c]);
-			}
+			bool more = l0 + bk < whole;
+			first_a += more ? step_a : 0;
+			first_b += more ? step_b : 0;
+			FETCH(next_a, place_a, 1, storage_U, FETCHES_A, first_a)
+			FETCH(next_b, place_b, 2, storage_W, FETCHES_B, first_b)
+			MULTIPLY
 		}
 	}
-	uint own = gl_SubgroupID * MATRIX_M * MATRIX_N;
-	[[dont_unroll]] for (uint e = 0; e < ROWS * COLS; e++) {
-		barrier(); // the matrix before has been read
-		[[unroll]] for (uint f = 0; f < ROWS * COLS; f++) // only constants may be its indices
-			if (f == e) coopMatStore(sum[f], result, own, MATRIX_N, gl_CooperativeMatrixLayoutRowMajor);
+	for (uint l0 = whole; l0 < k; l0 += bk) {
 		barrier();
-		for (uint at = 4 * gl_SubgroupInvocationID; at < MATRIX_M * MATRIX_N; at += 4 * SUBGROUP) {
-			uint i = i0 + y + e / COLS * MATRIX_M + at / MATRIX_N, j = j0 + x + e % COLS * MATRIX_N + at % MATRIX_N, to = (z * m + i) * n + j;
+		BRING(1, storage_U, 0, bm, trans_a, i0, m, l0)
+		BRING(2, storage_W, bm, bn, !trans_b, j0, n, l0)
+		barrier();
+		MULTIPLY
+	}
+
+	barrier(); // the tiles have been read
+	uint own = gl_SubgroupID * RESULT;
+	[[dont_unroll]] for (uint r = 0; r < ROWS; r++) {
+		[[unroll]] for (uint f = 0; f < ROWS; f++) // only constants may be the indices of matrices
+			if (f == r) [[unroll]] for (uint c = 0; c < COLS; c++)
+				coopMatStore(sum[f * COLS + c], tile, own + c * MATRIX_N / 4, COLS * MATRIX_N / 4, gl_CooperativeMatrixLayoutRowMajor);
+		subgroup_barrier();
+		for (uint at = gl_SubgroupInvocationID; at < RESULT; at += SUBGROUP) {
+			uint i = i0 + y + r * MATRIX_M + at / (COLS * MATRIX_N / 4), j = j0 + x + at % (COLS * MATRIX_N / 4) * 4, to = (z * m + i) * n + j;
 			if (i >= m || j >= n) continue;
-			vec4 f = vec4(result[own + at], result[own + at + 1], result[own + at + 2], result[own + at + 3]);
+			vec4 f = uintBitsToFloat(tile[own + at]);
 			if (has_bias) f += bias_some(j, n - j);
 			if (acc) f += c_some(to, n - j);
 			set_c_some(to, n - j, f);
 		}
+		subgroup_barrier(); // they have been read
 	}
 }

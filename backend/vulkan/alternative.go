@@ -105,8 +105,8 @@ func (f *form) fits(t shaders.Tile, l Limits) bool {
 		down = 2
 	}
 	x := f.matrix
-	fours := x.m%4 == 0 && x.n%4 == 0 && x.k%4 == 0 // as the shader takes numbers from memory
-	return fours && bm%(down*x.m) == 0 && bn%(subgroups/down*x.n) == 0 && bk%x.k == 0
+	taken := x.n%4 == 0 && x.k%8 == 0 // together by the shader
+	return taken && bm%(down*x.m) == 0 && bn%(subgroups/down*x.n) == 0 && bk%x.k == 0
 }
 
 // drop gives up a tile for which the device has too little shared memory, and the larger ones;

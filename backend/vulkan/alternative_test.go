@@ -99,7 +99,7 @@ func TestFormsOfCalls(t *testing.T) {
 			bm: 32},
 		{name: "little shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 16 << 10,
 			shader: "matmul_coopmat", group: 128, bm: 64, subgroup: 32, rows: 16},
-		{name: "less shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 12 << 10, shader: "matmul",
+		{name: "less shared", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, shared: 9 << 10, shader: "matmul",
 			group: 64, bm: 64},
 		{name: "refused", m: 4096, c: tensor.F16, a: tensor.F16, b: tensor.F16, refuse: true, shader: "matmul",
 			group: 256, bm: 128},

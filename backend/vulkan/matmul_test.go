@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -72,6 +74,54 @@ func TestMatmulForms(t *testing.T) {
 				t.Errorf("%s ran %d times, want %d", f.shader, ran, calls)
 			}
 		})
+	}
+}
+
+// Sizes whose steps are taken whole, without a look at what is there, on the form with cooperative matrices: with rows
+// and columns beside the tiles, a part of a step behind them, and every storage. Integers are exact in all of them; one
+// of 16 is -8, so that Q4's scale is 1.
+func TestMatmulInWholeSteps(t *testing.T) {
+	const shader = "matmul_coopmat"
+	if !offers(t, shader) {
+		t.Skip("the device has no cooperative matrices")
+	}
+	r, count := random.NewStream(9, random.Test, 0, 0), 0
+	integers := func() float64 {
+		if count++; count%16 == 0 {
+			return -8
+		}
+		return float64(r.IntN(16) - 8)
+	}
+	var trace bytes.Buffer
+	matmul, _ := shaders.Find("matmul")
+	tile := matmul.Alternatives[len(matmul.Alternatives)-1].Tiles[0]
+	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: map[string]shaders.Tile{shader: tile}}))
+	p := pair{subject, tensor.NewDevice(plainCPU(t)), 32} // an address that all loads allow, and between blocks
+	calls := 0
+	for _, c := range []struct {
+		layouts string
+		types   [3]tensor.DType
+	}{
+		{"NT NN TN TT", [3]tensor.DType{tensor.F16, tensor.F16, tensor.F16}},
+		{"NN", [3]tensor.DType{tensor.F32, tensor.F16, tensor.F16}},
+		{"TN", [3]tensor.DType{tensor.F16, tensor.F32, tensor.F16}},
+		{"NN", [3]tensor.DType{tensor.F16, tensor.F16, tensor.F32}},
+		{"NT NN", [3]tensor.DType{tensor.F16, tensor.F16, tensor.Q4}},
+	} {
+		for _, layout := range strings.Fields(c.layouts) {
+			k := kernels.Matmul{Batch: 2, M: 72, N: 96, K: 72, TransA: layout[0] == 'T', TransB: layout[1] == 'T'}
+			if c.types[2] == tensor.Q4 {
+				k.K = 96
+			}
+			p.run(t, k, integers, c.types[0], c.types[1], c.types[2], absent)
+			calls++
+		}
+	}
+	if err := subject.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ran := dispatches(t, &trace)[shader]; ran != calls {
+		t.Errorf("%s ran %d times, want %d", shader, ran, calls)
 	}
 }
 

@@ -194,6 +194,7 @@ static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f)
 	if (!matrix.cooperativeMatrix) return;
 	describe_shapes(gpu, f);
 	if (!v12.vulkanMemoryModel || !v12.vulkanMemoryModelDeviceScope || !v12.shaderFloat16) return;
+	if (!all.features.shaderInt16 || !all.features.shaderInt64) return;
 	if (!sizes.subgroupSizeControl || !sizes.computeFullSubgroups) return;
 	f->features |= VK_HAS_COOPERATIVE;
 	if (bfloat16.cooperative_matrix) f->features |= VK_HAS_BFLOAT16;
@@ -265,18 +266,21 @@ void vk_heap_free(uint64_t physical, uint64_t *bytes) {
 
 void *vk_device_chain(uint32_t features) {
 	struct chain {
+		VkPhysicalDeviceFeatures2 all;
 		VkPhysicalDeviceVulkan12Features v12;
 		VkPhysicalDeviceVulkan11Features v11;
 		VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
 		VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
 		bfloat16_features bfloat16;
 	} *c = calloc(1, sizeof *c);
+	c->all = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &c->v12};
 	c->v12 = (VkPhysicalDeviceVulkan12Features){
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = bound_features(&c->v11),
 		.bufferDeviceAddress = 1, .timelineSemaphore = 1};
 	c->v11 = (VkPhysicalDeviceVulkan11Features){
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .storageBuffer16BitAccess = 1};
 	if (!(features & VK_HAS_COOPERATIVE)) return c;
+	c->all.features.shaderInt16 = c->all.features.shaderInt64 = 1;
 	c->v12.shaderFloat16 = c->v12.vulkanMemoryModel = c->v12.vulkanMemoryModelDeviceScope = 1;
 	c->v11.pNext = &c->sizes;
 	c->sizes = (VkPhysicalDeviceSubgroupSizeControlFeatures){

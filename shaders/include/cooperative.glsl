@@ -8,6 +8,8 @@
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 
 // The shape of a product: MATRIX_M x MATRIX_K times MATRIX_K x MATRIX_N, and the size of a subgroup.
 layout(constant_id = 20) const uint MATRIX_M = 16;
@@ -22,10 +24,48 @@ layout(constant_id = 24) const uint FACTOR = F16;
 #define MATRIX_B coopmat<float16_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
 #define MATRIX_C coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
-// Elements i to i+3 as four factors: as they come where they are stored so, else rounded; n as in load_some.
-uvec2 load_factors(uvec2 base, uint storage, uint i, uint n) {
-	if (storage == FACTOR && ((base.x | 2 * i) & 7) == 0 && n >= 4) return Half4s(base).at[i / 4];
-	vec4 f = load_some(base, storage, i, n);
-	if (FACTOR == F16) return uvec2(packHalf2x16(f.xy), packHalf2x16(f.zw));
-	return uvec2(bfloat_bits(f.x) | bfloat_bits(f.y) << 16, bfloat_bits(f.z) | bfloat_bits(f.w) << 16);
+// Waits for the subgroup's accesses to shared memory.
+void subgroup_barrier() {
+	controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+}
+
+// Eight numbers as factors: rounded where they are not stored so.
+uvec4 factors_of(vec4 first, vec4 second) {
+	if (FACTOR == F16)
+		return uvec4(packHalf2x16(first.xy), packHalf2x16(first.zw), packHalf2x16(second.xy), packHalf2x16(second.zw));
+	return uvec4(bfloat_bits(first.x) | bfloat_bits(first.y) << 16, bfloat_bits(first.z) | bfloat_bits(first.w) << 16,
+		bfloat_bits(second.x) | bfloat_bits(second.y) << 16, bfloat_bits(second.z) | bfloat_bits(second.w) << 16);
+}
+
+// Elements i, i+apart, … of which there are n, as eight factors, with zeros behind them.
+uvec4 factors_apart(uvec2 base, uint storage, uint i, uint apart, uint n) {
+	if (apart == 1)
+		return factors_of(load_some(base, storage, i, n), n > 4 ? load_some(base, storage, i + 4, n - 4) : vec4(0));
+	vec4 first = vec4(0), second = vec4(0);
+	[[dont_unroll]] for (uint j = 8; j-- > 0;) { // the last one first: no number is an index
+		second = vec4(first.w, second.xyz);
+		first = vec4(j < n ? load(base, storage, i + j * apart) : 0, first.xyz);
+	}
+	return factors_of(first, second);
+}
+
+// Whether lines of length elements may be taken eight elements at a time without a look. Longer ones than any that
+// memory holds would leave 32 bits on the way through a tile.
+bool is_whole(uvec2 base, uint storage, uint length) {
+	return length % 8 == 0 && length < 1u << 22 && is_aligned(base, storage);
+}
+
+// Eight factors from element first + i on, a multiple of eight, of an array that is aligned. First is the same for all
+// invocations: a device can keep it apart, and add i as 32 bits.
+uvec4 factors_at(uvec2 base, uint storage, uint64_t first, uint i) {
+	if (storage == FACTOR) return Half8s(packUint2x32(base) + 2 * first + uint64_t(2 * i)).at[0];
+	i += uint(first);
+	if (storage >= Q8) return factors_of(load_block4(base, storage, i), load_block4(base, storage, i + 4));
+	return factors_of(load_four(base, storage, i), load_four(base, storage, i + 4));
+}
+
+// Of two times two numbers of 16 bits the lower ones, and the upper ones.
+uvec2 pairs_of(uint first, uint second) {
+	u16vec2 a = unpackUint2x16(first), b = unpackUint2x16(second);
+	return uvec2(packUint2x16(u16vec2(a.x, b.x)), packUint2x16(u16vec2(a.y, b.y)));
 }

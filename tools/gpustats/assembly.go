@@ -98,6 +98,8 @@ func parse(text string) (code []instruction, labels map[string]int) {
 			labels[m[1]] = len(code)
 		} else if m := line.FindStringSubmatch(s); m != nil {
 			code = append(code, instruction{m[1], strings.TrimSpace(m[2])})
+		} else if strings.HasPrefix(s, "(invalid instruction)") { // to the disassembler: those of 16-bit halves
+			code = append(code, instruction{"v_", ""})
 		}
 	}
 	return code, labels
