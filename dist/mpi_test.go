@@ -154,7 +154,7 @@ func TestMPI(t *testing.T) {
 		"well": "", "all": "failed: every process", "fail": "failed: process 1 on purpose", "short": "want 7 bytes from process 0, got 5",
 		"ahead": "failed: process 1 ahead",
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		c := exec.CommandContext(ctx, "mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
 			"-np", "3", os.Args[0])

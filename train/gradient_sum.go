@@ -212,9 +212,6 @@ func (t *Trainer) addUp(batches int, leaf func(i int) error) error {
 	if batches%w.Size() != 0 {
 		tensor.Panicf("train.Step", "want as many micro-batches for each of %d processes, got %d", w.Size(), batches)
 	}
-	if t.Preference != nil && w.Size() > 1 {
-		tensor.Panicf("train.Step", "want one process for a Preference, got %d", w.Size())
-	}
 	g := gradientSum{t, share{w, batches}, leaf, map[span]*optim.Gradients{}}
 	if t.inSequence {
 		each := g.each()

@@ -217,7 +217,7 @@ func (r *run) heldOutPreference(ctx context.Context, p *Preference) (m measured,
 	for _, part := range r.heldOut {
 		batches = append(batches, part.batches...)
 	}
-	answers, kl, err := p.evaluate(ctx, r.trainer.Model, batches)
+	answers, kl, err := p.evaluate(ctx, r.trainer.Model, r.options.processes(), batches)
 	if err != nil {
 		return m, err
 	}

@@ -247,7 +247,7 @@ func (p *Plan) vary(r *run) error {
 func (p *Plan) evaluate(r *run) (err error) {
 	batches := []data.Batch{p.batch(p.Tokens)}
 	if judge := r.trainer.Preference; judge != nil {
-		_, _, err = judge.evaluate(context.Background(), r.trainer.Model, batches)
+		_, _, err = judge.evaluate(context.Background(), r.trainer.Model, r.options.processes(), batches)
 		return err
 	}
 	_, err = Evaluate(context.Background(), r.trainer.Model, batches)

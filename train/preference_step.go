@@ -9,6 +9,7 @@ import (
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/preference"
 	"github.com/agora-ml/agora/tensor"
@@ -17,7 +18,7 @@ import (
 // preferenceGradients adds the gradients of a step's batches, and puts what they have said into r.
 func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step int) error {
 	p := t.Preference
-	answers, kl, err := p.beforehand(context.Background(), t.Model, batches, false)
+	answers, kl, err := p.beforehand(context.Background(), t.Model, t.processes(), batches, false)
 	if err != nil {
 		return err
 	}
@@ -28,11 +29,16 @@ func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step 
 	}
 	w := p.totalsOf(all, kl)
 	if err := t.addUp(len(batches), func(i int) error {
-		loss, err := t.preferenceBackward(batches[i], answers[i], w, uint32(step*len(batches)+i))
-		r.Loss += loss
-		return err
+		return t.preferenceBackward(batches[i], answers[i], w, uint32(step*len(batches)+i))
 	}); err != nil {
 		return err
+	}
+	if err := exchange(t.processes(), answers); err != nil {
+		return err
+	}
+	for _, some := range answers {
+		loss, _ := p.loss(some, w)
+		r.Loss += loss
 	}
 	all = slices.Concat(answers...) // now with their log-probabilities
 	r.Preference = p.metrics(all, kl)
@@ -42,24 +48,43 @@ func (t *Trainer) preferenceGradients(r *StepResult, batches []data.Batch, step 
 	return nil
 }
 
-// preferenceBackward adds one micro-batch's gradients, gives its share of the loss, and fills in the
-// log-probabilities of its answers.
-func (t *Trainer) preferenceBackward(
-	b data.Batch, answers []judgedAnswer, w totals, randomStep uint32,
-) (loss float64, err error) {
+// exchange tells each process what the others' micro-batches have said of their answers.
+func exchange(w dist.World, answers [][]judgedAnswer) error {
+	each := len(answers) / w.Size()
+	var own [][]float64
+	for _, some := range answers[w.Rank()*each:][:each] {
+		var x []float64
+		for _, a := range some {
+			x = append(x, a.LogProb, a.prompt.logProb)
+		}
+		own = append(own, x)
+	}
+	all, err := joined(w, own)
+	if err != nil {
+		return err
+	}
+	for i, some := range answers {
+		for k := range some {
+			some[k].LogProb, some[k].prompt.logProb = all[i][2*k], all[i][2*k+1]
+		}
+	}
+	return nil
+}
+
+// preferenceBackward adds one micro-batch's gradients, and fills in the log-probabilities of its answers.
+func (t *Trainer) preferenceBackward(b data.Batch, answers []judgedAnswer, w totals, randomStep uint32) error {
 	tape := autograd.NewTape(t.Device)
 	defer tape.Close()
 	tape.Seed, tape.Step = t.Seed, randomStep
 	losses := t.Model.TokenLosses(b.Batch)
 	read, err := t.Device.Float64s(losses.Tensor())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for i, x := range sums(b, read[0]) {
 		answers[i].LogProb, answers[i].prompt.logProb = x.answer, x.prompt
 	}
-	var byAnswer []float64
-	loss, byAnswer = t.Preference.loss(answers, w)
+	_, byAnswer := t.Preference.loss(answers, w)
 	byToken := make([]float32, len(read[0]))
 	eachToken(b, func(token, answer int, inPrompt bool) {
 		g := -byAnswer[answer]
@@ -70,7 +95,7 @@ func (t *Trainer) preferenceBackward(
 	})
 	gradient := t.Device.FromFloat32s(losses.Tensor().DType(), byToken, len(byToken))
 	tape.BackwardFrom([]*autograd.Var{losses}, []*tensor.Tensor{gradient})
-	return loss, nil
+	return nil
 }
 
 // Evaluate is the loss of a model on batches of judged answers, and what else they tell. It ends with ctx's error when
@@ -80,7 +105,7 @@ func (p *Preference) Evaluate(
 ) (loss float64, metrics PreferenceMetrics, err error) {
 	tensor.NotNil("train.Preference.Evaluate", "a context", ctx)
 	tensor.NotNil("train.Preference.Evaluate", "a model", m)
-	answers, kl, err := p.evaluate(ctx, m, batches)
+	answers, kl, err := p.evaluate(ctx, m, dist.Alone(), batches)
 	if err == nil && len(answers) == 0 {
 		err = ErrNothingCounted
 	}
@@ -93,9 +118,9 @@ func (p *Preference) Evaluate(
 
 // evaluate is what the model and the reference say of all answers, and KTO's divergence.
 func (p *Preference) evaluate(
-	ctx context.Context, m *llama.Model, batches []data.Batch,
+	ctx context.Context, m *llama.Model, w dist.World, batches []data.Batch,
 ) (answers []judgedAnswer, kl float64, err error) {
-	byBatch, kl, err := p.beforehand(ctx, m, batches, true)
+	byBatch, kl, err := p.beforehand(ctx, m, w, batches, true)
 	return slices.Concat(byBatch...), kl, err
 }
 
@@ -103,7 +128,7 @@ func (p *Preference) evaluate(
 // their tokens and what the reference says of them, and KTO's divergence. With policy the model's own
 // log-probabilities are there, too.
 func (p *Preference) beforehand(
-	ctx context.Context, m *llama.Model, batches []data.Batch, policy bool,
+	ctx context.Context, m *llama.Model, w dist.World, batches []data.Batch, policy bool,
 ) (answers [][]judgedAnswer, kl float64, err error) {
 	var passes []scoring
 	for _, b := range batches {
@@ -131,7 +156,7 @@ func (p *Preference) beforehand(
 				scoring{b, false, func(i int, x sequenceSum) { others[first+i].LogProb = x.answer }})
 		}
 	}
-	err = p.score(ctx, m, passes)
+	err = p.score(ctx, m, w, passes)
 	return answers, preference.KL(others), err
 }
 
@@ -143,20 +168,30 @@ type scoring struct {
 	into      func(sequence int, x sequenceSum)
 }
 
-// score makes passes, one after the other; all are read at once.
-func (p *Preference) score(ctx context.Context, m *llama.Model, passes []scoring) error {
+// score makes passes, of which each process makes a share, one after the other; those of a process are read at once.
+// All make as many, for with shards they need each other: one that has less makes another's for nothing.
+func (p *Preference) score(ctx context.Context, m *llama.Model, w dist.World, passes []scoring) error {
+	if len(passes) == 0 {
+		return nil
+	}
+	from, to := len(passes)*w.Rank()/w.Size(), len(passes)*(w.Rank()+1)/w.Size()
+	own := passes[from:to]
+	if each := (len(passes) + w.Size() - 1) / w.Size(); len(own) < each {
+		own = append(slices.Clone(own), passes[0])
+	}
 	scope := m.Device().Scope()
 	defer scope.Close()
-	losses := make([]*tensor.Tensor, len(passes))
-	for i, pass := range passes {
+	var losses []*tensor.Tensor
+	for _, pass := range own {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		compute := func() {
 			inner := m.Device().Scope()
 			defer inner.Close()
-			losses[i] = m.TokenLosses(pass.b.Batch).Tensor()
-			inner.Keep(losses[i])
+			x := m.TokenLosses(pass.b.Batch).Tensor()
+			inner.Keep(x)
+			losses = append(losses, x)
 		}
 		var err error
 		caught := tensor.Catch(func() {
@@ -172,6 +207,9 @@ func (p *Preference) score(ctx context.Context, m *llama.Model, passes []scoring
 	}
 	read, err := m.Device().Float64s(losses...)
 	if err != nil {
+		return err
+	}
+	if read, err = joined(w, read[:to-from]); err != nil {
 		return err
 	}
 	for k, pass := range passes {

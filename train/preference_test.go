@@ -14,6 +14,7 @@ import (
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/encoding/tfevents"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/nn/llama"
@@ -259,7 +260,7 @@ func TestReferenceIsTheBase(t *testing.T) {
 	}
 	said := func(m *llama.Model, reference bool) (all []float64) {
 		pass := scoring{batches[0], reference, func(_ int, x sequenceSum) { all = append(all, x.answer) }}
-		if err := tr.Preference.score(t.Context(), m, []scoring{pass}); err != nil {
+		if err := tr.Preference.score(t.Context(), m, dist.Alone(), []scoring{pass}); err != nil {
 			t.Fatal(err)
 		}
 		return all

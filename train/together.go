@@ -18,30 +18,34 @@ import (
 // gather gives the values of all micro-batches, of which values are this process's: losses, and with Tasks as many
 // times those of tokens behind them all.
 func (t *Trainer) gather(values [][]float64) (all [][]float64, err error) {
-	w := t.processes()
-	if w.Size() == 1 {
-		return values, nil
+	if t.Tasks == 0 {
+		return joined(t.processes(), values)
 	}
-	parts, err := w.AllGather(encode(values))
+	n := len(values) / 2
+	if all, err = joined(t.processes(), values[:n]); err != nil {
+		return nil, err
+	}
+	tokens, err := joined(t.processes(), values[n:])
+	return append(all, tokens...), err
+}
+
+// joined are the lists of all processes, in their order.
+func joined(w dist.World, own [][]float64) (all [][]float64, err error) {
+	if w.Size() == 1 {
+		return own, nil
+	}
+	parts, err := w.AllGather(encode(own))
 	if err != nil {
 		return nil, err
 	}
-	kinds := 1
-	if t.Tasks > 0 {
-		kinds = 2
-	}
-	byKind := make([][][]float64, kinds)
 	for rank, part := range parts {
-		from, err := decode(part)
-		if err != nil || len(from)%kinds != 0 {
-			return nil, fmt.Errorf("process %d: want its losses, got %d bytes", rank, len(part))
+		theirs, err := decode(part)
+		if err != nil {
+			return nil, fmt.Errorf("process %d: want its numbers: %w", rank, err)
 		}
-		for k := range kinds {
-			n := len(from) / kinds
-			byKind[k] = append(byKind[k], from[k*n:(k+1)*n]...)
-		}
+		all = append(all, theirs...)
 	}
-	return slices.Concat(byKind...), nil
+	return all, nil
 }
 
 // encode writes lists of numbers, each behind its length.
@@ -135,11 +139,7 @@ func (o Options) processes() dist.World {
 
 // checkProcesses refuses what several processes cannot share.
 func (c *Config) checkProcesses(w dist.World) error {
-	n := w.Size()
-	switch {
-	case n > 1 && c.Objective != SFT:
-		return c.wrongf("objective", "want %s with %d processes, got %s", SFT, n, c.Objective)
-	case c.Accumulate%n != 0:
+	if n := w.Size(); c.Accumulate%n != 0 {
 		var fit []int
 		for k := 1; k <= c.Accumulate; k++ {
 			if c.Accumulate%k == 0 {

@@ -224,6 +224,43 @@ func TestRunTogether(t *testing.T) {
 	}
 }
 
+// Runs of preference training are shared as well, where a process has less to score than another, too.
+func TestPreferenceRunsTogether(t *testing.T) {
+	d, err := device.Open("cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, o := range Objectives()[1:] {
+		one := judgedRun(t, o)
+		one.Steps, one.Accumulate, one.BatchRows, one.EvalEvery, one.SaveEvery, one.HeldOut = 6, 4, 2, 3, 3, 7
+		one.Adapter.Dropout = 0.1
+		alone, err := Run(t.Context(), d, one, watcher{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := weights(t, one.Out)
+		for n, shard := range map[int]string{2: ShardNothing, 4: ShardWeights} {
+			other := one
+			other.Out, other.Shard = filepath.Join(t.TempDir(), "run"), shard
+			summaries, errs := together(t, n, Run, func(int) Config { return other }, watcher{})
+			for rank, err := range errs {
+				s := summaries[rank]
+				if err != nil || s.Loss != alone.Loss || *s.HeldOutAfter != *alone.HeldOutAfter ||
+					s.PreferenceAfter.Accuracy != alone.PreferenceAfter.Accuracy {
+					t.Fatalf("%s: process %d of %d: %+v, %v; alone %+v", o, rank, n, s, err, alone)
+				}
+			}
+			got := weights(t, other.Out)
+			for name, content := range want {
+				if !strings.HasSuffix(name, "state.json") && !bytes.Equal(got[name], content) {
+					t.Errorf("%s: %d processes: %s has other bytes", o, n, name)
+				}
+			}
+		}
+	}
+}
+
 func TestProcessesThatDiffer(t *testing.T) {
 	cfg := mixtureRun(t)
 	cfg.Accumulate, cfg.Steps = 4, 2

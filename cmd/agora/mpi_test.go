@@ -24,7 +24,9 @@ import (
 func mpirun(t *testing.T, n int, args ...string) *exec.Cmd {
 	t.Helper()
 	one := process(args...)
-	c := exec.CommandContext(t.Context(), "mpirun", append([]string{"--allow-run-as-root", "--oversubscribe", "--bind-to",
+	ctx, cancel := context.WithTimeout(t.Context(), patience) // mpirun may lock itself up when it ends processes
+	t.Cleanup(cancel)
+	c := exec.CommandContext(ctx, "mpirun", append([]string{"--allow-run-as-root", "--oversubscribe", "--bind-to",
 		"none", "-np", strconv.Itoa(n)}, one.Args...)...)
 	c.Env = append(one.Env, "OMPI_MCA_odls_base_sigkill_timeout=5", "OMPI_MCA_btl_vader_single_copy_mechanism=none")
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
