@@ -54,7 +54,8 @@ const (
 func Scalings() []Scaling { return []Scaling{ScalingScalar, ScalingPerOutput} }
 
 // AllLinear is the target that stands for every linear layer that stands in a slot (see
-// nn.Layers): in a language model all but its head.
+// nn.Layers): in a language model all but its head, and but the experts of a mixture, which are adapted where they
+// are named.
 const AllLinear = "all-linear"
 
 // Config is what an adapter is made of.

@@ -68,13 +68,17 @@ func find(all []slot, others, targets []string, tied bool) ([]slot, error) {
 func matches(target string, s slot) (bool, error) {
 	switch {
 	case target == AllLinear:
-		return s.layer != nil, nil
+		return s.layer != nil && !isOfExpert(s.name), nil
 	case isPattern(target):
 		ok, err := path.Match(target, s.name)
 		return ok && s.layer != nil, err
 	}
 	return endsIn(s.name, target), nil
 }
+
+// isOfExpert reports whether a layer belongs to an expert of a mixture (nn.MoE). A mixture has thousands of such
+// layers: they are adapted where they are named.
+func isOfExpert(name string) bool { return strings.Contains(name, ".experts.") }
 
 // isPattern tells a pattern of whole names from the last parts of some.
 func isPattern(s string) bool { return strings.ContainsAny(s, `*?[\`) }

@@ -22,6 +22,9 @@ func NewSwiGLU(weights *Initializer, dim, hidden int) *SwiGLU {
 	}
 }
 
+// Layers returns the three layers of one whose Gate and Up are apart.
+func (s *SwiGLU) Layers() (gate, up, down Layer) { return s.Gate, s.Up, s.Down }
+
 // Forward maps [..., dim] to [..., dim].
 func (s *SwiGLU) Forward(x *Var) *Var {
 	var gate, up *Var

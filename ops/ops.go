@@ -24,7 +24,7 @@ func All() []autograd.Op {
 		compare{}, where{}, clamp{}, pow{}, cumsum{}, flip{}, pad{}, gather{}, scatterAdd{}, logSoftmax{},
 		conv2d{}, maxPool{}, avgPool{}, batchNorm{},
 		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, loraScale{}, linearCrossEntropy{},
-		linearCrossEntropyRows{},
+		linearCrossEntropyRows{}, combineRows{},
 	}
 }
 

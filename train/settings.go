@@ -174,8 +174,8 @@ func (c *Config) adapterSettings() []*Setting {
 			Meaning: "how MultiLoRA's modules begin as nothing: s = 0 (default: silent), or B = 0 and s = 1, as " +
 				"LoRA with a gain that is learned"},
 		{Name: "targets", value: texts(&a.Targets, d.Targets...), Resume: Fixed, Use: ForSpeed,
-			Meaning: "layers to adapt: names or patterns, or all-linear; the head and the embedding by their names (lm_head, " +
-				"embed_tokens)"},
+			Meaning: "layers to adapt: names or patterns, or all-linear, which leaves out experts; the head and the embedding by their " +
+				"names (lm_head, embed_tokens)"},
 		{Name: "lora-bias", value: boolean(&a.Bias), Resume: Fixed, Use: ForSpeed, check: c.checkLoRABias,
 			Meaning: "give B of lora and rslora a bias (PEFT's lora_bias)"},
 		{Name: "train-also", value: texts(&a.Extra), Resume: Fixed, Use: ForSpeed, check: c.checkTrainAlso,

@@ -14,7 +14,7 @@ import (
 // matrices (norms, softmax, RoPE, the optimizer) not at all.
 //
 // Forward, a linear layer of in × out numbers takes 2·in·out, the head among them; an adapter
-// of total rank R beside it 2·R·(in + out); attention 4·heads·size for every key that a query
+// of total rank R beside it 2·R·(in + out); of a mixture of experts those that a token has; attention 4·heads·size for every key that a query
 // sees, of which there are (tokens + 1)/2 on average, or fewer within a window.
 //
 // On the way back, a linear layer takes 2·in·out for the gradient of its input, if anything
@@ -69,14 +69,13 @@ func CountFLOPs(m *llama.Model, tokens int) (f FLOPs) {
 		f.Attention += float64((4+2*gradients)*c.Heads*c.HeadDim*seen(tokens, window)) / float64(tokens)
 		x = f.layer(block.Attention.O, q || k || v) || normTrains(block.AttentionOutNorm) || x
 		h = x || normTrains(block.MLPNorm) || normTrains(block.MLPInNorm)
-		var hidden bool
-		if m := block.MLP; m.GateUp != nil {
-			hidden = f.layer(m.GateUp, h)
+		var y bool
+		if m := block.Mixture(); m != nil {
+			y = f.mixture(m, h)
 		} else {
-			gate := f.layer(m.Gate, h)
-			hidden = f.layer(m.Up, h) || gate
+			y = f.swiglu(block.MLP, h)
 		}
-		x = f.layer(block.MLP.Down, hidden) || normTrains(block.MLPOutNorm) || x
+		x = y || normTrains(block.MLPOutNorm) || x
 	}
 	x = x || trains(m.Norm.Weight)
 	f.linear(m.HeadWeight(), x)
@@ -104,6 +103,31 @@ func seen(tokens, window int) int {
 
 // normTrains reports whether there is such a norm and it trains.
 func normTrains(n *nn.RMSNorm) bool { return n != nil && trains(n.Weight) }
+
+// swiglu counts a feed-forward part whose input needs a gradient or does not, and tells whether its output does.
+func (f *FLOPs) swiglu(m *nn.SwiGLU, input bool) (output bool) {
+	if m.GateUp != nil {
+		return f.layer(m.Down, f.layer(m.GateUp, input))
+	}
+	gate := f.layer(m.Gate, input)
+	up := f.layer(m.Up, input)
+	return f.layer(m.Down, gate || up)
+}
+
+// mixture counts a router and as many experts as a token has, which are as large and as adapted as all are on average.
+func (f *FLOPs) mixture(m *nn.MoE, input bool) (output bool) {
+	output = f.linear(m.Router.Weight, input)
+	var all FLOPs
+	for _, expert := range m.Experts {
+		gate, up, down := expert.Layers()
+		g := all.layer(gate, input)
+		output = all.layer(down, all.layer(up, input) || g) || output
+	}
+	share := float64(m.Chosen) / float64(len(m.Experts))
+	f.Forward += share * all.Forward
+	f.Backward += share * all.Backward
+	return output
+}
 
 // layer counts a linear layer, with an adapter or without, whose input needs a gradient or
 // does not, and tells whether its output does.

@@ -12,7 +12,7 @@ import (
 // another family refuses, and nothing has changed.
 func TestAddBiases(t *testing.T) {
 	words := map[string][]string{ // the layers that may have a bias they are not born with
-		"llama": {"o_proj", "up_proj"}, "granite": {"o_proj", "up_proj"}, "qwen3": {"o_proj"}, "olmo2": {"o_proj"},
+		"llama": {"o_proj", "up_proj"}, "granite": {"o_proj", "up_proj"}, "qwen3": {"o_proj"}, "qwen3_moe": {"o_proj"}, "olmo2": {"o_proj"},
 		"gemma2": {"o_proj"}, "gemma3_text": {"o_proj"}, "smollm3": {"o_proj", "up_proj"},
 	}
 	d := open(t)

@@ -62,6 +62,7 @@ func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
 // need.
 type builder struct {
 	config Config
+	layer  int // whose block is made
 	shapes map[*nn.Param][]int
 }
 
@@ -112,7 +113,7 @@ func (b *builder) block(i int) *Block {
 
 // build makes the network without values, and the shapes that its parameters need.
 func build(d *tensor.Device, c Config) (*Model, map[*nn.Param][]int) {
-	b := &builder{c, map[*nn.Param][]int{}}
+	b := &builder{config: c, shapes: map[*nn.Param][]int{}}
 	m := &Model{
 		Config: c, device: d,
 		Embedding: &nn.Embedding{Weight: b.param(c.Vocab, c.Hidden)}, Norm: b.norm(c.Hidden),
@@ -121,8 +122,8 @@ func build(d *tensor.Device, c Config) (*Model, map[*nn.Param][]int) {
 		m.Head = b.linear(c.Hidden, c.Vocab, false)
 	}
 	kind := familyOf(c.ModelType)
-	for i := range c.Layers {
-		block := b.block(i)
+	for b.layer = range c.Layers {
+		block := b.block(b.layer)
 		if kind.block != nil {
 			kind.block(b, block)
 		}
@@ -138,9 +139,12 @@ func (c *Config) Projections() (names []string) {
 	}
 	one := *c
 	one.Layers, one.Windows, one.NoRoPE = 1, nil, nil
+	if c.Mixture != nil {
+		one.Mixture = &Mixture{Experts: 1, Chosen: 1, Intermediate: 1}
+	}
 	m, _ := build(nil, one)
 	for name := range nn.Layers(m.Blocks[0]) {
-		names = append(names, name[strings.LastIndexByte(name, '.')+1:])
+		names = append(names, lastPart(name))
 	}
 	return names
 }

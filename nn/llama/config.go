@@ -46,6 +46,8 @@ type Config struct {
 	NoRoPE    []bool           // layers without rotary positions; nil: none
 	RotaryDim int              // elements of a head that rotary positions turn; 0 = all
 
+	Mixture *Mixture // of experts, in place of the feed-forward parts; nil: none
+
 	BOS int32   // begins a text; -1: none
 	EOS []int32 // end a text
 
@@ -203,6 +205,9 @@ func (c *Config) check(file string) error {
 			return fail(of.name+" × hidden_size", fmt.Sprintf("matrices of at most %d numbers", maxMatrix),
 				fmt.Sprintf("%d × %d", of.rows, c.Hidden))
 		}
+	}
+	if err := c.checkMixture(fail); err != nil {
+		return err
 	}
 	switch kind := familyOf(c.ModelType); {
 	case c.Heads%c.KVHeads != 0:

@@ -17,6 +17,7 @@ type family struct {
 	missing   defaults // for fields that a config.json does not have
 	windows   bool     // layers may see a window of positions alone
 
+	mixture       bool // blocks have a Mixture
 	partialRotary bool // partial_rotary_factor counts
 
 	hiddenAct  string  // the activation's name in config.json; "": silu
@@ -52,6 +53,7 @@ type ggufForm struct {
 	architecture string      // llama.cpp's name, which families may share
 	interleaved  bool        // rows of queries and keys are in another order (see Interleave)
 	tensors      [][2]string // parts of a block that others do not have, or name otherwise: GGUF's name, Hugging Face's
+	experts      [][2]string // tensors of all experts of a block in one: GGUF's name, and Hugging Face's with * for a number
 	shiftedNorms bool        // the weights of norms are stored with normOffset added
 	yarnBetas    bool        // llama.cpp reads YaRN's betas: of its bounds, and of queries that grow with their position
 

@@ -30,7 +30,10 @@ func smallest(t testing.TB, kind string, changes map[string]any) Config {
 		"phi3": {"partial_rotary_factor": 0.5, "original_max_position_embeddings": 9,
 			"rope_scaling": map[string]any{"type": "longrope", "short_factor": []float64{1, 1.5},
 				"long_factor": []float64{2, 4}}},
-		"qwen3":      {"head_dim": 16},
+		"qwen3": {"head_dim": 16},
+		"qwen3_moe": {"head_dim": 16, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
+			"norm_topk_prob": true},
+		"mixtral":    {"num_local_experts": 4},
 		"ministral3": {"head_dim": 16, "rope_parameters": map[string]any{"rope_theta": 1e4}},
 	}[kind] {
 		text[name] = value

@@ -47,6 +47,10 @@ func ggufConfigJSON(f *gguf.File) ([]byte, error) {
 	config := k.common()
 	kind := familyInGGUF(architecture, k)
 	config["model_type"], config["architectures"] = kind.modelType, []string{kind.class}
+	if !kind.mixture {
+		k.must("expert_count", 0)
+		k.must("expert_used_count", 0)
+	}
 	if kind.gguf.read != nil {
 		kind.gguf.read(k, config)
 	}
@@ -94,8 +98,6 @@ func (k *ggufKeys) common() map[string]any {
 	} else {
 		k.must("rope.dimension_count", headDim)
 	}
-	k.must("expert_count", 0)
-	k.must("expert_used_count", 0)
 	k.ignore("tensor_data_layout", "rope.scaling.finetuned")
 	config := map[string]any{
 		"num_attention_heads":     heads,

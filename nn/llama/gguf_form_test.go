@@ -294,7 +294,7 @@ func TestGGUFConfigMistakes(t *testing.T) {
 		{"llama.rope.dimension_count", uint32(4), "want 8, got 4"},
 		{"llama.rope.scaling.type", "ntk", `want "none", "linear", "yarn" or "longrope", got "ntk"`},
 		{"llama.rope.freq_base", float32(0), "want a number above 0, got 0"},
-		{"llama.expert_count", uint32(8), "want 0, got 8"},
+		{"llama.expert_used_count", uint32(2), "want 0, got 2"},
 		{"llama.logit_scale", float32(2), "no such key, which might change the model, got float32 2"},
 	} {
 		metadata := slices.DeleteFunc(slices.Clone(good), func(m gguf.KeyValue) bool { return m.Key == c.key })

@@ -38,6 +38,49 @@ func (l GGUFLayout) normOffset(hf string) float32 {
 	return l.offset
 }
 
+// Stack returns the name in a GGUF file of the tensor that has the one with this Hugging Face name, of an expert, as one
+// of several, and the expert's number; false if it is not of an expert.
+func (l GGUFLayout) Stack(hf string) (name string, expert int, ok bool) {
+	block, part, ok := cutBlock(hf, blockPrefixes[1])
+	if !ok {
+		return "", 0, false
+	}
+	for _, n := range l.form.experts {
+		before, behind, _ := strings.Cut(n[1], "*")
+		number, begins := strings.CutPrefix(part, before)
+		number, ends := strings.CutSuffix(number, behind)
+		if e, ok := plainNumber(number); begins && ends && ok {
+			return blockPrefixes[0] + block + "." + n[0], e, true
+		}
+	}
+	return "", 0, false
+}
+
+// unstack returns the Hugging Face name, with * for an expert's number, of a tensor in a GGUF file that has all experts.
+func (l GGUFLayout) unstack(name string) (string, bool) {
+	block, part, ok := cutBlock(name, blockPrefixes[0])
+	for _, n := range l.form.experts {
+		if ok && n[0] == part {
+			return blockPrefixes[1] + block + "." + n[1], true
+		}
+	}
+	return "", false
+}
+
+// cutBlock cuts the name of a block's tensor into the block's number and the rest.
+func cutBlock(name, prefix string) (number, part string, ok bool) {
+	rest, ok := strings.CutPrefix(name, prefix)
+	number, part, dot := strings.Cut(rest, ".")
+	_, plain := plainNumber(number)
+	return number, part, ok && dot && plain
+}
+
+// plainNumber is a number as names have it.
+func plainNumber(s string) (int, bool) {
+	i, err := strconv.ParseUint(s, 10, 31)
+	return int(i), err == nil && strconv.FormatUint(i, 10) == s
+}
+
 // outer and inner are the names of the tensors that all families have, in GGUF and at
 // Hugging Face: those of the whole model, and the parts of a block's.
 var outer = [][2]string{
@@ -76,9 +119,8 @@ func (l GGUFLayout) rename(name string, from, to int) (string, bool) {
 			return n[to], true
 		}
 	}
-	rest, ok := strings.CutPrefix(name, blockPrefixes[from])
-	number, part, dot := strings.Cut(rest, ".")
-	if i, err := strconv.ParseUint(number, 10, 31); !ok || !dot || err != nil || strconv.FormatUint(i, 10) != number {
+	number, part, ok := cutBlock(name, blockPrefixes[from])
+	if !ok {
 		return "", false
 	}
 	for _, n := range slices.Concat(l.form.tensors, inner) {

@@ -190,9 +190,12 @@ func prepare(ctx context.Context, d *tensor.Device, path string) (*Model, source
 		return nil, nil, err
 	}
 	// A lying num_hidden_layers must not cost memory.
-	if names := file.Names(); c.Layers > len(names) {
-		err = &Error{File: file.Path(), Want: fmt.Sprintf("the tensors of %d layers", c.Layers),
-			Got: fmt.Sprintf("%d tensors", len(names))}
+	if names := file.Names(); c.Layers > len(names) || c.expertTensors() > len(names) {
+		want := fmt.Sprintf("the tensors of %d layers", c.Layers)
+		if c.Mixture != nil {
+			want += fmt.Sprintf(", with those of %d experts", c.Mixture.Experts)
+		}
+		err = &Error{File: file.Path(), Want: want, Got: fmt.Sprintf("%d tensors", len(names))}
 		return nil, nil, errors.Join(err, file.Close())
 	}
 	m, shapes := build(d, c)

@@ -26,7 +26,9 @@ func init() {
 		gguf: ggufForm{
 			architecture: "llama",
 			interleaved:  true,
-			is:           func(k *ggufKeys) bool { return k.int(windowKey, ptr(0)) > 0 },
+			is: func(k *ggufKeys) bool {
+				return k.int(windowKey, ptr(0)) > 0 && k.int(expertsKey, ptr(0)) == 0
+			},
 			read: func(k *ggufKeys, config map[string]any) {
 				config["sliding_window"] = k.int(windowKey, ptr(0))
 			},

@@ -42,13 +42,17 @@ type Model struct {
 	elsewhere *elsewhere // nil: all weights are on the device
 }
 
-// Block is one layer of the network. A norm that is nil is not there; of the two that are named
-// post_attention_layernorm one is nil.
+// Block is one layer of the network. A norm that is nil is not there; of two fields with
+// one name one is nil.
 type Block struct {
 	InputNorm *nn.RMSNorm   `name:"input_layernorm"` // before attention
 	Attention *nn.Attention `name:"self_attn"`
 	MLPNorm   *nn.RMSNorm   `name:"post_attention_layernorm"` // before the feed-forward part
 	MLP       *nn.SwiGLU    `name:"mlp"`
+
+	// A mixture of experts in place of MLP, or nil: Qwen3-MoE's, and Mixtral's by its name.
+	MoE       *nn.MoE `name:"mlp"`
+	SparseMoE *nn.MoE `name:"block_sparse_moe"`
 
 	// Gemma's and OLMo 2's norms of what attention and the feed-forward part add, and Gemma's name
 	// of the norm before the latter.
@@ -62,8 +66,18 @@ type Block struct {
 // Forward maps x [batch, tokens, hidden] to the same shape.
 func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
 	x = b.add(x, normed(b.AttentionOutNorm, b.Attention.Forward(normed(b.InputNorm, x), c)))
-	return b.add(x, normed(b.MLPOutNorm, b.MLP.Forward(normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x))))
+	return b.add(x, normed(b.MLPOutNorm, b.feedForward(normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x))))
 }
+
+func (b *Block) feedForward(x *nn.Var) *nn.Var {
+	if m := b.Mixture(); m != nil {
+		return m.Forward(x)
+	}
+	return b.MLP.Forward(x)
+}
+
+// Mixture is the block's mixture of experts; nil where its feed-forward part is MLP.
+func (b *Block) Mixture() *nn.MoE { return cmp.Or(b.MoE, b.SparseMoE) }
 
 func (b *Block) add(x, y *nn.Var) *nn.Var { return ops.Add(x, scaled(y, b.ResidualScale)) }
 

@@ -70,13 +70,35 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 	for _, t := range extra {
 		sources = append(sources, t.Source())
 	}
+	stacks := map[string]*[]*tensor.Tensor{} // of experts, by the file's name
 	for _, p := range params {
+		if name, _, ok := layout.Stack(p.name); ok {
+			if stack := stacks[name]; stack != nil {
+				*stack = append(*stack, p.value)
+				continue
+			}
+			stack := &[]*tensor.Tensor{p.value}
+			stacks[name] = stack
+			dt := storageType(o.DType, p.name, p.value.Shape())
+			sources = append(sources, gguf.Source{
+				Name: name, Type: ggufTypes[dt], Shape: append([]int{m.Config.Mixture.Experts}, p.value.Shape()...),
+				Write: func(w io.Writer) error {
+					for _, part := range *stack {
+						if err := writeGGUF(w, part, dt, 0, 0); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
+			})
+			continue
+		}
 		name, ok := layout.Name(p.name)
 		if !ok {
 			return &Error{File: path, Tensor: p.name, Want: "a tensor that GGUF has a name for", Got: "another"}
 		}
 		dt := tensor.F32 // ggml wants vectors so
-		if p.value.Rank() > 1 {
+		if p.value.Rank() > 1 && !isRouter(p.name) {
 			dt = storageType(o.DType, p.name, p.value.Shape())
 		}
 		heads, offset := layout.Heads(p.name), layout.normOffset(p.name)

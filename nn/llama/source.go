@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/encoding/safetensors"
@@ -107,7 +109,14 @@ var storage = map[safetensors.DType]tensor.DType{
 type ggufSource struct {
 	*gguf.File
 	layout GGUFLayout
-	names  map[string]string // the file's by Hugging Face's
+	order  []string // Hugging Face's names in the file's order
+	names  map[string]ggufPlace
+}
+
+// ggufPlace is where a file has a tensor: as one of its own, or as part of as many.
+type ggufPlace struct {
+	tensor      string
+	part, parts int // parts 0: the whole tensor
 }
 
 func openGGUF(path string) (c Config, s source, err error) {
@@ -127,34 +136,40 @@ func openGGUF(path string) (c Config, s source, err error) {
 	if c, err = parseConfig(path, text); err != nil {
 		return c, nil, err
 	}
-	g := &ggufSource{File: file, names: map[string]string{}}
+	g := &ggufSource{File: file, names: map[string]ggufPlace{}}
 	if g.layout, err = c.GGUFLayout(); err != nil {
 		return c, nil, err
 	}
 	for _, t := range file.Tensors() {
 		name, ok := g.layout.HFName(t.Name)
+		pattern, stacked := g.layout.unstack(t.Name)
 		switch {
 		case t.Name == ropeFactorsName, t.Name == longFactorsName, t.Name == shortFactorsName: // the configuration has them
+			continue
+		case stacked:
+			if len(t.Shape) != 3 || t.Shape[0] != c.Mixture.Experts || len(t.Data)%t.Shape[0] != 0 {
+				return c, nil, &Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("matrices of %d experts",
+					c.Mixture.Experts), Got: fmt.Sprint("shape ", t.Shape)}
+			}
+			for e := range t.Shape[0] {
+				name := strings.Replace(pattern, "*", strconv.Itoa(e), 1)
+				g.order, g.names[name] = append(g.order, name), ggufPlace{t.Name, e, t.Shape[0]}
+			}
 			continue
 		case !ok:
 			return c, nil, &Error{File: path, Tensor: t.Name, Want: "no such tensor in a " + c.ModelType, Got: "one"}
 		}
-		g.names[name] = t.Name
+		g.order, g.names[name] = append(g.order, name), ggufPlace{tensor: t.Name}
 	}
 	return c, g, nil
 }
 
-func (g *ggufSource) Has(name string) bool { return g.names[name] != "" }
-
-func (g *ggufSource) Names() []string {
-	var names []string
-	for _, t := range g.Tensors() { // in the file's order
-		if name, ok := g.layout.HFName(t.Name); ok {
-			names = append(names, name)
-		}
-	}
-	return names
+func (g *ggufSource) Has(name string) bool {
+	_, ok := g.names[name]
+	return ok
 }
+
+func (g *ggufSource) Names() []string { return g.order }
 
 func (g *ggufSource) Info(name string) (info, error) {
 	s, err := g.asStored(name)
@@ -163,9 +178,14 @@ func (g *ggufSource) Info(name string) (info, error) {
 
 // asStored is a tensor with its rows in the file's order.
 func (g *ggufSource) asStored(name string) (stored, error) {
-	t, err := g.File.Tensor(g.names[name])
+	at := g.names[name]
+	t, err := g.File.Tensor(at.tensor)
 	if err != nil {
 		return stored{}, err
+	}
+	if at.parts > 0 { // rows are whole blocks
+		size := len(t.Data) / at.parts
+		t.Shape, t.Data = t.Shape[1:], t.Data[at.part*size:(at.part+1)*size]
 	}
 	dt, ok := ggufStorage[t.Type]
 	return stored{info{DType: dt, Shape: t.Shape, FileType: t.Type.String(), Known: ok}, t.Data}, nil
@@ -178,14 +198,14 @@ func (g *ggufSource) Tensor(ctx context.Context, name string) (stored, error) {
 		err = readIn(ctx, s.Data)
 	}
 	if offset := g.layout.normOffset(name); err == nil && offset != 0 && s.Known {
-		return g.unshifted(g.names[name], s, offset)
+		return g.unshifted(g.names[name].tensor, s, offset)
 	}
 	heads := g.layout.Heads(name)
 	if err != nil || heads == 0 || !s.Known || len(s.Shape) == 0 {
 		return s, err
 	}
 	if s.Data, err = Deinterleave(s.Data, s.Shape[0], heads); err != nil {
-		return s, fmt.Errorf("llama: %s: tensor %s: %w", g.Path(), g.names[name], err)
+		return s, fmt.Errorf("llama: %s: tensor %s: %w", g.Path(), g.names[name].tensor, err)
 	}
 	return s, nil
 }

@@ -14,12 +14,14 @@ import (
 
 // storageType is how a parameter is stored where dt is asked for. q8 and q4 are for
 // matrices whose rows are whole blocks; everything else, norms and biases above all,
-// then stays f32. With q4 and nf4 the embedding and the head are q8, because their errors go
+// routers of experts, then stays f32. With q4 and nf4 the embedding and the head are q8, because their errors go
 // straight to the logits.
 func storageType(dt tensor.DType, name string, shape []int) tensor.DType {
 	switch {
 	case !dt.IsQuantized():
 		return dt
+	case isRouter(name): // its errors choose other experts
+		return tensor.F32
 	case len(shape) != 2 || shape[1]%tensor.Q8.BlockLen() != 0:
 		return tensor.F32
 	case shape[1]%dt.BlockLen() != 0: // of q4_k or nf4, but not of q8

@@ -23,7 +23,10 @@ COMMON = dict(
     tie_word_embeddings=False,
 )
 SEPARATE = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+TARGETS = {
+    "phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
+    "mixtral": ["q_proj", "k_proj", "v_proj", "o_proj", "w1", "w2", "w3"],
+}
 
 FAMILIES = {
     "qwen3": dict(model_type="qwen3", head_dim=16, rope_theta=1e6),
@@ -66,8 +69,61 @@ FAMILIES = {
     "gemma3-bf16": dict(model_type="gemma3_text", head_dim=16, query_pre_attn_scalar=16, sliding_window=5,
                         num_hidden_layers=3, sliding_window_pattern=2, rope_theta=2e5, rope_local_base_freq=400.0,
                         tie_word_embeddings=True, dtype="bfloat16"),
+    "qwen3_moe": dict(model_type="qwen3_moe", head_dim=16, rope_theta=1e6, moe_intermediate_size=24, num_experts=6,
+                      num_experts_per_tok=3, norm_topk_prob=True, num_hidden_layers=3, mlp_only_layers=[1]),
+    # Weights of the chosen experts whose sum is below 1, in every second layer.
+    "qwen3_moe-sparse": dict(model_type="qwen3_moe", head_dim=8, attention_bias=True, use_sliding_window=True,
+                             sliding_window=7, moe_intermediate_size=16, num_experts=5, num_experts_per_tok=2,
+                             norm_topk_prob=False, decoder_sparse_step=2, tie_word_embeddings=True),
+    "mixtral": dict(model_type="mixtral", num_local_experts=4, num_experts_per_tok=2, intermediate_size=40,
+                    rope_theta=1e6),
+    "mixtral-bf16": dict(model_type="mixtral", num_local_experts=4, num_experts_per_tok=2, intermediate_size=32,
+                         sliding_window=8, dtype="bfloat16"),
     "exaone4": dict(model_type="exaone4", sliding_window=6, sliding_window_pattern=2),  # docs/add-a-model.md's
 }
+
+
+class Expert(torch.nn.Module):
+    """One expert of a mixture, with its linear layers by the names of the saved tensors."""
+
+    def __init__(self, names, gate_up, down, act):
+        super().__init__()
+        self.names, self.act = names, act
+        for name, weight in zip(names, [*gate_up.chunk(2), down]):
+            layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+            layer.weight = torch.nn.Parameter(weight.clone())
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        gate, up, down = (getattr(self, name) for name in self.names)
+        return down(self.act(gate(x)) * up(x))
+
+
+class Experts(torch.nn.ModuleList):
+    """The experts of a layer, which transformers holds in one tensor, as PEFT adapts them."""
+
+    def forward(self, x, chosen, weights):
+        y = torch.zeros_like(x)
+        for e, expert in enumerate(self):
+            token, place = torch.where(chosen == e)
+            if len(token):
+                y = y.index_add(0, token, expert(x[token]) * weights[token, place, None])
+        return y
+
+
+def separate_experts(model):
+    """Lets the experts of a mixture be layers of their own; the names of modules, by those of saved tensors."""
+    names = ["w1", "w3", "w2"] if model.config.model_type == "mixtral" else ["gate_proj", "up_proj", "down_proj"]
+    for layer in model.model.layers:
+        if hasattr(layer.mlp, "experts"):
+            old = layer.mlp.experts
+            layer.mlp.experts = Experts(
+                [Expert(names, up, down, old.act_fn) for up, down in zip(old.gate_up_proj, old.down_proj)])
+
+
+def saved_name(model, name):
+    """The name of a tensor, or of a module, where the model is saved."""
+    return name.replace(".mlp.", ".block_sparse_moe.") if model.config.model_type == "mixtral" else name
 
 
 def random_weights(model, generator):
@@ -82,7 +138,7 @@ def random_weights(model, generator):
             elif "embed" in name:
                 p.copy_(0.5 * noise)
             else:
-                p.copy_(1.5 * noise / p.shape[1] ** 0.5)
+                p.copy_(1.5 * noise / p.shape[-1] ** 0.5)
 
 
 def loss_of(logits, labels):
@@ -128,8 +184,8 @@ def adapt(model, targets, case, generator):
     for name, module in list(model.named_modules()):
         if name.rsplit(".", 1)[-1] in targets:
             parent = model.get_submodule(name.rsplit(".", 1)[0])
-            adapters[name] = MultiLoRA(module, case["modules"], case["rank"], case["alpha"], generator)
-            setattr(parent, name.rsplit(".", 1)[-1], adapters[name])
+            adapters[saved_name(model, name)] = MultiLoRA(module, case["modules"], case["rank"], case["alpha"], generator)
+            setattr(parent, name.rsplit(".", 1)[-1], adapters[saved_name(model, name)])
     return adapters
 
 
@@ -174,24 +230,29 @@ def make(out, name, settings, replace=None):
         p.data = p.data.to(stored).float()
     model.generation_config.pad_token_id = None
 
+    folder = os.path.join(out, name)
+    copy.deepcopy(model).to(stored).save_pretrained(folder)
     ids = torch.randint(3, VOCAB, (ROWS, TOKENS), generator=generator)
     labels = ids.clone()
     labels[0, :7], labels[1, 20:] = -100, -100
     text = greedy(model, ids[0, :PROMPT])
     logits = model(ids, use_cache=False).logits
+    if "moe" in settings["model_type"] or settings["model_type"] == "mixtral":
+        separate_experts(model)
+        separate = model(ids, use_cache=False).logits
+        assert torch.allclose(logits, separate, atol=1e-5), "separate experts compute something else"
+        logits = separate
     loss = loss_of(logits, labels)
     loss.backward()
     case = {"input_ids": ids, "labels": labels, "logits": logits, "loss": loss[None], "prompt": ids[0, :PROMPT],
             "greedy": text}
-    case |= {"grad." + n: p.grad for n, p in model.named_parameters()}
-    folder = os.path.join(out, name)
-    copy.deepcopy(model).to(stored).save_pretrained(folder)
+    case |= {"grad." + saved_name(model, n): p.grad for n, p in model.named_parameters()}
     save_file(contiguous(case), os.path.join(folder, "case.safetensors"))
     with open(os.path.join(folder, "case.json"), "w") as f:
         json.dump({"kind": "causal-lm"}, f)
 
     spec = {"kind": "multilora", "base": name, "modules": 2, "rank": 2, "alpha": 4, "scaling": "scalar",
-            "targets": FUSED if settings["model_type"] == "phi3" else SEPARATE,
+            "targets": TARGETS.get(settings["model_type"], SEPARATE),
             "optimizer": {"name": "AdamW", "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.1,
                           "clip_grad_norm": 1.0}}
     adapters = adapt(model, spec["targets"], spec, generator)

@@ -1,0 +1,145 @@
+package nn
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/testdevice"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// The rows of each expert lie together in the order of tokens, of equal scores the first is chosen, and a score that is
+// no number comes last.
+func TestRoute(t *testing.T) {
+	nan := float32(math.NaN())
+	r := route([]float32{
+		0, 3, 1, 2,
+		5, 5, 5, 5,
+		nan, 1, nan, 0,
+		nan, nan, nan, nan,
+	}, 4, 2)
+	for what, lists := range map[string][2][]int32{
+		"chosen": {r.chosen, {1, 3, 0, 1, 1, 3, 0, 1}},
+		"order":  {r.order, {2, 6, 0, 3, 4, 7, 1, 5}},
+		"tokens": {r.tokens, {1, 3, 0, 1, 2, 3, 0, 2}},
+		"places": {r.places, {2, 0, 4, 1, 6, 3, 7, 5}},
+	} {
+		if !slices.Equal(lists[0], lists[1]) {
+			t.Errorf("%s %v, want %v", what, lists[0], lists[1])
+		}
+	}
+	if want := []int{2, 4, 0, 2}; !slices.Equal(r.counts, want) {
+		t.Errorf("counts %v, want %v", r.counts, want)
+	}
+}
+
+// moeByFormula computes an MoE of SwiGLUs in float64.
+func moeByFormula(t *testing.T, m *MoE, x []float32, dim int) (y []float32) {
+	t.Helper()
+	product := func(l Layer, x []float64) []float64 {
+		w := l.(*Linear).Weight.Value
+		v, out := read(t, w), make([]float64, w.Dim(0))
+		for o := range out {
+			for i, xi := range x {
+				out[o] += xi * float64(v[o*len(x)+i])
+			}
+		}
+		return out
+	}
+	for row := range slices.Chunk(x, dim) {
+		in := make([]float64, dim)
+		for i, v := range row {
+			in[i] = float64(v)
+		}
+		scores := product(m.Router, in)
+		order := make([]int, len(scores))
+		all := 0.0
+		for e, s := range scores {
+			order[e] = e
+			all += math.Exp(s)
+		}
+		slices.SortFunc(order, func(a, b int) int { return int(math.Copysign(1, scores[b]-scores[a])) })
+		if m.SumsToOne {
+			all = 0
+			for _, e := range order[:m.Chosen] {
+				all += math.Exp(scores[e])
+			}
+		}
+		out := make([]float64, dim)
+		for _, e := range order[:m.Chosen] {
+			s := m.Experts[e].(*SwiGLU)
+			gate, up := product(s.Gate, in), product(s.Up, in)
+			for i, g := range gate {
+				up[i] *= g / (1 + math.Exp(-g))
+			}
+			for i, v := range product(s.Down, up) {
+				out[i] += math.Exp(scores[e]) / all * v
+			}
+		}
+		for _, v := range out {
+			y = append(y, float32(v))
+		}
+	}
+	return y
+}
+
+func TestMoE(t *testing.T) {
+	const dim, tokens = 6, 11
+	var first []float32
+	for _, threads := range []int{1, 3} {
+		d := testdevice.CPU(t, threads)
+		weights := NewInitializer(d, 3)
+		m := NewMoE(weights, dim, 5, 7, 3)
+		m.Router.Weight = weights.Normal(1, 7, dim)
+		x := read(t, weights.Normal(1, tokens, dim).Value)
+		forward := func(x []float32) []float32 {
+			return read(t, m.Forward(autograd.Const(d.FromFloat32s(tensor.F32, x, 1, len(x)/dim, dim))).Tensor())
+		}
+		for _, m.SumsToOne = range []bool{false, true} {
+			near(t, "mixture", d.FromFloat32s(tensor.F32, forward(x), tokens*dim), moeByFormula(t, m, x, dim)...)
+		}
+		whole := forward(x)
+		if first == nil {
+			first = whole
+		}
+		if !slices.Equal(whole, first) {
+			t.Errorf("other bits with %d threads", threads)
+		}
+		for _, cut := range []int{2, 5, 9} { // no token's result depends on others
+			if !slices.Equal(slices.Concat(forward(x[:cut*dim]), forward(x[cut*dim:])), whole) {
+				t.Errorf("other bits where %d tokens come before the others", cut)
+			}
+		}
+	}
+}
+
+// An expert that nobody chose has no gradient, and the router has one through the weights of those that were chosen.
+func TestMoEGradients(t *testing.T) {
+	const dim = 4
+	d := testdevice.CPU(t, 1)
+	weights := NewInitializer(d, 5)
+	m := NewMoE(weights, dim, 3, 3, 2)
+	m.Router.Weight = param(d, []int{3, dim}, 1, 0, 0, 0, .5, .1, 0, 0, -9, 0, 0, 0)
+	for _, p := range Params(m) {
+		p.Grad = d.FromFloat32s(tensor.F32, make([]float32, p.Value.Numel()), p.Value.Shape()...)
+	}
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	y := m.Forward(autograd.Const(d.FromFloat32s(tensor.F32, []float32{1, .5, -1, 2, 2, 1, .5, -1}, 2, dim)))
+	tape.BackwardFrom([]*Var{y}, []*tensor.Tensor{d.FromFloat32s(tensor.F32, []float32{1, 2, 3, 4, 4, 3, 2, 1}, 2, dim)})
+	for name, p := range Params(m) {
+		g := read(t, p.Grad)
+		moved := slices.ContainsFunc(g, func(v float32) bool { return v != 0 })
+		if idle := len(name) > 9 && name[:9] == "experts.2"; moved == idle {
+			t.Errorf("%s: gradient %v", name, g)
+		}
+	}
+	g := read(t, m.Router.Weight.Grad)
+	for i := range dim { // softmax: what the first gains, the second loses; the third is not chosen
+		if math.Abs(float64(g[i]+g[dim+i])) > 1e-5 || g[2*dim+i] != 0 {
+			t.Errorf("router: gradient %v", g)
+		}
+	}
+}
