@@ -59,8 +59,9 @@ func (m *MoE) Forward(x *Var) *Var {
 	return ops.Reshape(y, x.Tensor().Shape()...)
 }
 
-// forwardRows lets an expert compute rows of so many tokens. A lone row of several tokens is computed twice: a product of
-// one row adds in another order than those of more, and a token's bits would depend on how many others chose its expert.
+// forwardRows lets an expert compute rows of so many tokens. A lone row of several tokens is computed twice: a product
+// of one row adds in another order than those of more, and a token's bits would depend on how many others chose its
+// expert.
 func forwardRows(expert Expert, rows *Var, tokens int) *Var {
 	if rows.Dim(0) > 1 || tokens == 1 {
 		return expert.Forward(rows)

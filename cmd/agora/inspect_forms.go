@@ -176,6 +176,10 @@ func (i *inspection) model(ctx context.Context, dir string) error {
 		"max_position_embeddings": c.MaxPositions, "tie_word_embeddings": c.Tied, "bos_token_id": c.BOS,
 		"eos_token_id": c.EOS,
 	}
+	if m := c.Mixture; m != nil {
+		i.About["num_experts"], i.About["num_experts_per_tok"] = m.Experts, m.Chosen
+		i.About["moe_intermediate_size"] = m.Intermediate
+	}
 	i.uses(dir, c)
 	if c.Packing() != "" {
 		if err := i.packed(ctx, dir, c); err != nil {

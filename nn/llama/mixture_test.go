@@ -18,7 +18,8 @@ func TestMixtureConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := c.Mixture
-	if m.Experts != 6 || m.Chosen != 2 || m.Intermediate != 24 || !m.SumsToOne || !slices.Equal(m.Dense, []bool{false, true}) {
+	if m.Experts != 6 || m.Chosen != 2 || m.Intermediate != 24 || !m.SumsToOne ||
+		!slices.Equal(m.Dense, []bool{false, true}) {
 		t.Errorf("got %+v", m)
 	}
 	out, err := json.Marshal(c)
