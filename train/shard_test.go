@@ -47,6 +47,8 @@ func TestShardedRuns(t *testing.T) {
 		"tasks, 2": {2, func(c *Config) {
 			c.MaxTokens, c.EvalTasks, c.TaskData, c.EvalLimit = 48, []string{"rte"}, rteFolder(t), 10
 		}},
+		"dpo, 4": {4, preferenceOf(t, DPO)},
+		"kto, 2": {2, preferenceOf(t, KTO)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			one := deepRun(t)
@@ -65,6 +67,15 @@ func TestShardedRuns(t *testing.T) {
 			noErrors(t, errs)
 			sameWeights(t, weights(t, one.Out), weights(t, other.Out), "")
 		})
+	}
+}
+
+// preferenceOf makes a deep run one of preference training.
+func preferenceOf(t *testing.T, o Objective) func(*Config) {
+	return func(c *Config) {
+		deep := *c
+		*c = judgedRun(t, o)
+		c.Model, c.Steps, c.Accumulate, c.BatchRows, c.EvalEvery, c.SaveEvery, c.HeldOut = deep.Model, 4, 4, 2, 2, 2, 7
 	}
 }
 
