@@ -12,6 +12,7 @@
 //
 //grid t/bm heads batch
 //tile group=64 bm=32 bn=32
+//tile group=128 bm=64 bn=32
 
 #include "include/kernel.glsl"
 
@@ -98,16 +99,17 @@ void main() {
 		}
 		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = capped(scale * scores[SCORES(r)]);
 		softmax();
-		[[unroll]] for (uint part = 0; part < PARTS; part++) {
-			GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[SIDE * y + r];
-			barrier();
-			LOAD(v, keys, s - j0, key, part)
-			barrier();
-			ACCUMULATE(sum, part)
-		}
+#define ADD_PART(part) \
+		GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[SIDE * y + r]; \
+		barrier(); \
+		LOAD(v, keys, s - j0, key, part) \
+		barrier(); \
+		ACCUMULATE(sum, part)
+		FOR_PARTS(ADD_PART)
 	}
 	barrier();
-	STORE(y, sum, queries, t - i0, query, (total[row] == 0 ? 0 : 1 / total[row]))
+#define STORE_PART(part) STORE(y, sum, part, queries, t - i0, query, (total[row] == 0 ? 0 : 1 / total[row]))
+	FOR_PARTS(STORE_PART)
 	if (has_lse) {
 		for (uint r = gl_LocalInvocationIndex; r < min(bm, t - i0); r += group)
 			set_lse((b * heads + h) * t + i0 + r, total[r] == 0 ? -INFINITY : highest[r] + log(total[r]));

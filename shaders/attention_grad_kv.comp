@@ -8,6 +8,7 @@
 //
 //grid s/bn kv_heads batch
 //tile group=64 bm=32 bn=32
+//tile group=128 bm=32 bn=64
 
 #include "include/kernel.glsl"
 
@@ -40,6 +41,7 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #define SEES(row, column) sees(column, row)
 #include "include/attention.glsl"
 
+shared float lses[bm], deltas[bm]; // of the queries
 vec4 slopes[SCORE_BLOCKS * SIDE]; // dy . v, of each score
 
 // The factors of the slopes, then those of the scores: one piece of code multiplies both.
@@ -57,6 +59,12 @@ void main() {
 		for (uint i0 = first_query(j0); i0 < end_query(j0); i0 += bm) {
 			LOOK(key_at(b, j0 + row), query_at(b, i0 + column))
 			uint queries = ((b * t + i0) * heads + head) * head_dim, statistics = (b * heads + head) * t + i0;
+			barrier(); // those of the queries before have been read
+			for (uint i = gl_LocalInvocationIndex; i < bm; i += group) {
+				uint at = statistics + min(i, t - i0 - 1);
+				lses[i] = lse(at);
+				deltas[i] = delta(at);
+			}
 			GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = vec4(0);
 			[[dont_unroll]] for (uint step = 0; step < 2 * PARTS; step++) {
 				uint part = step % PARTS;
@@ -68,10 +76,10 @@ void main() {
 				barrier();
 				MULTIPLY(scores)
 			}
+			barrier();
 			GO_OVER_SCORES {
 				FOR_SIDE(c) {
-					uint at = statistics + min(SIDE * x + c, t - i0 - 1);
-					float l = lse(at), d = delta(at);
+					float l = lses[SIDE * x + c], d = deltas[SIDE * x + c];
 					FOR_SIDE(r) {
 						float score = capped(vec4(scale * scores[SCORES(r)][c])).x;
 						float p = SEEN(r, c) ? exp(score - l) : 0;
@@ -81,22 +89,24 @@ void main() {
 				}
 				SET_WEIGHTS(scores)
 			}
-			[[unroll]] for (uint part = 0; part < PARTS; part++) {
-				barrier();
-				LOAD(dy, queries, t - i0, query, part)
-				barrier();
-				ACCUMULATE(sum_v, part)
-			}
+#define ADD_PART_V(part) \
+			barrier(); \
+			LOAD(dy, queries, t - i0, query, part) \
+			barrier(); \
+			ACCUMULATE(sum_v, part)
+			FOR_PARTS(ADD_PART_V)
 			barrier();
 			GO_OVER_SCORES SET_WEIGHTS(slopes)
-			[[unroll]] for (uint part = 0; part < PARTS; part++) {
-				barrier();
-				LOAD(q, queries, t - i0, query, part)
-				barrier();
-				ACCUMULATE(sum_k, part)
-			}
+#define ADD_PART_K(part) \
+			barrier(); \
+			LOAD(q, queries, t - i0, query, part) \
+			barrier(); \
+			ACCUMULATE(sum_k, part)
+			FOR_PARTS(ADD_PART_K)
 		}
 	}
-	STORE(dk, sum_k, keys, s - j0, key, scale)
-	STORE(dv, sum_v, keys, s - j0, key, 1)
+#define STORE_PART(part) \
+	STORE(dk, sum_k, part, keys, s - j0, key, scale) \
+	STORE(dv, sum_v, part, keys, s - j0, key, 1)
+	FOR_PARTS(STORE_PART)
 }

@@ -9,6 +9,7 @@
 //
 //grid t/bm heads batch
 //tile group=64 bm=32 bn=32
+//tile group=128 bm=64 bn=32
 
 #include "include/kernel.glsl"
 
@@ -78,6 +79,7 @@ void main() {
 			barrier();
 			MULTIPLY(scores)
 		}
+		barrier();
 		GO_OVER_SCORES {
 			FOR_SIDE(r) {
 				float l = lses[SIDE * y + r], delta = deltas[SIDE * y + r];
@@ -89,12 +91,13 @@ void main() {
 			}
 			SET_WEIGHTS(scores)
 		}
-		[[unroll]] for (uint part = 0; part < PARTS; part++) {
-			barrier();
-			LOAD(k, keys, s - j0, key, part)
-			barrier();
-			ACCUMULATE(sum, part)
-		}
+#define ADD_PART(part) \
+		barrier(); \
+		LOAD(k, keys, s - j0, key, part) \
+		barrier(); \
+		ACCUMULATE(sum, part)
+		FOR_PARTS(ADD_PART)
 	}
-	STORE(dq, sum, queries, t - i0, query, scale)
+#define STORE_PART(part) STORE(dq, sum, part, queries, t - i0, query, scale)
+	FOR_PARTS(STORE_PART)
 }

@@ -4,8 +4,10 @@ package vulkan_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/ops"
@@ -48,5 +50,22 @@ func TestOpsAgreeWithCPU(t *testing.T) {
 	t.Logf("matmul ran %d times, matmul_coopmat %d times", ran["matmul"], ran["matmul_coopmat"])
 	if offers(t, "matmul_coopmat") && ran["matmul"] > 0 && ran["matmul_coopmat"] == 0 {
 		t.Error("no cooperative matrices were used")
+	}
+}
+
+// Attention's larger workgroups, which no software device takes by itself, compute the same.
+func TestAttentionOfLargeWorkgroups(t *testing.T) {
+	tiles := map[string]shaders.Tile{}
+	for _, name := range []string{"attention", "attention_grad_q", "attention_grad_kv"} {
+		d, _ := shaders.Find(name)
+		tiles[name] = d.Tiles[len(d.Tiles)-1]
+	}
+	b := open(t, vulkan.Options{Tiles: tiles})
+	attention := slices.DeleteFunc(ops.All(), func(o autograd.Op) bool {
+		return autograd.OpName(o) != "attention"
+	})
+	optest.Agree(t, plainCPU(t), b, attention, optest.Strict)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -13,15 +13,26 @@ const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE; // powers of two; attention
 const uint SCORE_BLOCKS = (DOWN * ACROSS + group - 1) / group; // blocks of scores of an invocation
 const uint SUM_BLOCKS = (DOWN * WIDTH + group - 1) / group;    // and of a part of its sums
 
-shared vec4 left[DEPTH * DOWN], right[DEPTH * ACROSS];
-shared vec4 weights[COLS * (DOWN + 1)]; // of a column for four rows; one more against bank conflicts
+shared vec4 right[DEPTH * ACROSS > COLS * WIDTH ? DEPTH * ACROSS : COLS * WIDTH];
+// First the rows' part, then the weights of a column for four rows, with one more against bank conflicts: shared memory
+// is what keeps a device from having more waves.
+shared vec4 left[DEPTH * DOWN > COLS * (DOWN + 1) ? DEPTH * DOWN : COLS * (DOWN + 1)];
+#define weights left
 shared uint anybody;
 
 vec4 scores[SCORE_BLOCKS * SIDE]; // of a row
 uint visible[SCORE_BLOCKS];       // bit SIDE*r+c: the query sees the key
 
-// Steps of a sum that the body of its loop has; a software device takes seconds to compile more.
+// Steps of a sum that the body of its loop has; a software device takes seconds to compile more. Bounds and the
+// numbers of parts are constants: drivers leave other loops rolled, and choose among the sums at every access.
 const uint STEPS = 4;
+
+// FOR_PARTS writes out X(part) for all parts of a head, the ninth and those behind it in a loop.
+#define FOR_PARTS(X) \
+	X(0) \
+	if (PARTS > 1) { X(1) } if (PARTS > 2) { X(2) } if (PARTS > 3) { X(3) } if (PARTS > 4) { X(4) } \
+	if (PARTS > 5) { X(5) } if (PARTS > 6) { X(6) } if (PARTS > 7) { X(7) } \
+	for (uint part = 8; part < PARTS; part++) { X(part) }
 
 // GO_OVER_SCORES runs what follows for each block of scores, n, whose rows are SIDE*y + r and columns SIDE*x + c.
 #define GO_OVER_SCORES \
@@ -100,8 +111,8 @@ vec4 cap_slope(vec4 score) { return soft_cap == 0 ? vec4(1) : 1 - score * score 
 
 // sum += left * transpose(right), for scores.
 #define MULTIPLY(sum) \
-	[[dont_unroll]] for (uint d = 0; d < DEPTH; d += STEPS) GO_OVER_SCORES [[unroll]] for (uint e = d; e < d + STEPS; e++) { \
-		vec4 rows = left[TURNED(ROWS, e, y)], columns = right[TURNED(COLS, e, x)]; \
+	[[dont_unroll]] for (uint d = 0; d < DEPTH; d += STEPS) GO_OVER_SCORES [[unroll]] for (uint e = 0; e < STEPS; e++) { \
+		vec4 rows = left[TURNED(ROWS, d + e, y)], columns = right[TURNED(COLS, d + e, x)]; \
 		FOR_SIDE(r) sum[SCORES(r)] = fma(vec4(rows[r]), columns, sum[SCORES(r)]); \
 	}
 
@@ -110,23 +121,23 @@ vec4 cap_slope(vec4 score) { return soft_cap == 0 ? vec4(1) : 1 - score * score 
 #define GO_OVER_SUMS \
 	[[unroll]] for (uint n = 0, block = gl_LocalInvocationIndex, y = block / WIDTH, x = block % WIDTH; n < SUM_BLOCKS; \
 		n++, block += group, y = block / WIDTH, x = block % WIDTH) if (DOWN * WIDTH % group == 0 || block < DOWN * WIDTH)
-#define SUM(part, r) (part * SUM_BLOCKS + n) * SIDE + r
+#define SUM(part, r) ((part) * SUM_BLOCKS + n) * SIDE + r
 
-// SET_WEIGHTS takes the weights of a block from those of its rows, w[SCORES(r)].
+// SET_WEIGHTS takes the weights of a block from those of its rows, w[SCORES(r)], behind a barrier: all have read left.
 #define SET_WEIGHTS(w) \
 	FOR_SIDE(c) weights[(SIDE * x + c) * (DOWN + 1) + y] = vec4(w[SCORES(0)][c], w[SCORES(1)][c], w[SCORES(2)][c], w[SCORES(3)][c]);
 
 // sum += weights * right, for one part.
 #define ACCUMULATE(sum, part) \
-	[[dont_unroll]] for (uint l = 0; l < COLS; l += STEPS) GO_OVER_SUMS [[unroll]] for (uint e = l; e < l + STEPS; e++) { \
-		vec4 rows = weights[e * (DOWN + 1) + y], elements = right[e * WIDTH + x]; \
+	[[dont_unroll]] for (uint l = 0; l < COLS; l += STEPS) GO_OVER_SUMS [[unroll]] for (uint e = 0; e < STEPS; e++) { \
+		vec4 rows = weights[(l + e) * (DOWN + 1) + y], elements = right[(l + e) * WIDTH + x]; \
 		FOR_SIDE(r) sum[SUM(part, r)] = fma(vec4(rows[r]), elements, sum[SUM(part, r)]); \
 	}
 
-// STORE writes the sums, times factor, to n rows of y.
-#define STORE(name, sum, at, n_rows, stride, factor) \
-	[[unroll]] for (uint part = 0; part < PARTS; part++) GO_OVER_SUMS [[dont_unroll]] for (uint r = 0; r < SIDE; r++) { \
-		uint row = SIDE * y + r, d = part * DEPTH + 4 * x; \
+// STORE writes the sums of a part, times factor, to n rows of y.
+#define STORE(name, sum, part, at, n_rows, stride, factor) \
+	GO_OVER_SUMS [[dont_unroll]] for (uint r = 0; r < SIDE; r++) { \
+		uint row = SIDE * y + r, d = (part) * DEPTH + 4 * x; \
 		vec4 f = r < 2 ? (r == 0 ? sum[SUM(part, 0)] : sum[SUM(part, 1)]) : r == 2 ? sum[SUM(part, 2)] : sum[SUM(part, 3)]; \
 		if (row < n_rows && d < head_dim) set_##name##_some(at + row * stride + d, head_dim - d, f * factor); \
 	}
