@@ -95,6 +95,8 @@ type Reclaimer interface {
 type Hosted interface {
 	// Bytes is a buffer's memory: what is written there is the buffer's content.
 	Bytes(Buffer) []byte
+	// Borrow makes a buffer of memory that is the caller's, and is never written to. Free is not called for it.
+	Borrow(data []byte) Buffer
 	// Abandon leaves a buffer's memory where it is until the program ends, also after Free and Close.
 	Abandon(Buffer)
 }

@@ -247,7 +247,7 @@ func (d *Device) adopt(m memory) *storage {
 // collect hands a storage to the garbage collector. The collector does not see
 // device memory, so it is called once enough has been handed to it.
 func (d *Device) collect(st *storage) {
-	if st.buf == nil {
+	if st.buf == nil || st.borrowed {
 		return
 	}
 	st.cleanup = runtime.AddCleanup(st, func(m memory) {
@@ -290,6 +290,10 @@ func (d *Device) drain() {
 func (d *Device) release(st *storage, why string) {
 	st.freed = why
 	if st.buf == nil {
+		return
+	}
+	if st.borrowed {
+		st.buf = nil
 		return
 	}
 	if st.scope == nil {

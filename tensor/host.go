@@ -82,6 +82,9 @@ func (t *Tensor) SetFloat32s(data []float32) {
 
 func (t *Tensor) setBytes(data []byte, n int) {
 	t.mustLive("set")
+	if t.st.borrowed {
+		Panicf("set", "%s is borrowed memory, which is only read", t)
+	}
 	if n != t.n {
 		Panicf("set", "%d elements for %s, which has %d", n, t, t.n)
 	}

@@ -42,6 +42,8 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 			Panicf(k.Name(), "%s: want %s", c.arg(i, t), map[bool]string{true: "i32", false: "floats"}[b.Letter == 'I'])
 		case !t.dtype.IsFloat() && b.Letter != 'I' && b.Letter != 'W':
 			Panicf(k.Name(), "%s: only a weight may be quantized", c.arg(i, t))
+		case b.Written && t.st.borrowed:
+			Panicf(k.Name(), "%s: want memory that may be written to, got what Device.Borrow was given", c.arg(i, t))
 		case first != nil && first.dtype != t.dtype:
 			Panicf(k.Name(), "%s: want %s, as %s", c.arg(i, t), first.dtype, first)
 		case lens[i] >= 0 && lens[i] != t.n:

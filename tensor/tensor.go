@@ -21,6 +21,8 @@ type storage struct {
 	cleanup runtime.Cleanup
 	freed   string // why it is gone; "" while it is there
 	shared  bool   // View or Reshape was called
+
+	borrowed bool // the memory is the caller's: see Borrow
 }
 
 // Device is where the tensor lives.

@@ -86,6 +86,8 @@ type Config struct {
 
 	// Shard is what several processes (Options.World) share out among them, beside the work: ShardNothing or ShardWeights.
 	Shard string
+	// Offload is what stays in the model's file, or in the host's memory, until it is used: OffloadNothing or OffloadWeights.
+	Offload string
 
 	Out       string // the run's folder
 	EvalEvery int    // steps between measurements; 0: only before and after
@@ -154,7 +156,7 @@ func (c *Config) Resolve() {
 
 // Storage returns how the base model is stored, or an error where ComputeDType names no type.
 func (c *Config) Storage() (o llama.LoadOptions, err error) {
-	o.DType, o.AsStored = c.DType, c.asStored()
+	o.DType, o.AsStored, o.Offload = c.DType, c.asStored(), c.Offload == OffloadWeights
 	if (c.DType.IsQuantized() || o.AsStored) && c.ComputeDType != "" {
 		o.ComputeDType, err = tensor.ParseDType(c.ComputeDType)
 	}

@@ -191,6 +191,13 @@ func (p Plan) changes() (all []change) {
 	if p.Processes > 1 && cfg.Shard != ShardWeights && !cfg.full() {
 		add("shard", ShardWeights, func(c *Config) { c.Shard = ShardWeights })
 	}
+	if offload := cfg.Offload != OffloadWeights && cfg.Shard != ShardWeights && !cfg.full(); offload {
+		more := cfg
+		more.Offload = OffloadWeights
+		if need, ok := p.with(more); ok && need < p.Need() { // a file in another type leaves nothing where it is
+			add("offload", OffloadWeights, func(c *Config) { c.Offload = OffloadWeights })
+		}
+	}
 	if half := p.Tokens / 2; half >= 64 {
 		add("max-tokens", half, func(c *Config) { c.MaxTokens = half })
 	}
@@ -221,6 +228,9 @@ func (p Plan) String() string {
 	if p.Gathered > 0 {
 		how += fmt.Sprintf(", a part of %d of every block and two whole ones", p.Processes)
 	}
+	if p.Offloaded > 0 && p.options.GPU {
+		how += ", of the blocks two"
+	}
 	line("weights", k.Weights, how)
 	if k.Adapters > 0 {
 		line("adapters", k.Adapters, "")
@@ -235,8 +245,20 @@ func (p Plan) String() string {
 		line("scratch", p.Scratch, "of the CPU's kernels")
 		line("process", p.Process, "with the program and its data")
 	}
+	if p.Offloaded > 0 {
+		line("offloaded", p.Offloaded, "of weights in the file, and not in the memory above")
+		line("brought", p.Brought, p.broughtNote())
+	}
 	if p.Gathered > 0 {
 		line("network", p.Gathered, fmt.Sprintf("of weights that each of %d processes receives a step", p.Processes))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// broughtNote says what Plan.Brought is.
+func (p Plan) broughtNote() string {
+	if p.options.GPU {
+		return "of them to the device in a step"
+	}
+	return "of them read in a step, from the disk where the memory has not kept them"
 }

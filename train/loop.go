@@ -77,6 +77,9 @@ func (r *run) step(clock *speed) error {
 	if err != nil {
 		return err
 	}
+	if err := r.cfg.unchanged(); err != nil { // the step has computed with other weights than those before
+		return err
+	}
 	took := max(r.now().Sub(begin), time.Microsecond) // there are coarse clocks
 	clock.took += took
 	clock.tokens += result.Tokens

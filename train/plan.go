@@ -47,6 +47,11 @@ type Plan struct {
 	Processes int `json:"processes"`
 	Gathered  int `json:"gathered_per_step,omitempty"`
 	Sent      int `json:"weights_sent_per_step,omitempty"`
+	// Offloaded is what of the weights stays in the file, or on a GPU in the host's memory, until it is used
+	// (Config.Offload). Brought is how much of it a step brings to the device, or, on the CPU, reads from the file as far as
+	// the memory has not kept it.
+	Offloaded int `json:"offloaded,omitempty"`
+	Brought   int `json:"brought_per_step,omitempty"`
 
 	config  Config
 	options PlanOptions
@@ -168,6 +173,10 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	sent, received := r.shards.gathered()
 	passes := r.cfg.Accumulate / p.Processes
 	p.Sent, p.Gathered = passes*sent, passes*received
+	if r.cfg.Offload == OffloadWeights {
+		bytes, brought := offloaded(m, p.options.GPU)
+		p.Offloaded, p.Brought = bytes, passes*brought
+	}
 	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
 	logits := watchLogits(d, m)
 	if err := p.step(r, p.Tokens); err != nil {
@@ -184,6 +193,9 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 // What padding and rounding cost is shared out evenly.
 func (r *run) lasting(base map[*nn.Param]bool, loaded int) (k Memory) {
 	for _, p := range nn.Params(r.trainer.Model) {
+		if base[p] && p.Value.Borrowed() {
+			continue
+		}
 		if base[p] {
 			k.Weights += p.Value.Bytes()
 		} else {
@@ -199,7 +211,7 @@ func (r *run) lasting(base map[*nn.Param]bool, loaded int) (k Memory) {
 	for _, x := range r.trainer.Optimizer.State() {
 		k.Moments += x.Bytes()
 	}
-	if r.shards != nil { // two blocks and a part of all, beside what is in no block
+	if r.shards != nil || r.cfg.Offload == OffloadWeights { // two blocks and a part of all, beside what is in no block
 		k.Weights = loaded
 	}
 	more := float64(r.trainer.Device.Stats().Live) / float64(k.sum())
@@ -236,7 +248,7 @@ func (p *Plan) vary(r *run) error {
 	heap := s.Scratch + p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
 	p.besideTensors = 2*heap + programBytes
 	file := modelBytes(p.config.Model)
-	if r.shards != nil { // no more than a tensor of it stays mapped
+	if r.shards != nil || p.Offloaded > 0 { // no more than a tensor of it stays mapped
 		file = 4 * r.trainer.Model.HeadWeight().Value.Numel()
 	}
 	p.Process = max(s.Taken+p.besideTensors, p.loaded+file+programBytes)
@@ -365,7 +377,7 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 		storage.Blocks = r.shards
 	}
 	// Its blocks may be smaller than those asked for.
-	if gguf.IsFile(r.cfg.Model) || c.Packing() != "" && isFolder(r.cfg.Model) {
+	if gguf.IsFile(r.cfg.Model) || storage.Offload && isFolder(r.cfg.Model) || c.Packing() != "" && isFolder(r.cfg.Model) {
 		return llama.BlankFrom(context.Background(), d, r.cfg.Model, storage)
 	}
 	return llama.Blank(d, c, storage)

@@ -17,6 +17,7 @@ import (
 	"github.com/agora-ml/agora/eval"
 	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/folderlock"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
@@ -229,7 +230,7 @@ func start(
 	if err := r.openFolder(); err != nil {
 		return r.summary, err
 	}
-	err = r.train(ctx)
+	err = mapped.Guard(func() error { return r.train(ctx) })
 	if r.isFirst() {
 		if closeErr := r.metrics.close(); err == nil {
 			err = closeErr

@@ -239,6 +239,12 @@ func (c *Config) stepSettings() []*Setting {
 				"frozen weights of every block, which are gathered shortly before they are used, as by ZeRO-3 and FSDP"}},
 			Resume: Free, check: c.checkShard,
 			Meaning: "what the processes of a run that mpirun or srun has started divide among them; of one alone nothing"},
+		{Name: "offload", value: text(&c.Offload, OffloadNothing),
+			Choices: []Choice{{OffloadNothing, "the device has the whole model"}, {OffloadWeights, "frozen weights stay in the " +
+				"model's file, where it has them in the type they are stored in (dtype), so that the model may be larger than the " +
+				"memory; a GPU has two blocks at a time"}},
+			Resume: Free, check: c.checkOffload,
+			Meaning: "what is not in the device's memory until it is used"},
 	}
 }
 

@@ -125,6 +125,17 @@ func (c *Config) checkShard() error {
 	return nil
 }
 
+func (c *Config) checkOffload() error {
+	switch {
+	case c.Offload != OffloadWeights:
+	case c.full():
+		return fmt.Errorf("want %s with method full (weights that train are in memory), got %s", OffloadNothing, c.Offload)
+	case c.Shard == ShardWeights:
+		return fmt.Errorf("want %s with shard %s (one of the two), got %s", OffloadNothing, c.Shard, c.Offload)
+	}
+	return nil
+}
+
 func (c *Config) checkSteps() error {
 	if c.Steps > math.MaxUint32/c.Accumulate { // each micro-batch has random numbers of its own
 		return fmt.Errorf("want at most %d micro-batches in all, got %d steps of %d", uint32(math.MaxUint32), c.Steps,

@@ -104,6 +104,9 @@ func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
 // Bytes makes the backend a tensor.Hosted.
 func (b *backend) Bytes(buf tensor.Buffer) []byte { return buf.(*buffer).data }
 
+// Borrow makes the backend a tensor.Hosted.
+func (b *backend) Borrow(data []byte) tensor.Buffer { return &buffer{data: data} }
+
 // Abandon makes the backend a tensor.Hosted.
 func (b *backend) Abandon(buf tensor.Buffer) { b.memory.abandon(buf.(*buffer)) }
 

@@ -47,7 +47,8 @@ func Cut(recovered any) error {
 type mapping struct {
 	begin, end uintptr
 	path       string
-	data       *byte // at begin
+	data       *byte       // at begin
+	info       fs.FileInfo // when it was opened
 }
 
 // mappings are those that are open, and behind them the last that were closed: deferred
@@ -64,9 +65,9 @@ var open mappings
 // model's shards apart, of which one is enough.
 const mostPast = 256
 
-func (m *mappings) add(data []byte, path string) mapping {
+func (m *mappings) add(data []byte, path string, info fs.FileInfo) mapping {
 	begin := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
-	one := mapping{begin, begin + uintptr(len(data)), path, unsafe.SliceData(data)}
+	one := mapping{begin, begin + uintptr(len(data)), path, unsafe.SliceData(data), info}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.list = append(m.list, one)

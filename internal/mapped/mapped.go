@@ -3,9 +3,11 @@
 package mapped
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
 	"unsafe"
 
 	"github.com/agora-ml/agora/internal/regular"
@@ -33,7 +35,7 @@ func Open(path string) (data []byte, release func() error, err error) {
 	if err != nil {
 		return nil, nil, &fs.PathError{Op: "map", Path: path, Err: err}
 	}
-	place := open.add(data, path)
+	place := open.add(data, path, info)
 	return data, func() error {
 		open.remove(place)
 		return unmap()
@@ -48,4 +50,39 @@ func DropPages() {
 	for _, m := range open.list {
 		drop(unsafe.Slice(m.data, m.end-m.begin))
 	}
+}
+
+// WillNeed asks the system to read bytes of a mapped file before they are touched. It may wait for the disk.
+func WillNeed(data []byte) {
+	open.mu.Lock()
+	var whole []byte
+	if at := uintptr(unsafe.Pointer(unsafe.SliceData(data))); len(data) > 0 {
+		for _, m := range open.list {
+			if m.begin <= at && at+uintptr(len(data)) <= m.end {
+				from := (at - m.begin) &^ pageMask
+				whole = unsafe.Slice(m.data, m.end-m.begin)[from : at-m.begin+uintptr(len(data))]
+			}
+		}
+	}
+	open.mu.Unlock()
+	if len(whole) > 0 {
+		willNeed(whole)
+	}
+}
+
+// Changed returns an error for a mapped file that was written to since it was opened: who reads it sees some of what
+// was there and some of what is. A file that was replaced or removed is there unchanged for those who have it open.
+func Changed() error {
+	open.mu.Lock()
+	defer open.mu.Unlock()
+	for _, m := range open.list {
+		now, err := os.Stat(m.path)
+		if err != nil || !os.SameFile(now, m.info) {
+			continue
+		}
+		if now.Size() != m.info.Size() || !now.ModTime().Equal(m.info.ModTime()) {
+			return &fs.PathError{Op: "read", Path: m.path, Err: errors.New("the file was written to while it was in use")}
+		}
+	}
+	return nil
 }

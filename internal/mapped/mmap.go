@@ -14,4 +14,12 @@ func mapFile(f *os.File, size int) ([]byte, func() error, error) {
 	return data, func() error { return syscall.Munmap(data) }, err
 }
 
+// Paged: the system reads a mapped file in where it is touched, and takes it away where memory is short.
+const Paged = true
+
 func drop(data []byte) { _ = unix.Madvise(data, unix.MADV_DONTNEED) } // only a wish
+
+// pageMask is of addresses within the largest page that a system here has.
+const pageMask = 64<<10 - 1
+
+func willNeed(data []byte) { _ = unix.Madvise(data, unix.MADV_WILLNEED) } // only a wish

@@ -14,3 +14,10 @@ func mapFile(f *os.File, size int) ([]byte, func() error, error) {
 }
 
 func drop([]byte) {}
+
+// Paged: files are read whole here.
+const Paged = false
+
+const pageMask = 0
+
+func willNeed([]byte) {}

@@ -176,7 +176,8 @@ func readMatrix4(l *packedLayer, kind string, double bool) (w packedWeight, err 
 	if want := levels4[kind].levels; err == nil && !slices.Equal(levels, want[:]) {
 		err = l.fail("weight.quant_map", "the levels of "+kind, fmt.Sprint(levels))
 	}
-	w = packedWeight{info{m.dtype, s.Shape, strings.ToUpper(kind), true, true}, m.unpack}
+	w = packedWeight{info{DType: m.dtype, Shape: s.Shape, FileType: strings.ToUpper(kind), Known: true, Chosen: true},
+		m.unpack}
 	if s.Shape[1]%m.dtype.BlockLen() != 0 { // blocks would begin inside rows
 		w.DType = tensor.F32
 	}

@@ -53,8 +53,12 @@ func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
 	}
 	m, shapes := build(d, c)
 	m.dtype = o.activations()
-	return m, m.place(o.Blocks, func(name string, p *nn.Param) (tensor.DType, []int, error) {
-		return storageType(o.DType, name, shapes[p]), shapes[p], nil
+	o, err := o.offloaded(d)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.place(o.Blocks, func(name string, p *nn.Param) (layout, error) {
+		return layout{dt: storageType(o.DType, name, shapes[p]), shape: shapes[p], stays: o.Offload && o.Blocks == nil}, nil
 	})
 }
 

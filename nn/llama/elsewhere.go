@@ -45,9 +45,27 @@ type spot struct{ layer, at int }
 
 const none = -1
 
-// place gives the parameters of the model memory on its device, of the type that typeOf says, and freezes them: those of
+// layout is how a parameter is stored.
+type layout struct {
+	dt    tensor.DType
+	shape []int
+	lying []byte // its bytes, if they are to be used where they lie
+	stays bool   // it would be so, were it there (on a device without values)
+}
+
+// borrow is a tensor of what is used where it lies, as far as the device can, and of new memory.
+func (l layout) borrow(d *tensor.Device) *tensor.Tensor {
+	if l.lying != nil || l.stays && d.IsMeta() {
+		if t, ok := d.Borrow(l.dt, l.lying, l.shape...); ok {
+			return t
+		}
+	}
+	return d.New(l.dt, l.shape...)
+}
+
+// place gives the parameters of the model memory on its device, as layoutOf says, and freezes them: those of
 // the blocks in slots, where a store has been given.
-func (m *Model) place(store BlockStore, typeOf func(name string, p *nn.Param) (tensor.DType, []int, error)) error {
+func (m *Model) place(store BlockStore, layoutOf func(name string, p *nn.Param) (layout, error)) error {
 	d, e := m.device, &elsewhere{store: store, places: map[*nn.Param]spot{}, ahead: none, last: none}
 	if e.device = d; store != nil {
 		m.elsewhere = e
@@ -59,29 +77,31 @@ func (m *Model) place(store BlockStore, typeOf func(name string, p *nn.Param) (t
 		}
 		e.bytes = make([]int, len(m.Blocks))
 	}
-	type tensorOf struct {
-		dt    tensor.DType
-		shape []int
-	}
-	types := map[*nn.Param]tensorOf{}
+	types, lying := map[*nn.Param]layout{}, map[*nn.Param][]byte{}
 	for name, p := range nn.Params(m) {
-		dt, shape, err := typeOf(name, p)
+		l, err := layoutOf(name, p)
 		if err != nil {
 			return err
 		}
 		p.Frozen = true
 		s, inBlock := e.places[p]
 		if !inBlock {
-			p.Value = d.New(dt, shape...)
+			if p.Value = l.borrow(d); p.Value.Borrowed() {
+				lying[p] = l.lying
+			}
 			continue
 		}
 		s.at = (e.bytes[s.layer] + tensor.SlabAlign - 1) / tensor.SlabAlign * tensor.SlabAlign
-		e.places[p], types[p] = s, tensorOf{dt, shape}
-		e.bytes[s.layer] = s.at + dt.Bytes(tensor.Numel(shape))
+		e.places[p], types[p] = s, l
+		e.bytes[s.layer] = s.at + l.dt.Bytes(tensor.Numel(l.shape))
+	}
+	if len(lying) > 0 {
+		m.readAhead(lying)
 	}
 	if store == nil {
 		return d.Err()
 	}
+	m.need = e.need
 	if err := e.makeSlots(); err != nil {
 		return err
 	}
@@ -172,14 +192,19 @@ func (e *elsewhere) need(layer int) {
 		}
 		e.arrive()
 	}
-	next := layer - 1
-	if layer > e.last || layer == 0 { // forward, or at its beginning
-		next = layer + 1
-	}
+	next := following(layer, e.last)
 	e.last = layer
 	if next >= 0 && next < len(e.bytes) && e.holds[next%2] != next && e.ahead != next {
 		e.fetch(next)
 	}
+}
+
+// following is the block that is probably used after one, which may be none of the model.
+func following(layer, last int) int {
+	if layer > last || layer == 0 { // forward, or at its beginning
+		return layer + 1
+	}
+	return layer - 1
 }
 
 // fetch begins to bring a block into its slot, whose content nobody needs any more.
@@ -218,15 +243,15 @@ func (e *elsewhere) arrive() {
 
 // held is x, a block's result, which has the block's weights there again before Backward goes into it.
 func (m *Model) held(x *nn.Var, layer int) *nn.Var {
-	if m.elsewhere == nil {
+	if m.need == nil {
 		return x
 	}
-	return autograd.Apply(held{m.elsewhere, layer}, x)[0]
+	return autograd.Apply(held{m.need, layer}, x)[0]
 }
 
 type held struct {
-	weights *elsewhere
-	layer   int
+	need  func(layer int)
+	layer int
 }
 
 func (held) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
@@ -234,7 +259,7 @@ func (held) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 }
 
 func (h held) Backward(b *autograd.Backward) {
-	h.weights.need(h.layer)
+	h.need(h.layer)
 	b.SetGrad(0, b.DOut[0])
 }
 

@@ -188,7 +188,8 @@ func readMatrix8(l *packedLayer, scale string, g grid) (w packedWeight, err erro
 	if !same {
 		return w, l.fail(scale, fmt.Sprintf("shape %v of the scales of %v", want, t.Shape), fmt.Sprint(s.Shape))
 	}
-	w = packedWeight{info{tensor.FP8, t.Shape, strings.ToUpper(tensor.FP8.String()), true, true}, m.unpack}
+	w = packedWeight{info{DType: tensor.FP8, Shape: t.Shape, FileType: strings.ToUpper(tensor.FP8.String()), Known: true,
+		Chosen: true}, m.unpack}
 	if m.columns%tensor.FP8.BlockLen() != 0 {
 		w.DType = tensor.F32
 	}

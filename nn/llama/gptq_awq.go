@@ -128,9 +128,9 @@ func readWords4(l *packedLayer, g groups4) (w packedWeight, err error) {
 		return w, l.fail("qweight", "a multiple of 8 outputs", fmt.Sprint(m.out))
 	}
 	dt := tensor.U4
-	w = packedWeight{info{dt, []int{m.out, m.in}, dt.String(), true, true}, m.unpack}
+	w = packedWeight{info{DType: dt, Shape: []int{m.out, m.in}, FileType: dt.String(), Known: true, Chosen: true}, m.unpack}
 	if m.group != nil || m.size%dt.BlockLen() != 0 || m.in%dt.BlockLen() != 0 || scales.FileType != "F16" {
-		w = packedWeight{info{tensor.F32, w.Shape, "4 bits", true, false}, m.widen}
+		w = packedWeight{info{DType: tensor.F32, Shape: w.Shape, FileType: "4 bits", Known: true}, m.widen}
 	}
 	return w, nil
 }

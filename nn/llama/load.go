@@ -34,6 +34,12 @@ type LoadOptions struct {
 	// Blocks, if not nil, keeps the weights of the blocks, of which two at a time are then on the device.
 	// Embedding, last norm and head are there as ever.
 	Blocks BlockStore
+	// Offload leaves weights in the mapped file until they are used, where the file has them in the type they are to be
+	// stored in: a model may then be larger than the memory. On the CPU they are used where they lie, with every
+	// other tensor in memory as ever. Any other device has the embedding, the head and the last norm, and two blocks at a
+	// time, as with Blocks; what the file has in another type is in the process's memory. The file stays open until the
+	// device is closed, and must stay as it is. Blocks of quantized weights are not checked for scales that are no numbers.
+	Offload bool
 	// Progress, if not nil, is told how many of the tensors are loaded.
 	Progress func(done, tensors int)
 }
@@ -62,25 +68,29 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	kept := false
+	defer func() {
+		if !kept {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	if o, err = o.offloaded(d); err != nil {
+		return nil, err
+	}
 	if o, err = o.of(file); err != nil {
 		return nil, err
 	}
 	m.dtype = o.activations()
+	if kept = o.Offload; kept {
+		keepOpen(d, file, o.Blocks)
+	}
 	if err := m.placeAs(file, o); err != nil {
 		return nil, err
 	}
 	done, tensors := 0, len(maps.Collect(nn.Params(m)))
 	for name, p := range nn.Params(m) {
-		t, err := file.Tensor(ctx, name)
-		if err != nil {
+		if err := m.loadOne(ctx, file, name, p, o); err != nil {
 			return nil, err
-		}
-		if err = upload(ctx, p.Value, t); err == nil {
-			err = m.elsewhere.put(p)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
 		}
 		if o.Blocks != nil {
 			mapped.DropPages() // whoever keeps a part of the weights has no room for all of the file
@@ -95,11 +105,43 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 	return m, nil
 }
 
+// loadOne gives a parameter its numbers, unless they stay in the file.
+func (m *Model) loadOne(ctx context.Context, file source, name string, p *nn.Param, o LoadOptions) error {
+	if p.Value.Borrowed() {
+		return ctx.Err()
+	}
+	if o.Offload && m.elsewhere != nil {
+		t, err := file.Info(name)
+		if err != nil {
+			return err
+		}
+		if s, ok := m.elsewhere.places[p]; ok && o.lying(name, t) != nil {
+			o.Blocks.(*hostBlocks).keep(s.layer, s.at, t.Lying)
+			return ctx.Err()
+		}
+	}
+	t, err := file.Tensor(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err = upload(ctx, p.Value, t); err == nil {
+		err = m.elsewhere.put(p)
+	}
+	if err != nil {
+		return fmt.Errorf("llama: %s: tensor %s: %w", file.Path(), name, err)
+	}
+	return nil
+}
+
 // placeAs gives the parameters memory in the types that a file's are loaded as.
 func (m *Model) placeAs(file source, o LoadOptions) error {
-	return m.place(o.Blocks, func(name string, _ *nn.Param) (tensor.DType, []int, error) {
+	return m.place(o.Blocks, func(name string, _ *nn.Param) (layout, error) {
 		t, err := file.Info(name)
-		return o.loadedType(name, t), t.Shape, err
+		l := layout{dt: o.loadedType(name, t), shape: t.Shape}
+		if o.Blocks == nil { // else the device's memory is not the process's
+			l.lying = o.lying(name, t)
+		}
+		return l, err
 	})
 }
 
@@ -161,8 +203,15 @@ func BlankFrom(ctx context.Context, d *tensor.Device, path string, o LoadOptions
 		if err != nil {
 			return errors.Join(err, file.Close())
 		}
+		if o, err = o.offloaded(d); err != nil {
+			return errors.Join(err, file.Close())
+		}
 		blank.dtype = o.activations()
 		m = blank
+		if o.Offload {
+			keepOpen(d, file, o.Blocks)
+			return m.placeAs(file, o)
+		}
 		return errors.Join(m.placeAs(file, o), file.Close())
 	})
 	return m, err

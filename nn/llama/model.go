@@ -39,7 +39,8 @@ type Model struct {
 	dtype  tensor.DType // of the activations
 	rope   map[ropeUse]*tensor.Tensor
 
-	elsewhere *elsewhere // nil: all weights are on the device
+	elsewhere *elsewhere      // nil: all weights are on the device, or in their file
+	need      func(layer int) // is told of every block before it is used; nil: nobody
 }
 
 // Block is one layer of the network. A norm that is nil is not there; of two fields with

@@ -35,6 +35,8 @@ type info struct {
 	Known    bool   // DType is that type
 	// Chosen: whoever quantized the model has chosen the type, also where it is none of blocks.
 	Chosen bool
+	// Lying are the values where they lie in the mapped file, if they need no change but perhaps of their type.
+	Lying []byte
 }
 
 // stored is a tensor of a file, in the mapping's own bytes where they need no change.
@@ -68,6 +70,7 @@ type folder struct{ *safetensors.File }
 
 func (f folder) Info(name string) (info, error) {
 	t, err := f.asStored(name)
+	t.Lying = t.Data
 	return t.info, err
 }
 
@@ -173,6 +176,9 @@ func (g *ggufSource) Names() []string { return g.order }
 
 func (g *ggufSource) Info(name string) (info, error) {
 	s, err := g.asStored(name)
+	if g.layout.Heads(name) == 0 && g.layout.normOffset(name) == 0 {
+		s.Lying = s.Data
+	}
 	return s.info, err
 }
 

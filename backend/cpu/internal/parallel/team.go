@@ -6,6 +6,7 @@ package parallel
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,7 @@ func (t *Team) Close() {
 // serve is the life of a worker.
 func (t *Team) serve(id int) {
 	defer t.exited.Done()
+	debug.SetPanicOnFault(true) // a mapped weight may be cut short: the fault becomes the caller's panic (mapped.Guard)
 	var seen uint64
 	for {
 		j := t.next(id, seen)
