@@ -83,7 +83,7 @@ func TestPlanOfOffloadedWeights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Memory.Weights < x.weights || p.Memory.Weights > x.weights+x.weights/40 {
+		if p.Memory.Weights < x.weights || p.Memory.Weights > x.weights+x.weights/20 {
 			t.Errorf("GPU %v: %d bytes of weights in memory, want about %d", x.gpu, p.Memory.Weights, x.weights)
 		}
 		if p.Offloaded != x.offloaded || p.Brought != x.brought {

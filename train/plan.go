@@ -159,6 +159,10 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 		return err
 	}
 	p.loaded, p.activations, p.stored = d.Stats().Live, m.DType(), m.Stored()
+	if r.cfg.Offload == OffloadWeights {
+		bytes, brought := offloaded(m, p.options.GPU)
+		p.Offloaded, p.Brought = bytes, r.cfg.Accumulate/p.Processes*brought
+	}
 	base := map[*nn.Param]bool{}
 	for _, param := range nn.Params(m) {
 		base[param] = true
@@ -173,10 +177,6 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	sent, received := r.shards.gathered()
 	passes := r.cfg.Accumulate / p.Processes
 	p.Sent, p.Gathered = passes*sent, passes*received
-	if r.cfg.Offload == OffloadWeights {
-		bytes, brought := offloaded(m, p.options.GPU)
-		p.Offloaded, p.Brought = bytes, passes*brought
-	}
 	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
 	logits := watchLogits(d, m)
 	if err := p.step(r, p.Tokens); err != nil {

@@ -31,7 +31,16 @@ type backend struct {
 type buffer struct{ bytes int }
 
 // Open starts the backend.
-func Open(o Options) tensor.Backend { return &backend{Options: o} }
+func Open(o Options) tensor.Backend {
+	b := &backend{Options: o}
+	if o.Kernels == nil {
+		return b
+	}
+	return scratching{b}
+}
+
+// scratching is a backend whose kernels keep memory of their own.
+type scratching struct{ *backend }
 
 func (b *backend) Name() string { return "null" }
 
@@ -53,12 +62,7 @@ func (b *backend) Run(k tensor.Kernel, args []tensor.Arg) {
 }
 
 // Scratch is what the Watcher says.
-func (b *backend) Scratch() int {
-	if b.Kernels == nil {
-		return 0
-	}
-	return b.Kernels.Scratch()
-}
+func (b scratching) Scratch() int { return b.Kernels.Scratch() }
 
 func (b *backend) Write(tensor.Buffer, int, []byte) {}
 

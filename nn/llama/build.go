@@ -57,8 +57,10 @@ func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A folder has no blocks of ours, so quantized weights would be converted.
+	stays := o.Offload && o.Blocks == nil && !o.DType.IsQuantized()
 	return m, m.place(o.Blocks, func(name string, p *nn.Param) (layout, error) {
-		return layout{dt: storageType(o.DType, name, shapes[p]), shape: shapes[p], stays: o.Offload && o.Blocks == nil}, nil
+		return layout{dt: storageType(o.DType, name, shapes[p]), shape: shapes[p], stays: stays}, nil
 	})
 }
 
