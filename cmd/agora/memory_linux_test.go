@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/multilora"
 )
 
 // inGroup makes a control group of version 1 or 2 that may hold so many bytes, and gives the
@@ -80,4 +83,40 @@ func exitCode(err error) int {
 		return e.ExitCode()
 	}
 	return 0
+}
+
+// A model of three times the group's memory trains there from its file, to the bits of a run that has it in memory.
+func TestOffloadInASmallGroup(t *testing.T) {
+	shape := tinymodel.Config()
+	shape.Hidden, shape.Intermediate, shape.Heads, shape.KVHeads, shape.HeadDim, shape.Layers = 512, 1536, 8, 8, 64, 31
+	model := tinymodel.WriteLike(t, shape)
+	file, err := os.Stat(filepath.Join(model, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 128 << 20
+	if file.Size() < 3*limit {
+		t.Fatalf("a model of %d bytes", file.Size())
+	}
+	settings := append(hardRun(t), "--device", "cpu", "--threads", "2", "--steps", "2", "--eval-every", "0", "--save-every", "0",
+		"--batch-rows", "1", "--accumulate", "1", "--modules", "1", "--rank", "2", "--gradient-checkpointing", "--model", model)
+	if testing.Short() {
+		t.Skip("a model of 400 MB")
+	}
+	whole, streamed := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "run")
+	command := inGroup(t, limit)
+	if text, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if text, err := command(append(settings, "--out", streamed)...).CombinedOutput(); exitCode(err) != 1 {
+		t.Errorf("in memory: %v\n%s", err, text)
+	}
+	settings = append(settings, "--offload", "weights", "--out", streamed)
+	if text, err := command(settings...).CombinedOutput(); err != nil {
+		t.Fatalf("from the file: %v\n%s", err, text)
+	}
+	a, b := runFiles(t, whole), runFiles(t, streamed)
+	if a[multilora.TensorFile] != b[multilora.TensorFile] || a[multilora.TensorFile] == "" {
+		t.Error("another adapter than in memory")
+	}
 }
