@@ -44,6 +44,7 @@ type Plan struct {
 	Process int `json:"process"`
 	// Processes are those that make the run. Gathered is what each receives of the others' parts of the weights in a step,
 	// where these are divided (Config.Shard), and Sent what it gives of its own.
+	// Operations are those of products that it computes in a step, what is recomputed among them.
 	Processes int `json:"processes"`
 	Gathered  int `json:"gathered_per_step,omitempty"`
 	Sent      int `json:"weights_sent_per_step,omitempty"`
@@ -52,6 +53,8 @@ type Plan struct {
 	// the memory has not kept it.
 	Offloaded int `json:"offloaded,omitempty"`
 	Brought   int `json:"brought_per_step,omitempty"`
+
+	Operations float64 `json:"operations_per_step"`
 
 	config  Config
 	options PlanOptions
@@ -178,10 +181,11 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	passes := r.cfg.Accumulate / p.Processes
 	p.Sent, p.Gathered = passes*sent, passes*received
 	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
-	logits := watchLogits(d, m)
+	logits, operations := watchLogits(d, m), watchOperations(d)
 	if err := p.step(r, p.Tokens); err != nil {
 		return err
 	}
+	p.Operations = operations() * float64(passes) / float64(min(r.cfg.Accumulate, stepBatches))
 	s := d.Stats()
 	p.Peak, p.Scratch = s.Peak, s.Scratch
 	p.Memory.Logits = logits()
@@ -309,10 +313,12 @@ func guessTokens(path string, vocab int) int {
 	return int(bytes / max(1, 0.26*math.Log2(float64(vocab))))
 }
 
+const stepBatches = 2
+
 // step makes an optimizer step with rows of so many tokens. Of micro-batches from the second
 // on, each needs what that one does.
 func (p *Plan) step(r *run, tokens int) error {
-	batches := slices.Repeat([]data.Batch{p.batch(tokens)}, min(p.config.Accumulate, 2))
+	batches := slices.Repeat([]data.Batch{p.batch(tokens)}, min(p.config.Accumulate, stepBatches))
 	_, err := r.trainer.Step(batches)
 	return err
 }

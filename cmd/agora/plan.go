@@ -20,6 +20,8 @@ type planReport struct {
 	AvailableProcess int            `json:"available_process,omitempty"`
 	Fits             bool           `json:"fits"`
 	Changes          []train.Change `json:"changes,omitempty"` // of the settings, where it does not fit
+
+	Time *train.StepTime `json:"time,omitempty"` // where --compute says what the device computes
 }
 
 func planCommand() *cobra.Command {
@@ -27,6 +29,7 @@ func planCommand() *cobra.Command {
 	var dev deviceFlags
 	var asJSON bool
 	var processes int
+	var tflops, gbits float64
 	c := &cobra.Command{
 		Use:   "plan [CONFIG.yaml]",
 		Short: "What a training run would need, before it runs",
@@ -59,12 +62,24 @@ does not fit into the memory of the device, say what would help, and exit with c
 			if dev.memoryLimit > 0 { // a plan for another machine
 				room.Process = 0
 			}
+			var time *train.StepTime
+			if tflops != 0 || gbits != 0 {
+				t, err := p.Time(train.Machine{Compute: 1e12 * tflops, Network: 1e9 * gbits})
+				if err != nil {
+					return fmt.Errorf("--compute, --network: %w", err)
+				}
+				time = &t
+			}
 			err = p.Fits(room)
 			if !asJSON {
 				fmt.Fprintln(c.OutOrStdout(), p)
+				if time != nil {
+					fmt.Fprintln(c.OutOrStdout(), time)
+				}
 				return err
 			}
-			report := planReport{Plan: p, Available: room.Device, AvailableProcess: room.Process, Fits: err == nil}
+			report := planReport{Plan: p, Available: room.Device, AvailableProcess: room.Process, Fits: err == nil,
+				Time: time}
 			if e, ok := errors.AsType[*train.DoesNotFitError](err); ok {
 				report.Changes = e.Changes
 			}
@@ -76,6 +91,9 @@ does not fit into the memory of the device, say what would help, and exit with c
 	}
 	settings.register(c, 0)
 	c.Flags().IntVar(&processes, "processes", 1, "`number` of processes that will make the run; the plan is of one of them")
+	c.Flags().Float64Var(&tflops, "compute", 0, "`TFLOPS` of each process's device, as agora bench step measures them: "+
+		"predicts the time of a step")
+	c.Flags().Float64Var(&gbits, "network", 0, "with --compute: `Gbit/s` of each process's link")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	dev.register(c)
 	return c

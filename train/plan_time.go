@@ -1,0 +1,108 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// Machine is what a Plan's time is predicted from; what is 0 is unknown.
+type Machine struct {
+	Compute float64 // floating-point operations a second of each process's device in products, as bench step measures them
+	Network float64 // bits a second of each process's link, in either direction
+}
+
+// StepTime is how long a step of a Plan takes, in seconds.
+type StepTime struct {
+	Step    float64 `json:"step_seconds"`    // Compute and what the network adds
+	Compute float64 `json:"compute_seconds"` // with a network that takes no time
+	Weights float64 `json:"weights_seconds"` // of the network with the parts of weights, beside the computation
+	Sums    float64 `json:"sums_seconds"`    // of the network with the gradients, behind it
+	Lost    float64 `json:"lost_share"`      // of Step: what the network adds
+	// Enough are the bits a second from which on Lost is under a tenth; 0: no network is needed.
+	Enough          float64 `json:"network_for_a_tenth_lost"`
+	TokensPerSecond float64 `json:"tokens_per_second"` // of all processes, at most: padding counts
+}
+
+// Time predicts a step. Each process has a link of its own. What comes of the others' parts of weights is on its way
+// while blocks compute, so that only what takes longer than they do adds time. The gradient goes up a tree of processes
+// and down again when all have computed: twice log₂ N times its bytes, on the way of process 0. Delays of messages are
+// not counted.
+func (p Plan) Time(m Machine) (t StepTime, err error) {
+	if !(m.Compute > 0) || m.Network < 0 || m.Network == 0 && p.Processes > 1 {
+		return t, fmt.Errorf("plan: want operations a second, and with several processes bits a second of the network, "+
+			"got %v and %v", m.Compute, m.Network)
+	}
+	t = p.timeAt(m)
+	if p.Processes == 1 {
+		return t, nil
+	}
+	low, high := 0.0, math.Ldexp(1, 60) // bits a second; the share that is lost falls with them
+	for range 200 {
+		middle := (low + high) / 2
+		if p.timeAt(Machine{m.Compute, middle}).Lost > 0.1 {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	t.Enough = high
+	return t, nil
+}
+
+func (p Plan) timeAt(m Machine) (t StepTime) {
+	t.Compute = p.Operations / m.Compute
+	if p.Processes > 1 {
+		t.Weights = 8 * float64(p.Gathered) / m.Network
+		levels := bits.Len(uint(p.Processes - 1))
+		t.Sums = 8 * float64(2*levels*4*p.Trained) / m.Network
+	}
+	t.Step = max(t.Compute, t.Weights) + t.Sums
+	t.Lost = 1 - t.Compute/t.Step
+	t.TokensPerSecond = float64(p.Step) / t.Step
+	return t
+}
+
+// String is the prediction for people, a line.
+func (t StepTime) String() string {
+	s := fmt.Sprintf("a step takes about %v, at most %.4g tokens a second", seconds(t.Step), t.TokensPerSecond)
+	if t.Weights+t.Sums == 0 {
+		return s
+	}
+	return s + fmt.Sprintf("; the network %v for weights, %v for gradients: %.0f %% of a step lost, under 10 %% from "+
+		"%.3g Gbit/s on", seconds(t.Weights), seconds(t.Sums), 100*t.Lost, t.Enough/1e9)
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Millisecond)
+}
+
+// watchOperations counts the operations of products on a device from now on, a multiplication and an addition being two.
+// Of attention's it counts those below the diagonal, all of them where there is a window.
+func watchOperations(d *tensor.Device) func() float64 {
+	total := 0.0
+	attention := func(products, batch, heads, queries, keys, size int) {
+		seen := float64(queries) * (float64(keys) - float64(queries-1)/2)
+		total += 2 * float64(products*batch*heads*size) * seen
+	}
+	stop := d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+		switch k := k.(type) {
+		case kernels.Matmul:
+			total += 2 * float64(k.Batch) * float64(k.M) * float64(k.N) * float64(k.K)
+		case kernels.Attention: // scores and the sum of values
+			attention(2, k.Batch, k.Heads, k.T, k.S, k.HeadDim)
+		case kernels.AttentionGradQ: // scores, the gradient of probabilities, that of queries
+			attention(3, k.Batch, k.Heads, k.T, k.S, k.HeadDim)
+		case kernels.AttentionGradKV: // these two once more, the gradients of keys and values
+			attention(4, k.Batch, k.Heads, k.T, k.S, k.HeadDim)
+		}
+	})
+	return func() float64 {
+		stop()
+		return total
+	}
+}

@@ -1,0 +1,78 @@
+package train
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/tinymodel"
+)
+
+// By hand: 2e12 operations at 1e12 a second; 2.5e9 bytes at 8e9 bits a second are 2.5 s; a gradient of 4e6 bytes goes
+// twice over two levels, 16e6 bytes.
+func TestTimeOfAStep(t *testing.T) {
+	p := Plan{Operations: 2e12, Processes: 4, Gathered: 2_500_000_000, Trained: 1_000_000, Step: 1000}
+	got, err := p.Time(Machine{Compute: 1e12, Network: 8e9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ got, want float64 }{
+		"compute": {got.Compute, 2}, "weights": {got.Weights, 2.5}, "sums": {got.Sums, 0.016}, "step": {got.Step, 2.516},
+		"lost": {got.Lost, 0.516 / 2.516}, "tokens": {got.TokensPerSecond, 1000 / 2.516},
+	} {
+		if math.Abs(c.got/c.want-1) > 1e-12 {
+			t.Errorf("%s: got %v, want %v", name, c.got, c.want)
+		}
+	}
+	at := p.timeAt(Machine{1e12, got.Enough})
+	below := p.timeAt(Machine{1e12, 0.999 * got.Enough})
+	if at.Lost > 0.1 || below.Lost <= 0.1 {
+		t.Errorf("at %v bits a second %v are lost, a little below %v", got.Enough, at.Lost, below.Lost)
+	}
+	p.Processes, p.Gathered = 1, 0
+	if got, err = p.Time(Machine{Compute: 1e12}); err != nil || got.Step != 2 || got.Lost != 0 || got.Enough != 0 {
+		t.Errorf("alone: %+v, %v", got, err)
+	}
+	p.Processes = 2
+	for _, m := range []Machine{{}, {Compute: 1e12}, {Network: 1e9}, {-1, 1e9}, {1e12, -1}} {
+		if _, err := p.Time(m); err == nil || !strings.Contains(err.Error(), "want operations a second") {
+			t.Errorf("%+v: %v", m, err)
+		}
+	}
+}
+
+// A linear layer of in × out numbers takes 2·in·out operations a token; the tiny model has no others but attention's.
+func TestOperationsOfAPlan(t *testing.T) {
+	cfg := Defaults()
+	cfg.Model, cfg.MaxTokens, cfg.BatchRows, cfg.Accumulate = tinymodel.Write(t), 16, 2, 4
+	cfg.Adapter.Method, cfg.Adapter.Targets = MethodFull, nil
+	operations := func(processes int, change func(*Config)) float64 {
+		c := cfg
+		if change != nil {
+			change(&c)
+		}
+		p, err := NewPlan(c, PlanOptions{Processes: processes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Operations
+	}
+	shape := tinymodel.Config()
+	linear := shape.Layers * (2*shape.Hidden*shape.HeadDim*(shape.Heads+shape.KVHeads) + 3*shape.Hidden*shape.Intermediate)
+	// forward, the gradient of the input and that of the weight, but of the head's discarded token nothing
+	tokens := 4 * 2 * 16
+	products := 3 * 2 * float64(linear*tokens+shape.Hidden*shape.Vocab*(tokens-4))
+	attention := 9 * 2 * float64(4*2*shape.Layers*shape.Heads*shape.HeadDim) * 16 * 17 / 2
+	one := operations(1, nil)
+	if math.Abs(one/(products+attention)-1) > 1e-9 {
+		t.Errorf("%v operations a step, want %v of products and %v of attention", one, products, attention)
+	}
+	if two := operations(2, nil); two != one/2 {
+		t.Errorf("%v operations of each of two processes, want half of %v", two, one)
+	}
+	again := operations(1, func(c *Config) { c.Checkpointing = true })
+	if more := again - one; more < 2*float64(linear*tokens)*0.9 || more > 2*float64(linear*tokens)*1.3 {
+		t.Errorf("checkpointing computes %v operations more, want about the forward pass of the blocks, %v", more,
+			2*linear*tokens)
+	}
+}
