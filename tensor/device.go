@@ -13,13 +13,14 @@ import (
 // Device is a Backend with all that every backend needs: memory that is pooled and
 // counted, lifetimes, checked kernel calls and the first error.
 type Device struct {
-	b     Backend
-	scope *Scope
-	pool  pool
-	err   error
-	stats Stats
-	taken int // bytes of all buffers
-	loose int // bytes made outside scopes since the collector last ran
+	b       Backend
+	scope   *Scope
+	pool    pool
+	err     error
+	stats   Stats
+	taken   int // bytes of all buffers
+	lasting int // of them, those that were live at ResetPeak
+	loose   int // bytes made outside scopes since the collector last ran
 
 	poison bool
 	closed bool
@@ -149,8 +150,10 @@ func (d *Device) Stats() Stats {
 }
 
 // ResetPeak starts Stats.Peak and Stats.Taken again from what is there now.
+// What is live then is taken to stay, such as a model: freed memory is kept in proportion to the rest.
 func (d *Device) ResetPeak() {
 	d.must("reset_peak")
+	d.lasting = d.stats.Live
 	d.stats.Peak = d.stats.Live
 	d.stats.Taken = d.taken
 }
@@ -220,8 +223,9 @@ func (d *Device) allocWithin(bytes, most int) *storage {
 // taken from the backend than the tensors have ever needed at once: batches of ever
 // other lengths would else pool buffers of all their sizes.
 func (d *Device) makeRoom(bytes int) {
+	d.lasting = min(d.lasting, d.stats.Live)
 	most := max(d.stats.Peak, d.stats.Live+bytes)
-	if over := d.taken + bytes - most - most/16; over > 0 {
+	if over := d.taken + bytes - most - (most-d.lasting)/16; over > 0 {
 		d.shrinkPool(max(0, d.pool.bytes-over))
 	}
 }

@@ -180,7 +180,6 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	sent, received := r.shards.gathered()
 	passes := r.cfg.Accumulate / p.Processes
 	p.Sent, p.Gathered = passes*sent, passes*received
-	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
 	logits, operations := watchLogits(d, m), watchOperations(d)
 	if err := p.step(r, p.Tokens); err != nil {
 		return err

@@ -357,6 +357,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)
 	}
+	d.ResetPeak() // loading needs less than a step: one tensor as the file has it
 	r.summary.Trained = t.Trainable.Numel()
 	return d.Err()
 }

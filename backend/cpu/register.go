@@ -131,6 +131,9 @@ func needsWidening(dt tensor.DType) bool { return dt.Is16Bit() || dt.IsQuantized
 // runWidened computes in f32 what has 16-bit or quantized arguments. A weight stays as it is where
 // a fast version reads it so: it may be larger than all the others.
 func (b *backend) runWidened(im *implementations, k tensor.Kernel, a []tensor.Arg) (quick bool) {
+	if b.runPieces(k, a) {
+		return true
+	}
 	contract, _ := shaders.Find(k.Name())
 	bindings := contract.Args
 	wide := append([]tensor.Arg(nil), a...)

@@ -56,13 +56,18 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 			return
 		}
 	}
+	rows := rowsOfPiece(m, a[0].DType, a[1].DType)
 	for i := range f.wide {
+		n := a[i].N
+		if rows < m.M {
+			n = rows * [2]int{m.N, m.K}[i]
+		}
 		if a[i].DType.Is16Bit() {
-			f.wide[i] = max(f.wide[i], 4*a[i].N)
+			f.wide[i] = max(f.wide[i], 4*n)
 		}
 	}
-	if whole {
-		f.shared = max(f.shared, gemm.SharedBytes(threads(f.Threads), m.TransA, m.M, m.N, m.K))
+	if whole || rows < m.M {
+		f.shared = max(f.shared, gemm.SharedBytes(threads(f.Threads), m.TransA, rows, m.N, m.K))
 	}
 }
 

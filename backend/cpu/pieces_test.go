@@ -1,0 +1,79 @@
+package cpu
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/quant"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// A product some rows at a time has the bits of the whole one, whatever the types.
+func TestProductsInPieces(t *testing.T) {
+	defer func(old int) { pieceBytes = old }(pieceBytes)
+	for _, m := range []kernels.Matmul{
+		{Batch: 1, M: 300, N: 64, K: 256, TransB: true}, {Batch: 1, M: 257, N: 256, K: 64},
+		{Batch: 2, M: 385, N: 64, K: 64, TransB: true, Acc: true},
+	} {
+		for _, weight := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4_K} {
+			for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
+				for _, result := range []tensor.DType{dt, tensor.F32} {
+					if weight.IsQuantized() && m.Batch > 1 {
+						continue
+					}
+					pieceBytes = 1
+					got := product(t, m, result, dt, weight)
+					pieceBytes = 1 << 30
+					if !bytes.Equal(got, product(t, m, result, dt, weight)) {
+						t.Errorf("%+v, %s = %s × %s: other bits in pieces", m, result, dt, weight)
+					}
+				}
+			}
+		}
+	}
+	pieceBytes = 1
+	for rows := 2; rows < 5000; rows++ { // none is left alone
+		if n := rowsOfPiece(kernels.Matmul{M: rows, N: 9, K: 9}, tensor.BF16, tensor.BF16); n > rows || rows%n == 1 {
+			t.Fatalf("%d rows in pieces of %d", rows, n)
+		}
+	}
+}
+
+// product is the bytes of a result of random operands.
+func product(t *testing.T, m kernels.Matmul, result, dt, weight tensor.DType) []byte {
+	t.Helper()
+	b, err := Open(Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := tensor.NewDevice(b)
+	defer d.Close()
+	r := random.NewStream(3, 0, 0, 0)
+	numbers := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = r.Float32() - 0.5
+		}
+		return v
+	}
+	rows, columns := m.K, m.N
+	if m.TransB {
+		rows, columns = m.N, m.K
+	}
+	w := d.FromFloat32s(tensor.F32, numbers(m.Batch*rows*columns), m.Batch*rows, columns)
+	if weight.IsQuantized() {
+		kind := quant.Type(weight - tensor.Q8)
+		w = d.FromBytes(weight, kind.Random(r.Uint32, w.Numel(), 0.5), w.Shape()...)
+	} else if weight != tensor.F32 {
+		w = d.FromFloat32s(weight, numbers(m.Batch*rows*columns), m.Batch*rows, columns)
+	}
+	c := d.FromFloat32s(result, numbers(m.Batch*m.M*m.N), m.Batch*m.M, m.N)
+	d.Run(m, c, d.FromFloat32s(dt, numbers(m.Batch*m.M*m.K), m.Batch*m.M, m.K), w, nil)
+	data, err := c.RawBytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
