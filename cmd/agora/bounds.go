@@ -57,6 +57,9 @@ var bounds = map[string]bound{
 	"eval limit":                upTo,
 	"eval shots":                upTo,
 	"eval window":               upTo,
+	"plan compute":              rates,
+	"plan network":              rates,
+	"plan processes":            {1, 1 << 16, true},
 
 	"merge-adapters rank":    {0, 1 << 16, false},
 	"merge-adapters density": share,

@@ -55,7 +55,7 @@ var below = map[string][]string{
 	"preference":           {},
 	"dist":                 {},
 	"train": {"preference", "eval", "tasks", "multilora", "optim", "nn", "ops", "autograd", "tensor", "device",
-		"data", "tokenizer", "encoding", "dist", "internal/folderlock", "internal/version"},
+		"data", "tokenizer", "encoding", "dist", "internal/folderlock", "internal/kernels", "internal/version"},
 	"tasks": {"data"},
 	"eval":  {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
 	"compare": {"spectrum", "internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version",

@@ -14,8 +14,8 @@ import (
 // matrices (norms, softmax, RoPE, the optimizer) not at all.
 //
 // Forward, a linear layer of in × out numbers takes 2·in·out, the head among them; an adapter
-// of total rank R beside it 2·R·(in + out); of a mixture of experts those that a token has; attention 4·heads·size for every key that a query
-// sees, of which there are (tokens + 1)/2 on average, or fewer within a window.
+// of total rank R beside it 2·R·(in + out); of a mixture of experts those that a token has; attention 4·heads·size for
+// every key that a query sees, of which there are (tokens + 1)/2 on average, or fewer within a window.
 //
 // On the way back, a linear layer takes 2·in·out for the gradient of its input, if anything
 // before it trains, and 2·in·out for that of its weight, if the weight trains: not where
