@@ -1,7 +1,7 @@
 package dist
 
-// World is the processes of a run. Every one calls Broadcast, AllGather, Share and Barrier in the same order as the others,
-// and a Send meets one Receive; then all see the same. A World is for one goroutine at a time.
+// World is the processes of a run. Every one calls Broadcast, AllGather, Share and Barrier in the same order as the
+// others, and a Send meets one Receive; then all see the same. A World is for one goroutine at a time.
 //
 // After an error the processes no longer agree on where they are: the run ends, by Abort.
 type World interface {

@@ -44,7 +44,6 @@ type Plan struct {
 	Process int `json:"process"`
 	// Processes are those that make the run. Gathered is what each receives of the others' parts of the weights in a step,
 	// where these are divided (Config.Shard), and Sent what it gives of its own.
-	// Operations are those of products that it computes in a step, what is recomputed among them.
 	Processes int `json:"processes"`
 	Gathered  int `json:"gathered_per_step,omitempty"`
 	Sent      int `json:"weights_sent_per_step,omitempty"`
@@ -54,6 +53,7 @@ type Plan struct {
 	Offloaded int `json:"offloaded,omitempty"`
 	Brought   int `json:"brought_per_step,omitempty"`
 
+	// Operations are those of products that a process computes in a step, what is recomputed among them.
 	Operations float64 `json:"operations_per_step"`
 
 	config  Config
@@ -138,6 +138,9 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 	}
 	p.Step = p.Rows * p.Tokens * cfg.Accumulate
 	p.Processes = max(o.Processes, 1)
+	if err := cfg.checkProcesses(p.Processes); err != nil {
+		return p, nil, err
+	}
 	r = &run{cfg: cfg}
 	if p.Processes > 1 && cfg.Shard == ShardWeights {
 		r.shards = &shards{size: p.Processes}

@@ -81,8 +81,8 @@ func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second)).Round(time.Millisecond)
 }
 
-// watchOperations counts the operations of products on a device from now on, a multiplication and an addition being two.
-// Of attention's it counts those below the diagonal, all of them where there is a window.
+// watchOperations counts the operations of products on a device from now on, a multiplication and an addition being
+// two. Of attention's it counts those below the diagonal, all of them where there is a window.
 func watchOperations(d *tensor.Device) func() float64 {
 	total := 0.0
 	attention := func(products, batch, heads, queries, keys, size int) {

@@ -70,6 +70,10 @@ func TestOperationsOfAPlan(t *testing.T) {
 	if two := operations(2, nil); two != one/2 {
 		t.Errorf("%v operations of each of two processes, want half of %v", two, one)
 	}
+	if _, err := NewPlan(cfg, PlanOptions{Processes: 3}); err == nil ||
+		!strings.Contains(err.Error(), "accumulate: want a multiple of the 3 processes, got 4") {
+		t.Errorf("three processes for four micro-batches: %v", err)
+	}
 	again := operations(1, func(c *Config) { c.Checkpointing = true })
 	if more := again - one; more < 2*float64(linear*tokens)*0.9 || more > 2*float64(linear*tokens)*1.3 {
 		t.Errorf("checkpointing computes %v operations more, want about the forward pass of the blocks, %v", more,

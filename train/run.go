@@ -146,7 +146,7 @@ func begin(
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := cfg.checkProcesses(o.processes()); err != nil {
+	if err := cfg.checkProcesses(o.processes().Size()); err != nil {
 		return nil, err
 	}
 	if o.processes().Rank() != 0 {

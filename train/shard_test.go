@@ -176,7 +176,7 @@ func TestBytesOfShardedSteps(t *testing.T) {
 // What a process holds of the blocks is its part of all and two whole ones.
 func TestPlanOfShardedWeights(t *testing.T) {
 	c := Defaults()
-	c.Model, c.MaxTokens, c.Shard, c.Accumulate, c.DType = "llama-7b", 64, ShardWeights, 4, tensor.BF16
+	c.Model, c.MaxTokens, c.Shard, c.Accumulate, c.DType = "llama-7b", 64, ShardWeights, 8, tensor.BF16
 	weights := func(n int) int {
 		p, err := NewPlan(c, PlanOptions{Processes: n, DataTokens: 1})
 		if err != nil {
@@ -196,7 +196,8 @@ func TestPlanOfShardedWeights(t *testing.T) {
 	}
 	full := c
 	full.Adapter.Method = MethodFull
-	if _, err := NewPlan(full, PlanOptions{}); err == nil || !strings.Contains(err.Error(), "shard: want none with method full") {
+	if _, err := NewPlan(full, PlanOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "shard: want none with method full") {
 		t.Errorf("full fine-tuning: %v", err)
 	}
 }

@@ -137,9 +137,9 @@ func (o Options) processes() dist.World {
 	return o.World
 }
 
-// checkProcesses refuses what several processes cannot share.
-func (c *Config) checkProcesses(w dist.World) error {
-	if n := w.Size(); c.Accumulate%n != 0 {
+// checkProcesses refuses what so many processes cannot share.
+func (c *Config) checkProcesses(n int) error {
+	if c.Accumulate%n != 0 {
 		var fit []int
 		for k := 1; k <= c.Accumulate; k++ {
 			if c.Accumulate%k == 0 {

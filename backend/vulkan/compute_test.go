@@ -5,7 +5,6 @@ package vulkan_test
 import (
 	"bytes"
 	"math"
-	"os"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
@@ -21,12 +20,7 @@ import (
 // Over a base in q4 the projections of a training step in f16 are cooperative products, forward
 // and backward, and its losses are the CPU's.
 func TestQuantizedBaseOnMatrices(t *testing.T) {
-	if !offers(t, "matmul_coopmat") {
-		if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
-			t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")
-		}
-		t.Skip("the device has no cooperative matrices")
-	}
+	needs(t, "matmul_coopmat")
 	model := tinymodel.Write(t)
 	var trace bytes.Buffer
 	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace}))

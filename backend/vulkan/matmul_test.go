@@ -47,11 +47,8 @@ func TestMatmulForms(t *testing.T) {
 			var trace bytes.Buffer
 			b := open(t, vulkan.Options{Profile: &trace, Plain: f.shader == "matmul",
 				Tiles: map[string]shaders.Tile{f.shader: f.tile}})
-			if f.shader != "matmul" && !offers(t, f.shader) {
-				if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
-					t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")
-				}
-				t.Skip("the device has no cooperative matrices")
+			if f.shader != "matmul" {
+				needs(t, f.shader)
 			}
 			subject := tensor.NewDevice(b)
 			p := pair{subject, tensor.NewDevice(plainCPU(t)), 8}
@@ -82,9 +79,7 @@ func TestMatmulForms(t *testing.T) {
 // of 16 is -8, so that Q4's scale is 1.
 func TestMatmulInWholeSteps(t *testing.T) {
 	const shader = "matmul_coopmat"
-	if !offers(t, shader) {
-		t.Skip("the device has no cooperative matrices")
-	}
+	needs(t, shader)
 	r, count := random.NewStream(9, random.Test, 0, 0), 0
 	integers := func() float64 {
 		if count++; count%16 == 0 {
@@ -122,6 +117,19 @@ func TestMatmulInWholeSteps(t *testing.T) {
 	}
 	if ran := dispatches(t, &trace)[shader]; ran != calls {
 		t.Errorf("%s ran %d times, want %d", shader, ran, calls)
+	}
+}
+
+// needs skips a test of products by cooperative matrices where the device has none; with
+// AGORA_REQUIRE_COOPERATIVE=1 that is a failure.
+func needs(t *testing.T, shader string) {
+	t.Helper()
+	switch {
+	case offers(t, shader):
+	case os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1":
+		t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: the device has no cooperative matrices")
+	default:
+		t.Skip("the device has no cooperative matrices")
 	}
 }
 

@@ -90,7 +90,8 @@ does not fit into the memory of the device, say what would help, and exit with c
 		},
 	}
 	settings.register(c, 0)
-	c.Flags().IntVar(&processes, "processes", 1, "`number` of processes that will make the run; the plan is of one of them")
+	c.Flags().IntVar(&processes, "processes", 1, "`number` of processes that will make the run; the plan is of one of "+
+		"them")
 	c.Flags().Float64Var(&tflops, "compute", 0, "`TFLOPS` of each process's device, as agora bench step measures them: "+
 		"predicts the time of a step")
 	c.Flags().Float64Var(&gbits, "network", 0, "with --compute: `Gbit/s` of each process's link")
