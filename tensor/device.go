@@ -179,6 +179,16 @@ func (d *Device) New(dt DType, shape ...int) *Tensor {
 	return &Tensor{st: st, dtype: dt, shape: slices.Clone(shape), n: n}
 }
 
+// NewExact is New for a tensor that is there to stay, such as a weight: it takes no more than its bytes, where New
+// rounds them up so that other tensors can use the memory later.
+func (d *Device) NewExact(dt DType, shape ...int) *Tensor {
+	d.must("new_exact")
+	dt.mustBeKnown("new_exact")
+	n := Numel(shape)
+	mustBeWholeBlocks("new_exact", dt, shape)
+	return &Tensor{st: d.allocExactly(aligned(dt.Bytes(n))), dtype: dt, shape: slices.Clone(shape), n: n}
+}
+
 // Like makes a tensor of t's dtype and shape, of undefined content.
 func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.must("like").dtype, t.shape...) }
 

@@ -17,8 +17,11 @@ func (d *Device) NewSlab(bytes int) *Slab {
 	if d.must("new_slab"); bytes < 1 {
 		Panicf("new_slab", "want at least 1 byte, got %d", bytes)
 	}
-	return &Slab{d.allocExactly((bytes + SlabAlign - 1) / SlabAlign * SlabAlign), bytes}
+	return &Slab{d.allocExactly(aligned(bytes)), bytes}
 }
+
+// aligned is the multiple of SlabAlign from so many bytes on.
+func aligned(bytes int) int { return (bytes + SlabAlign - 1) / SlabAlign * SlabAlign }
 
 // Len is the number of its bytes.
 func (s *Slab) Len() int { return s.bytes }
