@@ -9,6 +9,7 @@ import "github.com/agora-ml/agora/tensor"
 // Backward makes are freed when it returns.
 type Backward struct {
 	*tensor.Device
+	// In, Out and Saved are those of Forward. Of a Selective operation only what it reads has values still.
 	In, Out, Saved []*tensor.Tensor
 	// DOut are the gradients of the outputs, never nil for float outputs. They may be
 	// somebody else's as well: Backward must not write into them.
@@ -16,7 +17,8 @@ type Backward struct {
 	Needs []bool // whose gradient is wanted
 
 	op    Op
-	grads []gradient // of the inputs
+	grads []gradient       // of the inputs
+	last  func(i int) bool // whether nobody reads input i's memory after this call
 }
 
 // gradient is what a Backward remembers of an input's.
@@ -68,6 +70,19 @@ func (b *Backward) GradOrScratch(i int) *tensor.Tensor {
 		return b.Like(b.In[i])
 	}
 	return b.Grad(i)
+}
+
+// GradOver is GradOrScratch in the memory of input i itself where nobody reads that after this call: for a kernel of
+// which the one may be the other.
+func (b *Backward) GradOver(i int) *tensor.Tensor {
+	g := &b.grads[i]
+	if g.asked || !b.last(i) {
+		return b.GradOrScratch(i)
+	}
+	if b.Needs[i] {
+		g.t, g.asked = b.In[i], true
+	}
+	return b.In[i]
 }
 
 // SetGrad says that g, of the input's shape, is the gradient of input i, in place of any

@@ -26,7 +26,8 @@ type Forward struct {
 	In    []*tensor.Tensor // nil where an optional input is not given
 	Needs []bool           // whose gradient Backward will be asked for; all false without a tape
 
-	tape *Tape
+	tape   *Tape
+	passes []bool // Needs, or in the first run of a checkpointed segment what it will be in the second
 }
 
 // AnyNeeds reports whether Backward will be asked for anything.
@@ -121,7 +122,7 @@ func Apply(op Op, in ...*Var) []*Var {
 		tensor.Panicf(OpName(op), "want at least one input, got only nil")
 	}
 	rec := recording(d)
-	f := &Forward{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape}
+	f := &Forward{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape, passes: make([]bool, len(in))}
 	for i, v := range in {
 		if v == nil {
 			continue
@@ -133,7 +134,8 @@ func Apply(op Op, in ...*Var) []*Var {
 			tensor.Panicf(OpName(op), "input %d, %s, belongs to another tape: inside Checkpoint only parameters, "+
 				"constants and its argument may be used", i, v)
 		}
-		f.Needs[i] = rec.on && v.NeedsGrad()
+		f.passes[i] = rec.tape != nil && (v.NeedsGrad() || v.passes)
+		f.Needs[i] = rec.on && f.passes[i]
 		if f.Needs[i] && v.t.DType().IsQuantized() {
 			tensor.Panicf(OpName(op), "input %d, %s, is quantized and has no gradient: freeze it", i, v)
 		}
@@ -141,19 +143,30 @@ func Apply(op Op, in ...*Var) []*Var {
 	if rec.segment != nil {
 		rec.segment.use(tensors)
 	}
-	out, saved := forward(op, f)
-	vars := make([]*Var, len(out))
-	record := rec.on && (f.AnyNeeds() || alwaysRecorded(op))
-	for i, t := range out {
-		vars[i] = &Var{t: t, op: op}
-		if record && t.DType() != tensor.I32 {
-			vars[i].tape = rec.tape
+	c := &call{op: op, in: in, needs: f.passes, out: make([]*Var, 0, 1)}
+	differentiable := rec.tape != nil && (anyOf(f.passes) || alwaysRecorded(op))
+	var out []*tensor.Tensor
+	if first := rec.unneeded(op, differentiable); first != nil {
+		c.op, out = first.op, tensorsOf(first.out)
+	} else {
+		out, c.saved = forward(op, f)
+	}
+	for _, t := range out {
+		v := &Var{t: t, op: c.op}
+		if v.passes = differentiable && t.DType() != tensor.I32; v.passes && rec.on {
+			v.tape = rec.tape
 		}
+		c.out = append(c.out, v)
 	}
-	if record {
-		rec.tape.calls = append(rec.tape.calls, &call{op: op, in: in, needs: f.Needs, out: vars, saved: saved})
+	switch {
+	case !differentiable:
+	case rec.on:
+		rec.tape.record(c)
+	default:
+		rec.segment.use(c.saved)
+		rec.segment.note(c)
 	}
-	return vars
+	return c.out
 }
 
 // forward runs op in a scope of its own, which is closed also when op panics: whoever
@@ -192,6 +205,14 @@ func OpName(op Op) string {
 		name.WriteRune(unicode.ToLower(r))
 	}
 	return name.String()
+}
+
+func tensorsOf(vs []*Var) []*tensor.Tensor {
+	ts := make([]*tensor.Tensor, len(vs))
+	for i, v := range vs {
+		ts[i] = v.t
+	}
+	return ts
 }
 
 func anyOf(bs []bool) bool {

@@ -1,6 +1,8 @@
 package autograd
 
 import (
+	"slices"
+
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -18,8 +20,10 @@ type Tape struct {
 	randomOp uint32 // the next random call's counter
 
 	grads map[*Var]*tensor.Tensor
-	uses  map[any]int // by memory: calls still to be walked, and gradients, that need it
+	uses  map[any]int // by memory: how often calls still to be walked read it, and gradients that are it
 	done  bool        // Backward has run
+
+	again *secondRun // of which checkpointed segment this tape records the second run; nil: of none
 
 	closed bool
 }
@@ -30,6 +34,7 @@ type call struct {
 	needs []bool
 	out   []*Var
 	saved []*tensor.Tensor
+	read  []*tensor.Tensor // by Backward
 }
 
 // recorder is the Tag of a scope that decides whether operations are recorded.
@@ -49,11 +54,33 @@ func recording(d *tensor.Device) recorder {
 	return recorder{}
 }
 
+// recorded are the calls so far.
+func (r recorder) recorded() []*call {
+	if !r.on {
+		return nil
+	}
+	return r.tape.calls
+}
+
+// unneeded is that of a segment that runs again, for a call that is recorded.
+func (r recorder) unneeded(op Op, differentiable bool) *call {
+	if !r.on || !differentiable || r.tape.again == nil {
+		return nil
+	}
+	return r.tape.again.unneeded(op)
+}
+
 // NewTape opens a tape on the device.
 func NewTape(d *tensor.Device) *Tape {
 	t := &Tape{dev: d, scope: d.Scope()}
 	t.scope.Tag = recorder{tape: t, on: true}
 	return t
+}
+
+// record has the walk back pass a call.
+func (t *Tape) record(c *call) {
+	c.read, _ = c.reads()
+	t.calls = append(t.calls, c)
 }
 
 // Leaf is a variable whose gradient Grad will give.
@@ -115,7 +142,7 @@ func (t *Tape) BackwardScaled(loss *Var, scale float32) {
 }
 
 // BackwardFrom is Backward from several outputs with given gradients. Unlike a loss, some of
-// them may depend on nothing that trains.
+// them may depend on nothing that trains. The outputs stay until Close.
 func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
 	t.must("backward")
 	if len(outs) != len(grads) {
@@ -132,15 +159,27 @@ func (t *Tape) BackwardFrom(outs []*Var, grads []*tensor.Tensor) {
 	if t.done {
 		tensor.Panicf("backward", "this tape has been walked already")
 	}
+	t.walkAll(outs, grads, true)
+}
+
+// walkAll is BackwardFrom without its checks; the outputs may be freed on the way unless they stay.
+func (t *Tape) walkAll(outs []*Var, grads []*tensor.Tensor, stay bool) {
 	t.done = true
 	t.grads = map[*Var]*tensor.Tensor{}
 	t.uses = map[any]int{}
 	for _, c := range t.calls {
-		c.eachTensor(func(x *tensor.Tensor) { t.uses[x.Memory()]++ })
+		for _, x := range c.read {
+			t.use(x)
+		}
 	}
 	for i, v := range outs {
-		t.uses[v.t.Memory()]++
+		if stay {
+			t.use(v.t)
+		}
 		t.addGrad(v, grads[i])
+	}
+	for _, c := range t.calls {
+		c.eachTensor(t.freeUnused)
 	}
 	for i := len(t.calls) - 1; i >= 0; i-- {
 		t.walk(t.calls[i])
@@ -159,7 +198,7 @@ func (t *Tape) Grad(leaf *Var) *tensor.Tensor {
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {
 		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op,
-			grads: make([]gradient, len(c.in))}
+			grads: make([]gradient, len(c.in)), last: func(i int) bool { return t.readsLast(c, i) }}
 		for i, v := range c.in {
 			var x *tensor.Tensor
 			if v != nil {
@@ -185,7 +224,16 @@ func (t *Tape) walk(c *call) {
 			t.drop(g)
 		}
 	}
-	c.eachTensor(t.drop)
+	for _, x := range c.read {
+		t.drop(x)
+	}
+}
+
+// readsLast reports whether nobody but the call reads the memory of its input i any more, nor has it for longer than
+// the tape.
+func (t *Tape) readsLast(c *call, i int) bool {
+	v := c.in[i]
+	return v != nil && v.param == nil && slices.Contains(c.read, v.t) && t.uses[v.t.Memory()] == 1 && t.scope.Owns(v.t)
 }
 
 // backward runs Backward in a scope of its own, which only the gradients outlive.
@@ -243,8 +291,12 @@ func (t *Tape) use(x *tensor.Tensor) { t.uses[x.Memory()]++ }
 
 // drop gives memory back that no later call of the walk and no gradient needs.
 func (t *Tape) drop(x *tensor.Tensor) {
-	m := x.Memory()
-	if t.uses[m]--; t.uses[m] == 0 && x.Alive() && t.scope.Owns(x) {
+	t.uses[x.Memory()]--
+	t.freeUnused(x)
+}
+
+func (t *Tape) freeUnused(x *tensor.Tensor) {
+	if t.uses[x.Memory()] == 0 && x.Alive() && t.scope.Owns(x) {
 		x.Free("Backward has passed it; Tape.Keep holds a value longer")
 	}
 }

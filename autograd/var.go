@@ -9,11 +9,12 @@ import (
 // Var is a tensor in a computation: a constant, a parameter, or what an operation
 // on those has given.
 type Var struct {
-	t     *tensor.Tensor
-	tape  *Tape  // the tape its gradient is kept on; nil for constants and parameters
-	param *Param // nil unless it stands for a parameter that trains
-	op    Op     // what computed it, for messages
-	made  string // what it is where no operation did
+	t      *tensor.Tensor
+	tape   *Tape  // the tape its gradient is kept on; nil for constants and parameters
+	passes bool   // a gradient passes through it, also where the first run of a checkpointed segment keeps none
+	param  *Param // nil unless it stands for a parameter that trains
+	op     Op     // what computed it, for messages
+	made   string // what it is where no operation did
 }
 
 // Const is a variable without a gradient: a batch, a mask, a table.

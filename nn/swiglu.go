@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/agora-ml/agora/ops"
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/ops"
+)
 
 // SwiGLU is the gated feed-forward block of LLaMA: down(silu(gate(x)) * up(x)), or
 // GeGLU, Gemma's, with gelu in place of silu. Shazeer, 2002.05202.
@@ -26,7 +29,10 @@ func NewSwiGLU(weights *Initializer, dim, hidden int) *SwiGLU {
 func (s *SwiGLU) Layers() (gate, up, down Layer) { return s.Gate, s.Up, s.Down }
 
 // Forward maps [..., dim] to [..., dim].
-func (s *SwiGLU) Forward(x *Var) *Var {
+func (s *SwiGLU) Forward(x *Var) *Var { return s.Down.Forward(autograd.Segment(s.gated, x)) }
+
+// gated maps [..., dim] to [..., hidden].
+func (s *SwiGLU) gated(x *Var) *Var {
 	var gate, up *Var
 	if s.GateUp == nil {
 		gate, up = s.Gate.Forward(x), s.Up.Forward(x)
@@ -36,7 +42,7 @@ func (s *SwiGLU) Forward(x *Var) *Var {
 		gate, up = ops.Slice(both, last, 0, half), ops.Slice(both, last, half, 2*half)
 	}
 	if s.GELU {
-		return s.Down.Forward(ops.Mul(ops.GELUTanh(gate), up))
+		return ops.Mul(ops.GELUTanh(gate), up)
 	}
-	return s.Down.Forward(ops.SwiGLU(gate, up))
+	return ops.SwiGLU(gate, up)
 }

@@ -26,6 +26,9 @@ func (c cast) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (cast) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (cast) Backward(b *autograd.Backward) {
 	b.Run(kernels.Cast{N: b.In[0].Numel()}, b.Grad(0), b.DOut[0])
 }

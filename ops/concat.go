@@ -47,6 +47,9 @@ func (c concat) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (concat) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (c concat) Backward(b *autograd.Backward) {
 	dy := b.DOut[0]
 	outer := tensor.Numel(dy.Shape()[:c.dim])

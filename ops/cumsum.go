@@ -18,6 +18,9 @@ func (c cumsum) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: an element is in every sum from its own on.
+// BackwardReads implements autograd.Selective.
+func (cumsum) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (c cumsum) Backward(b *autograd.Backward) {
 	b.Run(kernels.CumSum{Outer: c.outer, N: c.n, Inner: c.inner, Reverse: true}, b.Grad(0), b.DOut[0])
 }

@@ -36,6 +36,9 @@ func (d *dropout) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (*dropout) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (d *dropout) Backward(b *autograd.Backward) {
 	b.Run(d.kernel(b.In[0]), b.Grad(0), b.DOut[0])
 }

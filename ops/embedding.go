@@ -41,6 +41,11 @@ func (e embedding) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (embedding) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{false, true}}
+}
+
 func (embedding) Backward(b *autograd.Backward) {
 	table, ids := b.In[0], b.In[1]
 	dtable, acc := b.WeightGrad(0)

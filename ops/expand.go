@@ -57,6 +57,9 @@ func (e expand) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (expand) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (e expand) Backward(b *autograd.Backward) {
 	dx, acc := b.OperandGrad(0)
 	b.Run(kernels.Sum{Outer: e.outer, N: e.n, Inner: e.inner, Scale: 1, Acc: acc}, dx, b.DOut[0])

@@ -19,6 +19,9 @@ func (p flip) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (flip) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (p flip) Backward(b *autograd.Backward) { b.Run(p.kernel(), b.Grad(0), b.DOut[0]) }
 
 func (flip) Examples() []autograd.Example {

@@ -43,6 +43,11 @@ func (g gather) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (gather) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{false, true}}
+}
+
 func (g gather) Backward(b *autograd.Backward) {
 	b.Run(kernels.ScatterAdd{Outer: g.outer, N: g.n, M: g.m, Inner: g.inner}, b.Grad(0), b.DOut[0], b.In[1], nil)
 }

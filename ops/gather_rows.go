@@ -29,6 +29,11 @@ func (gatherRows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (gatherRows) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{false, true}}
+}
+
 func (gatherRows) Backward(b *autograd.Backward) {
 	x, ids := b.In[0], b.In[1]
 	// Sums of several rows are made in f32 and rounded once.

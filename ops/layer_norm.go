@@ -34,6 +34,11 @@ func (l layerNorm) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), []*tensor.Tensor{mean, rstd}
 }
 
+// BackwardReads implements autograd.Selective.
+func (layerNorm) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{true, true}, Saved: true}
+}
+
 func (layerNorm) Backward(b *autograd.Backward) {
 	x, w, dy, mean, rstd := b.In[0], b.In[1], b.DOut[0], b.Saved[0], b.Saved[1]
 	dim := x.Dim(-1)

@@ -37,6 +37,11 @@ func (linear) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (linear) BackwardReads(needs []bool) autograd.Reads {
+	return autograd.Reads{In: []bool{needs[1], needs[0]}}
+}
+
 // Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows.
 func (linear) Backward(b *autograd.Backward) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]

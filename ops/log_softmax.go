@@ -18,6 +18,11 @@ func (logSoftmax) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (logSoftmax) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{Out: []bool{true}}
+}
+
 func (logSoftmax) Backward(b *autograd.Backward) {
 	y := b.Out[0]
 	b.Run(kernels.LogSoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)

@@ -55,6 +55,11 @@ func (m matmul) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 }
 
 // Backward: with C = A B, dA = dC Bᵀ and dB = Aᵀ dC; transposed operands swap roles.
+// BackwardReads implements autograd.Selective.
+func (matmul) BackwardReads(needs []bool) autograd.Reads {
+	return autograd.Reads{In: []bool{needs[1], needs[0]}}
+}
+
 func (m matmul) Backward(b *autograd.Backward) {
 	k, _ := m.sizes(b.In[0], b.In[1])
 	x, y, d := b.In[0], b.In[1], b.DOut[0]

@@ -21,6 +21,11 @@ func (mul) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (mul) BackwardReads(needs []bool) autograd.Reads {
+	return autograd.Reads{In: []bool{needs[1], needs[0]}}
+}
+
 func (mul) Backward(b *autograd.Backward) {
 	x, y, d := b.In[0], b.In[1], b.DOut[0]
 	if dx := b.Grad(0); dx != nil {

@@ -145,6 +145,11 @@ func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s *tensor.Tensor) {
 		narrowed(m.ScaledB(b, s), y), nil)
 }
 
+// BackwardReads implements autograd.Selective.
+func (*multiLoRA) BackwardReads(needs []bool) autograd.Reads {
+	return autograd.Reads{In: []bool{needs[1] || needs[3], needs[0], false, true, true, true}, Saved: true}
+}
+
 // Backward: with du = dy bs and dbs = dyᵀ u,
 //
 //	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs.

@@ -64,6 +64,16 @@ func (m *multiLoRARows) Forward(f *autograd.Forward) (out, saved []*tensor.Tenso
 	return out, saved
 }
 
+// BackwardReads implements autograd.Selective.
+func (m *multiLoRARows) BackwardReads(needs []bool) autograd.Reads {
+	in := []bool{needs[1], needs[0], false}
+	for i := range m.parts {
+		in[0] = in[0] || needs[3+3*i]
+		in = append(in, true, true, true)
+	}
+	return autograd.Reads{In: in, Saved: true}
+}
+
 func (m *multiLoRARows) Backward(b *autograd.Backward) {
 	linear{}.Backward(b)
 	for i, p := range m.parts {

@@ -34,6 +34,9 @@ func (p pad) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (pad) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (p pad) Backward(b *autograd.Backward) {
 	_, outer, cols, stride, offset := p.inside(b.In[0]).sizes(b.DOut[0])
 	b.Run(kernels.Copy{Rows: outer, Cols: cols, XStride: stride, XOffset: offset, YStride: cols}, b.Grad(0), b.DOut[0])

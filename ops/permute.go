@@ -42,6 +42,9 @@ func (p permute) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(permuted(f.Device, f.In[0], p.axes)), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (permute) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (p permute) Backward(b *autograd.Backward) {
 	back := make([]int, len(p.axes))
 	for i, a := range p.axes {

@@ -15,6 +15,9 @@ func (r reshape) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(f.In[0].Reshape(r.shape...)), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (reshape) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (reshape) Backward(b *autograd.Backward) {
 	b.SetGrad(0, b.DOut[0].Reshape(b.In[0].Shape()...))
 }

@@ -29,6 +29,11 @@ func (r rmsNorm) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), one(rstd)
 }
 
+// BackwardReads implements autograd.Selective.
+func (rmsNorm) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{true, true}, Saved: true}
+}
+
 func (rmsNorm) Backward(b *autograd.Backward) {
 	x, w, rstd, dy := b.In[0], b.In[1], b.Saved[0], b.DOut[0]
 	dim := x.Dim(-1)

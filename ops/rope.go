@@ -45,6 +45,11 @@ func (r rope) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 
 // Backward: the inverse of a rotation is its transpose, so the gradient turns back.
 // The table is never trained.
+// BackwardReads implements autograd.Selective.
+func (rope) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{false, true, true}}
+}
+
 func (r rope) Backward(b *autograd.Backward) {
 	b.Run(r.kernel(b.In[0], b.In[1], -1), b.Grad(0), b.DOut[0], b.In[1], b.In[2])
 }

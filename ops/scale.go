@@ -17,6 +17,9 @@ func (s scale) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (scale) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (s scale) Backward(b *autograd.Backward) {
 	b.Run(kernels.Scale{N: b.In[0].Numel(), Alpha: s.alpha}, b.Grad(0), b.DOut[0])
 }

@@ -40,6 +40,9 @@ func (s slice) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (slice) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (s slice) Backward(b *autograd.Backward) {
 	dy := b.DOut[0]
 	shape, outer, cols, stride, offset := s.sizes(b.In[0])

@@ -18,6 +18,11 @@ func (softmax) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (softmax) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{Out: []bool{true}}
+}
+
 func (softmax) Backward(b *autograd.Backward) {
 	y := b.Out[0]
 	b.Run(kernels.SoftmaxGrad{Rows: y.Numel() / y.Dim(-1), Dim: y.Dim(-1)}, b.Grad(0), b.DOut[0], y)

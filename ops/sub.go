@@ -21,6 +21,9 @@ func (sub) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (sub) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (sub) Backward(b *autograd.Backward) {
 	b.SetGrad(0, b.DOut[0])
 	sumToSuffix(b, 1, b.DOut[0], -1)

@@ -27,6 +27,9 @@ func (s sum) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (sum) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
+
 func (s sum) Backward(b *autograd.Backward) {
 	b.Run(kernels.Expand{Outer: s.outer, N: s.n, Inner: s.inner, Scale: s.scale}, b.Grad(0), b.DOut[0])
 }

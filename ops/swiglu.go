@@ -22,8 +22,13 @@ func (swiglu) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
+// BackwardReads implements autograd.Selective.
+func (swiglu) BackwardReads([]bool) autograd.Reads {
+	return autograd.Reads{In: []bool{true, true}}
+}
+
 func (swiglu) Backward(b *autograd.Backward) {
-	dgate, dup := b.GradOrScratch(0), b.GradOrScratch(1)
+	dgate, dup := b.GradOver(0), b.GradOver(1)
 	b.Run(kernels.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])
 }
 

@@ -45,11 +45,18 @@ func (u unary) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), nil
 }
 
-// Backward reads the output where the derivative is simplest in it, else the input.
-func (u unary) Backward(b *autograd.Backward) {
-	z := b.In[0]
+// BackwardReads implements autograd.Selective: the output where the derivative is simplest in it, else the input.
+func (u unary) BackwardReads([]bool) autograd.Reads {
 	switch u.f {
 	case kernels.FuncExp, kernels.FuncSqrt, kernels.FuncTanh, kernels.FuncSigmoid, kernels.FuncReLU:
+		return autograd.Reads{Out: []bool{true}}
+	}
+	return autograd.Reads{In: []bool{true}}
+}
+
+func (u unary) Backward(b *autograd.Backward) {
+	z := b.In[0]
+	if u.BackwardReads(b.Needs).Out != nil {
 		z = b.Out[0]
 	}
 	b.Run(kernels.UnaryGrad{N: z.Numel(), Func: u.f}, b.Grad(0), b.DOut[0], z)

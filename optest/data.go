@@ -161,6 +161,9 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 	err error) {
 	outer := d.Scope()
 	defer outer.Close()
+	tape := autograd.NewTape(d) // it has the inputs, so that those are gone which an operation does not say it reads
+	defer tape.Close()
+	tape.Seed, tape.Step = 42, 3
 	in := make([]*autograd.Var, len(e.In))
 	params := make([]*autograd.Param, len(e.In))
 	tensors := make([]*tensor.Tensor, len(e.In))
@@ -178,9 +181,6 @@ func run(d *tensor.Device, e autograd.Example, data [][]float64, dt dtypes, grad
 			params[i].Grad = d.FromFloat64s(autograd.StatType(tensors[i].DType()), g, spec.Shape...)
 		}
 	}
-	tape := autograd.NewTape(d)
-	defer tape.Close()
-	tape.Seed, tape.Step = 42, 3
 	for i, spec := range e.In {
 		switch {
 		case spec.Shape == nil:

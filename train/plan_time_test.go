@@ -74,9 +74,10 @@ func TestOperationsOfAPlan(t *testing.T) {
 		!strings.Contains(err.Error(), "accumulate: want a multiple of the 3 processes, got 4") {
 		t.Errorf("three processes for four micro-batches: %v", err)
 	}
-	again := operations(1, func(c *Config) { c.Checkpointing = true })
-	if more := again - one; more < 2*float64(linear*tokens)*0.9 || more > 2*float64(linear*tokens)*1.3 {
-		t.Errorf("checkpointing computes %v operations more, want about the forward pass of the blocks, %v", more,
-			2*linear*tokens)
+	// Nobody reads the result of a block's last product again.
+	again := operations(1, func(c *Config) { c.Checkpointing = true }) - one
+	last := shape.Layers * shape.Hidden * shape.Intermediate
+	if want := 2*float64((linear-last)*tokens) + attention*2/9; math.Abs(again/want-1) > 1e-9 {
+		t.Errorf("checkpointing computes %v operations more, want %v", again, want)
 	}
 }

@@ -60,7 +60,7 @@ func (l layout) borrow(d *tensor.Device) *tensor.Tensor {
 			return t
 		}
 	}
-	return d.New(l.dt, l.shape...)
+	return d.NewExact(l.dt, l.shape...)
 }
 
 // place gives the parameters of the model memory on its device, as layoutOf says, and freezes them: those of
@@ -257,6 +257,9 @@ type held struct {
 func (held) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return []*tensor.Tensor{f.In[0].Reshape(f.In[0].Shape()...)}, nil
 }
+
+// BackwardReads implements autograd.Selective.
+func (held) BackwardReads([]bool) autograd.Reads { return autograd.Reads{} }
 
 func (h held) Backward(b *autograd.Backward) {
 	h.need(h.layer)

@@ -66,8 +66,12 @@ type Block struct {
 
 // Forward maps x [batch, tokens, hidden] to the same shape.
 func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
-	x = b.add(x, normed(b.AttentionOutNorm, b.Attention.Forward(normed(b.InputNorm, x), c)))
-	return b.add(x, normed(b.MLPOutNorm, b.feedForward(normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x))))
+	x = b.add(x, autograd.Segment(func(x *nn.Var) *nn.Var {
+		return normed(b.AttentionOutNorm, b.Attention.Forward(normed(b.InputNorm, x), c))
+	}, x))
+	return b.add(x, autograd.Segment(func(x *nn.Var) *nn.Var {
+		return normed(b.MLPOutNorm, b.feedForward(normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x)))
+	}, x))
 }
 
 func (b *Block) feedForward(x *nn.Var) *nn.Var {
