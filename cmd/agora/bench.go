@@ -18,7 +18,8 @@ func benchCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(benchDispatchCommand(), benchGEMMCommand(), benchStepCommand(), benchGenerateCommand())
+	c.AddCommand(benchDispatchCommand(), benchGEMMCommand(), benchStepCommand(), benchGenerateCommand(),
+		benchModelCommand())
 	return c
 }
 

@@ -33,6 +33,7 @@ var every = map[string][]string{
 		"--peak", "1"},
 	"bench generate": {"bench", "generate", "--device", "cpu", "--shape", "{model}", "--prompt", "2", "--tokens", "2",
 		"--rounds", "1"},
+	"bench model": {"bench", "model", "--shape", "{model}", "--dtype", "q4", "--out", "{new}"},
 	"bench step": {"bench", "step", "--device", "cpu", "--shape", "{model}", "--steps", "1", "--warm-up", "1",
 		"--peak", "1", "--max-tokens", "8", "--batch-rows", "1"},
 	"compare":      {"compare", "--device", "cpu", "--scale", "small", "--plan", "--out", "{new}"},

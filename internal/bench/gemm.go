@@ -10,6 +10,7 @@ import (
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/internal/normals"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -255,7 +256,7 @@ func (g *gemmMeter) deviation(k kernels.Matmul, x operands) (worst float64, err 
 			if k.TransB {
 				atB = j*k.K + l
 			}
-			sum += float64(a[(x.fromA+atA)%stockLen]) * float64(b[(x.fromB+atB)%stockLen])
+			sum += float64(a[(x.fromA+atA)%normals.Len]) * float64(b[(x.fromB+atB)%normals.Len])
 		}
 		got, err := x.c.View(i*k.N+j, 1).Float32s()
 		if err != nil {

@@ -3,38 +3,27 @@ package bench
 import (
 	"strings"
 
+	"github.com/agora-ml/agora/internal/normals"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
-	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// stock is normal random numbers from which tensors of any size are filled, again and again
-// from the start: to draw every weight of a large model would take minutes. The numbers are
-// no round ones, so that a device's arithmetic units work as with those of a trained model.
+// stock fills tensors of any size with normal random numbers.
 type stock struct {
 	values []float32
 	bytes  map[tensor.DType][]byte // values as the type stores them
 	next   int
 }
 
-// stockLen is a whole number of blocks of 256 and no multiple of a matrix's width, so that the
-// rows of a matrix differ.
-const stockLen = 256 * 4099
-
 func newStock(deviation float32) *stock {
-	s := &stock{values: make([]float32, stockLen), bytes: map[tensor.DType][]byte{}}
-	r := random.NewStream(1, random.Test, 0, 0)
-	for i := range s.values {
-		s.values[i] = deviation * float32(r.Normal())
-	}
-	return s
+	return &stock{values: normals.Values(deviation, 1), bytes: map[tensor.DType][]byte{}}
 }
 
 // stored is the numbers in a type.
 func (s *stock) stored(d *tensor.Device, dt tensor.DType) (bytes []byte, err error) {
 	if s.bytes[dt] == nil {
-		t := d.New(dt, stockLen)
+		t := d.New(dt, normals.Len)
 		t.SetFloat32s(s.values)
 		s.bytes[dt], err = t.RawBytes()
 		t.Free("its bytes are on the host")
@@ -48,7 +37,7 @@ func (s *stock) numbers(d *tensor.Device, dt tensor.DType) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := make([]float32, stockLen)
+	values := make([]float32, normals.Len)
 	dt.Decode(values, bytes)
 	return values, nil
 }
@@ -61,11 +50,11 @@ func (s *stock) fill(t *tensor.Tensor) (from int, err error) {
 		return from, err
 	}
 	for done := 0; done < t.Numel(); {
-		n := min(t.Numel()-done, stockLen-s.next)
+		n := min(t.Numel()-done, normals.Len-s.next)
 		t.View(done, n).SetBytes(bytes[dt.Bytes(s.next):dt.Bytes(s.next+n)])
-		done, s.next = done+n, (s.next+n)%stockLen
+		done, s.next = done+n, (s.next+n)%normals.Len
 	}
-	s.next = (s.next + 255) / 256 * 256 % stockLen
+	s.next = normals.Next(s.next)
 	return from, nil
 }
 

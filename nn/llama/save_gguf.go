@@ -40,10 +40,6 @@ func (c *Config) LlamaCppError() error {
 // and metadata as llama.cpp reads them. A model with adapters in its slots is an error:
 // merge them first.
 func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
-	fileType, ok := ggufFileTypes[o.DType]
-	if !ok {
-		return fmt.Errorf("llama: saving as %s: want f32, f16, bf16, q8, q4 or q4_k", o.DType)
-	}
 	if err := m.Config.LlamaCppError(); err != nil && !o.OwnReader {
 		return err
 	}
@@ -51,11 +47,35 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 	if err != nil {
 		return err
 	}
-	metadata, extra, err := m.Config.ggufMetadata()
+	var tensors []ggufTensor
+	for _, p := range params {
+		tensors = append(tensors, ggufTensor{p.name, p.value.Shape(),
+			func(w io.Writer, dt tensor.DType, heads int, offset float32) error {
+				return writeGGUF(w, p.value, dt, heads, offset)
+			}})
+	}
+	return m.Config.saveGGUF(path, o, tensors)
+}
+
+// ggufTensor is a parameter on its way into a GGUF file.
+type ggufTensor struct {
+	name  string // Hugging Face's
+	shape []int
+	// write puts out the values in a type, with an offset added, and with the rows of heads as GGUF orders them.
+	write func(w io.Writer, dt tensor.DType, heads int, offset float32) error
+}
+
+// saveGGUF writes a model of this configuration, one tensor after the other.
+func (c *Config) saveGGUF(path string, o GGUFOptions, tensors []ggufTensor) error {
+	fileType, ok := ggufFileTypes[o.DType]
+	if !ok {
+		return fmt.Errorf("llama: saving as %s: want f32, f16, bf16, q8, q4 or q4_k", o.DType)
+	}
+	metadata, extra, err := c.ggufMetadata()
 	if err != nil {
 		return err
 	}
-	layout, err := m.Config.GGUFLayout()
+	layout, err := c.GGUFLayout()
 	if err != nil {
 		return err
 	}
@@ -64,27 +84,27 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 		metadata = append(metadata, gguf.KeyValue{Key: "general.quantization_version", Value: uint32(2)})
 	}
 	metadata = append(metadata, o.Tokenizer...)
-	metadata = append(metadata, m.specialTokens(o)...)
+	metadata = append(metadata, c.specialTokens(o)...)
 
 	var sources []gguf.Source
 	for _, t := range extra {
 		sources = append(sources, t.Source())
 	}
-	stacks := map[string]*[]*tensor.Tensor{} // of experts, by the file's name
-	for _, p := range params {
-		if name, _, ok := layout.Stack(p.name); ok {
+	stacks := map[string]*[]ggufTensor{} // of experts, by the file's name
+	for _, t := range tensors {
+		if name, _, ok := layout.Stack(t.name); ok {
 			if stack := stacks[name]; stack != nil {
-				*stack = append(*stack, p.value)
+				*stack = append(*stack, t)
 				continue
 			}
-			stack := &[]*tensor.Tensor{p.value}
+			stack := &[]ggufTensor{t}
 			stacks[name] = stack
-			dt := storageType(o.DType, p.name, p.value.Shape())
+			dt := storageType(o.DType, t.name, t.shape)
 			sources = append(sources, gguf.Source{
-				Name: name, Type: ggufTypes[dt], Shape: append([]int{m.Config.Mixture.Experts}, p.value.Shape()...),
+				Name: name, Type: ggufTypes[dt], Shape: append([]int{c.Mixture.Experts}, t.shape...),
 				Write: func(w io.Writer) error {
 					for _, part := range *stack {
-						if err := writeGGUF(w, part, dt, 0, 0); err != nil {
+						if err := part.write(w, dt, 0, 0); err != nil {
 							return err
 						}
 					}
@@ -93,18 +113,18 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 			})
 			continue
 		}
-		name, ok := layout.Name(p.name)
+		name, ok := layout.Name(t.name)
 		if !ok {
-			return &Error{File: path, Tensor: p.name, Want: "a tensor that GGUF has a name for", Got: "another"}
+			return &Error{File: path, Tensor: t.name, Want: "a tensor that GGUF has a name for", Got: "another"}
 		}
 		dt := tensor.F32 // ggml wants vectors so
-		if p.value.Rank() > 1 && !isRouter(p.name) {
-			dt = storageType(o.DType, p.name, p.value.Shape())
+		if len(t.shape) > 1 && !isRouter(t.name) {
+			dt = storageType(o.DType, t.name, t.shape)
 		}
-		heads, offset := layout.Heads(p.name), layout.normOffset(p.name)
+		heads, offset := layout.Heads(t.name), layout.normOffset(t.name)
 		sources = append(sources, gguf.Source{
-			Name: name, Type: ggufTypes[dt], Shape: p.value.Shape(),
-			Write: func(w io.Writer) error { return writeGGUF(w, p.value, dt, heads, offset) },
+			Name: name, Type: ggufTypes[dt], Shape: t.shape,
+			Write: func(w io.Writer) error { return t.write(w, dt, heads, offset) },
 		})
 	}
 	return gguf.Write(path, metadata, sources...)
@@ -112,7 +132,7 @@ func (m *Model) SaveGGUF(path string, o GGUFOptions) error {
 
 // specialTokens are the ids that begin and end a text, where the tokenizer does not say
 // them, and the one that ends a turn: llama.cpp has a key for one of each.
-func (m *Model) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
+func (c *Config) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
 	said := map[string]any{}
 	for _, kv := range o.Tokenizer {
 		said[kv.Key] = kv.Value
@@ -123,8 +143,8 @@ func (m *Model) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
 			out = append(out, gguf.KeyValue{Key: key, Value: uint32(id)})
 		}
 	}
-	add("tokenizer.ggml.bos_token_id", m.Config.BOS)
-	for _, id := range slices.Concat(m.Config.EOS, o.TurnEnds) {
+	add("tokenizer.ggml.bos_token_id", c.BOS)
+	for _, id := range slices.Concat(c.EOS, o.TurnEnds) {
 		add(ggufEOS, id)
 		if said[ggufEOS] != uint32(id) {
 			add("tokenizer.ggml.eot_token_id", id)
