@@ -31,7 +31,10 @@ func (t *Trainable) ClipScaledByNorm(maxNorm, scale float32) {
 	}
 	at := 0
 	for _, b := range t.blocks {
-		t.dev.Run(kernels.SumSquares{N: b.n, Block: sumBlock}, t.partial.View(at, b.parts()), b.grad)
+		if from, to := part(b.sumEnds, t.division.Rank); from < to {
+			t.dev.Run(kernels.SumSquares{N: b.to - b.from, Block: sumBlock}, t.partial.View(at+from, to-from), b.own(b.grad))
+		}
+		t.division.share(t.partial.View(at, b.parts()), b.sumEnds)
 		at += b.parts()
 	}
 	if scale != 1 {

@@ -27,6 +27,8 @@ type Trainable struct {
 	entries []entry
 	blocks  []*block
 
+	division Division
+
 	partial      *tensor.Tensor // sums of squares of the gradients' parts
 	factor, norm *tensor.Tensor // [1] each, from ClipByNorm
 	clip         *tensor.Tensor // factor until the next Step; nil: the gradients as they are
@@ -46,9 +48,13 @@ type block struct {
 	group  group
 	dtype  tensor.DType // of the parameters
 	n      int
-	value  *tensor.Tensor // [n] f32: the masters
+	value  *tensor.Tensor // [n] f32: the masters; beside a mirror this process's part of them
 	grad   *tensor.Tensor // [n] f32
 	mirror *tensor.Tensor // [n] in dtype, or nil where that is f32
+
+	ends     []int // where each process's part ends (Division)
+	sumEnds  []int // and of the partial sums
+	from, to int   // this process's part
 }
 
 // Gather moves every parameter of the model m that is not Frozen into the blocks of a
@@ -63,35 +69,37 @@ type block struct {
 func Gather(d *tensor.Device, m any, groups ...Group) (*Trainable, error) {
 	tensor.NotNil("optim.Gather", "a device", d)
 	tensor.NotNil("optim.Gather", "a model", m)
-	return gather(d, m, groups, maxBlock)
+	return gather(d, m, Division{}, groups, maxBlock)
 }
 
-func gather(d *tensor.Device, m any, groups []Group, maxBlock int) (*Trainable, error) {
+// GatherDivided is Gather for one of several processes that divide masters and moments.
+func GatherDivided(d *tensor.Device, m any, division Division, groups ...Group) (*Trainable, error) {
+	tensor.NotNil("optim.GatherDivided", "a device", d)
+	tensor.NotNil("optim.GatherDivided", "a model", m)
+	if division.Rank < 0 || division.Rank >= division.size() {
+		return nil, fmt.Errorf("optim: a division: want a rank from 0 to %d, got %d", division.size()-1, division.Rank)
+	}
+	return gather(d, m, division, groups, maxBlock)
+}
+
+func gather(d *tensor.Device, m any, division Division, groups []Group, maxBlock int) (*Trainable, error) {
 	for _, g := range groups {
 		if err := g.check(); err != nil {
 			return nil, err
 		}
 	}
-	t := &Trainable{dev: d}
+	t := &Trainable{dev: d, division: division}
 	if err := t.place(m, groups, maxBlock); err != nil {
 		return nil, err
 	}
 	parts := 0
-	for _, b := range t.blocks {
-		b.value, b.grad = t.zeros(b.n), t.zeros(b.n)
+	for i, b := range t.blocks {
+		b.ends, b.sumEnds = division.ends(b)
+		b.from, b.to = part(b.ends, division.Rank)
+		t.fill(i)
 		parts += b.parts()
 	}
 	t.partial, t.factor, t.norm = t.zeros(parts), t.zeros(1), t.zeros(1)
-	for _, e := range t.entries {
-		old := e.param.Value
-		d.Run(kernels.Cast{N: old.Numel()}, t.blocks[e.block].value.View(e.from, old.Numel()), old)
-	}
-	for _, b := range t.blocks {
-		if b.dtype != tensor.F32 {
-			b.mirror = d.New(b.dtype, b.n)
-		}
-		b.fillMirror()
-	}
 	var left []*tensor.Tensor
 	for _, e := range t.entries {
 		old := e.param.Value
@@ -107,6 +115,32 @@ func gather(d *tensor.Device, m any, groups []Group, maxBlock int) (*Trainable, 
 	}
 	d.Trim() // nothing of these sizes will be asked for again
 	return t, d.Err()
+}
+
+// fill makes block i of the parameters' values.
+func (t *Trainable) fill(i int) {
+	b := t.blocks[i]
+	b.value, b.grad = t.zeros(b.n), t.zeros(b.n)
+	for _, e := range t.entries {
+		if old := e.param.Value; e.block == i {
+			t.dev.Run(kernels.Cast{N: old.Numel()}, b.value.View(e.from, old.Numel()), old)
+		}
+	}
+	if b.dtype == tensor.F32 {
+		return
+	}
+	b.mirror = t.dev.New(b.dtype, b.n)
+	t.dev.Run(kernels.Cast{N: b.n}, b.mirror, b.value)
+	if b.to-b.from == b.n {
+		return
+	}
+	whole := b.value
+	b.value = nil
+	if n := b.to - b.from; n > 0 {
+		b.value = t.dev.New(tensor.F32, n)
+		t.dev.Run(kernels.Cast{N: n}, b.value, whole.View(b.from, n))
+	}
+	whole.Free("optim.Gather has kept this process's part of the masters")
 }
 
 // place gives every parameter that trains its block and its place there.
@@ -163,9 +197,10 @@ func (b *block) stored() *tensor.Tensor {
 	return b.value
 }
 
-func (b *block) fillMirror() {
-	if b.mirror != nil {
-		b.mirror.Device().Run(kernels.Cast{N: b.n}, b.mirror, b.value)
+// fillMirror rounds masters to the parameters' type, if that is another.
+func fillMirror(mirror, value *tensor.Tensor) {
+	if mirror != nil {
+		mirror.Device().Run(kernels.Cast{N: mirror.Numel()}, mirror, value)
 	}
 }
 

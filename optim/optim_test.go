@@ -142,7 +142,7 @@ func TestGatherCutsBlocks(t *testing.T) {
 	for _, n := range []int{100, 100, 100, 1000, 1} {
 		m.P = append(m.P, autograd.NewParam(d.FromFloat32s(tensor.F32, numbers(1, n), n)))
 	}
-	tr, err := gather(d, &m, nil, 2*128*4)
+	tr, err := gather(d, &m, Division{}, nil, 2*128*4)
 	if err != nil {
 		t.Fatal(err)
 	}

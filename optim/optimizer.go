@@ -19,13 +19,14 @@ type Rule interface {
 	update(s step)
 }
 
-// step is one step of one block.
+// step is one step of this process's part of a block, of n elements.
 type step struct {
-	*block
-	t               int
-	lr, weightDecay float32
-	moments         []*tensor.Tensor // each [n] f32, in the order of Rule.moments
-	clip            *tensor.Tensor   // [1] or nil
+	n                   int
+	value, grad, mirror *tensor.Tensor // [n]: masters and gradients, and the parameters if they are not the masters
+	t                   int
+	lr, weightDecay     float32
+	moments             []*tensor.Tensor // each [n] f32, in the order of Rule.moments
+	clip                *tensor.Tensor   // [1] or nil
 }
 
 // Optimizer moves the parameters of a Trainable by a Rule and remembers its moments.
@@ -33,7 +34,7 @@ type Optimizer struct {
 	trainable *Trainable
 	rule      Rule
 	steps     int
-	moments   [][]*tensor.Tensor // by block and moment
+	moments   [][]*tensor.Tensor // by block and moment, of this process's part; none where that is empty
 }
 
 // New starts an optimizer; its moments are zero.
@@ -47,7 +48,9 @@ func New(t *Trainable, rule Rule) (*Optimizer, error) {
 	for _, b := range t.blocks {
 		var moments []*tensor.Tensor
 		for range rule.moments() {
-			moments = append(moments, t.zeros(b.n))
+			if b.to > b.from {
+				moments = append(moments, t.zeros(b.to-b.from))
+			}
 		}
 		o.moments = append(o.moments, moments)
 	}
@@ -65,7 +68,11 @@ func (o *Optimizer) Step(lr float32) {
 		if b.group.ownDecay {
 			decay = b.group.decay
 		}
-		o.rule.update(step{b, o.steps, lr * b.group.lrFactor, decay, o.moments[i], t.clip})
+		if n := b.to - b.from; n > 0 {
+			o.rule.update(step{n, b.own(b.value), b.own(b.grad), b.own(b.mirror), o.steps, lr * b.group.lrFactor, decay,
+				o.moments[i], t.clip})
+		}
+		t.division.share(b.stored(), b.ends)
 	}
 	t.clip = nil
 }
@@ -89,15 +96,35 @@ func (o *Optimizer) Steps() int { return o.steps }
 // tensors are the living ones: the next Step changes them. The number of steps belongs
 // to the state too (Steps).
 func (o *Optimizer) State() iter.Seq2[string, *tensor.Tensor] {
+	if n := o.trainable.division.size(); n > 1 {
+		tensor.Panicf("optim", "the state of an optimizer that %d processes divide: want StateParts", n)
+	}
 	return func(yield func(string, *tensor.Tensor) bool) {
+		for name, s := range o.StateParts() {
+			if !yield(name, s.Own.Reshape(s.Shape...)) {
+				return
+			}
+		}
+	}
+}
+
+// StateParts is State where processes divide it: this one's part of every tensor.
+func (o *Optimizer) StateParts() iter.Seq2[string, StatePart] {
+	return func(yield func(string, StatePart) bool) {
 		for _, e := range o.trainable.entries {
-			b, shape := o.trainable.blocks[e.block], e.param.Value.Shape()
+			b := o.trainable.blocks[e.block]
+			own := func(k int) *tensor.Tensor {
+				if b.from == b.to {
+					return nil
+				}
+				return o.moments[e.block][k]
+			}
 			for k, moment := range o.rule.moments() {
-				if !yield(moment+"."+e.name, o.moments[e.block][k].View(e.from, shape...)) {
+				if !yield(moment+"."+e.name, b.partOf(own(k), e)) {
 					return
 				}
 			}
-			if b.mirror != nil && !yield("master."+e.name, b.value.View(e.from, shape...)) {
+			if b.mirror != nil && !yield("master."+e.name, b.partOf(b.value, e)) {
 				return
 			}
 		}
@@ -105,24 +132,31 @@ func (o *Optimizer) State() iter.Seq2[string, *tensor.Tensor] {
 }
 
 // Restore takes back a state: the number of steps and every tensor that State names,
-// from read. It writes the masters of 16-bit parameters, and with them the parameters.
+// whole, from read. It writes the masters of 16-bit parameters, and with them the parameters.
 // After an error the optimizer and those parameters are of no use.
 func (o *Optimizer) Restore(steps int, read func(name string) ([]float32, error)) error {
 	if steps < 0 {
 		return fmt.Errorf("optim: restoring: %d steps, want at least 0", steps)
 	}
-	for name, x := range o.State() {
+	for name, s := range o.StateParts() {
 		data, err := read(name)
 		if err != nil {
 			return fmt.Errorf("optim: restoring %s: %w", name, err)
 		}
-		if len(data) != x.Numel() {
-			return fmt.Errorf("optim: restoring %s: want %d numbers for %s, got %d", name, x.Numel(), x, len(data))
+		if n := tensor.Numel(s.Shape); len(data) != n {
+			return fmt.Errorf("optim: restoring %s: want %d numbers for f32%v, got %d", name, n, s.Shape, len(data))
 		}
-		x.SetFloat32s(data)
+		if s.Own != nil {
+			s.Own.SetFloat32s(data[s.From : s.From+s.Own.Numel()])
+		}
 	}
 	for _, b := range o.trainable.blocks {
-		b.fillMirror()
+		if b.to > b.from {
+			fillMirror(b.own(b.mirror), b.own(b.value))
+		}
+		if b.mirror != nil {
+			o.trainable.division.share(b.mirror, b.ends)
+		}
 	}
 	o.steps = steps
 	return o.trainable.dev.Err()

@@ -37,5 +37,5 @@ func (g SGD) update(s step) {
 	}
 	s.value.Device().Run(kernels.SGD{N: s.n, LR: s.lr, Momentum: g.Momentum, WeightDecay: s.weightDecay},
 		s.value, velocity, s.grad, s.clip)
-	s.fillMirror()
+	fillMirror(s.mirror, s.value)
 }

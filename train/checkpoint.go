@@ -48,13 +48,13 @@ func (c checkpoints) steps() ([]int, error) {
 	return steps, err
 }
 
-// write makes a checkpoint of what result writes, the optimizer and s, which learns the files.
-func (c checkpoints) write(s *state, o *optim.Optimizer, result func(dir string) error) error {
+// write makes a checkpoint of what result writes, the trainer's optimizer and s, which learns the files.
+func (c checkpoints) write(s *state, t *Trainer, result func(dir string) error) error {
 	err := atomicfile.WriteFolder(c.path(s.Step), func(dir string) error {
 		if err := result(dir); err != nil {
 			return err
 		}
-		if err := writeOptimizer(filepath.Join(dir, optimizerFile), o); err != nil {
+		if err := t.writeOptimizer(filepath.Join(dir, optimizerFile)); err != nil {
 			return err
 		}
 		var err error
@@ -99,19 +99,13 @@ func (c checkpoints) ours(step int) bool {
 	return err == nil && s.Step == step
 }
 
-// writeOptimizer saves the moments and masters.
-func writeOptimizer(path string, o *optim.Optimizer) error {
+// writeOptimizer saves the moments and masters. Processes that have a part of them send it (sendState).
+func (t *Trainer) writeOptimizer(path string) error {
 	var sources []safetensors.Source
-	for name, t := range o.State() {
+	for name, s := range t.Optimizer.StateParts() {
 		sources = append(sources, safetensors.Source{
-			Name: name, DType: safetensors.F32, Shape: t.Shape(),
-			Write: func(w io.Writer) error {
-				data, err := t.RawBytes()
-				if err == nil {
-					_, err = w.Write(data)
-				}
-				return err
-			},
+			Name: name, DType: safetensors.F32, Shape: s.Shape,
+			Write: func(out io.Writer) error { return writeParts(out, t.processes(), s) },
 		})
 	}
 	return safetensors.Write(path, nil, sources...)
@@ -125,8 +119,8 @@ func readOptimizer(path string, steps int, o *optim.Optimizer) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	shapes, known := map[string][]int{}, 0
-	for name, t := range o.State() {
-		shapes[name] = t.Shape()
+	for name, s := range o.StateParts() {
+		shapes[name] = s.Shape
 	}
 	err = o.Restore(steps, func(name string) ([]float32, error) {
 		t, err := f.Tensor(name)

@@ -64,7 +64,7 @@ func TestOptimizerFile(t *testing.T) {
 		step(a, i)
 	}
 	path := filepath.Join(t.TempDir(), optimizerFile)
-	if err := writeOptimizer(path, a.Optimizer); err != nil {
+	if err := a.writeOptimizer(path); err != nil {
 		t.Fatal(err)
 	}
 	for name, p := range a.Trainable.Params() {

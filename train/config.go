@@ -84,7 +84,8 @@ type Config struct {
 
 	Checkpointing bool // recompute each block on the way back
 
-	// Shard is what several processes (Options.World) share out among them, beside the work: ShardNothing or ShardWeights.
+	// Shard is what several processes (Options.World) share out among them, beside the work: ShardNothing, ShardWeights
+	// or, where everything trains, ShardOptimizer.
 	Shard string
 	// Offload is what stays in the model's file, or in the host's memory, until it is used: OffloadNothing or OffloadWeights.
 	Offload string

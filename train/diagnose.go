@@ -128,8 +128,11 @@ func (t *Trainer) notFinite() (name string, err error) {
 			return name, err
 		}
 	}
-	for name, x := range t.Optimizer.State() {
-		if name, err := look("the optimizer's "+name, x); name != "" || err != nil {
+	for name, s := range t.Optimizer.StateParts() {
+		if s.Own == nil {
+			continue
+		}
+		if name, err := look("the optimizer's "+name, s.Own); name != "" || err != nil {
 			return name, err
 		}
 	}

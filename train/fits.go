@@ -191,6 +191,9 @@ func (p Plan) changes() (all []change) {
 	if p.Processes > 1 && cfg.Shard != ShardWeights && !cfg.full() {
 		add("shard", ShardWeights, func(c *Config) { c.Shard = ShardWeights })
 	}
+	if p.Processes > 1 && cfg.Shard == ShardNothing && cfg.full() {
+		add("shard", ShardOptimizer, func(c *Config) { c.Shard = ShardOptimizer })
+	}
 	if offload := cfg.Offload != OffloadWeights && cfg.Shard != ShardWeights && !cfg.full(); offload {
 		more := cfg
 		more.Offload = OffloadWeights
@@ -236,7 +239,11 @@ func (p Plan) String() string {
 		line("adapters", k.Adapters, "")
 	}
 	line("gradients", k.Gradients, "")
-	line("moments", k.Moments, "")
+	how = ""
+	if p.Processes > 1 && p.config.Shard == ShardOptimizer {
+		how = fmt.Sprintf("a part of %d of all", p.Processes)
+	}
+	line("moments", k.Moments, how)
 	line("activations", k.Activations, fmt.Sprintf("in %s", p.activations))
 	line("logits", k.Logits, "")
 	line("peak", p.Peak, "of tensors, the sum of these")

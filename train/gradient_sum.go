@@ -17,9 +17,11 @@ import (
 // process 0, which tells the others.
 //
 // Where everything trains, sums beside the gradient would need as much memory as the model. There a process adds its
-// micro-batches one after the other, the tree is one over processes, and their number changes the last bits.
+// micro-batches one after the other, the tree is one over processes, and their number changes the last bits; unless they
+// divide the optimizer (Config.Shard): then the sum is the first tree's, and each process has that of its part.
 type gradientSum struct {
 	trainer *Trainer
+	world   dist.World
 	share
 	leaf func(i int) error // adds micro-batch i to the parameters' gradients, which are zero
 	kept map[span]*optim.Gradients
@@ -35,20 +37,26 @@ func (s span) halves() (first, second span) {
 }
 
 // share is which micro-batches of a step each process computes: spans of one length.
-type share struct {
-	world dist.World
-	all   int
-}
+type share struct{ rank, size, all int }
 
-func (s share) each() int         { return s.all / s.world.Size() }
+func (s share) each() int         { return s.all / s.size }
 func (s share) of(batch int) int  { return batch / s.each() }
 func (s share) isOne(x span) bool { return s.of(x.from) == s.of(x.to-1) }
-func (s share) isOwn(x span) bool { return s.isOne(x) && s.of(x.from) == s.world.Rank() }
+func (s share) isOwn(x span) bool { return s.isOne(x) && s.of(x.from) == s.rank }
+
+// spans are the largest within x that are all of one process, in the tree's order.
+func (s share) spans(x span) []span {
+	if s.isOne(x) {
+		return []span{x}
+	}
+	first, second := x.halves()
+	return append(s.spans(first), s.spans(second)...)
+}
 
 // sum leaves the sum over all micro-batches in the parameters' gradients, of every process.
 func (g *gradientSum) sum() error {
 	whole := span{0, g.all}
-	if g.world.Size() == 1 {
+	if g.size == 1 {
 		return g.compute(whole)
 	}
 	if err := g.computeOwn(whole); err != nil {
@@ -71,7 +79,7 @@ func (g *gradientSum) sum() error {
 		if err := g.world.Broadcast(0, raw); err != nil {
 			return err
 		}
-		if g.world.Rank() != 0 {
+		if g.rank != 0 {
 			b.SetBytes(raw)
 		}
 	}
@@ -98,24 +106,19 @@ func (g *gradientSum) compute(s span) error {
 	return nil
 }
 
-// computeOwn keeps the sums of the largest spans within s that are all of this process.
-func (g *gradientSum) computeOwn(s span) error {
-	if g.isOwn(s) {
+// computeOwn keeps the sums of the largest spans that are all of this process.
+func (g *gradientSum) computeOwn(whole span) error {
+	for _, s := range g.spans(whole) {
+		if !g.isOwn(s) {
+			continue
+		}
 		if err := g.compute(s); err != nil {
 			return err
 		}
 		g.kept[s] = g.trainer.spareGradients()
 		g.trainer.Trainable.MoveGrad(g.kept[s])
-		return nil
 	}
-	if g.isOne(s) {
-		return nil
-	}
-	first, second := s.halves()
-	if err := g.computeOwn(first); err != nil {
-		return err
-	}
-	return g.computeOwn(second)
+	return nil
 }
 
 // combine brings the sum of a span of several processes to the one that has its first micro-batch. All processes
@@ -131,7 +134,7 @@ func (g *gradientSum) combine(s span) error {
 	if err := g.combine(second); err != nil {
 		return err
 	}
-	to, from, rank := g.of(first.from), g.of(second.from), g.world.Rank()
+	to, from, rank := g.of(first.from), g.of(second.from), g.rank
 	switch {
 	case to != rank && from != rank:
 		return nil
@@ -188,7 +191,8 @@ func (t *Trainer) spareGradients() *optim.Gradients {
 
 func (t *Trainer) giveBack(g *optim.Gradients) { t.spare = append(t.spare, g) }
 
-// reserve makes room for the sums that steps of so many micro-batches keep beside the parameters' gradients.
+// reserve makes room for the sums that steps of so many micro-batches of this process keep beside the parameters'
+// gradients.
 func (t *Trainer) reserve(batches int) {
 	if t.inSequence {
 		return
@@ -212,7 +216,7 @@ func (t *Trainer) addUp(batches int, leaf func(i int) error) error {
 	if batches%w.Size() != 0 {
 		tensor.Panicf("train.Step", "want as many micro-batches for each of %d processes, got %d", w.Size(), batches)
 	}
-	g := gradientSum{t, share{w, batches}, leaf, map[span]*optim.Gradients{}}
+	g := gradientSum{t, w, share{w.Rank(), w.Size(), batches}, leaf, map[span]*optim.Gradients{}}
 	if t.inSequence {
 		each := g.each()
 		g.all = w.Size()
@@ -224,6 +228,9 @@ func (t *Trainer) addUp(batches int, leaf func(i int) error) error {
 			}
 			return nil
 		}
+	}
+	if t.divided {
+		return g.scatter()
 	}
 	return g.sum()
 }

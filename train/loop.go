@@ -251,7 +251,11 @@ func (r *run) save() error {
 // measurement of the same step, only the measurement is new.
 func (r *run) checkpoint() error {
 	if !r.isFirst() {
-		return nil
+		if r.saved == r.state.Step {
+			return nil
+		}
+		r.saved = r.state.Step
+		return r.trainer.sendState()
 	}
 	if err := r.metrics.sync(); err != nil {
 		return err
@@ -266,7 +270,7 @@ func (r *run) checkpoint() error {
 		}
 		return r.state.write(filepath.Join(r.checkpoints.path(r.saved), stateFile))
 	}
-	if err := r.checkpoints.write(&r.state, r.trainer.Optimizer, r.saveResult); err != nil {
+	if err := r.checkpoints.write(&r.state, &r.trainer, r.saveResult); err != nil {
 		return err
 	}
 	r.saved = r.state.Step

@@ -59,6 +59,7 @@ type Plan struct {
 	config  Config
 	options PlanOptions
 	loaded  int // bytes of the base model alone
+	sums    int // bytes on the way of one process for the sum of the gradients, and for what trains
 
 	besideTensors int // of Process: the program and Go's heap, scratch included; 0 on a GPU
 
@@ -142,8 +143,11 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 		return p, nil, err
 	}
 	r = &run{cfg: cfg}
-	if p.Processes > 1 && cfg.Shard == ShardWeights {
+	switch {
+	case p.Processes > 1 && cfg.Shard == ShardWeights:
 		r.shards = &shards{size: p.Processes}
+	case cfg.Shard == ShardOptimizer:
+		r.planned = p.Processes
 	}
 	d := device.Meta(o.Device)
 	if o.GPU {
@@ -187,7 +191,8 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	if err := p.step(r, p.Tokens); err != nil {
 		return err
 	}
-	p.Operations = operations() * float64(passes) / float64(min(r.cfg.Accumulate, stepBatches))
+	p.Operations = operations() * float64(passes) / float64(p.batches())
+	p.sums = r.sumBytes(p.Processes)
 	s := d.Stats()
 	p.Peak, p.Scratch = s.Peak, s.Scratch
 	p.Memory.Logits = logits()
@@ -214,8 +219,10 @@ func (r *run) lasting(base map[*nn.Param]bool, loaded int) (k Memory) {
 	for _, sum := range r.trainer.spare {
 		k.Gradients += sum.Bytes()
 	}
-	for _, x := range r.trainer.Optimizer.State() {
-		k.Moments += x.Bytes()
+	for _, x := range r.trainer.Optimizer.StateParts() {
+		if x.Own != nil {
+			k.Moments += x.Own.Bytes()
+		}
 	}
 	if r.shards != nil || r.cfg.Offload == OffloadWeights { // two blocks and a part of all, beside what is in no block
 		k.Weights = loaded
@@ -315,12 +322,18 @@ func guessTokens(path string, vocab int) int {
 	return int(bytes / max(1, 0.26*math.Log2(float64(vocab))))
 }
 
-const stepBatches = 2
+// batches is how many micro-batches a step of the plan has. Of those from the second on, each needs what that one does.
+func (p *Plan) batches() int {
+	n := p.config.Accumulate
+	if p.config.Shard == ShardOptimizer { // one has no room for another's sum
+		n /= p.Processes
+	}
+	return min(n, 2)
+}
 
-// step makes an optimizer step with rows of so many tokens. Of micro-batches from the second
-// on, each needs what that one does.
+// step makes an optimizer step with rows of so many tokens.
 func (p *Plan) step(r *run, tokens int) error {
-	batches := slices.Repeat([]data.Batch{p.batch(tokens)}, min(p.config.Accumulate, stepBatches))
+	batches := slices.Repeat([]data.Batch{p.batch(tokens)}, p.batches())
 	_, err := r.trainer.Step(batches)
 	return err
 }

@@ -14,13 +14,17 @@ import (
 type Machine struct {
 	Compute float64 // floating-point operations a second of each process's device in products, as bench step measures them
 	Network float64 // bits a second of each process's link, in either direction
+	// Offloaded is the bytes a second at which weights come that are not in the device's memory (Config.Offload): the
+	// disk's where the memory does not keep them, the bus's to a GPU; 0: they take no time.
+	Offloaded float64
 }
 
 // StepTime is how long a step of a Plan takes, in seconds.
 type StepTime struct {
-	Step    float64 `json:"step_seconds"`    // Compute and what the network adds
-	Compute float64 `json:"compute_seconds"` // with a network that takes no time
+	Step    float64 `json:"step_seconds"`    // Compute and what network, disk and bus add
+	Compute float64 `json:"compute_seconds"` // with all weights there
 	Weights float64 `json:"weights_seconds"` // of the network with the parts of weights, beside the computation
+	Brought float64 `json:"brought_seconds"` // of disk or bus with offloaded weights, beside the computation
 	Sums    float64 `json:"sums_seconds"`    // of the network with the gradients, behind it
 	Lost    float64 `json:"lost_share"`      // of Step: what the network adds
 	// Enough are the bits a second from which on Lost is under a tenth; 0: no network is needed.
@@ -29,13 +33,16 @@ type StepTime struct {
 }
 
 // Time predicts a step. Each process has a link of its own. What comes of the others' parts of weights is on its way
-// while blocks compute, so that only what takes longer than they do adds time. The gradient goes up a tree of processes
-// and down again when all have computed: twice log₂ N times its bytes, on the way of process 0. Delays of messages are
-// not counted.
+// while blocks compute, and so are offloaded weights: only what takes longer than they do adds time. The gradient goes
+// when all have computed. Delays of messages are not counted.
 func (p Plan) Time(m Machine) (t StepTime, err error) {
 	if !(m.Compute > 0) || m.Network < 0 || m.Network == 0 && p.Processes > 1 {
 		return t, fmt.Errorf("plan: want operations a second, and with several processes bits a second of the network, "+
 			"got %v and %v", m.Compute, m.Network)
+	}
+	if m.Offloaded < 0 || m.Offloaded > 0 && p.Brought == 0 {
+		return t, fmt.Errorf("plan: want bytes a second of weights that are offloaded, got %v for %d bytes a step",
+			m.Offloaded, p.Brought)
 	}
 	t = p.timeAt(m)
 	if p.Processes == 1 {
@@ -44,7 +51,7 @@ func (p Plan) Time(m Machine) (t StepTime, err error) {
 	low, high := 0.0, math.Ldexp(1, 60) // bits a second; the share that is lost falls with them
 	for range 200 {
 		middle := (low + high) / 2
-		if p.timeAt(Machine{m.Compute, middle}).Lost > 0.1 {
+		if p.timeAt(Machine{m.Compute, middle, m.Offloaded}).Lost > 0.1 {
 			low = middle
 		} else {
 			high = middle
@@ -58,18 +65,42 @@ func (p Plan) timeAt(m Machine) (t StepTime) {
 	t.Compute = p.Operations / m.Compute
 	if p.Processes > 1 {
 		t.Weights = 8 * float64(p.Gathered) / m.Network
-		levels := bits.Len(uint(p.Processes - 1))
-		t.Sums = 8 * float64(2*levels*4*p.Trained) / m.Network
+		t.Sums = 8 * float64(p.sums) / m.Network
 	}
-	t.Step = max(t.Compute, t.Weights) + t.Sums
-	t.Lost = 1 - t.Compute/t.Step
+	if m.Offloaded > 0 {
+		t.Brought = float64(p.Brought) / m.Offloaded
+	}
+	alone := max(t.Compute, t.Brought)
+	t.Step = max(alone, t.Weights) + t.Sums
+	t.Lost = 1 - alone/t.Step
 	t.TokensPerSecond = float64(p.Step) / t.Step
 	return t
+}
+
+// sumBytes is what passes the link of process 0 between two steps. A gradient goes up a tree of processes and down
+// again: twice log₂ N times its bytes. Where processes divide the optimizer each gets the others' gradients of its own
+// part, and their parts of the values.
+func (r *run) sumBytes(processes int) (n int) {
+	if processes == 1 {
+		return 0
+	}
+	if r.cfg.Shard != ShardOptimizer {
+		return 2 * bits.Len(uint(processes-1)) * 4 * r.summary.Trained
+	}
+	size := r.trainer.Model.DType().Bytes(1)
+	for _, ends := range r.trainer.Trainable.GradParts() {
+		own, all := longest(ends), ends[len(ends)-1]
+		n += (processes-1)*4*own + size*(all-own)
+	}
+	return n
 }
 
 // String is the prediction for people, a line.
 func (t StepTime) String() string {
 	s := fmt.Sprintf("a step takes about %v, at most %.4g tokens a second", seconds(t.Step), t.TokensPerSecond)
+	if t.Brought > 0 {
+		s += fmt.Sprintf("; the weights come in %v, while %v are computed", seconds(t.Brought), seconds(t.Compute))
+	}
 	if t.Weights+t.Sums == 0 {
 		return s
 	}

@@ -11,7 +11,7 @@ import (
 // By hand: 2e12 operations at 1e12 a second; 2.5e9 bytes at 8e9 bits a second are 2.5 s; a gradient of 4e6 bytes goes
 // twice over two levels, 16e6 bytes.
 func TestTimeOfAStep(t *testing.T) {
-	p := Plan{Operations: 2e12, Processes: 4, Gathered: 2_500_000_000, Trained: 1_000_000, Step: 1000}
+	p := Plan{Operations: 2e12, Processes: 4, Gathered: 2_500_000_000, sums: 16_000_000, Step: 1000}
 	got, err := p.Time(Machine{Compute: 1e12, Network: 8e9})
 	if err != nil {
 		t.Fatal(err)
@@ -24,8 +24,8 @@ func TestTimeOfAStep(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, c.got, c.want)
 		}
 	}
-	at := p.timeAt(Machine{1e12, got.Enough})
-	below := p.timeAt(Machine{1e12, 0.999 * got.Enough})
+	at := p.timeAt(Machine{Compute: 1e12, Network: got.Enough})
+	below := p.timeAt(Machine{Compute: 1e12, Network: 0.999 * got.Enough})
 	if at.Lost > 0.1 || below.Lost <= 0.1 {
 		t.Errorf("at %v bits a second %v are lost, a little below %v", got.Enough, at.Lost, below.Lost)
 	}
@@ -34,9 +34,31 @@ func TestTimeOfAStep(t *testing.T) {
 		t.Errorf("alone: %+v, %v", got, err)
 	}
 	p.Processes = 2
-	for _, m := range []Machine{{}, {Compute: 1e12}, {Network: 1e9}, {-1, 1e9}, {1e12, -1}} {
+	for _, m := range []Machine{{}, {Compute: 1e12}, {Network: 1e9}, {Compute: -1, Network: 1e9}, {Compute: 1e12, Network: -1}} {
 		if _, err := p.Time(m); err == nil || !strings.Contains(err.Error(), "want operations a second") {
 			t.Errorf("%+v: %v", m, err)
+		}
+	}
+}
+
+// By hand: 6e9 bytes at 2e9 a second are 3 s, longer than the 2 s that are computed meanwhile.
+func TestTimeOfAStreamedStep(t *testing.T) {
+	p := Plan{Operations: 2e12, Processes: 1, Brought: 6_000_000_000, Step: 1000}
+	got, err := p.Time(Machine{Compute: 1e12, Offloaded: 2e9})
+	if err != nil || got.Brought != 3 || got.Step != 3 || got.Compute != 2 || got.Lost != 0 {
+		t.Errorf("from a slow disk: %+v, %v", got, err)
+	}
+	if got, err = p.Time(Machine{Compute: 1e12, Offloaded: 12e9}); err != nil || got.Brought != 0.5 || got.Step != 2 || got.Lost != 0 {
+		t.Errorf("from a fast one: %+v, %v", got, err)
+	}
+	if text := got.String(); !strings.Contains(text, "the weights come in 500ms, while 2s are computed") {
+		t.Errorf("told as %q", text)
+	}
+	p.Brought = 0
+	for _, rate := range []float64{1e9, -1} {
+		if _, err := p.Time(Machine{Compute: 1e12, Offloaded: rate}); err == nil ||
+			!strings.Contains(err.Error(), "want bytes a second of weights that are offloaded") {
+			t.Errorf("%v bytes a second of nothing: %v", rate, err)
 		}
 	}
 }

@@ -327,7 +327,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 		return err
 	}
 	t := &r.trainer
-	if t.Trainable, err = optim.Gather(d, m, cfg.groups()...); err != nil {
+	if t.Trainable, err = optim.GatherDivided(d, m, r.division(), cfg.groups()...); err != nil {
 		return err
 	}
 	adam := optim.DefaultAdamW()
@@ -352,8 +352,13 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	}
 	t.Device, t.Model, t.LR, t.ClipNorm, t.Seed = d, m, cfg.LR, cfg.ClipNorm, cfg.Seed
 	t.Preference, t.World = cfg.newPreference(r.adapter), r.options.World
-	t.inSequence, t.shards = cfg.full(), r.shards
-	t.reserve(cfg.Accumulate / r.options.processes().Size())
+	t.divided = cfg.Shard == ShardOptimizer
+	t.inSequence, t.shards = cfg.full() && !t.divided, r.shards
+	processes := r.options.processes().Size()
+	if t.divided {
+		processes = max(processes, r.planned)
+	}
+	t.reserve(cfg.Accumulate / processes)
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)
 	}

@@ -236,7 +236,9 @@ func (c *Config) stepSettings() []*Setting {
 			Meaning: "recompute each block on the way back: less memory, a third more time"},
 		{Name: "shard", value: text(&c.Shard, ShardNothing),
 			Choices: []Choice{{ShardNothing, "every process holds the model"}, {ShardWeights, "each holds its part of the " +
-				"frozen weights of every block, which are gathered shortly before they are used, as by ZeRO-3 and FSDP"}},
+				"frozen weights of every block, which are gathered shortly before they are used, as by ZeRO-3 and FSDP"},
+				{ShardOptimizer, "with method full each holds its part of AdamW's moments and of the f32 copies of 16-bit " +
+					"parameters, as by ZeRO-1, and the number of processes changes no bits"}},
 			Resume: Free, check: c.checkShard,
 			Meaning: "what the processes of a run that mpirun or srun has started divide among them; of one alone nothing"},
 		{Name: "offload", value: text(&c.Offload, OffloadNothing),

@@ -14,8 +14,9 @@ import (
 
 // What Config.Shard chooses.
 const (
-	ShardNothing = "none"    // every process holds the whole model
-	ShardWeights = "weights" // every process holds its part of each block's weights
+	ShardNothing   = "none"      // every process holds the whole model
+	ShardWeights   = "weights"   // every process holds its part of each block's weights
+	ShardOptimizer = "optimizer" // where everything trains, every process holds its part of moments and masters
 )
 
 // shards keeps the weights of a model's blocks of which each process holds one part, in the form in which they are

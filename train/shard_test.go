@@ -197,7 +197,7 @@ func TestPlanOfShardedWeights(t *testing.T) {
 	full := c
 	full.Adapter.Method = MethodFull
 	if _, err := NewPlan(full, PlanOptions{}); err == nil ||
-		!strings.Contains(err.Error(), "shard: want none with method full") {
+		!strings.Contains(err.Error(), "shard: want none or optimizer with method full") {
 		t.Errorf("full fine-tuning: %v", err)
 	}
 }

@@ -153,10 +153,14 @@ func (c *Config) checkProcesses(n int) error {
 }
 
 // arithmetic is what beside settings and files decides the bits of a run on a device: what the device says, and where
-// everything trains the number of processes (see gradientSum).
+// everything trains the number of processes, or that they divide the optimizer (see gradientSum).
 func (c *Config) arithmetic(d *tensor.Device, w dist.World) map[string]string {
 	all := d.Arithmetic()
-	if n := w.Size(); n > 1 && c.full() {
+	switch n := w.Size(); {
+	case c.Shard == ShardOptimizer && c.Accumulate > 1:
+		all = maps.Clone(all)
+		all["sum of gradients"] = "by micro-batches"
+	case n > 1 && c.full():
 		all = maps.Clone(all)
 		all["processes"] = strconv.Itoa(n)
 	}

@@ -34,6 +34,7 @@ type Trainer struct {
 	World dist.World
 
 	inSequence bool               // micro-batches are added one after the other; see gradientSum
+	divided    bool               // the processes divide the optimizer: ShardOptimizer
 	spare      []*optim.Gradients // room for sums
 	shards     *shards            // nil: the whole model is here
 }

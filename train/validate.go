@@ -120,7 +120,11 @@ func (c *Config) checkDropout() error {
 
 func (c *Config) checkShard() error {
 	if c.full() && c.Shard == ShardWeights {
-		return fmt.Errorf("want %s with method full (weights that train are not divided), got %s", ShardNothing, c.Shard)
+		return fmt.Errorf("want %s or %s with method full (weights that train are not divided), got %s", ShardNothing,
+			ShardOptimizer, c.Shard)
+	}
+	if !c.full() && c.Shard == ShardOptimizer {
+		return fmt.Errorf("want %s or %s with an adapter (its moments are small), got %s", ShardNothing, ShardWeights, c.Shard)
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ var bounds = map[string]bound{
 	"eval limit":                upTo,
 	"eval shots":                upTo,
 	"eval window":               upTo,
+	"plan bandwidth":            rates,
 	"plan compute":              rates,
 	"plan network":              rates,
 	"plan processes":            {1, 1 << 16, true},

@@ -15,6 +15,7 @@ import (
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
+	"github.com/agora-ml/agora/train"
 )
 
 // autoDType is the --dtype of llama.LoadOptions.AsStored.
@@ -28,6 +29,7 @@ type modelFlags struct {
 	eosToken  string
 	dtype     string
 	compute   string
+	offload   string
 	device    deviceFlags
 }
 
@@ -43,6 +45,9 @@ func (f *modelFlags) register(c *cobra.Command) {
 		"alone: q8, q4, q4_k or nf4; auto: f32, and of a quantized model the weights as its files have them")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
 		"storage of activations with --dtype q8, q4, q4_k or nf4, or of a quantized model: f32, bf16 or f16 (default: f32)")
+	c.Flags().StringVar(&f.offload, "offload", train.OffloadNothing, "what is not in the device's memory until it is used: "+
+		"none, or weights: these stay in the model's file where it has them in --dtype's type, so that the model may be larger "+
+		"than the memory; a GPU has two blocks at a time")
 	f.device.register(c)
 }
 
@@ -80,10 +85,17 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 	return b, err
 }
 
-// storage reads --dtype and --compute-dtype.
+// storage reads --dtype, --offload and --compute-dtype.
 func (f *modelFlags) storage() (o llama.LoadOptions, err error) {
 	if o.AsStored = f.dtype == autoDType; !o.AsStored {
 		o.DType, err = parseDType("dtype", f.dtype, tensor.WeightTypes()...)
+	}
+	switch f.offload {
+	case "", train.OffloadNothing:
+	case train.OffloadWeights:
+		o.Offload = true
+	default:
+		return o, fmt.Errorf("--offload %q: want %s or %s", f.offload, train.OffloadNothing, train.OffloadWeights)
 	}
 	if err != nil || f.compute == "" {
 		return o, err

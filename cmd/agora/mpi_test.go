@@ -126,6 +126,29 @@ func TestProcessesOfFullTuning(t *testing.T) {
 	sameRuns(t, whole, out)
 }
 
+// Processes that divide the optimizer of a model that trains have the files of one that has it all, also where one is
+// killed in the middle and another number of them goes on.
+func TestDividedProcessesAreBitForBit(t *testing.T) {
+	withMPI(t)
+	shape := tinymodel.Config()
+	shape.Hidden, shape.Intermediate, shape.HeadDim = 128, 384, 32 // seven parts
+	settings := hardRun(t)
+	settings[slices.Index(settings, "--model")+1] = tinymodel.WriteLike(t, shape)
+	settings = append(settings, "--device", "cpu", "--accumulate", "4", "--method", "full", "--dropout", "0", "--dtype",
+		"bf16", "--shard", "optimizer", "--lr", "1e-3")
+	whole := filepath.Join(t.TempDir(), "run")
+	if text, err := process(append(settings, "--out", whole)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	sameRuns(t, whole, runTogether(t, 2, settings...))
+	out := filepath.Join(t.TempDir(), "run")
+	killOne(t, 4, append(settings, "--out", out), out)
+	if text, err := mpirun(t, 2, "train", "--resume", "--out", out, "--device", "cpu").CombinedOutput(); err != nil {
+		t.Fatalf("resumed: %v\n%s", err, text)
+	}
+	sameRuns(t, whole, out)
+}
+
 // runTogether makes a run by so many processes and gives its folder.
 func runTogether(t *testing.T, n int, settings ...string) (out string) {
 	t.Helper()

@@ -29,7 +29,7 @@ func planCommand() *cobra.Command {
 	var dev deviceFlags
 	var asJSON bool
 	var processes int
-	var tflops, gbits float64
+	var tflops, gbits, gbytes float64
 	c := &cobra.Command{
 		Use:   "plan [CONFIG.yaml]",
 		Short: "What a training run would need, before it runs",
@@ -63,10 +63,10 @@ does not fit into the memory of the device, say what would help, and exit with c
 				room.Process = 0
 			}
 			var time *train.StepTime
-			if tflops != 0 || gbits != 0 {
-				t, err := p.Time(train.Machine{Compute: 1e12 * tflops, Network: 1e9 * gbits})
+			if tflops != 0 || gbits != 0 || gbytes != 0 {
+				t, err := p.Time(train.Machine{Compute: 1e12 * tflops, Network: 1e9 * gbits, Offloaded: 1e9 * gbytes})
 				if err != nil {
-					return fmt.Errorf("--compute, --network: %w", err)
+					return fmt.Errorf("--compute, --network, --bandwidth: %w", err)
 				}
 				time = &t
 			}
@@ -95,6 +95,8 @@ does not fit into the memory of the device, say what would help, and exit with c
 	c.Flags().Float64Var(&tflops, "compute", 0, "`TFLOPS` of each process's device, as agora bench step measures them: "+
 		"predicts the time of a step")
 	c.Flags().Float64Var(&gbits, "network", 0, "with --compute: `Gbit/s` of each process's link")
+	c.Flags().Float64Var(&gbytes, "bandwidth", 0, "with --compute: `GB/s` at which offloaded weights come, from a disk "+
+		"that the memory does not keep them of, or over the bus of a GPU; 0: they take no time")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the plan as JSON")
 	dev.register(c)
 	return c
