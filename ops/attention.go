@@ -94,14 +94,21 @@ func (a attention) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	return one(y), one(lse)
 }
 
-// Backward computes the probabilities again from lse, once for dq and once for dk and
-// dv, so that neither kernel needs atomics or a matrix of them.
+// Backward computes the probabilities again from lse: once where the backend has one kernel for all gradients, else
+// once for dq and once for dk and dv, so that neither kernel needs atomics or a matrix of them.
 func (a attention) Backward(b *autograd.Backward) {
 	y, dy, lse := b.Out[0], b.DOut[0], b.Saved[0]
 	k := a.kernel(b.In[0], b.In[1])
-	dq, delta := b.GradOrScratch(0), b.Like(lse) // delta is needed for dk and dv too
+	keys := b.Needs[1] || b.Needs[2]
+	dq := b.GradOrScratch(0)
+	if keys && b.Device.Offers(kernels.AttentionGrad(k)) {
+		dk, dv := b.GradOrScratch(1), b.GradOrScratch(2)
+		b.Run(kernels.AttentionGrad(k), append([]*tensor.Tensor{dq, dk, dv, dy, y, lse}, b.In...)...)
+		return
+	}
+	delta := b.Like(lse) // it is needed for dk and dv too
 	b.Run(kernels.AttentionGradQ(k), append([]*tensor.Tensor{dq, delta, dy, y, lse}, b.In...)...)
-	if b.Needs[1] || b.Needs[2] {
+	if keys {
 		dk, dv := b.GradOrScratch(1), b.GradOrScratch(2)
 		b.Run(kernels.AttentionGradKV(k), append([]*tensor.Tensor{dk, dv, dy, lse, delta}, b.In...)...)
 	}

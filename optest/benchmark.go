@@ -131,6 +131,8 @@ func flops(k tensor.Kernel) float64 {
 		return 2 * product(k.Batch, k.M, k.N, k.K)
 	case kernels.Attention:
 		return 4 * product(k.Batch, k.Heads, k.T, k.S, k.HeadDim)
+	case kernels.AttentionGrad:
+		return 10 * product(k.Batch, k.Heads, k.T, k.S, k.HeadDim)
 	case kernels.AttentionGradQ:
 		return 6 * product(k.Batch, k.Heads, k.T, k.S, k.HeadDim)
 	case kernels.AttentionGradKV:

@@ -79,6 +79,13 @@ type Timing struct {
 	Ran    time.Duration
 }
 
+// Offerer is a backend that has kernels which others lack. An operation that can do without one asks first
+// (Device.Offers).
+type Offerer interface {
+	// Offers reports whether it runs this kernel, and better than the kernels that an operation would otherwise ask for.
+	Offers(Kernel) bool
+}
+
 // Scratcher is a backend whose kernels keep memory of their own from call to call.
 type Scratcher interface {
 	// Scratch is its size in bytes.

@@ -96,6 +96,13 @@ func (d *Device) KeepsScratch() bool {
 	return ok
 }
 
+// Offers reports whether the backend says that it has this kernel, and would rather run it than others that come to
+// the same. No backend must: every operation can do without.
+func (d *Device) Offers(k Kernel) bool {
+	o, ok := d.must("offers").b.(Offerer)
+	return ok && o.Offers(k)
+}
+
 // Err is the device's first error, or nil.
 func (d *Device) Err() error { return d.must("err").err }
 

@@ -126,6 +126,8 @@ func watchOperations(d *tensor.Device) func() float64 {
 			total += 2 * float64(k.Batch) * float64(k.M) * float64(k.N) * float64(k.K)
 		case kernels.Attention: // scores and the sum of values
 			attention(2, k.Batch, k.Heads, k.T, k.S, k.HeadDim)
+		case kernels.AttentionGrad: // scores, the gradient of probabilities, those of queries, keys and values
+			attention(5, k.Batch, k.Heads, k.T, k.S, k.HeadDim)
 		case kernels.AttentionGradQ: // scores, the gradient of probabilities, that of queries
 			attention(3, k.Batch, k.Heads, k.T, k.S, k.HeadDim)
 		case kernels.AttentionGradKV: // these two once more, the gradients of keys and values

@@ -8,6 +8,7 @@ import (
 
 func init() {
 	plain(attention[float32], attention[float64])
+	plain(attentionGrad[float32], attentionGrad[float64])
 	plain(attentionGradQ[float32], attentionGradQ[float64])
 	plain(attentionGradKV[float32], attentionGradKV[float64])
 }
@@ -94,6 +95,18 @@ func attentionGradKV[F float](w *work, k kernels.AttentionGradKV, a args[F]) {
 			}
 		}
 	})
+}
+
+// attentionGrad is the other two, in this order.
+func attentionGrad[F float](w *work, k kernels.AttentionGrad, a args[F]) {
+	dq, dk, dv, dy, y, lse := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
+	delta := make([]F, len(lse))
+	inputs := args[F]{a.f[6:], a.i[6:]}
+	with := func(first ...[]F) args[F] {
+		return args[F]{append(first, inputs.f...), append(make([][]int32, len(first)), inputs.i...)}
+	}
+	attentionGradQ(w, kernels.AttentionGradQ(k), with(dq, delta, dy, y, lse))
+	attentionGradKV(w, kernels.AttentionGradKV(k), with(dk, dv, dy, lse, delta))
 }
 
 type attentionInputs[F float] struct {

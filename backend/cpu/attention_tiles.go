@@ -22,8 +22,6 @@ const (
 
 func init() {
 	fast(tiledAttention)
-	fast(tiledAttentionGradQ)
-	fast(tiledAttentionGradKV)
 }
 
 // attentionTiles cuts one attention by its shape.
@@ -93,12 +91,6 @@ func (t *attentionTile) takeRows(rows int) tileRows {
 	}
 	memory := t.s.take((rows*t.HeadDim + 1) / 2)
 	return tileRows{half: unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(memory))), rows*t.HeadDim)}
-}
-
-// takeGrad reserves what the tiles of gradients need besides.
-func (t *attentionTile) takeGrad() {
-	rows := min(t.queries, t.T) * t.group
-	t.dy, t.dscores, t.delta = t.takeRows(rows), t.s.take(rows*tileKeys), t.s.take(rows)
 }
 
 // move sets the tile's queries to those from lo on.
@@ -287,109 +279,6 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		}
 		for r := range t.rows {
 			lse[t.statistic(r)] = highest[r] + float32(math.Log(float64(sum[r])))
-		}
-	})
-	return true
-}
-
-// probabilities turns the scores into exp(score - lse), and dscores, which holds dy·v,
-// into the gradient of Scale q·k.
-func (t *attentionTile) probabilities(n int) {
-	for r := range t.rows {
-		p, ds := t.scores[r*n:(r+1)*n], t.dscores[r*n:(r+1)*n]
-		if t.lse[r] == negInf { // sees nothing
-			clear(p)
-			clear(ds)
-			continue
-		}
-		var scores [tileKeys]float32
-		if t.SoftCap != 0 {
-			copy(scores[:], p)
-		}
-		vec.ExpSubScale(p, p, t.lse[r], 1)
-		vec.SubMul(ds, ds, p, t.delta[r])
-		if t.SoftCap != 0 {
-			t.capSlope(ds, scores[:n])
-		}
-	}
-}
-
-// capSlope multiplies ds by the slope of the soft cap where it gives these scores. A key that is
-// not seen has none, and no gradient.
-func (t *attentionTile) capSlope(ds, scores []float32) {
-	for i, s := range scores {
-		if s != negInf {
-			bent := s / t.SoftCap
-			ds[i] *= 1 - bent*bent
-		}
-	}
-}
-
-func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool {
-	if !atMost32Bits(a) {
-		return false
-	}
-	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
-	tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value).queryTiles(w, func(t *attentionTile) {
-		t.takeGrad()
-		t.gather(t.dy, dy)
-		t.widen(t.out, y) // for delta only
-		grad := t.inF32(t.dy)
-		for r := range t.rows {
-			at, d := t.statistic(r), k.HeadDim
-			t.delta[r] = float32(vec.Dot(grad[r*d:(r+1)*d], t.out[r*d:(r+1)*d]))
-			t.lse[r], delta[at] = lse[at], t.delta[r]
-		}
-		clear(t.out)
-		t.gather(t.q, q)
-		t.keys(func(j, n int, all bool) {
-			t.score(key, j, n, all)
-			t.timesKeys(t.dscores, 1, t.dy, value, j, n)
-			t.probabilities(n)
-			t.addKeys(t.out, t.dscores, key, j, n)
-		})
-		t.scatter(dq, t.out, func(int) float32 { return k.Scale })
-	})
-	return true
-}
-
-func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bool {
-	if !atMost32Bits(a) {
-		return false
-	}
-	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
-	tiles, d := tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value), k.HeadDim
-	blocks := (k.S + tileKeys - 1) / tileKeys
-	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
-		block, rest := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
-		t := &attentionTile{attentionTiles: tiles, s: s, b: rest / k.KVHeads, head: rest % k.KVHeads}
-		t.take()
-		t.takeGrad()
-		j, all := block*tileKeys, min(tileKeys, k.S-block*tileKeys)
-		sumK, sumV := s.take(all*d), s.take(all*d)
-		clear(sumK)
-		clear(sumV)
-		for lo := 0; lo < k.T; lo += t.queries {
-			t.move(lo)
-			n, everybody := t.overlap(j, all)
-			if n == 0 {
-				continue
-			}
-			t.gather(t.q, q)
-			t.gather(t.dy, dy)
-			for r := range t.rows {
-				t.lse[r], t.delta[r] = lse[t.statistic(r)], delta[t.statistic(r)]
-			}
-			t.score(key, j, n, everybody)
-			t.timesKeys(t.dscores, 1, t.dy, value, j, n)
-			t.probabilities(n)
-			t.addRows(sumV, t.scores, t.dy, n)
-			t.addRows(sumK, t.dscores, t.q, n)
-		}
-		for i := range all {
-			at := t.key(j + i)
-			vec.Scale(s.store(dk, at, at+d), sumK[i*d:(i+1)*d], k.Scale)
-			copy(s.store(dv, at, at+d), sumV[i*d:])
 		}
 	})
 	return true

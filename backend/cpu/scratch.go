@@ -15,6 +15,7 @@ type scratch struct {
 	used    int
 	pending []rounding
 	gemm    gemm.Workspace
+	sums    []float32 // of one sequence's keys: attention_grad_tiles.go
 }
 
 // rounding is a piece of a 16-bit output that is still f32.
@@ -96,6 +97,12 @@ func (s *scratch) update(y tensor.Arg, lo, hi int) []float32 {
 
 // flush rounds what was stored to its 16-bit outputs and takes all memory back.
 func (s *scratch) flush() {
+	s.round()
+	s.used = 0
+}
+
+// round is flush without taking the memory back.
+func (s *scratch) round() {
 	for _, p := range s.pending {
 		switch lo, hi := p.from, p.from+len(p.data); p.y.DType {
 		case tensor.F16:
@@ -105,7 +112,6 @@ func (s *scratch) flush() {
 		}
 	}
 	s.pending = s.pending[:0]
-	s.used = 0
 }
 
 // tasks cuts [0, n) into chunks of grain, as parallel.Team.Rows does, and gives each

@@ -24,20 +24,25 @@ func (b *backend) Scratch() int {
 // Reclaim sets what to call where memory for scratch runs out: see tensor.Reclaimer.
 func (b *backend) Reclaim(free func()) { b.reclaim = free }
 
-func (s *scratch) bytes() int { return 4*len(s.memory) + s.gemm.Bytes() }
+func (s *scratch) bytes() int { return 4*(len(s.memory)+cap(s.sums)) + s.gemm.Bytes() }
 
 // A Footprint adds up the scratch memory that a backend would keep after some kernels,
-// without running them. It counts matrix products, whose operands are large; all others
-// together need less than a MiB a thread.
+// without running them. It counts matrix products, whose operands are large, and the sums of attention's
+// gradients; all else together needs less than a MiB a thread.
 type Footprint struct {
 	Threads int // 0: as Open
 	shared  int
 	pairs   int    // of products of bfloat16
 	wide    [2]int // of the products' c and a
+	sums    int    // of keys, a thread
 }
 
 // Run counts one kernel.
 func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
+	if grad, ok := k.(kernels.AttentionGrad); ok {
+		f.sums = max(f.sums, 8*grad.S*grad.HeadDim)
+		return
+	}
 	m, ok := k.(kernels.Matmul)
 	if !ok {
 		return
@@ -72,4 +77,9 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 }
 
 // Scratch is the size in bytes.
-func (f *Footprint) Scratch() int { return f.shared + f.pairs + f.wide[0] + f.wide[1] }
+func (f *Footprint) Scratch() int {
+	return f.shared + f.pairs + f.wide[0] + f.wide[1] + f.sums*threads(f.Threads)
+}
+
+// Offers makes the backend that is measured a tensor.Offerer, as the CPU's is.
+func (f *Footprint) Offers(k tensor.Kernel) bool { return offers(k, threads(f.Threads)) }

@@ -44,6 +44,11 @@ func TestFootprint(t *testing.T) {
 		if f.Scratch() < least {
 			t.Errorf("%s: %d bytes foreseen, want at least a packed operand", dt, f.Scratch())
 		}
+		before := f.Scratch()
+		f.Run(kernels.AttentionGrad{Batch: 1, T: 9, S: 4000, Heads: 1, KVHeads: 1, HeadDim: 64}, nil)
+		if got, want := f.Scratch()-before, 2*2*4*4000*64; got != want {
+			t.Errorf("%d bytes for the sums of attention's gradients, want those of two threads, %d", got, want)
+		}
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}

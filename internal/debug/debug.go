@@ -153,6 +153,8 @@ func flops(k tensor.Kernel) float64 {
 		return 2 * float64(k.Batch) * float64(k.M) * float64(k.N) * float64(k.K)
 	case kernels.Attention:
 		return attention(k, 2)
+	case kernels.AttentionGrad:
+		return attention(kernels.Attention(k), 5)
 	case kernels.AttentionGradQ:
 		return attention(kernels.Attention(k), 3)
 	case kernels.AttentionGradKV:

@@ -235,6 +235,73 @@ func (k Attention) Lens() []int {
 	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
 }
 
+// AttentionGrad is AttentionGradQ and AttentionGradKV in one, for backends that offer it: probabilities are made once,
+// and dk and dv are sums over queries that neither atomics nor the number of threads may order.
+//
+//	delta = dy[b,i,h] . y[b,i,h], ds[i,j] = p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta),
+//	dq[b,i,h] = scale * sum over seen j of ds[i,j] * k[b,j,h'],
+//	dk[b,j,h'] = scale * sum over h, i of ds[i,j] * q[b,i,h], dv[b,j,h'] = sum over h, i of p[i,j] * dy[b,i,h],
+//	p[i,j] = exp(scale * q . k - lse[b,h,i]); with a soft_cap, exp of the capped score, and each ds times the
+//	cap's slope there
+//
+// What a query sees is said at Attention.
+//
+// Bindings, TTT=TTSTTTI?I?I?I?:
+//
+//	dq    T   [batch, t, heads, head_dim]
+//	dk    T   [batch, s, kv_heads, head_dim]
+//	dv    T   [batch, s, kv_heads, head_dim]
+//	dy    T   [batch, t, heads, head_dim]
+//	y     T   [batch, t, heads, head_dim]: Attention's output
+//	lse   S   [batch, heads, t]: from Attention
+//	q     T   [batch, t, heads, head_dim]
+//	k     T   [batch, s, kv_heads, head_dim]
+//	v     T   [batch, s, kv_heads, head_dim]
+//	qpos  I?  [batch, t]: positions of the queries
+//	kpos  I?  [batch, s]: positions of the keys
+//	qseg  I?  [batch, t]: segments of the queries
+//	kseg  I?  [batch, s]: segments of the keys, -1 = padding
+type AttentionGrad struct {
+	Batch   int     // sequences
+	T       int     // queries of a sequence
+	S       int     // keys of a sequence
+	Heads   int     // query heads, a multiple of kv_heads
+	KVHeads int     // key and value heads
+	Window  int     // positions a query sees, its own included; 0 = all
+	Scale   float32 // factor of every q . k
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
+	HeadDim int     // elements of a head
+}
+
+// Name implements shaders.Kernel.
+func (AttentionGrad) Name() string { return "attention_grad" }
+
+// Grid implements shaders.Kernel.
+func (k AttentionGrad) Grid(_ shaders.Tile) [3]uint32 { return kernelcode.Grid(k.KVHeads, k.Batch, 1) }
+
+// Push implements shaders.Kernel.
+func (k AttentionGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("attention_grad", b)
+	p.Uint("Batch", k.Batch)
+	p.Uint("T", k.T)
+	p.Uint("S", k.S)
+	p.Uint("Heads", k.Heads)
+	p.Uint("KVHeads", k.KVHeads)
+	p.Uint("Window", k.Window)
+	p.Float("Scale", k.Scale)
+	p.Float("SoftCap", k.SoftCap)
+	p.Check("HeadDim", k.HeadDim)
+	return p.Done(k.Lens(), "dq dk dv dy y lse q k v qpos kpos qseg kseg")
+}
+
+// Consts implements shaders.Kernel.
+func (k AttentionGrad) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
+
+// Lens implements shaders.Kernel.
+func (k AttentionGrad) Lens() []int {
+	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
+}
+
 // AttentionGradKV is the gradient of Attention with respect to k and v, summed over the query heads of a key head.
 //
 //	dv[b,j,h'] = sum over h, i of p[i,j] * dy[b,i,h]
@@ -2834,6 +2901,14 @@ func init() {
 		Tiles:     []shaders.Tile{{64, 32, 32}, {128, 64, 32}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention"),
+	})
+	shaders.Register(shaders.Desc{
+		Name:      "attention_grad",
+		Doc:       "AttentionGrad is AttentionGradQ and AttentionGradKV in one, for backends that offer it: probabilities are made once,\nand dk and dv are sums over queries that neither atomics nor the number of threads may order.\n\n\tdelta = dy[b,i,h] . y[b,i,h], ds[i,j] = p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta),\n\tdq[b,i,h] = scale * sum over seen j of ds[i,j] * k[b,j,h'],\n\tdk[b,j,h'] = scale * sum over h, i of ds[i,j] * q[b,i,h], dv[b,j,h'] = sum over h, i of p[i,j] * dy[b,i,h],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i]); with a soft_cap, exp of the capped score, and each ds times the\n\tcap's slope there\n\nWhat a query sees is said at Attention.",
+		Sig:       "TTT=TTSTTTI?I?I?I?",
+		Bindings:  []string{"dq", "dk", "dv", "dy", "y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
+		Tiles:     []shaders.Tile{{64}},
+		TileNames: []string{"group"},
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "attention_grad_kv",

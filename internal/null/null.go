@@ -39,6 +39,12 @@ func Open(o Options) tensor.Backend {
 	return scratching{b}
 }
 
+// Offers is what the Watcher says, if it knows.
+func (b *backend) Offers(k tensor.Kernel) bool {
+	o, ok := b.Kernels.(tensor.Offerer)
+	return ok && o.Offers(k)
+}
+
 // scratching is a backend whose kernels keep memory of their own.
 type scratching struct{ *backend }
 

@@ -114,6 +114,9 @@ func (src sources) compile(glsl glslCompiler, kernels []*kernel, form []string) 
 	spv := map[string][]byte{}
 	for _, k := range kernels {
 		text := src[k.name+".comp"]
+		if !k.body && form != nil { // checked in the first form; it may have more bindings than others name
+			continue
+		}
 		if !k.body {
 			text += "\nvoid main() {}\n"
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The sizes a kernel's launch must keep to, on every Vulkan device.
+// The sizes a kernel's launch must keep to, on every Vulkan device; the first two where it has a body.
 const (
 	maxPush     = 128 // bytes of push constants: addresses, then parameters
 	maxBindings = 12
@@ -363,8 +363,8 @@ func (p *parser) bindingLines() error {
 		b := binding{name: m[5], letter: m[4][0], optional: m[1] != "", written: m[2] != "IN", read: m[2] != "OUT"}
 		n := len(p.k.bindings)
 		switch {
-		case m[3] != strconv.Itoa(n) || n == maxBindings:
-			return p.errorf("binding %s has number %s: want %d, at most %d", b.name, m[3], n, maxBindings-1)
+		case m[3] != strconv.Itoa(n):
+			return p.errorf("binding %s has number %s: want %d", b.name, m[3], n)
 		case len(m[4]) != 1 || !strings.Contains("TUVWSI", m[4]):
 			return p.errorf("binding %s has letter %s: want T, U, V, W, S or I", b.name, m[4])
 		case !identRE.MatchString(b.name):
@@ -436,7 +436,10 @@ func (p *parser) check() error {
 	if len(k.bindings) == 0 || !k.bindings[0].written {
 		return p.errorf("no binding is written")
 	}
-	if n := 8*len(k.bindings) + 4*len(k.push); n > maxPush {
+	if k.body && len(k.bindings) > maxBindings {
+		return p.errorf("%d bindings: want at most %d", len(k.bindings), maxBindings)
+	}
+	if n := 8*len(k.bindings) + 4*len(k.push); k.body && n > maxPush {
 		return p.errorf("%d addresses and %d parameters take %d bytes of push constants: at most %d", len(k.bindings),
 			len(k.push), n, maxPush)
 	}

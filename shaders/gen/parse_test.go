@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,8 @@ IN(2, T, x)          // [*]: input
 OPT_IN(3, I, ids)    // [1]
 `
 
+const body = "\nvoid main() {}\n"
+
 var enums = map[string]*enum{"Func": {name: "Func", values: make([]field, 2)}}
 
 // good is the header above with what it leaves undeclared.
@@ -51,7 +54,7 @@ func TestParse(t *testing.T) {
 		k.bindings[0].mayBe != "x" {
 		t.Errorf("%+v", k)
 	}
-	if k, err = parseKernel("thing_grad.comp", good+"\n// a comment\nvoid main() {}\n", enums); err != nil || !k.body {
+	if k, err = parseKernel("thing_grad.comp", good+"\n// a comment"+body, enums); err != nil || !k.body {
 		t.Errorf("with a body: %v, %v", k.body, err)
 	}
 }
@@ -107,11 +110,12 @@ func TestParseErrors(t *testing.T) {
 			":20: \"IN(2, T, x)          // [*]: input\": PUSH, CONST and bindings stand in that order"},
 		{"bits seed;", "uint a;\n\tbits b;" + manyFields(22),
 			"4 addresses and 26 parameters take 136 bytes of push constants: at most 128"},
+		{"ids)    // [1]\n", "ids)    // [1]\n" + moreBindings(4, 13), "13 bindings: want at most 12"},
 	} {
 		if !strings.Contains(good, c.old) {
 			t.Fatalf("the good header has no %q", c.old)
 		}
-		_, err := parseKernel("thing_grad.comp", strings.Replace(good, c.old, c.new, 1), enums)
+		_, err := parseKernel("thing_grad.comp", strings.Replace(good, c.old, c.new, 1)+body, enums)
 		var e *headerError
 		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), "thing_grad.comp:") ||
 			!strings.Contains(err.Error(), c.want) {
@@ -127,6 +131,21 @@ func manyFields(n int) string {
 	var b strings.Builder
 	for i := range n {
 		b.WriteString("\n\tuint f" + string(rune('a'+i)) + ";")
+	}
+	return b.String()
+}
+
+// A kernel that no GPU runs need not keep to what a launch may have.
+func TestParseManyBindingsWithoutABody(t *testing.T) {
+	if k, err := parseKernel("thing_grad.comp", good+moreBindings(4, 13), enums); err != nil || len(k.bindings) != 13 {
+		t.Errorf("%v, %v", k, err)
+	}
+}
+
+func moreBindings(from, to int) string {
+	var b strings.Builder
+	for i := from; i < to; i++ {
+		fmt.Fprintf(&b, "IN(%d, T, b%d) // [1]\n", i, i)
 	}
 	return b.String()
 }

@@ -1,0 +1,231 @@
+package cpu
+
+import (
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
+
+func init() {
+	fast(tiledAttentionGrad)
+	fast(tiledAttentionGradQ)
+	fast(tiledAttentionGradKV)
+}
+
+// takeGrad reserves what the tiles of gradients need besides.
+func (t *attentionTile) takeGrad() {
+	rows := min(t.queries, t.T) * t.group
+	t.dy, t.dscores, t.delta = t.takeRows(rows), t.s.take(rows*tileKeys), t.s.take(rows)
+}
+
+// begin puts the tile's rows of dy and q, and lse, where tiles of gradients want them.
+func (t *attentionTile) begin(dy, q tensor.Arg, lse []float32) {
+	t.gather(t.dy, dy)
+	t.gather(t.q, q)
+	for r := range t.rows {
+		t.lse[r] = lse[t.statistic(r)]
+	}
+}
+
+// deltas are dy·y, row by row. They use the memory of out.
+func (t *attentionTile) deltas(y tensor.Arg) {
+	t.widen(t.out, y)
+	grad, d := t.inF32(t.dy), t.HeadDim
+	for r := range t.rows {
+		t.delta[r] = float32(vec.Dot(grad[r*d:(r+1)*d], t.out[r*d:(r+1)*d]))
+	}
+}
+
+// backScore makes the probabilities of a block of keys, and the gradients of their scores.
+func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
+	t.score(key, j, n, all)
+	t.timesKeys(t.dscores, 1, t.dy, value, j, n)
+	t.probabilities(n)
+}
+
+// probabilities turns the scores into exp(score - lse), and dscores, which holds dy·v,
+// into the gradient of Scale q·k.
+func (t *attentionTile) probabilities(n int) {
+	for r := range t.rows {
+		p, ds := t.scores[r*n:(r+1)*n], t.dscores[r*n:(r+1)*n]
+		if t.lse[r] == negInf { // sees nothing
+			clear(p)
+			clear(ds)
+			continue
+		}
+		var scores [tileKeys]float32
+		if t.SoftCap != 0 {
+			copy(scores[:], p)
+		}
+		vec.ExpSubScale(p, p, t.lse[r], 1)
+		vec.SubMul(ds, ds, p, t.delta[r])
+		if t.SoftCap != 0 {
+			t.capSlope(ds, scores[:n])
+		}
+	}
+}
+
+// capSlope multiplies ds by the slope of the soft cap where it gives these scores. A key that is
+// not seen has none, and no gradient.
+func (t *attentionTile) capSlope(ds, scores []float32) {
+	for i, s := range scores {
+		if s != negInf {
+			bent := s / t.SoftCap
+			ds[i] *= 1 - bent*bent
+		}
+	}
+}
+
+// keySums are the gradients of n keys from one on, and of their values, [n, dim] each, as sums over queries.
+type keySums struct {
+	key, n     int
+	keys, vals []float32
+}
+
+// add adds the tile's part to the first n of them.
+func (k *keySums) add(t *attentionTile, n int) {
+	t.addRows(k.vals, t.scores, t.dy, n)
+	t.addRows(k.keys, t.dscores, t.q, n)
+}
+
+// store writes them to dk and dv.
+func (k *keySums) store(t *attentionTile, dk, dv tensor.Arg) {
+	d := t.HeadDim
+	for i := range k.n {
+		at := t.key(k.key + i)
+		vec.Scale(t.s.store(dk, at, at+d), k.keys[i*d:(i+1)*d], t.Scale)
+		copy(t.s.store(dv, at, at+d), k.vals[i*d:])
+	}
+}
+
+// tiledAttentionGrad makes scores and probabilities once, for all three gradients: those of keys and values are
+// summed for a whole sequence and key head. Every sum has the order that the other two kernels give it.
+func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	dq, dk, dv, dy, y, lse, q, key, value := a[0], a[1], a[2], a[3], a[4], f32s(a[5]), a[6], a[7], a[8]
+	tiles := tilesOf(kernels.Attention(k), a[9:13], dy, q, key, value)
+	w.tasks(k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
+		t := &attentionTile{attentionTiles: tiles, s: s, b: task / k.KVHeads, head: task % k.KVHeads}
+		t.take()
+		t.takeGrad()
+		t.out = s.take(len(t.wide))
+		all := s.keySums(k.S, k.HeadDim)
+		used := s.used
+		for lo := 0; lo < k.T; lo += t.queries {
+			t.move(lo)
+			t.begin(dy, q, lse)
+			t.deltas(y)
+			clear(t.out)
+			t.keys(func(j, n int, everybody bool) {
+				t.backScore(key, value, j, n, everybody)
+				t.addKeys(t.out, t.dscores, key, j, n)
+				sums := all.from(j, k.HeadDim)
+				sums.add(t, n)
+			})
+			t.scatter(dq, t.out, func(int) float32 { return k.Scale })
+			s.round()
+			s.used = used
+		}
+		for j := 0; j < k.S; j += tileKeys {
+			sums := all.from(j, k.HeadDim)
+			sums.n = min(tileKeys, k.S-j)
+			sums.store(t, dk, dv)
+			s.round()
+			s.used = used
+		}
+	})
+	return true
+}
+
+// keySums is memory for n keys, zero, that the worker keeps.
+func (s *scratch) keySums(n, dim int) keySums {
+	if need := 2 * n * dim; cap(s.sums) < need {
+		s.sums = make([]float32, need)
+	}
+	clear(s.sums[:2*n*dim])
+	return keySums{n: n, keys: s.sums[:n*dim], vals: s.sums[n*dim : 2*n*dim]}
+}
+
+// from is the sums of the keys from j on.
+func (k keySums) from(j, dim int) keySums {
+	return keySums{key: j, n: k.n - j, keys: k.keys[j*dim:], vals: k.vals[j*dim:]}
+}
+
+// mostKeySums is the most elements of keys of which a worker keeps the sums: 4 MiB for both.
+const mostKeySums = 1 << 19
+
+// inOnePass reports whether so many threads make all gradients of an attention together: 10 products of a tile in the
+// place of 14, but in one task a sequence and key head, of which there may be too few.
+func inOnePass(k kernels.Attention, threads int) bool {
+	tasks := k.Batch * k.KVHeads
+	rounds := (tasks + threads - 1) / threads
+	return k.S*k.HeadDim <= mostKeySums && 10*rounds*threads <= 14*tasks
+}
+
+// Offers makes the backend a tensor.Offerer.
+func (b *backend) Offers(k tensor.Kernel) bool { return offers(k, b.threads) }
+
+func offers(k tensor.Kernel, threads int) bool {
+	if grad, ok := k.(kernels.AttentionGrad); ok {
+		return inOnePass(kernels.Attention(grad), threads)
+	}
+	return implemented[k.Name()] != nil
+}
+
+func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
+	tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value).queryTiles(w, func(t *attentionTile) {
+		t.takeGrad()
+		t.begin(dy, q, lse)
+		t.deltas(y)
+		for r := range t.rows {
+			delta[t.statistic(r)] = t.delta[r]
+		}
+		clear(t.out)
+		t.keys(func(j, n int, all bool) {
+			t.backScore(key, value, j, n, all)
+			t.addKeys(t.out, t.dscores, key, j, n)
+		})
+		t.scatter(dq, t.out, func(int) float32 { return k.Scale })
+	})
+	return true
+}
+
+func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bool {
+	if !atMost32Bits(a) {
+		return false
+	}
+	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
+	tiles, d := tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value), k.HeadDim
+	blocks := (k.S + tileKeys - 1) / tileKeys
+	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
+		block, rest := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
+		t := &attentionTile{attentionTiles: tiles, s: s, b: rest / k.KVHeads, head: rest % k.KVHeads}
+		t.take()
+		t.takeGrad()
+		sums := keySums{key: block * tileKeys, n: min(tileKeys, k.S-block*tileKeys)}
+		sums.keys, sums.vals = s.take(sums.n*d), s.take(sums.n*d)
+		clear(sums.keys)
+		clear(sums.vals)
+		for lo := 0; lo < k.T; lo += t.queries {
+			t.move(lo)
+			n, everybody := t.overlap(sums.key, sums.n)
+			if n == 0 {
+				continue
+			}
+			t.begin(dy, q, lse)
+			for r := range t.rows {
+				t.delta[r] = delta[t.statistic(r)]
+			}
+			t.backScore(key, value, sums.key, n, everybody)
+			sums.add(t, n)
+		}
+		sums.store(t, dk, dv)
+	})
+	return true
+}
