@@ -42,14 +42,22 @@ func TestTrainsOverQ4KM(t *testing.T) {
 
 // An adapter trains over the packed weights of other programs' folders as over these widened to f32, to the bit.
 func TestTrainsOverPackedFolders(t *testing.T) {
-	for _, name := range []string{"llama-nf4", "llama-fp4", "llama-gptq", "llama-awq", "qwen3-fp8"} {
+	for name, targets := range map[string][]string{
+		"llama-nf4": nil, "llama-fp4": nil, "llama-gptq": nil, "llama-awq": nil, "qwen3-fp8": nil,
+		"qwen3_moe-nf4": {"v_proj", "gate_proj", "down_proj"}, "qwen3_moe-fp8": {"up_proj", "down_proj"},
+		"mixtral-gptq": {"q_proj", "w1", "w2"},
+	} {
 		d := open(t, 2)
+		cfg := kinds()["scalar"]
+		if targets != nil {
+			cfg.Targets = targets
+		}
 		run := func(dt tensor.DType) (map[string][]float32, []float64) {
 			m, err := llama.Load(t.Context(), d, filepath.Join(golden.Folder(t), name), llama.LoadOptions{DType: dt})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return trainedParams(t, m, kinds()["scalar"])
+			return trainedParams(t, m, cfg)
 		}
 		got, gotLoss := run(tensor.Q4)
 		want, wantLoss := run(tensor.F32)

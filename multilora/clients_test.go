@@ -24,6 +24,7 @@ func clientForms() map[string]Config {
 	tokens := forms["tokens"]
 	tokens.Tokens = []string{"7-9", "2"}
 	forms["tokens-tied"] = tokens
+	maps.Copy(forms, expertForms())
 	return forms
 }
 
@@ -31,6 +32,12 @@ func clientForms() map[string]Config {
 func clientModel(t *testing.T, name string, cfg Config) (*llama.Model, *Adapter) {
 	t.Helper()
 	d := open(t, 1)
+	if _, ofExperts := expertForms()[name]; ofExperts {
+		m := mixture(t, d, name)
+		a := attach(t, m, cfg)
+		trained(t, m, 6)
+		return m, a
+	}
 	shape := tiny(t, d).Config
 	shape.ModelType, shape.Tied, shape.Vocab = "qwen2", strings.HasSuffix(name, "tied"), 61
 	m, err := llama.New(d, shape, 7)

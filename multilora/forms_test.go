@@ -483,7 +483,7 @@ func TestFormsInOtherTypes(t *testing.T) {
 // Beside weights as other programs have packed them every form begins as the base and trains, and the norms that DoRA
 // divides by are those of what the weights are read as.
 func TestFormsOnPackedWeights(t *testing.T) {
-	for _, base := range []string{"llama-nf4", "llama-fp4", "llama-gptq", "qwen3-fp8"} {
+	for _, base := range []string{"llama-nf4", "llama-fp4", "llama-gptq", "qwen3-fp8", "qwen3_moe-nf4"} {
 		for name, cfg := range everyForm() {
 			d := open(t, 2)
 			dir := filepath.Join(golden.Folder(t), base)

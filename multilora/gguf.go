@@ -14,7 +14,8 @@ import (
 
 // An adapter in a GGUF file is LoRA as llama.cpp loads it: for a weight NAME of the base
 // (see llama.GGUFLayout) NAME.lora_a [r, in] and NAME.lora_b [out, r]. Of the embedding [vocab, hidden], whose
-// rows of lora_a are looked up, they are [vocab, r] and [hidden, r]. One alpha holds for all,
+// rows of lora_a are looked up, they are [vocab, r] and [hidden, r]. Those of all experts of a mixture are one tensor,
+// [experts, r, in] and [experts, out, r]. One alpha holds for all,
 // the rank is each lora_b's own: llama.cpp multiplies by alpha / rank.
 const (
 	architectureKey = "general.architecture"
@@ -45,45 +46,15 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 		}
 		a, alpha = f, float64(f.config.Rank)
 	}
-	var sources []gguf.Source
+	w := ggufWriter{path: path, layout: layout, common: common, alpha: alpha, config: c}
 	for _, l := range a.layers {
-		weight := l.name + ".weight"
-		name, ok := layout.Name(weight)
-		if !ok {
-			return fmt.Errorf("multilora: saving %s: layer %s: want one that llama.cpp has a name for", path, l.name)
+		if err := w.add(a, l); err != nil {
+			return err
 		}
-		ms, err := l.linear.read()
-		if err != nil {
-			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
-		}
-		m := ms[0]
-		out, in, rank := l.linear.B.Value.Dim(0), l.linear.A.Value.Dim(1), l.linear.A.Value.Dim(0)
-		if !common && rank != a.config.Rank { // what llama.cpp multiplies by must still be 1
-			for i := range m.b {
-				m.b[i] = float32(float64(m.b[i]) * float64(rank) / alpha)
-			}
-		}
-		if heads := layout.Heads(weight); heads > 0 {
-			if m.b, err = llama.Interleave(m.b, out, heads); err != nil {
-				return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
-			}
-		}
-		tensors := []ggufTensor{{name + ".lora_a", []int{rank, in}, m.a}, {name + ".lora_b", []int{out, rank}, m.b}}
-		if l.name == embeddingModule {
-			if tiedHead(a.model) != nil {
-				return fmt.Errorf("multilora: saving %s: %s is the head as well, and llama.cpp takes modules beside it "+
-					"for the embedding alone: merge the adapter (export --merged)", path, l.name)
-			}
-			tensors[0] = ggufTensor{name + ".lora_a", []int{out, rank}, m.b}
-			tensors[1] = ggufTensor{name + ".lora_b", []int{in, rank}, transposed(m.a, rank, in)}
-		}
-		for _, t := range tensors {
-			x, err := gguf.FromFloat32s(t.name, gguf.F32, t.shape, t.data)
-			if err != nil {
-				return fmt.Errorf("multilora: saving %s: %w", path, err)
-			}
-			sources = append(sources, x.Source())
-		}
+	}
+	sources, err := w.sources()
+	if err != nil {
+		return fmt.Errorf("multilora: saving %s: %w", path, err)
 	}
 	return gguf.Write(path, []gguf.KeyValue{
 		{Key: generalTypeKey, Value: "adapter"},
@@ -91,12 +62,6 @@ func (a *Adapter) SaveGGUF(path string, c llama.Config) error {
 		{Key: adapterTypeKey, Value: "lora"},
 		{Key: loraAlphaKey, Value: float32(alpha)},
 	}, sources...)
-}
-
-type ggufTensor struct {
-	name  string
-	shape []int
-	data  []float32
 }
 
 // commonAlpha is the alpha that gives every layer its scale when divided by its rank;
@@ -137,7 +102,7 @@ func LoadGGUF(m *llama.Model, path string, o Options) (_ *Adapter, err error) {
 	if err != nil {
 		return nil, err
 	}
-	layers, err := ggufLayers(f, layout, all, m.Head == nil)
+	layers, err := ggufLayers(f, layout, all, m.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -218,14 +183,17 @@ type ggufLayer struct {
 
 // ggufLayers finds the tensors of each layer and checks them against the model; there
 // must be no others.
-func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot, tied bool) (map[string]ggufLayer, error) {
-	layers := map[string]ggufLayer{}
+func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot, c llama.Config) (map[string]ggufLayer, error) {
+	layers, used := map[string]ggufLayer{}, map[string]bool{}
 	for _, s := range all {
-		name, ok := layout.Name(s.name + ".weight")
-		if !ok || !f.Has(name+".lora_a") && !f.Has(name+".lora_b") {
+		name, expert, stacked := layout.Stack(s.name + ".weight")
+		if !stacked {
+			name, _ = layout.Name(s.name + ".weight")
+		}
+		if name == "" || !f.Has(name+".lora_a") && !f.Has(name+".lora_b") {
 			continue
 		}
-		if s.name == embeddingModule && tied {
+		if s.name == embeddingModule && c.Tied {
 			return nil, &gguf.Error{File: f.Path(), Tensor: name + ".lora_a",
 				Want: "none beside the embedding of a model whose head it is: llama.cpp would not add it to the head",
 				Got:  "one"}
@@ -238,18 +206,22 @@ func ggufLayers(f *gguf.File, layout llama.GGUFLayout, all []slot, tied bool) (m
 		if l.b, err = f.Tensor(name + ".lora_b"); err != nil {
 			return nil, err
 		}
+		if stacked {
+			if err := l.cut(f.Path(), expert, c.Mixture.Experts); err != nil {
+				return nil, err
+			}
+		}
 		if err := l.check(f.Path(), s); err != nil {
 			return nil, err
 		}
-		layers[s.name] = l
+		layers[s.name], used[name] = l, true
 	}
 	for _, t := range f.Tensors() {
 		stem, ok := strings.CutSuffix(t.Name, ".lora_a")
 		if !ok {
 			stem, ok = strings.CutSuffix(t.Name, ".lora_b")
 		}
-		hf, known := layout.HFName(stem)
-		if _, used := layers[strings.TrimSuffix(hf, ".weight")]; !ok || !known || !used {
+		if !ok || !used[stem] {
 			return nil, &gguf.Error{File: f.Path(), Tensor: t.Name, Want: "lora_a or lora_b of a layer of this model",
 				Got: "another"}
 		}
@@ -277,6 +249,19 @@ func (l *ggufLayer) check(path string, s slot) error {
 	if want := []int{b, l.rank}; !slices.Equal(l.b.Shape, want) {
 		return &gguf.Error{File: path, Tensor: l.b.Name,
 			Want: fmt.Sprintf("shape %v beside this model's weight %s", want, w), Got: fmt.Sprint(l.b.Shape)}
+	}
+	return nil
+}
+
+// cut leaves of the tensors of all experts those of one.
+func (l *ggufLayer) cut(path string, expert, experts int) error {
+	for _, t := range []*gguf.Tensor{&l.a, &l.b} {
+		if len(t.Shape) != 3 || t.Shape[0] != experts || len(t.Data)%experts != 0 {
+			return &gguf.Error{File: path, Tensor: t.Name, Want: fmt.Sprintf("matrices of %d experts", experts),
+				Got: fmt.Sprint("shape ", t.Shape)}
+		}
+		size := len(t.Data) / experts
+		t.Shape, t.Data = t.Shape[1:], t.Data[expert*size:(expert+1)*size]
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ import (
 type Plan struct {
 	Model      string  `json:"model"`
 	Method     string  `json:"method"`
-	Parameters int     `json:"parameters"` // of the base model
+	Parameters int     `json:"parameters"`        // of the base model
+	Active     int     `json:"active_parameters"` // of these, what computes a token: all, but in a mixture of experts
 	Trained    int     `json:"trained"`
 	Share      float64 `json:"trained_share"` // of Parameters
 	About      string  `json:"about"`         // all that in a line
@@ -182,6 +183,7 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	}
 	p.Method = string(r.cfg.Adapter.Method)
 	p.Parameters, p.Trained, p.About = r.summary.Parameters, r.summary.Trained, r.describe()
+	p.Active = p.Parameters - m.Config.IdleParameters()
 	p.Share = float64(p.Trained) / float64(p.Parameters)
 	p.Memory = r.lasting(base, p.loaded)
 	sent, received := r.shards.gathered()

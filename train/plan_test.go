@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -142,11 +143,13 @@ func TestPlanOfPublishedShapes(t *testing.T) {
 		"llama-13b":  13015864320, "llama-30b": 32528943616, "llama-65b": 65285660672,
 		"llama-3-8b": 8030261248, "qwen3-0.6b": 596049920, "qwen3-1.7b": 1720574976, "qwen3-4b": 4022468096,
 		"qwen3-8b": 8190735360, "gemma-3-1b": 999885952, "gemma-3-4b": 3880263168,
+		"qwen3-30b-a3b": 30532122624, "mixtral-8x7b": 46702792704,
 	}
+	active := map[string]int{"qwen3-30b-a3b": 3353032704, "mixtral-8x7b": 12879925248}
 	names := llama.Shapes()
 	if !slices.Equal(names, []string{"stories15m", "stories110m", "qwen3-0.6b", "gemma-3-1b", "tinyllama-1.1b",
-		"qwen3-1.7b", "qwen3-4b", "gemma-3-4b", "qwen3-8b", "llama-7b", "llama-3-8b", "llama-2-7b", "llama-13b",
-		"llama-30b", "llama-65b"}) {
+		"qwen3-30b-a3b", "qwen3-1.7b", "qwen3-4b", "gemma-3-4b", "qwen3-8b", "mixtral-8x7b", "llama-7b", "llama-3-8b",
+		"llama-2-7b", "llama-13b", "llama-30b", "llama-65b"}) {
 		t.Fatalf("shapes %v", names)
 	}
 	for _, name := range names {
@@ -164,6 +167,9 @@ func TestPlanOfPublishedShapes(t *testing.T) {
 		if p.Parameters != parameters[name] || p.Trained != trained || p.Step != 2048 {
 			t.Errorf("%s: %d parameters, %d trained, %d tokens a step; want %d, %d, 2048", name, p.Parameters,
 				p.Trained, p.Step, parameters[name], trained)
+		}
+		if want := cmp.Or(active[name], p.Parameters); p.Active != want {
+			t.Errorf("%s: %d parameters for a token, want %d", name, p.Active, want)
 		}
 		for _, k := range []struct {
 			name      string

@@ -469,7 +469,11 @@ func (r *run) describe() string {
 	if cfg.FromScratch != "" {
 		name = cfg.FromScratch
 	}
-	return fmt.Sprintf("%s: %d parameters, %d trained (%.2f %%): %s", printable.Name(name), s.Parameters, s.Trained,
+	size := fmt.Sprintf("%d parameters", s.Parameters)
+	if idle := r.trainer.Model.Config.IdleParameters(); idle > 0 {
+		size += fmt.Sprintf(", %d for a token", s.Parameters-idle)
+	}
+	return fmt.Sprintf("%s: %s, %d trained (%.2f %%): %s", printable.Name(name), size, s.Trained,
 		100*float64(s.Trained)/float64(s.Parameters), what)
 }
 

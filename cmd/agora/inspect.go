@@ -19,9 +19,10 @@ type inspection struct {
 	Kind       string         `json:"kind"`  // model, adapter, safetensors or gguf
 	About      map[string]any `json:"about"` // what configuration and metadata say
 	Tensors    []tensorInfo   `json:"tensors"`
-	Parameters int            `json:"parameters"`       // elements of all tensors
-	Bytes      int            `json:"bytes"`            // of all tensors in the file
-	Memory     *memoryNeed    `json:"memory,omitempty"` // of a model
+	Parameters int            `json:"parameters"`                  // elements of all tensors
+	Active     int            `json:"active_parameters,omitempty"` // of these, what computes a token of a mixture of experts
+	Bytes      int            `json:"bytes"`                       // of all tensors in the file
+	Memory     *memoryNeed    `json:"memory,omitempty"`            // of a model
 
 	// Of a model, and of a GGUF file that is one:
 	Storage []stored       `json:"storage,omitempty"` // types of the weights, the one with the most bytes first
@@ -102,7 +103,7 @@ func (i *inspection) add(t tensorInfo) {
 
 func (i *inspection) print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, t := range i.Tensors {
+	for _, t := range withoutExperts(i.Tensors) {
 		fmt.Fprintf(table, "%s\t%s\t%v\n", printable.Name(t.Name), t.DType, t.Shape)
 	}
 	fmt.Fprintf(table, "\n%s\t%s\n", i.Kind, printable.Name(i.Path))
@@ -117,7 +118,11 @@ func (i *inspection) print(w io.Writer) error {
 			fmt.Fprintf(table, "%s\t%.200s\n", printable.Name(key), printable.Name(fmt.Sprint(v)))
 		}
 	}
-	fmt.Fprintf(table, "parameters\t%d in %d tensors\nstored\t%s\n", i.Parameters, len(i.Tensors), byteString(i.Bytes))
+	fmt.Fprintf(table, "parameters\t%d in %d tensors\n", i.Parameters, len(i.Tensors))
+	if i.Active > 0 {
+		fmt.Fprintf(table, "for a token\t%d of them\n", i.Active)
+	}
+	fmt.Fprintf(table, "stored\t%s\n", byteString(i.Bytes))
 	for n, s := range i.Storage {
 		name := ""
 		if n == 0 {
@@ -126,7 +131,11 @@ func (i *inspection) print(w io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s %s\n", name, s.DType, byteString(s.Bytes))
 	}
 	if len(i.Trains) > 0 {
-		fmt.Fprintf(table, "adapters on\t%s\n", printable.Name(strings.Join(i.Trains, ", ")))
+		more := ""
+		if i.Active > 0 {
+			more = " (experts where --targets names them, all-linear leaves them out)"
+		}
+		fmt.Fprintf(table, "adapters on\t%s%s\n", printable.Name(strings.Join(i.Trains, ", ")), more)
 	}
 	for _, e := range i.Exports {
 		answer := "yes"
@@ -142,6 +151,25 @@ func (i *inspection) print(w io.Writer) error {
 			byteString(m.CacheToken16))
 	}
 	return table.Flush()
+}
+
+// withoutExperts leaves of the tensors that a mixture's experts have alike one, with * for their number.
+func withoutExperts(all []tensorInfo) (list []tensorInfo) {
+	seen := map[string]bool{}
+	for _, t := range all {
+		layer, rest, ok := strings.Cut(t.Name, ".experts.")
+		_, part, numbered := strings.Cut(rest, ".")
+		if ok && numbered {
+			t.Name = layer + ".experts.*." + part
+			if kind := fmt.Sprint(t.Name, t.DType, t.Shape); seen[kind] {
+				continue
+			} else {
+				seen[kind] = true
+			}
+		}
+		list = append(list, t)
+	}
+	return list
 }
 
 // byteString is a size as people read it.

@@ -102,6 +102,7 @@ func (i *inspection) uses(path string, c llama.Config) {
 		bytes[t.DType] += t.Bytes
 	}
 	i.stores(bytes)
+	i.counts(c)
 	i.Trains = c.Projections()
 	_, _, tokens := tokenizer.GGUFMetadata(path, c.Vocab)
 	refused := ""
@@ -209,7 +210,15 @@ func (i *inspection) packed(ctx context.Context, dir string, c llama.Config) err
 		bytes[strings.ToUpper(p.Value.DType().String())] += p.Value.Bytes()
 	}
 	i.stores(bytes)
+	i.counts(c)
 	return nil
+}
+
+// counts says how many of a mixture's parameters compute a token.
+func (i *inspection) counts(c llama.Config) {
+	if idle := c.IdleParameters(); idle > 0 {
+		i.Active = i.Parameters - idle
+	}
 }
 
 // stores says how many bytes of the weights are in each type.

@@ -105,8 +105,31 @@ var inner = [][2]string{
 var blockPrefixes = [2]string{"blk.", "model.layers."}
 
 // HFName returns the Hugging Face name of a tensor in a GGUF file; false if it has none, as
-// rope_freqs.weight.
-func (l GGUFLayout) HFName(name string) (string, bool) { return l.rename(name, 0, 1) }
+// rope_freqs.weight, or several, as one of all experts.
+func (l GGUFLayout) HFName(name string) (string, bool) {
+	if hf, ok := l.rename(name, 0, 1); ok {
+		return hf, true
+	}
+	return l.ofOneExpert(name)
+}
+
+// ofOneExpert returns the Hugging Face name of a tensor of one expert, blk.0.ffn_gate.3.weight, as files of before
+// April 2024 have them where later ones have blk.0.ffn_gate_exps.weight (https://github.com/ggml-org/llama.cpp/pull/6387).
+func (l GGUFLayout) ofOneExpert(name string) (string, bool) {
+	block, part, ok := cutBlock(name, blockPrefixes[0])
+	if !ok {
+		return "", false
+	}
+	for _, n := range l.form.experts {
+		kind := strings.TrimSuffix(n[0], "_exps.weight")
+		number, begins := strings.CutPrefix(part, kind+".")
+		number, ends := strings.CutSuffix(number, ".weight")
+		if _, ok := plainNumber(number); begins && ends && ok {
+			return blockPrefixes[1] + block + "." + strings.Replace(n[1], "*", number, 1), true
+		}
+	}
+	return "", false
+}
 
 // Name returns the name in a GGUF file of the tensor with this Hugging Face name; false if no
 // such tensor belongs into a file. A LoRA adapter's A and B for a weight have its name and

@@ -37,6 +37,17 @@ func (c *Config) expertTensors() (n int) {
 	return n
 }
 
+// IdleParameters returns how many of the model's parameters a token does not use: those of the experts that are not
+// chosen for it.
+func (c *Config) IdleParameters() (n int) {
+	for i := range c.Layers {
+		if m := c.Mixture; !c.dense(i) {
+			n += (m.Experts - m.Chosen) * 3 * c.Hidden * m.Intermediate
+		}
+	}
+	return n
+}
+
 // checkMixture refuses sizes that do not fit each other; fail makes the error.
 func (c *Config) checkMixture(fail func(field, want string, got any) error) error {
 	m, kind := c.Mixture, familyOf(c.ModelType)

@@ -2,10 +2,13 @@ package llama
 
 import (
 	"encoding/json"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -83,6 +86,51 @@ func TestMixtureInBlocks(t *testing.T) {
 		if !slices.Equal(logits(t, stored, b), logits(t, wide, b)) {
 			t.Errorf("%s: other logits of blocks than of what they stand for", kind)
 		}
+	}
+}
+
+// A file of before April 2024 has one tensor an expert; one that has an expert in both forms is refused.
+func TestGGUFWithATensorAnExpert(t *testing.T) {
+	d := open(t)
+	m := create(t, d, smallest(t, "mixtral", nil))
+	uneven(m)
+	stacked := saveGGUF(t, m, GGUFOptions{DType: tensor.Q8})
+	f, err := gguf.Open(stacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var apart, twice []gguf.Source
+	for _, x := range f.Tensors() {
+		kind, ofAll := strings.CutSuffix(x.Name, "_exps.weight")
+		if !ofAll {
+			apart, twice = append(apart, x.Source()), append(twice, x.Source())
+			continue
+		}
+		twice = append(twice, x.Source())
+		size := len(x.Data) / x.Shape[0]
+		for e := range x.Shape[0] {
+			one := gguf.Tensor{Name: fmt.Sprintf("%s.%d.weight", kind, e), Type: x.Type, Shape: x.Shape[1:],
+				Data: x.Data[e*size : (e+1)*size]}
+			if apart = append(apart, one.Source()); e == 1 {
+				twice = append(twice, one.Source())
+			}
+		}
+	}
+	dir := t.TempDir()
+	for path, sources := range map[string][]gguf.Source{"apart.gguf": apart, "twice.gguf": twice} {
+		if err := gguf.Write(filepath.Join(dir, path), f.Metadata(), sources...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := Batch{Rows: 1, IDs: text(1, 20, m.Config.Vocab)}
+	want := logits(t, load(t, d, stacked), b)
+	if got := logits(t, load(t, d, filepath.Join(dir, "apart.gguf")), b); !slices.Equal(got, want) {
+		t.Error("other logits than of the file with a tensor of all experts")
+	}
+	_, err = Load(t.Context(), d, filepath.Join(dir, "twice.gguf"), LoadOptions{})
+	if err == nil || !strings.Contains(err.Error(), "blk.0.ffn_gate.1.weight: want it once, got it in blk.0.ffn_gate_exps.weight") {
+		t.Errorf("an expert in two tensors: error %v", err)
 	}
 }
 

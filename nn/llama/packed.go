@@ -223,7 +223,10 @@ func (p *packing) agrees(file source, layer string, packed bool) error {
 }
 
 // isLinear reports whether a weight is one that is packed if nothing else is said: of a linear layer in a block.
-func isLinear(weight string) bool { return strings.HasSuffix(weight, "_proj.weight") }
+// Experts are packed or not: transformers 5 has them in no such layer, and bitsandbytes passes over them there.
+func isLinear(weight string) bool {
+	return strings.HasSuffix(weight, "_proj.weight") && !strings.Contains(weight, ".experts.")
+}
 
 func (f *packedFolder) Names() []string { return f.names }
 

@@ -15,17 +15,21 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// packedFolders are the golden folders of other programs' packings: the type of their blocks, and the layers that
-// are f32, because their rows would end inside blocks.
+// packedFolders are the golden folders of other programs' packings: the type of their blocks, the layers that
+// are f32, because their rows would end inside blocks, and whether routers of experts are packed as well.
 var packedFolders = map[string]struct {
-	dtype tensor.DType
-	wide  []string
+	dtype  tensor.DType
+	wide   []string
+	router bool
 }{
-	"llama-nf4":  {tensor.NF4, nil},
-	"llama-fp4":  {tensor.FP4, []string{"down_proj.weight"}},
-	"llama-gptq": {tensor.U4, nil},
-	"llama-awq":  {tensor.U4, nil},
-	"qwen3-fp8":  {tensor.FP8, []string{"o_proj.weight", "down_proj.weight"}},
+	"llama-nf4":     {tensor.NF4, nil, false},
+	"llama-fp4":     {tensor.FP4, []string{"down_proj.weight"}, false},
+	"llama-gptq":    {tensor.U4, nil, false},
+	"llama-awq":     {tensor.U4, nil, false},
+	"qwen3-fp8":     {tensor.FP8, []string{"o_proj.weight", "down_proj.weight"}, false},
+	"qwen3_moe-nf4": {tensor.NF4, nil, true},
+	"qwen3_moe-fp8": {tensor.FP8, []string{"down_proj.weight"}, false},
+	"mixtral-gptq":  {tensor.U4, nil, false},
 }
 
 // Packed weights stay in blocks in memory, the others as they are, and give the logits of the widened weights to
@@ -52,7 +56,7 @@ func TestPackedFolders(t *testing.T) {
 					switch {
 					case p.Value.Rank() == 1, slices.Contains(want.wide, strings.Join(last[len(last)-2:], ".")):
 						dtype = tensor.F32
-					case name == embeddingName || name == headName:
+					case name == embeddingName || name == headName || isRouter(name) && !want.router:
 						dtype = tensor.BF16
 					}
 					if got := p.Value.DType(); got != dtype || planned[name] != dtype {

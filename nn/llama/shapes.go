@@ -35,8 +35,8 @@ var shapes = map[string]shape{
 }
 
 // configs are the config.json of published models of later families, as far as they differ from
-// their family's defaults: LLaMA 3 (2407.21783, table 3), Qwen3 (2505.09388, table 1) and Gemma 3
-// (2503.19786).
+// their family's defaults: LLaMA 3 (2407.21783, table 3), Qwen3 (2505.09388, tables 1 and 2), Mixtral (2401.04088,
+// table 1) and Gemma 3 (2503.19786).
 var configs = map[string]string{
 	"llama-3-8b": `{"model_type": "llama", "vocab_size": 128256, "intermediate_size": 14336, "num_key_value_heads": 8,
 		"max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000}`,
@@ -51,6 +51,11 @@ var configs = map[string]string{
 		"tie_word_embeddings": true}`,
 	"qwen3-8b": `{"model_type": "qwen3", "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
 		"num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 40960, "rope_theta": 1000000}`,
+	"qwen3-30b-a3b": `{"model_type": "qwen3_moe", "hidden_size": 2048, "intermediate_size": 6144,
+		"moe_intermediate_size": 768, "num_experts": 128, "num_experts_per_tok": 8, "norm_topk_prob": true,
+		"num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128,
+		"max_position_embeddings": 40960, "rope_theta": 1000000}`,
+	"mixtral-8x7b": `{"model_type": "mixtral", "max_position_embeddings": 32768}`,
 	"gemma-3-1b": `{"model_type": "gemma3_text", "vocab_size": 262144, "hidden_size": 1152, "intermediate_size": 6912,
 		"num_attention_heads": 4, "num_key_value_heads": 1, "max_position_embeddings": 32768, "sliding_window": 512}`,
 	"gemma-3-4b": `{"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240,

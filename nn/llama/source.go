@@ -143,6 +143,13 @@ func openGGUF(path string) (c Config, s source, err error) {
 	if g.layout, err = c.GGUFLayout(); err != nil {
 		return c, nil, err
 	}
+	add := func(name string, at ggufPlace) error {
+		if other, twice := g.names[name]; twice { // an expert, say, alone and among all
+			return &Error{File: path, Tensor: at.tensor, Want: "it once", Got: "it in " + other.tensor + ", too"}
+		}
+		g.order, g.names[name] = append(g.order, name), at
+		return nil
+	}
 	for _, t := range file.Tensors() {
 		name, ok := g.layout.HFName(t.Name)
 		pattern, stacked := g.layout.unstack(t.Name)
@@ -155,14 +162,17 @@ func openGGUF(path string) (c Config, s source, err error) {
 					c.Mixture.Experts), Got: fmt.Sprint("shape ", t.Shape)}
 			}
 			for e := range t.Shape[0] {
-				name := strings.Replace(pattern, "*", strconv.Itoa(e), 1)
-				g.order, g.names[name] = append(g.order, name), ggufPlace{t.Name, e, t.Shape[0]}
+				if err := add(strings.Replace(pattern, "*", strconv.Itoa(e), 1), ggufPlace{t.Name, e, t.Shape[0]}); err != nil {
+					return c, nil, err
+				}
 			}
 			continue
 		case !ok:
 			return c, nil, &Error{File: path, Tensor: t.Name, Want: "no such tensor in a " + c.ModelType, Got: "one"}
 		}
-		g.order, g.names[name] = append(g.order, name), ggufPlace{tensor: t.Name}
+		if err := add(name, ggufPlace{tensor: t.Name}); err != nil {
+			return c, nil, err
+		}
 	}
 	return c, g, nil
 }

@@ -111,9 +111,14 @@ class Experts(torch.nn.ModuleList):
         return y
 
 
+def expert_names(model):
+    """The names of an expert's gate, up and down."""
+    return ["w1", "w3", "w2"] if model.config.model_type == "mixtral" else ["gate_proj", "up_proj", "down_proj"]
+
+
 def separate_experts(model):
     """Lets the experts of a mixture be layers of their own; the names of modules, by those of saved tensors."""
-    names = ["w1", "w3", "w2"] if model.config.model_type == "mixtral" else ["gate_proj", "up_proj", "down_proj"]
+    names = expert_names(model)
     for layer in model.model.layers:
         if hasattr(layer.mlp, "experts"):
             old = layer.mlp.experts
@@ -124,6 +129,22 @@ def separate_experts(model):
 def saved_name(model, name):
     """The name of a tensor, or of a module, where the model is saved."""
     return name.replace(".mlp.", ".block_sparse_moe.") if model.config.model_type == "mixtral" else name
+
+
+def saved_tensors(model):
+    """The parameters by the names of saved tensors; those of experts are parts of a parameter."""
+    for name, p in model.named_parameters():
+        layer, _, last = saved_name(model, name).rpartition(".")
+        gate, up, down = expert_names(model)
+        if last == "gate_up_proj" and p.ndim == 3:
+            for e, weights in enumerate(p):
+                for part, w in zip([gate, up], weights.chunk(2)):
+                    yield f"{layer}.{e}.{part}.weight", w
+        elif last == "down_proj" and p.ndim == 3:
+            for e, w in enumerate(p):
+                yield f"{layer}.{e}.{down}.weight", w
+        else:
+            yield saved_name(model, name), p
 
 
 def random_weights(model, generator):
@@ -183,9 +204,10 @@ def adapt(model, targets, case, generator):
         p.requires_grad_(False)
     for name, module in list(model.named_modules()):
         if name.rsplit(".", 1)[-1] in targets:
-            parent = model.get_submodule(name.rsplit(".", 1)[0])
-            adapters[saved_name(model, name)] = MultiLoRA(module, case["modules"], case["rank"], case["alpha"], generator)
-            setattr(parent, name.rsplit(".", 1)[-1], adapters[saved_name(model, name)])
+            parent, layer = name.rsplit(".", 1)
+            adapter = MultiLoRA(module, case["modules"], case["rank"], case["alpha"], generator)
+            setattr(model.get_submodule(parent), layer, adapter)
+            adapters[saved_name(model, name)] = adapter
     return adapters
 
 

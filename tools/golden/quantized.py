@@ -122,9 +122,10 @@ def bitsandbytes(kind, double):
         "llm_int8_threshold": 6.0, "load_in_4bit": True, "load_in_8bit": False, "quant_method": "bitsandbytes"}
 
 
-def fp8():
+def fp8(*plain):
     """FP8 with a scale for 128 x 128 weights, in bfloat16 as Qwen's folders have it: "DeepSeek-V3 Technical Report"
-    (2412.19437), section 3.3, and transformers' FineGrainedFP8Config: weight = codes * weight_scale_inv."""
+    (2412.19437), section 3.3, and transformers' FineGrainedFP8Config: weight = codes * weight_scale_inv. The layers
+    called plain are named as such that are not packed."""
     import torch
 
     def pack(name, w):
@@ -138,8 +139,8 @@ def fp8():
         codes = torch.from_numpy(np.clip(w / wide, -448, 448)).to(torch.float8_e4m3fn)
         return {name: codes, name + "_scale_inv": stored}, codes.float().numpy() * wide
 
-    return pack, {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8",
-                  "weight_block_size": [128, 128]}
+    config = {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}
+    return pack, config | ({"modules_to_not_convert": ["lm_head", *plain]} if plain else {})
 
 
 def words(codes):
@@ -203,6 +204,15 @@ FOLDERS = {
     "llama-awq": (wide(model_type="llama", intermediate_size=192, num_hidden_layers=1), lambda: awq(64)),
     "qwen3-fp8": (dict(model_type="qwen3", hidden_size=128, head_dim=36, intermediate_size=144, num_hidden_layers=1,
                        tie_word_embeddings=True), fp8),
+    # Mixtures of experts.
+    "qwen3_moe-nf4": (wide(model_type="qwen3_moe", num_hidden_layers=1, head_dim=32, num_experts=4,
+                           num_experts_per_tok=2, moe_intermediate_size=64, norm_topk_prob=True),
+                      lambda: bitsandbytes("nf4", True)),
+    "qwen3_moe-fp8": (dict(model_type="qwen3_moe", hidden_size=128, num_hidden_layers=1, head_dim=32, num_experts=3,
+                           num_experts_per_tok=2, moe_intermediate_size=36, norm_topk_prob=True,
+                           tie_word_embeddings=True), lambda: fp8("model.layers.0.mlp.gate")),
+    "mixtral-gptq": (wide(model_type="mixtral", intermediate_size=64, num_hidden_layers=1, num_local_experts=4,
+                          num_experts_per_tok=2), lambda: gptq(64)),
 }
 
 
@@ -219,8 +229,10 @@ def make(out, name):
     def replace(model):
         """Gives the model the weights that the packed ones, and bfloat16 of all others, stand for."""
         with torch.no_grad():
-            for weight, p in model.named_parameters():
-                if weight.endswith("_proj.weight"):
+            for weight, p in families.saved_tensors(model):
+                # transformers 4 packed routers, too, with bitsandbytes alone.
+                router = weight.endswith(".gate.weight") and config["quant_method"] == "bitsandbytes"
+                if router or weight.endswith("_proj.weight") or ".experts." in weight:
                     packed, w = pack(weight, p.numpy())
                     tensors.update((n, torch.as_tensor(t)) for n, t in packed.items())
                     p.copy_(torch.from_numpy(w))
