@@ -56,8 +56,43 @@ func (m *MoE) Forward(x *Var) *Var {
 		}
 	}
 	y := ops.CombineRows(ops.Concat(0, made...), weights, upload(r.places, m.Chosen, tokens), tokenOf)
-	return ops.Reshape(y, x.Tensor().Shape()...)
+	y = ops.Reshape(y, x.Tensor().Shape()...)
+	if autograd.Recording(d) {
+		y = m.withIdle(y, r.counts)
+	}
+	return y
 }
+
+// withIdle is y as if an expert that trains and that no token has chosen had a part in it: a step is a step, and takes the
+// same way back through the blocks as any other, whichever experts its tokens choose.
+func (m *MoE) withIdle(y *Var, counts []int) *Var {
+	for e, expert := range m.Experts {
+		if counts[e] > 0 {
+			continue
+		}
+		for _, p := range Params(expert) {
+			if p.Grad != nil && !p.Frozen {
+				return autograd.Apply(idle{}, y, p.Var())[0]
+			}
+		}
+	}
+	return y
+}
+
+// idle gives its first input; its second, which trains, has no part in it.
+type idle struct{}
+
+func (idle) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	return []*tensor.Tensor{f.In[0].Reshape(f.In[0].Shape()...)}, nil
+}
+
+func (idle) Backward(b *autograd.Backward) {
+	b.SetGrad(0, b.DOut[0])
+	b.SetGrad(1, nil)
+}
+
+// Examples is empty: it computes nothing.
+func (idle) Examples() []autograd.Example { return nil }
 
 // forwardRows lets an expert compute rows of so many tokens. A lone row of several tokens is computed twice: a product
 // of one row adds in another order than those of more, and a token's bits would depend on how many others chose its

@@ -143,3 +143,30 @@ func TestMoEGradients(t *testing.T) {
 		}
 	}
 }
+
+// Where an expert trains alone and nobody has chosen it, its gradient is 0, and the way back is there.
+func TestIdleExpertTrains(t *testing.T) {
+	const dim = 4
+	d := testdevice.CPU(t, 1)
+	m := NewMoE(NewInitializer(d, 5), dim, 3, 3, 2)
+	m.Router.Weight = param(d, []int{3, dim}, 1, 0, 0, 0, .5, .1, 0, 0, -9, 0, 0, 0)
+	for name, p := range Params(m) {
+		if p.Frozen = name != "experts.2.up_proj.weight"; !p.Frozen {
+			p.Grad = d.FromFloat32s(tensor.F32, make([]float32, p.Value.Numel()), p.Value.Shape()...)
+		}
+	}
+	x := autograd.Const(d.FromFloat32s(tensor.F32, []float32{1, .5, -1, 2}, 1, dim))
+	want := read(t, m.Forward(x).Tensor())
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	y := m.Forward(x)
+	if !y.NeedsGrad() || !slices.Equal(read(t, y.Tensor()), want) {
+		t.Errorf("it is %v with a tape, %v without, and needs a gradient: %v", read(t, y.Tensor()), want, y.NeedsGrad())
+	}
+	tape.BackwardFrom([]*Var{y}, []*tensor.Tensor{d.FromFloat32s(tensor.F32, []float32{1, 2, 3, 4}, 1, dim)})
+	for name, p := range Params(m) {
+		if p.Grad != nil && slices.ContainsFunc(read(t, p.Grad), func(v float32) bool { return v != 0 }) {
+			t.Errorf("%s: gradient %v", name, read(t, p.Grad))
+		}
+	}
+}

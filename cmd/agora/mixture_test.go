@@ -71,6 +71,20 @@ func TestMixtureOfExperts(t *testing.T) {
 	}
 }
 
+// Where one expert trains alone, steps in which no token chooses it are steps, too.
+func TestOneExpertTrains(t *testing.T) {
+	for kind, m := range mixtures(t) {
+		for _, more := range []string{"--gradient-checkpointing=false", "--gradient-checkpointing"} {
+			s := mustJSON[train.Summary](t, append(hardRun(t), "--model", m.model, "--device", testdevice.Name(), "--targets",
+				"model.layers.1.*.experts.3.*", more, "--batch-rows", "1", "--max-tokens", "4", "--steps", "6", "--save-every", "6",
+				"--out", filepath.Join(t.TempDir(), "run"))...)
+			if s.Steps != 6 || s.Trained == 0 {
+				t.Errorf("%s: %+v", kind, s)
+			}
+		}
+	}
+}
+
 // What cannot be made of a mixture is refused by name.
 func TestMixtureRefused(t *testing.T) {
 	m := mixtures(t)["qwen3_moe"]
