@@ -34,3 +34,6 @@ func supported() Level {
 	}
 	return AVX512BF16
 }
+
+// VNNI reports whether the integer dot products of AVX512_VNNI may be used.
+func VNNI() bool { return Chosen() >= AVX512 && cpu.X86.HasAVX512VNNI }

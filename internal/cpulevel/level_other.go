@@ -3,3 +3,6 @@
 package cpulevel
 
 func supported() Level { return Plain }
+
+// VNNI reports whether the integer dot products of AVX512_VNNI may be used.
+func VNNI() bool { return false }

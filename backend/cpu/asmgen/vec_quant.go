@@ -180,6 +180,28 @@ func (v *vec) bitsTo(from string, left int, mask string, word uint32, q string) 
 // groups widens the eight groups of 32 of Q4_K, and of Q5_K, whose more adds a fifth bit; the lower four bits of
 // two groups are in 32 bytes from offset on.
 func (v *vec) groups(offset int, more func(group, i int, q string)) {
+	v.sixBitScales()
+	v.twice("Y12", 8)
+	v.twice("Y13", 10)
+	for pair := range 4 {
+		for i := range 2 {
+			v.lane(8, 2*pair+i, Y(12+i))
+			v.lane(10, 2*pair+i, Y(14+i))
+		}
+		for i := range 4 {
+			v.I("VPMOVZXBD", Mem(offset+32*pair+8*i, "SI"), "Y0")
+			v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y1")
+			v.I("VPSRLD", Imm(4), "Y0", "Y0")
+			more(2*pair, i, "Y1")
+			more(2*pair+1, i, "Y0")
+			v.scaled("Y1", "Y12", "VSUBPS", "Y14", 64*pair+8*i)
+			v.scaled("Y0", "Y13", "VSUBPS", "Y15", 64*pair+32+8*i)
+		}
+	}
+}
+
+// sixBitScales are the eight scales, to Y12, and the eight least numbers, to Y13, of a block of Q4_K or Q5_K.
+func (v *vec) sixBitScales() {
 	v.scale(0, "Y14")
 	v.scale(2, "Y15")
 	// Six bits of eight scales and of eight least numbers: quant's sixBits, four at a time.
@@ -204,22 +226,6 @@ func (v *vec) groups(offset int, more func(group, i int, q string)) {
 		v.I("VPMOVZXBD", X(12+i), Y(12+i))
 		v.I("VCVTDQ2PS", Y(12+i), Y(12+i))
 		v.I("VMULPS", Y(14+i), Y(12+i), Y(12+i))
-		v.twice(Y(12+i), 8+2*i)
-	}
-	for pair := range 4 {
-		for i := range 2 {
-			v.lane(8, 2*pair+i, Y(12+i))
-			v.lane(10, 2*pair+i, Y(14+i))
-		}
-		for i := range 4 {
-			v.I("VPMOVZXBD", Mem(offset+32*pair+8*i, "SI"), "Y0")
-			v.I("VPAND", v.bits("fifteen", 15), "Y0", "Y1")
-			v.I("VPSRLD", Imm(4), "Y0", "Y0")
-			more(2*pair, i, "Y1")
-			more(2*pair+1, i, "Y0")
-			v.scaled("Y1", "Y12", "VSUBPS", "Y14", 64*pair+8*i)
-			v.scaled("Y0", "Y13", "VSUBPS", "Y15", 64*pair+32+8*i)
-		}
 	}
 }
 

@@ -89,6 +89,11 @@ type Engine struct {
 	wide   []float32   // a bfloat16 C that several stretches of k add to
 	rounds rounds      // a float32 operand of Bgemm
 
+	// RoundRows has products of at most eight rows with transposed quantized matrices computed in integers, with
+	// those rows rounded to eight bits, where RoundsRows says so. Set it before the first product.
+	RoundRows bool
+	rounded   roundedMemory
+
 	pairsOnce sync.Once
 	ofPairs   *Engine // see Bgemm
 }
@@ -146,6 +151,8 @@ func (e *Engine) run(p product) {
 // share computes with the team.
 func (e *Engine) share(p product) {
 	switch {
+	case e.inIntegers(&p):
+		e.integers(&p)
 	case p.m == 1 || p.n == 1: // never of pairs
 		e.vector(&p)
 	case p.m*p.n*p.k <= alone:
@@ -179,7 +186,7 @@ type Workspace struct {
 
 // Bytes is the size of the scratch memory that the engine holds.
 func (e *Engine) Bytes() int {
-	n := e.shared.bytes() + 4*cap(e.wide) + 2*cap(e.rounds)
+	n := e.shared.bytes() + 4*cap(e.wide) + 2*cap(e.rounds) + 4*cap(e.rounded.words)
 	for i := range e.ws {
 		n += e.ws[i].Bytes()
 	}

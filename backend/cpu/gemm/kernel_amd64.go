@@ -61,3 +61,13 @@ var pairKernels = func() []kernel {
 		},
 	}}
 }()
+
+var integerDots = func() (dots [quant.Types]func(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld, k int)) {
+	if cpulevel.VNNI() {
+		dots[quant.Q8_0], dots[quant.Q4_0], dots[quant.Q4_K] = integerDotsQ8_0, integerDotsQ4_0, integerDotsQ4_K
+		dots[quant.Q6_K] = integerDotsQ6_K
+	}
+	return dots
+}()
+
+func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) { roundVectorVNNI(to, x, groups, zero) }

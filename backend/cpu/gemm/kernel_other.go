@@ -2,10 +2,18 @@
 
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/agora-ml/agora/internal/quant"
+)
 
 var kernels = []kernel{portable}
 
 var pairKernels []kernel // see Bgemm
 
 func roundRow(dst, src unsafe.Pointer, n int) { panic("gemm: no products of bfloat16") }
+
+var integerDots [quant.Types]func(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld, k int)
+
+var roundVector = roundVectorGo

@@ -1,0 +1,149 @@
+package gemm
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/agora-ml/agora/internal/quant"
+)
+
+// Products of few rows with quantized weights may be computed in integers, as llama.cpp does: the rows are rounded
+// to eight bits, with a scale for every 32 numbers, and multiplied as the weights lie, so that nothing is
+// widened. It is the memory's speed for generating, at the price of that rounding.
+
+// RoundsRows reports whether this processor computes so (AVX512_VNNI); elsewhere Engine.RoundRows changes nothing.
+func RoundsRows() bool { return integerDots[quant.Q8_0] != nil }
+
+// mostRounded is the most rows of A that are rounded: more are multiplied as matrices, which widens
+// a weight once for all of them.
+const mostRounded = 8
+
+// A roundedVector is a vector of so many groups of 32 numbers, x = scale * byte, and what dots need beside it.
+type roundedVector struct {
+	groups unsafe.Pointer // of each, 32 signed bytes, then for every four of them -zero times their sum as int32
+	scales unsafe.Pointer // float32, of each group
+	sums   unsafe.Pointer // float32, the sum of each group's bytes times its scale
+}
+
+// roundedMemory holds rounded vectors.
+type roundedMemory struct {
+	words   []float32
+	vectors []roundedVector
+}
+
+// round fills one roundedVector for each of m rows of k numbers, a multiple of 32.
+func (r *roundedMemory) round(a *Matrix, m, k, zero int) []roundedVector {
+	const words = 64/4 + 2 // of a group
+	groups := k / 32
+	r.words = grow(r.words, m*groups*words)
+	r.vectors = r.vectors[:0]
+	for i := range m {
+		at := unsafe.Pointer(unsafe.SliceData(r.words[i*groups*words:]))
+		v := roundedVector{at, unsafe.Add(at, 64*groups), unsafe.Add(at, 68*groups)}
+		roundVector(&v, a.at(i*a.ld), groups, zero)
+		r.vectors = append(r.vectors, v)
+	}
+	return r.vectors
+}
+
+// roundVectorGo rounds to the nearest multiple of each group's largest magnitude / 127, to even ones in the middle.
+// A group with infinity or NaN has such a scale, so that its products are NaN.
+func roundVectorGo(to *roundedVector, x unsafe.Pointer, groups, zero int) {
+	scales, sums := unsafe.Slice((*float32)(to.scales), groups), unsafe.Slice((*float32)(to.sums), groups)
+	for g := range groups {
+		from := unsafe.Slice((*float32)(unsafe.Add(x, 128*g)), 32)
+		bytes := unsafe.Slice((*int8)(unsafe.Add(to.groups, 64*g)), 32)
+		zeros := unsafe.Slice((*int32)(unsafe.Add(to.groups, 64*g+32)), 8)
+		largest := uint32(0)
+		for _, f := range from {
+			largest = max(largest, math.Float32bits(f)&^(1<<31))
+		}
+		top := math.Float32frombits(largest)
+		scale, inverse := top/127, float32(127)/top
+		if top == 0 {
+			inverse = 0
+		}
+		total := int32(0)
+		for i := range zeros {
+			four := int32(0)
+			for j := 4 * i; j < 4*i+4; j++ {
+				bytes[j] = 0
+				if n := math.RoundToEven(float64(from[j] * inverse)); math.Abs(n) <= 127 {
+					bytes[j] = int8(n)
+				}
+				four += int32(bytes[j])
+			}
+			zeros[i] = int32(-zero) * four
+			total += four
+		}
+		scales[g], sums[g] = scale, float32(total)*scale
+	}
+}
+
+// blockZeros are what the integer dots' bytes of a block are too large by.
+var blockZeros = [quant.Types]int{quant.Q8_0: 128, quant.Q4_0: 8, quant.Q6_K: 32}
+
+// inIntegers reports whether a product is computed with rounded rows.
+func (e *Engine) inIntegers(p *product) bool {
+	if !e.RoundRows || !p.b.format.inBlocks() || p.m > mostRounded || p.transA || !p.transB || p.a.format != formatF32 {
+		return false
+	}
+	t := p.b.format.blocks()
+	return integerDots[t] != nil && p.k%max(32, t.Len()) == 0
+}
+
+// integers computes op(B)'s rows times the few of A, four of them at a time.
+func (e *Engine) integers(p *product) {
+	t := p.b.format.blocks()
+	rows := e.rounded.round(&p.a, p.m, p.k, blockZeros[t])
+	if p.m*p.n*p.k <= alone/4 {
+		p.integerColumns(rows, 0, p.n)
+		return
+	}
+	tasks := 4 * e.team.Threads()
+	grain := min(vectorChunk, max(32, roundUp((p.n+tasks-1)/tasks, 4)))
+	e.team.Run((p.n+grain-1)/grain, func(_, task int) {
+		for j, end := task*grain, min((task+1)*grain, p.n); j < end; j += integerCall {
+			p.integerColumns(rows, j, min(j+integerCall, end))
+		}
+	})
+}
+
+// integerCall is the columns of C between two points where a goroutine can be stopped.
+const integerCall = 16
+
+// integerColumns computes columns [lo, hi) of C.
+//
+//go:noinline
+func (p *product) integerColumns(rows []roundedVector, lo, hi int) {
+	t := p.b.format.blocks()
+	f, ld := integerDots[t], t.Bytes(p.b.ld)
+	for j := lo; j < hi; j += 4 {
+		at, n, step := p.b.block(j*p.b.ld), min(4, hi-j), ld
+		if n < 4 {
+			step = 0 // the same row four times
+		}
+		for i := range rows {
+			for r := 0; r < n; r++ {
+				var sum [4]float32
+				f(&sum, &rows[i], unsafe.Add(at, r*ld), step, p.k)
+				if step != 0 {
+					p.add(i, j, sum[:])
+					break
+				}
+				p.add(i, j+r, sum[:1])
+			}
+		}
+	}
+}
+
+// add puts sums into a row of C from column j on.
+func (p *product) add(i, j int, sums []float32) {
+	c := unsafe.Slice((*float32)(unsafe.Add(p.c, 4*(i*p.ldc+j))), len(sums))
+	for n, s := range sums {
+		if s *= p.alpha; p.acc {
+			s += c[n]
+		}
+		c[n] = s
+	}
+}

@@ -1,0 +1,230 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
+	"github.com/agora-ml/agora/internal/cpulevel"
+	"github.com/agora-ml/agora/internal/quant"
+)
+
+func needVNNI(t testing.TB) {
+	t.Helper()
+	if RoundsRows() {
+		return
+	}
+	if os.Getenv("AGORA_REQUIRE_AVX512") == "1" && cpulevel.VNNI() {
+		t.Fatal("the processor has AVX512_VNNI, and its products are not there")
+	}
+	t.Skip("no AVX512_VNNI")
+}
+
+// newRounded is room for so many groups.
+func newRounded(groups int) *roundedVector {
+	var memory roundedMemory
+	zero := Matrix{data: unsafe.Pointer(unsafe.SliceData(make([]float32, 32*groups))), ld: 32 * groups}
+	return &memory.round(&zero, 1, 32*groups, 0)[0]
+}
+
+// contents are all that a rounded vector has, as bits.
+func (v *roundedVector) contents(groups int) []uint32 {
+	bits := slices.Clone(unsafe.Slice((*uint32)(v.groups), 16*groups))
+	for _, part := range []unsafe.Pointer{v.scales, v.sums} {
+		for _, f := range unsafe.Slice((*float32)(part), groups) {
+			if f != f {
+				f = float32(math.NaN())
+			}
+			bits = append(bits, math.Float32bits(f))
+		}
+	}
+	return bits
+}
+
+func TestRoundVector(t *testing.T) {
+	needVNNI(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	inf := float32(math.Inf(1))
+	for name, fill := range map[string]func(i int) float32{
+		"normal":    func(int) float32 { return float32(r.NormFloat64()) },
+		"ties":      func(i int) float32 { return float32(i%32-16) * 0.5 * 127 / 8 },
+		"zero":      func(int) float32 { return 0 },
+		"negative":  func(i int) float32 { return -float32(i) },
+		"infinity":  func(i int) float32 { return []float32{1, 2, -inf, 3}[i%4] },
+		"NaN":       func(i int) float32 { return []float32{1, float32(math.NaN()), inf}[i%3] },
+		"denormal":  func(i int) float32 { return float32(i) * 1e-44 },
+		"huge":      func(i int) float32 { return float32(i%7-3) * 1e38 },
+		"far apart": func(i int) float32 { return float32(math.Ldexp(1, i%64-32)) },
+	} {
+		const groups = 9
+		x := make([]float32, 32*groups)
+		for i := range x {
+			x[i] = fill(i)
+		}
+		got, want := newRounded(groups), newRounded(groups)
+		roundVector(got, unsafe.Pointer(&x[0]), groups, 8)
+		roundVectorGo(want, unsafe.Pointer(&x[0]), groups, 8)
+		if !slices.Equal(got.contents(groups), want.contents(groups)) {
+			t.Errorf("%s: other bits than roundVectorGo", name)
+		}
+	}
+}
+
+// Integer products are those of the rounded rows with the widened matrix, and differ from the exact ones by no
+// more than the rounding may.
+func TestIntegerProducts(t *testing.T) {
+	needVNNI(t)
+	team := parallel.New(3)
+	defer team.Close()
+	e := NewOn(team)
+	e.RoundRows = true
+	r := rand.New(rand.NewPCG(5, 6))
+	for typ := range quant.Types {
+		if integerDots[typ] == nil {
+			continue
+		}
+		for _, s := range []struct{ m, n, k int }{
+			{1, 1, 1}, {1, 37, 2}, {2, 6, 3}, {3, 1500, 4}, {8, 130, 5}, {1, 3, 7}, {5, 64, 24},
+		} {
+			k := s.k * max(32, typ.Len())
+			blocks := typ.Random(r.Uint32, s.n*k, 1)
+			wide := make([]float32, s.n*k)
+			typ.Decode(wide, blocks)
+			a := make([]float32, s.m*k)
+			for i := range a {
+				a[i] = float32(r.NormFloat64())
+			}
+			start := make([]float32, s.m*s.n)
+			for i := range start {
+				start[i] = r.Float32()
+			}
+			got := slices.Clone(start)
+			p := newProduct(false, true, s.m, s.n, k, 0.5, a, k, Blocks(BlockType(typ), blocks, k), got, s.n, true)
+			if !e.inIntegers(&p) {
+				t.Fatalf("%s %v: not in integers", typ, s)
+			}
+			e.run(p)
+			for i := range s.m {
+				v := newRounded(k / 32)
+				roundVectorGo(v, unsafe.Pointer(&a[i*k]), k/32, 0)
+				for j := range s.n {
+					rounded, exact, size, may := 0.0, 0.0, 0.0, 0.0
+					for l := range k {
+						scale := float64(unsafe.Slice((*float32)(v.scales), k/32)[l/32])
+						q := float64(*(*int8)(unsafe.Add(v.groups, 64*(l/32)+l%32)))
+						w := float64(wide[j*k+l])
+						rounded += scale * q * w
+						exact += float64(a[i*k+l]) * w
+						size += math.Abs(scale * q * w)
+						may += 0.5001 * scale * math.Abs(w)
+					}
+					sum := 2 * float64(got[i*s.n+j]-start[i*s.n+j])
+					// Q4_K's least numbers are summed apart, so that what cancels is larger.
+					if d := math.Abs(sum - rounded); d > 2e-5*(size+float64(k)/32) {
+						t.Errorf("%s %v: row %d, column %d is %g, want %g of the rounded row", typ, s, i, j, sum, rounded)
+						return
+					}
+					if d := math.Abs(sum - exact); d > may+2e-5*(size+float64(k)/32) {
+						t.Errorf("%s %v: row %d, column %d is %g, want %g within %g", typ, s, i, j, sum, exact, may)
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// The same bits for any number of threads, and for a row alone or among others.
+func TestIntegerProductsBits(t *testing.T) {
+	needVNNI(t)
+	const m, n, k = 5, 333, 512
+	r := rand.New(rand.NewPCG(7, 8))
+	for typ := range quant.Types {
+		if integerDots[typ] == nil {
+			continue
+		}
+		b := Blocks(BlockType(typ), typ.Random(r.Uint32, n*k, 1), k)
+		a := make([]float32, m*k)
+		for i := range a {
+			a[i] = float32(r.NormFloat64())
+		}
+		var first []float32
+		for threads := range 4 {
+			team := parallel.New(threads + 1)
+			e := NewOn(team)
+			e.RoundRows = true
+			got, single := make([]float32, m*n), make([]float32, m*n)
+			e.Sgemm(false, true, m, n, k, a, k, b, got, n, false)
+			for i := range m {
+				e.Sgemm(false, true, 1, n, k, a[i*k:], k, b, single[i*n:], n, false)
+			}
+			team.Close()
+			if first == nil {
+				first = got
+			}
+			if !slices.Equal(got, first) || !slices.Equal(single, first) {
+				t.Errorf("%s, %d threads: other bits", typ, threads+1)
+			}
+		}
+	}
+}
+
+// Without RoundRows, and for more rows or other kinds, nothing is rounded.
+func TestIntegerProductsAreAChoice(t *testing.T) {
+	needVNNI(t)
+	team := parallel.New(2)
+	defer team.Close()
+	e := NewOn(team)
+	matrix := func(t quant.Type) Matrix { return Blocks(BlockType(t), make([]byte, t.Bytes(256*4)), 256) }
+	for _, c := range []struct {
+		name           string
+		on, a, b, want bool
+		m              int
+		kind           quant.Type
+	}{
+		{"off", false, false, true, false, 1, quant.Q8_0},
+		{"on", true, false, true, true, 1, quant.Q8_0},
+		{"eight rows", true, false, true, true, 8, quant.Q4_K},
+		{"nine rows", true, false, true, false, 9, quant.Q4_K},
+		{"A transposed", true, true, true, false, 8, quant.Q8_0},
+		{"B not transposed", true, false, false, false, 8, quant.Q8_0},
+		{"NF4", true, false, true, false, 1, quant.NF4},
+	} {
+		e.RoundRows = c.on
+		p := product{transA: c.a, transB: c.b, m: c.m, n: 4, k: 256, b: matrix(c.kind)}
+		if got := e.inIntegers(&p); got != c.want {
+			t.Errorf("%s: in integers %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
+func BenchmarkIntegers(b *testing.B) {
+	needVNNI(b)
+	team := parallel.New(2)
+	defer team.Close()
+	const n, k = 4096, 4096
+	for typ := range quant.Types {
+		if integerDots[typ] == nil {
+			continue
+		}
+		data := typ.Random(rand.New(rand.NewPCG(1, 1)).Uint32, n*k, 1)
+		for _, m := range []int{1, 4, 8} {
+			for _, rounds := range []bool{false, true} {
+				b.Run(fmt.Sprintf("%s/%d/rounded=%t", typ, m, rounds), func(b *testing.B) {
+					e := NewOn(team)
+					e.RoundRows = rounds
+					a, c := random(m*k), random(m*n)
+					for b.Loop() {
+						e.Sgemm(false, true, m, n, k, a, k, Blocks(BlockType(typ), data, k), c, n, false)
+					}
+					b.ReportMetric(float64(len(data))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+				})
+			}
+		}
+	}
+}
