@@ -20,6 +20,9 @@ type Options struct {
 	Threads     int // of the CPU; 0: all
 	MemoryLimit int // most bytes of tensors; 0: what is free
 
+	// RoundActivations is the CPU's (cpu.Options); a GPU rounds nothing.
+	RoundActivations bool
+
 	// Notice, if set, gets a line when "auto" has found no GPU and takes the CPU: why.
 	Notice func(line string)
 	// Profile, if set, gets the time of every kernel as a Chrome trace, at Close.
@@ -72,8 +75,15 @@ func OpenBackend(name string, o Options) (tensor.Backend, error) {
 	return b, nil
 }
 
+// RoundsActivations reports whether Options.RoundActivations has an effect on a device: it is the CPU, with the
+// instructions for it.
+func RoundsActivations(d *tensor.Device) bool {
+	return d.Name() == "cpu" && cpu.Describe().Integers != ""
+}
+
 func openCPU(o Options) (tensor.Backend, error) {
-	return cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Profile: o.Profile})
+	return cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Profile: o.Profile,
+		RoundActivations: o.RoundActivations})
 }
 
 func openVulkan(which string, o Options) (tensor.Backend, error) {

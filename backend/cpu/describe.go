@@ -16,6 +16,7 @@ type Description struct {
 	Features     []string `json:"features"`          // those that kernels look for
 	GEMM         string   `json:"gemm"`              // the matrix kernel in use
 	GEMMBF16     string   `json:"gemm_bf16"`         // that of products of bfloat16; "": they are widened for GEMM
+	Integers     string   `json:"integers"`          // what Options.RoundActivations computes with; "": nothing is rounded
 	Vectors      string   `json:"vectors"`           // the routines in use for all else
 	Problem      string   `json:"problem,omitempty"` // why the backend cannot be opened
 	Available    int      `json:"available_memory"`  // bytes free for tensors; 0: unknown
@@ -27,6 +28,9 @@ func Describe() Description {
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
 		GEMM: gemm.Kernel(), GEMMBF16: gemm.KernelBF16(), Vectors: vec.Implementation(), Available: availableMemory(),
 	}
+	if gemm.RoundsRows() {
+		d.Integers = "avx512vnni"
+	}
 	if err := cpulevel.Err(); err != nil {
 		d.Problem = err.Error()
 	}
@@ -35,7 +39,7 @@ func Describe() Description {
 		has  bool
 	}{
 		{"avx2", cpu.X86.HasAVX2}, {"fma", cpu.X86.HasFMA}, {"avx512f", cpu.X86.HasAVX512F},
-		{"avx512bf16", cpu.X86.HasAVX512BF16}, {"asimd", cpu.ARM64.HasASIMD},
+		{"avx512bf16", cpu.X86.HasAVX512BF16}, {"avx512vnni", cpu.X86.HasAVX512VNNI}, {"asimd", cpu.ARM64.HasASIMD},
 	} {
 		if f.has {
 			d.Features = append(d.Features, f.name)

@@ -75,6 +75,7 @@ a config.json or a model's folder.`,
 	fl.IntVar(&o.Rows, "rows", 1, "prompts at once")
 	fl.IntVar(&o.Rounds, "rounds", 5, "measurements, of which the median counts, and the best")
 	fl.StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
+	fl.BoolVar(&o.RoundActivations, "round-activations", false, roundUsage)
 	fl.IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	fl.Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	fl.BoolVar(&asJSON, "json", false, "print JSON")
@@ -104,7 +105,12 @@ func printGeneration(w io.Writer, r bench.Generation) {
 		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, values...)...)
 	}
 	line("device", "%s", printable.Name(r.Device))
-	line("model", "%s, %s, activations in %s: %d parameters", printable.Name(r.Model), r.DType, r.ComputeDType, r.Parameters)
+	rounded := ""
+	if r.Rounded {
+		rounded = ", rounded to 8 bits where a few are multiplied"
+	}
+	line("model", "%s, %s, activations in %s%s: %d parameters", printable.Name(r.Model), r.DType, r.ComputeDType, rounded,
+		r.Parameters)
 	line("texts", "%d at once, %d tokens, then %d", r.Rows, r.Prompt, r.Tokens)
 	line("first token", "%.1f ms median, %.1f best of %d rounds: %.1f tokens/s of the prompts, %.1f best", r.First,
 		r.BestFirst, r.Rounds, r.PromptRate, r.BestPrompt)

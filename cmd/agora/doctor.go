@@ -116,10 +116,16 @@ func doctorCommand() *cobra.Command {
 			if r.CPU.GEMMBF16 != "" {
 				bf16 = r.CPU.GEMMBF16
 			}
+			integers := "none: --round-activations changes nothing"
+			if r.CPU.Integers != "" {
+				integers = r.CPU.Integers
+			}
 			lines := [][2]string{
 				{"agora", r.Version}, {"go", r.Go + ", " + r.OS + "/" + r.CPU.Architecture},
 				{"cpu threads", fmt.Sprint(r.CPU.Threads)}, {"cpu features", features},
-				{"matrix kernel", r.CPU.GEMM}, {"bf16 matrix kernel", bf16}, {"vector kernels", r.CPU.Vectors}, {"memory for tensors", memory},
+				{"matrix kernel", r.CPU.GEMM}, {"bf16 matrix kernel", bf16},
+				{"integer kernel", integers}, {"vector kernels", r.CPU.Vectors},
+				{"memory for tensors", memory},
 			}
 			if r.CPU.Problem != "" {
 				lines = append(lines, [2]string{"cpu problem", r.CPU.Problem})

@@ -77,6 +77,7 @@ answer; at the prompt it ends the chat.`,
 	fl.BoolVar(&f.ignoreEOS, "ignore-eos", false, "go on past the end of the text")
 	fl.BoolVar(&f.asJSON, "json", false, "print text and ids as JSON, in a chat of each answer")
 	f.register(c)
+	f.device.registerRound(c)
 	return c
 }
 

@@ -20,11 +20,13 @@ type GenerateOptions struct {
 	Device      string // as device.Open takes it
 	Threads     int    // of the CPU; 0: all
 	MemoryLimit int    // bytes; 0: what is free
-	Prompt      int    // tokens of each
-	Tokens      int    // that follow each, at least 2
-	Rows        int    // prompts at once
-	Rounds      int
-	Notice      func(line string)
+	// RoundActivations is cpu.Options'.
+	RoundActivations bool
+	Prompt           int // tokens of each
+	Tokens           int // that follow each, at least 2
+	Rows             int // prompts at once
+	Rounds           int
+	Notice           func(line string)
 }
 
 // Generation is how fast a model reads a prompt and writes on. All rates are medians over rounds, and the best.
@@ -33,6 +35,7 @@ type Generation struct {
 	Model        string `json:"model"`
 	DType        string `json:"dtype"`
 	ComputeDType string `json:"compute_dtype"` // of the activations
+	Rounded      bool   `json:"round_activations"`
 	Parameters   int    `json:"parameters"`
 	Weights      int    `json:"weight_bytes"` // that each token reads: all but the embedding, unless it is the head too
 	Prompt       int    `json:"prompt"`
@@ -62,7 +65,8 @@ func MeasureGenerate(ctx context.Context, o GenerateOptions) (r Generation, err 
 		return r, fmt.Errorf("--prompt and --tokens: want at most %d together, which %s takes, got %d",
 			shape.MaxPositions, o.Model, n)
 	}
-	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice}
+	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, RoundActivations: o.RoundActivations,
+		Notice: o.Notice}
 	d, err := device.OpenWith(o.Device, open)
 	if err != nil {
 		return r, err
@@ -78,7 +82,8 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 	}
 	*r = Generation{
 		Device: d.Name(), Model: o.Model, DType: o.Storage.DType.String(), ComputeDType: m.DType().String(),
-		Prompt: o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds,
+		Rounded: o.RoundActivations && device.RoundsActivations(d),
+		Prompt:  o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds,
 	}
 	for _, p := range nn.Params(m) {
 		r.Parameters += p.Value.Numel()

@@ -1,27 +1,42 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // gemmInteger writes the products of rows of blocks and a vector rounded to eight bits: VPDPBUSD (AVX512_VNNI)
 // multiplies 32 bytes without a sign, a block's, by 32 with one, the vector's, and adds every four. What a
 // kind's bytes are too large by, their zero, comes in by the other half of the vector's groups.
 func gemmInteger() *File {
 	v := &vec{File: NewFile("../gemm", "integer"), constants: map[string]bool{}}
-	v.roundVector()
-	v.integerDots("Q8_0", 32, 34, func(i int) {
-		v.I("VPXOR", Mem(34*i+2, "SI"), "Y9", "Y4")
-		v.blockOf32(34*i, i)
-	}, func() { v.I("VMOVDQU", v.bits("bytes128", 0x80808080), "Y9") })
-	v.integerDots("Q4_0", 32, 18, func(i int) {
-		v.I("VMOVDQU", Mem(18*i+2, "SI"), "X4")
+	v.roundVector("roundVectorVNNI", "is roundVectorGo for a positive number of groups.", false)
+	v.roundVector("roundQuadsVNNI", "is roundQuadsGo for a positive multiple of four groups.", true)
+	v.integerDots("Q8_0", 32, 34, v.fourOfQ8, func(int) {
+		v.I("VPXOR", Mem(2, "SI"), "Y9", "Y4")
+		v.oneOf32()
+	}, func() {
+		v.I("VMOVDQU64", v.repeated("bytesOf128", 0x80808080), "Z9")
+		v.I("VMOVDQU64", v.wordsAt("scalesQ8", 0, 17, 34, 51), "Z16")
+		v.I("VMOVDQU64", v.eightsAt("firstHalvesQ8", 1, 18, 35, 52), "Z17")
+		v.I("VMOVDQU64", v.eightsAt("lastHalvesQ8", 9-4, 26-4, 43-4, 60-4), "Z18")
+		v.I("VMOVDQU64", v.fours(), "Z19")
+	})
+	v.integerDots("Q4_0", 32, 18, v.fourOfQ4, func(int) {
+		v.I("VMOVDQU", Mem(2, "SI"), "X4")
 		v.I("VPSRLW", Imm(4), "X4", "X5")
 		v.I("VINSERTI128", Imm(1), "X5", "Y4", "Y4")
 		v.I("VPAND", "Y9", "Y4", "Y4")
-		v.blockOf32(18*i, i)
-	}, func() { v.I("VMOVDQU", v.bits("lowNibbles", 0x0f0f0f0f), "Y9") })
-	v.integerDots("Q4_K", 256, 144, func(int) { v.integerGroups() },
+		v.oneOf32()
+	}, func() {
+		v.I("VMOVDQU64", v.repeated("lowNibblesOfAll", 0x0f0f0f0f), "Z9")
+		v.I("VMOVDQU64", v.wordsAt("scalesQ4", 0, 9, 18, 27), "Z16")
+		v.I("VMOVDQU64", v.eightsAt("halvesQ4", 1, 10, 19, 32+28-4), "Z17")
+		v.I("VMOVDQU64", v.fours(), "Z19")
+	})
+	v.integerDots("Q4_K", 256, 144, nil, func(int) { v.integerGroups() },
 		func() { v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16") })
-	v.integerDots("Q6_K", 256, 210, func(int) { v.integerSixBits() }, func() {
+	v.integerDots("Q6_K", 256, 210, nil, func(int) { v.integerSixBits() }, func() {
 		v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
 		v.I("VMOVDQU64", v.bits("upperTwoBits", 0x30303030), "Y17")
 		for k := range 4 {
@@ -34,9 +49,9 @@ func gemmInteger() *File {
 }
 
 // integerDots writes the loop over four rows of blocks: the row at SI, the vector's bytes and zeros at DI, its scales at
-// R11 and sums at R12. Sums of the row are in Y0 to Y3. block is the i-th of a round of the loop, which has four of
-// the short ones.
-func (v *vec) integerDots(kind string, length, size int, block func(i int), constants func()) {
+// R11 and sums at R12. Sums of the row are in Z0 to Z3, of which Z1 to Z3 are 256 bits long. quad, unless nil,
+// takes four blocks at a time, for which the vector's groups are arranged (roundedVector).
+func (v *vec) integerDots(kind string, length, size int, quad func(), block func(int), constants func()) {
 	v.Func("integerDots"+kind, fmt.Sprintf(`integerDots%s multiplies 4 rows of blocks, ld bytes apart, with a rounded vector; k is a positive
 multiple of %d:
 	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, kind, length),
@@ -52,37 +67,35 @@ multiple of %d:
 	v.roundedVector()
 	v.I("MOVQ", "R15", "SI")
 	v.I("MOVQ", v.Arg("k"), "CX")
-	for r := range 4 {
+	for r := range 4 { // all of Z0, too
 		v.I("VXORPS", Y(r), Y(r), Y(r))
 	}
-	step := func(blocks int) {
-		for i := range blocks {
-			block(i)
-		}
+	next := func(blocks int) {
 		v.nextRounded(blocks * length / 32)
 		v.I("ADDQ", Imm(blocks*size), "SI")
 		v.I("SUBQ", Imm(blocks*length), "CX")
 	}
-	if length == 32 {
+	if quad != nil {
 		v.I("SUBQ", Imm(128), "CX")
 		v.I("JLT", rest)
 		v.I("PCALIGN", Imm(32))
-		v.Label(loop)
-		step(4)
-		v.I("JGE", loop)
+		four := v.NewLabel("four")
+		v.Label(four)
+		quad()
+		next(4)
+		v.I("JGE", four)
 		v.Label(rest)
+		v.I("VEXTRACTF64X4", Imm(1), "Z0", "Y1")
 		v.I("ADDQ", Imm(128), "CX")
 		v.I("JEQ", end)
-		one := v.NewLabel("one")
-		v.Label(one)
-		step(1)
-		v.I("JGT", one)
+	}
+	v.I("PCALIGN", Imm(32))
+	v.Label(loop)
+	block(0)
+	next(1)
+	v.I("JGT", loop)
+	if quad != nil {
 		v.Label(end)
-	} else {
-		v.I("PCALIGN", Imm(32))
-		v.Label(loop)
-		step(1)
-		v.I("JGT", loop)
 	}
 	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
 		v.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
@@ -100,17 +113,87 @@ multiple of %d:
 	v.Return()
 }
 
-// blockOf32 adds the i-th block of 32, its bytes in Y4 and its scale at an offset, to Y(i).
-func (v *vec) blockOf32(scale, i int) {
-	v.I("MOVWLZX", Mem(scale, "SI"), "DX")
+// fourOfQ4 adds four blocks of Q4_0: 72 bytes, of which words are gathered.
+func (v *vec) fourOfQ4() {
+	v.I("VMOVDQU64", Mem(0, "SI"), "Z4")
+	v.I("VPERMT2W", Mem(8, "SI"), "Z17", "Z4")
+	v.I("VPSRLW", Imm(4), "Z4", "Z5")
+	v.I("VPANDD", "Z9", "Z4", "Z4")
+	v.I("VPANDD", "Z9", "Z5", "Z5")
+	v.I("VPERMW", Mem(0, "SI"), "Z16", "Z8")
+	v.fourScaled()
+}
+
+// fourOfQ8 adds four blocks of Q8_0: 136 bytes.
+func (v *vec) fourOfQ8() {
+	v.I("VMOVDQU64", Mem(0, "SI"), "Z8")
+	v.I("VMOVDQU64", "Z8", "Z4")
+	v.I("VPERMT2W", Mem(64, "SI"), "Z17", "Z4")
+	v.I("VMOVDQU64", Mem(8, "SI"), "Z5")
+	v.I("VPERMT2W", Mem(72, "SI"), "Z18", "Z5")
+	v.I("VPXORD", "Z9", "Z4", "Z4")
+	v.I("VPXORD", "Z9", "Z5", "Z5")
+	v.I("VPERMT2W", Mem(64, "SI"), "Z16", "Z8")
+	v.fourScaled()
+}
+
+// fourScaled adds four blocks, the first halves of their bytes in Z4, the others in Z5 and the scales in X8.
+func (v *vec) fourScaled() {
+	v.I("VMOVDQU64", Mem(128, "DI"), "Z6")
+	v.I("VPDPBUSD", Mem(0, "DI"), "Z4", "Z6")
+	v.I("VPDPBUSD", Mem(64, "DI"), "Z5", "Z6")
+	v.I("VCVTDQ2PS", "Z6", "Z6")
+	v.I("VCVTPH2PS", "X8", "X8")
+	v.I("VMULPS", Mem(0, "R11"), "X8", "X8")
+	v.I("VPERMPS", "Z8", "Z19", "Z8")
+	v.I("VFMADD231PS", "Z8", "Z6", "Z0")
+}
+
+// oneOf32 adds a block, its bytes in Y4.
+func (v *vec) oneOf32() {
+	v.I("MOVWLZX", Mem(0, "SI"), "DX")
 	v.I("VMOVD", "DX", "X8")
 	v.I("VCVTPH2PS", "X8", "X8")
-	v.I("VMULSS", Mem(4*i, "R11"), "X8", "X8")
+	v.I("VMULSS", Mem(0, "R11"), "X8", "X8")
 	v.I("VBROADCASTSS", "X8", "Y8")
-	v.I("VMOVDQU", Mem(64*i+32, "DI"), "Y5")
-	v.I("VPDPBUSD", Mem(64*i, "DI"), "Y4", "Y5")
+	v.I("VMOVDQU", Mem(32, "DI"), "Y5")
+	v.I("VPDPBUSD", Mem(0, "DI"), "Y4", "Y5")
 	v.I("VCVTDQ2PS", "Y5", "Y5")
-	v.I("VFMADD231PS", "Y8", "Y5", Y(i))
+	v.I("VFMADD231PS", "Y8", "Y5", "Y2")
+}
+
+// repeated is the operand of sixteen equal words.
+func (v *vec) repeated(name string, word uint32) string {
+	return v.table(name, slices.Repeat([]uint32{word}, 16)...)
+}
+
+// wordsAt is the operand of 16-bit places, the rest 0.
+func (v *vec) wordsAt(name string, places ...int) string {
+	words := make([]uint32, 16)
+	for i, p := range places {
+		words[i/2] |= uint32(p) << (16 * (i % 2))
+	}
+	return v.table(name, words...)
+}
+
+// eightsAt is the operand of four times eight 16-bit places that follow each other.
+func (v *vec) eightsAt(name string, first ...int) string {
+	var places []int
+	for _, f := range first {
+		for i := range 8 {
+			places = append(places, f+i)
+		}
+	}
+	return v.wordsAt(name, places...)
+}
+
+// fours is the operand of the numbers from 0 to 3, four times each.
+func (v *vec) fours() string {
+	words := make([]uint32, 16)
+	for i := range words {
+		words[i] = uint32(i / 4)
+	}
+	return v.table("fours", words...)
 }
 
 // integerGroups adds a block of Q4_K: its eight scales times the vector's, and its least numbers times the
@@ -171,14 +254,14 @@ func (v *vec) integerSixBits() {
 	}
 }
 
-// roundVector writes the rounding of a vector: see roundVectorGo, of which it has the bits.
-func (v *vec) roundVector() {
-	v.Func("roundVectorVNNI", "roundVectorVNNI is roundVectorGo for a positive number of blocks.",
-		Arg{"to", "*roundedVector"}, Arg{"x", "unsafe.Pointer"}, Arg{"blocks", "int"}, Arg{"zero", "int"})
+// roundVector writes the rounding of a vector, with groups one after the other or in fours.
+func (v *vec) roundVector(name, doc string, quads bool) {
+	v.Func(name, name+" "+doc,
+		Arg{"to", "*roundedVector"}, Arg{"x", "unsafe.Pointer"}, Arg{"groups", "int"}, Arg{"zero", "int"})
 	v.I("MOVQ", v.Arg("to"), "AX")
 	v.roundedVector()
 	v.I("MOVQ", v.Arg("x"), "SI")
-	v.I("MOVQ", v.Arg("blocks"), "CX")
+	v.I("MOVQ", v.Arg("groups"), "CX")
 	v.I("MOVQ", v.Arg("zero"), "AX")
 	v.I("VPBROADCASTD", "AX", "Y16")
 	v.I("MOVL", "$0x7fffffff", "AX")
@@ -215,14 +298,26 @@ func (v *vec) roundVector() {
 		v.I("VCVTPS2DQ", Z(i), Z(i))
 		v.I("VPMOVDB", Z(i), X(i))
 	}
+	if quads {
+		v.I("VMOVDQU", "X0", Mem(0, "DI"))
+		v.I("VMOVDQU", "X1", Mem(64, "DI"))
+	}
 	v.I("VINSERTI128", Imm(1), "X1", "Y0", "Y0")
-	v.I("VMOVDQU", "Y0", Mem(0, "DI"))
+	if !quads {
+		v.I("VMOVDQU", "Y0", Mem(0, "DI"))
+	}
 	v.I("VPXOR", "Y1", "Y1", "Y1")
 	v.I("VPDPBUSD", "Y0", "Y18", "Y1") // sums of four
 	v.I("VPMULLD", "Y16", "Y1", "Y2")
 	v.I("VPXOR", "Y3", "Y3", "Y3")
 	v.I("VPSUBD", "Y2", "Y3", "Y2")
-	v.I("VMOVDQU", "Y2", Mem(32, "DI"))
+	if quads {
+		v.I("VEXTRACTI128", Imm(1), "Y2", "X3")
+		v.I("VPADDD", "X3", "X2", "X2")
+		v.I("VMOVDQU", "X2", Mem(128, "DI"))
+	} else {
+		v.I("VMOVDQU", "Y2", Mem(32, "DI"))
+	}
 	v.I("VEXTRACTI128", Imm(1), "Y1", "X2")
 	v.I("VPADDD", "X2", "X1", "X1")
 	v.I("VPHADDD", "X1", "X1", "X1")
@@ -230,7 +325,18 @@ func (v *vec) roundVector() {
 	v.I("VCVTDQ2PS", "X1", "X1")
 	v.I("VMULSS", "X4", "X1", "X1")
 	v.I("VMOVSS", "X1", Mem(0, "R12"))
-	v.nextRounded(1)
+	if quads {
+		v.I("ADDQ", Imm(16), "DI")
+		v.I("TESTQ", Imm(48), "DI") // groups begin at multiples of 64
+		same := v.NewLabel("same")
+		v.I("JNE", same)
+		v.I("ADDQ", Imm(256-64), "DI")
+		v.Label(same)
+		v.I("ADDQ", Imm(4), "R11")
+		v.I("ADDQ", Imm(4), "R12")
+	} else {
+		v.nextRounded(1)
+	}
 	v.I("ADDQ", Imm(128), "SI")
 	v.I("DECQ", "CX")
 	v.I("JNE", loop)

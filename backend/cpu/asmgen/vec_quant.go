@@ -336,14 +336,14 @@ func (v *vec) nonLinear() string {
 	return v.table("nonLinear", words...)
 }
 
-// table is the operand of eight words.
+// table is the operand of some words, for a register eight or sixteen.
 func (v *vec) table(name string, words ...uint32) string {
 	if !v.constants[name] {
 		v.constants[name] = true
 		for i, word := range words {
 			fmt.Fprintf(&v.data, "DATA %s<>+%d(SB)/4, $0x%08x\n", name, 4*i, word)
 		}
-		fmt.Fprintf(&v.data, "GLOBL %s<>(SB), RODATA|NOPTR, $32\n", name)
+		fmt.Fprintf(&v.data, "GLOBL %s<>(SB), RODATA|NOPTR, $%d\n", name, 4*len(words))
 	}
 	return name + "<>(SB)"
 }

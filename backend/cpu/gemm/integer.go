@@ -20,9 +20,18 @@ const mostRounded = 8
 
 // A roundedVector is a vector of so many groups of 32 numbers, x = scale * byte, and what dots need beside it.
 type roundedVector struct {
-	groups unsafe.Pointer // of each, 32 signed bytes, then for every four of them -zero times their sum as int32
+	// groups has 64 bytes of each: its 32 signed bytes, then for every four of them -zero times their sum as int32.
+	// For kinds in inQuads it begins with fours of groups, as far as there are four: the first 16 bytes of each, the
+	// last 16 of each, then for each four times int32, -zero times the sums of the i-th four bytes of both
+	// halves; 64 bytes are left out.
+	groups unsafe.Pointer
 	scales unsafe.Pointer // float32, of each group
 	sums   unsafe.Pointer // float32, the sum of each group's bytes times its scale
+}
+
+// from is the vector without its first groups.
+func (v *roundedVector) from(groups int) roundedVector {
+	return roundedVector{unsafe.Add(v.groups, 64*groups), unsafe.Add(v.scales, 4*groups), unsafe.Add(v.sums, 4*groups)}
 }
 
 // roundedMemory holds rounded vectors.
@@ -32,16 +41,25 @@ type roundedMemory struct {
 }
 
 // round fills one roundedVector for each of m rows of k numbers, a multiple of 32.
-func (r *roundedMemory) round(a *Matrix, m, k, zero int) []roundedVector {
-	const words = 64/4 + 2 // of a group
+func (r *roundedMemory) round(a *Matrix, m, k, zero int, quads bool) []roundedVector {
 	groups := k / 32
-	r.words = grow(r.words, m*groups*words)
+	words := roundUp(groups*(64/4+2), 16) // of a vector, which begins at a multiple of 64 bytes
+	r.words = grow(r.words, m*words+16)
+	start := unsafe.Pointer(unsafe.SliceData(r.words))
+	start = unsafe.Add(start, -uintptr(start)%64)
 	r.vectors = r.vectors[:0]
 	for i := range m {
-		at := unsafe.Pointer(unsafe.SliceData(r.words[i*groups*words:]))
+		at, x := unsafe.Add(start, 4*i*words), a.at(i*a.ld)
 		v := roundedVector{at, unsafe.Add(at, 64*groups), unsafe.Add(at, 68*groups)}
-		roundVector(&v, a.at(i*a.ld), groups, zero)
 		r.vectors = append(r.vectors, v)
+		inFours := 0
+		if quads && groups >= 4 {
+			inFours = groups &^ 3
+			roundQuads(&v, x, inFours, zero)
+		}
+		if rest := v.from(inFours); inFours < groups {
+			roundVector(&rest, unsafe.Add(x, 128*inFours), groups-inFours, zero)
+		}
 	}
 	return r.vectors
 }
@@ -80,6 +98,27 @@ func roundVectorGo(to *roundedVector, x unsafe.Pointer, groups, zero int) {
 	}
 }
 
+// roundQuadsGo is roundVectorGo with the groups in fours.
+func roundQuadsGo(to *roundedVector, x unsafe.Pointer, groups, zero int) {
+	roundVectorGo(to, x, groups, zero)
+	for g := 0; g < groups; g += 4 {
+		quad := unsafe.Slice((*byte)(unsafe.Add(to.groups, 64*g)), 256)
+		plain := [256]byte(quad)
+		zeros := unsafe.Slice((*int32)(unsafe.Pointer(&quad[128])), 16)
+		for b := range 4 {
+			copy(quad[16*b:], plain[64*b:64*b+16])
+			copy(quad[64+16*b:], plain[64*b+16:64*b+32])
+			sums := unsafe.Slice((*int32)(unsafe.Pointer(&plain[64*b+32])), 8)
+			for i := range 4 {
+				zeros[4*b+i] = sums[i] + sums[i+4]
+			}
+		}
+	}
+}
+
+// inQuads are the kinds of which four blocks are taken at a time.
+func inQuads(t quant.Type) bool { return t == quant.Q8_0 || t == quant.Q4_0 }
+
 // blockZeros are what the integer dots' bytes of a block are too large by.
 var blockZeros = [quant.Types]int{quant.Q8_0: 128, quant.Q4_0: 8, quant.Q6_K: 32}
 
@@ -95,16 +134,16 @@ func (e *Engine) inIntegers(p *product) bool {
 // integers computes op(B)'s rows times the few of A, four of them at a time.
 func (e *Engine) integers(p *product) {
 	t := p.b.format.blocks()
-	rows := e.rounded.round(&p.a, p.m, p.k, blockZeros[t])
+	rows := e.rounded.round(&p.a, p.m, p.k, blockZeros[t], inQuads(t))
 	if p.m*p.n*p.k <= alone/4 {
-		p.integerColumns(rows, 0, p.n)
+		e.ws[0].integerColumns(p, rows, 0, p.n)
 		return
 	}
 	tasks := 4 * e.team.Threads()
 	grain := min(vectorChunk, max(32, roundUp((p.n+tasks-1)/tasks, 4)))
-	e.team.Run((p.n+grain-1)/grain, func(_, task int) {
+	e.team.Run((p.n+grain-1)/grain, func(worker, task int) {
 		for j, end := task*grain, min((task+1)*grain, p.n); j < end; j += integerCall {
-			p.integerColumns(rows, j, min(j+integerCall, end))
+			e.ws[worker].integerColumns(p, rows, j, min(j+integerCall, end))
 		}
 	})
 }
@@ -115,7 +154,7 @@ const integerCall = 16
 // integerColumns computes columns [lo, hi) of C.
 //
 //go:noinline
-func (p *product) integerColumns(rows []roundedVector, lo, hi int) {
+func (w *Workspace) integerColumns(p *product, rows []roundedVector, lo, hi int) {
 	t := p.b.format.blocks()
 	f, ld := integerDots[t], t.Bytes(p.b.ld)
 	for j := lo; j < hi; j += 4 {
@@ -125,13 +164,13 @@ func (p *product) integerColumns(rows []roundedVector, lo, hi int) {
 		}
 		for i := range rows {
 			for r := 0; r < n; r++ {
-				var sum [4]float32
-				f(&sum, &rows[i], unsafe.Add(at, r*ld), step, p.k)
+				w.quad = [4]float32{}
+				f(&w.quad, &rows[i], unsafe.Add(at, r*ld), step, p.k)
 				if step != 0 {
-					p.add(i, j, sum[:])
+					p.add(i, j, w.quad[:])
 					break
 				}
-				p.add(i, j+r, sum[:1])
+				p.add(i, j+r, w.quad[:1])
 			}
 		}
 	}

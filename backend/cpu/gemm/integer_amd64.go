@@ -6,10 +6,15 @@ package gemm
 
 import "unsafe"
 
-// roundVectorVNNI is roundVectorGo for a positive number of blocks.
+// roundVectorVNNI is roundVectorGo for a positive number of groups.
 //
 //go:noescape
-func roundVectorVNNI(to *roundedVector, x unsafe.Pointer, blocks int, zero int)
+func roundVectorVNNI(to *roundedVector, x unsafe.Pointer, groups int, zero int)
+
+// roundQuadsVNNI is roundQuadsGo for a positive multiple of four groups.
+//
+//go:noescape
+func roundQuadsVNNI(to *roundedVector, x unsafe.Pointer, groups int, zero int)
 
 // integerDotsQ8_0 multiplies 4 rows of blocks, ld bytes apart, with a rounded vector; k is a positive
 // multiple of 32:

@@ -28,8 +28,8 @@ func needVNNI(t testing.TB) {
 // newRounded is room for so many groups.
 func newRounded(groups int) *roundedVector {
 	var memory roundedMemory
-	zero := Matrix{data: unsafe.Pointer(unsafe.SliceData(make([]float32, 32*groups))), ld: 32 * groups}
-	return &memory.round(&zero, 1, 32*groups, 0)[0]
+	zero := F32(make([]float32, 32*groups), 32*groups)
+	return &memory.round(&zero, 1, 32*groups, 0, false)[0]
 }
 
 // contents are all that a rounded vector has, as bits.
@@ -61,7 +61,7 @@ func TestRoundVector(t *testing.T) {
 		"huge":      func(i int) float32 { return float32(i%7-3) * 1e38 },
 		"far apart": func(i int) float32 { return float32(math.Ldexp(1, i%64-32)) },
 	} {
-		const groups = 9
+		const groups = 12
 		x := make([]float32, 32*groups)
 		for i := range x {
 			x[i] = fill(i)
@@ -71,6 +71,15 @@ func TestRoundVector(t *testing.T) {
 		roundVectorGo(want, unsafe.Pointer(&x[0]), groups, 8)
 		if !slices.Equal(got.contents(groups), want.contents(groups)) {
 			t.Errorf("%s: other bits than roundVectorGo", name)
+		}
+		got = newRounded(groups)
+		roundQuads(got, unsafe.Pointer(&x[0]), groups, 8)
+		roundQuadsGo(want, unsafe.Pointer(&x[0]), groups, 8)
+		for q := range groups / 4 { // what is left out
+			clear(unsafe.Slice((*byte)(unsafe.Add(want.groups, 256*q+192)), 64))
+		}
+		if !slices.Equal(got.contents(groups), want.contents(groups)) {
+			t.Errorf("%s: other bits than roundQuadsGo", name)
 		}
 	}
 }
@@ -89,7 +98,7 @@ func TestIntegerProducts(t *testing.T) {
 			continue
 		}
 		for _, s := range []struct{ m, n, k int }{
-			{1, 1, 1}, {1, 37, 2}, {2, 6, 3}, {3, 1500, 4}, {8, 130, 5}, {1, 3, 7}, {5, 64, 24},
+			{1, 1, 1}, {1, 37, 2}, {2, 6, 3}, {3, 1500, 4}, {8, 130, 5}, {1, 3, 7}, {5, 64, 24}, {2, 9, 9},
 		} {
 			k := s.k * max(32, typ.Len())
 			blocks := typ.Random(r.Uint32, s.n*k, 1)

@@ -70,4 +70,10 @@ var integerDots = func() (dots [quant.Types]func(sum *[4]float32, x *roundedVect
 	return dots
 }()
 
-func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) { roundVectorVNNI(to, x, groups, zero) }
+func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) {
+	roundVectorVNNI(to, x, groups, zero)
+}
+
+func roundQuads(to *roundedVector, x unsafe.Pointer, groups, zero int) {
+	roundQuadsVNNI(to, x, groups, zero)
+}

@@ -16,4 +16,4 @@ func roundRow(dst, src unsafe.Pointer, n int) { panic("gemm: no products of bflo
 
 var integerDots [quant.Types]func(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld, k int)
 
-var roundVector = roundVectorGo
+var roundVector, roundQuads = roundVectorGo, roundQuadsGo
