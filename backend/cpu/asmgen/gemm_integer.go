@@ -48,18 +48,19 @@ func gemmInteger() *File {
 	return v.File
 }
 
-// integerDots writes the loop over four rows of blocks: the row at SI, the vector's bytes and zeros at DI, its scales at
+// integerDots writes the loop over rows of blocks: the row at SI, the vector's bytes and zeros at DI, its scales at
 // R11 and sums at R12. Sums of the row are in Z0 to Z3, of which Z1 to Z3 are 256 bits long. quad, unless nil,
 // takes four blocks at a time, for which the vector's groups are arranged (roundedVector).
 func (v *vec) integerDots(kind string, length, size int, quad func(), block func(int), constants func()) {
-	v.Func("integerDots"+kind, fmt.Sprintf(`integerDots%s multiplies 4 rows of blocks, ld bytes apart, with a rounded vector; k is a positive
-multiple of %d:
-	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, kind, length),
-		Arg{"sum", "*[4]float32"}, Arg{"x", "*roundedVector"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"})
+	v.Func("integerDots"+kind, fmt.Sprintf(`integerDots%s multiplies a positive number of rows of blocks, ld bytes apart, with a rounded vector;
+k is a positive multiple of %d:
+	for i := range rows { sum[i] = 0; for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, kind, length),
+		Arg{"sum", "*float32"}, Arg{"x", "*roundedVector"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
+		Arg{"rows", "int"})
 	v.I("MOVQ", v.Arg("sum"), "R14")
 	v.I("MOVQ", v.Arg("b"), "R15")
 	v.I("MOVQ", v.Arg("ld"), "R13")
-	v.I("MOVQ", Imm(4), "R10")
+	v.I("MOVQ", v.Arg("rows"), "R10")
 	constants()
 	row, loop, rest, end := v.NewLabel("row"), v.NewLabel("loop"), v.NewLabel("rest"), v.NewLabel("end")
 	v.Label(row)
@@ -104,7 +105,6 @@ multiple of %d:
 	v.I("VADDPS", "X1", "X0", "X0")
 	v.I("VHADDPS", "X0", "X0", "X0")
 	v.I("VHADDPS", "X0", "X0", "X0")
-	v.I("VADDSS", Mem(0, "R14"), "X0", "X0")
 	v.I("VMOVSS", "X0", Mem(0, "R14"))
 	v.I("ADDQ", Imm(4), "R14")
 	v.I("ADDQ", "R13", "R15")

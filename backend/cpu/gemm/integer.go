@@ -131,16 +131,15 @@ func (e *Engine) inIntegers(p *product) bool {
 	return integerDots[t] != nil && p.k%max(32, t.Len()) == 0
 }
 
-// integers computes op(B)'s rows times the few of A, four of them at a time.
+// integers computes columns of C, which are rows of B as it lies.
 func (e *Engine) integers(p *product) {
 	t := p.b.format.blocks()
 	rows := e.rounded.round(&p.a, p.m, p.k, blockZeros[t], inQuads(t))
-	if p.m*p.n*p.k <= alone/4 {
-		e.ws[0].integerColumns(p, rows, 0, p.n)
-		return
-	}
 	tasks := 4 * e.team.Threads()
-	grain := min(vectorChunk, max(32, roundUp((p.n+tasks-1)/tasks, 4)))
+	grain := min(vectorChunk, max(32, roundUp((p.n+tasks-1)/tasks, 8)))
+	if p.m*p.n*p.k <= alone/4 {
+		grain = vectorChunk
+	}
 	e.team.Run((p.n+grain-1)/grain, func(worker, task int) {
 		for j, end := task*grain, min((task+1)*grain, p.n); j < end; j += integerCall {
 			e.ws[worker].integerColumns(p, rows, j, min(j+integerCall, end))
@@ -149,40 +148,22 @@ func (e *Engine) integers(p *product) {
 }
 
 // integerCall is the columns of C between two points where a goroutine can be stopped.
-const integerCall = 16
+const integerCall = 32
 
 // integerColumns computes columns [lo, hi) of C.
 //
 //go:noinline
 func (w *Workspace) integerColumns(p *product, rows []roundedVector, lo, hi int) {
 	t := p.b.format.blocks()
-	f, ld := integerDots[t], t.Bytes(p.b.ld)
-	for j := lo; j < hi; j += 4 {
-		at, n, step := p.b.block(j*p.b.ld), min(4, hi-j), ld
-		if n < 4 {
-			step = 0 // the same row four times
-		}
-		for i := range rows {
-			for r := 0; r < n; r++ {
-				w.quad = [4]float32{}
-				f(&w.quad, &rows[i], unsafe.Add(at, r*ld), step, p.k)
-				if step != 0 {
-					p.add(i, j, w.quad[:])
-					break
-				}
-				p.add(i, j+r, w.quad[:1])
+	sums := w.sums[:hi-lo]
+	for i := range rows {
+		integerDots[t](&sums[0], &rows[i], p.b.block(lo*p.b.ld), t.Bytes(p.b.ld), p.k, hi-lo)
+		c := unsafe.Slice((*float32)(unsafe.Add(p.c, 4*(i*p.ldc+lo))), len(sums))
+		for n, s := range sums {
+			if s *= p.alpha; p.acc {
+				s += c[n]
 			}
+			c[n] = s
 		}
-	}
-}
-
-// add puts sums into a row of C from column j on.
-func (p *product) add(i, j int, sums []float32) {
-	c := unsafe.Slice((*float32)(unsafe.Add(p.c, 4*(i*p.ldc+j))), len(sums))
-	for n, s := range sums {
-		if s *= p.alpha; p.acc {
-			s += c[n]
-		}
-		c[n] = s
 	}
 }

@@ -146,12 +146,12 @@ same5:
 	VZEROUPPER
 	RET
 
-// func integerDotsQ8_0(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld int, k int)
-TEXT ·integerDotsQ8_0(SB), NOSPLIT, $0-40
+// func integerDotsQ8_0(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·integerDotsQ8_0(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R14
 	MOVQ b+16(FP), R15
 	MOVQ ld+24(FP), R13
-	MOVQ $4, R10
+	MOVQ rows+40(FP), R10
 	VMOVDQU64 bytesOf128<>(SB), Z9
 	VMOVDQU64 scalesQ8<>(SB), Z16
 	VMOVDQU64 firstHalvesQ8<>(SB), Z17
@@ -224,7 +224,6 @@ end9:
 	VADDPS X1, X0, X0
 	VHADDPS X0, X0, X0
 	VHADDPS X0, X0, X0
-	VADDSS 0(R14), X0, X0
 	VMOVSS X0, 0(R14)
 	ADDQ $4, R14
 	ADDQ R13, R15
@@ -233,12 +232,12 @@ end9:
 	VZEROUPPER
 	RET
 
-// func integerDotsQ4_0(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld int, k int)
-TEXT ·integerDotsQ4_0(SB), NOSPLIT, $0-40
+// func integerDotsQ4_0(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·integerDotsQ4_0(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R14
 	MOVQ b+16(FP), R15
 	MOVQ ld+24(FP), R13
-	MOVQ $4, R10
+	MOVQ rows+40(FP), R10
 	VMOVDQU64 lowNibblesOfAll<>(SB), Z9
 	VMOVDQU64 scalesQ4<>(SB), Z16
 	VMOVDQU64 halvesQ4<>(SB), Z17
@@ -311,7 +310,6 @@ end14:
 	VADDPS X1, X0, X0
 	VHADDPS X0, X0, X0
 	VHADDPS X0, X0, X0
-	VADDSS 0(R14), X0, X0
 	VMOVSS X0, 0(R14)
 	ADDQ $4, R14
 	ADDQ R13, R15
@@ -320,12 +318,12 @@ end14:
 	VZEROUPPER
 	RET
 
-// func integerDotsQ4_K(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld int, k int)
-TEXT ·integerDotsQ4_K(SB), NOSPLIT, $0-40
+// func integerDotsQ4_K(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·integerDotsQ4_K(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R14
 	MOVQ b+16(FP), R15
 	MOVQ ld+24(FP), R13
-	MOVQ $4, R10
+	MOVQ rows+40(FP), R10
 	VMOVDQU64 lowNibbles<>(SB), Y16
 row16:
 	MOVQ x+8(FP), AX
@@ -451,7 +449,6 @@ loop17:
 	VADDPS X1, X0, X0
 	VHADDPS X0, X0, X0
 	VHADDPS X0, X0, X0
-	VADDSS 0(R14), X0, X0
 	VMOVSS X0, 0(R14)
 	ADDQ $4, R14
 	ADDQ R13, R15
@@ -460,12 +457,12 @@ loop17:
 	VZEROUPPER
 	RET
 
-// func integerDotsQ6_K(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld int, k int)
-TEXT ·integerDotsQ6_K(SB), NOSPLIT, $0-40
+// func integerDotsQ6_K(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·integerDotsQ6_K(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R14
 	MOVQ b+16(FP), R15
 	MOVQ ld+24(FP), R13
-	MOVQ $4, R10
+	MOVQ rows+40(FP), R10
 	VMOVDQU64 lowNibbles<>(SB), Y16
 	VMOVDQU64 upperTwoBits<>(SB), Y17
 	VMOVDQU64 pair0<>(SB), Y18
@@ -600,7 +597,6 @@ loop21:
 	VADDPS X1, X0, X0
 	VHADDPS X0, X0, X0
 	VHADDPS X0, X0, X0
-	VADDSS 0(R14), X0, X0
 	VMOVSS X0, 0(R14)
 	ADDQ $4, R14
 	ADDQ R13, R15

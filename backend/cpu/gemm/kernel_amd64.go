@@ -62,7 +62,7 @@ var pairKernels = func() []kernel {
 	}}
 }()
 
-var integerDots = func() (dots [quant.Types]func(sum *[4]float32, x *roundedVector, b unsafe.Pointer, ld, k int)) {
+var integerDots = func() (dots [quant.Types]func(sum *float32, x *roundedVector, b unsafe.Pointer, ld, k, rows int)) {
 	if cpulevel.VNNI() {
 		dots[quant.Q8_0], dots[quant.Q4_0], dots[quant.Q4_K] = integerDotsQ8_0, integerDotsQ4_0, integerDotsQ4_K
 		dots[quant.Q6_K] = integerDotsQ6_K
