@@ -5,161 +5,285 @@ import (
 	"slices"
 )
 
-// gemmInteger writes the products of rows of blocks and a vector rounded to eight bits: VPDPBUSD (AVX512_VNNI)
-// multiplies 32 bytes without a sign, a block's, by 32 with one, the vector's, and adds every four. What a
+// gemmInteger writes the products of rows of blocks and vectors rounded to eight bits: VPDPBUSD (AVX512_VNNI)
+// multiplies 32 bytes without a sign, a block's, by 32 with one, a vector's, and adds every four. What a
 // kind's bytes are too large by, their zero, comes in by the other half of the vector's groups.
 func gemmInteger() *File {
 	v := &vec{File: NewFile("../gemm", "integer"), constants: map[string]bool{}}
 	v.roundVector("roundVectorVNNI", "is roundVectorGo for a positive number of groups.", false)
 	v.roundVector("roundQuadsVNNI", "is roundQuadsGo for a positive multiple of four groups.", true)
-	v.integerDots("Q8_0", 32, 34, v.fourOfQ8, func(int) {
-		v.I("VPXOR", Mem(2, "SI"), "Y9", "Y4")
-		v.oneOf32()
-	}, func() {
-		v.I("VMOVDQU64", v.repeated("bytesOf128", 0x80808080), "Z9")
-		v.I("VMOVDQU64", v.wordsAt("scalesQ8", 0, 17, 34, 51), "Z16")
-		v.I("VMOVDQU64", v.eightsAt("firstHalvesQ8", 1, 18, 35, 52), "Z17")
-		v.I("VMOVDQU64", v.eightsAt("lastHalvesQ8", 9-4, 26-4, 43-4, 60-4), "Z18")
-		v.I("VMOVDQU64", v.fours(), "Z19")
-	})
-	v.integerDots("Q4_0", 32, 18, v.fourOfQ4, func(int) {
-		v.I("VMOVDQU", Mem(2, "SI"), "X4")
-		v.I("VPSRLW", Imm(4), "X4", "X5")
-		v.I("VINSERTI128", Imm(1), "X5", "Y4", "Y4")
-		v.I("VPAND", "Y9", "Y4", "Y4")
-		v.oneOf32()
-	}, func() {
-		v.I("VMOVDQU64", v.repeated("lowNibblesOfAll", 0x0f0f0f0f), "Z9")
-		v.I("VMOVDQU64", v.wordsAt("scalesQ4", 0, 9, 18, 27), "Z16")
-		v.I("VMOVDQU64", v.eightsAt("halvesQ4", 1, 10, 19, 32+28-4), "Z17")
-		v.I("VMOVDQU64", v.fours(), "Z19")
-	})
-	v.integerDots("Q4_K", 256, 144, nil, func(int) { v.integerGroups() },
-		func() { v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16") })
-	v.integerDots("Q6_K", 256, 210, nil, func(int) { v.integerSixBits() }, func() {
-		v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
-		v.I("VMOVDQU64", v.bits("upperTwoBits", 0x30303030), "Y17")
-		for k := range 4 {
-			l, r := uint32(2*k), uint32(2*k+1)
-			v.I("VMOVDQU64", v.table(fmt.Sprintf("pair%d", k), l, l, l, l, r, r, r, r), Y(18+k))
-		}
-	})
+	for _, vectors := range []int{1, 4} {
+		d := &integerDots{vec: v, vectors: vectors}
+		d.write("Q8_0", 32, 34, d.fourOfQ8, d.oneOfQ8, func() {
+			v.I("VMOVDQU64", v.repeated("bytesOf128", 0x80808080), "Z9")
+			v.I("VMOVDQU64", v.wordsAt("scalesQ8", 0, 17, 34, 51), "Z16")
+			v.I("VMOVDQU64", v.eightsAt("firstHalvesQ8", 1, 18, 35, 52), "Z17")
+			v.I("VMOVDQU64", v.eightsAt("lastHalvesQ8", 9-4, 26-4, 43-4, 60-4), "Z18")
+			v.I("VMOVDQU64", v.fours(), "Z19")
+		})
+		d.write("Q4_0", 32, 18, d.fourOfQ4, d.oneOfQ4, func() {
+			v.I("VMOVDQU64", v.repeated("lowNibblesOfAll", 0x0f0f0f0f), "Z9")
+			v.I("VMOVDQU64", v.wordsAt("scalesQ4", 0, 9, 18, 27), "Z16")
+			v.I("VMOVDQU64", v.eightsAt("halvesQ4", 1, 10, 19, 32+28-4), "Z17")
+			v.I("VMOVDQU64", v.fours(), "Z19")
+		})
+		d.write("Q4_K", 256, 144, nil, d.groups, func() {
+			v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
+		})
+		d.write("Q6_K", 256, 210, nil, d.sixBits, func() {
+			v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
+			v.I("VMOVDQU64", v.bits("upperTwoBits", 0x30303030), "Y17")
+			for k := range 4 {
+				l, r := uint32(2*k), uint32(2*k+1)
+				v.I("VMOVDQU64", v.table(fmt.Sprintf("pair%d", k), l, l, l, l, r, r, r, r), Y(28+k))
+			}
+		})
+	}
 	v.define()
 	return v.File
 }
 
-// integerDots writes the loop over rows of blocks: the row at SI, the vector's bytes and zeros at DI, its scales at
-// R11 and sums at R12. Sums of the row are in Z0 to Z3, of which Z1 to Z3 are 256 bits long. quad, unless nil,
-// takes four blocks at a time, for which the vector's groups are arranged (roundedVector).
-func (v *vec) integerDots(kind string, length, size int, quad func(), block func(int), constants func()) {
-	v.Func("integerDots"+kind, fmt.Sprintf(`integerDots%s multiplies a positive number of rows of blocks, ld bytes apart, with a rounded vector;
-k is a positive multiple of %d:
-	for i := range rows { sum[i] = 0; for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, kind, length),
-		Arg{"sum", "*float32"}, Arg{"x", "*roundedVector"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
-		Arg{"rows", "int"})
-	v.I("MOVQ", v.Arg("sum"), "R14")
-	v.I("MOVQ", v.Arg("b"), "R15")
-	v.I("MOVQ", v.Arg("ld"), "R13")
-	v.I("MOVQ", v.Arg("rows"), "R10")
-	constants()
-	row, loop, rest, end := v.NewLabel("row"), v.NewLabel("loop"), v.NewLabel("rest"), v.NewLabel("end")
-	v.Label(row)
-	v.I("MOVQ", v.Arg("x"), "AX")
-	v.roundedVector()
-	v.I("MOVQ", "R15", "SI")
-	v.I("MOVQ", v.Arg("k"), "CX")
-	for r := range 4 { // all of Z0, too
-		v.I("VXORPS", Y(r), Y(r), Y(r))
-	}
-	next := func(blocks int) {
-		v.nextRounded(blocks * length / 32)
-		v.I("ADDQ", Imm(blocks*size), "SI")
-		v.I("SUBQ", Imm(blocks*length), "CX")
-	}
-	if quad != nil {
-		v.I("SUBQ", Imm(128), "CX")
-		v.I("JLT", rest)
-		v.I("PCALIGN", Imm(32))
-		four := v.NewLabel("four")
-		v.Label(four)
-		quad()
-		next(4)
-		v.I("JGE", four)
-		v.Label(rest)
-		v.I("VEXTRACTF64X4", Imm(1), "Z0", "Y1")
-		v.I("ADDQ", Imm(128), "CX")
-		v.I("JEQ", end)
-	}
-	v.I("PCALIGN", Imm(32))
-	v.Label(loop)
-	block(0)
-	next(1)
-	v.I("JGT", loop)
-	if quad != nil {
-		v.Label(end)
-	}
-	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
-		v.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
-	}
-	v.I("VEXTRACTF128", Imm(1), "Y0", "X1")
-	v.I("VADDPS", "X1", "X0", "X0")
-	v.I("VHADDPS", "X0", "X0", "X0")
-	v.I("VHADDPS", "X0", "X0", "X0")
-	v.I("VMOVSS", "X0", Mem(0, "R14"))
-	v.I("ADDQ", Imm(4), "R14")
-	v.I("ADDQ", "R13", "R15")
-	v.I("DECQ", "R10")
-	v.I("JNE", row)
-	v.Return()
+// integerDots writes the products of blocks with one vector or several, that many bytes apart as BX says; R9 is three times
+// as many. The row is at SI, the vectors' groups at DI, scales at R11, sums at R12. A vector has two sums, of
+// which blocks in fours fill the first.
+type integerDots struct {
+	*vec
+	vectors int
 }
 
+func (d *integerDots) sum(i int) int  { return 20 + i }
+func (d *integerDots) rest(i int) int { return 24 + i }
+
+// at is the operand of the i-th vector.
+func (d *integerDots) at(i, offset int, register string) string {
+	switch i {
+	case 0:
+		return Mem(offset, register)
+	case 3:
+		return Idx(offset, register, "R9", 1)
+	}
+	return Idx(offset, register, "BX", i)
+}
+
+// apart loads the distances of vectors.
+func (d *integerDots) apart() {
+	if d.vectors > 1 {
+		d.I("MOVQ", d.Arg("apart"), "BX")
+		d.I("LEAQ", Idx(0, "BX", "BX", 2), "R9")
+	}
+}
+
+// each calls f for every vector.
+func (d *integerDots) each(f func(i int)) {
+	for i := range d.vectors {
+		f(i)
+	}
+}
+
+// write writes the loop over rows of blocks. quad, unless nil, takes four blocks at a time, for which the vectors' groups
+// are arranged (roundedVector).
+func (d *integerDots) write(kind string, length, size int, quad, block, constants func()) {
+	name := fmt.Sprintf("integerDots%s_%d", kind, d.vectors)
+	d.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows of blocks, ld bytes apart, with %d rounded vectors; k is a
+positive multiple of %d:
+	for v := range %d { for i := range rows { for j := range k {
+		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+	} } }`, name, d.vectors, length, d.vectors),
+		Arg{"sum", "*float32"}, Arg{"x", "*roundedVector"}, Arg{"apart", "int"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"}, Arg{"rows", "int"})
+	d.I("MOVQ", d.Arg("sum"), "R14")
+	d.I("MOVQ", d.Arg("b"), "R15")
+	d.I("MOVQ", d.Arg("ld"), "R13")
+	d.I("MOVQ", d.Arg("rows"), "R10")
+	d.apart()
+	constants()
+	row, loop, rest, end := d.NewLabel("row"), d.NewLabel("loop"), d.NewLabel("rest"), d.NewLabel("end")
+	d.Label(row)
+	d.I("MOVQ", d.Arg("x"), "AX")
+	d.roundedVector()
+	d.I("MOVQ", "R15", "SI")
+	d.I("MOVQ", d.Arg("k"), "CX")
+	d.each(func(i int) {
+		d.I("VPXORD", Z(d.sum(i)), Z(d.sum(i)), Z(d.sum(i)))
+		d.I("VPXORD", Z(d.rest(i)), Z(d.rest(i)), Z(d.rest(i)))
+	})
+	next := func(blocks int) {
+		d.nextRounded(blocks * length / 32)
+		d.I("ADDQ", Imm(blocks*size), "SI")
+		d.I("SUBQ", Imm(blocks*length), "CX")
+	}
+	if quad != nil {
+		d.I("SUBQ", Imm(128), "CX")
+		d.I("JLT", rest)
+		d.I("PCALIGN", Imm(32))
+		four := d.NewLabel("four")
+		d.Label(four)
+		quad()
+		next(4)
+		d.I("JGE", four)
+		d.Label(rest)
+		d.I("ADDQ", Imm(128), "CX")
+		d.I("JEQ", end)
+	}
+	d.I("PCALIGN", Imm(32))
+	d.Label(loop)
+	block()
+	next(1)
+	d.I("JGT", loop)
+	if quad != nil {
+		d.Label(end)
+	}
+	d.each(func(i int) {
+		d.I("VADDPS", Z(d.rest(i)), Z(d.sum(i)), Z(0))
+		d.I("VEXTRACTF64X4", Imm(1), "Z0", "Y1")
+		d.I("VADDPS", "Y1", "Y0", "Y0")
+		d.I("VEXTRACTF128", Imm(1), "Y0", "X1")
+		d.I("VADDPS", "X1", "X0", "X0")
+		d.I("VHADDPS", "X0", "X0", "X0")
+		d.I("VHADDPS", "X0", "X0", "X0")
+		d.I("VADDSS", Mem(4*integerCall*i, "R14"), "X0", "X0")
+		d.I("VMOVSS", "X0", Mem(4*integerCall*i, "R14"))
+	})
+	d.I("ADDQ", Imm(4), "R14")
+	d.I("ADDQ", "R13", "R15")
+	d.I("DECQ", "R10")
+	d.I("JNE", row)
+	d.Return()
+}
+
+// integerCall is the most rows of a call, as package gemm knows it.
+const integerCall = 32
+
 // fourOfQ4 adds four blocks of Q4_0: 72 bytes, of which words are gathered.
-func (v *vec) fourOfQ4() {
-	v.I("VMOVDQU64", Mem(0, "SI"), "Z4")
-	v.I("VPERMT2W", Mem(8, "SI"), "Z17", "Z4")
-	v.I("VPSRLW", Imm(4), "Z4", "Z5")
-	v.I("VPANDD", "Z9", "Z4", "Z4")
-	v.I("VPANDD", "Z9", "Z5", "Z5")
-	v.I("VPERMW", Mem(0, "SI"), "Z16", "Z8")
-	v.fourScaled()
+func (d *integerDots) fourOfQ4() {
+	d.I("VMOVDQU64", Mem(0, "SI"), "Z4")
+	d.I("VPERMT2W", Mem(8, "SI"), "Z17", "Z4")
+	d.I("VPSRLW", Imm(4), "Z4", "Z5")
+	d.I("VPANDD", "Z9", "Z4", "Z4")
+	d.I("VPANDD", "Z9", "Z5", "Z5")
+	d.I("VPERMW", Mem(0, "SI"), "Z16", "Z8")
+	d.four()
 }
 
 // fourOfQ8 adds four blocks of Q8_0: 136 bytes.
-func (v *vec) fourOfQ8() {
-	v.I("VMOVDQU64", Mem(0, "SI"), "Z8")
-	v.I("VMOVDQU64", "Z8", "Z4")
-	v.I("VPERMT2W", Mem(64, "SI"), "Z17", "Z4")
-	v.I("VMOVDQU64", Mem(8, "SI"), "Z5")
-	v.I("VPERMT2W", Mem(72, "SI"), "Z18", "Z5")
-	v.I("VPXORD", "Z9", "Z4", "Z4")
-	v.I("VPXORD", "Z9", "Z5", "Z5")
-	v.I("VPERMT2W", Mem(64, "SI"), "Z16", "Z8")
-	v.fourScaled()
+func (d *integerDots) fourOfQ8() {
+	d.I("VMOVDQU64", Mem(0, "SI"), "Z8")
+	d.I("VMOVDQU64", "Z8", "Z4")
+	d.I("VPERMT2W", Mem(64, "SI"), "Z17", "Z4")
+	d.I("VMOVDQU64", Mem(8, "SI"), "Z5")
+	d.I("VPERMT2W", Mem(72, "SI"), "Z18", "Z5")
+	d.I("VPXORD", "Z9", "Z4", "Z4")
+	d.I("VPXORD", "Z9", "Z5", "Z5")
+	d.I("VPERMT2W", Mem(64, "SI"), "Z16", "Z8")
+	d.four()
 }
 
-// fourScaled adds four blocks, the first halves of their bytes in Z4, the others in Z5 and the scales in X8.
-func (v *vec) fourScaled() {
-	v.I("VMOVDQU64", Mem(128, "DI"), "Z6")
-	v.I("VPDPBUSD", Mem(0, "DI"), "Z4", "Z6")
-	v.I("VPDPBUSD", Mem(64, "DI"), "Z5", "Z6")
-	v.I("VCVTDQ2PS", "Z6", "Z6")
-	v.I("VCVTPH2PS", "X8", "X8")
-	v.I("VMULPS", Mem(0, "R11"), "X8", "X8")
-	v.I("VPERMPS", "Z8", "Z19", "Z8")
-	v.I("VFMADD231PS", "Z8", "Z6", "Z0")
+// four adds four blocks, the first halves of their bytes in Z4, the others in Z5 and the scales in X8.
+func (d *integerDots) four() {
+	d.I("VCVTPH2PS", "X8", "X8")
+	d.each(func(i int) {
+		d.I("VMOVDQU64", d.at(i, 128, "DI"), "Z6")
+		d.I("VPDPBUSD", d.at(i, 0, "DI"), "Z4", "Z6")
+		d.I("VPDPBUSD", d.at(i, 64, "DI"), "Z5", "Z6")
+		d.I("VCVTDQ2PS", "Z6", "Z6")
+		d.I("VMULPS", d.at(i, 0, "R11"), "X8", "X7")
+		d.I("VPERMPS", "Z7", "Z19", "Z7")
+		d.I("VFMADD231PS", "Z7", "Z6", Z(d.sum(i)))
+	})
 }
 
-// oneOf32 adds a block, its bytes in Y4.
-func (v *vec) oneOf32() {
-	v.I("MOVWLZX", Mem(0, "SI"), "DX")
-	v.I("VMOVD", "DX", "X8")
-	v.I("VCVTPH2PS", "X8", "X8")
-	v.I("VMULSS", Mem(0, "R11"), "X8", "X8")
-	v.I("VBROADCASTSS", "X8", "Y8")
-	v.I("VMOVDQU", Mem(32, "DI"), "Y5")
-	v.I("VPDPBUSD", Mem(0, "DI"), "Y4", "Y5")
-	v.I("VCVTDQ2PS", "Y5", "Y5")
-	v.I("VFMADD231PS", "Y8", "Y5", "Y2")
+func (d *integerDots) oneOfQ8() {
+	d.I("VPXOR", Mem(2, "SI"), "Y9", "Y4")
+	d.one()
+}
+
+func (d *integerDots) oneOfQ4() {
+	d.I("VMOVDQU", Mem(2, "SI"), "X4")
+	d.I("VPSRLW", Imm(4), "X4", "X5")
+	d.I("VINSERTI128", Imm(1), "X5", "Y4", "Y4")
+	d.I("VPAND", "Y9", "Y4", "Y4")
+	d.one()
+}
+
+// one adds a block of 32, its bytes in Y4.
+func (d *integerDots) one() {
+	d.scale(0, "Y8")
+	d.each(func(i int) {
+		d.I("VMOVDQU", d.at(i, 32, "DI"), "Y6")
+		d.I("VPDPBUSD", d.at(i, 0, "DI"), "Y4", "Y6")
+		d.I("VCVTDQ2PS", "Y6", "Y6")
+		d.I("VMULPS.BCST", d.at(i, 0, "R11"), "Y8", "Y7")
+		d.I("VFMADD231PS", "Y7", "Y6", Y(d.rest(i)))
+	})
+}
+
+// groups adds a block of Q4_K: the eight least numbers times the vectors' sums at once, then the groups.
+func (d *integerDots) groups() {
+	d.sixBitScales()
+	d.apart() // which that has overwritten
+	d.each(func(i int) { d.I("VFNMADD231PS", d.at(i, 0, "R12"), "Y13", Y(d.rest(i))) })
+	d.twice("Y12", 10)
+	for pair := range 4 {
+		d.I("VMOVDQU", Mem(16+32*pair, "SI"), "Y4")
+		d.I("VPSRLW", Imm(4), "Y4", "Y5")
+		for half, q := range []string{"Y4", "Y5"} {
+			group := 2*pair + half
+			d.I("VPANDD", "Y16", q, q)
+			d.lane(10, group, "Y8")
+			d.each(func(i int) {
+				d.I("VPXOR", "Y6", "Y6", "Y6")
+				d.I("VPDPBUSD", d.at(i, 64*group, "DI"), q, "Y6")
+				d.scaledGroup(i, group)
+			})
+		}
+	}
+}
+
+// scaledGroup adds the sums in Y6 times the block's scales in Y8 and the vector's.
+func (d *integerDots) scaledGroup(i, group int) {
+	d.I("VCVTDQ2PS", "Y6", "Y6")
+	d.I("VMULPS.BCST", d.at(i, 4*group, "R11"), "Y8", "Y7")
+	sum := d.sum(i)
+	if group%2 == 1 {
+		sum = d.rest(i)
+	}
+	d.I("VFMADD231PS", "Y7", "Y6", Y(sum))
+}
+
+// sixBits adds a block of Q6_K, of which 32 bytes have two scales.
+func (d *integerDots) sixBits() {
+	d.scale(208, "Y14")
+	for half := range 2 {
+		d.I("VPMOVSXBD", Mem(192+8*half, "SI"), "Y12")
+		d.I("VCVTDQ2PS", "Y12", "Y12")
+		d.I("VMULPS", "Y14", "Y12", "Y12")
+		d.I("VMOVDQU", Mem(128+32*half, "SI"), "Y13")
+		for quarter := range 4 { // 32 bytes hold two quarters, 64 numbers apart
+			group := 4*half + quarter
+			d.I("VMOVDQU", Mem(64*half+quarter%2*32, "SI"), "Y4")
+			if quarter >= 2 {
+				d.I("VPSRLW", Imm(4), "Y4", "Y4")
+			}
+			d.I("VPANDD", "Y16", "Y4", "Y4")
+			upper := "Y13"
+			switch left := 4 - 2*quarter; {
+			case left > 0:
+				upper = "Y5"
+				d.I("VPSLLW", Imm(left), "Y13", upper)
+			case left < 0:
+				upper = "Y5"
+				d.I("VPSRLW", Imm(-left), "Y13", upper)
+			}
+			d.I("VPANDD", "Y17", upper, "Y5")
+			d.I("VPOR", "Y5", "Y4", "Y4")
+			d.I("VPERMPS", "Y12", Y(28+quarter), "Y8")
+			d.each(func(i int) {
+				d.I("VMOVDQU", d.at(i, 64*group+32, "DI"), "Y6")
+				d.I("VPDPBUSD", d.at(i, 64*group, "DI"), "Y4", "Y6")
+				d.scaledGroup(i, group)
+			})
+		}
+	}
 }
 
 // repeated is the operand of sixteen equal words.
@@ -194,64 +318,6 @@ func (v *vec) fours() string {
 		words[i] = uint32(i / 4)
 	}
 	return v.table("fours", words...)
-}
-
-// integerGroups adds a block of Q4_K: its eight scales times the vector's, and its least numbers times the
-// vector's sums, at once.
-func (v *vec) integerGroups() {
-	v.sixBitScales()
-	v.I("VMULPS", Mem(0, "R11"), "Y12", "Y12")
-	v.I("VFNMADD231PS", Mem(0, "R12"), "Y13", "Y3")
-	v.twice("Y12", 8)
-	for pair := range 4 {
-		v.I("VMOVDQU", Mem(16+32*pair, "SI"), "Y4")
-		v.I("VPSRLW", Imm(4), "Y4", "Y5")
-		for i, q := range []string{"Y4", "Y5"} {
-			group := 2*pair + i
-			v.I("VPANDD", "Y16", q, q)
-			v.I("VPXOR", "Y6", "Y6", "Y6")
-			v.I("VPDPBUSD", Mem(64*group, "DI"), q, "Y6")
-			v.I("VCVTDQ2PS", "Y6", "Y6")
-			v.lane(8, group, "Y7")
-			v.I("VFMADD231PS", "Y7", "Y6", Y(group%3))
-		}
-	}
-}
-
-// integerSixBits adds a block of Q6_K: 32 bytes have two scales.
-func (v *vec) integerSixBits() {
-	v.scale(208, "Y14")
-	for half := range 2 {
-		v.I("VPMOVSXBD", Mem(192+8*half, "SI"), "Y12")
-		v.I("VCVTDQ2PS", "Y12", "Y12")
-		v.I("VMULPS", "Y14", "Y12", "Y12")
-		v.I("VMOVDQU", Mem(128+32*half, "SI"), "Y13")
-		for quarter := range 4 { // 32 bytes hold two quarters, 64 numbers apart
-			group := 4*half + quarter
-			v.I("VMOVDQU", Mem(64*half+quarter%2*32, "SI"), "Y4")
-			if quarter >= 2 {
-				v.I("VPSRLW", Imm(4), "Y4", "Y4")
-			}
-			v.I("VPANDD", "Y16", "Y4", "Y4")
-			upper := "Y13"
-			switch left := 4 - 2*quarter; {
-			case left > 0:
-				upper = "Y5"
-				v.I("VPSLLW", Imm(left), "Y13", upper)
-			case left < 0:
-				upper = "Y5"
-				v.I("VPSRLW", Imm(-left), "Y13", upper)
-			}
-			v.I("VPANDD", "Y17", upper, "Y5")
-			v.I("VPOR", "Y5", "Y4", "Y4")
-			v.I("VMOVDQU", Mem(64*group+32, "DI"), "Y6")
-			v.I("VPDPBUSD", Mem(64*group, "DI"), "Y4", "Y6")
-			v.I("VCVTDQ2PS", "Y6", "Y6")
-			v.I("VPERMPS", "Y12", Y(18+quarter), "Y7")
-			v.I("VMULPS.BCST", Mem(4*group, "R11"), "Y7", "Y7")
-			v.I("VFMADD231PS", "Y7", "Y6", Y(quarter))
-		}
-	}
 }
 
 // roundVector writes the rounding of a vector, with groups one after the other or in fours.

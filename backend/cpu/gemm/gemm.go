@@ -89,8 +89,8 @@ type Engine struct {
 	wide   []float32   // a bfloat16 C that several stretches of k add to
 	rounds rounds      // a float32 operand of Bgemm
 
-	// RoundRows has products of at most eight rows with transposed quantized matrices computed in integers, with
-	// those rows rounded to eight bits, where RoundsRows says so. Set it before the first product.
+	// RoundRows has products with transposed quantized matrices computed in integers, with the rows of A rounded to eight
+	// bits, where RoundsRows says so. Set it before the first product.
 	RoundRows bool
 	rounded   roundedMemory
 
@@ -181,6 +181,7 @@ type Workspace struct {
 	rows  [8]unsafe.Pointer // argument of the transposing packer
 	x     []float32         // a vector gathered out of a column
 	sums  [vectorChunk]float32
+	piece roundedVector // argument of integer dots
 	quad  [4]float32
 }
 

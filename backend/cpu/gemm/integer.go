@@ -7,16 +7,12 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// Products of few rows with quantized weights may be computed in integers, as llama.cpp does: the rows are rounded
-// to eight bits, with a scale for every 32 numbers, and multiplied as the weights lie, so that nothing is
-// widened. It is the memory's speed for generating, at the price of that rounding.
+// Products with quantized weights may be computed in integers, as llama.cpp does: the rows of A are rounded to eight
+// bits, with a scale for every 32 numbers, and multiplied by weights as they lie, so that nothing is widened. It is the
+// memory's speed for generating, at the price of that rounding.
 
 // RoundsRows reports whether this processor computes so (AVX512_VNNI); elsewhere Engine.RoundRows changes nothing.
-func RoundsRows() bool { return integerDots[quant.Q8_0] != nil }
-
-// mostRounded is the most rows of A that are rounded: more are multiplied as matrices, which widens
-// a weight once for all of them.
-const mostRounded = 8
+func RoundsRows() bool { return integerDots[quant.Q8_0].one != nil }
 
 // A roundedVector is a vector of so many groups of 32 numbers, x = scale * byte, and what dots need beside it.
 type roundedVector struct {
@@ -40,10 +36,12 @@ type roundedMemory struct {
 	vectors []roundedVector
 }
 
+// roundedWords is the 32-bit words of a vector of k numbers: each begins at a multiple of 64 bytes.
+func roundedWords(k int) int { return roundUp(k/32*(64/4+2), 16) }
+
 // round fills one roundedVector for each of m rows of k numbers, a multiple of 32.
 func (r *roundedMemory) round(a *Matrix, m, k, zero int, quads bool) []roundedVector {
-	groups := k / 32
-	words := roundUp(groups*(64/4+2), 16) // of a vector, which begins at a multiple of 64 bytes
+	groups, words := k/32, roundedWords(k)
 	r.words = grow(r.words, m*words+16)
 	start := unsafe.Pointer(unsafe.SliceData(r.words))
 	start = unsafe.Add(start, -uintptr(start)%64)
@@ -124,46 +122,75 @@ var blockZeros = [quant.Types]int{quant.Q8_0: 128, quant.Q4_0: 8, quant.Q6_K: 32
 
 // inIntegers reports whether a product is computed with rounded rows.
 func (e *Engine) inIntegers(p *product) bool {
-	if !e.RoundRows || !p.b.format.inBlocks() || p.m > mostRounded || p.transA || !p.transB || p.a.format != formatF32 {
+	if !e.RoundRows || !p.b.format.inBlocks() || p.transA || !p.transB || p.a.format != formatF32 {
 		return false
 	}
 	t := p.b.format.blocks()
-	return integerDots[t] != nil && p.k%max(32, t.Len()) == 0
+	return integerDots[t].one != nil && p.k%max(32, t.Len()) == 0
 }
+
+// dots are the functions of a kind of blocks, for one vector and for four, which lie so many bytes apart. Sums of
+// a vector follow each other, those of the next are integerCall further on.
+type dots struct {
+	one, four func(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld, k, rows int)
+}
+
+// integerCall is the most rows of blocks of one call: a goroutine can be stopped between calls.
+const integerCall = 32
+
+// integerDepth is the most steps of k of one call where many rows of A are multiplied by the same part of B: of four
+// they stay in the level-1 cache. For few rows, B is read in one stream.
+const integerDepth, fewRows = 2048, 32
+
+// integerRows is the rows of A that are multiplied by all of a task's columns before the next: they stay in the
+// level-2 cache.
+const integerRows = 64
 
 // integers computes columns of C, which are rows of B as it lies.
 func (e *Engine) integers(p *product) {
 	t := p.b.format.blocks()
 	rows := e.rounded.round(&p.a, p.m, p.k, blockZeros[t], inQuads(t))
 	tasks := 4 * e.team.Threads()
-	grain := min(vectorChunk, max(32, roundUp((p.n+tasks-1)/tasks, 8)))
+	grain := min(vectorChunk, max(integerCall, roundUp((p.n+tasks-1)/tasks, 8)))
 	if p.m*p.n*p.k <= alone/4 {
 		grain = vectorChunk
 	}
 	e.team.Run((p.n+grain-1)/grain, func(worker, task int) {
-		for j, end := task*grain, min((task+1)*grain, p.n); j < end; j += integerCall {
-			e.ws[worker].integerColumns(p, rows, j, min(j+integerCall, end))
+		lo, hi := task*grain, min((task+1)*grain, p.n)
+		for i := 0; i < p.m; i += integerRows {
+			for j := lo; j < hi; j += integerCall {
+				e.ws[worker].integerColumns(p, rows, i, min(i+integerRows, p.m), j, min(j+integerCall, hi))
+			}
 		}
 	})
 }
 
-// integerCall is the columns of C between two points where a goroutine can be stopped.
-const integerCall = 32
-
-// integerColumns computes columns [lo, hi) of C.
+// integerColumns computes columns [lo, hi) of C's rows [i, end).
 //
 //go:noinline
-func (w *Workspace) integerColumns(p *product, rows []roundedVector, lo, hi int) {
+func (w *Workspace) integerColumns(p *product, rows []roundedVector, i, end, lo, hi int) {
 	t := p.b.format.blocks()
-	sums := w.sums[:hi-lo]
-	for i := range rows {
-		integerDots[t](&sums[0], &rows[i], p.b.block(lo*p.b.ld), t.Bytes(p.b.ld), p.k, hi-lo)
-		c := unsafe.Slice((*float32)(unsafe.Add(p.c, 4*(i*p.ldc+lo))), len(sums))
-		for n, s := range sums {
-			if s *= p.alpha; p.acc {
-				s += c[n]
+	ld, apart, depth := t.Bytes(p.b.ld), 4*roundedWords(p.k), integerDepth
+	if p.m < fewRows {
+		depth = p.k
+	}
+	for f, n := integerDots[t].four, 4; i < end; i += n {
+		if end-i < 4 {
+			f, n = integerDots[t].one, 1
+		}
+		clear(w.sums[:n*integerCall])
+		for k := 0; k < p.k; k += depth {
+			w.piece = rows[i].from(k / 32)
+			f(&w.sums[0], &w.piece, apart, p.b.block(lo*p.b.ld+k), ld, min(depth, p.k-k), hi-lo)
+		}
+		for v := range n {
+			c := unsafe.Slice((*float32)(unsafe.Add(p.c, 4*((i+v)*p.ldc+lo))), hi-lo)
+			for j, s := range w.sums[v*integerCall:][:hi-lo] {
+				if s *= p.alpha; p.acc {
+					s += c[j]
+				}
+				c[j] = s
 			}
-			c[n] = s
 		}
 	}
 }

@@ -16,34 +16,82 @@ func roundVectorVNNI(to *roundedVector, x unsafe.Pointer, groups int, zero int)
 //go:noescape
 func roundQuadsVNNI(to *roundedVector, x unsafe.Pointer, groups int, zero int)
 
-// integerDotsQ8_0 multiplies a positive number of rows of blocks, ld bytes apart, with a rounded vector;
-// k is a positive multiple of 32:
+// integerDotsQ8_0_1 multiplies a positive number of rows of blocks, ld bytes apart, with 1 rounded vectors; k is a
+// positive multiple of 32:
 //
-//	for i := range rows { sum[i] = 0; for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for v := range 1 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
 //
 //go:noescape
-func integerDotsQ8_0(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+func integerDotsQ8_0_1(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
 
-// integerDotsQ4_0 multiplies a positive number of rows of blocks, ld bytes apart, with a rounded vector;
-// k is a positive multiple of 32:
+// integerDotsQ4_0_1 multiplies a positive number of rows of blocks, ld bytes apart, with 1 rounded vectors; k is a
+// positive multiple of 32:
 //
-//	for i := range rows { sum[i] = 0; for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for v := range 1 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
 //
 //go:noescape
-func integerDotsQ4_0(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+func integerDotsQ4_0_1(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
 
-// integerDotsQ4_K multiplies a positive number of rows of blocks, ld bytes apart, with a rounded vector;
-// k is a positive multiple of 256:
+// integerDotsQ4_K_1 multiplies a positive number of rows of blocks, ld bytes apart, with 1 rounded vectors; k is a
+// positive multiple of 256:
 //
-//	for i := range rows { sum[i] = 0; for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for v := range 1 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
 //
 //go:noescape
-func integerDotsQ4_K(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+func integerDotsQ4_K_1(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
 
-// integerDotsQ6_K multiplies a positive number of rows of blocks, ld bytes apart, with a rounded vector;
-// k is a positive multiple of 256:
+// integerDotsQ6_K_1 multiplies a positive number of rows of blocks, ld bytes apart, with 1 rounded vectors; k is a
+// positive multiple of 256:
 //
-//	for i := range rows { sum[i] = 0; for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for v := range 1 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
 //
 //go:noescape
-func integerDotsQ6_K(sum *float32, x *roundedVector, b unsafe.Pointer, ld int, k int, rows int)
+func integerDotsQ6_K_1(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
+
+// integerDotsQ8_0_4 multiplies a positive number of rows of blocks, ld bytes apart, with 4 rounded vectors; k is a
+// positive multiple of 32:
+//
+//	for v := range 4 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
+//
+//go:noescape
+func integerDotsQ8_0_4(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
+
+// integerDotsQ4_0_4 multiplies a positive number of rows of blocks, ld bytes apart, with 4 rounded vectors; k is a
+// positive multiple of 32:
+//
+//	for v := range 4 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
+//
+//go:noescape
+func integerDotsQ4_0_4(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
+
+// integerDotsQ4_K_4 multiplies a positive number of rows of blocks, ld bytes apart, with 4 rounded vectors; k is a
+// positive multiple of 256:
+//
+//	for v := range 4 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
+//
+//go:noescape
+func integerDotsQ4_K_4(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
+
+// integerDotsQ6_K_4 multiplies a positive number of rows of blocks, ld bytes apart, with 4 rounded vectors; k is a
+// positive multiple of 256:
+//
+//	for v := range 4 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
+//
+//go:noescape
+func integerDotsQ6_K_4(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)

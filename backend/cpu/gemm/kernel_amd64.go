@@ -62,12 +62,14 @@ var pairKernels = func() []kernel {
 	}}
 }()
 
-var integerDots = func() (dots [quant.Types]func(sum *float32, x *roundedVector, b unsafe.Pointer, ld, k, rows int)) {
+var integerDots = func() (all [quant.Types]dots) {
 	if cpulevel.VNNI() {
-		dots[quant.Q8_0], dots[quant.Q4_0], dots[quant.Q4_K] = integerDotsQ8_0, integerDotsQ4_0, integerDotsQ4_K
-		dots[quant.Q6_K] = integerDotsQ6_K
+		all[quant.Q8_0] = dots{integerDotsQ8_0_1, integerDotsQ8_0_4}
+		all[quant.Q4_0] = dots{integerDotsQ4_0_1, integerDotsQ4_0_4}
+		all[quant.Q4_K] = dots{integerDotsQ4_K_1, integerDotsQ4_K_4}
+		all[quant.Q6_K] = dots{integerDotsQ6_K_1, integerDotsQ6_K_4}
 	}
-	return dots
+	return all
 }()
 
 func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) {

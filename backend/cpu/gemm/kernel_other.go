@@ -14,6 +14,6 @@ var pairKernels []kernel // see Bgemm
 
 func roundRow(dst, src unsafe.Pointer, n int) { panic("gemm: no products of bfloat16") }
 
-var integerDots [quant.Types]func(sum *float32, x *roundedVector, b unsafe.Pointer, ld, k, rows int)
+var integerDots [quant.Types]dots
 
 var roundVector, roundQuads = roundVectorGo, roundQuadsGo
