@@ -154,6 +154,8 @@ func (attention) Examples() []autograd.Example {
 		example("window", 1, 9, 9, 2, 2, 8, 3, 0, nil, nil, nil, nil),
 		example("keys out of order", 1, 7, 7, 2, 1, 6, 5, 0, inOrder, backwards, nil, nil),
 		plain("decode", 2, 1, 67, 4, 1, 8),
+		example("decode across blocks", 1, 1, 141, 4, 2, 16, 0, 0.3, func(int) float64 { return 120 }, inOrder,
+			func(int) float64 { return 1 }, func(i int) float64 { return float64(min(i/3, 1)) }),
 		plain("more queries than keys", 1, 7, 3, 2, 1, 8), // the first queries see nothing
 		single,
 		plain("31", 1, 31, 31, 2, 1, 8),
@@ -169,6 +171,7 @@ func (attention) Examples() []autograd.Example {
 		plain("heads of 67", 1, 33, 35, 2, 1, 67),
 		capped("soft cap", 1, 5, 9, 0),
 		capped("soft cap, packed across blocks", 1.5, 137, 137, 33),
+		capped("soft cap, decode", 1.5, 1, 70, 40),
 		large,
 	}
 	for _, dim := range []int{64, 80, 128, 256} {

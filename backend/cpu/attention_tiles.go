@@ -237,6 +237,10 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
+	if k.T == 1 {
+		singleAttention(w, k, a)
+		return true
+	}
 	y, q, key, value := a[0], a[2], a[3], a[4]
 	var lse []float32
 	if !a[1].IsNil() {

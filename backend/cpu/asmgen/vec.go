@@ -25,6 +25,7 @@ const piece = 1 << 16`)
 	v.optimizer()
 	v.conversions()
 	v.blocks()
+	v.heads()
 	v.finish()
 	return []*File{v.File}
 }

@@ -20,6 +20,22 @@ func Implementation() string {
 	return "go"
 }
 
+func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
+	if !useAVX2 || s.Dim%16 != 0 {
+		dotHeadsGo(weights, apart, q, k, s)
+		return
+	}
+	dotHeadsAVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(q), unsafe.SliceData(k), s.Rows, s.Heads, s.Group, s.Dim)
+}
+
+func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
+	if !useAVX2 || s.Dim%16 != 0 {
+		addHeadsGo(weights, apart, y, v, s)
+		return
+	}
+	addHeadsAVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.SliceData(v), s.Rows, s.Heads, s.Group, s.Dim)
+}
+
 func fromBlocks(t quant.Type, dst []float32, src []byte) {
 	if !useAVX2 || len(dst) == 0 {
 		t.Decode(dst, src)

@@ -41,6 +41,12 @@ func adamw(p, m, v, g []float32, s *adamwScalars)         { adamwGo(p, m, v, g, 
 func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32) {
 	rotateGo(y1, y2, x1, x2, cos, sin, sign)
 }
+func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
+	dotHeadsGo(weights, apart, q, k, s)
+}
+func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
+	addHeadsGo(weights, apart, y, v, s)
+}
 func fromBF16(dst []float32, src []uint16) { fromBF16Go(dst, src) }
 func toBF16(dst []uint16, src []float32)   { toBF16Go(dst, src) }
 func fromF16(dst []float32, src []uint16)  { fromF16Go(dst, src) }

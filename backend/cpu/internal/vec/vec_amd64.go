@@ -728,3 +728,13 @@ var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
 	quant.FP8:    decodeFP8,
 	quant.U4:     decodeU4,
 }
+
+// dotHeadsAVX2 is dotHeadsGo in AVX2 and FMA; dim is a multiple of 16.
+//
+//go:noescape
+func dotHeadsAVX2(weights *float32, apart int, q *float32, k *float32, rows int, heads int, group int, dim int)
+
+// addHeadsAVX2 is addHeadsGo in AVX2 and FMA; dim is a multiple of 16.
+//
+//go:noescape
+func addHeadsAVX2(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)

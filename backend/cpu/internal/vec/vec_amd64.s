@@ -4971,6 +4971,92 @@ loop180:
 	VZEROUPPER
 	RET
 
+// func dotHeadsAVX2(weights *float32, apart int, q *float32, k *float32, rows int, heads int, group int, dim int)
+TEXT ·dotHeadsAVX2(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ k+24(FP), R9
+	MOVQ rows+32(FP), R10
+row181:
+	MOVQ SI, DI
+	MOVQ q+16(FP), BX
+	MOVQ heads+40(FP), R12
+head182:
+	MOVQ group+48(FP), R13
+query183:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+element184:
+	VMOVUPS 0(BX), Y4
+	VFMADD231PS 0(R8), Y4, Y0
+	VMOVUPS 32(BX), Y5
+	VFMADD231PS 32(R8), Y5, Y1
+	ADDQ $64, BX
+	ADDQ $64, R8
+	SUBQ $16, CX
+	JNE element184
+	VADDPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, 0(DI)
+	ADDQ R11, DI
+	DECQ R13
+	JNE query183
+	MOVQ R8, R9
+	DECQ R12
+	JNE head182
+	ADDQ $4, SI
+	DECQ R10
+	JNE row181
+	VZEROUPPER
+	RET
+
+// func addHeadsAVX2(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
+TEXT ·addHeadsAVX2(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ v+24(FP), R9
+	MOVQ rows+32(FP), R10
+row185:
+	MOVQ SI, DI
+	MOVQ y+16(FP), BX
+	MOVQ heads+40(FP), R12
+head186:
+	MOVQ group+48(FP), R13
+query187:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VBROADCASTSS 0(DI), Y0
+	VBROADCASTSS 0(DI), Y1
+element188:
+	VMOVUPS 0(R8), Y4
+	VFMADD213PS 0(BX), Y0, Y4
+	VMOVUPS Y4, 0(BX)
+	VMOVUPS 32(R8), Y5
+	VFMADD213PS 32(BX), Y1, Y5
+	VMOVUPS Y5, 32(BX)
+	ADDQ $64, BX
+	ADDQ $64, R8
+	SUBQ $16, CX
+	JNE element188
+	ADDQ R11, DI
+	DECQ R13
+	JNE query187
+	MOVQ R8, R9
+	DECQ R12
+	JNE head186
+	ADDQ $4, SI
+	DECQ R10
+	JNE row185
+	VZEROUPPER
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000
