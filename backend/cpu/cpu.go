@@ -29,9 +29,9 @@ type Options struct {
 	Threads int
 	// MemoryLimit is the most bytes of tensors; 0 means what is free at Open.
 	MemoryLimit int
-	// RoundActivations has products of at most eight rows with weights in Q8_0, Q4_0, Q4_K or Q6_K, which is what
-	// generating consists of, computed in integers where the processor has AVX512_VNNI: each 32 numbers of
-	// a row are rounded to eight bits, as llama.cpp does. It is faster; never train so.
+	// RoundActivations has products with weights in Q8_0, Q4_0, Q4_K or Q6_K computed in integers where the processor
+	// has AVX512_VNNI: each 32 numbers of an activation are rounded to eight bits, as llama.cpp does. Generating is
+	// faster so; never train so.
 	RoundActivations bool
 	// PlainLoops runs only the specification, for tests.
 	PlainLoops bool

@@ -107,7 +107,7 @@ func printGeneration(w io.Writer, r bench.Generation) {
 	line("device", "%s", printable.Name(r.Device))
 	rounded := ""
 	if r.Rounded {
-		rounded = ", rounded to 8 bits where a few are multiplied"
+		rounded = ", rounded to 8 bits"
 	}
 	line("model", "%s, %s, activations in %s%s: %d parameters", printable.Name(r.Model), r.DType, r.ComputeDType, rounded,
 		r.Parameters)

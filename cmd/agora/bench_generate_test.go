@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/testdevice"
 )
@@ -33,6 +34,11 @@ func TestBenchGenerate(t *testing.T) {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("no %q in\n%s", part, text.String())
 		}
+	}
+	rounded := mustJSON[bench.Generation](t, append(args, "--dtype", "q8", "--prompt", "5", "--tokens", "4",
+		"--rounds", "1", "--round-activations")...)
+	if want := testdevice.Name() == "cpu" && cpu.Describe().Integers != ""; rounded.Rounded != want || r.Rounded {
+		t.Errorf("rounded: %t and %t, want %t where it is asked for", r.Rounded, rounded.Rounded, want)
 	}
 	for _, c := range [][]string{
 		{"--prompt", "0"}, {"--tokens", "1"}, {"--rows", "-1"}, {"--rounds", "0"}, {"--dtype", "q3"},

@@ -67,6 +67,7 @@ length, each starting with BOS.`,
 		"special tokens that the text spells: text (letters) or parse (the tokens)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	f.register(c)
+	f.device.registerRound(c)
 	return c
 }
 
