@@ -116,8 +116,8 @@ func readCard(path string) ([]cardConfig, error) {
 	return card.Configs, nil
 }
 
-// filesOfCard are the files of the split train of the configuration that is the default.
-func filesOfCard(path string, configs []cardConfig) (l listing, err error) {
+// filesOfCard are the files of the split train of the configuration that is the default, and of the one to hold out.
+func filesOfCard(path, heldOut string, configs []cardConfig) (l listing, err error) {
 	chosen, err := chooseConfig(configs)
 	if err != nil {
 		return l, fmt.Errorf("%w; a pattern such as %s says which files to read", err,
@@ -127,44 +127,69 @@ func filesOfCard(path string, configs []cardConfig) (l listing, err error) {
 		if !filepath.IsLocal(filepath.Join(".", chosen.DataDir)) {
 			return l, fmt.Errorf("data_dir: want a folder within it, got %.60q", chosen.DataDir)
 		}
-		return filesOfFolder(filepath.Join(path, chosen.DataDir), true)
+		return filesOfFolder(filepath.Join(path, chosen.DataDir), heldOut, true)
+	}
+	train, err := trainSplit(chosen.DataFiles)
+	if err != nil {
+		return l, err
+	}
+	var splits []split
+	for _, s := range chosen.DataFiles {
+		splits = append(splits, split{name: s.Split})
+		l.splits = append(l.splits, s.Split)
+	}
+	held, err := chooseOne(splits, heldOut, "to hold out")
+	if err != nil {
+		return l, err
 	}
 	all, err := below(path)
 	if err != nil {
 		return l, err
 	}
-	split, err := trainSplit(chosen.DataFiles)
-	if err != nil {
-		return l, err
-	}
-	train, other := map[string]bool{}, map[string]bool{}
+	uses := make([]use, len(all))
 	for _, c := range configs {
 		for _, s := range c.DataFiles {
-			into := other
-			if c.Name == chosen.Name && s.Split == split {
-				into = train
+			u := use{other: true}
+			if c.Name == chosen.Name {
+				u = use{train: s.Split == train, held: held != "" && s.Split == held, other: s.Split != train && s.Split != held}
 			}
 			for _, pattern := range s.Path {
-				if err := matching(all, c.DataDir, pattern, into); err != nil {
+				if err := matching(all, c.DataDir, pattern, func(i int) { uses[i].add(u) }); err != nil {
 					return l, err
 				}
 			}
 		}
 	}
-	for _, name := range all { // in the order of names
-		switch file := filepath.Join(path, filepath.FromSlash(name)); {
-		case train[name] && !holdsRows(name):
-			return l, fmt.Errorf("want files of rows for the split %s, got %.60q", split, name)
-		case train[name]:
+	for i, name := range all { // in the order of names
+		file := filepath.Join(path, filepath.FromSlash(name))
+		switch u := uses[i]; {
+		case (u.train || u.held) && !holdsRows(name):
+			of := train
+			if u.held {
+				of = held
+			}
+			return l, fmt.Errorf("want files of rows for the split %s, got %.60q", of, name)
+		case u.train && u.held:
+			return l, fmt.Errorf("want other files to hold out than those to train on, got %.60q for both", name)
+		case u.train:
 			l.files = append(l.files, file)
-		case other[name]:
+		case u.held:
+			l.heldOut = append(l.heldOut, file)
+		case u.other:
 			l.others = append(l.others, file)
 		}
 	}
 	if len(l.files) == 0 {
-		return l, fmt.Errorf("want files for the split %s of %q, got none that its patterns match", split, chosen.Name)
+		return l, fmt.Errorf("want files for the split %s of %q, got none that its patterns match", train, chosen.Name)
 	}
 	return l, nil
+}
+
+// use is what patterns of a README.md want of a file.
+type use struct{ train, held, other bool }
+
+func (u *use) add(v use) {
+	u.train, u.held, u.other = u.train || v.train, u.held || v.held, u.other || v.other
 }
 
 // chooseConfig is the configuration that is the default.
@@ -223,8 +248,8 @@ func below(path string) (all []string, err error) {
 	return all, err
 }
 
-// matching notes the files that a pattern matches, ** any folders, or that lie in the folder it names.
-func matching(all []string, dir, pattern string, into map[string]bool) error {
+// matching tells note of the files that a pattern matches, ** any folders, or that lie in the folder it names.
+func matching(all []string, dir, pattern string, note func(i int)) error {
 	if strings.Contains(pattern, "://") || !filepath.IsLocal(filepath.FromSlash(slashed.Join(dir, pattern))) {
 		return fmt.Errorf("want paths within the folder, got %.60q", pattern)
 	}
@@ -232,10 +257,10 @@ func matching(all []string, dir, pattern string, into map[string]bool) error {
 	if _, err := slashed.Match(pattern, ""); err != nil {
 		return fmt.Errorf("want a pattern of files, got %.60q", pattern)
 	}
-	for _, name := range all {
+	for i, name := range all {
 		if parts := strings.Split(name, "/"); matches(whole, parts) || matches(append(whole[:len(whole):len(whole)], "**"),
 			parts) {
-			into[name] = true
+			note(i)
 		}
 	}
 	return nil

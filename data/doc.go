@@ -21,6 +21,8 @@ type Row struct {
 	Source Source
 	Format Format
 	Task   int // of a Mixture
+	// HeldOut is a row of the split ReadOptions.HeldOutSplit: not to be trained on.
+	HeldOut bool
 
 	Prompt, Answer string         // alpaca (in its prompt) and completion
 	Messages       []chat.Message // chat

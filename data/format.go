@@ -180,7 +180,7 @@ func endings() string {
 
 // ofFile returns the form that reads a file as a whole; nil: it is rows of JSON.
 func ofFile(path string, f Format) *form {
-	if _, table := separatorOf(path); table || isParquet(path) {
+	if _, table := separatorOf(path); table || columnReaderOf(path) != nil {
 		return nil
 	}
 	ending := strings.ToLower(filepath.Ext(unpackedName(path)))

@@ -21,7 +21,7 @@ func Unpair(rows []Row) []Row {
 		rejected := r.Rejected
 		r.Rejected = nil
 		if all = append(all, r); rejected != nil {
-			rejected.Source, rejected.Task, rejected.Uncounted = r.Source, r.Task, r.Uncounted
+			rejected.Source, rejected.Task, rejected.HeldOut, rejected.Uncounted = r.Source, r.Task, r.HeldOut, r.Uncounted
 			all = append(all, *rejected)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/agora-ml/agora/internal/stream"
 )
@@ -32,6 +33,9 @@ type ReadOptions struct {
 	// Skip is told of each bad row, which then is passed over: an error with file, row and line.
 	// nil: the first one ends the reading. What is wrong with a file as a whole always does.
 	Skip func(error)
+	// HeldOutSplit is the split of the data's folders whose rows are read beside those to train on, and are HeldOut; see
+	// SplitFiles. "": none.
+	HeldOutSplit string
 	// PassedOver is told of each file, or folder, that is of another split or configuration than what is
 	// read of a folder; nil: nobody is.
 	PassedOver func(path string)
@@ -40,8 +44,8 @@ type ReadOptions struct {
 // Read gives the rows of files, folders and patterns of files (see Files), one file after the other, and what
 // became of their fields.
 // A file is a JSON array of rows, JSONL (a row a line), a table (.csv, .tsv), or a document of text, each of which
-// may be packed as .gz or .zst; or Parquet (.parquet). Under FormatAuto the files may be of different formats. A file may be a pipe,
-// also /dev/stdin.
+// may be packed as .gz or .zst; or Parquet (.parquet) or Arrow (.arrow). Under FormatAuto the files may be of different
+// formats. A file may be a pipe, also /dev/stdin, unless it is of columns.
 //
 // Names are case-sensitive, and one that comes twice in an object is an error, as is text
 // that is not UTF-8.
@@ -58,7 +62,7 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 	var rows []Row
 	var fields fieldCounts
 	b := newBudget(o.MaxBytes)
-	all, err := listAll(files)
+	all, err := listAll(files, o.HeldOutSplit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,19 +71,16 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 			o.PassedOver(path)
 		}
 	}
-	for _, path := range all.files {
+	for i, path := range slices.Concat(all.files, all.heldOut) {
 		from, whole := len(rows), ofFile(path, format)
 		add := func(row Row) error {
 			rows = append(rows, row)
 			return b.take(rowCost)
 		}
 		reader := rowReader{format: format, ignore: o.Ignore, names: o.Fields, counts: &fields}
-		switch {
-		case isArrow(path):
-			err = errArrow
-		case isParquet(path):
-			err = readParquet(ctx, path, b, reader, o.skip(path), add)
-		default:
+		if columnReaderOf(path) != nil {
+			err = readColumns(ctx, path, b, reader, o.skip(path), add)
+		} else {
 			err = open(ctx, path, whole != nil && whole.format == FormatText, b, func(r *bufio.Reader) error {
 				if whole != nil {
 					return whole.read(r, add)
@@ -93,8 +94,8 @@ func Read(ctx context.Context, files []string, o ReadOptions) ([]Row, []Field, e
 		if err != nil {
 			return nil, nil, fmt.Errorf("data: %s: %w", path, err)
 		}
-		for i := range rows[from:] {
-			rows[from+i].Source.File = path
+		for j := range rows[from:] {
+			rows[from+j].Source.File, rows[from+j].HeldOut = path, i >= len(all.files)
 		}
 	}
 	return rows, byForm(fields.all), nil

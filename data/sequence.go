@@ -15,7 +15,8 @@ const Ignored = batch.Ignored
 type Sequence struct {
 	IDs, Labels []int32
 	Source      Source
-	Task        int // of a Mixture
+	Task        int  // of a Mixture
+	HeldOut     bool // of a row that is
 	Judgment    Judgment
 	// Answer is the first position whose label is the judged answer's; labels before it that count are the
 	// prompt's.

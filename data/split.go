@@ -97,6 +97,32 @@ func groups(seqs []Sequence) (of []int, keys []key) {
 	return of, keys
 }
 
+// SplitHeldOut parts the sequences of rows that are HeldOut from the others; both parts keep their order.
+func SplitHeldOut(seqs []Sequence) (train, held []Sequence) {
+	for _, s := range seqs {
+		if s.HeldOut {
+			held = append(held, s)
+		} else {
+			train = append(train, s)
+		}
+	}
+	return train, held
+}
+
+// Seen is how many of the held-out sequences the model sees in training, too.
+func Seen(train, held []Sequence) (n int) {
+	seen := map[key]bool{}
+	for _, s := range train {
+		seen[s.key()] = true
+	}
+	for _, s := range held {
+		if seen[s.key()] {
+			n++
+		}
+	}
+	return n
+}
+
 // HoldOut takes n sequences of every task out, those of the groups with the smallest digests; both
 // parts keep their order. What is held out depends on what the model sees alone, not on the order
 // of the rows, the seed or the machine. Groups stay together, across tasks too, so that nothing

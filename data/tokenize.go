@@ -207,7 +207,7 @@ func (o TokenizeOptions) sequences(tok tokenizer.Tokenizer, r Row) (parts []Sequ
 	}
 	for i := range parts {
 		for s := &parts[i]; s != nil; s = s.Rejected {
-			s.Source, s.Task, s.Judgment = r.Source, r.Task, r.Judgment
+			s.Source, s.Task, s.HeldOut, s.Judgment = r.Source, r.Task, r.HeldOut, r.Judgment
 			if s != &parts[i] {
 				s.Judgment = Rejected
 			}

@@ -48,10 +48,12 @@ type Config struct {
 	MaxTokens     int    // of a sequence
 	Truncate      string // see data.Truncate; empty: the format's own
 	Pack          bool
-	HeldOut       int  // rows kept out of training to measure the loss on
-	Loaders       int  // goroutines that make batches
-	SkipBad       bool // pass over rows that cannot be read
-	MaxDataBytes  int  // of all rows, see data.ReadOptions; 0: by the memory there is
+	HeldOut       int // rows kept out of training to measure the loss on
+	// HeldOutSplit is the split of the data that these are of; see data.SplitFiles. Empty: they are of the rows to train on.
+	HeldOutSplit string
+	Loaders      int  // goroutines that make batches
+	SkipBad      bool // pass over rows that cannot be read
+	MaxDataBytes int  // of all rows, see data.ReadOptions; 0: by the memory there is
 
 	Objective Objective
 	// The losses of DPO, ORPO and KTO: see package preference.

@@ -103,7 +103,7 @@ func (c *Config) findInputs() ([]input, error) {
 		add("tokenizer", from, "")
 	}
 	for _, p := range c.Data {
-		files, err := p.files()
+		files, err := p.files(c.HeldOutSplit)
 		if err != nil {
 			return nil, c.wrong("data", err)
 		}

@@ -244,7 +244,7 @@ func TestPartOfADataSet(t *testing.T) {
 		if err != nil || len(rows) != 2 || rows[0].Task != 0 || rows[1].Task != 1 || rows[1].Answer != " True" {
 			t.Errorf("%s: %+v, %v", path, rows, err)
 		}
-		if files, err := c.Data[1].files(); err != nil || !reflect.DeepEqual(files, []string{file}) {
+		if files, err := c.Data[1].files(""); err != nil || !reflect.DeepEqual(files, []string{file}) {
 			t.Errorf("%s: files %v, %v", path, files, err)
 		}
 	}

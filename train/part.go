@@ -103,18 +103,25 @@ type Rows struct {
 	FirstBad error        // the first of them, with file, row and line
 	// PassedOver are files, or folders, of other splits or configurations in the folders of the data.
 	PassedOver []string
+
+	heldOutSplit string // that was asked for
 }
 
 // PassedOverNote names what was passed over; "" where nothing was.
 func (r Rows) PassedOverNote() string {
 	const most = 8
-	switch n := len(r.PassedOver); {
-	case n == 0:
+	n := len(r.PassedOver)
+	if n == 0 {
 		return ""
-	case n > most:
-		return fmt.Sprintf("passed over, of other splits: %s and %d more", strings.Join(r.PassedOver[:most], ", "), n-most)
 	}
-	return "passed over, of other splits: " + strings.Join(r.PassedOver, ", ")
+	note := "the split train is read; passed over, of other splits: " + strings.Join(r.PassedOver[:min(n, most)], ", ")
+	if n > most {
+		note += fmt.Sprintf(" and %d more", n-most)
+	}
+	if r.heldOutSplit == "" {
+		note += " (held-out-split takes held-out rows of one)"
+	}
+	return note
 }
 
 // BadNote says how many rows were passed over; "" where none was.
@@ -130,8 +137,9 @@ func (r Rows) BadNote() string {
 
 // ReadRows reads the rows of all parts.
 func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
-	var r Rows
-	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes}
+	r := Rows{heldOutSplit: c.HeldOutSplit}
+	o := data.ReadOptions{Format: data.Format(c.Format), Ignore: c.IgnoreFields, MaxBytes: c.MaxDataBytes,
+		HeldOutSplit: c.HeldOutSplit}
 	var err error
 	if o.Fields, err = data.ParseFields(c.Fields); err != nil {
 		return r, c.wrong("fields", err)
@@ -204,15 +212,15 @@ func (p Part) locate(path string) (string, error) {
 	return task.Locate(path, tasks.Train)
 }
 
-// files are the files that the part's rows come from.
-func (p Part) files() (all []string, err error) {
+// files are the files that the part's rows come from, with those of the split to hold out.
+func (p Part) files(heldOutSplit string) (all []string, err error) {
 	if p.Task == "" {
 		for _, path := range p.Paths {
-			files, err := data.Files(path)
+			files, heldOut, err := data.SplitFiles(path, heldOutSplit)
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, files...)
+			all = append(append(all, files...), heldOut...)
 		}
 		return all, nil
 	}

@@ -290,11 +290,11 @@ func (p *Plan) dataBytes(vocab int) int {
 	tokens := p.options.DataTokens
 	if tokens == 0 {
 		for _, path := range p.config.paths() {
-			files, err := data.Files(path)
+			files, heldOut, err := data.SplitFiles(path, p.config.HeldOutSplit)
 			if err != nil {
 				continue // a plan can be made without the data
 			}
-			for _, file := range files {
+			for _, file := range slices.Concat(files, heldOut) {
 				tokens += guessTokens(file, vocab)
 			}
 		}
@@ -318,7 +318,7 @@ func guessTokens(path string, vocab int) int {
 	if packed || filepath.Ext(plain) == ".parquet" {
 		bytes *= 3
 	}
-	if ext := filepath.Ext(plain); ext == ".json" || ext == ".jsonl" {
+	if ext := filepath.Ext(plain); ext == ".json" || ext == ".jsonl" || ext == ".arrow" {
 		bytes *= 1.75
 	}
 	return int(bytes / max(1, 0.26*math.Log2(float64(vocab))))

@@ -153,8 +153,12 @@ func (r *run) prepareData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out", len(r.seqs),
-		epoch.Rows, 100*epoch.Fill, r.summary.HeldOutRows))
+	of := ""
+	if cfg.HeldOutSplit != "" {
+		of = " of the split " + printable.Name(cfg.HeldOutSplit)
+	}
+	r.progress.Say(fmt.Sprintf("%d sequences in %d rows of batches, filled to %.0f %%; %d held out%s", len(r.seqs),
+		epoch.Rows, 100*epoch.Fill, r.summary.HeldOutRows, of))
 	if err := r.cfg.countSteps(epoch.Rows); err != nil {
 		return err
 	}
@@ -179,18 +183,53 @@ func (c *Config) countSteps(rows int) error {
 	return nil
 }
 
+// holdOut parts sequences to train on from those that the loss is measured on.
+func (c *Config) holdOut(read tokenized) (seqs, held []data.Sequence, err error) {
+	seqs, apart := data.SplitHeldOut(read.seqs)
+	n := len(seqs)
+	switch {
+	case n == 0:
+		return nil, nil, c.wrongf("data", "want a row with a counted token within %d tokens (max-tokens), got none of %d",
+			c.MaxTokens, read.counts.Rows)
+	case c.HeldOutSplit != "":
+		_, held = data.HoldOut(apart, c.HeldOut)
+		if len(held) == 0 {
+			err = c.wrongf("held-out-split", "want a row of the split %.40q with a counted token within %d tokens "+
+				"(max-tokens), got none", c.HeldOutSplit, c.MaxTokens)
+		}
+		return seqs, held, err
+	case c.HeldOut >= n:
+		return nil, nil, c.wrongf("held-out", "want fewer than the data's %d sequences with a counted token within %d "+
+			"tokens, got %d", n, c.MaxTokens, c.HeldOut)
+	}
+	if seqs, held = data.HoldOut(seqs, c.HeldOut); len(held) == 0 && c.HeldOut > 0 {
+		err = c.wrongf("held-out", "want rows that are not all alike, got none to hold out %d of: rows that the "+
+			"model sees alike, and the sequences of one, stay together", c.HeldOut)
+	}
+	return seqs, held, err
+}
+
+// seenNote says how many of the held-out sequences are trained on, too; "": none.
+func (c *Config) seenNote(seqs, held []data.Sequence) string {
+	if c.HeldOutSplit == "" {
+		return ""
+	}
+	n := data.Seen(seqs, held)
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d held-out sequences are among those to train on, too: the split %s is not apart from train",
+		n, len(held), printable.Name(c.HeldOutSplit))
+}
+
 // split holds out rows, and compares the data with those of the checkpoint, if there is one.
 func (r *run) split(read tokenized) error {
 	cfg := &r.cfg
 	r.tokenizer = read.tokenizer
 	r.vocabulary, r.ends = read.vocabulary, read.ends
-	switch n := len(read.seqs); {
-	case n == 0:
-		return cfg.wrongf("data", "want a row with a counted token within %d tokens (max-tokens), got none of %d",
-			cfg.MaxTokens, read.counts.Rows)
-	case cfg.HeldOut >= n:
-		return cfg.wrongf("held-out", "want fewer than the data's %d sequences with a counted token within %d tokens, "+
-			"got %d", n, cfg.MaxTokens, cfg.HeldOut)
+	seqs, heldSeqs, err := cfg.holdOut(read)
+	if err != nil {
+		return err
 	}
 	for _, s := range read.seqs {
 		r.longest = max(r.longest, len(s.IDs))
@@ -198,11 +237,6 @@ func (r *run) split(read tokenized) error {
 			r.longest = max(r.longest, len(s.Rejected.IDs))
 		}
 		r.tokens += s.Tokens()
-	}
-	seqs, heldSeqs := data.HoldOut(read.seqs, cfg.HeldOut)
-	if len(heldSeqs) == 0 && cfg.HeldOut > 0 {
-		return cfg.wrongf("held-out", "want rows that are not all alike, got none to hold out %d of: rows that the "+
-			"model sees alike, and the sequences of one, stay together", cfg.HeldOut)
 	}
 	r.seqs, r.heldOut = seqs, nil
 	for _, task := range byTask(heldSeqs) {
@@ -214,7 +248,7 @@ func (r *run) split(read tokenized) error {
 	if note := cfg.imbalance(seqs); note != "" {
 		r.progress.Say(note)
 	}
-	for _, note := range []string{read.bad, read.passedOver} {
+	for _, note := range []string{read.bad, read.passedOver, cfg.seenNote(seqs, heldSeqs)} {
 		if note != "" {
 			r.progress.Say(note)
 		}

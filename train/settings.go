@@ -69,7 +69,7 @@ func (c *Config) dataSettings() []*Setting {
 	return []*Setting{
 		{Name: "data", value: &partsValue{at: &c.Data}, Resume: Movable, Use: ForSequences,
 			Meaning: "files of rows, folders or patterns of them: JSON, JSONL, .csv, .tsv or text, each may be .gz or " +
-				".zst, or Parquet; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: " +
+				".zst, or Parquet or Arrow; or the tasks of a mixture, each {name: NAME, path: FILE, weight: W, max-epochs: N} or, with task: " +
 				alternatives(tasks.Names()) + ", the path of that data set"},
 		{Name: "mixture", value: text(&c.Mixture, string(data.WeightBySize)), Choices: words(data.Weightings()),
 			Resume: Fixed, Use: ForSequences,
@@ -112,6 +112,10 @@ func (c *Config) dataSettings() []*Setting {
 			Meaning: "put several short rows into one sequence of max-tokens, without attention between them"},
 		{Name: "held-out", value: whole(&c.HeldOut, 64), Most: 1 << 30, Unit: "rows", Resume: Fixed,
 			Meaning: "rows kept out of training to measure the loss on, chosen by a hash of their content; 0: none"},
+		{Name: "held-out-split", value: text(&c.HeldOutSplit, ""), Resume: Fixed, Use: ForSequences,
+			check: c.checkHeldOutSplit,
+			Meaning: "split of the data, as validation, that the held-out rows are of: of a folder with splits, or of files and " +
+				"patterns those whose names tell it (default: they are of the rows to train on)"},
 		{Name: "skip-bad", value: boolean(&c.SkipBad), Resume: Fixed, Use: ForSequences,
 			Meaning: "pass over rows that cannot be read, and count them, instead of ending with the first"},
 		{Name: "max-data-bytes", value: whole(&c.MaxDataBytes, 0), Most: 1 << 50, Unit: "bytes", Resume: Free,

@@ -170,6 +170,21 @@ func (c *Config) checkLossScale() error {
 	return err
 }
 
+func (c *Config) checkHeldOutSplit() error {
+	if c.HeldOutSplit == "" {
+		return nil
+	}
+	if c.HeldOut == 0 {
+		return fmt.Errorf("want held-out rows beside it, got %.40q and held-out 0", c.HeldOutSplit)
+	}
+	for _, p := range c.Data {
+		if p.Task != "" {
+			return fmt.Errorf("want parts that are files of rows, got the task %s beside %.40q", p.Task, c.HeldOutSplit)
+		}
+	}
+	return nil
+}
+
 func (c *Config) checkEarlyStop() error {
 	if c.EarlyStop > 0 && !c.measures() {
 		return fmt.Errorf("want eval-every and held-out (or eval-tasks, where best-by is one) beside it, got "+

@@ -89,6 +89,8 @@ func (f *previewFlags) run(c *cobra.Command, cfg train.Config) error {
 	p := preview{Rows: []previewRow{}, Fields: read.Fields, PassedOver: read.PassedOver, others: read.PassedOverNote(),
 		Totals: previewTotals{Counts: counts, Lengths: lengthsOf(seqs)}}
 	_, p.Totals.Groups = data.Groups(seqs)
+	seqs, held := data.SplitHeldOut(seqs)
+	p.Totals.HeldOut = len(held)
 	p.note = counts.Spelled.Note(tokenizer.SpecialTokens(cfg.SpecialTokens))
 	shuffled := data.LoaderOptions{Rows: max(f.rows, 1), Seed: cfg.Seed, Mixture: cfg.TaskMixture()}
 	shuffled.Pack = cfg.PackedTokens()

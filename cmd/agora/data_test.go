@@ -93,7 +93,8 @@ func TestDataPreview(t *testing.T) {
 				"sequences  1 of 9 tokens, 9 in the loss (100.0 %)\n" +
 				"groups     1: equal sequences, and those of one row, are held out together or not at all\n" +
 				"lengths    9 to 9 tokens; half of the sequences have at most 9, 90 % 9, 99 % 9\n" +
-				"files      passed over, of other splits: " + at("set/data/test.jsonl") + "\n"},
+				"files      the split train is read; passed over, of other splits: " + at("set/data/test.jsonl") +
+				" (held-out-split takes held-out rows of one)\n"},
 		{[]string{at("run.yaml"), "--loss", "all", "--truncate", "start", "--max-tokens", "4"},
 			legend + at("rows.json") + " row 1: 4 tokens, 4 in the loss\n⟨<s>⟩⟦2=4⟨</s>⟩⟧\n\n" +
 				"fields     completion, used: prompt 1, completion 1\n" +

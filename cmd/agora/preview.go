@@ -40,8 +40,9 @@ type previewRow struct {
 
 type previewTotals struct {
 	data.Counts
-	Groups  int         `json:"groups"`            // of sequences that are held out, or not, together
-	Lengths *lengths    `json:"lengths,omitempty"` // of sequences
+	Groups  int         `json:"groups"`                   // of sequences that are held out, or not, together
+	HeldOut int         `json:"held_out_split,omitempty"` // sequences of the split to hold out
+	Lengths *lengths    `json:"lengths,omitempty"`        // of sequences
 	Packed  *data.Epoch `json:"packed,omitempty"`
 }
 
@@ -282,6 +283,9 @@ func (t *previewTotals) write(out *strings.Builder) {
 		100*float64(t.Counted)/float64(t.Tokens))
 	fmt.Fprintf(out, "groups     %d: equal sequences, and those of one row, are held out together or not at all\n",
 		t.Groups)
+	if t.HeldOut > 0 {
+		fmt.Fprintf(out, "held out   %d of the sequences are of the split to hold out\n", t.HeldOut)
+	}
 	l := t.Lengths
 	fmt.Fprintf(out, "lengths    %d to %d tokens; half of the sequences have at most %d, 90 %% %d, 99 %% %d\n", l.Min,
 		l.Max, l.P50, l.P90, l.P99)

@@ -11,30 +11,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
-
-// Options say what of a file is read.
-type Options struct {
-	// Without names columns that are not read: what they hold is null.
-	Without []string
-	// Allow is asked before so many bytes are held in all, and returns an error where they are too many; nil: any
-	// number.
-	Allow func(bytes int) error
-}
-
-// maxRow bounds the bytes of a row of JSON, as of rows of other files.
-const maxRow = 16 << 20
 
 // Read visits the rows of a file, which has that size. Each is an object of JSON with a field a column, good until
 // visit returns; or what is wrong with it alone. Rows are numbered from 1. An error of visit ends the reading and is
 // returned as it is; errors of the file name the row group, the column and its type.
-func Read(ctx context.Context, r io.ReaderAt, size int64, o Options,
+func Read(ctx context.Context, r io.ReaderAt, size int64, o columns.Options,
 	visit func(row int, object []byte, bad error) error) (err error) {
 	if o.Allow == nil {
 		o.Allow = func(int) error { return nil }
 	}
 	f := &file{ctx: ctx, r: r, size: size, allow: o.Allow}
-	if err := guarded(func() error { return f.open(o.Without) }); err != nil {
+	if err := columns.Guarded(func() error { return f.open(o.Without) }); err != nil {
 		return err
 	}
 	row := 0
@@ -46,7 +36,7 @@ func Read(ctx context.Context, r io.ReaderAt, size int64, o Options,
 		}
 		for range group.rows {
 			row++
-			if err := guarded(a.row); err != nil {
+			if err := columns.Guarded(a.row); err != nil {
 				return fmt.Errorf("row group %d, row %d: %w", i+1, row, err)
 			}
 			if err := visit(row, a.out, a.bad); err != nil {
@@ -58,26 +48,6 @@ func Read(ctx context.Context, r io.ReaderAt, size int64, o Options,
 		}
 	}
 	return nil
-}
-
-// ValueError is of a value that has no place in JSON.
-type ValueError struct {
-	Path string // messages[].role
-	Type string // of the column
-	Err  error
-}
-
-func (e *ValueError) Error() string { return fmt.Sprintf("%q of type %s: %v", e.Path, e.Type, e.Err) }
-func (e *ValueError) Unwrap() error { return e.Err }
-
-// guarded makes an error of a panic in the decoders.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("cannot be decoded: %v", r)
-		}
-	}()
-	return f()
 }
 
 var errShort = errors.New("want more bytes, got the end")

@@ -12,6 +12,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
 
 // handmade is a file of one optional column of texts, made of one data page of version 1.
@@ -58,7 +60,7 @@ func plainPage() handmade {
 }
 
 func TestHandmade(t *testing.T) {
-	got, err := read(t, plainPage().bytes(t), Options{})
+	got, err := read(t, plainPage().bytes(t), columns.Options{})
 	if want := []string{`{"text": "a"}`, `{"text": null}`, `{"text": "bc"}`}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("error %v, got %s, want %s", err, got, want)
 	}
@@ -208,7 +210,7 @@ func TestAllow(t *testing.T) {
 	tooMuch := errors.New("too much")
 	for name, h := range map[string]handmade{"columns": wide, "a page": large} {
 		asked := 0
-		_, err := read(t, h.bytes(t), Options{Allow: func(bytes int) error {
+		_, err := read(t, h.bytes(t), columns.Options{Allow: func(bytes int) error {
 			if asked = max(asked, bytes); bytes > 1<<27 {
 				return tooMuch
 			}
@@ -221,7 +223,7 @@ func TestAllow(t *testing.T) {
 	asked := 0
 	file := written(t, slices.Repeat([]everything{{Text: strings.Repeat("a", 1000)}}, 3000),
 		parquet.MaxRowsPerRowGroup(100), parquet.PageBufferSize(4096))
-	rows, err := read(t, file, Options{Allow: func(bytes int) error {
+	rows, err := read(t, file, columns.Options{Allow: func(bytes int) error {
 		asked = max(asked, bytes)
 		return nil
 	}})
@@ -235,7 +237,7 @@ func checkRefused(t *testing.T, name string, file []byte, want string) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	rows, err := read(t, file, Options{})
+	rows, err := read(t, file, columns.Options{})
 	runtime.ReadMemStats(&after)
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: %d rows, error %v, want %q", name, len(rows), err, want)
@@ -256,7 +258,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(h.bytes(f))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		err := Read(t.Context(), bytes.NewReader(file), int64(len(file)), Options{},
+		err := Read(t.Context(), bytes.NewReader(file), int64(len(file)), columns.Options{},
 			func(int, []byte, error) error { return nil })
 		if err != nil && strings.Contains(err.Error(), "runtime error") {
 			t.Logf("a panic that became an error: %v", err)
@@ -275,9 +277,9 @@ func TestDamaged(t *testing.T) {
 			for _, x := range []byte{0xff, file[i] ^ 8} {
 				damaged := slices.Clone(file)
 				damaged[i] = x
-				_, _ = read(t, damaged, Options{})
+				_, _ = read(t, damaged, columns.Options{})
 			}
-			_, _ = read(t, file[:i], Options{})
+			_, _ = read(t, file[:i], columns.Options{})
 		}
 	}
 }

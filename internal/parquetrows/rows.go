@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
 
 // assembler puts rows of a row group together again. Each column has its values with two levels: how deep in the
@@ -95,7 +96,7 @@ func (a *assembler) peek(i int) (rep, def int) {
 			_ = h.pages.f.hold(-h.page.held)
 		}
 		h.at, h.value = 0, 0
-		if err := guarded(func() (err error) {
+		if err := columns.Guarded(func() (err error) {
 			h.page, err = h.pages.next()
 			return err
 		}); err != nil {
@@ -145,8 +146,8 @@ func (a *assembler) pass(n *node) {
 }
 
 func (a *assembler) write(text string) {
-	if a.out = append(a.out, text...); len(a.out) > maxRow {
-		a.bad = fmt.Errorf("want at most %d bytes in a row, got more", maxRow)
+	if a.out = append(a.out, text...); len(a.out) > columns.MaxRow {
+		a.bad = columns.ErrRow
 		a.out = a.out[:0]
 	}
 }
@@ -189,19 +190,10 @@ func (a *assembler) structure(n *node) {
 		if i > 0 {
 			a.write(", ")
 		}
-		a.write(quoted(child.name) + ": ")
+		a.write(columns.Quoted(child.name) + ": ")
 		a.field(child)
 	}
 	a.write("}")
-}
-
-// quoted is a name of the schema, which is UTF-8, in JSON.
-func quoted(name string) string {
-	b, err := jsontext.AppendQuote(nil, name)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
 }
 
 // list writes the elements of a repeated field.
@@ -260,7 +252,7 @@ func (a *assembler) leaf(n *node) {
 	h.at, h.value = h.at+1, h.value+1
 	out, err := n.column.write(a.out, h.page.values, at)
 	if err != nil && a.bad == nil {
-		a.bad = &ValueError{n.column.path, n.column.kind(), err}
+		a.bad = &columns.ValueError{Path: n.column.path, Type: n.column.kind(), Err: err}
 	}
 	a.out = out
 	a.write("")

@@ -11,6 +11,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
 
 type part struct {
@@ -71,7 +73,7 @@ func TestTypes(t *testing.T) {
 		for _, version := range []int{1, 2} {
 			file := written(t, many, parquet.Compression(codec), parquet.DataPageVersion(version),
 				parquet.MaxRowsPerRowGroup(128), parquet.PageBufferSize(256))
-			got, err := read(t, file, Options{})
+			got, err := read(t, file, columns.Options{})
 			if err != nil || !slices.Equal(got, wanted) {
 				t.Errorf("%s, pages %d: error %v, %d rows\ngot  %s\nwant %s", codec, version, err, len(got),
 					strings.Join(got[:min(2, len(got))], "\n     "), strings.Join(want, "\n     "))
@@ -125,7 +127,7 @@ func TestLists(t *testing.T) {
 			[][]value{{{nil, 0, 0, 0}, {nil, 0, 0, 1}}, {{"x", 0, 1, 0}, {nil, 0, 1, 1}}},
 			[]string{`null`, `{"a": "x", "b": null}`}},
 	} {
-		got, err := read(t, writtenBy(t, parquet.Group{"f": c.field}, c.rows), Options{})
+		got, err := read(t, writtenBy(t, parquet.Group{"f": c.field}, c.rows), columns.Options{})
 		for i := range c.want {
 			c.want[i] = `{"f": ` + c.want[i] + "}"
 		}
@@ -144,18 +146,18 @@ func TestValuesWithoutAPlace(t *testing.T) {
 		Price int64   `parquet:"price,decimal(2:9)"`
 	}
 	file := written(t, []row{{"a", []byte("b"), 1, 5}, {"c", []byte("\xff\xd8"), 2, 5}, {"d", nil, math.NaN(), 5}})
-	got, err := read(t, file, Options{Without: []string{"price"}})
+	got, err := read(t, file, columns.Options{Without: []string{"price"}})
 	want := []string{`{"image": "b", "price": null, "score": 1, "text": "a"}`,
 		`bad: "image" of type BYTE_ARRAY: want text in UTF-8, got other bytes`,
 		`bad: "score" of type DOUBLE: want a finite number, got NaN`}
 	if err != nil || !sameFields(got[0], want[0]) || !slices.Equal(got[1:], want[1:]) {
 		t.Errorf("error %v\ngot  %s\nwant %s", err, got, want)
 	}
-	if got, err = read(t, file, Options{Without: []string{"image", "score"}}); err != nil || len(got) != 3 ||
+	if got, err = read(t, file, columns.Options{Without: []string{"image", "score"}}); err != nil || len(got) != 3 ||
 		!strings.Contains(got[0], `bad: "price" of type DECIMAL (INT64): want text, numbers`) {
 		t.Errorf("error %v, got %s", err, got)
 	}
-	if got, err = read(t, file, Options{Without: []string{"text", "image", "score", "price"}}); err != nil || len(got) != 3 {
+	if got, err = read(t, file, columns.Options{Without: []string{"text", "image", "score", "price"}}); err != nil || len(got) != 3 {
 		t.Errorf("without any column: error %v, got %s", err, got)
 	}
 }
@@ -206,7 +208,7 @@ func TestRandom(t *testing.T) {
 		}
 		file := written(t, rows, parquet.PageBufferSize(64+r.IntN(5000)),
 			parquet.MaxRowsPerRowGroup(int64(1+r.IntN(2000))), parquet.Compression(&parquet.Snappy))
-		got, err := read(t, file, Options{})
+		got, err := read(t, file, columns.Options{})
 		if err != nil || !slices.Equal(got, want) {
 			at := 0
 			for at < min(len(got), len(want)) && got[at] == want[at] {

@@ -2,13 +2,12 @@ package parquetrows
 
 import (
 	"errors"
-	"fmt"
-	"math"
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
 
 // values are those of a page or a dictionary, in the one list that their type has.
@@ -79,39 +78,25 @@ func writeUint64(b []byte, v *values, i int) ([]byte, error) {
 }
 
 func writeFloat(b []byte, v *values, i int) ([]byte, error) {
-	return writeNumber(b, float64(v.floats[i]), 32)
+	return columns.AppendNumber(b, float64(v.floats[i]), 32)
 }
 
 func writeDouble(b []byte, v *values, i int) ([]byte, error) {
-	return writeNumber(b, v.doubles[i], 64)
-}
-
-func writeNumber(b []byte, x float64, bits int) ([]byte, error) {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return b, fmt.Errorf("want a finite number, got %v", x)
-	}
-	return strconv.AppendFloat(b, x, 'g', -1, bits), nil
+	return columns.AppendNumber(b, v.doubles[i], 64)
 }
 
 func writeDate(b []byte, v *values, i int) ([]byte, error) {
-	t := time.Unix(0, 0).UTC().AddDate(0, 0, int(v.int32s[i]))
-	return append(t.AppendFormat(append(b, '"'), time.DateOnly), '"'), nil
+	return columns.AppendDate(b, int64(v.int32s[i])), nil
 }
 
 func writeTimestamp(unit time.Duration) writer {
 	return func(b []byte, v *values, i int) ([]byte, error) {
-		a, second := v.int64s[i], int64(time.Second/unit)
-		t := time.Unix(a/second, a%second*int64(unit)).UTC()
-		return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"'), nil
+		return columns.AppendTimestamp(b, v.int64s[i], unit), nil
 	}
 }
 
 func writeText(b []byte, v *values, i int) ([]byte, error) {
-	out, err := jsontext.AppendQuote(b, v.bytes[v.offsets[i]:v.offsets[i+1]])
-	if err != nil {
-		return b, errors.New("want text in UTF-8, got other bytes")
-	}
-	return out, nil
+	return columns.AppendText(b, v.bytes[v.offsets[i]:v.offsets[i+1]])
 }
 
 // writeUnknown is of columns that hold nothing but null.

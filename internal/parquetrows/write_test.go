@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
 
 // written is a file of rows, as parquet-go writes it.
@@ -61,7 +63,7 @@ func listOf(fields parquet.Group) parquet.Node {
 }
 
 // read gives the rows of a file in a line each, and what is wrong with some.
-func read(t testing.TB, file []byte, o Options) (rows []string, err error) {
+func read(t testing.TB, file []byte, o columns.Options) (rows []string, err error) {
 	t.Helper()
 	err = Read(t.Context(), bytes.NewReader(file), int64(len(file)), o, func(row int, object []byte, bad error) error {
 		if row != len(rows)+1 {
