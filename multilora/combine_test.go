@@ -315,3 +315,56 @@ func TestCombineRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Changes of the head and the embedding combine, and are branches, as those of layers do.
+func TestCombineOfEnds(t *testing.T) {
+	m := tiny(t, open(t, 2))
+	var all []*Adapter
+	var paths []string
+	for i, targets := range [][]string{{"v_proj", "lm_head", "embed_tokens"}, {"lm_head"}, {"v_proj", "embed_tokens"}} {
+		cfg := kinds()["lora"]
+		cfg.Targets = targets
+		a, err := Attach(m, cfg, uint64(i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		trained(t, m, 3)
+		a.Detach()
+		all, paths = append(all, a), append(paths, t.TempDir())
+		if err := a.Save(paths[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	weights := []float64{0.5, -1, 2}
+	c, _ := combine(t, all, CombineOptions{Weights: weights})
+	for _, layer := range []string{headModule, embeddingModule} {
+		if !slices.Contains(c.Layers(), layer) {
+			t.Errorf("layers %v, want %s among them", c.Layers(), layer)
+		}
+	}
+	sum := func(weights []float64) func(layer string) []float64 {
+		return func(layer string) []float64 { return weighted(changesOf(t, layer, all, weights)) }
+	}
+	sameDeltas(t, "combined", c, sum(weights))
+	plain := logits(t, m, batch())
+	if err := c.Attach(); err != nil {
+		t.Fatal(err)
+	}
+	want := logits(t, m, batch())
+	if _, err := c.Merge(); err != nil {
+		t.Fatal(err)
+	}
+	if got := logits(t, m, batch()); distance(got, want) > 1e-5 || distance(want, plain) < 1e-3 {
+		t.Errorf("merged: off by %g, of a change of %g", distance(got, want), distance(want, plain))
+	}
+	if err := c.Unmerge(); err != nil {
+		t.Fatal(err)
+	}
+	c.Detach()
+	joined, err := AttachBranches(m, paths, ScalingScalar, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := 1. / 3
+	sameDeltas(t, "branches", joined, sum([]float64{third, third, third}))
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/golden"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/optim"
 )
@@ -138,15 +139,12 @@ func TestLoadErrors(t *testing.T) {
 	if err := a.Save(good); err != nil {
 		t.Fatal(err)
 	}
-	tensors := map[string]safetensors.Tensor{}
+	tensors := golden.Tensors(t, filepath.Join(good, TensorFile))
 	f, err := safetensors.Open(filepath.Join(good, TensorFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for _, name := range f.Names() {
-		tensors[name], _ = f.Tensor(name)
-	}
 	info, err := os.ReadFile(filepath.Join(good, InfoFile))
 	if err != nil {
 		t.Fatal(err)
@@ -194,13 +192,7 @@ func TestLoadErrors(t *testing.T) {
 			if c.tensors != nil {
 				c.tensors(bad)
 			}
-			var sources []safetensors.Source
-			for _, x := range bad {
-				sources = append(sources, x.Source())
-			}
-			if err := safetensors.Write(filepath.Join(dir, TensorFile), f.Metadata(), sources...); err != nil {
-				t.Fatal(err)
-			}
+			golden.WriteTensors(t, filepath.Join(dir, TensorFile), f.Metadata(), bad)
 			text := strings.Replace(string(info), c.old, c.new, 1)
 			if err := os.WriteFile(filepath.Join(dir, InfoFile), []byte(text), 0o666); err != nil {
 				t.Fatal(err)

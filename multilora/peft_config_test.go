@@ -2,6 +2,7 @@ package multilora
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -224,8 +225,8 @@ func TestLoadPEFTErrors(t *testing.T) {
 
 	const first = "base_model.model.model.layers.0.self_attn.v_proj.lora_A.weight"
 	tensors := peftTensors(t, good)
-	zeros := func(name string, shape ...int) safetensors.Tensor {
-		return safetensors.FromFloat32s(name, shape, make([]float32, shape[0]*shape[1]))
+	zeros := func(ts map[string]safetensors.Tensor, name string, shape ...int) {
+		ts[name] = safetensors.FromFloat32s(name, shape, make([]float32, shape[0]*shape[1]))
 	}
 	for name, c := range map[string]struct {
 		change func(map[string]safetensors.Tensor)
@@ -233,21 +234,21 @@ func TestLoadPEFTErrors(t *testing.T) {
 	}{
 		"missing tensor": {func(ts map[string]safetensors.Tensor) { delete(ts, first) },
 			`tensor "` + first + `": want shape [6 24], got no such tensor (the adapter was made for "some/base")`},
-		"another rank": {func(ts map[string]safetensors.Tensor) { ts[first] = zeros(first, 5, 24) },
+		"another rank": {func(ts map[string]safetensors.Tensor) { zeros(ts, first, 5, 24) },
 			`tensor "` + first + `": want shape [6 24] beside this model's weight f32[8 24], got [5 24]`},
 		"another model's": {func(ts map[string]safetensors.Tensor) {
-			ts["x"] = zeros(strings.Replace(first, "layers.0", "layers.2", 1), 6, 24)
+			zeros(ts, strings.Replace(first, "layers.0", "layers.2", 1), 6, 24)
 		},
 			`layers.2.self_attn.v_proj.lora_A.weight": want lora_A and lora_B of the 2 layers`},
 		"a head": {func(ts map[string]safetensors.Tensor) {
-			ts["x"] = zeros("base_model.model.lm_head.weight", 61, 24)
+			zeros(ts, "base_model.model.lm_head.weight", 61, 24)
 		},
 			`tensor "base_model.model.lm_head.weight": want lora_A and lora_B of the 2 layers, and the 0 parameters, that adapter_config.json chooses`},
 		"DoRA": {func(ts map[string]safetensors.Tensor) {
-			ts["x"] = zeros("base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector", 8, 1)
+			zeros(ts, "base_model.model.model.layers.0.self_attn.v_proj.lora_magnitude_vector", 8, 1)
 		}, `lora_magnitude_vector": want lora_A and lora_B`},
 		"both spellings": {func(ts map[string]safetensors.Tensor) {
-			ts["x"] = zeros(strings.Replace(first, ".weight", ".default.weight", 1), 6, 24)
+			zeros(ts, strings.Replace(first, ".weight", ".default.weight", 1), 6, 24)
 		},
 			`tensor "` + first + `": want it once, got "` + strings.Replace(first, ".weight", ".default.weight", 1) +
 				`" too`},
@@ -258,18 +259,9 @@ func TestLoadPEFTErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := copied(t, good)
-			bad := map[string]safetensors.Tensor{}
-			for k, v := range tensors {
-				bad[k] = v
-			}
+			bad := maps.Clone(tensors)
 			c.change(bad)
-			var sources []safetensors.Source
-			for _, x := range bad {
-				sources = append(sources, x.Source())
-			}
-			if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), nil, sources...); err != nil {
-				t.Fatal(err)
-			}
+			golden.WriteTensors(t, filepath.Join(dir, PEFTTensorFile), nil, bad)
 			fails(t, dir, PEFTTensorFile, c.want)
 		})
 	}

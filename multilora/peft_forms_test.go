@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
+	"github.com/agora-ml/agora/internal/golden"
 	"github.com/agora-ml/agora/nn/llama"
 )
 
@@ -190,15 +191,9 @@ func TestPEFTTensorsByName(t *testing.T) {
 		"base_model.model.model.layers.0.self_attn.v_proj.lora_A.default.weight.more": "got one of another layer",
 	} {
 		dir := copied(t, good)
-		var sources []safetensors.Source
-		for _, x := range peftTensors(t, good) {
-			sources = append(sources, x.Source())
-		}
-		x := safetensors.FromFloat32s(name, []int{2}, []float32{1, 2})
-		if err := safetensors.Write(filepath.Join(dir, PEFTTensorFile), nil,
-			append(sources, x.Source())...); err != nil {
-			t.Fatal(err)
-		}
+		all := peftTensors(t, good)
+		all[name] = safetensors.FromFloat32s(name, []int{2}, []float32{1, 2})
+		golden.WriteTensors(t, filepath.Join(dir, PEFTTensorFile), nil, all)
 		if _, err := LoadPEFT(tiny(t, d), dir, Options{}); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v, want %q", name, err, want)

@@ -56,35 +56,16 @@ func TestLoadRefuses(t *testing.T) {
 		"huge sizes": {map[string]any{"hidden_size": 1 << 30, "vocab_size": 1 << 30}, func(tensors) {},
 			"vocab_size × hidden_size: want matrices of at most 2147483647 numbers, got 1073741824 × 1073741824"},
 	} {
-		file, err := safetensors.OpenModel(filepath.Join(golden.Folder(t), "llama-gqa"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := tensors{}
-		for _, name := range file.Names() {
-			if all[name], err = file.Tensor(name); err != nil {
-				t.Fatal(err)
-			}
-		}
+		all := golden.Tensors(t, filepath.Join(golden.Folder(t), "llama-gqa"))
 		c.change(all)
-		var sources []safetensors.Source
-		for name, x := range all {
-			x.Name = name
-			sources = append(sources, x.Source())
-		}
 		dir := t.TempDir()
-		if err := safetensors.Write(filepath.Join(dir, safetensors.ModelFile), nil, sources...); err != nil {
-			t.Fatal(err)
-		}
+		golden.WriteTensors(t, filepath.Join(dir, safetensors.ModelFile), nil, all)
 		if err := os.WriteFile(filepath.Join(dir, ConfigFile), with(t, c.config), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		if err := file.Close(); err != nil {
 			t.Fatal(err)
 		}
 
 		before := d.Stats().Live
-		_, err = Load(t.Context(), d, dir, LoadOptions{})
+		_, err := Load(t.Context(), d, dir, LoadOptions{})
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)

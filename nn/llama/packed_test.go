@@ -2,7 +2,6 @@ package llama
 
 import (
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,32 +92,11 @@ func edited(t *testing.T, name string, tensors func(map[string]safetensors.Tenso
 	config func(map[string]any)) string {
 	t.Helper()
 	from, to := filepath.Join(golden.Folder(t), name), t.TempDir()
-	file, err := safetensors.OpenModel(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	all := map[string]safetensors.Tensor{}
-	for _, name := range file.Names() {
-		x, err := file.Tensor(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x.Data = slices.Clone(x.Data)
-		all[name] = x
-	}
+	all := golden.Tensors(t, from)
 	if tensors != nil {
 		tensors(all)
 	}
-	var sources []safetensors.Source
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		x := all[name]
-		x.Name = name
-		sources = append(sources, x.Source())
-	}
-	if err := safetensors.Write(filepath.Join(to, safetensors.ModelFile), nil, sources...); err != nil {
-		t.Fatal(err)
-	}
+	golden.WriteTensors(t, filepath.Join(to, safetensors.ModelFile), nil, all)
 	text, err := os.ReadFile(filepath.Join(from, ConfigFile))
 	fields := map[string]any{}
 	if err == nil {
