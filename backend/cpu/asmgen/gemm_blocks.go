@@ -19,22 +19,23 @@ func gemmBlocks() *File {
 		v.dotter("dots"+name, length, size, block)
 		table = append(table, fmt.Sprintf("quant.%s: dots%s,", name, name))
 	})
-	v.Go("// blockDots are by kind.\nvar blockDots = [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){\n" +
+	v.Go("// blockDots are by kind.\nvar blockDots = [quant.Types]func(sum *float32, x, b unsafe.Pointer, ld, k, rows int){\n" +
 		strings.Join(table, "\n") + "\n}")
 	v.define()
 	return v.File
 }
 
-// dotter writes the loop over four rows of blocks. The vector is at DI.
+// dotter writes the loop over rows of blocks. The vector is at DI.
 func (v *vec) dotter(name string, length, size int, block func()) {
-	v.Func(name, fmt.Sprintf(`%s multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of %d:
-	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name, length),
-		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
-		Arg{"k", "int"})
+	v.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+multiple of %d:
+	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name, length),
+		Arg{"sum", "*float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"}, Arg{"rows", "int"})
 	v.I("MOVQ", v.Arg("sum"), "R10")
 	v.I("MOVQ", v.Arg("b"), "R11")
 	v.I("MOVQ", v.Arg("ld"), "R12")
-	v.I("MOVQ", Imm(4), "R13")
+	v.I("MOVQ", v.Arg("rows"), "R13")
 	row, loop := v.NewLabel("row"), v.NewLabel("loop")
 	v.Label(row)
 	v.I("MOVQ", v.Arg("x"), "DI")

@@ -83,12 +83,13 @@ func (f *File) dotBlocks512(store string, size int, block func(half func(i int, 
 	})
 }
 
-// blockLoop writes a function over four rows of blocks, with each block's scale in a register.
+// blockLoop writes a function over rows of blocks, with each block's scale in a register.
 func (f *File) blockLoop(name string, size int, scale string, block, end func()) {
-	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
-	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
-		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
-		Arg{"k", "int"})
+	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+multiple of 32:
+	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
+		Arg{"sum", "*float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"}, Arg{"rows", "int"})
 	f.nibbleConstants()
 	row, loop := f.NewLabel("row"), f.NewLabel("loop")
 	f.rows(row)
@@ -107,13 +108,13 @@ func (f *File) blockLoop(name string, size int, scale string, block, end func())
 	f.nextRow(row)
 }
 
-// rows begins a loop over four rows, each with accumulators of zero in Y0 to Y3, x in SI, the row in DX and k
+// rows begins a loop over rows, each with accumulators of zero in Y0 to Y3, x in SI, the row in DX and k
 // in CX.
 func (f *File) rows(row string) {
 	f.I("MOVQ", f.Arg("sum"), "DI")
 	f.I("MOVQ", f.Arg("b"), "R8")
 	f.I("MOVQ", f.Arg("ld"), "BX")
-	f.I("MOVQ", Imm(4), "R9")
+	f.I("MOVQ", f.Arg("rows"), "R9")
 	f.Label(row)
 	f.I("MOVQ", f.Arg("x"), "SI")
 	f.I("MOVQ", "R8", "DX")
@@ -141,14 +142,14 @@ func (f *File) nextRow(row string) {
 	f.Return()
 }
 
-// dots writes the product of four rows and a vector, row after row: memory that is read in one stream is
+// dots writes the product of some rows and a vector, row after row: memory that is read in one stream is
 // fetched by the hardware before it is asked for, that of four rows side by side is not. Four accumulators.
 func (f *File) dots(s store) {
 	name := "dots" + s.name
-	f.Func(name, fmt.Sprintf(`%s multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
-	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
-		Arg{"sum", "*[4]float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
-		Arg{"k", "int"})
+	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
+		Arg{"sum", "*float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
+		Arg{"k", "int"}, Arg{"rows", "int"})
 	row, loop, rest, end := f.NewLabel("row"), f.NewLabel("loop"), f.NewLabel("rest"), f.NewLabel("end")
 	f.rows(row)
 	step := func(vectors int) {

@@ -8,85 +8,96 @@ import "unsafe"
 
 import "github.com/agora-ml/agora/internal/quant"
 
-// dotsIQ4_NL multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsIQ4_NL multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsIQ4_NL(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsIQ4_NL(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ4_1 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ4_1 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ4_1(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ4_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ5_0 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ5_0 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ5_0(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ5_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ5_1 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ5_1 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ5_1(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ5_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ4_K multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 256:
+// dotsQ4_K multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 256:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ4_K(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ4_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ5_K multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 256:
+// dotsQ5_K multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 256:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ5_K(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ5_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ6_K multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 256:
+// dotsQ6_K multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 256:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ6_K(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ6_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsNF4 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 64:
+// dotsNF4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 64:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsNF4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsNF4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsFP4 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 64:
+// dotsFP4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 64:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsFP4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsFP4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsFP8 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 128:
+// dotsFP8 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 128:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsFP8(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsFP8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsU4 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 64:
+// dotsU4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 64:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsU4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsU4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
 // blockDots are by kind.
-var blockDots = [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){
+var blockDots = [quant.Types]func(sum *float32, x, b unsafe.Pointer, ld, k, rows int){
 	quant.IQ4_NL: dotsIQ4_NL,
 	quant.Q4_1:   dotsQ4_1,
 	quant.Q5_0:   dotsQ5_0,

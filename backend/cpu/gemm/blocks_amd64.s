@@ -5,12 +5,12 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func dotsIQ4_NL(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsIQ4_NL(SB), NOSPLIT, $0-40
+// func dotsIQ4_NL(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsIQ4_NL(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row1:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -71,12 +71,12 @@ loop2:
 	VZEROUPPER
 	RET
 
-// func dotsQ4_1(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ4_1(SB), NOSPLIT, $0-40
+// func dotsQ4_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ4_1(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row3:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -137,12 +137,12 @@ loop4:
 	VZEROUPPER
 	RET
 
-// func dotsQ5_0(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ5_0(SB), NOSPLIT, $0-40
+// func dotsQ5_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ5_0(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row5:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -217,12 +217,12 @@ loop6:
 	VZEROUPPER
 	RET
 
-// func dotsQ5_1(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ5_1(SB), NOSPLIT, $0-40
+// func dotsQ5_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ5_1(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row7:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -301,12 +301,12 @@ loop8:
 	VZEROUPPER
 	RET
 
-// func dotsQ4_K(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ4_K(SB), NOSPLIT, $0-40
+// func dotsQ4_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ4_K(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row9:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -571,12 +571,12 @@ loop10:
 	VZEROUPPER
 	RET
 
-// func dotsQ5_K(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ5_K(SB), NOSPLIT, $0-40
+// func dotsQ5_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ5_K(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row11:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -965,12 +965,12 @@ loop12:
 	VZEROUPPER
 	RET
 
-// func dotsQ6_K(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ6_K(SB), NOSPLIT, $0-40
+// func dotsQ6_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ6_K(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row13:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -1343,12 +1343,12 @@ loop14:
 	VZEROUPPER
 	RET
 
-// func dotsNF4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsNF4(SB), NOSPLIT, $0-40
+// func dotsNF4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNF4(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row15:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -1446,12 +1446,12 @@ loop16:
 	VZEROUPPER
 	RET
 
-// func dotsFP4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsFP4(SB), NOSPLIT, $0-40
+// func dotsFP4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsFP4(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row17:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -1549,12 +1549,12 @@ loop18:
 	VZEROUPPER
 	RET
 
-// func dotsFP8(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsFP8(SB), NOSPLIT, $0-40
+// func dotsFP8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsFP8(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row19:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI
@@ -1730,12 +1730,12 @@ loop20:
 	VZEROUPPER
 	RET
 
-// func dotsU4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsU4(SB), NOSPLIT, $0-40
+// func dotsU4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsU4(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), R10
 	MOVQ b+16(FP), R11
 	MOVQ ld+24(FP), R12
-	MOVQ $4, R13
+	MOVQ rows+40(FP), R13
 row21:
 	MOVQ x+8(FP), DI
 	MOVQ R11, SI

@@ -182,7 +182,6 @@ type Workspace struct {
 	x     []float32         // a vector gathered out of a column
 	sums  [vectorChunk]float32
 	piece roundedVector // argument of integer dots
-	quad  [4]float32
 }
 
 // Bytes is the size of the scratch memory that the engine holds.

@@ -43,10 +43,10 @@ type packers struct {
 
 // vectors multiply a matrix with one vector; the indices are formats.
 type vectors struct {
-	// dots adds to sum the products of four rows and x, k a multiple of 16.
-	dots [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int)
+	// dots adds to the sums the products of so many rows and x, k a multiple of 16.
+	dots [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
 	// dotBlocks is the same of blocks, k a multiple of theirs; the indices are their kinds. nil: rows are widened.
-	dotBlocks [quant.Types]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int)
+	dotBlocks [quant.Types]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
 	// axpys4 and axpys1 add multiples x[i] of that many rows to y, n a multiple of 8.
 	axpys4, axpys1 [3]func(y, x, b unsafe.Pointer, ld, n int)
 }

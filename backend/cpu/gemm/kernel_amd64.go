@@ -22,7 +22,7 @@ var kernels = func() []kernel {
 	dotBlocks := blockDots
 	dotBlocks[quant.Q8_0], dotBlocks[quant.Q4_0] = dotsQ8, dotsQ4
 	vector := vectors{
-		dots:      [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){dotsF32, dotsF16, dotsBF16},
+		dots:      [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32, dotsF16, dotsBF16},
 		dotBlocks: dotBlocks,
 		axpys4:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
 		axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},

@@ -19,7 +19,7 @@ var portable = kernel{
 		rowsA:      goRows(formatF32, 4),
 	},
 	vectors: vectors{
-		dots: [3]func(sum *[4]float32, x, b unsafe.Pointer, ld, k int){goDots(formatF32), goDots(formatF16),
+		dots: [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){goDots(formatF32), goDots(formatF16),
 			goDots(formatBF16)},
 		axpys4: [3]func(y, x, b unsafe.Pointer, ld, n int){goAxpys(formatF32, 4), goAxpys(formatF16, 4),
 			goAxpys(formatBF16, 4)},
@@ -74,15 +74,15 @@ func goRows(f format, width int) rowsPacker {
 	}
 }
 
-func goDots(f format) func(sum *[4]float32, x, b unsafe.Pointer, ld, k int) {
-	return func(sum *[4]float32, x, b unsafe.Pointer, ld, k int) {
-		for i := range sum {
+func goDots(f format) func(sums *float32, x, b unsafe.Pointer, ld, k, rows int) {
+	return func(sums *float32, x, b unsafe.Pointer, ld, k, rows int) {
+		for i := range rows {
 			row := unsafe.Add(b, i*ld)
 			var s float32
 			for j, v := range unsafe.Slice((*float32)(x), k) {
 				s += v * f.at(row, j)
 			}
-			sum[i] += s
+			*(*float32)(unsafe.Add(unsafe.Pointer(sums), 4*i)) += s
 		}
 	}
 }

@@ -74,18 +74,16 @@ func (e *Engine) vector(p *product) {
 
 // vectorPart computes elements [lo, hi) of y; lo is a multiple of 8.
 func (w *Workspace) vectorPart(v *vectorProduct, lo, hi int) {
-	sums := w.sums[:roundUp(hi-lo, 4)]
+	sums := w.sums[:hi-lo]
 	clear(sums)
 	if v.dots {
-		for j := lo; j < hi; j += 4 {
-			w.dotRows(v, (*[4]float32)(sums[j-lo:]), j, min(4, hi-j))
-		}
+		w.dotRows(v, sums, lo)
 	} else {
 		for i := 0; i < len(v.x); i += axpyRows {
-			w.axpyRows(v, sums[:hi-lo], i, min(i+axpyRows, len(v.x)), lo)
+			w.axpyRows(v, sums, i, min(i+axpyRows, len(v.x)), lo)
 		}
 	}
-	for j, s := range sums[:hi-lo] {
+	for j, s := range sums {
 		y := (*float32)(unsafe.Add(v.y, 4*(lo+j)*v.stride))
 		if s *= v.alpha; v.acc {
 			*y += s
@@ -95,67 +93,54 @@ func (w *Workspace) vectorPart(v *vectorProduct, lo, hi int) {
 	}
 }
 
-// dotsMost is the most elements of k in one assembly call: some microseconds.
+// dotsMost is the most products of one assembly call: some microseconds.
 const dotsMost = 32 << 10
 
-// dotRows multiplies up to four rows from j with x.
+// dotRows multiplies rows [j, j+len(sums)) with x, as many in a call as are some microseconds.
+func (w *Workspace) dotRows(v *vectorProduct, sums []float32, j int) {
+	most := max(1, min(32, dotsMost/len(v.x)))
+	for len(sums) > 0 {
+		n := min(most, len(sums))
+		w.dotSome(v, sums[:n], j)
+		sums, j = sums[n:], j+n
+	}
+}
+
+// dotSome is dotRows for a few rows. It is a call of its own, with a frame, because its prologue is where the
+// scheduler can stop a loop of assembly calls.
 //
 //go:noinline
-func (w *Workspace) dotRows(v *vectorProduct, sum *[4]float32, j, rows int) {
+func (w *Workspace) dotSome(v *vectorProduct, sums []float32, j int) {
 	m, k := &v.matrix, len(v.x)
 	if m.format.inBlocks() {
-		if w.dotBlocks(v, sum, j, rows) {
+		if w.dotBlocks(v, sums, j) {
 			return
 		}
-		piece := w.widened(m, j, rows, 0, k)
+		piece := w.widened(m, j, len(sums), 0, k)
 		m, j = &piece, 0
 	}
-	ld := m.ld * m.format.size()
-	if rows < 4 {
-		ld = 0 // the same row four times; row after row
+	at, even := j*m.ld, k&^15
+	for l := 0; l < even; l += dotsMost {
+		w.kernel.vectors.dots[m.format](&sums[0], unsafe.Pointer(&v.x[l]), m.at(at+l), m.ld*m.format.size(),
+			min(dotsMost, even-l), len(sums))
 	}
-	at := j * m.ld
-	for r := 0; r < rows; r++ {
-		part := &w.quad
-		*part = [4]float32{}
-		even := k &^ 15
-		for l := 0; l < even; l += dotsMost {
-			w.kernel.vectors.dots[m.format](part, unsafe.Pointer(&v.x[l]), m.at(at+r*m.ld+l), ld, min(dotsMost, even-l))
-		}
-		if ld != 0 {
-			*sum = *part
-			break
-		}
-		sum[r] = part[0]
-	}
-	for r := range rows {
-		for l := k &^ 15; l < k; l++ {
-			sum[r] += v.x[l] * m.format.at(m.data, at+r*m.ld+l)
+	for r := range sums {
+		for l := even; l < k; l++ {
+			sums[r] += v.x[l] * m.format.at(m.data, at+r*m.ld+l)
 		}
 	}
 }
 
-// dotBlocks is dotRows for a matrix in blocks; false: the kernel has no function for them.
-func (w *Workspace) dotBlocks(v *vectorProduct, sum *[4]float32, j, rows int) bool {
+// dotBlocks is dotSome for a matrix in blocks; false: the kernel has no function for them.
+func (w *Workspace) dotBlocks(v *vectorProduct, sums []float32, j int) bool {
 	m, k := &v.matrix, len(v.x)
 	t := m.format.blocks()
 	f := w.kernel.vectors.dotBlocks[t]
 	if f == nil || k%t.Len() != 0 {
 		return false
 	}
-	ld := t.Bytes(m.ld)
-	if rows == 4 {
-		for l := 0; l < k; l += dotsMost {
-			f(sum, unsafe.Pointer(&v.x[l]), m.block(j*m.ld+l), ld, min(dotsMost, k-l))
-		}
-		return true
-	}
-	for r := range rows { // the same row four times
-		w.quad = [4]float32{}
-		for l := 0; l < k; l += dotsMost {
-			f(&w.quad, unsafe.Pointer(&v.x[l]), m.block((j+r)*m.ld+l), 0, min(dotsMost, k-l))
-		}
-		sum[r] = w.quad[0]
+	for l := 0; l < k; l += dotsMost {
+		f(&sums[0], unsafe.Pointer(&v.x[l]), m.block(j*m.ld+l), t.Bytes(m.ld), min(dotsMost, k-l), len(sums))
 	}
 	return true
 }

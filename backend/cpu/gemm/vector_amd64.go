@@ -6,12 +6,12 @@ package gemm
 
 import "unsafe"
 
-// dotsF32 multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsF32 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsF32(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsF32(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysF32_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
@@ -27,12 +27,12 @@ func axpysF32_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n 
 //go:noescape
 func axpysF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsF16 multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsF16(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
@@ -48,12 +48,12 @@ func axpysF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n 
 //go:noescape
 func axpysF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsBF16 multiplies 4 rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsBF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsBF16(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysBF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
@@ -69,30 +69,34 @@ func axpysBF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n
 //go:noescape
 func axpysBF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsQ8 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ8 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ8(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ4 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ8AVX512 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ8AVX512 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ8AVX512(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ8AVX512(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dotsQ4AVX512 multiplies 4 rows of blocks, ld bytes apart, with a vector; k is a positive multiple of 32:
+// dotsQ4AVX512 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
 //
-//	for i := range 4 { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
-func dotsQ4AVX512(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
+func dotsQ4AVX512(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)

@@ -5,12 +5,12 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func dotsF32(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsF32(SB), NOSPLIT, $0-40
+// func dotsF32(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsF32(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row1:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
@@ -117,12 +117,12 @@ loop6:
 	VZEROUPPER
 	RET
 
-// func dotsF16(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsF16(SB), NOSPLIT, $0-40
+// func dotsF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsF16(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row7:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
@@ -234,12 +234,12 @@ loop12:
 	VZEROUPPER
 	RET
 
-// func dotsBF16(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsBF16(SB), NOSPLIT, $0-40
+// func dotsBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsBF16(SB), NOSPLIT, $0-48
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row13:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
@@ -362,8 +362,8 @@ loop18:
 	VZEROUPPER
 	RET
 
-// func dotsQ8(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ8(SB), NOSPLIT, $0-40
+// func dotsQ8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ8(SB), NOSPLIT, $0-48
 	MOVL $0x0f0f0f0f, AX
 	VMOVD AX, X9
 	VPBROADCASTD X9, X9
@@ -373,7 +373,7 @@ TEXT ·dotsQ8(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row19:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
@@ -424,8 +424,8 @@ loop20:
 	VZEROUPPER
 	RET
 
-// func dotsQ4(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ4(SB), NOSPLIT, $0-40
+// func dotsQ4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ4(SB), NOSPLIT, $0-48
 	MOVL $0x0f0f0f0f, AX
 	VMOVD AX, X9
 	VPBROADCASTD X9, X9
@@ -435,7 +435,7 @@ TEXT ·dotsQ4(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row21:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
@@ -494,8 +494,8 @@ loop22:
 	VZEROUPPER
 	RET
 
-// func dotsQ8AVX512(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ8AVX512(SB), NOSPLIT, $0-40
+// func dotsQ8AVX512(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ8AVX512(SB), NOSPLIT, $0-48
 	MOVL $0x0f0f0f0f, AX
 	VMOVD AX, X9
 	VPBROADCASTD X9, X9
@@ -505,7 +505,7 @@ TEXT ·dotsQ8AVX512(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row23:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
@@ -550,8 +550,8 @@ loop24:
 	VZEROUPPER
 	RET
 
-// func dotsQ4AVX512(sum *[4]float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int)
-TEXT ·dotsQ4AVX512(SB), NOSPLIT, $0-40
+// func dotsQ4AVX512(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsQ4AVX512(SB), NOSPLIT, $0-48
 	MOVL $0x0f0f0f0f, AX
 	VMOVD AX, X9
 	VPBROADCASTD X9, X9
@@ -561,7 +561,7 @@ TEXT ·dotsQ4AVX512(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), DI
 	MOVQ b+16(FP), R8
 	MOVQ ld+24(FP), BX
-	MOVQ $4, R9
+	MOVQ rows+40(FP), R9
 row25:
 	MOVQ x+8(FP), SI
 	MOVQ R8, DX
