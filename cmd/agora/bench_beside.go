@@ -61,12 +61,16 @@ func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...stri
 
 func printBeside(w io.Writer, b bench.Beside) {
 	fmt.Fprintf(w, "beside %s, %d pairs: medians (least, most)\n\n", printable.Name(b.Name), len(b.Pairs))
-	fmt.Fprintf(w, "%-22s %30s %30s %22s %8s\n", "", "agora", "beside", "ratio of a pair", "of best")
+	width := len("memory of the process")
+	for _, r := range b.Rates {
+		width = max(width, len(r.Name))
+	}
+	fmt.Fprintf(w, "%-*s %30s %30s %22s %8s\n", width, "", "agora", "beside", "ratio of a pair", "of best")
 	spread := func(format string, s bench.Spread) string {
 		return fmt.Sprintf(strings.ReplaceAll("F (F, F)", "F", format), s.Median, s.Min, s.Max)
 	}
 	for _, r := range b.Rates {
-		fmt.Fprintf(w, "%-22s %30s %30s %22s %8.2f\n", r.Name, spread("%.1f", r.Own), spread("%.1f", r.Other),
+		fmt.Fprintf(w, "%-*s %30s %30s %22s %8.2f\n", width, r.Name, spread("%.1f", r.Own), spread("%.1f", r.Other),
 			spread("%.2f", r.Ratios), r.Best)
 	}
 	own, other := 0.0, 0.0
@@ -74,7 +78,7 @@ func printBeside(w io.Writer, b bench.Beside) {
 		own, other = max(own, p.Own["process_bytes"]), max(other, p.Other["process_bytes"])
 	}
 	if own > 0 && other > 0 {
-		fmt.Fprintf(w, "%-22s %26.0f MiB %26.0f MiB %22.2f\n", "memory of the process", own/(1<<20), other/(1<<20),
+		fmt.Fprintf(w, "%-*s %26.0f MiB %26.0f MiB %22.2f\n", width, "memory of the process", own/(1<<20), other/(1<<20),
 			own/other)
 	}
 }

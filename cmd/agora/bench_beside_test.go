@@ -106,3 +106,33 @@ func TestBenchBesideErrors(t *testing.T) {
 		t.Errorf("without a program: %q", stderr)
 	}
 }
+
+func TestBenchGEMMBeside(t *testing.T) {
+	ownTurns(t)
+	command, told := otherProgram(t, `{"name": "other", "rates": {"f32 NT 8 x 16 x 32": 3, "f32 TN 8 x 16 x 32": 5}}`)
+	args := []string{"bench", "gemm", "--device", "cpu", "--threads", "1", "--sizes", "8x16x32", "--layouts", "NT,TN", "--rounds", "2",
+		"--round", "1ms", "--pairs", "2", "--beside", command}
+	b := mustJSON[bench.Beside](t, append(args, "--json")...)
+	if len(b.Rates) != 2 || b.Rates[0].Name != "f32 NT 8 x 16 x 32" || b.Rates[0].Other.Median != 3 ||
+		b.Rates[1].Other.Median != 5 || !(b.Rates[0].Own.Min > 0) || b.Rates[1].Best != b.Rates[1].Own.Max/5 {
+		t.Errorf("got %+v", b)
+	}
+	var task productsTask
+	if text, err := os.ReadFile(told); err != nil {
+		t.Fatal(err)
+	} else if err := json.Unmarshal(text, &task); err != nil {
+		t.Fatal(err)
+	}
+	want := []namedProduct{
+		{"f32 NT 8 x 16 x 32", "f32", "NT", 8, 16, 32}, {"f32 TN 8 x 16 x 32", "f32", "TN", 8, 16, 32},
+	}
+	if !slices.Equal(task.Products, want) || task.Rounds != 2 || task.Seconds != 0.001 || task.Threads != 1 {
+		t.Errorf("the other program is told %+v", task)
+	}
+	if code, out, _ := agora(t, args...); code != 0 || !strings.Contains(out, "f32 NT 8 x 16 x 32") {
+		t.Errorf("exit code %d, got\n%s", code, out)
+	}
+	if _, _, stderr := agora(t, append(args, "--sweep")...); !strings.Contains(stderr, "--beside: want it without --sweep") {
+		t.Errorf("with --sweep: %q", stderr)
+	}
+}

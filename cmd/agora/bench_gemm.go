@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,7 @@ func benchGEMMCommand() *cobra.Command {
 	var peak float64      // TFLOP/s
 	var bandwidth float64 // GB/s
 	var asJSON bool
+	var beside besideFlags
 	c := &cobra.Command{
 		Use:   "gemm",
 		Short: "Measure how fast a device multiplies matrices",
@@ -59,6 +62,9 @@ measures every one, and tells which is the fastest; --form measures those named.
 			}
 			o.MemoryLimit, o.Peak = int(memoryLimit), peak*1e12
 			o.Bandwidth = bandwidth * 1e9
+			if beside.command != "" {
+				return besideGEMM(c, beside, o, asJSON)
+			}
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			show := printProducts(c.OutOrStdout())
 			if asJSON {
@@ -105,7 +111,38 @@ measures every one, and tells which is the fastest; --form measures those named.
 		"GB/s that the device could read, to tell the share of that where none of a peak is known: few rows are "+
 			"limited by it")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	beside.register(c, "'python3 tools/beside/torch_gemm.py'")
 	return c
+}
+
+// productsTask are products as another program is told of them. It prints their GFLOP/s by the names.
+type productsTask struct {
+	Products []namedProduct `json:"products"`
+	Rounds   int            `json:"rounds"`
+	Seconds  float64        `json:"seconds"` // of a round, about
+	Threads  int            `json:"threads"`
+}
+
+type namedProduct struct {
+	Name   string `json:"name"`
+	DType  string `json:"dtype"`
+	Layout string `json:"layout"` // of bench.Product
+	M      int    `json:"m"`
+	N      int    `json:"n"`
+	K      int    `json:"k"`
+}
+
+func besideGEMM(c *cobra.Command, beside besideFlags, o bench.GEMMOptions, asJSON bool) error {
+	if len(o.Forms) > 0 {
+		return errors.New("--beside: want it without --sweep and --form, got both")
+	}
+	task := productsTask{Rounds: o.Rounds, Seconds: o.Round.Seconds(), Threads: cmp.Or(o.Threads, runtime.NumCPU())}
+	var names []string
+	for _, p := range o.List() {
+		task.Products = append(task.Products, namedProduct{p.Name(), p.DType, p.Layout, p.M, p.N, p.K})
+		names = append(names, p.Name())
+	}
+	return beside.run(c, task, asJSON, names...)
 }
 
 func parseDTypes(names []string) (list []tensor.DType, err error) {

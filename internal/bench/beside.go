@@ -20,7 +20,8 @@ type BesideOptions struct {
 	// Own is the command line of this program's measurement, that prints JSON.
 	Own []string
 	// Command is another program's, with its arguments between spaces. It reads Task, as JSON, and its last line of
-	// output is JSON: its name, and the rates and the memory that Own prints by the same names.
+	// output is JSON: its name, and the rates and the memory that Own prints by the same names; rates of many products
+	// are in a field rates.
 	Command string
 	Task    any
 	Pairs   int // of measurements
@@ -145,6 +146,9 @@ func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (
 	rates := map[string]float64{}
 	for _, name := range append(slices.Clone(o.Rates), memoryField, trainedField) {
 		x, ok := all[name].(float64)
+		if listed, there := all["rates"].(map[string]any); there && !ok {
+			x, ok = listed[name].(float64)
+		}
 		if !ok && !slices.Contains(o.Rates, name) {
 			continue
 		}

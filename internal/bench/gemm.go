@@ -39,6 +39,8 @@ type GEMM struct {
 	Device   string    `json:"device"`
 	Peak     float64   `json:"peak_tflops,omitempty"` // given or measured; 0: unknown
 	Products []Product `json:"products"`
+	// Rates are the products' median GFLOP/s by their names, where the backend chooses their form.
+	Rates map[string]float64 `json:"rates"`
 }
 
 // Product is one product of matrices, as the kernel matmul makes it.
@@ -60,16 +62,40 @@ type Product struct {
 	Problem      string  `json:"problem,omitempty"`      // why this form cannot be measured
 }
 
+// Name is a product's name in GEMM.Rates, such as "f32 NT 512 x 32 x 4096".
+func (p Product) Name() string {
+	return fmt.Sprintf("%s %s %d x %d x %d", p.DType, p.Layout, p.M, p.N, p.K)
+}
+
 // mostDeviation is more than rounding to bf16 does.
 const mostDeviation = 0.02
 
 // Right reports whether the elements looked at are what they should be.
 func (p Product) Right() bool { return p.Deviation <= mostDeviation }
 
+// List are the products that are measured where the backend chooses their form, with nothing measured.
+func (o GEMMOptions) List() (list []Product) {
+	layouts := o.Layouts
+	if len(layouts) == 0 {
+		layouts = Layouts
+	}
+	for _, dt := range o.DTypes {
+		for _, size := range o.Sizes {
+			for _, layout := range layouts {
+				if dt.IsQuantized() && layout == "TN" {
+					continue // there are no gradients of quantized weights
+				}
+				list = append(list, Product{DType: dt.String(), Layout: layout, M: size[0], N: size[1], K: size[2]})
+			}
+		}
+	}
+	return list
+}
+
 // MeasureGEMM measures every product, and tells each as it is known. A form that the device
 // does not take is a product with a Problem.
 func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM, err error) {
-	r.Peak = o.Peak / 1e12
+	r.Peak, r.Rates = o.Peak/1e12, map[string]float64{}
 	if len(o.Forms) == 0 {
 		d, err := device.OpenWith(o.Device,
 			device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
@@ -124,36 +150,33 @@ type gemmMeter struct {
 func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 	r := g.report
 	r.Device = g.device.Name()
-	layouts := g.Layouts
-	if len(layouts) == 0 {
-		layouts = Layouts
-	}
-	for _, dt := range dtypes {
-		for _, size := range g.Sizes {
-			for _, layout := range layouts {
-				if dt.IsQuantized() && layout == "TN" {
-					continue // there are no gradients of quantized weights
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				p := Product{Form: g.form, DType: dt.String(), Layout: layout, M: size[0], N: size[1], K: size[2]}
-				if g.form != nil && !g.form.takes(p.kernel()) {
-					continue
-				}
-				if err := g.measure(&p, dt); err != nil {
-					return fmt.Errorf("%s %s %d x %d x %d: %w", p.DType, p.Layout, p.M, p.N, p.K, err)
-				}
-				if r.Peak > 0 {
-					p.Utilization = p.TFLOPS / r.Peak
-				}
-				if g.Bandwidth > 0 {
-					p.OfBandwidth = p.GBs * 1e9 / g.Bandwidth
-				}
-				r.Products = append(r.Products, p)
-				g.tell(p)
-			}
+	o := g.GEMMOptions
+	o.DTypes = dtypes
+	for _, p := range o.List() {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
+		if p.Form = g.form; g.form != nil && !g.form.takes(p.kernel()) {
+			continue
+		}
+		dt, err := tensor.ParseDType(p.DType)
+		if err != nil {
+			return err
+		}
+		if err := g.measure(&p, dt); err != nil {
+			return fmt.Errorf("%s: %w", p.Name(), err)
+		}
+		if r.Peak > 0 {
+			p.Utilization = p.TFLOPS / r.Peak
+		}
+		if g.Bandwidth > 0 {
+			p.OfBandwidth = p.GBs * 1e9 / g.Bandwidth
+		}
+		r.Products = append(r.Products, p)
+		if p.Form == nil {
+			r.Rates[p.Name()] = 1e3 * p.TFLOPS
+		}
+		g.tell(p)
 	}
 	return nil
 }
