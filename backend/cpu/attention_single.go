@@ -61,7 +61,7 @@ func (p *singlePart) attend(s *scratch, k kernels.Attention, sees *visibility, a
 		shape.Rows = to - from
 		vec.DotHeads(scores[from:], n, q, s.load(a[3], at+from*cache, at+to*cache), shape)
 		for h := range k.Heads {
-			p.cap(scores[h*n+from:h*n+to], k)
+			scaleScores(scores[h*n+from:h*n+to], k)
 		}
 	})
 	for h := range k.Heads {
@@ -78,8 +78,8 @@ func (p *singlePart) attend(s *scratch, k kernels.Attention, sees *visibility, a
 	})
 }
 
-// cap makes scores of products: times the scale, under the soft cap if there is one.
-func (p *singlePart) cap(scores []float32, k kernels.Attention) {
+// scaleScores makes scores of products: times the scale, under the soft cap if there is one.
+func scaleScores(scores []float32, k kernels.Attention) {
 	if k.SoftCap == 0 {
 		vec.Scale(scores, scores, k.Scale)
 		return
