@@ -34,8 +34,8 @@ func (f *deviceFlags) register(c *cobra.Command) {
 	c.Flags().Var(&f.memoryLimit, "memory-limit", memoryLimitUsage)
 }
 
-const roundUsage = "round activations to 8 bits where weights are q8, q4, q4_k or q6_k, as llama.cpp does: faster on " +
-	"CPUs with AVX512_VNNI"
+const roundUsage = "round activations to 8 bits where weights are q8, q4, q4_k, q5_k or q6_k, as llama.cpp does: " +
+	"faster on CPUs with AVX512_VNNI"
 
 // registerRound registers the flag of commands that do not train.
 func (f *deviceFlags) registerRound(c *cobra.Command) {

@@ -27,8 +27,12 @@ func gemmInteger() *File {
 			v.I("VMOVDQU64", v.eightsAt("halvesQ4", 1, 10, 19, 32+28-4), "Z17")
 			v.I("VMOVDQU64", v.fours(), "Z19")
 		})
-		d.write("Q4_K", 256, 144, nil, d.groups, func() {
+		d.write("Q4_K", 256, 144, nil, func() { d.groups(16, false) }, func() {
 			v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
+		})
+		d.write("Q5_K", 256, 176, nil, func() { d.groups(48, true) }, func() {
+			v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
+			v.I("VMOVDQU64", v.bits("fifthBits", 0x10101010), "Y17")
 		})
 		d.write("Q6_K", 256, 210, nil, d.sixBits, func() {
 			v.I("VMOVDQU64", v.bits("lowNibbles", 0x0f0f0f0f), "Y16")
@@ -217,18 +221,27 @@ func (d *integerDots) one() {
 	})
 }
 
-// groups adds a block of Q4_K: the eight least numbers times the vectors' sums at once, then the groups.
-func (d *integerDots) groups() {
+// groups adds a block of Q4_K, or of Q5_K with fifth bits: the eight least numbers times the vectors' sums at once, then the
+// groups, whose lower four bits begin at an offset.
+func (d *integerDots) groups(offset int, fifths bool) {
 	d.sixBitScales()
 	d.apart() // which that has overwritten
 	d.each(func(i int) { d.I("VFNMADD231PS", d.at(i, 0, "R12"), "Y13", Y(d.rest(i))) })
 	d.twice("Y12", 10)
+	if fifths {
+		d.I("VMOVDQU", Mem(16, "SI"), "Y9")
+	}
 	for pair := range 4 {
-		d.I("VMOVDQU", Mem(16+32*pair, "SI"), "Y4")
+		d.I("VMOVDQU", Mem(offset+32*pair, "SI"), "Y4")
 		d.I("VPSRLW", Imm(4), "Y4", "Y5")
 		for half, q := range []string{"Y4", "Y5"} {
 			group := 2*pair + half
 			d.I("VPANDD", "Y16", q, q)
+			if fifths {
+				d.shifted("Y9", 4-group, "Y3")
+				d.I("VPANDD", "Y17", "Y3", "Y3")
+				d.I("VPOR", "Y3", q, q)
+			}
 			d.lane(10, group, "Y8")
 			d.each(func(i int) {
 				d.I("VPXOR", "Y6", "Y6", "Y6")
@@ -265,16 +278,8 @@ func (d *integerDots) sixBits() {
 				d.I("VPSRLW", Imm(4), "Y4", "Y4")
 			}
 			d.I("VPANDD", "Y16", "Y4", "Y4")
-			upper := "Y13"
-			switch left := 4 - 2*quarter; {
-			case left > 0:
-				upper = "Y5"
-				d.I("VPSLLW", Imm(left), "Y13", upper)
-			case left < 0:
-				upper = "Y5"
-				d.I("VPSRLW", Imm(-left), "Y13", upper)
-			}
-			d.I("VPANDD", "Y17", upper, "Y5")
+			d.shifted("Y13", 4-2*quarter, "Y5")
+			d.I("VPANDD", "Y17", "Y5", "Y5")
 			d.I("VPOR", "Y5", "Y4", "Y4")
 			d.I("VPERMPS", "Y12", Y(28+quarter), "Y8")
 			d.each(func(i int) {
@@ -283,6 +288,15 @@ func (d *integerDots) sixBits() {
 				d.scaledGroup(i, group)
 			})
 		}
+	}
+}
+
+// shifted is a register's words shifted to the left, or to the right if that is negative.
+func (d *integerDots) shifted(from string, left int, to string) {
+	if left < 0 {
+		d.I("VPSRLW", Imm(-left), from, to)
+	} else {
+		d.I("VPSLLW", Imm(left), from, to)
 	}
 }
 

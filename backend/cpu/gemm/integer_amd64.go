@@ -46,6 +46,16 @@ func integerDotsQ4_0_1(sum *float32, x *roundedVector, apart int, b unsafe.Point
 //go:noescape
 func integerDotsQ4_K_1(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
 
+// integerDotsQ5_K_1 multiplies a positive number of rows of blocks, ld bytes apart, with 1 rounded vectors; k is a
+// positive multiple of 256:
+//
+//	for v := range 1 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
+//
+//go:noescape
+func integerDotsQ5_K_1(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
+
 // integerDotsQ6_K_1 multiplies a positive number of rows of blocks, ld bytes apart, with 1 rounded vectors; k is a
 // positive multiple of 256:
 //
@@ -85,6 +95,16 @@ func integerDotsQ4_0_4(sum *float32, x *roundedVector, apart int, b unsafe.Point
 //
 //go:noescape
 func integerDotsQ4_K_4(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
+
+// integerDotsQ5_K_4 multiplies a positive number of rows of blocks, ld bytes apart, with 4 rounded vectors; k is a
+// positive multiple of 256:
+//
+//	for v := range 4 { for i := range rows { for j := range k {
+//		sum[v*integerCall+i] += x[v][j] * widen(b[i*ld:][j])
+//	} } }
+//
+//go:noescape
+func integerDotsQ5_K_4(sum *float32, x *roundedVector, apart int, b unsafe.Pointer, ld int, k int, rows int)
 
 // integerDotsQ6_K_4 multiplies a positive number of rows of blocks, ld bytes apart, with 4 rounded vectors; k is a
 // positive multiple of 256:

@@ -67,6 +67,7 @@ var integerDots = func() (all [quant.Types]dots) {
 		all[quant.Q8_0] = dots{integerDotsQ8_0_1, integerDotsQ8_0_4}
 		all[quant.Q4_0] = dots{integerDotsQ4_0_1, integerDotsQ4_0_4}
 		all[quant.Q4_K] = dots{integerDotsQ4_K_1, integerDotsQ4_K_4}
+		all[quant.Q5_K] = dots{integerDotsQ5_K_1, integerDotsQ5_K_4}
 		all[quant.Q6_K] = dots{integerDotsQ6_K_1, integerDotsQ6_K_4}
 	}
 	return all
