@@ -60,10 +60,12 @@ type Desc struct {
 type Alternative struct {
 	Name  string // "matmul_coopmat" is shaders/matmul_coopmat.comp
 	Doc   string
-	Tiles []Tile                   // as in Desc
-	Calls string                   // those that it is for, as in its header: "m<=8 !trans_a trans_b"; "": all
-	Takes func(Kernel) bool        // says whether a call is one of those; nil: they all are
-	SPIRV map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
+	Tiles []Tile            // as in Desc
+	Calls string            // those that it is for, as in its header: "m<=8 !trans_a trans_b"; "": all
+	Takes func(Kernel) bool // says whether a call is one of those; nil: they all are
+	// Aligned: of those the ones whose floats of the letters T to W begin at multiples of 16 bytes.
+	Aligned bool
+	SPIRV   map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
 }
 
 var registered struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
@@ -28,12 +29,14 @@ type form struct {
 	code        func() []byte
 	tiles       []shaders.Tile           // that the device can launch, small ones first
 	calls       func(tensor.Kernel) bool // that it is for; nil: all
+	aligned     bool                     // floats of its calls begin at multiples of 16 bytes
 	pipelines   map[variant]uint64
 
 	// Of an alternative with cooperative matrices.
 	matrix   matrix
 	subgroup int
 	factors  uint8 // storage of what is multiplied
+	product  bool  // of matrix and weight, whose storage may differ; else all floats are stored as they are multiplied
 }
 
 // forms are a kernel's shaders for this device, the best for a call before others that take it, and so
@@ -43,7 +46,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
 			list = append(list, &form{
 				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes,
-				pipelines: map[variant]uint64{},
+				aligned: a.Aligned, pipelines: map[variant]uint64{},
 			})
 		}
 		for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
@@ -55,8 +58,9 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 				}
 				f := &form{
 					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code,
-					calls:     a.Takes,
+					calls: a.Takes, aligned: a.Aligned,
 					pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
+					product: strings.Contains(d.Sig, "W"),
 				}
 				for _, t := range a.Tiles {
 					if f.fits(t, l) {
@@ -90,14 +94,22 @@ const fewestInvocations = 64
 
 func (x matrix) size() int { return x.m * x.n * x.k }
 
-// fits reports whether the tile {group, bm, bn, bk} of an alternative can be cut into matrices:
-// the subgroups stand in rows as the shader has them, and each takes the same number.
+// fits reports whether a tile of an alternative can be cut into matrices, the same number for each subgroup.
 func (f *form) fits(t shaders.Tile, l Limits) bool {
-	group, bm, bn, bk := int(t[0]), int(t[1]), int(t[2]), int(t[3])
+	group := int(t[0])
 	subgroups := group / f.subgroup
 	if group > l.Invocations || group%f.subgroup != 0 || bits.OnesCount(uint(subgroups)) != 1 {
 		return false
 	}
+	if f.product {
+		return f.fitsProduct(t, subgroups)
+	}
+	return f.fitsAttention(t, subgroups)
+}
+
+// fitsProduct is fits of {group, bm, bn, bk}: the subgroups stand in rows as the shader has them.
+func (f *form) fitsProduct(t shaders.Tile, subgroups int) bool {
+	bm, bn, bk := int(t[1]), int(t[2]), int(t[3])
 	down := 1
 	if subgroups >= 16 {
 		down = 4
@@ -108,6 +120,19 @@ func (f *form) fits(t shaders.Tile, l Limits) bool {
 	taken := x.n%4 == 0 && x.k%8 == 0 // together by the shader
 	return taken && bm%(down*x.m) == 0 && bn%(subgroups/down*x.n) == 0 && bk%x.k == 0
 }
+
+// fitsAttention is fits of {group, bm, bn}: a subgroup has a matrix's height of the rows, which are more than the
+// columns.
+func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
+	rows, columns := max(int(t[1]), int(t[2])), min(int(t[1]), int(t[2]))
+	x := f.matrix
+	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && columns%(2*x.n) == 0 && // the shader has two blocks of columns at least
+		columns <= int(t[0]) &&
+		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
+}
+
+// slow reports whether a device had better run another form: software takes minutes to compile attention with matrices.
+func (f *form) slow(software bool) bool { return software && f.subgroup != 0 && !f.product }
 
 // drop gives up a tile for which the device has too little shared memory, and the larger ones;
 // false where that leaves a kernel without any.
@@ -121,13 +146,17 @@ func (f *form) drop(t shaders.Tile) bool {
 }
 
 // form is the best that takes a call; the last one takes all.
-func (k *kernel) form(v variant, call tensor.Kernel) *form {
-	i := slices.IndexFunc(k.forms, func(f *form) bool { return f.takes(v, call) })
+func (k *kernel) form(v variant, call tensor.Kernel, args []tensor.Arg) *form {
+	aligned := true
+	for i, a := range args {
+		aligned = aligned && (a.IsNil() || k.Args[i].Letter < 'T' || a.Offset%16 == 0)
+	}
+	i := slices.IndexFunc(k.forms, func(f *form) bool { return f.takes(v, call) && (aligned || !f.aligned) })
 	return k.forms[i]
 }
 
-// takes reports whether a call can run as this form. An alternative with cooperative matrices multiplies
-// its letters U and W. One of them at least is stored as it multiplies, or the result, letter T, is and W
+// takes reports whether a call can run as this form. An alternative for products with cooperative matrices
+// multiplies its letters U and W. One of them at least is stored as it multiplies, or the result, letter T, is and W
 // is packed. The others may be f32 or packed and are rounded to that, where the result has 16 bits as well:
 // it loses more than that.
 func (f *form) takes(v variant, call tensor.Kernel) bool {
@@ -136,6 +165,9 @@ func (f *form) takes(v variant, call tensor.Kernel) bool {
 	}
 	if f.subgroup == 0 {
 		return true
+	}
+	if !f.product {
+		return v.storage[0] == f.factors
 	}
 	c, a, b := v.storage[0], v.storage['U'-'T'], v.storage['W'-'T'] // by letter, from T on
 	is := func(s uint8, dt tensor.DType) bool { return s == storages[dt]-1 }
@@ -154,7 +186,7 @@ const enoughGroups = 128
 // tile is the largest of which there are enough; software is no faster with large ones. A form for few rows
 // takes all of them at once if it can, so that it reads what they are multiplied by once, and with the smallest tile.
 func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
-	if f.calls != nil {
+	if f.calls != nil && f.subgroup == 0 {
 		for _, t := range f.tiles {
 			if call.Grid(t)[1] <= 1 {
 				return t

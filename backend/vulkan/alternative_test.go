@@ -55,9 +55,27 @@ func TestFormsOfDevices(t *testing.T) {
 	}
 	info := Info{matrices: shapes, Subgroup: [3]int{32, 32, 32}, Limits: l}
 	if got := alternatives(info); !slices.Equal(got, []string{
+		"attention_coopmat f16: 16x16x16", "attention_coopmat bf16: 16x16x16",
+		"attention_grad_kv_coopmat f16: 16x16x16", "attention_grad_kv_coopmat bf16: 16x16x16",
+		"attention_grad_q_coopmat f16: 16x16x16", "attention_grad_q_coopmat bf16: 16x16x16",
 		"matmul_gemv m<=8 !trans_a trans_b", "matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16",
 	}) {
 		t.Errorf("alternatives %v", got)
+	}
+}
+
+// The tile for attention is that of the device's subgroups; others are left to the plain shader.
+func TestFormsOfAttention(t *testing.T) {
+	d, _ := shaders.Find("attention")
+	l := Limits{Invocations: 1024, Shared: 48 << 10}
+	for subgroup, want := range map[int]uint32{8: 0, 16: 64, 32: 128, 64: 256, 128: 0} {
+		list := forms(d, shapes, subgroup, l)
+		if want == 0 && len(list) == 1 {
+			continue
+		}
+		if len(list) != 3 || len(list[0].tiles) != 1 || list[0].tiles[0] != (shaders.Tile{want, 64, 32}) {
+			t.Errorf("subgroups of %d: %d forms, tiles %v; want one of %d", subgroup, len(list), list[0].tiles, want)
+		}
 	}
 }
 

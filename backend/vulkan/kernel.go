@@ -59,7 +59,12 @@ func (b *backend) kernel(name string) (*kernel, error) {
 	matrices, subgroup := b.hw.matrices()
 	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.limits)}
 	for i, f := range k.forms {
-		if t, ok := b.tiles[f.name]; ok {
+		t, asked := b.tiles[f.name]
+		if !asked && f.slow(b.hw.software()) {
+			f.tiles = nil
+			continue
+		}
+		if asked {
 			f.tiles = []shaders.Tile{t}
 			if f.alternative { // asked for, it comes before others that would take its calls
 				copy(k.forms[1:i+1], k.forms[:i])
@@ -134,7 +139,7 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 		return p, err
 	}
 	for {
-		p.form = k.form(v, call)
+		p.form = k.form(v, call, args)
 		v.tile = p.form.tile(call, b.hw.software())
 		p.groups = call.Grid(v.tile)
 		for i, n := range p.groups {

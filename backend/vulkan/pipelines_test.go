@@ -139,7 +139,7 @@ func (l *lister) list(b *backend, e example) error {
 	if err != nil {
 		return err
 	}
-	f := k.form(v, e.call)
+	f := k.form(v, e.call, args)
 	l.shader = strings.TrimSuffix(f.name+"_"+f.matrix.a, "_")
 	tile := f.tile(e.call, false)
 	l.job = strings.Trim(fmt.Sprintf("%s.%s.%dx%dx%d", f.name, e.name, tile[1], tile[2], tile[3]), ".")

@@ -2901,6 +2901,23 @@ func init() {
 		Tiles:     []shaders.Tile{{64, 32, 32}, {128, 64, 32}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention"),
+		Alternatives: []shaders.Alternative{
+			{
+				Name:    "attention_coopmat",
+				Doc:     "AttentionCoopmat is Attention with cooperative matrices: of f16 or bf16, which scores and weights are rounded to as\nfactors; sums are f32.",
+				Tiles:   []shaders.Tile{{64, 64, 32}, {128, 64, 32}, {256, 64, 32}},
+				Aligned: true,
+				Calls:   "head_dim%16 head_dim<=128 aligned",
+				Takes: func(k shaders.Kernel) bool {
+					c, ok := k.(Attention)
+					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
+				},
+				SPIRV: map[string]func() []byte{
+					"f16":  spirv("attention_coopmat_f16"),
+					"bf16": spirv("attention_coopmat_bf16"),
+				},
+			},
+		},
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "attention_grad",
@@ -2918,6 +2935,23 @@ func init() {
 		Tiles:     []shaders.Tile{{64, 32, 32}, {128, 32, 64}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention_grad_kv"),
+		Alternatives: []shaders.Alternative{
+			{
+				Name:    "attention_grad_kv_coopmat",
+				Doc:     "AttentionGradKVCoopmat is AttentionGradKV with cooperative matrices: of f16 or bf16, which weights are rounded to as\nfactors; sums are f32.",
+				Tiles:   []shaders.Tile{{64, 32, 64}, {128, 32, 64}, {256, 32, 64}},
+				Aligned: true,
+				Calls:   "head_dim%16 head_dim<=128 aligned",
+				Takes: func(k shaders.Kernel) bool {
+					c, ok := k.(AttentionGradKV)
+					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
+				},
+				SPIRV: map[string]func() []byte{
+					"f16":  spirv("attention_grad_kv_coopmat_f16"),
+					"bf16": spirv("attention_grad_kv_coopmat_bf16"),
+				},
+			},
+		},
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "attention_grad_q",
@@ -2927,6 +2961,23 @@ func init() {
 		Tiles:     []shaders.Tile{{64, 32, 32}, {128, 64, 32}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention_grad_q"),
+		Alternatives: []shaders.Alternative{
+			{
+				Name:    "attention_grad_q_coopmat",
+				Doc:     "AttentionGradQCoopmat is AttentionGradQ with cooperative matrices: of f16 or bf16, which weights are rounded to as\nfactors; sums are f32.",
+				Tiles:   []shaders.Tile{{64, 64, 32}, {128, 64, 32}, {256, 64, 32}},
+				Aligned: true,
+				Calls:   "head_dim%16 head_dim<=128 aligned",
+				Takes: func(k shaders.Kernel) bool {
+					c, ok := k.(AttentionGradQ)
+					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
+				},
+				SPIRV: map[string]func() []byte{
+					"f16":  spirv("attention_grad_q_coopmat_f16"),
+					"bf16": spirv("attention_grad_q_coopmat_bf16"),
+				},
+			},
+		},
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "avg_pool",

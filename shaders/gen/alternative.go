@@ -30,14 +30,18 @@ func (p *parser) needsLine(args []string) error {
 	return nil
 }
 
-// condition is what an alternative asks of a parameter: a bool's value, or the most of a size.
+// condition is what an alternative asks of a parameter: a bool's value, the most of a size, or that it is a multiple.
 type condition struct {
 	field string
-	most  string // "": a bool
+	sign  string // "<=" or "%"; "": a bool
+	size  string
 	not   bool
 }
 
-// takesLine reads which calls an alternative is for: "m<=8 acc !trans_a".
+// aligned is what else an alternative may ask: that the floats begin at multiples of 16 bytes.
+const aligned = "aligned"
+
+// takesLine reads which calls an alternative is for: "m<=8 n%16 acc !trans_a aligned".
 func (p *parser) takesLine(args []string) error {
 	if p.k.takes != nil || len(args) == 0 {
 		return p.errorf("//takes: want one such line of conditions")
@@ -45,12 +49,18 @@ func (p *parser) takesLine(args []string) error {
 	for _, a := range args {
 		c := condition{}
 		var sized bool
-		c.field, c.most, sized = strings.Cut(a, "<=")
-		if !sized {
+		for _, c.sign = range []string{"<=", "%", ""} {
+			if c.field, c.size, sized = strings.Cut(a, c.sign); sized && c.sign != "" {
+				break
+			}
+		}
+		if c.sign == "" {
+			c.size = ""
 			c.field, c.not = strings.CutPrefix(a, "!")
 		}
-		if _, err := strconv.ParseUint(c.most, 10, 31); sized && err != nil || !identRE.MatchString(c.field) {
-			return p.errorf("//takes: %q: want size<=number, name or !name", a)
+		n, err := strconv.ParseUint(c.size, 10, 31)
+		if c.sign != "" && (err != nil || n == 0) || !identRE.MatchString(c.field) {
+			return p.errorf("//takes: %q: want size<=number, size%%number, name, !name or %s", a, aligned)
 		}
 		p.k.takes = append(p.k.takes, c)
 	}
@@ -60,9 +70,12 @@ func (p *parser) takesLine(args []string) error {
 // checkTakes is called when the fields are known.
 func (p *parser) checkTakes() error {
 	for _, c := range p.k.takes {
+		if c == (condition{field: aligned}) {
+			continue
+		}
 		list, kind := p.k.consts, "bool"
-		if c.most != "" {
-			list, kind = p.k.push, "uint"
+		if c.sign != "" {
+			list, kind = slices.Concat(p.k.push, p.k.consts), "uint"
 		}
 		if !slices.ContainsFunc(list, func(f field) bool { return f.name == c.field && f.kind == kind }) {
 			return p.errorf("//takes: %s is not a %s of this header", c.field, kind)
@@ -74,8 +87,8 @@ func (p *parser) checkTakes() error {
 // String is the condition as the header has it.
 func (c condition) String() string {
 	switch {
-	case c.most != "":
-		return c.field + "<=" + c.most
+	case c.sign != "":
+		return c.field + c.sign + c.size
 	case c.not:
 		return "!" + c.field
 	}
@@ -86,8 +99,10 @@ func (c condition) String() string {
 func (c condition) code(of string) string {
 	of += "." + camel(c.field)
 	switch {
-	case c.most != "":
-		return of + " <= " + c.most
+	case c.sign == "<=":
+		return of + " <= " + c.size
+	case c.sign == "%":
+		return of + "%" + c.size + " == 0"
 	case c.not:
 		return "!" + of
 	}
@@ -154,7 +169,13 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 		if o.takes != nil {
 			words, code := []string{}, "ok"
 			for _, c := range o.takes {
-				words, code = append(words, c.String()), code+" && "+c.code("c")
+				words = append(words, c.String())
+				switch c.field {
+				case aligned:
+					w.WriteString("Aligned: true,\n")
+				default:
+					code += " && " + c.code("c")
+				}
 			}
 			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n",
 				strings.Join(words, " "), k.goName, code)

@@ -1,0 +1,258 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64) && !vulkan_bindings
+
+package vulkan_test
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/random"
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// attentionCase is a call of attention with the positions and segments of its queries and keys.
+type attentionCase struct {
+	name                   string
+	k                      kernels.Attention
+	qpos, kpos, qseg, kseg []int32 // of every sequence; nil: none
+}
+
+// attentionCases are around the edges of tiles.
+func attentionCases() (list []attentionCase) {
+	plain := func(name string, batch, t, s, heads, kvHeads, dim int) {
+		k := kernels.Attention{Batch: batch, T: t, S: s, Heads: heads, KVHeads: kvHeads, HeadDim: dim,
+			Scale: float32(1 / math.Sqrt(float64(dim)))}
+		list = append(list, attentionCase{name: name, k: k})
+	}
+	plain("one", 1, 1, 1, 1, 1, 16)
+	plain("31", 2, 31, 31, 4, 2, 16)
+	plain("64", 1, 64, 64, 1, 1, 16)
+	plain("129", 2, 129, 129, 2, 1, 16)
+	plain("63 of 97", 1, 63, 97, 1, 1, 16)
+	plain("decode", 2, 1, 67, 2, 1, 16)
+	plain("more queries than keys", 1, 37, 3, 2, 1, 16)
+	plain("heads of 48", 1, 40, 40, 2, 1, 48)
+	if os.Getenv("AGORA_LONG") == "1" { // minutes of a software device's compiler
+		plain("heads of 64", 1, 70, 70, 2, 1, 64)
+		plain("heads of 80", 1, 40, 40, 1, 1, 80)
+		plain("heads of 128", 1, 65, 65, 2, 1, 128)
+	}
+	windowed := list[3]
+	windowed.name, windowed.k.Window = "window", 40
+	capped := list[3]
+	capped.name, capped.k.SoftCap = "soft cap", 1.5
+	packed := list[3]
+	packed.name = "packed and padded"
+	for _, n := range []int{30, 37, 50} {
+		for i := range n {
+			packed.qpos, packed.qseg = append(packed.qpos, int32(i)), append(packed.qseg, int32(n))
+		}
+	}
+	for len(packed.qpos) < packed.k.T {
+		packed.qpos, packed.qseg = append(packed.qpos, 0), append(packed.qseg, -1)
+	}
+	packed.kpos, packed.kseg = packed.qpos, packed.qseg
+	backwards := list[1]
+	backwards.name = "keys out of order"
+	for i := range backwards.k.S {
+		backwards.qpos = append(backwards.qpos, int32(i))
+		backwards.kpos = append(backwards.kpos, int32(backwards.k.S-1-i))
+		backwards.qseg, backwards.kseg = append(backwards.qseg, 0), append(backwards.kseg, 0)
+	}
+	return append(list, windowed, capped, packed, backwards)
+}
+
+// on runs the three kernels on a device with these types of vectors and of statistics, gradients on outputs that are
+// given, and returns what they write: y, lse, dq, delta, dk, dv.
+func (c attentionCase) on(t *testing.T, d *tensor.Device, dt, stat tensor.DType, in attentionInputs) [][]float64 {
+	t.Helper()
+	const margin = 8 // elements before and behind every argument: addresses of whole 16 bytes
+	scope := d.Scope()
+	defer scope.Close()
+	put := func(dt tensor.DType, values []float64) *tensor.Tensor {
+		around := slices.Repeat([]float64{math.NaN()}, margin)
+		return d.FromFloat64s(dt, slices.Concat(around, values, around), len(values)+2*margin).View(margin, len(values))
+	}
+	ints := func(values []int32) *tensor.Tensor {
+		if values == nil {
+			return nil
+		}
+		return d.FromInt32s(slices.Repeat(values, c.k.Batch), c.k.Batch*len(values))
+	}
+	var wholes []*tensor.Tensor
+	out := func(dt tensor.DType, n int) *tensor.Tensor {
+		whole := d.FromFloat64s(dt, slices.Repeat([]float64{math.NaN()}, n+2*margin), n+2*margin)
+		wholes = append(wholes, whole)
+		return whole.View(margin, n)
+	}
+	queries, keys, rows := len(in.q), len(in.k), c.k.Batch*c.k.Heads*c.k.T
+	q, k, v, dy := put(dt, in.q), put(dt, in.k), put(dt, in.v), put(dt, in.dy)
+	seen := []*tensor.Tensor{ints(c.qpos), ints(c.kpos), ints(c.qseg), ints(c.kseg)}
+	y, lse := out(dt, queries), out(stat, rows)
+	d.Run(c.k, append([]*tensor.Tensor{y, lse, q, k, v}, seen...)...)
+	if in.y != nil {
+		y, lse = put(dt, in.y), put(stat, in.lse)
+	}
+	dq, delta, dk, dv := out(dt, queries), out(stat, rows), out(dt, keys), out(dt, keys)
+	d.Run(kernels.AttentionGradQ(c.k), append([]*tensor.Tensor{dq, delta, dy, y, lse, q, k, v}, seen...)...)
+	d.Run(kernels.AttentionGradKV(c.k), append([]*tensor.Tensor{dk, dv, dy, lse, delta, q, k, v}, seen...)...)
+	var all [][]float64
+	for i, whole := range wholes {
+		values, err := whole.Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(values) - margin
+		for _, x := range slices.Concat(values[:margin], values[n:]) {
+			if !math.IsNaN(x) {
+				t.Fatalf("%s is written beside its elements", attentionOutputs[i])
+			}
+		}
+		all = append(all, values[margin:n])
+	}
+	return all
+}
+
+var attentionOutputs = []string{"y", "lse", "dq", "delta", "dk", "dv"}
+
+// attentionInputs are what the kernels read; y and lse of the forward pass, where they are given, for the gradients.
+type attentionInputs struct{ q, k, v, dy, y, lse []float64 }
+
+// sequence is number b of a batch.
+func (in attentionInputs) sequence(b, batch int) attentionInputs {
+	part := func(x []float64) []float64 { return x[b*len(x)/batch : (b+1)*len(x)/batch] }
+	return attentionInputs{part(in.q), part(in.k), part(in.v), part(in.dy), part(in.y), part(in.lse)}
+}
+
+// unlike is the sum of the squared differences by that of the squares; infinite numbers must be the same.
+func unlike(got, want []float64) float64 {
+	difference, sum := 0.0, 1e-30
+	for i, w := range want {
+		if math.IsInf(w, 0) && got[i] == w {
+			continue
+		}
+		difference += (got[i] - w) * (got[i] - w)
+		sum += w * w
+	}
+	return difference / sum
+}
+
+// Attention and its gradients with cooperative matrices compute what sums in float64 give of the same numbers, within
+// the rounding of 16 bits; the same bits twice, and for each sequence of a batch alone.
+func TestAttentionOfMatrices(t *testing.T) {
+	needs(t, "attention_coopmat f16")
+	var trace bytes.Buffer
+	subject, reference := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: attentionTiles()})),
+		tensor.NewDevice(plainCPU(t))
+	runs := 0
+	for _, c := range attentionCases() {
+		t.Run(c.name, func(t *testing.T) { runs += c.compare(t, subject, reference) })
+	}
+	if err := subject.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ran := dispatches(t, &trace)
+	for shader := range attentionTiles() {
+		if ran[shader] != runs {
+			t.Errorf("%s ran %d times, want %d", shader, ran[shader], runs)
+		}
+	}
+}
+
+// attentionTiles are those of the forms with matrices for subgroups of eight, which no software device takes by itself;
+// of few columns, because it compiles them sooner.
+func attentionTiles() map[string]shaders.Tile {
+	return map[string]shaders.Tile{"attention_coopmat": {64, 64, 16}, "attention_grad_q_coopmat": {64, 64, 16},
+		"attention_grad_kv_coopmat": {64, 16, 64}}
+}
+
+// compare runs the case on both devices, on the subject twice and for each sequence alone, and says how often that is.
+func (c attentionCase) compare(t *testing.T, subject, reference *tensor.Device) int {
+	const dt = tensor.F16
+	r := random.NewStream(3, random.Test, 0, 0)
+	normal := func(heads, tokens int) []float64 { // as the device will have them
+		values := make([]float64, c.k.Batch*heads*tokens*c.k.HeadDim)
+		for i := range values {
+			values[i] = r.Normal()
+		}
+		return rounded(t, reference, dt, values)
+	}
+	in := attentionInputs{q: normal(c.k.Heads, c.k.T), k: normal(c.k.KVHeads, c.k.S), v: normal(c.k.KVHeads, c.k.S),
+		dy: normal(c.k.Heads, c.k.T)}
+	forward := c.on(t, reference, tensor.F64, tensor.F64, in)
+	in.y, in.lse = rounded(t, reference, dt, forward[0]), rounded(t, reference, tensor.F32, forward[1])
+	want := c.on(t, reference, tensor.F64, tensor.F64, in)
+	got, again := c.on(t, subject, dt, tensor.F32, in), c.on(t, subject, dt, tensor.F32, in)
+	runs := 2
+	for i, name := range attentionOutputs {
+		limit := 1e-6
+		if name == "lse" || name == "delta" {
+			limit = 1e-11
+		}
+		if e := unlike(got[i], want[i]); !(e <= limit) {
+			t.Errorf("%s: normalized error %.3g, want at most %g", name, e, limit)
+		}
+		if !slices.Equal(got[i], again[i]) {
+			t.Errorf("%s: other bits in a second run", name)
+		}
+	}
+	for b := range c.k.Batch {
+		one := c
+		one.k.Batch = 1
+		alone := one.on(t, subject, dt, tensor.F32, in.sequence(b, c.k.Batch))
+		runs++
+		for i, name := range attentionOutputs {
+			n := len(alone[i])
+			if !slices.Equal(alone[i], got[i][b*n:(b+1)*n]) {
+				t.Errorf("%s: other bits of sequence %d alone", name, b)
+			}
+		}
+	}
+	return runs
+}
+
+// Vectors that do not begin at multiples of 16 bytes are left to the plain shader.
+func TestAttentionBesideMatrices(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		dt         tensor.DType
+		dim, begin int
+		matrices   bool
+	}{
+		{"aligned", tensor.F16, 16, 8, true}, {"not aligned", tensor.F16, 16, 4, false}, {"f32", tensor.F32, 16, 8, false},
+		{"odd heads", tensor.F16, 24, 8, false}, {"long heads", tensor.F16, 144, 8, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			needs(t, "attention_coopmat f16")
+			var trace bytes.Buffer
+			d := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: attentionTiles()}))
+			x := d.FromFloat64s(c.dt, make([]float64, c.dim+c.begin), c.dim+c.begin).View(c.begin, c.dim)
+			d.Run(kernels.Attention{Batch: 1, T: 1, S: 1, Heads: 1, KVHeads: 1, HeadDim: c.dim}, d.Like(x),
+				d.New(tensor.F32, 1), x, x, x, nil, nil, nil, nil)
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if ran := dispatches(t, &trace)["attention_coopmat"]; (ran == 1) != c.matrices {
+				t.Errorf("attention_coopmat ran %d times", ran)
+			}
+		})
+	}
+}
+
+// rounded are the values as a type has them.
+func rounded(t *testing.T, d *tensor.Device, dt tensor.DType, values []float64) []float64 {
+	t.Helper()
+	x := d.FromFloat64s(dt, values, len(values))
+	got, err := x.Float64s()
+	x.Free("rounded")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}

@@ -1,0 +1,138 @@
+// AttentionCoopmat is Attention with cooperative matrices: of f16 or bf16, which scores and weights are rounded to as
+// factors; sums are f32.
+//
+//for attention
+//needs cooperative_matrix f16 bf16
+//takes head_dim%16 head_dim<=128 aligned
+//grid t/bm heads batch
+//tile group=64 bm=64 bn=32
+//tile group=128 bm=64 bn=32
+//tile group=256 bm=64 bn=32
+
+#include "include/kernel.glsl"
+#include "include/aligned.glsl"
+#include "include/cooperative.glsl"
+
+PUSH(
+	uint batch;     // sequences
+	uint t;         // queries of a sequence
+	uint s;         // keys of a sequence
+	uint heads;     // query heads, a multiple of kv_heads
+	uint kv_heads;  // key and value heads
+	uint window;    // positions a query sees, its own included; 0 = all
+	float scale;    // factor of every q . k
+	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
+)
+CONST(0, uint, head_dim) // elements of a head
+OUT(0, T, y)       // [batch, t, heads, head_dim]
+OPT_OUT(1, S, lse) // [batch, heads, t]: kept for the gradients
+IN(2, T, q)        // [batch, t, heads, head_dim]
+IN(3, T, k)        // [batch, s, kv_heads, head_dim]
+IN(4, T, v)        // [batch, s, kv_heads, head_dim]
+OPT_IN(5, I, qpos) // [batch, t]: positions of the queries
+OPT_IN(6, I, kpos) // [batch, s]: positions of the keys
+OPT_IN(7, I, qseg) // [batch, t]: segments of the queries
+OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
+
+#define ROWS bm
+#define COLS bn
+#define SEES(row, column) sees(row, column)
+#define SCRATCH BLOCKS
+#include "include/attention_coopmat.glsl"
+
+const float LEAST = -3.4e38;
+
+// A workgroup has bm queries of one head and goes over their keys, bn at a time (Dao, "FlashAttention-2", 2307.08691).
+void main() {
+	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
+	uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), rows = min(MATRIX_M, t - i0), own = gl_SubgroupID * OWN;
+	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
+	uint query = heads * head_dim, key = kv_heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
+	uint first_k = b * s * key + h / (heads / kv_heads) * head_dim;
+
+	// Of the row of each quad: the largest score so far, times log2(e); and this invocation's part of the sum of all
+	// weights.
+	float highest[QUADS], total[QUADS];
+	GO_OVER_QUADS highest[n] = LEAST, total[n] = 0;
+	MATRIX_C sum[WIDTHS];
+	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = MATRIX_C(0.0);
+	MATRIX_A queries[DEPTHS];
+	LOAD_ROWS(queries, 2, first_q, max(rows, 1) - 1, query)
+
+	bool masked;
+	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
+	uvec4 next[FETCHES], pairs[2 * PAIRS];
+	uint end = end_key(group_i0), j0 = first_key(group_i0);
+#define FIND_KEYS(to) \
+	FIND(to, end, to + COLS <= s && to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND_KEYS(j0)
+	if (j0 < end) {
+		PLACES(min(COLS, s - j0) - 1, key)
+		FETCH(3, first_k + j0 * key)
+	}
+	[[dont_unroll]] while (j0 < end) {
+		barrier();
+		PUT
+		barrier();
+		FETCH_PAIRS(4, first_k + j0 * key)
+		vec4 scores[BLOCKS * QUADS];
+		SCORES(scores, OF_REGISTERS, queries)
+
+		float most[QUADS];
+		GO_OVER_QUADS {
+			most[n] = LEAST;
+			GO_OVER_BLOCKS {
+				vec4 f = LOG2_E * capped(scale * scores[QUAD]);
+				if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : LEAST;
+				most[n] = max(most[n], max(max(f.x, f.y), max(f.z, f.w)));
+				scores[QUAD] = f;
+			}
+		}
+		PUT_OF_ROW(most[n])
+		float factor[QUADS];
+		GO_OVER_QUADS {
+			OF_ROW(most[n], max)
+			most[n] = max(most[n], highest[n]);
+			factor[n] = exp2(highest[n] - most[n]);
+			highest[n] = most[n];
+		}
+		uvec2 weights[BLOCKS * QUADS];
+		GO_OVER_QUADS {
+			total[n] *= factor[n];
+			GO_OVER_BLOCKS {
+				vec4 f = exp2(scores[QUAD] - highest[n]);
+				if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
+				total[n] += (f.x + f.y) + (f.z + f.w);
+				weights[QUAD] = packed(f);
+			}
+			scratch[own + BLOCKS * WEIGHTS + at] = floatBitsToUint(vec4(factor[n]));
+		}
+		subgroup_barrier();
+		MATRIX_C factors;
+		coopMatLoad(factors, scratch, own + BLOCKS * WEIGHTS, ACROSS, BY_ROWS);
+		[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = sum[w] * factors;
+		SET_WEIGHTS(weights)
+
+		uint this_j0 = j0;
+		j0 += COLS;
+		FIND_KEYS(j0)
+		bool more = j0 < end;
+		if (more && j0 + COLS > s) PLACES(s - j0 - 1, key)
+		barrier();
+		PUT_PAIRS
+		barrier();
+		FETCH(3, first_k + (more ? j0 : this_j0) * key)
+		ACCUMULATE(sum)
+	}
+
+	PUT_OF_ROW(total[n])
+	GO_OVER_QUADS {
+		OF_ROW(total[n], add)
+		if (has_lse && x == 0 && row < rows)
+			set_lse((b * heads + h) * t + i0 + row,
+				total[n] == 0 ? -INFINITY : (highest[n] + log2(total[n])) / LOG2_E);
+		total[n] = total[n] == 0 ? 0 : 1 / total[n];
+	}
+	subgroup_barrier();
+	STORE(0, sum, first_q, rows, query, total[n])
+}

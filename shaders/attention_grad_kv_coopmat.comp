@@ -1,0 +1,133 @@
+// AttentionGradKVCoopmat is AttentionGradKV with cooperative matrices: of f16 or bf16, which weights are rounded to as
+// factors; sums are f32.
+//
+//for attention_grad_kv
+//needs cooperative_matrix f16 bf16
+//takes head_dim%16 head_dim<=128 aligned
+//grid s/bn kv_heads batch
+//tile group=64 bm=32 bn=64
+//tile group=128 bm=32 bn=64
+//tile group=256 bm=32 bn=64
+
+#include "include/kernel.glsl"
+#include "include/aligned.glsl"
+#include "include/cooperative.glsl"
+
+PUSH(
+	uint batch;     // sequences
+	uint t;         // queries of a sequence
+	uint s;         // keys of a sequence
+	uint heads;     // query heads, a multiple of kv_heads
+	uint kv_heads;  // key and value heads
+	uint window;    // positions a query sees, its own included; 0 = all
+	float scale;    // factor of every q . k
+	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
+)
+CONST(0, uint, head_dim) // elements of a head
+OUT(0, T, dk)       // [batch, s, kv_heads, head_dim]
+OUT(1, T, dv)       // [batch, s, kv_heads, head_dim]
+IN(2, T, dy)        // [batch, t, heads, head_dim]
+IN(3, S, lse)       // [batch, heads, t]: from Attention
+IN(4, S, delta)     // [batch, heads, t]: from AttentionGradQ
+IN(5, T, q)         // [batch, t, heads, head_dim]
+IN(6, T, k)         // [batch, s, kv_heads, head_dim]
+IN(7, T, v)         // [batch, s, kv_heads, head_dim]
+OPT_IN(8, I, qpos)  // [batch, t]: positions of the queries
+OPT_IN(9, I, kpos)  // [batch, s]: positions of the keys
+OPT_IN(10, I, qseg) // [batch, t]: segments of the queries
+OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
+
+#define ROWS bn
+#define COLS bm
+#define SEES(row, column) sees(column, row)
+#define SCRATCH 1
+#include "include/attention_coopmat.glsl"
+
+shared uvec4 keys[ROWS * LINE]; // of the workgroup: registers have no room for them beside the values
+shared vec4 lses[COLS / 4], deltas[COLS / 4]; // of the queries
+
+// A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
+void main() {
+	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_j0 = gl_WorkGroupID.x * bn;
+	uint j0 = min(group_j0 + gl_SubgroupID * MATRIX_M, s - 1), rows = min(MATRIX_M, s - j0), own = gl_SubgroupID * OWN;
+	if (group_j0 + gl_SubgroupID * MATRIX_M >= s) rows = 0; // the last key instead of those past the end
+	uint query = heads * head_dim, key = kv_heads * head_dim, first_k = (b * s + j0) * key + h * head_dim;
+
+	GO_OVER_QUADS {
+		uint j = min(row, max(rows, 1) - 1);
+		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS)
+			if (d + x < EIGHTS)
+				keys[(gl_SubgroupID * MATRIX_M + row) * LINE + d + x] = eight(6, first_k, j * key + 8 * (d + x));
+	}
+	MATRIX_C sum_k[WIDTHS], sum_v[WIDTHS];
+	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum_k[w] = MATRIX_C(0.0), sum_v[w] = MATRIX_C(0.0);
+	MATRIX_A values[DEPTHS];
+	LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
+
+	bool masked;
+	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
+	uvec4 next[FETCHES], pairs[2 * PAIRS];
+	float next_lse, next_delta;
+	uint start = first_query(group_j0), end = end_query(group_j0);
+#define FIND_QUERIES(to) \
+	FIND(to, end, to + COLS <= t && j0 + MATRIX_M - 1 + t <= to + s, key_at(b, j0 + row), query_at(b, column))
+	// FETCH_ALL fetches what the loop takes first of a tile.
+#define FETCH_ALL(i0) \
+		FETCH(5, first_q + (i0) * query) \
+		next_lse = lse(statistics + min((i0) + gl_LocalInvocationIndex, t - 1)); \
+		next_delta = delta(statistics + min((i0) + gl_LocalInvocationIndex, t - 1));
+	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
+		uint first_q = (b * t * heads + head) * head_dim, statistics = (b * heads + head) * t, i0 = start;
+		FIND_QUERIES(i0)
+		if (i0 < end) {
+			PLACES(min(COLS, t - i0) - 1, query)
+			FETCH_ALL(i0)
+		}
+		[[dont_unroll]] while (i0 < end) {
+			barrier();
+			PUT
+			if (gl_LocalInvocationIndex < COLS) {
+				lses[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = LOG2_E * next_lse;
+				deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = next_delta;
+			}
+			barrier();
+			FETCH(2, first_q + i0 * query)
+			vec4 scores[BLOCKS * QUADS], slopes[BLOCKS * QUADS]; // slopes: dy . v
+			SCORES(scores, OF_MEMORY, keys)
+			barrier();
+			PUT
+			barrier();
+			FETCH_PAIRS(2, first_q + i0 * query)
+			SCORES(slopes, OF_REGISTERS, values)
+
+			uvec2 weights[BLOCKS * QUADS], grads[BLOCKS * QUADS];
+			GO_OVER_BLOCKS GO_OVER_QUADS {
+				vec4 score = capped(scale * scores[QUAD]), f = exp2(LOG2_E * score - lses[c * ACROSS + x]);
+				vec4 g = f * (slopes[QUAD] - deltas[c * ACROSS + x]) * cap_slope(score);
+				if (masked) FOUR(e) if (!SEEN(e)) f[e] = 0, g[e] = 0;
+				weights[QUAD] = packed(f);
+				grads[QUAD] = packed(g);
+			}
+			SET_WEIGHTS(weights)
+			barrier();
+			PUT_PAIRS
+			barrier();
+			FETCH_PAIRS(5, first_q + i0 * query)
+			ACCUMULATE(sum_v)
+			SET_WEIGHTS(grads)
+
+			uint this_i0 = i0;
+			i0 += COLS;
+			FIND_QUERIES(i0)
+			bool more = i0 < end;
+			if (more && i0 + COLS > t) PLACES(t - i0 - 1, query)
+			barrier();
+			PUT_PAIRS
+			barrier();
+			FETCH_ALL(more ? i0 : this_i0)
+			ACCUMULATE(sum_k)
+		}
+	}
+	STORE(0, sum_k, first_k, rows, key, scale)
+	STORE(1, sum_v, first_k, rows, key, 1)
+}

@@ -1,0 +1,128 @@
+// AttentionGradQCoopmat is AttentionGradQ with cooperative matrices: of f16 or bf16, which weights are rounded to as
+// factors; sums are f32.
+//
+//for attention_grad_q
+//needs cooperative_matrix f16 bf16
+//takes head_dim%16 head_dim<=128 aligned
+//grid t/bm heads batch
+//tile group=64 bm=64 bn=32
+//tile group=128 bm=64 bn=32
+//tile group=256 bm=64 bn=32
+
+#include "include/kernel.glsl"
+#include "include/aligned.glsl"
+#include "include/cooperative.glsl"
+
+PUSH(
+	uint batch;     // sequences
+	uint t;         // queries of a sequence
+	uint s;         // keys of a sequence
+	uint heads;     // query heads, a multiple of kv_heads
+	uint kv_heads;  // key and value heads
+	uint window;    // positions a query sees, its own included; 0 = all
+	float scale;    // factor of every q . k
+	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
+)
+CONST(0, uint, head_dim) // elements of a head
+OUT(0, T, dq)       // [batch, t, heads, head_dim]
+OUT(1, S, delta)    // [batch, heads, t]
+IN(2, T, dy)        // [batch, t, heads, head_dim]
+IN(3, T, y)         // [batch, t, heads, head_dim]: Attention's output
+IN(4, S, lse)       // [batch, heads, t]: from Attention
+IN(5, T, q)         // [batch, t, heads, head_dim]
+IN(6, T, k)         // [batch, s, kv_heads, head_dim]
+IN(7, T, v)         // [batch, s, kv_heads, head_dim]
+OPT_IN(8, I, qpos)  // [batch, t]: positions of the queries
+OPT_IN(9, I, kpos)  // [batch, s]: positions of the keys
+OPT_IN(10, I, qseg) // [batch, t]: segments of the queries
+OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
+
+#define ROWS bm
+#define COLS bn
+#define SEES(row, column) sees(row, column)
+#define SCRATCH 1
+#include "include/attention_coopmat.glsl"
+
+shared uvec4 grads[ROWS * LINE]; // dy of the workgroup's queries: registers have no room for it beside q
+
+// A workgroup has bm queries of one head and goes over their keys, bn at a time.
+void main() {
+	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
+	uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), rows = min(MATRIX_M, t - i0), own = gl_SubgroupID * OWN;
+	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
+	uint query = heads * head_dim, key = kv_heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
+	uint first_k = b * s * key + h / (heads / kv_heads) * head_dim, statistics = (b * heads + h) * t + i0;
+
+	// Of the row of each quad; four invocations have parts of its dy . y.
+	float lses[QUADS], deltas[QUADS];
+	GO_OVER_QUADS {
+		uint i = min(row, max(rows, 1) - 1);
+		deltas[n] = 0;
+		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) {
+			uint at_d = min(d + x, EIGHTS - 1);
+			uvec4 g = eight(2, first_q, i * query + 8 * at_d), f = eight(3, first_q, i * query + 8 * at_d);
+			if (d + x == at_d) {
+				grads[(gl_SubgroupID * MATRIX_M + row) * LINE + at_d] = g;
+				deltas[n] += dot(widened(FACTOR, g.xy), widened(FACTOR, f.xy)) +
+					dot(widened(FACTOR, g.zw), widened(FACTOR, f.zw));
+			}
+		}
+		lses[n] = LOG2_E * lse(statistics + i);
+	}
+	PUT_OF_ROW(deltas[n])
+	GO_OVER_QUADS {
+		OF_ROW(deltas[n], add)
+		if (x == 0 && row < rows) set_delta(statistics + row, deltas[n]);
+	}
+	subgroup_barrier();
+	MATRIX_C sum[WIDTHS];
+	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = MATRIX_C(0.0);
+	MATRIX_A queries[DEPTHS];
+	LOAD_ROWS(queries, 5, first_q, max(rows, 1) - 1, query)
+
+	bool masked;
+	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
+	uvec4 next[FETCHES], pairs[2 * PAIRS];
+	uint end = end_key(group_i0), j0 = first_key(group_i0);
+#define FIND_KEYS(to) \
+	FIND(to, end, to + COLS <= s && to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND_KEYS(j0)
+	if (j0 < end) {
+		PLACES(min(COLS, s - j0) - 1, key)
+		FETCH(6, first_k + j0 * key)
+	}
+	[[dont_unroll]] while (j0 < end) {
+		barrier();
+		PUT
+		barrier();
+		FETCH(7, first_k + j0 * key)
+		vec4 scores[BLOCKS * QUADS], slopes[BLOCKS * QUADS]; // slopes: dy . v
+		SCORES(scores, OF_REGISTERS, queries)
+		barrier();
+		PUT
+		barrier();
+		FETCH_PAIRS(6, first_k + j0 * key)
+		SCORES(slopes, OF_MEMORY, grads)
+
+		uvec2 weights[BLOCKS * QUADS];
+		GO_OVER_BLOCKS GO_OVER_QUADS {
+			vec4 score = capped(scale * scores[QUAD]);
+			vec4 f = exp2(LOG2_E * score - lses[n]) * (slopes[QUAD] - deltas[n]) * cap_slope(score);
+			if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
+			weights[QUAD] = packed(f);
+		}
+		SET_WEIGHTS(weights)
+
+		uint this_j0 = j0;
+		j0 += COLS;
+		FIND_KEYS(j0)
+		bool more = j0 < end;
+		if (more && j0 + COLS > s) PLACES(s - j0 - 1, key)
+		barrier();
+		PUT_PAIRS
+		barrier();
+		FETCH(6, first_k + (more ? j0 : this_j0) * key)
+		ACCUMULATE(sum)
+	}
+	STORE(0, sum, first_q, rows, query, scale)
+}
