@@ -39,11 +39,16 @@ kill-test:
 # Python 3; needs AGORA_DATA, and chroot's rights.
 llamacpp:
 	rm -rf $(CLIENTS)/tmp/agora
-	mkdir -p $(CLIENTS)/tmp/agora/models $(CLIENTS)/tmp/agora/tokens
-	cp tools/clients/*.py $(CLIENTS)/tmp/agora/
+	mkdir -p $(CLIENTS)/tmp/agora/models $(CLIENTS)/tmp/agora/tokens $(CLIENTS)/tmp/agora/mixtures
+	cp tools/clients/*.py tools/clients/quantize.sh $(CLIENTS)/tmp/agora/
 	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/models go test -count=1 -run TestFilesForLlamaCpp ./nn/llama
 	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/tokens go test -count=1 -run TestTokensForLlamaCpp ./cmd/agora
 	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/models go test -count=1 -run TestAdaptersForLlamaCpp ./multilora
+	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/mixtures go test -count=1 -run TestMixturesForLlamaQuantize ./nn/llama
+	chroot $(CLIENTS) sh /tmp/agora/quantize.sh /tmp/agora/mixtures to
+	AGORA_LLAMACPP=$(CLIENTS)/tmp/agora/mixtures go test -count=1 -run TestQuantizedMixturesForLlamaCpp ./nn/llama
+	chroot $(CLIENTS) sh /tmp/agora/quantize.sh /tmp/agora/mixtures again
+	chroot $(CLIENTS) python3 /tmp/agora/llamacpp.py /tmp/agora/mixtures
 	chroot $(CLIENTS) python3 /tmp/agora/llamacpp.py /tmp/agora/models
 	chroot $(CLIENTS) python3 /tmp/agora/llamacpp_tokens.py /tmp/agora/tokens
 

@@ -1,6 +1,7 @@
 package multilora
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,9 +20,12 @@ func expertForms() map[string]Config {
 		Targets: []string{"v_proj", "gate_proj", "up_proj", "down_proj"}}
 	lora := Config{Method: MethodLoRA, Modules: 1, Rank: 4, Alpha: 6, Scaling: ScalingScalar,
 		Targets: []string{"q_proj", "w1", "w2", "w3"}}
-	gates := Config{Method: MethodLoRA, Modules: 1, Rank: 3, Alpha: 6, Scaling: ScalingScalar,
-		Targets: []string{"k_proj", "gate_proj", "up_proj"}}
-	return map[string]Config{"qwen3_moe-multilora": multi, "mixtral-lora": lora, "qwen3_moe-gates": gates}
+	down := Config{Method: MethodLoRA, Modules: 1, Rank: 3, Alpha: 6, Scaling: ScalingScalar,
+		Targets: []string{"k_proj", "down_proj"}}
+	scaled := Config{Method: MethodRSLoRA, Modules: 1, Rank: 4, Alpha: 3, Scaling: ScalingScalar,
+		Targets: []string{"model.layers.1.mlp.experts.*", "q_proj"}}
+	return map[string]Config{"qwen3_moe-multilora": multi, "mixtral-lora": lora, "qwen3_moe-down": down,
+		"qwen3_moe-rslora": scaled}
 }
 
 // someExperts are adapters that PEFT's versions for transformers 5 do not read.
@@ -30,11 +34,15 @@ func someExperts() map[string]Config {
 		Targets: []string{"q_proj", "gate_proj", "model.layers.1.mlp.experts.2.down_proj"},
 		Ranks:   map[string]int{"model.layers.0.mlp.experts.1.gate_proj": 2, "model.layers.1.self_attn.q_proj": 3},
 		Alphas:  map[string]float64{"model.layers.1.mlp.experts.2.down_proj": 3}}
-	scaled := ranks
-	scaled.Alphas, scaled.Method = nil, MethodRSLoRA
-	same := scaled
-	same.Method = MethodLoRA
-	return map[string]Config{"qwen3_moe-ranks": ranks, "qwen3_moe-rslora": scaled, "qwen3_moe-one-alpha": same}
+	same := ranks
+	same.Alphas, same.Targets = nil, []string{"q_proj", "gate_proj", "up_proj", "down_proj"}
+	gates := same
+	gates.Ranks, gates.Targets = nil, []string{"k_proj", "gate_proj", "up_proj"}
+	one, dropped := gates, gates
+	one.Targets = []string{"model.layers.1.mlp.experts.2.*"}
+	dropped.Targets, dropped.Dropout = same.Targets, 0.1
+	return map[string]Config{"qwen3_moe-gate": ranks, "qwen3_moe-ranks": same, "qwen3_moe-gates": gates,
+		"qwen3_moe-one": one, "qwen3_moe-dropout": dropped}
 }
 
 // mixture is a small random mixture of experts for a form.
@@ -55,8 +63,11 @@ func mixture(t *testing.T, d *tensor.Device, form string) *llama.Model {
 // Adapters of experts come back from GGUF, which has those of a block in one tensor, and from PEFT.
 func TestAdaptersOfExpertsRoundTrip(t *testing.T) {
 	forms := expertForms()
-	for name, cfg := range someExperts() {
-		forms[name] = cfg
+	maps.Copy(forms, someExperts())
+	limits := map[string]string{
+		"qwen3_moe-gate": "beside both gate and up of the experts of model.layers.0.mlp", "qwen3_moe-ranks": "one rank",
+		"qwen3_moe-gates": "beside down", "qwen3_moe-one": "all 4 experts of model.layers.1.mlp, got 1",
+		"qwen3_moe-dropout": "dropout, which is 0.1",
 	}
 	for name, cfg := range forms {
 		t.Run(name, func(t *testing.T) {
@@ -73,6 +84,9 @@ func TestAdaptersOfExpertsRoundTrip(t *testing.T) {
 			}
 			if err := a.SavePEFT(dir); err != nil {
 				t.Fatal(err)
+			}
+			if got := a.PEFTLimits(); !strings.Contains(got, limits[name]) || (got == "") != (limits[name] == "") {
+				t.Errorf("PEFT's limits: %q, want %q", got, limits[name])
 			}
 			back := mixture(t, d, name)
 			b, err := LoadGGUF(back, file, Options{})

@@ -164,7 +164,8 @@ func (c *peftConfig) extra(model Model) []string {
 
 // SavePEFT writes the adapter as a folder that PEFT reads, which is made if need be.
 // LoRA and rsLoRA are written as they are, MultiLoRA as one LoRA (see Fold), so that it
-// computes the same there but cannot train on in this form: Save it as well. Extra
+// computes the same there but cannot train on in this form: Save it as well. So is rsLoRA of
+// a mixture's experts (see PEFTLimits). Extra
 // parameters go there as modules, of which all parameters must be among them.
 func (a *Adapter) SavePEFT(dir string) error {
 	for _, e := range a.extras {
@@ -174,7 +175,8 @@ func (a *Adapter) SavePEFT(dir string) error {
 					"modules beside it, got %s alone", dir, moduleOf(e.name), e.name)
 		}
 	}
-	if a.config.learnsScaling() {
+	// Where PEFT puts gate and up of experts together their rank doubles, and the scale of rsLoRA is another.
+	if a.config.learnsScaling() || a.config.Method == MethodRSLoRA && a.adaptsExperts() {
 		scope := a.device().Scope()
 		defer scope.Close()
 		f, err := a.Fold()

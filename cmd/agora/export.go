@@ -93,8 +93,13 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	if f.dtype != "" {
 		return nil, errors.New("--dtype: want it with --merged only; adapters are written in f32")
 	}
+	var warnings []string
 	save := map[string]func(*llama.Model, *multilora.Adapter) error{
 		"peft": func(_ *llama.Model, a *multilora.Adapter) error {
+			if limit := a.PEFTLimits(); limit != "" {
+				warnings = append(warnings, "PEFT beside transformers 5 does not take this adapter of experts, older ones do: "+
+					limit)
+			}
 			return writeFolder(f.out, func(dir string) error {
 				if err := a.SavePEFT(dir); err != nil {
 					return err
@@ -125,6 +130,10 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, w := range warnings {
+		fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
+	}
+	r.Warnings = warnings
 	if r.Method == string(multilora.MethodMultiLoRA) { // other programs do not know it
 		r.Method = string(multilora.MethodLoRA)
 	}

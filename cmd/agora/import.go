@@ -23,7 +23,7 @@ type converted struct {
 	// Base says how the model compares with the adapter's own.
 	Base  multilora.Match `json:"base,omitempty"`
 	DType string          `json:"dtype,omitempty"` // of a model
-	// Warnings are what llama.cpp will read otherwise.
+	// Warnings are what llama.cpp, or PEFT, will read otherwise.
 	Warnings []string `json:"warnings,omitempty"`
 }
 

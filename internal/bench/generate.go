@@ -75,6 +75,22 @@ func MeasureGenerate(ctx context.Context, o GenerateOptions) (r Generation, err 
 	return r, closeAfter(d, err)
 }
 
+// idleBytes are those of a mixture's experts that so many tokens at once leave alone, if each chooses others.
+func idleBytes(m *llama.Model, tokens int) (bytes int) {
+	for _, block := range m.Blocks {
+		moe := block.Mixture()
+		if moe == nil {
+			continue
+		}
+		for _, expert := range moe.Experts[min(tokens*moe.Chosen, len(moe.Experts)):] {
+			for _, p := range nn.Params(expert) {
+				bytes += p.Value.DType().Bytes(p.Value.Numel())
+			}
+		}
+	}
+	return bytes
+}
+
 func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.Config, o GenerateOptions) error {
 	m, err := randomModel(d, shape, o.Storage)
 	if err != nil {
@@ -91,6 +107,7 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 			r.Weights += p.Value.DType().Bytes(p.Value.Numel())
 		}
 	}
+	r.Weights -= idleBytes(m, o.Rows)
 	words := random.NewStream(1, random.Test, 1, 0)
 	prompts := make([][]int32, o.Rows)
 	for i := range prompts {

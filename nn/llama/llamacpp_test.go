@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/tensor"
 )
 
 // forLlamaCpp are the smallest model of each family, and those with what stretches rotary positions, before and past
@@ -77,24 +78,81 @@ func TestFilesForLlamaCpp(t *testing.T) {
 	for name, c := range forLlamaCpp(t) {
 		m := create(t, d, c)
 		uneven(m)
-		ids := text(1, 20, m.Config.Vocab)
-		scores := logits(t, m, Batch{Rows: 1, IDs: ids})
-		var probabilities [][]float64
-		for at := 0; at < len(scores); at += m.Config.Vocab {
-			probabilities = append(probabilities, logSoftmax(scores[at:at+m.Config.Vocab]))
-		}
 		path := filepath.Join(out, name)
 		if err := m.SaveGGUF(path+".gguf", GGUFOptions{Tokenizer: words(m.Config.Vocab)}); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		answer, err := json.Marshal(map[string]any{"ids": ids, "logprobs": probabilities})
-		if err == nil {
-			err = os.WriteFile(path+".json", answer, 0o666)
+		answerForLlamaCpp(t, m, path+".json")
+	}
+}
+
+// answerForLlamaCpp writes a model's log-probabilities of 20 tokens.
+func answerForLlamaCpp(t *testing.T, m *Model, path string) {
+	t.Helper()
+	ids := text(1, 20, m.Config.Vocab)
+	scores := logits(t, m, Batch{Rows: 1, IDs: ids})
+	var probabilities [][]float64
+	for at := 0; at < len(scores); at += m.Config.Vocab {
+		probabilities = append(probabilities, logSoftmax(scores[at:at+m.Config.Vocab]))
+	}
+	answer, err := json.Marshal(map[string]any{"ids": ids, "logprobs": probabilities})
+	if err == nil {
+		err = os.WriteFile(path, answer, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMixturesForLlamaQuantize writes mixtures of experts whose rows are whole blocks, NAME.f32, into the folder that
+// AGORA_LLAMACPP names. llama-quantize makes Q4_K_M files of them, NAME.q4_k_m, and f32 files of these, NAME.gguf.
+func TestMixturesForLlamaQuantize(t *testing.T) {
+	eachMixtureForLlamaCpp(t, func(name, out string) {
+		d := open(t)
+		m := create(t, d, smallest(t, name, map[string]any{"hidden_size": 256, "moe_intermediate_size": 256,
+			"intermediate_size": 256, "num_hidden_layers": 3, "initializer_range": 0.1}))
+		uneven(m)
+		if err := m.SaveGGUF(filepath.Join(out, name+".f32"), GGUFOptions{Tokenizer: words(m.Config.Vocab)}); err != nil {
+			t.Fatal(err)
 		}
+	})
+}
+
+// TestQuantizedMixturesForLlamaCpp reads what llama-quantize has made of those files, and writes log-probabilities for
+// tools/clients/llamacpp.py; and the same model again, in Q4_K as it is quantized here.
+func TestQuantizedMixturesForLlamaCpp(t *testing.T) {
+	eachMixtureForLlamaCpp(t, func(name, out string) {
+		d := open(t)
+		m, err := Load(t.Context(), d, filepath.Join(out, name+".q4_k_m"), LoadOptions{AsStored: true})
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, expert := range m.Blocks[0].Mixture().Experts {
+			if gate, _, _ := expert.Layers(); weightOf(gate).DType() != tensor.Q4_K {
+				t.Errorf("%s: an expert in %s", name, weightOf(gate).DType())
+			}
+		}
+		answerForLlamaCpp(t, m, filepath.Join(out, name+".json"))
+		again := filepath.Join(out, name+".q4_k")
+		if err := m.SaveGGUF(again, GGUFOptions{DType: tensor.Q4_K, Tokenizer: words(m.Config.Vocab)}); err != nil {
+			t.Fatal(err)
+		}
+		back, err := Load(t.Context(), d, again, LoadOptions{AsStored: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answerForLlamaCpp(t, back, filepath.Join(out, name+"-again.json"))
+	})
+}
+
+func eachMixtureForLlamaCpp(t *testing.T, do func(name, out string)) {
+	out := os.Getenv("AGORA_LLAMACPP")
+	if out == "" {
+		t.Skip("AGORA_LLAMACPP names no folder")
+	}
+	for _, name := range []string{"qwen3_moe", "mixtral"} {
+		do(name, out)
 	}
 }
 
