@@ -13,18 +13,18 @@ import (
 // rows/*.jsonl matches, or those of a folder. Of a folder that has splits these are the files to train on; a pattern
 // asks for others.
 //
-// What splits are is told by what save_to_disk of Hugging Face's datasets wrote, or the cache of it has
-// (dataset_dict.json, state.json, dataset_info.json); by the head of its README.md (configs, of which the default or the
-// only one is read); else by the names of files or folders: train-00000-of-00002.parquet, test.jsonl,
+// What splits are is told by what save_to_disk of Hugging Face's datasets wrote, or their cache has
+// (dataset_dict.json, state.json, dataset_info.json); by the head of its README.md (configs, of which the default or
+// the only one is read); else by the names of files or folders: train-00000-of-00002.parquet, test.jsonl,
 // validation/a.csv. They may lie in a folder named data.
 func Files(path string) ([]string, error) {
 	l, err := list(path, "")
 	return l.files, err
 }
 
-// SplitFiles are the Files of a path to train on, and those of another split, which is called so or by another word for
-// it: validation is also valid, val and dev, and test is eval. Of a pattern, or where the path is a file, those are held
-// out whose names tell that split, and all others are trained on.
+// SplitFiles are the Files of a path to train on, and those of another split, which is called so or by another word
+// for it: validation is also valid, val and dev, and test is eval. Of a pattern, or where the path is a file, those
+// are held out whose names tell that split, and all others are trained on.
 func SplitFiles(path, split string) (train, heldOut []string, err error) {
 	l, err := list(path, split)
 	return l.files, l.heldOut, err

@@ -27,7 +27,8 @@ func TestFoldersOfDatasets(t *testing.T) {
 	} {
 		dir := filepath.Join(root, c.folder)
 		l, err := list(dir, c.heldOut)
-		if err != nil || named(dir, l.files) != c.files || named(dir, l.heldOut) != c.held || named(dir, l.others) != c.others {
+		if err != nil || named(dir, l.files) != c.files || named(dir, l.heldOut) != c.held ||
+			named(dir, l.others) != c.others {
 			t.Errorf("%s, %q: files %s, held out %s, others %s, error %v", c.folder, c.heldOut, named(dir, l.files),
 				named(dir, l.heldOut), named(dir, l.others), err)
 		}
@@ -80,7 +81,8 @@ func TestFoldersOfDatasetsAreRefused(t *testing.T) {
 			"want one split to hold out, got test_a, test_b"},
 		{"train twice", map[string]string{"dataset_dict.json": `{"splits": ["train"]}`}, "training",
 			"want another split to hold out than that to train on, got train twice"},
-		{"another file in the cache", map[string]string{"dataset_info.json": `{"splits": {"train": {}}}`, "a.arrow": "x"}, "",
+		{"another file in the cache", map[string]string{"dataset_info.json": `{"splits": {"train": {}}}`, "a.arrow": "x"},
+			"",
 			`want files of the splits that dataset_info.json names, got "a.arrow"`},
 		{"a cache of no train", map[string]string{"dataset_info.json": `{"splits": {"test": {}}}`, "a-test.arrow": "x"}, "",
 			"want files of the split train, got none"},
@@ -115,7 +117,8 @@ func TestHeldOutSplit(t *testing.T) {
 		{shards, "", "data/test*", "test", "", "", "", "want rows to train on beside the split"},
 		{shards, "", "", "holdout", "", "", "", "got test, train, validation"},
 		{"a.jsonl b.jsonl", "", "", "validation", "", "", "", "got no splits"},
-		{"train/a.csv val/a.csv val/b.csv test/a.csv", "", "", "validation", "train/a.csv", "val/a.csv val/b.csv", "test", ""},
+		{"train/a.csv val/a.csv val/b.csv test/a.csv", "", "", "validation", "train/a.csv", "val/a.csv val/b.csv", "test",
+			""},
 		{"train/a.csv val/a.png", "", "", "validation", "", "", "", `got "val/a.png" too`},
 		{"a.jsonl b.jsonl c.jsonl", card, "", "test_gen", "a.jsonl", "c.jsonl", "b.jsonl", ""},
 		{"a.jsonl b.jsonl c.jsonl", card, "", "test", "", "", "", "want one split to hold out, got test_sft, test_gen"},

@@ -218,8 +218,8 @@ func (c *Config) seenNote(seqs, held []data.Sequence) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d held-out sequences are among those to train on, too: the split %s is not apart from train",
-		n, len(held), printable.Name(c.HeldOutSplit))
+	return fmt.Sprintf("%d of %d held-out sequences are among those to train on, too: the split %s is not apart from "+
+		"train", n, len(held), printable.Name(c.HeldOutSplit))
 }
 
 // split holds out rows, and compares the data with those of the checkpoint, if there is one.

@@ -114,8 +114,8 @@ func (c *Config) dataSettings() []*Setting {
 			Meaning: "rows kept out of training to measure the loss on, chosen by a hash of their content; 0: none"},
 		{Name: "held-out-split", value: text(&c.HeldOutSplit, ""), Resume: Fixed, Use: ForSequences,
 			check: c.checkHeldOutSplit,
-			Meaning: "split of the data, as validation, that the held-out rows are of: of a folder with splits, or of files and " +
-				"patterns those whose names tell it (default: they are of the rows to train on)"},
+			Meaning: "split of the data, as validation, that the held-out rows are of: of a folder with splits, or of " +
+				"files and patterns those whose names tell it (default: they are of the rows to train on)"},
 		{Name: "skip-bad", value: boolean(&c.SkipBad), Resume: Fixed, Use: ForSequences,
 			Meaning: "pass over rows that cannot be read, and count them, instead of ending with the first"},
 		{Name: "max-data-bytes", value: whole(&c.MaxDataBytes, 0), Most: 1 << 50, Unit: "bytes", Resume: Free,

@@ -99,8 +99,8 @@ func TestFilesOfPyarrow(t *testing.T) {
 func TestOtherTypes(t *testing.T) {
 	file := testFile(t, "other.arrow")
 	got, err := read(t, file, columns.Options{})
-	want := `bad: "price" of type decimal: want text, numbers, true or false, dates or timestamps, or null, got a value of ` +
-		`another type`
+	want := `bad: "price" of type decimal: want text, numbers, true or false, dates or timestamps, or null, got a value ` +
+		`of another type`
 	if err != nil || len(got) != 2 || got[0] != want || !strings.HasPrefix(got[1], `bad: "runs" of type run_end_encoded`) {
 		t.Errorf("rows %q, error %v", got, err)
 	}

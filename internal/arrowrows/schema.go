@@ -165,7 +165,8 @@ func (s *schemaReader) encode(values *field, t table) (*field, error) {
 		}
 	}
 	if known := s.encoded[id]; known != nil && !sameLayout(known, values) {
-		return nil, fmt.Errorf("%.60q: want one type of a dictionary's values, got %s and %s", n.path, known.kind, values.kind)
+		return nil, fmt.Errorf("%.60q: want one type of a dictionary's values, got %s and %s", n.path, known.kind,
+			values.kind)
 	}
 	s.encoded[id] = values
 	return n, nil
@@ -174,7 +175,8 @@ func (s *schemaReader) encode(values *field, t table) (*field, error) {
 // sameLayout reports whether values of two fields lie alike. Those of one dictionary do, which therefore is not within
 // itself.
 func sameLayout(a, b *field) bool {
-	same := a.kind == b.kind && a.bits == b.bits && a.length == b.length && slices.EqualFunc(a.fields, b.fields, sameLayout)
+	same := a.kind == b.kind && a.bits == b.bits && a.length == b.length &&
+		slices.EqualFunc(a.fields, b.fields, sameLayout)
 	if a.dictionary == nil || b.dictionary == nil {
 		return same && a.dictionary == b.dictionary
 	}

@@ -1,10 +1,10 @@
 """Makes data/testdata/arrow and internal/arrowrows/testdata: usage: arrow.py DATA ROWS
 
-DATA gets folders in the form of Hugging Face's datasets: saved (save_to_disk of one split), dict (of several) and cache
-(what its cache has of a data set). Their Arrow files are pyarrow's; the JSON beside them is written here, with the keys
-that datasets' Dataset.save_to_disk, DatasetDict.save_to_disk and DatasetInfo.write_to_directory give it. ROWS gets files
-of columns of every type that a reader meets, as pyarrow writes them, each beside FILE.jsonl, the rows in JSON as Python
-has them. Needs pyarrow.
+DATA gets folders in the form of Hugging Face's datasets: saved (save_to_disk of one split), dict (of several) and
+cache (what its cache has of a data set). Their Arrow files are pyarrow's; the JSON beside them is written here, with the
+keys that datasets' Dataset.save_to_disk, DatasetDict.save_to_disk and DatasetInfo.write_to_directory give it. ROWS gets
+files of columns of every type that a reader meets, as pyarrow writes them, each beside FILE.jsonl, the rows in JSON as
+Python has them. Needs pyarrow.
 """
 
 import datetime
@@ -111,7 +111,8 @@ def columns():
                                                            pa.array(["a", None, "c"])),
         "flag": pa.array(some(lambda i: i % 2 == 0)), "null": pa.nulls(n),
         "int8": pa.array(some(lambda i: -i), pa.int8()), "uint8": pa.array(some(lambda i: 255 - i), pa.uint8()),
-        "int16": pa.array(some(lambda i: -300 * i), pa.int16()), "uint16": pa.array(some(lambda i: 65535 - i), pa.uint16()),
+        "int16": pa.array(some(lambda i: -300 * i), pa.int16()),
+        "uint16": pa.array(some(lambda i: 65535 - i), pa.uint16()),
         "int32": pa.array(some(lambda i: -70000 * i), pa.int32()),
         "uint32": pa.array(some(lambda i: 2**32 - 1 - i), pa.uint32()),
         "int64": pa.array(some(lambda i: -2**40 * i), pa.int64()),
@@ -155,7 +156,8 @@ def files():
     write("lz4.arrow", table, pa.ipc.new_stream, compression="lz4")
     write("zstd.arrow", table, pa.ipc.new_file, compression="zstd")
     write("packed.arrow", table.select(["view", "dictionary", "list"]), pa.ipc.new_file, compression="lz4")
-    parts = [pa.table({"word": pa.array(words).dictionary_encode()}) for words in (["a", "b"], ["a", "b", "c", "c"], ["z"])]
+    words = ["a", "b"], ["a", "b", "c", "c"], ["z"]
+    parts = [pa.table({"word": pa.array(w).dictionary_encode()}) for w in words]
     growing = pa.concat_tables(parts)
     write("deltas.arrow", growing, pa.ipc.new_stream, emit_dictionary_deltas=True)
     write("replaced.arrow", growing, pa.ipc.new_stream)
