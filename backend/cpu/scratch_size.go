@@ -50,7 +50,7 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	whole := m.Batch == 1 || m.M*m.N*m.K > manyProducts
 	if inBF16(a) {
 		wide := 0
-		if a[1].DType == tensor.F32 {
+		if a[1].DType == tensor.F32 && m.TransA {
 			wide = a[1].N / max(1, m.Batch)
 		}
 		n, ok := gemm.BgemmBytes(threads(f.Threads), m.TransA, a[0].DType == tensor.BF16, m.M, m.N, m.K, wide)

@@ -77,17 +77,32 @@ func gemmTiles() *File {
 			for rows := 1; rows <= s.maxRows; rows++ {
 				name := fmt.Sprintf("tile%s_%dx%d", s.name, rows, vecs*s.lanes)
 				table = append(table, name)
-				f.tile(s.isa, name, rows, vecs)
+				f.tile(s.isa, name, rows, vecs, false)
 			}
 			f.Go(fmt.Sprintf("// tiles%s_%d holds the micro-kernels of that panel width by their number of "+
 				"rows.\nvar tiles%s_%d = []func(t *tile){%s}",
 				s.name, vecs*s.lanes, s.name, vecs*s.lanes, strings.Join(table, ", ")))
+			if s.masked {
+				f.aheadTiles(s.isa, s.maxRows, vecs)
+			}
 		}
 	}
 	f.dense(avx2, "denseAVX2_6x16", 6, 2)
 	f.peak(avx2)
 	f.peak(avx512)
 	return f
+}
+
+// aheadTiles writes the micro-kernels that fetch the next rows of A: those of most rows and of half as many.
+func (f *File) aheadTiles(s isa, maxRows, vecs int) {
+	var table []string
+	for _, rows := range []int{maxRows / 2, maxRows} {
+		name := fmt.Sprintf("ahead%s_%dx%d", s.name, rows, vecs*s.lanes)
+		table = append(table, fmt.Sprintf("%d: %s", rows, name))
+		f.tile(s, name, rows, vecs, true)
+	}
+	f.Go(fmt.Sprintf("// ahead%s_%d holds those of that panel width that fetch A's next rows, by their number of rows.\n"+
+		"var ahead%s_%d = []func(t *tile){%s}", s.name, vecs*s.lanes, s.name, vecs*s.lanes, strings.Join(table, ", ")))
 }
 
 // Registers of a micro-kernel. A's rows are addressed as SI + i*rs, with odd
@@ -100,18 +115,25 @@ const (
 
 var rowIndex = map[int]string{1: "R8", 3: "R9", 5: "R10", 7: "R11", 9: "R12", 11: "R13", 13: "R14"}
 
-// rowOperand is A's element of row i at the current k.
-func rowOperand(i int) string {
+// rowOperand is an element of row i of a matrix with A's stride: of A at the current k from rA.
+func rowOperand(from string, i int) string {
 	if i == 0 {
-		return Mem(0, rA)
+		return Mem(0, from)
 	}
 	scale := i & -i
-	return Idx(0, rA, rowIndex[i/scale], scale)
+	return Idx(0, from, rowIndex[i/scale], scale)
 }
 
-func (f *File) tile(s isa, name string, rows, vecs int) {
-	f.Func(name, fmt.Sprintf("%s computes %d rows of a tile, %d columns wide; see tile.", name, rows, vecs*s.lanes),
-		Arg{"t", "*tile"})
+// tile writes a micro-kernel. With ahead it is for an A whose steps of k are neighbors, and fetches what lies
+// tile.ahead bytes behind: the rows of the next tile come from further away than B, and where they begin no hardware
+// knows.
+func (f *File) tile(s isa, name string, rows, vecs int, ahead bool) {
+	doc := fmt.Sprintf("%s computes %d rows of a tile, %d columns wide; see tile.", name, rows, vecs*s.lanes)
+	if ahead {
+		doc = fmt.Sprintf("%s is tile%s_%dx%d for an A read where it lies; it fetches the rows tile.ahead bytes behind.", name,
+			s.name, rows, vecs*s.lanes)
+	}
+	f.Func(name, doc, Arg{"t", "*tile"})
 	f.I("MOVQ", f.Arg("t"), rTile)
 	f.I("MOVQ", Field("tile", "a", rTile), rA)
 	f.I("MOVQ", Field("tile", "b", rTile), rB)
@@ -135,7 +157,7 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 		}
 		for i := range rows {
 			a := s.a[i%2]
-			f.I("VBROADCASTSS", rowOperand(i), s.reg(a))
+			f.I("VBROADCASTSS", rowOperand(rA, i), s.reg(a))
 			for v := range vecs {
 				f.multiplyAdd(s, v, a, s.acc+i*vecs+v)
 			}
@@ -161,6 +183,9 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 
 	f.Label(main)
 	f.I("MOVQ", Field("tile", "bs", rTile), rStepB)
+	if ahead {
+		f.aheadLoop(rows, func() { step(rStepB) })
+	}
 	f.I("SUBQ", Imm(4), rCount)
 	f.I("JLT", tail)
 	f.I("PCALIGN", Imm(32))
@@ -180,6 +205,30 @@ func (f *File) tile(s isa, name string, rows, vecs int) {
 
 	f.Label(store)
 	f.finish(s, rows, vecs, acc)
+}
+
+// aheadLoop takes 16 steps in a round, in which a line of each row behind is fetched.
+func (f *File) aheadLoop(rows int, step func()) {
+	const steps = 16
+	loop, tail := f.NewLabel("ahead"), f.NewLabel("behind")
+	f.I("MOVQ", Field("tile", "ahead", rTile), rC) // C's register is free until the end
+	f.I("ADDQ", rA, rC)
+	f.I("SUBQ", Imm(steps), rCount)
+	f.I("JLT", tail)
+	f.I("PCALIGN", Imm(32))
+	f.Label(loop)
+	fetched := 0
+	for u := range steps {
+		step()
+		for ; fetched < rows*(u+1)/steps; fetched++ {
+			f.I("PREFETCHT0", rowOperand(rC, fetched))
+		}
+	}
+	f.I("ADDQ", Imm(64), rC)
+	f.I("SUBQ", Imm(steps), rCount)
+	f.I("JGE", loop)
+	f.Label(tail)
+	f.I("ADDQ", Imm(steps), rCount)
 }
 
 // zero clears the accumulators and returns their names.

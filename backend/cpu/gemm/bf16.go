@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
@@ -13,7 +14,7 @@ func HasBF16() bool { return len(pairKernels) > 0 }
 
 // Bgemm is C (+)= alpha op(A) op(B) for A and B in bfloat16, and C in float32 or bfloat16, without widening them:
 // the instruction takes two neighbors along k as one element, so that the product is one of k/2 steps. Sums
-// are in float32; denormal elements count as zero. One of A and B may be in float32, and is rounded before. It
+// are in float32; denormal elements count as zero. One of A and B may be in float32, and is rounded. It
 // reports whether it did so: not where the processor has no such instruction, for single rows and columns,
 // and where k or the stride of a matrix that is read along k is odd. Then it has written nothing.
 func (e *Engine) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
@@ -29,7 +30,7 @@ func (e *Engine) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c 
 	}
 	defer pairs.busy.Unlock()
 	for i, x := range []*Matrix{&a, &b} {
-		if x.format == formatF32 {
+		if roundedBefore(i, x, transA) {
 			rows, cols := shape(i, transA, transB, m, n, k)
 			pairs.roundMatrix(x, rows, cols)
 		}
@@ -53,7 +54,7 @@ func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b,
 // multiplyPairs is Bgemm for a workspace whose kernel is that of pairs.
 func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) {
 	for i, x := range []*Matrix{&a, &b} {
-		if x.format == formatF32 {
+		if roundedBefore(i, x, transA) {
 			rows, cols := shape(i, transA, transB, m, n, k)
 			to := w.rounds.matrix(rows, cols)
 			roundRows(to, *x, 0, rows, cols)
@@ -67,6 +68,24 @@ func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, alpha float3
 func (e *Engine) pairs() *Engine {
 	e.pairsOnce.Do(func() { e.ofPairs = newEngine(e.team, pairKernels[0]) })
 	return e.ofPairs
+}
+
+// roundedBefore reports whether operand i, 0 for A and 1 for B, is rounded to memory of its own before the product: one
+// in float32, but an A that is not transposed, of which a task rounds the rows that it is about to read.
+func roundedBefore(i int, x *Matrix, transA bool) bool {
+	return x.format == formatF32 && (i == 1 || transA)
+}
+
+// roundA puts rows [i, i+m) of the block [k0, k0+k) of A in the workspace's memory, in bfloat16, and returns where
+// the first is and the bytes from one to the next.
+func (w *Workspace) roundA(pl *plan, i, m, k0, k int) (unsafe.Pointer, int) {
+	ld := roundUp(k, 16) + 16 // not a multiple of waySize
+	w.rounds = slices.Grow(w.rounds[:0], 2*m*ld)[:2*m*ld]
+	to := unsafe.Pointer(unsafe.SliceData(w.rounds))
+	for r := range m {
+		roundRow(unsafe.Add(to, 4*r*ld), pl.wideA.at((i+r)*pl.wideA.ld+2*k0), 2*k)
+	}
+	return to, 4 * ld
 }
 
 // shape is the rows and columns of A or B, numbers 0 and 1, as they are stored.
@@ -112,10 +131,16 @@ func checkPairs(transA, transB bool, m, n, k int, a, b, c Matrix) bool {
 
 // newPairProduct is the product as one of elements that are pairs along k.
 func newPairProduct(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) product {
-	return product{
-		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: alpha, a: a.pairs(!transA), b: b.pairs(transB),
+	p := product{
+		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: alpha, b: b.pairs(transB),
 		c: c.data, ldc: c.ld, rounded: c.format == formatBF16, acc: acc,
 	}
+	if a.format == formatF32 {
+		p.wideA = a
+	} else {
+		p.a = a.pairs(!transA)
+	}
+	return p
 }
 
 // rounds is memory for a float32 operand that becomes bfloat16.

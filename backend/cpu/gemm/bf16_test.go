@@ -195,10 +195,13 @@ func TestPairBlocks(t *testing.T) {
 func TestPairsOnATeam(t *testing.T) {
 	needPairs(t)
 	sizes := [][3]int{{64, 300, 96}, {300, 64, 96}, {20, 300, 1100}, {333, 32, 1030}, {700, 40, 258}, {96, 1030, 130}}
-	for _, threads := range []int{2, 3} {
-		team := parallel.New(threads)
-		everyPairProblem(t, NewOn(team), sizes)
-		team.Close()
+	defer func() { ownCuts = true }()
+	for _, ownCuts = range []bool{true, false} {
+		for _, threads := range []int{2, 3} {
+			team := parallel.New(threads)
+			everyPairProblem(t, NewOn(team), sizes)
+			team.Close()
+		}
 	}
 }
 
@@ -206,8 +209,8 @@ func TestPairsOnATeam(t *testing.T) {
 func TestPairStretches(t *testing.T) {
 	needPairs(t)
 	was := sharedLimit
-	sharedLimit = 1 << 12
-	defer func() { sharedLimit = was }()
+	sharedLimit, ownCuts = 1<<12, false
+	defer func() { sharedLimit, ownCuts = was, true }()
 	team := parallel.New(2)
 	defer team.Close()
 	everyPairProblem(t, NewOn(team), [][3]int{{333, 40, 1030}, {20, 300, 1100}})
@@ -217,7 +220,7 @@ func TestPairStretches(t *testing.T) {
 func TestPairsSameBits(t *testing.T) {
 	needPairs(t)
 	r := rand.New(rand.NewPCG(21, 21))
-	for _, s := range [][3]int{{333, 260, 1100}, {64, 700, 96}} {
+	for _, s := range [][3]int{{333, 260, 1100}, {64, 700, 96}, {30, 290, 1100}} {
 		for bits := range 8 {
 			p := newPairProblem(r, s[0], s[1], s[2], bits&1 != 0, bits&2 != 0, false, bits&4 != 0)
 			var want []float32

@@ -172,6 +172,7 @@ const alone = 64 * 64 * 64
 type Workspace struct {
 	kernel *kernel
 	tile   tile
+	next   int       // bytes from a tile's rows of A to those that are read next; 0: unknown, or not behind each other
 	a, b   []float32 // panels of A and B
 	c      []float32 // what becomes a bfloat16 C
 	rounds rounds    // a float32 operand of Bgemm
@@ -236,6 +237,7 @@ type product struct {
 	m, n, k        int
 	alpha          float32
 	a              Matrix
+	wideA          Matrix // in the place of a: float32 that becomes bfloat16, not transposed
 	b              Matrix
 	c              unsafe.Pointer
 	ldc            int
@@ -255,7 +257,9 @@ func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, ld
 			panic("gemm: " + fault)
 		}
 	}
-	return product{transA, transB, m, n, k, alpha, ma, b, mc.data, ldc, acc, false}
+	return product{
+		transA: transA, transB: transB, m: m, n: n, k: k, alpha: alpha, a: ma, b: b, c: mc.data, ldc: ldc, acc: acc,
+	}
 }
 
 // fault says why the matrix cannot hold op(X) of the given size, if it cannot.

@@ -292,11 +292,11 @@ func TestRandomShapes(t *testing.T) {
 // panels, several stretches of k.
 func TestEveryDrive(t *testing.T) {
 	shapes := [][3]int{{67, 1100, 40}, {110, 96, 50}, {61, 33, 600}, {9, 700, 70}, {1, 900, 300}, {700, 1, 130},
-		{90, 150, 37}}
+		{90, 150, 37}, {25, 290, 130}, {290, 25, 130}}
 	if testing.Short() {
 		shapes = shapes[:4]
 	}
-	everyKernel(t, func(t *testing.T, k kernel) {
+	withAndWithoutOwnCuts(t, func(t *testing.T, k kernel) {
 		list := engines(t, k)
 		r := rand.New(rand.NewPCG(5, 5))
 		for _, s := range shapes {
@@ -309,7 +309,17 @@ func TestEveryDrive(t *testing.T) {
 	})
 }
 
+// withAndWithoutOwnCuts is everyKernel twice: shapes that give each thread one task would leave shared panels untried.
+func withAndWithoutOwnCuts(t *testing.T, f func(t *testing.T, k kernel)) {
+	defer func() { ownCuts = true }()
+	for _, ownCuts = range []bool{true, false} {
+		everyKernel(t, f)
+	}
+}
+
 func TestStretchesOfK(t *testing.T) {
+	defer func() { ownCuts = true }()
+	ownCuts = false
 	defer func(old int) { sharedLimit = old }(sharedLimit)
 	sharedLimit = 1000 // one block at a time
 	everyKernel(t, func(t *testing.T, k kernel) {

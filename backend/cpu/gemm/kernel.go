@@ -14,6 +14,8 @@ type kernel struct {
 	cols int // of a full panel; a narrow one has half as many
 	// tiles are the micro-kernels of narrow and of full panels, by rows.
 	narrow, full []func(*tile)
+	// aheadNarrow and aheadFull, if there are any, do the same for an A read where it lies, and fetch its rows behind.
+	aheadNarrow, aheadFull []func(*tile)
 	// dense, if there is one, is full[rows] for whole tiles of packed A, k at least
 	// denseRound*rows.
 	dense func(*tile)
@@ -71,7 +73,7 @@ type tile struct {
 	acc        bool
 	half       bool // c is bfloat16 (kernels of pairs alone)
 	cols       int
-	ahead      int // bytes from a to what a dense micro-kernel fetches, a line every denseRound of k
+	ahead      int // bytes from a to what a micro-kernel fetches: a dense one a line every denseRound of k
 }
 
 // denseRound is the steps of k in one round of a dense micro-kernel's loop.

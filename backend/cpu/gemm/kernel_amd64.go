@@ -38,7 +38,7 @@ var kernels = func() []kernel {
 		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
-			narrow: tilesAVX512_16, full: tilesAVX512_32,
+			narrow: tilesAVX512_16, full: tilesAVX512_32, aheadNarrow: aheadAVX512_16, aheadFull: aheadAVX512_32,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols,
 				colsA: packColsF32},
 			vectors: vector512,
@@ -55,6 +55,7 @@ var pairKernels = func() []kernel {
 	return []kernel{{
 		name: "avx512bf16", rows: 14, cols: 32, kc: 512, strip: 256,
 		narrow: tilesAVX512BF16_16, full: tilesAVX512BF16_32,
+		aheadNarrow: aheadAVX512BF16_16, aheadFull: aheadAVX512BF16_32,
 		packers: packers{
 			rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
 			rowsA: packPairs_14, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,

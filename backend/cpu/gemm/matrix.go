@@ -46,15 +46,44 @@ func (w *Workspace) forget() { w.tile, w.rounding = tile{}, rounding{} }
 
 // A cut is how a team shares a product.
 type cut struct {
-	width, rows int // of a task: columns and rows of C
-	mp, np      int // rows of A and columns of B that are packed for all, or 0
-	stretch     int // of k, for which they are packed at a time
+	width, rows int  // of a task: columns and rows of C
+	mp, np      int  // rows of A and columns of B that are packed for all, or 0
+	stretch     int  // of k, for which they are packed at a time
+	own         bool // one task a thread, all as large
 }
+
+// ownCut gives every thread one task that packs for itself, if they are about as large. Where a product has few rows
+// and columns along many steps of k, as gradients of thin weights and of logits have, threads would wait for each
+// other after every stretch, and read what others have packed out of their caches: that costs more than to read A
+// twice, or to pack the smaller operand twice where it must be packed.
+func ownCut(pl *plan, threads int) (c cut, ok bool) {
+	kn := pl.kernel
+	c = cut{width: pl.n, rows: pl.m, stretch: pl.k, own: true}
+	even := func(n, whole int) (size int, ok bool) {
+		size = roundUp((n+threads-1)/threads, whole)
+		return size, 9*threads*size <= 10*n
+	}
+	if pl.transA && pl.m > pl.n {
+		c.rows, ok = even(pl.m, kn.rows)
+		return c, ok && c.rows >= 4*kn.rows && pl.n <= kn.strip
+	}
+	c.width, ok = even(pl.n, kn.cols/2)
+	return c, ok && c.width >= 2*kn.cols && c.width <= kn.strip && pl.m <= mostOwnRows
+}
+
+// mostOwnRows is the most rows of A that all threads read.
+const mostOwnRows = 512
+
+// ownCuts is a variable for tests, which turn them off to see the others.
+var ownCuts = true
 
 func newCut(pl *plan, threads int) cut {
 	kn := pl.kernel
 	c := cut{width: min(kn.strip, max(64, roundUp((pl.n+4*threads-1)/(4*threads), kn.cols))), rows: pl.m, stretch: pl.k}
 	if threads > 1 && (pl.n+c.width-1)/c.width < 3*threads { // too few strips: cut the rows as well
+		if own, ok := ownCut(pl, threads); ok && ownCuts {
+			return own
+		}
 		strips := (pl.n + kn.strip - 1) / kn.strip
 		c.width = roundUp((pl.n+strips-1)/strips, kn.cols)
 		c.rows = 16 * kn.rows
@@ -87,7 +116,7 @@ func newCut(pl *plan, threads int) cut {
 // C the last ones are narrower: nobody waits long for whoever took the last.
 func (c *cut) strips(edges []int, n, threads int, kn *kernel) []int {
 	least := c.width
-	if threads > 1 && c.np == 0 {
+	if threads > 1 && c.np == 0 && !c.own {
 		least = min(c.width, 4*kn.cols)
 	}
 	for j := 0; j < n; {
@@ -116,7 +145,7 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 }
 
 // BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one, and operands of which so many
-// elements are float32; false: it does not compute this.
+// elements are float32 and rounded before; false: it does not compute this.
 func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool) {
 	if !HasBF16() || m < 2 || n < 2 || k < 2 || k%2 != 0 {
 		return 0, false
@@ -235,8 +264,13 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 		}
 		return
 	}
+	a, row := &pl.a, i
+	if pl.wideA.data != nil {
+		data, ld := w.roundA(pl, i, m, k0, k)
+		a, row, k0 = &Matrix{formatF32, data, m * ld / 4, ld / 4}, 0, 0
+	}
 	for r := 0; r < m; r += kn.rows {
-		w.packCols(kn.colsA, unsafe.Add(dst, 4*r*k), kn.rows, &pl.a, k0, k, i+r, min(kn.rows, m-r))
+		w.packCols(kn.colsA, unsafe.Add(dst, 4*r*k), kn.rows, a, k0, k, row+r, min(kn.rows, m-r))
 	}
 }
 
@@ -268,11 +302,26 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		switch {
 		case pl.sharedA != nil:
 			t.rs, t.ks = 4, 4*kn.rows
-			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), kn.rows, t.k*t.ks, 0, i1-i0, c)
+			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), kn.rows, t.k*t.ks, 0, i1-i0, 0, c)
+		case pl.wideA.data != nil: // rounded, as many rows as stay in the cache beside B
+			chunk := 4 * kn.rows
+			for i := i0; i < i1; i += chunk {
+				m := min(chunk, i1-i)
+				a, ld := w.roundA(pl, i, m, kb, t.k)
+				t.rs, t.ks = ld, 4
+				w.rowsTimes(&s, a, kn.rows, kn.rows*ld, i-i0, i-i0+m, 0, c)
+			}
 		case !pl.transA: // read where it lies
 			t.rs, t.ks = 4*pl.a.ld, 4
 			rows := rowsInPlace(kn.rows, t.rs)
-			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, 0, i1-i0, c)
+			after := 0
+			if kb+pl.depth < pl.k1 {
+				after = 4 * pl.depth
+			}
+			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, 0, i1-i0, after, c)
+		case j1-j0 <= kn.cols && pl.a.format == formatF32: // of one panel, for which nothing is read twice
+			t.rs, t.ks = 4, 4*pl.a.ld
+			w.rowsTimes(&s, pl.a.at(kb*pl.a.ld+i0), kn.rows, 4*kn.rows, 0, i1-i0, 0, c)
 		default: // pack as many rows as stay in the cache beside B
 			t.rs, t.ks = 4, 4*kn.rows
 			chunk := 16 * kn.rows
@@ -281,7 +330,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
 				w.packA(pl, a, kb, t.k, i, m, 0, t.k)
-				w.rowsTimes(&s, a, kn.rows, t.k*t.ks, i-i0, i-i0+m, c)
+				w.rowsTimes(&s, a, kn.rows, t.k*t.ks, i-i0, i-i0+m, 0, c)
 			}
 		}
 	}
@@ -321,10 +370,17 @@ func rowsInPlace(rows, rs int) int {
 }
 
 // rowsTimes runs the task's rows [from, to), so many in a tile, of A from a on, step bytes from one tile's to
-// the next, against a strip.
-func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to int, c unsafe.Pointer) {
+// the next, against a strip. after is the bytes from a to what the task reads then, if it is more of A.
+func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to, after int, c unsafe.Pointer) {
 	for i := from; i < to; i += rows {
-		n, tile := min(rows, to-i), unsafe.Add(a, (i-from)/rows*step)
+		n, at := min(rows, to-i), (i-from)/rows*step
+		tile := unsafe.Add(a, at)
+		switch w.next = 0; {
+		case i+rows < to:
+			w.next = step
+		case after > 0:
+			w.next = after - at
+		}
 		if w.rounding.c == nil {
 			w.row(s, tile, n, unsafe.Add(c, i*w.tile.ldc))
 		} else {
@@ -345,6 +401,7 @@ func (w *Workspace) row(s *packedStrip, a unsafe.Pointer, rows int, c unsafe.Poi
 	if t.half {
 		size = 2
 	}
+	ahead := w.next != 0 && t.ks == 4 && rows < len(kn.aheadFull) && kn.aheadFull[rows] != nil
 	panel, share := 0, 0 // bytes of A's panel, and those that a tile fetches of the next
 	if kn.dense != nil && rows == kn.rows && t.ks == 4*rows && s.bs == 4*kn.cols && t.k >= denseRound*rows {
 		f, panel, share = kn.dense, t.k*t.ks, t.k/denseRound*64
@@ -354,11 +411,21 @@ func (w *Workspace) row(s *packedStrip, a unsafe.Pointer, rows int, c unsafe.Poi
 		if p*share < panel {
 			t.ahead = panel + p*share
 		}
+		if p == 0 && ahead {
+			t.ahead = w.next
+			kn.aheadFull[rows](t)
+			continue
+		}
 		f(t)
 	}
 	if s.rest > 0 {
 		t.b, t.c, t.bs = s.tail, unsafe.Add(c, size*s.full*kn.cols), s.tbs
 		t.columns(s.rest, s.tbs/4)
+		if s.full == 0 && ahead {
+			t.ahead = w.next
+			s.ahead[rows](t)
+			return
+		}
 		s.tails[rows](t)
 	}
 }

@@ -14,6 +14,7 @@ type packedStrip struct {
 	rest  int            // columns of the last, partial panel
 	tail  unsafe.Pointer
 	tails []func(*tile) // micro-kernels for the partial panel
+	ahead []func(*tile) // and those of them that fetch
 	tbs   int           // its bytes from one k to the next
 }
 
@@ -21,9 +22,9 @@ type packedStrip struct {
 func (kn *kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
 	s := packedStrip{data: dst, step: 4 * k * kn.cols, bs: 4 * kn.cols, full: n / kn.cols, rest: n % kn.cols}
 	if s.rest > 0 {
-		s.tail, s.tails, s.tbs = unsafe.Add(dst, s.full*s.step), kn.full, s.bs
+		s.tail, s.tails, s.ahead, s.tbs = unsafe.Add(dst, s.full*s.step), kn.full, kn.aheadFull, s.bs
 		if s.rest <= kn.cols/2 {
-			s.tails, s.tbs = kn.narrow, s.bs/2
+			s.tails, s.ahead, s.tbs = kn.narrow, kn.aheadNarrow, s.bs/2
 		}
 	}
 	return s

@@ -143,6 +143,19 @@ func tileAVX512_14x16(t *tile)
 // tilesAVX512_16 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX512_16 = []func(t *tile){nil, tileAVX512_1x16, tileAVX512_2x16, tileAVX512_3x16, tileAVX512_4x16, tileAVX512_5x16, tileAVX512_6x16, tileAVX512_7x16, tileAVX512_8x16, tileAVX512_9x16, tileAVX512_10x16, tileAVX512_11x16, tileAVX512_12x16, tileAVX512_13x16, tileAVX512_14x16}
 
+// aheadAVX512_7x16 is tileAVX512_7x16 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512_7x16(t *tile)
+
+// aheadAVX512_14x16 is tileAVX512_14x16 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512_14x16(t *tile)
+
+// aheadAVX512_16 holds those of that panel width that fetch A's next rows, by their number of rows.
+var aheadAVX512_16 = []func(t *tile){7: aheadAVX512_7x16, 14: aheadAVX512_14x16}
+
 // tileAVX512_1x32 computes 1 rows of a tile, 32 columns wide; see tile.
 //
 //go:noescape
@@ -215,6 +228,19 @@ func tileAVX512_14x32(t *tile)
 
 // tilesAVX512_32 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX512_32 = []func(t *tile){nil, tileAVX512_1x32, tileAVX512_2x32, tileAVX512_3x32, tileAVX512_4x32, tileAVX512_5x32, tileAVX512_6x32, tileAVX512_7x32, tileAVX512_8x32, tileAVX512_9x32, tileAVX512_10x32, tileAVX512_11x32, tileAVX512_12x32, tileAVX512_13x32, tileAVX512_14x32}
+
+// aheadAVX512_7x32 is tileAVX512_7x32 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512_7x32(t *tile)
+
+// aheadAVX512_14x32 is tileAVX512_14x32 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512_14x32(t *tile)
+
+// aheadAVX512_32 holds those of that panel width that fetch A's next rows, by their number of rows.
+var aheadAVX512_32 = []func(t *tile){7: aheadAVX512_7x32, 14: aheadAVX512_14x32}
 
 // tileAVX512BF16_1x16 computes 1 rows of a tile, 16 columns wide; see tile.
 //
@@ -289,6 +315,19 @@ func tileAVX512BF16_14x16(t *tile)
 // tilesAVX512BF16_16 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX512BF16_16 = []func(t *tile){nil, tileAVX512BF16_1x16, tileAVX512BF16_2x16, tileAVX512BF16_3x16, tileAVX512BF16_4x16, tileAVX512BF16_5x16, tileAVX512BF16_6x16, tileAVX512BF16_7x16, tileAVX512BF16_8x16, tileAVX512BF16_9x16, tileAVX512BF16_10x16, tileAVX512BF16_11x16, tileAVX512BF16_12x16, tileAVX512BF16_13x16, tileAVX512BF16_14x16}
 
+// aheadAVX512BF16_7x16 is tileAVX512BF16_7x16 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512BF16_7x16(t *tile)
+
+// aheadAVX512BF16_14x16 is tileAVX512BF16_14x16 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512BF16_14x16(t *tile)
+
+// aheadAVX512BF16_16 holds those of that panel width that fetch A's next rows, by their number of rows.
+var aheadAVX512BF16_16 = []func(t *tile){7: aheadAVX512BF16_7x16, 14: aheadAVX512BF16_14x16}
+
 // tileAVX512BF16_1x32 computes 1 rows of a tile, 32 columns wide; see tile.
 //
 //go:noescape
@@ -361,6 +400,19 @@ func tileAVX512BF16_14x32(t *tile)
 
 // tilesAVX512BF16_32 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX512BF16_32 = []func(t *tile){nil, tileAVX512BF16_1x32, tileAVX512BF16_2x32, tileAVX512BF16_3x32, tileAVX512BF16_4x32, tileAVX512BF16_5x32, tileAVX512BF16_6x32, tileAVX512BF16_7x32, tileAVX512BF16_8x32, tileAVX512BF16_9x32, tileAVX512BF16_10x32, tileAVX512BF16_11x32, tileAVX512BF16_12x32, tileAVX512BF16_13x32, tileAVX512BF16_14x32}
+
+// aheadAVX512BF16_7x32 is tileAVX512BF16_7x32 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512BF16_7x32(t *tile)
+
+// aheadAVX512BF16_14x32 is tileAVX512BF16_14x32 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX512BF16_14x32(t *tile)
+
+// aheadAVX512BF16_32 holds those of that panel width that fetch A's next rows, by their number of rows.
+var aheadAVX512BF16_32 = []func(t *tile){7: aheadAVX512BF16_7x32, 14: aheadAVX512BF16_14x32}
 
 // denseAVX2_6x16 is tileAVX2_6x16 for whole tiles of packed A, k at least 48.
 //
