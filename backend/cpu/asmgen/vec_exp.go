@@ -77,6 +77,10 @@ func (v *vec) exponentials() {
 		})
 }
 
+// sumAhead is the elements after which sumExpSub fetches: vec's sumPiece, so that a row comes from memory while the
+// exponentials of the piece before are computed.
+const sumAhead = 2048
+
 // expSum writes the sum of e^(x-shift); with outs it also stores the terms. The
 // few terms of a group are added in float32, the groups in float64.
 func (v *vec) expSum(r routine) {
@@ -87,6 +91,9 @@ func (v *vec) expSum(r routine) {
 	v.runGroups(len(terms), func(way, offset int) {
 		x := v.temp()
 		v.load("x", offset, x)
+		if r.outs == nil && !v.masked {
+			v.I("PREFETCHT0", Idx(4*(offset+sumAhead), v.pointers["x"], "AX", 4))
+		}
 		v.I("VSUBPS", v.scalars["shift"], x, x)
 		y := v.exp(x)
 		v.release(x)

@@ -72,6 +72,45 @@ func TestLogSumExpOfInfinities(t *testing.T) {
 	}
 }
 
+// A row of several pieces is rescaled where it grows, wherever it does.
+func TestLogSumExpOfManyPieces(t *testing.T) {
+	eachImplementation(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(13, 14))
+		for _, n := range []int{sumPiece, sumPiece + 1, 3*sumPiece - 1, 32000} {
+			for _, c := range []struct {
+				at   int
+				v    float32
+				want float32 // if not what the numbers are
+			}{{0, 9, 0}, {n - 1, 40, 0}, {n / 2, -inf, 0}, {n - 1, inf, inf}, {0, inf, inf}} {
+				x := normal(rng, n, 3)
+				for i := range min(sumPiece, n-1) {
+					x[i] -= 30
+				}
+				x[c.at] = c.v
+				if c.want != 0 {
+					if got := LogSumExp(x); got != c.want {
+						t.Errorf("%d elements, %v at %d: got %v", n, c.v, c.at, got)
+					}
+					if x[n/2] = float32(math.NaN()); !math.IsNaN(float64(LogSumExp(x))) {
+						t.Errorf("%d elements, %v at %d and a NaN: got %v", n, c.v, c.at, LogSumExp(x))
+					}
+					continue
+				}
+				top, sum := math.Inf(-1), 0.0
+				for _, v := range x {
+					top = max(top, float64(v))
+				}
+				for _, v := range x {
+					sum += math.Exp(float64(v) - top)
+				}
+				if got, want := float64(LogSumExp(x)), top+math.Log(sum); !(math.Abs(got-want) <= 1e-6*math.Abs(want)) {
+					t.Errorf("%d elements, %v at %d: got %v, want %v", n, c.v, c.at, got, want)
+				}
+			}
+		}
+	})
+}
+
 // TestRoPERow turns a row there and back, and checks one head by hand.
 func TestRoPERow(t *testing.T) {
 	eachImplementation(t, func(t *testing.T) {

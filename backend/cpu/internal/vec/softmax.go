@@ -31,12 +31,28 @@ func subMulGo(dst, a, b []float32, c float32) {
 	}
 }
 
+// sumPiece is the elements that LogSumExp reads twice while they are in the level-1 cache; asmgen knows it as sumAhead.
+const sumPiece = 2048
+
 // LogSumExp returns log(sum(e^x[i])) without storing the terms: the
-// normalizer of a cross-entropy row. It is -Inf for an empty row.
+// normalizer of a cross-entropy row. It is -Inf for an empty row. The row is read from
+// memory once: the sum is rescaled where a later piece of it has a larger element
+// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 1805.02867).
 func LogSumExp(x []float32) float32 {
-	m := maximum(x)
-	if math.IsInf(float64(m), 0) {
-		return m
+	m, total := float32(math.Inf(-1)), 0.0
+	for rest := x; len(rest) > 0; {
+		part := rest[:min(sumPiece, len(rest))]
+		rest = rest[len(part):]
+		switch most := max(m, maximum(part)); {
+		case math.IsInf(float64(most), 1) || most != most:
+			return maximum(x)
+		case math.IsInf(float64(most), -1):
+			continue
+		case most > m:
+			total *= math.Exp(float64(m) - float64(most))
+			m = most
+		}
+		total += sumExpSub(part, m)
 	}
-	return float32(float64(m) + math.Log(sumExpSub(x, m)))
+	return float32(float64(m) + math.Log(total))
 }
