@@ -115,6 +115,18 @@ type change func(b []byte) []byte
 
 func content(s string) change { return func([]byte) []byte { return []byte(s) } }
 
+// deep is what no file has as many of inside each other. The texts are made when their turn comes: every process that
+// is this program would hold them otherwise, also one in a small control group.
+const deep = 1_000_000
+
+func deepContent(begin string) change {
+	return func(b []byte) []byte { return content(strings.Repeat(begin, deep))(b) }
+}
+
+func deepHeader(pattern, begin string) change {
+	return func(b []byte) []byte { return header(pattern, strings.Repeat(begin, deep))(b) }
+}
+
 func cut(n int) change { return func(b []byte) []byte { return b[:len(b)-n] } }
 
 // firstBytes keeps n of them.
@@ -164,7 +176,6 @@ func header(pattern, by string) change {
 }
 
 const (
-	deep  = 1_000_000
 	weigh = "model/model.safetensors"
 	query = "model.layers.0.self_attn.q_proj.weight"
 )
@@ -201,9 +212,9 @@ var badInputs = []struct {
 		`"`+query+`":{"dtype":"F32","shape":[64,16]`), "", []string{query, "want shape [32 32], got [64 16]"}},
 	{"a missing tensor", weigh, header(query, "x"), "",
 		[]string{"tensor " + query + ": want shape [32 32], got no such tensor"}},
-	{"deep JSON in the header", weigh, header(`^.*$`, strings.Repeat(`{"a":`, deep)), "",
+	{"deep JSON in the header", weigh, deepHeader(`^.*$`, `{"a":`), "",
 		[]string{`want dtype, shape and data_offsets, got "a"`}},
-	{"a deep shape", weigh, header(`\[32,32\]`, strings.Repeat("[", deep)), "",
+	{"a deep shape", weigh, deepHeader(`\[32,32\]`, "["), "",
 		[]string{"down_proj", "want whole numbers"}},
 	{"no weights", weigh, nil, "model", []string{"want model.safetensors or model.safetensors.index.json, got neither"}},
 	{"no safetensors at all", weigh, content("PK\x03\x04 a zip"), "",
@@ -223,7 +234,7 @@ var badInputs = []struct {
 		[]string{`want the name of a .safetensors file in the same folder, got "../model/model.safetensors"`}},
 	{"an index that is a list", "shards/" + safetensors.IndexFile, content("[]"), "",
 		[]string{`model.safetensors.index.json: want {, got "["`}},
-	{"a deep index", "shards/" + safetensors.IndexFile, content(strings.Repeat(`{"weight_map":`, deep)), "",
+	{"a deep index", "shards/" + safetensors.IndexFile, deepContent(`{"weight_map":`), "",
 		[]string{`model.safetensors.index.json: tensor "weight_map": want a string`}},
 
 	// Configuration.
@@ -247,7 +258,7 @@ var badInputs = []struct {
 		[]string{`hidden_size: want a whole number, got "32"`}},
 	{"no width", "model/config.json", field("hidden_size", nil), "",
 		[]string{"hidden_size: want 1 to 2147483647, got none"}},
-	{"a deep configuration", "model/config.json", content(strings.Repeat("[", deep)), "",
+	{"a deep configuration", "model/config.json", deepContent("["), "",
 		[]string{"config.json: want a JSON object, got exceeded max depth"}},
 	{"half a configuration", "model/config.json", cut(5), "", []string{"config.json: want a JSON object"}},
 
@@ -259,7 +270,7 @@ var badInputs = []struct {
 	{"an unknown method", "own/adapter.json", field("method", "loha"), "",
 		[]string{"field method: want multilora, lora, rslora or dora", `"loha"`}},
 	{"a huge rank", "own/adapter.json", field("rank", 1<<40), "", []string{"field rank: want 1 to 65536"}},
-	{"a deep adapter.json", "own/adapter.json", content(strings.Repeat("[", deep)), "",
+	{"a deep adapter.json", "own/adapter.json", deepContent("["), "",
 		[]string{"adapter.json", "want a JSON object", "want an object, got a list"}},
 	{"a truncated adapter", "own/adapter.safetensors", cut(1), "",
 		[]string{"adapter.safetensors", `v_proj.B.0": want an end from 1664 to 1791, where the file ends`}},
@@ -317,7 +328,7 @@ var badUses = []struct {
 	{"PEFT's wrong shape", "peft/adapter_model.safetensors", header(`"shape":\[16,2\]`, `"shape":[8,4]`),
 		"export --to gguf --model {}/model --adapter {}/peft --out {}/out.gguf",
 		[]string{"adapter_model.safetensors", "v_proj.lora_B", "[16 2]", "[8 4]"}},
-	{"a deep PEFT configuration", "peft/adapter_config.json", content(strings.Repeat(`{"a":`, deep)),
+	{"a deep PEFT configuration", "peft/adapter_config.json", deepContent(`{"a":`),
 		"import --model {}/model --adapter {}/peft --out {}/out", []string{"adapter_config.json"}},
 	{"a GGUF that is no adapter", "lora.gguf", func(b []byte) []byte {
 		return bytes.Replace(b, []byte("adapter"), []byte("another"), 1)
@@ -339,7 +350,7 @@ var badUses = []struct {
 		[]string{"tokenizer.json"}},
 	{"half a tokenizer", "model/tokenizer.json", cut(100), "tokenize --model {}/model --text a",
 		[]string{"tokenizer.json"}},
-	{"a deep tokenizer", "model/tokenizer.json", content(strings.Repeat(`{"model":`, deep)),
+	{"a deep tokenizer", "model/tokenizer.json", deepContent(`{"model":`),
 		"tokenize --model {}/model --text a", []string{"tokenizer.json"}},
 	{"a tokenizer of another kind", "model/tokenizer.json",
 		field("model", map[string]any{"type": "WordPiece", "vocab": map[string]int{"a": 0}}),
