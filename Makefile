@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly docs kill-test llamacpp peft templates bench
+.PHONY: test ci shaders bound assembly arm64 docs kill-test llamacpp peft templates bench
 
 test:
 	go test ./...
@@ -23,6 +23,10 @@ $(VK)/run:
 # The CPU's assembly, from its generator (a module of its own).
 assembly:
 	cd backend/cpu/asmgen && go run .
+
+# The CPU's kernels of arm64 in QEMU: Debian's package qemu-user-static.
+arm64:
+	CGO_ENABLED=0 GOARCH=arm64 go test -short -count=1 -exec qemu-aarch64-static ./internal/cpulevel ./backend/cpu/... ./optest
 
 # The reference of the settings, from the settings.
 docs:

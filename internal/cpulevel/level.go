@@ -13,7 +13,7 @@ import (
 // a lesser processor.
 const Variable = "AGORA_CPU"
 
-// Level is a set of instructions; each has those before it.
+// Level is a set of instructions; each has those before it of the same processors.
 type Level int
 
 // The levels. Plain is what the Go compiler makes of loops.
@@ -22,13 +22,14 @@ const (
 	AVX2        // with FMA and F16C
 	AVX512
 	AVX512BF16 // where its products are faster than those in float32
+	NEON       // of arm64
 )
 
-var names = [...]string{"plain", "avx2", "avx512", "avx512bf16"}
+var names = [...]string{"plain", "avx2", "avx512", "avx512bf16", "neon"}
 
 func (l Level) String() string { return names[l] }
 
-var chosen, problem = choose(os.Getenv(Variable), supported())
+var chosen, problem = choose(os.Getenv(Variable), supported(), levels)
 
 // Chosen is the level of this process.
 func Chosen() Level { return chosen }
@@ -36,14 +37,16 @@ func Chosen() Level { return chosen }
 // Err says why Variable cannot be obeyed, or nil.
 func Err() error { return problem }
 
-// choose reads what is asked for, where the processor and the build have so much.
-func choose(name string, has Level) (Level, error) {
+// choose reads what is asked for, of these levels, where the processor and the build have so much.
+func choose(name string, has Level, levels []Level) (Level, error) {
 	if name == "" {
 		return has, nil
 	}
-	for l, known := range names {
-		switch l := Level(l); {
-		case known != name:
+	var known []string
+	for _, l := range levels {
+		known = append(known, l.String())
+		switch {
+		case l.String() != name:
 		case l > has:
 			return has, fmt.Errorf("%s: want what the processor and this build have, at most %s, got %s", Variable,
 				has, name)
@@ -51,5 +54,5 @@ func choose(name string, has Level) (Level, error) {
 			return l, nil
 		}
 	}
-	return has, fmt.Errorf("%s: want %s, got %q", Variable, strings.Join(names[:], " or "), name)
+	return has, fmt.Errorf("%s: want %s, got %q", Variable, strings.Join(known, " or "), name)
 }

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
+// levels are those of this architecture.
+var levels = []Level{Plain, AVX2, AVX512, AVX512BF16}
+
 // cpuid is the processor's instruction of that name, of subleaf 0.
 func cpuid(leaf uint32) (ebx, ecx, edx uint32)
 

@@ -1,8 +1,8 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package cpulevel
 
-func supported() Level { return Plain }
+// levels are those of this architecture and build.
+var levels = []Level{Plain}
 
-// VNNI reports whether the integer dot products of AVX512_VNNI may be used.
-func VNNI() bool { return false }
+func supported() Level { return Plain }

@@ -22,7 +22,7 @@ func TestChoose(t *testing.T) {
 		{"AVX2", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16, got "AVX2"`},
 		{"sse", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16, got "sse"`},
 	} {
-		got, err := choose(c.name, c.has)
+		got, err := choose(c.name, c.has, []Level{Plain, AVX2, AVX512, AVX512BF16})
 		said := ""
 		if err != nil {
 			said = err.Error()
@@ -30,5 +30,15 @@ func TestChoose(t *testing.T) {
 		if got != c.want || said != c.err {
 			t.Errorf("%q of %s: got %s, %q, want %s, %q", c.name, c.has, got, said, c.want, c.err)
 		}
+	}
+}
+
+func TestChooseOfNEON(t *testing.T) {
+	arm := []Level{Plain, NEON}
+	if got, err := choose("plain", NEON, arm); got != Plain || err != nil {
+		t.Errorf("plain: got %s, %v", got, err)
+	}
+	if got, err := choose("avx2", NEON, arm); got != NEON || err == nil || err.Error() != `AGORA_CPU: want plain or neon, got "avx2"` {
+		t.Errorf("avx2: got %s, %v", got, err)
 	}
 }

@@ -182,6 +182,7 @@ type Workspace struct {
 	rows  [8]unsafe.Pointer // argument of the transposing packer
 	x     []float32         // a vector gathered out of a column
 	sums  [vectorChunk]float32
+	spill [96]float32   // a tile that is not whole
 	piece roundedVector // argument of integer dots
 }
 

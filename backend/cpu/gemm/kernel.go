@@ -73,7 +73,8 @@ type tile struct {
 	acc        bool
 	half       bool // c is bfloat16 (kernels of pairs alone)
 	cols       int
-	ahead      int // bytes from a to what a micro-kernel fetches: a dense one a line every denseRound of k
+	spill      *[96]float32 // of the workspace: see wholeOnly
+	ahead      int          // bytes from a to what a micro-kernel fetches: a dense one a line every denseRound of k
 }
 
 // denseRound is the steps of k in one round of a dense micro-kernel's loop.

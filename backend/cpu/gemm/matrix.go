@@ -277,7 +277,7 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 // compute adds the plan's blocks of k to rows [i0, i1) and columns [j0, j1) of C.
 func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	kn, t := pl.kernel, &w.tile
-	t.alpha, t.ldc = pl.alpha, 4*pl.ldc
+	t.alpha, t.ldc, t.spill = pl.alpha, 4*pl.ldc, &w.spill
 	var c unsafe.Pointer
 	w.rounding, t.half = rounding{}, pl.rounded && pl.k1-pl.k0 <= pl.depth
 	switch {
