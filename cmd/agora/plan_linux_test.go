@@ -22,7 +22,10 @@ import (
 func BenchmarkPlan(b *testing.B) {
 	root := realdata.Folder(b)
 	data := func(path string) string { return filepath.Join(root, filepath.FromSlash(path)) }
-	big := saveModel(b)
+	big := saveModel(b, nil)
+	experts := saveModel(b, func(c *llama.Config) {
+		c.ModelType, c.Mixture = "qwen3_moe", &llama.Mixture{Experts: 16, Chosen: 4, Intermediate: 256, SumsToOne: true}
+	})
 	stories := []string{"--model", data("models/stories260K-hf"), "--data", data("alpaca/alpaca_data.json.gz")}
 	baby := []string{"--model", data("models/babyllama-tok105-hf"), "--data",
 		data("text/tinystories_lowercase_part.txt.gz"), "--max-tokens", "256"}
@@ -30,6 +33,7 @@ func BenchmarkPlan(b *testing.B) {
 		"--model", big, "--tokenizer", data("tokenizer/llama2"), "--data", data("text/tinyshakespeare.txt"),
 		"--max-tokens", "256", "--batch-rows", "8", "--rank", "32",
 	}
+	mixture := append([]string{"--model", experts}, text[2:]...)
 	for _, c := range []struct {
 		name     string
 		settings []string
@@ -41,6 +45,10 @@ func BenchmarkPlan(b *testing.B) {
 		{"15m-checkpointing", append(text, "--gradient-checkpointing")},
 		{"15m-q8", append(text, "--dtype", "q8")},
 		{"15m-full", append(text, "--method", "full")},
+		{"mixture", mixture},
+		{"mixture-experts", append(mixture, "--targets", "v_proj,gate_proj,down_proj", "--rank", "4")},
+		{"mixture-checkpointing", append(mixture, "--targets", "v_proj,gate_proj,down_proj", "--rank", "4",
+			"--gradient-checkpointing", "--dtype", "q8")},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for range b.N {
@@ -50,18 +58,22 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// saveModel saves a model of the shape of llama2.c's with 15 million parameters.
-func saveModel(b *testing.B) string {
+// saveModel saves a model of the shape of llama2.c's with 15 million parameters, with a change.
+func saveModel(b *testing.B, change func(*llama.Config)) string {
 	d, err := device.Open("cpu")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer d.Close()
-	m, err := llama.New(d, llama.Config{
+	c := llama.Config{
 		ModelType: "llama", Vocab: 32000, Hidden: 288, Intermediate: 768, Layers: 6, Heads: 6, KVHeads: 6,
 		HeadDim: 48, MaxPositions: 256,
 		NormEps: 1e-5, InitRange: 0.02, RoPE: ops.RoPEScaling{Theta: 10000}, Tied: true, BOS: 1, EOS: []int32{2},
-	}, 1)
+	}
+	if change != nil {
+		change(&c)
+	}
+	m, err := llama.New(d, c, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
