@@ -194,7 +194,8 @@ func TestPairBlocks(t *testing.T) {
 
 func TestPairsOnATeam(t *testing.T) {
 	needPairs(t)
-	sizes := [][3]int{{64, 300, 96}, {300, 64, 96}, {20, 300, 1100}, {333, 32, 1030}, {700, 40, 258}, {96, 1030, 130}}
+	sizes := [][3]int{{64, 300, 96}, {300, 64, 96}, {20, 300, 1100}, {333, 32, 1030}, {700, 40, 258}, {96, 1030, 130},
+		{290, 300, 130}}
 	defer func() { ownCuts = true }()
 	for _, ownCuts = range []bool{true, false} {
 		for _, threads := range []int{2, 3} {

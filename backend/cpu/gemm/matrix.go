@@ -63,9 +63,13 @@ func ownCut(pl *plan, threads int) (c cut, ok bool) {
 		size = roundUp((n+threads-1)/threads, whole)
 		return size, 9*threads*size <= 10*n
 	}
-	if pl.transA && pl.m > pl.n {
+	if wide := pl.wideA.data != nil; wide || pl.transA && pl.m > pl.n {
 		c.rows, ok = even(pl.m, kn.rows)
-		return c, ok && c.rows >= 4*kn.rows && pl.n <= kn.strip
+		most := kn.strip
+		if wide { // of two strips' tasks each would round all of A
+			most += kn.strip / 4
+		}
+		return c, ok && c.rows >= 4*kn.rows && pl.n <= most
 	}
 	c.width, ok = even(pl.n, kn.cols/2)
 	return c, ok && c.width >= 2*kn.cols && c.width <= kn.strip && pl.m <= mostOwnRows
