@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/train"
@@ -37,6 +38,11 @@ func TestMixtureOfExperts(t *testing.T) {
 			// Of 2 layers with 4 experts of 3 matrices each, a token uses half.
 			if idle := i.Parameters - i.Active; idle != 2*2*3*32*64 {
 				t.Errorf("%d of %d parameters are idle", idle, i.Parameters)
+			}
+			g := mustJSON[bench.Generation](t, "bench", "generate", "--shape", filepath.Join(m.model, "config.json"), "--prompt",
+				"2", "--tokens", "2", "--rounds", "1", "--device", testdevice.Name(), "--dtype", "f32")
+			if want := 4 * (i.Active - 32*len(pieces(nil).Pieces)); g.Weights != want {
+				t.Errorf("a token reads %d bytes of weights, want %d", g.Weights, want)
 			}
 			run, dir := filepath.Join(t.TempDir(), "run"), t.TempDir()
 			settings := append(hardRun(t), "--model", m.model, "--device", testdevice.Name(), "--targets", m.targets,
