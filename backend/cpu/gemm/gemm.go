@@ -6,8 +6,9 @@
 // of rows of A and a packed panel of B. A worker takes a strip of C's columns,
 // packs a block of B's rows for it, which then stays in its level-2 cache, and
 // runs all rows of A against it; there is no barrier between blocks, and the last
-// strips are narrower, so that all end together. Where strips would be too few, B
-// is packed once by everybody and the rows are cut too. Every element of C is
+// strips are narrower, so that all end together. Where strips would be too few, each
+// thread has one task if those are about as large, else B is packed once by everybody
+// and the rows are cut too. Every element of C is
 // summed over k in an order that the shape alone decides, so that the number of
 // threads cannot change a bit. Where the processor multiplies pairs of bfloat16 numbers fast, matrices of
 // them are multiplied so, by the same cuts and tiles (Bgemm).
