@@ -31,62 +31,13 @@ const uint SUBGROUPS = group / SUBGROUP;
 const uint DOWN = SUBGROUPS >= 16 ? 4 : SUBGROUPS >= 4 ? 2 : 1, ACROSS = SUBGROUPS / DOWN;
 const uint ROWS = bm / (DOWN * MATRIX_M), COLS = bn / (ACROSS * MATRIX_N);
 
-// Tiles of a and b, whatever the layout: bm and then bn lines along k, eight numbers an element, and one element more,
-// so that the next line begins in other banks. When they are done, each subgroup has a row of its matrices of c there.
-const uint EIGHTS = bk / 8, LINE = EIGHTS + 1, TILES = (bm + bn) * LINE;
-const uint RESULT = MATRIX_M * COLS * MATRIX_N / 4, RESULTS = SUBGROUPS * RESULT; // four numbers an element
+#define INVOCATION gl_LocalInvocationIndex
+#define INVOCATIONS group
+#include "include/matmul_coopmat.glsl"
+
+// The tiles. When they are done, each subgroup has a row of its matrices of c there.
+const uint here = 0, RESULT = MATRIX_M * COLS * MATRIX_N / 4, RESULTS = SUBGROUPS * RESULT; // four numbers an element
 shared uvec4 tile[TILES > RESULTS ? TILES : RESULTS];
-
-// Whole steps of bk fetch FETCHES times eight numbers that lie together. Lines along k go into the tile as they come;
-// of those along m (or n) an invocation takes two that are next to each other, to make pairs along k.
-const uint FETCHES_A = (bm * EIGHTS + group - 1) / group, FETCHES_B = (bn * EIGHTS + group - 1) / group;
-const bool WHOLE = FETCHES_A * group == bm * EIGHTS && FETCHES_B * group == bn * EIGHTS && group % (bk / 2) == 0 &&
-	(!trans_a || FETCHES_A % 2 == 0) && (trans_b || FETCHES_B % 2 == 0);
-
-// Element (i, l) of a tile that fetch e takes.
-#define FETCH_I(along_m, e) (along_m ? gl_LocalInvocationIndex / (bk / 2) * 8 + e / 2 * (group / (bk / 2) * 8) : \
-	gl_LocalInvocationIndex / EIGHTS + e * (group / EIGHTS))
-#define FETCH_L(along_m, e) (along_m ? gl_LocalInvocationIndex % (bk / 2) * 2 + e % 2 : \
-	gl_LocalInvocationIndex % EIGHTS * 8)
-
-// START finds where the fetches of the first step are from the tile's first element on: the last line of m (or n) is
-// there instead of those past the end, which nobody stores. FETCH brings them, PUT writes them to the tile.
-#define START(place, fetches, along_m, i0, m) \
-	[[unroll]] for (uint e = 0; e < fetches; e++) { \
-		uint i = min(FETCH_I(along_m, e), (along_m ? m - 8 : m - 1) - i0); \
-		place[e] = along_m ? FETCH_L(along_m, e) * m + i : i * k + FETCH_L(along_m, e); \
-	}
-#define FETCH(next, place, binding, storage, fetches, first) \
-	[[unroll]] for (uint e = 0; e < fetches; e++) next[e] = factors_at(address[binding], storage, first, place[e]);
-#define PUT(next, to, fetches, along_m) \
-	[[unroll]] for (uint e = 0; e < fetches; e += along_m ? 2 : 1) \
-		if (!along_m) tile[to + e * (group / EIGHTS * LINE)] = next[e]; \
-		else [[unroll]] for (uint c = 0; c < 4; c++) { \
-			uint at = to + (e / 2 * (group / (bk / 2) * 8) + 2 * c) * LINE; \
-			uvec2 pairs = pairs_of(next[e][c], next[e + 1][c]); \
-			tile[at][word] = pairs.x; \
-			tile[at + LINE][word] = pairs.y; \
-		}
-
-// Any other step: numbers past the end are 0.
-#define BRING(binding, storage, first, size, along_m, i0, m, l0) \
-	[[dont_unroll]] for (uint at = gl_LocalInvocationIndex; at < size * EIGHTS; at += group) { \
-		uint i = i0 + at / EIGHTS, l = l0 + at % EIGHTS * 8; \
-		tile[(first + at / EIGHTS) * LINE + at % EIGHTS] = i < m && l < k ? \
-			factors_apart(address[binding], storage, along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m : 1, k - l) : uvec4(0); \
-	}
-
-#define MULTIPLY \
-	[[unroll]] for (uint l = 0; l < EIGHTS; l += MATRIX_K / 8) { \
-		MATRIX_A rows[ROWS]; \
-		[[unroll]] for (uint r = 0; r < ROWS; r++) \
-			coopMatLoad(rows[r], tile, (y + r * MATRIX_M) * LINE + l, LINE, gl_CooperativeMatrixLayoutRowMajor); \
-		[[unroll]] for (uint c = 0; c < COLS; c++) { \
-			MATRIX_B column; \
-			coopMatLoad(column, tile, (bm + x + c * MATRIX_N) * LINE + l, LINE, gl_CooperativeMatrixLayoutColumnMajor); \
-			[[unroll]] for (uint r = 0; r < ROWS; r++) sum[r * COLS + c] = coopMatMulAdd(rows[r], column, sum[r * COLS + c]); \
-		} \
-	}
 
 void main() {
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
@@ -109,7 +60,7 @@ void main() {
 		uint step_a = trans_a ? bk * m : bk, step_b = trans_b ? bk : bk * n;
 		uint to_a = FETCH_I(trans_a, 0) * LINE + FETCH_L(trans_a, 0) / 8;
 		uint to_b = (bm + FETCH_I(!trans_b, 0)) * LINE + FETCH_L(!trans_b, 0) / 8;
-		uint word = gl_LocalInvocationIndex % 4; // of eight numbers, where a pair stands
+		uint word = INVOCATION % 4; // of eight numbers, where a pair stands
 		FETCH(next_a, place_a, 1, storage_U, FETCHES_A, first_a)
 		FETCH(next_b, place_b, 2, storage_W, FETCHES_B, first_b)
 		for (uint l0 = 0; l0 < whole; l0 += bk) {

@@ -30,6 +30,7 @@ type form struct {
 	tiles       []shaders.Tile           // that the device can launch, small ones first
 	calls       func(tensor.Kernel) bool // that it is for; nil: all
 	aligned     bool                     // floats of its calls begin at multiples of 16 bytes
+	thin        bool                     // only calls with few workgroups
 	pipelines   map[variant]uint64
 
 	// Of an alternative with cooperative matrices.
@@ -58,7 +59,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 				}
 				f := &form{
 					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code,
-					calls: a.Takes, aligned: a.Aligned,
+					calls: a.Takes, aligned: a.Aligned, thin: a.Thin,
 					pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
 					product: strings.Contains(d.Sig, "W"),
 				}
@@ -111,9 +112,12 @@ func (f *form) fits(t shaders.Tile, l Limits) bool {
 func (f *form) fitsProduct(t shaders.Tile, subgroups int) bool {
 	bm, bn, bk := int(t[1]), int(t[2]), int(t[3])
 	down := 1
-	if subgroups >= 16 {
+	switch {
+	case f.thin: // each has all of it
+		subgroups = 1
+	case subgroups >= 16:
 		down = 4
-	} else if subgroups >= 4 {
+	case subgroups >= 4:
 		down = 2
 	}
 	x := f.matrix
@@ -160,7 +164,7 @@ func (k *kernel) form(v variant, call tensor.Kernel, args []tensor.Arg) *form {
 // is packed. The others may be f32 or packed and are rounded to that, where the result has 16 bits as well:
 // it loses more than that.
 func (f *form) takes(v variant, call tensor.Kernel) bool {
-	if len(f.tiles) == 0 || f.calls != nil && !f.calls(call) {
+	if len(f.tiles) == 0 || f.calls != nil && !f.calls(call) || f.thin && !isThin(call) {
 		return false
 	}
 	if f.subgroup == 0 {
@@ -183,9 +187,18 @@ func (f *form) takes(v variant, call tensor.Kernel) bool {
 // enoughGroups is the number of workgroups that keeps a large GPU busy: beyond it larger tiles pay.
 const enoughGroups = 128
 
+// isThin reports whether a product has few workgroups by small tiles, in one or two rows or columns.
+func isThin(call tensor.Kernel) bool {
+	g := call.Grid(shaders.Tile{0, 64, 64, 0})
+	return min(g[0], g[1]) <= 2 && uint64(g[0])*uint64(g[1])*uint64(g[2]) < enoughGroups
+}
+
 // tile is the largest of which there are enough; software is no faster with large ones. A form for few rows
 // takes all of them at once if it can, so that it reads what they are multiplied by once, and with the smallest tile.
 func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
+	if f.thin {
+		return f.tiles[len(f.tiles)-1]
+	}
 	if f.calls != nil && f.subgroup == 0 {
 		for _, t := range f.tiles {
 			if call.Grid(t)[1] <= 1 {

@@ -40,8 +40,9 @@ func TestFormsOfDevices(t *testing.T) {
 		l        Limits
 		want     string
 	}{
-		{shapes, 32, l, few + "matmul_coopmat f16, matmul_coopmat bf16, matmul"},
-		{shapes[:4], 64, l, few + "matmul_coopmat f16, matmul"},
+		{shapes, 32, l, few + "matmul_split_coopmat f16, matmul_split_coopmat bf16, matmul_coopmat f16, " +
+			"matmul_coopmat bf16, matmul"},
+		{shapes[:4], 64, l, few + "matmul_split_coopmat f16, matmul_coopmat f16, matmul"},
 		{shapes[1:2], 32, l, few + "matmul"},
 		{nil, 32, l, few + "matmul"},
 		{shapes, 512, l, few + "matmul"}, // wider than a workgroup of the tiles
@@ -58,7 +59,9 @@ func TestFormsOfDevices(t *testing.T) {
 		"attention_coopmat f16: 16x16x16", "attention_coopmat bf16: 16x16x16",
 		"attention_grad_kv_coopmat f16: 16x16x16", "attention_grad_kv_coopmat bf16: 16x16x16",
 		"attention_grad_q_coopmat f16: 16x16x16", "attention_grad_q_coopmat bf16: 16x16x16",
-		"matmul_gemv m<=8 !trans_a trans_b", "matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16",
+		"matmul_gemv m<=8 !trans_a trans_b",
+		"matmul_split_coopmat f16: 16x16x16", "matmul_split_coopmat bf16: 16x16x16",
+		"matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16",
 	}) {
 		t.Errorf("alternatives %v", got)
 	}
@@ -75,6 +78,41 @@ func TestFormsOfAttention(t *testing.T) {
 		}
 		if len(list) != 3 || len(list[0].tiles) != 1 || list[0].tiles[0] != (shaders.Tile{want, 64, 32}) {
 			t.Errorf("subgroups of %d: %d forms, tiles %v; want one of %d", subgroup, len(list), list[0].tiles, want)
+		}
+	}
+}
+
+// Long sums with few workgroups are divided among the subgroups of each.
+func TestFormsOfThinProducts(t *testing.T) {
+	const f16 = tensor.F16
+	for _, c := range []struct {
+		name    string
+		m, n, k int
+		shader  string
+		groups  [3]uint32
+	}{
+		{"x Aᵀ", 512, 32, 4096, "matmul_split_coopmat", [3]uint32{1, 32, 1}},
+		{"of rank 96", 512, 96, 4096, "matmul_split_coopmat", [3]uint32{3, 32, 1}},
+		{"u Bᵀ", 512, 4096, 96, "matmul_coopmat", [3]uint32{32, 4, 1}},
+		{"enough workgroups", 512, 4096, 4096, "matmul_coopmat", [3]uint32{32, 4, 1}},
+	} {
+		hw := newNull()
+		hw.shapes = shapes
+		b := newBackend(hw, Options{})
+		k, err := b.kernel("matmul")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := []tensor.Arg{{DType: f16, Buf: &buffer{}}, {DType: f16, Buf: &buffer{}}, {DType: f16, Buf: &buffer{}}, {}}
+		p, err := b.prepare(k, kernels.Matmul{Batch: 1, M: c.m, N: c.n, K: c.k, TransB: true}, args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.form.name != c.shader || p.groups != c.groups {
+			t.Errorf("%s: %s with workgroups %v, want %s with %v", c.name, p.form.name, p.groups, c.shader, c.groups)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -120,6 +120,42 @@ func TestMatmulInWholeSteps(t *testing.T) {
 	}
 }
 
+// Long sums of few rows or columns, which subgroups divide among them: whole steps and what is left behind them, rows
+// and columns beside the tiles, and what has bias or is added to. Integers are exact.
+func TestThinProducts(t *testing.T) {
+	const shader = "matmul_split_coopmat"
+	needs(t, "matmul_coopmat")
+	r := random.NewStream(9, random.Test, 0, 0)
+	integers := func() float64 { return float64(r.IntN(5) - 2) }
+	var trace bytes.Buffer
+	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace,
+		Tiles: map[string]shaders.Tile{shader: {16, 16, 16, 16}}})) // two subgroups of eight
+	p := pair{subject, tensor.NewDevice(plainCPU(t)), 32}
+	calls := 0
+	for _, c := range []struct {
+		layout  string
+		m, n, k int
+		acc     bool
+		bias    tensor.DType
+	}{
+		{"NT", 40, 24, 16 * 19, false, absent}, {"NT", 33, 24, 16*19 + 8, false, absent}, {"NT", 3, 5, 261, false, absent},
+		{"TN", 24, 40, 256, true, absent}, {"NN", 40, 24, 272, true, tensor.F16},
+	} {
+		k := kernels.Matmul{Batch: 2, M: c.m, N: c.n, K: c.k, TransA: c.layout[0] == 'T', TransB: c.layout[1] == 'T',
+			Acc: c.acc}
+		p.run(t, k, integers, tensor.F32, tensor.F16, tensor.F16, c.bias)
+		calls++
+	}
+	// Short sums are left to others.
+	p.run(t, kernels.Matmul{Batch: 1, M: 8, N: 8, K: 248, TransB: true}, integers, tensor.F32, tensor.F16, tensor.F16, absent)
+	if err := subject.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ran := dispatches(t, &trace)[shader]; ran != calls {
+		t.Errorf("%s ran %d times, want %d", shader, ran, calls)
+	}
+}
+
 // needs skips a test of products by cooperative matrices where the device has none; with
 // AGORA_REQUIRE_COOPERATIVE=1 that is a failure.
 func needs(t *testing.T, shader string) {

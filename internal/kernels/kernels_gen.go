@@ -3290,6 +3290,18 @@ func init() {
 				},
 			},
 			{
+				Name:  "matmul_split_coopmat",
+				Doc:   "MatmulSplitCoopmat is MatmulCoopmat for long sums and few rows or columns, as those beside the matrices of a LoRA: the\nsubgroups of a workgroup take parts of k, and what they have is added in their order.",
+				Tiles: []shaders.Tile{{128, 16, 32, 64}, {256, 16, 32, 64}},
+				Thin:  true,
+				Calls: "k>=256 thin",
+				Takes: func(k shaders.Kernel) bool { c, ok := k.(Matmul); return ok && c.K >= 256 },
+				SPIRV: map[string]func() []byte{
+					"f16":  spirv("matmul_split_coopmat_f16"),
+					"bf16": spirv("matmul_split_coopmat_bf16"),
+				},
+			},
+			{
 				Name:  "matmul_coopmat",
 				Doc:   "MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same\ntype, or f32 or packed and rounded to it, where c has 16 bits too; or b packed, a f32 and both\nrounded to the type of c. Sums are f32.",
 				Tiles: []shaders.Tile{{128, 64, 64, 32}, {256, 128, 128, 32}},

@@ -30,18 +30,20 @@ func (p *parser) needsLine(args []string) error {
 	return nil
 }
 
-// condition is what an alternative asks of a parameter: a bool's value, the most of a size, or that it is a multiple.
+// condition is what an alternative asks of a parameter: a bool's value, the most or least of a size, or that it is a
+// multiple.
 type condition struct {
 	field string
-	sign  string // "<=" or "%"; "": a bool
+	sign  string // "<=", ">=" or "%"; "": a bool
 	size  string
 	not   bool
 }
 
-// aligned is what else an alternative may ask: that the floats begin at multiples of 16 bytes.
-const aligned = "aligned"
+// What else an alternative may ask: that the floats begin at multiples of 16 bytes; that a product has few rows or
+// columns, and so too few workgroups by other forms.
+const aligned, thin = "aligned", "thin"
 
-// takesLine reads which calls an alternative is for: "m<=8 n%16 acc !trans_a aligned".
+// takesLine reads which calls an alternative is for: "m<=8 k>=256 n%16 acc !trans_a aligned".
 func (p *parser) takesLine(args []string) error {
 	if p.k.takes != nil || len(args) == 0 {
 		return p.errorf("//takes: want one such line of conditions")
@@ -49,7 +51,7 @@ func (p *parser) takesLine(args []string) error {
 	for _, a := range args {
 		c := condition{}
 		var sized bool
-		for _, c.sign = range []string{"<=", "%", ""} {
+		for _, c.sign = range []string{"<=", ">=", "%", ""} {
 			if c.field, c.size, sized = strings.Cut(a, c.sign); sized && c.sign != "" {
 				break
 			}
@@ -60,7 +62,8 @@ func (p *parser) takesLine(args []string) error {
 		}
 		n, err := strconv.ParseUint(c.size, 10, 31)
 		if c.sign != "" && (err != nil || n == 0) || !identRE.MatchString(c.field) {
-			return p.errorf("//takes: %q: want size<=number, size%%number, name, !name or %s", a, aligned)
+			return p.errorf("//takes: %q: want size<=number, size>=number, size%%number, name, !name, %s or %s", a, aligned,
+				thin)
 		}
 		p.k.takes = append(p.k.takes, c)
 	}
@@ -70,7 +73,7 @@ func (p *parser) takesLine(args []string) error {
 // checkTakes is called when the fields are known.
 func (p *parser) checkTakes() error {
 	for _, c := range p.k.takes {
-		if c == (condition{field: aligned}) {
+		if c == (condition{field: aligned}) || c == (condition{field: thin}) {
 			continue
 		}
 		list, kind := p.k.consts, "bool"
@@ -99,8 +102,8 @@ func (c condition) String() string {
 func (c condition) code(of string) string {
 	of += "." + camel(c.field)
 	switch {
-	case c.sign == "<=":
-		return of + " <= " + c.size
+	case c.sign == "<=", c.sign == ">=":
+		return of + " " + c.sign + " " + c.size
 	case c.sign == "%":
 		return of + "%" + c.size + " == 0"
 	case c.not:
@@ -173,6 +176,8 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 				switch c.field {
 				case aligned:
 					w.WriteString("Aligned: true,\n")
+				case thin:
+					w.WriteString("Thin: true,\n")
 				default:
 					code += " && " + c.code("c")
 				}

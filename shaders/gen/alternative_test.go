@@ -39,7 +39,7 @@ func TestAlternative(t *testing.T) {
 
 // One that needs nothing of the device says which calls it takes.
 func TestAlternativeForCalls(t *testing.T) {
-	o, err := parseBoth(t, strings.Replace(other, "//needs cooperative_matrix f16 bf16\n", "//takes rows<=8 rows%4 !acc aligned\n", 1))
+	o, err := parseBoth(t, strings.Replace(other, "//needs cooperative_matrix f16 bf16\n", "//takes rows<=8 rows>=4 rows%4 !acc aligned thin\n", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +57,8 @@ func TestAlternativeForCalls(t *testing.T) {
 	}
 	special.compiled, o.compiled = true, true
 	emitAlternatives(&code, base, []*kernel{special, o})
-	for _, want := range []string{`Calls: "rows<=8 rows%4 !acc aligned"`, "Aligned: true,",
-		"c, ok := k.(ThingGrad); return ok && c.Rows <= 8 && c.Rows%4 == 0 && !c.Acc }", `"": spirv("other")`} {
+	for _, want := range []string{`Calls: "rows<=8 rows>=4 rows%4 !acc aligned thin"`, "Aligned: true,", "Thin: true,",
+		"c, ok := k.(ThingGrad); return ok && c.Rows <= 8 && c.Rows >= 4 && c.Rows%4 == 0 && !c.Acc }", `"": spirv("other")`} {
 		if !strings.Contains(code.String(), want) {
 			t.Errorf("no %s in\n%s", want, &code)
 		}
@@ -70,7 +70,7 @@ func TestAlternativeForCalls(t *testing.T) {
 
 func TestTakesErrors(t *testing.T) {
 	for takes, want := range map[string]string{
-		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, size%number, name, !name or aligned`,
+		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, size>=number, size%number, name, !name, aligned or thin`,
 		"rows<=x": `"rows<=x": want`,
 		"rows%0":  `"rows%0": want`, "acc%2": "acc is not a uint of this header",
 		"!rows<=8": `"!rows<=8": want`, "acc acc=1": `"acc=1": want`,
