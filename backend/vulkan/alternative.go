@@ -130,9 +130,9 @@ func (f *form) fitsProduct(t shaders.Tile, subgroups int) bool {
 func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
 	rows, columns := max(int(t[1]), int(t[2])), min(int(t[1]), int(t[2]))
 	x := f.matrix
-	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && columns%(2*x.n) == 0 && // the shader has two blocks of columns at least
-		columns <= int(t[0]) &&
-		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
+	blocks := columns%(2*x.n) == 0 // the shader has two of columns at least
+	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks &&
+		columns <= int(t[0]) && x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
 }
 
 // slow reports whether a device had better run another form: software takes minutes to compile attention with matrices.

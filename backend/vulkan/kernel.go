@@ -65,7 +65,7 @@ func (b *backend) kernel(name string) (*kernel, error) {
 			continue
 		}
 		if asked {
-			f.tiles, f.thin = []shaders.Tile{t}, false // all that it can
+			f.tiles, f.thin = []shaders.Tile{t}, false
 			if f.alternative { // asked for, it comes before others that would take its calls
 				copy(k.forms[1:i+1], k.forms[:i])
 				k.forms[0] = f

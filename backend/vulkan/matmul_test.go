@@ -147,7 +147,8 @@ func TestThinProducts(t *testing.T) {
 		calls++
 	}
 	// Short sums are left to others.
-	p.run(t, kernels.Matmul{Batch: 1, M: 8, N: 8, K: 248, TransB: true}, integers, tensor.F32, tensor.F16, tensor.F16, absent)
+	p.run(t, kernels.Matmul{Batch: 1, M: 8, N: 8, K: 248, TransB: true}, integers, tensor.F32, tensor.F16, tensor.F16,
+		absent)
 	if err := subject.Close(); err != nil {
 		t.Fatal(err)
 	}
