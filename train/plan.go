@@ -13,6 +13,7 @@ import (
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/internal/mapped"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -260,11 +261,18 @@ func (p *Plan) vary(r *run) error {
 	if p.options.GPU {
 		return d.Err()
 	}
-	heap := s.Scratch + p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
-	p.besideTensors = 2*heap + programBytes
-	file := modelBytes(p.config.Model)
-	if r.shards != nil || p.Offloaded > 0 { // no more than a tensor of it stays mapped
-		file = 4 * r.trainer.Model.HeadWeight().Value.Numel()
+	heap := p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
+	p.besideTensors = s.Scratch + 2*heap + programBytes
+	if p.config.full() { // a model is saved a tensor at a time
+		p.besideTensors += r.trainer.Model.HeadWeight().Value.Bytes()
+	}
+	file, head := modelBytes(p.config.Model), r.trainer.Model.HeadWeight().Value
+	switch { // no more than a tensor of it is in memory
+	case !mapped.Paged:
+	case file > p.loaded+p.loaded/16: // it has wider types
+		file = min(file, 4*head.Numel())
+	default:
+		file = min(file, head.Bytes())
 	}
 	p.Process = max(s.Taken+p.besideTensors, p.loaded+file+programBytes)
 	return d.Err()
@@ -281,9 +289,10 @@ func (p *Plan) evaluate(r *run) (err error) {
 	return err
 }
 
-// programBytes is the program, Go's runtime and the tokenizer. What is in Go's heap counts
-// twice, because Go collects it each time it has doubled.
-const programBytes = 48 << 20
+// programBytes is the program, Go's runtime and heap, and the tokenizer: 55 to 67 MiB were seen.
+// The data in that heap counts twice, because Go collects it each time it has doubled; kernels
+// map their scratch memory outside it.
+const programBytes = 68 << 20
 
 // dataBytes is the data as ids and labels of 4 bytes, and what their slices have to spare.
 func (p *Plan) dataBytes(vocab int) int {
@@ -406,7 +415,7 @@ func (r *run) blankModel(d *tensor.Device) (*llama.Model, error) {
 	return llama.Blank(d, c, storage)
 }
 
-// modelBytes is the size of a model's files, all of which are mapped while it is loaded.
+// modelBytes is the size of a model's files.
 func modelBytes(path string) (bytes int) {
 	_ = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {

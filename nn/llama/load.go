@@ -92,9 +92,7 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 		if err := m.loadOne(ctx, file, name, p, o); err != nil {
 			return nil, err
 		}
-		if o.Blocks != nil {
-			mapped.DropPages() // whoever keeps a part of the weights has no room for all of the file
-		}
+		mapped.DropPages() // there need not be room for all of the file beside what is made of it
 		if done++; o.Progress != nil {
 			o.Progress(done, tensors)
 		}

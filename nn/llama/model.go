@@ -229,10 +229,15 @@ func (m *Model) forward(ids *nn.Var, context func(layer int) nn.Context) *nn.Var
 	if m.Checkpointing {
 		run = autograd.Checkpoint
 	}
-	x := scaled(m.embed(ids), m.Config.EmbeddingScale)
+	x := ids
 	for i, block := range m.Blocks {
 		c := context(i)
-		x = run(func(x *nn.Var) *nn.Var { return m.held(block.Forward(x, c), i) }, x)
+		x = run(func(x *nn.Var) *nn.Var {
+			if i == 0 { // ids are smaller than what they stand for
+				x = scaled(m.embed(x), m.Config.EmbeddingScale)
+			}
+			return m.held(block.Forward(x, c), i)
+		}, x)
 	}
 	return x
 }
