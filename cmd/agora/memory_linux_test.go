@@ -44,7 +44,7 @@ func inGroup(t *testing.T, limit int) func(args ...string) *exec.Cmd {
 // A run that a container's limit would kill is refused with the plan's words before it has
 // read its rows.
 func TestTrainInASmallGroup(t *testing.T) {
-	command := inGroup(t, 60<<20)
+	command := inGroup(t, 80<<20)
 	dir := t.TempDir()
 	good(t, dir)
 	data := filepath.Join(dir, "rows.jsonl")
@@ -66,7 +66,7 @@ func TestTrainInASmallGroup(t *testing.T) {
 		t.Errorf("exit code %d: %v\n%s", code, err, text)
 	}
 	for _, want := range []string{"agora: the run needs ", " is available", "the control group /sys/fs/cgroup/",
-		"of 60.0 MiB) for the process with its program and data; with other settings:"} {
+		"of 80.0 MiB) for the process with its program and data; with other settings:"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("want %q in\n%s", want, text)
 		}
