@@ -424,7 +424,7 @@ func TestResumeRefusesOtherShaders(t *testing.T) {
 	}
 	_, parts := interruptedRun(t, "--device", testdevice.Name())
 	for env, want := range map[string]string{
-		vulkan.PlainVariable + "=1":  "--resume: device shaders: want plain, matmul_gemv ",
+		vulkan.PlainVariable + "=1":  "--resume: device shaders: want plain, ",
 		"LP_NATIVE_VECTOR_WIDTH=128": "--resume: device: want vulkan (llvmpipe ", // it has the width in its name
 		cpulevel.Variable + "=plain": "",                                         // not the processor's
 	} {

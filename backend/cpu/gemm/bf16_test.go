@@ -196,9 +196,13 @@ func TestPairsOnATeam(t *testing.T) {
 	needPairs(t)
 	sizes := [][3]int{{64, 300, 96}, {300, 64, 96}, {20, 300, 1100}, {333, 32, 1030}, {700, 40, 258}, {96, 1030, 130},
 		{290, 300, 130}}
+	counts := []int{2, 3}
+	if testing.Short() { // as with the detector of races
+		sizes, counts = [][3]int{{20, 300, 130}, {96, 70, 130}}, counts[1:]
+	}
 	defer func() { ownCuts = true }()
 	for _, ownCuts = range []bool{true, false} {
-		for _, threads := range []int{2, 3} {
+		for _, threads := range counts {
 			team := parallel.New(threads)
 			everyPairProblem(t, NewOn(team), sizes)
 			team.Close()
