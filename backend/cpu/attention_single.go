@@ -80,13 +80,8 @@ func (p *singlePart) attend(s *scratch, k kernels.Attention, sees *visibility, a
 
 // scaleScores makes scores of products: times the scale, under the soft cap if there is one.
 func scaleScores(scores []float32, k kernels.Attention) {
-	if k.SoftCap == 0 {
-		vec.Scale(scores, scores, k.Scale)
-		return
-	}
-	vec.Scale(scores, scores, k.Scale/k.SoftCap)
-	vec.Tanh(scores, scores)
-	vec.Scale(scores, scores, k.SoftCap)
+	vec.Scale(scores, scores, k.Scale)
+	capScores(scores, k.SoftCap)
 }
 
 // eachRun calls f with the bounds of every run of keys that the mask does not hide.

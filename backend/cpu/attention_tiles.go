@@ -214,15 +214,20 @@ func (t *attentionTile) addRows(dst, weights []float32, x tileRows, n int) {
 	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, n, gemm.F32(t.inF32(x), d), dst, d, true)
 }
 
+// capScores puts scores under the soft cap, unless that is 0.
+func capScores(scores []float32, softCap float32) {
+	if softCap == 0 {
+		return
+	}
+	vec.Scale(scores, scores, 1/softCap)
+	vec.Tanh(scores, scores)
+	vec.Scale(scores, scores, softCap)
+}
+
 // score sets scores to Scale q·k, under the soft cap if there is one, -Inf where a key is not seen.
 func (t *attentionTile) score(k tensor.Arg, j, n int, all bool) {
 	t.timesKeys(t.scores, t.Scale, t.q, k, j, n)
-	if t.SoftCap != 0 {
-		scores := t.scores[:t.rows*n]
-		vec.Scale(scores, scores, 1/t.SoftCap)
-		vec.Tanh(scores, scores)
-		vec.Scale(scores, scores, t.SoftCap)
-	}
+	capScores(t.scores[:t.rows*n], t.SoftCap)
 	if all {
 		return
 	}

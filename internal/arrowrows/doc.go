@@ -62,4 +62,4 @@ func isBad(err error) bool {
 	return value || errors.Is(err, columns.ErrRow)
 }
 
-var errShort = errors.New("want more bytes, got the end")
+var errShort = columns.ErrShort

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/agora-ml/agora/internal/columns"
 	flatbuffers "github.com/google/flatbuffers/go"
 )
 
@@ -101,19 +102,7 @@ func (f *file) openFile() error {
 	return nil
 }
 
-func (f *file) read(b []byte, at int64) error {
-	if err := f.ctx.Err(); err != nil {
-		return err
-	}
-	n, err := f.r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = errShort
-	}
-	return err
-}
+func (f *file) read(b []byte, at int64) error { return columns.ReadAt(f.ctx, f.r, b, at) }
 
 // take reads the next number of 32 bits; not ok at the end.
 func (f *file) take() (n int64, ok bool, err error) {

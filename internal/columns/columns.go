@@ -3,8 +3,10 @@
 package columns
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"time"
@@ -19,6 +21,24 @@ type Options struct {
 	// Allow is asked before so many bytes are held in all, and returns an error where they are too many; nil: any
 	// number.
 	Allow func(bytes int) error
+}
+
+// ErrShort is of a file that ends too soon.
+var ErrShort = errors.New("want more bytes, got the end")
+
+// ReadAt fills b from a place of a file; it fails if the context is done.
+func ReadAt(ctx context.Context, r io.ReaderAt, b []byte, at int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	n, err := r.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		err = ErrShort
+	}
+	return err
 }
 
 // MaxRow bounds the bytes of a row of JSON, as of rows of other files.

@@ -8,7 +8,6 @@ package parquetrows
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -50,4 +49,4 @@ func Read(ctx context.Context, r io.ReaderAt, size int64, o columns.Options,
 	return nil
 }
 
-var errShort = errors.New("want more bytes, got the end")
+var errShort = columns.ErrShort

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/agora-ml/agora/internal/columns"
 )
 
 // file is an open file.
@@ -72,19 +74,7 @@ func (f *file) open(without []string) error {
 	return nil
 }
 
-func (f *file) read(b []byte, at int64) error {
-	if err := f.ctx.Err(); err != nil {
-		return err
-	}
-	n, err := f.r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = errShort
-	}
-	return err
-}
+func (f *file) read(b []byte, at int64) error { return columns.ReadAt(f.ctx, f.r, b, at) }
 
 // hold notes that so many bytes more, or with a minus less, are held.
 func (f *file) hold(bytes int) error {
