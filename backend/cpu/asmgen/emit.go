@@ -94,7 +94,9 @@ func (f *File) Label(l string) { fmt.Fprintf(&f.asm, "%s:\n", l) }
 
 // Return leaves AVX state clean and returns.
 func (f *File) Return() {
-	f.I("VZEROUPPER")
+	if f.arch == "amd64" {
+		f.I("VZEROUPPER")
+	}
 	f.I("RET")
 }
 

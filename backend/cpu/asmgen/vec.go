@@ -9,12 +9,22 @@ import (
 	"strings"
 )
 
-// vecFiles writes the AVX2+FMA routines of package vec: one loop (see run)
+// vecFiles writes the routines of package vec for each machine: one loop (see run)
 // around a few instructions each. The assembly takes pointers and a length; the
 // dispatch functions beside it take slices, choose between it and the Go loop,
 // and cut long slices into pieces.
 func vecFiles() []*File {
-	v := &vec{File: NewFile("../internal/vec", "vec"), constants: map[string]bool{}}
+	x86 := &vec{File: NewFile("../internal/vec", "vec"), constants: map[string]bool{}}
+	x86.machine = machineAVX2{x86}
+	arm := &vec{File: newFileFor("arm64", "../internal/vec", "vec"), constants: map[string]bool{}}
+	arm.machine = machineNEON{arm}
+	for _, v := range []*vec{x86, arm} {
+		v.routines()
+	}
+	return []*File{x86.File, arm.File}
+}
+
+func (v *vec) routines() {
 	v.Go(`// piece is the most elements one call of assembly works on. The rest goes
 // through a recursive call, whose prologue is where the goroutine can be
 // preempted.
@@ -24,17 +34,79 @@ const piece = 1 << 16`)
 	v.exponentials()
 	v.optimizer()
 	v.conversions()
-	v.blocks()
-	v.heads()
-	v.finish()
-	return []*File{v.File}
+	v.others()
+	v.define()
 }
 
-// vec is the state of the routine being written. Its registers: Y0 and up are
-// inputs and temporaries (temp); Y15 is the mask of the tail; scalars come below
-// it. AX counts elements, CX is their number.
+// A machine is a processor's vectors of float32: it writes the instructions that the routines are made of, their
+// frame and their loops. Operands are registers, the destination last, which may be a source too; b, c and what
+// is compared with may also be constants (see constant). The fused multiply-adds round once.
+type machine interface {
+	level() string        // a constant of cpulevel
+	instructions() string // the level in a comment
+	lanes() int
+	register(i int) string
+	registers() int          // for inputs, temporaries, scalars and constants
+	constantsInMemory() bool // as operands
+
+	arguments(r routine)                  // to registers, opening a routine
+	spread(register, constant string)     // a constant to a register
+	loops(ways int, group func(ways int)) // over groups of so many vectors, single vectors, and the tail
+	loadFrom(slice string, offset int, to string)
+	storeTo(from, slice string, offset int)
+	prefetch(slice string, offset int)
+
+	add(a, b, to string)
+	sub(a, b, to string) // a - b
+	mul(a, b, to string)
+	div(a, b, to string) // a / b
+	sqrt(x, to string)
+	negate(x, to string)
+	abs(x, to string)
+	min(a, b, to string)    // NaN where b is
+	addMul(a, b, to string) // to += a*b
+	subMul(a, b, to string) // to -= a*b
+	// These give up x and return where their result is.
+	fma(x, b, c string) string  // x*b + c
+	fms(x, b, c string) string  // x*b - c
+	fnma(x, b, c string) string // c - x*b
+
+	clear(to string)
+	copy(x, to string)
+	set(constant, to string)
+	copySign(x, to, scratch string) // the sign of x to numbers without one
+	less(x, than, to string)        // masks of x < than
+	beyond(x, most, to string)      // masks of not x <= most
+	without(x, masks, to string)    // 0 where the mask is set
+	choose(masks, a, to string)     // to = a where the mask is set
+	shiftLeft(n int, x, to string)
+	addInt(a, b, to string)
+	clearTail(x string) // zeros what is beyond the end
+
+	// Sums are in float64, in registers of half as many lanes.
+	wide(slice string, offset, half int, to string) // a half of a vector
+	addWide(a, b, to string)
+	mulWide(a, b, to string)
+	addMulWide(a, b, to string)       // to += a*b
+	accumulate(x, scratch, to string) // adds all lanes of x, which is given up
+	result(sum string)                // adds the lanes, into *result
+	maximum()                         // the whole routine
+
+	// The loop of a conversion, and its work on eight elements.
+	conversion(body func())
+	fromBF16()
+	fromF16()
+	toF16()
+	toBF16()
+
+	others() // routines of their own loops: heads and blocks
+}
+
+// vec is the state of the routine being written. Its registers: the first are
+// inputs and temporaries (temp), the last scalars and constants.
 type vec struct {
 	*File
+	machine
 	constants map[string]bool
 	data      strings.Builder   // their definitions
 	pointers  map[string]string // argument -> register
@@ -45,11 +117,6 @@ type vec struct {
 	// eight takes a register with numbers of a block from one on.
 	eight func(q string, number int)
 }
-
-const mask = "Y15"
-
-// low is the lower half of a register.
-func low(y string) string { return "X" + y[1:] }
 
 // A routine is a function of package vec: slices that are written (outs) and
 // read (ins; a name may be in both), and float32 scalars.
@@ -95,31 +162,12 @@ func (v *vec) open(r routine) {
 	if r.result != "" {
 		args = append(args, Arg{"result", "*" + r.result})
 	}
-	name := r.name + "AVX2"
-	v.Func(name, name+" is "+r.name+"Go in AVX2 and FMA.", args...)
+	name := r.name + v.level()
+	v.Func(name, name+" is "+r.name+"Go in "+v.instructions()+".", args...)
 
 	v.pointers, v.scalars = map[string]string{}, map[string]string{}
 	v.unused, v.released = 0, nil
-	registers := words("DI SI R8 R9 R10 R11 BX")
-	for i, s := range r.slices() {
-		v.pointers[s] = registers[i]
-		v.I("MOVQ", v.Arg(s), registers[i])
-	}
-	v.I("MOVQ", v.Arg("n"), "CX")
-	top := 14
-	for _, s := range r.scalars {
-		v.scalars[s] = Y(top)
-		v.I("VBROADCASTSS", v.Arg(s), Y(top))
-		top--
-	}
-	if r.structure != "" {
-		v.I("MOVQ", v.Arg("s"), "DX")
-		for _, s := range r.structured {
-			v.scalars[s] = Y(top)
-			v.I("VBROADCASTSS", Field(r.structure, s, "DX"), Y(top))
-			top--
-		}
-	}
+	v.arguments(r)
 }
 
 // dispatch writes the Go function that package vec calls.
@@ -144,15 +192,15 @@ func (v *vec) dispatch(r routine) {
 		data = append(data, "unsafe.SliceData("+x+")")
 	}
 	each = fmt.Sprintf("%s(%s%s)", r.name, strings.Join(heads, ", "), rest)
-	fast := fmt.Sprintf("%sAVX2(%s%s, len(%s)", r.name, strings.Join(data, ", "), rest, s[0])
+	fast := fmt.Sprintf("%s%s(%s%s, len(%s)", r.name, v.level(), strings.Join(data, ", "), rest, s[0])
 
 	var b strings.Builder
 	p := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
 	p("func %s(%s) %s {", r.name, params, r.result)
 	if r.result == "" {
-		p("if !useAVX2 {\n%sGo(%s%s)\nreturn\n}", r.name, list, rest)
+		p("if !use%s {\n%sGo(%s%s)\nreturn\n}", v.level(), r.name, list, rest)
 	} else {
-		p("if !useAVX2 {\nreturn %sGo(%s%s)\n}", r.name, list, rest)
+		p("if !use%s {\nreturn %sGo(%s%s)\n}", v.level(), r.name, list, rest)
 		p("total := %s", r.initial)
 	}
 	p("for len(%s) > piece {", s[0])
@@ -178,38 +226,26 @@ func (v *vec) temp() string {
 		v.released = v.released[:n-1]
 		return r
 	}
-	if v.unused == 15-len(v.scalars) {
+	if v.unused == v.registers()-len(v.scalars) {
 		panic("out of registers")
 	}
 	v.unused++
-	return Y(v.unused - 1)
+	return v.register(v.unused - 1)
 }
 
 // release gives registers back.
 func (v *vec) release(registers ...string) { v.released = append(v.released, registers...) }
 
-// load reads 8 elements of a slice, offset elements on.
-func (v *vec) load(slice string, offset int, to string) {
-	at := Idx(4*offset, v.pointers[slice], "AX", 4)
-	if v.masked {
-		v.I("VMASKMOVPS", at, mask, to)
-	} else {
-		v.I("VMOVUPS", at, to)
-	}
+// last takes the last register that is none, for a scalar or constant of that name.
+func (v *vec) last(name string) string {
+	r := v.register(v.registers() - 1 - len(v.scalars))
+	v.scalars[name] = r
+	return r
 }
 
-func (v *vec) store(from, slice string, offset int) {
-	at := Idx(4*offset, v.pointers[slice], "AX", 4)
-	if v.masked {
-		v.I("VMASKMOVPS", from, mask, at)
-	} else {
-		v.I("VMOVUPS", from, at)
-	}
-}
-
-// run writes the loop: some vectors at a time, then single ones, then a
-// masked one, whose lanes beyond the end load as 0 and are not stored. step
-// writes the work on the 8 elements at AX+offset, the way-th of those vectors.
+// run writes the loop: some vectors at a time, then single ones, then what is
+// left, of which lanes beyond the end load as 0 and are not stored. step
+// writes the work on the vector at an offset, the way-th of those vectors.
 //
 // The instructions of the ways alternate, in registers of their own. The
 // processor's window of waiting instructions is shorter than two or three
@@ -223,41 +259,24 @@ func (v *vec) runGroups(ways int, step func(way, offset int), after func(ways in
 		v.alternate(ways, step)
 		after(ways)
 	}
-	v.hoist(func() { group(ways) })
-	unused := v.unused
-	v.I("XORQ", "AX", "AX")
-	for _, width := range slices.Compact([]int{ways, 1}) {
-		loop, done := v.NewLabel("loop"), v.NewLabel("done")
-		v.I("LEAQ", Mem(-8*width, "CX"), "DX")
-		v.I("CMPQ", "AX", "DX")
-		v.I("JGT", done)
-		v.Label(loop)
-		v.unused = unused
-		group(width)
-		v.I("ADDQ", Imm(8*width), "AX")
-		v.I("CMPQ", "AX", "DX")
-		v.I("JLE", loop)
-		v.Label(done)
+	for !v.hoist(func() { group(ways) }) {
+		ways--
 	}
-	end := v.NewLabel("end")
-	v.I("SUBQ", "AX", "CX")
-	v.I("JZ", end)
-	v.I("NEGQ", "CX")
-	v.I("LEAQ", "tailMask<>(SB)", "DX")
-	v.I("VMOVUPS", Idx(32, "DX", "CX", 4), mask)
-	v.masked, v.unused = true, unused
-	group(1)
-	v.masked = false
-	v.Label(end)
+	unused := v.unused
+	v.loops(ways, func(ways int) {
+		v.unused = unused
+		group(ways)
+	})
 }
 
 // hoist keeps the constants that the loop reads most in the registers it leaves
-// free: two loads a cycle are fewer than an exponential's operands.
-func (v *vec) hoist(body func()) {
+// free: two loads a cycle are fewer than an exponential's operands. Where constants
+// cannot be in memory and not all fit, it does nothing and returns false.
+func (v *vec) hoist(body func()) bool {
 	start, unused := v.asm.Len(), v.unused
 	body()
 	loop := v.asm.String()[start:]
-	free := 15 - len(v.scalars) - v.unused
+	free := v.registers() - len(v.scalars) - v.unused
 	v.asm.Truncate(start)
 	v.unused = unused
 
@@ -265,13 +284,14 @@ func (v *vec) hoist(body func()) {
 	names := slices.SortedFunc(maps.Keys(v.constants), func(a, b string) int {
 		return cmp.Or(cmp.Compare(uses(b), uses(a)), cmp.Compare(a, b))
 	})
-	for _, name := range names[:min(free, len(names))] {
-		if uses(name) > 0 {
-			register := Y(14 - len(v.scalars))
-			v.I("VMOVUPS", name+"<>(SB)", register)
-			v.scalars[name] = register
-		}
+	names = slices.DeleteFunc(names, func(name string) bool { return uses(name) == 0 })
+	if len(names) > free && !v.constantsInMemory() {
+		return false
 	}
+	for _, name := range names[:min(free, len(names))] {
+		v.spread(v.last(name), name)
+	}
+	return true
 }
 
 // alternate writes the first lines of all ways, then the second ones, and so on.
@@ -280,7 +300,7 @@ func (v *vec) alternate(ways int, step func(way, offset int)) {
 	var lines [][]string
 	for way := range ways {
 		v.released = nil
-		step(way, 8*way)
+		step(way, v.lanes()*way)
 		lines = append(lines, slices.Collect(strings.Lines(v.asm.String()[start:])))
 		v.asm.Truncate(start)
 	}
@@ -299,21 +319,21 @@ func (v *vec) elementwise(r routine, ways int, body func(x []string) []string) {
 		var x []string
 		for _, in := range r.ins {
 			x = append(x, v.temp())
-			v.load(in, offset, x[len(x)-1])
+			v.loadFrom(in, offset, x[len(x)-1])
 		}
 		for i, y := range body(x) {
-			v.store(y, r.outs[i], offset)
+			v.storeTo(y, r.outs[i], offset)
 		}
 	})
 	v.Return()
 }
 
-// constant is the operand of 8 equal float32.
+// constant is the operand of equal float32.
 func (v *vec) constant(name string, value float64) string {
 	return v.bits(name, math.Float32bits(float32(value)))
 }
 
-// bits is the operand of 8 equal words, in memory unless the open routine has
+// bits is the operand of equal words, in memory unless the open routine has
 // hoisted them; the first use of a name defines it.
 func (v *vec) bits(name string, word uint32) string {
 	if register, ok := v.scalars[name]; ok {
@@ -322,18 +342,8 @@ func (v *vec) bits(name string, word uint32) string {
 	return v.table(name, slices.Repeat([]uint32{word}, 8)...)
 }
 
-// finish adds the constants, and the words from which the tail's mask is loaded.
-func (v *vec) finish() {
-	for i := range 16 {
-		word := uint32(0)
-		if i < 8 {
-			word = math.MaxUint32
-		}
-		fmt.Fprintf(&v.data, "DATA tailMask<>+%d(SB)/4, $0x%08x\n", 4*i, word)
-	}
-	fmt.Fprintf(&v.data, "GLOBL tailMask<>(SB), RODATA|NOPTR, $64\n")
-	v.define()
-}
-
 // define writes the definitions of constants.
 func (v *vec) define() { v.asm.WriteString("\n" + v.data.String()) }
+
+// widths are the loops of a routine: groups of vectors, and single ones.
+func widths(ways int) []int { return slices.Compact([]int{ways, 1}) }

@@ -7,8 +7,8 @@
 // that overlap in any other way give unspecified results.
 //
 // Every routine is written twice: the loop in Go (xGo), which is its meaning
-// and runs everywhere, and AVX2+FMA assembly made by backend/cpu/asmgen. The
-// machine's fastest one is chosen at start; the build tag noasm leaves only
+// and runs everywhere, and assembly made by backend/cpu/asmgen, in AVX2+FMA and
+// in NEON. The machine's fastest one is chosen at start; the build tag noasm leaves only
 // Go. Results depend on the values, the lengths and that choice, on nothing
 // else: reductions are cut by length and accumulate in float64.
 //
