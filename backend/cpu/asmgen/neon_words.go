@@ -29,8 +29,12 @@ var neonWords = map[string]uint32{
 	"mvn 16b":  0x6e205800,
 	"bic 16b":  0x4e601c00,
 
-	"fmaxv s 4s": 0x6e30f800,
-	"faddp d 2d": 0x7e70d800,
+	"sxtl 8h 8b":   0x0f08a400,
+	"sxtl2 8h 16b": 0x4f08a400,
+	"sxtl 4s 4h":   0x0f10a400,
+	"sxtl2 4s 8h":  0x4f10a400,
+	"fmaxv s 4s":   0x6e30f800,
+	"faddp d 2d":   0x7e70d800,
 
 	"fcvtl 2d 2s":  0x0e617800,
 	"fcvtl2 2d 4s": 0x4e617800,

@@ -280,7 +280,9 @@ func (v *vec) hoist(body func()) bool {
 	v.asm.Truncate(start)
 	v.unused = unused
 
-	uses := func(name string) int { return strings.Count(loop, " "+name+"<>(SB)") }
+	uses := func(name string) int {
+		return strings.Count(loop, " "+name+"<>(SB)") + strings.Count(loop, "["+name+"<>(SB)")
+	}
 	names := slices.SortedFunc(maps.Keys(v.constants), func(a, b string) int {
 		return cmp.Or(cmp.Compare(uses(b), uses(a)), cmp.Compare(a, b))
 	})

@@ -2,8 +2,10 @@ package main
 
 import "fmt"
 
-// others has no blocks: package quant widens them.
-func (m machineNEON) others() { m.heads() }
+func (m machineNEON) others() {
+	m.blocks()
+	m.heads()
+}
 
 // heads writes the routines of heads.go, as machineAVX2's are, sixteen elements a step.
 func (m machineNEON) heads() {

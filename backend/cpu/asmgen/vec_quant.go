@@ -57,18 +57,10 @@ func (v *vec) kinds(f func(name string, length, size int, block func())) {
 	})
 	f("Q6_K", 256, 210, v.sixBits)
 	f("NF4", 64, 36, func() {
-		v.levels("normalFloat", []float32{
-			-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
-			-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
-			0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
-			0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
-		})
+		v.levels("normalFloat", normalFloat)
 	})
 	f("FP4", 64, 36, func() {
-		v.levels("float4", []float32{
-			0, 0.0625 / 12, 8.0 / 12, 1, 4.0 / 12, 6.0 / 12, 2.0 / 12, 3.0 / 12,
-			0, -0.0625 / 12, -8.0 / 12, -1, -4.0 / 12, -6.0 / 12, -2.0 / 12, -3.0 / 12,
-		})
+		v.levels("float4", float4)
 	})
 	f("FP8", 128, 132, v.floats8)
 	f("U4", 64, 36, v.aboveZero)
@@ -322,18 +314,36 @@ func (v *vec) floats8() {
 	}
 }
 
-// nonLinear is the operand of the levels of IQ4_NL (quant.NonLinear).
+// The levels of NF4 and FP4: quant.NormalFloat and quant.Float4.
+var (
+	normalFloat = []float32{
+		-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+		-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
+		0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+		0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
+	}
+	float4 = []float32{
+		0, 0.0625 / 12, 8.0 / 12, 1, 4.0 / 12, 6.0 / 12, 2.0 / 12, 3.0 / 12,
+		0, -0.0625 / 12, -8.0 / 12, -1, -4.0 / 12, -6.0 / 12, -2.0 / 12, -3.0 / 12,
+	}
+)
+
+// nonLinear is the operand of the levels of IQ4_NL, twice.
 func (v *vec) nonLinear() string {
+	return v.table("nonLinear", append(nonLinearWords(), nonLinearWords()...)...)
+}
+
+// nonLinearWords are the levels of IQ4_NL (quant.NonLinear).
+func nonLinearWords() (words []uint32) {
 	levels := [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
-	var words []uint32
-	for i := range 8 {
+	for i := range 4 {
 		word := uint32(0)
 		for j := range 4 {
-			word |= uint32(uint8(levels[(4*i+j)%16])) << (8 * j)
+			word |= uint32(uint8(levels[4*i+j])) << (8 * j)
 		}
 		words = append(words, word)
 	}
-	return v.table("nonLinear", words...)
+	return words
 }
 
 // table is the operand of some words, for a register eight or sixteen.

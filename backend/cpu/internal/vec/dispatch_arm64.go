@@ -36,4 +36,14 @@ func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
 	addHeadsNEON(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.SliceData(v), s.Rows, s.Heads, s.Group, s.Dim)
 }
 
-func fromBlocks(t quant.Type, dst []float32, src []byte) { t.Decode(dst, src) }
+func fromBlocks(t quant.Type, dst []float32, src []byte) {
+	if !useNEON || len(dst) == 0 {
+		t.Decode(dst, src)
+		return
+	}
+	for len(dst) > piece {
+		fromBlocks(t, dst[:piece], src[:t.Bytes(piece)])
+		dst, src = dst[piece:], src[t.Bytes(piece):]
+	}
+	blockDecoders[t](unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/t.Len())
+}

@@ -6,6 +6,8 @@ package vec
 
 import "unsafe"
 
+import "github.com/agora-ml/agora/internal/quant"
+
 // piece is the most elements one call of assembly works on. The rest goes
 // through a recursive call, whose prologue is where the goroutine can be
 // preempted.
@@ -644,6 +646,88 @@ func toBF16(dst []uint16, src []float32) {
 //
 //go:noescape
 func toBF16NEON(dst *uint16, src *float32, n int)
+
+// decodeQ8_0 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ8_0(dst *float32, src *byte, blocks int)
+
+// decodeQ4_0 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ4_0(dst *float32, src *byte, blocks int)
+
+// decodeIQ4_NL is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeIQ4_NL(dst *float32, src *byte, blocks int)
+
+// decodeQ4_1 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ4_1(dst *float32, src *byte, blocks int)
+
+// decodeQ5_0 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ5_0(dst *float32, src *byte, blocks int)
+
+// decodeQ5_1 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ5_1(dst *float32, src *byte, blocks int)
+
+// decodeQ4_K is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ4_K(dst *float32, src *byte, blocks int)
+
+// decodeQ5_K is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ5_K(dst *float32, src *byte, blocks int)
+
+// decodeQ6_K is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeQ6_K(dst *float32, src *byte, blocks int)
+
+// decodeNF4 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeNF4(dst *float32, src *byte, blocks int)
+
+// decodeFP4 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeFP4(dst *float32, src *byte, blocks int)
+
+// decodeFP8 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeFP8(dst *float32, src *byte, blocks int)
+
+// decodeU4 is quant's decoder for a positive number of blocks, in NEON.
+//
+//go:noescape
+func decodeU4(dst *float32, src *byte, blocks int)
+
+// blockDecoders are by kind.
+var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
+	quant.Q8_0:   decodeQ8_0,
+	quant.Q4_0:   decodeQ4_0,
+	quant.IQ4_NL: decodeIQ4_NL,
+	quant.Q4_1:   decodeQ4_1,
+	quant.Q5_0:   decodeQ5_0,
+	quant.Q5_1:   decodeQ5_1,
+	quant.Q4_K:   decodeQ4_K,
+	quant.Q5_K:   decodeQ5_K,
+	quant.Q6_K:   decodeQ6_K,
+	quant.NF4:    decodeNF4,
+	quant.FP4:    decodeFP4,
+	quant.FP8:    decodeFP8,
+	quant.U4:     decodeU4,
+}
 
 // dotHeadsNEON is dotHeadsGo in NEON; dim is a multiple of 16.
 //

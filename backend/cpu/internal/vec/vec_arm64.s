@@ -4114,6 +4114,2439 @@ loop197:
 end198:
 	RET
 
+// func decodeQ8_0(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ8_0(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+loop199:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 2(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 48(R0)
+	FMOVQ 18(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 112(R0)
+	ADD $34, R1, R1
+	ADD $128, R0, R0
+	SUBS $1, R2, R2
+	BNE loop199
+	RET
+
+// func decodeQ4_0(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ4_0(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $eights<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F30
+loop200:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 2(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 48(R0)
+	VSUB V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 112(R0)
+	ADD $18, R1, R1
+	ADD $128, R0, R0
+	SUBS $1, R2, R2
+	BNE loop200
+	RET
+
+// func decodeIQ4_NL(dst *float32, src *byte, blocks int)
+TEXT ·decodeIQ4_NL(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $nonLinear<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F30
+loop201:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 2(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	VTBL V8.B16, [V31.B16], V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 48(R0)
+	VTBL V9.B16, [V31.B16], V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 112(R0)
+	ADD $18, R1, R1
+	ADD $128, R0, R0
+	SUBS $1, R2, R2
+	BNE loop201
+	RET
+
+// func decodeQ4_1(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ4_1(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F31
+loop202:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V5.H8
+	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
+	FMOVQ 4(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ F19, 48(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ F19, 112(R0)
+	ADD $20, R1, R1
+	ADD $128, R0, R0
+	SUBS $1, R2, R2
+	BNE loop202
+	RET
+
+// func decodeQ5_0(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ5_0(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $sixteens<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $eachBit<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $eightTimes<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F28
+loop203:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 6(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V28.B16, V8.B16, V8.B16
+	MOVWU 2(R1), R3
+	VDUP R3, V12.H8
+	VTBL V29.B16, [V12.B16], V12.B16
+	VCMTST V30.B16, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	LSR $16, R3, R3
+	VDUP R3, V12.H8
+	VTBL V29.B16, [V12.B16], V12.B16
+	VCMTST V30.B16, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 48(R0)
+	VSUB V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 112(R0)
+	ADD $22, R1, R1
+	ADD $128, R0, R0
+	SUBS $1, R2, R2
+	BNE loop203
+	RET
+
+// func decodeQ5_1(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ5_1(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $eachBit<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $eightTimes<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $sixteens<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F28
+loop204:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V5.H8
+	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
+	FMOVQ 8(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V28.B16, V8.B16, V8.B16
+	MOVWU 4(R1), R3
+	VDUP R3, V12.H8
+	VTBL V30.B16, [V12.B16], V12.B16
+	VCMTST V31.B16, V12.B16, V12.B16
+	VAND V29.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	LSR $16, R3, R3
+	VDUP R3, V12.H8
+	VTBL V30.B16, [V12.B16], V12.B16
+	VCMTST V31.B16, V12.B16, V12.B16
+	VAND V29.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ F19, 48(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ F19, 112(R0)
+	ADD $24, R1, R1
+	ADD $128, R0, R0
+	SUBS $1, R2, R2
+	BNE loop204
+	RET
+
+// func decodeQ4_K(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ4_K(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F31
+loop205:
+	MOVHU 0(R1), R3
+	VDUP R3, V22.H8
+	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V23.H8
+	WORD $0x0e217af7 // fcvtl v23.4s, v23.4h
+	MOVWU 4(R1), R3
+	MOVWU 8(R1), R4
+	MOVWU 12(R1), R5
+	LSR $2, R3, R6
+	AND $0x30303030, R6, R6
+	LSR $0, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R3, R3
+	ORR R6<<32, R3, R3
+	FMOVD R3, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a504 // sxtl v4.4s, v8.4h
+	WORD $0x4f10a505 // sxtl2 v5.4s, v8.8h
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e36dc84 // fmul v4.4s, v4.4s, v22.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e36dca5 // fmul v5.4s, v5.4s, v22.4s
+	LSR $2, R4, R6
+	AND $0x30303030, R6, R6
+	LSR $4, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R4, R4
+	ORR R6<<32, R4, R4
+	FMOVD R4, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a506 // sxtl v6.4s, v8.4h
+	WORD $0x4f10a507 // sxtl2 v7.4s, v8.8h
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e37dcc6 // fmul v6.4s, v6.4s, v23.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e37dce7 // fmul v7.4s, v7.4s, v23.4s
+	VDUP V4.S[0], V10.S4
+	VDUP V6.S[0], V14.S4
+	VDUP V4.S[1], V11.S4
+	VDUP V6.S[1], V15.S4
+	FMOVQ 16(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 48(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 128(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 144(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 160(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 176(R0)
+	FMOVQ 32(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 112(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 192(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 208(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 224(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 240(R0)
+	VDUP V4.S[2], V10.S4
+	VDUP V6.S[2], V14.S4
+	VDUP V4.S[3], V11.S4
+	VDUP V6.S[3], V15.S4
+	FMOVQ 48(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 256(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 272(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 288(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 304(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 384(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 400(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 416(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 432(R0)
+	FMOVQ 64(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 320(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 336(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 352(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 368(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 448(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 464(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 480(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 496(R0)
+	VDUP V5.S[0], V10.S4
+	VDUP V7.S[0], V14.S4
+	VDUP V5.S[1], V11.S4
+	VDUP V7.S[1], V15.S4
+	FMOVQ 80(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 512(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 528(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 544(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 560(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 640(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 656(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 672(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 688(R0)
+	FMOVQ 96(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 576(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 592(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 608(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 624(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 704(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 720(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 736(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 752(R0)
+	VDUP V5.S[2], V10.S4
+	VDUP V7.S[2], V14.S4
+	VDUP V5.S[3], V11.S4
+	VDUP V7.S[3], V15.S4
+	FMOVQ 112(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 768(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 784(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 800(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 816(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 896(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 912(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 928(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 944(R0)
+	FMOVQ 128(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 832(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 848(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 864(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 880(R0)
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 960(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 976(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 992(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 1008(R0)
+	ADD $144, R1, R1
+	ADD $1024, R0, R0
+	SUBS $1, R2, R2
+	BNE loop205
+	RET
+
+// func decodeQ5_K(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ5_K(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $sixteens<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F30
+loop206:
+	MOVHU 0(R1), R3
+	VDUP R3, V22.H8
+	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V23.H8
+	WORD $0x0e217af7 // fcvtl v23.4s, v23.4h
+	MOVWU 4(R1), R3
+	MOVWU 8(R1), R4
+	MOVWU 12(R1), R5
+	LSR $2, R3, R6
+	AND $0x30303030, R6, R6
+	LSR $0, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R3, R3
+	ORR R6<<32, R3, R3
+	FMOVD R3, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a504 // sxtl v4.4s, v8.4h
+	WORD $0x4f10a505 // sxtl2 v5.4s, v8.8h
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e36dc84 // fmul v4.4s, v4.4s, v22.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e36dca5 // fmul v5.4s, v5.4s, v22.4s
+	LSR $2, R4, R6
+	AND $0x30303030, R6, R6
+	LSR $4, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R4, R4
+	ORR R6<<32, R4, R4
+	FMOVD R4, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a506 // sxtl v6.4s, v8.4h
+	WORD $0x4f10a507 // sxtl2 v7.4s, v8.8h
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e37dcc6 // fmul v6.4s, v6.4s, v23.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e37dce7 // fmul v7.4s, v7.4s, v23.4s
+	VDUP V4.S[0], V10.S4
+	VDUP V6.S[0], V14.S4
+	VDUP V4.S[1], V11.S4
+	VDUP V6.S[1], V15.S4
+	FMOVQ 48(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 16(R1), F12
+	VSHL $4, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 48(R0)
+	FMOVQ 16(R1), F12
+	VSHL $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 128(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 144(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 160(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 176(R0)
+	FMOVQ 64(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 32(R1), F12
+	VSHL $4, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 112(R0)
+	FMOVQ 32(R1), F12
+	VSHL $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 192(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 208(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 224(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 240(R0)
+	VDUP V4.S[2], V10.S4
+	VDUP V6.S[2], V14.S4
+	VDUP V4.S[3], V11.S4
+	VDUP V6.S[3], V15.S4
+	FMOVQ 80(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 16(R1), F12
+	VSHL $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 256(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 272(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 288(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 304(R0)
+	FMOVQ 16(R1), F12
+	VSHL $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 384(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 400(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 416(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 432(R0)
+	FMOVQ 96(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 32(R1), F12
+	VSHL $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 320(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 336(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 352(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 368(R0)
+	FMOVQ 32(R1), F12
+	VSHL $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 448(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 464(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 480(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 496(R0)
+	VDUP V5.S[0], V10.S4
+	VDUP V7.S[0], V14.S4
+	VDUP V5.S[1], V11.S4
+	VDUP V7.S[1], V15.S4
+	FMOVQ 112(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 16(R1), F12
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 512(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 528(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 544(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 560(R0)
+	FMOVQ 16(R1), F12
+	VUSHR $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 640(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 656(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 672(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 688(R0)
+	FMOVQ 128(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 32(R1), F12
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 576(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 592(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 608(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 624(R0)
+	FMOVQ 32(R1), F12
+	VUSHR $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 704(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 720(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 736(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 752(R0)
+	VDUP V5.S[2], V10.S4
+	VDUP V7.S[2], V14.S4
+	VDUP V5.S[3], V11.S4
+	VDUP V7.S[3], V15.S4
+	FMOVQ 144(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 16(R1), F12
+	VUSHR $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 768(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 784(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 800(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 816(R0)
+	FMOVQ 16(R1), F12
+	VUSHR $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 896(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 912(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 928(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 944(R0)
+	FMOVQ 160(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 32(R1), F12
+	VUSHR $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ F16, 832(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ F17, 848(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ F18, 864(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ F19, 880(R0)
+	FMOVQ 32(R1), F12
+	VUSHR $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 960(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 976(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 992(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 1008(R0)
+	ADD $176, R1, R1
+	ADD $1024, R0, R0
+	SUBS $1, R2, R2
+	BNE loop206
+	RET
+
+// func decodeQ6_K(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ6_K(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $thirtyTwos<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $upperTwo<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F29
+loop207:
+	MOVHU 208(R1), R3
+	VDUP R3, V22.H8
+	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
+	FMOVQ 192(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e36de04 // fmul v4.4s, v16.4s, v22.4s
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e36de25 // fmul v5.4s, v17.4s, v22.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e36de46 // fmul v6.4s, v18.4s, v22.4s
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e36de67 // fmul v7.4s, v19.4s, v22.4s
+	FMOVQ 0(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 48(R0)
+	FMOVQ 16(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 112(R0)
+	FMOVQ 32(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 128(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 144(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 160(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 176(R0)
+	FMOVQ 48(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 192(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 208(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 224(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 240(R0)
+	FMOVQ 0(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 256(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 272(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 288(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 304(R0)
+	FMOVQ 16(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 320(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 336(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 352(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 368(R0)
+	FMOVQ 32(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 384(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 400(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 416(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 432(R0)
+	FMOVQ 48(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 448(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 464(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 480(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 496(R0)
+	FMOVQ 64(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 512(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 528(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 544(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 560(R0)
+	FMOVQ 80(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 576(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 592(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 608(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 624(R0)
+	FMOVQ 96(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 640(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 656(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 672(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 688(R0)
+	FMOVQ 112(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 704(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 720(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 736(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 752(R0)
+	FMOVQ 64(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 768(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 784(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 800(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 816(R0)
+	FMOVQ 80(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 832(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 848(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 864(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 880(R0)
+	FMOVQ 96(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 896(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 912(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 928(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 944(R0)
+	FMOVQ 112(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 960(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 976(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 992(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 1008(R0)
+	ADD $210, R1, R1
+	ADD $1024, R0, R0
+	SUBS $1, R2, R2
+	BNE loop207
+	RET
+
+// func decodeNF4(dst *float32, src *byte, blocks int)
+TEXT ·decodeNF4(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $ofFour<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $fourTimes0<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $fourTimes1<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $fourTimes2<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $fourTimes3<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F26
+loop208:
+	MOVD $normalFloat<>(SB), R3
+	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	MOVWU 0(R1), R3
+	VDUP R3, V10.S4
+	FMOVQ 4(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 0(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 16(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 32(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 48(R0)
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 64(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 80(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 96(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 112(R0)
+	FMOVQ 20(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 128(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 144(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 160(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 176(R0)
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 192(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 208(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 224(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 240(R0)
+	ADD $36, R1, R1
+	ADD $256, R0, R0
+	SUBS $1, R2, R2
+	BNE loop208
+	RET
+
+// func decodeFP4(dst *float32, src *byte, blocks int)
+TEXT ·decodeFP4(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $ofFour<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $fourTimes0<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $fourTimes1<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $fourTimes2<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $fourTimes3<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F26
+loop209:
+	MOVD $float4<>(SB), R3
+	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	MOVWU 0(R1), R3
+	VDUP R3, V10.S4
+	FMOVQ 4(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 0(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 16(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 32(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 48(R0)
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 64(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 80(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 96(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 112(R0)
+	FMOVQ 20(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 128(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 144(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 160(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 176(R0)
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 192(R0)
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 208(R0)
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 224(R0)
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 240(R0)
+	ADD $36, R1, R1
+	ADD $256, R0, R0
+	SUBS $1, R2, R2
+	BNE loop209
+	RET
+
+// func decodeFP8(dst *float32, src *byte, blocks int)
+TEXT ·decodeFP8(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $e4m3Bias<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $sevenBits<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $signBit<>(SB), R9
+	FMOVQ (R9), F29
+loop210:
+	MOVWU 0(R1), R3
+	VDUP R3, V4.S4
+	FMOVQ 4(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 0(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 16(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 32(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 48(R0)
+	FMOVQ 20(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 64(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 80(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 96(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 112(R0)
+	FMOVQ 36(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 128(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 144(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 160(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 176(R0)
+	FMOVQ 52(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 192(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 208(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 224(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 240(R0)
+	FMOVQ 68(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 256(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 272(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 288(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 304(R0)
+	FMOVQ 84(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 320(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 336(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 352(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 368(R0)
+	FMOVQ 100(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 384(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 400(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 416(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 432(R0)
+	FMOVQ 116(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 448(R0)
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 464(R0)
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 480(R0)
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ F10, 496(R0)
+	ADD $132, R1, R1
+	ADD $512, R0, R0
+	SUBS $1, R2, R2
+	BNE loop210
+	RET
+
+// func decodeU4(dst *float32, src *byte, blocks int)
+TEXT ·decodeU4(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F31
+loop211:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	MOVBU 2(R1), R3
+	VDUP R3, V5.S4
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	FMOVQ 4(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 0(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 16(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 32(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 48(R0)
+	VZIP2 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 64(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 80(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 96(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 112(R0)
+	FMOVQ 20(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 128(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 144(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 160(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 176(R0)
+	VZIP2 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, 192(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 208(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 224(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 240(R0)
+	ADD $36, R1, R1
+	ADD $256, R0, R0
+	SUBS $1, R2, R2
+	BNE loop211
+	RET
+
 // func dotHeadsNEON(weights *float32, apart int, q *float32, k *float32, rows int, heads int, group int, dim int)
 TEXT ·dotHeadsNEON(SB), NOSPLIT, $0-64
 	MOVD weights+0(FP), R0
@@ -4121,20 +6554,20 @@ TEXT ·dotHeadsNEON(SB), NOSPLIT, $0-64
 	LSL $2, R1, R1
 	MOVD k+24(FP), R2
 	MOVD rows+32(FP), R3
-row199:
+row212:
 	MOVD R0, R4
 	MOVD q+16(FP), R5
 	MOVD heads+40(FP), R6
-head200:
+head213:
 	MOVD group+48(FP), R7
-query201:
+query214:
 	MOVD R2, R8
 	MOVD dim+56(FP), R9
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-element202:
+element215:
 	VLD1.P 64(R5), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VLD1.P 64(R8), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VFMLA V16.S4, V20.S4, V0.S4
@@ -4142,7 +6575,7 @@ element202:
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
 	SUBS $16, R9, R9
-	BNE element202
+	BNE element215
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -4151,13 +6584,13 @@ element202:
 	FMOVS F0, (R4)
 	ADD R1, R4, R4
 	SUBS $1, R7, R7
-	BNE query201
+	BNE query214
 	MOVD R8, R2
 	SUBS $1, R6, R6
-	BNE head200
+	BNE head213
 	ADD $4, R0, R0
 	SUBS $1, R3, R3
-	BNE row199
+	BNE row212
 	RET
 
 // func addHeadsNEON(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
@@ -4167,17 +6600,17 @@ TEXT ·addHeadsNEON(SB), NOSPLIT, $0-64
 	LSL $2, R1, R1
 	MOVD v+24(FP), R2
 	MOVD rows+32(FP), R3
-row203:
+row216:
 	MOVD R0, R4
 	MOVD y+16(FP), R5
 	MOVD heads+40(FP), R6
-head204:
+head217:
 	MOVD group+48(FP), R7
-query205:
+query218:
 	MOVD R2, R8
 	MOVD dim+56(FP), R9
 	VLD1R (R4), [V0.S4]
-element206:
+element219:
 	VLD1 (R5), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VLD1.P 64(R8), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VFMLA V20.S4, V0.S4, V16.S4
@@ -4186,16 +6619,16 @@ element206:
 	VFMLA V23.S4, V0.S4, V19.S4
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R5)
 	SUBS $16, R9, R9
-	BNE element206
+	BNE element219
 	ADD R1, R4, R4
 	SUBS $1, R7, R7
-	BNE query205
+	BNE query218
 	MOVD R8, R2
 	SUBS $1, R6, R6
-	BNE head204
+	BNE head217
 	ADD $4, R0, R0
 	SUBS $1, R3, R3
-	BNE row203
+	BNE row216
 	RET
 
 DATA minusInf<>+0(SB)/4, $0xff800000
@@ -4414,3 +6847,144 @@ DATA quietUpper<>+20(SB)/4, $0x00400000
 DATA quietUpper<>+24(SB)/4, $0x00400000
 DATA quietUpper<>+28(SB)/4, $0x00400000
 GLOBL quietUpper<>(SB), RODATA|NOPTR, $32
+DATA lowNibbles<>+0(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+4(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+8(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+12(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+16(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+20(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+24(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+28(SB)/4, $0x0f0f0f0f
+GLOBL lowNibbles<>(SB), RODATA|NOPTR, $32
+DATA eights<>+0(SB)/4, $0x08080808
+DATA eights<>+4(SB)/4, $0x08080808
+DATA eights<>+8(SB)/4, $0x08080808
+DATA eights<>+12(SB)/4, $0x08080808
+DATA eights<>+16(SB)/4, $0x08080808
+DATA eights<>+20(SB)/4, $0x08080808
+DATA eights<>+24(SB)/4, $0x08080808
+DATA eights<>+28(SB)/4, $0x08080808
+GLOBL eights<>(SB), RODATA|NOPTR, $32
+DATA nonLinear<>+0(SB)/4, $0xbfad9881
+DATA nonLinear<>+4(SB)/4, $0xf6eaddcf
+DATA nonLinear<>+8(SB)/4, $0x26190d01
+DATA nonLinear<>+12(SB)/4, $0x71594535
+GLOBL nonLinear<>(SB), RODATA|NOPTR, $16
+DATA eachBit<>+0(SB)/4, $0x08040201
+DATA eachBit<>+4(SB)/4, $0x80402010
+DATA eachBit<>+8(SB)/4, $0x08040201
+DATA eachBit<>+12(SB)/4, $0x80402010
+GLOBL eachBit<>(SB), RODATA|NOPTR, $16
+DATA eightTimes<>+0(SB)/4, $0x00000000
+DATA eightTimes<>+4(SB)/4, $0x00000000
+DATA eightTimes<>+8(SB)/4, $0x01010101
+DATA eightTimes<>+12(SB)/4, $0x01010101
+GLOBL eightTimes<>(SB), RODATA|NOPTR, $16
+DATA sixteens<>+0(SB)/4, $0x10101010
+DATA sixteens<>+4(SB)/4, $0x10101010
+DATA sixteens<>+8(SB)/4, $0x10101010
+DATA sixteens<>+12(SB)/4, $0x10101010
+DATA sixteens<>+16(SB)/4, $0x10101010
+DATA sixteens<>+20(SB)/4, $0x10101010
+DATA sixteens<>+24(SB)/4, $0x10101010
+DATA sixteens<>+28(SB)/4, $0x10101010
+GLOBL sixteens<>(SB), RODATA|NOPTR, $32
+DATA upperTwo<>+0(SB)/4, $0x30303030
+DATA upperTwo<>+4(SB)/4, $0x30303030
+DATA upperTwo<>+8(SB)/4, $0x30303030
+DATA upperTwo<>+12(SB)/4, $0x30303030
+DATA upperTwo<>+16(SB)/4, $0x30303030
+DATA upperTwo<>+20(SB)/4, $0x30303030
+DATA upperTwo<>+24(SB)/4, $0x30303030
+DATA upperTwo<>+28(SB)/4, $0x30303030
+GLOBL upperTwo<>(SB), RODATA|NOPTR, $32
+DATA thirtyTwos<>+0(SB)/4, $0x20202020
+DATA thirtyTwos<>+4(SB)/4, $0x20202020
+DATA thirtyTwos<>+8(SB)/4, $0x20202020
+DATA thirtyTwos<>+12(SB)/4, $0x20202020
+DATA thirtyTwos<>+16(SB)/4, $0x20202020
+DATA thirtyTwos<>+20(SB)/4, $0x20202020
+DATA thirtyTwos<>+24(SB)/4, $0x20202020
+DATA thirtyTwos<>+28(SB)/4, $0x20202020
+GLOBL thirtyTwos<>(SB), RODATA|NOPTR, $32
+DATA normalFloat<>+0(SB)/4, $0xbf800000
+DATA normalFloat<>+4(SB)/4, $0xbf3239b1
+DATA normalFloat<>+8(SB)/4, $0xbf066b30
+DATA normalFloat<>+12(SB)/4, $0xbeca32a0
+DATA normalFloat<>+16(SB)/4, $0xbe91a24d
+DATA normalFloat<>+20(SB)/4, $0xbe3d353f
+DATA normalFloat<>+24(SB)/4, $0xbdba7871
+DATA normalFloat<>+28(SB)/4, $0x00000000
+DATA normalFloat<>+32(SB)/4, $0x3da2faff
+DATA normalFloat<>+36(SB)/4, $0x3e24cae3
+DATA normalFloat<>+40(SB)/4, $0x3e7c04dd
+DATA normalFloat<>+44(SB)/4, $0x3ead033a
+DATA normalFloat<>+48(SB)/4, $0x3ee1a4b8
+DATA normalFloat<>+52(SB)/4, $0x3f1007ab
+DATA normalFloat<>+56(SB)/4, $0x3f3913b3
+DATA normalFloat<>+60(SB)/4, $0x3f800000
+GLOBL normalFloat<>(SB), RODATA|NOPTR, $64
+DATA fourTimes0<>+0(SB)/4, $0x00000000
+DATA fourTimes0<>+4(SB)/4, $0x01010101
+DATA fourTimes0<>+8(SB)/4, $0x02020202
+DATA fourTimes0<>+12(SB)/4, $0x03030303
+GLOBL fourTimes0<>(SB), RODATA|NOPTR, $16
+DATA ofFour<>+0(SB)/4, $0x03020100
+DATA ofFour<>+4(SB)/4, $0x03020100
+DATA ofFour<>+8(SB)/4, $0x03020100
+DATA ofFour<>+12(SB)/4, $0x03020100
+DATA ofFour<>+16(SB)/4, $0x03020100
+DATA ofFour<>+20(SB)/4, $0x03020100
+DATA ofFour<>+24(SB)/4, $0x03020100
+DATA ofFour<>+28(SB)/4, $0x03020100
+GLOBL ofFour<>(SB), RODATA|NOPTR, $32
+DATA fourTimes1<>+0(SB)/4, $0x04040404
+DATA fourTimes1<>+4(SB)/4, $0x05050505
+DATA fourTimes1<>+8(SB)/4, $0x06060606
+DATA fourTimes1<>+12(SB)/4, $0x07070707
+GLOBL fourTimes1<>(SB), RODATA|NOPTR, $16
+DATA fourTimes2<>+0(SB)/4, $0x08080808
+DATA fourTimes2<>+4(SB)/4, $0x09090909
+DATA fourTimes2<>+8(SB)/4, $0x0a0a0a0a
+DATA fourTimes2<>+12(SB)/4, $0x0b0b0b0b
+GLOBL fourTimes2<>(SB), RODATA|NOPTR, $16
+DATA fourTimes3<>+0(SB)/4, $0x0c0c0c0c
+DATA fourTimes3<>+4(SB)/4, $0x0d0d0d0d
+DATA fourTimes3<>+8(SB)/4, $0x0e0e0e0e
+DATA fourTimes3<>+12(SB)/4, $0x0f0f0f0f
+GLOBL fourTimes3<>(SB), RODATA|NOPTR, $16
+DATA float4<>+0(SB)/4, $0x00000000
+DATA float4<>+4(SB)/4, $0x3baaaaab
+DATA float4<>+8(SB)/4, $0x3f2aaaab
+DATA float4<>+12(SB)/4, $0x3f800000
+DATA float4<>+16(SB)/4, $0x3eaaaaab
+DATA float4<>+20(SB)/4, $0x3f000000
+DATA float4<>+24(SB)/4, $0x3e2aaaab
+DATA float4<>+28(SB)/4, $0x3e800000
+DATA float4<>+32(SB)/4, $0x00000000
+DATA float4<>+36(SB)/4, $0xbbaaaaab
+DATA float4<>+40(SB)/4, $0xbf2aaaab
+DATA float4<>+44(SB)/4, $0xbf800000
+DATA float4<>+48(SB)/4, $0xbeaaaaab
+DATA float4<>+52(SB)/4, $0xbf000000
+DATA float4<>+56(SB)/4, $0xbe2aaaab
+DATA float4<>+60(SB)/4, $0xbe800000
+GLOBL float4<>(SB), RODATA|NOPTR, $64
+DATA e4m3Bias<>+0(SB)/4, $0x7b800000
+DATA e4m3Bias<>+4(SB)/4, $0x7b800000
+DATA e4m3Bias<>+8(SB)/4, $0x7b800000
+DATA e4m3Bias<>+12(SB)/4, $0x7b800000
+DATA e4m3Bias<>+16(SB)/4, $0x7b800000
+DATA e4m3Bias<>+20(SB)/4, $0x7b800000
+DATA e4m3Bias<>+24(SB)/4, $0x7b800000
+DATA e4m3Bias<>+28(SB)/4, $0x7b800000
+GLOBL e4m3Bias<>(SB), RODATA|NOPTR, $32
+DATA sevenBits<>+0(SB)/4, $0x07f00000
+DATA sevenBits<>+4(SB)/4, $0x07f00000
+DATA sevenBits<>+8(SB)/4, $0x07f00000
+DATA sevenBits<>+12(SB)/4, $0x07f00000
+DATA sevenBits<>+16(SB)/4, $0x07f00000
+DATA sevenBits<>+20(SB)/4, $0x07f00000
+DATA sevenBits<>+24(SB)/4, $0x07f00000
+DATA sevenBits<>+28(SB)/4, $0x07f00000
+GLOBL sevenBits<>(SB), RODATA|NOPTR, $32
