@@ -2,7 +2,6 @@ package ops
 
 import (
 	"github.com/agora-ml/agora/autograd"
-	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -31,17 +30,7 @@ func (l loraScale) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 }
 
 func (l loraScale) Backward(b *autograd.Backward) {
-	lora, s, dbs := b.In[0], b.In[1], b.DOut[0]
-	k := kernels.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: l.Modules, Alpha: l.Scale,
-		PerOutput: l.PerOutput}
-	if db, acc := b.WeightGrad(0); db != nil {
-		k.Acc = acc
-		b.Run(k, db, nil, dbs, lora, s)
-	}
-	if ds, acc := b.WeightGrad(1); ds != nil {
-		k.Acc = acc
-		b.Run(k, nil, ds, dbs, lora, s)
-	}
+	l.scalesGrad(b, 0, b.DOut[0])
 }
 
 func (loraScale) Examples() []autograd.Example {

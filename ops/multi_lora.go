@@ -206,16 +206,28 @@ func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tenso
 	}
 	dbs := b.Like(lora)
 	b.Run(product, dbs, dy, u, nil)
+	m.scalesGrad(b, at, dbs)
+}
+
+// scalesGrad writes db and ds of ScaledB: of b, input at, and s, the next. It is one kernel where both are added to, or
+// both written.
+func (m MultiLoRA) scalesGrad(b *autograd.Backward, at int, dbs *tensor.Tensor) {
+	lora, s := b.In[at], b.In[at+1]
+	db, accB := b.WeightGrad(at)
+	ds, accS := b.WeightGrad(at + 1)
 	k := kernels.LoRAScaleGrad{Out: lora.Dim(0), Rank: lora.Dim(1), Modules: m.Modules, Alpha: m.Scale,
 		PerOutput: m.PerOutput}
-	if db, acc := b.WeightGrad(at); db != nil {
-		k.Acc = acc
-		b.Run(k, db, nil, dbs, lora, s)
+	run := func(db, ds *tensor.Tensor, acc bool) {
+		if k.Acc = acc; db != nil || ds != nil {
+			b.Run(k, db, ds, dbs, lora, s)
+		}
 	}
-	if ds, acc := b.WeightGrad(at + 1); ds != nil {
-		k.Acc = acc
-		b.Run(k, nil, ds, dbs, lora, s)
+	if accB == accS {
+		run(db, ds, accB)
+		return
 	}
+	run(db, nil, accB)
+	run(nil, ds, accS)
 }
 
 func (*multiLoRA) Examples() []autograd.Example {

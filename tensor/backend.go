@@ -92,6 +92,11 @@ type Scratcher interface {
 	Scratch() int
 }
 
+// Overlapping is a backend that runs kernels side by side where none needs what another writes. A kernel that writes to
+// memory waits for its last reader, so the memory that was freed first is used again first; elsewhere it is the last,
+// which caches still have.
+type Overlapping interface{ RunsSideBySide() }
+
 // Reclaimer is a backend that takes memory for itself while kernels run. It calls what it is
 // given where there is none left: the device then gives back what it keeps for later.
 type Reclaimer interface {

@@ -57,6 +57,7 @@ func NewDevice(b Backend) *Device {
 		Panicf("new_device", "want a backend, got nil")
 	}
 	d := &Device{b: b}
+	_, d.pool.oldest = b.(Overlapping)
 	if r, ok := b.(Reclaimer); ok {
 		r.Reclaim(func() {
 			d.gc()

@@ -1,13 +1,17 @@
 package tensor
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // pool keeps freed buffers for the next tensors: on the CPU fresh pages cost more than
 // the arithmetic on them, on a GPU an allocation waits.
 type pool struct {
 	classes map[int]*class // by the size of their buffers
 	bytes   int
-	clock   int // counts what was taken and put
+	clock   int  // counts what was taken and put
+	oldest  bool // take what was put first, not last
 }
 
 // class is the free buffers of one size.
@@ -37,10 +41,12 @@ func (p *pool) get(size, most int) (buf Buffer, bytes int, ok bool) {
 }
 
 func (p *pool) take(c *class, bytes int) Buffer {
-	last := len(c.free) - 1
-	buf := c.free[last]
-	c.free[last] = nil
-	c.free = c.free[:last]
+	at := len(c.free) - 1
+	if p.oldest {
+		at = 0
+	}
+	buf := c.free[at]
+	c.free = slices.Delete(c.free, at, at+1)
 	p.bytes -= bytes
 	p.touch(c)
 	return buf

@@ -97,6 +97,29 @@ func TestPoolIsBounded(t *testing.T) {
 	}
 }
 
+// On a device that runs kernels side by side memory is used again whose last reader was the earliest, elsewhere
+// memory that caches still have.
+func TestPoolTakesTheOldestOrTheLast(t *testing.T) {
+	for _, oldest := range []bool{false, true} {
+		p := pool{oldest: oldest}
+		var got []int
+		for i := range 3 {
+			p.put(256, i)
+		}
+		for range 3 {
+			buf, _, _ := p.get(256, 256)
+			got = append(got, buf.(int))
+		}
+		want := []int{2, 1, 0}
+		if oldest {
+			slices.Reverse(want)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("oldest %t: took %v, want %v", oldest, got, want)
+		}
+	}
+}
+
 // What was not used for longest leaves the pool first.
 func TestPoolShrinks(t *testing.T) {
 	p := pool{}

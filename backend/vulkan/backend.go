@@ -35,7 +35,8 @@ type backend struct {
 type staging struct {
 	memory
 	used  int       // bytes, by the submission being recorded
-	count int       // commands of the slot's last submission that have not been timed
+	count int       // commands of the slot's last submission
+	work  int       // of them, those that are no barriers
 	names []stamped // of its commands, if they are timed
 }
 
@@ -83,6 +84,12 @@ func (b *backend) Counts() Counts {
 	}
 	return c
 }
+
+// RunsSideBySide implements tensor.Overlapping.
+func (b *backend) RunsSideBySide() {}
+
+// CountChain makes Counts tell the longest chain of commands from now on, which costs some time.
+func (b *backend) CountChain() { b.rec.chain = &chain{} }
 
 func (b *backend) fail(err error) {
 	if b.err == nil && err != nil {
@@ -132,11 +139,11 @@ func (b *backend) Write(dst tensor.Buffer, off int, src []byte) {
 		}
 		n := copy(part, src)
 		s := dst.(*buffer).span(off, n)
-		c := b.rec.add(copyCommand, nil, []span{s})
+		c := b.rec.add(copyCommand, nil, []span{s}, stamped{form: "write"})
 		c.from, c.fromAt = b.slot().buffer, uint64(from)
 		c.to, c.toAt, c.n = dst.(*buffer).block.buffer, s.from-dst.(*buffer).block.address, uint64(n)
 		off, src = off+n, src[n:]
-		b.recorded(stamped{form: "write"})
+		b.recorded()
 	}
 }
 
@@ -146,7 +153,7 @@ func (b *backend) Read(reads ...tensor.Read) error {
 	for _, r := range reads {
 		src := r.Src.(*buffer)
 		for at := 0; at < len(r.Dst) && b.err == nil; {
-			if b.slot().used >= stagingBytes || len(b.rec.commands)+2 > mostCommands {
+			if b.slot().used >= stagingBytes || b.rec.length()+2 > mostCommands {
 				b.land()
 			}
 			part, to := b.stage(len(r.Dst) - at)
@@ -154,10 +161,9 @@ func (b *backend) Read(reads ...tensor.Read) error {
 				break
 			}
 			s := src.span(r.Offset+at, len(part))
-			c := b.rec.add(copyCommand, []span{s}, nil)
+			c := b.rec.add(copyCommand, []span{s}, nil, stamped{form: "read"})
 			c.from, c.fromAt = src.block.buffer, s.from-src.block.address
 			c.to, c.toAt, c.n = b.slot().buffer, uint64(to), uint64(len(part))
-			b.named(stamped{form: "read"})
 			b.landings = append(b.landings, landing{r.Dst[at:], part})
 			at += len(part)
 		}
@@ -234,22 +240,10 @@ func (b *backend) claim() {
 }
 
 // recorded follows every command: enough of them are submitted.
-func (b *backend) recorded(name stamped) {
-	b.named(name)
-	if len(b.rec.commands) >= b.pace.batch {
+func (b *backend) recorded() {
+	if len(b.rec.entries) >= b.pace.batch {
 		b.submit()
 	}
-}
-
-// named keeps the names of commands that are timed, barriers' too.
-func (b *backend) named(name stamped) {
-	if !b.stamps.on() {
-		return
-	}
-	for len(b.stamps.names) < len(b.rec.commands)-1 {
-		b.stamps.names = append(b.stamps.names, stamped{form: "barrier"})
-	}
-	b.stamps.names = append(b.stamps.names, name)
 }
 
 // Time implements tensor.Timer. What has been recorded before is not told.
@@ -261,19 +255,20 @@ func (b *backend) Time(f func(tensor.Timing)) {
 
 // submit hands the recorded commands to the device.
 func (b *backend) submit() {
-	if b.err != nil || len(b.rec.commands) == 0 {
+	if b.err != nil || len(b.rec.entries) == 0 {
 		return
 	}
 	if b.claim(); b.err != nil {
 		return
 	}
-	if b.fail(b.hw.submit(b.next, b.rec.commands, b.stamps.on())); b.err != nil {
+	commands, names := b.rec.ordered()
+	if b.fail(b.hw.submit(b.next, commands, b.stamps.on())); b.err != nil {
 		return
 	}
 	s := b.slot()
-	s.count, s.used = len(b.rec.commands), 0
+	s.count, s.work, s.used = len(commands), len(b.rec.entries), 0
 	if b.stamps.on() {
-		s.names, b.stamps.names = append(s.names[:0], b.stamps.names...), b.stamps.names[:0]
+		s.names = append(s.names[:0], names...)
 	}
 	b.rec.reset()
 	b.next++
@@ -313,7 +308,7 @@ func (b *backend) timed(n uint64) {
 	if len(times) < 2 {
 		return
 	}
-	b.pace.done(s.count, time.Duration(times[len(times)-1]-times[0]))
+	b.pace.done(s.work, time.Duration(times[len(times)-1]-times[0]))
 	if b.stamps.on() {
 		b.stamps.add(s.names, times)
 	}

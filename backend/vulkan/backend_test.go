@@ -103,7 +103,7 @@ func TestLargeTransfers(t *testing.T) {
 // Several reads behind commands that nobody has submitted are one submission and one wait, as
 // long as the staging memory and a submission have room for them.
 func TestJoinedReads(t *testing.T) {
-	const full = mostBatch / 2 // fills of one tensor, with a barrier between them: one more is submitted
+	const full = mostBatch - 1 // fills of one tensor, with a barrier between them: one more is submitted
 	for _, tt := range []struct {
 		name                string
 		fills, reads, bytes int

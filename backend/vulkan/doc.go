@@ -1,8 +1,8 @@
 // Package vulkan is the backend that runs every kernel on a GPU, or on anything else
 // with a Vulkan 1.2 driver.
 //
-// Most of it knows no Vulkan: backend.go, recorder.go (which commands need a barrier
-// between them), memory.go (blocks cut into buffers), kernel.go (from a kernel's struct to
+// Most of it knows no Vulkan: backend.go, recorder.go (the order of commands, and
+// the barriers between them), memory.go (blocks cut into buffers), kernel.go (from a kernel's struct to
 // a pipeline and its push constants) and pace.go (how much is submitted at once) work on
 // the interface in hardware.go, and are tested on a device that does nothing. gpu.go and
 // load.go are that interface on Vulkan: handles come from github.com/vulkan-go/vulkan,

@@ -212,9 +212,9 @@ func (b *backend) dispatch(call tensor.Kernel, args []tensor.Arg) error {
 	if len(b.push) > pushBytes {
 		return fmt.Errorf("%d bytes of push constants, want at most %d", len(b.push), pushBytes)
 	}
-	c := b.rec.add(dispatchCommand, b.reads, b.writes)
+	c := b.rec.add(dispatchCommand, b.reads, b.writes, stamped{call.Name(), p.form.name})
 	c.pipeline, c.groups, c.pushed = p.pipeline, p.groups, uint32(copy(c.push[:], b.push))
 	c.bind(args)
-	b.recorded(stamped{call.Name(), p.form.name})
+	b.recorded()
 	return nil
 }

@@ -1,13 +1,34 @@
 package vulkan
 
-// recorder collects the commands of a submission and puts a barrier between two that
-// must not overlap: where one writes what the other reads or writes. It knows memory
-// as addresses, so that it does not matter which tensors share it, or whose it was before.
-// The start of a submission is a barrier too.
+import "slices"
+
+// recorder collects the commands of a submission and orders them. Two conflict where one
+// writes what the other reads or writes; it knows memory as addresses, so that it does not
+// matter which tensors share it, or whose it was before. A command goes into the first stage
+// behind all that it conflicts with, whatever has been recorded since, and barriers stand
+// between stages: as few as the longest chain of conflicts needs. The start of a submission
+// is a barrier too.
 type recorder struct {
-	commands      []command
-	reads, writes []span // since the last barrier
-	counts        Counts
+	entries []entry
+	stages  []stage // the rest of their capacity keeps the memory of earlier ones
+	counts  Counts
+	chain   *chain // nil: nobody asks for it
+
+	commands []command // of the last call of ordered
+	names    []stamped
+}
+
+// entry is a command as it was recorded.
+type entry struct {
+	command
+	name  stamped
+	stage int
+}
+
+// stage is the commands between two barriers: how many, and what they read and write.
+type stage struct {
+	n             int
+	reads, writes []span
 }
 
 // span is the bytes [from, to) of the device's memory.
@@ -22,6 +43,9 @@ type Counts struct {
 	Submissions int `json:"submissions"`
 	Waits       int `json:"waits"`     // for a submission to finish
 	Pipelines   int `json:"pipelines"` // created
+	// Chain is the commands of the longest chain of which each reads what the one before it has written: no
+	// order needs fewer barriers. It is 0 unless CountChain was called.
+	Chain int `json:"chain,omitempty"`
 }
 
 // Since is what was done after before.
@@ -30,7 +54,7 @@ func (c Counts) Since(before Counts) Counts {
 		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers,
 		Writes: c.Writes - before.Writes, Reads: c.Reads - before.Reads,
 		Submissions: c.Submissions - before.Submissions, Waits: c.Waits - before.Waits,
-		Pipelines: c.Pipelines - before.Pipelines,
+		Pipelines: c.Pipelines - before.Pipelines, Chain: c.Chain - before.Chain,
 	}
 }
 
@@ -45,15 +69,18 @@ func anyOverlap(list []span, s span) bool {
 	return false
 }
 
-// add appends a command that reads and writes these bytes, behind a barrier if it needs
-// one. The caller fills it in.
-func (r *recorder) add(kind commandKind, reads, writes []span) *command {
-	if r.conflict(reads, writes) {
-		r.commands = append(r.commands, command{kind: barrierCommand})
-		r.counts.Barriers++
-		r.reads, r.writes = r.reads[:0], r.writes[:0]
+// add records a command that reads and writes these bytes. The caller fills it in before the next one.
+func (r *recorder) add(kind commandKind, reads, writes []span, name stamped) *command {
+	at := len(r.stages)
+	for at > 0 && !r.stages[at-1].conflicts(reads, writes) {
+		at--
 	}
-	r.reads, r.writes = append(r.reads, reads...), append(r.writes, writes...)
+	if at == len(r.stages) {
+		r.open()
+	}
+	s := &r.stages[at]
+	s.n++
+	s.reads, s.writes = append(s.reads, reads...), append(s.writes, writes...)
 	switch {
 	case kind == dispatchCommand:
 		r.counts.Dispatches++
@@ -62,27 +89,68 @@ func (r *recorder) add(kind commandKind, reads, writes []span) *command {
 	default: // to the host
 		r.counts.Reads++
 	}
-	r.commands = append(r.commands, command{kind: kind})
-	return &r.commands[len(r.commands)-1]
+	if r.chain != nil {
+		r.counts.Chain = r.chain.add(reads, writes)
+	}
+	r.entries = append(r.entries, entry{command{kind: kind}, name, at})
+	return &r.entries[len(r.entries)-1].command
 }
 
-func (r *recorder) conflict(reads, writes []span) bool {
-	for _, s := range reads {
-		if anyOverlap(r.writes, s) {
+// open adds a stage.
+func (r *recorder) open() {
+	if len(r.stages) > 0 {
+		r.counts.Barriers++
+	}
+	if len(r.stages) == cap(r.stages) {
+		r.stages = append(r.stages, stage{})
+		return
+	}
+	r.stages = r.stages[:len(r.stages)+1]
+	s := &r.stages[len(r.stages)-1]
+	s.n, s.reads, s.writes = 0, s.reads[:0], s.writes[:0]
+}
+
+func (s *stage) conflicts(reads, writes []span) bool {
+	for _, t := range reads {
+		if anyOverlap(s.writes, t) {
 			return true
 		}
 	}
-	for _, s := range writes {
-		if anyOverlap(r.writes, s) || anyOverlap(r.reads, s) {
+	for _, t := range writes {
+		if anyOverlap(s.writes, t) || anyOverlap(s.reads, t) {
 			return true
 		}
 	}
 	return false
 }
 
+// length is how many commands a submission of what is recorded has, barriers too.
+func (r *recorder) length() int { return max(0, len(r.entries)+len(r.stages)-1) }
+
+// ordered is what was recorded, stage by stage with barriers between them, and what each command is called.
+// It stands until the next call.
+func (r *recorder) ordered() ([]command, []stamped) {
+	n := r.length()
+	r.commands, r.names = slices.Grow(r.commands[:0], n)[:n], slices.Grow(r.names[:0], n)[:n]
+	at := 0
+	for i := range r.stages {
+		if i > 0 {
+			r.commands[at], r.names[at] = command{kind: barrierCommand}, stamped{form: "barrier"}
+			at++
+		}
+		r.stages[i].n, at = at, at+r.stages[i].n
+	}
+	for i := range r.entries {
+		e := &r.entries[i]
+		next := &r.stages[e.stage].n // now where its next command goes
+		r.commands[*next], r.names[*next] = e.command, e.name
+		*next++
+	}
+	return r.commands, r.names
+}
+
 // reset starts the next submission.
 func (r *recorder) reset() {
-	r.commands = r.commands[:0]
-	r.reads, r.writes = r.reads[:0], r.writes[:0]
+	r.entries, r.stages = r.entries[:0], r.stages[:0]
 	r.counts.Submissions++
 }

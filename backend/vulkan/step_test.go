@@ -48,25 +48,29 @@ func TestCountsOfAToken(t *testing.T) {
 // What a training step asks of the device, counted on one that does nothing: the batch goes
 // there at once, and the step waits once, for the losses and the gradient's norm, also where
 // it may have to be skipped. A change here is a change of the engine: more barriers mean that
-// less runs side by side.
+// less runs side by side, and a longer chain that less could.
 func TestCountsOfAStep(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
+		layers int
 		rows   int // of a micro-batch
 		scaled bool
 		want   vulkan.Counts
 	}{
-		{"one batch", 8, false, vulkan.Counts{Dispatches: 218, Barriers: 122, Writes: 1, Reads: 2, Submissions: 2,
-			Waits: 1}},
-		{"two micro-batches", 4, false,
-			vulkan.Counts{Dispatches: 435, Barriers: 245, Writes: 2, Reads: 3, Submissions: 3, Waits: 1}},
-		{"loss scaling", 8, true, vulkan.Counts{Dispatches: 220, Barriers: 124, Writes: 1, Reads: 2, Submissions: 2,
-			Waits: 1}},
+		{"one batch", 2, 8, false, vulkan.Counts{Dispatches: 204, Barriers: 87, Writes: 1, Reads: 2, Submissions: 1,
+			Waits: 1, Chain: 76}},
+		{"two micro-batches", 2, 4, false,
+			vulkan.Counts{Dispatches: 407, Barriers: 166, Writes: 2, Reads: 3, Submissions: 2, Waits: 1, Chain: 141}},
+		{"twelve layers", 12, 8, false, vulkan.Counts{Dispatches: 1174, Barriers: 441, Writes: 1, Reads: 2,
+			Submissions: 5, Waits: 3, Chain: 415}},
+		{"loss scaling", 2, 8, true, vulkan.Counts{Dispatches: 206, Barriers: 89, Writes: 1, Reads: 2, Submissions: 1,
+			Waits: 1, Chain: 78}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, counts := vulkan.OpenNull()
+			b.(interface{ CountChain() }).CountChain()
 			d := tensor.NewDevice(b)
-			tr := newTrainer(t, d, 2)
+			tr := newTrainer(t, d, tt.layers)
 			if tt.scaled {
 				var err error
 				if tr.LossScale, err = train.NewLossScale(1 << 16); err != nil {

@@ -13,7 +13,6 @@ type stamping struct {
 	w     io.Writer // of Options.Profile, or nil
 	trace tracefile.Trace
 	timed func(tensor.Timing) // of Time, or nil
-	names []stamped           // of the commands being recorded
 	start uint64              // ns of the device's clock
 }
 

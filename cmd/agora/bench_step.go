@@ -176,8 +176,8 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 		line("utilization", "%.1f %% of %.4g TFLOP/s", 100*r.Utilization, r.Peak)
 	}
 	if n := r.Counts; n != nil {
-		line("asks for", "%d dispatches, %d barriers, %d uploads, %d reads; %d submissions, %d waits a step",
-			n.Dispatches, n.Barriers, n.Writes, n.Reads, n.Submissions, n.Waits)
+		line("asks for", "%d dispatches, %d barriers (longest chain: %d commands), %d uploads, %d reads; %d submissions, "+
+			"%d waits a step", n.Dispatches, n.Barriers, n.Chain, n.Writes, n.Reads, n.Submissions, n.Waits)
 	}
 	if len(r.Kernels) > 0 {
 		fmt.Fprintf(w, "\n%-52s %10s %8s %8s %10s\n", "kernel", "ms a step", "share", "calls", "TFLOP/s")

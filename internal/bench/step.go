@@ -113,6 +113,9 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 	if b, ok := b.(interface{ Counts() vulkan.Counts }); ok {
 		s.counts = b.Counts
 	}
+	if b, ok := b.(interface{ CountChain() }); ok {
+		b.CountChain()
+	}
 	if o.Kernels {
 		s.clock = &clock{device: s.device, counts: s.counts, profile: &profile}
 	}
@@ -197,7 +200,7 @@ func (s *stepMeter) timed(ctx context.Context, t *train.Trainer, batches []data.
 		n := s.counts().Since(before)
 		n.Dispatches, n.Barriers, n.Writes, n.Reads = n.Dispatches/r.Steps, n.Barriers/r.Steps, n.Writes/r.Steps,
 			n.Reads/r.Steps
-		n.Submissions, n.Waits = n.Submissions/r.Steps, n.Waits/r.Steps
+		n.Submissions, n.Waits, n.Chain = n.Submissions/r.Steps, n.Waits/r.Steps, n.Chain/r.Steps
 		r.Counts = &n
 	} else {
 		r.Processors = (processTime() - had).Seconds() / time.Since(begin).Seconds()
