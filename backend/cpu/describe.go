@@ -18,6 +18,7 @@ type Description struct {
 	GEMMBF16     string   `json:"gemm_bf16"`         // that of products of bfloat16; "": they are widened for GEMM
 	Integers     string   `json:"integers"`          // what Options.RoundActivations computes with; "": nothing is rounded
 	Vectors      string   `json:"vectors"`           // the routines in use for all else
+	Tiles        string   `json:"tiles,omitempty"`   // why AMX is not used, which the processor has
 	Problem      string   `json:"problem,omitempty"` // why the backend cannot be opened
 	Available    int      `json:"available_memory"`  // bytes free for tensors; 0: unknown
 }
@@ -31,6 +32,11 @@ func Describe() Description {
 	if gemm.RoundsRows() {
 		d.Integers = "avx512vnni"
 	}
+	if cpulevel.Chosen() == cpulevel.AMX {
+		if err := cpulevel.Tiles(); err != nil {
+			d.Tiles = err.Error()
+		}
+	}
 	if err := cpulevel.Err(); err != nil {
 		d.Problem = err.Error()
 	}
@@ -39,7 +45,8 @@ func Describe() Description {
 		has  bool
 	}{
 		{"avx2", cpu.X86.HasAVX2}, {"fma", cpu.X86.HasFMA}, {"avx512f", cpu.X86.HasAVX512F},
-		{"avx512bf16", cpu.X86.HasAVX512BF16}, {"avx512vnni", cpu.X86.HasAVX512VNNI}, {"asimd", cpu.ARM64.HasASIMD},
+		{"avx512bf16", cpu.X86.HasAVX512BF16}, {"avx512vnni", cpu.X86.HasAVX512VNNI},
+		{"amx", cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16}, {"asimd", cpu.ARM64.HasASIMD},
 	} {
 		if f.has {
 			d.Features = append(d.Features, f.name)

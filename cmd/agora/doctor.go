@@ -127,6 +127,9 @@ func doctorCommand() *cobra.Command {
 				{"integer kernel", integers}, {"vector kernels", r.CPU.Vectors},
 				{"memory for tensors", memory},
 			}
+			if r.CPU.Tiles != "" {
+				lines = append(lines, [2]string{"amx", "not used: " + r.CPU.Tiles})
+			}
 			if r.CPU.Problem != "" {
 				lines = append(lines, [2]string{"cpu problem", r.CPU.Problem})
 			}

@@ -21,11 +21,12 @@ const (
 	Plain Level = iota
 	AVX2        // with FMA and F16C
 	AVX512
-	AVX512BF16 // where its products are faster than those in float32
+	AVX512BF16 // with VDPBF16PS
+	AMX        // with TDPBF16PS, of tiles
 	NEON       // of arm64
 )
 
-var names = [...]string{"plain", "avx2", "avx512", "avx512bf16", "neon"}
+var names = [...]string{"plain", "avx2", "avx512", "avx512bf16", "amx", "neon"}
 
 func (l Level) String() string { return names[l] }
 
@@ -34,8 +35,15 @@ var chosen, problem = choose(os.Getenv(Variable), supported(), levels)
 // Chosen is the level of this process.
 func Chosen() Level { return chosen }
 
-// Err says why Variable cannot be obeyed, or nil.
-func Err() error { return problem }
+// Err says why Variable cannot be obeyed, or nil. It asks for tiles where Variable does.
+func Err() error {
+	if problem == nil && chosen == AMX && os.Getenv(Variable) == AMX.String() {
+		if err := Tiles(); err != nil {
+			return fmt.Errorf("%s: want %s: %w", Variable, AMX, err)
+		}
+	}
+	return problem
+}
 
 // choose reads what is asked for, of these levels, where the processor and the build have so much.
 func choose(name string, has Level, levels []Level) (Level, error) {

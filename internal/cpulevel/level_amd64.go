@@ -9,7 +9,7 @@ import (
 )
 
 // levels are those of this architecture.
-var levels = []Level{Plain, AVX2, AVX512, AVX512BF16}
+var levels = []Level{Plain, AVX2, AVX512, AVX512BF16, AMX}
 
 // cpuid is the processor's instruction of that name, of subleaf 0.
 func cpuid(leaf uint32) (ebx, ecx, edx uint32)
@@ -31,11 +31,28 @@ func supported() Level {
 		return Plain
 	case !x.HasAVX512F || !x.HasAVX512DQ || !x.HasAVX512BW || !x.HasAVX512VL:
 		return AVX2
-	case !x.HasAVX512BF16 || vendor() != "AuthenticAMD":
-		// Intel's Sapphire Rapids does half as many VDPBF16PS a second as multiply-adds in float32 (measured).
+	case x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16:
+		return AMX
+	case !x.HasAVX512BF16 || !fastPairs():
 		return AVX512
 	}
 	return AVX512BF16
+}
+
+// fastPairs reports whether VDPBF16PS is faster than multiply-adds in float32: Zen 5 does twice as many multiplications
+// a second with it, Intel's Sapphire Rapids half as many (measured).
+func fastPairs() bool { return vendor() == "AuthenticAMD" }
+
+// BF16 is the level whose instruction multiplies bfloat16: AMX, AVX512BF16, or one below, which has none. It asks for
+// tiles where they are chosen; without them it is the next best.
+func BF16() Level {
+	switch level := Chosen(); {
+	case level != AMX || Tiles() == nil:
+		return level
+	case fastPairs():
+		return AVX512BF16
+	}
+	return AVX512
 }
 
 // VNNI reports whether the integer dot products of AVX512_VNNI may be used.

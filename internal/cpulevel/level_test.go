@@ -17,12 +17,16 @@ func TestChoose(t *testing.T) {
 		{"avx512", AVX512, AVX512, ""},
 		{"avx512", AVX512BF16, AVX512, ""},
 		{"", AVX512BF16, AVX512BF16, ""},
+		{"", AMX, AMX, ""},
+		{"avx512bf16", AMX, AVX512BF16, ""},
+		{"amx", AMX, AMX, ""},
+		{"amx", AVX512, AVX512, "AGORA_CPU: want what the processor and this build have, at most avx512, got amx"},
 		{"avx512", AVX2, AVX2, "AGORA_CPU: want what the processor and this build have, at most avx2, got avx512"},
 		{"avx2", Plain, Plain, "AGORA_CPU: want what the processor and this build have, at most plain, got avx2"},
-		{"AVX2", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16, got "AVX2"`},
-		{"sse", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16, got "sse"`},
+		{"AVX2", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16 or amx, got "AVX2"`},
+		{"sse", AVX2, AVX2, `AGORA_CPU: want plain or avx2 or avx512 or avx512bf16 or amx, got "sse"`},
 	} {
-		got, err := choose(c.name, c.has, []Level{Plain, AVX2, AVX512, AVX512BF16})
+		got, err := choose(c.name, c.has, []Level{Plain, AVX2, AVX512, AVX512BF16, AMX})
 		said := ""
 		if err != nil {
 			said = err.Error()

@@ -43,9 +43,9 @@ func gemmPack() *File {
 	return f
 }
 
-// roundRow writes the routine that rounds float32 to bfloat16.
+// roundRow writes the routine of AVX512_BF16 that rounds float32 to bfloat16.
 func (f *File) roundRow() {
-	f.Func("roundRow", "roundRow rounds n elements of src to bfloat16, denormal ones to zero.",
+	f.Func("roundRowBF16", "roundRowBF16 rounds n elements of src to bfloat16, denormal ones to zero.",
 		Arg{"dst", "unsafe.Pointer"}, Arg{"src", "unsafe.Pointer"}, Arg{"n", "int"})
 	f.I("MOVQ", f.Arg("dst"), "DI")
 	f.I("MOVQ", f.Arg("src"), "SI")

@@ -2,15 +2,16 @@ package gemm
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
-// HasBF16 reports whether Bgemm multiplies here: the processor has VDPBF16PS, and it is faster than
-// multiply-adds in float32 (internal/cpulevel).
-func HasBF16() bool { return len(pairKernels) > 0 }
+// HasBF16 reports whether Bgemm multiplies here: the processor has AMX, and Linux lets the process use it, or
+// VDPBF16PS, and it is faster than multiply-adds in float32 (internal/cpulevel).
+func HasBF16() bool { return len(pairKernels()) > 0 }
 
 // Bgemm is C (+)= alpha op(A) op(B) for A and B in bfloat16, and C in float32 or bfloat16, without widening them:
 // the instruction takes two neighbors along k as one element, so that the product is one of k/2 steps. Sums
@@ -18,34 +19,38 @@ func HasBF16() bool { return len(pairKernels) > 0 }
 // reports whether it did so: not where the processor has no such instruction, for single rows and columns,
 // and where k or the stride of a matrix that is read along k is odd. Then it has written nothing.
 func (e *Engine) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
-	if !checkPairs(transA, transB, m, n, k, a, b, c) {
+	if !checkPairs(transA, transB, m, n, k, a, b, c) || !HasBF16() {
 		return false
 	}
-	pairs := e.pairs()
-	if !pairs.busy.TryLock() {
-		w := pairs.single.Get().(*Workspace)
-		defer pairs.single.Put(w)
+	e.pairs().bgemm(transA, transB, m, n, k, alpha, a, b, c, acc)
+	return true
+}
+
+// bgemm is Bgemm for an engine whose kernel is that of pairs.
+func (e *Engine) bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) {
+	if !e.busy.TryLock() {
+		w := e.single.Get().(*Workspace)
+		defer e.single.Put(w)
 		w.multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
-		return true
+		return
 	}
-	defer pairs.busy.Unlock()
+	defer e.busy.Unlock()
 	for i, x := range []*Matrix{&a, &b} {
 		if roundedBefore(i, x, transA) {
 			rows, cols := shape(i, transA, transB, m, n, k)
-			pairs.roundMatrix(x, rows, cols)
+			e.roundMatrix(x, rows, cols)
 		}
 	}
-	pairs.share(newPairProduct(transA, transB, m, n, k, alpha, a, b, c, acc))
-	return true
+	e.share(newPairProduct(transA, transB, m, n, k, alpha, a, b, c, acc))
 }
 
 // Bgemm is Engine.Bgemm on this goroutine.
 func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
-	if !checkPairs(transA, transB, m, n, k, a, b, c) {
+	if !checkPairs(transA, transB, m, n, k, a, b, c) || !HasBF16() {
 		return false
 	}
 	if w.pairs == nil {
-		w.pairs = &Workspace{kernel: &pairKernels[0]}
+		w.pairs = &Workspace{kernel: &pairKernels()[0]}
 	}
 	w.pairs.multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
 	return true
@@ -66,7 +71,7 @@ func (w *Workspace) multiplyPairs(transA, transB bool, m, n, k int, alpha float3
 
 // pairs is the engine that multiplies pairs, with the same team.
 func (e *Engine) pairs() *Engine {
-	e.pairsOnce.Do(func() { e.ofPairs = newEngine(e.team, pairKernels[0]) })
+	e.pairsOnce.Do(func() { e.ofPairs = newEngine(e.team, pairKernels()[0]) })
 	return e.ofPairs
 }
 
@@ -101,7 +106,7 @@ func shape(i int, transA, transB bool, m, n, k int) (rows, cols int) {
 	return rows, cols
 }
 
-// checkPairs panics as Sgemm does, and reports whether Bgemm computes this.
+// checkPairs panics as Sgemm does, and reports whether Bgemm computes this where it multiplies.
 func checkPairs(transA, transB bool, m, n, k int, a, b, c Matrix) bool {
 	if m < 0 || n < 0 || k < 0 {
 		panic(fmt.Sprintf("gemm: negative size in m=%d, n=%d, k=%d", m, n, k))
@@ -121,7 +126,7 @@ func checkPairs(transA, transB bool, m, n, k int, a, b, c Matrix) bool {
 	}
 	odd := func(x Matrix) bool { return x.format == formatBF16 && x.ld%2 != 0 }
 	switch {
-	case !HasBF16(), m < 2 || n < 2 || k < 2 || k%2 != 0, a.format == formatF32 && b.format == formatF32:
+	case m < 2 || n < 2 || k < 2 || k%2 != 0, a.format == formatF32 && b.format == formatF32:
 		return false
 	case !transA && odd(a), transB && odd(b):
 		return false
@@ -141,6 +146,17 @@ func newPairProduct(transA, transB bool, m, n, k int, alpha float32, a, b, c Mat
 		p.a = a.pairs(!transA)
 	}
 	return p
+}
+
+// roundRow rounds n elements of src to bfloat16, denormal ones to zero.
+var roundRow = func(dst, src unsafe.Pointer, n int) {
+	to, from := unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n)
+	vec.ToBF16(to, from)
+	for i, x := range from {
+		if math.Abs(float64(x)) < 0x1p-126 {
+			to[i] &= 1 << 15
+		}
+	}
 }
 
 // rounds is memory for a float32 operand that becomes bfloat16.

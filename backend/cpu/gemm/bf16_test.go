@@ -16,8 +16,10 @@ func needPairs(t *testing.T) {
 	if HasBF16() {
 		return
 	}
-	if os.Getenv("AGORA_REQUIRE_AVX512BF16") == "1" {
-		t.Fatal("AGORA_REQUIRE_AVX512BF16=1, but this processor or build has no products of bfloat16")
+	for _, v := range []string{"AGORA_REQUIRE_AVX512BF16", "AGORA_REQUIRE_AMX"} {
+		if os.Getenv(v) == "1" {
+			t.Fatal(v + "=1, but this processor or build has no products of bfloat16")
+		}
 	}
 	t.Skip("this processor or build has no products of bfloat16")
 }
@@ -171,7 +173,7 @@ func everyPairProblem(t *testing.T, e pairMultiplier, sizes [][3]int) {
 func TestPairTileEdges(t *testing.T) {
 	needPairs(t)
 	var sizes [][3]int
-	kn := pairKernels[0]
+	kn := pairKernels()[0]
 	heights := []int{kn.rows + 1, 2*kn.rows + 1}
 	for rows := 2; rows <= kn.rows; rows++ {
 		heights = append(heights, rows)
@@ -188,7 +190,7 @@ func TestPairTileEdges(t *testing.T) {
 
 func TestPairBlocks(t *testing.T) {
 	needPairs(t)
-	kc := 2 * pairKernels[0].kc
+	kc := 2 * pairKernels()[0].kc
 	everyPairProblem(t, &Workspace{}, [][3]int{{17, 37, kc - 2}, {17, 37, kc}, {17, 37, kc + 2}, {16, 70, 2*kc + 10}})
 }
 

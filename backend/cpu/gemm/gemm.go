@@ -11,7 +11,7 @@
 // and the rows are cut too. Every element of C is
 // summed over k in an order that the shape alone decides, so that the number of
 // threads cannot change a bit. Where the processor multiplies pairs of bfloat16 numbers fast, matrices of
-// them are multiplied so, by the same cuts and tiles (Bgemm).
+// them are multiplied so, by the same cuts and packed panels (Bgemm).
 package gemm
 
 import (
@@ -178,13 +178,16 @@ type Workspace struct {
 	c      []float32 // what becomes a bfloat16 C
 	rounds rounds    // a float32 operand of Bgemm
 	rounding
-	pairs *Workspace        // see Bgemm
-	wide  []float32         // a piece of a quantized B
-	rows  [8]unsafe.Pointer // argument of the transposing packer
-	x     []float32         // a vector gathered out of a column
-	sums  [vectorChunk]float32
-	spill [96]float32   // a tile that is not whole
-	piece roundedVector // argument of integer dots
+	pairs *Workspace // see Bgemm
+	wide  []float32  // a piece of a quantized B
+	block block      // of a kernel of blocks
+	// scaled is what such a kernel computes before it is multiplied by alpha.
+	scaled []float32
+	rows   [8]unsafe.Pointer // argument of the transposing packer
+	x      []float32         // a vector gathered out of a column
+	sums   [vectorChunk]float32
+	spill  [96]float32   // a tile that is not whole
+	piece  roundedVector // argument of integer dots
 }
 
 // Bytes is the size of the scratch memory that the engine holds.
@@ -201,7 +204,7 @@ func (e *Engine) Bytes() int {
 
 // Bytes is the size of the scratch memory.
 func (w *Workspace) Bytes() int {
-	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)) + 2*cap(w.rounds)
+	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)+cap(w.scaled)) + 2*cap(w.rounds)
 	if w.pairs != nil {
 		n += w.pairs.Bytes()
 	}

@@ -19,6 +19,10 @@ type kernel struct {
 	// dense, if there is one, is full[rows] for whole tiles of packed A, k at least
 	// denseRound*rows.
 	dense func(*tile)
+	// blocks, if there are any, compute in the place of micro-kernels: AMX. Panels of A are then rows of pairs, and
+	// transposePairs, if there is one, packs 16 columns and 16n pairs of rows of a transposed A so.
+	blocks         *blockRoutines
+	transposePairs func(dst unsafe.Pointer, step int, src unsafe.Pointer, ld, n int)
 	// kc is the depth of a block and strip the width of B's part of it: together
 	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbor
 	// on the same core uses it too.
@@ -104,5 +108,5 @@ func KernelBF16() string {
 	if !HasBF16() {
 		return ""
 	}
-	return pairKernels[0].name
+	return pairKernels()[0].name
 }

@@ -3,6 +3,7 @@
 package gemm
 
 import (
+	"sync"
 	"unsafe"
 
 	"github.com/agora-ml/agora/internal/cpulevel"
@@ -48,20 +49,31 @@ var kernels = func() []kernel {
 }()
 
 // pairKernels has the kernel of Bgemm, if there is one.
-var pairKernels = func() []kernel {
-	if cpulevel.Chosen() < cpulevel.AVX512BF16 {
+var pairKernels = sync.OnceValue(func() []kernel {
+	level := cpulevel.BF16()
+	if level < cpulevel.AVX512BF16 {
 		return nil
+	}
+	roundRow = roundRowBF16
+	packers := packers{
+		rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
+		rowsA: packPairs_14, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,
+	}
+	if level == cpulevel.AMX {
+		return []kernel{{
+			name: "amx", rows: panelSize, cols: panelSize, kc: 512, strip: 256,
+			blocks: &blocksAMX, transposePairs: transposePairs, packers: packers,
+		}}
 	}
 	return []kernel{{
 		name: "avx512bf16", rows: 14, cols: 32, kc: 512, strip: 256,
 		narrow: tilesAVX512BF16_16, full: tilesAVX512BF16_32,
 		aheadNarrow: aheadAVX512BF16_16, aheadFull: aheadAVX512BF16_32,
-		packers: packers{
-			rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
-			rowsA: packPairs_14, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,
-		},
+		packers: packers,
 	}}
-}()
+})
+
+var blocksAMX = blockRoutines{{blockAMX_1x1, blockAMX_1x2}, {blockAMX_2x1, blockAMX_2x2}}
 
 var integerDots = func() (all [quant.Types]dots) {
 	if cpulevel.VNNI() {

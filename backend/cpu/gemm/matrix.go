@@ -26,7 +26,11 @@ const keptRows = 1024
 
 func newPlan(p *product, kn *kernel) plan {
 	blocks := (p.k + kn.kc - 1) / kn.kc
-	depth := roundUp((p.k+blocks-1)/blocks, 8)
+	whole := 8
+	if kn.blocks != nil { // only the last block has a tile that is not
+		whole = tileSize
+	}
+	depth := roundUp((p.k+blocks-1)/blocks, whole)
 	return plan{product: p, kernel: kn, depth: depth, k1: p.k}
 }
 
@@ -100,7 +104,9 @@ func newCut(pl *plan, threads int) cut {
 		c.np = roundUp(pl.n, kn.cols)
 	}
 	// Panels of A are read faster than its rows, and a transposed A only so.
-	if strips := (pl.n + c.width - 1) / c.width; pl.transA && strips > 1 || strips >= 4 && pl.m > 4*kn.rows {
+	strips := (pl.n + c.width - 1) / c.width
+	copied := kn.blocks == nil || pl.wideA.data != nil // else rows of tiles are read as fast where they lie
+	if pl.transA && strips > 1 || strips >= 4 && pl.m > 4*kn.rows && copied {
 		c.mp = roundUp(pl.m, kn.rows)
 	}
 	if pl.rounded { // a task keeps its rows in float32 until they are rounded
@@ -157,7 +163,7 @@ func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool
 	if k /= 2; m*n*k <= alone {
 		return 2 * wide, true
 	}
-	pl := newPlan(&product{transA: transA, m: m, n: n, k: k, rounded: rounded}, &pairKernels[0])
+	pl := newPlan(&product{transA: transA, m: m, n: n, k: k, rounded: rounded}, &pairKernels()[0])
 	c := newCut(&pl, threads)
 	bytes := panelBytes(c.shared(k)) + 2*wide
 	if rounded && c.stretch < k {
@@ -262,7 +268,16 @@ func (pl *plan) panelsB(kb, k, j int) unsafe.Pointer {
 // where A is not transposed.
 func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to int) {
 	kn := pl.kernel
-	if pl.transA {
+	switch {
+	case kn.blocks != nil && pl.transA:
+		w.packPairsA(unsafe.Add(dst, 4*from), 4*k, &pl.a, k0+from, max(0, to-from), i, m)
+		return
+	case kn.blocks != nil: // in float32
+		for r := range m {
+			roundRow(unsafe.Add(dst, 4*r*k), pl.wideA.at((i+r)*pl.wideA.ld+2*k0), 2*k)
+		}
+		return
+	case pl.transA:
 		if from < to {
 			pl.a.packRows(kn.rowsA, unsafe.Add(dst, 4*from*kn.rows), kn.rows, 4*k*kn.rows, k0+from, to-from, i, m)
 		}
@@ -280,6 +295,10 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 
 // compute adds the plan's blocks of k to rows [i0, i1) and columns [j0, j1) of C.
 func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
+	if pl.kernel.blocks != nil {
+		w.computeBlocks(pl, i0, i1, j0, j1)
+		return
+	}
 	kn, t := pl.kernel, &w.tile
 	t.alpha, t.ldc, t.spill = pl.alpha, 4*pl.ldc, &w.spill
 	var c unsafe.Pointer

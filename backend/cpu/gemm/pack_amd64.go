@@ -138,7 +138,7 @@ func packPairs_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels 
 //go:noescape
 func packPairs_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
 
-// roundRow rounds n elements of src to bfloat16, denormal ones to zero.
+// roundRowBF16 rounds n elements of src to bfloat16, denormal ones to zero.
 //
 //go:noescape
-func roundRow(dst unsafe.Pointer, src unsafe.Pointer, n int)
+func roundRowBF16(dst unsafe.Pointer, src unsafe.Pointer, n int)

@@ -801,8 +801,8 @@ done52:
 	VZEROUPPER
 	RET
 
-// func roundRow(dst unsafe.Pointer, src unsafe.Pointer, n int)
-TEXT ·roundRow(SB), NOSPLIT, $0-24
+// func roundRowBF16(dst unsafe.Pointer, src unsafe.Pointer, n int)
+TEXT ·roundRowBF16(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
