@@ -88,10 +88,18 @@ func (m MultiLoRA) ScaledB(b, s *tensor.Tensor) *tensor.Tensor {
 // OpName implements autograd.Named.
 func (*multiLoRA) OpName() string { return "multi_lora" }
 
-// narrowType is that of u and its gradient, and of a and bs as products take them. Beside bfloat16
-// activations it is bfloat16, as in automatic mixed precision: the parameters themselves, their gradients and
-// all sums stay f32. Beside f16, whose range is small, it is f32.
+// narrowType is that of u, and of a and bs as products take them. Beside activations of 16 bits it is theirs, as in
+// automatic mixed precision: the parameters themselves, their gradients and all sums stay f32.
 func narrowType(x tensor.DType) tensor.DType {
+	if x == tensor.BF16 || x == tensor.F16 {
+		return x
+	}
+	return autograd.StatType(x)
+}
+
+// narrowGradType is that of the gradient of u, which is as small as bs beside the gradients of activations: the scale of
+// the loss keeps those in the range of f16, and not it.
+func narrowGradType(x tensor.DType) tensor.DType {
 	if x == tensor.BF16 {
 		return x
 	}
@@ -163,7 +171,7 @@ func (m *multiLoRA) Backward(b *autograd.Backward) {
 func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *tensor.Tensor) {
 	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
 	if dx != nil || b.Needs[at] {
-		du := b.Like(u)
+		du := b.New(narrowGradType(dy.DType()), u.Shape()...)
 		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy,
 			narrowed(m.ScaledB(lora, s), dy), nil)
 		if dx != nil {
