@@ -10,7 +10,7 @@
 # unpacked into tools/.bochs. Exit status 0 means that every call wrote what it should.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ -x tools/.bochs/run ] || tools/vktools.sh "$PWD/tools/.bochs" bochs bochs-term >&2
+[ -x tools/.bochs/run ] || tools/vktools.sh "$PWD/tools/.bochs" bochs bochs-term bochsbios >&2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 

@@ -98,11 +98,13 @@ func (f *File) blockAMX(rows, cols int) {
 	c, a := [2]string{"R10", "R12"}, [2]string{"SI", "R9"}
 	f.Label(down)
 	f.I("MOVQ", field("c"), c[0])
+	f.I("ADDQ", field("downC"), c[0])
 	lower(c[0], "R11", c[1])
 	f.I("MOVQ", field("b"), "R15")
 	f.I("MOVQ", field("panels"), "R13")
 	f.Label(across)
 	f.I("MOVQ", field("a"), a[0])
+	f.I("ADDQ", field("downA"), a[0])
 	lower(a[0], "R8", a[1])
 	f.I("MOVQ", "R15", "BX")
 	f.I("MOVQ", field("k"), "DX")
@@ -137,7 +139,7 @@ func (f *File) blockAMX(rows, cols int) {
 	f.I("ADDQ", field("step"), "R15")
 	f.I("DECQ", "R13")
 	f.I("JNE", across)
-	for _, r := range [][2]string{{"R8", "a"}, {"R11", "c"}} {
+	for _, r := range [][2]string{{"R8", "downA"}, {"R11", "downC"}} {
 		f.I("MOVQ", r[0], "DX")
 		f.I("SHLQ", Imm(5), "DX")
 		f.I("ADDQ", "DX", field(r[1]))

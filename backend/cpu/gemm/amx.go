@@ -15,7 +15,8 @@ import (
 // A tile of A is 16 rows of 16 pairs, one of B 16 pairs of rows of 16 columns, one of C 16 rows of 16 columns;
 // a panel has one tile or two of rows, and one or two of columns, less what config leaves out. Each element sums its
 // even and its odd elements along a tile's k, adds both and adds that to C, with denormal numbers taken as zeros.
-// A routine configures the tiles and releases them: no goroutine changes its thread between. It changes its argument.
+// A routine configures the tiles and releases them: no goroutine changes its thread between. It counts in its argument,
+// but leaves the pointers, for the collector of garbage may look at them.
 type block struct {
 	a, b, c      unsafe.Pointer
 	rs, bs, ldc  int // bytes from row to row
@@ -23,6 +24,7 @@ type block struct {
 	k            int // tiles along k
 	rows, panels int // of panels
 	acc          int // 1: C is added to
+	downA, downC int // bytes to the panel of rows that is computed
 	config       [64]byte
 }
 
@@ -160,19 +162,18 @@ func (w *Workspace) panels(rows, panels, cols, k int, acc bool) {
 	whole, rest := k/tileSize, k%tileSize
 	part := w.block
 	if whole > 0 {
-		w.run16(part, rows, panels, cols, tileSize, whole, acc)
-		part.a, part.b = unsafe.Add(part.a, 64*whole), unsafe.Add(part.b, whole*tileSize*part.bs)
-		acc = true
+		w.configured(part, rows, panels, cols, tileSize, whole, acc)
 	}
 	if rest > 0 {
-		w.run16(part, rows, panels, cols, rest, 1, acc)
+		part.a, part.b = unsafe.Add(part.a, 64*whole), unsafe.Add(part.b, whole*tileSize*part.bs)
+		w.configured(part, rows, panels, cols, rest, 1, acc || whole > 0)
 	}
 }
 
-// run16 runs one configuration, tiles of so many pairs, so many along k. It is a call of its own, with a frame, as row is.
+// configured runs one configuration, tiles of so many pairs, so many along k. It is a call of its own, with a frame, as row is.
 //
 //go:noinline
-func (w *Workspace) run16(b block, rows, panels, cols, pairs, k int, acc bool) {
+func (w *Workspace) configured(b block, rows, panels, cols, pairs, k int, acc bool) {
 	b.rows, b.panels, b.k = max(1, rows/panelSize), panels, k
 	if acc {
 		b.acc = 1

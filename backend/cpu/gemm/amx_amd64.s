@@ -18,10 +18,12 @@ TEXT ·blockAMX_1x1(SB), NOSPLIT, $0-8
 	SHLQ $4, AX
 down1:
 	MOVQ block_c(DI), R10
+	ADDQ block_downC(DI), R10
 	MOVQ block_b(DI), R15
 	MOVQ block_panels(DI), R13
 across2:
 	MOVQ block_a(DI), SI
+	ADDQ block_downA(DI), SI
 	MOVQ R15, BX
 	MOVQ block_k(DI), DX
 	CMPQ block_acc(DI), $0
@@ -46,10 +48,10 @@ loop5:
 	JNE across2
 	MOVQ R8, DX
 	SHLQ $5, DX
-	ADDQ DX, block_a(DI)
+	ADDQ DX, block_downA(DI)
 	MOVQ R11, DX
 	SHLQ $5, DX
-	ADDQ DX, block_c(DI)
+	ADDQ DX, block_downC(DI)
 	DECQ R14
 	JNE down1
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // TILERELEASE
@@ -68,10 +70,12 @@ TEXT ·blockAMX_1x2(SB), NOSPLIT, $0-8
 	SHLQ $4, AX
 down6:
 	MOVQ block_c(DI), R10
+	ADDQ block_downC(DI), R10
 	MOVQ block_b(DI), R15
 	MOVQ block_panels(DI), R13
 across7:
 	MOVQ block_a(DI), SI
+	ADDQ block_downA(DI), SI
 	MOVQ R15, BX
 	MOVQ block_k(DI), DX
 	CMPQ block_acc(DI), $0
@@ -101,10 +105,10 @@ loop10:
 	JNE across7
 	MOVQ R8, DX
 	SHLQ $5, DX
-	ADDQ DX, block_a(DI)
+	ADDQ DX, block_downA(DI)
 	MOVQ R11, DX
 	SHLQ $5, DX
-	ADDQ DX, block_c(DI)
+	ADDQ DX, block_downC(DI)
 	DECQ R14
 	JNE down6
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // TILERELEASE
@@ -123,6 +127,7 @@ TEXT ·blockAMX_2x1(SB), NOSPLIT, $0-8
 	SHLQ $4, AX
 down11:
 	MOVQ block_c(DI), R10
+	ADDQ block_downC(DI), R10
 	MOVQ R11, R12
 	SHLQ $4, R12
 	ADDQ R10, R12
@@ -130,6 +135,7 @@ down11:
 	MOVQ block_panels(DI), R13
 across12:
 	MOVQ block_a(DI), SI
+	ADDQ block_downA(DI), SI
 	MOVQ R8, R9
 	SHLQ $4, R9
 	ADDQ SI, R9
@@ -164,10 +170,10 @@ loop15:
 	JNE across12
 	MOVQ R8, DX
 	SHLQ $5, DX
-	ADDQ DX, block_a(DI)
+	ADDQ DX, block_downA(DI)
 	MOVQ R11, DX
 	SHLQ $5, DX
-	ADDQ DX, block_c(DI)
+	ADDQ DX, block_downC(DI)
 	DECQ R14
 	JNE down11
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // TILERELEASE
@@ -186,6 +192,7 @@ TEXT ·blockAMX_2x2(SB), NOSPLIT, $0-8
 	SHLQ $4, AX
 down16:
 	MOVQ block_c(DI), R10
+	ADDQ block_downC(DI), R10
 	MOVQ R11, R12
 	SHLQ $4, R12
 	ADDQ R10, R12
@@ -193,6 +200,7 @@ down16:
 	MOVQ block_panels(DI), R13
 across17:
 	MOVQ block_a(DI), SI
+	ADDQ block_downA(DI), SI
 	MOVQ R8, R9
 	SHLQ $4, R9
 	ADDQ SI, R9
@@ -236,10 +244,10 @@ loop20:
 	JNE across17
 	MOVQ R8, DX
 	SHLQ $5, DX
-	ADDQ DX, block_a(DI)
+	ADDQ DX, block_downA(DI)
 	MOVQ R11, DX
 	SHLQ $5, DX
-	ADDQ DX, block_c(DI)
+	ADDQ DX, block_downC(DI)
 	DECQ R14
 	JNE down16
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // TILERELEASE
