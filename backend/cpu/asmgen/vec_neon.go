@@ -225,11 +225,10 @@ func (m machineNEON) conversion(body func()) {
 }
 
 func (m machineNEON) fromBF16() {
+	zero := m.bits("zeros", 0)
 	m.I("VLD1.P", "16(R1)", "[V0.H8]")
-	for i, op := range words("VUSHLL VUSHLL2") {
-		m.I(op, Imm(0), []string{"V0.H4", "V0.H8"}[i], single(1+i))
-		m.I("VSHL", Imm(16), single(1+i), single(1+i))
-	}
+	m.I("VZIP1", "V0.H8", zero+".H8", "V1.H8")
+	m.I("VZIP2", "V0.H8", zero+".H8", "V2.H8")
 	m.I("VST1.P", vectors(1, 2), "32(R0)")
 }
 

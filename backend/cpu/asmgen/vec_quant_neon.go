@@ -216,12 +216,12 @@ func (m blocksNEON) groups(offset int, more func(group, part int, q string)) {
 			m.lane(4, 2*pair+i, m.register(10+i)) // scales
 			m.lane(6, 2*pair+i, m.register(14+i)) // least numbers
 		}
-		for part := range 2 {
-			m.nibbles(offset+32*pair+16*part, "V8", "V9")
-			for i, q := range words("V8 V9") {
-				more(2*pair+i, part, q)
-				m.signed(q, 64*pair+32*i+16*part, m.timesLess(m.register(10+i), m.register(14+i)))
-			}
+		m.nibbles(offset+32*pair, "V8", "V13")
+		m.nibbles(offset+32*pair+16, "V9", "V22")
+		for n, q := range words("V8 V9 V13 V22") { // in their order, for sums
+			i, part := n/2, n%2
+			more(2*pair+i, part, q)
+			m.signed(q, 64*pair+16*n, m.timesLess(m.register(10+i), m.register(14+i)))
 		}
 	}
 }

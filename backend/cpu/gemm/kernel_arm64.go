@@ -13,18 +13,23 @@ var kernels = func() []kernel {
 	if cpulevel.Chosen() < cpulevel.NEON {
 		return list
 	}
-	vector := portable.vectors
-	vector.dots[formatF32], vector.dots[formatBF16] = dotsNEONF32, dotsNEONBF16
+	type rows = [4]rowsPacker
 	return append([]kernel{{
 		name: "neon", rows: 6, cols: 16, kc: 512, strip: 128,
 		narrow: wholeOnly(tilesNEON_8, 8), full: wholeOnly(tilesNEON_16, 16),
 		packers: packers{
-			rowsNarrow: [4]rowsPacker{goRows(formatF32, 8), goRows(formatF16, 8), goRows(formatBF16, 8)},
-			rowsFull:   [4]rowsPacker{goRows(formatF32, 16), goRows(formatF16, 16), goRows(formatBF16, 16)},
-			rowsA:      goRows(formatF32, 6),
-			colsB:      [3]colsPacker{formatF32: packColsNEONF32, formatBF16: packColsNEONBF16},
+			rowsNarrow: rows{packRowsNEONF32_8, packRowsNEONF16_8, packRowsNEONBF16_8},
+			rowsFull:   rows{packRowsNEONF32_16, packRowsNEONF16_16, packRowsNEONBF16_16},
+			rowsA:      packRowsNEONF32_6,
+			colsB:      [3]colsPacker{packColsNEONF32, packColsNEONF16, packColsNEONBF16},
+			colsA:      packCols6NEONF32,
 		},
-		vectors: vector,
+		vectors: vectors{
+			dots:      [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsNEONF32, dotsNEONF16, dotsNEONBF16},
+			dotBlocks: blockDots,
+			axpys4:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysNEONF32_4, axpysNEONF16_4, axpysNEONBF16_4},
+			axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysNEONF32_1, axpysNEONF16_1, axpysNEONBF16_1},
+		},
 	}}, list...)
 }()
 

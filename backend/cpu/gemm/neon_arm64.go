@@ -6,6 +6,8 @@ package gemm
 
 import "unsafe"
 
+import "github.com/agora-ml/agora/internal/quant"
+
 // tileNEON_1x8 computes 1 whole rows of a tile, 8 columns wide; see tile.
 //
 //go:noescape
@@ -79,12 +81,75 @@ var tilesNEON_16 = []func(t *tile){nil, tileNEON_1x16, tileNEON_2x16, tileNEON_3
 //go:noescape
 func dotsNEONF32(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
+// axpysNEONF32_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+//
+//	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func axpysNEONF32_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
+// axpysNEONF32_1 adds multiples of 1 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+//
+//	for i := range 1 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func axpysNEONF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
+// dotsNEONF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// axpysNEONF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+//
+//	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func axpysNEONF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
+// axpysNEONF16_1 adds multiples of 1 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+//
+//	for i := range 1 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func axpysNEONF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
 // dotsNEONBF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
 //go:noescape
 func dotsNEONBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// axpysNEONBF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+//
+//	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func axpysNEONBF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
+// axpysNEONBF16_1 adds multiples of 1 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
+//
+//	for i := range 1 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func axpysNEONBF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+
+// packRowsNEONF32_8 copies k rows, ld bytes apart, into panels of 8 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*8*4:], widen(src[i*ld:][p*8:][:8])) } }
+//
+//go:noescape
+func packRowsNEONF32_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packRowsNEONF32_16 copies k rows, ld bytes apart, into panels of 16 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*16*4:], widen(src[i*ld:][p*16:][:16])) } }
+//
+//go:noescape
+func packRowsNEONF32_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
 
 // packColsNEONF32 transposes the first k elements of 8 rows, k a positive multiple of 4:
 //
@@ -93,9 +158,179 @@ func dotsNEONBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k in
 //go:noescape
 func packColsNEONF32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
 
+// packRowsNEONF16_8 copies k rows, ld bytes apart, into panels of 8 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*8*4:], widen(src[i*ld:][p*8:][:8])) } }
+//
+//go:noescape
+func packRowsNEONF16_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packRowsNEONF16_16 copies k rows, ld bytes apart, into panels of 16 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*16*4:], widen(src[i*ld:][p*16:][:16])) } }
+//
+//go:noescape
+func packRowsNEONF16_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packColsNEONF16 transposes the first k elements of 8 rows, k a positive multiple of 4:
+//
+//	for i := range k { for j := range 8 { dst[i*step/4+j] = widen(rows[j][i]) } }
+//
+//go:noescape
+func packColsNEONF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+
+// packRowsNEONBF16_8 copies k rows, ld bytes apart, into panels of 8 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*8*4:], widen(src[i*ld:][p*8:][:8])) } }
+//
+//go:noescape
+func packRowsNEONBF16_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packRowsNEONBF16_16 copies k rows, ld bytes apart, into panels of 16 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*16*4:], widen(src[i*ld:][p*16:][:16])) } }
+//
+//go:noescape
+func packRowsNEONBF16_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
 // packColsNEONBF16 transposes the first k elements of 8 rows, k a positive multiple of 4:
 //
 //	for i := range k { for j := range 8 { dst[i*step/4+j] = widen(rows[j][i]) } }
 //
 //go:noescape
 func packColsNEONBF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+
+// packRowsNEONF32_6 copies k rows, ld bytes apart, into panels of 6 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*6*4:], widen(src[i*ld:][p*6:][:6])) } }
+//
+//go:noescape
+func packRowsNEONF32_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packCols6NEONF32 transposes the first k elements of 8 rows, k a positive multiple of 4:
+//
+//	for i := range k { for j := range 6 { dst[i*step/4+j] = widen(rows[j][i]) } }
+//
+//go:noescape
+func packCols6NEONF32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+
+// dotsNEONQ8_0 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ8_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ4_0 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ4_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONIQ4_NL multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONIQ4_NL(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ4_1 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ4_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ5_0 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ5_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ5_1 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 32:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ5_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ4_K multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 256:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ4_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ5_K multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 256:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ5_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONQ6_K multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 256:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONQ6_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONNF4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 64:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONNF4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONFP4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 64:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONFP4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONFP8 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 128:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONFP8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsNEONU4 multiplies a positive number of rows of blocks, ld bytes apart, with a vector; k is a positive
+// multiple of 64:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsNEONU4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// blockDots are by kind.
+var blockDots = [quant.Types]func(sum *float32, x, b unsafe.Pointer, ld, k, rows int){
+	quant.Q8_0:   dotsNEONQ8_0,
+	quant.Q4_0:   dotsNEONQ4_0,
+	quant.IQ4_NL: dotsNEONIQ4_NL,
+	quant.Q4_1:   dotsNEONQ4_1,
+	quant.Q5_0:   dotsNEONQ5_0,
+	quant.Q5_1:   dotsNEONQ5_1,
+	quant.Q4_K:   dotsNEONQ4_K,
+	quant.Q5_K:   dotsNEONQ5_K,
+	quant.Q6_K:   dotsNEONQ6_K,
+	quant.NF4:    dotsNEONNF4,
+	quant.FP4:    dotsNEONFP4,
+	quant.FP8:    dotsNEONFP8,
+	quant.U4:     dotsNEONU4,
+}

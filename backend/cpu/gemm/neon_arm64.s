@@ -1183,100 +1183,364 @@ plain24:
 
 // func dotsNEONF32(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 TEXT ·dotsNEONF32(SB), NOSPLIT, $0-48
-	MOVD sum+0(FP), R0
-	MOVD b+16(FP), R1
-	MOVD ld+24(FP), R2
-	MOVD rows+40(FP), R3
-	MOVD $0x3f800000, R4
-	VDUP R4, V31.S4
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
 row25:
-	MOVD R1, R5
-	MOVD x+8(FP), R6
-	MOVD k+32(FP), R7
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 loop26:
-	VLD1.P 64(R5), [V20.S4, V21.S4, V22.S4, V23.S4]
-	VLD1.P 64(R6), [V16.S4, V17.S4, V18.S4, V19.S4]
+	VLD1.P 64(R1), [V20.S4, V21.S4, V22.S4, V23.S4]
+	VLD1.P 64(R0), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VFMLA V16.S4, V20.S4, V0.S4
 	VFMLA V17.S4, V21.S4, V1.S4
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
-	SUBS $16, R7, R7
+	SUBS $16, R14, R14
 	BNE loop26
-	VFMLA V1.S4, V31.S4, V0.S4
-	VFMLA V3.S4, V31.S4, V2.S4
-	VFMLA V2.S4, V31.S4, V0.S4
-	VDUP V0.S[1], V4.S4
-	VDUP V0.S[2], V5.S4
-	VDUP V0.S[3], V6.S4
-	FADDS F4, F0, F0
-	FADDS F6, F5, F5
-	FADDS F5, F0, F0
-	FMOVS (R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
 	FADDS F1, F0, F0
-	FMOVS F0, (R0)
-	ADD $4, R0, R0
-	ADD R2, R1, R1
-	SUBS $1, R3, R3
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
 	BNE row25
 	RET
 
-// func dotsNEONBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
-TEXT ·dotsNEONBF16(SB), NOSPLIT, $0-48
-	MOVD sum+0(FP), R0
-	MOVD b+16(FP), R1
-	MOVD ld+24(FP), R2
-	MOVD rows+40(FP), R3
-	MOVD $0x3f800000, R4
-	VDUP R4, V31.S4
-row27:
-	MOVD R1, R5
+// func axpysNEONF32_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+TEXT ·axpysNEONF32_4(SB), NOSPLIT, $0-40
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD y+0(FP), R0
 	MOVD x+8(FP), R6
-	MOVD k+32(FP), R7
+	MOVD b+16(FP), R1
+	MOVD ld+24(FP), R5
+	MOVD n+32(FP), R7
+	VLD1R.P 4(R6), [V24.S4]
+	VLD1R.P 4(R6), [V25.S4]
+	ADD R5, R1, R2
+	VLD1R.P 4(R6), [V26.S4]
+	ADD R5, R2, R3
+	VLD1R.P 4(R6), [V27.S4]
+	ADD R5, R3, R4
+loop27:
+	VLD1 (R0), [V0.S4, V1.S4]
+	VLD1.P 32(R1), [V16.S4, V17.S4]
+	VLD1.P 32(R2), [V18.S4, V19.S4]
+	VLD1.P 32(R3), [V20.S4, V21.S4]
+	VLD1.P 32(R4), [V22.S4, V23.S4]
+	VFMLA V16.S4, V24.S4, V0.S4
+	VFMLA V17.S4, V24.S4, V1.S4
+	VFMLA V18.S4, V25.S4, V0.S4
+	VFMLA V19.S4, V25.S4, V1.S4
+	VFMLA V20.S4, V26.S4, V0.S4
+	VFMLA V21.S4, V26.S4, V1.S4
+	VFMLA V22.S4, V27.S4, V0.S4
+	VFMLA V23.S4, V27.S4, V1.S4
+	VST1.P [V0.S4, V1.S4], 32(R0)
+	SUBS $8, R7, R7
+	BNE loop27
+	RET
+
+// func axpysNEONF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+TEXT ·axpysNEONF32_1(SB), NOSPLIT, $0-40
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD y+0(FP), R0
+	MOVD x+8(FP), R6
+	MOVD b+16(FP), R1
+	MOVD ld+24(FP), R5
+	MOVD n+32(FP), R7
+	VLD1R.P 4(R6), [V24.S4]
+loop28:
+	VLD1 (R0), [V0.S4, V1.S4]
+	VLD1.P 32(R1), [V16.S4, V17.S4]
+	VFMLA V16.S4, V24.S4, V0.S4
+	VFMLA V17.S4, V24.S4, V1.S4
+	VST1.P [V0.S4, V1.S4], 32(R0)
+	SUBS $8, R7, R7
+	BNE loop28
+	RET
+
+// func dotsNEONF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONF16(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row29:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop28:
-	VLD1.P 32(R5), [V24.H8, V25.H8]
-	VUSHLL $0, V24.H4, V20.S4
-	VUSHLL2 $0, V24.H8, V21.S4
-	VUSHLL $0, V25.H4, V22.S4
-	VUSHLL2 $0, V25.H8, V23.S4
-	VSHL $16, V20.S4, V20.S4
-	VSHL $16, V21.S4, V21.S4
-	VSHL $16, V22.S4, V22.S4
-	VSHL $16, V23.S4, V23.S4
-	VLD1.P 64(R6), [V16.S4, V17.S4, V18.S4, V19.S4]
+loop30:
+	VLD1.P 32(R1), [V28.H8, V29.H8]
+	WORD $0x0e217b94 // fcvtl v20.4s, v28.4h
+	WORD $0x4e217b95 // fcvtl2 v21.4s, v28.8h
+	WORD $0x0e217bb6 // fcvtl v22.4s, v29.4h
+	WORD $0x4e217bb7 // fcvtl2 v23.4s, v29.8h
+	VLD1.P 64(R0), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VFMLA V16.S4, V20.S4, V0.S4
 	VFMLA V17.S4, V21.S4, V1.S4
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
-	SUBS $16, R7, R7
-	BNE loop28
-	VFMLA V1.S4, V31.S4, V0.S4
-	VFMLA V3.S4, V31.S4, V2.S4
-	VFMLA V2.S4, V31.S4, V0.S4
-	VDUP V0.S[1], V4.S4
-	VDUP V0.S[2], V5.S4
-	VDUP V0.S[3], V6.S4
-	FADDS F4, F0, F0
-	FADDS F6, F5, F5
-	FADDS F5, F0, F0
-	FMOVS (R0), F1
+	SUBS $16, R14, R14
+	BNE loop30
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
 	FADDS F1, F0, F0
-	FMOVS F0, (R0)
-	ADD $4, R0, R0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row29
+	RET
+
+// func axpysNEONF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+TEXT ·axpysNEONF16_4(SB), NOSPLIT, $0-40
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD y+0(FP), R0
+	MOVD x+8(FP), R6
+	MOVD b+16(FP), R1
+	MOVD ld+24(FP), R5
+	MOVD n+32(FP), R7
+	VLD1R.P 4(R6), [V24.S4]
+	VLD1R.P 4(R6), [V25.S4]
+	ADD R5, R1, R2
+	VLD1R.P 4(R6), [V26.S4]
+	ADD R5, R2, R3
+	VLD1R.P 4(R6), [V27.S4]
+	ADD R5, R3, R4
+loop31:
+	VLD1 (R0), [V0.S4, V1.S4]
+	VLD1.P 16(R1), [V28.H8]
+	WORD $0x0e217b90 // fcvtl v16.4s, v28.4h
+	WORD $0x4e217b91 // fcvtl2 v17.4s, v28.8h
+	VLD1.P 16(R2), [V28.H8]
+	WORD $0x0e217b92 // fcvtl v18.4s, v28.4h
+	WORD $0x4e217b93 // fcvtl2 v19.4s, v28.8h
+	VLD1.P 16(R3), [V28.H8]
+	WORD $0x0e217b94 // fcvtl v20.4s, v28.4h
+	WORD $0x4e217b95 // fcvtl2 v21.4s, v28.8h
+	VLD1.P 16(R4), [V28.H8]
+	WORD $0x0e217b96 // fcvtl v22.4s, v28.4h
+	WORD $0x4e217b97 // fcvtl2 v23.4s, v28.8h
+	VFMLA V16.S4, V24.S4, V0.S4
+	VFMLA V17.S4, V24.S4, V1.S4
+	VFMLA V18.S4, V25.S4, V0.S4
+	VFMLA V19.S4, V25.S4, V1.S4
+	VFMLA V20.S4, V26.S4, V0.S4
+	VFMLA V21.S4, V26.S4, V1.S4
+	VFMLA V22.S4, V27.S4, V0.S4
+	VFMLA V23.S4, V27.S4, V1.S4
+	VST1.P [V0.S4, V1.S4], 32(R0)
+	SUBS $8, R7, R7
+	BNE loop31
+	RET
+
+// func axpysNEONF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+TEXT ·axpysNEONF16_1(SB), NOSPLIT, $0-40
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD y+0(FP), R0
+	MOVD x+8(FP), R6
+	MOVD b+16(FP), R1
+	MOVD ld+24(FP), R5
+	MOVD n+32(FP), R7
+	VLD1R.P 4(R6), [V24.S4]
+loop32:
+	VLD1 (R0), [V0.S4, V1.S4]
+	VLD1.P 16(R1), [V28.H8]
+	WORD $0x0e217b90 // fcvtl v16.4s, v28.4h
+	WORD $0x4e217b91 // fcvtl2 v17.4s, v28.8h
+	VFMLA V16.S4, V24.S4, V0.S4
+	VFMLA V17.S4, V24.S4, V1.S4
+	VST1.P [V0.S4, V1.S4], 32(R0)
+	SUBS $8, R7, R7
+	BNE loop32
+	RET
+
+// func dotsNEONBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONBF16(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row33:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop34:
+	VLD1.P 32(R1), [V28.H8, V29.H8]
+	VZIP1 V28.H8, V31.H8, V20.H8
+	VZIP2 V28.H8, V31.H8, V21.H8
+	VZIP1 V29.H8, V31.H8, V22.H8
+	VZIP2 V29.H8, V31.H8, V23.H8
+	VLD1.P 64(R0), [V16.S4, V17.S4, V18.S4, V19.S4]
+	VFMLA V16.S4, V20.S4, V0.S4
+	VFMLA V17.S4, V21.S4, V1.S4
+	VFMLA V18.S4, V22.S4, V2.S4
+	VFMLA V19.S4, V23.S4, V3.S4
+	SUBS $16, R14, R14
+	BNE loop34
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row33
+	RET
+
+// func axpysNEONBF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+TEXT ·axpysNEONBF16_4(SB), NOSPLIT, $0-40
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD y+0(FP), R0
+	MOVD x+8(FP), R6
+	MOVD b+16(FP), R1
+	MOVD ld+24(FP), R5
+	MOVD n+32(FP), R7
+	VLD1R.P 4(R6), [V24.S4]
+	VLD1R.P 4(R6), [V25.S4]
+	ADD R5, R1, R2
+	VLD1R.P 4(R6), [V26.S4]
+	ADD R5, R2, R3
+	VLD1R.P 4(R6), [V27.S4]
+	ADD R5, R3, R4
+loop35:
+	VLD1 (R0), [V0.S4, V1.S4]
+	VLD1.P 16(R1), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V16.H8
+	VZIP2 V28.H8, V31.H8, V17.H8
+	VLD1.P 16(R2), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V18.H8
+	VZIP2 V28.H8, V31.H8, V19.H8
+	VLD1.P 16(R3), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V20.H8
+	VZIP2 V28.H8, V31.H8, V21.H8
+	VLD1.P 16(R4), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V22.H8
+	VZIP2 V28.H8, V31.H8, V23.H8
+	VFMLA V16.S4, V24.S4, V0.S4
+	VFMLA V17.S4, V24.S4, V1.S4
+	VFMLA V18.S4, V25.S4, V0.S4
+	VFMLA V19.S4, V25.S4, V1.S4
+	VFMLA V20.S4, V26.S4, V0.S4
+	VFMLA V21.S4, V26.S4, V1.S4
+	VFMLA V22.S4, V27.S4, V0.S4
+	VFMLA V23.S4, V27.S4, V1.S4
+	VST1.P [V0.S4, V1.S4], 32(R0)
+	SUBS $8, R7, R7
+	BNE loop35
+	RET
+
+// func axpysNEONBF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
+TEXT ·axpysNEONBF16_1(SB), NOSPLIT, $0-40
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD y+0(FP), R0
+	MOVD x+8(FP), R6
+	MOVD b+16(FP), R1
+	MOVD ld+24(FP), R5
+	MOVD n+32(FP), R7
+	VLD1R.P 4(R6), [V24.S4]
+loop36:
+	VLD1 (R0), [V0.S4, V1.S4]
+	VLD1.P 16(R1), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V16.H8
+	VZIP2 V28.H8, V31.H8, V17.H8
+	VFMLA V16.S4, V24.S4, V0.S4
+	VFMLA V17.S4, V24.S4, V1.S4
+	VST1.P [V0.S4, V1.S4], 32(R0)
+	SUBS $8, R7, R7
+	BNE loop36
+	RET
+
+// func packRowsNEONF32_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONF32_8(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done39
+rows37:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels38:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	VLD1.P 32(R7), [V0.S4, V1.S4]
+	VST1 [V0.S4, V1.S4], (R6)
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels38
 	ADD R2, R1, R1
+	ADD $32, R0, R0
 	SUBS $1, R3, R3
-	BNE row27
+	BNE rows37
+done39:
+	RET
+
+// func packRowsNEONF32_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONF32_16(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done42
+rows40:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels41:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	VLD1.P 64(R7), [V0.S4, V1.S4, V2.S4, V3.S4]
+	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R6)
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels41
+	ADD R2, R1, R1
+	ADD $64, R0, R0
+	SUBS $1, R3, R3
+	BNE rows40
+done42:
 	RET
 
 // func packColsNEONF32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
 TEXT ·packColsNEONF32(SB), NOSPLIT, $0-32
+	VEOR V31.B16, V31.B16, V31.B16
 	MOVD rows+16(FP), R11
 	MOVD 0(R11), R1
 	MOVD 8(R11), R2
@@ -1289,7 +1553,7 @@ TEXT ·packColsNEONF32(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD step+8(FP), R9
 	MOVD k+24(FP), R10
-loop29:
+loop43:
 	VLD1.P 16(R1), [V0.S4]
 	VLD1.P 16(R2), [V1.S4]
 	VLD1.P 16(R3), [V2.S4]
@@ -1314,28 +1578,87 @@ loop29:
 	VTRN2 V26.D2, V24.D2, V22.D2
 	VTRN1 V27.D2, V25.D2, V21.D2
 	VTRN2 V27.D2, V25.D2, V23.D2
-	ADD $16, R0, R11
-	VST1 [V16.S4], (R0)
-	VST1 [V20.S4], (R11)
+	FMOVQ F16, (R0)
+	FMOVQ F20, 16(R0)
 	ADD R9, R0, R0
-	ADD $16, R0, R11
-	VST1 [V17.S4], (R0)
-	VST1 [V21.S4], (R11)
+	FMOVQ F17, (R0)
+	FMOVQ F21, 16(R0)
 	ADD R9, R0, R0
-	ADD $16, R0, R11
-	VST1 [V18.S4], (R0)
-	VST1 [V22.S4], (R11)
+	FMOVQ F18, (R0)
+	FMOVQ F22, 16(R0)
 	ADD R9, R0, R0
-	ADD $16, R0, R11
-	VST1 [V19.S4], (R0)
-	VST1 [V23.S4], (R11)
+	FMOVQ F19, (R0)
+	FMOVQ F23, 16(R0)
 	ADD R9, R0, R0
 	SUBS $4, R10, R10
-	BNE loop29
+	BNE loop43
 	RET
 
-// func packColsNEONBF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
-TEXT ·packColsNEONBF16(SB), NOSPLIT, $0-32
+// func packRowsNEONF16_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONF16_8(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done46
+rows44:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels45:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	VLD1.P 16(R7), [V28.H8]
+	WORD $0x0e217b80 // fcvtl v0.4s, v28.4h
+	WORD $0x4e217b81 // fcvtl2 v1.4s, v28.8h
+	VST1 [V0.S4, V1.S4], (R6)
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels45
+	ADD R2, R1, R1
+	ADD $32, R0, R0
+	SUBS $1, R3, R3
+	BNE rows44
+done46:
+	RET
+
+// func packRowsNEONF16_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONF16_16(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done49
+rows47:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels48:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	VLD1.P 32(R7), [V28.H8, V29.H8]
+	WORD $0x0e217b80 // fcvtl v0.4s, v28.4h
+	WORD $0x4e217b81 // fcvtl2 v1.4s, v28.8h
+	WORD $0x0e217ba2 // fcvtl v2.4s, v29.4h
+	WORD $0x4e217ba3 // fcvtl2 v3.4s, v29.8h
+	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R6)
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels48
+	ADD R2, R1, R1
+	ADD $64, R0, R0
+	SUBS $1, R3, R3
+	BNE rows47
+done49:
+	RET
+
+// func packColsNEONF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+TEXT ·packColsNEONF16(SB), NOSPLIT, $0-32
+	VEOR V31.B16, V31.B16, V31.B16
 	MOVD rows+16(FP), R11
 	MOVD 0(R11), R1
 	MOVD 8(R11), R2
@@ -1348,19 +1671,15 @@ TEXT ·packColsNEONBF16(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD step+8(FP), R9
 	MOVD k+24(FP), R10
-loop30:
-	VLD1.P 8(R1), [V0.H4]
-	VUSHLL $0, V0.H4, V0.S4
-	VSHL $16, V0.S4, V0.S4
-	VLD1.P 8(R2), [V1.H4]
-	VUSHLL $0, V1.H4, V1.S4
-	VSHL $16, V1.S4, V1.S4
-	VLD1.P 8(R3), [V2.H4]
-	VUSHLL $0, V2.H4, V2.S4
-	VSHL $16, V2.S4, V2.S4
-	VLD1.P 8(R4), [V3.H4]
-	VUSHLL $0, V3.H4, V3.S4
-	VSHL $16, V3.S4, V3.S4
+loop50:
+	VLD1.P 8(R1), [V28.H4]
+	WORD $0x0e217b80 // fcvtl v0.4s, v28.4h
+	VLD1.P 8(R2), [V28.H4]
+	WORD $0x0e217b81 // fcvtl v1.4s, v28.4h
+	VLD1.P 8(R3), [V28.H4]
+	WORD $0x0e217b82 // fcvtl v2.4s, v28.4h
+	VLD1.P 8(R4), [V28.H4]
+	WORD $0x0e217b83 // fcvtl v3.4s, v28.4h
 	VTRN1 V1.S4, V0.S4, V24.S4
 	VTRN2 V1.S4, V0.S4, V25.S4
 	VTRN1 V3.S4, V2.S4, V26.S4
@@ -1369,18 +1688,14 @@ loop30:
 	VTRN2 V26.D2, V24.D2, V18.D2
 	VTRN1 V27.D2, V25.D2, V17.D2
 	VTRN2 V27.D2, V25.D2, V19.D2
-	VLD1.P 8(R5), [V4.H4]
-	VUSHLL $0, V4.H4, V4.S4
-	VSHL $16, V4.S4, V4.S4
-	VLD1.P 8(R6), [V5.H4]
-	VUSHLL $0, V5.H4, V5.S4
-	VSHL $16, V5.S4, V5.S4
-	VLD1.P 8(R7), [V6.H4]
-	VUSHLL $0, V6.H4, V6.S4
-	VSHL $16, V6.S4, V6.S4
-	VLD1.P 8(R8), [V7.H4]
-	VUSHLL $0, V7.H4, V7.S4
-	VSHL $16, V7.S4, V7.S4
+	VLD1.P 8(R5), [V28.H4]
+	WORD $0x0e217b84 // fcvtl v4.4s, v28.4h
+	VLD1.P 8(R6), [V28.H4]
+	WORD $0x0e217b85 // fcvtl v5.4s, v28.4h
+	VLD1.P 8(R7), [V28.H4]
+	WORD $0x0e217b86 // fcvtl v6.4s, v28.4h
+	VLD1.P 8(R8), [V28.H4]
+	WORD $0x0e217b87 // fcvtl v7.4s, v28.4h
 	VTRN1 V5.S4, V4.S4, V24.S4
 	VTRN2 V5.S4, V4.S4, V25.S4
 	VTRN1 V7.S4, V6.S4, V26.S4
@@ -1389,22 +1704,3408 @@ loop30:
 	VTRN2 V26.D2, V24.D2, V22.D2
 	VTRN1 V27.D2, V25.D2, V21.D2
 	VTRN2 V27.D2, V25.D2, V23.D2
-	ADD $16, R0, R11
-	VST1 [V16.S4], (R0)
-	VST1 [V20.S4], (R11)
+	FMOVQ F16, (R0)
+	FMOVQ F20, 16(R0)
 	ADD R9, R0, R0
-	ADD $16, R0, R11
-	VST1 [V17.S4], (R0)
-	VST1 [V21.S4], (R11)
+	FMOVQ F17, (R0)
+	FMOVQ F21, 16(R0)
 	ADD R9, R0, R0
-	ADD $16, R0, R11
-	VST1 [V18.S4], (R0)
-	VST1 [V22.S4], (R11)
+	FMOVQ F18, (R0)
+	FMOVQ F22, 16(R0)
 	ADD R9, R0, R0
-	ADD $16, R0, R11
-	VST1 [V19.S4], (R0)
-	VST1 [V23.S4], (R11)
+	FMOVQ F19, (R0)
+	FMOVQ F23, 16(R0)
 	ADD R9, R0, R0
 	SUBS $4, R10, R10
-	BNE loop30
+	BNE loop50
 	RET
+
+// func packRowsNEONBF16_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONBF16_8(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done53
+rows51:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels52:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	VLD1.P 16(R7), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V0.H8
+	VZIP2 V28.H8, V31.H8, V1.H8
+	VST1 [V0.S4, V1.S4], (R6)
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels52
+	ADD R2, R1, R1
+	ADD $32, R0, R0
+	SUBS $1, R3, R3
+	BNE rows51
+done53:
+	RET
+
+// func packRowsNEONBF16_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONBF16_16(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done56
+rows54:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels55:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	VLD1.P 32(R7), [V28.H8, V29.H8]
+	VZIP1 V28.H8, V31.H8, V0.H8
+	VZIP2 V28.H8, V31.H8, V1.H8
+	VZIP1 V29.H8, V31.H8, V2.H8
+	VZIP2 V29.H8, V31.H8, V3.H8
+	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R6)
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels55
+	ADD R2, R1, R1
+	ADD $64, R0, R0
+	SUBS $1, R3, R3
+	BNE rows54
+done56:
+	RET
+
+// func packColsNEONBF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+TEXT ·packColsNEONBF16(SB), NOSPLIT, $0-32
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD rows+16(FP), R11
+	MOVD 0(R11), R1
+	MOVD 8(R11), R2
+	MOVD 16(R11), R3
+	MOVD 24(R11), R4
+	MOVD 32(R11), R5
+	MOVD 40(R11), R6
+	MOVD 48(R11), R7
+	MOVD 56(R11), R8
+	MOVD dst+0(FP), R0
+	MOVD step+8(FP), R9
+	MOVD k+24(FP), R10
+loop57:
+	VLD1.P 8(R1), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V0.H8
+	VLD1.P 8(R2), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V1.H8
+	VLD1.P 8(R3), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V2.H8
+	VLD1.P 8(R4), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V3.H8
+	VTRN1 V1.S4, V0.S4, V24.S4
+	VTRN2 V1.S4, V0.S4, V25.S4
+	VTRN1 V3.S4, V2.S4, V26.S4
+	VTRN2 V3.S4, V2.S4, V27.S4
+	VTRN1 V26.D2, V24.D2, V16.D2
+	VTRN2 V26.D2, V24.D2, V18.D2
+	VTRN1 V27.D2, V25.D2, V17.D2
+	VTRN2 V27.D2, V25.D2, V19.D2
+	VLD1.P 8(R5), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V4.H8
+	VLD1.P 8(R6), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V5.H8
+	VLD1.P 8(R7), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V6.H8
+	VLD1.P 8(R8), [V28.H4]
+	VZIP1 V28.H8, V31.H8, V7.H8
+	VTRN1 V5.S4, V4.S4, V24.S4
+	VTRN2 V5.S4, V4.S4, V25.S4
+	VTRN1 V7.S4, V6.S4, V26.S4
+	VTRN2 V7.S4, V6.S4, V27.S4
+	VTRN1 V26.D2, V24.D2, V20.D2
+	VTRN2 V26.D2, V24.D2, V22.D2
+	VTRN1 V27.D2, V25.D2, V21.D2
+	VTRN2 V27.D2, V25.D2, V23.D2
+	FMOVQ F16, (R0)
+	FMOVQ F20, 16(R0)
+	ADD R9, R0, R0
+	FMOVQ F17, (R0)
+	FMOVQ F21, 16(R0)
+	ADD R9, R0, R0
+	FMOVQ F18, (R0)
+	FMOVQ F22, 16(R0)
+	ADD R9, R0, R0
+	FMOVQ F19, (R0)
+	FMOVQ F23, 16(R0)
+	ADD R9, R0, R0
+	SUBS $4, R10, R10
+	BNE loop57
+	RET
+
+// func packRowsNEONF32_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packRowsNEONF32_6(SB), NOSPLIT, $0-48
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD ld+16(FP), R2
+	MOVD k+24(FP), R3
+	MOVD size+40(FP), R4
+	CBZ R3, done60
+rows58:
+	MOVD panels+32(FP), R5
+	MOVD R0, R6
+	MOVD R1, R7
+panels59:
+	ADD R2<<3, R7, R8
+	PRFM (R8), PLDL1KEEP
+	FMOVQ (R7), F0
+	FMOVD 16(R7), F1
+	FMOVQ F0, (R6)
+	FMOVD F1, 16(R6)
+	ADD $24, R7, R7
+	ADD R4, R6, R6
+	SUBS $1, R5, R5
+	BNE panels59
+	ADD R2, R1, R1
+	ADD $24, R0, R0
+	SUBS $1, R3, R3
+	BNE rows58
+done60:
+	RET
+
+// func packCols6NEONF32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+TEXT ·packCols6NEONF32(SB), NOSPLIT, $0-32
+	VEOR V31.B16, V31.B16, V31.B16
+	MOVD rows+16(FP), R11
+	MOVD 0(R11), R1
+	MOVD 8(R11), R2
+	MOVD 16(R11), R3
+	MOVD 24(R11), R4
+	MOVD 32(R11), R5
+	MOVD 40(R11), R6
+	MOVD 48(R11), R7
+	MOVD 56(R11), R8
+	MOVD dst+0(FP), R0
+	MOVD step+8(FP), R9
+	MOVD k+24(FP), R10
+loop61:
+	VLD1.P 16(R1), [V0.S4]
+	VLD1.P 16(R2), [V1.S4]
+	VLD1.P 16(R3), [V2.S4]
+	VLD1.P 16(R4), [V3.S4]
+	VTRN1 V1.S4, V0.S4, V24.S4
+	VTRN2 V1.S4, V0.S4, V25.S4
+	VTRN1 V3.S4, V2.S4, V26.S4
+	VTRN2 V3.S4, V2.S4, V27.S4
+	VTRN1 V26.D2, V24.D2, V16.D2
+	VTRN2 V26.D2, V24.D2, V18.D2
+	VTRN1 V27.D2, V25.D2, V17.D2
+	VTRN2 V27.D2, V25.D2, V19.D2
+	VLD1.P 16(R5), [V4.S4]
+	VLD1.P 16(R6), [V5.S4]
+	VLD1.P 16(R7), [V6.S4]
+	VLD1.P 16(R8), [V7.S4]
+	VTRN1 V5.S4, V4.S4, V24.S4
+	VTRN2 V5.S4, V4.S4, V25.S4
+	VTRN1 V7.S4, V6.S4, V26.S4
+	VTRN2 V7.S4, V6.S4, V27.S4
+	VTRN1 V26.D2, V24.D2, V20.D2
+	VTRN2 V26.D2, V24.D2, V22.D2
+	VTRN1 V27.D2, V25.D2, V21.D2
+	VTRN2 V27.D2, V25.D2, V23.D2
+	FMOVQ F16, (R0)
+	FMOVD F20, 16(R0)
+	ADD R9, R0, R0
+	FMOVQ F17, (R0)
+	FMOVD F21, 16(R0)
+	ADD R9, R0, R0
+	FMOVQ F18, (R0)
+	FMOVD F22, 16(R0)
+	ADD R9, R0, R0
+	FMOVQ F19, (R0)
+	FMOVD F23, 16(R0)
+	ADD R9, R0, R0
+	SUBS $4, R10, R10
+	BNE loop61
+	RET
+
+// func dotsNEONQ8_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ8_0(SB), NOSPLIT, $0-48
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row62:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop63:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 2(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 18(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $34, R1, R1
+	ADD $128, R0, R0
+	SUBS $32, R14, R14
+	BNE loop63
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row62
+	RET
+
+// func dotsNEONQ4_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ4_0(SB), NOSPLIT, $0-48
+	MOVD $eights<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row64:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop65:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 2(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VSUB V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $18, R1, R1
+	ADD $128, R0, R0
+	SUBS $32, R14, R14
+	BNE loop65
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row64
+	RET
+
+// func dotsNEONIQ4_NL(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONIQ4_NL(SB), NOSPLIT, $0-48
+	MOVD $nonLinear<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row66:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop67:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 2(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V30.B16, V8.B16, V8.B16
+	VTBL V8.B16, [V31.B16], V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VTBL V9.B16, [V31.B16], V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $18, R1, R1
+	ADD $128, R0, R0
+	SUBS $32, R14, R14
+	BNE loop67
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row66
+	RET
+
+// func dotsNEONQ4_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ4_1(SB), NOSPLIT, $0-48
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row68:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop69:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V5.H8
+	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
+	FMOVQ 4(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $20, R1, R1
+	ADD $128, R0, R0
+	SUBS $32, R14, R14
+	BNE loop69
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row68
+	RET
+
+// func dotsNEONQ5_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ5_0(SB), NOSPLIT, $0-48
+	MOVD $sixteens<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $eachBit<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $eightTimes<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row70:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop71:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVQ 6(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V28.B16, V8.B16, V8.B16
+	MOVWU 2(R1), R3
+	VDUP R3, V12.H8
+	VTBL V29.B16, [V12.B16], V12.B16
+	VCMTST V30.B16, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	LSR $16, R3, R3
+	VDUP R3, V12.H8
+	VTBL V29.B16, [V12.B16], V12.B16
+	VCMTST V30.B16, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VSUB V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $22, R1, R1
+	ADD $128, R0, R0
+	SUBS $32, R14, R14
+	BNE loop71
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row70
+	RET
+
+// func dotsNEONQ5_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ5_1(SB), NOSPLIT, $0-48
+	MOVD $eachBit<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $eightTimes<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $sixteens<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row72:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop73:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V5.H8
+	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
+	FMOVQ 8(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V28.B16, V8.B16, V8.B16
+	MOVWU 4(R1), R3
+	VDUP R3, V12.H8
+	VTBL V30.B16, [V12.B16], V12.B16
+	VCMTST V31.B16, V12.B16, V12.B16
+	VAND V29.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	LSR $16, R3, R3
+	VDUP R3, V12.H8
+	VTBL V30.B16, [V12.B16], V12.B16
+	VCMTST V31.B16, V12.B16, V12.B16
+	VAND V29.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x4e25d610 // fadd v16.4s, v16.4s, v5.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	WORD $0x4e25d652 // fadd v18.4s, v18.4s, v5.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	WORD $0x4e25d673 // fadd v19.4s, v19.4s, v5.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $24, R1, R1
+	ADD $128, R0, R0
+	SUBS $32, R14, R14
+	BNE loop73
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row72
+	RET
+
+// func dotsNEONQ4_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ4_K(SB), NOSPLIT, $0-48
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row74:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop75:
+	MOVHU 0(R1), R3
+	VDUP R3, V22.H8
+	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V23.H8
+	WORD $0x0e217af7 // fcvtl v23.4s, v23.4h
+	MOVWU 4(R1), R3
+	MOVWU 8(R1), R4
+	MOVWU 12(R1), R5
+	LSR $2, R3, R6
+	AND $0x30303030, R6, R6
+	LSR $0, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R3, R3
+	ORR R6<<32, R3, R3
+	FMOVD R3, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a504 // sxtl v4.4s, v8.4h
+	WORD $0x4f10a505 // sxtl2 v5.4s, v8.8h
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e36dc84 // fmul v4.4s, v4.4s, v22.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e36dca5 // fmul v5.4s, v5.4s, v22.4s
+	LSR $2, R4, R6
+	AND $0x30303030, R6, R6
+	LSR $4, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R4, R4
+	ORR R6<<32, R4, R4
+	FMOVD R4, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a506 // sxtl v6.4s, v8.4h
+	WORD $0x4f10a507 // sxtl2 v7.4s, v8.8h
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e37dcc6 // fmul v6.4s, v6.4s, v23.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e37dce7 // fmul v7.4s, v7.4s, v23.4s
+	VDUP V4.S[0], V10.S4
+	VDUP V6.S[0], V14.S4
+	VDUP V4.S[1], V11.S4
+	VDUP V6.S[1], V15.S4
+	FMOVQ 16(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 32(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 128(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 144(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 160(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 176(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 192(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 208(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 224(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 240(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VDUP V4.S[2], V10.S4
+	VDUP V6.S[2], V14.S4
+	VDUP V4.S[3], V11.S4
+	VDUP V6.S[3], V15.S4
+	FMOVQ 48(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 64(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 256(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 272(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 288(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 304(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 320(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 336(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 352(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 368(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 384(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 400(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 416(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 432(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 448(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 464(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 480(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 496(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VDUP V5.S[0], V10.S4
+	VDUP V7.S[0], V14.S4
+	VDUP V5.S[1], V11.S4
+	VDUP V7.S[1], V15.S4
+	FMOVQ 80(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 96(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 512(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 528(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 544(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 560(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 576(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 592(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 608(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 624(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 640(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 656(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 672(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 688(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 704(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 720(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 736(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 752(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VDUP V5.S[2], V10.S4
+	VDUP V7.S[2], V14.S4
+	VDUP V5.S[3], V11.S4
+	VDUP V7.S[3], V15.S4
+	FMOVQ 112(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 768(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 784(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 800(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 816(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 832(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 848(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 864(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 880(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 896(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 912(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 928(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 944(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 960(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 976(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 992(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 1008(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $144, R1, R1
+	ADD $1024, R0, R0
+	SUBS $256, R14, R14
+	BNE loop75
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row74
+	RET
+
+// func dotsNEONQ5_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ5_K(SB), NOSPLIT, $0-48
+	MOVD $sixteens<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row76:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop77:
+	MOVHU 0(R1), R3
+	VDUP R3, V22.H8
+	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
+	MOVHU 2(R1), R3
+	VDUP R3, V23.H8
+	WORD $0x0e217af7 // fcvtl v23.4s, v23.4h
+	MOVWU 4(R1), R3
+	MOVWU 8(R1), R4
+	MOVWU 12(R1), R5
+	LSR $2, R3, R6
+	AND $0x30303030, R6, R6
+	LSR $0, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R3, R3
+	ORR R6<<32, R3, R3
+	FMOVD R3, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a504 // sxtl v4.4s, v8.4h
+	WORD $0x4f10a505 // sxtl2 v5.4s, v8.8h
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e36dc84 // fmul v4.4s, v4.4s, v22.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e36dca5 // fmul v5.4s, v5.4s, v22.4s
+	LSR $2, R4, R6
+	AND $0x30303030, R6, R6
+	LSR $4, R5, R7
+	AND $0x0f0f0f0f, R7, R7
+	ORR R7, R6, R6
+	AND $0x3f3f3f3f, R4, R4
+	ORR R6<<32, R4, R4
+	FMOVD R4, F8
+	WORD $0x0f08a508 // sxtl v8.8h, v8.8b
+	WORD $0x0f10a506 // sxtl v6.4s, v8.4h
+	WORD $0x4f10a507 // sxtl2 v7.4s, v8.8h
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e37dcc6 // fmul v6.4s, v6.4s, v23.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e37dce7 // fmul v7.4s, v7.4s, v23.4s
+	VDUP V4.S[0], V10.S4
+	VDUP V6.S[0], V14.S4
+	VDUP V4.S[1], V11.S4
+	VDUP V6.S[1], V15.S4
+	FMOVQ 48(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 64(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
+	FMOVQ 16(R1), F12
+	VSHL $4, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VSHL $4, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 16(R1), F12
+	VSHL $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 128(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 144(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 160(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 176(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VSHL $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 192(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 208(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 224(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 240(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VDUP V4.S[2], V10.S4
+	VDUP V6.S[2], V14.S4
+	VDUP V4.S[3], V11.S4
+	VDUP V6.S[3], V15.S4
+	FMOVQ 80(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 96(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
+	FMOVQ 16(R1), F12
+	VSHL $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 256(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 272(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 288(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 304(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VSHL $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 320(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 336(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 352(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 368(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 16(R1), F12
+	VSHL $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 384(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 400(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 416(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 432(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VSHL $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 448(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 464(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 480(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 496(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VDUP V5.S[0], V10.S4
+	VDUP V7.S[0], V14.S4
+	VDUP V5.S[1], V11.S4
+	VDUP V7.S[1], V15.S4
+	FMOVQ 112(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
+	FMOVQ 16(R1), F12
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 512(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 528(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 544(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 560(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 576(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 592(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 608(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 624(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 16(R1), F12
+	VUSHR $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 640(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 656(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 672(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 688(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VUSHR $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 704(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 720(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 736(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 752(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VDUP V5.S[2], V10.S4
+	VDUP V7.S[2], V14.S4
+	VDUP V5.S[3], V11.S4
+	VDUP V7.S[3], V15.S4
+	FMOVQ 144(R1), F8
+	VUSHR $4, V8.B16, V13.B16
+	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
+	FMOVQ 16(R1), F12
+	VUSHR $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V8.B16
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 768(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 784(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 800(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 816(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VUSHR $2, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V9.B16, V9.B16
+	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
+	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
+	FMOVQ 832(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD $0x4eaed631 // fsub v17.4s, v17.4s, v14.4s
+	FMOVQ 848(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD $0x4eaed652 // fsub v18.4s, v18.4s, v14.4s
+	FMOVQ 864(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
+	FMOVQ 880(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 16(R1), F12
+	VUSHR $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 896(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 912(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 928(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 944(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F12
+	VUSHR $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ 960(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ 976(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ 992(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ 1008(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $176, R1, R1
+	ADD $1024, R0, R0
+	SUBS $256, R14, R14
+	BNE loop77
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row76
+	RET
+
+// func dotsNEONQ6_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONQ6_K(SB), NOSPLIT, $0-48
+	MOVD $thirtyTwos<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $upperTwo<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row78:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop79:
+	MOVHU 208(R1), R3
+	VDUP R3, V22.H8
+	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
+	FMOVQ 192(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e36de04 // fmul v4.4s, v16.4s, v22.4s
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e36de25 // fmul v5.4s, v17.4s, v22.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e36de46 // fmul v6.4s, v18.4s, v22.4s
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e36de67 // fmul v7.4s, v19.4s, v22.4s
+	FMOVQ 0(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 16(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 128(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 144(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 160(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 176(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 48(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V4.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 192(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 208(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 224(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 240(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 0(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 256(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 272(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 288(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 304(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 16(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 320(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 336(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 352(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 368(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 32(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 384(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 400(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 416(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 432(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 48(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 144(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V5.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 448(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 464(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 480(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 496(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 64(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 512(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 528(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 544(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 560(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 80(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VSHL $4, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 576(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 592(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 608(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 624(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 96(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 640(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 656(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 672(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 688(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 112(R1), F8
+	VAND V29.B16, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VSHL $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V6.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 704(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 720(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 736(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 752(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 64(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[0], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 768(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 784(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 800(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 816(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 80(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[1], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 832(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 848(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 864(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 880(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 96(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[2], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 896(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 912(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 928(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 944(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 112(R1), F8
+	VUSHR $4, V8.B16, V8.B16
+	FMOVQ 176(R1), F9
+	VUSHR $2, V9.B16, V9.B16
+	VAND V30.B16, V9.B16, V9.B16
+	VORR V9.B16, V8.B16, V8.B16
+	VSUB V31.B16, V8.B16, V8.B16
+	VDUP V7.S[3], V10.S4
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 960(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 976(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 992(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 1008(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $210, R1, R1
+	ADD $1024, R0, R0
+	SUBS $256, R14, R14
+	BNE loop79
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row78
+	RET
+
+// func dotsNEONNF4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONNF4(SB), NOSPLIT, $0-48
+	MOVD $ofFour<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $fourTimes0<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $fourTimes1<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $fourTimes2<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $fourTimes3<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F26
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row80:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop81:
+	MOVD $normalFloat<>(SB), R3
+	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	MOVWU 0(R1), R3
+	VDUP R3, V10.S4
+	FMOVQ 4(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 20(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 128(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 144(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 160(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 176(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 192(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 208(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 224(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 240(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $36, R1, R1
+	ADD $256, R0, R0
+	SUBS $64, R14, R14
+	BNE loop81
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row80
+	RET
+
+// func dotsNEONFP4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONFP4(SB), NOSPLIT, $0-48
+	MOVD $ofFour<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $fourTimes0<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $fourTimes1<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $fourTimes2<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $fourTimes3<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F26
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row82:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop83:
+	MOVD $float4<>(SB), R3
+	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	MOVWU 0(R1), R3
+	VDUP R3, V10.S4
+	FMOVQ 4(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 20(R1), F9
+	VUSHR $4, V9.B16, V8.B16
+	VAND V26.B16, V9.B16, V9.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 128(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 144(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 160(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 176(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VZIP2 V9.B16, V8.B16, V11.B16
+	VSHL $2, V11.B16, V11.B16
+	VTBL V30.B16, [V11.B16], V16.B16
+	VORR V31.B16, V16.B16, V16.B16
+	VTBL V16.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V16.B16
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ 192(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	VTBL V29.B16, [V11.B16], V17.B16
+	VORR V31.B16, V17.B16, V17.B16
+	VTBL V17.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V17.B16
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ 208(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	VTBL V28.B16, [V11.B16], V18.B16
+	VORR V31.B16, V18.B16, V18.B16
+	VTBL V18.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V18.B16
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ 224(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	VTBL V27.B16, [V11.B16], V19.B16
+	VORR V31.B16, V19.B16, V19.B16
+	VTBL V19.B16, [V4.B16, V5.B16, V6.B16, V7.B16], V19.B16
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ 240(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $36, R1, R1
+	ADD $256, R0, R0
+	SUBS $64, R14, R14
+	BNE loop83
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row82
+	RET
+
+// func dotsNEONFP8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONFP8(SB), NOSPLIT, $0-48
+	MOVD $e4m3Bias<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $sevenBits<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $signBit<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row84:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop85:
+	MOVWU 0(R1), R3
+	VDUP R3, V4.S4
+	FMOVQ 4(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 0(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 16(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 32(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 48(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 20(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 64(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 80(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 96(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 112(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 36(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 128(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 144(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 160(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 176(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 52(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 192(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 208(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 224(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 240(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 68(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 256(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 272(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 288(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 304(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 84(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 320(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 336(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 352(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 368(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 100(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 384(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 400(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 416(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 432(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	FMOVQ 116(R1), F8
+	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
+	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	VSHL $20, V16.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V16.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 448(R0), F23
+	VFMLA V10.S4, V23.S4, V0.S4
+	VSHL $20, V17.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V17.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 464(R0), F23
+	VFMLA V10.S4, V23.S4, V1.S4
+	VSHL $20, V18.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V18.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 480(R0), F23
+	VFMLA V10.S4, V23.S4, V2.S4
+	VSHL $20, V19.S4, V10.S4
+	VAND V30.B16, V10.B16, V10.B16
+	VBIT V29.B16, V19.B16, V10.B16
+	WORD $0x6e3fdd4a // fmul v10.4s, v10.4s, v31.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	FMOVQ 496(R0), F23
+	VFMLA V10.S4, V23.S4, V3.S4
+	ADD $132, R1, R1
+	ADD $512, R0, R0
+	SUBS $128, R14, R14
+	BNE loop85
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row84
+	RET
+
+// func dotsNEONU4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+TEXT ·dotsNEONU4(SB), NOSPLIT, $0-48
+	MOVD $lowNibbles<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD sum+0(FP), R10
+	MOVD b+16(FP), R11
+	MOVD ld+24(FP), R12
+	MOVD rows+40(FP), R13
+row86:
+	MOVD x+8(FP), R0
+	MOVD R11, R1
+	MOVD k+32(FP), R14
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+loop87:
+	MOVHU 0(R1), R3
+	VDUP R3, V4.H8
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	MOVBU 2(R1), R3
+	VDUP R3, V5.S4
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	FMOVQ 4(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 0(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 16(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 32(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 48(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VZIP2 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 64(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 80(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 96(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 112(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	FMOVQ 20(R1), F8
+	VUSHR $4, V8.B16, V9.B16
+	VAND V31.B16, V8.B16, V8.B16
+	VZIP1 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 128(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 144(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 160(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 176(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	VZIP2 V9.B16, V8.B16, V11.B16
+	WORD $0x0f08a574 // sxtl v20.8h, v11.8b
+	WORD $0x4f08a575 // sxtl2 v21.8h, v11.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4ea5d610 // fsub v16.4s, v16.4s, v5.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ 192(R0), F23
+	VFMLA V16.S4, V23.S4, V0.S4
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ 208(R0), F23
+	VFMLA V17.S4, V23.S4, V1.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4ea5d652 // fsub v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ 224(R0), F23
+	VFMLA V18.S4, V23.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4ea5d673 // fsub v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ 240(R0), F23
+	VFMLA V19.S4, V23.S4, V3.S4
+	ADD $36, R1, R1
+	ADD $256, R0, R0
+	SUBS $64, R14, R14
+	BNE loop87
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS (R10), F1
+	FADDS F1, F0, F0
+	FMOVS F0, (R10)
+	ADD $4, R10, R10
+	ADD R12, R11, R11
+	SUBS $1, R13, R13
+	BNE row86
+	RET
+
+DATA lowNibbles<>+0(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+4(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+8(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+12(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+16(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+20(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+24(SB)/4, $0x0f0f0f0f
+DATA lowNibbles<>+28(SB)/4, $0x0f0f0f0f
+GLOBL lowNibbles<>(SB), RODATA|NOPTR, $32
+DATA eights<>+0(SB)/4, $0x08080808
+DATA eights<>+4(SB)/4, $0x08080808
+DATA eights<>+8(SB)/4, $0x08080808
+DATA eights<>+12(SB)/4, $0x08080808
+DATA eights<>+16(SB)/4, $0x08080808
+DATA eights<>+20(SB)/4, $0x08080808
+DATA eights<>+24(SB)/4, $0x08080808
+DATA eights<>+28(SB)/4, $0x08080808
+GLOBL eights<>(SB), RODATA|NOPTR, $32
+DATA nonLinear<>+0(SB)/4, $0xbfad9881
+DATA nonLinear<>+4(SB)/4, $0xf6eaddcf
+DATA nonLinear<>+8(SB)/4, $0x26190d01
+DATA nonLinear<>+12(SB)/4, $0x71594535
+GLOBL nonLinear<>(SB), RODATA|NOPTR, $16
+DATA eachBit<>+0(SB)/4, $0x08040201
+DATA eachBit<>+4(SB)/4, $0x80402010
+DATA eachBit<>+8(SB)/4, $0x08040201
+DATA eachBit<>+12(SB)/4, $0x80402010
+GLOBL eachBit<>(SB), RODATA|NOPTR, $16
+DATA eightTimes<>+0(SB)/4, $0x00000000
+DATA eightTimes<>+4(SB)/4, $0x00000000
+DATA eightTimes<>+8(SB)/4, $0x01010101
+DATA eightTimes<>+12(SB)/4, $0x01010101
+GLOBL eightTimes<>(SB), RODATA|NOPTR, $16
+DATA sixteens<>+0(SB)/4, $0x10101010
+DATA sixteens<>+4(SB)/4, $0x10101010
+DATA sixteens<>+8(SB)/4, $0x10101010
+DATA sixteens<>+12(SB)/4, $0x10101010
+DATA sixteens<>+16(SB)/4, $0x10101010
+DATA sixteens<>+20(SB)/4, $0x10101010
+DATA sixteens<>+24(SB)/4, $0x10101010
+DATA sixteens<>+28(SB)/4, $0x10101010
+GLOBL sixteens<>(SB), RODATA|NOPTR, $32
+DATA upperTwo<>+0(SB)/4, $0x30303030
+DATA upperTwo<>+4(SB)/4, $0x30303030
+DATA upperTwo<>+8(SB)/4, $0x30303030
+DATA upperTwo<>+12(SB)/4, $0x30303030
+DATA upperTwo<>+16(SB)/4, $0x30303030
+DATA upperTwo<>+20(SB)/4, $0x30303030
+DATA upperTwo<>+24(SB)/4, $0x30303030
+DATA upperTwo<>+28(SB)/4, $0x30303030
+GLOBL upperTwo<>(SB), RODATA|NOPTR, $32
+DATA thirtyTwos<>+0(SB)/4, $0x20202020
+DATA thirtyTwos<>+4(SB)/4, $0x20202020
+DATA thirtyTwos<>+8(SB)/4, $0x20202020
+DATA thirtyTwos<>+12(SB)/4, $0x20202020
+DATA thirtyTwos<>+16(SB)/4, $0x20202020
+DATA thirtyTwos<>+20(SB)/4, $0x20202020
+DATA thirtyTwos<>+24(SB)/4, $0x20202020
+DATA thirtyTwos<>+28(SB)/4, $0x20202020
+GLOBL thirtyTwos<>(SB), RODATA|NOPTR, $32
+DATA normalFloat<>+0(SB)/4, $0xbf800000
+DATA normalFloat<>+4(SB)/4, $0xbf3239b1
+DATA normalFloat<>+8(SB)/4, $0xbf066b30
+DATA normalFloat<>+12(SB)/4, $0xbeca32a0
+DATA normalFloat<>+16(SB)/4, $0xbe91a24d
+DATA normalFloat<>+20(SB)/4, $0xbe3d353f
+DATA normalFloat<>+24(SB)/4, $0xbdba7871
+DATA normalFloat<>+28(SB)/4, $0x00000000
+DATA normalFloat<>+32(SB)/4, $0x3da2faff
+DATA normalFloat<>+36(SB)/4, $0x3e24cae3
+DATA normalFloat<>+40(SB)/4, $0x3e7c04dd
+DATA normalFloat<>+44(SB)/4, $0x3ead033a
+DATA normalFloat<>+48(SB)/4, $0x3ee1a4b8
+DATA normalFloat<>+52(SB)/4, $0x3f1007ab
+DATA normalFloat<>+56(SB)/4, $0x3f3913b3
+DATA normalFloat<>+60(SB)/4, $0x3f800000
+GLOBL normalFloat<>(SB), RODATA|NOPTR, $64
+DATA fourTimes0<>+0(SB)/4, $0x00000000
+DATA fourTimes0<>+4(SB)/4, $0x01010101
+DATA fourTimes0<>+8(SB)/4, $0x02020202
+DATA fourTimes0<>+12(SB)/4, $0x03030303
+GLOBL fourTimes0<>(SB), RODATA|NOPTR, $16
+DATA ofFour<>+0(SB)/4, $0x03020100
+DATA ofFour<>+4(SB)/4, $0x03020100
+DATA ofFour<>+8(SB)/4, $0x03020100
+DATA ofFour<>+12(SB)/4, $0x03020100
+DATA ofFour<>+16(SB)/4, $0x03020100
+DATA ofFour<>+20(SB)/4, $0x03020100
+DATA ofFour<>+24(SB)/4, $0x03020100
+DATA ofFour<>+28(SB)/4, $0x03020100
+GLOBL ofFour<>(SB), RODATA|NOPTR, $32
+DATA fourTimes1<>+0(SB)/4, $0x04040404
+DATA fourTimes1<>+4(SB)/4, $0x05050505
+DATA fourTimes1<>+8(SB)/4, $0x06060606
+DATA fourTimes1<>+12(SB)/4, $0x07070707
+GLOBL fourTimes1<>(SB), RODATA|NOPTR, $16
+DATA fourTimes2<>+0(SB)/4, $0x08080808
+DATA fourTimes2<>+4(SB)/4, $0x09090909
+DATA fourTimes2<>+8(SB)/4, $0x0a0a0a0a
+DATA fourTimes2<>+12(SB)/4, $0x0b0b0b0b
+GLOBL fourTimes2<>(SB), RODATA|NOPTR, $16
+DATA fourTimes3<>+0(SB)/4, $0x0c0c0c0c
+DATA fourTimes3<>+4(SB)/4, $0x0d0d0d0d
+DATA fourTimes3<>+8(SB)/4, $0x0e0e0e0e
+DATA fourTimes3<>+12(SB)/4, $0x0f0f0f0f
+GLOBL fourTimes3<>(SB), RODATA|NOPTR, $16
+DATA float4<>+0(SB)/4, $0x00000000
+DATA float4<>+4(SB)/4, $0x3baaaaab
+DATA float4<>+8(SB)/4, $0x3f2aaaab
+DATA float4<>+12(SB)/4, $0x3f800000
+DATA float4<>+16(SB)/4, $0x3eaaaaab
+DATA float4<>+20(SB)/4, $0x3f000000
+DATA float4<>+24(SB)/4, $0x3e2aaaab
+DATA float4<>+28(SB)/4, $0x3e800000
+DATA float4<>+32(SB)/4, $0x00000000
+DATA float4<>+36(SB)/4, $0xbbaaaaab
+DATA float4<>+40(SB)/4, $0xbf2aaaab
+DATA float4<>+44(SB)/4, $0xbf800000
+DATA float4<>+48(SB)/4, $0xbeaaaaab
+DATA float4<>+52(SB)/4, $0xbf000000
+DATA float4<>+56(SB)/4, $0xbe2aaaab
+DATA float4<>+60(SB)/4, $0xbe800000
+GLOBL float4<>(SB), RODATA|NOPTR, $64
+DATA e4m3Bias<>+0(SB)/4, $0x7b800000
+DATA e4m3Bias<>+4(SB)/4, $0x7b800000
+DATA e4m3Bias<>+8(SB)/4, $0x7b800000
+DATA e4m3Bias<>+12(SB)/4, $0x7b800000
+DATA e4m3Bias<>+16(SB)/4, $0x7b800000
+DATA e4m3Bias<>+20(SB)/4, $0x7b800000
+DATA e4m3Bias<>+24(SB)/4, $0x7b800000
+DATA e4m3Bias<>+28(SB)/4, $0x7b800000
+GLOBL e4m3Bias<>(SB), RODATA|NOPTR, $32
+DATA sevenBits<>+0(SB)/4, $0x07f00000
+DATA sevenBits<>+4(SB)/4, $0x07f00000
+DATA sevenBits<>+8(SB)/4, $0x07f00000
+DATA sevenBits<>+12(SB)/4, $0x07f00000
+DATA sevenBits<>+16(SB)/4, $0x07f00000
+DATA sevenBits<>+20(SB)/4, $0x07f00000
+DATA sevenBits<>+24(SB)/4, $0x07f00000
+DATA sevenBits<>+28(SB)/4, $0x07f00000
+GLOBL sevenBits<>(SB), RODATA|NOPTR, $32
+DATA signBit<>+0(SB)/4, $0x80000000
+DATA signBit<>+4(SB)/4, $0x80000000
+DATA signBit<>+8(SB)/4, $0x80000000
+DATA signBit<>+12(SB)/4, $0x80000000
+DATA signBit<>+16(SB)/4, $0x80000000
+DATA signBit<>+20(SB)/4, $0x80000000
+DATA signBit<>+24(SB)/4, $0x80000000
+DATA signBit<>+28(SB)/4, $0x80000000
+GLOBL signBit<>(SB), RODATA|NOPTR, $32

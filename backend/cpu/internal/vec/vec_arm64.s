@@ -4034,13 +4034,13 @@ TEXT ·fromBF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
+	MOVD $zeros<>(SB), R9
+	FMOVQ (R9), F31
 	CBZ R2, end192
 loop191:
 	VLD1.P 16(R1), [V0.H8]
-	VUSHLL $0, V0.H4, V1.S4
-	VSHL $16, V1.S4, V1.S4
-	VUSHLL2 $0, V0.H8, V2.S4
-	VSHL $16, V2.S4, V2.S4
+	VZIP1 V0.H8, V31.H8, V1.H8
+	VZIP2 V0.H8, V31.H8, V2.H8
 	VST1.P [V1.S4, V2.S4], 32(R0)
 	SUBS $8, R2, R2
 	BNE loop191
@@ -4567,8 +4567,11 @@ loop205:
 	VDUP V4.S[1], V11.S4
 	VDUP V6.S[1], V15.S4
 	FMOVQ 16(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 32(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
 	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
 	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
@@ -4598,31 +4601,6 @@ loop205:
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
 	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 128(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 144(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 160(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 176(R0)
-	FMOVQ 32(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V31.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
 	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
 	FMOVQ F16, 64(R0)
@@ -4638,8 +4616,30 @@ loop205:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 112(R0)
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 128(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 144(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 160(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 176(R0)
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -4665,8 +4665,11 @@ loop205:
 	VDUP V4.S[3], V11.S4
 	VDUP V6.S[3], V15.S4
 	FMOVQ 48(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 64(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
 	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
 	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
@@ -4696,31 +4699,6 @@ loop205:
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
 	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 384(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 400(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 416(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 432(R0)
-	FMOVQ 64(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V31.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
 	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
 	FMOVQ F16, 320(R0)
@@ -4736,8 +4714,30 @@ loop205:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 368(R0)
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 384(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 400(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 416(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 432(R0)
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -4763,8 +4763,11 @@ loop205:
 	VDUP V5.S[1], V11.S4
 	VDUP V7.S[1], V15.S4
 	FMOVQ 80(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 96(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
 	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
 	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
@@ -4794,31 +4797,6 @@ loop205:
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
 	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 640(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 656(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 672(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 688(R0)
-	FMOVQ 96(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V31.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
 	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
 	FMOVQ F16, 576(R0)
@@ -4834,8 +4812,30 @@ loop205:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 624(R0)
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 640(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 656(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 672(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 688(R0)
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -4861,8 +4861,11 @@ loop205:
 	VDUP V5.S[3], V11.S4
 	VDUP V7.S[3], V15.S4
 	FMOVQ 112(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V31.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V31.B16, V9.B16, V9.B16
 	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
 	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
@@ -4892,31 +4895,6 @@ loop205:
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
 	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 896(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 912(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 928(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 944(R0)
-	FMOVQ 128(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V31.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
 	WORD $0x4eaed610 // fsub v16.4s, v16.4s, v14.4s
 	FMOVQ F16, 832(R0)
@@ -4932,8 +4910,30 @@ loop205:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 880(R0)
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 896(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 912(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 928(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 944(R0)
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5014,8 +5014,11 @@ loop206:
 	VDUP V4.S[1], V11.S4
 	VDUP V6.S[1], V15.S4
 	FMOVQ 48(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 64(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
 	FMOVQ 16(R1), F12
 	VSHL $4, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
@@ -5042,41 +5045,12 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 48(R0)
-	FMOVQ 16(R1), F12
-	VSHL $3, V12.B16, V12.B16
+	FMOVQ 32(R1), F12
+	VSHL $4, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
 	VORR V12.B16, V9.B16, V9.B16
 	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
 	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 128(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 144(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 160(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 176(R0)
-	FMOVQ 64(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V30.B16, V8.B16, V8.B16
-	FMOVQ 32(R1), F12
-	VSHL $4, V12.B16, V12.B16
-	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5097,12 +5071,38 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 112(R0)
+	FMOVQ 16(R1), F12
+	VSHL $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 128(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 144(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 160(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 176(R0)
 	FMOVQ 32(R1), F12
 	VSHL $3, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V9.B16, V9.B16
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5128,8 +5128,11 @@ loop206:
 	VDUP V4.S[3], V11.S4
 	VDUP V6.S[3], V15.S4
 	FMOVQ 80(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 96(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
 	FMOVQ 16(R1), F12
 	VSHL $2, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
@@ -5156,41 +5159,12 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 304(R0)
-	FMOVQ 16(R1), F12
-	VSHL $1, V12.B16, V12.B16
+	FMOVQ 32(R1), F12
+	VSHL $2, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
 	VORR V12.B16, V9.B16, V9.B16
 	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
 	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 384(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 400(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 416(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 432(R0)
-	FMOVQ 96(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V30.B16, V8.B16, V8.B16
-	FMOVQ 32(R1), F12
-	VSHL $2, V12.B16, V12.B16
-	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5211,12 +5185,38 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 368(R0)
+	FMOVQ 16(R1), F12
+	VSHL $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 384(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 400(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 416(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 432(R0)
 	FMOVQ 32(R1), F12
 	VSHL $1, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V9.B16, V9.B16
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5242,8 +5242,11 @@ loop206:
 	VDUP V5.S[1], V11.S4
 	VDUP V7.S[1], V15.S4
 	FMOVQ 112(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 128(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
 	FMOVQ 16(R1), F12
 	VAND V31.B16, V12.B16, V12.B16
 	VORR V12.B16, V8.B16, V8.B16
@@ -5269,40 +5272,11 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 560(R0)
-	FMOVQ 16(R1), F12
-	VUSHR $1, V12.B16, V12.B16
+	FMOVQ 32(R1), F12
 	VAND V31.B16, V12.B16, V12.B16
 	VORR V12.B16, V9.B16, V9.B16
 	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
 	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 640(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 656(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 672(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 688(R0)
-	FMOVQ 128(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V30.B16, V8.B16, V8.B16
-	FMOVQ 32(R1), F12
-	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5323,12 +5297,38 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 624(R0)
+	FMOVQ 16(R1), F12
+	VUSHR $1, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 640(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 656(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 672(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 688(R0)
 	FMOVQ 32(R1), F12
 	VUSHR $1, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V9.B16, V9.B16
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5354,8 +5354,11 @@ loop206:
 	VDUP V5.S[3], V11.S4
 	VDUP V7.S[3], V15.S4
 	FMOVQ 144(R1), F8
-	VUSHR $4, V8.B16, V9.B16
+	VUSHR $4, V8.B16, V13.B16
 	VAND V30.B16, V8.B16, V8.B16
+	FMOVQ 160(R1), F9
+	VUSHR $4, V9.B16, V22.B16
+	VAND V30.B16, V9.B16, V9.B16
 	FMOVQ 16(R1), F12
 	VUSHR $2, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
@@ -5382,41 +5385,12 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 816(R0)
-	FMOVQ 16(R1), F12
-	VUSHR $3, V12.B16, V12.B16
+	FMOVQ 32(R1), F12
+	VUSHR $2, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
 	VORR V12.B16, V9.B16, V9.B16
 	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
 	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
-	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
-	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
-	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
-	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
-	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
-	FMOVQ F16, 896(R0)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
-	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
-	FMOVQ F17, 912(R0)
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
-	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
-	FMOVQ F18, 928(R0)
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
-	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
-	FMOVQ F19, 944(R0)
-	FMOVQ 160(R1), F8
-	VUSHR $4, V8.B16, V9.B16
-	VAND V30.B16, V8.B16, V8.B16
-	FMOVQ 32(R1), F12
-	VUSHR $2, V12.B16, V12.B16
-	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V8.B16, V8.B16
-	WORD $0x0f08a514 // sxtl v20.8h, v8.8b
-	WORD $0x4f08a515 // sxtl2 v21.8h, v8.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -5437,12 +5411,38 @@ loop206:
 	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
 	WORD $0x4eaed673 // fsub v19.4s, v19.4s, v14.4s
 	FMOVQ F19, 880(R0)
+	FMOVQ 16(R1), F12
+	VUSHR $3, V12.B16, V12.B16
+	VAND V31.B16, V12.B16, V12.B16
+	VORR V12.B16, V13.B16, V13.B16
+	WORD $0x0f08a5b4 // sxtl v20.8h, v13.8b
+	WORD $0x4f08a5b5 // sxtl2 v21.8h, v13.16b
+	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
+	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
+	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
+	WORD $0x4f10a6b3 // sxtl2 v19.4s, v21.8h
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD $0x4eafd610 // fsub v16.4s, v16.4s, v15.4s
+	FMOVQ F16, 896(R0)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD $0x4eafd631 // fsub v17.4s, v17.4s, v15.4s
+	FMOVQ F17, 912(R0)
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD $0x4eafd652 // fsub v18.4s, v18.4s, v15.4s
+	FMOVQ F18, 928(R0)
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD $0x4eafd673 // fsub v19.4s, v19.4s, v15.4s
+	FMOVQ F19, 944(R0)
 	FMOVQ 32(R1), F12
 	VUSHR $3, V12.B16, V12.B16
 	VAND V31.B16, V12.B16, V12.B16
-	VORR V12.B16, V9.B16, V9.B16
-	WORD $0x0f08a534 // sxtl v20.8h, v9.8b
-	WORD $0x4f08a535 // sxtl2 v21.8h, v9.16b
+	VORR V12.B16, V22.B16, V22.B16
+	WORD $0x0f08a6d4 // sxtl v20.8h, v22.8b
+	WORD $0x4f08a6d5 // sxtl2 v21.8h, v22.16b
 	WORD $0x0f10a690 // sxtl v16.4s, v20.4h
 	WORD $0x4f10a691 // sxtl2 v17.4s, v20.8h
 	WORD $0x0f10a6b2 // sxtl v18.4s, v21.4h
@@ -6820,6 +6820,15 @@ DATA geluSlope<>+20(SB)/4, $0x3fcc422a
 DATA geluSlope<>+24(SB)/4, $0x3fcc422a
 DATA geluSlope<>+28(SB)/4, $0x3fcc422a
 GLOBL geluSlope<>(SB), RODATA|NOPTR, $32
+DATA zeros<>+0(SB)/4, $0x00000000
+DATA zeros<>+4(SB)/4, $0x00000000
+DATA zeros<>+8(SB)/4, $0x00000000
+DATA zeros<>+12(SB)/4, $0x00000000
+DATA zeros<>+16(SB)/4, $0x00000000
+DATA zeros<>+20(SB)/4, $0x00000000
+DATA zeros<>+24(SB)/4, $0x00000000
+DATA zeros<>+28(SB)/4, $0x00000000
+GLOBL zeros<>(SB), RODATA|NOPTR, $32
 DATA oneBit<>+0(SB)/4, $0x00000001
 DATA oneBit<>+4(SB)/4, $0x00000001
 DATA oneBit<>+8(SB)/4, $0x00000001
