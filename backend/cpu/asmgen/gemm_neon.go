@@ -63,7 +63,7 @@ func (f *File) tileNEON(name string, rows, vecs int) {
 		f.I("ADD", "R13", fmt.Sprintf("R%d", 1+i), fmt.Sprintf("R%d", 2+i))
 	}
 	for v := range rows * vecs {
-		f.I("VEOR", fmt.Sprintf("V%d.B16", v), fmt.Sprintf("V%d.B16", v), fmt.Sprintf("V%d.B16", v))
+		f.clearNEON(fmt.Sprintf("V%d", v))
 	}
 	loop, plain := f.NewLabel("loop"), f.NewLabel("plain")
 	f.Label(loop)
@@ -89,10 +89,11 @@ func (f *File) tileNEON(name string, rows, vecs int) {
 				f.I("VLD1", "(R11)", vectors(24, vecs))
 			}
 			for v := range vecs {
-				if !add {
-					f.I("VEOR", fmt.Sprintf("V%d.B16", 24+v), fmt.Sprintf("V%d.B16", 24+v), fmt.Sprintf("V%d.B16", 24+v))
+				if add {
+					f.I("VFMLA", single(i*vecs+v), single(28), single(24+v))
+				} else {
+					f.Word("fmul 4s", fmt.Sprintf("V%d", 24+v), fmt.Sprintf("V%d", i*vecs+v), "V28")
 				}
-				f.I("VFMLA", single(i*vecs+v), single(28), single(24+v))
 			}
 			f.I("VST1", vectors(24, vecs), "(R11)")
 			if i+1 < rows {
