@@ -64,13 +64,16 @@ func (b *block) configure(rows, cols, pairs int) {
 func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 	kn := pl.kernel
 	w.rounding = rounding{}
-	c, ldc := unsafe.Add(pl.c, 4*(i0*pl.ldc+j0)), 4*pl.ldc
+	var c unsafe.Pointer
+	ldc := 4 * pl.ldc
 	if pl.rounded {
 		c = w.begin(pl, i0, i1, j0, j1)
 		ldc = w.step
 		if pl.acc {
 			w.read(c, 0, i1-i0)
 		}
+	} else {
+		c = unsafe.Add(pl.c, 4*(i0*pl.ldc+j0))
 	}
 	for kb := pl.k0; kb < pl.k1; kb += pl.depth {
 		k := min(pl.depth, pl.k1-kb)
