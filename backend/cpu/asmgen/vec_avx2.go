@@ -255,6 +255,7 @@ func (m machineAVX2) toBF16() {
 func (m machineAVX2) others() {
 	m.blocks()
 	m.heads()
+	m.headsDispatch()
 	for i := range 16 {
 		word := uint32(0)
 		if i < 8 {

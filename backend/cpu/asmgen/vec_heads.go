@@ -1,6 +1,23 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
+
+// headsDispatch writes the Go functions that package vec calls.
+func (v *vec) headsDispatch() {
+	for _, names := range [][3]string{{"dotHeads", "q", "k"}, {"addHeads", "y", "v"}} {
+		v.Go(strings.NewReplacer("NAME", names[0], "ONE", names[1], "MANY", names[2], "LEVEL", v.level()).Replace(
+			`func NAME(weights []float32, apart int, ONE, MANY []float32, s HeadShape) {
+	if !useLEVEL || s.Dim%16 != 0 {
+		NAMEGo(weights, apart, ONE, MANY, s)
+		return
+	}
+	NAMELEVEL(unsafe.SliceData(weights), apart, unsafe.SliceData(ONE), unsafe.SliceData(MANY), s.Rows, s.Heads, s.Group, s.Dim)
+}`))
+	}
+}
 
 // heads writes the routines of heads.go: what one query does with keys and values that lie one after the other.
 func (v *vec) heads() {

@@ -5,6 +5,7 @@ import "fmt"
 func (m machineNEON) others() {
 	m.blocks()
 	m.heads()
+	m.headsDispatch()
 }
 
 // heads writes the routines of heads.go, as machineAVX2's are, sixteen elements a step.

@@ -75,8 +75,24 @@ func (v *vec) blocks() {
 		v.decoder("decode"+name, length, size, block)
 		table = append(table, fmt.Sprintf("quant.%s: decode%s,", name, name))
 	})
+	v.blocksDispatch(table)
+}
+
+// blocksDispatch writes the Go function that package vec calls, and the table of decoders, given as lines.
+func (v *vec) blocksDispatch(table []string) {
 	v.Go("// blockDecoders are by kind.\nvar blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){\n" +
 		strings.Join(table, "\n") + "\n}")
+	v.Go(strings.ReplaceAll(`func fromBlocks(t quant.Type, dst []float32, src []byte) {
+	if !useLEVEL || len(dst) == 0 {
+		t.Decode(dst, src)
+		return
+	}
+	for len(dst) > piece {
+		fromBlocks(t, dst[:piece], src[:t.Bytes(piece)])
+		dst, src = dst[piece:], src[t.Bytes(piece):]
+	}
+	blockDecoders[t](unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/t.Len())
+}`, "LEVEL", v.level()))
 }
 
 // decoder writes the loop over a positive number of blocks.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // kinds calls f for each kind of blocks, with the code that widens one, as the kinds of AVX2: the block is at R1, and four
@@ -101,8 +100,7 @@ func (m machineNEON) blocks() {
 		m.Return()
 		table = append(table, fmt.Sprintf("quant.%s: decode%s,", name, name))
 	})
-	m.Go("// blockDecoders are by kind.\nvar blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){\n" +
-		strings.Join(table, "\n") + "\n}")
+	m.blocksDispatch(table)
 }
 
 // loadConstants loads the constants of a block's code.

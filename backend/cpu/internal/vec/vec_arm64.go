@@ -729,6 +729,18 @@ var blockDecoders = [quant.Types]func(dst *float32, src *byte, blocks int){
 	quant.U4:     decodeU4,
 }
 
+func fromBlocks(t quant.Type, dst []float32, src []byte) {
+	if !useNEON || len(dst) == 0 {
+		t.Decode(dst, src)
+		return
+	}
+	for len(dst) > piece {
+		fromBlocks(t, dst[:piece], src[:t.Bytes(piece)])
+		dst, src = dst[piece:], src[t.Bytes(piece):]
+	}
+	blockDecoders[t](unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/t.Len())
+}
+
 // dotHeadsNEON is dotHeadsGo in NEON; dim is a multiple of 16.
 //
 //go:noescape
@@ -738,3 +750,19 @@ func dotHeadsNEON(weights *float32, apart int, q *float32, k *float32, rows int,
 //
 //go:noescape
 func addHeadsNEON(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
+
+func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
+	if !useNEON || s.Dim%16 != 0 {
+		dotHeadsGo(weights, apart, q, k, s)
+		return
+	}
+	dotHeadsNEON(unsafe.SliceData(weights), apart, unsafe.SliceData(q), unsafe.SliceData(k), s.Rows, s.Heads, s.Group, s.Dim)
+}
+
+func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
+	if !useNEON || s.Dim%16 != 0 {
+		addHeadsGo(weights, apart, y, v, s)
+		return
+	}
+	addHeadsNEON(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.SliceData(v), s.Rows, s.Heads, s.Group, s.Dim)
+}
