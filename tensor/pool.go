@@ -11,13 +11,18 @@ type pool struct {
 	classes map[int]*class // by the size of their buffers
 	bytes   int
 	clock   int  // counts what was taken and put
-	oldest  bool // take what was put first, not last
+	oldest  bool // take what was put first, not last, and of small buffers none that was just put
 }
+
+// With oldest a buffer of at most restBytes rests until rest others were taken or put: temporaries of a layer would
+// else have one memory, and wait for each other. Larger ones would cost more memory than they save time.
+const rest, restBytes = 32, 1 << 20
 
 // class is the free buffers of one size.
 type class struct {
 	free []Buffer
-	used int // the clock when one was last taken or put
+	put  []int // the clock when each was put
+	used int   // the clock when one was last taken or put
 }
 
 // poolSize rounds a size up: to 256 bytes, and from 4 KiB on to one of eight steps
@@ -33,11 +38,15 @@ func poolSize(bytes int) int {
 // get gives the smallest buffer of at least size and at most so many bytes.
 func (p *pool) get(size, most int) (buf Buffer, bytes int, ok bool) {
 	for bytes := size; bytes <= most; bytes = poolSize(bytes + 1) {
-		if c := p.classes[bytes]; c != nil && len(c.free) > 0 {
+		if c := p.classes[bytes]; c != nil && len(c.free) > 0 && !p.rests(c, bytes) {
 			return p.take(c, bytes), bytes, true
 		}
 	}
 	return nil, 0, false
+}
+
+func (p *pool) rests(c *class, bytes int) bool {
+	return p.oldest && bytes <= restBytes && p.clock-c.put[0] < rest
 }
 
 func (p *pool) take(c *class, bytes int) Buffer {
@@ -47,6 +56,7 @@ func (p *pool) take(c *class, bytes int) Buffer {
 	}
 	buf := c.free[at]
 	c.free = slices.Delete(c.free, at, at+1)
+	c.put = slices.Delete(c.put, at, at+1)
 	p.bytes -= bytes
 	p.touch(c)
 	return buf
@@ -62,6 +72,7 @@ func (p *pool) put(bytes int, buf Buffer) {
 		p.classes[bytes] = c
 	}
 	c.free = append(c.free, buf)
+	c.put = append(c.put, p.clock)
 	p.bytes += bytes
 	p.touch(c)
 }
@@ -85,6 +96,7 @@ func (p *pool) shrink(bytes int, free func(Buffer)) (freed int) {
 		last := len(oldest.free) - 1
 		free(oldest.free[last])
 		oldest.free = oldest.free[:last]
+		oldest.put = oldest.put[:last]
 		p.bytes -= size
 		freed += size
 	}

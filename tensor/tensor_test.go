@@ -100,14 +100,15 @@ func TestPoolIsBounded(t *testing.T) {
 // On a device that runs kernels side by side memory is used again whose last reader was the earliest, elsewhere
 // memory that caches still have.
 func TestPoolTakesTheOldestOrTheLast(t *testing.T) {
+	const large = 2 * restBytes
 	for _, oldest := range []bool{false, true} {
 		p := pool{oldest: oldest}
 		var got []int
 		for i := range 3 {
-			p.put(256, i)
+			p.put(large, i)
 		}
 		for range 3 {
-			buf, _, _ := p.get(256, 256)
+			buf, _, _ := p.get(large, large)
 			got = append(got, buf.(int))
 		}
 		want := []int{2, 1, 0}
@@ -117,6 +118,21 @@ func TestPoolTakesTheOldestOrTheLast(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("oldest %t: took %v, want %v", oldest, got, want)
 		}
+	}
+}
+
+// A small buffer rests there until others were used, and others of its size do not wait for it.
+func TestSmallBuffersRest(t *testing.T) {
+	p := pool{oldest: true}
+	p.put(256, 0)
+	if _, _, ok := p.get(256, 512); ok {
+		t.Error("a buffer was taken that was just put")
+	}
+	for i := range rest {
+		p.put(512, i)
+	}
+	if buf, bytes, ok := p.get(256, 512); !ok || buf.(int) != 0 || bytes != 256 {
+		t.Errorf("got buffer %v of %d bytes, %t; want the first", buf, bytes, ok)
 	}
 }
 

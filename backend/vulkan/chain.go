@@ -6,7 +6,7 @@ import (
 )
 
 // chain finds the longest chain of commands of which each reads what the one before it has written. Where
-// memory is used again is no link: with more memory it would not be.
+// memory is used again is no link: with more memory it would not be. A kernel that may add to its result reads it.
 type chain struct {
 	parts   []part // in order, none overlaps another
 	longest int
