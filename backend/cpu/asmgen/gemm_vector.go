@@ -36,6 +36,10 @@ func gemmVector() *File {
 	return f
 }
 
+// ahead is the bytes from what dots read to what they fetch. Widening takes so many instructions a line of the cache that
+// those of too few lines are in flight at once; of float32 there are enough, and fetching is in the way.
+const ahead = 1024
+
 // nibbles puts the two halves of a block of Q4 into X4 and X5, as signed bytes.
 func (f *File) nibbles() {
 	f.I("VMOVDQU", Mem(2, "DX"), "X4")
@@ -99,6 +103,7 @@ multiple of 32:
 	f.I("VMOVD", "AX", "X8")
 	f.I("VCVTPH2PS", "X8", "X8")
 	f.I("VBROADCASTSS", "X8", scale)
+	f.I("PREFETCHT0", Mem(ahead, "DX"))
 	block()
 	f.I("ADDQ", Imm(128), "SI")
 	f.I("ADDQ", Imm(size), "DX")
@@ -167,6 +172,9 @@ func (f *File) dots(s store) {
 	f.I("JLT", rest)
 	f.I("PCALIGN", Imm(32))
 	f.Label(loop)
+	if s.bytes == 2 {
+		f.I("PREFETCHT0", Mem(ahead, "DX"))
+	}
 	step(4)
 	f.I("JGE", loop)
 	f.Label(rest)
