@@ -29,73 +29,123 @@ OPT_IN(3, V, bias) // [n]
 const uint SIDE = 4, REACH = bm * bn / group >= 64 ? 2 : 1;
 const uint DOWN = bm / (SIDE * REACH), ACROSS = bn / (SIDE * REACH); // invocations of a pass
 
-// Tiles of a and b: bk rows of bm and bn elements, and four more against bank conflicts.
-const uint WIDTH_A = bm + 4, WIDTH_B = bn + 4;
-shared float tile_a[bk * WIDTH_A], tile_b[bk * WIDTH_B];
+// Tiles of a and b: bk lines of bm and bn elements, in fours, and one more against bank conflicts.
+const uint LINE_A = bm / 4 + 1, LINE_B = bn / 4 + 1;
+shared vec4 tile_a[bk * LINE_A], tile_b[bk * LINE_B];
 
-// The next tiles are on their way to registers while these are multiplied.
+// Fours that an invocation brings for a step: those along m (or n) go into the tile as they come. A whole step brings them
+// to registers, while those before are multiplied.
 const uint FETCHES_A = (bm * bk / 4 + group - 1) / group, FETCHES_B = (bn * bk / 4 + group - 1) / group;
-vec4 next_a[FETCHES_A], next_b[FETCHES_B];
+const bool WHOLE = FETCHES_A * group * 4 == bm * bk && FETCHES_B * group * 4 == bn * bk;
 
-// FETCH brings elements i0 on of m (or n) and l0 on of k; PUT writes them to a tile. Memory is
-// contiguous along m if along_m, else along k.
-#define FETCH(x, next, fetches, size, along_m, i0, m, l0) \
+// Element (i, l) of a tile where the four number at begins.
+#define AT_I(along_m, size, at) (along_m ? at % (size / 4) * 4 : at / (bk / 4))
+#define AT_L(along_m, size, at) (along_m ? at / (size / 4) : at % (bk / 4) * 4)
+
+// START finds where the fetches of the first step are; the last elements of m (or n) are there instead of those past the
+// end, which nobody stores. Memory is contiguous along m if along_m, else along k.
+#define START(place, fetches, size, along_m, i0, m) \
 	[[unroll]] for (uint e = 0; e < fetches; e++) { \
-		uint at = gl_LocalInvocationIndex + e * group; \
-		uint l = l0 + (along_m ? at / (size / 4) : at % (bk / 4) * 4), i = i0 + (along_m ? at % (size / 4) * 4 : at / (bk / 4)); \
-		bool inside = i < m && l < k && at < size * bk / 4; \
-		next[e] = inside ? x##_some(along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m - i : k - l) : vec4(0); \
+		uint at = gl_LocalInvocationIndex + e * group, i = min(i0 + AT_I(along_m, size, at), along_m ? m - 4 : m - 1); \
+		uint l = AT_L(along_m, size, at); \
+		place[e] = along_m ? (z * k + l) * m + i : (z * m + i) * k + l; \
 	}
-#define PUT(tile, width, next, fetches, size, along_m) \
-	[[unroll]] for (uint e = 0; e < fetches; e++) { \
-		uint at = gl_LocalInvocationIndex + e * group; \
-		if (at >= size * bk / 4) continue; \
-		uint to = along_m ? at / (size / 4) * width + at % (size / 4) * 4 : at % (bk / 4) * 4 * width + at / (bk / 4); \
-		[[unroll]] for (uint c = 0; c < 4; c++) tile[to + c * (along_m ? 1 : width)] = next[e][c]; \
+#define FETCH(x, next, place, fetches, ahead) \
+	[[unroll]] for (uint e = 0; e < fetches; e++) next[e] = x##_four(place[e] + ahead);
+#define PUT(tile, width, size, along_m, at, f) { \
+		uint i = AT_I(along_m, size, at), l = AT_L(along_m, size, at); \
+		if (along_m) tile[l * width + i / 4] = f; \
+		else [[unroll]] for (uint c = 0; c < 4; c++) tile[(l + c) * width + i / 4][i % 4] = f[c]; \
 	}
+
+// Any other step: numbers past the end are 0.
+#define BRING(x, tile, width, size, along_m, i0, m) \
+	[[dont_unroll]] for (uint at = gl_LocalInvocationIndex; at < size * bk / 4; at += group) { \
+		uint i = i0 + AT_I(along_m, size, at), l = l0 + AT_L(along_m, size, at); \
+		vec4 f = i < m && l < k ? x##_some(along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m - i : k - l) : vec4(0); \
+		PUT(tile, width, size, along_m, at, f) \
+	}
+
+#define MULTIPLY \
+	[[dont_unroll]] for (uint l = 0; l < bk; l++) { /* unrolled, it takes a software device a second to compile */ \
+		vec4 column[REACH], row[REACH]; \
+		[[unroll]] for (uint u = 0; u < REACH; u++) { \
+			column[u] = tile_a[l * LINE_A + y + u * DOWN]; \
+			row[u] = tile_b[l * LINE_B + x + u * ACROSS]; \
+		} \
+		[[unroll]] for (uint e = 0; e < SUMS; e++) \
+			sum[e] = fma(vec4(column[e / REACH / SIDE][e / REACH % SIDE]), row[e % REACH], sum[e]); \
+	}
+
+// Four sums of a row: of row r of the blocks u below and v beside each other at (u * SIDE + r) * REACH + v.
+const uint SUMS = REACH * SIDE * REACH;
+#define SUM_I(e) (i0 + (y + e / REACH / SIDE * DOWN) * SIDE + e / REACH % SIDE)
+#define SUM_J(e) (j0 + (x + e % REACH * ACROSS) * SIDE)
 
 void main() {
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
+	uint whole = 0; // of k in steps that need no look at what they load
+	if (WHOLE && IN_FOURS(1, U) && IN_FOURS(2, W) && (trans_a ? m : k) % 4 == 0 && (trans_b ? k : n) % 4 == 0)
+		whole = k / bk * bk;
+	bool whole_c = n % 4 == 0 && IN_FOURS(0, T) && (!has_bias || IN_FOURS(3, V));
 	for (uint pass = 0; pass < DOWN * ACROSS; pass += group) {
 		uint block = pass + gl_LocalInvocationIndex, x = block % ACROSS, y = min(block / ACROSS, DOWN - 1);
-		vec4 sum[REACH * SIDE * REACH]; // of row r of the blocks u below and v beside each other
-		[[unroll]] for (uint e = 0; e < REACH * SIDE * REACH; e++) sum[e] = vec4(0);
-		for (uint l0 = 0; l0 < k + bk; l0 += bk) { // fetches at l0, then multiplies what came before
-			if (l0 > 0) {
+		vec4 sum[SUMS];
+		[[unroll]] for (uint e = 0; e < SUMS; e++) sum[e] = vec4(0);
+		if (whole > 0) {
+			// There is no branch around a fetch, or it would be waited for where the branch ends: the last ones are
+			// fetched again.
+			vec4 next_a[FETCHES_A], next_b[FETCHES_B];
+			uint place_a[FETCHES_A], place_b[FETCHES_B], step_a = trans_a ? m : 1, step_b = trans_b ? 1 : n;
+			START(place_a, FETCHES_A, bm, trans_a, i0, m)
+			START(place_b, FETCHES_B, bn, !trans_b, j0, n)
+			FETCH(a, next_a, place_a, FETCHES_A, 0)
+			FETCH(b, next_b, place_b, FETCHES_B, 0)
+			for (uint l0 = 0; l0 < whole; l0 += bk) {
 				barrier();
-				PUT(tile_a, WIDTH_A, next_a, FETCHES_A, bm, trans_a)
-				PUT(tile_b, WIDTH_B, next_b, FETCHES_B, bn, !trans_b)
+				[[unroll]] for (uint e = 0; e < FETCHES_A; e++)
+					PUT(tile_a, LINE_A, bm, trans_a, (gl_LocalInvocationIndex + e * group), next_a[e])
+				[[unroll]] for (uint e = 0; e < FETCHES_B; e++)
+					PUT(tile_b, LINE_B, bn, !trans_b, (gl_LocalInvocationIndex + e * group), next_b[e])
 				barrier();
-			}
-			if (l0 < k) {
-				FETCH(a, next_a, FETCHES_A, bm, trans_a, i0, m, l0)
-				FETCH(b, next_b, FETCHES_B, bn, !trans_b, j0, n, l0)
-			}
-			if (l0 == 0) continue;
-			[[dont_unroll]] for (uint l = 0; l < bk; l++) { // unrolled, it takes a software device a second to compile
-				vec4 column[REACH], row[REACH];
-				[[unroll]] for (uint u = 0; u < REACH; u++)
-					[[unroll]] for (uint r = 0; r < SIDE; r++) {
-						column[u][r] = tile_a[l * WIDTH_A + (y + u * DOWN) * SIDE + r];
-						row[u][r] = tile_b[l * WIDTH_B + (x + u * ACROSS) * SIDE + r];
-					}
-				[[unroll]] for (uint u = 0; u < REACH; u++)
-					[[unroll]] for (uint r = 0; r < SIDE; r++)
-						[[unroll]] for (uint v = 0; v < REACH; v++) {
-							uint e = (u * SIDE + r) * REACH + v;
-							sum[e] = fma(vec4(column[u][r]), row[v], sum[e]);
-						}
+				uint ahead = min(l0 + bk, whole - bk);
+				FETCH(a, next_a, place_a, FETCHES_A, ahead * step_a)
+				FETCH(b, next_b, place_b, FETCHES_B, ahead * step_b)
+				MULTIPLY
 			}
 		}
-		[[unroll]] for (uint u = 0; u < REACH; u++)
-			[[unroll]] for (uint r = 0; r < SIDE; r++)
-				[[unroll]] for (uint v = 0; v < REACH; v++) {
-					uint i = i0 + (y + u * DOWN) * SIDE + r, j = j0 + (x + v * ACROSS) * SIDE, at = (z * m + i) * n + j;
-					if (i >= m || j >= n || block >= DOWN * ACROSS) continue;
-					vec4 f = sum[(u * SIDE + r) * REACH + v];
-					if (has_bias) f += bias_some(j, n - j);
-					if (acc) f += c_some(at, n - j);
-					set_c_some(at, n - j, f);
+		for (uint l0 = whole; l0 < k; l0 += bk) {
+			barrier();
+			BRING(a, tile_a, LINE_A, bm, trans_a, i0, m)
+			BRING(b, tile_b, LINE_B, bn, !trans_b, j0, n)
+			barrier();
+			MULTIPLY
+		}
+		bool beside = block >= DOWN * ACROSS; // of the last pass
+		if (whole_c) {
+			[[unroll]] for (uint u = 0; u < REACH; u++) { // what is added to is loaded at once, then stored
+				vec4 old[SIDE * REACH];
+				[[unroll]] for (uint f = 0; f < SIDE * REACH; f++) {
+					uint e = u * SIDE * REACH + f, i = min(SUM_I(e), m - 1), j = min(SUM_J(e), n - 4);
+					old[f] = vec4(0);
+					if (has_bias) old[f] += bias_four(j);
+					if (acc) old[f] += c_four((z * m + i) * n + j);
 				}
+				[[unroll]] for (uint f = 0; f < SIDE * REACH; f++) {
+					uint e = u * SIDE * REACH + f, i = SUM_I(e), j = SUM_J(e);
+					if (i < m && j < n && !beside) set_c_four((z * m + i) * n + j, sum[e] + old[f]);
+				}
+			}
+			continue;
+		}
+		[[dont_unroll]] for (uint e = 0; e < SUMS; e++) {
+			vec4 f = sum[0];
+			[[unroll]] for (uint g = 1; g < SUMS; g++) f = g == e ? sum[g] : f; // only constants may be its indices
+			uint i = SUM_I(e), j = SUM_J(e), at = (z * m + i) * n + j;
+			if (i >= m || j >= n || beside) continue;
+			if (has_bias) f += bias_some(j, n - j);
+			if (acc) f += c_some(at, n - j);
+			set_c_some(at, n - j, f);
+		}
 	}
 }

@@ -74,12 +74,19 @@ func TestMatmulForms(t *testing.T) {
 	}
 }
 
-// Sizes whose steps are taken whole, without a look at what is there, on the form with cooperative matrices: with rows
-// and columns beside the tiles, a part of a step behind them, and every storage. Integers are exact in all of them; one
-// of 16 is -8, so that Q4's scale is 1.
+// Sizes whose steps are taken whole, without a look at what is there, on both forms: with rows and columns beside the
+// tiles, a part of a step behind them, and every storage. Integers are exact in all of them; one of 16 is -8, so that
+// Q4's scale is 1.
 func TestMatmulInWholeSteps(t *testing.T) {
-	const shader = "matmul_coopmat"
-	needs(t, shader)
+	matmul, _ := shaders.Find("matmul")
+	t.Run("matmul", func(t *testing.T) { multipliesInWholeSteps(t, "matmul", matmul.Tiles[0]) })
+	t.Run("matmul_coopmat", func(t *testing.T) {
+		needs(t, "matmul_coopmat")
+		multipliesInWholeSteps(t, "matmul_coopmat", matmul.Alternatives[len(matmul.Alternatives)-1].Tiles[0])
+	})
+}
+
+func multipliesInWholeSteps(t *testing.T, shader string, tile shaders.Tile) {
 	r, count := random.NewStream(9, random.Test, 0, 0), 0
 	integers := func() float64 {
 		if count++; count%16 == 0 {
@@ -88,9 +95,8 @@ func TestMatmulInWholeSteps(t *testing.T) {
 		return float64(r.IntN(16) - 8)
 	}
 	var trace bytes.Buffer
-	matmul, _ := shaders.Find("matmul")
-	tile := matmul.Alternatives[len(matmul.Alternatives)-1].Tiles[0]
-	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: map[string]shaders.Tile{shader: tile}}))
+	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Plain: shader == "matmul",
+		Tiles: map[string]shaders.Tile{shader: tile}}))
 	p := pair{subject, tensor.NewDevice(plainCPU(t)), 32} // an address that all loads allow, and between blocks
 	calls := 0
 	for _, c := range []struct {

@@ -59,16 +59,22 @@ func examples() (list []example) {
 			add(layout+".f16xnf4", large, "f16 f16 nf4 -")
 		}
 	}
-	for _, layout := range []string{"NT", "NN", "TN"} { // products of a LoRA's matrices, of rank 24
-		sizes := map[string][3]int{"NT": {2048, 24, 2048}, "NN": {2048, 2048, 24}, "TN": {24, 2048, 2048}}[layout]
-		add(layout+".thin.f16", matmul(sizes[0], sizes[1], sizes[2], layout), "f32 f16 f32 -")
-		add(layout+".thin.f32", matmul(sizes[0], sizes[1], sizes[2], layout), "f32 f32 f32 -")
+	u, wide := matmul(2048, 24, 2048, "NT"), matmul(2048, 2048, 24, "NN") // products beside a LoRA of rank 24
+	du, da, db := matmul(2048, 24, 2048, "NN"), matmul(24, 2048, 2048, "TN"), matmul(2048, 24, 2048, "TN")
+	wide.Acc = true
+	for _, t := range []string{"f16", "bf16"} {
+		add("u."+t, u, strings.Join([]string{t, t, t, "-"}, " "))
+		add("db."+t, db, strings.Join([]string{"f32", t, t, "-"}, " "))
 	}
+	add("u.f32", u, "f32 f32 f32 -")
+	add("du.f16", du, "f32 f16 f16 -")
+	add("dx.f16", wide, "f16 f32 f16 -")
+	add("da.f16", da, "f32 f32 f16 -")
 	one := matmul(1, 4096, 4096, "NT")
 	add("m1.f16", one, "f16 f16 f16 -")
 	add("m1.bf16", one, "bf16 bf16 bf16 -")
 	add("m1.q4", one, "f32 f32 q4 -")
-	for _, t := range []string{"f32", "f16"} {
+	for _, t := range []string{"f32", "f16", "bf16"} {
 		for _, d := range []int{64, 128} {
 			a := kernels.Attention{Batch: 4, T: 1024, S: 1024, Heads: 32, KVHeads: 8, Scale: 0.1, HeadDim: d}
 			name := fmt.Sprintf("d%d.%s", d, t)

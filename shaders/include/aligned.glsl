@@ -5,17 +5,6 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer Half8s { uv
 // Whether an argument begins where its elements may be loaded 16 bytes at a time; blocks always do.
 bool is_aligned(uvec2 base, uint storage) { return storage >= Q8 || (base.x & 15) == 0; }
 
-vec4 widened(uint storage, uvec2 h) {
-	if (storage == F16) return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
-	return uintBitsToFloat(uvec4(h.x << 16, h.x & 0xffff0000u, h.y << 16, h.y & 0xffff0000u));
-}
-
-// Elements i to i+3 of floats, i being a multiple of four.
-vec4 load_four(uvec2 base, uint storage, uint i) {
-	if (storage == F32) return Float4s(base).at[i / 4];
-	return widened(storage, Half4s(base).at[i / 4]);
-}
-
 // Elements i to i+3 and, except in F32, four more: i+4 to i+7 where i is a multiple of eight, or i+16 to i+19
 // in Q4, where i is one of four in the lower half of a block.
 void load_fours(uvec2 base, uint storage, uint i, out vec4 first, out vec4 second) {

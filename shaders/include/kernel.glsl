@@ -73,6 +73,12 @@ uint bfloat_bits(float f) {
 	return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
 }
 
+// Four 16-bit values.
+vec4 widened(uint storage, uvec2 h) {
+	if (storage == F16) return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
+	return uintBitsToFloat(uvec4(h.x << 16, h.x & 0xffff0000u, h.y << 16, h.y & 0xffff0000u));
+}
+
 // The words of a block are 16 bits, because a block begins at any even address.
 uint block_length(uint storage) { return storage >= NF4 ? storage == FP8 ? 128 : 64 : storage >= Q4_K ? 256 : 32; }
 uint block_words(uint storage) {
@@ -130,7 +136,8 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uve
 // IN, OUT and INOUT(b, letter, name) give the body name(i) and set_name(i, value); the
 // letter I is a 32-bit integer, the others are floats, which have name4(i) and
 // set_name4(i, value) for elements i to i+3 too, and name_some(i, n) and
-// set_name_some(i, n, value) for the first n of them. The OPT_ ones also give has_name.
+// set_name_some(i, n, value) for the first n of them. Where IN_FOURS(b, letter), name_four(i) and set_name_four(i, value)
+// take elements i to i+3 without a look, i being a multiple of four. The OPT_ ones also give has_name.
 #define IN(b, letter, name) READ_##letter(b, letter, name)
 #define OUT(b, letter, name) WRITE_##letter(b, letter, name)
 #define INOUT(b, letter, name) IN(b, letter, name) OUT(b, letter, name)
@@ -142,11 +149,14 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uve
 #define READ(b, letter, name) \
 	float name(uint i) { return load(ARGUMENT(b), storage_##letter, i); } \
 	vec4 name##4(uint i) { return load_some(ARGUMENT(b), storage_##letter, i, 4); } \
-	vec4 name##_some(uint i, uint n) { return load_some(ARGUMENT(b), storage_##letter, i, n); }
+	vec4 name##_some(uint i, uint n) { return load_some(ARGUMENT(b), storage_##letter, i, n); } \
+	vec4 name##_four(uint i) { return load_four(ARGUMENT(b), storage_##letter, i); }
 #define WRITE(b, letter, name) \
 	void set_##name(uint i, float f) { store(ARGUMENT(b), storage_##letter, i, f); } \
 	void set_##name##4(uint i, vec4 f) { store_some(ARGUMENT(b), storage_##letter, i, 4, f); } \
-	void set_##name##_some(uint i, uint n, vec4 f) { store_some(ARGUMENT(b), storage_##letter, i, n, f); }
+	void set_##name##_some(uint i, uint n, vec4 f) { store_some(ARGUMENT(b), storage_##letter, i, n, f); } \
+	void set_##name##_four(uint i, vec4 f) { store_four(ARGUMENT(b), storage_##letter, i, f); }
+#define IN_FOURS(b, letter) in_fours(ARGUMENT(b), storage_##letter)
 #define READ_T READ
 #define READ_U READ
 #define READ_V READ
