@@ -110,7 +110,10 @@ func Apply(op Op, in ...*Var) []*Var {
 		if v == nil {
 			continue
 		}
-		tensors[i] = v.must(OpName(op)).t
+		if v.t == nil { // making the name takes longer than the rest of the check
+			v.must(OpName(op))
+		}
+		tensors[i] = v.t
 		switch of := v.t.Device(); {
 		case d == nil:
 			d = of
