@@ -30,7 +30,7 @@ type Options struct {
 	// MemoryLimit is the most bytes of tensors; 0 means what is free at Open.
 	MemoryLimit int
 	// RoundActivations has products with weights in Q8_0, Q4_0, Q4_K, Q5_K or Q6_K computed in integers where the processor
-	// has AVX512_VNNI: each 32 numbers of an activation are rounded to eight bits, as llama.cpp does. Generating is
+	// has AVX2 or AVX512_VNNI: each 32 numbers of an activation are rounded to eight bits, as llama.cpp does. Generating is
 	// faster so; never train so.
 	RoundActivations bool
 	// PlainLoops runs only the specification, for tests.

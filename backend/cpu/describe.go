@@ -28,9 +28,7 @@ func Describe() Description {
 	d := Description{
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
 		GEMM: gemm.Kernel(), GEMMBF16: gemm.KernelBF16(), Vectors: vec.Implementation(), Available: availableMemory(),
-	}
-	if gemm.RoundsRows() {
-		d.Integers = "avx512vnni"
+		Integers: gemm.Integers(),
 	}
 	if cpulevel.Chosen() == cpulevel.AMX {
 		if err := cpulevel.Tiles(); err != nil {

@@ -35,7 +35,7 @@ func (f *deviceFlags) register(c *cobra.Command) {
 }
 
 const roundUsage = "round activations to 8 bits where weights are q8, q4, q4_k, q5_k or q6_k, as llama.cpp does: " +
-	"faster on CPUs with AVX512_VNNI"
+	"faster on CPUs with AVX2 or AVX512_VNNI"
 
 // registerRound registers the flag of commands that do not train.
 func (f *deviceFlags) registerRound(c *cobra.Command) {
@@ -48,7 +48,7 @@ func (f *deviceFlags) open() (*tensor.Device, error) {
 		return d, err
 	}
 	if !device.RoundsActivations(d) {
-		fmt.Fprintf(f.command.ErrOrStderr(), "--round-activations: want a CPU with AVX512_VNNI, got %s: nothing is rounded\n",
+		fmt.Fprintf(f.command.ErrOrStderr(), "--round-activations: want a CPU with AVX2, got %s: nothing is rounded\n",
 			d.Name())
 	}
 	return d, nil

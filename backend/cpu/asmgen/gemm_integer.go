@@ -292,11 +292,11 @@ func (d *integerDots) sixBits() {
 }
 
 // shifted is a register's words shifted to the left, or to the right if that is negative.
-func (d *integerDots) shifted(from string, left int, to string) {
+func (v *vec) shifted(from string, left int, to string) {
 	if left < 0 {
-		d.I("VPSRLW", Imm(-left), from, to)
+		v.I("VPSRLW", Imm(-left), from, to)
 	} else {
-		d.I("VPSLLW", Imm(left), from, to)
+		v.I("VPSLLW", Imm(left), from, to)
 	}
 }
 

@@ -91,8 +91,9 @@ type Engine struct {
 	rounds rounds      // a float32 operand of Bgemm
 
 	// RoundRows has products with transposed quantized matrices computed in integers, with the rows of A rounded to eight
-	// bits, where RoundsRows says so. Set it before the first product.
+	// bits, where Integers names a way. Set it before the first product.
 	RoundRows bool
+	integers  *integerPath
 	rounded   roundedMemory
 
 	pairsOnce sync.Once
@@ -115,6 +116,9 @@ func newEngine(team Team, k kernel) *Engine {
 	e := &Engine{team: team, close: func() {}, kernel: &k, ws: make([]Workspace, team.Threads())}
 	for i := range e.ws {
 		e.ws[i].kernel = &k
+	}
+	if len(integerPaths) > 0 {
+		e.integers = &integerPaths[0]
 	}
 	e.single.New = func() any { return &Workspace{kernel: &k} }
 	return e
@@ -153,7 +157,7 @@ func (e *Engine) run(p product) {
 func (e *Engine) share(p product) {
 	switch {
 	case e.inIntegers(&p):
-		e.integers(&p)
+		e.integers.products(e, &p)
 	case p.m == 1 || p.n == 1: // never of pairs
 		e.vector(&p)
 	case p.m*p.n*p.k <= alone:
@@ -188,6 +192,7 @@ type Workspace struct {
 	sums   [vectorChunk]float32
 	spill  [96]float32   // a tile that is not whole
 	piece  roundedVector // argument of integer dots
+	panelRoom
 }
 
 // Bytes is the size of the scratch memory that the engine holds.
@@ -204,7 +209,7 @@ func (e *Engine) Bytes() int {
 
 // Bytes is the size of the scratch memory.
 func (w *Workspace) Bytes() int {
-	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)+cap(w.scaled)) + 2*cap(w.rounds)
+	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)+cap(w.scaled)) + 2*cap(w.rounds) + w.panelRoom.bytes()
 	if w.pairs != nil {
 		n += w.pairs.Bytes()
 	}

@@ -13,15 +13,16 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-func needVNNI(t testing.TB) {
+// needIntegers skips where there are no integer products, or none of AVX512_VNNI if those are asked for.
+func needIntegers(t testing.TB, vnni bool) {
 	t.Helper()
-	if RoundsRows() {
+	if vnni && Integers() == "avx512vnni" || !vnni && Integers() != "" {
 		return
 	}
 	if os.Getenv("AGORA_REQUIRE_AVX512VNNI") == "1" {
 		t.Fatal("AGORA_REQUIRE_AVX512VNNI=1, but this processor or build has no AVX512_VNNI")
 	}
-	t.Skip("no AVX512_VNNI")
+	t.Skip("no AVX512_VNNI, or no AVX2")
 }
 
 // newRounded is room for so many groups.
@@ -46,25 +47,9 @@ func (v *roundedVector) contents(groups int) []uint32 {
 }
 
 func TestRoundVector(t *testing.T) {
-	needVNNI(t)
-	r := rand.New(rand.NewPCG(1, 2))
-	inf := float32(math.Inf(1))
-	for name, fill := range map[string]func(i int) float32{
-		"normal":    func(int) float32 { return float32(r.NormFloat64()) },
-		"ties":      func(i int) float32 { return float32(i%32-16) * 0.5 * 127 / 8 },
-		"zero":      func(int) float32 { return 0 },
-		"negative":  func(i int) float32 { return -float32(i) },
-		"infinity":  func(i int) float32 { return []float32{1, 2, -inf, 3}[i%4] },
-		"NaN":       func(i int) float32 { return []float32{1, float32(math.NaN()), inf}[i%3] },
-		"denormal":  func(i int) float32 { return float32(i) * 1e-44 },
-		"huge":      func(i int) float32 { return float32(i%7-3) * 1e38 },
-		"far apart": func(i int) float32 { return float32(math.Ldexp(1, i%64-32)) },
-	} {
-		const groups = 12
-		x := make([]float32, 32*groups)
-		for i := range x {
-			x[i] = fill(i)
-		}
+	needIntegers(t, true)
+	const groups = 12
+	for name, x := range hardToRound(32 * groups) {
 		got, want := newRounded(groups), newRounded(groups)
 		roundVector(got, unsafe.Pointer(&x[0]), groups, 8)
 		roundVectorGo(want, unsafe.Pointer(&x[0]), groups, 8)
@@ -83,17 +68,72 @@ func TestRoundVector(t *testing.T) {
 	}
 }
 
+func TestRoundGroups(t *testing.T) {
+	needIntegers(t, false)
+	const groups = 12
+	for name, x := range hardToRound(32 * groups) {
+		for zero := range 33 {
+			var got, want [groups]roundedGroup
+			roundGroups(unsafe.Pointer(&got), unsafe.Pointer(&x[0]), groups, zero)
+			roundGroupsGo(unsafe.Pointer(&want), unsafe.Pointer(&x[0]), groups, zero)
+			for g := range groups {
+				for _, v := range []*roundedGroup{&got[g], &want[g]} { // a NaN is a NaN
+					if v.scale != v.scale {
+						v.scale = 0
+					}
+					if v.sum != v.sum {
+						v.sum = 0
+					}
+				}
+				if got[g] != want[g] {
+					t.Errorf("%s: group %d, zero %d: %v, want %v", name, g, zero, got[g], want[g])
+				}
+			}
+		}
+	}
+}
+
+// hardToRound are n numbers of several kinds each.
+func hardToRound(n int) map[string][]float32 {
+	all := map[string][]float32{}
+	r := rand.New(rand.NewPCG(1, 2))
+	inf := float32(math.Inf(1))
+	for name, fill := range map[string]func(i int) float32{
+		"normal":    func(int) float32 { return float32(r.NormFloat64()) },
+		"ties":      func(i int) float32 { return float32(i%32-16) * 0.5 * 127 / 8 },
+		"zero":      func(int) float32 { return 0 },
+		"negative":  func(i int) float32 { return -float32(i) },
+		"infinity":  func(i int) float32 { return []float32{1, 2, -inf, 3}[i%4] },
+		"NaN":       func(i int) float32 { return []float32{1, float32(math.NaN()), inf}[i%3] },
+		"denormal":  func(i int) float32 { return float32(i) * 1e-44 },
+		"huge":      func(i int) float32 { return float32(i%7-3) * 1e38 },
+		"far apart": func(i int) float32 { return float32(math.Ldexp(1, i%64-32)) },
+	} {
+		for i := range n {
+			all[name] = append(all[name], fill(i))
+		}
+	}
+	return all
+}
+
 // Integer products are those of the rounded rows with the widened matrix, and differ from the exact ones by no
 // more than the rounding may.
 func TestIntegerProducts(t *testing.T) {
-	needVNNI(t)
+	needIntegers(t, false)
 	team := parallel.New(3)
 	defer team.Close()
 	e := NewOn(team)
 	e.RoundRows = true
+	for i := range integerPaths {
+		e.integers = &integerPaths[i]
+		t.Run(integerPaths[i].name, func(t *testing.T) { testIntegerProducts(t, e) })
+	}
+}
+
+func testIntegerProducts(t *testing.T, e *Engine) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for typ := range quant.Types {
-		if integerDots[typ].one == nil {
+		if !integerKinds[typ] {
 			continue
 		}
 		for _, s := range []struct{ m, n, k int }{
@@ -119,13 +159,14 @@ func TestIntegerProducts(t *testing.T) {
 			e.run(p)
 			sample := max(1, s.m*s.n/500) // of the columns, others in every row
 			for i := range s.m {
-				v := newRounded(k / 32)
-				roundVectorGo(v, unsafe.Pointer(&a[i*k]), k/32, 0)
-				scales, groups := unsafe.Slice((*float32)(v.scales), k/32), unsafe.Slice((*int8)(v.groups), 2*k)
+				scales, bytes := make([]float32, k/32), make([]int8, k)
+				for g := range scales {
+					scales[g] = roundGroup(unsafe.Pointer(&bytes[32*g]), unsafe.Pointer(&a[i*k+32*g]))
+				}
 				for j := i % sample; j < s.n; j += sample {
 					rounded, exact, size, may := 0.0, 0.0, 0.0, 0.0
 					for l := range k {
-						scale, q := float64(scales[l/32]), float64(groups[64*(l/32)+l%32])
+						scale, q := float64(scales[l/32]), float64(bytes[l])
 						w := float64(wide[j*k+l])
 						rounded += scale * q * w
 						exact += float64(a[i*k+l]) * w
@@ -148,13 +189,75 @@ func TestIntegerProducts(t *testing.T) {
 	}
 }
 
-// The same bits for any number of threads, and for a row alone or among few others.
+// Sums of the largest numbers of each kind are exact.
+func TestIntegerSums(t *testing.T) {
+	needIntegers(t, false)
+	const n, k = 19, 256
+	const sixBits = "\x00\x3c\x00\x3c\x01\x01\x01\x01\x01\x01\x01\x01\x11\x11\x11\x11"
+	heads := map[quant.Type]func(block []byte){ // all scales and least numbers are 1
+		quant.Q8_0: func(b []byte) { b[1] = 0x3c },
+		quant.Q4_0: func(b []byte) { b[1] = 0x3c },
+		quant.Q4_K: func(b []byte) { copy(b, sixBits) },
+		quant.Q5_K: func(b []byte) { copy(b, sixBits) },
+		quant.Q6_K: func(b []byte) {
+			copy(b[192:], "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x00\x3c")
+		},
+	}
+	for typ, head := range heads {
+		for _, fill := range []byte{0x00, 0xff, 0x80, 0x7f} {
+			for name, x := range map[string]func(i int) float32{
+				"127":         func(int) float32 { return 127 },
+				"-127":        func(int) float32 { return -127 },
+				"pairs":       func(i int) float32 { return float32(254*(i/2%2) - 127) },
+				"alternating": func(i int) float32 { return float32(254*(i%2) - 127) },
+			} {
+				blocks := slices.Repeat([]byte{fill}, typ.Bytes(n*k))
+				for i := 0; i < len(blocks); i += typ.Bytes(typ.Len()) {
+					if typ.Len() == 32 {
+						blocks[i] = 0
+					}
+					head(blocks[i:])
+				}
+				wide, a := make([]float32, n*k), make([]float32, 2*k)
+				typ.Decode(wide, blocks)
+				want := float32(0)
+				for i := range a {
+					a[i] = x(i)
+					want += a[i] * wide[i] / 2 // two rows of B, which are the same
+				}
+				for _, path := range integerPaths {
+					for m := 1; m <= 2; m++ {
+						e := New(1)
+						e.RoundRows, e.integers = true, &path
+						got := make([]float32, m*n)
+						e.Sgemm(false, true, m, n, k, a, k, Blocks(BlockType(typ), blocks, k), got, n, false)
+						e.Close()
+						for i, g := range got {
+							if g != want {
+								t.Fatalf("%s, %s: bytes %#x, numbers %s, %d rows: sum %d is %g, want %g", path.name, typ, fill, name,
+									m, i, g, want)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// The same bits for any number of threads, and for a row alone or among others; of few others only, in VNNI's.
 func TestIntegerProductsBits(t *testing.T) {
-	needVNNI(t)
-	const m, n, k = 5, 333, 512
+	needIntegers(t, false)
+	for _, path := range integerPaths {
+		t.Run(path.name, func(t *testing.T) { testIntegerProductsBits(t, path) })
+	}
+}
+
+func testIntegerProductsBits(t *testing.T, path integerPath) {
+	const m, n, k = 5, 333, 1280
 	r := rand.New(rand.NewPCG(7, 8))
 	for typ := range quant.Types {
-		if integerDots[typ].one == nil {
+		if !integerKinds[typ] {
 			continue
 		}
 		b := Blocks(BlockType(typ), typ.Random(r.Uint32, n*k, 1), k)
@@ -166,7 +269,7 @@ func TestIntegerProductsBits(t *testing.T) {
 		for threads := range 4 {
 			team := parallel.New(threads + 1)
 			e := NewOn(team)
-			e.RoundRows = true
+			e.RoundRows, e.integers = true, &path
 			got, single := make([]float32, m*n), make([]float32, m*n)
 			e.Sgemm(false, true, m, n, k, a, k, b, got, n, false)
 			for i := range m {
@@ -185,7 +288,7 @@ func TestIntegerProductsBits(t *testing.T) {
 
 // Without RoundRows, and for other kinds, nothing is rounded.
 func TestIntegerProductsAreAChoice(t *testing.T) {
-	needVNNI(t)
+	needIntegers(t, false)
 	team := parallel.New(2)
 	defer team.Close()
 	e := NewOn(team)
@@ -212,12 +315,12 @@ func TestIntegerProductsAreAChoice(t *testing.T) {
 }
 
 func BenchmarkIntegers(b *testing.B) {
-	needVNNI(b)
+	needIntegers(b, false)
 	team := parallel.New(2)
 	defer team.Close()
 	const n, k = 4096, 4096
 	for typ := range quant.Types {
-		if integerDots[typ].one == nil {
+		if !integerKinds[typ] {
 			continue
 		}
 		data := typ.Random(rand.New(rand.NewPCG(1, 1)).Uint32, n*k, 1)

@@ -75,16 +75,25 @@ var pairKernels = sync.OnceValue(func() []kernel {
 
 var blocksAMX = blockRoutines{{blockAMX_1x1, blockAMX_1x2}, {blockAMX_2x1, blockAMX_2x2}}
 
-var integerDots = func() (all [quant.Types]dots) {
+// integerPaths are the best first.
+var integerPaths = func() []integerPath {
+	var list []integerPath
 	if cpulevel.VNNI() {
-		all[quant.Q8_0] = dots{integerDotsQ8_0_1, integerDotsQ8_0_4}
-		all[quant.Q4_0] = dots{integerDotsQ4_0_1, integerDotsQ4_0_4}
-		all[quant.Q4_K] = dots{integerDotsQ4_K_1, integerDotsQ4_K_4}
-		all[quant.Q5_K] = dots{integerDotsQ5_K_1, integerDotsQ5_K_4}
-		all[quant.Q6_K] = dots{integerDotsQ6_K_1, integerDotsQ6_K_4}
+		list = append(list, integerPath{"avx512vnni", (*Engine).dotProducts})
 	}
-	return all
+	if cpulevel.Chosen() >= cpulevel.AVX2 {
+		list = append(list, integerPath{"avx2", (*Engine).panelProducts})
+	}
+	return list
 }()
+
+var integerDots = [quant.Types]dots{
+	quant.Q8_0: {integerDotsQ8_0_1, integerDotsQ8_0_4},
+	quant.Q4_0: {integerDotsQ4_0_1, integerDotsQ4_0_4},
+	quant.Q4_K: {integerDotsQ4_K_1, integerDotsQ4_K_4},
+	quant.Q5_K: {integerDotsQ5_K_1, integerDotsQ5_K_4},
+	quant.Q6_K: {integerDotsQ6_K_1, integerDotsQ6_K_4},
+}
 
 func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) {
 	roundVectorVNNI(to, x, groups, zero)
@@ -93,3 +102,13 @@ func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) {
 func roundQuads(to *roundedVector, x unsafe.Pointer, groups, zero int) {
 	roundQuadsVNNI(to, x, groups, zero)
 }
+
+var integerPanels = [quant.Types]panelKind{
+	quant.Q8_0: {packPanelQ8_0, multiplyBytes, panelsQ8_0, 0},
+	quant.Q4_0: {packPanelQ4_0, multiplyNibbles, panelsQ4_0, 8},
+	quant.Q4_K: {packPanelQ4_K, multiplyGroups, panelsQ4_K, 0},
+	quant.Q5_K: {packPanelQ5_K, multiplyGroups, panelsQ5_K, 16},
+	quant.Q6_K: {packPanelQ6_K, multiplyHalves, panelsQ6_K, 32},
+}
+
+func roundGroups(to, x unsafe.Pointer, groups, zero int) { roundGroupsAVX2(to, x, groups, zero) }

@@ -6,6 +6,10 @@ import "github.com/agora-ml/agora/internal/quant"
 
 func pairKernels() []kernel { return nil } // see Bgemm
 
-var integerDots [quant.Types]dots
+var (
+	integerPaths  []integerPath
+	integerDots   [quant.Types]dots
+	integerPanels [quant.Types]panelKind
+)
 
-var roundVector, roundQuads = roundVectorGo, roundQuadsGo
+var roundVector, roundQuads, roundGroups = roundVectorGo, roundQuadsGo, roundGroupsGo

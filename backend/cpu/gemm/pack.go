@@ -128,9 +128,9 @@ func (w *Workspace) packCols(cols colsPacker, dst unsafe.Pointer, width int, b *
 }
 
 // grow returns a slice of n elements, of the old memory where it is enough.
-func grow(s []float32, n int) []float32 {
+func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
-		return make([]float32, n)
+		return make([]T, n)
 	}
 	return s[:n]
 }

@@ -1,0 +1,180 @@
+package gemm
+
+import "unsafe"
+
+// The integer products of AVX2. A panel is eight rows of B, of which a step is 32 numbers: four bytes of each row, the
+// next four and so on, as bytes whatever their blocks are, then eight scales, and eight of what else the kind has. Instructions
+// multiply such fours by the same four numbers of a row of A, so that a register has a sum of each of eight columns
+// of C: none is added across, and a worker that has packed a panel uses it for all rows of A. For a single row, a block is
+// packed and multiplied at once. A column's sum is one of exact integers, a step's, times scales, in order, so that
+// a row has the same bits alone or among others.
+
+// A panelKind is how a kind of blocks is multiplied.
+type panelKind struct {
+	pack     func(panel, b unsafe.Pointer, ld, k int)
+	multiply func(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, second, steps, rows int)
+	single   func(c, x, panel, b unsafe.Pointer, ld, k, panels int)
+	zero     int // what its bytes are too large by
+}
+
+// A roundedGroup is 32 numbers of a row, x = scale * byte.
+type roundedGroup struct {
+	bytes [32]int8
+	// -zero times sums of bytes, of all, of the first 16 and of the last: of those that are first or second of every
+	// four, then of the others.
+	zeros [3][2]int16
+	scale float32
+	sum   float32 // of the bytes, times scale
+	_     [12]byte
+}
+
+const (
+	groupBytes = int(unsafe.Sizeof(roundedGroup{}))
+	stepBytes  = 32*8 + 2*4*8
+)
+
+// roundGroupsGo rounds groups (roundGroup).
+func roundGroupsGo(to, x unsafe.Pointer, groups, zero int) {
+	for g := range groups {
+		group := (*roundedGroup)(unsafe.Add(to, groupBytes*g))
+		scale := roundGroup(unsafe.Pointer(&group.bytes), unsafe.Add(x, 128*g))
+		var total int32
+		var halves [2][2]int32
+		for i, b := range group.bytes {
+			total += int32(b)
+			halves[i/16][i/2%2] -= int32(zero) * int32(b)
+		}
+		for i := range 2 {
+			group.zeros[0][i] = int16(halves[0][i] + halves[1][i])
+			group.zeros[1][i], group.zeros[2][i] = int16(halves[0][i]), int16(halves[1][i])
+		}
+		group.scale, group.sum = scale, float32(total)*scale
+	}
+}
+
+// panelDepth is the most numbers of a row of B that are packed at a time: two panels stay in the level-1 cache.
+// panelRows is the most rows of A of one call, a few microseconds.
+const panelDepth, panelRows = 1024, 64
+
+// panelColumns is the columns of C that two panels have.
+const panelColumns = 16
+
+// panelRoom is a worker's memory for panels, and for the last rows of B where they are not eight.
+type panelRoom struct {
+	panels []float32
+	rest   []byte
+}
+
+func (r *panelRoom) bytes() int { return 4*cap(r.panels) + cap(r.rest) }
+
+// panel is memory for two panels of so many steps.
+func (r *panelRoom) panel(steps int) unsafe.Pointer {
+	r.panels = grow(r.panels, 2*steps*stepBytes/4+16)
+	start := unsafe.Pointer(unsafe.SliceData(r.panels))
+	return unsafe.Add(start, -uintptr(start)%64)
+}
+
+// sixteen is a copy of fewer rows of n bytes, ld apart, followed by zeros.
+func (r *panelRoom) sixteen(b unsafe.Pointer, ld, n, rows int) unsafe.Pointer {
+	r.rest = grow(r.rest, panelColumns*n)
+	for i := range rows {
+		copy(r.rest[i*n:(i+1)*n], unsafe.Slice((*byte)(unsafe.Add(b, i*ld)), n))
+	}
+	clear(r.rest[rows*n : panelColumns*n])
+	return unsafe.Pointer(unsafe.SliceData(r.rest))
+}
+
+// panelProducts computes columns of C, which are rows of B as it lies.
+func (e *Engine) panelProducts(p *product) {
+	kind := &integerPanels[p.b.format.blocks()]
+	apart := p.k / 32 * groupBytes
+	x := e.rounded.room(p.m * apart / 4)
+	round := func(_, i int) { roundGroups(unsafe.Add(x, i*apart), p.a.at(i*p.a.ld), p.k/32, kind.zero) }
+	if p.m*p.k <= alone/4 {
+		for i := range p.m {
+			round(0, i)
+		}
+	} else {
+		e.team.Run(p.m, round)
+	}
+	tasks := 4 * e.team.Threads()
+	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
+	if p.m*p.n*p.k <= alone/4 {
+		grain = p.n
+	}
+	most := panelColumns // a single row's panels are not kept
+	if p.m == 1 && p.alpha == 1 {
+		most *= 2
+	}
+	e.team.Run((p.n+grain-1)/grain, func(worker, task int) {
+		lo, hi := task*grain, min((task+1)*grain, p.n)
+		for lo < hi {
+			n := min(most, hi-lo)
+			if n > panelColumns {
+				n = n / panelColumns * panelColumns
+			}
+			e.ws[worker].panelColumns(p, kind, x, lo, n)
+			lo += n
+		}
+	})
+}
+
+// panelColumns computes n columns of C: two panels, fewer, or for a single row some times two.
+//
+//go:noinline
+func (w *Workspace) panelColumns(p *product, kind *panelKind, x unsafe.Pointer, lo, n int) {
+	t, apart := p.b.format.blocks(), p.k/32*groupBytes
+	direct := n%panelColumns == 0 && p.alpha == 1
+	depth := panelDepth
+	if direct && p.m == 1 {
+		depth = p.k
+	}
+	panel := w.panel(panelDepth / 32)
+	for from := 0; from < p.k; from += depth {
+		k := min(depth, p.k-from)
+		b, ld := p.b.block(lo*p.b.ld+from), t.Bytes(p.b.ld)
+		if n < panelColumns {
+			b, ld = w.sixteen(b, ld, t.Bytes(k), n), t.Bytes(k)
+		}
+		second := k / 32 * stepBytes
+		if p.m > 1 {
+			kind.pack(panel, b, ld, k)
+			kind.pack(unsafe.Add(panel, second), unsafe.Add(b, 8*ld), ld, k)
+		}
+		add := p.acc || from > 0
+		for i := 0; i < p.m; i += panelRows {
+			rows := min(panelRows, p.m-i)
+			c, ldc := unsafe.Add(p.c, 4*(i*p.ldc+lo)), 4*p.ldc
+			if !direct {
+				c, ldc = unsafe.Pointer(&w.sums), 4*panelColumns
+				clear(w.sums[:rows*panelColumns])
+			} else if !add {
+				for r := range rows {
+					clear(unsafe.Slice((*float32)(unsafe.Add(c, r*ldc)), n))
+				}
+			}
+			at := unsafe.Add(x, i*apart+from/32*groupBytes)
+			if p.m == 1 {
+				kind.single(c, at, panel, b, ld, k, (n+panelColumns-1)/panelColumns*2)
+			} else {
+				kind.multiply(c, ldc, at, apart, panel, second, k/32, rows)
+			}
+			if !direct {
+				w.addSums(p, i, rows, lo, n, add)
+			}
+		}
+	}
+}
+
+// addSums takes sums of sixteen columns, of which n count, to C.
+func (w *Workspace) addSums(p *product, i, rows, lo, n int, add bool) {
+	for r := range rows {
+		c := p.cRow(i + r)[lo : lo+n]
+		for j, s := range w.sums[r*panelColumns:][:n] {
+			if s *= p.alpha; add {
+				s += c[j]
+			}
+			c[j] = s
+		}
+	}
+}
