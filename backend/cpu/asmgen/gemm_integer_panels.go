@@ -457,8 +457,13 @@ multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, n
 	p.I("MOVQ", p.Arg("x"), "DI")
 	p.I("MOVQ", p.Arg("k"), "CX")
 	p.I("VMOVUPS", Mem(0, "R14"), "Y14")
+	p.I("LEAQ", Idx(0, "R13", "R8", 8), "AX")
 	p.I("PCALIGN", Imm(32))
 	p.Label(loop)
+	for line := 0; line < 8*kind.size; line += 64 { // the next panel, in the order in which it lies
+		p.I("PREFETCHT0", Mem(line, "AX"))
+	}
+	p.I("ADDQ", Imm(8*kind.size), "AX")
 	kind.pack()
 	p.sums = 14
 	for p.at = range kind.length / 32 {
