@@ -87,6 +87,11 @@ func TestMeasured(t *testing.T) {
 				return err
 			}
 		}
+		other := 1 - w.Rank()
+		want += 2 + w.Rank()
+		if err := m.Exchange(other, data[:2+w.Rank()], data[4:6+other]); err != nil {
+			return err
+		}
 		if err := m.Barrier(); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import "time"
 type Measured struct {
 	World
 	Waited time.Duration // in all calls so far, and for those that Start has begun
-	Sent   int           // bytes given to Send, AllGather and Share, and as the root of Broadcast
+	Sent   int           // bytes given to Send, Exchange, AllGather and Share, and as the root of Broadcast
 
 	begun chan struct{} // is closed when all that Start has begun is done; nil: nothing
 }
@@ -63,6 +63,11 @@ func (m *Measured) Send(to int, data []byte) error {
 // Receive implements World.
 func (m *Measured) Receive(from int, into []byte) error {
 	return m.timed(0, func() error { return m.World.Receive(from, into) })
+}
+
+// Exchange implements World.
+func (m *Measured) Exchange(with int, data, into []byte) error {
+	return m.timed(len(data), func() error { return m.World.Exchange(with, data, into) })
 }
 
 // Broadcast implements World.

@@ -28,6 +28,12 @@ static int agora_receive(void *data, int n, int from, int *got) {
 	return err ? err : MPI_Get_count(&status, MPI_BYTE, got);
 }
 
+static int agora_exchange(void *data, int n, void *into, int room, int with, int *got) {
+	MPI_Status status;
+	int err = MPI_Sendrecv(data, n, MPI_BYTE, with, 0, into, room, MPI_BYTE, with, 0, MPI_COMM_WORLD, &status);
+	return err ? err : MPI_Get_count(&status, MPI_BYTE, got);
+}
+
 static int agora_broadcast(void *data, int n, int root) {
 	return MPI_Bcast(data, n, MPI_BYTE, root, MPI_COMM_WORLD);
 }
@@ -116,6 +122,22 @@ func (m mpi) Receive(from int, into []byte) error {
 		}
 		return nil
 	})
+}
+
+func (m mpi) Exchange(with int, data, into []byte) error {
+	for len(data) > 0 || len(into) > 0 {
+		n, room := min(len(data), mostBytes), min(len(into), mostBytes)
+		var got C.int
+		if err := mpiError("MPI_Sendrecv", C.agora_exchange(unsafe.Pointer(unsafe.SliceData(data)), C.int(n),
+			unsafe.Pointer(unsafe.SliceData(into)), C.int(room), C.int(with), &got)); err != nil {
+			return err
+		}
+		if int(got) != room {
+			return fmt.Errorf("dist: want %d bytes from process %d, got %d", room, with, got)
+		}
+		data, into = data[n:], into[room:]
+	}
+	return nil
 }
 
 func (m mpi) Broadcast(root int, data []byte) error {

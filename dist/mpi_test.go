@@ -70,6 +70,9 @@ func talk(w dist.World) error {
 			return fmt.Errorf("received %d, %v", data[0], err)
 		}
 	}
+	if err := exchange(w); err != nil {
+		return err
+	}
 	if err := w.Barrier(); err != nil {
 		return err
 	}
@@ -107,6 +110,26 @@ func talk(w dist.World) error {
 		}
 	}
 	return w.Close()
+}
+
+// exchange has the first two give each other messages of two lengths, one of which does not fit MPI's own memory, and
+// nothing in return for something.
+func exchange(w dist.World) error {
+	if w.Rank() > 1 {
+		return nil
+	}
+	for _, lengths := range [][2]int{{3 << 20, 5}, {0, 7}} {
+		other := 1 - w.Rank()
+		into := make([]byte, lengths[other])
+		own := bytes.Repeat([]byte{byte(w.Rank() + 1)}, lengths[w.Rank()])
+		if err := w.Exchange(other, own, into); err != nil {
+			return err
+		}
+		if !bytes.Equal(into, bytes.Repeat([]byte{byte(other + 1)}, lengths[other])) {
+			return fmt.Errorf("exchanged something else with process %d", other)
+		}
+	}
+	return nil
 }
 
 // share puts parts together while the process goes on, and looks at the order: what is asked for later is done later.

@@ -1,7 +1,7 @@
 package dist
 
 // World is the processes of a run. Every one calls Broadcast, AllGather, Share and Barrier in the same order as the
-// others, and a Send meets one Receive; then all see the same. A World is for one goroutine at a time.
+// others, a Send meets one Receive, an Exchange another; then all see the same. A World is for one goroutine at a time.
 //
 // After an error the processes no longer agree on where they are: the run ends, by Abort.
 type World interface {
@@ -10,6 +10,8 @@ type World interface {
 
 	Send(to int, data []byte) error
 	Receive(from int, into []byte) error // as many bytes as are sent
+	// Exchange gives another process data, and fills into with what that one gives in its Exchange at the same time.
+	Exchange(with int, data, into []byte) error
 	// Broadcast fills data, which is as long everywhere, with what the process root has in it.
 	Broadcast(root int, data []byte) error
 	// AllGather gives what every process has, by rank. The lengths may differ.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/optim"
@@ -12,9 +13,8 @@ import (
 //
 // Sums of floating-point numbers depend on their order. So the order is that of a tree over the micro-batches which
 // does not know of processes: each of its nodes is the sum of two spans, the first of which is the largest power of
-// two below the whole. A process adds up the spans that are all its own; where a span is of several processes, the
-// sum of its second half goes to the one that has its first micro-batch. That process has the sum of all, in the end
-// process 0, which tells the others.
+// two below the whole. A process adds up the spans that are all its own. Of the spans above them it adds one part of the
+// numbers, for which the others give it theirs (scatter); then all have all parts (gatherParts).
 //
 // Where everything trains, sums beside the gradient would need as much memory as the model. There a process adds its
 // micro-batches one after the other, the tree is one over processes, and their number changes the last bits; unless they
@@ -24,7 +24,6 @@ type gradientSum struct {
 	world   dist.World
 	share
 	leaf func(i int) error // adds micro-batch i to the parameters' gradients, which are zero
-	kept map[span]*optim.Gradients
 }
 
 // span is micro-batches from one to before another.
@@ -53,37 +52,25 @@ func (s share) spans(x span) []span {
 	return append(s.spans(first), s.spans(second)...)
 }
 
-// sum leaves the sum over all micro-batches in the parameters' gradients, of every process.
+// ownSpans are the largest that are all of this process.
+func (s share) ownSpans() []span {
+	return slices.DeleteFunc(s.spans(span{0, s.all}), func(x span) bool { return !s.isOwn(x) })
+}
+
+// sum leaves the sum over all micro-batches in the parameters' gradients: of every process, or where they divide the
+// optimizer of this one's part of everything, and what the gradients hold beside is of no use then.
 func (g *gradientSum) sum() error {
-	whole := span{0, g.all}
 	if g.size == 1 {
-		return g.compute(whole)
+		return g.compute(span{0, g.all})
 	}
-	if err := g.computeOwn(whole); err != nil {
+	if err := g.scatter(); err != nil || g.trainer.divided {
 		return err
 	}
-	if err := g.combine(whole); err != nil {
-		return err
-	}
-	t := g.trainer.Trainable
-	all := g.kept[whole]
-	if all == nil {
-		all = g.trainer.spareGradients()
-	}
-	defer g.trainer.giveBack(all)
-	for b := range all.Blocks() {
-		raw, err := b.RawBytes()
-		if err != nil {
+	for grad, ends := range g.trainer.gradParts(g.size) {
+		if err := gatherParts(g.world, grad, ends); err != nil {
 			return err
 		}
-		if err := g.world.Broadcast(0, raw); err != nil {
-			return err
-		}
-		if g.rank != 0 {
-			b.SetBytes(raw)
-		}
 	}
-	t.SetGrad(all)
 	return nil
 }
 
@@ -106,79 +93,6 @@ func (g *gradientSum) compute(s span) error {
 	return nil
 }
 
-// computeOwn keeps the sums of the largest spans that are all of this process.
-func (g *gradientSum) computeOwn(whole span) error {
-	for _, s := range g.spans(whole) {
-		if !g.isOwn(s) {
-			continue
-		}
-		if err := g.compute(s); err != nil {
-			return err
-		}
-		g.kept[s] = g.trainer.spareGradients()
-		g.trainer.Trainable.MoveGrad(g.kept[s])
-	}
-	return nil
-}
-
-// combine brings the sum of a span of several processes to the one that has its first micro-batch. All processes
-// go through the spans in the same order, so that whoever sends is waited for.
-func (g *gradientSum) combine(s span) error {
-	if g.isOne(s) {
-		return nil
-	}
-	first, second := s.halves()
-	if err := g.combine(first); err != nil {
-		return err
-	}
-	if err := g.combine(second); err != nil {
-		return err
-	}
-	to, from, rank := g.of(first.from), g.of(second.from), g.rank
-	switch {
-	case to != rank && from != rank:
-		return nil
-	case to != rank:
-		defer g.trainer.giveBack(g.kept[second])
-		return g.send(to, g.kept[second])
-	}
-	other := g.kept[second]
-	if from != rank {
-		other = g.trainer.spareGradients()
-		if err := g.receive(from, other); err != nil {
-			return err
-		}
-	}
-	g.kept[first].Add(other)
-	g.trainer.giveBack(other)
-	g.kept[s] = g.kept[first]
-	return nil
-}
-
-func (g *gradientSum) send(to int, sum *optim.Gradients) error {
-	for b := range sum.Blocks() {
-		raw, err := b.RawBytes()
-		if err != nil {
-			return err
-		}
-		if err := g.world.Send(to, raw); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (g *gradientSum) receive(from int, into *optim.Gradients) error {
-	for b := range into.Blocks() {
-		raw := make([]byte, b.Bytes())
-		if err := g.world.Receive(from, raw); err != nil {
-			return err
-		}
-		b.SetBytes(raw)
-	}
-	return nil
-}
-
 // spareGradients gives room for a sum, which giveBack takes back.
 func (t *Trainer) spareGradients() *optim.Gradients {
 	if n := len(t.spare); n > 0 {
@@ -191,14 +105,15 @@ func (t *Trainer) spareGradients() *optim.Gradients {
 
 func (t *Trainer) giveBack(g *optim.Gradients) { t.spare = append(t.spare, g) }
 
-// reserve makes room for the sums that steps of so many micro-batches of this process keep beside the parameters'
-// gradients.
-func (t *Trainer) reserve(batches int) {
+// reserve makes room for the sums that this process's part of a step keeps beside the parameters' gradients.
+func (t *Trainer) reserve(g *gradientSum) {
 	if t.inSequence {
 		return
 	}
-	for n := bits.Len(uint(batches)) - 1; len(t.spare) < n; {
-		t.giveBack(t.Trainable.NewGradients())
+	for i, s := range g.ownSpans() {
+		for n := i + bits.Len(uint(s.to-s.from)) - 1; len(t.spare) < n; {
+			t.giveBack(t.Trainable.NewGradients())
+		}
 	}
 }
 
@@ -210,16 +125,25 @@ func (t *Trainer) processes() dist.World {
 	return t.World
 }
 
+// newSum is that of so many micro-batches, of which one of several processes computes its share.
+func (t *Trainer) newSum(rank, processes, batches int) *gradientSum {
+	g := &gradientSum{trainer: t, share: share{rank, processes, batches}}
+	if t.inSequence {
+		g.all = processes
+	}
+	return g
+}
+
 // addUp leaves the sum of the gradients of so many micro-batches in the parameters', where leaf adds one's.
 func (t *Trainer) addUp(batches int, leaf func(i int) error) error {
 	w := t.processes()
 	if batches%w.Size() != 0 {
 		tensor.Panicf("train.Step", "want as many micro-batches for each of %d processes, got %d", w.Size(), batches)
 	}
-	g := gradientSum{t, w, share{w.Rank(), w.Size(), batches}, leaf, map[span]*optim.Gradients{}}
+	g := t.newSum(w.Rank(), w.Size(), batches)
+	g.world, g.leaf = w, leaf
 	if t.inSequence {
-		each := g.each()
-		g.all = w.Size()
+		each := batches / w.Size()
 		g.leaf = func(i int) error {
 			for k := range each {
 				if err := leaf(i*each + k); err != nil {
@@ -228,9 +152,6 @@ func (t *Trainer) addUp(batches int, leaf func(i int) error) error {
 			}
 			return nil
 		}
-	}
-	if t.divided {
-		return g.scatter()
 	}
 	return g.sum()
 }

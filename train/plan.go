@@ -144,12 +144,9 @@ func newPlan(cfg Config, o PlanOptions) (p Plan, r *run, err error) {
 	if err := cfg.checkProcesses(p.Processes); err != nil {
 		return p, nil, err
 	}
-	r = &run{cfg: cfg}
-	switch {
-	case p.Processes > 1 && cfg.Shard == ShardWeights:
+	r = &run{cfg: cfg, planned: p.Processes}
+	if p.Processes > 1 && cfg.Shard == ShardWeights {
 		r.shards = &shards{size: p.Processes}
-	case cfg.Shard == ShardOptimizer:
-		r.planned = p.Processes
 	}
 	d := device.Meta(o.Device)
 	if o.GPU {
@@ -195,7 +192,7 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 		return err
 	}
 	p.Operations = operations() * float64(passes) / float64(p.batches())
-	p.sums = r.sumBytes(p.Processes)
+	p.sums = r.trainer.mostPassed(p.Processes, r.cfg.Accumulate)
 	s := d.Stats()
 	p.Peak, p.Scratch = s.Peak, s.Scratch
 	p.Memory.Logits = logits()
@@ -335,11 +332,7 @@ func guessTokens(path string, vocab int) int {
 
 // batches is how many micro-batches a step of the plan has. Of those from the second on, each needs what that one does.
 func (p *Plan) batches() int {
-	n := p.config.Accumulate
-	if p.config.Shard == ShardOptimizer { // one has no room for another's sum
-		n /= p.Processes
-	}
-	return min(n, 2)
+	return min(p.config.Accumulate/p.Processes, 2) // a process has no room for another's sum
 }
 
 // step makes an optimizer step with rows of so many tokens.

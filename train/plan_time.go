@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"time"
 
 	"github.com/agora-ml/agora/internal/kernels"
@@ -77,20 +76,42 @@ func (p Plan) timeAt(m Machine) (t StepTime) {
 	return t
 }
 
-// sumBytes is what passes the link of process 0 between two steps. A gradient goes up a tree of processes and down
-// again: twice log₂ N times its bytes. Where processes divide the optimizer each gets the others' gradients of its own
-// part, and their parts of the values.
-func (r *run) sumBytes(processes int) (n int) {
-	if processes == 1 {
-		return 0
+// sumBytes is what this process gives the others between two steps, and what it takes: for the sum of the gradients,
+// and of what trains where they divide the optimizer.
+func (g *gradientSum) sumBytes() (given, taken int) {
+	if g.size == 1 {
+		return 0, 0
 	}
-	if r.cfg.Shard != ShardOptimizer {
-		return 2 * bits.Len(uint(processes-1)) * 4 * r.summary.Trained
+	spans := make([]int, g.size) // of each process
+	for _, s := range g.spans(span{0, g.all}) {
+		spans[g.of(s.from)]++
 	}
-	size := r.trainer.Model.DType().Bytes(1)
-	for _, ends := range r.trainer.Trainable.GradParts() {
-		own, all := longest(ends), ends[len(ends)-1]
-		n += (processes-1)*4*own + size*(all-own)
+	way := pairings(g.rank, g.size)
+	if g.halves() {
+		way = halvings(g.rank, g.size)
+	}
+	gathered := 4 // bytes a number
+	if g.trainer.divided {
+		gathered = g.trainer.Model.DType().Bytes(1)
+	}
+	for _, p := range g.trainer.gradParts(g.size) {
+		for _, m := range way {
+			given += 4 * spans[g.rank] * p.elements(m.give)
+			taken += 4 * spans[m.other] * p.elements(m.take)
+		}
+		for _, m := range gatherings(g.rank, g.size) {
+			given += gathered * p.elements(m.give)
+			taken += gathered * p.elements(m.take)
+		}
+	}
+	return given, taken
+}
+
+// mostPassed is the most that passes the link of any process, in either direction, for the sum of so many micro-batches'
+// gradients.
+func (t *Trainer) mostPassed(processes, batches int) (n int) {
+	for rank := range processes {
+		n = max(n, max(t.newSum(rank, processes, batches).sumBytes()))
 	}
 	return n
 }

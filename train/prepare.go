@@ -388,11 +388,8 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	t.Preference, t.World = cfg.newPreference(r.adapter), r.options.World
 	t.divided = cfg.Shard == ShardOptimizer
 	t.inSequence, t.shards = cfg.full() && !t.divided, r.shards
-	processes := r.options.processes().Size()
-	if t.divided {
-		processes = max(processes, r.planned)
-	}
-	t.reserve(cfg.Accumulate / processes)
+	w := r.options.processes()
+	t.reserve(t.newSum(w.Rank(), max(w.Size(), r.planned), cfg.Accumulate))
 	if mixture := cfg.TaskMixture(); mixture != nil {
 		t.Tasks = len(mixture.Tasks)
 	}

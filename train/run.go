@@ -93,7 +93,7 @@ type run struct {
 	options     Options
 	trainer     Trainer
 	shards      *shards            // nil: the whole model is here
-	planned     int                // processes that divide the optimizer of a Plan
+	planned     int                // processes of a Plan
 	adapter     *multilora.Adapter // nil with MethodFull
 	stored      []tensor.DType     // types of the base model's matrices
 	seqs        []data.Sequence    // to train on

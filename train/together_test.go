@@ -55,7 +55,7 @@ func stepsTogether(
 // Any number of processes that divides the micro-batches makes the same steps, bit for bit, also where their spans
 // are none of the tree's.
 func TestProcessesMakeTheSameSteps(t *testing.T) {
-	for batches, counts := range map[int][]int{4: {2, 4}, 6: {2, 3, 6}, 12: {3, 4}} {
+	for batches, counts := range map[int][]int{4: {2, 4}, 6: {2, 3, 6}, 8: {8}, 12: {3, 4}} {
 		want, one := stepsTogether(t, 1, batches, false)
 		for _, n := range counts {
 			got, results := stepsTogether(t, n, batches, false)
@@ -74,6 +74,51 @@ func TestProcessesMakeTheSameSteps(t *testing.T) {
 					t.Errorf("%d micro-batches, %d processes: process %d has %d other numbers of %d", batches, n, rank,
 						different, len(want[0]))
 				}
+			}
+		}
+	}
+}
+
+// The processes send what the plan counts: of G bytes of gradients (N-1)/N for the sum, and as much for all to have it,
+// where the micro-batches are a power of two; else as many times the first as a process has spans of the tree.
+func TestBytesOfTheGradientSum(t *testing.T) {
+	for batches, counts := range map[int][]int{4: {2, 4}, 8: {2, 8}, 6: {2, 3}} {
+		for _, n := range counts {
+			sent, planned, most, all := make([]int, n), make([]int, n), 0, 0
+			trainers := make([]tiny, n)
+			for rank := range trainers {
+				trainers[rank] = newTiny(t, 1, 0)
+			}
+			noErrors(t, testworld.Run(n, func(w dist.World) error {
+				tr, m := trainers[w.Rank()], &dist.Measured{World: w}
+				tr.World = m
+				err := tr.addUp(batches, func(int) error { return nil })
+				sent[w.Rank()] = m.Sent
+				planned[w.Rank()], _ = tr.newSum(w.Rank(), n, batches).sumBytes()
+				if w.Rank() == 0 {
+					most = tr.mostPassed(n, batches)
+					for grad := range tr.Trainable.GradParts() {
+						all += grad.Bytes()
+					}
+				}
+				return err
+			}))
+			if !slices.Equal(sent, planned) {
+				t.Errorf("%d micro-batches, %d processes: sent %v bytes, planned %v", batches, n, sent, planned)
+			}
+			times := 2
+			if batches == 6 && n == 2 { // two spans each
+				times = 3
+			}
+			total := 0
+			for _, bytes := range sent {
+				total += bytes
+			}
+			if want := times * (n - 1) * all; total != want {
+				t.Errorf("%d micro-batches, %d processes: sent %d bytes in all, want %d", batches, n, total, want)
+			}
+			if most < total/n || most > total/n+times*4*n*2 {
+				t.Errorf("%d micro-batches, %d processes: at most %d bytes of a process, want about %d", batches, n, most, total/n)
 			}
 		}
 	}
@@ -111,7 +156,7 @@ func TestOrderOfTheGradientSum(t *testing.T) {
 		}
 	}
 	tr := newTiny(t, 1, 0)
-	tr.reserve(8)
+	tr.reserve(tr.newSum(0, 1, 8))
 	if len(tr.spare) != 3 {
 		t.Errorf("room for %d sums of 8 micro-batches, want 3", len(tr.spare))
 	}
@@ -120,7 +165,7 @@ func TestOrderOfTheGradientSum(t *testing.T) {
 	}
 	whole := newTiny(t, 1, 0)
 	whole.inSequence = true
-	whole.reserve(8)
+	whole.reserve(whole.newSum(0, 1, 8))
 	if _, err := whole.Step(data.Batches(tinymodel.Rows(8, 3), 1)); err != nil || len(whole.spare) != 0 {
 		t.Errorf("in sequence: %v and room for %d sums, want none", err, len(whole.spare))
 	}

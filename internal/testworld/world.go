@@ -81,6 +81,12 @@ func (w world) Receive(from int, into []byte) error {
 	return err
 }
 
+func (w world) Exchange(with int, data, into []byte) error {
+	sent := make(chan error, 1)
+	go func() { sent <- w.Send(with, data) }()
+	return errors.Join(w.Receive(with, into), <-sent)
+}
+
 func (w world) Broadcast(root int, data []byte) error {
 	if w.rank != root {
 		return w.Receive(root, data)
