@@ -37,7 +37,7 @@ EOF
 : >"$dir/serial"
 echo c >"$dir/rc" # Debian's Bochs is built with the debugger, which waits for "continue"
 # The text-mode display wants a terminal: script gives it one.
-LTDL_LIBRARY_PATH=$PWD/tools/.bochs/root/usr/lib/x86_64-linux-gnu/bochs/plugins TERM=xterm timeout 300 \
+LTDL_LIBRARY_PATH=$PWD/tools/.bochs/root/usr/lib/x86_64-linux-gnu/bochs/plugins TERM=xterm timeout 20m \
 	script -qec "tools/.bochs/run bochs-bin -q -f $dir/bochsrc -rc $dir/rc" /dev/null </dev/null >"$dir/display" 2>&1 || true
 count=$(cat "$dir/count") ok=$(tr -cd . <"$dir/serial" | wc -c)
 echo "$ok of $count calls wrote what the model of tiles does"
