@@ -43,26 +43,12 @@ func (g *Gradients) Bytes() (n int) {
 	return n
 }
 
-// Add adds other to g.
-func (g *Gradients) Add(other *Gradients) {
-	for i, b := range g.blocks {
-		b.Device().Run(kernels.Add{N: b.Numel(), M: b.Numel()}, b, b, other.blocks[i])
-	}
-}
-
 // MoveGrad puts the gradients of the parameters into g, and makes them zero.
 func (t *Trainable) MoveGrad(g *Gradients) {
 	for i, b := range t.blocks {
 		t.dev.Run(kernels.Cast{N: b.n}, g.blocks[i], b.grad)
 	}
 	t.ZeroGrad()
-}
-
-// SetGrad makes g the gradients of the parameters.
-func (t *Trainable) SetGrad(g *Gradients) {
-	for i, b := range t.blocks {
-		t.dev.Run(kernels.Cast{N: b.n}, b.grad, g.blocks[i])
-	}
 }
 
 // AddGrad adds g to the gradients of the parameters.

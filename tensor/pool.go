@@ -20,9 +20,13 @@ const rest, restBytes = 32, 1 << 20
 
 // class is the free buffers of one size.
 type class struct {
-	free []Buffer
-	put  []int // the clock when each was put
-	used int   // the clock when one was last taken or put
+	free []pooled
+	used int // the clock when one was last taken or put
+}
+
+type pooled struct {
+	Buffer
+	put int // the clock when it was
 }
 
 // poolSize rounds a size up: to 256 bytes, and from 4 KiB on to one of eight steps
@@ -46,7 +50,7 @@ func (p *pool) get(size, most int) (buf Buffer, bytes int, ok bool) {
 }
 
 func (p *pool) rests(c *class, bytes int) bool {
-	return p.oldest && bytes <= restBytes && p.clock-c.put[0] < rest
+	return p.oldest && bytes <= restBytes && p.clock-c.free[0].put < rest
 }
 
 func (p *pool) take(c *class, bytes int) Buffer {
@@ -54,9 +58,8 @@ func (p *pool) take(c *class, bytes int) Buffer {
 	if p.oldest {
 		at = 0
 	}
-	buf := c.free[at]
+	buf := c.free[at].Buffer
 	c.free = slices.Delete(c.free, at, at+1)
-	c.put = slices.Delete(c.put, at, at+1)
 	p.bytes -= bytes
 	p.touch(c)
 	return buf
@@ -71,8 +74,7 @@ func (p *pool) put(bytes int, buf Buffer) {
 		c = &class{}
 		p.classes[bytes] = c
 	}
-	c.free = append(c.free, buf)
-	c.put = append(c.put, p.clock)
+	c.free = append(c.free, pooled{buf, p.clock})
 	p.bytes += bytes
 	p.touch(c)
 }
@@ -94,9 +96,8 @@ func (p *pool) shrink(bytes int, free func(Buffer)) (freed int) {
 			}
 		}
 		last := len(oldest.free) - 1
-		free(oldest.free[last])
+		free(oldest.free[last].Buffer)
 		oldest.free = oldest.free[:last]
-		oldest.put = oldest.put[:last]
 		p.bytes -= size
 		freed += size
 	}

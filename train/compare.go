@@ -18,6 +18,7 @@ import (
 
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/encoding/tfevents"
+	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
 )
@@ -50,8 +51,8 @@ func Compare(a, b string) (files int, different []Difference, err error) {
 	all := maps.Clone(inA)
 	maps.Copy(all, inB)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if path.Dir(name) == TensorBoardFolder {
-			continue // their names have times
+		if path.Dir(name) == TensorBoardFolder || name == folderlock.File {
+			continue // names with times; what a killed run leaves, though it had ended
 		}
 		files++
 		switch _, inFirst := inA[name]; {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/train"
 )
@@ -364,13 +363,7 @@ func (p *parts) part(c *runCut) (done bool, err error) {
 				signal != os.Kill && code != exitInterrupted && code != -1:
 				return false, failed("a resumed run", err, said)
 			}
-			if done := complete(p.cut); !done {
-				return false, nil
-			}
-			if err := os.Remove(filepath.Join(p.cut, folderlock.File)); !errors.Is(err, os.ErrNotExist) {
-				return true, err // of a run that had ended but for this
-			}
-			return true, nil
+			return complete(p.cut), nil
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/internal/folderlock"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/train"
 )
@@ -38,6 +41,9 @@ func TestVerifyResume(t *testing.T) {
 			if c.How != []string{"kill", "interrupt"}[i%2] || c.Aim >= steps {
 				t.Errorf("cut %d is %+v", i+1, c)
 			}
+		}
+		if err := os.Remove(filepath.Join(out, "cut", folderlock.File)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err) // it stays where a run is killed that had ended
 		}
 		sameFiles(t, filepath.Join(out, "whole"), filepath.Join(out, "cut"))
 	}
@@ -118,8 +124,13 @@ func TestCompare(t *testing.T) {
 			t.Errorf("got %v, %v, want %s", different, err, want)
 		}
 	}
-	// What the clock has measured is none.
-	dir := damaged(t, parts, func(dir, _ string) error { return replace("metrics.jsonl", `"time":1`, `"time":2`)(dir) })
+	// What the clock has measured is none, nor the lock that a killed run leaves.
+	dir := damaged(t, parts, func(dir, _ string) error {
+		if err := os.WriteFile(filepath.Join(dir, folderlock.File), nil, 0o666); err != nil {
+			return err
+		}
+		return replace("metrics.jsonl", `"time":1`, `"time":2`)(dir)
+	})
 	if _, different, err := train.Compare(whole, dir); err != nil || len(different) > 0 {
 		t.Errorf("got %v, %v", different, err)
 	}

@@ -15,6 +15,9 @@ import (
 // binutils-aarch64-linux-gnu.
 func TestNEONWords(t *testing.T) {
 	objdump, err := exec.LookPath("aarch64-linux-gnu-objdump")
+	if err != nil && os.Getenv("AGORA_REQUIRE_BINUTILS") == "1" {
+		t.Fatal(err)
+	}
 	if err != nil {
 		t.Skip(err)
 	}

@@ -148,8 +148,8 @@ func newPairProduct(transA, transB bool, m, n, k int, alpha float32, a, b, c Mat
 	return p
 }
 
-// roundRow rounds n elements of src to bfloat16, denormal ones to zero.
-var roundRow = func(dst, src unsafe.Pointer, n int) {
+// roundRowGo rounds n elements of src to bfloat16, denormal ones to zero.
+func roundRowGo(dst, src unsafe.Pointer, n int) {
 	to, from := unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n)
 	vec.ToBF16(to, from)
 	for i, x := range from {

@@ -48,13 +48,20 @@ var kernels = func() []kernel {
 	return list
 }()
 
+// roundRow is roundRowGo, in AVX512_BF16 where the processor has it.
+var roundRow = func() func(dst, src unsafe.Pointer, n int) {
+	if cpulevel.Chosen() < cpulevel.AVX512BF16 {
+		return roundRowGo
+	}
+	return roundRowBF16
+}()
+
 // pairKernels has the kernel of Bgemm, if there is one.
 var pairKernels = sync.OnceValue(func() []kernel {
 	level := cpulevel.BF16()
 	if level < cpulevel.AVX512BF16 {
 		return nil
 	}
-	roundRow = roundRowBF16
 	packers := packers{
 		rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
 		rowsA: packPairs_14, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,

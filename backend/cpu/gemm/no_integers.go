@@ -12,4 +12,7 @@ var (
 	integerPanels [quant.Types]panelKind
 )
 
-var roundVector, roundQuads, roundGroups = roundVectorGo, roundQuadsGo, roundGroupsGo
+var (
+	roundVector, roundQuads, roundGroups = roundVectorGo, roundQuadsGo, roundGroupsGo
+	roundRow                             = roundRowGo
+)
