@@ -3,7 +3,7 @@
 #   tools/vktools.sh                    all below into tools/.vk
 #   tools/vktools.sh DIR PACKAGE...     these only: glslc (2025.2), spirv-tools (spirv-val), libvulkan1, vulkan-validationlayers,
 #                                       mesa-vulkan-drivers/trixie-backports (lavapipe 26, which runs cooperative matrices)
-#   tools/vktools.sh DIR bochs bochs-term bochsbios   an emulated processor, for amx-emulated.sh
+#   tools/vktools.sh DIR bochs bochs-term bochsbios   an emulated processor, for emulated.sh
 #   SUITE=bookworm tools/vktools.sh DIR -t bookworm-backports libvulkan1 mesa-vulkan-drivers
 #                                       of another release, trixie being the default, with options of apt-get: lavapipe 25
 # Then DIR/run PROGRAM ARGS runs an unpacked program, and go test -exec "$PWD/tools/.vk/run" ./... runs cgo tests on that lavapipe.

@@ -8,7 +8,7 @@ import (
 // Arithmetic is what decides the bits of results: which kernels multiply matrices and which
 // loops do the rest. The number of threads does not.
 func (b *backend) Arithmetic() map[string]string {
-	all := map[string]string{"products": gemm.Kernel(), "vectors": vec.Implementation()}
+	all := map[string]string{"products": gemm.Kernel(), "vectors": vec.Bits()}
 	if gemm.HasBF16() {
 		all["products of bf16"] = gemm.KernelBF16()
 	}

@@ -410,7 +410,8 @@ func TestResumeRefusesAnotherArithmetic(t *testing.T) {
 	if d.GEMMBF16 != "" {
 		want = append(want, train.Deviation{Step: 11, What: "device products of bf16", Want: d.GEMMBF16, Got: "none"})
 	}
-	want = append(want, train.Deviation{Step: 11, What: "device vectors", Want: d.Vectors, Got: "go"})
+	vectors := strings.Replace(d.Vectors, "avx512", "avx2", 1) // which has its bits
+	want = append(want, train.Deviation{Step: 11, What: "device vectors", Want: vectors, Got: "go"})
 	if err != nil || !reflect.DeepEqual(state.OtherBits, want) || state.Device["products"] != "go" {
 		t.Errorf("state.json says %+v, %v, want %v", state, err, want)
 	}

@@ -14,15 +14,19 @@ import (
 // dispatch functions beside it take slices, choose between it and the Go loop,
 // and cut long slices into pieces.
 func vecFiles() []*File {
-	x86 := &vec{File: NewFile("../internal/vec", "vec"), constants: map[string]bool{}}
-	x86.machine = machineAVX2{x86}
-	arm := &vec{File: newFileFor("arm64", "../internal/vec", "vec"), constants: map[string]bool{}}
+	wide := newVec(NewFile("../internal/vec", "vec512"))
+	wide.routinesAVX512()
+	x86 := newVec(NewFile("../internal/vec", "vec"))
+	x86.machine, x86.wide = machineAVX2{x86}, wide
+	arm := newVec(newFileFor("arm64", "../internal/vec", "vec"))
 	arm.machine = machineNEON{arm}
 	for _, v := range []*vec{x86, arm} {
 		v.routines()
 	}
-	return []*File{x86.File, arm.File}
+	return []*File{wide.File, x86.File, arm.File}
 }
+
+func newVec(f *File) *vec { return &vec{File: f, constants: map[string]bool{}} }
 
 func (v *vec) routines() {
 	v.Go(`// piece is the most elements one call of assembly works on. The rest goes
@@ -30,6 +34,7 @@ func (v *vec) routines() {
 // preempted.
 const piece = 1 << 16`)
 	v.arithmetic()
+	v.maximum()
 	v.reductions()
 	v.exponentials()
 	v.optimizer()
@@ -52,6 +57,7 @@ type machine interface {
 	arguments(r routine)                  // to registers, opening a routine
 	spread(register, constant string)     // a constant to a register
 	loops(ways int, group func(ways int)) // over groups of so many vectors, single vectors, and the tail
+	grouped() machine                     // for a routine whose groups are AVX2's
 	loadFrom(slice string, offset int, to string)
 	storeTo(from, slice string, offset int)
 	prefetch(slice string, offset int)
@@ -74,21 +80,21 @@ type machine interface {
 	clear(to string)
 	copy(x, to string)
 	set(constant, to string)
-	copySign(x, to, scratch string) // the sign of x to numbers without one
-	less(x, than, to string)        // masks of x < than
-	beyond(x, most, to string)      // masks of not x <= most
-	without(x, masks, to string)    // 0 where the mask is set
-	choose(masks, a, to string)     // to = a where the mask is set
+	copySign(x, to, scratch string)                          // the sign of x to numbers without one
+	zeroBelow(x, least, to, scratch string)                  // to = 0 where x < least
+	mulBeyond(x, most, factor, to, scratch, scratch2 string) // to = x*factor where not x <= most
 	shiftLeft(n int, x, to string)
 	addInt(a, b, to string)
 	clearTail(x string) // zeros what is beyond the end
 
-	// Sums are in float64, in registers of half as many lanes.
-	wide(slice string, offset, half int, to string) // a half of a vector
+	// Sums are in float64, in registers of half as many lanes as those of float32.
+	wides() int                                      // registers for a vector
+	widen(slice string, offset, half int, to string) // a half of a vector
 	addWide(a, b, to string)
 	mulWide(a, b, to string)
 	addMulWide(a, b, to string)       // to += a*b
 	accumulate(x, scratch, to string) // adds all lanes of x, which is given up
+	parts(sums []string) []string     // of which each is added by itself
 	result(sum string)                // adds the lanes, into *result
 	maximum()                         // the whole routine
 
@@ -114,6 +120,10 @@ type vec struct {
 	unused    int               // the first register not used yet
 	released  []string          // used ones that may be used again
 	masked    bool              // the code now written handles the tail
+	way       int               // the vector of a group whose code is now written
+	wide      *vec              // the routines that are preferred where the processor has them, or nil
+	narrow    string            // the routine that has none of these, if these are wide
+	written   map[string]bool   // the names of such routines, if these are; another's dispatch calls them
 	// eight takes a register with numbers of a block from one on.
 	eight func(q string, number int)
 }
@@ -147,7 +157,11 @@ func words(s string) []string { return strings.Fields(s) }
 
 // open starts the assembly function of r, and writes its dispatch.
 func (v *vec) open(r routine) {
-	v.dispatch(r)
+	if v.written == nil {
+		v.dispatch(r)
+	} else {
+		v.written[r.name] = true
+	}
 	var args []Arg
 	for _, s := range r.slices() {
 		args = append(args, Arg{s, "*float32"})
@@ -192,7 +206,7 @@ func (v *vec) dispatch(r routine) {
 		data = append(data, "unsafe.SliceData("+x+")")
 	}
 	each = fmt.Sprintf("%s(%s%s)", r.name, strings.Join(heads, ", "), rest)
-	fast := fmt.Sprintf("%s%s(%s%s, len(%s)", r.name, v.level(), strings.Join(data, ", "), rest, s[0])
+	arguments := fmt.Sprintf("%s%s, len(%s)", strings.Join(data, ", "), rest, s[0])
 
 	var b strings.Builder
 	p := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
@@ -210,13 +224,27 @@ func (v *vec) dispatch(r routine) {
 		p("total = "+r.combine, each)
 	}
 	p("%s = %s\n}", list, strings.Join(tails, ", "))
-	if r.result == "" {
-		p("%s)", fast)
-	} else {
-		p("var last %s\n%s, &last)\nreturn "+r.combine, r.result, fast, "last")
+	end := "return"
+	if r.result != "" {
+		p("var last %s", r.result)
+		arguments += ", &last"
+		end = fmt.Sprintf("return "+r.combine, "last")
+	}
+	p("%s%s%s(%s)", v.preferred(r.name, arguments, end), r.name, v.level(), arguments)
+	if r.result != "" {
+		p("%s", end)
 	}
 	p("}")
 	v.Go(b.String())
+}
+
+// preferred is Go text that calls the wide routine of that name, if there is one, and ends.
+func (v *vec) preferred(name, arguments, end string) string {
+	if v.wide == nil || !v.wide.written[name] {
+		return ""
+	}
+	level := v.wide.level()
+	return fmt.Sprintf("if use%s {\n%s%s(%s)\n%s\n}\n", level, name, level, arguments, end)
 }
 
 // temp takes a free register.
@@ -301,7 +329,7 @@ func (v *vec) alternate(ways int, step func(way, offset int)) {
 	start := v.asm.Len()
 	var lines [][]string
 	for way := range ways {
-		v.released = nil
+		v.released, v.way = nil, way
 		step(way, v.lanes()*way)
 		lines = append(lines, slices.Collect(strings.Lines(v.asm.String()[start:])))
 		v.asm.Truncate(start)
@@ -316,6 +344,9 @@ func (v *vec) alternate(ways int, step func(way, offset int)) {
 // elementwise writes a routine whose body computes from the loaded inputs the
 // registers to store, one for each of outs.
 func (v *vec) elementwise(r routine, ways int, body func(x []string) []string) {
+	if r.name == v.narrow {
+		return
+	}
 	v.open(r)
 	v.run(ways, func(_, offset int) {
 		var x []string
@@ -340,6 +371,9 @@ func (v *vec) constant(name string, value float64) string {
 func (v *vec) bits(name string, word uint32) string {
 	if register, ok := v.scalars[name]; ok {
 		return register
+	}
+	if v.written != nil {
+		return v.table(name, word) // see I
 	}
 	return v.table(name, slices.Repeat([]uint32{word}, 8)...)
 }

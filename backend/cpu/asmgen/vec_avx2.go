@@ -44,16 +44,7 @@ func (m machineAVX2) spread(register, constant string) { m.I("VMOVUPS", constant
 func (m machineAVX2) loops(ways int, group func(ways int)) {
 	m.I("XORQ", "AX", "AX")
 	for _, width := range widths(ways) {
-		loop, done := m.NewLabel("loop"), m.NewLabel("done")
-		m.I("LEAQ", Mem(-8*width, "CX"), "DX")
-		m.I("CMPQ", "AX", "DX")
-		m.I("JGT", done)
-		m.Label(loop)
-		group(width)
-		m.I("ADDQ", Imm(8*width), "AX")
-		m.I("CMPQ", "AX", "DX")
-		m.I("JLE", loop)
-		m.Label(done)
+		m.while(8*width, func() { group(width) })
 	}
 	end := m.NewLabel("end")
 	m.I("SUBQ", "AX", "CX")
@@ -65,6 +56,20 @@ func (m machineAVX2) loops(ways int, group func(ways int)) {
 	group(1)
 	m.masked = false
 	m.Label(end)
+}
+
+// while writes a loop that goes on while so many elements are left.
+func (m machineAVX2) while(elements int, body func()) {
+	loop, done := m.NewLabel("loop"), m.NewLabel("done")
+	m.I("LEAQ", Mem(-elements, "CX"), "DX")
+	m.I("CMPQ", "AX", "DX")
+	m.I("JGT", done)
+	m.Label(loop)
+	body()
+	m.I("ADDQ", Imm(elements), "AX")
+	m.I("CMPQ", "AX", "DX")
+	m.I("JLE", loop)
+	m.Label(done)
 }
 
 func (m machineAVX2) loadFrom(slice string, offset int, to string) {
@@ -124,15 +129,25 @@ func (m machineAVX2) copySign(x, to, scratch string) {
 	m.I("VORPS", scratch, to, to)
 }
 
-func (m machineAVX2) less(x, than, to string)       { m.I("VCMPPS", Imm(1), than, x, to) }
-func (m machineAVX2) beyond(x, most, to string)     { m.I("VCMPPS", Imm(6), most, x, to) }
-func (m machineAVX2) without(x, masks, to string)   { m.I("VANDNPS", x, masks, to) }
-func (m machineAVX2) choose(masks, a, to string)    { m.I("VBLENDVPS", masks, a, to, to) }
+func (m machineAVX2) zeroBelow(x, least, to, scratch string) {
+	m.I("VCMPPS", Imm(1), least, x, scratch) // less
+	m.I("VANDNPS", to, scratch, to)
+}
+
+func (m machineAVX2) mulBeyond(x, most, factor, to, scratch, scratch2 string) {
+	m.I("VCMPPS", Imm(6), most, x, scratch) // not less or equal
+	m.mul(x, factor, scratch2)
+	m.I("VBLENDVPS", scratch, scratch2, to, to)
+}
+
 func (m machineAVX2) shiftLeft(n int, x, to string) { m.I("VPSLLD", Imm(n), x, to) }
 func (m machineAVX2) addInt(a, b, to string)        { m.I("VPADDD", b, a, to) }
 func (m machineAVX2) clearTail(x string)            { m.I("VANDPS", mask, x, x) }
 
-func (m machineAVX2) wide(slice string, offset, half int, to string) {
+func (machineAVX2) wides() int         { return 2 }
+func (m machineAVX2) grouped() machine { return m }
+
+func (m machineAVX2) widen(slice string, offset, half int, to string) {
 	if !m.masked {
 		m.I("VCVTPS2PD", Idx(4*offset+16*half, m.pointers[slice], "AX", 4), to)
 		return
@@ -153,6 +168,8 @@ func (m machineAVX2) accumulate(x, scratch, to string) {
 	m.I("VCVTPS2PD", low(x), x)
 	m.I("VADDPD", x, to, to)
 }
+
+func (m machineAVX2) parts(sums []string) []string { return sums }
 
 func (m machineAVX2) result(sum string) {
 	x := low(sum)
@@ -187,8 +204,19 @@ func (m machineAVX2) maximum() {
 	m.I("VMAXPS", acc[2], acc[0], acc[0])
 	m.I("VMAXPS", acc[3], acc[1], acc[1])
 	m.I("VMAXPS", acc[1], acc[0], acc[0])
-	top := low(acc[0])
-	m.I("VEXTRACTF128", Imm(1), acc[0], "X15")
+	m.largest(acc[0])
+	ordered := m.NewLabel("ordered")
+	m.I("VTESTPS", nan, nan)
+	m.I("JZ", ordered)
+	m.I("MOVL", Imm(0x7fc00000), "(DX)")
+	m.Label(ordered)
+	m.Return()
+}
+
+// largest stores the largest of eight lanes to *result, which DX points to then.
+func (m machineAVX2) largest(y string) {
+	top := low(y)
+	m.I("VEXTRACTF128", Imm(1), y, "X15")
 	m.I("VMAXPS", "X15", top, top)
 	m.I("VPERMILPS", Imm(0x4e), top, "X15") // swap pairs
 	m.I("VMAXPS", "X15", top, top)
@@ -196,12 +224,6 @@ func (m machineAVX2) maximum() {
 	m.I("VMAXPS", "X15", top, top)
 	m.I("MOVQ", m.Arg("result"), "DX")
 	m.I("VMOVSS", top, "(DX)")
-	ordered := m.NewLabel("ordered")
-	m.I("VTESTPS", nan, nan)
-	m.I("JZ", ordered)
-	m.I("MOVL", Imm(0x7fc00000), "(DX)")
-	m.Label(ordered)
-	m.Return()
 }
 
 func (m machineAVX2) conversion(body func()) {
@@ -254,7 +276,7 @@ func (m machineAVX2) toBF16() {
 // others also writes the words from which the tail's mask is loaded.
 func (m machineAVX2) others() {
 	m.blocks()
-	m.heads()
+	m.heads("Y0", "Y1")
 	m.headsDispatch()
 	for i := range 16 {
 		word := uint32(0)

@@ -85,6 +85,8 @@ const sumAhead = 2048
 // few terms of a group are added in float32, the groups in float64.
 func (v *vec) expSum(r routine) {
 	r.result, r.initial, r.combine = "float64", "0.0", "total + %s"
+	defer func(m machine) { v.machine = m }(v.machine)
+	v.machine = v.grouped()
 	v.open(r)
 	acc := v.zero()
 	var terms [3]string
@@ -142,11 +144,8 @@ func (v *vec) exp(x string) string {
 	p = v.fma(p, r, one)
 	v.shiftLeft(23, t, t)
 	v.addInt(p, t, p)
-	v.less(x, v.constant("expMin", -87.33654), r)
-	v.without(p, r, p)
-	v.beyond(x, v.constant("expMax", 88.72283), r)
-	v.mul(x, v.bits("plusInf", 0x7f800000), t)
-	v.choose(r, t, p)
+	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
+	v.mulBeyond(x, v.constant("expMax", 88.72283), v.bits("plusInf", 0x7f800000), p, r, t)
 	v.release(r, t)
 	return p
 }

@@ -16,7 +16,8 @@ func (v *vec) conversions() {
 
 // convert writes a loop whose body converts 8 elements.
 func (v *vec) convert(name, to, from string, body func()) {
-	v.Go(strings.NewReplacer("NAME", name, "TO", to, "FROM", from, "LEVEL", v.level()).Replace(`func NAME(dst []TO, src []FROM) {
+	text := strings.NewReplacer("NAME", name, "TO", to, "FROM", from, "LEVEL", v.level(), "PREFERRED",
+		v.preferred(name, "unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)", "return")).Replace(`func NAME(dst []TO, src []FROM) {
 	if !useLEVEL {
 		NAMEGo(dst, src)
 		return
@@ -25,11 +26,18 @@ func (v *vec) convert(name, to, from string, body func()) {
 		NAME(dst[:piece], src[:piece])
 		dst, src = dst[piece:], src[piece:]
 	}
-	n := len(dst) &^ 7
+	PREFERREDn := len(dst) &^ 7
 	NAMELEVEL(unsafe.SliceData(dst), unsafe.SliceData(src), n)
 	NAMEGo(dst[n:], src[n:])
-}`))
-	v.Func(name+v.level(), fmt.Sprintf("%s%s is %sGo; n is a multiple of 8.", name, v.level(), name),
+}`)
+	doc := fmt.Sprintf("%s%s is %sGo; n is a multiple of 8.", name, v.level(), name)
+	if v.written == nil {
+		v.Go(text)
+	} else {
+		v.written[name] = true
+		doc = fmt.Sprintf("%s%s is %sGo.", name, v.level(), name)
+	}
+	v.Func(name+v.level(), doc,
 		Arg{"dst", "*" + to}, Arg{"src", "*" + from}, Arg{"n", "int"})
 	v.conversion(body)
 	v.Return()

@@ -8,25 +8,33 @@ import (
 // headsDispatch writes the Go functions that package vec calls.
 func (v *vec) headsDispatch() {
 	for _, names := range [][3]string{{"dotHeads", "q", "k"}, {"addHeads", "y", "v"}} {
-		v.Go(strings.NewReplacer("NAME", names[0], "ONE", names[1], "MANY", names[2], "LEVEL", v.level()).Replace(
+		arguments := fmt.Sprintf("unsafe.SliceData(weights), apart, unsafe.SliceData(%s), unsafe.SliceData(%s), "+
+			"s.Rows, s.Heads, s.Group, s.Dim", names[1], names[2])
+		v.Go(strings.NewReplacer("NAME", names[0], "ONE", names[1], "MANY", names[2], "LEVEL", v.level(),
+			"PREFERRED", v.preferred(names[0], arguments, "return"), "ARGUMENTS", arguments).Replace(
 			`func NAME(weights []float32, apart int, ONE, MANY []float32, s HeadShape) {
 	if !useLEVEL || s.Dim%16 != 0 {
 		NAMEGo(weights, apart, ONE, MANY, s)
 		return
 	}
-	NAMELEVEL(unsafe.SliceData(weights), apart, unsafe.SliceData(ONE), unsafe.SliceData(MANY), s.Rows, s.Heads, s.Group, s.Dim)
+	PREFERREDNAMELEVEL(ARGUMENTS)
 }`))
 	}
 }
 
 // heads writes the routines of heads.go: what one query does with keys and values that lie one after the other.
-func (v *vec) heads() {
-	v.overHeads("dotHeads", "q", "k", func(sum string) { v.I("VXORPS", sum, sum, sum) },
+// Sixteen elements at a time are in these registers of sums, one of AVX-512 or two of AVX2.
+func (v *vec) heads(sums ...string) {
+	bytes := 64 / len(sums)
+	v.overHeads("dotHeads", "q", "k", sums, func(sum string) { v.I("VXORPS", sum, sum, sum) },
 		func(i int, sum string) {
-			v.I("VMOVUPS", Mem(32*i, "BX"), Y(4+i))
-			v.I("VFMADD231PS", Mem(32*i, "R8"), Y(4+i), sum)
+			v.I("VMOVUPS", Mem(bytes*i, "BX"), v.register(4+i))
+			v.I("VFMADD231PS", Mem(bytes*i, "R8"), v.register(4+i), sum)
 		},
 		func() {
+			if len(sums) == 1 {
+				v.I("VEXTRACTF32X8", Imm(1), sums[0], "Y1")
+			}
 			v.I("VADDPS", "Y1", "Y0", "Y0")
 			v.I("VEXTRACTF128", Imm(1), "Y0", "X1")
 			v.I("VADDPS", "X1", "X0", "X0")
@@ -34,18 +42,18 @@ func (v *vec) heads() {
 			v.I("VHADDPS", "X0", "X0", "X0")
 			v.I("VMOVSS", "X0", Mem(0, "DI"))
 		})
-	v.overHeads("addHeads", "y", "v", func(sum string) { v.I("VBROADCASTSS", Mem(0, "DI"), sum) },
+	v.overHeads("addHeads", "y", "v", sums, func(sum string) { v.I("VBROADCASTSS", Mem(0, "DI"), sum) },
 		func(i int, weight string) {
-			v.I("VMOVUPS", Mem(32*i, "R8"), Y(4+i))
-			v.I("VFMADD213PS", Mem(32*i, "BX"), weight, Y(4+i))
-			v.I("VMOVUPS", Y(4+i), Mem(32*i, "BX"))
+			v.I("VMOVUPS", Mem(bytes*i, "R8"), v.register(4+i))
+			v.I("VFMADD213PS", Mem(bytes*i, "BX"), weight, v.register(4+i))
+			v.I("VMOVUPS", v.register(4+i), Mem(bytes*i, "BX"))
 		}, func() {})
 }
 
 // overHeads writes a loop over rows (of keys or values, R8), their heads, and the heads of the query's side (BX) that
-// share each; DI is a weight's element of the row and head. step takes eight elements.
-func (v *vec) overHeads(name, one, many string, begin func(sum string), step func(i int, sum string), end func()) {
-	v.Func(name+"AVX2", fmt.Sprintf("%sAVX2 is %sGo in AVX2 and FMA; dim is a multiple of 16.", name, name),
+// share each; DI is a weight's element of the row and head. step takes the elements of one register.
+func (v *vec) overHeads(name, one, many string, sums []string, begin func(sum string), step func(i int, sum string), end func()) {
+	v.Func(name+v.level(), fmt.Sprintf("%s%s is %sGo in %s; dim is a multiple of 16.", name, v.level(), name, v.instructions()),
 		Arg{"weights", "*float32"}, Arg{"apart", "int"}, Arg{one, "*float32"}, Arg{many, "*float32"}, Arg{"rows", "int"},
 		Arg{"heads", "int"}, Arg{"group", "int"}, Arg{"dim", "int"})
 	v.I("MOVQ", v.Arg("weights"), "SI")
@@ -63,11 +71,13 @@ func (v *vec) overHeads(name, one, many string, begin func(sum string), step fun
 	v.Label(query)
 	v.I("MOVQ", "R9", "R8")
 	v.I("MOVQ", v.Arg("dim"), "CX")
-	begin("Y0")
-	begin("Y1")
+	for _, sum := range sums {
+		begin(sum)
+	}
 	v.Label(element)
-	step(0, "Y0")
-	step(1, "Y1")
+	for i, sum := range sums {
+		step(i, sum)
+	}
 	v.I("ADDQ", Imm(64), "BX")
 	v.I("ADDQ", Imm(64), "R8")
 	v.I("SUBQ", Imm(16), "CX")

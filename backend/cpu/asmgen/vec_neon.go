@@ -137,20 +137,26 @@ func (m machineNEON) copySign(x, to, _ string) {
 	m.I("VBIT", all16(m.bits("signBit", 1<<31)), all16(x), all16(to))
 }
 
-func (m machineNEON) less(x, than, to string) { m.Word("fcmgt 4s", to, than, x) }
-
-func (m machineNEON) beyond(x, most, to string) {
-	m.Word("fcmge 4s", to, most, x)
-	m.Word("mvn 16b", to, to)
+func (m machineNEON) zeroBelow(x, least, to, scratch string) {
+	m.Word("fcmgt 4s", scratch, least, x)
+	m.Word("bic 16b", to, to, scratch)
 }
 
-func (m machineNEON) without(x, masks, to string)   { m.Word("bic 16b", to, x, masks) }
-func (m machineNEON) choose(masks, a, to string)    { m.I("VBIT", all16(masks), all16(a), all16(to)) }
+func (m machineNEON) mulBeyond(x, most, factor, to, scratch, scratch2 string) {
+	m.Word("fcmge 4s", scratch, most, x)
+	m.Word("mvn 16b", scratch, scratch)
+	m.mul(x, factor, scratch2)
+	m.I("VBIT", all16(scratch), all16(scratch2), all16(to))
+}
+
 func (m machineNEON) shiftLeft(n int, x, to string) { m.I("VSHL", Imm(n), singles(x), singles(to)) }
 func (m machineNEON) addInt(a, b, to string)        { m.I("VADD", singles(b), singles(a), singles(to)) }
 func (m machineNEON) clearTail(x string)            { m.I("FMOVS", scalarOf(x), scalarOf(x)) }
 
-func (m machineNEON) wide(slice string, offset, half int, to string) {
+func (machineNEON) wides() int         { return 2 }
+func (m machineNEON) grouped() machine { return m }
+
+func (m machineNEON) widen(slice string, offset, half int, to string) {
 	switch {
 	case !m.masked:
 		m.I("FMOVD", Mem(4*offset+8*half, m.pointers[slice]), scalarOf(to))
@@ -173,6 +179,8 @@ func (m machineNEON) accumulate(x, scratch, to string) {
 	m.Word("fcvtl2 2d 4s", x, x)
 	m.addWide(to, x, to)
 }
+
+func (m machineNEON) parts(sums []string) []string { return sums }
 
 func (m machineNEON) result(sum string) {
 	m.Word("faddp d 2d", sum, sum)

@@ -1,8 +1,7 @@
 package main
 
-// reductions writes the routines of reduce.go.
+// reductions writes the sums of reduce.go.
 func (v *vec) reductions() {
-	v.maximum()
 	v.summing(routine{name: "sum", ins: words("x")}, func(x []string, to string) {
 		v.addWide(to, x[0], to)
 	})
@@ -25,18 +24,18 @@ func (v *vec) summing(r routine, term func(x []string, to string)) {
 	r.result, r.initial, r.combine = "float64", "0.0", "total + %s"
 	v.open(r)
 	var acc []string
-	for range 2 * ways {
+	for range v.wides() * ways {
 		acc = append(acc, v.zero())
 	}
 	v.run(ways, func(way, offset int) {
 		x := make([]string, len(r.ins))
-		for half := range 2 {
+		for half := range v.wides() {
 			v.release(x[:half*len(x)]...)
 			for i, in := range r.ins {
 				x[i] = v.temp()
-				v.wide(in, offset, half, x[i])
+				v.widen(in, offset, half, x[i])
 			}
-			term(x, acc[2*way+half])
+			term(x, acc[v.wides()*way+half])
 		}
 	})
 	v.total(acc)
@@ -52,7 +51,7 @@ func (v *vec) zero() string {
 
 // total adds the lanes of all accumulators, by pairs, into *result.
 func (v *vec) total(acc []string) {
-	for len(acc) > 1 {
+	for acc = v.parts(acc); len(acc) > 1; {
 		half := (len(acc) + 1) / 2
 		for i, a := range acc[half:] {
 			v.addWide(acc[i], a, acc[i])

@@ -9,39 +9,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"reflect"
 	"testing"
 	"unsafe"
 
+	"github.com/agora-ml/agora/backend/cpu/internal/image"
 	"github.com/agora-ml/agora/internal/cpulevel"
 )
-
-// An image is the memory of an emulated processor from imageBase on: calls of assembly functions, and what the model says
-// that they write. tools/amx-emulated.s runs it.
-type image struct {
-	table []uint64
-	data  []byte
-}
-
-const (
-	imageBase = 64 << 20
-	imageData = imageBase + 1<<16
-)
-
-// put stores bytes at a multiple of 64 and returns where.
-func (m *image) put(b []byte) uint64 {
-	m.data = append(m.data, make([]byte, roundUp(len(m.data), 64)-len(m.data))...)
-	m.data = append(m.data, b...)
-	return imageData + uint64(len(m.data)-len(b))
-}
-
-// call adds a call of a function that turns before, which lies there, into after.
-func (m *image) call(f any, there uint64, after []byte, args ...uint64) {
-	m.table = append(m.table, uint64(reflect.ValueOf(f).Pointer()))
-	m.table = append(append(m.table, args...), make([]uint64, 5-len(args))...)
-	m.table = append(m.table, there, m.put(after), uint64(len(after)))
-}
 
 // A blockCase is a call of a routine of blocks: rows and columns of the last panel or of all, pairs of the tiles.
 type blockCase struct{ rows, cols, pairs, k, down, across, acc int }
@@ -103,7 +76,7 @@ func TestBlocksAMX(t *testing.T) {
 		if os.Getenv("AGORA_REQUIRE_AMX") == "1" {
 			t.Fatalf("AGORA_REQUIRE_AMX=1, but %v", cpulevel.Tiles())
 		}
-		t.Skip("no AMX: tools/amx-emulated.sh runs this")
+		t.Skip("no AMX: tools/emulated.sh runs this")
 	}
 	r := rand.New(rand.NewPCG(41, 41))
 	for _, s := range blockCases() {
@@ -139,7 +112,7 @@ func TestTransposePairs(t *testing.T) {
 		if os.Getenv("AGORA_REQUIRE_AVX512") == "1" {
 			t.Fatal("AGORA_REQUIRE_AVX512=1, but this processor has not got it")
 		}
-		t.Skip("no AVX-512: tools/amx-emulated.sh runs this")
+		t.Skip("no AVX-512: tools/emulated.sh runs this")
 	}
 	r := rand.New(rand.NewPCG(42, 42))
 	for n := 1; n < 4; n++ {
@@ -152,65 +125,32 @@ func TestTransposePairs(t *testing.T) {
 	}
 }
 
-// TestImage writes the same calls, and the program's own code, to a folder for an emulator.
+// TestImage writes the same calls to a folder for an emulator.
 func TestImage(t *testing.T) {
-	dir := os.Getenv("AGORA_AMX_IMAGE")
+	dir := os.Getenv(image.Variable)
 	if dir == "" {
-		t.Skip("AGORA_AMX_IMAGE is not set: tools/amx-emulated.sh does")
+		t.Skip(image.Variable + " is not set: tools/emulated.sh does")
 	}
-	var m image
+	var m image.Image
 	r := rand.New(rand.NewPCG(43, 43))
 	for _, s := range blockCases() {
 		b, a, p, c := s.operands(r)
 		argument := b
 		before := bytes.Clone(c)
 		modelBlock(&b)
-		at := m.put(before)
+		at := m.Put(before)
 		raw := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&argument)), unsafe.Sizeof(argument)))
-		for field, x := range map[uintptr]uint64{unsafe.Offsetof(b.a): m.put(a), unsafe.Offsetof(b.b): m.put(p), unsafe.Offsetof(b.c): at} {
+		for field, x := range map[uintptr]uint64{unsafe.Offsetof(b.a): m.Put(a), unsafe.Offsetof(b.b): m.Put(p), unsafe.Offsetof(b.c): at} {
 			binary.LittleEndian.PutUint64(raw[field:], x)
 		}
-		m.call(routine(s), at, c, m.put(raw))
+		m.Call(fmt.Sprintf("block %+v", s), routine(s), at, c, m.Put(raw))
 	}
 	for n := 1; n < 4; n++ {
 		from, want, ld, step := transposeCase(r, n)
-		to := m.put(make([]byte, len(want)))
-		m.call(transposePairs, to, want, to, uint64(step), m.put(from), uint64(ld), uint64(n))
+		to := m.Put(make([]byte, len(want)))
+		m.Call(fmt.Sprintf("transposePairs %d", n), transposePairs, to, want, to, uint64(step), m.Put(from), uint64(ld), uint64(n))
 	}
-	all := binary.LittleEndian.AppendUint64(nil, uint64(len(m.table)/9))
-	for _, x := range m.table {
-		all = binary.LittleEndian.AppendUint64(all, x)
-	}
-	if len(all) > imageData-imageBase {
-		t.Fatalf("%d bytes of calls", len(all))
-	}
-	all = append(all, make([]byte, imageData-imageBase-len(all))...)
-	write := func(name string, b []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("calls", append(all, m.data...))
-	// The code, as it lies in a program that is not relocated: its first executable mapping.
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
+	if err := m.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	for line := range bytes.Lines(maps) {
-		var from, to uintptr
-		var mode string
-		if _, err := fmt.Sscanf(string(line), "%x-%x %s", &from, &to, &mode); err == nil && mode == "r-xp" {
-			memory, err := os.ReadFile("/proc/self/exe")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var offset uintptr
-			fmt.Sscanf(string(line), "%x-%x %s %x", &from, &to, &mode, &offset)
-			write("code", memory[offset:min(offset+to-from, uintptr(len(memory)))])
-			write("address", fmt.Appendf(nil, "%#x", from))
-			write("count", fmt.Appendf(nil, "%d", len(m.table)/9))
-			return
-		}
-	}
-	t.Fatal("no executable mapping")
 }

@@ -3,8 +3,12 @@
 package vec
 
 func init() {
+	choose := func(avx2, avx512 bool) func() { return func() { useAVX2, useAVX512 = avx2, avx512 } }
+	implementations[0].choose = choose(false, false)
 	if useAVX2 {
-		implementations[0].choose = func() { useAVX2 = false }
-		implementations = append(implementations, implementation{"avx2", func() { useAVX2 = true }})
+		implementations = append(implementations, implementation{"avx2", choose(true, false)})
+	}
+	if useAVX512 {
+		implementations = append(implementations, implementation{"avx512", choose(true, true)})
 	}
 }

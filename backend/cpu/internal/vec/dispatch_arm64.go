@@ -14,3 +14,6 @@ func Implementation() string {
 	}
 	return "go"
 }
+
+// Bits names the routines whose bits results have.
+func Bits() string { return Implementation() }

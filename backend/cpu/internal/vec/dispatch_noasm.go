@@ -7,6 +7,9 @@ import "github.com/agora-ml/agora/internal/quant"
 // Implementation names the routines in use.
 func Implementation() string { return "go" }
 
+// Bits names the routines whose bits results have.
+func Bits() string { return "go" }
+
 func add(dst, a, b []float32)                             { addGo(dst, a, b) }
 func sub(dst, a, b []float32)                             { subGo(dst, a, b) }
 func mul(dst, a, b []float32)                             { mulGo(dst, a, b) }

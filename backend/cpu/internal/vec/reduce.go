@@ -3,7 +3,7 @@ package vec
 import "math"
 
 // Max returns the largest element, NaN if any element is NaN, and -Inf for an
-// empty slice.
+// empty slice. If that is zero and there are zeros of both signs, it is either.
 func Max(x []float32) float32 { return maximum(x) }
 
 func maximumGo(x []float32) float32 {

@@ -7,10 +7,11 @@
 // that overlap in any other way give unspecified results.
 //
 // Every routine is written twice: the loop in Go (xGo), which is its meaning
-// and runs everywhere, and assembly made by backend/cpu/asmgen, in AVX2+FMA and
-// in NEON. The machine's fastest one is chosen at start; the build tag noasm leaves only
+// and runs everywhere, and assembly made by backend/cpu/asmgen, in AVX2+FMA,
+// AVX-512 and NEON. The machine's fastest one is chosen at start; the build tag noasm leaves only
 // Go. Results depend on the values, the lengths and that choice, on nothing
-// else: reductions are cut by length and accumulate in float64.
+// else: reductions are cut by length and accumulate in float64. AVX-512 gives
+// the bits of AVX2, sums included.
 //
 // A goroutine inside assembly cannot be preempted, so no routine stays there
 // for more than 64 Ki elements at a time.

@@ -22,6 +22,10 @@ func add(dst, a, b []float32) {
 		add(dst[:piece], a[:piece], b[:piece])
 		dst, a, b = dst[piece:], a[piece:], b[piece:]
 	}
+	if useAVX512 {
+		addAVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+		return
+	}
 	addAVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
 }
 
@@ -39,6 +43,10 @@ func sub(dst, a, b []float32) {
 		sub(dst[:piece], a[:piece], b[:piece])
 		dst, a, b = dst[piece:], a[piece:], b[piece:]
 	}
+	if useAVX512 {
+		subAVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+		return
+	}
 	subAVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
 }
 
@@ -55,6 +63,10 @@ func mul(dst, a, b []float32) {
 	for len(dst) > piece {
 		mul(dst[:piece], a[:piece], b[:piece])
 		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	if useAVX512 {
+		mulAVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+		return
 	}
 	mulAVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
 }
@@ -90,6 +102,10 @@ func scale(dst, x []float32, alpha float32) {
 		scale(dst[:piece], x[:piece], alpha)
 		dst, x = dst[piece:], x[piece:]
 	}
+	if useAVX512 {
+		scaleAVX512(unsafe.SliceData(dst), unsafe.SliceData(x), alpha, len(dst))
+		return
+	}
 	scaleAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), alpha, len(dst))
 }
 
@@ -106,6 +122,10 @@ func affine(dst, x []float32, alpha, beta float32) {
 	for len(dst) > piece {
 		affine(dst[:piece], x[:piece], alpha, beta)
 		dst, x = dst[piece:], x[piece:]
+	}
+	if useAVX512 {
+		affineAVX512(unsafe.SliceData(dst), unsafe.SliceData(x), alpha, beta, len(dst))
+		return
 	}
 	affineAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), alpha, beta, len(dst))
 }
@@ -124,6 +144,10 @@ func axpy(dst, x []float32, alpha float32) {
 		axpy(dst[:piece], x[:piece], alpha)
 		dst, x = dst[piece:], x[piece:]
 	}
+	if useAVX512 {
+		axpyAVX512(unsafe.SliceData(dst), unsafe.SliceData(x), alpha, len(dst))
+		return
+	}
 	axpyAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), alpha, len(dst))
 }
 
@@ -140,6 +164,10 @@ func mulAdd(dst, a, b []float32, alpha float32) {
 	for len(dst) > piece {
 		mulAdd(dst[:piece], a[:piece], b[:piece], alpha)
 		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	if useAVX512 {
+		mulAddAVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+		return
 	}
 	mulAddAVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
 }
@@ -158,6 +186,10 @@ func scaleMul(dst, a, b []float32, alpha float32) {
 		scaleMul(dst[:piece], a[:piece], b[:piece], alpha)
 		dst, a, b = dst[piece:], a[piece:], b[piece:]
 	}
+	if useAVX512 {
+		scaleMulAVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+		return
+	}
 	scaleMulAVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
 }
 
@@ -174,6 +206,10 @@ func subMul(dst, a, b []float32, c float32) {
 	for len(dst) > piece {
 		subMul(dst[:piece], a[:piece], b[:piece], c)
 		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	if useAVX512 {
+		subMulAVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), c, len(dst))
+		return
 	}
 	subMulAVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), c, len(dst))
 }
@@ -192,6 +228,10 @@ func rmsNormGrad(dx, dy, x, w []float32, rstd, c float32) {
 		rmsNormGrad(dx[:piece], dy[:piece], x[:piece], w[:piece], rstd, c)
 		dx, dy, x, w = dx[piece:], dy[piece:], x[piece:], w[piece:]
 	}
+	if useAVX512 {
+		rmsNormGradAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+		return
+	}
 	rmsNormGradAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
 }
 
@@ -208,6 +248,10 @@ func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32) {
 	for len(y1) > piece {
 		rotate(y1[:piece], y2[:piece], x1[:piece], x2[:piece], cos[:piece], sin[:piece], sign)
 		y1, y2, x1, x2, cos, sin = y1[piece:], y2[piece:], x1[piece:], x2[piece:], cos[piece:], sin[piece:]
+	}
+	if useAVX512 {
+		rotateAVX512(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(y1))
+		return
 	}
 	rotateAVX2(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(y1))
 }
@@ -227,6 +271,10 @@ func maximum(x []float32) float32 {
 		x = x[piece:]
 	}
 	var last float32
+	if useAVX512 {
+		maximumAVX512(unsafe.SliceData(x), len(x), &last)
+		return max(total, last)
+	}
 	maximumAVX2(unsafe.SliceData(x), len(x), &last)
 	return max(total, last)
 }
@@ -246,6 +294,10 @@ func sum(x []float32) float64 {
 		x = x[piece:]
 	}
 	var last float64
+	if useAVX512 {
+		sumAVX512(unsafe.SliceData(x), len(x), &last)
+		return total + last
+	}
 	sumAVX2(unsafe.SliceData(x), len(x), &last)
 	return total + last
 }
@@ -265,6 +317,10 @@ func sumSquares(x []float32) float64 {
 		x = x[piece:]
 	}
 	var last float64
+	if useAVX512 {
+		sumSquaresAVX512(unsafe.SliceData(x), len(x), &last)
+		return total + last
+	}
 	sumSquaresAVX2(unsafe.SliceData(x), len(x), &last)
 	return total + last
 }
@@ -284,6 +340,10 @@ func dot(a, b []float32) float64 {
 		a, b = a[piece:], b[piece:]
 	}
 	var last float64
+	if useAVX512 {
+		dotAVX512(unsafe.SliceData(a), unsafe.SliceData(b), len(a), &last)
+		return total + last
+	}
 	dotAVX2(unsafe.SliceData(a), unsafe.SliceData(b), len(a), &last)
 	return total + last
 }
@@ -303,6 +363,10 @@ func dot3(a, b, c []float32) float64 {
 		a, b, c = a[piece:], b[piece:], c[piece:]
 	}
 	var last float64
+	if useAVX512 {
+		dot3AVX512(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+		return total + last
+	}
 	dot3AVX2(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
 	return total + last
 }
@@ -321,6 +385,10 @@ func exp(dst, x []float32) {
 		exp(dst[:piece], x[:piece])
 		dst, x = dst[piece:], x[piece:]
 	}
+	if useAVX512 {
+		expAVX512(unsafe.SliceData(dst), unsafe.SliceData(x), len(dst))
+		return
+	}
 	expAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), len(dst))
 }
 
@@ -337,6 +405,10 @@ func expSubScale(dst, x []float32, shift, alpha float32) {
 	for len(dst) > piece {
 		expSubScale(dst[:piece], x[:piece], shift, alpha)
 		dst, x = dst[piece:], x[piece:]
+	}
+	if useAVX512 {
+		expSubScaleAVX512(unsafe.SliceData(dst), unsafe.SliceData(x), shift, alpha, len(dst))
+		return
 	}
 	expSubScaleAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), shift, alpha, len(dst))
 }
@@ -356,6 +428,10 @@ func expSub(dst, x []float32, shift float32) float64 {
 		dst, x = dst[piece:], x[piece:]
 	}
 	var last float64
+	if useAVX512 {
+		expSubAVX512(unsafe.SliceData(dst), unsafe.SliceData(x), shift, len(dst), &last)
+		return total + last
+	}
 	expSubAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), shift, len(dst), &last)
 	return total + last
 }
@@ -375,6 +451,10 @@ func sumExpSub(x []float32, shift float32) float64 {
 		x = x[piece:]
 	}
 	var last float64
+	if useAVX512 {
+		sumExpSubAVX512(unsafe.SliceData(x), shift, len(x), &last)
+		return total + last
+	}
 	sumExpSubAVX2(unsafe.SliceData(x), shift, len(x), &last)
 	return total + last
 }
@@ -393,6 +473,10 @@ func sigmoid(y, x []float32) {
 		sigmoid(y[:piece], x[:piece])
 		y, x = y[piece:], x[piece:]
 	}
+	if useAVX512 {
+		sigmoidAVX512(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
+		return
+	}
 	sigmoidAVX2(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
 }
 
@@ -409,6 +493,10 @@ func sigmoidGrad(dx, dy, y []float32) {
 	for len(dx) > piece {
 		sigmoidGrad(dx[:piece], dy[:piece], y[:piece])
 		dx, dy, y = dx[piece:], dy[piece:], y[piece:]
+	}
+	if useAVX512 {
+		sigmoidGradAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(y), len(dx))
+		return
 	}
 	sigmoidGradAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(y), len(dx))
 }
@@ -427,6 +515,10 @@ func tanh(y, x []float32) {
 		tanh(y[:piece], x[:piece])
 		y, x = y[piece:], x[piece:]
 	}
+	if useAVX512 {
+		tanhAVX512(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
+		return
+	}
 	tanhAVX2(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
 }
 
@@ -443,6 +535,10 @@ func tanhGrad(dx, dy, y []float32) {
 	for len(dx) > piece {
 		tanhGrad(dx[:piece], dy[:piece], y[:piece])
 		dx, dy, y = dx[piece:], dy[piece:], y[piece:]
+	}
+	if useAVX512 {
+		tanhGradAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(y), len(dx))
+		return
 	}
 	tanhGradAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(y), len(dx))
 }
@@ -461,6 +557,10 @@ func silu(y, x []float32) {
 		silu(y[:piece], x[:piece])
 		y, x = y[piece:], x[piece:]
 	}
+	if useAVX512 {
+		siluAVX512(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
+		return
+	}
 	siluAVX2(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
 }
 
@@ -477,6 +577,10 @@ func siluGrad(dx, dy, x []float32) {
 	for len(dx) > piece {
 		siluGrad(dx[:piece], dy[:piece], x[:piece])
 		dx, dy, x = dx[piece:], dy[piece:], x[piece:]
+	}
+	if useAVX512 {
+		siluGradAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), len(dx))
+		return
 	}
 	siluGradAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), len(dx))
 }
@@ -495,6 +599,10 @@ func geluTanh(y, x []float32) {
 		geluTanh(y[:piece], x[:piece])
 		y, x = y[piece:], x[piece:]
 	}
+	if useAVX512 {
+		geluTanhAVX512(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
+		return
+	}
 	geluTanhAVX2(unsafe.SliceData(y), unsafe.SliceData(x), len(y))
 }
 
@@ -511,6 +619,10 @@ func geluTanhGrad(dx, dy, x []float32) {
 	for len(dx) > piece {
 		geluTanhGrad(dx[:piece], dy[:piece], x[:piece])
 		dx, dy, x = dx[piece:], dy[piece:], x[piece:]
+	}
+	if useAVX512 {
+		geluTanhGradAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), len(dx))
+		return
 	}
 	geluTanhGradAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), len(dx))
 }
@@ -529,6 +641,10 @@ func swiglu(y, gate, up []float32) {
 		swiglu(y[:piece], gate[:piece], up[:piece])
 		y, gate, up = y[piece:], gate[piece:], up[piece:]
 	}
+	if useAVX512 {
+		swigluAVX512(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+		return
+	}
 	swigluAVX2(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
 }
 
@@ -545,6 +661,10 @@ func swigluGrad(dgate, dup, dy, gate, up []float32) {
 	for len(dgate) > piece {
 		swigluGrad(dgate[:piece], dup[:piece], dy[:piece], gate[:piece], up[:piece])
 		dgate, dup, dy, gate, up = dgate[piece:], dup[piece:], dy[piece:], gate[piece:], up[piece:]
+	}
+	if useAVX512 {
+		swigluGradAVX512(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+		return
 	}
 	swigluGradAVX2(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
 }
@@ -580,6 +700,10 @@ func fromBF16(dst []float32, src []uint16) {
 		fromBF16(dst[:piece], src[:piece])
 		dst, src = dst[piece:], src[piece:]
 	}
+	if useAVX512 {
+		fromBF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst))
+		return
+	}
 	n := len(dst) &^ 7
 	fromBF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), n)
 	fromBF16Go(dst[n:], src[n:])
@@ -598,6 +722,10 @@ func fromF16(dst []float32, src []uint16) {
 	for len(dst) > piece {
 		fromF16(dst[:piece], src[:piece])
 		dst, src = dst[piece:], src[piece:]
+	}
+	if useAVX512 {
+		fromF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst))
+		return
 	}
 	n := len(dst) &^ 7
 	fromF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), n)
@@ -618,6 +746,10 @@ func toF16(dst []uint16, src []float32) {
 		toF16(dst[:piece], src[:piece])
 		dst, src = dst[piece:], src[piece:]
 	}
+	if useAVX512 {
+		toF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst))
+		return
+	}
 	n := len(dst) &^ 7
 	toF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), n)
 	toF16Go(dst[n:], src[n:])
@@ -636,6 +768,10 @@ func toBF16(dst []uint16, src []float32) {
 	for len(dst) > piece {
 		toBF16(dst[:piece], src[:piece])
 		dst, src = dst[piece:], src[piece:]
+	}
+	if useAVX512 {
+		toBF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst))
+		return
 	}
 	n := len(dst) &^ 7
 	toBF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), n)
@@ -756,12 +892,20 @@ func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
 		dotHeadsGo(weights, apart, q, k, s)
 		return
 	}
+	if useAVX512 {
+		dotHeadsAVX512(unsafe.SliceData(weights), apart, unsafe.SliceData(q), unsafe.SliceData(k), s.Rows, s.Heads, s.Group, s.Dim)
+		return
+	}
 	dotHeadsAVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(q), unsafe.SliceData(k), s.Rows, s.Heads, s.Group, s.Dim)
 }
 
 func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
 	if !useAVX2 || s.Dim%16 != 0 {
 		addHeadsGo(weights, apart, y, v, s)
+		return
+	}
+	if useAVX512 {
+		addHeadsAVX512(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.SliceData(v), s.Rows, s.Heads, s.Group, s.Dim)
 		return
 	}
 	addHeadsAVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.SliceData(v), s.Rows, s.Heads, s.Group, s.Dim)

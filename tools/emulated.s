@@ -1,5 +1,5 @@
-# A ROM in the place of the BIOS that calls functions of a Go program with AMX turned on: no operating system, for none
-# gives a process the tiles of an emulated processor. amx-emulated.sh says how it is used; backend/cpu/gemm/image_test.go
+# A ROM in the place of the BIOS that calls functions of a Go program with AVX-512 and AMX turned on: no operating system,
+# for none gives a process the tiles of an emulated processor. emulated.sh says how it is used; backend/cpu/internal/image
 # writes what it reads. as, ld -Ttext 0xf0000 -oformat binary.
 
 	.set	cases, 0x4000000	# qwords: how many; for each the function, five arguments, result, want, their bytes

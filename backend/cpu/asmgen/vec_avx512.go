@@ -1,0 +1,279 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// machineAVX512 is that of AVX-512 (F, VL, DQ and BW). Its instructions are AVX2's, on registers of 512 bits, with
+// constants of one word that are broadcast on the way (see I). K1 is the mask of the tail, K2 and up are the ways' own.
+//
+// What is element by element has sixteen lanes. Sums have the bits of AVX2 and so its order: what AVX2 adds up in two
+// registers of four float64 is here one of eight.
+type machineAVX512 struct {
+	machineAVX2
+	float32s int    // in a vector
+	letter   string // of its registers; Z for eight float32 that are widened
+	apart    bool   // a vector is half of one group of AVX2 and half of the next (see expSum)
+}
+
+// expGroup is the elements whose exponentials AVX2 adds in float32.
+const expGroup = 24
+
+func (machineAVX512) level() string           { return "AVX512" }
+func (machineAVX512) instructions() string    { return "AVX-512" }
+func (m machineAVX512) lanes() int            { return m.float32s }
+func (m machineAVX512) register(i int) string { return m.letter + X(i)[1:] }
+func (machineAVX512) registers() int          { return 32 }
+
+// ymm is the lower half of a register, zmm the whole.
+func ymm(z string) string { return "Y" + z[1:] }
+func zmm(y string) string { return "Z" + y[1:] }
+
+// I writes an instruction. AVX-512 has each constant in one word of memory.
+func (v *vec) I(op string, operands ...string) {
+	constant := func(operand string) bool { return strings.HasSuffix(operand, "<>(SB)") }
+	if v.written != nil && slices.ContainsFunc(operands, constant) {
+		if op == "VMOVUPS" {
+			op = "VBROADCASTSS"
+		} else {
+			op += ".BCST"
+		}
+	}
+	v.File.I(op, operands...)
+}
+
+// routinesAVX512 writes those that can gain. Divisions and square roots are as many a cycle in 512 bits as in 256, and
+// AdamW waits for them and for memory: div and adamw stay in AVX2.
+func (v *vec) routinesAVX512() {
+	v.written, v.narrow = map[string]bool{"dotHeads": true, "addHeads": true}, "div"
+	sixteen := machineAVX512{machineAVX2{v}, 16, "Z", false}
+	v.machine = sixteen
+	v.arithmetic()
+	v.exponentials()
+	v.conversions()
+	v.maximum()
+	v.others()
+	v.machine = machineAVX512{machineAVX2{v}, 8, "Z", false}
+	v.reductions()
+	v.define()
+}
+
+// loops masks the tail. Where vectors lie apart it takes two groups of AVX2 at a time, and AVX2's steps for the rest.
+func (m machineAVX512) loops(ways int, group func(ways int)) {
+	m.I("XORQ", "AX", "AX")
+	if m.apart {
+		m.while(m.float32s*ways, func() { group(ways) })
+		m.machine = machineAVX512{m.machineAVX2, 8, "Y", false}
+		for name, register := range m.scalars {
+			m.scalars[name] = ymm(register)
+		}
+	}
+	for _, width := range widths(ways) {
+		m.while(m.vec.lanes()*width, func() { group(width) })
+	}
+	end := m.NewLabel("end")
+	m.I("SUBQ", "AX", "CX")
+	m.I("JZ", end)
+	m.I("MOVL", Imm(1), "DX")
+	m.I("SHLL", "CX", "DX")
+	m.I("DECL", "DX")
+	m.I("KMOVW", "DX", "K1")
+	m.masked = true
+	group(1)
+	m.masked = false
+	m.Label(end)
+}
+
+// grouped is the machine for sums of AVX2's groups of three vectors.
+func (m machineAVX512) grouped() machine { return machineAVX512{m.machineAVX2, 16, "Z", true} }
+
+func (m machineAVX512) loadFrom(slice string, offset int, to string) {
+	p := m.pointers[slice]
+	switch {
+	case m.apart:
+		m.I("VMOVUPS", Idx(4*offset/2, p, "AX", 4), ymm(to))
+		m.I("VINSERTF32X8", Imm(1), Idx(4*(expGroup+offset/2), p, "AX", 4), to, to)
+	case m.masked:
+		m.I("VMOVUPS.Z", Idx(4*offset, p, "AX", 4), "K1", to)
+	default:
+		m.I("VMOVUPS", Idx(4*offset, p, "AX", 4), to)
+	}
+}
+
+func (m machineAVX512) storeTo(from, slice string, offset int) {
+	p := m.pointers[slice]
+	switch {
+	case m.apart:
+		m.I("VMOVUPS", ymm(from), Idx(4*offset/2, p, "AX", 4))
+		m.I("VEXTRACTF32X8", Imm(1), from, Idx(4*(expGroup+offset/2), p, "AX", 4))
+	case m.masked:
+		m.I("VMOVUPS", from, "K1", Idx(4*offset, p, "AX", 4))
+	default:
+		m.I("VMOVUPS", from, Idx(4*offset, p, "AX", 4))
+	}
+}
+
+func (m machineAVX512) clear(to string) { m.I("VXORPS", low(to), low(to), low(to)) }
+
+// copySign takes the bit of sign from x, and others from to.
+func (m machineAVX512) copySign(x, to, _ string) {
+	m.I("VPTERNLOGD", Imm(0xf8), m.bits("signBit", 1<<31), x, to) // to | x & sign
+}
+
+// ways is the mask register of the way whose code is now written.
+func (m machineAVX512) flags() string { return K(2 + m.way) }
+
+func (m machineAVX512) zeroBelow(x, least, to, _ string) {
+	m.I("VCMPPS", Imm(5), least, x, m.flags()) // not less
+	m.I("VMOVAPS.Z", to, m.flags(), to)
+}
+
+func (m machineAVX512) mulBeyond(x, most, factor, to, _, _ string) {
+	m.I("VCMPPS", Imm(6), most, x, m.flags()) // not less or equal
+	m.I("VMULPS", factor, x, m.flags(), to)
+}
+
+func (m machineAVX512) clearTail(x string) { m.I("VMOVAPS.Z", x, "K1", x) }
+
+// wides is 1 where a register of float64 has as many lanes as a vector of float32.
+func (m machineAVX512) wides() int {
+	if m.letter == "Z" && m.float32s == 8 {
+		return 1
+	}
+	return 2
+}
+
+func (m machineAVX512) widen(slice string, offset, _ int, to string) {
+	if m.masked {
+		m.I("VCVTPS2PD.Z", Idx(4*offset, m.pointers[slice], "AX", 4), "K1", to)
+	} else {
+		m.I("VCVTPS2PD", Idx(4*offset, m.pointers[slice], "AX", 4), to)
+	}
+}
+
+// accumulate adds four lanes after four to AVX2's one register.
+func (m machineAVX512) accumulate(x, scratch, to string) {
+	for eight := range m.float32s / 8 {
+		if eight > 0 {
+			m.I("VEXTRACTF32X8", Imm(1), x, ymm(x))
+		}
+		m.I("VCVTPS2PD", ymm(x), zmm(scratch))
+		m.I("VADDPD", ymm(scratch), ymm(to), ymm(to))
+		m.I("VEXTRACTF64X4", Imm(1), zmm(scratch), ymm(scratch))
+		m.I("VADDPD", ymm(scratch), ymm(to), ymm(to))
+	}
+}
+
+// parts are AVX2's registers of four.
+func (m machineAVX512) parts(sums []string) (all []string) {
+	for _, sum := range sums {
+		all = append(all, ymm(sum))
+		if m.letter == "Z" {
+			upper := ymm(m.temp())
+			m.I("VEXTRACTF64X4", Imm(1), sum, upper)
+			all = append(all, upper)
+		}
+	}
+	return all
+}
+
+// maximum compares two vectors with each other, which finds a NaN in either, and keeps the lanes that did in K2.
+func (m machineAVX512) maximum() {
+	const ways = 4
+	m.open(routine{name: "maximum", ins: words("x"), result: "float32", initial: "-inf", combine: "max(total, %s)"})
+	var acc, x [ways]string
+	for i := range acc {
+		acc[i] = m.temp()
+		m.I("VMOVUPS", m.bits("minusInf", 0xff800000), acc[i])
+	}
+	m.I("KXORW", "K2", "K2", "K2")
+	m.runGroups(ways, func(way, offset int) {
+		x[way] = m.temp()
+		m.loadFrom("x", offset, x[way])
+		if m.masked {
+			m.I("VMAXPS", x[way], acc[way], "K1", acc[way])
+		} else {
+			m.I("VMAXPS", x[way], acc[way], acc[way])
+		}
+	}, func(ways int) {
+		for i := 0; i < ways; i += 2 {
+			m.I("VCMPPS", Imm(3), x[i], x[min(i+1, ways-1)], "K3") // unordered
+			m.I("KORW", "K3", "K2", "K2")
+		}
+	})
+	m.I("VMAXPS", acc[2], acc[0], acc[0])
+	m.I("VMAXPS", acc[3], acc[1], acc[1])
+	m.I("VMAXPS", acc[1], acc[0], acc[0])
+	m.I("VEXTRACTF32X8", Imm(1), acc[0], ymm(acc[1]))
+	m.I("VMAXPS", ymm(acc[1]), ymm(acc[0]), ymm(acc[0]))
+	m.largest(ymm(acc[0]))
+	ordered := m.NewLabel("ordered")
+	m.I("KORTESTW", "K2", "K2")
+	m.I("JZ", ordered)
+	m.I("MOVL", Imm(0x7fc00000), "(DX)")
+	m.Label(ordered)
+	m.Return()
+}
+
+// conversion's body converts sixteen elements.
+func (m machineAVX512) conversion(body func()) {
+	m.pointers = map[string]string{"dst": "DI", "src": "SI"}
+	m.scalars, m.unused = map[string]string{}, 4
+	for _, s := range []string{"dst", "src"} {
+		m.I("MOVQ", m.Arg(s), m.pointers[s])
+	}
+	m.I("MOVQ", m.Arg("n"), "CX")
+	m.hoist(body)
+	m.loops(1, func(int) { body() })
+}
+
+// load16 writes an instruction that widens sixteen elements of 16 bits; store16 stores them from the lower half of Z2.
+func (m machineAVX512) load16(op, to string) {
+	if at := Idx(0, "SI", "AX", 2); m.masked {
+		m.I(op+".Z", at, "K1", to)
+	} else {
+		m.I(op, at, to)
+	}
+}
+
+func (m machineAVX512) store16(from string) {
+	if at := Idx(0, "DI", "AX", 2); m.masked {
+		m.I("VMOVDQU16", from, "K1", at)
+	} else {
+		m.I("VMOVDQU", from, at)
+	}
+}
+
+func (m machineAVX512) fromBF16() {
+	m.load16("VPMOVZXWD", "Z0")
+	m.I("VPSLLD", Imm(16), "Z0", "Z0")
+	m.storeTo("Z0", "dst", 0)
+}
+
+func (m machineAVX512) fromF16() {
+	m.load16("VCVTPH2PS", "Z0")
+	m.storeTo("Z0", "dst", 0)
+}
+
+func (m machineAVX512) toF16() {
+	m.loadFrom("src", 0, "Z0")
+	m.I("VCVTPS2PH", Imm(0), "Z0", "Y0")
+	m.store16("Y0")
+}
+
+// toBF16 is no VCVTNEPS2BF16, which makes zeros of denormal numbers.
+func (m machineAVX512) toBF16() {
+	m.loadFrom("src", 0, "Z0")
+	m.I("VPSRLD", Imm(16), "Z0", "Z1")
+	m.I("VPANDD", m.bits("oneBit", 1), "Z1", "Z2")
+	m.I("VPADDD", m.bits("belowTie", 0x7fff), "Z0", "Z3")
+	m.I("VPADDD", "Z3", "Z2", "Z2")
+	m.I("VPSRLD", Imm(16), "Z2", "Z2")
+	m.I("VCMPPS", Imm(3), "Z0", "Z0", "K2") // unordered: NaN
+	m.I("VPORD", m.bits("quietBit", 0x40), "Z1", "K2", "Z2")
+	m.I("VPMOVDW", "Z2", "Y2")
+	m.store16("Y2")
+}
+
+func (m machineAVX512) others() { m.heads("Z0") }
