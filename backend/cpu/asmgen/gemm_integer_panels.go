@@ -7,17 +7,18 @@ import "fmt"
 // 16 bits. Where a block's bytes have few bits, a whole step's pairs are added there; a row's sum never leaves its lane.
 func gemmIntegerPanels() *File {
 	p := &integerPanels{vec: &vec{File: NewFile("../gemm", "integer_panels"), constants: map[string]bool{}}}
+	p.nibbles = p.bits("nibbles", 0x0f0f0f0f)
 	p.roundGroups()
 	p.multiplier("Bytes", p.bytes)
 	p.multiplier("Nibbles", p.words(false))
 	p.multiplier("Groups", p.words(true))
 	p.multiplier("Halves", p.halves)
 	for _, kind := range []panelKind{
-		{"Q8_0", 32, 34, p.packQ8, p.bytes},
-		{"Q4_0", 32, 18, p.packQ4, p.words(false)},
-		{"Q4_K", 256, 144, p.packQ4K, p.words(true)},
-		{"Q5_K", 256, 176, p.packQ5K, p.words(true)},
-		{"Q6_K", 256, 210, p.packQ6K, p.halves},
+		{"Q8_0", 32, 34, p.packQ8, nil, p.singleQ8},
+		{"Q4_0", 32, 18, p.packQ4, p.loadQ4, p.singleQ4},
+		{"Q4_K", 256, 144, p.packQ4K, nil, p.singleQ4K},
+		{"Q5_K", 256, 176, p.packQ5K, nil, p.packed(p.packQ5K, p.words(true))},
+		{"Q6_K", 256, 210, p.packQ6K, nil, p.packed(p.packQ6K, p.halves)},
 	} {
 		p.packer(kind)
 		p.single(kind)
@@ -26,12 +27,12 @@ func gemmIntegerPanels() *File {
 	return p.File
 }
 
-// A panelKind is a kind of blocks: its numbers, bytes, and the code that packs a block of eight rows, and that multiplies a step.
+// A panelKind is a kind of blocks: its numbers, bytes, and the code that packs a block of eight rows, and that multiplies it
+// with one vector. Where there is code that loads a block, the other multiplies the one loaded and loads the next.
 type panelKind struct {
-	name         string
-	length, size int
-	pack         func()
-	step         func(tile panelTile)
+	name               string
+	length, size       int
+	pack, load, single func()
 }
 
 // A panelTile is how many vectors and panels a step multiplies.
@@ -52,8 +53,9 @@ const (
 // Y15 has 16-bit ones.
 type integerPanels struct {
 	*vec
-	sums int // the register of C's first
-	at   int // the step, counted from what DI and DX show
+	sums    int    // the register of C's first
+	at      int    // the step, counted from what DI and DX show
+	nibbles string // the operand of the lower halves of bytes
 }
 
 // sum is C's part, step the sums of a step in integers.
@@ -240,9 +242,20 @@ func (p *integerPanels) of(r, offset int) string {
 // fours loads 16 bytes of every row to Y0 to Y3, each with four bytes of all rows.
 func (p *integerPanels) fours(offset int) {
 	for i := range 4 {
-		p.I("VMOVDQU", p.of(i, offset), X(i))
-		p.I("VINSERTI128", Imm(1), p.of(i+4, offset), Y(i), Y(i))
+		p.twoRows(i, offset)
 	}
+	p.transposeFours()
+}
+
+// twoRows loads 16 bytes of the i-th row and of the one four further on. VINSERTI128 would take the one unit that it
+// has for each of them.
+func (p *integerPanels) twoRows(i, offset int) {
+	p.I("VMOVDQU", p.of(i, offset), X(i))
+	p.I("VBROADCASTI128", p.of(i+4, offset), "Y7")
+	p.I("VPBLENDD", Imm(0xf0), "Y7", Y(i), Y(i))
+}
+
+func (p *integerPanels) transposeFours() {
 	for i := range 2 {
 		p.I("VPUNPCKLDQ", Y(2*i+1), Y(2*i), Y(4+2*i))
 		p.I("VPUNPCKHDQ", Y(2*i+1), Y(2*i), Y(5+2*i))
@@ -275,7 +288,7 @@ func (p *integerPanels) packQ8() {
 
 // lower and upper are the nibbles of bytes.
 func (p *integerPanels) lower(from, to string) {
-	p.I("VPAND", p.bits("nibbles", 0x0f0f0f0f), from, to)
+	p.I("VPAND", p.nibbles, from, to)
 }
 
 func (p *integerPanels) upper(from, to string) {
@@ -435,50 +448,6 @@ func (p *integerPanels) packer(kind panelKind) {
 	p.I("ADDQ", Imm(panelStep*kind.length/32), "DX")
 	p.I("SUBQ", Imm(kind.length), "CX")
 	p.I("JNZ", loop)
-	p.Return()
-}
-
-// single writes the product of one rounded row and panels, of which it holds a block.
-func (p *integerPanels) single(kind panelKind) {
-	name := "panels" + kind.name
-	p.Func(name, fmt.Sprintf(`%s multiplies one rounded row by a positive number of times eight rows of blocks, ld bytes apart; k is a positive
-multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, name, kind.length, kind.length/32),
-		Arg{"c", "unsafe.Pointer"}, Arg{"x", "unsafe.Pointer"}, Arg{"panel", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"},
-		Arg{"ld", "int"}, Arg{"k", "int"}, Arg{"panels", "int"})
-	p.I("MOVQ", p.Arg("c"), "R14")
-	p.I("MOVQ", p.Arg("panel"), "DX")
-	p.I("MOVQ", p.Arg("b"), "R13")
-	p.I("MOVQ", p.Arg("panels"), "R12")
-	p.I("VMOVDQU", p.bits("ones16", 0x00010001), "Y15")
-	p.rows()
-	panel, loop := p.NewLabel("panel"), p.NewLabel("loop")
-	p.Label(panel)
-	p.I("MOVQ", "R13", "SI")
-	p.I("MOVQ", p.Arg("x"), "DI")
-	p.I("MOVQ", p.Arg("k"), "CX")
-	p.I("VMOVUPS", Mem(0, "R14"), "Y14")
-	p.I("LEAQ", Idx(0, "R13", "R8", 8), "AX")
-	p.I("PCALIGN", Imm(32))
-	p.Label(loop)
-	for line := 0; line < 8*kind.size; line += 64 { // the next panel, in the order in which it lies
-		p.I("PREFETCHT0", Mem(line, "AX"))
-	}
-	p.I("ADDQ", Imm(8*kind.size), "AX")
-	kind.pack()
-	p.sums = 14
-	for p.at = range kind.length / 32 {
-		kind.step(panelTile{1, 1})
-	}
-	p.sums, p.at = 0, 0
-	p.I("ADDQ", Imm(kind.size), "SI")
-	p.I("ADDQ", Imm(roundedGroup*kind.length/32), "DI")
-	p.I("SUBQ", Imm(kind.length), "CX")
-	p.I("JNZ", loop)
-	p.I("VMOVUPS", "Y14", Mem(0, "R14"))
-	p.I("ADDQ", Imm(32), "R14")
-	p.I("LEAQ", Idx(0, "R13", "R8", 8), "R13")
-	p.I("DECQ", "R12")
-	p.I("JNZ", panel)
 	p.Return()
 }
 
