@@ -24,9 +24,15 @@ $(VK)/run:
 assembly:
 	cd backend/cpu/asmgen && go run .
 
-# The CPU's kernels of arm64 in QEMU: Debian's package qemu-user-static.
+# The CPU's kernels of arm64 in QEMU: Debian's package qemu-user-static. A processor that has all instructions, then those
+# that lack some, for the choice of kernels.
+arm64: export CGO_ENABLED = 0
+arm64: export GOARCH = arm64
 arm64:
-	CGO_ENABLED=0 GOARCH=arm64 go test -short -count=1 -exec qemu-aarch64-static ./internal/cpulevel ./backend/cpu/...
+	QEMU_CPU=max go test -short -count=1 -exec qemu-aarch64-static ./internal/cpulevel ./backend/cpu/...
+	for cpu in cortex-a72 cortex-a76; do \
+		QEMU_CPU=$$cpu go test -short -count=1 -run 'Choice|Integer' -exec qemu-aarch64-static ./backend/cpu/gemm || exit 1; \
+	done
 
 # The reference of the settings, from the settings.
 docs:

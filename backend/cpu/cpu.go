@@ -30,8 +30,8 @@ type Options struct {
 	// MemoryLimit is the most bytes of tensors; 0 means what is free at Open.
 	MemoryLimit int
 	// RoundActivations has products with weights in Q8_0, Q4_0, Q4_K, Q5_K or Q6_K computed in integers where the processor
-	// has AVX2 or AVX512_VNNI: each 32 numbers of an activation are rounded to eight bits, as llama.cpp does. Generating is
-	// faster so; never train so.
+	// has AVX2, AVX512_VNNI or arm64's dot products: each 32 numbers of an activation are rounded to eight bits, as
+	// llama.cpp does. Generating is faster so; never train so.
 	RoundActivations bool
 	// PlainLoops runs only the specification, for tests.
 	PlainLoops bool

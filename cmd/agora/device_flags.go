@@ -35,7 +35,7 @@ func (f *deviceFlags) register(c *cobra.Command) {
 }
 
 const roundUsage = "round activations to 8 bits where weights are q8, q4, q4_k, q5_k or q6_k, as llama.cpp does: " +
-	"faster on CPUs with AVX2 or AVX512_VNNI"
+	"faster on CPUs with AVX2, AVX512_VNNI or arm64's dot products"
 
 // registerRound registers the flag of commands that do not train.
 func (f *deviceFlags) registerRound(c *cobra.Command) {

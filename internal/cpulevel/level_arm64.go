@@ -2,8 +2,16 @@
 
 package cpulevel
 
+import "golang.org/x/sys/cpu"
+
 // levels are those of this architecture.
 var levels = []Level{Plain, NEON}
 
 // Every arm64 processor has it.
 func supported() Level { return NEON }
+
+// DotProd reports whether SDOT may be used, the integer dot products of FEAT_DotProd.
+func DotProd() bool { return Chosen() >= NEON && cpu.ARM64.HasASIMDDP }
+
+// I8MM reports whether SMMLA may be used, the integer products of matrices of FEAT_I8MM, beside SDOT.
+func I8MM() bool { return DotProd() && cpu.ARM64.HasI8MM }

@@ -8,7 +8,8 @@ import (
 
 // neonWords are the vector instructions of arm64 that Go's assembler doesn't know, with all registers 0 (Arm
 // Architecture Reference Manual, C7.2): the destination is in bits 0 to 4, the first source in 5 to 9, the second in
-// 16 to 20. A name is followed by the shapes of the operands, the last of which holds for the others too.
+// 16 to 20. A name is followed by the shapes of the operands, the last of which holds for the others too, and by a number
+// that the instruction has.
 var neonWords = map[string]uint32{
 	"fadd 4s":  0x4e20d400,
 	"fsub 4s":  0x4ea0d400,
@@ -42,6 +43,15 @@ var neonWords = map[string]uint32{
 	"fcvtl2 4s 8h": 0x4e217800,
 	"fcvtn 4h 4s":  0x0e216800,
 	"fcvtn2 8h 4s": 0x4e216800,
+
+	"fcvtns 4s":     0x4e21a800,
+	"umaxv s 4s":    0x6eb0a800,
+	"saddlp 8h 16b": 0x4e202800,
+	"saddlp 4s 8h":  0x4e602800,
+	"mul 8h":        0x4e609c00,
+	"sshr 4s #24":   0x4f280400,
+	"sdot 4s 16b":   0x4e809400, // FEAT_DotProd
+	"smmla 4s 16b":  0x4e80a400, // FEAT_I8MM
 }
 
 // Word writes an instruction of neonWords, the destination first. An operand that is a constant has no register yet:
@@ -51,6 +61,7 @@ func (f *File) Word(name string, operands ...string) {
 	if !ok {
 		panic("no instruction " + name)
 	}
+	name, number, _ := strings.Cut(name, " #")
 	shapes := strings.Fields(name)
 	for i, operand := range operands {
 		word |= neonNumber(operand) << []int{0, 5, 16}[i]
@@ -62,6 +73,9 @@ func (f *File) Word(name string, operands ...string) {
 		default:
 			operands[i] = strings.ToLower(operand) + "." + shape
 		}
+	}
+	if number != "" {
+		operands = append(operands, "#"+number)
 	}
 	fmt.Fprintf(&f.asm, "\tWORD $0x%08x // %s %s\n", word, shapes[0], strings.Join(operands, ", "))
 }

@@ -60,8 +60,10 @@ func TestNEONWords(t *testing.T) {
 // neonSources is the number of sources of an instruction; one that changes the shape has one.
 func neonSources(name string) int {
 	switch op, shapes, _ := strings.Cut(name, " "); op {
-	case "fabs", "fneg", "fsqrt", "scvtf", "mvn":
+	case "fabs", "fneg", "fsqrt", "scvtf", "mvn", "fcvtns":
 		return 1
+	case "sdot", "smmla":
+		return 2
 	default:
 		return map[bool]int{true: 1, false: 2}[strings.Contains(shapes, " ")]
 	}

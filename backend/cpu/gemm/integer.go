@@ -17,8 +17,8 @@ type integerPath struct {
 	products func(e *Engine, p *product)
 }
 
-// Integers names what products with rounded rows are computed by: avx512vnni, avx2, or "": Engine.RoundRows changes
-// nothing.
+// Integers names what products with rounded rows are computed by: avx512vnni, avx2, neoni8mm, neondotprod, or "":
+// Engine.RoundRows changes nothing.
 func Integers() string {
 	if len(integerPaths) == 0 {
 		return ""

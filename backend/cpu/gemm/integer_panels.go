@@ -1,13 +1,20 @@
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
 
-// The integer products of AVX2. A panel is eight rows of B, of which a step is 32 numbers: four bytes of each row, the
-// next four and so on, as bytes whatever their blocks are, then eight scales, and eight of what else the kind has. Instructions
-// multiply such fours by the same four numbers of a row of A, so that a register has a sum of each of eight columns
-// of C: none is added across, and a worker that has packed a panel uses it for all rows of A. For a single row, a block is
-// packed and multiplied at once. A column's sum is one of exact integers, a step's, times scales, in order, so that
-// a row has the same bits alone or among others.
+	"github.com/agora-ml/agora/internal/quant"
+)
+
+// The integer products of AVX2 and of arm64. A panel is eight rows of B, of which a step is 32 numbers, as bytes whatever
+// their blocks are, then eight scales, and eight of what else the kind has. A worker that has packed a panel uses it for all
+// rows of A; for a single row, a block is packed and multiplied at once. A column's sum is one of exact integers, a step's,
+// times scales, in order, so that a row has the same bits alone or among others, and on all these processors.
+//
+// The bytes lie as instructions multiply them. AVX2: four of each row, the next four and so on, by the same four numbers
+// of a row of A, so that a register has a sum of each of eight columns of C, and none is added across. arm64: eight of each
+// of two rows, of the next two and so on, by eight numbers of two rows of A (SMMLA) or of one (SDOT); a single row is
+// multiplied with blocks where they lie.
 
 // A panelKind is how a kind of blocks is multiplied.
 type panelKind struct {
@@ -84,9 +91,12 @@ func (r *panelRoom) sixteen(b unsafe.Pointer, ld, n, rows int) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(r.rest))
 }
 
-// panelProducts computes columns of C, which are rows of B as it lies.
-func (e *Engine) panelProducts(p *product) {
-	kind := &integerPanels[p.b.format.blocks()]
+// panelProducts is an integerPath's products: it computes columns of C, which are rows of B as it lies.
+func panelProducts(kinds *[quant.Types]panelKind) func(e *Engine, p *product) {
+	return func(e *Engine, p *product) { e.panelProducts(p, &kinds[p.b.format.blocks()]) }
+}
+
+func (e *Engine) panelProducts(p *product, kind *panelKind) {
 	apart := p.k / 32 * groupBytes
 	x := e.rounded.room(p.m * apart / 4)
 	round := func(_, i int) { roundGroups(unsafe.Add(x, i*apart), p.a.at(i*p.a.ld), p.k/32, kind.zero) }

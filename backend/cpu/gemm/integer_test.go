@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -22,7 +23,7 @@ func needIntegers(t testing.TB, vnni bool) {
 	if os.Getenv("AGORA_REQUIRE_AVX512VNNI") == "1" {
 		t.Fatal("AGORA_REQUIRE_AVX512VNNI=1, but this processor or build has no AVX512_VNNI")
 	}
-	t.Skip("no AVX512_VNNI, or no AVX2")
+	t.Skip("no AVX512_VNNI, or nothing that has integer products")
 }
 
 // newRounded is room for so many groups.
@@ -281,6 +282,40 @@ func testIntegerProductsBits(t *testing.T, path integerPath) {
 			}
 			if !slices.Equal(got, first) || !slices.Equal(single, first) {
 				t.Errorf("%s, %d threads: other bits", typ, threads+1)
+			}
+		}
+	}
+}
+
+// Products by panels have the same bits on all processors: these are checksums of them.
+func TestIntegerPanelsSameBits(t *testing.T) {
+	needIntegers(t, false)
+	const m, n, k = 7, 43, 1280
+	want := map[quant.Type]uint32{
+		quant.Q8_0: 0x7296d97b, quant.Q4_0: 0x36ec0c84, quant.Q4_K: 0xd8f243c9, quant.Q5_K: 0x0ee86448, quant.Q6_K: 0x573fb6d4,
+	}
+	for _, path := range integerPaths {
+		if path.name == "avx512vnni" { // of other sums
+			continue
+		}
+		r := rand.New(rand.NewPCG(9, 10))
+		for typ := range quant.Types {
+			if !integerKinds[typ] {
+				continue
+			}
+			b := Blocks(BlockType(typ), typ.Random(r.Uint32, n*k, 1), k)
+			a := make([]float32, m*k)
+			for i := range a {
+				a[i] = float32(int32(r.Uint32())) * 0x1p-30
+			}
+			e := New(1)
+			e.RoundRows, e.integers = true, &path
+			c := make([]float32, m*n)
+			e.Sgemm(false, true, m, n, k, a, k, b, c, n, false)
+			e.Close()
+			sum := crc32.ChecksumIEEE(unsafe.Slice((*byte)(unsafe.Pointer(&c[0])), 4*len(c)))
+			if sum != want[typ] {
+				t.Errorf("%s, %s: checksum %#08x, want %#08x", path.name, typ, sum, want[typ])
 			}
 		}
 	}

@@ -89,7 +89,7 @@ var integerPaths = func() []integerPath {
 		list = append(list, integerPath{"avx512vnni", (*Engine).dotProducts})
 	}
 	if cpulevel.Chosen() >= cpulevel.AVX2 {
-		list = append(list, integerPath{"avx2", (*Engine).panelProducts})
+		list = append(list, integerPath{"avx2", panelProducts(&integerPanels)})
 	}
 	return list
 }()

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/internal/cpulevel"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 var kernels = func() []kernel {
@@ -60,3 +61,41 @@ func wholeOnly(whole []func(*tile), width int) []func(*tile) {
 	}
 	return all
 }
+
+// integerPaths are the best first; all give the same bits.
+var integerPaths = func() []integerPath {
+	var list []integerPath
+	if cpulevel.I8MM() {
+		list = append(list, integerPath{"neoni8mm", panelProducts(&panelsI8MM)})
+	}
+	if cpulevel.DotProd() {
+		list = append(list, integerPath{"neondotprod", panelProducts(&panelsDotProd)})
+	}
+	return list
+}()
+
+var panelsDotProd = [quant.Types]panelKind{
+	quant.Q8_0: {packPanelNEONQ8_0, multiplyNEONBytes, panelsNEONQ8_0, 0},
+	quant.Q4_0: {packPanelNEONQ4_0, multiplyNEONBytes, panelsNEONQ4_0, 8},
+	quant.Q4_K: {packPanelNEONQ4_K, multiplyNEONGroups, panelsNEONQ4_K, 0},
+	quant.Q5_K: {packPanelNEONQ5_K, multiplyNEONGroups, panelsNEONQ5_K, 16},
+	quant.Q6_K: {packPanelNEONQ6_K, multiplyNEONHalves, panelsNEONQ6_K, 32},
+}
+
+var panelsI8MM = func() [quant.Types]panelKind {
+	kinds := panelsDotProd
+	for t, multiply := range map[quant.Type]func(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer,
+		second, steps, rows int){
+		quant.Q8_0: multiplyI8MMBytes, quant.Q4_0: multiplyI8MMBytes, quant.Q4_K: multiplyI8MMGroups,
+		quant.Q5_K: multiplyI8MMGroups, quant.Q6_K: multiplyI8MMHalves,
+	} {
+		kinds[t].multiply = multiply
+	}
+	return kinds
+}()
+
+func roundGroups(to, x unsafe.Pointer, groups, zero int) { roundGroupsNEON(to, x, groups, zero) }
+
+var roundRow = roundRowGo
+
+func pairKernels() []kernel { return nil }

@@ -1,18 +1,9 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package gemm
 
-import "github.com/agora-ml/agora/internal/quant"
-
 func pairKernels() []kernel { return nil } // see Bgemm
 
-var (
-	integerPaths  []integerPath
-	integerDots   [quant.Types]dots
-	integerPanels [quant.Types]panelKind
-)
+var integerPaths []integerPath
 
-var (
-	roundVector, roundQuads, roundGroups = roundVectorGo, roundQuadsGo, roundGroupsGo
-	roundRow                             = roundRowGo
-)
+var roundGroups, roundRow = roundGroupsGo, roundRowGo
