@@ -14,11 +14,11 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Where tools/.vk/run has brought the validation layer, everything runs under it, its
+// Where tools/.vk/run has brought the validation layer, everything runs under it unless AGORA_VULKAN_VALIDATE=0, its
 // synchronization checks on: the second variable makes it look at what shaders touch.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv("VK_LAYER_PATH") != "" && flag.Lookup("test.bench").Value.String() == "" {
+	if os.Getenv("VK_LAYER_PATH") != "" && os.Getenv(vulkan.ValidateVariable) != "0" && flag.Lookup("test.bench").Value.String() == "" {
 		for name, value := range map[string]string{
 			vulkan.ValidateVariable: "1", "VK_LAYER_VALIDATE_SYNC": "1",
 			"VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC": "1",
