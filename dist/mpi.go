@@ -28,10 +28,26 @@ static int agora_receive(void *data, int n, int from, int *got) {
 	return err ? err : MPI_Get_count(&status, MPI_BYTE, got);
 }
 
-static int agora_exchange(void *data, int n, void *into, int room, int with, int *got) {
-	MPI_Status status;
-	int err = MPI_Sendrecv(data, n, MPI_BYTE, with, 0, into, room, MPI_BYTE, with, 0, MPI_COMM_WORLD, &status);
-	return err ? err : MPI_Get_count(&status, MPI_BYTE, got);
+// agora_exchange sends and receives in pieces that MPI need not ask the other side about before it sends them: of one
+// message it sends in one direction after the other over TCP, at little more than half of the rate.
+static int agora_exchange(char *data, int n, char *into, int room, int with, int piece, int *got) {
+	int receives = (room + piece - 1) / piece, sends = (n + piece - 1) / piece, total = receives + sends, err = 0, i;
+	MPI_Request requests[total + 1];
+	MPI_Status statuses[total + 1];
+	for (i = 0; i < receives && !err; i++)
+		err = MPI_Irecv(into + i * piece, i < receives - 1 ? piece : room - i * piece, MPI_BYTE, with, 0, MPI_COMM_WORLD,
+			&requests[i]);
+	for (i = 0; i < sends && !err; i++)
+		err = MPI_Isend(data + i * piece, i < sends - 1 ? piece : n - i * piece, MPI_BYTE, with, 0, MPI_COMM_WORLD,
+			&requests[receives + i]);
+	if (!err) err = MPI_Waitall(total, requests, statuses);
+	*got = 0;
+	for (i = 0; i < receives && !err; i++) {
+		int part;
+		err = MPI_Get_count(&statuses[i], MPI_BYTE, &part);
+		*got += part;
+	}
+	return err;
 }
 
 static int agora_broadcast(void *data, int n, int root) {
@@ -124,12 +140,19 @@ func (m mpi) Receive(from int, into []byte) error {
 	})
 }
 
+// An Exchange has so many bytes on their way at a time, in messages of so many.
+const (
+	exchangedBytes = 1 << 20
+	exchangedPiece = 32 << 10 // Open MPI sends up to 64 KiB over TCP unasked
+)
+
 func (m mpi) Exchange(with int, data, into []byte) error {
 	for len(data) > 0 || len(into) > 0 {
-		n, room := min(len(data), mostBytes), min(len(into), mostBytes)
+		n, room := min(len(data), exchangedBytes), min(len(into), exchangedBytes)
 		var got C.int
-		if err := mpiError("MPI_Sendrecv", C.agora_exchange(unsafe.Pointer(unsafe.SliceData(data)), C.int(n),
-			unsafe.Pointer(unsafe.SliceData(into)), C.int(room), C.int(with), &got)); err != nil {
+		if err := mpiError("MPI_Isend, MPI_Irecv", C.agora_exchange((*C.char)(unsafe.Pointer(unsafe.SliceData(data))),
+			C.int(n), (*C.char)(unsafe.Pointer(unsafe.SliceData(into))), C.int(room), C.int(with), exchangedPiece,
+			&got)); err != nil {
 			return err
 		}
 		if int(got) != room {

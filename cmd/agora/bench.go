@@ -19,7 +19,7 @@ func benchCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(benchDispatchCommand(), benchGEMMCommand(), benchStepCommand(), benchGenerateCommand(),
-		benchModelCommand())
+		benchModelCommand(), benchNetworkCommand())
 	return c
 }
 

@@ -50,3 +50,19 @@ func TestBenchDispatch(t *testing.T) {
 		}
 	}
 }
+
+func TestBenchNetworkOfOneProcess(t *testing.T) {
+	if n := mustJSON[bench.Network](t, "bench", "network"); n != (bench.Network{Processes: 1}) {
+		t.Errorf("measured %+v", n)
+	}
+	if code, stdout, _ := agora(t, "bench", "network"); code != 0 || !strings.Contains(stdout, "start it with mpirun") {
+		t.Errorf("exit code %d, printed %q", code, stdout)
+	}
+	var text strings.Builder
+	printNetwork(&text, bench.Network{Processes: 4, Share: 9.1e8, Exchange: 8.7e8, Barrier: 500})
+	for _, part := range []string{"0.91 Gbit/s into each", "0.87 Gbit/s each way", "500 µs"} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("no %q in\n%s", part, text.String())
+		}
+	}
+}

@@ -46,6 +46,7 @@ var bounds = map[string]bound{
 	"bench generate tokens":     {2, 1 << 20, true},
 	"bench generate rows":       counts,
 	"bench generate rounds":     counts,
+	"bench network rounds":      counts,
 	"bench step steps":          counts,
 	"bench step warm-up":        counts,
 	"bench step seconds":        rates,

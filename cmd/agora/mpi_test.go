@@ -4,7 +4,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/train"
 )
@@ -203,7 +206,7 @@ func TestProcessesThatCannot(t *testing.T) {
 	for want, c := range map[string]*exec.Cmd{
 		"process 1: --accumulate: want a multiple of the 3 processes, got 4, which fits [1 2 4] processes": mpirun(t, 3,
 			settings...),
-		"agora: want one process, got 2, started by Open MPI's mpirun: only agora train is shared": mpirun(t, 2, "version"),
+		"agora: want one process, got 2, started by Open MPI's mpirun: only agora train and agora bench network": mpirun(t, 2, "version"),
 	} {
 		if text, err := c.CombinedOutput(); err == nil || !strings.Contains(string(text), want) {
 			t.Errorf("%v, want %q:\n%s", err, want, text)
@@ -234,4 +237,17 @@ func commandIn(ctx context.Context, c *exec.Cmd) *exec.Cmd {
 	other.Env, other.WaitDelay = c.Env, c.WaitDelay
 	other.Cancel = func() error { return other.Process.Signal(syscall.SIGTERM) }
 	return other
+}
+
+func TestProcessesMeasureTheNetwork(t *testing.T) {
+	withMPI(t)
+	c := mpirun(t, 2, "bench", "network", "--size", "1M", "--rounds", "2", "--json")
+	text, err := c.Output()
+	var n bench.Network
+	if err := cmp.Or(err, json.Unmarshal(text, &n)); err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	if n.Processes != 2 || n.Share <= 0 || n.Exchange <= 0 || n.Barrier <= 0 {
+		t.Errorf("measured %+v", n)
+	}
 }

@@ -16,8 +16,9 @@ var world dist.World
 // checkProcesses refuses to do several times, into the same files, what one process is to do.
 func checkProcesses(c *cobra.Command) error {
 	launcher, n := dist.Launched()
-	if n > 1 && c.Name() != "train" {
-		return fmt.Errorf("want one process, got %d, started by %s: only agora train is shared by several", n, launcher)
+	if n > 1 && c.Name() != "train" && c.Name() != "network" {
+		return fmt.Errorf("want one process, got %d, started by %s: only agora train and agora bench network are shared by "+
+			"several", n, launcher)
 	}
 	return nil
 }
