@@ -27,7 +27,7 @@ protected:
 	movw	%ax, %es
 	movw	%ax, %ss
 	movl	$stack, %esp
-	# The first GiB where it lies, in pages of 2 MiB.
+	# The first GiB where it lies, in pages of 2 MiB; the last of them, after which there is none, is of memory, too.
 	cld
 	movl	$tables, %edi
 	xorl	%eax, %eax
@@ -42,6 +42,7 @@ protected:
 	addl	$0x200000, %eax
 	addl	$8, %edi
 	loop	1b
+	movl	$0xe000083, tables + 0x2000 + 511*8
 	movl	$1<<5 | 1<<9 | 1<<10 | 1<<18, %eax	# PAE, OSFXSR, OSXMMEXCPT, OSXSAVE
 	movl	%eax, %cr4
 	movl	$tables, %eax
@@ -72,6 +73,14 @@ long:
 	movw	$0x3fb, %dx
 	movb	$3, %al
 	outb	%al, %dx
+
+	# Bochs gives a block of 8 MiB its memory when it is first touched, and has read the file as if those of the calls
+	# followed each other: so they do.
+	movl	$cases, %esi
+	movl	$17, %ecx
+1:	movb	(%rsi), %al
+	addl	$8<<20, %esi
+	loop	1b
 
 	movq	cases, %rbp	# how many are left: Go keeps rbp
 	movq	$cases + 8, next

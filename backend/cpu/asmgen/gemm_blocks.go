@@ -7,22 +7,30 @@ import (
 
 // gemmBlocks writes the products of rows of blocks and one vector, one a kind: the block's numbers go from the
 // registers in which they are widened into sums. Kinds of which gemmVector has a better one are left out.
-func gemmBlocks() *File {
-	v := &vec{File: NewFile("../gemm", "blocks"), constants: map[string]bool{}}
-	// Four sums, of every fourth eight numbers, as dots has them: the sum has the bits of that over the widened row.
-	v.eight = func(q string, number int) { v.I("VFMADD231PS", Mem(4*number, "DI"), q, Y(4+number/8%4)) }
+func gemmBlocks() []*File {
+	narrow, wide := newVec(NewFile("../gemm", "blocks")), newVec(NewFile("../gemm", "blocks512"))
+	wide.written = map[string]bool{}
+	// Four sums, of every fourth eight numbers, as dots has them: the sum has the bits of that over the widened row. A
+	// register of AVX-512 is two of them.
+	narrow.some = func(q string, number int) { narrow.I("VFMADD231PS", Mem(4*number, "DI"), q, Y(4+number/8%4)) }
+	wide.some = func(q string, number int) { wide.I("VFMADD231PS", Mem(4*number, "DI"), q, Z(4+number/16%2*2)) }
+	narrow.dotters()
+	wide.dotters()
+	return []*File{narrow.File, wide.File}
+}
+
+func (v *vec) dotters() {
 	var table []string
 	v.kinds(func(name string, length, size int, block func()) {
 		if name == "Q8_0" || name == "Q4_0" {
 			return
 		}
-		v.dotter("dots"+name, length, size, block)
-		table = append(table, fmt.Sprintf("quant.%s: dots%s,", name, name))
+		v.dotter("dots"+name+v.suffix(), length, size, block)
+		table = append(table, fmt.Sprintf("quant.%s: dots%s%s,", name, name, v.suffix()))
 	})
-	v.Go("// blockDots are by kind.\nvar blockDots = [quant.Types]func(sum *float32, x, b unsafe.Pointer, ld, k, rows int){\n" +
-		strings.Join(table, "\n") + "\n}")
+	v.Go(fmt.Sprintf("// blockDots%s are by kind.\nvar blockDots%s = [quant.Types]func(sum *float32, x, b unsafe.Pointer, ld, k, rows int){\n",
+		v.suffix(), v.suffix()) + strings.Join(table, "\n") + "\n}")
 	v.define()
-	return v.File
 }
 
 // dotter writes the loop over rows of blocks. The vector is at DI.
@@ -51,6 +59,10 @@ multiple of %d:
 	v.I("ADDQ", Imm(4*length), "DI")
 	v.I("SUBQ", Imm(length), "CX")
 	v.I("JGT", loop)
+	if v.written != nil {
+		v.I("VEXTRACTF64X4", Imm(1), "Z4", "Y5")
+		v.I("VEXTRACTF64X4", Imm(1), "Z6", "Y7")
+	}
 	for _, add := range [][2]int{{5, 4}, {7, 6}, {6, 4}} {
 		v.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
 	}

@@ -26,7 +26,9 @@ func vecFiles() []*File {
 	return []*File{wide.File, x86.File, arm.File}
 }
 
-func newVec(f *File) *vec { return &vec{File: f, constants: map[string]bool{}} }
+func newVec(f *File) *vec {
+	return &vec{File: f, constants: map[string]bool{}, single: map[string]bool{}}
+}
 
 func (v *vec) routines() {
 	v.Go(`// piece is the most elements one call of assembly works on. The rest goes
@@ -124,8 +126,9 @@ type vec struct {
 	wide      *vec              // the routines that are preferred where the processor has them, or nil
 	narrow    string            // the routine that has none of these, if these are wide
 	written   map[string]bool   // the names of such routines, if these are; another's dispatch calls them
-	// eight takes a register with numbers of a block from one on.
-	eight func(q string, number int)
+	single    map[string]bool   // constants of one word, see I
+	// some takes a register with numbers of a block from one on.
+	some func(q string, number int)
 }
 
 // A routine is a function of package vec: slices that are written (outs) and
@@ -373,7 +376,8 @@ func (v *vec) bits(name string, word uint32) string {
 		return register
 	}
 	if v.written != nil {
-		return v.table(name, word) // see I
+		v.single[name+"<>(SB)"] = true
+		return v.table(name, word)
 	}
 	return v.table(name, slices.Repeat([]uint32{word}, 8)...)
 }

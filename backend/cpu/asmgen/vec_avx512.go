@@ -30,14 +30,21 @@ func (machineAVX512) registers() int          { return 32 }
 func ymm(z string) string { return "Y" + z[1:] }
 func zmm(y string) string { return "Z" + y[1:] }
 
-// I writes an instruction. AVX-512 has each constant in one word of memory.
+// I writes an instruction. AVX-512 has a constant of equal words once in memory, and other names for what is done with bits.
 func (v *vec) I(op string, operands ...string) {
-	constant := func(operand string) bool { return strings.HasSuffix(operand, "<>(SB)") }
-	if v.written != nil && slices.ContainsFunc(operands, constant) {
-		if op == "VMOVUPS" {
+	if v.written != nil {
+		single := slices.ContainsFunc(operands, func(operand string) bool { return v.single[operand] })
+		zmm := slices.ContainsFunc(operands, func(operand string) bool { return strings.HasPrefix(operand, "Z") })
+		switch {
+		case single && op == "VMOVUPS":
 			op = "VBROADCASTSS"
-		} else {
-			op += ".BCST"
+		case single || zmm:
+			if name, ok := map[string]string{"VPAND": "VPANDD", "VPOR": "VPORD", "VMOVDQU": "VMOVDQU32"}[op]; ok {
+				op = name
+			}
+			if single {
+				op += ".BCST"
+			}
 		}
 	}
 	v.File.I(op, operands...)
@@ -266,14 +273,17 @@ func (m machineAVX512) toF16() {
 func (m machineAVX512) toBF16() {
 	m.loadFrom("src", 0, "Z0")
 	m.I("VPSRLD", Imm(16), "Z0", "Z1")
-	m.I("VPANDD", m.bits("oneBit", 1), "Z1", "Z2")
+	m.I("VPAND", m.bits("oneBit", 1), "Z1", "Z2")
 	m.I("VPADDD", m.bits("belowTie", 0x7fff), "Z0", "Z3")
 	m.I("VPADDD", "Z3", "Z2", "Z2")
 	m.I("VPSRLD", Imm(16), "Z2", "Z2")
 	m.I("VCMPPS", Imm(3), "Z0", "Z0", "K2") // unordered: NaN
-	m.I("VPORD", m.bits("quietBit", 0x40), "Z1", "K2", "Z2")
+	m.I("VPOR", m.bits("quietBit", 0x40), "Z1", "K2", "Z2")
 	m.I("VPMOVDW", "Z2", "Y2")
 	m.store16("Y2")
 }
 
-func (m machineAVX512) others() { m.heads("Z0") }
+func (m machineAVX512) others() {
+	m.heads("Z0")
+	m.blocks()
+}

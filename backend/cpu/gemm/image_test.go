@@ -14,6 +14,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu/internal/image"
 	"github.com/agora-ml/agora/internal/cpulevel"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // A blockCase is a call of a routine of blocks: rows and columns of the last panel or of all, pairs of the tiles.
@@ -125,6 +126,49 @@ func TestTransposePairs(t *testing.T) {
 	}
 }
 
+// A dotsCall is a product of rows of blocks and a vector, what an emulated processor does.
+type dotsCall struct {
+	dots        func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
+	sums        *float32
+	x, b        unsafe.Pointer
+	ld, k, rows int
+}
+
+//go:noinline
+func (c *dotsCall) do() { c.dots(c.sums, c.x, c.b, c.ld, c.k, c.rows) }
+
+// addBlockDots adds those of every kind in AVX-512, whose bits are AVX2's.
+func addBlockDots(m *image.Image, r *rand.Rand) {
+	narrow, wide := blockDots, blockDotsAVX512
+	narrow[quant.Q8_0], narrow[quant.Q4_0] = dotsQ8, dotsQ4
+	wide[quant.Q8_0], wide[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
+	for kind := range quant.Types {
+		for _, s := range [][2]int{{1, 1}, {2, 3}, {3, 2}, {7, 1}} {
+			rows, k := s[0], s[1]*kind.Len()
+			ld := kind.Bytes(k) + 1
+			b, x, sums := make([]byte, ld*rows), make([]float32, k), make([]float32, rows+2)
+			for i := range b {
+				b[i] = byte(r.Uint32())
+			}
+			for row := range rows {
+				kind.MakeFinite(b[row*ld:][:kind.Bytes(k)])
+			}
+			for i := range x {
+				x[i] = float32(r.NormFloat64())
+			}
+			for i := range sums {
+				sums[i] = float32(r.NormFloat64())
+			}
+			raw := func(x []float32) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x)) }
+			there := m.Put(raw(sums))
+			f := wide[kind]
+			call := m.PutWords(*(*uint64)(unsafe.Pointer(&f)), there+4, m.Put(raw(x)), m.Put(b), uint64(ld), uint64(k), uint64(rows))
+			narrow[kind](&sums[1], unsafe.Pointer(&x[0]), unsafe.Pointer(&b[0]), ld, k, rows)
+			m.Call(fmt.Sprintf("dots of %s, %d rows of %d", kind, rows, k), (*dotsCall).do, there, raw(sums), call)
+		}
+	}
+}
+
 // TestImage writes the same calls to a folder for an emulator.
 func TestImage(t *testing.T) {
 	dir := os.Getenv(image.Variable)
@@ -150,6 +194,10 @@ func TestImage(t *testing.T) {
 		to := m.Put(make([]byte, len(want)))
 		m.Call(fmt.Sprintf("transposePairs %d", n), transposePairs, to, want, to, uint64(step), m.Put(from), uint64(ld), uint64(n))
 	}
+	if cpulevel.Chosen() < cpulevel.AVX2 {
+		t.Fatal("this processor has no AVX2")
+	}
+	addBlockDots(&m, r)
 	if err := m.Write(dir); err != nil {
 		t.Fatal(err)
 	}

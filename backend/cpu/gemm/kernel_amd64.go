@@ -36,6 +36,7 @@ var kernels = func() []kernel {
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
+		vector512.dotBlocks = blockDotsAVX512
 		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,

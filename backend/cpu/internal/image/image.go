@@ -27,6 +27,9 @@ const (
 	words     = 1 + arguments + 3
 )
 
+// End is where memory ends: 2 MiB before it are for all calls to read and write, and who touches what is behind ends the run.
+const End = 1 << 30
+
 // An Image is calls of functions, and what they write.
 type Image struct {
 	names []string

@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/image"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // A bitCase is a call whose results are the same bits in AVX-512 as in AVX2. Its inputs and outputs have one length.
@@ -41,6 +42,7 @@ func bitCases() (all []bitCase) {
 		all = append(all, bitCase{c.name, c.ins, c.outs, c.run})
 	}
 	return append(all, []bitCase{
+		{"FromBlocks", 1, 1, blocks},
 		{"Sum", 1, 1, func(o, x [][]float32) { result(o[0], Sum(x[0])) }},
 		{"SumSquares", 1, 1, func(o, x [][]float32) { result(o[0], SumSquares(x[0])) }},
 		{"Dot", 2, 1, func(o, x [][]float32) { result(o[0], Dot(x[0], x[1])) }},
@@ -68,11 +70,39 @@ func bitCases() (all []bitCase) {
 	}...)
 }
 
+// blocks widens to a whole number of 256 elements, of a kind that the length says, too.
+func blocks(o, x [][]float32) {
+	kind, n := quant.Type(len(o[0])%256), len(o[0])/256*256
+	FromBlocks(kind, o[0][:n], rawBytes(x[0])[:kind.Bytes(n)])
+}
+
+// bitLengths are those with which a case is called.
+func (c bitCase) bitLengths(more ...int) (all []int) {
+	if c.name != "FromBlocks" {
+		for n := range 71 {
+			all = append(all, n)
+		}
+		return append(all, more...)
+	}
+	for kind := range int(quant.Types) {
+		all = append(all, 256+kind, 512+kind, 256*255+kind)
+	}
+	return all
+}
+
 // operands are inputs with numbers of all kinds, at odd addresses, for a length.
 func (c bitCase) operands(r *rand.Rand, n int) [][]float32 {
 	in := make([][]float32, c.ins)
 	for k := range in {
 		in[k] = normal(r, n+k+1, 4)[k+1:]
+		if c.name == "FromBlocks" { // all bytes, with scales that are no NaN
+			for i := range in[k] {
+				in[k][i] = math.Float32frombits(r.Uint32())
+			}
+			kind := quant.Type(n % 256)
+			kind.MakeFinite(rawBytes(in[k])[:kind.Bytes(n/256*256)])
+			continue
+		}
 		if n%2 == 0 {
 			continue // in the others a sum may be lost in a NaN
 		}
@@ -118,7 +148,7 @@ func TestAVX512HasAVX2sBits(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(51, 52))
 	for _, c := range bitCases() {
-		for _, n := range lengths() {
+		for _, n := range c.bitLengths(1000, 1<<16-1, 1<<16+1, 150_001) {
 			in := c.operands(r, n)
 			want, wantOut := c.fencedOutputs(n)
 			got, out := c.fencedOutputs(n)
@@ -161,11 +191,12 @@ func TestImage(t *testing.T) {
 		}
 		return m.PutWords(headers...)
 	}
+	call := func(c bitCase, ins, outs []uint64, n int) uint64 {
+		l, o := uint64(len(ins)), uint64(len(outs))
+		return m.PutWords(*(*uint64)(unsafe.Pointer(&c.run)), slicesAt(outs, n), o, o, slicesAt(ins, n), l, l)
+	}
 	for _, c := range bitCases() {
-		for n := range 74 {
-			if n > 70 {
-				n = []int{191, 1000, 4097}[n-71]
-			}
+		for _, n := range c.bitLengths(191, 1000, 4097) {
 			in := c.operands(r, n)
 			whole, out := c.fencedOutputs(n)
 			there := m.Put(rawBytes(whole))
@@ -177,10 +208,15 @@ func TestImage(t *testing.T) {
 				outs = append(outs, there+4*uint64(16+k*(n+17)))
 			}
 			useOf(false, func() { c.run(out, in) })
-			run := *(*uint64)(unsafe.Pointer(&c.run))
-			l, o := uint64(len(in)), uint64(len(out))
-			call := m.PutWords(run, slicesAt(outs, n), o, o, slicesAt(ins, n), l, l)
-			m.Call(fmt.Sprintf("%s of %d", c.name, n), (*emulatedCall).do, there, rawBytes(whole), call)
+			m.Call(fmt.Sprintf("%s of %d", c.name, n), (*emulatedCall).do, there, rawBytes(whole), call(c, ins, outs, n))
+		}
+		if c.name == "FromBlocks" {
+			continue
+		}
+		for n := range 34 { // all in one place, after which there is no memory
+			end := []uint64{image.End - 4*uint64(n)}
+			m.Call(fmt.Sprintf("%s of %d at the end", c.name, n), (*emulatedCall).do, m.Put([]byte{1}), []byte{1},
+				call(c, slices.Repeat(end, c.ins), slices.Repeat(end, c.outs), n))
 		}
 	}
 	if err := m.Write(dir); err != nil {

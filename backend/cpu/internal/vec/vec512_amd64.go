@@ -4,6 +4,8 @@
 
 package vec
 
+import "github.com/agora-ml/agora/internal/quant"
+
 // addAVX512 is addGo in AVX-512.
 //
 //go:noescape
@@ -163,6 +165,88 @@ func dotHeadsAVX512(weights *float32, apart int, q *float32, k *float32, rows in
 //
 //go:noescape
 func addHeadsAVX512(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
+
+// decodeQ8_0AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ8_0AVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ4_0AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ4_0AVX512(dst *float32, src *byte, blocks int)
+
+// decodeIQ4_NLAVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeIQ4_NLAVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ4_1AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ4_1AVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ5_0AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ5_0AVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ5_1AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ5_1AVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ4_KAVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ4_KAVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ5_KAVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ5_KAVX512(dst *float32, src *byte, blocks int)
+
+// decodeQ6_KAVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeQ6_KAVX512(dst *float32, src *byte, blocks int)
+
+// decodeNF4AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeNF4AVX512(dst *float32, src *byte, blocks int)
+
+// decodeFP4AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeFP4AVX512(dst *float32, src *byte, blocks int)
+
+// decodeFP8AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeFP8AVX512(dst *float32, src *byte, blocks int)
+
+// decodeU4AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
+//
+//go:noescape
+func decodeU4AVX512(dst *float32, src *byte, blocks int)
+
+// blockDecodersAVX512 are by kind.
+var blockDecodersAVX512 = [quant.Types]func(dst *float32, src *byte, blocks int){
+	quant.Q8_0:   decodeQ8_0AVX512,
+	quant.Q4_0:   decodeQ4_0AVX512,
+	quant.IQ4_NL: decodeIQ4_NLAVX512,
+	quant.Q4_1:   decodeQ4_1AVX512,
+	quant.Q5_0:   decodeQ5_0AVX512,
+	quant.Q5_1:   decodeQ5_1AVX512,
+	quant.Q4_K:   decodeQ4_KAVX512,
+	quant.Q5_K:   decodeQ5_KAVX512,
+	quant.Q6_K:   decodeQ6_KAVX512,
+	quant.NF4:    decodeNF4AVX512,
+	quant.FP4:    decodeFP4AVX512,
+	quant.FP8:    decodeFP8AVX512,
+	quant.U4:     decodeU4AVX512,
+}
 
 // sumAVX512 is sumGo in AVX-512.
 //

@@ -874,6 +874,10 @@ func fromBlocks(t quant.Type, dst []float32, src []byte) {
 		fromBlocks(t, dst[:piece], src[:t.Bytes(piece)])
 		dst, src = dst[piece:], src[t.Bytes(piece):]
 	}
+	if useAVX512 {
+		blockDecodersAVX512[t](unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/t.Len())
+		return
+	}
 	blockDecoders[t](unsafe.SliceData(dst), unsafe.SliceData(src), len(dst)/t.Len())
 }
 
