@@ -112,3 +112,15 @@ type Hosted interface {
 	// Abandon leaves a buffer's memory where it is until the program ends, also after Free and Close.
 	Abandon(Buffer)
 }
+
+// Filler is a backend with memory of its own that gets content for a buffer while kernels run which do not use it.
+type Filler interface {
+	// Fill begins to replace the first n bytes of dst, whose content is undefined from then on. Room, which any goroutine
+	// may call, once, waits until everything asked before that uses dst is out of the way, and gives memory of the host.
+	Fill(dst Buffer, n int) (room func() ([]byte, error))
+	// Filled is called when the room has been written to, and before anything else is asked of dst: it then has these
+	// bytes.
+	Filled(dst Buffer)
+	// Abandon leaves the room where it is until the program ends, also after Free and Close.
+	Abandon(dst Buffer)
+}

@@ -31,7 +31,8 @@ type Device struct {
 	args   []Arg
 	push   []byte
 	traces []func(k Kernel, args []*Tensor)
-	atEnd  []func()
+
+	beforeEnd, atEnd []func()
 }
 
 // memory is a buffer, or the first bytes of one.
@@ -130,6 +131,9 @@ func (d *Device) Close() error {
 	d.must("close")
 	if d.closed {
 		return nil
+	}
+	for _, f := range d.beforeEnd {
+		f()
 	}
 	d.drain()
 	d.shrinkPool(0)

@@ -85,6 +85,9 @@ func (d *Device) Timed(f func(Timing)) bool {
 // AtEnd calls f when the device has been closed.
 func (d *Device) AtEnd(f func()) { d.atEnd = append(d.atEnd, f) }
 
+// BeforeEnd calls f when the device is about to be closed, and its memory is still there.
+func (d *Device) BeforeEnd(f func()) { d.beforeEnd = append(d.beforeEnd, f) }
+
 // Written are the arguments that a kernel writes, without optional ones that are not there.
 func Written(k Kernel, args []*Tensor) (out []*Tensor) {
 	for i, b := range contractOf(k).Args {

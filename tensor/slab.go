@@ -4,8 +4,9 @@ import "slices"
 
 // Slab is a piece of device memory of a given size, over which tensors of any types and shapes are laid.
 type Slab struct {
-	st    *storage
-	bytes int
+	st      *storage
+	bytes   int
+	filling []byte // between Fill and Filled of a device that can only be written to
 }
 
 // SlabAlign is what the offsets of a slab's tensors are multiples of: every kernel can read there.
@@ -17,7 +18,7 @@ func (d *Device) NewSlab(bytes int) *Slab {
 	if d.must("new_slab"); bytes < 1 {
 		Panicf("new_slab", "want at least 1 byte, got %d", bytes)
 	}
-	return &Slab{d.allocExactly(aligned(bytes)), bytes}
+	return &Slab{st: d.allocExactly(aligned(bytes)), bytes: bytes}
 }
 
 // aligned is the multiple of SlabAlign from so many bytes on.
@@ -38,14 +39,40 @@ func (s *Slab) Tensor(at int, dt DType, shape ...int) *Tensor {
 	return &Tensor{st: s.st, dtype: dt, shape: slices.Clone(shape), n: n, off: at}
 }
 
-// Write overwrites the first bytes, after all work asked before.
-func (s *Slab) Write(data []byte) {
-	if s.st.freed != "" || len(data) > s.bytes {
-		Panicf("slab", "%d bytes for one of %d (%s)", len(data), s.bytes, s.st.freed)
+// Fill begins to replace the first n bytes, all of whose content is undefined from then on. Room, which any goroutine may
+// call, once, waits until nothing that was asked before uses them, and gives the memory to write to: the slab's own where
+// the device computes in the process's memory (Hosted) or shares it, else memory from which the bytes are copied while
+// kernels run. Filled ends it. A room that nobody has written to yet must not outlive the device (BeforeEnd).
+func (s *Slab) Fill(n int) (room func() ([]byte, error)) {
+	d := s.st.dev
+	if s.st.freed != "" || n < 0 || n > s.bytes {
+		Panicf("slab", "%d bytes for one of %d (%s)", n, s.bytes, s.st.freed)
 	}
-	if s.st.dev.err == nil {
-		s.st.dev.b.Write(s.st.buf, 0, data)
+	if err := d.err; err != nil {
+		return func() ([]byte, error) { return nil, err }
 	}
+	own := s.Bytes()
+	if f, ok := d.b.(Filler); ok && own == nil {
+		return f.Fill(s.st.buf, n)
+	}
+	if s.filling = nil; own == nil {
+		own = make([]byte, n)
+		s.filling = own
+	}
+	return func() ([]byte, error) { return own[:n:n], nil }
+}
+
+// Filled has the slab have what was written to the room that Fill gave: whatever is asked from now on reads that.
+func (s *Slab) Filled() {
+	d := s.st.dev
+	if d.err != nil || s.Bytes() != nil {
+		return
+	}
+	if f, ok := d.b.(Filler); ok {
+		f.Filled(s.st.buf)
+		return
+	}
+	d.b.Write(s.st.buf, 0, s.filling)
 }
 
 // Bytes is the memory itself, of a device that computes in the process's own (Hosted), for as long as the slab is
@@ -58,10 +85,10 @@ func (s *Slab) Bytes() []byte {
 	return h.Bytes(s.st.buf)[:s.bytes:s.bytes]
 }
 
-// Abandon leaves what Bytes gives to whoever has it: the memory stays until the program ends, whatever becomes of the
-// slab and its device.
+// Abandon leaves what Bytes or Fill gives to whoever has it: the memory stays until the program ends, whatever becomes of
+// the slab and its device.
 func (s *Slab) Abandon() {
-	if h, ok := s.st.dev.b.(Hosted); ok && s.st.buf != nil {
-		h.Abandon(s.st.buf)
+	if b, ok := s.st.dev.b.(interface{ Abandon(Buffer) }); ok && s.st.buf != nil {
+		b.Abandon(s.st.buf)
 	}
 }

@@ -21,7 +21,7 @@ func TestSlab(t *testing.T) {
 	for i := range data {
 		data[i] = byte(i * 7)
 	}
-	s.Write(data)
+	fill(t, s, data)
 	f, h := s.Tensor(2*tensor.SlabAlign, tensor.F32, 17), s.Tensor(tensor.SlabAlign, tensor.BF16, 2, 8)
 	for at, x := range map[int]*tensor.Tensor{2 * tensor.SlabAlign: f, tensor.SlabAlign: h} {
 		if got, err := x.RawBytes(); err != nil || !bytes.Equal(got, data[at:at+x.Bytes()]) {
@@ -41,13 +41,23 @@ func TestSlab(t *testing.T) {
 		func() { s.Tensor(1, tensor.F32, 1) },
 		func() { s.Tensor(2*tensor.SlabAlign, tensor.F32, 18) },
 		func() { s.Tensor(-tensor.SlabAlign, tensor.F32, 1) },
-		func() { s.Write(make([]byte, s.Len()+1)) },
+		func() { s.Fill(s.Len() + 1) },
 		func() { d.NewSlab(0) },
 	} {
 		if tensor.Catch(wrong) == nil {
 			t.Error("want a panic")
 		}
 	}
+}
+
+// fill replaces a slab's first bytes.
+func fill(t *testing.T, s *tensor.Slab, data []byte) {
+	t.Helper()
+	room, err := s.Fill(len(data))()
+	if err != nil || copy(room, data) != len(room) {
+		t.Fatalf("%d bytes of room for %d (%v)", len(room), len(data), err)
+	}
+	s.Filled()
 }
 
 // Who has a slab's bytes may write there after its device has been closed, if it has been abandoned.

@@ -256,6 +256,9 @@ func (p Plan) String() string {
 		line("offloaded", p.Offloaded, "of weights in the file, and not in the memory above")
 		line("brought", p.Brought, p.broughtNote())
 	}
+	if p.Staging > 0 {
+		line("staging", p.Staging, "of the host's memory, unless the device shares it: two blocks on their way")
+	}
 	if p.Gathered > 0 {
 		line("network", p.Gathered, fmt.Sprintf("of weights that each of %d processes receives a step", p.Processes))
 	}

@@ -66,7 +66,8 @@ func quantized(t *testing.T, dir string) (file string) {
 	return file
 }
 
-// A plan counts no memory for what stays in the file, two blocks of it on a GPU, and what a step brings.
+// A plan counts no memory for what stays in the file, two blocks of it on a GPU and two on their way there, and what
+// a step brings.
 func TestPlanOfOffloadedWeights(t *testing.T) {
 	c := Defaults()
 	c.Model, c.MaxTokens, c.Offload, c.Accumulate, c.DType = "llama-7b", 64, OffloadWeights, 4, tensor.BF16
@@ -85,6 +86,9 @@ func TestPlanOfOffloadedWeights(t *testing.T) {
 		}
 		if p.Memory.Weights < x.weights || p.Memory.Weights > x.weights+x.weights/20 {
 			t.Errorf("GPU %v: %d bytes of weights in memory, want about %d", x.gpu, p.Memory.Weights, x.weights)
+		}
+		if staging := map[bool]int{true: 2 * block}[x.gpu]; p.Staging != staging {
+			t.Errorf("GPU %v: %d bytes of staging memory, want %d", x.gpu, p.Staging, staging)
 		}
 		if p.Offloaded != x.offloaded || p.Brought != x.brought {
 			t.Errorf("GPU %v: %d bytes offloaded and %d brought, want %d and %d", x.gpu, p.Offloaded, p.Brought, x.offloaded,

@@ -54,6 +54,9 @@ type Plan struct {
 	// the memory has not kept it.
 	Offloaded int `json:"offloaded,omitempty"`
 	Brought   int `json:"brought_per_step,omitempty"`
+	// Staging is the memory of the host, beside all that, from which a GPU with memory of its own copies the blocks that are
+	// not there, while it computes: as much as the two blocks that are.
+	Staging int `json:"staging,omitempty"`
 
 	// Operations are those of products that a process computes in a step, what is recomputed among them.
 	Operations float64 `json:"operations_per_step"`
@@ -171,6 +174,9 @@ func (p *Plan) firstStep(r *run, d *tensor.Device) error {
 	if r.cfg.Offload == OffloadWeights {
 		bytes, brought := offloaded(m, p.options.GPU)
 		p.Offloaded, p.Brought = bytes, r.cfg.Accumulate/p.Processes*brought
+	}
+	if p.options.GPU {
+		p.Staging = m.BlockRoom()
 	}
 	base := map[*nn.Param]bool{}
 	for _, param := range nn.Params(m) {

@@ -129,20 +129,24 @@ func (s *shards) Put(layer, at int, data []byte) error {
 }
 
 // Fetch implements llama.BlockStore.
-func (s *shards) Fetch(layer int, room []byte) (wait func() error) {
+func (s *shards) Fetch(layer int, room func() ([]byte, error)) (wait func() error) {
 	from, to := s.part(layer)
-	copy(room[from:to], s.own[layer])
 	sent, announced := to-from, s.leads
 	if announced {
 		sent += announcementBytes
 	}
 	return s.world.Start(sent, func(w dist.World) error {
+		all, err := room()
+		if err != nil {
+			return err
+		}
+		copy(all[from:to], s.own[layer])
 		if announced {
 			if err := w.Broadcast(0, announcement(layer)); err != nil {
 				return err
 			}
 		}
-		return w.Share(room, s.ends[layer])
+		return w.Share(all, s.ends[layer])
 	})
 }
 

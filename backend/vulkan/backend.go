@@ -26,6 +26,12 @@ type backend struct {
 	stamps  stamping
 	err     error // the first
 
+	fills     map[*buffer]*fill
+	staged    bool   // Options.Staged
+	transfers uint64 // number of the last one
+	awaited   uint64 // the last one that a submission has waited for
+	abandoned bool   // somebody may still write to the fills' memory
+
 	push          []byte // reused by dispatch
 	reads, writes []span
 	landings      []landing // of the reads in the submission being recorded
@@ -47,6 +53,7 @@ func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)
 	b := &backend{
 		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, kernels: map[string]*kernel{}, next: 1,
+		fills: map[*buffer]*fill{}, staged: o.Staged,
 		pace: pace{firstBatch},
 		// staging has the other allocations
 		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots},
@@ -111,7 +118,13 @@ func (b *backend) Alloc(bytes int) (tensor.Buffer, error) {
 	return buf, nil
 }
 
-func (b *backend) Free(buf tensor.Buffer) { b.memory.free(buf.(*buffer), b.next) }
+func (b *backend) Free(buf tensor.Buffer) {
+	if b.abandoned {
+		return
+	}
+	b.endFill(buf.(*buffer))
+	b.memory.free(buf.(*buffer), b.next)
+}
 
 // Limit is the most bytes of all buffers together; 0 if unknown.
 func (b *backend) Limit() int {
@@ -196,8 +209,13 @@ func (b *backend) Close() error {
 	b.finish()
 	if b.err != nil { // then finish has not waited, and what is submitted still uses the memory
 		_ = b.hw.wait(b.next - 1) // its error would be a consequence of the first
+		_ = b.hw.transferred(b.transfers)
 	}
 	b.fail(b.stamps.close())
+	if b.abandoned {
+		return b.err
+	}
+	b.closeFills()
 	b.memory.close()
 	for i := range b.staging {
 		if b.staging[i].host != nil {
@@ -262,9 +280,14 @@ func (b *backend) submit() {
 		return
 	}
 	commands, names := b.rec.ordered()
-	if b.fail(b.hw.submit(b.next, commands, b.stamps.on())); b.err != nil {
+	after := uint64(0)
+	if b.transfers > b.awaited {
+		after = b.transfers
+	}
+	if b.fail(b.hw.submit(b.next, commands, after, b.stamps.on())); b.err != nil {
 		return
 	}
+	b.awaited = b.transfers
 	s := b.slot()
 	s.count, s.work, s.used = len(commands), len(b.rec.entries), 0
 	if b.stamps.on() {
@@ -278,6 +301,9 @@ func (b *backend) submit() {
 func (b *backend) finish() {
 	b.submit()
 	b.wait(b.next - 1)
+	if b.err == nil && b.transfers > b.awaited {
+		b.fail(b.hw.transferred(b.transfers))
+	}
 }
 
 // wait returns when submission n has finished.

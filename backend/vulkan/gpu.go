@@ -20,7 +20,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// gpu is hardware on Vulkan: a logical device with one queue.
+// gpu is hardware on Vulkan: a logical device with a queue, and one for transfers where there is one.
 type gpu struct {
 	info     Info
 	physical vk.PhysicalDevice
@@ -29,6 +29,7 @@ type gpu struct {
 	pools    [slots]vk.CommandPool
 	queries  [slots]vk.QueryPool
 	timeline vk.Semaphore
+	aside    copyQueue
 	layout   vk.PipelineLayout
 	c        *C.vk_device // the function table; C memory
 
@@ -74,13 +75,10 @@ func (g *gpu) open() error {
 	chain := C.vk_device_chain(g.facts.features)
 	defer C.free(chain)
 	extensions := g.extensions()
+	queues := g.queues()
 	create := &vk.DeviceCreateInfo{
-		SType: vk.StructureTypeDeviceCreateInfo, PNext: chain, QueueCreateInfoCount: 1,
-		EnabledExtensionCount: uint32(len(extensions)), PpEnabledExtensionNames: extensions,
-		PQueueCreateInfos: []vk.DeviceQueueCreateInfo{{
-			SType: vk.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: uint32(g.facts.family), QueueCount: 1,
-			PQueuePriorities: []float32{1},
-		}},
+		SType: vk.StructureTypeDeviceCreateInfo, PNext: chain, QueueCreateInfoCount: uint32(len(queues)),
+		EnabledExtensionCount: uint32(len(extensions)), PpEnabledExtensionNames: extensions, PQueueCreateInfos: queues,
 	}
 	r := vk.CreateDevice(g.physical, create, nil, &device)
 	create.Free()
@@ -93,15 +91,14 @@ func (g *gpu) open() error {
 	if err := g.createSlots(); err != nil {
 		return err
 	}
-	var timeline vk.Semaphore
-	semaphore := &vk.SemaphoreCreateInfo{SType: vk.StructureTypeSemaphoreCreateInfo,
-		PNext: unsafe.Pointer(C.vk_timeline_chain())}
-	r = vk.CreateSemaphore(device, semaphore, nil, &timeline)
-	semaphore.Free()
-	if r != vk.Success {
-		return failure("vkCreateSemaphore", int(r))
+	timeline, err := newTimeline(device)
+	if err != nil {
+		return err
 	}
 	g.timeline = timeline
+	if err := g.openTransfers(); err != nil {
+		return err
+	}
 	var layout vk.PipelineLayout
 	pushed := &vk.PipelineLayoutCreateInfo{
 		SType: vk.StructureTypePipelineLayoutCreateInfo, PushConstantRangeCount: 1,
@@ -119,6 +116,7 @@ func (g *gpu) open() error {
 	for i := range slots {
 		handles.pools[i], handles.queries[i] = id(g.pools[i]), id(g.queries[i])
 	}
+	g.aside.fill(&handles)
 	var c *C.vk_device
 	if r := C.vk_device_new(&handles, &c); r != 0 {
 		return failure("vkAllocateCommandBuffers", int(r))
@@ -139,22 +137,17 @@ func (g *gpu) extensions() (list []string) {
 // createSlots makes a command pool for each submission in flight, and the queries for its times.
 func (g *gpu) createSlots() error {
 	for i := range slots {
-		var pool vk.CommandPool
-		create := &vk.CommandPoolCreateInfo{SType: vk.StructureTypeCommandPoolCreateInfo,
-			QueueFamilyIndex: uint32(g.facts.family)}
-		r := vk.CreateCommandPool(g.device, create, nil, &pool)
-		create.Free()
-		if r != vk.Success {
-			return failure("vkCreateCommandPool", int(r))
+		var err error
+		if g.pools[i], err = newPool(g.device, uint32(g.facts.family)); err != nil {
+			return err
 		}
-		g.pools[i] = pool
 		if !g.info.Timestamps {
 			continue
 		}
 		var queries vk.QueryPool
 		query := &vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp,
 			QueryCount: mostCommands + 1}
-		r = vk.CreateQueryPool(g.device, query, nil, &queries)
+		r := vk.CreateQueryPool(g.device, query, nil, &queries)
 		query.Free()
 		if r != vk.Success {
 			return failure("vkCreateQueryPool", int(r))
@@ -162,6 +155,27 @@ func (g *gpu) createSlots() error {
 		g.queries[i] = queries
 	}
 	return nil
+}
+
+func newPool(device vk.Device, family uint32) (pool vk.CommandPool, err error) {
+	create := &vk.CommandPoolCreateInfo{SType: vk.StructureTypeCommandPoolCreateInfo, QueueFamilyIndex: family}
+	r := vk.CreateCommandPool(device, create, nil, &pool)
+	create.Free()
+	if r != vk.Success {
+		return nil, failure("vkCreateCommandPool", int(r))
+	}
+	return pool, nil
+}
+
+func newTimeline(device vk.Device) (timeline vk.Semaphore, err error) {
+	create := &vk.SemaphoreCreateInfo{SType: vk.StructureTypeSemaphoreCreateInfo,
+		PNext: unsafe.Pointer(C.vk_timeline_chain())}
+	r := vk.CreateSemaphore(device, create, nil, &timeline)
+	create.Free()
+	if r != vk.Success {
+		return nil, failure("vkCreateSemaphore", int(r))
+	}
+	return timeline, nil
 }
 
 func (g *gpu) name() string { return g.info.Name }
@@ -198,6 +212,7 @@ func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
 	var buffer vk.Buffer
 	create := &vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(bytes),
 		Usage: vk.BufferUsageFlags(usage)}
+	g.share(create)
 	r := vk.CreateBuffer(g.device, create, nil, &buffer)
 	create.Free()
 	if r != vk.Success {
@@ -233,6 +248,8 @@ func (g *gpu) allocate(bytes int, host bool) (m memory, err error) {
 	}
 	if !host {
 		m.address = uint64(C.vk_address(g.c, id(buffer)))
+	}
+	if !host && !g.info.sharesMemory(uint32(g.facts.type_flags[t])) {
 		return m, nil
 	}
 	var mapped unsafe.Pointer
@@ -269,31 +286,34 @@ func (g *gpu) pipeline(code []byte, c *constants, subgroup int) (uint64, error) 
 	return uint64(p), nil
 }
 
-func (g *gpu) submit(n uint64, commands []command, stamps bool) error {
+func (g *gpu) submit(n uint64, commands []command, after uint64, stamps bool) error {
 	var all C.int
 	if stamps {
 		all = 1
 	}
 	r := C.vk_submit(g.c, C.uint32_t(n%slots), (*C.vk_command)(unsafe.Pointer(&commands[0])), C.uint32_t(len(commands)),
-		C.uint64_t(n), all)
+		C.uint64_t(after), C.uint64_t(n), all)
 	if r != 0 {
 		return failure("vkQueueSubmit", int(r))
 	}
 	return nil
 }
 
-func (g *gpu) wait(n uint64) error {
+func (g *gpu) wait(n uint64) error { return g.passed(0, n, "submission") }
+
+// passed returns when a timeline has reached n: that of submissions, or (1) of transfers.
+func (g *gpu) passed(timeline C.int, n uint64, what string) error {
 	const vkTimeout = 2
-	last, since := g.reached(), time.Now()
+	last, since := g.reached(timeline), time.Now()
 	for {
-		switch r := C.vk_wait(g.c, C.uint64_t(n), C.uint64_t(time.Second)); r {
+		switch r := C.vk_wait(g.c, timeline, C.uint64_t(n), C.uint64_t(time.Second)); r {
 		case 0:
 			return messages()
 		case vkTimeout:
-			if now := g.reached(); now != last {
+			if now := g.reached(timeline); now != last {
 				last, since = now, time.Now()
 			} else if time.Since(since) > noProgress {
-				return fmt.Errorf("the device hangs: submission %d has not finished for %s", n, noProgress)
+				return fmt.Errorf("the device hangs: %s %d has not finished for %s", what, n, noProgress)
 			}
 		default:
 			return failure("vkWaitSemaphores", int(r))
@@ -301,10 +321,10 @@ func (g *gpu) wait(n uint64) error {
 	}
 }
 
-// reached is the last submission that has finished.
-func (g *gpu) reached() uint64 {
+// reached is the last submission, or transfer, that has finished.
+func (g *gpu) reached(timeline C.int) uint64 {
 	var n C.uint64_t
-	C.vk_reached(g.c, &n)
+	C.vk_reached(g.c, timeline, &n)
 	return uint64(n)
 }
 
@@ -345,6 +365,7 @@ func (g *gpu) close() error {
 	if g.timeline != nil {
 		vk.DestroySemaphore(g.device, g.timeline, nil)
 	}
+	g.aside.close(g.device)
 	for i := range slots {
 		if g.queries[i] != nil {
 			vk.DestroyQueryPool(g.device, g.queries[i], nil)

@@ -10,8 +10,9 @@ type hardware interface {
 	matrices() (shapes []matrix, subgroup int)
 	// software says that it computes on the processor.
 	software() bool
-	// allocate gives a block of memory with an address; host memory is mapped. Its error
-	// wraps tensor.ErrOutOfMemory where freeing other blocks may help.
+	// allocate gives a block of memory with an address; host memory is mapped, and so is what
+	// the device shares with the host. Its error wraps tensor.ErrOutOfMemory where freeing
+	// other blocks may help.
 	allocate(bytes int, host bool) (memory, error)
 	release(memory)
 	// available is how much allocate can still give, or -1 where nobody says.
@@ -20,10 +21,16 @@ type hardware interface {
 	// (0: any).
 	pipeline(code []byte, c *constants, subgroup int) (uint64, error)
 	// submit runs commands as submission n in command buffer n % slots, whose last
-	// submission has finished. stamps asks for the time behind every command.
-	submit(n uint64, commands []command, stamps bool) error
-	// wait returns when submission n has finished.
+	// submission has finished, behind transfer after (0: none). stamps asks for the time behind
+	// every command.
+	submit(n uint64, commands []command, after uint64, stamps bool) error
+	// wait returns when submission n has finished. Any goroutine may call it.
 	wait(n uint64) error
+	// transfer runs a copy behind submission after and beside later ones: transfer n, from 1
+	// on, when n - transfers has finished.
+	transfer(n uint64, copy *command, after uint64) error
+	// transferred returns when transfer n has finished. Any goroutine may call it.
+	transferred(n uint64) error
 	// stamps are the times in ns at the start of submission n, which is finished, and at its
 	// end, or behind each of its commands; nil where the device has no clock.
 	stamps(n uint64, count int) ([]uint64, error)
@@ -33,6 +40,9 @@ type hardware interface {
 
 // slots is the number of command buffers: one fills while two run.
 const slots = 3
+
+// transfers is the number of those that may be on their way.
+const transfers = 2
 
 // memory is one block of a device's memory.
 type memory struct {

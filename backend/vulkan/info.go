@@ -24,13 +24,16 @@ type Info struct {
 	Timestamps bool   `json:"timestamps"`
 	// Cooperative lists the cooperative matrices of subgroups: "16x16x16 f16*f16+f32", m, n and k.
 	Cooperative []string `json:"cooperative_matrices"`
+	// Streams is how weights that are elsewhere come to the device while it computes.
+	Streams Streams `json:"streams"`
 	// Alternatives lists the shaders that run some calls of a kernel in the place of its own, and which
 	// calls, or what they multiply with: "matmul_gemv m<=8 !trans_a trans_b", "matmul_coopmat f16: 16x16x16".
 	Alternatives []string `json:"alternatives"`
 	// Missing names what Agora needs and the device lacks; empty where it can be used.
 	Missing []string `json:"missing"`
 
-	matrices []matrix // of Cooperative, those that kernels may use
+	matrices  []matrix // of Cooperative, those that kernels may use
+	transfers queue    // of copies beside kernels
 }
 
 // Kind is what sort of device it is.

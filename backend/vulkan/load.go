@@ -164,7 +164,11 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 			info.Missing = append(info.Missing, need.name)
 		}
 	}
+	info.transfers, info.Streams = transferQueue(queueFamilies(f), int(f.family))
 	if t := memoryType(f, false, allTypes); t >= 0 {
+		if info.sharesMemory(uint32(f.type_flags[t])) {
+			info.Streams = StreamsShared
+		}
 		heap := f.type_heap[t]
 		info.Memory = int(f.heap_bytes[heap])
 		if has(C.VK_HAS_BUDGET) {
@@ -186,6 +190,13 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 	}
 	info.Alternatives = alternatives(info)
 	return info
+}
+
+func queueFamilies(f *C.vk_facts) (list []queueFamily) {
+	for i, flags := range f.family_flags[:f.families] {
+		list = append(list, queueFamily{uint32(flags), int(f.family_queues[i])})
+	}
+	return list
 }
 
 func limitsOf(f *C.vk_facts) Limits {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/agora-ml/agora/tensor"
 )
@@ -21,7 +22,12 @@ type null struct {
 	forget    bool     // keep no commands in submitted
 	flights   []uint64 // submissions that nobody has waited for
 	most      int      // how many of those there were at once
-	next      uint64   // address of the next block
+	order     []string // submissions and transfers, with what each waits for
+	landed    uint64   // the last transfer that somebody has waited for
+	sent      uint64   // the last transfer
+	shares    bool     // the host sees tensors' memory
+	mu        sync.Mutex
+	next      uint64 // address of the next block
 	live      map[uint64]int
 	pipelines []constants
 	ran       uint64 // ns that every submission takes
@@ -52,7 +58,7 @@ func (h *null) allocate(bytes int, host bool) (memory, error) {
 	m := memory{address: h.next, buffer: h.next, block: h.next}
 	h.next += uint64(bytes) + 1<<20
 	h.live[m.block] = bytes
-	if host {
+	if host || h.shares {
 		m.host = make([]byte, bytes)
 	}
 	return m, nil
@@ -86,7 +92,9 @@ func (h *null) pipeline(_ []byte, c *constants, subgroup int) (uint64, error) {
 	return uint64(len(h.pipelines)), nil
 }
 
-func (h *null) submit(n uint64, commands []command, _ bool) error {
+func (h *null) submit(n uint64, commands []command, after uint64, _ bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if len(commands) > mostCommands {
 		return fmt.Errorf("%d commands in submission %d, want at most %d", len(commands), n, mostCommands)
 	}
@@ -98,6 +106,7 @@ func (h *null) submit(n uint64, commands []command, _ bool) error {
 	if !h.forget {
 		h.submitted = append(h.submitted, commands...)
 	}
+	h.order = append(h.order, fmt.Sprintf("%d after %d", n, after))
 	h.flights = append(h.flights, n)
 	h.most = max(h.most, len(h.flights))
 	h.begun[n] = h.clock
@@ -106,12 +115,38 @@ func (h *null) submit(n uint64, commands []command, _ bool) error {
 }
 
 func (h *null) wait(n uint64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.lost != 0 && n >= h.lost {
 		return fmt.Errorf("%w: the null device", ErrLost)
 	}
 	for len(h.flights) > 0 && h.flights[0] <= n {
 		h.flights = h.flights[1:]
 	}
+	return nil
+}
+
+func (h *null) transfer(n uint64, c *command, after uint64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n > h.landed+transfers {
+		return fmt.Errorf("transfer %d records over one of which %d is the last that has finished", n, h.landed)
+	}
+	h.sent = n
+	h.order = append(h.order, fmt.Sprintf("transfer %d of %d after %d", n, c.n, after))
+	return nil
+}
+
+func (h *null) transferred(n uint64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n > h.sent {
+		return fmt.Errorf("transfer %d is waited for, %d is the last", n, h.sent)
+	}
+	if h.lost != 0 && n > 0 {
+		return fmt.Errorf("%w: the null device", ErrLost)
+	}
+	h.landed = max(h.landed, n)
 	return nil
 }
 

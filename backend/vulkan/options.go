@@ -26,6 +26,9 @@ type Options struct {
 	// backend chooses: for measurements. They must fit the device.
 	Tiles map[string]shaders.Tile
 
+	// Staged has buffers that are filled beside kernels (tensor.Filler) filled from memory of the host also where the
+	// device shares it: for tests of what a card with memory of its own does.
+	Staged bool
 	// Limits lower the device's own, for tests; 0 leaves one as it is.
 	Limits Limits
 }

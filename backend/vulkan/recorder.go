@@ -38,8 +38,9 @@ type span struct{ from, to uint64 }
 type Counts struct {
 	Dispatches  int `json:"dispatches"`
 	Barriers    int `json:"barriers"`
-	Writes      int `json:"writes"` // copies to the device
-	Reads       int `json:"reads"`  // and back
+	Writes      int `json:"writes"`              // copies to the device
+	Reads       int `json:"reads"`               // and back
+	Transfers   int `json:"transfers,omitempty"` // copies to the device beside kernels (tensor.Filler)
 	Submissions int `json:"submissions"`
 	Waits       int `json:"waits"`     // for a submission to finish
 	Pipelines   int `json:"pipelines"` // created
@@ -52,7 +53,7 @@ type Counts struct {
 func (c Counts) Since(before Counts) Counts {
 	return Counts{
 		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers,
-		Writes: c.Writes - before.Writes, Reads: c.Reads - before.Reads,
+		Writes: c.Writes - before.Writes, Reads: c.Reads - before.Reads, Transfers: c.Transfers - before.Transfers,
 		Submissions: c.Submissions - before.Submissions, Waits: c.Waits - before.Waits,
 		Pipelines: c.Pipelines - before.Pipelines, Chain: c.Chain - before.Chain,
 	}

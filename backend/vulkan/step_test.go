@@ -18,8 +18,12 @@ func newTrainer(t testing.TB, d *tensor.Device, layers int) *train.Trainer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return trainerOf(m)
+}
+
+func trainerOf(m tinymodel.Training) *train.Trainer {
 	return &train.Trainer{
-		Device: d, Model: m.Model, Trainable: m.Trainable, Optimizer: m.Optimizer,
+		Device: m.Model.Device(), Model: m.Model, Trainable: m.Trainable, Optimizer: m.Optimizer,
 		Schedule: optim.Constant(0), LR: 3e-3, ClipNorm: 1, Seed: 7,
 	}
 }

@@ -134,12 +134,14 @@ static void describe_shapes(VkPhysicalDevice gpu, vk_facts *f) {
 	}
 }
 
-// describe_queue chooses a queue family: one that only computes would run beside the screen's work.
-static void describe_queue(VkPhysicalDevice gpu, vk_facts *f) {
-	VkQueueFamilyProperties list[16];
-	uint32_t n = 16, best = 0;
+// describe_queues chooses a queue family: one that only computes would run beside the screen's work.
+static void describe_queues(VkPhysicalDevice gpu, vk_facts *f) {
+	VkQueueFamilyProperties list[VK_MAX_FAMILIES];
+	uint32_t n = VK_MAX_FAMILIES, best = 0;
 	vkGetPhysicalDeviceQueueFamilyProperties(gpu, &n, list);
+	f->families = n;
 	for (uint32_t i = 0; i < n; i++) {
+		f->family_flags[i] = list[i].queueFlags, f->family_queues[i] = list[i].queueCount;
 		uint32_t rank = list[i].queueFlags & VK_QUEUE_COMPUTE_BIT ? 1 + !(list[i].queueFlags & VK_QUEUE_GRAPHICS_BIT) : 0;
 		if (rank <= best) continue;
 		best = rank, f->family = i, f->timestamp_bits = list[i].timestampValidBits;
@@ -251,7 +253,7 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 	has.matrix &= vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != NULL;
 	describe_features(gpu, has, f);
 	describe_memory(gpu, f);
-	describe_queue(gpu, f);
+	describe_queues(gpu, f);
 }
 
 void vk_heap_free(uint64_t physical, uint64_t *bytes) {
@@ -336,8 +338,19 @@ struct vk_device {
 	VkCommandPool pools[VK_SLOTS];
 	VkQueryPool queries[VK_SLOTS]; // NULL without timestamps
 	VkCommandBuffer buffers[VK_SLOTS];
+	VkQueue transfer_queue; // may be the same
+	VkSemaphore transfer_timeline;
+	VkCommandPool transfer_pools[VK_TRANSFERS];
+	VkCommandBuffer transfer_buffers[VK_TRANSFERS];
 	DEVICE_FUNCTIONS(FIELD)
 };
+
+static VkResult command_buffer(vk_device *d, VkCommandPool pool, VkCommandBuffer *cb) {
+	VkCommandBufferAllocateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = pool,
+		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
+	return d->vkAllocateCommandBuffers(d->handle, &info, cb);
+}
 
 int vk_device_new(const vk_handles *h, vk_device **device) {
 	vk_device *d = calloc(1, sizeof *d);
@@ -346,18 +359,17 @@ int vk_device_new(const vk_handles *h, vk_device **device) {
 	d->timeline = (VkSemaphore)h->timeline, d->layout = (VkPipelineLayout)h->layout;
 #define FETCH(name) d->name = (PFN_##name)vkGetDeviceProcAddr(d->handle, #name);
 	DEVICE_FUNCTIONS(FETCH)
-	for (int i = 0; i < VK_SLOTS; i++) {
+	d->transfer_queue = (VkQueue)h->transfer_queue, d->transfer_timeline = (VkSemaphore)h->transfer_timeline;
+	VkResult r = 0;
+	for (int i = 0; !r && i < VK_SLOTS; i++) {
 		d->pools[i] = (VkCommandPool)h->pools[i], d->queries[i] = (VkQueryPool)h->queries[i];
-		VkCommandBufferAllocateInfo info = {
-			.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = d->pools[i],
-			.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-		VkResult r = d->vkAllocateCommandBuffers(d->handle, &info, &d->buffers[i]);
-		if (r) {
-			free(d);
-			return r;
-		}
+		r = command_buffer(d, d->pools[i], &d->buffers[i]);
 	}
-	VkResult r = bound_new(d->handle, vkGetDeviceProcAddr, &d->layout, &d->bound);
+	for (int i = 0; !r && i < VK_TRANSFERS; i++) {
+		d->transfer_pools[i] = (VkCommandPool)h->transfer_pools[i];
+		r = command_buffer(d, d->transfer_pools[i], &d->transfer_buffers[i]);
+	}
+	if (!r) r = bound_new(d->handle, vkGetDeviceProcAddr, &d->layout, &d->bound);
 	if (r) {
 		free(d);
 		return r;
@@ -449,13 +461,37 @@ static void record(vk_device *d, VkCommandBuffer cb, const vk_command *c) {
 	}
 }
 
-int vk_submit(vk_device *d, uint32_t slot, const vk_command *commands, uint32_t n, uint64_t value, int stamps) {
+// begin starts to record anew.
+static VkResult begin(vk_device *d, VkCommandPool pool, VkCommandBuffer cb) {
+	VkResult r = d->vkResetCommandPool(d->handle, pool, 0);
+	VkCommandBufferBeginInfo info = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+	return r ? r : d->vkBeginCommandBuffer(cb, &info);
+}
+
+// A point of a timeline; value 0 is passed at once.
+typedef struct {
+	VkSemaphore timeline;
+	uint64_t value;
+} point;
+
+// submit hands a command buffer to a queue; its work of these stages comes behind a point, and it reaches another.
+static VkResult submit(vk_device *d, VkQueue queue, VkCommandBuffer cb, point from, VkPipelineStageFlags stages, point to) {
+	VkTimelineSemaphoreSubmitInfo timelines = {
+		.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .waitSemaphoreValueCount = from.value != 0,
+		.pWaitSemaphoreValues = &from.value, .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &to.value};
+	VkSubmitInfo info = {
+		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timelines, .waitSemaphoreCount = from.value != 0,
+		.pWaitSemaphores = &from.timeline, .pWaitDstStageMask = &stages, .commandBufferCount = 1, .pCommandBuffers = &cb,
+		.signalSemaphoreCount = 1, .pSignalSemaphores = &to.timeline};
+	return d->vkQueueSubmit(queue, 1, &info, NULL);
+}
+
+int vk_submit(vk_device *d, uint32_t slot, const vk_command *commands, uint32_t n, uint64_t after, uint64_t value,
+              int stamps) {
 	VkCommandBuffer cb = d->buffers[slot];
 	VkQueryPool queries = d->queries[slot];
-	VkResult r = d->vkResetCommandPool(d->handle, d->pools[slot], 0);
-	VkCommandBufferBeginInfo begin = {
-		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-	if (!r) r = d->vkBeginCommandBuffer(cb, &begin);
+	VkResult r = begin(d, d->pools[slot], cb);
 	if (r) return r;
 	uint32_t query = 0;
 	if (queries) {
@@ -470,22 +506,32 @@ int vk_submit(vk_device *d, uint32_t slot, const vk_command *commands, uint32_t 
 	}
 	barrier(d, cb, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 	if ((r = d->vkEndCommandBuffer(cb))) return r;
-	VkTimelineSemaphoreSubmitInfo timeline = {
-		.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &value};
-	VkSubmitInfo submit = {
-		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = 1, .pCommandBuffers = &cb,
-		.signalSemaphoreCount = 1, .pSignalSemaphores = &d->timeline};
-	return d->vkQueueSubmit(d->queue, 1, &submit, NULL);
+	return submit(d, d->queue, cb, (point){d->transfer_timeline, after}, WORK, (point){d->timeline, value});
 }
 
 int vk_stamps(vk_device *d, uint32_t slot, uint32_t n, uint64_t *ticks) {
 	return d->vkGetQueryPoolResults(d->handle, d->queries[slot], 0, n, 8 * (size_t)n, ticks, 8, VK_QUERY_RESULT_64_BIT);
 }
 
-int vk_wait(vk_device *d, uint64_t value, uint64_t ns) {
+int vk_transfer(vk_device *d, uint32_t slot, const vk_command *copy, uint64_t after, uint64_t value) {
+	VkCommandBuffer cb = d->transfer_buffers[slot];
+	VkResult r = begin(d, d->transfer_pools[slot], cb);
+	if (r) return r;
+	record(d, cb, copy); // semaphores order it: it needs no barriers
+	if ((r = d->vkEndCommandBuffer(cb))) return r;
+	return submit(d, d->transfer_queue, cb, (point){d->timeline, after}, VK_PIPELINE_STAGE_TRANSFER_BIT,
+	              (point){d->transfer_timeline, value});
+}
+
+static VkSemaphore timeline(vk_device *d, int transfers) { return transfers ? d->transfer_timeline : d->timeline; }
+
+int vk_wait(vk_device *d, int transfers, uint64_t value, uint64_t ns) {
+	VkSemaphore s = timeline(d, transfers);
 	VkSemaphoreWaitInfo info = {
-		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &d->timeline, .pValues = &value};
+		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &s, .pValues = &value};
 	return d->vkWaitSemaphores(d->handle, &info, ns);
 }
 
-int vk_reached(vk_device *d, uint64_t *value) { return d->vkGetSemaphoreCounterValue(d->handle, d->timeline, value); }
+int vk_reached(vk_device *d, int transfers, uint64_t *value) {
+	return d->vkGetSemaphoreCounterValue(d->handle, timeline(d, transfers), value);
+}

@@ -8,8 +8,10 @@
 
 enum {
 	VK_SLOTS = 3,        // command buffers of a device: one fills while two run
+	VK_TRANSFERS = 2,    // copies beside them that may be on their way
 	VK_MAX_HEAPS = 16,   // as in Vulkan
 	VK_MAX_TYPES = 32,   // as in Vulkan
+	VK_MAX_FAMILIES = 16, // of queues
 	VK_MAX_SHAPES = 128, // of cooperative matrices
 	VK_PUSH_BYTES = 128, // of push constants, which every device has
 	VK_BINDINGS = 12,    // of a kernel, at most
@@ -50,7 +52,8 @@ typedef struct {
 	uint32_t subgroup, subgroup_min, subgroup_max;
 	uint32_t timestamp_bits;
 	float timestamp_ns; // of one tick
-	uint32_t family;    // the queue family that will be used
+	uint32_t family;    // the queue family that kernels will use
+	uint32_t families, family_flags[VK_MAX_FAMILIES], family_queues[VK_MAX_FAMILIES];
 	uint32_t heaps, types, shapes;
 	uint64_t heap_bytes[VK_MAX_HEAPS];
 	uint32_t type_flags[VK_MAX_TYPES], type_heap[VK_MAX_TYPES];
@@ -82,6 +85,7 @@ typedef struct vk_device vk_device;
 typedef struct {
 	uint64_t device, queue, timeline, layout;
 	uint64_t pools[VK_SLOTS], queries[VK_SLOTS];
+	uint64_t transfer_queue, transfer_timeline, transfer_pools[VK_TRANSFERS];
 } vk_handles;
 
 void *vk_load(char *why, int n); // vkGetInstanceProcAddr, or NULL and why
@@ -111,11 +115,18 @@ int vk_pipeline(vk_device *device, const void *code, uint64_t bytes, const uint3
                 uint32_t subgroup, uint64_t *pipeline); // constants by number; subgroup: its size, 0: any
 void vk_pipeline_free(vk_device *device, uint64_t pipeline);
 
-// Records the commands in a slot that has finished, and submits them: the timeline then reaches value. With
-// stamps, the clock is read before the first command and behind every other; else before and behind them all.
-int vk_submit(vk_device *device, uint32_t slot, const vk_command *commands, uint32_t n, uint64_t value, int stamps);
+// Records the commands in a slot that has finished, and submits them behind transfer after (0: none): the timeline
+// then reaches value. With stamps, the clock is read before the first command and behind every other; else before and
+// behind them all.
+int vk_submit(vk_device *device, uint32_t slot, const vk_command *commands, uint32_t n, uint64_t after, uint64_t value,
+              int stamps);
 int vk_stamps(vk_device *device, uint32_t slot, uint32_t n, uint64_t *ticks);
-int vk_wait(vk_device *device, uint64_t value, uint64_t ns);
-int vk_reached(vk_device *device, uint64_t *value);
+
+// The same for one copy on the queue of transfers, which has a timeline and slots of its own: behind submission after.
+int vk_transfer(vk_device *device, uint32_t slot, const vk_command *copy, uint64_t after, uint64_t value);
+
+// Of submissions, or of transfers.
+int vk_wait(vk_device *device, int transfers, uint64_t value, uint64_t ns);
+int vk_reached(vk_device *device, int transfers, uint64_t *value);
 
 #endif

@@ -84,6 +84,7 @@ func (r vulkanReport) lines() (lines [][2]string) {
 			}, ", ")},
 			[2]string{"  matrices", matrices},
 			[2]string{"  kernels", alternatives},
+			[2]string{"  streams", "offloaded weights by " + string(d.Streams)},
 			[2]string{"  timestamps", has(d.Timestamps, "clock on the device")},
 		)
 	}

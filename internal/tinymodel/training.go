@@ -32,15 +32,22 @@ func NewTraining(d *tensor.Device, o Options) (t Training, err error) {
 	if o.Layers > 0 {
 		c.Layers = o.Layers
 	}
-	if t.Model, err = llama.NewAs(d, c, o.DType, 5); err != nil {
+	m, err := llama.NewAs(d, c, o.DType, 5)
+	if err != nil {
 		return t, err
 	}
+	return TrainingOf(m, o.Dropout)
+}
+
+// TrainingOf is NewTraining with a model that is there.
+func TrainingOf(m *llama.Model, dropout float64) (t Training, err error) {
+	t.Model = m
 	cfg := multilora.Defaults()
-	cfg.Rank, cfg.Alpha, cfg.Dropout = 4, 8, o.Dropout
-	if t.Adapter, err = multilora.Attach(t.Model, cfg, 6); err != nil {
+	cfg.Rank, cfg.Alpha, cfg.Dropout = 4, 8, dropout
+	if t.Adapter, err = multilora.Attach(m, cfg, 6); err != nil {
 		return t, err
 	}
-	if t.Trainable, err = optim.Gather(d, t.Model); err != nil {
+	if t.Trainable, err = optim.Gather(m.Device(), m); err != nil {
 		return t, err
 	}
 	t.Optimizer, err = optim.New(t.Trainable, optim.DefaultAdamW())

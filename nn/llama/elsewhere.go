@@ -20,9 +20,9 @@ type BlockStore interface {
 	// Put gives the bytes of a block from one on, which are the caller's: once each, while the model is loaded. What is
 	// between tensors is never put.
 	Put(layer, at int, data []byte) error
-	// Fetch begins to bring a block into room, which is as large, and gives what waits until it is there. The model
-	// calls that before it fetches another.
-	Fetch(layer int, room []byte) (wait func() error)
+	// Fetch begins to bring a block, and gives what waits until it is there. The model calls that before it fetches
+	// another. Room, which is called once, in any goroutine, waits until the memory for the block is free, and gives it.
+	Fetch(layer int, room func() ([]byte, error)) (wait func() error)
 }
 
 // elsewhere are the weights of blocks that a BlockStore keeps. Block i is on the device in slot i%2, so that one can
@@ -34,10 +34,10 @@ type elsewhere struct {
 	places map[*nn.Param]spot // of the blocks' parameters
 	slots  [2]*tensor.Slab    // the second is nil if there is one block
 	holds  [2]int             // the block that is in a slot; none: its content is undefined
-	staged []byte             // where blocks come to that are then written to the device; nil: it is the process's memory
 	ahead  int                // the block that is on its way, or none
 	wait   func() error       // for that one
 	last   int                // the block that was used last, or none
+	left   bool               // nobody waits for blocks any more (AbandonBlocks)
 }
 
 // spot is where in a block's bytes a parameter begins.
@@ -123,9 +123,11 @@ func (e *elsewhere) makeSlots() error {
 			e.slots[i] = e.device.NewSlab(bytes)
 		}
 	}
-	if e.device.Err() == nil && e.slots[0].Bytes() == nil && !e.device.IsMeta() {
-		e.staged = make([]byte, max(most[0], most[1]))
-	}
+	e.device.BeforeEnd(func() {
+		if e.ahead != none && !e.left {
+			_ = e.wait()
+		}
+	})
 	return e.store.Begin(e.device, e.bytes)
 }
 
@@ -146,6 +148,20 @@ func (e *elsewhere) put(p *nn.Param) error {
 		return err
 	}
 	return e.store.Put(s.layer, s.at, data)
+}
+
+// BlockRoom is how many bytes of blocks the device has at a time, of a model that keeps them elsewhere
+// (LoadOptions.Blocks); 0 of any other.
+func (m *Model) BlockRoom() (n int) {
+	if m.elsewhere == nil {
+		return 0
+	}
+	for _, slot := range m.elsewhere.slots {
+		if slot != nil {
+			n += slot.Len()
+		}
+	}
+	return n
 }
 
 // ForgetBlocks has every block fetched anew when it is next used, after the one that is on its way has come. Nothing
@@ -169,6 +185,7 @@ func (m *Model) FetchBlock(layer int) error {
 // until the program ends. The model is of no use any more.
 func (m *Model) AbandonBlocks() {
 	if e := m.elsewhere; e != nil {
+		e.left = true
 		for _, slot := range e.slots {
 			if slot != nil {
 				slot.Abandon()
@@ -215,13 +232,7 @@ func (e *elsewhere) fetch(layer int) {
 	if e.device.IsMeta() {
 		return
 	}
-	room := e.staged
-	if room == nil {
-		if room = e.slots[layer%2].Bytes(); room == nil { // the device has failed
-			return
-		}
-	}
-	e.wait = e.store.Fetch(layer, room[:e.bytes[layer]])
+	e.wait = e.store.Fetch(layer, e.slots[layer%2].Fill(e.bytes[layer]))
 }
 
 // arrive waits for the block that is on its way, if one is.
@@ -231,12 +242,13 @@ func (e *elsewhere) arrive() {
 		return
 	}
 	e.ahead = none
+	_ = e.device.Flush() // it has what to do meanwhile; an error stays
 	if err := e.wait(); err != nil {
 		e.device.SetErr(fmt.Errorf("llama: the weights of block %d: %w", layer, err))
 		return
 	}
-	if e.staged != nil {
-		e.slots[layer%2].Write(e.staged[:e.bytes[layer]])
+	if !e.device.IsMeta() {
+		e.slots[layer%2].Filled()
 	}
 	e.holds[layer%2] = layer
 }

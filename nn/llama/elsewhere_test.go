@@ -33,20 +33,26 @@ func (s *memoryStore) Put(layer, at int, data []byte) error {
 	return nil
 }
 
-func (s *memoryStore) Fetch(layer int, room []byte) (wait func() error) {
-	if s.open || len(room) != len(s.blocks[layer]) {
-		panic("two at a time, or a room of another size")
+func (s *memoryStore) Fetch(layer int, room func() ([]byte, error)) (wait func() error) {
+	if s.open {
+		panic("two at a time")
 	}
 	s.open = true
 	s.fetched = append(s.fetched, layer)
-	done := make(chan int)
-	go func() { done <- copy(room, s.blocks[layer]) }()
-	return func() error {
-		<-done
-		if s.open = false; layer == s.fail {
-			return fmt.Errorf("it is gone")
+	done := make(chan error)
+	go func() {
+		to, err := room()
+		if err == nil && copy(to, s.blocks[layer]) != len(to) {
+			err = fmt.Errorf("a room of %d bytes for %d", len(to), len(s.blocks[layer]))
 		}
-		return nil
+		done <- err
+	}()
+	return func() error {
+		err := <-done
+		if s.open = false; layer == s.fail {
+			err = fmt.Errorf("it is gone")
+		}
+		return err
 	}
 }
 

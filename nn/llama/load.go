@@ -82,7 +82,7 @@ func loadAll(ctx context.Context, d *tensor.Device, path string, o LoadOptions) 
 	}
 	m.dtype = o.activations()
 	if kept = o.Offload; kept {
-		keepOpen(d, file, o.Blocks)
+		d.AtEnd(func() { _ = file.Close() })
 	}
 	if err := m.placeAs(file, o); err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func BlankFrom(ctx context.Context, d *tensor.Device, path string, o LoadOptions
 		blank.dtype = o.activations()
 		m = blank
 		if o.Offload {
-			keepOpen(d, file, o.Blocks)
+			d.AtEnd(func() { _ = file.Close() })
 			return m.placeAs(file, o)
 		}
 		return errors.Join(m.placeAs(file, o), file.Close())

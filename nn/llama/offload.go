@@ -36,21 +36,10 @@ func (o LoadOptions) lying(name string, t info) []byte {
 	return t.Lying
 }
 
-// keepOpen keeps a file whose weights are used where they lie until the device is closed.
-func keepOpen(d *tensor.Device, file source, store BlockStore) {
-	d.AtEnd(func() {
-		if h, ok := store.(*hostBlocks); ok {
-			h.fetching.Wait()
-		}
-		_ = file.Close()
-	})
-}
-
 // hostBlocks is a BlockStore in the process's memory: of weights in the mapped file where they need no change, and of
 // copies of the others.
 type hostBlocks struct {
-	parts    [][]hostPart // of each block
-	fetching sync.WaitGroup
+	parts [][]hostPart // of each block
 }
 
 // hostPart is the bytes of a block from one on.
@@ -77,16 +66,20 @@ func (h *hostBlocks) keep(layer, at int, data []byte) {
 }
 
 // Fetch implements BlockStore.
-func (h *hostBlocks) Fetch(layer int, room []byte) (wait func() error) {
+func (h *hostBlocks) Fetch(layer int, room func() ([]byte, error)) (wait func() error) {
 	done := make(chan error, 1)
-	h.fetching.Go(func() {
+	go func() {
 		done <- mapped.Guard(func() error {
+			to, err := room()
+			if err != nil {
+				return err
+			}
 			for _, p := range h.parts[layer] {
-				copy(room[p.at:], p.data)
+				copy(to[p.at:], p.data)
 			}
 			return nil
 		})
-	})
+	}()
 	return func() error { return <-done }
 }
 
