@@ -29,9 +29,7 @@ OPT_INOUT(3, T, mirror) // [n]: the parameters rounded to a 16-bit type
 IN(4, S, g)             // [n]: the gradient
 OPT_IN(5, S, clip)      // [1]: ClipFactor's factor
 
-void main() {
-	float c = has_clip ? clip(0) : 1;
-	if (is_nan(c)) return;
+void elements(bool fours, float c) {
 	float decay = 1 - lr * weight_decay, rate = lr / correction1, root = sqrt(correction2);
 	EACH4(i) {
 		vec4 gradient = GET4(g, i) * c, first = GET4(m, i), second = GET4(v, i);
@@ -43,4 +41,11 @@ void main() {
 		SET4(p, i, parameter)
 		if (has_mirror) SET4(mirror, i, parameter)
 	}
+}
+
+void main() {
+	float c = has_clip ? clip(0) : 1;
+	if (is_nan(c)) return;
+	if (EACH_IN_FOURS) elements(true, c);
+	else elements(false, c);
 }

@@ -14,6 +14,11 @@ PUSH(
 OUT(0, T, y) // [n]
 IN(1, U, x)  // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) SET4(y, i, GET4(x, i))
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

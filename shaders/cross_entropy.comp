@@ -5,7 +5,7 @@
 // A row with label -100 is ignored: its loss is 0. Any other label outside 0 to vocab-1 gives NaN.
 //
 //grid rows
-//tile group=64
+//tile group=256
 
 #include "include/kernel.glsl"
 #include "include/reduce.glsl"
@@ -21,18 +21,36 @@ IN(3, I, labels) // [rows]
 
 const int IGNORED = -100;
 
-// A workgroup a row.
+// The sum of an invocation's exp(logit - largest). It begins at a number, so that -infinity adds 0.
+float largest = -3.4e38, sum = 0;
+
+void raise(float to) {
+	to = max(largest, to);
+	sum *= exp(largest - to);
+	largest = to;
+}
+
+// A workgroup a row, which it reads once.
 void main() {
 	uint row = group_index(), i = gl_LocalInvocationIndex, first = row * vocab;
 	if (row >= rows) return;
-	float largest = -INFINITY;
-	for (uint j = i; j < vocab; j += group) largest = max(largest, logits(first + j));
-	largest = group_max(largest);
-	float sum = 0;
-	for (uint j = i; j < vocab; j += group) sum += exp(logits(first + j) - largest);
-	sum = group_sum(sum);
+	if (vocab % 4 == 0 && IN_FOURS(2, T)) {
+		for (uint j = 4 * i; j < vocab; j += 4 * group) {
+			vec4 f = logits_four(first + j);
+			raise(max(max(f.x, f.y), max(f.z, f.w)));
+			sum += dot(exp(f - largest), vec4(1));
+		}
+	} else {
+		for (uint j = i; j < vocab; j += group) {
+			float f = logits(first + j);
+			raise(f);
+			sum += exp(f - largest);
+		}
+	}
+	float most = group_max(largest);
+	sum = group_sum(sum * exp(largest - most));
 	if (i > 0) return;
-	float l = largest + log(sum), nll = NAN;
+	float l = sum > 0 ? most + log(sum) : NAN, nll = NAN; // 0: all are -infinity
 	int label = labels(row);
 	if (label == IGNORED) nll = 0;
 	else if (label >= 0 && label < int(vocab)) nll = l - logits(first + uint(label));

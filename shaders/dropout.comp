@@ -24,9 +24,15 @@ OUT(0, T, y) // [n] may be x
 IN(1, T, x)  // [n]
 
 // Four elements are one block of Philox.
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 u = uniform01(philox(uvec2(key0, key1), uvec4(i / 4, 0, step, op)));
+		if (!fours) u.x = u[i % 4];
 		SET4(y, i, mix(GET4(x, i) / (1 - p), vec4(0), lessThan(u, vec4(p))))
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

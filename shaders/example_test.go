@@ -16,10 +16,10 @@ func ExampleFind() {
 	}
 	fmt.Println(k.TileNames, k.Tiles[0][:len(k.TileNames)], len(k.SPIRV()) > 0)
 	// Output:
-	// rms_norm true TS?=TW
+	// rms_norm true TS?=TU
 	// y: letter T, written true, optional false
 	// rstd: letter S, written true, optional true
 	// x: letter T, written false, optional false
-	// w: letter W, written false, optional false
+	// w: letter U, written false, optional false
 	// [group] [64] true
 }

@@ -14,6 +14,11 @@ PUSH(
 )
 OUT(0, T, y) // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) SET4(y, i, vec4(value))
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

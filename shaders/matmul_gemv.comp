@@ -57,7 +57,7 @@ void main() {
 			[[unroll]] for (uint c = 0; c < COLS; c++) load_fours(address[2], storage_W, column[c] + l, w[2 * c], w[2 * c + 1]);
 			[[unroll]] for (uint f = 0; f < FOURS; f++)
 				[[unroll]] for (uint r = 0; r < bm; r++) {
-					vec4 x = load_four(address[1], storage_U, row[r] + l + f * APART);
+					vec4 x = load_float_four(address[1], storage_U, row[r] + l + f * APART);
 					[[unroll]] for (uint c = 0; c < COLS; c++) sum[r * COLS + c] += dot(w[2 * c + f], x);
 				}
 		}

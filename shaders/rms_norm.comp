@@ -17,18 +17,28 @@ PUSH(
 OUT(0, T, y)        // [rows, dim]
 OPT_OUT(1, S, rstd) // [rows]: kept for the gradients
 IN(2, T, x)         // [rows, dim]
-IN(3, W, w)         // [dim]
+IN(3, U, w)         // [dim]
+
+float squares(bool fours, uint at) {
+	float sum = 0;
+	ROW4(j) {
+		vec4 f = GET4(x, at + j);
+		sum += dot(f, f);
+	}
+	return sum;
+}
+
+void normalize(bool fours, uint at, float r) {
+	ROW4(j) SET4(y, at + j, GET4(x, at + j) * r * GET4(w, j))
+}
 
 // A workgroup a row.
 void main() {
 	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
-	float squares = 0;
-	ROW4(j) {
-		vec4 f = x_some(at + j, dim - j);
-		squares += dot(f, f);
-	}
-	float r = 1 / sqrt(group_sum(squares) / float(dim) + eps);
+	bool fours = ROW_IN_FOURS;
+	float sum = group_sum(fours ? squares(true, at) : squares(false, at)), r = 1 / sqrt(sum / float(dim) + eps);
 	if (has_rstd && gl_LocalInvocationIndex == 0) set_rstd(row, r);
-	ROW4(j) set_y_some(at + j, dim - j, x_some(at + j, dim - j) * r * w_some(j, dim - j));
+	if (fours) normalize(true, at, r);
+	else normalize(false, at, r);
 }

@@ -16,18 +16,26 @@ PUSH(
 OUT(0, T, dx)  // [rows, dim]
 IN(1, T, dy)   // [rows, dim]
 IN(2, T, x)    // [rows, dim]
-IN(3, W, w)    // [dim]
+IN(3, U, w)    // [dim]
 IN(4, S, rstd) // [rows]: from RMSNorm
+
+float products(bool fours, uint at) {
+	float sum = 0;
+	ROW4(j) sum += dot(GET4(dy, at + j) * GET4(w, j), GET4(x, at + j));
+	return sum;
+}
+
+// m is the mean of dy[r,j]*w[j]*n[r,j].
+void gradient(bool fours, uint at, float s, float m) {
+	ROW4(j) SET4(dx, at + j, s * (GET4(dy, at + j) * GET4(w, j) - GET4(x, at + j) * s * m))
+}
 
 // A workgroup a row.
 void main() {
 	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
-	float s = rstd(row), sum = 0;
-	ROW4(j) sum += dot(dy_some(at + j, dim - j) * w_some(j, dim - j), x_some(at + j, dim - j));
-	float m = group_sum(sum) * s / float(dim);
-	ROW4(j) {
-		vec4 g = dy_some(at + j, dim - j) * w_some(j, dim - j);
-		set_dx_some(at + j, dim - j, s * (g - x_some(at + j, dim - j) * s * m));
-	}
+	bool fours = ROW_IN_FOURS;
+	float s = rstd(row), m = group_sum(fours ? products(true, at) : products(false, at)) * s / float(dim);
+	if (fours) gradient(true, at, s, m);
+	else gradient(false, at, s, m);
 }

@@ -16,6 +16,11 @@ PUSH(
 OUT(0, T, y) // [n] may be x
 IN(1, T, x)  // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) SET4(y, i, alpha * GET4(x, i) + beta)
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

@@ -21,9 +21,7 @@ OPT_INOUT(1, S, velocity) // [n]: 0 before the first step
 IN(2, S, g)               // [n]: the gradient
 OPT_IN(3, S, clip)        // [1]: ClipFactor's factor
 
-void main() {
-	float c = has_clip ? clip(0) : 1;
-	if (is_nan(c)) return;
+void elements(bool fours, float c) {
 	EACH4(i) {
 		vec4 parameter = GET4(p, i), d = GET4(g, i) * c + weight_decay * parameter;
 		if (has_velocity) {
@@ -32,4 +30,11 @@ void main() {
 		}
 		SET4(p, i, parameter - lr * d)
 	}
+}
+
+void main() {
+	float c = has_clip ? clip(0) : 1;
+	if (is_nan(c)) return;
+	if (EACH_IN_FOURS) elements(true, c);
+	else elements(false, c);
 }

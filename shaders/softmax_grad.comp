@@ -17,12 +17,22 @@ OUT(0, T, dx) // [rows, dim]
 IN(1, T, dy)  // [rows, dim]
 IN(2, T, y)   // [rows, dim]: Softmax's output
 
+float products(bool fours, uint at) {
+	float sum = 0;
+	ROW4(j) sum += dot(GET4(dy, at + j), GET4(y, at + j));
+	return sum;
+}
+
+void gradient(bool fours, uint at, float product) {
+	ROW4(j) SET4(dx, at + j, GET4(y, at + j) * (GET4(dy, at + j) - product))
+}
+
 // A workgroup a row.
 void main() {
 	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
-	float product = 0;
-	ROW4(j) product += dot(dy_some(at + j, dim - j), y_some(at + j, dim - j));
-	product = group_sum(product);
-	ROW4(j) set_dx_some(at + j, dim - j, y_some(at + j, dim - j) * (dy_some(at + j, dim - j) - product));
+	bool fours = ROW_IN_FOURS;
+	float product = group_sum(fours ? products(true, at) : products(false, at));
+	if (fours) gradient(true, at, product);
+	else gradient(false, at, product);
 }

@@ -16,6 +16,11 @@ OUT(0, T, y) // [n] may be a
 IN(1, T, a)  // [n]
 IN(2, U, b)  // [m]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) SET4(y, i, GET4(a, i) - REPEAT4(b, i, m))
+}
+
+void main() {
+	if (REPEAT_IN_FOURS(m)) elements(true);
+	else elements(false);
 }

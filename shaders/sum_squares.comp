@@ -6,6 +6,7 @@
 //tile group=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -15,15 +16,19 @@ PUSH(
 OUT(0, S, partial) // [n/block]
 IN(1, T, x)        // [n]
 
+float squares(bool fours) {
+	vec4 sums = vec4(0);
+	EACH4(i) {
+		vec4 f = GET4(x, i);
+		sums = fma(f, f, sums);
+	}
+	return (sums.x + sums.y) + (sums.z + sums.w);
+}
+
 // A workgroup a block.
 void main() {
-	uint first = group_index() * block, end = min(n, first + block);
-	if (first >= n) return;
-	vec4 squares = vec4(0);
-	for (uint i = first + 4 * gl_LocalInvocationIndex; i < end; i += 4 * group) {
-		vec4 f = x_some(i, end - i);
-		squares = fma(f, f, squares);
-	}
-	float s = group_sum((squares.x + squares.y) + (squares.z + squares.w));
-	if (gl_LocalInvocationIndex == 0) set_partial(first / block, s);
+	uint k = group_index();
+	if (k * block >= n) return;
+	float s = group_sum(EACH_IN_FOURS && block % 4 == 0 ? squares(true) : squares(false));
+	if (gl_LocalInvocationIndex == 0) set_partial(k, s);
 }

@@ -16,10 +16,15 @@ OUT(0, T, y)   // [n]
 IN(1, T, gate) // [n]
 IN(2, T, up)   // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 f = GET4(gate, i);
 		[[unroll]] for (uint j = 0; j < 4; j++) f[j] = silu(f[j]);
 		SET4(y, i, f * GET4(up, i))
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

@@ -18,7 +18,7 @@ IN(2, T, dy)     // [n]
 IN(3, T, gate)   // [n]
 IN(4, T, up)     // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 g = GET4(gate, i), d = GET4(dy, i), du = d, dg = d * GET4(up, i);
 		[[unroll]] for (uint j = 0; j < 4; j++) {
@@ -28,4 +28,9 @@ void main() {
 		SET4(dgate, i, dg)
 		SET4(dup, i, du)
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

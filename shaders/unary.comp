@@ -31,10 +31,15 @@ float value(float x) {
 	}
 }
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 f = GET4(x, i);
 		[[unroll]] for (uint j = 0; j < 4; j++) f[j] = value(f[j]);
 		SET4(y, i, f)
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

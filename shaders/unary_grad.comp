@@ -35,10 +35,15 @@ float derivative(float z) {
 	}
 }
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 f = GET4(z, i);
 		[[unroll]] for (uint j = 0; j < 4; j++) f[j] = derivative(f[j]);
 		SET4(dx, i, GET4(dy, i) * f)
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

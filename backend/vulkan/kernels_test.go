@@ -129,6 +129,8 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 		p.run(t, kernels.SumSquares{N: 3 * n, Block: n}, normal(), f32, bf16)
 		p.run(t, kernels.Softmax{Rows: 3, Dim: n}, normal(), f32, f32)
 		p.run(t, kernels.SoftmaxGrad{Rows: 3, Dim: n}, normal(), f16, f16, f16)
+		p.run(t, kernels.CrossEntropy{Rows: 5, Vocab: n}, normal(), f32, f32, bf16, i32)
+		p.run(t, kernels.CrossEntropyGrad{Rows: 5, Vocab: n, Scale: 0.5}, normal(), f16, f16, i32, f32, f32)
 		p.run(t, kernels.LayerNorm{Rows: 3, Dim: n, Eps: 0.1}, normal(), f32, f32, f32, f32, absent, f16)
 		p.run(t, kernels.LayerNormGrad{Rows: 3, Dim: n}, positive(), f32, f32, f32, absent, f32, f32)
 		p.run(t, kernels.LayerNormGradWeight{Rows: 9, Dim: n, Acc: true}, normal(), f32, absent, bf16, bf16, f32, f32)
@@ -196,6 +198,12 @@ func TestSpecialNumbers(t *testing.T) {
 	p.run(t, kernels.Max{Outer: 2, N: 3, Inner: 1}, cycle(-inf), f32, tensor.I32, f32)
 	p.run(t, kernels.Softmax{Rows: 4, Dim: 4}, cycle(-inf, 0, 1, 2, nan, 0, 1, 2, -inf, -inf, -inf, -inf, 0, inf, 1, 2),
 		f32, f32)
+	p.run(t, kernels.CrossEntropy{Rows: 3, Vocab: 4}, cycle(-inf, -inf, -inf, -inf, 0, -inf, 3, 1, -inf, -2, nan, 0, 2, 3, 0),
+		f32, f32, f32, tensor.I32)
+	for _, label := range []float64{-100, -1, 0, 3, 4} {
+		p.run(t, kernels.CrossEntropyGrad{Rows: 1, Vocab: 4, Scale: 1}, cycle(1, inf, nan, 2, label, 2), f32, f32,
+			tensor.I32, f32, absent)
+	}
 	p.run(t, kernels.Embedding{Rows: 5, Dim: 6, Vocab: 2}, cycle(-1, 0, 1, 2, -inf), tensor.BF16, f32, tensor.I32)
 	for _, norm := range []float32{0, 1} {
 		p.run(t, kernels.ClipFactor{N: 3, MaxNorm: norm}, cycle(1, inf, 1), f32, f32, f32)

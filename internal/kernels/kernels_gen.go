@@ -1079,9 +1079,7 @@ type CrossEntropyGrad struct {
 func (CrossEntropyGrad) Name() string { return "cross_entropy_grad" }
 
 // Grid implements shaders.Kernel.
-func (k CrossEntropyGrad) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Vocab), int(t[0])))
-}
+func (k CrossEntropyGrad) Grid(_ shaders.Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements shaders.Kernel.
 func (k CrossEntropyGrad) Push(b []byte) ([]byte, error) {
@@ -2216,12 +2214,12 @@ func (k PowGrad) Lens() []int { return []int{k.N, k.N, k.N} }
 //
 //	y[r,j] = x[r,j] * rstd[r] * w[j], rstd[r] = 1 / sqrt(mean over j of x[r,j]^2 + eps)
 //
-// Bindings, TS?=TW:
+// Bindings, TS?=TU:
 //
 //	y     T   [rows, dim]
 //	rstd  S?  [rows]: kept for the gradients
 //	x     T   [rows, dim]
-//	w     W   [dim]
+//	w     U   [dim]
 type RMSNorm struct {
 	Rows int     // rows
 	Dim  int     // elements of a row
@@ -2255,12 +2253,12 @@ func (k RMSNorm) Lens() []int {
 //
 //	dx[r,j] = rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd
 //
-// Bindings, T=TTWS:
+// Bindings, T=TTUS:
 //
 //	dx    T  [rows, dim]
 //	dy    T  [rows, dim]
 //	x     T  [rows, dim]
-//	w     W  [dim]
+//	w     U  [dim]
 //	rstd  S  [rows]: from RMSNorm
 type RMSNormGrad struct {
 	Rows int // rows
@@ -3101,7 +3099,7 @@ func init() {
 		Doc:       "CrossEntropy is the negative log likelihood of each row's label.\n\n\tloss[r] = lse[r] - logits[r,labels[r]], lse[r] = log of the sum over j of exp(logits[r,j])\n\nA row with label -100 is ignored: its loss is 0. Any other label outside 0 to vocab-1 gives NaN.",
 		Sig:       "SS=TI",
 		Bindings:  []string{"loss", "lse", "logits", "labels"},
-		Tiles:     []shaders.Tile{{64}},
+		Tiles:     []shaders.Tile{{256}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("cross_entropy"),
 	})
@@ -3111,7 +3109,7 @@ func init() {
 		Sig:       "T=TISS?",
 		Bindings:  []string{"dlogits", "logits", "labels", "lse", "dloss"},
 		InPlace:   [][2]int{{0, 1}},
-		Tiles:     []shaders.Tile{{64}},
+		Tiles:     []shaders.Tile{{256}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("cross_entropy_grad"),
 	})
@@ -3388,7 +3386,7 @@ func init() {
 	shaders.Register(shaders.Desc{
 		Name:      "rms_norm",
 		Doc:       "RMSNorm divides every row by its root mean square, then multiplies by a weight for each element.\n\n\ty[r,j] = x[r,j] * rstd[r] * w[j], rstd[r] = 1 / sqrt(mean over j of x[r,j]^2 + eps)",
-		Sig:       "TS?=TW",
+		Sig:       "TS?=TU",
 		Bindings:  []string{"y", "rstd", "x", "w"},
 		Tiles:     []shaders.Tile{{64}},
 		TileNames: []string{"group"},
@@ -3397,7 +3395,7 @@ func init() {
 	shaders.Register(shaders.Desc{
 		Name:      "rms_norm_grad",
 		Doc:       "RMSNormGrad is the gradient of RMSNorm with respect to its input.\n\n\tdx[r,j] = rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd",
-		Sig:       "T=TTWS",
+		Sig:       "T=TTUS",
 		Bindings:  []string{"dx", "dy", "x", "w", "rstd"},
 		Tiles:     []shaders.Tile{{64}},
 		TileNames: []string{"group"},

@@ -3,36 +3,47 @@
 
 #include "include/blocks.glsl"
 
-float load(Argument base, uint storage, uint i) {
+// Elements of floats; those of blocks are for the letter W alone.
+float load_float(Argument base, uint storage, uint i) {
 	if (storage == F32) return AT(Floats, base, i);
-	if (storage >= Q8) return load_block(base, storage, i);
 	uint h = uint(AT(Halves, base, i));
 	return storage == F16 ? unpackHalf2x16(h).x : uintBitsToFloat(h << 16);
+}
+
+float load(Argument base, uint storage, uint i) {
+	if (storage >= Q8) return load_block(base, storage, i);
+	return load_float(base, storage, i);
 }
 
 // Whether elements may be taken four at a time from every multiple of four on, and those of i to i+3 then: nothing is
 // looked at, so that loads need not wait for each other.
 bool in_fours(Argument base, uint storage) { return storage >= Q8 || (base.x & (storage == F32 ? 15 : 7)) == 0; }
 
-vec4 load_four(Argument base, uint storage, uint i) {
+vec4 load_float_four(Argument base, uint storage, uint i) {
 	if (storage == F32) return AT(Float4s, base, i / 4);
-	if (storage >= Q8) return load_block4(base, storage, i);
 	return widened(storage, AT(Half4s, base, i / 4));
+}
+
+vec4 load_four(Argument base, uint storage, uint i) {
+	if (storage >= Q8) return load_block4(base, storage, i);
+	return load_float_four(base, storage, i);
 }
 
 // Elements i to i+3 where n is 4 or more, else n of them and zeros; one access to memory where their
 // address allows it. The rare other way is a loop, so that it takes little code.
-vec4 load_some(Argument base, uint storage, uint i, uint n) {
-	if (storage == F32) {
-		if (((base.x | 4 * i) & 15) == 0 && n >= 4) return AT(Float4s, base, i / 4);
-	} else if (storage >= Q8) {
-		if (i % 4 == 0 && n >= 4) return load_block4(base, storage, i);
-	} else if (((base.x | 2 * i) & 7) == 0 && n >= 4) {
-		uvec2 h = AT(Half4s, base, i / 4);
-		return widened(storage, h);
-	}
+vec4 load_float_some(Argument base, uint storage, uint i, uint n) {
+	uint misaligned = storage == F32 ? (base.x | 4 * i) & 15 : (base.x | 2 * i) & 7;
+	if (misaligned == 0 && n >= 4) return load_float_four(base, storage, i);
 	vec4 f = vec4(0);
-	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load(base, storage, i + j);
+	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load_float(base, storage, i + j);
+	return f;
+}
+
+vec4 load_some(Argument base, uint storage, uint i, uint n) {
+	if (storage < Q8) return load_float_some(base, storage, i, n);
+	if (i % 4 == 0 && n >= 4) return load_block4(base, storage, i);
+	vec4 f = vec4(0);
+	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load_block(base, storage, i + j);
 	return f;
 }
 

@@ -9,7 +9,7 @@
 #define AT(block, base, i) JOIN(block##_, BINDING).at[(i) + base.x / size_##block]
 #define INT_AT(b, i) Ints_##b.at[i + ARGUMENT(b).x / size_Ints]
 #define SOME_OF_EITHER(first, b, c, letter, i, n) \
-	(first ? load_some(ARGUMENT(b), storage_##letter, i, n) : load_some(ARGUMENT(c), storage_##letter, i, n))
+	(first ? load_float_some(ARGUMENT(b), storage_##letter, i, n) : load_float_some(ARGUMENT(c), storage_##letter, i, n))
 #define Words Argument
 #define WORDS(base) base
 #define WORD(words, i) AT(Halves, words, i)

@@ -1,19 +1,26 @@
-// Loops that take four elements at a time, the last ones of an odd length included.
+// Loops that take four elements at a time where all arguments allow it, else one. A kernel decides that once, for all of a
+// workgroup, and calls a function with `fours` true or false: each call becomes a loop that looks at nothing, whose loads
+// wait for none of the others.
 
 // Elementwise kernels, whose grid is n/block: the elements of the workgroup's block, whose length
 // is a multiple of four.
-#define EACH4(i) for (uint i = group_index() * block + 4 * gl_LocalInvocationIndex, \
-	end = min(n, (group_index() + 1) * block); i < end; i += 4 * group)
+#define EACH4(i) for (uint i = group_index() * block + STEP4 * gl_LocalInvocationIndex, \
+	end = min(n, (group_index() + 1) * block); i < end; i += STEP4 * group)
+#define STEP4 (fours ? 4 : 1)
 
-// Elements i to i+3 of x; 0 for those past the end of the n.
-#define GET4(x, i) x##_some(i, n - i)
+// Whether EACH4 may take four, and whether it may take four of m elements that are repeated.
+#define EACH_IN_FOURS (are_aligned() && (n % 4 == 0 || (group_index() + 1) * block <= n))
+#define REPEAT_IN_FOURS(m) (EACH_IN_FOURS && m % 4 == 0)
 
-// Stores elements i to i+3 of y, without those past the end.
-#define SET4(y, i, value) set_##y##_some(i, n - i, value);
+// Elements i to i+3 of x, or i and zeros.
+#define GET4(x, i) (fours ? x##_four(i) : vec4(x(i), 0, 0, 0))
 
-// Elements i to i+3 of x, whose m elements are repeated.
-#define REPEAT4(x, i, m) (m % 4 == 0 ? x##4(i % m) : vec4(x(i % m), x((i + 1) % m), x((i + 2) % m), x((i + 3) % m)))
+// Stores elements i to i+3 of y, or i.
+#define SET4(y, i, value) if (fours) set_##y##_four(i, value); else set_##y(i, (value).x);
 
-// Kernels with a workgroup a row of dim elements: x_some(row * dim + j, dim - j) and set_y_some
-// with the same.
-#define ROW4(j) for (uint j = 4 * gl_LocalInvocationIndex; j < dim; j += 4 * group)
+// GET4 of x, whose m elements are repeated.
+#define REPEAT4(x, i, m) GET4(x, (i < m ? i : i % m))
+
+// Kernels with a workgroup a row of dim elements, which are GET4(x, row * dim + j).
+#define ROW4(j) for (uint j = STEP4 * gl_LocalInvocationIndex; j < dim; j += STEP4 * group)
+#define ROW_IN_FOURS (are_aligned() && dim % 4 == 0)

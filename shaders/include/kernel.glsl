@@ -32,7 +32,14 @@ layout(constant_id = 3) const uint TILE3 = 1;
 
 // PUSH( fields ): the push constants, after the address of every binding (0 = nil).
 // A uint is a size (Go's int), bits are any 32 bits (uint32), a float is a float32.
-#define PUSH(fields) layout(push_constant, std430) uniform Push { uvec2 address[BINDINGS]; fields };
+// are_aligned() says whether every argument begins at a multiple of 16 bytes.
+#define PUSH(fields) \
+	layout(push_constant, std430) uniform Push { uvec2 address[BINDINGS]; fields }; \
+	bool are_aligned() { \
+		uint low = 0; \
+		[[unroll]] for (uint b = 0; b < BINDINGS; b++) low |= address[b].x; \
+		return low % 16 == 0; \
+	}
 #define bits uint
 
 // CONST(i, type, name): a constant that belongs to the meaning; type is bool, uint or an //enum.
@@ -121,7 +128,7 @@ vec4 e4m3(uvec4 b) {
 #define ARGUMENT(b) address[b]
 #define AT(block, base, i) block(base).at[i]
 #define INT_AT(b, i) AT(Ints, ARGUMENT(b), i)
-#define SOME_OF_EITHER(first, b, c, letter, i, n) load_some(first ? address[b] : address[c], storage_##letter, i, n)
+#define SOME_OF_EITHER(first, b, c, letter, i, n) load_float_some(first ? address[b] : address[c], storage_##letter, i, n)
 #define Words Halves
 #define WORDS(base) Halves(base)
 #define WORD(words, i) words.at[i]
@@ -146,11 +153,12 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uve
 #define OPT_OUT(b, letter, name) OPT(b, name) OUT(b, letter, name)
 #define OPT_INOUT(b, letter, name) OPT(b, name) INOUT(b, letter, name)
 
-#define READ(b, letter, name) \
+#define READ(b, letter, name) READ_BY(load_float, b, letter, name)
+#define READ_BY(load, b, letter, name) \
 	float name(uint i) { return load(ARGUMENT(b), storage_##letter, i); } \
-	vec4 name##4(uint i) { return load_some(ARGUMENT(b), storage_##letter, i, 4); } \
-	vec4 name##_some(uint i, uint n) { return load_some(ARGUMENT(b), storage_##letter, i, n); } \
-	vec4 name##_four(uint i) { return load_four(ARGUMENT(b), storage_##letter, i); }
+	vec4 name##4(uint i) { return load##_some(ARGUMENT(b), storage_##letter, i, 4); } \
+	vec4 name##_some(uint i, uint n) { return load##_some(ARGUMENT(b), storage_##letter, i, n); } \
+	vec4 name##_four(uint i) { return load##_four(ARGUMENT(b), storage_##letter, i); }
 #define WRITE(b, letter, name) \
 	void set_##name(uint i, float f) { store(ARGUMENT(b), storage_##letter, i, f); } \
 	void set_##name##4(uint i, vec4 f) { store_some(ARGUMENT(b), storage_##letter, i, 4, f); } \
@@ -160,7 +168,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uve
 #define READ_T READ
 #define READ_U READ
 #define READ_V READ
-#define READ_W READ
+#define READ_W(b, letter, name) READ_BY(load, b, letter, name)
 #define READ_S READ
 #define READ_I(b, letter, name) int name(uint i) { return INT_AT(b, i); }
 #define WRITE_T WRITE

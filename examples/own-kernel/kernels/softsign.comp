@@ -14,9 +14,14 @@ PUSH(
 OUT(0, T, y) // [n]
 IN(1, T, x)  // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 f = GET4(x, i);
 		SET4(y, i, f / (1 + abs(f)))
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }

@@ -15,9 +15,14 @@ OUT(0, T, dx) // [n]
 IN(1, T, dy)  // [n]
 IN(2, T, x)   // [n]
 
-void main() {
+void elements(bool fours) {
 	EACH4(i) {
 		vec4 d = 1 + abs(GET4(x, i));
 		SET4(dx, i, GET4(dy, i) / (d * d))
 	}
+}
+
+void main() {
+	if (EACH_IN_FOURS) elements(true);
+	else elements(false);
 }
