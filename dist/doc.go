@@ -13,8 +13,10 @@
 //	}
 //	return world.Close()
 //
-// The processes talk through MPI, if the program is built with it: go build -tags mpi, with Open MPI's headers, or
-// -tags mpi,mpich with MPICH's. Without the tag the package needs no C, and Join refuses to be one of several.
+// The processes talk through MPI. A program that is built with cgo opens it when it is one of several: a library with
+// the standard's binary interface, libmpi_abi, which MPICH 5 and Open MPI 6 have (AGORA_MPI names another file). With
+// the tag mpi it is linked with an older Open MPI, whose headers it then needs, with mpi,mpich with an older MPICH.
+// Without cgo, Join refuses to be one of several.
 //
 // Nothing here adds numbers: MPI's sums may have another order on another machine. Who needs a sum fetches the
 // parts and adds them in an order of its own.

@@ -19,7 +19,7 @@ func Join() (World, error) {
 	}
 	if w.Size() != size {
 		return nil, fmt.Errorf("dist: %s has started %d processes, and MPI knows of %d: is it the launcher of another "+
-			"MPI than this program's?", launcher, size, w.Size())
+			"MPI than this program's, or than libmpi_abi (AGORA_MPI names one)?", launcher, size, w.Size())
 	}
 	return w, nil
 }

@@ -1,11 +1,19 @@
-//go:build mpi && cgo
+//go:build cgo && (mpi || !windows)
 
 package dist
 
 /*
-#cgo !mpich pkg-config: ompi
-#cgo mpich pkg-config: mpich
+#cgo mpi,!mpich pkg-config: ompi
+#cgo mpi,mpich pkg-config: mpich
+#cgo mpi CFLAGS: -DLINKED_MPI
+#cgo !mpi,linux LDFLAGS: -ldl
+#include <stdlib.h>
+#ifdef LINKED_MPI
 #include <mpi.h>
+static const char *agora_open(const char *path) { return NULL; }
+#else
+#include "mpi_standard.h"
+#endif
 
 // MPI's constants are macros, which cgo does not see through.
 
@@ -66,6 +74,8 @@ static int agora_share(void *all, int *sizes, int *at) {
 	return MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all, sizes, at, MPI_BYTE, MPI_COMM_WORLD);
 }
 
+static int agora_error_string(int code, char *text, int *n) { return MPI_Error_string(code, text, n); }
+static int agora_finalize(void) { return MPI_Finalize(); }
 static int agora_barrier(void) { return MPI_Barrier(MPI_COMM_WORLD); }
 static void agora_abort(int status) { MPI_Abort(MPI_COMM_WORLD, status); }
 */
@@ -76,6 +86,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"unsafe"
 )
 
@@ -83,6 +94,9 @@ import (
 type mpi struct{ rank, size int }
 
 func joinMPI() (World, error) {
+	if err := openMPI(); err != nil {
+		return nil, err
+	}
 	var rank, size C.int
 	switch code := C.agora_init(&rank, &size); {
 	case code < 0:
@@ -93,13 +107,38 @@ func joinMPI() (World, error) {
 	return mpi{int(rank), int(size)}, nil
 }
 
+// libraries are the names of MPI's library with the standard's binary interface.
+var libraries = map[string][]string{"darwin": {"libmpi_abi.1.dylib", "libmpi_abi.dylib"}}
+
+// openMPI opens the library of AGORA_MPI, or the system's, for a program that is not linked with one.
+func openMPI() (err error) {
+	names := libraries[runtime.GOOS]
+	if names == nil {
+		names = []string{"libmpi_abi.so.1"}
+	}
+	if path := os.Getenv("AGORA_MPI"); path != "" {
+		names = []string{path}
+	}
+	for _, name := range names {
+		path := C.CString(name)
+		defer C.free(unsafe.Pointer(path))
+		wrong := C.agora_open(path)
+		if wrong == nil {
+			return nil
+		}
+		err = errors.Join(err, fmt.Errorf("want MPICH 5 or Open MPI 6 (%s), or a program that was built with an older MPI "+
+			"(go build -tags mpi), got %s", name, C.GoString(wrong)))
+	}
+	return err
+}
+
 func mpiError(call string, code C.int) error {
 	if code == C.MPI_SUCCESS {
 		return nil
 	}
 	var text [C.MPI_MAX_ERROR_STRING]C.char
 	var n C.int
-	C.MPI_Error_string(code, &text[0], &n)
+	C.agora_error_string(code, &text[0], &n)
 	return fmt.Errorf("dist: %s: %s", call, C.GoStringN(&text[0], n))
 }
 
@@ -223,4 +262,4 @@ func (m mpi) Abort(status int) {
 	os.Exit(status)
 }
 
-func (m mpi) Close() error { return mpiError("MPI_Finalize", C.MPI_Finalize()) }
+func (m mpi) Close() error { return mpiError("MPI_Finalize", C.agora_finalize()) }

@@ -1,4 +1,4 @@
-//go:build mpi && cgo
+//go:build cgo && (mpi || !windows)
 
 package dist_test
 
@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +175,9 @@ func TestMPI(t *testing.T) {
 		}
 		t.Skip(err)
 	}
+	if !linked {
+		t.Setenv("AGORA_MPI", standardMPI(t))
+	}
 	for how, want := range map[string]string{
 		"well": "", "all": "failed: every process", "fail": "failed: process 1 on purpose",
 		"short": "want 7 bytes from process 0, got 5", "ahead": "failed: process 1 ahead",
@@ -187,6 +192,45 @@ func TestMPI(t *testing.T) {
 		text, err := c.CombinedOutput()
 		if (err == nil) != (want == "") || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %v, want %q:\n%s", how, err, want, text)
+		}
+	}
+}
+
+// standardMPI compiles the standard's binary interface over the MPI that is there, for a program that opens it.
+func standardMPI(t *testing.T) string {
+	t.Helper()
+	flags, err := exec.Command("pkg-config", "--cflags", "--libs", "ompi").Output()
+	path := filepath.Join(t.TempDir(), "libmpi_abi.so.1")
+	if err == nil {
+		args := append([]string{"-shared", "-fPIC", "-o", path, filepath.Join("testdata", "standard_mpi.c")},
+			strings.Fields(string(flags))...)
+		if text, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		return path
+	}
+	if os.Getenv("AGORA_REQUIRE_MPI") == "1" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+	return ""
+}
+
+// A library that is not there, or is no MPI, is named.
+func TestNoMPI(t *testing.T) {
+	if linked {
+		t.Skip("this program is linked with its MPI")
+	}
+	t.Setenv("OMPI_COMM_WORLD_SIZE", "2")
+	wrong := map[string]string{"/none/libmpi.so": "/none/libmpi.so"}
+	if runtime.GOOS == "linux" {
+		wrong["libdl.so.2"] = "MPI_Abi_get_version"
+	}
+	for path, want := range wrong {
+		t.Setenv("AGORA_MPI", path)
+		if _, err := dist.Join(); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "has started 2 processes: want MPICH 5 or Open MPI 6 ("+path+")") {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -1,9 +1,9 @@
-//go:build !mpi || !cgo
+//go:build !cgo || (windows && !mpi)
 
 package dist
 
 import "errors"
 
 func joinMPI() (World, error) {
-	return nil, errors.New("want a program with MPI in it (go build -tags mpi), got one without")
+	return nil, errors.New("want a program that was built with cgo, which MPI needs, got one without")
 }

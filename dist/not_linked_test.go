@@ -1,0 +1,5 @@
+//go:build !mpi
+
+package dist_test
+
+const linked = false
