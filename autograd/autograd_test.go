@@ -2,9 +2,11 @@ package autograd_test
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/testdevice"
@@ -238,5 +240,21 @@ func TestPanicInAnOperationClosesItsScope(t *testing.T) {
 	})
 	if d.CurrentScope() != before {
 		t.Error("a scope is still open")
+	}
+}
+
+// A result that lives on does not hold what it was computed from.
+func TestResultsDoNotHoldTheirInputs(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	x := autograd.Const(vector(d, 1, 2))
+	gone := weak.Make(x)
+	y := ops.Add(x, autograd.Const(vector(d, 3, 4)))
+	x = nil
+	runtime.GC()
+	if gone.Value() != nil {
+		t.Error("the input is still there")
+	}
+	if got := floats(t, y.Tensor()); got[1] != 6 {
+		t.Errorf("the result is %v", got)
 	}
 }

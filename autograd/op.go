@@ -105,7 +105,8 @@ func Apply(op Op, in ...*Var) []*Var {
 		tensor.Panicf("apply", "want an operation, got nil")
 	}
 	var d *tensor.Device
-	tensors := make([]*tensor.Tensor, len(in))
+	a := newApplication(len(in))
+	tensors := a.forward.In
 	for i, v := range in {
 		if v == nil {
 			continue
@@ -125,7 +126,8 @@ func Apply(op Op, in ...*Var) []*Var {
 		tensor.Panicf(OpName(op), "want at least one input, got only nil")
 	}
 	rec := recording(d)
-	f := &Forward{Device: d, In: tensors, Needs: make([]bool, len(in)), tape: rec.tape, passes: make([]bool, len(in))}
+	f := &a.forward
+	f.Device, f.tape = d, rec.tape
 	for i, v := range in {
 		if v == nil {
 			continue
@@ -146,16 +148,22 @@ func Apply(op Op, in ...*Var) []*Var {
 	if rec.segment != nil {
 		rec.segment.use(tensors)
 	}
-	c := &call{op: op, in: in, needs: f.passes, out: make([]*Var, 0, 1)}
+	c := &a.call
+	first := new(result)
+	c.op, c.in, c.needs, c.out = op, in, f.passes, first.out[:0]
 	differentiable := rec.tape != nil && (anyOf(f.passes) || alwaysRecorded(op))
 	var out []*tensor.Tensor
-	if first := rec.unneeded(op, differentiable); first != nil {
-		c.op, out = first.op, tensorsOf(first.out)
+	if before := rec.unneeded(op, differentiable); before != nil {
+		c.op, out = before.op, tensorsOf(before.out)
 	} else {
 		out, c.saved = forward(op, f)
 	}
-	for _, t := range out {
-		v := &Var{t: t, op: c.op}
+	for i, t := range out {
+		v := &first.Var
+		if i > 0 {
+			v = new(Var)
+		}
+		v.t, v.op = t, c.op
 		if v.passes = differentiable && t.DType() != tensor.I32; v.passes && rec.on {
 			v.tape = rec.tape
 		}
@@ -170,6 +178,33 @@ func Apply(op Op, in ...*Var) []*Var {
 		rec.segment.note(c)
 	}
 	return c.out
+}
+
+// An application is what Apply makes for an operation of few inputs, in one allocation. Its outputs are in another: they
+// may live on, and must not hold the inputs.
+type application struct {
+	forward       Forward
+	call          call
+	in            [4]*tensor.Tensor
+	needs, passes [4]bool
+}
+
+// A result is the first output, and room for the list of it alone.
+type result struct {
+	Var
+	out [1]*Var
+}
+
+// newApplication has room for so many inputs.
+func newApplication(inputs int) *application {
+	a := new(application)
+	if inputs <= len(a.in) {
+		a.forward.In, a.forward.Needs, a.forward.passes = a.in[:inputs], a.needs[:inputs], a.passes[:inputs]
+		return a
+	}
+	a.forward.In = make([]*tensor.Tensor, inputs)
+	a.forward.Needs, a.forward.passes = make([]bool, inputs), make([]bool, inputs)
+	return a
 }
 
 // forward runs op in a scope of its own, which is closed also when op panics: whoever

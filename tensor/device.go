@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 )
@@ -187,8 +186,24 @@ func (d *Device) New(dt DType, shape ...int) *Tensor {
 	dt.mustBeKnown("new")
 	n := Numel(shape)
 	mustBeWholeBlocks("new", dt, shape)
-	st := d.alloc(dt.Bytes(n))
-	return &Tensor{st: st, dtype: dt, shape: slices.Clone(shape), n: n}
+	m := newMade(dt, shape, n)
+	d.alloc(&m.storage, dt.Bytes(n))
+	return &m.Tensor
+}
+
+// made is a tensor with memory of its own, in one allocation: when a text is generated, what there is to allocate for an
+// operation takes about as long as the operation.
+type made struct {
+	Tensor
+	storage storage
+	dims    [4]int
+}
+
+// newMade is a tensor whose storage is still to be given memory.
+func newMade(dt DType, shape []int, n int) *made {
+	m := new(made)
+	m.Tensor = Tensor{st: &m.storage, dtype: dt, shape: append(m.dims[:0], shape...), n: n}
+	return m
 }
 
 // NewExact is New for a tensor that is there to stay, such as a weight: it takes no more than its bytes, where New
@@ -198,27 +213,31 @@ func (d *Device) NewExact(dt DType, shape ...int) *Tensor {
 	dt.mustBeKnown("new_exact")
 	n := Numel(shape)
 	mustBeWholeBlocks("new_exact", dt, shape)
-	return &Tensor{st: d.allocExactly(aligned(dt.Bytes(n))), dtype: dt, shape: slices.Clone(shape), n: n}
+	m := newMade(dt, shape, n)
+	d.allocExactly(&m.storage, aligned(dt.Bytes(n)))
+	return &m.Tensor
 }
 
 // Like makes a tensor of t's dtype and shape, of undefined content.
 func (d *Device) Like(t *Tensor) *Tensor { return d.New(t.must("like").dtype, t.shape...) }
 
-func (d *Device) alloc(bytes int) *storage {
+func (d *Device) alloc(st *storage, bytes int) {
 	if d.poison {
-		return d.allocExactly(bytes) // so that guard words can stand right behind the last element
+		d.allocExactly(st, bytes) // so that guard words can stand right behind the last element
+		return
 	}
 	size := poolSize(bytes)
-	return d.allocWithin(size, 2*size) // batches of all lengths then share the buffers of the longest
+	d.allocWithin(st, size, 2*size) // batches of all lengths then share the buffers of the longest
 }
 
 // allocExactly takes a buffer of so many bytes.
-func (d *Device) allocExactly(bytes int) *storage { return d.allocWithin(bytes, bytes) }
+func (d *Device) allocExactly(st *storage, bytes int) { d.allocWithin(st, bytes, bytes) }
 
 // allocWithin takes a buffer of so many bytes, or one from the pool that has at most the given number.
-func (d *Device) allocWithin(bytes, most int) *storage {
+func (d *Device) allocWithin(st *storage, bytes, most int) {
+	st.dev, st.scope = d, d.scope
 	if d.err != nil {
-		return &storage{dev: d, scope: d.scope}
+		return
 	}
 	m := memory{bytes: bytes}
 	d.drain()
@@ -234,11 +253,11 @@ func (d *Device) allocWithin(bytes, most int) *storage {
 		}
 		if err != nil {
 			d.SetErr(fmt.Errorf("%s: %d bytes for a tensor, beside %d in use: %w", d.Name(), bytes, d.stats.Live, err))
-			return &storage{dev: d, scope: d.scope}
+			return
 		}
 		d.taken += m.size
 	}
-	return d.adopt(m)
+	d.adopt(st, m)
 }
 
 // makeRoom frees pooled buffers so that with a new one of so many bytes little more is
@@ -257,17 +276,16 @@ func (d *Device) shrinkPool(bytes int) {
 	d.taken -= d.pool.shrink(bytes, d.b.Free)
 }
 
-func (d *Device) adopt(m memory) *storage {
+func (d *Device) adopt(st *storage, m memory) {
 	d.stats.Live += m.bytes
 	d.stats.Peak = max(d.stats.Peak, d.stats.Live)
 	d.stats.Taken = max(d.stats.Taken, d.taken)
-	st := &storage{dev: d, memory: m, scope: d.scope}
+	st.memory = m
 	if d.scope != nil {
 		d.scope.owned = append(d.scope.owned, st)
 	} else {
 		d.collect(st)
 	}
-	return st
 }
 
 // collect hands a storage to the garbage collector. The collector does not see

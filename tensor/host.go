@@ -117,6 +117,19 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	return values, nil
 }
 
+// ReadFloat32s is Float32s into memory of the caller's, which must have as many elements.
+func (t *Tensor) ReadFloat32s(into []float32) error {
+	if t.must("read"); len(into) != t.n {
+		Panicf("read", "%s into %d numbers: want %d", t, len(into), t.n)
+	}
+	if t.dtype == F32 {
+		return t.st.dev.read([][]byte{bytesOf(into)}, t)
+	}
+	values, err := t.Float32s()
+	copy(into, values)
+	return err
+}
+
 // Float64s is Float32s in float64; an f64 tensor loses nothing.
 func (t *Tensor) Float64s() ([]float64, error) {
 	t.must("read")

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/agora-ml/agora/shaders"
@@ -55,7 +56,7 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 	c.mustNotOverlap(args)
 	for _, f := range d.traces {
 		if f != nil {
-			f(k, args)
+			f(k, slices.Clone(args)) // so that args need not be on the heap where nobody traces
 		}
 	}
 	if d.err == nil {

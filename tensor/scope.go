@@ -6,6 +6,7 @@ type Scope struct {
 	dev    *Device
 	parent *Scope
 	owned  []*storage
+	first  [2]*storage // owned's memory, for as long as it is enough: most scopes are an operation's
 	closed bool
 
 	// Tag belongs to whoever opened the scope; a tape leaves itself here.
@@ -15,6 +16,7 @@ type Scope struct {
 // Scope opens a scope: every tensor made from now on is freed by its Close.
 func (d *Device) Scope() *Scope {
 	s := &Scope{dev: d, parent: d.must("scope").scope}
+	s.owned = s.first[:0]
 	d.scope = s
 	return s
 }
@@ -74,5 +76,5 @@ func (s *Scope) Close() {
 			s.dev.release(st, "the scope (or tape) it was made in has closed; Keep moves a tensor out")
 		}
 	}
-	s.owned = nil
+	s.owned, s.first = nil, [2]*storage{}
 }

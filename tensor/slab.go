@@ -18,7 +18,9 @@ func (d *Device) NewSlab(bytes int) *Slab {
 	if d.must("new_slab"); bytes < 1 {
 		Panicf("new_slab", "want at least 1 byte, got %d", bytes)
 	}
-	return &Slab{st: d.allocExactly(aligned(bytes)), bytes: bytes}
+	s := &Slab{st: new(storage), bytes: bytes}
+	d.allocExactly(s.st, aligned(bytes))
+	return s
 }
 
 // aligned is the multiple of SlabAlign from so many bytes on.

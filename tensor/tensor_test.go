@@ -347,10 +347,16 @@ func TestHostConversions(t *testing.T) {
 		BF16: {0, 1, -2.5, 65536, 1.0011718e-07, float32(math.Inf(-1))},
 		F16:  {0, 1, -2.5, 65504, 1.1920929e-07, float32(math.Inf(-1))},
 	} {
-		got, err := d.FromFloat32s(dt, data, 6).Float32s()
+		x := d.FromFloat32s(dt, data, 6)
+		got, err := x.Float32s()
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v (%v)", dt, got, want, err)
 		}
+		clear(got)
+		if err := x.ReadFloat32s(got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s into memory of the caller's: %v, want %v (%v)", dt, got, want, err)
+		}
+		mustPanic(t, "into 5 numbers: want 6", func() { _ = x.ReadFloat32s(got[:5]) })
 	}
 	if got, err := d.FromInt32s([]int32{3, -4}, 2).Int32s(); err != nil || !slices.Equal(got, []int32{3, -4}) {
 		t.Errorf("i32: %v %v", got, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // singleKeys is how many keys a task of singleAttention takes.
-const singleKeys = 64
+const singleKeys = 32
 
 // singleAttention is attention of one query a sequence, which is what generating consists of. All heads take
 // a block of keys together, so that the cache is read in the order in which it lies, once; blocks are tasks, and

@@ -65,19 +65,38 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	if k.TransB {
 		ldb = k.K
 	}
-	product := func(i int, sgemm func(transA, transB bool, m, n, k int, a []float32, lda int, b gemm.Matrix,
-		c []float32, ldc int, acc bool)) {
-		sgemm(k.TransA, k.TransB, k.M, k.N, k.K, f32s(a)[i*k.M*k.K:], max(1, lda),
-			matrix(b, i*k.K*k.N, max(1, ldb)), f32s(c)[i*k.M*k.N:], max(1, k.N), acc)
-	}
+	p := oneOfBatch{k, c, a, b, max(1, lda), max(1, ldb), acc}
 	if k.Batch > 1 && k.M*k.N*k.K <= manyProducts {
-		w.team.Run(k.Batch, func(worker, i int) { product(i, w.scratch[worker].gemm.Sgemm) })
+		p.each(w)
 		return true
 	}
 	for i := range k.Batch {
-		product(i, w.gemm.Sgemm)
+		p.run(w.gemm, i)
 	}
 	return true
+}
+
+// oneOfBatch is packedMatmul's product of any of a batch's matrices.
+type oneOfBatch struct {
+	kernels.Matmul
+	c, a, b  tensor.Arg
+	lda, ldb int
+	acc      bool
+}
+
+// An sgemmer is an engine or a workspace.
+type sgemmer interface {
+	Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b gemm.Matrix, c []float32, ldc int, acc bool)
+}
+
+func (p *oneOfBatch) run(by sgemmer, i int) {
+	by.Sgemm(p.TransA, p.TransB, p.M, p.N, p.K, f32s(p.a)[i*p.M*p.K:], p.lda, matrix(p.b, i*p.K*p.N, p.ldb),
+		f32s(p.c)[i*p.M*p.N:], max(1, p.N), p.acc)
+}
+
+// each hands the products out whole, one to a worker. The copy is what its closure holds.
+func (p oneOfBatch) each(w *work) {
+	w.team.Run(p.Batch, func(worker, i int) { p.run(&w.scratch[worker].gemm, i) })
 }
 
 // bf16Matmul is package gemm's product of bfloat16 matrices, where the processor has one. Where the result

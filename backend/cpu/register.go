@@ -83,6 +83,10 @@ func (b *backend) Run(k tensor.Kernel, a []tensor.Arg) {
 		b.err = fmt.Errorf("cpu: kernel %s has no function here: cpu.Register gives it one", k.Name())
 		return
 	}
+	if b.clock.off() {
+		b.run(im, k, a)
+		return
+	}
 	b.clock.measure(k, func() bool { return b.run(im, k, a) })
 }
 

@@ -73,6 +73,11 @@ func (d *Decoder) again(ids [][]int32) [][]int32 {
 // logits after the last token of every row (nil where none was given). Tokens that
 // the model does not have, or no room for, are an error and change nothing.
 func (d *Decoder) Step(ids [][]int32) (logits [][]float32, err error) {
+	return d.step(ids, make([]float32, d.rows*d.model.Config.Vocab))
+}
+
+// step is Step that gives the logits in memory of the caller's, [rows, vocab].
+func (d *Decoder) step(ids [][]int32, memory []float32) (logits [][]float32, err error) {
 	m := d.model
 	scope := m.device.Scope() // the keys and values stay
 	defer scope.Close()
@@ -92,14 +97,13 @@ func (d *Decoder) Step(ids [][]int32) (logits [][]float32, err error) {
 		d.ids[r] = append(d.ids[r], ids[r]...)
 	}
 	rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), uploaded[0])
-	all, err := m.logits(m.hidden(rows)).Tensor().Float32s()
-	if err != nil {
+	if err := m.logits(m.hidden(rows)).Tensor().ReadFloat32s(memory); err != nil {
 		return nil, err
 	}
 	logits = make([][]float32, d.rows)
 	for r, row := range ids {
 		if len(row) > 0 {
-			logits[r] = all[r*d.model.Config.Vocab : (r+1)*d.model.Config.Vocab]
+			logits[r] = memory[r*d.model.Config.Vocab : (r+1)*d.model.Config.Vocab]
 		}
 	}
 	return logits, nil

@@ -78,11 +78,12 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 	for r, p := range prompts {
 		texts[r] = slices.Clone(p)
 	}
+	memory := make([]float32, len(prompts)*m.Config.Vocab)
 	for slices.Max(room) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		logits, err := d.Step(feed)
+		logits, err := d.step(feed, memory)
 		if err != nil {
 			return err
 		}

@@ -64,14 +64,15 @@ func (o GenerateOptions) pick(logits []float32, text []int32, r *random.Stream) 
 	if o.penalizes() {
 		o.penalize(logits, text)
 	}
-	best := 0
+	best, highest := 0, float32(math.Inf(-1))
 	for i, v := range logits {
-		if math.IsNaN(float64(v)) {
+		if v <= highest { // one comparison of most: there may be 150,000
+			continue
+		}
+		if v != v {
 			return -1, fmt.Errorf("llama: the logit of token %d is not a number", i)
 		}
-		if v > logits[best] {
-			best = i
-		}
+		best, highest = i, v
 	}
 	if o.Temperature == 0 {
 		return int32(best), nil

@@ -16,6 +16,7 @@ import gguf
 import numpy as np
 
 TYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8": "Q8_0", "q4": "Q4_0", "q4_k": "Q4_K_M"}
+HEADS = {"q4": "q8_0", "q4_k": "q6_k"}  # of the embedding and the head, where Agora gives these more bits than the rest
 
 
 def write(path, c):
@@ -74,12 +75,14 @@ def model(task):
     folder = os.path.join(tempfile.gettempdir(), "agora-beside")
     os.makedirs(folder, exist_ok=True)
     name = hashlib.sha256(json.dumps(c, sort_keys=True).encode()).hexdigest()[:12]
-    plain, path = (os.path.join(folder, f"{name}-{k}.gguf") for k in ("F32", kind))
+    head = HEADS.get(task["dtype"])
+    plain, path = (os.path.join(folder, f"{name}-{k}.gguf") for k in ("F32", f"{kind}-{head}" if head else kind))
     if not os.path.exists(plain):
         write(plain + ".tmp", c)
         os.rename(plain + ".tmp", plain)
     if not os.path.exists(path):
-        subprocess.run(["llama-quantize", "--pure", plain, path + ".tmp", kind], check=True, stdout=sys.stderr)
+        heads = ["--token-embedding-type", head, "--output-tensor-type", head] if head else []
+        subprocess.run(["llama-quantize", "--pure", *heads, plain, path + ".tmp", kind], check=True, stdout=sys.stderr)
         os.rename(path + ".tmp", path)
     return path
 

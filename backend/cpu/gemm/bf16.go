@@ -34,14 +34,15 @@ func (e *Engine) bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c 
 		w.multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
 		return
 	}
-	defer e.busy.Unlock()
+	defer e.end()
 	for i, x := range []*Matrix{&a, &b} {
 		if roundedBefore(i, x, transA) {
 			rows, cols := shape(i, transA, transB, m, n, k)
 			e.roundMatrix(x, rows, cols)
 		}
 	}
-	e.share(newPairProduct(transA, transB, m, n, k, alpha, a, b, c, acc))
+	e.now = newPairProduct(transA, transB, m, n, k, alpha, a, b, c, acc)
+	e.share(&e.now)
 }
 
 // Bgemm is Engine.Bgemm on this goroutine.

@@ -82,6 +82,7 @@ type Engine struct {
 	close  func() // of a team of its own
 	kernel *kernel
 	busy   sync.Mutex
+	now    product     // under way
 	ws     []Workspace // by worker
 	strips *panels     // the workers' own panels of B
 	shared *panels     // that all workers read
@@ -149,21 +150,28 @@ func (e *Engine) run(p product) {
 		w.run(p)
 		return
 	}
-	defer e.busy.Unlock()
-	e.share(p)
+	defer e.end()
+	e.now = p
+	e.share(&e.now)
+}
+
+// end forgets the product, whose matrices' memory may go now.
+func (e *Engine) end() {
+	e.now = product{}
+	e.busy.Unlock()
 }
 
 // share computes with the team.
-func (e *Engine) share(p product) {
+func (e *Engine) share(p *product) {
 	switch {
-	case e.inIntegers(&p):
-		e.integers.products(e, &p)
+	case e.inIntegers(p):
+		e.integers.products(e, p)
 	case p.m == 1 || p.n == 1: // never of pairs
-		e.vector(&p)
+		e.vector(p)
 	case p.m*p.n*p.k <= alone:
-		e.ws[0].run(p)
+		e.ws[0].run(*p)
 	default:
-		e.matrix(&p)
+		e.matrix(p)
 	}
 }
 

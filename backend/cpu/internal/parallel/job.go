@@ -25,7 +25,8 @@ type job struct {
 func (j *job) work(id int) {
 	defer func() {
 		if v := recover(); v != nil {
-			j.panicked.CompareAndSwap(nil, &v)
+			first := v // which alone is on the heap
+			j.panicked.CompareAndSwap(nil, &first)
 			// Nobody may begin another task: count those left as done.
 			dropped := max(0, j.tasks-j.next.Swap(j.tasks))
 			j.finish(1 + dropped)
