@@ -11,6 +11,7 @@ import (
 	"github.com/agora-ml/agora/data"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/mapped"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -65,8 +66,8 @@ func TestFilledWhileKernelsRun(t *testing.T) {
 	}
 }
 
-// A model whose blocks are in its file trains to the bits of one on the device, through staging memory and without, and
-// what a step copies is every block but the two that each direction's end leaves.
+// A model whose blocks are in its file trains to the bits of one on the device, and what a step copies through staging
+// memory is every block but the two that each direction's end leaves.
 func TestStreamedModelTrains(t *testing.T) {
 	if !mapped.Paged {
 		t.Skip("files are read whole here")
@@ -75,17 +76,12 @@ func TestStreamedModelTrains(t *testing.T) {
 	c.Layers = 4
 	dir := tinymodel.WriteLike(t, c)
 	batches := data.Batches(tinymodel.Rows(4, 1), 2)
+	b := open(t, vulkan.Options{Staged: true})
+	counts := b.(interface{ Counts() vulkan.Counts }).Counts
+	d := testdevice.On(t, b)
 	// steps are the losses and norms of two, and how many transfers the second made.
-	steps := func(o vulkan.Options, offload, checkpointing bool) (all []float64, transfers int) {
+	steps := func(offload, checkpointing bool) (all []float64, transfers int) {
 		t.Helper()
-		b := open(t, o)
-		counts := b.(interface{ Counts() vulkan.Counts }).Counts
-		d := tensor.NewDevice(b)
-		defer func() {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
 		m, err := llama.Load(t.Context(), d, dir, llama.LoadOptions{Offload: offload})
 		if err != nil {
 			t.Fatal(err)
@@ -106,14 +102,14 @@ func TestStreamedModelTrains(t *testing.T) {
 		}
 		return all, transfers
 	}
-	want, _ := steps(vulkan.Options{}, false, false)
-	for _, o := range []vulkan.Options{{}, {Staged: true}} {
-		got, transfers := steps(o, true, o.Staged)
+	want, none := steps(false, false)
+	for _, checkpointing := range []bool{false, true} {
+		got, transfers := steps(true, checkpointing)
 		if !slices.Equal(got, want) {
-			t.Errorf("staged %v: losses and norms %v, want %v", o.Staged, got, want)
+			t.Errorf("checkpointing %v: losses and norms %v, want %v", checkpointing, got, want)
 		}
-		if o.Staged && transfers != len(batches)*2*(c.Layers-2) {
-			t.Errorf("%d transfers in a step of %d passes", transfers, len(batches))
+		if transfers != len(batches)*2*(c.Layers-2) || none != 0 {
+			t.Errorf("%d transfers in a step of %d passes, %d with the model on the device", transfers, len(batches), none)
 		}
 	}
 }
