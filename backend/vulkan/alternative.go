@@ -2,6 +2,7 @@ package vulkan
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -184,18 +185,32 @@ func (f *form) takes(v variant, call tensor.Kernel) bool {
 	return fits(a) && fits(b)
 }
 
-// enoughGroups is the number of workgroups that keeps a large GPU busy: beyond it larger tiles pay.
-const enoughGroups = 128
+// manyGroups is the number of workgroups that keeps a large GPU busy.
+const manyGroups = 128
 
-// isThin reports whether a product has few workgroups by small tiles, in one or two rows or columns.
-func isThin(call tensor.Kernel) bool {
-	g := call.Grid(shaders.Tile{0, 64, 64, 0})
-	return min(g[0], g[1]) <= 2 && uint64(g[0])*uint64(g[1])*uint64(g[2]) < enoughGroups
+// enoughGroups is the number of workgroups that keeps a device busy, beyond which larger tiles pay: one for each of its
+// processors, as many as a large GPU has where the driver does not say. No bits depend on it: an element is summed in the
+// same order by all tiles. Software is no faster with large ones.
+func enoughGroups(hw hardware) uint64 {
+	switch n := hw.processors(); {
+	case hw.software():
+		return math.MaxUint64
+	case n > 0:
+		return uint64(n)
+	}
+	return manyGroups
 }
 
-// tile is the largest of which there are enough; software is no faster with large ones. A form for few rows
+// isThin reports whether a product has few workgroups by small tiles, in one or two rows or columns. How many are few does
+// not follow the device: a form that divides a sum has other bits.
+func isThin(call tensor.Kernel) bool {
+	g := call.Grid(shaders.Tile{0, 64, 64, 0})
+	return min(g[0], g[1]) <= 2 && uint64(g[0])*uint64(g[1])*uint64(g[2]) < manyGroups
+}
+
+// tile is the largest of which there are enough. A form for few rows
 // takes all of them at once if it can, so that it reads what they are multiplied by once, and with the smallest tile.
-func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
+func (f *form) tile(call tensor.Kernel, enough uint64) shaders.Tile {
 	if f.thin {
 		return f.tiles[len(f.tiles)-1]
 	}
@@ -208,7 +223,7 @@ func (f *form) tile(call tensor.Kernel, software bool) shaders.Tile {
 		return f.tiles[len(f.tiles)-1]
 	}
 	for _, t := range slices.Backward(f.tiles[1:]) {
-		if g := call.Grid(t); !software && uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enoughGroups {
+		if g := call.Grid(t); uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enough {
 			return t
 		}
 	}

@@ -67,6 +67,36 @@ func TestFormsOfDevices(t *testing.T) {
 	}
 }
 
+// A device has enough workgroups when each of its processors has one: then tiles are as large as they may be.
+func TestTilesFollowTheProcessors(t *testing.T) {
+	for _, c := range []struct {
+		processors int
+		software   bool
+		m, n       int
+		want       [3]uint32
+	}{
+		{0, false, 1024, 2048, [3]uint32{16, 8, 1}}, {0, false, 1024, 1920, [3]uint32{30, 16, 1}},
+		{64, false, 1024, 1024, [3]uint32{8, 8, 1}}, {65, false, 1024, 1024, [3]uint32{16, 16, 1}},
+		{257, false, 1024, 1024, [3]uint32{32, 32, 1}}, {2, true, 1024, 1024, [3]uint32{32, 32, 1}},
+	} {
+		hw := newNull()
+		hw.units, hw.slow = c.processors, c.software
+		b := newBackend(hw, Options{})
+		k, err := b.kernel("matmul")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := []tensor.Arg{{Buf: &buffer{}}, {Buf: &buffer{}}, {Buf: &buffer{}}, {}}
+		p, err := b.prepare(k, kernels.Matmul{Batch: 1, M: c.m, N: c.n, K: 64}, args)
+		if err != nil || p.groups != c.want {
+			t.Errorf("%+v: workgroups %v, %v", c, p.groups, err)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The tile for attention is that of the device's subgroups; others are left to the plain shader.
 func TestFormsOfAttention(t *testing.T) {
 	d, _ := shaders.Find("attention")

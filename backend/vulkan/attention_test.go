@@ -245,6 +245,53 @@ func TestAttentionBesideMatrices(t *testing.T) {
 	}
 }
 
+// How large a tile is decides no bits: which one runs follows the number of the device's processors.
+func TestTilesKeepBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("as other software devices do")
+	}
+	attention := attentionCase{k: kernels.Attention{Batch: 1, T: 70, S: 70, Heads: 2, KVHeads: 1, HeadDim: 16, Scale: 0.25}}
+	const m, n, k = 70, 130, 90
+	r := random.NewStream(5, random.Test, 0, 0)
+	normal := func(n int) []float64 {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = r.Normal()
+		}
+		return values
+	}
+	vectors := 70 * 16
+	in := attentionInputs{q: normal(2 * vectors), k: normal(vectors), v: normal(vectors), dy: normal(2 * vectors)}
+	a, b := normal(m*k), normal(k*n)
+	var want [][]float64
+	for _, last := range []bool{false, true} {
+		tiles := map[string]shaders.Tile{}
+		for _, name := range []string{"matmul", "attention", "attention_grad_q", "attention_grad_kv"} {
+			d, _ := shaders.Find(name)
+			if tiles[name] = d.Tiles[0]; last {
+				tiles[name] = d.Tiles[len(d.Tiles)-1]
+			}
+		}
+		d := openDevice(t, vulkan.Options{Tiles: tiles})
+		c := d.New(tensor.F32, m, n)
+		d.Run(kernels.Matmul{Batch: 1, M: m, N: n, K: k}, c, d.FromFloat64s(tensor.F32, a, m, k),
+			d.FromFloat64s(tensor.F32, b, k, n), nil)
+		product, err := c.Float64s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := append(attention.on(t, d, tensor.F32, tensor.F32, in), product)
+		if want == nil {
+			want = got
+		}
+		for j, name := range append(slices.Clip(attentionOutputs), "product") {
+			if !slices.Equal(got[j], want[j]) {
+				t.Errorf("tiles %v: other bits of %s", tiles, name)
+			}
+		}
+	}
+}
+
 // rounded are the values as a type has them.
 func rounded(t *testing.T, d *tensor.Device, dt tensor.DType, values []float64) []float64 {
 	t.Helper()

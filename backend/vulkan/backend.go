@@ -16,6 +16,7 @@ type backend struct {
 	limits  Limits
 	plain   bool                    // Options.Plain
 	tiles   map[string]shaders.Tile // Options.Tiles
+	enough  uint64                  // workgroups
 	memory  arena
 	kernels map[string]*kernel
 	rec     recorder
@@ -52,7 +53,7 @@ const stagingBytes = 4 << 20
 func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)
 	b := &backend{
-		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, kernels: map[string]*kernel{}, next: 1,
+		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, enough: enoughGroups(hw), kernels: map[string]*kernel{}, next: 1,
 		fills: map[*buffer]*fill{}, staged: o.Staged,
 		pace: pace{firstBatch},
 		// staging has the other allocations

@@ -195,6 +195,8 @@ func (g *gpu) matrices() ([]matrix, int) { return g.info.matrices, g.info.Subgro
 
 func (g *gpu) software() bool { return g.info.Kind == KindCPU }
 
+func (g *gpu) processors() int { return g.info.Processors }
+
 func (g *gpu) available() int {
 	t := memoryType(&g.facts, false, allTypes)
 	if t < 0 || g.facts.features&C.VK_HAS_BUDGET == 0 {

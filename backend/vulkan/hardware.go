@@ -8,8 +8,10 @@ type hardware interface {
 	// matrices are the cooperative matrices that kernels may use, and the size of the
 	// subgroups that they need.
 	matrices() (shapes []matrix, subgroup int)
-	// software says that it computes on the processor.
+	// software says that it computes on the host's processor.
 	software() bool
+	// processors is how many take workgroups, each for itself; 0 where nobody says.
+	processors() int
 	// allocate gives a block of memory with an address; host memory is mapped, and so is what
 	// the device shares with the host. Its error wraps tensor.ErrOutOfMemory where freeing
 	// other blocks may help.

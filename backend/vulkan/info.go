@@ -15,7 +15,8 @@ type Info struct {
 	Memory     int    `json:"memory_bytes"`      // of the device's own heap
 	Free       int    `json:"free_memory_bytes"` // now; -1 where the driver does not say
 	Limits     Limits `json:"limits"`
-	Subgroup   [3]int `json:"subgroup"` // size, smallest, largest
+	Subgroup   [3]int `json:"subgroup"`   // size, smallest, largest
+	Processors int    `json:"processors"` // that take workgroups, each for itself; 0 where the driver does not say
 	Storage16  bool   `json:"storage_16bit"`
 	Storage8   bool   `json:"storage_8bit"`
 	Float16    bool   `json:"arithmetic_f16"`

@@ -140,7 +140,7 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 	}
 	for {
 		p.form = k.form(v, call, args)
-		v.tile = p.form.tile(call, b.hw.software())
+		v.tile = p.form.tile(call, b.enough)
 		p.groups = call.Grid(v.tile)
 		for i, n := range p.groups {
 			if n == 0 {

@@ -144,7 +144,7 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		Subgroup:  [3]int{int(f.subgroup), int(f.subgroup_min), int(f.subgroup_max)},
 		Storage16: has(C.VK_HAS_STORAGE16), Storage8: has(C.VK_HAS_STORAGE8), Float16: has(C.VK_HAS_FLOAT16),
 		BFloat16: has(C.VK_HAS_BFLOAT16), Int8: has(C.VK_HAS_INT8), Timestamps: has(C.VK_HAS_TIMESTAMPS),
-		Limits: limitsOf(f), Cooperative: []string{}, Alternatives: []string{}, Missing: []string{},
+		Processors: int(f.processors), Limits: limitsOf(f), Cooperative: []string{}, Alternatives: []string{}, Missing: []string{},
 	}
 	if int(f._type) < len(kinds) {
 		info.Kind = kinds[f._type]

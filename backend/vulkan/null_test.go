@@ -14,6 +14,8 @@ import (
 type null struct {
 	lim       Limits
 	shapes    []matrix
+	units     int      // processors
+	slow      bool     // it is software
 	refuse    bool     // compiles no shader that wants subgroups of one size
 	refused   []uint32 // nor any whose constants begin so
 	free      int      // bytes that allocate still gives; -1: any
@@ -82,7 +84,8 @@ func (h *null) available() int {
 }
 
 func (h *null) matrices() ([]matrix, int) { return h.shapes, 32 }
-func (h *null) software() bool            { return false }
+func (h *null) software() bool            { return h.slow }
+func (h *null) processors() int           { return h.units }
 
 func (h *null) pipeline(_ []byte, c *constants, subgroup int) (uint64, error) {
 	if h.refuse && subgroup != 0 || h.refused != nil && slices.Equal(c[:len(h.refused)], h.refused) {

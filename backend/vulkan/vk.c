@@ -170,9 +170,9 @@ typedef struct {
 	VkBool32 type, dot_product, cooperative_matrix;
 } bfloat16_features;
 
-// The features beyond Vulkan 1.2 that a device offers by these extensions.
+// What a device has beyond Vulkan 1.2: features, and makers' properties that tell how many processors there are.
 typedef struct {
-	int matrix, sizes, bfloat16;
+	int matrix, sizes, bfloat16, amd, nvidia, arm;
 } extensions;
 
 static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
@@ -200,6 +200,22 @@ static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f)
 	if (!sizes.subgroupSizeControl || !sizes.computeFullSubgroups) return;
 	f->features |= VK_HAS_COOPERATIVE;
 	if (bfloat16.cooperative_matrix) f->features |= VK_HAS_BFLOAT16;
+}
+
+static void describe_processors(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
+	void *chain = NULL;
+	VkPhysicalDeviceShaderCoreProperties2AMD amd = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_2_AMD};
+	VkPhysicalDeviceShaderSMBuiltinsPropertiesNV nvidia = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV};
+	VkPhysicalDeviceShaderCoreBuiltinsPropertiesARM arm = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_BUILTINS_PROPERTIES_ARM};
+	if (has.amd) amd.pNext = chain, chain = &amd;
+	if (has.nvidia) nvidia.pNext = chain, chain = &nvidia;
+	if (has.arm) arm.pNext = chain, chain = &arm;
+	if (!chain) return;
+	VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = chain};
+	vkGetPhysicalDeviceProperties2(gpu, &all);
+	f->processors = has.amd ? amd.activeComputeUnitCount : has.nvidia ? nvidia.shaderSMCount : arm.shaderCoreCount;
 }
 
 static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
@@ -247,9 +263,13 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 		has.matrix |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
 		has.sizes |= !strcmp(name, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 		has.bfloat16 |= !strcmp(name, BFLOAT16_EXTENSION);
+		has.amd |= !strcmp(name, VK_AMD_SHADER_CORE_PROPERTIES_2_EXTENSION_NAME);
+		has.nvidia |= !strcmp(name, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME);
+		has.arm |= !strcmp(name, VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME);
 	}
 	free(list);
 	describe_properties(gpu, f);
+	describe_processors(gpu, has, f);
 	has.matrix &= vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != NULL;
 	describe_features(gpu, has, f);
 	describe_memory(gpu, f);

@@ -49,6 +49,7 @@ typedef struct {
 	uint32_t groups[3], group_size[3], invocations, shared_bytes;
 	uint64_t allocation_bytes, buffer_bytes;
 	uint32_t allocations; // that may exist at once
+	uint32_t processors;  // that take workgroups, each for itself; 0: the driver does not say
 	uint32_t subgroup, subgroup_min, subgroup_max;
 	uint32_t timestamp_bits;
 	float timestamp_ns; // of one tick

@@ -68,6 +68,10 @@ func (r vulkanReport) lines() (lines [][2]string) {
 		if len(d.Alternatives) > 0 {
 			alternatives = strings.Join(d.Alternatives, ", ")
 		}
+		processors := "the driver does not say how many"
+		if d.Processors > 0 {
+			processors = fmt.Sprintf("%d that take workgroups", d.Processors)
+		}
 		l := d.Limits
 		lines = append(lines,
 			[2]string{fmt.Sprintf("vulkan:%d", d.Index), fmt.Sprintf("%s, %s, %s", d.Name, d.Kind, use)},
@@ -76,6 +80,7 @@ func (r vulkanReport) lines() (lines [][2]string) {
 				free, float64(l.Allocation)/(1<<30))},
 			[2]string{"  workgroups", fmt.Sprintf("%d x %d x %d of %d invocations with %d KiB", l.Groups[0],
 				l.Groups[1], l.Groups[2], l.Invocations, l.Shared>>10)},
+			[2]string{"  processors", processors},
 			[2]string{"  subgroups", fmt.Sprintf("%d invocations (%d to %d)", d.Subgroup[0], d.Subgroup[1],
 				d.Subgroup[2])},
 			[2]string{"  numbers", strings.Join([]string{
