@@ -6,8 +6,8 @@
 #
 # By default tests without subtests run, and of the others the subtests avx512.
 # Booting takes about a minute; then it is some 50 times slower than a real CPU.
-# Debian or Ubuntu, root (it installs what is missing: bochs, isolinux, xorriso,
-# busybox; the small cloud kernel is downloaded, not installed). The static test
+# Debian or Ubuntu, root (it installs what is missing: isolinux, xorriso, busybox;
+# Bochs is unpacked into tools/.bochs, and the small cloud kernel is downloaded). The static test
 # binaries boot as an initial RAM disk; the serial console is the output. Exit
 # status 0 means that every package printed PASS with AGORA_REQUIRE_AVX512=1.
 set -euo pipefail
@@ -24,10 +24,13 @@ done
 [ $# -gt 0 ] || set -- backend/cpu/gemm backend/cpu/internal/vec
 
 need=
-for p in bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso busybox-static cpio; do
+for p in isolinux syslinux-common xorriso busybox-static cpio; do
 	dpkg -s "$p" >/dev/null 2>&1 || need+=" $p"
 done
 [ -z "$need" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q $need >&2
+
+[ -x tools/.bochs/run ] || tools/vktools.sh "$PWD/tools/.bochs" bochs bochs-term bochsbios >&2
+share=$PWD/tools/.bochs/root/usr/share/bochs
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -70,8 +73,8 @@ xorriso -as mkisofs -quiet -o "$dir/disk.iso" -b isolinux.bin -c boot.cat -no-em
 cat >"$dir/bochsrc" <<-EOF
 	cpu: model=corei7_skylake_x, ips=200000000
 	memory: guest=1024, host=1024
-	romimage: file=/usr/share/bochs/BIOS-bochs-latest
-	vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+	romimage: file=$share/BIOS-bochs-latest
+	vgaromimage: file=$share/VGABIOS-lgpl-latest
 	ata0-master: type=cdrom, path=$dir/disk.iso, status=inserted
 	boot: cdrom
 	com1: enabled=1, mode=file, dev=$dir/serial
@@ -86,7 +89,8 @@ EOF
 : >"$dir/serial"
 echo c >"$dir/rc" # Debian's Bochs is built with the debugger, which waits for "continue"
 # The text-mode display wants a terminal: script gives it one.
-TERM=xterm timeout "$timeout" script -qec "bochs -q -f $dir/bochsrc -rc $dir/rc" /dev/null </dev/null >"$dir/display" 2>&1 &
+LTDL_LIBRARY_PATH=$PWD/tools/.bochs/root/usr/lib/x86_64-linux-gnu/bochs/plugins TERM=xterm timeout "$timeout" \
+	script -qec "tools/.bochs/run bochs-bin -q -f $dir/bochsrc -rc $dir/rc" /dev/null </dev/null >"$dir/display" 2>&1 &
 bochs=$!
 tail -n +1 -f --pid=$bochs "$dir/serial" &
 show=$!

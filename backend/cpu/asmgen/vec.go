@@ -100,7 +100,7 @@ type machine interface {
 	result(sum string)                // adds the lanes, into *result
 	maximum()                         // the whole routine
 
-	// The loop of a conversion, and its work on eight elements.
+	// The loop of a conversion, and its work on eight elements, in AVX-512 sixteen.
 	conversion(body func())
 	fromBF16()
 	fromF16()

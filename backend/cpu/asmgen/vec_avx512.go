@@ -12,8 +12,8 @@ import (
 // registers of four float64 is here one of eight.
 type machineAVX512 struct {
 	machineAVX2
-	float32s int    // in a vector
-	letter   string // of its registers; Z for eight float32 that are widened
+	float32s int    // in a vector, 16, or 8 where AVX2's order is kept
+	letter   string // of its registers, Z, or Y for eight float32 that stay such
 	apart    bool   // a vector is half of one group of AVX2 and half of the next (see expSum)
 }
 
@@ -128,7 +128,7 @@ func (m machineAVX512) copySign(x, to, _ string) {
 	m.I("VPTERNLOGD", Imm(0xf8), m.bits("signBit", 1<<31), x, to) // to | x & sign
 }
 
-// ways is the mask register of the way whose code is now written.
+// flags is the mask register of the way whose code is now written.
 func (m machineAVX512) flags() string { return K(2 + m.way) }
 
 func (m machineAVX512) zeroBelow(x, least, to, _ string) {
@@ -235,7 +235,7 @@ func (m machineAVX512) conversion(body func()) {
 	m.loops(1, func(int) { body() })
 }
 
-// load16 writes an instruction that widens sixteen elements of 16 bits; store16 stores them from the lower half of Z2.
+// load16 writes an instruction that widens sixteen elements of 16 bits; store16 stores a register of them.
 func (m machineAVX512) load16(op, to string) {
 	if at := Idx(0, "SI", "AX", 2); m.masked {
 		m.I(op+".Z", at, "K1", to)
