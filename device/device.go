@@ -3,6 +3,7 @@
 package device
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,11 @@ type Options struct {
 
 	// RoundActivations is the CPU's (cpu.Options); a GPU rounds nothing.
 	RoundActivations bool
+	// MatmulPrecision is the CPU's (cpu.Options); a GPU multiplies float32 as it is.
+	MatmulPrecision cpu.Precision
 
-	// Notice, if set, gets a line when "auto" has found no GPU and takes the CPU: why.
+	// Notice, if set, gets a line when "auto" has found no GPU and takes the CPU: why, and one that says what the device
+	// makes of a MatmulPrecision that is not the highest.
 	Notice func(line string)
 	// Profile, if set, gets the time of every kernel as a Chrome trace, at Close.
 	Profile io.Writer
@@ -68,11 +72,35 @@ func OpenBackend(name string, o Options) (tensor.Backend, error) {
 	default:
 		return nil, fmt.Errorf("device %q: want %s", name, Names)
 	}
+	if o.MatmulPrecision == "" {
+		o.MatmulPrecision = cpu.Highest
+	}
+	if _, err := cpu.ParsePrecision(string(o.MatmulPrecision)); err != nil {
+		return nil, fmt.Errorf("device %q: precision of products: %w", name, err)
+	}
 	b, err := open(o)
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", name, err)
 	}
+	if o.MatmulPrecision == cpu.High && o.Notice != nil {
+		o.Notice(precisionLine(b))
+	}
 	return b, nil
+}
+
+// precisionLine says what a backend makes of cpu.High.
+func precisionLine(b tensor.Backend) string {
+	const asked = "--matmul-precision high: "
+	c := cpu.Describe()
+	switch {
+	case b.Name() != "cpu":
+		return asked + "want a CPU with AMX, got " + b.Name() + ": its products of f32 are as by highest"
+	case c.GEMMParts != "":
+		return asked + "products of f32 are computed by two parts of bf16 each, on " + c.GEMMParts
+	case c.Tiles != "":
+		return asked + "products of f32 are as by highest, in " + c.GEMM + ": " + c.Tiles
+	}
+	return asked + "want a CPU with AMX, got one with " + c.GEMM + ": products of f32 are as by highest"
 }
 
 // RoundsActivations reports whether Options.RoundActivations has an effect on a device: it is the CPU, with the
@@ -81,9 +109,14 @@ func RoundsActivations(d *tensor.Device) bool {
 	return d.Name() == "cpu" && cpu.Describe().Integers != ""
 }
 
+// MatmulPrecision is how a device computes products of float32: cpu.High only where that was asked for and is done.
+func MatmulPrecision(d *tensor.Device) cpu.Precision {
+	return cpu.Precision(cmp.Or(d.Arithmetic()["matmul-precision"], string(cpu.Highest)))
+}
+
 func openCPU(o Options) (tensor.Backend, error) {
 	return cpu.Open(cpu.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Profile: o.Profile,
-		RoundActivations: o.RoundActivations})
+		RoundActivations: o.RoundActivations, MatmulPrecision: o.MatmulPrecision})
 }
 
 func openVulkan(which string, o Options) (tensor.Backend, error) {

@@ -10,7 +10,9 @@ import (
 // values, and kernels run at once and do nothing. Its Stats tell what a program would need on the CPU with
 // these options.
 func Meta(o Options) *tensor.Device {
-	return tensor.NewDevice(null.Open(null.Options{Limit: o.MemoryLimit, Kernels: &cpu.Footprint{Threads: o.Threads}}))
+	return tensor.NewDevice(null.Open(null.Options{Limit: o.MemoryLimit, Kernels: &cpu.Footprint{
+		Threads: o.Threads, MatmulPrecision: o.MatmulPrecision,
+	}}))
 }
 
 // MetaGPU is Meta for a device whose kernels keep no memory beside tensors, as a GPU's.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agora-ml/agora/data"
+	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/eval"
@@ -36,20 +37,22 @@ type Progress interface {
 
 // Summary is how a run ended; summary.json holds it.
 type Summary struct {
-	Out           string      `json:"out"`
-	Steps         int         `json:"steps"`       // made, in all
-	Skipped       int         `json:"skipped"`     // of Steps: gradients too large for f16
-	Interrupted   bool        `json:"interrupted"` // Resume goes on
-	EarlyStopped  bool        `json:"early_stopped"`
-	Parameters    int         `json:"parameters"` // of the base model
-	Trained       int         `json:"trained"`
-	Data          data.Counts `json:"data"`
-	TrainRows     int         `json:"train_rows"` // sequences
-	HeldOutRows   int         `json:"held_out_rows"`
-	Loss          float64     `json:"loss"` // of the last step
-	HeldOutBefore *float64    `json:"held_out_before,omitempty"`
-	HeldOutAfter  *float64    `json:"held_out_after,omitempty"` // of the last weights
-	Best          *bestResult `json:"best,omitempty"`
+	Out string `json:"out"`
+	// MatmulPrecision is how the device computed products of f32.
+	MatmulPrecision string      `json:"matmul_precision"`
+	Steps           int         `json:"steps"`       // made, in all
+	Skipped         int         `json:"skipped"`     // of Steps: gradients too large for f16
+	Interrupted     bool        `json:"interrupted"` // Resume goes on
+	EarlyStopped    bool        `json:"early_stopped"`
+	Parameters      int         `json:"parameters"` // of the base model
+	Trained         int         `json:"trained"`
+	Data            data.Counts `json:"data"`
+	TrainRows       int         `json:"train_rows"` // sequences
+	HeldOutRows     int         `json:"held_out_rows"`
+	Loss            float64     `json:"loss"` // of the last step
+	HeldOutBefore   *float64    `json:"held_out_before,omitempty"`
+	HeldOutAfter    *float64    `json:"held_out_after,omitempty"` // of the last weights
+	Best            *bestResult `json:"best,omitempty"`
 
 	// Of preference training, what stands beside HeldOutBefore and HeldOutAfter.
 	PreferenceBefore *PreferenceMetrics `json:"preference_before,omitempty"`
@@ -238,16 +241,21 @@ func start(
 		}
 	}
 	r.summary.Seconds = r.sinceStart().Seconds()
-	r.summary.PeakBytes = d.Stats().Peak
+	r.summary.PeakBytes, r.summary.MatmulPrecision = d.Stats().Peak, string(device.MatmulPrecision(d))
 	if err != nil || !r.isFirst() {
 		return r.summary, err
 	}
 	return r.summary, writeJSON(filepath.Join(cfg.Out, SummaryFile), r.summary)
 }
 
+// planDevice is what of a device decides what kernels keep.
+func planDevice(d *tensor.Device) device.Options {
+	return device.Options{MatmulPrecision: device.MatmulPrecision(d)}
+}
+
 // plan says what the run needs, and refuses one that does not fit.
 func (r *run) plan(d *tensor.Device) error {
-	p, err := NewPlan(r.cfg, PlanOptions{Longest: r.longest, DataTokens: r.tokens, GPU: !d.KeepsScratch(),
+	p, err := NewPlan(r.cfg, PlanOptions{Device: planDevice(d), Longest: r.longest, DataTokens: r.tokens, GPU: !d.KeepsScratch(),
 		Processes: r.options.processes().Size()})
 	if err != nil {
 		return err
@@ -268,7 +276,7 @@ func (r *run) planBefore(ctx context.Context, d *tensor.Device) error {
 		}
 	}
 	room := RoomOn(d)
-	o := PlanOptions{GPU: !d.KeepsScratch(), Processes: r.options.processes().Size()}
+	o := PlanOptions{Device: planDevice(d), GPU: !d.KeepsScratch(), Processes: r.options.processes().Size()}
 	p, misfit := NewPlan(r.cfg, o)
 	if misfit == nil {
 		misfit = p.Fits(room)

@@ -12,6 +12,9 @@ func (b *backend) Arithmetic() map[string]string {
 	if gemm.HasBF16() {
 		all["products of bf16"] = gemm.KernelBF16()
 	}
+	if b.byParts {
+		all["matmul-precision"] = string(High)
+	}
 	if b.work.plain {
 		all["kernels"] = "plain loops"
 	}

@@ -33,6 +33,9 @@ type Options struct {
 	// has AVX2, AVX512_VNNI or arm64's dot products: each 32 numbers of an activation are rounded to eight bits, as
 	// llama.cpp does. Generating is faster so; never train so.
 	RoundActivations bool
+	// MatmulPrecision is how products of float32 are computed; "" is Highest. High means Highest where the processor has
+	// no AMX.
+	MatmulPrecision Precision
 	// PlainLoops runs only the specification, for tests.
 	PlainLoops bool
 	// Profile, if set, gets the time of every kernel as a Chrome trace, at Close.
@@ -45,6 +48,7 @@ type backend struct {
 	wide    []*buffer // see runWidened
 	reclaim func()    // frees buffers that the device keeps for later; may be nil
 	threads int
+	byParts bool // products of float32: Options.MatmulPrecision
 	clock   clock
 	err     error
 }
@@ -57,6 +61,9 @@ func Open(o Options) (tensor.Backend, error) {
 	if o.MemoryLimit < 0 {
 		return nil, fmt.Errorf("cpu: memory limit: want at least 0 bytes, got %d", o.MemoryLimit)
 	}
+	if _, err := ParsePrecision(string(o.MatmulPrecision)); err != nil && o.MatmulPrecision != "" {
+		return nil, fmt.Errorf("cpu: precision of products: %w", err)
+	}
 	if err := cpulevel.Err(); err != nil {
 		return nil, err
 	}
@@ -67,11 +74,15 @@ func Open(o Options) (tensor.Backend, error) {
 		limit = availableMemory()
 	}
 	engine := gemm.NewOn(team)
-	engine.RoundRows = o.RoundActivations
-	return &backend{
+	engine.RoundRows, engine.ByParts = o.RoundActivations, o.MatmulPrecision.byParts()
+	b := &backend{
 		work:   work{team: team, gemm: engine, scratch: make([]scratch, o.Threads), plain: o.PlainLoops},
-		memory: memory{limit: limit}, threads: o.Threads, clock: newClock(o.Profile),
-	}, nil
+		memory: memory{limit: limit}, threads: o.Threads, byParts: engine.ByParts, clock: newClock(o.Profile),
+	}
+	for i := range b.work.scratch {
+		b.work.scratch[i].gemm.ByParts = b.byParts
+	}
+	return b, nil
 }
 
 // maxThreads is more than any machine has processors.

@@ -16,6 +16,7 @@ type Description struct {
 	Features     []string `json:"features"`          // those that kernels look for
 	GEMM         string   `json:"gemm"`              // the matrix kernel in use
 	GEMMBF16     string   `json:"gemm_bf16"`         // that of products of bfloat16; "": they are widened for GEMM
+	GEMMParts    string   `json:"gemm_parts"`        // what computes High products; "": they are as by Highest
 	Integers     string   `json:"integers"`          // what Options.RoundActivations computes with; "": nothing is rounded
 	Vectors      string   `json:"vectors"`           // the routines in use for all else
 	Tiles        string   `json:"tiles,omitempty"`   // why AMX is not used, which the processor has
@@ -28,7 +29,7 @@ func Describe() Description {
 	d := Description{
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
 		GEMM: gemm.Kernel(), GEMMBF16: gemm.KernelBF16(), Vectors: vec.Implementation(), Available: availableMemory(),
-		Integers: gemm.Integers(),
+		GEMMParts: gemm.KernelParts(), Integers: gemm.Integers(),
 	}
 	if cpulevel.Chosen() == cpulevel.AMX {
 		if err := cpulevel.Tiles(); err != nil {

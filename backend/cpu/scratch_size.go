@@ -30,11 +30,13 @@ func (s *scratch) bytes() int { return 4*(len(s.memory)+cap(s.sums)) + s.gemm.By
 // without running them. It counts matrix products, whose operands are large, and the sums of attention's
 // gradients; all else together needs less than a MiB a thread.
 type Footprint struct {
-	Threads int // 0: as Open
-	shared  int
-	pairs   int    // of products of bfloat16
-	wide    [2]int // of the products' c and a
-	sums    int    // of keys, a thread
+	Threads         int       // 0: as Open
+	MatmulPrecision Precision // Options'
+	shared          int
+	pairs           int    // of products of bfloat16
+	parts           int    // of products by parts
+	wide            [2]int // of the products' c and a
+	sums            int    // of keys, a thread
 }
 
 // Run counts one kernel.
@@ -71,6 +73,14 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 			f.wide[i] = max(f.wide[i], 4*n)
 		}
 	}
+	if f.MatmulPrecision.byParts() {
+		if n, ok := gemm.PartsBytes(threads(f.Threads), m.TransA, rows, m.N, m.K); ok {
+			if whole || rows < m.M {
+				f.parts = max(f.parts, n)
+			}
+			return
+		}
+	}
 	if whole || rows < m.M {
 		f.shared = max(f.shared, gemm.SharedBytes(threads(f.Threads), m.TransA, rows, m.N, m.K))
 	}
@@ -78,7 +88,7 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 
 // Scratch is the size in bytes.
 func (f *Footprint) Scratch() int {
-	return f.shared + f.pairs + f.wide[0] + f.wide[1] + f.sums*threads(f.Threads)
+	return f.shared + f.pairs + f.parts + f.wide[0] + f.wide[1] + f.sums*threads(f.Threads)
 }
 
 // Offers makes the backend that is measured a tensor.Offerer, as the CPU's is.

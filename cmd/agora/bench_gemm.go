@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/printable"
@@ -28,6 +29,7 @@ func benchGEMMCommand() *cobra.Command {
 	var bandwidth float64 // GB/s
 	var asJSON bool
 	var beside besideFlags
+	var precision matmulPrecision
 	c := &cobra.Command{
 		Use:   "gemm",
 		Short: "Measure how fast a device multiplies matrices",
@@ -61,7 +63,11 @@ measures every one, and tells which is the fastest; --form measures those named.
 				o.Forms = append(bench.Forms(), o.Forms...)
 			}
 			o.MemoryLimit, o.Peak = int(memoryLimit), peak*1e12
-			o.Bandwidth = bandwidth * 1e9
+			o.Bandwidth, o.MatmulPrecision = bandwidth*1e9, precision.Precision
+			if len(o.Forms) > 0 && precision.Precision != cpu.Highest {
+				return fmt.Errorf("--matmul-precision: want %s with --sweep and --form, which are of a Vulkan device, got %s",
+					cpu.Highest, precision.Precision)
+			}
 			if beside.command != "" {
 				return besideGEMM(c, beside, o, asJSON)
 			}
@@ -79,7 +85,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 					err = failed
 				}
 			} else {
-				fmt.Fprintln(c.OutOrStdout(), "device:", printable.Name(r.Device))
+				fmt.Fprintf(c.OutOrStdout(), "device: %s%s\n", printable.Name(r.Device), ofPrecision(r.MatmulPrecision))
 				printFastest(c.OutOrStdout(), r.Products)
 			}
 			for _, p := range r.Products {
@@ -94,6 +100,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
+	precision.register(c)
 	c.Flags().StringSliceVar(&dtypes, "dtype", []string{"f32"},
 		"types of the numbers: f32, bf16, f16; of b alone: q8, q4, q4_k, nf4")
 	c.Flags().StringSliceVar(&sizes, "sizes", []string{"1024", "2048x96x4096", "1x4096x4096"},
@@ -194,6 +201,14 @@ func parseForms(texts []string) (list []bench.Form, err error) {
 		list = append(list, f)
 	}
 	return list, nil
+}
+
+// ofPrecision says how products of f32 were computed, unless they were as always.
+func ofPrecision(p cpu.Precision) string {
+	if p == cpu.Highest {
+		return ""
+	}
+	return ", products of f32 in " + string(p) + " precision"
 }
 
 // productName says what was multiplied, and how.

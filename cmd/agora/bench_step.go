@@ -26,6 +26,7 @@ func benchStepCommand() *cobra.Command {
 	var peak float64 // TFLOP/s
 	var asJSON bool
 	var beside besideFlags
+	var precision matmulPrecision
 	c := &cobra.Command{
 		Use:   "step",
 		Short: "Measure how fast a model of some shape trains on a device",
@@ -50,7 +51,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 				}
 				return beside.run(c, task, asJSON, "tokens_per_s", "best_tokens_per_s")
 			}
-			o.MemoryLimit, o.Peak = int(memoryLimit), peak*1e12
+			o.MemoryLimit, o.Peak, o.MatmulPrecision = int(memoryLimit), peak*1e12, precision.Precision
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			r, err := bench.MeasureStep(c.Context(), o)
 			if err != nil {
@@ -68,6 +69,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 	c.Flags().StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	c.Flags().IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	c.Flags().Var(&memoryLimit, "memory-limit", memoryLimitUsage)
+	precision.register(c)
 	c.Flags().IntVar(&o.WarmUp, "warm-up", 3, "steps before those that count")
 	c.Flags().IntVar(&o.Steps, "steps", 10, "steps that count, of which the median does")
 	c.Flags().Float64Var(&o.Seconds, "seconds", 0,
@@ -140,7 +142,7 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, values...)...)
 	}
 	mib := func(n int) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-	line("device", "%s", printable.Name(r.Device))
+	line("device", "%s%s", printable.Name(r.Device), ofPrecision(r.MatmulPrecision))
 	stored, with := r.DType, ""
 	if r.ComputeDType != r.DType {
 		stored += ", activations in " + r.ComputeDType

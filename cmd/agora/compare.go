@@ -163,8 +163,9 @@ func (f *compareFlags) divide(e compare.Experiment) error {
 		return err
 	}
 	if onCPU {
-		f.dev.name = "cpu" // what auto has to say of it was said
+		f.dev.name = "cpu"
 	}
+	f.dev.quiet = true
 	threads := f.dev.threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/dist"
 	"github.com/agora-ml/agora/tensor"
@@ -21,6 +22,8 @@ type deviceFlags struct {
 	memoryLimit memorySize
 	profile     string // file
 	round       bool   // activations
+	precision   matmulPrecision
+	quiet       bool // what there is to say of the device was said
 	command     *cobra.Command
 }
 
@@ -32,7 +35,29 @@ func (f *deviceFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&f.threads, "threads", 0, "threads of the CPU; 0 means all. Results are the same for any number")
 	c.Flags().StringVar(&f.profile, "profile", "", "write the time of every kernel to this file, as a Chrome trace")
 	c.Flags().Var(&f.memoryLimit, "memory-limit", memoryLimitUsage)
+	f.precision.register(c)
 }
+
+// matmulPrecision is the flag of how products of f32 are computed.
+type matmulPrecision struct{ cpu.Precision }
+
+func (p *matmulPrecision) register(c *cobra.Command) {
+	p.Precision = cpu.Highest
+	c.Flags().Var(p, "matmul-precision", "of products of f32 on the CPU: highest, or high: by two parts of bf16 each, where "+
+		"the processor has AMX")
+}
+
+// Set implements pflag.Value.
+func (p *matmulPrecision) Set(text string) (err error) {
+	p.Precision, err = cpu.ParsePrecision(text)
+	return err
+}
+
+// String implements pflag.Value.
+func (p *matmulPrecision) String() string { return string(p.Precision) }
+
+// Type implements pflag.Value.
+func (p *matmulPrecision) Type() string { return "string" }
 
 const roundUsage = "round activations to 8 bits where weights are q8, q4, q4_k, q5_k or q6_k, as llama.cpp does: " +
 	"faster on CPUs with AVX2, AVX512_VNNI or arm64's dot products"
@@ -59,8 +84,10 @@ func (f *deviceFlags) openDevice() (*tensor.Device, error) {
 	name := strings.Replace(f.name, "vulkan:by-rank", fmt.Sprintf("vulkan:%d", local), 1)
 	o := device.Options{
 		Threads: cmp.Or(f.threads, ownThreads()), MemoryLimit: int(f.memoryLimit),
-		RoundActivations: f.round,
-		Notice:           func(line string) { fmt.Fprintln(f.command.ErrOrStderr(), line) },
+		RoundActivations: f.round, MatmulPrecision: f.precision.Precision,
+	}
+	if !f.quiet {
+		o.Notice = func(line string) { fmt.Fprintln(f.command.ErrOrStderr(), line) }
 	}
 	if f.profile == "" {
 		return device.OpenWith(name, o)

@@ -122,6 +122,10 @@ func doctorCommand() *cobra.Command {
 			if r.CPU.GEMMBF16 != "" {
 				bf16 = r.CPU.GEMMBF16
 			}
+			parts := "none: --matmul-precision high is as highest"
+			if r.CPU.GEMMParts != "" {
+				parts = r.CPU.GEMMParts
+			}
 			integers := "none: --round-activations changes nothing"
 			if r.CPU.Integers != "" {
 				integers = r.CPU.Integers
@@ -130,6 +134,7 @@ func doctorCommand() *cobra.Command {
 				{"agora", r.Version}, {"go", r.Go + ", " + r.OS + "/" + r.CPU.Architecture},
 				{"cpu threads", fmt.Sprint(r.CPU.Threads)}, {"cpu features", features},
 				{"matrix kernel", r.CPU.GEMM}, {"bf16 matrix kernel", bf16},
+				{"f32 by bf16 parts", parts},
 				{"integer kernel", integers}, {"vector kernels", r.CPU.Vectors},
 				{"memory for tensors", memory},
 			}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/eval"
 	"github.com/agora-ml/agora/internal/stream"
 	"github.com/agora-ml/agora/nn/llama"
@@ -19,8 +21,10 @@ import (
 type evaluation struct {
 	Task string `json:"task"`
 	eval.Perplexity
-	Spelled string  `json:"special_token_spelled,omitempty"` // the first that the text spells
-	Seconds float64 `json:"seconds"`
+	Spelled string `json:"special_token_spelled,omitempty"` // the first that the text spells
+	// MatmulPrecision is how the device computed products of f32.
+	MatmulPrecision cpu.Precision `json:"matmul_precision"`
+	Seconds         float64       `json:"seconds"`
 }
 
 type evalFlags struct {
@@ -114,7 +118,8 @@ func (f *evalFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.text, err)
 	}
-	result := evaluation{Task: "perplexity", Perplexity: p, Spelled: spelled, Seconds: time.Since(start).Seconds()}
+	result := evaluation{Task: "perplexity", Perplexity: p, Spelled: spelled,
+		MatmulPrecision: device.MatmulPrecision(b.Model.Device()), Seconds: time.Since(start).Seconds()}
 	if f.asJSON {
 		return printJSON(c.OutOrStdout(), result)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/eval"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/tasks"
@@ -129,8 +131,10 @@ func (f *taskFlags) readTasks() (list []eval.Task, sources []string, err error) 
 
 // measured is what eval --tasks prints of one adapter.
 type measured struct {
-	Adapter string        `json:"adapter,omitempty"`
-	Tasks   []eval.Report `json:"tasks"`
+	Adapter string `json:"adapter,omitempty"`
+	// MatmulPrecision is how the device computed products of f32.
+	MatmulPrecision cpu.Precision `json:"matmul_precision"`
+	Tasks           []eval.Report `json:"tasks"`
 }
 
 // runTasks measures every adapter on every task.
@@ -182,7 +186,7 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 				return err
 			}
 		}
-		m := measured{Adapter: adapter}
+		m := measured{Adapter: adapter, MatmulPrecision: device.MatmulPrecision(b.Model.Device())}
 		for _, task := range list {
 			o := eval.Options{
 				Limit: f.limit, BatchTokens: f.batch,

@@ -53,7 +53,7 @@ does not fit into the memory of the device, say what would help, and exit with c
 				return err
 			}
 			defer d.Close()
-			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads},
+			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads, MatmulPrecision: dev.precision.Precision},
 				GPU: !d.KeepsScratch(), Processes: processes})
 			if err != nil {
 				return err

@@ -124,7 +124,7 @@ func (f *verifyFlags) run(c *cobra.Command, dev *deviceFlags, source string) (er
 		cut:    filepath.Join(dir, "cut"),
 		random: rand.New(rand.NewPCG(f.seed, 0)), say: say,
 	}
-	for _, name := range []string{"device", "threads", "memory-limit"} {
+	for _, name := range []string{"device", "threads", "memory-limit", "matmul-precision"} {
 		if flag := c.Flags().Lookup(name); flag.Changed {
 			p.device = append(p.device, "--"+name+"="+flag.Value.String())
 		}

@@ -20,15 +20,17 @@ type GEMMOptions struct {
 	Device      string // as device.Open takes it
 	Threads     int    // of the CPU; 0: all
 	MemoryLimit int    // bytes; 0: what is free
-	DTypes      []tensor.DType
-	Sizes       [][3]int // M, N and K: c [M, N] = a [M, K] b [K, N]
-	Layouts     []string // of Layouts; none: all
-	Rounds      int      // of which the median counts, and the best
-	Round       time.Duration
-	Peak        float64 // operations a second that the device could do; 0: on the CPU it is measured
-	Bandwidth   float64 // bytes a second that the device could read; 0: unknown
-	Forms       []Form  // of the kernel, on a Vulkan device, in the place of what the backend chooses
-	Notice      func(line string)
+	// MatmulPrecision is device.Options'.
+	MatmulPrecision cpu.Precision
+	DTypes          []tensor.DType
+	Sizes           [][3]int // M, N and K: c [M, N] = a [M, K] b [K, N]
+	Layouts         []string // of Layouts; none: all
+	Rounds          int      // of which the median counts, and the best
+	Round           time.Duration
+	Peak            float64 // operations a second that the device could do; 0: on the CPU it is measured
+	Bandwidth       float64 // bytes a second that the device could read; 0: unknown
+	Forms           []Form  // of the kernel, on a Vulkan device, in the place of what the backend chooses
+	Notice          func(line string)
 }
 
 // Layouts are those of Product.Layout that a training step has.
@@ -36,9 +38,11 @@ var Layouts = []string{"NN", "NT", "TN"}
 
 // GEMM is how fast a device multiplies matrices.
 type GEMM struct {
-	Device   string    `json:"device"`
-	Peak     float64   `json:"peak_tflops,omitempty"` // given or measured; 0: unknown
-	Products []Product `json:"products"`
+	Device string `json:"device"`
+	// MatmulPrecision is how products of f32 were computed.
+	MatmulPrecision cpu.Precision `json:"matmul_precision"`
+	Peak            float64       `json:"peak_tflops,omitempty"` // given or measured; 0: unknown
+	Products        []Product     `json:"products"`
 	// Rates are the products' median GFLOP/s by their names, where the backend chooses their form.
 	Rates map[string]float64 `json:"rates"`
 }
@@ -98,7 +102,7 @@ func MeasureGEMM(ctx context.Context, o GEMMOptions, tell func(Product)) (r GEMM
 	r.Peak, r.Rates = o.Peak/1e12, map[string]float64{}
 	if len(o.Forms) == 0 {
 		d, err := device.OpenWith(o.Device,
-			device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice})
+			device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, MatmulPrecision: o.MatmulPrecision, Notice: o.Notice})
 		if err != nil {
 			return r, err
 		}
@@ -149,7 +153,7 @@ type gemmMeter struct {
 // all measures every size and layout in these types.
 func (g *gemmMeter) all(ctx context.Context, dtypes []tensor.DType) error {
 	r := g.report
-	r.Device = g.device.Name()
+	r.Device, r.MatmulPrecision = g.device.Name(), device.MatmulPrecision(g.device)
 	o := g.GEMMOptions
 	o.DTypes = dtypes
 	for _, p := range o.List() {

@@ -24,28 +24,32 @@ type StepOptions struct {
 	Device      string       // as device.Open takes it
 	Threads     int          // of the CPU; 0: all
 	MemoryLimit int          // bytes; 0: what is free
-	WarmUp      int          // steps before those that count
-	Steps       int
-	Seconds     float64 // after which no further step begins; 0: no end
-	Kernels     bool    // take the time of every kernel, which costs some itself
-	Peak        float64 // operations a second that the device could do; 0: on the CPU it is measured
-	Notice      func(line string)
+	// MatmulPrecision is device.Options'.
+	MatmulPrecision cpu.Precision
+	WarmUp          int // steps before those that count
+	Steps           int
+	Seconds         float64 // after which no further step begins; 0: no end
+	Kernels         bool    // take the time of every kernel, which costs some itself
+	Peak            float64 // operations a second that the device could do; 0: on the CPU it is measured
+	Notice          func(line string)
 }
 
 // TrainingStep is how fast a model trains.
 type TrainingStep struct {
-	Device        string `json:"device"`
-	Model         string `json:"model"`
-	Method        string `json:"method"`
-	DType         string `json:"dtype"`
-	ComputeDType  string `json:"compute_dtype"` // of the activations
-	Rows          int    `json:"rows"`          // of a micro-batch
-	Context       int    `json:"context"`       // tokens of a row
-	Accumulate    int    `json:"accumulate"`
-	Tokens        int    `json:"tokens"` // of a step
-	Checkpointing bool   `json:"gradient_checkpointing"`
-	Parameters    int    `json:"parameters"` // of the base model
-	Trained       int    `json:"trained"`
+	Device string `json:"device"`
+	// MatmulPrecision is how products of f32 were computed.
+	MatmulPrecision cpu.Precision `json:"matmul_precision"`
+	Model           string        `json:"model"`
+	Method          string        `json:"method"`
+	DType           string        `json:"dtype"`
+	ComputeDType    string        `json:"compute_dtype"` // of the activations
+	Rows            int           `json:"rows"`          // of a micro-batch
+	Context         int           `json:"context"`       // tokens of a row
+	Accumulate      int           `json:"accumulate"`
+	Tokens          int           `json:"tokens"` // of a step
+	Checkpointing   bool          `json:"gradient_checkpointing"`
+	Parameters      int           `json:"parameters"` // of the base model
+	Trained         int           `json:"trained"`
 
 	Fill  float64 `json:"fill_ms"`  // until the weights are on the device
 	First float64 `json:"first_ms"` // step, which compiles what is not in a cache
@@ -100,7 +104,7 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 		return r, err
 	}
 	o.Config.Steps, o.Config.Schedule = o.WarmUp+o.Steps, "constant"
-	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, Notice: o.Notice}
+	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, MatmulPrecision: o.MatmulPrecision, Notice: o.Notice}
 	var profile bytes.Buffer
 	if o.Kernels {
 		open.Profile = &profile
@@ -140,7 +144,7 @@ type stepMeter struct {
 // plan refuses what does not fit.
 func (s *stepMeter) plan() error {
 	p, err := train.NewPlan(s.Config,
-		train.PlanOptions{Device: device.Options{Threads: s.Threads}, GPU: !s.device.KeepsScratch()})
+		train.PlanOptions{Device: device.Options{Threads: s.Threads, MatmulPrecision: s.StepOptions.MatmulPrecision}, GPU: !s.device.KeepsScratch()})
 	if err != nil {
 		return err
 	}
@@ -264,6 +268,7 @@ func (s *stepMeter) trainer(shape llama.Config) (*train.Trainer, error) {
 // describe says what is measured.
 func (s *stepMeter) describe(t *train.Trainer) {
 	r, cfg := s.report, s.Config
+	r.MatmulPrecision = device.MatmulPrecision(s.device)
 	r.Device, r.Model, r.Method, r.DType = s.device.Name(), cfg.Model, string(cfg.Adapter.Method), cfg.DType.String()
 	r.ComputeDType = t.Model.DType().String()
 	r.Rows, r.Context, r.Accumulate, r.Checkpointing = cfg.BatchRows, cfg.MaxTokens, cfg.Accumulate, cfg.Checkpointing

@@ -8,13 +8,19 @@ import (
 // gemmAMX writes the products of bfloat16 on AMX's tiles, and what packs a transposed A for them.
 func gemmAMX() *File {
 	f := NewFile("../gemm", "amx")
-	for rows := 1; rows <= 2; rows++ {
-		for cols := 1; cols <= 2; cols++ {
-			f.blockAMX(rows, cols)
-		}
-	}
+	f.blocksAMX("blockAMX", "computes a block of C", 64, f.pairsAMX)
 	f.transposePairs()
 	return f
+}
+
+// blocksAMX writes the routines for panels of one and two tiles.
+func (f *File) blocksAMX(name, does string, stepA int, products func(rows, cols int, a [2]string)) {
+	for rows := 1; rows <= 2; rows++ {
+		for cols := 1; cols <= 2; cols++ {
+			of := fmt.Sprintf("%s_%dx%d", name, rows, cols)
+			f.blockAMX(of, fmt.Sprintf("%s %s in %dx%d tiles a panel.", of, does, rows, cols), rows, cols, stepA, products)
+		}
+	}
 }
 
 // A register of Go's by its number in the processor's encoding.
@@ -45,12 +51,16 @@ func (f *File) vex38(pp, vvvv, r, x, b, opcode int, text string, tail ...int) {
 	fmt.Fprintf(&f.asm, "\t%s // %s\n", strings.Join(bytes, "; "), text)
 }
 
-// tileMemory moves a tile from or to memory: rows stride bytes apart, from base+off on; off is at most 127.
+// tileMemory moves a tile from or to memory: rows stride bytes apart, from base+off on; off is not negative.
 func (f *File) tileMemory(op string, t, off int, base, stride string) {
 	pp := map[string]int{"TILELOADD": ppF2, "TILESTORED": ppF3}[op]
 	b, x := number[base], number[stride]
+	mod, offset := 1, []int{off}
+	if off > 127 {
+		mod, offset = 2, []int{off & 255, off >> 8, 0, 0}
+	}
 	f.vex38(pp, 0, t, x, b, 0x4b, fmt.Sprintf("%s %d(%s)(%s*1), tmm%d", op, off, base, stride, t),
-		1<<6|t<<3|4, x&7<<3|b&7, off)
+		append([]int{mod<<6 | t<<3 | 4, x&7<<3 | b&7}, offset...)...)
 }
 
 // tileProduct is TDPBF16PS: c += a * b.
@@ -65,11 +75,27 @@ func (f *File) tileZero(t int) {
 func (f *File) loadConfig()   { f.vex38(ppNone, 0, 0, 0, 0, 0x49, "LDTILECFG (AX)", 0) }
 func (f *File) releaseTiles() { f.vex38(ppNone, 0, 0, 0, 0, 0x49, "TILERELEASE", 3<<6) }
 
-// blockAMX writes the product of panels of rows of A and panels of columns of B, each of so many tiles.
-func (f *File) blockAMX(rows, cols int) {
+// pairsAMX writes the products of a tile along k.
+func (f *File) pairsAMX(rows, cols int, a [2]string) {
+	f.tileMemory("TILELOADD", tileA(0), 0, a[0], "R8")
+	for j := range cols {
+		f.tileMemory("TILELOADD", tileB(j), 64*j, "BX", "CX")
+		f.tileProduct(tileC(0, j), tileA(0), tileB(j))
+	}
+	if rows == 2 {
+		f.tileMemory("TILELOADD", tileA(1), 0, a[1], "R8")
+		for j := range cols {
+			f.tileProduct(tileC(1, j), tileA(1), tileB(j))
+		}
+	}
+}
+
+// blockAMX writes the product of panels of rows of A and panels of columns of B, each of so many tiles: the products of a
+// tile along k, for which A lies at a, rows R8 bytes apart, and B at BX, rows CX bytes apart. Of A the next tile is stepA
+// bytes on.
+func (f *File) blockAMX(name, doc string, rows, cols, stepA int, products func(rows, cols int, a [2]string)) {
 	field := func(name string) string { return Field("block", name, "DI") }
-	f.Func(fmt.Sprintf("blockAMX_%dx%d", rows, cols), fmt.Sprintf("blockAMX_%dx%d computes a block of C in %dx%d tiles a panel.",
-		rows, cols, rows, cols), Arg{"b", "*block"})
+	f.Func(name, doc, Arg{"b", "*block"})
 	f.I("MOVQ", f.Arg("b"), "DI")
 	for _, r := range [][2]string{{"rs", "R8"}, {"bs", "CX"}, {"ldc", "R11"}, {"rows", "R14"}} {
 		f.I("MOVQ", field(r[0]), r[1])
@@ -116,19 +142,10 @@ func (f *File) blockAMX(rows, cols int) {
 	tiles(func(i, j int) { f.tileMemory("TILELOADD", tileC(i, j), 64*j, c[i], "R11") })
 	f.Label(begin)
 	f.Label(loop)
-	f.tileMemory("TILELOADD", tileA(0), 0, a[0], "R8")
-	for j := range cols {
-		f.tileMemory("TILELOADD", tileB(j), 64*j, "BX", "CX")
-		f.tileProduct(tileC(0, j), tileA(0), tileB(j))
+	products(rows, cols, a)
+	for i := range rows {
+		f.I("ADDQ", Imm(stepA), a[i])
 	}
-	if rows == 2 {
-		f.tileMemory("TILELOADD", tileA(1), 0, a[1], "R8")
-		for j := range cols {
-			f.tileProduct(tileC(1, j), tileA(1), tileB(j))
-		}
-		f.I("ADDQ", Imm(64), a[1])
-	}
-	f.I("ADDQ", Imm(64), a[0])
 	f.I("ADDQ", "AX", "BX")
 	f.I("DECQ", "DX")
 	f.I("JNE", loop)
@@ -169,6 +186,17 @@ func (f *File) transposePairs() {
 		f.I("VPORD", Z(16), Z(l), Z(l))
 		f.I("LEAQ", Idx(0, "SI", "DX", 2), "SI")
 	}
+	f.I("MOVQ", "DI", "R8")
+	f.transposed("R8", "BX")
+	f.I("ADDQ", Imm(64), "DI")
+	f.I("DECQ", "CX")
+	f.I("JNE", loop)
+	f.Return()
+}
+
+// transposed writes Z0 to Z15, 16 rows of 16 words of 32 bits, as columns: rows step bytes apart from at on, which moves
+// to the last of them.
+func (f *File) transposed(at, step string) {
 	// Registers exchange a bit of their number for one of the lane's: within four lanes first, then among fours.
 	from, to := 0, 16
 	exchange := func(bit int, low, high func(a, b, to string)) {
@@ -191,15 +219,10 @@ func (f *File) transposePairs() {
 	exchange(2, op("VPUNPCKLQDQ"), op("VPUNPCKHQDQ"))
 	exchange(4, shuffle(0x88), shuffle(0xdd))
 	exchange(8, shuffle(0x88), shuffle(0xdd))
-	f.I("MOVQ", "DI", "R8")
 	for r := range 16 {
-		f.I("VMOVDQU32", Z(r&^3|r&1<<1|r>>1&1), Mem(0, "R8")) // the unpacking of halves swaps the two lowest bits
+		f.I("VMOVDQU32", Z(r&^3|r&1<<1|r>>1&1), Mem(0, at)) // the unpacking of halves swaps the two lowest bits
 		if r < 15 {
-			f.I("ADDQ", "BX", "R8")
+			f.I("ADDQ", step, at)
 		}
 	}
-	f.I("ADDQ", Imm(64), "DI")
-	f.I("DECQ", "CX")
-	f.I("JNE", loop)
-	f.Return()
 }

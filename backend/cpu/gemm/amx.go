@@ -15,6 +15,8 @@ import (
 // A tile of A is 16 rows of 16 pairs, one of B 16 pairs of rows of 16 columns, one of C 16 rows of 16 columns;
 // a panel has one tile or two of rows, and one or two of columns, less what config leaves out. Each element sums its
 // even and its odd elements along a tile's k, adds both and adds that to C, with denormal numbers taken as zeros.
+// Those by parts (parts.go) have tiles of 32 steps and add three products of each, hi lo, hi hi, lo hi, a tile of lo being 64
+// bytes behind its tile of A and in the second half of its row of B.
 // A routine configures the tiles and releases them: no goroutine changes its thread between. It counts in its argument,
 // but leaves the pointers, for the collector of garbage may look at them.
 type block struct {
@@ -90,7 +92,7 @@ func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 		switch {
 		case pl.sharedA != nil:
 			times(pl.panelsA(kb, k, i0), 4*k, i0, i1-i0)
-		case pl.wideA.data == nil && !pl.transA: // read where it lies
+		case pl.wideA.data == nil && !pl.transA && kn.parts == nil: // read where it lies
 			times(pl.a.at(i0*pl.a.ld+kb), 4*pl.a.ld, i0, i1-i0)
 		default: // as many rows as stay in the cache beside B
 			chunk := 4 * kn.rows
@@ -122,12 +124,19 @@ func (w *Workspace) blocks(s *packedStrip, a unsafe.Pointer, rs, m, k int, c uns
 		w.scaled = grow(w.scaled, m*step/4)
 		sums = unsafe.Pointer(unsafe.SliceData(w.scaled))
 	}
+	pairs := k // that are multiplied
+	if w.kernel.parts != nil {
+		pairs += k / 2
+	}
 	of := func(i, rows, panels, from, width int, b unsafe.Pointer, bs, next int) {
+		if w.kernel.parts != nil { // a row of B is two steps
+			bs *= 2
+		}
 		w.block = block{a: unsafe.Add(a, i*rs), b: b, c: unsafe.Add(sums, i*step+4*from), rs: rs, bs: bs, ldc: step, step: next}
 		w.panels(rows, panels, width, k, acc && alpha == 1)
 	}
 	// Of a strip some rows at a time: whole panels of rows, then what is left.
-	chunk := max(1, blockWork/(panelSize*max(1, cols)*k)) * panelSize
+	chunk := max(1, blockWork/(panelSize*max(1, cols)*pairs)) * panelSize
 	for i := 0; i < m; {
 		rows := min(chunk, (m-i)/panelSize*panelSize)
 		if rows == 0 {
@@ -160,9 +169,12 @@ func (w *Workspace) blocks(s *packedStrip, a unsafe.Pointer, rs, m, k int, c uns
 }
 
 // panels runs w.block, whole panels of rows or one that is not, panels of so many columns, along k: its whole tiles, and
-// those of what is left, which another configuration cuts.
+// those of what is left, which another configuration cuts. By parts all tiles are whole.
 func (w *Workspace) panels(rows, panels, cols, k int, acc bool) {
 	whole, rest := k/tileSize, k%tileSize
+	if w.kernel.parts != nil {
+		whole, rest = k/partSteps, 0
+	}
 	part := w.block
 	if whole > 0 {
 		w.configured(part, rows, panels, cols, tileSize, whole, acc)

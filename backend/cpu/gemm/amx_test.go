@@ -105,8 +105,12 @@ func fusedAdd(a, b, c float32) float32 {
 	return flushed(float32(s))
 }
 
-// modelBlock is what every routine of blocks means.
-func modelBlock(b *block) {
+// modelBlock is what every routine of blocks means, modelParts every routine of blocks by parts.
+func modelBlock(b *block) { modelBlocks(b, [][2]bool{{false, false}}) }
+func modelParts(b *block) { modelBlocks(b, [][2]bool{{false, true}, {false, false}, {true, false}}) }
+
+// modelBlocks makes one product of every tile along k, or those of its parts: of A's lo, of B's lo.
+func modelBlocks(b *block, products [][2]bool) {
 	var t [8]modelTile
 	configure := func() {
 		for i := range t {
@@ -136,15 +140,28 @@ func modelBlock(b *block) {
 				}
 			}
 			for k := range b.k {
-				for i := range rows {
-					t[4+i].move(unsafe.Add(a, i*tileSize*b.rs+64*k), b.rs, false)
+				stepA := 64
+				if len(products) > 1 {
+					stepA = 128
 				}
-				for j := range cols {
-					t[6+j].move(unsafe.Add(from, k*tileSize*b.bs+64*j), b.bs, false)
-				}
-				for i := range rows {
+				for _, lo := range products {
+					atA, atB := unsafe.Add(a, stepA*k), unsafe.Add(from, k*tileSize*b.bs)
+					if lo[0] {
+						atA = unsafe.Add(atA, 64)
+					}
+					if lo[1] {
+						atB = unsafe.Add(atB, 64*cols)
+					}
+					for i := range rows {
+						t[4+i].move(unsafe.Add(atA, i*tileSize*b.rs), b.rs, false)
+					}
 					for j := range cols {
-						t[2*i+j].multiply(&t[4+i], &t[6+j])
+						t[6+j].move(unsafe.Add(atB, 64*j), b.bs, false)
+					}
+					for i := range rows {
+						for j := range cols {
+							t[2*i+j].multiply(&t[4+i], &t[6+j])
+						}
 					}
 				}
 			}

@@ -97,6 +97,11 @@ type Engine struct {
 	integers  *integerPath
 	rounded   roundedMemory
 
+	// ByParts has products of float32 computed by two parts of bfloat16 each, where HasParts. Set it before the first product.
+	ByParts   bool
+	partsOnce sync.Once
+	ofParts   *Engine
+
 	pairsOnce sync.Once
 	ofPairs   *Engine // see Bgemm
 }
@@ -137,7 +142,12 @@ func (e *Engine) Close() { e.close() }
 // result.
 func (e *Engine) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int, b Matrix, c []float32, ldc int,
 	acc bool) {
-	e.run(newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc))
+	p := newProduct(transA, transB, m, n, k, 1, a, lda, b, c, ldc, acc)
+	if e.ByParts && p.byParts() && !e.inIntegers(&p) {
+		e.parts().run(p.inParts())
+		return
+	}
+	e.run(p)
 }
 
 func (e *Engine) run(p product) {
@@ -191,8 +201,12 @@ type Workspace struct {
 	rounds rounds    // a float32 operand of Bgemm
 	rounding
 	pairs *Workspace // see Bgemm
-	wide  []float32  // a piece of a quantized B
-	block block      // of a kernel of blocks
+	wide  []float32  // a piece of a B that is not float32
+	// ByParts is Engine.ByParts.
+	ByParts bool
+	ofParts *Workspace
+	part    partMemory
+	block   block // of a kernel of blocks
 	// scaled is what such a kernel computes before it is multiplied by alpha.
 	scaled []float32
 	rows   [8]unsafe.Pointer // argument of the transposing packer
@@ -209,17 +223,21 @@ func (e *Engine) Bytes() int {
 	for i := range e.ws {
 		n += e.ws[i].Bytes()
 	}
-	if e.ofPairs != nil {
-		n += e.ofPairs.Bytes()
+	for _, of := range []*Engine{e.ofPairs, e.ofParts} {
+		if of != nil {
+			n += of.Bytes()
+		}
 	}
 	return n
 }
 
 // Bytes is the size of the scratch memory.
 func (w *Workspace) Bytes() int {
-	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)+cap(w.scaled)) + 2*cap(w.rounds) + w.panelRoom.bytes()
-	if w.pairs != nil {
-		n += w.pairs.Bytes()
+	n := 4*(cap(w.a)+cap(w.b)+cap(w.c)+cap(w.wide)+cap(w.x)+cap(w.scaled)) + 2*cap(w.rounds) + w.part.bytes() + w.panelRoom.bytes()
+	for _, of := range []*Workspace{w.pairs, w.ofParts} {
+		if of != nil {
+			n += of.Bytes()
+		}
 	}
 	return n
 }
@@ -233,7 +251,12 @@ func (w *Workspace) Sgemm(transA, transB bool, m, n, k int, a []float32, lda int
 // SgemmAlpha is Sgemm with the product times alpha.
 func (w *Workspace) SgemmAlpha(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix,
 	c []float32, ldc int, acc bool) {
-	w.run(newProduct(transA, transB, m, n, k, alpha, a, lda, b, c, ldc, acc))
+	p := newProduct(transA, transB, m, n, k, alpha, a, lda, b, c, ldc, acc)
+	if w.ByParts && p.byParts() {
+		w.runParts(p)
+		return
+	}
+	w.run(p)
 }
 
 func (w *Workspace) run(p product) {
@@ -253,6 +276,7 @@ func (w *Workspace) run(p product) {
 type product struct {
 	transA, transB bool
 	m, n, k        int
+	given          int // k of a product by parts, before it was rounded up to whole tiles
 	alpha          float32
 	a              Matrix
 	wideA          Matrix // in the place of a: float32 that becomes bfloat16, not transposed

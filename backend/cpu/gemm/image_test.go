@@ -36,13 +36,16 @@ func blockCases() (all []blockCase) {
 	return all
 }
 
-// operands are a block in memory of its own, and that memory: A, B and C.
-func (s blockCase) operands(r *rand.Rand) (b block, a, p, c []byte) {
-	width := tileSize
+// operands are a block in memory of its own, and that memory: A, B and C. By parts A and B have twice as much.
+func (s blockCase) operands(r *rand.Rand, parts bool) (b block, a, p, c []byte) {
+	width, count := tileSize, 1
 	if s.cols > tileSize {
 		width = panelSize
 	}
-	b.rs, b.bs, b.ldc = 64*s.k+4*r.IntN(5), 4*width, 4*(s.across*width+r.IntN(5))
+	if parts {
+		count = 2
+	}
+	b.rs, b.bs, b.ldc = 64*count*s.k+4*r.IntN(5), 4*count*width, 4*(s.across*width+r.IntN(5))
 	b.step = b.bs * (tileSize*s.k + r.IntN(3))
 	b.k, b.rows, b.panels, b.acc = s.k, s.down, s.across, s.acc
 	b.configure(s.rows, s.cols, s.pairs)
@@ -69,7 +72,23 @@ func (s blockCase) operands(r *rand.Rand) (b block, a, p, c []byte) {
 	return b, a, p, c
 }
 
-func routine(s blockCase) func(*block) { return blocksAMX[(s.rows-1)/tileSize][(s.cols-1)/tileSize] }
+// routine is that of a case, and what it means.
+func routine(s blockCase, parts bool) (f, model func(*block)) {
+	of, model := &blocksAMX, modelBlock
+	if parts {
+		of, model = &partsAMX, modelParts
+	}
+	return of[(s.rows-1)/tileSize][(s.cols-1)/tileSize], model
+}
+
+// twice calls f for every case, of pairs and by parts.
+func twice(f func(s blockCase, parts bool)) {
+	for _, parts := range []bool{false, true} {
+		for _, s := range blockCases() {
+			f(s, parts)
+		}
+	}
+}
 
 // Routines for AMX write what the model of tiles says, bit for bit.
 func TestBlocksAMX(t *testing.T) {
@@ -80,16 +99,121 @@ func TestBlocksAMX(t *testing.T) {
 		t.Skip("no AMX: tools/emulated.sh runs this")
 	}
 	r := rand.New(rand.NewPCG(41, 41))
-	for _, s := range blockCases() {
-		b, _, _, c := s.operands(r)
-		model, before := b, bytes.Clone(c)
-		routine(s)(&b)
+	twice(func(s blockCase, parts bool) {
+		b, _, _, c := s.operands(r, parts)
+		of, before := b, bytes.Clone(c)
+		f, model := routine(s, parts)
+		f(&b)
 		got := bytes.Clone(c)
 		copy(c, before)
-		if modelBlock(&model); !bytes.Equal(got, c) {
-			t.Errorf("%+v: not what the model of tiles says", s)
+		if model(&of); !bytes.Equal(got, c) {
+			t.Errorf("%+v, by parts %t: not what the model of tiles says", s, parts)
+		}
+	})
+	for _, s := range packCases(r) {
+		got := make([]byte, len(s.want))
+		if s.onCPU(&got[0]); !bytes.Equal(got, s.want) {
+			t.Errorf("%s: not what plain Go writes", s.name)
 		}
 	}
+}
+
+// A splitCall and a transposeCall are calls with more arguments than an emulated processor gives.
+type splitCall struct {
+	split               rowsPacker
+	dst, src            unsafe.Pointer
+	ld, k, panels, size int
+}
+
+type transposeCall struct {
+	dst           unsafe.Pointer
+	step, nextDst int
+	src           unsafe.Pointer
+	ld, nextSrc   int
+	n             int
+}
+
+//go:noinline
+func (c *splitCall) do() { c.split(c.dst, c.src, c.ld, c.k, c.panels, c.size) }
+
+//go:noinline
+func (c *transposeCall) do() { transposeWords(c.dst, c.step, c.nextDst, c.src, c.ld, c.nextSrc, c.n) }
+
+// A packCase is a call of a routine that packs parts: what it writes, of its arguments those in memory, and the call here.
+type packCase struct {
+	name  string
+	f     any
+	from  []byte
+	want  []byte
+	args  func(to, from uint64) []uint64
+	onCPU func(to *byte)
+}
+
+// packCases are calls with numbers of all sizes, and infinite ones.
+func packCases(r *rand.Rand) (all []packCase) {
+	numbers := func(n int) []byte {
+		b := make([]byte, 0, 4*n)
+		for range n {
+			x := math.Float32bits(float32(r.NormFloat64()))
+			switch r.IntN(12) {
+			case 0: // denormal, or nearly so
+				x = x&0x807fffff | uint32(r.IntN(20))<<23
+			case 1: // large, or infinite
+				x = x&0x807fffff | uint32(250+r.IntN(5))<<23
+			case 2:
+				x = x&(1<<31) | 0x7f7fffff + uint32(r.IntN(2))
+			case 3:
+				x &= 1 << 31
+			}
+			b = binary.LittleEndian.AppendUint32(b, x)
+		}
+		return b
+	}
+	at := func(b []byte, off int) unsafe.Pointer { return unsafe.Pointer(&b[off]) }
+	add := func(name string, f any, from []byte, size int, write func(to, from unsafe.Pointer, model bool), args func(to, from uint64) []uint64) {
+		want := make([]byte, size)
+		write(at(want, 0), at(from, 0), true)
+		all = append(all, packCase{name, f, from, want, args, func(to *byte) { write(unsafe.Pointer(to), at(from, 0), false) }})
+	}
+	widths := map[int]rowsPacker{tileSize: splitPairs_16, panelSize: splitPairs_32}
+	for n := 1; n < 4; n++ {
+		lo, step := 64, 128
+		if n == 2 {
+			lo, step = 64*n, 64
+		}
+		add(fmt.Sprintf("splitRow of %d", n), splitRow, numbers(32*n), 128*n, func(to, from unsafe.Pointer, model bool) {
+			f := splitRow
+			if model {
+				f = goSplitRow
+			}
+			f(to, unsafe.Add(to, lo), step, from, n)
+		}, func(to, from uint64) []uint64 { return []uint64{to, to + uint64(lo), uint64(step), from, uint64(n)} })
+		for _, width := range []int{tileSize, panelSize} {
+			f := widths[width]
+			ld, k, panels := 4*(n*width+3), 1+n, n
+			size := 8*width*k + 64
+			add(fmt.Sprintf("splitPairs_%d of %d panels", width, n), (*splitCall).do, numbers(2*k*(ld/4)), size*panels, func(to, from unsafe.Pointer, model bool) {
+				f := f
+				if model {
+					f = goSplitPairs(width)
+				}
+				f(to, from, ld, k, panels, size)
+			}, func(to, from uint64) []uint64 {
+				return []uint64{*(*uint64)(unsafe.Pointer(&f)), to, from, uint64(ld), uint64(k), uint64(panels), uint64(size)}
+			})
+		}
+		ld, down := 64*n+4, 64*n+8
+		add(fmt.Sprintf("transposeWords of %d", n), (*transposeCall).do, numbers(16*ld/4), 16*down, func(to, from unsafe.Pointer, model bool) {
+			f := transposeWords
+			if model {
+				f = goTransposeWords
+			}
+			f(to, down, 64, from, ld, 64, n)
+		}, func(to, from uint64) []uint64 {
+			return []uint64{to, uint64(down), 64, from, uint64(ld), 64, uint64(n)}
+		})
+	}
+	return all
 }
 
 // transposeCase is pairs of rows to transpose, and what they become.
@@ -177,22 +301,31 @@ func TestImage(t *testing.T) {
 	}
 	var m image.Image
 	r := rand.New(rand.NewPCG(43, 43))
-	for _, s := range blockCases() {
-		b, a, p, c := s.operands(r)
+	twice(func(s blockCase, parts bool) {
+		b, a, p, c := s.operands(r, parts)
 		argument := b
 		before := bytes.Clone(c)
-		modelBlock(&b)
+		f, model := routine(s, parts)
+		model(&b)
 		at := m.Put(before)
 		raw := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&argument)), unsafe.Sizeof(argument)))
 		for field, x := range map[uintptr]uint64{unsafe.Offsetof(b.a): m.Put(a), unsafe.Offsetof(b.b): m.Put(p), unsafe.Offsetof(b.c): at} {
 			binary.LittleEndian.PutUint64(raw[field:], x)
 		}
-		m.Call(fmt.Sprintf("block %+v", s), routine(s), at, c, m.Put(raw))
-	}
+		m.Call(fmt.Sprintf("block %+v, by parts %t", s, parts), f, at, c, m.Put(raw))
+	})
 	for n := 1; n < 4; n++ {
 		from, want, ld, step := transposeCase(r, n)
 		to := m.Put(make([]byte, len(want)))
 		m.Call(fmt.Sprintf("transposePairs %d", n), transposePairs, to, want, to, uint64(step), m.Put(from), uint64(ld), uint64(n))
+	}
+	for _, s := range packCases(r) {
+		to := m.Put(make([]byte, len(s.want)))
+		args := s.args(to, m.Put(s.from))
+		if len(args) > 5 {
+			args = []uint64{m.PutWords(args...)}
+		}
+		m.Call(s.name, s.f, to, s.want, args...)
 	}
 	if cpulevel.Chosen() < cpulevel.AVX2 {
 		t.Fatal("this processor has no AVX2")

@@ -23,6 +23,8 @@ type kernel struct {
 	// transposePairs, if there is one, packs 16 columns and 16n pairs of rows of a transposed A so.
 	blocks         *blockRoutines
 	transposePairs func(dst unsafe.Pointer, step int, src unsafe.Pointer, ld, n int)
+	// parts, if there are any, split operands: blocks are then those of products by parts.
+	parts *partPackers
 	// kc is the depth of a block and strip the width of B's part of it: together
 	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbor
 	// on the same core uses it too.

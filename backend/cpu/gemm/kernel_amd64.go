@@ -83,6 +83,22 @@ var pairKernels = sync.OnceValue(func() []kernel {
 
 var blocksAMX = blockRoutines{{blockAMX_1x1, blockAMX_1x2}, {blockAMX_2x1, blockAMX_2x2}}
 
+// partKernels has the kernel of products by parts, if there is one: VDPBF16PS would take three instructions, where it is
+// fast, for the two multiply-adds of float32.
+var partKernels = sync.OnceValue(func() []kernel {
+	if cpulevel.BF16() != cpulevel.AMX {
+		return nil
+	}
+	return []kernel{{
+		name: "amx", rows: panelSize, cols: panelSize, kc: 512, strip: 256, blocks: &partsAMX, parts: &splitAVX512,
+	}}
+})
+
+var (
+	partsAMX    = blockRoutines{{partsAMX_1x1, partsAMX_1x2}, {partsAMX_2x1, partsAMX_2x2}}
+	splitAVX512 = partPackers{row: splitRow, narrow: splitPairs_16, full: splitPairs_32, transpose: transposeWords}
+)
+
 // integerPaths are the best first.
 var integerPaths = func() []integerPath {
 	var list []integerPath

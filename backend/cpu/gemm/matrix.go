@@ -27,7 +27,10 @@ const keptRows = 1024
 func newPlan(p *product, kn *kernel) plan {
 	blocks := (p.k + kn.kc - 1) / kn.kc
 	whole := 8
-	if kn.blocks != nil { // only the last block has a tile that is not
+	switch { // only the last block has a tile that is not
+	case kn.parts != nil:
+		whole = partSteps
+	case kn.blocks != nil:
 		whole = tileSize
 	}
 	depth := roundUp((p.k+blocks-1)/blocks, whole)
@@ -67,10 +70,10 @@ func ownCut(pl *plan, threads int) (c cut, ok bool) {
 		size = roundUp((n+threads-1)/threads, whole)
 		return size, 9*threads*size <= 10*n
 	}
-	if wide := pl.wideA.data != nil; wide || pl.transA && pl.m > pl.n {
+	if wide := pl.wideA.data != nil || kn.parts != nil; wide || pl.transA && pl.m > pl.n {
 		c.rows, ok = even(pl.m, kn.rows)
 		most := kn.strip
-		if wide { // of two strips' tasks each would round all of A
+		if wide { // of two strips' tasks each would round or split all of A
 			most += kn.strip / 4
 		}
 		return c, ok && c.rows >= 4*kn.rows && pl.n <= most
@@ -250,7 +253,7 @@ func (e *Engine) pack(pl *plan) {
 		n := min(shareB.panels*kn.cols, pl.n-j)
 		if from < k { // the last block may be shorter
 			s := kn.layout(pl.panelsB(kb, k, j), k, n).from(from)
-			e.ws[worker].packB(s, &pl.b, pl.transB, kb+from, min(shareB.steps, k-from), j, n)
+			e.ws[worker].packStrip(s, pl, kb+from, min(shareB.steps, k-from), j, n)
 		}
 	})
 }
@@ -269,6 +272,9 @@ func (pl *plan) panelsB(kb, k, j int) unsafe.Pointer {
 func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to int) {
 	kn := pl.kernel
 	switch {
+	case kn.parts != nil:
+		w.packPartsA(pl, dst, k0, k, i, m, from, to)
+		return
 	case kn.blocks != nil && pl.transA:
 		w.packPairsA(unsafe.Add(dst, 4*from), 4*k, &pl.a, k0+from, max(0, to-from), i, m)
 		return
@@ -365,8 +371,8 @@ func (w *Workspace) strip(pl *plan, kb, j0, j1, m int) packedStrip {
 	kn, k, n := pl.kernel, w.tile.k, j1-j0
 	w.b = grow(w.b, k*roundUp(n, kn.cols))
 	s := kn.layout(unsafe.Pointer(unsafe.SliceData(w.b)), k, n)
-	if m > 2*kn.rows || pl.transB || pl.b.format != formatF32 {
-		w.packB(s, &pl.b, pl.transB, kb, k, j0, n)
+	if m > 2*kn.rows || pl.transB || pl.b.format != formatF32 || kn.parts != nil {
+		w.packStrip(s, pl, kb, k, j0, n)
 		return s
 	}
 	s.data, s.step, s.bs = pl.b.at(kb*pl.b.ld+j0), 4*kn.cols, 4*pl.b.ld
@@ -376,6 +382,15 @@ func (w *Workspace) strip(pl *plan, kb, j0, j1, m int) packedStrip {
 		w.packB(tail, &pl.b, false, kb, k, j0+s.full*kn.cols, s.rest)
 	}
 	return s
+}
+
+// packStrip packs rows [k0, k0+k) and columns [j0, j0+n) of op(B).
+func (w *Workspace) packStrip(s packedStrip, pl *plan, k0, k, j0, n int) {
+	if w.kernel.parts != nil {
+		w.packPartsB(s, &pl.b, pl.transB, k0, min(k, pl.given-k0), k, j0, n)
+		return
+	}
+	w.packB(s, &pl.b, pl.transB, k0, k, j0, n)
 }
 
 // waySize is the bytes after which addresses fall into the same set of a level-1 cache: of those of 32 KiB

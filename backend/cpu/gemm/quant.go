@@ -55,11 +55,14 @@ func (b *Matrix) block(i int) unsafe.Pointer {
 	return unsafe.Add(b.data, b.format.blocks().Bytes(i))
 }
 
-// widened is rows [i, i+rows) of a quantized matrix from element j on, n of each, as a
+// widened is rows [i, i+rows) of a matrix that is not float32 from element j on, n of each, as a
 // float32 matrix that begins there. It lives until the next call.
 //
 //go:noinline
 func (w *Workspace) widened(b *Matrix, i, rows, j, n int) Matrix {
+	if !b.format.inBlocks() {
+		return w.widen16(b, i, rows, j, n)
+	}
 	length := b.format.blocks().Len()
 	from, to := j/length*length, roundUp(j+n, length)
 	ld := to - from
