@@ -50,8 +50,15 @@ func (t *modelTile) move(p unsafe.Pointer, stride int, store bool) {
 }
 
 func (t *modelTile) float(r, i int) *float32 { return (*float32)(unsafe.Pointer(&t.data[r][4*i])) }
-func (t *modelTile) bf16(r, i int) float32 {
-	return flushed(math.Float32frombits(uint32(*(*uint16)(unsafe.Pointer(&t.data[r][2*i]))) << 16))
+
+// wide are the tile's numbers of bfloat16.
+func (t *modelTile) wide() (x [16][32]float32) {
+	for r := range t.rows {
+		for i := range t.bytes / 2 {
+			x[r][i] = flushed(math.Float32frombits(uint32(*(*uint16)(unsafe.Pointer(&t.data[r][2*i]))) << 16))
+		}
+	}
+	return x
 }
 
 // flushed is x, or a zero of its sign in the place of a denormal number.
@@ -68,12 +75,13 @@ func (t *modelTile) multiply(a, b *modelTile) {
 	if a.rows != t.rows || b.bytes != t.bytes || a.bytes != 4*b.rows || t.rows*t.bytes*b.rows == 0 {
 		panic("tiles that do not fit")
 	}
+	x, y := a.wide(), b.wide()
 	for m := range t.rows {
 		for n := range t.bytes / 4 {
 			var sum [2]float32
 			for k := range b.rows {
 				for o := range sum { // the product of two bfloat16 is exact in float64, their sum with a float32 nearly so
-					sum[o] = fusedAdd(a.bf16(m, 2*k+o), b.bf16(k, 2*n+o), sum[o])
+					sum[o] = fusedAdd(x[m][2*k+o], y[k][2*n+o], sum[o])
 				}
 			}
 			c := t.float(m, n)
