@@ -18,7 +18,7 @@ func gemmIntegerPanels() *File {
 		{"Q4_0", 32, 18, p.packQ4, p.loadQ4, p.singleQ4},
 		{"Q4_K", 256, 144, p.packQ4K, nil, p.singleQ4K},
 		{"Q5_K", 256, 176, p.packQ5K, nil, p.packed(p.packQ5K, p.words(true))},
-		{"Q6_K", 256, 210, p.packQ6K, nil, p.packed(p.packQ6K, p.halves)},
+		{"Q6_K", 256, 210, p.packQ6K, nil, p.singleQ6K},
 	} {
 		p.packer(kind)
 		p.single(kind)
@@ -394,7 +394,8 @@ func (p *integerPanels) packQ5K() {
 	}
 }
 
-func (p *integerPanels) packQ6K() {
+// signedScales packs the scales of Q6_K's blocks, two of 16 numbers a step.
+func (p *integerPanels) signedScales() {
 	p.halfScales(208, "Y8")
 	p.fours(192)
 	for scale := range 16 {
@@ -408,6 +409,10 @@ func (p *integerPanels) packQ6K() {
 		p.I("VMULPS", "Y8", "Y4", "Y4")
 		p.I("VMOVUPS", "Y4", Mem(panelStep*(scale/2)+panelScales+32*(scale%2), "DX"))
 	}
+}
+
+func (p *integerPanels) packQ6K() {
+	p.signedScales()
 	for block := range 2 { // of 128 numbers: 64 bytes of lower bits, 32 of upper ones
 		for half := range 2 {
 			p.fours(128 + 32*block + 16*half)

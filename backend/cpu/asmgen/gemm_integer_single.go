@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // One vector's products: a block of eight rows is multiplied as soon as it is in the order of panels, Y14 having the sums.
-// What the kinds of a token's weights have in registers needs no panel but for Q4_K's scales.
+// What is in registers needs no panel but for the scales of large blocks.
 
 // single writes the product of one rounded row and panels, of which it holds a block.
 func (p *integerPanels) single(kind panelKind) {
@@ -169,6 +169,54 @@ func (p *integerPanels) singleQ4K() {
 				p.scaledBy(Y(8+i), p.panel(0, panelScales))
 				p.I("VBROADCASTSS", p.row(0, groupSum), "Y10")
 				p.I("VFNMADD231PS", p.panel(0, panelOthers), "Y10", p.sum(0, 0))
+			}
+		}
+	})
+}
+
+// singleQ6K has sums of 16 numbers in the panel until all of a block are there: they are scaled in the order in which
+// panels are.
+func (p *integerPanels) singleQ6K() {
+	p.signedScales()
+	p.ofOne(func() {
+		sums := []string{"Y7", "Y13"}
+		for block := range 2 { // of 128 numbers: 64 bytes of lower bits, 32 of upper ones
+			for half := range 2 {
+				p.fours(128 + 32*block + 16*half)
+				for i := range 4 {
+					p.I("VMOVDQA", Y(i), Y(8+i))
+				}
+				for quarter := range 2 {
+					p.fours(64*block + 32*quarter + 16*half)
+					for j, sum := range sums {
+						p.at = 4*block + quarter + 2*j
+						p.I("VPBROADCASTD", p.row(0, groupZeros+4+4*half), sum)
+					}
+					for i := range 4 {
+						p.lower(Y(i), "Y4")
+						p.upper(Y(i), "Y5")
+						for j, sum := range sums {
+							p.shifted(Y(8+i), 4-2*(quarter+2*j), "Y6")
+							p.I("VPAND", p.bits("upperTwoBits", 0x30303030), "Y6", "Y6")
+							p.I("VPOR", "Y6", Y(4+j), Y(4+j))
+							p.at = 4*block + quarter + 2*j
+							p.I("VPBROADCASTD", p.row(0, 16*half+4*i), "Y6")
+							p.I("VPMADDUBSW", "Y6", Y(4+j), Y(4+j))
+							p.I("VPADDW", Y(4+j), sum, sum)
+						}
+					}
+					for j, sum := range sums {
+						p.at = 4*block + quarter + 2*j
+						p.I("VPMADDWD", "Y15", sum, sum)
+						p.I("VMOVDQU", sum, p.panel(0, 32*half))
+					}
+				}
+			}
+		}
+		for p.at = range 8 {
+			for half, scales := range []int{panelScales, panelOthers} {
+				p.I("VMOVDQU", p.panel(0, 32*half), "Y4")
+				p.scaledBy("Y4", p.panel(0, scales))
 			}
 		}
 	})
