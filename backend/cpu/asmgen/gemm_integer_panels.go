@@ -17,7 +17,7 @@ func gemmIntegerPanels() *File {
 		{"Q8_0", 32, 34, p.packQ8, nil, p.singleQ8},
 		{"Q4_0", 32, 18, p.packQ4, p.loadQ4, p.singleQ4},
 		{"Q4_K", 256, 144, p.packQ4K, nil, p.singleQ4K},
-		{"Q5_K", 256, 176, p.packQ5K, nil, p.packed(p.packQ5K, p.words(true))},
+		{"Q5_K", 256, 176, p.packQ5K, nil, p.singleQ5K},
 		{"Q6_K", 256, 210, p.packQ6K, nil, p.singleQ6K},
 	} {
 		p.packer(kind)

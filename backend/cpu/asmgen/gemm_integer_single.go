@@ -65,18 +65,6 @@ multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, n
 	p.nibbles = nibbles
 }
 
-// packed multiplies what it packs: all steps of a block.
-func (p *integerPanels) packed(pack func(), step func(t panelTile)) func() {
-	return func() {
-		pack()
-		p.ofOne(func() {
-			for ; p.at < 8; p.at++ {
-				step(panelTile{1, 1})
-			}
-		})
-	}
-}
-
 // ofOne has steps add to the only sum of one vector.
 func (p *integerPanels) ofOne(steps func()) {
 	p.sums, p.at = 14, 0
@@ -166,12 +154,67 @@ func (p *integerPanels) singleQ4K() {
 			for i := range 2 {
 				p.at = 2*pair + i
 				p.I("VPMADDWD", "Y15", Y(8+i), Y(8+i))
-				p.scaledBy(Y(8+i), p.panel(0, panelScales))
-				p.I("VBROADCASTSS", p.row(0, groupSum), "Y10")
-				p.I("VFNMADD231PS", p.panel(0, panelOthers), "Y10", p.sum(0, 0))
+				p.scaledLess(Y(8 + i))
 			}
 		}
 	})
+}
+
+// scaledLess is scaledBy with the panel's scales, and takes the least numbers off.
+func (p *integerPanels) scaledLess(step string) {
+	p.scaledBy(step, p.panel(0, panelScales))
+	p.I("VBROADCASTSS", p.row(0, groupSum), "Y10")
+	p.I("VFNMADD231PS", p.panel(0, panelOthers), "Y10", p.sum(0, 0))
+}
+
+// singleQ5K has the sums of steps' first halves, and then those of whole steps, in the panel.
+func (p *integerPanels) singleQ5K() {
+	p.sixBitScales(16)
+	p.ofOne(func() {
+		sums := []string{"Y7", "Y13"}
+		for half := range 2 {
+			p.fours(16 + 16*half)
+			for i := range 4 {
+				p.I("VMOVDQA", Y(i), Y(8+i)) // fifth bits of eight groups
+			}
+			for pair := range 4 {
+				p.fours(48 + 32*pair + 16*half)
+				for j, sum := range sums {
+					if p.at = 2*pair + j; half == 0 {
+						p.I("VPBROADCASTD", p.row(0, groupZeros), sum)
+					} else {
+						p.I("VMOVDQU", p.panel(0, 0), sum)
+					}
+				}
+				for i := range 4 {
+					p.lower(Y(i), "Y4")
+					p.upper(Y(i), "Y5")
+					for j, sum := range sums {
+						p.at = 2*pair + j
+						p.shifted(Y(8+i), 4-p.at, "Y6")
+						p.joined("fifthBits", 0x10101010, Y(4+j), 16*half+4*i, sum)
+					}
+				}
+				for j, sum := range sums {
+					p.at = 2*pair + j
+					p.I("VMOVDQU", sum, p.panel(0, 0))
+				}
+			}
+		}
+		for p.at = range 8 {
+			p.I("VPMADDWD", p.panel(0, 0), "Y15", "Y4")
+			p.scaledLess("Y4")
+		}
+	})
+}
+
+// joined is addWords of bytes with upper bits, those of Y6 in a mask.
+func (p *integerPanels) joined(name string, mask uint32, bytes string, offset int, sum string) {
+	p.I("VPAND", p.bits(name, mask), "Y6", "Y6")
+	p.I("VPOR", "Y6", bytes, bytes)
+	p.I("VPBROADCASTD", p.row(0, offset), "Y6")
+	p.I("VPMADDUBSW", "Y6", bytes, bytes)
+	p.I("VPADDW", bytes, sum, sum)
 }
 
 // singleQ6K has sums of 16 numbers in the panel until all of a block are there: they are scaled in the order in which
@@ -197,12 +240,8 @@ func (p *integerPanels) singleQ6K() {
 						p.upper(Y(i), "Y5")
 						for j, sum := range sums {
 							p.shifted(Y(8+i), 4-2*(quarter+2*j), "Y6")
-							p.I("VPAND", p.bits("upperTwoBits", 0x30303030), "Y6", "Y6")
-							p.I("VPOR", "Y6", Y(4+j), Y(4+j))
 							p.at = 4*block + quarter + 2*j
-							p.I("VPBROADCASTD", p.row(0, 16*half+4*i), "Y6")
-							p.I("VPMADDUBSW", "Y6", Y(4+j), Y(4+j))
-							p.I("VPADDW", Y(4+j), sum, sum)
+							p.joined("upperTwoBits", 0x30303030, Y(4+j), 16*half+4*i, sum)
 						}
 					}
 					for j, sum := range sums {
