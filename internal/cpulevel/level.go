@@ -24,9 +24,10 @@ const (
 	AVX512BF16 // with VDPBF16PS
 	AMX        // with TDPBF16PS, of tiles
 	NEON       // of arm64
+	NEONBF16   // with BFMMLA
 )
 
-var names = [...]string{"plain", "avx2", "avx512", "avx512bf16", "amx", "neon"}
+var names = [...]string{"plain", "avx2", "avx512", "avx512bf16", "amx", "neon", "neonbf16"}
 
 func (l Level) String() string { return names[l] }
 

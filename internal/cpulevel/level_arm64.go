@@ -5,10 +5,15 @@ package cpulevel
 import "golang.org/x/sys/cpu"
 
 // levels are those of this architecture.
-var levels = []Level{Plain, NEON}
+var levels = []Level{Plain, NEON, NEONBF16}
 
-// Every arm64 processor has it.
-func supported() Level { return NEON }
+// Every arm64 processor has NEON.
+func supported() Level {
+	if hasBF16() {
+		return NEONBF16
+	}
+	return NEON
+}
 
 // DotProd reports whether SDOT may be used, the integer dot products of FEAT_DotProd.
 func DotProd() bool { return Chosen() >= NEON && cpu.ARM64.HasASIMDDP }

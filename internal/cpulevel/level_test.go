@@ -38,11 +38,17 @@ func TestChoose(t *testing.T) {
 }
 
 func TestChooseOfNEON(t *testing.T) {
-	arm := []Level{Plain, NEON}
+	arm := []Level{Plain, NEON, NEONBF16}
 	if got, err := choose("plain", NEON, arm); got != Plain || err != nil {
 		t.Errorf("plain: got %s, %v", got, err)
 	}
-	if got, err := choose("avx2", NEON, arm); got != NEON || err == nil || err.Error() != `AGORA_CPU: want plain or neon, got "avx2"` {
+	if got, err := choose("neon", NEONBF16, arm); got != NEON || err != nil {
+		t.Errorf("neon: got %s, %v", got, err)
+	}
+	if got, err := choose("neonbf16", NEON, arm); got != NEON || err == nil {
+		t.Errorf("neonbf16: got %s, %v", got, err)
+	}
+	if got, err := choose("avx2", NEON, arm); got != NEON || err == nil || err.Error() != `AGORA_CPU: want plain or neon or neonbf16, got "avx2"` {
 		t.Errorf("avx2: got %s, %v", got, err)
 	}
 }

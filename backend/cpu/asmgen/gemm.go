@@ -8,7 +8,7 @@ import (
 // gemmFiles writes the kernels of package gemm.
 func gemmFiles() []*File {
 	return append(gemmBlocks(), gemmTiles(), gemmAMX(), gemmParts(), gemmPack(), gemmVector(), gemmInteger(), gemmIntegerPanels(),
-		gemmNEON(), gemmIntegerNEON())
+		gemmNEON(), gemmIntegerNEON(), gemmBF16NEON())
 }
 
 // An isa is one instruction set a micro-kernel is written for.

@@ -55,17 +55,11 @@ func vectors(first, n int) string {
 func (f *File) tileNEON(name string, rows, vecs int) {
 	f.Func(name, fmt.Sprintf("%s computes %d whole rows of a tile, %d columns wide; see tile.", name, rows, vecs*neonLanes),
 		Arg{"t", "*tile"})
-	f.I("MOVD", f.Arg("t"), "R0")
-	for i, field := range words("b a ks bs k c ldc rs") {
-		f.I("MOVD", Field("tile", field, "R0"), words("R1 R2 R8 R9 R10 R11 R12 R13")[i])
-	}
-	for i := 1; i < rows; i++ {
-		f.I("ADD", "R13", fmt.Sprintf("R%d", 1+i), fmt.Sprintf("R%d", 2+i))
-	}
+	f.tileArguments(rows)
 	for v := range rows * vecs {
 		f.clearNEON(fmt.Sprintf("V%d", v))
 	}
-	loop, plain := f.NewLabel("loop"), f.NewLabel("plain")
+	loop := f.NewLabel("loop")
 	f.Label(loop)
 	f.I("VLD1", "(R1)", vectors(24, vecs))
 	f.I("ADD", "R9", "R1", "R1")
@@ -79,6 +73,23 @@ func (f *File) tileNEON(name string, rows, vecs int) {
 	f.I("SUBS", Imm(1), "R10", "R10")
 	f.I("BNE", loop)
 
+	f.storeTileNEON(rows, vecs, func(row, v int) string { return fmt.Sprintf("V%d", row*vecs+v) })
+}
+
+// tileArguments loads a tile's fields, and the addresses of A's rows to R2 and up.
+func (f *File) tileArguments(rows int) {
+	f.I("MOVD", f.Arg("t"), "R0")
+	for i, field := range words("b a ks bs k c ldc rs") {
+		f.I("MOVD", Field("tile", field, "R0"), words("R1 R2 R8 R9 R10 R11 R12 R13")[i])
+	}
+	for i := 1; i < rows; i++ {
+		f.I("ADD", "R13", fmt.Sprintf("R%d", 1+i), fmt.Sprintf("R%d", 2+i))
+	}
+}
+
+// storeTileNEON stores the sums, times alpha.
+func (f *File) storeTileNEON(rows, vecs int, sum func(row, v int) string) {
+	plain := f.NewLabel("plain")
 	f.I("MOVWU", Field("tile", "alpha", "R0"), "R13")
 	f.I("VDUP", "R13", single(28))
 	f.I("MOVBU", Field("tile", "acc", "R0"), "R13")
@@ -90,9 +101,9 @@ func (f *File) tileNEON(name string, rows, vecs int) {
 			}
 			for v := range vecs {
 				if add {
-					f.I("VFMLA", single(i*vecs+v), single(28), single(24+v))
+					f.I("VFMLA", singles(sum(i, v)), single(28), single(24+v))
 				} else {
-					f.Word("fmul 4s", fmt.Sprintf("V%d", 24+v), fmt.Sprintf("V%d", i*vecs+v), "V28")
+					f.Word("fmul 4s", fmt.Sprintf("V%d", 24+v), sum(i, v), "V28")
 				}
 			}
 			f.I("VST1", vectors(24, vecs), "(R11)")

@@ -52,6 +52,9 @@ var neonWords = map[string]uint32{
 	"sshr 4s #24":   0x4f280400,
 	"sdot 4s 16b":   0x4e809400, // FEAT_DotProd
 	"smmla 4s 16b":  0x4e80a400, // FEAT_I8MM
+	"bfmmla 4s 8h":  0x6e40ec00, // FEAT_BF16
+	"bfcvtn 4h 4s":  0x0ea16800,
+	"bfcvtn2 8h 4s": 0x4ea16800,
 }
 
 // Word writes an instruction of neonWords, the destination first. An operand that is a constant has no register yet:

@@ -62,7 +62,7 @@ func neonSources(name string) int {
 	switch op, shapes, _ := strings.Cut(name, " "); op {
 	case "fabs", "fneg", "fsqrt", "scvtf", "mvn", "fcvtns":
 		return 1
-	case "sdot", "smmla":
+	case "sdot", "smmla", "bfmmla":
 		return 2
 	default:
 		return map[bool]int{true: 1, false: 2}[strings.Contains(shapes, " ")]

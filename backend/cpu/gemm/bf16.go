@@ -10,16 +10,20 @@ import (
 )
 
 // HasBF16 reports whether Bgemm multiplies here: the processor has AMX, and Linux lets the process use it, or
-// VDPBF16PS, and it is faster than multiply-adds in float32 (internal/cpulevel).
+// VDPBF16PS, and it is faster than multiply-adds in float32 (internal/cpulevel), or arm64's BFMMLA.
 func HasBF16() bool { return len(pairKernels()) > 0 }
+
+// multipliesAlong reports whether it does for that k.
+func multipliesAlong(k int) bool { return HasBF16() && k%pairKernels()[0].along() == 0 }
 
 // Bgemm is C (+)= alpha op(A) op(B) for A and B in bfloat16, and C in float32 or bfloat16, without widening them:
 // the instruction takes two neighbors along k as one element, so that the product is one of k/2 steps. Sums
 // are in float32; denormal elements count as zero. One of A and B may be in float32, and is rounded. It
 // reports whether it did so: not where the processor has no such instruction, for single rows and columns,
-// and where k or the stride of a matrix that is read along k is odd. Then it has written nothing.
+// and where k or the stride of a matrix that is read along k is odd (or k no multiple of four, of which BFMMLA adds
+// products). Then it has written nothing.
 func (e *Engine) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
-	if !checkPairs(transA, transB, m, n, k, a, b, c) || !HasBF16() {
+	if !checkPairs(transA, transB, m, n, k, a, b, c) || !multipliesAlong(k) {
 		return false
 	}
 	e.pairs().bgemm(transA, transB, m, n, k, alpha, a, b, c, acc)
@@ -47,7 +51,7 @@ func (e *Engine) bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c 
 
 // Bgemm is Engine.Bgemm on this goroutine.
 func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) bool {
-	if !checkPairs(transA, transB, m, n, k, a, b, c) || !HasBF16() {
+	if !checkPairs(transA, transB, m, n, k, a, b, c) || !multipliesAlong(k) {
 		return false
 	}
 	if w.pairs == nil {
@@ -198,7 +202,7 @@ func (b Matrix) pairs(inRows bool) Matrix {
 }
 
 // A rounding is what a task computes of a bfloat16 C, in float32 until the last of several blocks of k. (A
-// single one is rounded by the micro-kernel.)
+// single one is rounded by the micro-kernel, if it can: kernel.halves.)
 type rounding struct {
 	c    unsafe.Pointer // the first element of C that is the task's
 	ldc  int            // of C, bytes
@@ -267,11 +271,8 @@ func (e *Engine) throughWide(p *product) {
 	each(r.write)
 }
 
-// widenPairs is what packs pairs for one row of them at the end of a matrix, where the packer would read
-// beyond it.
-func (b *Matrix) widenPairs(dst []uint32, at int) {
-	low, high := b.at(at), b.at(at+b.ld/2)
-	for i := range dst {
-		dst[i] = uint32(*(*uint16)(unsafe.Add(low, 2*i))) | uint32(*(*uint16)(unsafe.Add(high, 2*i)))<<16
-	}
+// pair is an element of pairs of rows: what packs the last ones of a matrix, where the packer would read beyond it.
+func (b *Matrix) pair(i int) uint32 {
+	low, high := b.at(i), b.at(i+b.ld/2)
+	return uint32(*(*uint16)(low)) | uint32(*(*uint16)(high))<<16
 }

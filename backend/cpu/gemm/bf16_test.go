@@ -170,6 +170,14 @@ func everyPairProblem(t *testing.T, e pairMultiplier, sizes [][3]int) {
 	}
 }
 
+// multiplied are the sizes with k as the kernel multiplies it.
+func multiplied(sizes [][3]int) [][3]int {
+	for i := range sizes {
+		sizes[i][2] = roundUp(sizes[i][2], pairKernels()[0].along())
+	}
+	return sizes
+}
+
 func TestPairTileEdges(t *testing.T) {
 	needPairs(t)
 	var sizes [][3]int
@@ -185,13 +193,17 @@ func TestPairTileEdges(t *testing.T) {
 			}
 		}
 	}
-	everyPairProblem(t, &Workspace{}, sizes)
+	everyPairProblem(t, &Workspace{}, multiplied(sizes))
 }
 
 func TestPairBlocks(t *testing.T) {
 	needPairs(t)
 	kc := 2 * pairKernels()[0].kc
-	everyPairProblem(t, &Workspace{}, [][3]int{{17, 37, kc - 2}, {17, 37, kc}, {17, 37, kc + 2}, {16, 70, 2*kc + 10}})
+	sizes := [][3]int{{17, 37, kc - 2}, {17, 37, kc}, {17, 37, kc + 2}, {16, 70, 2*kc + 10}}
+	if testing.Short() {
+		sizes = [][3]int{{7, 19, kc}, {7, 19, 2*kc + 10}}
+	}
+	everyPairProblem(t, &Workspace{}, multiplied(sizes))
 }
 
 func TestPairsOnATeam(t *testing.T) {
@@ -206,7 +218,7 @@ func TestPairsOnATeam(t *testing.T) {
 	for _, ownCuts = range []bool{true, false} {
 		for _, threads := range counts {
 			team := parallel.New(threads)
-			everyPairProblem(t, NewOn(team), sizes)
+			everyPairProblem(t, NewOn(team), multiplied(sizes))
 			team.Close()
 		}
 	}
@@ -220,14 +232,22 @@ func TestPairStretches(t *testing.T) {
 	defer func() { sharedLimit, ownCuts = was, true }()
 	team := parallel.New(2)
 	defer team.Close()
-	everyPairProblem(t, NewOn(team), [][3]int{{333, 40, 1030}, {20, 300, 1100}})
+	sizes := [][3]int{{333, 40, 1030}, {20, 300, 1100}}
+	if testing.Short() {
+		sizes = [][3]int{{70, 17, 1030}, {9, 70, 1100}}
+	}
+	everyPairProblem(t, NewOn(team), multiplied(sizes))
 }
 
 // The number of threads does not change a bit.
 func TestPairsSameBits(t *testing.T) {
 	needPairs(t)
 	r := rand.New(rand.NewPCG(21, 21))
-	for _, s := range [][3]int{{333, 260, 1100}, {64, 700, 96}, {30, 290, 1100}} {
+	sizes := [][3]int{{333, 260, 1100}, {64, 700, 96}, {30, 290, 1100}}
+	if testing.Short() {
+		sizes = [][3]int{{96, 70, 132}, {20, 90, 1100}}
+	}
+	for _, s := range sizes {
 		for bits := range 8 {
 			p := newPairProblem(r, s[0], s[1], s[2], bits&1 != 0, bits&2 != 0, false, bits&4 != 0)
 			var want []float32

@@ -25,12 +25,32 @@ type kernel struct {
 	transposePairs func(dst unsafe.Pointer, step int, src unsafe.Pointer, ld, n int)
 	// parts, if there are any, split operands: blocks are then those of products by parts.
 	parts *partPackers
+	// fours says that micro-kernels take two steps of k at a time, fours of bfloat16: those of a column of B's panel, or of
+	// a row of A's, are neighbors, and k is even.
+	fours  bool
+	halves bool // micro-kernels store bfloat16, where tile.half asks for it
 	// kc is the depth of a block and strip the width of B's part of it: together
 	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbor
 	// on the same core uses it too.
 	kc, strip int
 	packers
 	vectors
+}
+
+// along is what the k of a product of bfloat16 is a multiple of, where the kernel multiplies it.
+func (kn *kernel) along() int {
+	if kn.fours {
+		return 4
+	}
+	return 2
+}
+
+// place is the bytes from the beginning of a panel to its column j of step l.
+func (kn *kernel) place(l, j, width int) int {
+	if kn.fours {
+		return 8*(l/2*width+j) + 4*(l%2)
+	}
+	return 4 * (l*width + j)
 }
 
 // A rowsPacker copies k rows, ld bytes apart, into panels, size bytes apart.
@@ -77,7 +97,7 @@ type tile struct {
 	bits       uint64         // AVX-512: the same as bits, also for whole tiles
 	alpha      float32
 	acc        bool
-	half       bool // c is bfloat16 (kernels of pairs alone)
+	half       bool // c is bfloat16 (kernels with halves alone)
 	cols       int
 	spill      *[96]float32 // of the workspace: see wholeOnly
 	ahead      int          // bytes from a to what a micro-kernel fetches: a dense one a line every denseRound of k

@@ -3,6 +3,7 @@
 package gemm
 
 import (
+	"sync"
 	"unsafe"
 
 	"github.com/agora-ml/agora/internal/cpulevel"
@@ -96,6 +97,31 @@ var panelsI8MM = func() [quant.Types]panelKind {
 
 func roundGroups(to, x unsafe.Pointer, groups, zero int) { roundGroupsNEON(to, x, groups, zero) }
 
-var roundRow = roundRowGo
+// pairKernels has the kernel of Bgemm, if there is one.
+var pairKernels = sync.OnceValue(func() []kernel {
+	if cpulevel.Chosen() < cpulevel.NEONBF16 {
+		return nil
+	}
+	return []kernel{{
+		name: "neonbf16", rows: 6, cols: 16, kc: 512, strip: 128, fours: true,
+		narrow: wholeOnly(tilesNEONBF16_8, 8), full: wholeOnly(tilesNEONBF16_16, 16),
+		packers: packers{
+			rowsNarrow: [4]rowsPacker{formatPairs: packFoursNEON_8}, rowsFull: [4]rowsPacker{formatPairs: packFoursNEON_16},
+			rowsA: packFoursNEON_6, colsB: [3]colsPacker{packFourCols8NEON}, colsA: packFourCols6NEON,
+		},
+	}}
+})
 
-func pairKernels() []kernel { return nil }
+// roundRow is roundRowGo, in the instructions of bfloat16 where the processor has them.
+var roundRow = func() func(dst, src unsafe.Pointer, n int) {
+	if cpulevel.Chosen() < cpulevel.NEONBF16 {
+		return roundRowGo
+	}
+	return func(dst, src unsafe.Pointer, n int) {
+		whole := n &^ 7
+		if whole > 0 {
+			roundRowNEON(dst, src, whole)
+		}
+		roundRowGo(unsafe.Add(dst, 2*whole), unsafe.Add(src, 4*whole), n-whole)
+	}
+}()

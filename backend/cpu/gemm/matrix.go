@@ -160,7 +160,7 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 // BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one, and operands of which so many
 // elements are float32 and rounded before; false: it does not compute this.
 func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool) {
-	if !HasBF16() || m < 2 || n < 2 || k < 2 || k%2 != 0 {
+	if m < 2 || n < 2 || k < 2 || !multipliesAlong(k) {
 		return 0, false
 	}
 	if k /= 2; m*n*k <= alone {
@@ -285,7 +285,7 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 		return
 	case pl.transA:
 		if from < to {
-			pl.a.packRows(kn.rowsA, unsafe.Add(dst, 4*from*kn.rows), kn.rows, 4*k*kn.rows, k0+from, to-from, i, m)
+			pl.a.packRows(kn, kn.rowsA, unsafe.Add(dst, 4*from*kn.rows), kn.rows, 4*k*kn.rows, k0+from, to-from, i, m)
 		}
 		return
 	}
@@ -308,7 +308,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	kn, t := pl.kernel, &w.tile
 	t.alpha, t.ldc, t.spill = pl.alpha, 4*pl.ldc, &w.spill
 	var c unsafe.Pointer
-	w.rounding, t.half = rounding{}, pl.rounded && pl.k1-pl.k0 <= pl.depth
+	w.rounding, t.half = rounding{}, pl.rounded && kn.halves && pl.k1-pl.k0 <= pl.depth
 	switch {
 	case t.half:
 		c, t.ldc = unsafe.Add(pl.c, 2*(i0*pl.ldc+j0)), 2*pl.ldc
@@ -330,7 +330,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		}
 		switch {
 		case pl.sharedA != nil:
-			t.rs, t.ks = 4, 4*kn.rows
+			t.rs, t.ks = kn.place(0, 1, kn.rows), 4*kn.rows
 			w.rowsTimes(&s, pl.panelsA(kb, t.k, i0), kn.rows, t.k*t.ks, 0, i1-i0, 0, c)
 		case pl.wideA.data != nil: // rounded, as many rows as stay in the cache beside B
 			chunk := 4 * kn.rows
@@ -352,7 +352,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			t.rs, t.ks = 4, 4*pl.a.ld
 			w.rowsTimes(&s, pl.a.at(kb*pl.a.ld+i0), kn.rows, 4*kn.rows, 0, i1-i0, 0, c)
 		default: // pack as many rows as stay in the cache beside B
-			t.rs, t.ks = 4, 4*kn.rows
+			t.rs, t.ks = kn.place(0, 1, kn.rows), 4*kn.rows
 			chunk := 16 * kn.rows
 			w.a = grow(w.a, chunk*t.k)
 			a := unsafe.Pointer(unsafe.SliceData(w.a))

@@ -2,7 +2,7 @@ package gemm
 
 import "unsafe"
 
-// A panel holds a fixed number of columns of a matrix, k after k, in float32.
+// A panel holds a fixed number of columns of a matrix, k after k, in float32 (or in pairs of bfloat16, or fours: kernel.place).
 // Lanes past the last column hold whatever was near: no micro-kernel stores them.
 
 // A packedStrip is B's part of one block, as the micro-kernels read it.
@@ -56,21 +56,20 @@ func (w *Workspace) packB(s packedStrip, b *Matrix, trans bool, k0, k, j0, n int
 		return
 	}
 	if s.full > 0 {
-		b.packRows(kn.rowsFull[b.format], s.data, kn.cols, s.step, k0, k, j0, s.full*kn.cols)
+		b.packRows(kn, kn.rowsFull[b.format], s.data, kn.cols, s.step, k0, k, j0, s.full*kn.cols)
 	}
 	if s.rest > 0 {
 		copyRows := kn.rowsFull
 		if s.tbs < s.bs {
 			copyRows = kn.rowsNarrow
 		}
-		b.packRows(copyRows[b.format], s.tail, s.tbs/4, 0, k0, k, j0+s.full*kn.cols, s.rest)
+		b.packRows(kn, copyRows[b.format], s.tail, s.tbs/4, 0, k0, k, j0+s.full*kn.cols, s.rest)
 	}
 }
 
 // packRows packs rows [k0, k0+k) and n columns from j0 into panels of the given
 // width, size bytes apart.
-func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, size int), dst unsafe.Pointer, width,
-	size, k0, k, j0, n int) {
+func (b *Matrix) packRows(kn *kernel, copyRows rowsPacker, dst unsafe.Pointer, width, size, k0, k, j0, n int) {
 	at := k0*b.ld + j0
 	ld := b.ld * b.format.size()
 	full := n / width
@@ -85,16 +84,19 @@ func (b *Matrix) packRows(copyRows func(dst, src unsafe.Pointer, ld, k, panels, 
 	dst, at = unsafe.Add(dst, full*size), at+full*width
 	safe := 0
 	if last := b.len - width - at; last >= 0 {
-		safe = min(k, last/b.ld+1)
+		if safe = min(k, last/b.ld+1); kn.fours {
+			safe &^= 1
+		}
 		copyRows(dst, b.at(at), ld, safe, 1, size)
 	}
 	for i := safe; i < k; i++ {
-		to := unsafe.Add(dst, 4*i*width)
 		if b.format == formatPairs {
-			b.widenPairs(unsafe.Slice((*uint32)(to), rest), at+i*b.ld)
+			for j := range rest {
+				*(*uint32)(unsafe.Add(dst, kn.place(i, j, width))) = b.pair(at + i*b.ld + j)
+			}
 			continue
 		}
-		b.format.widen(unsafe.Slice((*float32)(to), rest), b.at(at+i*b.ld))
+		b.format.widen(unsafe.Slice((*float32)(unsafe.Add(dst, 4*i*width)), rest), b.at(at+i*b.ld))
 	}
 }
 
@@ -113,7 +115,7 @@ func (w *Workspace) packCols(cols colsPacker, dst unsafe.Pointer, width int, b *
 			for r := range w.rows {
 				w.rows[r] = b.at((j0+min(first+r, n-1))*b.ld + k0)
 			}
-			cols(unsafe.Add(dst, 4*first), 4*width, &w.rows, done)
+			cols(unsafe.Add(dst, w.kernel.place(0, first, width)), 4*width, &w.rows, done)
 		}
 	}
 	if done == k {
@@ -122,7 +124,7 @@ func (w *Workspace) packCols(cols colsPacker, dst unsafe.Pointer, width int, b *
 	for j := range n {
 		row := b.at((j0+j)*b.ld + k0)
 		for i := done; i < k; i++ {
-			*(*float32)(unsafe.Add(dst, 4*(i*width+j))) = b.format.at(row, i)
+			*(*float32)(unsafe.Add(dst, w.kernel.place(i, j, width))) = b.format.at(row, i)
 		}
 	}
 }
