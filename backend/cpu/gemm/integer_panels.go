@@ -8,8 +8,9 @@ import (
 
 // The integer products of AVX2 and of arm64. A panel is eight rows of B, of which a step is 32 numbers, as bytes whatever
 // their blocks are, then eight scales, and eight of what else the kind has. A worker that has packed a panel uses it for all
-// rows of A; for a single row, a block is multiplied in the registers in which it is transposed. A column's sum is one of exact integers, a step's,
-// times scales, in order, so that a row has the same bits alone or among others, and on all these processors.
+// rows of A; for a single row, a block is multiplied in the registers that it is loaded to. A column's sum is one of exact
+// integers, a step's, times scales, in order, so that a row has the same bits alone or among others, and on all these
+// processors.
 //
 // The bytes lie as instructions multiply them. AVX2: four of each row, the next four and so on, by the same four numbers
 // of a row of A, so that a register has a sum of each of eight columns of C, and none is added across. arm64: eight of each
