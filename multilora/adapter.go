@@ -126,6 +126,10 @@ func (a *Adapter) enter(model Model) error {
 	for _, e := range a.extras {
 		e.base = *e.param
 	}
+	m := &mirror{}
+	for _, l := range a.layers {
+		m.linears, l.linear.mirror = append(m.linears, l.linear), m
+	}
 	if err := a.Attach(); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type gain struct {
 
 // dora is Forward.
 func (l *Linear) dora(x *nn.Var) *nn.Var {
-	o, w := l.options, l.Base.Weight.Var()
+	o, w := l.beside(x), l.Base.Weight.Var()
 	o.Dropout = 0
 	seen := ops.Dropout(x, l.options.Dropout)
 	y := wide(ops.MultiLoRALinear(seen, w, nil, l.A.Var(), l.B.Var(), nil, o))

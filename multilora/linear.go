@@ -23,7 +23,8 @@ type Linear struct {
 	Magnitude *nn.Param `name:"magnitude"` // [out]: of DoRA; else nil
 
 	options ops.MultiLoRA
-	gain    gain // of DoRA
+	gain    gain    // of DoRA
+	mirror  *mirror // of the adapter; nil: none
 }
 
 // Forward maps [..., in] to [..., out].
@@ -31,7 +32,16 @@ func (l *Linear) Forward(x *nn.Var) *nn.Var {
 	if l.Magnitude != nil {
 		return l.dora(x)
 	}
-	return ops.MultiLoRALinear(x, l.Base.Weight.Var(), l.bias(), l.A.Var(), l.B.Var(), variable(l.S), l.options)
+	return ops.MultiLoRALinear(x, l.Base.Weight.Var(), l.bias(), l.A.Var(), l.B.Var(), variable(l.S), l.beside(x))
+}
+
+// beside is what the modules are beside x.
+func (l *Linear) beside(x *nn.Var) ops.MultiLoRA {
+	o := l.options
+	if dt := x.Tensor().DType(); l.mirror != nil && dt.Is16Bit() {
+		o.Narrow = l.mirror.narrow(l, dt)
+	}
+	return o
 }
 
 // bias is the layer's, and that of B with its scale; nil: none.

@@ -137,7 +137,7 @@ func (s *Set) UseRows(names ...string) error {
 				beside[l.layer] = mixed
 				s.mixed = append(s.mixed, l.slot)
 			}
-			own := &modules{l.linear.A, l.linear.B, l.linear.S, l.linear.options, runs(names, name)}
+			own := &modules{l.linear.A, l.linear.B, l.linear.S, l.linear, runs(names, name)}
 			mixed.Adapters = append(mixed.Adapters, own)
 		}
 	}
@@ -196,8 +196,8 @@ type modules struct {
 	B *nn.Param `name:"B"`
 	S *nn.Param `name:"s"`
 
-	options ops.MultiLoRA
-	runs    [][2]int
+	linear *Linear
+	runs   [][2]int
 }
 
 // Forward maps [rows, …, in] to [rows, …, out].
@@ -207,9 +207,10 @@ func (l *rowsLinear) Forward(x *nn.Var) *nn.Var {
 	}
 	var parts []ops.LoRARows
 	for _, m := range l.Adapters {
+		options := m.linear.beside(x)
 		for _, run := range m.runs {
 			parts = append(parts, ops.LoRARows{
-				From: run[0], To: run[1], A: m.A.Var(), B: m.B.Var(), S: variable(m.S), MultiLoRA: m.options,
+				From: run[0], To: run[1], A: m.A.Var(), B: m.B.Var(), S: variable(m.S), MultiLoRA: options,
 			})
 		}
 	}

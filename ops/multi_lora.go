@@ -14,7 +14,14 @@ type MultiLoRA struct {
 	Scale     float32 // alpha / Rank: the factor of their sum
 	PerOutput bool    // s has a number for each module and output
 	Dropout   float32 // probability that the adapter does not see an element of x
+	// Narrow is A and the scaled B beside activations of 16 bits, where somebody keeps them rounded; nil: they are rounded
+	// for each product.
+	Narrow *NarrowLoRA
 }
+
+// NarrowLoRA is the modules of a layer in a type of 16 bits: a, and b as ScaledB makes it. Both must be what those
+// parameters are at the time, in Forward as in Backward: gradients are those of the parameters.
+type NarrowLoRA struct{ A, ScaledB *tensor.Tensor }
 
 // MultiLoRALinear is x weightᵀ + bias + scale Σ_i s_i x A_iᵀ B_iᵀ: a linear layer with
 // several low-rank modules (MultiLoRA, 2311.11501). The modules stand together as one
@@ -39,6 +46,11 @@ func (o MultiLoRA) check(w *tensor.Tensor, a, b, s *Var) {
 	o.checkScalings(out, s)
 	if !(o.Dropout >= 0 && o.Dropout < 1) {
 		tensor.Panicf("multi_lora", "dropout %g: want at least 0 and below 1", o.Dropout)
+	}
+	if n := o.Narrow; n != nil && !(n.A.SameShape(a.Tensor()) && n.ScaledB.SameShape(b.Tensor()) &&
+		n.A.DType().Is16Bit() && n.ScaledB.DType() == n.A.DType()) {
+		tensor.Panicf("multi_lora", "narrow a is %s, scaled b %s: want %s and %s in one type of 16 bits", n.A, n.ScaledB,
+			a.Tensor(), b.Tensor())
 	}
 }
 
@@ -117,6 +129,22 @@ func narrowed(p, x *tensor.Tensor) *tensor.Tensor {
 	return to
 }
 
+// a is A as a product beside x takes it.
+func (m *multiLoRA) a(a, x *tensor.Tensor) *tensor.Tensor {
+	if m.Narrow != nil && m.Narrow.A.DType() == x.DType() {
+		return m.Narrow.A
+	}
+	return narrowed(a, x)
+}
+
+// scaledB is ScaledB as a product beside x takes it.
+func (m *multiLoRA) scaledB(b, s, x *tensor.Tensor) *tensor.Tensor {
+	if m.Narrow != nil && m.Narrow.A.DType() == x.DType() {
+		return m.Narrow.ScaledB
+	}
+	return narrowed(m.ScaledB(b, s), x)
+}
+
 // Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept; bs, as large as b,
 // is cheaper made again.
 func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
@@ -143,14 +171,14 @@ func (m *multiLoRA) narrow(f *autograd.Forward, x, a *tensor.Tensor) *tensor.Ten
 	rows := x.Numel() / in
 	u := f.New(narrowType(x.DType()), rows, rank)
 	f.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x),
-		narrowed(a, x), nil)
+		m.a(a, x), nil)
 	return u
 }
 
 // add: y += u bsᵀ.
 func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s *tensor.Tensor) {
 	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u,
-		narrowed(m.ScaledB(b, s), y), nil)
+		m.scaledB(b, s, y), nil)
 }
 
 // BackwardReads implements autograd.Selective.
@@ -173,9 +201,9 @@ func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *
 	if dx != nil || b.Needs[at] {
 		du := b.New(narrowGradType(dy.DType()), u.Shape()...)
 		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy,
-			narrowed(m.ScaledB(lora, s), dy), nil)
+			m.scaledB(lora, s, dy), nil)
 		if dx != nil {
-			m.addInputGrad(b.Device, dx, du, narrowed(a, dx))
+			m.addInputGrad(b.Device, dx, du, m.a(a, dx))
 		}
 		if da, acc := b.WeightGrad(at); da != nil {
 			b.Run(kernels.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du,

@@ -88,6 +88,7 @@ func (t *Tensor) setBytes(data []byte, n int) {
 	if n != t.n {
 		Panicf("set", "%d elements for %s, which has %d", n, t, t.n)
 	}
+	t.st.version++
 	if t.st.dev.err == nil {
 		t.st.dev.b.Write(t.st.buf, t.off, data)
 	}

@@ -54,6 +54,11 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 		d.args = append(d.args, t.arg())
 	}
 	c.mustNotOverlap(args)
+	for i, t := range args {
+		if t != nil && c.Args[i].Written {
+			t.st.version++
+		}
+	}
 	for _, f := range d.traces {
 		if f != nil {
 			f(k, slices.Clone(args)) // so that args need not be on the heap where nobody traces

@@ -85,6 +85,22 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
 }
 
+// Whole is all of the memory that the tensor is a part of, a vector of its type, and at the element of it that is the
+// tensor's first. It is for memory that holds this type alone.
+func (t *Tensor) Whole() (all *Tensor, at int) {
+	t.mustLive("whole")
+	size := t.dtype.Bytes(1)
+	n := t.st.bytes / size
+	if t.dtype.IsQuantized() || t.st.borrowed {
+		Panicf("whole", "%s is in blocks or borrowed: want numbers in memory of the device", t)
+	}
+	if n == 0 { // the device has failed
+		return t, 0
+	}
+	t.st.shared = true
+	return &Tensor{st: t.st, dtype: t.dtype, shape: []int{n}, n: n}, t.off / size
+}
+
 func (t *Tensor) String() string {
 	switch {
 	case t == nil:

@@ -67,6 +67,7 @@ func (s *Slab) Fill(n int) (room func() ([]byte, error)) {
 // Filled has the slab have what was written to the room that Fill gave: whatever is asked from now on reads that.
 func (s *Slab) Filled() {
 	d := s.st.dev
+	s.st.version++
 	if d.err != nil || s.Bytes() != nil {
 		return
 	}

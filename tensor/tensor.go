@@ -21,6 +21,7 @@ type storage struct {
 	cleanup runtime.Cleanup
 	freed   string // why it is gone; "" while it is there
 	shared  bool   // View or Reshape was called
+	version uint64 // how often something was written
 
 	borrowed bool // the memory is the caller's: see Borrow
 }
@@ -39,6 +40,10 @@ func (t *Tensor) Memory() any { return t.must("memory").st }
 
 // Shared reports whether other tensors may share the memory.
 func (t *Tensor) Shared() bool { return t.must("shared").st.shared }
+
+// Version grows whenever a kernel or the host writes to the memory, to whichever part of it: whoever keeps what is made of
+// it sees by the version whether that is out of date. What is written through Slab.Bytes alone is not seen.
+func (t *Tensor) Version() uint64 { return t.must("version").st.version }
 
 // Alive reports whether the tensor may still be used.
 func (t *Tensor) Alive() bool { return t.must("alive").st.freed == "" }

@@ -4,6 +4,7 @@ package vulkan_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/vulkan"
@@ -212,4 +213,47 @@ func TestSpecialNumbers(t *testing.T) {
 	p.run(t, kernels.AdamW{N: 1, LR: 0.1, Beta1: 0.9, Beta2: 0.9, Correction1: 0.1, Correction2: 0.1},
 		cycle(1, 2, 3, 4, 5, nan), f32, f32, f32, tensor.BF16, f32, f32)
 	p.run(t, kernels.SGD{N: 1, LR: 1}, cycle(1, 2, 3, nan), f32, f32, f32, f32)
+}
+
+// A part of less than a chunk, of a chunk, and of more, each with rank and columns of its own: the very numbers of the
+// loops, in every type.
+func TestLoRAMirror(t *testing.T) {
+	p := newPair(t)
+	r := normal()
+	random := func(n int) (list []float32) {
+		for range n {
+			list = append(list, float32(r()))
+		}
+		return list
+	}
+	const chunk = 64
+	//               at, from, elements, rank, columns, out, where scalings begin
+	parts := []int32{0, 5, 33, 0, 0, 0, 0, 64, 40, 2 * 64, 0, 0, 0, 0, 192, 7, 12 * 11, 12, 4, 11, 2, 384, 200, 64, 4, 2, 16, 40}
+	partOf := []int32{0, 1, 1, 2, 2, 2, 3}
+	a, b, s, scales := random(200), random(264), random(80), random(4)
+	for _, dt := range tensor.ActivationTypes() {
+		for _, c := range []struct{ perOutput, s bool }{{false, true}, {true, true}, {false, false}} {
+			k := kernels.LoRAMirror{N: len(partOf) * chunk, Chunk: chunk, Count: len(scales), PerOutput: c.perOutput}
+			results := func(d *tensor.Device) []float64 {
+				scope := d.Scope()
+				defer scope.Close()
+				vector := func(list []float32) *tensor.Tensor { return d.FromFloat32s(tensor.F32, list, len(list)) }
+				y := d.New(dt, k.N)
+				args := []*tensor.Tensor{y, vector(a), vector(b), nil, vector(scales), d.FromInt32s(parts, len(parts)),
+					d.FromInt32s(partOf, len(partOf))}
+				if c.s {
+					args[3] = vector(s)
+				}
+				d.Run(k, args...)
+				values, err := y.Float64s()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return values
+			}
+			if got, want := results(p.subject), results(p.reference); !slices.Equal(got, want) {
+				t.Errorf("%v, %+v: got %v, want %v", dt, c, got, want)
+			}
+		}
+	}
 }

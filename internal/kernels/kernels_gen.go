@@ -1717,6 +1717,53 @@ func (k LogSoftmaxGrad) Lens() []int {
 	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
 }
 
+// LoRAMirror writes A and the scaled B (LoRAScale) of many layers one behind the other, as products beside activations of
+// another type take them. Each begins at a multiple of chunk, and zeros follow it up to the next.
+//
+//	y[i] = a[from + j]                                      of a part that is an A, i = at + j
+//	y[i] = scale * s_m(o) * b[from + j], j = o * rank + c   of one that is a B, m = c / columns
+//
+// Bindings, T=SSS?SII:
+//
+//	y        T   [n]
+//	a        S   [*]: where every A is
+//	b        S   [*]: where every B is
+//	s        S?  [*]: where the scalings of the modules are, of each layer [modules], or [modules, out] if per_output
+//	scales   S   [count]: scale of each part
+//	parts    I   [count, 7]: at, from, elements, rank (0: an A), columns of a module, out, and where in s its scalings begin
+//	part_of  I   [n/chunk]: the part of each chunk
+type LoRAMirror struct {
+	N         int  // elements of y, a multiple of chunk
+	Chunk     int  // elements of a chunk, all of which are one part's
+	Count     int  // parts
+	PerOutput bool // s has a number for each module and output
+}
+
+// Name implements shaders.Kernel.
+func (LoRAMirror) Name() string { return "lora_mirror" }
+
+// Grid implements shaders.Kernel.
+func (k LoRAMirror) Grid(t shaders.Tile) [3]uint32 {
+	return kernelcode.Fold(kernelcode.CeilDiv(k.N, int(t[0])))
+}
+
+// Push implements shaders.Kernel.
+func (k LoRAMirror) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("lora_mirror", b)
+	p.Uint("N", k.N)
+	p.Uint("Chunk", k.Chunk)
+	p.Uint("Count", k.Count)
+	return p.Done(k.Lens(), "y a b s scales parts part_of")
+}
+
+// Consts implements shaders.Kernel.
+func (k LoRAMirror) Consts() []uint32 { return []uint32{kernelcode.Flag(k.PerOutput)} }
+
+// Lens implements shaders.Kernel.
+func (k LoRAMirror) Lens() []int {
+	return []int{k.N, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7), kernelcode.CeilDiv(k.N, k.Chunk)}
+}
+
 // LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
 //
 //	bs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)
@@ -3249,6 +3296,15 @@ func init() {
 		Tiles:     []shaders.Tile{{64}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("log_softmax_grad"),
+	})
+	shaders.Register(shaders.Desc{
+		Name:      "lora_mirror",
+		Doc:       "LoRAMirror writes A and the scaled B (LoRAScale) of many layers one behind the other, as products beside activations of\nanother type take them. Each begins at a multiple of chunk, and zeros follow it up to the next.\n\n\ty[i] = a[from + j]                                      of a part that is an A, i = at + j\n\ty[i] = scale * s_m(o) * b[from + j], j = o * rank + c   of one that is a B, m = c / columns",
+		Sig:       "T=SSS?SII",
+		Bindings:  []string{"y", "a", "b", "s", "scales", "parts", "part_of"},
+		Tiles:     []shaders.Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("lora_mirror"),
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "lora_scale",

@@ -1,0 +1,134 @@
+package multilora
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// in16Bits is a model with matrices and activations of a type, and an adapter that says something.
+func in16Bits(t *testing.T, d *tensor.Device, dt tensor.DType, cfg Config) (*llama.Model, *Adapter) {
+	t.Helper()
+	f32, err := llama.New(d, llama.Config{ModelType: "llama", Vocab: 61, Hidden: 24, Intermediate: 40, Layers: 2, Heads: 3,
+		KVHeads: 1, HeadDim: 8, MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2}, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := load(t, d, folder(t, f32, dt), dt)
+	a := attach(t, m, cfg)
+	for _, l := range a.layers {
+		b := make([]float32, l.linear.B.Value.Numel())
+		for i := range b {
+			b[i] = float32(i%7-3) / 16
+		}
+		l.linear.B.Value.SetFloat32s(b)
+	}
+	return m, a
+}
+
+// Logits and gradients have the bits of an adapter whose modules are rounded for every product, also right after every
+// kind of write to a parameter, alone and in the memory of all that trains.
+func TestMirrorIsNeverOutOfDate(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
+		eachKind(t, func(t *testing.T, cfg Config) {
+			m, a := in16Bits(t, open(t, 2), dt, cfg)
+			check := func(when string) {
+				t.Helper()
+				with := bitsOf(t, m, a)
+				mirrors := map[*Linear]*mirror{}
+				for _, l := range a.layers {
+					mirrors[l.linear], l.linear.mirror = l.linear.mirror, nil
+				}
+				without := bitsOf(t, m, a)
+				for l, own := range mirrors {
+					l.mirror = own
+				}
+				if !slices.Equal(with, without) {
+					t.Errorf("%v, %s: other bits than without a mirror", dt, when)
+				}
+			}
+			first := a.layers[0].linear
+			check("at first")
+			first.B.Value.SetFloat32s(make([]float32, first.B.Value.Numel()))
+			check("when a B was written")
+			tr := gather(t, m)
+			check("when all was gathered")
+			o, err := optim.New(tr, optim.DefaultAdamW())
+			if err != nil {
+				t.Fatal(err)
+			}
+			backward(t, m, batch(), 0)
+			o.Step(0.1)
+			check("after a step")
+			d := m.Device()
+			d.Run(kernels.Fill{N: first.A.Value.Numel(), Value: 0.25}, first.A.Value)
+			check("when a kernel has written an A")
+			if first.S != nil {
+				first.S.Value.SetFloat32s(slices.Repeat([]float32{0.5}, first.S.Value.Numel()))
+				check("when scalings were written")
+			}
+		})
+	}
+}
+
+// bitsOf are logits, and the gradients of a tape of its own, which are zero before and after.
+func bitsOf(t *testing.T, m *llama.Model, a *Adapter) []float32 {
+	t.Helper()
+	all := logits(t, m, batch())
+	if a.layers[0].linear.A.Grad == nil {
+		return all
+	}
+	before := map[*autograd.Param][]float32{}
+	for _, l := range a.layers {
+		for _, p := range []*autograd.Param{l.linear.A, l.linear.B, l.linear.S} {
+			if p != nil {
+				before[p] = read(t, p.Grad)
+				p.Grad.SetFloat32s(make([]float32, p.Grad.Numel()))
+			}
+		}
+	}
+	backward(t, m, batch(), 0)
+	for _, l := range a.layers {
+		for _, p := range []*autograd.Param{l.linear.A, l.linear.B, l.linear.S} {
+			if p != nil {
+				all = append(all, read(t, p.Grad)...)
+				p.Grad.SetFloat32s(before[p])
+			}
+		}
+	}
+	return all
+}
+
+// A step makes one kernel of the modules of all layers, and an evaluation behind it none.
+func TestMirrorIsMadeOnceAStep(t *testing.T) {
+	cfg := kinds()["scalar"]
+	m, _ := in16Bits(t, open(t, 1), tensor.BF16, cfg)
+	tr := gather(t, m)
+	o, err := optim.New(tr, optim.DefaultAdamW())
+	if err != nil {
+		t.Fatal(err)
+	}
+	backward(t, m, batch(), 0)
+	o.Step(0.01)
+	made := 0
+	stop := m.Device().Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+		switch k.(type) {
+		case kernels.LoRAMirror:
+			made++
+		case kernels.LoRAScale:
+			t.Error("a layer has scaled its B for itself")
+		}
+	})
+	defer stop()
+	backward(t, m, batch(), 1)
+	backward(t, m, batch(), 1)
+	logits(t, m, batch())
+	if made != 1 {
+		t.Errorf("the mirror was made %d times, want once", made)
+	}
+}
