@@ -130,6 +130,7 @@ func (a *Adapter) enter(model Model) error {
 	for _, l := range a.layers {
 		m.linears, l.linear.mirror = append(m.linears, l.linear), m
 	}
+	follow(a.layers)
 	if err := a.Attach(); err != nil {
 		return err
 	}

@@ -77,7 +77,8 @@ func (a *Attention) Forward(x *Var, c Context) *Var {
 // project makes the normed queries, the normed keys and the values of x, [batch, tokens, heads, head size].
 func (a *Attention) project(x *Var) (q, k, v *Var) {
 	if a.QKV == nil {
-		q, k, v = a.Q.Forward(x), a.K.Forward(x), a.V.Forward(x)
+		all := forwardAll(x, a.Q, a.K, a.V)
+		q, k, v = all[0], all[1], all[2]
 	} else {
 		all := a.QKV.Forward(x)
 		last, end, keys := all.Tensor().Rank()-1, all.Dim(-1), a.KVHeads*a.HeadDim

@@ -35,7 +35,8 @@ func (s *SwiGLU) Forward(x *Var) *Var { return s.Down.Forward(autograd.Segment(s
 func (s *SwiGLU) gated(x *Var) *Var {
 	var gate, up *Var
 	if s.GateUp == nil {
-		gate, up = s.Gate.Forward(x), s.Up.Forward(x)
+		both := forwardAll(x, s.Gate, s.Up)
+		gate, up = both[0], both[1]
 	} else {
 		both := s.GateUp.Forward(x)
 		last, half := both.Tensor().Rank()-1, both.Dim(-1)/2

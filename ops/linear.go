@@ -43,16 +43,22 @@ func (linear) BackwardReads(needs []bool) autograd.Reads {
 }
 
 // Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows.
-func (linear) Backward(b *autograd.Backward) {
+func (l linear) Backward(b *autograd.Backward) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]
-	rows, in, out := x.Numel()/w.Dim(1), w.Dim(1), w.Dim(0)
 	if dx := b.Grad(0); dx != nil {
-		b.Run(kernels.Matmul{Batch: 1, M: rows, N: in, K: out}, dx, dy, w, nil)
+		b.Run(kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(1), K: w.Dim(0)}, dx, dy, w, nil)
 	}
-	if dw, acc := b.WeightGrad(1); dw != nil {
+	l.weightGrads(b, 1, x, dy)
+}
+
+// weightGrads writes the gradients of the weight, input at, and of the bias, the next.
+func (linear) weightGrads(b *autograd.Backward, at int, x, dy *tensor.Tensor) {
+	w := b.In[at]
+	rows, in, out := x.Numel()/w.Dim(1), w.Dim(1), w.Dim(0)
+	if dw, acc := b.WeightGrad(at); dw != nil {
 		b.Run(kernels.Matmul{Batch: 1, M: out, N: in, K: rows, TransA: true, Acc: acc}, dw, dy, x, nil)
 	}
-	if db, acc := b.WeightGrad(2); db != nil {
+	if db, acc := b.WeightGrad(at + 1); db != nil {
 		b.Run(kernels.Sum{Outer: 1, N: rows, Inner: out, Scale: 1, Acc: acc}, db, dy)
 	}
 }

@@ -211,7 +211,7 @@ func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *
 		}
 	}
 	if b.Needs[at+1] || b.Needs[at+2] {
-		m.scaledGrad(b, at+1, dy, u)
+		m.scaledGrad(b, at+1, dy, u, false)
 	}
 }
 
@@ -227,11 +227,12 @@ func (m *multiLoRA) addInputGrad(d *tensor.Device, dx, du, a *tensor.Tensor) {
 	d.Run(kernels.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(d, branch))
 }
 
-// scaledGrad writes db and ds, b being input at and s the next. Without s, db is the product
-// with Scale folded into u.
-func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tensor) {
+// scaledGrad writes db and ds, b being input at and s the next, of u [rows, rank] or, if byColumn, [rank, rows]. Without s,
+// db is the product with Scale folded into u.
+func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tensor, byColumn bool) {
 	lora, s := b.In[at], b.In[at+1]
-	product := kernels.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Dim(0), TransA: true}
+	product := kernels.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Numel() / lora.Dim(1), TransA: true,
+		TransB: byColumn}
 	if s == nil {
 		db, acc := b.WeightGrad(at)
 		product.Acc = acc

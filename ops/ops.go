@@ -23,7 +23,7 @@ func All() []autograd.Op {
 		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
 		compare{}, where{}, clamp{}, pow{}, cumsum{}, flip{}, pad{}, gather{}, scatterAdd{}, logSoftmax{},
 		conv2d{}, maxPool{}, avgPool{}, batchNorm{},
-		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, loraScale{}, linearCrossEntropy{},
+		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, &multiLoRALinears{}, loraScale{}, linearCrossEntropy{},
 		linearCrossEntropyRows{}, combineRows{},
 	}
 }

@@ -152,7 +152,7 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 	open := map[kind]int{} // the block that the next parameter of a kind goes to
 	seen := map[*autograd.Param]bool{}
 	matched := make([]bool, len(groups))
-	for name, p := range nn.Params(m) {
+	for name, p := range t.order(m) {
 		if p.Frozen || seen[p] {
 			continue
 		}
@@ -181,6 +181,48 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 		}
 	}
 	return nil
+}
+
+// order gives the parameters of a model in its order, or where kernels have a price each right behind the one that it is
+// to come after.
+func (t *Trainable) order(m any) iter.Seq2[string, *autograd.Param] {
+	if !t.dev.Launches() {
+		return nn.Params(m)
+	}
+	type named struct {
+		name  string
+		param *autograd.Param
+	}
+	behind := map[*autograd.Param][]named{}
+	for name, p := range nn.Params(m) {
+		if p.After != nil {
+			behind[p.After] = append(behind[p.After], named{name, p})
+		}
+	}
+	return func(yield func(string, *autograd.Param) bool) {
+		given := map[*autograd.Param]bool{}
+		var give func(name string, p *autograd.Param) bool
+		give = func(name string, p *autograd.Param) bool {
+			if given[p] {
+				return true
+			}
+			given[p] = true
+			if !yield(name, p) {
+				return false
+			}
+			for _, next := range behind[p] {
+				if !give(next.name, next.param) {
+					return false
+				}
+			}
+			return true
+		}
+		for name, p := range nn.Params(m) {
+			if !give(name, p) {
+				return
+			}
+		}
+	}
 }
 
 func (t *Trainable) zeros(n int) *tensor.Tensor {

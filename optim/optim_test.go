@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/null"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
@@ -134,6 +135,41 @@ func TestGather(t *testing.T) {
 
 // Blocks are closed where the next parameter does not fit; one that is larger than any
 // block stands alone.
+// Where kernels have a price, parameters lie right behind those that they are to come after, and all are there once.
+func TestGatherPutsTogether(t *testing.T) {
+	d := tensor.NewDevice(null.Open(null.Options{}))
+	defer d.Close()
+	type pair struct {
+		A *autograd.Param `name:"A"`
+		B *autograd.Param `name:"B"`
+	}
+	param := func(rows int) *autograd.Param { return autograd.NewParam(d.New(tensor.F32, rows, align)) }
+	layers := struct {
+		Q pair            `name:"q"`
+		K pair            `name:"k"`
+		V pair            `name:"v"`
+		W *autograd.Param `name:"w"` // the same as v's B
+	}{pair{param(2), param(3)}, pair{param(1), param(2)}, pair{param(2), param(1)}, nil}
+	layers.W = layers.V.B
+	layers.K.A.After, layers.V.A.After = layers.Q.A, layers.K.A
+	layers.V.B.After = autograd.NewParam(nil) // of another model
+	tr := mustGather(t, d, &layers)
+	var names []string
+	for name := range tr.Params() {
+		names = append(names, name)
+	}
+	if want := []string{"q.A", "k.A", "v.A", "q.B", "k.B", "v.B"}; !slices.Equal(names, want) {
+		t.Errorf("gathered %q, want %q", names, want)
+	}
+	for _, of := range []func(*autograd.Param) *tensor.Tensor{
+		func(p *autograd.Param) *tensor.Tensor { return p.Value }, func(p *autograd.Param) *tensor.Tensor { return p.Grad },
+	} {
+		if all, ok := tensor.Joined(of(layers.Q.A), of(layers.K.A), of(layers.V.A)); !ok || !all.HasShape(5, align) {
+			t.Errorf("the A's are not together: %v", all)
+		}
+	}
+}
+
 func TestGatherCutsBlocks(t *testing.T) {
 	d := device(t)
 	var m struct {

@@ -97,6 +97,10 @@ type Scratcher interface {
 // which caches still have.
 type Overlapping interface{ RunsSideBySide() }
 
+// Launching is a backend for which every kernel has a price of its own, however little it does: an operation asks for one
+// product of several matrices in place of several products where it can (Device.Launches).
+type Launching interface{ Launches() }
+
 // Reclaimer is a backend that takes memory for itself while kernels run. It calls what it is
 // given where there is none left: the device then gives back what it keeps for later.
 type Reclaimer interface {

@@ -104,6 +104,12 @@ func (d *Device) Offers(k Kernel) bool {
 	return ok && o.Offers(k)
 }
 
+// Launches reports whether every kernel has a price of its own, as on a GPU (Launching).
+func (d *Device) Launches() bool {
+	_, ok := d.must("launches").b.(Launching)
+	return ok
+}
+
 // Err is the device's first error, or nil.
 func (d *Device) Err() error { return d.must("err").err }
 

@@ -85,20 +85,42 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
 }
 
-// Whole is all of the memory that the tensor is a part of, a vector of its type, and at the element of it that is the
-// tensor's first. It is for memory that holds this type alone.
+// Whole is all of the memory that the tensor is a part of, a vector of its type, which may end behind the last tensor there,
+// and at the element of it that is the tensor's first. It is for memory that holds this type alone.
 func (t *Tensor) Whole() (all *Tensor, at int) {
 	t.mustLive("whole")
-	size := t.dtype.Bytes(1)
-	n := t.st.bytes / size
 	if t.dtype.IsQuantized() || t.st.borrowed {
 		Panicf("whole", "%s is in blocks or borrowed: want numbers in memory of the device", t)
 	}
+	size := t.dtype.Bytes(1)
+	n := t.st.bytes / size
 	if n == 0 { // the device has failed
 		return t, 0
 	}
 	t.st.shared = true
 	return &Tensor{st: t.st, dtype: t.dtype, shape: []int{n}, n: n}, t.off / size
+}
+
+// Joined is tensors [n, ...] that lie one right behind the other in one memory as one tensor [sum of n, ...]; ok is false
+// where they do not, or differ in more than n.
+func Joined(ts ...*Tensor) (t *Tensor, ok bool) {
+	if len(ts) == 0 {
+		return nil, false
+	}
+	first := ts[0]
+	first.mustLive("joined")
+	shape, end := first.Shape(), first.off
+	shape[0] = 0
+	for _, x := range ts {
+		x.mustLive("joined")
+		if x.st != first.st || x.off != end || x.dtype != first.dtype || !slices.Equal(x.shape[1:], shape[1:]) {
+			return nil, false
+		}
+		shape[0] += x.shape[0]
+		end += x.Bytes()
+	}
+	first.st.shared = true
+	return &Tensor{st: first.st, dtype: first.dtype, shape: shape, n: Numel(shape), off: first.off}, true
 }
 
 func (t *Tensor) String() string {

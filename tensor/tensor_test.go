@@ -338,6 +338,51 @@ func TestReshapeAndView(t *testing.T) {
 	mustPanic(t, "of f32[2 3]", func() { x.View(math.MaxInt, 2) })
 }
 
+// Every write grows the version of all tensors of a memory, by a kernel and from the host; reading does not.
+func TestVersionCountsWrites(t *testing.T) {
+	d := NewDevice(&fake{})
+	x, other := d.New(F32, 8), d.New(F32, 8)
+	view, was := x.View(4, 4), x.Version()
+	grown := func(what string, want bool) {
+		t.Helper()
+		if v := view.Version(); v > was != want || v != x.Version() {
+			t.Errorf("%s: version %d, of a view %d, before %d", what, x.Version(), v, was)
+		}
+		was = x.Version()
+	}
+	x.View(0, 4).SetFloat32s(make([]float32, 4))
+	grown("written from the host", true)
+	d.Run(kernels.Cast{N: 4}, x.View(0, 4), other.View(0, 4))
+	grown("written by a kernel", true)
+	d.Run(kernels.Cast{N: 8}, other, x)
+	grown("read by a kernel", false)
+	if _, err := x.Float32s(); err != nil {
+		t.Fatal(err)
+	}
+	grown("read", false)
+}
+
+func TestJoinedAndWhole(t *testing.T) {
+	d := NewDevice(&fake{})
+	x := d.New(F32, 30)
+	a, b, c := x.View(2, 2, 3), x.View(8, 4, 3), x.View(20, 2, 3)
+	all, ok := Joined(a, b, c)
+	if !ok || !all.HasShape(8, 3) || all.Memory() != x.Memory() {
+		t.Errorf("joined %v, %t", all, ok)
+	}
+	if whole, at := all.Whole(); at != 2 || whole.Rank() != 1 || whole.Numel() < 30 || whole.Memory() != x.Memory() {
+		t.Errorf("the whole is %v, from its element %d", whole, at)
+	}
+	for name, list := range map[string][]*Tensor{
+		"nothing": nil, "a gap": {a, c}, "the wrong order": {b, a}, "other rows": {a, x.View(8, 3, 4)},
+		"another memory": {a, d.New(F32, 4, 3)}, "one twice": {a, a},
+	} {
+		if joined, ok := Joined(list...); ok {
+			t.Errorf("%s: joined %v", name, joined)
+		}
+	}
+}
+
 func TestHostConversions(t *testing.T) {
 	d := NewDevice(&fake{})
 	data := []float32{0, 1, -2.5, 65504, 1e-7, float32(math.Inf(-1))}

@@ -96,6 +96,9 @@ func (b *backend) Counts() Counts {
 // RunsSideBySide implements tensor.Overlapping.
 func (b *backend) RunsSideBySide() {}
 
+// Launches implements tensor.Launching.
+func (b *backend) Launches() {}
+
 // CountChain makes Counts tell the longest chain of commands from now on, which costs some time.
 func (b *backend) CountChain() { b.rec.chain = &chain{} }
 

@@ -34,10 +34,15 @@ type buffer struct{ bytes int }
 func Open(o Options) tensor.Backend {
 	b := &backend{Options: o}
 	if o.Kernels == nil {
-		return b
+		return launching{b}
 	}
 	return scratching{b}
 }
+
+// launching is a backend like a GPU's, of which Device.Launches is true.
+type launching struct{ *backend }
+
+func (launching) Launches() {}
 
 // Offers is what the Watcher says, if it knows.
 func (b *backend) Offers(k tensor.Kernel) bool {

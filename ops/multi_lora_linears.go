@@ -1,0 +1,223 @@
+package ops
+
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// LoRALinear is a linear layer with low-rank modules, as MultiLoRALinear takes them.
+type LoRALinear struct {
+	Weight, Bias, A, B, S *Var
+	MultiLoRA
+}
+
+// MultiLoRALinears is MultiLoRALinear of several layers that see the same x, without dropout. What the layers do alike is
+// one product where their matrices A lie one behind the other in memory (tensor.Joined), as do the gradients of A, and
+// the gradient of x is added up by the products themselves. It is for devices on which every kernel has a price
+// (tensor.Device.Launches); the results differ from those of the layers by themselves in the order of sums.
+func MultiLoRALinears(x *Var, layers ...LoRALinear) []*Var {
+	op, in := &multiLoRALinears{}, []*Var{x}
+	for _, l := range layers {
+		checkLinear("multi_lora_linears", x, l.Weight, l.Bias)
+		l.check(l.Weight.Tensor(), l.A, l.B, l.S)
+		if l.Dropout != 0 {
+			tensor.Panicf("multi_lora_linears", "dropout %g: want none", l.Dropout)
+		}
+		op.layers, in = append(op.layers, &multiLoRA{MultiLoRA: l.MultiLoRA}), append(in, l.Weight, l.Bias, l.A, l.B, l.S)
+	}
+	if len(layers) == 0 {
+		tensor.Panicf("multi_lora_linears", "want at least one layer")
+	}
+	return autograd.Apply(op, in...)
+}
+
+type multiLoRALinears struct{ layers []*multiLoRA }
+
+// OpName implements autograd.Named.
+func (*multiLoRALinears) OpName() string { return "multi_lora_linears" }
+
+// inputs is where those of layer i begin: weight, bias, a, b and s.
+func (m *multiLoRALinears) inputs(i int) int { return 1 + 5*i }
+
+// narrow is every A as a product beside x takes it.
+func (m *multiLoRALinears) narrow(in []*tensor.Tensor) (list []*tensor.Tensor) {
+	for i, l := range m.layers {
+		list = append(list, l.a(in[m.inputs(i)+2], in[0]))
+	}
+	return list
+}
+
+// parts are the rows of t [sum of the ranks, ...] that belong to each layer, in t's memory.
+func (m *multiLoRALinears) parts(t *tensor.Tensor) (list []*tensor.Tensor) {
+	shape, at := t.Shape(), 0
+	row := t.Numel() / shape[0]
+	for _, l := range m.layers {
+		shape[0] = l.Modules * l.Rank
+		list = append(list, t.View(at*row, shape...))
+		at += shape[0]
+	}
+	return list
+}
+
+// joined are lists of tensors [n_i, ...], one of a list for each layer: as one list of one each, if each list lies in one
+// piece of memory, else as they are.
+func joined(lists ...[]*tensor.Tensor) [][]*tensor.Tensor {
+	var whole []*tensor.Tensor
+	for _, list := range lists {
+		t, ok := tensor.Joined(list...)
+		if !ok {
+			var each [][]*tensor.Tensor
+			for i := range list {
+				var one []*tensor.Tensor
+				for _, list := range lists {
+					one = append(one, list[i])
+				}
+				each = append(each, one)
+			}
+			return each
+		}
+		whole = append(whole, t)
+	}
+	return [][]*tensor.Tensor{whole}
+}
+
+// Forward: u = a xᵀ of all layers, y = x weightᵀ + bias + uᵀ bsᵀ of each. As u and its gradient are stored by column, those
+// of a layer are one piece of memory.
+func (m *multiLoRALinears) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	x, as := f.In[0], m.narrow(f.In)
+	in := x.Dim(-1)
+	rows, rank := x.Numel()/in, 0
+	for _, l := range m.layers {
+		rank += l.Modules * l.Rank
+	}
+	u := f.New(narrowType(x.DType()), rank, rows)
+	us := m.parts(u)
+	for _, t := range joined(us, as) {
+		f.Run(kernels.Matmul{Batch: 1, M: t[0].Dim(0), N: rows, K: in, TransB: true}, t[0], t[1], x, nil)
+	}
+	for i, l := range m.layers {
+		own := f.In[m.inputs(i):]
+		y, _ := linear{}.Forward(&autograd.Forward{Device: f.Device, In: []*tensor.Tensor{x, own[0], own[1]}})
+		bs := l.scaledB(own[3], own[4], x)
+		f.Run(kernels.Matmul{Batch: 1, M: rows, N: bs.Dim(0), K: bs.Dim(1), TransA: true, TransB: true, Acc: true}, y[0],
+			us[i], bs, nil)
+		out = append(out, y[0])
+	}
+	if f.AnyNeeds() {
+		saved = one(u)
+	}
+	return out, saved
+}
+
+// BackwardReads implements autograd.Selective.
+func (m *multiLoRALinears) BackwardReads(needs []bool) autograd.Reads {
+	in := []bool{false}
+	for i := range m.layers {
+		at := m.inputs(i)
+		in[0] = in[0] || needs[at] || needs[at+2]
+		in = append(in, needs[0], false, true, true, true)
+	}
+	return autograd.Reads{In: in, Saved: true}
+}
+
+// Backward: with du = bsᵀ dyᵀ and dbs = dyᵀ uᵀ of each layer,
+//
+//	dx = Σ dy weight + duᵀ a, da = du x, db and ds from dbs.
+func (m *multiLoRALinears) Backward(b *autograd.Backward) {
+	x, u := b.In[0], b.Saved[0]
+	in, rows := x.Dim(-1), u.Dim(1)
+	dx := b.Grad(0)
+	du := b.New(narrowGradType(x.DType()), u.Shape()...)
+	us, dus := m.parts(u), m.parts(du)
+	anyA := false
+	for i, l := range m.layers {
+		at, dy := m.inputs(i), b.DOut[i]
+		w, lora, s := b.In[at], b.In[at+3], b.In[at+4]
+		if dx != nil {
+			b.Run(kernels.Matmul{Batch: 1, M: rows, N: in, K: w.Dim(0), Acc: i > 0}, dx, dy, w, nil)
+		}
+		linear{}.weightGrads(b, at, x, dy)
+		if anyA = anyA || b.Needs[at+2]; dx != nil || b.Needs[at+2] {
+			b.Run(kernels.Matmul{Batch: 1, M: lora.Dim(1), N: rows, K: lora.Dim(0), TransA: true, TransB: true}, dus[i],
+				l.scaledB(lora, s, dy), dy, nil)
+		}
+		if b.Needs[at+3] || b.Needs[at+4] {
+			l.scaledGrad(b, at+3, dy, us[i], true)
+		}
+	}
+	if dx != nil {
+		for _, t := range joined(dus, m.narrow(b.In)) {
+			b.Run(kernels.Matmul{Batch: 1, M: rows, N: in, K: t[0].Dim(0), TransA: true, Acc: true}, dx, t[0], t[1], nil)
+		}
+	}
+	if anyA {
+		m.gradsOfA(b, x, dus)
+	}
+}
+
+// gradsOfA writes da = du x: of all layers in one, where all want theirs in the same way.
+func (m *multiLoRALinears) gradsOfA(b *autograd.Backward, x *tensor.Tensor, dus []*tensor.Tensor) {
+	type list struct{ da, du []*tensor.Tensor }
+	var written, added list
+	for i := range m.layers {
+		da, acc := b.WeightGrad(m.inputs(i) + 2)
+		to := &written
+		if acc {
+			to = &added
+		}
+		if da != nil {
+			to.da, to.du = append(to.da, da), append(to.du, dus[i])
+		}
+	}
+	for i, l := range []list{written, added} {
+		for _, t := range joined(l.da, l.du) {
+			b.Run(kernels.Matmul{Batch: 1, M: t[1].Dim(0), N: x.Dim(-1), K: t[1].Dim(1), Acc: i == 1}, t[0], t[1], x, nil)
+		}
+	}
+}
+
+func (*multiLoRALinears) Examples() []autograd.Example {
+	// example has layers of some outputs, ranks and kinds of scalings.
+	example := func(name string, rows, in int, bias bool, outs []int, options ...MultiLoRA) autograd.Example {
+		e := autograd.Example{Name: name, In: []autograd.Input{{Shape: []int{rows, in}}}}
+		for i, o := range options {
+			rank, b, s := o.Modules*o.Rank, []int{outs[i]}, []int{o.Modules}
+			if !bias {
+				b = nil
+			}
+			switch {
+			case o.PerOutput:
+				s = append(s, outs[i])
+			case o.Modules == 1:
+				s = nil
+			}
+			e.In = append(e.In, autograd.Input{Shape: []int{outs[i], in}, Kind: autograd.Weight},
+				autograd.Input{Shape: b, Kind: autograd.Weight}, autograd.Input{Shape: []int{rank, in}, Kind: autograd.Stat},
+				autograd.Input{Shape: []int{outs[i], rank}, Kind: autograd.Stat}, autograd.Input{Shape: s, Kind: autograd.Stat})
+		}
+		e.Call = func(in []*Var) []*Var {
+			var layers []LoRALinear
+			for i, o := range options {
+				own := in[1+5*i:]
+				layers = append(layers, LoRALinear{own[0], own[1], own[2], own[3], own[4], o})
+			}
+			return MultiLoRALinears(in[0], layers...)
+		}
+		return e
+	}
+	lora := MultiLoRA{Modules: 1, Rank: 3, Scale: 0.5}
+	scalar := MultiLoRA{Modules: 3, Rank: 2, Scale: 2}
+	perOutput := MultiLoRA{Modules: 2, Rank: 2, Scale: 1, PerOutput: true}
+	list := []autograd.Example{
+		example("three", 9, 7, true, []int{5, 4, 4}, scalar, scalar, scalar),
+		example("unlike", 11, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
+		example("alone", 4, 5, true, []int{6}, perOutput),
+		example("whole blocks", 64, 64, false, []int{96, 32}, MultiLoRA{Modules: 2, Rank: 8, Scale: 1},
+			MultiLoRA{Modules: 2, Rank: 8, Scale: 1}),
+	}
+	for i := range list { // the products' types are multi_lora's
+		list[i].Brief = true
+	}
+	return list
+}
