@@ -26,9 +26,9 @@ func TapOf(b tensor.Backend) *Tap {
 	return t
 }
 
-func (t *Tap) submit(n uint64, commands []command, stamps bool) error {
+func (t *Tap) submit(n uint64, commands []command, after uint64, stamps bool) error {
 	t.kept = append(t.kept, slices.Clone(commands))
-	return t.hardware.submit(n, commands, stamps)
+	return t.hardware.submit(n, commands, after, stamps)
 }
 
 // Forget drops what was kept.
@@ -55,7 +55,7 @@ func (t *Tap) Replay(without Place) error {
 		}
 		n := t.backend.next
 		t.backend.next, t.backend.done = n+1, n
-		if err := t.hardware.submit(n, commands, false); err != nil {
+		if err := t.hardware.submit(n, commands, 0, false); err != nil {
 			return err
 		}
 		if err := t.hardware.wait(n); err != nil {
