@@ -20,7 +20,10 @@ type Machine struct {
 
 // StepTime is how long a step of a Plan takes, in seconds.
 type StepTime struct {
-	Step    float64 `json:"step_seconds"`    // Compute and what network, disk and bus add
+	Step float64 `json:"step_seconds"` // Compute and what network, disk and bus add
+	// Apart is Step where what is on its way stands still while the processors compute, and the other way round: MPI
+	// polls, and has its own processor only where not all of them compute.
+	Apart   float64 `json:"step_seconds_without_a_processor_for_mpi"`
 	Compute float64 `json:"compute_seconds"` // with all weights there
 	Weights float64 `json:"weights_seconds"` // of the network with the parts of weights, beside the computation
 	Brought float64 `json:"brought_seconds"` // of disk or bus with offloaded weights, beside the computation
@@ -71,6 +74,7 @@ func (p Plan) timeAt(m Machine) (t StepTime) {
 	}
 	alone := max(t.Compute, t.Brought)
 	t.Step = max(alone, t.Weights) + t.Sums
+	t.Apart = alone + t.Weights + t.Sums
 	t.Lost = 1 - alone/t.Step
 	t.TokensPerSecond = float64(p.Step) / t.Step
 	return t
@@ -125,8 +129,12 @@ func (t StepTime) String() string {
 	if t.Weights+t.Sums == 0 {
 		return s
 	}
-	return s + fmt.Sprintf("; the network %v for weights, %v for gradients: %.0f %% of a step lost, under 10 %% from "+
+	s += fmt.Sprintf("; the network %v for weights, %v for gradients: %.0f %% of a step lost, under 10 %% from "+
 		"%.3g Gbit/s on", seconds(t.Weights), seconds(t.Sums), 100*t.Lost, t.Enough/1e9)
+	if t.Apart > t.Step {
+		s += fmt.Sprintf("; %v where MPI has no processor beside those that compute", seconds(t.Apart))
+	}
+	return s
 }
 
 func seconds(s float64) time.Duration {

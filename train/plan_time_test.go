@@ -18,7 +18,7 @@ func TestTimeOfAStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ got, want float64 }{
-		"compute": {got.Compute, 2}, "weights": {got.Weights, 2.5}, "sums": {got.Sums, 0.016}, "step": {got.Step, 2.516},
+		"compute": {got.Compute, 2}, "weights": {got.Weights, 2.5}, "sums": {got.Sums, 0.016}, "step": {got.Step, 2.516}, "apart": {got.Apart, 4.516},
 		"lost": {got.Lost, 0.516 / 2.516}, "tokens": {got.TokensPerSecond, 1000 / 2.516},
 	} {
 		if math.Abs(c.got/c.want-1) > 1e-12 {
