@@ -2,10 +2,11 @@
 //
 //	y[r,j] = table[ids[r],j]
 //
-//grid rows*dim/group
-//tile group=64
+//grid rows
+//tile group=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint rows;  // ids
@@ -16,9 +17,19 @@ OUT(0, T, y)    // [rows, dim]
 IN(1, W, table) // [vocab, dim]
 IN(2, I, ids)   // [rows]
 
+void look_up(bool fours, uint row) {
+	uint id = uint(ids(row)); // a negative one is large
+	ROW4(j) {
+		vec4 f = vec4(NAN);
+		if (id < vocab) f = GET4(table, id * dim + j);
+		SET4(y, row * dim + j, f)
+	}
+}
+
+// A workgroup a row.
 void main() {
-	uint i = invocation();
-	if (i >= rows * dim) return;
-	uint id = uint(ids(i / dim)); // a negative one is large
-	set_y(i, id < vocab ? table(id * dim + i % dim) : NAN);
+	uint row = group_index();
+	if (row >= rows) return;
+	if (ROW_IN_FOURS) look_up(true, row);
+	else look_up(false, row);
 }

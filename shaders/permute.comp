@@ -2,10 +2,11 @@
 //
 //	y[i0,i1,i2,i3,i4,i5] = x[i0*s0 + i1*s1 + i2*s2 + i3*s3 + i4*s4 + i5*s5]
 //
-//grid d0*d1*d2*d3*d4*d5/group
-//tile group=64
+//grid d0*d1*d2*d3*d4*d5/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint d0; // dimensions of y
@@ -24,13 +25,34 @@ PUSH(
 OUT(0, T, y) // [d0, d1, d2, d3, d4, d5]
 IN(1, T, x)  // [*]: at least every element that the strides reach
 
+// The place along a dimension of length d in element r of it and those before; r becomes that of those before.
+uint place(inout uint r, uint d) {
+	uint i = r;
+	if (r < d) { // often, and without a division
+		r = 0;
+	} else {
+		i = r % d;
+		r /= d;
+	}
+	return i;
+}
+
+// Elements of y that are taken together are of one row, whose place in x is found once.
+void elements(bool fours, uint n) {
+	EACH4(i) {
+		uint r = i, from = place(r, d5) * s5;
+		from += place(r, d4) * s4;
+		from += place(r, d3) * s3;
+		from += place(r, d2) * s2;
+		from += place(r, d1) * s1 + r * s0;
+		if (!fours) set_y(i, x(from));
+		else if (s5 == 1 && from % 4 == 0) set_y_four(i, x_four(from));
+		else set_y_four(i, vec4(x(from), x(from + s5), x(from + 2 * s5), x(from + 3 * s5)));
+	}
+}
+
 void main() {
-	uint i = invocation();
-	if (i >= d0 * d1 * d2 * d3 * d4 * d5) return;
-	uint r = i / d5, from = i % d5 * s5;
-	from += r % d4 * s4, r /= d4;
-	from += r % d3 * s3, r /= d3;
-	from += r % d2 * s2, r /= d2;
-	from += r % d1 * s1, r /= d1;
-	set_y(i, x(from + r * s0));
+	uint n = d0 * d1 * d2 * d3 * d4 * d5;
+	if (are_aligned() && d5 % 4 == 0) elements(true, n);
+	else elements(false, n);
 }

@@ -6,10 +6,11 @@
 //
 // A position outside the table gives a row of NaN.
 //
-//grid rows*heads/group
-//tile group=64
+//grid rows*heads/block
+//tile group=64 block=8
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint rows;      // tokens: batch times sequence
@@ -24,20 +25,24 @@ IN(1, T, x)            // [rows, heads, dim]
 IN(2, S, table)        // [positions, dim]: the cosines of dim/2 angles, then their sines
 OPT_IN(3, I, position) // [rows]
 
-// A workgroup has as many heads as invocations; these go over their pairs side by side.
-void main() {
-	uint pairs = dim / 2, first = group_index() * group, n = min(group, rows * heads - min(first, rows * heads)) * pairs;
+// A workgroup has a block of heads, whose pairs its invocations go over side by side.
+void rotate(bool fours) {
+	uint pairs = dim / 2, steps = pairs / STEP4, first = group_index() * block, all = rows * heads;
+	uint n = min(block, all - min(first, all)) * steps;
 	for (uint i = gl_LocalInvocationIndex; i < n; i += group) {
-		uint head = first + i / pairs, j = i % pairs, row = head / heads;
+		uint head = first + i / steps, j = i % steps * STEP4, at = head * dim + j, row = head / heads;
+		vec4 x1 = GET4(x, at), x2 = GET4(x, at + pairs), c = vec4(NAN), s = vec4(NAN);
 		int p = has_position ? position(row) : int(row % seq);
-		float c = NAN, s = NAN;
 		if (p >= 0 && p < int(positions)) {
-			c = table(uint(p) * dim + j);
-			s = table(uint(p) * dim + pairs + j) * sign;
+			c = GET4(table, uint(p) * dim + j);
+			s = GET4(table, uint(p) * dim + pairs + j) * sign;
 		}
-		uint at = head * dim + j;
-		float x1 = x(at), x2 = x(at + pairs);
-		set_y(at, x1 * c - x2 * s);
-		set_y(at + pairs, x2 * c + x1 * s);
+		SET4(y, at, x1 * c - x2 * s)
+		SET4(y, at + pairs, x2 * c + x1 * s)
 	}
+}
+
+void main() {
+	if (are_aligned() && dim % 8 == 0) rotate(true);
+	else rotate(false);
 }

@@ -34,6 +34,9 @@ func (p pair) run(t *testing.T, k shaders.Kernel, value func() float64, dts ...t
 	lens := k.Lens()
 	host := make([][]float64, len(dts))
 	for i, n := range lens {
+		if n < 0 { // of any length: the first one's
+			n, lens[i] = lens[0], lens[0]
+		}
 		host[i] = make([]float64, n+2*p.margin)
 		for j := range host[i] {
 			if dts[i] < tensor.Q8 || dts[i] == absent { // a block of another number would be none
@@ -147,6 +150,13 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 		p.run(t, kernels.Max{Outer: 5, N: n, Inner: 1}, normal(), absent, i32, f32)
 		p.run(t, kernels.MaxGrad{Outer: 2, N: 3, Inner: n}, positive(), f32, f32, i32)
 		p.run(t, kernels.Embedding{Rows: n, Dim: 3, Vocab: 2}, normal(), bf16, f32, i32)
+		p.run(t, kernels.Embedding{Rows: 3, Dim: n, Vocab: 2}, positive(), f32, f16, i32)
+		p.run(t, kernels.RoPE{Rows: 5, Seq: 3, Heads: 3, Dim: 2 * n, Positions: 3, Sign: -1}, normal(), f16, f16, f32, absent)
+		p.run(t, kernels.RoPE{Rows: n, Seq: 1, Heads: 3, Dim: 8, Positions: 2, Sign: 1}, normal(), f32, f32, f32, i32)
+		p.run(t, kernels.Permute{D0: 1, D1: 1, D2: 2, D3: 3, D4: 5, D5: n, S2: 15 * n, S3: n, S4: 3 * n, S5: 1}, normal(),
+			f16, f16)
+		p.run(t, kernels.Permute{D0: 1, D1: 1, D2: 1, D3: 1, D4: n, D5: 4, S4: 1, S5: n}, normal(), bf16, bf16)
+		p.run(t, kernels.Permute{D0: 3, D1: 1, D2: 2, D3: 1, D4: n, D5: 2, S0: 2, S2: 1, S4: 12, S5: 6}, normal(), f32, f32)
 		p.run(t, kernels.EmbeddingGrad{Rows: n, Dim: 7, Vocab: 2}, normal(), f32, f16, i32)
 		p.run(t, kernels.EmbeddingGrad{Rows: 9, Dim: n, Vocab: 3, Acc: true}, normal(), f32, f32, i32)
 	}

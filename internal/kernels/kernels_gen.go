@@ -1239,9 +1239,7 @@ type Embedding struct {
 func (Embedding) Name() string { return "embedding" }
 
 // Grid implements shaders.Kernel.
-func (k Embedding) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Dim), int(t[0])))
-}
+func (k Embedding) Grid(_ shaders.Tile) [3]uint32 { return kernelcode.Fold(k.Rows) }
 
 // Push implements shaders.Kernel.
 func (k Embedding) Push(b []byte) ([]byte, error) {
@@ -2159,7 +2157,7 @@ func (Permute) Name() string { return "permute" }
 
 // Grid implements shaders.Kernel.
 func (k Permute) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), int(t[1])))
 }
 
 // Push implements shaders.Kernel.
@@ -2402,7 +2400,7 @@ func (RoPE) Name() string { return "rope" }
 
 // Grid implements shaders.Kernel.
 func (k RoPE) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Heads), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Heads), int(t[1])))
 }
 
 // Push implements shaders.Kernel.
@@ -3194,7 +3192,7 @@ func init() {
 		Doc:       "Embedding looks up rows of a table. An id outside gives a row of NaN.\n\n\ty[r,j] = table[ids[r],j]",
 		Sig:       "T=WI",
 		Bindings:  []string{"y", "table", "ids"},
-		Tiles:     []shaders.Tile{{64}},
+		Tiles:     []shaders.Tile{{256}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("embedding"),
 	})
@@ -3417,8 +3415,8 @@ func init() {
 		Doc:       "Permute copies x with its dimensions in another order. Six dimensions, the leading ones of smaller tensors 1.\n\n\ty[i0,i1,i2,i3,i4,i5] = x[i0*s0 + i1*s1 + i2*s2 + i3*s3 + i4*s4 + i5*s5]",
 		Sig:       "T=T",
 		Bindings:  []string{"y", "x"},
-		Tiles:     []shaders.Tile{{64}},
-		TileNames: []string{"group"},
+		Tiles:     []shaders.Tile{{64, 256}},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("permute"),
 	})
 	shaders.Register(shaders.Desc{
@@ -3472,8 +3470,8 @@ func init() {
 		Sig:       "T=TSI?",
 		Bindings:  []string{"y", "x", "table", "position"},
 		InPlace:   [][2]int{{0, 1}},
-		Tiles:     []shaders.Tile{{64}},
-		TileNames: []string{"group"},
+		Tiles:     []shaders.Tile{{64, 8}},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("rope"),
 	})
 	shaders.Register(shaders.Desc{
