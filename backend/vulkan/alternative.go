@@ -32,7 +32,7 @@ type form struct {
 	calls       func(tensor.Kernel) bool // that it is for; nil: all
 	aligned     bool                     // floats of its calls begin at multiples of 16 bytes
 	thin        bool                     // only calls with few workgroups
-	pipelines   map[variant]uint64
+	pipelines   map[variant]*pipeline
 
 	// Of an alternative with cooperative matrices.
 	matrix   matrix
@@ -48,7 +48,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
 			list = append(list, &form{
 				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes,
-				aligned: a.Aligned, pipelines: map[variant]uint64{},
+				aligned: a.Aligned, pipelines: map[variant]*pipeline{},
 			})
 		}
 		for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
@@ -61,7 +61,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 				f := &form{
 					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code,
 					calls: a.Takes, aligned: a.Aligned, thin: a.Thin,
-					pipelines: map[variant]uint64{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
+					pipelines: map[variant]*pipeline{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
 					product: strings.Contains(d.Sig, "W"),
 				}
 				for _, t := range a.Tiles {
@@ -78,7 +78,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 			}
 		}
 	}
-	plain := &form{name: d.Name, code: d.SPIRV, tiles: slices.Clone(d.Tiles[:1]), pipelines: map[variant]uint64{}}
+	plain := &form{name: d.Name, code: d.SPIRV, tiles: slices.Clone(d.Tiles[:1]), pipelines: map[variant]*pipeline{}}
 	for first := &plain.tiles[0]; first[0] > fewestInvocations && int(first[0]) > l.Invocations; {
 		first[0] /= 2
 	}

@@ -27,6 +27,9 @@ type backend struct {
 	stamps  stamping
 	err     error // the first
 
+	compilers *compilers
+	awaiting  []awaiting // commands of the submission being recorded
+
 	fills     map[*buffer]*fill
 	staged    bool   // Options.Staged
 	transfers uint64 // number of the last one
@@ -54,7 +57,7 @@ func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)
 	b := &backend{
 		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, enough: enoughGroups(hw), kernels: map[string]*kernel{}, next: 1,
-		fills: map[*buffer]*fill{}, staged: o.Staged,
+		fills: map[*buffer]*fill{}, staged: o.Staged, compilers: &compilers{},
 		pace: pace{firstBatch},
 		// staging has the other allocations
 		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots},
@@ -226,6 +229,7 @@ func (b *backend) Close() error {
 			b.hw.release(b.staging[i].memory)
 		}
 	}
+	b.compilers.all.Wait()
 	return errors.Join(b.err, b.hw.close())
 }
 
@@ -281,6 +285,9 @@ func (b *backend) submit() {
 		return
 	}
 	if b.claim(); b.err != nil {
+		return
+	}
+	if b.settle(); b.err != nil {
 		return
 	}
 	commands, names := b.rec.ordered()

@@ -3,7 +3,7 @@
 //
 // Most of it knows no Vulkan: backend.go, recorder.go (the order of commands, and
 // the barriers between them), memory.go (blocks cut into buffers), kernel.go (from a kernel's struct to
-// a pipeline and its push constants), fill.go (weights that come while kernels run) and pace.go (how much is submitted
+// a pipeline and its push constants), compile.go (pipelines that are made on threads), fill.go (weights that come while kernels run) and pace.go (how much is submitted
 // at once) work on the interface in hardware.go, and are tested on a device that does nothing. gpu.go, transfer.go and
 // load.go are that interface on Vulkan: handles come from github.com/vulkan-go/vulkan,
 // everything else is made in vk.c, because that binding's calls that take slices free

@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -35,8 +36,9 @@ type gpu struct {
 
 	epoch     uint64 // the first tick read
 	pipelines []C.uint64_t
-	cacheFile string // "": none
-	cached    int    // bytes of the pipeline cache as it was loaded
+	making    sync.Mutex // of pipelines, which several threads make
+	cacheFile string     // "": none
+	cached    int        // bytes of the pipeline cache as it was loaded
 }
 
 // noProgress is how long a submission may run before it counts as hung.
@@ -67,7 +69,9 @@ func Open(o Options) (tensor.Backend, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", info.Name, err), g.close())
 	}
 	o.Plain = o.Plain || os.Getenv(PlainVariable) == "1"
-	return newBackend(g, o), nil
+	b := newBackend(g, o)
+	b.compilers = newCompilers()
+	return b, nil
 }
 
 func (g *gpu) open() error {
@@ -284,6 +288,8 @@ func (g *gpu) pipeline(code []byte, c *constants, subgroup int) (uint64, error) 
 	if r != 0 {
 		return 0, failure("vkCreateComputePipelines", int(r))
 	}
+	g.making.Lock()
+	defer g.making.Unlock()
 	g.pipelines = append(g.pipelines, p)
 	return uint64(p), nil
 }

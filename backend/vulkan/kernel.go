@@ -126,13 +126,13 @@ func (k *kernel) constants(f *form, v variant) (c constants) {
 // prepared is what a call runs as; without groups there is nothing to run.
 type prepared struct {
 	form     *form
+	variant  variant
 	groups   [3]uint32
-	pipeline uint64 // made when it is first needed
+	pipeline *pipeline // begun when it is first needed
 }
 
 // prepare chooses one of the kernel's forms and a tile, the best whose workgroups share no
-// more memory than there is. An alternative that the driver does not compile is given up:
-// what it computes with is what drivers get wrong most.
+// more memory than there is.
 func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p prepared, err error) {
 	v, err := k.variantOf(call, args)
 	if err != nil {
@@ -141,6 +141,7 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 	for {
 		p.form = k.form(v, call, args)
 		v.tile = p.form.tile(call, b.enough)
+		p.variant = v
 		p.groups = call.Grid(v.tile)
 		for i, n := range p.groups {
 			if n == 0 {
@@ -169,15 +170,9 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 			}
 			continue
 		}
-		p.pipeline, err = b.hw.pipeline(code, &c, p.form.subgroup)
-		if err != nil && p.form.alternative && !asked {
-			p.form.tiles = nil
-			continue
-		}
-		if err == nil {
-			p.form.pipelines[v] = p.pipeline
-		}
-		return p, err
+		p.pipeline = b.compilers.compile(b.hw, code, c, p.form.subgroup)
+		p.form.pipelines[v] = p.pipeline
+		return p, nil
 	}
 }
 
@@ -213,7 +208,12 @@ func (b *backend) dispatch(call tensor.Kernel, args []tensor.Arg) error {
 		return fmt.Errorf("%d bytes of push constants, want at most %d", len(b.push), pushBytes)
 	}
 	c := b.rec.add(dispatchCommand, b.reads, b.writes, stamped{call.Name(), p.form.name})
-	c.pipeline, c.groups, c.pushed = p.pipeline, p.groups, uint32(copy(c.push[:], b.push))
+	c.groups, c.pushed = p.groups, uint32(copy(c.push[:], b.push))
+	if p.pipeline.ready() {
+		c.pipeline = p.pipeline.id
+	} else {
+		b.awaiting = append(b.awaiting, awaiting{len(b.rec.entries) - 1, call, slices.Clone(args), p})
+	}
 	c.bind(args)
 	b.recorded()
 	return nil

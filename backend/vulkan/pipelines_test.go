@@ -150,7 +150,11 @@ func (l *lister) list(b *backend, e example) error {
 	l.shader = strings.TrimSuffix(f.name+"_"+f.matrix.a, "_")
 	tile := f.tile(e.call, b.enough)
 	l.job = strings.Trim(fmt.Sprintf("%s.%s.%dx%dx%d", f.name, e.name, tile[1], tile[2], tile[3]), ".")
-	f.pipelines = map[variant]uint64{} // the same may be there by another name
-	_, err = b.prepare(k, e.call, args)
-	return err
+	f.pipelines = map[variant]*pipeline{} // the same may be there by another name
+	p, err := b.prepare(k, e.call, args)
+	if err != nil {
+		return err
+	}
+	<-p.pipeline.made
+	return p.pipeline.err
 }
