@@ -63,7 +63,7 @@ var below = map[string][]string{
 	"eval":  {"tasks", "multilora", "nn", "ops", "autograd", "tensor", "data", "tokenizer", "encoding"},
 	"compare": {"spectrum", "internal/synthetic", "internal/folderlock", "internal/termplot", "internal/version",
 		"train", "eval", "tasks", "multilora", "optim", "nn", "data", "encoding", "tensor", "tokenizer"},
-	"internal/bench": {"internal/normals", "internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device",
+	"internal/bench": {"dist", "internal/normals", "internal/tinymodel", "train", "multilora", "optim", "nn", "ops", "data", "device",
 		"backend/cpu", "backend/vulkan", "tensor", "internal/kernels", "shaders"},
 	"internal/tracefile":  {},
 	"internal/debug":      {"tensor", "internal/kernels", "shaders"},
