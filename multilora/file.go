@@ -54,28 +54,28 @@ const configKey = "config"
 // atomically, and the bytes depend on the adapter alone.
 func (a *Adapter) Save(dir string) error {
 	var tensors []safetensors.Source
+	var last string // the layer that was read last: the file has a layer's tensors one behind the other
+	var modules []module
 	for _, l := range a.layers {
-		ms, err := l.linear.read()
-		if err != nil {
-			return fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
-		}
-		for _, p := range parts(l.name, l.base.Weight.Value, a.config.of(l.name), ms) {
-			tensors = append(tensors, safetensors.FromFloat32s(p.name, p.shape, *p.data).Source())
+		partsOf := func(ms []module) []part { return parts(l.name, l.base.Weight.Value, a.config.of(l.name), ms) }
+		for i, p := range partsOf(make([]module, l.linear.options.Modules)) {
+			tensors = append(tensors, safetensors.Float32sSource(p.name, p.shape, func() ([]float32, error) {
+				if l.name != last {
+					ms, err := l.linear.read()
+					if err != nil {
+						return nil, fmt.Errorf("multilora: saving layer %s: %w", l.name, err)
+					}
+					last, modules = l.name, ms
+				}
+				return *partsOf(modules)[i].data, nil
+			}))
 		}
 	}
 	for _, e := range a.extras {
-		values, err := e.value().Float32s()
-		if err != nil {
-			return fmt.Errorf("multilora: saving parameter %s: %w", e.name, err)
-		}
-		tensors = append(tensors, safetensors.FromFloat32s(extraName(e.name), e.param.Value.Shape(), values).Source())
+		tensors = append(tensors, safetensors.Float32sSource(extraName(e.name), e.param.Value.Shape(), e.value().Float32s))
 	}
 	for _, r := range a.tokens {
-		values, err := r.Rows.Value.Float32s()
-		if err != nil {
-			return fmt.Errorf("multilora: saving rows of %s: %w", r.name, err)
-		}
-		tensors = append(tensors, safetensors.FromFloat32s(tokensName(r.name), r.Rows.Value.Shape(), values).Source())
+		tensors = append(tensors, safetensors.Float32sSource(tokensName(r.name), r.Rows.Value.Shape(), r.Rows.Value.Float32s))
 	}
 	return writeFolder(dir, Info{a.Base, a.config, a.madeFor}, tensors...)
 }

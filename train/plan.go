@@ -264,7 +264,7 @@ func (p *Plan) vary(r *run) error {
 	if p.options.GPU {
 		return d.Err()
 	}
-	heap := p.dataBytes(r.trainer.Model.Config.Vocab) + p.Memory.Adapters // copied to be saved
+	heap := p.dataBytes(r.trainer.Model.Config.Vocab)
 	p.besideTensors = s.Scratch + 2*heap + programBytes
 	if p.config.full() { // a model is saved a tensor at a time
 		p.besideTensors += r.trainer.Model.HeadWeight().Value.Bytes()

@@ -44,9 +44,10 @@ func TestQuantizedBaseOnMatrices(t *testing.T) {
 	t.Logf("%d cooperative products, %d of a packed weight; losses %.4f, on the CPU %.4f", ran, packed, got, want)
 	// Six projections of two layers, forward and backward, but below the first layer's q, k and v nothing
 	// trains. Beside them the seventh, f32 because its rows are no whole blocks, the logits' gradient, and five of an
-	// adapter's six products, A's gradient being in f32.
+	// adapter's six products, A's gradient being in f32: three for each of seven, and of two, u and its part of the input's
+	// gradient, one for q, k and v and one for gate and up.
 	each := 2*2*6 - 3
-	all := each + 2*2 + 1 + 5*2*7 - 3
+	all := each + 2*2 + 1 + 2*(3*7+2*4) - 1
 	if packed != each*len(want) || ran != all*len(want) {
 		t.Errorf("%d cooperative products, %d of a packed weight, want %d and %d a step", ran, packed, all, each)
 	}

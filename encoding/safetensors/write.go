@@ -25,6 +25,28 @@ type Source struct {
 	Write func(io.Writer) error
 }
 
+// Float32sSource is numbers that are fetched when they are written, and as many as the shape has: of a file made of such,
+// one tensor at a time is in memory.
+func Float32sSource(name string, shape []int, fetch func() ([]float32, error)) Source {
+	return Source{name, F32, shape, func(w io.Writer) error {
+		values, err := fetch()
+		if err != nil {
+			return err
+		}
+		data := make([]byte, 0, 4*min(len(values), 1<<13))
+		for some := range slices.Chunk(values, 1<<13) {
+			data = data[:0]
+			for _, x := range some {
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+			}
+			if _, err := w.Write(data); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
 // Source is the tensor as it stands, to be written.
 func (t Tensor) Source() Source {
 	return Source{t.Name, t.DType, t.Shape, func(w io.Writer) error {

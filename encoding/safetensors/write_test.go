@@ -143,3 +143,47 @@ func TestFromFloat32sChecksItsShape(t *testing.T) {
 	}()
 	FromFloat32s("x", []int{2, 2}, make([]float32, 3))
 }
+
+// Numbers that are fetched when their turn comes have the bytes of those that were there, and an error, or another number
+// of them than the shape has, leaves the old file.
+func TestFloat32sAreFetchedInTurn(t *testing.T) {
+	dir := t.TempDir()
+	a, b := make([]float32, 3*9001), []float32{1, -2}
+	for i := range a {
+		a[i] = float32(i) / 3
+	}
+	want, got := filepath.Join(dir, "want"), filepath.Join(dir, "got")
+	if err := Write(want, nil, FromFloat32s("a", []int{3, 9001}, a).Source(), FromFloat32s("b", []int{2}, b).Source()); err != nil {
+		t.Fatal(err)
+	}
+	var turns []string
+	fetch := func(name string, values []float32, err error) func() ([]float32, error) {
+		return func() ([]float32, error) {
+			turns = append(turns, name)
+			return values, err
+		}
+	}
+	sources := func(b []float32, err error) []Source {
+		return []Source{Float32sSource("b", []int{2}, fetch("b", b, err)), Float32sSource("a", []int{3, 9001}, fetch("a", a, nil))}
+	}
+	if all := sources(b, nil); len(turns) > 0 || Write(got, nil, all...) != nil {
+		t.Fatalf("fetched %v before they were written, or not written", turns)
+	}
+	same := func() bool {
+		x, errX := os.ReadFile(want)
+		y, errY := os.ReadFile(got)
+		return errX == nil && errY == nil && bytes.Equal(x, y)
+	}
+	if !same() || !slices.Equal(turns, []string{"a", "b"}) {
+		t.Errorf("other bytes, or fetched as %v", turns)
+	}
+	gone := errors.New("gone")
+	if err := Write(got, nil, sources(nil, gone)...); !errors.Is(err, gone) || !same() {
+		t.Errorf("error %v, or the old file is gone", err)
+	}
+	for _, n := range []int{1, 3} {
+		if err := Write(got, nil, sources(make([]float32, n), nil)...); err == nil || !strings.Contains(err.Error(), `"b"`) || !same() {
+			t.Errorf("%d numbers: error %v, or the old file is gone", n, err)
+		}
+	}
+}
