@@ -210,8 +210,9 @@ func (*multiLoRALinears) Examples() []autograd.Example {
 	scalar := MultiLoRA{Modules: 3, Rank: 2, Scale: 2}
 	perOutput := MultiLoRA{Modules: 2, Rank: 2, Scale: 1, PerOutput: true}
 	list := []autograd.Example{
-		example("three", 9, 7, true, []int{5, 4, 4}, scalar, scalar, scalar),
-		example("unlike", 11, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
+		example("three", 8, 7, true, []int{5, 4, 4}, scalar, scalar, scalar),
+		example("unlike", 16, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
+		example("odd rows", 11, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
 		example("alone", 4, 5, true, []int{6}, perOutput),
 		example("whole blocks", 64, 64, false, []int{96, 32}, MultiLoRA{Modules: 2, Rank: 8, Scale: 1},
 			MultiLoRA{Modules: 2, Rank: 8, Scale: 1}),
