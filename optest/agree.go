@@ -36,8 +36,7 @@ var (
 )
 
 // briefFactor loosens the limits of Brief examples' small results: among so many that are a
-// few short sums there is one that nearly cancels. So it does those of sums over what was rounded to 16 bits on the way,
-// which another order of sums before may round the other way.
+// few short sums there is one that nearly cancels.
 const briefFactor, smallResult = 100, 64
 
 func pairs(dts ...tensor.DType) []dtypes {
@@ -114,7 +113,7 @@ func Agree(t *testing.T, reference, subject tensor.Backend, ops []autograd.Op, l
 				}
 				for k, name := range want.names {
 					limit := limits[want.dt[k]]
-					if (e.Brief || dt.t.Is16Bit()) && len(want.data[k]) <= smallResult {
+					if e.Brief && len(want.data[k]) <= smallResult {
 						limit *= briefFactor
 					}
 					if ne := normalizedError(got.data[k], want.data[k]); !(ne <= limit) {
