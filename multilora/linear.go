@@ -37,9 +37,9 @@ func (l *Linear) Forward(x *nn.Var) *nn.Var {
 
 // beside is what the modules are beside x.
 func (l *Linear) beside(x *nn.Var) ops.MultiLoRA {
-	o := l.options
-	if dt := x.Tensor().DType(); l.mirror != nil && dt.Is16Bit() {
-		o.Narrow = l.mirror.narrow(l, dt)
+	o, t := l.options, x.Tensor()
+	if dt := t.DType(); l.mirror != nil && (dt.Is16Bit() || dt == tensor.F32 && t.Device().Launches()) {
+		o.Mirror = l.mirror.modules(l, dt)
 	}
 	return o
 }

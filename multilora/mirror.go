@@ -6,9 +6,9 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// mirror is what products beside activations of 16 bits take of the modules of an adapter's layers: A, and B with its
-// scalings and scale, in the activations' type. It is made anew where a parameter has been written to since, all that lies
-// in the same memory in one kernel: after optim.Gather that is all that trains, once a step.
+// mirror is what products take of the modules of an adapter's layers: B with its scalings and scale, and beside
+// activations of 16 bits A, in the activations' type. It is made anew where a parameter has been written to since, all that
+// lies in the same memory in one kernel: after optim.Gather that is all that trains, once a step.
 type mirror struct {
 	linears []*Linear
 	dtype   tensor.DType
@@ -19,7 +19,7 @@ type mirror struct {
 type mirrored struct {
 	a, b, s *tensor.Tensor
 	piece   *mirrorPiece
-	narrow  *ops.NarrowLoRA
+	made    *ops.LoRAMirror
 }
 
 // mirrorPiece is the layers whose parameters lie in the same memories.
@@ -33,14 +33,14 @@ type mirrorPiece struct {
 // mirrorChunk is what the parts of a mirror begin at multiples of: 512 bytes.
 const mirrorChunk = 256
 
-// narrow is a layer's modules in dt, as its parameters are now.
-func (m *mirror) narrow(l *Linear, dt tensor.DType) *ops.NarrowLoRA {
+// modules is a layer's modules in dt, as its parameters are now.
+func (m *mirror) modules(l *Linear, dt tensor.DType) *ops.LoRAMirror {
 	if p := m.of[l]; m.dtype != dt || p.a != l.A.Value || p.b != l.B.Value || l.S != nil && p.s != l.S.Value {
 		m.lay(dt)
 	}
 	p := m.of[l]
 	p.piece.refresh()
-	return p.narrow
+	return p.made
 }
 
 // refresh makes the numbers, unless they are right.
@@ -83,7 +83,8 @@ func (m *mirror) lay(dt tensor.DType) {
 	}
 }
 
-// layPiece lays out layers whose parameters lie in the same memories: first every A, then every B.
+// layPiece lays out layers whose parameters lie in the same memories: first every A, unless it is as products take it, then
+// every B.
 func (m *mirror) layPiece(layers []*Linear) {
 	first := layers[0]
 	piece := &mirrorPiece{args: make([]*tensor.Tensor, 7)}
@@ -100,8 +101,10 @@ func (m *mirror) layPiece(layers []*Linear) {
 		return from
 	}
 	var fromA, fromB []int
-	for _, l := range layers {
-		fromA = append(fromA, add(l.A.Value, 0, 0, 0, 0))
+	if m.dtype.Is16Bit() {
+		for _, l := range layers {
+			fromA = append(fromA, add(l.A.Value, 0, 0, 0, 0))
+		}
 	}
 	for _, l := range layers {
 		o, at := l.options, 0
@@ -128,10 +131,12 @@ func (m *mirror) layPiece(layers []*Linear) {
 		s.Keep(y, piece.args[4], piece.args[5], piece.args[6])
 	}
 	for i, l := range layers {
-		p := mirrored{a: l.A.Value, b: l.B.Value, piece: piece, narrow: &ops.NarrowLoRA{
-			A:       y.View(fromA[i], l.A.Value.Shape()...),
-			ScaledB: y.View(fromB[i], l.B.Value.Shape()...),
+		p := mirrored{a: l.A.Value, b: l.B.Value, piece: piece, made: &ops.LoRAMirror{
+			A: l.A.Value, ScaledB: y.View(fromB[i], l.B.Value.Shape()...),
 		}}
+		if fromA != nil {
+			p.made.A = y.View(fromA[i], l.A.Value.Shape()...)
+		}
 		if l.S != nil {
 			p.s = l.S.Value
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// in16Bits is a model with matrices and activations of a type, and an adapter that says something.
-func in16Bits(t *testing.T, d *tensor.Device, dt tensor.DType, cfg Config) (*llama.Model, *Adapter) {
+// withMirror is a model with matrices and activations of a type, and an adapter that says something.
+func withMirror(t *testing.T, d *tensor.Device, dt tensor.DType, cfg Config) (*llama.Model, *Adapter) {
 	t.Helper()
 	f32, err := llama.New(d, llama.Config{ModelType: "llama", Vocab: 61, Hidden: 24, Intermediate: 40, Layers: 2, Heads: 3,
 		KVHeads: 1, HeadDim: 8, MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2}, 7)
@@ -31,12 +31,21 @@ func in16Bits(t *testing.T, d *tensor.Device, dt tensor.DType, cfg Config) (*lla
 	return m, a
 }
 
-// Logits and gradients have the bits of an adapter whose modules are rounded for every product, also right after every
-// kind of write to a parameter, alone and in the memory of all that trains.
+// mirroring is a device that keeps a mirror beside activations of a type: the CPU, and for f32 one on which every kernel
+// has a price.
+func mirroring(t *testing.T, dt tensor.DType, threads int) *tensor.Device {
+	if dt != tensor.F32 {
+		return open(t, threads)
+	}
+	return launchingCPU(t, threads)
+}
+
+// Logits and gradients have the bits of an adapter whose modules are scaled and rounded for every product, also right after
+// every kind of write to a parameter, alone and in the memory of all that trains.
 func TestMirrorIsNeverOutOfDate(t *testing.T) {
-	for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
+	for _, dt := range tensor.ActivationTypes() {
 		eachKind(t, func(t *testing.T, cfg Config) {
-			m, a := in16Bits(t, open(t, 2), dt, cfg)
+			m, a := withMirror(t, mirroring(t, dt, 2), dt, cfg)
 			check := func(when string) {
 				t.Helper()
 				with := bitsOf(t, m, a)
@@ -106,8 +115,13 @@ func bitsOf(t *testing.T, m *llama.Model, a *Adapter) []float32 {
 
 // A step makes one kernel of the modules of all layers, and an evaluation behind it none.
 func TestMirrorIsMadeOnceAStep(t *testing.T) {
-	cfg := kinds()["scalar"]
-	m, _ := in16Bits(t, open(t, 1), tensor.BF16, cfg)
+	for _, dt := range []tensor.DType{tensor.BF16, tensor.F32} {
+		t.Run(dt.String(), func(t *testing.T) { madeOnceAStep(t, dt) })
+	}
+}
+
+func madeOnceAStep(t *testing.T, dt tensor.DType) {
+	m, _ := withMirror(t, mirroring(t, dt, 1), dt, kinds()["scalar"])
 	tr := gather(t, m)
 	o, err := optim.New(tr, optim.DefaultAdamW())
 	if err != nil {

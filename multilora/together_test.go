@@ -14,6 +14,15 @@ type launching struct{ tensor.Backend }
 
 func (launching) Launches() {}
 
+func launchingCPU(t *testing.T, threads int) *tensor.Device {
+	t.Helper()
+	b, err := cpu.Open(cpu.Options{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testdevice.On(t, launching{b})
+}
+
 // What sees the same input is computed together where kernels have a price, with results and gradients of the layers by
 // themselves: q, k and v, gate and up, in products of all their modules.
 func TestLayersTogetherAsOneByOne(t *testing.T) {
@@ -41,11 +50,7 @@ func TestLayersTogetherAsOneByOne(t *testing.T) {
 				return bits, products
 			}
 			want, many := run(testdevice.CPU(t, 1))
-			b, err := cpu.Open(cpu.Options{Threads: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, few := run(testdevice.On(t, launching{b}))
+			got, few := run(launchingCPU(t, 1))
 			if diff := distance(got, want); diff > 1e-5 {
 				t.Errorf("logits and gradients differ by %g", diff)
 			}

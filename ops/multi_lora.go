@@ -14,14 +14,14 @@ type MultiLoRA struct {
 	Scale     float32 // alpha / Rank: the factor of their sum
 	PerOutput bool    // s has a number for each module and output
 	Dropout   float32 // probability that the adapter does not see an element of x
-	// Narrow is A and the scaled B beside activations of 16 bits, where somebody keeps them rounded; nil: they are rounded
-	// for each product.
-	Narrow *NarrowLoRA
+	// Mirror is A and the scaled B as products beside x take them, where somebody keeps them so; nil: they are scaled, and
+	// beside activations of 16 bits rounded, for each product.
+	Mirror *LoRAMirror
 }
 
-// NarrowLoRA is the modules of a layer in a type of 16 bits: a, and b as ScaledB makes it. Both must be what those
-// parameters are at the time, in Forward as in Backward: gradients are those of the parameters.
-type NarrowLoRA struct{ A, ScaledB *tensor.Tensor }
+// LoRAMirror is the modules of a layer in the type of its activations: a, and b as ScaledB makes it. Both must be what
+// those parameters are at the time, in Forward as in Backward: gradients are those of the parameters.
+type LoRAMirror struct{ A, ScaledB *tensor.Tensor }
 
 // MultiLoRALinear is x weightᵀ + bias + scale Σ_i s_i x A_iᵀ B_iᵀ: a linear layer with
 // several low-rank modules (MultiLoRA, 2311.11501). The modules stand together as one
@@ -47,9 +47,9 @@ func (o MultiLoRA) check(w *tensor.Tensor, a, b, s *Var) {
 	if !(o.Dropout >= 0 && o.Dropout < 1) {
 		tensor.Panicf("multi_lora", "dropout %g: want at least 0 and below 1", o.Dropout)
 	}
-	if n := o.Narrow; n != nil && !(n.A.SameShape(a.Tensor()) && n.ScaledB.SameShape(b.Tensor()) &&
-		n.A.DType().Is16Bit() && n.ScaledB.DType() == n.A.DType()) {
-		tensor.Panicf("multi_lora", "narrow a is %s, scaled b %s: want %s and %s in one type of 16 bits", n.A, n.ScaledB,
+	if n := o.Mirror; n != nil && !(n.A.SameShape(a.Tensor()) && n.ScaledB.SameShape(b.Tensor()) &&
+		n.ScaledB.DType() == n.A.DType()) {
+		tensor.Panicf("multi_lora", "the mirror's a is %s, its scaled b %s: want %s and %s in one type", n.A, n.ScaledB,
 			a.Tensor(), b.Tensor())
 	}
 }
@@ -131,16 +131,16 @@ func narrowed(p, x *tensor.Tensor) *tensor.Tensor {
 
 // a is A as a product beside x takes it.
 func (m *multiLoRA) a(a, x *tensor.Tensor) *tensor.Tensor {
-	if m.Narrow != nil && m.Narrow.A.DType() == x.DType() {
-		return m.Narrow.A
+	if m.Mirror != nil && m.Mirror.A.DType() == x.DType() {
+		return m.Mirror.A
 	}
 	return narrowed(a, x)
 }
 
 // scaledB is ScaledB as a product beside x takes it.
 func (m *multiLoRA) scaledB(b, s, x *tensor.Tensor) *tensor.Tensor {
-	if m.Narrow != nil && m.Narrow.A.DType() == x.DType() {
-		return m.Narrow.ScaledB
+	if m.Mirror != nil && m.Mirror.A.DType() == x.DType() {
+		return m.Mirror.ScaledB
 	}
 	return narrowed(m.ScaledB(b, s), x)
 }
