@@ -248,8 +248,8 @@ func TestPlanDoesNotFitTheProcess(t *testing.T) {
 	}
 }
 
-// On a GPU the tensors are the same, and what the CPU's kernels keep is not counted: neither
-// for the run itself nor for the changes that would make it fit.
+// On a GPU the tensors are the same but for the scaled B of all layers, which stay there in f32 too, and what the CPU's
+// kernels keep is not counted: neither for the run itself nor for the changes that would make it fit.
 func TestPlanForAGPU(t *testing.T) {
 	cfg := Defaults()
 	cfg.Model = "llama-7b"
@@ -261,15 +261,20 @@ func TestPlanForAGPU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The pool's rest differs by what attention's gradients put aside, a number a query.
-	if rest := p.Reserve - onCPU.Reserve; p.Peak != onCPU.Peak || rest*rest > 1<<40 || p.Memory != onCPU.Memory {
-		t.Errorf("%+v, on the CPU %+v", p, onCPU)
+	const scaled, largest = 32 * 24 * (5*4096 + 2*11008) * 4, 24 * 11008 * 4 // of all layers, of the one of most outputs
+	more := p.Peak - onCPU.Peak
+	same := p.Memory
+	same.Activations -= more
+	// Sizes are rounded up. The pool's rest differs by what attention's gradients put aside, a number a query.
+	if rest := p.Reserve - onCPU.Reserve; more < scaled-largest || more > scaled+scaled/16 || rest*rest > 1<<40 ||
+		same != onCPU.Memory {
+		t.Errorf("%d bytes more, of %d scaled: %+v, on the CPU %+v", more, scaled, p, onCPU)
 	}
 	if p.Scratch != 0 || p.Process != 0 || onCPU.Scratch == 0 {
 		t.Errorf("scratch %d and process %d bytes, on the CPU %d and %d", p.Scratch, p.Process, onCPU.Scratch,
 			onCPU.Process)
 	}
-	if err := p.Fits(Room{Device: p.Peak}); err != nil || onCPU.Fits(Room{Device: p.Peak}) == nil {
+	if err := p.Fits(Room{Device: p.Peak}); err != nil || onCPU.Fits(Room{Device: onCPU.Peak}) == nil {
 		t.Errorf("with as much as its tensors take the run does not fit, or on the CPU it does: %v", err)
 	}
 	if text := p.String(); strings.Contains(text, "scratch") || strings.Contains(text, "process") ||
