@@ -101,6 +101,12 @@ type Overlapping interface{ RunsSideBySide() }
 // product of several matrices in place of several products where it can (Device.Launches).
 type Launching interface{ Launches() }
 
+// MatrixMultiplier is a backend that multiplies matrices of some 16-bit types several times as fast as those of f32.
+type MatrixMultiplier interface {
+	// MultipliesMatrices reports whether a type is one of them.
+	MultipliesMatrices(DType) bool
+}
+
 // Reclaimer is a backend that takes memory for itself while kernels run. It calls what it is
 // given where there is none left: the device then gives back what it keeps for later.
 type Reclaimer interface {

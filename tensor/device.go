@@ -110,6 +110,13 @@ func (d *Device) Launches() bool {
 	return ok
 }
 
+// MultipliesMatrices reports whether the device has instructions for products of matrices of a 16-bit type, which are
+// several times as fast as those of f32 (MatrixMultiplier).
+func (d *Device) MultipliesMatrices(dt DType) bool {
+	m, ok := d.must("multiplies matrices").b.(MatrixMultiplier)
+	return ok && m.MultipliesMatrices(dt)
+}
+
 // Err is the device's first error, or nil.
 func (d *Device) Err() error { return d.must("err").err }
 

@@ -85,7 +85,7 @@ func TestComputeDTypeSetting(t *testing.T) {
 		{tensor.Q8, "bf16", "bf16", tensor.BF16},
 		{tensor.BF16, "", "", tensor.F32},
 		{tensor.BF16, "bf16", "", tensor.F32},
-		{tensor.F32, "f32", "", tensor.F32},
+		{tensor.F32, "f32", "f32", tensor.F32},    // and no device chooses
 		{tensor.F32, "bf16", "bf16", tensor.BF16}, // of a quantized model as it is stored
 	} {
 		cfg := Defaults()

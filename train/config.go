@@ -23,8 +23,9 @@ type Config struct {
 	// AsStored leaves the weights of a quantized model as its files have them, where DType is f32 and the run
 	// has an adapter: the setting dtype is auto.
 	AsStored bool
-	// ComputeDType is the storage type of the activations where DType is q8, q4, q4_k or nf4, or a model is as
-	// stored: f32, bf16 or f16. Empty: f32, and elsewhere DType.
+	// ComputeDType is the storage type of the activations where DType is q8, q4, q4_k or nf4, and with AsStored, where a
+	// model that is not quantized has it, too: f32, bf16 or f16. Empty: f32, with AsStored what ChooseDType says, and
+	// elsewhere DType.
 	ComputeDType string
 
 	Data []Part // rows; see Files
@@ -132,7 +133,7 @@ func (c *Config) Resolve() {
 	switch quantized := c.DType.IsQuantized(); {
 	case quantized && c.ComputeDType == "":
 		c.ComputeDType = tensor.F32.String()
-	case !quantized && c.ComputeDType == c.DType.String():
+	case !quantized && !(c.AsStored && c.DType == tensor.F32) && c.ComputeDType == c.DType.String():
 		c.ComputeDType = ""
 	}
 	given := maps.Clone(c.given)

@@ -164,7 +164,11 @@ func (p Plan) changes() (all []change) {
 	}
 	half := tensor.BF16.String()
 	quantized := cfg.DType.IsQuantized() || slices.ContainsFunc(p.stored, tensor.DType.IsQuantized)
-	switch dt := cfg.DType; {
+	dt := cfg.DType
+	if !quantized { // auto may have made it another
+		dt = p.activations
+	}
+	switch {
 	case cfg.full() && dt == tensor.F32:
 		store(tensor.BF16, "")
 	case cfg.full():

@@ -32,6 +32,7 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 		return Summary{}, unlessInterrupted(ctx, err)
 	}
 	cfg.keepDate(s)
+	cfg.keepDType(s)
 	if err := checkSame(cfg, s, ok, j); err != nil {
 		return Summary{}, err
 	}

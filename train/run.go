@@ -136,6 +136,9 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Option
 			return Summary{}, err
 		}
 	}
+	if why := cfg.ChooseDType(d); why != "" {
+		p.Say(fmt.Sprintf("dtype auto: %s (compute-dtype decides otherwise)", why))
+	}
 	return start(ctx, d, cfg, p, o, newState(), nil)
 }
 

@@ -55,13 +55,13 @@ func (c *Config) modelSettings() []*Setting {
 				"tokenizer's files name, else the model's)"},
 		{Name: "dtype", value: dtype(&c.DType, &c.AsStored), Choices: words(dtypeChoices()), Resume: Fixed,
 			Use: ForSpeed, check: c.checkDType,
-			Meaning: "storage of frozen weights and activations; q8, q4, q4_k and nf4 are of frozen weights alone; auto: f32, " +
-				"and of a quantized model the weights as its files have them"},
+			Meaning: "storage of frozen weights and activations; q8, q4, q4_k and nf4 are of frozen weights alone; auto: " +
+				"compute-dtype, and of a quantized model the weights as its files have them"},
 		{Name: "compute-dtype", value: text(&c.ComputeDType, ""), Choices: words(tensor.ActivationTypes()),
 			Resume: Fixed,
 			Use:    ForSpeed, check: c.checkComputeDType,
-			Meaning: "storage of activations with dtype q8, q4, q4_k or nf4, or auto and a quantized model (default: f32); elsewhere " +
-				"it is dtype's"},
+			Meaning: "storage of activations with dtype q8, q4, q4_k or nf4 (default: f32) or auto (default: bf16 on a GPU that " +
+				"multiplies matrices of it, f16 on one that does so of that alone, else f32); elsewhere it is dtype's"},
 	}
 }
 

@@ -230,6 +230,28 @@ func (f *form) tile(call tensor.Kernel, enough uint64) shaders.Tile {
 	return f.tiles[0]
 }
 
+// Multiplies reports whether products of linear layers stored in a 16-bit type run on the device's matrices: never on a
+// driver that computes on the processor, where they are no faster.
+func (i Info) Multiplies(dt tensor.DType) bool {
+	if i.Kind == KindCPU {
+		return false
+	}
+	d, _ := shaders.Find("matmul")
+	return multiplies(forms(d, i.matrices, i.Subgroup[0], i.Limits), dt)
+}
+
+func multiplies(list []*form, dt tensor.DType) bool {
+	return dt.Is16Bit() && slices.ContainsFunc(list, func(f *form) bool {
+		return f.product && f.subgroup != 0 && !f.thin && f.factors == storages[dt]-1
+	})
+}
+
+// MultipliesMatrices implements tensor.MatrixMultiplier.
+func (b *backend) MultipliesMatrices(dt tensor.DType) bool {
+	k, err := b.kernel("matmul")
+	return err == nil && !b.hw.software() && multiplies(k.forms, dt)
+}
+
 // alternatives are those that a device uses, in words.
 func alternatives(i Info) []string {
 	list := []string{}

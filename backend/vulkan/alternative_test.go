@@ -55,6 +55,20 @@ func TestFormsOfDevices(t *testing.T) {
 		}
 	}
 	info := Info{matrices: shapes, Subgroup: [3]int{32, 32, 32}, Limits: l}
+	half, software := info, info
+	half.matrices, software.Kind = shapes[:4], KindCPU
+	for _, c := range []struct {
+		of   Info
+		dt   tensor.DType
+		want bool
+	}{
+		{info, tensor.BF16, true}, {info, tensor.F16, true}, {info, tensor.F32, false}, {half, tensor.BF16, false},
+		{half, tensor.F16, true}, {software, tensor.F16, false}, {Info{Limits: l}, tensor.F16, false},
+	} {
+		if got := c.of.Multiplies(c.dt); got != c.want {
+			t.Errorf("%s of %d shapes on a %s: %t", c.dt, len(c.of.matrices), c.of.Kind, got)
+		}
+	}
 	if got := alternatives(info); !slices.Equal(got, []string{
 		"attention_coopmat f16: 16x16x16", "attention_coopmat bf16: 16x16x16",
 		"attention_grad_kv_coopmat f16: 16x16x16", "attention_grad_kv_coopmat bf16: 16x16x16",

@@ -63,7 +63,7 @@ func (i Info) Usable() error {
 // componentNames are the types of cooperative matrices, by VkComponentTypeKHR.
 var componentNames = map[uint32]string{
 	0: "f16", 1: "f32", 2: "f64", 3: "s8", 4: "s16", 5: "s32", 6: "s64", 7: "u8", 8: "u16", 9: "u32", 10: "u64",
-	1000141000: "bf16",
+	1000141000: "bf16", 1000491002: "f8e4m3", 1000491003: "f8e5m2",
 }
 
 func componentName(t uint32) string {

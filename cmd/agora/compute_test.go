@@ -75,11 +75,24 @@ func TestResumeWithoutComputeDType(t *testing.T) {
 	sameRuns(t, whole, parts)
 }
 
+// A model that is not quantized is in the type that it is to compute in.
+func TestComputeDTypeOfAnUnquantizedModel(t *testing.T) {
+	model := tinymodel.Write(t)
+	loss := func(flags ...string) float64 {
+		r := mustJSON[struct{ NLL float64 }](t, append([]string{"eval", "--task", "perplexity", "--text", "main.go", "--model", model,
+			"--device", "cpu"}, flags...)...)
+		return r.NLL
+	}
+	computed, stored, wide := loss("--compute-dtype", "bf16"), loss("--dtype", "bf16"), loss("--dtype", "f32")
+	if computed != stored || computed == wide || computed == 0 {
+		t.Errorf("losses %v, in bf16 %v, in f32 %v", computed, stored, wide)
+	}
+}
+
 func TestComputeDTypeRefuses(t *testing.T) {
 	for _, c := range []struct{ flags, want string }{
 		{"--dtype bf16 --compute-dtype f32", "--compute-dtype: want bf16 with --dtype bf16 (another is for --dtype q8, q4, q4_k or nf4), got f32"},
 		{"--dtype f32 --compute-dtype bf16", "--compute-dtype: want f32 with --dtype f32"},
-		{"--compute-dtype bf16", "computing in bf16 with weights in f32"},
 		{"--dtype q4 --compute-dtype q8", `--compute-dtype "q8": want one of [f32 bf16 f16]`},
 	} {
 		for _, command := range []string{"generate --prompt a", "eval --task perplexity --text main.go"} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
+	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/internal/version"
 )
@@ -64,6 +65,10 @@ func (r vulkanReport) lines() (lines [][2]string) {
 		if len(d.Cooperative) > 0 {
 			matrices = strings.Join(d.Cooperative, ", ")
 		}
+		auto := "f32: no matrices of bf16 or f16 that are faster"
+		if _, why := device.AutoDTypeOn(d); why != "" {
+			auto = why
+		}
 		alternatives := "the same shaders as everywhere"
 		if len(d.Alternatives) > 0 {
 			alternatives = strings.Join(d.Alternatives, ", ")
@@ -88,6 +93,7 @@ func (r vulkanReport) lines() (lines [][2]string) {
 				has(d.BFloat16, "bf16 arithmetic"), has(d.Int8, "8-bit arithmetic"),
 			}, ", ")},
 			[2]string{"  matrices", matrices},
+			[2]string{"  --dtype auto", auto},
 			[2]string{"  kernels", alternatives},
 			[2]string{"  streams", "offloaded weights by " + string(d.Streams)},
 			[2]string{"  timestamps", has(d.Timestamps, "clock on the device")},

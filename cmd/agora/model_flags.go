@@ -42,9 +42,10 @@ func (f *modelFlags) register(c *cobra.Command) {
 		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the "+
 			"model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", autoDType, "storage of weights and activations: f32, bf16 or f16; of weights "+
-		"alone: q8, q4, q4_k or nf4; auto: f32, and of a quantized model the weights as its files have them")
+		"alone: q8, q4, q4_k or nf4; auto: --compute-dtype, and of a quantized model the weights as its files have them")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
-		"storage of activations with --dtype q8, q4, q4_k or nf4, or of a quantized model: f32, bf16 or f16 (default: f32)")
+		"storage of activations with --dtype q8, q4, q4_k or nf4 (default: f32) or auto (default: bf16 on a GPU that multiplies "+
+			"matrices of it, f16 on one that does so of that alone, else f32): f32, bf16 or f16")
 	c.Flags().StringVar(&f.offload, "offload", train.OffloadNothing, "what is not in the device's memory until it is used: "+
 		"none, or weights: these stay in the model's file where it has them in --dtype's type, so that the model may be larger "+
 		"than the memory; a GPU has two blocks at a time")
@@ -73,6 +74,12 @@ func (f *modelFlags) open(c *cobra.Command) (b *base, err error) {
 		}
 	}()
 	b = &base{device: d}
+	if storage.AsStored && f.compute == "" {
+		var why string
+		if storage.ComputeDType, why = train.AutoDType(d, f.model); why != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "--dtype auto: %s (--compute-dtype decides otherwise)\n", why)
+		}
+	}
 	if b.Model, err = loadModel(c, d, f.model, storage); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ does not fit into the memory of the device, say what would help, and exit with c
 				return err
 			}
 			defer d.Close()
+			why := cfg.ChooseDType(d)
 			p, err := train.NewPlan(cfg, train.PlanOptions{Device: device.Options{Threads: dev.threads, MatmulPrecision: dev.precision.Precision},
 				GPU: !d.KeepsScratch(), Processes: processes})
 			if err != nil {
@@ -72,6 +73,9 @@ does not fit into the memory of the device, say what would help, and exit with c
 			}
 			err = p.Fits(room)
 			if !asJSON {
+				if why != "" {
+					fmt.Fprintln(c.OutOrStdout(), "dtype auto:", why)
+				}
 				fmt.Fprintln(c.OutOrStdout(), p)
 				if time != nil {
 					fmt.Fprintln(c.OutOrStdout(), time)

@@ -123,6 +123,9 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 	if o.Kernels {
 		s.clock = &clock{device: s.device, counts: s.counts, profile: &profile}
 	}
+	if why := s.Config.ChooseDType(s.device); why != "" && o.Notice != nil {
+		o.Notice("dtype auto: " + why)
+	}
 	if err = s.plan(); err == nil {
 		err = s.measure(ctx, shape)
 	}

@@ -156,8 +156,14 @@ func TestAsStored(t *testing.T) {
 		!slices.Equal(m.Stored(), []tensor.DType{tensor.F32}) {
 		t.Errorf("a file in bf16 is %v, error %v", m.Stored(), err)
 	}
+	computed := LoadOptions{AsStored: true, ComputeDType: tensor.F16}
+	blank, blankErr := BlankFrom(t.Context(), d, plain, computed)
+	if m, err = Load(t.Context(), d, plain, computed); err != nil || blankErr != nil || m.DType() != tensor.F16 ||
+		!slices.Equal(m.Stored(), []tensor.DType{tensor.F16}) || !slices.Equal(m.Stored(), blank.Stored()) {
+		t.Errorf("a file in bf16, computed in f16, is %v, planned %v, error %v, %v", m.Stored(), blank.Stored(), err, blankErr)
+	}
 	for want, o := range map[string]LoadOptions{
-		"computing in bf16 with weights in f32": {AsStored: true, ComputeDType: tensor.BF16},
+		"computing in bf16 with weights in f32": {ComputeDType: tensor.BF16},
 		"as stored and as q4":                   {AsStored: true, DType: tensor.Q4},
 	} {
 		if _, err := Load(t.Context(), d, plain, o); err == nil || !strings.Contains(err.Error(), want) {

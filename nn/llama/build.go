@@ -44,10 +44,10 @@ func NewAs(d *tensor.Device, c Config, dt tensor.DType, seed uint64) (*Model, er
 // They are frozen.
 func Blank(d *tensor.Device, c Config, o LoadOptions) (*Model, error) {
 	tensor.NotNil("llama.Blank", "a device", d)
-	o.AsStored = false // nothing is
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	o = o.unquantized()
 	if err := c.check("config"); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type family struct {
 	missing   defaults // for fields that a config.json does not have
 	windows   bool     // layers may see a window of positions alone
 
+	leavesF16     bool // Config.FitsF16
 	mixture       bool // blocks have a Mixture
 	partialRotary bool // partial_rotary_factor counts
 
@@ -87,6 +88,13 @@ const (
 	silu     = "silu"
 	geluTanh = "gelu_pytorch_tanh"
 )
+
+// FitsF16 reports whether the activations of the family's released models stay within f16's range, whose largest number is
+// 65504. Those of Gemma 2 and 3 do not (https://github.com/huggingface/transformers/issues/36822).
+func (c Config) FitsF16() bool {
+	f := familyOf(c.ModelType)
+	return f == nil || !f.leavesF16
+}
 
 func (f *family) activation() string { return cmp.Or(f.hiddenAct, silu) }
 

@@ -31,7 +31,7 @@ func init() {
 			vocab: 256000, hidden: 2304, intermediate: 9216, layers: 26, heads: 8, kvHeads: 4, headDim: 256,
 			positions: 8192, tied: true,
 		},
-		windows: true, hiddenAct: geluTanh, normOffset: 1,
+		windows: true, leavesF16: true, hiddenAct: geluTanh, normOffset: 1,
 		read: func(f *fields, c *Config) {
 			f.gemma(c, 2)
 			c.AttentionSoftCap = f.softCap("attn_logit_softcapping", 50)
@@ -62,7 +62,7 @@ func init() {
 			vocab: 262208, hidden: 2304, intermediate: 9216, layers: 26, heads: 8, kvHeads: 4, headDim: 256,
 			positions: 131072, theta: 1e6, tied: true,
 		},
-		windows: true, hiddenAct: geluTanh, normOffset: 1,
+		windows: true, leavesF16: true, hiddenAct: geluTanh, normOffset: 1,
 		read: func(f *fields, c *Config) {
 			f.gemma(c, f.size("sliding_window_pattern", f.size("_sliding_window_pattern", 6, maxLayers), maxLayers))
 			// Both are there in its config.json, and what its attention computes has neither.

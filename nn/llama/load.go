@@ -25,7 +25,7 @@ type LoadOptions struct {
 	// bitsandbytes, GPTQ, AWQ or FP8 holds in blocks smaller than q8's (Q4_0, Q4_K, NF4, FP8 …) stays in those.
 	DType tensor.DType
 	// AsStored keeps the matrices of a quantized model as its files have them, blocks and what was left in
-	// f32, f16 or bf16 beside them; of a model that is not quantized it changes nothing. DType is f32 with it.
+	// f32, f16 or bf16 beside them; a model that is not quantized is stored in ComputeDType. DType is f32 with it.
 	AsStored bool
 	// ComputeDType is the storage type of the activations of a model in q8 or q4, or as it is stored: f32
 	// (the zero value), f16 or bf16. In another one they have that of the weights, which
@@ -166,6 +166,14 @@ func (o LoadOptions) activations() tensor.DType {
 	return o.DType
 }
 
+// unquantized is the options for a model of which nothing is quantized.
+func (o LoadOptions) unquantized() LoadOptions {
+	if o.AsStored {
+		o.DType, o.AsStored = o.ComputeDType, false
+	}
+	return o
+}
+
 // of is the options for a file's model: AsStored is for quantized ones alone.
 func (o LoadOptions) of(file source) (LoadOptions, error) {
 	if !o.AsStored {
@@ -180,8 +188,7 @@ func (o LoadOptions) of(file source) (LoadOptions, error) {
 			return o, nil
 		}
 	}
-	o.AsStored = false
-	return o, o.check()
+	return o.unquantized(), nil
 }
 
 // BlankFrom makes a model as Load would store that of a folder or a GGUF file, whose own blocks it
