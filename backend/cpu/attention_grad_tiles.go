@@ -12,56 +12,63 @@ func init() {
 	fast(tiledAttentionGradKV)
 }
 
-// takeGrad reserves what the tiles of gradients need besides.
+// takeGrad is take with what tiles of gradients need besides.
 func (t *attentionTile) takeGrad() {
-	rows := min(t.queries, t.T) * t.group
-	t.dy, t.dscores, t.delta = t.takeRows(rows), t.s.take(rows*tileKeys), t.s.take(rows)
+	t.take()
+	rows := t.most()
+	t.dy, t.dscores, t.delta = t.s.take(rows*t.HeadDim), t.s.take(rows*tileKeys), t.s.take(rows)
 }
 
 // begin puts the tile's rows of dy and q, and lse, where tiles of gradients want them.
 func (t *attentionTile) begin(dy, q tensor.Arg, lse []float32) {
 	t.gather(t.dy, dy)
 	t.gather(t.q, q)
+	t.statistics(t.lse, lse)
+}
+
+// statistics copies the tile's elements of a [batch, heads, t] tensor.
+func (t *attentionTile) statistics(dst, x []float32) {
 	for r := range t.rows {
-		t.lse[r] = lse[t.statistic(r)]
+		dst[r] = x[t.statistic(r)]
 	}
 }
 
 // deltas are dy·y, row by row. They use the memory of out.
 func (t *attentionTile) deltas(y tensor.Arg) {
-	t.widen(t.out, y)
-	grad, d := t.inF32(t.dy), t.HeadDim
+	t.gather(t.out, y)
+	d := t.HeadDim
 	for r := range t.rows {
-		t.delta[r] = float32(vec.Dot(grad[r*d:(r+1)*d], t.out[r*d:(r+1)*d]))
+		t.delta[r] = float32(vec.Dot(t.dy[r*d:(r+1)*d], t.out[r*d:(r+1)*d]))
 	}
 }
 
 // backScore makes the probabilities of a block of keys, and the gradients of their scores.
 func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
-	t.score(key, j, n, all)
+	t.timesKeys(t.scores, t.Scale, t.q, key, j, n)
+	t.mask(1, j, n, all)
 	t.timesKeys(t.dscores, 1, t.dy, value, j, n)
-	t.probabilities(n)
+	for r := range t.rows {
+		t.probabilities(r, n)
+	}
 }
 
-// probabilities turns the scores into exp(score - lse), and dscores, which holds dy·v,
+// probabilities turns row r's scores into exp(score - lse), and dscores, which holds dy·v,
 // into the gradient of Scale q·k.
-func (t *attentionTile) probabilities(n int) {
-	for r := range t.rows {
-		p, ds := t.scores[r*n:(r+1)*n], t.dscores[r*n:(r+1)*n]
-		if t.lse[r] == negInf { // sees nothing
-			clear(p)
-			clear(ds)
-			continue
-		}
-		var scores [tileKeys]float32
-		if t.SoftCap != 0 {
-			copy(scores[:], p)
-		}
-		vec.ExpSubScale(p, p, t.lse[r], 1)
-		vec.SubMul(ds, ds, p, t.delta[r])
-		if t.SoftCap != 0 {
-			t.capSlope(ds, scores[:n])
-		}
+func (t *attentionTile) probabilities(r, n int) {
+	p, ds := t.scores[r*tileKeys:][:n], t.dscores[r*tileKeys:][:n]
+	if t.lse[r] == negInf { // sees nothing
+		clear(p)
+		clear(ds)
+		return
+	}
+	var scores [tileKeys]float32
+	if t.SoftCap != 0 {
+		copy(scores[:], p)
+	}
+	vec.ExpSubScale(p, p, t.lse[r], 1)
+	vec.SubMul(ds, ds, p, t.delta[r])
+	if t.SoftCap != 0 {
+		t.capSlope(ds, scores[:n])
 	}
 }
 
@@ -105,12 +112,14 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 		return false
 	}
 	dq, dk, dv, dy, y, lse, q, key, value := a[0], a[1], a[2], a[3], a[4], f32s(a[5]), a[6], a[7], a[8]
-	tiles := tilesOf(kernels.Attention(k), a[9:13], dy, q, key, value)
-	w.tasks(k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
-		t := &attentionTile{attentionTiles: tiles, s: s, b: task / k.KVHeads, head: task % k.KVHeads}
-		t.take()
+	tiles := tilesOf(kernels.Attention(k), a[9:13])
+	if inHalves(kernels.Attention(k), dy, q, key, value) {
+		tiles.halfAttentionGrad(w, dq, dk, dv, dy, y, lse, q, key, value)
+		return true
+	}
+	w.tasks(k.Batch*k.KVHeads, 1, func(s *scratch, head, _ int) {
+		t := tiles.tile(s, head)
 		t.takeGrad()
-		t.out = s.take(len(t.wide))
 		all := s.keySums(k.S, k.HeadDim)
 		used := s.used
 		for lo := 0; lo < k.T; lo += t.queries {
@@ -124,7 +133,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 				sums := all.from(j, k.HeadDim)
 				sums.add(t, n)
 			})
-			t.scatter(dq, t.out, func(int) float32 { return k.Scale })
+			t.scatter(dq, t.out, k.HeadDim, func(int) float32 { return k.Scale })
 			s.round()
 			s.used = used
 		}
@@ -141,11 +150,17 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 
 // keySums is memory for n keys, zero, that the worker keeps.
 func (s *scratch) keySums(n, dim int) keySums {
-	if need := 2 * n * dim; cap(s.sums) < need {
-		s.sums = make([]float32, need)
+	sums := s.ofKeys(2 * n * dim)
+	clear(sums)
+	return keySums{n: n, keys: sums[:n*dim], vals: sums[n*dim:]}
+}
+
+// ofKeys is memory for n floats of undefined content, that is kept.
+func (s *scratch) ofKeys(n int) []float32 {
+	if cap(s.keys) < n {
+		s.keys = make([]float32, n)
 	}
-	clear(s.sums[:2*n*dim])
-	return keySums{n: n, keys: s.sums[:n*dim], vals: s.sums[n*dim : 2*n*dim]}
+	return s.keys[:n]
 }
 
 // from is the sums of the keys from j on.
@@ -179,7 +194,12 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		return false
 	}
 	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
-	tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value).queryTiles(w, func(t *attentionTile) {
+	tiles := tilesOf(kernels.Attention(k), a[8:12])
+	if inHalves(kernels.Attention(k), dy, q, key, value) {
+		tiles.halfAttentionGradQ(w, dq, delta, dy, y, lse, q, key, value)
+		return true
+	}
+	tiles.queryTiles(w, 0, k.Batch*k.KVHeads, func(t *attentionTile) {
 		t.takeGrad()
 		t.begin(dy, q, lse)
 		t.deltas(y)
@@ -191,7 +211,7 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 			t.backScore(key, value, j, n, all)
 			t.addKeys(t.out, t.dscores, key, j, n)
 		})
-		t.scatter(dq, t.out, func(int) float32 { return k.Scale })
+		t.scatter(dq, t.out, k.HeadDim, func(int) float32 { return k.Scale })
 	})
 	return true
 }
@@ -201,12 +221,15 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		return false
 	}
 	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
-	tiles, d := tilesOf(kernels.Attention(k), a[8:12], dy, q, key, value), k.HeadDim
+	tiles, d := tilesOf(kernels.Attention(k), a[8:12]), k.HeadDim
+	if inHalves(kernels.Attention(k), dy, q, key, value) {
+		tiles.halfAttentionGradKV(w, dk, dv, dy, lse, delta, q, key, value)
+		return true
+	}
 	blocks := (k.S + tileKeys - 1) / tileKeys
 	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
-		block, rest := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
-		t := &attentionTile{attentionTiles: tiles, s: s, b: rest / k.KVHeads, head: rest % k.KVHeads}
-		t.take()
+		block, head := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
+		t := tiles.tile(s, head)
 		t.takeGrad()
 		sums := keySums{key: block * tileKeys, n: min(tileKeys, k.S-block*tileKeys)}
 		sums.keys, sums.vals = s.take(sums.n*d), s.take(sums.n*d)
@@ -219,9 +242,7 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 				continue
 			}
 			t.begin(dy, q, lse)
-			for r := range t.rows {
-				t.delta[r] = delta[t.statistic(r)]
-			}
+			t.statistics(t.delta, delta)
 			t.backScore(key, value, sums.key, n, everybody)
 			sums.add(t, n)
 		}

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
@@ -28,69 +27,60 @@ func init() {
 type attentionTiles struct {
 	kernels.Attention
 	visibility
-	group   int  // heads that share a key head
-	queries int  // of a tile
-	half    bool // products take bfloat16 as it is, and round weights to it, as PyTorch's do
+	group   int // heads that share a key head
+	queries int // of a tile
 }
 
-func tilesOf(k kernels.Attention, indices []tensor.Arg, operands ...tensor.Arg) *attentionTiles {
+func newTiles(k kernels.Attention) *attentionTiles {
 	group := k.Heads / max(1, k.KVHeads)
 	rows := min(max(fewestRows, k.T/8), mostRows)
-	a := &attentionTiles{k, seeing(k, slices[float32](indices).i), group, max(1, rows/max(1, group)), gemm.HasBF16()}
-	for _, x := range operands {
-		a.half = a.half && x.DType == tensor.BF16
-	}
-	return a
+	return &attentionTiles{Attention: k, group: group, queries: max(1, rows/max(1, group))}
 }
 
-// tileRows are rows [rows, dim] of a tile in float32, or in bfloat16 as they were stored.
-type tileRows struct {
-	wide []float32
-	half []uint16
+func tilesOf(k kernels.Attention, indices []tensor.Arg) *attentionTiles {
+	a := newTiles(k)
+	a.visibility = seeing(k, slices[float32](indices).i)
+	return a
 }
 
 // A tile is a block of queries of one sequence and key head, and what it works on.
 type attentionTile struct {
 	*attentionTiles
-	s           *scratch
-	b, head     int // sequence and key head
-	lo, hi      int // queries
-	seenBy      extent
-	rows        int
-	q, dy       tileRows
-	wide        []float32 // [rows, dim]: rows that a product does not take in bfloat16
-	out, scores []float32 // [rows, dim], [rows, tileKeys]
-	dscores     []float32 // of the gradients
-	lse, delta  []float32 // [rows]
+	s          *scratch
+	b, head    int // sequence and key head
+	lo, hi     int // queries
+	seenBy     extent
+	rows       int
+	q, dy, out []float32 // [rows, dim]
+	scores     []float32 // [rows, tileKeys]
+	dscores    []float32 // of the gradients
+	lse, delta []float32 // [rows]
 }
 
-// queryTiles calls f for every block of queries, those that see the most first.
-func (a *attentionTiles) queryTiles(w *work, f func(t *attentionTile)) {
+// queryTiles calls f for every block of queries of n key heads from first on, those that see the most first.
+func (a *attentionTiles) queryTiles(w *work, first, n int, f func(t *attentionTile)) {
 	blocks := (a.T + a.queries - 1) / a.queries
-	w.tasks(a.Batch*a.KVHeads*blocks, 1, func(s *scratch, task, _ int) {
-		block, rest := blocks-1-task/(a.Batch*a.KVHeads), task%(a.Batch*a.KVHeads)
-		t := &attentionTile{attentionTiles: a, s: s, b: rest / a.KVHeads, head: rest % a.KVHeads}
-		t.take()
-		t.out = s.take(len(t.wide))
-		clear(t.out)
+	w.tasks(n*blocks, 1, func(s *scratch, task, _ int) {
+		block, head := blocks-1-task/n, first+task%n
+		t := a.tile(s, head)
 		t.move(block * a.queries)
 		f(t)
 	})
 }
 
-// take reserves what every tile needs.
-func (t *attentionTile) take() {
-	rows := min(t.queries, t.T) * t.group
-	t.q, t.wide = t.takeRows(rows), t.s.take(rows*t.HeadDim)
-	t.scores, t.lse = t.s.take(rows*tileKeys), t.s.take(rows)
+// tile is one of a key head, counted over all sequences, without queries as yet.
+func (a *attentionTiles) tile(s *scratch, head int) *attentionTile {
+	return &attentionTile{attentionTiles: a, s: s, b: head / a.KVHeads, head: head % a.KVHeads}
 }
 
-func (t *attentionTile) takeRows(rows int) tileRows {
-	if !t.half {
-		return tileRows{wide: t.s.take(rows * t.HeadDim)}
-	}
-	memory := t.s.take((rows*t.HeadDim + 1) / 2)
-	return tileRows{half: unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(memory))), rows*t.HeadDim)}
+// most is the rows of the largest tile.
+func (a *attentionTiles) most() int { return min(a.queries, a.T) * a.group }
+
+// take reserves what every tile of float32 needs.
+func (t *attentionTile) take() {
+	rows := t.most()
+	t.q, t.out = t.s.take(rows*t.HeadDim), t.s.take(rows*t.HeadDim)
+	t.scores, t.lse = t.s.take(rows*tileKeys), t.s.take(rows)
 }
 
 // move sets the tile's queries to those from lo on.
@@ -109,18 +99,7 @@ func (t *attentionTile) eachQuery(f func(at, row int)) {
 }
 
 // gather copies the tile's rows of a [batch, t, heads, dim] tensor.
-func (t *attentionTile) gather(dst tileRows, x tensor.Arg) {
-	n := t.group * t.HeadDim
-	if t.half {
-		src := elements[uint16](x)
-		t.eachQuery(func(at, row int) { copy(dst.half[row*t.HeadDim:][:n], src[at:]) })
-		return
-	}
-	t.widen(dst.wide, x)
-}
-
-// widen is gather to float32.
-func (t *attentionTile) widen(dst []float32, x tensor.Arg) {
+func (t *attentionTile) gather(dst []float32, x tensor.Arg) {
 	n := t.group * t.HeadDim
 	if x.DType == tensor.F32 {
 		src := f32s(x)
@@ -130,23 +109,13 @@ func (t *attentionTile) widen(dst []float32, x tensor.Arg) {
 	t.eachQuery(func(at, row int) { t.s.loadInto(dst[row*t.HeadDim:][:n], x, at) })
 }
 
-// inF32 is the tile's rows widened.
-func (t *attentionTile) inF32(x tileRows) []float32 {
-	if !t.half {
-		return x.wide
-	}
-	n := t.rows * t.HeadDim
-	vec.FromBF16(t.wide[:n], x.half[:n])
-	return t.wide
-}
-
-// scatter is the inverse of gather, with a factor for every row.
-func (t *attentionTile) scatter(y tensor.Arg, src []float32, alpha func(row int) float32) {
+// scatter is the inverse of gather, with a factor for every row, of rows that begin width apart.
+func (t *attentionTile) scatter(y tensor.Arg, src []float32, width int, alpha func(row int) float32) {
 	d := t.HeadDim
 	t.eachQuery(func(at, row int) {
 		to := t.s.store(y, at, at+t.group*d)
 		for g := range t.group {
-			vec.Scale(to[g*d:(g+1)*d], src[(row+g)*d:(row+g+1)*d], alpha(row+g))
+			vec.Scale(to[g*d:(g+1)*d], src[(row+g)*width:][:d], alpha(row+g))
 		}
 	})
 }
@@ -187,31 +156,26 @@ func (t *attentionTile) key(j int) int {
 }
 
 // timesKeys: dst [rows, n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k.
-func (t *attentionTile) timesKeys(dst []float32, alpha float32, x tileRows, k tensor.Arg, j, n int) {
-	d, keys := t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim)
-	if t.half && t.s.gemm.Bgemm(false, true, t.rows, n, d, alpha, gemm.BF16(x.half, d), keys, gemm.F32(dst, n), false) {
-		return
-	}
-	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, t.inF32(x), d, keys, dst, n, false)
+func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, j, n int) {
+	d := t.HeadDim
+	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, tileKeys, false)
 }
 
 // addKeys: dst [rows, dim] += weights [rows, n] times the rows [j, j+n) of k.
 func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, j, n int) {
-	d, keys := t.HeadDim, matrix(k, t.key(j), t.KVHeads*t.HeadDim)
-	if t.half && t.s.gemm.Bgemm(false, false, t.rows, d, n, 1, gemm.F32(weights, n), keys, gemm.F32(dst, d), true) {
-		return
-	}
-	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, n, keys, dst, d, true)
+	d := t.HeadDim
+	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, tileKeys, t.keysOf(k, j), dst, d, true)
 }
 
 // addRows: dst [n, dim] += weights [rows, n], transposed, times the tile's rows x.
-func (t *attentionTile) addRows(dst, weights []float32, x tileRows, n int) {
+func (t *attentionTile) addRows(dst, weights, x []float32, n int) {
 	d := t.HeadDim
-	if t.half &&
-		t.s.gemm.Bgemm(true, false, n, d, t.rows, 1, gemm.F32(weights, n), gemm.BF16(x.half, d), gemm.F32(dst, d), true) {
-		return
-	}
-	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, n, gemm.F32(t.inF32(x), d), dst, d, true)
+	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, tileKeys, gemm.F32(x, d), dst, d, true)
+}
+
+// keysOf is the tile's head of keys from j on.
+func (t *attentionTile) keysOf(k tensor.Arg, j int) gemm.Matrix {
+	return matrix(k, t.key(j), t.KVHeads*t.HeadDim)
 }
 
 // capScores puts scores under the soft cap, unless that is 0.
@@ -224,20 +188,66 @@ func capScores(scores []float32, softCap float32) {
 	vec.Scale(scores, scores, softCap)
 }
 
-// score sets scores to Scale q·k, under the soft cap if there is one, -Inf where a key is not seen.
-func (t *attentionTile) score(k tensor.Arg, j, n int, all bool) {
-	t.timesKeys(t.scores, t.Scale, t.q, k, j, n)
-	capScores(t.scores[:t.rows*n], t.SoftCap)
-	if all {
-		return
-	}
+// mask makes scores of a tile's products with n keys from j on: times scale, under the soft cap if there is one, -Inf where
+// a key is not seen, unless all are. It is a loop of its own: what is stored a number at a time is not yet to be had for
+// the vectors of another.
+func (t *attentionTile) mask(scale float32, j, n int, all bool) {
 	for r := range t.rows {
-		t.hide(t.scores[r*n:(r+1)*n], t.b, t.lo+r/t.group, j)
+		row := t.scores[r*tileKeys:][:n]
+		if scale != 1 {
+			vec.Scale(row, row, scale)
+		}
+		capScores(row, t.SoftCap)
+		if !all {
+			t.hide(row, t.b, t.lo+r/t.group, j)
+		}
 	}
 }
 
-// tiledAttention keeps, for every row, the maximum of the scores met so far, and sums
-// that are rescaled when it grows.
+// A runningSoftmax keeps, for every row of a tile, the maximum of the scores met so far, and the sum of exp(score -
+// maximum), which is rescaled when that grows.
+type runningSoftmax struct{ highest, sum []float32 }
+
+func (t *attentionTile) beginSoftmax() runningSoftmax {
+	m := runningSoftmax{t.s.take(t.rows), t.s.take(t.rows)}
+	for r := range m.highest {
+		m.highest[r], m.sum[r] = negInf, 0
+	}
+	return m
+}
+
+// weigh turns row r's next scores into exp(score - maximum), and rescales out, the row's sum of values so far.
+func (m *runningSoftmax) weigh(row []float32, r int, out []float32) {
+	highest := max(m.highest[r], vec.Max(row))
+	if highest == negInf {
+		clear(row)
+		return
+	}
+	if highest != m.highest[r] {
+		shrink := float32(math.Exp(float64(m.highest[r] - highest)))
+		m.sum[r] *= shrink
+		vec.Scale(out, out, shrink)
+		m.highest[r] = highest
+	}
+	m.sum[r] += float32(vec.ExpSub(row, row, highest))
+}
+
+// store writes the tile's rows of y, sums of values in rows that begin width apart, and of lse unless that is nil.
+func (m *runningSoftmax) store(t *attentionTile, y tensor.Arg, lse, out []float32, width int) {
+	t.scatter(y, out, width, func(r int) float32 {
+		if m.sum[r] == 0 {
+			return 0
+		}
+		return 1 / m.sum[r]
+	})
+	if lse == nil {
+		return
+	}
+	for r := range t.rows {
+		lse[t.statistic(r)] = m.highest[r] + float32(math.Log(float64(m.sum[r])))
+	}
+}
+
 func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
@@ -251,44 +261,25 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	if !a[1].IsNil() {
 		lse = f32s(a[1])
 	}
-	tilesOf(k, a[5:9], q, key, value).queryTiles(w, func(t *attentionTile) {
-		highest, sum := t.s.take(t.rows), t.s.take(t.rows)
-		for r := range highest {
-			highest[r], sum[r] = negInf, 0
-		}
+	tiles := tilesOf(k, a[5:9])
+	if inHalves(k, q, key, value) {
+		tiles.halfAttention(w, y, lse, q, key, value)
+		return true
+	}
+	tiles.queryTiles(w, 0, k.Batch*k.KVHeads, func(t *attentionTile) {
+		t.take()
+		softmax, d := t.beginSoftmax(), k.HeadDim
+		clear(t.out)
 		t.gather(t.q, q)
 		t.keys(func(j, n int, all bool) {
-			t.score(key, j, n, all)
+			t.timesKeys(t.scores, t.Scale, t.q, key, j, n)
+			t.mask(1, j, n, all)
 			for r := range t.rows {
-				row := t.scores[r*n : (r+1)*n]
-				m := max(highest[r], vec.Max(row))
-				if m == negInf {
-					clear(row)
-					continue
-				}
-				if m != highest[r] {
-					shrink := float32(math.Exp(float64(highest[r] - m)))
-					sum[r] *= shrink
-					out := t.out[r*k.HeadDim : (r+1)*k.HeadDim]
-					vec.Scale(out, out, shrink)
-					highest[r] = m
-				}
-				sum[r] += float32(vec.ExpSub(row, row, m))
+				softmax.weigh(t.scores[r*tileKeys:][:n], r, t.out[r*d:(r+1)*d])
 			}
 			t.addKeys(t.out, t.scores, value, j, n)
 		})
-		t.scatter(y, t.out, func(r int) float32 {
-			if sum[r] == 0 {
-				return 0
-			}
-			return 1 / sum[r]
-		})
-		if lse == nil {
-			return
-		}
-		for r := range t.rows {
-			lse[t.statistic(r)] = highest[r] + float32(math.Log(float64(sum[r])))
-		}
+		softmax.store(t, y, lse, t.out, d)
 	})
 	return true
 }

@@ -15,7 +15,7 @@ type scratch struct {
 	used    int
 	pending []rounding
 	gemm    gemm.Workspace
-	sums    []float32 // of one sequence's keys: attention_grad_tiles.go
+	keys    []float32 // what attention keeps of whole sequences' keys: their gradients' sums, and packed ones
 }
 
 // rounding is a piece of a 16-bit output that is still f32.

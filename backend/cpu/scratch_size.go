@@ -24,11 +24,11 @@ func (b *backend) Scratch() int {
 // Reclaim sets what to call where memory for scratch runs out: see tensor.Reclaimer.
 func (b *backend) Reclaim(free func()) { b.reclaim = free }
 
-func (s *scratch) bytes() int { return 4*(len(s.memory)+cap(s.sums)) + s.gemm.Bytes() }
+func (s *scratch) bytes() int { return 4*(len(s.memory)+cap(s.keys)) + s.gemm.Bytes() }
 
 // A Footprint adds up the scratch memory that a backend would keep after some kernels,
-// without running them. It counts matrix products, whose operands are large, and the sums of attention's
-// gradients; all else together needs less than a MiB a thread.
+// without running them. It counts matrix products, whose operands are large, and what attention
+// keeps of keys; all else together needs less than a MiB a thread.
 type Footprint struct {
 	Threads         int       // 0: as Open
 	MatmulPrecision Precision // Options'
@@ -36,13 +36,25 @@ type Footprint struct {
 	pairs           int    // of products of bfloat16
 	parts           int    // of products by parts
 	wide            [2]int // of the products' c and a
-	sums            int    // of keys, a thread
+	keys            int    // of attention, a thread
+	packed          int    // keys of attention, for all threads
 }
 
 // Run counts one kernel.
 func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
-	if grad, ok := k.(kernels.AttentionGrad); ok {
-		f.sums = max(f.sums, 8*grad.S*grad.HeadDim)
+	switch k := k.(type) {
+	case kernels.Attention:
+		if inHalves(k, a[2:5]...) {
+			f.packed = max(f.packed, bytesTogether(k, forForward, threads(f.Threads)))
+		}
+		return
+	case kernels.AttentionGradQ:
+		if k := kernels.Attention(k); inHalves(k, a[2], a[5], a[6], a[7]) {
+			f.packed = max(f.packed, bytesTogether(k, forQueries, threads(f.Threads)))
+		}
+		return
+	case kernels.AttentionGrad:
+		f.keys = max(f.keys, keptBytes(kernels.Attention(k), inHalves(kernels.Attention(k), a[3], a[6], a[7], a[8])))
 		return
 	}
 	m, ok := k.(kernels.Matmul)
@@ -86,9 +98,24 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 }
 
+// bytesTogether is the memory for keys that are packed for all workers.
+func bytesTogether(k kernels.Attention, o operands, threads int) int {
+	a := newTiles(k)
+	return 4 * a.headsTogether(o, threads) * a.blocks() * o.words(k.HeadDim)
+}
+
+// keptBytes is what a worker keeps to make all gradients of a head in one pass.
+func keptBytes(k kernels.Attention, halves bool) int {
+	if !halves {
+		return 8 * k.S * k.HeadDim
+	}
+	a := newTiles(k)
+	return 4 * (halfSums(k.S, k.HeadDim) + a.blocks()*forQueries.words(k.HeadDim))
+}
+
 // Scratch is the size in bytes.
 func (f *Footprint) Scratch() int {
-	return f.shared + f.pairs + f.parts + f.wide[0] + f.wide[1] + f.sums*threads(f.Threads)
+	return f.shared + f.pairs + f.parts + f.wide[0] + f.wide[1] + f.packed + f.keys*threads(f.Threads)
 }
 
 // Offers makes the backend that is measured a tensor.Offerer, as the CPU's is.

@@ -45,9 +45,16 @@ func TestFootprint(t *testing.T) {
 			t.Errorf("%s: %d bytes foreseen, want at least a packed operand", dt, f.Scratch())
 		}
 		before := f.Scratch()
-		f.Run(kernels.AttentionGrad{Batch: 1, T: 9, S: 4000, Heads: 1, KVHeads: 1, HeadDim: 64}, nil)
-		if got, want := f.Scratch()-before, 2*2*4*4000*64; got != want {
-			t.Errorf("%d bytes for the sums of attention's gradients, want those of two threads, %d", got, want)
+		k := kernels.AttentionGrad{Batch: 1, T: 9, S: 4000, Heads: 1, KVHeads: 1, HeadDim: 64}
+		q, key := d.New(dt, 1, 9, 1, 64), d.New(dt, 1, 4000, 1, 64)
+		stats, dq, dk := d.New(tensor.F32, 1, 1, 9), d.New(dt, 1, 9, 1, 64), d.New(dt, 1, 4000, 1, 64)
+		d.Run(k, dq, dk, d.New(dt, 1, 4000, 1, 64), q, q, stats, q, key, key, nil, nil, nil, nil)
+		want := 2 * 2 * 4 * 4000 * 64
+		if dt == tensor.BF16 && gemm.HasBF16() { // blocks of 128, and three packed operands
+			want = 2 * (2*4 + 3*2) * 4096 * 64
+		}
+		if got := f.Scratch() - before; got != want {
+			t.Errorf("%d bytes for what attention's gradients keep of keys, want that of two threads, %d", got, want)
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)

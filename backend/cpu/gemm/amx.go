@@ -81,9 +81,12 @@ func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 		k := min(pl.depth, pl.k1-kb)
 		w.tile.k = k
 		var s packedStrip
-		if pl.sharedB != nil {
+		switch {
+		case pl.packed != nil:
+			s = pl.packed.strip(kn, j1-j0)
+		case pl.sharedB != nil:
 			s = kn.layout(pl.panelsB(kb, k, j0), k, j1-j0)
-		} else {
+		default:
 			s = w.strip(pl, kb, j0, j1, i1-i0)
 		}
 		times := func(a unsafe.Pointer, rs, i, m int) {

@@ -54,10 +54,7 @@ func (w *Workspace) Bgemm(transA, transB bool, m, n, k int, alpha float32, a, b,
 	if !checkPairs(transA, transB, m, n, k, a, b, c) || !multipliesAlong(k) {
 		return false
 	}
-	if w.pairs == nil {
-		w.pairs = &Workspace{kernel: &pairKernels()[0]}
-	}
-	w.pairs.multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
+	w.ofPairs().multiplyPairs(transA, transB, m, n, k, alpha, a, b, c, acc)
 	return true
 }
 

@@ -12,6 +12,7 @@ type plan struct {
 	// Panels packed for all workers, or nil: op(A) as [block][panel][k][rows],
 	// op(B) as [block][panel][k][cols].
 	sharedA, sharedB unsafe.Pointer
+	packed           *Packed // op(B), or nil: packed.go
 }
 
 // sharedLimit (a variable for tests) is the most floats of shared panels at a time (64 MiB).
@@ -323,9 +324,12 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		t.acc = pl.acc || kb > 0
 		w.load, w.done = pl.acc && kb == pl.k0, kb+pl.depth >= pl.k1
 		var s packedStrip
-		if pl.sharedB != nil {
+		switch {
+		case pl.packed != nil:
+			s = pl.packed.strip(kn, j1-j0)
+		case pl.sharedB != nil:
 			s = kn.layout(pl.panelsB(kb, t.k, j0), t.k, j1-j0)
-		} else {
+		default:
 			s = w.strip(pl, kb, j0, j1, i1-i0)
 		}
 		switch {
