@@ -10,9 +10,10 @@ import (
 
 // memory hands out buffers outside Go's heap, whose collector would otherwise let
 // the process grow to twice what its tensors need. Big buffers are pages of their
-// own; small ones are cut from slabs. All are aligned to 64 bytes.
+// own, huge ones where the system has them; small ones are cut from slabs. All are aligned to 64 bytes.
 type memory struct {
 	limit, used int
+	pages       pages.Pool
 	big         map[*buffer]bool // those in use that are pages of their own
 	slabs       [][]byte
 	slab        []byte            // the uncut rest of the newest slab
@@ -64,7 +65,7 @@ func (m *memory) mapped(bytes int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %d bytes beside %d in use pass the limit of %d", tensor.ErrOutOfMemory, bytes,
 			m.used, m.limit)
 	}
-	mapped, err := pages.Map(bytes)
+	mapped, err := m.pages.Map(bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%w: mapping %d bytes: %v", tensor.ErrOutOfMemory, bytes, err)
 	}
@@ -106,6 +107,7 @@ func (m *memory) close() error {
 	for _, slab := range m.slabs {
 		errs = append(errs, pages.Unmap(slab))
 	}
+	m.pages.Close()
 	*m = memory{limit: m.limit}
 	return errors.Join(errs...)
 }

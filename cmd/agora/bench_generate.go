@@ -22,6 +22,7 @@ func benchGenerateCommand() *cobra.Command {
 	var shape, dtype, computeDType string
 	var asJSON bool
 	var beside besideFlags
+	var precision matmulPrecision
 	c := &cobra.Command{
 		Use:   "generate",
 		Short: "Measure how fast a model of some shape reads a prompt and writes on",
@@ -53,7 +54,7 @@ a config.json or a model's folder.`,
 				}
 				return beside.run(c, task, asJSON, "tokens_per_s", "prompt_tokens_per_s")
 			}
-			o.MemoryLimit = int(memoryLimit)
+			o.MemoryLimit, o.MatmulPrecision = int(memoryLimit), precision.Precision
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 			r, err := bench.MeasureGenerate(c.Context(), o)
 			if err != nil {
@@ -76,6 +77,7 @@ a config.json or a model's folder.`,
 	fl.IntVar(&o.Rounds, "rounds", 5, "measurements, of which the median counts, and the best")
 	fl.StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	fl.BoolVar(&o.RoundActivations, "round-activations", false, roundUsage)
+	precision.register(c)
 	fl.IntVar(&o.Threads, "threads", 0, "threads of the CPU; 0 means all")
 	fl.Var(&memoryLimit, "memory-limit", memoryLimitUsage)
 	fl.BoolVar(&asJSON, "json", false, "print JSON")
@@ -104,7 +106,7 @@ func printGeneration(w io.Writer, r bench.Generation) {
 	line := func(name, format string, values ...any) {
 		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, values...)...)
 	}
-	line("device", "%s", printable.Name(r.Device))
+	line("device", "%s%s", printable.Name(r.Device), ofPrecision(r.MatmulPrecision))
 	rounded := ""
 	if r.Rounded {
 		rounded = ", rounded to 8 bits"

@@ -30,6 +30,13 @@ func TestMatmulPrecision(t *testing.T) {
 	if code == 0 || !strings.Contains(stderr, "--matmul-precision") || !strings.Contains(stderr, `want highest or high, got "medium"`) {
 		t.Errorf("exit code %d, printed %s", code, stderr)
 	}
+	generate := []string{"bench", "generate", "--device", "cpu", "--shape", smallShape(t), "--prompt", "3", "--tokens", "2", "--rounds", "1"}
+	if r := mustJSON[bench.Generation](t, generate...); r.MatmulPrecision != cpu.Highest {
+		t.Errorf("bench generate says %s", r.MatmulPrecision)
+	}
+	if r := mustJSON[bench.Generation](t, append(generate, "--matmul-precision", "high")...); r.MatmulPrecision != want {
+		t.Errorf("bench generate says %s, want %s", r.MatmulPrecision, want)
+	}
 	run := append(hardRun(t), "--steps", "5", "--device", "cpu", "--json")
 	dir := filepath.Join(t.TempDir(), "run")
 	code, stdout, stderr := agora(t, append(run, "--out", dir, "--matmul-precision", "high")...)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -22,11 +23,13 @@ type GenerateOptions struct {
 	MemoryLimit int    // bytes; 0: what is free
 	// RoundActivations is cpu.Options'.
 	RoundActivations bool
-	Prompt           int // tokens of each
-	Tokens           int // that follow each, at least 2
-	Rows             int // prompts at once
-	Rounds           int
-	Notice           func(line string)
+	// MatmulPrecision is device.Options'.
+	MatmulPrecision cpu.Precision
+	Prompt          int // tokens of each
+	Tokens          int // that follow each, at least 2
+	Rows            int // prompts at once
+	Rounds          int
+	Notice          func(line string)
 }
 
 // Generation is how fast a model reads a prompt and writes on. All rates are medians over rounds, and the best.
@@ -36,12 +39,14 @@ type Generation struct {
 	DType        string `json:"dtype"`
 	ComputeDType string `json:"compute_dtype"` // of the activations
 	Rounded      bool   `json:"round_activations"`
-	Parameters   int    `json:"parameters"`
-	Weights      int    `json:"weight_bytes"` // that each token reads: all but the embedding, unless it is the head too
-	Prompt       int    `json:"prompt"`
-	Tokens       int    `json:"tokens"`
-	Rows         int    `json:"rows"`
-	Rounds       int    `json:"rounds"`
+	// MatmulPrecision is how products of f32 were computed.
+	MatmulPrecision cpu.Precision `json:"matmul_precision"`
+	Parameters      int           `json:"parameters"`
+	Weights         int           `json:"weight_bytes"` // that each token reads: all but the embedding, unless it is the head too
+	Prompt          int           `json:"prompt"`
+	Tokens          int           `json:"tokens"`
+	Rows            int           `json:"rows"`
+	Rounds          int           `json:"rounds"`
 
 	First        float64 `json:"first_token_ms"`
 	BestFirst    float64 `json:"best_first_token_ms"`
@@ -66,7 +71,7 @@ func MeasureGenerate(ctx context.Context, o GenerateOptions) (r Generation, err 
 			shape.MaxPositions, o.Model, n)
 	}
 	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, RoundActivations: o.RoundActivations,
-		Notice: o.Notice}
+		MatmulPrecision: o.MatmulPrecision, Notice: o.Notice}
 	d, err := device.OpenWith(o.Device, open)
 	if err != nil {
 		return r, err
@@ -98,8 +103,8 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 	}
 	*r = Generation{
 		Device: d.Name(), Model: o.Model, DType: o.Storage.DType.String(), ComputeDType: m.DType().String(),
-		Rounded: o.RoundActivations && device.RoundsActivations(d),
-		Prompt:  o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds,
+		Rounded: o.RoundActivations && device.RoundsActivations(d), MatmulPrecision: device.MatmulPrecision(d),
+		Prompt: o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds,
 	}
 	for _, p := range nn.Params(m) {
 		r.Parameters += p.Value.Numel()

@@ -69,10 +69,12 @@ func (b *Matrix) at(i int) unsafe.Pointer {
 }
 
 // A Team runs the tasks 0 to n-1 of a product, several at a time, and returns when all are done. The worker
-// that runs a task is a number below Threads, and runs one at a time.
+// that runs a task is a number below Threads, and runs one at a time. Stream is Run for tasks that read memory in their
+// order: it may give each worker those that are neighbours.
 type Team interface {
 	Threads() int
 	Run(n int, f func(worker, task int))
+	Stream(n int, f func(worker, task int))
 }
 
 // An Engine multiplies with a team of goroutines. Its scratch memory grows to

@@ -110,14 +110,17 @@ func (e *Engine) panelProducts(p *product, kind *panelKind) {
 	}
 	tasks := 4 * e.team.Threads()
 	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
+	run, most := e.team.Run, panelColumns
+	if p.m == 1 { // panels are not kept: weights are one stream
+		run, grain = e.team.Stream, 4*panelColumns
+		if p.alpha == 1 {
+			most *= 2
+		}
+	}
 	if p.m*p.n*p.k <= alone/4 {
 		grain = p.n
 	}
-	most := panelColumns // a single row's panels are not kept
-	if p.m == 1 && p.alpha == 1 {
-		most *= 2
-	}
-	e.team.Run((p.n+grain-1)/grain, func(worker, task int) {
+	run((p.n+grain-1)/grain, func(worker, task int) {
 		lo, hi := task*grain, min((task+1)*grain, p.n)
 		for lo < hi {
 			n := min(most, hi-lo)

@@ -6,3 +6,9 @@ package pages
 // in the same place of a cache that is indexed by physical addresses. A mapping whose size is
 // a multiple of Huge begins at the beginning of one.
 const Huge = 2 << 20
+
+// A Pool maps pages that lie behind each other, so that huge ones hold what is smaller than they are. A token reads all weights
+// of a model: in small pages they are more than a processor knows the places of. The zero Pool is ready.
+type Pool struct {
+	rest []byte // of the newest mapping, not handed out yet
+}

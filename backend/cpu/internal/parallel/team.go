@@ -52,7 +52,7 @@ func New(threads int) *Team {
 func (t *Team) Threads() int { return t.threads }
 
 // Run calls f(worker, task) once for every task in [0, tasks) and returns when
-// all calls have. Tasks are handed out in order from one counter. worker, in
+// all calls have. Tasks are handed out in order. worker, in
 // [0, Threads), is unique among the goroutines at work in this Run and may index
 // scratch memory that belongs to this Run.
 //
@@ -60,7 +60,13 @@ func (t *Team) Threads() int { return t.threads }
 // A Run inside a Run, or beside one, executes on its caller alone. If f panics
 // the tasks not yet begun are dropped and the first panic is raised again in the
 // caller.
-func (t *Team) Run(tasks int, f func(worker, task int)) {
+func (t *Team) Run(tasks int, f func(worker, task int)) { t.run(tasks, f, 1) }
+
+// Stream is Run for tasks that read memory one behind the other, each of it once: a worker takes a range of its own from
+// its beginning on, and what the others have left of theirs from the end, so that what the processor fetches ahead is its own.
+func (t *Team) Stream(tasks int, f func(worker, task int)) { t.run(tasks, f, t.threads) }
+
+func (t *Team) run(tasks int, f func(worker, task int), ranges int) {
 	if tasks <= 0 {
 		return
 	}
@@ -71,7 +77,7 @@ func (t *Team) Run(tasks int, f func(worker, task int)) {
 		return
 	}
 	t.seq++
-	j := &job{f: f, seq: t.seq, tasks: int64(tasks), finished: make(chan struct{})}
+	j := newJob(f, t.seq, tasks, ranges)
 	t.job.Store(j)
 	for id := 1; id < min(t.threads, tasks); id++ {
 		if w := &t.workers[id]; w.asleep.CompareAndSwap(true, false) {

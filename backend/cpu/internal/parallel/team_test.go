@@ -78,16 +78,17 @@ func TestNestedAndConcurrentRunsAreSerial(t *testing.T) {
 func TestPanicReachesTheCaller(t *testing.T) {
 	team := New(3)
 	defer team.Close()
-	for bad := range 20 {
+	for bad := range 40 {
+		run := []func(int, func(worker, task int)){team.Run, team.Stream}[bad/20]
 		func() {
 			defer func() {
 				if v := recover(); v != bad {
 					t.Errorf("recovered %v, want %d", v, bad)
 				}
 			}()
-			team.Run(20, func(_, task int) {
-				if task == bad {
-					panic(task)
+			run(20, func(_, task int) {
+				if task == bad%20 {
+					panic(bad)
 				}
 			})
 			t.Errorf("task %d: no panic", bad)
@@ -142,5 +143,39 @@ func BenchmarkRun(b *testing.B) {
 	defer team.Close()
 	for b.Loop() {
 		team.Run(2, func(_, _ int) {})
+	}
+}
+
+// A worker has its own range in order, and the end of another's where its own is done.
+func TestStreamBeginsWithARangeForEach(t *testing.T) {
+	const tasks, threads = 60, 3
+	team := New(threads)
+	defer team.Close()
+	for range 20 {
+		count := make([]atomic.Int32, tasks)
+		var took [threads][]int
+		var all sync.WaitGroup
+		all.Add(threads)
+		team.Stream(tasks, func(worker, task int) {
+			if len(took[worker]) == 0 { // nobody goes on before each has its first
+				all.Done()
+				all.Wait()
+			}
+			took[worker] = append(took[worker], task)
+			count[task].Add(1)
+		})
+		for i := range count {
+			if n := count[i].Load(); n != 1 {
+				t.Fatalf("task %d ran %d times", i, n)
+			}
+		}
+		for worker, list := range took {
+			lo, hi := tasks*worker/threads, tasks*(worker+1)/threads
+			for i, task := range list {
+				if own := lo <= task && task < hi; i == 0 && task != lo || own && task != lo+i {
+					t.Fatalf("worker %d of tasks [%d, %d) took %v", worker, lo, hi, list)
+				}
+			}
+		}
 	}
 }
