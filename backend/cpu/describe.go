@@ -46,7 +46,7 @@ func Describe() Description {
 		{"avx2", cpu.X86.HasAVX2}, {"fma", cpu.X86.HasFMA}, {"avx512f", cpu.X86.HasAVX512F},
 		{"avx512bf16", cpu.X86.HasAVX512BF16}, {"avx512vnni", cpu.X86.HasAVX512VNNI},
 		{"amx", cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16}, {"asimd", cpu.ARM64.HasASIMD},
-		{"asimddp", cpu.ARM64.HasASIMDDP}, {"i8mm", cpu.ARM64.HasI8MM},
+		{"asimddp", cpu.ARM64.HasASIMDDP}, {"i8mm", cpu.ARM64.HasI8MM}, {"bf16", cpulevel.Supported() == cpulevel.NEONBF16},
 	} {
 		if f.has {
 			d.Features = append(d.Features, f.name)

@@ -33,6 +33,9 @@ func (l Level) String() string { return names[l] }
 
 var chosen, problem = choose(os.Getenv(Variable), supported(), levels)
 
+// Supported is all that the processor and this build have.
+func Supported() Level { return supported() }
+
 // Chosen is the level of this process.
 func Chosen() Level { return chosen }
 

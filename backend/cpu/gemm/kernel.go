@@ -19,9 +19,9 @@ type kernel struct {
 	// dense, if there is one, is full[rows] for whole tiles of packed A, k at least
 	// denseRound*rows.
 	dense func(*tile)
-	// blocks, if there are any, compute in the place of micro-kernels: AMX. Panels of A are then rows of pairs, and
-	// transposePairs, if there is one, packs 16 columns and 16n pairs of rows of a transposed A so.
-	blocks         *blockRoutines
+	// blocks, if there are any, compute in the place of micro-kernels: AMX. Panels of A are then rows of pairs.
+	blocks *blockRoutines
+	// transposePairs, if there is one, makes rows of pairs of 16 columns and 16n pairs of rows.
 	transposePairs func(dst unsafe.Pointer, step int, src unsafe.Pointer, ld, n int)
 	// parts, if there are any, split operands: blocks are then those of products by parts.
 	parts *partPackers
