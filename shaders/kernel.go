@@ -50,6 +50,7 @@ type Desc struct {
 	Bindings  []string      // the bindings' names, in the order of Sig
 	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
 	Tiles     []Tile        // sizes to choose from, small ones first; the first works everywhere
+	Software  []Tile        // instead of them on a device that is a processor, whose subgroups are narrow; nil: the same
 	TileNames []string      // their names
 	SPIRV     func() []byte // nil while the shader has no body
 
@@ -58,11 +59,12 @@ type Desc struct {
 
 // Alternative is another shader for the same kernel, for some devices or some calls.
 type Alternative struct {
-	Name  string // "matmul_coopmat" is shaders/matmul_coopmat.comp
-	Doc   string
-	Tiles []Tile            // as in Desc
-	Calls string            // those that it is for, as in its header: "m<=8 !trans_a trans_b"; "": all
-	Takes func(Kernel) bool // says whether a call is one of those; nil: they all are
+	Name     string // "matmul_coopmat" is shaders/matmul_coopmat.comp
+	Doc      string
+	Tiles    []Tile            // as in Desc
+	Software []Tile            // as in Desc
+	Calls    string            // those that it is for, as in its header: "m<=8 !trans_a trans_b"; "": all
+	Takes    func(Kernel) bool // says whether a call is one of those; nil: they all are
 	// Aligned: of those the ones whose floats of the letters T to W begin at multiples of 16 bytes.
 	Aligned bool
 	Thin    bool                     // of those, products whose other forms have few workgroups, one or two beside or below each other

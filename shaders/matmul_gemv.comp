@@ -8,6 +8,10 @@
 //tile group=64 bm=2 bn=2 bk=512
 //tile group=64 bm=4 bn=4 bk=512
 //tile group=64 bm=8 bn=4 bk=512
+//software group=64 bm=1 bn=32 bk=64
+//software group=64 bm=2 bn=32 bk=64
+//software group=64 bm=4 bn=16 bk=64
+//software group=64 bm=8 bn=16 bk=64
 
 #include "include/kernel.glsl"
 #include "include/aligned.glsl"
@@ -36,7 +40,8 @@ const uint LANES = bk / 8, COLS = bn * LANES / group;
 const uint FOURS = storage_W == F32 ? 1 : 2, APART = storage_W == Q4 ? 16 : 4;
 
 // The sums of every lane. A line is one longer than its content, so that the lanes write to different banks.
-const uint SUMS = bm * bn, LINE = SUMS + 1;
+// First the sums of FEW of them are added to, each by those of every FEW-th lane behind it, then those of the few.
+const uint SUMS = bm * bn, LINE = SUMS + 1, FEW = LANES % 8 == 0 ? 8 : LANES;
 shared float sums[LANES * LINE];
 
 void main() {
@@ -75,19 +80,20 @@ void main() {
 	[[unroll]] for (uint r = 0; r < bm; r++)
 		[[unroll]] for (uint c = 0; c < COLS; c++) sums[lane * LINE + r * bn + first + c] = sum[r * COLS + c];
 	barrier();
-	for (uint lanes = LANES; lanes > 1;) { // the lower ones add those of the others
-		uint lower = (lanes + 1) / 2;
-		for (uint e = gl_LocalInvocationIndex; e < (lanes - lower) * SUMS; e += group) {
-			uint to = e / SUMS * LINE + e % SUMS;
-			sums[to] += sums[to + lower * LINE];
+	if (FEW < LANES) {
+		for (uint e = gl_LocalInvocationIndex; e < FEW * SUMS; e += group) {
+			uint at = e / SUMS * LINE + e % SUMS;
+			float f = sums[at];
+			[[unroll]] for (uint l = FEW; l < LANES; l += FEW) f += sums[at + l * LINE];
+			sums[at] = f;
 		}
 		barrier();
-		lanes = lower;
 	}
 	for (uint e = gl_LocalInvocationIndex; e < SUMS; e += group) {
 		uint i = i0 + e / bn, j = j0 + e % bn, at = (z * m + i) * n + j;
 		if (i >= m || j >= n) continue;
 		float f = sums[e];
+		[[unroll]] for (uint l = 1; l < FEW; l++) f += sums[e + l * LINE];
 		if (has_bias) f += bias(j);
 		if (acc) f += c(at);
 		set_c(at, f);

@@ -2,7 +2,6 @@ package vulkan
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -43,8 +42,15 @@ type form struct {
 
 // forms are a kernel's shaders for this device, the best for a call before others that take it, and so
 // the plain one last. A device that lists several shapes has made the large ones fast.
-func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*form) {
+func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits, software bool) (list []*form) {
+	sizes := func(tiles, ofSoftware []shaders.Tile) []shaders.Tile {
+		if software && ofSoftware != nil {
+			return ofSoftware
+		}
+		return tiles
+	}
 	for _, a := range d.Alternatives {
+		a.Tiles = sizes(a.Tiles, a.Software)
 		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
 			list = append(list, &form{
 				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes,
@@ -78,6 +84,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits) (list []*f
 			}
 		}
 	}
+	d.Tiles = sizes(d.Tiles, d.Software)
 	plain := &form{name: d.Name, code: d.SPIRV, tiles: slices.Clone(d.Tiles[:1]), pipelines: map[variant]*pipeline{}}
 	for first := &plain.tiles[0]; first[0] > fewestInvocations && int(first[0]) > l.Invocations; {
 		first[0] /= 2
@@ -190,15 +197,16 @@ const manyGroups = 128
 
 // enoughGroups is the number of workgroups that keeps a device busy, beyond which larger tiles pay: one for each of its
 // processors, as many as a large GPU has where the driver does not say. No bits depend on it: an element is summed in the
-// same order by all tiles. Software is no faster with large ones.
+// same order by all tiles. The few processors of software want several each, or some are idle while others do the last.
 func enoughGroups(hw hardware) uint64 {
-	switch n := hw.processors(); {
+	n := uint64(hw.processors())
+	switch {
+	case n == 0:
+		return manyGroups
 	case hw.software():
-		return math.MaxUint64
-	case n > 0:
-		return uint64(n)
+		return 4 * n
 	}
-	return manyGroups
+	return n
 }
 
 // isThin reports whether a product has few workgroups by small tiles, in one or two rows or columns. How many are few does
@@ -223,11 +231,23 @@ func (f *form) tile(call tensor.Kernel, enough uint64) shaders.Tile {
 		return f.tiles[len(f.tiles)-1]
 	}
 	for _, t := range slices.Backward(f.tiles[1:]) {
-		if g := call.Grid(t); uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enough {
+		if g := call.Grid(t); uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enough && !f.overhangs(call, t) {
 			return t
 		}
 	}
 	return f.tiles[0]
+}
+
+// overhangs reports whether half of a tile would lie past the end, above or beside what there is: one of half the size
+// needs no more workgroups.
+func (f *form) overhangs(call tensor.Kernel, t shaders.Tile) bool {
+	for side := 1; side <= 2; side++ {
+		half := t
+		if half[side] /= 2; t[side] > f.tiles[0][side] && call.Grid(half) == call.Grid(t) {
+			return true
+		}
+	}
+	return false
 }
 
 // Multiplies reports whether products of linear layers stored in a 16-bit type run on the device's matrices: never on a
@@ -237,7 +257,7 @@ func (i Info) Multiplies(dt tensor.DType) bool {
 		return false
 	}
 	d, _ := shaders.Find("matmul")
-	return multiplies(forms(d, i.matrices, i.Subgroup[0], i.Limits), dt)
+	return multiplies(forms(d, i.matrices, i.Subgroup[0], i.Limits, false), dt)
 }
 
 func multiplies(list []*form, dt tensor.DType) bool {
@@ -256,7 +276,7 @@ func (b *backend) MultipliesMatrices(dt tensor.DType) bool {
 func alternatives(i Info) []string {
 	list := []string{}
 	for _, d := range shaders.All() {
-		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.Limits) {
+		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.Limits, i.Kind == KindCPU) {
 			if f.alternative {
 				list = append(list, f.name+" "+f.about)
 			}

@@ -50,7 +50,7 @@ func TestFormsOfDevices(t *testing.T) {
 		{shapes, 32, Limits{Invocations: 64, Shared: 48 << 10}, few + "matmul"},
 		{shapes, 32, Limits{Invocations: 32, Shared: 48 << 10}, "matmul"},
 	} {
-		if got := names(forms(d, c.shapes, c.subgroup, c.l)); got != c.want {
+		if got := names(forms(d, c.shapes, c.subgroup, c.l, false)); got != c.want {
 			t.Errorf("shapes %v, subgroups of %d, %+v: %s; want %s", c.shapes, c.subgroup, c.l, got, c.want)
 		}
 	}
@@ -91,7 +91,13 @@ func TestTilesFollowTheProcessors(t *testing.T) {
 	}{
 		{0, false, 1024, 2048, [3]uint32{16, 8, 1}}, {0, false, 1024, 1920, [3]uint32{30, 16, 1}},
 		{64, false, 1024, 1024, [3]uint32{8, 8, 1}}, {65, false, 1024, 1024, [3]uint32{16, 16, 1}},
-		{257, false, 1024, 1024, [3]uint32{32, 32, 1}}, {2, true, 1024, 1024, [3]uint32{32, 32, 1}},
+		{257, false, 1024, 1024, [3]uint32{32, 32, 1}},
+		// Software wants four workgroups of a processor.
+		{2, true, 512, 256, [3]uint32{2, 4, 1}}, {2, true, 512, 128, [3]uint32{2, 8, 1}}, {2, true, 128, 128, [3]uint32{4, 4, 1}},
+		// A tile is no wider or higher than what it covers, to the next half.
+		{64, false, 1 << 15, 32, [3]uint32{1, 1024, 1}}, {64, false, 1 << 15, 33, [3]uint32{1, 512, 1}},
+		{64, false, 1 << 15, 64, [3]uint32{1, 512, 1}}, {64, false, 1 << 15, 65, [3]uint32{1, 256, 1}},
+		{64, false, 48, 1 << 15, [3]uint32{512, 1, 1}},
 	} {
 		hw := newNull()
 		hw.units, hw.slow = c.processors, c.software
@@ -111,12 +117,26 @@ func TestTilesFollowTheProcessors(t *testing.T) {
 	}
 }
 
+// Software has tiles of its own for few rows, which are a subgroup of eight wide.
+func TestTilesOfSoftware(t *testing.T) {
+	d, _ := shaders.Find("matmul")
+	for software, want := range map[bool]shaders.Tile{false: {64, 1, 2, 512}, true: {64, 1, 32, 64}} {
+		list := forms(d, nil, 8, Limits{Invocations: 1024, Shared: 32 << 10}, software)
+		if len(list) != 2 || list[0].name != "matmul_gemv" || list[0].tiles[0] != want {
+			t.Errorf("software: %t: %d forms, the first %+v; want matmul_gemv with %v", software, len(list), list[0], want)
+		}
+		if first := list[1].tiles[0]; first != d.Tiles[0] {
+			t.Errorf("software: %t: the other form's first tile is %v, want %v", software, first, d.Tiles[0])
+		}
+	}
+}
+
 // The tile for attention is that of the device's subgroups; others are left to the plain shader.
 func TestFormsOfAttention(t *testing.T) {
 	d, _ := shaders.Find("attention")
 	l := Limits{Invocations: 1024, Shared: 48 << 10}
 	for subgroup, want := range map[int]uint32{8: 0, 16: 64, 32: 128, 64: 256, 128: 0} {
-		list := forms(d, shapes, subgroup, l)
+		list := forms(d, shapes, subgroup, l, false)
 		if want == 0 && len(list) == 1 {
 			continue
 		}

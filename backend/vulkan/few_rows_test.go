@@ -168,11 +168,14 @@ func TestFewRows(t *testing.T) {
 	}
 }
 
-// Tiles of other forms: several teams a workgroup, several workgroups for the rows, and sizes that are
-// no powers of two.
+// Tiles of other forms: those of a GPU, since software has its own, several teams a workgroup, several workgroups for the
+// rows, and sizes that are no powers of two.
 func TestFewRowsTiles(t *testing.T) {
-	for _, tile := range []shaders.Tile{{64, 1, 8, 64}, {32, 2, 6, 128}, {96, 3, 6, 384}, {8, 4, 4, 32},
-		{20, 8, 3, 160}} {
+	matmul, _ := shaders.Find("matmul")
+	i := slices.IndexFunc(matmul.Alternatives, func(a shaders.Alternative) bool { return a.Name == "matmul_gemv" })
+	gpus := slices.Clip(matmul.Alternatives[i].Tiles)
+	for _, tile := range append(gpus, shaders.Tile{64, 1, 8, 64}, shaders.Tile{32, 2, 6, 128}, shaders.Tile{96, 3, 6, 384},
+		shaders.Tile{8, 4, 4, 32}, shaders.Tile{20, 8, 3, 160}) {
 		t.Run(fmt.Sprint(tile), func(t *testing.T) {
 			f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
 			for i, size := range fewRowsSizes {

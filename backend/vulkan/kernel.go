@@ -57,7 +57,7 @@ func (b *backend) kernel(name string) (*kernel, error) {
 		d.Alternatives = nil
 	}
 	matrices, subgroup := b.hw.matrices()
-	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.limits)}
+	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.limits, b.hw.software())}
 	for i, f := range k.forms {
 		t, asked := b.tiles[f.name]
 		if !asked && f.slow(b.hw.software()) {

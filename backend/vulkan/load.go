@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -148,6 +149,9 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 	}
 	if int(f._type) < len(kinds) {
 		info.Kind = kinds[f._type]
+	}
+	if info.Kind == KindCPU {
+		info.Processors = runtime.NumCPU()
 	}
 	if f.api < C.VULKAN_1_2 {
 		info.Missing = append(info.Missing, "Vulkan 1.2 (it has "+info.API+")")

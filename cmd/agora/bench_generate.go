@@ -75,6 +75,7 @@ a config.json or a model's folder.`,
 	fl.IntVar(&o.Tokens, "tokens", 64, "tokens that follow it")
 	fl.IntVar(&o.Rows, "rows", 1, "prompts at once")
 	fl.IntVar(&o.Rounds, "rounds", 5, "measurements, of which the median counts, and the best")
+	fl.BoolVar(&o.Kernels, "kernels", false, "tell the time of every kernel of the last round; taking it costs some time itself")
 	fl.StringVar(&o.Device, "device", "auto", "what to measure: "+device.Names)
 	fl.BoolVar(&o.RoundActivations, "round-activations", false, roundUsage)
 	precision.register(c)
@@ -120,4 +121,6 @@ func printGeneration(w io.Writer, r bench.Generation) {
 	line("weights", "%.1f MiB for each token: %.2f GB/s", float64(r.Weights)/(1<<20), r.Bandwidth)
 	line("tensors", "%.1f MiB at most, %.1f MiB of the kernels' scratch", float64(r.PeakBytes)/(1<<20),
 		float64(r.ScratchBytes)/(1<<20))
+	printKernels(w, "prompt", r.PromptKernels)
+	printKernels(w, "token", r.TokenKernels)
 }

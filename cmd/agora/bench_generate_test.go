@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,18 @@ func TestBenchGenerate(t *testing.T) {
 		"--rounds", "1", "--round-activations")...)
 	if want := testdevice.Name() == "cpu" && cpu.Describe().Integers != ""; rounded.Rounded != want || r.Rounded {
 		t.Errorf("rounded: %t and %t, want %t where it is asked for", r.Rounded, rounded.Rounded, want)
+	}
+	timed := mustJSON[bench.Generation](t, append(args, "--prompt", "5", "--tokens", "4", "--rounds", "1", "--kernels")...)
+	for unit, list := range map[string][]bench.KernelTime{"prompt": timed.PromptKernels, "token": timed.TokenKernels} {
+		i := slices.IndexFunc(list, func(k bench.KernelTime) bool { return k.Name == "attention" })
+		if i < 0 || math.Round(list[i].Calls) != 2 || list[i].Milliseconds <= 0 { // one of each block
+			t.Errorf("kernels of a %s: %+v, want attention twice", unit, list)
+		}
+		text.Reset()
+		printGeneration(&text, timed)
+		if !strings.Contains(text.String(), "ms a "+unit) {
+			t.Errorf("no kernels of a %s in\n%s", unit, text.String())
+		}
 	}
 	for _, c := range [][]string{
 		{"--prompt", "0"}, {"--tokens", "1"}, {"--rows", "-1"}, {"--rounds", "0"}, {"--dtype", "q3"},

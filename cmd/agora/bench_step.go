@@ -181,10 +181,15 @@ func printStep(w io.Writer, r bench.TrainingStep) {
 		line("asks for", "%d dispatches, %d barriers (longest chain: %d commands), %d uploads, %d reads; %d submissions, "+
 			"%d waits a step", n.Dispatches, n.Barriers, n.Chain, n.Writes, n.Reads, n.Submissions, n.Waits)
 	}
-	if len(r.Kernels) > 0 {
-		fmt.Fprintf(w, "\n%-52s %10s %8s %8s %10s\n", "kernel", "ms a step", "share", "calls", "TFLOP/s")
+	printKernels(w, "step", r.Kernels)
+}
+
+// printKernels prints a table, of a step or another unit, if kernels have been timed.
+func printKernels(w io.Writer, unit string, list []bench.KernelTime) {
+	if len(list) > 0 {
+		fmt.Fprintf(w, "\n%-52s %10s %8s %8s %10s\n", "kernel", "ms a "+unit, "share", "calls", "TFLOP/s")
 	}
-	for _, k := range r.Kernels {
+	for _, k := range list {
 		printKernel(w, "", k)
 		for _, shape := range k.Shapes[:min(len(k.Shapes), 16)] {
 			printKernel(w, "  ", shape)

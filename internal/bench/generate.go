@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
@@ -29,6 +31,7 @@ type GenerateOptions struct {
 	Tokens          int // that follow each, at least 2
 	Rows            int // prompts at once
 	Rounds          int
+	Kernels         bool // take the time of every kernel of the last round, which costs some itself
 	Notice          func(line string)
 }
 
@@ -57,6 +60,9 @@ type Generation struct {
 	Bandwidth    float64 `json:"gb_per_s"` // of weights, at that rate
 	PeakBytes    int     `json:"peak_bytes"`
 	ScratchBytes int     `json:"scratch_bytes"`
+
+	PromptKernels []KernelTime `json:"prompt_kernels,omitempty"` // longest first
+	TokenKernels  []KernelTime `json:"token_kernels,omitempty"`  // of one of the tokens after the first
 }
 
 // MeasureGenerate makes a model with random weights and has it continue prompts of random words, greedily, as
@@ -72,12 +78,30 @@ func MeasureGenerate(ctx context.Context, o GenerateOptions) (r Generation, err 
 	}
 	open := device.Options{Threads: o.Threads, MemoryLimit: o.MemoryLimit, RoundActivations: o.RoundActivations,
 		MatmulPrecision: o.MatmulPrecision, Notice: o.Notice}
-	d, err := device.OpenWith(o.Device, open)
+	var profile bytes.Buffer
+	if o.Kernels {
+		open.Profile = &profile
+	}
+	b, err := device.OpenBackend(o.Device, open)
 	if err != nil {
 		return r, err
 	}
-	err = r.measure(ctx, d, shape, o)
-	return r, closeAfter(d, err)
+	d := tensor.NewDevice(b)
+	var prompt, tokens *clock
+	if o.Kernels {
+		var counts func() vulkan.Counts
+		if b, ok := b.(interface{ Counts() vulkan.Counts }); ok {
+			counts = b.Counts
+		}
+		prompt, tokens = newClock(d, counts, &profile), newClock(d, counts, &profile)
+	}
+	if err = closeAfter(d, r.measure(ctx, d, shape, o, prompt, tokens)); err != nil || !o.Kernels {
+		return r, err
+	}
+	if r.PromptKernels, err = prompt.times(1); err == nil {
+		r.TokenKernels, err = tokens.times(o.Tokens - 1)
+	}
+	return r, err
 }
 
 // idleBytes are those of a mixture's experts that so many tokens at once leave alone, if each chooses others.
@@ -96,7 +120,9 @@ func idleBytes(m *llama.Model, tokens int) (bytes int) {
 	return bytes
 }
 
-func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.Config, o GenerateOptions) error {
+// measure has clocks where kernels are timed.
+func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.Config, o GenerateOptions,
+	prompt, tokens *clock) error {
 	m, err := randomModel(d, shape, o.Storage)
 	if err != nil {
 		return err
@@ -124,6 +150,10 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 	d.Trim()
 	d.ResetPeak()
 	for round := range o.Rounds + 1 { // the first compiles, and fills the caches
+		timed := prompt != nil && round == o.Rounds
+		if timed {
+			prompt.start()
+		}
 		begin := time.Now()
 		var began time.Time // the second token
 		for _, err := range m.GenerateBatch(ctx, prompts, llama.GenerateOptions{MaxTokens: o.Tokens}) {
@@ -131,8 +161,17 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 				return err
 			}
 			if began.IsZero() {
+				if timed {
+					prompt.pause()
+					prompt.stop()
+					tokens.start()
+				}
 				began = time.Now()
 			}
+		}
+		if timed {
+			tokens.pause()
+			tokens.stop()
 		}
 		if round > 0 {
 			first, rest = append(first, ms(began.Sub(begin))), append(rest, ms(time.Since(began)))

@@ -69,6 +69,10 @@ type clock struct {
 	to      int       // commands until the end of the last one
 }
 
+func newClock(d *tensor.Device, counts func() vulkan.Counts, profile *bytes.Buffer) *clock {
+	return &clock{device: d, counts: counts, profile: profile}
+}
+
 // commands are those that the device has been given so far, each an event of its trace.
 func (c *clock) commands() int {
 	n := c.counts()

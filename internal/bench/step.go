@@ -121,7 +121,7 @@ func MeasureStep(ctx context.Context, o StepOptions) (r TrainingStep, err error)
 		b.CountChain()
 	}
 	if o.Kernels {
-		s.clock = &clock{device: s.device, counts: s.counts, profile: &profile}
+		s.clock = newClock(s.device, s.counts, &profile)
 	}
 	if why := s.Config.ChooseDType(s.device); why != "" && o.Notice != nil {
 		o.Notice("dtype auto: " + why)

@@ -3332,11 +3332,12 @@ func init() {
 		SPIRV:     spirv("matmul"),
 		Alternatives: []shaders.Alternative{
 			{
-				Name:  "matmul_gemv",
-				Doc:   "MatmulGemv is Matmul for a few rows of a times the rows of b (GEMV if a is one row), as in decoding. Its\ntime is that of reading b, a layer's weight: every element once, 16 bytes at a time where they allow it.",
-				Tiles: []shaders.Tile{{64, 1, 2, 512}, {64, 2, 2, 512}, {64, 4, 4, 512}, {64, 8, 4, 512}},
-				Calls: "m<=8 !trans_a trans_b",
-				Takes: func(k shaders.Kernel) bool { c, ok := k.(Matmul); return ok && c.M <= 8 && !c.TransA && c.TransB },
+				Name:     "matmul_gemv",
+				Doc:      "MatmulGemv is Matmul for a few rows of a times the rows of b (GEMV if a is one row), as in decoding. Its\ntime is that of reading b, a layer's weight: every element once, 16 bytes at a time where they allow it.",
+				Tiles:    []shaders.Tile{{64, 1, 2, 512}, {64, 2, 2, 512}, {64, 4, 4, 512}, {64, 8, 4, 512}},
+				Software: []shaders.Tile{{64, 1, 32, 64}, {64, 2, 32, 64}, {64, 4, 16, 64}, {64, 8, 16, 64}},
+				Calls:    "m<=8 !trans_a trans_b",
+				Takes:    func(k shaders.Kernel) bool { c, ok := k.(Matmul); return ok && c.M <= 8 && !c.TransA && c.TransB },
 				SPIRV: map[string]func() []byte{
 					"": spirv("matmul_gemv"),
 				},

@@ -167,8 +167,7 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	}
 	w.WriteString("Alternatives: []shaders.Alternative{\n")
 	for _, o := range list {
-		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\nTiles: []shaders.Tile{%s},\n", o.registered(),
-			strings.Join(o.doc, "\n"), o.tileSizes())
+		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\n%s", o.registered(), strings.Join(o.doc, "\n"), o.emitTiles())
 		if o.takes != nil {
 			words, code := []string{}, "ok"
 			for _, c := range o.takes {
@@ -194,11 +193,18 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	w.WriteString("},\n")
 }
 
-// tileSizes are the //tile lines as Go.
-func (k *kernel) tileSizes() string {
-	var lines []string
-	for _, sizes := range k.tiles {
-		lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), "[]"))
+// emitTiles are the //tile and //software lines as fields of Go.
+func (k *kernel) emitTiles() string {
+	list := func(field string, tiles [][]uint32) string {
+		var lines []string
+		for _, sizes := range tiles {
+			lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), "[]"))
+		}
+		return field + ": []shaders.Tile{{" + strings.Join(lines, "}, {") + "}},\n"
 	}
-	return "{" + strings.Join(lines, "}, {") + "}"
+	text := list("Tiles", k.tiles)
+	if k.software != nil {
+		text += list("Software", k.software)
+	}
+	return text
 }

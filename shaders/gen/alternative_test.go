@@ -32,7 +32,7 @@ func TestAlternative(t *testing.T) {
 	if b := o.builds(); len(b) != 2 || b[0] != (build{"other_f16", "f16"}) || b[1] != (build{"other_bf16", "bf16"}) {
 		t.Errorf("builds %v", b)
 	}
-	if got := o.tileSizes(); got != "{128, 64}, {256, 64}" {
+	if got := o.emitTiles(); got != "Tiles: []shaders.Tile{{128, 64}, {256, 64}},\n" {
 		t.Errorf("tiles %s", got)
 	}
 }

@@ -212,8 +212,7 @@ func emitDesc(w *bytes.Buffer, k *kernel, all []*kernel) {
 	if inPlace != nil {
 		fmt.Fprintf(w, "InPlace: [][2]int{%s},\n", strings.Join(inPlace, ", "))
 	}
-	fmt.Fprintf(w, "Tiles: []shaders.Tile{%s},\nTileNames: []string{%s},\n", k.tileSizes(),
-		strings.Join(tileNames, ", "))
+	fmt.Fprintf(w, "%sTileNames: []string{%s},\n", k.emitTiles(), strings.Join(tileNames, ", "))
 	if k.compiled {
 		fmt.Fprintf(w, "SPIRV: spirv(%q),\n", k.name)
 	}

@@ -24,6 +24,7 @@ type kernel struct {
 	grid     []expr
 	tile     []tile
 	tiles    [][]uint32  // the sizes of every //tile line, the default first
+	software [][]uint32  // and of every //software line
 	base     string      // of an alternative: the kernel that it stands for
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
@@ -195,7 +196,9 @@ func (p *parser) directive(word string, args []string) error {
 			k.grid = append(k.grid, e)
 		}
 	case "tile":
-		return p.tileLine(args)
+		return p.tileLine(word, args, &p.k.tiles)
+	case "software":
+		return p.tileLine(word, args, &p.k.software)
 	case "for":
 		if k.base != "" || len(args) != 1 || !identRE.MatchString(args[0]) {
 			return p.errorf("//for: want one kernel")
@@ -206,17 +209,17 @@ func (p *parser) directive(word string, args []string) error {
 	case "takes":
 		return p.takesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //for, //needs or //takes (a comment has a space after //)",
+		return p.errorf("//%s: want //go, //grid, //tile, //software, //for, //needs or //takes (a comment has a space after //)",
 			word)
 	}
 	return nil
 }
 
-// tileLine reads the sizes of a launch: the default, or others of the same names.
-func (p *parser) tileLine(args []string) error {
+// tileLine reads the sizes of a launch into a list of them: the default, or others of the same names.
+func (p *parser) tileLine(word string, args []string, into *[][]uint32) error {
 	k := p.k
 	if len(args) < 1 || len(args) > maxTile {
-		return p.errorf("//tile: want one to %d sizes", maxTile)
+		return p.errorf("//%s: want one to %d sizes", word, maxTile)
 	}
 	var list []tile
 	var sizes []uint32
@@ -224,21 +227,21 @@ func (p *parser) tileLine(args []string) error {
 		name, value, _ := strings.Cut(a, "=")
 		size, err := strconv.ParseUint(value, 10, 16)
 		if !identRE.MatchString(name) || err != nil || size == 0 {
-			return p.errorf("//tile: %q: want name=size", a)
+			return p.errorf("//%s: %q: want name=size", word, a)
 		}
 		list = append(list, tile{name, uint32(size)})
 		sizes = append(sizes, uint32(size))
 	}
 	if list[0].name != "group" {
-		return p.errorf("//tile: the first size is %q, want group", list[0].name)
+		return p.errorf("//%s: the first size is %q, want group", word, list[0].name)
 	}
-	if k.tile == nil {
+	if k.tile == nil && word == "tile" {
 		k.tile = list
 	}
 	if !slices.EqualFunc(k.tile, list, func(a, b tile) bool { return a.name == b.name }) {
-		return p.errorf("//tile: want the names of the first such line")
+		return p.errorf("//%s: want the names of the first //tile line", word)
 	}
-	k.tiles = append(k.tiles, sizes)
+	*into = append(*into, sizes)
 	return nil
 }
 
