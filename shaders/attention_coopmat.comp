@@ -76,7 +76,7 @@ void main() {
 		barrier();
 		FETCH_PAIRS(4, first_k + j0 * key)
 		vec4 scores[BLOCKS * QUADS];
-		SCORES(scores, OF_REGISTERS, queries)
+		SCORES(scores, rows = queries[d];)
 
 		float most[QUADS];
 		GO_OVER_QUADS {

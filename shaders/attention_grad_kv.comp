@@ -57,7 +57,7 @@ void main() {
 	SUMS(sum_v)
 	for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
 		for (uint i0 = first_query(j0); i0 < end_query(j0); i0 += bm) {
-			LOOK(key_at(b, j0 + row), query_at(b, i0 + column))
+			LOOK(i0 + bm <= t && j0 + bn - 1 + t <= i0 + s, key_at(b, j0 + row), query_at(b, i0 + column))
 			uint queries = ((b * t + i0) * heads + head) * head_dim, statistics = (b * heads + head) * t + i0;
 			barrier(); // those of the queries before have been read
 			for (uint i = gl_LocalInvocationIndex; i < bm; i += group) {

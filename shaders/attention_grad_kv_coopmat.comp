@@ -43,7 +43,12 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #define SCRATCH 1
 #include "include/attention_coopmat.glsl"
 
-shared uvec4 keys[ROWS * LINE]; // of the workgroup: registers have no room for them beside the values
+// The keys of the workgroup: registers have no room for them beside the values. Behind each stands its value where
+// subgroups are so small that an invocation's part of the sums leaves no room for values either.
+const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
+const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
+shared uvec4 kept[ROWS * KEPT];
+#define KEPT_ROWS(from) coopMatLoad(rows, kept, gl_SubgroupID * MATRIX_M * KEPT + from + d * DEEP, KEPT, BY_ROWS);
 shared vec4 lses[COLS / 4], deltas[COLS / 4]; // of the queries
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
@@ -56,13 +61,16 @@ void main() {
 	GO_OVER_QUADS {
 		uint j = min(row, max(rows, 1) - 1);
 		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS)
-			if (d + x < EIGHTS)
-				keys[(gl_SubgroupID * MATRIX_M + row) * LINE + d + x] = eight(6, first_k, j * key + 8 * (d + x));
+			if (d + x < EIGHTS) {
+				uint to = (gl_SubgroupID * MATRIX_M + row) * KEPT + d + x;
+				kept[to] = eight(6, first_k, j * key + 8 * (d + x));
+				if (BOTH) kept[to + EIGHTS] = eight(7, first_k, j * key + 8 * (d + x));
+			}
 	}
 	MATRIX_C sum_k[WIDTHS], sum_v[WIDTHS];
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum_k[w] = MATRIX_C(0.0), sum_v[w] = MATRIX_C(0.0);
 	MATRIX_A values[DEPTHS];
-	LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
+	if (!BOTH) LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
 
 	bool masked;
 	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
@@ -93,12 +101,12 @@ void main() {
 			barrier();
 			FETCH(2, first_q + i0 * query)
 			vec4 scores[BLOCKS * QUADS], slopes[BLOCKS * QUADS]; // slopes: dy . v
-			SCORES(scores, OF_MEMORY, keys)
+			SCORES(scores, KEPT_ROWS(0))
 			barrier();
 			PUT
 			barrier();
 			FETCH_PAIRS(2, first_q + i0 * query)
-			SCORES(slopes, OF_REGISTERS, values)
+			SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
 
 			uvec2 weights[BLOCKS * QUADS], grads[BLOCKS * QUADS];
 			GO_OVER_BLOCKS GO_OVER_QUADS {

@@ -66,7 +66,7 @@ void main() {
 	}
 	SUMS(sum)
 	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
-		LOOK(query_at(b, i0 + row), key_at(b, j0 + column))
+		LOOK(j0 + bn <= s && j0 + bn - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, j0 + column))
 		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
 		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = vec4(0);
 		[[dont_unroll]] for (uint step = 0; step < 2 * PARTS; step++) {

@@ -44,6 +44,7 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #include "include/attention_coopmat.glsl"
 
 shared uvec4 grads[ROWS * LINE]; // dy of the workgroup's queries: registers have no room for it beside q
+#define GRAD_ROWS coopMatLoad(rows, grads, gl_SubgroupID * MATRIX_M * LINE + d * DEEP, LINE, BY_ROWS);
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time.
 void main() {
@@ -97,12 +98,12 @@ void main() {
 		barrier();
 		FETCH(7, first_k + j0 * key)
 		vec4 scores[BLOCKS * QUADS], slopes[BLOCKS * QUADS]; // slopes: dy . v
-		SCORES(scores, OF_REGISTERS, queries)
+		SCORES(scores, rows = queries[d];)
 		barrier();
 		PUT
 		barrier();
 		FETCH_PAIRS(6, first_k + j0 * key)
-		SCORES(slopes, OF_MEMORY, grads)
+		SCORES(slopes, GRAD_ROWS)
 
 		uvec2 weights[BLOCKS * QUADS];
 		GO_OVER_BLOCKS GO_OVER_QUADS {

@@ -43,19 +43,23 @@ const uint STEPS = 4;
 #define FOR_SIDE(r) [[unroll]] for (uint r = 0; r < SIDE; r++)
 #define SCORES(r) n * SIDE + r
 
-// LOOK fills visible; row_at and column_at say what row and column are. If nobody sees anything, the tile is passed over.
-#define LOOK(row_at, column_at) \
-	GO_OVER_SCORES { \
-		ivec2 columns[SIDE]; \
+// LOOK fills visible; row_at and column_at say what row and column are, and all_seen that nobody has to look. If nobody
+// sees anything, the tile is passed over. No number is an index, or drivers keep what it chooses from in memory.
+#define LOOK(all_seen, row_at, column_at) \
+	GO_OVER_SCORES visible[n] = ~0u; \
+	if (!IN_ORDER || has_kseg || window != 0 || !(all_seen)) GO_OVER_SCORES { \
+		ivec4 positions = ivec4(0), segments = ivec4(0); \
 		[[dont_unroll]] for (uint c = 0; c < SIDE; c++) { \
 			uint column = SIDE * x + c; \
-			columns[c] = column_at; \
+			ivec2 next = column_at; \
+			positions = ivec4(positions.yzw, next.x); \
+			segments = ivec4(segments.yzw, next.y); \
 		} \
-		visible[n] = 0; \
 		[[dont_unroll]] for (uint r = 0; r < SIDE; r++) { \
 			uint row = SIDE * y + r; \
 			ivec2 this_row = row_at; \
-			FOR_SIDE(c) if (SEES(this_row, columns[c])) visible[n] |= 1u << (SIDE * r + c); \
+			visible[n] >>= SIDE; \
+			FOR_SIDE(c) if (!SEES(this_row, ivec2(positions[c], segments[c]))) visible[n] &= ~(1u << (SIDE * (SIDE - 1) + c)); \
 		} \
 	} \
 	if (!IN_ORDER || has_kseg) { \

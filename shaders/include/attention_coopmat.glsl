@@ -119,13 +119,13 @@ const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EI
 	}
 #define SEEN(e) ((visible[QUAD] >> e & 1u) != 0)
 
-// SCORES multiplies the rows of `left`, which FROM brings, by the tile's columns.
-#define SCORES(to, FROM, left) { \
+// SCORES multiplies the subgroup's rows, of which FROM brings a matrix d, by the tile's columns.
+#define SCORES(to, FROM) { \
 	MATRIX_C block[BLOCKS]; \
 	GO_OVER_BLOCKS block[c] = MATRIX_C(0.0); \
 	[[unroll]] for (uint d = 0; d < DEPTHS; d++) { \
 		MATRIX_A rows; \
-		FROM(left) \
+		FROM \
 		GO_OVER_BLOCKS { \
 			MATRIX_B columns; \
 			coopMatLoad(columns, tile, c * MATRIX_N * LINE + d * DEEP, LINE, ALONG_K); \
@@ -141,9 +141,6 @@ const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EI
 		subgroup_barrier(); \
 	} \
 }
-#define OF_REGISTERS(left) rows = left[d];
-#define OF_MEMORY(left) \
-	coopMatLoad(rows, left, gl_SubgroupID * MATRIX_M * LINE + d * DEEP, LINE, BY_ROWS);
 
 // OF_ROW combines what the invocations of each quad's row have: it puts their values to memory, and takes those of the
 // row together in order.

@@ -5,7 +5,11 @@
 //	go run ./tools/gpustats                         compare with tools/gpustats/golden
 //	go run ./tools/gpustats -update                 write that anew
 //	go run ./tools/gpustats -family navi31 -match 'coopmat|attention' -print
+//	go run ./tools/gpustats -family navi31 -list FILE -print
 //	go run ./tools/gpustats -family navi31 -- ./agora doctor
+//
+// -list takes other programs' pipelines in place of Agora's: a line of name, file of SPIR-V, size of subgroups (0: any)
+// and specialization constants ID=VALUE each; a shader's bindings are storage buffers of set 0.
 //
 // The last runs a program where a card seems to be: whatever it computes there is zeros.
 //
@@ -36,13 +40,14 @@ func main() {
 	show := flag.Bool("print", false, "print the figures")
 	chosen := flag.String("family", families, "the cards, by comma")
 	match := flag.String("match", "", "only pipelines whose name matches")
+	list := flag.String("list", "", "with -print: a file of other pipelines")
 	keep := flag.String("keep", "", "folder for SPIR-V and assembly; it is left there")
 	flag.Parse()
 	var err error
 	if flag.NArg() > 0 {
 		err = runProgram(strings.Split(*chosen, ","), flag.Args())
 	} else {
-		err = run(strings.Split(*chosen, ","), *match, *keep, *update, *show)
+		err = run(strings.Split(*chosen, ","), *match, *list, *keep, *update, *show)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gpustats:", err)
@@ -50,10 +55,13 @@ func main() {
 	}
 }
 
-func run(families []string, match, keep string, update, show bool) error {
+func run(families []string, match, others, keep string, update, show bool) error {
 	pattern, err := regexp.Compile(match)
 	if err != nil {
 		return err
+	}
+	if others != "" && !show {
+		return fmt.Errorf("-list: want -print, since the golden files are of Agora's pipelines")
 	}
 	dir := keep
 	if dir == "" {
@@ -74,7 +82,7 @@ func run(families []string, match, keep string, update, show bool) error {
 	}
 	failed := 0
 	for _, family := range families {
-		list, err := t.figures(family, pattern)
+		list, err := t.figures(family, others, pattern)
 		if err != nil {
 			return fmt.Errorf("%s: %w", family, err)
 		}
@@ -223,19 +231,22 @@ func runProgram(families, program []string) error {
 	return nil
 }
 
-// figures are those of the pipelines that a card gets and whose name matches.
-func (t *tools) figures(family string, match *regexp.Regexp) ([]figures, error) {
+// figures are those of the pipelines that a card gets, or of the file others, and whose name matches.
+func (t *tools) figures(family, others string, match *regexp.Regexp) ([]figures, error) {
 	dir := filepath.Join(t.dir, family)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lister := t.pretend(family, t.lister, "-test.run", "^TestListPipelines$", "-test.count=1")
-	lister.Env = append(lister.Env, "AGORA_LIST_PIPELINES="+dir)
-	if err := finish(lister); err != nil {
-		return nil, err
-	}
 	list := filepath.Join(dir, "pipelines")
-	text, err := os.ReadFile(list)
+	if others == "" {
+		lister := t.pretend(family, t.lister, "-test.run", "^TestListPipelines$", "-test.count=1")
+		lister.Env = append(lister.Env, "AGORA_LIST_PIPELINES="+dir)
+		if err := finish(lister); err != nil {
+			return nil, err
+		}
+		others = list
+	}
+	text, err := os.ReadFile(others)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ typedef struct { VkStructureType sType; void *pNext; VkBool32 type, dot, matrix;
 #define CHECK(call) do { VkResult r_ = call; if (r_ < 0) DIE("%s: %d", #call, r_); } while (0)
 #define LEN(a) (sizeof(a) / sizeof *(a))
 
-enum { PUSH_BYTES = 128, CONSTANTS = 64, STATISTICS = 64, TEXTS = 16 };
+enum { PUSH_BYTES = 256, BUFFERS = 12, CONSTANTS = 64, STATISTICS = 64, TEXTS = 16 };
 
 static PFN_vkGetInstanceProcAddr of_instance;
 static VkInstance instance;
@@ -91,6 +91,7 @@ static void open_device(void) {
 static VkPipeline compile(const char *name, const char *spv, uint32_t subgroup, uint32_t constants, const uint32_t *ids,
 		const uint32_t *values) {
 	DEVICE(vkCreateShaderModule);
+	DEVICE(vkCreateDescriptorSetLayout);
 	DEVICE(vkCreatePipelineLayout);
 	DEVICE(vkCreateComputePipelines);
 	static uint32_t code[1 << 20];
@@ -102,8 +103,16 @@ static VkPipeline compile(const char *name, const char *spv, uint32_t subgroup, 
 	VkShaderModule module;
 	CHECK(vkCreateShaderModule(device, &create, NULL, &module));
 	VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, PUSH_BYTES};
-	VkPipelineLayoutCreateInfo arguments = {VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1,
-		.pPushConstantRanges = &push};
+	VkDescriptorSetLayoutBinding buffers[BUFFERS]; // of other programs; Agora's arguments are addresses
+	for (uint32_t b = 0; b < BUFFERS; b++)
+		buffers[b] = (VkDescriptorSetLayoutBinding){b, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT,
+			NULL};
+	VkDescriptorSetLayoutCreateInfo bind = {VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = BUFFERS,
+		.pBindings = buffers};
+	VkDescriptorSetLayout set;
+	CHECK(vkCreateDescriptorSetLayout(device, &bind, NULL, &set));
+	VkPipelineLayoutCreateInfo arguments = {VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1,
+		.pSetLayouts = &set, .pushConstantRangeCount = 1, .pPushConstantRanges = &push};
 	VkPipelineLayout layout;
 	CHECK(vkCreatePipelineLayout(device, &arguments, NULL, &layout));
 	VkSpecializationMapEntry entries[CONSTANTS];
