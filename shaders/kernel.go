@@ -67,8 +67,10 @@ type Alternative struct {
 	Takes    func(Kernel) bool // says whether a call is one of those; nil: they all are
 	// Aligned: of those the ones whose floats of the letters T to W begin at multiples of 16 bytes.
 	Aligned bool
-	Thin    bool                     // of those, products whose other forms have few workgroups, one or two beside or below each other
-	SPIRV   map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
+	Thin    bool // of those, products whose other forms have few workgroups, one or two beside or below each other
+	// Workgroup: its cooperative matrices are whole workgroups' (VK_NV_cooperative_matrix2).
+	Workgroup bool
+	SPIRV     map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
 }
 
 var registered struct {

@@ -38,11 +38,14 @@ type form struct {
 	subgroup int
 	factors  uint8 // storage of what is multiplied
 	product  bool  // of matrix and weight, whose storage may differ; else all floats are stored as they are multiplied
+
+	// Of one with matrices of workgroups, which has factors too: whether a tile can be one. Else nil.
+	whole func(shaders.Tile) bool
 }
 
 // forms are a kernel's shaders for this device, the best for a call before others that take it, and so
 // the plain one last. A device that lists several shapes has made the large ones fast.
-func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits, software bool) (list []*form) {
+func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granules, l Limits, software bool) (list []*form) {
 	sizes := func(tiles, ofSoftware []shaders.Tile) []shaders.Tile {
 		if software && ofSoftware != nil {
 			return ofSoftware
@@ -50,6 +53,10 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, l Limits, software b
 		return tiles
 	}
 	for _, a := range d.Alternatives {
+		if a.Workgroup {
+			list = append(list, workgroupForms(a, workgroups, l)...)
+			continue
+		}
 		a.Tiles = sizes(a.Tiles, a.Software)
 		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
 			list = append(list, &form{
@@ -175,6 +182,9 @@ func (f *form) takes(v variant, call tensor.Kernel) bool {
 	if len(f.tiles) == 0 || f.calls != nil && !f.calls(call) || f.thin && !isThin(call) {
 		return false
 	}
+	if f.whole != nil {
+		return f.takesWhole(v)
+	}
 	if f.subgroup == 0 {
 		return true
 	}
@@ -222,7 +232,7 @@ func (f *form) tile(call tensor.Kernel, enough uint64) shaders.Tile {
 	if f.thin {
 		return f.tiles[len(f.tiles)-1]
 	}
-	if f.calls != nil && f.subgroup == 0 {
+	if f.calls != nil && f.subgroup == 0 && f.whole == nil {
 		for _, t := range f.tiles {
 			if call.Grid(t)[1] <= 1 {
 				return t
@@ -257,7 +267,7 @@ func (i Info) Multiplies(dt tensor.DType) bool {
 		return false
 	}
 	d, _ := shaders.Find("matmul")
-	return multiplies(forms(d, i.matrices, i.Subgroup[0], i.Limits, false), dt)
+	return multiplies(forms(d, i.matrices, i.Subgroup[0], nil, i.Limits, false), dt)
 }
 
 func multiplies(list []*form, dt tensor.DType) bool {
@@ -272,15 +282,18 @@ func (b *backend) MultipliesMatrices(dt tensor.DType) bool {
 	return err == nil && !b.hw.software() && multiplies(k.forms, dt)
 }
 
-// alternatives are those that a device uses, in words.
-func alternatives(i Info) []string {
-	list := []string{}
+// choose sets the alternatives that a device uses, in words, and those that it leaves out, because nobody has asked for
+// matrices of workgroups.
+func (i *Info) choose(workgroups bool) {
+	i.Alternatives, i.OnRequest = []string{}, []string{}
 	for _, d := range shaders.All() {
-		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.Limits, i.Kind == KindCPU) {
-			if f.alternative {
-				list = append(list, f.name+" "+f.about)
+		for _, f := range forms(d, i.matrices, i.Subgroup[0], i.workgroups, i.Limits, i.Kind == KindCPU) {
+			switch about := f.name + " " + f.about; {
+			case f.whole != nil && !workgroups:
+				i.OnRequest = append(i.OnRequest, about)
+			case f.alternative:
+				i.Alternatives = append(i.Alternatives, about)
 			}
 		}
 	}
-	return list
 }

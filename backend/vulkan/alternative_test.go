@@ -50,7 +50,7 @@ func TestFormsOfDevices(t *testing.T) {
 		{shapes, 32, Limits{Invocations: 64, Shared: 48 << 10}, few + "matmul"},
 		{shapes, 32, Limits{Invocations: 32, Shared: 48 << 10}, "matmul"},
 	} {
-		if got := names(forms(d, c.shapes, c.subgroup, c.l, false)); got != c.want {
+		if got := names(forms(d, c.shapes, c.subgroup, nil, c.l, false)); got != c.want {
 			t.Errorf("shapes %v, subgroups of %d, %+v: %s; want %s", c.shapes, c.subgroup, c.l, got, c.want)
 		}
 	}
@@ -69,7 +69,7 @@ func TestFormsOfDevices(t *testing.T) {
 			t.Errorf("%s of %d shapes on a %s: %t", c.dt, len(c.of.matrices), c.of.Kind, got)
 		}
 	}
-	if got := alternatives(info); !slices.Equal(got, []string{
+	if info.choose(false); !slices.Equal(info.Alternatives, []string{
 		"attention_coopmat f16: 16x16x16", "attention_coopmat bf16: 16x16x16",
 		"attention_grad_kv_coopmat f16: 16x16x16", "attention_grad_kv_coopmat bf16: 16x16x16",
 		"attention_grad_q_coopmat f16: 16x16x16", "attention_grad_q_coopmat bf16: 16x16x16",
@@ -77,7 +77,7 @@ func TestFormsOfDevices(t *testing.T) {
 		"matmul_split_coopmat f16: 16x16x16", "matmul_split_coopmat bf16: 16x16x16",
 		"matmul_coopmat f16: 16x16x16", "matmul_coopmat bf16: 16x16x16",
 	}) {
-		t.Errorf("alternatives %v", got)
+		t.Errorf("alternatives %v", info.Alternatives)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestTilesFollowTheProcessors(t *testing.T) {
 func TestTilesOfSoftware(t *testing.T) {
 	d, _ := shaders.Find("matmul")
 	for software, want := range map[bool]shaders.Tile{false: {64, 1, 2, 512}, true: {64, 1, 32, 64}} {
-		list := forms(d, nil, 8, Limits{Invocations: 1024, Shared: 32 << 10}, software)
+		list := forms(d, nil, 8, nil, Limits{Invocations: 1024, Shared: 32 << 10}, software)
 		if len(list) != 2 || list[0].name != "matmul_gemv" || list[0].tiles[0] != want {
 			t.Errorf("software: %t: %d forms, the first %+v; want matmul_gemv with %v", software, len(list), list[0], want)
 		}
@@ -136,7 +136,7 @@ func TestFormsOfAttention(t *testing.T) {
 	d, _ := shaders.Find("attention")
 	l := Limits{Invocations: 1024, Shared: 48 << 10}
 	for subgroup, want := range map[int]uint32{8: 0, 16: 64, 32: 128, 64: 256, 128: 0} {
-		list := forms(d, shapes, subgroup, l, false)
+		list := forms(d, shapes, subgroup, nil, l, false)
 		if want == 0 && len(list) == 1 {
 			continue
 		}

@@ -36,6 +36,7 @@ type gpu struct {
 
 	epoch     uint64 // the first tick read
 	pipelines []C.uint64_t
+	asked     bool       // for matrices of workgroups
 	making    sync.Mutex // of pipelines, which several threads make
 	cacheFile string     // "": none
 	cached    int        // bytes of the pipeline cache as it was loaded
@@ -62,6 +63,10 @@ func Open(o Options) (tensor.Backend, error) {
 		return nil, err
 	}
 	g := &gpu{info: info, physical: list[info.Index], facts: facts[info.Index]}
+	if g.asked = o.WorkgroupMatrices || asksForWorkgroups(); !g.asked {
+		g.facts.features &^= C.VK_HAS_FLEXIBLE | C.VK_HAS_WORKGROUP
+	}
+	g.info.choose(g.asked)
 	if err = g.open(); err == nil {
 		err = g.loadCache(o.CacheDir)
 	}
@@ -196,6 +201,13 @@ func (g *gpu) arithmetic() map[string]string {
 func (g *gpu) limits() Limits { return g.info.Limits }
 
 func (g *gpu) matrices() ([]matrix, int) { return g.info.matrices, g.info.Subgroup[0] }
+
+func (g *gpu) workgroups() []granules {
+	if !g.asked {
+		return nil
+	}
+	return g.info.workgroups
+}
 
 func (g *gpu) software() bool { return g.info.Kind == KindCPU }
 

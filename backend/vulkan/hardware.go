@@ -8,6 +8,8 @@ type hardware interface {
 	// matrices are the cooperative matrices that kernels may use, and the size of the
 	// subgroups that they need.
 	matrices() (shapes []matrix, subgroup int)
+	// workgroups are the matrices of whole workgroups that kernels may use.
+	workgroups() []granules
 	// software says that it computes on the host's processor.
 	software() bool
 	// processors is how many take workgroups, each for itself; 0 where nobody says.

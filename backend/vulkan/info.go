@@ -25,16 +25,24 @@ type Info struct {
 	Timestamps bool   `json:"timestamps"`
 	// Cooperative lists the cooperative matrices of subgroups: "16x16x16 f16*f16+f32", m, n and k.
 	Cooperative []string `json:"cooperative_matrices"`
+	// Workgroups lists those of whole workgroups, whose sizes may be any multiples: "32x32x16 f16*f16+f32 of 256", the
+	// invocations of the workgroup.
+	Workgroups []string `json:"workgroup_matrices"`
 	// Streams is how weights that are elsewhere come to the device while it computes.
 	Streams Streams `json:"streams"`
 	// Alternatives lists the shaders that run some calls of a kernel in the place of its own, and which
 	// calls, or what they multiply with: "matmul_gemv m<=8 !trans_a trans_b", "matmul_coopmat f16: 16x16x16".
 	Alternatives []string `json:"alternatives"`
+	// OnRequest are alternatives that run only where Options.WorkgroupMatrices asks for them: "matmul_coopmat2 f16:
+	// 64x64x64 128x128x64", the parts of m, n and k that a workgroup multiplies at a time.
+	OnRequest []string `json:"alternatives_on_request"`
 	// Missing names what Agora needs and the device lacks; empty where it can be used.
 	Missing []string `json:"missing"`
 
-	matrices  []matrix // of Cooperative, those that kernels may use
-	transfers queue    // of copies beside kernels
+	matrices   []matrix   // of Cooperative, those that kernels may use
+	workgroups []granules // and those of whole workgroups
+	flexible   bool       // cooperative matrices may have any size: a part of what workgroups' need
+	transfers  queue      // of copies beside kernels
 }
 
 // Kind is what sort of device it is.

@@ -57,12 +57,15 @@ func (b *backend) kernel(name string) (*kernel, error) {
 		d.Alternatives = nil
 	}
 	matrices, subgroup := b.hw.matrices()
-	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.limits, b.hw.software())}
+	k := &kernel{Desc: d, forms: forms(d, matrices, subgroup, b.hw.workgroups(), b.limits, b.hw.software())}
 	for i, f := range k.forms {
 		t, asked := b.tiles[f.name]
 		if !asked && f.slow(b.hw.software()) {
 			f.tiles = nil
 			continue
+		}
+		if asked && f.whole != nil && !f.whole(t) {
+			return nil, fmt.Errorf("the device has no matrices of workgroups for %s with tile %v", f.name, t)
 		}
 		if asked {
 			f.tiles, f.thin = []shaders.Tile{t}, false

@@ -47,7 +47,8 @@ func newInstance() (vk.Instance, error) {
 	create := &vk.InstanceCreateInfo{
 		SType: vk.StructureTypeInstanceCreateInfo,
 		PApplicationInfo: &vk.ApplicationInfo{
-			SType: vk.StructureTypeApplicationInfo, ApiVersion: C.VULKAN_1_2, PEngineName: "Agora\x00",
+			SType: vk.StructureTypeApplicationInfo, PEngineName: "Agora\x00",
+			ApiVersion: C.VULKAN_1_3, // the newest that any kernel uses
 		},
 	}
 	if validating() {
@@ -78,6 +79,9 @@ func newInstance() (vk.Instance, error) {
 	}
 	return handle, nil
 }
+
+// asksForWorkgroups says whether the environment does what Options.WorkgroupMatrices does.
+func asksForWorkgroups() bool { return os.Getenv(WorkgroupMatricesVariable) == "1" }
 
 func validating() bool { return os.Getenv(ValidateVariable) == "1" }
 
@@ -145,7 +149,8 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		Subgroup:  [3]int{int(f.subgroup), int(f.subgroup_min), int(f.subgroup_max)},
 		Storage16: has(C.VK_HAS_STORAGE16), Storage8: has(C.VK_HAS_STORAGE8), Float16: has(C.VK_HAS_FLOAT16),
 		BFloat16: has(C.VK_HAS_BFLOAT16), Int8: has(C.VK_HAS_INT8), Timestamps: has(C.VK_HAS_TIMESTAMPS),
-		Processors: int(f.processors), Limits: limitsOf(f), Cooperative: []string{}, Alternatives: []string{}, Missing: []string{},
+		Processors: int(f.processors), Limits: limitsOf(f), Cooperative: []string{}, Workgroups: []string{},
+		Alternatives: []string{}, OnRequest: []string{}, Missing: []string{},
 	}
 	if int(f._type) < len(kinds) {
 		info.Kind = kinds[f._type]
@@ -181,18 +186,28 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 	}
 	const subgroupScope = 3 // VK_SCOPE_SUBGROUP_KHR
 	for _, s := range f.shape[:f.shapes] {
-		if s.scope != subgroupScope {
+		if s.scope != subgroupScope && s.invocations == 0 {
 			continue
 		}
 		m := matrix{int(s.m), int(s.n), int(s.k), componentName(uint32(s.a)), componentName(uint32(s.b)),
 			componentName(uint32(s.c))}
+		usable := haveAlternatives && s.c == s.result && has(C.VK_HAS_COOPERATIVE) &&
+			(m.a != "bf16" || has(C.VK_HAS_BFLOAT16))
+		if s.invocations > 0 {
+			g := granules{m, int(s.invocations), int(f.flexible_most)}
+			info.Workgroups = append(info.Workgroups, g.String())
+			if usable && s.invocations <= f.flexible_invocations {
+				info.workgroups = append(info.workgroups, g)
+			}
+			continue
+		}
 		info.Cooperative = append(info.Cooperative, m.String())
-		if haveAlternatives && s.c == s.result && has(C.VK_HAS_COOPERATIVE) &&
-			(m.a != "bf16" || has(C.VK_HAS_BFLOAT16)) {
+		if usable {
 			info.matrices = append(info.matrices, m)
 		}
 	}
-	info.Alternatives = alternatives(info)
+	info.flexible = has(C.VK_HAS_FLEXIBLE)
+	info.choose(asksForWorkgroups())
 	return info
 }
 

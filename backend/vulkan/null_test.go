@@ -14,6 +14,7 @@ import (
 type null struct {
 	lim       Limits
 	shapes    []matrix
+	granules  []granules
 	units     int      // processors
 	slow      bool     // it is software
 	refuse    bool     // compiles no shader that wants subgroups of one size
@@ -84,6 +85,7 @@ func (h *null) available() int {
 }
 
 func (h *null) matrices() ([]matrix, int) { return h.shapes, 32 }
+func (h *null) workgroups() []granules    { return h.granules }
 func (h *null) software() bool            { return h.slow }
 func (h *null) processors() int           { return h.units }
 

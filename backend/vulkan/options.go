@@ -22,6 +22,10 @@ type Options struct {
 	// Plain leaves out the shaders that only some devices run: for comparison. PlainVariable,
 	// set to 1, does the same.
 	Plain bool
+	// WorkgroupMatrices has products run on shaders with cooperative matrices of whole workgroups, where the device has
+	// them (VK_NV_cooperative_matrix2). No device has run these shaders yet, so that they must be asked for.
+	// WorkgroupMatricesVariable, set to 1, does the same.
+	WorkgroupMatrices bool
 	// Tiles are the launch sizes of shaders, by name, in the place of those that the
 	// backend chooses: for measurements. They must fit the device.
 	Tiles map[string]shaders.Tile
@@ -35,6 +39,9 @@ type Options struct {
 
 // PlainVariable names the environment variable that, set to 1, sets Options.Plain.
 const PlainVariable = "AGORA_VULKAN_PLAIN"
+
+// WorkgroupMatricesVariable names the environment variable that, set to 1, sets Options.WorkgroupMatrices.
+const WorkgroupMatricesVariable = "AGORA_VULKAN_WORKGROUP_MATRICES"
 
 // NoCache is the CacheDir of a backend that keeps nothing.
 const NoCache = "-"

@@ -111,7 +111,8 @@ int vk_messages_start(uint64_t handle) {
 	F(vkGetDeviceProcAddr) F(vkGetPhysicalDeviceProperties) F(vkGetPhysicalDeviceProperties2) \
 	F(vkGetPhysicalDeviceFeatures2) F(vkGetPhysicalDeviceMemoryProperties2) \
 	F(vkGetPhysicalDeviceQueueFamilyProperties) F(vkEnumerateDeviceExtensionProperties) \
-	F(vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
+	F(vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR) \
+	F(vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)
 
 #define DECLARE(name) static PFN_##name name;
 INSTANCE_FUNCTIONS(DECLARE)
@@ -130,7 +131,27 @@ static void describe_shapes(VkPhysicalDevice gpu, vk_facts *f) {
 	if (vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(gpu, &n, list) < 0) return;
 	for (uint32_t i = 0; i < n; i++) {
 		VkCooperativeMatrixPropertiesKHR *s = &list[i];
-		f->shape[f->shapes++] = (vk_shape){s->MSize, s->NSize, s->KSize, s->AType, s->BType, s->CType, s->ResultType, s->scope};
+		f->shape[f->shapes++] = (vk_shape){s->MSize, s->NSize, s->KSize, s->AType, s->BType, s->CType, s->ResultType, s->scope, 0};
+	}
+}
+
+// describe_workgroups adds the shapes that whole workgroups have, behind those of subgroups.
+static void describe_workgroups(VkPhysicalDevice gpu, vk_facts *f) {
+	VkPhysicalDeviceCooperativeMatrix2PropertiesNV most = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV};
+	VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &most};
+	vkGetPhysicalDeviceProperties2(gpu, &all);
+	f->flexible_most = most.cooperativeMatrixFlexibleDimensionsMaxDimension;
+	f->flexible_invocations = most.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize;
+	VkCooperativeMatrixFlexibleDimensionsPropertiesNV list[VK_MAX_SHAPES];
+	uint32_t n = VK_MAX_SHAPES;
+	for (uint32_t i = 0; i < n; i++) list[i] = (VkCooperativeMatrixFlexibleDimensionsPropertiesNV){
+		.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV};
+	if (vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV(gpu, &n, list) < 0) return;
+	for (uint32_t i = 0; i < n && f->shapes < VK_MAX_SHAPES; i++) {
+		VkCooperativeMatrixFlexibleDimensionsPropertiesNV *s = &list[i];
+		if (s->scope != VK_SCOPE_WORKGROUP_KHR || s->saturatingAccumulation) continue;
+		f->shape[f->shapes++] = (vk_shape){s->MGranularity, s->NGranularity, s->KGranularity, s->AType, s->BType, s->CType,
+			s->ResultType, s->scope, s->workgroupInvocations};
 	}
 }
 
@@ -172,7 +193,7 @@ typedef struct {
 
 // What a device has beyond Vulkan 1.2: features, and makers' properties that tell how many processors there are.
 typedef struct {
-	int matrix, sizes, bfloat16, amd, nvidia, arm;
+	int matrix, matrix2, sizes, bfloat16, amd, nvidia, arm;
 } extensions;
 
 static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
@@ -180,6 +201,8 @@ static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f)
 	VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
 	VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
 	bfloat16_features bfloat16 = {.sType = (VkStructureType)BFLOAT16_FEATURES};
+	VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV};
+	if (has.matrix2) matrix2.pNext = chain, chain = &matrix2;
 	if (has.matrix) matrix.pNext = chain, chain = &matrix;
 	if (has.sizes) sizes.pNext = chain, chain = &sizes;
 	if (has.bfloat16) bfloat16.pNext = chain, chain = &bfloat16;
@@ -200,6 +223,13 @@ static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f)
 	if (!sizes.subgroupSizeControl || !sizes.computeFullSubgroups) return;
 	f->features |= VK_HAS_COOPERATIVE;
 	if (bfloat16.cooperative_matrix) f->features |= VK_HAS_BFLOAT16;
+	// Their shaders are SPIR-V 1.6, which is Vulkan 1.3's, and so is maintenance4, for the size of their workgroups.
+	if (f->api < VULKAN_1_3 || !matrix2.cooperativeMatrixFlexibleDimensions || !matrix2.cooperativeMatrixConversions ||
+	    !matrix2.cooperativeMatrixPerElementOperations) return;
+	f->features |= VK_HAS_FLEXIBLE;
+	if (!matrix2.cooperativeMatrixWorkgroupScope || !matrix2.cooperativeMatrixTensorAddressing) return;
+	f->features |= VK_HAS_WORKGROUP;
+	describe_workgroups(gpu, f);
 }
 
 static void describe_processors(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
@@ -261,6 +291,7 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 		const char *name = list[i].extensionName;
 		if (!strcmp(name, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) f->features |= VK_HAS_BUDGET;
 		has.matrix |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+		has.matrix2 |= !strcmp(name, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
 		has.sizes |= !strcmp(name, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 		has.bfloat16 |= !strcmp(name, BFLOAT16_EXTENSION);
 		has.amd |= !strcmp(name, VK_AMD_SHADER_CORE_PROPERTIES_2_EXTENSION_NAME);
@@ -271,6 +302,7 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 	describe_properties(gpu, f);
 	describe_processors(gpu, has, f);
 	has.matrix &= vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != NULL;
+	has.matrix2 &= vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV != NULL;
 	describe_features(gpu, has, f);
 	describe_memory(gpu, f);
 	describe_queues(gpu, f);
@@ -294,6 +326,8 @@ void *vk_device_chain(uint32_t features) {
 		VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
 		VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
 		bfloat16_features bfloat16;
+		VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;
+		VkPhysicalDeviceMaintenance4Features maintenance4;
 	} *c = calloc(1, sizeof *c);
 	c->all = (VkPhysicalDeviceFeatures2){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &c->v12};
 	c->v12 = (VkPhysicalDeviceVulkan12Features){
@@ -310,9 +344,20 @@ void *vk_device_chain(uint32_t features) {
 		.subgroupSizeControl = 1, .computeFullSubgroups = 1};
 	c->matrix = (VkPhysicalDeviceCooperativeMatrixFeaturesKHR){
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = 1};
-	if (!(features & VK_HAS_BFLOAT16)) return c;
-	c->matrix.pNext = &c->bfloat16;
-	c->bfloat16 = (bfloat16_features){.sType = (VkStructureType)BFLOAT16_FEATURES, .type = 1, .cooperative_matrix = 1};
+	if (features & VK_HAS_BFLOAT16) {
+		c->bfloat16 = (bfloat16_features){
+			.sType = (VkStructureType)BFLOAT16_FEATURES, .pNext = c->matrix.pNext, .type = 1, .cooperative_matrix = 1};
+		c->matrix.pNext = &c->bfloat16;
+	}
+	if (!(features & VK_HAS_FLEXIBLE)) return c;
+	VkBool32 workgroup = (features & VK_HAS_WORKGROUP) != 0;
+	c->maintenance4 = (VkPhysicalDeviceMaintenance4Features){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, .pNext = c->matrix.pNext, .maintenance4 = 1};
+	c->matrix2 = (VkPhysicalDeviceCooperativeMatrix2FeaturesNV){
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV, .pNext = &c->maintenance4,
+		.cooperativeMatrixFlexibleDimensions = 1, .cooperativeMatrixConversions = 1, .cooperativeMatrixPerElementOperations = 1,
+		.cooperativeMatrixWorkgroupScope = workgroup, .cooperativeMatrixTensorAddressing = workgroup};
+	c->matrix.pNext = &c->matrix2;
 	return c;
 }
 
@@ -323,6 +368,7 @@ uint32_t vk_device_extensions(uint32_t features, const char *names[VK_MAX_EXTENS
 		names[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
 	}
 	if (features & VK_HAS_BFLOAT16) names[n++] = BFLOAT16_EXTENSION;
+	if (features & VK_HAS_FLEXIBLE) names[n++] = VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME;
 	return bound_extensions(names, n);
 }
 

@@ -12,7 +12,7 @@ enum {
 	VK_MAX_HEAPS = 16,   // as in Vulkan
 	VK_MAX_TYPES = 32,   // as in Vulkan
 	VK_MAX_FAMILIES = 16, // of queues
-	VK_MAX_SHAPES = 128, // of cooperative matrices
+	VK_MAX_SHAPES = 256, // of cooperative matrices
 	VK_PUSH_BYTES = 128, // of push constants, which every device has
 	VK_BINDINGS = 12,    // of a kernel, at most
 	VK_MAX_EXTENSIONS = 8, // of a device, that are asked for
@@ -33,11 +33,14 @@ enum {
 	VK_HAS_BUDGET = 256,    // tells how much memory is free
 	VK_HAS_COMPUTE = 512,   // a queue family for it
 	VK_HAS_TIMESTAMPS = 1024,
+	VK_HAS_FLEXIBLE = 2048,   // cooperative matrices of any size, their conversions, and what is done to each element
+	VK_HAS_WORKGROUP = 4096,  // and whole workgroups', loaded by tensors' layouts
 };
 
 // A shape of cooperative matrices: result[m,n] = a[m,k] * b[k,n] + c[m,n], types as VkComponentTypeKHR.
 typedef struct {
 	uint32_t m, n, k, a, b, c, result, scope;
+	uint32_t invocations; // of the workgroup that has it, where m, n and k may be any multiple; else 0
 } vk_shape;
 
 // Everything that Agora asks about a physical device.
@@ -59,6 +62,8 @@ typedef struct {
 	uint64_t heap_bytes[VK_MAX_HEAPS];
 	uint32_t type_flags[VK_MAX_TYPES], type_heap[VK_MAX_TYPES];
 	vk_shape shape[VK_MAX_SHAPES];
+	uint32_t flexible_most;        // of m, n and k
+	uint32_t flexible_invocations; // of a workgroup that has matrices, at most
 } vk_facts;
 
 // An argument by descriptor; buffer 0: nil.

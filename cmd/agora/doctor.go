@@ -69,9 +69,16 @@ func (r vulkanReport) lines() (lines [][2]string) {
 		if _, why := device.AutoDTypeOn(d); why != "" {
 			auto = why
 		}
+		workgroups := "none"
+		if len(d.Workgroups) > 0 {
+			workgroups = strings.Join(d.Workgroups, ", ")
+		}
 		alternatives := "the same shaders as everywhere"
 		if len(d.Alternatives) > 0 {
 			alternatives = strings.Join(d.Alternatives, ", ")
+		}
+		if len(d.OnRequest) > 0 {
+			alternatives += fmt.Sprintf("; with %s=1 %s", vulkan.WorkgroupMatricesVariable, strings.Join(d.OnRequest, ", "))
 		}
 		processors := "the driver does not say how many"
 		if d.Processors > 0 {
@@ -93,6 +100,7 @@ func (r vulkanReport) lines() (lines [][2]string) {
 				has(d.BFloat16, "bf16 arithmetic"), has(d.Int8, "8-bit arithmetic"),
 			}, ", ")},
 			[2]string{"  matrices", matrices},
+			[2]string{"  of workgroups", workgroups},
 			[2]string{"  --dtype auto", auto},
 			[2]string{"  kernels", alternatives},
 			[2]string{"  streams", "offloaded weights by " + string(d.Streams)},

@@ -78,6 +78,10 @@ var more = map[string][]shaders.Tile{
 		{256, 64, 128, 32}, {256, 128, 128, 16}, {256, 128, 128, 64}, {256, 128, 256, 32}, {256, 256, 128, 32},
 		{512, 128, 256, 32}, {512, 256, 256, 32},
 	},
+	"matmul_coopmat2": {
+		{128, 64, 64, 32}, {128, 64, 128, 64}, {128, 128, 128, 64},
+		{256, 64, 128, 64}, {256, 128, 128, 32}, {256, 128, 256, 32}, {256, 256, 128, 64}, {256, 256, 256, 32},
+	},
 }
 
 // Forms are those worth a comparison: every shader with the tiles that the backend chooses
@@ -102,6 +106,12 @@ func (f Form) takes(k kernels.Matmul) bool {
 	return a == nil || a.Takes == nil || a.Takes(k)
 }
 
+// workgroup reports whether a form must be asked for.
+func (f Form) workgroup() bool {
+	a := f.alternative()
+	return a != nil && a.Workgroup
+}
+
 // alternative is nil for the plain shader.
 func (f Form) alternative() *shaders.Alternative {
 	d, _ := shaders.Find(plainShader)
@@ -124,7 +134,8 @@ func (f Form) open(o GEMMOptions) (*tensor.Device, []tensor.DType, error) {
 	}
 	b, err := vulkan.Open(vulkan.Options{
 		Device: which, MemoryLimit: o.MemoryLimit, Plain: f.Shader == plainShader,
-		Tiles: map[string]shaders.Tile{f.Shader: f.Tile},
+		Tiles:             map[string]shaders.Tile{f.Shader: f.Tile},
+		WorkgroupMatrices: f.workgroup(),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("device %q: %w", o.Device, err)
@@ -156,7 +167,7 @@ func alternativesOf(d *tensor.Device) ([]string, error) {
 	}
 	for _, i := range list {
 		if d.Name() == "vulkan ("+i.Name+")" {
-			return i.Alternatives, nil
+			return slices.Concat(i.Alternatives, i.OnRequest), nil
 		}
 	}
 	return nil, nil

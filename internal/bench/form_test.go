@@ -29,7 +29,8 @@ func TestForms(t *testing.T) {
 			t.Errorf("%s: want whole subgroups, and blocks that every shader takes", f)
 		}
 	}
-	if shaders["matmul"] < 4 || shaders["matmul_coopmat"] < 4 || shaders["matmul_gemv"] < 4 {
+	if shaders["matmul"] < 4 || shaders["matmul_coopmat"] < 4 || shaders["matmul_gemv"] < 4 ||
+		shaders["matmul_coopmat2"] < 4 {
 		t.Errorf("forms of %v", shaders)
 	}
 }

@@ -3355,6 +3355,19 @@ func init() {
 				},
 			},
 			{
+				Name:      "matmul_coopmat2",
+				Doc:       "MatmulCoopmat2 is Matmul with a tile of a, of b and of c as one cooperative matrix of the workgroup each: a and b of the\nsame 16-bit type, and c of that or f32. Sums are f32.",
+				Tiles:     []shaders.Tile{{128, 64, 64, 64}, {256, 128, 128, 64}, {256, 128, 256, 64}},
+				Workgroup: true,
+				Aligned:   true,
+				Calls:     "m%8 n%8 k%8 aligned",
+				Takes:     func(k shaders.Kernel) bool { c, ok := k.(Matmul); return ok && c.M%8 == 0 && c.N%8 == 0 && c.K%8 == 0 },
+				SPIRV: map[string]func() []byte{
+					"f16":  spirv("matmul_coopmat2_f16"),
+					"bf16": spirv("matmul_coopmat2_bf16"),
+				},
+			},
+			{
 				Name:  "matmul_coopmat",
 				Doc:   "MatmulCoopmat is Matmul with cooperative matrices: a or b of 16-bit floats, the other of the same\ntype, or f32 or packed and rounded to it, where c has 16 bits too; or b packed, a f32 and both\nrounded to the type of c. Sums are f32.",
 				Tiles: []shaders.Tile{{128, 64, 64, 32}, {256, 128, 128, 32}},

@@ -2,23 +2,24 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// cooperativeMatrix is the one thing that an alternative may need so far, and the types it
-// may compute in: one SPIR-V each.
-const cooperativeMatrix = "cooperative_matrix"
+// What an alternative may need: cooperative matrices of subgroups, or those of workgroups, by tensors' layouts. And the
+// types it may compute in: one SPIR-V each.
+const cooperativeMatrix, cooperativeMatrix2 = "cooperative_matrix", "cooperative_matrix2"
 
 var matrixTypes = []string{"f16", "bf16"}
 
 // needsLine reads what an alternative needs of a device, and the types it computes in.
 func (p *parser) needsLine(args []string) error {
 	k := p.k
-	if k.needs != "" || len(args) < 2 || args[0] != cooperativeMatrix {
-		return p.errorf("//needs: want one such line: %s, and types", cooperativeMatrix)
+	if k.needs != "" || len(args) < 2 || args[0] != cooperativeMatrix && args[0] != cooperativeMatrix2 {
+		return p.errorf("//needs: want one such line: %s or %s, and types", cooperativeMatrix, cooperativeMatrix2)
 	}
 	for i, t := range args[1:] {
 		if !slices.Contains(matrixTypes, t) || slices.Contains(args[1:1+i], t) {
@@ -98,6 +99,16 @@ func (c condition) String() string {
 	return c.field
 }
 
+// narrows counts the conditions that few calls meet: others are of alignment, which most do.
+func (k *kernel) narrows() (n int) {
+	for _, c := range k.takes {
+		if c.sign != "%" && c.field != aligned {
+			n++
+		}
+	}
+	return n
+}
+
 // code is the condition on a struct in Go.
 func (c condition) code(of string) string {
 	of += "." + camel(c.field)
@@ -161,13 +172,18 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 			list = append(list, o)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *kernel) int { return len(b.takes) - len(a.takes) }) // the most special first
+	slices.SortStableFunc(list, func(a, b *kernel) int { // the most special first
+		return cmp.Or(b.narrows()-a.narrows(), len(b.takes)-len(a.takes))
+	})
 	if list == nil {
 		return
 	}
 	w.WriteString("Alternatives: []shaders.Alternative{\n")
 	for _, o := range list {
 		fmt.Fprintf(w, "{\nName: %q,\nDoc: %q,\n%s", o.registered(), strings.Join(o.doc, "\n"), o.emitTiles())
+		if o.needs == cooperativeMatrix2 {
+			w.WriteString("Workgroup: true,\n")
+		}
 		if o.takes != nil {
 			words, code := []string{}, "ok"
 			for _, c := range o.takes {

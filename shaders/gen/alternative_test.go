@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,6 +66,37 @@ func TestAlternativeForCalls(t *testing.T) {
 	}
 	if strings.Index(code.String(), "Calls:") > strings.Index(code.String(), `"bf16"`) {
 		t.Errorf("the more special one is not the first:\n%s", &code)
+	}
+}
+
+// One with matrices of workgroups says so, is SPIR-V 1.6, and stands behind those for few calls, before those for all.
+func TestAlternativeOfWorkgroups(t *testing.T) {
+	base, err := parseKernel("thing_grad.comp", good, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []*kernel{}
+	for _, directives := range []string{"//needs cooperative_matrix f16", "//needs cooperative_matrix2 f16\n//takes rows%8 aligned",
+		"//takes rows<=8"} {
+		o, err := parseBoth(t, strings.Replace(other, "//needs cooperative_matrix f16 bf16", directives, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.compiled = true
+		list = append(list, o)
+	}
+	var code bytes.Buffer
+	emitAlternatives(&code, base, list)
+	text := code.String()
+	workgroup := strings.Index(text, "Workgroup: true,")
+	if strings.Count(text, "Workgroup: true,") != 1 || workgroup < strings.Index(text, `Calls: "rows<=8"`) ||
+		workgroup > strings.LastIndex(text, "Name:") {
+		t.Errorf("order of alternatives:\n%s", text)
+	}
+	for i, o := range list {
+		if newer := slices.Contains(o.own(), "--target-spv=spv1.6"); newer != (i == 1) {
+			t.Errorf("flags of alternative %d: %v", i, o.own())
+		}
 	}
 }
 

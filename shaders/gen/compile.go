@@ -16,7 +16,7 @@ import (
 const compilerVersion = "shaderc 2025.2-1"
 
 // flags are the compiler's for every kernel. Vulkan 1.3 as the target would
-// write LocalSizeId, which needs maintenance4.
+// write LocalSizeId, which needs maintenance4. So do matrices of workgroups, which are SPIR-V 1.6.
 var flags = []string{"-fshader-stage=compute", "-std=460", "--target-env=vulkan1.2"}
 
 // build is one SPIR-V of a kernel.
@@ -41,8 +41,11 @@ func (k *kernel) builds() []build {
 // break cooperative matrices, so that a driver gets them as they are written.
 func (k *kernel) own() []string {
 	list := []string{fmt.Sprintf("-DBINDINGS=%d", len(k.bindings))}
-	if k.needs == "" {
+	switch k.needs {
+	case "":
 		list = append(list, "-O")
+	case cooperativeMatrix2:
+		list = append(list, "--target-spv=spv1.6")
 	}
 	for i, t := range k.tile[1:] {
 		list = append(list, fmt.Sprintf("-DTILE%d=%s", i+1, t.name))

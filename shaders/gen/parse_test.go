@@ -72,7 +72,7 @@ func TestParseErrors(t *testing.T) {
 		{"bm=32", "bm=32\n//software group=64 bm=0", ":7: //software: \"bm=0\""},
 		{"//tile group", "//software group=8 bm=8\n//tile group", ":6: //software: want the names of the first //tile line"},
 		{"bm=32", "bm=32\n//for", ":7: //for: want one kernel"},
-		{"bm=32", "bm=32\n//needs luck f16", ":7: //needs: want one such line: cooperative_matrix, and types"},
+		{"bm=32", "bm=32\n//needs luck f16", ":7: //needs: want one such line: cooperative_matrix or cooperative_matrix2, and types"},
 		{"bm=32", "bm=32\n//needs cooperative_matrix f16 f32", `:7: //needs cooperative_matrix: type "f32"`},
 		{"bm=32", "bm=32\n//needs cooperative_matrix f16 f16", `:7: //needs cooperative_matrix: type "f16"`},
 		{"/group 3", "/group 3 3 3", ":5: //grid: want one such line of one to three terms"},

@@ -1,0 +1,48 @@
+//go:build cgo && (linux || windows || moltenvk) && (amd64 || arm64)
+
+package vulkan
+
+import (
+	"github.com/agora-ml/agora/shaders"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// modelled is a device that seems to have matrices of workgroups: the shader with them is another SPIR-V, where a
+// workgroup is one subgroup.
+type modelled struct {
+	hardware
+	code     []byte
+	granules []granules
+}
+
+func (h *modelled) workgroups() []granules { return h.granules }
+
+func (h *modelled) pipeline(code []byte, c *constants, subgroup int) (uint64, error) {
+	if subgroup == 0 { // what has matrices of subgroups names their size
+		code, subgroup = h.code, int(c[firstTile])
+	}
+	return h.hardware.pipeline(code, c, subgroup)
+}
+
+// OpenModelled opens a device that runs this SPIR-V as a shader with matrices of workgroups, and that one with these
+// sizes of a tile alone; nil where the device has not what a model needs.
+func OpenModelled(o Options, code []byte, shader string, bm, bn, bk uint32) (tensor.Backend, error) {
+	o.WorkgroupMatrices = true
+	opened, err := Open(o)
+	if err != nil {
+		return nil, err
+	}
+	b := opened.(*backend)
+	shapes, subgroup := b.hw.matrices()
+	h := &modelled{hardware: b.hw, code: code}
+	for _, m := range shapes {
+		if m.a == "f16" && m.b == "f16" && m.c == "f32" {
+			h.granules = append(h.granules, granules{m, subgroup, 1 << 10}, granules{m, 128, 1 << 10}) // so that a tile of its own fits
+		}
+	}
+	if !b.hw.(*gpu).info.flexible || h.granules == nil {
+		return nil, opened.Close()
+	}
+	b.hw, b.tiles = h, map[string]shaders.Tile{shader: {uint32(subgroup), bm, bn, bk}}
+	return b, nil
+}
