@@ -49,6 +49,10 @@ part() {
 	gemm)
 		local sizes=${GEMM:-1024,2048,4096,8192,2048x4096x4096,2048x11008x4096,2048x96x4096,2048x4096x96,1x4096x4096,32x4096x4096}
 		gemm 180 f16,bf16 "$peak16" --sizes "$sizes"
+		printf '\n# some with matrices of workgroups, if agora doctor names any:'
+		export AGORA_VULKAN_WORKGROUP_MATRICES=1
+		gemm 60 f16,bf16 "$peak16" --sizes "${GEMM:-4096,2048x11008x4096}"
+		unset AGORA_VULKAN_WORKGROUP_MATRICES
 		gemm 140 f32 "$peak32" --sizes "$sizes"
 		gemm 140 q8,q4 "$peak32" --sizes "$sizes"
 		;;
