@@ -44,9 +44,9 @@ func (t *attentionTile) deltas(y tensor.Arg) {
 
 // backScore makes the probabilities of a block of keys, and the gradients of their scores.
 func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
-	t.timesKeys(t.scores, t.Scale, t.q, key, j, n)
+	t.timesKeys(t.scores, t.Scale, t.q, key, nil, j, n)
 	t.mask(1, j, n, all)
-	t.timesKeys(t.dscores, 1, t.dy, value, j, n)
+	t.timesKeys(t.dscores, 1, t.dy, value, nil, j, n)
 	for r := range t.rows {
 		t.probabilities(r, n)
 	}
@@ -120,7 +120,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 	w.tasks(k.Batch*k.KVHeads, 1, func(s *scratch, head, _ int) {
 		t := tiles.tile(s, head)
 		t.takeGrad()
-		all := s.keySums(k.S, k.HeadDim)
+		all := newKeySums(s.ofKeys(tiles.sumFloats()), k.S, k.HeadDim)
 		used := s.used
 		for lo := 0; lo < k.T; lo += t.queries {
 			t.move(lo)
@@ -129,7 +129,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 			clear(t.out)
 			t.keys(func(j, n int, everybody bool) {
 				t.backScore(key, value, j, n, everybody)
-				t.addKeys(t.out, t.dscores, key, j, n)
+				t.addKeys(t.out, t.dscores, key, nil, j, n)
 				sums := all.from(j, k.HeadDim)
 				sums.add(t, n)
 			})
@@ -148,11 +148,13 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 	return true
 }
 
-// keySums is memory for n keys, zero, that the worker keeps.
-func (s *scratch) keySums(n, dim int) keySums {
-	sums := s.ofKeys(2 * n * dim)
-	clear(sums)
-	return keySums{n: n, keys: sums[:n*dim], vals: sums[n*dim:]}
+// sumFloats is the memory for keySums of a whole sequence.
+func (a *attentionTiles) sumFloats() int { return 2 * a.S * a.HeadDim }
+
+// newKeySums are those of n keys, zero.
+func newKeySums(memory []float32, n, dim int) keySums {
+	clear(memory)
+	return keySums{n: n, keys: memory[:n*dim], vals: memory[n*dim:]}
 }
 
 // ofKeys is memory for n floats of undefined content, that is kept.
@@ -209,7 +211,7 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		clear(t.out)
 		t.keys(func(j, n int, all bool) {
 			t.backScore(key, value, j, n, all)
-			t.addKeys(t.out, t.dscores, key, j, n)
+			t.addKeys(t.out, t.dscores, key, nil, j, n)
 		})
 		t.scatter(dq, t.out, k.HeadDim, func(int) float32 { return k.Scale })
 	})

@@ -27,87 +27,9 @@ func inHalves(k kernels.Attention, operands ...tensor.Arg) bool {
 // whole rounds up to the rows and columns of whole tiles.
 func whole(n int) int { return (n + gemm.Whole - 1) / gemm.Whole * gemm.Whole }
 
-// packedKeys are blocks of tileKeys keys and values of one head, as operands: those of scores and of weights' gradients
-// (dy·v) transposed. A block that no query sees has none.
-type packedKeys []struct{ keysT, valuesT, keys, values gemm.Packed }
-
-// operands say which of them are packed.
-type operands struct{ keysT, valuesT, keys, values bool }
-
-var (
-	forForward = operands{keysT: true, values: true}
-	forQueries = operands{keysT: true, valuesT: true, keys: true}
-	forKeySums = operands{keysT: true, valuesT: true}
-)
-
-// words is the memory of one block, in float32.
-func (o operands) words(dim int) (n int) {
-	for _, packed := range []bool{o.keysT, o.valuesT, o.keys, o.values} {
-		if packed {
-			n += gemm.PackedWords(tileKeys, dim)
-		}
-	}
-	return n
-}
-
-// blocks is how many blocks of keys a sequence has.
-func (a *attentionTiles) blocks() int { return (a.S + tileKeys - 1) / tileKeys }
-
-// packBlock packs a block of the tile's head, less the keys at its end that no query of the sequence sees.
-func (o operands) packBlock(t *attentionTile, to packedKeys, block int, memory []float32, key, value tensor.Arg) {
-	t.seenBy = t.queryExtent(t.b, 0, t.T)
-	j := block * tileKeys
-	n, _ := t.overlap(j, min(tileKeys, t.S-j))
-	if n == 0 {
-		return
-	}
-	pack := func(to *gemm.Packed, wanted, trans bool, x tensor.Arg) {
-		if !wanted {
-			return
-		}
-		rows, cols := n, t.HeadDim
-		if trans {
-			rows, cols = cols, rows
-		}
-		size := gemm.PackedWords(rows, cols)
-		*to = t.s.gemm.Pack(memory[:size], trans, rows, cols, t.keysOf(x, j))
-		memory = memory[size:]
-	}
-	p := &to[block]
-	pack(&p.keysT, o.keysT, true, key)
-	pack(&p.valuesT, o.valuesT, true, value)
-	pack(&p.keys, o.keys, false, key)
-	pack(&p.values, o.values, false, value)
-}
-
-// packedTogether is the float32 of keys that are packed at a time, where these are enough: 2 MiB, to be found in a cache.
-const packedTogether = 1 << 19
-
-// headsTogether is how many heads' keys are packed at a time, for so many threads to have enough to do: all read them, and
-// wait for each other between.
-func (a *attentionTiles) headsTogether(o operands, threads int) int {
-	tasks := max(1, (a.T+a.queries-1)/a.queries) // of a head
-	enough := (4*threads + tasks - 1) / tasks
-	return min(a.Batch*a.KVHeads, max(1, enough, packedTogether/max(1, a.blocks()*o.words(a.HeadDim))))
-}
-
 // halfTiles calls f for every block of queries, with the packed keys of its head.
 func (a *attentionTiles) halfTiles(w *work, o operands, key, value tensor.Arg, f func(t *halfTile)) {
-	heads, together, blocks := a.Batch*a.KVHeads, a.headsTogether(o, w.team.Threads()), a.blocks()
-	words := o.words(a.HeadDim)
-	memory, packed := w.shared.ofKeys(together*blocks*words), make(packedKeys, together*blocks)
-	for first := 0; first < heads; first += together {
-		n := min(together, heads-first)
-		clear(packed)
-		w.tasks(n*blocks, 1, func(s *scratch, task, _ int) {
-			of := packed[task/blocks*blocks:][:blocks]
-			o.packBlock(a.tile(s, first+task/blocks), of, task%blocks, memory[task*words:][:words], key, value)
-		})
-		a.queryTiles(w, first, n, func(t *attentionTile) {
-			head := t.b*a.KVHeads + t.head - first
-			f(&halfTile{attentionTile: t, width: whole(a.HeadDim), packed: packed[head*blocks:][:blocks]})
-		})
-	}
+	a.packedTiles(w, o, key, value, func(t *attentionTile) { f(&halfTile{attentionTile: t, width: whole(a.HeadDim)}) })
 }
 
 // A halfTile is a tile whose operands are bfloat16. Rows of dim elements are made up to width by zeros, and rows to whole
@@ -115,7 +37,6 @@ func (a *attentionTiles) halfTiles(w *work, o operands, key, value tensor.Arg, f
 type halfTile struct {
 	*attentionTile
 	width            int
-	packed           packedKeys
 	q16, dy16        []uint16 // [rows, width]
 	qT, dyT          []uint16 // [dim, whole rows]
 	weights, changes []uint16 // [rows, tileKeys], of scores and dscores

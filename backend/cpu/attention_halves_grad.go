@@ -70,10 +70,7 @@ func (a *attentionTiles) halfAttentionGrad(w *work, dq, dk, dv, dy, y tensor.Arg
 		t.takeKeySums()
 		memory := s.ofKeys(halfSums(a.S, a.HeadDim) + blocks*words)
 		sums := newHalfKeySums(memory[blocks*words:])
-		t.packed = make(packedKeys, blocks)
-		for block := range blocks {
-			forQueries.packBlock(t.attentionTile, t.packed, block, memory[block*words:][:words], key, value)
-		}
+		t.packAll(forQueries, memory[:blocks*words], key, value)
 		used := s.used
 		for lo := 0; lo < a.T; lo += t.queries {
 			t.move(lo)

@@ -55,6 +55,7 @@ type attentionTile struct {
 	scores     []float32 // [rows, tileKeys]
 	dscores    []float32 // of the gradients
 	lse, delta []float32 // [rows]
+	packed     packedKeys
 }
 
 // queryTiles calls f for every block of queries of n key heads from first on, those that see the most first.
@@ -155,15 +156,23 @@ func (t *attentionTile) key(j int) int {
 	return ((t.b*t.S+j)*t.KVHeads + t.head) * t.HeadDim
 }
 
-// timesKeys: dst [rows, n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k.
-func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, j, n int) {
+// timesKeys: dst [rows, n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k, which may be packed.
+func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
+	if packed != nil {
+		t.s.gemm.TimesF32(t.rows, n, d, alpha, x, d, packed, dst, tileKeys, false)
+		return
+	}
 	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, tileKeys, false)
 }
 
-// addKeys: dst [rows, dim] += weights [rows, n] times the rows [j, j+n) of k.
-func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, j, n int) {
+// addKeys: dst [rows, dim] += weights [rows, n] times the rows [j, j+n) of k, which may be packed.
+func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
+	if packed != nil {
+		t.s.gemm.TimesF32(t.rows, d, n, 1, weights, tileKeys, packed, dst, d, true)
+		return
+	}
 	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, tileKeys, t.keysOf(k, j), dst, d, true)
 }
 
@@ -266,20 +275,26 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		tiles.halfAttention(w, y, lse, q, key, value)
 		return true
 	}
-	tiles.queryTiles(w, 0, k.Batch*k.KVHeads, func(t *attentionTile) {
+	each := func(t *attentionTile) {
 		t.take()
 		softmax, d := t.beginSoftmax(), k.HeadDim
 		clear(t.out)
 		t.gather(t.q, q)
 		t.keys(func(j, n int, all bool) {
-			t.timesKeys(t.scores, t.Scale, t.q, key, j, n)
+			keysT, values := t.packedAt(j)
+			t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
 			t.mask(1, j, n, all)
 			for r := range t.rows {
 				softmax.weigh(t.scores[r*tileKeys:][:n], r, t.out[r*d:(r+1)*d])
 			}
-			t.addKeys(t.out, t.scores, value, j, n)
+			t.addKeys(t.out, t.scores, value, values, j, n)
 		})
 		softmax.store(t, y, lse, t.out, d)
-	})
+	}
+	if tiles.packsWide(w.gemm.ByParts) {
+		tiles.packedTiles(w, forWideForward, key, value, each)
+	} else {
+		tiles.queryTiles(w, 0, k.Batch*k.KVHeads, each)
+	}
 	return true
 }

@@ -44,17 +44,13 @@ type Footprint struct {
 func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	switch k := k.(type) {
 	case kernels.Attention:
-		if inHalves(k, a[2:5]...) {
-			f.packed = max(f.packed, bytesTogether(k, forForward, threads(f.Threads)))
-		}
+		f.attention(k, forForward, forWideForward, a[2:5]...)
 		return
 	case kernels.AttentionGradQ:
-		if k := kernels.Attention(k); inHalves(k, a[2], a[5], a[6], a[7]) {
-			f.packed = max(f.packed, bytesTogether(k, forQueries, threads(f.Threads)))
-		}
+		f.attention(kernels.Attention(k), forQueries, operands{}, a[2], a[5], a[6], a[7])
 		return
 	case kernels.AttentionGrad:
-		f.keys = max(f.keys, keptBytes(kernels.Attention(k), inHalves(kernels.Attention(k), a[3], a[6], a[7], a[8])))
+		f.attentionGrad(kernels.Attention(k), a[3], a[6], a[7], a[8])
 		return
 	}
 	m, ok := k.(kernels.Matmul)
@@ -98,19 +94,25 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 }
 
-// bytesTogether is the memory for keys that are packed for all workers.
-func bytesTogether(k kernels.Attention, o operands, threads int) int {
-	a := newTiles(k)
-	return 4 * a.headsTogether(o, threads) * a.blocks() * o.words(k.HeadDim)
+// attention counts keys that are packed for all workers, as halves or wide.
+func (f *Footprint) attention(k kernels.Attention, halves, wide operands, of ...tensor.Arg) {
+	a, o := newTiles(k), halves
+	if !inHalves(k, of...) {
+		if o = wide; k.T == 1 || !a.packsWide(f.MatmulPrecision.byParts()) {
+			return
+		}
+	}
+	f.packed = max(f.packed, 4*a.headsTogether(o, threads(f.Threads))*a.blocks()*o.words(k.HeadDim))
 }
 
-// keptBytes is what a worker keeps to make all gradients of a head in one pass.
-func keptBytes(k kernels.Attention, halves bool) int {
-	if !halves {
-		return 8 * k.S * k.HeadDim
-	}
+// attentionGrad counts what a worker keeps to make all gradients of a head in one pass.
+func (f *Footprint) attentionGrad(k kernels.Attention, of ...tensor.Arg) {
 	a := newTiles(k)
-	return 4 * (halfSums(k.S, k.HeadDim) + a.blocks()*forQueries.words(k.HeadDim))
+	floats := a.sumFloats()
+	if inHalves(k, of...) {
+		floats = halfSums(k.S, k.HeadDim) + a.blocks()*forQueries.words(k.HeadDim)
+	}
+	f.keys = max(f.keys, 4*floats)
 }
 
 // Scratch is the size in bytes.

@@ -34,6 +34,9 @@ func TestFootprint(t *testing.T) {
 			d.New(dt, 20000, 64), nil)
 		d.Run(kernels.Matmul{Batch: 1, M: 3000, N: 600, K: 400, TransB: true}, d.New(dt, 3000, 600),
 			d.New(dt, 3000, 400), d.New(dt, 600, 400), nil)
+		k := kernels.Attention{Batch: 1, T: 300, S: 3000, Heads: 8, KVHeads: 8, HeadDim: 64} // packs 3 MB of keys, in f32
+		d.Run(k, d.New(dt, 1, 300, 8, 64), nil, d.New(dt, 1, 300, 8, 64), d.New(dt, 1, 3000, 8, 64),
+			d.New(dt, 1, 3000, 8, 64), nil, nil, nil, nil)
 		if got, want := d.Stats().Scratch, f.Scratch(); got < want || got > want+own {
 			t.Errorf("%s: %d bytes of scratch, foreseen were %d", dt, got, want)
 		}
@@ -45,10 +48,10 @@ func TestFootprint(t *testing.T) {
 			t.Errorf("%s: %d bytes foreseen, want at least a packed operand", dt, f.Scratch())
 		}
 		before := f.Scratch()
-		k := kernels.AttentionGrad{Batch: 1, T: 9, S: 4000, Heads: 1, KVHeads: 1, HeadDim: 64}
+		grad := kernels.AttentionGrad{Batch: 1, T: 9, S: 4000, Heads: 1, KVHeads: 1, HeadDim: 64}
 		q, key := d.New(dt, 1, 9, 1, 64), d.New(dt, 1, 4000, 1, 64)
 		stats, dq, dk := d.New(tensor.F32, 1, 1, 9), d.New(dt, 1, 9, 1, 64), d.New(dt, 1, 4000, 1, 64)
-		d.Run(k, dq, dk, d.New(dt, 1, 4000, 1, 64), q, q, stats, q, key, key, nil, nil, nil, nil)
+		d.Run(grad, dq, dk, d.New(dt, 1, 4000, 1, 64), q, q, stats, q, key, key, nil, nil, nil, nil)
 		want := 2 * 2 * 4 * 4000 * 64
 		if dt == tensor.BF16 && gemm.HasBF16() { // blocks of 128, and three packed operands
 			want = 2 * (2*4 + 3*2) * 4096 * 64

@@ -104,3 +104,41 @@ func TestTranspose(t *testing.T) {
 		}
 	}
 }
+
+// Products with operands packed in float32 have the bits of those that pack for themselves.
+func TestPackedF32(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	random := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return x
+	}
+	var w Workspace
+	for _, c := range [][3]int{{64, 128, 64}, {33, 70, 48}, {7, 100, 5}, {65, 33, 128}} {
+		m, n, k := c[0], c[1], c[2]
+		a := random(m * k)
+		for _, trans := range []bool{false, true} {
+			ldb := n + 3
+			if trans {
+				ldb = k + 3
+			}
+			b := F32(random(max(n, k)*ldb), ldb)
+			packed := w.PackF32(make([]float32, PackedFloats(k, n)), trans, k, n, b)
+			for _, part := range []int{n, (n + 1) / 2, 2} {
+				want, got := random(m*n), make([]float32, m*n)
+				copy(got, want)
+				for _, acc := range []bool{false, true} {
+					w.SgemmAlpha(false, trans, m, part, k, 0.5, a, k, b, want, n, acc)
+					w.TimesF32(m, part, k, 0.5, a, k, &packed, got, n, acc)
+				}
+				for i := range want {
+					if want[i] != got[i] {
+						t.Fatalf("%v, %d columns, transposed %t: element %d is %v, want %v", c, part, trans, i, got[i], want[i])
+					}
+				}
+			}
+		}
+	}
+}

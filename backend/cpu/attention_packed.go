@@ -1,0 +1,129 @@
+package cpu
+
+import (
+	"github.com/agora-ml/agora/backend/cpu/gemm"
+	"github.com/agora-ml/agora/tensor"
+)
+
+// packedKeys are blocks of tileKeys keys and values of one head, as operands: those of scores and of weights' gradients
+// (dy·v) transposed. A block that no query sees has none.
+type packedKeys []packedBlock
+
+type packedBlock struct{ keysT, valuesT, keys, values gemm.Packed }
+
+// operands say which of them are packed, and whether in float32.
+type operands struct{ keysT, valuesT, keys, values, wide bool }
+
+var (
+	forForward = operands{keysT: true, values: true}
+	forQueries = operands{keysT: true, valuesT: true, keys: true}
+	forKeySums = operands{keysT: true, valuesT: true}
+
+	forWideForward = operands{keysT: true, values: true, wide: true}
+)
+
+// words is the memory of one block, in float32.
+func (o operands) words(dim int) (n int) {
+	one := gemm.PackedWords(tileKeys, dim)
+	if o.wide {
+		one = max(gemm.PackedFloats(tileKeys, dim), gemm.PackedFloats(dim, tileKeys))
+	}
+	for _, packed := range []bool{o.keysT, o.valuesT, o.keys, o.values} {
+		if packed {
+			n += one
+		}
+	}
+	return n
+}
+
+// blocks is how many blocks of keys a sequence has.
+func (a *attentionTiles) blocks() int { return (a.S + tileKeys - 1) / tileKeys }
+
+// packBlock packs a block of the tile's head, less the keys at its end that no query of the sequence sees.
+func (o operands) packBlock(t *attentionTile, to packedKeys, block int, memory []float32, key, value tensor.Arg) {
+	t.seenBy = t.queryExtent(t.b, 0, t.T)
+	j := block * tileKeys
+	n, _ := t.overlap(j, min(tileKeys, t.S-j))
+	if n == 0 {
+		return
+	}
+	pack := func(to *gemm.Packed, wanted, trans bool, x tensor.Arg) {
+		if !wanted {
+			return
+		}
+		rows, cols := n, t.HeadDim
+		if trans {
+			rows, cols = cols, rows
+		}
+		if o.wide {
+			size := gemm.PackedFloats(rows, cols)
+			*to = t.s.gemm.PackF32(memory[:size], trans, rows, cols, t.keysOf(x, j))
+			memory = memory[size:]
+			return
+		}
+		size := gemm.PackedWords(rows, cols)
+		*to = t.s.gemm.Pack(memory[:size], trans, rows, cols, t.keysOf(x, j))
+		memory = memory[size:]
+	}
+	p := &to[block]
+	pack(&p.keysT, o.keysT, true, key)
+	pack(&p.valuesT, o.valuesT, true, value)
+	pack(&p.keys, o.keys, false, key)
+	pack(&p.values, o.values, false, value)
+}
+
+// packedTogether is the float32 of keys that are packed at a time, where these are enough: 2 MiB, to be found in a cache.
+const packedTogether = 1 << 19
+
+// headsTogether is how many heads' keys are packed at a time, for so many threads to have enough to do: all read them, and
+// wait for each other between.
+func (a *attentionTiles) headsTogether(o operands, threads int) int {
+	tasks := max(1, (a.T+a.queries-1)/a.queries) // of a head
+	enough := (4*threads + tasks - 1) / tasks
+	return min(a.Batch*a.KVHeads, max(1, enough, packedTogether/max(1, a.blocks()*o.words(a.HeadDim))))
+}
+
+// forWideForward is all that is packed in float32: of gradients' keys a copy beside their sums does not stay in a level-2
+// cache of 512 KiB, and costs more than it saves (Zen 3).
+
+// packsWide reports whether keys of these tiles are packed in float32: several tiles of queries read them, and products
+// are not by parts, which pack them otherwise.
+func (a *attentionTiles) packsWide(byParts bool) bool { return a.T > a.queries && !byParts }
+
+// packedTiles calls f for every block of queries, with the packed keys of its head.
+func (a *attentionTiles) packedTiles(w *work, o operands, key, value tensor.Arg, f func(t *attentionTile)) {
+	heads, together, blocks := a.Batch*a.KVHeads, a.headsTogether(o, w.team.Threads()), a.blocks()
+	words := o.words(a.HeadDim)
+	memory, packed := w.shared.ofKeys(together*blocks*words), make(packedKeys, together*blocks)
+	for first := 0; first < heads; first += together {
+		n := min(together, heads-first)
+		clear(packed)
+		w.tasks(n*blocks, 1, func(s *scratch, task, _ int) {
+			of := packed[task/blocks*blocks:][:blocks]
+			o.packBlock(a.tile(s, first+task/blocks), of, task%blocks, memory[task*words:][:words], key, value)
+		})
+		a.queryTiles(w, first, n, func(t *attentionTile) {
+			head := t.b*a.KVHeads + t.head - first
+			t.packed = packed[head*blocks:][:blocks]
+			f(t)
+		})
+	}
+}
+
+// packAll packs all blocks of the tile's head.
+func (t *attentionTile) packAll(o operands, memory []float32, key, value tensor.Arg) {
+	words := o.words(t.HeadDim)
+	t.packed = make(packedKeys, t.blocks())
+	for block := range t.packed {
+		o.packBlock(t, t.packed, block, memory[block*words:][:words], key, value)
+	}
+}
+
+// packedAt is what is packed of the keys from j on, transposed, and of their values: nil where nothing is.
+func (t *attentionTile) packedAt(j int) (keysT, values *gemm.Packed) {
+	if t.packed == nil {
+		return nil, nil
+	}
+	p := &t.packed[j/tileKeys]
+	return &p.keysT, &p.values
+}
