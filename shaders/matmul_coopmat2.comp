@@ -48,7 +48,7 @@ float finished(const in uint32_t i, const in uint32_t j, const in float sum) {
 		if (has_bias) f += bias(J0 + j);
 		if (acc) f += c((Z * m + I0 + i) * n + J0 + j);
 	}
-	return storage_T == F32 ? f : widened(storage_T, uvec2(bits16(storage_T, f), 0)).x;
+	return storage_T == F32 ? f : widened(storage_T, uvec2(rounded(storage_T, f), 0)).x;
 }
 
 void main() {

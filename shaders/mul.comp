@@ -16,11 +16,12 @@ OUT(0, T, y) // [n] may be a
 IN(1, T, a)  // [n]
 IN(2, U, b)  // [m]
 
-void elements(bool fours) {
+void elements(bool fours, bool repeats) {
 	EACH4(i) SET4(y, i, GET4(a, i) * REPEAT4(b, i, m))
 }
 
 void main() {
-	if (REPEAT_IN_FOURS(m)) elements(true);
-	else elements(false);
+	if (!REPEAT_IN_FOURS(m)) elements(false, true);
+	else if (m < n) elements(true, true);
+	else elements(true, false);
 }

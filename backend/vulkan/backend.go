@@ -17,6 +17,8 @@ type backend struct {
 	plain   bool                    // Options.Plain
 	tiles   map[string]shaders.Tile // Options.Tiles
 	enough  uint64                  // workgroups
+	halves  bool                    // the device rounds to them by its conversion,
+	keeps   bool                    // and is asked to keep what it may drop
 	memory  arena
 	kernels map[string]*kernel
 	rec     recorder
@@ -62,6 +64,8 @@ func newBackend(hw hardware, o Options) *backend {
 		// staging has the other allocations
 		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots},
 	}
+	b.keeps = hw.keepsHalves() && !o.Plain
+	b.halves = b.keeps || o.ConvertHalves && !o.Plain
 	b.stamps.w, b.stamps.trace.Device = o.Profile, hw.name()
 	return b
 }

@@ -209,6 +209,8 @@ func (g *gpu) workgroups() []granules {
 	return g.info.workgroups
 }
 
+func (g *gpu) keepsHalves() bool { return g.facts.features&C.VK_HAS_HALVES != 0 }
+
 func (g *gpu) software() bool { return g.info.Kind == KindCPU }
 
 func (g *gpu) processors() int { return g.info.Processors }

@@ -10,6 +10,8 @@ type hardware interface {
 	matrices() (shapes []matrix, subgroup int)
 	// workgroups are the matrices of whole workgroups that kernels may use.
 	workgroups() []granules
+	// keepsHalves says that conversions to halves keep subnormals, infinities and NaN when they are asked.
+	keepsHalves() bool
 	// software says that it computes on the host's processor.
 	software() bool
 	// processors is how many take workgroups, each for itself; 0 where nobody says.

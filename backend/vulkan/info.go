@@ -22,6 +22,7 @@ type Info struct {
 	Float16    bool   `json:"arithmetic_f16"`
 	BFloat16   bool   `json:"arithmetic_bf16"`
 	Int8       bool   `json:"arithmetic_i8"`
+	Halves     string `json:"rounding_f16"` // how floats are rounded to halves where kernels store them
 	Timestamps bool   `json:"timestamps"`
 	// Cooperative lists the cooperative matrices of subgroups: "16x16x16 f16*f16+f32", m, n and k.
 	Cooperative []string `json:"cooperative_matrices"`

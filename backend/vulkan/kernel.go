@@ -29,6 +29,7 @@ const (
 	firstConst   = 4
 	firstStorage = 16
 	firstMatrix  = 20 // rows, columns, depth of a cooperative matrix; invocations of a subgroup; the factors' storage
+	firstHalves  = 25 // whether the device's conversions round to them
 	firstOption  = 32
 )
 
@@ -161,6 +162,12 @@ func (b *backend) prepare(k *kernel, call tensor.Kernel, args []tensor.Arg) (p p
 		}
 		c := k.constants(p.form, v)
 		code := p.form.code()
+		if b.halves {
+			c[firstHalves] = 1
+		}
+		if b.keeps {
+			code = keepingHalves(code)
+		}
 		shared, err := sharedBytes(code, c[:])
 		if err != nil {
 			return p, err

@@ -149,7 +149,7 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		Subgroup:  [3]int{int(f.subgroup), int(f.subgroup_min), int(f.subgroup_max)},
 		Storage16: has(C.VK_HAS_STORAGE16), Storage8: has(C.VK_HAS_STORAGE8), Float16: has(C.VK_HAS_FLOAT16),
 		BFloat16: has(C.VK_HAS_BFLOAT16), Int8: has(C.VK_HAS_INT8), Timestamps: has(C.VK_HAS_TIMESTAMPS),
-		Processors: int(f.processors), Limits: limitsOf(f), Cooperative: []string{}, Workgroups: []string{},
+		Halves: halvesByIntegers, Processors: int(f.processors), Limits: limitsOf(f), Cooperative: []string{}, Workgroups: []string{},
 		Alternatives: []string{}, OnRequest: []string{}, Missing: []string{},
 	}
 	if int(f._type) < len(kinds) {
@@ -157,6 +157,9 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 	}
 	if info.Kind == KindCPU {
 		info.Processors = runtime.NumCPU()
+	}
+	if has(C.VK_HAS_HALVES) {
+		info.Halves = halvesByConversion
 	}
 	if f.api < C.VULKAN_1_2 {
 		info.Missing = append(info.Missing, "Vulkan 1.2 (it has "+info.API+")")

@@ -48,8 +48,9 @@ func newNull() *null {
 	}
 }
 
-func (h *null) name() string   { return "null" }
-func (h *null) limits() Limits { return h.lim }
+func (h *null) name() string      { return "null" }
+func (h *null) keepsHalves() bool { return false }
+func (h *null) limits() Limits    { return h.lim }
 
 func (h *null) allocate(bytes int, host bool) (memory, error) {
 	if h.free >= 0 && bytes > h.free {

@@ -19,8 +19,8 @@ type Options struct {
 	// Profile, if set, gets the time of every command as a Chrome trace, at Close.
 	Profile io.Writer
 
-	// Plain leaves out the shaders that only some devices run: for comparison. PlainVariable,
-	// set to 1, does the same.
+	// Plain leaves out the shaders that only some devices run, and their conversions to halves: for comparison.
+	// PlainVariable, set to 1, does the same.
 	Plain bool
 	// WorkgroupMatrices has products run on shaders with cooperative matrices of whole workgroups, where the device has
 	// them (VK_NV_cooperative_matrix2). No device has run these shaders yet, so that they must be asked for.
@@ -33,6 +33,9 @@ type Options struct {
 	// Staged has buffers that are filled beside kernels (tensor.Filler) filled from memory of the host also where the
 	// device shares it: for tests of what a card with memory of its own does.
 	Staged bool
+	// ConvertHalves has the device round to halves although it does not promise to keep subnormals: for tests on devices
+	// that do.
+	ConvertHalves bool
 	// Limits lower the device's own, for tests; 0 leaves one as it is.
 	Limits Limits
 }

@@ -85,6 +85,7 @@ func examples() (list []example) {
 		}
 	}
 	add("f16", kernels.RMSNorm{Rows: 4096, Dim: 4096}, "f16 f32 f16 f16")
+	add("bf16", kernels.RMSNorm{Rows: 4096, Dim: 4096}, "bf16 f32 bf16 bf16")
 	add("f16", kernels.RMSNormGrad{Rows: 4096, Dim: 4096}, "f16 f16 f16 f16 f32")
 	add("f16", kernels.SwiGLU{N: 1 << 24}, "f16 f16 f16")
 	add("f16", kernels.SwiGLUGrad{N: 1 << 24}, "f16 f16 f16 f16 f16")
@@ -92,6 +93,10 @@ func examples() (list []example) {
 	add("f32", kernels.CrossEntropy{Rows: 4096, Vocab: 32000}, "f32 f32 f32 i32")
 	add("f32", kernels.CrossEntropyGrad{Rows: 4096, Vocab: 32000, Scale: 1}, "f32 f32 i32 f32 f32")
 	add("f16", kernels.Add{N: 1 << 24, M: 1 << 24}, "f16 f16 f16")
+	add("bf16", kernels.Add{N: 1 << 24, M: 1 << 24}, "bf16 bf16 bf16")
+	add("f16", kernels.Cast{N: 1 << 24}, "f16 f32")
+	add("bf16", kernels.Cast{N: 1 << 24}, "bf16 f32")
+	add("f16", kernels.LoRAMirror{N: 1 << 20, Chunk: 1024, Count: 1}, "f16 f32 f32 - f32 i32 i32")
 	add("f16", kernels.Permute{D0: 1, D1: 1, D2: 4, D3: 32, D4: 1024, D5: 128}, "f16 f16")
 	add("f32", kernels.SumSquares{N: 1 << 24, Block: 1 << 16}, "f32 f32")
 	add("f32", kernels.AdamW{N: 1 << 24}, "f32 f32 f32 - f32 f32")

@@ -3,6 +3,7 @@
 package vulkan_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -15,9 +16,18 @@ import (
 
 // Every 16-bit number, the middle between it and the next one, and the neighbors of that, are
 // stored as on the host: rounded to nearest, ties to even; NaN stays NaN. Below 2^-126 devices
-// may take a float32 for 0.
+// may take a float32 for 0. So it is by the device's conversion and by integers, four numbers at a time and one.
 func TestRounding(t *testing.T) {
-	d := openDevice(t, vulkan.Options{})
+	for _, plain := range []bool{false, true} {
+		for from := range 2 {
+			t.Run(fmt.Sprintf("plain=%v,from=%d", plain, from), func(t *testing.T) {
+				testRounding(t, openDevice(t, vulkan.Options{Plain: plain}), from)
+			})
+		}
+	}
+}
+
+func testRounding(t *testing.T, d *tensor.Device, from int) {
 	for _, tt := range []struct {
 		dt    tensor.DType
 		wide  func(uint16) float32
@@ -33,9 +43,9 @@ func TestRounding(t *testing.T) {
 				math.Nextafter32(middle, float32(math.Copysign(math.MaxFloat32, float64(v)))))
 		}
 		n := len(values)
-		x, zero, y := d.FromFloat32s(tensor.F32, values, n), d.FromFloat32s(tt.dt, make([]float32, n), n),
-			d.New(tt.dt, n)
-		d.Run(kernels.Add{N: n, M: n}, y, zero, x)
+		x, all := d.FromFloat32s(tensor.F32, values, n), d.FromFloat32s(tt.dt, make([]float32, n+from), n+from)
+		y := all.View(from, n)
+		d.Run(kernels.Cast{N: n}, y, x)
 		got, err := y.RawBytes()
 		if err != nil {
 			t.Fatal(err)

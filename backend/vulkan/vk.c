@@ -269,6 +269,10 @@ static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
 	f->allocations = l->maxMemoryAllocationCount;
 	f->allocation_bytes = v11.maxMemoryAllocationSize;
 	f->buffer_bytes = buffers.maxBufferSize ? buffers.maxBufferSize : v11.maxMemoryAllocationSize;
+	if (v12.shaderDenormPreserveFloat16 && v12.shaderSignedZeroInfNanPreserveFloat16 && v12.shaderRoundingModeRTEFloat16 &&
+	    v12.denormBehaviorIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE && // f32 stays as it is
+	    v12.roundingModeIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE)
+		f->features |= VK_HAS_HALVES;
 	f->subgroup = v11.subgroupSize;
 	f->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : v11.subgroupSize;
 	f->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : v11.subgroupSize;

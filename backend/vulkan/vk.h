@@ -35,6 +35,7 @@ enum {
 	VK_HAS_TIMESTAMPS = 1024,
 	VK_HAS_FLEXIBLE = 2048,   // cooperative matrices of any size, their conversions, and what is done to each element
 	VK_HAS_WORKGROUP = 4096,  // and whole workgroups', loaded by tensors' layouts
+	VK_HAS_HALVES = 8192,   // conversions to them that keep subnormals, infinities and NaN
 };
 
 // A shape of cooperative matrices: result[m,n] = a[m,k] * b[k,n] + c[m,n], types as VkComponentTypeKHR.

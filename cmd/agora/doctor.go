@@ -99,6 +99,7 @@ func (r vulkanReport) lines() (lines [][2]string) {
 				has(d.Storage16, "16-bit storage"), has(d.Storage8, "8-bit storage"), has(d.Float16, "f16 arithmetic"),
 				has(d.BFloat16, "bf16 arithmetic"), has(d.Int8, "8-bit arithmetic"),
 			}, ", ")},
+			[2]string{"  rounding to f16", d.Halves},
 			[2]string{"  matrices", matrices},
 			[2]string{"  of workgroups", workgroups},
 			[2]string{"  --dtype auto", auto},

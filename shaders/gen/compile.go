@@ -127,6 +127,9 @@ func (src sources) compile(glsl glslCompiler, kernels []*kernel, form []string) 
 		if err != nil {
 			return nil, fmt.Errorf("%s.comp: %w", k.name, err)
 		}
+		if out, err = withRounding(out); err != nil {
+			return nil, fmt.Errorf("%s.comp: %w", k.name, err)
+		}
 		for _, b := range k.builds() {
 			if !k.body {
 				continue

@@ -47,23 +47,22 @@ vec4 load_some(Argument base, uint storage, uint i, uint n) {
 	return f;
 }
 
-uint bits16(uint storage, float f) { return storage == F16 ? half_bits(f) : bfloat_bits(f); }
-
 void store(Argument base, uint storage, uint i, float f) {
 	if (storage == F32) AT(Floats, base, i) = f;
-	else AT(Halves, base, i) = uint16_t(bits16(storage, f));
+	else if (storage == F16 && CONVERTS_HALVES) AT(Float16s, base, i) = float16_t(f);
+	else AT(Halves, base, i) = uint16_t(rounded(storage, f));
 }
 
 void store_four(Argument base, uint storage, uint i, vec4 f) {
 	if (storage == F32) AT(Float4s, base, i / 4) = f;
-	else AT(Half4s, base, i / 4) = uvec2(bits16(storage, f.x) | bits16(storage, f.y) << 16, bits16(storage, f.z) | bits16(storage, f.w) << 16);
+	else if (storage == F16 && CONVERTS_HALVES) AT(Float16x4s, base, i / 4) = f16vec4(f);
+	else AT(Half4s, base, i / 4) = uvec2(rounded2(storage, f.xy), rounded2(storage, f.zw));
 }
 
 void store_some(Argument base, uint storage, uint i, uint n, vec4 f) {
-	if (storage == F32 && ((base.x | 4 * i) & 15) == 0 && n >= 4) {
-		AT(Float4s, base, i / 4) = f;
-	} else if (storage != F32 && ((base.x | 2 * i) & 7) == 0 && n >= 4) {
-		AT(Half4s, base, i / 4) = uvec2(bits16(storage, f.x) | bits16(storage, f.y) << 16, bits16(storage, f.z) | bits16(storage, f.w) << 16);
+	uint misaligned = storage == F32 ? (base.x | 4 * i) & 15 : (base.x | 2 * i) & 7;
+	if (misaligned == 0 && n >= 4) {
+		store_four(base, storage, i, f);
 	} else {
 		[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) store(base, storage, i + j, f[j]);
 	}

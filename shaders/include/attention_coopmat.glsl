@@ -43,10 +43,7 @@ uvec4 eight(uint b, uint first, uint i) {
 }
 
 // Four numbers as factors.
-uvec2 packed(vec4 f) {
-	if (FACTOR == F16) return uvec2(packHalf2x16(f.xy), packHalf2x16(f.zw));
-	return uvec2(bfloat_bits(f.x) | bfloat_bits(f.y) << 16, bfloat_bits(f.z) | bfloat_bits(f.w) << 16);
-}
+uvec2 packed(vec4 f) { return uvec2(factors2(f.xy), factors2(f.zw)); }
 
 // LOAD_ROWS brings the subgroup's rows of an argument, whose vectors are stride elements apart and the last one here is
 // number `last`, to matrices.
@@ -179,8 +176,8 @@ float add(float a, float b) { return a + b; }
 		subgroup_barrier(); \
 		GO_OVER_QUADS if (row < rows) { \
 			vec4 f = uintBitsToFloat(scratch[own + at]) * factor; \
-			Half4s(packUint2x32(address[b]) + 2 * uint64_t(first + row * stride + w * MATRIX_N + 4 * x)).at[0] = \
-				uvec2(bits16(FACTOR, f.x) | bits16(FACTOR, f.y) << 16, bits16(FACTOR, f.z) | bits16(FACTOR, f.w) << 16); \
+			store_four(unpackUint2x32(packUint2x32(address[b]) + 2 * uint64_t(first + row * stride + w * MATRIX_N + 4 * x)), \
+				FACTOR, 0, f); \
 		} \
 		subgroup_barrier(); \
 	}

@@ -8,6 +8,8 @@ DECLARE(Float4s, vec4)
 DECLARE(Ints, int)
 DECLARE(Halves, uint16_t)
 DECLARE(Half4s, uvec2)
+DECLARE(Float16s, float16_t)
+DECLARE(Float16x4s, f16vec4)
 #undef DECLARE
 
 #include "include/access.glsl"

@@ -13,8 +13,7 @@
 #define Words Argument
 #define WORDS(base) base
 #define WORD(words, i) AT(Halves, words, i)
-#define bits16 JOIN(bits16_, BINDING)
-const uint size_Floats = 4, size_Float4s = 16, size_Ints = 4, size_Halves = 2, size_Half4s = 8;
+const uint size_Floats = 4, size_Float4s = 16, size_Ints = 4, size_Halves = 2, size_Half4s = 8, size_Float16s = 2, size_Float16x4s = 8;
 
 #define BINDING 0
 #include "include/binding.glsl"

@@ -29,12 +29,16 @@ void subgroup_barrier() {
 	controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
 }
 
+// Two numbers as factors: to nearest, ties to even, except for halves on a device that says nothing of its conversions.
+// packHalf2x16 may truncate, and does on AMD's cards whatever is asked, which would make sums too small.
+uint factors2(vec2 f) {
+	if (FACTOR == BF16) return rounded2(BF16, f);
+	return CONVERTS_HALVES ? packFloat2x16(f16vec2(f)) : packHalf2x16(f);
+}
+
 // Eight numbers as factors: rounded where they are not stored so.
 uvec4 factors_of(vec4 first, vec4 second) {
-	if (FACTOR == F16)
-		return uvec4(packHalf2x16(first.xy), packHalf2x16(first.zw), packHalf2x16(second.xy), packHalf2x16(second.zw));
-	return uvec4(bfloat_bits(first.x) | bfloat_bits(first.y) << 16, bfloat_bits(first.z) | bfloat_bits(first.w) << 16,
-		bfloat_bits(second.x) | bfloat_bits(second.y) << 16, bfloat_bits(second.z) | bfloat_bits(second.w) << 16);
+	return uvec4(factors2(first.xy), factors2(first.zw), factors2(second.xy), factors2(second.zw));
 }
 
 // Elements i, i+apart, … of which there are n, as eight factors, with zeros behind them.

@@ -18,8 +18,8 @@
 // Stores elements i to i+3 of y, or i.
 #define SET4(y, i, value) if (fours) set_##y##_four(i, value); else set_##y(i, (value).x);
 
-// GET4 of x, whose m elements are repeated.
-#define REPEAT4(x, i, m) GET4(x, (i < m ? i : i % m))
+// GET4 of x, whose m elements are repeated if `repeats`.
+#define REPEAT4(x, i, m) GET4(x, (repeats ? i % m : i))
 
 // Kernels with a workgroup a row of dim elements, which are GET4(x, row * dim + j).
 #define ROW4(j) for (uint j = STEP4 * gl_LocalInvocationIndex; j < dim; j += STEP4 * group)

@@ -6,6 +6,8 @@
 //   1..3   the tile's other sizes
 //   4..15  the kernel's CONST lines
 //   16..19 storage type of the letters T, U, V, W: F32, F16 or BF16; W also blocks
+//   20..24 cooperative.glsl's
+//   25     whether the device's conversions to halves are those of half_bits
 //   32..43 whether optional binding b is there
 // -DBINDINGS=n and -DTILE1=bm… come from gen, which counts and names them.
 
@@ -56,6 +58,10 @@ layout(constant_id = 18) const uint storage_V = F32;
 layout(constant_id = 19) const uint storage_W = F32;
 const uint storage_S = F32;
 
+// Whether a conversion to a half that is stored gives the bits of half_bits, NaN's aside: gen has it round to nearest even,
+// and the backend asks for subnormals and infinities where the device has them.
+layout(constant_id = 25) const bool CONVERTS_HALVES = false;
+
 // GLSL has no names for these, and may take it that no number is one of them.
 #define NAN uintBitsToFloat(0x7fc00000u)
 #define INFINITY uintBitsToFloat(0x7f800000u)
@@ -73,11 +79,17 @@ uint half_bits(float f) {
 	return sign | ((a - 0x38000000u) >> 13);
 }
 
-// Rounds to the nearest bfloat16, ties to even.
-uint bfloat_bits(float f) {
+// Rounds to the nearest bfloat16, ties to even, in the upper half; in the lower one may be anything.
+uint bfloat_above(float f) {
 	uint u = floatBitsToUint(f);
-	if (is_nan(f)) return (u >> 16) | 0x40u; // stays NaN
-	return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+	return is_nan(f) ? 0x7fc00000u : u + 0x7fffu + ((u >> 16) & 1u);
+}
+
+// 16 bits, and two times 16.
+uint rounded(uint storage, float f) { return storage == F16 ? half_bits(f) : bfloat_above(f) >> 16; }
+uint rounded2(uint storage, vec2 f) {
+	if (storage == F16) return half_bits(f.x) | half_bits(f.y) << 16;
+	return bfloat_above(f.x) >> 16 | (bfloat_above(f.y) & 0xffff0000u);
 }
 
 // Four 16-bit values.
@@ -137,6 +149,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer Float4s { v
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 2) buffer Halves { uint16_t at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uvec2 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 2) buffer Float16s { float16_t at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer Float16x4s { f16vec4 at[]; };
 #include "include/access.glsl"
 #endif
 
