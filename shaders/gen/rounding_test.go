@@ -23,17 +23,17 @@ func TestStoredHalvesRoundToNearest(t *testing.T) {
 		if err != nil {
 			t.Fatal(file, err)
 		}
-		wide, rounds, stored := map[uint32]bool{}, map[uint32]int{}, map[uint32]bool{}
+		narrow, rounds, stored := map[uint32]bool{}, map[uint32]int{}, map[uint32]bool{}
 		for op, line := range instructions(all) {
 			switch {
-			case op == opTypeFloat && line[2] == 32, op == opTypeVector && wide[line[2]]:
-				wide[line[1]] = true
+			case op == opTypeFloat && line[2] == 16, op == opTypeVector && narrow[line[2]]:
+				narrow[line[1]] = true
 			case op == opDecorate && line[2] == decorationFPRoundingMode:
 				rounds[line[1]]++
 				if line[3] != roundingModeRTE {
 					t.Errorf("%s: %%%d rounds by mode %d", file, line[1], line[3])
 				}
-			case op == opFConvert && !wide[line[1]]:
+			case op == opFConvert && narrow[line[1]]:
 				stored[line[2]] = false
 			case op == opStore:
 				if _, ok := stored[line[2]]; ok {
