@@ -17,6 +17,7 @@ type Backward struct {
 	Needs []bool // whose gradient is wanted
 
 	op    Op
+	tape  *Tape
 	grads []gradient       // of the inputs
 	last  func(i int) bool // whether nobody reads input i's memory after this call
 }

@@ -23,6 +23,9 @@ type Tape struct {
 	uses  map[any]int // by memory: how often calls still to be walked read it, and gradients that are it
 	done  bool        // Backward has run
 
+	joints  map[any]Joint // by key
+	inOrder []Joint       // as they began
+
 	again *secondRun // of which checkpointed segment this tape records the second run; nil: of none
 
 	closed bool
@@ -186,6 +189,7 @@ func (t *Tape) walkAll(outs []*Var, grads []*tensor.Tensor, stay bool) {
 		t.calls[i] = nil
 	}
 	t.calls = nil
+	t.finish()
 }
 
 // Grad is the gradient of a leaf after Backward, or nil if the loss does not depend
@@ -197,7 +201,7 @@ func (t *Tape) Grad(leaf *Var) *tensor.Tensor {
 
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {
-		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op,
+		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op, tape: t,
 			grads: make([]gradient, len(c.in)), last: func(i int) bool { return t.readsLast(c, i) }}
 		for i, v := range c.in {
 			var x *tensor.Tensor

@@ -1,6 +1,7 @@
 package multilora
 
 import (
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
@@ -28,6 +29,9 @@ type mirrorPiece struct {
 	args     []*tensor.Tensor // of the kernel; the second to the fourth, a, b and s, are whole memories
 	made     bool             // the kernel has run
 	versions [3]uint64        // of those memories, when it last did
+
+	layers []*Linear
+	grads  *mirrorGrads // nil: the layers' gradients are added by themselves
 }
 
 // mirrorChunk is what the parts of a mirror begin at multiples of: 512 bytes.
@@ -87,7 +91,7 @@ func (m *mirror) lay(dt tensor.DType) {
 // every B.
 func (m *mirror) layPiece(layers []*Linear) {
 	first := layers[0]
-	piece := &mirrorPiece{args: make([]*tensor.Tensor, 7)}
+	piece := &mirrorPiece{args: make([]*tensor.Tensor, 7), layers: layers}
 	var parts, partOf []int32
 	var scales []float32
 	add := func(x *tensor.Tensor, of ...int32) (from int) {
@@ -127,13 +131,17 @@ func (m *mirror) layPiece(layers []*Linear) {
 	piece.args[4] = d.FromFloat32s(tensor.F32, scales, len(scales))
 	piece.args[5] = d.FromInt32s(parts, len(parts))
 	piece.args[6] = d.FromInt32s(partOf, len(partOf))
-	for s := d.CurrentScope(); s != nil; s = s.Parent() { // they stay
-		s.Keep(y, piece.args[4], piece.args[5], piece.args[6])
+	stay(y, piece.args[4], piece.args[5], piece.args[6])
+	if d.Launches() {
+		piece.grads = &mirrorGrads{piece: piece}
 	}
 	for i, l := range layers {
 		p := mirrored{a: l.A.Value, b: l.B.Value, piece: piece, made: &ops.LoRAMirror{
 			A: l.A.Value, ScaledB: y.View(fromB[i], l.B.Value.Shape()...),
 		}}
+		if piece.grads != nil {
+			p.made.Grad = func(b *autograd.Backward) (*tensor.Tensor, bool) { return piece.grads.of(b, i) }
+		}
 		if fromA != nil {
 			p.made.A = y.View(fromA[i], l.A.Value.Shape()...)
 		}
@@ -141,5 +149,12 @@ func (m *mirror) layPiece(layers []*Linear) {
 			p.s = l.S.Value
 		}
 		m.of[l] = p
+	}
+}
+
+// stay keeps tensors whatever scope closes.
+func stay(ts ...*tensor.Tensor) {
+	for s := ts[0].Device().CurrentScope(); s != nil; s = s.Parent() {
+		s.Keep(ts...)
 	}
 }

@@ -21,7 +21,13 @@ type MultiLoRA struct {
 
 // LoRAMirror is the modules of a layer in the type of its activations: a, and b as ScaledB makes it. Both must be what
 // those parameters are at the time, in Forward as in Backward: gradients are those of the parameters.
-type LoRAMirror struct{ A, ScaledB *tensor.Tensor }
+type LoRAMirror struct {
+	A, ScaledB *tensor.Tensor
+	// Grad gives where the gradient of ScaledB goes, f32, and whether it is to be added to what is there, for an
+	// autograd.Joint that adds those of b and s to the parameters' for all layers at once. It, or what it gives, is nil
+	// where Backward is to do so for this layer.
+	Grad func(b *autograd.Backward) (dbs *tensor.Tensor, acc bool)
+}
 
 // MultiLoRALinear is x weightᵀ + bias + scale Σ_i s_i x A_iᵀ B_iᵀ: a linear layer with
 // several low-rank modules (MultiLoRA, 2311.11501). The modules stand together as one
@@ -227,12 +233,21 @@ func (m *multiLoRA) addInputGrad(d *tensor.Device, dx, du, a *tensor.Tensor) {
 	d.Run(kernels.Add{N: dx.Numel(), M: dx.Numel()}, dx, dx, m.dropout(d, branch))
 }
 
-// scaledGrad writes db and ds, b being input at and s the next, of u [rows, rank] or, if byColumn, [rank, rows]. Without s,
-// db is the product with Scale folded into u.
+// scaledGrad writes db and ds, b being input at and s the next, of u [rows, rank] or, if byColumn, [rank, rows], or what the
+// mirror makes them of. Without either s or mirror, db is the product with Scale folded into u.
 func (m *multiLoRA) scaledGrad(b *autograd.Backward, at int, dy, u *tensor.Tensor, byColumn bool) {
 	lora, s := b.In[at], b.In[at+1]
 	product := kernels.Matmul{Batch: 1, M: lora.Dim(0), N: lora.Dim(1), K: u.Numel() / lora.Dim(1), TransA: true,
 		TransB: byColumn}
+	if m.Mirror != nil && m.Mirror.Grad != nil {
+		if dbs, acc := m.Mirror.Grad(b); dbs != nil {
+			b.Leave(at)
+			b.Leave(at + 1)
+			product.Acc = acc
+			b.Run(product, dbs, dy, u, nil)
+			return
+		}
+	}
 	if s == nil {
 		db, acc := b.WeightGrad(at)
 		product.Acc = acc

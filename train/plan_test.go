@@ -248,8 +248,9 @@ func TestPlanDoesNotFitTheProcess(t *testing.T) {
 	}
 }
 
-// On a GPU the tensors are the same but for the scaled B of all layers, which stay there in f32 too, and what the CPU's
-// kernels keep is not counted: neither for the run itself nor for the changes that would make it fit.
+// On a GPU the tensors are the same but for the scaled B of all layers, which stay there in f32 too, and on the way back
+// their gradients; what the CPU's kernels keep is not counted: neither for the run itself nor for the changes that would
+// make it fit.
 func TestPlanForAGPU(t *testing.T) {
 	cfg := Defaults()
 	cfg.Model = "llama-7b"
@@ -264,10 +265,10 @@ func TestPlanForAGPU(t *testing.T) {
 	const scaled, largest = 32 * 24 * (5*4096 + 2*11008) * 4, 24 * 11008 * 4 // of all layers, of the one of most outputs
 	more := p.Peak - onCPU.Peak
 	same := p.Memory
-	same.Activations -= more
+	same.Activations, same.Logits = onCPU.Memory.Activations, onCPU.Memory.Logits
 	// Sizes are rounded up. The pool's rest differs by what attention's gradients put aside, a number a query, and
 	// by what it keeps of those scaled for one product.
-	if rest := p.Reserve - onCPU.Reserve; more < scaled-largest || more > scaled+scaled/16 || rest*rest > 1<<48 ||
+	if rest := p.Reserve - onCPU.Reserve; more < scaled-largest || more > 2*scaled || rest*rest > 1<<48 ||
 		same != onCPU.Memory {
 		t.Errorf("%d bytes more, of %d scaled: %+v, on the CPU %+v", more, scaled, p, onCPU)
 	}

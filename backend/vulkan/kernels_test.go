@@ -267,3 +267,56 @@ func TestLoRAMirror(t *testing.T) {
 		}
 	}
 }
+
+// Modules of layers of several ranks and outputs, the gradients of both, of B or of the scalings alone: against the loops in
+// double precision, and what no layer has as it was.
+func TestLoRAMirrorGrad(t *testing.T) {
+	p := newPair(t)
+	r := normal()
+	random := func(n int) (list []float64) {
+		for range n {
+			list = append(list, float64(float32(r())))
+		}
+		return list
+	}
+	//               at, from, rank, first, columns, out, where scalings begin: two modules, three, and one of many outputs
+	parts := []int32{0, 3, 8, 0, 4, 9, 1, 0, 3, 8, 4, 4, 9, 10, 256, 90, 3, 0, 1, 11, 19, 256, 90, 3, 1, 1, 11, 30, 256, 90, 3, 2, 1,
+		11, 41, 512, 200, 5, 0, 5, 300, 52}
+	db, ds, dbs, b, s, scales := random(1800), random(400), random(2100), random(1800), random(400), random(6)
+	for _, c := range []struct{ perOutput, s, db, ds bool }{
+		{false, true, true, true}, {true, true, true, true}, {false, true, true, false}, {true, true, false, true},
+		{false, true, false, true}, {false, false, true, false},
+	} {
+		k := kernels.LoRAMirrorGrad{Count: len(scales), PerOutput: c.perOutput}
+		results := func(d *tensor.Device, dt tensor.DType) []float64 {
+			scope := d.Scope()
+			defer scope.Close()
+			vector := func(wanted bool, list []float64) *tensor.Tensor {
+				if !wanted {
+					return nil
+				}
+				return d.FromFloat64s(dt, list, len(list))
+			}
+			args := []*tensor.Tensor{vector(c.db, db), vector(c.ds, ds), vector(true, dbs), vector(true, b), vector(c.s, s),
+				vector(true, scales), d.FromInt32s(parts, len(parts))}
+			d.Run(k, args...)
+			var all []float64
+			for _, x := range args[:2] {
+				if x != nil {
+					values, err := x.Float64s()
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, values...)
+				}
+			}
+			return all
+		}
+		got, want := results(p.subject, tensor.F32), results(p.reference, tensor.F64)
+		for i := range want {
+			if e := math.Abs(got[i] - want[i]); !(e <= 4e-6*(1+math.Abs(want[i]))) {
+				t.Fatalf("%+v: element %d is %g, want %g", c, i, got[i], want[i])
+			}
+		}
+	}
+}

@@ -61,14 +61,14 @@ func TestCountsOfAStep(t *testing.T) {
 		scaled bool
 		want   vulkan.Counts
 	}{
-		{"one batch", 2, 8, false, vulkan.Counts{Dispatches: 157, Barriers: 77, Writes: 1, Reads: 2, Submissions: 1,
-			Waits: 1, Chain: 74}},
+		{"one batch", 2, 8, false, vulkan.Counts{Dispatches: 144, Barriers: 78, Writes: 1, Reads: 2, Submissions: 1,
+			Waits: 1, Chain: 75}},
 		{"two micro-batches", 2, 4, false,
-			vulkan.Counts{Dispatches: 312, Barriers: 142, Writes: 2, Reads: 3, Submissions: 2, Waits: 1, Chain: 133}},
-		{"twelve layers", 12, 8, false, vulkan.Counts{Dispatches: 867, Barriers: 406, Writes: 1, Reads: 2,
-			Submissions: 4, Waits: 2, Chain: 404}},
-		{"loss scaling", 2, 8, true, vulkan.Counts{Dispatches: 159, Barriers: 79, Writes: 1, Reads: 2, Submissions: 1,
-			Waits: 1, Chain: 76}},
+			vulkan.Counts{Dispatches: 286, Barriers: 138, Writes: 2, Reads: 3, Submissions: 2, Waits: 1, Chain: 134}},
+		{"twelve layers", 12, 8, false, vulkan.Counts{Dispatches: 784, Barriers: 407, Writes: 1, Reads: 2,
+			Submissions: 4, Waits: 2, Chain: 405}},
+		{"loss scaling", 2, 8, true, vulkan.Counts{Dispatches: 146, Barriers: 80, Writes: 1, Reads: 2, Submissions: 1,
+			Waits: 1, Chain: 77}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, counts := vulkan.OpenNull()

@@ -1762,6 +1762,49 @@ func (k LoRAMirror) Lens() []int {
 	return []int{k.N, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7), kernelcode.CeilDiv(k.N, k.Chunk)}
 }
 
+// LoRAMirrorGrad is LoRAScaleGrad of many layers at once: it adds to the gradients of B and of the scalings, which lie in
+// their memories where B and the scalings do in theirs.
+//
+//	db[from + k] += scale * s_m(o) * dbs[at + k], k = o * rank + first + j, j < columns
+//	ds_m         += scale * sum over o and j of dbs[at + k] * b[from + k]
+//
+// With per_output s_m and ds_m are [out], and the sum is over j alone.
+//
+// Bindings, S?+S?+=SSS?SI:
+//
+//	db      S?+  [*]: where the gradient of every B is
+//	ds      S?+  [*]: where those of the scalings are
+//	dbs     S    [*]: where the gradient of every scaled B is
+//	b       S    [*]: where every B is
+//	s       S?   [*]: where the scalings of the modules are
+//	scales  S    [count]: scale of each module's layer
+//	parts   I    [count, 7]: at, from, rank of the layer's modules together, first column, columns, out, and where in s its scalings begin
+type LoRAMirrorGrad struct {
+	Count     int  // modules of all layers
+	PerOutput bool // s has a number for each module and output
+}
+
+// Name implements shaders.Kernel.
+func (LoRAMirrorGrad) Name() string { return "lora_mirror_grad" }
+
+// Grid implements shaders.Kernel.
+func (k LoRAMirrorGrad) Grid(_ shaders.Tile) [3]uint32 { return kernelcode.Fold(k.Count) }
+
+// Push implements shaders.Kernel.
+func (k LoRAMirrorGrad) Push(b []byte) ([]byte, error) {
+	p := kernelcode.Push("lora_mirror_grad", b)
+	p.Uint("Count", k.Count)
+	return p.Done(k.Lens(), "db ds dbs b s scales parts")
+}
+
+// Consts implements shaders.Kernel.
+func (k LoRAMirrorGrad) Consts() []uint32 { return []uint32{kernelcode.Flag(k.PerOutput)} }
+
+// Lens implements shaders.Kernel.
+func (k LoRAMirrorGrad) Lens() []int {
+	return []int{-1, -1, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7)}
+}
+
 // LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
 //
 //	bs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)
@@ -3303,6 +3346,15 @@ func init() {
 		Tiles:     []shaders.Tile{{64}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("lora_mirror"),
+	})
+	shaders.Register(shaders.Desc{
+		Name:      "lora_mirror_grad",
+		Doc:       "LoRAMirrorGrad is LoRAScaleGrad of many layers at once: it adds to the gradients of B and of the scalings, which lie in\ntheir memories where B and the scalings do in theirs.\n\n\tdb[from + k] += scale * s_m(o) * dbs[at + k], k = o * rank + first + j, j < columns\n\tds_m         += scale * sum over o and j of dbs[at + k] * b[from + k]\n\nWith per_output s_m and ds_m are [out], and the sum is over j alone.",
+		Sig:       "S?+S?+=SSS?SI",
+		Bindings:  []string{"db", "ds", "dbs", "b", "s", "scales", "parts"},
+		Tiles:     []shaders.Tile{{64}},
+		TileNames: []string{"group"},
+		SPIRV:     spirv("lora_mirror_grad"),
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "lora_scale",
