@@ -13,6 +13,8 @@
 //grid t/bm heads batch
 //tile group=64 bm=32 bn=32
 //tile group=128 bm=64 bn=32
+//software group=8 bm=4 bn=32
+//software group=64 bm=32 bn=32
 
 #include "include/kernel.glsl"
 

@@ -2985,6 +2985,7 @@ func init() {
 		Sig:       "TS?=TTTI?I?I?I?",
 		Bindings:  []string{"y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []shaders.Tile{{64, 32, 32}, {128, 64, 32}},
+		Software:  []shaders.Tile{{8, 4, 32}, {64, 32, 32}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention"),
 		Alternatives: []shaders.Alternative{
