@@ -2,10 +2,11 @@
 //
 //	y[y_offset + r*y_stride + c] = x[x_offset + r*x_stride + c]
 //
-//grid rows*cols/group
-//tile group=64
+//grid rows*cols/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint rows;     // rows to copy
@@ -18,9 +19,16 @@ PUSH(
 INOUT(0, T, y) // [*]
 IN(1, T, x)    // [*]
 
+void elements(bool fours) {
+	uint n = rows * cols;
+	EACH4(i) {
+		uint r = i / cols, c = i % cols;
+		SET4(y, y_offset + r * y_stride + c, GET4(x, x_offset + r * x_stride + c))
+	}
+}
+
 void main() {
-	uint i = invocation();
-	if (i >= rows * cols) return;
-	uint r = i / cols, c = i % cols;
-	set_y(y_offset + r * y_stride + c, x(x_offset + r * x_stride + c));
+	uint n = rows * cols, low = cols | x_stride | x_offset | y_stride | y_offset;
+	if (EACH_IN_FOURS && low % 4 == 0) elements(true);
+	else elements(false);
 }

@@ -9,6 +9,7 @@
 
 #include "include/kernel.glsl"
 #include "include/reduce.glsl"
+#include "include/exponentials.glsl"
 
 PUSH(
 	uint rows;  // rows
@@ -21,36 +22,18 @@ IN(3, I, labels) // [rows]
 
 const int IGNORED = -100;
 
-// The sum of an invocation's exp(logit - largest). It begins at a number, so that -infinity adds 0.
-float largest = -3.4e38, sum = 0;
-
-void raise(float to) {
-	to = max(largest, to);
-	sum *= exp(largest - to);
-	largest = to;
-}
-
 // A workgroup a row, which it reads once.
 void main() {
 	uint row = group_index(), i = gl_LocalInvocationIndex, first = row * vocab;
 	if (row >= rows) return;
 	if (vocab % 4 == 0 && IN_FOURS(2, T)) {
-		for (uint j = 4 * i; j < vocab; j += 4 * group) {
-			vec4 f = logits_four(first + j);
-			raise(max(max(f.x, f.y), max(f.z, f.w)));
-			sum += dot(exp(f - largest), vec4(1));
-		}
+		for (uint j = 4 * i; j < vocab; j += 4 * group) add_exp4(logits_four(first + j));
 	} else {
-		for (uint j = i; j < vocab; j += group) {
-			float f = logits(first + j);
-			raise(f);
-			sum += exp(f - largest);
-		}
+		for (uint j = i; j < vocab; j += group) add_exp(logits(first + j));
 	}
-	float most = group_max(largest);
-	sum = group_sum(sum * exp(largest - most));
+	join_exp();
 	if (i > 0) return;
-	float l = sum > 0 ? most + log(sum) : NAN, nll = NAN; // 0: all are -infinity
+	float l = sum > 0 ? largest + log(sum) : NAN, nll = NAN; // 0: all are -infinity
 	int label = labels(row);
 	if (label == IGNORED) nll = 0;
 	else if (label >= 0 && label < int(vocab)) nll = l - logits(first + uint(label));

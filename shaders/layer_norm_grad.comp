@@ -7,6 +7,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -20,19 +21,31 @@ OPT_IN(3, W, w) // [dim]
 IN(4, S, mean)  // [rows]: from LayerNorm
 IN(5, S, rstd)  // [rows]: from LayerNorm
 
+// dy*w.
+#define G4(j) (has_w ? GET4(dy, at + j) * GET4(w, j) : GET4(dy, at + j))
+
+// The sums of g (x) and of g*n (y).
+vec2 products(bool fours, uint at, float m, float s) {
+	vec2 sums = vec2(0);
+	ROW4(j) {
+		vec4 g = G4(j);
+		sums += vec2(dot(g, vec4(1)), dot(g, (GET4(x, at + j) - m) * s));
+	}
+	return sums;
+}
+
+void gradient(bool fours, uint at, float m, float s, float mean_g, float mean_gn) {
+	ROW4(j) SET4(dx, at + j, s * (G4(j) - mean_g - (GET4(x, at + j) - m) * s * mean_gn))
+}
+
 // A workgroup a row.
 void main() {
-	uint row = group_index(), i = gl_LocalInvocationIndex, at = row * dim;
+	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
-	float m = mean(row), s = rstd(row), sum_g = 0, sum_gn = 0;
-	for (uint j = i; j < dim; j += group) {
-		float g = has_w ? dy(at + j) * w(j) : dy(at + j);
-		sum_g += g;
-		sum_gn = fma(g, (x(at + j) - m) * s, sum_gn);
-	}
-	float mean_g = group_sum(sum_g) / float(dim), mean_gn = group_sum(sum_gn) / float(dim);
-	for (uint j = i; j < dim; j += group) {
-		float g = has_w ? dy(at + j) * w(j) : dy(at + j);
-		set_dx(at + j, s * (g - mean_g - (x(at + j) - m) * s * mean_gn));
-	}
+	bool fours = ROW_IN_FOURS;
+	float m = mean(row), s = rstd(row);
+	vec2 sums = fours ? products(true, at, m, s) : products(false, at, m, s);
+	float mean_g = group_sum(sums.x) / float(dim), mean_gn = group_sum(sums.y) / float(dim);
+	if (fours) gradient(true, at, m, s, mean_g, mean_gn);
+	else gradient(false, at, m, s, mean_g, mean_gn);
 }

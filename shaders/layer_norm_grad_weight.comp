@@ -7,6 +7,7 @@
 //tile group=256 cols=32
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -21,20 +22,29 @@ IN(3, T, x)         // [rows, dim]
 IN(4, S, mean)      // [rows]: from LayerNorm
 IN(5, S, rstd)      // [rows]: from LayerNorm
 
-// A workgroup has cols elements of dw and db, each in group/cols slices of the rows.
+void columns(bool fours) {
+	uint j = COLUMN4;
+	vec4 weight = vec4(0), bias = vec4(0);
+	if (j < dim) DOWN4(r, rows) {
+		vec4 d = GET4(dy, r * dim + j);
+		if (has_dw) weight = fma(d * (GET4(x, r * dim + j) - mean(r)), vec4(rstd(r)), weight);
+		bias += d;
+	}
+	weight = COLUMN_SUM4(weight);
+	bias = COLUMN_SUM4(bias);
+	if (j >= dim || gl_LocalInvocationIndex >= LINE4) return;
+	if (has_dw) {
+		if (acc) weight += GET4(dw, j);
+		SET4(dw, j, weight)
+	}
+	if (has_db) {
+		if (acc) bias += GET4(db, j);
+		SET4(db, j, bias)
+	}
+}
+
+// A workgroup has cols elements of dw and db, each in slices of the rows.
 void main() {
-	uint i = gl_LocalInvocationIndex, j = group_index() * cols + i % cols, slices = group / cols;
-	bool inside = j < dim && i < slices * cols;
-	float weight = 0, bias = 0;
-	if (inside)
-		for (uint r = i / cols; r < rows; r += slices) {
-			float d = dy(r * dim + j);
-			if (has_dw) weight = fma(d * (x(r * dim + j) - mean(r)), rstd(r), weight);
-			bias += d;
-		}
-	weight = column_sum(weight, cols);
-	bias = column_sum(bias, cols);
-	if (!inside || i >= cols) return;
-	if (has_dw) set_dw(j, acc ? dw(j) + weight : weight);
-	if (has_db) set_db(j, acc ? db(j) + bias : bias);
+	if (COLUMNS_IN_FOURS(dim)) columns(true);
+	else columns(false);
 }

@@ -7,7 +7,9 @@
 
 #include "include/kernel.glsl"
 #include "include/activation.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
+#include "include/exponentials.glsl"
 
 PUSH(
 	uint rows; // rows
@@ -16,14 +18,23 @@ PUSH(
 OUT(0, T, y) // [rows, dim]
 IN(1, T, x)  // [rows, dim]
 
+void exponentials(bool fours, uint at) {
+	ROW4(j) if (fours) add_exp4(x_four(at + j)); else add_exp(x(at + j));
+}
+
+void logarithms(bool fours, uint at, float total) {
+	ROW4(j) SET4(y, at + j, GET4(x, at + j) - largest - total)
+}
+
 // A workgroup a row.
 void main() {
-	uint row = group_index(), i = gl_LocalInvocationIndex, at = row * dim;
+	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
-	float largest = -INFINITY, total = 0;
-	for (uint j = i; j < dim; j += group) largest = max(largest, x(at + j));
-	largest = group_max(largest);
-	for (uint j = i; j < dim; j += group) total += exp(x(at + j) - largest);
-	total = natural_log(group_sum(total));
-	for (uint j = i; j < dim; j += group) set_y(at + j, x(at + j) - largest - total);
+	bool fours = ROW_IN_FOURS;
+	if (fours) exponentials(true, at);
+	else exponentials(false, at);
+	join_exp();
+	float total = natural_log(sum);
+	if (fours) logarithms(true, at, total);
+	else logarithms(false, at, total);
 }

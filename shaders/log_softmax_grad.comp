@@ -6,6 +6,7 @@
 //tile group=64
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -16,12 +17,22 @@ OUT(0, T, dx) // [rows, dim]
 IN(1, T, dy)  // [rows, dim]
 IN(2, T, y)   // [rows, dim]: LogSoftmax's output
 
+float total_of(bool fours, uint at) {
+	float sum = 0;
+	ROW4(j) sum += dot(GET4(dy, at + j), vec4(1));
+	return sum;
+}
+
+void gradient(bool fours, uint at, float total) {
+	ROW4(j) SET4(dx, at + j, GET4(dy, at + j) - exp(GET4(y, at + j)) * total)
+}
+
 // A workgroup a row.
 void main() {
-	uint row = group_index(), i = gl_LocalInvocationIndex, at = row * dim;
+	uint row = group_index(), at = row * dim;
 	if (row >= rows) return;
-	float total = 0;
-	for (uint j = i; j < dim; j += group) total += dy(at + j);
-	total = group_sum(total);
-	for (uint j = i; j < dim; j += group) set_dx(at + j, dy(at + j) - exp(y(at + j)) * total);
+	bool fours = ROW_IN_FOURS;
+	float total = group_sum(fours ? total_of(true, at) : total_of(false, at));
+	if (fours) gradient(true, at, total);
+	else gradient(false, at, total);
 }

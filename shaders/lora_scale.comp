@@ -2,10 +2,11 @@
 //
 //	bs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)
 //
-//grid out_*rank/group
-//tile group=64
+//grid out_*rank/block
+//tile group=64 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 
 PUSH(
 	uint out_;    // rows of b: the layer's outputs
@@ -18,9 +19,17 @@ OUT(0, S, bs) // [out_, rank]
 IN(1, S, b)   // [out_, rank]
 IN(2, S, s)   // [*]: [modules], or [modules, out] if per_output
 
+// With fours, four elements are of one module.
+void elements(bool fours) {
+	uint n = out_ * rank, columns = rank / modules;
+	EACH4(at) {
+		uint o = at / rank, i = at % rank / columns;
+		SET4(bs, at, alpha * s(per_output ? i * out_ + o : i) * GET4(b, at))
+	}
+}
+
 void main() {
-	uint at = invocation();
-	if (at >= out_ * rank) return;
-	uint o = at / rank, i = at % rank / (rank / modules);
-	set_bs(at, alpha * s(per_output ? i * out_ + o : i) * b(at));
+	uint n = out_ * rank;
+	if (EACH_IN_FOURS && rank / modules % 4 == 0) elements(true);
+	else elements(false);
 }

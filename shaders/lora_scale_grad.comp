@@ -5,10 +5,11 @@
 //
 // With per_output ds is [modules, out] and the sum is over j alone.
 //
-//grid modules
-//tile group=64
+//grid modules out_/block
+//tile group=256 block=256
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -25,36 +26,52 @@ IN(2, S, dbs)       // [out_, rank]
 IN(3, S, b)         // [out_, rank]
 IN(4, S, s)         // [*]: [modules], or [modules, out] if per_output
 
-// A workgroup a module.
-void main() {
-	uint module = group_index(), i = gl_LocalInvocationIndex, columns = rank / modules, first = module * columns;
-	if (module >= modules) return;
-	if (has_db) {
-		for (uint n = i; n < out_ * columns; n += group) {
-			uint o = n / columns, at = o * rank + first + n % columns;
-			float g = alpha * s(per_output ? module * out_ + o : module) * dbs(at);
-			if (acc) g += db(at);
-			set_db(at, g);
-		}
+// The elements of module m's columns in outputs o, which are a workgroup's: at is where in [out_, rank]. Its invocations
+// stand side by side in lines of `line` columns, or four times as many.
+#define MODULE4(o, at, from, to) \
+	for (uint line = min(columns / STEP4, group), o = from + gl_LocalInvocationIndex / line, lines = group / line, \
+		below = gl_LocalInvocationIndex < lines * line ? to : 0; o < below; o += lines) \
+		for (uint c = STEP4 * (gl_LocalInvocationIndex % line), at = o * rank + m * columns + c; c < columns; \
+			c += STEP4 * line, at += STEP4 * line)
+
+void factors(bool fours, uint m, uint columns, uint from, uint to) {
+	MODULE4(o, at, from, to) {
+		vec4 g = alpha * s(per_output ? m * out_ + o : m) * GET4(dbs, at);
+		if (acc) g += GET4(db, at);
+		SET4(db, at, g)
 	}
-	if (!has_ds) return;
+}
+
+// A sum may have a million products: what each addition rounds off is kept beside it (Kahan).
+float products(bool fours, uint m, uint columns) {
+	precise vec4 sum = vec4(0), lost = vec4(0);
+	MODULE4(o, at, 0, out_) {
+		precise vec4 term = fma(GET4(dbs, at), GET4(b, at), -lost), next = sum + term;
+		lost = next - sum - term;
+		sum = next;
+	}
+	return sum.x + sum.y + sum.z + sum.w;
+}
+
+// A workgroup has a module's db of block outputs; the first of a module has all of its ds.
+void main() {
+	uint m = gl_WorkGroupID.x, columns = rank / modules, from = gl_WorkGroupID.y * block, i = gl_LocalInvocationIndex;
+	bool fours = are_aligned() && rank % 4 == 0 && columns % 4 == 0;
+	if (has_db) {
+		uint to = min(out_, from + block);
+		if (fours) factors(true, m, columns, from, to);
+		else factors(false, m, columns, from, to);
+	}
+	if (!has_ds || from > 0 && !per_output) return;
 	if (per_output) {
-		for (uint o = i; o < out_; o += group) {
+		for (uint o = from + i; o < min(out_, from + block); o += group) {
+			uint first = o * rank + m * columns, at = m * out_ + o;
 			float sum = 0;
-			for (uint j = 0; j < columns; j++) sum = fma(dbs(o * rank + first + j), b(o * rank + first + j), sum);
-			uint at = module * out_ + o;
+			for (uint j = 0; j < columns; j++) sum = fma(dbs(first + j), b(first + j), sum);
 			set_ds(at, acc ? fma(alpha, sum, ds(at)) : alpha * sum);
 		}
 		return;
 	}
-	// A sum may have a million products: what each addition rounds off is kept beside it (Kahan).
-	precise float sum = 0, lost = 0;
-	for (uint n = i; n < out_ * columns; n += group) {
-		uint at = n / columns * rank + first + n % columns;
-		precise float term = fma(dbs(at), b(at), -lost), next = sum + term;
-		lost = next - sum - term;
-		sum = next;
-	}
-	float g = alpha * group_sum(sum);
-	if (i == 0) set_ds(module, acc ? g + ds(module) : g);
+	float g = alpha * group_sum(fours ? products(true, m, columns) : products(false, m, columns));
+	if (i == 0) set_ds(m, acc ? g + ds(m) : g);
 }

@@ -35,6 +35,8 @@ OPT_IN(3, V, bias) // [n]
 // a multiple of 4, and so is bn of the teams.
 const uint LANES = bk / 8, COLS = bn * LANES / group;
 
+#include "include/spans.glsl"
+
 // An invocation takes FOURS times four elements that lie APART: 16 bytes, or the lower and upper
 // halves of four bytes of a block in Q4.
 const uint FOURS = storage_W == F32 ? 1 : 2, APART = storage_W == Q4 ? 16 : 4;
@@ -43,6 +45,9 @@ const uint FOURS = storage_W == F32 ? 1 : 2, APART = storage_W == Q4 ? 16 : 4;
 // First the sums of FEW of them are added to, each by those of every FEW-th lane behind it, then those of the few.
 const uint SUMS = bm * bn, LINE = SUMS + 1, FEW = LANES % 8 == 0 ? 8 : LANES;
 shared float sums[LANES * LINE];
+
+// With a few rows there are fewer sums than elements of spans to multiply by a scale.
+const bool LATE = bm < 4;
 
 void main() {
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
@@ -55,7 +60,54 @@ void main() {
 	[[unroll]] for (uint e = 0; e < bm * COLS; e++) sum[e] = 0;
 
 	bool whole = k % (storage_W >= Q8 ? block_length(storage_W) : 4 * FOURS) == 0; // nothing taken together begins or ends in two rows
-	if (whole && is_aligned(address[1], storage_U) && is_aligned(address[2], storage_W)) {
+	whole = whole && is_aligned(address[1], storage_U) && is_aligned(address[2], storage_W);
+	if (SPANS && whole && (storage_W != Q4_K || address[2].x % 16 == 0)) {
+		Place place[COLS];
+		[[unroll]] for (uint c = 0; c < COLS; c++) place[c] = span_place(address[2], column[c] / block_length(storage_W), lane);
+		for (uint s = lane; s < k / 32; s += LANES) {
+			Span span[COLS];
+			vec2 part[bm * COLS], ones[bm]; // sums of the halves of products with levels, and with 1
+			[[unroll]] for (uint c = 0; c < COLS; c++) {
+				span[c] = load_span(place[c], lane);
+				next_span(place[c]);
+			}
+			[[unroll]] for (uint e = 0; e < bm * COLS; e++) part[e] = vec2(0);
+			[[unroll]] for (uint r = 0; r < bm; r++) ones[r] = vec2(0);
+			[[unroll]] for (uint i = 0; i < 4; i++) {
+				vec4 w[2 * COLS];
+				[[unroll]] for (uint c = 0; c < COLS; c++) {
+					span_fours(span[c], i, w[2 * c], w[2 * c + 1]);
+					if (!LATE) {
+						w[2 * c] *= span[c].scale.x;
+						w[2 * c + 1] *= span[c].scale.y;
+						if (storage_W == Q4_K) {
+							w[2 * c] -= span[c].least.x;
+							w[2 * c + 1] -= span[c].least.y;
+						}
+					}
+				}
+				[[unroll]] for (uint r = 0; r < bm; r++) {
+					uvec2 at = address_of(address[1], row[r] + span_start(s), storage_U == F32 ? 2 : 1);
+					vec4 x = load_float_four(at, storage_U, 4 * i), y = load_float_four(at, storage_U, 4 * i + SPAN_APART);
+					ones[r] += vec2(dot(x, vec4(1)), dot(y, vec4(1)));
+					[[unroll]] for (uint c = 0; c < COLS; c++) {
+						uint e = r * COLS + c;
+						if (LATE) {
+							part[e] += vec2(dot(w[2 * c], x), dot(w[2 * c + 1], y));
+						} else {
+							sum[e] += dot(w[2 * c], x);
+							sum[e] += dot(w[2 * c + 1], y);
+						}
+					}
+				}
+			}
+			if (LATE)
+				[[unroll]] for (uint e = 0; e < bm * COLS; e++) {
+					sum[e] += dot(part[e], span[e % COLS].scale);
+					if (storage_W == Q4_K) sum[e] -= dot(ones[e / COLS], span[e % COLS].least);
+				}
+		}
+	} else if (whole) {
 		uint start = storage_W == Q4 ? lane / 4 * 32 + lane % 4 * 4 : 4 * FOURS * lane;
 		for (uint l = start; l < k; l += 4 * FOURS * LANES) {
 			vec4 w[2 * COLS];

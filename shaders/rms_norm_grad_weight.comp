@@ -6,6 +6,7 @@
 //tile group=256 cols=32
 
 #include "include/kernel.glsl"
+#include "include/each.glsl"
 #include "include/reduce.glsl"
 
 PUSH(
@@ -18,13 +19,18 @@ IN(1, T, dy)    // [rows, dim]
 IN(2, T, x)     // [rows, dim]
 IN(3, S, rstd)  // [rows]: from RMSNorm
 
-// A workgroup has cols elements of dw, each in group/cols slices of the rows.
+void columns(bool fours) {
+	uint j = COLUMN4;
+	vec4 sum = vec4(0);
+	if (j < dim) DOWN4(r, rows) sum = fma(GET4(dy, r * dim + j) * GET4(x, r * dim + j), vec4(rstd(r)), sum);
+	sum = COLUMN_SUM4(sum);
+	if (j >= dim || gl_LocalInvocationIndex >= LINE4) return;
+	if (acc) sum += GET4(dw, j);
+	SET4(dw, j, sum)
+}
+
+// A workgroup has cols elements of dw, each in slices of the rows.
 void main() {
-	uint i = gl_LocalInvocationIndex, j = group_index() * cols + i % cols, slices = group / cols;
-	bool inside = j < dim && i < slices * cols;
-	float sum = 0;
-	if (inside)
-		for (uint r = i / cols; r < rows; r += slices) sum = fma(dy(r * dim + j) * x(r * dim + j), rstd(r), sum);
-	sum = column_sum(sum, cols);
-	if (inside && i < cols) set_dw(j, acc ? dw(j) + sum : sum);
+	if (COLUMNS_IN_FOURS(dim)) columns(true);
+	else columns(false);
 }

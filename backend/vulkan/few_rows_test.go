@@ -168,6 +168,24 @@ func TestFewRows(t *testing.T) {
 	}
 }
 
+// Types whose blocks are read 32 elements at a time, from addresses that are multiples of two: less and more of them than a
+// workgroup has invocations along a row, for a few rows, whose sums are scaled, and for more, whose elements are.
+func TestFewRowsInSpans(t *testing.T) {
+	types := []tensor.DType{tensor.Q8, tensor.Q4, tensor.Q4_K, tensor.Q6_K}
+	for m, tile := range map[int]shaders.Tile{1: {64, 1, 2, 512}, 7: {64, 8, 4, 512}} { // a GPU's
+		f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
+		for _, b := range types {
+			for _, k := range []int{256, 2560} {
+				f.product(kernels.Matmul{Batch: 2, M: m, N: 5, K: k, TransB: true}, 8,
+					[4]tensor.DType{tensor.F32, tensor.F16, b, absent})
+			}
+		}
+		if ran := f.ran(); ran["matmul_gemv"] != 2*len(types) {
+			t.Errorf("matmul_gemv ran %d times", ran["matmul_gemv"])
+		}
+	}
+}
+
 // Tiles of other forms: those of a GPU, since software has its own, several teams a workgroup, several workgroups for the
 // rows, and sizes that are no powers of two.
 func TestFewRowsTiles(t *testing.T) {

@@ -133,6 +133,8 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 		p.run(t, kernels.SumSquares{N: 3 * n, Block: n}, normal(), f32, bf16)
 		p.run(t, kernels.Softmax{Rows: 3, Dim: n}, normal(), f32, f32)
 		p.run(t, kernels.SoftmaxGrad{Rows: 3, Dim: n}, normal(), f16, f16, f16)
+		p.run(t, kernels.LogSoftmax{Rows: 3, Dim: n}, normal(), f32, f32)
+		p.run(t, kernels.LogSoftmaxGrad{Rows: 3, Dim: n}, normal(), f16, f16, f16)
 		p.run(t, kernels.CrossEntropy{Rows: 5, Vocab: n}, normal(), f32, f32, bf16, i32)
 		p.run(t, kernels.CrossEntropyGrad{Rows: 5, Vocab: n, Scale: 0.5}, normal(), f16, f16, i32, f32, f32)
 		p.run(t, kernels.LayerNorm{Rows: 3, Dim: n, Eps: 0.1}, normal(), f32, f32, f32, f32, absent, f16)
@@ -146,6 +148,8 @@ func TestKernelsAroundTheirTiles(t *testing.T) {
 		p.run(t, kernels.Sum{Outer: 2, N: 7, Inner: n, Scale: 2}, normal(), f32, bf16)
 		p.run(t, kernels.Sum{Outer: 1, N: n, Inner: 5, Scale: 1, Acc: true}, normal(), f32, f32)
 		p.run(t, kernels.Expand{Outer: 3, N: 2, Inner: n, Scale: 0.5}, normal(), f32, f32)
+		p.run(t, kernels.Expand{Outer: 3, N: n, Inner: 1, Scale: 1}, normal(), f16, f16)
+		p.run(t, kernels.LoRAScale{Out: n, Rank: 24, Modules: 3, Alpha: 0.5, PerOutput: i%4 == 0}, normal(), f32, f32, f32)
 		p.run(t, kernels.Max{Outer: 2, N: n, Inner: 3}, normal(), f16, i32, f16)
 		p.run(t, kernels.Max{Outer: 5, N: n, Inner: 1}, normal(), absent, i32, f32)
 		p.run(t, kernels.MaxGrad{Outer: 2, N: 3, Inner: n}, positive(), f32, f32, i32)
@@ -223,6 +227,50 @@ func TestSpecialNumbers(t *testing.T) {
 	p.run(t, kernels.AdamW{N: 1, LR: 0.1, Beta1: 0.9, Beta2: 0.9, Correction1: 0.1, Correction2: 0.1},
 		cycle(1, 2, 3, 4, 5, nan), f32, f32, f32, tensor.BF16, f32, f32)
 	p.run(t, kernels.SGD{N: 1, LR: 1}, cycle(1, 2, 3, nan), f32, f32, f32, f32)
+}
+
+// Outputs below and above a workgroup's, columns of a module that are taken four at a time, one at a time, and more of them
+// than a workgroup has invocations; every sum is there once.
+func TestLoRAScaleGrad(t *testing.T) {
+	p := newPair(t)
+	for i, k := range []kernels.LoRAScaleGrad{{Out: 600, Rank: 24, Modules: 3}, {Out: 257, Rank: 15, Modules: 3},
+		{Out: 5, Rank: 2600, Modules: 2}, {Out: 3, Rank: 601, Modules: 1}} {
+		for _, k.PerOutput = range []bool{false, true} {
+			k.Alpha, k.Acc = 0.5, i%2 == 0
+			scales := k.Modules
+			if k.PerOutput {
+				scales *= k.Out
+			}
+			results := func(d *tensor.Device) (all []float64) {
+				scope := d.Scope()
+				defer scope.Close()
+				r := normal()
+				var args []*tensor.Tensor
+				for _, n := range []int{k.Out * k.Rank, scales, k.Out * k.Rank, k.Out * k.Rank, scales} {
+					values := make([]float64, n)
+					for j := range values {
+						values[j] = r()
+					}
+					args = append(args, d.FromFloat64s(tensor.F32, values, n))
+				}
+				d.Run(k, args...)
+				for _, written := range args[:2] {
+					values, err := written.Float64s()
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, values...)
+				}
+				return all
+			}
+			got := results(p.subject)
+			for j, want := range results(p.reference) {
+				if !(math.Abs(got[j]-want) <= 1e-5+3e-6*math.Abs(want)) {
+					t.Fatalf("%+v: element %d of db and ds is %v, want %v", k, j, got[j], want)
+				}
+			}
+		}
+	}
 }
 
 // A part of less than a chunk, of a chunk, and of more, each with rank and columns of its own: the very numbers of the

@@ -73,7 +73,10 @@ func examples() (list []example) {
 	one := matmul(1, 4096, 4096, "NT")
 	add("m1.f16", one, "f16 f16 f16 -")
 	add("m1.bf16", one, "bf16 bf16 bf16 -")
-	add("m1.q4", one, "f32 f32 q4 -")
+	for _, t := range []string{"q4", "q8", "q4_k", "q6_k"} {
+		add("m1."+t, one, "f32 f32 "+t+" -")
+	}
+	add("m8.q4", matmul(8, 4096, 4096, "NT"), "f32 f32 q4 -")
 	for _, t := range []string{"f32", "f16", "bf16"} {
 		for _, d := range []int{64, 128} {
 			a := kernels.Attention{Batch: 4, T: 1024, S: 1024, Heads: 32, KVHeads: 8, Scale: 0.1, HeadDim: d}
@@ -101,6 +104,13 @@ func examples() (list []example) {
 	add("f32", kernels.SumSquares{N: 1 << 24, Block: 1 << 16}, "f32 f32")
 	add("f32", kernels.AdamW{N: 1 << 24}, "f32 f32 f32 - f32 f32")
 	add("f32", kernels.LoRAScale{Out: 4096, Rank: 64, Modules: 4, Alpha: 1}, "f32 f32 f32")
+	add("f32", kernels.LoRAScaleGrad{Out: 4096, Rank: 64, Modules: 4, Alpha: 1}, "f32 f32 f32 f32 f32")
+	add("f16", kernels.Softmax{Rows: 4096, Dim: 4096}, "f16 f16")
+	add("f32", kernels.LogSoftmax{Rows: 4096, Dim: 32000}, "f32 f32")
+	add("f16", kernels.LayerNorm{Rows: 4096, Dim: 4096}, "f16 f32 f32 f16 f16 f16")
+	add("f16", kernels.LayerNormGrad{Rows: 4096, Dim: 4096}, "f16 f16 f16 f16 f32 f32")
+	add("f16", kernels.RMSNormGradWeight{Rows: 4096, Dim: 4096}, "f32 f16 f16 f32")
+	add("columns.f16", kernels.Sum{Outer: 1, N: 4096, Inner: 4096, Scale: 1}, "f32 f16")
 	return list
 }
 

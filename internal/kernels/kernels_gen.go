@@ -996,7 +996,7 @@ func (Copy) Name() string { return "copy" }
 
 // Grid implements shaders.Kernel.
 func (k Copy) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Cols), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Rows, k.Cols), int(t[1])))
 }
 
 // Push implements shaders.Kernel.
@@ -1317,7 +1317,7 @@ func (Expand) Name() string { return "expand" }
 
 // Grid implements shaders.Kernel.
 func (k Expand) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.N, k.Inner), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Outer, k.N, k.Inner), int(t[1])))
 }
 
 // Push implements shaders.Kernel.
@@ -1827,7 +1827,7 @@ func (LoRAScale) Name() string { return "lora_scale" }
 
 // Grid implements shaders.Kernel.
 func (k LoRAScale) Grid(t shaders.Tile) [3]uint32 {
-	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Out, k.Rank), int(t[0])))
+	return kernelcode.Fold(kernelcode.CeilDiv(kernelcode.Mul(k.Out, k.Rank), int(t[1])))
 }
 
 // Push implements shaders.Kernel.
@@ -1875,7 +1875,9 @@ type LoRAScaleGrad struct {
 func (LoRAScaleGrad) Name() string { return "lora_scale_grad" }
 
 // Grid implements shaders.Kernel.
-func (k LoRAScaleGrad) Grid(_ shaders.Tile) [3]uint32 { return kernelcode.Fold(k.Modules) }
+func (k LoRAScaleGrad) Grid(t shaders.Tile) [3]uint32 {
+	return kernelcode.Grid(k.Modules, kernelcode.CeilDiv(k.Out, int(t[1])), 1)
+}
 
 // Push implements shaders.Kernel.
 func (k LoRAScaleGrad) Push(b []byte) ([]byte, error) {
@@ -3179,8 +3181,8 @@ func init() {
 		Doc:       "Copy copies a rectangle between two tensors of any row length; the rest of y stays. Concat and Slice are copies.\n\n\ty[y_offset + r*y_stride + c] = x[x_offset + r*x_stride + c]",
 		Sig:       "T+=T",
 		Bindings:  []string{"y", "x"},
-		Tiles:     []shaders.Tile{{64}},
-		TileNames: []string{"group"},
+		Tiles:     []shaders.Tile{{64, 256}},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("copy"),
 	})
 	shaders.Register(shaders.Desc{
@@ -3254,8 +3256,8 @@ func init() {
 		Doc:       "Expand repeats along a new dimension; with a scale it is the gradient of Sum.\n\n\ty[o,k,i] = scale * x[o,i]",
 		Sig:       "T=T",
 		Bindings:  []string{"y", "x"},
-		Tiles:     []shaders.Tile{{64}},
-		TileNames: []string{"group"},
+		Tiles:     []shaders.Tile{{64, 256}},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("expand"),
 	})
 	shaders.Register(shaders.Desc{
@@ -3362,8 +3364,8 @@ func init() {
 		Doc:       "LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.\n\n\tbs[o,j] = alpha * s_i(o) * b[o,j], i = j / (rank/modules)",
 		Sig:       "S=SS",
 		Bindings:  []string{"bs", "b", "s"},
-		Tiles:     []shaders.Tile{{64}},
-		TileNames: []string{"group"},
+		Tiles:     []shaders.Tile{{64, 256}},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("lora_scale"),
 	})
 	shaders.Register(shaders.Desc{
@@ -3371,8 +3373,8 @@ func init() {
 		Doc:       "LoRAScaleGrad is the gradient of LoRAScale.\n\n\tdb[o,j] (+)= alpha * s_i(o) * dbs[o,j], i = j / (rank/modules)\n\tds[i]   (+)= alpha * sum over o, and over the j of module i, of dbs[o,j] * b[o,j]\n\nWith per_output ds is [modules, out] and the sum is over j alone.",
 		Sig:       "S?+S?+=SSS",
 		Bindings:  []string{"db", "ds", "dbs", "b", "s"},
-		Tiles:     []shaders.Tile{{64}},
-		TileNames: []string{"group"},
+		Tiles:     []shaders.Tile{{256, 256}},
+		TileNames: []string{"group", "block"},
 		SPIRV:     spirv("lora_scale_grad"),
 	})
 	shaders.Register(shaders.Desc{

@@ -18,6 +18,15 @@
 // Stores elements i to i+3 of y, or i.
 #define SET4(y, i, value) if (fours) set_##y##_four(i, value); else set_##y(i, (value).x);
 
+// Kernels with a workgroup for cols columns of a matrix, LINE4 invocations side by side: the first column of an invocation,
+// its rows, and its columns' sums over all invocations.
+#define LINE4 (cols / STEP4)
+#define COLUMN4 (group_index() * cols + STEP4 * (gl_LocalInvocationIndex % LINE4))
+#define DOWN4(r, rows) for (uint r = gl_LocalInvocationIndex / LINE4, lines = group / LINE4, \
+	below = r < lines ? rows : 0; r < below; r += lines)
+#define COLUMN_SUM4(value) (fours ? column_sum4(value, LINE4) : vec4(column_sum((value).x, LINE4), 0, 0, 0))
+#define COLUMNS_IN_FOURS(length) (are_aligned() && length % 4 == 0 && cols % 4 == 0)
+
 // GET4 of x, whose m elements are repeated if `repeats`.
 #define REPEAT4(x, i, m) GET4(x, (repeats ? i % m : i))
 

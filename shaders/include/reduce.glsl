@@ -39,6 +39,22 @@ float column_sum(float value, uint cols) {
 	return sum;
 }
 
+// column_sum of four values each.
+shared vec4 partials4[gl_WorkGroupSize.x];
+vec4 column_sum4(vec4 value, uint cols) {
+	uint i = gl_LocalInvocationIndex;
+	barrier();
+	partials4[i] = value;
+	barrier();
+	for (uint n = group / cols; n > 1;) {
+		uint half_n = (n + 1) / 2;
+		if (i + half_n * cols < n * cols) partials4[i] += partials4[i + half_n * cols];
+		barrier();
+		n = half_n;
+	}
+	return partials4[i % cols];
+}
+
 // column_sum for one column: the sum of all values.
 float group_sum(float value) { return column_sum(value, 1); }
 

@@ -1,0 +1,109 @@
+// Spans of blocks: 32 elements that a lane takes at once, sixteen from one on and sixteen SPAN_APART behind them, so that
+// they lie in few words of 32 bits. A block of Q8 or Q4 is one span, a block of Q4_K or Q6_K eight. LANES lanes take spans
+// next to each other, then those LANES behind: what depends on the place in a block is the same for all of a lane's.
+
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Quads { uint at[]; }; // four bytes each
+
+// Whether the type has spans, and they are taken so.
+const bool SPANS = (storage_W == Q8 || storage_W == Q4 || storage_W == Q4_K || storage_W == Q6_K) && LANES % 16 == 0;
+
+const uint SPAN_APART = storage_W == Q4_K ? 32 : storage_W == Q6_K ? 64 : 16;
+const uint BLOCK_SPANS = storage_W >= Q4_K ? 8 : 1;
+
+// Bytes from a lane's span to its next.
+#define SPAN_STEP (LANES / BLOCK_SPANS * 2 * block_words(storage_W))
+
+// Where span s of a row begins.
+uint span_start(uint s) {
+	if (storage_W == Q4_K) return s / 2 * 64 + s % 2 * 16;
+	if (storage_W == Q6_K) return s / 4 * 128 + s % 4 * 16;
+	return 32 * s;
+}
+
+uvec2 bytes_behind(uvec2 base, uint bytes) {
+	uint carry, low = uaddCarry(base.x, bytes, carry);
+	return uvec2(low, base.y + carry);
+}
+
+// The address of element i of 1<<log bytes each, log > 0. What stands at constant indices behind it is loaded together.
+uvec2 address_of(uvec2 base, uint i, uint log) {
+	uvec2 low = bytes_behind(base, i << log);
+	return uvec2(low.x, low.y + (i >> (32 - log)));
+}
+
+// Where a lane is in a row: at the word of 32 bits in which its block begins, in the middle of it or not. Words are loaded
+// whole: a buffer's length is a multiple of theirs.
+struct Place {
+	uvec2 at;
+	bool middle;
+};
+
+Place span_place(uvec2 base, uint block, uint lane) {
+	uint word = (block + lane / BLOCK_SPANS) * block_words(storage_W) + base.x / 2 % 2; // of 16 bits
+	return Place(address_of(uvec2(base.x & ~3u, base.y), word / 2, 2), word % 2 != 0);
+}
+
+void next_span(inout Place p) { p.at = bytes_behind(p.at, SPAN_STEP); }
+
+// A span on its way from memory: an element is scale * level - least, of its half. Only Q4_K has a least number.
+struct Span {
+	uint q[8];
+	vec2 scale, least;
+};
+
+Span load_span(Place p, uint lane) {
+	Span span;
+	uint place = lane % BLOCK_SPANS;
+	if (storage_W == Q4_K) { // whose base is a multiple of 16
+		uvec4 head = Half8s(p.at).at[0], q = Half8s(p.at).at[1 + place];
+		[[unroll]] for (uint i = 0; i < 4; i++) span.q[i] = q[i];
+		// Six bits of scale and of least number of the two groups of 32 that share bytes: package quant's sixBits.
+		uint shift = place / 2 % 2 * 16, a = head.y >> shift, b = head.z >> shift, c = head.w >> shift;
+		uint scale = place < 4 ? a & 0x3f3fu : c & 0x0f0fu | a >> 2 & 0x3030u;
+		uint least = place < 4 ? b & 0x3f3fu : c >> 4 & 0x0f0fu | b >> 2 & 0x3030u;
+		vec2 d = unpackHalf2x16(head.x);
+		span.scale = d.x * vec2(scale & 255u, scale >> 8 & 255u);
+		span.least = d.y * vec2(least & 255u, least >> 8 & 255u);
+	} else if (storage_W == Q6_K) {
+		// Where the lower four and the upper two bits begin, in 16-bit words, and the group of 16 of the lower half.
+		uint low = place * 8, high = 64 + place / 4 * 16 + place % 2 * 8, group_of = place / 4 * 8 + place % 4;
+		uint l[5], h[5];
+		[[unroll]] for (uint i = 0; i < 5; i++) l[i] = Quads(address_of(p.at, low / 2, 2)).at[i];
+		[[unroll]] for (uint i = 0; i < 5; i++) h[i] = Quads(address_of(p.at, high / 2, 2)).at[i];
+		[[unroll]] for (uint i = 0; i < 4; i++) {
+			span.q[i] = p.middle ? l[i] >> 16 | l[i + 1] << 16 : l[i];
+			span.q[4 + i] = (p.middle ? h[i] >> 16 | h[i + 1] << 16 : h[i]) >> place % 4 / 2 * 2;
+		}
+		Halves words = Halves(address_of(p.at, uint(p.middle), 1));
+		ivec2 scale = ivec2(words.at[96 + group_of / 2], words.at[98 + group_of / 2]);
+		span.scale = scale_of(words, 104) * vec2(bitfieldExtract(scale, int(group_of % 2 * 8), 8));
+	} else {
+		const uint n = storage_W == Q8 ? 8 : 4;
+		uint words[n + 1]; // the first half of a word is the scale
+		[[unroll]] for (uint i = 0; i <= n; i++) words[i] = Quads(p.at).at[i];
+		[[unroll]] for (uint i = 0; i < n; i++) span.q[i] = p.middle ? words[i + 1] : words[i] >> 16 | words[i + 1] << 16;
+		span.scale = vec2(unpackHalf2x16(p.middle ? words[0] >> 16 : words[0]).x);
+	}
+	return span;
+}
+
+// Levels 4i to 4i+3 of both halves of a span.
+void span_fours(Span span, uint i, out vec4 first, out vec4 second) {
+	uint q = span.q[i];
+	if (storage_W == Q8) {
+		int f = int(q), s = int(span.q[4 + i]);
+		first = vec4(bitfieldExtract(f, 0, 8), bitfieldExtract(f, 8, 8), bitfieldExtract(f, 16, 8), f >> 24);
+		second = vec4(bitfieldExtract(s, 0, 8), bitfieldExtract(s, 8, 8), bitfieldExtract(s, 16, 8), s >> 24);
+	} else if (storage_W == Q4) {
+		int f = int(q ^ 0x88888888u); // four bits with a sign
+		first = vec4(bitfieldExtract(f, 0, 4), bitfieldExtract(f, 8, 4), bitfieldExtract(f, 16, 4), bitfieldExtract(f, 24, 4));
+		second = vec4(bitfieldExtract(f, 4, 4), bitfieldExtract(f, 12, 4), bitfieldExtract(f, 20, 4), f >> 28);
+	} else if (storage_W == Q4_K) {
+		first = vec4(bytes_of(q & 0x0f0f0f0fu));
+		second = vec4(bytes_of(q >> 4 & 0x0f0f0f0fu));
+	} else {
+		uint high = span.q[4 + i];
+		first = vec4(bytes_of(q & 0x0f0f0f0fu | high << 4 & 0x30303030u)) - 32;
+		second = vec4(bytes_of(q >> 4 & 0x0f0f0f0fu | high & 0x30303030u)) - 32;
+	}
+}
