@@ -58,6 +58,20 @@ const bool WHOLE = FETCHES_A * group * 4 == bm * bk && FETCHES_B * group * 4 == 
 		else [[unroll]] for (uint c = 0; c < 4; c++) tile[(l + c) * width + i / 4][i % 4] = f[c]; \
 	}
 
+// PUT_LAST is START, FETCH and PUT of a step of which only a part is there: the last line along k is taken instead of those
+// past the end, and becomes 0.
+#define PUT_LAST(x, tile, width, fetches, size, along_m, i0, m) { \
+		vec4 next[fetches]; \
+		[[unroll]] for (uint e = 0; e < fetches; e++) { \
+			uint at = gl_LocalInvocationIndex + e * group, i = min(i0 + AT_I(along_m, size, at), along_m ? m - 4 : m - 1); \
+			uint l = l0 + AT_L(along_m, size, at), last = min(l, along_m ? k - 1 : k - 4); \
+			vec4 f = x##_four(along_m ? (z * k + last) * m + i : (z * m + i) * k + last); \
+			next[e] = l < k ? f : vec4(0); \
+		} \
+		[[unroll]] for (uint e = 0; e < fetches; e++) \
+			PUT(tile, width, size, along_m, (gl_LocalInvocationIndex + e * group), next[e]) \
+	}
+
 // Any other step: numbers past the end are 0.
 #define BRING(x, tile, width, size, along_m, i0, m) \
 	[[dont_unroll]] for (uint at = gl_LocalInvocationIndex; at < size * bk / 4; at += group) { \
@@ -66,8 +80,12 @@ const bool WHOLE = FETCHES_A * group * 4 == bm * bk && FETCHES_B * group * 4 == 
 		PUT(tile, width, size, along_m, at, f) \
 	}
 
+// Lines along k that the body of MULTIPLY's loop has. Software, which takes small tiles, needs a second to compile more.
+const uint STEPS = REACH > 1 ? 4 : 1;
+
 #define MULTIPLY \
-	[[dont_unroll]] for (uint l = 0; l < bk; l++) { /* unrolled, it takes a software device a second to compile */ \
+	[[dont_unroll]] for (uint l0 = 0; l0 < bk; l0 += STEPS) [[unroll]] for (uint e = 0; e < STEPS; e++) { \
+		uint l = l0 + e; \
 		vec4 column[REACH], row[REACH]; \
 		[[unroll]] for (uint u = 0; u < REACH; u++) { \
 			column[u] = tile_a[l * LINE_A + y + u * DOWN]; \
@@ -84,9 +102,8 @@ const uint SUMS = REACH * SIDE * REACH;
 
 void main() {
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
-	uint whole = 0; // of k in steps that need no look at what they load
-	if (WHOLE && IN_FOURS(1, U) && IN_FOURS(2, W) && (trans_a ? m : k) % 4 == 0 && (trans_b ? k : n) % 4 == 0)
-		whole = k / bk * bk;
+	bool fours = WHOLE && IN_FOURS(1, U) && IN_FOURS(2, W) && (trans_a ? m : k) % 4 == 0 && (trans_b ? k : n) % 4 == 0;
+	uint whole = fours ? k / bk * bk : 0; // of k in steps that need no look at what they load
 	bool whole_c = n % 4 == 0 && IN_FOURS(0, T) && (!has_bias || IN_FOURS(3, V));
 	for (uint pass = 0; pass < DOWN * ACROSS; pass += group) {
 		uint block = pass + gl_LocalInvocationIndex, x = block % ACROSS, y = min(block / ACROSS, DOWN - 1);
@@ -116,8 +133,13 @@ void main() {
 		}
 		for (uint l0 = whole; l0 < k; l0 += bk) {
 			barrier();
-			BRING(a, tile_a, LINE_A, bm, trans_a, i0, m)
-			BRING(b, tile_b, LINE_B, bn, !trans_b, j0, n)
+			if (fours) {
+				PUT_LAST(a, tile_a, LINE_A, FETCHES_A, bm, trans_a, i0, m)
+				PUT_LAST(b, tile_b, LINE_B, FETCHES_B, bn, !trans_b, j0, n)
+			} else {
+				BRING(a, tile_a, LINE_A, bm, trans_a, i0, m)
+				BRING(b, tile_b, LINE_B, bn, !trans_b, j0, n)
+			}
 			barrier();
 			MULTIPLY
 		}

@@ -70,6 +70,29 @@ func examples() (list []example) {
 	add("du.f16", du, "f32 f16 f16 -")
 	add("dx.f16", wide, "f16 f32 f16 -")
 	add("da.f16", da, "f32 f32 f16 -")
+	// Those of adapters of rank 24 beside 2048 tokens, where q, k and v are computed together: u and its gradient are
+	// stored by column.
+	joined := func(shape string, width int, t, products string) {
+		y, dx := matmul(2048, width, 24, "TT"), matmul(2048, width, 72, "TN")
+		y.Acc, dx.Acc = true, true
+		gradient := "f32" // of u
+		if t == "bf16" {
+			gradient = t
+		}
+		of := map[string]example{
+			"u": {call: matmul(72, 2048, width, "NT"), types: "T T T -"}, "y": {call: y, types: "T T T -"},
+			"du": {call: matmul(24, 2048, width, "TT"), types: "G T T -"}, "dx": {call: dx, types: "T G T -"},
+			"da": {call: matmul(72, width, 2048, "NN"), types: "f32 G T -"},
+			"db": {call: matmul(width, 24, 2048, "TT"), types: "f32 T T -"},
+		}
+		for _, p := range strings.Fields(products) {
+			types := strings.NewReplacer("T", t, "G", gradient).Replace(of[p].types)
+			add(fmt.Sprintf("joined.%s.%s.%s", shape, t, p), of[p].call, types)
+		}
+	}
+	joined("7b", 4096, "f16", "u y du dx da db")
+	joined("7b", 4096, "bf16", "y da")
+	joined("110m", 768, "f16", "y dx da")
 	one := matmul(1, 4096, 4096, "NT")
 	add("m1.f16", one, "f16 f16 f16 -")
 	add("m1.bf16", one, "bf16 bf16 bf16 -")

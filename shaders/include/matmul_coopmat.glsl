@@ -37,6 +37,16 @@ const bool WHOLE = FETCHES_A * INVOCATIONS == bm * EIGHTS && FETCHES_B * INVOCAT
 			tile[at + LINE][word] = pairs.y; \
 		}
 
+// FETCH_LAST is START and FETCH of a step of which there are but `left` lines along k: the last one there is instead of
+// those past the end, and becomes 0.
+#define FETCH_LAST(next, binding, storage, fetches, along_m, first, i0, m, left) \
+	[[unroll]] for (uint e = 0; e < fetches; e++) { \
+		uint i = min(FETCH_I(along_m, e), (along_m ? m - 8 : m - 1) - i0), l = FETCH_L(along_m, e); \
+		uint at = min(l, left - (along_m ? 1 : 8)); \
+		next[e] = factors_at(address[binding], storage, first, along_m ? at * m + i : i * k + at); \
+		if (l >= left) next[e] = uvec4(0); \
+	}
+
 // Any other step: numbers past the end are 0.
 #define BRING(binding, storage, first, size, along_m, i0, m, l0) \
 	[[dont_unroll]] for (uint at = INVOCATION; at < size * EIGHTS; at += INVOCATIONS) { \
