@@ -39,8 +39,8 @@ func TestValidationSeesEveryMissingBarrier(t *testing.T) {
 			t.Errorf("without the barrier at %+v: error %v", p, err)
 		}
 	}
-	if len(barriers) < 40 {
-		t.Errorf("a step has %d barriers, want 40 at least", len(barriers))
+	if len(barriers) < 30 {
+		t.Errorf("a step has %d barriers, want 30 at least", len(barriers))
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
