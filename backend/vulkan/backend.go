@@ -52,8 +52,8 @@ type staging struct {
 	names []stamped // of its commands, if they are timed
 }
 
-// stagingBytes is the part of an upload or download that goes in one submission.
-const stagingBytes = 4 << 20
+// stagingBytes is the part of an upload or download that goes in one submission: 14 GB of weights take 850.
+const stagingBytes = 16 << 20
 
 func newBackend(hw hardware, o Options) *backend {
 	l := hw.limits().lowered(o.Limits)

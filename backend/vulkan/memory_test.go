@@ -181,7 +181,7 @@ func TestNumberOfAllocations(t *testing.T) {
 // Memory that is free but in blocks of the wrong size is given back and asked for anew.
 func TestEmptyBlocksMakeRoom(t *testing.T) {
 	hw := newNull()
-	hw.free = 40 << 20
+	hw.free = 36<<20 + stagingBytes
 	b := newBackend(hw, Options{})
 	x, y := mustAlloc(t, b, 16<<20), mustAlloc(t, b, 16<<20)
 	b.Write(x, 0, make([]byte, 64)) // a command that is not yet submitted
