@@ -40,7 +40,8 @@ func (g *mirrorGrads) begin(b *autograd.Backward) *scaledGrads {
 	var alikeB, alikeS bool
 	j.db, alikeB = gradsLikeValues(g.piece.layers, func(l *Linear) *nn.Param { return l.B })
 	j.ds, alikeS = gradsLikeValues(g.piece.layers, func(l *Linear) *nn.Param { return l.S })
-	if !alikeB || !alikeS {
+	together := j.db != nil && j.ds != nil && j.db.Memory() == j.ds.Memory() // which a kernel's outputs may not be
+	if !alikeB || !alikeS || together {
 		return j
 	}
 	if g.tables == nil {
