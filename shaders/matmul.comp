@@ -84,8 +84,8 @@ const bool WHOLE = FETCHES_A * group * 4 == bm * bk && FETCHES_B * group * 4 == 
 const uint STEPS = REACH > 1 ? 4 : 1;
 
 #define MULTIPLY \
-	[[dont_unroll]] for (uint l0 = 0; l0 < bk; l0 += STEPS) [[unroll]] for (uint e = 0; e < STEPS; e++) { \
-		uint l = l0 + e; \
+	[[dont_unroll]] for (uint line = 0; line < bk; line += STEPS) [[unroll]] for (uint e = 0; e < STEPS; e++) { \
+		uint l = line + e; \
 		vec4 column[REACH], row[REACH]; \
 		[[unroll]] for (uint u = 0; u < REACH; u++) { \
 			column[u] = tile_a[l * LINE_A + y + u * DOWN]; \
