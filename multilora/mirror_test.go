@@ -160,3 +160,20 @@ func madeOnceAStep(t *testing.T, dt tensor.DType) {
 		t.Errorf("%d kernels for the gradients, want %d", grads, want)
 	}
 }
+
+// Where B and the scalings lie in one memory, each layer makes its gradients for itself.
+func TestGradientsOfOneMemory(t *testing.T) {
+	m, a := withMirror(t, mirroring(t, tensor.F32, 2), tensor.F32, kinds()["scalar"])
+	gather(t, m, optim.Group{Match: "*", LRFactor: 1})
+	l := a.layers[0].linear
+	if l.B.Grad.Memory() != l.S.Grad.Memory() {
+		t.Fatal("gradients of B and of the scalings lie apart")
+	}
+	with := bitsOf(t, m, a)
+	for _, l := range a.layers {
+		l.linear.mirror = nil
+	}
+	if e := distance(with, bitsOf(t, m, a)); !(e < 1e-6) {
+		t.Errorf("differs by %g from what it is without a mirror", e)
+	}
+}

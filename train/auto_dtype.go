@@ -3,7 +3,6 @@ package train
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/nn/llama"
@@ -48,25 +47,12 @@ func (c *Config) ChooseDType(d *tensor.Device) (why string) {
 func (c *Config) autoDType() bool { return c.AsStored && c.DType == tensor.F32 && c.ComputeDType == "" }
 
 // keepDType takes what auto stood for when the run began: it may go on where auto would be something else.
-func (c *Config) keepDType(s state) {
-	if !c.autoDType() {
-		return
-	}
-	began := Defaults()
-	if began.Read(filepath.Join(c.Out, ConfigFile)) != nil {
-		return // checkSame says why
-	}
-	for _, setting := range began.Settings() {
-		if text, ok := s.Settings[setting.Name]; ok && (setting.Name == "dtype" || setting.Name == "compute-dtype") {
-			if setting.Set(text) != nil {
-				return // the same
-			}
-		}
-	}
-	if began.ComputeDType != "" && began.asStored() {
+func (c *Config) keepDType(began Config) {
+	switch {
+	case !c.autoDType():
+	case began.asStored():
 		c.ComputeDType = began.ComputeDType
-	}
-	if c.full() && began.DType.Is16Bit() {
+	case c.full() && began.DType.Is16Bit():
 		c.DType = began.DType
 	}
 }

@@ -31,9 +31,13 @@ func Resume(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Opt
 	if err != nil {
 		return Summary{}, unlessInterrupted(ctx, err)
 	}
-	cfg.keepDate(s)
-	cfg.keepDType(s)
-	if err := checkSame(cfg, s, ok, j); err != nil {
+	began, err := cfg.began(s)
+	if err != nil {
+		return Summary{}, fmt.Errorf("--resume: %w", err)
+	}
+	cfg.keepDate(began)
+	cfg.keepDType(began)
+	if err := checkSame(cfg, began, ok, j); err != nil {
 		return Summary{}, err
 	}
 	old, err := readSummary(cfg.Out)
@@ -97,13 +101,12 @@ func (c *Config) bitSettings() map[string]string {
 	return all
 }
 
-// checkSame refuses settings that are not those the run began with: those of its checkpoint,
-// or of config.yaml where there is none, or of an earlier version that knew no settings. Other
-// places of its inputs need a checkpoint, which knows what lay there.
-func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
+// began is the settings that the run in c.Out began with: those of its checkpoint, or of config.yaml where there is none, or
+// of an earlier version that knew no settings.
+func (c *Config) began(s state) (Config, error) {
 	began := Defaults() // a setting that the run did not know yet
-	if err := began.Read(filepath.Join(cfg.Out, ConfigFile)); err != nil {
-		return fmt.Errorf("--resume: %w", cfg.wrongf("out", "want the folder of a run: %w", err))
+	if err := began.Read(filepath.Join(c.Out, ConfigFile)); err != nil {
+		return began, c.wrongf("out", "want the folder of a run: %w", err)
 	}
 	if s.Settings != nil {
 		known := map[string]bool{}
@@ -113,18 +116,23 @@ func checkSame(cfg Config, s state, checkpoint bool, j *judge) error {
 				continue
 			}
 			if err := setting.Set(text); err != nil {
-				return fmt.Errorf("--resume: the checkpoint of step %d: %s: %w", s.Step, setting.Name, err)
+				return began, fmt.Errorf("the checkpoint of step %d: %s: %w", s.Step, setting.Name, err)
 			}
 		}
 		for name := range s.Settings {
 			if !known[name] {
-				return fmt.Errorf("--resume: the checkpoint of step %d: unknown setting %q: it is of a later version",
-					s.Step,
+				return began, fmt.Errorf("the checkpoint of step %d: unknown setting %q: it is of a later version", s.Step,
 					shortened(name))
 			}
 		}
 	}
 	began.Resolve()
+	return began, nil
+}
+
+// checkSame refuses settings that are not those the run began with. Other places of its inputs need a checkpoint, which
+// knows what lay there.
+func checkSame(cfg, began Config, checkpoint bool, j *judge) error {
 	old := began.Settings()
 	for i, setting := range cfg.Settings() {
 		movable := setting.Resume == Movable

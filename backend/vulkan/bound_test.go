@@ -13,10 +13,10 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Synchronization validation says nothing of a training step as it is, and something as soon as any
-// one of its barriers is left out, but for two at the most: before a sum is added to again that a kernel has written to,
-// and before one kernel adds to parts of what another has written other parts of. So it would see one that the recorder
-// forgets.
+// Synchronization validation says nothing of a training step as it is, and something as soon as any one of its barriers
+// between a write and a read is left out. So it would see one that the recorder forgets. Of two dispatches that write to the
+// same memory it says nothing, also where the second reads it to add to it (tried: fill and fill, fill and a product that
+// adds): barriers for those alone are for the null device to find.
 func TestValidationSeesEveryMissingBarrier(t *testing.T) {
 	b := open(t, vulkan.Options{})
 	if os.Getenv(vulkan.ValidateVariable) != "1" {
@@ -36,20 +36,17 @@ func TestValidationSeesEveryMissingBarrier(t *testing.T) {
 		t.Fatalf("nothing left out: %v", err)
 	}
 	barriers := tap.Barriers()
-	var unseen []vulkan.Place
+	seen := 0
 	for _, p := range barriers {
 		switch err := tap.Replay(p); {
-		case err == nil:
-			unseen = append(unseen, p)
-		case !strings.Contains(err.Error(), "hazard detected"):
+		case err != nil && strings.Contains(err.Error(), "hazard detected"):
+			seen++
+		case err != nil || tap.OrdersReads(p):
 			t.Errorf("without the barrier at %+v: error %v", p, err)
 		}
 	}
-	if len(unseen) > 2 {
-		t.Errorf("without the barriers at %+v: no error", unseen)
-	}
-	if len(barriers) < 30 {
-		t.Errorf("a step has %d barriers, want 30 at least", len(barriers))
+	if seen < 30 {
+		t.Errorf("validation has seen %d of the step's %d barriers, want 30 at least", seen, len(barriers))
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)

@@ -21,6 +21,9 @@ func compileModel(t *testing.T, shader, tile string) []byte {
 	t.Helper()
 	runner := os.Getenv("AGORA_TEST_RUNNER")
 	if runner == "" || exec.Command(runner, "glslc", "--version").Run() != nil {
+		if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
+			t.Fatal("AGORA_REQUIRE_COOPERATIVE=1: there is no glslc")
+		}
 		t.Skip("there is no glslc: tools/vktools.sh brings it, and go test -exec tools/.vk/run")
 	}
 	spv := filepath.Join(t.TempDir(), "model.spv")

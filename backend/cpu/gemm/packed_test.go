@@ -8,9 +8,7 @@ import (
 
 // Products with packed operands are right, for parts of them too.
 func TestPacked(t *testing.T) {
-	if !HasBF16() {
-		t.Skip("no products of bfloat16 here")
-	}
+	needPairs(t)
 	everyPacked(t)
 }
 
