@@ -60,7 +60,7 @@ func newBackend(hw hardware, o Options) *backend {
 	b := &backend{
 		hw: hw, limits: l, plain: o.Plain, tiles: o.Tiles, enough: enoughGroups(hw), kernels: map[string]*kernel{}, next: 1,
 		fills: map[*buffer]*fill{}, staged: o.Staged, compilers: &compilers{},
-		pace: pace{firstBatch},
+		pace: pace{firstBatch, firstBatch},
 		// staging has the other allocations
 		memory: arena{hw: hw, limit: o.MemoryLimit, most: l.Allocation, count: l.Allocations - slots},
 	}
@@ -271,7 +271,7 @@ func (b *backend) claim() {
 
 // recorded follows every command: enough of them are submitted.
 func (b *backend) recorded() {
-	if len(b.rec.entries) >= b.pace.batch {
+	if len(b.rec.entries) >= b.pace.next() {
 		b.submit()
 	}
 }
@@ -310,12 +310,14 @@ func (b *backend) submit() {
 	}
 	b.rec.reset()
 	b.next++
+	b.pace.submitted()
 }
 
 // finish waits for everything.
 func (b *backend) finish() {
 	b.submit()
 	b.wait(b.next - 1)
+	b.pace.idle()
 	if b.err == nil && b.transfers > b.awaited {
 		b.fail(b.hw.transferred(b.transfers))
 	}

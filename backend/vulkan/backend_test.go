@@ -115,7 +115,7 @@ func TestJoinedReads(t *testing.T) {
 		{"more than the staging memory", 3, 3, stagingBytes/2 + 1<<18, Counts{Submissions: 2, Waits: 2}},
 	} {
 		b := newBackend(newNull(), Options{})
-		b.pace.batch = mostBatch
+		b.pace = pace{mostBatch, mostBatch}
 		x := tensor.Arg{Buf: mustAlloc(t, b, 8<<20), N: 8, DType: tensor.F32}
 		for range tt.fills {
 			b.Run(kernels.Fill{N: 8}, []tensor.Arg{x})
@@ -248,10 +248,40 @@ func TestPace(t *testing.T) {
 		{mostBatch, mostBatch, 0, mostBatch},
 	}
 	for _, tt := range tests {
-		p := pace{tt.batch}
+		p := pace{batch: tt.batch}
 		if p.done(tt.n, tt.ran); p.batch != tt.want {
 			t.Errorf("%d of %d commands in %s: next %d, want %d", tt.n, tt.batch, tt.ran, p.batch, tt.want)
 		}
+	}
+}
+
+// A device that has nothing to do gets its first commands soon, and then twice as many each time.
+func TestSubmissionsAfterAWaitBeginSmall(t *testing.T) {
+	b := newBackend(newNull(), Options{})
+	x := tensor.Arg{Buf: mustAlloc(t, b, 64), N: 8, DType: tensor.F32}
+	for range 2 {
+		b.pace.batch = 100
+		for _, want := range []int{16, 32, 64, 100, 100} {
+			before := b.Counts().Submissions
+			for n := 1; ; n++ {
+				b.Run(kernels.Fill{N: 8}, []tensor.Arg{x})
+				if b.Counts().Submissions > before {
+					if n != want {
+						t.Errorf("submitted after %d commands, want %d", n, want)
+					}
+					break
+				}
+				if n == want {
+					t.Fatalf("nothing was submitted after %d commands", n)
+				}
+			}
+		}
+		if b.finish(); b.err != nil {
+			t.Fatal(b.err)
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
