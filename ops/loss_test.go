@@ -59,6 +59,30 @@ func TestWrongLabelsAndIdsGiveNaNInTheirRowAlone(t *testing.T) {
 	}
 }
 
+// A row with an infinite logit has no probabilities: neither its loss nor its gradient is a number, whatever its label.
+func TestInfiniteLogitsGiveNaNInTheirRowAlone(t *testing.T) {
+	d := testdevice.CPU(t, 1)
+	for label := range int32(3) {
+		tape := autograd.NewTape(d)
+		logits := tape.Leaf(d.FromFloat32s(tensor.F32, []float32{1, float32(math.Inf(1)), 2, 0, 1, 2}, 2, 3))
+		loss := CrossEntropy(logits, autograd.Const(d.FromInt32s([]int32{label, label}, 2)), 1)
+		tape.Keep(loss)
+		tape.Backward(loss)
+		for name, x := range map[string]*tensor.Tensor{"loss": loss.Tensor(), "gradient": tape.Grad(logits)} {
+			f, err := x.Float32s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range f {
+				if wrong := i < 3; wrong != (v != v) {
+					t.Errorf("label %d, %s: element %d is %v, NaN wanted: %t", label, name, i, v, wrong)
+				}
+			}
+		}
+		tape.Close()
+	}
+}
+
 func TestDropoutDependsOnSeedStepAndCallAlone(t *testing.T) {
 	d := testdevice.CPU(t, 1)
 	const n, p = 40000, 0.25

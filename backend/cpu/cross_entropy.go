@@ -80,6 +80,9 @@ func vectorCrossEntropy(w *work, k kernels.CrossEntropy, a []tensor.Arg) bool {
 	w.rows(k.Rows, k.Vocab, func(s *scratch, r, lo, hi int) {
 		row := s.load(a[2], lo, hi)
 		lse[r] = vec.LogSumExp(row)
+		if math.IsInf(float64(lse[r]), 1) { // of infinite logits there are no probabilities
+			lse[r] = float32(math.NaN())
+		}
 		switch label := int(labels[r]); {
 		case label == ignoredLabel:
 			loss[r] = 0

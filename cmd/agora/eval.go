@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -160,12 +161,15 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 		return err
 	}
 	defer b.close()
-	most := b.Config.MaxPositions
-	if f.window > 0 {
-		most = min(most, f.window)
+	most := cmp.Or(f.window, b.Config.MaxPositions)
+	if most > b.Config.Context() {
+		return fmt.Errorf("--window %d: want at most the model's %d positions", most, b.Config.Context())
 	}
 	ids := encodeWithBOS(tok, text, tokenizer.SpecialTokens(f.special))
-	ids = ids[:min(len(ids), most)]
+	if len(ids) > most {
+		fmt.Fprintf(c.ErrOrStderr(), "note: the logits are those of the first %d tokens of %d (--window)\n", most, len(ids))
+		ids = ids[:most]
+	}
 	batch := llama.NewBatch([][]int32{ids}, nil)
 	if err := b.Config.CheckBatch(batch); err != nil {
 		return fmt.Errorf("%s: %w", f.text, err)

@@ -160,4 +160,12 @@ func TestEvalLogits(t *testing.T) {
 	if len(got.IDs) < 3 || len(got.Logits) != len(got.IDs) || len(got.Logits[0]) != tinymodel.Config().Vocab {
 		t.Errorf("%d ids, %d logits", len(got.IDs), len(got.Logits))
 	}
+	code, _, stderr := agora(t, "eval", "--logits", "--model", model, "--text", file, "--window", "2")
+	if want := "first 2 tokens of"; code != 0 || !strings.Contains(stderr, want) {
+		t.Errorf("code %d, want %q in %q", code, want, stderr)
+	}
+	code, _, stderr = agora(t, "eval", "--logits", "--model", model, "--text", file, "--window", "100000")
+	if want := "--window 100000: want at most the model's"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("code %d, want %q in %q", code, want, stderr)
+	}
 }
