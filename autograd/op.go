@@ -3,6 +3,7 @@ package autograd
 import (
 	"reflect"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/agora-ml/agora/random"
@@ -19,8 +20,8 @@ type Op interface {
 	Examples() []Example
 }
 
-// Forward is what an operation's Forward is called with. Tensors that it makes that are neither outputs nor saved
-// are freed when it returns.
+// Forward is what an operation's Forward is called with, and is good until that returns. Tensors that it makes that are
+// neither outputs nor saved are freed then.
 type Forward struct {
 	*tensor.Device
 	In    []*tensor.Tensor // nil where an optional input is not given
@@ -105,7 +106,7 @@ func Apply(op Op, in ...*Var) []*Var {
 		tensor.Panicf("apply", "want an operation, got nil")
 	}
 	var d *tensor.Device
-	a := newApplication(len(in))
+	a := newApplication(in)
 	tensors := a.forward.In
 	for i, v := range in {
 		if v == nil {
@@ -150,13 +151,13 @@ func Apply(op Op, in ...*Var) []*Var {
 	}
 	c := &a.call
 	first := new(result)
-	c.op, c.in, c.needs, c.out = op, in, f.passes, first.out[:0]
+	c.op, c.needs, c.out = op, f.passes, first.out[:0]
 	differentiable := rec.tape != nil && (anyOf(f.passes) || alwaysRecorded(op))
 	var out []*tensor.Tensor
 	if before := rec.unneeded(op, differentiable); before != nil {
 		c.op, out = before.op, tensorsOf(before.out)
 	} else {
-		out, c.saved = forward(op, f)
+		out, c.saved = a.run(op)
 	}
 	for i, t := range out {
 		v := &first.Var
@@ -169,24 +170,29 @@ func Apply(op Op, in ...*Var) []*Var {
 		}
 		c.out = append(c.out, v)
 	}
+	results := c.out
 	switch {
 	case !differentiable:
+		a.recycle()
 	case rec.on:
 		rec.tape.record(c)
 	default:
 		rec.segment.use(c.saved)
 		rec.segment.note(c)
 	}
-	return c.out
+	return results
 }
 
-// An application is what Apply makes for an operation of few inputs, in one allocation. Its outputs are in another: they
+// An application is what Apply makes for an operation of few inputs, in one allocation, and uses again where nothing is
+// recorded: when a text is generated, allocating takes about as long as the operations. Its outputs are in another: they
 // may live on, and must not hold the inputs.
 type application struct {
 	forward       Forward
 	call          call
-	in            [4]*tensor.Tensor
-	needs, passes [4]bool
+	scope         tensor.Scope
+	vars          [8]*Var
+	in            [8]*tensor.Tensor
+	needs, passes [8]bool
 }
 
 // A result is the first output, and room for the list of it alone.
@@ -195,28 +201,37 @@ type result struct {
 	out [1]*Var
 }
 
-// newApplication has room for so many inputs.
-func newApplication(inputs int) *application {
-	a := new(application)
-	if inputs <= len(a.in) {
-		a.forward.In, a.forward.Needs, a.forward.passes = a.in[:inputs], a.needs[:inputs], a.passes[:inputs]
-		return a
+var applications = sync.Pool{New: func() any { return new(application) }}
+
+// newApplication is one to these inputs, whose tensors are still to be set.
+func newApplication(in []*Var) *application {
+	a, n := applications.Get().(*application), len(in)
+	f := &a.forward
+	if n <= len(a.in) {
+		f.In, f.Needs, f.passes = a.in[:n], a.needs[:n], a.passes[:n]
+	} else {
+		f.In, f.Needs, f.passes = make([]*tensor.Tensor, n), make([]bool, n), make([]bool, n)
 	}
-	a.forward.In = make([]*tensor.Tensor, inputs)
-	a.forward.Needs, a.forward.passes = make([]bool, inputs), make([]bool, inputs)
+	a.call.in = append(a.vars[:0], in...)
 	return a
 }
 
-// forward runs op in a scope of its own, which is closed also when op panics: whoever
+// recycle leaves the application, which nobody holds, to another call.
+func (a *application) recycle() {
+	*a = application{}
+	applications.Put(a)
+}
+
+// run runs op in a scope of its own, which is closed also when op panics: whoever
 // catches that goes on in the scope of before.
-func forward(op Op, f *Forward) (out, saved []*tensor.Tensor) {
-	scope := f.Scope()
-	defer scope.Close()
-	out, saved = op.Forward(f)
-	scope.Keep(out...)
+func (a *application) run(op Op) (out, saved []*tensor.Tensor) {
+	a.forward.OpenScope(&a.scope)
+	defer a.scope.Close()
+	out, saved = op.Forward(&a.forward)
+	a.scope.Keep(out...)
 	for _, t := range saved {
 		if t != nil {
-			scope.Keep(t)
+			a.scope.Keep(t)
 		}
 	}
 	return out, saved

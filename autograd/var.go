@@ -76,6 +76,8 @@ type Param struct {
 	// Fetch, if not nil, brings the numbers of Value to its device: they lie elsewhere until they are used, and
 	// others may take their place afterwards.
 	Fetch func()
+
+	operand *Var // Var's, where it does not train
 }
 
 // NewParam is a parameter that trains once it has a Grad.
@@ -91,7 +93,10 @@ func (p *Param) Var() *Var {
 	}
 	p.Use()
 	if p.Grad == nil || p.Frozen {
-		return &Var{t: p.Value, made: "frozen parameter"}
+		if p.operand == nil || p.operand.t != p.Value {
+			p.operand = &Var{t: p.Value, made: "frozen parameter"}
+		}
+		return p.operand
 	}
 	return &Var{t: p.Value, param: p, made: "parameter"}
 }

@@ -37,8 +37,8 @@ type Kernel interface {
 	Push(b []byte) ([]byte, error)
 	// Consts are the specialization constants that belong to the meaning, in order of declaration.
 	Consts() []uint32
-	// Lens are the elements of every binding, in the order of the contract; -1 where the header does not say.
-	Lens() []int
+	// Lens appends the elements of every binding, in the order of the contract; -1 where the header does not say.
+	Lens(to []int) []int
 }
 
 // Desc describes a kernel without its parameters.

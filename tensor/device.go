@@ -27,8 +27,9 @@ type Device struct {
 	mu       sync.Mutex
 	deferred []memory // memory the collector has found unreachable
 
-	args   []Arg
+	args   []Arg // of the kernel that Run checks, as push and lens are
 	push   []byte
+	lens   []int
 	traces []func(k Kernel, args []*Tensor)
 
 	beforeEnd, atEnd []func()

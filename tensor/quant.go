@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/agora-ml/agora/internal/half"
 	"github.com/agora-ml/agora/internal/quant"
@@ -28,7 +29,7 @@ func (d DType) blocks() quant.Type { return quant.Type(d - Q8) }
 // mustBeWholeBlocks panics if rows of the shape would end inside a block.
 func mustBeWholeBlocks(op string, dt DType, shape []int) {
 	if dt.IsQuantized() && (len(shape) == 0 || shape[len(shape)-1]%dt.BlockLen() != 0) {
-		Panicf(op, "%s%v: want a last dimension that is a multiple of %d", dt, shape, dt.BlockLen())
+		Panicf(op, "%s%v: want a last dimension that is a multiple of %d", dt, slices.Clone(shape), dt.BlockLen())
 	}
 }
 

@@ -25,7 +25,7 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 	}
 	d.args = d.args[:0]
 	var letters ['Z' + 1]*Tensor // the first argument of each letter
-	lens := k.Lens()
+	d.lens = k.Lens(d.lens[:0])
 	for i, t := range args {
 		b := c.Args[i]
 		if t == nil {
@@ -47,8 +47,8 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 			Panicf(k.Name(), "%s: want memory that may be written to, got what Device.Borrow was given", c.arg(i, t))
 		case first != nil && first.dtype != t.dtype:
 			Panicf(k.Name(), "%s: want %s, as %s", c.arg(i, t), first.dtype, first)
-		case lens[i] >= 0 && lens[i] != t.n:
-			Panicf(k.Name(), "%s: want %d elements", c.arg(i, t), lens[i])
+		case d.lens[i] >= 0 && d.lens[i] != t.n:
+			Panicf(k.Name(), "%s: want %d elements", c.arg(i, t), d.lens[i])
 		}
 		letters[b.Letter] = t
 		d.args = append(d.args, t.arg())

@@ -15,10 +15,16 @@ type Scope struct {
 
 // Scope opens a scope: every tensor made from now on is freed by its Close.
 func (d *Device) Scope() *Scope {
-	s := &Scope{dev: d, parent: d.must("scope").scope}
+	s := new(Scope)
+	d.OpenScope(s)
+	return s
+}
+
+// OpenScope is Scope in memory of the caller's, who may use it again once the scope is closed.
+func (d *Device) OpenScope(s *Scope) {
+	*s = Scope{dev: d, parent: d.must("scope").scope}
 	s.owned = s.first[:0]
 	d.scope = s
-	return s
 }
 
 // CurrentScope is the innermost open scope, or nil.

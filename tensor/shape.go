@@ -7,16 +7,16 @@ import (
 )
 
 // Numel is the number of elements of a shape. A dimension below 1, or a product
-// that does not fit an int, panics.
+// that does not fit an int, panics. (Messages print a copy: a caller's shape need not be on the heap.)
 func Numel(shape []int) int {
 	n := uint64(1)
 	for _, d := range shape {
 		if d < 1 {
-			Panicf("shape", "dimension %d in %v: want at least 1", d, shape)
+			Panicf("shape", "dimension %d in %v: want at least 1", d, slices.Clone(shape))
 		}
 		hi, lo := bits.Mul64(n, uint64(d))
 		if hi != 0 || lo > 1<<56 {
-			Panicf("shape", "%v has too many elements", shape)
+			Panicf("shape", "%v has too many elements", slices.Clone(shape))
 		}
 		n = lo
 	}
@@ -58,18 +58,30 @@ func (t *Tensor) HasShape(shape ...int) bool {
 // dimension may be -1: it follows from the others.
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	t.mustLive("reshape")
-	s := slices.Clone(shape)
+	v := newView(t, shape)
+	s := v.shape
 	free := slices.Index(s, -1)
 	if free >= 0 {
 		s[free] = 1
 		s[free] = max(1, t.n/Numel(s))
 	}
 	if Numel(s) != t.n {
-		Panicf("reshape", "%s has %d elements, which do not fit %v", t, t.n, shape)
+		Panicf("reshape", "%s has %d elements, which do not fit %v", t, t.n, slices.Clone(shape))
 	}
 	mustBeWholeBlocks("reshape", t.dtype, s)
 	t.st.shared = true
-	return &Tensor{st: t.st, dtype: t.dtype, shape: s, n: t.n, off: t.off}
+	return v
+}
+
+// newView is t's memory under a shape of its own, in one allocation, as if it were all of t.
+func newView(t *Tensor, shape []int) *Tensor {
+	v := new(struct {
+		Tensor
+		dims [4]int
+	})
+	v.Tensor = *t
+	v.shape = append(v.dims[:0], shape...)
+	return &v.Tensor
 }
 
 // View is elements [from, from+numel(shape)) of the flat tensor under a shape of
@@ -82,7 +94,9 @@ func (t *Tensor) View(from int, shape ...int) *Tensor {
 	}
 	mustBeWholeBlocks("view", t.dtype, shape)
 	t.st.shared = true
-	return &Tensor{st: t.st, dtype: t.dtype, shape: slices.Clone(shape), n: n, off: t.off + t.dtype.Bytes(from)}
+	v := newView(t, shape)
+	v.n, v.off = n, t.off+t.dtype.Bytes(from)
+	return v
 }
 
 // Whole is all of the memory that the tensor is a part of, a vector of its type, which may end behind the last tensor there,

@@ -163,7 +163,7 @@ func TestLimitsAreEnforced(t *testing.T) {
 		run := func(o Options) error {
 			d := tensor.NewDevice(newBackend(newNull(), o))
 			var args []*tensor.Tensor
-			for i, n := range tt.k.Lens() {
+			for i, n := range tt.k.Lens(nil) {
 				args = append(args, d.New(tensor.F32, n))
 				if tt.k.Name() == "matmul" && i == 3 {
 					args[i] = nil // the bias

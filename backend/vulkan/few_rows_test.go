@@ -83,7 +83,7 @@ func (f *fewRows) product(k kernels.Matmul, margin int, dts [4]tensor.DType) {
 	f.Helper()
 	scope := f.device.Scope()
 	defer scope.Close()
-	lens := k.Lens()
+	lens := k.Lens(nil)
 	whole, c, before := f.operand(dts[0], lens[0], margin)
 	_, a, as := f.operand(dts[1], lens[1], margin)
 	_, b, bs := f.operand(dts[2], lens[2], margin)

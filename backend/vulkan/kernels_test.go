@@ -31,7 +31,7 @@ func newPair(t *testing.T) pair {
 func (p pair) run(t *testing.T, k shaders.Kernel, value func() float64, dts ...tensor.DType) {
 	t.Helper()
 	desc, _ := shaders.Find(k.Name())
-	lens := k.Lens()
+	lens := k.Lens(nil)
 	host := make([][]float64, len(dts))
 	for i, n := range lens {
 		if n < 0 { // of any length: the first one's

@@ -72,7 +72,7 @@ func runBoth(t *testing.T, o vulkan.Options, k tensor.Kernel, from int, dts ...t
 	t.Helper()
 	r := random.NewStream(3, random.Test, 0, 0)
 	var host [][]float32
-	for _, n := range k.Lens() {
+	for _, n := range k.Lens(nil) {
 		values := make([]float32, n+from+5)
 		for i := range values {
 			values[i] = float32(r.Normal())
@@ -83,7 +83,7 @@ func runBoth(t *testing.T, o vulkan.Options, k tensor.Kernel, from int, dts ...t
 		var whole, args []*tensor.Tensor
 		for i, values := range host {
 			whole = append(whole, d.FromFloat32s(dts[i], values, len(values)))
-			args = append(args, whole[i].View(from, k.Lens()[i]))
+			args = append(args, whole[i].View(from, k.Lens(nil)[i]))
 		}
 		d.Run(k, args...)
 		got, err := whole[0].Float32s()

@@ -124,14 +124,15 @@ func (k AdamW) Push(b []byte) ([]byte, error) {
 	p.Float("WeightDecay", k.WeightDecay)
 	p.Float("Correction1", k.Correction1)
 	p.Float("Correction2", k.Correction2)
-	return p.Done(k.Lens(), "p m v mirror g clip")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "p m v mirror g clip")
 }
 
 // Consts implements shaders.Kernel.
 func (AdamW) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k AdamW) Lens() []int { return []int{k.N, k.N, k.N, k.N, k.N, 1} }
+func (k AdamW) Lens(to []int) []int { return append(to, k.N, k.N, k.N, k.N, k.N, 1) }
 
 // Add adds b to a, b repeated along the leading dimensions of a.
 //
@@ -160,14 +161,15 @@ func (k Add) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("add", b)
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
-	return p.Done(k.Lens(), "y a b")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y a b")
 }
 
 // Consts implements shaders.Kernel.
 func (Add) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Add) Lens() []int { return []int{k.N, k.N, k.M} }
+func (k Add) Lens(to []int) []int { return append(to, k.N, k.N, k.M) }
 
 // Attention is softmax attention with grouped heads: query head i uses key head i / (heads/kv_heads).
 //
@@ -224,15 +226,16 @@ func (k Attention) Push(b []byte) ([]byte, error) {
 	p.Float("Scale", k.Scale)
 	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
-	return p.Done(k.Lens(), "y lse q k v qpos kpos qseg kseg")
+	var lens [9]int
+	return p.Done(k.Lens(lens[:0]), "y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
 func (k Attention) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
 
 // Lens implements shaders.Kernel.
-func (k Attention) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
+func (k Attention) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S))
 }
 
 // AttentionGrad is AttentionGradQ and AttentionGradKV in one, for backends that offer it: probabilities are made once,
@@ -291,15 +294,16 @@ func (k AttentionGrad) Push(b []byte) ([]byte, error) {
 	p.Float("Scale", k.Scale)
 	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
-	return p.Done(k.Lens(), "dq dk dv dy y lse q k v qpos kpos qseg kseg")
+	var lens [13]int
+	return p.Done(k.Lens(lens[:0]), "dq dk dv dy y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
 func (k AttentionGrad) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
 
 // Lens implements shaders.Kernel.
-func (k AttentionGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
+func (k AttentionGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S))
 }
 
 // AttentionGradKV is the gradient of Attention with respect to k and v, summed over the query heads of a key head.
@@ -356,15 +360,16 @@ func (k AttentionGradKV) Push(b []byte) ([]byte, error) {
 	p.Float("Scale", k.Scale)
 	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
-	return p.Done(k.Lens(), "dk dv dy lse delta q k v qpos kpos qseg kseg")
+	var lens [12]int
+	return p.Done(k.Lens(lens[:0]), "dk dv dy lse delta q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
 func (k AttentionGradKV) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
 
 // Lens implements shaders.Kernel.
-func (k AttentionGradKV) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
+func (k AttentionGradKV) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S))
 }
 
 // AttentionGradQ is the gradient of Attention with respect to q; it also writes delta for AttentionGradKV.
@@ -422,15 +427,16 @@ func (k AttentionGradQ) Push(b []byte) ([]byte, error) {
 	p.Float("Scale", k.Scale)
 	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
-	return p.Done(k.Lens(), "dq delta dy y lse q k v qpos kpos qseg kseg")
+	var lens [12]int
+	return p.Done(k.Lens(lens[:0]), "dq delta dy y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
 func (k AttentionGradQ) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
 
 // Lens implements shaders.Kernel.
-func (k AttentionGradQ) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S)}
+func (k AttentionGradQ) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.Heads, k.T), kernelcode.Mul(k.Batch, k.T, k.Heads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.S, k.KVHeads, k.HeadDim), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S), kernelcode.Mul(k.Batch, k.T), kernelcode.Mul(k.Batch, k.S))
 }
 
 // AvgPool takes the mean of what a window sees at each of its positions; outside the plane are zeros,
@@ -478,15 +484,16 @@ func (k AvgPool) Push(b []byte) ([]byte, error) {
 	p.Uint("StrideW", k.StrideW)
 	p.Uint("PadH", k.PadH)
 	p.Uint("PadW", k.PadW)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (AvgPool) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k AvgPool) Lens() []int {
-	return []int{kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.Height, k.Width)}
+func (k AvgPool) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.Height, k.Width))
 }
 
 // AvgPoolGrad is the gradient of AvgPool.
@@ -533,15 +540,16 @@ func (k AvgPoolGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("StrideW", k.StrideW)
 	p.Uint("PadH", k.PadH)
 	p.Uint("PadW", k.PadW)
-	return p.Done(k.Lens(), "dx dy")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "dx dy")
 }
 
 // Consts implements shaders.Kernel.
 func (AvgPoolGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k AvgPoolGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Planes, k.Height, k.Width), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth)}
+func (k AvgPoolGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Planes, k.Height, k.Width), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth))
 }
 
 // BatchNorm gives every channel the mean bias and the deviation weight.
@@ -578,15 +586,16 @@ func (k BatchNorm) Push(b []byte) ([]byte, error) {
 	p.Uint("Channels", k.Channels)
 	p.Uint("Inner", k.Inner)
 	p.Float("Eps", k.Eps)
-	return p.Done(k.Lens(), "y x mean variance weight bias")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "y x mean variance weight bias")
 }
 
 // Consts implements shaders.Kernel.
 func (BatchNorm) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k BatchNorm) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels, k.Channels, k.Channels}
+func (k BatchNorm) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels, k.Channels, k.Channels)
 }
 
 // BatchNormGrad is the gradient of BatchNorm with respect to x. Where the statistics are those of x
@@ -627,15 +636,16 @@ func (k BatchNormGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("Channels", k.Channels)
 	p.Uint("Inner", k.Inner)
 	p.Float("Eps", k.Eps)
-	return p.Done(k.Lens(), "dx dy x mean variance weight dweight dbias")
+	var lens [8]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x mean variance weight dweight dbias")
 }
 
 // Consts implements shaders.Kernel.
 func (BatchNormGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k BatchNormGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels, k.Channels, k.Channels, k.Channels}
+func (k BatchNormGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels, k.Channels, k.Channels, k.Channels)
 }
 
 // BatchNormGradWeight is the gradient of BatchNorm with respect to its weight and bias.
@@ -670,15 +680,16 @@ func (k BatchNormGradWeight) Push(b []byte) ([]byte, error) {
 	p.Uint("Channels", k.Channels)
 	p.Uint("Inner", k.Inner)
 	p.Float("Eps", k.Eps)
-	return p.Done(k.Lens(), "dweight dbias dy x mean variance")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "dweight dbias dy x mean variance")
 }
 
 // Consts implements shaders.Kernel.
 func (BatchNormGradWeight) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k BatchNormGradWeight) Lens() []int {
-	return []int{k.Channels, k.Channels, kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels}
+func (k BatchNormGradWeight) Lens(to []int) []int {
+	return append(to, k.Channels, k.Channels, kernelcode.Mul(k.Batch, k.Channels, k.Inner), kernelcode.Mul(k.Batch, k.Channels, k.Inner), k.Channels, k.Channels)
 }
 
 // BatchNormStats measures every channel over all images and positions, and moves the running
@@ -715,15 +726,16 @@ func (k BatchNormStats) Push(b []byte) ([]byte, error) {
 	p.Uint("Channels", k.Channels)
 	p.Uint("Inner", k.Inner)
 	p.Float("Momentum", k.Momentum)
-	return p.Done(k.Lens(), "mean variance running_mean running_variance x")
+	var lens [5]int
+	return p.Done(k.Lens(lens[:0]), "mean variance running_mean running_variance x")
 }
 
 // Consts implements shaders.Kernel.
 func (BatchNormStats) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k BatchNormStats) Lens() []int {
-	return []int{k.Channels, k.Channels, k.Channels, k.Channels, kernelcode.Mul(k.Batch, k.Channels, k.Inner)}
+func (k BatchNormStats) Lens(to []int) []int {
+	return append(to, k.Channels, k.Channels, k.Channels, k.Channels, kernelcode.Mul(k.Batch, k.Channels, k.Inner))
 }
 
 // Cast converts between storage types, rounding to nearest even.
@@ -750,14 +762,15 @@ func (k Cast) Grid(t shaders.Tile) [3]uint32 {
 func (k Cast) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("cast", b)
 	p.Uint("N", k.N)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Cast) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Cast) Lens() []int { return []int{k.N, k.N} }
+func (k Cast) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // Clamp keeps every element between two bounds. NaN stays NaN.
 //
@@ -787,14 +800,15 @@ func (k Clamp) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Float("Low", k.Low)
 	p.Float("High", k.High)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Clamp) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Clamp) Lens() []int { return []int{k.N, k.N} }
+func (k Clamp) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // ClampGrad is the gradient of Clamp, which at the bounds themselves passes.
 //
@@ -825,14 +839,15 @@ func (k ClampGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Float("Low", k.Low)
 	p.Float("High", k.High)
-	return p.Done(k.Lens(), "dx dy x")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x")
 }
 
 // Consts implements shaders.Kernel.
 func (ClampGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k ClampGrad) Lens() []int { return []int{k.N, k.N, k.N} }
+func (k ClampGrad) Lens(to []int) []int { return append(to, k.N, k.N, k.N) }
 
 // ClipFactor turns partial sums of squares into the factor that clips a gradient's norm.
 //
@@ -860,14 +875,15 @@ func (k ClipFactor) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("clip_factor", b)
 	p.Uint("N", k.N)
 	p.Float("MaxNorm", k.MaxNorm)
-	return p.Done(k.Lens(), "factor norm partial")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "factor norm partial")
 }
 
 // Consts implements shaders.Kernel.
 func (ClipFactor) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k ClipFactor) Lens() []int { return []int{1, 1, k.N} }
+func (k ClipFactor) Lens(to []int) []int { return append(to, 1, 1, k.N) }
 
 // Col2Im adds the elements of Im2Col's matrix to where they come from: its gradient. Channels before
 // first and past its count stay as they are.
@@ -924,14 +940,15 @@ func (k Col2Im) Push(b []byte) ([]byte, error) {
 	p.Uint("PadW", k.PadW)
 	p.Uint("StepH", k.StepH)
 	p.Uint("StepW", k.StepW)
-	return p.Done(k.Lens(), "x cols")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "x cols")
 }
 
 // Consts implements shaders.Kernel.
 func (Col2Im) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (Col2Im) Lens() []int { return []int{-1, -1} }
+func (Col2Im) Lens(to []int) []int { return append(to, -1, -1) }
 
 // Compare asks of every element of a whether it has a relation to that of b, b repeated along the
 // leading dimensions of a. Both are floats, or both are indices. NaN has no relation but NotEqual.
@@ -965,14 +982,15 @@ func (k Compare) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
 	p.Enum("Relation", uint32(k.Relation), 6)
-	return p.Done(k.Lens(), "mask a b index_a index_b")
+	var lens [5]int
+	return p.Done(k.Lens(lens[:0]), "mask a b index_a index_b")
 }
 
 // Consts implements shaders.Kernel.
 func (k Compare) Consts() []uint32 { return []uint32{uint32(k.Relation)} }
 
 // Lens implements shaders.Kernel.
-func (k Compare) Lens() []int { return []int{k.N, k.N, k.M, k.N, k.M} }
+func (k Compare) Lens(to []int) []int { return append(to, k.N, k.N, k.M, k.N, k.M) }
 
 // Copy copies a rectangle between two tensors of any row length; the rest of y stays. Concat and Slice are copies.
 //
@@ -1008,14 +1026,15 @@ func (k Copy) Push(b []byte) ([]byte, error) {
 	p.Uint("XOffset", k.XOffset)
 	p.Uint("YStride", k.YStride)
 	p.Uint("YOffset", k.YOffset)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Copy) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (Copy) Lens() []int { return []int{-1, -1} }
+func (Copy) Lens(to []int) []int { return append(to, -1, -1) }
 
 // CrossEntropy is the negative log likelihood of each row's label.
 //
@@ -1045,15 +1064,16 @@ func (k CrossEntropy) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("cross_entropy", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Vocab", k.Vocab)
-	return p.Done(k.Lens(), "loss lse logits labels")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "loss lse logits labels")
 }
 
 // Consts implements shaders.Kernel.
 func (CrossEntropy) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k CrossEntropy) Lens() []int {
-	return []int{k.Rows, k.Rows, kernelcode.Mul(k.Rows, k.Vocab), k.Rows}
+func (k CrossEntropy) Lens(to []int) []int {
+	return append(to, k.Rows, k.Rows, kernelcode.Mul(k.Rows, k.Vocab), k.Rows)
 }
 
 // CrossEntropyGrad is the gradient of CrossEntropy.
@@ -1087,15 +1107,16 @@ func (k CrossEntropyGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("Rows", k.Rows)
 	p.Uint("Vocab", k.Vocab)
 	p.Float("Scale", k.Scale)
-	return p.Done(k.Lens(), "dlogits logits labels lse dloss")
+	var lens [5]int
+	return p.Done(k.Lens(lens[:0]), "dlogits logits labels lse dloss")
 }
 
 // Consts implements shaders.Kernel.
 func (CrossEntropyGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k CrossEntropyGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Vocab), kernelcode.Mul(k.Rows, k.Vocab), k.Rows, k.Rows, 1}
+func (k CrossEntropyGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Vocab), kernelcode.Mul(k.Rows, k.Vocab), k.Rows, k.Rows, 1)
 }
 
 // CumSum adds up along one dimension, keeping every sum on the way; in reverse it is its gradient.
@@ -1127,15 +1148,16 @@ func (k CumSum) Push(b []byte) ([]byte, error) {
 	p.Uint("Outer", k.Outer)
 	p.Uint("N", k.N)
 	p.Uint("Inner", k.Inner)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (k CumSum) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Reverse)} }
 
 // Lens implements shaders.Kernel.
-func (k CumSum) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+func (k CumSum) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner))
 }
 
 // Div divides a by b element by element, b repeated along the leading dimensions of a.
@@ -1165,14 +1187,15 @@ func (k Div) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("div", b)
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
-	return p.Done(k.Lens(), "y a b")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y a b")
 }
 
 // Consts implements shaders.Kernel.
 func (Div) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Div) Lens() []int { return []int{k.N, k.N, k.M} }
+func (k Div) Lens(to []int) []int { return append(to, k.N, k.N, k.M) }
 
 // Dropout zeroes elements with probability p and divides the others by 1-p; the gradient is the same kernel.
 //
@@ -1211,14 +1234,15 @@ func (k Dropout) Push(b []byte) ([]byte, error) {
 	p.Bits("Key1", k.Key1)
 	p.Bits("Step", k.Step)
 	p.Bits("Op", k.Op)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Dropout) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Dropout) Lens() []int { return []int{k.N, k.N} }
+func (k Dropout) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // Embedding looks up rows of a table. An id outside gives a row of NaN.
 //
@@ -1247,15 +1271,16 @@ func (k Embedding) Push(b []byte) ([]byte, error) {
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
 	p.Uint("Vocab", k.Vocab)
-	return p.Done(k.Lens(), "y table ids")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y table ids")
 }
 
 // Consts implements shaders.Kernel.
 func (Embedding) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Embedding) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Vocab, k.Dim), k.Rows}
+func (k Embedding) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Vocab, k.Dim), k.Rows)
 }
 
 // EmbeddingGrad is the gradient of Embedding with respect to its table. Ids outside are skipped.
@@ -1286,15 +1311,16 @@ func (k EmbeddingGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
 	p.Uint("Vocab", k.Vocab)
-	return p.Done(k.Lens(), "dtable dy ids")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dtable dy ids")
 }
 
 // Consts implements shaders.Kernel.
 func (k EmbeddingGrad) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements shaders.Kernel.
-func (k EmbeddingGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Vocab, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows}
+func (k EmbeddingGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Vocab, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows)
 }
 
 // Expand repeats along a new dimension; with a scale it is the gradient of Sum.
@@ -1327,15 +1353,16 @@ func (k Expand) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("Inner", k.Inner)
 	p.Float("Scale", k.Scale)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Expand) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Expand) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner)}
+func (k Expand) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner))
 }
 
 // Fill sets every element to one value.
@@ -1363,14 +1390,15 @@ func (k Fill) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("fill", b)
 	p.Uint("N", k.N)
 	p.Float("Value", k.Value)
-	return p.Done(k.Lens(), "y")
+	var lens [1]int
+	return p.Done(k.Lens(lens[:0]), "y")
 }
 
 // Consts implements shaders.Kernel.
 func (Fill) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Fill) Lens() []int { return []int{k.N} }
+func (k Fill) Lens(to []int) []int { return append(to, k.N) }
 
 // Flip reverses the order along one dimension.
 //
@@ -1400,15 +1428,16 @@ func (k Flip) Push(b []byte) ([]byte, error) {
 	p.Uint("Outer", k.Outer)
 	p.Uint("N", k.N)
 	p.Uint("Inner", k.Inner)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Flip) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Flip) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+func (k Flip) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner))
 }
 
 // Gather takes elements along one dimension by index. An index outside gives NaN.
@@ -1442,15 +1471,16 @@ func (k Gather) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
 	p.Uint("Inner", k.Inner)
-	return p.Done(k.Lens(), "y x index")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y x index")
 }
 
 // Consts implements shaders.Kernel.
 func (Gather) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Gather) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner)}
+func (k Gather) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner))
 }
 
 // Im2Col lays out what a convolution's window sees at each of its positions as a row of a matrix, 0
@@ -1509,14 +1539,17 @@ func (k Im2Col) Push(b []byte) ([]byte, error) {
 	p.Uint("PadW", k.PadW)
 	p.Uint("StepH", k.StepH)
 	p.Uint("StepW", k.StepW)
-	return p.Done(k.Lens(), "cols x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "cols x")
 }
 
 // Consts implements shaders.Kernel.
 func (Im2Col) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Im2Col) Lens() []int { return []int{kernelcode.Mul(k.N, k.Count, k.KernelH, k.KernelW), -1} }
+func (k Im2Col) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.N, k.Count, k.KernelH, k.KernelW), -1)
+}
 
 // LayerNorm gives every row mean zero and variance one, then multiplies by w and adds b.
 //
@@ -1550,15 +1583,16 @@ func (k LayerNorm) Push(b []byte) ([]byte, error) {
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
 	p.Float("Eps", k.Eps)
-	return p.Done(k.Lens(), "y mean rstd x w b")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "y mean rstd x w b")
 }
 
 // Consts implements shaders.Kernel.
 func (LayerNorm) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k LayerNorm) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Dim}
+func (k LayerNorm) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Dim)
 }
 
 // LayerNormGrad is the gradient of LayerNorm with respect to its input.
@@ -1590,15 +1624,16 @@ func (k LayerNormGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("layer_norm_grad", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "dx dy x w mean rstd")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x w mean rstd")
 }
 
 // Consts implements shaders.Kernel.
 func (LayerNormGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k LayerNormGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows, k.Rows}
+func (k LayerNormGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows, k.Rows)
 }
 
 // LayerNormGradWeight is the gradient of LayerNorm with respect to its weight and its bias.
@@ -1633,15 +1668,16 @@ func (k LayerNormGradWeight) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("layer_norm_grad_weight", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "dw db dy x mean rstd")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "dw db dy x mean rstd")
 }
 
 // Consts implements shaders.Kernel.
 func (k LayerNormGradWeight) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements shaders.Kernel.
-func (k LayerNormGradWeight) Lens() []int {
-	return []int{k.Dim, k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows}
+func (k LayerNormGradWeight) Lens(to []int) []int {
+	return append(to, k.Dim, k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows, k.Rows)
 }
 
 // LogSoftmax is the logarithm of Softmax, without its underflow.
@@ -1668,15 +1704,16 @@ func (k LogSoftmax) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("log_softmax", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (LogSoftmax) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k LogSoftmax) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
+func (k LogSoftmax) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim))
 }
 
 // LogSoftmaxGrad is the gradient of LogSoftmax.
@@ -1704,15 +1741,16 @@ func (k LogSoftmaxGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("log_softmax_grad", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "dx dy y")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy y")
 }
 
 // Consts implements shaders.Kernel.
 func (LogSoftmaxGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k LogSoftmaxGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
+func (k LogSoftmaxGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim))
 }
 
 // LoRAMirror writes A and the scaled B (LoRAScale) of many layers one behind the other, as products beside activations of
@@ -1751,15 +1789,16 @@ func (k LoRAMirror) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("Chunk", k.Chunk)
 	p.Uint("Count", k.Count)
-	return p.Done(k.Lens(), "y a b s scales parts part_of")
+	var lens [7]int
+	return p.Done(k.Lens(lens[:0]), "y a b s scales parts part_of")
 }
 
 // Consts implements shaders.Kernel.
 func (k LoRAMirror) Consts() []uint32 { return []uint32{kernelcode.Flag(k.PerOutput)} }
 
 // Lens implements shaders.Kernel.
-func (k LoRAMirror) Lens() []int {
-	return []int{k.N, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7), kernelcode.CeilDiv(k.N, k.Chunk)}
+func (k LoRAMirror) Lens(to []int) []int {
+	return append(to, k.N, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7), kernelcode.CeilDiv(k.N, k.Chunk))
 }
 
 // LoRAMirrorGrad is LoRAScaleGrad of many layers at once: it adds to the gradients of B and of the scalings, which lie in
@@ -1794,15 +1833,16 @@ func (k LoRAMirrorGrad) Grid(_ shaders.Tile) [3]uint32 { return kernelcode.Fold(
 func (k LoRAMirrorGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("lora_mirror_grad", b)
 	p.Uint("Count", k.Count)
-	return p.Done(k.Lens(), "db ds dbs b s scales parts")
+	var lens [7]int
+	return p.Done(k.Lens(lens[:0]), "db ds dbs b s scales parts")
 }
 
 // Consts implements shaders.Kernel.
 func (k LoRAMirrorGrad) Consts() []uint32 { return []uint32{kernelcode.Flag(k.PerOutput)} }
 
 // Lens implements shaders.Kernel.
-func (k LoRAMirrorGrad) Lens() []int {
-	return []int{-1, -1, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7)}
+func (k LoRAMirrorGrad) Lens(to []int) []int {
+	return append(to, -1, -1, -1, -1, -1, k.Count, kernelcode.Mul(k.Count, 7))
 }
 
 // LoRAScale multiplies the columns of B by the scaling of their module: B stands side by side for all modules.
@@ -1837,15 +1877,16 @@ func (k LoRAScale) Push(b []byte) ([]byte, error) {
 	p.Uint("Rank", k.Rank)
 	p.Uint("Modules", k.Modules)
 	p.Float("Alpha", k.Alpha)
-	return p.Done(k.Lens(), "bs b s")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "bs b s")
 }
 
 // Consts implements shaders.Kernel.
 func (k LoRAScale) Consts() []uint32 { return []uint32{kernelcode.Flag(k.PerOutput)} }
 
 // Lens implements shaders.Kernel.
-func (k LoRAScale) Lens() []int {
-	return []int{kernelcode.Mul(k.Out, k.Rank), kernelcode.Mul(k.Out, k.Rank), -1}
+func (k LoRAScale) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Out, k.Rank), kernelcode.Mul(k.Out, k.Rank), -1)
 }
 
 // LoRAScaleGrad is the gradient of LoRAScale.
@@ -1886,7 +1927,8 @@ func (k LoRAScaleGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("Rank", k.Rank)
 	p.Uint("Modules", k.Modules)
 	p.Float("Alpha", k.Alpha)
-	return p.Done(k.Lens(), "db ds dbs b s")
+	var lens [5]int
+	return p.Done(k.Lens(lens[:0]), "db ds dbs b s")
 }
 
 // Consts implements shaders.Kernel.
@@ -1895,8 +1937,8 @@ func (k LoRAScaleGrad) Consts() []uint32 {
 }
 
 // Lens implements shaders.Kernel.
-func (k LoRAScaleGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Out, k.Rank), -1, kernelcode.Mul(k.Out, k.Rank), kernelcode.Mul(k.Out, k.Rank), -1}
+func (k LoRAScaleGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Out, k.Rank), -1, kernelcode.Mul(k.Out, k.Rank), kernelcode.Mul(k.Out, k.Rank), -1)
 }
 
 // Matmul multiplies matrices, for every one of a batch independently.
@@ -1934,7 +1976,8 @@ func (k Matmul) Push(b []byte) ([]byte, error) {
 	p.Uint("M", k.M)
 	p.Uint("N", k.N)
 	p.Uint("K", k.K)
-	return p.Done(k.Lens(), "c a b bias")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "c a b bias")
 }
 
 // Consts implements shaders.Kernel.
@@ -1943,8 +1986,8 @@ func (k Matmul) Consts() []uint32 {
 }
 
 // Lens implements shaders.Kernel.
-func (k Matmul) Lens() []int {
-	return []int{kernelcode.Mul(k.Batch, k.M, k.N), kernelcode.Mul(k.Batch, k.M, k.K), kernelcode.Mul(k.Batch, k.K, k.N), k.N}
+func (k Matmul) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Batch, k.M, k.N), kernelcode.Mul(k.Batch, k.M, k.K), kernelcode.Mul(k.Batch, k.K, k.N), k.N)
 }
 
 // Max takes the first maximum along one dimension, and its index. A NaN is larger than any number.
@@ -1974,15 +2017,16 @@ func (k Max) Push(b []byte) ([]byte, error) {
 	p.Uint("Outer", k.Outer)
 	p.Uint("N", k.N)
 	p.Uint("Inner", k.Inner)
-	return p.Done(k.Lens(), "y index x")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y index x")
 }
 
 // Consts implements shaders.Kernel.
 func (Max) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Max) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+func (k Max) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner))
 }
 
 // MaxGrad is the gradient of Max.
@@ -2014,15 +2058,16 @@ func (k MaxGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("Outer", k.Outer)
 	p.Uint("N", k.N)
 	p.Uint("Inner", k.Inner)
-	return p.Done(k.Lens(), "dx dy index")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy index")
 }
 
 // Consts implements shaders.Kernel.
 func (MaxGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k MaxGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner)}
+func (k MaxGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.Inner))
 }
 
 // MaxPool takes the first largest element that a window sees at each of its positions, and where it
@@ -2071,15 +2116,16 @@ func (k MaxPool) Push(b []byte) ([]byte, error) {
 	p.Uint("StrideW", k.StrideW)
 	p.Uint("PadH", k.PadH)
 	p.Uint("PadW", k.PadW)
-	return p.Done(k.Lens(), "y index x")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y index x")
 }
 
 // Consts implements shaders.Kernel.
 func (MaxPool) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k MaxPool) Lens() []int {
-	return []int{kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.Height, k.Width)}
+func (k MaxPool) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.Height, k.Width))
 }
 
 // MaxPoolGrad is the gradient of MaxPool: of every position it goes to one element.
@@ -2127,15 +2173,16 @@ func (k MaxPoolGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("StrideW", k.StrideW)
 	p.Uint("PadH", k.PadH)
 	p.Uint("PadW", k.PadW)
-	return p.Done(k.Lens(), "dx dy index")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy index")
 }
 
 // Consts implements shaders.Kernel.
 func (MaxPoolGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k MaxPoolGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Planes, k.Height, k.Width), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth)}
+func (k MaxPoolGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Planes, k.Height, k.Width), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth), kernelcode.Mul(k.Planes, k.OutHeight, k.OutWidth))
 }
 
 // Mul multiplies a by b element by element, b repeated along the leading dimensions of a.
@@ -2165,14 +2212,15 @@ func (k Mul) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("mul", b)
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
-	return p.Done(k.Lens(), "y a b")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y a b")
 }
 
 // Consts implements shaders.Kernel.
 func (Mul) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Mul) Lens() []int { return []int{k.N, k.N, k.M} }
+func (k Mul) Lens(to []int) []int { return append(to, k.N, k.N, k.M) }
 
 // Permute copies x with its dimensions in another order. Six dimensions, the leading ones of smaller tensors 1.
 //
@@ -2220,14 +2268,17 @@ func (k Permute) Push(b []byte) ([]byte, error) {
 	p.Uint("S3", k.S3)
 	p.Uint("S4", k.S4)
 	p.Uint("S5", k.S5)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Permute) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Permute) Lens() []int { return []int{kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), -1} }
+func (k Permute) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.D0, k.D1, k.D2, k.D3, k.D4, k.D5), -1)
+}
 
 // Pow raises every element to one power.
 //
@@ -2255,14 +2306,15 @@ func (k Pow) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("pow", b)
 	p.Uint("N", k.N)
 	p.Float("Exponent", k.Exponent)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Pow) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Pow) Lens() []int { return []int{k.N, k.N} }
+func (k Pow) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // PowGrad is the gradient of Pow.
 //
@@ -2291,14 +2343,15 @@ func (k PowGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("pow_grad", b)
 	p.Uint("N", k.N)
 	p.Float("Exponent", k.Exponent)
-	return p.Done(k.Lens(), "dx dy x")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x")
 }
 
 // Consts implements shaders.Kernel.
 func (PowGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k PowGrad) Lens() []int { return []int{k.N, k.N, k.N} }
+func (k PowGrad) Lens(to []int) []int { return append(to, k.N, k.N, k.N) }
 
 // RMSNorm divides every row by its root mean square, then multiplies by a weight for each element.
 //
@@ -2328,15 +2381,16 @@ func (k RMSNorm) Push(b []byte) ([]byte, error) {
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
 	p.Float("Eps", k.Eps)
-	return p.Done(k.Lens(), "y rstd x w")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "y rstd x w")
 }
 
 // Consts implements shaders.Kernel.
 func (RMSNorm) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k RMSNorm) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim}
+func (k RMSNorm) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim)
 }
 
 // RMSNormGrad is the gradient of RMSNorm with respect to its input.
@@ -2366,15 +2420,16 @@ func (k RMSNormGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("rms_norm_grad", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "dx dy x w rstd")
+	var lens [5]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x w rstd")
 }
 
 // Consts implements shaders.Kernel.
 func (RMSNormGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k RMSNormGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows}
+func (k RMSNormGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows)
 }
 
 // RMSNormGradWeight is the gradient of RMSNorm with respect to its weight.
@@ -2406,15 +2461,16 @@ func (k RMSNormGradWeight) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("rms_norm_grad_weight", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "dw dy x rstd")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "dw dy x rstd")
 }
 
 // Consts implements shaders.Kernel.
 func (k RMSNormGradWeight) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements shaders.Kernel.
-func (k RMSNormGradWeight) Lens() []int {
-	return []int{k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows}
+func (k RMSNormGradWeight) Lens(to []int) []int {
+	return append(to, k.Dim, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Rows)
 }
 
 // RoPE rotates pairs of elements by angles that grow with the position; a pair is (j, j + dim/2).
@@ -2457,15 +2513,16 @@ func (k RoPE) Push(b []byte) ([]byte, error) {
 	p.Uint("Dim", k.Dim)
 	p.Uint("Positions", k.Positions)
 	p.Float("Sign", k.Sign)
-	return p.Done(k.Lens(), "y x table position")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "y x table position")
 }
 
 // Consts implements shaders.Kernel.
 func (RoPE) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k RoPE) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Heads, k.Dim), kernelcode.Mul(k.Rows, k.Heads, k.Dim), kernelcode.Mul(k.Positions, k.Dim), k.Rows}
+func (k RoPE) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Heads, k.Dim), kernelcode.Mul(k.Rows, k.Heads, k.Dim), kernelcode.Mul(k.Positions, k.Dim), k.Rows)
 }
 
 // Scale multiplies by a number and adds another.
@@ -2496,14 +2553,15 @@ func (k Scale) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Float("Alpha", k.Alpha)
 	p.Float("Beta", k.Beta)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Scale) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Scale) Lens() []int { return []int{k.N, k.N} }
+func (k Scale) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // ScatterAdd adds elements along one dimension to where an index says: the gradient of Gather. An
 // index outside is skipped.
@@ -2538,15 +2596,16 @@ func (k ScatterAdd) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
 	p.Uint("Inner", k.Inner)
-	return p.Done(k.Lens(), "y x index base")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "y x index base")
 }
 
 // Consts implements shaders.Kernel.
 func (ScatterAdd) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k ScatterAdd) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+func (k ScatterAdd) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.N, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.M, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner))
 }
 
 // SGD is one step of PyTorch's SGD (dampening 0, no Nesterov) with the gradient g*clip (clip 1 where nil).
@@ -2583,14 +2642,15 @@ func (k SGD) Push(b []byte) ([]byte, error) {
 	p.Float("LR", k.LR)
 	p.Float("Momentum", k.Momentum)
 	p.Float("WeightDecay", k.WeightDecay)
-	return p.Done(k.Lens(), "p velocity g clip")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "p velocity g clip")
 }
 
 // Consts implements shaders.Kernel.
 func (SGD) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k SGD) Lens() []int { return []int{k.N, k.N, k.N, 1} }
+func (k SGD) Lens(to []int) []int { return append(to, k.N, k.N, k.N, 1) }
 
 // Softmax makes every row positive with sum one.
 //
@@ -2616,15 +2676,16 @@ func (k Softmax) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("softmax", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Softmax) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Softmax) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
+func (k Softmax) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim))
 }
 
 // SoftmaxGrad is the gradient of Softmax.
@@ -2652,15 +2713,16 @@ func (k SoftmaxGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("softmax_grad", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	return p.Done(k.Lens(), "dx dy y")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy y")
 }
 
 // Consts implements shaders.Kernel.
 func (SoftmaxGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k SoftmaxGrad) Lens() []int {
-	return []int{kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim)}
+func (k SoftmaxGrad) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim))
 }
 
 // Sub subtracts b from a, b repeated along the leading dimensions of a.
@@ -2690,14 +2752,15 @@ func (k Sub) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("sub", b)
 	p.Uint("N", k.N)
 	p.Uint("M", k.M)
-	return p.Done(k.Lens(), "y a b")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y a b")
 }
 
 // Consts implements shaders.Kernel.
 func (Sub) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Sub) Lens() []int { return []int{k.N, k.N, k.M} }
+func (k Sub) Lens(to []int) []int { return append(to, k.N, k.N, k.M) }
 
 // Sum adds up one dimension.
 //
@@ -2730,15 +2793,16 @@ func (k Sum) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("Inner", k.Inner)
 	p.Float("Scale", k.Scale)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (k Sum) Consts() []uint32 { return []uint32{kernelcode.Flag(k.Acc)} }
 
 // Lens implements shaders.Kernel.
-func (k Sum) Lens() []int {
-	return []int{kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner)}
+func (k Sum) Lens(to []int) []int {
+	return append(to, kernelcode.Mul(k.Outer, k.Inner), kernelcode.Mul(k.Outer, k.N, k.Inner))
 }
 
 // SumSquares adds up the squares of every block of elements. Blocks are cut by shape, never by the number of workers.
@@ -2767,14 +2831,15 @@ func (k SumSquares) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("sum_squares", b)
 	p.Uint("N", k.N)
 	p.Uint("Block", k.Block)
-	return p.Done(k.Lens(), "partial x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "partial x")
 }
 
 // Consts implements shaders.Kernel.
 func (SumSquares) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k SumSquares) Lens() []int { return []int{kernelcode.CeilDiv(k.N, k.Block), k.N} }
+func (k SumSquares) Lens(to []int) []int { return append(to, kernelcode.CeilDiv(k.N, k.Block), k.N) }
 
 // SwiGLU is the gated unit of LLaMA's feed-forward layer.
 //
@@ -2801,14 +2866,15 @@ func (k SwiGLU) Grid(t shaders.Tile) [3]uint32 {
 func (k SwiGLU) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("swiglu", b)
 	p.Uint("N", k.N)
-	return p.Done(k.Lens(), "y gate up")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "y gate up")
 }
 
 // Consts implements shaders.Kernel.
 func (SwiGLU) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k SwiGLU) Lens() []int { return []int{k.N, k.N, k.N} }
+func (k SwiGLU) Lens(to []int) []int { return append(to, k.N, k.N, k.N) }
 
 // SwiGLUGrad is the gradient of SwiGLU.
 //
@@ -2837,14 +2903,15 @@ func (k SwiGLUGrad) Grid(t shaders.Tile) [3]uint32 {
 func (k SwiGLUGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("swiglu_grad", b)
 	p.Uint("N", k.N)
-	return p.Done(k.Lens(), "dgate dup dy gate up")
+	var lens [5]int
+	return p.Done(k.Lens(lens[:0]), "dgate dup dy gate up")
 }
 
 // Consts implements shaders.Kernel.
 func (SwiGLUGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k SwiGLUGrad) Lens() []int { return []int{k.N, k.N, k.N, k.N, k.N} }
+func (k SwiGLUGrad) Lens(to []int) []int { return append(to, k.N, k.N, k.N, k.N, k.N) }
 
 // Unary applies one function to every element.
 //
@@ -2872,14 +2939,15 @@ func (k Unary) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("unary", b)
 	p.Uint("N", k.N)
 	p.Enum("Func", uint32(k.Func), 9)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (k Unary) Consts() []uint32 { return []uint32{uint32(k.Func)} }
 
 // Lens implements shaders.Kernel.
-func (k Unary) Lens() []int { return []int{k.N, k.N} }
+func (k Unary) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // UnaryGrad is the gradient of Unary.
 //
@@ -2911,14 +2979,15 @@ func (k UnaryGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("unary_grad", b)
 	p.Uint("N", k.N)
 	p.Enum("Func", uint32(k.Func), 9)
-	return p.Done(k.Lens(), "dx dy z")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy z")
 }
 
 // Consts implements shaders.Kernel.
 func (k UnaryGrad) Consts() []uint32 { return []uint32{uint32(k.Func)} }
 
 // Lens implements shaders.Kernel.
-func (k UnaryGrad) Lens() []int { return []int{k.N, k.N, k.N} }
+func (k UnaryGrad) Lens(to []int) []int { return append(to, k.N, k.N, k.N) }
 
 // Where chooses between two tensors, each repeated along the leading dimensions of the result.
 //
@@ -2952,14 +3021,15 @@ func (k Where) Push(b []byte) ([]byte, error) {
 	p.Uint("Mm", k.Mm)
 	p.Uint("Ma", k.Ma)
 	p.Uint("Mb", k.Mb)
-	return p.Done(k.Lens(), "y mask a b")
+	var lens [4]int
+	return p.Done(k.Lens(lens[:0]), "y mask a b")
 }
 
 // Consts implements shaders.Kernel.
 func (Where) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Where) Lens() []int { return []int{k.N, k.Mm, k.Ma, k.Mb} }
+func (k Where) Lens(to []int) []int { return append(to, k.N, k.Mm, k.Ma, k.Mb) }
 
 func init() {
 	shaders.Register(shaders.Desc{

@@ -78,13 +78,13 @@ func TestConstsAndLens(t *testing.T) {
 	if got := m.Consts(); !slices.Equal(got, []uint32{0, 1, 0}) {
 		t.Errorf("consts %v", got)
 	}
-	if got := m.Lens(); !slices.Equal(got, []int{24, 30, 40, 4}) {
+	if got := m.Lens(nil); !slices.Equal(got, []int{24, 30, 40, 4}) {
 		t.Errorf("lens %v", got)
 	}
-	if got := (SumSquares{N: 9, Block: 4}).Lens(); !slices.Equal(got, []int{3, 9}) {
+	if got := (SumSquares{N: 9, Block: 4}).Lens(nil); !slices.Equal(got, []int{3, 9}) {
 		t.Errorf("lens %v", got)
 	}
-	if got := (Copy{Rows: 9}).Lens(); !slices.Equal(got, []int{-1, -1}) {
+	if got := (Copy{Rows: 9}).Lens(nil); !slices.Equal(got, []int{-1, -1}) {
 		t.Errorf("lens %v", got)
 	}
 	if got := (UnaryGrad{Func: FuncSiLU}).Consts(); !slices.Equal(got, []uint32{8}) {

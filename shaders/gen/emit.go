@@ -142,7 +142,7 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 			fmt.Fprintf(w, "p.Enum(%q, uint32(k.%s), %d)\n", f.goName, f.goName, f.values)
 		}
 	}
-	fmt.Fprintf(w, "return p.Done(k.Lens(), %q)\n}\n", strings.Join(k.bindingNames(), " "))
+	fmt.Fprintf(w, "var lens [%d]int\nreturn p.Done(k.Lens(lens[:0]), %q)\n}\n", len(k.bindings), strings.Join(k.bindingNames(), " "))
 
 	var consts []string
 	for _, f := range k.consts {
@@ -172,7 +172,7 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 		lens = append(lens, k.value(all))
 	}
 	list = strings.Join(lens, ", ")
-	fmt.Fprintf(w, "\n// Lens implements shaders.Kernel.\nfunc (%s) Lens() []int { return []int{%s} }\n",
+	fmt.Fprintf(w, "\n// Lens implements shaders.Kernel.\nfunc (%s) Lens(to []int) []int { return append(to, %s) }\n",
 		receiver(k, list), list)
 }
 

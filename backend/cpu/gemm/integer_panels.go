@@ -98,15 +98,13 @@ func panelProducts(kinds *[quant.Types]panelKind) func(e *Engine, p *product) {
 }
 
 func (e *Engine) panelProducts(p *product, kind *panelKind) {
-	apart := p.k / 32 * groupBytes
-	x := e.rounded.room(p.m * apart / 4)
-	round := func(_, i int) { roundGroups(unsafe.Add(x, i*apart), p.a.at(i*p.a.ld), p.k/32, kind.zero) }
+	x := e.rounded.room(p.m * (p.k / 32 * groupBytes) / 4)
 	if p.m*p.k <= alone/4 {
 		for i := range p.m {
-			round(0, i)
+			kind.round(p, x, i)
 		}
 	} else {
-		e.team.Run(p.m, round)
+		e.team.Run(p.m, func(_, i int) { kind.round(p, x, i) })
 	}
 	tasks := 4 * e.team.Threads()
 	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
@@ -131,6 +129,11 @@ func (e *Engine) panelProducts(p *product, kind *panelKind) {
 			lo += n
 		}
 	})
+}
+
+// round rounds row i of A into the i-th of rows at x.
+func (kind *panelKind) round(p *product, x unsafe.Pointer, i int) {
+	roundGroups(unsafe.Add(x, i*(p.k/32*groupBytes)), p.a.at(i*p.a.ld), p.k/32, kind.zero)
 }
 
 // panelColumns computes n columns of C: two panels, fewer, or for a single row some times two.

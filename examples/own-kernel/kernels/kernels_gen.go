@@ -33,14 +33,15 @@ func (k Softsign) Grid(t shaders.Tile) [3]uint32 {
 func (k Softsign) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("kernels.softsign", b)
 	p.Uint("N", k.N)
-	return p.Done(k.Lens(), "y x")
+	var lens [2]int
+	return p.Done(k.Lens(lens[:0]), "y x")
 }
 
 // Consts implements shaders.Kernel.
 func (Softsign) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k Softsign) Lens() []int { return []int{k.N, k.N} }
+func (k Softsign) Lens(to []int) []int { return append(to, k.N, k.N) }
 
 // SoftsignGrad is the gradient of Softsign.
 //
@@ -67,14 +68,15 @@ func (k SoftsignGrad) Grid(t shaders.Tile) [3]uint32 {
 func (k SoftsignGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("kernels.softsign_grad", b)
 	p.Uint("N", k.N)
-	return p.Done(k.Lens(), "dx dy x")
+	var lens [3]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x")
 }
 
 // Consts implements shaders.Kernel.
 func (SoftsignGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
-func (k SoftsignGrad) Lens() []int { return []int{k.N, k.N, k.N} }
+func (k SoftsignGrad) Lens(to []int) []int { return append(to, k.N, k.N, k.N) }
 
 //go:embed softsign.spv softsign_grad.spv
 var compiled embed.FS
