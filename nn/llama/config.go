@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/regular"
@@ -289,11 +290,34 @@ func (c Config) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 	}
+	for _, name := range []string{"rope_theta", "rope_parameters", "rope_scaling"} {
+		out[name] = numbers(out[name])
+	}
 	return json.Marshal(out)
 }
 
-// number writes a float32 with the digits it needs.
-func number(f float32) json.Number { return json.Number(fmt.Sprint(f)) }
+// numbers writes a float, and those of an object, as number does.
+func numbers(value any) any {
+	switch v := value.(type) {
+	case float64:
+		return number(v)
+	case map[string]any:
+		for name := range v {
+			v[name] = numbers(v[name])
+		}
+	}
+	return value
+}
+
+// number writes a number with the digits it needs, a whole one as 50.0: to transformers 50 is an integer, which it refuses
+// for a float.
+func number[F float32 | float64](f F) json.Number {
+	digits := fmt.Sprint(f)
+	if !strings.ContainsAny(digits, ".e") {
+		digits += ".0"
+	}
+	return json.Number(digits)
+}
 
 func orNull(id int32) any {
 	if id < 0 {

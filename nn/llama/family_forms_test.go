@@ -86,6 +86,32 @@ func TestFamiliesRoundTrip(t *testing.T) {
 	}
 }
 
+// transformers takes no integer for a field of floats: whole numbers keep their fraction where a configuration is written.
+func TestWholeNumbersAreWrittenAsFloats(t *testing.T) {
+	for _, c := range []struct {
+		kind    string
+		changes map[string]any
+		want    []string
+	}{
+		{"gemma2", map[string]any{"attn_logit_softcapping": 50, "final_logit_softcapping": 30},
+			[]string{`"attn_logit_softcapping":50.0`, `"final_logit_softcapping":30.0`, `"query_pre_attn_scalar":16,`}},
+		{"gemma3_text", map[string]any{"rope_local_base_freq": 10000}, []string{`"rope_local_base_freq":10000.0`}},
+		{"ministral3", map[string]any{"rope_parameters": map[string]any{"rope_type": "yarn", "rope_theta": 1e6, "factor": 4,
+			"original_max_position_embeddings": 16, "attention_factor": 1}},
+			[]string{`"attention_factor":1.0`, `"factor":4.0`, `"rope_theta":1e+06`, `"original_max_position_embeddings":16,`}},
+	} {
+		text, err := json.Marshal(smallest(t, c.kind, c.changes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s: want %s in %s", c.kind, want, text)
+			}
+		}
+	}
+}
+
 // Each field that only some families have changes what a model computes.
 func TestFamilyFieldsCount(t *testing.T) {
 	d := open(t)

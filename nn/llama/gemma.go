@@ -73,7 +73,7 @@ func init() {
 			out["rope_parameters"] = map[string]any{
 				fullAttention: ropeParameters(c.RoPE), slidingAttention: ropeParameters(c.rope(c.LocalRoPE != nil)),
 			}
-			out["rope_local_base_freq"] = c.rope(c.LocalRoPE != nil).Theta
+			out["rope_local_base_freq"] = number(c.rope(c.LocalRoPE != nil).Theta)
 			return c.setGemma(out)
 		},
 		rope: (*fields).gemma3RoPE,

@@ -23,7 +23,7 @@ func init() {
 			}
 		},
 		write: func(c *Config, out map[string]any) error {
-			factor := float64(c.rotated()) / float64(c.HeadDim)
+			factor := number(float64(c.rotated()) / float64(c.HeadDim))
 			out["partial_rotary_factor"] = factor
 			out["rope_parameters"].(map[string]any)["partial_rotary_factor"] = factor
 			if l := c.RoPE.Long; l != nil {
