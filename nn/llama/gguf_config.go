@@ -113,6 +113,7 @@ func (k *ggufKeys) common() map[string]any {
 		"tie_word_embeddings":     !k.file.Has("output.weight"),
 		"bos_token_id":            specialIDs(k.file, "bos"),
 		"eos_token_id":            specialIDs(k.file, "eos", "eot"),
+		"pad_token_id":            specialIDs(k.file, "padding"), // nil, too: transformers has ids beyond small vocabularies for some
 	}
 	setRoPE(config, k.rope(rotated))
 	if rotated != headDim {

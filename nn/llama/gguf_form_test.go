@@ -180,7 +180,7 @@ func ggufOf(t *testing.T, configJSON string, names ...string) *gguf.File {
 }
 
 const sizes = `"vocab_size":320,"hidden_size":64,"intermediate_size":172,"num_hidden_layers":2,"num_attention_heads":4,` +
-	`"num_key_value_heads":2,"head_dim":8,"max_position_embeddings":256,"rms_norm_eps":1e-5,"hidden_act":"silu","bos_token_id":1,"eos_token_id":2`
+	`"num_key_value_heads":2,"head_dim":8,"max_position_embeddings":256,"rms_norm_eps":1e-5,"hidden_act":"silu","bos_token_id":1,"eos_token_id":2,"pad_token_id":null`
 
 // What a config.json says comes back from the file that is made of it.
 func TestGGUFConfigRoundTrip(t *testing.T) {
@@ -453,7 +453,7 @@ func TestGGUFRealConfig(t *testing.T) {
 		"num_key_value_heads": 2.0, "head_dim": 4.0, "intermediate_size": 32.0, "max_position_embeddings": 4096.0,
 		"rms_norm_eps": 1e-5,
 		"rope_theta":   10000.0, "rope_scaling": nil, "tie_word_embeddings": false, "attention_bias": false,
-		"bos_token_id": 1.0, "eos_token_id": 2.0,
+		"bos_token_id": 1.0, "eos_token_id": 2.0, "pad_token_id": nil,
 	} {
 		if config[name] != want {
 			t.Errorf("config.json: %s is %v, want %v", name, config[name], want)
