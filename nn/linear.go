@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/agora-ml/agora/ops"
+import (
+	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/ops"
+)
 
 // Linear is x weightᵀ + bias.
 type Linear struct {
@@ -24,4 +27,22 @@ func (l *Linear) Forward(x *Var) *Var {
 		return ops.Linear(x, l.Weight.Var(), nil)
 	}
 	return ops.Linear(x, l.Weight.Var(), l.Bias.Var())
+}
+
+// ForwardAll implements Joiner: where a text is generated on a CPU, a product begins and ends in a good part of the time that
+// it takes, so that layers without bias whose weights lie one behind the other are multiplied by one.
+func (l *Linear) ForwardAll(x *Var, layers []Layer) []*Var {
+	t := x.Tensor()
+	if t.Numel() != t.Dim(-1) || t.Device().Launches() || autograd.Recording(t.Device()) {
+		return nil
+	}
+	weights := make([]*Var, len(layers))
+	for i, layer := range layers {
+		l, ok := layer.(*Linear)
+		if !ok || l.Bias != nil {
+			return nil
+		}
+		weights[i] = l.Weight.Var()
+	}
+	return ops.Linears(x, weights...)
 }

@@ -20,7 +20,7 @@ func All() []autograd.Op {
 		add{}, sub{}, mul{}, div{}, scale{}, unary{}, cast{}, &dropout{},
 		sum{}, maximum{}, softmax{}, crossEntropy{}, mse{},
 		reshape{}, expand{}, permute{}, concat{}, slice{}, embedding{}, gatherRows{},
-		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{},
+		rmsNorm{}, layerNorm{}, swiglu{}, matmul{}, linear{}, linears{},
 		compare{}, where{}, clamp{}, pow{}, cumsum{}, flip{}, pad{}, gather{}, scatterAdd{}, logSoftmax{},
 		conv2d{}, maxPool{}, avgPool{}, batchNorm{},
 		rope{}, attention{}, &multiLoRA{}, &multiLoRARows{}, &multiLoRALinears{}, loraScale{}, linearCrossEntropy{},

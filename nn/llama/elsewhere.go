@@ -78,6 +78,7 @@ func (m *Model) place(store BlockStore, layoutOf func(name string, p *nn.Param) 
 		e.bytes = make([]int, len(m.Blocks))
 	}
 	types, lying := map[*nn.Param]layout{}, map[*nn.Param][]byte{}
+	var row neighbors
 	for name, p := range nn.Params(m) {
 		l, err := layoutOf(name, p)
 		if err != nil {
@@ -85,7 +86,12 @@ func (m *Model) place(store BlockStore, layoutOf func(name string, p *nn.Param) 
 		}
 		p.Frozen = true
 		s, inBlock := e.places[p]
-		if !inBlock {
+		switch {
+		case inBlock:
+		case l.lying == nil && !l.stays && l.dt.IsQuantized() && len(l.shape) == 2 && !d.Launches():
+			row.add(d, name, p, l)
+			continue
+		default:
 			if p.Value = l.borrow(d); p.Value.Borrowed() {
 				lying[p] = l.lying
 			}
@@ -95,6 +101,7 @@ func (m *Model) place(store BlockStore, layoutOf func(name string, p *nn.Param) 
 		e.places[p], types[p] = s, l
 		e.bytes[s.layer] = s.at + l.dt.Bytes(tensor.Numel(l.shape))
 	}
+	row.place(d)
 	if len(lying) > 0 {
 		m.readAhead(lying)
 	}
