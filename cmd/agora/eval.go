@@ -183,6 +183,10 @@ func (f *evalFlags) printLogits(c *cobra.Command) error {
 		Logits [][]float32 `json:"logits"` // [ids, vocabulary]
 	}{IDs: ids}
 	for row := range slices.Chunk(all, b.Config.Vocab) {
+		if i := slices.IndexFunc(row, func(f float32) bool { return f-f != 0 }); i >= 0 {
+			return fmt.Errorf("%s: the logit of token %d behind token %d of the text is %v: the model's weights or the storage "+
+				"type are broken", f.model, i, len(out.Logits), row[i])
+		}
 		out.Logits = append(out.Logits, row)
 	}
 	return json.NewEncoder(c.OutOrStdout()).Encode(out)

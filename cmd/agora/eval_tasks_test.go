@@ -168,4 +168,19 @@ func TestEvalLogits(t *testing.T) {
 	if want := "--window 100000: want at most the model's"; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("code %d, want %q in %q", code, want, stderr)
 	}
+	weights := filepath.Join(model, "model.safetensors")
+	data, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		data[len(data)-1-i] = 0xff // the last weight is not a number
+	}
+	if err := os.WriteFile(weights, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := agora(t, "eval", "--logits", "--model", model, "--text", file)
+	if want := "behind token 0 of the text is NaN"; code != 1 || stdout != "" || !strings.Contains(stderr, want) {
+		t.Errorf("code %d, want %q in %q, and nothing else: %q", code, want, stderr, stdout)
+	}
 }
