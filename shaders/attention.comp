@@ -11,8 +11,8 @@
 // soft_cap * tanh(s / soft_cap) before the softmax.
 //
 //grid t/bm heads batch
-//tile group=64 bm=32 bn=32
-//tile group=128 bm=64 bn=32
+//tile group=128 bm=32 bn=64
+//tile group=256 bm=64 bn=64
 //software group=8 bm=4 bn=32
 //software group=64 bm=32 bn=32
 
@@ -101,17 +101,14 @@ void main() {
 		}
 		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = capped(scale * scores[SCORES(r)]);
 		softmax();
-#define ADD_PART(part) \
-		GO_OVER_SUMS FOR_SIDE(r) sum[SUM(part, r)] *= factor[SIDE * y + r]; \
-		barrier(); \
-		LOAD(v, keys, s - j0, key, part) \
-		barrier(); \
-		ACCUMULATE(sum, part)
-		FOR_PARTS(ADD_PART)
+#define ADD_STRIP(strip) \
+		GO_OVER_SUMS FOR_SIDE(r) sum[SUM(strip, r)] *= factor[SIDE * y + r]; \
+		ACCUMULATE(sum, strip, v, keys, s - j0, key)
+		FOR_STRIPS(ADD_STRIP)
 	}
 	barrier();
-#define STORE_PART(part) STORE(y, sum, part, queries, t - i0, query, (total[row] == 0 ? 0 : 1 / total[row]))
-	FOR_PARTS(STORE_PART)
+#define STORE_STRIP(strip) STORE(y, sum, strip, queries, t - i0, query, (total[row] == 0 ? 0 : 1 / total[row]))
+	FOR_STRIPS(STORE_STRIP)
 	if (has_lse) {
 		for (uint r = gl_LocalInvocationIndex; r < min(bm, t - i0); r += group)
 			set_lse((b * heads + h) * t + i0 + r, total[r] == 0 ? -INFINITY : highest[r] + log(total[r]));

@@ -7,8 +7,8 @@
 // What a query sees is said at Attention.
 //
 //grid s/bn kv_heads batch
-//tile group=64 bm=32 bn=32
-//tile group=128 bm=32 bn=64
+//tile group=128 bm=64 bn=32
+//tile group=256 bm=64 bn=64
 
 #include "include/kernel.glsl"
 
@@ -89,24 +89,18 @@ void main() {
 				}
 				SET_WEIGHTS(scores)
 			}
-#define ADD_PART_V(part) \
-			barrier(); \
-			LOAD(dy, queries, t - i0, query, part) \
-			barrier(); \
-			ACCUMULATE(sum_v, part)
-			FOR_PARTS(ADD_PART_V)
+#define ADD_STRIP_V(strip) \
+			ACCUMULATE(sum_v, strip, dy, queries, t - i0, query)
+			FOR_STRIPS(ADD_STRIP_V)
 			barrier();
 			GO_OVER_SCORES SET_WEIGHTS(slopes)
-#define ADD_PART_K(part) \
-			barrier(); \
-			LOAD(q, queries, t - i0, query, part) \
-			barrier(); \
-			ACCUMULATE(sum_k, part)
-			FOR_PARTS(ADD_PART_K)
+#define ADD_STRIP_K(strip) \
+			ACCUMULATE(sum_k, strip, q, queries, t - i0, query)
+			FOR_STRIPS(ADD_STRIP_K)
 		}
 	}
-#define STORE_PART(part) \
-	STORE(dk, sum_k, part, keys, s - j0, key, scale) \
-	STORE(dv, sum_v, part, keys, s - j0, key, 1)
-	FOR_PARTS(STORE_PART)
+#define STORE_STRIP(strip) \
+	STORE(dk, sum_k, strip, keys, s - j0, key, scale) \
+	STORE(dv, sum_v, strip, keys, s - j0, key, 1)
+	FOR_STRIPS(STORE_STRIP)
 }

@@ -8,8 +8,8 @@
 // What a query sees is said at Attention.
 //
 //grid t/bm heads batch
-//tile group=64 bm=32 bn=32
-//tile group=128 bm=64 bn=32
+//tile group=128 bm=32 bn=64
+//tile group=256 bm=64 bn=64
 
 #include "include/kernel.glsl"
 
@@ -91,13 +91,10 @@ void main() {
 			}
 			SET_WEIGHTS(scores)
 		}
-#define ADD_PART(part) \
-		barrier(); \
-		LOAD(k, keys, s - j0, key, part) \
-		barrier(); \
-		ACCUMULATE(sum, part)
-		FOR_PARTS(ADD_PART)
+#define ADD_STRIP(strip) \
+		ACCUMULATE(sum, strip, k, keys, s - j0, key)
+		FOR_STRIPS(ADD_STRIP)
 	}
-#define STORE_PART(part) STORE(dq, sum, part, queries, t - i0, query, scale)
-	FOR_PARTS(STORE_PART)
+#define STORE_STRIP(strip) STORE(dq, sum, strip, queries, t - i0, query, scale)
+	FOR_STRIPS(STORE_STRIP)
 }

@@ -250,7 +250,7 @@ func TestTilesKeepBits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("as other software devices do")
 	}
-	attention := attentionCase{k: kernels.Attention{Batch: 1, T: 70, S: 70, Heads: 2, KVHeads: 1, HeadDim: 16, Scale: 0.25}}
+	attention := attentionCase{k: kernels.Attention{Batch: 1, T: 70, S: 70, Heads: 2, KVHeads: 1, HeadDim: 48, Scale: 0.15}}
 	const m, n, k = 70, 130, 90
 	r := random.NewStream(5, random.Test, 0, 0)
 	normal := func(n int) []float64 {
@@ -260,7 +260,7 @@ func TestTilesKeepBits(t *testing.T) {
 		}
 		return values
 	}
-	vectors := 70 * 16
+	vectors := 70 * 48
 	in := attentionInputs{q: normal(2 * vectors), k: normal(vectors), v: normal(vectors), dy: normal(2 * vectors)}
 	a, b := normal(m*k), normal(k*n)
 	var want [][]float64

@@ -13,9 +13,14 @@ const uint DEPTH = head_dim < 32 ? (head_dim + 3) / 4 * 4 : 32, WIDTH = DEPTH / 
 const uint PARTS = (head_dim + DEPTH - 1) / DEPTH;
 const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE; // powers of two; attention.comp wants four ACROSS at least
 const uint SCORE_BLOCKS = (DOWN * ACROSS + group - 1) / group; // blocks of scores of an invocation
-const uint SUM_BLOCKS = (DOWN * WIDTH + group - 1) / group;    // and of a part of its sums
 
-shared vec4 right[DEPTH * ACROSS > COLS * WIDTH ? DEPTH * ACROSS : COLS * WIDTH];
+// Sums go over a head in strips, which are twice as wide as a part where that has sums for half of the invocations. The
+// columns' vectors come LINES at a time, as many as take a part's memory.
+const uint STRIP = DOWN * WIDTH < group ? 2 * DEPTH : DEPTH, STRIP_WIDTH = STRIP / 4;
+const uint STRIPS = (head_dim + STRIP - 1) / STRIP, LINES = COLS * DEPTH / STRIP;
+const uint SUM_BLOCKS = (DOWN * STRIP_WIDTH + group - 1) / group; // of a strip's sums
+
+shared vec4 right[DEPTH * ACROSS];
 // First the rows' part, then the weights of a column for four rows, with one more against bank conflicts: shared memory
 // is what keeps a device from having more waves.
 shared vec4 left[DEPTH * DOWN > COLS * (DOWN + 1) ? DEPTH * DOWN : COLS * (DOWN + 1)];
@@ -29,12 +34,12 @@ uint visible[SCORE_BLOCKS];       // bit SIDE*r+c: the query sees the key
 // numbers of parts are constants: drivers leave other loops rolled, and choose among the sums at every access.
 const uint STEPS = 4;
 
-// FOR_PARTS writes out X(part) for all parts of a head, the ninth and those behind it in a loop.
-#define FOR_PARTS(X) \
+// FOR_STRIPS writes out X(strip) for all strips of a head, the ninth and those behind it in a loop.
+#define FOR_STRIPS(X) \
 	X(0) \
-	if (PARTS > 1) { X(1) } if (PARTS > 2) { X(2) } if (PARTS > 3) { X(3) } if (PARTS > 4) { X(4) } \
-	if (PARTS > 5) { X(5) } if (PARTS > 6) { X(6) } if (PARTS > 7) { X(7) } \
-	for (uint part = 8; part < PARTS; part++) { X(part) }
+	if (STRIPS > 1) { X(1) } if (STRIPS > 2) { X(2) } if (STRIPS > 3) { X(3) } if (STRIPS > 4) { X(4) } \
+	if (STRIPS > 5) { X(5) } if (STRIPS > 6) { X(6) } if (STRIPS > 7) { X(7) } \
+	for (uint strip = 8; strip < STRIPS; strip++) { X(strip) }
 
 // GO_OVER_SCORES runs what follows for each block of scores, n, whose rows are SIDE*y + r and columns SIDE*x + c.
 #define GO_OVER_SCORES \
@@ -72,23 +77,23 @@ const uint STEPS = 4;
 	}
 #define SEEN(r, c) ((visible[n] >> (SIDE * r + c) & 1u) != 0)
 
-// GO_OVER_TILE runs what follows for the vec4s of a part of size rows, of which the invocation has those that are elements
-// 4d to 4d+3 of a row; PART is what x has there: n rows from element at on, every stride elements, then zeros.
-#define GO_OVER_TILE(size) \
-	[[dont_unroll]] for (uint first = 0, m = gl_LocalInvocationIndex, row = m / WIDTH, d = m % WIDTH; first < size * WIDTH; \
-		first += group, m += group, row = m / WIDTH, d = m % WIDTH) if (size * WIDTH % group == 0 || m < size * WIDTH)
-#define PART(x, at, n, stride, part) (row < n && part * DEPTH + 4 * d < head_dim \
-	? x##_some(at + row * stride + part * DEPTH + 4 * d, head_dim - part * DEPTH - 4 * d) : vec4(0))
+// GO_OVER_TILE runs what follows for the vec4s of a tile of size rows of width vec4s, of which the invocation has those that
+// are elements 4d to 4d+3 of a row; FOUR_OF is what x has there: n rows from element at on, every stride elements, then
+// zeros.
+#define GO_OVER_TILE(size, width) \
+	[[dont_unroll]] for (uint first = 0, m = gl_LocalInvocationIndex, row = m / (width), d = m % (width); first < (size) * (width); \
+		first += group, m += group, row = m / (width), d = m % (width)) if ((size) * (width) % group == 0 || m < (size) * (width))
+#define FOUR_OF(x, at, n, stride, row, element) ((row) < n && (element) < head_dim \
+	? x##_some(at + (row) * stride + (element), head_dim - (element)) : vec4(0))
 
-// TURN brings a part to a tile for MULTIPLY, LOAD to the right one for ACCUMULATE. Rows 4y to 4y+3 of element
-// d are at TURNED: in other banks than the four elements that come before and behind d's.
+// TURN brings a part to a tile for MULTIPLY. Rows 4y to 4y+3 of element d are at TURNED: in other banks than the four
+// elements that come before and behind d's.
 #define TURNED(size, d, y) (d) * (size / 4) + ((y) ^ (d) / 4 % (size / 4))
 #define TURN(tile, size, x, at, n, stride, part) \
-	GO_OVER_TILE(size) { \
-		vec4 f = PART(x, at, n, stride, part); \
+	GO_OVER_TILE(size, WIDTH) { \
+		vec4 f = FOUR_OF(x, at, n, stride, row, part * DEPTH + 4 * d); \
 		FOR_SIDE(e) tile[TURNED(size, 4 * d + e, row / 4)][row % 4] = f[e]; \
 	}
-#define LOAD(x, at, n, stride, part) GO_OVER_TILE(COLS) right[m] = PART(x, at, n, stride, part);
 
 // sum += left * transpose(right), for scores.
 #define MULTIPLY(sum) \
@@ -97,28 +102,36 @@ const uint STEPS = 4;
 		FOR_SIDE(r) sum[SCORES(r)] = fma(vec4(rows[r]), columns, sum[SCORES(r)]); \
 	}
 
-// SUMS declares rows of sums over the columns of a tile; an invocation has four elements of SIDE rows of each part.
-#define SUMS(sum) vec4 sum[PARTS * SUM_BLOCKS * SIDE]; [[unroll]] for (uint n = 0; n < PARTS * SUM_BLOCKS * SIDE; n++) sum[n] = vec4(0);
+// SUMS declares rows of sums over the columns of a tile; an invocation has four elements of SIDE rows of each strip.
+#define SUMS(sum) vec4 sum[STRIPS * SUM_BLOCKS * SIDE]; [[unroll]] for (uint n = 0; n < STRIPS * SUM_BLOCKS * SIDE; n++) sum[n] = vec4(0);
 #define GO_OVER_SUMS \
-	[[unroll]] for (uint n = 0, block = gl_LocalInvocationIndex, y = block / WIDTH, x = block % WIDTH; n < SUM_BLOCKS; \
-		n++, block += group, y = block / WIDTH, x = block % WIDTH) if (DOWN * WIDTH % group == 0 || block < DOWN * WIDTH)
-#define SUM(part, r) ((part) * SUM_BLOCKS + n) * SIDE + r
+	[[unroll]] for (uint n = 0, block = gl_LocalInvocationIndex, y = block / STRIP_WIDTH, x = block % STRIP_WIDTH; n < SUM_BLOCKS; \
+		n++, block += group, y = block / STRIP_WIDTH, x = block % STRIP_WIDTH) \
+		if (DOWN * STRIP_WIDTH % group == 0 || block < DOWN * STRIP_WIDTH)
+#define SUM(strip, r) ((strip) * SUM_BLOCKS + n) * SIDE + r
 
 // SET_WEIGHTS takes the weights of a block from those of its rows, w[SCORES(r)], behind a barrier: all have read left.
 #define SET_WEIGHTS(w) \
 	FOR_SIDE(c) weights[(SIDE * x + c) * (DOWN + 1) + y] = vec4(w[SCORES(0)][c], w[SCORES(1)][c], w[SCORES(2)][c], w[SCORES(3)][c]);
 
-// sum += weights * right, for one part.
-#define ACCUMULATE(sum, part) \
-	[[dont_unroll]] for (uint l = 0; l < COLS; l += STEPS) GO_OVER_SUMS [[unroll]] for (uint e = 0; e < STEPS; e++) { \
-		vec4 rows = weights[(l + e) * (DOWN + 1) + y], elements = right[(l + e) * WIDTH + x]; \
-		FOR_SIDE(r) sum[SUM(part, r)] = fma(vec4(rows[r]), elements, sum[SUM(part, r)]); \
+// sum += weights * columns, for one strip of the columns' vectors x.
+#define ACCUMULATE(sum, strip, x, at, n, stride) \
+	[[dont_unroll]] for (uint line = 0; line < COLS; line += LINES) { \
+		barrier(); \
+		GO_OVER_TILE(LINES, STRIP_WIDTH) right[m] = FOUR_OF(x, at, n, stride, line + row, strip * STRIP + 4 * d); \
+		barrier(); \
+		ADD_LINES(sum, strip) \
+	}
+#define ADD_LINES(sum, strip) \
+	[[dont_unroll]] for (uint l = 0; l < LINES; l += STEPS) GO_OVER_SUMS [[unroll]] for (uint e = 0; e < STEPS; e++) { \
+		vec4 rows = weights[(line + l + e) * (DOWN + 1) + y], elements = right[(l + e) * STRIP_WIDTH + x]; \
+		FOR_SIDE(r) sum[SUM(strip, r)] = fma(vec4(rows[r]), elements, sum[SUM(strip, r)]); \
 	}
 
-// STORE writes the sums of a part, times factor, to n rows of y.
-#define STORE(name, sum, part, at, n_rows, stride, factor) \
+// STORE writes the sums of a strip, times factor, to n rows of y.
+#define STORE(name, sum, strip, at, n_rows, stride, factor) \
 	GO_OVER_SUMS [[dont_unroll]] for (uint r = 0; r < SIDE; r++) { \
-		uint row = SIDE * y + r, d = (part) * DEPTH + 4 * x; \
-		vec4 f = r < 2 ? (r == 0 ? sum[SUM(part, 0)] : sum[SUM(part, 1)]) : r == 2 ? sum[SUM(part, 2)] : sum[SUM(part, 3)]; \
+		uint row = SIDE * y + r, d = (strip) * STRIP + 4 * x; \
+		vec4 f = r < 2 ? (r == 0 ? sum[SUM(strip, 0)] : sum[SUM(strip, 1)]) : r == 2 ? sum[SUM(strip, 2)] : sum[SUM(strip, 3)]; \
 		if (row < n_rows && d < head_dim) set_##name##_some(at + row * stride + d, head_dim - d, f * factor); \
 	}
