@@ -98,6 +98,8 @@ func (k *keySums) add(t *attentionTile, n int) {
 // store writes them to dk and dv.
 func (k *keySums) store(t *attentionTile, dk, dv tensor.Arg) {
 	d := t.HeadDim
+	t.fetchKeys(dk, k.key, k.n)
+	t.fetchKeys(dv, k.key, k.n)
 	for i := range k.n {
 		at := t.key(k.key + i)
 		vec.Scale(t.s.store(dk, at, at+d), k.keys[i*d:(i+1)*d], t.Scale)
@@ -112,8 +114,9 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 		return false
 	}
 	dq, dk, dv, dy, y, lse, q, key, value := a[0], a[1], a[2], a[3], a[4], f32s(a[5]), a[6], a[7], a[8]
-	tiles := tilesOf(kernels.Attention(k), a[9:13])
-	if inHalves(kernels.Attention(k), dy, q, key, value) {
+	halves := inHalves(kernels.Attention(k), dy, q, key, value)
+	tiles := tilesOf(kernels.Attention(k), halves, a[9:13])
+	if halves {
 		tiles.halfAttentionGrad(w, dq, dk, dv, dy, y, lse, q, key, value)
 		return true
 	}
@@ -126,6 +129,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 			t.move(lo)
 			t.begin(dy, q, lse)
 			t.deltas(y)
+			t.fetch(dq)
 			clear(t.out)
 			t.keys(func(j, n int, everybody bool) {
 				t.backScore(key, value, j, n, everybody)
@@ -196,8 +200,9 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		return false
 	}
 	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
-	tiles := tilesOf(kernels.Attention(k), a[8:12])
-	if inHalves(kernels.Attention(k), dy, q, key, value) {
+	halves := inHalves(kernels.Attention(k), dy, q, key, value)
+	tiles := tilesOf(kernels.Attention(k), halves, a[8:12])
+	if halves {
 		tiles.halfAttentionGradQ(w, dq, delta, dy, y, lse, q, key, value)
 		return true
 	}
@@ -208,6 +213,7 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		for r := range t.rows {
 			delta[t.statistic(r)] = t.delta[r]
 		}
+		t.fetch(dq)
 		clear(t.out)
 		t.keys(func(j, n int, all bool) {
 			t.backScore(key, value, j, n, all)
@@ -223,8 +229,9 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		return false
 	}
 	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
-	tiles, d := tilesOf(kernels.Attention(k), a[8:12]), k.HeadDim
-	if inHalves(kernels.Attention(k), dy, q, key, value) {
+	halves, d := inHalves(kernels.Attention(k), dy, q, key, value), k.HeadDim
+	tiles := tilesOf(kernels.Attention(k), halves, a[8:12])
+	if halves {
 		tiles.halfAttentionGradKV(w, dk, dv, dy, lse, delta, q, key, value)
 		return true
 	}

@@ -143,10 +143,9 @@ func (a *attentionTiles) halfAttention(w *work, y tensor.Arg, lse []float32, q, 
 			p := &t.packed[j/tileKeys]
 			t.times(t.scores, t.q16, &p.keysT, n)
 			t.mask(t.Scale, j, n, all)
+			softmax.weigh(t.attentionTile, n, t.out, t.width)
 			for r := range t.rows {
-				row := t.scores[r*tileKeys:][:n]
-				softmax.weigh(row, r, t.out[r*t.width:][:t.HeadDim])
-				t.round(t.weights, row, r)
+				t.round(t.weights, t.scores[r*tileKeys:][:n], r)
 			}
 			t.add(t.weights, &p.values, n)
 		})

@@ -51,6 +51,7 @@ func (o operands) packBlock(t *attentionTile, to packedKeys, block int, memory [
 		if !wanted {
 			return
 		}
+		t.fetchKeys(x, j, n)
 		rows, cols := n, t.HeadDim
 		if trans {
 			rows, cols = cols, rows

@@ -14,9 +14,10 @@ import (
 // are the queries of all the heads that share a key head, so that their keys are
 // packed once. Tiles in which nothing is seen are skipped.
 const (
-	fewestRows = 64  // about: queries × heads of a group
-	mostRows   = 128 // the same in long sequences, where little of a tile is beyond the diagonal
-	tileKeys   = 128 // keys
+	tileRows     = 48  // about: queries × heads of a group, twice as many in long sequences, where less is beyond the diagonal
+	halfTileRows = 64  // the same of bfloat16
+	tileKeys     = 128 // keys
+	panelKeys    = 16  // those of a whole panel: 48 rows are whole tiles of AVX2's and NEON's six, and end at one on the diagonal
 )
 
 func init() {
@@ -31,14 +32,19 @@ type attentionTiles struct {
 	queries int // of a tile
 }
 
-func newTiles(k kernels.Attention) *attentionTiles {
-	group := k.Heads / max(1, k.KVHeads)
-	rows := min(max(fewestRows, k.T/8), mostRows)
+func newTiles(k kernels.Attention, halves bool) *attentionTiles {
+	group, rows := k.Heads/max(1, k.KVHeads), tileRows
+	if halves {
+		rows = halfTileRows
+	}
+	if k.T >= 16*rows {
+		rows *= 2
+	}
 	return &attentionTiles{Attention: k, group: group, queries: max(1, rows/max(1, group))}
 }
 
-func tilesOf(k kernels.Attention, indices []tensor.Arg) *attentionTiles {
-	a := newTiles(k)
+func tilesOf(k kernels.Attention, halves bool, indices []tensor.Arg) *attentionTiles {
+	a := newTiles(k, halves)
 	a.visibility = seeing(k, slices[float32](indices).i)
 	return a
 }
@@ -58,11 +64,12 @@ type attentionTile struct {
 	packed     packedKeys
 }
 
-// queryTiles calls f for every block of queries of n key heads from first on, those that see the most first.
+// queryTiles calls f for every block of queries of n key heads from first on: head by head, whose packed keys then stay in
+// a level-2 cache, and those that see the most first.
 func (a *attentionTiles) queryTiles(w *work, first, n int, f func(t *attentionTile)) {
 	blocks := (a.T + a.queries - 1) / a.queries
 	w.tasks(n*blocks, 1, func(s *scratch, task, _ int) {
-		block, head := blocks-1-task/n, first+task%n
+		block, head := blocks-1-task%blocks, first+task/blocks
 		t := a.tile(s, head)
 		t.move(block * a.queries)
 		f(t)
@@ -99,8 +106,21 @@ func (t *attentionTile) eachQuery(f func(at, row int)) {
 	}
 }
 
+// fetch asks for the tile's rows of a [batch, t, heads, dim] tensor, which begin where no hardware expects them. What is
+// written later it asks for while there is arithmetic to do.
+func (t *attentionTile) fetch(x tensor.Arg) {
+	fetch(x, ((t.b*t.T+t.lo)*t.Heads+t.head*t.group)*t.HeadDim, t.hi-t.lo, t.group*t.HeadDim, t.Heads*t.HeadDim)
+}
+
+// fetch asks for rows of n elements, apart from each other, from one on.
+func fetch(x tensor.Arg, first, rows, n, apart int) {
+	size := x.DType.Bytes(1)
+	vec.Fetch(x.Buf.(*buffer).data[x.Offset+first*size:], rows, n*size, apart*size)
+}
+
 // gather copies the tile's rows of a [batch, t, heads, dim] tensor.
 func (t *attentionTile) gather(dst []float32, x tensor.Arg) {
+	t.fetch(x)
 	n := t.group * t.HeadDim
 	if x.DType == tensor.F32 {
 		src := f32s(x)
@@ -135,7 +155,7 @@ func (t *attentionTile) keys(f func(j, n int, all bool)) {
 	}
 }
 
-// overlap is how many of the keys [j, j+n) are left without those at the end that
+// overlap is how many of the keys [j, j+n) are left without the panels at the end that
 // nobody in the tile sees, and whether everybody sees all of them.
 func (t *attentionTile) overlap(j, n int) (int, bool) {
 	keys := t.keyExtent(t.b, j, j+n)
@@ -145,15 +165,21 @@ func (t *attentionTile) overlap(j, n int) (int, bool) {
 	if t.everybodySees(t.seenBy, keys) {
 		return n, true
 	}
-	for n > 0 && t.keyPosition(t.b, j+n-1) > t.seenBy.lastPos {
-		n--
+	seen := n
+	for seen > 0 && t.keyPosition(t.b, j+seen-1) > t.seenBy.lastPos {
+		seen--
 	}
-	return n, false
+	return min(n, (seen+panelKeys-1)/panelKeys*panelKeys), false
 }
 
 // key is where key j stands in a [batch, s, kvHeads, dim] tensor.
 func (t *attentionTile) key(j int) int {
 	return ((t.b*t.S+j)*t.KVHeads + t.head) * t.HeadDim
+}
+
+// fetchKeys is fetch for n keys from j on of a [batch, s, kvHeads, dim] tensor.
+func (t *attentionTile) fetchKeys(x tensor.Arg, j, n int) {
+	fetch(x, t.key(j), n, t.HeadDim, t.KVHeads*t.HeadDim)
 }
 
 // timesKeys: dst [rows, n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k, which may be packed.
@@ -225,20 +251,28 @@ func (t *attentionTile) beginSoftmax() runningSoftmax {
 	return m
 }
 
-// weigh turns row r's next scores into exp(score - maximum), and rescales out, the row's sum of values so far.
-func (m *runningSoftmax) weigh(row []float32, r int, out []float32) {
-	highest := max(m.highest[r], vec.Max(row))
-	if highest == negInf {
-		clear(row)
-		return
-	}
-	if highest != m.highest[r] {
+// weigh turns the tile's next n scores of each row into exp(score - maximum), and rescales out, the rows' sums of values so
+// far, which begin width apart. Rows' maxima come first: one after the other with the exponentials, these would wait for them.
+func (m *runningSoftmax) weigh(t *attentionTile, n int, out []float32, width int) {
+	for r := range t.rows {
+		highest := max(m.highest[r], vec.Max(t.scores[r*tileKeys:][:n]))
+		if highest == m.highest[r] {
+			continue
+		}
 		shrink := float32(math.Exp(float64(m.highest[r] - highest)))
 		m.sum[r] *= shrink
-		vec.Scale(out, out, shrink)
+		row := out[r*width:][:t.HeadDim]
+		vec.Scale(row, row, shrink)
 		m.highest[r] = highest
 	}
-	m.sum[r] += float32(vec.ExpSub(row, row, highest))
+	for r := range t.rows {
+		row := t.scores[r*tileKeys:][:n]
+		if m.highest[r] == negInf {
+			clear(row)
+			continue
+		}
+		m.sum[r] += float32(vec.ExpSub(row, row, m.highest[r]))
+	}
 }
 
 // store writes the tile's rows of y, sums of values in rows that begin width apart, and of lse unless that is nil.
@@ -270,8 +304,9 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	if !a[1].IsNil() {
 		lse = f32s(a[1])
 	}
-	tiles := tilesOf(k, a[5:9])
-	if inHalves(k, q, key, value) {
+	halves := inHalves(k, q, key, value)
+	tiles := tilesOf(k, halves, a[5:9])
+	if halves {
 		tiles.halfAttention(w, y, lse, q, key, value)
 		return true
 	}
@@ -280,13 +315,12 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		softmax, d := t.beginSoftmax(), k.HeadDim
 		clear(t.out)
 		t.gather(t.q, q)
+		t.fetch(y)
 		t.keys(func(j, n int, all bool) {
 			keysT, values := t.packedAt(j)
 			t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
 			t.mask(1, j, n, all)
-			for r := range t.rows {
-				softmax.weigh(t.scores[r*tileKeys:][:n], r, t.out[r*d:(r+1)*d])
-			}
+			softmax.weigh(t, n, t.out, d)
 			t.addKeys(t.out, t.scores, value, values, j, n)
 		})
 		softmax.store(t, y, lse, t.out, d)

@@ -96,8 +96,9 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 
 // attention counts keys that are packed for all workers, as halves or wide.
 func (f *Footprint) attention(k kernels.Attention, halves, wide operands, of ...tensor.Arg) {
-	a, o := newTiles(k), halves
-	if !inHalves(k, of...) {
+	inHalves := inHalves(k, of...)
+	a, o := newTiles(k, inHalves), halves
+	if !inHalves {
 		if o = wide; k.T == 1 || !a.packsWide(f.MatmulPrecision.byParts()) {
 			return
 		}
@@ -107,9 +108,10 @@ func (f *Footprint) attention(k kernels.Attention, halves, wide operands, of ...
 
 // attentionGrad counts what a worker keeps to make all gradients of a head in one pass.
 func (f *Footprint) attentionGrad(k kernels.Attention, of ...tensor.Arg) {
-	a := newTiles(k)
+	halves := inHalves(k, of...)
+	a := newTiles(k, halves)
 	floats := a.sumFloats()
-	if inHalves(k, of...) {
+	if halves {
 		floats = halfSums(k.S, k.HeadDim) + a.blocks()*forQueries.words(k.HeadDim)
 	}
 	f.keys = max(f.keys, 4*floats)

@@ -277,6 +277,7 @@ func (m machineAVX2) toBF16() {
 func (m machineAVX2) others() {
 	m.blocks()
 	m.heads("Y0", "Y1")
+	m.fetch()
 	m.headsDispatch()
 	for i := range 16 {
 		word := uint32(0)

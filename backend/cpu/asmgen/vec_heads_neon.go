@@ -5,6 +5,7 @@ import "fmt"
 func (m machineNEON) others() {
 	m.blocks()
 	m.heads()
+	m.fetch()
 	m.headsDispatch()
 }
 

@@ -347,6 +347,10 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		case !pl.transA: // read where it lies
 			t.rs, t.ks = 4*pl.a.ld, 4
 			rows := rowsInPlace(kn.rows, t.rs)
+			if pl.packed != nil {
+				w.panelsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, i1-i0, c)
+				continue
+			}
 			after := 0
 			if kb+pl.depth < pl.k1 {
 				after = 4 * pl.depth
@@ -428,6 +432,34 @@ func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from
 		} else {
 			w.rounded(s, tile, i, n, c)
 		}
+	}
+}
+
+// panelsTimes is rowsTimes panel by panel, for an A so small that all of it stays in a core's caches: a step of a panel is
+// several times that of a tile's rows, and it is the panel then that stays in the level-1 cache.
+func (w *Workspace) panelsTimes(s *packedStrip, a unsafe.Pointer, rows, m int, c unsafe.Pointer) {
+	t, kn := &w.tile, w.kernel
+	t.ahead, t.bs = 0, s.bs
+	t.columns(kn.cols, kn.cols)
+	for p := range s.full {
+		t.b = unsafe.Add(s.data, p*s.step)
+		w.column(kn.full, a, rows, m, unsafe.Add(c, 4*p*kn.cols))
+	}
+	if s.rest > 0 {
+		t.b, t.bs = s.tail, s.tbs
+		t.columns(s.rest, s.tbs/4)
+		w.column(s.tails, a, rows, m, unsafe.Add(c, 4*s.full*kn.cols))
+	}
+}
+
+// column computes one column of tiles, in a call of its own for row's reason.
+//
+//go:noinline
+func (w *Workspace) column(tiles []func(*tile), a unsafe.Pointer, rows, m int, c unsafe.Pointer) {
+	t := &w.tile
+	for i := 0; i < m; i += rows {
+		t.a, t.c = unsafe.Add(a, i*t.rs), unsafe.Add(c, i*t.ldc)
+		tiles[min(rows, m-i)](t)
 	}
 }
 

@@ -50,6 +50,7 @@ func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
 func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
 	addHeadsGo(weights, apart, y, v, s)
 }
+func fetch(*byte, int, int, int)           {}
 func fromBF16(dst []float32, src []uint16) { fromBF16Go(dst, src) }
 func toBF16(dst []uint16, src []float32)   { toBF16Go(dst, src) }
 func fromF16(dst []float32, src []uint16)  { fromF16Go(dst, src) }

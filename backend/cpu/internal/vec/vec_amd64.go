@@ -891,6 +891,11 @@ func dotHeadsAVX2(weights *float32, apart int, q *float32, k *float32, rows int,
 //go:noescape
 func addHeadsAVX2(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
 
+// fetch asks for rows of so many bytes, step bytes from each to the next.
+//
+//go:noescape
+func fetch(x *byte, rows int, bytes int, step int)
+
 func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
 	if !useAVX2 || s.Dim%16 != 0 {
 		dotHeadsGo(weights, apart, q, k, s)

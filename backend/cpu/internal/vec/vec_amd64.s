@@ -5061,6 +5061,26 @@ element188:
 	VZEROUPPER
 	RET
 
+// func fetch(x *byte, rows int, bytes int, step int)
+TEXT ·fetch(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ rows+8(FP), CX
+	MOVQ bytes+16(FP), BX
+	MOVQ step+24(FP), DX
+row189:
+	MOVQ SI, DI
+	LEAQ 0(SI)(BX*1), R8
+line190:
+	PREFETCHT0 0(DI)
+	ADDQ $64, DI
+	CMPQ DI, R8
+	JLT line190
+	ADDQ DX, SI
+	DECQ CX
+	JNE row189
+	VZEROUPPER
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000

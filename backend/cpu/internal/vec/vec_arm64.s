@@ -6631,6 +6631,25 @@ element219:
 	BNE row216
 	RET
 
+// func fetch(x *byte, rows int, bytes int, step int)
+TEXT ·fetch(SB), NOSPLIT, $0-32
+	MOVD x+0(FP), R0
+	MOVD rows+8(FP), R1
+	MOVD bytes+16(FP), R2
+	MOVD step+24(FP), R3
+row220:
+	MOVD R0, R4
+	MOVD R2, R5
+line221:
+	PRFM 0(R4), PLDL1KEEP
+	ADD $64, R4, R4
+	SUBS $64, R5, R5
+	BGT line221
+	ADD R3, R0, R0
+	SUBS $1, R1, R1
+	BNE row220
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000
