@@ -126,6 +126,12 @@ func (t *Tensor) ReadFloat32s(into []float32) error {
 	if t.dtype == F32 {
 		return t.st.dev.read([][]byte{bytesOf(into)}, t)
 	}
+	if t.dtype.Is16Bit() { // what is stored has room in the second half, where a number is read before another is written
+		stored := bytesOf(into)[2*t.n:]
+		err := t.st.dev.read([][]byte{stored}, t)
+		t.dtype.Decode(into, stored)
+		return err
+	}
 	values, err := t.Float32s()
 	copy(into, values)
 	return err

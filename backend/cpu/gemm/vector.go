@@ -67,7 +67,7 @@ func (e *Engine) vector(p *product) {
 		grain = roundUp(grain, f.blocks().Len())
 	}
 	grain = min(vectorChunk, grain)
-	e.team.Run((v.n+grain-1)/grain, func(worker, task int) {
+	e.team.Stream((v.n+grain-1)/grain, func(worker, task int) {
 		e.ws[worker].vectorPart(&v, task*grain, min((task+1)*grain, v.n))
 	})
 }

@@ -28,11 +28,22 @@ type Team struct {
 	exited  sync.WaitGroup
 }
 
+// Of the caller, worker 0, asleep and wake are about the end of its job.
 type worker struct {
 	asleep atomic.Bool
 	wake   chan struct{} // holds one token, sent by whoever turned asleep off
 	_      [48]byte      // workers poll their own cache line
 }
+
+// rouse wakes a worker that sleeps.
+func (w *worker) rouse() {
+	if w.asleep.CompareAndSwap(true, false) {
+		w.wake <- struct{}{}
+	}
+}
+
+// stayAwake takes back that a worker wants to sleep; false: somebody has seen it, and sends a token.
+func (w *worker) stayAwake() bool { return w.asleep.CompareAndSwap(true, false) }
 
 // New starts a team; threads below 1 means one per CPU that Go may use.
 func New(threads int) *Team {
@@ -40,8 +51,10 @@ func New(threads int) *Team {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	t := &Team{threads: threads, workers: make([]worker, threads)}
-	for id := 1; id < threads; id++ {
+	for id := range t.workers {
 		t.workers[id].wake = make(chan struct{}, 1)
+	}
+	for id := 1; id < threads; id++ {
 		t.exited.Add(1)
 		go t.serve(id)
 	}
@@ -80,12 +93,10 @@ func (t *Team) run(tasks int, f func(worker, task int), ranges int) {
 	j := newJob(f, t.seq, tasks, ranges)
 	t.job.Store(j)
 	for id := 1; id < min(t.threads, tasks); id++ {
-		if w := &t.workers[id]; w.asleep.CompareAndSwap(true, false) {
-			w.wake <- struct{}{}
-		}
+		t.workers[id].rouse()
 	}
 	j.work(0)
-	j.wait()
+	t.wait(j)
 	t.job.Store(nil)
 	t.busy.Store(false)
 	if p := j.panicked.Load(); p != nil {
@@ -108,9 +119,7 @@ func (t *Team) Rows(n, grain int, f func(lo, hi int)) {
 func (t *Team) Close() {
 	t.job.Store(&job{seq: closed})
 	for id := 1; id < t.threads; id++ {
-		if w := &t.workers[id]; w.asleep.CompareAndSwap(true, false) {
-			w.wake <- struct{}{}
-		}
+		t.workers[id].rouse()
 	}
 	t.exited.Wait()
 }
@@ -126,7 +135,9 @@ func (t *Team) serve(id int) {
 			return
 		}
 		seen = j.seq
-		j.work(id)
+		if j.work(id) {
+			t.workers[0].rouse()
+		}
 	}
 }
 
@@ -149,8 +160,27 @@ func (t *Team) next(id int, seen uint64) *job {
 		}
 		w.asleep.Store(true)
 		// A job published before asleep was set has sent no token.
-		if j := fresh(); j != nil && w.asleep.CompareAndSwap(true, false) {
+		if j := fresh(); j != nil && w.stayAwake() {
 			return j
+		}
+		<-w.wake
+	}
+}
+
+// wait returns when every task is done. What wakes the caller may have been meant for the job before.
+func (t *Team) wait(j *job) {
+	w := &t.workers[0]
+	for !j.over() {
+		for start := time.Now(); time.Since(start) < spin; {
+			for range 64 {
+				if j.over() {
+					return
+				}
+			}
+		}
+		w.asleep.Store(true)
+		if j.over() && w.stayAwake() {
+			return
 		}
 		<-w.wake
 	}
