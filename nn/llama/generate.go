@@ -79,6 +79,7 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 		texts[r] = slices.Clone(p)
 	}
 	memory := make([]float32, len(prompts)*m.Config.Vocab)
+	choose := sampler{GenerateOptions: o}
 	for slices.Max(room) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -94,7 +95,7 @@ func (m *Model) generate(ctx context.Context, prompts [][]int32, o GenerateOptio
 				continue
 			}
 			stream := random.NewStream(o.Seed, random.Sampling, uint32(r), uint32(d.length[r]))
-			if next[r], err = o.pick(logits[r], texts[r], stream); err != nil {
+			if next[r], err = choose.pick(logits[r], texts[r], stream); err != nil {
 				return err
 			}
 			texts[r] = append(texts[r], next[r])

@@ -1,6 +1,7 @@
 package llama
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -33,7 +34,7 @@ func TestSampling(t *testing.T) {
 		const draws = 20000
 		counts := make([]float64, len(logits))
 		for i := range draws {
-			id, err := c.o.pick(logits, nil, random.NewStream(3, random.Sampling, 0, uint32(i)))
+			id, err := (&sampler{GenerateOptions: c.o}).pick(logits, nil, random.NewStream(3, random.Sampling, 0, uint32(i)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,9 +47,67 @@ func TestSampling(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (GenerateOptions{}).pick([]float32{1, float32(math.NaN())}, nil, nil); err == nil ||
+	if _, err := new(sampler).pick([]float32{1, float32(math.NaN())}, nil, nil); err == nil ||
 		!strings.Contains(err.Error(), "token 1") {
 		t.Errorf("a NaN: error %v, want one that names token 1", err)
+	}
+}
+
+// What is kept of a vocabulary is what sorting all of it would give, tokens with one logit in their order.
+func TestKeptAreTheFirstOfAllSorted(t *testing.T) {
+	r := random.NewStream(5, random.Test, 0, 0)
+	logits := make([]float32, 1000)
+	for i := range logits {
+		logits[i] = float32(r.IntN(120)) / 10
+	}
+	best := slices.Max(logits)
+	sorted := make([]candidate, len(logits))
+	for i, v := range logits {
+		sorted[i] = candidate{int32(i), v, math.Exp(float64(v-best) / 0.5)}
+	}
+	slices.SortStableFunc(sorted, func(a, b candidate) int { return cmp.Compare(b.logit, a.logit) })
+	sum := func(list []candidate) (total float64) {
+		for _, c := range list {
+			total += c.p
+		}
+		return total
+	}
+	var s sampler // whose memory serves all
+	for _, o := range []GenerateOptions{
+		{TopK: 1}, {TopK: 40}, {TopK: 999}, {TopP: 0.1}, {TopP: 0.9}, {TopP: 0.999}, {MinP: 0.01}, {MinP: 1},
+		{TopK: 300, TopP: 0.7}, {TopK: 300, MinP: 0.05}, {TopP: 0.97, MinP: 0.1}, {TopK: 70, TopP: 0.9, MinP: 0.3},
+	} {
+		want := sorted
+		if o.TopK > 0 {
+			want = want[:o.TopK]
+		}
+		if o.TopP > 0 {
+			whole, n := sum(want), 1
+			for sum(want[:n]) < float64(o.TopP)*whole {
+				n++
+			}
+			want = want[:n]
+		}
+		for want[len(want)-1].p < float64(o.MinP) {
+			want = want[:len(want)-1]
+		}
+		s.GenerateOptions = o
+		s.Temperature = 0.5
+		s.candidates = s.candidates[:0]
+		for i, v := range logits {
+			s.candidates = append(s.candidates, candidate{id: int32(i), logit: v})
+		}
+		got, total := s.keep(best)
+		if len(got) != len(want) || math.Abs(total/sum(want)-1) > 1e-12 {
+			t.Errorf("%+v: %d candidates that sum to %v, want %d and %v", o, len(got), total, len(want), sum(want))
+			continue
+		}
+		for i := range got {
+			if got[i].id != want[i].id {
+				t.Errorf("%+v: candidate %d is token %d, want %d", o, i, got[i].id, want[i].id)
+				break
+			}
+		}
 	}
 }
 
@@ -68,14 +127,14 @@ func TestRepetitionPenalty(t *testing.T) {
 		"encouragement": {0.5, []int32{1, 3}, []float32{3, -1, 0, 2}},
 	} {
 		logits := []float32{3, -2, 0, 1}
-		if _, err := (GenerateOptions{RepetitionPenalty: c.penalty}).pick(logits, c.text, nil); err != nil {
+		if _, err := (&sampler{GenerateOptions: GenerateOptions{RepetitionPenalty: c.penalty}}).pick(logits, c.text, nil); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(logits, c.want) {
 			t.Errorf("%s: logits %v, want %v", name, logits, c.want)
 		}
 	}
-	id, err := GenerateOptions{RepetitionPenalty: 4}.pick([]float32{3, -2, 0, 1}, []int32{0}, nil)
+	id, err := (&sampler{GenerateOptions: GenerateOptions{RepetitionPenalty: 4}}).pick([]float32{3, -2, 0, 1}, []int32{0}, nil)
 	if err != nil || id != 3 {
 		t.Errorf("greedy with a penalty picks %d (%v), want 3", id, err)
 	}
