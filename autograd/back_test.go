@@ -23,6 +23,62 @@ func (s sum2) Backward(b *autograd.Backward) { s.backward(b) }
 
 func (sum2) Examples() []autograd.Example { return nil }
 
+// What other uses gave a gradient before is added by the kernel that asks for it, once, and by nobody else.
+func TestGradPlusHasWhatOtherUsesGave(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	var given []*tensor.Tensor
+	adds := sum2{func(b *autograd.Backward) {
+		for i := range b.In {
+			for range 2 {
+				g, plus := b.GradPlus(i)
+				given = append(given, plus)
+				b.Run(kernels.Scale{N: 2, Alpha: 10}, g, b.DOut[0])
+				if plus != nil {
+					b.Run(kernels.Add{N: 2, M: 2}, g, g, plus)
+				}
+			}
+		}
+	}}
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	x, other := tape.Leaf(vector(d, 1, 2)), tape.Leaf(vector(d, 3, 4))
+	y := autograd.Apply(adds, x, other)[0] // what comes behind it is walked before
+	tape.Backward(ops.Sum(ops.Add(ops.Add(x, x), y)))
+	if g := floats(t, tape.Grad(x)); g[0] != 12 || g[1] != 12 {
+		t.Errorf("gradient %v, want 1 + 1 + 10", g)
+	}
+	if g := floats(t, tape.Grad(other)); g[0] != 10 || g[1] != 10 {
+		t.Errorf("gradient %v, want 10", g)
+	}
+	if len(given) != 4 || given[0] == nil || given[1] != given[0] || given[2] != nil || given[3] != nil {
+		t.Errorf("given %v, want the sum of two for x, twice the same, and nothing for the other", given)
+	}
+	if given[0] != nil && given[0].Alive() {
+		t.Error("what has been added is kept")
+	}
+}
+
+// Of one variable that is an input twice, the second gradient is added to the first.
+func TestGradPlusOfAnInputTwice(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	adds := sum2{func(b *autograd.Backward) {
+		for _, i := range []int{1, 0} {
+			g, plus := b.GradPlus(i)
+			b.Run(kernels.Scale{N: 2, Alpha: 10}, g, b.DOut[0])
+			if plus != nil {
+				b.Run(kernels.Add{N: 2, M: 2}, g, g, plus)
+			}
+		}
+	}}
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	x := tape.Leaf(vector(d, 1, 2))
+	tape.Backward(ops.Sum(ops.Add(x, autograd.Apply(adds, x, x)[0])))
+	if g := floats(t, tape.Grad(x)); g[0] != 21 || g[1] != 21 {
+		t.Errorf("gradient %v, want 1 + 10 + 10", g)
+	}
+}
+
 // An operation whose Backward forgets an input must not pass for one whose gradient is 0.
 func TestBackwardMustGiveEveryGradient(t *testing.T) {
 	d := testdevice.CPU(t, 2)

@@ -18,8 +18,8 @@ type Backward struct {
 
 	op    Op
 	tape  *Tape
-	grads []gradient       // of the inputs
-	last  func(i int) bool // whether nobody reads input i's memory after this call
+	call  *call
+	grads []gradient // of the inputs
 }
 
 // gradient is what a Backward remembers of an input's.
@@ -27,7 +27,8 @@ type gradient struct {
 	t     *tensor.Tensor
 	into  *tensor.Tensor // where a parameter's is to be added; t may be the same
 	asked bool
-	given bool // by SetGrad
+	given bool           // by SetGrad
+	plus  *tensor.Tensor // GradPlus's, which t holds
 }
 
 // Grad is where the gradient of input i is to be written, all of it: a tensor of the
@@ -37,6 +38,15 @@ func (b *Backward) Grad(i int) *tensor.Tensor {
 		return nil
 	}
 	return b.handOut(i, b.In[i].DType(), nil)
+}
+
+// GradPlus is Grad for a kernel that adds another tensor: plus is what the other uses of input i that have been walked gave
+// its gradient, and is to be added to what is written; nil: nothing.
+func (b *Backward) GradPlus(i int) (g, plus *tensor.Tensor) {
+	if g = b.Grad(i); g != nil && b.grads[i].plus == nil {
+		b.grads[i].plus = b.tape.takeGrad(b.call.in[i])
+	}
+	return g, b.grads[i].plus
 }
 
 // WeightGrad is Grad for weights, f32 (f64 beside f64 tensors). With acc the kernel must
@@ -77,7 +87,7 @@ func (b *Backward) GradOrScratch(i int) *tensor.Tensor {
 // which the one may be the other.
 func (b *Backward) GradOver(i int) *tensor.Tensor {
 	g := &b.grads[i]
-	if g.asked || !b.last(i) {
+	if g.asked || !b.tape.readsLast(b.call, i) {
 		return b.GradOrScratch(i)
 	}
 	if b.Needs[i] {

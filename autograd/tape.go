@@ -202,7 +202,7 @@ func (t *Tape) Grad(leaf *Var) *tensor.Tensor {
 func (t *Tape) walk(c *call) {
 	if dOut, any := t.outputGrads(c); any {
 		b := &Backward{Device: t.dev, Saved: c.saved, DOut: dOut, Needs: c.needs, op: c.op, tape: t,
-			grads: make([]gradient, len(c.in)), last: func(i int) bool { return t.readsLast(c, i) }}
+			call: c, grads: make([]gradient, len(c.in))}
 		for i, v := range c.in {
 			var x *tensor.Tensor
 			if v != nil {
@@ -219,6 +219,9 @@ func (t *Tape) walk(c *call) {
 		for i, g := range t.backward(c.op, b) {
 			if g != nil {
 				t.addGrad(c.in[i], g)
+			}
+			if plus := b.grads[i].plus; plus != nil {
+				t.drop(plus)
 			}
 		}
 	}
@@ -289,6 +292,17 @@ func (t *Tape) addGrad(v *Var, g *tensor.Tensor) {
 		t.drop(old)
 		t.drop(g)
 	}
+}
+
+// takeGrad is the gradient of v so far, for whoever adds it to the next one and drops it then; nil where there is none of
+// v's type.
+func (t *Tape) takeGrad(v *Var) *tensor.Tensor {
+	g := t.grads[v]
+	if g == nil || g.DType() != v.t.DType() {
+		return nil
+	}
+	delete(t.grads, v)
+	return g
 }
 
 func (t *Tape) use(x *tensor.Tensor) { t.uses[x.Memory()]++ }

@@ -38,8 +38,8 @@ func (rmsNorm) Backward(b *autograd.Backward) {
 	x, w, rstd, dy := b.In[0], b.In[1], b.Saved[0], b.DOut[0]
 	dim := x.Dim(-1)
 	rows := x.Numel() / dim
-	if dx := b.Grad(0); dx != nil {
-		b.Run(kernels.RMSNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, rstd)
+	if dx, plus := b.GradPlus(0); dx != nil {
+		b.Run(kernels.RMSNormGrad{Rows: rows, Dim: dim}, dx, dy, x, w, rstd, plus)
 	}
 	if dw, acc := b.WeightGrad(1); dw != nil {
 		b.Run(kernels.RMSNormGradWeight{Rows: rows, Dim: dim, Acc: acc}, dw, dy, x, rstd)
@@ -54,6 +54,8 @@ func (rmsNorm) Examples() []autograd.Example {
 			{Shape: shape[len(shape)-1:], Kind: autograd.Weight},
 		}}
 	}
+	residual := example("a residual", 3, 64)
+	residual.Call = call(func(in []*Var) *Var { return Add(in[0], RMSNorm(in[0], in[1], 1e-5)) })
 	large := example("large", 4096, 1024)
 	large.Large = true
 	long := example("many long rows", 263, 1031)
@@ -62,6 +64,6 @@ func (rmsNorm) Examples() []autograd.Example {
 		example("one row", 1, 5),
 		example("rows", 2, 3, 64),
 		example("prime", 7, 257),
-		long, large,
+		residual, long, large,
 	}
 }

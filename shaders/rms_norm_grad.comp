@@ -1,6 +1,6 @@
-// RMSNormGrad is the gradient of RMSNorm with respect to its input.
+// RMSNormGrad is the gradient of RMSNorm with respect to its input, plus what other ways gave that.
 //
-//	dx[r,j] = rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd
+//	dx[r,j] = plus[r,j] + rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd
 //
 //grid rows
 //tile group=64
@@ -13,11 +13,12 @@ PUSH(
 	uint rows; // rows
 	uint dim;  // elements of a row
 )
-OUT(0, T, dx)  // [rows, dim]
-IN(1, T, dy)   // [rows, dim]
-IN(2, T, x)    // [rows, dim]
-IN(3, U, w)    // [dim]
-IN(4, S, rstd) // [rows]: from RMSNorm
+OUT(0, T, dx)      // [rows, dim]
+IN(1, T, dy)       // [rows, dim]
+IN(2, T, x)        // [rows, dim]
+IN(3, U, w)        // [dim]
+IN(4, S, rstd)     // [rows]: from RMSNorm
+OPT_IN(5, T, plus) // [rows, dim]
 
 float products(bool fours, uint at) {
 	float sum = 0;
@@ -27,7 +28,11 @@ float products(bool fours, uint at) {
 
 // m is the mean of dy[r,j]*w[j]*n[r,j].
 void gradient(bool fours, uint at, float s, float m) {
-	ROW4(j) SET4(dx, at + j, s * (GET4(dy, at + j) * GET4(w, j) - GET4(x, at + j) * s * m))
+	ROW4(j) {
+		vec4 d = s * (GET4(dy, at + j) * GET4(w, j) - GET4(x, at + j) * s * m);
+		if (has_plus) d += GET4(plus, at + j);
+		SET4(dx, at + j, d)
+	}
 }
 
 // A workgroup a row.

@@ -38,9 +38,9 @@ func rmsNorm[F float](w *work, k kernels.RMSNorm, a args[F]) {
 	})
 }
 
-// rmsNormGrad: dx = rstd * (dy w - x̂ mean(dy w x̂)), x̂ = x rstd.
+// rmsNormGrad: dx = plus + rstd * (dy w - x̂ mean(dy w x̂)), x̂ = x rstd.
 func rmsNormGrad[F float](w *work, k kernels.RMSNormGrad, a args[F]) {
-	dx, dy, x, weight, rstd := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4]
+	dx, dy, x, weight, rstd, plus := a.f[0], a.f[1], a.f[2], a.f[3], a.f[4], a.f[5]
 	w.team.Rows(k.Rows, max(1, grain/k.Dim), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			mean := F(0)
@@ -50,7 +50,11 @@ func rmsNormGrad[F float](w *work, k kernels.RMSNormGrad, a args[F]) {
 			mean *= rstd[r] / F(k.Dim)
 			for i := range k.Dim {
 				j := r*k.Dim + i
-				dx[j] = rstd[r] * (dy[j]*weight[i] - x[j]*rstd[r]*mean)
+				d := rstd[r] * (dy[j]*weight[i] - x[j]*rstd[r]*mean)
+				if plus != nil {
+					d += plus[j]
+				}
+				dx[j] = d
 			}
 		}
 	})
@@ -95,7 +99,11 @@ func vectorRMSNormGrad(w *work, k kernels.RMSNormGrad, a []tensor.Arg) bool {
 	weight, rstd := w.shared.load(a[3], 0, k.Dim), f32s(a[4])
 	defer w.shared.flush()
 	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
-		vec.RMSNormGradRow(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, rstd[r])
+		dx := s.store(a[0], lo, hi)
+		vec.RMSNormGradRow(dx, s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, rstd[r])
+		if !a[5].IsNil() {
+			vec.Add(dx, s.load(a[5], lo, hi), dx)
+		}
 	})
 	return true
 }

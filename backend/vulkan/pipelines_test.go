@@ -112,7 +112,7 @@ func examples() (list []example) {
 	}
 	add("f16", kernels.RMSNorm{Rows: 4096, Dim: 4096}, "f16 f32 f16 f16")
 	add("bf16", kernels.RMSNorm{Rows: 4096, Dim: 4096}, "bf16 f32 bf16 bf16")
-	add("f16", kernels.RMSNormGrad{Rows: 4096, Dim: 4096}, "f16 f16 f16 f16 f32")
+	add("f16", kernels.RMSNormGrad{Rows: 4096, Dim: 4096}, "f16 f16 f16 f16 f32 f16")
 	add("f16", kernels.SwiGLU{N: 1 << 24}, "f16 f16 f16")
 	add("f16", kernels.SwiGLUGrad{N: 1 << 24}, "f16 f16 f16 f16 f16")
 	add("f16", kernels.RoPE{Rows: 4096, Seq: 1024, Heads: 32, Dim: 128, Positions: 1024, Sign: 1}, "f16 f16 f32 -")

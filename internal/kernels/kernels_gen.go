@@ -2393,17 +2393,18 @@ func (k RMSNorm) Lens(to []int) []int {
 	return append(to, kernelcode.Mul(k.Rows, k.Dim), k.Rows, kernelcode.Mul(k.Rows, k.Dim), k.Dim)
 }
 
-// RMSNormGrad is the gradient of RMSNorm with respect to its input.
+// RMSNormGrad is the gradient of RMSNorm with respect to its input, plus what other ways gave that.
 //
-//	dx[r,j] = rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd
+//	dx[r,j] = plus[r,j] + rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd
 //
-// Bindings, T=TTUS:
+// Bindings, T=TTUST?:
 //
-//	dx    T  [rows, dim]
-//	dy    T  [rows, dim]
-//	x     T  [rows, dim]
-//	w     U  [dim]
-//	rstd  S  [rows]: from RMSNorm
+//	dx    T   [rows, dim]
+//	dy    T   [rows, dim]
+//	x     T   [rows, dim]
+//	w     U   [dim]
+//	rstd  S   [rows]: from RMSNorm
+//	plus  T?  [rows, dim]
 type RMSNormGrad struct {
 	Rows int // rows
 	Dim  int // elements of a row
@@ -2420,8 +2421,8 @@ func (k RMSNormGrad) Push(b []byte) ([]byte, error) {
 	p := kernelcode.Push("rms_norm_grad", b)
 	p.Uint("Rows", k.Rows)
 	p.Uint("Dim", k.Dim)
-	var lens [5]int
-	return p.Done(k.Lens(lens[:0]), "dx dy x w rstd")
+	var lens [6]int
+	return p.Done(k.Lens(lens[:0]), "dx dy x w rstd plus")
 }
 
 // Consts implements shaders.Kernel.
@@ -2429,7 +2430,7 @@ func (RMSNormGrad) Consts() []uint32 { return nil }
 
 // Lens implements shaders.Kernel.
 func (k RMSNormGrad) Lens(to []int) []int {
-	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows)
+	return append(to, kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), kernelcode.Mul(k.Rows, k.Dim), k.Dim, k.Rows, kernelcode.Mul(k.Rows, k.Dim))
 }
 
 // RMSNormGradWeight is the gradient of RMSNorm with respect to its weight.
@@ -3587,9 +3588,9 @@ func init() {
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "rms_norm_grad",
-		Doc:       "RMSNormGrad is the gradient of RMSNorm with respect to its input.\n\n\tdx[r,j] = rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd",
-		Sig:       "T=TTUS",
-		Bindings:  []string{"dx", "dy", "x", "w", "rstd"},
+		Doc:       "RMSNormGrad is the gradient of RMSNorm with respect to its input, plus what other ways gave that.\n\n\tdx[r,j] = plus[r,j] + rstd[r] * (dy[r,j]*w[j] - n[r,j] * mean over j of dy[r,j]*w[j]*n[r,j]), n = x*rstd",
+		Sig:       "T=TTUST?",
+		Bindings:  []string{"dx", "dy", "x", "w", "rstd", "plus"},
 		Tiles:     []shaders.Tile{{64}},
 		TileNames: []string{"group"},
 		SPIRV:     spirv("rms_norm_grad"),
