@@ -64,6 +64,10 @@ func roundGroupsGo(to, x unsafe.Pointer, groups, zero int) {
 // panelRows is the most rows of A of one call, a few microseconds.
 const panelDepth, panelRows = 1024, 64
 
+// singleRows is the most rows of A that are multiplied one by one, by weights that the first has brought to the level-1 cache:
+// packing them costs more.
+const singleRows = 4
+
 // panelColumns is the columns of C that two panels have.
 const panelColumns = 16
 
@@ -109,7 +113,7 @@ func (e *Engine) panelProducts(p *product, kind *panelKind) {
 	tasks := 4 * e.team.Threads()
 	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
 	run, most := e.team.Run, panelColumns
-	if p.m == 1 { // panels are not kept: weights are one stream
+	if p.m <= singleRows { // panels are not kept: weights are one stream
 		run, grain = e.team.Stream, 4*panelColumns
 		if p.alpha == 1 {
 			most *= 2
@@ -142,9 +146,12 @@ func (kind *panelKind) round(p *product, x unsafe.Pointer, i int) {
 func (w *Workspace) panelColumns(p *product, kind *panelKind, x unsafe.Pointer, lo, n int) {
 	t, apart := p.b.format.blocks(), p.k/32*groupBytes
 	direct := n%panelColumns == 0 && p.alpha == 1
-	depth := panelDepth
-	if direct && p.m == 1 {
-		depth = p.k
+	depth, most := panelDepth, panelRows
+	if p.m <= singleRows {
+		most = 1
+		if direct {
+			depth = p.k
+		}
 	}
 	panel := w.panel(panelDepth / 32)
 	for from := 0; from < p.k; from += depth {
@@ -154,13 +161,13 @@ func (w *Workspace) panelColumns(p *product, kind *panelKind, x unsafe.Pointer, 
 			b, ld = w.sixteen(b, ld, t.Bytes(k), n), t.Bytes(k)
 		}
 		second := k / 32 * stepBytes
-		if p.m > 1 {
+		if most > 1 {
 			kind.pack(panel, b, ld, k)
 			kind.pack(unsafe.Add(panel, second), unsafe.Add(b, 8*ld), ld, k)
 		}
 		add := p.acc || from > 0
-		for i := 0; i < p.m; i += panelRows {
-			rows := min(panelRows, p.m-i)
+		for i := 0; i < p.m; i += most {
+			rows := min(most, p.m-i)
 			c, ldc := unsafe.Add(p.c, 4*(i*p.ldc+lo)), 4*p.ldc
 			if !direct {
 				c, ldc = unsafe.Pointer(&w.sums), 4*panelColumns
@@ -171,7 +178,7 @@ func (w *Workspace) panelColumns(p *product, kind *panelKind, x unsafe.Pointer, 
 				}
 			}
 			at := unsafe.Add(x, i*apart+from/32*groupBytes)
-			if p.m == 1 {
+			if most == 1 {
 				kind.single(c, at, panel, b, ld, k, (n+panelColumns-1)/panelColumns*2)
 			} else {
 				kind.multiply(c, ldc, at, apart, panel, second, k/32, rows)

@@ -250,12 +250,14 @@ func TestIntegerSums(t *testing.T) {
 func TestIntegerProductsBits(t *testing.T) {
 	needIntegers(t, false)
 	for _, path := range integerPaths {
-		t.Run(path.name, func(t *testing.T) { testIntegerProductsBits(t, path) })
+		for _, m := range []int{2, singleRows, 5} {
+			t.Run(fmt.Sprintf("%s, %d rows", path.name, m), func(t *testing.T) { testIntegerProductsBits(t, path, m) })
+		}
 	}
 }
 
-func testIntegerProductsBits(t *testing.T, path integerPath) {
-	const m, n, k = 5, 333, 1280
+func testIntegerProductsBits(t *testing.T, path integerPath, m int) {
+	const n, k = 333, 1280
 	r := rand.New(rand.NewPCG(7, 8))
 	for typ := range quant.Types {
 		if !integerKinds[typ] {
