@@ -33,6 +33,7 @@ const uint ROWS = bm / (DOWN * MATRIX_M), COLS = bn / (ACROSS * MATRIX_N);
 
 #define INVOCATION gl_LocalInvocationIndex
 #define INVOCATIONS group
+#include "include/packed.glsl"
 #include "include/matmul_coopmat.glsl"
 
 // The tiles. When they are done, each subgroup has a row of its matrices of c there.
@@ -45,10 +46,11 @@ void main() {
 	MATRIX_C sum[ROWS * COLS];
 	[[unroll]] for (uint e = 0; e < ROWS * COLS; e++) sum[e] = MATRIX_C(0.0);
 
-	bool in_eights = WHOLE && is_whole(address[1], storage_U, trans_a ? m : k) && is_whole(address[2], storage_W, trans_b ? k : n);
+	bool in_eights = WHOLE && is_whole(address[1], storage_U, trans_a ? m : k) &&
+		is_whole(address[2], storage_W, trans_b ? k : n) && is_packed(address[2], trans_b ? k : n);
 	uint whole = in_eights ? k / bk * bk : 0; // of k in steps that need no look at what they load
-	uint to_a = FETCH_I(trans_a, 0) * LINE + FETCH_L(trans_a, 0) / 8;
-	uint to_b = (bm + FETCH_I(!trans_b, 0)) * LINE + FETCH_L(!trans_b, 0) / 8;
+	uint to_a = FETCH_I(trans_a, false, 0) * LINE + FETCH_L(trans_a, false, 0) / 8;
+	uint to_b = (bm + FETCH_I(!trans_b, BOTH, 0)) * LINE + FETCH_L(!trans_b, BOTH, 0) / 8;
 	uint word = INVOCATION % 4; // of eight numbers, where a pair stands
 	uint64_t first_a = trans_a ? uint64_t(z) * k * m + i0 : (uint64_t(z) * m + i0) * k;
 	uint64_t first_b = trans_b ? (uint64_t(z) * n + j0) * k : uint64_t(z) * k * n + j0;
@@ -56,33 +58,37 @@ void main() {
 		// On their way to registers while those before are multiplied. There is no branch around a fetch, or it would
 		// be waited for where the branch ends: the last ones are fetched again.
 		uvec4 next_a[FETCHES_A], next_b[FETCHES_B];
+		Packed packed_b[FETCHES_B];
 		uint place_a[FETCHES_A], place_b[FETCHES_B];
-		START(place_a, FETCHES_A, trans_a, i0, m)
-		START(place_b, FETCHES_B, !trans_b, j0, n)
+		START(place_a, FETCHES_A, trans_a, false, i0, m)
+		START(place_b, FETCHES_B, !trans_b, BOTH, j0, n)
 		uint64_t step_a = first_a, step_b = first_b; // where a step begins
 		FETCH(next_a, place_a, 1, storage_U, FETCHES_A, step_a)
-		FETCH(next_b, place_b, 2, storage_W, FETCHES_B, step_b)
-		for (uint l0 = 0; l0 < whole; l0 += bk) {
+		FETCH_B(step_b)
+		uint ahead_a = trans_a ? bk * m : bk, ahead_b = trans_b ? bk : bk * n, left = whole;
+		BEGIN_SUMS
+		do {
+			WIDEN_B(step_b)
 			barrier();
-			PUT(next_a, to_a, FETCHES_A, trans_a)
-			PUT(next_b, to_b, FETCHES_B, !trans_b)
+			PUT(next_a, to_a, FETCHES_A, trans_a, false)
+			PUT(next_b, to_b, FETCHES_B, !trans_b, BOTH)
 			barrier();
-			bool more = l0 + bk < whole;
-			step_a += more ? (trans_a ? bk * m : bk) : 0;
-			step_b += more ? (trans_b ? bk : bk * n) : 0;
+			left -= bk;
+			step_a += left > 0 ? ahead_a : 0;
+			step_b += left > 0 ? ahead_b : 0;
 			FETCH(next_a, place_a, 1, storage_U, FETCHES_A, step_a)
-			FETCH(next_b, place_b, 2, storage_W, FETCHES_B, step_b)
+			FETCH_B(step_b)
 			MULTIPLY
-		}
+		} while (left > 0);
 	}
 	for (uint l0 = whole; l0 < k; l0 += bk) {
 		barrier();
 		if (in_eights) { // the last step, and the only one of a small rank
 			uvec4 last_a[FETCHES_A], last_b[FETCHES_B];
-			FETCH_LAST(last_a, 1, storage_U, FETCHES_A, trans_a, (first_a + (trans_a ? uint64_t(l0) * m : l0)), i0, m, k - l0)
-			FETCH_LAST(last_b, 2, storage_W, FETCHES_B, !trans_b, (first_b + (trans_b ? l0 : uint64_t(l0) * n)), j0, n, k - l0)
-			PUT(last_a, to_a, FETCHES_A, trans_a)
-			PUT(last_b, to_b, FETCHES_B, !trans_b)
+			FETCH_LAST(last_a, 1, storage_U, FETCHES_A, trans_a, false, (first_a + (trans_a ? uint64_t(l0) * m : l0)), i0, m, k - l0)
+			FETCH_LAST(last_b, 2, storage_W, FETCHES_B, !trans_b, BOTH, (first_b + (trans_b ? l0 : uint64_t(l0) * n)), j0, n, k - l0)
+			PUT(last_a, to_a, FETCHES_A, trans_a, false)
+			PUT(last_b, to_b, FETCHES_B, !trans_b, BOTH)
 		} else {
 			BRING(1, storage_U, 0, bm, trans_a, i0, m, l0)
 			BRING(2, storage_W, bm, bn, !trans_b, j0, n, l0)

@@ -31,6 +31,7 @@ const uint y = 0, x = 0; // a subgroup has all of c's tile
 
 #define INVOCATION gl_SubgroupInvocationID
 #define INVOCATIONS SUBGROUP
+#include "include/packed.glsl"
 #include "include/matmul_coopmat.glsl"
 
 // A tile of each subgroup, and when they are done its sums: four numbers an element.
@@ -43,34 +44,37 @@ void main() {
 	[[unroll]] for (uint e = 0; e < ROWS * COLS; e++) sum[e] = MATRIX_C(0.0);
 
 	uint whole = 0; // of k in steps that need no look at what they load
-	if (WHOLE && is_whole(address[1], storage_U, trans_a ? m : k) && is_whole(address[2], storage_W, trans_b ? k : n))
+	if (WHOLE && is_whole(address[1], storage_U, trans_a ? m : k) && is_whole(address[2], storage_W, trans_b ? k : n) &&
+		is_packed(address[2], trans_b ? k : n))
 		whole = k / bk * bk;
 	// All subgroups make as many turns, whether they have a step left or not: some devices know no barriers of one.
 	uint first_l = gl_SubgroupID * bk, turn = SUBGROUPS * bk;
 	if (whole > 0) { // as in MatmulCoopmat
 		uvec4 next_a[FETCHES_A], next_b[FETCHES_B];
+		Packed packed_b[FETCHES_B];
 		uint place_a[FETCHES_A], place_b[FETCHES_B];
-		START(place_a, FETCHES_A, trans_a, i0, m)
-		START(place_b, FETCHES_B, !trans_b, j0, n)
+		START(place_a, FETCHES_A, trans_a, false, i0, m)
+		START(place_b, FETCHES_B, !trans_b, BOTH, j0, n)
 		uint from = first_l < whole ? first_l : 0;
 		uint64_t first_a = trans_a ? (uint64_t(z) * k + from) * m + i0 : (uint64_t(z) * m + i0) * k + from;
 		uint64_t first_b = trans_b ? (uint64_t(z) * n + j0) * k + from : (uint64_t(z) * k + from) * n + j0;
 		uint step_a = trans_a ? turn * m : turn, step_b = trans_b ? turn : turn * n;
-		uint to_a = FETCH_I(trans_a, 0) * LINE + FETCH_L(trans_a, 0) / 8;
-		uint to_b = (bm + FETCH_I(!trans_b, 0)) * LINE + FETCH_L(!trans_b, 0) / 8;
+		uint to_a = FETCH_I(trans_a, false, 0) * LINE + FETCH_L(trans_a, false, 0) / 8;
+		uint to_b = (bm + FETCH_I(!trans_b, BOTH, 0)) * LINE + FETCH_L(!trans_b, BOTH, 0) / 8;
 		uint word = INVOCATION % 4; // of eight numbers, where a pair stands
 		FETCH(next_a, place_a, 1, storage_U, FETCHES_A, first_a)
-		FETCH(next_b, place_b, 2, storage_W, FETCHES_B, first_b)
+		FETCH_B(first_b)
 		for (uint l0 = 0; l0 < whole; l0 += turn) {
+			WIDEN_B(first_b)
 			subgroup_barrier();
-			PUT(next_a, to_a, FETCHES_A, trans_a)
-			PUT(next_b, to_b, FETCHES_B, !trans_b)
+			PUT(next_a, to_a, FETCHES_A, trans_a, false)
+			PUT(next_b, to_b, FETCHES_B, !trans_b, BOTH)
 			subgroup_barrier();
 			bool more = l0 + turn + first_l < whole;
 			first_a += more ? step_a : 0;
 			first_b += more ? step_b : 0;
 			FETCH(next_a, place_a, 1, storage_U, FETCHES_A, first_a)
-			FETCH(next_b, place_b, 2, storage_W, FETCHES_B, first_b)
+			FETCH_B(first_b)
 			if (l0 + first_l < whole) {
 				MULTIPLY
 			}

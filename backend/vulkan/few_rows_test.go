@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"testing"
 
@@ -23,6 +24,7 @@ type fewRows struct {
 	device *tensor.Device
 	trace  bytes.Buffer
 	random *random.Stream
+	factor float64 // how much a factor of b may be rounded, of its magnitude
 }
 
 func newFewRows(t *testing.T, tiles map[string]shaders.Tile) *fewRows {
@@ -104,7 +106,11 @@ func (f *fewRows) product(k kernels.Matmul, margin int, dts [4]tensor.DType) {
 		sum, size := 0.0, 0.0
 		add := func(v float64) { sum, size = sum+v, size+math.Abs(v) }
 		for l := range k.K {
-			add(as[(z*k.M+i)*k.K+l] * bs[(z*k.N+j)*k.K+l])
+			column := (z*k.K+l)*k.N + j
+			if k.TransB {
+				column = (z*k.N+j)*k.K + l
+			}
+			add(as[(z*k.M+i)*k.K+l] * bs[column])
 		}
 		if biases != nil {
 			add(biases[j])
@@ -113,7 +119,7 @@ func (f *fewRows) product(k kernels.Matmul, margin int, dts [4]tensor.DType) {
 			add(before[at])
 		}
 		// The lanes' sums are short, and added in pairs.
-		if got := all[margin+at]; !(math.Abs(got-sum) <= 4e-7*size+ulp*math.Abs(sum)+0x1p-25) {
+		if got := all[margin+at]; !(math.Abs(got-sum) <= (4e-7+f.factor)*size+ulp*math.Abs(sum)+0x1p-25) {
 			f.Fatalf("%+v, %v, from element %d: c[%d,%d,%d] is %v, want %v", k, dts, margin, z, i, j, got, sum)
 		}
 	}
@@ -183,6 +189,31 @@ func TestFewRowsInSpans(t *testing.T) {
 		if ran := f.ran(); ran["matmul_gemv"] != 2*len(types) {
 			t.Errorf("matmul_gemv ran %d times", ran["matmul_gemv"])
 		}
+	}
+}
+
+// Blocks of every kind become factors of cooperative matrices: lines along the sums, of which sixteen numbers are taken
+// together, from every place in a block, and lines across, with a part of a step behind them.
+func TestMatmulOfBlocks(t *testing.T) {
+	needs(t, "matmul_coopmat")
+	f := newFewRows(t, map[string]shaders.Tile{"matmul_coopmat": {64, 16, 32, 32}})
+	f.factor = 0x1p-11
+	calls := 0
+	for b := tensor.Q8; b <= tensor.U4; b++ {
+		if short := []tensor.DType{tensor.Q5_1, tensor.Q4_K, tensor.Q6_K, tensor.U4}; !slices.Contains(short, b) &&
+			os.Getenv("AGORA_LONG") != "1" { // software compiles one for seconds
+			continue
+		}
+		k := kernels.Matmul{Batch: 2, M: 9, N: 33, K: 512, TransB: true}
+		f.product(k, 8, [4]tensor.DType{tensor.F16, tensor.F16, b, absent})
+		calls++
+		if b == tensor.Q6_K {
+			f.product(kernels.Matmul{Batch: 2, M: 9, N: 256, K: 40}, 8, [4]tensor.DType{tensor.F16, tensor.F16, b, absent})
+			calls++
+		}
+	}
+	if ran := f.ran(); ran["matmul_coopmat"] != calls {
+		t.Errorf("matmul_coopmat ran %d times, want %d", ran["matmul_coopmat"], calls)
 	}
 }
 

@@ -58,6 +58,11 @@ func examples() (list []example) {
 			add(layout+".f16xq4", large, "f16 f16 q4 -")
 			add(layout+".f16xnf4", large, "f16 f16 nf4 -")
 		}
+		if layout == "NT" {
+			for _, t := range []string{"q8", "q4_k", "q6_k", "u4"} {
+				add(layout+".f16x"+t, large, "f16 f16 "+t+" -")
+			}
+		}
 	}
 	u, wide := matmul(2048, 24, 2048, "NT"), matmul(2048, 2048, 24, "NN") // products beside a LoRA of rank 24
 	du, da, db := matmul(2048, 24, 2048, "NN"), matmul(24, 2048, 2048, "TN"), matmul(2048, 24, 2048, "TN")
