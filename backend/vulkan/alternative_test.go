@@ -70,7 +70,7 @@ func TestFormsOfDevices(t *testing.T) {
 		}
 	}
 	if info.choose(false); !slices.Equal(info.Alternatives, []string{
-		"attention_coopmat f16: 16x16x16", "attention_coopmat bf16: 16x16x16",
+		"attention_few t<=8 head_dim%4 head_dim<=256 aligned", "attention_coopmat f16: 16x16x16", "attention_coopmat bf16: 16x16x16",
 		"attention_grad_kv_coopmat f16: 16x16x16", "attention_grad_kv_coopmat bf16: 16x16x16",
 		"attention_grad_q_coopmat f16: 16x16x16", "attention_grad_q_coopmat bf16: 16x16x16",
 		"matmul_gemv m<=8 !trans_a trans_b",
@@ -131,13 +131,16 @@ func TestTilesOfSoftware(t *testing.T) {
 	}
 }
 
-// The tile for attention is that of the device's subgroups; others are left to the plain shader.
+// The tile for attention is that of the device's subgroups; others are left to the plain shader. Few queries come first.
 func TestFormsOfAttention(t *testing.T) {
 	d, _ := shaders.Find("attention")
 	l := Limits{Invocations: 1024, Shared: 48 << 10}
 	for subgroup, want := range map[int]uint32{8: 0, 16: 64, 32: 128, 64: 256, 128: 0} {
 		list := forms(d, shapes, subgroup, nil, l, false)
-		if want == 0 && len(list) == 1 {
+		if list[0].name != "attention_few" {
+			t.Errorf("subgroups of %d: the first form is %s", subgroup, list[0].name)
+		}
+		if list = list[1:]; want == 0 && len(list) == 1 {
 			continue
 		}
 		if len(list) != 3 || len(list[0].tiles) != 1 || list[0].tiles[0] != (shaders.Tile{want, 64, 32}) {

@@ -3063,6 +3063,21 @@ func init() {
 		SPIRV:     spirv("attention"),
 		Alternatives: []shaders.Alternative{
 			{
+				Name:     "attention_few",
+				Doc:      "AttentionFew is Attention for a few queries, as in decoding. Each has a workgroup, all of whose invocations go over\nits keys: a tile of queries would be empty but for a row.",
+				Tiles:    []shaders.Tile{{512, 1, 512}},
+				Software: []shaders.Tile{{64, 1, 64}},
+				Aligned:  true,
+				Calls:    "t<=8 head_dim%4 head_dim<=256 aligned",
+				Takes: func(k shaders.Kernel) bool {
+					c, ok := k.(Attention)
+					return ok && c.T <= 8 && c.HeadDim%4 == 0 && c.HeadDim <= 256
+				},
+				SPIRV: map[string]func() []byte{
+					"": spirv("attention_few"),
+				},
+			},
+			{
 				Name:    "attention_coopmat",
 				Doc:     "AttentionCoopmat is Attention with cooperative matrices: of f16 or bf16, which scores and weights are rounded to as\nfactors; sums are f32.",
 				Tiles:   []shaders.Tile{{64, 64, 32}, {128, 64, 32}, {256, 64, 32}},
