@@ -113,6 +113,8 @@ func examples() (list []example) {
 			add(name, a, typed("T f32 T T T - - - -"))
 			add(name, kernels.AttentionGradQ(a), typed("T f32 T T f32 T T T - - - -"))
 			add(name, kernels.AttentionGradKV(a), typed("T T T f32 f32 T T T - - - -"))
+			a.Batch, a.T = 1, 1
+			add("m1."+name, a, typed("T - T T T - - - -"))
 		}
 	}
 	add("f16", kernels.RMSNorm{Rows: 4096, Dim: 4096}, "f16 f32 f16 f16")
