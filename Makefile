@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly arm64 docs kill-test llamacpp peft templates bench
+.PHONY: test ci shaders bound assembly arm64 docs plain kill-test llamacpp peft templates bench
 
 test:
 	go test ./...
@@ -44,6 +44,15 @@ DEVICE := cpu
 kill-test:
 	AGORA_LONG=1 AGORA_REQUIRE_STRACE=1 AGORA_TEST_DEVICE=$(DEVICE) go test $(EXEC) -count=1 -v -timeout 60m \
 		-run 'EverySystemCall|CutTwoHundredTimes|KilledWhileSaving|MemoryOfManySteps' ./cmd/agora
+
+# Golden cases, resumes and the like on the shaders that every device has: no matrices, no others for few rows, 16 bits rounded by
+# integers. Needs AGORA_DATA and AGORA_GOLDEN. Lavapipe 25: make plain VK=tools/.vk25.
+plain: $(VK)/run
+	AGORA_VULKAN_PLAIN=1 AGORA_TEST_DEVICE=vulkan AGORA_REQUIRE_VULKAN=1 AGORA_VULKAN_VALIDATE=1 go test -count=1 -timeout 60m \
+		-exec "$(abspath $(VK)/run)" -run 'Golden|Trained|BlockAgainstFloat64|ResumeIsBitForBit|VerifyResume|Offload' \
+		./nn/llama ./multilora ./cmd/agora
+	AGORA_VULKAN_PLAIN=1 AGORA_REQUIRE_VULKAN=1 AGORA_VULKAN_VALIDATE=1 go test -count=1 -timeout 60m \
+		-exec "$(abspath $(VK)/run)" -run 'OpsAgreeWithCPU|FiftySteps|KernelsAroundTheirTiles|SpecialNumbers|ViewsAtAnyElement' ./backend/vulkan
 
 # Log-probabilities and ids of GGUF files in llama.cpp. CLIENTS is the root of a system that has llama-server and
 # Python 3; needs AGORA_DATA, and chroot's rights.
