@@ -55,7 +55,7 @@ void main() {
 	float highest[QUADS], total[QUADS];
 	GO_OVER_QUADS highest[n] = LEAST, total[n] = 0;
 	MATRIX_C sum[WIDTHS];
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = MATRIX_C(0.0);
+	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
 	MATRIX_A queries[DEPTHS];
 	LOAD_ROWS(queries, 2, first_q, max(rows, 1) - 1, query)
 

@@ -68,7 +68,7 @@ void main() {
 			}
 	}
 	MATRIX_C sum_k[WIDTHS], sum_v[WIDTHS];
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum_k[w] = MATRIX_C(0.0), sum_v[w] = MATRIX_C(0.0);
+	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum_k[w]) BEGIN(sum_v[w]) }
 	MATRIX_A values[DEPTHS];
 	if (!BOTH) LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
 

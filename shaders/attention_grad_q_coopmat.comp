@@ -77,7 +77,7 @@ void main() {
 	}
 	subgroup_barrier();
 	MATRIX_C sum[WIDTHS];
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = MATRIX_C(0.0);
+	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
 	MATRIX_A queries[DEPTHS];
 	LOAD_ROWS(queries, 5, first_q, max(rows, 1) - 1, query)
 
