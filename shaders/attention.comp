@@ -11,6 +11,7 @@
 // soft_cap * tanh(s / soft_cap) before the softmax.
 //
 //grid t/bm heads batch
+//tile group=64 bm=16 bn=64
 //tile group=128 bm=32 bn=64
 //tile group=256 bm=64 bn=64
 //software group=8 bm=4 bn=32

@@ -7,6 +7,7 @@
 // What a query sees is said at Attention.
 //
 //grid s/bn kv_heads batch
+//tile group=64 bm=64 bn=16
 //tile group=128 bm=64 bn=32
 //tile group=256 bm=64 bn=64
 

@@ -8,6 +8,7 @@
 // What a query sees is said at Attention.
 //
 //grid t/bm heads batch
+//tile group=64 bm=16 bn=64
 //tile group=128 bm=32 bn=64
 //tile group=256 bm=64 bn=64
 

@@ -3057,7 +3057,7 @@ func init() {
 		Doc:       "Attention is softmax attention with grouped heads: query head i uses key head i / (heads/kv_heads).\n\n\ty[b,i,h] = sum over seen j of softmax over j of (scale * q[b,i,h] . k[b,j,h']) * v[b,j,h']\n\tlse[b,h,i] = log of the sum over seen j of exp(scale * q . k)\n\nQuery i sees key j if and only if kpos[b,j] <= qpos[b,i], and window == 0 or\nqpos[b,i] - kpos[b,j] < window, and either there are no segments or\nqseg[b,i] == kseg[b,j] and kseg[b,j] >= 0. Without qpos the position of query i\nis i + s - t, without kpos that of key j is j; qseg and kseg are both nil or neither.\nA query that sees nothing gives y = 0 and lse = -inf. With soft_cap not 0 the scores s = scale * q . k become\nsoft_cap * tanh(s / soft_cap) before the softmax.",
 		Sig:       "TS?=TTTI?I?I?I?",
 		Bindings:  []string{"y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
-		Tiles:     []shaders.Tile{{128, 32, 64}, {256, 64, 64}},
+		Tiles:     []shaders.Tile{{64, 16, 64}, {128, 32, 64}, {256, 64, 64}},
 		Software:  []shaders.Tile{{8, 4, 32}, {64, 32, 32}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention"),
@@ -3107,7 +3107,7 @@ func init() {
 		Doc:       "AttentionGradKV is the gradient of Attention with respect to k and v, summed over the query heads of a key head.\n\n\tdv[b,j,h'] = sum over h, i of p[i,j] * dy[b,i,h]\n\tdk[b,j,h'] = scale * sum over h, i of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * q[b,i,h],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i]) where query i sees key j, else 0\n\nWhat a query sees is said at Attention.",
 		Sig:       "TT=TSSTTTI?I?I?I?",
 		Bindings:  []string{"dk", "dv", "dy", "lse", "delta", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
-		Tiles:     []shaders.Tile{{128, 64, 32}, {256, 64, 64}},
+		Tiles:     []shaders.Tile{{64, 64, 16}, {128, 64, 32}, {256, 64, 64}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention_grad_kv"),
 		Alternatives: []shaders.Alternative{
@@ -3133,7 +3133,7 @@ func init() {
 		Doc:       "AttentionGradQ is the gradient of Attention with respect to q; it also writes delta for AttentionGradKV.\n\n\tdelta[b,h,i] = dy[b,i,h] . y[b,i,h]\n\tdq[b,i,h] = scale * sum over seen j of p[i,j] * (dy[b,i,h] . v[b,j,h'] - delta[b,h,i]) * k[b,j,h'],\n\tp[i,j] = exp(scale * q . k - lse[b,h,i]); with a soft_cap, exp of the capped score, and each term times the\n\tcap's slope there\n\nWhat a query sees is said at Attention.",
 		Sig:       "TS=TTSTTTI?I?I?I?",
 		Bindings:  []string{"dq", "delta", "dy", "y", "lse", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
-		Tiles:     []shaders.Tile{{128, 32, 64}, {256, 64, 64}},
+		Tiles:     []shaders.Tile{{64, 16, 64}, {128, 32, 64}, {256, 64, 64}},
 		TileNames: []string{"group", "bm", "bn"},
 		SPIRV:     spirv("attention_grad_q"),
 		Alternatives: []shaders.Alternative{
