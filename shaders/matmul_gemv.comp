@@ -50,6 +50,7 @@ shared float sums[LANES * LINE];
 const bool LATE = bm < 4;
 
 void main() {
+	if (storage_W == NF4 || storage_W == FP4) share_levels();
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
 	uint lane = gl_LocalInvocationIndex % LANES, first = gl_LocalInvocationIndex / LANES * COLS; // column of c, from j0 on
 	// Rows and columns past the end are the last ones again: nobody stores them.
@@ -61,7 +62,7 @@ void main() {
 
 	bool whole = k % (storage_W >= Q8 ? block_length(storage_W) : 4 * FOURS) == 0; // nothing taken together begins or ends in two rows
 	whole = whole && is_aligned(address[1], storage_U) && is_aligned(address[2], storage_W);
-	if (SPANS && whole && (storage_W != Q4_K || address[2].x % 16 == 0)) {
+	if (SPANS && whole && address[2].x % SPANS_BEGIN == 0) {
 		Place place[COLS];
 		[[unroll]] for (uint c = 0; c < COLS; c++) place[c] = span_place(address[2], column[c] / block_length(storage_W), lane);
 		for (uint s = lane; s < k / 32; s += LANES) {
@@ -80,7 +81,7 @@ void main() {
 					if (!LATE) {
 						w[2 * c] *= span[c].scale.x;
 						w[2 * c + 1] *= span[c].scale.y;
-						if (storage_W == Q4_K) {
+						if (LEAST) {
 							w[2 * c] -= span[c].least.x;
 							w[2 * c + 1] -= span[c].least.y;
 						}
@@ -104,7 +105,7 @@ void main() {
 			if (LATE)
 				[[unroll]] for (uint e = 0; e < bm * COLS; e++) {
 					sum[e] += dot(part[e], span[e % COLS].scale);
-					if (storage_W == Q4_K) sum[e] -= dot(ones[e / COLS], span[e % COLS].least);
+					if (LEAST) sum[e] -= dot(ones[e / COLS], span[e % COLS].least);
 				}
 		}
 	} else if (whole) {

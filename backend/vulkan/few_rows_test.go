@@ -177,7 +177,7 @@ func TestFewRows(t *testing.T) {
 // Types whose blocks are read 32 elements at a time, from addresses that are multiples of two: less and more of them than a
 // workgroup has invocations along a row, for a few rows, whose sums are scaled, and for more, whose elements are.
 func TestFewRowsInSpans(t *testing.T) {
-	types := []tensor.DType{tensor.Q8, tensor.Q4, tensor.Q4_K, tensor.Q6_K}
+	types := []tensor.DType{tensor.Q8, tensor.Q4, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.NF4, tensor.FP4, tensor.U4}
 	for m, tile := range map[int]shaders.Tile{1: {64, 1, 2, 512}, 7: {64, 8, 4, 512}} { // a GPU's
 		f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
 		for _, b := range types {

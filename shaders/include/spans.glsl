@@ -1,21 +1,26 @@
 // Spans of blocks: 32 elements that a lane takes at once, sixteen from one on and sixteen SPAN_APART behind them, so that
-// they lie in few words of 32 bits. A block of Q8 or Q4 is one span, a block of Q4_K or Q6_K eight. LANES lanes take spans
+// they lie in few words of 32 bits. A block of Q8 or Q4 is one span, one of NF4, FP4 or U4 two, one of Q4_K, Q5_K or Q6_K
+// eight. LANES lanes take spans
 // next to each other, then those LANES behind: what depends on the place in a block is the same for all of a lane's.
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Quads { uint at[]; }; // four bytes each
 
 // Whether the type has spans, and they are taken so.
-const bool SPANS = (storage_W == Q8 || storage_W == Q4 || storage_W == Q4_K || storage_W == Q6_K) && LANES % 16 == 0;
+const bool FOLDER = storage_W == NF4 || storage_W == FP4 || storage_W == U4; // blocks of a folder's numbers
+const bool LEAST = storage_W == Q4_K || storage_W == Q5_K;
+const bool SPANS = (storage_W == Q8 || storage_W == Q4 || LEAST || storage_W == Q6_K || FOLDER) && LANES % 16 == 0;
+// What the address of a matrix is a multiple of, where it has spans.
+const uint SPANS_BEGIN = LEAST ? 16 : FOLDER ? 4 : 2;
 
-const uint SPAN_APART = storage_W == Q4_K ? 32 : storage_W == Q6_K ? 64 : 16;
-const uint BLOCK_SPANS = storage_W >= Q4_K ? 8 : 1;
+const uint SPAN_APART = LEAST ? 32 : storage_W == Q6_K ? 64 : 16;
+const uint BLOCK_SPANS = FOLDER ? 2 : storage_W >= Q4_K ? 8 : 1;
 
 // Bytes from a lane's span to its next.
 #define SPAN_STEP (LANES / BLOCK_SPANS * 2 * block_words(storage_W))
 
 // Where span s of a row begins.
 uint span_start(uint s) {
-	if (storage_W == Q4_K) return s / 2 * 64 + s % 2 * 16;
+	if (LEAST) return s / 2 * 64 + s % 2 * 16;
 	if (storage_W == Q6_K) return s / 4 * 128 + s % 4 * 16;
 	return 32 * s;
 }
@@ -45,7 +50,7 @@ Place span_place(uvec2 base, uint block, uint lane) {
 
 void next_span(inout Place p) { p.at = bytes_behind(p.at, SPAN_STEP); }
 
-// A span on its way from memory: an element is scale * level - least, of its half. Only Q4_K has a least number.
+// A span on its way from memory: an element is scale * level - least, of its half; of U4 scale * (level - least).
 struct Span {
 	uint q[8];
 	vec2 scale, least;
@@ -54,9 +59,19 @@ struct Span {
 Span load_span(Place p, uint lane) {
 	Span span;
 	uint place = lane % BLOCK_SPANS;
-	if (storage_W == Q4_K) { // whose base is a multiple of 16
-		uvec4 head = Half8s(p.at).at[0], q = Half8s(p.at).at[1 + place];
+	if (FOLDER) {
+		uint head = Quads(p.at).at[0];
+		uvec2 at = bytes_behind(p.at, 4 + 16 * place);
+		[[unroll]] for (uint i = 0; i < 4; i++) span.q[i] = Quads(at).at[i];
+		span.scale = vec2(storage_W == U4 ? unpackHalf2x16(head).x : uintBitsToFloat(head));
+		span.least = vec2(head >> 16 & 255u);
+	} else if (LEAST) {
+		uvec4 head = Half8s(p.at).at[0], q = Half8s(p.at).at[(storage_W == Q4_K ? 1 : 3) + place];
 		[[unroll]] for (uint i = 0; i < 4; i++) span.q[i] = q[i];
+		if (storage_W == Q5_K) { // bits of the two groups of 32 that share bytes
+			uvec4 high = Half8s(p.at).at[1 + place % 2] >> place / 2 * 2;
+			[[unroll]] for (uint i = 0; i < 4; i++) span.q[4 + i] = high[i];
+		}
 		// Six bits of scale and of least number of the two groups of 32 that share bytes: package quant's sixBits.
 		uint shift = place / 2 % 2 * 16, a = head.y >> shift, b = head.z >> shift, c = head.w >> shift;
 		uint scale = place < 4 ? a & 0x3f3fu : c & 0x0f0fu | a >> 2 & 0x3030u;
@@ -87,6 +102,21 @@ Span load_span(Place p, uint lane) {
 	return span;
 }
 
+// The levels of NF4 and FP4, which each element looks for: found in shared memory by one load.
+shared float levels[16];
+void share_levels() {
+	if (gl_LocalInvocationIndex == 0)
+		[[unroll]] for (uint q = 0; q < 16; q++) levels[q] = level_of(storage_W, q);
+	barrier();
+}
+
+// Levels of the two bytes of q from byte b on. Of NF4 and FP4 the upper half of a byte is first.
+vec4 folder_four(uint q, uint b, float zero) {
+	uvec4 low = bytes_of(q & 0x0f0f0f0fu), high = bytes_of(q >> 4 & 0x0f0f0f0fu);
+	if (storage_W == U4) return vec4(low[b], high[b], low[b + 1], high[b + 1]) - zero;
+	return vec4(levels[high[b]], levels[low[b]], levels[high[b + 1]], levels[low[b + 1]]);
+}
+
 // Levels 4i to 4i+3 of both halves of a span.
 void span_fours(Span span, uint i, out vec4 first, out vec4 second) {
 	uint q = span.q[i];
@@ -101,6 +131,13 @@ void span_fours(Span span, uint i, out vec4 first, out vec4 second) {
 	} else if (storage_W == Q4_K) {
 		first = vec4(bytes_of(q & 0x0f0f0f0fu));
 		second = vec4(bytes_of(q >> 4 & 0x0f0f0f0fu));
+	} else if (storage_W == Q5_K) {
+		uint high = span.q[4 + i];
+		first = vec4(bytes_of(q & 0x0f0f0f0fu | high << 4 & 0x10101010u));
+		second = vec4(bytes_of(q >> 4 & 0x0f0f0f0fu | high << 3 & 0x10101010u));
+	} else if (FOLDER) { // numbers beside each other share bytes
+		first = folder_four(span.q[i / 2], i % 2 * 2, span.least.x);
+		second = folder_four(span.q[2 + i / 2], i % 2 * 2, span.least.x);
 	} else {
 		uint high = span.q[4 + i];
 		first = vec4(bytes_of(q & 0x0f0f0f0fu | high << 4 & 0x30303030u)) - 32;
