@@ -14,10 +14,9 @@ import (
 // are the queries of all the heads that share a key head, so that their keys are
 // packed once. Tiles in which nothing is seen are skipped.
 const (
-	tileRows     = 48  // about: queries × heads of a group, twice as many in long sequences, where less is beyond the diagonal
+	tileRows     = 48  // about: queries × heads of a group, whole tiles of AVX2's and NEON's six; twice as many in long sequences
 	halfTileRows = 64  // the same of bfloat16
 	tileKeys     = 128 // keys
-	panelKeys    = 16  // those of a whole panel: 48 rows are whole tiles of AVX2's and NEON's six, and end at one on the diagonal
 )
 
 func init() {
@@ -155,7 +154,7 @@ func (t *attentionTile) keys(f func(j, n int, all bool)) {
 	}
 }
 
-// overlap is how many of the keys [j, j+n) are left without the panels at the end that
+// overlap is how many of the keys [j, j+n) are left without those at the end that
 // nobody in the tile sees, and whether everybody sees all of them.
 func (t *attentionTile) overlap(j, n int) (int, bool) {
 	keys := t.keyExtent(t.b, j, j+n)
@@ -165,11 +164,10 @@ func (t *attentionTile) overlap(j, n int) (int, bool) {
 	if t.everybodySees(t.seenBy, keys) {
 		return n, true
 	}
-	seen := n
-	for seen > 0 && t.keyPosition(t.b, j+seen-1) > t.seenBy.lastPos {
-		seen--
+	for n > 0 && t.keyPosition(t.b, j+n-1) > t.seenBy.lastPos {
+		n-- // not a panel at a time: a cache's room may hold anything, and what is no number stays none times 0
 	}
-	return min(n, (seen+panelKeys-1)/panelKeys*panelKeys), false
+	return n, false
 }
 
 // key is where key j stands in a [batch, s, kvHeads, dim] tensor.
