@@ -147,12 +147,6 @@ const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EI
 	[[unroll]] for (uint e = 1; e < ACROSS; e++) to = operation(to, uintBitsToFloat(scratch[own + row][e]));
 float add(float a, float b) { return a + b; }
 
-// BEGIN makes a sum that a loop adds to. NVK has such values in any registers if they begin as constants, and would copy each
-// to four neighbors and back for every product.
-#define BEGIN(sum) \
-	sum = MATRIX_C(0.0); \
-	if (SUBGROUP == 32) sum = coopMatMulAdd(MATRIX_A(0.0), MATRIX_B(0.0), sum);
-
 // SET_WEIGHTS puts packed weights where ACCUMULATE takes them, from `own` on.
 #define SET_WEIGHTS(w) \
 	GO_OVER_BLOCKS GO_OVER_QUADS { \

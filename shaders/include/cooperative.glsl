@@ -24,6 +24,12 @@ layout(constant_id = 24) const uint FACTOR = F16;
 #define MATRIX_B coopmat<float16_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
 #define MATRIX_C coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
+// BEGIN makes a sum that a loop adds to: 0, and with subgroups of 32 a product of zeros more. NVK has such values in any
+// registers if they begin as constants, and would copy each to four neighbors and back for every product.
+#define BEGIN(sum) \
+	sum = MATRIX_C(0.0); \
+	if (SUBGROUP == 32) sum = coopMatMulAdd(MATRIX_A(0.0), MATRIX_B(0.0), sum);
+
 // Waits for the subgroup's accesses to shared memory.
 void subgroup_barrier() {
 	controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);

@@ -74,10 +74,8 @@ const uint PAIRS = EIGHTS / 2, APART = SHARE_BYTES ? 16 : 8;
 			factors_apart(address[binding], storage, along_m ? (z * k + l) * m + i : (z * m + i) * k + l, along_m ? m : 1, k - l) : uvec4(0); \
 	}
 
-// Whole steps add to products of zeros, where that costs nothing beside them: NVK has a loop's values in any registers if they
-// begin as constants, and would copy each sum to four neighbors and back in every step.
-#define BEGIN_SUMS \
-	if (SUBGROUP == 32) [[unroll]] for (uint e = 0; e < ROWS * COLS; e++) sum[e] = coopMatMulAdd(MATRIX_A(0.0), MATRIX_B(0.0), sum[e]);
+// Only before whole steps, beside which it costs nothing.
+#define BEGIN_SUMS [[unroll]] for (uint e = 0; e < ROWS * COLS; e++) { BEGIN(sum[e]) }
 
 #define MULTIPLY \
 	[[unroll]] for (uint l = 0; l < EIGHTS; l += MATRIX_K / 8) { \
