@@ -14,24 +14,27 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// An attentionCase is a shape; packed: sequences of 50 tokens, and padding at the end.
+// An attentionCase is a shape; packed: sequences of 50 tokens, and padding at the end; room: the last so many keys are a
+// cache's room, which nobody has written to.
 type attentionCase struct {
 	k      kernels.Attention
 	packed bool
+	room   int
 }
 
 var attentionCases = []attentionCase{
-	{kernels.Attention{Batch: 2, T: 140, S: 140, Heads: 2, KVHeads: 1, HeadDim: 16}, false},
-	{kernels.Attention{Batch: 1, T: 40, S: 150, Heads: 1, KVHeads: 1, HeadDim: 64}, false},
-	{kernels.Attention{Batch: 1, T: 70, S: 33, Heads: 1, KVHeads: 1, HeadDim: 8}, false},
-	{kernels.Attention{Batch: 1, T: 290, S: 290, Heads: 1, KVHeads: 1, HeadDim: 4, Window: 90}, false},
-	{kernels.Attention{Batch: 2, T: 131, S: 131, Heads: 1, KVHeads: 1, HeadDim: 12, SoftCap: 2}, true},
-	{kernels.Attention{Batch: 1, T: 37, S: 37, Heads: 3, KVHeads: 1, HeadDim: 80}, false},
-	{kernels.Attention{Batch: 1, T: 9, S: 35, Heads: 1, KVHeads: 1, HeadDim: 96}, false},
-	{kernels.Attention{Batch: 1, T: 33, S: 33, Heads: 1, KVHeads: 1, HeadDim: 128}, false},
-	{kernels.Attention{Batch: 1, T: 2, S: 17, Heads: 1, KVHeads: 1, HeadDim: 256}, false},
-	{kernels.Attention{Batch: 1, T: 2, S: 100, Heads: 130, KVHeads: 130, HeadDim: 4}, false}, // more than are packed together
-	{kernels.Attention{Batch: 1, T: 20, S: 20, Heads: 1, KVHeads: 1, HeadDim: 7}, false},     // in float32
+	{kernels.Attention{Batch: 2, T: 140, S: 140, Heads: 2, KVHeads: 1, HeadDim: 16}, false, 0},
+	{kernels.Attention{Batch: 1, T: 40, S: 150, Heads: 1, KVHeads: 1, HeadDim: 64}, false, 0},
+	{kernels.Attention{Batch: 1, T: 70, S: 33, Heads: 1, KVHeads: 1, HeadDim: 8}, false, 0},
+	{kernels.Attention{Batch: 1, T: 290, S: 290, Heads: 1, KVHeads: 1, HeadDim: 4, Window: 90}, false, 0},
+	{kernels.Attention{Batch: 2, T: 131, S: 131, Heads: 1, KVHeads: 1, HeadDim: 12, SoftCap: 2}, true, 0},
+	{kernels.Attention{Batch: 1, T: 37, S: 37, Heads: 3, KVHeads: 1, HeadDim: 80}, false, 0},
+	{kernels.Attention{Batch: 1, T: 9, S: 35, Heads: 1, KVHeads: 1, HeadDim: 96}, false, 0},
+	{kernels.Attention{Batch: 1, T: 33, S: 33, Heads: 1, KVHeads: 1, HeadDim: 128}, false, 0},
+	{kernels.Attention{Batch: 1, T: 2, S: 17, Heads: 1, KVHeads: 1, HeadDim: 256}, false, 0},
+	{kernels.Attention{Batch: 1, T: 2, S: 100, Heads: 130, KVHeads: 130, HeadDim: 4}, false, 0}, // more than are packed together
+	{kernels.Attention{Batch: 1, T: 20, S: 20, Heads: 1, KVHeads: 1, HeadDim: 7}, false, 0},     // in float32
+	{kernels.Attention{Batch: 2, T: 40, S: 70, Heads: 4, KVHeads: 2, HeadDim: 64, Window: 20}, false, 9},
 }
 
 // attend runs the forward pass and all gradients, in one pass or two, on numbers of bfloat16 that the seed decides.
@@ -42,11 +45,21 @@ func attend(d *tensor.Device, c attentionCase, dt tensor.DType, onePass bool) ma
 		x := make([]float64, k.Batch*n*heads*k.HeadDim)
 		for i := range x {
 			x[i] = float64(math.Float32frombits(math.Float32bits(float32(r.NormFloat64())) &^ 0xffff))
+			if n == k.S && i/(heads*k.HeadDim)%n >= n-c.room {
+				x[i] = math.NaN()
+			}
 		}
 		return d.FromFloat64s(dt, x, k.Batch, n, heads, k.HeadDim)
 	}
 	q, key, value, dy := random(k.T, k.Heads), random(k.S, k.KVHeads), random(k.S, k.KVHeads), random(k.T, k.Heads)
 	var places [4]*tensor.Tensor
+	if c.room > 0 {
+		position := make([]int32, k.Batch*k.T)
+		for i := range position {
+			position[i] = int32(i%k.T + k.S - c.room - k.T)
+		}
+		places[0] = d.FromInt32s(position, k.Batch, k.T)
+	}
 	if c.packed {
 		position, segment := make([]int32, k.Batch*k.T), make([]int32, k.Batch*k.T)
 		for i := range position {
@@ -94,6 +107,26 @@ func TestTileModelAttention(t *testing.T) {
 
 // Attention of bfloat16 as this processor multiplies it.
 func TestAttention(t *testing.T) { everyAttention(t) }
+
+// What an emulated processor is given: heads in groups, a window and a cache with room, and sequences that are packed.
+func init() {
+	gemm.Attend = func(t *testing.T, parts bool) {
+		o, dt := cpu.Options{Threads: 1}, tensor.BF16
+		if parts {
+			o.MatmulPrecision, dt = cpu.High, tensor.F32
+		}
+		b, err := cpu.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := testdevice.On(t, b)
+		for _, c := range attentionCases {
+			if c.room > 0 || c.packed {
+				attend(d, c, dt, true)
+			}
+		}
+	}
+}
 
 // everyAttention is right by float64, in one pass and two, and has the same bits for any number of threads.
 func everyAttention(t *testing.T) {

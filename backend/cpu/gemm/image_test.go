@@ -293,6 +293,60 @@ func addBlockDots(m *image.Image, r *rand.Rand) {
 	}
 }
 
+// addBlock adds a call of a routine of blocks with this argument, which turns C, as it was, into after.
+func addBlock(m *image.Image, name string, f func(*block), b block, a, p, before, after []byte) {
+	at := m.Put(before)
+	raw := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&b)), unsafe.Sizeof(b)))
+	for field, x := range map[uintptr]uint64{unsafe.Offsetof(b.a): m.Put(a), unsafe.Offsetof(b.b): m.Put(p), unsafe.Offsetof(b.c): at} {
+		binary.LittleEndian.PutUint64(raw[field:], x)
+	}
+	m.Call(name, f, at, after, m.Put(raw))
+}
+
+// memory is what a call reads of A and of B, and C. By parts a row of A has lo behind every hi, one of B behind all.
+func (b *block) memory(parts bool) (a, p, c []byte) {
+	top, bottom, pairs := int(b.config[48]), int(b.config[50]), int(b.config[54])
+	width, right := int(b.config[16]), int(b.config[18])
+	rows, stepA, lo := (b.rows-1)*panelSize+top+bottom, 64, 0
+	if parts {
+		stepA, lo = 128, 64
+		if right > 0 {
+			lo = 128
+		}
+	}
+	return unsafe.Slice((*byte)(b.a), (rows-1)*b.rs+stepA*b.k-64+4*pairs),
+		unsafe.Slice((*byte)(b.b), (b.panels-1)*b.step+((b.k-1)*tileSize+pairs-1)*b.bs+lo+width+right),
+		unsafe.Slice((*byte)(b.c), (rows-1)*b.ldc+b.panels*(width+right))
+}
+
+// addAttention adds all calls of blocks that attention makes, of bfloat16 or by parts, as the model of tiles computes them.
+func addAttention(t *testing.T, m *image.Image, parts bool) {
+	model, of, kernel, calls := modelBlock, &blocksAMX, modelAMX, 0
+	if parts {
+		model, of, kernel = modelParts, &partsAMX, modelPartsKernel
+	}
+	kernel.blocks = new(blockRoutines)
+	for i := range of {
+		for j := range of[i] {
+			kernel.blocks[i][j] = func(b *block) {
+				a, p, c := b.memory(parts)
+				argument, before := *b, bytes.Clone(c)
+				model(b)
+				addBlock(m, fmt.Sprintf("attention's block %d, by parts %t", calls, parts), of[i][j], argument, a, p, before, c)
+				calls++
+			}
+		}
+	}
+	if parts {
+		usePartKernel(t, kernel)
+	} else {
+		usePairKernel(t, kernel)
+	}
+	if Attend(t, parts); calls < 50 {
+		t.Errorf("attention made %d calls of blocks, by parts %t", calls, parts)
+	}
+}
+
 // TestImage writes the same calls to a folder for an emulator.
 func TestImage(t *testing.T) {
 	dir := os.Getenv(image.Variable)
@@ -307,13 +361,10 @@ func TestImage(t *testing.T) {
 		before := bytes.Clone(c)
 		f, model := routine(s, parts)
 		model(&b)
-		at := m.Put(before)
-		raw := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&argument)), unsafe.Sizeof(argument)))
-		for field, x := range map[uintptr]uint64{unsafe.Offsetof(b.a): m.Put(a), unsafe.Offsetof(b.b): m.Put(p), unsafe.Offsetof(b.c): at} {
-			binary.LittleEndian.PutUint64(raw[field:], x)
-		}
-		m.Call(fmt.Sprintf("block %+v, by parts %t", s, parts), f, at, c, m.Put(raw))
+		addBlock(&m, fmt.Sprintf("block %+v, by parts %t", s, parts), f, argument, a, p, before, c)
 	})
+	addAttention(t, &m, false)
+	addAttention(t, &m, true)
 	for n := 1; n < 4; n++ {
 		from, want, ld, step := transposeCase(r, n)
 		to := m.Put(make([]byte, len(want)))

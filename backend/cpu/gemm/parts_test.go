@@ -69,9 +69,11 @@ func goTransposeWords(dst unsafe.Pointer, step, nextDst int, src unsafe.Pointer,
 }
 
 // withModelParts has products by parts computed by the model of tiles.
-func withModelParts(t *testing.T) {
+func withModelParts(t *testing.T) { usePartKernel(t, modelPartsKernel) }
+
+func usePartKernel(t *testing.T, k kernel) {
 	was := partKernels
-	partKernels = func() []kernel { return []kernel{modelPartsKernel} }
+	partKernels = func() []kernel { return []kernel{k} }
 	t.Cleanup(func() { partKernels = was })
 }
 
