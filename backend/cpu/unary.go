@@ -62,6 +62,7 @@ var functions = [...]struct{ value, derivative func(float64) float64 }{
 	kernels.FuncGELUTanh: {
 		func(x float64) float64 { return x * sigmoid(2*geluU(x)) },
 		func(x float64) float64 {
+			x = min(max(x, -100), 100) // beyond it s is 0 or 1, and no product may overflow
 			s, du := sigmoid(2*geluU(x)), math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
 			return s + x*s*(1-s)*2*du
 		},

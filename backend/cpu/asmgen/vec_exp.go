@@ -53,6 +53,7 @@ func (v *vec) exponentials() {
 		return x
 	})
 	v.elementwise(routine{name: "geluTanhGrad", outs: words("dx"), ins: words("dy x")}, 2, func(x []string) []string {
+		v.clamp(x[1], v.constant("geluFar", 100)) // as geluTanhGradGo
 		s, u := v.sigmoid(v.minusGELUArg(x[1])), v.temp()
 		v.mul(x[1], x[1], u)
 		u = v.linear(u, "geluSlope", 2*geluA, "geluCubicSlope", 6*geluA*geluB)
@@ -172,6 +173,17 @@ func (v *vec) sigmoid(z string) string {
 	v.div(y, e, y)
 	v.release(e)
 	return y
+}
+
+// clamp makes x no larger than most, nor smaller than -most; a NaN stays.
+func (v *vec) clamp(x, most string) {
+	size, t := v.temp(), v.temp()
+	v.abs(x, size)
+	v.set(most, t)
+	v.min(t, size, size)
+	v.copySign(x, size, t)
+	v.copy(size, x)
+	v.release(size, t)
 }
 
 // oneMinus returns 1 - x; x stays.

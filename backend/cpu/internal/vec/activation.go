@@ -121,7 +121,7 @@ func GELUTanhGrad(dx, dy, x []float32) {
 func geluTanhGradGo(dx, dy, x []float32) {
 	dy, x = dy[:len(dx)], x[:len(dx)]
 	for i := range dx {
-		v := x[i]
+		v := min(max(x[i], -geluFar), geluFar) // beyond it s is 0 or 1, and no product may overflow
 		s := sigmoid32(geluArg(v))
 		du := 2*geluA + 6*geluA*geluB*(v*v)
 		dx[i] = dy[i] * (s * (v*du*(1-s) + 1))

@@ -23,6 +23,7 @@ const (
 	tanhClamp = 9.125      // tanh rounds to 1 from 9.011 on
 	geluA     = 0.79788456 // sqrt(2/pi)
 	geluB     = 0.044715
+	geluFar   = 100 // the sigmoid of geluArg is 0 or 1 from 10.2 on
 )
 
 var inf = float32(math.Inf(1))

@@ -3259,238 +3259,144 @@ TEXT ·geluTanhGradNEON(SB), NOSPLIT, $0-32
 	FMOVQ (R9), F20
 	MOVD $geluCubicSlope<>(SB), R9
 	FMOVQ (R9), F19
-	MOVD $geluSlope<>(SB), R9
+	MOVD $geluFar<>(SB), R9
 	FMOVQ (R9), F18
-	MOVD $minusGELUCubic<>(SB), R9
+	MOVD $geluSlope<>(SB), R9
 	FMOVQ (R9), F17
-	MOVD $minusGELUSlope<>(SB), R9
+	MOVD $minusGELUCubic<>(SB), R9
 	FMOVQ (R9), F16
-	MOVD $plusInf<>(SB), R9
+	MOVD $minusGELUSlope<>(SB), R9
 	FMOVQ (R9), F15
-	SUBS $8, R7, R7
+	MOVD $plusInf<>(SB), R9
+	FMOVQ (R9), F14
+	MOVD $signBit<>(SB), R9
+	FMOVQ (R9), F13
+	SUBS $4, R7, R7
 	BLT done170
 loop169:
 	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F7
 	FMOVQ 0(R2), F1
-	FMOVQ 16(R2), F8
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	WORD $0x6e28dd09 // fmul v9.4s, v8.4s, v8.4s
-	VMOV V17.B16, V3.B16
-	VMOV V17.B16, V10.B16
-	VMOV V16.B16, V4.B16
-	VMOV V16.B16, V11.B16
-	VFMLA V3.S4, V2.S4, V4.S4
-	VFMLA V10.S4, V9.S4, V11.S4
+	WORD $0x4ea0f822 // fabs v2.4s, v1.4s
+	VMOV V18.B16, V3.B16
+	WORD $0x4ea2f462 // fmin v2.4s, v3.4s, v2.4s
+	VBIT V13.B16, V1.B16, V2.B16
+	VMOV V2.B16, V1.B16
+	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
+	VMOV V16.B16, V2.B16
+	VMOV V15.B16, V4.B16
+	VFMLA V2.S4, V3.S4, V4.S4
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
-	WORD $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
-	VMOV V30.B16, V3.B16
-	VMOV V30.B16, V10.B16
-	VFMLA V22.S4, V4.S4, V3.S4
-	VFMLA V22.S4, V11.S4, V10.S4
-	WORD $0x4ebed462 // fsub v2.4s, v3.4s, v30.4s
-	WORD $0x4ebed549 // fsub v9.4s, v10.4s, v30.4s
+	VMOV V30.B16, V2.B16
+	VFMLA V22.S4, V4.S4, V2.S4
+	WORD $0x4ebed443 // fsub v3.4s, v2.4s, v30.4s
 	VMOV V4.B16, V5.B16
-	VMOV V11.B16, V12.B16
-	VFMLS V24.S4, V2.S4, V5.S4
-	VFMLS V24.S4, V9.S4, V12.S4
-	VFMLS V23.S4, V2.S4, V5.S4
-	VFMLS V23.S4, V9.S4, V12.S4
-	VMOV V25.B16, V2.B16
-	VMOV V25.B16, V9.B16
+	VFMLS V24.S4, V3.S4, V5.S4
+	VFMLS V23.S4, V3.S4, V5.S4
+	VMOV V25.B16, V3.B16
 	VMOV V26.B16, V6.B16
-	VMOV V26.B16, V13.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VFMLA V12.S4, V9.S4, V13.S4
-	VMOV V27.B16, V2.B16
-	VMOV V27.B16, V9.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VFMLA V12.S4, V13.S4, V9.S4
+	VFMLA V5.S4, V3.S4, V6.S4
+	VMOV V27.B16, V3.B16
+	VFMLA V5.S4, V6.S4, V3.S4
 	VMOV V28.B16, V6.B16
-	VMOV V28.B16, V13.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VFMLA V12.S4, V9.S4, V13.S4
-	VMOV V29.B16, V2.B16
-	VMOV V29.B16, V9.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VFMLA V12.S4, V13.S4, V9.S4
+	VFMLA V5.S4, V3.S4, V6.S4
+	VMOV V29.B16, V3.B16
+	VFMLA V5.S4, V6.S4, V3.S4
 	VMOV V31.B16, V6.B16
-	VMOV V31.B16, V13.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VFMLA V12.S4, V9.S4, V13.S4
-	VMOV V31.B16, V2.B16
-	VMOV V31.B16, V9.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VFMLA V12.S4, V13.S4, V9.S4
-	VSHL $23, V3.S4, V3.S4
-	VSHL $23, V10.S4, V10.S4
-	VADD V3.S4, V2.S4, V2.S4
-	VADD V10.S4, V9.S4, V9.S4
-	WORD $0x6ea4e685 // fcmgt v5.4s, v20.4s, v4.4s
-	WORD $0x6eabe68c // fcmgt v12.4s, v20.4s, v11.4s
-	WORD $0x4e651c42 // bic v2.16b, v2.16b, v5.16b
-	WORD $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
-	WORD $0x6e24e6a5 // fcmge v5.4s, v21.4s, v4.4s
-	WORD $0x6e2be6ac // fcmge v12.4s, v21.4s, v11.4s
-	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
-	WORD $0x6e20598c // mvn v12.16b, v12.16b
-	WORD $0x6e2fdc83 // fmul v3.4s, v4.4s, v15.4s
-	WORD $0x6e2fdd6a // fmul v10.4s, v11.4s, v15.4s
-	VBIT V5.B16, V3.B16, V2.B16
-	VBIT V12.B16, V10.B16, V9.B16
-	WORD $0x4e3fd442 // fadd v2.4s, v2.4s, v31.4s
-	WORD $0x4e3fd529 // fadd v9.4s, v9.4s, v31.4s
-	VMOV V31.B16, V4.B16
-	VMOV V31.B16, V11.B16
-	WORD $0x6e22fc84 // fdiv v4.4s, v4.4s, v2.4s
-	WORD $0x6e29fd6b // fdiv v11.4s, v11.4s, v9.4s
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	WORD $0x6e28dd09 // fmul v9.4s, v8.4s, v8.4s
-	VMOV V19.B16, V3.B16
-	VMOV V19.B16, V10.B16
-	VMOV V18.B16, V5.B16
-	VMOV V18.B16, V12.B16
-	VFMLA V3.S4, V2.S4, V5.S4
-	VFMLA V10.S4, V9.S4, V12.S4
-	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
-	WORD $0x6e2cdd08 // fmul v8.4s, v8.4s, v12.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	VMOV V31.B16, V3.B16
-	VMOV V31.B16, V10.B16
-	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
-	WORD $0x4eabd54a // fsub v10.4s, v10.4s, v11.4s
-	VMOV V31.B16, V2.B16
-	VMOV V31.B16, V9.B16
-	VFMLA V1.S4, V3.S4, V2.S4
-	VFMLA V8.S4, V10.S4, V9.S4
-	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD $0x6e2bdd29 // fmul v9.4s, v9.4s, v11.4s
-	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
-	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
-	FMOVQ F0, 0(R0)
-	FMOVQ F7, 16(R0)
-	ADD $32, R0, R0
-	ADD $32, R1, R1
-	ADD $32, R2, R2
-	SUBS $8, R7, R7
-	BGE loop169
-done170:
-	ADD $8, R7, R7
-	SUBS $4, R7, R7
-	BLT done172
-loop171:
-	FMOVQ 0(R1), F0
-	FMOVQ 0(R2), F1
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	VMOV V17.B16, V3.B16
-	VMOV V16.B16, V4.B16
-	VFMLA V3.S4, V2.S4, V4.S4
-	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
-	VMOV V30.B16, V3.B16
-	VFMLA V22.S4, V4.S4, V3.S4
-	WORD $0x4ebed462 // fsub v2.4s, v3.4s, v30.4s
-	VMOV V4.B16, V5.B16
-	VFMLS V24.S4, V2.S4, V5.S4
-	VFMLS V23.S4, V2.S4, V5.S4
-	VMOV V25.B16, V2.B16
-	VMOV V26.B16, V6.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VMOV V27.B16, V2.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VMOV V28.B16, V6.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VMOV V29.B16, V2.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VMOV V31.B16, V6.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VMOV V31.B16, V2.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VSHL $23, V3.S4, V3.S4
-	VADD V3.S4, V2.S4, V2.S4
+	VFMLA V5.S4, V6.S4, V3.S4
+	VSHL $23, V2.S4, V2.S4
+	VADD V2.S4, V3.S4, V3.S4
 	WORD $0x6ea4e685 // fcmgt v5.4s, v20.4s, v4.4s
-	WORD $0x4e651c42 // bic v2.16b, v2.16b, v5.16b
+	WORD $0x4e651c63 // bic v3.16b, v3.16b, v5.16b
 	WORD $0x6e24e6a5 // fcmge v5.4s, v21.4s, v4.4s
 	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
-	WORD $0x6e2fdc83 // fmul v3.4s, v4.4s, v15.4s
-	VBIT V5.B16, V3.B16, V2.B16
-	WORD $0x4e3fd442 // fadd v2.4s, v2.4s, v31.4s
+	WORD $0x6e2edc82 // fmul v2.4s, v4.4s, v14.4s
+	VBIT V5.B16, V2.B16, V3.B16
+	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
 	VMOV V31.B16, V4.B16
-	WORD $0x6e22fc84 // fdiv v4.4s, v4.4s, v2.4s
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	VMOV V19.B16, V3.B16
-	VMOV V18.B16, V5.B16
-	VFMLA V3.S4, V2.S4, V5.S4
+	WORD $0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
+	VMOV V19.B16, V2.B16
+	VMOV V17.B16, V5.B16
+	VFMLA V2.S4, V3.S4, V5.S4
 	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
-	VMOV V31.B16, V3.B16
-	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
 	VMOV V31.B16, V2.B16
-	VFMLA V1.S4, V3.S4, V2.S4
-	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	VMOV V31.B16, V3.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop171
-done172:
+	BGE loop169
+done170:
 	ADD $4, R7, R7
-	CBZ R7, end174
-tail173:
+	CBZ R7, end172
+tail171:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	VMOV V17.B16, V3.B16
-	VMOV V16.B16, V4.B16
-	VFMLA V3.S4, V2.S4, V4.S4
+	WORD $0x4ea0f822 // fabs v2.4s, v1.4s
+	VMOV V18.B16, V3.B16
+	WORD $0x4ea2f462 // fmin v2.4s, v3.4s, v2.4s
+	VBIT V13.B16, V1.B16, V2.B16
+	VMOV V2.B16, V1.B16
+	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
+	VMOV V16.B16, V2.B16
+	VMOV V15.B16, V4.B16
+	VFMLA V2.S4, V3.S4, V4.S4
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
-	VMOV V30.B16, V3.B16
-	VFMLA V22.S4, V4.S4, V3.S4
-	WORD $0x4ebed462 // fsub v2.4s, v3.4s, v30.4s
+	VMOV V30.B16, V2.B16
+	VFMLA V22.S4, V4.S4, V2.S4
+	WORD $0x4ebed443 // fsub v3.4s, v2.4s, v30.4s
 	VMOV V4.B16, V5.B16
-	VFMLS V24.S4, V2.S4, V5.S4
-	VFMLS V23.S4, V2.S4, V5.S4
-	VMOV V25.B16, V2.B16
+	VFMLS V24.S4, V3.S4, V5.S4
+	VFMLS V23.S4, V3.S4, V5.S4
+	VMOV V25.B16, V3.B16
 	VMOV V26.B16, V6.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VMOV V27.B16, V2.B16
-	VFMLA V5.S4, V6.S4, V2.S4
+	VFMLA V5.S4, V3.S4, V6.S4
+	VMOV V27.B16, V3.B16
+	VFMLA V5.S4, V6.S4, V3.S4
 	VMOV V28.B16, V6.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VMOV V29.B16, V2.B16
-	VFMLA V5.S4, V6.S4, V2.S4
+	VFMLA V5.S4, V3.S4, V6.S4
+	VMOV V29.B16, V3.B16
+	VFMLA V5.S4, V6.S4, V3.S4
 	VMOV V31.B16, V6.B16
-	VFMLA V5.S4, V2.S4, V6.S4
-	VMOV V31.B16, V2.B16
-	VFMLA V5.S4, V6.S4, V2.S4
-	VSHL $23, V3.S4, V3.S4
-	VADD V3.S4, V2.S4, V2.S4
+	VFMLA V5.S4, V3.S4, V6.S4
+	VMOV V31.B16, V3.B16
+	VFMLA V5.S4, V6.S4, V3.S4
+	VSHL $23, V2.S4, V2.S4
+	VADD V2.S4, V3.S4, V3.S4
 	WORD $0x6ea4e685 // fcmgt v5.4s, v20.4s, v4.4s
-	WORD $0x4e651c42 // bic v2.16b, v2.16b, v5.16b
+	WORD $0x4e651c63 // bic v3.16b, v3.16b, v5.16b
 	WORD $0x6e24e6a5 // fcmge v5.4s, v21.4s, v4.4s
 	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
-	WORD $0x6e2fdc83 // fmul v3.4s, v4.4s, v15.4s
-	VBIT V5.B16, V3.B16, V2.B16
-	WORD $0x4e3fd442 // fadd v2.4s, v2.4s, v31.4s
+	WORD $0x6e2edc82 // fmul v2.4s, v4.4s, v14.4s
+	VBIT V5.B16, V2.B16, V3.B16
+	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
 	VMOV V31.B16, V4.B16
-	WORD $0x6e22fc84 // fdiv v4.4s, v4.4s, v2.4s
-	WORD $0x6e21dc22 // fmul v2.4s, v1.4s, v1.4s
-	VMOV V19.B16, V3.B16
-	VMOV V18.B16, V5.B16
-	VFMLA V3.S4, V2.S4, V5.S4
+	WORD $0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
+	VMOV V19.B16, V2.B16
+	VMOV V17.B16, V5.B16
+	VFMLA V2.S4, V3.S4, V5.S4
 	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
-	VMOV V31.B16, V3.B16
-	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
 	VMOV V31.B16, V2.B16
-	VFMLA V1.S4, V3.S4, V2.S4
-	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	VMOV V31.B16, V3.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
 	FMOVS F0, 0(R0)
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail173
-end174:
+	BNE tail171
+end172:
 	RET
 
 // func swigluNEON(y *float32, gate *float32, up *float32, n int)
@@ -3526,8 +3432,8 @@ TEXT ·swigluNEON(SB), NOSPLIT, $0-32
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done176
-loop175:
+	BLT done174
+loop173:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F7
 	FMOVQ 0(R2), F1
@@ -3600,12 +3506,12 @@ loop175:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop175
-done176:
+	BGE loop173
+done174:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done178
-loop177:
+	BLT done176
+loop175:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
@@ -3644,11 +3550,11 @@ loop177:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop177
-done178:
+	BGE loop175
+done176:
 	ADD $4, R7, R7
-	CBZ R7, end180
-tail179:
+	CBZ R7, end178
+tail177:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
@@ -3687,8 +3593,8 @@ tail179:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail179
-end180:
+	BNE tail177
+end178:
 	RET
 
 // func swigluGradNEON(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
@@ -3726,8 +3632,8 @@ TEXT ·swigluGradNEON(SB), NOSPLIT, $0-48
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done182
-loop181:
+	BLT done180
+loop179:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F8
 	FMOVQ 0(R3), F1
@@ -3824,12 +3730,12 @@ loop181:
 	ADD $32, R3, R3
 	ADD $32, R4, R4
 	SUBS $8, R7, R7
-	BGE loop181
-done182:
+	BGE loop179
+done180:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done184
-loop183:
+	BLT done182
+loop181:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -3881,11 +3787,11 @@ loop183:
 	ADD $16, R3, R3
 	ADD $16, R4, R4
 	SUBS $4, R7, R7
-	BGE loop183
-done184:
+	BGE loop181
+done182:
 	ADD $4, R7, R7
-	CBZ R7, end186
-tail185:
+	CBZ R7, end184
+tail183:
 	FMOVS 0(R2), F0
 	FMOVS 0(R3), F1
 	FMOVS 0(R4), F2
@@ -3937,8 +3843,8 @@ tail185:
 	ADD $4, R3, R3
 	ADD $4, R4, R4
 	SUBS $1, R7, R7
-	BNE tail185
-end186:
+	BNE tail183
+end184:
 	RET
 
 // func adamwNEON(p *float32, m *float32, v *float32, grad *float32, s *adamwScalars, n int)
@@ -3966,8 +3872,8 @@ TEXT ·adamwNEON(SB), NOSPLIT, $0-48
 	MOVWU adamwScalars_negativeLR(R8), R9
 	VDUP R9, V24.S4
 	SUBS $4, R7, R7
-	BLT done188
-loop187:
+	BLT done186
+loop185:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R2), F2
@@ -3994,11 +3900,11 @@ loop187:
 	ADD $16, R2, R2
 	ADD $16, R3, R3
 	SUBS $4, R7, R7
-	BGE loop187
-done188:
+	BGE loop185
+done186:
 	ADD $4, R7, R7
-	CBZ R7, end190
-tail189:
+	CBZ R7, end188
+tail187:
 	FMOVS 0(R0), F0
 	FMOVS 0(R1), F1
 	FMOVS 0(R2), F2
@@ -4025,8 +3931,8 @@ tail189:
 	ADD $4, R2, R2
 	ADD $4, R3, R3
 	SUBS $1, R7, R7
-	BNE tail189
-end190:
+	BNE tail187
+end188:
 	RET
 
 // func fromBF16NEON(dst *float32, src *uint16, n int)
@@ -4036,15 +3942,15 @@ TEXT ·fromBF16NEON(SB), NOSPLIT, $0-24
 	MOVD n+16(FP), R2
 	MOVD $zeros<>(SB), R9
 	FMOVQ (R9), F31
-	CBZ R2, end192
-loop191:
+	CBZ R2, end190
+loop189:
 	VLD1.P 16(R1), [V0.H8]
 	VZIP1 V0.H8, V31.H8, V1.H8
 	VZIP2 V0.H8, V31.H8, V2.H8
 	VST1.P [V1.S4, V2.S4], 32(R0)
 	SUBS $8, R2, R2
-	BNE loop191
-end192:
+	BNE loop189
+end190:
 	RET
 
 // func fromF16NEON(dst *float32, src *uint16, n int)
@@ -4052,15 +3958,15 @@ TEXT ·fromF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
-	CBZ R2, end194
-loop193:
+	CBZ R2, end192
+loop191:
 	VLD1.P 16(R1), [V0.H8]
 	WORD $0x0e217801 // fcvtl v1.4s, v0.4h
 	WORD $0x4e217802 // fcvtl2 v2.4s, v0.8h
 	VST1.P [V1.S4, V2.S4], 32(R0)
 	SUBS $8, R2, R2
-	BNE loop193
-end194:
+	BNE loop191
+end192:
 	RET
 
 // func toF16NEON(dst *uint16, src *float32, n int)
@@ -4068,15 +3974,15 @@ TEXT ·toF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
-	CBZ R2, end196
-loop195:
+	CBZ R2, end194
+loop193:
 	VLD1.P 32(R1), [V1.S4, V2.S4]
 	WORD $0x0e216820 // fcvtn v0.4h, v1.4s
 	WORD $0x4e216840 // fcvtn2 v0.8h, v2.4s
 	VST1.P [V0.H8], 16(R0)
 	SUBS $8, R2, R2
-	BNE loop195
-end196:
+	BNE loop193
+end194:
 	RET
 
 // func toBF16NEON(dst *uint16, src *float32, n int)
@@ -4090,8 +3996,8 @@ TEXT ·toBF16NEON(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F30
 	MOVD $quietUpper<>(SB), R9
 	FMOVQ (R9), F29
-	CBZ R2, end198
-loop197:
+	CBZ R2, end196
+loop195:
 	VLD1.P 32(R1), [V0.S4, V1.S4]
 	VUSHR $16, V0.S4, V2.S4
 	VAND V30.B16, V2.B16, V2.B16
@@ -4110,8 +4016,8 @@ loop197:
 	VUZP2 V3.H8, V2.H8, V0.H8
 	VST1.P [V0.H8], 16(R0)
 	SUBS $8, R2, R2
-	BNE loop197
-end198:
+	BNE loop195
+end196:
 	RET
 
 // func decodeQ8_0(dst *float32, src *byte, blocks int)
@@ -4119,7 +4025,7 @@ TEXT ·decodeQ8_0(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD blocks+16(FP), R2
-loop199:
+loop197:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4164,7 +4070,7 @@ loop199:
 	ADD $34, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop199
+	BNE loop197
 	RET
 
 // func decodeQ4_0(dst *float32, src *byte, blocks int)
@@ -4176,7 +4082,7 @@ TEXT ·decodeQ4_0(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F31
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F30
-loop200:
+loop198:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4224,7 +4130,7 @@ loop200:
 	ADD $18, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop200
+	BNE loop198
 	RET
 
 // func decodeIQ4_NL(dst *float32, src *byte, blocks int)
@@ -4236,7 +4142,7 @@ TEXT ·decodeIQ4_NL(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F31
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F30
-loop201:
+loop199:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4284,7 +4190,7 @@ loop201:
 	ADD $18, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop201
+	BNE loop199
 	RET
 
 // func decodeQ4_1(dst *float32, src *byte, blocks int)
@@ -4294,7 +4200,7 @@ TEXT ·decodeQ4_1(SB), NOSPLIT, $0-24
 	MOVD blocks+16(FP), R2
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F31
-loop202:
+loop200:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4351,7 +4257,7 @@ loop202:
 	ADD $20, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop202
+	BNE loop200
 	RET
 
 // func decodeQ5_0(dst *float32, src *byte, blocks int)
@@ -4367,7 +4273,7 @@ TEXT ·decodeQ5_0(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F29
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F28
-loop203:
+loop201:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4427,7 +4333,7 @@ loop203:
 	ADD $22, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop203
+	BNE loop201
 	RET
 
 // func decodeQ5_1(dst *float32, src *byte, blocks int)
@@ -4443,7 +4349,7 @@ TEXT ·decodeQ5_1(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F29
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F28
-loop204:
+loop202:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4512,7 +4418,7 @@ loop204:
 	ADD $24, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop204
+	BNE loop202
 	RET
 
 // func decodeQ4_K(dst *float32, src *byte, blocks int)
@@ -4522,7 +4428,7 @@ TEXT ·decodeQ4_K(SB), NOSPLIT, $0-24
 	MOVD blocks+16(FP), R2
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F31
-loop205:
+loop203:
 	MOVHU 0(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -4957,7 +4863,7 @@ loop205:
 	ADD $144, R1, R1
 	ADD $1024, R0, R0
 	SUBS $1, R2, R2
-	BNE loop205
+	BNE loop203
 	RET
 
 // func decodeQ5_K(dst *float32, src *byte, blocks int)
@@ -4969,7 +4875,7 @@ TEXT ·decodeQ5_K(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F31
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F30
-loop206:
+loop204:
 	MOVHU 0(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -5466,7 +5372,7 @@ loop206:
 	ADD $176, R1, R1
 	ADD $1024, R0, R0
 	SUBS $1, R2, R2
-	BNE loop206
+	BNE loop204
 	RET
 
 // func decodeQ6_K(dst *float32, src *byte, blocks int)
@@ -5480,7 +5386,7 @@ TEXT ·decodeQ6_K(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F30
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F29
-loop207:
+loop205:
 	MOVHU 208(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -5914,7 +5820,7 @@ loop207:
 	ADD $210, R1, R1
 	ADD $1024, R0, R0
 	SUBS $1, R2, R2
-	BNE loop207
+	BNE loop205
 	RET
 
 // func decodeNF4(dst *float32, src *byte, blocks int)
@@ -5934,7 +5840,7 @@ TEXT ·decodeNF4(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F27
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F26
-loop208:
+loop206:
 	MOVD $normalFloat<>(SB), R3
 	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	MOVWU 0(R1), R3
@@ -6036,7 +5942,7 @@ loop208:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $1, R2, R2
-	BNE loop208
+	BNE loop206
 	RET
 
 // func decodeFP4(dst *float32, src *byte, blocks int)
@@ -6056,7 +5962,7 @@ TEXT ·decodeFP4(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F27
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F26
-loop209:
+loop207:
 	MOVD $float4<>(SB), R3
 	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	MOVWU 0(R1), R3
@@ -6158,7 +6064,7 @@ loop209:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $1, R2, R2
-	BNE loop209
+	BNE loop207
 	RET
 
 // func decodeFP8(dst *float32, src *byte, blocks int)
@@ -6172,7 +6078,7 @@ TEXT ·decodeFP8(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F30
 	MOVD $signBit<>(SB), R9
 	FMOVQ (R9), F29
-loop210:
+loop208:
 	MOVWU 0(R1), R3
 	VDUP R3, V4.S4
 	FMOVQ 4(R1), F8
@@ -6426,7 +6332,7 @@ loop210:
 	ADD $132, R1, R1
 	ADD $512, R0, R0
 	SUBS $1, R2, R2
-	BNE loop210
+	BNE loop208
 	RET
 
 // func decodeU4(dst *float32, src *byte, blocks int)
@@ -6436,7 +6342,7 @@ TEXT ·decodeU4(SB), NOSPLIT, $0-24
 	MOVD blocks+16(FP), R2
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F31
-loop211:
+loop209:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -6544,7 +6450,7 @@ loop211:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $1, R2, R2
-	BNE loop211
+	BNE loop209
 	RET
 
 // func dotHeadsNEON(weights *float32, apart int, q *float32, k *float32, rows int, heads int, group int, dim int)
@@ -6554,20 +6460,20 @@ TEXT ·dotHeadsNEON(SB), NOSPLIT, $0-64
 	LSL $2, R1, R1
 	MOVD k+24(FP), R2
 	MOVD rows+32(FP), R3
-row212:
+row210:
 	MOVD R0, R4
 	MOVD q+16(FP), R5
 	MOVD heads+40(FP), R6
-head213:
+head211:
 	MOVD group+48(FP), R7
-query214:
+query212:
 	MOVD R2, R8
 	MOVD dim+56(FP), R9
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-element215:
+element213:
 	VLD1.P 64(R5), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VLD1.P 64(R8), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VFMLA V16.S4, V20.S4, V0.S4
@@ -6575,7 +6481,7 @@ element215:
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
 	SUBS $16, R9, R9
-	BNE element215
+	BNE element213
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -6584,13 +6490,13 @@ element215:
 	FMOVS F0, (R4)
 	ADD R1, R4, R4
 	SUBS $1, R7, R7
-	BNE query214
+	BNE query212
 	MOVD R8, R2
 	SUBS $1, R6, R6
-	BNE head213
+	BNE head211
 	ADD $4, R0, R0
 	SUBS $1, R3, R3
-	BNE row212
+	BNE row210
 	RET
 
 // func addHeadsNEON(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
@@ -6600,17 +6506,17 @@ TEXT ·addHeadsNEON(SB), NOSPLIT, $0-64
 	LSL $2, R1, R1
 	MOVD v+24(FP), R2
 	MOVD rows+32(FP), R3
-row216:
+row214:
 	MOVD R0, R4
 	MOVD y+16(FP), R5
 	MOVD heads+40(FP), R6
-head217:
+head215:
 	MOVD group+48(FP), R7
-query218:
+query216:
 	MOVD R2, R8
 	MOVD dim+56(FP), R9
 	VLD1R (R4), [V0.S4]
-element219:
+element217:
 	VLD1 (R5), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VLD1.P 64(R8), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VFMLA V20.S4, V0.S4, V16.S4
@@ -6619,16 +6525,16 @@ element219:
 	VFMLA V23.S4, V0.S4, V19.S4
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R5)
 	SUBS $16, R9, R9
-	BNE element219
+	BNE element217
 	ADD R1, R4, R4
 	SUBS $1, R7, R7
-	BNE query218
+	BNE query216
 	MOVD R8, R2
 	SUBS $1, R6, R6
-	BNE head217
+	BNE head215
 	ADD $4, R0, R0
 	SUBS $1, R3, R3
-	BNE row216
+	BNE row214
 	RET
 
 // func fetch(x *byte, rows int, bytes int, step int)
@@ -6637,17 +6543,17 @@ TEXT ·fetch(SB), NOSPLIT, $0-32
 	MOVD rows+8(FP), R1
 	MOVD bytes+16(FP), R2
 	MOVD step+24(FP), R3
-row220:
+row218:
 	MOVD R0, R4
 	MOVD R2, R5
-line221:
+line219:
 	PRFM 0(R4), PLDL1KEEP
 	ADD $64, R4, R4
 	SUBS $64, R5, R5
-	BGT line221
+	BGT line219
 	ADD R3, R0, R0
 	SUBS $1, R1, R1
-	BNE row220
+	BNE row218
 	RET
 
 DATA minusInf<>+0(SB)/4, $0xff800000
@@ -6821,6 +6727,15 @@ DATA minusGELUSlope<>+20(SB)/4, $0xbfcc422a
 DATA minusGELUSlope<>+24(SB)/4, $0xbfcc422a
 DATA minusGELUSlope<>+28(SB)/4, $0xbfcc422a
 GLOBL minusGELUSlope<>(SB), RODATA|NOPTR, $32
+DATA geluFar<>+0(SB)/4, $0x42c80000
+DATA geluFar<>+4(SB)/4, $0x42c80000
+DATA geluFar<>+8(SB)/4, $0x42c80000
+DATA geluFar<>+12(SB)/4, $0x42c80000
+DATA geluFar<>+16(SB)/4, $0x42c80000
+DATA geluFar<>+20(SB)/4, $0x42c80000
+DATA geluFar<>+24(SB)/4, $0x42c80000
+DATA geluFar<>+28(SB)/4, $0x42c80000
+GLOBL geluFar<>(SB), RODATA|NOPTR, $32
 DATA geluCubicSlope<>+0(SB)/4, $0x3e5b33b6
 DATA geluCubicSlope<>+4(SB)/4, $0x3e5b33b6
 DATA geluCubicSlope<>+8(SB)/4, $0x3e5b33b6

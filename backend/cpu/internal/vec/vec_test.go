@@ -366,6 +366,22 @@ func TestExpLimits(t *testing.T) {
 	})
 }
 
+// Far from 0 the slope of GELU is 0 or 1, also where squares overflow.
+func TestGELUTanhGradLimits(t *testing.T) {
+	eachImplementation(t, func(t *testing.T) {
+		nan := float32(math.NaN())
+		x := []float32{12, 100, 101, 1e10, 3e19, 1e36, math.MaxFloat32, inf, -101, -1e10, -3e19, -1e36, -math.MaxFloat32, -inf, nan}
+		want := []float32{1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, nan}
+		dy, dx := slices.Repeat([]float32{1}, len(x)), make([]float32, len(x))
+		GELUTanhGrad(dx, dy, x)
+		for i := range dx {
+			if dx[i] != want[i] && !(dx[i] != dx[i] && want[i] != want[i]) {
+				t.Errorf("slope at %g: %g, want %g", x[i], dx[i], want[i])
+			}
+		}
+	})
+}
+
 func TestReductions(t *testing.T) {
 	cases := []struct {
 		name string
