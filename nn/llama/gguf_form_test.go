@@ -236,21 +236,6 @@ func TestGGUFConfigRoundTrip(t *testing.T) {
 	}
 }
 
-// LLaMA 3.1's 64 factors: frequencies of more than 4 waves in 8192 positions are left
-// alone, those of less than one are divided by 8.
-func TestLLaMA3Factors(t *testing.T) {
-	r := ops.RoPEScaling{Theta: 500000, Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalPositions: 8192}
-	got := ropeFactors(r, 128)
-	for i, want := range map[int]float64{0: 1, 28: 1, 29: 1.207484, 32: 2.694530, 34: 5.257327, 35: 8, 63: 8} {
-		if math.Abs(float64(got[i])-want) > 1e-5*want {
-			t.Errorf("factor %d is %v, want %v", i, got[i], want)
-		}
-	}
-	if !slices.IsSorted(got) || len(got) != 64 {
-		t.Errorf("got %v", got)
-	}
-}
-
 func TestGGUFConfigMistakes(t *testing.T) {
 	for want, change := range map[string]func(c *Config){
 		`model_type: want ` + oneOf(modelTypes()) + `, got "gpt2"`: func(c *Config) { c.ModelType = "gpt2" },
@@ -314,7 +299,12 @@ func TestGGUFConfigMistakes(t *testing.T) {
 	}{
 		{[]float32{1, 1, 1, 1}, ""},
 		{[]float32{1, 1, 3.4918, 9}, ""}, // 1000 positions hold 159, 15.9, 1.59 and 0.159 waves
-		{[]float32{1, 1, 1, 9}, "want factors of LLaMA 3's rule"},
+		{[]float32{1, 1, 1, 9}, ""},
+		{[]float32{1, 2, 1, 9}, "want factors of LLaMA 3's rule, with original_max_position_embeddings 1000, low_freq_factor 1 and" +
+			" high_freq_factor 4 1 at 1, got 2"},
+		{[]float32{1, 1, -3, 9}, "want factors of LLaMA 3's rule"},
+		{[]float32{1, 1, 0, 9}, "want factors of LLaMA 3's rule"},
+		{[]float32{9, 1, 1, 1}, "want factors of LLaMA 3's rule"},
 		{[]float32{1, 1, 1}, "want shape [4], got [3]"},
 	} {
 		x, err := gguf.FromFloat32s(ropeFactorsName, gguf.F32, []int{len(c.factors)}, c.factors)

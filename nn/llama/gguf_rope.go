@@ -178,19 +178,6 @@ func (k *ggufKeys) readLongRoPE(half, oldContext int) *ops.LongRoPE {
 	return l
 }
 
-// ropeFactors is what LLaMA 3's rule divides frequencies by: 1 where the old context holds
-// more than HighFreqFactor waves, Factor where it holds fewer than LowFreqFactor; between the
-// two the frequency is interpolated, linearly in the number of waves.
-func ropeFactors(r ops.RoPEScaling, headDim int) []float32 {
-	v := make([]float32, headDim/2)
-	for i := range v {
-		waves := float64(r.OriginalPositions) * math.Pow(r.Theta, -2*float64(i)/float64(headDim)) / (2 * math.Pi)
-		keep := min(max((waves-r.LowFreqFactor)/(r.HighFreqFactor-r.LowFreqFactor), 0), 1)
-		v[i] = float32(1 / (keep + (1-keep)/r.Factor))
-	}
-	return v
-}
-
 // rope reads the settings from a file, of heads of which so many elements are turned.
 func (k *ggufKeys) rope(headDim int) (r ops.RoPEScaling) {
 	k.ignore(ropeKindKey)
@@ -231,42 +218,6 @@ func (k *ggufKeys) rope(headDim int) (r ops.RoPEScaling) {
 		r.YaRN = k.readYaRN(factor, cmp.Or(oldContext, k.int("context_length", nil)))
 	}
 	return r
-}
-
-// readRopeFactors finds the settings that the factors of a file come from. They do not tell all
-// apart: Factor is the largest, LowFreqFactor and HighFreqFactor are taken to be 1 and 4, as in
-// every LLaMA there is, and the old context, where the file does not say it, to be 8192.
-func readRopeFactors(f *gguf.File, theta float64, headDim, oldContext int) (r ops.RoPEScaling, err error) {
-	t, err := f.Tensor(ropeFactorsName)
-	if err != nil {
-		return r, err
-	}
-	fail := func(want, got string) (ops.RoPEScaling, error) {
-		return r, &gguf.Error{File: f.Path(), Tensor: ropeFactorsName, Want: want, Got: got}
-	}
-	if len(t.Shape) != 1 || t.Shape[0] != headDim/2 || headDim < 2 {
-		return fail(fmt.Sprintf("shape [%d]", headDim/2), fileerror.Shape(t.Shape))
-	}
-	got, err := t.Float32s()
-	if err != nil {
-		return r, err
-	}
-	most := got[len(got)-1]
-	r = ops.RoPEScaling{
-		Theta: theta, Factor: float64(most), LowFreqFactor: 1, HighFreqFactor: 4,
-		OriginalPositions: cmp.Or(oldContext, 8192),
-	}
-	for i, want := range ropeFactors(r, headDim) {
-		if !(math.Abs(float64(got[i]-want)) <= 1e-4*math.Abs(float64(want))) {
-			return fail(fmt.Sprintf("factors of LLaMA 3's rule with original_max_position_embeddings %d,"+
-				" low_freq_factor 1, high_freq_factor 4, so %v at %d", r.OriginalPositions, want, i),
-				fmt.Sprint(got[i]))
-		}
-	}
-	if most == 1 { // so are all
-		return ops.RoPEScaling{Theta: theta}, nil
-	}
-	return r, nil
 }
 
 // yarnDiffers returns an error for settings of YaRN that llama.cpp passes over; those of its bounds (betas) it reads
