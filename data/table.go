@@ -37,6 +37,9 @@ func readTable(r *bufio.Reader, separator rune, rows rowReader, skip func(error)
 	}
 	for number := 1; ; number++ {
 		record, err := table.Read()
+		if err == io.EOF && number == 1 {
+			return errors.New("want rows, got the names of columns alone")
+		}
 		if err == io.EOF {
 			return nil
 		}

@@ -46,6 +46,7 @@ func containsField(all []Field, want Field) bool {
 func TestTablesAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                      "want a line with the names of columns",
+		"prompt,completion\n":                   "want rows, got the names of columns alone",
 		"question,answer\na,b\n":                "row 1 (line 2): cannot tell the format",
 		"prompt,completion,score\na,b,1\n":      `row 1 (line 2): "score": want fields that a row of completion has`,
 		"prompt,completion\na\n":                "line 2: wrong number of fields",
