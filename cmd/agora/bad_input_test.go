@@ -472,6 +472,18 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// A model that gives no numbers says which of its weights is none, and not that it wants a wider type.
+func TestMergeOfNoNumbers(t *testing.T) {
+	dir := t.TempDir()
+	good(t, dir)
+	breakFile(t, filepath.Join(dir, "model/model.safetensors"), func(b []byte) []byte {
+		return append(b[:len(b)-4], 0, 0, 0xc0, 0x7f)
+	})
+	refuses(t, dir, []string{"logits that are no numbers: tensor model.", "want finite numbers, got NaN at element "},
+		"export", "--merged", "--to", "safetensors", "--dtype", "bf16", "--model", filepath.Join(dir, "model"),
+		"--out", filepath.Join(dir, "out"))
+}
+
 func breakFile(t *testing.T, path string, to change) {
 	t.Helper()
 	if to == nil {

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/encoding/safetensors"
 	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
+	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 	"github.com/agora-ml/agora/tokenizer"
@@ -171,6 +173,9 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 	if m.before, err = m.probe(model); err != nil {
 		return err
 	}
+	if firstNotFinite(m.before) >= 0 {
+		return noNumbers(model)
+	}
 	if adapter != nil {
 		if m.report.Layers, err = adapter.Merge(); err != nil {
 			return err
@@ -195,10 +200,33 @@ func (m *merger) compare(dir string) error {
 		m.report.LargestLogit = max(m.report.LargestLogit, math.Abs(float64(v)))
 		m.report.LogitDifference = max(m.report.LogitDifference, math.Abs(float64(v)-float64(after[i])))
 	}
-	if math.IsNaN(m.report.LogitDifference) || math.IsInf(m.report.LogitDifference, 0) {
-		return fmt.Errorf("the merged model in %s gives logits that are no numbers: choose a wider --dtype", m.saved)
+	switch {
+	case firstNotFinite(after) < 0:
+		return nil
+	case m.saved == m.loaded:
+		return fmt.Errorf("the merged model in %s gives logits that are no numbers", m.saved)
 	}
-	return nil
+	return fmt.Errorf("the merged model in %s gives logits that are no numbers: choose a wider --dtype", m.saved)
+}
+
+// noNumbers says why a model with its adapter gives no numbers, before anything is rounded.
+func noNumbers(model *llama.Model) error {
+	for name, p := range nn.Params(model) {
+		values, err := p.Value.Float32s()
+		if err != nil {
+			return err
+		}
+		if i := firstNotFinite(values); i >= 0 {
+			return fmt.Errorf("the model gives logits that are no numbers: tensor %s: want finite numbers, got %v at element %d",
+				printable.Name(name), values[i], i)
+		}
+	}
+	return errors.New("the model with its adapter gives logits that are no numbers: they are too large on the way")
+}
+
+// firstNotFinite is where the first number stands that is infinite or none, or -1.
+func firstNotFinite(values []float32) int {
+	return slices.IndexFunc(values, func(x float32) bool { return !(math.Abs(float64(x)) <= math.MaxFloat32) })
 }
 
 // copyBesideWeights copies the tokenizer and what else belongs to the model. A GGUF file may

@@ -66,7 +66,7 @@ func Append(dst []byte, typ Type, values []float32) ([]byte, error) {
 	dst, err := blocks[typ].Append(dst, values)
 	if bad := (*quant.ScaleError)(nil); errors.As(err, &bad) {
 		return dst, &Error{Want: fmt.Sprintf("blocks of %s whose scale is a finite F16", typ),
-			Got: fmt.Sprintf("a value of %v", bad.Value)}
+			Got: fmt.Sprintf("a value of %v at element %d", bad.Value, bad.At)}
 	}
 	return dst, err
 }

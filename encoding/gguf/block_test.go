@@ -147,7 +147,7 @@ func TestQuantizingMistakes(t *testing.T) {
 		values []float32
 		want   string
 	}{
-		{Q8_0, []int{32}, with(inf), "a finite F16, got a value of -Inf"},
+		{Q8_0, []int{32}, with(inf), "a finite F16, got a value of -Inf at element 31"},
 		{Q8_0, []int{32}, with(nan), "a value of NaN"},
 		{Q4_0, []int{32}, append([]float32{nan}, with(1)[1:]...), "a value of NaN"},
 		{Q4_0, []int{32}, with(8 * 65520), "a value of 524160"},

@@ -19,7 +19,7 @@ func appendQ8_0(dst []byte, values []float32) ([]byte, error) {
 		most := extreme(x[:])
 		inverse, h, ok := inverseScale(abs(most / 127))
 		if !ok {
-			return dst[:at], &ScaleError{most}
+			return dst[:at], &ScaleError{Value: most}
 		}
 		binary.LittleEndian.PutUint16(out[:], h)
 		for i, x := range x {
@@ -40,7 +40,7 @@ func appendQ4_0(dst []byte, values []float32) ([]byte, error) {
 		most := extreme(x[:])
 		inverse, h, ok := inverseScale(most / -8)
 		if !ok {
-			return dst[:at], &ScaleError{most}
+			return dst[:at], &ScaleError{Value: most}
 		}
 		binary.LittleEndian.PutUint16(out[:], h)
 		for i := range 32 / 2 {
@@ -56,10 +56,11 @@ func appendQ4_0(dst []byte, values []float32) ([]byte, error) {
 // ScaleError is a block that cannot be quantized.
 type ScaleError struct {
 	Value float32 // the largest in the block, or NaN
+	At    int     // where it is among all values
 }
 
 func (e *ScaleError) Error() string {
-	return fmt.Sprintf("quant: want a block whose scale is a finite F16, got a value of %v", e.Value)
+	return fmt.Sprintf("quant: want a block whose scale is a finite F16, got a value of %v at element %d", e.Value, e.At)
 }
 
 // inverseScale is 1/d and d in F16; false if that is not finite.

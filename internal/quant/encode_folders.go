@@ -21,7 +21,7 @@ func appendNF4(dst []byte, values []float32) ([]byte, error) {
 		most := extreme(x[:])
 		d := abs(most)
 		if !(d <= math.MaxFloat32) {
-			return dst, &ScaleError{most}
+			return dst, &ScaleError{Value: most}
 		}
 		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(d))
 		inverse := 1 / max(d, 1e-38)

@@ -48,7 +48,8 @@ func TestAppendNF4(t *testing.T) {
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(-1)} {
 		block[7] = float32(bad)
-		if _, err := NF4.Append(nil, block); !errors.As(err, new(*ScaleError)) {
+		e := new(ScaleError)
+		if _, err := NF4.Append(nil, block); !errors.As(err, &e) || e.At != 7 {
 			t.Errorf("%v: error %v", bad, err)
 		}
 	}

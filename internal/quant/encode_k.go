@@ -25,7 +25,7 @@ func appendQ4_K(dst []byte, values []float32) ([]byte, error) {
 		d, ok := putScale(b, largest(steps[:])/63)
 		dmin, okMin := putScale(b[2:], largest(leasts[:])/63)
 		if !ok || !okMin {
-			return dst[:at], &ScaleError{extreme(values[:256])}
+			return dst[:at], &ScaleError{Value: extreme(values[:256])}
 		}
 		for j := range 8 {
 			s, l := sixBit(steps[j], d), sixBit(leasts[j], dmin)
@@ -55,7 +55,7 @@ func appendQ6_K(dst []byte, values []float32) ([]byte, error) {
 		}
 		d, ok := putScale(b[208:], most/-128)
 		if !ok {
-			return dst[:at], &ScaleError{extreme(values[:256])}
+			return dst[:at], &ScaleError{Value: extreme(values[:256])}
 		}
 		for g := range steps {
 			s := nearest(steps[g], d, -128, 127)

@@ -84,7 +84,7 @@ func TestKQuantsRefuse(t *testing.T) {
 			values := make([]float32, 512)
 			values[0], values[300] = 1, float32(bad)
 			blocks, err := typ.Append(nil, values)
-			if e := (*ScaleError)(nil); !errors.As(err, &e) || len(blocks) != typ.Bytes(256) {
+			if e := (*ScaleError)(nil); !errors.As(err, &e) || len(blocks) != typ.Bytes(256) || e.At != 300 {
 				t.Errorf("%s with %v: %d bytes, error %v", typ, bad, len(blocks), err)
 			}
 		}

@@ -10,8 +10,10 @@ package quant
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Type is a kind of block.
@@ -99,7 +101,13 @@ func (t Type) Append(dst []byte, values []float32) ([]byte, error) {
 	if !t.CanAppend() {
 		return dst, fmt.Errorf("quant: want a kind of block that can be made (Q8_0, Q4_0, Q4_K, Q6_K or NF4), got %s", t)
 	}
-	return formats[t].append(dst, values)
+	f := &formats[t]
+	out, err := f.append(dst, values)
+	if bad := (*ScaleError)(nil); errors.As(err, &bad) {
+		bad.At = (len(out) - len(dst)) / f.bytes * f.len
+		bad.At += slices.IndexFunc(values[bad.At:], func(x float32) bool { return x == bad.Value || x != x })
+	}
+	return out, err
 }
 
 // Check returns an error for the first block whose scale is infinite or NaN, or a number of which

@@ -53,7 +53,7 @@ func TestAppend(t *testing.T) {
 		for _, bad := range []float64{math.NaN(), math.Inf(1), 1e30} {
 			values[50] = float32(bad)
 			blocks, err := c.typ.Append(nil, values)
-			if e := (*ScaleError)(nil); !errors.As(err, &e) || len(blocks) != size {
+			if e := (*ScaleError)(nil); !errors.As(err, &e) || len(blocks) != size || e.At != 50 {
 				t.Errorf("%s with %v: %d bytes, error %v", name, bad, len(blocks), err)
 			}
 		}

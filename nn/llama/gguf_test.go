@@ -3,6 +3,7 @@ package llama
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,6 +108,54 @@ func TestGGUFRowOrder(t *testing.T) {
 		head, i := row/c.HeadDim, row%c.HeadDim
 		from := head*c.HeadDim + i%2*(c.HeadDim/2) + i/2
 		within(t, "a row of queries", values[row*c.Hidden:][:c.Hidden], want[from*c.Hidden:][:c.Hidden], 1e-2)
+	}
+}
+
+// What is infinite or no number, or becomes so where it is rounded, is refused by name and place.
+func TestGGUFWantsFiniteNumbers(t *testing.T) {
+	d := open(t)
+	for _, c := range []struct {
+		bad  float64
+		dt   tensor.DType
+		want string // of element 40 of the first queries' weights, or of the first norm's
+		norm bool
+	}{
+		{math.NaN(), tensor.F32, `"blk.0.attn_q.weight": want finite numbers of f32, got NaN at element 40`, false},
+		{math.Inf(-1), tensor.BF16, `"blk.0.attn_q.weight": want finite numbers of bf16, got -Inf at element 40`, false},
+		{70000, tensor.F16, `"blk.0.attn_q.weight": want finite numbers of f16, got +Inf at element 40`, false},
+		{70000, tensor.BF16, "", false},
+		{-math.MaxFloat32, tensor.F32, "", false},
+		{math.NaN(), tensor.Q8, "got a value of NaN at element 40", false},
+		{math.Inf(1), tensor.Q4_K, "got a value of +Inf at element 40", false}, // as q8: rows are short
+		{math.NaN(), tensor.Q8, `"blk.0.attn_norm.weight": want finite numbers of f32, got NaN at element 5`, true},
+	} {
+		config := small("llama")
+		config.Hidden = 32
+		m := create(t, d, config)
+		w, at := m.Blocks[0].Attention.Q.(*nn.Linear).Weight.Value, 40
+		if c.norm {
+			w, at = m.Blocks[0].InputNorm.Weight.Value, 5
+		}
+		values, err := w.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[at] = float32(c.bad)
+		w.SetFloat32s(values)
+		err = m.SaveGGUF(filepath.Join(t.TempDir(), "m.gguf"), GGUFOptions{DType: c.dt})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%v as %s: got error %v, want %q", c.bad, c.dt, err, c.want)
+		}
+		if c.dt == tensor.Q8 && !c.norm { // and where they are quantized on the way in
+			dir := t.TempDir()
+			if err := m.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(t.Context(), d, dir, LoadOptions{DType: c.dt})
+			if err == nil || !strings.Contains(err.Error(), "got a value of NaN at element 40") {
+				t.Errorf("loaded as %s: got error %v", c.dt, err)
+			}
+		}
 	}
 }
 

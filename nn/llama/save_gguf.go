@@ -3,6 +3,7 @@ package llama
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/agora-ml/agora/encoding/gguf"
@@ -105,7 +106,7 @@ func (c *Config) saveGGUF(path string, o GGUFOptions, tensors []ggufTensor) erro
 				Write: func(w io.Writer) error {
 					for _, part := range *stack {
 						if err := part.write(w, dt, 0, 0); err != nil {
-							return err
+							return fmt.Errorf("%s: %w", part.name, err)
 						}
 					}
 					return nil
@@ -173,6 +174,9 @@ func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int, offset
 	if err != nil {
 		return err
 	}
+	if err := finite(data, dt); err != nil {
+		return err
+	}
 	if heads > 0 {
 		if data, err = Interleave(data, t.Dim(0), heads); err != nil {
 			return err
@@ -180,6 +184,25 @@ func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int, offset
 	}
 	_, err = w.Write(data)
 	return err
+}
+
+// finite returns an error for the first of some numbers that is infinite or none, perhaps since it was rounded to the type.
+// What is quantized has been looked at.
+func finite(data []byte, dt tensor.DType) error {
+	if dt.IsQuantized() {
+		return nil
+	}
+	size, exponent := dt.Bytes(1), map[tensor.DType]byte{tensor.F32: 0x7f, tensor.BF16: 0x7f, tensor.F16: 0x7c}[dt]
+	values := make([]float32, 1)
+	for at := 0; at < len(data); at += size {
+		if data[at+size-1]&exponent != exponent { // of few only
+			continue
+		}
+		if dt.Decode(values, data[at:at+size]); !(math.Abs(float64(values[0])) <= math.MaxFloat32) {
+			return fmt.Errorf("want finite numbers of %s, got %v at element %d", dt, values[0], at/size)
+		}
+	}
+	return nil
 }
 
 var ggufTypes = map[tensor.DType]gguf.Type{

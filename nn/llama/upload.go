@@ -9,6 +9,7 @@ import (
 
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/mapped"
+	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -97,6 +98,9 @@ func convert(ctx context.Context, y *tensor.Tensor, t stored) error {
 				return nil
 			}
 			_, err := dt.Quantize(blocks[:dt.Bytes(lo)], values[lo:hi])
+			if bad := (*quant.ScaleError)(nil); errors.As(err, &bad) {
+				bad.At += from + lo
+			}
 			return err
 		})
 		if err != nil {
