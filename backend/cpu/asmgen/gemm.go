@@ -83,9 +83,7 @@ func gemmTiles() *File {
 			f.Go(fmt.Sprintf("// tiles%s_%d holds the micro-kernels of that panel width by their number of "+
 				"rows.\nvar tiles%s_%d = []func(t *tile){%s}",
 				s.name, vecs*s.lanes, s.name, vecs*s.lanes, strings.Join(table, ", ")))
-			if s.masked {
-				f.aheadTiles(s.isa, s.maxRows, vecs)
-			}
+			f.aheadTiles(s.isa, s.maxRows, vecs)
 		}
 	}
 	f.dense(avx2, "denseAVX2_6x16", 6, 2)

@@ -85,7 +85,7 @@ func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 		case pl.packed != nil:
 			s = pl.packed.strip(kn, j1-j0)
 		case pl.sharedB != nil:
-			s = kn.layout(pl.panelsB(kb, k, j0), k, j1-j0)
+			s = kn.layout(pl.panelsB(kb, k, j0), apart(k, kn.cols), j1-j0)
 		default:
 			s = w.strip(pl, kb, j0, j1, i1-i0)
 		}
@@ -188,7 +188,7 @@ func (w *Workspace) panels(rows, panels, cols, k int, acc bool) {
 	}
 }
 
-// configured runs one configuration, tiles of so many pairs, so many along k. It is a call of its own, with a frame, as row is.
+// configured runs one configuration, tiles of so many pairs, so many along k. It is a call of its own, with a frame, as column is.
 //
 //go:noinline
 func (w *Workspace) configured(b block, rows, panels, cols, pairs, k int, acc bool) {

@@ -225,7 +225,7 @@ func (w *Workspace) rounded(s *packedStrip, a unsafe.Pointer, i, rows int, scrat
 	if w.load {
 		w.read(scratch, i, rows)
 	}
-	w.row(s, a, rows, scratch)
+	w.panelsTimes(s, a, rows, 0, rows, scratch)
 	if w.done {
 		w.write(scratch, i, rows)
 	}

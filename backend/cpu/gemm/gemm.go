@@ -4,8 +4,8 @@
 //
 // A micro-kernel computes a tile of C (6x16 with AVX2, 14x32 with AVX-512) out
 // of rows of A and a packed panel of B. A worker takes a strip of C's columns,
-// packs a block of B's rows for it, which then stays in its level-2 cache, and
-// runs all rows of A against it; there is no barrier between blocks, and the last
+// packs a block of B's rows for it, and runs all rows of A against it, some at a time
+// panel by panel where that keeps the panel in the level-1 cache; there is no barrier between blocks, and the last
 // strips are narrower, so that all end together. Where strips would be too few, each
 // thread has one task if those are about as large, else B is packed once by everybody
 // and the rows are cut too. Every element of C is

@@ -33,6 +33,9 @@ type kernel struct {
 	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbor
 	// on the same core uses it too.
 	kc, strip int
+	// widest, if it is more than strip, is the columns of one strip where each thread has one alone, and chunk the rows of A
+	// that a panel of B is read for before the next: a tile's, if it is less.
+	widest, chunk int
 	packers
 	vectors
 }
@@ -52,6 +55,23 @@ func (kn *kernel) place(l, j, width int) int {
 	}
 	return 4 * (l*width + j)
 }
+
+// waySize is the bytes after which addresses fall into the same set of a level-1 cache: of those of 32 KiB
+// in 8 ways and of 48 KiB in 12.
+const waySize = 4096
+
+// apart is the bytes from one panel of k steps, so wide, to the next. Panels are filled side by side: a multiple of waySize
+// apart their lines would push each other out of the cache.
+func apart(k, width int) int {
+	bytes := 4 * k * width
+	if bytes%waySize == 0 {
+		bytes += 128
+	}
+	return bytes
+}
+
+// floats is the memory of panels of k steps that hold n columns of B.
+func (kn *kernel) floats(k, n int) int { return (n + kn.cols - 1) / kn.cols * apart(k, kn.cols) / 4 }
 
 // A rowsPacker copies k rows, ld bytes apart, into panels, size bytes apart.
 type rowsPacker = func(dst, src unsafe.Pointer, ld, k, panels, size int)

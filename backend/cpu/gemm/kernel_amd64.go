@@ -29,8 +29,8 @@ var kernels = func() []kernel {
 		axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
 	}
 	list = append([]kernel{{
-		name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128,
-		narrow: tilesAVX2_8, full: tilesAVX2_16, dense: denseAVX2_6x16,
+		name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128, widest: 144, chunk: 96,
+		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16, dense: denseAVX2_6x16,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)

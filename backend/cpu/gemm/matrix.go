@@ -80,7 +80,7 @@ func ownCut(pl *plan, threads int) (c cut, ok bool) {
 		return c, ok && c.rows >= 4*kn.rows && pl.n <= most
 	}
 	c.width, ok = even(pl.n, kn.cols/2)
-	return c, ok && c.width >= 2*kn.cols && c.width <= kn.strip && pl.m <= mostOwnRows
+	return c, ok && c.width >= 2*kn.cols && c.width <= max(kn.strip, kn.widest) && pl.m <= mostOwnRows
 }
 
 // mostOwnRows is the most rows of A that all threads read.
@@ -145,7 +145,10 @@ func (c *cut) strips(edges []int, n, threads int, kn *kernel) []int {
 }
 
 // shared is the floats of the panels that are packed for all.
-func (c *cut) shared(k int) int { return (c.mp + c.np) * min(c.stretch, k) }
+func (c *cut) shared(pl *plan) int {
+	k := min(c.stretch, pl.k)
+	return c.mp*k + (k+pl.depth-1)/pl.depth*pl.kernel.floats(pl.depth, c.np)
+}
 
 // SharedBytes is the scratch memory that an Engine of so many threads needs for C = op(A)
 // op(B) beside its workers' own, for which a few hundred KiB are enough.
@@ -155,7 +158,7 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 	}
 	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &kernels[0])
 	c := newCut(&pl, threads)
-	return panelBytes(c.shared(k))
+	return panelBytes(c.shared(&pl))
 }
 
 // BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one, and operands of which so many
@@ -169,7 +172,7 @@ func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool
 	}
 	pl := newPlan(&product{transA: transA, m: m, n: n, k: k, rounded: rounded}, &pairKernels()[0])
 	c := newCut(&pl, threads)
-	bytes := panelBytes(c.shared(k)) + 2*wide
+	bytes := panelBytes(c.shared(&pl)) + 2*wide
 	if rounded && c.stretch < k {
 		bytes += 4 * m * n
 	}
@@ -186,7 +189,7 @@ func (e *Engine) matrix(p *product) {
 	}
 	e.edges = c.strips(e.edges[:0], p.n, e.team.Threads(), e.kernel)
 	strips, chunks := len(e.edges)-1, (p.m+c.rows-1)/c.rows
-	e.shared = e.shared.grow(c.shared(p.k))
+	e.shared = e.shared.grow(c.shared(&pl))
 	e.ownStrips()
 	for k0 := 0; k0 < p.k; k0 += c.stretch {
 		pl.k0, pl.k1 = k0, min(k0+c.stretch, p.k)
@@ -253,7 +256,7 @@ func (e *Engine) pack(pl *plan) {
 		j, from := task%acrossB*shareB.panels*kn.cols, task/acrossB*shareB.steps
 		n := min(shareB.panels*kn.cols, pl.n-j)
 		if from < k { // the last block may be shorter
-			s := kn.layout(pl.panelsB(kb, k, j), k, n).from(from)
+			s := kn.layout(pl.panelsB(kb, k, j), apart(k, kn.cols), n).from(from)
 			e.ws[worker].packStrip(s, pl, kb+from, min(shareB.steps, k-from), j, n)
 		}
 	})
@@ -265,7 +268,8 @@ func (pl *plan) panelsA(kb, k, i int) unsafe.Pointer {
 }
 
 func (pl *plan) panelsB(kb, k, j int) unsafe.Pointer {
-	return unsafe.Add(pl.sharedB, 4*((kb-pl.k0)*roundUp(pl.n, pl.kernel.cols)+j*k))
+	kn := pl.kernel
+	return unsafe.Add(pl.sharedB, (kb-pl.k0)/pl.depth*4*kn.floats(pl.depth, pl.n)+j/kn.cols*apart(k, kn.cols))
 }
 
 // packA packs rows [i, i+m) of op(A), of the block [k0, k0+k) the steps [from, to); all of them
@@ -328,7 +332,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 		case pl.packed != nil:
 			s = pl.packed.strip(kn, j1-j0)
 		case pl.sharedB != nil:
-			s = kn.layout(pl.panelsB(kb, t.k, j0), t.k, j1-j0)
+			s = kn.layout(pl.panelsB(kb, t.k, j0), apart(t.k, kn.cols), j1-j0)
 		default:
 			s = w.strip(pl, kb, j0, j1, i1-i0)
 		}
@@ -348,7 +352,8 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			t.rs, t.ks = 4*pl.a.ld, 4
 			rows := rowsInPlace(kn.rows, t.rs)
 			if pl.packed != nil {
-				w.panelsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, i1-i0, c)
+				w.next = 0
+				w.panelsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, i1-i0, c)
 				continue
 			}
 			after := 0
@@ -377,8 +382,8 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 // of A would repay the copy.
 func (w *Workspace) strip(pl *plan, kb, j0, j1, m int) packedStrip {
 	kn, k, n := pl.kernel, w.tile.k, j1-j0
-	w.b = grow(w.b, k*roundUp(n, kn.cols))
-	s := kn.layout(unsafe.Pointer(unsafe.SliceData(w.b)), k, n)
+	w.b = grow(w.b, kn.floats(k, n))
+	s := kn.layout(unsafe.Pointer(unsafe.SliceData(w.b)), apart(k, kn.cols), n)
 	if m > 2*kn.rows || pl.transB || pl.b.format != formatF32 || kn.parts != nil {
 		w.packStrip(s, pl, kb, k, j0, n)
 		return s
@@ -401,10 +406,6 @@ func (w *Workspace) packStrip(s packedStrip, pl *plan, k0, k, j0, n int) {
 	w.packB(s, &pl.b, pl.transB, k0, k, j0, n)
 }
 
-// waySize is the bytes after which addresses fall into the same set of a level-1 cache: of those of 32 KiB
-// in 8 ways and of 48 KiB in 12.
-const waySize = 4096
-
 // rowsInPlace is the rows of a tile whose A is read where it lies, rs bytes from row to row. At a multiple
 // of waySize the lines of all rows compete for the ways of one set: more rows than those, and each line is
 // gone before its next element is read.
@@ -418,88 +419,75 @@ func rowsInPlace(rows, rs int) int {
 // rowsTimes runs the task's rows [from, to), so many in a tile, of A from a on, step bytes from one tile's to
 // the next, against a strip. after is the bytes from a to what the task reads then, if it is more of A.
 func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to, after int, c unsafe.Pointer) {
-	for i := from; i < to; i += rows {
-		n, at := min(rows, to-i), (i-from)/rows*step
-		tile := unsafe.Add(a, at)
+	chunk := rows
+	if w.rounding.c == nil {
+		chunk = max(rows, w.kernel.chunk/rows*rows)
+	}
+	for i := from; i < to; i += chunk {
+		m, at := min(chunk, to-i), (i-from)/rows*step
 		switch w.next = 0; {
-		case i+rows < to:
+		case i+chunk < to:
 			w.next = step
 		case after > 0:
-			w.next = after - at
+			w.next = after - at - (m-1)/rows*step
 		}
-		if w.rounding.c == nil {
-			w.row(s, tile, n, unsafe.Add(c, i*w.tile.ldc))
+		if part := unsafe.Add(a, at); w.rounding.c == nil {
+			w.panelsTimes(s, part, rows, step, m, unsafe.Add(c, i*w.tile.ldc))
 		} else {
-			w.rounded(s, tile, i, n, c)
+			w.rounded(s, part, i, m, c)
 		}
 	}
 }
 
-// panelsTimes is rowsTimes panel by panel, for an A so small that all of it stays in a core's caches: a step of a panel is
-// several times that of a tile's rows, and it is the panel then that stays in the level-1 cache.
-func (w *Workspace) panelsTimes(s *packedStrip, a unsafe.Pointer, rows, m int, c unsafe.Pointer) {
+// panelsTimes multiplies m rows of A, so many in a tile, with a strip, panel by panel: where they are those of several
+// tiles, all of them stay in the level-2 cache, the panel in that of level 1, and a step of a tile's rows, which come from
+// further away, is less than half of a panel's.
+func (w *Workspace) panelsTimes(s *packedStrip, a unsafe.Pointer, rows, step, m int, c unsafe.Pointer) {
 	t, kn := &w.tile, w.kernel
-	t.ahead, t.bs = 0, s.bs
+	size := 4 // of an element of C
+	if t.half {
+		size = 2
+	}
+	t.bs = s.bs
 	t.columns(kn.cols, kn.cols)
 	for p := range s.full {
 		t.b = unsafe.Add(s.data, p*s.step)
-		w.column(kn.full, a, rows, m, unsafe.Add(c, 4*p*kn.cols))
+		w.column(kn.full, kn.aheadFull, p, a, rows, step, m, unsafe.Add(c, size*p*kn.cols))
 	}
 	if s.rest > 0 {
 		t.b, t.bs = s.tail, s.tbs
 		t.columns(s.rest, s.tbs/4)
-		w.column(s.tails, a, rows, m, unsafe.Add(c, 4*s.full*kn.cols))
+		w.column(s.tails, s.ahead, s.full, a, rows, step, m, unsafe.Add(c, size*s.full*kn.cols))
 	}
 }
 
-// column computes one column of tiles, in a call of its own for row's reason.
+// column computes one column of tiles, that of a strip's panel p. It is a call of its own, with a frame, because its
+// prologue is where the scheduler can stop a loop of assembly calls.
 //
 //go:noinline
-func (w *Workspace) column(tiles []func(*tile), a unsafe.Pointer, rows, m int, c unsafe.Pointer) {
-	t := &w.tile
-	for i := 0; i < m; i += rows {
-		t.a, t.c = unsafe.Add(a, i*t.rs), unsafe.Add(c, i*t.ldc)
-		tiles[min(rows, m-i)](t)
-	}
-}
-
-// row computes one row of tiles. It is a call of its own, with a frame, because
-// its prologue is where the scheduler can stop a loop of assembly calls.
-//
-//go:noinline
-func (w *Workspace) row(s *packedStrip, a unsafe.Pointer, rows int, c unsafe.Pointer) {
+func (w *Workspace) column(tiles, ahead []func(*tile), p int, a unsafe.Pointer, rows, step, m int, c unsafe.Pointer) {
 	t, kn := &w.tile, w.kernel
-	t.a, t.bs = a, s.bs
-	t.columns(kn.cols, kn.cols)
-	f, size := kn.full[rows], 4 // of an element of C
-	if t.half {
-		size = 2
+	panel, share := 0, 0 // bytes of A's panel, and those that a dense tile fetches of the next
+	if kn.dense != nil && t.ks == 4*kn.rows && t.bs == 4*kn.cols && t.cols == kn.cols && t.k >= denseRound*kn.rows {
+		panel, share = t.k*t.ks, t.k/denseRound*64
 	}
-	ahead := w.next != 0 && t.ks == 4 && rows < len(kn.aheadFull) && kn.aheadFull[rows] != nil
-	panel, share := 0, 0 // bytes of A's panel, and those that a tile fetches of the next
-	if kn.dense != nil && rows == kn.rows && t.ks == 4*rows && s.bs == 4*kn.cols && t.k >= denseRound*rows {
-		f, panel, share = kn.dense, t.k*t.ks, t.k/denseRound*64
-	}
-	for p := range s.full {
-		t.b, t.c, t.ahead = unsafe.Add(s.data, p*s.step), unsafe.Add(c, size*p*kn.cols), 0
-		if p*share < panel {
-			t.ahead = panel + p*share
+	for i := 0; i < m; i += rows {
+		n, next := min(rows, m-i), step
+		if i+rows >= m {
+			next = w.next
 		}
-		if p == 0 && ahead {
-			t.ahead = w.next
-			kn.aheadFull[rows](t)
-			continue
+		f := tiles[n]
+		t.a, t.c, t.ahead = a, c, 0
+		switch {
+		case panel > 0 && n == kn.rows:
+			f = kn.dense
+			if p*share < panel {
+				t.ahead = panel + p*share
+			}
+		case p == 0 && next != 0 && t.ks == 4 && n < len(ahead) && ahead[n] != nil:
+			f, t.ahead = ahead[n], next
 		}
 		f(t)
-	}
-	if s.rest > 0 {
-		t.b, t.c, t.bs = s.tail, unsafe.Add(c, size*s.full*kn.cols), s.tbs
-		t.columns(s.rest, s.tbs/4)
-		if s.full == 0 && ahead {
-			t.ahead = w.next
-			s.ahead[rows](t)
-			return
-		}
-		s.tails[rows](t)
+		a, c = unsafe.Add(a, step), unsafe.Add(c, rows*t.ldc)
 	}
 }

@@ -18,9 +18,9 @@ type packedStrip struct {
 	tbs   int           // its bytes from one k to the next
 }
 
-// layout describes n columns of k rows packed at dst.
-func (kn *kernel) layout(dst unsafe.Pointer, k, n int) packedStrip {
-	s := packedStrip{data: dst, step: 4 * k * kn.cols, bs: 4 * kn.cols, full: n / kn.cols, rest: n % kn.cols}
+// layout describes n columns packed at dst, in panels so many bytes apart.
+func (kn *kernel) layout(dst unsafe.Pointer, step, n int) packedStrip {
+	s := packedStrip{data: dst, step: step, bs: 4 * kn.cols, full: n / kn.cols, rest: n % kn.cols}
 	if s.rest > 0 {
 		s.tail, s.tails, s.ahead, s.tbs = unsafe.Add(dst, s.full*s.step), kn.full, kn.aheadFull, s.bs
 		if s.rest <= kn.cols/2 {

@@ -24,7 +24,7 @@ func PacksBF16(k int) bool { return k > 0 && multipliesAlong(k) }
 
 // strip is the first n columns, as a product reads them or Pack writes them.
 func (b *Packed) strip(kn *kernel, n int) packedStrip {
-	s := kn.layout(unsafe.Pointer(unsafe.SliceData(b.words)), b.k, b.n)
+	s := kn.layout(unsafe.Pointer(unsafe.SliceData(b.words)), 4*b.k*kn.cols, b.n)
 	s.full, s.rest = n/kn.cols, n%kn.cols
 	if s.rest > 0 {
 		s.tail, s.tails, s.ahead, s.tbs = unsafe.Add(s.data, s.full*s.step), kn.full, kn.aheadFull, s.bs

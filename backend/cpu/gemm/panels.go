@@ -56,7 +56,7 @@ func (e *Engine) ownStrips() {
 	if e.strips != nil {
 		return
 	}
-	n := e.kernel.kc * e.kernel.strip
+	n := e.kernel.floats(e.kernel.kc, max(e.kernel.strip, e.kernel.widest))
 	e.strips = e.strips.grow(len(e.ws) * n)
 	for i := range e.ws {
 		e.ws[i].b = e.strips.floats[i*n : (i+1)*n : (i+1)*n]

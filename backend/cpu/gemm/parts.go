@@ -84,7 +84,7 @@ func PartsBytes(threads int, transA bool, m, n, k int) (int, bool) {
 	p = p.inParts()
 	pl := newPlan(&p, &partKernels()[0])
 	c := newCut(&pl, threads)
-	return panelBytes(c.shared(p.k)), true
+	return panelBytes(c.shared(&pl)), true
 }
 
 // A partMemory is what a workspace splits with.

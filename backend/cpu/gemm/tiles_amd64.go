@@ -37,6 +37,19 @@ func tileAVX2_6x8(t *tile)
 // tilesAVX2_8 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX2_8 = []func(t *tile){nil, tileAVX2_1x8, tileAVX2_2x8, tileAVX2_3x8, tileAVX2_4x8, tileAVX2_5x8, tileAVX2_6x8}
 
+// aheadAVX2_3x8 is tileAVX2_3x8 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX2_3x8(t *tile)
+
+// aheadAVX2_6x8 is tileAVX2_6x8 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX2_6x8(t *tile)
+
+// aheadAVX2_8 holds those of that panel width that fetch A's next rows, by their number of rows.
+var aheadAVX2_8 = []func(t *tile){3: aheadAVX2_3x8, 6: aheadAVX2_6x8}
+
 // tileAVX2_1x16 computes 1 rows of a tile, 16 columns wide; see tile.
 //
 //go:noescape
@@ -69,6 +82,19 @@ func tileAVX2_6x16(t *tile)
 
 // tilesAVX2_16 holds the micro-kernels of that panel width by their number of rows.
 var tilesAVX2_16 = []func(t *tile){nil, tileAVX2_1x16, tileAVX2_2x16, tileAVX2_3x16, tileAVX2_4x16, tileAVX2_5x16, tileAVX2_6x16}
+
+// aheadAVX2_3x16 is tileAVX2_3x16 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX2_3x16(t *tile)
+
+// aheadAVX2_6x16 is tileAVX2_6x16 for an A read where it lies; it fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func aheadAVX2_6x16(t *tile)
+
+// aheadAVX2_16 holds those of that panel width that fetch A's next rows, by their number of rows.
+var aheadAVX2_16 = []func(t *tile){3: aheadAVX2_3x16, 6: aheadAVX2_6x16}
 
 // tileAVX512_1x16 computes 1 rows of a tile, 16 columns wide; see tile.
 //
