@@ -114,11 +114,14 @@ func (e *Engine) dotProducts(p *product) {
 	t := p.b.format.blocks()
 	rows := e.rounded.round(&p.a, p.m, p.k, blockZeros[t], inQuads(t))
 	tasks := 4 * e.team.Threads()
-	grain := min(vectorChunk, max(integerCall, roundUp((p.n+tasks-1)/tasks, 8)))
+	run, grain := e.team.Run, min(vectorChunk, max(integerCall, roundUp((p.n+tasks-1)/tasks, 8)))
+	if p.m == 1 { // weights are one stream
+		run, grain = e.team.Stream, 2*integerCall
+	}
 	if p.m*p.n*p.k <= alone/4 {
 		grain = vectorChunk
 	}
-	e.team.Run((p.n+grain-1)/grain, func(worker, task int) {
+	run((p.n+grain-1)/grain, func(worker, task int) {
 		lo, hi := task*grain, min((task+1)*grain, p.n)
 		for i := 0; i < p.m; i += integerRows {
 			for j := lo; j < hi; j += integerCall {
