@@ -108,13 +108,35 @@ func gather(d *tensor.Device, m any, division Division, groups []Group, maxBlock
 		e.param.Grad = b.grad.View(e.from, shape...)
 		e.param.Value = b.stored().View(e.from, shape...)
 	}
-	for _, old := range left {
-		if old.Alive() && !old.Shared() { // else it is the collector's, once nobody needs it
-			old.Free("optim.Gather has moved the parameter into a block: its Value is there")
-		}
-	}
+	freeLeft(left)
 	d.Trim() // nothing of these sizes will be asked for again
 	return t, d.Err()
+}
+
+// freeLeft frees the memory that parameters have left: what nobody shares, and what several of them make up, as those of a
+// model that lie one behind the other do. Other memory is the collector's, once nobody needs it.
+func freeLeft(left []*tensor.Tensor) {
+	type share struct{ parts, bytes int }
+	shares := map[any]share{}
+	for _, x := range left {
+		s := shares[x.Memory()]
+		shares[x.Memory()] = share{s.parts + 1, s.bytes + x.Bytes()}
+	}
+	for _, x := range left {
+		if !x.Alive() {
+			continue
+		}
+		if s := shares[x.Memory()]; x.Shared() && (s.parts == 1 || x.Borrowed() || !fills(x, s.bytes)) {
+			continue
+		}
+		x.Free("optim.Gather has moved the parameter into a block: its Value is there")
+	}
+}
+
+// fills reports whether so many bytes are all that tensors can have of x's memory.
+func fills(x *tensor.Tensor, bytes int) bool {
+	all, _ := x.Whole()
+	return all.Bytes()-bytes < tensor.SlabAlign
 }
 
 // fill makes block i of the parameters' values.

@@ -101,6 +101,25 @@ func TestGatherPutsTogether(t *testing.T) {
 	}
 }
 
+// Parameters that make up one memory leave it free; where one of them stays, it stays.
+func TestGatherFreesWhatNeighborsLeave(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		d := device(t)
+		all := d.NewExact(tensor.F32, 5, 7)
+		all.SetFloat32s(make([]float32, 35))
+		var m struct {
+			A *autograd.Param `name:"a"`
+			B *autograd.Param `name:"b"`
+		}
+		m.A, m.B = autograd.NewParam(all.View(0, 2, 7)), autograd.NewParam(all.View(14, 3, 7))
+		m.B.Frozen = frozen
+		mustGather(t, d, &m)
+		if all.Alive() != frozen {
+			t.Errorf("frozen neighbor %t: the memory that was left is there: %t", frozen, all.Alive())
+		}
+	}
+}
+
 func TestGatherCutsBlocks(t *testing.T) {
 	d := device(t)
 	var m struct {

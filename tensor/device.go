@@ -32,6 +32,8 @@ type Device struct {
 	lens   []int
 	traces []func(k Kernel, args []*Tensor)
 
+	recording *Recording // by Record, which is under way
+
 	beforeEnd, atEnd []func()
 }
 
@@ -278,6 +280,9 @@ func (d *Device) allocWithin(st *storage, bytes, most int) {
 // taken from the backend than the tensors have ever needed at once: batches of ever
 // other lengths would else pool buffers of all their sizes.
 func (d *Device) makeRoom(bytes int) {
+	if d.recording != nil { // the pool is the recording's
+		return
+	}
 	d.lasting = min(d.lasting, d.stats.Live)
 	most := max(d.stats.Peak, d.stats.Live+bytes)
 	if over := d.taken + bytes - most - (most-d.lasting)/16; over > 0 {
@@ -287,6 +292,7 @@ func (d *Device) makeRoom(bytes int) {
 
 // shrinkPool leaves at most so many bytes in the pool.
 func (d *Device) shrinkPool(bytes int) {
+	d.spoil()
 	d.taken -= d.pool.shrink(bytes, d.b.Free)
 }
 

@@ -89,6 +89,7 @@ func (t *Tensor) setBytes(data []byte, n int) {
 		Panicf("set", "%d elements for %s, which has %d", n, t, t.n)
 	}
 	t.st.version++
+	t.st.dev.spoil()
 	if t.st.dev.err == nil {
 		t.st.dev.b.Write(t.st.buf, t.off, data)
 	}
@@ -185,6 +186,7 @@ func read[E any](t *Tensor) ([]E, error) {
 
 // read fetches the whole of tensors, each to its own dst.
 func (d *Device) read(dst [][]byte, ts ...*Tensor) error {
+	d.spoil()
 	reads := make([]Read, len(ts))
 	for i, t := range ts {
 		t.mustLive("read")

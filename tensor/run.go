@@ -64,6 +64,9 @@ func (d *Device) Run(k Kernel, args ...*Tensor) {
 			f(k, slices.Clone(args)) // so that args need not be on the heap where nobody traces
 		}
 	}
+	if r := d.recording; r != nil {
+		r.Calls = append(r.Calls, Call{k, slices.Clone(d.args), slices.Clone(args)})
+	}
 	if d.err == nil {
 		d.b.Run(k, d.args)
 	}

@@ -11,6 +11,7 @@ func init() {
 	plain(matmul[float32], matmul[float64])
 	fast(bf16Matmul)
 	fast(packedMatmul)
+	fast(rowMatmul)
 }
 
 // matmul: c[m, n] (+)= Σ_k op(a)[m, k] op(b)[k, n] + bias[n], for every batch.
@@ -74,6 +75,22 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 		p.run(w.gemm, i)
 	}
 	return true
+}
+
+// rowMatmul is the product of a single row in 16 bits, of which generating consists: it is widened once, and every task rounds
+// its part of the result.
+func rowMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
+	c, a, b, bias := x[0], x[1], x[2], x[3]
+	if k.Batch*k.M != 1 || k.Acc || k.K == 0 || !c.DType.Is16Bit() || !bias.IsNil() || !atMost32Bits(x) {
+		return false
+	}
+	ldb := k.N
+	if k.TransB {
+		ldb = k.K
+	}
+	row := w.shared.load(a, 0, k.K)
+	defer w.shared.flush()
+	return w.gemm.SgemmRow(k.TransB, k.N, k.K, row, matrix(b, 0, max(1, ldb)), matrix(c, 0, k.N))
 }
 
 // oneOfBatch is packedMatmul's product of any of a batch's matrices.

@@ -21,6 +21,9 @@ type Decoder struct {
 	ids       [][]int32 // of each row, where the next tokens may turn those before otherwise (Config.longer)
 	positions []int32   // [rows, slots]
 	segments  []int32   // [rows, slots], -1 where a slot is empty
+
+	same   *sameToken // what the last token has run, or nil
+	unlike bool       // tokens are not recorded
 }
 
 // NewDecoder makes room for slots tokens in each row: the longest first piece and all
@@ -81,6 +84,9 @@ func (d *Decoder) step(ids [][]int32, memory []float32) (logits [][]float32, err
 	m := d.model
 	scope := m.device.Scope() // the keys and values stay
 	defer scope.Close()
+	if ok, err := d.single(ids, memory); ok || err != nil {
+		return [][]float32{memory}, err
+	}
 	fed, tokens := d.again(ids), 0
 	for _, row := range fed {
 		tokens = max(tokens, len(row))
@@ -149,20 +155,31 @@ func (d *Decoder) feed(ids [][]int32, also ...index) (body *nn.Var, uploaded []*
 	rotary, keys := m.rotary(b.MaxPositions()), []int{d.rows, seen}
 	list := append(indices(b), index{d.positions[:d.rows*seen], keys}, index{d.segments[:d.rows*seen], keys})
 	in := m.onDevice(append(list, also...)...)
-	use := nn.CacheUse{Slot: d.used, Positions: in[3], Segments: in[4]}
+	body = m.forwardCached(d, rotary, in)
 	d.used += tokens
+	return body, in[len(list):], nil
+}
+
+// forwardCached is what the blocks make of tokens that go to the decoder's next slots: in has their ids, positions and
+// segments, then positions and segments of the slots that they see.
+func (m *Model) forwardCached(d *Decoder, rotary func(layer int) nn.Context, in []*nn.Var) *nn.Var {
+	use := nn.CacheUse{Slot: d.used, Positions: in[3], Segments: in[4]}
 	return m.forward(in[0], func(layer int) nn.Context {
 		at := use
 		at.Cache = d.caches[layer]
 		c := rotary(layer)
 		c.Positions, c.Segments, c.Cache = in[1], in[2], &at
 		return c
-	}), in[len(list):], nil
+	})
 }
 
 // Close gives the memory back now; without it, it comes back with its scope or by the
 // garbage collector.
 func (d *Decoder) Close() {
+	if d.same != nil {
+		d.same.close()
+		d.same = nil
+	}
 	for _, c := range d.caches {
 		for _, t := range []*tensor.Tensor{c.K, c.V} {
 			if t.Alive() {

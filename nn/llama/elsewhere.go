@@ -88,7 +88,7 @@ func (m *Model) place(store BlockStore, layoutOf func(name string, p *nn.Param) 
 		s, inBlock := e.places[p]
 		switch {
 		case inBlock:
-		case l.lying == nil && !l.stays && l.dt.IsQuantized() && len(l.shape) == 2 && !d.Launches():
+		case l.lying == nil && !l.stays && len(l.shape) == 2 && !d.Launches():
 			row.add(d, name, p, l)
 			continue
 		default:

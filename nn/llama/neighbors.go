@@ -7,10 +7,9 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// neighbors are matrices of one part of a block, in the model's order, of one quantized type and one width: q, k and v, or
-// gate and up. On a CPU, whose kernels read blocks anywhere, they have one piece of memory, in which they lie one behind the
-// other: a single row is multiplied with all that see it by one product (nn.Linear.ForwardAll). What is not quantized has
-// memory of its own, which it leaves when it trains.
+// neighbors are matrices of one part of a block, in the model's order, of one type and one width: q, k and v, or
+// gate and up. On a CPU, whose kernels read anywhere, they have one piece of memory, in which they lie one behind the
+// other: a single row is multiplied with all that see it by one product (nn.Linear.ForwardAll).
 type neighbors struct {
 	part   string // as the names of its parameters begin
 	dt     tensor.DType
@@ -48,9 +47,13 @@ func (n *neighbors) place(d *tensor.Device) {
 		total += rows
 	}
 	all := d.NewExact(n.dt, total, n.width)
-	for i, p := range n.params {
-		p.Value = all.View(at*n.width, n.rows[i], n.width)
-		at += n.rows[i]
+	if len(n.params) == 1 {
+		n.params[0].Value = all
+	} else {
+		for i, p := range n.params {
+			p.Value = all.View(at*n.width, n.rows[i], n.width)
+			at += n.rows[i]
+		}
 	}
 	*n = neighbors{}
 }

@@ -93,6 +93,10 @@ type Engine struct {
 	wide   []float32   // a bfloat16 C that several stretches of k add to
 	rounds rounds      // a float32 operand of Bgemm
 
+	// The product of one row or column that is under way, and rowPart, made once: a token is one such product after another.
+	row     vectorProduct
+	rowTask func(worker, task int)
+
 	// RoundRows has products with transposed quantized matrices computed in integers, with the rows of A rounded to eight
 	// bits, where Integers names a way. Set it before the first product.
 	RoundRows bool
@@ -128,6 +132,7 @@ func newEngine(team Team, k kernel) *Engine {
 	if len(integerPaths) > 0 {
 		e.integers = &integerPaths[0]
 	}
+	e.rowTask = e.rowPart
 	e.single.New = func() any { return &Workspace{kernel: &k} }
 	return e
 }
@@ -169,7 +174,7 @@ func (e *Engine) run(p product) {
 
 // end forgets the product, whose matrices' memory may go now.
 func (e *Engine) end() {
-	e.now = product{}
+	e.now, e.row = product{}, vectorProduct{}
 	e.busy.Unlock()
 }
 
@@ -286,7 +291,8 @@ type product struct {
 	c              unsafe.Pointer
 	ldc            int
 	acc            bool
-	rounded        bool // C is bfloat16
+	rounded        bool   // C is bfloat16
+	row            format // of C where it is one row in 16 bits (SgemmRow)
 }
 
 func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix, c []float32, ldc int,

@@ -1,6 +1,10 @@
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+)
 
 // A vectorProduct is a product with one row or one column: y = alpha M x (+ y),
 // where M's rows are either what is summed over (dots) or what is summed (axpys).
@@ -10,14 +14,37 @@ type vectorProduct struct {
 	x      []float32
 	n      int // of y
 	y      unsafe.Pointer
-	stride int // of y, in elements
+	to     format // of y: float32, or one that sums are rounded to
+	stride int    // of y, in elements
 	alpha  float32
 	acc    bool
+	grain  int // elements of y that a task of Engine.vector has
+}
+
+// SgemmRow is the product of one row x of k numbers and op(B) [k, n] in a 16-bit format, y, whose numbers are Sgemm's, rounded
+// to nearest even. It reports whether it did so: not where the product is computed in integers (RoundRows). Then it has
+// written nothing.
+func (e *Engine) SgemmRow(transB bool, n, k int, x []float32, b, y Matrix) bool {
+	if y.format != formatF16 && y.format != formatBF16 {
+		panic("gemm: y is not in float16 or bfloat16")
+	}
+	a := F32(x, max(1, k))
+	for _, fault := range []string{a.fault("x", 1, k, false), b.fault("B", k, n, transB), y.fault("y", 1, n, false)} {
+		if fault != "" {
+			panic("gemm: " + fault)
+		}
+	}
+	p := product{transB: transB, m: 1, n: n, k: k, alpha: 1, a: a, b: b, c: y.data, ldc: y.ld, row: y.format}
+	if n == 0 || k == 0 || e.inIntegers(&p) {
+		return false
+	}
+	e.run(p)
+	return true
 }
 
 // vectorProduct looks at the product that way; x is gathered if it is a column.
 func (w *Workspace) vectorProduct(p *product) vectorProduct {
-	v := vectorProduct{y: p.c, stride: 1, alpha: p.alpha, acc: p.acc}
+	v := vectorProduct{y: p.c, to: p.row, stride: 1, alpha: p.alpha, acc: p.acc}
 	from, contiguous := &p.a, !p.transA
 	if p.m == 1 {
 		v.matrix, v.dots, v.n = p.b, p.transB, p.n
@@ -56,9 +83,10 @@ func (w *Workspace) vectorParts(v *vectorProduct) {
 const vectorChunk = 1024
 
 func (e *Engine) vector(p *product) {
-	v := e.ws[0].vectorProduct(p)
+	v := &e.row
+	*v = e.ws[0].vectorProduct(p)
 	if v.n*len(v.x) <= alone/4 {
-		e.ws[0].vectorParts(&v)
+		e.ws[0].vectorParts(v)
 		return
 	}
 	tasks := 4 * e.team.Threads()
@@ -66,10 +94,14 @@ func (e *Engine) vector(p *product) {
 	if f := v.matrix.format; f.inBlocks() && !v.dots { // no block is widened twice
 		grain = roundUp(grain, f.blocks().Len())
 	}
-	grain = min(vectorChunk, grain)
-	e.team.Stream((v.n+grain-1)/grain, func(worker, task int) {
-		e.ws[worker].vectorPart(&v, task*grain, min((task+1)*grain, v.n))
-	})
+	v.grain = min(vectorChunk, grain)
+	e.team.Stream((v.n+v.grain-1)/v.grain, e.rowTask)
+}
+
+// rowPart is a task of vector's.
+func (e *Engine) rowPart(worker, task int) {
+	v := &e.row
+	e.ws[worker].vectorPart(v, task*v.grain, min((task+1)*v.grain, v.n))
 }
 
 // vectorPart computes elements [lo, hi) of y; lo is a multiple of 8.
@@ -82,6 +114,17 @@ func (w *Workspace) vectorPart(v *vectorProduct, lo, hi int) {
 		for i := 0; i < len(v.x); i += axpyRows {
 			w.axpyRows(v, sums, i, min(i+axpyRows, len(v.x)), lo)
 		}
+	}
+	switch {
+	case v.to == formatF16:
+		vec.ToF16(unsafe.Slice((*uint16)(unsafe.Add(v.y, 2*lo)), len(sums)), sums)
+		return
+	case v.to == formatBF16:
+		vec.ToBF16(unsafe.Slice((*uint16)(unsafe.Add(v.y, 2*lo)), len(sums)), sums)
+		return
+	case v.stride == 1 && v.alpha == 1 && !v.acc:
+		copy(unsafe.Slice((*float32)(unsafe.Add(v.y, 4*lo)), len(sums)), sums)
+		return
 	}
 	for j, s := range sums {
 		y := (*float32)(unsafe.Add(v.y, 4*(lo+j)*v.stride))
