@@ -21,9 +21,9 @@ PUSH(
 	uint kv_heads;  // key and value heads
 	uint window;    // positions a query sees, its own included; 0 = all
 	float scale;    // factor of every q . k
-	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
-CONST(0, uint, head_dim) // elements of a head
+CONST(0, uint, head_dim)  // elements of a head
+CONST(1, float, soft_cap) // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 OUT(0, T, y)       // [batch, t, heads, head_dim]
 OPT_OUT(1, S, lse) // [batch, heads, t]: kept for the gradients
 IN(2, T, q)        // [batch, t, heads, head_dim]
@@ -35,7 +35,7 @@ OPT_IN(7, I, qseg) // [batch, t]: segments of the queries
 OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 
 #define ROWS bm
-#define COLS bn
+#define COLS (SHORT ? 2 * bn : bn)
 #define SEES(row, column) sees(row, column)
 #define SCRATCH BLOCKS
 #include "include/attention_coopmat.glsl"
@@ -60,23 +60,30 @@ void main() {
 	LOAD_ROWS(queries, 2, first_q, max(rows, 1) - 1, query)
 
 	bool masked;
-	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
-	uvec4 next[FETCHES], pairs[2 * PAIRS];
+	uint visible[WORDS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
+	uvec4 keys[FETCHES], values[2 * PAIRS];
 	uint end = end_key(group_i0), j0 = first_key(group_i0);
 #define FIND_KEYS(to) \
-	FIND(to, end, to + COLS <= s && to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND(to, end, s, to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
 	FIND_KEYS(j0)
 	if (j0 < end) {
-		PLACES(min(COLS, s - j0) - 1, key)
-		FETCH(3, first_k + j0 * key)
+		PLACES(place, min(COLS, s) - 1, key)
+		PAIR_PLACES(pair_place, min(COLS, s) - 1, key)
+		FETCH(keys, 3, first_k + START(j0, s) * key)
 	}
 	[[dont_unroll]] while (j0 < end) {
 		barrier();
-		PUT
+		PUT(keys)
 		barrier();
-		FETCH_PAIRS(4, first_k + j0 * key)
+		FETCH_PAIRS(values, 4, first_k + START(j0, s) * key)
+		MATRIX_C block[BLOCKS];
+		GO_OVER_BLOCKS block[c] = MATRIX_C(0.0);
+		SCORES(block, rows = queries[d];)
+		GO_OVER_BLOCKS coopMatStore(block[c], scratch, own + c * BLOCK, ACROSS, BY_ROWS);
+		subgroup_barrier();
 		vec4 scores[BLOCKS * QUADS];
-		SCORES(scores, rows = queries[d];)
+		GO_OVER_BLOCKS GO_OVER_QUADS scores[QUAD] = uintBitsToFloat(scratch[own + c * BLOCK + at]);
+		subgroup_barrier();
 
 		float most[QUADS];
 		GO_OVER_QUADS {
@@ -96,32 +103,31 @@ void main() {
 			factor[n] = exp2(highest[n] - most[n]);
 			highest[n] = most[n];
 		}
-		uvec2 weights[BLOCKS * QUADS];
+		subgroup_barrier();
+		MATRIX_C factors;
+		OF_ROWS(factors, factor[n])
+		[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = sum[w] * factors;
 		GO_OVER_QUADS {
 			total[n] *= factor[n];
 			GO_OVER_BLOCKS {
 				vec4 f = exp2(scores[QUAD] - highest[n]);
 				if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
 				total[n] += (f.x + f.y) + (f.z + f.w);
-				weights[QUAD] = packed(f);
+				scores[QUAD] = f;
 			}
-			scratch[own + BLOCKS * WEIGHTS + at] = floatBitsToUint(vec4(factor[n]));
+			GO_OVER_WORDS {
+				vec4 first = scores[2 * p * QUADS + n], second = scores[(2 * p + 1) * QUADS + n];
+				FOUR(e) scratch[own + row * WORD_LINE + p * ACROSS + x][e] = factors2(vec2(first[e], second[e]));
+			}
 		}
 		subgroup_barrier();
-		MATRIX_C factors;
-		coopMatLoad(factors, scratch, own + BLOCKS * WEIGHTS, ACROSS, BY_ROWS);
-		[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = sum[w] * factors;
-		SET_WEIGHTS(weights)
 
-		uint this_j0 = j0;
 		j0 += COLS;
 		FIND_KEYS(j0)
-		bool more = j0 < end;
-		if (more && j0 + COLS > s) PLACES(s - j0 - 1, key)
 		barrier();
-		PUT_PAIRS
+		PUT_TURNED(values)
 		barrier();
-		FETCH(3, first_k + (more ? j0 : this_j0) * key)
+		FETCH(keys, 3, first_k + START(j0, s) * key)
 		ACCUMULATE(sum)
 	}
 

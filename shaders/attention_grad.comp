@@ -22,9 +22,9 @@ PUSH(
 	uint kv_heads;  // key and value heads
 	uint window;    // positions a query sees, its own included; 0 = all
 	float scale;    // factor of every q . k
-	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
-CONST(0, uint, head_dim) // elements of a head
+CONST(0, uint, head_dim)  // elements of a head
+CONST(1, float, soft_cap) // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 OUT(0, T, dq)       // [batch, t, heads, head_dim]
 OUT(1, T, dk)       // [batch, s, kv_heads, head_dim]
 OUT(2, T, dv)       // [batch, s, kv_heads, head_dim]

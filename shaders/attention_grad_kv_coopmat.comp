@@ -21,9 +21,9 @@ PUSH(
 	uint kv_heads;  // key and value heads
 	uint window;    // positions a query sees, its own included; 0 = all
 	float scale;    // factor of every q . k
-	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
-CONST(0, uint, head_dim) // elements of a head
+CONST(0, uint, head_dim)  // elements of a head
+CONST(1, float, soft_cap) // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 OUT(0, T, dk)       // [batch, s, kv_heads, head_dim]
 OUT(1, T, dv)       // [batch, s, kv_heads, head_dim]
 IN(2, T, dy)        // [batch, t, heads, head_dim]
@@ -38,7 +38,7 @@ OPT_IN(10, I, qseg) // [batch, t]: segments of the queries
 OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 
 #define ROWS bn
-#define COLS bm
+#define COLS (SHORT ? 2 * bm : bm)
 #define SEES(row, column) sees(column, row)
 #define SCRATCH 1
 #include "include/attention_coopmat.glsl"
@@ -73,66 +73,68 @@ void main() {
 	if (!BOTH) LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
 
 	bool masked;
-	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
-	uvec4 next[FETCHES], pairs[2 * PAIRS];
+	uint visible[WORDS * QUADS], pair_place[2 * PAIRS];
+	uvec4 next[2 * PAIRS];
 	float next_lse, next_delta;
 	uint start = first_query(group_j0), end = end_query(group_j0);
+	PAIR_PLACES(pair_place, min(COLS, t) - 1, query)
 #define FIND_QUERIES(to) \
-	FIND(to, end, to + COLS <= t && j0 + MATRIX_M - 1 + t <= to + s, key_at(b, j0 + row), query_at(b, column))
-	// FETCH_ALL fetches what the loop takes first of a tile.
-#define FETCH_ALL(i0) \
-		FETCH(5, first_q + (i0) * query) \
-		next_lse = lse(statistics + min((i0) + gl_LocalInvocationIndex, t - 1)); \
-		next_delta = delta(statistics + min((i0) + gl_LocalInvocationIndex, t - 1));
+	FIND(to, end, t, j0 + MATRIX_M - 1 + t <= to + s, key_at(b, j0 + row), query_at(b, column))
+	// FETCH_FIRST fetches what the loop takes first of a tile.
+#define FETCH_FIRST(i0) { \
+		uint from = START(i0, t), i = min(from + gl_LocalInvocationIndex, t - 1); \
+		FETCH_PAIRS(next, 5, first_q + from * query) \
+		next_lse = lse(statistics + i); \
+		next_delta = delta(statistics + i); \
+	}
 	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
 		uint first_q = (b * t * heads + head) * head_dim, statistics = (b * heads + head) * t, i0 = start;
 		FIND_QUERIES(i0)
-		if (i0 < end) {
-			PLACES(min(COLS, t - i0) - 1, query)
-			FETCH_ALL(i0)
-		}
+		if (i0 < end) FETCH_FIRST(i0)
 		[[dont_unroll]] while (i0 < end) {
 			barrier();
-			PUT
+			PUT_PAIRS(next)
 			if (gl_LocalInvocationIndex < COLS) {
 				lses[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = LOG2_E * next_lse;
-				deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = next_delta;
+				deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = -next_delta;
 			}
 			barrier();
-			FETCH(2, first_q + i0 * query)
-			vec4 scores[BLOCKS * QUADS], slopes[BLOCKS * QUADS]; // slopes: dy . v
+			FETCH_PAIRS(next, 2, first_q + START(i0, t) * query)
+			MATRIX_C scores[BLOCKS], slopes[BLOCKS], exponents[BLOCKS]; // slopes: dy . v - delta; exponents: lse
+			GO_OVER_BLOCKS scores[c] = MATRIX_C(0.0);
 			SCORES(scores, KEPT_ROWS(0))
 			barrier();
-			PUT
+			PUT_PAIRS(next)
 			barrier();
-			FETCH_PAIRS(2, first_q + i0 * query)
+			GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, c * ACROSS, 0, BY_ROWS);
 			SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
 
-			uvec2 weights[BLOCKS * QUADS], grads[BLOCKS * QUADS];
-			GO_OVER_BLOCKS GO_OVER_QUADS {
-				vec4 score = capped(scale * scores[QUAD]), f = exp2(LOG2_E * score - lses[c * ACROSS + x]);
-				vec4 g = f * (slopes[QUAD] - deltas[c * ACROSS + x]) * cap_slope(score);
-				if (masked) FOUR(e) if (!SEEN(e)) f[e] = 0, g[e] = 0;
-				weights[QUAD] = packed(f);
-				grads[QUAD] = packed(g);
+			GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, c * ACROSS, 0, BY_ROWS);
+			MATRIX_C weights[WORDS], slants[WORDS]; // slants: the gradients of scores
+			GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
+				vec2 score = capped(scale * vec2(scores[2 * p][i], scores[2 * p + 1][i]));
+				vec2 f = exp2(LOG2_E * score - vec2(exponents[2 * p][i], exponents[2 * p + 1][i]));
+				vec2 g = f * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(score);
+				weights[p][i] = uintBitsToFloat(factors2(f));
+				slants[p][i] = uintBitsToFloat(factors2(g));
 			}
+			PUT_MASK
+			AND_MASK(weights)
+			AND_MASK(slants)
 			SET_WEIGHTS(weights)
 			barrier();
-			PUT_PAIRS
+			PUT_TURNED(next)
 			barrier();
-			FETCH_PAIRS(5, first_q + i0 * query)
+			FETCH_PAIRS(next, 5, first_q + START(i0, t) * query)
 			ACCUMULATE(sum_v)
-			SET_WEIGHTS(grads)
+			SET_WEIGHTS(slants)
 
-			uint this_i0 = i0;
 			i0 += COLS;
 			FIND_QUERIES(i0)
-			bool more = i0 < end;
-			if (more && i0 + COLS > t) PLACES(t - i0 - 1, query)
 			barrier();
-			PUT_PAIRS
+			PUT_TURNED(next)
 			barrier();
-			FETCH_ALL(more ? i0 : this_i0)
+			FETCH_FIRST(i0)
 			ACCUMULATE(sum_k)
 		}
 	}

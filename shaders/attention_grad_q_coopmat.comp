@@ -21,9 +21,9 @@ PUSH(
 	uint kv_heads;  // key and value heads
 	uint window;    // positions a query sees, its own included; 0 = all
 	float scale;    // factor of every q . k
-	float soft_cap; // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 )
-CONST(0, uint, head_dim) // elements of a head
+CONST(0, uint, head_dim)  // elements of a head
+CONST(1, float, soft_cap) // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 OUT(0, T, dq)       // [batch, t, heads, head_dim]
 OUT(1, S, delta)    // [batch, heads, t]
 IN(2, T, dy)        // [batch, t, heads, head_dim]
@@ -38,7 +38,7 @@ OPT_IN(10, I, qseg) // [batch, t]: segments of the queries
 OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 
 #define ROWS bm
-#define COLS bn
+#define COLS (SHORT ? 2 * bn : bn)
 #define SEES(row, column) sees(row, column)
 #define SCRATCH 1
 #include "include/attention_coopmat.glsl"
@@ -76,53 +76,54 @@ void main() {
 		if (x == 0 && row < rows) set_delta(statistics + row, deltas[n]);
 	}
 	subgroup_barrier();
+	MATRIX_C exponents, less_delta; // lse, and -delta, of each row in all columns
+	OF_ROWS(exponents, lses[n])
+	OF_ROWS(less_delta, -deltas[n])
 	MATRIX_C sum[WIDTHS];
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
 	MATRIX_A queries[DEPTHS];
 	LOAD_ROWS(queries, 5, first_q, max(rows, 1) - 1, query)
 
 	bool masked;
-	uint visible[BLOCKS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
-	uvec4 next[FETCHES], pairs[2 * PAIRS];
+	uint visible[WORDS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
+	uvec4 values[FETCHES], keys[2 * PAIRS];
 	uint end = end_key(group_i0), j0 = first_key(group_i0);
 #define FIND_KEYS(to) \
-	FIND(to, end, to + COLS <= s && to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND(to, end, s, to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
 	FIND_KEYS(j0)
 	if (j0 < end) {
-		PLACES(min(COLS, s - j0) - 1, key)
-		FETCH(6, first_k + j0 * key)
+		PLACES(place, min(COLS, s) - 1, key)
+		PAIR_PLACES(pair_place, min(COLS, s) - 1, key)
+		FETCH_PAIRS(keys, 6, first_k + START(j0, s) * key)
 	}
 	[[dont_unroll]] while (j0 < end) {
 		barrier();
-		PUT
+		PUT_PAIRS(keys)
 		barrier();
-		FETCH(7, first_k + j0 * key)
-		vec4 scores[BLOCKS * QUADS], slopes[BLOCKS * QUADS]; // slopes: dy . v
+		FETCH(values, 7, first_k + START(j0, s) * key)
+		MATRIX_C scores[BLOCKS], slopes[BLOCKS], words[WORDS]; // slopes: dy . v - delta
+		GO_OVER_BLOCKS { scores[c] = MATRIX_C(0.0); slopes[c] = less_delta; }
 		SCORES(scores, rows = queries[d];)
 		barrier();
-		PUT
+		PUT(values)
 		barrier();
-		FETCH_PAIRS(6, first_k + j0 * key)
 		SCORES(slopes, GRAD_ROWS)
 
-		uvec2 weights[BLOCKS * QUADS];
-		GO_OVER_BLOCKS GO_OVER_QUADS {
-			vec4 score = capped(scale * scores[QUAD]);
-			vec4 f = exp2(LOG2_E * score - lses[n]) * (slopes[QUAD] - deltas[n]) * cap_slope(score);
-			if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
-			weights[QUAD] = packed(f);
+		GO_OVER_WORDS [[unroll]] for (uint i = 0; i < words[p].length(); i++) {
+			vec2 score = capped(scale * vec2(scores[2 * p][i], scores[2 * p + 1][i]));
+			vec2 f = exp2(LOG2_E * score - exponents[i]) * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(score);
+			words[p][i] = uintBitsToFloat(factors2(f));
 		}
-		SET_WEIGHTS(weights)
+		PUT_MASK
+		AND_MASK(words)
+		SET_WEIGHTS(words)
 
-		uint this_j0 = j0;
 		j0 += COLS;
 		FIND_KEYS(j0)
-		bool more = j0 < end;
-		if (more && j0 + COLS > s) PLACES(s - j0 - 1, key)
 		barrier();
-		PUT_PAIRS
+		PUT_TURNED(keys)
 		barrier();
-		FETCH(6, first_k + (more ? j0 : this_j0) * key)
+		FETCH_PAIRS(keys, 6, first_k + START(j0, s) * key)
 		ACCUMULATE(sum)
 	}
 	STORE(0, sum, first_q, rows, query, scale)

@@ -202,8 +202,8 @@ type Attention struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
-	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 }
 
 // Name implements shaders.Kernel.
@@ -224,14 +224,15 @@ func (k Attention) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
-	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	var lens [9]int
 	return p.Done(k.Lens(lens[:0]), "y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
-func (k Attention) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
+func (k Attention) Consts() []uint32 {
+	return []uint32{uint32(k.HeadDim), kernelcode.FloatBits(k.SoftCap)}
+}
 
 // Lens implements shaders.Kernel.
 func (k Attention) Lens(to []int) []int {
@@ -272,8 +273,8 @@ type AttentionGrad struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
-	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 }
 
 // Name implements shaders.Kernel.
@@ -292,14 +293,15 @@ func (k AttentionGrad) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
-	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	var lens [13]int
 	return p.Done(k.Lens(lens[:0]), "dq dk dv dy y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
-func (k AttentionGrad) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
+func (k AttentionGrad) Consts() []uint32 {
+	return []uint32{uint32(k.HeadDim), kernelcode.FloatBits(k.SoftCap)}
+}
 
 // Lens implements shaders.Kernel.
 func (k AttentionGrad) Lens(to []int) []int {
@@ -336,8 +338,8 @@ type AttentionGradKV struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
-	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 }
 
 // Name implements shaders.Kernel.
@@ -358,14 +360,15 @@ func (k AttentionGradKV) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
-	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	var lens [12]int
 	return p.Done(k.Lens(lens[:0]), "dk dv dy lse delta q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
-func (k AttentionGradKV) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
+func (k AttentionGradKV) Consts() []uint32 {
+	return []uint32{uint32(k.HeadDim), kernelcode.FloatBits(k.SoftCap)}
+}
 
 // Lens implements shaders.Kernel.
 func (k AttentionGradKV) Lens(to []int) []int {
@@ -403,8 +406,8 @@ type AttentionGradQ struct {
 	KVHeads int     // key and value heads
 	Window  int     // positions a query sees, its own included; 0 = all
 	Scale   float32 // factor of every q . k
-	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 	HeadDim int     // elements of a head
+	SoftCap float32 // scores s become soft_cap * tanh(s / soft_cap); 0 = as they are
 }
 
 // Name implements shaders.Kernel.
@@ -425,14 +428,15 @@ func (k AttentionGradQ) Push(b []byte) ([]byte, error) {
 	p.Uint("KVHeads", k.KVHeads)
 	p.Uint("Window", k.Window)
 	p.Float("Scale", k.Scale)
-	p.Float("SoftCap", k.SoftCap)
 	p.Check("HeadDim", k.HeadDim)
 	var lens [12]int
 	return p.Done(k.Lens(lens[:0]), "dq delta dy y lse q k v qpos kpos qseg kseg")
 }
 
 // Consts implements shaders.Kernel.
-func (k AttentionGradQ) Consts() []uint32 { return []uint32{uint32(k.HeadDim)} }
+func (k AttentionGradQ) Consts() []uint32 {
+	return []uint32{uint32(k.HeadDim), kernelcode.FloatBits(k.SoftCap)}
+}
 
 // Lens implements shaders.Kernel.
 func (k AttentionGradQ) Lens(to []int) []int {

@@ -100,8 +100,11 @@ func emitStruct(w *bytes.Buffer, k *kernel) {
 	}
 	for _, f := range k.consts {
 		kind := f.kind
-		if kind == "uint" {
+		switch kind {
+		case "uint":
 			kind = "int"
+		case "float":
+			kind = "float32"
 		}
 		fmt.Fprintf(w, "%s %s // %s\n", f.goName, kind, f.doc)
 	}
@@ -135,7 +138,7 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 	}
 	for _, f := range k.consts {
 		switch f.kind {
-		case "bool":
+		case "bool", "float":
 		case "uint":
 			fmt.Fprintf(w, "p.Check(%q, k.%s)\n", f.goName, f.goName)
 		default:
@@ -146,11 +149,11 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 
 	var consts []string
 	for _, f := range k.consts {
-		if f.kind == "bool" {
-			consts = append(consts, fmt.Sprintf("kernelcode.Flag(k.%s)", f.goName))
-		} else {
-			consts = append(consts, fmt.Sprintf("uint32(k.%s)", f.goName))
+		of := map[string]string{"bool": "kernelcode.Flag", "float": "kernelcode.FloatBits"}[f.kind]
+		if of == "" {
+			of = "uint32"
 		}
+		consts = append(consts, fmt.Sprintf("%s(k.%s)", of, f.goName))
 	}
 	list := "nil"
 	if consts != nil {

@@ -344,8 +344,8 @@ func (p *parser) constLines() error {
 		if n := len(p.k.consts); m[1] != strconv.Itoa(n) || n == maxConsts {
 			return p.errorf("CONST(%s, …): want number %d, at most %d", m[1], n, maxConsts-1)
 		}
-		if m[2] != "bool" && m[2] != "uint" && p.enums[m[2]] == nil {
-			return p.errorf("CONST of type %s: want bool, uint or an //enum of an include", m[2])
+		if m[2] != "bool" && m[2] != "uint" && m[2] != "float" && p.enums[m[2]] == nil {
+			return p.errorf("CONST of type %s: want bool, uint, float or an //enum of an include", m[2])
 		}
 		if err := p.addField(&p.k.consts, m[2], m[3], m[4]); err != nil {
 			return err

@@ -5,19 +5,28 @@
 //
 // A subgroup has MATRIX_M of the rows. The columns' vectors go through `tile`, where all subgroups read them: as they
 // are for products along the head, turned for products along the columns. Nobody knows which invocation has which
-// element of a matrix, so scores go through the subgroup's part of `scratch`, from `own` on. From there an invocation
+// element of a matrix. What needs to know goes through the subgroup's part of `scratch`, from `own` on: there an invocation
 // takes, of each block of MATRIX_N columns, QUADS times four scores that stand beside each other in a row.
+//
+// Weights go there as words: two blocks have the same elements in the same places of their matrices, so that the two numbers
+// in a place, rounded to 16 bits, are a word of a matrix of words. Its element (row, j) has columns j and j + MATRIX_N, so
+// weights have their columns in that order, and so has the turned tile.
 
 #include "include/seeing.glsl"
+
+// Whether heads are so short that memory and registers have room for tiles twice as wide, of which there are half as many:
+// an invocation of a subgroup of 64 has half the sums of one of 32.
+const bool SHORT = head_dim <= (SUBGROUP > 16 ? SUBGROUP : 16);
 
 const uint EIGHTS = head_dim / 8;      // uvec4s of a vector: eight numbers each
 const uint LINE = EIGHTS + 1;          // of one in shared memory: the next begins in other banks
 const uint TURNED = COLS / 8 + 1;      // of one element of a head, for all columns
 const uint DEEP = MATRIX_K / 8, DEPTHS = head_dim / MATRIX_K, WIDTHS = head_dim / MATRIX_N, BLOCKS = COLS / MATRIX_N;
-const uint BLOCK = MATRIX_M * MATRIX_N / 4;    // uvec4s of a block's scores
-const uint WEIGHTS = MATRIX_M * MATRIX_K / 8;  // of its weights, which have 16 bits
+const uint BLOCK = MATRIX_M * MATRIX_N / 4; // uvec4s of a block's scores
 const uint ACROSS = MATRIX_N / 4, QUADS = BLOCK / SUBGROUP;
-const uint OWN = SCRATCH * BLOCK > BLOCKS * WEIGHTS ? SCRATCH * BLOCK : BLOCKS * WEIGHTS;
+const uint WORDS = BLOCKS / 2, WORD_LINE = WORDS * ACROSS + uint(head_dim <= 96); // matrices of words, and uvec4s of a row of all
+const uint WEIGHTS = MATRIX_M * WORD_LINE;
+const uint OWN = SCRATCH * BLOCK > WEIGHTS ? SCRATCH * BLOCK : WEIGHTS;
 
 shared uvec4 tile[COLS * LINE > head_dim * TURNED ? COLS * LINE : head_dim * TURNED];
 shared uvec4 scratch[ROWS / MATRIX_M * OWN];
@@ -34,6 +43,7 @@ const float LOG2_E = 1.44269504;
 	[[unroll]] for (uint n = 0, at = gl_SubgroupInvocationID, row = at / ACROSS, x = at % ACROSS; n < QUADS; \
 		n++, at += SUBGROUP, row = at / ACROSS, x = at % ACROSS)
 #define GO_OVER_BLOCKS [[unroll]] for (uint c = 0; c < BLOCKS; c++)
+#define GO_OVER_WORDS [[unroll]] for (uint p = 0; p < WORDS; p++)
 #define QUAD c * QUADS + n
 #define FOUR(e) [[unroll]] for (uint e = 0; e < 4; e++)
 
@@ -42,84 +52,94 @@ uvec4 eight(uint b, uint first, uint i) {
 	return Half8s(packUint2x32(address[b]) + 2 * uint64_t(first) + uint64_t(2 * i)).at[0];
 }
 
-// Four numbers as factors.
-uvec2 packed(vec4 f) { return uvec2(factors2(f.xy), factors2(f.zw)); }
-
 // LOAD_ROWS brings the subgroup's rows of an argument, whose vectors are stride elements apart and the last one here is
 // number `last`, to matrices.
 #define LOAD_ROWS(matrices, b, first, last, stride) \
 	[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) { \
-		GO_OVER_QUADS scratch[own + x / DEEP * WEIGHTS + row * DEEP + x % DEEP] = \
+		GO_OVER_QUADS scratch[own + x / DEEP * (BLOCK / 2) + row * DEEP + x % DEEP] = \
 			eight(b, first, min(row, last) * stride + 8 * min(d + x, EIGHTS - 1)); \
 		subgroup_barrier(); \
 		coopMatLoad(matrices[d / DEEP], scratch, own, DEEP, BY_ROWS); \
 		if (d + DEEP < EIGHTS) \
-			coopMatLoad(matrices[d / DEEP + 1], scratch, own + WEIGHTS, DEEP, BY_ROWS); \
+			coopMatLoad(matrices[d / DEEP + 1], scratch, own + BLOCK / 2, DEEP, BY_ROWS); \
 		subgroup_barrier(); \
 	}
 
-// The columns' vectors of a tile. An invocation fetches FETCHES times eight numbers as they lie, or those of PAIRS
-// times two columns that stand beside each other, which become pairs along the columns. PLACES says where they are from
-// the tile's first number on, if the last column that there is has number `last`. Nothing may stand around a fetch that
-// decides whether it happens: it would be waited for where that ends.
+// The columns' vectors of a tile. An invocation fetches FETCHES times eight numbers as they lie, or those of PAIRS times two
+// columns that become words of the turned tile. PLACES says where they are from the tile's first number on, if its last column
+// has number `last`. Nothing may stand around a fetch that decides whether it happens: it would be waited for where that ends.
+// The last tile begins at START, so early that it does not pass the end of `count` columns: so all tiles have theirs in the
+// same places, and those that another tile had are not seen there.
 const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EIGHTS + group - 1) / group;
 #define GO_OVER(count) \
 	[[unroll]] for (uint e = 0, m = gl_LocalInvocationIndex; e < count; e++, m += group)
-#define PLACES(last, stride) \
+#define GO_OVER_PAIRS \
+	[[unroll]] for (uint e = 0, m = gl_LocalInvocationIndex, word = m % (COLS / 2), to_d = m / (COLS / 2), \
+		to_column = word / MATRIX_N * 2 * MATRIX_N + word % MATRIX_N; e < PAIRS; \
+		e++, m += group, word = m % (COLS / 2), to_d = m / (COLS / 2), to_column = word / MATRIX_N * 2 * MATRIX_N + word % MATRIX_N) \
+		if (COLS / 2 * EIGHTS % group == 0 || m < COLS / 2 * EIGHTS)
+#define START(to, count) (count < COLS ? 0 : min(to, count - COLS))
+#define PLACES(place, last, stride) \
 	GO_OVER(FETCHES) { \
 		uint at = min(m, COLS * EIGHTS - 1); \
 		place[e] = min(at / EIGHTS, last) * stride + at % EIGHTS * 8; \
-	} \
-	GO_OVER(PAIRS) { \
-		uint at = min(m, COLS / 2 * EIGHTS - 1), column = at % (COLS / 2) * 2, d = at / (COLS / 2) * 8; \
-		pair_place[2 * e] = min(column, last) * stride + d; \
-		pair_place[2 * e + 1] = min(column + 1, last) * stride + d; \
 	}
-#define FETCH(b, first) GO_OVER(FETCHES) next[e] = eight(b, first, place[e]);
-#define FETCH_PAIRS(b, first) GO_OVER(2 * PAIRS) pairs[e] = eight(b, first, pair_place[e]);
-#define PUT \
+#define PAIR_PLACES(place, last, stride) \
+	GO_OVER(PAIRS) { \
+		uint at = min(m, COLS / 2 * EIGHTS - 1), of = at % (COLS / 2), column = of / MATRIX_N * 2 * MATRIX_N + of % MATRIX_N; \
+		uint d = at / (COLS / 2) * 8; \
+		place[2 * e] = min(column, last) * stride + d; \
+		place[2 * e + 1] = min(column + MATRIX_N, last) * stride + d; \
+	}
+#define FETCH(next, b, first) GO_OVER(FETCHES) next[e] = eight(b, first, place[e]);
+#define FETCH_PAIRS(next, b, first) GO_OVER(2 * PAIRS) next[e] = eight(b, first, pair_place[e]);
+#define PUT(next) \
 	GO_OVER(FETCHES) if (COLS * EIGHTS % group == 0 || m < COLS * EIGHTS) tile[m / EIGHTS * LINE + m % EIGHTS] = next[e];
-#define PUT_PAIRS \
-	GO_OVER(PAIRS) if (COLS / 2 * EIGHTS % group == 0 || m < COLS / 2 * EIGHTS) { \
-		uint pair = m % (COLS / 2), at = m / (COLS / 2) * 8 * TURNED + pair / 4; \
+#define PUT_PAIRS(next) \
+	GO_OVER_PAIRS { \
+		tile[to_column * LINE + to_d] = next[2 * e]; \
+		tile[(to_column + MATRIX_N) * LINE + to_d] = next[2 * e + 1]; \
+	}
+#define PUT_TURNED(next) \
+	GO_OVER_PAIRS { \
+		uint at = to_d * 8 * TURNED + word / 4; \
 		FOUR(c) { \
-			uvec2 two = pairs_of(pairs[2 * e][c], pairs[2 * e + 1][c]); \
-			tile[at + 2 * c * TURNED][pair % 4] = two.x; \
-			tile[at + (2 * c + 1) * TURNED][pair % 4] = two.y; \
+			uvec2 two = pairs_of(next[2 * e][c], next[2 * e + 1][c]); \
+			tile[at + 2 * c * TURNED][word % 4] = two.x; \
+			tile[at + (2 * c + 1) * TURNED][word % 4] = two.y; \
 		} \
 	}
 
 // FIND goes on from column `to` to the first tile before `end` of which somebody in the workgroup sees something, and
-// says in `visible` what the subgroup sees there: bit e of a quad for its score e. Only where not everything is seen,
-// which is `masked`, bits are looked at.
-#define FIND(to, end, all_seen, row_at, column_at) \
+// says in `visible` what the subgroup sees there: bit e of a quad of a matrix of words for the score of element e in its
+// first block, bit 4 + e for that in its second. Only where not everything is seen, which is `masked`, bits are looked at.
+#define FIND(to, end, count, all_seen, row_at, column_at) \
 	for (; to < end; to += COLS) { \
-		masked = !IN_ORDER || has_kseg || window != 0 || !(all_seen); \
+		masked = !IN_ORDER || has_kseg || window != 0 || to + COLS > count || !(all_seen); \
 		if (masked) { \
-			GO_OVER_BLOCKS GO_OVER_QUADS { \
+			GO_OVER_WORDS GO_OVER_QUADS { \
 				ivec2 this_row = row_at; \
-				uint seen = 0; \
-				[[dont_unroll]] for (uint e = 0; e < 4; e++) { \
-					uint column = to + c * MATRIX_N + 4 * x + e; \
-					if (SEES(this_row, column_at)) seen |= 1u << e; \
+				uint seen = 0, from = START(to, count) + 2 * p * MATRIX_N + 4 * x; \
+				[[dont_unroll]] for (uint e = 0; e < 8; e++) { \
+					uint column = from + e / 4 * MATRIX_N + e % 4; \
+					if (column >= to && SEES(this_row, column_at)) seen |= 1u << e; \
 				} \
-				visible[QUAD] = seen; \
+				visible[WORD_QUAD] = seen; \
 			} \
 		} \
 		if (IN_ORDER && !has_kseg) break; \
 		barrier(); \
 		anybody = 0; \
 		barrier(); \
-		GO_OVER_BLOCKS GO_OVER_QUADS if (visible[QUAD] != 0) anybody = 1; \
+		GO_OVER_WORDS GO_OVER_QUADS if (visible[WORD_QUAD] != 0) anybody = 1; \
 		barrier(); \
 		if (anybody != 0) break; \
 	}
-#define SEEN(e) ((visible[QUAD] >> e & 1u) != 0)
+#define WORD_QUAD p * QUADS + n
+#define SEEN(e) ((visible[c / 2 * QUADS + n] >> (c % 2 * 4 + e) & 1u) != 0)
 
-// SCORES multiplies the subgroup's rows, of which FROM brings a matrix d, by the tile's columns.
-#define SCORES(to, FROM) { \
-	MATRIX_C block[BLOCKS]; \
-	GO_OVER_BLOCKS block[c] = MATRIX_C(0.0); \
+// SCORES adds to block the products of the subgroup's rows, of which FROM brings a matrix d, by the tile's columns.
+#define SCORES(block, FROM) \
 	[[unroll]] for (uint d = 0; d < DEPTHS; d++) { \
 		MATRIX_A rows; \
 		FROM \
@@ -128,16 +148,7 @@ const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EI
 			coopMatLoad(columns, tile, c * MATRIX_N * LINE + d * DEEP, LINE, ALONG_K); \
 			block[c] = coopMatMulAdd(rows, columns, block[c]); \
 		} \
-	} \
-	[[unroll]] for (uint first = 0; first < BLOCKS; first += SCRATCH) { \
-		[[unroll]] for (uint c = first; c < first + SCRATCH; c++) \
-			coopMatStore(block[c], scratch, own + (c - first) * BLOCK, ACROSS, BY_ROWS); \
-		subgroup_barrier(); \
-		[[unroll]] for (uint c = first; c < first + SCRATCH; c++) \
-			GO_OVER_QUADS to[QUAD] = uintBitsToFloat(scratch[own + (c - first) * BLOCK + at]); \
-		subgroup_barrier(); \
-	} \
-}
+	}
 
 // OF_ROW combines what the invocations of each quad's row have: it puts their values to memory, and takes those of the
 // row together in order.
@@ -147,19 +158,42 @@ const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EI
 	[[unroll]] for (uint e = 1; e < ACROSS; e++) to = operation(to, uintBitsToFloat(scratch[own + row][e]));
 float add(float a, float b) { return a + b; }
 
-// SET_WEIGHTS puts packed weights where ACCUMULATE takes them, from `own` on.
-#define SET_WEIGHTS(w) \
-	GO_OVER_BLOCKS GO_OVER_QUADS { \
-		uint to = own + c * WEIGHTS + at / 2, half_of = at % 2 * 2; \
-		scratch[to][half_of] = w[QUAD].x; \
-		scratch[to][half_of + 1] = w[QUAD].y; \
+// OF_ROWS brings what each row has, of which each quad's invocation has it, to all columns of a matrix.
+#define OF_ROWS(matrix, value) \
+	GO_OVER_QUADS if (x == 0) scratch[own + row / 4][row % 4] = floatBitsToUint(value); \
+	subgroup_barrier(); \
+	coopMatLoad(matrix, scratch, own, 0, ALONG_K); \
+	subgroup_barrier();
+
+// PUT_MASK puts words, all of whose bits are set where something is seen, to memory, and AND_MASK leaves those bits of
+// matrices. All subgroups come by its barriers, whether they are `masked` or not: a software device takes them for the
+// workgroup's.
+#define PUT_MASK \
+	if (masked) GO_OVER_WORDS GO_OVER_QUADS { \
+		int seen = int(visible[WORD_QUAD]); \
+		uvec4 both; \
+		FOUR(e) both[e] = uint(bitfieldExtract(seen, int(e), 1)) & 0xffffu | uint(bitfieldExtract(seen, int(e) + 4, 1)) << 16; \
+		scratch[own + row * WORD_LINE + p * ACROSS + x] = both; \
 	} \
+	subgroup_barrier();
+#define AND_MASK(words) \
+	if (masked) GO_OVER_WORDS { \
+		MATRIX_C mask; \
+		coopMatLoad(mask, scratch, own + p * ACROSS, WORD_LINE, BY_ROWS); \
+		[[unroll]] for (uint i = 0; i < mask.length(); i++) \
+			words[p][i] = uintBitsToFloat(floatBitsToUint(words[p][i]) & floatBitsToUint(mask[i])); \
+	}
+
+// SET_WEIGHTS puts matrices of words where ACCUMULATE takes them, from `own` on.
+#define SET_WEIGHTS(words) \
+	subgroup_barrier(); \
+	GO_OVER_WORDS coopMatStore(words[p], scratch, own + p * ACROSS, WORD_LINE, BY_ROWS); \
 	subgroup_barrier();
 
 // sum += weights * the tile's columns, which lie turned.
 #define ACCUMULATE(sum) { \
 	MATRIX_A weights[BLOCKS]; \
-	GO_OVER_BLOCKS coopMatLoad(weights[c], scratch, own + c * WEIGHTS, DEEP, BY_ROWS); \
+	GO_OVER_BLOCKS coopMatLoad(weights[c], scratch, own + c * DEEP, WORD_LINE, BY_ROWS); \
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) \
 		GO_OVER_BLOCKS { \
 			MATRIX_B columns; \

@@ -44,7 +44,7 @@ layout(constant_id = 3) const uint TILE3 = 1;
 	}
 #define bits uint
 
-// CONST(i, type, name): a constant that belongs to the meaning; type is bool, uint or an //enum.
+// CONST(i, type, name): a constant that belongs to the meaning; type is bool, uint, float or an //enum.
 #define CONST(i, type, name) layout(constant_id = 4 + i) const type name = type(1);
 
 // Storage types. Arithmetic is always f32; 16-bit values are widened and rounded here.

@@ -25,3 +25,5 @@ bool sees(ivec2 query, ivec2 key) {
 // The soft cap, and its slope where it gives a score. Past 15, tanh is 1 in float32, and some devices' exp overflows.
 vec4 capped(vec4 score) { return soft_cap == 0 ? score : soft_cap * tanh(clamp(score / soft_cap, -15, 15)); }
 vec4 cap_slope(vec4 score) { return soft_cap == 0 ? vec4(1) : 1 - score * score / (soft_cap * soft_cap); }
+vec2 capped(vec2 score) { return soft_cap == 0 ? score : soft_cap * tanh(clamp(score / soft_cap, -15, 15)); }
+vec2 cap_slope(vec2 score) { return soft_cap == 0 ? vec2(1) : 1 - score * score / (soft_cap * soft_cap); }

@@ -113,6 +113,9 @@ func Flag(b bool) uint32 {
 	return 0
 }
 
+// FloatBits is a float as a specialization constant.
+func FloatBits(f float32) uint32 { return math.Float32bits(f) }
+
 // SPIRV gives a function that reads an embedded file.
 func SPIRV(files embed.FS, name string) func() []byte {
 	return func() []byte {
