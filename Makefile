@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are in README.md; these are for contributors.
 VK := tools/.vk
 
-.PHONY: test ci shaders bound assembly arm64 docs plain kill-test llamacpp peft templates bench
+.PHONY: test ci shaders bound assembly arm64 avx512 docs plain kill-test llamacpp peft templates bench
 
 test:
 	go test ./...
@@ -33,6 +33,13 @@ arm64:
 	for cpu in cortex-a72 cortex-a76; do \
 		QEMU_CPU=$$cpu go test -short -count=1 -run 'Choice|Integer' -exec qemu-aarch64-static ./backend/cpu/gemm || exit 1; \
 	done
+
+# Attention, and products of rounded rows, in AVX-512, AVX512_VNNI and AVX512_BF16 in Bochs, on a small Linux: some minutes, and
+# root. tools/avx512-emulated.sh has more for who changes the generator on a machine without.
+avx512:
+	tools/avx512-emulated.sh -run 'TestAttention$$|TestPackedF32|TestCachedIsWhole|TestRoundVector|TestIntegerProductsBits' \
+		backend/cpu/gemm ops
+	tools/avx512-emulated.sh -level avx512bf16 -run 'TestAttention$$|TestPacked|TestPairTileEdges' backend/cpu/gemm
 
 # The reference of the settings, from the settings.
 docs:
