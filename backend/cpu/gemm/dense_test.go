@@ -81,3 +81,29 @@ func TestStrips(t *testing.T) {
 		}
 	})
 }
+
+// TestSharedPanelsHaveRoom: the panels that are packed for all end within the memory that is taken for them, where they
+// are a little further apart than they are long, too.
+func TestSharedPanelsHaveRoom(t *testing.T) {
+	for _, kn := range kernels {
+		for _, k := range []int{31, 64, 512, 513, 2048, 5000} {
+			for _, n := range []int{16, 37, 288, 400} {
+				pl := newPlan(&product{m: 2048, n: n, k: k}, &kn)
+				c := newCut(&pl, 2)
+				if c.np == 0 {
+					continue
+				}
+				memory := make([]float32, c.shared(&pl))
+				pl.k1 = min(c.stretch, k)
+				pl.sharedB = unsafe.Pointer(&memory[c.mp*pl.k1])
+				for kb := 0; kb < pl.k1; kb += pl.depth {
+					depth, last := min(pl.depth, pl.k1-kb), (n-1)/kn.cols*kn.cols
+					end := uintptr(pl.panelsB(kb, depth, last)) + uintptr(4*depth*kn.cols)
+					if room := uintptr(unsafe.Pointer(&memory[0])) + uintptr(4*len(memory)); end > room {
+						t.Errorf("%s, k %d, n %d: the panel of column %d ends %d bytes behind the memory", kn.name, k, n, last, end-room)
+					}
+				}
+			}
+		}
+	}
+}

@@ -202,10 +202,12 @@ const alone = 64 * 64 * 64
 type Workspace struct {
 	kernel *kernel
 	tile   tile
-	next   int       // bytes from a tile's rows of A to those that are read next; 0: unknown, or not behind each other
-	a, b   []float32 // panels of A and B
-	c      []float32 // what becomes a bfloat16 C
-	rounds rounds    // a float32 operand of Bgemm
+	// ahead is the bytes from a tile's rows of A to those that are read next, and next the same for the last of a chunk; 0:
+	// unknown, or not behind each other, or in a cache already.
+	ahead, next int
+	a, b        []float32 // panels of A and B
+	c           []float32 // what becomes a bfloat16 C
+	rounds      rounds    // a float32 operand of Bgemm
 	rounding
 	pairs *Workspace // see Bgemm
 	wide  []float32  // a piece of a B that is not float32

@@ -352,7 +352,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			t.rs, t.ks = 4*pl.a.ld, 4
 			rows := rowsInPlace(kn.rows, t.rs)
 			if pl.packed != nil {
-				w.next = 0
+				w.ahead, w.next = 0, 0
 				w.panelsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, i1-i0, c)
 				continue
 			}
@@ -425,7 +425,7 @@ func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from
 	}
 	for i := from; i < to; i += chunk {
 		m, at := min(chunk, to-i), (i-from)/rows*step
-		switch w.next = 0; {
+		switch w.ahead, w.next = step, 0; {
 		case i+chunk < to:
 			w.next = step
 		case after > 0:
@@ -466,28 +466,30 @@ func (w *Workspace) panelsTimes(s *packedStrip, a unsafe.Pointer, rows, step, m 
 //
 //go:noinline
 func (w *Workspace) column(tiles, ahead []func(*tile), p int, a unsafe.Pointer, rows, step, m int, c unsafe.Pointer) {
-	t, kn := &w.tile, w.kernel
-	panel, share := 0, 0 // bytes of A's panel, and those that a dense tile fetches of the next
-	if kn.dense != nil && t.ks == 4*kn.rows && t.bs == 4*kn.cols && t.cols == kn.cols && t.k >= denseRound*kn.rows {
-		panel, share = t.k*t.ks, t.k/denseRound*64
-	}
-	for i := 0; i < m; i += rows {
-		n, next := min(rows, m-i), step
-		if i+rows >= m {
-			next = w.next
-		}
-		f := tiles[n]
-		t.a, t.c, t.ahead = a, c, 0
-		switch {
-		case panel > 0 && n == kn.rows:
-			f = kn.dense
-			if p*share < panel {
-				t.ahead = panel + p*share
-			}
-		case p == 0 && next != 0 && t.ks == 4 && n < len(ahead) && ahead[n] != nil:
-			f, t.ahead = ahead[n], next
-		}
+	t := &w.tile
+	f, fetched := w.microKernel(tiles, ahead, p, min(rows, m), w.ahead)
+	for ; m > rows; m -= rows {
+		t.a, t.c, t.ahead = a, c, fetched
 		f(t)
 		a, c = unsafe.Add(a, step), unsafe.Add(c, rows*t.ldc)
 	}
+	f, fetched = w.microKernel(tiles, ahead, p, m, w.next)
+	t.a, t.c, t.ahead = a, c, fetched
+	f(t)
+}
+
+// microKernel is what computes a tile of n rows of panel p, and the bytes from its A to what it fetches meanwhile. next is
+// the bytes to the rows that are read then, or 0.
+func (w *Workspace) microKernel(tiles, ahead []func(*tile), p, n, next int) (f func(*tile), fetched int) {
+	t, kn := &w.tile, w.kernel
+	switch {
+	case kn.dense != nil && n == kn.rows && t.ks == 4*n && t.bs == 4*kn.cols && t.cols == kn.cols && t.k >= denseRound*n:
+		if panel, share := t.k*t.ks, t.k/denseRound*64; p*share < panel { // the next panel of A, as much of it as a tile fetches
+			fetched = panel + p*share
+		}
+		return kn.dense, fetched
+	case p == 0 && next != 0 && t.ks == 4 && n < len(ahead) && ahead[n] != nil:
+		return ahead[n], next
+	}
+	return tiles[n], 0
 }
