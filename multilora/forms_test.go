@@ -11,6 +11,7 @@ import (
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -524,5 +525,28 @@ func TestFormsOnPackedWeights(t *testing.T) {
 				t.Errorf("%s on %s: the loss went from %g to %g", name, base, first, last)
 			}
 		}
+	}
+}
+
+// A layer with modules adds a residual as any other does, whatever the modules are.
+func TestForwardPlusIsTheSum(t *testing.T) {
+	forms := loraForms()
+	delete(forms, "tokens")
+	forms["scalar"] = kinds()["scalar"]
+	for name, cfg := range forms {
+		t.Run(name, func(t *testing.T) {
+			m := tiny(t, open(t, 2))
+			attach(t, m, cfg)
+			trained(t, m, 3)
+			l := m.Blocks[0].Attention.O.(*Linear)
+			weights := nn.NewInitializer(m.Device(), 3)
+			x, plus := weights.Normal(1, 2, 3, 24).Var(), weights.Normal(1, 2, 3, 24).Var()
+			got, want := read(t, l.ForwardPlus(plus, x).Tensor()), read(t, ops.Add(plus, l.Forward(x)).Tensor())
+			for i := range want {
+				if math.Abs(float64(got[i]-want[i])) > 1e-5 {
+					t.Fatalf("element %d is %g, want %g", i, got[i], want[i])
+				}
+			}
+		})
 	}
 }

@@ -35,6 +35,14 @@ func (l *Linear) Forward(x *nn.Var) *nn.Var {
 	return ops.MultiLoRALinear(x, l.Base.Weight.Var(), l.bias(), l.A.Var(), l.B.Var(), variable(l.S), l.beside(x))
 }
 
+// ForwardPlus implements nn.Adder.
+func (l *Linear) ForwardPlus(plus, x *nn.Var) *nn.Var {
+	if l.Magnitude != nil {
+		return ops.Add(plus, l.dora(x))
+	}
+	return ops.MultiLoRALinearPlus(plus, x, l.Base.Weight.Var(), l.bias(), l.A.Var(), l.B.Var(), variable(l.S), l.beside(x))
+}
+
 // beside is what the modules are beside x.
 func (l *Linear) beside(x *nn.Var) ops.MultiLoRA {
 	o, t := l.options, x.Tensor()

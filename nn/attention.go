@@ -56,7 +56,15 @@ type Context struct {
 }
 
 // Forward maps x [batch, tokens, dim] to the same shape.
-func (a *Attention) Forward(x *Var, c Context) *Var {
+func (a *Attention) Forward(x *Var, c Context) *Var { return a.O.Forward(a.attend(x, c)) }
+
+// ForwardPlus is plus + Forward, for a plus of the result's shape and type.
+func (a *Attention) ForwardPlus(plus, x *Var, c Context) *Var {
+	return forwardPlus(plus, a.O, a.attend(x, c))
+}
+
+// attend is what O sees, [batch, tokens, heads * head size].
+func (a *Attention) attend(x *Var, c Context) *Var {
 	q, k, v := a.project(x)
 	if c.RoPE != nil {
 		q, k = rotate(q, cmp.Or(c.QueryRoPE, c.RoPE), c.Positions), rotate(k, c.RoPE, c.Positions)
@@ -70,8 +78,7 @@ func (a *Attention) Forward(x *Var, c Context) *Var {
 		o.KeyPositions, o.KeySegments = c.Cache.Positions, c.Cache.Segments
 		k, v = c.Cache.add(k, v)
 	}
-	y := ops.Attention(q, k, v, o)
-	return a.O.Forward(ops.Reshape(y, x.Dim(0), x.Dim(1), -1))
+	return ops.Reshape(ops.Attention(q, k, v, o), x.Dim(0), x.Dim(1), -1)
 }
 
 // project makes the normed queries, the normed keys and the values of x, [batch, tokens, heads, head size].

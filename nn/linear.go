@@ -23,10 +23,19 @@ func NewLinear(weights *Initializer, in, out int, bias bool) *Linear {
 
 // Forward maps [..., in] to [..., out].
 func (l *Linear) Forward(x *Var) *Var {
+	return ops.Linear(x, l.Weight.Var(), l.bias())
+}
+
+// ForwardPlus implements Adder.
+func (l *Linear) ForwardPlus(plus, x *Var) *Var {
+	return ops.LinearPlus(plus, x, l.Weight.Var(), l.bias())
+}
+
+func (l *Linear) bias() *Var {
 	if l.Bias == nil {
-		return ops.Linear(x, l.Weight.Var(), nil)
+		return nil
 	}
-	return ops.Linear(x, l.Weight.Var(), l.Bias.Var())
+	return l.Bias.Var()
 }
 
 // ForwardAll implements Joiner: where a text is generated on a CPU, a product begins and ends in a good part of the time that

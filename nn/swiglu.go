@@ -31,6 +31,11 @@ func (s *SwiGLU) Layers() (gate, up, down Layer) { return s.Gate, s.Up, s.Down }
 // Forward maps [..., dim] to [..., dim].
 func (s *SwiGLU) Forward(x *Var) *Var { return s.Down.Forward(autograd.Segment(s.gated, x)) }
 
+// ForwardPlus implements Adder.
+func (s *SwiGLU) ForwardPlus(plus, x *Var) *Var {
+	return forwardPlus(plus, s.Down, autograd.Segment(s.gated, x))
+}
+
 // gated maps [..., dim] to [..., hidden].
 func (s *SwiGLU) gated(x *Var) *Var {
 	var gate, up *Var

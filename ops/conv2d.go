@@ -123,7 +123,7 @@ func (c conv2d) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 			if bias != nil {
 				b = bias.View(g*per, per)
 			}
-			f.Run(kernels.Matmul{Batch: 1, M: p.im2col.N, N: per, K: window, TransB: true}, c.of(g, p.rows, per),
+			f.Run(kernels.Matmul{Batch: 1, M: p.im2col.N, N: per, K: window, BiasRows: 1, TransB: true}, c.of(g, p.rows, per),
 				p.cols, c.of(g, w, window), b)
 		}
 		from := p.rows.Reshape(c.Groups, p.hi-p.lo, s.N, per)

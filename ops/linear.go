@@ -13,7 +13,17 @@ import (
 // bias [out] or nil; the result is [..., out].
 func Linear(x, weight, bias *Var) *Var {
 	checkLinear("linear", x, weight, bias)
-	return apply(linear{}, x, weight, bias)
+	return apply(linear{}, x, weight, bias, nil)
+}
+
+// LinearPlus is plus + Linear, plus [..., out] being of x's type: without a bias in one kernel, which rounds the sum once.
+func LinearPlus(plus, x, weight, bias *Var) *Var {
+	checkLinear("linear", x, weight, bias)
+	checkPlus("linear", plus, x, weight)
+	if bias != nil {
+		return Add(plus, Linear(x, weight, bias))
+	}
+	return apply(linear{}, x, weight, nil, plus)
 }
 
 func checkLinear(op string, x, weight, bias *Var) {
@@ -26,15 +36,33 @@ func checkLinear(op string, x, weight, bias *Var) {
 	}
 }
 
+// checkPlus panics unless plus can be added to the result of a linear layer.
+func checkPlus(op string, plus, x, weight *Var) {
+	want := x.Shape()
+	want[len(want)-1] = weight.Dim(0)
+	if t := plus.Tensor(); !t.HasShape(want...) || t.DType() != x.Tensor().DType() {
+		tensor.Panicf(op, "%s to be added: want %s %v", t, x.Tensor().DType(), want)
+	}
+}
+
 type linear struct{}
 
-func (linear) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+func (l linear) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	return one(l.product(f, f.In[3])), nil
+}
+
+// product is x weightᵀ and bias or plus, of which one is nil at least.
+func (linear) product(f *autograd.Forward, plus *tensor.Tensor) *tensor.Tensor {
 	x, w, bias := f.In[0], f.In[1], f.In[2]
 	shape := x.Shape()
 	shape[len(shape)-1] = w.Dim(0)
 	y := f.New(x.DType(), shape...)
-	f.Run(kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(0), K: w.Dim(1), TransB: true}, y, x, w, bias)
-	return one(y), nil
+	k := kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(0), K: w.Dim(1), TransB: true, BiasRows: 1}
+	if plus != nil {
+		bias, k.BiasRows = plus, k.M
+	}
+	f.Run(k, y, x, w, bias)
+	return y
 }
 
 // BackwardReads implements autograd.Selective.
@@ -42,8 +70,14 @@ func (linear) BackwardReads(needs []bool) autograd.Reads {
 	return autograd.Reads{In: []bool{needs[1], needs[0]}}
 }
 
-// Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows.
+// Backward: dx = dy W, dW = dyᵀ x, dbias = the sum of dy over the rows, dplus = dy.
 func (l linear) Backward(b *autograd.Backward) {
+	l.productGrads(b)
+	b.SetGrad(3, b.DOut[0])
+}
+
+// productGrads writes all but dplus.
+func (l linear) productGrads(b *autograd.Backward) {
 	x, w, dy := b.In[0], b.In[1], b.DOut[0]
 	if dx := b.Grad(0); dx != nil {
 		b.Run(kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(1), K: w.Dim(0)}, dx, dy, w, nil)
@@ -73,6 +107,10 @@ func (l linear) Examples() []autograd.Example {
 		l.example("whole blocks", 17, 96, 35, true),
 		l.example("large blocks", 19, 512, 35, true),
 		l.example("a row of large blocks", 1, 768, 37, true),
+		l.plusExample("plus", 19, 64, 35, false),
+		l.plusExample("plus, of large blocks", 5, 512, 36, false),
+		l.plusExample("plus, one row", 1, 65, 129, false),
+		l.plusExample("plus, bias", 3, 5, 7, true),
 		large,
 	}
 	for _, s := range matmulEdges() {
@@ -98,5 +136,13 @@ func (linear) example(name string, rows, in, out int, bias bool) autograd.Exampl
 	if bias {
 		e.In[2].Shape = []int{out}
 	}
+	return e
+}
+
+// plusExample is example with something to add to the result.
+func (l linear) plusExample(name string, rows, in, out int, bias bool) autograd.Example {
+	e := l.example(name, rows, in, out, bias)
+	e.In = append(e.In, autograd.Input{Shape: []int{rows, out}})
+	e.Call = call(func(in []*Var) *Var { return LinearPlus(in[3], in[0], in[1], in[2]) })
 	return e
 }

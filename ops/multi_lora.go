@@ -39,7 +39,16 @@ type LoRAMirror struct {
 func MultiLoRALinear(x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
 	checkLinear("multi_lora", x, weight, bias)
 	o.check(weight.Tensor(), a, b, s)
-	return apply(&multiLoRA{MultiLoRA: o}, x, weight, bias, a, b, s)
+	return apply(&multiLoRA{MultiLoRA: o}, x, weight, bias, a, b, s, nil)
+}
+
+// MultiLoRALinearPlus is plus + MultiLoRALinear, plus [..., out] being of x's type: the kernel that adds the modules adds it,
+// and rounds the sum once.
+func MultiLoRALinearPlus(plus, x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
+	checkLinear("multi_lora", x, weight, bias)
+	checkPlus("multi_lora", plus, x, weight)
+	o.check(weight.Tensor(), a, b, s)
+	return apply(&multiLoRA{MultiLoRA: o}, x, weight, bias, a, b, s, plus)
 }
 
 // check panics unless the modules fit beside the weight.
@@ -151,17 +160,17 @@ func (m *multiLoRA) scaledB(b, s, x *tensor.Tensor) *tensor.Tensor {
 	return narrowed(m.ScaledB(b, s), x)
 }
 
-// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ. The narrow u is kept; bs, as large as b,
+// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ + plus. The narrow u is kept; bs, as large as b,
 // is cheaper made again.
 func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	m.draw(f)
 	u := m.narrow(f, f.In[0], f.In[3])
-	out, _ = linear{}.Forward(f)
-	m.add(f, out[0], u, f.In[4], f.In[5])
+	y := linear{}.product(f, nil)
+	m.add(f, y, u, f.In[4], f.In[5], f.In[6])
 	if f.AnyNeeds() {
 		saved = one(u)
 	}
-	return out, saved
+	return one(y), saved
 }
 
 // draw takes the random numbers of a call with dropout.
@@ -181,10 +190,11 @@ func (m *multiLoRA) narrow(f *autograd.Forward, x, a *tensor.Tensor) *tensor.Ten
 	return u
 }
 
-// add: y += u bsᵀ.
-func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s *tensor.Tensor) {
-	f.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: b.Dim(0), K: u.Dim(1), TransB: true, Acc: true}, y, u,
-		m.scaledB(b, s, y), nil)
+// add: y += u bsᵀ + plus, which may be nil.
+func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s, plus *tensor.Tensor) {
+	rows := u.Dim(0)
+	f.Run(kernels.Matmul{Batch: 1, M: rows, N: b.Dim(0), K: u.Dim(1), BiasRows: rows, TransB: true, Acc: true}, y, u,
+		m.scaledB(b, s, y), plus)
 }
 
 // BackwardReads implements autograd.Selective.
@@ -194,9 +204,10 @@ func (*multiLoRA) BackwardReads(needs []bool) autograd.Reads {
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
 //
-//	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs.
+//	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs, dplus = dy.
 func (m *multiLoRA) Backward(b *autograd.Backward) {
-	linear{}.Backward(b)
+	linear{}.productGrads(b)
+	b.SetGrad(6, b.DOut[0])
 	m.modulesBackward(b, 3, b.In[0], b.Grad(0), b.DOut[0], b.Saved[0])
 }
 
@@ -304,6 +315,14 @@ func (*multiLoRA) Examples() []autograd.Example {
 		}
 		return e
 	}
+	plus := func(name string, rows, in, out int, bias bool, o MultiLoRA) autograd.Example {
+		e := example(name, rows, in, out, bias, true, o, nil)
+		e.In = append(e.In, autograd.Input{Shape: []int{rows, out}})
+		e.Call = call(func(in []*Var) *Var {
+			return MultiLoRALinearPlus(in[6], in[0], in[1], in[2], in[3], in[4], in[5], o)
+		})
+		return e
+	}
 	large := example("large", 512, 4096, 4096, false, true, MultiLoRA{Modules: 3, Rank: 32, Scale: 1}, nil)
 	large.Large = true
 	zero := func(int, *random.Stream) float64 { return 0 }
@@ -316,6 +335,9 @@ func (*multiLoRA) Examples() []autograd.Example {
 		example("prime", 67, 33, 31, false, true, MultiLoRA{Modules: 3, Rank: 5, Scale: 1, PerOutput: true}, nil),
 		example("one row", 1, 65, 129, true, true, MultiLoRA{Modules: 2, Rank: 8, Scale: 1}, nil),
 		example("whole blocks", 19, 64, 96, true, true, MultiLoRA{Modules: 2, Rank: 3, Scale: 1}, nil),
+		plus("plus", 19, 64, 36, false, MultiLoRA{Modules: 2, Rank: 4, Scale: 1}),
+		plus("plus, bias, dropout", 3, 7, 5, true, MultiLoRA{Modules: 2, Rank: 2, Scale: 1, Dropout: 0.5}),
+		plus("plus, one row", 1, 65, 129, false, MultiLoRA{Modules: 2, Rank: 8, Scale: 1}),
 		large,
 	}
 }

@@ -50,18 +50,18 @@ func (p rowsPart) of(t *tensor.Tensor) *tensor.Tensor {
 func (*multiLoRARows) OpName() string { return "multi_lora_rows" }
 
 func (m *multiLoRARows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
-	out, _ = linear{}.Forward(&autograd.Forward{Device: f.Device, In: f.In[:3], Needs: f.Needs[:3]})
+	y := linear{}.product(f, nil)
 	for i, p := range m.parts {
 		in := f.In[3+3*i:]
 		p.modules.draw(f)
 		u := p.modules.narrow(f, p.of(f.In[0]), in[0])
-		p.modules.add(f, p.of(out[0]), u, in[1], in[2])
+		p.modules.add(f, p.of(y), u, in[1], in[2], nil)
 		saved = append(saved, u)
 	}
 	if !f.AnyNeeds() {
 		saved = nil
 	}
-	return out, saved
+	return one(y), saved
 }
 
 // BackwardReads implements autograd.Selective.
@@ -75,7 +75,7 @@ func (m *multiLoRARows) BackwardReads(needs []bool) autograd.Reads {
 }
 
 func (m *multiLoRARows) Backward(b *autograd.Backward) {
-	linear{}.Backward(b)
+	linear{}.productGrads(b)
 	for i, p := range m.parts {
 		dx := b.Grad(0)
 		if dx != nil {

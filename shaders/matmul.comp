@@ -1,6 +1,6 @@
 // Matmul multiplies matrices, for every one of a batch independently.
 //
-//	c[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j]
+//	c[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j], or + bias[i,j]
 //
 //grid n/bn m/bm batch
 //tile group=64 bm=32 bn=32 bk=16
@@ -10,10 +10,11 @@
 #include "include/kernel.glsl"
 
 PUSH(
-	uint batch; // products
-	uint m;     // rows of c
-	uint n;     // columns of c
-	uint k;     // length of the sums
+	uint batch;     // products
+	uint m;         // rows of c
+	uint n;         // columns of c
+	uint k;         // length of the sums
+	uint bias_rows; // of bias: 1, added to every row of c, or batch*m, each to its own
 )
 CONST(0, bool, trans_a) // a is stored as [batch, k, m]
 CONST(1, bool, trans_b) // b is stored as [batch, n, k]
@@ -21,7 +22,7 @@ CONST(2, bool, acc)     // add to c instead of replacing it
 INOUT(0, T, c)     // [batch, m, n]
 IN(1, U, a)        // [batch, m, k], or [batch, k, m] if trans_a
 IN(2, W, b)        // [batch, k, n], or [batch, n, k] if trans_b
-OPT_IN(3, V, bias) // [n]
+OPT_IN(3, V, bias) // [bias_rows, n]
 
 // An invocation has REACH x REACH blocks of SIDE x SIDE elements of c, which are bm/REACH rows and
 // bn/REACH columns apart. So bm and bn are multiples of SIDE*REACH, and bk is one of SIDE; one
@@ -150,8 +151,9 @@ void main() {
 				[[unroll]] for (uint f = 0; f < SIDE * REACH; f++) {
 					uint e = u * SIDE * REACH + f, i = min(SUM_I(e), m - 1), j = min(SUM_J(e), n - 4);
 					old[f] = vec4(0);
-					if (has_bias) old[f] += bias_four(j);
-					if (acc) old[f] += c_four((z * m + i) * n + j);
+					uint at = (z * m + i) * n + j;
+					if (has_bias) old[f] += bias_four(bias_rows > 1 ? at : j);
+					if (acc) old[f] += c_four(at);
 				}
 				[[unroll]] for (uint f = 0; f < SIDE * REACH; f++) {
 					uint e = u * SIDE * REACH + f, i = SUM_I(e), j = SUM_J(e);
@@ -165,7 +167,7 @@ void main() {
 			[[unroll]] for (uint g = 1; g < SUMS; g++) f = g == e ? sum[g] : f; // only constants may be its indices
 			uint i = SUM_I(e), j = SUM_J(e), at = (z * m + i) * n + j;
 			if (i >= m || j >= n || beside) continue;
-			if (has_bias) f += bias_some(j, n - j);
+			if (has_bias) f += bias_some(bias_rows > 1 ? at : j, n - j);
 			if (acc) f += c_some(at, n - j);
 			set_c_some(at, n - j, f);
 		}

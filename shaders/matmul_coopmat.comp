@@ -13,10 +13,11 @@
 #include "include/cooperative.glsl"
 
 PUSH(
-	uint batch; // products
-	uint m;     // rows of c
-	uint n;     // columns of c
-	uint k;     // length of the sums
+	uint batch;     // products
+	uint m;         // rows of c
+	uint n;         // columns of c
+	uint k;         // length of the sums
+	uint bias_rows; // of bias: 1, added to every row of c, or batch*m, each to its own
 )
 CONST(0, bool, trans_a) // a is stored as [batch, k, m]
 CONST(1, bool, trans_b) // b is stored as [batch, n, k]
@@ -24,7 +25,7 @@ CONST(2, bool, acc)     // add to c instead of replacing it
 INOUT(0, T, c)     // [batch, m, n]
 IN(1, U, a)        // [batch, m, k], or [batch, k, m] if trans_a
 IN(2, W, b)        // [batch, k, n], or [batch, n, k] if trans_b
-OPT_IN(3, V, bias) // [n]
+OPT_IN(3, V, bias) // [bias_rows, n]
 
 // The subgroups stand in DOWN rows; each has ROWS x COLS matrices of c, next to each other.
 const uint SUBGROUPS = group / SUBGROUP;
@@ -108,7 +109,7 @@ void main() {
 			uint i = i0 + y + r * MATRIX_M + at / (COLS * MATRIX_N / 4), j = j0 + x + at % (COLS * MATRIX_N / 4) * 4, to = (z * m + i) * n + j;
 			if (i >= m || j >= n) continue;
 			vec4 f = uintBitsToFloat(tile[own + at]);
-			if (has_bias) f += bias_some(j, n - j);
+			if (has_bias) f += bias_some(bias_rows > 1 ? to : j, n - j);
 			if (acc) f += c_some(to, n - j);
 			set_c_some(to, n - j, f);
 		}

@@ -13,10 +13,11 @@
 #include "include/cooperative2.glsl"
 
 PUSH(
-	uint batch; // products
-	uint m;     // rows of c
-	uint n;     // columns of c
-	uint k;     // length of the sums
+	uint batch;     // products
+	uint m;         // rows of c
+	uint n;         // columns of c
+	uint k;         // length of the sums
+	uint bias_rows; // of bias: 1, added to every row of c, or batch*m, each to its own
 )
 CONST(0, bool, trans_a) // a is stored as [batch, k, m]
 CONST(1, bool, trans_b) // b is stored as [batch, n, k]
@@ -24,7 +25,7 @@ CONST(2, bool, acc)     // add to c instead of replacing it
 INOUT(0, T, c)     // [batch, m, n]
 IN(1, U, a)        // [batch, m, k], or [batch, k, m] if trans_a
 IN(2, W, b)        // [batch, k, n], or [batch, n, k] if trans_b
-OPT_IN(3, V, bias) // [n]
+OPT_IN(3, V, bias) // [bias_rows, n]
 
 #define Z gl_WorkGroupID.z
 #define I0 (gl_WorkGroupID.y * bm)
@@ -45,8 +46,9 @@ OPT_IN(3, V, bias) // [n]
 float finished(const in uint32_t i, const in uint32_t j, const in float sum) {
 	float f = sum;
 	if (I0 + i < m && J0 + j < n) {
-		if (has_bias) f += bias(J0 + j);
-		if (acc) f += c((Z * m + I0 + i) * n + J0 + j);
+		uint at = (Z * m + I0 + i) * n + J0 + j;
+		if (has_bias) f += bias(bias_rows > 1 ? at : J0 + j);
+		if (acc) f += c(at);
 	}
 	return storage_T == F32 ? f : widened(storage_T, uvec2(rounded(storage_T, f), 0)).x;
 }

@@ -17,10 +17,11 @@
 #include "include/aligned.glsl"
 
 PUSH(
-	uint batch; // products
-	uint m;     // rows of c
-	uint n;     // columns of c
-	uint k;     // length of the sums
+	uint batch;     // products
+	uint m;         // rows of c
+	uint n;         // columns of c
+	uint k;         // length of the sums
+	uint bias_rows; // of bias: 1, added to every row of c, or batch*m, each to its own
 )
 CONST(0, bool, trans_a) // a is stored as [batch, k, m]
 CONST(1, bool, trans_b) // b is stored as [batch, n, k]
@@ -28,7 +29,7 @@ CONST(2, bool, acc)     // add to c instead of replacing it
 INOUT(0, T, c)     // [batch, m, n]
 IN(1, U, a)        // [batch, m, k], or [batch, k, m] if trans_a
 IN(2, W, b)        // [batch, k, n], or [batch, n, k] if trans_b
-OPT_IN(3, V, bias) // [n]
+OPT_IN(3, V, bias) // [bias_rows, n]
 
 // LANES invocations go along a row of b together, each for COLS rows next to each other; bn/COLS such
 // teams are a workgroup. bk is what a team takes of a row at a time, or twice that in f32: LANES is bk/8,
@@ -147,7 +148,7 @@ void main() {
 		if (i >= m || j >= n) continue;
 		float f = sums[e];
 		[[unroll]] for (uint l = 1; l < FEW; l++) f += sums[e + l * LINE];
-		if (has_bias) f += bias(j);
+		if (has_bias) f += bias(bias_rows > 1 ? at : j);
 		if (acc) f += c(at);
 		set_c(at, f);
 	}

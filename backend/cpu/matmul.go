@@ -14,7 +14,7 @@ func init() {
 	fast(rowMatmul)
 }
 
-// matmul: c[m, n] (+)= Σ_k op(a)[m, k] op(b)[k, n] + bias[n], for every batch.
+// matmul: c[m, n] (+)= Σ_k op(a)[m, k] op(b)[k, n] + bias[n], or + bias[m, n], for every batch.
 func matmul[F float](w *work, k kernels.Matmul, x args[F]) {
 	c, a, b, bias := x.f[0], x.f[1], x.f[2], x.f[3]
 	am, ak, bk, bn := k.K, 1, k.N, 1 // strides
@@ -32,7 +32,10 @@ func matmul[F float](w *work, k kernels.Matmul, x args[F]) {
 				for i := range k.K {
 					s += a[batch*k.M*k.K+m*am+i*ak] * b[batch*k.K*k.N+i*bk+n*bn]
 				}
-				if bias != nil {
+				switch {
+				case bias != nil && k.BiasRows > 1:
+					s += bias[r*k.N+n]
+				case bias != nil:
 					s += bias[n]
 				}
 				if k.Acc {
@@ -78,10 +81,10 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 }
 
 // rowMatmul is the product of a single row in 16 bits, of which generating consists: it is widened once, and every task rounds
-// its part of the result.
+// its part of the result. With a bias, which a residual is, the sums are rounded when all are there.
 func rowMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	c, a, b, bias := x[0], x[1], x[2], x[3]
-	if k.Batch*k.M != 1 || k.Acc || k.K == 0 || !c.DType.Is16Bit() || !bias.IsNil() || !atMost32Bits(x) {
+	if k.Batch*k.M != 1 || k.Acc || k.K == 0 || !c.DType.Is16Bit() || !atMost32Bits(x) {
 		return false
 	}
 	ldb := k.N
@@ -90,6 +93,12 @@ func rowMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	}
 	row := w.shared.load(a, 0, k.K)
 	defer w.shared.flush()
+	if !bias.IsNil() {
+		sums := w.shared.store(c, 0, k.N)
+		w.shared.loadInto(sums, bias, 0)
+		w.gemm.Sgemm(false, k.TransB, 1, k.N, k.K, row, k.K, matrix(b, 0, max(1, ldb)), sums, k.N, true)
+		return true
+	}
 	return w.gemm.SgemmRow(k.TransB, k.N, k.K, row, matrix(b, 0, max(1, ldb)), matrix(c, 0, k.N))
 }
 
@@ -120,10 +129,10 @@ func (p oneOfBatch) each(w *work) {
 // is bfloat16, a may be f32 and is rounded, as the result is: the gradient of logits is so. b, which may be a
 // weight, is never rounded.
 func bf16Matmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
-	if !inBF16(x) {
+	if !inBF16(k, x) {
 		return false
 	}
-	c, a, b := x[0], x[1], x[2]
+	c, a, b, bias := x[0], x[1], x[2], x[3]
 	lda, ldb := k.K, k.N
 	if k.TransA {
 		lda = k.M
@@ -141,34 +150,45 @@ func bf16Matmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	}
 	if k.M*k.N*k.K <= manyProducts {
 		w.team.Run(k.Batch-1, func(worker, i int) { product(i+1, w.scratch[worker].gemm.Bgemm) })
-		return true
+	} else {
+		for i := 1; i < k.Batch; i++ {
+			product(i, w.gemm.Bgemm)
+		}
 	}
-	for i := 1; i < k.Batch; i++ {
-		product(i, w.gemm.Bgemm)
+	if !bias.IsNil() {
+		vectorEach(w, c.N, c.N, []tensor.Arg{c, c, bias}, vec.Add)
 	}
 	return true
 }
 
-// inBF16 reports whether a product's operands are what bf16Matmul takes: a bias would be rounded twice.
-func inBF16(x []tensor.Arg) bool {
+// inBF16 reports whether a product's operands are what bf16Matmul takes: a bias would be rounded twice, as it is where it
+// is as large as the result, which is a residual.
+func inBF16(k kernels.Matmul, x []tensor.Arg) bool {
 	c, a, b, bias := x[0], x[1], x[2], x[3]
-	if b.DType != tensor.BF16 || !bias.IsNil() {
+	if b.DType != tensor.BF16 || !bias.IsNil() && (k.BiasRows < 2 || bias.DType != c.DType) {
 		return false
 	}
 	return a.DType == tensor.BF16 && (c.DType == tensor.BF16 || c.DType == tensor.F32) ||
 		a.DType == tensor.F32 && c.DType == tensor.BF16
 }
 
-// addBias: c (+)= bias in every row.
+// addBias: c (+)= bias in every row, or one of its own in each.
 func addBias(w *work, k kernels.Matmul, c []float32, bias tensor.Arg) {
+	put := func(to, row []float32) {
+		if k.Acc {
+			vec.Add(to, to, row)
+		} else {
+			copy(to, row)
+		}
+	}
+	if k.BiasRows > 1 {
+		w.blocks(len(c), func(s *scratch, lo, hi int) { put(c[lo:hi], s.load(bias, lo, hi)) })
+		return
+	}
 	row := w.shared.load(bias, 0, k.N)
 	w.team.Rows(k.Batch*k.M, max(1, grain/max(1, k.N)), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
-			if to := c[r*k.N : (r+1)*k.N]; k.Acc {
-				vec.Add(to, to, row)
-			} else {
-				copy(to, row)
-			}
+			put(c[r*k.N:(r+1)*k.N], row)
 		}
 	})
 	w.shared.flush()

@@ -42,14 +42,15 @@ func rowsOfPiece(m kernels.Matmul, c, a tensor.DType) int {
 	return rows
 }
 
-// runPieces is runWidened for such a product; false: it is computed as a whole.
+// runPieces is runWidened for such a product, and for one that adds a residual; false: it is computed as a whole.
 func (b *backend) runPieces(k tensor.Kernel, x []tensor.Arg) bool {
 	m, ok := k.(kernels.Matmul)
 	if !ok || b.work.plain || !atMost32Bits(x) {
 		return false
 	}
+	bias, residual := x[3], m.BiasRows > 1 && !x[3].IsNil()
 	rows := rowsOfPiece(m, x[0].DType, x[1].DType)
-	if rows == m.M {
+	if rows == m.M && (!residual || m.TransA) {
 		return false
 	}
 	for i := range m.Batch {
@@ -59,12 +60,15 @@ func (b *backend) runPieces(k tensor.Kernel, x []tensor.Arg) bool {
 			piece.Batch, piece.M = 1, min(rows, m.M-from)
 			c := part(x[0], (i*m.M+from)*m.N, piece.M*m.N)
 			a := part(x[1], (i*m.M+from)*m.K, piece.M*m.K)
+			if residual { // which is never widened as a whole
+				piece.BiasRows, bias = piece.M, part(x[3], (i*m.M+from)*m.N, piece.M*m.N)
+			}
 			wideC, wideA := b.widened(0, c, m.Acc), b.widened(1, a, true)
 			if b.err != nil {
 				b.err = fmt.Errorf("cpu: widening an argument of %s: %w", k.Name(), b.err)
 				return true
 			}
-			packedMatmul(&b.work, piece, []tensor.Arg{wideC, wideA, weight, x[3]})
+			packedMatmul(&b.work, piece, []tensor.Arg{wideC, wideA, weight, bias})
 			if c.DType.Is16Bit() {
 				narrow(&b.work, c, f32s(wideC))
 			}

@@ -16,6 +16,7 @@ func TestProductsInPieces(t *testing.T) {
 	for _, m := range []kernels.Matmul{
 		{Batch: 1, M: 300, N: 64, K: 256, TransB: true}, {Batch: 1, M: 257, N: 256, K: 64},
 		{Batch: 2, M: 385, N: 64, K: 64, TransB: true, Acc: true},
+		{Batch: 1, M: 300, N: 64, K: 256, TransB: true, BiasRows: 300}, {Batch: 2, M: 257, N: 64, K: 64, BiasRows: 514, Acc: true},
 	} {
 		for _, weight := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4_K} {
 			for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
@@ -70,7 +71,11 @@ func product(t *testing.T, m kernels.Matmul, result, dt, weight tensor.DType) []
 		w = d.FromFloat32s(weight, numbers(m.Batch*rows*columns), m.Batch*rows, columns)
 	}
 	c := d.FromFloat32s(result, numbers(m.Batch*m.M*m.N), m.Batch*m.M, m.N)
-	d.Run(m, c, d.FromFloat32s(dt, numbers(m.Batch*m.M*m.K), m.Batch*m.M, m.K), w, nil)
+	var residual *tensor.Tensor
+	if m.BiasRows > 0 {
+		residual = d.FromFloat32s(result, numbers(m.BiasRows*m.N), m.BiasRows, m.N)
+	}
+	d.Run(m, c, d.FromFloat32s(dt, numbers(m.Batch*m.M*m.K), m.Batch*m.M, m.K), w, residual)
 	data, err := c.RawBytes()
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 		return
 	}
 	whole := m.Batch == 1 || m.M*m.N*m.K > manyProducts
-	if inBF16(a) {
+	if inBF16(m, a) {
 		wide := 0
 		if a[1].DType == tensor.F32 && m.TransA {
 			wide = a[1].N / max(1, m.Batch)

@@ -112,7 +112,10 @@ func (f *fewRows) product(k kernels.Matmul, margin int, dts [4]tensor.DType) {
 			}
 			add(as[(z*k.M+i)*k.K+l] * bs[column])
 		}
-		if biases != nil {
+		switch {
+		case biases != nil && k.BiasRows > 1:
+			add(biases[at])
+		case biases != nil:
 			add(biases[j])
 		}
 		if k.Acc {
@@ -154,7 +157,10 @@ func TestFewRows(t *testing.T) {
 			}
 			for i := range 5 {
 				size := fewRowsSizes[(m+turn+3*i)%len(fewRowsSizes)]
-				k := kernels.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], TransB: true, Acc: m&2 != 0}
+				k := kernels.Matmul{Batch: 1 + i%2, M: m, N: size[0], K: size[1], BiasRows: 1, TransB: true, Acc: m&2 != 0}
+				if i%3 == 0 {
+					k.BiasRows = k.Batch * m
+				}
 				if b.IsQuantized() && k.N*k.K%b.BlockLen() != 0 {
 					k.N = (k.N + b.BlockLen() - 1) / b.BlockLen() * b.BlockLen()
 				}
@@ -228,7 +234,7 @@ func TestFewRowsTiles(t *testing.T) {
 		t.Run(fmt.Sprint(tile), func(t *testing.T) {
 			f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
 			for i, size := range fewRowsSizes {
-				k := kernels.Matmul{Batch: 1, M: 1 + i%8, N: size[0], K: size[1], TransB: true}
+				k := kernels.Matmul{Batch: 1, M: 1 + i%8, N: size[0], K: size[1], BiasRows: 1, TransB: true}
 				f.product(k, 8, [4]tensor.DType{tensor.F32, tensor.F32, tensor.F16, tensor.F32})
 				k.N, k.K = size[0], (size[1]+31)&^31
 				f.product(k, 8, [4]tensor.DType{tensor.F16, tensor.BF16, tensor.Q4, absent})

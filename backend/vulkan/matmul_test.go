@@ -57,7 +57,10 @@ func TestMatmulForms(t *testing.T) {
 			for i, s := range [][3]int{{bm, bn, bk}, {bm + 1, 1, bk - 1}, {1, bn + 1, bk + 1},
 				{bm - 1, 2*bn + 3, 2*bk + 2}, {7, 5, 3}} {
 				p.margin = 8 - 3*(i%2) // addresses that allow loads of four elements, and others
-				k := kernels.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], TransB: true, Acc: true}
+				k := kernels.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], BiasRows: 1, TransB: true, Acc: true}
+				if i%3 != 1 {
+					k.BiasRows = k.Batch * k.M
+				}
 				if f.whole {
 					k.TransA, k.TransB, k.Acc = i%4 >= 2, i%2 == 1, i%2 == 0
 				}
@@ -143,12 +146,14 @@ func TestThinProducts(t *testing.T) {
 		m, n, k int
 		acc     bool
 		bias    tensor.DType
+		rows    int // of bias
 	}{
-		{"NT", 40, 24, 16 * 19, false, absent}, {"NT", 33, 24, 16*19 + 8, false, absent}, {"NT", 3, 5, 261, false, absent},
-		{"TN", 24, 40, 256, true, absent}, {"NN", 40, 24, 272, true, tensor.F16},
+		{"NT", 40, 24, 16 * 19, false, absent, 0}, {"NT", 33, 24, 16*19 + 8, false, absent, 0},
+		{"NT", 3, 5, 261, false, absent, 0}, {"TN", 24, 40, 256, true, absent, 0},
+		{"NN", 40, 24, 272, true, tensor.F16, 1}, {"NN", 33, 23, 272, true, tensor.F16, 66},
 	} {
-		k := kernels.Matmul{Batch: 2, M: c.m, N: c.n, K: c.k, TransA: c.layout[0] == 'T', TransB: c.layout[1] == 'T',
-			Acc: c.acc}
+		k := kernels.Matmul{Batch: 2, M: c.m, N: c.n, K: c.k, BiasRows: c.rows, TransA: c.layout[0] == 'T',
+			TransB: c.layout[1] == 'T', Acc: c.acc}
 		p.run(t, k, integers, tensor.F32, tensor.F16, tensor.F16, c.bias)
 		calls++
 	}

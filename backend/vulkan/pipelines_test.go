@@ -95,6 +95,11 @@ func examples() (list []example) {
 			add(fmt.Sprintf("joined.%s.%s.%s", shape, t, p), of[p].call, types)
 		}
 	}
+	residual := matmul(2048, 2048, 24, "NT") // that of a block, added by the product of its last layer's modules
+	residual.Acc, residual.BiasRows = true, 2048
+	for _, t := range []string{"f32", "f16"} {
+		add("residual."+t, residual, strings.Join([]string{t, t, t, t}, " "))
+	}
 	joined("7b", 4096, "f16", "u y du dx da db")
 	joined("7b", 4096, "bf16", "y da")
 	joined("110m", 768, "f16", "y dx da")

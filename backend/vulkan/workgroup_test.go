@@ -75,7 +75,10 @@ func TestMatmulOfWorkgroups(t *testing.T) {
 	} {
 		for i, s := range [][3]int{{16, 32, 48}, {24, 40, 40}, {8, 8, 8}} { // whole tiles, some with edges, a part of one
 			k := kernels.Matmul{Batch: 1 + i%2, M: s[0], N: s[1], K: s[2], TransA: c.layout[0] == 'T', TransB: c.layout[1] == 'T',
-				Acc: c.acc}
+				BiasRows: 1, Acc: c.acc}
+			if i != 0 {
+				k.BiasRows = k.Batch * k.M
+			}
 			p.run(t, k, integers, c.c, tensor.F16, tensor.F16, c.bias)
 			calls++
 		}

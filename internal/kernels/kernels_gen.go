@@ -1947,22 +1947,23 @@ func (k LoRAScaleGrad) Lens(to []int) []int {
 
 // Matmul multiplies matrices, for every one of a batch independently.
 //
-//	c[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j]
+//	c[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j], or + bias[i,j]
 //
 // Bindings, T+=UWV?:
 //
 //	c     T+  [batch, m, n]
 //	a     U   [batch, m, k], or [batch, k, m] if trans_a
 //	b     W   [batch, k, n], or [batch, n, k] if trans_b
-//	bias  V?  [n]
+//	bias  V?  [bias_rows, n]
 type Matmul struct {
-	Batch  int  // products
-	M      int  // rows of c
-	N      int  // columns of c
-	K      int  // length of the sums
-	TransA bool // a is stored as [batch, k, m]
-	TransB bool // b is stored as [batch, n, k]
-	Acc    bool // add to c instead of replacing it
+	Batch    int  // products
+	M        int  // rows of c
+	N        int  // columns of c
+	K        int  // length of the sums
+	BiasRows int  // of bias: 1, added to every row of c, or batch*m, each to its own
+	TransA   bool // a is stored as [batch, k, m]
+	TransB   bool // b is stored as [batch, n, k]
+	Acc      bool // add to c instead of replacing it
 }
 
 // Name implements shaders.Kernel.
@@ -1980,6 +1981,7 @@ func (k Matmul) Push(b []byte) ([]byte, error) {
 	p.Uint("M", k.M)
 	p.Uint("N", k.N)
 	p.Uint("K", k.K)
+	p.Uint("BiasRows", k.BiasRows)
 	var lens [4]int
 	return p.Done(k.Lens(lens[:0]), "c a b bias")
 }
@@ -1991,7 +1993,7 @@ func (k Matmul) Consts() []uint32 {
 
 // Lens implements shaders.Kernel.
 func (k Matmul) Lens(to []int) []int {
-	return append(to, kernelcode.Mul(k.Batch, k.M, k.N), kernelcode.Mul(k.Batch, k.M, k.K), kernelcode.Mul(k.Batch, k.K, k.N), k.N)
+	return append(to, kernelcode.Mul(k.Batch, k.M, k.N), kernelcode.Mul(k.Batch, k.M, k.K), kernelcode.Mul(k.Batch, k.K, k.N), kernelcode.Mul(k.BiasRows, k.N))
 }
 
 // Max takes the first maximum along one dimension, and its index. A NaN is larger than any number.
@@ -3469,7 +3471,7 @@ func init() {
 	})
 	shaders.Register(shaders.Desc{
 		Name:      "matmul",
-		Doc:       "Matmul multiplies matrices, for every one of a batch independently.\n\n\tc[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j]",
+		Doc:       "Matmul multiplies matrices, for every one of a batch independently.\n\n\tc[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j], or + bias[i,j]",
 		Sig:       "T+=UWV?",
 		Bindings:  []string{"c", "a", "b", "bias"},
 		Tiles:     []shaders.Tile{{64, 32, 32, 16}, {64, 64, 64, 16}, {256, 128, 128, 16}},

@@ -74,11 +74,11 @@ func TestGrid(t *testing.T) {
 }
 
 func TestConstsAndLens(t *testing.T) {
-	m := Matmul{Batch: 2, M: 3, N: 4, K: 5, TransB: true}
+	m := Matmul{Batch: 2, M: 3, N: 4, K: 5, BiasRows: 6, TransB: true}
 	if got := m.Consts(); !slices.Equal(got, []uint32{0, 1, 0}) {
 		t.Errorf("consts %v", got)
 	}
-	if got := m.Lens(nil); !slices.Equal(got, []int{24, 30, 40, 4}) {
+	if got := m.Lens(nil); !slices.Equal(got, []int{24, 30, 40, 24}) {
 		t.Errorf("lens %v", got)
 	}
 	if got := (SumSquares{N: 9, Block: 4}).Lens(nil); !slices.Equal(got, []int{3, 9}) {

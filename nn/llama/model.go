@@ -66,13 +66,33 @@ type Block struct {
 
 // Forward maps x [batch, tokens, hidden] to the same shape.
 func (b *Block) Forward(x *nn.Var, c nn.Context) *nn.Var {
-	x = b.add(x, autograd.Segment(func(x *nn.Var) *nn.Var {
-		return normed(b.AttentionOutNorm, b.Attention.Forward(normed(b.InputNorm, x), c))
-	}, x))
+	x = b.attend(x, c)
+	if b.MLP != nil && b.addsAsMade(b.MLPOutNorm) {
+		return autograd.Segment(func(x *nn.Var) *nn.Var { return b.MLP.ForwardPlus(x, b.mlpInput(x)) }, x)
+	}
 	return b.add(x, autograd.Segment(func(x *nn.Var) *nn.Var {
-		return normed(b.MLPOutNorm, b.feedForward(normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x)))
+		return normed(b.MLPOutNorm, b.feedForward(b.mlpInput(x)))
 	}, x))
 }
+
+// attend is the first half of Forward.
+func (b *Block) attend(x *nn.Var, c nn.Context) *nn.Var {
+	if b.addsAsMade(b.AttentionOutNorm) {
+		return autograd.Segment(func(x *nn.Var) *nn.Var {
+			return b.Attention.ForwardPlus(x, normed(b.InputNorm, x), c)
+		}, x)
+	}
+	return b.add(x, autograd.Segment(func(x *nn.Var) *nn.Var {
+		return normed(b.AttentionOutNorm, b.Attention.Forward(normed(b.InputNorm, x), c))
+	}, x))
+}
+
+// addsAsMade reports whether nothing is done to what a part makes before it is added to x, so that its last layer can do so.
+func (b *Block) addsAsMade(outNorm *nn.RMSNorm) bool {
+	return outNorm == nil && (b.ResidualScale == 0 || b.ResidualScale == 1)
+}
+
+func (b *Block) mlpInput(x *nn.Var) *nn.Var { return normed(cmp.Or(b.MLPInNorm, b.MLPNorm), x) }
 
 func (b *Block) feedForward(x *nn.Var) *nn.Var {
 	if m := b.Mixture(); m != nil {
