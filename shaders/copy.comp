@@ -23,7 +23,9 @@ void elements(bool fours) {
 	uint n = rows * cols;
 	EACH4(i) {
 		uint r = i / cols, c = i % cols;
-		SET4(y, y_offset + r * y_stride + c, GET4(x, x_offset + r * x_stride + c))
+		uint from = x_offset + r * x_stride + c, to = y_offset + r * y_stride + c;
+		if (fours) set_y_bits_four(to, x_bits_four(from));
+		else set_y_bits(to, x_bits(from));
 	}
 }
 

@@ -51,6 +51,7 @@ type Desc struct {
 	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
 	Tiles     []Tile        // sizes to choose from, small ones first; the first works everywhere
 	Software  []Tile        // instead of them on a device that is a processor, whose subgroups are narrow; nil: the same
+	Wide      []Tile        // larger ones, for a device that has registers for them
 	TileNames []string      // their names
 	SPIRV     func() []byte // nil while the shader has no body
 
@@ -63,6 +64,7 @@ type Alternative struct {
 	Doc      string
 	Tiles    []Tile            // as in Desc
 	Software []Tile            // as in Desc
+	Wide     []Tile            // as in Desc
 	Calls    string            // those that it is for, as in its header: "m<=8 !trans_a trans_b"; "": all
 	Takes    func(Kernel) bool // says whether a call is one of those; nil: they all are
 	// Aligned: of those the ones whose floats of the letters T to W begin at multiples of 16 bytes.

@@ -6,6 +6,7 @@
 //tile group=64 bm=32 bn=32 bk=16
 //tile group=64 bm=64 bn=64 bk=16
 //tile group=256 bm=128 bn=128 bk=16
+//wide group=512 bm=256 bn=256 bk=16
 
 #include "include/kernel.glsl"
 
@@ -24,11 +25,11 @@ IN(1, U, a)        // [batch, m, k], or [batch, k, m] if trans_a
 IN(2, W, b)        // [batch, k, n], or [batch, n, k] if trans_b
 OPT_IN(3, V, bias) // [bias_rows, n]
 
-// An invocation has REACH x REACH blocks of SIDE x SIDE elements of c, which are bm/REACH rows and
-// bn/REACH columns apart. So bm and bn are multiples of SIDE*REACH, and bk is one of SIDE; one
-// element for 16 or 64 invocations of c is right, with fewer a workgroup takes several passes.
-const uint SIDE = 4, REACH = bm * bn / group >= 64 ? 2 : 1;
-const uint DOWN = bm / (SIDE * REACH), ACROSS = bn / (SIDE * REACH); // invocations of a pass
+// An invocation has BELOW x BESIDE blocks of SIDE x SIDE elements of c, which are bm/BELOW rows and bn/BESIDE columns apart.
+// So bm is a multiple of SIDE*BELOW, bn of SIDE*BESIDE, and bk of SIDE; one invocation for 16, 64 or 128 elements of c is
+// right, with fewer a workgroup takes several passes.
+const uint SIDE = 4, EACH = bm * bn / group, BESIDE = EACH >= 64 ? 2 : 1, BELOW = EACH >= 128 ? 4 : BESIDE;
+const uint DOWN = bm / (SIDE * BELOW), ACROSS = bn / (SIDE * BESIDE); // invocations of a pass
 
 // Tiles of a and b: bk lines of bm and bn elements, in fours, and one more against bank conflicts.
 const uint LINE_A = bm / 4 + 1, LINE_B = bn / 4 + 1;
@@ -52,7 +53,7 @@ const bool WHOLE = FETCHES_A * group * 4 == bm * bk && FETCHES_B * group * 4 == 
 		place[e] = along_m ? (z * k + l) * m + i : (z * m + i) * k + l; \
 	}
 #define FETCH(x, next, place, fetches, ahead) \
-	[[unroll]] for (uint e = 0; e < fetches; e++) next[e] = x##_four(place[e] + ahead);
+	[[unroll]] for (uint e = 0; e < fetches; e++) next[e] = x##_four_behind(ahead, place[e]);
 #define PUT(tile, width, size, along_m, at, f) { \
 		uint i = AT_I(along_m, size, at), l = AT_L(along_m, size, at); \
 		if (along_m) tile[l * width + i / 4] = f; \
@@ -81,25 +82,24 @@ const bool WHOLE = FETCHES_A * group * 4 == bm * bk && FETCHES_B * group * 4 == 
 		PUT(tile, width, size, along_m, at, f) \
 	}
 
-// Lines along k that the body of MULTIPLY's loop has. Software, which takes small tiles, needs a second to compile more.
-const uint STEPS = REACH > 1 ? 4 : 1;
-
-#define MULTIPLY \
-	[[dont_unroll]] for (uint line = 0; line < bk; line += STEPS) [[unroll]] for (uint e = 0; e < STEPS; e++) { \
-		uint l = line + e; \
-		vec4 column[REACH], row[REACH]; \
-		[[unroll]] for (uint u = 0; u < REACH; u++) { \
-			column[u] = tile_a[l * LINE_A + y + u * DOWN]; \
-			row[u] = tile_b[l * LINE_B + x + u * ACROSS]; \
-		} \
+#define MULTIPLY_LINE(l) { \
+		vec4 column[BELOW], row[BESIDE]; \
+		[[unroll]] for (uint u = 0; u < BELOW; u++) column[u] = tile_a[(l) * LINE_A + y + u * DOWN]; \
+		[[unroll]] for (uint u = 0; u < BESIDE; u++) row[u] = tile_b[(l) * LINE_B + x + u * ACROSS]; \
 		[[unroll]] for (uint e = 0; e < SUMS; e++) \
-			sum[e] = fma(vec4(column[e / REACH / SIDE][e / REACH % SIDE]), row[e % REACH], sum[e]); \
+			sum[e] = fma(vec4(column[e / BESIDE / SIDE][e / BESIDE % SIDE]), row[e % BESIDE], sum[e]); \
 	}
 
-// Four sums of a row: of row r of the blocks u below and v beside each other at (u * SIDE + r) * REACH + v.
-const uint SUMS = REACH * SIDE * REACH;
-#define SUM_I(e) (i0 + (y + e / REACH / SIDE * DOWN) * SIDE + e / REACH % SIDE)
-#define SUM_J(e) (j0 + (x + e % REACH * ACROSS) * SIDE)
+// A loop over the lines along k of a step, some of them in its body. Software, which takes small tiles, needs a second to
+// compile more.
+#define MULTIPLY \
+	[[dont_unroll]] for (uint line = 0; line < bk; line += LINES) [[unroll]] for (uint l = 0; l < LINES; l++) MULTIPLY_LINE(line + l)
+const uint LINES = BESIDE > 1 ? 4 : 1;
+
+// Four sums of a row: of row r of the blocks u below and v beside each other at (u * SIDE + r) * BESIDE + v.
+const uint SUMS = BELOW * SIDE * BESIDE;
+#define SUM_I(e) (i0 + (y + e / BESIDE / SIDE * DOWN) * SIDE + e / BESIDE % SIDE)
+#define SUM_J(e) (j0 + (x + e % BESIDE * ACROSS) * SIDE)
 
 void main() {
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
@@ -119,18 +119,22 @@ void main() {
 			START(place_b, FETCHES_B, bn, !trans_b, j0, n)
 			FETCH(a, next_a, place_a, FETCHES_A, 0)
 			FETCH(b, next_b, place_b, FETCHES_B, 0)
-			for (uint l0 = 0; l0 < whole; l0 += bk) {
+			uint l0 = 0;
+			do {
 				barrier();
 				[[unroll]] for (uint e = 0; e < FETCHES_A; e++)
 					PUT(tile_a, LINE_A, bm, trans_a, (gl_LocalInvocationIndex + e * group), next_a[e])
 				[[unroll]] for (uint e = 0; e < FETCHES_B; e++)
 					PUT(tile_b, LINE_B, bn, !trans_b, (gl_LocalInvocationIndex + e * group), next_b[e])
 				barrier();
-				uint ahead = min(l0 + bk, whole - bk);
+				l0 += bk;
+				uint ahead = min(l0, whole - bk);
 				FETCH(a, next_a, place_a, FETCHES_A, ahead * step_a)
 				FETCH(b, next_b, place_b, FETCHES_B, ahead * step_b)
-				MULTIPLY
-			}
+				if (BESIDE > 1) { // all lines at once, for their places in the tiles are then constants
+					[[unroll]] for (uint l = 0; l < bk; l++) MULTIPLY_LINE(l)
+				} else MULTIPLY
+			} while (l0 < whole);
 		}
 		for (uint l0 = whole; l0 < k; l0 += bk) {
 			barrier();
@@ -146,17 +150,17 @@ void main() {
 		}
 		bool beside = block >= DOWN * ACROSS; // of the last pass
 		if (whole_c) {
-			[[unroll]] for (uint u = 0; u < REACH; u++) { // what is added to is loaded at once, then stored
-				vec4 old[SIDE * REACH];
-				[[unroll]] for (uint f = 0; f < SIDE * REACH; f++) {
-					uint e = u * SIDE * REACH + f, i = min(SUM_I(e), m - 1), j = min(SUM_J(e), n - 4);
+			[[unroll]] for (uint u = 0; u < BELOW; u++) { // what is added to is loaded at once, then stored
+				vec4 old[SIDE * BESIDE];
+				[[unroll]] for (uint f = 0; f < SIDE * BESIDE; f++) {
+					uint e = u * SIDE * BESIDE + f, i = min(SUM_I(e), m - 1), j = min(SUM_J(e), n - 4);
 					old[f] = vec4(0);
 					uint at = (z * m + i) * n + j;
 					if (has_bias) old[f] += bias_four(bias_rows > 1 ? at : j);
 					if (acc) old[f] += c_four(at);
 				}
-				[[unroll]] for (uint f = 0; f < SIDE * REACH; f++) {
-					uint e = u * SIDE * REACH + f, i = SUM_I(e), j = SUM_J(e);
+				[[unroll]] for (uint f = 0; f < SIDE * BESIDE; f++) {
+					uint e = u * SIDE * BESIDE + f, i = SUM_I(e), j = SUM_J(e);
 					if (i < m && j < n && !beside) set_c_four((z * m + i) * n + j, sum[e] + old[f]);
 				}
 			}

@@ -46,9 +46,12 @@ type form struct {
 // forms are a kernel's shaders for this device, the best for a call before others that take it, and so
 // the plain one last. A device that lists several shapes has made the large ones fast.
 func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granules, l Limits, software bool) (list []*form) {
-	sizes := func(tiles, ofSoftware []shaders.Tile) []shaders.Tile {
+	sizes := func(tiles, ofSoftware, wide []shaders.Tile) []shaders.Tile {
 		if software && ofSoftware != nil {
 			return ofSoftware
+		}
+		if l.Registers >= manyRegisters {
+			return slices.Concat(tiles, wide)
 		}
 		return tiles
 	}
@@ -57,7 +60,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 			list = append(list, workgroupForms(a, workgroups, l)...)
 			continue
 		}
-		a.Tiles = sizes(a.Tiles, a.Software)
+		a.Tiles = sizes(a.Tiles, a.Software, a.Wide)
 		if tiles := launchable(a.Tiles, l); a.SPIRV[""] != nil && len(tiles) > 0 && haveAlternatives {
 			list = append(list, &form{
 				name: a.Name, alternative: true, about: a.Calls, code: a.SPIRV[""], tiles: tiles, calls: a.Takes,
@@ -91,7 +94,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 			}
 		}
 	}
-	d.Tiles = sizes(d.Tiles, d.Software)
+	d.Tiles = sizes(d.Tiles, d.Software, d.Wide)
 	plain := &form{name: d.Name, code: d.SPIRV, tiles: slices.Clone(d.Tiles[:1]), pipelines: map[variant]*pipeline{}}
 	for first := &plain.tiles[0]; first[0] > fewestInvocations && int(first[0]) > l.Invocations; {
 		first[0] /= 2
@@ -104,6 +107,9 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 func launchable(tiles []shaders.Tile, l Limits) []shaders.Tile {
 	return slices.DeleteFunc(slices.Clone(tiles), func(t shaders.Tile) bool { return int(t[0]) > l.Invocations })
 }
+
+// manyRegisters of a processor's lane are enough for four subgroups of 64 with 192 each, as a wide tile takes.
+const manyRegisters = 768
 
 // fewestInvocations of a workgroup are what every kernel still works with.
 const fewestInvocations = 64

@@ -117,6 +117,25 @@ func TestTilesFollowTheProcessors(t *testing.T) {
 	}
 }
 
+// A tile with twice the sums of an invocation is for devices that have registers for them, and for products that it fills.
+func TestTilesFollowTheRegisters(t *testing.T) {
+	for _, c := range []struct {
+		registers, m int
+		want         shaders.Tile
+	}{
+		{0, 4096, shaders.Tile{256, 128, 128, 16}}, {512, 4096, shaders.Tile{256, 128, 128, 16}},
+		{768, 4096, shaders.Tile{512, 256, 256, 16}}, {768, 512, shaders.Tile{256, 128, 128, 16}},
+		{768, 128, shaders.Tile{64, 64, 64, 16}},
+	} {
+		d, _ := shaders.Find("matmul")
+		list := forms(d, nil, 64, nil, Limits{Invocations: 1024, Shared: 64 << 10, Registers: c.registers}, false)
+		got := list[len(list)-1].tile(kernels.Matmul{Batch: 1, M: c.m, N: 4096, K: 64}, 96)
+		if got != c.want {
+			t.Errorf("%d registers, %d rows: tile %v, want %v", c.registers, c.m, got, c.want)
+		}
+	}
+}
+
 // Software has tiles of its own for few rows, which are a subgroup of eight wide.
 func TestTilesOfSoftware(t *testing.T) {
 	d, _ := shaders.Find("matmul")

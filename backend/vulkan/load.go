@@ -227,6 +227,7 @@ func limitsOf(f *C.vk_facts) Limits {
 		Invocations: int(min(f.invocations, f.group_size[0])), Shared: int(f.shared_bytes),
 		// Drivers round a block up: the largest is not asked for to the last byte.
 		Allocation: int(min(f.allocation_bytes, f.buffer_bytes, 1<<62)) &^ (1<<16 - 1), Allocations: int(f.allocations),
+		Registers: int(f.registers),
 	}
 }
 

@@ -89,6 +89,16 @@ func TestMatmulInWholeSteps(t *testing.T) {
 	})
 }
 
+// Invocations with as many sums as those of the wide tile, which shares more than software has.
+func TestSumsOfWideTiles(t *testing.T) {
+	p := pair{openDevice(t, vulkan.Options{Plain: true, Tiles: map[string]shaders.Tile{"matmul": {16, 64, 32, 4}}}),
+		tensor.NewDevice(plainCPU(t)), 8}
+	for _, trans := range []bool{false, true} { // along k and along m and n
+		k := kernels.Matmul{Batch: 2, M: 72, N: 40, K: 12, TransA: trans, TransB: !trans, Acc: trans}
+		p.run(t, k, normal(), tensor.F32, tensor.F32, tensor.F32, absent)
+	}
+}
+
 func multipliesInWholeSteps(t *testing.T, shader string, tile shaders.Tile) {
 	r, count := random.NewStream(9, random.Test, 0, 0), 0
 	integers := func() float64 {

@@ -56,6 +56,8 @@ type Limits struct {
 	Shared      int    `json:"shared"`      // bytes that a workgroup shares
 	Allocation  int    `json:"allocation"`  // bytes of one allocation, and so of a tensor
 	Allocations int    `json:"allocations"` // how many there may be
+	// Registers of each of 64 lanes that a processor calculates with, shared by its subgroups; 0 where the driver does not say.
+	Registers int `json:"registers"`
 }
 
 // lowered is l with what o sets below it.
@@ -72,5 +74,6 @@ func (l Limits) lowered(o Limits) Limits {
 	lower(&l.Shared, o.Shared)
 	lower(&l.Allocation, o.Allocation)
 	lower(&l.Allocations, o.Allocations)
+	lower(&l.Registers, o.Registers)
 	return l
 }

@@ -191,9 +191,9 @@ typedef struct {
 	VkBool32 type, dot_product, cooperative_matrix;
 } bfloat16_features;
 
-// What a device has beyond Vulkan 1.2: features, and makers' properties that tell how many processors there are.
+// What a device has beyond Vulkan 1.2: features, and makers' properties that tell of its processors.
 typedef struct {
-	int matrix, matrix2, sizes, bfloat16, amd, nvidia, arm;
+	int matrix, matrix2, sizes, bfloat16, amd, amd_registers, nvidia, arm;
 } extensions;
 
 static void describe_features(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
@@ -242,10 +242,14 @@ static void describe_processors(VkPhysicalDevice gpu, extensions has, vk_facts *
 	if (has.amd) amd.pNext = chain, chain = &amd;
 	if (has.nvidia) nvidia.pNext = chain, chain = &nvidia;
 	if (has.arm) arm.pNext = chain, chain = &arm;
+	VkPhysicalDeviceShaderCorePropertiesAMD registers = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD};
+	if (has.amd_registers) registers.pNext = chain, chain = &registers;
 	if (!chain) return;
 	VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = chain};
 	vkGetPhysicalDeviceProperties2(gpu, &all);
 	f->processors = has.amd ? amd.activeComputeUnitCount : has.nvidia ? nvidia.shaderSMCount : arm.shaderCoreCount;
+	// Some drivers count those of 32 lanes, from 1024 on: subgroups of 64 have half as many.
+	f->registers = registers.vgprsPerSimd < 1024 ? registers.vgprsPerSimd : registers.vgprsPerSimd / 2;
 }
 
 static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
@@ -299,6 +303,7 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 		has.sizes |= !strcmp(name, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 		has.bfloat16 |= !strcmp(name, BFLOAT16_EXTENSION);
 		has.amd |= !strcmp(name, VK_AMD_SHADER_CORE_PROPERTIES_2_EXTENSION_NAME);
+		has.amd_registers |= !strcmp(name, VK_AMD_SHADER_CORE_PROPERTIES_EXTENSION_NAME);
 		has.nvidia |= !strcmp(name, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME);
 		has.arm |= !strcmp(name, VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME);
 	}

@@ -3475,6 +3475,7 @@ func init() {
 		Sig:       "T+=UWV?",
 		Bindings:  []string{"c", "a", "b", "bias"},
 		Tiles:     []shaders.Tile{{64, 32, 32, 16}, {64, 64, 64, 16}, {256, 128, 128, 16}},
+		Wide:      []shaders.Tile{{512, 256, 256, 16}},
 		TileNames: []string{"group", "bm", "bn", "bk"},
 		SPIRV:     spirv("matmul"),
 		Alternatives: []shaders.Alternative{

@@ -209,7 +209,7 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	w.WriteString("},\n")
 }
 
-// emitTiles are the //tile and //software lines as fields of Go.
+// emitTiles are the //tile, //software and //wide lines as fields of Go.
 func (k *kernel) emitTiles() string {
 	list := func(field string, tiles [][]uint32) string {
 		var lines []string
@@ -221,6 +221,9 @@ func (k *kernel) emitTiles() string {
 	text := list("Tiles", k.tiles)
 	if k.software != nil {
 		text += list("Software", k.software)
+	}
+	if k.wide != nil {
+		text += list("Wide", k.wide)
 	}
 	return text
 }

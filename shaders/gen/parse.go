@@ -25,6 +25,7 @@ type kernel struct {
 	tile     []tile
 	tiles    [][]uint32  // the sizes of every //tile line, the default first
 	software [][]uint32  // and of every //software line
+	wide     [][]uint32  // and of every //wide line
 	base     string      // of an alternative: the kernel that it stands for
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
@@ -199,6 +200,8 @@ func (p *parser) directive(word string, args []string) error {
 		return p.tileLine(word, args, &p.k.tiles)
 	case "software":
 		return p.tileLine(word, args, &p.k.software)
+	case "wide":
+		return p.tileLine(word, args, &p.k.wide)
 	case "for":
 		if k.base != "" || len(args) != 1 || !identRE.MatchString(args[0]) {
 			return p.errorf("//for: want one kernel")
@@ -209,7 +212,7 @@ func (p *parser) directive(word string, args []string) error {
 	case "takes":
 		return p.takesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //software, //for, //needs or //takes (a comment has a space after //)",
+		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //for, //needs or //takes (a comment has a space after //)",
 			word)
 	}
 	return nil

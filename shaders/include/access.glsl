@@ -29,6 +29,17 @@ vec4 load_four(Argument base, uint storage, uint i) {
 	return load_float_four(base, storage, i);
 }
 
+// Elements first + i and the next three, both multiples of four. First is the same for all invocations: a loop that goes on
+// by it adds to an address.
+vec4 load_float_four_behind(Argument base, uint storage, uint first, uint i) {
+	return load_float_four(BEHIND(base, first, storage == F32 ? 2 : 1), storage, i);
+}
+
+vec4 load_four_behind(Argument base, uint storage, uint first, uint i) {
+	if (storage >= Q8) return load_block4(base, storage, first + i);
+	return load_float_four_behind(base, storage, first, i);
+}
+
 // Elements i to i+3 where n is 4 or more, else n of them and zeros; one access to memory where their
 // address allows it. The rare other way is a loop, so that it takes little code.
 vec4 load_float_some(Argument base, uint storage, uint i, uint n) {
@@ -45,6 +56,27 @@ vec4 load_some(Argument base, uint storage, uint i, uint n) {
 	vec4 f = vec4(0);
 	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load_block(base, storage, i + j);
 	return f;
+}
+
+// Elements as the bits that they are stored as, for kernels that only move them: one, and four, in two words where they have
+// 16 bits.
+uint load_bits(Argument base, uint storage, uint i) {
+	return storage == F32 ? floatBitsToUint(AT(Floats, base, i)) : uint(AT(Halves, base, i));
+}
+
+uvec4 load_bits_four(Argument base, uint storage, uint i) {
+	if (storage == F32) return floatBitsToUint(AT(Float4s, base, i / 4));
+	return uvec4(AT(Half4s, base, i / 4), 0, 0);
+}
+
+void store_bits(Argument base, uint storage, uint i, uint u) {
+	if (storage == F32) AT(Floats, base, i) = uintBitsToFloat(u);
+	else AT(Halves, base, i) = uint16_t(u);
+}
+
+void store_bits_four(Argument base, uint storage, uint i, uvec4 u) {
+	if (storage == F32) AT(Float4s, base, i / 4) = uintBitsToFloat(u);
+	else AT(Half4s, base, i / 4) = u.xy;
 }
 
 void store(Argument base, uint storage, uint i, float f) {

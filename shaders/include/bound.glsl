@@ -10,6 +10,7 @@
 #define INT_AT(b, i) Ints_##b.at[i + ARGUMENT(b).x / size_Ints]
 #define SOME_OF_EITHER(first, b, c, letter, i, n) \
 	(first ? load_float_some(ARGUMENT(b), storage_##letter, i, n) : load_float_some(ARGUMENT(c), storage_##letter, i, n))
+#define BEHIND(base, i, log) Argument(base.x + ((i) << (log)))
 #define Words Argument
 #define WORDS(base) base
 #define WORD(words, i) AT(Halves, words, i)

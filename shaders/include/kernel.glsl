@@ -92,6 +92,11 @@ uint rounded2(uint storage, vec2 f) {
 	return bfloat_above(f.x) >> 16 | (bfloat_above(f.y) & 0xffff0000u);
 }
 
+// Four elements' bits as load_bits_four has them.
+uvec4 bits_together(uint storage, uvec4 u) {
+	return storage == F32 ? u : uvec4(u.x | u.y << 16, u.z | u.w << 16, 0, 0);
+}
+
 // Four 16-bit values.
 vec4 widened(uint storage, uvec2 h) {
 	if (storage == F16) return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y));
@@ -141,6 +146,7 @@ vec4 e4m3(uvec4 b) {
 #define AT(block, base, i) block(base).at[i]
 #define INT_AT(b, i) AT(Ints, ARGUMENT(b), i)
 #define SOME_OF_EITHER(first, b, c, letter, i, n) load_float_some(first ? address[b] : address[c], storage_##letter, i, n)
+#define BEHIND(base, i, log) address_of(base, i, log)
 #define Words Halves
 #define WORDS(base) Halves(base)
 #define WORD(words, i) words.at[i]
@@ -151,6 +157,18 @@ layout(buffer_reference, std430, buffer_reference_align = 2) buffer Halves { uin
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Half4s { uvec2 at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 2) buffer Float16s { float16_t at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer Float16x4s { f16vec4 at[]; };
+
+uvec2 bytes_behind(uvec2 base, uint bytes) {
+	uint carry, low = uaddCarry(base.x, bytes, carry);
+	return uvec2(low, base.y + carry);
+}
+
+// The address of element i of 1<<log bytes each, log > 0. What stands at constant indices behind it is loaded together.
+uvec2 address_of(uvec2 base, uint i, uint log) {
+	uvec2 low = bytes_behind(base, i << log);
+	return uvec2(low.x, low.y + (i >> (32 - log)));
+}
+
 #include "include/access.glsl"
 #endif
 
@@ -158,7 +176,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer Float16x4s {
 // letter I is a 32-bit integer, the others are floats, which have name4(i) and
 // set_name4(i, value) for elements i to i+3 too, and name_some(i, n) and
 // set_name_some(i, n, value) for the first n of them. Where IN_FOURS(b, letter), name_four(i) and set_name_four(i, value)
-// take elements i to i+3 without a look, i being a multiple of four. The OPT_ ones also give has_name.
+// take elements i to i+3 without a look, i being a multiple of four; name_four_behind(first, i) those of first + i. With _bits, also _bits_four, floats are moved as they are stored. The OPT_ ones also give has_name.
 #define IN(b, letter, name) READ_##letter(b, letter, name)
 #define OUT(b, letter, name) WRITE_##letter(b, letter, name)
 #define INOUT(b, letter, name) IN(b, letter, name) OUT(b, letter, name)
@@ -172,9 +190,14 @@ layout(buffer_reference, std430, buffer_reference_align = 8) buffer Float16x4s {
 	float name(uint i) { return load(ARGUMENT(b), storage_##letter, i); } \
 	vec4 name##4(uint i) { return load##_some(ARGUMENT(b), storage_##letter, i, 4); } \
 	vec4 name##_some(uint i, uint n) { return load##_some(ARGUMENT(b), storage_##letter, i, n); } \
-	vec4 name##_four(uint i) { return load##_four(ARGUMENT(b), storage_##letter, i); }
+	vec4 name##_four(uint i) { return load##_four(ARGUMENT(b), storage_##letter, i); } \
+	uint name##_bits(uint i) { return load_bits(ARGUMENT(b), storage_##letter, i); } \
+	uvec4 name##_bits_four(uint i) { return load_bits_four(ARGUMENT(b), storage_##letter, i); } \
+	vec4 name##_four_behind(uint first, uint i) { return load##_four_behind(ARGUMENT(b), storage_##letter, first, i); }
 #define WRITE(b, letter, name) \
 	void set_##name(uint i, float f) { store(ARGUMENT(b), storage_##letter, i, f); } \
+	void set_##name##_bits(uint i, uint u) { store_bits(ARGUMENT(b), storage_##letter, i, u); } \
+	void set_##name##_bits_four(uint i, uvec4 u) { store_bits_four(ARGUMENT(b), storage_##letter, i, u); } \
 	void set_##name##4(uint i, vec4 f) { store_some(ARGUMENT(b), storage_##letter, i, 4, f); } \
 	void set_##name##_some(uint i, uint n, vec4 f) { store_some(ARGUMENT(b), storage_##letter, i, n, f); } \
 	void set_##name##_four(uint i, vec4 f) { store_four(ARGUMENT(b), storage_##letter, i, f); }

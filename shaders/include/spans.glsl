@@ -25,17 +25,6 @@ uint span_start(uint s) {
 	return 32 * s;
 }
 
-uvec2 bytes_behind(uvec2 base, uint bytes) {
-	uint carry, low = uaddCarry(base.x, bytes, carry);
-	return uvec2(low, base.y + carry);
-}
-
-// The address of element i of 1<<log bytes each, log > 0. What stands at constant indices behind it is loaded together.
-uvec2 address_of(uvec2 base, uint i, uint log) {
-	uvec2 low = bytes_behind(base, i << log);
-	return uvec2(low.x, low.y + (i >> (32 - log)));
-}
-
 // Where a lane is in a row: at the word of 32 bits in which its block begins, in the middle of it or not. Words are loaded
 // whole: a buffer's length is a multiple of theirs.
 struct Place {
