@@ -109,7 +109,7 @@ func TestViewsAtAnyElement(t *testing.T) {
 	for from := range 5 {
 		runBoth(t, vulkan.Options{}, kernels.Add{N: 130, M: 130}, from, tensor.F32, tensor.F32, tensor.F16)
 		runBoth(t, vulkan.Options{}, kernels.Add{N: 130, M: 13}, from, tensor.F16, tensor.F16, tensor.F32)
-		runBoth(t, vulkan.Options{}, kernels.Matmul{Batch: 1, M: 9, N: 12, K: 16, TransB: true}, from, tensor.F32,
+		runBoth(t, vulkan.Options{}, kernels.Matmul{Batch: 1, M: 9, N: 12, K: 16, BiasRows: 1, TransB: true}, from, tensor.F32,
 			tensor.F16, tensor.F32, tensor.F32)
 	}
 }
