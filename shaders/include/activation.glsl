@@ -56,7 +56,7 @@ float gelu_grad(float x) {
 float gelu_tanh(float x) { return x * sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x)); }
 
 float gelu_tanh_grad(float x) {
+	if (abs(x) > 100) return x > 0 ? 1 : 0; // as the sigmoid from 10.2 on; below, products would overflow
 	float s = sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x));
-	float square = min(x * x, 1e4); // where it overflows s is 0 or 1
-	return fma(x * s * (1 - s), 2 * SQRT_2_PI * (1 + 3 * 0.044715 * square), s);
+	return fma(x * s * (1 - s), 2 * SQRT_2_PI * (1 + 3 * 0.044715 * x * x), s);
 }
