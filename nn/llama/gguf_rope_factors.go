@@ -51,6 +51,11 @@ func readRopeFactors(f *gguf.File, theta float64, headDim, oldContext int) (r op
 	if err != nil {
 		return r, err
 	}
+	for i, f := range got {
+		if !(0 < f && f <= math.MaxFloat32) {
+			return fail("positive numbers", fmt.Sprintf("%v at %d", f, i))
+		}
+	}
 	r = ops.RoPEScaling{
 		Theta: theta, Factor: float64(got[len(got)-1]), LowFreqFactor: 1, HighFreqFactor: 4,
 		OriginalPositions: cmp.Or(oldContext, 8192),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/ops"
 )
 
@@ -66,6 +67,20 @@ func TestLLaMA3FactorsAreReadBack(t *testing.T) {
 		}
 		if at := differs(ropeFactors(r, c.headDim), ropeFactors(got, c.headDim), 1e-6); at >= 0 {
 			t.Errorf("%+v: read back as %+v, with another factor %d", c, got, at)
+		}
+	}
+}
+
+// What nothing can be divided by is no factor.
+func TestRopeFactorsThatAreNone(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, factors := range [][]float32{{0}, {-8}, {nan}, {inf}, {1, 0}, {nan, 8}, {1, inf}} {
+		factor, err := gguf.FromFloat32s(ropeFactorsName, gguf.F32, []int{len(factors)}, factors)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := readRopeFactors(ggufFile(t, nil, []gguf.Tensor{factor}), 10000, 2*len(factors), 0); err == nil {
+			t.Errorf("%v are read as %+v", factors, r)
 		}
 	}
 }
