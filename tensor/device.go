@@ -151,7 +151,7 @@ func (d *Device) Close() error {
 		f()
 	}
 	d.drain()
-	d.shrinkPool(0)
+	d.shrink(&d.pool, 0)
 	err := errors.Join(d.err, d.b.Close())
 	d.closed = true
 	for _, f := range d.atEnd {
@@ -189,7 +189,11 @@ func (d *Device) ResetPeak() {
 func (d *Device) Trim() {
 	d.must("trim")
 	d.drain()
-	d.shrinkPool(0)
+	d.shrink(d.spare(), 0)
+	if d.recording != nil {
+		d.spoil()
+		d.shrink(&d.pool, 0)
+	}
 }
 
 // Poison makes memory that is freed from now on NaN (-1 as integers), so that a use
@@ -280,21 +284,15 @@ func (d *Device) allocWithin(st *storage, bytes, most int) {
 // taken from the backend than the tensors have ever needed at once: batches of ever
 // other lengths would else pool buffers of all their sizes.
 func (d *Device) makeRoom(bytes int) {
-	if d.recording != nil { // the pool is the recording's
-		return
-	}
 	d.lasting = min(d.lasting, d.stats.Live)
 	most := max(d.stats.Peak, d.stats.Live+bytes)
 	if over := d.taken + bytes - most - (most-d.lasting)/16; over > 0 {
-		d.shrinkPool(max(0, d.pool.bytes-over))
+		d.shrink(d.spare(), max(0, d.spare().bytes-over))
 	}
 }
 
-// shrinkPool leaves at most so many bytes in the pool.
-func (d *Device) shrinkPool(bytes int) {
-	d.spoil()
-	d.taken -= d.pool.shrink(bytes, d.b.Free)
-}
+// shrink leaves at most so many bytes in a pool.
+func (d *Device) shrink(p *pool, bytes int) { d.taken -= p.shrink(bytes, d.b.Free) }
 
 func (d *Device) adopt(st *storage, m memory) {
 	d.stats.Live += m.bytes
@@ -347,7 +345,7 @@ func (d *Device) drain() {
 	d.deferred = nil
 	d.mu.Unlock()
 	for _, m := range list {
-		d.recycle(m)
+		d.recycle(m, d.spare())
 	}
 }
 
@@ -363,11 +361,11 @@ func (d *Device) release(st *storage, why string) {
 	if st.scope == nil {
 		st.cleanup.Stop()
 	}
-	d.recycle(st.memory)
+	d.recycle(st.memory, &d.pool)
 	st.buf = nil
 }
 
-func (d *Device) recycle(m memory) {
+func (d *Device) recycle(m memory, to *pool) {
 	d.stats.Live -= m.bytes
 	if d.closed { // the backend has freed it
 		return
@@ -375,5 +373,5 @@ func (d *Device) recycle(m memory) {
 	if d.poison {
 		d.b.Write(m.buf, 0, bytes.Repeat([]byte{0xff}, m.size))
 	}
-	d.pool.put(m.size, m.buf)
+	to.put(m.size, m.buf)
 }

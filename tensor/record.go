@@ -14,8 +14,10 @@ type Recording struct {
 
 	dev     *Device // nil: it cannot be run
 	uses    []*Tensor
+	written []*Tensor // of uses
 	out     []*Tensor
 	own     []memory
+	others  pool // while it is recorded: what is free and not its own
 	cleanup runtime.Cleanup
 }
 
@@ -26,16 +28,17 @@ type Call struct {
 	Of     []*Tensor // the arguments, nil where one is not there, or was made and freed while the kernels were recorded
 }
 
-// Record runs f, which returns what shall stay, and records its kernels; each run of the recording makes that anew. There is no
-// recording, nil, where the next run could differ or nothing would be gained: f reads or writes numbers from the host; the
-// device has a Trace, poisons, runs kernels later (Launching) or has failed. No tape may be open.
+// Record runs f, which returns what of its own shall stay, and records its kernels; each run of the recording makes that anew. There
+// is no recording, nil, where the next run could differ or nothing would be gained: f reads or writes numbers from the host, runs
+// no kernel, or memory ran out; the device has a Trace, poisons, runs kernels later (Launching) or has failed. No tape may be open.
 func (d *Device) Record(f func() []*Tensor) (*Recording, []*Tensor) {
 	if !d.must("record").records() {
 		return nil, f()
 	}
-	r := &Recording{dev: d}
-	shared, scope := d.pool, d.Scope()
-	d.recording, d.pool = r, pool{oldest: shared.oldest}
+	d.drain()
+	r, recorded := &Recording{dev: d, others: d.pool}, false
+	scope := d.Scope()
+	d.recording, d.pool = r, pool{oldest: r.others.oldest}
 	defer func() { // also after a panic
 		scope.Close()
 		for size, c := range d.pool.classes {
@@ -43,8 +46,8 @@ func (d *Device) Record(f func() []*Tensor) (*Recording, []*Tensor) {
 				r.own = append(r.own, memory{buf: free.Buffer, size: size})
 			}
 		}
-		d.recording, d.pool = nil, shared
-		if r.dev == nil || r.uses == nil {
+		d.recording, d.pool, r.others = nil, r.others, pool{}
+		if !recorded {
 			r.dev = nil
 			d.recycleAll(r.own)
 			return
@@ -55,7 +58,7 @@ func (d *Device) Record(f func() []*Tensor) (*Recording, []*Tensor) {
 	for s := scope; s != nil; s = s.parent {
 		s.Keep(r.out...)
 	}
-	if scope.Close(); r.dev == nil || d.err != nil {
+	if scope.Close(); r.dev == nil || d.err != nil || len(r.Calls) == 0 {
 		return nil, r.out
 	}
 	for _, c := range r.Calls {
@@ -68,7 +71,13 @@ func (d *Device) Record(f func() []*Tensor) (*Recording, []*Tensor) {
 				r.uses = append(r.uses, t)
 			}
 		}
+		for _, t := range Written(c.Kernel, c.Of) {
+			if !slices.Contains(r.written, t) {
+				r.written = append(r.written, t)
+			}
+		}
 	}
+	recorded = true
 	return r, r.out
 }
 
@@ -104,7 +113,7 @@ func (r *Recording) Again() bool {
 	for i := range r.Calls {
 		d.b.Run(r.Calls[i].Kernel, r.Calls[i].Args)
 	}
-	for _, t := range r.out {
+	for _, t := range r.written {
 		t.st.version++
 	}
 	return true
@@ -124,12 +133,20 @@ func (r *Recording) Close() {
 			t.Free("its recording has been closed")
 		}
 	}
-	r.Calls, r.uses, r.out, r.own = nil, nil, nil, nil
+	r.Calls, r.uses, r.written, r.out, r.own = nil, nil, nil, nil, nil
+}
+
+// spare is what is free for anybody, and not for what is being recorded alone.
+func (d *Device) spare() *pool {
+	if d.recording != nil {
+		return &d.recording.others
+	}
+	return &d.pool
 }
 
 func (d *Device) recycleAll(list []memory) {
 	for _, m := range list {
-		d.recycle(m)
+		d.recycle(m, &d.pool)
 	}
 }
 

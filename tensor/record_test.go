@@ -64,6 +64,40 @@ func TestRecordingRunsAgain(t *testing.T) {
 	}
 }
 
+// What a recording writes beside its results is told by its version, too.
+func TestRecordingTellsWhatItWrites(t *testing.T) {
+	d := openCPU(t)
+	x, kept := d.FromFloat32s(tensor.F32, []float32{1, 2, 3}, 3), d.New(tensor.F32, 3)
+	r, _ := d.Record(func() []*tensor.Tensor {
+		d.Run(kernels.Scale{N: 3, Alpha: 2}, kept, x)
+		return nil
+	})
+	written, read := kept.Version(), x.Version()
+	if !r.Again() || kept.Version() == written || x.Version() != read {
+		t.Errorf("versions are %d and %d, before %d and %d", kept.Version(), x.Version(), written, read)
+	}
+}
+
+// Memory that others have left is given back where a recording has to have its own and there is no more.
+func TestRecordingHasRoom(t *testing.T) {
+	b, err := cpu.Open(cpu.Options{MemoryLimit: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := tensor.NewDevice(b)
+	defer d.Close()
+	const n = 10 << 20
+	d.New(tensor.F32, n).Free("of no use")
+	r, _ := d.Record(func() []*tensor.Tensor {
+		y := d.New(tensor.F32, n)
+		d.Run(kernels.Fill{N: n, Value: 1}, y)
+		return []*tensor.Tensor{y}
+	})
+	if d.Err() != nil || r == nil || !r.Again() {
+		t.Errorf("recorded %t, %v", r != nil, d.Err())
+	}
+}
+
 func TestRecordingNeedsItsTensors(t *testing.T) {
 	d := openCPU(t)
 	x := d.FromFloat32s(tensor.F32, []float32{1, 2, 3}, 3)
@@ -99,6 +133,9 @@ func TestWhatIsNoRecording(t *testing.T) {
 		if got, err := out[0].Float32s(); r != nil || err != nil || !slices.Equal(got, []float32{4, 8, 12}) {
 			t.Errorf("what %s: recorded %t, and %v, %v", name, r != nil, got, err)
 		}
+	}
+	if r, _ := d.Record(func() []*tensor.Tensor { return nil }); r != nil {
+		t.Error("a recording without a kernel")
 	}
 	if r, _ := d.Record(inner); r == nil {
 		t.Error("what asks for a recording within is none itself")

@@ -11,12 +11,13 @@ import (
 )
 
 // A sameToken is what one token of one row runs, to be run again for the next (tensor.Recording): the same kernels but for
-// where keys and values are written, and how many are seen. Layers and adapters are asked nothing again, so that a model of
-// which any but the numbers of a weight may change is not recorded.
+// where keys and values are written, and how many are seen. Layers and adapters are asked nothing again, so changed looks
+// whether they are those that have been asked.
 type sameToken struct {
 	*tensor.Recording
 	indices *tensor.Tensor // i32: id, position, segment and row of the token; positions, then segments of all slots
 	known   int            // slots of which the indices have position and segment
+	upTo    int            // positions that the rotary tables have
 	logits  *tensor.Tensor
 	writes  []*tensor.Call // to caches, kernels.Copy
 	reads   []*tensor.Call // of caches, kernels.Attention
@@ -39,7 +40,7 @@ func (d *Decoder) single(ids [][]int32, memory []float32) (ok bool, err error) {
 	if m.Config.CheckBatch(b) != nil { // Step says so
 		return false, nil
 	}
-	if d.same != nil && d.same.changed() {
+	if d.same != nil && (d.same.changed(m) || int(d.length[0]) >= d.same.upTo) {
 		d.same.close()
 		d.same = nil
 	}
@@ -58,10 +59,9 @@ func (d *Decoder) single(ids [][]int32, memory []float32) (ok bool, err error) {
 	if same.Recording == nil {
 		same.record(d)
 	} else if same.move(d.used, d.caches[0].K); !same.Again() {
-		same.Recording = nil
+		same.Recording.Close()
 		same.record(d)
 	}
-	d.unlike = same.Recording == nil
 	d.used++
 	d.length[0]++
 	err = same.logits.ReadFloat32s(memory)
@@ -86,7 +86,7 @@ func (s *sameToken) close() {
 
 // newSameToken has the indices of so many slots; nil: the model's tokens are not to be recorded.
 func (m *Model) newSameToken(slots int) *sameToken {
-	if m.need != nil || m.BesideEmbedding != nil || m.BesideHead != nil || m.device.Launches() {
+	if !m.alikeTokens() {
 		return nil
 	}
 	s := &sameToken{}
@@ -106,8 +106,16 @@ func (m *Model) newSameToken(slots int) *sameToken {
 	return s
 }
 
+// alikeTokens reports whether nothing but layers and weights says what a token runs.
+func (m *Model) alikeTokens() bool {
+	return m.need == nil && m.BesideEmbedding == nil && m.BesideHead == nil && !m.device.Launches()
+}
+
 // changed reports whether the model has other layers or weights than it had.
-func (s *sameToken) changed() bool {
+func (s *sameToken) changed(m *Model) bool {
+	if !m.alikeTokens() {
+		return true
+	}
 	for i, p := range s.params {
 		if p.Value != s.values[i] {
 			return true
@@ -134,7 +142,8 @@ func (s *sameToken) set(at int, values ...int32) {
 func (s *sameToken) record(d *Decoder) {
 	m, seen := d.model, d.used+1
 	index := func(at int, shape ...int) *nn.Var { return autograd.Const(s.indices.View(at, shape...)) }
-	rotary := m.rotary(min(d.slots, m.Config.Context())) // makes the tables that all tokens need
+	s.upTo = min(2*int(d.length[0])+8, d.slots, m.Config.Context()) // tables grow by doubling
+	rotary := m.rotary(s.upTo)
 	var out []*tensor.Tensor
 	s.Recording, out = m.device.Record(func() []*tensor.Tensor {
 		body := m.forwardCached(d, rotary, []*nn.Var{index(0, 1, 1), index(1, 1, 1), index(2, 1, 1),
@@ -142,9 +151,8 @@ func (s *sameToken) record(d *Decoder) {
 		rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), index(3, 1))
 		return []*tensor.Tensor{m.logits(m.hidden(rows)).Tensor()}
 	})
-	if s.logits = out[0]; s.Recording != nil && !s.find(d.caches) {
-		s.Recording = nil
-	}
+	s.logits = out[0]
+	d.unlike = s.Recording == nil || !s.find(d.caches)
 }
 
 // find notes the kernels that use the caches; false: there are others than are known here.

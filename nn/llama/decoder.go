@@ -84,8 +84,10 @@ func (d *Decoder) step(ids [][]int32, memory []float32) (logits [][]float32, err
 	m := d.model
 	scope := m.device.Scope() // the keys and values stay
 	defer scope.Close()
-	if ok, err := d.single(ids, memory); ok || err != nil {
-		return [][]float32{memory}, err
+	if ok, err := d.single(ids, memory); err != nil {
+		return nil, err
+	} else if ok {
+		return [][]float32{memory}, nil
 	}
 	fed, tokens := d.again(ids), 0
 	for _, row := range fed {
