@@ -16,7 +16,8 @@ func Linear(x, weight, bias *Var) *Var {
 	return apply(linear{}, x, weight, bias, nil)
 }
 
-// LinearPlus is plus + Linear, plus [..., out] being of x's type: without a bias in one kernel, which rounds the sum once.
+// LinearPlus is plus + Linear, plus [..., out] being of x's type: without a bias in one kernel, which rounds the sum once, but for
+// rows of bfloat16 that a CPU multiplies as such: their product is rounded first.
 func LinearPlus(plus, x, weight, bias *Var) *Var {
 	checkLinear("linear", x, weight, bias)
 	checkPlus("linear", plus, x, weight)

@@ -43,7 +43,7 @@ func MultiLoRALinear(x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
 }
 
 // MultiLoRALinearPlus is plus + MultiLoRALinear, plus [..., out] being of x's type: the kernel that adds the modules adds it,
-// and rounds the sum once.
+// and rounds the sum once, with LinearPlus's exception.
 func MultiLoRALinearPlus(plus, x, weight, bias, a, b, s *Var, o MultiLoRA) *Var {
 	checkLinear("multi_lora", x, weight, bias)
 	checkPlus("multi_lora", plus, x, weight)

@@ -59,7 +59,8 @@ type block struct {
 
 // Gather moves every parameter of the model m that is not Frozen into the blocks of a
 // Trainable: Value and Grad become views of them, Grad is zero, and the memory that the
-// values had before is freed. A parameter met twice (tied weights) is gathered once,
+// values had before is freed: of what shares it with others that stay, such as a frozen q_proj's beside a k_proj that
+// trains (nn/llama), with those. A parameter met twice (tied weights) is gathered once,
 // under its first name.
 //
 // A parameter belongs to the first group that matches its name. One that none matches

@@ -47,7 +47,10 @@ void elements(bool fours, uint n) {
 		from += place(r, d1) * s1 + r * s0;
 		if (!fours) set_y_bits(i, x_bits(from));
 		else if (s5 == 1 && from % 4 == 0) set_y_bits_four(i, x_bits_four(from));
-		else set_y_bits_four(i, bits_together(storage_T, uvec4(x_bits(from), x_bits(from + s5), x_bits(from + 2 * s5), x_bits(from + 3 * s5))));
+		else {
+			uvec4 one_by_one = uvec4(x_bits(from), x_bits(from + s5), x_bits(from + 2 * s5), x_bits(from + 3 * s5));
+			set_y_bits_four(i, bits_together(storage_T, one_by_one));
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func launchable(tiles []shaders.Tile, l Limits) []shaders.Tile {
 	return slices.DeleteFunc(slices.Clone(tiles), func(t shaders.Tile) bool { return int(t[0]) > l.Invocations })
 }
 
-// manyRegisters of a processor's lane are enough for four subgroups of 64 with 192 each, as a wide tile takes.
+// manyRegisters of a lane are enough for four subgroups of 64 with 192 each, as a wide tile takes.
 const manyRegisters = 768
 
 // fewestInvocations of a workgroup are what every kernel still works with.
@@ -153,7 +153,8 @@ func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
 	x := f.matrix
 	blocks := columns%(2*x.n) == 0 // the shader has two of columns at least
 	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks &&
-		columns <= int(t[0]) && x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
+		2*columns <= int(t[0]) && // of short heads there are twice as many, and an invocation for each
+		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
 }
 
 // slow reports whether a device had better run another form: software takes minutes to compile attention with matrices.

@@ -96,6 +96,8 @@ func TestSumsOfWideTiles(t *testing.T) {
 	for _, trans := range []bool{false, true} { // along k and along m and n
 		k := kernels.Matmul{Batch: 2, M: 72, N: 40, K: 12, TransA: trans, TransB: !trans, Acc: trans}
 		p.run(t, k, normal(), tensor.F32, tensor.F32, tensor.F32, absent)
+		k.N, k.BiasRows = 39, k.Batch*k.M
+		p.run(t, k, normal(), tensor.F32, tensor.F32, tensor.F32, tensor.F32)
 	}
 }
 

@@ -56,7 +56,7 @@ type Limits struct {
 	Shared      int    `json:"shared"`      // bytes that a workgroup shares
 	Allocation  int    `json:"allocation"`  // bytes of one allocation, and so of a tensor
 	Allocations int    `json:"allocations"` // how many there may be
-	// Registers of each of 64 lanes that a processor calculates with, shared by its subgroups; 0 where the driver does not say.
+	// Registers of each of 64 lanes of one of a processor's SIMDs, which subgroups of 64 share; 0 where the driver does not say.
 	Registers int `json:"registers"`
 }
 

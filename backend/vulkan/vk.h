@@ -54,7 +54,7 @@ typedef struct {
 	uint64_t allocation_bytes, buffer_bytes;
 	uint32_t allocations; // that may exist at once
 	uint32_t processors;  // that take workgroups, each for itself; 0: the driver does not say
-	uint32_t registers;   // of each of 64 lanes of a processor's vectors; 0: the driver does not say
+	uint32_t registers;   // of each of 64 lanes of one of a processor's SIMDs; 0: the driver does not say
 	uint32_t subgroup, subgroup_min, subgroup_max;
 	uint32_t timestamp_bits;
 	float timestamp_ns; // of one tick

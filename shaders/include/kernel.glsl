@@ -176,7 +176,8 @@ uvec2 address_of(uvec2 base, uint i, uint log) {
 // letter I is a 32-bit integer, the others are floats, which have name4(i) and
 // set_name4(i, value) for elements i to i+3 too, and name_some(i, n) and
 // set_name_some(i, n, value) for the first n of them. Where IN_FOURS(b, letter), name_four(i) and set_name_four(i, value)
-// take elements i to i+3 without a look, i being a multiple of four; name_four_behind(first, i) those of first + i. With _bits, also _bits_four, floats are moved as they are stored. The OPT_ ones also give has_name.
+// take elements i to i+3 without a look, i being a multiple of four; name_four_behind(first, i) those of first + i. With
+// _bits, also _bits_four, floats are moved as they are stored. The OPT_ ones also give has_name.
 #define IN(b, letter, name) READ_##letter(b, letter, name)
 #define OUT(b, letter, name) WRITE_##letter(b, letter, name)
 #define INOUT(b, letter, name) IN(b, letter, name) OUT(b, letter, name)
