@@ -302,8 +302,8 @@ func TestGGUFConfigMistakes(t *testing.T) {
 		{[]float32{1, 1, 1, 9}, ""},
 		{[]float32{1, 2, 1, 9}, "want factors of LLaMA 3's rule, with original_max_position_embeddings 1000, low_freq_factor 1 and" +
 			" high_freq_factor 4 1 at 1, got 2"},
-		{[]float32{1, 1, -3, 9}, "want factors of LLaMA 3's rule"},
-		{[]float32{1, 1, 0, 9}, "want factors of LLaMA 3's rule"},
+		{[]float32{1, 1, -3, 9}, "want positive numbers, got -3 at 2"},
+		{[]float32{1, 1, 0, 9}, "want positive numbers, got 0 at 2"},
 		{[]float32{9, 1, 1, 1}, "want factors of LLaMA 3's rule"},
 		{[]float32{1, 1, 1}, "want shape [4], got [3]"},
 	} {
