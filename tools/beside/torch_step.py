@@ -60,12 +60,12 @@ class Linear(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, c, linear, wide_attention):
+    def __init__(self, c, linear, norm, wide_attention):
         super().__init__()
         self.heads, self.kv = c["num_attention_heads"], c["num_key_value_heads"]
         self.size = c.get("head_dim") or c["hidden_size"] // self.heads
         wide, inner = c["hidden_size"], c["intermediate_size"]
-        self.norms = nn.ParameterList([nn.Parameter(torch.ones(wide), requires_grad=False) for _ in range(2)])
+        self.norms = nn.ParameterList(norm() for _ in range(2))
         self.eps = c["rms_norm_eps"]
         self.wide = wide_attention
         self.q = linear("q_proj", wide, self.heads * self.size)
@@ -110,10 +110,13 @@ class Model(nn.Module):
         def words():
             return nn.Parameter(torch.randn(c["vocab_size"], c["hidden_size"], dtype=dtype) * 0.02, requires_grad=full)
 
+        def norm():
+            return nn.Parameter(torch.ones(c["hidden_size"]), requires_grad=full)
+
         self.embedding = words()
         self.head = self.embedding if c.get("tie_word_embeddings") else words()
-        self.blocks = nn.ModuleList(Block(c, linear, dtype == torch.bfloat16 and attention == "f32") for _ in range(c["num_hidden_layers"]))
-        self.norm, self.eps = nn.Parameter(torch.ones(c["hidden_size"]), requires_grad=False), c["rms_norm_eps"]
+        self.blocks = nn.ModuleList(Block(c, linear, norm, dtype == torch.bfloat16 and attention == "f32") for _ in range(c["num_hidden_layers"]))
+        self.norm, self.eps = norm(), c["rms_norm_eps"]
         size = self.blocks[0].size
         rates = (c.get("rope_theta") or 10000.0) ** (-torch.arange(0, size, 2) / size)
         turns = torch.outer(torch.arange(task["tokens"]), rates).repeat(1, 2)
