@@ -82,6 +82,35 @@ func TestStrips(t *testing.T) {
 	})
 }
 
+// TestStripsEndTogether: threads of one speed that share strips alone compute as many columns each, where those are divisible.
+func TestStripsEndTogether(t *testing.T) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
+		shared := 0
+		for _, threads := range []int{2, 3, 8} {
+			for panels := 3 * threads; panels < 3000; panels += threads {
+				n := panels * kn.cols
+				pl := newPlan(&product{m: 512, n: n, k: 512}, &kn)
+				c := newCut(&pl, threads)
+				if c.np > 0 || c.own {
+					continue
+				}
+				shared++
+				columns := make([]int, threads) // of those who are always the next that is free
+				edges := c.strips(nil, n, threads, &kn)
+				for i, from := range edges[:len(edges)-1] {
+					columns[slices.Index(columns, slices.Min(columns))] += edges[i+1] - from
+				}
+				if slices.Max(columns) != slices.Min(columns) {
+					t.Fatalf("%d columns for %d threads in strips from %v: %v each", n, threads, edges, columns)
+				}
+			}
+		}
+		if shared == 0 {
+			t.Error("no product is shared by strips alone")
+		}
+	})
+}
+
 // TestSharedPanelsHaveRoom: the panels that are packed for all end within the memory that is taken for them, where they
 // are a little further apart than they are long, too.
 func TestSharedPanelsHaveRoom(t *testing.T) {

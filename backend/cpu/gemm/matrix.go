@@ -126,23 +126,28 @@ func newCut(pl *plan, threads int) cut {
 	return c
 }
 
-// strips appends the columns where the strips begin, and n. Where a strip has all rows of
-// C the last ones are narrower: nobody waits long for whoever took the last.
+// strips appends the columns where the strips begin, and n. Where a strip has all rows of C there are as many of a width
+// as threads, and the last ones are narrower: threads of one speed end together, and nobody waits long for a slower one.
 func (c *cut) strips(edges []int, n, threads int, kn *kernel) []int {
-	least := c.width
-	if threads > 1 && c.np == 0 && !c.own {
-		least = min(c.width, 4*kn.cols)
-	}
+	narrower := threads > 1 && c.np == 0 && !c.own
 	for j := 0; j < n; {
-		edges = append(edges, j)
-		width := min(c.width, max(least, roundUp((n-j)/(2*threads), kn.cols)))
-		if n-j-width < least/2 && n-j <= c.width { // what is left repays no strip
-			width = n - j
+		width := c.width
+		if left := n - j; narrower {
+			width = min(width, left/(2*threads)/kn.cols*kn.cols)
+			if width < leastPanels*kn.cols { // the last
+				width = min(c.width, roundUp((left+threads-1)/threads, kn.cols))
+			}
 		}
-		j = min(j+width, n)
+		for i := 0; i < threads && j < n; i++ {
+			edges = append(edges, j)
+			j = min(j+width, n)
+		}
 	}
 	return append(edges, n)
 }
+
+// leastPanels is the panels of the narrowest of the strips that have all rows of C, but for the last.
+const leastPanels = 3
 
 // shared is the floats of the panels that are packed for all.
 func (c *cut) shared(pl *plan) int {
