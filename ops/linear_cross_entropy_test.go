@@ -70,10 +70,10 @@ func (memoryOnly) Flush() error                           { return nil }
 func (memoryOnly) Close() error                           { return nil }
 
 // TestLinearCrossEntropyMemory: 32,000 words × 2,048 tokens take at most 64 MB beside
-// the inputs and the place for the weight's gradient, the gradients included; the
-// logits alone would be 262 MB.
+// the inputs, the place for the weight's gradient, and that gradient once more where it is
+// small; the logits alone would be 262 MB.
 func TestLinearCrossEntropyMemory(t *testing.T) {
-	const rows, vocab, limit = 2048, 32000, 64_000_000
+	const rows, vocab, limit = 2048, 32000, 64_000_000 // bytes
 	measure := func(dt tensor.DType, dim int, trains, byRow bool) int {
 		d := tensor.NewDevice(memoryOnly{})
 		w := autograd.NewParam(d.New(dt, vocab, dim))
@@ -99,9 +99,13 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 		return peak
 	}
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
-		for _, dim := range []int{64, 128, 131, 256, 512, 1024} {
+		for _, dim := range []int{64, 131, 512, 1024, 1056} {
 			for _, trains := range []bool{false, true} {
 				for _, byRow := range []bool{false, true} {
+					limit := limit
+					if kept := 4 * dim * vocab; trains && !byRow && kept <= keptGradBytes {
+						limit += kept
+					}
 					if peak := measure(dt, dim, trains, byRow); peak > limit || peak < logitBytes/2 {
 						t.Errorf("%s, dim %d, weight trains %t, a gradient for each row %t: %d bytes beside the "+
 							"inputs, want at most %d", dt, dim, trains, byRow, peak, limit)
