@@ -107,10 +107,14 @@ func newCut(pl *plan, threads int) cut {
 		}
 		c.np = roundUp(pl.n, kn.cols)
 	}
-	// Panels of A are read faster than its rows, and a transposed A only so.
-	strips := (pl.n + c.width - 1) / c.width
+	// Panels of A are read faster than its rows, and a transposed A only so. Rows of one block of k lie as close as panels
+	// do, and are fetched ahead as well: there it takes more strips to repay the copy.
+	strips, repaid := (pl.n+c.width-1)/c.width, 4
+	if kn.chunk > 0 && pl.k <= kn.kc {
+		repaid = 16
+	}
 	copied := kn.blocks == nil || pl.wideA.data != nil // else rows of tiles are read as fast where they lie
-	if pl.transA && strips > 1 || strips >= 4 && pl.m > 4*kn.rows && copied {
+	if pl.transA && strips > 1 || strips >= repaid && pl.m > 4*kn.rows && copied {
 		c.mp = roundUp(pl.m, kn.rows)
 	}
 	if pl.rounded { // a task keeps its rows in float32 until they are rounded
