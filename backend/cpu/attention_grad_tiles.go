@@ -15,8 +15,17 @@ func init() {
 // takeGrad is take with what tiles of gradients need besides.
 func (t *attentionTile) takeGrad() {
 	t.take()
+	t.dy = t.s.take(t.most() * t.HeadDim)
+	t.takeScoreGrads()
+}
+
+// takeScoreGrads reserves what gradients of scores need.
+func (t *attentionTile) takeScoreGrads() {
 	rows := t.most()
-	t.dy, t.dscores, t.delta = t.s.take(rows*t.HeadDim), t.s.take(rows*tileKeys), t.s.take(rows)
+	t.dscores, t.delta = t.s.take(rows*t.block), t.s.take(rows)
+	if t.SoftCap != 0 {
+		t.capped = t.s.take(rows * t.block)
+	}
 }
 
 // begin puts the tile's rows of dy and q, and lse, where tiles of gradients want them.
@@ -44,31 +53,32 @@ func (t *attentionTile) deltas(y tensor.Arg) {
 
 // backScore makes the probabilities of a block of keys, and the gradients of their scores.
 func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
+	t.see(j, n, all)
 	t.timesKeys(t.scores, t.Scale, t.q, key, nil, j, n)
 	t.mask(1, j, n, all)
 	t.timesKeys(t.dscores, 1, t.dy, value, nil, j, n)
-	for r := range t.rows {
-		t.probabilities(r, n)
-	}
+	t.probabilities(n)
 }
 
-// probabilities turns row r's scores into exp(score - lse), and dscores, which holds dy·v,
-// into the gradient of Scale q·k.
-func (t *attentionTile) probabilities(r, n int) {
-	p, ds := t.scores[r*tileKeys:][:n], t.dscores[r*tileKeys:][:n]
-	if t.lse[r] == negInf { // sees nothing
-		clear(p)
-		clear(ds)
-		return
+// probabilities turns scores of n keys into exp(score - lse), and dscores, which holds dy·v, into the gradient of Scale q·k: both
+// zero where a key is not seen.
+func (t *attentionTile) probabilities(n int) {
+	for r, seen := range t.seen {
+		if t.lse[r] == negInf { // sees nothing
+			clear(t.scores[r*t.block:][:seen])
+			seen = 0
+		}
+		clear(t.dscores[r*t.block:][seen:n])
+		t.seen[r] = seen
 	}
-	var scores [tileKeys]float32
 	if t.SoftCap != 0 {
-		copy(scores[:], p)
+		copy(t.capped, t.scores)
 	}
-	vec.ExpSubScale(p, p, t.lse[r], 1)
-	vec.SubMul(ds, ds, p, t.delta[r])
+	vec.WeighGradRows(t.scores, t.dscores, t.block, t.seen, t.lse[:t.rows], t.delta[:t.rows])
 	if t.SoftCap != 0 {
-		t.capSlope(ds, scores[:n])
+		for r, seen := range t.seen {
+			t.capSlope(t.dscores[r*t.block:][:seen], t.capped[r*t.block:][:seen])
+		}
 	}
 }
 
@@ -141,9 +151,9 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 			s.round()
 			s.used = used
 		}
-		for j := 0; j < k.S; j += tileKeys {
+		for j := 0; j < k.S; j += tiles.block {
 			sums := all.from(j, k.HeadDim)
-			sums.n = min(tileKeys, k.S-j)
+			sums.n = min(tiles.block, k.S-j)
 			sums.store(t, dk, dv)
 			s.round()
 			s.used = used
@@ -235,12 +245,12 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		tiles.halfAttentionGradKV(w, dk, dv, dy, lse, delta, q, key, value)
 		return true
 	}
-	blocks := (k.S + tileKeys - 1) / tileKeys
+	blocks := (k.S + tiles.block - 1) / tiles.block
 	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
 		block, head := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
 		t := tiles.tile(s, head)
 		t.takeGrad()
-		sums := keySums{key: block * tileKeys, n: min(tileKeys, k.S-block*tileKeys)}
+		sums := keySums{key: block * tiles.block, n: min(tiles.block, k.S-block*tiles.block)}
 		sums.keys, sums.vals = s.take(sums.n*d), s.take(sums.n*d)
 		clear(sums.keys)
 		clear(sums.vals)

@@ -39,7 +39,7 @@ type halfTile struct {
 	width            int
 	q16, dy16        []uint16 // [rows, width]
 	qT, dyT          []uint16 // [dim, whole rows]
-	weights, changes []uint16 // [rows, tileKeys], of scores and dscores
+	weights, changes []uint16 // [rows, halfTileKeys], of scores and dscores
 	right            []float32
 }
 
@@ -52,23 +52,23 @@ func (s *scratch) take16(n int) []uint16 {
 func (t *halfTile) take() {
 	rows := t.most()
 	t.out, t.lse = t.s.take(rows*t.width), t.s.take(rows)
-	t.scores = t.s.take(rows * tileKeys)
-	t.q16, t.weights = t.s.take16(whole(rows)*t.width), t.s.take16(rows*tileKeys)
+	t.scores = t.s.take(rows * halfTileKeys)
+	t.q16, t.weights = t.s.take16(whole(rows)*t.width), t.s.take16(rows*halfTileKeys)
 }
 
 // takeGrad is take with what gradients need besides.
 func (t *halfTile) takeGrad() {
 	t.take()
 	rows := t.most()
-	t.dscores, t.delta = t.s.take(rows*tileKeys), t.s.take(rows)
-	t.dy16, t.changes = t.s.take16(whole(rows)*t.width), t.s.take16(rows*tileKeys)
+	t.takeScoreGrads()
+	t.dy16, t.changes = t.s.take16(whole(rows)*t.width), t.s.take16(rows*halfTileKeys)
 }
 
 // takeKeySums is what gradients of keys and values need.
 func (t *halfTile) takeKeySums() {
 	rows := whole(t.most())
 	t.qT, t.dyT = t.s.take16(t.HeadDim*rows), t.s.take16(t.HeadDim*rows)
-	t.right = t.s.take(gemm.PackedWords(rows, tileKeys))
+	t.right = t.s.take(gemm.PackedWords(rows, halfTileKeys))
 }
 
 // gather16 copies the tile's rows of a [batch, t, heads, dim] tensor, and makes them up.
@@ -103,33 +103,34 @@ func (t *halfTile) deltas(y tensor.Arg) {
 	}
 }
 
-// times: dst [rows, tileKeys] = x times a block's first n keys.
+// times: dst [rows, halfTileKeys] = x times a block's first n keys.
 func (t *halfTile) times(dst []float32, x []uint16, keys *gemm.Packed, n int) {
-	t.s.gemm.Times(t.rows, whole(n), t.width, x, t.width, keys, dst, tileKeys, false)
+	t.s.gemm.Times(t.rows, whole(n), t.width, x, t.width, keys, dst, halfTileKeys, false)
 }
 
 // add: out += weights times a block's first n keys.
 func (t *halfTile) add(weights []uint16, keys *gemm.Packed, n int) {
-	t.s.gemm.Times(t.rows, t.HeadDim, whole(n), weights, tileKeys, keys, t.out, t.width, true)
+	t.s.gemm.Times(t.rows, t.HeadDim, whole(n), weights, halfTileKeys, keys, t.out, t.width, true)
 }
 
 // round rounds row r of some weights of n keys.
 func (t *halfTile) round(dst []uint16, row []float32, r int) {
-	to := dst[r*tileKeys:][:tileKeys]
+	to := dst[r*halfTileKeys:][:halfTileKeys]
 	gemm.RoundBF16(to, row)
 	clear(to[len(row):whole(len(row))])
 }
 
 // backScore makes the probabilities of block j's keys, and the gradients of their scores, both rounded.
 func (t *halfTile) backScore(j, n int, all bool) {
-	p := &t.packed[j/tileKeys]
+	p := &t.packed[j/halfTileKeys]
+	t.see(j, n, all)
 	t.times(t.scores, t.q16, &p.keysT, n)
 	t.mask(t.Scale, j, n, all)
 	t.times(t.dscores, t.dy16, &p.valuesT, n)
+	t.probabilities(n)
 	for r := range t.rows {
-		t.probabilities(r, n)
-		t.round(t.weights, t.scores[r*tileKeys:][:n], r)
-		t.round(t.changes, t.dscores[r*tileKeys:][:n], r)
+		t.round(t.weights, t.scores[r*halfTileKeys:][:n], r)
+		t.round(t.changes, t.dscores[r*halfTileKeys:][:n], r)
 	}
 }
 
@@ -140,12 +141,13 @@ func (a *attentionTiles) halfAttention(w *work, y tensor.Arg, lse []float32, q, 
 		clear(t.out)
 		t.gather16(t.q16, q)
 		t.keys(func(j, n int, all bool) {
-			p := &t.packed[j/tileKeys]
+			p := &t.packed[j/halfTileKeys]
+			t.see(j, n, all)
 			t.times(t.scores, t.q16, &p.keysT, n)
 			t.mask(t.Scale, j, n, all)
-			softmax.weigh(t.attentionTile, n, t.out, t.width)
+			softmax.weigh(t.attentionTile, t.out, t.width)
 			for r := range t.rows {
-				t.round(t.weights, t.scores[r*tileKeys:][:n], r)
+				t.round(t.weights, t.scores[r*halfTileKeys:][:n], r)
 			}
 			t.add(t.weights, &p.values, n)
 		})

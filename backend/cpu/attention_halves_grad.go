@@ -6,11 +6,13 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// halfKeySums are keySums in blocks of [dim, tileKeys], transposed.
+// halfKeySums are keySums in blocks of [dim, halfTileKeys], transposed.
 type halfKeySums struct{ keys, vals []float32 }
 
 // halfSums is the floats of those of n keys.
-func halfSums(n, dim int) int { return 2 * dim * ((n + tileKeys - 1) / tileKeys * tileKeys) }
+func halfSums(n, dim int) int {
+	return 2 * dim * ((n + halfTileKeys - 1) / halfTileKeys * halfTileKeys)
+}
 
 func newHalfKeySums(memory []float32) halfKeySums {
 	clear(memory)
@@ -26,29 +28,29 @@ func (t *halfTile) transpose() {
 
 // add adds the tile's part to n keys of a block.
 func (k *halfKeySums) add(t *halfTile, block, n int) {
-	from, rows := block*tileKeys*t.HeadDim, whole(t.rows)
+	from, rows := block*halfTileKeys*t.HeadDim, whole(t.rows)
 	for _, x := range []struct {
 		sums    []float32
 		left    []uint16
 		weights []uint16
 	}{{k.vals, t.dyT, t.weights}, {k.keys, t.qT, t.changes}} {
 		right := t.s.gemm.Pack(t.right[:gemm.PackedWords(t.rows, whole(n))], false, t.rows, whole(n),
-			gemm.BF16(x.weights, tileKeys))
-		t.s.gemm.Times(t.HeadDim, whole(n), rows, x.left, rows, &right, x.sums[from:], tileKeys, true)
+			gemm.BF16(x.weights, halfTileKeys))
+		t.s.gemm.Times(t.HeadDim, whole(n), rows, x.left, rows, &right, x.sums[from:], halfTileKeys, true)
 	}
 }
 
 // store writes the n keys of a block, which is the block-th of dk and dv, to them.
 func (k *halfKeySums) store(t *halfTile, from, block int, dk, dv tensor.Arg) {
-	d, j := t.HeadDim, block*tileKeys
-	n := min(tileKeys, t.S-j)
-	rows := t.s.take(tileKeys * d)
+	d, j := t.HeadDim, block*halfTileKeys
+	n := min(halfTileKeys, t.S-j)
+	rows := t.s.take(halfTileKeys * d)
 	for _, x := range []struct {
 		sums []float32
 		to   tensor.Arg
 		by   float32
 	}{{k.keys, dk, t.Scale}, {k.vals, dv, 1}} {
-		t.s.gemm.TransposeF32(rows, x.sums[from*tileKeys*d:], tileKeys, d, tileKeys)
+		t.s.gemm.TransposeF32(rows, x.sums[from*halfTileKeys*d:], halfTileKeys, d, halfTileKeys)
 		for i := range n {
 			at := t.key(j + i)
 			vec.Scale(t.s.store(x.to, at, at+d), rows[i*d:(i+1)*d], x.by)
@@ -93,8 +95,8 @@ func (t *halfTile) gradQ(dq tensor.Arg, also func(block, n int)) {
 	clear(t.out)
 	t.keys(func(j, n int, all bool) {
 		t.backScore(j, n, all)
-		t.add(t.changes, &t.packed[j/tileKeys].keys, n)
-		also(j/tileKeys, n)
+		t.add(t.changes, &t.packed[j/halfTileKeys].keys, n)
+		also(j/halfTileKeys, n)
 	})
 	t.scatter(dq, t.out, t.width, func(int) float32 { return t.Scale })
 }
@@ -117,16 +119,16 @@ func (a *attentionTiles) halfAttentionGradQ(w *work, dq tensor.Arg, delta []floa
 func (a *attentionTiles) halfAttentionGradKV(w *work, dk, dv, dy tensor.Arg, lse, delta []float32, q, key, value tensor.Arg) {
 	heads := a.Batch * a.KVHeads
 	w.tasks(a.blocks()*heads, 1, func(s *scratch, task, _ int) {
-		block, j := task/heads, task/heads*tileKeys
+		block, j := task/heads, task/heads*halfTileKeys
 		t := a.halfTile(s, task%heads)
 		t.takeGrad()
 		t.takeKeySums()
-		sums := newHalfKeySums(s.take(halfSums(tileKeys, a.HeadDim)))
+		sums := newHalfKeySums(s.take(halfSums(halfTileKeys, a.HeadDim)))
 		t.packed = make(packedKeys, a.blocks())
 		forKeySums.packBlock(t.attentionTile, t.packed, block, s.take(forKeySums.words(a.HeadDim)), key, value)
 		for lo := 0; lo < a.T; lo += t.queries {
 			t.move(lo)
-			n, everybody := t.overlap(j, min(tileKeys, a.S-j))
+			n, everybody := t.overlap(j, min(halfTileKeys, a.S-j))
 			if n == 0 {
 				continue
 			}

@@ -5,7 +5,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// packedKeys are blocks of tileKeys keys and values of one head, as operands: those of scores and of weights' gradients
+// packedKeys are blocks of keys and values of one head, as operands: those of scores and of weights' gradients
 // (dy·v) transposed. A block that no query sees has none.
 type packedKeys []packedBlock
 
@@ -24,7 +24,7 @@ var (
 
 // words is the memory of one block, in float32.
 func (o operands) words(dim int) (n int) {
-	one := gemm.PackedWords(tileKeys, dim)
+	one := gemm.PackedWords(halfTileKeys, dim)
 	if o.wide {
 		one = max(gemm.PackedFloats(tileKeys, dim), gemm.PackedFloats(dim, tileKeys))
 	}
@@ -37,13 +37,13 @@ func (o operands) words(dim int) (n int) {
 }
 
 // blocks is how many blocks of keys a sequence has.
-func (a *attentionTiles) blocks() int { return (a.S + tileKeys - 1) / tileKeys }
+func (a *attentionTiles) blocks() int { return (a.S + a.block - 1) / a.block }
 
 // packBlock packs a block of the tile's head, less the keys at its end that no query of the sequence sees.
 func (o operands) packBlock(t *attentionTile, to packedKeys, block int, memory []float32, key, value tensor.Arg) {
 	t.seenBy = t.queryExtent(t.b, 0, t.T)
-	j := block * tileKeys
-	n, _ := t.overlap(j, min(tileKeys, t.S-j))
+	j := block * t.block
+	n, _ := t.overlap(j, min(t.block, t.S-j))
 	if n == 0 {
 		return
 	}
@@ -91,10 +91,29 @@ func (a *attentionTiles) headsTogether(o operands, threads int) int {
 // are not by parts, which pack them otherwise.
 func (a *attentionTiles) packsWide(byParts bool) bool { return a.T > a.queries && !byParts }
 
+// headsAlone reports whether so many threads have enough to do where each takes whole heads: what is packed stays in its own
+// level-2 cache then, and nobody waits for others.
+func (a *attentionTiles) headsAlone(threads int) bool {
+	heads := a.Batch * a.KVHeads
+	return 10*((heads+threads-1)/threads*threads) <= 11*heads
+}
+
 // packedTiles calls f for every block of queries, with the packed keys of its head.
 func (a *attentionTiles) packedTiles(w *work, o operands, key, value tensor.Arg, f func(t *attentionTile)) {
 	heads, together, blocks := a.Batch*a.KVHeads, a.headsTogether(o, w.team.Threads()), a.blocks()
 	words := o.words(a.HeadDim)
+	if o.wide && a.headsAlone(w.team.Threads()) {
+		w.tasks(heads, 1, func(s *scratch, head, _ int) {
+			t := a.tile(s, head)
+			t.packAll(o, s.ofKeys(blocks*words), key, value)
+			for lo := (a.T - 1) / a.queries * a.queries; lo >= 0; lo -= a.queries {
+				t.move(lo)
+				f(t)
+				s.flush()
+			}
+		})
+		return
+	}
 	memory, packed := w.shared.ofKeys(together*blocks*words), make(packedKeys, together*blocks)
 	for first := 0; first < heads; first += together {
 		n := min(together, heads-first)
@@ -125,6 +144,6 @@ func (t *attentionTile) packedAt(j int) (keysT, values *gemm.Packed) {
 	if t.packed == nil {
 		return nil, nil
 	}
-	p := &t.packed[j/tileKeys]
+	p := &t.packed[j/t.block]
 	return &p.keysT, &p.values
 }

@@ -16,7 +16,8 @@ import (
 const (
 	tileRows     = 48  // about: queries × heads of a group, whole tiles of AVX2's and NEON's six; twice as many in long sequences
 	halfTileRows = 64  // the same of bfloat16
-	tileKeys     = 128 // keys
+	tileKeys     = 256 // keys
+	halfTileKeys = 128
 )
 
 func init() {
@@ -29,17 +30,18 @@ type attentionTiles struct {
 	visibility
 	group   int // heads that share a key head
 	queries int // of a tile
+	block   int // keys of a tile
 }
 
 func newTiles(k kernels.Attention, halves bool) *attentionTiles {
-	group, rows := k.Heads/max(1, k.KVHeads), tileRows
+	group, rows, keys := k.Heads/max(1, k.KVHeads), tileRows, tileKeys
 	if halves {
-		rows = halfTileRows
+		rows, keys = halfTileRows, halfTileKeys
 	}
 	if k.T >= 16*rows {
 		rows *= 2
 	}
-	return &attentionTiles{Attention: k, group: group, queries: max(1, rows/max(1, group))}
+	return &attentionTiles{Attention: k, group: group, queries: max(1, rows/max(1, group)), block: keys}
 }
 
 func tilesOf(k kernels.Attention, halves bool, indices []tensor.Arg) *attentionTiles {
@@ -57,8 +59,10 @@ type attentionTile struct {
 	seenBy     extent
 	rows       int
 	q, dy, out []float32 // [rows, dim]
-	scores     []float32 // [rows, tileKeys]
+	scores     []float32 // [rows, block]
 	dscores    []float32 // of the gradients
+	capped     []float32 // scores under the soft cap, which gradients keep
+	seen       []int     // of the present keys, those that a row sees, and perhaps not all of them: none behind
 	lse, delta []float32 // [rows]
 	packed     packedKeys
 }
@@ -87,7 +91,7 @@ func (a *attentionTiles) most() int { return min(a.queries, a.T) * a.group }
 func (t *attentionTile) take() {
 	rows := t.most()
 	t.q, t.out = t.s.take(rows*t.HeadDim), t.s.take(rows*t.HeadDim)
-	t.scores, t.lse = t.s.take(rows*tileKeys), t.s.take(rows)
+	t.scores, t.lse = t.s.take(rows*t.block), t.s.take(rows)
 }
 
 // move sets the tile's queries to those from lo on.
@@ -147,8 +151,8 @@ func (t *attentionTile) statistic(row int) int {
 
 // keys calls f for every block [j, j+n) of keys of which the tile may see some.
 func (t *attentionTile) keys(f func(j, n int, all bool)) {
-	for j := 0; j < t.S; j += tileKeys {
-		if n, all := t.overlap(j, min(tileKeys, t.S-j)); n > 0 {
+	for j := 0; j < t.S; j += t.block {
+		if n, all := t.overlap(j, min(t.block, t.S-j)); n > 0 {
 			f(j, n, all)
 		}
 	}
@@ -180,30 +184,30 @@ func (t *attentionTile) fetchKeys(x tensor.Arg, j, n int) {
 	fetch(x, t.key(j), n, t.HeadDim, t.KVHeads*t.HeadDim)
 }
 
-// timesKeys: dst [rows, n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k, which may be packed.
+// timesKeys: dst [rows, seen of n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k, which may be packed.
 func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesF32(t.rows, n, d, alpha, x, d, packed, dst, tileKeys, false)
+		t.s.gemm.TimesColumns(t.seen, d, alpha, x, d, packed, dst, t.block)
 		return
 	}
-	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, tileKeys, false)
+	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, t.block, false)
 }
 
-// addKeys: dst [rows, dim] += weights [rows, n] times the rows [j, j+n) of k, which may be packed.
+// addKeys: dst [rows, dim] += weights [rows, n], zero where a key is not seen, times the rows [j, j+n) of k, which may be packed.
 func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesF32(t.rows, d, n, 1, weights, tileKeys, packed, dst, d, true)
+		t.s.gemm.TimesSteps(t.seen, d, weights, t.block, packed, dst, d)
 		return
 	}
-	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, tileKeys, t.keysOf(k, j), dst, d, true)
+	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, t.block, t.keysOf(k, j), dst, d, true)
 }
 
 // addRows: dst [n, dim] += weights [rows, n], transposed, times the tile's rows x.
 func (t *attentionTile) addRows(dst, weights, x []float32, n int) {
 	d := t.HeadDim
-	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, tileKeys, gemm.F32(x, d), dst, d, true)
+	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, t.block, gemm.F32(x, d), dst, d, true)
 }
 
 // keysOf is the tile's head of keys from j on.
@@ -221,12 +225,28 @@ func capScores(scores []float32, softCap float32) {
 	vec.Scale(scores, scores, softCap)
 }
 
+// see finds what the rows see of the keys [j, j+n), whether all of them or not.
+func (t *attentionTile) see(j, n int, all bool) {
+	t.seen = t.seen[:0]
+	for i := t.lo; i < t.hi; i++ {
+		sees := n
+		if !all {
+			sees = t.upTo(t.b, i, j, n)
+		}
+		for range t.group {
+			t.seen = append(t.seen, sees)
+		}
+	}
+}
+
 // mask makes scores of a tile's products with n keys from j on: times scale, under the soft cap if there is one, -Inf where
-// a key is not seen, unless all are. It is a loop of its own: what is stored a number at a time is not yet to be had for
-// the vectors of another.
+// a key is not seen, unless all are; zero behind what is seen. It is a loop of its own: what is stored a number at a time is
+// not yet to be had for the vectors of another.
 func (t *attentionTile) mask(scale float32, j, n int, all bool) {
-	for r := range t.rows {
-		row := t.scores[r*tileKeys:][:n]
+	for r, seen := range t.seen {
+		row := t.scores[r*t.block:][:n]
+		clear(row[seen:])
+		row = row[:seen]
 		if scale != 1 {
 			vec.Scale(row, row, scale)
 		}
@@ -239,37 +259,35 @@ func (t *attentionTile) mask(scale float32, j, n int, all bool) {
 
 // A runningSoftmax keeps, for every row of a tile, the maximum of the scores met so far, and the sum of exp(score -
 // maximum), which is rescaled when that grows.
-type runningSoftmax struct{ highest, sum []float32 }
+type runningSoftmax struct{ highest, sum, shrink, next []float32 }
 
 func (t *attentionTile) beginSoftmax() runningSoftmax {
-	m := runningSoftmax{t.s.take(t.rows), t.s.take(t.rows)}
+	m := runningSoftmax{t.s.take(t.rows), t.s.take(t.rows), t.s.take(t.rows), t.s.take(t.rows)}
 	for r := range m.highest {
 		m.highest[r], m.sum[r] = negInf, 0
 	}
 	return m
 }
 
-// weigh turns the tile's next n scores of each row into exp(score - maximum), and rescales out, the rows' sums of values so
-// far, which begin width apart. Rows' maxima come first: one after the other with the exponentials, these would wait for them.
-func (m *runningSoftmax) weigh(t *attentionTile, n int, out []float32, width int) {
-	for r := range t.rows {
-		highest := max(m.highest[r], vec.Max(t.scores[r*tileKeys:][:n]))
-		if highest == m.highest[r] {
-			continue
+// weigh turns the scores that the tile's rows see into exp(score - maximum), and rescales out, the rows' sums of values so
+// far, which begin width apart.
+func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
+	copy(m.shrink, m.highest)
+	vec.WeighRows(t.scores, t.block, t.seen, m.highest, m.next)
+	for r, highest := range m.highest {
+		if m.shrink[r] == highest { // perhaps -Inf
+			m.shrink[r] = 0
+		} else {
+			m.shrink[r] -= highest
 		}
-		shrink := float32(math.Exp(float64(m.highest[r] - highest)))
-		m.sum[r] *= shrink
-		row := out[r*width:][:t.HeadDim]
-		vec.Scale(row, row, shrink)
-		m.highest[r] = highest
 	}
-	for r := range t.rows {
-		row := t.scores[r*tileKeys:][:n]
-		if m.highest[r] == negInf {
-			clear(row)
-			continue
+	vec.Exp(m.shrink, m.shrink)
+	for r, by := range m.shrink {
+		if by != 1 && m.sum[r] != 0 {
+			row := out[r*width:][:t.HeadDim]
+			vec.Scale(row, row, by)
 		}
-		m.sum[r] += float32(vec.ExpSub(row, row, m.highest[r]))
+		m.sum[r] = m.sum[r]*by + m.next[r]
 	}
 }
 
@@ -316,9 +334,10 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		t.fetch(y)
 		t.keys(func(j, n int, all bool) {
 			keysT, values := t.packedAt(j)
+			t.see(j, n, all)
 			t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
 			t.mask(1, j, n, all)
-			softmax.weigh(t, n, t.out, d)
+			softmax.weigh(t, t.out, d)
 			t.addKeys(t.out, t.scores, value, values, j, n)
 		})
 		softmax.store(t, y, lse, t.out, d)

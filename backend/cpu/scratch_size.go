@@ -36,7 +36,7 @@ type Footprint struct {
 	pairs           int    // of products of bfloat16
 	parts           int    // of products by parts
 	wide            [2]int // of the products' c and a
-	keys            int    // of attention, a thread
+	keys            int    // of attention, a thread: sums or packed
 	packed          int    // keys of attention, for all threads
 }
 
@@ -94,12 +94,16 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 }
 
-// attention counts keys that are packed for all workers, as halves or wide.
+// attention counts keys that are packed for all workers, as halves or wide, or by each for itself.
 func (f *Footprint) attention(k kernels.Attention, halves, wide operands, of ...tensor.Arg) {
 	inHalves := inHalves(k, of...)
 	a, o := newTiles(k, inHalves), halves
 	if !inHalves {
 		if o = wide; k.T == 1 || !a.packsWide(f.MatmulPrecision.byParts()) {
+			return
+		}
+		if a.headsAlone(threads(f.Threads)) {
+			f.keys = max(f.keys, 4*a.blocks()*o.words(k.HeadDim))
 			return
 		}
 	}

@@ -104,6 +104,18 @@ func (v *visibility) everybodySees(q, k extent) bool {
 
 var negInf = float32(math.Inf(-1))
 
+// upTo is how many of the keys [j, j+n) are left without those at the end whose positions are beyond query i's.
+func (v *visibility) upTo(b, i, j, n int) int {
+	p := v.queryPosition(b, i)
+	if v.kPos == nil {
+		return max(0, min(p+1-j, n))
+	}
+	for n > 0 && v.keyPosition(b, j+n-1) > p {
+		n--
+	}
+	return n
+}
+
 // hide sets the scores of query i and keys from j on to -Inf where it does not see
 // the key.
 func (v *visibility) hide(scores []float32, b, i, j int) {

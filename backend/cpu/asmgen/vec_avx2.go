@@ -215,6 +215,13 @@ func (m machineAVX2) maximum() {
 
 // largest stores the largest of eight lanes to *result, which DX points to then.
 func (m machineAVX2) largest(y string) {
+	m.topLane(y)
+	m.I("MOVQ", m.Arg("result"), "DX")
+	m.I("VMOVSS", low(y), "(DX)")
+}
+
+// topLane puts the largest of eight lanes into the first.
+func (m machineAVX2) topLane(y string) {
 	top := low(y)
 	m.I("VEXTRACTF128", Imm(1), y, "X15")
 	m.I("VMAXPS", "X15", top, top)
@@ -222,8 +229,6 @@ func (m machineAVX2) largest(y string) {
 	m.I("VMAXPS", "X15", top, top)
 	m.I("VPERMILPS", Imm(0xb1), top, "X15") // swap neighbors
 	m.I("VMAXPS", "X15", top, top)
-	m.I("MOVQ", m.Arg("result"), "DX")
-	m.I("VMOVSS", top, "(DX)")
 }
 
 func (m machineAVX2) conversion(body func()) {
@@ -278,6 +283,7 @@ func (m machineAVX2) others() {
 	m.blocks()
 	m.heads("Y0", "Y1")
 	m.fetch()
+	m.weighing()
 	m.headsDispatch()
 	for i := range 16 {
 		word := uint32(0)

@@ -90,18 +90,29 @@ func (v *vec) expSum(r routine) {
 	v.machine = v.grouped()
 	v.open(r)
 	acc := v.zero()
+	to := ""
+	if r.outs != nil {
+		to = "dst"
+	}
+	v.expTerms(acc, to, v.exp)
+	v.total([]string{acc})
+	v.Return()
+}
+
+// expTerms adds the e^(x-shift) to acc, and stores them unless to is "".
+func (v *vec) expTerms(acc, to string, exp func(x string) string) {
 	var terms [3]string
 	v.runGroups(len(terms), func(way, offset int) {
 		x := v.temp()
 		v.loadFrom("x", offset, x)
-		if r.outs == nil && !v.masked {
+		if to == "" && !v.masked {
 			v.prefetch("x", offset+sumAhead)
 		}
 		v.sub(x, v.scalars["shift"], x)
-		y := v.exp(x)
+		y := exp(x)
 		v.release(x)
-		if r.outs != nil {
-			v.storeTo(y, "dst", offset)
+		if to != "" {
+			v.storeTo(y, to, offset)
 		}
 		if v.masked {
 			v.clearTail(y)
@@ -114,8 +125,6 @@ func (v *vec) expSum(r routine) {
 		y, t := terms[0], v.temp()
 		v.accumulate(y, t, acc)
 	})
-	v.total([]string{acc})
-	v.Return()
 }
 
 // reduce returns r = x - n ln 2, with n in the low bits of t, and the polynomial
@@ -147,6 +156,20 @@ func (v *vec) exp(x string) string {
 	v.addInt(p, t, p)
 	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
 	v.mulBeyond(x, v.constant("expMax", 88.72283), v.bits("plusInf", 0x7f800000), p, r, t)
+	v.release(r, t)
+	return p
+}
+
+// expBelow is exp for an x that is not above 0, or NaN; x stays.
+func (v *vec) expBelow(x string) string {
+	r, t, p := v.reduce(x)
+	one := v.constant("one", 1)
+	p = v.fma(p, r, one)
+	p = v.fma(p, r, one)
+	v.shiftLeft(23, t, t)
+	v.addInt(t, one, t) // 2^n: times that a NaN stays one
+	v.mul(p, t, p)
+	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
 	v.release(r, t)
 	return p
 }

@@ -223,6 +223,9 @@ type Workspace struct {
 	sums   [vectorChunk]float32
 	spill  [96]float32   // a tile that is not whole
 	piece  roundedVector // argument of integer dots
+	// ends are those of the tiles of a product whose rows have ends of their own, so many rows each: ragged.go.
+	ends     []int
+	tileRows int
 	panelRoom
 }
 

@@ -7,7 +7,7 @@ import (
 
 // Packed is a right operand that is packed once for products with many left ones, of every worker, at the same time: in
 // bfloat16 by Workspace.Pack for Workspace.Times, rows and columns made up to multiples of Whole, rows by zeros; in
-// float32 by PackF32 for TimesF32.
+// float32 by PackF32 for TimesColumns and TimesSteps.
 type Packed struct {
 	k, n  int // rows, or pairs of them, and columns
 	words []float32
@@ -101,32 +101,6 @@ func (w *Workspace) PackF32(memory []float32, trans bool, k, n int, b Matrix) Pa
 	to := Packed{k, roundUp(n, Whole), memory[:PackedFloats(k, n)]}
 	w.packB(to.strip(w.kernel, n), &b, trans, 0, k, 0, n)
 	return to
-}
-
-// TimesF32 is C [m, n] (+)= alpha A [m, k] times the first k rows and n columns of B, A in rows lda apart. Sums are Sgemm's
-// where k is not cut into blocks.
-func (w *Workspace) TimesF32(m, n, k int, alpha float32, a []float32, lda int, b *Packed, c []float32, ldc int, acc bool) {
-	ma, mc := F32(a, lda), F32(c, ldc)
-	for _, fault := range []string{ma.fault("A", m, k, false), mc.fault("C", m, n, false)} {
-		if fault != "" {
-			panic("gemm: " + fault)
-		}
-	}
-	if k > b.k || n > b.n {
-		panic(fmt.Sprintf("gemm: %d rows and %d columns of a packed B of %d and %d", k, n, b.k, b.n))
-	}
-	if m == 0 || n == 0 || k == 0 {
-		return
-	}
-	if w.kernel == nil {
-		w.kernel = &kernels[0]
-	}
-	pl := plan{
-		product: &product{m: m, n: n, k: k, alpha: alpha, a: ma, c: mc.data, ldc: ldc, acc: acc},
-		kernel:  w.kernel, depth: k, k1: k, packed: b,
-	}
-	w.compute(&pl, 0, m, 0, n)
-	w.forget()
 }
 
 // ofPairs is the workspace that multiplies pairs.

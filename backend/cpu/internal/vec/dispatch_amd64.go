@@ -2,7 +2,11 @@
 
 package vec
 
-import "github.com/agora-ml/agora/internal/cpulevel"
+import (
+	"unsafe"
+
+	"github.com/agora-ml/agora/internal/cpulevel"
+)
 
 // useAVX2 and useAVX512, which has it, are constant after start; tests switch them. Both give the same bits.
 var (
@@ -27,4 +31,21 @@ func Bits() string {
 		return cpulevel.AVX2.String()
 	}
 	return "go"
+}
+
+// AVX-512 has no loops over rows of its own: its exponentials are faster than AVX2's.
+func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
+	if !useAVX2 || useAVX512 {
+		weighEach(x, apart, counts, highest, sums)
+		return
+	}
+	weighRowsAVX2(unsafe.SliceData(x), 4*apart, &counts[0], len(counts), &highest[0], &sums[0])
+}
+
+func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
+	if !useAVX2 || useAVX512 {
+		weighGradEach(p, ds, apart, counts, shift, delta)
+		return
+	}
+	weighGradRowsAVX2(unsafe.SliceData(p), unsafe.SliceData(ds), 4*apart, &counts[0], len(counts), &shift[0], &delta[0])
 }

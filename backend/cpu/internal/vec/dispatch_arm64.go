@@ -17,3 +17,11 @@ func Implementation() string {
 
 // Bits names the routines whose bits results have.
 func Bits() string { return Implementation() }
+
+func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
+	weighEach(x, apart, counts, highest, sums)
+}
+
+func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
+	weighGradEach(p, ds, apart, counts, shift, delta)
+}

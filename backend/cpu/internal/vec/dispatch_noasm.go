@@ -57,3 +57,11 @@ func fromF16(dst []float32, src []uint16)  { fromF16Go(dst, src) }
 func toF16(dst []uint16, src []float32)    { toF16Go(dst, src) }
 
 func fromBlocks(t quant.Type, dst []float32, src []byte) { t.Decode(dst, src) }
+
+func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
+	weighEach(x, apart, counts, highest, sums)
+}
+
+func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
+	weighGradEach(p, ds, apart, counts, shift, delta)
+}

@@ -896,6 +896,16 @@ func addHeadsAVX2(weights *float32, apart int, y *float32, v *float32, rows int,
 //go:noescape
 func fetch(x *byte, rows int, bytes int, step int)
 
+// weighRowsAVX2 is weighEach in AVX2 and FMA, apart in bytes.
+//
+//go:noescape
+func weighRowsAVX2(x *float32, apart int, counts *int, rows int, highest *float32, sums *float32)
+
+// weighGradRowsAVX2 is weighGradEach in AVX2 and FMA, apart in bytes.
+//
+//go:noescape
+func weighGradRowsAVX2(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32)
+
 func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
 	if !useAVX2 || s.Dim%16 != 0 {
 		dotHeadsGo(weights, apart, q, k, s)

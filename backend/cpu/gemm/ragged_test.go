@@ -1,0 +1,70 @@
+package gemm
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Products with operands packed in float32, as far as each row goes, have the bits of those that pack for themselves, and touch
+// nothing beyond.
+func TestPackedF32(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	random := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return x
+	}
+	nan := float32(math.NaN())
+	for i := range kernels {
+		w := Workspace{kernel: &kernels[i]}
+		for _, c := range [][3]int{{48, 256, 64}, {33, 70, 48}, {7, 100, 5}, {65, 33, 128}, {30, 40, 250}} {
+			m, n, k := c[0], c[1], c[2]
+			for name, ends := range map[string][]int{
+				"all": endsOf(m, func(int) int { return n }), "a diagonal": endsOf(m, func(i int) int { return min(i, n) }),
+				"any": endsOf(m, func(int) int { return r.IntN(n + 1) }), "nothing": endsOf(m, func(int) int { return 0 }),
+			} {
+				most, ldc := most(ends), roundUp(n, Whole)
+				keys := random(n * (k + 3))
+				for j := most * (k + 3); j < len(keys); j++ {
+					keys[j] = nan
+				}
+				a, b := random(m*k), F32(keys, k+3)
+				packed := w.PackF32(make([]float32, PackedFloats(k, n)), true, k, n, b)
+				want, got := make([]float32, m*ldc), make([]float32, m*ldc)
+				w.SgemmAlpha(false, true, m, n, k, 0.5, a, k, b, want, ldc, false)
+				w.TimesColumns(ends, k, 0.5, a, k, &packed, got, ldc)
+				for i, end := range ends {
+					for j := range end {
+						if got[i*ldc+j] != want[i*ldc+j] {
+							t.Fatalf("%s %v, %s: element %d, %d is %v, want %v", w.kernel.name, c, name, i, j, got[i*ldc+j], want[i*ldc+j])
+						}
+					}
+					clear(want[i*ldc+end:][:n-end])
+				}
+
+				// The weights' sums: what lies behind the longest row is no number.
+				packed = w.PackF32(make([]float32, PackedFloats(n, k)), false, n, k, b)
+				sums, wantSums := random(m*(k+1)), make([]float32, m*(k+1))
+				copy(wantSums, sums)
+				w.Sgemm(false, false, m, k, most, want, ldc, b, wantSums, k+1, true)
+				w.TimesSteps(ends, k, want, ldc, &packed, sums, k+1)
+				for i := range sums {
+					if sums[i] != wantSums[i] {
+						t.Fatalf("%s %v, %s: sum %d is %v, want %v", w.kernel.name, c, name, i, sums[i], wantSums[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+func endsOf(m int, f func(i int) int) []int {
+	ends := make([]int, m)
+	for i := range ends {
+		ends[i] = f(i)
+	}
+	return ends
+}
