@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
@@ -12,19 +13,31 @@ func init() {
 	fast(tiledAttentionGradKV)
 }
 
+// gradRows is tileRows for gradients, which read and write the sums of all keys for each tile.
+const gradRows = 96
+
+// newGradTiles is newTiles for gradients.
+func newGradTiles(k kernels.Attention, halves bool) *attentionTiles {
+	a := newTiles(k, halves)
+	if !halves {
+		a.cut(gradRows)
+	}
+	return a
+}
+
 // takeGrad is take with what tiles of gradients need besides.
 func (t *attentionTile) takeGrad() {
 	t.take()
-	t.dy = t.s.take(t.most() * t.HeadDim)
+	t.dy = t.s.take(t.most()*t.HeadDim + gemm.Whole)
 	t.takeScoreGrads()
 }
 
 // takeScoreGrads reserves what gradients of scores need.
 func (t *attentionTile) takeScoreGrads() {
 	rows := t.most()
-	t.dscores, t.delta = t.s.take(rows*t.block), t.s.take(rows)
+	t.dscores, t.delta = t.s.take(rows*t.apart), t.s.take(rows)
 	if t.SoftCap != 0 {
-		t.capped = t.s.take(rows * t.block)
+		t.capped = t.s.take(rows * t.apart)
 	}
 }
 
@@ -54,10 +67,17 @@ func (t *attentionTile) deltas(y tensor.Arg) {
 // backScore makes the probabilities of a block of keys, and the gradients of their scores.
 func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
 	t.see(j, n, all)
-	t.timesKeys(t.scores, t.Scale, t.q, key, nil, j, n)
+	keysT, valuesT, _ := t.packedForGrad(j)
+	t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
 	t.mask(1, j, n, all)
-	t.timesKeys(t.dscores, 1, t.dy, value, nil, j, n)
+	t.timesKeys(t.dscores, 1, t.dy, value, valuesT, j, n)
 	t.probabilities(n)
+}
+
+// addScoreGrads adds to out, of gradients of queries, the part of n keys from j on.
+func (t *attentionTile) addScoreGrads(key tensor.Arg, j, n int) {
+	_, _, keys := t.packedForGrad(j)
+	t.addKeys(t.out, t.dscores, key, keys, j, n)
 }
 
 // probabilities turns scores of n keys into exp(score - lse), and dscores, which holds dy·v, into the gradient of Scale q·k: both
@@ -65,19 +85,19 @@ func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
 func (t *attentionTile) probabilities(n int) {
 	for r, seen := range t.seen {
 		if t.lse[r] == negInf { // sees nothing
-			clear(t.scores[r*t.block:][:seen])
+			clear(t.scores[r*t.apart:][:seen])
 			seen = 0
 		}
-		clear(t.dscores[r*t.block:][seen:n])
+		clear(t.dscores[r*t.apart:][seen:n])
 		t.seen[r] = seen
 	}
 	if t.SoftCap != 0 {
 		copy(t.capped, t.scores)
 	}
-	vec.WeighGradRows(t.scores, t.dscores, t.block, t.seen, t.lse[:t.rows], t.delta[:t.rows])
+	vec.WeighGradRows(t.scores, t.dscores, t.apart, t.seen, t.lse[:t.rows], t.delta[:t.rows])
 	if t.SoftCap != 0 {
 		for r, seen := range t.seen {
-			t.capSlope(t.dscores[r*t.block:][:seen], t.capped[r*t.block:][:seen])
+			t.capSlope(t.dscores[r*t.apart:][:seen], t.capped[r*t.apart:][:seen])
 		}
 	}
 }
@@ -125,15 +145,20 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 	}
 	dq, dk, dv, dy, y, lse, q, key, value := a[0], a[1], a[2], a[3], a[4], f32s(a[5]), a[6], a[7], a[8]
 	halves := inHalves(kernels.Attention(k), dy, q, key, value)
-	tiles := tilesOf(kernels.Attention(k), halves, a[9:13])
+	tiles := newGradTiles(kernels.Attention(k), halves).seeing(a[9:13])
 	if halves {
 		tiles.halfAttentionGrad(w, dq, dk, dv, dy, y, lse, q, key, value)
 		return true
 	}
+	o := tiles.wide(forWideQueries, w.gemm.ByParts)
 	w.tasks(k.Batch*k.KVHeads, 1, func(s *scratch, head, _ int) {
 		t := tiles.tile(s, head)
 		t.takeGrad()
-		all := newKeySums(s.ofKeys(tiles.sumFloats()), k.S, k.HeadDim)
+		memory := s.ofKeys(tiles.sumFloats() + tiles.blocks()*o.words(k.HeadDim))
+		all := newKeySums(memory[:tiles.sumFloats()], k.S, k.HeadDim)
+		if o.wide {
+			t.packAll(o, memory[tiles.sumFloats():], key, value)
+		}
 		used := s.used
 		for lo := 0; lo < k.T; lo += t.queries {
 			t.move(lo)
@@ -143,7 +168,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 			clear(t.out)
 			t.keys(func(j, n int, everybody bool) {
 				t.backScore(key, value, j, n, everybody)
-				t.addKeys(t.out, t.dscores, key, nil, j, n)
+				t.addScoreGrads(key, j, n)
 				sums := all.from(j, k.HeadDim)
 				sums.add(t, n)
 			})
@@ -211,12 +236,12 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 	}
 	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
 	halves := inHalves(kernels.Attention(k), dy, q, key, value)
-	tiles := tilesOf(kernels.Attention(k), halves, a[8:12])
+	tiles := newGradTiles(kernels.Attention(k), halves).seeing(a[8:12])
 	if halves {
 		tiles.halfAttentionGradQ(w, dq, delta, dy, y, lse, q, key, value)
 		return true
 	}
-	tiles.queryTiles(w, 0, k.Batch*k.KVHeads, func(t *attentionTile) {
+	tiles.wideTiles(w, forWideQueries, key, value, func(t *attentionTile) {
 		t.takeGrad()
 		t.begin(dy, q, lse)
 		t.deltas(y)
@@ -227,7 +252,7 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		clear(t.out)
 		t.keys(func(j, n int, all bool) {
 			t.backScore(key, value, j, n, all)
-			t.addKeys(t.out, t.dscores, key, nil, j, n)
+			t.addScoreGrads(key, j, n)
 		})
 		t.scatter(dq, t.out, k.HeadDim, func(int) float32 { return k.Scale })
 	})
@@ -240,12 +265,12 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 	}
 	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
 	halves, d := inHalves(kernels.Attention(k), dy, q, key, value), k.HeadDim
-	tiles := tilesOf(kernels.Attention(k), halves, a[8:12])
+	tiles := newGradTiles(kernels.Attention(k), halves).seeing(a[8:12])
 	if halves {
 		tiles.halfAttentionGradKV(w, dk, dv, dy, lse, delta, q, key, value)
 		return true
 	}
-	blocks := (k.S + tiles.block - 1) / tiles.block
+	blocks, o := tiles.blocks(), tiles.wide(forWideKeySums, w.gemm.ByParts)
 	w.tasks(blocks*k.Batch*k.KVHeads, 1, func(s *scratch, task, _ int) {
 		block, head := task/(k.Batch*k.KVHeads), task%(k.Batch*k.KVHeads)
 		t := tiles.tile(s, head)
@@ -254,6 +279,10 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		sums.keys, sums.vals = s.take(sums.n*d), s.take(sums.n*d)
 		clear(sums.keys)
 		clear(sums.vals)
+		if o.wide {
+			t.packed = make(packedKeys, tiles.blocks())
+			o.packBlock(t, t.packed, block, s.take(o.words(d)), key, value)
+		}
 		for lo := 0; lo < k.T; lo += t.queries {
 			t.move(lo)
 			n, everybody := t.overlap(sums.key, sums.n)

@@ -20,6 +20,8 @@ var (
 	forKeySums = operands{keysT: true, valuesT: true}
 
 	forWideForward = operands{keysT: true, values: true, wide: true}
+	forWideQueries = operands{keysT: true, valuesT: true, keys: true, wide: true}
+	forWideKeySums = operands{keysT: true, valuesT: true, wide: true}
 )
 
 // words is the memory of one block, in float32.
@@ -84,12 +86,26 @@ func (a *attentionTiles) headsTogether(o operands, threads int) int {
 	return min(a.Batch*a.KVHeads, max(1, enough, packedTogether/max(1, a.blocks()*o.words(a.HeadDim))))
 }
 
-// forWideForward is all that is packed in float32: of gradients' keys a copy beside their sums does not stay in a level-2
-// cache of 512 KiB, and costs more than it saves (Zen 3).
-
 // packsWide reports whether keys of these tiles are packed in float32: several tiles of queries read them, and products
 // are not by parts, which pack them otherwise.
 func (a *attentionTiles) packsWide(byParts bool) bool { return a.T > a.queries && !byParts }
+
+// wide is what tiles of float32 pack of o: nothing where packsWide does not hold.
+func (a *attentionTiles) wide(o operands, byParts bool) operands {
+	if !a.packsWide(byParts) {
+		return operands{}
+	}
+	return o
+}
+
+// wideTiles calls f for every block of queries in float32, with the packed keys of its head, if they are packed.
+func (a *attentionTiles) wideTiles(w *work, o operands, key, value tensor.Arg, f func(t *attentionTile)) {
+	if o = a.wide(o, w.gemm.ByParts); o.wide {
+		a.packedTiles(w, o, key, value, f)
+		return
+	}
+	a.queryTiles(w, 0, a.Batch*a.KVHeads, f)
+}
 
 // headsAlone reports whether so many threads have enough to do where each takes whole heads: what is packed stays in its own
 // level-2 cache then, and nobody waits for others.
@@ -146,4 +162,13 @@ func (t *attentionTile) packedAt(j int) (keysT, values *gemm.Packed) {
 	}
 	p := &t.packed[j/t.block]
 	return &p.keysT, &p.values
+}
+
+// packedForGrad is packedAt for gradients: keys and values transposed, and keys.
+func (t *attentionTile) packedForGrad(j int) (keysT, valuesT, keys *gemm.Packed) {
+	if t.packed == nil {
+		return nil, nil, nil
+	}
+	p := &t.packed[j/t.block]
+	return &p.keysT, &p.valuesT, &p.keys
 }

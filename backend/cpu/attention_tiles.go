@@ -17,6 +17,7 @@ const (
 	tileRows     = 48  // about: queries × heads of a group, whole tiles of AVX2's and NEON's six; twice as many in long sequences
 	halfTileRows = 64  // the same of bfloat16
 	tileKeys     = 256 // keys
+	tilePad      = 16  // numbers between rows of scores: a column's would push each other out of the level-1 cache
 	halfTileKeys = 128
 )
 
@@ -31,22 +32,28 @@ type attentionTiles struct {
 	group   int // heads that share a key head
 	queries int // of a tile
 	block   int // keys of a tile
+	apart   int // from row to row of its scores
 }
 
 func newTiles(k kernels.Attention, halves bool) *attentionTiles {
-	group, rows, keys := k.Heads/max(1, k.KVHeads), tileRows, tileKeys
+	rows, keys, apart := tileRows, tileKeys, tileKeys+tilePad
 	if halves {
-		rows, keys = halfTileRows, halfTileKeys
+		rows, keys, apart = halfTileRows, halfTileKeys, halfTileKeys
 	}
 	if k.T >= 16*rows {
 		rows *= 2
 	}
-	return &attentionTiles{Attention: k, group: group, queries: max(1, rows/max(1, group)), block: keys}
+	a := &attentionTiles{Attention: k, group: k.Heads / max(1, k.KVHeads), block: keys, apart: apart}
+	a.cut(rows)
+	return a
 }
 
-func tilesOf(k kernels.Attention, halves bool, indices []tensor.Arg) *attentionTiles {
-	a := newTiles(k, halves)
-	a.visibility = seeing(k, slices[float32](indices).i)
+// cut makes tiles of about so many rows.
+func (a *attentionTiles) cut(rows int) { a.queries = max(1, rows/max(1, a.group)) }
+
+// seeing takes the last four arguments of the attention kernels.
+func (a *attentionTiles) seeing(indices []tensor.Arg) *attentionTiles {
+	a.visibility = seeing(a.Attention, slices[float32](indices).i)
 	return a
 }
 
@@ -59,7 +66,7 @@ type attentionTile struct {
 	seenBy     extent
 	rows       int
 	q, dy, out []float32 // [rows, dim]
-	scores     []float32 // [rows, block]
+	scores     []float32 // [rows, apart], block of them used
 	dscores    []float32 // of the gradients
 	capped     []float32 // scores under the soft cap, which gradients keep
 	seen       []int     // of the present keys, those that a row sees, and perhaps not all of them: none behind
@@ -90,8 +97,8 @@ func (a *attentionTiles) most() int { return min(a.queries, a.T) * a.group }
 // take reserves what every tile of float32 needs.
 func (t *attentionTile) take() {
 	rows := t.most()
-	t.q, t.out = t.s.take(rows*t.HeadDim), t.s.take(rows*t.HeadDim)
-	t.scores, t.lse = t.s.take(rows*t.block), t.s.take(rows)
+	t.q, t.out = t.s.take(rows*t.HeadDim+gemm.Whole), t.s.take(rows*t.HeadDim)
+	t.scores, t.lse = t.s.take(rows*t.apart), t.s.take(rows)
 }
 
 // move sets the tile's queries to those from lo on.
@@ -188,26 +195,30 @@ func (t *attentionTile) fetchKeys(x tensor.Arg, j, n int) {
 func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesColumns(t.seen, d, alpha, x, d, packed, dst, t.block)
+		t.s.gemm.TimesColumns(t.seen, d, alpha, x, d, packed, dst, t.apart)
 		return
 	}
-	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, t.block, false)
+	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, t.apart, false)
 }
 
 // addKeys: dst [rows, dim] += weights [rows, n], zero where a key is not seen, times the rows [j, j+n) of k, which may be packed.
 func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesSteps(t.seen, d, weights, t.block, packed, dst, d)
+		t.s.gemm.TimesSteps(t.seen, d, weights, t.apart, packed, dst, d)
 		return
 	}
-	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, t.block, t.keysOf(k, j), dst, d, true)
+	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, t.apart, t.keysOf(k, j), dst, d, true)
 }
 
-// addRows: dst [n, dim] += weights [rows, n], transposed, times the tile's rows x.
+// addRows: dst [n, dim] += weights [rows, n], zero where a key is not seen, transposed, times the tile's rows x.
 func (t *attentionTile) addRows(dst, weights, x []float32, n int) {
 	d := t.HeadDim
-	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, t.block, gemm.F32(x, d), dst, d, true)
+	if t.packed != nil {
+		t.s.gemm.TimesRows(t.seen, d, weights, t.apart, x, d, dst, d)
+		return
+	}
+	t.s.gemm.Sgemm(true, false, n, d, t.rows, weights, t.apart, gemm.F32(x, d), dst, d, true)
 }
 
 // keysOf is the tile's head of keys from j on.
@@ -244,7 +255,7 @@ func (t *attentionTile) see(j, n int, all bool) {
 // not yet to be had for the vectors of another.
 func (t *attentionTile) mask(scale float32, j, n int, all bool) {
 	for r, seen := range t.seen {
-		row := t.scores[r*t.block:][:n]
+		row := t.scores[r*t.apart:][:n]
 		clear(row[seen:])
 		row = row[:seen]
 		if scale != 1 {
@@ -273,7 +284,7 @@ func (t *attentionTile) beginSoftmax() runningSoftmax {
 // far, which begin width apart.
 func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
 	copy(m.shrink, m.highest)
-	vec.WeighRows(t.scores, t.block, t.seen, m.highest, m.next)
+	vec.WeighRows(t.scores, t.apart, t.seen, m.highest, m.next)
 	for r, highest := range m.highest {
 		if m.shrink[r] == highest { // perhaps -Inf
 			m.shrink[r] = 0
@@ -321,12 +332,12 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		lse = f32s(a[1])
 	}
 	halves := inHalves(k, q, key, value)
-	tiles := tilesOf(k, halves, a[5:9])
+	tiles := newTiles(k, halves).seeing(a[5:9])
 	if halves {
 		tiles.halfAttention(w, y, lse, q, key, value)
 		return true
 	}
-	each := func(t *attentionTile) {
+	tiles.wideTiles(w, forWideForward, key, value, func(t *attentionTile) {
 		t.take()
 		softmax, d := t.beginSoftmax(), k.HeadDim
 		clear(t.out)
@@ -341,11 +352,6 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 			t.addKeys(t.out, t.scores, value, values, j, n)
 		})
 		softmax.store(t, y, lse, t.out, d)
-	}
-	if tiles.packsWide(w.gemm.ByParts) {
-		tiles.packedTiles(w, forWideForward, key, value, each)
-	} else {
-		tiles.queryTiles(w, 0, k.Batch*k.KVHeads, each)
-	}
+	})
 	return true
 }

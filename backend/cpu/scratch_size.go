@@ -44,10 +44,13 @@ type Footprint struct {
 func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	switch k := k.(type) {
 	case kernels.Attention:
-		f.attention(k, forForward, forWideForward, a[2:5]...)
+		if halves := inHalves(k, a[2:5]...); k.T > 1 {
+			f.attention(newTiles(k, halves), halves, forForward, forWideForward)
+		}
 		return
 	case kernels.AttentionGradQ:
-		f.attention(kernels.Attention(k), forQueries, operands{}, a[2], a[5], a[6], a[7])
+		halves := inHalves(kernels.Attention(k), a[2], a[5], a[6], a[7])
+		f.attention(newGradTiles(kernels.Attention(k), halves), halves, forQueries, forWideQueries)
 		return
 	case kernels.AttentionGrad:
 		f.attentionGrad(kernels.Attention(k), a[3], a[6], a[7], a[8])
@@ -94,27 +97,24 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 }
 
-// attention counts keys that are packed for all workers, as halves or wide, or by each for itself.
-func (f *Footprint) attention(k kernels.Attention, halves, wide operands, of ...tensor.Arg) {
-	inHalves := inHalves(k, of...)
-	a, o := newTiles(k, inHalves), halves
-	if !inHalves {
-		if o = wide; k.T == 1 || !a.packsWide(f.MatmulPrecision.byParts()) {
-			return
-		}
-		if a.headsAlone(threads(f.Threads)) {
-			f.keys = max(f.keys, 4*a.blocks()*o.words(k.HeadDim))
-			return
-		}
+// attention counts keys that are packed for all workers, or by each for itself.
+func (f *Footprint) attention(a *attentionTiles, halves bool, o, wide operands) {
+	if !halves {
+		o = a.wide(wide, f.MatmulPrecision.byParts())
 	}
-	f.packed = max(f.packed, 4*a.headsTogether(o, threads(f.Threads))*a.blocks()*o.words(k.HeadDim))
+	bytes := 4 * a.blocks() * o.words(a.HeadDim)
+	if o.wide && a.headsAlone(threads(f.Threads)) {
+		f.keys = max(f.keys, bytes)
+		return
+	}
+	f.packed = max(f.packed, a.headsTogether(o, threads(f.Threads))*bytes)
 }
 
 // attentionGrad counts what a worker keeps to make all gradients of a head in one pass.
 func (f *Footprint) attentionGrad(k kernels.Attention, of ...tensor.Arg) {
 	halves := inHalves(k, of...)
-	a := newTiles(k, halves)
-	floats := a.sumFloats()
+	a := newGradTiles(k, halves)
+	floats := a.sumFloats() + a.blocks()*a.wide(forWideQueries, f.MatmulPrecision.byParts()).words(k.HeadDim)
 	if halves {
 		floats = halfSums(k.S, k.HeadDim) + a.blocks()*forQueries.words(k.HeadDim)
 	}

@@ -126,3 +126,43 @@ func (w *Workspace) raggedSteps(tiles []func(*tile), a, c []float32, m int) {
 		}
 	}
 }
+
+// TimesRows is C [n, cols] += the transpose of A [m, n], n the largest end, times B [m, cols]: row i of A has zeros from ends[i] on.
+// Neither is packed: B's rows, ldb apart, are few enough to stay in the level-1 cache, with room for Whole numbers behind the last.
+func (w *Workspace) TimesRows(ends []int, cols int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+	m, n := len(ends), most(ends)
+	mb := F32(b, ldb)
+	checkRagged(m, n, a, lda, n, cols, c, ldc)
+	if fault := mb.fault("B", m, cols, false); fault != "" {
+		panic("gemm: " + fault)
+	}
+	if m > 0 && len(b) < (m-1)*ldb+roundUp(cols, Whole) {
+		panic(fmt.Sprintf("gemm: %d numbers of B, which is read up to %d", len(b), (m-1)*ldb+roundUp(cols, Whole)))
+	}
+	if n == 0 || cols == 0 {
+		return
+	}
+	t := w.raggedTile(1, lda, ldc)
+	t.rs, t.ks, t.bs, t.acc = 4, 4*lda, 4*ldb, true
+	rows, first := w.kernel.rows, 0
+	for i := 0; i < n; i += rows {
+		for first < m && ends[first] <= i {
+			first++
+		}
+		w.raggedRows(min(rows, n-i), m-first, a[first*lda+i:], b[first*ldb:], c[i*ldc:], cols)
+	}
+	w.forget()
+}
+
+// raggedRows computes one row of tiles.
+//
+//go:noinline
+func (w *Workspace) raggedRows(rows, k int, a, b, c []float32, cols int) {
+	t, kn := &w.tile, w.kernel
+	t.a, t.k = unsafe.Pointer(&a[0]), k
+	for j := 0; j < cols; j += kn.cols {
+		t.columns(min(kn.cols, cols-j), kn.cols)
+		t.b, t.c = unsafe.Pointer(&b[j]), unsafe.Pointer(&c[j])
+		kn.full[rows](t)
+	}
+}

@@ -56,6 +56,18 @@ func TestPackedF32(t *testing.T) {
 						t.Fatalf("%s %v, %s: sum %d is %v, want %v", w.kernel.name, c, name, i, sums[i], wantSums[i])
 					}
 				}
+
+				// What keys' gradients are: weights transposed times rows, whose sums begin with the first row that has a weight.
+				rows := random(m*k + Whole)
+				sums, wantSums = random(n*(k+1)), make([]float32, n*(k+1))
+				copy(wantSums, sums)
+				w.Sgemm(true, false, n, k, m, want, ldc, F32(rows, k), wantSums, k+1, true)
+				w.TimesRows(ends, k, want, ldc, rows, k, sums, k+1)
+				for i := range sums {
+					if sums[i] != wantSums[i] {
+						t.Fatalf("%s %v, %s: sum %d over rows is %v, want %v", w.kernel.name, c, name, i, sums[i], wantSums[i])
+					}
+				}
 			}
 		}
 	}
