@@ -43,102 +43,123 @@ OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 const float LEAST = -3.4e38;
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time (Dao, "FlashAttention-2", 2307.08691).
-void main() {
-	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
-	uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), rows = min(MATRIX_M, t - i0), own = gl_SubgroupID * OWN;
-	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
-	uint query = heads * head_dim, key = kv_heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
-	uint first_k = b * s * key + h / (heads / kv_heads) * head_dim;
+uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
+uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), own = gl_SubgroupID * OWN;
+uint key = kv_heads * head_dim, first_k = b * s * key + h / (heads / kv_heads) * head_dim;
+MATRIX_C sum[WIDTHS];
+MATRIX_A queries[DEPTHS];
+uvec4 keys[FETCHES], values[2 * PAIRS];
 
-	// Of the row of each quad: the largest score so far, times log2(e); and this invocation's part of the sum of all
-	// weights.
-	float highest[QUADS], total[QUADS];
+// Of the row of each quad: the largest score so far, times log2(e); and this invocation's part of the sum of all
+// weights.
+float highest[QUADS], total[QUADS];
+
+shared vec4 row_factors[ROWS / 4]; // what each row's sums are multiplied by
+#define SCALE \
+	[[unroll]] for (uint r = 0; r < JOINT; r++) { \
+		MATRIX_C factors; \
+		coopMatLoad(factors, row_factors, SUM_BLOCK(r) * MATRIX_M / 4, 0, ALONG_K); \
+		[[unroll]] for (uint w = 0; w < PART; w++) sum[r * PART + w] = sum[r * PART + w] * factors; \
+	}
+
+// A tile's first key, where the last one that anybody sees ends, and the tile's first number.
+int j0, end;
+uint first;
+#define FIND_KEYS \
+	FIND(j0, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+
+// Adds what a tile gives to the sums, and goes on to the next. Whole: all of its keys are seen by all queries of the workgroup.
+void add_tile(bool whole) {
+	barrier();
+	PUT(keys)
+	barrier();
+	FETCH_PAIRS(values, 4, first)
+	MATRIX_C block[BLOCKS];
+	GO_OVER_BLOCKS block[c] = MATRIX_C(0.0);
+	SCORES(block, rows = queries[d];)
+	GO_OVER_BLOCKS coopMatStore(block[c], scratch, own + c * BLOCK, ACROSS, BY_ROWS);
+	subgroup_barrier();
+	vec4 scores[BLOCKS * QUADS];
+	GO_OVER_BLOCKS GO_OVER_QUADS scores[QUAD] = uintBitsToFloat(scratch[own + c * BLOCK + at]);
+	subgroup_barrier();
+
+	float most[QUADS];
+	GO_OVER_QUADS {
+		most[n] = LEAST;
+		GO_OVER_BLOCKS {
+			vec4 f = exponent(scores[QUAD]);
+			if (!whole && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : LEAST;
+			most[n] = max(most[n], max(max(f.x, f.y), max(f.z, f.w)));
+			scores[QUAD] = f;
+		}
+	}
+	PUT_OF_ROW(most[n])
+	float factor[QUADS];
+	GO_OVER_QUADS {
+		OF_ROW(most[n], max)
+		most[n] = max(most[n], highest[n]);
+		factor[n] = exp2(highest[n] - most[n]);
+		highest[n] = most[n];
+	}
+	subgroup_barrier();
+	GO_OVER_QUADS {
+		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = factor[n];
+		total[n] *= factor[n];
+		GO_OVER_BLOCKS {
+			vec4 f = exp2(scores[QUAD] - highest[n]);
+			if (!whole && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
+			total[n] += (f.x + f.y) + (f.z + f.w);
+			scores[QUAD] = f;
+		}
+		GO_OVER_WORDS {
+			vec4 first = scores[2 * p * QUADS + n], second = scores[(2 * p + 1) * QUADS + n];
+			FOUR(e) scratch[own + row * WORD_LINE + p * ACROSS + x][e] = factors2(vec2(first[e], second[e]));
+		}
+	}
+
+	j0 += int(COLS);
+	if (!whole) FIND_KEYS
+	first = first_k + (whole ? min(uint(j0), s - COLS) : START(j0, s)) * key;
+	barrier();
+	PUT_TURNED(values)
+	barrier();
+	FETCH(keys, 3, first)
+	SCALE
+	ACCUMULATE(sum)
+}
+
+void main() {
+	uint rows = min(MATRIX_M, t - i0);
+	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
+	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
 	GO_OVER_QUADS highest[n] = LEAST, total[n] = 0;
-	MATRIX_C sum[WIDTHS];
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	MATRIX_A queries[DEPTHS];
 	LOAD_ROWS(queries, 2, first_q, max(rows, 1) - 1, query)
 
-	bool masked;
-	uint visible[WORDS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
-	uvec4 keys[FETCHES], values[2 * PAIRS];
-	uint end = end_key(group_i0), j0 = first_key(group_i0);
-#define FIND_KEYS(to) \
-	FIND(to, end, s, to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
-	FIND_KEYS(j0)
-	if (j0 < end) {
-		PLACES(place, min(COLS, s) - 1, key)
-		PAIR_PLACES(pair_place, min(COLS, s) - 1, key)
-		FETCH(keys, 3, first_k + START(j0, s) * key)
+	j0 = int(first_key(group_i0));
+	end = int(end_key(group_i0));
+	int whole = whole_keys(group_i0);
+	PLACES(min(COLS, s) - 1, key)
+	PAIR_PLACES(min(COLS, s) - 1, key)
+	FIND_KEYS
+	first = first_k + START(j0, s) * key;
+	if (j0 < end) FETCH(keys, 3, first)
+	if (KNOWN) {
+		[[dont_unroll]] while (j0 < whole) add_tile(true);
+		FIND_KEYS
 	}
-	[[dont_unroll]] while (j0 < end) {
-		barrier();
-		PUT(keys)
-		barrier();
-		FETCH_PAIRS(values, 4, first_k + START(j0, s) * key)
-		MATRIX_C block[BLOCKS];
-		GO_OVER_BLOCKS block[c] = MATRIX_C(0.0);
-		SCORES(block, rows = queries[d];)
-		GO_OVER_BLOCKS coopMatStore(block[c], scratch, own + c * BLOCK, ACROSS, BY_ROWS);
-		subgroup_barrier();
-		vec4 scores[BLOCKS * QUADS];
-		GO_OVER_BLOCKS GO_OVER_QUADS scores[QUAD] = uintBitsToFloat(scratch[own + c * BLOCK + at]);
-		subgroup_barrier();
+	[[dont_unroll]] while (j0 < end) add_tile(false);
 
-		float most[QUADS];
-		GO_OVER_QUADS {
-			most[n] = LEAST;
-			GO_OVER_BLOCKS {
-				vec4 f = LOG2_E * capped(scale * scores[QUAD]);
-				if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : LEAST;
-				most[n] = max(most[n], max(max(f.x, f.y), max(f.z, f.w)));
-				scores[QUAD] = f;
-			}
-		}
-		PUT_OF_ROW(most[n])
-		float factor[QUADS];
-		GO_OVER_QUADS {
-			OF_ROW(most[n], max)
-			most[n] = max(most[n], highest[n]);
-			factor[n] = exp2(highest[n] - most[n]);
-			highest[n] = most[n];
-		}
-		subgroup_barrier();
-		MATRIX_C factors;
-		OF_ROWS(factors, factor[n])
-		[[unroll]] for (uint w = 0; w < WIDTHS; w++) sum[w] = sum[w] * factors;
-		GO_OVER_QUADS {
-			total[n] *= factor[n];
-			GO_OVER_BLOCKS {
-				vec4 f = exp2(scores[QUAD] - highest[n]);
-				if (masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
-				total[n] += (f.x + f.y) + (f.z + f.w);
-				scores[QUAD] = f;
-			}
-			GO_OVER_WORDS {
-				vec4 first = scores[2 * p * QUADS + n], second = scores[(2 * p + 1) * QUADS + n];
-				FOUR(e) scratch[own + row * WORD_LINE + p * ACROSS + x][e] = factors2(vec2(first[e], second[e]));
-			}
-		}
-		subgroup_barrier();
-
-		j0 += COLS;
-		FIND_KEYS(j0)
-		barrier();
-		PUT_TURNED(values)
-		barrier();
-		FETCH(keys, 3, first_k + START(j0, s) * key)
-		ACCUMULATE(sum)
-	}
-
+	barrier();
 	PUT_OF_ROW(total[n])
 	GO_OVER_QUADS {
 		OF_ROW(total[n], add)
 		if (has_lse && x == 0 && row < rows)
 			set_lse((b * heads + h) * t + i0 + row,
 				total[n] == 0 ? -INFINITY : (highest[n] + log2(total[n])) / LOG2_E);
-		total[n] = total[n] == 0 ? 0 : 1 / total[n];
+		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = total[n] == 0 ? 0 : 1 / total[n];
 	}
-	subgroup_barrier();
-	STORE(0, sum, first_q, rows, query, total[n])
+	barrier();
+	SCALE
+	STORE(0, sum, b * t * query + h * head_dim, group_i0, t, query, 1)
 }

@@ -49,95 +49,117 @@ const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
 #define KEPT_ROWS(from) coopMatLoad(rows, kept, gl_SubgroupID * MATRIX_M * KEPT + from + d * DEEP, KEPT, BY_ROWS);
-shared vec4 lses[COLS / 4], deltas[COLS / 4]; // of the queries
+shared float lses[COLS], deltas[COLS]; // of the queries
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
-void main() {
-	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_j0 = gl_WorkGroupID.x * bn;
-	uint j0 = min(group_j0 + gl_SubgroupID * MATRIX_M, s - 1), rows = min(MATRIX_M, s - j0), own = gl_SubgroupID * OWN;
-	if (group_j0 + gl_SubgroupID * MATRIX_M >= s) rows = 0; // the last key instead of those past the end
-	uint query = heads * head_dim, key = kv_heads * head_dim, first_k = (b * s + j0) * key + h * head_dim;
+uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_j0 = gl_WorkGroupID.x * bn;
+uint j0 = min(group_j0 + gl_SubgroupID * MATRIX_M, s - 1), own = gl_SubgroupID * OWN;
+uint query = heads * head_dim;
+MATRIX_C sum_k[WIDTHS], sum_v[WIDTHS];
+MATRIX_A values[DEPTHS];
+uvec4 next[2 * PAIRS];
+float next_lse, next_delta;
 
+// A tile's first query, where the last one that anybody sees ends, where the tile lies, and its first number and statistic there.
+int i0, end;
+uint from, first_q, first, statistics;
+uint statistic_place = 4 * min(gl_LocalInvocationIndex, min(COLS, t) - 1); // for the invocation, in bytes
+#define FIND_QUERIES \
+	FIND(i0, end, t, j0 + MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + row), query_at(b, column))
+#define GO_TO(place) { from = place; first = first_q + from * query; }
+// FETCH_FIRST fetches what the loop takes first of a tile.
+#define FETCH_FIRST { \
+		FETCH_PAIRS(next, 5, first) \
+		next_lse = statistic(3, statistics + from, statistic_place); \
+		next_delta = statistic(4, statistics + from, statistic_place); \
+	}
+
+// Adds what a tile gives to the sums, and goes on to the next. Whole: all of its queries see all keys of the workgroup.
+void add_tile(bool whole) {
+	barrier();
+	PUT_PAIRS(next)
+	if (gl_LocalInvocationIndex < COLS) {
+		lses[gl_LocalInvocationIndex] = LOG2_E * next_lse;
+		deltas[gl_LocalInvocationIndex] = -next_delta;
+	}
+	barrier();
+	FETCH_PAIRS(next, 2, first)
+	MATRIX_C scores[BLOCKS], slopes[BLOCKS], exponents[BLOCKS]; // slopes: dy . v - delta; exponents: lse
+	GO_OVER_BLOCKS scores[c] = MATRIX_C(0.0);
+	SCORES(scores, KEPT_ROWS(0))
+	barrier();
+	PUT_PAIRS(next)
+	barrier();
+	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, c * MATRIX_N, 0, BY_ROWS);
+	SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
+
+	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, c * MATRIX_N, 0, BY_ROWS);
+	MATRIX_C weights[WORDS], slants[WORDS]; // slants: the gradients of scores
+	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
+		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
+		vec2 f = exp2(exponent(score) - vec2(exponents[2 * p][i], exponents[2 * p + 1][i]));
+		vec2 g = f * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(capped(scale * score));
+		weights[p][i] = uintBitsToFloat(factors2(f));
+		slants[p][i] = uintBitsToFloat(factors2(g));
+	}
+	if (!whole) {
+		PUT_MASK
+		AND_MASK(weights)
+		AND_MASK(slants)
+		subgroup_barrier();
+	}
+	SET_WEIGHTS(weights)
+	barrier();
+	PUT_TURNED(next)
+	barrier();
+	FETCH_PAIRS(next, 5, first)
+	ACCUMULATE(sum_v)
+
+	i0 += int(COLS);
+	if (!whole) FIND_QUERIES
+	GO_TO(whole ? min(uint(i0), t - COLS) : START(i0, t))
+	barrier();
+	SET_WEIGHTS(slants)
+	PUT_TURNED(next)
+	barrier();
+	FETCH_FIRST
+	ACCUMULATE(sum_k)
+}
+
+void main() {
+	uint rows = min(MATRIX_M, s - j0);
+	if (group_j0 + gl_SubgroupID * MATRIX_M >= s) rows = 0; // the last key instead of those past the end
+	uint key = kv_heads * head_dim, first_k = (b * s + j0) * key + h * head_dim;
 	GO_OVER_QUADS {
 		uint j = min(row, max(rows, 1) - 1);
 		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS)
 			if (d + x < EIGHTS) {
 				uint to = (gl_SubgroupID * MATRIX_M + row) * KEPT + d + x;
-				kept[to] = eight(6, first_k, j * key + 8 * (d + x));
-				if (BOTH) kept[to + EIGHTS] = eight(7, first_k, j * key + 8 * (d + x));
+				kept[to] = eight(6, first_k, 2 * j * key + 16 * (d + x));
+				if (BOTH) kept[to + EIGHTS] = eight(7, first_k, 2 * j * key + 16 * (d + x));
 			}
 	}
-	MATRIX_C sum_k[WIDTHS], sum_v[WIDTHS];
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum_k[w]) BEGIN(sum_v[w]) }
-	MATRIX_A values[DEPTHS];
 	if (!BOTH) LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
 
-	bool masked;
-	uint visible[WORDS * QUADS], pair_place[2 * PAIRS];
-	uvec4 next[2 * PAIRS];
-	float next_lse, next_delta;
-	uint start = first_query(group_j0), end = end_query(group_j0);
-	PAIR_PLACES(pair_place, min(COLS, t) - 1, query)
-#define FIND_QUERIES(to) \
-	FIND(to, end, t, j0 + MATRIX_M - 1 + t <= to + s, key_at(b, j0 + row), query_at(b, column))
-	// FETCH_FIRST fetches what the loop takes first of a tile.
-#define FETCH_FIRST(i0) { \
-		uint from = START(i0, t), i = min(from + gl_LocalInvocationIndex, t - 1); \
-		FETCH_PAIRS(next, 5, first_q + from * query) \
-		next_lse = lse(statistics + i); \
-		next_delta = delta(statistics + i); \
-	}
+	// The last tile ends with the last query, so that tiles are whole from some on.
+	end = int(end_query(group_j0));
+	int tiles = (max(end - int(first_query(group_j0)), 0) + int(COLS) - 1) / int(COLS), begin = min(whole_queries(group_j0), end);
+	PAIR_PLACES(min(COLS, t) - 1, query)
 	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
-		uint first_q = (b * t * heads + head) * head_dim, statistics = (b * heads + head) * t, i0 = start;
-		FIND_QUERIES(i0)
-		if (i0 < end) FETCH_FIRST(i0)
-		[[dont_unroll]] while (i0 < end) {
-			barrier();
-			PUT_PAIRS(next)
-			if (gl_LocalInvocationIndex < COLS) {
-				lses[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = LOG2_E * next_lse;
-				deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = -next_delta;
-			}
-			barrier();
-			FETCH_PAIRS(next, 2, first_q + START(i0, t) * query)
-			MATRIX_C scores[BLOCKS], slopes[BLOCKS], exponents[BLOCKS]; // slopes: dy . v - delta; exponents: lse
-			GO_OVER_BLOCKS scores[c] = MATRIX_C(0.0);
-			SCORES(scores, KEPT_ROWS(0))
-			barrier();
-			PUT_PAIRS(next)
-			barrier();
-			GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, c * ACROSS, 0, BY_ROWS);
-			SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
-
-			GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, c * ACROSS, 0, BY_ROWS);
-			MATRIX_C weights[WORDS], slants[WORDS]; // slants: the gradients of scores
-			GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
-				vec2 score = capped(scale * vec2(scores[2 * p][i], scores[2 * p + 1][i]));
-				vec2 f = exp2(LOG2_E * score - vec2(exponents[2 * p][i], exponents[2 * p + 1][i]));
-				vec2 g = f * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(score);
-				weights[p][i] = uintBitsToFloat(factors2(f));
-				slants[p][i] = uintBitsToFloat(factors2(g));
-			}
-			PUT_MASK
-			AND_MASK(weights)
-			AND_MASK(slants)
-			SET_WEIGHTS(weights)
-			barrier();
-			PUT_TURNED(next)
-			barrier();
-			FETCH_PAIRS(next, 5, first_q + START(i0, t) * query)
-			ACCUMULATE(sum_v)
-			SET_WEIGHTS(slants)
-
-			i0 += COLS;
-			FIND_QUERIES(i0)
-			barrier();
-			PUT_TURNED(next)
-			barrier();
-			FETCH_FIRST(i0)
-			ACCUMULATE(sum_k)
+		first_q = (b * t * heads + head) * head_dim;
+		statistics = (b * heads + head) * t;
+		i0 = end - tiles * int(COLS);
+		FIND_QUERIES
+		if (i0 < end) {
+			GO_TO(START(i0, t))
+			FETCH_FIRST
 		}
+		[[dont_unroll]] while (i0 < begin) add_tile(false);
+		if (KNOWN) [[dont_unroll]] while (i0 < end) add_tile(true);
 	}
-	STORE(0, sum_k, first_k, rows, key, scale)
-	STORE(1, sum_v, first_k, rows, key, 1)
+	barrier();
+	uint first_out = b * s * key + h * head_dim;
+	STORE(0, sum_k, first_out, group_j0, s, key, scale)
+	STORE(1, sum_v, first_out, group_j0, s, key, 1)
 }

@@ -47,12 +47,60 @@ shared uvec4 grads[ROWS * LINE]; // dy of the workgroup's queries: registers hav
 #define GRAD_ROWS coopMatLoad(rows, grads, gl_SubgroupID * MATRIX_M * LINE + d * DEEP, LINE, BY_ROWS);
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time.
+uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
+uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), own = gl_SubgroupID * OWN;
+uint key = kv_heads * head_dim, first_k = b * s * key + h / (heads / kv_heads) * head_dim;
+MATRIX_C sum[WIDTHS], exponents, less_delta; // lse, and -delta, of each row in all columns
+MATRIX_A queries[DEPTHS];
+uvec4 values[FETCHES], keys[2 * PAIRS];
+
+// A tile's first key, where the last one that anybody sees ends, and the tile's first number.
+int j0, end;
+uint first;
+#define FIND_KEYS \
+	FIND(j0, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+
+// Adds what a tile gives to the sums, and goes on to the next. Whole: all of its keys are seen by all queries of the workgroup.
+void add_tile(bool whole) {
+	barrier();
+	PUT_PAIRS(keys)
+	barrier();
+	FETCH(values, 7, first)
+	MATRIX_C scores[BLOCKS], slopes[BLOCKS], words[WORDS]; // slopes: dy . v - delta
+	GO_OVER_BLOCKS { scores[c] = MATRIX_C(0.0); slopes[c] = less_delta; }
+	SCORES(scores, rows = queries[d];)
+	barrier();
+	PUT(values)
+	barrier();
+	SCORES(slopes, GRAD_ROWS)
+
+	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < words[p].length(); i++) {
+		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
+		vec2 f = exp2(exponent(score) - exponents[i]) * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) *
+			cap_slope(capped(scale * score));
+		words[p][i] = uintBitsToFloat(factors2(f));
+	}
+	if (!whole) {
+		PUT_MASK
+		AND_MASK(words)
+		subgroup_barrier();
+	}
+	SET_WEIGHTS(words)
+
+	j0 += int(COLS);
+	if (!whole) FIND_KEYS
+	first = first_k + (whole ? min(uint(j0), s - COLS) : START(j0, s)) * key;
+	barrier();
+	PUT_TURNED(keys)
+	barrier();
+	FETCH_PAIRS(keys, 6, first)
+	ACCUMULATE(sum)
+}
+
 void main() {
-	uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
-	uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), rows = min(MATRIX_M, t - i0), own = gl_SubgroupID * OWN;
+	uint rows = min(MATRIX_M, t - i0);
 	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
-	uint query = heads * head_dim, key = kv_heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
-	uint first_k = b * s * key + h / (heads / kv_heads) * head_dim, statistics = (b * heads + h) * t + i0;
+	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim, statistics = (b * heads + h) * t + i0;
 
 	// Of the row of each quad; four invocations have parts of its dy . y.
 	float lses[QUADS], deltas[QUADS];
@@ -61,7 +109,7 @@ void main() {
 		deltas[n] = 0;
 		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) {
 			uint at_d = min(d + x, EIGHTS - 1);
-			uvec4 g = eight(2, first_q, i * query + 8 * at_d), f = eight(3, first_q, i * query + 8 * at_d);
+			uvec4 g = eight(2, first_q, 2 * i * query + 16 * at_d), f = eight(3, first_q, 2 * i * query + 16 * at_d);
 			if (d + x == at_d) {
 				grads[(gl_SubgroupID * MATRIX_M + row) * LINE + at_d] = g;
 				deltas[n] += dot(widened(FACTOR, g.xy), widened(FACTOR, f.xy)) +
@@ -76,55 +124,24 @@ void main() {
 		if (x == 0 && row < rows) set_delta(statistics + row, deltas[n]);
 	}
 	subgroup_barrier();
-	MATRIX_C exponents, less_delta; // lse, and -delta, of each row in all columns
 	OF_ROWS(exponents, lses[n])
 	OF_ROWS(less_delta, -deltas[n])
-	MATRIX_C sum[WIDTHS];
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	MATRIX_A queries[DEPTHS];
 	LOAD_ROWS(queries, 5, first_q, max(rows, 1) - 1, query)
 
-	bool masked;
-	uint visible[WORDS * QUADS], place[FETCHES], pair_place[2 * PAIRS];
-	uvec4 values[FETCHES], keys[2 * PAIRS];
-	uint end = end_key(group_i0), j0 = first_key(group_i0);
-#define FIND_KEYS(to) \
-	FIND(to, end, s, to + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
-	FIND_KEYS(j0)
-	if (j0 < end) {
-		PLACES(place, min(COLS, s) - 1, key)
-		PAIR_PLACES(pair_place, min(COLS, s) - 1, key)
-		FETCH_PAIRS(keys, 6, first_k + START(j0, s) * key)
+	j0 = int(first_key(group_i0));
+	end = int(end_key(group_i0));
+	int whole = whole_keys(group_i0);
+	PLACES(min(COLS, s) - 1, key)
+	PAIR_PLACES(min(COLS, s) - 1, key)
+	FIND_KEYS
+	first = first_k + START(j0, s) * key;
+	if (j0 < end) FETCH_PAIRS(keys, 6, first)
+	if (KNOWN) {
+		[[dont_unroll]] while (j0 < whole) add_tile(true);
+		FIND_KEYS
 	}
-	[[dont_unroll]] while (j0 < end) {
-		barrier();
-		PUT_PAIRS(keys)
-		barrier();
-		FETCH(values, 7, first_k + START(j0, s) * key)
-		MATRIX_C scores[BLOCKS], slopes[BLOCKS], words[WORDS]; // slopes: dy . v - delta
-		GO_OVER_BLOCKS { scores[c] = MATRIX_C(0.0); slopes[c] = less_delta; }
-		SCORES(scores, rows = queries[d];)
-		barrier();
-		PUT(values)
-		barrier();
-		SCORES(slopes, GRAD_ROWS)
-
-		GO_OVER_WORDS [[unroll]] for (uint i = 0; i < words[p].length(); i++) {
-			vec2 score = capped(scale * vec2(scores[2 * p][i], scores[2 * p + 1][i]));
-			vec2 f = exp2(LOG2_E * score - exponents[i]) * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(score);
-			words[p][i] = uintBitsToFloat(factors2(f));
-		}
-		PUT_MASK
-		AND_MASK(words)
-		SET_WEIGHTS(words)
-
-		j0 += COLS;
-		FIND_KEYS(j0)
-		barrier();
-		PUT_TURNED(keys)
-		barrier();
-		FETCH_PAIRS(keys, 6, first_k + START(j0, s) * key)
-		ACCUMULATE(sum)
-	}
-	STORE(0, sum, first_q, rows, query, scale)
+	[[dont_unroll]] while (j0 < end) add_tile(false);
+	barrier();
+	STORE(0, sum, b * t * query + h * head_dim, group_i0, t, query, scale)
 }

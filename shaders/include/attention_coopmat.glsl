@@ -37,6 +37,10 @@ const int BY_ROWS = gl_CooperativeMatrixLayoutRowMajor, ALONG_K = gl_Cooperative
 
 const float LOG2_E = 1.44269504;
 
+// log2(e) times the score of products q . k.
+vec2 exponent(vec2 f) { return soft_cap == 0 ? LOG2_E * scale * f : LOG2_E * capped(scale * f); }
+vec4 exponent(vec4 f) { return soft_cap == 0 ? LOG2_E * scale * f : LOG2_E * capped(scale * f); }
+
 // GO_OVER_QUADS runs what follows for each four scores of a block: those of a row from column 4x on. A block has quad
 // `at` there.
 #define GO_OVER_QUADS \
@@ -47,9 +51,13 @@ const float LOG2_E = 1.44269504;
 #define QUAD c * QUADS + n
 #define FOUR(e) [[unroll]] for (uint e = 0; e < 4; e++)
 
-// Eight numbers from element first + i on. First is the same for all invocations: a device can keep it apart.
-uvec4 eight(uint b, uint first, uint i) {
-	return Half8s(packUint2x32(address[b]) + 2 * uint64_t(first) + uint64_t(2 * i)).at[0];
+// Eight numbers, or a statistic, so many bytes behind element first, which is the same for all invocations: a device can keep it
+// apart.
+uvec4 eight(uint b, uint first, uint bytes) {
+	return Half8s(packUint2x32(address[b]) + 2 * uint64_t(first) + uint64_t(bytes)).at[0];
+}
+float statistic(uint b, uint first, uint bytes) {
+	return Floats(packUint2x32(address[b]) + 4 * uint64_t(first) + uint64_t(bytes)).at[0];
 }
 
 // LOAD_ROWS brings the subgroup's rows of an argument, whose vectors are stride elements apart and the last one here is
@@ -57,7 +65,7 @@ uvec4 eight(uint b, uint first, uint i) {
 #define LOAD_ROWS(matrices, b, first, last, stride) \
 	[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) { \
 		GO_OVER_QUADS scratch[own + x / DEEP * (BLOCK / 2) + row * DEEP + x % DEEP] = \
-			eight(b, first, min(row, last) * stride + 8 * min(d + x, EIGHTS - 1)); \
+			eight(b, first, 2 * min(row, last) * stride + 16 * min(d + x, EIGHTS - 1)); \
 		subgroup_barrier(); \
 		coopMatLoad(matrices[d / DEEP], scratch, own, DEEP, BY_ROWS); \
 		if (d + DEEP < EIGHTS) \
@@ -65,69 +73,89 @@ uvec4 eight(uint b, uint first, uint i) {
 		subgroup_barrier(); \
 	}
 
+// A tile has COLS columns from `to` on. Its place in memory begins at START, so that it neither begins before the first of
+// `count` columns nor passes their end: all tiles have theirs in the same places, and those that another tile had are not seen
+// there.
+#define START(to, count) (count < COLS ? 0 : clamp(to, 0, int(count - COLS)))
+
+// Whether places alone say what is seen: all keys up to a query's own, or those of them in the window. Without a window most
+// tiles are whole, of which every pair is seen, and have a loop of their own, in which nothing is asked.
+const bool KNOWN = IN_ORDER && !has_kseg;
+// For the queries of a workgroup, from i0 on, tiles of keys are whole that end at whole_keys(i0) or before; for its keys, from j0
+// on, tiles of queries that begin at whole_queries(j0) or behind it, where the last one ends with the last query.
+int whole_keys(uint i0) {
+	return KNOWN && window == 0 ? clamp(int(i0 + s - t) + 1, 0, int(s)) / int(COLS) * int(COLS) : 0;
+}
+int whole_queries(uint j0) {
+	int n = KNOWN && window == 0 ? int(t) - clamp(int(min(j0 + ROWS, s) - 1 + t - s), 0, int(t)) : 0;
+	return int(t) - n / int(COLS) * int(COLS);
+}
+
 // The columns' vectors of a tile. An invocation fetches FETCHES times eight numbers as they lie, or those of PAIRS times two
-// columns that become words of the turned tile. PLACES says where they are from the tile's first number on, if its last column
-// has number `last`. Nothing may stand around a fetch that decides whether it happens: it would be waited for where that ends.
-// The last tile begins at START, so early that it does not pass the end of `count` columns: so all tiles have theirs in the
-// same places, and those that another tile had are not seen there.
+// columns that become words of the turned tile. PLACES says how many bytes behind the tile's first number they are, if its last
+// column has number `last`, and where they go: compilers leave in a loop what is the same in all turns. Nothing may stand around
+// a fetch that decides whether it happens: it would be waited for where that ends.
 const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EIGHTS + group - 1) / group;
+const uint PAIR_EIGHTS = group / (COLS / 2); // between one pair of an invocation and the next
 #define GO_OVER(count) \
 	[[unroll]] for (uint e = 0, m = gl_LocalInvocationIndex; e < count; e++, m += group)
 #define GO_OVER_PAIRS \
-	[[unroll]] for (uint e = 0, m = gl_LocalInvocationIndex, word = m % (COLS / 2), to_d = m / (COLS / 2), \
-		to_column = word / MATRIX_N * 2 * MATRIX_N + word % MATRIX_N; e < PAIRS; \
-		e++, m += group, word = m % (COLS / 2), to_d = m / (COLS / 2), to_column = word / MATRIX_N * 2 * MATRIX_N + word % MATRIX_N) \
-		if (COLS / 2 * EIGHTS % group == 0 || m < COLS / 2 * EIGHTS)
-#define START(to, count) (count < COLS ? 0 : min(to, count - COLS))
-#define PLACES(place, last, stride) \
+	GO_OVER(PAIRS) if (COLS / 2 * EIGHTS % group == 0 || m < COLS / 2 * EIGHTS)
+uint place[FETCHES], put_at[FETCHES], pair_place[2 * PAIRS];
+uint word = gl_LocalInvocationIndex % (COLS / 2), pair_column = word / MATRIX_N * 2 * MATRIX_N + word % MATRIX_N;
+uint pair_d = gl_LocalInvocationIndex / (COLS / 2), to_pair = pair_column * LINE + pair_d;
+uint to_turned = pair_d * 8 * TURNED + word / 4, of_turned = word % 4;
+#define PLACES(last, stride) \
 	GO_OVER(FETCHES) { \
 		uint at = min(m, COLS * EIGHTS - 1); \
-		place[e] = min(at / EIGHTS, last) * stride + at % EIGHTS * 8; \
+		place[e] = 2 * min(at / EIGHTS, last) * stride + at % EIGHTS * 16; \
+		put_at[e] = m / EIGHTS * LINE + m % EIGHTS; \
 	}
-#define PAIR_PLACES(place, last, stride) \
+#define PAIR_PLACES(last, stride) \
 	GO_OVER(PAIRS) { \
-		uint at = min(m, COLS / 2 * EIGHTS - 1), of = at % (COLS / 2), column = of / MATRIX_N * 2 * MATRIX_N + of % MATRIX_N; \
-		uint d = at / (COLS / 2) * 8; \
-		place[2 * e] = min(column, last) * stride + d; \
-		place[2 * e + 1] = min(column + MATRIX_N, last) * stride + d; \
+		uint d = 16 * min(pair_d + e * PAIR_EIGHTS, EIGHTS - 1); \
+		pair_place[2 * e] = 2 * min(pair_column, last) * stride + d; \
+		pair_place[2 * e + 1] = 2 * min(pair_column + MATRIX_N, last) * stride + d; \
 	}
 #define FETCH(next, b, first) GO_OVER(FETCHES) next[e] = eight(b, first, place[e]);
 #define FETCH_PAIRS(next, b, first) GO_OVER(2 * PAIRS) next[e] = eight(b, first, pair_place[e]);
 #define PUT(next) \
-	GO_OVER(FETCHES) if (COLS * EIGHTS % group == 0 || m < COLS * EIGHTS) tile[m / EIGHTS * LINE + m % EIGHTS] = next[e];
+	GO_OVER(FETCHES) if (COLS * EIGHTS % group == 0 || m < COLS * EIGHTS) tile[put_at[e]] = next[e];
 #define PUT_PAIRS(next) \
 	GO_OVER_PAIRS { \
-		tile[to_column * LINE + to_d] = next[2 * e]; \
-		tile[(to_column + MATRIX_N) * LINE + to_d] = next[2 * e + 1]; \
+		tile[to_pair + e * PAIR_EIGHTS] = next[2 * e]; \
+		tile[to_pair + e * PAIR_EIGHTS + MATRIX_N * LINE] = next[2 * e + 1]; \
 	}
 #define PUT_TURNED(next) \
 	GO_OVER_PAIRS { \
-		uint at = to_d * 8 * TURNED + word / 4; \
+		uint at = to_turned + e * PAIR_EIGHTS * 8 * TURNED; \
 		FOUR(c) { \
 			uvec2 two = pairs_of(next[2 * e][c], next[2 * e + 1][c]); \
-			tile[at + 2 * c * TURNED][word % 4] = two.x; \
-			tile[at + (2 * c + 1) * TURNED][word % 4] = two.y; \
+			tile[at + 2 * c * TURNED][of_turned] = two.x; \
+			tile[at + (2 * c + 1) * TURNED][of_turned] = two.y; \
 		} \
 	}
 
 // FIND goes on from column `to` to the first tile before `end` of which somebody in the workgroup sees something, and
 // says in `visible` what the subgroup sees there: bit e of a quad of a matrix of words for the score of element e in its
 // first block, bit 4 + e for that in its second. Only where not everything is seen, which is `masked`, bits are looked at.
+bool masked;
+uint visible[WORDS * QUADS];
 #define FIND(to, end, count, all_seen, row_at, column_at) \
-	for (; to < end; to += COLS) { \
-		masked = !IN_ORDER || has_kseg || window != 0 || to + COLS > count || !(all_seen); \
+	for (; to < end; to += int(COLS)) { \
+		masked = !KNOWN || window != 0 || to < 0 || to + COLS > count || !(all_seen); \
 		if (masked) { \
 			GO_OVER_WORDS GO_OVER_QUADS { \
 				ivec2 this_row = row_at; \
 				uint seen = 0, from = START(to, count) + 2 * p * MATRIX_N + 4 * x; \
 				[[dont_unroll]] for (uint e = 0; e < 8; e++) { \
 					uint column = from + e / 4 * MATRIX_N + e % 4; \
-					if (column >= to && SEES(this_row, column_at)) seen |= 1u << e; \
+					if (column - to < COLS && SEES(this_row, column_at)) seen |= 1u << e; \
 				} \
 				visible[WORD_QUAD] = seen; \
 			} \
 		} \
-		if (IN_ORDER && !has_kseg) break; \
+		if (KNOWN) break; \
 		barrier(); \
 		anybody = 0; \
 		barrier(); \
@@ -138,10 +166,16 @@ const uint FETCHES = (COLS * EIGHTS + group - 1) / group, PAIRS = (COLS / 2 * EI
 #define WORD_QUAD p * QUADS + n
 #define SEEN(e) ((visible[c / 2 * QUADS + n] >> (c % 2 * 4 + e) & 1u) != 0)
 
+// LATER keeps loads of shared memory that stand behind it from being taken before it, where no instruction comes of it: RDNA 3's
+// compiler has more factors on their way than registers beside each other, and exchanges those.
+#define LATER \
+	if (SUBGROUP == 64) memoryBarrier(gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+
 // SCORES adds to block the products of the subgroup's rows, of which FROM brings a matrix d, by the tile's columns.
 #define SCORES(block, FROM) \
 	[[unroll]] for (uint d = 0; d < DEPTHS; d++) { \
 		MATRIX_A rows; \
+		if (d == DEPTHS / 2) LATER \
 		FROM \
 		GO_OVER_BLOCKS { \
 			MATRIX_B columns; \
@@ -186,32 +220,43 @@ float add(float a, float b) { return a + b; }
 
 // SET_WEIGHTS puts matrices of words where ACCUMULATE takes them, from `own` on.
 #define SET_WEIGHTS(words) \
-	subgroup_barrier(); \
-	GO_OVER_WORDS coopMatStore(words[p], scratch, own + p * ACROSS, WORD_LINE, BY_ROWS); \
-	subgroup_barrier();
+	GO_OVER_WORDS coopMatStore(words[p], scratch, own + p * ACROSS, WORD_LINE, BY_ROWS);
+
+// Sums: a subgroup has those of JOINT times its rows, in as few of a head's numbers, so that it loads fewer factors. Its sum
+// [r * PART + w] is of rows SUM_BLOCK(r) * MATRIX_M and of numbers SUM_WIDTH(w) * MATRIX_N on. The subgroups' weights are there
+// behind a barrier.
+const uint JOINT = (WIDTHS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = WIDTHS / JOINT;
+#define SUM_BLOCK(r) (gl_SubgroupID / JOINT * JOINT + r)
+#define SUM_WIDTH(w) (gl_SubgroupID % JOINT * PART + w)
 
 // sum += weights * the tile's columns, which lie turned.
-#define ACCUMULATE(sum) { \
-	MATRIX_A weights[BLOCKS]; \
-	GO_OVER_BLOCKS coopMatLoad(weights[c], scratch, own + c * DEEP, WORD_LINE, BY_ROWS); \
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) \
-		GO_OVER_BLOCKS { \
+#define ACCUMULATE(sum) \
+	LATER \
+	GO_OVER_BLOCKS { \
+		MATRIX_A weights[JOINT]; \
+		[[unroll]] for (uint r = 0; r < JOINT; r++) \
+			coopMatLoad(weights[r], scratch, SUM_BLOCK(r) * OWN + c * DEEP, WORD_LINE, BY_ROWS); \
+		[[unroll]] for (uint w = 0; w < PART; w++) { \
 			MATRIX_B columns; \
-			coopMatLoad(columns, tile, w * MATRIX_N * TURNED + c * DEEP, TURNED, ALONG_K); \
-			sum[w] = coopMatMulAdd(weights[c], columns, sum[w]); \
+			coopMatLoad(columns, tile, SUM_WIDTH(w) * MATRIX_N * TURNED + c * DEEP, TURNED, ALONG_K); \
+			[[unroll]] for (uint r = 0; r < JOINT; r++) \
+				sum[r * PART + w] = coopMatMulAdd(weights[r], columns, sum[r * PART + w]); \
 		} \
-	subgroup_barrier(); \
-}
+	}
 
-// STORE writes the sums times factor, a number for each quad's row, to the first `rows` vectors of an argument.
-#define STORE(b, sum, first, rows, stride, factor) \
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { \
-		coopMatStore(sum[w], scratch, own, ACROSS, BY_ROWS); \
+// STORE writes the sums times factor to vectors of an argument, of which the workgroup has those from number `begin` on, and
+// there are `count`; the first of them all begins at element first.
+#define STORE(b, sum, first, begin, count, stride, factor) \
+	[[unroll]] for (uint r = 0; r < JOINT; r++) [[unroll]] for (uint w = 0; w < PART; w++) { \
+		coopMatStore(sum[r * PART + w], scratch, own, ACROSS, BY_ROWS); \
 		subgroup_barrier(); \
-		GO_OVER_QUADS if (row < rows) { \
-			vec4 f = uintBitsToFloat(scratch[own + at]) * factor; \
-			store_four(unpackUint2x32(packUint2x32(address[b]) + 2 * uint64_t(first + row * stride + w * MATRIX_N + 4 * x)), \
-				FACTOR, 0, f); \
+		GO_OVER_QUADS { \
+			uint i = begin + SUM_BLOCK(r) * MATRIX_M + row; \
+			if (i < count) { \
+				vec4 f = uintBitsToFloat(scratch[own + at]) * factor; \
+				uint to = first + i * stride + SUM_WIDTH(w) * MATRIX_N + 4 * x; \
+				store_four(unpackUint2x32(packUint2x32(address[b]) + 2 * uint64_t(to)), FACTOR, 0, f); \
+			} \
 		} \
 		subgroup_barrier(); \
 	}

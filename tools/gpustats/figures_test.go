@@ -72,6 +72,10 @@ func TestLoopsAreCounted(t *testing.T) {
 	if hot.Instructions != 9 || hot.Matrix != 1 || hot.Full != 1 {
 		t.Errorf("hot %+v", hot)
 	}
+	masked := loop{Instructions: 90, Matrix: 8}
+	if hot := (figures{Loops: []loop{masked, {Instructions: 60, Matrix: 8}, masked}}).hot(); hot.Instructions != 60 {
+		t.Errorf("hot of loops with as many matrix instructions: %+v", hot)
+	}
 	nv := loops(nak)
 	if len(nv) != 1 || nv[0].Instructions != 4 || nv[0].Matrix != 1 || nv[0].Loads["ldsm.16.m8n8.x4"] != 1 ||
 		nv[0].Loads["ld.global.a64.b128"] != 1 {
