@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/printable"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -19,7 +21,7 @@ import (
 func benchGenerateCommand() *cobra.Command {
 	var o bench.GenerateOptions
 	var memoryLimit memorySize
-	var shape, dtype, computeDType string
+	var shape, dtype, computeDType, method string
 	var asJSON bool
 	var beside besideFlags
 	var precision matmulPrecision
@@ -28,12 +30,14 @@ func benchGenerateCommand() *cobra.Command {
 		Short: "Measure how fast a model of some shape reads a prompt and writes on",
 		Long: `Makes a model with random weights, so that no file is needed, has it continue prompts of random
 words by the code of agora generate, and tells the time until the first token, tokens/s after it, and how many
-bytes of weights a second that is.
+bytes of weights a second that is. --method puts an adapter of random numbers beside all linear layers, as
+agora generate --adapter does a trained one; bytes are then those of its modules as well.
 
 --shape is ` + strings.Join(bench.ShapeNames(), ", ") + `,
 a config.json or a model's folder.`,
 		Example: "  agora bench generate --shape 110m --dtype bf16\n" +
-			"  agora bench generate --shape 1.1b --dtype q4 --prompt 512 --rows 8",
+			"  agora bench generate --shape 1.1b --dtype q4 --prompt 512 --rows 8\n" +
+			"  agora bench generate --shape 110m --dtype q8 --method multilora --rank 8",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.Model, _, err = bench.ReadShape(shape); err != nil {
@@ -47,7 +51,21 @@ a config.json or a model's folder.`,
 					return fmt.Errorf("--compute-dtype: %w", err)
 				}
 			}
+			if method != "" {
+				a := multilora.Defaults()
+				a.Method, a.Rank, a.Alpha = multilora.Method(method), o.Adapter.Rank, float64(o.Adapter.Rank)
+				if a.Modules = o.Adapter.Modules; a.Modules == 0 && a.Method == multilora.MethodMultiLoRA {
+					a.Modules = multilora.Defaults().Modules
+				}
+				a.Modules = max(a.Modules, 1)
+				o.Adapter = a
+			} else if c.Flags().Changed("rank") || c.Flags().Changed("modules") {
+				return errors.New("--rank and --modules: want --method with them, which says what adapter")
+			}
 			if beside.command != "" {
+				if method != "" {
+					return errors.New("--method: want none with --beside, which compares models without adapters")
+				}
 				task, err := generationTaskOf(o)
 				if err != nil {
 					return err
@@ -73,6 +91,9 @@ a config.json or a model's folder.`,
 	fl.StringVar(&computeDType, "compute-dtype", "", "storage of activations with dtype q8, q4, q4_k or nf4 (default f32)")
 	fl.IntVar(&o.Prompt, "prompt", 64, "tokens of a prompt")
 	fl.IntVar(&o.Tokens, "tokens", 64, "tokens that follow it")
+	fl.StringVar(&method, "method", "", "adapter beside the layers: multilora, lora, rslora or dora (default: none)")
+	fl.IntVar(&o.Adapter.Modules, "modules", 0, "parallel modules of MultiLoRA; 0: 3, or 1 for LoRA")
+	fl.IntVar(&o.Adapter.Rank, "rank", 8, "rank of each module")
 	fl.IntVar(&o.Rows, "rows", 1, "prompts at once")
 	fl.IntVar(&o.Rounds, "rounds", 5, "measurements, of which the median counts, and the best")
 	fl.BoolVar(&o.Kernels, "kernels", false, "tell the time of every kernel of the last round; taking it costs some time itself")
@@ -114,6 +135,9 @@ func printGeneration(w io.Writer, r bench.Generation) {
 	}
 	line("model", "%s, %s, activations in %s%s: %d parameters", printable.Name(r.Model), r.DType, r.ComputeDType, rounded,
 		r.Parameters)
+	if r.Method != "" {
+		line("adapter", "%s, %d of rank %d", r.Method, r.Modules, r.Rank)
+	}
 	line("texts", "%d at once, %d tokens, then %d", r.Rows, r.Prompt, r.Tokens)
 	line("first token", "%.1f ms median, %.1f best of %d rounds: %.1f tokens/s of the prompts, %.1f best", r.First,
 		r.BestFirst, r.Rounds, r.PromptRate, r.BestPrompt)

@@ -45,6 +45,8 @@ var bounds = map[string]bound{
 	"bench generate prompt":     counts,
 	"bench generate tokens":     {2, 1 << 20, true},
 	"bench generate rows":       counts,
+	"bench generate modules":    {0, 1 << 16, false},
+	"bench generate rank":       {1, 1 << 16, false},
 	"bench generate rounds":     counts,
 	"bench network rounds":      counts,
 	"bench step steps":          counts,

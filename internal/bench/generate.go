@@ -10,6 +10,7 @@ import (
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/device"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/random"
@@ -20,9 +21,10 @@ import (
 type GenerateOptions struct {
 	Model       string // whatever llama.ReadShape takes
 	Storage     llama.LoadOptions
-	Device      string // as device.Open takes it
-	Threads     int    // of the CPU; 0: all
-	MemoryLimit int    // bytes; 0: what is free
+	Adapter     multilora.Config // beside the layers; no Method: none
+	Device      string           // as device.Open takes it
+	Threads     int              // of the CPU; 0: all
+	MemoryLimit int              // bytes; 0: what is free
 	// RoundActivations is cpu.Options'.
 	RoundActivations bool
 	// MatmulPrecision is device.Options'.
@@ -44,6 +46,9 @@ type Generation struct {
 	Rounded      bool   `json:"round_activations"`
 	// MatmulPrecision is how products of f32 were computed.
 	MatmulPrecision cpu.Precision `json:"matmul_precision"`
+	Method          string        `json:"method,omitempty"` // of the adapter; "": there is none
+	Modules         int           `json:"modules,omitempty"`
+	Rank            int           `json:"rank,omitempty"` // of each
 	Parameters      int           `json:"parameters"`
 	Weights         int           `json:"weight_bytes"` // that each token reads: all but the embedding, unless it is the head too
 	Prompt          int           `json:"prompt"`
@@ -127,10 +132,18 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 	if err != nil {
 		return err
 	}
+	if o.Adapter.Method != "" {
+		if err := randomAdapter(m, o.Adapter); err != nil {
+			return err
+		}
+	}
 	*r = Generation{
 		Device: d.Name(), Model: o.Model, DType: o.Storage.DType.String(), ComputeDType: m.DType().String(),
 		Rounded: o.RoundActivations && device.RoundsActivations(d), MatmulPrecision: device.MatmulPrecision(d),
-		Prompt: o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds,
+		Prompt: o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds, Method: string(o.Adapter.Method),
+	}
+	if r.Method != "" {
+		r.Modules, r.Rank = o.Adapter.Modules, o.Adapter.Rank
 	}
 	for _, p := range nn.Params(m) {
 		r.Parameters += p.Value.Numel()

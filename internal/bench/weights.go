@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/agora-ml/agora/internal/normals"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
@@ -82,4 +83,21 @@ func randomModel(d *tensor.Device, c llama.Config, o llama.LoadOptions) (*llama.
 		}
 	}
 	return m, d.Flush()
+}
+
+// randomAdapter puts modules of normal numbers beside a model's layers.
+func randomAdapter(m *llama.Model, c multilora.Config) error {
+	if _, err := multilora.Attach(m, c, 1); err != nil {
+		return err
+	}
+	s := newStock(0.02)
+	for _, p := range nn.Params(m) {
+		if p.Frozen {
+			continue
+		}
+		if _, err := s.fill(p.Value); err != nil {
+			return err
+		}
+	}
+	return m.Device().Flush()
 }

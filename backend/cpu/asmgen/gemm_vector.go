@@ -151,11 +151,12 @@ func (f *File) nextRow(row string) {
 // fetched by the hardware before it is asked for, that of four rows side by side is not. Four accumulators.
 func (f *File) dots(s store) {
 	name := "dots" + s.name
-	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
 		Arg{"sum", "*float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
 		Arg{"k", "int"}, Arg{"rows", "int"})
 	row, loop, rest, end := f.NewLabel("row"), f.NewLabel("loop"), f.NewLabel("rest"), f.NewLabel("end")
+	last := f.NewLabel("last")
 	f.rows(row)
 	step := func(vectors int) {
 		for v := range vectors {
@@ -180,7 +181,12 @@ func (f *File) dots(s store) {
 	f.Label(rest)
 	f.I("ADDQ", Imm(32), "CX")
 	f.I("JEQ", end)
+	f.I("CMPQ", "CX", Imm(16))
+	f.I("JLT", last)
 	step(2)
+	f.I("JEQ", end)
+	f.Label(last)
+	step(1)
 	f.Label(end)
 	f.nextRow(row)
 }

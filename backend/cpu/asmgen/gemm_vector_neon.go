@@ -35,18 +35,21 @@ func (f *File) loadNEON(s store, base string, first, n int) {
 // dotsNEON writes the product of some rows and a vector.
 func (f *File) dotsNEON(s store) {
 	name := "dotsNEON" + s.name
-	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
 		Arg{"sum", "*float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
 		Arg{"rows", "int"})
 	f.clearNEON(neonZero)
-	f.rowsNEON(16, func() {
-		f.loadNEON(s, "R1", 20, 4)
-		f.I("VLD1.P", "64(R0)", vectors(16, 4))
-		for v := range 4 {
-			f.I("VFMLA", single(16+v), single(20+v), single(v))
+	step := func(n int) func() {
+		return func() {
+			f.loadNEON(s, "R1", 20, n)
+			f.I("VLD1.P", fmt.Sprintf("%d(R0)", 16*n), vectors(16, n))
+			for v := range n {
+				f.I("VFMLA", single(16+v), single(20+v), single(v))
+			}
 		}
-	})
+	}
+	f.rowsNEON(16, step(4), step(2))
 }
 
 // blockDotsNEON writes the same of rows of blocks, one a kind: the block's numbers go from the registers in which they
@@ -72,7 +75,7 @@ multiple of %d:
 			block()
 			m.I("ADD", Imm(size), "R1", "R1")
 			m.I("ADD", Imm(4*length), "R0", "R0")
-		})
+		}, nil)
 		table = append(table, fmt.Sprintf("quant.%s: %s,", name, full))
 	})
 	m.Go("// blockDots are by kind.\nvar blockDots = [quant.Types]func(sum *float32, x, b unsafe.Pointer, ld, k, rows int){\n" +
@@ -81,8 +84,9 @@ multiple of %d:
 }
 
 // rowsNEON writes the loops over rows and their elements, of which step adds some to sums in V0 to V3: the vector's are
-// at R0, the row's at R1. Both go on. R10 and up are the loops'.
-func (f *File) rowsNEON(elements int, step func()) {
+// at R0, the row's at R1. Both go on. half, if it is not nil, adds half as many once, where those are left. R10 and up are the
+// loops'.
+func (f *File) rowsNEON(elements int, step, half func()) {
 	for i, arg := range words("sum b ld rows") {
 		f.I("MOVD", f.Arg(arg), words("R10 R11 R12 R13")[i])
 	}
@@ -94,10 +98,25 @@ func (f *File) rowsNEON(elements int, step func()) {
 	for v := range 4 {
 		f.clearNEON(fmt.Sprintf("V%d", v))
 	}
-	f.Label(loop)
-	step()
-	f.I("SUBS", Imm(elements), "R14", "R14")
-	f.I("BNE", loop)
+	if half == nil {
+		f.Label(loop)
+		step()
+		f.I("SUBS", Imm(elements), "R14", "R14")
+		f.I("BNE", loop)
+	} else {
+		rest, end := f.NewLabel("rest"), f.NewLabel("end")
+		f.I("SUBS", Imm(elements), "R14", "R14")
+		f.I("BLT", rest)
+		f.Label(loop)
+		step()
+		f.I("SUBS", Imm(elements), "R14", "R14")
+		f.I("BGE", loop)
+		f.Label(rest)
+		f.I("ADDS", Imm(elements), "R14", "R14")
+		f.I("BEQ", end)
+		half()
+		f.Label(end)
+	}
 	for _, add := range words("V1V0 V3V2 V2V0") {
 		to := add[2:]
 		f.Word("fadd 4s", to, to, add[:2])

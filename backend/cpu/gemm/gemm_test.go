@@ -220,7 +220,7 @@ func TestVectors(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		w := newWorkspace(k)
 		for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 35} {
-			for _, depth := range []int{1, 3, 4, 5, 15, 16, 17, 35, 100} {
+			for _, depth := range []int{1, 3, 4, 5, 8, 15, 16, 17, 24, 35, 40, 63, 100} {
 				for trans := range 4 {
 					for f := range format(3) {
 						newProblem(r, 1, n, depth, trans&1 != 0, trans&2 != 0, n%2 == 0, f).run(t, w)

@@ -91,7 +91,7 @@ type packers struct {
 
 // vectors multiply a matrix with one vector; the indices are formats.
 type vectors struct {
-	// dots adds to the sums the products of so many rows and x, k a multiple of 16.
+	// dots adds to the sums the products of so many rows and x, k a multiple of 8.
 	dots [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
 	// dotBlocks is the same of blocks, k a multiple of theirs; the indices are their kinds. nil: rows are widened.
 	dotBlocks [quant.Types]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)

@@ -74,7 +74,7 @@ func tileNEON_6x16(t *tile)
 // tilesNEON_16 holds the micro-kernels of that panel width by their number of rows.
 var tilesNEON_16 = []func(t *tile){nil, tileNEON_1x16, tileNEON_2x16, tileNEON_3x16, tileNEON_4x16, tileNEON_5x16, tileNEON_6x16}
 
-// dotsNEONF32 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsNEONF32 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
@@ -95,7 +95,7 @@ func axpysNEONF32_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int
 //go:noescape
 func axpysNEONF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsNEONF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsNEONF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
@@ -116,7 +116,7 @@ func axpysNEONF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int
 //go:noescape
 func axpysNEONF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsNEONBF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsNEONBF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //

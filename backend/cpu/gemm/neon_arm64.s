@@ -1070,6 +1070,8 @@ row25:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
+	SUBS $16, R14, R14
+	BLT rest27
 loop26:
 	VLD1.P 64(R1), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VLD1.P 64(R0), [V16.S4, V17.S4, V18.S4, V19.S4]
@@ -1078,7 +1080,15 @@ loop26:
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
 	SUBS $16, R14, R14
-	BNE loop26
+	BGE loop26
+rest27:
+	ADDS $16, R14, R14
+	BEQ end28
+	VLD1.P 32(R1), [V20.S4, V21.S4]
+	VLD1.P 32(R0), [V16.S4, V17.S4]
+	VFMLA V16.S4, V20.S4, V0.S4
+	VFMLA V17.S4, V21.S4, V1.S4
+end28:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -1108,7 +1118,7 @@ TEXT ·axpysNEONF32_4(SB), NOSPLIT, $0-40
 	ADD R5, R2, R3
 	VLD1R.P 4(R6), [V27.S4]
 	ADD R5, R3, R4
-loop27:
+loop29:
 	VLD1 (R0), [V0.S4, V1.S4]
 	VLD1.P 32(R1), [V16.S4, V17.S4]
 	VLD1.P 32(R2), [V18.S4, V19.S4]
@@ -1124,7 +1134,7 @@ loop27:
 	VFMLA V23.S4, V27.S4, V1.S4
 	VST1.P [V0.S4, V1.S4], 32(R0)
 	SUBS $8, R7, R7
-	BNE loop27
+	BNE loop29
 	RET
 
 // func axpysNEONF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
@@ -1136,14 +1146,14 @@ TEXT ·axpysNEONF32_1(SB), NOSPLIT, $0-40
 	MOVD ld+24(FP), R5
 	MOVD n+32(FP), R7
 	VLD1R.P 4(R6), [V24.S4]
-loop28:
+loop30:
 	VLD1 (R0), [V0.S4, V1.S4]
 	VLD1.P 32(R1), [V16.S4, V17.S4]
 	VFMLA V16.S4, V24.S4, V0.S4
 	VFMLA V17.S4, V24.S4, V1.S4
 	VST1.P [V0.S4, V1.S4], 32(R0)
 	SUBS $8, R7, R7
-	BNE loop28
+	BNE loop30
 	RET
 
 // func dotsNEONF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -1153,7 +1163,7 @@ TEXT ·dotsNEONF16(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row29:
+row31:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -1161,7 +1171,9 @@ row29:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop30:
+	SUBS $16, R14, R14
+	BLT rest33
+loop32:
 	VLD1.P 32(R1), [V28.H8, V29.H8]
 	WORD $0x0e217b94 // fcvtl v20.4s, v28.4h
 	WORD $0x4e217b95 // fcvtl2 v21.4s, v28.8h
@@ -1173,7 +1185,17 @@ loop30:
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
 	SUBS $16, R14, R14
-	BNE loop30
+	BGE loop32
+rest33:
+	ADDS $16, R14, R14
+	BEQ end34
+	VLD1.P 16(R1), [V28.H8]
+	WORD $0x0e217b94 // fcvtl v20.4s, v28.4h
+	WORD $0x4e217b95 // fcvtl2 v21.4s, v28.8h
+	VLD1.P 32(R0), [V16.S4, V17.S4]
+	VFMLA V16.S4, V20.S4, V0.S4
+	VFMLA V17.S4, V21.S4, V1.S4
+end34:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -1185,7 +1207,7 @@ loop30:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row29
+	BNE row31
 	RET
 
 // func axpysNEONF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
@@ -1203,7 +1225,7 @@ TEXT ·axpysNEONF16_4(SB), NOSPLIT, $0-40
 	ADD R5, R2, R3
 	VLD1R.P 4(R6), [V27.S4]
 	ADD R5, R3, R4
-loop31:
+loop35:
 	VLD1 (R0), [V0.S4, V1.S4]
 	VLD1.P 16(R1), [V28.H8]
 	WORD $0x0e217b90 // fcvtl v16.4s, v28.4h
@@ -1227,7 +1249,7 @@ loop31:
 	VFMLA V23.S4, V27.S4, V1.S4
 	VST1.P [V0.S4, V1.S4], 32(R0)
 	SUBS $8, R7, R7
-	BNE loop31
+	BNE loop35
 	RET
 
 // func axpysNEONF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
@@ -1239,7 +1261,7 @@ TEXT ·axpysNEONF16_1(SB), NOSPLIT, $0-40
 	MOVD ld+24(FP), R5
 	MOVD n+32(FP), R7
 	VLD1R.P 4(R6), [V24.S4]
-loop32:
+loop36:
 	VLD1 (R0), [V0.S4, V1.S4]
 	VLD1.P 16(R1), [V28.H8]
 	WORD $0x0e217b90 // fcvtl v16.4s, v28.4h
@@ -1248,7 +1270,7 @@ loop32:
 	VFMLA V17.S4, V24.S4, V1.S4
 	VST1.P [V0.S4, V1.S4], 32(R0)
 	SUBS $8, R7, R7
-	BNE loop32
+	BNE loop36
 	RET
 
 // func dotsNEONBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -1258,7 +1280,7 @@ TEXT ·dotsNEONBF16(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row33:
+row37:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -1266,7 +1288,9 @@ row33:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop34:
+	SUBS $16, R14, R14
+	BLT rest39
+loop38:
 	VLD1.P 32(R1), [V28.H8, V29.H8]
 	VZIP1 V28.H8, V31.H8, V20.H8
 	VZIP2 V28.H8, V31.H8, V21.H8
@@ -1278,7 +1302,17 @@ loop34:
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
 	SUBS $16, R14, R14
-	BNE loop34
+	BGE loop38
+rest39:
+	ADDS $16, R14, R14
+	BEQ end40
+	VLD1.P 16(R1), [V28.H8]
+	VZIP1 V28.H8, V31.H8, V20.H8
+	VZIP2 V28.H8, V31.H8, V21.H8
+	VLD1.P 32(R0), [V16.S4, V17.S4]
+	VFMLA V16.S4, V20.S4, V0.S4
+	VFMLA V17.S4, V21.S4, V1.S4
+end40:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -1290,7 +1324,7 @@ loop34:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row33
+	BNE row37
 	RET
 
 // func axpysNEONBF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
@@ -1308,7 +1342,7 @@ TEXT ·axpysNEONBF16_4(SB), NOSPLIT, $0-40
 	ADD R5, R2, R3
 	VLD1R.P 4(R6), [V27.S4]
 	ADD R5, R3, R4
-loop35:
+loop41:
 	VLD1 (R0), [V0.S4, V1.S4]
 	VLD1.P 16(R1), [V28.H8]
 	VZIP1 V28.H8, V31.H8, V16.H8
@@ -1332,7 +1366,7 @@ loop35:
 	VFMLA V23.S4, V27.S4, V1.S4
 	VST1.P [V0.S4, V1.S4], 32(R0)
 	SUBS $8, R7, R7
-	BNE loop35
+	BNE loop41
 	RET
 
 // func axpysNEONBF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
@@ -1344,7 +1378,7 @@ TEXT ·axpysNEONBF16_1(SB), NOSPLIT, $0-40
 	MOVD ld+24(FP), R5
 	MOVD n+32(FP), R7
 	VLD1R.P 4(R6), [V24.S4]
-loop36:
+loop42:
 	VLD1 (R0), [V0.S4, V1.S4]
 	VLD1.P 16(R1), [V28.H8]
 	VZIP1 V28.H8, V31.H8, V16.H8
@@ -1353,7 +1387,7 @@ loop36:
 	VFMLA V17.S4, V24.S4, V1.S4
 	VST1.P [V0.S4, V1.S4], 32(R0)
 	SUBS $8, R7, R7
-	BNE loop36
+	BNE loop42
 	RET
 
 // func packRowsNEONF32_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1364,24 +1398,24 @@ TEXT ·packRowsNEONF32_8(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done39
-rows37:
+	CBZ R3, done45
+rows43:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels38:
+panels44:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	VLD1.P 32(R7), [V0.S4, V1.S4]
 	VST1 [V0.S4, V1.S4], (R6)
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels38
+	BNE panels44
 	ADD R2, R1, R1
 	ADD $32, R0, R0
 	SUBS $1, R3, R3
-	BNE rows37
-done39:
+	BNE rows43
+done45:
 	RET
 
 // func packRowsNEONF32_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1392,24 +1426,24 @@ TEXT ·packRowsNEONF32_16(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done42
-rows40:
+	CBZ R3, done48
+rows46:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels41:
+panels47:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	VLD1.P 64(R7), [V0.S4, V1.S4, V2.S4, V3.S4]
 	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R6)
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels41
+	BNE panels47
 	ADD R2, R1, R1
 	ADD $64, R0, R0
 	SUBS $1, R3, R3
-	BNE rows40
-done42:
+	BNE rows46
+done48:
 	RET
 
 // func packColsNEONF32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
@@ -1427,7 +1461,7 @@ TEXT ·packColsNEONF32(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD step+8(FP), R9
 	MOVD k+24(FP), R10
-loop43:
+loop49:
 	VLD1.P 16(R1), [V0.S4]
 	VLD1.P 16(R2), [V1.S4]
 	VLD1.P 16(R3), [V2.S4]
@@ -1465,7 +1499,7 @@ loop43:
 	FMOVQ F23, 16(R0)
 	ADD R9, R0, R0
 	SUBS $4, R10, R10
-	BNE loop43
+	BNE loop49
 	RET
 
 // func packRowsNEONF16_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1476,12 +1510,12 @@ TEXT ·packRowsNEONF16_8(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done46
-rows44:
+	CBZ R3, done52
+rows50:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels45:
+panels51:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	VLD1.P 16(R7), [V28.H8]
@@ -1490,12 +1524,12 @@ panels45:
 	VST1 [V0.S4, V1.S4], (R6)
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels45
+	BNE panels51
 	ADD R2, R1, R1
 	ADD $32, R0, R0
 	SUBS $1, R3, R3
-	BNE rows44
-done46:
+	BNE rows50
+done52:
 	RET
 
 // func packRowsNEONF16_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1506,12 +1540,12 @@ TEXT ·packRowsNEONF16_16(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done49
-rows47:
+	CBZ R3, done55
+rows53:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels48:
+panels54:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	VLD1.P 32(R7), [V28.H8, V29.H8]
@@ -1522,12 +1556,12 @@ panels48:
 	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R6)
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels48
+	BNE panels54
 	ADD R2, R1, R1
 	ADD $64, R0, R0
 	SUBS $1, R3, R3
-	BNE rows47
-done49:
+	BNE rows53
+done55:
 	RET
 
 // func packColsNEONF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
@@ -1545,7 +1579,7 @@ TEXT ·packColsNEONF16(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD step+8(FP), R9
 	MOVD k+24(FP), R10
-loop50:
+loop56:
 	VLD1.P 8(R1), [V28.H4]
 	WORD $0x0e217b80 // fcvtl v0.4s, v28.4h
 	VLD1.P 8(R2), [V28.H4]
@@ -1591,7 +1625,7 @@ loop50:
 	FMOVQ F23, 16(R0)
 	ADD R9, R0, R0
 	SUBS $4, R10, R10
-	BNE loop50
+	BNE loop56
 	RET
 
 // func packRowsNEONBF16_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1602,12 +1636,12 @@ TEXT ·packRowsNEONBF16_8(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done53
-rows51:
+	CBZ R3, done59
+rows57:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels52:
+panels58:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	VLD1.P 16(R7), [V28.H8]
@@ -1616,12 +1650,12 @@ panels52:
 	VST1 [V0.S4, V1.S4], (R6)
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels52
+	BNE panels58
 	ADD R2, R1, R1
 	ADD $32, R0, R0
 	SUBS $1, R3, R3
-	BNE rows51
-done53:
+	BNE rows57
+done59:
 	RET
 
 // func packRowsNEONBF16_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1632,12 +1666,12 @@ TEXT ·packRowsNEONBF16_16(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done56
-rows54:
+	CBZ R3, done62
+rows60:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels55:
+panels61:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	VLD1.P 32(R7), [V28.H8, V29.H8]
@@ -1648,12 +1682,12 @@ panels55:
 	VST1 [V0.S4, V1.S4, V2.S4, V3.S4], (R6)
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels55
+	BNE panels61
 	ADD R2, R1, R1
 	ADD $64, R0, R0
 	SUBS $1, R3, R3
-	BNE rows54
-done56:
+	BNE rows60
+done62:
 	RET
 
 // func packColsNEONBF16(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
@@ -1671,7 +1705,7 @@ TEXT ·packColsNEONBF16(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD step+8(FP), R9
 	MOVD k+24(FP), R10
-loop57:
+loop63:
 	VLD1.P 8(R1), [V28.H4]
 	VZIP1 V28.H8, V31.H8, V0.H8
 	VLD1.P 8(R2), [V28.H4]
@@ -1717,7 +1751,7 @@ loop57:
 	FMOVQ F23, 16(R0)
 	ADD R9, R0, R0
 	SUBS $4, R10, R10
-	BNE loop57
+	BNE loop63
 	RET
 
 // func packRowsNEONF32_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
@@ -1728,12 +1762,12 @@ TEXT ·packRowsNEONF32_6(SB), NOSPLIT, $0-48
 	MOVD ld+16(FP), R2
 	MOVD k+24(FP), R3
 	MOVD size+40(FP), R4
-	CBZ R3, done60
-rows58:
+	CBZ R3, done66
+rows64:
 	MOVD panels+32(FP), R5
 	MOVD R0, R6
 	MOVD R1, R7
-panels59:
+panels65:
 	ADD R2<<3, R7, R8
 	PRFM (R8), PLDL1KEEP
 	FMOVQ (R7), F0
@@ -1743,12 +1777,12 @@ panels59:
 	ADD $24, R7, R7
 	ADD R4, R6, R6
 	SUBS $1, R5, R5
-	BNE panels59
+	BNE panels65
 	ADD R2, R1, R1
 	ADD $24, R0, R0
 	SUBS $1, R3, R3
-	BNE rows58
-done60:
+	BNE rows64
+done66:
 	RET
 
 // func packCols6NEONF32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
@@ -1766,7 +1800,7 @@ TEXT ·packCols6NEONF32(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD step+8(FP), R9
 	MOVD k+24(FP), R10
-loop61:
+loop67:
 	VLD1.P 16(R1), [V0.S4]
 	VLD1.P 16(R2), [V1.S4]
 	VLD1.P 16(R3), [V2.S4]
@@ -1804,7 +1838,7 @@ loop61:
 	FMOVD F23, 16(R0)
 	ADD R9, R0, R0
 	SUBS $4, R10, R10
-	BNE loop61
+	BNE loop67
 	RET
 
 // func dotsNEONQ8_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -1813,7 +1847,7 @@ TEXT ·dotsNEONQ8_0(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row62:
+row68:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -1821,7 +1855,7 @@ row62:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop63:
+loop69:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -1874,7 +1908,7 @@ loop63:
 	ADD $34, R1, R1
 	ADD $128, R0, R0
 	SUBS $32, R14, R14
-	BNE loop63
+	BNE loop69
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -1886,7 +1920,7 @@ loop63:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row62
+	BNE row68
 	RET
 
 // func dotsNEONQ4_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -1899,7 +1933,7 @@ TEXT ·dotsNEONQ4_0(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row64:
+row70:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -1907,7 +1941,7 @@ row64:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop65:
+loop71:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -1963,7 +1997,7 @@ loop65:
 	ADD $18, R1, R1
 	ADD $128, R0, R0
 	SUBS $32, R14, R14
-	BNE loop65
+	BNE loop71
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -1975,7 +2009,7 @@ loop65:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row64
+	BNE row70
 	RET
 
 // func dotsNEONIQ4_NL(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -1988,7 +2022,7 @@ TEXT ·dotsNEONIQ4_NL(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row66:
+row72:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -1996,7 +2030,7 @@ row66:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop67:
+loop73:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -2052,7 +2086,7 @@ loop67:
 	ADD $18, R1, R1
 	ADD $128, R0, R0
 	SUBS $32, R14, R14
-	BNE loop67
+	BNE loop73
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -2064,7 +2098,7 @@ loop67:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row66
+	BNE row72
 	RET
 
 // func dotsNEONQ4_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -2075,7 +2109,7 @@ TEXT ·dotsNEONQ4_1(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row68:
+row74:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -2083,7 +2117,7 @@ row68:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop69:
+loop75:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -2148,7 +2182,7 @@ loop69:
 	ADD $20, R1, R1
 	ADD $128, R0, R0
 	SUBS $32, R14, R14
-	BNE loop69
+	BNE loop75
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -2160,7 +2194,7 @@ loop69:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row68
+	BNE row74
 	RET
 
 // func dotsNEONQ5_0(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -2177,7 +2211,7 @@ TEXT ·dotsNEONQ5_0(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row70:
+row76:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -2185,7 +2219,7 @@ row70:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop71:
+loop77:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -2253,7 +2287,7 @@ loop71:
 	ADD $22, R1, R1
 	ADD $128, R0, R0
 	SUBS $32, R14, R14
-	BNE loop71
+	BNE loop77
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -2265,7 +2299,7 @@ loop71:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row70
+	BNE row76
 	RET
 
 // func dotsNEONQ5_1(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -2282,7 +2316,7 @@ TEXT ·dotsNEONQ5_1(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row72:
+row78:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -2290,7 +2324,7 @@ row72:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop73:
+loop79:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -2367,7 +2401,7 @@ loop73:
 	ADD $24, R1, R1
 	ADD $128, R0, R0
 	SUBS $32, R14, R14
-	BNE loop73
+	BNE loop79
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -2379,7 +2413,7 @@ loop73:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row72
+	BNE row78
 	RET
 
 // func dotsNEONQ4_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -2390,7 +2424,7 @@ TEXT ·dotsNEONQ4_K(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row74:
+row80:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -2398,7 +2432,7 @@ row74:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop75:
+loop81:
 	MOVHU 0(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -2897,7 +2931,7 @@ loop75:
 	ADD $144, R1, R1
 	ADD $1024, R0, R0
 	SUBS $256, R14, R14
-	BNE loop75
+	BNE loop81
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -2909,7 +2943,7 @@ loop75:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row74
+	BNE row80
 	RET
 
 // func dotsNEONQ5_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -2922,7 +2956,7 @@ TEXT ·dotsNEONQ5_K(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row76:
+row82:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -2930,7 +2964,7 @@ row76:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop77:
+loop83:
 	MOVHU 0(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -3491,7 +3525,7 @@ loop77:
 	ADD $176, R1, R1
 	ADD $1024, R0, R0
 	SUBS $256, R14, R14
-	BNE loop77
+	BNE loop83
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -3503,7 +3537,7 @@ loop77:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row76
+	BNE row82
 	RET
 
 // func dotsNEONQ6_K(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -3518,7 +3552,7 @@ TEXT ·dotsNEONQ6_K(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row78:
+row84:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -3526,7 +3560,7 @@ row78:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop79:
+loop85:
 	MOVHU 208(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -4024,7 +4058,7 @@ loop79:
 	ADD $210, R1, R1
 	ADD $1024, R0, R0
 	SUBS $256, R14, R14
-	BNE loop79
+	BNE loop85
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -4036,7 +4070,7 @@ loop79:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row78
+	BNE row84
 	RET
 
 // func dotsNEONNF4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -4057,7 +4091,7 @@ TEXT ·dotsNEONNF4(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row80:
+row86:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -4065,7 +4099,7 @@ row80:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop81:
+loop87:
 	MOVD $normalFloat<>(SB), R3
 	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	MOVWU 0(R1), R3
@@ -4183,7 +4217,7 @@ loop81:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $64, R14, R14
-	BNE loop81
+	BNE loop87
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -4195,7 +4229,7 @@ loop81:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row80
+	BNE row86
 	RET
 
 // func dotsNEONFP4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -4216,7 +4250,7 @@ TEXT ·dotsNEONFP4(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row82:
+row88:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -4224,7 +4258,7 @@ row82:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop83:
+loop89:
 	MOVD $float4<>(SB), R3
 	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	MOVWU 0(R1), R3
@@ -4342,7 +4376,7 @@ loop83:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $64, R14, R14
-	BNE loop83
+	BNE loop89
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -4354,7 +4388,7 @@ loop83:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row82
+	BNE row88
 	RET
 
 // func dotsNEONFP8(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -4369,7 +4403,7 @@ TEXT ·dotsNEONFP8(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row84:
+row90:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -4377,7 +4411,7 @@ row84:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop85:
+loop91:
 	MOVWU 0(R1), R3
 	VDUP R3, V4.S4
 	FMOVQ 4(R1), F8
@@ -4663,7 +4697,7 @@ loop85:
 	ADD $132, R1, R1
 	ADD $512, R0, R0
 	SUBS $128, R14, R14
-	BNE loop85
+	BNE loop91
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -4675,7 +4709,7 @@ loop85:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row84
+	BNE row90
 	RET
 
 // func dotsNEONU4(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
@@ -4686,7 +4720,7 @@ TEXT ·dotsNEONU4(SB), NOSPLIT, $0-48
 	MOVD b+16(FP), R11
 	MOVD ld+24(FP), R12
 	MOVD rows+40(FP), R13
-row86:
+row92:
 	MOVD x+8(FP), R0
 	MOVD R11, R1
 	MOVD k+32(FP), R14
@@ -4694,7 +4728,7 @@ row86:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-loop87:
+loop93:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4818,7 +4852,7 @@ loop87:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $64, R14, R14
-	BNE loop87
+	BNE loop93
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -4830,7 +4864,7 @@ loop87:
 	ADD $4, R10, R10
 	ADD R12, R11, R11
 	SUBS $1, R13, R13
-	BNE row86
+	BNE row92
 	RET
 
 DATA lowNibbles<>+0(SB)/4, $0x0f0f0f0f

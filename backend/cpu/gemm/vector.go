@@ -162,10 +162,13 @@ func (w *Workspace) dotSome(v *vectorProduct, sums []float32, j int) {
 		piece := w.widened(m, j, len(sums), 0, k)
 		m, j = &piece, 0
 	}
-	at, even := j*m.ld, k&^15
+	at, even := j*m.ld, k&^7
 	for l := 0; l < even; l += dotsMost {
 		w.kernel.vectors.dots[m.format](&sums[0], unsafe.Pointer(&v.x[l]), m.at(at+l), m.ld*m.format.size(),
 			min(dotsMost, even-l), len(sums))
+	}
+	if even == k {
+		return
 	}
 	for r := range sums {
 		for l := even; l < k; l++ {

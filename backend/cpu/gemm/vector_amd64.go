@@ -6,7 +6,7 @@ package gemm
 
 import "unsafe"
 
-// dotsF32 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsF32 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
@@ -27,7 +27,7 @@ func axpysF32_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n 
 //go:noescape
 func axpysF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
@@ -48,7 +48,7 @@ func axpysF16_4(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n 
 //go:noescape
 func axpysF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n int)
 
-// dotsBF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 16:
+// dotsBF16 multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 //
 //	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
 //
