@@ -42,7 +42,7 @@ func wide(x *nn.Var) *nn.Var { return ops.Cast(x, tensor.F32) }
 // norms are those of the rows of W + ΔW [out], constants to a tape. While nobody trains the modules they are
 // computed once.
 func (l *Linear) norms() *nn.Var {
-	if l.gain.known && l.A.Grad == nil && l.B.Grad == nil {
+	if l.gain.known && !l.trains() {
 		return autograd.Const(l.gain.norms)
 	}
 	d := l.gain.norms.Device()

@@ -45,12 +45,22 @@ func (l *Linear) ForwardPlus(plus, x *nn.Var) *nn.Var {
 
 // beside is what the modules are beside x.
 func (l *Linear) beside(x *nn.Var) ops.MultiLoRA {
-	o, t := l.options, x.Tensor()
-	if dt := t.DType(); l.mirror != nil && (dt.Is16Bit() || dt == tensor.F32 && t.Device().Launches()) {
+	o, dt := l.options, x.Tensor().DType()
+	if l.mirrors(dt) {
 		o.Mirror = l.mirror.modules(l, dt)
 	}
 	return o
 }
+
+// mirrors reports whether the adapter's mirror is used beside activations of this type. Beside f32 it is of B alone, which a
+// CPU that trains scales as fast as it would keep it up to date.
+func (l *Linear) mirrors(x tensor.DType) bool {
+	d := l.A.Value.Device()
+	return l.mirror != nil && (x.Is16Bit() || x == tensor.F32 && (d.Launches() || !l.trains() && !autograd.Recording(d)))
+}
+
+// trains reports whether the modules have had gradients.
+func (l *Linear) trains() bool { return l.A.Grad != nil || l.B.Grad != nil }
 
 // bias is the layer's, and that of B with its scale; nil: none.
 func (l *Linear) bias() *nn.Var {

@@ -81,25 +81,36 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 }
 
 // rowMatmul is the product of a single row in 16 bits, of which generating consists: it is widened once, and every task rounds
-// its part of the result. With a bias, which a residual is, the sums are rounded when all are there.
+// its part of the result. What is added to a bias, which a residual is, or to what is there, and what is computed in integers, is
+// rounded when all sums are there.
 func rowMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 	c, a, b, bias := x[0], x[1], x[2], x[3]
-	if k.Batch*k.M != 1 || k.Acc || k.K == 0 || !c.DType.Is16Bit() || !atMost32Bits(x) {
+	if k.Batch*k.M != 1 || k.K == 0 || !c.DType.Is16Bit() || !atMost32Bits(x) {
 		return false
 	}
 	ldb := k.N
 	if k.TransB {
 		ldb = k.K
 	}
+	weight := matrix(b, 0, max(1, ldb))
 	row := w.shared.load(a, 0, k.K)
 	defer w.shared.flush()
-	if !bias.IsNil() {
-		sums := w.shared.store(c, 0, k.N)
-		w.shared.loadInto(sums, bias, 0)
-		w.gemm.Sgemm(false, k.TransB, 1, k.N, k.K, row, k.K, matrix(b, 0, max(1, ldb)), sums, k.N, true)
+	adds := k.Acc || !bias.IsNil()
+	if !adds && w.gemm.SgemmRow(k.TransB, k.N, k.K, row, weight, matrix(c, 0, k.N)) {
 		return true
 	}
-	return w.gemm.SgemmRow(k.TransB, k.N, k.K, row, matrix(b, 0, max(1, ldb)), matrix(c, 0, k.N))
+	sums := w.shared.store(c, 0, k.N)
+	switch {
+	case k.Acc && !bias.IsNil():
+		w.shared.loadInto(sums, c, 0)
+		vec.Add(sums, sums, w.shared.load(bias, 0, k.N))
+	case k.Acc:
+		w.shared.loadInto(sums, c, 0)
+	case adds:
+		w.shared.loadInto(sums, bias, 0)
+	}
+	w.gemm.Sgemm(false, k.TransB, 1, k.N, k.K, row, k.K, weight, sums, k.N, adds)
+	return true
 }
 
 // oneOfBatch is packedMatmul's product of any of a batch's matrices.

@@ -10,66 +10,101 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// A sameToken is what one token of one row runs, to be run again for the next (tensor.Recording): the same kernels but for
+// A sameToken is what one token of each row runs, to be run again for the next (tensor.Recording): the same kernels but for
 // where keys and values are written, and how many are seen. Layers and adapters are asked nothing again, so changed looks
-// whether they are those that have been asked.
+// whether they are those that have been asked. A row that has ended is one whose token is padding.
 type sameToken struct {
 	*tensor.Recording
-	indices *tensor.Tensor // i32: id, position, segment and row of the token; positions, then segments of all slots
-	known   int            // slots of which the indices have position and segment
-	upTo    int            // positions that the rotary tables have
-	logits  *tensor.Tensor
-	writes  []*tensor.Call // to caches, kernels.Copy
-	reads   []*tensor.Call // of caches, kernels.Attention
+	rows, slots int
+	indices     *tensor.Tensor // i32: ids, positions, segments and places of the tokens; positions, then segments of all slots
+	known       int            // slots of which the indices have position and segment
+	upTo        int            // positions that the rotary tables have
+	logits      *tensor.Tensor
+	writes      []*tensor.Call // to caches, kernels.Copy
+	reads       []*tensor.Call // of caches, kernels.Attention
 
 	params []*nn.Param
 	values []*tensor.Tensor // of those, then
-	slots  []*nn.Layer
+	slot   []*nn.Layer
 	layers []nn.Layer // in those
+	beside [2]nn.Beside
+	still  []func() bool // of the layers, and of what is beside embedding and head
 }
 
-// single gives the logits after one more token of the only row; false: nothing was done, and Step has to.
+// single gives the logits after one more token of each row, or of some; false: nothing was done, and Step has to.
 func (d *Decoder) single(ids [][]int32, memory []float32) (ok bool, err error) {
 	m := d.model
-	if d.rows != 1 || len(ids) != 1 || len(ids[0]) != 1 || d.ids != nil || d.unlike || d.used == d.slots ||
-		autograd.Recording(m.device) {
+	if d.unlike || len(ids) != d.rows || d.ids != nil || d.used == d.slots || autograd.Recording(m.device) {
+		return false, nil
+	}
+	given, longest := 0, int32(0)
+	for r, row := range ids {
+		if len(row) > 1 {
+			return false, nil
+		}
+		given, longest = given+len(row), max(longest, d.length[r])
+	}
+	if given == 0 {
 		return false, nil
 	}
 	b := NewBatch(ids, nil)
-	b.Positions, b.Segments = d.length, []int32{0}
+	b.Positions, b.Segments = make([]int32, d.rows), make([]int32, d.rows)
+	for r, row := range ids {
+		if b.Segments[r] = -1; len(row) > 0 {
+			b.Positions[r], b.Segments[r] = d.length[r], 0
+		}
+	}
 	if m.Config.CheckBatch(b) != nil { // Step says so
 		return false, nil
 	}
-	if d.same != nil && (d.same.changed(m) || int(d.length[0]) >= d.same.upTo) {
+	if d.same != nil && (int(longest) >= d.same.upTo || d.same.changed(m)) {
 		d.same.close()
 		d.same = nil
 	}
 	if d.same == nil {
-		if d.same = m.newSameToken(d.slots); d.same == nil {
+		if d.same = m.newSameToken(d.rows, d.slots); d.same == nil {
 			d.unlike = true
 			return false, nil
 		}
 	}
-	same, position := d.same, d.length[0]
-	d.positions[d.used], d.segments[d.used] = position, 0
-	same.set(0, ids[0][0], position, 0, 0)
-	same.set(4+same.known, d.positions[same.known:d.used+1]...)
-	same.set(4+d.slots+same.known, d.segments[same.known:d.used+1]...)
-	same.known = d.used + 1
-	if same.Recording == nil {
-		same.record(d)
+	d.take(b)
+	if same := d.same; same.Recording == nil {
+		same.record(d, int(longest))
 	} else if same.move(d.used, d.caches[0].K); !same.Again() {
 		same.Recording.Close()
-		same.record(d)
+		same.record(d, int(longest))
 	}
 	d.used++
-	d.length[0]++
-	err = same.logits.ReadFloat32s(memory)
+	for r, row := range ids {
+		d.length[r] += int32(len(row))
+	}
+	err = d.same.logits.ReadFloat32s(memory)
 	if d.unlike {
-		same.close()
+		d.same.close()
 		d.same = nil
 	}
 	return true, err
+}
+
+// take writes down what the next slot has, a token of each row, here and in the indices.
+func (d *Decoder) take(b Batch) {
+	same := d.same
+	for r := range d.rows {
+		d.positions[r*d.slots+d.used], d.segments[r*d.slots+d.used] = b.Positions[r], b.Segments[r]
+	}
+	same.set(0, b.IDs, b.Positions, b.Segments)
+	at := 4 * d.rows
+	if same.known == 0 {
+		same.set(at, d.positions, d.segments)
+	} else {
+		for i, list := range [][]int32{d.positions, d.segments} {
+			for r := range d.rows {
+				row := (i*d.rows + r) * d.slots
+				same.set(at+row+same.known, list[r*d.slots:][same.known:d.used+1])
+			}
+		}
+	}
+	same.known = d.used + 1
 }
 
 // close gives its memory back now.
@@ -84,36 +119,58 @@ func (s *sameToken) close() {
 	}
 }
 
-// newSameToken has the indices of so many slots; nil: the model's tokens are not to be recorded.
-func (m *Model) newSameToken(slots int) *sameToken {
-	if !m.alikeTokens() {
+// newSameToken has the indices of so many rows and slots; nil: the model's tokens are not to be recorded.
+func (m *Model) newSameToken(rows, slots int) *sameToken {
+	if m.need != nil || m.device.Launches() {
 		return nil
 	}
-	s := &sameToken{}
-	for _, slot := range nn.Layers(m) {
-		if _, plain := (*slot).(*nn.Linear); !plain {
+	s := &sameToken{rows: rows, slots: slots, beside: [2]nn.Beside{m.BesideEmbedding, m.BesideHead}}
+	for _, b := range s.beside {
+		if b != nil && !s.steady(b, m.dtype) {
 			return nil
 		}
-		s.slots, s.layers = append(s.slots, slot), append(s.layers, *slot)
+	}
+	for _, slot := range nn.Layers(m) {
+		if l, plain := (*slot).(*nn.Linear); plain {
+			was := *l
+			s.still = append(s.still, func() bool { return *l == was })
+		} else if !s.steady(*slot, m.dtype) {
+			return nil
+		}
+		s.slot, s.layers = append(s.slot, slot), append(s.layers, *slot)
 	}
 	for _, p := range nn.Params(m) {
 		s.params, s.values = append(s.params, p), append(s.values, p.Value)
 	}
-	s.indices = m.device.New(tensor.I32, 4+2*slots)
+	if s.changed(m) {
+		return nil
+	}
+	s.indices = m.device.New(tensor.I32, 4*rows+2*rows*slots)
 	for scope := m.device.CurrentScope(); scope != nil; scope = scope.Parent() {
 		scope.Keep(s.indices)
 	}
+	places := make([]int32, rows)
+	for r := range places {
+		places[r] = int32(r)
+	}
+	s.set(3*rows, places)
 	return s
 }
 
-// alikeTokens reports whether nothing but layers and weights says what a token runs.
-func (m *Model) alikeTokens() bool {
-	return m.need == nil && m.BesideEmbedding == nil && m.BesideHead == nil && !m.device.Launches()
+// steady asks a layer, or what is beside a weight, to tell whether it changes; false: it can't.
+func (s *sameToken) steady(l any, dt tensor.DType) bool {
+	var still func() bool
+	if l, ok := l.(nn.Steady); ok {
+		still = l.Steady(dt)
+	}
+	s.still = append(s.still, still)
+	return still != nil
 }
 
-// changed reports whether the model has other layers or weights than it had.
+// changed reports whether the model has other layers or weights than it had. What layers keep of their parameters is up to
+// date if it has not.
 func (s *sameToken) changed(m *Model) bool {
-	if !m.alikeTokens() {
+	if m.need != nil || m.device.Launches() || s.beside != [2]nn.Beside{m.BesideEmbedding, m.BesideHead} {
 		return true
 	}
 	for i, p := range s.params {
@@ -121,35 +178,45 @@ func (s *sameToken) changed(m *Model) bool {
 			return true
 		}
 	}
-	for i, slot := range s.slots {
+	for i, slot := range s.slot {
 		if *slot != s.layers[i] {
+			return true
+		}
+	}
+	for _, still := range s.still {
+		if !still() {
 			return true
 		}
 	}
 	return false
 }
 
-// set writes some of the indices.
-func (s *sameToken) set(at int, values ...int32) {
+// set writes some of the indices, one list behind the other.
+func (s *sameToken) set(at int, lists ...[]int32) {
 	var bytes []byte
-	for _, v := range values {
-		bytes = binary.LittleEndian.AppendUint32(bytes, uint32(v))
+	for _, list := range lists {
+		for _, v := range list {
+			bytes = binary.LittleEndian.AppendUint32(bytes, uint32(v))
+		}
 	}
-	s.indices.View(at, len(values)).SetBytes(bytes)
+	s.indices.View(at, len(bytes)/4).SetBytes(bytes)
 }
 
 // record computes the token and records it, if the device can.
-func (s *sameToken) record(d *Decoder) {
-	m, seen := d.model, d.used+1
+func (s *sameToken) record(d *Decoder, longest int) {
+	m, rows, seen := d.model, s.rows, d.used+1
+	if rows > 1 {
+		seen = s.slots
+	}
 	index := func(at int, shape ...int) *nn.Var { return autograd.Const(s.indices.View(at, shape...)) }
-	s.upTo = min(2*int(d.length[0])+8, d.slots, m.Config.Context()) // tables grow by doubling
+	s.upTo = min(2*longest+8, d.slots, m.Config.Context()) // tables grow by doubling
 	rotary := m.rotary(s.upTo)
 	var out []*tensor.Tensor
 	s.Recording, out = m.device.Record(func() []*tensor.Tensor {
-		body := m.forwardCached(d, rotary, []*nn.Var{index(0, 1, 1), index(1, 1, 1), index(2, 1, 1),
-			index(4, 1, seen), index(4+d.slots, 1, seen)})
-		rows := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), index(3, 1))
-		return []*tensor.Tensor{m.logits(m.hidden(rows)).Tensor()}
+		body := m.forwardCached(d, rotary, []*nn.Var{index(0, rows, 1), index(rows, rows, 1), index(2*rows, rows, 1),
+			index(4*rows, rows, seen), index(4*rows+rows*s.slots, rows, seen)})
+		last := ops.GatherRows(ops.Reshape(body, -1, m.Config.Hidden), index(3*rows, rows))
+		return []*tensor.Tensor{m.logits(m.hidden(last)).Tensor()}
 	})
 	s.logits = out[0]
 	d.unlike = s.Recording == nil || !s.find(d.caches)
@@ -191,13 +258,16 @@ func (s *sameToken) find(caches []*nn.Cache) bool {
 	return len(s.writes) == 2*len(caches) && len(s.reads) == len(caches)
 }
 
-// move has the next token write to a slot and see all up to it.
+// move has the next tokens write to a slot and, where one row sees no more than there is, see all up to it.
 func (s *sameToken) move(slot int, cache *tensor.Tensor) {
-	row, seen := cache.Numel()/cache.Dim(1), slot+1
+	row, seen := cache.Numel()/(s.rows*s.slots), slot+1
 	for _, c := range s.writes {
 		k := c.Kernel.(kernels.Copy)
 		k.YOffset = slot * row
 		c.Kernel = k
+	}
+	if s.rows > 1 {
+		return
 	}
 	for _, c := range s.reads {
 		k := c.Kernel.(kernels.Attention)

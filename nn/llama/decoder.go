@@ -87,7 +87,7 @@ func (d *Decoder) step(ids [][]int32, memory []float32) (logits [][]float32, err
 	if ok, err := d.single(ids, memory); err != nil {
 		return nil, err
 	} else if ok {
-		return [][]float32{memory}, nil
+		return d.logitsOf(ids, memory), nil
 	}
 	fed, tokens := d.again(ids), 0
 	for _, row := range fed {
@@ -108,13 +108,18 @@ func (d *Decoder) step(ids [][]int32, memory []float32) (logits [][]float32, err
 	if err := m.logits(m.hidden(rows)).Tensor().ReadFloat32s(memory); err != nil {
 		return nil, err
 	}
-	logits = make([][]float32, d.rows)
+	return d.logitsOf(ids, memory), nil
+}
+
+// logitsOf are the rows of memory [rows, vocab] that have been given tokens, nil for others.
+func (d *Decoder) logitsOf(ids [][]int32, memory []float32) [][]float32 {
+	logits := make([][]float32, d.rows)
 	for r, row := range ids {
 		if len(row) > 0 {
 			logits[r] = memory[r*d.model.Config.Vocab : (r+1)*d.model.Config.Vocab]
 		}
 	}
-	return logits, nil
+	return logits
 }
 
 // feed appends tokens to the rows, as Step does, and gives what the blocks make of them,
