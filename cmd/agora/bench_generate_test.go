@@ -53,7 +53,15 @@ func TestBenchGenerate(t *testing.T) {
 			t.Errorf("no kernels of a %s in\n%s", unit, text.String())
 		}
 	}
+	adapted := mustJSON[bench.Generation](t, append(args, "--prompt", "5", "--tokens", "4", "--rounds", "1",
+		"--method", "multilora", "--rank", "2")...)
+	// Three modules of rank 2 beside q, k, v, o, gate, up and down of both blocks.
+	const modules = 2 * 6 * (4*32 + 2*(32+16) + 3*(32+64))
+	if adapted.Method != "multilora" || adapted.Modules != 3 || adapted.Rank != 2 || adapted.Parameters != r.Parameters+modules+2*7*3 {
+		t.Errorf("with an adapter measured %+v, want %d parameters more", adapted, modules+2*7*3)
+	}
 	for _, c := range [][]string{
+		{"--method", "none"}, {"--rank", "4"}, {"--method", "lora", "--modules", "2"},
 		{"--prompt", "0"}, {"--tokens", "1"}, {"--rows", "-1"}, {"--rounds", "0"}, {"--dtype", "q3"},
 		{"--prompt", "13"}, {"--shape", "huge"}, {"--device", "cuda"},
 	} {
