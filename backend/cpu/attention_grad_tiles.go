@@ -130,10 +130,11 @@ func (k *keySums) store(t *attentionTile, dk, dv tensor.Arg) {
 	d := t.HeadDim
 	t.fetchKeys(dk, k.key, k.n)
 	t.fetchKeys(dv, k.key, k.n)
+	storeK, storeV := t.s.storing(dk), t.s.storing(dv)
 	for i := range k.n {
 		at := t.key(k.key + i)
-		vec.Scale(t.s.store(dk, at, at+d), k.keys[i*d:(i+1)*d], t.Scale)
-		copy(t.s.store(dv, at, at+d), k.vals[i*d:])
+		vec.Scale(storeK(at, at+d), k.keys[i*d:(i+1)*d], t.Scale)
+		copy(storeV(at, at+d), k.vals[i*d:])
 	}
 }
 

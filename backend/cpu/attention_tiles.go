@@ -142,9 +142,9 @@ func (t *attentionTile) gather(dst []float32, x tensor.Arg) {
 
 // scatter is the inverse of gather, with a factor for every row, of rows that begin width apart.
 func (t *attentionTile) scatter(y tensor.Arg, src []float32, width int, alpha func(row int) float32) {
-	d := t.HeadDim
+	d, store := t.HeadDim, t.s.storing(y)
 	t.eachQuery(func(at, row int) {
-		to := t.s.store(y, at, at+t.group*d)
+		to := store(at, at+t.group*d)
 		for g := range t.group {
 			vec.Scale(to[g*d:(g+1)*d], src[(row+g)*width:][:d], alpha(row+g))
 		}
@@ -262,7 +262,7 @@ func (t *attentionTile) mask(scale float32, j, n int, all bool) {
 			vec.Scale(row, row, scale)
 		}
 		capScores(row, t.SoftCap)
-		if !all {
+		if !all && t.hidesAmong() {
 			t.hide(row, t.b, t.lo+r/t.group, j)
 		}
 	}

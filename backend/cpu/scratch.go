@@ -86,6 +86,15 @@ func (s *scratch) store(y tensor.Arg, lo, hi int) []float32 {
 	return piece
 }
 
+// storing is store for many pieces of an output.
+func (s *scratch) storing(y tensor.Arg) func(lo, hi int) []float32 {
+	if y.DType != tensor.F32 {
+		return func(lo, hi int) []float32 { return s.store(y, lo, hi) }
+	}
+	data := f32s(y)
+	return func(lo, hi int) []float32 { return data[lo:hi] }
+}
+
 // update is store for an output that is read too.
 func (s *scratch) update(y tensor.Arg, lo, hi int) []float32 {
 	piece := s.store(y, lo, hi)

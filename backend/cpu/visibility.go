@@ -116,6 +116,9 @@ func (v *visibility) upTo(b, i, j, n int) int {
 	return n
 }
 
+// hidesAmong reports whether a query may not see some of the keys that upTo leaves.
+func (v *visibility) hidesAmong() bool { return v.kPos != nil || v.kSeg != nil || v.window != 0 }
+
 // hide sets the scores of query i and keys from j on to -Inf where it does not see
 // the key.
 func (v *visibility) hide(scores []float32, b, i, j int) {
