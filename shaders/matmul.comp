@@ -3,6 +3,7 @@
 //	c[i,j] (+)= sum over l of a[i,l] * b[l,j] + bias[j], or + bias[i,j]
 //
 //grid n/bn m/bm batch
+//values bias_rows 0 1 batch*m
 //tile group=64 bm=32 bn=32 bk=16
 //tile group=64 bm=64 bn=64 bk=16
 //tile group=256 bm=128 bn=128 bk=16

@@ -51,7 +51,7 @@ shared float sums[LANES * LINE];
 const bool LATE = bm < 4;
 
 void main() {
-	if (storage_W == NF4 || storage_W == FP4) share_levels();
+	if (LEVELS) share_levels();
 	uint z = gl_WorkGroupID.z, i0 = gl_WorkGroupID.y * bm, j0 = gl_WorkGroupID.x * bn;
 	uint lane = gl_LocalInvocationIndex % LANES, first = gl_LocalInvocationIndex / LANES * COLS; // column of c, from j0 on
 	// Rows and columns past the end are the last ones again: nobody stores them.
@@ -109,7 +109,7 @@ void main() {
 					if (LEAST) sum[e] -= dot(ones[e / COLS], span[e % COLS].least);
 				}
 		}
-	} else if (whole) {
+	} else if (whole && (storage_W < Q8 || LANES % 16 != 0)) {
 		uint start = storage_W == Q4 ? lane / 4 * 32 + lane % 4 * 4 : 4 * FOURS * lane;
 		for (uint l = start; l < k; l += 4 * FOURS * LANES) {
 			vec4 w[2 * COLS];
@@ -123,7 +123,7 @@ void main() {
 	} else {
 		for (uint l = lane; l < k; l += LANES) {
 			float w[COLS];
-			[[unroll]] for (uint c = 0; c < COLS; c++) w[c] = b(column[c] + l);
+			[[unroll]] for (uint c = 0; c < COLS; c++) w[c] = element(column[c] + l);
 			[[unroll]] for (uint r = 0; r < bm; r++) {
 				float x = a(row[r] + l);
 				[[unroll]] for (uint c = 0; c < COLS; c++) sum[r * COLS + c] = fma(w[c], x, sum[r * COLS + c]);

@@ -27,9 +27,10 @@ type fewRows struct {
 	factor float64 // how much a factor of b may be rounded, of its magnitude
 }
 
-func newFewRows(t *testing.T, tiles map[string]shaders.Tile) *fewRows {
+func newFewRows(t *testing.T, o vulkan.Options) *fewRows {
 	f := &fewRows{T: t, random: random.NewStream(11, random.Test, 0, 0)}
-	f.device = tensor.NewDevice(open(t, vulkan.Options{Profile: &f.trace, Tiles: tiles}))
+	o.Profile = &f.trace
+	f.device = tensor.NewDevice(open(t, o))
 	return f
 }
 
@@ -138,7 +139,7 @@ var fewRowsSizes = [][2]int{
 // Every storage type of every argument, with every number of rows, gives what sums in float64 do; up to eight rows
 // run as the shader for them.
 func TestFewRows(t *testing.T) {
-	f := newFewRows(t, nil)
+	f := newFewRows(t, vulkan.Options{})
 	floats := []tensor.DType{tensor.F32, tensor.F16, tensor.BF16}
 	few, others := 0, 0
 	for turn, b := range append(slices.Clone(floats), tensor.Q8, tensor.Q4, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1,
@@ -180,20 +181,28 @@ func TestFewRows(t *testing.T) {
 	}
 }
 
-// Types whose blocks are read 32 elements at a time, from addresses that are multiples of two: less and more of them than a
-// workgroup has invocations along a row, for a few rows, whose sums are scaled, and for more, whose elements are.
+// Blocks are read 32 elements at a time, from addresses that are multiples of two: less and more of them than a
+// workgroup has invocations along a row, for a few rows, whose sums are scaled, and for more, whose elements are. Those of
+// FP8 widen as halves where the device's conversions keep subnormals.
 func TestFewRowsInSpans(t *testing.T) {
-	types := []tensor.DType{tensor.Q8, tensor.Q4, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.NF4, tensor.FP4, tensor.U4}
-	for m, tile := range map[int]shaders.Tile{1: {64, 1, 2, 512}, 7: {64, 8, 4, 512}} { // a GPU's
-		f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
-		for _, b := range types {
-			for _, k := range []int{256, 2560} {
-				f.product(kernels.Matmul{Batch: 2, M: m, N: 5, K: k, TransB: true}, 8,
-					[4]tensor.DType{tensor.F32, tensor.F16, b, absent})
+	for m, tile := range map[int]shaders.Tile{1: {64, 1, 2, 512}, 3: {64, 4, 2, 512}} { // as many lanes as on a GPU
+		for _, halves := range []bool{false, true} {
+			var types []tensor.DType
+			for b := tensor.Q8; b <= tensor.U4; b++ {
+				if !halves || b == tensor.FP8 {
+					types = append(types, b)
+				}
 			}
-		}
-		if ran := f.ran(); ran["matmul_gemv"] != 2*len(types) {
-			t.Errorf("matmul_gemv ran %d times", ran["matmul_gemv"])
+			f := newFewRows(t, vulkan.Options{Tiles: map[string]shaders.Tile{"matmul_gemv": tile}, ConvertHalves: halves})
+			for _, b := range types {
+				for _, k := range []int{256, 2560} {
+					f.product(kernels.Matmul{Batch: 2, M: m, N: 5, K: k, TransB: true}, 8,
+						[4]tensor.DType{tensor.F32, tensor.F16, b, absent})
+				}
+			}
+			if ran := f.ran(); ran["matmul_gemv"] != 2*len(types) {
+				t.Errorf("matmul_gemv ran %d times", ran["matmul_gemv"])
+			}
 		}
 	}
 }
@@ -202,7 +211,7 @@ func TestFewRowsInSpans(t *testing.T) {
 // together, from every place in a block, and lines across, with a part of a step behind them.
 func TestMatmulOfBlocks(t *testing.T) {
 	needs(t, "matmul_coopmat")
-	f := newFewRows(t, map[string]shaders.Tile{"matmul_coopmat": {64, 16, 32, 32}})
+	f := newFewRows(t, vulkan.Options{Tiles: map[string]shaders.Tile{"matmul_coopmat": {64, 16, 32, 32}}})
 	f.factor = 0x1p-11
 	calls := 0
 	for b := tensor.Q8; b <= tensor.U4; b++ {
@@ -232,7 +241,7 @@ func TestFewRowsTiles(t *testing.T) {
 	for _, tile := range append(gpus, shaders.Tile{64, 1, 8, 64}, shaders.Tile{32, 2, 6, 128}, shaders.Tile{96, 3, 6, 384},
 		shaders.Tile{8, 4, 4, 32}, shaders.Tile{20, 8, 3, 160}) {
 		t.Run(fmt.Sprint(tile), func(t *testing.T) {
-			f := newFewRows(t, map[string]shaders.Tile{"matmul_gemv": tile})
+			f := newFewRows(t, vulkan.Options{Tiles: map[string]shaders.Tile{"matmul_gemv": tile}})
 			for i, size := range fewRowsSizes {
 				k := kernels.Matmul{Batch: 1, M: 1 + i%8, N: size[0], K: size[1], BiasRows: 1, TransB: true}
 				f.product(k, 8, [4]tensor.DType{tensor.F32, tensor.F32, tensor.F16, tensor.F32})

@@ -1982,6 +1982,7 @@ func (k Matmul) Push(b []byte) ([]byte, error) {
 	p.Uint("N", k.N)
 	p.Uint("K", k.K)
 	p.Uint("BiasRows", k.BiasRows)
+	p.OneOf("BiasRows", k.BiasRows, 0, 1, kernelcode.Mul(k.Batch, k.M))
 	var lens [4]int
 	return p.Done(k.Lens(lens[:0]), "c a b bias")
 }

@@ -35,6 +35,7 @@ func TestPushRefuses(t *testing.T) {
 		{Unary{N: 1, Func: 9}, "unary: Func is 9, want 0 to 8"},
 		{RMSNorm{Rows: big, Dim: 2048}, "rms_norm: y has 2147483648 elements, want at most 2147483647"},
 		{Permute{D0: big, D1: big, D2: big, D3: big, D4: big, D5: big}, "permute: y has 9223372036854775807 elements"},
+		{Matmul{Batch: 2, M: 3, BiasRows: 3}, "matmul: BiasRows is 3, want one of 0, 1, 6"},
 		{SumSquares{N: 1}, "sum_squares: partial has 9223372036854775807 elements"}, // Block is missing
 	} {
 		if b, err := c.kernel.Push(nil); b != nil || err == nil || !strings.Contains(err.Error(), c.want) {

@@ -136,6 +136,13 @@ func emitMethods(w *bytes.Buffer, k *kernel) {
 	for _, f := range k.push {
 		fmt.Fprintf(w, "p.%s(%q, k.%s)\n", camel(f.kind), f.goName, f.goName)
 	}
+	for _, c := range k.choices {
+		var values []string
+		for _, e := range c.values {
+			values = append(values, k.value(e))
+		}
+		fmt.Fprintf(w, "p.OneOf(%q, %s, %s)\n", camel(c.size), k.operand(c.size), strings.Join(values, ", "))
+	}
 	for _, f := range k.consts {
 		switch f.kind {
 		case "bool", "float":

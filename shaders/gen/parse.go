@@ -30,6 +30,7 @@ type kernel struct {
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
 	takes    []condition // or of the calls
+	choices  []choice
 	push     []field
 	consts   []field
 	bindings []binding
@@ -37,6 +38,12 @@ type kernel struct {
 
 	prefix   string // of the name that it is registered under
 	compiled bool   // there is a .spv file
+}
+
+// choice is a size that is one of few.
+type choice struct {
+	size   string
+	values []expr
 }
 
 type tile struct {
@@ -211,10 +218,29 @@ func (p *parser) directive(word string, args []string) error {
 		return p.needsLine(args)
 	case "takes":
 		return p.takesLine(args)
+	case "values":
+		return p.valuesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //for, //needs or //takes (a comment has a space after //)",
-			word)
+		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //for, //needs, //takes or //values "+
+			"(a comment has a space after //)", word)
 	}
+	return nil
+}
+
+// valuesLine reads what a size may be.
+func (p *parser) valuesLine(args []string) error {
+	if len(args) < 2 || !identRE.MatchString(args[0]) {
+		return p.errorf("//values: want a size, and what it may be")
+	}
+	c := choice{size: args[0]}
+	for _, a := range args[1:] {
+		e, err := p.expr(a)
+		if err != nil {
+			return err
+		}
+		c.values = append(c.values, e)
+	}
+	p.k.choices = append(p.k.choices, c)
 	return nil
 }
 
@@ -478,6 +504,13 @@ func (p *parser) check() error {
 	for _, e := range k.grid {
 		if err := known("//grid", e, tiles); err != nil {
 			return err
+		}
+	}
+	for _, c := range k.choices {
+		for _, e := range append([]expr{{mul: []string{c.size}}}, c.values...) {
+			if err := known("//values", e, nil); err != nil {
+				return err
+			}
 		}
 	}
 	for _, b := range k.bindings {

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +27,18 @@ func (p *Pusher) Check(field string, v int) {
 	if (v < 0 || uint64(v) > math.MaxUint32) && p.err == nil {
 		p.err = fmt.Errorf("shaders: %s: %s is %d, want 0 to %d", p.kernel, field, v, uint32(math.MaxUint32))
 	}
+}
+
+// OneOf refuses a size that is none of these.
+func (p *Pusher) OneOf(field string, v int, values ...int) {
+	if slices.Contains(values, v) || p.err != nil {
+		return
+	}
+	want := make([]string, len(values)) // written one by one: values need not be on the heap
+	for i, n := range values {
+		want[i] = strconv.Itoa(n)
+	}
+	p.err = fmt.Errorf("shaders: %s: %s is %d, want one of %s", p.kernel, field, v, strings.Join(want, ", "))
 }
 
 // Uint appends a size.
