@@ -10,6 +10,7 @@
 //tile group=64 bm=64 bn=16
 //tile group=128 bm=64 bn=32
 //tile group=256 bm=64 bn=64
+//lean head_dim>=128 group=256 bm=128 bn=32
 
 #include "include/kernel.glsl"
 

@@ -44,16 +44,18 @@ type Kernel interface {
 // Desc describes a kernel without its parameters.
 type Desc struct {
 	Name      string
-	Doc       string        // the header's comment
-	Sig       string        // a letter a binding, written ones before "="; "?": may be nil, "+": read as well
-	Args      []Binding     // Sig, parsed: Register does that
-	Bindings  []string      // the bindings' names, in the order of Sig
-	InPlace   [][2]int      // pairs {output, input} that may be the same memory; all others must not overlap
-	Tiles     []Tile        // sizes to choose from, small ones first; the first works everywhere
-	Software  []Tile        // instead of them on a device that is a processor, whose subgroups are narrow; nil: the same
-	Wide      []Tile        // larger ones, for a device that has registers for them
-	TileNames []string      // their names
-	SPIRV     func() []byte // nil while the shader has no body
+	Doc       string            // the header's comment
+	Sig       string            // a letter a binding, written ones before "="; "?": may be nil, "+": read as well
+	Args      []Binding         // Sig, parsed: Register does that
+	Bindings  []string          // the bindings' names, in the order of Sig
+	InPlace   [][2]int          // pairs {output, input} that may be the same memory; all others must not overlap
+	Tiles     []Tile            // sizes to choose from, small ones first; the first works everywhere
+	Software  []Tile            // instead of them on a device that is a processor, whose subgroups are narrow; nil: the same
+	Wide      []Tile            // larger ones, for a device that has registers for them
+	Lean      []Tile            // one in the place of larger ones, for calls on a device that may have few registers
+	TileNames []string          // their names
+	LeanFor   func(Kernel) bool // says for which calls Lean is
+	SPIRV     func() []byte     // nil while the shader has no body
 
 	Alternatives []Alternative // the most special first
 }

@@ -31,6 +31,8 @@ type form struct {
 	calls       func(tensor.Kernel) bool // that it is for; nil: all
 	aligned     bool                     // floats of its calls begin at multiples of 16 bytes
 	thin        bool                     // only calls with few workgroups
+	lean        []shaders.Tile           // in the place of larger tiles, for some calls on a device that may have few registers
+	leanFor     func(tensor.Kernel) bool // for which
 	pipelines   map[variant]*pipeline
 
 	// Of an alternative with cooperative matrices.
@@ -100,6 +102,9 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 		first[0] /= 2
 	}
 	plain.tiles = append(plain.tiles, launchable(d.Tiles[1:], l)...)
+	if l.Registers == 0 && !software {
+		plain.lean, plain.leanFor = launchable(d.Lean, l), d.LeanFor
+	}
 	return append(list, plain)
 }
 
@@ -163,6 +168,10 @@ func (f *form) slow(software bool) bool { return software && f.subgroup != 0 && 
 // drop gives up a tile for which the device has too little shared memory, and the larger ones;
 // false where that leaves a kernel without any.
 func (f *form) drop(t shaders.Tile) bool {
+	if slices.Contains(f.lean, t) {
+		f.lean = nil
+		return true
+	}
 	i := slices.Index(f.tiles, t)
 	if i == 0 && !f.alternative {
 		return false
@@ -247,8 +256,15 @@ func (f *form) tile(call tensor.Kernel, enough uint64) shaders.Tile {
 		}
 		return f.tiles[len(f.tiles)-1]
 	}
+	suffices := func(t shaders.Tile) bool {
+		g := call.Grid(t)
+		return uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enough
+	}
+	if len(f.lean) > 0 && f.leanFor(call) && suffices(f.lean[0]) {
+		return f.lean[0]
+	}
 	for _, t := range slices.Backward(f.tiles[1:]) {
-		if g := call.Grid(t); uint64(g[0])*uint64(g[1])*uint64(g[2]) >= enough && !f.overhangs(call, t) {
+		if suffices(t) && !f.overhangs(call, t) {
 			return t
 		}
 	}

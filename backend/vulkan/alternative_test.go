@@ -136,6 +136,30 @@ func TestTilesFollowTheRegisters(t *testing.T) {
 	}
 }
 
+// Where a device does not say that it has many registers, the gradient of large heads takes fewer an invocation, unless a
+// workgroup shares too much memory.
+func TestLeanTiles(t *testing.T) {
+	large, lean := shaders.Tile{256, 64, 64}, shaders.Tile{256, 128, 32}
+	d, _ := shaders.Find("attention_grad_kv")
+	d.Alternatives = nil
+	for _, c := range []struct {
+		registers, headDim int
+		software           bool
+		want               shaders.Tile
+	}{
+		{0, 128, false, lean}, {0, 256, false, lean}, {256, 128, false, large}, {0, 64, false, large}, {512, 128, false, large}, {0, 128, true, large},
+	} {
+		call := kernels.AttentionGradKV{Batch: 4, T: 1024, S: 1024, Heads: 32, KVHeads: 8, HeadDim: c.headDim}
+		f := forms(d, nil, 64, nil, Limits{Invocations: 1024, Shared: 64 << 10, Registers: c.registers}, c.software)[0]
+		if got := f.tile(call, 96); got != c.want {
+			t.Errorf("%+v: tile %v", c, got)
+		}
+		if c.want == lean && (!f.drop(lean) || f.tile(call, 96) != large) {
+			t.Errorf("%+v: tile %v without the lean one, want %v", c, f.tile(call, 96), large)
+		}
+	}
+}
+
 // Software has tiles of its own for few rows, which are a subgroup of eight wide.
 func TestTilesOfSoftware(t *testing.T) {
 	d, _ := shaders.Find("matmul")

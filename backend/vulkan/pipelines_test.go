@@ -106,7 +106,7 @@ func examples() (list []example) {
 	one := matmul(1, 4096, 4096, "NT")
 	add("m1.f16", one, "f16 f16 f16 -")
 	add("m1.bf16", one, "bf16 bf16 bf16 -")
-	for _, t := range []string{"q4", "q8", "q4_k", "q5_k", "q6_k", "nf4", "u4"} {
+	for _, t := range []string{"q4", "q8", "q4_1", "q5_0", "q5_1", "iq4_nl", "q4_k", "q5_k", "q6_k", "nf4", "fp8", "u4"} {
 		add("m1."+t, one, "f32 f32 "+t+" -")
 	}
 	add("m8.q4", matmul(8, 4096, 4096, "NT"), "f32 f32 q4 -")

@@ -3115,7 +3115,9 @@ func init() {
 		Sig:       "TT=TSSTTTI?I?I?I?",
 		Bindings:  []string{"dk", "dv", "dy", "lse", "delta", "q", "k", "v", "qpos", "kpos", "qseg", "kseg"},
 		Tiles:     []shaders.Tile{{64, 64, 16}, {128, 64, 32}, {256, 64, 64}},
+		Lean:      []shaders.Tile{{256, 128, 32}},
 		TileNames: []string{"group", "bm", "bn"},
+		LeanFor:   func(k shaders.Kernel) bool { c, ok := k.(AttentionGradKV); return ok && c.HeadDim >= 128 },
 		SPIRV:     spirv("attention_grad_kv"),
 		Alternatives: []shaders.Alternative{
 			{

@@ -50,19 +50,8 @@ func (p *parser) takesLine(args []string) error {
 		return p.errorf("//takes: want one such line of conditions")
 	}
 	for _, a := range args {
-		c := condition{}
-		var sized bool
-		for _, c.sign = range []string{"<=", ">=", "%", ""} {
-			if c.field, c.size, sized = strings.Cut(a, c.sign); sized && c.sign != "" {
-				break
-			}
-		}
-		if c.sign == "" {
-			c.size = ""
-			c.field, c.not = strings.CutPrefix(a, "!")
-		}
-		n, err := strconv.ParseUint(c.size, 10, 31)
-		if c.sign != "" && (err != nil || n == 0) || !identRE.MatchString(c.field) {
+		c, ok := parseCondition(a)
+		if !ok {
 			return p.errorf("//takes: %q: want size<=number, size>=number, size%%number, name, !name, %s or %s", a, aligned,
 				thin)
 		}
@@ -71,9 +60,36 @@ func (p *parser) takesLine(args []string) error {
 	return nil
 }
 
-// checkTakes is called when the fields are known.
-func (p *parser) checkTakes() error {
-	for _, c := range p.k.takes {
+func parseCondition(a string) (c condition, ok bool) {
+	var sized bool
+	for _, c.sign = range []string{"<=", ">=", "%", ""} {
+		if c.field, c.size, sized = strings.Cut(a, c.sign); sized && c.sign != "" {
+			break
+		}
+	}
+	if c.sign == "" {
+		c.size = ""
+		c.field, c.not = strings.CutPrefix(a, "!")
+	}
+	n, err := strconv.ParseUint(c.size, 10, 31)
+	return c, (c.sign == "" || err == nil && n > 0) && identRE.MatchString(c.field)
+}
+
+// leanLine reads a launch for some calls on devices that may have few registers: "head_dim>=128 group=256 bm=128".
+func (p *parser) leanLine(args []string) error {
+	if p.k.lean != nil || len(args) < 2 {
+		return p.errorf("//lean: want one such line: a condition, and sizes")
+	}
+	var ok bool
+	if p.k.leanFor, ok = parseCondition(args[0]); !ok || p.k.leanFor.sign == "" {
+		return p.errorf("//lean: %q: want size<=number, size>=number or size%%number", args[0])
+	}
+	return p.tileLine("lean", args[1:], &p.k.lean)
+}
+
+// checkConditions is called when the fields are known.
+func (p *parser) checkConditions(word string, conditions ...condition) error {
+	for _, c := range conditions {
 		if c == (condition{field: aligned}) || c == (condition{field: thin}) {
 			continue
 		}
@@ -82,7 +98,7 @@ func (p *parser) checkTakes() error {
 			list, kind = slices.Concat(p.k.push, p.k.consts), "uint"
 		}
 		if !slices.ContainsFunc(list, func(f field) bool { return f.name == c.field && f.kind == kind }) {
-			return p.errorf("//takes: %s is not a %s of this header", c.field, kind)
+			return p.errorf("//%s: %s is not a %s of this header", word, c.field, kind)
 		}
 	}
 	return nil
@@ -135,6 +151,9 @@ func checkAlternatives(kernels []*kernel) error {
 		}
 		if k.base == "" {
 			continue
+		}
+		if k.lean != nil {
+			return errorf("//lean is for a kernel's own shader")
 		}
 		i := slices.IndexFunc(kernels, func(o *kernel) bool { return o.name == k.base && o.base == "" })
 		switch {
@@ -209,7 +228,7 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 	w.WriteString("},\n")
 }
 
-// emitTiles are the //tile, //software and //wide lines as fields of Go.
+// emitTiles are the //tile, //software, //wide and //lean lines as fields of Go.
 func (k *kernel) emitTiles() string {
 	list := func(field string, tiles [][]uint32) string {
 		var lines []string
@@ -224,6 +243,9 @@ func (k *kernel) emitTiles() string {
 	}
 	if k.wide != nil {
 		text += list("Wide", k.wide)
+	}
+	if k.lean != nil {
+		text += list("Lean", k.lean)
 	}
 	return text
 }

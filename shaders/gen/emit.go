@@ -223,6 +223,9 @@ func emitDesc(w *bytes.Buffer, k *kernel, all []*kernel) {
 		fmt.Fprintf(w, "InPlace: [][2]int{%s},\n", strings.Join(inPlace, ", "))
 	}
 	fmt.Fprintf(w, "%sTileNames: []string{%s},\n", k.emitTiles(), strings.Join(tileNames, ", "))
+	if k.lean != nil {
+		fmt.Fprintf(w, "LeanFor: func(k shaders.Kernel) bool { c, ok := k.(%s); return ok && %s },\n", k.goName, k.leanFor.code("c"))
+	}
 	if k.compiled {
 		fmt.Fprintf(w, "SPIRV: spirv(%q),\n", k.name)
 	}

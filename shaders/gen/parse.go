@@ -26,6 +26,8 @@ type kernel struct {
 	tiles    [][]uint32  // the sizes of every //tile line, the default first
 	software [][]uint32  // and of every //software line
 	wide     [][]uint32  // and of every //wide line
+	lean     [][]uint32  // and of the //lean line
+	leanFor  condition   // of its calls
 	base     string      // of an alternative: the kernel that it stands for
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
@@ -209,6 +211,8 @@ func (p *parser) directive(word string, args []string) error {
 		return p.tileLine(word, args, &p.k.software)
 	case "wide":
 		return p.tileLine(word, args, &p.k.wide)
+	case "lean":
+		return p.leanLine(args)
 	case "for":
 		if k.base != "" || len(args) != 1 || !identRE.MatchString(args[0]) {
 			return p.errorf("//for: want one kernel")
@@ -221,7 +225,7 @@ func (p *parser) directive(word string, args []string) error {
 	case "values":
 		return p.valuesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //for, //needs, //takes or //values "+
+		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //lean, //for, //needs, //takes or //values "+
 			"(a comment has a space after //)", word)
 	}
 	return nil
@@ -487,8 +491,13 @@ func (p *parser) check() error {
 		}
 		tiles = append(tiles, t.name)
 	}
-	if err := p.checkTakes(); err != nil {
+	if err := p.checkConditions("takes", k.takes...); err != nil {
 		return err
+	}
+	if k.lean != nil {
+		if err := p.checkConditions("lean", k.leanFor); err != nil {
+			return err
+		}
 	}
 	known := func(what string, e expr, divisors []string) error {
 		for _, s := range e.mul {

@@ -14,9 +14,10 @@ const uint PARTS = (head_dim + DEPTH - 1) / DEPTH;
 const uint DOWN = ROWS / SIDE, ACROSS = COLS / SIDE; // powers of two; attention.comp wants four ACROSS at least
 const uint SCORE_BLOCKS = (DOWN * ACROSS + group - 1) / group; // blocks of scores of an invocation
 
-// Sums go over a head in strips, which are twice as wide as a part where that has sums for half of the invocations. The
-// columns' vectors come LINES at a time, as many as take a part's memory.
-const uint STRIP = DOWN * WIDTH < group ? 2 * DEPTH : DEPTH, STRIP_WIDTH = STRIP / 4;
+// Sums go over a head in strips, which are twice or four times as wide as a part where that has sums for half or a quarter of
+// the invocations. The columns' vectors come LINES at a time, as many as take a part's memory.
+const uint PARTS_OF_STRIP = 4 * DOWN * WIDTH <= group && PARTS > 2 ? 4 : DOWN * WIDTH < group ? 2 : 1;
+const uint STRIP = PARTS_OF_STRIP * DEPTH, STRIP_WIDTH = STRIP / 4;
 const uint STRIPS = (head_dim + STRIP - 1) / STRIP, LINES = COLS * DEPTH / STRIP;
 const uint SUM_BLOCKS = (DOWN * STRIP_WIDTH + group - 1) / group; // of a strip's sums
 
