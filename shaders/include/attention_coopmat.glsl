@@ -231,16 +231,19 @@ const uint JOINT = (WIDTHS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = WIDTHS / 
 
 // sum += weights * the tile's columns, which lie turned.
 #define ACCUMULATE(sum) \
-	LATER \
-	GO_OVER_BLOCKS { \
-		MATRIX_A weights[JOINT]; \
-		[[unroll]] for (uint r = 0; r < JOINT; r++) \
-			coopMatLoad(weights[r], scratch, SUM_BLOCK(r) * OWN + c * DEEP, WORD_LINE, BY_ROWS); \
+	GO_OVER_WORDS { \
+		LATER \
+		MATRIX_A weights[2 * JOINT]; \
+		[[unroll]] for (uint c = 0; c < 2; c++) [[unroll]] for (uint r = 0; r < JOINT; r++) \
+			coopMatLoad(weights[c * JOINT + r], scratch, SUM_BLOCK(r) * OWN + (2 * p + c) * DEEP, WORD_LINE, BY_ROWS); \
 		[[unroll]] for (uint w = 0; w < PART; w++) { \
-			MATRIX_B columns; \
-			coopMatLoad(columns, tile, SUM_WIDTH(w) * MATRIX_N * TURNED + c * DEEP, TURNED, ALONG_K); \
-			[[unroll]] for (uint r = 0; r < JOINT; r++) \
-				sum[r * PART + w] = coopMatMulAdd(weights[r], columns, sum[r * PART + w]); \
+			LATER \
+			[[unroll]] for (uint c = 0; c < 2; c++) { \
+				MATRIX_B columns; \
+				coopMatLoad(columns, tile, SUM_WIDTH(w) * MATRIX_N * TURNED + (2 * p + c) * DEEP, TURNED, ALONG_K); \
+				[[unroll]] for (uint r = 0; r < JOINT; r++) \
+					sum[r * PART + w] = coopMatMulAdd(weights[c * JOINT + r], columns, sum[r * PART + w]); \
+			} \
 		} \
 	}
 
