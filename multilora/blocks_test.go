@@ -33,7 +33,7 @@ func TestTrainsOverQ4KM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return trainedParams(t, m, kinds()["scalar"])
+		return trainedParams(t, m, kinds()["scalar"], batch())
 	}
 	got, gotLoss := run(tensor.Q4)
 	want, wantLoss := run(tensor.F32)
@@ -57,7 +57,7 @@ func TestTrainsOverPackedFolders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return trainedParams(t, m, cfg)
+			return trainedParams(t, m, cfg, randomBatch(64))
 		}
 		got, gotLoss := run(tensor.Q4)
 		want, wantLoss := run(tensor.F32)

@@ -14,7 +14,7 @@ import (
 // Adapters train over a q8 and a q4 base as over its dequantized weights in f32, to the
 // bit, and the loss falls. The base has no gradient and does not change.
 func TestTrainsOverQuantizedBase(t *testing.T) {
-	dir := savedInBlocks(t)
+	dir, many := savedInBlocks(t), randomBatch(64) // rows enough for modules to be merged
 	for _, dt := range []tensor.DType{tensor.Q8, tensor.Q4} {
 		for _, cfg := range []Config{kinds()["scalar"], kinds()["rslora"]} {
 			t.Run(dt.String()+" "+string(cfg.Method), func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestTrainsOverQuantizedBase(t *testing.T) {
 					t.Fatalf("down_proj is %s, error %v", down, err)
 				}
 
-				got, gotLoss := trainedParams(t, quantized, cfg)
-				want, wantLoss := trainedParams(t, wide, cfg)
+				got, gotLoss := trainedParams(t, quantized, cfg, many)
+				want, wantLoss := trainedParams(t, wide, cfg, many)
 				sameTraining(t, got, want, gotLoss, wantLoss)
 				if after, err := down.RawBytes(); err != nil || !slices.Equal(after, before) {
 					t.Errorf("the base has changed, error %v", err)
@@ -61,7 +61,6 @@ func savedInBlocks(t *testing.T) string {
 	return dir
 }
 
-// trainedParams attaches an adapter, trains it and gives its values and gradients, and the
 // sameTraining checks that training over quantized weights was that over the dequantized ones, bit for bit, and
 // learned something.
 func sameTraining(t *testing.T, got, want map[string][]float32, gotLoss, wantLoss []float64) {
@@ -79,8 +78,9 @@ func sameTraining(t *testing.T, got, want map[string][]float32, gotLoss, wantLos
 	}
 }
 
-// loss of each step.
-func trainedParams(t *testing.T, m *llama.Model, cfg Config) (values map[string][]float32, losses []float64) {
+// trainedParams attaches an adapter, trains it on a batch and gives its values and gradients, and the loss of each step.
+func trainedParams(t *testing.T, m *llama.Model, cfg Config, b llama.Batch) (values map[string][]float32,
+	losses []float64) {
 	t.Helper()
 	attach(t, m, cfg)
 	tr := gather(t, m)
@@ -91,7 +91,7 @@ func trainedParams(t *testing.T, m *llama.Model, cfg Config) (values map[string]
 	values = map[string][]float32{}
 	for step := range 25 {
 		tr.ZeroGrad()
-		losses = append(losses, backward(t, m, batch(), step))
+		losses = append(losses, backward(t, m, b, step))
 		o.Step(0.02)
 	}
 	for name, p := range tr.Params() {

@@ -49,20 +49,19 @@ func checkPlus(op string, plus, x, weight *Var) {
 type linear struct{}
 
 func (l linear) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
-	return one(l.product(f, f.In[3])), nil
+	return one(l.product(f.Device, f.In[0], f.In[1], f.In[2], f.In[3])), nil
 }
 
-// product is x weightᵀ and bias or plus, of which one is nil at least.
-func (linear) product(f *autograd.Forward, plus *tensor.Tensor) *tensor.Tensor {
-	x, w, bias := f.In[0], f.In[1], f.In[2]
+// product is x wᵀ and bias or plus, of which one is nil at least.
+func (linear) product(d *tensor.Device, x, w, bias, plus *tensor.Tensor) *tensor.Tensor {
 	shape := x.Shape()
 	shape[len(shape)-1] = w.Dim(0)
-	y := f.New(x.DType(), shape...)
+	y := d.New(x.DType(), shape...)
 	k := kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(0), K: w.Dim(1), TransB: true, BiasRows: 1}
 	if plus != nil {
 		bias, k.BiasRows = plus, k.M
 	}
-	f.Run(k, y, x, w, bias)
+	d.Run(k, y, x, w, bias)
 	return y
 }
 
@@ -79,11 +78,15 @@ func (l linear) Backward(b *autograd.Backward) {
 
 // productGrads writes all but dplus.
 func (l linear) productGrads(b *autograd.Backward) {
-	x, w, dy := b.In[0], b.In[1], b.DOut[0]
 	if dx := b.Grad(0); dx != nil {
-		b.Run(kernels.Matmul{Batch: 1, M: x.Numel() / w.Dim(1), N: w.Dim(1), K: w.Dim(0)}, dx, dy, w, nil)
+		l.inputGrad(b.Device, dx, b.DOut[0], b.In[1])
 	}
-	l.weightGrads(b, 1, x, dy)
+	l.weightGrads(b, 1, b.In[0], b.DOut[0])
+}
+
+// inputGrad: dx = dy w.
+func (linear) inputGrad(d *tensor.Device, dx, dy, w *tensor.Tensor) {
+	d.Run(kernels.Matmul{Batch: 1, M: dx.Numel() / w.Dim(1), N: w.Dim(1), K: w.Dim(0)}, dx, dy, w, nil)
 }
 
 // weightGrads writes the gradients of the weight, input at, and of the bias, the next.

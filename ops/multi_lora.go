@@ -83,8 +83,9 @@ func (o MultiLoRA) checkScalings(out int, s *Var) {
 
 type multiLoRA struct {
 	MultiLoRA
-	at    autograd.RandomAt // of the dropout
-	drops bool
+	at     autograd.RandomAt // of the dropout
+	drops  bool
+	merged bool // the product of the way forward had the modules in its weight, without u
 }
 
 // dropout is x as the adapter sees it, and its gradient.
@@ -160,14 +161,23 @@ func (m *multiLoRA) scaledB(b, s, x *tensor.Tensor) *tensor.Tensor {
 	return narrowed(m.ScaledB(b, s), x)
 }
 
-// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ + plus. The narrow u is kept; bs, as large as b,
-// is cheaper made again.
+// Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ + plus, or x (weight + bs a)ᵀ + bias + plus. The narrow u is
+// kept; bs, as large as b, is cheaper made again.
 func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	m.draw(f)
-	u := m.narrow(f, f.In[0], f.In[3])
-	y := linear{}.product(f, nil)
-	m.add(f, y, u, f.In[4], f.In[5], f.In[6])
-	if f.AnyNeeds() {
+	x, w, bias, a, plus := f.In[0], f.In[1], f.In[2], f.In[3], f.In[6]
+	var y, u *tensor.Tensor
+	if m.merged = autograd.Recording(f.Device) && m.merges(x, w.Dim(1)); m.merged {
+		y = m.mergedProduct(f, x, m.mergedWeight(f.Device, w, a, m.scaledB(f.In[4], f.In[5], x)), bias, plus)
+	} else {
+		u = m.narrow(f.Device, x, a)
+		y = linear{}.product(f.Device, x, w, bias, nil)
+		m.add(f, y, u, f.In[4], f.In[5], plus)
+	}
+	if f.AnyNeeds() && !m.narrowsAgain(f.Needs) {
+		if u == nil {
+			u = m.narrow(f.Device, x, a)
+		}
 		saved = one(u)
 	}
 	return one(y), saved
@@ -181,12 +191,11 @@ func (m *multiLoRA) draw(f *autograd.Forward) {
 }
 
 // narrow is u.
-func (m *multiLoRA) narrow(f *autograd.Forward, x, a *tensor.Tensor) *tensor.Tensor {
+func (m *multiLoRA) narrow(d *tensor.Device, x, a *tensor.Tensor) *tensor.Tensor {
 	in, rank := a.Dim(1), a.Dim(0)
 	rows := x.Numel() / in
-	u := f.New(narrowType(x.DType()), rows, rank)
-	f.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(f.Device, x),
-		m.a(a, x), nil)
+	u := d.New(narrowType(x.DType()), rows, rank)
+	d.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: in, TransB: true}, u, m.dropout(d, x), m.a(a, x), nil)
 	return u
 }
 
@@ -198,37 +207,65 @@ func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s, plus *tensor.Tensor) {
 }
 
 // BackwardReads implements autograd.Selective.
-func (*multiLoRA) BackwardReads(needs []bool) autograd.Reads {
-	return autograd.Reads{In: []bool{needs[1] || needs[3], needs[0], false, true, true, true}, Saved: true}
+func (m *multiLoRA) BackwardReads(needs []bool) autograd.Reads {
+	return autograd.Reads{In: []bool{needs[1] || needs[3], needs[0], false, true, true, true}, Saved: !m.narrowsAgain(needs)}
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
 //
-//	dx = dy weight + dropout(du a), da = duᵀ dropout(x), db and ds from dbs, dplus = dy.
+//	dx = dy weight + dropout(du a) or dy (weight + bs a), da = duᵀ dropout(x), db and ds from dbs, dplus = dy.
 func (m *multiLoRA) Backward(b *autograd.Backward) {
-	linear{}.productGrads(b)
-	b.SetGrad(6, b.DOut[0])
-	m.modulesBackward(b, 3, b.In[0], b.Grad(0), b.DOut[0], b.Saved[0])
+	x, w, dy := b.In[0], b.In[1], b.DOut[0]
+	var u *tensor.Tensor
+	switch {
+	case len(b.Saved) > 0:
+		u = b.Saved[0]
+	case b.Needs[4] || b.Needs[5]:
+		u = m.narrow(b.Device, x, b.In[3])
+	}
+	dx := b.Grad(0)
+	if dx != nil && !m.merges(dx, w.Dim(0)) {
+		linear{}.inputGrad(b.Device, dx, dy, w)
+		w = nil
+	}
+	linear{}.weightGrads(b, 1, x, dy)
+	b.SetGrad(6, dy)
+	m.modulesBackward(b, 3, x, w, dx, dy, u)
 }
 
-// modulesBackward adds to dx, where the base's gradient is already, and writes the gradients
-// of a, b and s, which are inputs at and following.
-func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, dx, dy, u *tensor.Tensor) {
+// modulesBackward adds to dx, where the base's gradient is already, or with the base's weight w writes all of it, and writes
+// the gradients of a, b and s, which are inputs at and following.
+func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, w, dx, dy, u *tensor.Tensor) {
 	a, lora, s := b.In[at], b.In[at+1], b.In[at+2]
 	if dx != nil || b.Needs[at] {
-		du := b.New(narrowGradType(dy.DType()), u.Shape()...)
-		b.Run(kernels.Matmul{Batch: 1, M: u.Dim(0), N: a.Dim(0), K: lora.Dim(0)}, du, dy,
-			m.scaledB(lora, s, dy), nil)
-		if dx != nil {
-			m.addInputGrad(b.Device, dx, du, m.a(a, dx))
+		bs := m.scaledB(lora, s, dy)
+		if dx != nil && w != nil {
+			linear{}.inputGrad(b.Device, dx, dy, m.mergedWeight(b.Device, w, a, bs))
+			dx = nil
 		}
-		if da, acc := b.WeightGrad(at); da != nil {
-			b.Run(kernels.Matmul{Batch: 1, M: a.Dim(0), N: a.Dim(1), K: u.Dim(0), TransA: true, Acc: acc}, da, du,
-				m.dropout(b.Device, x), nil)
-		}
+		m.narrowBackward(b, at, x, dx, dy, bs)
 	}
 	if b.Needs[at+1] || b.Needs[at+2] {
 		m.scaledGrad(b, at+1, dy, u, false)
+	}
+}
+
+// narrowBackward adds to dx, if it is not nil, and writes the gradient of a, input at, by that of u.
+func (m *multiLoRA) narrowBackward(b *autograd.Backward, at int, x, dx, dy, bs *tensor.Tensor) {
+	if dx == nil && !b.Needs[at] {
+		return
+	}
+	a := b.In[at]
+	rank, out := bs.Dim(1), bs.Dim(0)
+	rows := dy.Numel() / out
+	du := b.New(narrowGradType(dy.DType()), rows, rank)
+	b.Run(kernels.Matmul{Batch: 1, M: rows, N: rank, K: out}, du, dy, bs, nil)
+	if dx != nil {
+		m.addInputGrad(b.Device, dx, du, m.a(a, dx))
+	}
+	if da, acc := b.WeightGrad(at); da != nil {
+		b.Run(kernels.Matmul{Batch: 1, M: rank, N: a.Dim(1), K: rows, TransA: true, Acc: acc}, da, du,
+			m.dropout(b.Device, x), nil)
 	}
 }
 

@@ -98,7 +98,7 @@ func (m *multiLoRALinears) Forward(f *autograd.Forward) (out, saved []*tensor.Te
 	}
 	for i, l := range m.layers {
 		own := f.In[m.inputs(i):]
-		y := linear{}.product(&autograd.Forward{Device: f.Device, In: []*tensor.Tensor{x, own[0], own[1]}}, nil)
+		y := linear{}.product(f.Device, x, own[0], own[1], nil)
 		bs := l.scaledB(own[3], own[4], x)
 		f.Run(kernels.Matmul{Batch: 1, M: rows, N: bs.Dim(0), K: bs.Dim(1), TransA: true, TransB: true, Acc: true}, y,
 			us[i], bs, nil)

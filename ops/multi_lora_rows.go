@@ -50,11 +50,11 @@ func (p rowsPart) of(t *tensor.Tensor) *tensor.Tensor {
 func (*multiLoRARows) OpName() string { return "multi_lora_rows" }
 
 func (m *multiLoRARows) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
-	y := linear{}.product(f, nil)
+	y := linear{}.product(f.Device, f.In[0], f.In[1], f.In[2], nil)
 	for i, p := range m.parts {
 		in := f.In[3+3*i:]
 		p.modules.draw(f)
-		u := p.modules.narrow(f, p.of(f.In[0]), in[0])
+		u := p.modules.narrow(f.Device, p.of(f.In[0]), in[0])
 		p.modules.add(f, p.of(y), u, in[1], in[2], nil)
 		saved = append(saved, u)
 	}
@@ -81,7 +81,7 @@ func (m *multiLoRARows) Backward(b *autograd.Backward) {
 		if dx != nil {
 			dx = p.of(dx)
 		}
-		p.modules.modulesBackward(b, 3+3*i, p.of(b.In[0]), dx, p.of(b.DOut[0]), b.Saved[i])
+		p.modules.modulesBackward(b, 3+3*i, p.of(b.In[0]), nil, dx, p.of(b.DOut[0]), b.Saved[i])
 	}
 }
 

@@ -335,7 +335,25 @@ func TestPreferenceRefusesBatches(t *testing.T) {
 	}
 }
 
-// Evaluate sees what the step before its update has seen.
+// alike reports whether two structs of numbers, and of pointers to them, are equal but for rounding.
+func alike(a, b any) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range x.NumField() {
+		f, g := x.Field(i), y.Field(i)
+		if f.Kind() == reflect.Pointer && !f.IsNil() && !g.IsNil() {
+			f, g = f.Elem(), g.Elem()
+		}
+		if f.Kind() == reflect.Float64 && math.Abs(f.Float()-g.Float()) <= 1e-5 {
+			continue
+		}
+		if !f.Equal(g) {
+			return false
+		}
+	}
+	return true
+}
+
+// Evaluate sees what the step before its update has seen, but for rounding: modules are merged in a step alone.
 func TestPreferenceEvaluate(t *testing.T) {
 	for _, o := range Objectives()[1:] {
 		tr := judgedTiny(t, 2, o)
@@ -346,7 +364,7 @@ func TestPreferenceEvaluate(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := tr.Step(batches)
-		if err != nil || math.Abs(r.Loss-loss) > 1e-12 || !reflect.DeepEqual(*r.Preference, metrics) {
+		if err != nil || math.Abs(r.Loss-loss) > 1e-6 || !alike(*r.Preference, metrics) {
 			t.Errorf("%s: evaluated %v, %+v; the step saw %v, %+v, %v", o, loss, metrics, r.Loss, r.Preference, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

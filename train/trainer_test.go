@@ -92,7 +92,7 @@ func TestLossFalls(t *testing.T) {
 }
 
 // How rows are cut into micro-batches must not matter, though their answers have
-// unequal lengths.
+// unequal lengths, but for rounding: modules are merged for eight rows, and beside the base of one.
 func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
 	gradients := func(perBatch int) map[string][]float64 {
 		tr := newTiny(t, 2, 0)
@@ -123,7 +123,7 @@ func TestMicroBatchesGiveTheSameGradient(t *testing.T) {
 			norm += w[i] * w[i]
 		}
 	}
-	if e := math.Sqrt(diff / norm); !(e <= 1e-6) {
+	if e := math.Sqrt(diff / norm); !(e <= 3e-6) {
 		t.Errorf("the gradients of 1 × 8 and 8 × 1 rows differ by %g of their norm", e)
 	}
 }
