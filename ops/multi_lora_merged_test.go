@@ -93,12 +93,12 @@ func (c mergedCase) products(t *testing.T, d *tensor.Device, x tensor.DType, tra
 		return d.FromFloat32s(dt, make([]float32, tensor.Numel(shape)), shape...)
 	}
 	var list []string
-	d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+	stop := d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
 		if k, ok := k.(kernels.Matmul); ok {
 			list = append(list, fmt.Sprintf("%dx%dx%d", k.M, k.N, k.K))
 		}
 	})
-	defer d.Trace(nil)
+	defer stop()
 	tape := autograd.NewTape(d)
 	defer tape.Close()
 	rank := c.Modules * c.Rank
