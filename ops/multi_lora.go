@@ -162,7 +162,7 @@ func (m *multiLoRA) scaledB(b, s, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // Forward: u = dropout(x) aᵀ, y = x weightᵀ + bias + u bsᵀ + plus, or x (weight + bs a)ᵀ + bias + plus. The narrow u is
-// kept; bs, as large as b, is cheaper made again.
+// kept where keepsNarrow says so; bs, as large as b, is cheaper made again.
 func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	m.draw(f)
 	x, w, bias, a, plus := f.In[0], f.In[1], f.In[2], f.In[3], f.In[6]
@@ -174,7 +174,7 @@ func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 		y = linear{}.product(f.Device, x, w, bias, nil)
 		m.add(f, y, u, f.In[4], f.In[5], plus)
 	}
-	if f.AnyNeeds() && !m.narrowsAgain(f.Needs) {
+	if m.keepsNarrow(f.Needs) {
 		if u == nil {
 			u = m.narrow(f.Device, x, a)
 		}
@@ -208,7 +208,7 @@ func (m *multiLoRA) add(f *autograd.Forward, y, u, b, s, plus *tensor.Tensor) {
 
 // BackwardReads implements autograd.Selective.
 func (m *multiLoRA) BackwardReads(needs []bool) autograd.Reads {
-	return autograd.Reads{In: []bool{needs[1] || needs[3], needs[0], false, true, true, true}, Saved: !m.narrowsAgain(needs)}
+	return autograd.Reads{In: []bool{needs[1] || needs[3], needs[0], false, true, true, true}, Saved: m.keepsNarrow(needs)}
 }
 
 // Backward: with du = dy bs and dbs = dyᵀ u,
@@ -240,7 +240,9 @@ func (m *multiLoRA) modulesBackward(b *autograd.Backward, at int, x, w, dx, dy, 
 	if dx != nil || b.Needs[at] {
 		bs := m.scaledB(lora, s, dy)
 		if dx != nil && w != nil {
-			linear{}.inputGrad(b.Device, dx, dy, m.mergedWeight(b.Device, w, a, bs))
+			merged := m.mergedWeight(b.Device, w, a, bs)
+			linear{}.inputGrad(b.Device, dx, dy, merged)
+			merged.Free("a weight with the modules in it, used up")
 			dx = nil
 		}
 		m.narrowBackward(b, at, x, dx, dy, bs)
@@ -374,6 +376,7 @@ func (*multiLoRA) Examples() []autograd.Example {
 		example("whole blocks", 19, 64, 96, true, true, MultiLoRA{Modules: 2, Rank: 3, Scale: 1}, nil),
 		plus("plus", 19, 64, 36, false, MultiLoRA{Modules: 2, Rank: 4, Scale: 1}),
 		plus("plus, bias, dropout", 3, 7, 5, true, MultiLoRA{Modules: 2, Rank: 2, Scale: 1, Dropout: 0.5}),
+		plus("plus, bias, merged", 40, 12, 9, true, MultiLoRA{Modules: 2, Rank: 3, Scale: 0.5}),
 		plus("plus, one row", 1, 65, 129, false, MultiLoRA{Modules: 2, Rank: 8, Scale: 1}),
 		large,
 	}

@@ -13,14 +13,19 @@ import (
 const mergeRows = 2
 
 // merges reports whether a product of the rows of x, or of its gradient, with the weight, of sums of k numbers, is made
-// with the modules in the weight: of 32 or 64 bits, as a sum rounded to 16 would lose them, and where all rows
-// see the modules alike. Where kernels have a price, layers are computed together (MultiLoRALinears).
+// with the modules in the weight: of 32 or 64 bits that a product takes whole, as a sum rounded to fewer would lose them, and
+// where all rows see the modules alike. Where kernels have a price, layers are computed together (MultiLoRALinears).
 func (m *multiLoRA) merges(x *tensor.Tensor, k int) bool {
-	wide := x.DType() == tensor.F32 || x.DType() == tensor.F64
-	return wide && !m.drops && !x.Device().Launches() && x.Numel()/x.Dim(-1) >= mergeRows*k
+	d, dt := x.Device(), x.DType()
+	wide := dt == tensor.F32 && !d.SplitsFactors() || dt == tensor.F64
+	return wide && !m.drops && !d.Launches() && x.Numel()/x.Dim(-1) >= MergesFrom(k)
 }
 
-// mergedWeight is w + bs a, a new tensor of bs's type: it lives while one product is made with it.
+// MergesFrom is the rows from which an adapter of a layer with so many inputs is merged into its weight, in f32 training on a
+// device that does so: then its narrow product is not kept for the way back.
+func MergesFrom(in int) int { return mergeRows * in }
+
+// mergedWeight is w + bs a, a new tensor of bs's type, for one product.
 func (m *multiLoRA) mergedWeight(d *tensor.Device, w, a, bs *tensor.Tensor) *tensor.Tensor {
 	out, in := w.Dim(0), w.Dim(1)
 	merged := d.New(bs.DType(), out, in)
@@ -37,8 +42,9 @@ func (m *multiLoRA) mergedWeight(d *tensor.Device, w, a, bs *tensor.Tensor) *ten
 	return merged
 }
 
-// mergedProduct is x wᵀ + bias + plus, both of which may be nil.
+// mergedProduct is x wᵀ + bias + plus, both of which may be nil, with a mergedWeight that is then freed.
 func (m *multiLoRA) mergedProduct(f *autograd.Forward, x, w, bias, plus *tensor.Tensor) *tensor.Tensor {
+	defer w.Free("a weight with the modules in it, used up")
 	if bias == nil || plus == nil {
 		return linear{}.product(f.Device, x, w, bias, plus)
 	}
@@ -47,5 +53,8 @@ func (m *multiLoRA) mergedProduct(f *autograd.Forward, x, w, bias, plus *tensor.
 	return y
 }
 
-// narrowsAgain reports whether Backward makes u itself: where the way forward had no use for it, and x is there anyway.
-func (m *multiLoRA) narrowsAgain(needs []bool) bool { return m.merged && (needs[1] || needs[3]) }
+// keepsNarrow reports whether u is kept for Backward: where the gradients of b and s need it, unless the way forward had no
+// use for it and x is there anyway.
+func (m *multiLoRA) keepsNarrow(needs []bool) bool {
+	return (needs[4] || needs[5]) && !(m.merged && (needs[1] || needs[3]))
+}

@@ -101,6 +101,12 @@ type Overlapping interface{ RunsSideBySide() }
 // product of several matrices in place of several products where it can (Device.Launches).
 type Launching interface{ Launches() }
 
+// Splitting is a backend that may compute products of f32 by parts of fewer digits.
+type Splitting interface {
+	// SplitsFactors reports whether it does.
+	SplitsFactors() bool
+}
+
 // MatrixMultiplier is a backend that multiplies matrices of some 16-bit types several times as fast as those of f32.
 type MatrixMultiplier interface {
 	// MultipliesMatrices reports whether a type is one of them.

@@ -113,6 +113,12 @@ func (d *Device) Launches() bool {
 	return ok
 }
 
+// SplitsFactors reports whether factors of products of f32 lose digits on this device (Splitting).
+func (d *Device) SplitsFactors() bool {
+	s, ok := d.must("splits factors").b.(Splitting)
+	return ok && s.SplitsFactors()
+}
+
 // MultipliesMatrices reports whether the device has instructions for products of matrices of a 16-bit type, which are
 // several times as fast as those of f32 (MatrixMultiplier).
 func (d *Device) MultipliesMatrices(dt DType) bool {

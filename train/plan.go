@@ -14,8 +14,10 @@ import (
 	"github.com/agora-ml/agora/device"
 	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/mapped"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -249,6 +251,11 @@ func (k Memory) sum() int {
 func (p *Plan) vary(r *run) error {
 	d := r.trainer.Device
 	if !p.config.Pack {
+		for _, tokens := range p.unmerged(r.trainer.Model) {
+			if err := p.step(r, tokens); err != nil {
+				return err
+			}
+		}
 		for _, eighths := range []int{6, 4, 7, 3, 5, 8} {
 			if err := p.step(r, max(1, p.Tokens*eighths/8)); err != nil {
 				return err
@@ -279,6 +286,23 @@ func (p *Plan) vary(r *run) error {
 	}
 	p.Process = max(s.Taken+p.besideTensors, p.loaded+file+programBytes)
 	return d.Err()
+}
+
+// unmerged are the tokens of the longest rows with which some layers' modules are not merged into the weight, so that their
+// narrow products are kept: shorter batches than the largest may need more memory.
+func (p *Plan) unmerged(m *llama.Model) (tokens []int) {
+	if m.Device().Launches() || p.config.Adapter.Dropout > 0 || p.activations.Is16Bit() {
+		return nil
+	}
+	for _, layer := range nn.Layers(m) {
+		if l, ok := (*layer).(*multilora.Linear); ok {
+			n := (ops.MergesFrom(l.Base.Weight.Value.Dim(1)) - 1) / p.Rows
+			if 0 < n && n < p.Tokens && !slices.Contains(tokens, n) {
+				tokens = append(tokens, n)
+			}
+		}
+	}
+	return tokens
 }
 
 // evaluate is a measurement of held-out rows.

@@ -89,6 +89,28 @@ func TestPlanIsMeasured(t *testing.T) {
 	}
 }
 
+// Rows that are just too few for modules to be merged keep more than longer ones, which a plan counts.
+func TestPlanOfShorterRows(t *testing.T) {
+	m := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(m, []byte(`{"model_type": "llama", "vocab_size": 90, "hidden_size": 64, "intermediate_size": 64,
+		"num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 128}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peak := func(tokens int) int {
+		cfg := Defaults()
+		cfg.Model, cfg.MaxTokens, cfg.Adapter.Rank, cfg.BatchRows = m, tokens, 32, 4
+		p, err := NewPlan(cfg, PlanOptions{Device: device.Options{Threads: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Peak
+	}
+	kept := (ops.MergesFrom(64) - 1) / 4 // tokens
+	if shorter, longer := peak(kept), peak(kept+1); longer < shorter {
+		t.Errorf("%d tokens are planned to take %d bytes, %d tokens %d", kept, shorter, kept+1, longer)
+	}
+}
+
 // measure makes some steps of a run on the CPU, on rows of all lengths.
 func measure(t *testing.T, cfg Config) tensor.Stats {
 	t.Helper()

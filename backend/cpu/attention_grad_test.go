@@ -22,6 +22,7 @@ func TestAttentionGradientsInOnePass(t *testing.T) {
 		{"more queries than keys", kernels.Attention{Batch: 1, T: 150, S: 70, Heads: 1, KVHeads: 1, HeadDim: 8}, false},
 		{"window", kernels.Attention{Batch: 1, T: 400, S: 400, Heads: 3, KVHeads: 1, HeadDim: 16, Window: 90}, false},
 		{"packed, soft cap", kernels.Attention{Batch: 2, T: 290, S: 290, Heads: 2, KVHeads: 2, HeadDim: 32, SoftCap: 2}, true},
+		{"many queries a key", kernels.Attention{Batch: 1, T: 260, S: 260, Heads: 300, KVHeads: 1, HeadDim: 4}, false},
 		{"odd", kernels.Attention{Batch: 1, T: 131, S: 131, Heads: 2, KVHeads: 1, HeadDim: 7}, false},
 	} {
 		c.k.Scale = float32(1 / math.Sqrt(float64(c.k.HeadDim)))

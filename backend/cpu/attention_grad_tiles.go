@@ -210,7 +210,7 @@ func (k keySums) from(j, dim int) keySums {
 	return keySums{key: j, n: k.n - j, keys: k.keys[j*dim:], vals: k.vals[j*dim:]}
 }
 
-// mostKeySums is the most elements of keys of which a worker keeps the sums: 4 MiB for both.
+// mostKeySums is the most elements of keys of which a worker keeps the sums, 4 MiB for both; packed keys and values take 6 more.
 const mostKeySums = 1 << 19
 
 // inOnePass reports whether so many threads make all gradients of an attention together: 10 products of a tile in the

@@ -107,18 +107,18 @@ func (a *attentionTiles) wideTiles(w *work, o operands, key, value tensor.Arg, f
 	a.queryTiles(w, 0, a.Batch*a.KVHeads, f)
 }
 
-// headsAlone reports whether so many threads have enough to do where each takes whole heads: what is packed stays in its own
-// level-2 cache then, and nobody waits for others.
-func (a *attentionTiles) headsAlone(threads int) bool {
+// headsAlone reports whether so many threads have enough to do where each takes whole heads, and packs what is no more than a
+// cache near it holds: nobody waits for others then.
+func (a *attentionTiles) headsAlone(o operands, threads int) bool {
 	heads := a.Batch * a.KVHeads
-	return 10*((heads+threads-1)/threads*threads) <= 11*heads
+	return 10*((heads+threads-1)/threads*threads) <= 11*heads && a.blocks()*o.words(a.HeadDim) <= packedTogether
 }
 
 // packedTiles calls f for every block of queries, with the packed keys of its head.
 func (a *attentionTiles) packedTiles(w *work, o operands, key, value tensor.Arg, f func(t *attentionTile)) {
 	heads, together, blocks := a.Batch*a.KVHeads, a.headsTogether(o, w.team.Threads()), a.blocks()
 	words := o.words(a.HeadDim)
-	if o.wide && a.headsAlone(w.team.Threads()) {
+	if o.wide && a.headsAlone(o, w.team.Threads()) {
 		w.tasks(heads, 1, func(s *scratch, head, _ int) {
 			t := a.tile(s, head)
 			t.packAll(o, s.ofKeys(blocks*words), key, value)

@@ -28,5 +28,11 @@ func ParsePrecision(name string) (Precision, error) {
 	return "", fmt.Errorf("want %s or %s, got %q", Highest, High, name)
 }
 
+// SplitsFactors makes the backend a tensor.Splitting.
+func (b *backend) SplitsFactors() bool { return b.work.gemm.ByParts }
+
+// SplitsFactors makes the backend that is measured a tensor.Splitting, as the CPU's is.
+func (f *Footprint) SplitsFactors() bool { return f.MatmulPrecision.byParts() }
+
 // byParts reports whether products are computed by parts of bfloat16: they are asked for, and there is a kernel.
 func (p Precision) byParts() bool { return p == High && gemm.HasParts() }

@@ -28,7 +28,7 @@ func (s *scratch) bytes() int { return 4*(len(s.memory)+cap(s.keys)) + s.gemm.By
 
 // A Footprint adds up the scratch memory that a backend would keep after some kernels,
 // without running them. It counts matrix products, whose operands are large, and what attention
-// keeps of keys; all else together needs less than a MiB a thread.
+// keeps of keys; all else together needs less than 2 MiB a thread.
 type Footprint struct {
 	Threads         int       // 0: as Open
 	MatmulPrecision Precision // Options'
@@ -103,7 +103,7 @@ func (f *Footprint) attention(a *attentionTiles, halves bool, o, wide operands) 
 		o = a.wide(wide, f.MatmulPrecision.byParts())
 	}
 	bytes := 4 * a.blocks() * o.words(a.HeadDim)
-	if o.wide && a.headsAlone(threads(f.Threads)) {
+	if o.wide && a.headsAlone(o, threads(f.Threads)) {
 		f.keys = max(f.keys, bytes)
 		return
 	}

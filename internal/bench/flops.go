@@ -11,7 +11,8 @@ import (
 // FLOPs are the floating-point operations of a training step that its model calls for, a
 // token, a multiplication and an addition being two. What a program computes twice, such as
 // a block that gradient checkpointing recomputes, counts once, and what is not a product of
-// matrices (norms, softmax, RoPE, the optimizer) not at all.
+// matrices (norms, softmax, RoPE, the optimizer) not at all. What is saved where an adapter is merged into its weight for
+// a product of many rows (ops.MergesFrom) counts.
 //
 // Forward, a linear layer of in × out numbers takes 2·in·out, the head among them; an adapter
 // of total rank R beside it 2·R·(in + out); of a mixture of experts those that a token has; attention 4·heads·size for

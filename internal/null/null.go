@@ -44,6 +44,12 @@ type launching struct{ *backend }
 
 func (launching) Launches() {}
 
+// SplitsFactors is what the Watcher says, if it knows.
+func (b *backend) SplitsFactors() bool {
+	s, ok := b.Kernels.(tensor.Splitting)
+	return ok && s.SplitsFactors()
+}
+
 // Offers is what the Watcher says, if it knows.
 func (b *backend) Offers(k tensor.Kernel) bool {
 	o, ok := b.Kernels.(tensor.Offerer)

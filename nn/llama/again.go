@@ -42,7 +42,9 @@ func (d *Decoder) single(ids [][]int32, memory []float32) (ok bool, err error) {
 		if len(row) > 1 {
 			return false, nil
 		}
-		given, longest = given+len(row), max(longest, d.length[r])
+		if given += len(row); len(row) > 0 {
+			longest = max(longest, d.length[r])
+		}
 	}
 	if given == 0 {
 		return false, nil
@@ -94,6 +96,7 @@ func (d *Decoder) take(b Batch) {
 	}
 	same.set(0, b.IDs, b.Positions, b.Segments)
 	at := 4 * d.rows
+	same.known = min(same.known, d.used) // a token that was not computed is written over
 	if same.known == 0 {
 		same.set(at, d.positions, d.segments)
 	} else {

@@ -144,7 +144,7 @@ func TestTokensAgainWithAdapters(t *testing.T) {
 						t.Fatal(err)
 					}
 					d.tokens("attached again")
-					d.step("a piece", 1, 2)
+					d.step("a piece", 2, 1)
 					if rows > 1 {
 						d.step("a row without", 1, 0, 1)
 						d.step("a row without", 1, 0, 1)

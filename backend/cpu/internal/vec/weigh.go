@@ -14,8 +14,10 @@ import (
 func WeighRows(x []float32, apart int, counts []int, highest, sums []float32) {
 	checkRows("WeighRows", len(x), apart, counts)
 	same("WeighRows", len(counts), len(highest), len(sums))
-	if len(counts) > 0 {
-		weighRows(x, apart, counts, highest, sums)
+	for len(counts) > 0 {
+		n := rowsOfCall(counts)
+		weighRows(x, apart, counts[:n], highest[:n], sums[:n])
+		x, counts, highest, sums = x[min(n*apart, len(x)):], counts[n:], highest[n:], sums[n:]
 	}
 }
 
@@ -37,8 +39,11 @@ func weighEach(x []float32, apart int, counts []int, highest, sums []float32) {
 func WeighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
 	checkRows("WeighGradRows", min(len(p), len(ds)), apart, counts)
 	same("WeighGradRows", len(counts), len(shift), len(delta))
-	if len(counts) > 0 {
-		weighGradRows(p, ds, apart, counts, shift, delta)
+	for len(counts) > 0 {
+		n := rowsOfCall(counts)
+		weighGradRows(p, ds, apart, counts[:n], shift[:n], delta[:n])
+		p, ds = p[min(n*apart, len(p)):], ds[min(n*apart, len(ds)):]
+		counts, shift, delta = counts[n:], shift[n:], delta[n:]
 	}
 }
 
@@ -52,16 +57,22 @@ func weighGradEach(p, ds []float32, apart int, counts []int, shift, delta []floa
 	}
 }
 
-// checkRows panics unless the rows lie apart in n elements, and are no more than a goroutine may be kept for.
-func checkRows(name string, n, apart int, counts []int) {
+// rowsOfCall is how many of the rows one call of assembly takes, at least one: a goroutine is not to be kept for longer.
+func rowsOfCall(counts []int) int {
 	total := 0
+	for r, n := range counts {
+		if total += n; total > 1<<16 {
+			return max(1, r)
+		}
+	}
+	return len(counts)
+}
+
+// checkRows panics unless the rows lie apart in n elements.
+func checkRows(name string, n, apart int, counts []int) {
 	for r, c := range counts {
 		if c < 0 || c > apart || c > 0 && r*apart+c > n {
 			panic(fmt.Sprintf("vec.%s: row %d of %d elements, rows %d apart, of %d", name, r, c, apart, n))
 		}
-		total += c
-	}
-	if total > 1<<16 {
-		panic(fmt.Sprintf("vec.%s: %d elements, at most %d", name, total, 1<<16))
 	}
 }

@@ -73,6 +73,31 @@ func sameBits(t *testing.T, name string, got, want []float32) {
 	}
 }
 
+// More rows than one call of assembly takes.
+func TestWeighManyRows(t *testing.T) {
+	const apart, rows = 256, 700
+	x, counts := make([]float32, rows*apart-3), make([]int, rows)
+	for r := range counts {
+		counts[r] = apart - 3 - r%5
+		for i := range counts[r] {
+			x[r*apart+i] = float32(i%17 - r%7)
+		}
+	}
+	eachImplementation(t, func(t *testing.T) {
+		want, got := append([]float32(nil), x...), append([]float32(nil), x...)
+		highest, sums := [2][]float32{make([]float32, rows), make([]float32, rows)}, [2][]float32{make([]float32, rows), make([]float32, rows)}
+		weighEach(want, apart, counts, highest[0], sums[0])
+		WeighRows(got, apart, counts, highest[1], sums[1])
+		sameBits(t, "weights", got, want)
+		sameBits(t, "highest", highest[1], highest[0])
+		sameBits(t, "sums", sums[1], sums[0])
+		wantDs, gotDs := append([]float32(nil), x...), append([]float32(nil), x...)
+		weighGradEach(want, wantDs, apart, counts, highest[0], sums[0])
+		WeighGradRows(got, gotDs, apart, counts, highest[1], sums[1])
+		sameBits(t, "gradients", gotDs, wantDs)
+	})
+}
+
 // What is no number reaches the sum of its row, and no other row.
 func TestWeighRowsNaN(t *testing.T) {
 	const apart = 64
