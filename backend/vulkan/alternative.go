@@ -157,8 +157,9 @@ func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
 	rows, columns := max(int(t[1]), int(t[2])), min(int(t[1]), int(t[2]))
 	x := f.matrix
 	blocks := columns%(2*x.n) == 0 // the shader has two of columns at least
-	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks &&
-		2*columns <= int(t[0]) && // of short heads there are twice as many, and an invocation for each
+	// Of short heads there are twice as many columns, of which an invocation has a statistic and takes pairs from one place on.
+	short := 2*columns <= int(t[0]) && int(t[0])%columns == 0
+	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks && short &&
 		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
 }
 

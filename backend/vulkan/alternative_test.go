@@ -158,6 +158,30 @@ func TestLeanTiles(t *testing.T) {
 			t.Errorf("%+v: tile %v without the lean one, want %v", c, f.tile(call, 96), large)
 		}
 	}
+
+	asked := shaders.Tile{128, 64, 32}
+	b := newBackend(newNull(), Options{Tiles: map[string]shaders.Tile{"attention_grad_kv": asked}})
+	k, err := b.kernel("attention_grad_kv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := kernels.AttentionGradKV{Batch: 4, T: 1024, S: 1024, Heads: 32, KVHeads: 8, HeadDim: 128}
+	if got := k.forms[len(k.forms)-1].tile(call, 96); got != asked {
+		t.Errorf("tile %v, asked for was %v", got, asked)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of short heads there are twice as many columns, and an invocation takes pairs of them from one place on.
+func TestTilesThatFitAttention(t *testing.T) {
+	f := &form{matrix: matrix{m: 16, n: 8, k: 8}, subgroup: 32}
+	for tile, want := range map[shaders.Tile]bool{{128, 64, 32}: true, {128, 64, 64}: true, {128, 64, 48}: false} {
+		if got := f.fits(tile, Limits{Invocations: 1024}); got != want {
+			t.Errorf("tile %v fits: %v, want %v", tile, got, want)
+		}
+	}
 }
 
 // Software has tiles of its own for few rows, which are a subgroup of eight wide.

@@ -3,6 +3,7 @@ package vulkan
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/agora-ml/agora/tensor"
@@ -71,16 +72,21 @@ type awaiting struct {
 }
 
 // settle gives the recorded commands their pipelines. An alternative that the driver does not compile is given up: what
-// it computes with is what drivers get wrong most.
+// it computes with is what drivers get wrong most. So is a lean tile, in whose place there are others.
 func (b *backend) settle() {
 	for _, a := range b.awaiting {
 		for <-a.p.pipeline.made; a.p.pipeline.err != nil; <-a.p.pipeline.made {
-			if _, asked := b.tiles[a.p.form.name]; asked || !a.p.form.alternative {
+			f := a.p.form
+			switch _, asked := b.tiles[f.name]; {
+			case f.alternative && !asked:
+				f.tiles = nil
+			case !slices.Contains(f.tiles, a.p.variant.tile): // commands before this one may have given it up
+				f.lean = nil
+			default:
 				b.fail(fmt.Errorf("kernel %s: %w", a.call.Name(), a.p.pipeline.err))
 				return
 			}
-			a.p.form.tiles = nil
-			delete(a.p.form.pipelines, a.p.variant)
+			delete(f.pipelines, a.p.variant)
 			var err error
 			if a.p, err = b.prepare(b.kernels[a.call.Name()], a.call, a.args); err != nil {
 				b.fail(fmt.Errorf("kernel %s: %w", a.call.Name(), err))

@@ -89,6 +89,40 @@ func TestPipelinesAreMadeTogether(t *testing.T) {
 	}
 }
 
+// Where a driver refuses a lean tile, all commands that were recorded for it run with a larger one.
+func TestARefusedLeanTile(t *testing.T) {
+	hw := newNull()
+	hw.lim.Shared, hw.refused = 64<<10, []uint32{256, 128, 32}
+	b := newBackend(hw, Options{})
+	b.compilers.threads = make(chan struct{}, 4)
+	d := tensor.NewDevice(b)
+	k := kernels.AttentionGradKV{Batch: 2, T: 1024, S: 1024, Heads: 8, KVHeads: 8, HeadDim: 128}
+	large := d.New(tensor.F32, 2, 1024, 8, 128)
+	for range 2 {
+		statistic := d.New(tensor.F32, 2, 8, 1024)
+		d.Run(k, d.New(tensor.F32, 2, 1024, 8, 128), d.New(tensor.F32, 2, 1024, 8, 128), large, statistic, statistic,
+			large, large, large, nil, nil, nil, nil)
+	}
+	if err := d.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, c := range hw.submitted {
+		if c.kind == dispatchCommand {
+			ran++
+			if made := hw.pipelines[c.pipeline-1]; !slices.Equal(made[:3], []uint32{256, 64, 64}) {
+				t.Errorf("tile %v", made[:3])
+			}
+		}
+	}
+	if ran != 2 {
+		t.Errorf("%d commands, want 2", ran)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A kernel that no shader of computes is an error when it is submitted, and Close waits for what is being made.
 func TestARefusedPipelineIsAnError(t *testing.T) {
 	hw := newNull()

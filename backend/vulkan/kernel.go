@@ -69,7 +69,7 @@ func (b *backend) kernel(name string) (*kernel, error) {
 			return nil, fmt.Errorf("the device has no matrices of workgroups for %s with tile %v", f.name, t)
 		}
 		if asked {
-			f.tiles, f.thin = []shaders.Tile{t}, false
+			f.tiles, f.lean, f.thin = []shaders.Tile{t}, nil, false
 			if f.alternative { // asked for, it comes before others that would take its calls
 				copy(k.forms[1:i+1], k.forms[:i])
 				k.forms[0] = f
