@@ -112,13 +112,24 @@ func parseFigures(text string) (list []figures, err error) {
 
 // hot is the loop with the most multiplications, where a kernel's time goes, with what stands in the loops around
 // it: a pass of those runs the hot one at least once. Of two with as many matrix instructions it is the shorter: attention has
-// one for tiles that are seen whole, and one with masks.
+// one for tiles that are seen whole, and one with masks, which is slow.
 func (f figures) hot() loop {
+	return f.most(func(a, b loop) bool { return a.Instructions < b.Instructions })
+}
+
+// slow is hot but for taking the longer of two with as many matrix instructions.
+func (f figures) slow() loop {
+	return f.most(func(a, b loop) bool { return a.Instructions > b.Instructions })
+}
+
+// most is the loop with the most multiplications, with what stands around it; before says which of two comes first that have
+// as many matrix instructions.
+func (f figures) most(before func(a, b loop) bool) loop {
 	best, score := -1, 0
 	for i, l := range f.Loops {
 		s := 256*l.Matrix + l.FMA
 		if best >= 0 && l.Matrix > 0 && l.Matrix == f.Loops[best].Matrix {
-			if l.Instructions < f.Loops[best].Instructions {
+			if before(l, f.Loops[best]) {
 				best, score = i, s
 			}
 		} else if s > score {
@@ -148,7 +159,7 @@ func (l loop) products() int {
 }
 
 // worse says what got worse between two figures of one pipeline: a spill, fewer waves, a tenth more instructions
-// a multiplication in the hot loop, another full wait there.
+// a multiplication in the hot loop or the slow one beside it, another full wait there.
 func worse(was, is figures) (list []string) {
 	say := func(format string, args ...any) { list = append(list, is.Name+": "+fmt.Sprintf(format, args...)) }
 	if is.Spills > was.Spills {
@@ -157,15 +168,20 @@ func worse(was, is figures) (list []string) {
 	if is.Waves < was.Waves {
 		say("waves %d, were %d", is.Waves, was.Waves)
 	}
-	a, b := was.hot(), is.hot()
-	if b.Full > a.Full {
-		say("%d waits for all loads in the hot loop, were %d", b.Full, a.Full)
+	compare := func(name string, a, b loop) {
+		if b.Full > a.Full {
+			say("%d waits for all loads in the %s loop, were %d", b.Full, name, a.Full)
+		}
+		if (a.Matrix > 0) != (b.Matrix > 0) {
+			say("%d matrix instructions in the %s loop, were %d", b.Matrix, name, a.Matrix)
+		} else if a.products() > 0 && 10*b.Instructions*a.products() > 11*a.Instructions*b.products() {
+			say("%d instructions for %d multiplications in the %s loop, were %d for %d", b.Instructions, b.products(), name,
+				a.Instructions, a.products())
+		}
 	}
-	if (a.Matrix > 0) != (b.Matrix > 0) {
-		say("%d matrix instructions in the hot loop, were %d", b.Matrix, a.Matrix)
-	} else if a.products() > 0 && 10*b.Instructions*a.products() > 11*a.Instructions*b.products() {
-		say("%d instructions for %d multiplications in the hot loop, were %d for %d", b.Instructions, b.products(),
-			a.Instructions, a.products())
+	compare("hot", was.hot(), is.hot())
+	if was.slow().Instructions != was.hot().Instructions || is.slow().Instructions != is.hot().Instructions {
+		compare("slow", was.slow(), is.slow())
 	}
 	return list
 }

@@ -76,6 +76,9 @@ func TestLoopsAreCounted(t *testing.T) {
 	if hot := (figures{Loops: []loop{masked, {Instructions: 60, Matrix: 8}, masked}}).hot(); hot.Instructions != 60 {
 		t.Errorf("hot of loops with as many matrix instructions: %+v", hot)
 	}
+	if slow := (figures{Loops: []loop{masked, {Instructions: 60, Matrix: 8}, masked}}).slow(); slow.Instructions != 90 {
+		t.Errorf("slow of loops with as many matrix instructions: %+v", slow)
+	}
 	nv := loops(nak)
 	if len(nv) != 1 || nv[0].Instructions != 4 || nv[0].Matrix != 1 || nv[0].Loads["ldsm.16.m8n8.x4"] != 1 ||
 		nv[0].Loads["ld.global.a64.b128"] != 1 {
@@ -83,11 +86,12 @@ func TestLoopsAreCounted(t *testing.T) {
 	}
 }
 
-// base is a pipeline with a loop of 32 matrix instructions.
+// base is a pipeline with a loop of 32 matrix instructions, and a longer one.
 func base() figures {
 	return figures{Name: "p", Registers: 100, Shared: 1024, Waves: 8, Code: 4000, Loops: []loop{
 		{Instructions: 100, Matrix: 32, Vector: 20, Waits: 4, Full: 1, Lone: 1, Loads: map[string]int{"ds_load_b64": 16}},
 		{Depth: 1, Instructions: 20, Loads: map[string]int{}},
+		{Instructions: 150, Matrix: 32, Full: 1, Loads: map[string]int{}},
 	}}
 }
 
@@ -114,8 +118,13 @@ func TestWhatIsWorse(t *testing.T) {
 		{"the same", func(*figures) {}, 0},
 		{"a tenth more", func(f *figures) { f.Loops[0].Instructions = 110 }, 0},
 		{"more than a tenth", func(f *figures) { f.Loops[0].Instructions = 111 }, 1},
-		{"twice the products", func(f *figures) { f.Loops[0].Instructions, f.Loops[0].Matrix = 200, 64 }, 0},
-		{"no matrix instructions", func(f *figures) { f.Loops[0].Matrix, f.Loops[0].FMA = 0, 32 }, 1},
+		{"more than a tenth in the slow loop", func(f *figures) { f.Loops[2].Instructions = 166 }, 1},
+		{"a slow loop more", func(f *figures) { f.Loops = append(f.Loops, loop{Instructions: 200, Matrix: 32}) }, 1},
+		{"no slow loop", func(f *figures) { f.Loops = f.Loops[:2] }, 0},
+		{"twice the products", func(f *figures) {
+			f.Loops[0].Instructions, f.Loops[0].Matrix, f.Loops[2].Instructions, f.Loops[2].Matrix = 200, 64, 300, 64
+		}, 0},
+		{"no matrix instructions", func(f *figures) { f.Loops = []loop{{Instructions: 100, FMA: 32}} }, 2},
 		{"a full wait", func(f *figures) { f.Loops[0].Full++ }, 1},
 		{"a spill and fewer waves", func(f *figures) { f.Spills, f.Waves = 1, 4 }, 2},
 		{"better", func(f *figures) { f.Waves, f.Loops[0].Instructions, f.Loops[0].Full = 16, 50, 0 }, 0},
