@@ -141,7 +141,7 @@ void main() {
 	int whole = whole_keys(group_i0);
 	PLACES(min(COLS, s) - 1, key)
 	PAIR_PLACES(min(COLS, s) - 1, key)
-	FIND_KEYS
+	if (!KNOWN) FIND_KEYS
 	first = first_k + START(j0, s) * key;
 	if (j0 < end) FETCH(keys, 3, first)
 	if (KNOWN) {

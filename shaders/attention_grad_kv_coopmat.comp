@@ -49,7 +49,7 @@ const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
 #define KEPT_ROWS(from) coopMatLoad(rows, kept, gl_SubgroupID * MATRIX_M * KEPT + from + d * DEEP, KEPT, BY_ROWS);
-shared float lses[COLS], deltas[COLS]; // of the queries
+shared vec4 lses[COLS / 4], deltas[COLS / 4]; // of the queries; matrices are loaded from multiples of 16 bytes
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_j0 = gl_WorkGroupID.x * bn;
@@ -79,8 +79,8 @@ void add_tile(bool whole) {
 	barrier();
 	PUT_PAIRS(next)
 	if (gl_LocalInvocationIndex < COLS) {
-		lses[gl_LocalInvocationIndex] = LOG2_E * next_lse;
-		deltas[gl_LocalInvocationIndex] = -next_delta;
+		lses[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = LOG2_E * next_lse;
+		deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = -next_delta;
 	}
 	barrier();
 	FETCH_PAIRS(next, 2, first)
@@ -90,10 +90,10 @@ void add_tile(bool whole) {
 	barrier();
 	PUT_PAIRS(next)
 	barrier();
-	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, c * MATRIX_N, 0, BY_ROWS);
+	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, c * MATRIX_N / 4, 0, BY_ROWS);
 	SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
 
-	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, c * MATRIX_N, 0, BY_ROWS);
+	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, c * MATRIX_N / 4, 0, BY_ROWS);
 	MATRIX_C weights[WORDS], slants[WORDS]; // slants: the gradients of scores
 	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);

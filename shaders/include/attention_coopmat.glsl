@@ -229,18 +229,20 @@ const uint JOINT = (WIDTHS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = WIDTHS / 
 #define SUM_BLOCK(r) (gl_SubgroupID / JOINT * JOINT + r)
 #define SUM_WIDTH(w) (gl_SubgroupID % JOINT * PART + w)
 
-// sum += weights * the tile's columns, which lie turned.
+// sum += weights * the tile's columns, which lie turned. Of short heads the weights of two blocks are loaded before their columns:
+// RDNA 3's compiler exchanges fewer registers. Of longer ones it has no room for that, and takes 256 for 192.
+const uint TOGETHER = head_dim <= 64 ? 2 : 1;
 #define ACCUMULATE(sum) \
-	GO_OVER_WORDS { \
-		LATER \
-		MATRIX_A weights[2 * JOINT]; \
-		[[unroll]] for (uint c = 0; c < 2; c++) [[unroll]] for (uint r = 0; r < JOINT; r++) \
-			coopMatLoad(weights[c * JOINT + r], scratch, SUM_BLOCK(r) * OWN + (2 * p + c) * DEEP, WORD_LINE, BY_ROWS); \
+	[[unroll]] for (uint p = 0; p < BLOCKS / TOGETHER; p++) { \
+		if (TOGETHER == 2 || p == 0) LATER \
+		MATRIX_A weights[TOGETHER * JOINT]; \
+		[[unroll]] for (uint c = 0; c < TOGETHER; c++) [[unroll]] for (uint r = 0; r < JOINT; r++) \
+			coopMatLoad(weights[c * JOINT + r], scratch, SUM_BLOCK(r) * OWN + (TOGETHER * p + c) * DEEP, WORD_LINE, BY_ROWS); \
 		[[unroll]] for (uint w = 0; w < PART; w++) { \
-			LATER \
-			[[unroll]] for (uint c = 0; c < 2; c++) { \
+			if (TOGETHER == 2) LATER \
+			[[unroll]] for (uint c = 0; c < TOGETHER; c++) { \
 				MATRIX_B columns; \
-				coopMatLoad(columns, tile, SUM_WIDTH(w) * MATRIX_N * TURNED + (2 * p + c) * DEEP, TURNED, ALONG_K); \
+				coopMatLoad(columns, tile, SUM_WIDTH(w) * MATRIX_N * TURNED + (TOGETHER * p + c) * DEEP, TURNED, ALONG_K); \
 				[[unroll]] for (uint r = 0; r < JOINT; r++) \
 					sum[r * PART + w] = coopMatMulAdd(weights[c * JOINT + r], columns, sum[r * PART + w]); \
 			} \

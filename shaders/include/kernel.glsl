@@ -58,8 +58,8 @@ layout(constant_id = 18) const uint storage_V = F32;
 layout(constant_id = 19) const uint storage_W = F32;
 const uint storage_S = F32;
 
-// Whether a conversion to a half that is stored gives the bits of half_bits, NaN's aside: gen has it round to nearest even,
-// and the backend asks for subnormals and infinities where the device has them.
+// Whether a conversion to a half gives the bits of half_bits, NaN's aside, and one from a half reads subnormals: gen has it round
+// to nearest even, and the backend asks for subnormals and infinities, read and written, where the device has them.
 layout(constant_id = 25) const bool CONVERTS_HALVES = false;
 
 // GLSL has no names for these, and may take it that no number is one of them.
