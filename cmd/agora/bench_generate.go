@@ -16,6 +16,7 @@ import (
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
+	"github.com/agora-ml/agora/train"
 )
 
 func benchGenerateCommand() *cobra.Command {
@@ -52,13 +53,11 @@ a config.json or a model's folder.`,
 				}
 			}
 			if method != "" {
-				a := multilora.Defaults()
-				a.Method, a.Rank, a.Alpha = multilora.Method(method), o.Adapter.Rank, float64(o.Adapter.Rank)
-				if a.Modules = o.Adapter.Modules; a.Modules == 0 && a.Method == multilora.MethodMultiLoRA {
-					a.Modules = multilora.Defaults().Modules
-				}
-				a.Modules = max(a.Modules, 1)
-				o.Adapter = a
+				cfg := train.Defaults()
+				a := &cfg.Adapter
+				a.Method, a.Rank, a.Modules = multilora.Method(method), o.Adapter.Rank, o.Adapter.Modules
+				cfg.Resolve()
+				o.Adapter = *a
 			} else if c.Flags().Changed("rank") || c.Flags().Changed("modules") {
 				return errors.New("--rank and --modules: want --method with them, which says what adapter")
 			}

@@ -146,13 +146,19 @@ func (v *vec) reduce(x string) (r, t, p string) {
 	return r, t, p
 }
 
-// exp returns a register with e^x, as exp32; x stays.
-func (v *vec) exp(x string) string {
-	r, t, p := v.reduce(x)
+// expParts returns p = e^r of reduce, with n in the exponent bits of t; x stays.
+func (v *vec) expParts(x string) (r, t, p string) {
+	r, t, p = v.reduce(x)
 	one := v.constant("one", 1)
 	p = v.fma(p, r, one)
 	p = v.fma(p, r, one)
 	v.shiftLeft(23, t, t)
+	return r, t, p
+}
+
+// exp returns a register with e^x, as exp32; x stays.
+func (v *vec) exp(x string) string {
+	r, t, p := v.expParts(x)
 	v.addInt(p, t, p)
 	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
 	v.mulBeyond(x, v.constant("expMax", 88.72283), v.bits("plusInf", 0x7f800000), p, r, t)
@@ -162,12 +168,8 @@ func (v *vec) exp(x string) string {
 
 // expBelow is exp for an x that is not above 0, or NaN; x stays.
 func (v *vec) expBelow(x string) string {
-	r, t, p := v.reduce(x)
-	one := v.constant("one", 1)
-	p = v.fma(p, r, one)
-	p = v.fma(p, r, one)
-	v.shiftLeft(23, t, t)
-	v.addInt(t, one, t) // 2^n: times that a NaN stays one
+	r, t, p := v.expParts(x)
+	v.addInt(t, v.constant("one", 1), t) // 2^n: times that a NaN stays one
 	v.mul(p, t, p)
 	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
 	v.release(r, t)
