@@ -66,10 +66,10 @@ func (t *attentionTile) deltas(y tensor.Arg) {
 
 // backScore makes the probabilities of a block of keys, and the gradients of their scores.
 func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
-	t.see(j, n, all)
+	t.see(n, all)
 	keysT, valuesT, _ := t.packedForGrad(j)
 	t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
-	t.mask(1, j, n, all)
+	t.mask(1, n, all)
 	t.timesKeys(t.dscores, 1, t.dy, value, valuesT, j, n)
 	t.probabilities(n)
 }

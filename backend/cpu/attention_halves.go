@@ -123,9 +123,9 @@ func (t *halfTile) round(dst []uint16, row []float32, r int) {
 // backScore makes the probabilities of block j's keys, and the gradients of their scores, both rounded.
 func (t *halfTile) backScore(j, n int, all bool) {
 	p := &t.packed[j/halfTileKeys]
-	t.see(j, n, all)
+	t.see(n, all)
 	t.times(t.scores, t.q16, &p.keysT, n)
-	t.mask(t.Scale, j, n, all)
+	t.mask(t.Scale, n, all)
 	t.times(t.dscores, t.dy16, &p.valuesT, n)
 	t.probabilities(n)
 	for r := range t.rows {
@@ -142,9 +142,9 @@ func (a *attentionTiles) halfAttention(w *work, y tensor.Arg, lse []float32, q, 
 		t.gather16(t.q16, q)
 		t.keys(func(j, n int, all bool) {
 			p := &t.packed[j/halfTileKeys]
-			t.see(j, n, all)
+			t.see(n, all)
 			t.times(t.scores, t.q16, &p.keysT, n)
-			t.mask(t.Scale, j, n, all)
+			t.mask(t.Scale, n, all)
 			softmax.weigh(t.attentionTile, t.out, t.width)
 			for r := range t.rows {
 				t.round(t.weights, t.scores[r*halfTileKeys:][:n], r)

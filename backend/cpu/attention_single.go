@@ -50,7 +50,8 @@ func (p *singlePart) attend(s *scratch, k kernels.Attention, sees *visibility, a
 	n := hi - lo
 	mask := s.take(n)
 	clear(mask)
-	sees.hide(mask, b, 0, lo)
+	var few [4]keyRun
+	sees.seer(b, 0).hide(mask, sees.runs(few[:], b, lo, n))
 	scores := s.take(k.Heads * n)
 	setAll(scores, negInf)
 	width, cache := k.Heads*k.HeadDim, k.KVHeads*k.HeadDim

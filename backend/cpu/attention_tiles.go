@@ -69,6 +69,7 @@ type attentionTile struct {
 	scores     []float32 // [rows, apart], block of them used
 	dscores    []float32 // of the gradients
 	capped     []float32 // scores under the soft cap, which gradients keep
+	keyRuns    []keyRun  // of the present keys
 	seen       []int     // of the present keys, those that a row sees, and perhaps not all of them: none behind
 	lse, delta []float32 // [rows]
 	packed     packedKeys
@@ -168,17 +169,17 @@ func (t *attentionTile) keys(f func(j, n int, all bool)) {
 // overlap is how many of the keys [j, j+n) are left without those at the end that
 // nobody in the tile sees, and whether everybody sees all of them.
 func (t *attentionTile) overlap(j, n int) (int, bool) {
-	keys := t.keyExtent(t.b, j, j+n)
-	if t.nobodySees(t.seenBy, keys) {
-		return 0, false
-	}
-	if t.everybodySees(t.seenBy, keys) {
+	t.keyRuns = t.runs(t.keyRuns, t.b, j, n)
+	if t.everybodySees(t.seenBy, extentOfRuns(t.keyRuns)) {
 		return n, true
 	}
-	for n > 0 && t.keyPosition(t.b, j+n-1) > t.seenBy.lastPos {
-		n-- // not a panel at a time: a cache's room may hold anything, and what is no number stays none times 0
+	for i := len(t.keyRuns) - 1; i >= 0; i-- {
+		if r := t.keyRuns[i]; !t.nobodySees(t.seenBy, extentOfRuns(t.keyRuns[i:i+1])) {
+			// Not a panel at a time: a cache's room may hold anything, and what is no number stays none times 0.
+			return min(r.hi, r.lo+t.seenBy.lastPos-r.pos+1), false
+		}
 	}
-	return n, false
+	return 0, false
 }
 
 // key is where key j stands in a [batch, s, kvHeads, dim] tensor.
@@ -236,13 +237,13 @@ func capScores(scores []float32, softCap float32) {
 	vec.Scale(scores, scores, softCap)
 }
 
-// see finds what the rows see of the keys [j, j+n), whether all of them or not.
-func (t *attentionTile) see(j, n int, all bool) {
+// see finds what the rows see of the first n keys that overlap was asked for, whether all of them or not.
+func (t *attentionTile) see(n int, all bool) {
 	t.seen = t.seen[:0]
 	for i := t.lo; i < t.hi; i++ {
 		sees := n
 		if !all {
-			sees = t.upTo(t.b, i, j, n)
+			sees = t.seer(t.b, i).upTo(t.keyRuns, n)
 		}
 		for range t.group {
 			t.seen = append(t.seen, sees)
@@ -250,10 +251,10 @@ func (t *attentionTile) see(j, n int, all bool) {
 	}
 }
 
-// mask makes scores of a tile's products with n keys from j on: times scale, under the soft cap if there is one, -Inf where
+// mask makes scores of a tile's products with the n keys of see: times scale, under the soft cap if there is one, -Inf where
 // a key is not seen, unless all are; zero behind what is seen. It is a loop of its own: what is stored a number at a time is
 // not yet to be had for the vectors of another.
-func (t *attentionTile) mask(scale float32, j, n int, all bool) {
+func (t *attentionTile) mask(scale float32, n int, all bool) {
 	for r, seen := range t.seen {
 		row := t.scores[r*t.apart:][:n]
 		clear(row[seen:])
@@ -262,8 +263,8 @@ func (t *attentionTile) mask(scale float32, j, n int, all bool) {
 			vec.Scale(row, row, scale)
 		}
 		capScores(row, t.SoftCap)
-		if !all && t.hidesAmong() {
-			t.hide(row, t.b, t.lo+r/t.group, j)
+		if !all {
+			t.seer(t.b, t.lo+r/t.group).hide(row, t.keyRuns)
 		}
 	}
 }
@@ -345,9 +346,9 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		t.fetch(y)
 		t.keys(func(j, n int, all bool) {
 			keysT, values := t.packedAt(j)
-			t.see(j, n, all)
+			t.see(n, all)
 			t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
-			t.mask(1, j, n, all)
+			t.mask(1, n, all)
 			softmax.weigh(t, t.out, d)
 			t.addKeys(t.out, t.scores, value, values, j, n)
 		})

@@ -65,10 +65,6 @@ func (v *visibility) queryExtent(b, lo, hi int) extent {
 	return extentOf(v.qPos, v.qSeg, b*v.t, lo, hi, v.s-v.t)
 }
 
-func (v *visibility) keyExtent(b, lo, hi int) extent {
-	return extentOf(v.kPos, v.kSeg, b*v.s, lo, hi, 0)
-}
-
 // extentOf is the extent of elements [lo, hi) of the sequence that begins at from;
 // without positions, element i is at i + shift.
 func extentOf(pos, seg []int32, from, lo, hi, shift int) (e extent) {
@@ -104,57 +100,101 @@ func (v *visibility) everybodySees(q, k extent) bool {
 
 var negInf = float32(math.Inf(-1))
 
-// upTo is how many of the keys [j, j+n) are left without those at the end whose positions are beyond query i's.
-func (v *visibility) upTo(b, i, j, n int) int {
-	p := v.queryPosition(b, i)
-	if v.kPos == nil {
-		return max(0, min(p+1-j, n))
-	}
-	for n > 0 && v.keyPosition(b, j+n-1) > p {
-		n--
-	}
-	return n
+// A keyRun is keys that follow each other: of one segment, each a position behind the one before. lo and hi count from the first
+// of some keys; pos is the position of key lo. Packed rows have a run for every example, a cache and rows that are padded have few.
+type keyRun struct {
+	lo, hi, pos int
+	seg         int32 // 0 where there are no segments
 }
 
-// hidesAmong reports whether a query may not see some of the keys that upTo leaves.
-func (v *visibility) hidesAmong() bool { return v.kPos != nil || v.kSeg != nil || v.window != 0 }
-
-// hide sets the scores of query i and keys from j on to -Inf where it does not see
-// the key.
-func (v *visibility) hide(scores []float32, b, i, j int) {
-	if v.kSeg != nil {
-		segment := v.qSeg[b*v.t+i]
-		for n, s := range v.kSeg[b*v.s+j:][:len(scores)] {
-			if s != segment || s < 0 {
-				scores[n] = negInf
+// runs cuts keys [j, j+n) of sequence b into runs, in memory that is given.
+func (v *visibility) runs(memory []keyRun, b, j, n int) []keyRun {
+	runs := memory[:0]
+	if v.kPos == nil && v.kSeg == nil {
+		return append(runs, keyRun{0, n, j, 0})
+	}
+	for lo := 0; lo < n; {
+		r := keyRun{lo: lo, hi: n, pos: v.keyPosition(b, j+lo)}
+		if v.kPos != nil {
+			r.hi = lo + 1
+			for next := r.pos + 1; r.hi < n && int(v.kPos[b*v.s+j+r.hi]) == next; next++ {
+				r.hi++
 			}
 		}
-	}
-	if v.kPos != nil {
-		last := v.queryPosition(b, i)
-		first := math.MinInt
-		if v.window != 0 {
-			first = last - v.window + 1
-		}
-		for n, p := range v.kPos[b*v.s+j:][:len(scores)] {
-			if int(p) > last || int(p) < first {
-				scores[n] = negInf
+		if v.kSeg != nil {
+			segments := v.kSeg[b*v.s+j:]
+			r.seg = segments[lo]
+			for i, s := range segments[lo+1 : r.hi] {
+				if s != r.seg {
+					r.hi = lo + 1 + i
+					break
+				}
 			}
 		}
-		return
+		runs, lo = append(runs, r), r.hi
 	}
-	v.hideInOrder(scores, b, i, j)
+	return runs
 }
 
-// hideInOrder is hide by position alone where key j is at position j.
-func (v *visibility) hideInOrder(scores []float32, b, i, j int) {
-	p := v.queryPosition(b, i)
-	from, to := 0, max(0, min(p+1-j, len(scores)))
-	if v.window != 0 {
-		from = max(0, min(p+1-v.window-j, to))
+// extentOfRuns is the extent of the keys of some runs.
+func extentOfRuns(runs []keyRun) extent {
+	e := extent{math.MaxInt, math.MinInt, math.MaxInt, math.MinInt}
+	for _, r := range runs {
+		e.firstPos, e.lastPos = min(e.firstPos, r.pos), max(e.lastPos, r.pos+r.hi-r.lo-1)
+		e.firstSeg, e.lastSeg = min(e.firstSeg, int(r.seg)), max(e.lastSeg, int(r.seg))
 	}
-	setAll(scores[:from], negInf)
-	setAll(scores[to:], negInf)
+	return e
+}
+
+// A seer is what decides which keys a query sees.
+type seer struct {
+	pos, window int
+	seg         int32 // 0 where there are no segments
+}
+
+func (v *visibility) seer(b, i int) seer {
+	q := seer{pos: v.queryPosition(b, i), window: v.window}
+	if v.qSeg != nil {
+		q.seg = v.qSeg[b*v.t+i]
+	}
+	return q
+}
+
+// of is the keys [lo, hi) of a run that the query sees, which are neighbors.
+func (q seer) of(r keyRun) (lo, hi int) {
+	if r.seg != q.seg || r.seg < 0 {
+		return r.lo, r.lo
+	}
+	distance := q.pos - r.pos
+	lo, hi = r.lo, max(r.lo, min(r.lo+distance+1, r.hi))
+	if q.window != 0 {
+		lo = max(lo, min(r.lo+distance+1-q.window, hi))
+	}
+	return lo, hi
+}
+
+// upTo is how many of the first n keys of some runs are left without those at the end that the query does not see.
+func (q seer) upTo(runs []keyRun, n int) int {
+	for i := len(runs) - 1; i >= 0; i-- {
+		r := runs[i]
+		r.hi = min(r.hi, n)
+		if lo, hi := q.of(r); lo < hi {
+			return hi
+		}
+	}
+	return 0
+}
+
+// hide sets the scores of the first keys of some runs to -Inf where the query does not see the key.
+func (q seer) hide(scores []float32, runs []keyRun) {
+	for _, r := range runs {
+		if r.hi = min(r.hi, len(scores)); r.hi <= r.lo {
+			break
+		}
+		lo, hi := q.of(r)
+		setAll(scores[r.lo:lo], negInf)
+		setAll(scores[hi:r.hi], negInf)
+	}
 }
 
 func setAll(x []float32, v float32) {
