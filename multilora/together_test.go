@@ -1,6 +1,7 @@
 package multilora
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu"
@@ -61,5 +62,28 @@ func TestLayersTogetherAsOneByOne(t *testing.T) {
 				t.Errorf("%d products, one by one %d: want %d fewer", few, many, saved)
 			}
 		})
+	}
+}
+
+// A prompt in pieces has the bits of the whole, which has rows enough for modules to be merged (ops.MergesFrom).
+func TestPieces(t *testing.T) {
+	m := tiny(t, open(t, 2))
+	attach(t, m, Defaults())
+	trained(t, m, 2)
+	text := randomBatch(50).IDs[:50]
+	last := func(pieces ...[]int32) (logits []float32) {
+		d := m.NewDecoder(1, len(text))
+		defer d.Close()
+		for _, p := range pieces {
+			rows, err := d.Step([][]int32{p})
+			if err != nil {
+				t.Fatal(err)
+			}
+			logits = rows[0]
+		}
+		return logits
+	}
+	if whole, pieces := last(text), last(text[:20], text[20:]); !slices.Equal(whole, pieces) {
+		t.Errorf("in pieces logits are off by %.2g of their norm, want the same bits", distance(pieces, whole))
 	}
 }

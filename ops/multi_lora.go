@@ -167,7 +167,7 @@ func (m *multiLoRA) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	m.draw(f)
 	x, w, bias, a, plus := f.In[0], f.In[1], f.In[2], f.In[3], f.In[6]
 	var y, u *tensor.Tensor
-	if m.merged = autograd.Recording(f.Device) && m.merges(x, w.Dim(1)); m.merged {
+	if m.merged = m.merges(x, w.Dim(1)) && !inPieces(f.Device); m.merged {
 		y = m.mergedProduct(f, x, m.mergedWeight(f.Device, w, a, m.scaledB(f.In[4], f.In[5], x)), bias, plus)
 	} else {
 		u = m.narrow(f.Device, x, a)

@@ -21,9 +21,22 @@ func (m *multiLoRA) merges(x *tensor.Tensor, k int) bool {
 	return wide && !m.drops && !d.Launches() && x.Numel()/x.Dim(-1) >= MergesFrom(k)
 }
 
-// MergesFrom is the rows from which an adapter of a layer with so many inputs is merged into its weight, in f32 training on a
-// device that does so: then its narrow product is not kept for the way back.
+// MergesFrom is the rows from which an adapter of a layer with so many inputs is merged into its weight, in f32 on a device
+// that does so: then its narrow product is not kept for the way back.
 func MergesFrom(in int) int { return mergeRows * in }
+
+// Pieces is the Tag of a scope in which a text is computed a piece at a time, and a prompt has the same bits in any pieces
+// of several tokens. Modules are not merged there, as that depends on the rows.
+type Pieces struct{}
+
+func inPieces(d *tensor.Device) bool {
+	for s := d.CurrentScope(); s != nil; s = s.Parent() {
+		if _, ok := s.Tag.(Pieces); ok {
+			return true
+		}
+	}
+	return false
+}
 
 // mergedWeight is w + bs a, a new tensor of bs's type, for one product.
 func (m *multiLoRA) mergedWeight(d *tensor.Device, w, a, bs *tensor.Tensor) *tensor.Tensor {

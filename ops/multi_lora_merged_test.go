@@ -151,19 +151,37 @@ func TestMergedProducts(t *testing.T) {
 	})
 }
 
-// Without a tape a text has the same bits in pieces: nothing is merged.
-func TestInferenceIsNotMerged(t *testing.T) {
+// Without a tape modules are merged as well, to the bits of a training step; not where a text comes in pieces.
+func TestMergedWithoutTape(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *tensor.Device) {
 		const rows, in, out, rank = 40, 20, 20, 3
-		zeros := func(shape ...int) *Var {
-			return autograd.Const(d.FromFloat32s(tensor.F32, make([]float32, tensor.Numel(shape)), shape...))
+		numbers := func(seed uint64, shape ...int) *Var {
+			n := tensor.Numel(shape)
+			return autograd.Const(d.FromFloat32s(tensor.F32, randomHeads(seed, 1, n, 1, 1).data, shape...))
 		}
-		d.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
-			if args[0].HasShape(out, in) {
-				t.Errorf("%s wrote %s, of the weight's size", k.Name(), args[0])
+		x, w, a, b := numbers(1, rows, in), numbers(2, out, in), numbers(3, rank, in), numbers(4, out, rank)
+		merged := false
+		d.Trace(func(k tensor.Kernel, args []*tensor.Tensor) { merged = merged || args[0].HasShape(out, in) })
+		forward := func() []float32 {
+			merged = false
+			y, err := MultiLoRALinear(x, w, nil, a, b, nil, MultiLoRA{Modules: 1, Rank: rank, Scale: 1}).Tensor().Float32s()
+			if err != nil {
+				t.Fatal(err)
 			}
-		})
-		MultiLoRALinear(zeros(rows, in), zeros(out, in), nil, zeros(rank, in), zeros(out, rank), nil,
-			MultiLoRA{Modules: 1, Rank: rank, Scale: 1})
+			return y
+		}
+		tape := autograd.NewTape(d)
+		step := forward()
+		tape.Close()
+		if evaluated := forward(); !merged || !slices.Equal(evaluated, step) {
+			t.Errorf("without a tape: merged %v, want it and the bits with one", merged)
+		}
+		scope := d.Scope()
+		scope.Tag = Pieces{}
+		d.Scope() // as a segment
+		if forward(); merged {
+			t.Error("in pieces: merged")
+		}
+		scope.Close()
 	})
 }

@@ -27,14 +27,30 @@ var shapes = []shape{
 // BenchmarkStep measures a MultiLoRA step, 3 × rank 32 on all linear layers, on rows
 // without padding: in text every token counts, in instructions the second half of a row.
 func BenchmarkStep(b *testing.B) {
+	step := func(t *Trainer, batches []data.Batch) error {
+		_, err := t.Step(batches)
+		return err
+	}
 	for _, s := range shapes {
-		b.Run(s.name+"/text", func(b *testing.B) { benchmarkStep(b, s, 0) })
-		b.Run(s.name+"/instructions", func(b *testing.B) { benchmarkStep(b, s, s.tokens/2) })
+		b.Run(s.name+"/text", func(b *testing.B) { s.measure(b, 0, step) })
+		b.Run(s.name+"/instructions", func(b *testing.B) { s.measure(b, s.tokens/2, step) })
 	}
 }
 
-// benchmarkStep measures with rows that begin with a prompt of so many tokens.
-func benchmarkStep(b *testing.B, s shape, prompt int) {
+// BenchmarkEvaluate measures the loss of BenchmarkStep's texts.
+func BenchmarkEvaluate(b *testing.B) {
+	for _, s := range shapes {
+		b.Run(s.name, func(b *testing.B) {
+			s.measure(b, 0, func(t *Trainer, batches []data.Batch) error {
+				_, err := Evaluate(b.Context(), t.Model, batches)
+				return err
+			})
+		})
+	}
+}
+
+// measure measures what a trainer does with a batch of rows that begin with a prompt of so many tokens.
+func (s shape) measure(b *testing.B, prompt int, do func(*Trainer, []data.Batch) error) {
 	d, err := device.Open("cpu")
 	if err != nil {
 		b.Fatal(err)
@@ -74,7 +90,7 @@ func benchmarkStep(b *testing.B, s shape, prompt int) {
 	}
 	batches := []data.Batch{data.Collate(rows)}
 	for b.Loop() {
-		if _, err := t.Step(batches); err != nil {
+		if err := do(&t, batches); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -339,10 +339,10 @@ func TestPreferenceRefusesBatches(t *testing.T) {
 	}
 }
 
-// Evaluate sees what the step before its update has seen, in 16 bits to the bit: in f32 a step alone merges modules.
+// Evaluate sees what the step before its update has seen, to the bit.
 func TestPreferenceEvaluate(t *testing.T) {
 	for _, o := range Objectives()[1:] {
-		tr := withObjective(newTinyAs(t, tensor.BF16, 2, 0), o)
+		tr := judgedTiny(t, 2, o)
 		offStart(tr)
 		batches := data.Batches(judgedRows(o, 6, 5), 3)
 		loss, metrics, err := tr.Preference.Evaluate(t.Context(), tr.Model, batches)

@@ -84,6 +84,7 @@ func (d *Decoder) step(ids [][]int32, memory []float32) (logits [][]float32, err
 	m := d.model
 	scope := m.device.Scope() // the keys and values stay
 	defer scope.Close()
+	scope.Tag = ops.Pieces{}
 	if ok, err := d.single(ids, memory); err != nil {
 		return nil, err
 	} else if ok {
