@@ -1,6 +1,9 @@
 package autograd
 
-import "github.com/agora-ml/agora/tensor"
+import (
+	"github.com/agora-ml/agora/internal/kernels"
+	"github.com/agora-ml/agora/tensor"
+)
 
 // Backward is what an operation's Backward is called with. For each input it asks where the gradient goes (Grad,
 // WeightGrad or OperandGrad) and runs kernels that write there, or it has a tensor that
@@ -25,6 +28,7 @@ type Backward struct {
 // gradient is what a Backward remembers of an input's.
 type gradient struct {
 	t     *tensor.Tensor
+	param *Param         // whose it is; nil: no parameter's
 	into  *tensor.Tensor // where a parameter's is to be added; t may be the same
 	asked bool
 	given bool           // by SetGrad
@@ -69,9 +73,12 @@ func (b *Backward) OperandGrad(i int) (g *tensor.Tensor, acc bool) {
 }
 
 func (b *Backward) sum(i int, dt tensor.DType) (g *tensor.Tensor, acc bool) {
-	into := b.grads[i].into
-	acc = into != nil || b.grads[i].asked
-	return b.handOut(i, dt, into), acc
+	of := &b.grads[i]
+	acc = of.asked || of.into != nil && !of.param.forgot
+	if of.into != nil {
+		of.param.forgot = false
+	}
+	return b.handOut(i, dt, of.into), acc
 }
 
 // GradOrScratch is Grad, but memory to be thrown away where nobody wants the gradient:
@@ -133,8 +140,11 @@ func (b *Backward) collect() []*tensor.Tensor {
 		case b.Needs[i] && !g.asked:
 			tensor.Panicf(OpName(b.op), "Backward gives no gradient of input %d, %s", i, b.In[i])
 		case g.t == nil || g.t == g.into:
+		case g.into != nil && g.param.forgot:
+			g.param.forgot = false
+			b.Run(kernels.Cast{N: g.t.Numel()}, g.into, g.t)
 		case g.into != nil:
-			addTo(b.Device, g.into, g.t)
+			b.Run(kernels.Add{N: g.t.Numel(), M: g.t.Numel()}, g.into, g.into, g.t)
 		default:
 			grads[i] = g.t
 		}

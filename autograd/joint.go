@@ -38,6 +38,7 @@ func (b *Backward) Leave(i int) {
 	if g.into == nil || g.asked {
 		tensor.Panicf(OpName(b.op), "gradient %d cannot be left to others: want a parameter's that nobody has asked for", i)
 	}
+	g.param.SettleGrad()
 	g.t, g.asked = g.into, true
 }
 

@@ -208,7 +208,7 @@ func (t *Tape) walk(c *call) {
 			if v != nil {
 				x = v.t
 				if v.param != nil && c.needs[i] {
-					b.grads[i].into = v.param.Grad
+					b.grads[i].param, b.grads[i].into = v.param, v.param.Grad
 				}
 			}
 			b.In = append(b.In, x)
@@ -255,11 +255,6 @@ func (t *Tape) backward(op Op, b *Backward) []*tensor.Tensor {
 		}
 	}
 	return grads
-}
-
-// addTo is into += g.
-func addTo(d *tensor.Device, into, g *tensor.Tensor) {
-	d.Run(kernels.Add{N: g.Numel(), M: g.Numel()}, into, into, g)
 }
 
 // outputGrads collects the gradients of a call's outputs; any is false if none has

@@ -3,6 +3,7 @@ package autograd
 import (
 	"fmt"
 
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -78,6 +79,7 @@ type Param struct {
 	Fetch func()
 
 	operand *Var // Var's, where it does not train
+	forgot  bool // Grad counts as zero, whatever is in it
 }
 
 // NewParam is a parameter that trains once it has a Grad.
@@ -85,6 +87,18 @@ func NewParam(value *tensor.Tensor) *Param { return &Param{Value: value} }
 
 // Frozen is a parameter that does not train.
 func Frozen(value *tensor.Tensor) *Param { return &Param{Value: value, Frozen: true} }
+
+// ForgetGrad makes Grad count as zero without writing to it: the next Backward that reaches the parameter writes there
+// where it would have added. What is in Grad until then is not defined; SettleGrad makes it zero after all.
+func (p *Param) ForgetGrad() { p.forgot = p.Grad != nil }
+
+// SettleGrad writes the zeros of a gradient that ForgetGrad has left out, if no Backward has written there since.
+func (p *Param) SettleGrad() {
+	if p.forgot {
+		p.forgot = false
+		p.Grad.Device().Run(kernels.Fill{N: p.Grad.Numel()}, p.Grad)
+	}
+}
 
 // Var is the parameter as an operand.
 func (p *Param) Var() *Var {

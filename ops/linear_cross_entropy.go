@@ -107,15 +107,16 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 	b.Run(kernels.Scale{N: 1, Alpha: l.scale}, factor, dloss)
 	var again []logitProduct // whose weight's gradient was too large to be kept
 	for _, p := range products(len(b.In)) {
-		for _, i := range []int{p.x, p.w} {
-			switch g := grads[i]; {
-			case !b.Needs[i]:
-			case g == nil:
-				again = append(again, p)
-			default:
-				b.Run(kernels.Mul{N: g.Numel(), M: 1}, g, g, factor)
-				b.SetGrad(i, g)
-			}
+		if dx := grads[p.x]; dx != nil {
+			b.Run(kernels.Mul{N: dx.Numel(), M: 1}, dx, dx, factor)
+			b.SetGrad(p.x, dx)
+		}
+		switch kept := grads[p.w]; {
+		case !b.Needs[p.w]:
+		case kept == nil:
+			again = append(again, p)
+		default:
+			setWeightGrad(b, p.w, kept, factor)
 		}
 	}
 	if again == nil {
@@ -128,6 +129,19 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 			addWeightGrad(b.Device, dw, dlogits, c.of(b.In[p.x]), acc)
 		}
 	})
+}
+
+// setWeightGrad: the gradient of input i (+)= kept · factor, by way of kept where it is a sum.
+func setWeightGrad(b *autograd.Backward, i int, kept, factor *tensor.Tensor) {
+	dw, acc := b.WeightGrad(i)
+	n, product := kept.Numel(), dw
+	if acc {
+		product = kept
+	}
+	b.Run(kernels.Mul{N: n, M: 1}, product, kept, factor)
+	if acc {
+		b.Run(kernels.Add{N: n, M: n}, dw, dw, product)
+	}
 }
 
 func (linearCrossEntropy) Examples() []autograd.Example {

@@ -29,6 +29,7 @@ func (t *Trainable) ClipScaledByNorm(maxNorm, scale float32) {
 	if !(scale > 0) || math.IsInf(float64(scale), 0) {
 		tensor.Panicf("clip_by_norm", "scale %g: want a positive number", scale)
 	}
+	t.settle()
 	at := 0
 	for _, b := range t.blocks {
 		if from, to := part(b.sumEnds, t.division.Rank); from < to {

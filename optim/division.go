@@ -61,6 +61,7 @@ func (b *block) own(x *tensor.Tensor) *tensor.Tensor {
 // the order of Gradients.Blocks.
 func (t *Trainable) GradParts() iter.Seq2[*tensor.Tensor, []int] {
 	return func(yield func(*tensor.Tensor, []int) bool) {
+		t.settle()
 		for _, b := range t.blocks {
 			if !yield(b.grad, b.ends) {
 				return

@@ -291,7 +291,28 @@ func (t *Trainable) Numel() int {
 
 // ZeroGrad makes all gradients zero.
 func (t *Trainable) ZeroGrad() {
+	t.settle()
 	for _, b := range t.blocks {
 		t.dev.Run(kernels.Fill{N: b.n}, b.grad)
+	}
+}
+
+// ForgetGrad is ZeroGrad that leaves the zeros to be written to those who need them: Backward writes where it would
+// have added to them, and the other methods see zeros where it has not been. What the parameters' Grad holds until then is not
+// defined. Where every kernel has a price of its own it is ZeroGrad.
+func (t *Trainable) ForgetGrad() {
+	if t.dev.Launches() {
+		t.ZeroGrad()
+		return
+	}
+	for _, e := range t.entries {
+		e.param.ForgetGrad()
+	}
+}
+
+// settle makes gradients that ForgetGrad has left, and no Backward has written since, zero.
+func (t *Trainable) settle() {
+	for _, e := range t.entries {
+		e.param.SettleGrad()
 	}
 }

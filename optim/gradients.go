@@ -43,16 +43,18 @@ func (g *Gradients) Bytes() (n int) {
 	return n
 }
 
-// MoveGrad puts the gradients of the parameters into g, and makes them zero.
+// MoveGrad puts the gradients of the parameters into g, and forgets them (ForgetGrad).
 func (t *Trainable) MoveGrad(g *Gradients) {
+	t.settle()
 	for i, b := range t.blocks {
 		t.dev.Run(kernels.Cast{N: b.n}, g.blocks[i], b.grad)
 	}
-	t.ZeroGrad()
+	t.ForgetGrad()
 }
 
 // AddGrad adds g to the gradients of the parameters.
 func (t *Trainable) AddGrad(g *Gradients) {
+	t.settle()
 	for i, b := range t.blocks {
 		t.dev.Run(kernels.Add{N: b.n, M: b.n}, b.grad, b.grad, g.blocks[i])
 	}

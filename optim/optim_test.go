@@ -479,3 +479,44 @@ func TestRuleErrors(t *testing.T) {
 		}
 	}
 }
+
+// Whoever looks at gradients that are forgotten, and that no Backward has reached since, sees zeros.
+func TestForgetGrad(t *testing.T) {
+	d := device(t)
+	m := &struct {
+		P *autograd.Param `name:"p"`
+	}{autograd.NewParam(d.FromFloat32s(tensor.F32, []float32{1, 2}, 2))}
+	tr := mustGather(t, d, m)
+	o := mustNew(t, tr, SGD{})
+	sum := tr.NewGradients()
+	forget := func() {
+		m.P.Grad.SetFloat32s([]float32{3, 4})
+		tr.ForgetGrad()
+	}
+	want := func(what string, x *tensor.Tensor, want ...float64) { near(t, what, read(t, x)[:len(want)], want, 0) }
+	forget()
+	tr.ClipByNorm(0)
+	want("the norm", tr.Norm(), 0)
+	forget()
+	o.Step(1)
+	want("the value", m.P.Value, 1, 2)
+	forget()
+	for g := range tr.GradParts() {
+		want("the parts", g, 0, 0)
+	}
+	forget()
+	tr.MoveGrad(sum)
+	want("what was moved", sum.blocks[0], 0, 0)
+	sum.blocks[0].SetFloat32s(append([]float32{5, 6}, make([]float32, sum.blocks[0].Numel()-2)...))
+	forget()
+	tr.AddGrad(sum)
+	want("what was added", m.P.Grad, 5, 6)
+	tr.MoveGrad(sum)
+	tr.AddGrad(sum)
+	want("what was moved and added", m.P.Grad, 5, 6)
+	forget()
+	tr.ZeroGrad()
+	m.P.Grad.SetFloat32s([]float32{1, 1})
+	o.Step(1)
+	want("the value after ZeroGrad and a gradient", m.P.Value, 0, 1)
+}

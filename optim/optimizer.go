@@ -63,6 +63,7 @@ func New(t *Trainable, rule Rule) (*Optimizer, error) {
 func (o *Optimizer) Step(lr float32) {
 	o.steps++
 	t := o.trainable
+	t.settle()
 	for i, b := range t.blocks {
 		decay := o.rule.weightDecay()
 		if b.group.ownDecay {

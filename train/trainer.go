@@ -125,7 +125,7 @@ func (t *Trainer) step(r StepResult, batches []data.Batch) (StepResult, error) {
 	r.LR = t.LR * float64(t.Schedule(step))
 	t.Trainable.ClipScaledByNorm(float32(t.ClipNorm), t.LossScale.scale())
 	t.Optimizer.Step(float32(r.LR))
-	t.Trainable.ZeroGrad()
+	t.Trainable.ForgetGrad()
 
 	// The one place that waits for the device.
 	read, err := t.Device.Float64s(slices.Concat([]*tensor.Tensor{t.Trainable.Norm()}, losses, byToken)...)
