@@ -286,7 +286,7 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		}
 		for lo := 0; lo < k.T; lo += t.queries {
 			t.move(lo)
-			n, everybody := t.overlap(sums.key, sums.n)
+			n, everybody := t.overlap(sums.key)
 			if n == 0 {
 				continue
 			}

@@ -29,10 +29,11 @@ func init() {
 type attentionTiles struct {
 	kernels.Attention
 	visibility
-	group   int // heads that share a key head
-	queries int // of a tile
-	block   int // keys of a tile
-	apart   int // from row to row of its scores
+	group   int        // heads that share a key head
+	queries int        // of a tile
+	block   int        // keys of a tile
+	apart   int        // from row to row of its scores
+	keyRuns [][]keyRun // of every block of every sequence
 }
 
 func newTiles(k kernels.Attention, halves bool) *attentionTiles {
@@ -54,6 +55,11 @@ func (a *attentionTiles) cut(rows int) { a.queries = max(1, rows/max(1, a.group)
 // seeing takes the last four arguments of the attention kernels.
 func (a *attentionTiles) seeing(indices []tensor.Arg) *attentionTiles {
 	a.visibility = seeing(a.Attention, slices[float32](indices).i)
+	for b := range a.Batch {
+		for j := 0; j < a.S; j += a.block {
+			a.keyRuns = append(a.keyRuns, a.runs(nil, b, j, min(a.block, a.S-j)))
+		}
+	}
 	return a
 }
 
@@ -69,7 +75,7 @@ type attentionTile struct {
 	scores     []float32 // [rows, apart], block of them used
 	dscores    []float32 // of the gradients
 	capped     []float32 // scores under the soft cap, which gradients keep
-	keyRuns    []keyRun  // of the present keys
+	seenRuns   []keyRun  // of the present block of keys
 	seen       []int     // of the present keys, those that a row sees, and perhaps not all of them: none behind
 	lse, delta []float32 // [rows]
 	packed     packedKeys
@@ -160,21 +166,21 @@ func (t *attentionTile) statistic(row int) int {
 // keys calls f for every block [j, j+n) of keys of which the tile may see some.
 func (t *attentionTile) keys(f func(j, n int, all bool)) {
 	for j := 0; j < t.S; j += t.block {
-		if n, all := t.overlap(j, min(t.block, t.S-j)); n > 0 {
+		if n, all := t.overlap(j); n > 0 {
 			f(j, n, all)
 		}
 	}
 }
 
-// overlap is how many of the keys [j, j+n) are left without those at the end that
+// overlap is how many keys of the block that begins with key j are left without those at the end that
 // nobody in the tile sees, and whether everybody sees all of them.
-func (t *attentionTile) overlap(j, n int) (int, bool) {
-	t.keyRuns = t.runs(t.keyRuns, t.b, j, n)
-	if t.everybodySees(t.seenBy, extentOfRuns(t.keyRuns)) {
-		return n, true
+func (t *attentionTile) overlap(j int) (int, bool) {
+	t.seenRuns = t.keyRuns[t.b*t.blocks()+j/t.block]
+	if t.everybodySees(t.seenBy, extentOfRuns(t.seenRuns)) {
+		return min(t.block, t.S-j), true
 	}
-	for i := len(t.keyRuns) - 1; i >= 0; i-- {
-		if r := t.keyRuns[i]; !t.nobodySees(t.seenBy, extentOfRuns(t.keyRuns[i:i+1])) {
+	for i := len(t.seenRuns) - 1; i >= 0; i-- {
+		if r := t.seenRuns[i]; !t.nobodySees(t.seenBy, extentOfRuns(t.seenRuns[i:i+1])) {
 			// Not a panel at a time: a cache's room may hold anything, and what is no number stays none times 0.
 			return min(r.hi, r.lo+t.seenBy.lastPos-r.pos+1), false
 		}
@@ -237,13 +243,13 @@ func capScores(scores []float32, softCap float32) {
 	vec.Scale(scores, scores, softCap)
 }
 
-// see finds what the rows see of the first n keys that overlap was asked for, whether all of them or not.
+// see finds what the rows see of the first n keys of the block that overlap was asked for, whether all of them or not.
 func (t *attentionTile) see(n int, all bool) {
 	t.seen = t.seen[:0]
 	for i := t.lo; i < t.hi; i++ {
 		sees := n
 		if !all {
-			sees = t.seer(t.b, i).upTo(t.keyRuns, n)
+			sees = t.seer(t.b, i).upTo(t.seenRuns, n)
 		}
 		for range t.group {
 			t.seen = append(t.seen, sees)
@@ -264,7 +270,7 @@ func (t *attentionTile) mask(scale float32, n int, all bool) {
 		}
 		capScores(row, t.SoftCap)
 		if !all {
-			t.seer(t.b, t.lo+r/t.group).hide(row, t.keyRuns)
+			t.seer(t.b, t.lo+r/t.group).hide(row, t.seenRuns)
 		}
 	}
 }
