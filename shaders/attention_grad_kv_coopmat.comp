@@ -4,6 +4,7 @@
 //for attention_grad_kv
 //needs cooperative_matrix f16 bf16
 //takes head_dim%16 head_dim<=128 aligned
+//narrow head_dim<=64
 //grid s/bn kv_heads batch
 //tile group=64 bm=32 bn=64
 //tile group=128 bm=32 bn=64

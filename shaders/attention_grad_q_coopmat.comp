@@ -4,6 +4,7 @@
 //for attention_grad_q
 //needs cooperative_matrix f16 bf16
 //takes head_dim%16 head_dim<=128 aligned
+//narrow head_dim<=128
 //grid t/bm heads batch
 //tile group=64 bm=64 bn=32
 //tile group=128 bm=64 bn=32

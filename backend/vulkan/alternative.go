@@ -70,30 +70,43 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 			})
 		}
 		for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
-			code, best := a.SPIRV[dt.String()], (*form)(nil)
-			for _, x := range matrices {
-				if code == nil || x.a != dt.String() || x.b != x.a || x.c != "f32" ||
-					best != nil && x.size() <= best.matrix.size() {
-					continue
-				}
-				f := &form{
-					name: a.Name, alternative: true, about: fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k), code: code,
-					calls: a.Takes, aligned: a.Aligned, thin: a.Thin,
-					pipelines: map[variant]*pipeline{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
-					product: strings.Contains(d.Sig, "W"),
-				}
-				for _, t := range a.Tiles {
-					if f.fits(t, l) {
-						f.tiles = append(f.tiles, t)
+			code := a.SPIRV[dt.String()]
+			if code == nil {
+				continue
+			}
+			product := strings.Contains(d.Sig, "W")
+			add := func(subgroup int, calls func(tensor.Kernel) bool) {
+				var best *form
+				for _, x := range matrices {
+					if x.a != dt.String() || x.b != x.a || x.c != "f32" || best != nil && x.size() <= best.matrix.size() {
+						continue
+					}
+					about := fmt.Sprintf("%s: %dx%dx%d", x.a, x.m, x.n, x.k)
+					if subgroup == l.Narrow {
+						about += fmt.Sprintf(" in subgroups of %d", subgroup)
+					}
+					f := &form{
+						name: a.Name, alternative: true, about: about, code: code, calls: calls, aligned: a.Aligned, thin: a.Thin,
+						pipelines: map[variant]*pipeline{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
+						product: product,
+					}
+					for _, t := range a.Tiles {
+						if f.fits(t, l) {
+							f.tiles = append(f.tiles, t)
+						}
+					}
+					if f.tiles != nil {
+						best = f
 					}
 				}
-				if f.tiles != nil {
-					best = f
+				if best != nil {
+					list = append(list, best)
 				}
 			}
-			if best != nil {
-				list = append(list, best)
+			if l.Narrow != 0 && a.Narrow != nil {
+				add(l.Narrow, func(k tensor.Kernel) bool { return a.Narrow(k) && a.Takes(k) })
 			}
+			add(subgroup, a.Takes)
 		}
 	}
 	d.Tiles = sizes(d.Tiles, d.Software, d.Wide)
@@ -111,6 +124,18 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 // launchable are the tiles whose workgroups the device takes.
 func launchable(tiles []shaders.Tile, l Limits) []shaders.Tile {
 	return slices.DeleteFunc(slices.Clone(tiles), func(t shaders.Tile) bool { return int(t[0]) > l.Invocations })
+}
+
+// narrowSubgroup is 32 for a device whose subgroups have 64 lanes and may have 32, and whose matrices hold a factor in every
+// 16 lanes anew, as AMD's of RDNA 3 do: 64 load it four times, and move twice as much for a product that takes as long. Drivers
+// do not tell; the matrices of RDNA 4, which hold it once, also multiply floats of 8 bits.
+func narrowSubgroup(sizes [3]int, matrices []string) int {
+	const narrow, wide = 32, 64
+	if len(matrices) == 0 || sizes[0] != wide || sizes[1] > narrow ||
+		slices.ContainsFunc(matrices, func(m string) bool { return strings.Contains(m, "f8") }) {
+		return 0
+	}
+	return narrow
 }
 
 // manyRegisters of a lane are enough for four subgroups of 64 with 192 each, as a wide tile takes.

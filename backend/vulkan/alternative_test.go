@@ -216,6 +216,46 @@ func TestFormsOfAttention(t *testing.T) {
 	}
 }
 
+// A device whose matrices hold a factor in every 16 lanes has narrow subgroups for what has registers for them there.
+func TestFormsOfNarrowSubgroups(t *testing.T) {
+	both, wide := [3]int{64, 32, 64}, [3]int{64, 64, 64}
+	list := []string{"16x16x16 f16*f16+f32", "16x16x16 bf16*bf16+f32"}
+	for _, c := range []struct {
+		sizes    [3]int
+		matrices []string
+		want     int
+	}{
+		{both, list, 32}, {wide, list, 0}, {[3]int{32, 32, 64}, list, 0}, {both, nil, 0},
+		{both, append(list, "16x16x16 f8e4m3*f8e4m3+f32"), 0},
+	} {
+		if got := narrowSubgroup(c.sizes, c.matrices); got != c.want {
+			t.Errorf("%v, %v: subgroups of %d, want %d", c.sizes, c.matrices, got, c.want)
+		}
+	}
+	l := Limits{Invocations: 1024, Shared: 64 << 10, Narrow: 32}
+	for _, c := range []struct {
+		call     tensor.Kernel
+		subgroup int
+		group    uint32
+	}{
+		{kernels.Attention{T: 64, HeadDim: 64}, 32, 128}, {kernels.Attention{T: 64, HeadDim: 128}, 32, 128},
+		{kernels.AttentionGradQ{T: 64, HeadDim: 128}, 32, 128},
+		{kernels.AttentionGradKV{T: 64, HeadDim: 64}, 32, 128}, {kernels.AttentionGradKV{T: 64, HeadDim: 80}, 64, 256},
+	} {
+		d, _ := shaders.Find(c.call.Name())
+		k := &kernel{Desc: d, forms: forms(d, shapes, 64, nil, l, false)}
+		v := variant{}
+		v.storage[0] = storages[tensor.F16] - 1
+		if f := k.form(v, c.call, nil); f.subgroup != c.subgroup || len(f.tiles) != 1 || f.tiles[0][0] != c.group {
+			t.Errorf("%+v: %s, subgroups of %d in %v, want %d in one of %d", c.call, f.name, f.subgroup, f.tiles, c.subgroup, c.group)
+		}
+		d, _ = shaders.Find("matmul")
+		if f := forms(d, shapes, 64, nil, l, false)[1]; f.subgroup != 64 {
+			t.Errorf("%s has subgroups of %d", f.name, f.subgroup)
+		}
+	}
+}
+
 // Long sums with few workgroups are divided among the subgroups of each.
 func TestFormsOfThinProducts(t *testing.T) {
 	const f16 = tensor.F16

@@ -58,6 +58,8 @@ type Limits struct {
 	Allocations int    `json:"allocations"` // how many there may be
 	// Registers of each of 64 lanes of one of a processor's SIMDs, which subgroups of 64 share; 0 where the driver does not say.
 	Registers int `json:"registers"`
+	// Narrow is the size of the subgroups that some kernels with matrices have in the place of wider ones; 0: none.
+	Narrow int `json:"narrow_subgroup"`
 }
 
 // lowered is l with what o sets below it.

@@ -75,6 +75,21 @@ func parseCondition(a string) (c condition, ok bool) {
 	return c, (c.sign == "" || err == nil && n > 0) && identRE.MatchString(c.field)
 }
 
+// narrowLine reads which calls have narrow subgroups where a device has a reason: "head_dim<=64".
+func (p *parser) narrowLine(args []string) error {
+	if p.k.narrow != nil || len(args) == 0 {
+		return p.errorf("//narrow: want one such line of conditions")
+	}
+	for _, a := range args {
+		c, ok := parseCondition(a)
+		if !ok || c.sign == "" {
+			return p.errorf("//narrow: %q: want size<=number, size>=number or size%%number", a)
+		}
+		p.k.narrow = append(p.k.narrow, c)
+	}
+	return nil
+}
+
 // leanLine reads a launch for some calls on devices that may have few registers: "head_dim>=128 group=256 bm=128".
 func (p *parser) leanLine(args []string) error {
 	if p.k.lean != nil || len(args) < 2 {
@@ -157,6 +172,8 @@ func checkAlternatives(kernels []*kernel) error {
 		}
 		i := slices.IndexFunc(kernels, func(o *kernel) bool { return o.name == k.base && o.base == "" })
 		switch {
+		case k.narrow != nil && k.needs != cooperativeMatrix:
+			return errorf("//narrow is for what needs %s", cooperativeMatrix)
 		case i < 0:
 			return errorf("//for %s: there is no such kernel", k.base)
 		case !k.body:
@@ -218,6 +235,13 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 			}
 			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n",
 				strings.Join(words, " "), k.goName, code)
+		}
+		if o.narrow != nil {
+			code := "ok"
+			for _, c := range o.narrow {
+				code += " && " + c.code("c")
+			}
+			fmt.Fprintf(w, "Narrow: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n", k.goName, code)
 		}
 		w.WriteString("SPIRV: map[string]func() []byte{\n")
 		for _, b := range o.builds() {

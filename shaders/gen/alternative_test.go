@@ -100,6 +100,42 @@ func TestAlternativeOfWorkgroups(t *testing.T) {
 	}
 }
 
+// What runs in narrow subgroups needs matrices of subgroups.
+func TestNarrow(t *testing.T) {
+	with := func(line string) string {
+		return strings.Replace(other, "//needs cooperative_matrix f16 bf16\n", "//needs cooperative_matrix f16\n//narrow "+line+"\n", 1)
+	}
+	o, err := parseBoth(t, with("rows<=64 rows%8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := parseKernel("thing_grad.comp", good, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.compiled = true
+	var code bytes.Buffer
+	if emitAlternatives(&code, base, []*kernel{o}); !strings.Contains(code.String(),
+		"Narrow: func(k shaders.Kernel) bool { c, ok := k.(ThingGrad); return ok && c.Rows <= 64 && c.Rows%8 == 0 },") {
+		t.Errorf("it says\n%s", &code)
+	}
+	for header, want := range map[string]string{
+		with("acc"):                   `//narrow: "acc": want size<=number`,
+		with(""):                      "//narrow: want one such line",
+		with("rows<=8\n//narrow acc"): "//narrow: want one such line",
+		with("columns<=8"):            "//narrow: columns is not a uint of this header",
+		strings.Replace(with("rows<=8"), "//needs cooperative_matrix f16", "//takes rows<=8", 1): "//narrow is for what needs cooperative_matrix",
+	} {
+		o, err := parseKernel("other.comp", header, enums)
+		if err == nil {
+			err = checkAlternatives([]*kernel{base, o})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 func TestTakesErrors(t *testing.T) {
 	for takes, want := range map[string]string{
 		"": "want one such line of conditions", "rows<8": `"rows<8": want size<=number, size>=number, size%number, name, !name, aligned or thin`,

@@ -32,6 +32,7 @@ type kernel struct {
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
 	takes    []condition // or of the calls
+	narrow   []condition // of those that are for narrow subgroups
 	choices  []choice
 	push     []field
 	consts   []field
@@ -222,10 +223,12 @@ func (p *parser) directive(word string, args []string) error {
 		return p.needsLine(args)
 	case "takes":
 		return p.takesLine(args)
+	case "narrow":
+		return p.narrowLine(args)
 	case "values":
 		return p.valuesLine(args)
 	default:
-		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //lean, //for, //needs, //takes or //values "+
+		return p.errorf("//%s: want //go, //grid, //tile, //software, //wide, //lean, //for, //needs, //takes, //narrow or //values "+
 			"(a comment has a space after //)", word)
 	}
 	return nil
@@ -492,6 +495,9 @@ func (p *parser) check() error {
 		tiles = append(tiles, t.name)
 	}
 	if err := p.checkConditions("takes", k.takes...); err != nil {
+		return err
+	}
+	if err := p.checkConditions("narrow", k.narrow...); err != nil {
 		return err
 	}
 	if k.lean != nil {

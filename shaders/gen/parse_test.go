@@ -64,7 +64,7 @@ func TestParseErrors(t *testing.T) {
 		{"// ThingGrad is", "// Thing is", `:1: the doc comment must begin with "// ThingGrad "`},
 		{"//grid rows*rows/group 3\n", "", ":6: no //grid line"},
 		{"//tile group=64 bm=32\n", "", ":6: no //tile line"},
-		{"//tile", "//title", ":6: //title: want //go, //grid, //tile, //software, //wide, //lean, //for, //needs, //takes or //values"},
+		{"//tile", "//title", ":6: //title: want //go, //grid, //tile, //software, //wide, //lean, //for, //needs, //takes, //narrow or //values"},
 		{"group=64 bm=32", "bm=32 group=64", ":6: //tile: the first size is \"bm\""},
 		{"bm=32", "bm=0", ":6: //tile: \"bm=0\""},
 		{"bm=32", "a=1 b=1 c=1 d=1", ":6: //tile: want one to 4 sizes"},
