@@ -205,9 +205,9 @@ func (s *scratch) ofKeys(n int) []float32 {
 	return s.keys[:n]
 }
 
-// from is the sums of the keys from j on.
+// from is the sums without those of the first j keys.
 func (k keySums) from(j, dim int) keySums {
-	return keySums{key: j, n: k.n - j, keys: k.keys[j*dim:], vals: k.vals[j*dim:]}
+	return keySums{key: k.key + j, n: k.n - j, keys: k.keys[j*dim:], vals: k.vals[j*dim:]}
 }
 
 // mostKeySums is the most elements of keys of which a worker keeps the sums, 4 MiB for both; packed keys and values take 6 more.
@@ -286,14 +286,15 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 		}
 		for lo := 0; lo < k.T; lo += t.queries {
 			t.move(lo)
-			n, everybody := t.overlap(sums.key)
-			if n == 0 {
+			from, to, everybody := t.overlap(sums.key)
+			if from >= to {
 				continue
 			}
 			t.begin(dy, q, lse)
 			t.statistics(t.delta, delta)
-			t.backScore(key, value, sums.key, n, everybody)
-			sums.add(t, n)
+			t.backScore(key, value, sums.key+from, to-from, everybody)
+			seen := sums.from(from, d)
+			seen.add(t, to-from)
 		}
 		sums.store(t, dk, dv)
 	})

@@ -128,7 +128,7 @@ func (a *attentionTiles) halfAttentionGradKV(w *work, dk, dv, dy tensor.Arg, lse
 		forKeySums.packBlock(t.attentionTile, t.packed, block, s.take(forKeySums.words(a.HeadDim)), key, value)
 		for lo := 0; lo < a.T; lo += t.queries {
 			t.move(lo)
-			n, everybody := t.overlap(j)
+			_, n, everybody := t.overlap(j)
 			if n == 0 {
 				continue
 			}

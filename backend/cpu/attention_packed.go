@@ -45,7 +45,7 @@ func (a *attentionTiles) blocks() int { return (a.S + a.block - 1) / a.block }
 func (o operands) packBlock(t *attentionTile, to packedKeys, block int, memory []float32, key, value tensor.Arg) {
 	t.seenBy = t.queryExtent(t.b, 0, t.T)
 	j := block * t.block
-	n, _ := t.overlap(j)
+	_, n, _ := t.overlap(j)
 	if n == 0 {
 		return
 	}

@@ -33,18 +33,19 @@ type attentionTiles struct {
 	queries int        // of a tile
 	block   int        // keys of a tile
 	apart   int        // from row to row of its scores
+	skip    int        // keys before those that a tile sees are left out by so many; a block: never
 	keyRuns [][]keyRun // of every block of every sequence
 }
 
 func newTiles(k kernels.Attention, halves bool) *attentionTiles {
-	rows, keys, apart := tileRows, tileKeys, tileKeys+tilePad
+	rows, keys, apart, skip := tileRows, tileKeys, tileKeys+tilePad, gemm.Whole
 	if halves {
-		rows, keys, apart = halfTileRows, halfTileKeys, halfTileKeys
+		rows, keys, apart, skip = halfTileRows, halfTileKeys, halfTileKeys, halfTileKeys
 	}
 	if k.T >= 16*rows {
 		rows *= 2
 	}
-	a := &attentionTiles{Attention: k, group: k.Heads / max(1, k.KVHeads), block: keys, apart: apart}
+	a := &attentionTiles{Attention: k, group: k.Heads / max(1, k.KVHeads), block: keys, apart: apart, skip: skip}
 	a.cut(rows)
 	return a
 }
@@ -75,7 +76,8 @@ type attentionTile struct {
 	scores     []float32 // [rows, apart], block of them used
 	dscores    []float32 // of the gradients
 	capped     []float32 // scores under the soft cap, which gradients keep
-	seenRuns   []keyRun  // of the present block of keys
+	seenRuns   []keyRun  // of the present keys
+	clipped    []keyRun  // memory for them
 	seen       []int     // of the present keys, those that a row sees, and perhaps not all of them: none behind
 	lse, delta []float32 // [rows]
 	packed     packedKeys
@@ -163,29 +165,57 @@ func (t *attentionTile) statistic(row int) int {
 	return (t.b*t.Heads+t.head*t.group+row%t.group)*t.T + t.lo + row/t.group
 }
 
-// keys calls f for every block [j, j+n) of keys of which the tile may see some.
+// keys calls f for the keys [j, j+n) of every block of which the tile may see some.
 func (t *attentionTile) keys(f func(j, n int, all bool)) {
 	for j := 0; j < t.S; j += t.block {
-		if n, all := t.overlap(j); n > 0 {
-			f(j, n, all)
+		if lo, hi, all := t.overlap(j); lo < hi {
+			f(j+lo, hi-lo, all)
 		}
 	}
 }
 
-// overlap is how many keys of the block that begins with key j are left without those at the end that
-// nobody in the tile sees, and whether everybody sees all of them.
-func (t *attentionTile) overlap(j int) (int, bool) {
+// overlap is the keys [lo, hi) of the block that begins with key j that are left without those at its ends that nobody in the
+// tile sees, and whether everybody sees all of them.
+func (t *attentionTile) overlap(j int) (lo, hi int, all bool) {
 	t.seenRuns = t.keyRuns[t.b*t.blocks()+j/t.block]
 	if t.everybodySees(t.seenBy, extentOfRuns(t.seenRuns)) {
-		return min(t.block, t.S-j), true
+		return 0, min(t.block, t.S-j), true
 	}
-	for i := len(t.seenRuns) - 1; i >= 0; i-- {
-		if r := t.seenRuns[i]; !t.nobodySees(t.seenBy, extentOfRuns(t.seenRuns[i:i+1])) {
-			// Not a panel at a time: a cache's room may hold anything, and what is no number stays none times 0.
-			return min(r.hi, r.lo+t.seenBy.lastPos-r.pos+1), false
+	unseen := func(i int) bool { return t.nobodySees(t.seenBy, extentOfRuns(t.seenRuns[i:i+1])) }
+	first, last := 0, len(t.seenRuns)-1
+	for ; last >= 0 && unseen(last); last-- {
+	}
+	if last < 0 {
+		return 0, 0, false
+	}
+	for unseen(first) {
+		first++
+	}
+	// Not a panel at a time: a cache's room may hold anything, and what is no number stays none times 0.
+	r := t.seenRuns[last]
+	hi = min(r.hi, r.lo+t.seenBy.lastPos-r.pos+1)
+	r = t.seenRuns[first]
+	if lo = r.lo; t.window != 0 {
+		lo = max(lo, r.lo+t.seenBy.firstPos-t.window+1-r.pos)
+	}
+	lo -= lo % t.skip
+	t.seenRuns = t.clip(lo)
+	return lo, hi, false
+}
+
+// clip is the runs without the first keys.
+func (t *attentionTile) clip(keys int) []keyRun {
+	if keys == 0 {
+		return t.seenRuns
+	}
+	t.clipped = t.clipped[:0]
+	for _, r := range t.seenRuns {
+		if r.hi > keys {
+			lo := max(r.lo, keys)
+			t.clipped = append(t.clipped, keyRun{lo - keys, r.hi - keys, r.pos + lo - r.lo, r.seg})
 		}
 	}
-	return 0, false
+	return t.clipped
 }
 
 // key is where key j stands in a [batch, s, kvHeads, dim] tensor.
@@ -202,7 +232,7 @@ func (t *attentionTile) fetchKeys(x tensor.Arg, j, n int) {
 func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesColumns(t.seen, d, alpha, x, d, packed, dst, t.apart)
+		t.s.gemm.TimesColumns(t.seen, d, alpha, x, d, packed, j%t.block, dst, t.apart)
 		return
 	}
 	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, t.apart, false)
@@ -212,7 +242,7 @@ func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k t
 func (t *attentionTile) addKeys(dst, weights []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesSteps(t.seen, d, weights, t.apart, packed, dst, d)
+		t.s.gemm.TimesSteps(t.seen, d, weights, t.apart, packed, j%t.block, dst, d)
 		return
 	}
 	t.s.gemm.Sgemm(false, false, t.rows, d, n, weights, t.apart, t.keysOf(k, j), dst, d, true)
@@ -243,7 +273,7 @@ func capScores(scores []float32, softCap float32) {
 	vec.Scale(scores, scores, softCap)
 }
 
-// see finds what the rows see of the first n keys of the block that overlap was asked for, whether all of them or not.
+// see finds what the rows see of the n keys that overlap has left, whether all of them or not.
 func (t *attentionTile) see(n int, all bool) {
 	t.seen = t.seen[:0]
 	for i := t.lo; i < t.hi; i++ {

@@ -9,14 +9,15 @@ import (
 // Products of float32 of which every row of A has an end of its own, as queries have that see keys up to their own position:
 // a micro-kernel's tile goes as far as the longest of its rows.
 
-// TimesColumns is C [m, ends[i]] = alpha A [m, k] times the first k rows and, for row i, ends[i] columns of B, from PackF32. Rows of A and
-// C lie lda and ldc apart; those of C have room for a multiple of Whole, and are undefined from their ends on.
-func (w *Workspace) TimesColumns(ends []int, k int, alpha float32, a []float32, lda int, b *Packed, c []float32, ldc int) {
+// TimesColumns is C [m, ends[i]] = alpha A [m, k] times the first k rows and, for row i, ends[i] columns of B, from PackF32, from the
+// first on, a multiple of Whole. Rows of A and C lie lda and ldc apart; those of C have room for a multiple of Whole, and are undefined
+// from their ends on.
+func (w *Workspace) TimesColumns(ends []int, k int, alpha float32, a []float32, lda int, b *Packed, first int, c []float32, ldc int) {
 	m, n := len(ends), most(ends)
 	room := roundUp(n, Whole)
 	checkRagged(m, k, a, lda, m, room, c, ldc)
-	if k > b.k || n > b.n {
-		panic(fmt.Sprintf("gemm: %d rows and %d columns of a packed B of %d and %d", k, n, b.k, b.n))
+	if k > b.k || first < 0 || first+n > b.n || first%Whole != 0 {
+		panic(fmt.Sprintf("gemm: %d rows and %d columns from column %d on of a packed B of %d and %d", k, n, first, b.k, b.n))
 	}
 	if n == 0 {
 		return
@@ -29,19 +30,19 @@ func (w *Workspace) TimesColumns(ends []int, k int, alpha float32, a []float32, 
 	t.columns(kn.cols, kn.cols)
 	w.tileEnds(ends)
 	for p := range s.full {
-		t.b = unsafe.Add(s.data, p*s.step)
+		t.b = unsafe.Add(s.data, (first/kn.cols+p)*s.step)
 		w.raggedColumns(p*kn.cols, a, c[p*kn.cols:], m)
 	}
 	w.forget()
 }
 
-// TimesSteps is C [m, n] += A [m, k] times rows of B, from PackF32, of which row i of A goes over the first ends[i]: from there
-// to the largest end it has zeros.
-func (w *Workspace) TimesSteps(ends []int, n int, a []float32, lda int, b *Packed, c []float32, ldc int) {
+// TimesSteps is C [m, n] += A [m, k] times rows of B, from PackF32, of which row i of A goes over ends[i] from the first on: from
+// there to the largest end it has zeros.
+func (w *Workspace) TimesSteps(ends []int, n int, a []float32, lda int, b *Packed, first int, c []float32, ldc int) {
 	m, k := len(ends), most(ends)
 	checkRagged(m, k, a, lda, m, n, c, ldc)
-	if k > b.k || n > b.n {
-		panic(fmt.Sprintf("gemm: %d rows and %d columns of a packed B of %d and %d", k, n, b.k, b.n))
+	if first < 0 || first+k > b.k || n > b.n {
+		panic(fmt.Sprintf("gemm: %d rows from row %d on and %d columns of a packed B of %d and %d", k, first, n, b.k, b.n))
 	}
 	if k == 0 || n == 0 {
 		return
@@ -49,7 +50,7 @@ func (w *Workspace) TimesSteps(ends []int, n int, a []float32, lda int, b *Packe
 	t := w.raggedTile(1, lda, ldc)
 	t.acc = true
 	kn := w.kernel
-	s := b.strip(kn, n)
+	s := b.strip(kn, n).from(first)
 	w.tileEnds(ends)
 	t.bs = s.bs
 	t.columns(kn.cols, kn.cols)

@@ -35,31 +35,41 @@ func TestPackedF32(t *testing.T) {
 				packed := w.PackF32(make([]float32, PackedFloats(k, n)), true, k, n, b)
 				want, got := make([]float32, m*ldc), make([]float32, m*ldc)
 				w.SgemmAlpha(false, true, m, n, k, 0.5, a, k, b, want, ldc, false)
-				w.TimesColumns(ends, k, 0.5, a, k, &packed, got, ldc)
-				for i, end := range ends {
-					for j := range end {
-						if got[i*ldc+j] != want[i*ldc+j] {
-							t.Fatalf("%s %v, %s: element %d, %d is %v, want %v", w.kernel.name, c, name, i, j, got[i*ldc+j], want[i*ldc+j])
+				for _, first := range []int{0, Whole} {
+					left := endsOf(m, func(i int) int { return max(0, ends[i]-first) })
+					w.TimesColumns(left, k, 0.5, a, k, &packed, first, got, ldc)
+					for i, end := range left {
+						for j := range end {
+							if got[i*ldc+j] != want[i*ldc+first+j] {
+								t.Fatalf("%s %v, %s: element %d, %d from %d on is %v, want %v", w.kernel.name, c, name, i, j, first,
+									got[i*ldc+j], want[i*ldc+first+j])
+							}
 						}
 					}
+				}
+				for i, end := range ends {
 					clear(want[i*ldc+end:][:n-end])
 				}
 
 				// The weights' sums: what lies behind the longest row is no number.
 				packed = w.PackF32(make([]float32, PackedFloats(n, k)), false, n, k, b)
-				sums, wantSums := random(m*(k+1)), make([]float32, m*(k+1))
-				copy(wantSums, sums)
-				w.Sgemm(false, false, m, k, most, want, ldc, b, wantSums, k+1, true)
-				w.TimesSteps(ends, k, want, ldc, &packed, sums, k+1)
-				for i := range sums {
-					if sums[i] != wantSums[i] {
-						t.Fatalf("%s %v, %s: sum %d is %v, want %v", w.kernel.name, c, name, i, sums[i], wantSums[i])
+				for _, first := range []int{0, Whole} {
+					left := endsOf(m, func(i int) int { return max(0, ends[i]-first) })
+					sums, wantSums := random(m*(k+1)), make([]float32, m*(k+1))
+					copy(wantSums, sums)
+					rest := max(0, most-first)
+					w.Sgemm(false, false, m, k, rest, want[first:], ldc, F32(keys[first*(k+3):], k+3), wantSums, k+1, true)
+					w.TimesSteps(left, k, want[first:], ldc, &packed, first, sums, k+1)
+					for i := range sums {
+						if sums[i] != wantSums[i] {
+							t.Fatalf("%s %v, %s: sum %d from %d on is %v, want %v", w.kernel.name, c, name, i, first, sums[i], wantSums[i])
+						}
 					}
 				}
 
 				// What keys' gradients are: weights transposed times rows, whose sums begin with the first row that has a weight.
 				rows := random(m*k + Whole)
-				sums, wantSums = random(n*(k+1)), make([]float32, n*(k+1))
+				sums, wantSums := random(n*(k+1)), make([]float32, n*(k+1))
 				copy(wantSums, sums)
 				w.Sgemm(true, false, n, k, m, want, ldc, F32(rows, k), wantSums, k+1, true)
 				w.TimesRows(ends, k, want, ldc, rows, k, sums, k+1)
