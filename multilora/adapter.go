@@ -29,6 +29,9 @@ import (
 type Adapter struct {
 	// Base names the model for messages and for whoever finds the saved folder.
 	Base string
+	// EOSToken ends a text, as the vocabulary spells it, where training was told another than the model's files name; else
+	// empty.
+	EOSToken string
 
 	config  Config
 	targets []string // the shortest names of the layers (see shortest)

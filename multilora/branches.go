@@ -77,7 +77,8 @@ func AttachBranches(model Model, paths []string, scaling Scaling, o Options) (*A
 		joined.layers = append(joined.layers, adapted{s, l})
 	}
 	first := branches[0]
-	joined.Base, joined.madeFor, joined.match, joined.note = first.Base, first.madeFor, first.match, first.note
+	joined.Base, joined.EOSToken, joined.madeFor = first.Base, first.EOSToken, first.madeFor
+	joined.match, joined.note = first.match, first.note
 	return joined, joined.enter(model)
 }
 

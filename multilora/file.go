@@ -28,7 +28,8 @@ const (
 
 // Info is what adapter.json says.
 type Info struct {
-	Base string `json:"base"` // the base model's name
+	Base     string `json:"base"`                // the base model's name
+	EOSToken string `json:"eos_token,omitempty"` // see Adapter
 	Config
 	// Fingerprint is the base model's; nil in files of earlier versions, and where it is not
 	// known.
@@ -77,7 +78,7 @@ func (a *Adapter) Save(dir string) error {
 	for _, r := range a.tokens {
 		tensors = append(tensors, safetensors.Float32sSource(tokensName(r.name), r.Rows.Value.Shape(), r.Rows.Value.Float32s))
 	}
-	return writeFolder(dir, Info{a.Base, a.config, a.madeFor}, tensors...)
+	return writeFolder(dir, Info{a.Base, a.EOSToken, a.config, a.madeFor}, tensors...)
 }
 
 // writeFolder writes an adapter's folder from tensors named as in TensorFile.
@@ -200,7 +201,7 @@ func Load(model Model, dir string, o Options) (*Adapter, error) {
 	if err := a.checkTensors(f, slots, info); err != nil {
 		return nil, err
 	}
-	a.Base = info.Base
+	a.Base, a.EOSToken = info.Base, info.EOSToken
 	for _, e := range a.extras {
 		t, err := f.Tensor(extraName(e.name))
 		if err != nil {

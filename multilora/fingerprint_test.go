@@ -34,7 +34,7 @@ func TestFingerprintIsSmall(t *testing.T) {
 			}
 			f.Tensors = append(f.Tensors, sample)
 		}
-		text, err := Info{"base", Defaults(), f}.text()
+		text, err := Info{"base", "", Defaults(), f}.text()
 		if err != nil || len(text) > most {
 			t.Errorf("adapter.json of %s has %d bytes, want at most %d (%v)", name, len(text), most, err)
 		}
@@ -52,7 +52,7 @@ func TestBadFingerprints(t *testing.T) {
 			float32(math.Copysign(0, -1))}},
 		{"b.weight", []int{1}, []float32{7}},
 	}}
-	good, err := Info{"base", Defaults(), f}.text()
+	good, err := Info{"base", "", Defaults(), f}.text()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func FuzzInfo(f *testing.F) {
 		{"w", []int{2, 2}, []float32{1, 2, 3, 4}}}}
 	for _, cfg := range kinds() {
 		for _, p := range []*Fingerprint{nil, print} {
-			text, err := Info{"some/base", cfg, p}.text()
+			text, err := Info{"some/base", "", cfg, p}.text()
 			if err != nil {
 				f.Fatal(err)
 			}

@@ -11,7 +11,7 @@ import (
 // the adapter itself stays as it is.
 func (a *Adapter) Fold() (*Adapter, error) {
 	f := &Adapter{
-		Base: a.Base, config: a.config, targets: a.targets, saves: a.saves,
+		Base: a.Base, EOSToken: a.EOSToken, config: a.config, targets: a.targets, saves: a.saves,
 		model: a.model, madeFor: a.madeFor, match: a.match, note: a.note,
 	}
 	f.config.Method, f.config.Scaling, f.config.Start = MethodLoRA, ScalingScalar, ""

@@ -4,9 +4,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/testdevice"
+	"github.com/agora-ml/agora/nn"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -85,5 +88,77 @@ func TestPieces(t *testing.T) {
 	}
 	if whole, pieces := last(text), last(text[:20], text[20:]); !slices.Equal(whole, pieces) {
 		t.Errorf("in pieces logits are off by %.2g of their norm, want the same bits", distance(pieces, whole))
+	}
+}
+
+// Beside a single row q, k and v, gate and up are one product each, of the weights where they have no bias and of the modules'
+// A's, with the bits of the layers by themselves; not of several rows.
+func TestTokenTogether(t *testing.T) {
+	for _, tt := range []struct {
+		dtype, compute tensor.DType
+		method         Method
+		bias           bool
+		products       int // of q, k and v, by which one by one makes 9
+	}{
+		{tensor.F32, tensor.F32, MethodMultiLoRA, false, 5},
+		{tensor.Q8, tensor.F32, MethodLoRA, false, 5},
+		{tensor.BF16, tensor.BF16, MethodMultiLoRA, false, 5},
+		{tensor.F32, tensor.F32, MethodMultiLoRA, true, 7},
+	} {
+		d := testdevice.CPU(t, 2)
+		m, err := llama.Blank(d, llama.Config{
+			ModelType: "llama", Vocab: 61, Hidden: 128, Intermediate: 192, Layers: 1, Heads: 2, KVHeads: 1, HeadDim: 64,
+			MaxPositions: 64, NormEps: 1e-5, InitRange: 0.2, QKVBias: tt.bias,
+		}, llama.LoadOptions{DType: tt.dtype, ComputeDType: tt.compute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers := make([]float32, 128*192)
+		for i := range numbers {
+			numbers[i] = float32(i%13-6) / 8
+		}
+		for _, p := range nn.Params(m) {
+			if n := p.Value.Numel(); n <= len(numbers) {
+				p.Value.SetFloat32s(numbers[:n])
+			}
+		}
+		cfg := Defaults()
+		if cfg.Method = tt.method; tt.method == MethodLoRA {
+			cfg.Modules = 1
+		}
+		for _, l := range attach(t, m, cfg).layers {
+			b := make([]float32, l.linear.B.Value.Numel())
+			for i := range b {
+				b[i] = float32(i%7-3) / 16
+			}
+			l.linear.B.Value.SetFloat32s(b)
+		}
+		a := m.Blocks[0].Attention
+		layers := []nn.Layer{a.Q, a.K, a.V}
+		first := layers[0].(nn.Joiner)
+		x := autograd.Const(d.FromFloat32s(tt.compute, numbers[:128], 1, 1, 128))
+		var alone, together [][]float32
+		for _, l := range layers {
+			alone = append(alone, read(t, l.Forward(x).Tensor()))
+		}
+		products := 0
+		stop := d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+			if _, ok := k.(kernels.Matmul); ok {
+				products++
+			}
+		})
+		for _, y := range first.ForwardAll(x, layers) {
+			together = append(together, read(t, y.Tensor()))
+		}
+		stop()
+		if products != tt.products || !slices.EqualFunc(together, alone, slices.Equal[[]float32]) {
+			t.Errorf("%v: %d products, want %d and the bits of one by one", tt, products, tt.products)
+		}
+		two := autograd.Const(d.FromFloat32s(tt.compute, numbers[:256], 1, 2, 128))
+		tape := autograd.NewTape(d)
+		if first.ForwardAll(two, layers) != nil || first.ForwardAll(x, layers) != nil {
+			t.Errorf("%v: two rows, or one that is recorded, together", tt)
+		}
+		tape.Close()
 	}
 }

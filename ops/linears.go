@@ -21,8 +21,12 @@ func Linears(x *Var, weights ...*Var) []*Var {
 
 type linears struct{}
 
-func (linears) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
-	x, weights := f.In[0], f.In[1:]
+func (l linears) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	return l.products(f.Device, f.In[0], f.In[1:]), nil
+}
+
+// products are those of x and each weight.
+func (linears) products(d *tensor.Device, x *tensor.Tensor, weights []*tensor.Tensor) (out []*tensor.Tensor) {
 	shape := x.Shape()
 	width := &shape[len(shape)-1]
 	in := *width
@@ -33,8 +37,8 @@ func (linears) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 			w, n = joinedFirst(weights)
 		}
 		*width = w.Dim(0)
-		y := f.New(x.DType(), shape...)
-		f.Run(kernels.Matmul{Batch: 1, M: x.Numel() / in, N: w.Dim(0), K: in, TransB: true}, y, x, w, nil)
+		y := d.New(x.DType(), shape...)
+		d.Run(kernels.Matmul{Batch: 1, M: x.Numel() / in, N: w.Dim(0), K: in, TransB: true}, y, x, w, nil)
 		if n == 1 {
 			out = append(out, y)
 		} else {
@@ -47,7 +51,7 @@ func (linears) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 		}
 		weights = weights[n:]
 	}
-	return out, nil
+	return out
 }
 
 // joinedFirst is as many of the first weights as lie one behind the other, as one, and how many they are.

@@ -15,7 +15,8 @@ type LoRALinear struct {
 // MultiLoRALinears is MultiLoRALinear of several layers that see the same x, without dropout. What the layers do alike is
 // one product where their matrices A lie one behind the other in memory (tensor.Joined), as do the gradients of A, and
 // the gradient of x is added up by the products themselves. It is for devices on which every kernel has a price
-// (tensor.Device.Launches); the results differ from those of the layers by themselves in the order of sums.
+// (tensor.Device.Launches); the results differ from those of the layers by themselves in the order of sums. And it is for a
+// single row: weights without bias are one product as well where they lie so (Linears), and the results have the same bits.
 func MultiLoRALinears(x *Var, layers ...LoRALinear) []*Var {
 	op, in := &multiLoRALinears{}, []*Var{x}
 	for _, l := range layers {
@@ -94,20 +95,39 @@ func (m *multiLoRALinears) Forward(f *autograd.Forward) (out, saved []*tensor.Te
 	u := f.New(narrowType(x.DType()), rank, rows)
 	us := m.parts(u)
 	for _, t := range joined(us, as) {
+		if rows == 1 { // a row by weights, as the layers by themselves have it
+			f.Run(kernels.Matmul{Batch: 1, M: 1, N: t[0].Dim(0), K: in, TransB: true}, t[0], x, t[1], nil)
+			continue
+		}
 		f.Run(kernels.Matmul{Batch: 1, M: t[0].Dim(0), N: rows, K: in, TransB: true}, t[0], t[1], x, nil)
 	}
+	out = m.besideModules(f, rows)
 	for i, l := range m.layers {
 		own := f.In[m.inputs(i):]
-		y := linear{}.product(f.Device, x, own[0], own[1], nil)
+		if len(out) == i {
+			out = append(out, linear{}.product(f.Device, x, own[0], own[1], nil))
+		}
 		bs := l.scaledB(own[3], own[4], x)
-		f.Run(kernels.Matmul{Batch: 1, M: rows, N: bs.Dim(0), K: bs.Dim(1), TransA: true, TransB: true, Acc: true}, y,
+		f.Run(kernels.Matmul{Batch: 1, M: rows, N: bs.Dim(0), K: bs.Dim(1), TransA: rows > 1, TransB: true, Acc: true}, out[i],
 			us[i], bs, nil)
-		out = append(out, y)
 	}
 	if f.AnyNeeds() {
 		saved = one(u)
 	}
 	return out, saved
+}
+
+// besideModules is x weightᵀ of all layers where x is a single row and none has a bias; else nothing.
+func (m *multiLoRALinears) besideModules(f *autograd.Forward, rows int) []*tensor.Tensor {
+	var weights []*tensor.Tensor
+	for i := range m.layers {
+		own := f.In[m.inputs(i):]
+		if rows > 1 || own[1] != nil {
+			return nil
+		}
+		weights = append(weights, own[0])
+	}
+	return linears{}.products(f.Device, f.In[0], weights)
 }
 
 // BackwardReads implements autograd.Selective.
@@ -214,6 +234,8 @@ func (*multiLoRALinears) Examples() []autograd.Example {
 		example("unlike", 16, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
 		example("odd rows", 11, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
 		example("alone", 4, 5, true, []int{6}, perOutput),
+		example("one row", 1, 64, false, []int{12, 8}, scalar, lora),
+		example("one row, biases", 1, 7, true, []int{5, 4}, scalar, perOutput),
 		example("whole blocks", 64, 64, false, []int{96, 32}, MultiLoRA{Modules: 2, Rank: 8, Scale: 1},
 			MultiLoRA{Modules: 2, Rank: 8, Scale: 1}),
 	}

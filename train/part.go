@@ -154,7 +154,7 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 	o.PassedOver = func(path string) { r.PassedOver = append(r.PassedOver, path) }
 	if c.TaskMixture() == nil {
 		if r.Rows, r.Fields, err = data.Read(ctx, c.paths(), o); err == nil {
-			r.Rows, err = c.Objective.judged(r.Rows)
+			r.Rows, err = c.someJudged(r)
 		}
 		return r, err
 	}
@@ -168,8 +168,16 @@ func (c *Config) ReadRows(ctx context.Context) (Rows, error) {
 		}
 		r.Rows, r.Fields = append(r.Rows, rows...), append(r.Fields, fields...)
 	}
-	r.Rows, err = c.Objective.judged(r.Rows)
+	r.Rows, err = c.someJudged(r)
 	return r, err
+}
+
+// someJudged makes of the rows what the objective learns from; that there are none is an error.
+func (c *Config) someJudged(r Rows) ([]data.Row, error) {
+	if len(r.Rows) == 0 && r.Bad == 0 {
+		return nil, c.wrongf("data", "want rows, got none in %s", strings.Join(c.paths(), ", "))
+	}
+	return c.Objective.judged(r.Rows)
 }
 
 // checkFields returns an error for a name that no form of rows has.

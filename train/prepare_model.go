@@ -158,7 +158,7 @@ func (r *run) attach(m *llama.Model, from string) (err error) {
 	if err != nil {
 		return err
 	}
-	r.adapter.Base = filepath.Base(filepath.Clean(cfg.Model))
+	r.adapter.Base, r.adapter.EOSToken = filepath.Base(filepath.Clean(cfg.Model)), cfg.EOSToken
 	if note := r.adapter.MatchNote(); note != "" && r.progress != nil {
 		r.progress.Say(note)
 	}

@@ -138,6 +138,9 @@ func TestDataThatCannotTrain(t *testing.T) {
 		!strings.Contains(err.Error(), "--data: want a row with a counted token within 2 tokens (max-tokens), got none of 1") {
 		t.Errorf("a prompt of more than max-tokens: %v", err)
 	}
+	if err := run(t.Context(), "[]"); err == nil || !strings.Contains(err.Error(), "--data: want rows, got none in ") {
+		t.Errorf("no rows: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := run(ctx, row); err == nil || !strings.Contains(err.Error(), "interrupted before the first step") {

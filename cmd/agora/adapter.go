@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,15 @@ func (f *adapterFlag) open(c *cobra.Command, m *llama.Model) (*multilora.Adapter
 	}
 	noteMatch(c, a)
 	return a, nil
+}
+
+// eosToken is what ends a text for the adapter, and the field that says so; both are empty where none does. What is no
+// adapter is open's to refuse.
+func (f *adapterFlag) eosToken() (token, field string) {
+	if info, err := multilora.ReadInfo(f.path); f.given() && err == nil && info.EOSToken != "" {
+		return info.EOSToken, filepath.Join(f.path, multilora.InfoFile) + ": field eos_token"
+	}
+	return "", ""
 }
 
 func (f *adapterFlag) options() multilora.Options { return multilora.Options{AnyBase: f.force} }

@@ -212,7 +212,8 @@ func TestDataPreviewRefuses(t *testing.T) {
 		"bad.jsonl":   `{"prompt": "q"}`,
 		"more.jsonl": `{"messages": [{"role": "user", "content": "q"}]}
 {"messages": [{"role": "user", "content": "q", "name": "n"}]}`,
-		"run.yaml": "dataa: x\n",
+		"run.yaml":  "dataa: x\n",
+		"none.json": "[]",
 	})
 	bare := filepath.Join(dir, "bare")
 	if err := os.Mkdir(bare, 0o777); err != nil {
@@ -236,6 +237,7 @@ func TestDataPreviewRefuses(t *testing.T) {
 		{"--model {} --data {}/more.jsonl", `want a template that writes "name" of messages, got one that leaves it out; --ignore-fields name passes over it`},
 		{"--model {} --data {}/more.jsonl --ignore-fields content",
 			`more.jsonl: row 1 (line 1): messages[0]: want a string "content", got none (ignore-fields names content, which the rows need)`},
+		{"--model {} --data {}/none.json", "--data: want rows, got none in "},
 		{"--model {} --data {}/none.jsonl", "none.jsonl: no such file"},
 		{"--model {} --data {}", "want a folder of files of rows, got"},
 		{"--model {}/bare --data {}/chats.jsonl", "bare: want a chat_template in"},

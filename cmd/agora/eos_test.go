@@ -227,3 +227,35 @@ func TestGenerationEnds(t *testing.T) {
 		t.Errorf("got %v: %q was to end it", g.IDs, tok.Piece(first))
 	}
 }
+
+// An adapter keeps the token that its training was told to end answers with: what generates with it stops there, unless told
+// another.
+func TestAdapterKeepsItsEnd(t *testing.T) {
+	model, _ := unending(t)
+	adapter := filepath.Join(t.TempDir(), "adapter")
+	mustJSON[train.Summary](t, "train", "--model", model, "--eos-token", "</s>", "--out", adapter, "--data", someRows(t),
+		"--held-out", "0", "--steps", "1", "--max-tokens", "64", "--truncate", "start")
+	ends := func(given string) (int32, error) {
+		f := modelFlags{model: model, adapter: adapterFlag{path: adapter}, eosToken: given}
+		tok, err := f.loadTokenizer()
+		if err != nil {
+			return -1, err
+		}
+		id, ok := tok.EOS()
+		if !ok {
+			id = -1
+		}
+		return id, nil
+	}
+	if id, err := ends(""); id != 1 || err != nil {
+		t.Errorf("the adapter's EOS is %d, %v, want 1", id, err)
+	}
+	if id, err := ends("<s>"); id == 1 || id < 0 || err != nil {
+		t.Errorf("with --eos-token <s> EOS is %d, %v", id, err)
+	}
+	setField(t, filepath.Join(adapter, "adapter.json"), "eos_token", "nowhere")
+	if _, err := ends(""); err == nil || !strings.Contains(err.Error(), "adapter.json: field eos_token: ") ||
+		!strings.Contains(err.Error(), `want a token of the vocabulary, got "nowhere"`) {
+		t.Errorf("an EOS that the vocabulary has not: %v", err)
+	}
+}

@@ -39,8 +39,8 @@ func (f *modelFlags) register(c *cobra.Command) {
 	f.adapter.register(c)
 	c.Flags().StringVar(&f.tokenizer, "tokenizer", "", "folder or file of the tokenizer (default: the model's folder)")
 	c.Flags().StringVar(&f.eosToken, "eos-token", "",
-		"token that ends a text, as the vocabulary spells it (default: what the tokenizer's files name, else the "+
-			"model's)")
+		"token that ends a text, as the vocabulary spells it (default: what the adapter was trained with, if "+
+			"that was told, else what the tokenizer's files name, else the model's)")
 	c.Flags().StringVar(&f.dtype, "dtype", autoDType, "storage of weights and activations: f32, bf16 or f16; of weights "+
 		"alone: q8, q4, q4_k or nf4; auto: --compute-dtype, and of a quantized model the weights as its files have them")
 	c.Flags().StringVar(&f.compute, "compute-dtype", "",
@@ -132,7 +132,16 @@ func loadModel(c *cobra.Command, d *tensor.Device, path string, o llama.LoadOpti
 
 // loadTokenizer reads the tokenizer that belongs to the model.
 func (f *modelFlags) loadTokenizer() (tokenizer.Tokenizer, error) {
-	return tokenizer.LoadFor(cmp.Or(f.tokenizer, f.model), tokenizer.Options{Model: f.model, EOS: f.eosToken})
+	o := tokenizer.Options{Model: f.model, EOS: f.eosToken}
+	named := ""
+	if o.EOS == "" {
+		o.EOS, named = f.adapter.eosToken()
+	}
+	tok, err := tokenizer.LoadFor(cmp.Or(f.tokenizer, f.model), o)
+	if err != nil && named != "" {
+		err = fmt.Errorf("%s: %w", named, err)
+	}
+	return tok, err
 }
 
 // isFile reports whether a path names a file, and no folder.
