@@ -38,11 +38,13 @@ func (l *Linear) bias() *Var {
 	return l.Bias.Var()
 }
 
-// ForwardAll implements Joiner: where a text is generated on a CPU, a product begins and ends in a good part of the time that
-// it takes, so that layers without bias whose weights lie one behind the other are multiplied by one.
+// ForwardAll implements Joiner for layers without bias on a CPU. Where a text is generated, a product begins and ends in a good
+// part of the time that it takes, so that weights that lie one behind the other are multiplied by one. In training the
+// products that give x's gradient add to each other's, but in 16 bits, where each sum would be rounded.
 func (l *Linear) ForwardAll(x *Var, layers []Layer) []*Var {
 	t := x.Tensor()
-	if t.Numel() != t.Dim(-1) || t.Device().Launches() || autograd.Recording(t.Device()) {
+	trains := autograd.Recording(t.Device())
+	if t.Device().Launches() || trains && t.DType().Is16Bit() || !trains && t.Numel() != t.Dim(-1) {
 		return nil
 	}
 	weights := make([]*Var, len(layers))

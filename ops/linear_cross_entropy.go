@@ -24,7 +24,7 @@ func LinearCrossEntropyByRow(x, weight, labels *Var, counted int, o ...LogitOpti
 }
 
 func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool, o []LogitOption) []*Var {
-	op := linearCrossEntropy{scale: 1 / float32(counted), kept: keptGradBytes, byRow: byRow, logits: newLogitChunks(o)}
+	op := linearCrossEntropy{scale: 1 / float32(counted), kept: keptGradBytes, byRow: byRow, logits: newLogitChunks(weight, o)}
 	in := op.logits.inputs("linear_cross_entropy", x, weight, labels)
 	if counted < 1 {
 		tensor.Panicf("linear_cross_entropy", "%d counted rows: want at least 1", counted)

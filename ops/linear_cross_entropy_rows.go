@@ -11,7 +11,7 @@ import (
 // storage type, labels i32 [rows]. As in LinearCrossEntropy the logits are never whole in memory;
 // here each row has a gradient of its own, as a loss that is no mere sum of rows wants it.
 func LinearCrossEntropyRows(x, weight, labels *Var, o ...LogitOption) *Var {
-	l := newLogitChunks(o)
+	l := newLogitChunks(weight, o)
 	return apply(linearCrossEntropyRows{l}, l.inputs("linear_cross_entropy_rows", x, weight, labels)...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -70,10 +71,10 @@ func (memoryOnly) Flush() error                           { return nil }
 func (memoryOnly) Close() error                           { return nil }
 
 // TestLinearCrossEntropyMemory: 32,000 words × 2,048 tokens take at most 64 MB beside
-// the inputs, the place for the weight's gradient, and that gradient once more where it is
-// small; the logits alone would be 262 MB.
+// the inputs, or twice the gradient of a weight that trains, with those of x 90 MB; and the weight's gradient once more where it is
+// small. The logits alone would be 262 MB.
 func TestLinearCrossEntropyMemory(t *testing.T) {
-	const rows, vocab, limit = 2048, 32000, 64_000_000 // bytes
+	const rows, vocab = 2048, 32000
 	measure := func(dt tensor.DType, dim int, trains, byRow bool) int {
 		d := tensor.NewDevice(memoryOnly{})
 		w := autograd.NewParam(d.New(dt, vocab, dim))
@@ -102,7 +103,10 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 		for _, dim := range []int{64, 131, 512, 1024, 1056} {
 			for _, trains := range []bool{false, true} {
 				for _, byRow := range []bool{false, true} {
-					limit := limit
+					limit := 64_000_000
+					if trains {
+						limit = min(max(limit, 8*dim*vocab), 90_000_000)
+					}
 					if kept := 4 * dim * vocab; trains && !byRow && kept <= keptGradBytes {
 						limit += kept
 					}
@@ -165,4 +169,54 @@ func TestLinearCrossEntropyByRow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLogitChunks: how many rows of logits are in memory at once follows from the weight and whether it trains, not from whether
+// a tape is open, on which an evaluation's bits would depend then.
+func TestLogitChunks(t *testing.T) {
+	d := tensor.NewDevice(memoryOnly{})
+	for _, c := range []struct {
+		vocab, dim int
+		dt         tensor.DType
+		trains     bool
+		want       int // rows of a chunk
+	}{
+		{32000, 288, tensor.F32, false, 256},
+		{32000, 288, tensor.F32, true, 512},
+		{32000, 768, tensor.F32, true, 512},
+		{32000, 768, tensor.BF16, true, 512},
+		{32000, 2048, tensor.F32, false, 512},
+		{128256, 2048, tensor.BF16, false, 256},
+		{128256, 2048, tensor.BF16, true, 512},
+		{512, 64, tensor.F32, true, 2048},
+	} {
+		w := autograd.NewParam(d.New(c.dt, c.vocab, c.dim))
+		if c.trains {
+			w.Grad = d.New(tensor.F32, c.vocab, c.dim)
+		}
+		x, labels := autograd.Const(d.New(tensor.F32, 2048, c.dim)), autograd.Const(d.New(tensor.I32, 2048))
+		for _, recorded := range []bool{false, true} {
+			var rows []int
+			stop := d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+				if k, ok := k.(kernels.CrossEntropy); ok {
+					rows = append(rows, k.Rows)
+				}
+			})
+			if recorded {
+				tape := autograd.NewTape(d)
+				LinearCrossEntropy(x, w.Var(), labels, 2048)
+				tape.Close()
+			} else {
+				LinearCrossEntropy(x, w.Var(), labels, 2048)
+			}
+			stop()
+			if rows[0] != c.want {
+				t.Errorf("%d words of %d %s, trains %t, with a tape %t: chunks of %v rows, want %d", c.vocab, c.dim, c.dt, c.trains,
+					recorded, rows, c.want)
+			}
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
 }

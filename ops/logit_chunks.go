@@ -19,9 +19,23 @@ func CapLogits(bound float32) LogitOption {
 	return func(l *logitChunks) { l.softCap = bound }
 }
 
-// logitBytes is how large a chunk of logits may be: large enough that the weight is
-// not read too often, small beside everything else in memory.
-const logitBytes = 32 << 20
+// logitBytes is how large a chunk of logits may always be, and manyRows how many rows one of more bytes has at most: large enough
+// that the weight is not read, packed and its gradient added to too often, small beside everything else in memory.
+const (
+	logitBytes = 32 << 20
+	manyRows   = 512
+)
+
+// chunkBytes is how large a chunk of the logits x weightᵀ may be, by what a run holds of the weight anyway: of one that trains
+// the gradient, which may be there twice, and an optimizer's moments. It is the same with a tape and without.
+func chunkBytes(weight *Var) int {
+	w := weight.Tensor()
+	share := w.Bytes() / 4
+	if weight.NeedsGrad() {
+		share = 2 * tensor.F32.Bytes(w.Numel())
+	}
+	return max(logitBytes, min(share, tensor.F32.Bytes(manyRows*w.Dim(0))))
+}
 
 // Beside adds u upᵀ to the logits, a low-rank change of the weight that is not in it: u is [rows, rank], of the
 // type of x or f32, up [vocab, rank] in any storage type. Both may have gradients.
@@ -38,13 +52,13 @@ const wholeTiles = 128
 
 // logitChunks makes the logits x weightᵀ, and what is beside, a few rows at a time.
 type logitChunks struct {
-	bytes   int // of a chunk: logitBytes, but for tests
+	bytes   int // of a chunk: chunkBytes, but for tests
 	softCap float32
 	beside  []*Var // u and up; nil: nothing
 }
 
-func newLogitChunks(options []LogitOption) logitChunks {
-	l := logitChunks{bytes: logitBytes}
+func newLogitChunks(weight *Var, options []LogitOption) logitChunks {
+	l := logitChunks{bytes: chunkBytes(weight)}
 	for _, o := range options {
 		o(&l)
 	}

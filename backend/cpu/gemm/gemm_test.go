@@ -337,6 +337,37 @@ func TestStretchesOfK(t *testing.T) {
 	})
 }
 
+// A transposed A that is packed in bands of rows gives the same bits, from less memory, which SharedBytes foresees.
+func TestBandsOfATransposedA(t *testing.T) {
+	defer func(old int) { bandLimit, ownCuts = old, true }(bandLimit)
+	ownCuts = false
+	team := parallel.New(2)
+	defer team.Close()
+	everyKernel(t, func(t *testing.T, k kernel) {
+		r := rand.New(rand.NewPCG(7, 7))
+		for trans := range 2 {
+			p := newProblem(r, 20*k.rows+5, 2*k.strip+14, k.kc+11, true, trans == 1, trans == 1, format(trans))
+			bandLimit = 7 * k.rows * p.k
+			e := newEngine(team, k)
+			p.sameBits(t, []*Engine{e})
+			p.run(t, e)
+		}
+	})
+	m, n, k := 32000, 768, 512
+	bandLimit = 8 << 20
+	if bytes := SharedBytes(2, true, m, n, k); bytes > 4*bandLimit {
+		t.Errorf("a gradient of a head's weight needs %d bytes beside it, want at most %d", bytes, 4*bandLimit)
+	}
+	e := NewOn(team)
+	m, n, k = 600*e.kernel.rows, 2*e.kernel.strip, 512
+	bandLimit = 150 * e.kernel.rows * k
+	a, b, c := random(m*k), random(k*n), random(m*n)
+	e.Sgemm(true, false, m, n, k, a, m, F32(b, n), c, n, false)
+	if want, got := SharedBytes(2, true, m, n, k), e.shared.bytes(); want != got || want == 0 {
+		t.Errorf("%d bytes of panels for all, %d foreseen", got, want)
+	}
+}
+
 func TestNaNAndInfinityPropagate(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k kernel) {
 		w := newWorkspace(k)

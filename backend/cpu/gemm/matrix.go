@@ -159,6 +159,29 @@ func (c *cut) shared(pl *plan) int {
 	return c.mp*k + (k+pl.depth-1)/pl.depth*pl.kernel.floats(pl.depth, c.np)
 }
 
+// bandLimit (a variable for tests) is the most floats of a transposed A's panels at a time (32 MiB).
+var bandLimit = 8 << 20
+
+// band is the rows of C for which a transposed A is packed at a time: a block of k of many thousands, as the gradient of a
+// head's weight has, would need more than sharedLimit. Every band costs a wait, and B packed once more.
+func (c *cut) band(pl *plan) int {
+	kn := pl.kernel
+	rows := bandLimit / min(c.stretch, pl.k) / kn.rows * kn.rows
+	if inFloats := kn.blocks == nil && pl.a.format == formatF32; !pl.transA || !inFloats || c.mp <= rows || rows == 0 {
+		return pl.m
+	}
+	bands := (pl.m + rows - 1) / rows
+	return roundUp((pl.m+bands-1)/bands, kn.rows)
+}
+
+// rows is the product of rows [from, to) of op(A), which is transposed.
+func (p product) rows(from, to int) product {
+	p.m = to - from
+	p.a.data, p.a.len = p.a.at(from), p.a.len-from
+	p.c = unsafe.Add(p.c, 4*from*p.ldc)
+	return p
+}
+
 // SharedBytes is the scratch memory that an Engine of so many threads needs for C = op(A)
 // op(B) beside its workers' own, for which a few hundred KiB are enough.
 func SharedBytes(threads int, transA bool, m, n, k int) int {
@@ -167,6 +190,9 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 	}
 	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &kernels[0])
 	c := newCut(&pl, threads)
+	if band := c.band(&pl); band < m {
+		return SharedBytes(threads, transA, band, n, k)
+	}
 	return panelBytes(c.shared(&pl))
 }
 
@@ -192,6 +218,13 @@ func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool
 func (e *Engine) matrix(p *product) {
 	pl := newPlan(p, e.kernel)
 	c := newCut(&pl, e.team.Threads())
+	if band := c.band(&pl); band < p.m {
+		for i := 0; i < p.m; i += band {
+			part := p.rows(i, min(i+band, p.m))
+			e.matrix(&part)
+		}
+		return
+	}
 	if p.rounded && c.stretch < p.k {
 		e.throughWide(p)
 		return
