@@ -77,7 +77,7 @@ func layTogether(layers []*Linear) {
 			continue
 		}
 		d := layers[0].A.Value.Device()
-		memory, at := d.New(tensor.F32, size), 0
+		memory, at := d.NewExact(tensor.F32, size), 0
 		for _, p := range params {
 			old := p.Value
 			p.Value = memory.View(at, old.Shape()...)
