@@ -63,14 +63,15 @@ shared vec4 row_factors[ROWS / 4]; // what each row's sums are multiplied by
 		[[unroll]] for (uint w = 0; w < PART; w++) sum[r * PART + w] = sum[r * PART + w] * factors; \
 	}
 
-// A tile's first key, where the last one that anybody sees ends, and the tile's first number.
-int j0, end;
+// A tile's first key, that of the tiles that are looked at together, where the last one that anybody sees ends, and the tile's first
+// number.
+int j0, begin, end;
 uint first;
 #define FIND_KEYS \
-	FIND(j0, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
 
-// Adds what a tile gives to the sums, and goes on to the next. Whole: all of its keys are seen by all queries of the workgroup.
-void add_tile(bool whole) {
+// Adds what a tile gives to the sums, and goes on to the next. Lean: all of its keys are seen by all queries of the workgroup.
+void add_tile(bool lean) {
 	barrier();
 	PUT(keys)
 	barrier();
@@ -89,7 +90,7 @@ void add_tile(bool whole) {
 		most[n] = LEAST;
 		GO_OVER_BLOCKS {
 			vec4 f = exponent(scores[QUAD]);
-			if (!whole && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : LEAST;
+			if (!lean && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : LEAST;
 			most[n] = max(most[n], max(max(f.x, f.y), max(f.z, f.w)));
 			scores[QUAD] = f;
 		}
@@ -108,7 +109,7 @@ void add_tile(bool whole) {
 		total[n] *= factor[n];
 		GO_OVER_BLOCKS {
 			vec4 f = exp2(scores[QUAD] - highest[n]);
-			if (!whole && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
+			if (!lean && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
 			total[n] += (f.x + f.y) + (f.z + f.w);
 			scores[QUAD] = f;
 		}
@@ -118,9 +119,9 @@ void add_tile(bool whole) {
 		}
 	}
 
-	j0 += int(COLS);
-	if (!whole) FIND_KEYS
-	first = first_k + (whole ? min(uint(j0), s - COLS) : START(j0, s)) * key;
+	NEXT(j0, begin)
+	if (!lean) FIND_KEYS
+	first = first_k + (lean ? min(uint(j0), s - COLS) : START(j0, s)) * key;
 	barrier();
 	PUT_TURNED(values)
 	barrier();
@@ -139,17 +140,29 @@ void main() {
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));
-	int whole = whole_keys(group_i0);
+	int lean = whole_keys(group_i0);
 	PLACES(min(COLS, s) - 1, key)
 	PAIR_PLACES(min(COLS, s) - 1, key)
-	if (!KNOWN) FIND_KEYS
-	first = first_k + START(j0, s) * key;
-	if (j0 < end) FETCH(keys, 3, first)
 	if (KNOWN) {
-		[[dont_unroll]] while (j0 < whole) add_tile(true);
+		first = first_k + START(j0, s) * key;
+		if (j0 < end) FETCH(keys, 3, first)
+		[[dont_unroll]] while (j0 < lean) add_tile(true);
 		FIND_KEYS
+		[[dont_unroll]] while (j0 < end) add_tile(false);
+	} else {
+		BOUND_ROWS(group_i0, t, query_in)
+		[[dont_unroll]] for (begin = j0; begin < end; begin += int(LOOKED * COLS)) {
+			LOOK(begin, (end - begin + COLS - 1) / COLS, s, key_in)
+			START_TILES(j0, begin)
+			[[dont_unroll]] while (left != 0) {
+				FIND_KEYS
+				first = first_k + START(j0, s) * key;
+				FETCH(keys, 3, first)
+				[[dont_unroll]] while (left != 0 && !AT_WHOLE) add_tile(false);
+				[[dont_unroll]] while (AT_WHOLE) add_tile(true);
+			}
+		}
 	}
-	[[dont_unroll]] while (j0 < end) add_tile(false);
 
 	barrier();
 	PUT_OF_ROW(total[n])

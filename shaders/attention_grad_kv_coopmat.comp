@@ -61,12 +61,13 @@ MATRIX_A values[DEPTHS];
 uvec4 next[2 * PAIRS];
 float next_lse, next_delta;
 
-// A tile's first query, where the last one that anybody sees ends, where the tile lies, and its first number and statistic there.
-int i0, end;
+// A tile's first query, that of the tiles that are looked at together, where the last one that anybody sees ends, where the tile
+// lies, and its first number and statistic there.
+int i0, begin, end;
 uint from, first_q, first, statistics;
 uint statistic_place = 4 * min(gl_LocalInvocationIndex, min(COLS, t) - 1); // for the invocation, in bytes
 #define FIND_QUERIES \
-	FIND(i0, end, t, j0 + MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + row), query_at(b, column))
+	FIND(i0, begin, end, t, j0 + MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + row), query_at(b, column))
 #define GO_TO(place) { from = place; first = first_q + from * query; }
 // FETCH_FIRST fetches what the loop takes first of a tile.
 #define FETCH_FIRST { \
@@ -75,8 +76,8 @@ uint statistic_place = 4 * min(gl_LocalInvocationIndex, min(COLS, t) - 1); // fo
 		next_delta = statistic(4, statistics + from, statistic_place); \
 	}
 
-// Adds what a tile gives to the sums, and goes on to the next. Whole: all of its queries see all keys of the workgroup.
-void add_tile(bool whole) {
+// Adds what a tile gives to the sums, and goes on to the next. Lean: all of its queries see all keys of the workgroup.
+void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
 	if (gl_LocalInvocationIndex < COLS) {
@@ -103,7 +104,7 @@ void add_tile(bool whole) {
 		weights[p][i] = uintBitsToFloat(factors2(f));
 		slants[p][i] = uintBitsToFloat(factors2(g));
 	}
-	if (!whole) {
+	if (!lean) {
 		PUT_MASK
 		AND_MASK(weights)
 		AND_MASK(slants)
@@ -116,9 +117,9 @@ void add_tile(bool whole) {
 	FETCH_PAIRS(next, 5, first)
 	ACCUMULATE(sum_v)
 
-	i0 += int(COLS);
-	if (!whole) FIND_QUERIES
-	GO_TO(whole ? min(uint(i0), t - COLS) : START(i0, t))
+	NEXT(i0, begin)
+	if (!lean) FIND_QUERIES
+	GO_TO(lean ? min(uint(i0), t - COLS) : START(i0, t))
 	barrier();
 	SET_WEIGHTS(slants)
 	PUT_TURNED(next)
@@ -145,19 +146,32 @@ void main() {
 
 	// The last tile ends with the last query, so that tiles are whole from some on.
 	end = int(end_query(group_j0));
-	int tiles = (max(end - int(first_query(group_j0)), 0) + int(COLS) - 1) / int(COLS), begin = min(whole_queries(group_j0), end);
+	int tiles = (max(end - int(first_query(group_j0)), 0) + int(COLS) - 1) / int(COLS), lean = min(whole_queries(group_j0), end);
 	PAIR_PLACES(min(COLS, t) - 1, query)
+	if (!KNOWN) BOUND_ROWS(group_j0, s, key_in)
 	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
 		first_q = (b * t * heads + head) * head_dim;
 		statistics = (b * heads + head) * t;
 		i0 = end - tiles * int(COLS);
-		FIND_QUERIES
-		if (i0 < end) {
-			GO_TO(START(i0, t))
-			FETCH_FIRST
+		if (KNOWN) {
+			FIND_QUERIES
+			if (i0 < end) {
+				GO_TO(START(i0, t))
+				FETCH_FIRST
+			}
+			[[dont_unroll]] while (i0 < lean) add_tile(false);
+			[[dont_unroll]] while (i0 < end) add_tile(true);
+		} else [[dont_unroll]] for (begin = i0; begin < end; begin += int(LOOKED * COLS)) {
+			if (tiles > LOOKED || head == h * (heads / kv_heads)) LOOK(begin, (end - begin) / COLS, t, query_in)
+			START_TILES(i0, begin)
+			[[dont_unroll]] while (left != 0) {
+				FIND_QUERIES
+				GO_TO(START(i0, t))
+				FETCH_FIRST
+				[[dont_unroll]] while (left != 0 && !AT_WHOLE) add_tile(false);
+				[[dont_unroll]] while (AT_WHOLE) add_tile(true);
+			}
 		}
-		[[dont_unroll]] while (i0 < begin) add_tile(false);
-		if (KNOWN) [[dont_unroll]] while (i0 < end) add_tile(true);
 	}
 	barrier();
 	uint first_out = b * s * key + h * head_dim;

@@ -55,14 +55,15 @@ MATRIX_C sum[WIDTHS], exponents, less_delta; // lse, and -delta, of each row in 
 MATRIX_A queries[DEPTHS];
 uvec4 values[FETCHES], keys[2 * PAIRS];
 
-// A tile's first key, where the last one that anybody sees ends, and the tile's first number.
-int j0, end;
+// A tile's first key, that of the tiles that are looked at together, where the last one that anybody sees ends, and the tile's first
+// number.
+int j0, begin, end;
 uint first;
 #define FIND_KEYS \
-	FIND(j0, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
 
-// Adds what a tile gives to the sums, and goes on to the next. Whole: all of its keys are seen by all queries of the workgroup.
-void add_tile(bool whole) {
+// Adds what a tile gives to the sums, and goes on to the next. Lean: all of its keys are seen by all queries of the workgroup.
+void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(keys)
 	barrier();
@@ -81,16 +82,16 @@ void add_tile(bool whole) {
 			cap_slope(capped(scale * score));
 		words[p][i] = uintBitsToFloat(factors2(f));
 	}
-	if (!whole) {
+	if (!lean) {
 		PUT_MASK
 		AND_MASK(words)
 		subgroup_barrier();
 	}
 	SET_WEIGHTS(words)
 
-	j0 += int(COLS);
-	if (!whole) FIND_KEYS
-	first = first_k + (whole ? min(uint(j0), s - COLS) : START(j0, s)) * key;
+	NEXT(j0, begin)
+	if (!lean) FIND_KEYS
+	first = first_k + (lean ? min(uint(j0), s - COLS) : START(j0, s)) * key;
 	barrier();
 	PUT_TURNED(keys)
 	barrier();
@@ -132,17 +133,30 @@ void main() {
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));
-	int whole = whole_keys(group_i0);
+	int lean = whole_keys(group_i0);
 	PLACES(min(COLS, s) - 1, key)
 	PAIR_PLACES(min(COLS, s) - 1, key)
-	FIND_KEYS // KNOWN or not: without it RDNA 3's compiler has a tenth more instructions in the loop
-	first = first_k + START(j0, s) * key;
-	if (j0 < end) FETCH_PAIRS(keys, 6, first)
 	if (KNOWN) {
-		[[dont_unroll]] while (j0 < whole) add_tile(true);
+		FIND_KEYS // without it RDNA 3's compiler has a tenth more instructions in the loop
+		first = first_k + START(j0, s) * key;
+		if (j0 < end) FETCH_PAIRS(keys, 6, first)
+		[[dont_unroll]] while (j0 < lean) add_tile(true);
 		FIND_KEYS
+		[[dont_unroll]] while (j0 < end) add_tile(false);
+	} else {
+		BOUND_ROWS(group_i0, t, query_in)
+		[[dont_unroll]] for (begin = j0; begin < end; begin += int(LOOKED * COLS)) {
+			LOOK(begin, (end - begin + COLS - 1) / COLS, s, key_in)
+			START_TILES(j0, begin)
+			[[dont_unroll]] while (left != 0) {
+				FIND_KEYS
+				first = first_k + START(j0, s) * key;
+				FETCH_PAIRS(keys, 6, first)
+				[[dont_unroll]] while (left != 0 && !AT_WHOLE) add_tile(false);
+				[[dont_unroll]] while (AT_WHOLE) add_tile(true);
+			}
+		}
 	}
-	[[dont_unroll]] while (j0 < end) add_tile(false);
 	barrier();
 	STORE(0, sum, b * t * query + h * head_dim, group_i0, t, query, scale)
 }

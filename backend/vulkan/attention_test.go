@@ -46,17 +46,43 @@ func attentionCases() (list []attentionCase) {
 	}
 	windowed := list[3]
 	windowed.name, windowed.k.Window = "window", 40
-	packed := list[3]
-	packed.name = "packed and padded"
-	for _, n := range []int{30, 37, 50} {
-		for i := range n {
-			packed.qpos, packed.qseg = append(packed.qpos, int32(i)), append(packed.qseg, int32(n))
+	// rows are one row of sequences of these lengths, those of nobody below 0, with tokens that are queries and keys.
+	rows := func(name string, window int, lengths ...int) {
+		c := attentionCase{name: name}
+		for segment, n := range lengths {
+			for i := range max(n, -n) {
+				if n < 0 {
+					c.qpos, c.qseg = append(c.qpos, 0), append(c.qseg, -1)
+				} else {
+					c.qpos, c.qseg = append(c.qpos, int32(i)), append(c.qseg, int32(segment))
+				}
+			}
+		}
+		c.kpos, c.kseg = c.qpos, c.qseg
+		plain(name, 1, len(c.qpos), len(c.qpos), 4, 2, 16)
+		c.k = list[len(list)-1].k
+		c.k.Window = window
+		list[len(list)-1] = c
+	}
+	rows("short rows", 0, 30, 37, 50, -12)
+	rows("padded on the right", 0, 161, -60)
+	rows("padded on the left", 0, -60, 161)
+	rows("padding alone", 0, -70)
+	rows("packed", 0, 200, 56, 50, -24) // the first ends within a tile, the second with one
+	rows("packed, window", 100, 10, 246, -24)
+	long := func(name string, t, s, heads int) { // more tiles than are looked at together
+		plain(name, 1, t, s, heads, 1, 16)
+		c := &list[len(list)-1]
+		for i := range t {
+			c.qpos, c.qseg = append(c.qpos, int32(s/2+i)), append(c.qseg, int32(0))
+		}
+		for j := range s {
+			c.kpos, c.kseg = append(c.kpos, int32(j)), append(c.kseg, int32(0))
 		}
 	}
-	for len(packed.qpos) < packed.k.T {
-		packed.qpos, packed.qseg = append(packed.qpos, 0), append(packed.qseg, -1)
-	}
-	packed.kpos, packed.kseg = packed.qpos, packed.qseg
+	long("many keys", 40, 1100, 1)
+	list[len(list)-1].qpos = slices.Repeat([]int32{1090}, 40)
+	long("many queries", 1100, 40, 2)
 	backwards := list[1]
 	backwards.name = "keys out of order"
 	for i := range backwards.k.S {
@@ -64,7 +90,7 @@ func attentionCases() (list []attentionCase) {
 		backwards.kpos = append(backwards.kpos, int32(backwards.k.S-1-i))
 		backwards.qseg, backwards.kseg = append(backwards.qseg, 0), append(backwards.kseg, 0)
 	}
-	return append(list, windowed, packed, backwards)
+	return append(list, windowed, backwards)
 }
 
 // on runs the three kernels on a device with these types of vectors and of statistics, gradients on outputs that are
@@ -153,6 +179,7 @@ func TestAttentionOfMatrices(t *testing.T) {
 	for _, c := range attentionCases() {
 		t.Run(c.name, func(t *testing.T) { runs += c.compare(t, subject, reference) })
 	}
+	t.Run("tiles seen whole", func(t *testing.T) { runs += wholeTiles(t, subject) })
 	if err := subject.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +196,37 @@ func TestAttentionOfMatrices(t *testing.T) {
 func attentionTiles() map[string]shaders.Tile {
 	return map[string]shaders.Tile{"attention_coopmat": {64, 64, 16}, "attention_grad_q_coopmat": {64, 64, 16},
 		"attention_grad_kv_coopmat": {64, 16, 64}}
+}
+
+// wholeTiles runs one case in three ways, and says how often that is: tiles that are seen whole by their places, with masks
+// since there is a window, though of more than all keys, and seen whole by positions and segments. They have the same bits.
+func wholeTiles(t *testing.T, subject *tensor.Device) int {
+	const n, dim = 200, 16
+	known := attentionCase{k: kernels.Attention{Batch: 1, T: n, S: n, Heads: 2, KVHeads: 1, HeadDim: dim, Scale: 0.25}}
+	windowed, given := known, known
+	windowed.k.Window = n
+	for i := range n {
+		given.qpos, given.qseg = append(given.qpos, int32(i+5)), append(given.qseg, 3)
+	}
+	given.kpos, given.kseg = given.qpos, given.qseg
+	r := random.NewStream(4, random.Test, 0, 0)
+	normal := func(heads int) []float64 {
+		values := make([]float64, heads*n*dim)
+		for i := range values {
+			values[i] = r.Normal()
+		}
+		return values
+	}
+	in := attentionInputs{q: normal(2), k: normal(1), v: normal(1), dy: normal(2)}
+	want := known.on(t, subject, tensor.F16, tensor.F32, in)
+	for name, c := range map[string]attentionCase{"masks": windowed, "positions": given} {
+		for i, got := range c.on(t, subject, tensor.F16, tensor.F32, in) {
+			if !slices.Equal(got, want[i]) {
+				t.Errorf("%s: other bits by %s than by places", attentionOutputs[i], name)
+			}
+		}
+	}
+	return 3
 }
 
 // compare runs the case on both devices, on the subject twice and for each sequence alone, and says how often that is.

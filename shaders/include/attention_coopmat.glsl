@@ -136,23 +136,75 @@ uint to_turned = pair_d * 8 * TURNED + word / 4, of_turned = word % 4;
 		} \
 	}
 
-// FIND goes on from column `to` to the first tile before `end` of which somebody in the workgroup sees something, and
-// says in `visible` what the subgroup sees there: bit e of a quad of a matrix of words for the score of element e in its
+// Where places alone do not say it, a workgroup looks at the columns of LOOKED tiles once, and keeps of each tile a bit: in `seen`
+// whether somebody may see something there, in `whole` whether everybody sees everything. BOUND_ROWS finds the bounds of
+// its rows' positions and segments before. Of rows within them the one nearest to a column sees it, or is seen by it, if any does,
+// and all do if the bounds do.
+const uint LOOKED = 32;
+shared ivec2 row_least, row_most;
+shared uint tiles_seen, tiles_masked;
+uint seen, whole, left; // left: the tiles of `seen` that are still to come; its lowest bit is that of the tile at hand
+#define BOUND_ROWS(begin, count, row_at) { \
+		if (gl_LocalInvocationIndex == 0) row_least = ivec2(0x7fffffff), row_most = ivec2(-1 << 31); \
+		barrier(); \
+		for (uint i = gl_LocalInvocationIndex; i < min(ROWS, count - begin); i += group) { \
+			ivec2 row = row_at(b, begin + i); \
+			atomicMin(row_least.x, row.x); \
+			atomicMin(row_least.y, row.y); \
+			atomicMax(row_most.x, row.x); \
+			atomicMax(row_most.y, row.y); \
+		} \
+		barrier(); \
+	}
+#define LOOK(begin, tiles, count, column_in) { \
+		barrier(); \
+		if (gl_LocalInvocationIndex == 0) tiles_seen = 0, tiles_masked = 0; \
+		barrier(); \
+		uint any = 0, masks = 0; \
+		ivec2 least = row_least, most = row_most; \
+		for (uint c = gl_LocalInvocationIndex; c < min(LOOKED, tiles) * COLS; c += 4 * group) { \
+			ivec2 columns[4]; /* loaded together; no column of LOOKED tiles is passed, which are some times as many */ \
+			FOUR(e) columns[e] = column_in(b, min(uint(begin) + c + e * group, count - 1)); \
+			FOUR(e) { \
+				ivec2 column = ivec2(columns[e].x, uint(begin) + c + e * group < count ? columns[e].y : -1); \
+				uint of_tile = 1u << (c + e * group) / COLS; \
+				if (SEES(clamp(column, least, most), column)) any |= of_tile; \
+				if (!(SEES(least, column) && SEES(most, column))) masks |= of_tile; \
+			} \
+		} \
+		atomicOr(tiles_seen, any); \
+		atomicOr(tiles_masked, masks); \
+		barrier(); \
+		seen = tiles_seen; \
+		whole = ~tiles_masked; \
+	}
+#define START_TILES(to, begin) left = seen, to = begin + findLSB(left) * int(COLS);
+#define AT_WHOLE ((left & -left & whole) != 0)
+// NEXT goes on to the next tile, of those from `begin` on; behind the last one to any place.
+#define NEXT(to, begin) \
+	if (KNOWN) to += int(COLS); \
+	else { \
+		left &= left - 1; \
+		to = begin + findLSB(left) * int(COLS); \
+	}
+
+// FIND goes on from a tile that is masked to the first one of which somebody in the workgroup sees something, or which is whole,
+// and says in `visible` what the subgroup sees there: bit e of a quad of a matrix of words for the score of element e in its
 // first block, bit 4 + e for that in its second. Only where not everything is seen, which is `masked`, bits are looked at.
 bool masked;
 uint visible[WORDS * QUADS];
-#define FIND(to, end, count, all_seen, row_at, column_at) \
-	for (; to < end; to += int(COLS)) { \
+#define FIND(to, begin, end, count, all_seen, row_at, column_at) \
+	while (KNOWN ? to < end : left != 0 && !AT_WHOLE) { \
 		masked = !KNOWN || window != 0 || to < 0 || to + COLS > count || !(all_seen); \
 		if (masked) { \
 			GO_OVER_WORDS GO_OVER_QUADS { \
 				ivec2 this_row = row_at; \
-				uint seen = 0, from = START(to, count) + 2 * p * MATRIX_N + 4 * x; \
+				uint pairs = 0, from = START(to, count) + 2 * p * MATRIX_N + 4 * x; \
 				[[dont_unroll]] for (uint e = 0; e < 8; e++) { \
 					uint column = from + e / 4 * MATRIX_N + e % 4; \
-					if (column - to < COLS && SEES(this_row, column_at)) seen |= 1u << e; \
+					if (column - to < COLS && SEES(this_row, column_at)) pairs |= 1u << e; \
 				} \
-				visible[WORD_QUAD] = seen; \
+				visible[WORD_QUAD] = pairs; \
 			} \
 		} \
 		if (KNOWN) break; \
@@ -162,6 +214,7 @@ uint visible[WORDS * QUADS];
 		GO_OVER_WORDS GO_OVER_QUADS if (visible[WORD_QUAD] != 0) anybody = 1; \
 		barrier(); \
 		if (anybody != 0) break; \
+		NEXT(to, begin) \
 	}
 #define WORD_QUAD p * QUADS + n
 #define SEEN(e) ((visible[c / 2 * QUADS + n] >> (c % 2 * 4 + e) & 1u) != 0)

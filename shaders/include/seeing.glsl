@@ -10,13 +10,15 @@ uint first_query(uint j0) { return IN_ORDER ? uint(max(int(j0 + t - s), 0)) : 0;
 uint end_query(uint j0) { return !IN_ORDER || window == 0 ? t : uint(clamp(int(j0 + ROWS + t - s + window) - 1, 0, int(t))); }
 
 // What a pair of position and segment says; those of nobody are -1, and keys of that segment are seen by nobody.
+ivec2 query_in(uint b, uint i) { return ivec2(has_qpos ? qpos(b * t + i) : int(i + s - t), has_qseg ? qseg(b * t + i) : 0); }
 ivec2 query_at(uint b, uint i) {
 	if (i >= t) return ivec2(-1 << 31, -1);
-	return ivec2(has_qpos ? qpos(b * t + i) : int(i + s - t), has_qseg ? qseg(b * t + i) : 0);
+	return query_in(b, i);
 }
+ivec2 key_in(uint b, uint j) { return ivec2(has_kpos ? kpos(b * s + j) : int(j), has_kseg ? kseg(b * s + j) : 0); }
 ivec2 key_at(uint b, uint j) {
 	if (j >= s) return ivec2(0, -1);
-	return ivec2(has_kpos ? kpos(b * s + j) : int(j), has_kseg ? kseg(b * s + j) : 0);
+	return key_in(b, j);
 }
 bool sees(ivec2 query, ivec2 key) {
 	return key.x <= query.x && (window == 0 || uint(query.x - key.x) < window) && query.y == key.y && key.y >= 0;
