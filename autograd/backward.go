@@ -63,6 +63,10 @@ func (b *Backward) WeightGrad(i int) (g *tensor.Tensor, acc bool) {
 	return b.sum(i, StatType(b.In[i].DType()))
 }
 
+// AddsToParam reports whether input i is a parameter whose Grad is what WeightGrad and OperandGrad hand out, f32 whatever
+// the input is.
+func (b *Backward) AddsToParam(i int) bool { return b.grads[i].into != nil }
+
 // OperandGrad is WeightGrad for an input that may be an activation as well as a
 // parameter: a new tensor has the input's own dtype.
 func (b *Backward) OperandGrad(i int) (g *tensor.Tensor, acc bool) {
@@ -74,9 +78,9 @@ func (b *Backward) OperandGrad(i int) (g *tensor.Tensor, acc bool) {
 
 func (b *Backward) sum(i int, dt tensor.DType) (g *tensor.Tensor, acc bool) {
 	of := &b.grads[i]
-	acc = of.asked || of.into != nil && !of.param.forgot
+	acc = of.asked || of.into != nil && !of.param.forgets()
 	if of.into != nil {
-		of.param.forgot = false
+		of.param.forgot = nil
 	}
 	return b.handOut(i, dt, of.into), acc
 }
@@ -140,8 +144,8 @@ func (b *Backward) collect() []*tensor.Tensor {
 		case b.Needs[i] && !g.asked:
 			tensor.Panicf(OpName(b.op), "Backward gives no gradient of input %d, %s", i, b.In[i])
 		case g.t == nil || g.t == g.into:
-		case g.into != nil && g.param.forgot:
-			g.param.forgot = false
+		case g.into != nil && g.param.forgets():
+			g.param.forgot = nil
 			b.Run(kernels.Cast{N: g.t.Numel()}, g.into, g.t)
 		case g.into != nil:
 			b.Run(kernels.Add{N: g.t.Numel(), M: g.t.Numel()}, g.into, g.into, g.t)

@@ -58,3 +58,20 @@ func TestForgetGrad(t *testing.T) {
 		t.Errorf("gradient %v, settled twice: want what was written since", floats(t, idle.Grad))
 	}
 }
+
+// What is forgotten is a tensor, not the parameter's place for one: another tensor there is added to, and none trains no more.
+func TestForgetGradOfATensor(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	p := autograd.NewParam(vector(d, 1))
+	p.Grad = vector(d, 2)
+	p.ForgetGrad()
+	p.Grad = nil
+	p.SettleGrad()
+	p.Grad = vector(d, 5)
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	tape.Backward(ops.Sum(p.Var()))
+	if got := floats(t, p.Grad)[0]; got != 6 {
+		t.Errorf("gradient %g, want 1 added to 5", got)
+	}
+}

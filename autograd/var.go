@@ -63,7 +63,8 @@ func (v *Var) String() string {
 type Param struct {
 	Value *tensor.Tensor
 	// Grad is where Backward adds the gradient, f32 and of Value's shape. It is nil
-	// for a frozen parameter, whose gradient costs nothing.
+	// for a frozen parameter, whose gradient costs nothing. What is in it is not defined
+	// after ForgetGrad, until Backward or SettleGrad has written there.
 	Grad *tensor.Tensor
 	// Frozen keeps the parameter out of training; Gather gives every other one its
 	// Grad.
@@ -78,8 +79,8 @@ type Param struct {
 	// others may take their place afterwards.
 	Fetch func()
 
-	operand *Var // Var's, where it does not train
-	forgot  bool // Grad counts as zero, whatever is in it
+	operand *Var           // Var's, where it does not train
+	forgot  *tensor.Tensor // counts as zero while it is Grad, whatever is in it
 }
 
 // NewParam is a parameter that trains once it has a Grad.
@@ -90,12 +91,14 @@ func Frozen(value *tensor.Tensor) *Param { return &Param{Value: value, Frozen: t
 
 // ForgetGrad makes Grad count as zero without writing to it: the next Backward that reaches the parameter writes there
 // where it would have added. What is in Grad until then is not defined; SettleGrad makes it zero after all.
-func (p *Param) ForgetGrad() { p.forgot = p.Grad != nil }
+func (p *Param) ForgetGrad() { p.forgot = p.Grad }
+
+func (p *Param) forgets() bool { return p.forgot != nil && p.forgot == p.Grad }
 
 // SettleGrad writes the zeros of a gradient that ForgetGrad has left out, if no Backward has written there since.
 func (p *Param) SettleGrad() {
-	if p.forgot {
-		p.forgot = false
+	if p.forgets() {
+		p.forgot = nil
 		p.Grad.Device().Run(kernels.Fill{N: p.Grad.Numel()}, p.Grad)
 	}
 }

@@ -234,3 +234,17 @@ func (a *Adapter) find(layer string) (*Linear, error) {
 	return nil, fmt.Errorf("multilora: layer %q: want one of the %d adapted layers, the first of which is %s",
 		layer, len(a.layers), a.layers[0].name)
 }
+
+// commonEOS is the EOSToken of those of the adapters that have one, or none where they have several.
+func commonEOS(adapters []*Adapter) (token string) {
+	for _, a := range adapters {
+		switch {
+		case a.EOSToken == "" || a.EOSToken == token:
+		case token != "":
+			return ""
+		default:
+			token = a.EOSToken
+		}
+	}
+	return token
+}

@@ -77,7 +77,7 @@ func AttachBranches(model Model, paths []string, scaling Scaling, o Options) (*A
 		joined.layers = append(joined.layers, adapted{s, l})
 	}
 	first := branches[0]
-	joined.Base, joined.EOSToken, joined.madeFor = first.Base, first.EOSToken, first.madeFor
+	joined.Base, joined.EOSToken, joined.madeFor = first.Base, commonEOS(branches), first.madeFor
 	joined.match, joined.note = first.match, first.note
 	return joined, joined.enter(model)
 }

@@ -73,7 +73,7 @@ func Combine(adapters []*Adapter, o CombineOptions) (*Adapter, []Combined, error
 	}
 	slots := unionOf(adapters)
 	first := adapters[0]
-	c := &Adapter{Base: first.Base, EOSToken: first.EOSToken, model: first.model, madeFor: first.madeFor, match: first.match,
+	c := &Adapter{Base: first.Base, EOSToken: commonEOS(adapters), model: first.model, madeFor: first.madeFor, match: first.match,
 		note: first.note}
 	var report []Combined
 	for _, s := range slots {

@@ -2,6 +2,7 @@ package multilora
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
@@ -10,6 +11,7 @@ import (
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -161,4 +163,22 @@ func TestTokenTogether(t *testing.T) {
 		}
 		tape.Close()
 	}
+}
+
+// Scalings of neighbors lie in one memory, which stays while one of them does not train.
+func TestFrozenBesideTrained(t *testing.T) {
+	m := tiny(t, open(t, 2))
+	attach(t, m, Defaults())
+	for name, p := range nn.Params(m) {
+		p.Frozen = p.Frozen || strings.HasSuffix(name, "layers.0.self_attn.v_proj.s")
+	}
+	if _, err := optim.Gather(m.Device(), m); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range nn.Params(m) {
+		if !p.Value.Alive() {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	backward(t, m, batch(), 0)
 }

@@ -123,7 +123,7 @@ func TestLongIsPlain(t *testing.T) {
 // TestPackedIsSeparate packs sequences in one row, told apart by segments.
 func TestPackedIsSeparate(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *tensor.Device) {
-		lengths := []int{1, 40, 130, 29}
+		lengths := []int{1, 40, 130, 29, 190, 250} // beyond the first tile of keys, too
 		var o indices
 		for n, length := range lengths {
 			for i := range length {

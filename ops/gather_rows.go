@@ -39,7 +39,7 @@ func (gatherRows) Backward(b *autograd.Backward) {
 	// Sums of several rows are made in f32 and rounded once.
 	sum, acc := b.WeightGrad(0)
 	b.Run(kernels.EmbeddingGrad{Rows: ids.Dim(0), Dim: x.Dim(1), Vocab: x.Dim(0), Acc: acc}, sum, b.DOut[0], ids)
-	if !acc && sum.DType() != x.DType() {
+	if !acc && !b.AddsToParam(0) && sum.DType() != x.DType() {
 		dx := b.Like(x)
 		b.Run(kernels.Cast{N: x.Numel()}, dx, sum)
 		b.SetGrad(0, dx)

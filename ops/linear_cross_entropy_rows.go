@@ -73,7 +73,7 @@ func (l linearCrossEntropyRows) Backward(b *autograd.Backward) {
 			continue
 		}
 		grad, rows := b.Grad(p.x), b.In[p.x].Dim(0)
-		size := max(1, l.logits.bytes/(4*b.In[p.x].Dim(1)))
+		size := max(1, min(l.logits.bytes, logitBytes)/(4*b.In[p.x].Dim(1)))
 		for lo := 0; lo < rows; lo += size {
 			hi := min(lo+size, rows)
 			g := timesGrad(grads[p.x], lo, hi)

@@ -19,8 +19,8 @@ func CapLogits(bound float32) LogitOption {
 	return func(l *logitChunks) { l.softCap = bound }
 }
 
-// logitBytes is how large a chunk of logits may always be, and manyRows how many rows one of more bytes has at most: large enough
-// that the weight is not read, packed and its gradient added to too often, small beside everything else in memory.
+// A chunk of logits may always have logitBytes, and more only up to manyRows. It should be so large that the weight is not
+// read and packed, and its gradient not added to, too often, and small beside everything else in memory.
 const (
 	logitBytes = 32 << 20
 	manyRows   = 512

@@ -47,12 +47,15 @@ func (s slice) Backward(b *autograd.Backward) {
 	dy := b.DOut[0]
 	shape, outer, cols, stride, offset := s.sizes(b.In[0])
 	if outer == 1 {
-		dx, acc := b.OperandGrad(0)
+		dx, acc := b.OperandGrad(0) // f32 where it is a parameter's
+		part := dx.View(offset, shape...)
 		if acc {
-			part := dx.View(offset, shape...)
 			b.Run(kernels.Add{N: cols, M: cols}, part, part, dy)
 			return
 		}
+		b.Run(kernels.Fill{N: dx.Numel()}, dx)
+		b.Run(kernels.Cast{N: cols}, part, dy)
+		return
 	}
 	dx := b.Grad(0)
 	b.Run(kernels.Fill{N: dx.Numel()}, dx)

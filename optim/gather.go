@@ -109,14 +109,18 @@ func gather(d *tensor.Device, m any, division Division, groups []Group, maxBlock
 		e.param.Grad = b.grad.View(e.from, shape...)
 		e.param.Value = b.stored().View(e.from, shape...)
 	}
-	freeLeft(left)
+	stays := map[any]bool{}
+	for _, p := range nn.Params(m) {
+		stays[p.Value.Memory()] = true
+	}
+	freeLeft(left, stays)
 	d.Trim() // nothing of these sizes will be asked for again
 	return t, d.Err()
 }
 
 // freeLeft frees the memory that parameters have left: what nobody shares, and what several of them make up, as those of a
-// model that lie one behind the other do. Other memory is the collector's, once nobody needs it.
-func freeLeft(left []*tensor.Tensor) {
+// model that lie one behind the other do, unless another parameter stays there. Other memory is the collector's, once nobody needs it.
+func freeLeft(left []*tensor.Tensor, stays map[any]bool) {
 	type share struct{ parts, bytes int }
 	shares := map[any]share{}
 	for _, x := range left {
@@ -124,7 +128,7 @@ func freeLeft(left []*tensor.Tensor) {
 		shares[x.Memory()] = share{s.parts + 1, s.bytes + x.Bytes()}
 	}
 	for _, x := range left {
-		if !x.Alive() {
+		if !x.Alive() || stays[x.Memory()] {
 			continue
 		}
 		if s := shares[x.Memory()]; x.Shared() && (s.parts == 1 || x.Borrowed() || !fills(x, s.bytes)) {

@@ -42,6 +42,29 @@ func (r *run) adopt(because string) error {
 	return nil
 }
 
+// chooseEOS takes the token that ends a text from the adapters that training begins with, unless it is given; from is the first
+// that names one.
+func (c *Config) chooseEOS() (from string, err error) {
+	if c.EOSToken != "" {
+		return "", nil
+	}
+	paths := c.Branches
+	if c.FromAdapter != "" {
+		paths = []string{c.FromAdapter}
+	}
+	for _, path := range paths {
+		info, err := multilora.ReadInfo(path)
+		switch { // other forms name none, and a folder that is no adapter is for multilora.Open to refuse
+		case err != nil || info.EOSToken == "" || info.EOSToken == c.EOSToken:
+		case from != "":
+			return "", c.wrongf("eos-token", "want one, as %s has %q and %s %q, got none", from, c.EOSToken, path, info.EOSToken)
+		default:
+			from, c.EOSToken = path, info.EOSToken
+		}
+	}
+	return from, nil
+}
+
 // chosen reports whether somebody has chosen a setting of the adapter: it was given as such, or
 // is not what it would be without.
 func (c *Config) chosen(s *Setting) bool {

@@ -139,6 +139,11 @@ func Run(ctx context.Context, d *tensor.Device, cfg Config, p Progress, o Option
 	if why := cfg.ChooseDType(d); why != "" {
 		p.Say(fmt.Sprintf("dtype auto: %s (compute-dtype decides otherwise)", why))
 	}
+	if from, err := cfg.chooseEOS(); err != nil {
+		return Summary{}, err
+	} else if from != "" {
+		p.Say(fmt.Sprintf("eos-token %s, as %s has it (eos-token decides otherwise)", cfg.EOSToken, from))
+	}
 	return start(ctx, d, cfg, p, o, newState(), nil)
 }
 

@@ -52,7 +52,7 @@ func (c *Config) modelSettings() []*Setting {
 			Meaning: "folder or file of the tokenizer (default: the model's)"},
 		{Name: "eos-token", value: text(&c.EOSToken, ""), Resume: Fixed, Use: ForSequences,
 			Meaning: "token that ends a text and an answer, as the vocabulary spells it (default: what the " +
-				"tokenizer's files name, else the model's)"},
+				"adapter that training begins with names, then the tokenizer's files, else the model's)"},
 		{Name: "dtype", value: dtype(&c.DType, &c.AsStored), Choices: words(dtypeChoices()), Resume: Fixed,
 			Use: ForSpeed, check: c.checkDType,
 			Meaning: "storage of frozen weights and activations; q8, q4, q4_k and nf4 are of frozen weights alone; auto: " +

@@ -70,7 +70,7 @@ var ErrNothingCounted = errors.New("no token of the batches counts in the loss")
 // are cut into micro-batches does not matter; their gradients are added in an order that the number of
 // processes does not change (see World). A loss or gradient that is no finite number
 // is a *NonFiniteError, unless a smaller LossScale may help: then the step counts, but has
-// moved nothing.
+// moved nothing. Gradients count as zero afterwards (optim.Trainable.ForgetGrad).
 func (t *Trainer) Step(batches []data.Batch) (StepResult, error) {
 	if t == nil || t.Device == nil || t.Model == nil || t.Trainable == nil || t.Optimizer == nil || t.Schedule == nil {
 		tensor.Panicf("train.Step", "want a trainer that NewTrainer has made, or all fields but LossScale")

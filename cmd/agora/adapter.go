@@ -38,10 +38,14 @@ func (f *adapterFlag) open(c *cobra.Command, m *llama.Model) (*multilora.Adapter
 // eosToken is what ends a text for the adapter, and the field that says so; both are empty where none does. What is no
 // adapter is open's to refuse.
 func (f *adapterFlag) eosToken() (token, field string) {
-	if info, err := multilora.ReadInfo(f.path); f.given() && err == nil && info.EOSToken != "" {
-		return info.EOSToken, filepath.Join(f.path, multilora.InfoFile) + ": field eos_token"
+	if !f.given() {
+		return "", ""
 	}
-	return "", ""
+	info, err := multilora.ReadInfo(f.path)
+	if err != nil || info.EOSToken == "" {
+		return "", ""
+	}
+	return info.EOSToken, filepath.Join(f.path, multilora.InfoFile) + ": field eos_token"
 }
 
 func (f *adapterFlag) options() multilora.Options { return multilora.Options{AnyBase: f.force} }

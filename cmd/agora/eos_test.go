@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/internal/tinymodel"
+	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/train"
@@ -252,6 +253,21 @@ func TestAdapterKeepsItsEnd(t *testing.T) {
 	}
 	if id, err := ends("<s>"); id == 1 || id < 0 || err != nil {
 		t.Errorf("with --eos-token <s> EOS is %d, %v", id, err)
+	}
+	onward := filepath.Join(t.TempDir(), "onward")
+	mustJSON[train.Summary](t, "train", "--model", model, "--from-adapter", adapter, "--out", onward, "--data", someRows(t),
+		"--held-out", "0", "--steps", "1", "--max-tokens", "64", "--truncate", "start")
+	if info, err := multilora.ReadInfo(onward); info.EOSToken != "</s>" || err != nil {
+		t.Errorf("an adapter that went on from it has %q, %v", info.EOSToken, err)
+	}
+	merged := filepath.Join(t.TempDir(), "merged")
+	mustJSON[mergeReport](t, "merge", "--model", model, "--adapter", adapter, "--out", merged)
+	tok, err := tokenizer.Load(merged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, ok := tok.EOS(); id != 1 || !ok {
+		t.Errorf("the EOS of the merged model is %d, %v, want 1", id, ok)
 	}
 	setField(t, filepath.Join(adapter, "adapter.json"), "eos_token", "nowhere")
 	if _, err := ends(""); err == nil || !strings.Contains(err.Error(), "adapter.json: field eos_token: ") ||

@@ -86,7 +86,7 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 		return nil, err
 	}
 	defer d.Close()
-	m.command, m.device, m.report = c, d, &mergeReport{Out: f.out, DType: m.saved.String()}
+	m.command, m.device, m.eos, m.report = c, d, f.eos(c), &mergeReport{Out: f.out, DType: m.saved.String()}
 	return m.report, writeFolder(f.out, func(dir string) error {
 		if err := m.save(f, dir); err != nil {
 			return err
@@ -94,8 +94,27 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 		if err := m.compare(dir); err != nil {
 			return err
 		}
-		return copyBesideWeights(c, f.model, dir)
+		if err := copyBesideWeights(c, f.model, dir); err != nil || m.eos < 0 {
+			return err
+		}
+		return tokenizer.CopyGeneration(f.model, dir, m.eos)
 	})
+}
+
+// eos is the token that ends a text for the adapter and that the merged model has to know, or -1.
+func (f *mergeFlags) eos(c *cobra.Command) int32 {
+	token, _ := f.adapter.eosToken()
+	if token == "" {
+		return -1
+	}
+	tok, err := (&modelFlags{model: f.model, adapter: f.adapter}).loadTokenizer()
+	if err != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "warning: the merged model does not know that %q ends a text: %s\n", token,
+			printable.Name(err.Error()))
+		return -1
+	}
+	id, _ := tok.EOS()
+	return id
 }
 
 // merger merges one model.
@@ -103,6 +122,7 @@ type merger struct {
 	command       *cobra.Command
 	device        *tensor.Device
 	loaded, saved tensor.DType // loaded is wide enough that only saving rounds
+	eos           int32        // see mergeFlags
 	before        []float32    // logits of the probe with the adapter beside the weights
 	report        *mergeReport
 }
@@ -180,6 +200,9 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 		if m.report.Layers, err = adapter.Merge(); err != nil {
 			return err
 		}
+	}
+	if m.eos >= 0 && !slices.Contains(model.Config.EOS, m.eos) {
+		model.Config.EOS = append([]int32{m.eos}, model.Config.EOS...)
 	}
 	return model.SaveAs(dir, m.saved)
 }
