@@ -184,7 +184,8 @@ func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
 	blocks := columns%(2*x.n) == 0 // the shader has two of columns at least
 	// Of short heads there are twice as many columns, of which an invocation has a statistic and takes pairs from one place on.
 	short := 2*columns <= int(t[0]) && int(t[0])%columns == 0
-	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks && short &&
+	looked := 32*columns%(4*int(t[0])) == 0 // those of 32 tiles, of which an invocation looks at four at a time
+	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks && short && looked &&
 		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
 }
 

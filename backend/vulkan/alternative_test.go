@@ -182,6 +182,12 @@ func TestTilesThatFitAttention(t *testing.T) {
 			t.Errorf("tile %v fits: %v, want %v", tile, got, want)
 		}
 	}
+	f = &form{matrix: matrix{m: 16, n: 16, k: 16}, subgroup: 64}
+	for tile, want := range map[shaders.Tile]bool{{512, 128, 64}: true, {512, 128, 32}: false} { // of 32 tiles, looked at together
+		if got := f.fits(tile, Limits{Invocations: 1024}); got != want {
+			t.Errorf("tile %v fits: %v, want %v", tile, got, want)
+		}
+	}
 }
 
 // Software has tiles of its own for few rows, which are a subgroup of eight wide.
@@ -252,6 +258,28 @@ func TestFormsOfNarrowSubgroups(t *testing.T) {
 		d, _ = shaders.Find("matmul")
 		if f := forms(d, shapes, 64, nil, l, false)[1]; f.subgroup != 64 {
 			t.Errorf("%s has subgroups of %d", f.name, f.subgroup)
+		}
+	}
+}
+
+// A tile that is asked for is that of the form whose subgroups it fits.
+func TestFormsOfAskedTiles(t *testing.T) {
+	for tile, subgroup := range map[shaders.Tile]int{{64, 64, 32}: 16, {128, 64, 32}: 32} {
+		hw := newNull()
+		hw.shapes, hw.lim.Narrow = shapes, 16
+		b := newBackend(hw, Options{Tiles: map[string]shaders.Tile{"attention_coopmat": tile}})
+		k, err := b.kernel("attention")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := variant{}
+		v.storage[0] = storages[tensor.F16] - 1
+		call := kernels.Attention{T: 64, HeadDim: 64}
+		if f := k.form(v, call, nil); f.name != "attention_coopmat" || f.subgroup != subgroup || f.tile(call, 1) != tile {
+			t.Errorf("tile %v: %s, subgroups of %d in %v; want %d", tile, f.name, f.subgroup, f.tiles, subgroup)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

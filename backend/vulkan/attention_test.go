@@ -20,7 +20,7 @@ import (
 type attentionCase struct {
 	name                   string
 	k                      kernels.Attention
-	qpos, kpos, qseg, kseg []int32 // of every sequence; nil: none
+	qpos, kpos, qseg, kseg []int32 // of every sequence, or of all of them, one behind the other; nil: none
 }
 
 // attentionCases are around the edges of tiles.
@@ -46,30 +46,50 @@ func attentionCases() (list []attentionCase) {
 	}
 	windowed := list[3]
 	windowed.name, windowed.k.Window = "window", 40
-	// rows are one row of sequences of these lengths, those of nobody below 0, with tokens that are queries and keys.
-	rows := func(name string, window int, lengths ...int) {
+	// A batch has rows of segments of these lengths, those of nobody below 0, with tokens that are queries and keys.
+	batch := func(name string, window int, rows ...[]int) *attentionCase {
 		c := attentionCase{name: name}
-		for segment, n := range lengths {
-			for i := range max(n, -n) {
-				if n < 0 {
-					c.qpos, c.qseg = append(c.qpos, 0), append(c.qseg, -1)
-				} else {
-					c.qpos, c.qseg = append(c.qpos, int32(i)), append(c.qseg, int32(segment))
+		for _, lengths := range rows {
+			for segment, n := range lengths {
+				for i := range max(n, -n) {
+					if n < 0 {
+						c.qpos, c.qseg = append(c.qpos, 0), append(c.qseg, -1)
+					} else {
+						c.qpos, c.qseg = append(c.qpos, int32(i)), append(c.qseg, int32(segment))
+					}
 				}
 			}
 		}
 		c.kpos, c.kseg = c.qpos, c.qseg
-		plain(name, 1, len(c.qpos), len(c.qpos), 4, 2, 16)
+		n := len(c.qpos) / len(rows)
+		plain(name, len(rows), n, n, 4, 2, 16)
 		c.k = list[len(list)-1].k
 		c.k.Window = window
 		list[len(list)-1] = c
+		return &list[len(list)-1]
 	}
+	rows := func(name string, window int, lengths ...int) { batch(name, window, lengths) }
 	rows("short rows", 0, 30, 37, 50, -12)
 	rows("padded on the right", 0, 161, -60)
 	rows("padded on the left", 0, -60, 161)
 	rows("padding alone", 0, -70)
 	rows("packed", 0, 200, 56, 50, -24) // the first ends within a tile, the second with one
 	rows("packed, window", 100, 10, 246, -24)
+	unlike := [][]int{{150, 53}, {20, 60, -31, 92}}
+	batch("rows unlike each other", 0, unlike...)
+	segments := func(name string, window int) {
+		c := batch(name, window, unlike...)
+		c.qpos, c.kpos = nil, nil
+	}
+	segments("segments alone", 0)
+	segments("segments alone, window", 40)
+	padded := [][]int{{173, -30}, {90, -113}}
+	oneSide := batch("positions of queries, segments of keys", 0, padded...)
+	oneSide.kpos, oneSide.qseg = nil, nil
+	if os.Getenv("AGORA_LONG") == "1" {
+		oneSide = batch("positions of keys, segments of queries", 0, padded...)
+		oneSide.qpos, oneSide.kseg = nil, nil
+	}
 	long := func(name string, t, s, heads int) { // more tiles than are looked at together
 		plain(name, 1, t, s, heads, 1, 16)
 		c := &list[len(list)-1]
@@ -93,6 +113,19 @@ func attentionCases() (list []attentionCase) {
 	return append(list, windowed, backwards)
 }
 
+// sequence is number b of a batch, alone.
+func (c attentionCase) sequence(b int) attentionCase {
+	part := func(values []int32, n int) []int32 {
+		if len(values) <= n {
+			return values
+		}
+		return values[b*n : (b+1)*n]
+	}
+	c.qpos, c.kpos, c.qseg, c.kseg = part(c.qpos, c.k.T), part(c.kpos, c.k.S), part(c.qseg, c.k.T), part(c.kseg, c.k.S)
+	c.k.Batch = 1
+	return c
+}
+
 // on runs the three kernels on a device with these types of vectors and of statistics, gradients on outputs that are
 // given, and returns what they write: y, lse, dq, delta, dk, dv.
 func (c attentionCase) on(t *testing.T, d *tensor.Device, dt, stat tensor.DType, in attentionInputs) [][]float64 {
@@ -104,11 +137,12 @@ func (c attentionCase) on(t *testing.T, d *tensor.Device, dt, stat tensor.DType,
 		around := slices.Repeat([]float64{math.NaN()}, margin)
 		return d.FromFloat64s(dt, slices.Concat(around, values, around), len(values)+2*margin).View(margin, len(values))
 	}
-	ints := func(values []int32) *tensor.Tensor {
+	ints := func(values []int32, n int) *tensor.Tensor {
 		if values == nil {
 			return nil
 		}
-		return d.FromInt32s(slices.Repeat(values, c.k.Batch), c.k.Batch*len(values))
+		n *= c.k.Batch
+		return d.FromInt32s(slices.Repeat(values, n/len(values)), n)
 	}
 	var wholes []*tensor.Tensor
 	out := func(dt tensor.DType, n int) *tensor.Tensor {
@@ -118,7 +152,7 @@ func (c attentionCase) on(t *testing.T, d *tensor.Device, dt, stat tensor.DType,
 	}
 	queries, keys, rows := len(in.q), len(in.k), c.k.Batch*c.k.Heads*c.k.T
 	q, k, v, dy := put(dt, in.q), put(dt, in.k), put(dt, in.v), put(dt, in.dy)
-	seen := []*tensor.Tensor{ints(c.qpos), ints(c.kpos), ints(c.qseg), ints(c.kseg)}
+	seen := []*tensor.Tensor{ints(c.qpos, c.k.T), ints(c.kpos, c.k.S), ints(c.qseg, c.k.T), ints(c.kseg, c.k.S)}
 	y, lse := out(dt, queries), out(stat, rows)
 	d.Run(c.k, append([]*tensor.Tensor{y, lse, q, k, v}, seen...)...)
 	if in.y != nil {
@@ -260,9 +294,7 @@ func (c attentionCase) compare(t *testing.T, subject, reference *tensor.Device) 
 		}
 	}
 	for b := range c.k.Batch {
-		one := c
-		one.k.Batch = 1
-		alone := one.on(t, subject, dt, tensor.F32, in.sequence(b, c.k.Batch))
+		alone := c.sequence(b).on(t, subject, dt, tensor.F32, in.sequence(b, c.k.Batch))
 		runs++
 		for i, name := range attentionOutputs {
 			n := len(alone[i])

@@ -68,6 +68,10 @@ func (b *backend) kernel(name string) (*kernel, error) {
 		if asked && f.whole != nil && !f.whole(t) {
 			return nil, fmt.Errorf("the device has no matrices of workgroups for %s with tile %v", f.name, t)
 		}
+		if asked && f.subgroup != 0 && !f.fits(t, b.limits) { // one of the same shader may, for other subgroups
+			f.tiles = nil
+			continue
+		}
 		if asked {
 			f.tiles, f.lean, f.thin = []shaders.Tile{t}, nil, false
 			if f.alternative { // asked for, it comes before others that would take its calls

@@ -164,6 +164,9 @@ func checkAlternatives(kernels []*kernel) error {
 		if (k.base == "") != (k.needs == "" && k.takes == nil) {
 			return errorf("want //for and with it //needs, //takes or both; or none of them")
 		}
+		if k.base == "" && k.narrow != nil {
+			return errorf("//narrow is for an alternative that needs %s", cooperativeMatrix)
+		}
 		if k.base == "" {
 			continue
 		}

@@ -119,7 +119,9 @@ func TestNarrow(t *testing.T) {
 		"Narrow: func(k shaders.Kernel) bool { c, ok := k.(ThingGrad); return ok && c.Rows <= 64 && c.Rows%8 == 0 },") {
 		t.Errorf("it says\n%s", &code)
 	}
+	own := strings.Replace(good, "// ThingGrad", "// Other", 1)
 	for header, want := range map[string]string{
+		strings.Replace(own, "//tile", "//narrow rows<=8\n//tile", 1): "//narrow is for an alternative",
 		with("acc"):                   `//narrow: "acc": want size<=number`,
 		with(""):                      "//narrow: want one such line",
 		with("rows<=8\n//narrow acc"): "//narrow: want one such line",

@@ -139,7 +139,8 @@ uint to_turned = pair_d * 8 * TURNED + word / 4, of_turned = word % 4;
 // Where places alone do not say it, a workgroup looks at the columns of LOOKED tiles once, and keeps of each tile a bit: in `seen`
 // whether somebody may see something there, in `whole` whether everybody sees everything. BOUND_ROWS finds the bounds of
 // its rows' positions and segments before. Of rows within them the one nearest to a column sees it, or is seen by it, if any does,
-// and all do if the bounds do.
+// and all do if the bounds do. An invocation looks at four columns in a turn, LOOKED * COLS a multiple of 4 * group: else the last
+// turn would look at columns behind those of LOOKED tiles, for which there is no bit.
 const uint LOOKED = 32;
 shared ivec2 row_least, row_most;
 shared uint tiles_seen, tiles_masked;
@@ -163,7 +164,7 @@ uint seen, whole, left; // left: the tiles of `seen` that are still to come; its
 		uint any = 0, masks = 0; \
 		ivec2 least = row_least, most = row_most; \
 		for (uint c = gl_LocalInvocationIndex; c < min(LOOKED, tiles) * COLS; c += 4 * group) { \
-			ivec2 columns[4]; /* loaded together; no column of LOOKED tiles is passed, which are some times as many */ \
+			ivec2 columns[4]; /* loaded together */ \
 			FOUR(e) columns[e] = column_in(b, min(uint(begin) + c + e * group, count - 1)); \
 			FOUR(e) { \
 				ivec2 column = ivec2(columns[e].x, uint(begin) + c + e * group < count ? columns[e].y : -1); \
@@ -257,9 +258,9 @@ float add(float a, float b) { return a + b; }
 // workgroup's.
 #define PUT_MASK \
 	if (masked) GO_OVER_WORDS GO_OVER_QUADS { \
-		int seen = int(visible[WORD_QUAD]); \
+		int pairs = int(visible[WORD_QUAD]); \
 		uvec4 both; \
-		FOUR(e) both[e] = uint(bitfieldExtract(seen, int(e), 1)) & 0xffffu | uint(bitfieldExtract(seen, int(e) + 4, 1)) << 16; \
+		FOUR(e) both[e] = uint(bitfieldExtract(pairs, int(e), 1)) & 0xffffu | uint(bitfieldExtract(pairs, int(e) + 4, 1)) << 16; \
 		scratch[own + row * WORD_LINE + p * ACROSS + x] = both; \
 	} \
 	subgroup_barrier();
