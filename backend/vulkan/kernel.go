@@ -83,6 +83,12 @@ func (b *backend) kernel(name string) (*kernel, error) {
 			return nil, fmt.Errorf("%d invocations in a workgroup, the device takes %d", n, b.limits.Invocations)
 		}
 	}
+	for _, f := range k.forms {
+		has := func(other *form) bool { return other.name == f.name && other.tiles != nil }
+		if t, asked := b.tiles[f.name]; asked && !slices.ContainsFunc(k.forms, has) {
+			return nil, fmt.Errorf("the device's subgroups cannot divide tile %v of %s", t, f.name)
+		}
+	}
 	b.kernels[name] = k
 	return k, nil
 }
