@@ -134,14 +134,13 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 // setWeightGrad: the gradient of input i (+)= kept · factor, by way of kept where it is a sum.
 func setWeightGrad(b *autograd.Backward, i int, kept, factor *tensor.Tensor) {
 	dw, acc := b.WeightGrad(i)
-	n, product := kept.Numel(), dw
-	if acc {
-		product = kept
+	n := kept.Numel()
+	if !acc {
+		b.Run(kernels.Mul{N: n, M: 1}, dw, kept, factor)
+		return
 	}
-	b.Run(kernels.Mul{N: n, M: 1}, product, kept, factor)
-	if acc {
-		b.Run(kernels.Add{N: n, M: n}, dw, dw, product)
-	}
+	b.Run(kernels.Mul{N: n, M: 1}, kept, kept, factor)
+	b.Run(kernels.Add{N: n, M: n}, dw, dw, kept)
 }
 
 func (linearCrossEntropy) Examples() []autograd.Example {

@@ -51,8 +51,8 @@ func endsOf(tok tokenizer.Tokenizer) (e ends) {
 // teach puts the ends that a model is trained with into its configuration, if that does not
 // name them: it will be asked with them.
 func (e ends) teach(c *llama.Config) {
-	if e.eos != nil && !slices.Contains(c.EOS, *e.eos) {
-		c.EOS = append([]int32{*e.eos}, c.EOS...)
+	if e.eos != nil {
+		c.EndBy(*e.eos)
 	}
 	if e.bos != nil && c.BOS < 0 {
 		c.BOS = *e.bos

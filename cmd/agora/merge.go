@@ -201,8 +201,8 @@ func (m *merger) save(f *mergeFlags, dir string) error {
 			return err
 		}
 	}
-	if m.eos >= 0 && !slices.Contains(model.Config.EOS, m.eos) {
-		model.Config.EOS = append([]int32{m.eos}, model.Config.EOS...)
+	if m.eos >= 0 {
+		model.Config.EndBy(m.eos)
 	}
 	return model.SaveAs(dir, m.saved)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/agora-ml/agora/encoding/gguf"
@@ -324,4 +325,11 @@ func orNull(id int32) any {
 		return nil
 	}
 	return id
+}
+
+// EndBy puts a token before those that end a text, if it is not among them.
+func (c *Config) EndBy(eos int32) {
+	if !slices.Contains(c.EOS, eos) {
+		c.EOS = append([]int32{eos}, c.EOS...)
+	}
 }
