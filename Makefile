@@ -37,7 +37,7 @@ arm64:
 # Attention, and products of rounded rows, in AVX-512, AVX512_VNNI and AVX512_BF16 in Bochs, on a small Linux: some minutes, and
 # root. tools/avx512-emulated.sh has more for who changes the generator on a machine without.
 avx512:
-	tools/avx512-emulated.sh -run 'TestAttention$$|TestPackedF32|TestCachedIsWhole|TestRoundVector|TestIntegerProductsBits' \
+	tools/avx512-emulated.sh -run 'TestAttention$$|TestPackedF32|TestCachedIsWhole|TestRoundGroups|TestIntegerProductsBits|TestIntegerPanelsSameBits' \
 		backend/cpu/gemm ops
 	tools/avx512-emulated.sh -level avx512bf16 -run 'TestAttention$$|TestPacked|TestPairTileEdges' backend/cpu/gemm
 

@@ -411,7 +411,7 @@ func (p *integerNEON) scaled(kind kindNEON, at placeNEON, sums int) {
 
 // roundGroups writes the rounding of a vector.
 func (p *integerNEON) roundGroups() {
-	p.Func("roundGroupsNEON", "roundGroupsNEON is roundGroupsGo for a positive number of groups.",
+	p.Func("roundGroupsNEON", "roundGroupsNEON is roundGroupsGo(…, false) for a positive number of groups.",
 		Arg{"to", "unsafe.Pointer"}, Arg{"x", "unsafe.Pointer"}, Arg{"groups", "int"}, Arg{"zero", "int"})
 	for i, arg := range words("to x groups zero") {
 		p.I("MOVD", p.Arg(arg), words("R0 R1 R2 R3")[i])

@@ -8,7 +8,7 @@ import "fmt"
 func gemmIntegerPanels() *File {
 	p := &integerPanels{vec: &vec{File: NewFile("../gemm", "integer_panels"), constants: map[string]bool{}}}
 	p.nibbles = p.bits("nibbles", 0x0f0f0f0f)
-	p.roundGroups()
+	p.roundGroups("roundGroupsAVX2", false)
 	p.multiplier("Bytes", p.bytes)
 	p.multiplier("Nibbles", p.words(false))
 	p.multiplier("Groups", p.words(true))
@@ -369,6 +369,15 @@ func (p *integerPanels) packQ4K() {
 	}
 }
 
+// shifted is a register's words shifted to the left, or to the right if that is negative.
+func (v *vec) shifted(from string, left int, to string) {
+	if left < 0 {
+		v.I("VPSRLW", Imm(-left), from, to)
+	} else {
+		v.I("VPSLLW", Imm(left), from, to)
+	}
+}
+
 // packQ5K packs numbers less 16, so that a step's sums are small enough.
 func (p *integerPanels) packQ5K() {
 	p.sixBitScales(16)
@@ -456,9 +465,9 @@ func (p *integerPanels) packer(kind panelKind) {
 	p.Return()
 }
 
-// roundGroups writes the rounding of a vector.
-func (p *integerPanels) roundGroups() {
-	p.Func("roundGroupsAVX2", "roundGroupsAVX2 is roundGroupsGo for a positive number of groups.",
+// roundGroups writes the rounding of a vector, with zeros in pairs of 16 bits or in 32.
+func (p *vec) roundGroups(name string, whole bool) {
+	p.Func(name, fmt.Sprintf("%s is roundGroupsGo(…, %t) for a positive number of groups.", name, whole),
 		Arg{"to", "unsafe.Pointer"}, Arg{"x", "unsafe.Pointer"}, Arg{"groups", "int"}, Arg{"zero", "int"})
 	p.I("MOVQ", p.Arg("to"), "DI")
 	p.I("MOVQ", p.Arg("x"), "SI")
@@ -510,12 +519,17 @@ func (p *integerPanels) roundGroups() {
 	p.I("VMOVDQU", "Y0", Mem(0, "DI"))
 	p.I("VPMADDUBSW", "Y0", "Y10", "Y0") // sums of pairs
 	p.I("VPMULLW", "Y14", "Y0", "Y1")
+	add := "VPADDW"
+	if whole {
+		p.I("VPMADDWD", "Y15", "Y1", "Y1")
+		add = "VPADDD"
+	}
 	for _, order := range []int{0x4e, 0xb1} {
 		p.I("VPSHUFD", Imm(order), "Y1", "Y2")
-		p.I("VPADDW", "Y2", "Y1", "Y1")
+		p.I(add, "Y2", "Y1", "Y1")
 	}
 	p.I("VEXTRACTI128", Imm(1), "Y1", "X2")
-	p.I("VPADDW", "X2", "X1", "X3")
+	p.I(add, "X2", "X1", "X3")
 	for i, half := range []string{"X3", "X1", "X2"} {
 		p.I("VMOVD", half, Mem(groupZeros+4*i, "DI"))
 	}

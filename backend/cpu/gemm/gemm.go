@@ -182,7 +182,7 @@ func (e *Engine) end() {
 func (e *Engine) share(p *product) {
 	switch {
 	case e.inIntegers(p):
-		e.integers.products(e, p)
+		e.panelProducts(p)
 	case p.m == 1 || p.n == 1: // never of pairs
 		e.vector(p)
 	case p.m*p.n*p.k <= alone:
@@ -221,8 +221,7 @@ type Workspace struct {
 	rows   [8]unsafe.Pointer // argument of the transposing packer
 	x      []float32         // a vector gathered out of a column
 	sums   [vectorChunk]float32
-	spill  [96]float32   // a tile that is not whole
-	piece  roundedVector // argument of integer dots
+	spill  [96]float32 // a tile that is not whole
 	// ends are those of the tiles of a product whose rows have ends of their own, so many rows each: ragged.go.
 	ends     []int
 	tileRows int

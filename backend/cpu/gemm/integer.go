@@ -11,10 +11,12 @@ import (
 // bits, with a scale for every 32 numbers, and multiplied by weights as they lie, so that nothing is widened. It is the
 // memory's speed for generating, at the price of that rounding.
 
-// An integerPath is a way of computing so; rounded rows are laid out as it likes.
+// An integerPath is a way of computing so, by panels. All give the same bits.
 type integerPath struct {
-	name     string
-	products func(e *Engine, p *product)
+	name  string
+	kinds *[quant.Types]panelKind
+	round func(to, x unsafe.Pointer, groups, zero int) // into roundedGroups
+	rows  int                                          // of B, that a kind packs at once: eight, or sixteen
 }
 
 // Integers names what products with rounded rows are computed by: avx512vnni, avx2, neoni8mm, neondotprod, or "":
@@ -41,10 +43,7 @@ var integerKinds = [quant.Types]bool{
 }
 
 // roundedMemory holds rounded rows.
-type roundedMemory struct {
-	words   []float32
-	vectors []roundedVector
-}
+type roundedMemory struct{ words []float32 }
 
 // room is memory for so many words, from a multiple of 64 bytes on. What it held is lost.
 func (r *roundedMemory) room(words int) unsafe.Pointer {

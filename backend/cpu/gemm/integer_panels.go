@@ -1,19 +1,16 @@
 package gemm
 
-import (
-	"unsafe"
+import "unsafe"
 
-	"github.com/agora-ml/agora/internal/quant"
-)
-
-// The integer products of AVX2 and of arm64. A panel is eight rows of B, of which a step is 32 numbers, as bytes whatever
-// their blocks are, then eight scales, and eight of what else the kind has. A worker that has packed a panel uses it for all
+// The integer products of panels. A panel is eight rows of B, of which a step is 32 numbers, as bytes whatever
+// their blocks are, then eight scales, and eight of what else the kind has; AVX512_VNNI's is sixteen. A worker that has packed a panel uses it for all
 // rows of A; for a single row, a block is multiplied in the registers that it is loaded to. A column's sum is one of exact
 // integers, a step's, times scales, in order, so that a row has the same bits alone or among others, and on all these
 // processors.
 //
 // The bytes lie as instructions multiply them. AVX2: four of each row, the next four and so on, by the same four numbers
-// of a row of A, so that a register has a sum of each of eight columns of C, and none is added across. arm64: eight of each
+// of a row of A, so that a register has a sum of each of eight columns of C, and none is added across. AVX512_VNNI: the same
+// of sixteen, which one instruction multiplies and adds to 32 bits. arm64: eight of each
 // of two rows, of the next two and so on, by eight numbers of two rows of A (SMMLA) or of one (SDOT); a single row is
 // multiplied with blocks where they lie.
 
@@ -29,7 +26,7 @@ type panelKind struct {
 type roundedGroup struct {
 	bytes [32]int8
 	// -zero times sums of bytes, of all, of the first 16 and of the last: of those that are first or second of every
-	// four, then of the others.
+	// four, then of the others. AVX512_VNNI: as one int32.
 	zeros [3][2]int16
 	scale float32
 	sum   float32 // of the bytes, times scale
@@ -41,8 +38,8 @@ const (
 	stepBytes  = 32*8 + 2*4*8
 )
 
-// roundGroupsGo rounds groups (roundGroup).
-func roundGroupsGo(to, x unsafe.Pointer, groups, zero int) {
+// roundGroupsGo rounds groups (roundGroup), with whole zeros in 32 bits or pairs in 16.
+func roundGroupsGo(to, x unsafe.Pointer, groups, zero int, whole bool) {
 	for g := range groups {
 		group := (*roundedGroup)(unsafe.Add(to, groupBytes*g))
 		scale := roundGroup(unsafe.Pointer(&group.bytes), unsafe.Add(x, 128*g))
@@ -52,9 +49,10 @@ func roundGroupsGo(to, x unsafe.Pointer, groups, zero int) {
 			total += int32(b)
 			halves[i/16][i/2%2] -= int32(zero) * int32(b)
 		}
-		for i := range 2 {
-			group.zeros[0][i] = int16(halves[0][i] + halves[1][i])
-			group.zeros[1][i], group.zeros[2][i] = int16(halves[0][i]), int16(halves[1][i])
+		for i, of := range [3][2]int32{{halves[0][0] + halves[1][0], halves[0][1] + halves[1][1]}, halves[0], halves[1]} {
+			if group.zeros[i] = [2]int16{int16(of[0]), int16(of[1])}; whole {
+				group.zeros[i] = [2]int16{int16(of[0] + of[1]), int16((of[0] + of[1]) >> 16)}
+			}
 		}
 		group.scale, group.sum = scale, float32(total)*scale
 	}
@@ -96,19 +94,16 @@ func (r *panelRoom) sixteen(b unsafe.Pointer, ld, n, rows int) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(r.rest))
 }
 
-// panelProducts is an integerPath's products: it computes columns of C, which are rows of B as it lies.
-func panelProducts(kinds *[quant.Types]panelKind) func(e *Engine, p *product) {
-	return func(e *Engine, p *product) { e.panelProducts(p, &kinds[p.b.format.blocks()]) }
-}
-
-func (e *Engine) panelProducts(p *product, kind *panelKind) {
+// panelProducts computes columns of C, which are rows of B as it lies.
+func (e *Engine) panelProducts(p *product) {
+	path, kind := e.integers, &e.integers.kinds[p.b.format.blocks()]
 	x := e.rounded.room(p.m * (p.k / 32 * groupBytes) / 4)
 	if p.m*p.k <= alone/4 {
 		for i := range p.m {
-			kind.round(p, x, i)
+			path.roundRow(p, kind, x, i)
 		}
 	} else {
-		e.team.Run(p.m, func(_, i int) { kind.round(p, x, i) })
+		e.team.Run(p.m, func(_, i int) { path.roundRow(p, kind, x, i) })
 	}
 	tasks := 4 * e.team.Threads()
 	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
@@ -129,22 +124,23 @@ func (e *Engine) panelProducts(p *product, kind *panelKind) {
 			if n > panelColumns {
 				n = n / panelColumns * panelColumns
 			}
-			e.ws[worker].panelColumns(p, kind, x, lo, n)
+			e.ws[worker].panelColumns(p, path, x, lo, n)
 			lo += n
 		}
 	})
 }
 
-// round rounds row i of A into the i-th of rows at x.
-func (kind *panelKind) round(p *product, x unsafe.Pointer, i int) {
-	roundGroups(unsafe.Add(x, i*(p.k/32*groupBytes)), p.a.at(i*p.a.ld), p.k/32, kind.zero)
+// roundRow rounds row i of A into the i-th of rows at x.
+func (path *integerPath) roundRow(p *product, kind *panelKind, x unsafe.Pointer, i int) {
+	path.round(unsafe.Add(x, i*(p.k/32*groupBytes)), p.a.at(i*p.a.ld), p.k/32, kind.zero)
 }
 
 // panelColumns computes n columns of C: two panels, fewer, or for a single row some times two.
 //
 //go:noinline
-func (w *Workspace) panelColumns(p *product, kind *panelKind, x unsafe.Pointer, lo, n int) {
+func (w *Workspace) panelColumns(p *product, path *integerPath, x unsafe.Pointer, lo, n int) {
 	t, apart := p.b.format.blocks(), p.k/32*groupBytes
+	kind := &path.kinds[t]
 	direct := n%panelColumns == 0 && p.alpha == 1
 	depth, most := panelDepth, panelRows
 	if p.m <= singleRows {
@@ -163,7 +159,9 @@ func (w *Workspace) panelColumns(p *product, kind *panelKind, x unsafe.Pointer, 
 		second := k / 32 * stepBytes
 		if most > 1 {
 			kind.pack(panel, b, ld, k)
-			kind.pack(unsafe.Add(panel, second), unsafe.Add(b, 8*ld), ld, k)
+			if path.rows < panelColumns {
+				kind.pack(unsafe.Add(panel, second), unsafe.Add(b, path.rows*ld), ld, k)
+			}
 		}
 		add := p.acc || from > 0
 		for i := 0; i < p.m; i += most {

@@ -6,7 +6,7 @@ package gemm
 
 import "unsafe"
 
-// roundGroupsAVX2 is roundGroupsGo for a positive number of groups.
+// roundGroupsAVX2 is roundGroupsGo(…, false) for a positive number of groups.
 //
 //go:noescape
 func roundGroupsAVX2(to unsafe.Pointer, x unsafe.Pointer, groups int, zero int)

@@ -14,82 +14,47 @@ import (
 	"github.com/agora-ml/agora/internal/quant"
 )
 
-// needIntegers skips where there are no integer products, or none of AVX512_VNNI if those are asked for.
-func needIntegers(t testing.TB, vnni bool) {
+// needIntegers skips where there are no integer products.
+func needIntegers(t testing.TB) {
 	t.Helper()
-	if vnni && Integers() == "avx512vnni" || !vnni && Integers() != "" {
-		return
-	}
-	if os.Getenv("AGORA_REQUIRE_AVX512VNNI") == "1" {
+	if os.Getenv("AGORA_REQUIRE_AVX512VNNI") == "1" && Integers() != "avx512vnni" {
 		t.Fatal("AGORA_REQUIRE_AVX512VNNI=1, but this processor or build has no AVX512_VNNI")
 	}
-	t.Skip("no AVX512_VNNI, or nothing that has integer products")
-}
-
-// newRounded is room for so many groups.
-func newRounded(groups int) *roundedVector {
-	var memory roundedMemory
-	zero := F32(make([]float32, 32*groups), 32*groups)
-	return &memory.round(&zero, 1, 32*groups, 0, false)[0]
-}
-
-// contents are all that a rounded vector has, as bits.
-func (v *roundedVector) contents(groups int) []uint32 {
-	bits := slices.Clone(unsafe.Slice((*uint32)(v.groups), 16*groups))
-	for _, part := range []unsafe.Pointer{v.scales, v.sums} {
-		for _, f := range unsafe.Slice((*float32)(part), groups) {
-			if f != f {
-				f = float32(math.NaN())
-			}
-			bits = append(bits, math.Float32bits(f))
-		}
-	}
-	return bits
-}
-
-func TestRoundVector(t *testing.T) {
-	needIntegers(t, true)
-	const groups = 12
-	for name, x := range hardToRound(32 * groups) {
-		got, want := newRounded(groups), newRounded(groups)
-		roundVector(got, unsafe.Pointer(&x[0]), groups, 8)
-		roundVectorGo(want, unsafe.Pointer(&x[0]), groups, 8)
-		if !slices.Equal(got.contents(groups), want.contents(groups)) {
-			t.Errorf("%s: other bits than roundVectorGo", name)
-		}
-		got = newRounded(groups)
-		roundQuads(got, unsafe.Pointer(&x[0]), groups, 8)
-		roundQuadsGo(want, unsafe.Pointer(&x[0]), groups, 8)
-		for q := range groups / 4 { // what is left out
-			clear(unsafe.Slice((*byte)(unsafe.Add(want.groups, 256*q+192)), 64))
-		}
-		if !slices.Equal(got.contents(groups), want.contents(groups)) {
-			t.Errorf("%s: other bits than roundQuadsGo", name)
-		}
+	if Integers() == "" {
+		t.Skip("nothing that has integer products")
 	}
 }
 
 func TestRoundGroups(t *testing.T) {
-	needIntegers(t, false)
-	const groups = 12
-	for name, x := range hardToRound(32 * groups) {
-		for zero := range 33 {
-			var got, want [groups]roundedGroup
-			roundGroups(unsafe.Pointer(&got), unsafe.Pointer(&x[0]), groups, zero)
-			roundGroupsGo(unsafe.Pointer(&want), unsafe.Pointer(&x[0]), groups, zero)
-			for g := range groups {
-				for _, v := range []*roundedGroup{&got[g], &want[g]} { // a NaN is a NaN
-					if v.scale != v.scale {
-						v.scale = 0
-					}
-					if v.sum != v.sum {
-						v.sum = 0
-					}
-				}
-				if got[g] != want[g] {
-					t.Errorf("%s: group %d, zero %d: %v, want %v", name, g, zero, got[g], want[g])
-				}
+	needIntegers(t)
+	for _, path := range integerPaths {
+		zeros := map[int]bool{}
+		for _, kind := range path.kinds {
+			zeros[kind.zero] = true
+		}
+		for zero := range zeros {
+			for name, x := range hardToRound(32 * 12) {
+				testRoundGroups(t, path, name, x, zero)
 			}
+		}
+	}
+}
+
+func testRoundGroups(t *testing.T, path integerPath, name string, x []float32, zero int) {
+	var got, want [12]roundedGroup
+	path.round(unsafe.Pointer(&got), unsafe.Pointer(&x[0]), len(got), zero)
+	roundGroupsGo(unsafe.Pointer(&want), unsafe.Pointer(&x[0]), len(want), zero, path.name == "avx512vnni")
+	for g := range got {
+		for _, v := range []*roundedGroup{&got[g], &want[g]} { // a NaN is a NaN
+			if v.scale != v.scale {
+				v.scale = 0
+			}
+			if v.sum != v.sum {
+				v.sum = 0
+			}
+		}
+		if got[g] != want[g] {
+			t.Errorf("%s, %s: group %d, zero %d: %v, want %v", path.name, name, g, zero, got[g], want[g])
 		}
 	}
 }
@@ -120,7 +85,7 @@ func hardToRound(n int) map[string][]float32 {
 // Integer products are those of the rounded rows with the widened matrix, and differ from the exact ones by no
 // more than the rounding may.
 func TestIntegerProducts(t *testing.T) {
-	needIntegers(t, false)
+	needIntegers(t)
 	team := parallel.New(3)
 	defer team.Close()
 	e := NewOn(team)
@@ -192,7 +157,7 @@ func testIntegerProducts(t *testing.T, e *Engine) {
 
 // Sums of the largest numbers of each kind are exact.
 func TestIntegerSums(t *testing.T) {
-	needIntegers(t, false)
+	needIntegers(t)
 	const n, k = 19, 256
 	const sixBits = "\x00\x3c\x00\x3c\x01\x01\x01\x01\x01\x01\x01\x01\x11\x11\x11\x11"
 	heads := map[quant.Type]func(block []byte){ // all scales and least numbers are 1
@@ -246,11 +211,11 @@ func TestIntegerSums(t *testing.T) {
 	}
 }
 
-// The same bits for any number of threads, and for a row alone or among others; of few others only, in VNNI's.
+// The same bits for any number of threads, and for a row alone or among others.
 func TestIntegerProductsBits(t *testing.T) {
-	needIntegers(t, false)
+	needIntegers(t)
 	for _, path := range integerPaths {
-		for _, m := range []int{2, singleRows, 5} {
+		for _, m := range []int{2, singleRows, 5, 23} {
 			t.Run(fmt.Sprintf("%s, %d rows", path.name, m), func(t *testing.T) { testIntegerProductsBits(t, path, m) })
 		}
 	}
@@ -291,15 +256,12 @@ func testIntegerProductsBits(t *testing.T, path integerPath, m int) {
 
 // Products by panels have the same bits on all processors: these are checksums of them.
 func TestIntegerPanelsSameBits(t *testing.T) {
-	needIntegers(t, false)
+	needIntegers(t)
 	const m, n, k = 7, 43, 1280
 	want := map[quant.Type]uint32{
 		quant.Q8_0: 0x7296d97b, quant.Q4_0: 0x36ec0c84, quant.Q4_K: 0xd8f243c9, quant.Q5_K: 0x0ee86448, quant.Q6_K: 0x573fb6d4,
 	}
 	for _, path := range integerPaths {
-		if path.name == "avx512vnni" { // of other sums
-			continue
-		}
 		r := rand.New(rand.NewPCG(9, 10))
 		for typ := range quant.Types {
 			if !integerKinds[typ] {
@@ -325,7 +287,7 @@ func TestIntegerPanelsSameBits(t *testing.T) {
 
 // Without RoundRows, and for other kinds, nothing is rounded.
 func TestIntegerProductsAreAChoice(t *testing.T) {
-	needIntegers(t, false)
+	needIntegers(t)
 	team := parallel.New(2)
 	defer team.Close()
 	e := NewOn(team)
@@ -352,7 +314,7 @@ func TestIntegerProductsAreAChoice(t *testing.T) {
 }
 
 func BenchmarkIntegers(b *testing.B) {
-	needIntegers(b, false)
+	needIntegers(b)
 	team := parallel.New(2)
 	defer team.Close()
 	const n, k = 4096, 4096

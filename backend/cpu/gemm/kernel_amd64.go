@@ -103,31 +103,15 @@ var (
 var integerPaths = func() []integerPath {
 	var list []integerPath
 	if cpulevel.VNNI() {
-		list = append(list, integerPath{"avx512vnni", (*Engine).dotProducts})
+		list = append(list, integerPath{"avx512vnni", &panelsVNNI, roundGroupsVNNI, 16})
 	}
 	if cpulevel.Chosen() >= cpulevel.AVX2 {
-		list = append(list, integerPath{"avx2", panelProducts(&integerPanels)})
+		list = append(list, integerPath{"avx2", &panelsAVX2, roundGroupsAVX2, 8})
 	}
 	return list
 }()
 
-var integerDots = [quant.Types]dots{
-	quant.Q8_0: {integerDotsQ8_0_1, integerDotsQ8_0_4},
-	quant.Q4_0: {integerDotsQ4_0_1, integerDotsQ4_0_4},
-	quant.Q4_K: {integerDotsQ4_K_1, integerDotsQ4_K_4},
-	quant.Q5_K: {integerDotsQ5_K_1, integerDotsQ5_K_4},
-	quant.Q6_K: {integerDotsQ6_K_1, integerDotsQ6_K_4},
-}
-
-func roundVector(to *roundedVector, x unsafe.Pointer, groups, zero int) {
-	roundVectorVNNI(to, x, groups, zero)
-}
-
-func roundQuads(to *roundedVector, x unsafe.Pointer, groups, zero int) {
-	roundQuadsVNNI(to, x, groups, zero)
-}
-
-var integerPanels = [quant.Types]panelKind{
+var panelsAVX2 = [quant.Types]panelKind{
 	quant.Q8_0: {packPanelQ8_0, multiplyBytes, panelsQ8_0, 0},
 	quant.Q4_0: {packPanelQ4_0, multiplyNibbles, panelsQ4_0, 8},
 	quant.Q4_K: {packPanelQ4_K, multiplyGroups, panelsQ4_K, 0},
@@ -135,4 +119,10 @@ var integerPanels = [quant.Types]panelKind{
 	quant.Q6_K: {packPanelQ6_K, multiplyHalves, panelsQ6_K, 32},
 }
 
-func roundGroups(to, x unsafe.Pointer, groups, zero int) { roundGroupsAVX2(to, x, groups, zero) }
+var panelsVNNI = [quant.Types]panelKind{
+	quant.Q8_0: {packPanelVNNIQ8_0, multiplyVNNIScaled, panelsVNNIQ8_0, 128},
+	quant.Q4_0: {packPanelVNNIQ4_0, multiplyVNNIScaled, panelsVNNIQ4_0, 8},
+	quant.Q4_K: {packPanelVNNIQ4_K, multiplyVNNIGroups, panelsVNNIQ4_K, 0},
+	quant.Q5_K: {packPanelVNNIQ5_K, multiplyVNNIGroups, panelsVNNIQ5_K, 16},
+	quant.Q6_K: {packPanelVNNIQ6_K, multiplyVNNIHalves, panelsVNNIQ6_K, 32},
+}

@@ -63,14 +63,14 @@ func wholeOnly(whole []func(*tile), width int) []func(*tile) {
 	return all
 }
 
-// integerPaths are the best first; all give the same bits.
+// integerPaths are the best first.
 var integerPaths = func() []integerPath {
 	var list []integerPath
 	if cpulevel.I8MM() {
-		list = append(list, integerPath{"neoni8mm", panelProducts(&panelsI8MM)})
+		list = append(list, integerPath{"neoni8mm", &panelsI8MM, roundGroupsNEON, 8})
 	}
 	if cpulevel.DotProd() {
-		list = append(list, integerPath{"neondotprod", panelProducts(&panelsDotProd)})
+		list = append(list, integerPath{"neondotprod", &panelsDotProd, roundGroupsNEON, 8})
 	}
 	return list
 }()
@@ -94,8 +94,6 @@ var panelsI8MM = func() [quant.Types]panelKind {
 	}
 	return kinds
 }()
-
-func roundGroups(to, x unsafe.Pointer, groups, zero int) { roundGroupsNEON(to, x, groups, zero) }
 
 // pairKernels has the kernel of Bgemm, if there is one.
 var pairKernels = sync.OnceValue(func() []kernel {

@@ -6,7 +6,7 @@ package gemm
 
 import "unsafe"
 
-// roundGroupsNEON is roundGroupsGo for a positive number of groups.
+// roundGroupsNEON is roundGroupsGo(…, false) for a positive number of groups.
 //
 //go:noescape
 func roundGroupsNEON(to unsafe.Pointer, x unsafe.Pointer, groups int, zero int)

@@ -6,4 +6,4 @@ var pairKernels = func() []kernel { return nil } // see Bgemm
 
 var integerPaths []integerPath
 
-var roundGroups, roundRow = roundGroupsGo, roundRowGo
+var roundRow = roundRowGo
