@@ -27,7 +27,6 @@ func (w *Workspace) TimesColumns(ends []int, k int, alpha float32, a []float32, 
 	kn := w.kernel
 	s := b.strip(kn, room)
 	t.bs = s.bs
-	t.columns(kn.cols, kn.cols)
 	w.tileEnds(ends)
 	for p := range s.full {
 		t.b = unsafe.Add(s.data, (first/kn.cols+p)*s.step)
@@ -59,9 +58,8 @@ func (w *Workspace) TimesSteps(ends []int, n int, a []float32, lda int, b *Packe
 		w.raggedSteps(kn.full, a, c[p*kn.cols:], m)
 	}
 	if s.rest > 0 {
-		t.b, t.bs = s.tail, s.tbs
-		t.columns(s.rest, s.tbs/4)
-		w.raggedSteps(s.tails, a, c[s.full*kn.cols:], m)
+		t.b = s.tail
+		w.raggedSteps(kn.tilesOf(t, s.rest), a, c[s.full*kn.cols:], m)
 	}
 	w.forget()
 }
@@ -102,17 +100,32 @@ func (w *Workspace) tileEnds(ends []int) {
 	}
 }
 
-// raggedColumns computes one column of tiles, those that go beyond a column of B. As column, it is a call of its own.
+// raggedColumns computes one column of tiles, those that go beyond a column of B, narrow ones where these are enough. As column,
+// it is a call of its own.
 //
 //go:noinline
 func (w *Workspace) raggedColumns(first int, a, c []float32, m int) {
-	t, rows := &w.tile, w.tileRows
+	t, rows, kn := &w.tile, w.tileRows, w.kernel
 	for i, end := range w.ends {
 		if end > first {
 			t.a, t.c = unsafe.Pointer(&a[i*rows*t.rs/4]), unsafe.Pointer(&c[i*rows*t.ldc/4])
-			w.kernel.full[min(rows, m-i*rows)](t)
+			cols := kn.cols
+			if end-first <= cols/2 {
+				cols /= 2
+			}
+			kn.tilesOf(t, cols)[min(rows, m-i*rows)](t)
 		}
 	}
+}
+
+// tilesOf is the micro-kernels for so many columns of a full panel, which t is told.
+func (kn *kernel) tilesOf(t *tile, cols int) []func(*tile) {
+	if cols > kn.cols/2 {
+		t.columns(cols, kn.cols)
+		return kn.full
+	}
+	t.columns(cols, kn.cols/2)
+	return kn.narrow
 }
 
 // raggedSteps computes one column of tiles, each over its own steps.
@@ -162,8 +175,7 @@ func (w *Workspace) raggedRows(rows, k int, a, b, c []float32, cols int) {
 	t, kn := &w.tile, w.kernel
 	t.a, t.k = unsafe.Pointer(&a[0]), k
 	for j := 0; j < cols; j += kn.cols {
-		t.columns(min(kn.cols, cols-j), kn.cols)
 		t.b, t.c = unsafe.Pointer(&b[j]), unsafe.Pointer(&c[j])
-		kn.full[rows](t)
+		kn.tilesOf(t, min(kn.cols, cols-j))[rows](t)
 	}
 }
