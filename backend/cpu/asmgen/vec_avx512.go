@@ -209,9 +209,7 @@ func (m machineAVX512) maximum() {
 			m.I("KORW", "K3", "K2", "K2")
 		}
 	})
-	m.I("VMAXPS", acc[2], acc[0], acc[0])
-	m.I("VMAXPS", acc[3], acc[1], acc[1])
-	m.I("VMAXPS", acc[1], acc[0], acc[0])
+	m.largestOf(acc[:])
 	m.I("VEXTRACTF32X8", Imm(1), acc[0], ymm(acc[1]))
 	m.I("VMAXPS", ymm(acc[1]), ymm(acc[0]), ymm(acc[0]))
 	m.largest(ymm(acc[0]))
@@ -286,4 +284,5 @@ func (m machineAVX512) toBF16() {
 func (m machineAVX512) others() {
 	m.heads("Z0")
 	m.blocks()
+	m.weighing(m)
 }

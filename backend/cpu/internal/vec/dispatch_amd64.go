@@ -33,19 +33,26 @@ func Bits() string {
 	return "go"
 }
 
-// AVX-512 has no loops over rows of its own: its exponentials are faster than AVX2's.
 func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
-	if !useAVX2 || useAVX512 {
+	f := weighRowsAVX2
+	switch {
+	case useAVX512:
+		f = weighRowsAVX512
+	case !useAVX2:
 		weighEach(x, apart, counts, highest, sums)
 		return
 	}
-	weighRowsAVX2(unsafe.SliceData(x), 4*apart, &counts[0], len(counts), &highest[0], &sums[0])
+	f(unsafe.SliceData(x), 4*apart, &counts[0], len(counts), &highest[0], &sums[0])
 }
 
 func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
-	if !useAVX2 || useAVX512 {
+	f := weighGradRowsAVX2
+	switch {
+	case useAVX512:
+		f = weighGradRowsAVX512
+	case !useAVX2:
 		weighGradEach(p, ds, apart, counts, shift, delta)
 		return
 	}
-	weighGradRowsAVX2(unsafe.SliceData(p), unsafe.SliceData(ds), 4*apart, &counts[0], len(counts), &shift[0], &delta[0])
+	f(unsafe.SliceData(p), unsafe.SliceData(ds), 4*apart, &counts[0], len(counts), &shift[0], &delta[0])
 }

@@ -248,6 +248,16 @@ var blockDecodersAVX512 = [quant.Types]func(dst *float32, src *byte, blocks int)
 	quant.U4:     decodeU4AVX512,
 }
 
+// weighRowsAVX512 is weighEach in AVX-512, apart in bytes.
+//
+//go:noescape
+func weighRowsAVX512(x *float32, apart int, counts *int, rows int, highest *float32, sums *float32)
+
+// weighGradRowsAVX512 is weighGradEach in AVX-512, apart in bytes.
+//
+//go:noescape
+func weighGradRowsAVX512(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32)
+
 // sumAVX512 is sumGo in AVX-512.
 //
 //go:noescape
