@@ -11,6 +11,7 @@ func init() {
 	plain(matmul[float32], matmul[float64])
 	fast(bf16Matmul)
 	fast(packedMatmul)
+	fast(halfMatmul)
 	fast(rowMatmul)
 }
 
@@ -78,6 +79,54 @@ func packedMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
 		p.run(w.gemm, i)
 	}
 	return true
+}
+
+// halfMatmul is package gemm's product where a or c is in 16 bits, and bits are those of float32: what bf16Matmul does not cover.
+func halfMatmul(w *work, k kernels.Matmul, x []tensor.Arg) bool {
+	c, a, b, bias := x[0], x[1], x[2], x[3]
+	if !inHalfRows(k, x) || !atMost32Bits(x) {
+		return false
+	}
+	lda, ldb := k.K, k.N
+	if k.TransA {
+		lda = k.M
+	}
+	if k.TransB {
+		ldb = k.K
+	}
+	product := func(i int, by func(transA, transB bool, m, n, k int, a, b, c, plus gemm.Matrix, acc bool) bool) bool {
+		var plus gemm.Matrix
+		switch {
+		case bias.IsNil():
+		case k.BiasRows > 1:
+			plus = matrix(bias, i*k.M*k.N, k.N)
+		default:
+			plus = matrix(bias, 0, 0)
+		}
+		return by(k.TransA, k.TransB, k.M, k.N, k.K, matrix(a, i*k.M*k.K, lda), matrix(b, i*k.K*k.N, ldb),
+			matrix(c, i*k.M*k.N, k.N), plus, k.Acc)
+	}
+	if k.Batch > 1 && k.M*k.N*k.K <= manyProducts {
+		if !product(0, w.scratch[0].gemm.SgemmHalf) { // what it covers is the same for all of a batch
+			return false
+		}
+		w.team.Run(k.Batch-1, func(worker, i int) { product(i+1, w.scratch[worker].gemm.SgemmHalf) })
+		return true
+	}
+	for i := range k.Batch {
+		if !product(i, w.gemm.SgemmHalf) {
+			return false
+		}
+	}
+	return k.Batch > 0
+}
+
+// inHalfRows reports whether a product is what halfMatmul takes, if package gemm does: with a bias, or a residual, of results
+// in 16 bits alone.
+func inHalfRows(k kernels.Matmul, x []tensor.Arg) bool {
+	c, a, bias := x[0], x[1], x[3]
+	return (c.DType.Is16Bit() || a.DType.Is16Bit()) && k.M > 1 && k.N > 1 && k.K > 0 &&
+		(bias.IsNil() || c.DType.Is16Bit() && !bias.DType.IsQuantized())
 }
 
 // rowMatmul is the product of a single row in 16 bits, of which generating consists: it is widened once, and every task rounds

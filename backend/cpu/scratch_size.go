@@ -74,6 +74,19 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 			return
 		}
 	}
+	splits := false
+	if f.MatmulPrecision.byParts() {
+		_, splits = gemm.PartsBytes(threads(f.Threads), m.TransA, m.M, m.N, m.K)
+	}
+	if inHalfRows(m, a) && !splits {
+		c16, a16 := a[0].DType.Is16Bit(), a[1].DType.Is16Bit()
+		if n, ok := gemm.HalfBytes(threads(f.Threads), m.TransA, a16, c16, m.M, m.N, m.K); ok {
+			if whole {
+				f.shared = max(f.shared, n)
+			}
+			return
+		}
+	}
 	rows := rowsOfPiece(m, a[0].DType, a[1].DType)
 	for i := range f.wide {
 		n := a[i].N

@@ -10,7 +10,7 @@ import (
 
 // A Footprint foresees the scratch memory of matrix products but for the workers' own.
 func TestFootprint(t *testing.T) {
-	const own = 2 << 20
+	const own = 3 << 20
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
 		b, err := Open(Options{Threads: 2})
 		if err != nil {

@@ -33,8 +33,10 @@ func gemmPack() *File {
 		}
 		f.packCols(s, 8)
 	}
-	f.packRows(stores[0], 6)
-	f.packRows(stores[0], 14)
+	for _, s := range stores {
+		f.packRows(s, 6)
+		f.packRows(s, 14)
+	}
 	f.packCols(stores[0], 6)
 	for _, width := range []int{14, 16, 32} {
 		f.packPairs(width)
@@ -194,16 +196,15 @@ func (f *File) packRowsLoop(s store, width, rows int, done string) {
 		from, to := func(off int) string { return row("R11", r, off) },
 			func(off int) string { return Mem(4*width*r+off, "R10") }
 		switch width {
-		case 6: // 4 + 2
-			f.I("VMOVUPS", from(0), X(0))
-			f.I("VMOVSD", from(16), X(1))
-			f.I("VMOVUPS", X(0), to(0))
-			f.I("VMOVSD", X(1), to(16))
-		case 14: // two vectors that overlap in two elements
-			f.I("VMOVUPS", from(0), Y(0))
-			f.I("VMOVUPS", from(24), Y(1))
-			f.I("VMOVUPS", Y(0), to(0))
-			f.I("VMOVUPS", Y(1), to(24))
+		case 6, 14: // two vectors that overlap in two elements
+			reg, second := X, 2
+			if width == 14 {
+				reg, second = Y, 6
+			}
+			f.load(s, from(0), reg(0))
+			f.load(s, from(second*s.bytes), reg(1))
+			f.I("VMOVUPS", reg(0), to(0))
+			f.I("VMOVUPS", reg(1), to(4*second))
 		default:
 			for v := range width / 8 {
 				f.load(s, from(8*s.bytes*v), Y(v))

@@ -68,7 +68,7 @@ func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 	w.rounding = rounding{}
 	var c unsafe.Pointer
 	ldc := 4 * pl.ldc
-	if pl.rounded {
+	if pl.rounded() {
 		c = w.begin(pl, i0, i1, j0, j1)
 		ldc = w.step
 		if pl.acc {
@@ -113,7 +113,7 @@ func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 			}
 		}
 	}
-	if pl.rounded {
+	if pl.rounded() {
 		w.write(c, 0, i1-i0)
 	}
 }

@@ -140,7 +140,10 @@ func checkPairs(transA, transB bool, m, n, k int, a, b, c Matrix) bool {
 func newPairProduct(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) product {
 	p := product{
 		transA: transA, transB: transB, m: m, n: n, k: k / 2, alpha: alpha, b: b.pairs(transB),
-		c: c.data, ldc: c.ld, rounded: c.format == formatBF16, acc: acc,
+		c: c.data, ldc: c.ld, acc: acc,
+	}
+	if c.format == formatBF16 {
+		p.to = formatPairs
 	}
 	if a.format == formatF32 {
 		p.wideA = a
@@ -198,62 +201,95 @@ func (b Matrix) pairs(inRows bool) Matrix {
 	return Matrix{formatPairs, b.data, b.len - b.ld, 2 * b.ld}
 }
 
-// A rounding is what a task computes of a bfloat16 C, in float32 until the last of several blocks of k. (A
-// single one is rounded by the micro-kernel, if it can: kernel.halves.)
+// A rounding is what a task computes of a C in 16 bits, in float32 until the last block of k. (Where there is one
+// alone, the micro-kernel may round: kernel.halves.)
 type rounding struct {
+	to   format
 	c    unsafe.Pointer // the first element of C that is the task's
 	ldc  int            // of C, bytes
+	acc  bool           // C is added to
+	plus Matrix         // is added, from that element on, if it is one
 	cols int
 	step int  // bytes of scratch from one row to the next
-	load bool // C is added to
+	once bool // the scratch has only the rows under way, of a single block of k
+	load bool // the sums begin with what they are added to
 	done bool // the last block of k: C is written
+}
+
+// newRounding is that of rows from i on and columns [j0, j1) of C.
+func newRounding(p *product, i, j0, j1 int) rounding {
+	r := rounding{to: p.to, c: unsafe.Add(p.c, 2*(i*p.ldc+j0)), ldc: 2 * p.ldc, acc: p.acc, plus: p.plus, cols: j1 - j0}
+	if r.plus.data != nil {
+		r.plus.data = r.plus.at(i*r.plus.ld + j0)
+	}
+	return r
 }
 
 // begin gives the task's rows [i0, i1) and columns [j0, j1) of C scratch memory.
 func (w *Workspace) begin(pl *plan, i0, i1, j0, j1 int) unsafe.Pointer {
-	r := rounding{c: unsafe.Add(pl.c, 2*(i0*pl.ldc+j0)), ldc: 2 * pl.ldc, cols: j1 - j0}
-	width := roundUp(r.cols, 16)
-	r.step = 4 * width
-	w.c = grow(w.c, (i1-i0)*width)
-	w.rounding = r
+	w.rounding = newRounding(pl.product, i0, j0, j1)
+	width, rows := roundUp(w.cols, 16), i1-i0
+	if w.step = 4 * width; pl.once() {
+		w.once, rows = true, min(rows, max(pl.kernel.rows, pl.kernel.chunk))
+	}
+	w.c = grow(w.c, rows*width)
 	return unsafe.Pointer(unsafe.SliceData(w.c))
 }
 
-// rounded computes one row of tiles, the task's rows from i on.
-func (w *Workspace) rounded(s *packedStrip, a unsafe.Pointer, i, rows int, scratch unsafe.Pointer) {
-	scratch = unsafe.Add(scratch, i*w.step)
-	if w.load {
-		w.read(scratch, i, rows)
+// rounded computes m rows, so many in a tile, the task's from i on.
+func (w *Workspace) rounded(s *packedStrip, a unsafe.Pointer, rows, step, i, m int, scratch unsafe.Pointer) {
+	if !w.once {
+		scratch = unsafe.Add(scratch, i*w.step)
 	}
-	w.panelsTimes(s, a, rows, 0, rows, scratch)
+	if w.load {
+		w.read(scratch, i, m)
+	}
+	w.panelsTimes(s, a, rows, step, m, scratch)
 	if w.done {
-		w.write(scratch, i, rows)
+		w.write(scratch, i, m)
 	}
 }
 
-// read puts rows of C into the scratch memory, write rounds them back.
-func (r *rounding) read(scratch unsafe.Pointer, i, rows int) { r.rows(scratch, i, rows, vec.FromBF16) }
+// read puts rows of what is added to into the scratch memory, write rounds them to C.
+func (r *rounding) read(scratch unsafe.Pointer, i, rows int) {
+	for k := range rows {
+		wide, plus := unsafe.Slice((*float32)(unsafe.Add(scratch, k*r.step)), r.cols), r.plus
+		if r.acc {
+			r.to.widenTo(wide, unsafe.Add(r.c, (i+k)*r.ldc))
+		}
+		switch at := plus.at((i + k) * plus.ld); {
+		case plus.data == nil:
+		case r.acc:
+			var piece [256]float32
+			for j := 0; j < r.cols; j += len(piece) {
+				part := piece[:min(len(piece), r.cols-j)]
+				plus.format.widenTo(part, unsafe.Add(at, j*plus.format.size()))
+				vec.Add(wide[j:j+len(part)], wide[j:j+len(part)], part)
+			}
+		default:
+			plus.format.widenTo(wide, at)
+		}
+	}
+}
 
 func (r *rounding) write(scratch unsafe.Pointer, i, rows int) {
-	r.rows(scratch, i, rows, func(wide []float32, c []uint16) {
-		roundRow(unsafe.Pointer(unsafe.SliceData(c)), unsafe.Pointer(unsafe.SliceData(wide)), len(c))
-	})
-}
-
-func (r *rounding) rows(scratch unsafe.Pointer, i, rows int, f func(wide []float32, c []uint16)) {
 	for k := range rows {
 		wide := unsafe.Slice((*float32)(unsafe.Add(scratch, k*r.step)), r.cols)
-		f(wide, unsafe.Slice((*uint16)(unsafe.Add(r.c, (i+k)*r.ldc)), r.cols))
+		r.to.round16(unsafe.Slice((*uint16)(unsafe.Add(r.c, (i+k)*r.ldc)), r.cols), wide)
 	}
 }
 
-// throughWide computes the whole of a bfloat16 C in float32 before it is rounded: where panels are packed
+// throughWide computes the whole of a C in 16 bits in float32 before it is rounded: where panels are packed
 // for one stretch of k after the other, no task sees the last sum.
 func (e *Engine) throughWide(p *product) {
 	e.wide = grow(e.wide, p.m*p.n)
-	r := rounding{c: p.c, ldc: 2 * p.ldc, cols: p.n, step: 4 * p.n}
+	r := newRounding(p, 0, 0, p.n)
+	r.step = 4 * p.n
 	whole := *p
-	whole.c, whole.ldc, whole.rounded = unsafe.Pointer(unsafe.SliceData(e.wide)), p.n, false
+	whole.c, whole.ldc, whole.to = unsafe.Pointer(unsafe.SliceData(e.wide)), p.n, formatF32
+	if p.adds() {
+		whole.acc, whole.plus = true, Matrix{}
+	}
 	const rows = 16
 	each := func(f func(scratch unsafe.Pointer, i, rows int)) {
 		e.team.Run((p.m+rows-1)/rows, func(_, task int) {
@@ -261,7 +297,7 @@ func (e *Engine) throughWide(p *product) {
 			f(unsafe.Add(whole.c, i*r.step), i, min(rows, p.m-i))
 		})
 	}
-	if p.acc {
+	if p.adds() {
 		each(r.read)
 	}
 	e.matrix(&whole)

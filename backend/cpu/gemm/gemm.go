@@ -295,24 +295,26 @@ type product struct {
 	c              unsafe.Pointer
 	ldc            int
 	acc            bool
-	rounded        bool   // C is bfloat16
-	row            format // of C where it is one row in 16 bits (SgemmRow)
+	to             format // of C; formatPairs: bfloat16, rounded as products of pairs are
+	plus           Matrix // is added to a C in 16 bits, if there is one: SgemmHalf
 }
 
 func newProduct(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b Matrix, c []float32, ldc int,
 	acc bool) product {
+	return checkedProduct(transA, transB, m, n, k, alpha, F32(a, lda), b, F32(c, ldc), acc)
+}
+
+func checkedProduct(transA, transB bool, m, n, k int, alpha float32, a, b, c Matrix, acc bool) product {
 	if m < 0 || n < 0 || k < 0 {
 		panic(fmt.Sprintf("gemm: negative size in m=%d, n=%d, k=%d", m, n, k))
 	}
-	ma, mc := F32(a, lda), F32(c, ldc)
-	for _, fault := range []string{ma.fault("A", m, k, transA), b.fault("B", k, n, transB),
-		mc.fault("C", m, n, false)} {
+	for _, fault := range []string{a.fault("A", m, k, transA), b.fault("B", k, n, transB), c.fault("C", m, n, false)} {
 		if fault != "" {
 			panic("gemm: " + fault)
 		}
 	}
 	return product{
-		transA: transA, transB: transB, m: m, n: n, k: k, alpha: alpha, a: ma, b: b, c: mc.data, ldc: ldc, acc: acc,
+		transA: transA, transB: transB, m: m, n: n, k: k, alpha: alpha, a: a, b: b, c: c.data, ldc: c.ld, to: c.format, acc: acc,
 	}
 }
 
@@ -348,6 +350,9 @@ func (p *product) trivial() bool {
 	}
 	return true
 }
+
+// rounded reports whether C is in 16 bits.
+func (p *product) rounded() bool { return p.to != formatF32 }
 
 // cRow is a row of C.
 func (p *product) cRow(i int) []float32 {

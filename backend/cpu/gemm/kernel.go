@@ -85,7 +85,7 @@ type colsPacker = func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k 
 type packers struct {
 	rowsNarrow, rowsFull [4]rowsPacker // into panels of B
 	colsB                [3]colsPacker
-	rowsA                rowsPacker // into panels as wide as a tile has rows
+	rowsA                [4]rowsPacker // into panels as wide as a tile has rows
 	colsA                colsPacker
 }
 

@@ -31,7 +31,7 @@ var kernels = func() []kernel {
 	list = append([]kernel{{
 		name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128, widest: 144, chunk: 96,
 		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16, dense: denseAVX2_6x16,
-		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: packRowsF32_6, colsB: cols, colsA: packCols6F32},
+		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: rows{packRowsF32_6, packRowsF16_6, packRowsBF16_6}, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
@@ -41,7 +41,7 @@ var kernels = func() []kernel {
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32, aheadNarrow: aheadAVX512_16, aheadFull: aheadAVX512_32,
-			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: packRowsF32_14, colsB: cols,
+			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: rows{packRowsF32_14, packRowsF16_14, packRowsBF16_14}, colsB: cols,
 				colsA: packColsF32},
 			vectors: vector512,
 		}}, list...)
@@ -65,7 +65,7 @@ var pairKernels = sync.OnceValue(func() []kernel {
 	}
 	packers := packers{
 		rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
-		rowsA: packPairs_14, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,
+		rowsA: [4]rowsPacker{formatPairs: packPairs_14}, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,
 	}
 	if level == cpulevel.AMX {
 		return []kernel{{

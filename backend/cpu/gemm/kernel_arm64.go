@@ -22,7 +22,7 @@ var kernels = func() []kernel {
 		packers: packers{
 			rowsNarrow: rows{packRowsNEONF32_8, packRowsNEONF16_8, packRowsNEONBF16_8},
 			rowsFull:   rows{packRowsNEONF32_16, packRowsNEONF16_16, packRowsNEONBF16_16},
-			rowsA:      packRowsNEONF32_6,
+			rowsA:      [4]rowsPacker{packRowsNEONF32_6},
 			colsB:      [3]colsPacker{packColsNEONF32, packColsNEONF16, packColsNEONBF16},
 			colsA:      packCols6NEONF32,
 		},
@@ -105,7 +105,7 @@ var pairKernels = sync.OnceValue(func() []kernel {
 		narrow: wholeOnly(tilesNEONBF16_8, 8), full: wholeOnly(tilesNEONBF16_16, 16),
 		packers: packers{
 			rowsNarrow: [4]rowsPacker{formatPairs: packFoursNEON_8}, rowsFull: [4]rowsPacker{formatPairs: packFoursNEON_16},
-			rowsA: packFoursNEON_6, colsB: [3]colsPacker{packFourCols8NEON}, colsA: packFourCols6NEON,
+			rowsA: [4]rowsPacker{formatPairs: packFoursNEON_6}, colsB: [3]colsPacker{packFourCols8NEON}, colsA: packFourCols6NEON,
 		},
 	}}
 })

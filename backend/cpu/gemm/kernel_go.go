@@ -16,7 +16,7 @@ var portable = kernel{
 	packers: packers{
 		rowsNarrow: [4]rowsPacker{goRows(formatF32, 4), goRows(formatF16, 4), goRows(formatBF16, 4)},
 		rowsFull:   [4]rowsPacker{goRows(formatF32, 8), goRows(formatF16, 8), goRows(formatBF16, 8)},
-		rowsA:      goRows(formatF32, 4),
+		rowsA:      [4]rowsPacker{goRows(formatF32, 4), goRows(formatF16, 4), goRows(formatBF16, 4)},
 	},
 	vectors: vectors{
 		dots: [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){goDots(formatF32), goDots(formatF16),

@@ -40,6 +40,15 @@ func newPlan(p *product, kn *kernel) plan {
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
+// once reports whether a C in 16 bits is rounded as its rows are computed, there being a single block of k.
+func (pl *plan) once() bool { return pl.k <= pl.depth && pl.kernel.blocks == nil }
+
+// narrowA reports whether rows of A are widened where they are read.
+func (p *product) narrowA() bool { return !p.transA && p.a.format.size() == 2 }
+
+// adds reports whether the sums are added to something.
+func (p *product) adds() bool { return p.acc || p.plus.data != nil }
+
 // matrix is the single-goroutine form.
 func (w *Workspace) matrix(p *product) {
 	pl := newPlan(p, w.kernel)
@@ -71,13 +80,17 @@ func ownCut(pl *plan, threads int) (c cut, ok bool) {
 		size = roundUp((n+threads-1)/threads, whole)
 		return size, 9*threads*size <= 10*n
 	}
-	if wide := pl.wideA.data != nil || kn.parts != nil; wide || pl.transA && pl.m > pl.n {
+	wide := pl.wideA.data != nil || kn.parts != nil
+	if wide || pl.narrowA() || pl.transA && pl.m > pl.n {
 		c.rows, ok = even(pl.m, kn.rows)
 		most := kn.strip
-		if wide { // of two strips' tasks each would round or split all of A
+		if !pl.transA { // of two strips' tasks each would round, split or widen all of A
 			most += kn.strip / 4
 		}
-		return c, ok && c.rows >= 4*kn.rows && pl.n <= most
+		if ok = ok && c.rows >= 4*kn.rows && pl.n <= most; ok || !pl.narrowA() {
+			return c, ok
+		}
+		c.rows = pl.m
 	}
 	c.width, ok = even(pl.n, kn.cols/2)
 	return c, ok && c.width >= 2*kn.cols && c.width <= max(kn.strip, kn.widest) && pl.m <= mostOwnRows
@@ -117,7 +130,7 @@ func newCut(pl *plan, threads int) cut {
 	if pl.transA && strips > 1 || strips >= repaid && pl.m > 4*kn.rows && copied {
 		c.mp = roundUp(pl.m, kn.rows)
 	}
-	if pl.rounded { // a task keeps its rows in float32 until they are rounded
+	if pl.rounded() && !pl.once() { // a task keeps its rows in float32 until they are rounded
 		c.rows = min(c.rows, roundUp(keptRows, kn.rows))
 	}
 	if c.mp+c.np > 0 {
@@ -167,7 +180,7 @@ var bandLimit = 8 << 20
 func (c *cut) band(pl *plan) int {
 	kn := pl.kernel
 	rows := bandLimit / min(c.stretch, pl.k) / kn.rows * kn.rows
-	if inFloats := kn.blocks == nil && pl.a.format == formatF32; !pl.transA || !inFloats || c.mp <= rows || rows == 0 {
+	if inFloats := kn.blocks == nil && pl.a.format != formatPairs; !pl.transA || !inFloats || c.mp <= rows || rows == 0 {
 		return pl.m
 	}
 	bands := (pl.m + rows - 1) / rows
@@ -178,22 +191,36 @@ func (c *cut) band(pl *plan) int {
 func (p product) rows(from, to int) product {
 	p.m = to - from
 	p.a.data, p.a.len = p.a.at(from), p.a.len-from
-	p.c = unsafe.Add(p.c, 4*from*p.ldc)
+	p.c = unsafe.Add(p.c, p.to.size()*from*p.ldc)
+	if p.plus.data != nil {
+		p.plus.data = p.plus.at(from * p.plus.ld)
+	}
 	return p
 }
 
 // SharedBytes is the scratch memory that an Engine of so many threads needs for C = op(A)
 // op(B) beside its workers' own, for which a few hundred KiB are enough.
 func SharedBytes(threads int, transA bool, m, n, k int) int {
-	if m < 2 || n < 2 || k < 1 || m*n*k <= alone {
+	p := product{transA: transA, m: m, n: n, k: k}
+	return p.bytes(threads, &kernels[0])
+}
+
+func (p *product) bytes(threads int, kn *kernel) int {
+	if p.m < 2 || p.n < 2 || p.k < 1 || p.m*p.n*p.k <= alone {
 		return 0
 	}
-	pl := newPlan(&product{transA: transA, m: m, n: n, k: k}, &kernels[0])
+	pl := newPlan(p, kn)
 	c := newCut(&pl, threads)
-	if band := c.band(&pl); band < m {
-		return SharedBytes(threads, transA, band, n, k)
+	if band := c.band(&pl); band < p.m {
+		part := *p
+		part.m = band
+		return part.bytes(threads, kn)
 	}
-	return panelBytes(c.shared(&pl))
+	bytes := panelBytes(c.shared(&pl))
+	if p.rounded() && c.stretch < p.k {
+		bytes += 4 * p.m * p.n
+	}
+	return bytes
 }
 
 // BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one, and operands of which so many
@@ -205,13 +232,11 @@ func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool
 	if k /= 2; m*n*k <= alone {
 		return 2 * wide, true
 	}
-	pl := newPlan(&product{transA: transA, m: m, n: n, k: k, rounded: rounded}, &pairKernels()[0])
-	c := newCut(&pl, threads)
-	bytes := panelBytes(c.shared(&pl)) + 2*wide
-	if rounded && c.stretch < k {
-		bytes += 4 * m * n
+	p := product{transA: transA, m: m, n: n, k: k, a: Matrix{format: formatPairs}}
+	if rounded {
+		p.to = formatPairs
 	}
-	return bytes, true
+	return p.bytes(threads, &pairKernels()[0]) + 2*wide, true
 }
 
 // matrix cuts the product for the team.
@@ -225,7 +250,7 @@ func (e *Engine) matrix(p *product) {
 		}
 		return
 	}
-	if p.rounded && c.stretch < p.k {
+	if p.rounded() && c.stretch < p.k {
 		e.throughWide(p)
 		return
 	}
@@ -332,17 +357,20 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 		return
 	case pl.transA:
 		if from < to {
-			pl.a.packRows(kn, kn.rowsA, unsafe.Add(dst, 4*from*kn.rows), kn.rows, 4*k*kn.rows, k0+from, to-from, i, m)
+			pl.a.packRows(kn, kn.rowsA[pl.a.format], unsafe.Add(dst, 4*from*kn.rows), kn.rows, 4*k*kn.rows, k0+from, to-from, i, m)
 		}
 		return
 	}
-	a, row := &pl.a, i
+	a, row, l := pl.a, i, k0
 	if pl.wideA.data != nil {
 		data, ld := w.roundA(pl, i, m, k0, k)
-		a, row, k0 = &Matrix{formatF32, data, m * ld / 4, ld / 4}, 0, 0
+		a, row, l = Matrix{formatF32, data, m * ld / 4, ld / 4}, 0, 0
 	}
 	for r := 0; r < m; r += kn.rows {
-		w.packCols(kn.colsA, unsafe.Add(dst, 4*r*k), kn.rows, a, k0, k, row+r, min(kn.rows, m-r))
+		if rows := 4 * kn.rows; pl.narrowA() && r%rows == 0 {
+			a, row, l = w.widened16(&pl.a, i+r, min(rows, m-r), k0, k, offWays(k)), -r, 0
+		}
+		w.packCols(kn.colsA, unsafe.Add(dst, 4*r*k), kn.rows, &a, l, k, row+r, min(kn.rows, m-r))
 	}
 }
 
@@ -355,11 +383,11 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	kn, t := pl.kernel, &w.tile
 	t.alpha, t.ldc, t.spill = pl.alpha, 4*pl.ldc, &w.spill
 	var c unsafe.Pointer
-	w.rounding, t.half = rounding{}, pl.rounded && kn.halves && pl.k1-pl.k0 <= pl.depth
+	w.rounding, t.half = rounding{}, kn.halves && pl.to == formatPairs && pl.once()
 	switch {
 	case t.half:
 		c, t.ldc = unsafe.Add(pl.c, 2*(i0*pl.ldc+j0)), 2*pl.ldc
-	case pl.rounded:
+	case pl.rounded():
 		c = w.begin(pl, i0, i1, j0, j1)
 		t.ldc = w.step
 	default:
@@ -367,8 +395,8 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 	}
 	for kb := pl.k0; kb < pl.k1; kb += pl.depth {
 		t.k = min(pl.depth, pl.k1-kb)
-		t.acc = pl.acc || kb > 0
-		w.load, w.done = pl.acc && kb == pl.k0, kb+pl.depth >= pl.k1
+		t.acc = pl.adds() || kb > 0
+		w.load, w.done = pl.adds() && kb == pl.k0, kb+pl.depth >= pl.k1
 		var s packedStrip
 		switch {
 		case pl.packed != nil:
@@ -389,6 +417,14 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 				a, ld := w.roundA(pl, i, m, kb, t.k)
 				t.rs, t.ks = ld, 4
 				w.rowsTimes(&s, a, kn.rows, kn.rows*ld, i-i0, i-i0+m, 0, c)
+			}
+		case pl.narrowA(): // widened, as many rows
+			chunk := max(4*kn.rows, roundUp(kn.chunk, kn.rows))
+			for i := i0; i < i1; i += chunk {
+				m := min(chunk, i1-i)
+				a := w.widened16(&pl.a, i, m, kb, t.k, offWays(t.k))
+				t.rs, t.ks = 4*a.ld, 4
+				w.rowsTimes(&s, a.data, kn.rows, kn.rows*t.rs, i-i0, i-i0+m, 0, c)
 			}
 		case !pl.transA: // read where it lies
 			t.rs, t.ks = 4*pl.a.ld, 4
@@ -461,10 +497,7 @@ func rowsInPlace(rows, rs int) int {
 // rowsTimes runs the task's rows [from, to), so many in a tile, of A from a on, step bytes from one tile's to
 // the next, against a strip. after is the bytes from a to what the task reads then, if it is more of A.
 func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to, after int, c unsafe.Pointer) {
-	chunk := rows
-	if w.rounding.c == nil {
-		chunk = max(rows, w.kernel.chunk/rows*rows)
-	}
+	chunk := max(rows, w.kernel.chunk/rows*rows)
 	for i := from; i < to; i += chunk {
 		m, at := min(chunk, to-i), (i-from)/rows*step
 		switch w.ahead, w.next = step, 0; {
@@ -476,7 +509,7 @@ func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from
 		if part := unsafe.Add(a, at); w.rounding.c == nil {
 			w.panelsTimes(s, part, rows, step, m, unsafe.Add(c, i*w.tile.ldc))
 		} else {
-			w.rounded(s, part, i, m, c)
+			w.rounded(s, part, rows, step, i, m, c)
 		}
 	}
 }

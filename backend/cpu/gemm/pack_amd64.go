@@ -104,6 +104,34 @@ func packRowsF32_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels
 //go:noescape
 func packRowsF32_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
 
+// packRowsF16_6 copies k rows, ld bytes apart, into panels of 6 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*6*4:], widen(src[i*ld:][p*6:][:6])) } }
+//
+//go:noescape
+func packRowsF16_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packRowsF16_14 copies k rows, ld bytes apart, into panels of 14 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*14*4:], widen(src[i*ld:][p*14:][:14])) } }
+//
+//go:noescape
+func packRowsF16_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packRowsBF16_6 copies k rows, ld bytes apart, into panels of 6 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*6*4:], widen(src[i*ld:][p*6:][:6])) } }
+//
+//go:noescape
+func packRowsBF16_6(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
+// packRowsBF16_14 copies k rows, ld bytes apart, into panels of 14 columns, size bytes apart:
+//
+//	for i := range k { for p := range panels { copy(dst[p*size+i*14*4:], widen(src[i*ld:][p*14:][:14])) } }
+//
+//go:noescape
+func packRowsBF16_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+
 // packCols6F32 transposes the first k elements of 8 rows, k a positive multiple of 4:
 //
 //	for i := range k { for j := range 6 { dst[i*step/4+j] = widen(rows[j][i]) } }

@@ -2,8 +2,6 @@ package gemm
 
 import (
 	"unsafe"
-
-	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
 // A product by parts takes each float32 x as two numbers of bfloat16, hi and lo, which are x rounded and what that leaves,
@@ -229,18 +227,4 @@ func (s packedStrip) panel(j, cols int) packedStrip {
 		s.data = s.tail
 	}
 	return s
-}
-
-// widen16 is widened for a format of 16 bits.
-func (w *Workspace) widen16(b *Matrix, i, rows, j, n int) Matrix {
-	w.wide = grow(w.wide, rows*n)
-	for r := range rows {
-		from := unsafe.Slice((*uint16)(b.at((i+r)*b.ld+j)), n)
-		if to := w.wide[r*n : (r+1)*n]; b.format == formatF16 {
-			vec.FromF16(to, from)
-		} else {
-			vec.FromBF16(to, from)
-		}
-	}
-	return F32(w.wide, n)
 }

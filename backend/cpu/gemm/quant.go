@@ -61,7 +61,7 @@ func (b *Matrix) block(i int) unsafe.Pointer {
 //go:noinline
 func (w *Workspace) widened(b *Matrix, i, rows, j, n int) Matrix {
 	if !b.format.inBlocks() {
-		return w.widen16(b, i, rows, j, n)
+		return w.widened16(b, i, rows, j, n, n)
 	}
 	length := b.format.blocks().Len()
 	from, to := j/length*length, roundUp(j+n, length)

@@ -2,8 +2,6 @@ package gemm
 
 import (
 	"unsafe"
-
-	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
 // A vectorProduct is a product with one row or one column: y = alpha M x (+ y),
@@ -34,7 +32,7 @@ func (e *Engine) SgemmRow(transB bool, n, k int, x []float32, b, y Matrix) bool 
 			panic("gemm: " + fault)
 		}
 	}
-	p := product{transB: transB, m: 1, n: n, k: k, alpha: 1, a: a, b: b, c: y.data, ldc: y.ld, row: y.format}
+	p := product{transB: transB, m: 1, n: n, k: k, alpha: 1, a: a, b: b, c: y.data, ldc: y.ld, to: y.format}
 	if n == 0 || k == 0 || e.inIntegers(&p) {
 		return false
 	}
@@ -44,7 +42,7 @@ func (e *Engine) SgemmRow(transB bool, n, k int, x []float32, b, y Matrix) bool 
 
 // vectorProduct looks at the product that way; x is gathered if it is a column.
 func (w *Workspace) vectorProduct(p *product) vectorProduct {
-	v := vectorProduct{y: p.c, to: p.row, stride: 1, alpha: p.alpha, acc: p.acc}
+	v := vectorProduct{y: p.c, to: p.to, stride: 1, alpha: p.alpha, acc: p.acc}
 	from, contiguous := &p.a, !p.transA
 	if p.m == 1 {
 		v.matrix, v.dots, v.n = p.b, p.transB, p.n
@@ -116,11 +114,8 @@ func (w *Workspace) vectorPart(v *vectorProduct, lo, hi int) {
 		}
 	}
 	switch {
-	case v.to == formatF16:
-		vec.ToF16(unsafe.Slice((*uint16)(unsafe.Add(v.y, 2*lo)), len(sums)), sums)
-		return
-	case v.to == formatBF16:
-		vec.ToBF16(unsafe.Slice((*uint16)(unsafe.Add(v.y, 2*lo)), len(sums)), sums)
+	case v.to != formatF32:
+		v.to.round16(unsafe.Slice((*uint16)(unsafe.Add(v.y, 2*lo)), len(sums)), sums)
 		return
 	case v.stride == 1 && v.alpha == 1 && !v.acc:
 		copy(unsafe.Slice((*float32)(unsafe.Add(v.y, 4*lo)), len(sums)), sums)
