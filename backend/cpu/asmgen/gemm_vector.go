@@ -7,7 +7,12 @@ import "fmt"
 func gemmVector() *File {
 	f := NewFile("../gemm", "vector")
 	for _, s := range stores {
-		f.dots(s)
+		fetched := ahead
+		if s.bytes == 4 {
+			fetched = 0
+		}
+		f.dots(s, "", fetched)
+		f.dots(s, "Far", farAhead)
 		f.axpys(s, 4)
 		f.axpys(s, 1)
 	}
@@ -39,6 +44,10 @@ func gemmVector() *File {
 // ahead is the bytes from what dots read to what they fetch. Widening takes so many instructions a line of the cache that
 // those of too few lines are in flight at once; of float32 there are enough, and fetching is in the way.
 const ahead = 1024
+
+// farAhead is the same for processors with AVX-512: of those measured, a core of Emerald Rapids has to ask a page ahead for
+// what memory gives it, for float32 too.
+const farAhead = 4096
 
 // nibbles puts the two halves of a block of Q4 into X4 and X5, as signed bytes.
 func (f *File) nibbles() {
@@ -149,8 +158,9 @@ func (f *File) nextRow(row string) {
 
 // dots writes the product of some rows and a vector, row after row: memory that is read in one stream is
 // fetched by the hardware before it is asked for, that of four rows side by side is not. Four accumulators.
-func (f *File) dots(s store) {
-	name := "dots" + s.name
+// What is fetched bytes ahead is asked for, unless that is 0.
+func (f *File) dots(s store, suffix string, fetched int) {
+	name := "dots" + s.name + suffix
 	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
 	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }`, name),
 		Arg{"sum", "*float32"}, Arg{"x", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"},
@@ -173,8 +183,8 @@ func (f *File) dots(s store) {
 	f.I("JLT", rest)
 	f.I("PCALIGN", Imm(32))
 	f.Label(loop)
-	if s.bytes == 2 {
-		f.I("PREFETCHT0", Mem(ahead, "DX"))
+	for line := 0; line < 32*s.bytes && fetched > 0; line += 64 {
+		f.I("PREFETCHT0", Mem(fetched+line, "DX"))
 	}
 	step(4)
 	f.I("JGE", loop)

@@ -17,6 +17,9 @@ type integerPath struct {
 	kinds *[quant.Types]panelKind
 	round func(to, x unsafe.Pointer, groups, zero int) // into roundedGroups
 	rows  int                                          // of B, that a kind packs at once: eight, or sixteen
+	// singles is the most rows of A that are multiplied one by one, by weights that the first has brought to the level-1
+	// cache: where packing costs more than that.
+	singles int
 }
 
 // Integers names what products with rounded rows are computed by: avx512vnni, avx2, neoni8mm, neondotprod, or "":

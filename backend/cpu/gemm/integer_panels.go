@@ -62,9 +62,8 @@ func roundGroupsGo(to, x unsafe.Pointer, groups, zero int, whole bool) {
 // panelRows is the most rows of A of one call, a few microseconds.
 const panelDepth, panelRows = 1024, 64
 
-// singleRows is the most rows of A that are multiplied one by one, by weights that the first has brought to the level-1 cache:
-// packing them costs more.
-const singleRows = 4
+// fewRows is the most rows of A for which weights are read as one stream.
+const fewRows = 4
 
 // panelColumns is the columns of C that two panels have.
 const panelColumns = 16
@@ -108,9 +107,9 @@ func (e *Engine) panelProducts(p *product) {
 	tasks := 4 * e.team.Threads()
 	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
 	run, most := e.team.Run, panelColumns
-	if p.m <= singleRows { // panels are not kept: weights are one stream
+	if p.m <= fewRows {
 		run, grain = e.team.Stream, 4*panelColumns
-		if p.alpha == 1 {
+		if p.m <= path.singles && p.alpha == 1 {
 			most *= 2
 		}
 	}
@@ -143,7 +142,7 @@ func (w *Workspace) panelColumns(p *product, path *integerPath, x unsafe.Pointer
 	kind := &path.kinds[t]
 	direct := n%panelColumns == 0 && p.alpha == 1
 	depth, most := panelDepth, panelRows
-	if p.m <= singleRows {
+	if p.m <= path.singles {
 		most = 1
 		if direct {
 			depth = p.k

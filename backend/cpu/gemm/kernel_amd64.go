@@ -36,6 +36,7 @@ var kernels = func() []kernel {
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
+		vector512.dots = [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32Far, dotsF16Far, dotsBF16Far}
 		vector512.dotBlocks = blockDotsAVX512
 		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{
@@ -103,10 +104,10 @@ var (
 var integerPaths = func() []integerPath {
 	var list []integerPath
 	if cpulevel.VNNI() {
-		list = append(list, integerPath{"avx512vnni", &panelsVNNI, roundGroupsVNNI, 16})
+		list = append(list, integerPath{"avx512vnni", &panelsVNNI, roundGroupsVNNI, 16, 1})
 	}
 	if cpulevel.Chosen() >= cpulevel.AVX2 {
-		list = append(list, integerPath{"avx2", &panelsAVX2, roundGroupsAVX2, 8})
+		list = append(list, integerPath{"avx2", &panelsAVX2, roundGroupsAVX2, 8, fewRows})
 	}
 	return list
 }()

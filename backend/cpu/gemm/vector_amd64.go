@@ -13,6 +13,13 @@ import "unsafe"
 //go:noescape
 func dotsF32(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
+// dotsF32Far multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsF32Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
 // axpysF32_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
 //	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
@@ -34,6 +41,13 @@ func axpysF32_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n 
 //go:noescape
 func dotsF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
+// dotsF16Far multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
 // axpysF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
 //	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
@@ -54,6 +68,13 @@ func axpysF16_1(y unsafe.Pointer, x unsafe.Pointer, b unsafe.Pointer, ld int, n 
 //
 //go:noescape
 func dotsBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
+
+// dotsBF16Far multiplies a positive number of rows, ld bytes apart, with a vector; k is a positive multiple of 8:
+//
+//	for i := range rows { for j := range k { sum[i] += x[j] * widen(b[i*ld:][j]) } }
+//
+//go:noescape
+func dotsBF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysBF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
