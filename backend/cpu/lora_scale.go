@@ -76,13 +76,27 @@ func loraScaleGrad[F float](w *work, k kernels.LoRAScaleGrad, a args[F]) {
 	})
 }
 
-// loraParts calls f for the columns [lo, hi), of row o, that are a module's, with its number and the place of
-// its element of s.
-func loraParts(k kernels.LoRAScale, o int, f func(module, at, lo, hi int)) {
-	rank := k.Rank / k.Modules
-	for module := range k.Modules {
-		lo := o*k.Rank + module*rank
-		f(module, loraModule(k, o, module*rank), lo, lo+rank)
+// loraFactors is alpha s for each column, row after row of some, where all rows have the same; nil where each has its own. It is
+// of the kernel's scratch memory.
+func (w *work) loraFactors(k kernels.LoRAScale, s []float32) []float32 {
+	if k.PerOutput {
+		return nil
+	}
+	factors := w.shared.take(max(1, min(k.Out, block/2/k.Rank)) * k.Rank)
+	for j := range k.Rank {
+		factors[j] = k.Alpha * s[loraModule(k, 0, j)]
+	}
+	for done := k.Rank; done < len(factors); done *= 2 {
+		copy(factors[done:], factors[:done])
+	}
+	return factors
+}
+
+// scaleRows sets y to x times the factors of its rows.
+func scaleRows(y, x, factors []float32) {
+	for n := 0; len(y) > 0; y, x = y[n:], x[n:] {
+		n = min(len(y), len(factors))
+		vec.Mul(y[:n], x[:n], factors[:n])
 	}
 }
 
@@ -91,9 +105,18 @@ func vectorLoRAScale(w *work, k kernels.LoRAScale, a []tensor.Arg) bool {
 		return false
 	}
 	bs, b, s := f32s(a[0]), f32s(a[1]), f32s(a[2])
-	w.team.Rows(k.Out, max(1, grain/k.Rank), func(lo, hi int) {
-		for o := lo; o < hi; o++ {
-			loraParts(k, o, func(_, at, lo, hi int) { vec.Scale(bs[lo:hi], b[lo:hi], k.Alpha*s[at]) })
+	factors, rank := w.loraFactors(k, s), k.Rank/k.Modules
+	defer w.shared.flush()
+	w.team.Rows(k.Out, max(1, grain/k.Rank), func(from, to int) {
+		if factors != nil {
+			scaleRows(bs[from*k.Rank:to*k.Rank], b[from*k.Rank:to*k.Rank], factors)
+			return
+		}
+		for o := from; o < to; o++ {
+			for j := 0; j < k.Rank; j += rank {
+				at := o*k.Rank + j
+				vec.Scale(bs[at:at+rank], b[at:at+rank], k.Alpha*s[loraModule(k, o, j)])
+			}
 		}
 	})
 	return true
@@ -114,7 +137,7 @@ func vectorLoRAScaleGrad(w *work, k kernels.LoRAScaleGrad, a []tensor.Arg) bool 
 		ds = f32s(a[1])
 	}
 	dbs, b, s := f32s(a[2]), f32s(a[3]), f32s(a[4])
-	shape := kernels.LoRAScale{Out: k.Out, Rank: k.Rank, Modules: k.Modules, PerOutput: k.PerOutput}
+	shape := kernels.LoRAScale{Out: k.Out, Rank: k.Rank, Modules: k.Modules, PerOutput: k.PerOutput, Alpha: k.Alpha}
 	add := func(at int, sum float64) {
 		g := float32(float64(k.Alpha) * sum)
 		if k.Acc {
@@ -122,26 +145,35 @@ func vectorLoRAScaleGrad(w *work, k kernels.LoRAScaleGrad, a []tensor.Arg) bool 
 		}
 		ds[at] = g
 	}
+	factors, rank := w.loraFactors(shape, s), k.Rank/k.Modules
+	defer w.shared.flush()
 	chunks := (k.Out + loraSumRows - 1) / loraSumRows
 	sums := make([]float64, chunks*k.Modules) // of each chunk, where one s is a module's
 	w.team.Run(chunks, func(_, chunk int) {
-		for o := chunk * loraSumRows; o < min((chunk+1)*loraSumRows, k.Out); o++ {
-			loraParts(shape, o, func(module, at, lo, hi int) {
-				if db != nil {
-					if alpha := k.Alpha * s[at]; k.Acc {
-						vec.Axpy(db[lo:hi], dbs[lo:hi], alpha)
-					} else {
-						vec.Scale(db[lo:hi], dbs[lo:hi], alpha)
-					}
+		from, to := chunk*loraSumRows, min((chunk+1)*loraSumRows, k.Out)
+		together := factors != nil && db != nil && !k.Acc
+		if together {
+			scaleRows(db[from*k.Rank:to*k.Rank], dbs[from*k.Rank:to*k.Rank], factors)
+		}
+		for o := from; o < to; o++ {
+			for module := range k.Modules {
+				lo, scaling := o*k.Rank+module*rank, loraModule(shape, o, module*rank)
+				hi := lo + rank
+				switch {
+				case db == nil || together:
+				case k.Acc:
+					vec.Axpy(db[lo:hi], dbs[lo:hi], k.Alpha*s[scaling])
+				default:
+					vec.Scale(db[lo:hi], dbs[lo:hi], k.Alpha*s[scaling])
 				}
 				switch {
 				case ds == nil:
 				case k.PerOutput:
-					add(at, vec.Dot(dbs[lo:hi], b[lo:hi]))
+					add(scaling, vec.Dot(dbs[lo:hi], b[lo:hi]))
 				default:
 					sums[chunk*k.Modules+module] += vec.Dot(dbs[lo:hi], b[lo:hi])
 				}
-			})
+			}
 		}
 	})
 	if ds == nil || k.PerOutput {
