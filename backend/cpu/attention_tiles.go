@@ -97,7 +97,7 @@ func (a *attentionTiles) queryTiles(w *work, first, n int, f func(t *attentionTi
 
 // tile is one of a key head, counted over all sequences, without queries as yet.
 func (a *attentionTiles) tile(s *scratch, head int) *attentionTile {
-	return &attentionTile{attentionTiles: a, s: s, b: head / a.KVHeads, head: head % a.KVHeads}
+	return &attentionTile{attentionTiles: a, s: s, b: head / a.KVHeads, head: head % a.KVHeads, seen: make([]int, 0, a.most())}
 }
 
 // most is the rows of the largest tile.
@@ -291,6 +291,7 @@ func (t *attentionTile) see(n int, all bool) {
 // a key is not seen, unless all are; zero behind what is seen. It is a loop of its own: what is stored a number at a time is
 // not yet to be had for the vectors of another.
 func (t *attentionTile) mask(scale float32, n int, all bool) {
+	among := !all && (len(t.seenRuns) > 1 || t.window != 0) // else what is seen has no gaps
 	for r, seen := range t.seen {
 		row := t.scores[r*t.apart:][:n]
 		clear(row[seen:])
@@ -299,7 +300,7 @@ func (t *attentionTile) mask(scale float32, n int, all bool) {
 			vec.Scale(row, row, scale)
 		}
 		capScores(row, t.SoftCap)
-		if !all {
+		if among {
 			t.seer(t.b, t.lo+r/t.group).hide(row, t.seenRuns)
 		}
 	}
@@ -341,12 +342,13 @@ func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
 
 // store writes the tile's rows of y, sums of values in rows that begin width apart, and of lse unless that is nil.
 func (m *runningSoftmax) store(t *attentionTile, y tensor.Arg, lse, out []float32, width int) {
-	t.scatter(y, out, width, func(r int) float32 {
-		if m.sum[r] == 0 {
-			return 0
+	by := m.shrink
+	for r, sum := range m.sum {
+		if by[r] = 0; sum != 0 {
+			by[r] = 1 / sum
 		}
-		return 1 / m.sum[r]
-	})
+	}
+	t.scatter(y, out, width, func(r int) float32 { return by[r] })
 	if lse == nil {
 		return
 	}
