@@ -86,7 +86,8 @@ func gemmTiles() *File {
 			f.aheadTiles(s.isa, s.maxRows, vecs)
 		}
 	}
-	f.dense(avx2, "denseAVX2_6x16", 6, 2)
+	f.dense(avx2, "denseAVX2_6x16", 6, 2, 6)
+	f.wholeTiles()
 	f.peak(avx2)
 	f.peak(avx512)
 	return f

@@ -6,14 +6,17 @@ import "fmt"
 // knows it as denseRound.
 const denseUnroll = 8
 
+// leastSteps is the least k of the micro-kernels of inPlace and of the dense one in AVX-512; package gemm knows it.
+const leastSteps = 7 * denseUnroll
+
 // dense writes the micro-kernel of a largest tile whose A and B both lie in panels:
 // every operand is at a constant offset, so that a step is nothing but its loads and
-// multiply-adds. The first rounds of the loop fetch one row of C each; all rows at once
+// multiply-adds. So many rounds at the begin of the loop fetch rows of C; all rows at once
 // would fill the queue of misses. Every round fetches one line of the next panel of A,
-// which comes from further away than B.
-func (f *File) dense(s isa, name string, rows, vecs int) {
+// which comes from further away than B. In AVX-512 every other row is an operand of the multiply-adds, as in inPlace, and of half a panel every one.
+func (f *File) dense(s isa, name string, rows, vecs, rounds int) {
 	f.Func(name, fmt.Sprintf("%s is tile%s_%dx%d for whole tiles of packed A, k at least %d.", name, s.name, rows,
-		vecs*s.lanes, denseUnroll*rows),
+		vecs*s.lanes, denseUnroll*rounds),
 		Arg{"t", "*tile"})
 	f.I("MOVQ", f.Arg("t"), rTile)
 	f.I("MOVQ", Field("tile", "a", rTile), rA)
@@ -30,8 +33,14 @@ func (f *File) dense(s isa, name string, rows, vecs int) {
 				f.I("VMOVUPS", Mem(4*s.lanes*(u*vecs+v), rB), s.reg(s.b[v]))
 			}
 			for i := range rows {
-				a := s.a[i%2]
-				f.I("VBROADCASTSS", Mem(4*(u*rows+i), rA), s.reg(a))
+				a, m := s.a[i%2], Mem(4*(u*rows+i), rA)
+				if s.masked {
+					if a = s.a[i/2%2]; i%2 == 0 || vecs == 1 {
+						f.timesOne(s, m, i, vecs, acc)
+						continue
+					}
+				}
+				f.I("VBROADCASTSS", m, s.reg(a))
 				for v := range vecs {
 					f.multiplyAdd(s, v, a, s.acc+i*vecs+v)
 				}
@@ -47,12 +56,14 @@ func (f *File) dense(s isa, name string, rows, vecs int) {
 	}
 	fetch, loop, tail, one, store := f.NewLabel("fetch"), f.NewLabel("loop"), f.NewLabel("tail"), f.NewLabel("one"),
 		f.NewLabel("store")
-	f.I("MOVQ", Imm(rows), "R10")
-	f.I("SUBQ", Imm(denseUnroll*rows), rCount)
+	f.I("MOVQ", Imm(rounds), "R10")
+	f.I("SUBQ", Imm(denseUnroll*rounds), rCount)
 	f.I("PCALIGN", Imm(32))
 	f.Label(fetch)
-	f.fetchC(s, vecs)
-	f.I("ADDQ", "R8", rC)
+	for range rows / rounds {
+		f.fetchC(s, vecs)
+		f.I("ADDQ", "R8", rC)
+	}
 	round()
 	f.I("DECQ", "R10")
 	f.I("JNE", fetch)

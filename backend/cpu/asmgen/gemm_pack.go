@@ -23,21 +23,23 @@ func (f *File) load(s store, m, r string) {
 	}
 }
 
-// gemmPack writes the routines that copy a matrix into panels. They use AVX2
+// gemmPack writes the routines that copy a matrix into panels. Most use AVX2
 // and F16C only: AVX-512 machines run them too.
 func gemmPack() *File {
 	f := NewFile("../gemm", "pack")
 	for _, s := range stores {
 		for _, width := range []int{8, 16, 32} {
-			f.packRows(s, width)
+			f.packRows(s, width, width == 32 && s.name == "F32")
 		}
 		f.packCols(s, 8)
 	}
 	for _, s := range stores {
-		f.packRows(s, 6)
-		f.packRows(s, 14)
+		f.packRows(s, 6, false)
+		f.packRows(s, 14, false)
 	}
 	f.packCols(stores[0], 6)
+	f.transposeColumns(14)
+	f.transposeColumns(16)
 	for _, width := range []int{14, 16, 32} {
 		f.packPairs(width)
 	}
@@ -135,9 +137,12 @@ func (f *File) packPairs(width int) {
 // packRows copies rows of the source, width elements of each to one panel.
 // k is the outer loop: the panels grow side by side, and a source row is read
 // in one piece however far the next one is. Where a panel's row fills no line of the
-// cache, eight rows at a time fill whole ones.
-func (f *File) packRows(s store, width int) {
+// cache, eight rows at a time fill whole ones. In AVX-512 (wide) it is whole lines that are copied.
+func (f *File) packRows(s store, width int, wide bool) {
 	name := fmt.Sprintf("packRows%s_%d", s.name, width)
+	if wide {
+		name = fmt.Sprintf("packRowsAVX512_%d", width)
+	}
 	f.Func(name, fmt.Sprintf(`%s copies k rows, ld bytes apart, into panels of %d columns, size bytes apart:
 	for i := range k { for p := range panels { copy(dst[p*size+i*%d*4:], widen(src[i*ld:][p*%d:][:%d])) } }`, name,
 		width, width, width, width),
@@ -149,22 +154,26 @@ func (f *File) packRows(s store, width int) {
 	f.I("MOVQ", f.Arg("k"), "CX")
 	f.I("MOVQ", f.Arg("size"), "R9")
 	done := f.NewLabel("done")
+	if wide {
+		f.I("MOVQ", "BX", "R15")
+		f.I("SHLQ", Imm(5), "R15")
+	}
 	if width%16 != 0 && width != 8 {
 		f.I("LEAQ", Idx(0, "BX", "BX", 2), "DX")
 		f.I("LEAQ", Idx(0, "BX", "BX", 4), "R12")
 		f.I("LEAQ", Idx(0, "DX", "BX", 4), "R13")
 		next := f.NewLabel("one")
-		f.packRowsLoop(s, width, 8, next)
+		f.packRowsLoop(s, width, 8, wide, next)
 		f.Label(next)
 	}
-	f.packRowsLoop(s, width, 1, done)
+	f.packRowsLoop(s, width, 1, wide, done)
 	f.Label(done)
 	f.Return()
 }
 
 // packRowsLoop copies so many rows at a time while there are as many, and then goes on at
 // the label done.
-func (f *File) packRowsLoop(s store, width, rows int, done string) {
+func (f *File) packRowsLoop(s store, width, rows int, wide bool, done string) {
 	row := func(base string, r, off int) string { // multiples of ld in registers: 1 BX, 3 DX, 5 R12, 7 R13
 		switch {
 		case r == 0:
@@ -187,16 +196,30 @@ func (f *File) packRowsLoop(s store, width, rows int, done string) {
 	f.I("MOVQ", "SI", "R11")
 	f.Label(panels)
 	// Rows far apart are short pieces that no hardware prefetcher follows: ask
-	// for the pieces 8 rows on.
-	f.I("LEAQ", Idx(0, "R11", "BX", 8), "R14")
+	// for the pieces 8 rows on. With AVX-512, whose level-2 caches are large, for those 32 rows on, in that cache: more
+	// lines may be on their way to it.
+	behind, fetch, line := Idx(0, "R11", "BX", 8), "PREFETCHT0", 4*width
+	if wide {
+		behind, fetch, line = Idx(0, "R11", "R15", 1), "PREFETCHT1", 64
+	}
+	f.I("LEAQ", behind, "R14")
 	for r := range rows {
-		f.I("PREFETCHT0", row("R14", r, 0))
+		for off := 0; off < 4*width; off += line {
+			f.I(fetch, row("R14", r, off))
+		}
 	}
 	for r := range rows {
 		from, to := func(off int) string { return row("R11", r, off) },
 			func(off int) string { return Mem(4*width*r+off, "R10") }
-		switch width {
-		case 6, 14: // two vectors that overlap in two elements
+		switch {
+		case wide:
+			for v := range width / 16 {
+				f.I("VMOVUPS", from(64*v), Z(v))
+			}
+			for v := range width / 16 {
+				f.I("VMOVUPS", Z(v), to(64*v))
+			}
+		case width == 6 || width == 14: // two vectors that overlap in two elements
 			reg, second := X, 2
 			if width == 14 {
 				reg, second = Y, 6

@@ -9,40 +9,90 @@ import (
 	"unsafe"
 )
 
-// TestDenseTile compares the dense micro-kernel with the general one, bit for bit, with a
-// neighbor on each side of every row of C.
-func TestDenseTile(t *testing.T) {
+// TestDenseTiles compares the micro-kernels of whole tiles, of packed A and of rows where they lie, with the general ones, bit
+// for bit, with a neighbor on each side of every row of C.
+func TestDenseTiles(t *testing.T) {
 	everyKernel(t, func(t *testing.T, kn kernel) {
-		if kn.dense == nil {
-			t.Skip("this kernel has no dense form")
-		}
-		r := rand.New(rand.NewPCG(10, 10))
-		numbers := func(n int) []float32 {
-			s := make([]float32, n)
-			for i := range s {
-				s[i] = r.Float32() - 0.5
+		for i, whole := range kn.whole {
+			cols := kn.cols / 2 * (i + 1)
+			if whole.dense != nil {
+				compareTiles(t, &kn, kn.rows, cols, 4, 4*kn.rows, whole.dense)
 			}
-			return s
+			for rows := range whole.inPlace {
+				for _, f := range []func(*tile){whole.inPlace[rows], whole.ahead[rows]} {
+					if f != nil {
+						compareTiles(t, &kn, rows, cols, 0, 4, f)
+					}
+				}
+			}
 		}
-		at := func(s []float32, i int) unsafe.Pointer { return unsafe.Pointer(&s[i]) }
-		ldc := kn.cols + 3
-		for extra := range 2*denseRound + 1 {
-			k := denseRound*kn.rows + extra
-			a, b, c := numbers(k*kn.rows), numbers(k*kn.cols), numbers(1+kn.rows*ldc)
-			for _, alpha := range []float32{1, -0.75} {
-				for _, acc := range []bool{false, true} {
-					want, got := slices.Clone(c), slices.Clone(c)
-					tt := tile{a: at(a, 0), b: at(b, 0), rs: 4, ks: 4 * kn.rows, bs: 4 * kn.cols, ldc: 4 * ldc, k: k,
-						alpha: alpha, acc: acc, ahead: 4 * k * kn.rows}
-					tt.columns(kn.cols, kn.cols)
-					tt.c = at(want, 1)
-					kn.full[kn.rows](&tt)
-					tt.c = at(got, 1)
-					kn.dense(&tt)
-					for i := range want {
-						if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
-							t.Fatalf("k=%d alpha=%v acc=%t: word %d of C is %v, want %v", k, alpha, acc, i, got[i],
-								want[i])
+	})
+}
+
+// compareTiles calls a micro-kernel of so many rows, rs bytes apart, or a little more than a row where that is 0.
+func compareTiles(t *testing.T, kn *kernel, rows, cols, rs, ks int, f func(*tile)) {
+	r := rand.New(rand.NewPCG(10, 10))
+	numbers := func(n int) []float32 {
+		s := make([]float32, n)
+		for i := range s {
+			s[i] = r.Float32() - 0.5
+		}
+		return s
+	}
+	at := func(s []float32, i int) unsafe.Pointer { return unsafe.Pointer(&s[i]) }
+	ldc, tiles := cols+3, kn.full
+	if cols < kn.cols {
+		tiles = kn.narrow
+	}
+	for extra := range 4*denseRound + 2 {
+		k := kn.least + extra
+		a, b, c := numbers((k+5)*kn.rows), numbers(k*cols), numbers(1+rows*ldc)
+		for _, alpha := range []float32{1, -0.75} {
+			for _, acc := range []bool{false, true} {
+				want, got := slices.Clone(c), slices.Clone(c)
+				tt := tile{a: at(a, 0), b: at(b, 0), rs: rs, ks: ks, bs: 4 * cols, ldc: 4 * ldc, k: k,
+					alpha: alpha, acc: acc, ahead: 4 * k * rows}
+				if rs == 0 {
+					tt.rs = 4 * (k + 5)
+				}
+				tt.columns(cols, cols)
+				tt.c = at(want, 1)
+				tiles[rows](&tt)
+				tt.c = at(got, 1)
+				f(&tt)
+				for i := range want {
+					if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+						t.Fatalf("%dx%d, ks=%d, k=%d alpha=%v acc=%t: word %d of C is %v, want %v", rows, cols, ks, k, alpha, acc, i,
+							got[i], want[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestLinesOfPanels: what transposes whole lines puts every number in its place, and touches no other.
+func TestLinesOfPanels(t *testing.T) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
+		for rows, pack := range kn.lines {
+			if pack == nil {
+				continue
+			}
+			for _, k := range []int{16, 48} {
+				for _, step := range []int{rows, 2*rows + 1} {
+					ld := k + 3
+					src, got := make([]float32, rows*ld), make([]float32, k*step+2)
+					for i := range src {
+						src[i] = float32(1 + i)
+					}
+					pack(unsafe.Pointer(&got[1]), 4*step, unsafe.Pointer(&src[0]), 4*ld, k)
+					for i := range got {
+						want, l, j := float32(0), (i-1)/step, (i-1)%step
+						if i > 0 && l < k && j < rows {
+							want = src[j*ld+l]
+						}
+						if got[i] != want {
+							t.Fatalf("%d rows, k=%d, step %d: word %d is %v, want %v", rows, k, step, i-1, got[i], want)
 						}
 					}
 				}

@@ -16,9 +16,9 @@ type kernel struct {
 	narrow, full []func(*tile)
 	// aheadNarrow and aheadFull, if there are any, do the same for an A read where it lies, and fetch its rows behind.
 	aheadNarrow, aheadFull []func(*tile)
-	// dense, if there is one, is full[rows] for whole tiles of packed A, k at least
-	// denseRound*rows.
-	dense func(*tile)
+	// whole, of narrow and of full panels, are for whole tiles with packed panels of B, k at least least.
+	whole [2]wholeTiles
+	least int
 	// blocks, if there are any, compute in the place of micro-kernels: AMX. Panels of A are then rows of pairs.
 	blocks *blockRoutines
 	// transposePairs, if there is one, makes rows of pairs of 16 columns and 16n pairs of rows.
@@ -29,6 +29,9 @@ type kernel struct {
 	// a row of A's, are neighbors, and k is even.
 	fours  bool
 	halves bool // micro-kernels store bfloat16, where tile.half asks for it
+	// packsColumns says that a transposed A is packed for one panel of B, too: its steps lie so far apart that nobody fetches
+	// them ahead, and from memory a tile of AVX-512 waits for them twice as long as packing takes.
+	packsColumns bool
 	// kc is the depth of a block and strip the width of B's part of it: together
 	// they fill a quarter to a half of the level-2 cache: on shared hosts a neighbor
 	// on the same core uses it too.
@@ -38,6 +41,13 @@ type kernel struct {
 	widest, chunk int
 	packers
 	vectors
+}
+
+// wholeTiles are micro-kernels of tiles without masks; any may be nil.
+type wholeTiles struct {
+	dense func(*tile) // of kernel.rows rows of packed A
+	// inPlace and ahead are for an A read where it lies, by rows; ahead fetches the rows behind.
+	inPlace, ahead []func(*tile)
 }
 
 // along is what the k of a product of bfloat16 is a multiple of, where the kernel multiplies it.
@@ -80,6 +90,9 @@ type rowsPacker = func(dst, src unsafe.Pointer, ld, k, panels, size int)
 // 8 columns of a panel, step bytes from one k to the next.
 type colsPacker = func(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
 
+// A linesPacker is a colsPacker of more rows, ld bytes apart, k a multiple of 16: it writes whole lines of a panel.
+type linesPacker = func(dst unsafe.Pointer, step int, src unsafe.Pointer, ld, k int)
+
 // packers copy a matrix into panels; the indices are formats. A nil colsPacker
 // leaves its work to Go.
 type packers struct {
@@ -87,6 +100,7 @@ type packers struct {
 	colsB                [3]colsPacker
 	rowsA                [4]rowsPacker // into panels as wide as a tile has rows
 	colsA                colsPacker
+	lines                [17]linesPacker // of float32, by their rows; nil: there is none
 }
 
 // vectors multiply a matrix with one vector; the indices are formats.

@@ -19,7 +19,7 @@ var kernels = func() []kernel {
 	cols := [3]colsPacker{packColsF32, packColsF16, packColsBF16}
 	rows8 := rows{packRowsF32_8, packRowsF16_8, packRowsBF16_8, nil}
 	rows16 := rows{packRowsF32_16, packRowsF16_16, packRowsBF16_16, nil}
-	rows32 := rows{packRowsF32_32, packRowsF16_32, packRowsBF16_32, nil}
+	rows32 := rows{packRowsAVX512_32, packRowsF16_32, packRowsBF16_32, nil}
 	dotBlocks := blockDots
 	dotBlocks[quant.Q8_0], dotBlocks[quant.Q4_0] = dotsQ8, dotsQ4
 	vector := vectors{
@@ -30,7 +30,8 @@ var kernels = func() []kernel {
 	}
 	list = append([]kernel{{
 		name: "avx2", rows: 6, cols: 16, kc: 512, strip: 128, widest: 144, chunk: 96,
-		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16, dense: denseAVX2_6x16,
+		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16,
+		whole: [2]wholeTiles{1: {dense: denseAVX2_6x16}}, least: 6 * denseRound,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: rows{packRowsF32_6, packRowsF16_6, packRowsBF16_6}, colsB: cols, colsA: packCols6F32},
 		vectors: vector,
 	}}, list...)
@@ -42,13 +43,16 @@ var kernels = func() []kernel {
 		list = append([]kernel{{
 			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32, aheadNarrow: aheadAVX512_16, aheadFull: aheadAVX512_32,
+			whole: wholeAVX512, least: 7 * denseRound, packsColumns: true,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: rows{packRowsF32_14, packRowsF16_14, packRowsBF16_14}, colsB: cols,
-				colsA: packColsF32},
+				colsA: packColsF32, lines: linesAVX512},
 			vectors: vector512,
 		}}, list...)
 	}
 	return list
 }()
+
+var linesAVX512 = [17]linesPacker{14: transposeColumns_14, 16: transposeColumns_16}
 
 // roundRow is roundRowGo, in AVX512_BF16 where the processor has it.
 var roundRow = func() func(dst, src unsafe.Pointer, n int) {
@@ -66,7 +70,7 @@ var pairKernels = sync.OnceValue(func() []kernel {
 	}
 	packers := packers{
 		rowsNarrow: [4]rowsPacker{formatPairs: packPairs_16}, rowsFull: [4]rowsPacker{formatPairs: packPairs_32},
-		rowsA: [4]rowsPacker{formatPairs: packPairs_14}, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32,
+		rowsA: [4]rowsPacker{formatPairs: packPairs_14}, colsB: [3]colsPacker{packColsF32}, colsA: packColsF32, lines: linesAVX512,
 	}
 	if level == cpulevel.AMX {
 		return []kernel{{

@@ -439,7 +439,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 				after = 4 * pl.depth
 			}
 			w.rowsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, 0, i1-i0, after, c)
-		case j1-j0 <= kn.cols && pl.a.format == formatF32: // of one panel, for which nothing is read twice
+		case j1-j0 <= kn.cols && pl.a.format == formatF32 && !kn.packsColumns: // of one panel, for which nothing is read twice
 			t.rs, t.ks = 4, 4*pl.a.ld
 			w.rowsTimes(&s, pl.a.at(kb*pl.a.ld+i0), kn.rows, 4*kn.rows, 0, i1-i0, 0, c)
 		default: // pack as many rows as stay in the cache beside B
@@ -557,12 +557,25 @@ func (w *Workspace) column(tiles, ahead []func(*tile), p int, a unsafe.Pointer, 
 // the bytes to the rows that are read then, or 0.
 func (w *Workspace) microKernel(tiles, ahead []func(*tile), p, n, next int) (f func(*tile), fetched int) {
 	t, kn := &w.tile, w.kernel
+	var whole wholeTiles
 	switch {
-	case kn.dense != nil && n == kn.rows && t.ks == 4*n && t.bs == 4*kn.cols && t.cols == kn.cols && t.k >= denseRound*n:
+	case t.mask != nil || t.k < kn.least:
+	case t.bs == 4*kn.cols:
+		whole = kn.whole[1]
+	case t.bs == 2*kn.cols:
+		whole = kn.whole[0]
+	}
+	switch {
+	case whole.dense != nil && n == kn.rows && t.ks == 4*n:
 		if panel, share := t.k*t.ks, t.k/denseRound*64; p*share < panel { // the next panel of A, as much of it as a tile fetches
 			fetched = panel + p*share
 		}
-		return kn.dense, fetched
+		return whole.dense, fetched
+	case t.ks == 4 && n < len(whole.inPlace) && whole.inPlace[n] != nil:
+		if p == 0 && next != 0 {
+			return whole.ahead[n], next
+		}
+		return whole.inPlace[n], 0
 	case p == 0 && next != 0 && t.ks == 4 && n < len(ahead) && ahead[n] != nil:
 		return ahead[n], next
 	}

@@ -101,12 +101,18 @@ func (b *Matrix) packRows(kn *kernel, copyRows rowsPacker, dst unsafe.Pointer, w
 }
 
 // packCols packs columns [j0, j0+n) of the transposed matrix, rows of b, into one
-// panel of the given width; cols does what it can of it.
+// panel of the given width; kernel.lines and cols do what they can of it.
 //
 //go:noinline
 func (w *Workspace) packCols(cols colsPacker, dst unsafe.Pointer, width int, b *Matrix, k0, k, j0, n int) {
 	done := 0
-	if cols != nil && k >= 4 {
+	if group := min(width, 16); b.format == formatF32 && k >= 16 && n%group == 0 && w.kernel.lines[group] != nil {
+		done = k &^ 15
+		for g := 0; g < n; g += group {
+			w.kernel.lines[group](unsafe.Add(dst, 4*g), 4*width, b.at((j0+g)*b.ld+k0), 4*b.ld, done)
+		}
+	}
+	if cols != nil && done == 0 && k >= 4 {
 		done = k &^ 3
 		for g := 0; g < n; g += 8 {
 			// In a panel of 14 the second group overlaps the first; one of 6 has

@@ -20,12 +20,12 @@ func packRowsF32_8(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels
 //go:noescape
 func packRowsF32_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
 
-// packRowsF32_32 copies k rows, ld bytes apart, into panels of 32 columns, size bytes apart:
+// packRowsAVX512_32 copies k rows, ld bytes apart, into panels of 32 columns, size bytes apart:
 //
 //	for i := range k { for p := range panels { copy(dst[p*size+i*32*4:], widen(src[i*ld:][p*32:][:32])) } }
 //
 //go:noescape
-func packRowsF32_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+func packRowsAVX512_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
 
 // packColsF32 transposes the first k elements of 8 rows, k a positive multiple of 4:
 //
@@ -138,6 +138,20 @@ func packRowsBF16_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, pane
 //
 //go:noescape
 func packCols6F32(dst unsafe.Pointer, step int, rows *[8]unsafe.Pointer, k int)
+
+// transposeColumns_14 transposes the first k elements of 14 rows, ld bytes apart, k a positive multiple of 16:
+//
+//	for i := range k { for j := range 14 { dst[i*step/4+j] = src[j*ld/4+i] } }
+//
+//go:noescape
+func transposeColumns_14(dst unsafe.Pointer, step int, src unsafe.Pointer, ld int, k int)
+
+// transposeColumns_16 transposes the first k elements of 16 rows, ld bytes apart, k a positive multiple of 16:
+//
+//	for i := range k { for j := range 16 { dst[i*step/4+j] = src[j*ld/4+i] } }
+//
+//go:noescape
+func transposeColumns_16(dst unsafe.Pointer, step int, src unsafe.Pointer, ld int, k int)
 
 // packPairs_14 copies k pairs of rows, ld/2 bytes apart, into panels of 14 pairs, size bytes apart:
 //

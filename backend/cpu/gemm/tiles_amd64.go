@@ -445,6 +445,66 @@ var aheadAVX512BF16_32 = []func(t *tile){7: aheadAVX512BF16_7x32, 14: aheadAVX51
 //go:noescape
 func denseAVX2_6x16(t *tile)
 
+// denseAVX512_14x16 is tileAVX512_14x16 for whole tiles of packed A, k at least 56.
+//
+//go:noescape
+func denseAVX512_14x16(t *tile)
+
+// rowsAVX512_7x16 is tileAVX512_7x16 for an A read where it lies and a packed panel of B, k at least 56.
+//
+//go:noescape
+func rowsAVX512_7x16(t *tile)
+
+// rowsAheadAVX512_7x16 is tileAVX512_7x16 for an A read where it lies and a packed panel of B, k at least 56.
+// It fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func rowsAheadAVX512_7x16(t *tile)
+
+// rowsAVX512_14x16 is tileAVX512_14x16 for an A read where it lies and a packed panel of B, k at least 56.
+//
+//go:noescape
+func rowsAVX512_14x16(t *tile)
+
+// rowsAheadAVX512_14x16 is tileAVX512_14x16 for an A read where it lies and a packed panel of B, k at least 56.
+// It fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func rowsAheadAVX512_14x16(t *tile)
+
+// denseAVX512_14x32 is tileAVX512_14x32 for whole tiles of packed A, k at least 56.
+//
+//go:noescape
+func denseAVX512_14x32(t *tile)
+
+// rowsAVX512_7x32 is tileAVX512_7x32 for an A read where it lies and a packed panel of B, k at least 56.
+//
+//go:noescape
+func rowsAVX512_7x32(t *tile)
+
+// rowsAheadAVX512_7x32 is tileAVX512_7x32 for an A read where it lies and a packed panel of B, k at least 56.
+// It fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func rowsAheadAVX512_7x32(t *tile)
+
+// rowsAVX512_14x32 is tileAVX512_14x32 for an A read where it lies and a packed panel of B, k at least 56.
+//
+//go:noescape
+func rowsAVX512_14x32(t *tile)
+
+// rowsAheadAVX512_14x32 is tileAVX512_14x32 for an A read where it lies and a packed panel of B, k at least 56.
+// It fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func rowsAheadAVX512_14x32(t *tile)
+
+// wholeAVX512 holds the micro-kernels of whole tiles, of narrow and of full panels.
+var wholeAVX512 = [2]wholeTiles{
+	{denseAVX512_14x16, []func(*tile){7: rowsAVX512_7x16, 14: rowsAVX512_14x16}, []func(*tile){7: rowsAheadAVX512_7x16, 14: rowsAheadAVX512_14x16}},
+	{denseAVX512_14x32, []func(*tile){7: rowsAVX512_7x32, 14: rowsAVX512_14x32}, []func(*tile){7: rowsAheadAVX512_7x32, 14: rowsAheadAVX512_14x32}},
+}
+
 // peakAVX2 does n * 192 floating-point operations in registers.
 //
 //go:noescape
