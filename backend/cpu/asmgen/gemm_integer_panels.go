@@ -219,24 +219,32 @@ of steps, second bytes apart: c[r][:16] += x[r] * panels, rows of c being ldc by
 // rows sets the distances of a panel's eight rows, which begin at SI.
 func (p *integerPanels) rows() {
 	p.I("MOVQ", p.Arg("ld"), "R8")
-	p.I("LEAQ", Idx(0, "R8", "R8", 2), "R9")
-	p.I("LEAQ", Idx(0, "R8", "R8", 4), "R10")
-	p.I("LEAQ", Idx(0, "R9", "R8", 4), "R11")
+	p.distances()
 }
 
 // of is an operand in the r-th of eight rows.
-func (p *integerPanels) of(r, offset int) string {
+func (p *integerPanels) of(r, offset int) string { return rowOf(r, offset, "SI") }
+
+// distances makes R9 to R11 multiples of R8.
+func (v *vec) distances() {
+	v.I("LEAQ", Idx(0, "R8", "R8", 2), "R9")
+	v.I("LEAQ", Idx(0, "R8", "R8", 4), "R10")
+	v.I("LEAQ", Idx(0, "R9", "R8", 4), "R11")
+}
+
+// rowOf is an operand in the r-th of rows that begin at a base, R8 bytes apart.
+func rowOf(r, offset int, base string) string {
 	switch r {
 	case 0:
-		return Mem(offset, "SI")
+		return Mem(offset, base)
 	case 1, 2, 4:
-		return Idx(offset, "SI", "R8", r)
+		return Idx(offset, base, "R8", r)
 	case 3, 6:
-		return Idx(offset, "SI", "R9", r/3)
+		return Idx(offset, base, "R9", r/3)
 	case 5:
-		return Idx(offset, "SI", "R10", 1)
+		return Idx(offset, base, "R10", 1)
 	}
-	return Idx(offset, "SI", "R11", 1)
+	return Idx(offset, base, "R11", 1)
 }
 
 // fours loads 16 bytes of every row to Y0 to Y3, each with four bytes of all rows.

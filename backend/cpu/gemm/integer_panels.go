@@ -2,17 +2,16 @@ package gemm
 
 import "unsafe"
 
-// The integer products of panels. A panel is eight rows of B, of which a step is 32 numbers, as bytes whatever
-// their blocks are, then eight scales, and eight of what else the kind has; AVX512_VNNI's is sixteen. A worker that has packed a panel uses it for all
-// rows of A; for a single row, a block is multiplied in the registers that it is loaded to. A column's sum is one of exact
-// integers, a step's, times scales, in order, so that a row has the same bits alone or among others, and on all these
-// processors.
+// The integer products of panels. A panel is eight rows of B, AVX512_VNNI's is sixteen, of which a step is 32 numbers, as
+// bytes whatever their blocks are, then the rows' scales, and as many of what else the kind has. A worker that has packed
+// a panel uses it for all rows of A; for a single row, a block is multiplied in the registers that it is loaded to. A
+// column's sum is one of exact integers, a step's, times scales, in order, so that a row has the same bits alone or among
+// others, and on all these processors.
 //
 // The bytes lie as instructions multiply them. AVX2: four of each row, the next four and so on, by the same four numbers
-// of a row of A, so that a register has a sum of each of eight columns of C, and none is added across. AVX512_VNNI: the same
-// of sixteen, which one instruction multiplies and adds to 32 bits. arm64: eight of each
-// of two rows, of the next two and so on, by eight numbers of two rows of A (SMMLA) or of one (SDOT); a single row is
-// multiplied with blocks where they lie.
+// of a row of A, so that a register has a sum of each of eight columns of C, and none is added across. AVX512_VNNI: the
+// same of sixteen columns, in one instruction that adds to 32 bits. arm64: eight of each of two rows, of the next two and
+// so on, by eight numbers of two rows of A (SMMLA) or of one (SDOT); a single row is multiplied with blocks where they lie.
 
 // A panelKind is how a kind of blocks is multiplied.
 type panelKind struct {
@@ -65,7 +64,7 @@ const panelDepth, panelRows = 1024, 64
 // fewRows is the most rows of A for which weights are read as one stream.
 const fewRows = 4
 
-// panelColumns is the columns of C that two panels have.
+// panelColumns is the columns of C that two panels of eight rows have, or one of sixteen.
 const panelColumns = 16
 
 // panelRoom is a worker's memory for panels, and for the last rows of B where they are not eight.
@@ -76,9 +75,9 @@ type panelRoom struct {
 
 func (r *panelRoom) bytes() int { return 4*cap(r.panels) + cap(r.rest) }
 
-// panel is memory for two panels of so many steps.
-func (r *panelRoom) panel(steps int) unsafe.Pointer {
-	r.panels = grow(r.panels, 2*steps*stepBytes/4+16)
+// panel is memory for two panels of so many steps, of size bytes each.
+func (r *panelRoom) panel(steps, size int) unsafe.Pointer {
+	r.panels = grow(r.panels, 2*steps*size/4+16)
 	start := unsafe.Pointer(unsafe.SliceData(r.panels))
 	return unsafe.Add(start, -uintptr(start)%64)
 }
@@ -109,9 +108,9 @@ func (e *Engine) panelProducts(p *product) {
 	run, most := e.team.Run, panelColumns
 	if p.m <= fewRows {
 		run, grain = e.team.Stream, 4*panelColumns
-		if p.m <= path.singles && p.alpha == 1 {
-			most *= 2
-		}
+	}
+	if p.alpha == 1 && (p.m <= path.singles || path.rows == panelColumns) {
+		most *= 2
 	}
 	if p.m*p.n*p.k <= alone/4 {
 		grain = p.n
@@ -134,7 +133,8 @@ func (path *integerPath) roundRow(p *product, kind *panelKind, x unsafe.Pointer,
 	path.round(unsafe.Add(x, i*(p.k/32*groupBytes)), p.a.at(i*p.a.ld), p.k/32, kind.zero)
 }
 
-// panelColumns computes n columns of C: two panels, fewer, or for a single row some times two.
+// panelColumns computes n columns of C: two panels, or fewer; of AVX512_VNNI's sixteen rows one, or less, or two; for a single
+// row some times panelColumns.
 //
 //go:noinline
 func (w *Workspace) panelColumns(p *product, path *integerPath, x unsafe.Pointer, lo, n int) {
@@ -148,17 +148,19 @@ func (w *Workspace) panelColumns(p *product, path *integerPath, x unsafe.Pointer
 			depth = p.k
 		}
 	}
-	panel := w.panel(panelDepth / 32)
+	step := path.rows / 8 * stepBytes
+	panel := w.panel(panelDepth/32, step)
 	for from := 0; from < p.k; from += depth {
 		k := min(depth, p.k-from)
 		b, ld := p.b.block(lo*p.b.ld+from), t.Bytes(p.b.ld)
 		if n < panelColumns {
 			b, ld = w.sixteen(b, ld, t.Bytes(k), n), t.Bytes(k)
 		}
-		second := k / 32 * stepBytes
+		second := 0
 		if most > 1 {
 			kind.pack(panel, b, ld, k)
-			if path.rows < panelColumns {
+			if path.rows < max(n, panelColumns) {
+				second = k / 32 * step
 				kind.pack(unsafe.Add(panel, second), unsafe.Add(b, path.rows*ld), ld, k)
 			}
 		}

@@ -12,22 +12,22 @@ import "unsafe"
 func roundGroupsVNNI(to unsafe.Pointer, x unsafe.Pointer, groups int, zero int)
 
 // multiplyVNNIScaled multiplies a positive number of rounded rows, apart bytes apart, by a panel of a positive number of
-// steps: c[r][:16] += x[r] * panel, rows of c being ldc bytes apart.
+// steps, or by two, second bytes apart, unless that is 0: c[r][:16] += x[r] * panel, or [:32], rows of c being ldc bytes apart.
 //
 //go:noescape
-func multiplyVNNIScaled(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, _ int, steps int, rows int)
+func multiplyVNNIScaled(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, second int, steps int, rows int)
 
 // multiplyVNNIGroups multiplies a positive number of rounded rows, apart bytes apart, by a panel of a positive number of
-// steps: c[r][:16] += x[r] * panel, rows of c being ldc bytes apart.
+// steps, or by two, second bytes apart, unless that is 0: c[r][:16] += x[r] * panel, or [:32], rows of c being ldc bytes apart.
 //
 //go:noescape
-func multiplyVNNIGroups(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, _ int, steps int, rows int)
+func multiplyVNNIGroups(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, second int, steps int, rows int)
 
 // multiplyVNNIHalves multiplies a positive number of rounded rows, apart bytes apart, by a panel of a positive number of
-// steps: c[r][:16] += x[r] * panel, rows of c being ldc bytes apart.
+// steps, or by two, second bytes apart, unless that is 0: c[r][:16] += x[r] * panel, or [:32], rows of c being ldc bytes apart.
 //
 //go:noescape
-func multiplyVNNIHalves(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, _ int, steps int, rows int)
+func multiplyVNNIHalves(c unsafe.Pointer, ldc int, x unsafe.Pointer, apart int, panel unsafe.Pointer, second int, steps int, rows int)
 
 // packPanelVNNIQ8_0 packs sixteen rows of blocks, ld bytes apart; k is a positive multiple of 32.
 //
