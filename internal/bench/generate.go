@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -161,6 +162,7 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 	}
 	var first, rest []float64 // ms
 	d.Trim()
+	runtime.GC() // what making a model has left is not collected while texts are timed
 	d.ResetPeak()
 	for round := range o.Rounds + 1 { // the first compiles, and fills the caches
 		timed := prompt != nil && round == o.Rounds
