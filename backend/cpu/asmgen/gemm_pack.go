@@ -229,11 +229,15 @@ func (f *File) packRowsLoop(s store, width, rows int, wide bool, done string) {
 			f.I("VMOVUPS", reg(0), to(0))
 			f.I("VMOVUPS", reg(1), to(4*second))
 		default:
-			for v := range width / 8 {
-				f.load(s, from(8*s.bytes*v), Y(v))
+			reg, lanes := Y, 8
+			if width == 32 { // of AVX-512's panels alone
+				reg, lanes = Z, 16
 			}
-			for v := range width / 8 {
-				f.I("VMOVUPS", Y(v), to(32*v))
+			for v := range width / lanes {
+				f.load(s, from(lanes*s.bytes*v), reg(v))
+			}
+			for v := range width / lanes {
+				f.I("VMOVUPS", reg(v), to(4*lanes*v))
 			}
 		}
 	}
@@ -247,7 +251,7 @@ func (f *File) packRowsLoop(s store, width, rows int, wide bool, done string) {
 	f.I("JMP", loop)
 }
 
-// packCols transposes 8 rows into 8 columns of a panel, 4 elements of k at once:
+// packCols transposes 8 rows into 8 columns of a panel, 4 elements of k at once, of bfloat16 8, two in a word:
 // rows i and i+4 share a register, so that only in-lane shuffles are needed.
 // Of 8 columns only the first width are written.
 func (f *File) packCols(s store, width int) {
@@ -268,6 +272,9 @@ func (f *File) packCols(s store, width int) {
 		f.I("MOVQ", Mem(8*j, "AX"), r)
 	}
 	f.I("XORQ", "AX", "AX")
+	if s.name == "BF16" {
+		f.packPairCols(row)
+	}
 	loop := f.NewLabel("loop")
 	f.Label(loop)
 	for j := range 4 {
@@ -287,15 +294,7 @@ func (f *File) packCols(s store, width int) {
 			f.I("VPSLLD", Imm(16), Y(j), Y(j))
 		}
 	}
-	// 4x4 in each half: pairs of rows, then pairs of pairs.
-	f.I("VUNPCKLPS", Y(1), Y(0), Y(4))
-	f.I("VUNPCKHPS", Y(1), Y(0), Y(5))
-	f.I("VUNPCKLPS", Y(3), Y(2), Y(6))
-	f.I("VUNPCKHPS", Y(3), Y(2), Y(7))
-	f.I("VUNPCKLPD", Y(6), Y(4), Y(0))
-	f.I("VUNPCKHPD", Y(6), Y(4), Y(1))
-	f.I("VUNPCKLPD", Y(7), Y(5), Y(2))
-	f.I("VUNPCKHPD", Y(7), Y(5), Y(3))
+	f.transpose4()
 	for i := range 4 {
 		to := func(off int) string {
 			return []string{Mem(off, "DI"), Idx(off, "DI", "BX", 1), Idx(off, "DI", "BX", 2),
@@ -314,4 +313,51 @@ func (f *File) packCols(s store, width int) {
 	f.I("CMPQ", "AX", "CX")
 	f.I("JLT", loop)
 	f.Return()
+}
+
+// transpose4 transposes 4x4 words in each half of Y0 to Y3: pairs of rows, then pairs of pairs.
+func (f *File) transpose4() {
+	f.I("VUNPCKLPS", Y(1), Y(0), Y(4))
+	f.I("VUNPCKHPS", Y(1), Y(0), Y(5))
+	f.I("VUNPCKLPS", Y(3), Y(2), Y(6))
+	f.I("VUNPCKHPS", Y(3), Y(2), Y(7))
+	f.I("VUNPCKLPD", Y(6), Y(4), Y(0))
+	f.I("VUNPCKHPD", Y(6), Y(4), Y(1))
+	f.I("VUNPCKLPD", Y(7), Y(5), Y(2))
+	f.I("VUNPCKHPD", Y(7), Y(5), Y(3))
+}
+
+// packPairCols is the loop of packCols for 8 elements of bfloat16 in each row: a transposed word has those of two steps
+// of k, the second as it is but for the bits of the first.
+func (f *File) packPairCols(row []string) {
+	loop, rest, done := f.NewLabel("pairs"), f.NewLabel("rest"), f.NewLabel("done")
+	f.I("VPCMPEQD", Y(8), Y(8), Y(8))
+	f.I("VPSLLD", Imm(16), Y(8), Y(8))
+	f.I("SUBQ", Imm(8), "CX")
+	f.I("JLT", rest)
+	f.Label(loop)
+	for j := range 4 {
+		f.I("VMOVUPS", Idx(0, row[j], "AX", 2), X(j))
+		f.I("VINSERTF128", Imm(1), Idx(0, row[j+4], "AX", 2), Y(j), Y(j))
+	}
+	f.transpose4()
+	for i := range 4 {
+		f.I("VPSLLD", Imm(16), Y(i), Y(i+4))
+		f.I("VPAND", Y(8), Y(i), Y(i))
+	}
+	for half := range 2 {
+		for i, to := range []string{Mem(0, "DI"), Idx(0, "DI", "BX", 1), Idx(0, "DI", "BX", 2), Idx(0, "DI", "DX", 1)} {
+			f.I("VMOVUPS", Y(2*half+i/2+4*(1-i%2)), to)
+		}
+		f.I("LEAQ", Idx(0, "DI", "BX", 4), "DI")
+	}
+	f.I("ADDQ", Imm(8), "AX")
+	f.I("CMPQ", "AX", "CX")
+	f.I("JLE", loop)
+	f.Label(rest)
+	f.I("ADDQ", Imm(8), "CX")
+	f.I("CMPQ", "AX", "CX")
+	f.I("JLT", done)
+	f.Return()
+	f.Label(done)
 }

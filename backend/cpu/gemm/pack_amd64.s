@@ -224,14 +224,10 @@ rows18:
 panels19:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
-	VCVTPH2PS 0(R11), Y0
-	VCVTPH2PS 16(R11), Y1
-	VCVTPH2PS 32(R11), Y2
-	VCVTPH2PS 48(R11), Y3
-	VMOVUPS Y0, 0(R10)
-	VMOVUPS Y1, 32(R10)
-	VMOVUPS Y2, 64(R10)
-	VMOVUPS Y3, 96(R10)
+	VCVTPH2PS 0(R11), Z0
+	VCVTPH2PS 32(R11), Z1
+	VMOVUPS Z0, 0(R10)
+	VMOVUPS Z1, 64(R10)
 	ADDQ $64, R11
 	ADDQ R9, R10
 	DECQ R8
@@ -373,18 +369,12 @@ rows28:
 panels29:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
-	VPMOVZXWD 0(R11), Y0
-	VPSLLD $16, Y0, Y0
-	VPMOVZXWD 16(R11), Y1
-	VPSLLD $16, Y1, Y1
-	VPMOVZXWD 32(R11), Y2
-	VPSLLD $16, Y2, Y2
-	VPMOVZXWD 48(R11), Y3
-	VPSLLD $16, Y3, Y3
-	VMOVUPS Y0, 0(R10)
-	VMOVUPS Y1, 32(R10)
-	VMOVUPS Y2, 64(R10)
-	VMOVUPS Y3, 96(R10)
+	VPMOVZXWD 0(R11), Z0
+	VPSLLD $16, Z0, Z0
+	VPMOVZXWD 32(R11), Z1
+	VPSLLD $16, Z1, Z1
+	VMOVUPS Z0, 0(R10)
+	VMOVUPS Z1, 64(R10)
 	ADDQ $64, R11
 	ADDQ R9, R10
 	DECQ R8
@@ -413,7 +403,56 @@ TEXT ·packColsBF16(SB), NOSPLIT, $0-32
 	MOVQ 48(AX), R14
 	MOVQ 56(AX), R15
 	XORQ AX, AX
-loop30:
+	VPCMPEQD Y8, Y8, Y8
+	VPSLLD $16, Y8, Y8
+	SUBQ $8, CX
+	JLT rest31
+pairs30:
+	VMOVUPS 0(R8)(AX*2), X0
+	VINSERTF128 $1, 0(R12)(AX*2), Y0, Y0
+	VMOVUPS 0(R9)(AX*2), X1
+	VINSERTF128 $1, 0(R13)(AX*2), Y1, Y1
+	VMOVUPS 0(R10)(AX*2), X2
+	VINSERTF128 $1, 0(R14)(AX*2), Y2, Y2
+	VMOVUPS 0(R11)(AX*2), X3
+	VINSERTF128 $1, 0(R15)(AX*2), Y3, Y3
+	VUNPCKLPS Y1, Y0, Y4
+	VUNPCKHPS Y1, Y0, Y5
+	VUNPCKLPS Y3, Y2, Y6
+	VUNPCKHPS Y3, Y2, Y7
+	VUNPCKLPD Y6, Y4, Y0
+	VUNPCKHPD Y6, Y4, Y1
+	VUNPCKLPD Y7, Y5, Y2
+	VUNPCKHPD Y7, Y5, Y3
+	VPSLLD $16, Y0, Y4
+	VPAND Y8, Y0, Y0
+	VPSLLD $16, Y1, Y5
+	VPAND Y8, Y1, Y1
+	VPSLLD $16, Y2, Y6
+	VPAND Y8, Y2, Y2
+	VPSLLD $16, Y3, Y7
+	VPAND Y8, Y3, Y3
+	VMOVUPS Y4, 0(DI)
+	VMOVUPS Y0, 0(DI)(BX*1)
+	VMOVUPS Y5, 0(DI)(BX*2)
+	VMOVUPS Y1, 0(DI)(DX*1)
+	LEAQ 0(DI)(BX*4), DI
+	VMOVUPS Y6, 0(DI)
+	VMOVUPS Y2, 0(DI)(BX*1)
+	VMOVUPS Y7, 0(DI)(BX*2)
+	VMOVUPS Y3, 0(DI)(DX*1)
+	LEAQ 0(DI)(BX*4), DI
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JLE pairs30
+rest31:
+	ADDQ $8, CX
+	CMPQ AX, CX
+	JLT done32
+	VZEROUPPER
+	RET
+done32:
+loop33:
 	VPMOVZXWD 0(R8)(AX*2), X0
 	VPMOVZXWD 0(R12)(AX*2), X4
 	VINSERTF128 $1, X4, Y0, Y0
@@ -445,7 +484,7 @@ loop30:
 	LEAQ 0(DI)(BX*4), DI
 	ADDQ $4, AX
 	CMPQ AX, CX
-	JLT loop30
+	JLT loop33
 	VZEROUPPER
 	RET
 
@@ -459,13 +498,13 @@ TEXT ·packRowsF32_6(SB), NOSPLIT, $0-48
 	LEAQ 0(BX)(BX*2), DX
 	LEAQ 0(BX)(BX*4), R12
 	LEAQ 0(DX)(BX*4), R13
-rows33:
+rows36:
 	CMPQ CX, $8
-	JLT one32
+	JLT one35
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels34:
+panels37:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(BX*1)
@@ -510,19 +549,19 @@ panels34:
 	ADDQ $24, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels34
+	JNE panels37
 	LEAQ 0(SI)(BX*8), SI
 	ADDQ $192, DI
 	SUBQ $8, CX
-	JMP rows33
-one32:
-rows35:
+	JMP rows36
+one35:
+rows38:
 	CMPQ CX, $1
-	JLT done31
+	JLT done34
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels36:
+panels39:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	VMOVUPS 0(R11), X0
@@ -532,12 +571,12 @@ panels36:
 	ADDQ $24, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels36
+	JNE panels39
 	LEAQ 0(SI)(BX*1), SI
 	ADDQ $24, DI
 	SUBQ $1, CX
-	JMP rows35
-done31:
+	JMP rows38
+done34:
 	VZEROUPPER
 	RET
 
@@ -551,13 +590,13 @@ TEXT ·packRowsF32_14(SB), NOSPLIT, $0-48
 	LEAQ 0(BX)(BX*2), DX
 	LEAQ 0(BX)(BX*4), R12
 	LEAQ 0(DX)(BX*4), R13
-rows39:
+rows42:
 	CMPQ CX, $8
-	JLT one38
+	JLT one41
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels40:
+panels43:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(BX*1)
@@ -602,19 +641,19 @@ panels40:
 	ADDQ $56, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels40
+	JNE panels43
 	LEAQ 0(SI)(BX*8), SI
 	ADDQ $448, DI
 	SUBQ $8, CX
-	JMP rows39
-one38:
-rows41:
+	JMP rows42
+one41:
+rows44:
 	CMPQ CX, $1
-	JLT done37
+	JLT done40
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels42:
+panels45:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	VMOVUPS 0(R11), Y0
@@ -624,12 +663,12 @@ panels42:
 	ADDQ $56, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels42
+	JNE panels45
 	LEAQ 0(SI)(BX*1), SI
 	ADDQ $56, DI
 	SUBQ $1, CX
-	JMP rows41
-done37:
+	JMP rows44
+done40:
 	VZEROUPPER
 	RET
 
@@ -643,13 +682,13 @@ TEXT ·packRowsF16_6(SB), NOSPLIT, $0-48
 	LEAQ 0(BX)(BX*2), DX
 	LEAQ 0(BX)(BX*4), R12
 	LEAQ 0(DX)(BX*4), R13
-rows45:
+rows48:
 	CMPQ CX, $8
-	JLT one44
+	JLT one47
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels46:
+panels49:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(BX*1)
@@ -694,19 +733,19 @@ panels46:
 	ADDQ $12, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels46
+	JNE panels49
 	LEAQ 0(SI)(BX*8), SI
 	ADDQ $192, DI
 	SUBQ $8, CX
-	JMP rows45
-one44:
-rows47:
+	JMP rows48
+one47:
+rows50:
 	CMPQ CX, $1
-	JLT done43
+	JLT done46
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels48:
+panels51:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	VCVTPH2PS 0(R11), X0
@@ -716,12 +755,12 @@ panels48:
 	ADDQ $12, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels48
+	JNE panels51
 	LEAQ 0(SI)(BX*1), SI
 	ADDQ $24, DI
 	SUBQ $1, CX
-	JMP rows47
-done43:
+	JMP rows50
+done46:
 	VZEROUPPER
 	RET
 
@@ -735,13 +774,13 @@ TEXT ·packRowsF16_14(SB), NOSPLIT, $0-48
 	LEAQ 0(BX)(BX*2), DX
 	LEAQ 0(BX)(BX*4), R12
 	LEAQ 0(DX)(BX*4), R13
-rows51:
+rows54:
 	CMPQ CX, $8
-	JLT one50
+	JLT one53
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels52:
+panels55:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(BX*1)
@@ -786,19 +825,19 @@ panels52:
 	ADDQ $28, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels52
+	JNE panels55
 	LEAQ 0(SI)(BX*8), SI
 	ADDQ $448, DI
 	SUBQ $8, CX
-	JMP rows51
-one50:
-rows53:
+	JMP rows54
+one53:
+rows56:
 	CMPQ CX, $1
-	JLT done49
+	JLT done52
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels54:
+panels57:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	VCVTPH2PS 0(R11), Y0
@@ -808,12 +847,12 @@ panels54:
 	ADDQ $28, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels54
+	JNE panels57
 	LEAQ 0(SI)(BX*1), SI
 	ADDQ $56, DI
 	SUBQ $1, CX
-	JMP rows53
-done49:
+	JMP rows56
+done52:
 	VZEROUPPER
 	RET
 
@@ -827,13 +866,13 @@ TEXT ·packRowsBF16_6(SB), NOSPLIT, $0-48
 	LEAQ 0(BX)(BX*2), DX
 	LEAQ 0(BX)(BX*4), R12
 	LEAQ 0(DX)(BX*4), R13
-rows57:
+rows60:
 	CMPQ CX, $8
-	JLT one56
+	JLT one59
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels58:
+panels61:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(BX*1)
@@ -894,19 +933,19 @@ panels58:
 	ADDQ $12, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels58
+	JNE panels61
 	LEAQ 0(SI)(BX*8), SI
 	ADDQ $192, DI
 	SUBQ $8, CX
-	JMP rows57
-one56:
-rows59:
+	JMP rows60
+one59:
+rows62:
 	CMPQ CX, $1
-	JLT done55
+	JLT done58
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels60:
+panels63:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	VPMOVZXWD 0(R11), X0
@@ -918,12 +957,12 @@ panels60:
 	ADDQ $12, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels60
+	JNE panels63
 	LEAQ 0(SI)(BX*1), SI
 	ADDQ $24, DI
 	SUBQ $1, CX
-	JMP rows59
-done55:
+	JMP rows62
+done58:
 	VZEROUPPER
 	RET
 
@@ -937,13 +976,13 @@ TEXT ·packRowsBF16_14(SB), NOSPLIT, $0-48
 	LEAQ 0(BX)(BX*2), DX
 	LEAQ 0(BX)(BX*4), R12
 	LEAQ 0(DX)(BX*4), R13
-rows63:
+rows66:
 	CMPQ CX, $8
-	JLT one62
+	JLT one65
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels64:
+panels67:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(BX*1)
@@ -1004,19 +1043,19 @@ panels64:
 	ADDQ $28, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels64
+	JNE panels67
 	LEAQ 0(SI)(BX*8), SI
 	ADDQ $448, DI
 	SUBQ $8, CX
-	JMP rows63
-one62:
-rows65:
+	JMP rows66
+one65:
+rows68:
 	CMPQ CX, $1
-	JLT done61
+	JLT done64
 	MOVQ panels+32(FP), R8
 	MOVQ DI, R10
 	MOVQ SI, R11
-panels66:
+panels69:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	VPMOVZXWD 0(R11), Y0
@@ -1028,12 +1067,12 @@ panels66:
 	ADDQ $28, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels66
+	JNE panels69
 	LEAQ 0(SI)(BX*1), SI
 	ADDQ $56, DI
 	SUBQ $1, CX
-	JMP rows65
-done61:
+	JMP rows68
+done64:
 	VZEROUPPER
 	RET
 
@@ -1053,7 +1092,7 @@ TEXT ·packCols6F32(SB), NOSPLIT, $0-32
 	MOVQ 48(AX), R14
 	MOVQ 56(AX), R15
 	XORQ AX, AX
-loop67:
+loop70:
 	VMOVUPS 0(R8)(AX*4), X0
 	VINSERTF128 $1, 0(R12)(AX*4), Y0, Y0
 	VMOVUPS 0(R9)(AX*4), X1
@@ -1085,7 +1124,7 @@ loop67:
 	LEAQ 0(DI)(BX*4), DI
 	ADDQ $4, AX
 	CMPQ AX, CX
-	JLT loop67
+	JLT loop70
 	VZEROUPPER
 	RET
 
@@ -1103,7 +1142,7 @@ TEXT ·transposeColumns_14(SB), NOSPLIT, $0-40
 	LEAQ 0(R10)(BX*4), R11
 	MOVQ $16383, SI
 	KMOVW SI, K1
-loop68:
+loop71:
 	VMOVUPS 0(R8), Z0
 	VMOVUPS 0(R8)(BX*1), Z1
 	VMOVUPS 0(R8)(BX*2), Z2
@@ -1239,7 +1278,7 @@ loop68:
 	VMOVUPS Z15, K1, 0(DI)
 	ADDQ DX, DI
 	SUBQ $16, CX
-	JNE loop68
+	JNE loop71
 	VZEROUPPER
 	RET
 
@@ -1255,7 +1294,7 @@ TEXT ·transposeColumns_16(SB), NOSPLIT, $0-40
 	LEAQ 0(R8)(BX*4), R9
 	LEAQ 0(R9)(BX*4), R10
 	LEAQ 0(R10)(BX*4), R11
-loop69:
+loop72:
 	VMOVUPS 0(R8), Z0
 	VMOVUPS 0(R8)(BX*1), Z1
 	VMOVUPS 0(R8)(BX*2), Z2
@@ -1393,52 +1432,12 @@ loop69:
 	VMOVUPS Z15, 0(DI)
 	ADDQ DX, DI
 	SUBQ $16, CX
-	JNE loop69
+	JNE loop72
 	VZEROUPPER
 	RET
 
 // func packPairs_14(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
 TEXT ·packPairs_14(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), BX
-	MOVQ BX, DX
-	SHRQ $1, DX
-	MOVQ k+24(FP), CX
-	MOVQ size+40(FP), R9
-rows70:
-	DECQ CX
-	JLT done72
-	MOVQ panels+32(FP), R8
-	MOVQ DI, R10
-	MOVQ SI, R11
-panels71:
-	LEAQ 0(R11)(BX*8), R14
-	PREFETCHT0 0(R14)
-	PREFETCHT0 0(R14)(DX*1)
-	VPMOVZXWD 0(R11), Y0
-	VPMOVZXWD 0(R11)(DX*1), Y1
-	VPMOVZXWD 12(R11), Y2
-	VPMOVZXWD 12(R11)(DX*1), Y3
-	VPSLLD $16, Y1, Y1
-	VPORD Y1, Y0, Y0
-	VPSLLD $16, Y3, Y3
-	VPORD Y3, Y2, Y2
-	VMOVUPS Y0, 0(R10)
-	VMOVUPS Y2, 24(R10)
-	ADDQ $28, R11
-	ADDQ R9, R10
-	DECQ R8
-	JNE panels71
-	ADDQ BX, SI
-	ADDQ $56, DI
-	JMP rows70
-done72:
-	VZEROUPPER
-	RET
-
-// func packPairs_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
-TEXT ·packPairs_16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), BX
@@ -1456,24 +1455,29 @@ panels74:
 	LEAQ 0(R11)(BX*8), R14
 	PREFETCHT0 0(R14)
 	PREFETCHT0 0(R14)(DX*1)
-	VPMOVZXWD 0(R11), Z0
-	VPMOVZXWD 0(R11)(DX*1), Z1
-	VPSLLD $16, Z1, Z1
-	VPORD Z1, Z0, Z0
-	VMOVUPS Z0, 0(R10)
-	ADDQ $32, R11
+	VPMOVZXWD 0(R11), Y0
+	VPMOVZXWD 0(R11)(DX*1), Y1
+	VPMOVZXWD 12(R11), Y2
+	VPMOVZXWD 12(R11)(DX*1), Y3
+	VPSLLD $16, Y1, Y1
+	VPORD Y1, Y0, Y0
+	VPSLLD $16, Y3, Y3
+	VPORD Y3, Y2, Y2
+	VMOVUPS Y0, 0(R10)
+	VMOVUPS Y2, 24(R10)
+	ADDQ $28, R11
 	ADDQ R9, R10
 	DECQ R8
 	JNE panels74
 	ADDQ BX, SI
-	ADDQ $64, DI
+	ADDQ $56, DI
 	JMP rows73
 done75:
 	VZEROUPPER
 	RET
 
-// func packPairs_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
-TEXT ·packPairs_32(SB), NOSPLIT, $0-48
+// func packPairs_16(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packPairs_16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ ld+16(FP), BX
@@ -1493,6 +1497,41 @@ panels77:
 	PREFETCHT0 0(R14)(DX*1)
 	VPMOVZXWD 0(R11), Z0
 	VPMOVZXWD 0(R11)(DX*1), Z1
+	VPSLLD $16, Z1, Z1
+	VPORD Z1, Z0, Z0
+	VMOVUPS Z0, 0(R10)
+	ADDQ $32, R11
+	ADDQ R9, R10
+	DECQ R8
+	JNE panels77
+	ADDQ BX, SI
+	ADDQ $64, DI
+	JMP rows76
+done78:
+	VZEROUPPER
+	RET
+
+// func packPairs_32(dst unsafe.Pointer, src unsafe.Pointer, ld int, k int, panels int, size int)
+TEXT ·packPairs_32(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), BX
+	MOVQ BX, DX
+	SHRQ $1, DX
+	MOVQ k+24(FP), CX
+	MOVQ size+40(FP), R9
+rows79:
+	DECQ CX
+	JLT done81
+	MOVQ panels+32(FP), R8
+	MOVQ DI, R10
+	MOVQ SI, R11
+panels80:
+	LEAQ 0(R11)(BX*8), R14
+	PREFETCHT0 0(R14)
+	PREFETCHT0 0(R14)(DX*1)
+	VPMOVZXWD 0(R11), Z0
+	VPMOVZXWD 0(R11)(DX*1), Z1
 	VPMOVZXWD 32(R11), Z2
 	VPMOVZXWD 32(R11)(DX*1), Z3
 	VPSLLD $16, Z1, Z1
@@ -1504,11 +1543,11 @@ panels77:
 	ADDQ $64, R11
 	ADDQ R9, R10
 	DECQ R8
-	JNE panels77
+	JNE panels80
 	ADDQ BX, SI
 	ADDQ $128, DI
-	JMP rows76
-done78:
+	JMP rows79
+done81:
 	VZEROUPPER
 	RET
 
@@ -1517,18 +1556,18 @@ TEXT ·roundRowBF16(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
-loop79:
+loop82:
 	SUBQ $16, CX
-	JLT tail80
+	JLT tail83
 	VMOVUPS 0(SI), Z0
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc8 // VCVTNEPS2BF16 Z0, Y1
 	VMOVDQU Y1, 0(DI)
 	ADDQ $64, SI
 	ADDQ $32, DI
-	JMP loop79
-tail80:
+	JMP loop82
+tail83:
 	ADDQ $16, CX
-	JEQ done81
+	JEQ done84
 	MOVQ $1, AX
 	SHLQ CX, AX
 	DECQ AX
@@ -1536,6 +1575,6 @@ tail80:
 	VMOVUPS.Z 0(SI), K1, Z0
 	BYTE $0x62; BYTE $0xf2; BYTE $0x7e; BYTE $0x48; BYTE $0x72; BYTE $0xc8 // VCVTNEPS2BF16 Z0, Y1
 	VMOVDQU16 Y1, K1, 0(DI)
-done81:
+done84:
 	VZEROUPPER
 	RET
