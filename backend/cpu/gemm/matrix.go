@@ -419,7 +419,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 				w.rowsTimes(&s, a, kn.rows, kn.rows*ld, i-i0, i-i0+m, 0, c)
 			}
 		case pl.narrowA(): // widened, as many rows
-			chunk := max(4*kn.rows, roundUp(kn.chunk, kn.rows))
+			chunk := roundUp(max(kn.rows, kn.chunk), kn.rows)
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
 				a := w.widened16(&pl.a, i, m, kb, t.k, offWays(t.k))
