@@ -418,7 +418,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 				t.rs, t.ks = ld, 4
 				w.rowsTimes(&s, a, kn.rows, kn.rows*ld, i-i0, i-i0+m, 0, c)
 			}
-		case pl.narrowA(): // widened, as many rows
+		case pl.narrowA(): // widened, as many rows as a panel is read for
 			chunk := roundUp(max(kn.rows, kn.chunk), kn.rows)
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
