@@ -64,14 +64,38 @@ func loraMirrorIn16Bits(w *work, k kernels.LoRAMirror, a []tensor.Arg) bool {
 	}
 	wide := slices[float32](append([]tensor.Arg{{}}, a[1:]...))
 	y := elements[uint16](a[0])
-	w.team.Rows(k.N/k.Chunk, max(1, grain/k.Chunk), func(lo, hi int) {
-		f := make([]float32, k.Chunk)
+	w.tasks(k.N/k.Chunk, grain/k.Chunk, func(s *scratch, lo, hi int) {
+		room := s.take(k.Chunk)
 		for c := lo; c < hi; c++ {
-			mirrorChunk(f, k, wide, c)
-			round16(a[0].DType, y[c*k.Chunk:(c+1)*k.Chunk], f)
+			mirrorRounded(y[c*k.Chunk:(c+1)*k.Chunk], a[0].DType, k, wide, c, room)
 		}
 	})
 	return true
+}
+
+// mirrorRounded is mirrorChunk rounded to dt, a run of elements that have one scale at a time, with scratch for a chunk.
+func mirrorRounded(y []uint16, dt tensor.DType, k kernels.LoRAMirror, args args[float32], chunk int, scratch []float32) {
+	a, b, s, scales := args.f[1], args.f[2], args.f[3], args.f[4]
+	part := int(args.i[6][chunk])
+	p := mirroredPart(args.i[5], part)
+	first := chunk*k.Chunk - p.at
+	n := min(k.Chunk, p.n-first)
+	clear(y[n:])
+	if p.rank == 0 {
+		round16(dt, y[:n], a[p.from+first:][:n])
+		return
+	}
+	from := b[p.from+first:][:n]
+	for j := 0; j < n; {
+		by := scales[part]
+		if s != nil {
+			by *= s[p.scalingOf(first+j, k.PerOutput)]
+		}
+		end := min(n, j+p.columns-(first+j)%p.rank%p.columns)
+		vec.Scale(scratch[j:end], from[j:end], by)
+		j = end
+	}
+	round16(dt, y[:n], scratch[:n])
 }
 
 // round16 rounds to f16 or bf16.
