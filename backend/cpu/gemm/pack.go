@@ -112,16 +112,16 @@ func (w *Workspace) packCols(cols colsPacker, dst unsafe.Pointer, width int, b *
 			w.kernel.lines[group](unsafe.Add(dst, 4*g), 4*width, b.at((j0+g)*b.ld+k0), 4*b.ld, done)
 		}
 	}
-	if cols != nil && done == 0 && k >= 4 {
+	if from := done; cols != nil && k-from >= 4 {
 		done = k &^ 3
 		for g := 0; g < n; g += 8 {
 			// In a panel of 14 the second group overlaps the first; one of 6 has
 			// a packer of its own.
 			first := max(0, min(g, width-8))
 			for r := range w.rows {
-				w.rows[r] = b.at((j0+min(first+r, n-1))*b.ld + k0)
+				w.rows[r] = b.at((j0+min(first+r, n-1))*b.ld + k0 + from)
 			}
-			cols(unsafe.Add(dst, w.kernel.place(0, first, width)), 4*width, &w.rows, done)
+			cols(unsafe.Add(dst, w.kernel.place(from, first, width)), 4*width, &w.rows, done-from)
 		}
 	}
 	if done == k {
