@@ -4,11 +4,12 @@
 //for attention_grad_kv
 //needs cooperative_matrix f16 bf16
 //takes head_dim%16 head_dim<=128 aligned
-//narrow head_dim<=64
 //grid s/bn kv_heads batch
 //tile group=64 bm=32 bn=64
 //tile group=128 bm=32 bn=64
 //tile group=256 bm=32 bn=64
+//narrow head_dim<=64
+//narrow head_dim>=96 head_dim%32 group=256 bm=64 bn=64
 
 #include "include/kernel.glsl"
 #include "include/aligned.glsl"
@@ -49,14 +50,14 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
-#define KEPT_ROWS(from) coopMatLoad(rows, kept, gl_SubgroupID * MATRIX_M * KEPT + from + d * DEEP, KEPT, BY_ROWS);
+#define KEPT_ROWS(from) coopMatLoad(rows, kept, GROUP_ROW * KEPT + from + d * DEEP, KEPT, BY_ROWS);
 shared vec4 lses[COLS / 4], deltas[COLS / 4]; // of the queries; matrices are loaded from multiples of 16 bytes
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_j0 = gl_WorkGroupID.x * bn;
-uint j0 = min(group_j0 + gl_SubgroupID * MATRIX_M, s - 1), own = gl_SubgroupID * OWN;
+uint j0 = min(group_j0 + GROUP_ROW, s - 1), own = OWN_WORDS;
 uint query = heads * head_dim;
-MATRIX_C sum_k[WIDTHS], sum_v[WIDTHS];
+MATRIX_C sum_k[SUMS], sum_v[SUMS];
 MATRIX_A values[DEPTHS];
 uvec4 next[2 * PAIRS];
 float next_lse, next_delta;
@@ -92,10 +93,10 @@ void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
 	barrier();
-	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, c * MATRIX_N / 4, 0, BY_ROWS);
+	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, (SIDE + c * MATRIX_N) / 4, 0, BY_ROWS);
 	SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
 
-	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, c * MATRIX_N / 4, 0, BY_ROWS);
+	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, (SIDE + c * MATRIX_N) / 4, 0, BY_ROWS);
 	MATRIX_C weights[WORDS], slants[WORDS]; // slants: the gradients of scores
 	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
@@ -130,18 +131,20 @@ void add_tile(bool lean) {
 
 void main() {
 	uint rows = min(MATRIX_M, s - j0);
-	if (group_j0 + gl_SubgroupID * MATRIX_M >= s) rows = 0; // the last key instead of those past the end
+	if (group_j0 + GROUP_ROW >= s) rows = 0; // the last key instead of those past the end
 	uint key = kv_heads * head_dim, first_k = (b * s + j0) * key + h * head_dim;
 	GO_OVER_QUADS {
 		uint j = min(row, max(rows, 1) - 1);
-		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS)
-			if (d + x < EIGHTS) {
-				uint to = (gl_SubgroupID * MATRIX_M + row) * KEPT + d + x;
-				kept[to] = eight(6, first_k, 2 * j * key + 16 * (d + x));
-				if (BOTH) kept[to + EIGHTS] = eight(7, first_k, 2 * j * key + 16 * (d + x));
+		[[unroll]] for (uint d = 0; d < EIGHTS; d += SIDES * ACROSS) {
+			uint at_d = d + gl_SubgroupID % SIDES * ACROSS + x;
+			if (at_d < EIGHTS) {
+				uint to = (GROUP_ROW + row) * KEPT + at_d;
+				kept[to] = eight(6, first_k, 2 * j * key + 16 * at_d);
+				if (BOTH) kept[to + EIGHTS] = eight(7, first_k, 2 * j * key + 16 * at_d);
 			}
+		}
 	}
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum_k[w]) BEGIN(sum_v[w]) }
+	[[unroll]] for (uint w = 0; w < SUMS; w++) { BEGIN(sum_k[w]) BEGIN(sum_v[w]) }
 	if (!BOTH) LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
 
 	// The last tile ends with the last query, so that tiles are whole from some on.

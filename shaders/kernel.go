@@ -72,11 +72,17 @@ type Alternative struct {
 	// Aligned: of those the ones whose floats of the letters T to W begin at multiples of 16 bytes.
 	Aligned bool
 	Thin    bool // of those, products whose other forms have few workgroups, one or two beside or below each other
-	// Narrow says which of its calls have subgroups of 32 on a device that had better have narrow ones; nil: none.
-	Narrow func(Kernel) bool
+	// Narrow are those of its calls that have subgroups of 32 on a device that had better have narrow ones.
+	Narrow []Narrow
 	// Workgroup: its cooperative matrices are whole workgroups' (VK_NV_cooperative_matrix2).
 	Workgroup bool
 	SPIRV     map[string]func() []byte // by the type of the cooperative matrices that it needs: f16, bf16; "" without any
+}
+
+// Narrow is some calls of an alternative, for subgroups of 32.
+type Narrow struct {
+	Takes func(Kernel) bool
+	Tiles []Tile // in the place of the alternative's; nil: the same
 }
 
 var registered struct {

@@ -40,6 +40,7 @@ type form struct {
 	subgroup int
 	factors  uint8 // storage of what is multiplied
 	product  bool  // of matrix and weight, whose storage may differ; else all floats are stored as they are multiplied
+	shares   bool  // attention, of which two subgroups may have the same rows, each beside half of the columns
 
 	// Of one with matrices of workgroups, which has factors too: whether a tile can be one. Else nil.
 	whole func(shaders.Tile) bool
@@ -75,7 +76,10 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 				continue
 			}
 			product := strings.Contains(d.Sig, "W")
-			add := func(subgroup int, calls func(tensor.Kernel) bool) {
+			// A shader whose narrow subgroups have a launch of their own can share rows: heads are an even number of matrices
+			// wide, as that line's calls have them, or all where matrices are eight.
+			shares := slices.ContainsFunc(a.Narrow, func(n shaders.Narrow) bool { return n.Tiles != nil })
+			add := func(subgroup int, calls func(tensor.Kernel) bool, tiles []shaders.Tile, own bool) {
 				var best *form
 				for _, x := range matrices {
 					if x.a != dt.String() || x.b != x.a || x.c != "f32" || best != nil && x.size() <= best.matrix.size() {
@@ -85,12 +89,15 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 					if subgroup == l.Narrow {
 						about += fmt.Sprintf(" in subgroups of %d", subgroup)
 					}
+					if own {
+						about += ", two of which share rows"
+					}
 					f := &form{
 						name: a.Name, alternative: true, about: about, code: code, calls: calls, aligned: a.Aligned, thin: a.Thin,
 						pipelines: map[variant]*pipeline{}, matrix: x, subgroup: subgroup, factors: storages[dt] - 1,
-						product: product,
+						product: product, shares: shares && (own || x.n == 8),
 					}
-					for _, t := range a.Tiles {
+					for _, t := range tiles {
 						if f.fits(t, l) {
 							f.tiles = append(f.tiles, t)
 						}
@@ -103,10 +110,17 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 					list = append(list, best)
 				}
 			}
-			if l.Narrow != 0 && a.Narrow != nil {
-				add(l.Narrow, func(k tensor.Kernel) bool { return a.Narrow(k) && a.Takes(k) })
+			for _, n := range a.Narrow {
+				if l.Narrow == 0 {
+					break
+				}
+				tiles, own := n.Tiles, n.Tiles != nil
+				if !own {
+					tiles = a.Tiles
+				}
+				add(l.Narrow, func(k tensor.Kernel) bool { return n.Takes(k) && a.Takes(k) }, tiles, own)
 			}
-			add(subgroup, a.Takes)
+			add(subgroup, a.Takes, a.Tiles, false)
 		}
 	}
 	d.Tiles = sizes(d.Tiles, d.Software, d.Wide)
@@ -176,16 +190,20 @@ func (f *form) fitsProduct(t shaders.Tile, subgroups int) bool {
 	return taken && bm%(down*x.m) == 0 && bn%(subgroups/down*x.n) == 0 && bk%x.k == 0
 }
 
-// fitsAttention is fits of {group, bm, bn}: a subgroup has a matrix's height of the rows, which are more than the
-// columns.
+// fitsAttention is fits of {group, bm, bn}: a subgroup, or two, has a matrix's height of the rows, which are no fewer than
+// the columns.
 func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
 	rows, columns := max(int(t[1]), int(t[2])), min(int(t[1]), int(t[2]))
 	x := f.matrix
-	blocks := columns%(2*x.n) == 0 // the shader has two of columns at least
+	sides := 1 // subgroups that have the same rows
+	if f.shares && subgroups*x.m == 2*rows {
+		sides = 2
+	}
+	blocks := columns%(2*sides*x.n) == 0 // each has two of columns at least
 	// Of short heads there are twice as many columns, of which an invocation has a statistic and takes pairs from one place on.
 	short := 2*columns <= int(t[0]) && int(t[0])%columns == 0
 	looked := 32*columns%(4*int(t[0])) == 0 // those of 32 tiles, of which an invocation looks at four at a time
-	return x.n == x.k && (x.n == 8 || x.n == 16) && rows == subgroups*x.m && blocks && short && looked &&
+	return x.n == x.k && (x.n == 8 || x.n == 16) && sides*rows == subgroups*x.m && blocks && short && looked &&
 		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
 }
 

@@ -239,6 +239,7 @@ func TestFormsOfNarrowSubgroups(t *testing.T) {
 		}
 	}
 	l := Limits{Invocations: 1024, Shared: 64 << 10, Narrow: 32}
+	gradKV := func(headDim int) tensor.Kernel { return kernels.AttentionGradKV{T: 64, HeadDim: headDim} }
 	for _, c := range []struct {
 		call     tensor.Kernel
 		subgroup int
@@ -246,7 +247,7 @@ func TestFormsOfNarrowSubgroups(t *testing.T) {
 	}{
 		{kernels.Attention{T: 64, HeadDim: 64}, 32, 128}, {kernels.Attention{T: 64, HeadDim: 128}, 32, 128},
 		{kernels.AttentionGradQ{T: 64, HeadDim: 128}, 32, 128},
-		{kernels.AttentionGradKV{T: 64, HeadDim: 64}, 32, 128}, {kernels.AttentionGradKV{T: 64, HeadDim: 80}, 64, 256},
+		{gradKV(64), 32, 128}, {gradKV(80), 64, 256}, {gradKV(96), 32, 256}, {gradKV(112), 64, 256}, {gradKV(128), 32, 256},
 	} {
 		d, _ := shaders.Find(c.call.Name())
 		k := &kernel{Desc: d, forms: forms(d, shapes, 64, nil, l, false)}
@@ -258,6 +259,31 @@ func TestFormsOfNarrowSubgroups(t *testing.T) {
 		d, _ = shaders.Find("matmul")
 		if f := forms(d, shapes, 64, nil, l, false)[1]; f.subgroup != 64 {
 			t.Errorf("%s has subgroups of %d", f.name, f.subgroup)
+		}
+	}
+}
+
+// Two subgroups share the rows of a tile where a shader can divide its columns and the sums of a head between them.
+func TestFormsWithSharedRows(t *testing.T) {
+	l := Limits{Invocations: 1024, Shared: 64 << 10}
+	for _, c := range []struct {
+		kernel string
+		matrix int
+		tile   shaders.Tile
+		want   bool
+	}{
+		{"attention_grad_kv", 8, shaders.Tile{128, 32, 64}, true}, {"attention_grad_kv", 8, shaders.Tile{64, 32, 64}, true},
+		{"attention_grad_kv", 8, shaders.Tile{128, 16, 64}, false}, {"attention_grad_kv", 8, shaders.Tile{256, 64, 64}, false},
+		{"attention_grad_kv", 16, shaders.Tile{128, 64, 64}, false}, // half of 80 numbers is no whole matrix
+		{"attention", 8, shaders.Tile{128, 64, 32}, false},
+	} {
+		subgroup := c.matrix
+		d, _ := shaders.Find(c.kernel)
+		x := matrix{m: c.matrix, n: c.matrix, k: c.matrix, a: "f16", b: "f16", c: "f32"}
+		list := forms(d, []matrix{x}, subgroup, nil, l, false)
+		f := list[len(list)-2]
+		if got := f.fits(c.tile, l); f.subgroup != subgroup || got != c.want {
+			t.Errorf("%s with %v, subgroups of %d: tile %v fits: %t", f.name, x, f.subgroup, c.tile, got)
 		}
 	}
 }

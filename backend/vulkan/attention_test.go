@@ -223,6 +223,29 @@ func TestAttentionOfMatrices(t *testing.T) {
 	}
 }
 
+// Where two subgroups have the same keys, each beside half of a tile's queries, their gradients are as good, and have the same
+// bits as where one has all of it.
+func TestAttentionOfSharedRows(t *testing.T) {
+	const shader = "attention_grad_kv_coopmat"
+	needs(t, shader+" f16")
+	var trace bytes.Buffer
+	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: map[string]shaders.Tile{shader: {128, 32, 64}}}))
+	alone := openDevice(t, vulkan.Options{Tiles: map[string]shaders.Tile{shader: {64, 16, 64}}})
+	reference, runs := tensor.NewDevice(plainCPU(t)), 0
+	for _, c := range attentionCases() {
+		switch c.name {
+		case "more queries than keys", "window", "rows unlike each other", "heads of 48, soft cap", "heads of 80", "heads of 128":
+			t.Run(c.name, func(t *testing.T) { runs += c.compare(t, subject, reference, alone) })
+		}
+	}
+	if err := subject.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ran := dispatches(t, &trace)[shader]; ran != runs {
+		t.Errorf("it ran %d times, want %d", ran, runs)
+	}
+}
+
 // attentionTiles are those of the forms with matrices for subgroups of eight, which no software device takes by itself;
 // of few columns, because it compiles them sooner.
 func attentionTiles() map[string]shaders.Tile {
@@ -261,8 +284,9 @@ func wholeTiles(t *testing.T, subject *tensor.Device) int {
 	return 3
 }
 
-// compare runs the case on both devices, on the subject twice and for each sequence alone, and says how often that is.
-func (c attentionCase) compare(t *testing.T, subject, reference *tensor.Device) int {
+// compare runs the case on both devices, on the subject twice and for each sequence alone, and says how often that is. Others
+// have the subject's bits.
+func (c attentionCase) compare(t *testing.T, subject, reference *tensor.Device, others ...*tensor.Device) int {
 	const dt = tensor.F16
 	r := random.NewStream(3, random.Test, 0, 0)
 	normal := func(heads, tokens int) []float64 { // as the device will have them
@@ -289,6 +313,13 @@ func (c attentionCase) compare(t *testing.T, subject, reference *tensor.Device) 
 		}
 		if !slices.Equal(got[i], again[i]) {
 			t.Errorf("%s: other bits in a second run", name)
+		}
+	}
+	for _, d := range others {
+		for i, other := range c.on(t, d, dt, tensor.F32, in) {
+			if !slices.Equal(got[i], other) {
+				t.Errorf("%s: other bits by other tiles", attentionOutputs[i])
+			}
 		}
 	}
 	for b := range c.k.Batch {

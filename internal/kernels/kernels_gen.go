@@ -3094,7 +3094,11 @@ func init() {
 					c, ok := k.(Attention)
 					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
 				},
-				Narrow: func(k shaders.Kernel) bool { c, ok := k.(Attention); return ok && c.HeadDim <= 128 },
+				Narrow: []shaders.Narrow{
+					{
+						Takes: func(k shaders.Kernel) bool { c, ok := k.(Attention); return ok && c.HeadDim <= 128 },
+					},
+				},
 				SPIRV: map[string]func() []byte{
 					"f16":  spirv("attention_coopmat_f16"),
 					"bf16": spirv("attention_coopmat_bf16"),
@@ -3131,7 +3135,18 @@ func init() {
 					c, ok := k.(AttentionGradKV)
 					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
 				},
-				Narrow: func(k shaders.Kernel) bool { c, ok := k.(AttentionGradKV); return ok && c.HeadDim <= 64 },
+				Narrow: []shaders.Narrow{
+					{
+						Takes: func(k shaders.Kernel) bool { c, ok := k.(AttentionGradKV); return ok && c.HeadDim <= 64 },
+					},
+					{
+						Takes: func(k shaders.Kernel) bool {
+							c, ok := k.(AttentionGradKV)
+							return ok && c.HeadDim >= 96 && c.HeadDim%32 == 0
+						},
+						Tiles: []shaders.Tile{{256, 64, 64}},
+					},
+				},
 				SPIRV: map[string]func() []byte{
 					"f16":  spirv("attention_grad_kv_coopmat_f16"),
 					"bf16": spirv("attention_grad_kv_coopmat_bf16"),
@@ -3158,7 +3173,11 @@ func init() {
 					c, ok := k.(AttentionGradQ)
 					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
 				},
-				Narrow: func(k shaders.Kernel) bool { c, ok := k.(AttentionGradQ); return ok && c.HeadDim <= 128 },
+				Narrow: []shaders.Narrow{
+					{
+						Takes: func(k shaders.Kernel) bool { c, ok := k.(AttentionGradQ); return ok && c.HeadDim <= 128 },
+					},
+				},
 				SPIRV: map[string]func() []byte{
 					"f16":  spirv("attention_grad_q_coopmat_f16"),
 					"bf16": spirv("attention_grad_q_coopmat_bf16"),

@@ -75,18 +75,30 @@ func parseCondition(a string) (c condition, ok bool) {
 	return c, (c.sign == "" || err == nil && n > 0) && identRE.MatchString(c.field)
 }
 
-// narrowLine reads which calls have narrow subgroups where a device has a reason: "head_dim<=64".
+// narrowLine reads which calls have narrow subgroups where a device has a reason, and their launch if it is another:
+// "head_dim<=64", "head_dim>=96 head_dim%32 group=256 bm=64".
 func (p *parser) narrowLine(args []string) error {
-	if p.k.narrow != nil || len(args) == 0 {
-		return p.errorf("//narrow: want one such line of conditions")
+	sizes := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "group=") })
+	if sizes < 0 {
+		sizes = len(args)
 	}
-	for _, a := range args {
+	if sizes == 0 {
+		return p.errorf("//narrow: want conditions, and sizes behind them or none")
+	}
+	var n narrow
+	for _, a := range args[:sizes] {
 		c, ok := parseCondition(a)
 		if !ok || c.sign == "" {
 			return p.errorf("//narrow: %q: want size<=number, size>=number or size%%number", a)
 		}
-		p.k.narrow = append(p.k.narrow, c)
+		n.calls = append(n.calls, c)
 	}
+	if sizes < len(args) {
+		if err := p.tileLine("narrow", args[sizes:], &n.tiles); err != nil {
+			return err
+		}
+	}
+	p.k.narrow = append(p.k.narrow, n)
 	return nil
 }
 
@@ -240,11 +252,19 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 				strings.Join(words, " "), k.goName, code)
 		}
 		if o.narrow != nil {
-			code := "ok"
-			for _, c := range o.narrow {
-				code += " && " + c.code("c")
+			w.WriteString("Narrow: []shaders.Narrow{\n")
+			for _, n := range o.narrow {
+				code := "ok"
+				for _, c := range n.calls {
+					code += " && " + c.code("c")
+				}
+				fmt.Fprintf(w, "{\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n", k.goName, code)
+				if n.tiles != nil {
+					w.WriteString(emitSizes("Tiles", n.tiles))
+				}
+				w.WriteString("},\n")
 			}
-			fmt.Fprintf(w, "Narrow: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n", k.goName, code)
+			w.WriteString("},\n")
 		}
 		w.WriteString("SPIRV: map[string]func() []byte{\n")
 		for _, b := range o.builds() {
@@ -257,22 +277,23 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 
 // emitTiles are the //tile, //software, //wide and //lean lines as fields of Go.
 func (k *kernel) emitTiles() string {
-	list := func(field string, tiles [][]uint32) string {
-		var lines []string
-		for _, sizes := range tiles {
-			lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), "[]"))
-		}
-		return field + ": []shaders.Tile{{" + strings.Join(lines, "}, {") + "}},\n"
-	}
-	text := list("Tiles", k.tiles)
+	text := emitSizes("Tiles", k.tiles)
 	if k.software != nil {
-		text += list("Software", k.software)
+		text += emitSizes("Software", k.software)
 	}
 	if k.wide != nil {
-		text += list("Wide", k.wide)
+		text += emitSizes("Wide", k.wide)
 	}
 	if k.lean != nil {
-		text += list("Lean", k.lean)
+		text += emitSizes("Lean", k.lean)
 	}
 	return text
+}
+
+func emitSizes(field string, tiles [][]uint32) string {
+	var lines []string
+	for _, sizes := range tiles {
+		lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), "[]"))
+	}
+	return field + ": []shaders.Tile{{" + strings.Join(lines, "}, {") + "}},\n"
 }

@@ -103,9 +103,10 @@ func TestAlternativeOfWorkgroups(t *testing.T) {
 // What runs in narrow subgroups needs matrices of subgroups.
 func TestNarrow(t *testing.T) {
 	with := func(line string) string {
-		return strings.Replace(other, "//needs cooperative_matrix f16 bf16\n", "//needs cooperative_matrix f16\n//narrow "+line+"\n", 1)
+		return strings.NewReplacer("_matrix f16 bf16", "_matrix f16", "//tile group=256 bm=64\n", "//tile group=256 bm=64\n//narrow "+line+"\n").
+			Replace(other)
 	}
-	o, err := parseBoth(t, with("rows<=64 rows%8"))
+	o, err := parseBoth(t, with("rows<=64 rows%8\n//narrow rows%16 group=256 bm=32"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,17 +116,28 @@ func TestNarrow(t *testing.T) {
 	}
 	o.compiled = true
 	var code bytes.Buffer
-	if emitAlternatives(&code, base, []*kernel{o}); !strings.Contains(code.String(),
-		"Narrow: func(k shaders.Kernel) bool { c, ok := k.(ThingGrad); return ok && c.Rows <= 64 && c.Rows%8 == 0 },") {
+	if emitAlternatives(&code, base, []*kernel{o}); !strings.Contains(code.String(), `Narrow: []shaders.Narrow{
+{
+Takes: func(k shaders.Kernel) bool { c, ok := k.(ThingGrad); return ok && c.Rows <= 64 && c.Rows%8 == 0 },
+},
+{
+Takes: func(k shaders.Kernel) bool { c, ok := k.(ThingGrad); return ok && c.Rows%16 == 0 },
+Tiles: []shaders.Tile{{256, 32}},
+},
+},
+`) {
 		t.Errorf("it says\n%s", &code)
 	}
 	own := strings.Replace(good, "// ThingGrad", "// Other", 1)
 	for header, want := range map[string]string{
 		strings.Replace(own, "//tile", "//narrow rows<=8\n//tile", 1): "//narrow is for an alternative",
-		with("acc"):                   `//narrow: "acc": want size<=number`,
-		with(""):                      "//narrow: want one such line",
-		with("rows<=8\n//narrow acc"): "//narrow: want one such line",
-		with("columns<=8"):            "//narrow: columns is not a uint of this header",
+		with("acc"):                          `//narrow: "acc": want size<=number`,
+		with(""):                             "//narrow: want conditions",
+		with("group=256 bm=32"):              "//narrow: want conditions",
+		with("rows<=8\n//narrow acc"):        `//narrow: "acc": want size<=number`,
+		with("rows<=8 group=256"):            "//narrow: want the names of the first //tile line",
+		with("columns<=8"):                   "//narrow: columns is not a uint of this header",
+		with("rows<=8\n//narrow columns<=8"): "//narrow: columns is not a uint of this header",
 		strings.Replace(with("rows<=8"), "//needs cooperative_matrix f16", "//takes rows<=8", 1): "//narrow is for what needs cooperative_matrix",
 	} {
 		o, err := parseKernel("other.comp", header, enums)

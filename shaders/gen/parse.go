@@ -32,7 +32,7 @@ type kernel struct {
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
 	takes    []condition // or of the calls
-	narrow   []condition // of those that are for narrow subgroups
+	narrow   []narrow    // those that are for narrow subgroups
 	choices  []choice
 	push     []field
 	consts   []field
@@ -41,6 +41,12 @@ type kernel struct {
 
 	prefix   string // of the name that it is registered under
 	compiled bool   // there is a .spv file
+}
+
+// narrow is a //narrow line: calls, and the sizes that they have in the place of the others' where it says some.
+type narrow struct {
+	calls []condition
+	tiles [][]uint32
 }
 
 // choice is a size that is one of few.
@@ -497,8 +503,10 @@ func (p *parser) check() error {
 	if err := p.checkConditions("takes", k.takes...); err != nil {
 		return err
 	}
-	if err := p.checkConditions("narrow", k.narrow...); err != nil {
-		return err
+	for _, n := range k.narrow {
+		if err := p.checkConditions("narrow", n.calls...); err != nil {
+			return err
+		}
 	}
 	if k.lean != nil {
 		if err := p.checkConditions("lean", k.leanFor); err != nil {

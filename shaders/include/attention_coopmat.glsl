@@ -18,15 +18,22 @@
 // an invocation of a subgroup of 64 has half the sums of one of 32.
 const bool SHORT = head_dim <= (SUBGROUP > 16 ? SUBGROUP : 16);
 
+// Subgroups that have the same rows, each beside as many of a tile's columns, from column SIDE of a tile on.
+const uint SIDES = group / SUBGROUP * MATRIX_M / ROWS;
+#define GROUP_ROW (gl_SubgroupID / SIDES * MATRIX_M)
+#define SIDE (gl_SubgroupID % SIDES * BLOCKS * MATRIX_N)
+
 const uint EIGHTS = head_dim / 8;      // uvec4s of a vector: eight numbers each
 const uint LINE = EIGHTS + 1;          // of one in shared memory: the next begins in other banks
 const uint TURNED = COLS / 8 + 1;      // of one element of a head, for all columns
-const uint DEEP = MATRIX_K / 8, DEPTHS = head_dim / MATRIX_K, WIDTHS = head_dim / MATRIX_N, BLOCKS = COLS / MATRIX_N;
+const uint DEEP = MATRIX_K / 8, DEPTHS = head_dim / MATRIX_K, WIDTHS = head_dim / MATRIX_N, BLOCKS = COLS / MATRIX_N / SIDES;
 const uint BLOCK = MATRIX_M * MATRIX_N / 4; // uvec4s of a block's scores
 const uint ACROSS = MATRIX_N / 4, QUADS = BLOCK / SUBGROUP;
-const uint WORDS = BLOCKS / 2, WORD_LINE = WORDS * ACROSS + uint(head_dim <= 96); // matrices of words, and uvec4s of a row of all
+const uint WORDS = BLOCKS / 2, WORD_LINE = SIDES * WORDS * ACROSS + uint(head_dim <= 96); // matrices of words, and uvec4s of a row of all
 const uint WEIGHTS = MATRIX_M * WORD_LINE;
-const uint OWN = SCRATCH * BLOCK > WEIGHTS ? SCRATCH * BLOCK : WEIGHTS;
+const uint OWN = SIDES * SCRATCH * BLOCK > WEIGHTS ? SIDES * SCRATCH * BLOCK : WEIGHTS; // of the subgroups that have the same rows
+#define OWN_BLOCK gl_SubgroupID * (OWN / SIDES)
+#define OWN_WORDS (gl_SubgroupID / SIDES * OWN + gl_SubgroupID % SIDES * WORDS * ACROSS)
 
 shared uvec4 tile[COLS * LINE > head_dim * TURNED ? COLS * LINE : head_dim * TURNED];
 shared uvec4 scratch[ROWS / MATRIX_M * OWN];
@@ -64,12 +71,12 @@ float statistic(uint b, uint first, uint bytes) {
 // number `last`, to matrices.
 #define LOAD_ROWS(matrices, b, first, last, stride) \
 	[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) { \
-		GO_OVER_QUADS scratch[own + x / DEEP * (BLOCK / 2) + row * DEEP + x % DEEP] = \
+		GO_OVER_QUADS scratch[OWN_BLOCK + x / DEEP * (BLOCK / 2) + row * DEEP + x % DEEP] = \
 			eight(b, first, 2 * min(row, last) * stride + 16 * min(d + x, EIGHTS - 1)); \
 		subgroup_barrier(); \
-		coopMatLoad(matrices[d / DEEP], scratch, own, DEEP, BY_ROWS); \
+		coopMatLoad(matrices[d / DEEP], scratch, OWN_BLOCK, DEEP, BY_ROWS); \
 		if (d + DEEP < EIGHTS) \
-			coopMatLoad(matrices[d / DEEP + 1], scratch, own + BLOCK / 2, DEEP, BY_ROWS); \
+			coopMatLoad(matrices[d / DEEP + 1], scratch, OWN_BLOCK + BLOCK / 2, DEEP, BY_ROWS); \
 		subgroup_barrier(); \
 	}
 
@@ -200,7 +207,7 @@ uint visible[WORDS * QUADS];
 		if (masked) { \
 			GO_OVER_WORDS GO_OVER_QUADS { \
 				ivec2 this_row = row_at; \
-				uint pairs = 0, from = START(to, count) + 2 * p * MATRIX_N + 4 * x; \
+				uint pairs = 0, from = START(to, count) + SIDE + 2 * p * MATRIX_N + 4 * x; \
 				[[dont_unroll]] for (uint e = 0; e < 8; e++) { \
 					uint column = from + e / 4 * MATRIX_N + e % 4; \
 					if (column - to < COLS && SEES(this_row, column_at)) pairs |= 1u << e; \
@@ -233,7 +240,7 @@ uint visible[WORDS * QUADS];
 		FROM \
 		GO_OVER_BLOCKS { \
 			MATRIX_B columns; \
-			coopMatLoad(columns, tile, c * MATRIX_N * LINE + d * DEEP, LINE, ALONG_K); \
+			coopMatLoad(columns, tile, (SIDE + c * MATRIX_N) * LINE + d * DEEP, LINE, ALONG_K); \
 			block[c] = coopMatMulAdd(rows, columns, block[c]); \
 		} \
 	}
@@ -279,15 +286,15 @@ float add(float a, float b) { return a + b; }
 // Sums: a subgroup has those of JOINT times its rows, in as few of a head's numbers, so that it loads fewer factors. Its sum
 // [r * PART + w] is of rows SUM_BLOCK(r) * MATRIX_M and of numbers SUM_WIDTH(w) * MATRIX_N on. The subgroups' weights are there
 // behind a barrier.
-const uint JOINT = (WIDTHS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = WIDTHS / JOINT;
-#define SUM_BLOCK(r) (gl_SubgroupID / JOINT * JOINT + r)
-#define SUM_WIDTH(w) (gl_SubgroupID % JOINT * PART + w)
+const uint SUMS = WIDTHS / SIDES, JOINT = (SUMS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = SUMS / JOINT;
+#define SUM_BLOCK(r) (gl_SubgroupID / (JOINT * SIDES) * JOINT + r)
+#define SUM_WIDTH(w) (gl_SubgroupID % (JOINT * SIDES) * PART + w)
 
 // sum += weights * the tile's columns, which lie turned. Of short heads the weights of two blocks are loaded before their columns:
 // RDNA 3's compiler exchanges fewer registers. Of longer ones it has no room for that, and takes 256 for 192.
 const uint TOGETHER = head_dim <= 64 ? 2 : 1;
 #define ACCUMULATE(sum) \
-	[[unroll]] for (uint p = 0; p < BLOCKS / TOGETHER; p++) { \
+	[[unroll]] for (uint p = 0; p < SIDES * BLOCKS / TOGETHER; p++) { \
 		if (TOGETHER == 2 || p == 0) LATER \
 		MATRIX_A weights[TOGETHER * JOINT]; \
 		[[unroll]] for (uint c = 0; c < TOGETHER; c++) [[unroll]] for (uint r = 0; r < JOINT; r++) \
@@ -307,12 +314,12 @@ const uint TOGETHER = head_dim <= 64 ? 2 : 1;
 // there are `count`; the first of them all begins at element first.
 #define STORE(b, sum, first, begin, count, stride, factor) \
 	[[unroll]] for (uint r = 0; r < JOINT; r++) [[unroll]] for (uint w = 0; w < PART; w++) { \
-		coopMatStore(sum[r * PART + w], scratch, own, ACROSS, BY_ROWS); \
+		coopMatStore(sum[r * PART + w], scratch, OWN_BLOCK, ACROSS, BY_ROWS); \
 		subgroup_barrier(); \
 		GO_OVER_QUADS { \
 			uint i = begin + SUM_BLOCK(r) * MATRIX_M + row; \
 			if (i < count) { \
-				vec4 f = uintBitsToFloat(scratch[own + at]) * factor; \
+				vec4 f = uintBitsToFloat(scratch[OWN_BLOCK + at]) * factor; \
 				uint to = first + i * stride + SUM_WIDTH(w) * MATRIX_N + 4 * x; \
 				store_four(unpackUint2x32(packUint2x32(address[b]) + 2 * uint64_t(to)), FACTOR, 0, f); \
 			} \
