@@ -78,7 +78,7 @@ void add_tile(bool lean) {
 	FETCH_PAIRS(values, 4, first)
 	MATRIX_C block[BLOCKS];
 	GO_OVER_BLOCKS block[c] = MATRIX_C(0.0);
-	SCORES(block, rows = queries[d];)
+	SCORES(block, rows[r] = queries[d];)
 	GO_OVER_BLOCKS coopMatStore(block[c], scratch, own + c * BLOCK, ACROSS, BY_ROWS);
 	subgroup_barrier();
 	vec4 scores[BLOCKS * QUADS];
@@ -136,7 +136,7 @@ void main() {
 	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
 	GO_OVER_QUADS highest[n] = LEAST, total[n] = 0;
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	LOAD_ROWS(queries, 2, first_q, max(rows, 1) - 1, query)
+	LOAD_ROWS(queries, 0, 2, first_q, max(rows, 1) - 1, query)
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));

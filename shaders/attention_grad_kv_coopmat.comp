@@ -43,6 +43,7 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #define COLS (SHORT ? 2 * bm : bm)
 #define SEES(row, column) sees(column, row)
 #define SCRATCH 1
+#define HEIGHT (SHORT ? 2 : 1) // two matrices beside half of four columns take fewer factors than one beside all
 #include "include/attention_coopmat.glsl"
 
 // The keys of the workgroup: registers have no room for them beside the values. Behind each stands its value where
@@ -50,15 +51,19 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
-#define KEPT_ROWS(from) coopMatLoad(rows, kept, GROUP_ROW * KEPT + from + d * DEEP, KEPT, BY_ROWS);
-shared vec4 lses[COLS / 4], deltas[COLS / 4]; // of the queries; matrices are loaded from multiples of 16 bytes
+#define KEPT_ROWS(from) coopMatLoad(rows[r], kept, (GROUP_ROW + r * MATRIX_M) * KEPT + from + d * DEEP, KEPT, BY_ROWS);
+// lse and delta of the queries; matrices are loaded from multiples of 16 bytes. Where a branch would cost more than memory, each
+// invocation has a place.
+const uint STATISTICS = SHORT ? group : COLS;
+shared vec4 lses[STATISTICS / 4], deltas[STATISTICS / 4];
+#define OF_BLOCK gl_SubgroupID % SIDES * (BLOCKS * MATRIX_N / 4) + c % BLOCKS * (MATRIX_N / 4)
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_j0 = gl_WorkGroupID.x * bn;
 uint j0 = min(group_j0 + GROUP_ROW, s - 1), own = OWN_WORDS;
 uint query = heads * head_dim;
 MATRIX_C sum_k[SUMS], sum_v[SUMS];
-MATRIX_A values[DEPTHS];
+MATRIX_A values[HEIGHT * DEPTHS];
 uvec4 next[2 * PAIRS];
 float next_lse, next_delta;
 
@@ -68,7 +73,8 @@ int i0, begin, end;
 uint from, first_q, first, statistics;
 uint statistic_place = 4 * min(gl_LocalInvocationIndex, min(COLS, t) - 1); // for the invocation, in bytes
 #define FIND_QUERIES \
-	FIND(i0, begin, end, t, j0 + MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + row), query_at(b, column))
+	FIND(i0, begin, end, t, j0 + HEIGHT * MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + p / WORDS * MATRIX_M + row), \
+		query_at(b, column))
 #define GO_TO(place) { from = place; first = first_q + from * query; }
 // FETCH_FIRST fetches what the loop takes first of a tile.
 #define FETCH_FIRST { \
@@ -81,23 +87,24 @@ uint statistic_place = 4 * min(gl_LocalInvocationIndex, min(COLS, t) - 1); // fo
 void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
-	if (gl_LocalInvocationIndex < COLS) {
+	if (STATISTICS == group || gl_LocalInvocationIndex < STATISTICS) {
 		lses[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = LOG2_E * next_lse;
 		deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = -next_delta;
 	}
 	barrier();
 	FETCH_PAIRS(next, 2, first)
-	MATRIX_C scores[BLOCKS], slopes[BLOCKS], exponents[BLOCKS]; // slopes: dy . v - delta; exponents: lse
+	const uint ALL = HEIGHT * BLOCKS;
+	MATRIX_C scores[ALL], slopes[ALL], exponents[ALL]; // slopes: dy . v - delta; exponents: lse
 	GO_OVER_BLOCKS scores[c] = MATRIX_C(0.0);
 	SCORES(scores, KEPT_ROWS(0))
 	barrier();
 	PUT_PAIRS(next)
 	barrier();
-	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, (SIDE + c * MATRIX_N) / 4, 0, BY_ROWS);
-	SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows = values[d];)
+	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, OF_BLOCK, 0, BY_ROWS);
+	SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows[r] = values[r * DEPTHS + d];)
 
-	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, (SIDE + c * MATRIX_N) / 4, 0, BY_ROWS);
-	MATRIX_C weights[WORDS], slants[WORDS]; // slants: the gradients of scores
+	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, OF_BLOCK, 0, BY_ROWS);
+	MATRIX_C weights[ALL / 2], slants[ALL / 2]; // slants: the gradients of scores
 	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
 		vec2 f = exp2(exponent(score) - vec2(exponents[2 * p][i], exponents[2 * p + 1][i]));
@@ -130,22 +137,18 @@ void add_tile(bool lean) {
 }
 
 void main() {
-	uint rows = min(MATRIX_M, s - j0);
-	if (group_j0 + GROUP_ROW >= s) rows = 0; // the last key instead of those past the end
-	uint key = kv_heads * head_dim, first_k = (b * s + j0) * key + h * head_dim;
-	GO_OVER_QUADS {
-		uint j = min(row, max(rows, 1) - 1);
-		[[unroll]] for (uint d = 0; d < EIGHTS; d += SIDES * ACROSS) {
-			uint at_d = d + gl_SubgroupID % SIDES * ACROSS + x;
-			if (at_d < EIGHTS) {
-				uint to = (GROUP_ROW + row) * KEPT + at_d;
-				kept[to] = eight(6, first_k, 2 * j * key + 16 * at_d);
-				if (BOTH) kept[to + EIGHTS] = eight(7, first_k, 2 * j * key + 16 * at_d);
-			}
-		}
+	// The last key stands in the place of those past the end.
+	uint key = kv_heads * head_dim, first_k = (b * s + group_j0) * key + h * head_dim, last = s - 1 - group_j0;
+	GO_OVER((ROWS * EIGHTS + group - 1) / group) if (ROWS * EIGHTS % group == 0 || m < ROWS * EIGHTS) {
+		uint place = 2 * min(m / EIGHTS, last) * key + 16 * (m % EIGHTS), to = m / EIGHTS * KEPT + m % EIGHTS;
+		kept[to] = eight(6, first_k, place);
+		if (BOTH) kept[to + EIGHTS] = eight(7, first_k, place);
 	}
 	[[unroll]] for (uint w = 0; w < SUMS; w++) { BEGIN(sum_k[w]) BEGIN(sum_v[w]) }
-	if (!BOTH) LOAD_ROWS(values, 7, first_k, max(rows, 1) - 1, key)
+	if (!BOTH) [[unroll]] for (uint r = 0; r < HEIGHT; r++) {
+		uint j = min(GROUP_ROW + r * MATRIX_M, last);
+		LOAD_ROWS(values, r * DEPTHS, 7, first_k + j * key, last - j, key)
+	}
 
 	// The last tile ends with the last query, so that tiles are whole from some on.
 	end = int(end_query(group_j0));

@@ -45,7 +45,7 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #include "include/attention_coopmat.glsl"
 
 shared uvec4 grads[ROWS * LINE]; // dy of the workgroup's queries: registers have no room for it beside q
-#define GRAD_ROWS coopMatLoad(rows, grads, gl_SubgroupID * MATRIX_M * LINE + d * DEEP, LINE, BY_ROWS);
+#define GRAD_ROWS coopMatLoad(rows[r], grads, gl_SubgroupID * MATRIX_M * LINE + d * DEEP, LINE, BY_ROWS);
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time.
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
@@ -70,7 +70,7 @@ void add_tile(bool lean) {
 	FETCH(values, 7, first)
 	MATRIX_C scores[BLOCKS], slopes[BLOCKS], words[WORDS]; // slopes: dy . v - delta
 	GO_OVER_BLOCKS { scores[c] = MATRIX_C(0.0); slopes[c] = less_delta; }
-	SCORES(scores, rows = queries[d];)
+	SCORES(scores, rows[r] = queries[d];)
 	barrier();
 	PUT(values)
 	barrier();
@@ -129,7 +129,7 @@ void main() {
 	OF_ROWS(exponents, lses[n])
 	OF_ROWS(less_delta, -deltas[n])
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	LOAD_ROWS(queries, 5, first_q, max(rows, 1) - 1, query)
+	LOAD_ROWS(queries, 0, 5, first_q, max(rows, 1) - 1, query)
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));

@@ -18,10 +18,14 @@
 // an invocation of a subgroup of 64 has half the sums of one of 32.
 const bool SHORT = head_dim <= (SUBGROUP > 16 ? SUBGROUP : 16);
 
-// Subgroups that have the same rows, each beside as many of a tile's columns, from column SIDE of a tile on.
-const uint SIDES = group / SUBGROUP * MATRIX_M / ROWS;
-#define GROUP_ROW (gl_SubgroupID / SIDES * MATRIX_M)
-#define SIDE (gl_SubgroupID % SIDES * BLOCKS * MATRIX_N)
+// A subgroup has scores of HEIGHT times MATRIX_M rows, from row GROUP_ROW of the workgroup on. There are SHARE subgroups for each
+// MATRIX_M rows, and so SIDES with the same, each beside as many of a tile's columns, from column SIDE on.
+#ifndef HEIGHT
+#define HEIGHT 1
+#endif
+const uint SHARE = group / SUBGROUP * MATRIX_M / ROWS, SIDES = SHARE * HEIGHT;
+#define GROUP_ROW (gl_SubgroupID / SIDES * HEIGHT * MATRIX_M)
+#define SIDE gl_SubgroupID % SIDES * (BLOCKS * MATRIX_N)
 
 const uint EIGHTS = head_dim / 8;      // uvec4s of a vector: eight numbers each
 const uint LINE = EIGHTS + 1;          // of one in shared memory: the next begins in other banks
@@ -31,9 +35,9 @@ const uint BLOCK = MATRIX_M * MATRIX_N / 4; // uvec4s of a block's scores
 const uint ACROSS = MATRIX_N / 4, QUADS = BLOCK / SUBGROUP;
 const uint WORDS = BLOCKS / 2, WORD_LINE = SIDES * WORDS * ACROSS + uint(head_dim <= 96); // matrices of words, and uvec4s of a row of all
 const uint WEIGHTS = MATRIX_M * WORD_LINE;
-const uint OWN = SIDES * SCRATCH * BLOCK > WEIGHTS ? SIDES * SCRATCH * BLOCK : WEIGHTS; // of the subgroups that have the same rows
-#define OWN_BLOCK gl_SubgroupID * (OWN / SIDES)
-#define OWN_WORDS (gl_SubgroupID / SIDES * OWN + gl_SubgroupID % SIDES * WORDS * ACROSS)
+const uint OWN = SHARE * SCRATCH * BLOCK > WEIGHTS ? SHARE * SCRATCH * BLOCK : WEIGHTS; // of MATRIX_M rows
+#define OWN_BLOCK gl_SubgroupID * (OWN / SHARE)
+#define OWN_WORDS (gl_SubgroupID / SIDES * HEIGHT * OWN + gl_SubgroupID % SIDES * WORDS * ACROSS)
 
 shared uvec4 tile[COLS * LINE > head_dim * TURNED ? COLS * LINE : head_dim * TURNED];
 shared uvec4 scratch[ROWS / MATRIX_M * OWN];
@@ -53,8 +57,9 @@ vec4 exponent(vec4 f) { return soft_cap == 0 ? LOG2_E * scale * f : LOG2_E * cap
 #define GO_OVER_QUADS \
 	[[unroll]] for (uint n = 0, at = gl_SubgroupInvocationID, row = at / ACROSS, x = at % ACROSS; n < QUADS; \
 		n++, at += SUBGROUP, row = at / ACROSS, x = at % ACROSS)
-#define GO_OVER_BLOCKS [[unroll]] for (uint c = 0; c < BLOCKS; c++)
-#define GO_OVER_WORDS [[unroll]] for (uint p = 0; p < WORDS; p++)
+#define GO_OVER_BLOCKS [[unroll]] for (uint c = 0; c < HEIGHT * BLOCKS; c++)
+#define GO_OVER_WORDS [[unroll]] for (uint p = 0; p < HEIGHT * WORDS; p++)
+#define WORD_AT p / WORDS * OWN + p % WORDS * ACROSS // behind `own`
 #define QUAD c * QUADS + n
 #define FOUR(e) [[unroll]] for (uint e = 0; e < 4; e++)
 
@@ -68,15 +73,15 @@ float statistic(uint b, uint first, uint bytes) {
 }
 
 // LOAD_ROWS brings the subgroup's rows of an argument, whose vectors are stride elements apart and the last one here is
-// number `last`, to matrices.
-#define LOAD_ROWS(matrices, b, first, last, stride) \
+// number `last`, to matrices, from number `from` on.
+#define LOAD_ROWS(matrices, from, b, first, last, stride) \
 	[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) { \
 		GO_OVER_QUADS scratch[OWN_BLOCK + x / DEEP * (BLOCK / 2) + row * DEEP + x % DEEP] = \
 			eight(b, first, 2 * min(row, last) * stride + 16 * min(d + x, EIGHTS - 1)); \
 		subgroup_barrier(); \
-		coopMatLoad(matrices[d / DEEP], scratch, OWN_BLOCK, DEEP, BY_ROWS); \
+		coopMatLoad(matrices[from + d / DEEP], scratch, OWN_BLOCK, DEEP, BY_ROWS); \
 		if (d + DEEP < EIGHTS) \
-			coopMatLoad(matrices[d / DEEP + 1], scratch, OWN_BLOCK + BLOCK / 2, DEEP, BY_ROWS); \
+			coopMatLoad(matrices[from + d / DEEP + 1], scratch, OWN_BLOCK + BLOCK / 2, DEEP, BY_ROWS); \
 		subgroup_barrier(); \
 	}
 
@@ -200,14 +205,14 @@ uint seen, whole, left; // left: the tiles of `seen` that are still to come; its
 // and says in `visible` what the subgroup sees there: bit e of a quad of a matrix of words for the score of element e in its
 // first block, bit 4 + e for that in its second. Only where not everything is seen, which is `masked`, bits are looked at.
 bool masked;
-uint visible[WORDS * QUADS];
+uint visible[HEIGHT * WORDS * QUADS];
 #define FIND(to, begin, end, count, all_seen, row_at, column_at) \
 	while (KNOWN ? to < end : left != 0 && !AT_WHOLE) { \
 		masked = !KNOWN || window != 0 || to < 0 || to + COLS > count || !(all_seen); \
 		if (masked) { \
 			GO_OVER_WORDS GO_OVER_QUADS { \
 				ivec2 this_row = row_at; \
-				uint pairs = 0, from = START(to, count) + SIDE + 2 * p * MATRIX_N + 4 * x; \
+				uint pairs = 0, from = START(to, count) + SIDE + 2 * (p % WORDS) * MATRIX_N + 4 * x; \
 				[[dont_unroll]] for (uint e = 0; e < 8; e++) { \
 					uint column = from + e / 4 * MATRIX_N + e % 4; \
 					if (column - to < COLS && SEES(this_row, column_at)) pairs |= 1u << e; \
@@ -232,16 +237,17 @@ uint visible[WORDS * QUADS];
 #define LATER \
 	if (SUBGROUP == 64) memoryBarrier(gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
 
-// SCORES adds to block the products of the subgroup's rows, of which FROM brings a matrix d, by the tile's columns.
+// SCORES adds to block the products of the subgroup's rows, of which FROM brings matrix d to rows[r], by the tile's columns.
 #define SCORES(block, FROM) \
 	[[unroll]] for (uint d = 0; d < DEPTHS; d++) { \
-		MATRIX_A rows; \
+		MATRIX_A rows[HEIGHT]; \
 		if (d == DEPTHS / 2) LATER \
-		FROM \
-		GO_OVER_BLOCKS { \
+		[[unroll]] for (uint r = 0; r < HEIGHT; r++) { FROM } \
+		[[unroll]] for (uint c = 0; c < BLOCKS; c++) { \
 			MATRIX_B columns; \
 			coopMatLoad(columns, tile, (SIDE + c * MATRIX_N) * LINE + d * DEEP, LINE, ALONG_K); \
-			block[c] = coopMatMulAdd(rows, columns, block[c]); \
+			[[unroll]] for (uint r = 0; r < HEIGHT; r++) \
+				block[r * BLOCKS + c] = coopMatMulAdd(rows[r], columns, block[r * BLOCKS + c]); \
 		} \
 	}
 
@@ -268,33 +274,33 @@ float add(float a, float b) { return a + b; }
 		int pairs = int(visible[WORD_QUAD]); \
 		uvec4 both; \
 		FOUR(e) both[e] = uint(bitfieldExtract(pairs, int(e), 1)) & 0xffffu | uint(bitfieldExtract(pairs, int(e) + 4, 1)) << 16; \
-		scratch[own + row * WORD_LINE + p * ACROSS + x] = both; \
+		scratch[own + row * WORD_LINE + WORD_AT + x] = both; \
 	} \
 	subgroup_barrier();
 #define AND_MASK(words) \
 	if (masked) GO_OVER_WORDS { \
 		MATRIX_C mask; \
-		coopMatLoad(mask, scratch, own + p * ACROSS, WORD_LINE, BY_ROWS); \
+		coopMatLoad(mask, scratch, own + WORD_AT, WORD_LINE, BY_ROWS); \
 		[[unroll]] for (uint i = 0; i < mask.length(); i++) \
 			words[p][i] = uintBitsToFloat(floatBitsToUint(words[p][i]) & floatBitsToUint(mask[i])); \
 	}
 
 // SET_WEIGHTS puts matrices of words where ACCUMULATE takes them, from `own` on.
 #define SET_WEIGHTS(words) \
-	GO_OVER_WORDS coopMatStore(words[p], scratch, own + p * ACROSS, WORD_LINE, BY_ROWS);
+	GO_OVER_WORDS coopMatStore(words[p], scratch, own + WORD_AT, WORD_LINE, BY_ROWS);
 
 // Sums: a subgroup has those of JOINT times its rows, in as few of a head's numbers, so that it loads fewer factors. Its sum
 // [r * PART + w] is of rows SUM_BLOCK(r) * MATRIX_M and of numbers SUM_WIDTH(w) * MATRIX_N on. The subgroups' weights are there
 // behind a barrier.
-const uint SUMS = WIDTHS / SIDES, JOINT = (SUMS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = SUMS / JOINT;
-#define SUM_BLOCK(r) (gl_SubgroupID / (JOINT * SIDES) * JOINT + r)
-#define SUM_WIDTH(w) (gl_SubgroupID % (JOINT * SIDES) * PART + w)
+const uint SUMS = WIDTHS / SHARE, JOINT = (SUMS | ROWS / MATRIX_M) % 2 == 0 ? 2 : 1, PART = SUMS / JOINT;
+#define SUM_BLOCK(r) (gl_SubgroupID / (JOINT * SHARE) * JOINT + r)
+#define SUM_WIDTH(w) (gl_SubgroupID % (JOINT * SHARE) * PART + w)
 
 // sum += weights * the tile's columns, which lie turned. Of short heads the weights of two blocks are loaded before their columns:
 // RDNA 3's compiler exchanges fewer registers. Of longer ones it has no room for that, and takes 256 for 192.
 const uint TOGETHER = head_dim <= 64 ? 2 : 1;
 #define ACCUMULATE(sum) \
-	[[unroll]] for (uint p = 0; p < SIDES * BLOCKS / TOGETHER; p++) { \
+	[[unroll]] for (uint p = 0; p < COLS / MATRIX_N / TOGETHER; p++) { \
 		if (TOGETHER == 2 || p == 0) LATER \
 		MATRIX_A weights[TOGETHER * JOINT]; \
 		[[unroll]] for (uint c = 0; c < TOGETHER; c++) [[unroll]] for (uint r = 0; r < JOINT; r++) \
