@@ -23,7 +23,7 @@ const bool SHORT = head_dim <= (SUBGROUP > 16 ? SUBGROUP : 16);
 #ifndef HEIGHT
 #define HEIGHT 1
 #endif
-const uint SHARE = group / SUBGROUP * MATRIX_M / ROWS, SIDES = SHARE * HEIGHT;
+const uint SHARE = group / SUBGROUP * MATRIX_M > ROWS ? group / SUBGROUP * MATRIX_M / ROWS : 1, SIDES = SHARE * HEIGHT;
 #define GROUP_ROW (gl_SubgroupID / SIDES * HEIGHT * MATRIX_M)
 #define SIDE gl_SubgroupID % SIDES * (BLOCKS * MATRIX_N)
 
