@@ -224,13 +224,13 @@ func TestAttentionOfMatrices(t *testing.T) {
 }
 
 // Where two subgroups have the same keys, each beside half of a tile's queries, their gradients are as good, and have the same
-// bits as where one has all of it.
+// bits as where one has all of a tile as large.
 func TestAttentionOfSharedRows(t *testing.T) {
 	const shader = "attention_grad_kv_coopmat"
 	needs(t, shader+" f16")
 	var trace bytes.Buffer
 	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: map[string]shaders.Tile{shader: {128, 32, 64}}}))
-	alone := openDevice(t, vulkan.Options{Tiles: map[string]shaders.Tile{shader: {64, 16, 64}}})
+	alone := openDevice(t, vulkan.Options{Tiles: map[string]shaders.Tile{shader: {64, 32, 64}}})
 	reference, runs := tensor.NewDevice(plainCPU(t)), 0
 	for _, c := range attentionCases() {
 		switch c.name {
