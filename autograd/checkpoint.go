@@ -24,7 +24,7 @@ func Checkpoint(f func(*Var) *Var, x *Var) *Var {
 }
 
 // Segment is f(x) that forgets everything computed inside but the result and, under a tape,
-// what some Backward reads: inference then holds one segment at a time. f must not keep a
+// what some Backward reads and is not Cheap: inference then holds one segment at a time. f must not keep a
 // tensor that it makes.
 func Segment(f func(*Var) *Var, x *Var) *Var {
 	if f == nil {
@@ -37,7 +37,11 @@ func Segment(f func(*Var) *Var, x *Var) *Var {
 	before := rec.recorded()
 	y := f(x)
 	for _, c := range rec.recorded()[len(before):] {
-		scope.Keep(c.read...)
+		for _, x := range c.read {
+			if rec.tape.makers[x] == nil || x == y.t {
+				scope.Keep(x)
+			}
+		}
 	}
 	if y.t.Alive() {
 		scope.Keep(y.t)
@@ -143,13 +147,13 @@ func (r *secondRun) isAnother(call string) {
 func (c *checkpoint) Backward(b *Backward) {
 	inner := NewTape(b.Device)
 	inner.Seed, inner.Step, inner.randomOp = c.tape.Seed, c.tape.Step, c.randomOp
-	inner.again = &secondRun{checkpoint: c}
+	inner.second = &secondRun{checkpoint: c}
 	x := Const(b.In[0])
 	if b.Needs[0] {
 		x = inner.Leaf(b.In[0])
 	}
 	y := Segment(c.f, x)
-	if again := inner.again; again.at < len(c.calls) {
+	if again := inner.second; again.at < len(c.calls) {
 		again.isAnother("missing")
 	}
 	inner.walkAll([]*Var{y}, b.DOut, false)

@@ -44,8 +44,8 @@ func (b *Backward) Leave(i int) {
 
 // outermost is the tape of whose checkpoint t is the second run, or t.
 func (t *Tape) outermost() *Tape {
-	for t.again != nil {
-		t = t.again.tape
+	for t.second != nil {
+		t = t.second.tape
 	}
 	return t
 }

@@ -28,6 +28,8 @@ type Forward struct {
 	Needs []bool           // whose gradient Backward will be asked for; all false without a tape
 
 	tape   *Tape
+	vars   []*Var
+	early  []early
 	passes []bool // Needs, or in the first run of a checkpointed segment what it will be in the second
 }
 
@@ -158,6 +160,7 @@ func Apply(op Op, in ...*Var) []*Var {
 		c.op, out = before.op, tensorsOf(before.out)
 	} else {
 		out, c.saved = a.run(op)
+		c.early = f.leave()
 	}
 	for i, t := range out {
 		v := &first.Var
@@ -213,6 +216,7 @@ func newApplication(in []*Var) *application {
 		f.In, f.Needs, f.passes = make([]*tensor.Tensor, n), make([]bool, n), make([]bool, n)
 	}
 	a.call.in = append(a.vars[:0], in...)
+	f.vars = a.call.in
 	return a
 }
 

@@ -26,7 +26,10 @@ type Tape struct {
 	joints  map[any]Joint // by key
 	inOrder []Joint       // as they began
 
-	again *secondRun // of which checkpointed segment this tape records the second run; nil: of none
+	second *secondRun // of which checkpointed segment this tape records the second run; nil: of none
+
+	makers map[*tensor.Tensor]*call          // of what Cheap operations have made, which may be forgotten
+	again  map[*tensor.Tensor]*tensor.Tensor // what was made again in place of such
 
 	closed bool
 }
@@ -38,6 +41,7 @@ type call struct {
 	out   []*Var
 	saved []*tensor.Tensor
 	read  []*tensor.Tensor // by Backward
+	early []early
 }
 
 // recorder is the Tag of a scope that decides whether operations are recorded.
@@ -67,10 +71,10 @@ func (r recorder) recorded() []*call {
 
 // unneeded is that of a segment that runs again, for a call that is recorded.
 func (r recorder) unneeded(op Op, differentiable bool) *call {
-	if !r.on || !differentiable || r.tape.again == nil {
+	if !r.on || !differentiable || r.tape.second == nil {
 		return nil
 	}
-	return r.tape.again.unneeded(op)
+	return r.tape.second.unneeded(op)
 }
 
 // NewTape opens a tape on the device.
@@ -83,6 +87,7 @@ func NewTape(d *tensor.Device) *Tape {
 // record has the walk back pass a call.
 func (t *Tape) record(c *call) {
 	c.read, _ = c.reads()
+	t.noteCheap(c)
 	t.calls = append(t.calls, c)
 }
 
@@ -207,6 +212,9 @@ func (t *Tape) walk(c *call) {
 			var x *tensor.Tensor
 			if v != nil {
 				x = v.t
+				if slices.Contains(c.read, x) {
+					x = t.value(x)
+				}
 				if v.param != nil && c.needs[i] {
 					b.grads[i].param, b.grads[i].into = v.param, v.param.Grad
 				}
@@ -233,6 +241,9 @@ func (t *Tape) walk(c *call) {
 	}
 	for _, x := range c.read {
 		t.drop(x)
+	}
+	for _, v := range c.out {
+		delete(t.makers, v.t)
 	}
 }
 
@@ -304,7 +315,9 @@ func (t *Tape) use(x *tensor.Tensor) { t.uses[x.Memory()]++ }
 
 // drop gives memory back that no later call of the walk and no gradient needs.
 func (t *Tape) drop(x *tensor.Tensor) {
-	t.uses[x.Memory()]--
+	if t.uses[x.Memory()]--; t.uses[x.Memory()] == 0 {
+		t.freeAgain(x)
+	}
 	t.freeUnused(x)
 }
 

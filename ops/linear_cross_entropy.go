@@ -34,8 +34,8 @@ func newLinearCrossEntropy(x, weight, labels *Var, counted int, byRow bool, o []
 
 // keptGradBytes is how large a weight's gradient may be to be computed together with the loss. That saves
 // computing the logits a second time, a fifth of a step that trains all of a model of 15 million parameters, a
-// thirteenth of one of 110 million, but the gradient is then in memory once more. That pays for small
-// vocabularies and models, of which it has most of the time and little of the memory.
+// thirteenth of one of 110 million, but the gradient is then in memory once more, unless it is written where it belongs
+// (Forward.EarlyGrad). That pays for small vocabularies and models, of which it has most of the time and little of the memory.
 const keptGradBytes = 128 << 20
 
 type linearCrossEntropy struct {
@@ -66,12 +66,17 @@ func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.T
 	rows := f.In[0].Dim(0)
 	losses, lse, loss := f.New(stat, rows), f.New(stat, rows), f.New(stat)
 	grads := make([]*tensor.Tensor, len(f.In)) // of the inputs; nil: not made here
+	var early []logitProduct                   // whose weight's gradient is where it belongs
 	for _, p := range products(len(f.In)) {
 		if f.Needs[p.x] {
 			grads[p.x] = f.Like(f.In[p.x])
 		}
 		if w := f.In[p.w]; f.Needs[p.w] && stat.Bytes(w.Numel()) <= l.kept {
-			grads[p.w] = f.New(stat, w.Shape()...)
+			if grads[p.w] = f.EarlyGrad(p.w, stat); grads[p.w] != nil {
+				early = append(early, p)
+			} else {
+				grads[p.w] = f.New(stat, w.Shape()...)
+			}
 		}
 	}
 	l.logits.each(f.Device, f.In, func(c logitChunk) {
@@ -97,7 +102,11 @@ func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.T
 	if !f.AnyNeeds() {
 		return out, nil
 	}
-	return out, append(grads, lse)
+	saved = append(slices.Clone(grads), lse)
+	for _, p := range early {
+		saved[p.w] = nil
+	}
+	return out, saved
 }
 
 func (l linearCrossEntropy) Backward(b *autograd.Backward) {
@@ -105,14 +114,20 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 	grads, lse := b.Saved[:len(b.In)], b.Saved[len(b.In)]
 	factor := b.Like(dloss)
 	b.Run(kernels.Scale{N: 1, Alpha: l.scale}, factor, dloss)
+	early := make([]*tensor.Tensor, len(b.In)) // all of them before any is written to: they may share memory
+	for _, p := range products(len(b.In)) {
+		early[p.w] = b.EarlyGrad(p.w)
+	}
 	var again []logitProduct // whose weight's gradient was too large to be kept
 	for _, p := range products(len(b.In)) {
 		if dx := grads[p.x]; dx != nil {
 			b.Run(kernels.Mul{N: dx.Numel(), M: 1}, dx, dx, factor)
 			b.SetGrad(p.x, dx)
 		}
-		switch kept := grads[p.w]; {
+		switch kept, early := grads[p.w], early[p.w]; {
 		case !b.Needs[p.w]:
+		case early != nil:
+			b.Run(kernels.Mul{N: early.Numel(), M: 1}, early, early, factor)
 		case kept == nil:
 			again = append(again, p)
 		default:

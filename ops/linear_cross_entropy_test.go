@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
@@ -75,11 +76,14 @@ func (memoryOnly) Close() error                           { return nil }
 // small. The logits alone would be 262 MB.
 func TestLinearCrossEntropyMemory(t *testing.T) {
 	const rows, vocab = 2048, 32000
-	measure := func(dt tensor.DType, dim int, trains, byRow bool) int {
+	measure := func(dt tensor.DType, dim int, trains, forgotten, byRow bool) int {
 		d := tensor.NewDevice(memoryOnly{})
 		w := autograd.NewParam(d.New(dt, vocab, dim))
 		if trains {
 			w.Grad = d.New(tensor.F32, vocab, dim)
+		}
+		if forgotten {
+			w.ForgetGrad()
 		}
 		x, labels := d.New(dt, rows, dim), d.New(tensor.I32, rows)
 		gradients := d.New(tensor.F32, rows)
@@ -101,22 +105,74 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 	}
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
 		for _, dim := range []int{64, 131, 512, 1024, 1056} {
-			for _, trains := range []bool{false, true} {
+			for _, weight := range []string{"frozen", "trains", "trains, its gradient forgotten"} {
 				for _, byRow := range []bool{false, true} {
+					trains, forgotten := weight != "frozen", weight == "trains, its gradient forgotten"
 					limit := 64_000_000
 					if trains {
 						limit = min(max(limit, 8*dim*vocab), 90_000_000)
 					}
-					if kept := 4 * dim * vocab; trains && !byRow && kept <= keptGradBytes {
+					if kept := 4 * dim * vocab; trains && !forgotten && !byRow && kept <= keptGradBytes {
 						limit += kept
 					}
-					if peak := measure(dt, dim, trains, byRow); peak > limit || peak < logitBytes/2 {
-						t.Errorf("%s, dim %d, weight trains %t, a gradient for each row %t: %d bytes beside the "+
-							"inputs, want at most %d", dt, dim, trains, byRow, peak, limit)
+					if peak := measure(dt, dim, trains, forgotten, byRow); peak > limit || peak < logitBytes/2 {
+						t.Errorf("%s, dim %d, weight %s, a gradient for each row %t: %d bytes beside the inputs, "+
+							"want at most %d", dt, dim, weight, byRow, peak, limit)
 					}
 				}
 			}
 		}
+	}
+}
+
+// The gradient of a weight is the same, and there once, where it counts as zero before and is written in Forward; in chunks, with
+// a factor on the way back, and beside another product.
+func TestLinearCrossEntropyWritesForgottenGradients(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	const rows, dim, vocab, rank = 37, 12, 65, 3
+	numbers := func(seed uint64, n, dim int) *tensor.Tensor {
+		return d.FromFloat32s(tensor.F32, randomHeads(seed, 1, n, 1, dim).data, n, dim)
+	}
+	labels := make([]int32, rows)
+	for i := range labels {
+		labels[i] = int32(i * 7 % vocab)
+	}
+	gradients := func(forget bool) (all []float32) {
+		w, up := autograd.NewParam(numbers(2, vocab, dim)), autograd.NewParam(numbers(3, vocab, rank))
+		block := d.FromFloat32s(tensor.F32, make([]float32, vocab*(dim+rank)), vocab*(dim+rank)) // as optim.Gather has it
+		w.Grad, up.Grad = block.View(0, vocab, dim), block.View(vocab*dim, vocab, rank)
+		if forget {
+			w.ForgetGrad()
+			up.ForgetGrad()
+		}
+		for range 2 { // the second time there is a gradient
+			tape := autograd.NewTape(d)
+			l := linearCrossEntropy{scale: 1. / rows, logits: logitChunks{bytes: 4 * vocab * 5}, kept: keptGradBytes}
+			x, u := tape.Leaf(numbers(1, rows, dim)), tape.Leaf(numbers(4, rows, rank))
+			loss := apply(l, x, w.Var(), autograd.Const(d.FromInt32s(labels, rows)), u, up.Var())
+			tape.BackwardScaled(Scale(loss, 0.3, 0), 8)
+			tape.Close()
+			for _, p := range []*autograd.Param{w, up} {
+				g, err := p.Grad.Float32s()
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, g...)
+			}
+		}
+		return all
+	}
+	logits := 0 // chunks of them
+	defer d.Trace(func(k tensor.Kernel, _ []*tensor.Tensor) {
+		if k.Name() == "cross_entropy_grad" {
+			logits++
+		}
+	})()
+	if got, want := gradients(true), gradients(false); !slices.Equal(got, want) || slices.Max(got) == 0 {
+		t.Error("gradients of parameters are others where they were forgotten")
+	}
+	if want := 4 * ((rows + 4) / 5); logits != want {
+		t.Errorf("%d chunks of logits had gradients, want %d: each once in four passes", logits, want)
 	}
 }
 

@@ -34,6 +34,9 @@ func (rmsNorm) BackwardReads([]bool) autograd.Reads {
 	return autograd.Reads{In: []bool{true, true}, Saved: true}
 }
 
+// CheapAgain implements autograd.Cheap.
+func (rmsNorm) CheapAgain() {}
+
 func (rmsNorm) Backward(b *autograd.Backward) {
 	x, w, rstd, dy := b.In[0], b.In[1], b.Saved[0], b.DOut[0]
 	dim := x.Dim(-1)

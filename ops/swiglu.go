@@ -27,6 +27,9 @@ func (swiglu) BackwardReads([]bool) autograd.Reads {
 	return autograd.Reads{In: []bool{true, true}}
 }
 
+// CheapAgain implements autograd.Cheap.
+func (swiglu) CheapAgain() {}
+
 func (swiglu) Backward(b *autograd.Backward) {
 	dgate, dup := b.GradOver(0), b.GradOver(1)
 	b.Run(kernels.SwiGLUGrad{N: dgate.Numel()}, dgate, dup, b.DOut[0], b.In[0], b.In[1])

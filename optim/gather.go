@@ -156,7 +156,7 @@ func (t *Trainable) fill(i int) {
 	if b.dtype == tensor.F32 {
 		return
 	}
-	b.mirror = t.dev.New(b.dtype, b.n)
+	b.mirror = t.dev.NewExact(b.dtype, b.n)
 	t.dev.Run(kernels.Cast{N: b.n}, b.mirror, b.value)
 	if b.to-b.from == b.n {
 		return
@@ -164,7 +164,7 @@ func (t *Trainable) fill(i int) {
 	whole := b.value
 	b.value = nil
 	if n := b.to - b.from; n > 0 {
-		b.value = t.dev.New(tensor.F32, n)
+		b.value = t.dev.NewExact(tensor.F32, n)
 		t.dev.Run(kernels.Cast{N: n}, b.value, whole.View(b.from, n))
 	}
 	whole.Free("optim.Gather has kept this process's part of the masters")
@@ -253,7 +253,7 @@ func (t *Trainable) order(m any) iter.Seq2[string, *autograd.Param] {
 }
 
 func (t *Trainable) zeros(n int) *tensor.Tensor {
-	x := t.dev.New(tensor.F32, n)
+	x := t.dev.NewExact(tensor.F32, n)
 	t.dev.Run(kernels.Fill{N: n}, x)
 	return x
 }

@@ -57,6 +57,7 @@ func (r *run) assemble(m *llama.Model, from string) (err error) {
 	if t.Trainable, err = optim.GatherDivided(d, m, r.division(), cfg.groups()...); err != nil {
 		return err
 	}
+	t.Trainable.ForgetGrad() // the first step's are to be written as the others'
 	adam := optim.DefaultAdamW()
 	adam.WeightDecay = float32(cfg.WeightDecay)
 	if t.Optimizer, err = optim.New(t.Trainable, adam); err != nil {

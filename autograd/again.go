@@ -1,0 +1,54 @@
+package autograd
+
+import "github.com/agora-ml/agora/tensor"
+
+// Cheap is a Selective operation with one result that takes little time to make again, of inputs that its Backward all reads
+// anyway: a Segment forgets that result although the Backward of others reads it, and the tape makes it again for them. Where
+// every kernel has a price of its own (tensor.Device.Launches) it stays.
+type Cheap interface {
+	Selective
+	CheapAgain()
+}
+
+// noteCheap remembers the call that has made what a Segment may forget.
+func (t *Tape) noteCheap(c *call) {
+	if _, ok := c.op.(Cheap); !ok || t.dev.Launches() {
+		return
+	}
+	if t.makers == nil {
+		t.makers = map[*tensor.Tensor]*call{}
+	}
+	t.makers[c.out[0].t] = c
+}
+
+// value is x, made again if a Segment has forgotten it.
+func (t *Tape) value(x *tensor.Tensor) *tensor.Tensor {
+	maker := t.makers[x]
+	if maker == nil || x.Alive() {
+		return x
+	}
+	if y := t.again[x]; y != nil {
+		return y
+	}
+	f := Forward{Device: t.dev, Needs: make([]bool, len(maker.in))}
+	for _, v := range maker.in {
+		f.In = append(f.In, t.value(v.t))
+	}
+	scope := t.dev.Scope()
+	defer scope.Close()
+	out, _ := maker.op.Forward(&f)
+	scope.Keep(out[0])
+	if t.again == nil {
+		t.again = map[*tensor.Tensor]*tensor.Tensor{}
+	}
+	t.again[x] = out[0]
+	return out[0]
+}
+
+// freeAgain gives back what was made again in place of x.
+func (t *Tape) freeAgain(x *tensor.Tensor) {
+	if y := t.again[x]; y != nil {
+		y.Free("Backward has passed it")
+		delete(t.again, x)
+	}
+}
