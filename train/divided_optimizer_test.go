@@ -158,7 +158,7 @@ func TestPlanOfADividedOptimizer(t *testing.T) {
 	n := one.Parameters
 	about := func(what string, got, want int) {
 		t.Helper()
-		if got < want || got > want+want/25 { // with what padding and rounding cost
+		if got < want-want/1000 || got > want+want/25 { // parts differ a little, and padding costs
 			t.Errorf("%s: %d bytes, want about %d", what, got, want)
 		}
 	}

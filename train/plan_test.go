@@ -224,8 +224,8 @@ func TestPlanDoesNotFit(t *testing.T) {
 		want      []string // settings of the last change
 		fits      bool
 	}{
-		{40 << 30, []string{"max-tokens: 256"}, true},
-		{12 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true",
+		{36 << 30, []string{"max-tokens: 256"}, true},
+		{9 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true",
 			"dtype: q8, compute-dtype: bf16"}, true},
 		{1 << 30, []string{"batch-rows: 1, accumulate: 4", "gradient-checkpointing: true",
 			"dtype: q4, compute-dtype: bf16", "max-tokens: 256"}, false},
@@ -270,8 +270,8 @@ func TestPlanDoesNotFitTheProcess(t *testing.T) {
 	}
 }
 
-// On a GPU the tensors are the same but for the scaled B of all layers, which stay there in f32 too, and on the way back
-// their gradients; what the CPU's kernels keep is not counted: neither for the run itself nor for the changes that would
+// On a GPU the tensors are the same but for what is cheap to make again, which stays there, and for the scaled B of all layers,
+// which stay there in f32 too, and on the way back their gradients; what the CPU's kernels keep is not counted: neither for the run itself nor for the changes that would
 // make it fit.
 func TestPlanForAGPU(t *testing.T) {
 	cfg := Defaults()
@@ -285,12 +285,13 @@ func TestPlanForAGPU(t *testing.T) {
 		t.Fatal(err)
 	}
 	const scaled, largest = 32 * 24 * (5*4096 + 2*11008) * 4, 24 * 11008 * 4 // of all layers, of the one of most outputs
-	more := p.Peak - onCPU.Peak
+	const cheap = 32 * (2*4096 + 11008) * 4 // of a token: what norms and SwiGLU give
+	more := p.Peak - onCPU.Peak - cheap*p.Rows*p.Tokens
 	same := p.Memory
 	same.Activations, same.Logits = onCPU.Memory.Activations, onCPU.Memory.Logits
 	// Sizes are rounded up. The pool's rest differs by what attention's gradients put aside, a number a query, and
-	// by what it keeps of those scaled for one product.
-	if rest := p.Reserve - onCPU.Reserve; more < scaled-largest || more > 2*scaled || rest*rest > 1<<48 ||
+	// by what it keeps of those scaled for one product and of what the CPU makes again.
+	if rest := p.Reserve - onCPU.Reserve; more < scaled-largest || more > 2*scaled || rest*rest > 1<<57 ||
 		same != onCPU.Memory {
 		t.Errorf("%d bytes more, of %d scaled: %+v, on the CPU %+v", more, scaled, p, onCPU)
 	}

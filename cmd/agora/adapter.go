@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agora-ml/agora/internal/printable"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
 )
@@ -46,6 +47,23 @@ func (f *adapterFlag) eosToken() (token, field string) {
 		return "", ""
 	}
 	return info.EOSToken, filepath.Join(f.path, multilora.InfoFile) + ": field eos_token"
+}
+
+// endOf is the token that ends a text for the adapter, among those of a model: what is written of the two has to know it. -1: none
+// does.
+func (f *adapterFlag) endOf(c *cobra.Command, model string) int32 {
+	token, _ := f.eosToken()
+	if token == "" {
+		return -1
+	}
+	tok, err := (&modelFlags{model: model, adapter: *f}).loadTokenizer()
+	if err != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "warning: what is written does not know that %q ends a text: %s\n", token,
+			printable.Name(err.Error()))
+		return -1
+	}
+	id, _ := tok.EOS()
+	return id
 }
 
 func (f *adapterFlag) options() multilora.Options { return multilora.Options{AnyBase: f.force} }

@@ -269,9 +269,48 @@ func TestAdapterKeepsItsEnd(t *testing.T) {
 	if id, ok := tok.EOS(); id != 1 || !ok {
 		t.Errorf("the EOS of the merged model is %d, %v, want 1", id, ok)
 	}
+	peft := filepath.Join(t.TempDir(), "peft")
+	writeFiles(t, model, map[string]string{"generation_config.json": `{"temperature": 0.25}`})
+	mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "peft", "--out", peft)
+	if text, err := os.ReadFile(filepath.Join(peft, "generation_config.json")); err != nil ||
+		!strings.Contains(strings.Join(strings.Fields(string(text)), ""), `"eos_token_id":[1]`) {
+		t.Errorf("beside the adapter for PEFT: %v, %s", err, text)
+	}
+	several := evalFlags{modelFlags: modelFlags{model: model}, taskFlags: taskFlags{adapters: []string{baseAlone, adapter}}}
+	alone, err := several.loadTokenizer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := several.tokenizers(alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := words(baseAlone).EOS(); ok {
+		t.Error("the base has an EOS among several adapters")
+	}
+	if id, ok := words(adapter).EOS(); id != 1 || !ok {
+		t.Errorf("the EOS of an adapter among several is %d, %v, want 1", id, ok)
+	}
 	setField(t, filepath.Join(adapter, "adapter.json"), "eos_token", "nowhere")
 	if _, err := ends(""); err == nil || !strings.Contains(err.Error(), "adapter.json: field eos_token: ") ||
 		!strings.Contains(err.Error(), `want a token of the vocabulary, got "nowhere"`) {
 		t.Errorf("an EOS that the vocabulary has not: %v", err)
+	}
+}
+
+// A model in a GGUF file, and Ollama's Modelfile, end a text where the model does and where the adapter in it does.
+func TestMergedGGUFKeepsTheEndOfAnAdapter(t *testing.T) {
+	model, _ := realModel(t)
+	adapter, out := filepath.Join(t.TempDir(), "adapter"), filepath.Join(t.TempDir(), "ollama")
+	mustJSON[train.Summary](t, "train", "--model", model, "--eos-token", "▁Once", "--out", adapter, "--data", someRows(t),
+		"--held-out", "0", "--steps", "1", "--max-tokens", "64", "--truncate", "start")
+	mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "ollama", "--out", out)
+	c, err := llama.ReadConfig(filepath.Join(out, ollamaModel))
+	if err != nil || !slices.Contains(c.EOS, 403) || !slices.Contains(c.EOS, 2) {
+		t.Errorf("the merged GGUF file ends a text at %v, %v, want 403 and 2", c.EOS, err)
+	}
+	text, err := os.ReadFile(filepath.Join(out, modelfile))
+	if err != nil || !strings.Contains(string(text), "stop \"▁Once\"") && !strings.Contains(string(text), "stop \" Once\"") {
+		t.Errorf("the Modelfile, %v, has no stop of the adapter: %s", err, text)
 	}
 }

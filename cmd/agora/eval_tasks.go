@@ -18,6 +18,7 @@ import (
 	"github.com/agora-ml/agora/eval"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/tasks"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // baseAlone is the name under which --adapters means the model without an adapter.
@@ -175,6 +176,10 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 			noteMatch(c, set.Adapter(path))
 		}
 	}
+	words, err := f.tokenizers(tok)
+	if err != nil {
+		return err
+	}
 	who := f.adapters
 	if len(who) == 0 {
 		who = []string{f.adapter.path}
@@ -194,7 +199,7 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 				Record:   func(r eval.Result) error { return notes.add(adapter, r) },
 				Progress: everyFewSeconds(c.ErrOrStderr(), task.Name()),
 			}
-			report, err := task.Run(c.Context(), eval.Subject{Model: b.Model, Tokenizer: tok}, o)
+			report, err := task.Run(c.Context(), eval.Subject{Model: b.Model, Tokenizer: words(adapter)}, o)
 			if err != nil {
 				if errors.Is(err, context.Canceled) && f.examples != "" {
 					fmt.Fprintf(c.ErrOrStderr(), "interrupted; the same command with --resume goes on with %s\n",
@@ -213,6 +218,28 @@ func (f *evalFlags) runTasks(c *cobra.Command) error {
 		return printJSON(c.OutOrStdout(), all)
 	}
 	return printMeasured(c.OutOrStdout(), all)
+}
+
+// tokenizers gives the tokenizer by the name of an adapter: the model's, tok, ended by the token that the adapter was trained to
+// end answers with.
+func (f *evalFlags) tokenizers(tok tokenizer.Tokenizer) (of func(adapter string) tokenizer.Tokenizer, err error) {
+	own := map[string]tokenizer.Tokenizer{}
+	for _, path := range f.adapters {
+		its := f.modelFlags
+		its.adapter.path = path
+		if token, _ := its.adapter.eosToken(); token == "" || path == baseAlone {
+			continue
+		}
+		if own[path], err = its.loadTokenizer(); err != nil {
+			return nil, err
+		}
+	}
+	return func(adapter string) tokenizer.Tokenizer {
+		if t := own[adapter]; t != nil {
+			return t
+		}
+		return tok
+	}, nil
 }
 
 // everyFewSeconds says how far a task is.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 type exportFlags struct {
@@ -104,7 +105,13 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 				if err := a.SavePEFT(dir); err != nil {
 					return err
 				}
-				return copyBesideWeights(c, f.model, dir) // who serves it looks for the chat template there
+				if err := copyBesideWeights(c, f.model, dir); err != nil { // who serves it looks for the chat template there
+					return err
+				}
+				if eos := f.adapter.endOf(c, f.model); eos >= 0 {
+					return tokenizer.CopyGeneration(f.model, dir, eos)
+				}
+				return nil
 			})
 		},
 		"gguf": func(m *llama.Model, a *multilora.Adapter) error { return a.SaveGGUF(f.out, m.Config) },

@@ -54,6 +54,9 @@ func (f *exportFlags) exportModelGGUF(c *cobra.Command) (*converted, error) {
 		if _, err := a.Merge(); err != nil {
 			return nil, err
 		}
+		if eos := f.adapter.endOf(c, f.model); eos >= 0 {
+			m.Config.EndBy(eos)
+		}
 	}
 	about, err := ggufAbout(f.model)
 	if err != nil {

@@ -31,7 +31,7 @@ func (f *exportFlags) exportOllama(c *cobra.Command) (*converted, error) {
 	if err := checkOutFolder(f.out); err != nil {
 		return nil, err
 	}
-	text, warning, err := ollamaModelfile(f.model)
+	text, warning, err := ollamaModelfile(f.model, f.adapter.endOf(c, f.model))
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +58,9 @@ func (f *exportFlags) exportOllama(c *cobra.Command) (*converted, error) {
 	return r, nil
 }
 
-// ollamaModelfile is the Modelfile of a model: its chat template as Ollama writes them, the tokens that
+// ollamaModelfile is the Modelfile of a model: its chat template as Ollama writes them, the tokens, eos (-1: none) among them, that
 // end an answer, and how the model's own files want it sampled. The warning says why it has no template.
-func ollamaModelfile(model string) (text, warning string, err error) {
+func ollamaModelfile(model string, eos int32) (text, warning string, err error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "FROM ./%s\n", ollamaModel)
 	tok, err := tokenizer.Load(model)
@@ -90,8 +90,17 @@ func ollamaModelfile(model string) (text, warning string, err error) {
 		warning = fmt.Sprintf("%s has no TEMPLATE: %v; Ollama takes the template that it knows to be like the one in the"+
 			" GGUF file, if there is one", modelfile, err)
 	}
-	if id, ok := tok.EOS(); ok && !stops[id] {
-		fmt.Fprintf(&b, "PARAMETER stop %s\n", strconv.Quote(tok.Piece(id)))
+	stop := func(id int32) {
+		if !stops[id] {
+			stops[id] = true
+			fmt.Fprintf(&b, "PARAMETER stop %s\n", strconv.Quote(tok.Piece(id)))
+		}
+	}
+	if eos >= 0 {
+		stop(eos)
+	}
+	if id, ok := tok.EOS(); ok {
+		stop(id)
 	}
 	if isFile(model) { // a GGUF file says nothing of sampling
 		return b.String(), warning, nil

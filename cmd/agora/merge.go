@@ -86,7 +86,7 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 		return nil, err
 	}
 	defer d.Close()
-	m.command, m.device, m.eos, m.report = c, d, f.eos(c), &mergeReport{Out: f.out, DType: m.saved.String()}
+	m.command, m.device, m.eos, m.report = c, d, f.adapter.endOf(c, f.model), &mergeReport{Out: f.out, DType: m.saved.String()}
 	return m.report, writeFolder(f.out, func(dir string) error {
 		if err := m.save(f, dir); err != nil {
 			return err
@@ -101,28 +101,12 @@ func (f *mergeFlags) run(c *cobra.Command) (*mergeReport, error) {
 	})
 }
 
-// eos is the token that ends a text for the adapter and that the merged model has to know, or -1.
-func (f *mergeFlags) eos(c *cobra.Command) int32 {
-	token, _ := f.adapter.eosToken()
-	if token == "" {
-		return -1
-	}
-	tok, err := (&modelFlags{model: f.model, adapter: f.adapter}).loadTokenizer()
-	if err != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "warning: the merged model does not know that %q ends a text: %s\n", token,
-			printable.Name(err.Error()))
-		return -1
-	}
-	id, _ := tok.EOS()
-	return id
-}
-
 // merger merges one model.
 type merger struct {
 	command       *cobra.Command
 	device        *tensor.Device
 	loaded, saved tensor.DType // loaded is wide enough that only saving rounds
-	eos           int32        // see mergeFlags
+	eos           int32        // see adapterFlag.endOf
 	before        []float32    // logits of the probe with the adapter beside the weights
 	report        *mergeReport
 }
