@@ -285,7 +285,7 @@ func TestPlanForAGPU(t *testing.T) {
 		t.Fatal(err)
 	}
 	const scaled, largest = 32 * 24 * (5*4096 + 2*11008) * 4, 24 * 11008 * 4 // of all layers, of the one of most outputs
-	const cheap = 32 * (2*4096 + 11008) * 4 // of a token: what norms and SwiGLU give
+	const cheap = 32 * (2*4096 + 11008) * 4                                  // of a token: what norms and SwiGLU give
 	more := p.Peak - onCPU.Peak - cheap*p.Rows*p.Tokens
 	same := p.Memory
 	same.Activations, same.Logits = onCPU.Memory.Activations, onCPU.Memory.Logits
