@@ -63,7 +63,11 @@ func TestBenchStep(t *testing.T) {
 			square = square || strings.HasPrefix(s.Name, "NT 32 x 32 x 32 f32*f32 to f32")
 		}
 	}
-	if calls["rms_norm"] != 2*(2*2+1) || calls["adamw"] < 1 || products < 7*2*2*2 || !square ||
+	norms := 2.0 * (2*2 + 1)
+	if r.Device == "cpu" { // those of blocks are made again, but for the first, which nothing that trains is before
+		norms += 2 * (2*2 - 1)
+	}
+	if calls["rms_norm"] != norms || calls["adamw"] < 1 || products < 7*2*2*2 || !square ||
 		math.Abs(share-1) > 1e-9 {
 		t.Errorf("kernels %+v", r.Kernels)
 	}
