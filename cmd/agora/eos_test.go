@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/encoding/gguf"
 	"github.com/agora-ml/agora/internal/tinymodel"
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn/llama"
@@ -270,11 +273,16 @@ func TestAdapterKeepsItsEnd(t *testing.T) {
 		t.Errorf("the EOS of the merged model is %d, %v, want 1", id, ok)
 	}
 	peft := filepath.Join(t.TempDir(), "peft")
-	writeFiles(t, model, map[string]string{"generation_config.json": `{"temperature": 0.25}`})
-	mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "peft", "--out", peft)
-	if text, err := os.ReadFile(filepath.Join(peft, "generation_config.json")); err != nil ||
-		!strings.Contains(strings.Join(strings.Fields(string(text)), ""), `"eos_token_id":[1]`) {
-		t.Errorf("beside the adapter for PEFT: %v, %s", err, text)
+	for i, want := range []string{`{"bos_token_id":0,"eos_token_id":1}`, `{"eos_token_id":[1],"temperature":0.25}`} {
+		if i > 0 { // at first the model has no such file
+			writeFiles(t, model, map[string]string{"generation_config.json": `{"temperature": 0.25}`})
+		}
+		out := peft + strconv.Itoa(i)
+		mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "peft", "--out", out)
+		if text, err := os.ReadFile(filepath.Join(out, "generation_config.json")); err != nil ||
+			strings.Join(strings.Fields(string(text)), "") != want {
+			t.Errorf("beside the adapter for PEFT: %v, %s, want %s", err, text, want)
+		}
 	}
 	several := evalFlags{modelFlags: modelFlags{model: model}, taskFlags: taskFlags{adapters: []string{baseAlone, adapter}}}
 	alone, err := several.loadTokenizer()
@@ -310,7 +318,70 @@ func TestMergedGGUFKeepsTheEndOfAnAdapter(t *testing.T) {
 		t.Errorf("the merged GGUF file ends a text at %v, %v, want 403 and 2", c.EOS, err)
 	}
 	text, err := os.ReadFile(filepath.Join(out, modelfile))
-	if err != nil || !strings.Contains(string(text), "stop \"▁Once\"") && !strings.Contains(string(text), "stop \" Once\"") {
+	if err != nil || !strings.Contains(string(text), "PARAMETER stop \" Once\"\n") {
 		t.Errorf("the Modelfile, %v, has no stop of the adapter: %s", err, text)
+	}
+}
+
+// Where a model, its chat template and the adapter end texts with more tokens than GGUF has keys for, the adapter's has one, and
+// the user is told which have none; a Modelfile has them all.
+func TestMoreEndsThanGGUFHasKeys(t *testing.T) {
+	v := pieces(nil)
+	n := len(v.Pieces)
+	letter := int32(slices.Index(v.Pieces, "a"))
+	turnEnd := int32(n + 1)
+	model := pieceModel(t, v, n+2, nil, map[string]string{
+		"added_tokens.json":     fmt.Sprintf(`{"<|im_start|>": %d, "<|im_end|>": %d}`, n, n+1),
+		"tokenizer_config.json": `{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true, "additional_special_tokens": ["<|im_start|>", "<|im_end|>"]}`,
+	})
+	adapter, dir := filepath.Join(t.TempDir(), "adapter"), t.TempDir()
+	mustJSON[train.Summary](t, "train", "--model", model, "--eos-token", "a", "--out", adapter, "--data", someRows(t),
+		"--held-out", "0", "--steps", "1", "--max-tokens", "64", "--truncate", "start")
+	base := filepath.Join(dir, "3.gguf") // of the fourth case
+	for i, c := range []struct {
+		template string
+		eos      any // of config.json
+		args     []string
+		eot      int32
+		without  string
+	}{
+		{"", []int32{2, 5, letter}, []string{"--model", model, "--adapter", adapter}, letter, "5"},
+		{imChat, 2, []string{"--model", model, "--adapter", adapter}, letter, fmt.Sprint(turnEnd)},
+		{imChat, []int32{2, 5}, []string{"--model", model}, turnEnd, "5"},
+		{imChat, 2, []string{"--model", model}, turnEnd, ""},
+		{imChat, 2, []string{"--model", base, "--adapter", adapter, "--force"}, letter, fmt.Sprint(turnEnd)},
+	} {
+		setField(t, filepath.Join(model, "config.json"), "eos_token_id", c.eos)
+		writeFiles(t, model, map[string]string{"chat_template.jinja": c.template})
+		out := filepath.Join(dir, fmt.Sprint(i)+".gguf")
+		r := mustJSON[converted](t, slices.Concat([]string{"export", "--merged", "--to", "gguf", "--out", out}, c.args)...)
+		f, err := gguf.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eos, _ := f.Value("tokenizer.ggml.eos_token_id")
+		eot, _ := f.Value("tokenizer.ggml.eot_token_id")
+		f.Close()
+		if eos != uint32(2) || eot != uint32(c.eot) {
+			t.Errorf("case %d: a text ends with %v and %v, want 2 and %d", i, eos, eot, c.eot)
+		}
+		warning := "the file does not say that " + c.without + " does"
+		if c.without == "" && len(r.Warnings) != 0 || c.without != "" && (len(r.Warnings) != 1 || !strings.HasSuffix(r.Warnings[0], warning)) {
+			t.Errorf("case %d: warnings %q, want of %q", i, r.Warnings, c.without)
+		}
+	}
+
+	setField(t, filepath.Join(model, "config.json"), "eos_token_id", []int32{2, letter + 1})
+	out := filepath.Join(dir, "ollama")
+	r := mustJSON[converted](t, "export", "--model", model, "--adapter", adapter, "--to", "ollama", "--out", out)
+	text, err := os.ReadFile(filepath.Join(out, modelfile))
+	if want := "PARAMETER stop \"<|im_end|>\"\nPARAMETER stop \"a\"\nPARAMETER stop \"</s>\"\nPARAMETER stop \"b\"\n"; err != nil ||
+		!strings.HasSuffix(string(text), want) || len(r.Warnings) != 0 {
+		t.Errorf("%v, warnings %q, the Modelfile is %s, want at its end %s", err, r.Warnings, text, want)
+	}
+	setField(t, filepath.Join(adapter, "adapter.json"), "eos_token", "nowhere")
+	code, _, stderr := agora(t, "export", "--model", model, "--adapter", adapter, "--to", "ollama", "--out", out+"2")
+	if code != 0 || strings.Count(stderr, `"nowhere" ends a text`) != 1 {
+		t.Errorf("exit code %d, want one warning of an EOS that the vocabulary has not: %s", code, stderr)
 	}
 }

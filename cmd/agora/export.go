@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -96,7 +99,7 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 	}
 	var warnings []string
 	save := map[string]func(*llama.Model, *multilora.Adapter) error{
-		"peft": func(_ *llama.Model, a *multilora.Adapter) error {
+		"peft": func(m *llama.Model, a *multilora.Adapter) error {
 			if limit := a.PEFTLimits(); limit != "" {
 				warnings = append(warnings, "PEFT beside transformers 5 does not take this adapter of experts, older ones do: "+
 					limit)
@@ -109,7 +112,7 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 					return err
 				}
 				if eos := f.adapter.endOf(c, f.model); eos >= 0 {
-					return tokenizer.CopyGeneration(f.model, dir, eos)
+					return copyGeneration(f.model, dir, eos, m.Config)
 				}
 				return nil
 			})
@@ -145,4 +148,17 @@ func (f *exportFlags) exportAdapter(c *cobra.Command) (*converted, error) {
 		r.Method = string(multilora.MethodLoRA)
 	}
 	return r, nil
+}
+
+// copyGeneration copies how a model generates, with an adapter's eos among what ends a text. Where the model has no
+// generation_config.json one is made of its configuration, which does not come along.
+func copyGeneration(model, to string, eos int32, config llama.Config) error {
+	if err := tokenizer.CopyGeneration(model, to, eos); err != nil {
+		return err
+	}
+	_, err := os.Stat(filepath.Join(to, "generation_config.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return tokenizer.WriteGeneration(to, config.BOS, inFront(eos, config.EOS))
+	}
+	return err
 }

@@ -8,14 +8,15 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agora-ml/agora/internal/atomicfile"
 	"github.com/agora-ml/agora/internal/regular"
 	"github.com/agora-ml/agora/internal/strictjson"
+	"github.com/agora-ml/agora/nn/llama"
 	"github.com/agora-ml/agora/tokenizer"
 	"github.com/agora-ml/agora/tokenizer/chat"
 )
@@ -31,7 +32,8 @@ func (f *exportFlags) exportOllama(c *cobra.Command) (*converted, error) {
 	if err := checkOutFolder(f.out); err != nil {
 		return nil, err
 	}
-	text, warning, err := ollamaModelfile(f.model, f.adapter.endOf(c, f.model))
+	eos := f.adapter.endOf(c, f.model)
+	text, warning, err := ollamaModelfile(f.model, eos)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +41,7 @@ func (f *exportFlags) exportOllama(c *cobra.Command) (*converted, error) {
 	err = writeFolder(f.out, func(dir string) error {
 		file := *f
 		file.out = filepath.Join(dir, ollamaModel)
-		if r, err = file.exportModelGGUF(c); err != nil {
+		if r, _, err = file.writeModelGGUF(c, eos); err != nil { // whatever it has no key for is a stop in the Modelfile
 			return err
 		}
 		return atomicfile.WriteFile(filepath.Join(dir, modelfile), func(w io.Writer) error {
@@ -58,7 +60,7 @@ func (f *exportFlags) exportOllama(c *cobra.Command) (*converted, error) {
 	return r, nil
 }
 
-// ollamaModelfile is the Modelfile of a model: its chat template as Ollama writes them, the tokens, eos (-1: none) among them, that
+// ollamaModelfile is the Modelfile of a model: its chat template as Ollama writes them, all tokens, eos (-1: none) among them, that
 // end an answer, and how the model's own files want it sampled. The warning says why it has no template.
 func ollamaModelfile(model string, eos int32) (text, warning string, err error) {
 	var b bytes.Buffer
@@ -67,7 +69,17 @@ func ollamaModelfile(model string, eos int32) (text, warning string, err error) 
 	if err != nil {
 		return "", "", err
 	}
+	config, err := llama.ReadConfig(model)
+	if err != nil {
+		return "", "", err
+	}
 	stops := map[int32]bool{}
+	stop := func(id int32) {
+		if text := stopText(tok, id); !stops[id] && text != "" {
+			stops[id] = true
+			fmt.Fprintf(&b, "PARAMETER stop %s\n", ollamaQuoted(text))
+		}
+	}
 	template, err := chat.Load(model, tok)
 	if err == nil {
 		bos := ""
@@ -82,19 +94,12 @@ func ollamaModelfile(model string, eos int32) (text, warning string, err error) 
 			fmt.Fprintf(&b, "TEMPLATE \"\"\"%s\"\"\"\n", form)
 		}
 		for _, id := range template.TurnEnds() {
-			stops[id] = true
-			fmt.Fprintf(&b, "PARAMETER stop %s\n", strconv.Quote(tok.Piece(id)))
+			stop(id)
 		}
 	}
 	if err != nil {
 		warning = fmt.Sprintf("%s has no TEMPLATE: %v; Ollama takes the template that it knows to be like the one in the"+
 			" GGUF file, if there is one", modelfile, err)
-	}
-	stop := func(id int32) {
-		if !stops[id] {
-			stops[id] = true
-			fmt.Fprintf(&b, "PARAMETER stop %s\n", strconv.Quote(tok.Piece(id)))
-		}
 	}
 	if eos >= 0 {
 		stop(eos)
@@ -102,11 +107,36 @@ func ollamaModelfile(model string, eos int32) (text, warning string, err error) 
 	if id, ok := tok.EOS(); ok {
 		stop(id)
 	}
+	for _, id := range config.EOS {
+		stop(id)
+	}
 	if isFile(model) { // a GGUF file says nothing of sampling
 		return b.String(), warning, nil
 	}
 	sampling, err := ollamaSampling(filepath.Join(model, "generation_config.json"))
 	return b.String() + sampling, warning, err
+}
+
+// stopText is how a token stands in the text that Ollama looks for stops in: a control token by its name, a plain one as it is
+// decoded behind others. It is "" for a part of a character, and for what the vocabulary has not.
+func stopText(tok tokenizer.Tokenizer, id int32) string {
+	text, _ := tok.Append(nil, id, false)
+	switch name := tok.Piece(id); {
+	case name == "" || len(text) == 0: // outside the vocabulary, or a control token
+		return name
+	case !utf8.Valid(text):
+		return ""
+	}
+	return string(text)
+}
+
+// ollamaQuoted is a text as a value in a Modelfile, whose quotes know no escapes.
+func ollamaQuoted(text string) string {
+	quotes := `"`
+	if strings.ContainsAny(text, "\"\r\n") {
+		quotes = `"""`
+	}
+	return quotes + text + quotes
 }
 
 // ollamaSampling are the PARAMETER lines for what a generation_config.json says of sampling.

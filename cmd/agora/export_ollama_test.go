@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/encoding/gguf"
+	"github.com/agora-ml/agora/tokenizer"
 )
 
 // A folder for ollama create has the model and a Modelfile: template, what ends an answer, sampling.
@@ -79,5 +81,27 @@ PARAMETER top_k 20
 	mustJSON[converted](t, "export", "--model", filepath.Join(out, ollamaModel), "--to", "ollama", "--out", again)
 	if got, err = os.ReadFile(filepath.Join(again, modelfile)); err != nil || !strings.Contains(string(got), "TEMPLATE") {
 		t.Errorf("error %v, got\n%s", err, got)
+	}
+}
+
+// A stop is what stands in the text: the name of a control token, what others are decoded to.
+func TestOllamaStops(t *testing.T) {
+	v := pieces(func(v *tokenizer.Vocabulary) {
+		for _, piece := range []string{"▁Once", `"`} {
+			v.Pieces, v.Scores, v.Types = append(v.Pieces, piece), append(v.Scores, 0), append(v.Types, 1)
+		}
+	})
+	tok, err := tokenizer.NewSentencePiece(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for piece, want := range map[string]string{"</s>": `"</s>"`, "▁Once": `" Once"`, `"`: `"""""""`, "<0x0A>": "\"\"\"\n\"\"\"",
+		"<0xE2>": `""`, "none": `""`} {
+		if got := ollamaQuoted(stopText(tok, int32(slices.Index(v.Pieces, piece)))); got != want {
+			t.Errorf("the stop of %s is %s, want %s", piece, got, want)
+		}
+	}
+	if got := stopText(tok, int32(len(v.Pieces))); got != "" {
+		t.Errorf("the stop of what is outside the vocabulary is %q", got)
 	}
 }

@@ -18,7 +18,8 @@ type GGUFOptions struct {
 	// Tokenizer is metadata that describes the tokenizer (see tokenizer.Vocabulary).
 	// llama.cpp needs it to run the model; Load does not.
 	Tokenizer []gguf.KeyValue
-	// TurnEnds are ids that end an answer beside those of the model's configuration.
+	// TurnEnds are ids that end an answer beside those of the model's configuration, and before them where GGUF has too few
+	// keys; see EndsNotInGGUF.
 	TurnEnds []int32
 	// OwnReader writes also what llama.cpp would compute otherwise: a file for Load.
 	OwnReader bool
@@ -85,7 +86,8 @@ func (c *Config) saveGGUF(path string, o GGUFOptions, tensors []ggufTensor) erro
 		metadata = append(metadata, gguf.KeyValue{Key: "general.quantization_version", Value: uint32(2)})
 	}
 	metadata = append(metadata, o.Tokenizer...)
-	metadata = append(metadata, c.specialTokens(o)...)
+	special, _ := c.specialTokens(o)
+	metadata = append(metadata, special...)
 
 	var sources []gguf.Source
 	for _, t := range extra {
@@ -131,9 +133,15 @@ func (c *Config) saveGGUF(path string, o GGUFOptions, tensors []ggufTensor) erro
 	return gguf.Write(path, metadata, sources...)
 }
 
+// EndsNotInGGUF are the ids that end a text or an answer and for which a file of these options has no key.
+func (c *Config) EndsNotInGGUF(o GGUFOptions) []int32 {
+	_, without := c.specialTokens(o)
+	return without
+}
+
 // specialTokens are the ids that begin and end a text, where the tokenizer does not say
-// them, and the one that ends a turn: llama.cpp has a key for one of each.
-func (c *Config) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
+// them, and the one that ends a turn: llama.cpp has a key for one of each. The other ends are without.
+func (c *Config) specialTokens(o GGUFOptions) (out []gguf.KeyValue, without []int32) {
 	said := map[string]any{}
 	for _, kv := range o.Tokenizer {
 		said[kv.Key] = kv.Value
@@ -144,17 +152,27 @@ func (c *Config) specialTokens(o GGUFOptions) (out []gguf.KeyValue) {
 			out = append(out, gguf.KeyValue{Key: key, Value: uint32(id)})
 		}
 	}
+	is := func(key string, id int32) bool { return fmt.Sprint(said[key]) == fmt.Sprint(id) } // a tokenizer's may be of any type
 	add("tokenizer.ggml.bos_token_id", c.BOS)
-	for _, id := range slices.Concat(c.EOS, o.TurnEnds) {
+	if len(c.EOS) > 0 {
+		add(ggufEOS, c.EOS[0])
+	}
+	for _, id := range slices.Concat(o.TurnEnds, c.EOS) {
 		add(ggufEOS, id)
-		if said[ggufEOS] != uint32(id) {
-			add("tokenizer.ggml.eot_token_id", id)
+		if !is(ggufEOS, id) {
+			add(ggufEOT, id)
+		}
+		if id >= 0 && !is(ggufEOS, id) && !is(ggufEOT, id) && !slices.Contains(without, id) {
+			without = append(without, id)
 		}
 	}
-	return out
+	return out, without
 }
 
-const ggufEOS = "tokenizer.ggml.eos_token_id"
+const (
+	ggufEOS = "tokenizer.ggml.eos_token_id"
+	ggufEOT = "tokenizer.ggml.eot_token_id"
+)
 
 // writeGGUF puts out a tensor in the type dt, with an offset added and its rows as GGUF orders them.
 func writeGGUF(w io.Writer, t *tensor.Tensor, dt tensor.DType, heads int, offset float32) error {
