@@ -4,21 +4,26 @@ import "github.com/agora-ml/agora/tensor"
 
 // Cheap is a Selective operation with one result that takes little time to make again, of inputs that its Backward all reads
 // anyway: a Segment forgets that result although the Backward of others reads it, and the tape makes it again for them. Where
-// every kernel has a price of its own (tensor.Device.Launches) it stays.
+// every kernel has a price of its own (tensor.Device.Launches) it stays, and where a Backward has it as another tensor than an
+// input, as one that Forward has saved. Forward gives the same bits for the same inputs whenever it is called: it draws no
+// random numbers, and has state of nobody's.
 type Cheap interface {
 	Selective
 	CheapAgain()
 }
 
-// noteCheap remembers the call that has made what a Segment may forget.
+// noteCheap remembers the call that has made what a Segment may forget. Only inputs are made again (walk): what Backward
+// reads of outputs and saved tensors stays.
 func (t *Tape) noteCheap(c *call) {
-	if _, ok := c.op.(Cheap); !ok || t.dev.Launches() {
-		return
+	if _, ok := c.op.(Cheap); ok && !t.dev.Launches() {
+		if t.makers == nil {
+			t.makers = map[*tensor.Tensor]*call{}
+		}
+		t.makers[c.out[0].t] = c
 	}
-	if t.makers == nil {
-		t.makers = map[*tensor.Tensor]*call{}
+	for _, x := range c.read[c.inputs:] {
+		delete(t.makers, x)
 	}
-	t.makers[c.out[0].t] = c
 }
 
 // value is x, made again if a Segment has forgotten it.
@@ -42,13 +47,16 @@ func (t *Tape) value(x *tensor.Tensor) *tensor.Tensor {
 		t.again = map[*tensor.Tensor]*tensor.Tensor{}
 	}
 	t.again[x] = out[0]
+	t.use(out[0])
 	return out[0]
 }
 
-// freeAgain gives back what was made again in place of x.
+// freeAgain gives back what was made again in place of x, if it is no gradient by now.
 func (t *Tape) freeAgain(x *tensor.Tensor) {
 	if y := t.again[x]; y != nil {
-		y.Free("Backward has passed it")
 		delete(t.again, x)
+		if t.uses[y.Memory()]--; t.uses[y.Memory()] == 0 {
+			y.Free("Backward has passed it")
+		}
 	}
 }

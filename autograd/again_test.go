@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
+	"github.com/agora-ml/agora/backend/cpu"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/testdevice"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
@@ -68,5 +70,123 @@ func TestSegmentForgetsWhatIsCheap(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// saves doubles a matrix and saves it itself: its Backward gives the gradient times what is saved.
+type saves struct{}
+
+func (saves) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	y := f.Like(f.In[0])
+	f.Run(kernels.Scale{N: y.Numel(), Alpha: 2}, y, f.In[0])
+	return []*tensor.Tensor{y}, []*tensor.Tensor{f.In[0]}
+}
+
+func (saves) Backward(b *autograd.Backward) {
+	x := b.Saved[0]
+	b.Run(kernels.Mul{N: x.Numel(), M: x.Numel()}, b.Grad(0), x, b.DOut[0])
+}
+
+func (saves) BackwardReads([]bool) autograd.Reads { return autograd.Reads{Saved: true} }
+
+func (saves) Examples() []autograd.Example { return nil }
+
+// readsOut is a Cheap operation whose Backward reads its result.
+type readsOut struct{ saves }
+
+func (readsOut) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	out, _ = saves{}.Forward(f)
+	return out, nil
+}
+
+func (readsOut) Backward(b *autograd.Backward) {
+	y := b.Out[0]
+	b.Run(kernels.Mul{N: y.Numel(), M: y.Numel()}, b.Grad(0), y, b.DOut[0])
+}
+
+func (readsOut) BackwardReads([]bool) autograd.Reads { return autograd.Reads{Out: []bool{true}} }
+
+func (readsOut) CheapAgain() {}
+
+// passes is a sum whose Backward gives its second input as the gradient of the first.
+func passes() sum2 {
+	return sum2{func(b *autograd.Backward) {
+		b.SetGrad(0, b.In[1])
+		b.SetGrad(1, b.DOut[0])
+	}}
+}
+
+// What is cheap stays where a Backward has it as another tensor than an input, and lives on where it is a gradient.
+func TestSegmentKeepsWhatIsNoInput(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	d.Poison(true)
+	for name, f := range map[string]func(x *autograd.Var) *autograd.Var{
+		"saved": func(x *autograd.Var) *autograd.Var {
+			return autograd.Apply(saves{}, ops.SwiGLU(x, x))[0]
+		},
+		"saved and an input": func(x *autograd.Var) *autograd.Var {
+			y := ops.SwiGLU(x, x)
+			return ops.Mul(autograd.Apply(saves{}, y)[0], y)
+		},
+		"its own result": func(x *autograd.Var) *autograd.Var {
+			return ops.Scale(autograd.Apply(readsOut{}, x)[0], 3, 0)
+		},
+		"a gradient": func(x *autograd.Var) *autograd.Var {
+			return autograd.Apply(passes(), ops.SiLU(x), ops.SwiGLU(x, x))[0]
+		},
+		"a gradient, and read when that has been dropped": func(x *autograd.Var) *autograd.Var {
+			y := ops.SwiGLU(x, x)
+			return autograd.Apply(passes(), ops.SiLU(ops.Mul(y, y)), y)[0]
+		},
+		"a gradient that stays": func(x *autograd.Var) *autograd.Var {
+			return autograd.Apply(passes(), x, ops.SwiGLU(x, x))[0]
+		},
+	} {
+		run := func(segment bool) []float32 {
+			tape := autograd.NewTape(d)
+			defer tape.Close()
+			x := tape.Leaf(long(d))
+			y := (*autograd.Var)(nil)
+			if segment {
+				y = ops.Scale(autograd.Segment(f, x), 2, 0)
+			} else {
+				y = ops.Scale(f(x), 2, 0)
+			}
+			tape.BackwardFrom([]*autograd.Var{y}, []*tensor.Tensor{long(d)})
+			return floats(t, tape.Grad(x))
+		}
+		want := run(false)
+		var got []float32
+		if err := tensor.Catch(func() { got = run(true) }); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: in a segment the gradient is another (%v)", name, err)
+		}
+	}
+}
+
+// launching is the CPU as a device on which every kernel has a price.
+type launching struct{ tensor.Backend }
+
+func (launching) Launches() {}
+
+// Where every kernel has a price nothing is made again.
+func TestSegmentKeepsWhatIsCheapWhereKernelsHaveAPrice(t *testing.T) {
+	b, err := cpu.Open(cpu.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := testdevice.On(t, launching{b})
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	x := tape.Leaf(long(d))
+	before := d.Stats().Live
+	n := kernelsOf(d, "swiglu", func() {
+		y := autograd.Segment(func(x *autograd.Var) *autograd.Var { return ops.SiLU(ops.SwiGLU(x, x)) }, x)
+		if live := d.Stats().Live - before; live != 2*longBytes {
+			t.Errorf("%d bytes are left, want the result and what SiLU reads, %d", live, 2*longBytes)
+		}
+		tape.BackwardFrom([]*autograd.Var{y}, []*tensor.Tensor{long(d)})
+	})
+	if n != 1 {
+		t.Errorf("swiglu has run %d times, want once", n)
 	}
 }

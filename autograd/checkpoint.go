@@ -24,7 +24,7 @@ func Checkpoint(f func(*Var) *Var, x *Var) *Var {
 }
 
 // Segment is f(x) that forgets everything computed inside but the result and, under a tape,
-// what some Backward reads and is not Cheap: inference then holds one segment at a time. f must not keep a
+// what some Backward reads and is not made again for it (Cheap): inference then holds one segment at a time. f must not keep a
 // tensor that it makes.
 func Segment(f func(*Var) *Var, x *Var) *Var {
 	if f == nil {
@@ -109,7 +109,7 @@ func (c *checkpoint) note(x *call) {
 			c.needed = len(c.calls) + 1
 		}
 	}
-	read, saved := x.reads()
+	read, _, saved := x.reads()
 	for _, t := range read {
 		if i, ok := c.madeBy[t]; ok {
 			c.needed = max(c.needed, i+1)

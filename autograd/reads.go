@@ -18,9 +18,9 @@ type Reads struct {
 	Saved   bool // what Forward saved, all of it
 }
 
-// reads returns what the Backward of a call reads, as far as the call has it: whether Forward saves something is known
-// beforehand.
-func (c *call) reads() (read []*tensor.Tensor, saved bool) {
+// reads returns what the Backward of a call reads, as far as the call has it: inputs first, and how many; whether Forward
+// saves something is known beforehand.
+func (c *call) reads() (read []*tensor.Tensor, inputs int, saved bool) {
 	what, selective := Reads{Saved: true}, false
 	if op, ok := c.op.(Selective); ok {
 		what, selective = op.BackwardReads(c.needs), true
@@ -33,14 +33,15 @@ func (c *call) reads() (read []*tensor.Tensor, saved bool) {
 		}
 	}
 	pick(c.in, what.In)
+	inputs = len(read)
 	pick(c.out, what.Out)
 	if !what.Saved {
-		return read, false
+		return read, inputs, false
 	}
 	for _, x := range c.saved {
 		if x != nil {
 			read = append(read, x)
 		}
 	}
-	return read, true
+	return read, inputs, true
 }

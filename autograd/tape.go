@@ -35,13 +35,14 @@ type Tape struct {
 }
 
 type call struct {
-	op    Op
-	in    []*Var
-	needs []bool
-	out   []*Var
-	saved []*tensor.Tensor
-	read  []*tensor.Tensor // by Backward
-	early []early
+	op     Op
+	in     []*Var
+	needs  []bool
+	out    []*Var
+	saved  []*tensor.Tensor
+	read   []*tensor.Tensor // by Backward
+	inputs int              // how many of those, the first ones, it reads as inputs
+	early  []early
 }
 
 // recorder is the Tag of a scope that decides whether operations are recorded.
@@ -86,7 +87,7 @@ func NewTape(d *tensor.Device) *Tape {
 
 // record has the walk back pass a call.
 func (t *Tape) record(c *call) {
-	c.read, _ = c.reads()
+	c.read, c.inputs, _ = c.reads()
 	t.noteCheap(c)
 	t.calls = append(t.calls, c)
 }
