@@ -1,6 +1,10 @@
 package autograd
 
-import "github.com/agora-ml/agora/tensor"
+import (
+	"slices"
+
+	"github.com/agora-ml/agora/tensor"
+)
 
 // early is a gradient that a Forward has left in a parameter's Grad.
 type early struct {
@@ -10,11 +14,14 @@ type early struct {
 }
 
 // EarlyGrad is where a Forward that has the gradient of input i at hand may write it before its Backward is called, so that it
-// is in memory once: the Grad of a parameter, of type dt, that counts as zero (Param.ForgetGrad); nil: there is none. It goes
-// on counting as zero until Backward has asked for it.
+// is in memory once: the Grad of a parameter, of type dt, that counts as zero (Param.ForgetGrad); nil: there is none, as for
+// another input of the same call that is the same parameter. It goes on counting as zero until Backward has asked for it.
 func (f *Forward) EarlyGrad(i int, dt tensor.DType) *tensor.Tensor {
 	v := f.vars[i]
 	if !f.Needs[i] || v.param == nil || !v.param.forgets() || v.param.Grad.DType() != dt {
+		return nil
+	}
+	if slices.ContainsFunc(f.early, func(e early) bool { return e.grad == v.param.Grad }) {
 		return nil
 	}
 	f.early = append(f.early, early{input: i, grad: v.param.Grad})

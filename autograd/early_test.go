@@ -40,6 +40,7 @@ func TestEarlyGrad(t *testing.T) {
 	d := testdevice.CPU(t, 2)
 	nan := float32(math.NaN())
 	five := vector(d, 5, 5)
+	var beside *tensor.Tensor // another gradient in the same block
 	for _, c := range []struct {
 		name     string
 		remember bool // that there is a gradient, of 5
@@ -54,6 +55,9 @@ func TestEarlyGrad(t *testing.T) {
 		{name: "forgotten again", calls: 1, between: (*autograd.Param).ForgetGrad, early: []bool{true}, want: 10},
 		{name: "zeros written by hand", calls: 1, between: func(p *autograd.Param) { p.Grad.SetFloat32s([]float32{0, 0}) },
 			early: []bool{false}, want: 1000},
+		{name: "a gradient beside it is written", calls: 1, between: func(*autograd.Param) {
+			d.Run(kernels.Fill{N: 2, Value: 7}, beside)
+		}, early: []bool{false}, want: 1000},
 		{name: "another gradient", calls: 1, between: func(p *autograd.Param) { p.Grad = five },
 			early: []bool{false}, want: 1005},
 		{name: "two calls", calls: 2, early: []bool{true, false}, want: 1010},
@@ -62,11 +66,12 @@ func TestEarlyGrad(t *testing.T) {
 			if checkpoint && (c.between != nil || c.calls > 1) {
 				continue // no Forward is between
 			}
-			p := autograd.NewParam(vector(d, 1, 2))
-			if p.Grad = vector(d, 5, 5); !c.remember {
-				p.Grad = vector(d, nan, nan)
+			p, block := autograd.NewParam(vector(d, 1, 2)), vector(d, 5, 5, 5, 5)
+			if p.Grad = block.View(0, 2); !c.remember {
+				p.Grad.SetFloat32s([]float32{nan, nan})
 				p.ForgetGrad()
 			}
+			beside = block.View(2, 2)
 			var early []bool
 			f := func(x *autograd.Var) *autograd.Var {
 				for range c.calls {
@@ -92,5 +97,47 @@ func TestEarlyGrad(t *testing.T) {
 					c.early)
 			}
 		}
+	}
+}
+
+// twoPrompts is a sum of three vectors, of which it leaves the gradients of the last two, 10 and 20, in Forward where it may.
+type twoPrompts struct{ sum2 }
+
+func (twoPrompts) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
+	saved = make([]*tensor.Tensor, 3)
+	for i := 1; i < 3; i++ {
+		g := f.EarlyGrad(i, tensor.F32)
+		if g == nil {
+			g = f.New(tensor.F32, 2)
+			saved[i] = g
+		}
+		f.Run(kernels.Fill{N: 2, Value: 10 * float32(i)}, g)
+	}
+	out, _ = sum2{}.Forward(f)
+	return out, saved
+}
+
+func (twoPrompts) Backward(b *autograd.Backward) {
+	b.SetGrad(0, b.DOut[0])
+	for i := 1; i < 3; i++ {
+		if b.Saved[i] != nil {
+			b.SetGrad(i, b.Saved[i])
+		} else if b.EarlyGrad(i) == nil {
+			tensor.Panicf("two_prompts", "the gradient of input %d is lost", i)
+		}
+	}
+}
+
+// A parameter that is two inputs of one call has one place for a gradient: Forward leaves one there, Backward adds the other.
+func TestEarlyGradOfAParameterTwice(t *testing.T) {
+	d := testdevice.CPU(t, 2)
+	p := autograd.NewParam(vector(d, 1, 2))
+	p.Grad = vector(d, 5, 5)
+	p.ForgetGrad()
+	tape := autograd.NewTape(d)
+	defer tape.Close()
+	tape.Backward(ops.Sum(autograd.Apply(twoPrompts{}, tape.Leaf(vector(d, 3, 4)), p.Var(), p.Var())[0]))
+	if got := floats(t, p.Grad); !slices.Equal(got, []float32{30, 30}) {
+		t.Errorf("gradient %v, want 10 + 20", got)
 	}
 }
