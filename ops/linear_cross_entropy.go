@@ -71,7 +71,7 @@ func (l linearCrossEntropy) Forward(f *autograd.Forward) (out, saved []*tensor.T
 		if f.Needs[p.x] {
 			grads[p.x] = f.Like(f.In[p.x])
 		}
-		if w := f.In[p.w]; f.Needs[p.w] && stat.Bytes(w.Numel()) <= l.kept {
+		if w := f.In[p.w]; f.Needs[p.w] && l.keeps(f.In[0], w) {
 			if grads[p.w] = f.EarlyGrad(p.w, stat); grads[p.w] != nil {
 				early = append(early, p)
 			} else {
@@ -119,6 +119,7 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 		early[p.w] = b.EarlyGrad(p.w)
 	}
 	var again []logitProduct // whose weight's gradient was too large to be kept
+	var lost []logitProduct  // where another call, or somebody else, has written over it
 	for _, p := range products(len(b.In)) {
 		if dx := grads[p.x]; dx != nil {
 			b.Run(kernels.Mul{N: dx.Numel(), M: 1}, dx, dx, factor)
@@ -128,22 +129,49 @@ func (l linearCrossEntropy) Backward(b *autograd.Backward) {
 		case !b.Needs[p.w]:
 		case early != nil:
 			b.Run(kernels.Mul{N: early.Numel(), M: 1}, early, early, factor)
-		case kept == nil:
-			again = append(again, p)
-		default:
+		case kept != nil:
 			setWeightGrad(b, p.w, kept, factor)
+		case l.keeps(b.In[0], b.In[p.w]):
+			lost = append(lost, p)
+		default:
+			again = append(again, p)
 		}
 	}
-	if again == nil {
-		return
+	if again != nil {
+		l.logits.each(b.Device, b.In, func(c logitChunk) {
+			dlogits := c.grad(lse, labels, l.scale, dloss)
+			for _, p := range again {
+				dw, acc := b.WeightGrad(p.w)
+				addWeightGrad(b.Device, dw, dlogits, c.of(b.In[p.x]), acc)
+			}
+		})
+	}
+	if lost != nil {
+		l.addLost(b, lost, lse, factor)
+	}
+}
+
+// addLost makes gradients of weights again that Forward had left in their places, with the bits of those: of two heads with one
+// weight the second one's gradient is there, and Backward, which comes to it first, writes the sum there.
+func (l linearCrossEntropy) addLost(b *autograd.Backward, lost []logitProduct, lse, factor *tensor.Tensor) {
+	grads := make([]*tensor.Tensor, len(b.In))
+	for _, p := range lost {
+		grads[p.w] = b.New(lse.DType(), b.In[p.w].Shape()...)
 	}
 	l.logits.each(b.Device, b.In, func(c logitChunk) {
-		dlogits := c.grad(lse, labels, l.scale, dloss)
-		for _, p := range again {
-			dw, acc := b.WeightGrad(p.w)
-			addWeightGrad(b.Device, dw, dlogits, c.of(b.In[p.x]), acc)
+		dlogits := c.grad(lse, b.In[2], 1, nil)
+		for _, p := range lost {
+			addWeightGrad(b.Device, grads[p.w], dlogits, c.of(b.In[p.x]), c.lo > 0)
 		}
 	})
+	for _, p := range lost {
+		setWeightGrad(b, p.w, grads[p.w], factor)
+	}
+}
+
+// keeps reports whether the gradient of a weight, beside x, is computed together with the loss.
+func (l linearCrossEntropy) keeps(x, weight *tensor.Tensor) bool {
+	return autograd.StatType(x.DType()).Bytes(weight.Numel()) <= l.kept
 }
 
 // setWeightGrad: the gradient of input i (+)= kept · factor, by way of kept where it is a sum.

@@ -126,7 +126,7 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 }
 
 // The gradient of a weight is the same, and there once, where it counts as zero before and is written in Forward; in chunks, with
-// a factor on the way back, and beside another product.
+// a factor on the way back, and beside another product. Of two heads with that weight the first one's is made again.
 func TestLinearCrossEntropyWritesForgottenGradients(t *testing.T) {
 	d := testdevice.CPU(t, 2)
 	const rows, dim, vocab, rank = 37, 12, 65, 3
@@ -137,7 +137,7 @@ func TestLinearCrossEntropyWritesForgottenGradients(t *testing.T) {
 	for i := range labels {
 		labels[i] = int32(i * 7 % vocab)
 	}
-	gradients := func(forget bool) (all []float32) {
+	gradients := func(heads int, forget bool) (all []float32) {
 		w, up := autograd.NewParam(numbers(2, vocab, dim)), autograd.NewParam(numbers(3, vocab, rank))
 		block := d.FromFloat32s(tensor.F32, make([]float32, vocab*(dim+rank)), vocab*(dim+rank)) // as optim.Gather has it
 		w.Grad, up.Grad = block.View(0, vocab, dim), block.View(vocab*dim, vocab, rank)
@@ -148,9 +148,12 @@ func TestLinearCrossEntropyWritesForgottenGradients(t *testing.T) {
 		for range 2 { // the second time there is a gradient
 			tape := autograd.NewTape(d)
 			l := linearCrossEntropy{scale: 1. / rows, logits: logitChunks{bytes: 4 * vocab * 5}, kept: keptGradBytes}
-			x, u := tape.Leaf(numbers(1, rows, dim)), tape.Leaf(numbers(4, rows, rank))
+			x, x2, u := tape.Leaf(numbers(1, rows, dim)), tape.Leaf(numbers(5, rows, dim)), tape.Leaf(numbers(4, rows, rank))
 			loss := apply(l, x, w.Var(), autograd.Const(d.FromInt32s(labels, rows)), u, up.Var())
-			tape.BackwardScaled(Scale(loss, 0.3, 0), 8)
+			if loss = Scale(loss, 0.3, 0); heads == 2 {
+				loss = Add(loss, apply(l, x2, w.Var(), autograd.Const(d.FromInt32s(labels, rows)), u, up.Var()))
+			}
+			tape.BackwardScaled(loss, 8)
 			tape.Close()
 			for _, p := range []*autograd.Param{w, up} {
 				g, err := p.Grad.Float32s()
@@ -168,11 +171,14 @@ func TestLinearCrossEntropyWritesForgottenGradients(t *testing.T) {
 			logits++
 		}
 	})()
-	if got, want := gradients(true), gradients(false); !slices.Equal(got, want) || slices.Max(got) == 0 {
-		t.Error("gradients of parameters are others where they were forgotten")
-	}
-	if want := 4 * ((rows + 4) / 5); logits != want {
-		t.Errorf("%d chunks of logits had gradients, want %d: each once in four passes", logits, want)
+	for heads, want := range map[int]int{1: 4, 2: 2*4 + 1} { // two passes with a gradient that was forgotten or not
+		logits = 0
+		if got, want := gradients(heads, true), gradients(heads, false); !slices.Equal(got, want) || slices.Max(got) == 0 {
+			t.Errorf("%d heads: gradients of parameters are others where they were forgotten", heads)
+		}
+		if want *= (rows + 4) / 5; logits != want {
+			t.Errorf("%d heads: %d chunks of logits had gradients, want %d", heads, logits, want)
+		}
 	}
 }
 
