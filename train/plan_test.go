@@ -289,11 +289,11 @@ func TestPlanForAGPU(t *testing.T) {
 	more := p.Peak - onCPU.Peak - cheap*p.Rows*p.Tokens
 	same := p.Memory
 	same.Activations, same.Logits = onCPU.Memory.Activations, onCPU.Memory.Logits
-	// Sizes are rounded up. The pool's rest differs by what attention's gradients put aside, a number a query, and
-	// by what it keeps of those scaled for one product and of what the CPU makes again.
-	if rest := p.Reserve - onCPU.Reserve; more < scaled-largest || more > 2*scaled || rest*rest > 1<<57 ||
-		same != onCPU.Memory {
-		t.Errorf("%d bytes more, of %d scaled: %+v, on the CPU %+v", more, scaled, p, onCPU)
+	// Sizes are rounded up. For rows of other lengths the pool keeps a sixteenth of what a step takes and gives back
+	// (tensor.Device), and at most a few blocks more or less.
+	rest := p.Reserve - onCPU.Reserve - (p.Peak-onCPU.Peak)/16
+	if more < scaled-largest || more > 2*scaled || max(rest, -rest) > 4<<20 || same != onCPU.Memory {
+		t.Errorf("%d bytes more, of %d scaled, %d of the pool's rest: %+v, on the CPU %+v", more, scaled, rest, p, onCPU)
 	}
 	if p.Scratch != 0 || p.Process != 0 || onCPU.Scratch == 0 {
 		t.Errorf("scratch %d and process %d bytes, on the CPU %d and %d", p.Scratch, p.Process, onCPU.Scratch,
