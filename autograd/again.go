@@ -4,9 +4,9 @@ import "github.com/agora-ml/agora/tensor"
 
 // Cheap is a Selective operation with one result that takes little time to make again, of inputs that its Backward all reads
 // anyway: a Segment forgets that result although the Backward of others reads it, and the tape makes it again for them. Where
-// every kernel has a price of its own (tensor.Device.Launches) it stays, and where a Backward has it as another tensor than an
-// input, as one that Forward has saved. Forward gives the same bits for the same inputs whenever it is called: it draws no
-// random numbers, and has state of nobody's.
+// every kernel has a price of its own (tensor.Device.Launches) it stays, and where a Backward reads it as another tensor than an
+// input: its own as Out, which a Cheap operation's should not, or that of another as one that Forward has saved. Forward
+// promises the same bits whenever it is called with the same inputs: it draws no random numbers and keeps no state.
 type Cheap interface {
 	Selective
 	CheapAgain()
