@@ -62,11 +62,7 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 	}
 	whole := m.Batch == 1 || m.M*m.N*m.K > manyProducts
 	if inBF16(m, a) {
-		wide := 0
-		if a[1].DType == tensor.F32 && m.TransA {
-			wide = a[1].N / max(1, m.Batch)
-		}
-		n, ok := gemm.BgemmBytes(threads(f.Threads), m.TransA, a[0].DType == tensor.BF16, m.M, m.N, m.K, wide)
+		n, ok := gemm.BgemmBytes(threads(f.Threads), m.TransA, a[1].DType == tensor.F32, a[0].DType == tensor.BF16, m.M, m.N, m.K)
 		if ok {
 			if whole {
 				f.pairs = max(f.pairs, n)

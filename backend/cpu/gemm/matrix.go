@@ -223,20 +223,24 @@ func (p *product) bytes(threads int, kn *kernel) int {
 	return bytes
 }
 
-// BgemmBytes is SharedBytes for Bgemm with a bfloat16 C, or a float32 one, and operands of which so many
-// elements are float32 and rounded before; false: it does not compute this.
-func BgemmBytes(threads int, transA, rounded bool, m, n, k, wide int) (int, bool) {
+// BgemmBytes is SharedBytes for Bgemm with an A that is float32, or bfloat16, and a bfloat16 C, or a float32 one; false: it
+// does not compute this.
+func BgemmBytes(threads int, transA, wideA, rounded bool, m, n, k int) (int, bool) {
 	if m < 2 || n < 2 || k < 2 || !multipliesAlong(k) {
 		return 0, false
 	}
-	if k /= 2; m*n*k <= alone {
-		return 2 * wide, true
+	a, c := BF16([]uint16{0}, 1), Matrix{}
+	before := 0 // bytes of an A that is rounded before
+	if a0 := F32([]float32{0}, 1); wideA && roundedBefore(0, &a0, transA) {
+		before = 2 * k * roundUp(m, 2)
+	} else if wideA {
+		a = a0
 	}
-	p := product{transA: transA, m: m, n: n, k: k, a: Matrix{format: formatPairs}}
 	if rounded {
-		p.to = formatPairs
+		c.format = formatBF16
 	}
-	return p.bytes(threads, &pairKernels()[0]) + 2*wide, true
+	p := newPairProduct(transA, false, m, n, k, 1, a, Matrix{}, c, false)
+	return p.bytes(threads, &pairKernels()[0]) + before, true
 }
 
 // matrix cuts the product for the team.
