@@ -23,7 +23,7 @@ const ownBytes = 2 << 20
 
 // byteShapes are m, n and k of products that are cut in all ways, where panels are as few as lessMemory has them.
 var byteShapes = [][3]int{
-	{600, 900, 700}, {64, 640, 2100}, {40, 96, 4096}, {2300, 256, 520}, {1100, 96, 2050}, {9, 2000, 128}, {30, 30, 30}, {1200, 640, 520},
+	{600, 900, 700}, {64, 640, 2100}, {40, 96, 4096}, {2300, 256, 520}, {5000, 256, 520}, {1100, 96, 2050}, {9, 2000, 128}, {30, 30, 30}, {1200, 640, 520},
 }
 
 // lessMemory lowers the limits on panels, so that small products meet them.

@@ -22,8 +22,8 @@ var sharedLimit = 16 << 20
 // reads all of them again for every few rows, and should find them in a cache.
 const cachedLimit = 1 << 19
 
-// keptRows bounds the rows of a task that becomes bfloat16: 1 MiB with the widest strip.
-const keptRows = 1024
+// mostKeptRows bounds the rows of a task that becomes 16 bits: about 1 MiB with the widest strip.
+const mostKeptRows = 1024
 
 func newPlan(p *product, kn *kernel) plan {
 	blocks := (p.k + kn.kc - 1) / kn.kc
@@ -42,6 +42,17 @@ func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
 // once reports whether a C in 16 bits is rounded as its rows are computed, there being a single block of k.
 func (pl *plan) once() bool { return pl.k <= pl.depth && pl.kernel.blocks == nil }
+
+// keptRows is the rows of a task, of one that could have so many: of a C in 16 bits it keeps them in float32 until all blocks
+// of k are added.
+func (pl *plan) keptRows(rows int) int {
+	if !pl.rounded() || pl.once() || rows <= mostKeptRows {
+		return rows
+	}
+	most := mostKeptRows / pl.kernel.rows * pl.kernel.rows
+	tasks := (rows + most - 1) / most
+	return roundUp((rows+tasks-1)/tasks, pl.kernel.rows)
+}
 
 // narrowA reports whether rows of A are widened where they are read.
 func (p *product) narrowA() bool { return !p.transA && p.a.format.size() == 2 }
@@ -66,7 +77,7 @@ type cut struct {
 	width, rows int  // of a task: columns and rows of C
 	mp, np      int  // rows of A and columns of B that are packed for all, or 0
 	stretch     int  // of k, for which they are packed at a time
-	own         bool // one task a thread, all as large
+	own         bool // one task a thread, all as large, or a few: keptRows
 }
 
 // ownCut gives every thread one task that packs for itself, if they are about as large. Where a product has few rows
@@ -107,6 +118,7 @@ func newCut(pl *plan, threads int) cut {
 	c := cut{width: min(kn.strip, max(64, roundUp((pl.n+4*threads-1)/(4*threads), kn.cols))), rows: pl.m, stretch: pl.k}
 	if threads > 1 && (pl.n+c.width-1)/c.width < 3*threads { // too few strips: cut the rows as well
 		if own, ok := ownCut(pl, threads); ok && ownCuts {
+			own.rows = pl.keptRows(own.rows)
 			return own
 		}
 		strips := (pl.n + kn.strip - 1) / kn.strip
@@ -130,9 +142,7 @@ func newCut(pl *plan, threads int) cut {
 	if pl.transA && strips > 1 || strips >= repaid && pl.m > 4*kn.rows && copied {
 		c.mp = roundUp(pl.m, kn.rows)
 	}
-	if pl.rounded() && !pl.once() { // a task keeps its rows in float32 until they are rounded
-		c.rows = min(c.rows, roundUp(keptRows, kn.rows))
-	}
+	c.rows = pl.keptRows(c.rows)
 	if c.mp+c.np > 0 {
 		limit := sharedLimit
 		if c.np > 0 {
