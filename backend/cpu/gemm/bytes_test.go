@@ -23,13 +23,13 @@ const ownBytes = 2 << 20
 
 // byteShapes are m, n and k of products that are cut in all ways, where panels are as few as lessMemory has them.
 var byteShapes = [][3]int{
-	{600, 900, 700}, {64, 640, 2100}, {40, 96, 4096}, {2300, 256, 520}, {5000, 256, 520}, {1100, 96, 2050}, {9, 2000, 128}, {30, 30, 30}, {1200, 640, 520},
+	{300, 700, 700}, {64, 640, 1100}, {40, 96, 4096}, {5000, 256, 520}, {1100, 96, 1030}, {1100, 640, 600}, {9, 2000, 128}, {30, 30, 30},
 }
 
 // lessMemory lowers the limits on panels, so that small products meet them.
 func lessMemory(t *testing.T) {
 	shared, band := sharedLimit, bandLimit
-	sharedLimit, bandLimit = 1<<20, 1<<19
+	sharedLimit, bandLimit = 1<<19, 1<<19
 	t.Cleanup(func() { sharedLimit, bandLimit = shared, band })
 }
 

@@ -3,6 +3,7 @@ package gemm
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
@@ -157,4 +158,58 @@ func TestHalfRefused(t *testing.T) {
 		}
 	}()
 	e.SgemmHalf(false, false, 4, 4, 4, BF16(x, 8), BF16(x, 8), F32(make([]float32, 64), 8), BF16(x, 8), false)
+}
+
+// Bands of rows that have all of k, where a C in 16 bits would else be kept in float32, give the same bits, whatever is added.
+func TestBandsOfHalves(t *testing.T) {
+	defer func(old int) { sharedLimit = old }(sharedLimit)
+	team := parallel.New(2)
+	defer team.Close()
+	const m, n = 1100, 530
+	try := func(kn kernel, k int, multiply func(e *Engine, c []uint16)) {
+		t.Helper()
+		var results [2][]uint16
+		for i := range results {
+			if sharedLimit = 16 << 20; i == 1 {
+				sharedLimit = 600 * 608
+			}
+			e := newEngine(team, kn)
+			results[i] = make([]uint16, m*n)
+			for j := range results[i] {
+				results[i][j] = uint16(j * 0x9e37 & 0xbfff) // neither NaN nor infinity, also in float16
+			}
+			multiply(e, results[i])
+			if whole := panelBytes((m + 32) * k); cap(e.wide) > 0 || i == 1 && e.shared.bytes() >= whole {
+				t.Errorf("%s: %d bytes of panels, of all rows at once %d, and %d of C in float32", kn.name, e.shared.bytes(), whole, 4*cap(e.wide))
+			}
+		}
+		if !slices.Equal(results[0], results[1]) {
+			t.Errorf("%s: other bits in bands", kn.name)
+		}
+	}
+	r := rand.New(rand.NewPCG(19, 20))
+	everyKernel(t, func(t *testing.T, kn kernel) {
+		if kn.name == "go" && len(kernels) > 1 {
+			t.Skip("slow")
+		}
+		const k = 600
+		b, _, _ := strided(r, formatBF16, k, n)
+		residual, _, _ := strided(r, formatBF16, m, n)
+		bias, _, _ := strided(r, formatF32, 1, n)
+		bias.ld = 0
+		for i, plus := range []Matrix{{}, residual, bias} {
+			a, _, _ := strided(r, []format{formatBF16, formatF16, formatF32}[i], m, k)
+			try(kn, k, func(e *Engine, c []uint16) { e.SgemmHalf(false, false, m, n, k, a, b, F16(c, n), plus, i < 2) })
+		}
+	})
+	if !HasBF16() {
+		return
+	}
+	kn, k := pairKernels()[0], 1200
+	wideA, narrowA, b := random(m*k), make([]uint16, m*k), make([]uint16, k*n)
+	formatBF16.round16(narrowA, random(m*k))
+	formatBF16.round16(b, random(k*n))
+	for i, a := range []Matrix{F32(wideA, k), BF16(narrowA, k)} {
+		try(kn, k/2, func(e *Engine, c []uint16) { e.bgemm(false, false, m, n, k, 1, a, BF16(b, n), BF16(c, n), i == 1) })
+	}
 }

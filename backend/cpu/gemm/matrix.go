@@ -185,22 +185,43 @@ func (c *cut) shared(pl *plan) int {
 // bandLimit (a variable for tests) is the most floats of a transposed A's panels at a time (32 MiB).
 var bandLimit = 8 << 20
 
-// band is the rows of C for which a transposed A is packed at a time: a block of k of many thousands, as the gradient of a
-// head's weight has, would need more than sharedLimit. Every band costs a wait, and B packed once more.
+// leastBand is the least rows of a band that has all of k: fewer would not repay B's panels, which each packs again.
+const leastBand = 512
+
+// band is the rows of C for which A is packed at a time. Of a transposed one a block of k of many thousands, as the gradient of
+// a head's weight has, would need more than sharedLimit. Of another one, where C is in 16 bits, several stretches of k would
+// keep all of C in float32: a band has all of k. Every band costs a wait, and B packed once more.
 func (c *cut) band(pl *plan) int {
 	kn := pl.kernel
-	rows := bandLimit / min(c.stretch, pl.k) / kn.rows * kn.rows
-	if inFloats := kn.blocks == nil && pl.a.format != formatPairs; !pl.transA || !inFloats || c.mp <= rows || rows == 0 {
+	rows, least := bandLimit/min(c.stretch, pl.k), kn.rows
+	switch inFloats := kn.blocks == nil && pl.a.format != formatPairs; {
+	case pl.transA && !inFloats:
+		return pl.m
+	case !pl.transA:
+		if !pl.rounded() || c.stretch >= pl.k || c.np > 0 {
+			return pl.m
+		}
+		rows, least = sharedLimit/roundUp(pl.k, pl.depth), leastBand
+	}
+	if rows = rows / kn.rows * kn.rows; c.mp <= rows || rows < least {
 		return pl.m
 	}
 	bands := (pl.m + rows - 1) / rows
 	return roundUp((pl.m+bands-1)/bands, kn.rows)
 }
 
-// rows is the product of rows [from, to) of op(A), which is transposed.
+// rows is the product of rows [from, to) of op(A).
 func (p product) rows(from, to int) product {
 	p.m = to - from
-	p.a.data, p.a.len = p.a.at(from), p.a.len-from
+	for _, a := range []*Matrix{&p.a, &p.wideA} {
+		skip := from // elements
+		if !p.transA {
+			skip *= a.ld
+		}
+		if a.data != nil {
+			a.data, a.len = a.at(skip), a.len-skip
+		}
+	}
 	p.c = unsafe.Add(p.c, p.to.size()*from*p.ldc)
 	if p.plus.data != nil {
 		p.plus.data = p.plus.at(from * p.plus.ld)
@@ -209,7 +230,7 @@ func (p product) rows(from, to int) product {
 }
 
 // SharedBytes is the scratch memory that an Engine of so many threads needs for C = op(A)
-// op(B) beside its workers' own, for which a few hundred KiB are enough.
+// op(B) beside its workers' own, for each of which 2 MiB are enough.
 func SharedBytes(threads int, transA bool, m, n, k int) int {
 	p := product{transA: transA, m: m, n: n, k: k}
 	return p.bytes(threads, &kernels[0])
