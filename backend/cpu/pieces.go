@@ -7,9 +7,10 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// Products whose rows or result are 16 bits, and whose kernel is not, are computed some rows at a time: widened as a
-// whole, the two would take several times the memory of a block's activations. A row's sums do not depend on how many
-// others there are, so that the bits are those of the whole product.
+// Products with rows or a result in 16 bits that package gemm does not take as they are (halfMatmul) are widened before: those
+// computed in integers (Options.RoundActivations) or by parts (MatmulPrecision High), for which rows are float32. It is done some
+// rows at a time: as a whole, the two would take several times the memory of a block's activations. A row's sums do not depend on
+// how many others there are, so that the bits are those of the whole product.
 
 // pieceBytes (a variable for tests) is about what the widened rows of a piece have; pieceRows is the least of them, so
 // that a weight in blocks is not widened too often.

@@ -10,29 +10,16 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// A product some rows at a time has the bits of the whole one, whatever the types.
+// A product some rows at a time has the bits of the whole one, whatever the types. Where rows are rounded, products with quantized
+// weights are widened before (runPieces); most others are halfMatmul's, which has no pieces.
 func TestProductsInPieces(t *testing.T) {
 	defer func(old int) { pieceBytes = old }(pieceBytes)
-	for _, m := range []kernels.Matmul{
-		{Batch: 1, M: 300, N: 64, K: 256, TransB: true}, {Batch: 1, M: 257, N: 256, K: 64},
-		{Batch: 2, M: 385, N: 64, K: 64, TransB: true, Acc: true},
-		{Batch: 1, M: 300, N: 64, K: 256, TransB: true, BiasRows: 300}, {Batch: 2, M: 257, N: 64, K: 64, BiasRows: 514, Acc: true},
-	} {
-		for _, weight := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4_K} {
-			for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
-				for _, result := range []tensor.DType{dt, tensor.F32} {
-					if weight.IsQuantized() && m.Batch > 1 {
-						continue
-					}
-					pieceBytes = 1
-					got := product(t, m, result, dt, weight)
-					pieceBytes = 1 << 30
-					if !bytes.Equal(got, product(t, m, result, dt, weight)) {
-						t.Errorf("%+v, %s = %s × %s: other bits in pieces", m, result, dt, weight)
-					}
-				}
-			}
-		}
+	options := []Options{{Threads: 2}, {Threads: 2, RoundActivations: true}}
+	if High.byParts() {
+		options = append(options, Options{Threads: 2, MatmulPrecision: High})
+	}
+	for _, o := range options {
+		testPieces(t, o)
 	}
 	pieceBytes = 1
 	for rows := 2; rows < 5000; rows++ { // none is left alone
@@ -42,10 +29,35 @@ func TestProductsInPieces(t *testing.T) {
 	}
 }
 
-// product is the bytes of a result of random operands.
-func product(t *testing.T, m kernels.Matmul, result, dt, weight tensor.DType) []byte {
+func testPieces(t *testing.T, o Options) {
 	t.Helper()
-	b, err := Open(Options{Threads: 2})
+	for _, m := range []kernels.Matmul{
+		{Batch: 1, M: 300, N: 64, K: 256, TransB: true}, {Batch: 1, M: 257, N: 256, K: 64},
+		{Batch: 2, M: 385, N: 64, K: 64, TransB: true, Acc: true},
+		{Batch: 1, M: 300, N: 64, K: 256, TransB: true, BiasRows: 300}, {Batch: 2, M: 257, N: 64, K: 64, BiasRows: 514, Acc: true},
+	} {
+		for _, weight := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8, tensor.Q4_K} {
+			for _, dt := range []tensor.DType{tensor.F16, tensor.BF16} {
+				for _, result := range []tensor.DType{dt, tensor.F32} {
+					if weight.IsQuantized() && m.Batch > 1 || o.RoundActivations && !weight.IsQuantized() {
+						continue
+					}
+					pieceBytes = 1
+					got := product(t, o, m, result, dt, weight)
+					pieceBytes = 1 << 30
+					if !bytes.Equal(got, product(t, o, m, result, dt, weight)) {
+						t.Errorf("%+v, rounded %t, %q, %s = %s × %s: other bits in pieces", m, o.RoundActivations, o.MatmulPrecision, result, dt, weight)
+					}
+				}
+			}
+		}
+	}
+}
+
+// product is the bytes of a result of random operands.
+func product(t *testing.T, o Options, m kernels.Matmul, result, dt, weight tensor.DType) []byte {
+	t.Helper()
+	b, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

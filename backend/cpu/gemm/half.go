@@ -6,9 +6,10 @@ import (
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
-// Products with A or C in 16 bits are those of float32, of whose operands no copy is ever wide as a whole: a task widens the
-// rows of A that it is about to read, as many as stay in the cache, and keeps its sums in float32 until they are
-// rounded, once. The bits are those of the product of the widened matrices.
+// Products with A or C in 16 bits are those of float32. A task widens the rows of A that it is about to read, as many as stay
+// in the cache, or, where strips are many (newCut), all tasks read panels of A in float32, of at most sharedLimit at a time. Sums
+// stay in float32 until they are rounded, once: those of a tile, of a task's rows, or, where panels have not all of k, of C. The
+// bits are those of the product of the widened matrices.
 
 // SgemmHalf is Sgemm for A and C in float32 or 16 bits, each in its own. plus, unless it is the zero Matrix, is added to C, [m, n]
 // in float32 or 16 bits, or one row of n for all if its stride is 0; then C is in 16 bits, and with acc plus is added first. It
