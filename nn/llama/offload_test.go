@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -95,7 +96,9 @@ func TestOffloadIsCountedBeforehand(t *testing.T) {
 	}
 	defer d.Close()
 	file := filepath.Join(t.TempDir(), "q8.gguf")
-	if err := create(t, d, c).SaveGGUF(file, GGUFOptions{DType: tensor.Q8}); err != nil {
+	m := create(t, d, c)
+	defer runtime.KeepAlive(m) // collected meanwhile, its tensors would count
+	if err := m.SaveGGUF(file, GGUFOptions{DType: tensor.Q8}); err != nil {
 		t.Fatal(err)
 	}
 	o := LoadOptions{AsStored: true, Offload: true}

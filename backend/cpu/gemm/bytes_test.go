@@ -35,6 +35,9 @@ func lessMemory(t *testing.T) {
 
 // HalfBytes foresees what an engine keeps of products with A or C in 16 bits.
 func TestHalfBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("large products")
+	}
 	lessMemory(t)
 	if kernels[0].name == "go" {
 		t.Skip("slow without assembly, and the cuts are those of the other kernels")
@@ -70,6 +73,9 @@ func TestHalfBytes(t *testing.T) {
 
 // BgemmBytes foresees what an engine keeps of products of bfloat16.
 func TestBgemmBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("large products")
+	}
 	needPairs(t)
 	lessMemory(t)
 	for _, shape := range byteShapes {
