@@ -162,6 +162,9 @@ func TestHalfRefused(t *testing.T) {
 
 // Bands of rows that have all of k, where a C in 16 bits would else be kept in float32, give the same bits, whatever is added.
 func TestBandsOfHalves(t *testing.T) {
+	if testing.Short() {
+		t.Skip("large products")
+	}
 	defer func(old int) { sharedLimit = old }(sharedLimit)
 	team := parallel.New(2)
 	defer team.Close()
