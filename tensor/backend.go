@@ -66,8 +66,8 @@ type Limiter interface {
 
 // Timer is a backend that tells how long its kernels run.
 type Timer interface {
-	// Time calls f for every kernel from now on, in their order: at once where Run computes, else
-	// when the hardware has told, at the latest in Read and Close.
+	// Time calls f for every kernel from now on, in the order of Run's calls, whatever the order in which they ran: at
+	// once where Run computes, else when the hardware has told, at the latest in Read and Close.
 	Time(f func(Timing))
 }
 

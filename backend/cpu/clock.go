@@ -35,7 +35,7 @@ func (c *clock) measure(k tensor.Kernel, run func() (fast bool)) {
 	}
 	ran := time.Since(c.opened) - start
 	if c.w != nil {
-		c.trace.Add(form, start, ran)
+		c.trace.Add(form, start, ran, 0)
 	}
 	if c.timed != nil {
 		c.timed(tensor.Timing{Kernel: k.Name(), Form: form, Start: start, Ran: ran})

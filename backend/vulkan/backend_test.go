@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -300,6 +301,49 @@ func TestSubmissionsFollowTheirTimes(t *testing.T) {
 	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Kernels are told of as they were called, though the second may run beside the first or, here, the third beside it.
+func TestTimedAsCalled(t *testing.T) {
+	hw := newNull()
+	hw.ran = 6000
+	var out bytes.Buffer
+	d := tensor.NewDevice(newBackend(hw, Options{Profile: &out}))
+	x := d.FromFloat32s(tensor.F32, make([]float32, 8), 8)
+	y, z := d.New(tensor.F32, 8), d.New(tensor.F32, 8)
+	var told []string
+	d.Timed(func(k tensor.Timing) { told = append(told, k.Kernel) })
+	for range 2 { // submissions
+		d.Run(kernels.Scale{N: 8}, x, x)
+		d.Run(kernels.Clamp{N: 8}, y, x)
+		d.Run(kernels.Fill{N: 8}, z)
+		if _, err := x.Float32s(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(told, " "); got != "scale clamp fill scale clamp fill" {
+		t.Errorf("told of %s", got)
+	}
+	var got struct {
+		TraceEvents []struct {
+			Name string
+			Args struct{ Call int }
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	var ran []string
+	for _, e := range got.TraceEvents {
+		ran = append(ran, fmt.Sprint(e.Name, " ", e.Args.Call))
+	}
+	want := "write 0, scale 1, fill 3, barrier 0, clamp 2, read 0, scale 4, fill 6, barrier 0, clamp 5, read 0"
+	if got := strings.Join(ran, ", "); got != want {
+		t.Errorf("ran %s, want %s", got, want)
 	}
 }
 

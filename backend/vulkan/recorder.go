@@ -85,6 +85,7 @@ func (r *recorder) add(kind commandKind, reads, writes []span, name stamped) *co
 	switch {
 	case kind == dispatchCommand:
 		r.counts.Dispatches++
+		name.call = r.counts.Dispatches
 	case len(writes) > 0:
 		r.counts.Writes++
 	default: // to the host

@@ -1,7 +1,9 @@
 package vulkan
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/agora-ml/agora/internal/tracefile"
@@ -13,29 +15,44 @@ type stamping struct {
 	w     io.Writer // of Options.Profile, or nil
 	trace tracefile.Trace
 	timed func(tensor.Timing) // of Time, or nil
+	told  []told              // it has of a submission, kept for the next
 	start uint64              // ns of the device's clock
 }
 
-// stamped names a command: the kernel, "" for others, and what ran.
-type stamped struct{ kernel, form string }
+// told is a kernel's time and which of the dispatches it was.
+type told struct {
+	tensor.Timing
+	call int
+}
+
+// stamped names a command: the kernel, "" for others, and what ran; of a kernel which of the device's dispatches it is, from 1 on.
+type stamped struct {
+	kernel, form string
+	call         int
+}
 
 // on reports whether anybody does.
 func (s *stamping) on() bool { return s.w != nil || s.timed != nil }
 
 // add takes the times in ns before the first command and behind every one. A barrier's
-// time is that of what it waits for.
+// time is that of what it waits for. Commands have been reordered; who counts kernels is told of them as they were called.
 func (s *stamping) add(names []stamped, times []uint64) {
 	if s.start == 0 {
 		s.start = times[0]
 	}
+	s.told = s.told[:0]
 	for i, name := range names {
 		from, ran := time.Duration(times[i]-s.start), time.Duration(max(times[i], times[i+1])-times[i])
 		if s.w != nil {
-			s.trace.Add(name.form, from, ran)
+			s.trace.Add(name.form, from, ran, name.call)
 		}
 		if s.timed != nil && name.kernel != "" {
-			s.timed(tensor.Timing{Kernel: name.kernel, Form: name.form, Start: from, Ran: ran})
+			s.told = append(s.told, told{tensor.Timing{Kernel: name.kernel, Form: name.form, Start: from, Ran: ran}, name.call})
 		}
+	}
+	slices.SortFunc(s.told, func(a, b told) int { return cmp.Compare(a.call, b.call) })
+	for _, t := range s.told {
+		s.timed(t.Timing)
 	}
 }
 

@@ -140,11 +140,15 @@ func (c *clock) times(steps int) ([]KernelTime, error) {
 // timestamps are the calls with the device's times, and beside them barriers and copies,
 // which no call asks for.
 func (c *clock) timestamps() ([]call, error) {
+	type event struct {
+		Name     string  `json:"name"`
+		Duration float64 `json:"dur"` // µs
+		Args     struct {
+			Call int `json:"call"` // of a kernel, from 1 on
+		} `json:"args"`
+	}
 	var trace struct {
-		Events []struct {
-			Name     string  `json:"name"`
-			Duration float64 `json:"dur"` // µs
-		} `json:"traceEvents"`
+		Events []event `json:"traceEvents"`
 	}
 	if err := json.Unmarshal(c.profile.Bytes(), &trace); err != nil {
 		return nil, fmt.Errorf("the device's trace: %w", err)
@@ -153,13 +157,19 @@ func (c *clock) timestamps() ([]call, error) {
 		return nil, fmt.Errorf("the device's trace: want %d events, got %d: the device has no timestamps", c.to,
 			len(trace.Events))
 	}
+	events := trace.Events[c.from:c.to] // as the device ran them
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.Args.Call, b.Args.Call) })
 	var list []call
-	next := 0
-	for _, e := range trace.Events[c.from:c.to] {
+	waiting := c.calls
+	for _, e := range events {
 		k := call{name: e.Name}
-		if isShader(e.Name) && next < len(c.calls) {
-			k, next = c.calls[next], next+1
-			k.name = e.Name // of the alternative that ran
+		if e.Args.Call > 0 {
+			own := kernelOf(e.Name)
+			// Calls before it had nothing to do.
+			if i := slices.IndexFunc(waiting, func(k call) bool { return k.name == own }); i >= 0 {
+				k, waiting = waiting[i], waiting[i+1:]
+				k.name = e.Name // of the alternative that ran
+			}
 		}
 		k.took = time.Duration(e.Duration * 1e3)
 		list = append(list, k)
@@ -167,12 +177,14 @@ func (c *clock) timestamps() ([]call, error) {
 	return list, nil
 }
 
-// isShader reports whether a name is that of a shader, as kernels have, and not of a barrier or a copy.
-func isShader(name string) bool {
-	return slices.ContainsFunc(shaders.All(), func(d shaders.Desc) bool {
-		return d.Name == name || slices.ContainsFunc(d.Alternatives,
-			func(a shaders.Alternative) bool { return a.Name == name })
-	})
+// kernelOf is the kernel of a shader, which may be an alternative to the kernel's own.
+func kernelOf(shader string) string {
+	for _, d := range shaders.All() {
+		if slices.ContainsFunc(d.Alternatives, func(a shaders.Alternative) bool { return a.Name == shader }) {
+			return d.Name
+		}
+	}
+	return shader
 }
 
 // grouped adds calls up, longest first; of total is their share.

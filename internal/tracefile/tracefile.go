@@ -22,11 +22,22 @@ type event struct {
 	Duration float64 `json:"dur"`
 	Process  int     `json:"pid"`
 	Thread   int     `json:"tid"`
+	Args     *args   `json:"args,omitempty"`
 }
 
-// Add notes that something ran so long, from start after the first on.
-func (t *Trace) Add(name string, start, ran time.Duration) {
-	t.events = append(t.events, event{name, "X", float64(start) / 1e3, float64(ran) / 1e3, 1, 1})
+// args are a kernel's.
+type args struct {
+	Call int `json:"call"`
+}
+
+// Add notes that something ran so long, from start after the first on. Call is the number of a kernel's call, from 1 on:
+// kernels may run in another order than they are called in. It is 0 of what is no kernel, and where each runs as it is called.
+func (t *Trace) Add(name string, start, ran time.Duration, call int) {
+	e := event{name, "X", float64(start) / 1e3, float64(ran) / 1e3, 1, 1, nil}
+	if call > 0 {
+		e.Args = &args{call}
+	}
+	t.events = append(t.events, e)
 }
 
 // Write writes all of it.
