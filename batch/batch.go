@@ -49,6 +49,22 @@ func (b Batch) Row(r int) Batch {
 	}
 }
 
+// Whole reports whether every row is one sequence without padding: positions and segments say nothing then.
+func (b Batch) Whole() bool {
+	n := b.Len()
+	for i, p := range b.Positions {
+		if int(p) != i%n {
+			return false
+		}
+	}
+	for i, s := range b.Segments {
+		if s < 0 || s != b.Segments[i/n*n] {
+			return false
+		}
+	}
+	return true
+}
+
 // MaxPositions returns one more than the largest position.
 func (b Batch) MaxPositions() int {
 	if b.Positions == nil {

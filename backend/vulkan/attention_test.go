@@ -213,6 +213,7 @@ func TestAttentionOfMatrices(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { runs += c.compare(t, subject, reference) })
 	}
 	t.Run("tiles seen whole", func(t *testing.T) { runs += wholeTiles(t, subject) })
+	t.Run("tiles seen whole, without matrices", func(t *testing.T) { wholeTiles(t, openDevice(t, vulkan.Options{})) })
 	if err := subject.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -172,10 +172,17 @@ func (m *Model) body(b Batch, also ...index) (x *nn.Var, uploaded []*nn.Var) {
 		tensor.Panicf("llama", "%v", err)
 	}
 	rotary := m.rotary(b.MaxPositions())
+	whole := b.Whole()
+	if whole && m.Config.Windows == nil {
+		b.Positions, b.Segments = nil, nil
+	}
 	all := m.onDevice(append(indices(b), also...)...)
 	return m.forward(all[0], func(layer int) nn.Context {
 		c := rotary(layer)
-		c.Positions, c.Segments = all[1], all[2]
+		// Of whole rows attention knows what a token sees, but by positions it finds what is all within a window.
+		if !whole || m.Config.window(layer) > 0 {
+			c.Positions, c.Segments = all[1], all[2]
+		}
 		return c
 	}), all[3:]
 }
