@@ -73,9 +73,10 @@ func newCut(pl *plan, threads int) cut {
 		c.np = roundUp(pl.n, kn.cols)
 	}
 	// Panels of A are read faster than its rows, and a transposed A only so. Rows of one block of k lie as close as panels
-	// do, and are fetched ahead as well: there it takes more strips to repay the copy.
+	// do, and are fetched ahead as well, and so does AVX-512 with rows of float32 wherever they lie: there it takes more strips
+	// to repay the copy.
 	strips, repaid := (pl.n+c.width-1)/c.width, 4
-	if kn.chunk > 0 && pl.k <= kn.kc {
+	if kn.chunk > 0 && pl.k <= kn.kc || pl.readsRows() {
 		repaid = 16
 	}
 	copied := kn.blocks == nil || pl.wideA.data != nil // else rows of tiles are read as fast where they lie
@@ -115,6 +116,29 @@ func (c *cut) strips(edges []int, n, threads int, kn *kernel) []int {
 
 // leastPanels is the panels of the narrowest of the strips that have all rows of C, but for the last.
 const leastPanels = 3
+
+// halved is how many of so many strips, the last of which have all rows of C, are two tasks of half of the rows each: one a
+// thread. Whoever is done first waits for half a strip then, and B's panels, which each half packs again, are few beside it.
+func (c *cut) halved(strips, m, threads int, kn *kernel) int {
+	if threads == 1 || c.own || c.rows < m || m < 2*leastHalf*kn.rows {
+		return 0
+	}
+	return min(threads, strips)
+}
+
+// leastHalf is the tiles of rows in half a strip that repay its packing.
+const leastHalf = 16
+
+// task is the rows [i0, i1) and the strip of a task, of m rows and so many strips, of which so many are halved.
+func (c *cut) task(task, m, strips, halved int, kn *kernel) (i0, i1, strip int) {
+	if whole := strips - halved; halved > 0 && task >= whole {
+		half := roundUp((m+1)/2, kn.rows)
+		i0 = (task - whole) % 2 * half
+		return i0, min(i0+half, m), whole + (task-whole)/2
+	}
+	i0 = task / strips * c.rows
+	return i0, min(i0+c.rows, m), task % strips
+}
 
 // shared is the floats of the panels that are packed for all.
 func (c *cut) shared(pl *plan) int {
@@ -179,6 +203,9 @@ func SharedBytes(threads int, transA bool, m, n, k int) int {
 func (p *product) bytes(threads int, kn *kernel) int {
 	if p.m < 2 || p.n < 2 || p.k < 1 || p.m*p.n*p.k <= alone {
 		return 0
+	}
+	if p.a.ld == 0 {
+		p.a.ld = p.k // rows that lie together; of a transposed A nobody asks
 	}
 	pl := newPlan(p, kn)
 	c := newCut(&pl, threads)

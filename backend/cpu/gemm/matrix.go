@@ -47,6 +47,12 @@ func (pl *plan) keptRows(rows int) int {
 // narrowA reports whether rows of A are widened where they are read.
 func (p *product) narrowA() bool { return !p.transA && p.a.format.size() == 2 }
 
+// readsRows reports whether tiles fetch rows of A as fast where they lie as in panels.
+func (pl *plan) readsRows() bool {
+	return pl.kernel.whole[1].inPlace != nil && !pl.transA && pl.a.format == formatF32 &&
+		rowsInPlace(pl.kernel.rows, 4*pl.a.ld) == pl.kernel.rows
+}
+
 // adds reports whether the sums are added to something.
 func (p *product) adds() bool { return p.acc || p.plus.data != nil }
 
@@ -79,6 +85,7 @@ func (e *Engine) matrix(p *product) {
 	}
 	e.edges = c.strips(e.edges[:0], p.n, e.team.Threads(), e.kernel)
 	strips, chunks := len(e.edges)-1, (p.m+c.rows-1)/c.rows
+	halved := c.halved(strips, p.m, e.team.Threads(), e.kernel)
 	e.shared = e.shared.grow(c.shared(&pl))
 	e.ownStrips()
 	for k0 := 0; k0 < p.k; k0 += c.stretch {
@@ -92,9 +99,9 @@ func (e *Engine) matrix(p *product) {
 		if c.mp+c.np > 0 {
 			e.pack(&pl)
 		}
-		e.team.Run(strips*chunks, func(worker, task int) {
-			i, j := task/strips*c.rows, task%strips
-			e.ws[worker].compute(&pl, i, min(i+c.rows, p.m), e.edges[j], e.edges[j+1])
+		e.team.Run(strips*chunks+halved, func(worker, task int) {
+			i0, i1, j := c.task(task, p.m, strips, halved, e.kernel)
+			e.ws[worker].compute(&pl, i0, i1, e.edges[j], e.edges[j+1])
 		})
 	}
 	for i := range e.ws {
