@@ -57,3 +57,14 @@ func BF16() Level {
 
 // VNNI reports whether the integer dot products of AVX512_VNNI may be used.
 func VNNI() bool { return Chosen() >= AVX512 && cpu.X86.HasAVX512VNNI }
+
+// Ways is in how many places the level-1 cache may keep a line of data (the first cache of CPUID's
+// leaf 4, AMD's 0x8000001d, which processors with AVX-512 have); 1: they do not say.
+func Ways() int {
+	leaf := uint32(4)
+	if vendor() == "AuthenticAMD" {
+		leaf = 0x8000001d
+	}
+	ebx, _, _ := cpuid(leaf)
+	return int(ebx>>22) + 1
+}

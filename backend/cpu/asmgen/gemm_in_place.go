@@ -6,7 +6,10 @@ import "fmt"
 // the sum of a pointer and one register.
 const rowPointers = 7
 
-// inPlace writes the micro-kernel of 7 or 14 rows of A, which are read where they lie, against a packed panel of B, in AVX-512.
+// rowsOf12Ways is the rows of a tile whose lines all fall into one set of 12 ways, beside those of B that pass.
+const rowsOf12Ways = 10
+
+// inPlace writes the micro-kernel of 7, 10 or 14 rows of A, which are read where they lie, against a packed panel of B, in AVX-512.
 // The rows that have a pointer of their own are operands of the multiply-adds, one number for all lanes: that is one
 // instruction less a row, where a sum of two registers would be split in two again. Two threads of one core take turns at
 // its decoder, and then it is instructions that a tile waits for: 37 a step and not 44, of half a panel 22 and not 29. With
@@ -60,7 +63,7 @@ func (f *File) inPlace(s isa, name string, rows, vecs int, ahead bool) {
 	f.I("SUBQ", Imm(leastSteps), rCount)
 	f.I("PCALIGN", Imm(32))
 	f.Label(fetch)
-	for range rows * denseUnroll / leastSteps {
+	for range (rows*denseUnroll + leastSteps - 1) / leastSteps {
 		f.fetchC(s, vecs)
 		f.I("ADDQ", Field("tile", "ldc", rTile), rC)
 	}
@@ -121,7 +124,7 @@ func (f *File) wholeTiles() {
 		dense := fmt.Sprintf("denseAVX512_14x%d", 16*vecs)
 		f.dense(avx512, dense, 14, vecs, leastSteps/denseUnroll)
 		rows, ahead := "", ""
-		for _, n := range []int{rowPointers, 2 * rowPointers} {
+		for _, n := range []int{rowPointers, rowsOf12Ways, 2 * rowPointers} {
 			name := fmt.Sprintf("AVX512_%dx%d", n, 16*vecs)
 			f.inPlace(avx512, "rows"+name, n, vecs, false)
 			f.inPlace(avx512, "rowsAhead"+name, n, vecs, true)

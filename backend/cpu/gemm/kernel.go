@@ -11,7 +11,9 @@ import (
 type kernel struct {
 	name string
 	rows int // of the largest tile
-	cols int // of a full panel; a narrow one has half as many
+	// oneSet is the rows of a tile of A in place, a multiple of waySize apart, if all of them are too many: rowsInPlace.
+	oneSet int
+	cols   int // of a full panel; a narrow one has half as many
 	// tiles are the micro-kernels of narrow and of full panels, by rows.
 	narrow, full []func(*tile)
 	// aheadNarrow and aheadFull, if there are any, do the same for an A read where it lies, and fetch its rows behind.

@@ -41,7 +41,7 @@ var kernels = func() []kernel {
 		vector512.dotBlocks = blockDotsAVX512
 		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{
-			name: "avx512", rows: 14, cols: 32, kc: 512, strip: 256,
+			name: "avx512", rows: 14, oneSet: rowsOfOneSet(cpulevel.Ways()), cols: 32, kc: 512, strip: 256,
 			narrow: tilesAVX512_16, full: tilesAVX512_32, aheadNarrow: aheadAVX512_16, aheadFull: aheadAVX512_32,
 			whole: wholeAVX512, least: 7 * denseRound, packsColumns: true,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: rows{packRowsF32_14, packRowsF16_14, packRowsBF16_14}, colsB: cols,
@@ -51,6 +51,14 @@ var kernels = func() []kernel {
 	}
 	return list
 }()
+
+// rowsOfOneSet is kernel.oneSet of AVX-512's, for a level-1 cache of so many ways: 12 hold ten rows beside the lines of B that pass.
+func rowsOfOneSet(ways int) int {
+	if ways >= 12 {
+		return 10
+	}
+	return 7
+}
 
 var linesAVX512 = [17]linesPacker{14: transposeColumns_14, 16: transposeColumns_16}
 
@@ -79,7 +87,7 @@ var pairKernels = sync.OnceValue(func() []kernel {
 		}}
 	}
 	return []kernel{{
-		name: "avx512bf16", rows: 14, cols: 32, kc: 512, strip: 256,
+		name: "avx512bf16", rows: 14, oneSet: 7, cols: 32, kc: 512, strip: 256,
 		narrow: tilesAVX512BF16_16, full: tilesAVX512BF16_32,
 		aheadNarrow: aheadAVX512BF16_16, aheadFull: aheadAVX512BF16_32, halves: true,
 		transposePairs: transposePairs, packers: packers,

@@ -47,10 +47,10 @@ func (pl *plan) keptRows(rows int) int {
 // narrowA reports whether rows of A are widened where they are read.
 func (p *product) narrowA() bool { return !p.transA && p.a.format.size() == 2 }
 
-// readsRows reports whether tiles fetch rows of A as fast where they lie as in panels.
+// readsRows reports whether tiles fetch rows of A as fast where they lie as in panels: those of more than half as many rows.
 func (pl *plan) readsRows() bool {
 	return pl.kernel.whole[1].inPlace != nil && !pl.transA && pl.a.format == formatF32 &&
-		rowsInPlace(pl.kernel.rows, 4*pl.a.ld) == pl.kernel.rows
+		pl.kernel.rowsInPlace(4*pl.a.ld) > pl.kernel.rows/2
 }
 
 // adds reports whether the sums are added to something.
@@ -258,7 +258,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			}
 		case !pl.transA: // read where it lies
 			t.rs, t.ks = 4*pl.a.ld, 4
-			rows := rowsInPlace(kn.rows, t.rs)
+			rows := kn.rowsInPlace(t.rs)
 			if pl.packed != nil {
 				w.ahead, w.next = 0, 0
 				w.panelsTimes(&s, pl.a.at(i0*pl.a.ld+kb), rows, rows*t.rs, i1-i0, c)
@@ -317,11 +317,11 @@ func (w *Workspace) packStrip(s packedStrip, pl *plan, k0, k, j0, n int) {
 // rowsInPlace is the rows of a tile whose A is read where it lies, rs bytes from row to row. At a multiple
 // of waySize the lines of all rows compete for the ways of one set: more rows than those, and each line is
 // gone before its next element is read.
-func rowsInPlace(rows, rs int) int {
-	if rows > 8 && rs%waySize == 0 {
-		return rows / 2
+func (kn *kernel) rowsInPlace(rs int) int {
+	if kn.oneSet > 0 && rs%waySize == 0 {
+		return kn.oneSet
 	}
-	return rows
+	return kn.rows
 }
 
 // rowsTimes runs the task's rows [from, to), so many in a tile, of A from a on, step bytes from one tile's to

@@ -88,7 +88,7 @@ func (w *Workspace) raggedTile(alpha float32, lda, ldc int) *tile {
 	t := &w.tile
 	t.alpha, t.ldc, t.spill, t.half = alpha, 4*ldc, &w.spill, false
 	t.rs, t.ks = 4*lda, 4
-	w.tileRows = rowsInPlace(w.kernel.rows, t.rs)
+	w.tileRows = w.kernel.rowsInPlace(t.rs)
 	return t
 }
 

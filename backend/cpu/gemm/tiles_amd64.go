@@ -461,6 +461,17 @@ func rowsAVX512_7x16(t *tile)
 //go:noescape
 func rowsAheadAVX512_7x16(t *tile)
 
+// rowsAVX512_10x16 is tileAVX512_10x16 for an A read where it lies and a packed panel of B, k at least 56.
+//
+//go:noescape
+func rowsAVX512_10x16(t *tile)
+
+// rowsAheadAVX512_10x16 is tileAVX512_10x16 for an A read where it lies and a packed panel of B, k at least 56.
+// It fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func rowsAheadAVX512_10x16(t *tile)
+
 // rowsAVX512_14x16 is tileAVX512_14x16 for an A read where it lies and a packed panel of B, k at least 56.
 //
 //go:noescape
@@ -488,6 +499,17 @@ func rowsAVX512_7x32(t *tile)
 //go:noescape
 func rowsAheadAVX512_7x32(t *tile)
 
+// rowsAVX512_10x32 is tileAVX512_10x32 for an A read where it lies and a packed panel of B, k at least 56.
+//
+//go:noescape
+func rowsAVX512_10x32(t *tile)
+
+// rowsAheadAVX512_10x32 is tileAVX512_10x32 for an A read where it lies and a packed panel of B, k at least 56.
+// It fetches the rows tile.ahead bytes behind.
+//
+//go:noescape
+func rowsAheadAVX512_10x32(t *tile)
+
 // rowsAVX512_14x32 is tileAVX512_14x32 for an A read where it lies and a packed panel of B, k at least 56.
 //
 //go:noescape
@@ -501,8 +523,8 @@ func rowsAheadAVX512_14x32(t *tile)
 
 // wholeAVX512 holds the micro-kernels of whole tiles, of narrow and of full panels.
 var wholeAVX512 = [2]wholeTiles{
-	{denseAVX512_14x16, []func(*tile){7: rowsAVX512_7x16, 14: rowsAVX512_14x16}, []func(*tile){7: rowsAheadAVX512_7x16, 14: rowsAheadAVX512_14x16}},
-	{denseAVX512_14x32, []func(*tile){7: rowsAVX512_7x32, 14: rowsAVX512_14x32}, []func(*tile){7: rowsAheadAVX512_7x32, 14: rowsAheadAVX512_14x32}},
+	{denseAVX512_14x16, []func(*tile){7: rowsAVX512_7x16, 10: rowsAVX512_10x16, 14: rowsAVX512_14x16}, []func(*tile){7: rowsAheadAVX512_7x16, 10: rowsAheadAVX512_10x16, 14: rowsAheadAVX512_14x16}},
+	{denseAVX512_14x32, []func(*tile){7: rowsAVX512_7x32, 10: rowsAVX512_10x32, 14: rowsAVX512_14x32}, []func(*tile){7: rowsAheadAVX512_7x32, 10: rowsAheadAVX512_10x32, 14: rowsAheadAVX512_14x32}},
 }
 
 // peakAVX2 does n * 192 floating-point operations in registers.
