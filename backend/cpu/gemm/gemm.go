@@ -6,7 +6,7 @@
 // of rows of A and a packed panel of B. A worker takes a strip of C's columns,
 // packs a block of B's rows for it, and runs all rows of A against it, some at a time
 // panel by panel where that keeps the panel in the level-1 cache; there is no barrier between blocks, and the last
-// strips are narrower, so that all end together. Where strips would be too few, each
+// strips are narrower, or of half of the rows, so that all end together. Where strips would be too few, each
 // thread has one task if those are about as large, else B is packed once by everybody
 // and the rows are cut too. Every element of C is
 // summed over k in an order that the shape alone decides, so that the number of

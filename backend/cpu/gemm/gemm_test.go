@@ -322,6 +322,24 @@ func withAndWithoutOwnCuts(t *testing.T, f func(t *testing.T, k kernel)) {
 	}
 }
 
+// Rows of A a multiple of 4 KiB apart are read where they lie, fewer at a time than others, with the same bits.
+func TestRowsInOneSet(t *testing.T) {
+	everyKernel(t, func(t *testing.T, k kernel) {
+		if rows := k.rowsInPlace(waySize); rows != k.rows && (rows >= k.rows || k.whole[1].inPlace != nil && k.whole[1].inPlace[rows] == nil) {
+			t.Errorf("%s has no micro-kernel of %d rows", k.name, rows)
+		}
+		list := engines(t, k)
+		r := rand.New(rand.NewPCG(14, 14))
+		for trans := range 2 {
+			p := newProblem(r, 9*k.rows+3, 7*k.cols+5, 600, false, trans == 1, trans == 1, formatF32)
+			p.lda = waySize / 4
+			p.a = random(p.m * p.lda)
+			p.sameBits(t, list)
+			p.run(t, list[1])
+		}
+	})
+}
+
 // The last strips of products with many rows are two tasks each, for which every element is as in one.
 func TestHalvedStrips(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k kernel) {
