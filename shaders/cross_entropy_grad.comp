@@ -22,23 +22,31 @@ OPT_IN(4, S, dloss) // [1]
 
 const int IGNORED = -100;
 
-// A workgroup a row.
+// A workgroup a row. Nothing is asked of an element: the row's label gets its own gradient from the invocation that has written
+// over it, once the others are there.
 void main() {
 	uint row = group_index(), i = gl_LocalInvocationIndex, first = row * vocab;
 	if (row >= rows) return;
 	int label = labels(row);
-	bool counted = label != IGNORED;
-	float l = lse(row), factor = has_dloss ? scale * dloss(0) : scale;
-	if (label < 0 || label >= int(vocab)) factor = NAN;
-	if (vocab % 4 == 0 && IN_FOURS(0, T) && IN_FOURS(1, T)) {
-		for (uint j = 4 * i; j < vocab; j += 4 * group) {
-			vec4 p = exp(logits_four(first + j) - l) - vec4(equal(j + uvec4(0, 1, 2, 3), uvec4(label)));
-			set_dlogits_four(first + j, counted ? p * factor : vec4(0));
+	bool fours = vocab % 4 == 0 && IN_FOURS(0, T) && IN_FOURS(1, T);
+	if (label == IGNORED) {
+		float zero = float(label - IGNORED); // SPIR-V has no constants of 16 bits
+		if (fours) {
+			for (uint j = 4 * i; j < vocab; j += 4 * group) set_dlogits_four(first + j, vec4(zero));
+		} else {
+			for (uint j = i; j < vocab; j += group) set_dlogits(first + j, zero);
 		}
-	} else {
-		for (uint j = i; j < vocab; j += group) {
-			float p = exp(logits(first + j) - l) - float(j == uint(label));
-			set_dlogits(first + j, counted ? p * factor : 0);
-		}
+		return;
 	}
+	float l = lse(row), factor = has_dloss ? scale * dloss(0) : scale;
+	bool inside = label >= 0 && label < int(vocab);
+	if (!inside) factor = NAN;
+	bool own = inside && i == uint(label) / (fours ? 4 : 1) % group;
+	float of_label = own ? (exp(logits(first + uint(label)) - l) - 1) * factor : 0;
+	if (fours) {
+		for (uint j = 4 * i; j < vocab; j += 4 * group) set_dlogits_four(first + j, exp(logits_four(first + j) - l) * factor);
+	} else {
+		for (uint j = i; j < vocab; j += group) set_dlogits(first + j, exp(logits(first + j) - l) * factor);
+	}
+	if (own) set_dlogits(first + uint(label), of_label);
 }
