@@ -17,7 +17,8 @@
 # would take longer is cut off, and the next command goes on. The environment may say DEVICE (default vulkan),
 # PEAK32 and PEAK16 (TFLOP/s that the device could do in f32 and in 16 bits; 67 and 989 of an H100 SXM), BANDWIDTH
 # (GB/s of its memory; 3350 there), and GEMM, DECODE, DECODE_SWEEP and SWEEP, sizes of products for smaller devices. Weights that
-# a device's caches hold are read faster than its memory is.
+# a device's caches hold are read faster than its memory is. BESIDE, a command as agora bench step --beside takes it, has
+# steps in bf16 and f32 measured in turns with another program: 'python3 torch_step.py --device cuda', from tools/beside.
 set -uo pipefail
 agora=$(realpath "${1:?usage: bench-gpu.sh AGORA [PART …]}")
 shift
@@ -75,6 +76,10 @@ part() {
 	*)
 		local shape=$1
 		step bf16 "$peak16"
+		if [ -n "${BESIDE:-}" ]; then
+			run 90 bench step --device "$device" --shape "$shape" --dtype bf16 --rank 32 --warm-up 2 --steps 10 --pairs 3 --beside "$BESIDE"
+			run 90 bench step --device "$device" --shape "$shape" --dtype f32 --rank 32 --warm-up 2 --steps 10 --pairs 3 --beside "$BESIDE"
+		fi
 		step bf16 "$peak16" --steps 3 --kernels
 		step bf16 "$peak16" --batch-rows 16 --gradient-checkpointing
 		step f16 "$peak16"

@@ -61,7 +61,8 @@ func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...stri
 
 func printBeside(w io.Writer, b bench.Beside) {
 	fmt.Fprintf(w, "beside %s, %d pairs: medians (least, most)\n\n", printable.Name(b.Name), len(b.Pairs))
-	width := len("memory of the process")
+	memory := map[string]string{"process_bytes": "memory of the process", "peak_pooled_bytes": "memory of the device"}
+	width := len(memory["process_bytes"])
 	for _, r := range b.Rates {
 		width = max(width, len(r.Name))
 	}
@@ -73,12 +74,13 @@ func printBeside(w io.Writer, b bench.Beside) {
 		fmt.Fprintf(w, "%-*s %30s %30s %22s %8.2f\n", width, r.Name, spread("%.1f", r.Own), spread("%.1f", r.Other),
 			spread("%.2f", r.Ratios), r.Best)
 	}
-	own, other := 0.0, 0.0
-	for _, p := range b.Pairs {
-		own, other = max(own, p.Own["process_bytes"]), max(other, p.Other["process_bytes"])
-	}
-	if own > 0 && other > 0 {
-		fmt.Fprintf(w, "%-*s %26.0f MiB %26.0f MiB %22.2f\n", width, "memory of the process", own/(1<<20), other/(1<<20),
-			own/other)
+	for _, field := range bench.MemoryFields {
+		own, other := 0.0, 0.0
+		for _, p := range b.Pairs {
+			own, other = max(own, p.Own[field]), max(other, p.Other[field])
+		}
+		if own > 0 && other > 0 {
+			fmt.Fprintf(w, "%-*s %26.0f MiB %26.0f MiB %22.2f\n", width, memory[field], own/(1<<20), other/(1<<20), own/other)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func ownTurns(t *testing.T) {
 
 func TestBenchBeside(t *testing.T) {
 	ownTurns(t)
-	command, told := otherProgram(t, `{"name": "other", "tokens_per_s": 2, "best_tokens_per_s": 4, "process_bytes": 1048576}`)
+	command, told := otherProgram(t, `{"name": "other", "tokens_per_s": 2, "best_tokens_per_s": 4, "process_bytes": 1048576, "peak_pooled_bytes": 3145728}`)
 	settings := []string{"bench", "step", "--device", "cpu", "--shape", smallShape(t), "--batch-rows", "2", "--max-tokens", "16",
 		"--rank", "2", "--modules", "2", "--targets", "q_proj,v_proj", "--warm-up", "1", "--steps", "1", "--threads", "1"}
 	settings = append(settings, "--pairs", "3", "--beside", command)
@@ -75,7 +76,8 @@ func TestBenchBeside(t *testing.T) {
 		t.Errorf("the other program is told the shape %v", task["shape"])
 	}
 	code, out, _ := agora(t, settings...)
-	if code != 0 || !strings.Contains(out, "beside other, 3 pairs") || !strings.Contains(out, "memory of the process") {
+	memory := regexp.MustCompile(`memory of the process +[0-9]+ MiB +1 MiB [^\n]*\nmemory of the device +[0-9]+ MiB +3 MiB`)
+	if code != 0 || !strings.Contains(out, "beside other, 3 pairs") || !memory.MatchString(out) {
 		t.Errorf("exit code %d, got\n%s", code, out)
 	}
 }

@@ -38,7 +38,7 @@ type Beside struct {
 
 // Pair is a measurement of each.
 type Pair struct {
-	Own   map[string]float64 `json:"own"` // by the names of BesideOptions.Rates, process_bytes and trained
+	Own   map[string]float64 `json:"own"` // by the names of BesideOptions.Rates, of MemoryFields, and trained
 	Other map[string]float64 `json:"other"`
 }
 
@@ -62,11 +62,11 @@ func spreadOf(values []float64) Spread {
 	return Spread{median(slices.Clone(values)), slices.Min(values), slices.Max(values)}
 }
 
-// What both may print beside rates: a process's memory, and the numbers that train, which must be as many.
-const (
-	memoryField  = "process_bytes"
-	trainedField = "trained"
-)
+// MemoryFields are what both may print beside rates: the most memory of the process, and of the device with its pool.
+var MemoryFields = [...]string{"process_bytes", "peak_pooled_bytes"}
+
+// trainedField is how many numbers train, which must be as many in both where both print it.
+const trainedField = "trained"
 
 // MeasureBeside measures both in turns. Who begins a pair changes from one to the next. told is called after each.
 func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p Pair)) (b Beside, err error) {
@@ -144,7 +144,7 @@ func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (
 		return bad(fmt.Errorf("want JSON, got %w", err))
 	}
 	rates := map[string]float64{}
-	for _, name := range append(slices.Clone(o.Rates), memoryField, trainedField) {
+	for _, name := range append(append(slices.Clone(o.Rates), MemoryFields[:]...), trainedField) {
 		x, ok := all[name].(float64)
 		if listed, there := all["rates"].(map[string]any); there && !ok {
 			x, ok = listed[name].(float64)

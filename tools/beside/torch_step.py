@@ -1,4 +1,4 @@
-"""A training step in PyTorch, for agora bench step --beside 'python3 tools/beside/torch_step.py [--compile]'.
+"""A training step in PyTorch, for agora bench step --beside 'python3 tools/beside/torch_step.py [--compile] [--device cuda]'.
 
 Reads on stdin what is measured, as JSON: a LLaMA's config.json, the adapter, types, rows, threads, steps. Trains such a
 model with random weights on random words, as agora bench step does, and prints rates as JSON. The modules of a
@@ -6,6 +6,9 @@ MultiLoRA are stacked into one product each for A and B, as Agora's are; AdamW i
 clipped, attention is scaled_dot_product_attention, and all tokens count in the loss. With dtype bf16 the frozen
 weights are stored in it and products are in it by autocast; attention computes in f32, which on processors is the
 faster (--attention bf16: not so). Needs PyTorch alone.
+
+With --device cuda the model and its words lie on an NVIDIA card, f16 is known as well (with a GradScaler), attention
+computes in the type of the products, and each step waits for the device before it looks at the clock.
 
 The program begins anew with what PyTorch on a processor needs to be fast: memory that stays in the heap, and, where
 Debian's OpenBLAS is there, the one that shares OpenMP's threads; a step took 3.7 times as long without.
@@ -32,6 +35,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
+
+
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class Linear(nn.Module):
@@ -88,7 +94,7 @@ class Block(nn.Module):
         n = F.rms_norm(x, x.shape[-1:], self.norms[0].to(x.dtype), self.eps)
         q, k, v = heads(self.q(n), self.heads), heads(self.k(n), self.kv), heads(self.v(n), self.kv)
         q, k = turned(q), turned(k)
-        with torch.autocast("cpu", enabled=False) if self.wide else contextlib.nullcontext():
+        with torch.autocast(x.device.type, enabled=False) if self.wide else contextlib.nullcontext():
             if self.wide:
                 q, k, v = q.float(), k.float(), v.float()
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.kv != self.heads).to(x.dtype)
@@ -98,10 +104,10 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, task, attention):
+    def __init__(self, task, wide_attention):
         super().__init__()
         c, full = task["shape"], task["method"] == "full"
-        dtype = torch.bfloat16 if task["dtype"] == "bf16" and not full else torch.float32
+        dtype = torch.float32 if full else DTYPES[task["dtype"]]
         targets = task["targets"] or ["all-linear"]
 
         def linear(name, wide, out):
@@ -115,12 +121,13 @@ class Model(nn.Module):
 
         self.embedding = words()
         self.head = self.embedding if c.get("tie_word_embeddings") else words()
-        self.blocks = nn.ModuleList(Block(c, linear, norm, dtype == torch.bfloat16 and attention == "f32") for _ in range(c["num_hidden_layers"]))
+        self.blocks = nn.ModuleList(Block(c, linear, norm, wide_attention) for _ in range(c["num_hidden_layers"]))
         self.norm, self.eps = norm(), c["rms_norm_eps"]
         size = self.blocks[0].size
         rates = (c.get("rope_theta") or 10000.0) ** (-torch.arange(0, size, 2) / size)
         turns = torch.outer(torch.arange(task["tokens"]), rates).repeat(1, 2)
-        self.cos, self.sin = turns.cos(), turns.sin()
+        self.register_buffer("cos", turns.cos())
+        self.register_buffer("sin", turns.sin())
         self.checkpointing = task["gradient_checkpointing"]
 
     def forward(self, ids, labels):
@@ -137,46 +144,57 @@ class Model(nn.Module):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--attention", choices=("f32", "bf16"), default="f32", help="of a model in bf16")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--attention", choices=("f32", "bf16"), default="f32", help="of a model in bf16 on a processor")
     arguments = parser.parse_args()
-    compiled = arguments.compile
+    compiled, on_card = arguments.compile, arguments.device == "cuda"
     task = json.load(sys.stdin)
-    if task["dtype"] not in ("f32", "bf16") or task["compute_dtype"] != task["dtype"]:
-        sys.exit(f"want f32 or bf16, got {task['dtype']} with activations in {task['compute_dtype']}")
+    known = ("f32", "bf16", "f16") if on_card else ("f32", "bf16")
+    if task["dtype"] not in known or task["compute_dtype"] != task["dtype"]:
+        sys.exit(f"want {', '.join(known)}, got {task['dtype']} with activations in {task['compute_dtype']}")
     if task["method"] not in ("multilora", "lora", "rslora", "full"):
         sys.exit(f"no such method here: {task['method']}")
+    if on_card and not torch.cuda.is_available():
+        sys.exit("--device cuda: PyTorch sees no card")
     torch.set_num_threads(task["threads"])
     torch.manual_seed(0)
-    model = Model(task, arguments.attention)
+    narrow = task["dtype"] != "f32"
+    wide_attention = narrow and not on_card and task["method"] != "full" and arguments.attention == "f32"
+    model = Model(task, wide_attention).to(arguments.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
+    scaler = torch.amp.GradScaler(arguments.device, enabled=task["dtype"] == "f16")
     call = torch.compile(model) if compiled else model
-    ids = torch.randint(task["shape"]["vocab_size"], (task["accumulate"], task["rows"], task["tokens"] + 1))
-    bf16 = task["dtype"] == "bf16"
+    ids = torch.randint(task["shape"]["vocab_size"], (task["accumulate"], task["rows"], task["tokens"] + 1)).to(arguments.device)
 
     def step():
         start = time.perf_counter()
         for rows in ids:
-            with torch.autocast("cpu", torch.bfloat16) if bf16 else contextlib.nullcontext():
+            with torch.autocast(arguments.device, DTYPES[task["dtype"]]) if narrow else contextlib.nullcontext():
                 loss = call(rows[:, :-1], rows[:, 1:]) / len(ids)
-            loss.backward()
+            scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad(set_to_none=True)
         loss.item()
+        if on_card:
+            torch.cuda.synchronize()
         return time.perf_counter() - start
 
     for _ in range(max(1, task["warm_up"])):
         step()
     times = [step() for _ in range(task["steps"])]
     tokens = task["accumulate"] * task["rows"] * task["tokens"]
+    on_device = {"peak_pooled_bytes": torch.cuda.max_memory_reserved()} if on_card else {}
     print(json.dumps({
         "name": f"PyTorch {torch.__version__}, {'compiled' if compiled else 'eager'}",
         "tokens_per_s": tokens / statistics.median(times),
         "best_tokens_per_s": tokens / min(times),
         "process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "trained": sum(p.numel() for p in trained),
-    }))
+    } | on_device))
 
 
 main()
