@@ -259,7 +259,7 @@ func TestTileModelSameBits(t *testing.T) {
 		if testing.Short() && bits%3 != 0 {
 			continue
 		}
-		p := newPairProblem(r, 35, 90, 1060, bits&1 != 0, bits&2 != 0, false, bits&4 != 0)
+		p := newPairProblem(t, r, 35, 90, 1060, bits&1 != 0, bits&2 != 0, false, bits&4 != 0)
 		var want []float32
 		for _, threads := range []int{1, 2, 5} {
 			team := parallel.New(threads)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
@@ -48,7 +49,7 @@ func (p *pairProblem) String() string {
 		p.transB, p.acc, p.rounded, p.lda, p.ldb, p.ldc, p.wideA != nil, p.wideB != nil, p.alpha)
 }
 
-func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool) *pairProblem {
+func newPairProblem(t testing.TB, r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool) *pairProblem {
 	p := &pairProblem{transA: transA, transB: transB, acc: acc, rounded: rounded, m: m, n: n, k: k}
 	fill := func(rows, cols int, trans, even bool) ([]uint16, int) {
 		if trans {
@@ -59,7 +60,7 @@ func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool
 			ld += ld & 1
 		}
 		offset := r.IntN(4)
-		s := pairsOf(offset + (rows-1)*ld + cols)[offset:]
+		s := pageend.Of[uint16](t, offset+(rows-1)*ld+cols)[offset:]
 		for i := range s {
 			s[i] = bf16(r.Float32()-0.5) | 1 // not 0, so that its neighbors round to it
 		}
@@ -72,9 +73,9 @@ func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool
 	}
 	switch r.IntN(3) {
 	case 0:
-		p.wideA = rounding32(r, p.a)
+		p.wideA = rounding32(t, r, p.a)
 	case 1:
-		p.wideB = rounding32(r, p.b)
+		p.wideB = rounding32(t, r, p.b)
 	}
 	p.ldc = n + r.IntN(4)
 	p.from = guard + r.IntN(4)
@@ -96,8 +97,8 @@ func newPairProblem(r *rand.Rand, m, n, k int, transA, transB, acc, rounded bool
 }
 
 // rounding32 gives numbers that round to those of s.
-func rounding32(r *rand.Rand, s []uint16) []float32 {
-	x := make([]float32, len(s))
+func rounding32(t testing.TB, r *rand.Rand, s []uint16) []float32 {
+	x := pageend.Of[float32](t, len(s))
 	for i, h := range s {
 		x[i] = math.Float32frombits(uint32(h)<<16 + uint32(r.IntN(0xfffe)) - 0x7fff)
 	}
@@ -165,7 +166,7 @@ func everyPairProblem(t *testing.T, e pairMultiplier, sizes [][3]int) {
 	r := rand.New(rand.NewPCG(20, 20))
 	for _, s := range sizes {
 		for bits := range 16 {
-			newPairProblem(r, s[0], s[1], s[2], bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0).run(t, e)
+			newPairProblem(t, r, s[0], s[1], s[2], bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0).run(t, e)
 		}
 	}
 }
@@ -249,7 +250,7 @@ func TestPairsSameBits(t *testing.T) {
 	}
 	for _, s := range sizes {
 		for bits := range 8 {
-			p := newPairProblem(r, s[0], s[1], s[2], bits&1 != 0, bits&2 != 0, false, bits&4 != 0)
+			p := newPairProblem(t, r, s[0], s[1], s[2], bits&1 != 0, bits&2 != 0, false, bits&4 != 0)
 			var want []float32
 			for _, threads := range []int{1, 2, 5} {
 				team := parallel.New(threads)

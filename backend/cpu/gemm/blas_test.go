@@ -27,7 +27,7 @@ func TestBLASAgreesWithGonum(t *testing.T) {
 				*[]*int{&m, &n, &depth}[i%3] = 0
 			}
 			alpha, beta := []float32{1, 0, -2.5}[i/3%3], []float32{0, 1, 0.5}[i/9%3]
-			p := newProblem(r, max(1, m), max(1, n), max(1, depth), tA != blas.NoTrans, tB != blas.NoTrans, beta != 0,
+			p := newProblem(t, r, max(1, m), max(1, n), max(1, depth), tA != blas.NoTrans, tB != blas.NoTrans, beta != 0,
 				formatF32)
 			want := append([]float32(nil), p.c...)
 			gonum.Implementation{}.Sgemm(tA, tB, m, n, depth, alpha, p.a, p.lda, p.b, p.ldb, beta, want, p.ldc)

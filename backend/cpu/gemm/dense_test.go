@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"unsafe"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 )
 
 // TestDenseTiles compares the micro-kernels of whole tiles, of packed A and of rows where they lie, with the general ones, bit
@@ -33,7 +35,7 @@ func TestDenseTiles(t *testing.T) {
 func compareTiles(t *testing.T, kn *kernel, rows, cols, rs, ks int, f func(*tile)) {
 	r := rand.New(rand.NewPCG(10, 10))
 	numbers := func(n int) []float32 {
-		s := make([]float32, n)
+		s := pageend.Of[float32](t, n)
 		for i := range s {
 			s[i] = r.Float32() - 0.5
 		}
@@ -45,16 +47,16 @@ func compareTiles(t *testing.T, kn *kernel, rows, cols, rs, ks int, f func(*tile
 		tiles = kn.narrow
 	}
 	for extra := range 4*denseRound + 2 {
-		k := kn.least + extra
-		a, b, c := numbers((k+5)*kn.rows), numbers(k*cols), numbers(1+rows*ldc)
+		k, rs := kn.least+extra, rs
+		if rs == 0 {
+			rs = 4 * (k + 5)
+		}
+		a, b, c := numbers(((rows-1)*rs+(k-1)*ks)/4+1), numbers(k*cols), numbers(1+(rows-1)*ldc+cols)
 		for _, alpha := range []float32{1, -0.75} {
 			for _, acc := range []bool{false, true} {
-				want, got := slices.Clone(c), slices.Clone(c)
+				want, got := pageend.Copy(t, c), pageend.Copy(t, c)
 				tt := tile{a: at(a, 0), b: at(b, 0), rs: rs, ks: ks, bs: 4 * cols, ldc: 4 * ldc, k: k,
 					alpha: alpha, acc: acc, ahead: 4 * k * rows}
-				if rs == 0 {
-					tt.rs = 4 * (k + 5)
-				}
 				tt.columns(cols, cols)
 				tt.c = at(want, 1)
 				tiles[rows](&tt)
@@ -81,7 +83,7 @@ func TestLinesOfPanels(t *testing.T) {
 			for _, k := range []int{16, 48} {
 				for _, step := range []int{rows, 2*rows + 1} {
 					ld := k + 3
-					src, got := make([]float32, rows*ld), make([]float32, k*step+2)
+					src, got := pageend.Of[float32](t, (rows-1)*ld+k), pageend.Of[float32](t, (k-1)*step+rows+1)
 					for i := range src {
 						src[i] = float32(1 + i)
 					}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 )
 
@@ -42,7 +43,7 @@ func (p *problem) String() string {
 		p.m, p.n, p.k, p.transA, p.transB, p.acc, p.format, p.lda, p.ldb, p.ldc)
 }
 
-func newProblem(r *rand.Rand, m, n, k int, transA, transB, acc bool, f format) *problem {
+func newProblem(t testing.TB, r *rand.Rand, m, n, k int, transA, transB, acc bool, f format) *problem {
 	p := &problem{transA: transA, transB: transB, acc: acc, format: f, m: m, n: n, k: k}
 	fill := func(rows, cols int, trans bool) ([]float32, int) {
 		if trans {
@@ -50,8 +51,7 @@ func newProblem(r *rand.Rand, m, n, k int, transA, transB, acc bool, f format) *
 		}
 		ld := cols + r.IntN(4)
 		offset := r.IntN(4)
-		// The slice ends with its last element: reading on is a fault.
-		s := make([]float32, offset+(rows-1)*ld+cols)[offset:]
+		s := pageend.Of[float32](t, offset+(rows-1)*ld+cols)[offset:] // reading on is a fault
 		for i := range s {
 			s[i] = r.Float32() - 0.5
 		}
@@ -60,7 +60,7 @@ func newProblem(r *rand.Rand, m, n, k int, transA, transB, acc bool, f format) *
 	p.a, p.lda = fill(m, k, transA)
 	p.b, p.ldb = fill(k, n, transB)
 	if f != formatF32 {
-		p.half = make([]uint16, len(p.b))
+		p.half = pageend.Of[uint16](t, len(p.b))
 		for i := range p.half {
 			p.half[i] = uint16(r.Uint32())
 			if v := f.wide(p.half[i]); math.IsNaN(float64(v)) || math.Abs(float64(v)) > 100 {
@@ -70,9 +70,13 @@ func newProblem(r *rand.Rand, m, n, k int, transA, transB, acc bool, f format) *
 		}
 	}
 	p.ldc = n + r.IntN(4)
-	p.memory = make([]float32, 2*guard+m*p.ldc+r.IntN(4))
-	offset := guard + r.IntN(4)
-	p.c = p.memory[offset : offset+(m-1)*p.ldc+n]
+	offset, behind := guard+r.IntN(4), 0
+	if r.IntN(2) == 0 {
+		behind = guard // what is written there is seen, what is read is not
+	}
+	size := (m-1)*p.ldc + n
+	p.memory = pageend.Of[float32](t, offset+size+behind)
+	p.c = p.memory[offset : offset+size]
 	for i := range p.memory {
 		p.memory[i] = float32(math.NaN())
 	}
@@ -188,7 +192,7 @@ func TestEveryTileEdge(t *testing.T) {
 				}
 				for trans := range 4 {
 					f := format((i + j + trans) % 3)
-					p := newProblem(r, m, n, depths[(i*3+j+trans)%len(depths)], trans&1 != 0, trans&2 != 0,
+					p := newProblem(t, r, m, n, depths[(i*3+j+trans)%len(depths)], trans&1 != 0, trans&2 != 0,
 						(i+j)%2 == 0, f)
 					p.run(t, w)
 				}
@@ -208,7 +212,7 @@ func TestEveryDepth(t *testing.T) {
 		for i, depth := range depths {
 			for trans := range 4 {
 				for f := range format(3) {
-					p := newProblem(r, k.rows+1+i%3, k.cols+1+i%5, depth, trans&1 != 0, trans&2 != 0, i%2 == 0, f)
+					p := newProblem(t, r, k.rows+1+i%3, k.cols+1+i%5, depth, trans&1 != 0, trans&2 != 0, i%2 == 0, f)
 					p.run(t, w)
 				}
 			}
@@ -224,8 +228,8 @@ func TestVectors(t *testing.T) {
 			for _, depth := range []int{1, 3, 4, 5, 8, 15, 16, 17, 24, 35, 40, 63, 100} {
 				for trans := range 4 {
 					for f := range format(3) {
-						newProblem(r, 1, n, depth, trans&1 != 0, trans&2 != 0, n%2 == 0, f).run(t, w)
-						newProblem(r, n, 1, depth, trans&1 != 0, trans&2 != 0, depth%2 == 0, f).run(t, w)
+						newProblem(t, r, 1, n, depth, trans&1 != 0, trans&2 != 0, n%2 == 0, f).run(t, w)
+						newProblem(t, r, n, 1, depth, trans&1 != 0, trans&2 != 0, depth%2 == 0, f).run(t, w)
 					}
 				}
 			}
@@ -238,9 +242,9 @@ func TestLongVectors(t *testing.T) {
 		r := rand.New(rand.NewPCG(9, 9))
 		w := newWorkspace(k)
 		for trans := range 4 {
-			newProblem(r, 1, vectorChunk+5, 37, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
-			newProblem(r, vectorChunk+5, 1, 37, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
-			newProblem(r, 1, 6, dotsMost+21, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
+			newProblem(t, r, 1, vectorChunk+5, 37, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
+			newProblem(t, r, vectorChunk+5, 1, 37, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
+			newProblem(t, r, 1, 6, dotsMost+21, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3)).run(t, w)
 		}
 	})
 }
@@ -285,7 +289,7 @@ func TestRandomShapes(t *testing.T) {
 		for seed := range shapes {
 			r := rand.New(rand.NewPCG(uint64(seed), 4))
 			size := func() int { return 1 + int(math.Exp(r.Float64()*math.Log(300))) }
-			p := newProblem(r, size(), size(), size(), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0,
+			p := newProblem(t, r, size(), size(), size(), r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0,
 				format(r.IntN(3)))
 			p.sameBits(t, list)
 			p.run(t, list[seed%len(list)])
@@ -306,7 +310,7 @@ func TestEveryDrive(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))
 		for _, s := range shapes {
 			for trans := range 4 {
-				p := newProblem(r, s[0], s[1], s[2], trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3))
+				p := newProblem(t, r, s[0], s[1], s[2], trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3))
 				p.sameBits(t, list)
 				p.run(t, list[1])
 			}
@@ -331,7 +335,7 @@ func TestRowsInOneSet(t *testing.T) {
 		list := engines(t, k)
 		r := rand.New(rand.NewPCG(14, 14))
 		for trans := range 2 {
-			p := newProblem(r, 9*k.rows+3, 7*k.cols+5, 600, false, trans == 1, trans == 1, formatF32)
+			p := newProblem(t, r, 9*k.rows+3, 7*k.cols+5, 600, false, trans == 1, trans == 1, formatF32)
 			p.lda = waySize / 4
 			p.a = random(p.m * p.lda)
 			p.sameBits(t, list)
@@ -346,7 +350,7 @@ func TestHalvedStrips(t *testing.T) {
 		list := engines(t, k)
 		r := rand.New(rand.NewPCG(13, 13))
 		for trans := range 4 {
-			p := newProblem(r, 2*leastHalf*k.rows+trans, 7*k.cols+5, 60+trans, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3))
+			p := newProblem(t, r, 2*leastHalf*k.rows+trans, 7*k.cols+5, 60+trans, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3))
 			p.sameBits(t, list)
 			p.run(t, list[1])
 		}
@@ -387,7 +391,7 @@ func TestStretchesOfK(t *testing.T) {
 		list := engines(t, k)
 		r := rand.New(rand.NewPCG(6, 6))
 		for trans := range 4 {
-			p := newProblem(r, 13, k.strip+14, 2*k.kc+11, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3))
+			p := newProblem(t, r, 13, k.strip+14, 2*k.kc+11, trans&1 != 0, trans&2 != 0, trans == 1, format(trans%3))
 			p.sameBits(t, list)
 			p.run(t, list[1])
 		}
@@ -403,7 +407,7 @@ func TestBandsOfATransposedA(t *testing.T) {
 	everyKernel(t, func(t *testing.T, k kernel) {
 		r := rand.New(rand.NewPCG(7, 7))
 		for trans := range 2 {
-			p := newProblem(r, 20*k.rows+5, 2*k.strip+14, k.kc+11, true, trans == 1, trans == 1, format(trans))
+			p := newProblem(t, r, 20*k.rows+5, 2*k.strip+14, k.kc+11, true, trans == 1, trans == 1, format(trans))
 			bandLimit = 7 * k.rows * p.k
 			e := newEngine(team, k)
 			p.sameBits(t, []*Engine{e})
@@ -543,7 +547,7 @@ func TestEngineInsideItself(t *testing.T) {
 	e := NewOn(team)
 	problems := make([]*problem, 12)
 	for i := range problems {
-		problems[i] = newProblem(rand.New(rand.NewPCG(uint64(i), 7)), 70, 70, 70, false, i%2 == 0, false, formatF32)
+		problems[i] = newProblem(t, rand.New(rand.NewPCG(uint64(i), 7)), 70, 70, 70, false, i%2 == 0, false, formatF32)
 	}
 	team.Run(len(problems), func(_, task int) { problems[task].run(t, e) })
 }

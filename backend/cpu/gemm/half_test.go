@@ -6,15 +6,17 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
 // strided is random numbers of rows and columns in any format, with NaN between rows and behind the last, and the same in float32.
-func strided(r *rand.Rand, f format, rows, cols int) (m Matrix, halves []uint16, wide []float32) {
+func strided(t testing.TB, r *rand.Rand, f format, rows, cols int) (m Matrix, halves []uint16, wide []float32) {
 	ld := cols + r.IntN(4)
 	size, from := (rows-1)*ld+cols, r.IntN(4)
-	wide, halves = make([]float32, from+size+guard)[from:], make([]uint16, from+size+guard)[from:]
+	behind := guard * r.IntN(2) // without one memory ends there
+	wide, halves = pageend.Of[float32](t, from+size+behind)[from:], pageend.Of[uint16](t, from+size+behind)[from:]
 	for i := range wide {
 		wide[i] = float32(math.NaN())
 		if i < size && i%ld < cols {
@@ -63,9 +65,9 @@ func TestHalf(t *testing.T) {
 			if transB {
 				rowsB, colsB = n, k
 			}
-			a, _, wideA := strided(r, fa, rowsA, colsA)
-			b, _, _ := strided(r, fb, rowsB, colsB)
-			c, halves, want := strided(r, fc, m, n)
+			a, _, wideA := strided(t, r, fa, rowsA, colsA)
+			b, _, _ := strided(t, r, fb, rowsB, colsB)
+			c, halves, want := strided(t, r, fc, m, n)
 			what := r.IntN(6)
 			if fc == formatF32 {
 				what %= 2
@@ -76,7 +78,7 @@ func TestHalf(t *testing.T) {
 			switch what {
 			case 2, 3, 4, 5: // a residual, a bias, C before it or not
 				rows := []int{m, 1}[what/2-1]
-				x, _, add := strided(r, formats[r.IntN(3)], rows, n)
+				x, _, add := strided(t, r, formats[r.IntN(3)], rows, n)
 				for i := range m {
 					for j := range n {
 						sum := add[i%rows*x.ld+j]
@@ -196,12 +198,12 @@ func TestBandsOfHalves(t *testing.T) {
 			t.Skip("slow")
 		}
 		const k = 600
-		b, _, _ := strided(r, formatBF16, k, n)
-		residual, _, _ := strided(r, formatBF16, m, n)
-		bias, _, _ := strided(r, formatF32, 1, n)
+		b, _, _ := strided(t, r, formatBF16, k, n)
+		residual, _, _ := strided(t, r, formatBF16, m, n)
+		bias, _, _ := strided(t, r, formatF32, 1, n)
 		bias.ld = 0
 		for i, plus := range []Matrix{{}, residual, bias} {
-			a, _, _ := strided(r, []format{formatBF16, formatF16, formatF32}[i], m, k)
+			a, _, _ := strided(t, r, []format{formatBF16, formatF16, formatF32}[i], m, k)
 			try(kn, k, func(e *Engine, c []uint16) { e.SgemmHalf(false, false, m, n, k, a, b, F16(c, n), plus, i < 2) })
 		}
 	})

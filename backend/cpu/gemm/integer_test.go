@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 	"github.com/agora-ml/agora/internal/quant"
 )
@@ -106,10 +107,10 @@ func testIntegerProducts(t *testing.T, e *Engine) {
 			{1, 1, 1}, {1, 37, 2}, {2, 6, 3}, {3, 1500, 4}, {8, 130, 5}, {1, 3, 7}, {5, 64, 24}, {2, 9, 9}, {131, 70, 5},
 		} {
 			k := s.k * max(32, typ.Len())
-			blocks := typ.Random(r.Uint32, s.n*k, 1)
+			blocks := pageend.Copy(t, typ.Random(r.Uint32, s.n*k, 1))
 			wide := make([]float32, s.n*k)
 			typ.Decode(wide, blocks)
-			a := make([]float32, s.m*k)
+			a := pageend.Of[float32](t, s.m*k)
 			for i := range a {
 				a[i] = float32(r.NormFloat64())
 			}
@@ -117,7 +118,7 @@ func testIntegerProducts(t *testing.T, e *Engine) {
 			for i := range start {
 				start[i] = r.Float32()
 			}
-			got := slices.Clone(start)
+			got := pageend.Copy(t, start)
 			p := newProduct(false, true, s.m, s.n, k, 0.5, a, k, Blocks(BlockType(typ), blocks, k), got, s.n, true)
 			if !e.inIntegers(&p) {
 				t.Fatalf("%s %v: not in integers", typ, s)
@@ -228,8 +229,8 @@ func testIntegerProductsBits(t *testing.T, path integerPath, m int) {
 		if !integerKinds[typ] {
 			continue
 		}
-		b := Blocks(BlockType(typ), typ.Random(r.Uint32, n*k, 1), k)
-		a := make([]float32, m*k)
+		b := Blocks(BlockType(typ), pageend.Copy(t, typ.Random(r.Uint32, n*k, 1)), k)
+		a := pageend.Of[float32](t, m*k)
 		for i := range a {
 			a[i] = float32(r.NormFloat64())
 		}
@@ -238,7 +239,7 @@ func testIntegerProductsBits(t *testing.T, path integerPath, m int) {
 			team := parallel.New(threads + 1)
 			e := NewOn(team)
 			e.RoundRows, e.integers = true, &path
-			got, single := make([]float32, m*n), make([]float32, m*n)
+			got, single := pageend.Of[float32](t, m*n), pageend.Of[float32](t, m*n)
 			e.Sgemm(false, true, m, n, k, a, k, b, got, n, false)
 			for i := range m {
 				e.Sgemm(false, true, 1, n, k, a[i*k:], k, b, single[i*n:], n, false)
@@ -267,14 +268,14 @@ func TestIntegerPanelsSameBits(t *testing.T) {
 			if !integerKinds[typ] {
 				continue
 			}
-			b := Blocks(BlockType(typ), typ.Random(r.Uint32, n*k, 1), k)
-			a := make([]float32, m*k)
+			b := Blocks(BlockType(typ), pageend.Copy(t, typ.Random(r.Uint32, n*k, 1)), k)
+			a := pageend.Of[float32](t, m*k)
 			for i := range a {
 				a[i] = float32(int32(r.Uint32())) * 0x1p-30
 			}
 			e := New(1)
 			e.RoundRows, e.integers = true, &path
-			c := make([]float32, m*n)
+			c := pageend.Of[float32](t, m*n)
 			e.Sgemm(false, true, m, n, k, a, k, b, c, n, false)
 			e.Close()
 			sum := crc32.ChecksumIEEE(unsafe.Slice((*byte)(unsafe.Pointer(&c[0])), 4*len(c)))

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 )
 
 // Products with packed operands are right, for parts of them too.
@@ -20,7 +22,7 @@ func TestTileModelPacked(t *testing.T) {
 func everyPacked(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	random := func(n int) []uint16 {
-		x := make([]uint16, n)
+		x := pageend.Of[uint16](t, n)
 		for i := range x {
 			x[i] = bf16(float32(r.NormFloat64()))
 		}
@@ -41,18 +43,18 @@ func everyPacked(t *testing.T) {
 		ldb := roundUp(cols, 4) + 4*r.IntN(3)
 		b := random((rows-1)*ldb + cols)
 		lda := roundUp(c.k, Whole)
-		a := make([]uint16, c.m*lda)
+		a := pageend.Of[uint16](t, c.m*lda)
 		for i := range c.m {
 			copy(a[i*lda:], random(c.k))
 		}
-		memory := make([]float32, PackedWords(c.k, c.n))
+		memory := pageend.Of[float32](t, PackedWords(c.k, c.n))
 		for i := range memory {
 			memory[i] = float32(math.NaN())
 		}
 		packed := w.Pack(memory, c.trans, c.k, c.n, BF16(b, ldb))
 		for _, part := range [][2]int{{c.n, lda}, {(c.n + 1) / 2, Whole}} {
 			n, k, ldc := part[0], part[1], part[0]+1
-			got := make([]float32, c.m*ldc)
+			got := pageend.Of[float32](t, c.m*ldc)
 			for _, acc := range []bool{false, true} {
 				w.Times(c.m, n, k, a, lda, &packed, got, ldc, acc)
 			}
@@ -86,8 +88,8 @@ func TestTranspose(t *testing.T) {
 	var w Workspace
 	for _, c := range [][3]int{{2, 1, 4}, {32, 64, 64}, {34, 37, 40}, {64, 80, 96}, {6, 50, 50}} {
 		rows, cols, ld := c[0], c[1], c[2]
-		narrow, narrowT := make([]uint16, rows*ld), make([]uint16, rows*cols)
-		long, longT := make([]float32, rows*ld), make([]float32, rows*cols)
+		narrow, narrowT := pageend.Of[uint16](t, rows*ld), pageend.Of[uint16](t, rows*cols)
+		long, longT := pageend.Of[float32](t, rows*ld), pageend.Of[float32](t, rows*cols)
 		for i := range narrow {
 			narrow[i], long[i] = uint16(i), float32(i)
 		}

@@ -89,8 +89,8 @@ func (m partsModel) Sgemm(transA, transB bool, rows, cols, k int, a []float32, l
 	newEngine(m.team, modelPartsKernel).run(p)
 }
 
-func newPartsProblem(r *rand.Rand, m, n, k, bits int, f format) *problem {
-	p := newProblem(r, m, n, k, bits&1 != 0, bits&2 != 0, bits&4 != 0, f)
+func newPartsProblem(t testing.TB, r *rand.Rand, m, n, k, bits int, f format) *problem {
+	p := newProblem(t, r, m, n, k, bits&1 != 0, bits&2 != 0, bits&4 != 0, f)
 	p.parts = true
 	return p
 }
@@ -104,7 +104,7 @@ func TestParts(t *testing.T) {
 	}
 	for i, s := range sizes {
 		for bits := range 8 {
-			newPartsProblem(r, s[0], s[1], s[2], bits, format((i+bits)%3)).run(t, partsModel{})
+			newPartsProblem(t, r, s[0], s[1], s[2], bits, format((i+bits)%3)).run(t, partsModel{})
 		}
 	}
 }
@@ -121,7 +121,7 @@ func TestPartsOnATeam(t *testing.T) {
 	for _, ownCuts = range []bool{true, false} {
 		for i, s := range sizes {
 			for bits := range 4 {
-				newPartsProblem(r, s[0], s[1], s[2], bits|i%2*4, format(bits%3)).run(t, partsModel{team})
+				newPartsProblem(t, r, s[0], s[1], s[2], bits|i%2*4, format(bits%3)).run(t, partsModel{team})
 			}
 		}
 		sharedLimit = 1 << 12 // several stretches of k
@@ -138,7 +138,7 @@ func TestByParts(t *testing.T) {
 	e.ByParts = true
 	for _, s := range [][3]int{{32, 32, 32}, {70, 96, 47}, {31, 64, 64}, {64, 31, 64}, {64, 64, 31}, {1, 64, 64}} {
 		parts := min(s[0], s[1], s[2]) >= 32
-		p := newPartsProblem(r, s[0], s[1], s[2], 0, formatF32)
+		p := newPartsProblem(t, r, s[0], s[1], s[2], 0, formatF32)
 		for _, m := range []multiplier{e, &Workspace{ByParts: true}} {
 			p.run(t, m)
 			p.parts = false
@@ -206,7 +206,7 @@ func TestPartsSameBits(t *testing.T) {
 		if testing.Short() && bits%3 != 0 {
 			continue
 		}
-		p := newPartsProblem(r, 35, 90, 530, bits, formatF32)
+		p := newPartsProblem(t, r, 35, 90, 530, bits, formatF32)
 		start := append([]float32(nil), p.c...)
 		var want []float32
 		for i, e := range list {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 	"github.com/agora-ml/agora/backend/cpu/internal/parallel"
 	"github.com/agora-ml/agora/internal/quant"
 )
@@ -34,15 +35,14 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 				if typ.Len() > 32 {
 					s.in = typ.Len() * ((s.in + typ.Len() - 1) / typ.Len())
 				}
-				blocks := typ.Random(r.Uint32, s.out*s.in, 1)
-				wide := make([]float32, s.out*s.in)
+				blocks, wide := pageend.Copy(t, typ.Random(r.Uint32, s.out*s.in, 1)), make([]float32, s.out*s.in)
 				typ.Decode(wide, blocks)
 				for _, trans := range []bool{true, false} {
 					n, k := s.out, s.in
 					if !trans {
 						n, k = s.in, s.out
 					}
-					a := make([]float32, s.m*k)
+					a := pageend.Of[float32](t, s.m*k)
 					for i := range a {
 						a[i] = r.Float32() - 0.5
 					}
@@ -52,7 +52,7 @@ func TestBlocksAreTheWidenedMatrix(t *testing.T) {
 							if transA {
 								lda = s.m
 							}
-							got, want := make([]float32, s.m*n), make([]float32, s.m*n)
+							got, want := pageend.Of[float32](t, s.m*n), make([]float32, s.m*n)
 							e.Sgemm(transA, trans, s.m, n, k, a, lda, Blocks(BlockType(typ), blocks, s.in), got, n, false)
 							e.Sgemm(transA, trans, s.m, n, k, a, lda, F32(wide, s.in), want, n, false)
 							if !slices.Equal(got, want) {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 )
 
 // Products with operands packed in float32, as far as each row goes, have the bits of those that pack for themselves, and touch
@@ -11,7 +13,7 @@ import (
 func TestPackedF32(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	random := func(n int) []float32 {
-		x := make([]float32, n)
+		x := pageend.Of[float32](t, n)
 		for i := range x {
 			x[i] = float32(r.NormFloat64())
 		}
@@ -32,8 +34,8 @@ func TestPackedF32(t *testing.T) {
 					keys[j] = nan
 				}
 				a, b := random(m*k), F32(keys, k+3)
-				packed := w.PackF32(make([]float32, PackedFloats(k, n)), true, k, n, b)
-				want, got := make([]float32, m*ldc), make([]float32, m*ldc)
+				packed := w.PackF32(pageend.Of[float32](t, PackedFloats(k, n)), true, k, n, b)
+				want, got := pageend.Of[float32](t, m*ldc), pageend.Of[float32](t, m*ldc)
 				w.SgemmAlpha(false, true, m, n, k, 0.5, a, k, b, want, ldc, false)
 				for _, first := range []int{0, Whole} {
 					left := endsOf(m, func(i int) int { return max(0, ends[i]-first) })
@@ -52,7 +54,7 @@ func TestPackedF32(t *testing.T) {
 				}
 
 				// The weights' sums: what lies behind the longest row is no number.
-				packed = w.PackF32(make([]float32, PackedFloats(n, k)), false, n, k, b)
+				packed = w.PackF32(pageend.Of[float32](t, PackedFloats(n, k)), false, n, k, b)
 				for _, first := range []int{0, Whole} {
 					left := endsOf(m, func(i int) int { return max(0, ends[i]-first) })
 					sums, wantSums := random(m*(k+1)), make([]float32, m*(k+1))

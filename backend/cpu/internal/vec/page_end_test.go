@@ -1,32 +1,18 @@
 package vec
 
 import (
-	"syscall"
 	"testing"
 	"unsafe"
-)
 
-// atPageEnd returns n elements after which the memory cannot be touched.
-func atPageEnd(t *testing.T, n int) []float32 {
-	t.Helper()
-	page := syscall.Getpagesize()
-	b, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Munmap(b) })
-	if err := syscall.Mprotect(b[page:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	return unsafe.Slice((*float32)(unsafe.Pointer(&b[page-4*n])), n)
-}
+	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
+)
 
 // TestPageEnd: tensors are mapped memory, so reading past one may be fatal.
 func TestPageEnd(t *testing.T) {
 	const most = 40
 	var x [8][]float32
 	for k := range x {
-		x[k] = atPageEnd(t, most)
+		x[k] = pageend.Of[float32](t, most)
 	}
 	eachImplementation(t, func(t *testing.T) {
 		for n := range most + 1 {
