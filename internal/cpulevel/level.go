@@ -1,5 +1,5 @@
-// Package cpulevel says which of the processor's instructions the CPU's kernels use: all that
-// they know and the processor has, or fewer where the environment asks for it. The choice is made once, when
+// Package cpulevel says which of the processor's instructions the CPU's kernels use: those of all that
+// they know and the processor has that are fastest there, or others where the environment asks for them. The choice is made once, when
 // the program starts, because it decides the bits of results.
 package cpulevel
 
@@ -10,7 +10,7 @@ import (
 )
 
 // Variable names the environment variable that asks for a level by its name, for the bits of
-// a lesser processor.
+// another processor.
 const Variable = "AGORA_CPU"
 
 // Level is a set of instructions; each has those before it of the same processors.
@@ -31,7 +31,7 @@ var names = [...]string{"plain", "avx2", "avx512", "avx512bf16", "amx", "neon", 
 
 func (l Level) String() string { return names[l] }
 
-var chosen, problem = choose(os.Getenv(Variable), supported(), levels)
+var chosen, problem = choose(os.Getenv(Variable), supported(), fastest(supported()), levels)
 
 // Supported is all that the processor and this build have.
 func Supported() Level { return supported() }
@@ -49,10 +49,11 @@ func Err() error {
 	return problem
 }
 
-// choose reads what is asked for, of these levels, where the processor and the build have so much.
-func choose(name string, has Level, levels []Level) (Level, error) {
+// choose reads what is asked for, of these levels, where the processor and the build have so much. What is used unasked may be
+// less than they have.
+func choose(name string, has, unasked Level, levels []Level) (Level, error) {
 	if name == "" {
-		return has, nil
+		return unasked, nil
 	}
 	var known []string
 	for _, l := range levels {
@@ -60,11 +61,11 @@ func choose(name string, has Level, levels []Level) (Level, error) {
 		switch {
 		case l.String() != name:
 		case l > has:
-			return has, fmt.Errorf("%s: want what the processor and this build have, at most %s, got %s", Variable,
+			return unasked, fmt.Errorf("%s: want what the processor and this build have, at most %s, got %s", Variable,
 				has, name)
 		default:
 			return l, nil
 		}
 	}
-	return has, fmt.Errorf("%s: want %s, got %q", Variable, strings.Join(known, " or "), name)
+	return unasked, fmt.Errorf("%s: want %s, got %q", Variable, strings.Join(known, " or "), name)
 }

@@ -33,10 +33,18 @@ func supported() Level {
 		return AVX2
 	case x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16:
 		return AMX
-	case !x.HasAVX512BF16 || !fastPairs():
+	case x.HasAVX512BF16:
+		return AVX512BF16
+	}
+	return AVX512
+}
+
+// fastest is the best of what there is: not AVX512BF16 where its instruction is slower than f32's.
+func fastest(has Level) Level {
+	if has == AVX512BF16 && !fastPairs() {
 		return AVX512
 	}
-	return AVX512BF16
+	return has
 }
 
 // fastPairs reports whether VDPBF16PS is faster than multiply-adds in float32: Zen 5 does twice as many multiplications
@@ -46,13 +54,10 @@ func fastPairs() bool { return vendor() == "AuthenticAMD" }
 // BF16 is the level whose instruction multiplies bfloat16: AMX, AVX512BF16, or one below, which has none. It asks for
 // tiles where they are chosen; without them it is the next best.
 func BF16() Level {
-	switch level := Chosen(); {
-	case level != AMX || Tiles() == nil:
+	if level := Chosen(); level != AMX || Tiles() == nil {
 		return level
-	case fastPairs():
-		return AVX512BF16
 	}
-	return AVX512
+	return fastest(AVX512BF16)
 }
 
 // VNNI reports whether the integer dot products of AVX512_VNNI may be used.

@@ -15,6 +15,8 @@ func supported() Level {
 	return NEON
 }
 
+func fastest(has Level) Level { return has }
+
 // DotProd reports whether SDOT may be used, the integer dot products of FEAT_DotProd.
 func DotProd() bool { return Chosen() >= NEON && cpu.ARM64.HasASIMDDP }
 
