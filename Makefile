@@ -34,11 +34,12 @@ arm64:
 		QEMU_CPU=$$cpu go test -short -count=1 -run 'Choice|Integer' -exec qemu-aarch64-static ./backend/cpu/gemm || exit 1; \
 	done
 
-# Attention, and products of rounded rows, in AVX-512, AVX512_VNNI and AVX512_BF16 in Bochs, on a small Linux: some minutes, and
-# root. tools/avx512-emulated.sh has more for who changes the generator on a machine without.
+# Attention, whole tiles, packing, products in 16 bits and of rounded rows, in AVX-512, AVX512_VNNI and AVX512_BF16 in Bochs, on a
+# small Linux: some minutes, and root. tools/avx512-emulated.sh has more for who changes the generator on a machine without.
 avx512:
 	tools/avx512-emulated.sh -run 'TestAttention$$|TestPackedF32|TestCachedIsWhole|TestRoundGroups|TestIntegerProductsBits|TestIntegerPanelsSameBits' \
 		backend/cpu/gemm ops
+	tools/avx512-emulated.sh -run 'TestDenseTiles|TestLinesOfPanels|TestHalf$$|TestWeigh/avx512' backend/cpu/gemm backend/cpu/internal/vec
 	tools/avx512-emulated.sh -level avx512bf16 -run 'TestAttention$$|TestPacked|TestPairTileEdges' backend/cpu/gemm
 
 # The reference of the settings, from the settings.
