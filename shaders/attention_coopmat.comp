@@ -63,10 +63,10 @@ shared vec4 row_factors[ROWS / 4]; // what each row's sums are multiplied by
 		[[unroll]] for (uint w = 0; w < PART; w++) sum[r * PART + w] = sum[r * PART + w] * factors; \
 	}
 
-// A tile's first key, that of the tiles that are looked at together, where the last one that anybody sees ends, and the tile's first
-// number.
+// A tile's first key, that of the tiles that are looked at together, where the last one that anybody sees ends, where the head's keys
+// and values begin, and how many bytes behind that the tile's do.
 int j0, begin, end;
-uint first;
+uint64_t keys_at = place_of(3, first_k), values_at = place_of(4, first_k), first;
 #define FIND_KEYS \
 	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
 
@@ -75,7 +75,7 @@ void add_tile(bool lean) {
 	barrier();
 	PUT(keys)
 	barrier();
-	FETCH_PAIRS(values, 4, first)
+	FETCH_PAIRS(values, values_at + first)
 	MATRIX_C block[BLOCKS];
 	GO_OVER_BLOCKS block[c] = MATRIX_C(0.0);
 	SCORES(block, rows[r] = queries[d];)
@@ -115,17 +115,17 @@ void add_tile(bool lean) {
 		}
 		GO_OVER_WORDS {
 			vec4 first = scores[2 * p * QUADS + n], second = scores[(2 * p + 1) * QUADS + n];
-			FOUR(e) scratch[own + row * WORD_LINE + p * ACROSS + x][e] = factors2(vec2(first[e], second[e]));
+			FOUR(e) scratch[own + row * WORD_LINE + p * ACROSS + x][e] = weights2(vec2(first[e], second[e]));
 		}
 	}
 
 	NEXT(j0, begin)
 	if (!lean) FIND_KEYS
-	first = first_k + (lean ? min(uint(j0), s - COLS) : START(j0, s)) * key;
+	first = 2 * uint64_t((lean ? min(uint(j0), s - COLS) : START(j0, s)) * key);
 	barrier();
 	PUT_TURNED(values)
 	barrier();
-	FETCH(keys, 3, first)
+	FETCH(keys, keys_at + first)
 	SCALE
 	ACCUMULATE(sum)
 }
@@ -136,7 +136,7 @@ void main() {
 	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
 	GO_OVER_QUADS highest[n] = LEAST, total[n] = 0;
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	LOAD_ROWS(queries, 0, 2, first_q, max(rows, 1) - 1, query)
+	LOAD_ROWS(queries, 0, place_of(2, first_q), max(rows, 1) - 1, query)
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));
@@ -144,8 +144,8 @@ void main() {
 	PLACES(min(COLS, s) - 1, key)
 	PAIR_PLACES(min(COLS, s) - 1, key)
 	if (KNOWN) {
-		first = first_k + START(j0, s) * key;
-		if (j0 < end) FETCH(keys, 3, first)
+		first = 2 * uint64_t(START(j0, s) * key);
+		if (j0 < end) FETCH(keys, keys_at + first)
 		[[dont_unroll]] while (j0 < lean) add_tile(true);
 		FIND_KEYS
 		[[dont_unroll]] while (j0 < end) add_tile(false);
@@ -156,8 +156,8 @@ void main() {
 			START_TILES(j0, begin)
 			[[dont_unroll]] while (left != 0) {
 				FIND_KEYS
-				first = first_k + START(j0, s) * key;
-				FETCH(keys, 3, first)
+				first = 2 * uint64_t(START(j0, s) * key);
+				FETCH(keys, keys_at + first)
 				[[dont_unroll]] while (left != 0 && !AT_WHOLE) add_tile(false);
 				[[dont_unroll]] while (AT_WHOLE) add_tile(true);
 			}

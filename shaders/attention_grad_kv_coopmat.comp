@@ -52,10 +52,11 @@ const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
 #define KEPT_ROWS(from) coopMatLoad(rows[r], kept, (GROUP_ROW + r * MATRIX_M) * KEPT + from + d * DEEP, KEPT, BY_ROWS);
-// lse and delta of the queries; matrices are loaded from multiples of 16 bytes. Where a branch would cost more than memory, each
-// invocation has a place.
-const uint STATISTICS = SHORT ? group : COLS;
-shared vec4 lses[STATISTICS / 4], deltas[STATISTICS / 4];
+// Of a tile's queries lse, times log2(e), and behind them all -delta; matrices are loaded from multiples of 16 bytes. An invocation
+// brings every group-th. Where a branch would cost more than memory, invocations that are too many have places, too.
+const uint BROUGHT = (2 * COLS + group - 1) / group;
+shared vec4 statistics[(SHORT ? BROUGHT * group : 2 * COLS) / 4];
+#define GO_OVER_STATISTICS GO_OVER(BROUGHT)
 #define OF_BLOCK gl_SubgroupID % SIDES * (BLOCKS * MATRIX_N / 4) + c % BLOCKS * (MATRIX_N / 4)
 
 // A workgroup has bn keys of one head and goes over the query heads that share it, and their queries, bm at a time.
@@ -65,34 +66,35 @@ uint query = heads * head_dim;
 MATRIX_C sum_k[SUMS], sum_v[SUMS];
 MATRIX_A values[HEIGHT * DEPTHS];
 uvec4 next[2 * PAIRS];
-float next_lse, next_delta;
+float brought[BROUGHT];
 
 // A tile's first query, that of the tiles that are looked at together, where the last one that anybody sees ends, where the tile
-// lies, and its first number and statistic there.
+// lies, where the head's q and dy begin, and how many bytes behind that the tile's do.
 int i0, begin, end;
-uint from, first_q, first, statistics;
-uint statistic_place = 4 * min(gl_LocalInvocationIndex, min(COLS, t) - 1); // for the invocation, in bytes
+uint from;
+uint64_t queries_at, grads_at, first;
+// Where the invocation's statistics of the head's first tile lie, and what they are multiplied by.
+uint statistic_place = 4 * min(gl_LocalInvocationIndex % COLS, min(COLS, t) - 1);
+uint64_t statistic_of[BROUGHT];
+float times[BROUGHT];
 #define FIND_QUERIES \
 	FIND(i0, begin, end, t, j0 + HEIGHT * MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + p / WORDS * MATRIX_M + row), \
 		query_at(b, column))
-#define GO_TO(place) { from = place; first = first_q + from * query; }
+#define GO_TO(place) { from = place; first = 2 * uint64_t(from * query); }
 // FETCH_FIRST fetches what the loop takes first of a tile.
 #define FETCH_FIRST { \
-		FETCH_PAIRS(next, 5, first) \
-		next_lse = statistic(3, statistics + from, statistic_place); \
-		next_delta = statistic(4, statistics + from, statistic_place); \
+		FETCH_PAIRS(next, queries_at + first) \
+		GO_OVER_STATISTICS \
+			brought[e] = Floats(statistic_of[e] + 4 * uint64_t(from) + uint64_t(statistic_place)).at[0]; \
 	}
 
 // Adds what a tile gives to the sums, and goes on to the next. Lean: all of its queries see all keys of the workgroup.
 void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
-	if (STATISTICS == group || gl_LocalInvocationIndex < STATISTICS) {
-		lses[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = LOG2_E * next_lse;
-		deltas[gl_LocalInvocationIndex / 4][gl_LocalInvocationIndex % 4] = -next_delta;
-	}
+	GO_OVER_STATISTICS if (SHORT || m < 2 * COLS) statistics[m / 4][m % 4] = times[e] * brought[e];
 	barrier();
-	FETCH_PAIRS(next, 2, first)
+	FETCH_PAIRS(next, grads_at + first)
 	const uint ALL = HEIGHT * BLOCKS;
 	MATRIX_C scores[ALL], slopes[ALL], exponents[ALL]; // slopes: dy . v - delta; exponents: lse
 	GO_OVER_BLOCKS scores[c] = MATRIX_C(0.0);
@@ -100,17 +102,17 @@ void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
 	barrier();
-	GO_OVER_BLOCKS coopMatLoad(slopes[c], deltas, OF_BLOCK, 0, BY_ROWS);
+	GO_OVER_BLOCKS coopMatLoad(slopes[c], statistics, COLS / 4 + OF_BLOCK, 0, BY_ROWS);
 	SCORES(slopes, if (BOTH) KEPT_ROWS(EIGHTS) else rows[r] = values[r * DEPTHS + d];)
 
-	GO_OVER_BLOCKS coopMatLoad(exponents[c], lses, OF_BLOCK, 0, BY_ROWS);
+	GO_OVER_BLOCKS coopMatLoad(exponents[c], statistics, OF_BLOCK, 0, BY_ROWS);
 	MATRIX_C weights[ALL / 2], slants[ALL / 2]; // slants: the gradients of scores
 	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < weights[p].length(); i++) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
 		vec2 f = exp2(exponent(score) - vec2(exponents[2 * p][i], exponents[2 * p + 1][i]));
 		vec2 g = f * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(capped(scale * score));
-		weights[p][i] = uintBitsToFloat(factors2(f));
-		slants[p][i] = uintBitsToFloat(factors2(g));
+		weights[p][i] = uintBitsToFloat(weights2(f));
+		slants[p][i] = uintBitsToFloat(weights2(g));
 	}
 	if (!lean) {
 		PUT_MASK
@@ -122,7 +124,7 @@ void add_tile(bool lean) {
 	barrier();
 	PUT_TURNED(next)
 	barrier();
-	FETCH_PAIRS(next, 5, first)
+	FETCH_PAIRS(next, queries_at + first)
 	ACCUMULATE(sum_v)
 
 	NEXT(i0, begin)
@@ -141,23 +143,25 @@ void main() {
 	uint key = kv_heads * head_dim, first_k = (b * s + group_j0) * key + h * head_dim, last = s - 1 - group_j0;
 	GO_OVER((ROWS * EIGHTS + group - 1) / group) if (ROWS * EIGHTS % group == 0 || m < ROWS * EIGHTS) {
 		uint place = 2 * min(m / EIGHTS, last) * key + 16 * (m % EIGHTS), to = m / EIGHTS * KEPT + m % EIGHTS;
-		kept[to] = eight(6, first_k, place);
-		if (BOTH) kept[to + EIGHTS] = eight(7, first_k, place);
+		kept[to] = eight(place_of(6, first_k), place);
+		if (BOTH) kept[to + EIGHTS] = eight(place_of(7, first_k), place);
 	}
 	[[unroll]] for (uint w = 0; w < SUMS; w++) { BEGIN(sum_k[w]) BEGIN(sum_v[w]) }
 	if (!BOTH) [[unroll]] for (uint r = 0; r < HEIGHT; r++) {
 		uint j = min(GROUP_ROW + r * MATRIX_M, last);
-		LOAD_ROWS(values, r * DEPTHS, 7, first_k + j * key, last - j, key)
+		LOAD_ROWS(values, r * DEPTHS, place_of(7, first_k + j * key), last - j, key)
 	}
 
 	// The last tile ends with the last query, so that tiles are whole from some on.
 	end = int(end_query(group_j0));
 	int tiles = (max(end - int(first_query(group_j0)), 0) + int(COLS) - 1) / int(COLS), lean = min(whole_queries(group_j0), end);
 	PAIR_PLACES(min(COLS, t) - 1, query)
+	GO_OVER_STATISTICS times[e] = m / COLS % 2 == 0 ? LOG2_E : -1;
 	if (!KNOWN) BOUND_ROWS(group_j0, s, key_in)
 	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
-		first_q = (b * t * heads + head) * head_dim;
-		statistics = (b * heads + head) * t;
+		queries_at = place_of(5, (b * t * heads + head) * head_dim);
+		grads_at = place_of(2, (b * t * heads + head) * head_dim);
+		GO_OVER_STATISTICS statistic_of[e] = packUint2x32(address[3 + m / COLS % 2]) + 4 * uint64_t((b * heads + head) * t);
 		i0 = end - tiles * int(COLS);
 		if (KNOWN) {
 			FIND_QUERIES

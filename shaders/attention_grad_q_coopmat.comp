@@ -55,10 +55,10 @@ MATRIX_C sum[WIDTHS], exponents, less_delta; // lse, and -delta, of each row in 
 MATRIX_A queries[DEPTHS];
 uvec4 values[FETCHES], keys[2 * PAIRS];
 
-// A tile's first key, that of the tiles that are looked at together, where the last one that anybody sees ends, and the tile's first
-// number.
+// A tile's first key, that of the tiles that are looked at together, where the last one that anybody sees ends, where the head's keys
+// and values begin, and how many bytes behind that the tile's do.
 int j0, begin, end;
-uint first;
+uint64_t keys_at = place_of(6, first_k), values_at = place_of(7, first_k), first;
 #define FIND_KEYS \
 	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
 
@@ -67,7 +67,7 @@ void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(keys)
 	barrier();
-	FETCH(values, 7, first)
+	FETCH(values, values_at + first)
 	MATRIX_C scores[BLOCKS], slopes[BLOCKS], words[WORDS]; // slopes: dy . v - delta
 	GO_OVER_BLOCKS { scores[c] = MATRIX_C(0.0); slopes[c] = less_delta; }
 	SCORES(scores, rows[r] = queries[d];)
@@ -80,7 +80,7 @@ void add_tile(bool lean) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
 		vec2 f = exp2(exponent(score) - exponents[i]) * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) *
 			cap_slope(capped(scale * score));
-		words[p][i] = uintBitsToFloat(factors2(f));
+		words[p][i] = uintBitsToFloat(weights2(f));
 	}
 	if (!lean) {
 		PUT_MASK
@@ -91,11 +91,11 @@ void add_tile(bool lean) {
 
 	NEXT(j0, begin)
 	if (!lean) FIND_KEYS
-	first = first_k + (lean ? min(uint(j0), s - COLS) : START(j0, s)) * key;
+	first = 2 * uint64_t((lean ? min(uint(j0), s - COLS) : START(j0, s)) * key);
 	barrier();
 	PUT_TURNED(keys)
 	barrier();
-	FETCH_PAIRS(keys, 6, first)
+	FETCH_PAIRS(keys, keys_at + first)
 	ACCUMULATE(sum)
 }
 
@@ -111,7 +111,7 @@ void main() {
 		deltas[n] = 0;
 		[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) {
 			uint at_d = min(d + x, EIGHTS - 1);
-			uvec4 g = eight(2, first_q, 2 * i * query + 16 * at_d), f = eight(3, first_q, 2 * i * query + 16 * at_d);
+			uvec4 g = eight(place_of(2, first_q), 2 * i * query + 16 * at_d), f = eight(place_of(3, first_q), 2 * i * query + 16 * at_d);
 			if (d + x == at_d) {
 				grads[(gl_SubgroupID * MATRIX_M + row) * LINE + at_d] = g;
 				deltas[n] += dot(widened(FACTOR, g.xy), widened(FACTOR, f.xy)) +
@@ -129,7 +129,7 @@ void main() {
 	OF_ROWS(exponents, lses[n])
 	OF_ROWS(less_delta, -deltas[n])
 	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	LOAD_ROWS(queries, 0, 5, first_q, max(rows, 1) - 1, query)
+	LOAD_ROWS(queries, 0, place_of(5, first_q), max(rows, 1) - 1, query)
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));
@@ -138,8 +138,8 @@ void main() {
 	PAIR_PLACES(min(COLS, s) - 1, key)
 	if (KNOWN) {
 		FIND_KEYS // without it RDNA 3's compiler has a tenth more instructions in the loop
-		first = first_k + START(j0, s) * key;
-		if (j0 < end) FETCH_PAIRS(keys, 6, first)
+		first = 2 * uint64_t(START(j0, s) * key);
+		if (j0 < end) FETCH_PAIRS(keys, keys_at + first)
 		[[dont_unroll]] while (j0 < lean) add_tile(true);
 		FIND_KEYS
 		[[dont_unroll]] while (j0 < end) add_tile(false);
@@ -150,8 +150,8 @@ void main() {
 			START_TILES(j0, begin)
 			[[dont_unroll]] while (left != 0) {
 				FIND_KEYS
-				first = first_k + START(j0, s) * key;
-				FETCH_PAIRS(keys, 6, first)
+				first = 2 * uint64_t(START(j0, s) * key);
+				FETCH_PAIRS(keys, keys_at + first)
 				[[dont_unroll]] while (left != 0 && !AT_WHOLE) add_tile(false);
 				[[dont_unroll]] while (AT_WHOLE) add_tile(true);
 			}

@@ -63,25 +63,30 @@ vec4 exponent(vec4 f) { return soft_cap == 0 ? LOG2_E * scale * f : LOG2_E * cap
 #define QUAD c * QUADS + n
 #define FOUR(e) [[unroll]] for (uint e = 0; e < 4; e++)
 
-// Eight numbers, or a statistic, so many bytes behind element first, which is the same for all invocations: a device can keep it
-// apart.
-uvec4 eight(uint b, uint first, uint bytes) {
-	return Half8s(packUint2x32(address[b]) + 2 * uint64_t(first) + uint64_t(bytes)).at[0];
-}
-float statistic(uint b, uint first, uint bytes) {
-	return Floats(packUint2x32(address[b]) + 4 * uint64_t(first) + uint64_t(bytes)).at[0];
+// Where an element of an argument of 16 bits lies, and eight numbers so many bytes behind a place, which is the same for all
+// invocations: a device can keep it apart.
+uint64_t place_of(uint b, uint element) { return packUint2x32(address[b]) + 2 * uint64_t(element); }
+uvec4 eight(uint64_t from, uint bytes) { return Half8s(from + uint64_t(bytes)).at[0]; }
+
+// Two weights as factors. For bf16, where no card here has an instruction for it, half of the last place that is left goes on top, so that
+// the rest can be cut off: to nearest with ties away from zero, in two instructions where ties to even and a look at NaN take five.
+// Infinities and NaN stay what they are.
+uint weights2(vec2 f) {
+	if (FACTOR != BF16) return factors2(f);
+	f += uintBitsToFloat(floatBitsToUint(f) & 0xff800000u) / 256; // sign and exponent alone: 2^7 last places
+	return pairs_of(floatBitsToUint(f.x), floatBitsToUint(f.y)).y;
 }
 
-// LOAD_ROWS brings the subgroup's rows of an argument, whose vectors are stride elements apart and the last one here is
-// number `last`, to matrices, from number `from` on.
-#define LOAD_ROWS(matrices, from, b, first, last, stride) \
+// LOAD_ROWS brings the subgroup's rows from a place on, whose vectors are stride elements apart and the last one here is
+// number `last`, to matrices, from number `at` on.
+#define LOAD_ROWS(matrices, at, from, last, stride) \
 	[[unroll]] for (uint d = 0; d < EIGHTS; d += ACROSS) { \
 		GO_OVER_QUADS scratch[OWN_BLOCK + x / DEEP * (BLOCK / 2) + row * DEEP + x % DEEP] = \
-			eight(b, first, 2 * min(row, last) * stride + 16 * min(d + x, EIGHTS - 1)); \
+			eight(from, 2 * min(row, last) * stride + 16 * min(d + x, EIGHTS - 1)); \
 		subgroup_barrier(); \
-		coopMatLoad(matrices[from + d / DEEP], scratch, OWN_BLOCK, DEEP, BY_ROWS); \
+		coopMatLoad(matrices[at + d / DEEP], scratch, OWN_BLOCK, DEEP, BY_ROWS); \
 		if (d + DEEP < EIGHTS) \
-			coopMatLoad(matrices[from + d / DEEP + 1], scratch, OWN_BLOCK + BLOCK / 2, DEEP, BY_ROWS); \
+			coopMatLoad(matrices[at + d / DEEP + 1], scratch, OWN_BLOCK + BLOCK / 2, DEEP, BY_ROWS); \
 		subgroup_barrier(); \
 	}
 
@@ -129,8 +134,8 @@ uint to_turned = pair_d * 8 * TURNED + word / 4, of_turned = word % 4;
 		pair_place[2 * e] = 2 * min(pair_column, last) * stride + d; \
 		pair_place[2 * e + 1] = 2 * min(pair_column + MATRIX_N, last) * stride + d; \
 	}
-#define FETCH(next, b, first) GO_OVER(FETCHES) next[e] = eight(b, first, place[e]);
-#define FETCH_PAIRS(next, b, first) GO_OVER(2 * PAIRS) next[e] = eight(b, first, pair_place[e]);
+#define FETCH(next, from) GO_OVER(FETCHES) next[e] = eight(from, place[e]);
+#define FETCH_PAIRS(next, from) GO_OVER(2 * PAIRS) next[e] = eight(from, pair_place[e]);
 #define PUT(next) \
 	GO_OVER(FETCHES) if (COLS * EIGHTS % group == 0 || m < COLS * EIGHTS) tile[put_at[e]] = next[e];
 #define PUT_PAIRS(next) \
@@ -259,11 +264,14 @@ uint visible[HEIGHT * WORDS * QUADS];
 	[[unroll]] for (uint e = 1; e < ACROSS; e++) to = operation(to, uintBitsToFloat(scratch[own + row][e]));
 float add(float a, float b) { return a + b; }
 
-// OF_ROWS brings what each row has, of which each quad's invocation has it, to all columns of a matrix.
+// OF_ROWS brings what each row has, of which each quad's invocation has it, to all columns of a matrix: of short heads by a whole
+// matrix in memory, since AMD's compiler has fewer copies in the loops that use it then, of longer ones by a number a row.
+const bool SPREAD = head_dim <= 64;
 #define OF_ROWS(matrix, value) \
-	GO_OVER_QUADS if (x == 0) scratch[own + row / 4][row % 4] = floatBitsToUint(value); \
+	GO_OVER_QUADS if (SPREAD) scratch[own + row * WORD_LINE + x] = uvec4(floatBitsToUint(value)); \
+		else if (x == 0) scratch[own + row / 4][row % 4] = floatBitsToUint(value); \
 	subgroup_barrier(); \
-	coopMatLoad(matrix, scratch, own, 0, ALONG_K); \
+	coopMatLoad(matrix, scratch, own, SPREAD ? WORD_LINE : 0, SPREAD ? BY_ROWS : ALONG_K); \
 	subgroup_barrier();
 
 // PUT_MASK puts words, all of whose bits are set where something is seen, to memory, and AND_MASK leaves those bits of
