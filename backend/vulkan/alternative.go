@@ -140,12 +140,12 @@ func launchable(tiles []shaders.Tile, l Limits) []shaders.Tile {
 	return slices.DeleteFunc(slices.Clone(tiles), func(t shaders.Tile) bool { return int(t[0]) > l.Invocations })
 }
 
-// narrowSubgroup is 32 for a device whose subgroups have 64 lanes and may have 32, and whose matrices hold a factor in every
+// narrowSubgroup is 32 for a device whose subgroups have 64 lanes and have 32 where that is asked, and whose matrices hold a factor in every
 // 16 lanes anew, as AMD's of RDNA 3 do: 64 load it four times, and move twice as much for a product that takes as long. Drivers
 // do not tell; the matrices of RDNA 4, which hold it once, also multiply floats of 8 bits.
-func narrowSubgroup(sizes [3]int, matrices []string) int {
+func narrowSubgroup(asks bool, sizes [3]int, matrices []string) int {
 	const narrow, wide = 32, 64
-	if len(matrices) == 0 || sizes[0] != wide || sizes[1] > narrow ||
+	if !asks || len(matrices) == 0 || sizes[0] != wide || sizes[1] > narrow ||
 		slices.ContainsFunc(matrices, func(m string) bool { return strings.Contains(m, "f8") }) {
 		return 0
 	}

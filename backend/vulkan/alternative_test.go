@@ -227,15 +227,16 @@ func TestFormsOfNarrowSubgroups(t *testing.T) {
 	both, wide := [3]int{64, 32, 64}, [3]int{64, 64, 64}
 	list := []string{"16x16x16 f16*f16+f32", "16x16x16 bf16*bf16+f32"}
 	for _, c := range []struct {
+		asks     bool
 		sizes    [3]int
 		matrices []string
 		want     int
 	}{
-		{both, list, 32}, {wide, list, 0}, {[3]int{32, 32, 64}, list, 0}, {both, nil, 0},
-		{both, append(list, "16x16x16 f8e4m3*f8e4m3+f32"), 0},
+		{true, both, list, 32}, {false, both, list, 0}, {true, wide, list, 0}, {true, [3]int{32, 32, 64}, list, 0},
+		{true, both, nil, 0}, {true, both, append(list, "16x16x16 f8e4m3*f8e4m3+f32"), 0},
 	} {
-		if got := narrowSubgroup(c.sizes, c.matrices); got != c.want {
-			t.Errorf("%v, %v: subgroups of %d, want %d", c.sizes, c.matrices, got, c.want)
+		if got := narrowSubgroup(c.asks, c.sizes, c.matrices); got != c.want {
+			t.Errorf("%v, %v, %v: subgroups of %d, want %d", c.asks, c.sizes, c.matrices, got, c.want)
 		}
 	}
 	l := Limits{Invocations: 1024, Shared: 64 << 10, Narrow: 32}

@@ -42,6 +42,10 @@ type gpu struct {
 	cached    int        // bytes of the pipeline cache as it was loaded
 }
 
+// asksForSizes is the fact that a pipeline may say how large its subgroups are. Without it they have the device's own size, and no other
+// is chosen.
+const asksForSizes = C.VK_HAS_SIZES
+
 // noProgress is how long a submission may run before it counts as hung.
 const noProgress = 5 * time.Minute
 
@@ -298,7 +302,7 @@ func handle[H any](id uint64) H {
 func (g *gpu) pipeline(code []byte, c *constants, subgroup int) (uint64, error) {
 	var p C.uint64_t
 	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), (*C.uint32_t)(&c[0]), C.uint32_t(len(c)),
-		C.uint32_t(subgroup), &p)
+		C.uint32_t(subgroup), C.int(g.facts.features&asksForSizes), &p)
 	if r != 0 {
 		return 0, failure("vkCreateComputePipelines", int(r))
 	}

@@ -210,7 +210,7 @@ func describe(index int, handle vk.PhysicalDevice, f *C.vk_facts) Info {
 		}
 	}
 	info.flexible = has(C.VK_HAS_FLEXIBLE)
-	info.Limits.Narrow = narrowSubgroup(info.Subgroup, info.Cooperative)
+	info.Limits.Narrow = narrowSubgroup(has(asksForSizes), info.Subgroup, info.Cooperative)
 	info.choose(asksForWorkgroups())
 	return info
 }

@@ -141,6 +141,22 @@ func multipliesInWholeSteps(t *testing.T, shader string, tile shaders.Tile) {
 	}
 }
 
+// Where no pipeline may ask for a size of subgroups, matrices multiply in those of the device's own.
+func TestMatricesInSubgroupsOfTheDevice(t *testing.T) {
+	needs(t, "matmul_coopmat")
+	var trace bytes.Buffer
+	b := open(t, vulkan.Options{Profile: &trace})
+	vulkan.DefaultSubgroups(b)
+	p := pair{tensor.NewDevice(b), tensor.NewDevice(plainCPU(t)), 32}
+	p.run(t, kernels.Matmul{Batch: 1, M: 72, N: 96, K: 72, TransB: true}, normal(), tensor.F16, tensor.F16, tensor.F16, absent)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ran := dispatches(t, &trace)["matmul_coopmat"]; ran != 1 {
+		t.Errorf("matmul_coopmat ran %d times", ran)
+	}
+}
+
 // Long sums of few rows or columns, which subgroups divide among them: whole steps and what is left behind them, rows
 // and columns beside the tiles, and what has bias or is added to. Integers are exact.
 func TestThinProducts(t *testing.T) {

@@ -46,3 +46,6 @@ func OpenModelled(o Options, code []byte, shader string, bm, bn, bk uint32) (ten
 	b.hw, b.tiles = h, map[string]shaders.Tile{shader: {uint32(subgroup), bm, bn, bk}}
 	return b, nil
 }
+
+// DefaultSubgroups has the backend's pipelines take the device's own size of subgroups, as where none may be asked for.
+func DefaultSubgroups(b tensor.Backend) { b.(*backend).hw.(*gpu).facts.features &^= asksForSizes }

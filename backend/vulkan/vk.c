@@ -252,13 +252,15 @@ static void describe_processors(VkPhysicalDevice gpu, extensions has, vk_facts *
 	f->registers = registers.vgprsPerSimd < 1024 ? registers.vgprsPerSimd : registers.vgprsPerSimd / 2;
 }
 
-static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
+static void describe_properties(VkPhysicalDevice gpu, extensions has, vk_facts *f) {
+	void *chain = NULL;
 	VkPhysicalDeviceMaintenance4Properties buffers = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES};
 	VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES, .pNext = &buffers};
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+	if (f->api >= VULKAN_1_3) chain = &buffers;
+	if (f->api >= VULKAN_1_3 || has.sizes) sizes.pNext = chain, chain = &sizes;
 	VkPhysicalDeviceVulkan12Properties v12 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, // the others are Vulkan 1.3
-		.pNext = f->api >= VULKAN_1_3 ? &sizes : NULL};
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, .pNext = chain};
 	VkPhysicalDeviceVulkan11Properties v11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &v12};
 	VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &v11};
 	vkGetPhysicalDeviceProperties2(gpu, &all);
@@ -277,6 +279,7 @@ static void describe_properties(VkPhysicalDevice gpu, vk_facts *f) {
 	    v12.denormBehaviorIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE && // f32 stays as it is
 	    v12.roundingModeIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE)
 		f->features |= VK_HAS_HALVES;
+	if (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) f->features |= VK_HAS_SIZES;
 	f->subgroup = v11.subgroupSize;
 	f->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : v11.subgroupSize;
 	f->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : v11.subgroupSize;
@@ -308,7 +311,7 @@ void vk_describe(uint64_t physical, vk_facts *f) {
 		has.arm |= !strcmp(name, VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME);
 	}
 	free(list);
-	describe_properties(gpu, f);
+	describe_properties(gpu, has, f);
 	describe_processors(gpu, has, f);
 	has.matrix &= vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != NULL;
 	has.matrix2 &= vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV != NULL;
@@ -478,7 +481,7 @@ int vk_cache_save(vk_device *d, void *data, uint64_t *bytes) {
 }
 
 int vk_pipeline(vk_device *d, const void *code, uint64_t bytes, const uint32_t *constants, uint32_t n,
-                uint32_t subgroup, uint64_t *pipeline) {
+                uint32_t subgroup, int asks, uint64_t *pipeline) {
 	VkSpecializationMapEntry entries[64]; // entry i is constant i: validation layers until 1.4.309 take it so for matrices
 	if (n > 64) return VK_ERROR_INITIALIZATION_FAILED;
 	for (uint32_t i = 0; i < n; i++) entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
@@ -493,7 +496,7 @@ int vk_pipeline(vk_device *d, const void *code, uint64_t bytes, const uint32_t *
 	VkComputePipelineCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
 		.stage = {
-			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup ? &size : NULL,
+			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup && asks ? &size : NULL,
 			.flags = subgroup ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
 			.module = module, .pName = "main", .pSpecializationInfo = &special},
 		.layout = d->layout,

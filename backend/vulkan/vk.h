@@ -36,6 +36,7 @@ enum {
 	VK_HAS_FLEXIBLE = 2048,   // cooperative matrices of any size, their conversions, and what is done to each element
 	VK_HAS_WORKGROUP = 4096,  // and whole workgroups', loaded by tensors' layouts
 	VK_HAS_HALVES = 8192,   // conversions to them that keep subnormals, infinities and NaN
+	VK_HAS_SIZES = 16384,   // of subgroups, which a pipeline may ask for
 };
 
 // A shape of cooperative matrices: result[m,n] = a[m,k] * b[k,n] + c[m,n], types as VkComponentTypeKHR.
@@ -120,7 +121,7 @@ uint64_t vk_address(vk_device *device, uint64_t buffer);
 int vk_cache_load(vk_device *device, const void *data, uint64_t bytes);
 int vk_cache_save(vk_device *device, void *data, uint64_t *bytes); // data may be NULL: the size
 int vk_pipeline(vk_device *device, const void *code, uint64_t bytes, const uint32_t *constants, uint32_t n,
-                uint32_t subgroup, uint64_t *pipeline); // constants by number; subgroup: its size, 0: any
+                uint32_t subgroup, int asks, uint64_t *pipeline); // constants by number; subgroup: its size, 0: any; asks for it
 void vk_pipeline_free(vk_device *device, uint64_t pipeline);
 
 // Records the commands in a slot that has finished, and submits them behind transfer after (0: none): the timeline
