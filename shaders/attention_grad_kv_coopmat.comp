@@ -78,8 +78,9 @@ uint statistic_place = 4 * min(gl_LocalInvocationIndex % COLS, min(COLS, t) - 1)
 uint64_t statistic_of[BROUGHT];
 float times[BROUGHT];
 #define FIND_QUERIES \
-	FIND(i0, begin, end, t, j0 + HEIGHT * MATRIX_M - 1 + t <= i0 + s, key_at(b, j0 + p / WORDS * MATRIX_M + row), \
-		query_at(b, column))
+	FIND(i0, begin, end, t, \
+		j0 + HEIGHT * MATRIX_M - 1 + t <= i0 + s && (window == 0 || i0 + COLS - 1 + s < j0 + t + window), \
+		key_at(b, j0 + p / WORDS * MATRIX_M + row), query_at(b, column))
 #define GO_TO(place) { from = place; first = 2 * uint64_t(from * query); }
 // FETCH_FIRST fetches what the loop takes first of a tile.
 #define FETCH_FIRST { \

@@ -60,7 +60,8 @@ uvec4 values[FETCHES], keys[2 * PAIRS];
 int j0, begin, end;
 uint64_t keys_at = place_of(6, first_k), values_at = place_of(7, first_k), first;
 #define FIND_KEYS \
-	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, column))
+	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s && (window == 0 || i0 + MATRIX_M - 1 + s < j0 + t + window), \
+		query_at(b, i0 + row), key_at(b, column))
 
 // Adds what a tile gives to the sums, and goes on to the next. Lean: all of its keys are seen by all queries of the workgroup.
 void add_tile(bool lean) {

@@ -39,6 +39,8 @@ func attentionCases() (list []attentionCase) {
 	plain("more queries than keys", 1, 37, 3, 2, 1, 16)
 	plain("heads of 48, soft cap", 1, 81, 81, 2, 1, 48)
 	list[len(list)-1].k.SoftCap = 1.5
+	plain("window of tiles", 1, 260, 260, 1, 1, 16) // some of which lie wholly inside it
+	list[len(list)-1].k.Window = 110
 	if os.Getenv("AGORA_LONG") == "1" { // minutes of a software device's compiler
 		plain("heads of 64", 1, 70, 70, 2, 1, 64)
 		plain("heads of 80", 1, 40, 40, 1, 1, 80)

@@ -213,7 +213,7 @@ bool masked;
 uint visible[HEIGHT * WORDS * QUADS];
 #define FIND(to, begin, end, count, all_seen, row_at, column_at) \
 	while (KNOWN ? to < end : left != 0 && !AT_WHOLE) { \
-		masked = !KNOWN || window != 0 || to < 0 || to + COLS > count || !(all_seen); \
+		masked = !KNOWN || to < 0 || to + COLS > count || !(all_seen); \
 		if (masked) { \
 			GO_OVER_WORDS GO_OVER_QUADS { \
 				ivec2 this_row = row_at; \
