@@ -130,11 +130,13 @@ func (k *keySums) store(t *attentionTile, dk, dv tensor.Arg) {
 	d := t.HeadDim
 	t.fetchKeys(dk, k.key, k.n)
 	t.fetchKeys(dv, k.key, k.n)
-	storeK, storeV := t.s.storing(dk), t.s.storing(dv)
+	keys, vals := t.s.rowsOf(dk, d), t.s.rowsOf(dv, d)
 	for i := range k.n {
 		at := t.key(k.key + i)
-		vec.Scale(storeK(at, at+d), k.keys[i*d:(i+1)*d], t.Scale)
-		copy(storeV(at, at+d), k.vals[i*d:])
+		vec.Scale(keys.begin(at), k.keys[i*d:(i+1)*d], t.Scale)
+		keys.end(at)
+		copy(vals.begin(at), k.vals[i*d:])
+		vals.end(at)
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 // are the queries of all the heads that share a key head, so that their keys are
 // packed once. Tiles in which nothing is seen are skipped.
 const (
-	tileRows     = 48  // about: queries × heads of a group, whole tiles of AVX2's and NEON's six; twice as many in long sequences
-	halfTileRows = 64  // the same of bfloat16
+	tileRows     = 84  // about: queries × heads of a group, whole tiles of six and of AVX-512's fourteen; twice as many in long sequences
+	fewRows      = 48  // the same where a sequence would be a tile or two
+	halfTileRows = 64  // tileRows of bfloat16
 	tileKeys     = 256 // keys
 	tilePad      = 16  // numbers between rows of scores: a column's would push each other out of the level-1 cache
 	halfTileKeys = 128
@@ -42,10 +43,14 @@ func newTiles(k kernels.Attention, halves bool) *attentionTiles {
 	if halves {
 		rows, keys, apart, skip = halfTileRows, halfTileKeys, halfTileKeys, halfTileKeys
 	}
-	if k.T >= 16*rows {
+	group := k.Heads / max(1, k.KVHeads)
+	switch {
+	case k.T >= 16*rows:
 		rows *= 2
+	case !halves && k.T*group <= 2*fewRows:
+		rows = fewRows
 	}
-	a := &attentionTiles{Attention: k, group: k.Heads / max(1, k.KVHeads), block: keys, apart: apart, skip: skip}
+	a := &attentionTiles{Attention: k, group: group, block: keys, apart: apart, skip: skip}
 	a.cut(rows)
 	return a
 }
@@ -146,17 +151,22 @@ func (t *attentionTile) gather(dst []float32, x tensor.Arg) {
 		t.eachQuery(func(at, row int) { copy(dst[row*t.HeadDim:][:n], src[at:]) })
 		return
 	}
-	t.eachQuery(func(at, row int) { t.s.loadInto(dst[row*t.HeadDim:][:n], x, at) })
+	src, widen := elements[uint16](x), vec.FromBF16
+	if x.DType == tensor.F16 {
+		widen = vec.FromF16
+	}
+	t.eachQuery(func(at, row int) { widen(dst[row*t.HeadDim:][:n], src[at:at+n]) })
 }
 
 // scatter is the inverse of gather, with a factor for every row, of rows that begin width apart.
 func (t *attentionTile) scatter(y tensor.Arg, src []float32, width int, alpha func(row int) float32) {
-	d, store := t.HeadDim, t.s.storing(y)
+	d, rows := t.HeadDim, t.s.rowsOf(y, t.group*t.HeadDim)
 	t.eachQuery(func(at, row int) {
-		to := store(at, at+t.group*d)
+		to := rows.begin(at)
 		for g := range t.group {
 			vec.Scale(to[g*d:(g+1)*d], src[(row+g)*width:][:d], alpha(row+g))
 		}
+		rows.end(at)
 	})
 }
 

@@ -86,13 +86,40 @@ func (s *scratch) store(y tensor.Arg, lo, hi int) []float32 {
 	return piece
 }
 
-// storing is store for many pieces of an output.
-func (s *scratch) storing(y tensor.Arg) func(lo, hi int) []float32 {
-	if y.DType != tensor.F32 {
-		return func(lo, hi int) []float32 { return s.store(y, lo, hi) }
+// outRows are rows of an output that are written one by one, too short to be kept until a flush: between begin and end a row
+// is float32.
+type outRows struct {
+	n      int
+	wide   []float32 // an output in f32, or nil
+	narrow []uint16  // one in 16 bits, or nil
+	round  func(dst []uint16, src []float32)
+	row    []float32 // of such a one
+}
+
+// begin is where the row from element lo on is to be written.
+func (o *outRows) begin(lo int) []float32 {
+	if o.narrow == nil {
+		return o.wide[lo : lo+o.n]
 	}
-	data := f32s(y)
-	return func(lo, hi int) []float32 { return data[lo:hi] }
+	return o.row
+}
+
+// end rounds what has been written there.
+func (o *outRows) end(lo int) {
+	if o.narrow != nil {
+		o.round(o.narrow[lo:lo+o.n], o.row)
+	}
+}
+
+// rowsOf are those of n elements.
+func (s *scratch) rowsOf(y tensor.Arg, n int) outRows {
+	switch y.DType {
+	case tensor.F32:
+		return outRows{n: n, wide: f32s(y)}
+	case tensor.F16:
+		return outRows{n: n, narrow: elements[uint16](y), round: vec.ToF16, row: s.take(n)}
+	}
+	return outRows{n: n, narrow: elements[uint16](y), round: vec.ToBF16, row: s.take(n)}
 }
 
 // update is store for an output that is read too.

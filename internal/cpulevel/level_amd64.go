@@ -73,3 +73,6 @@ func Ways() int {
 	ebx, _, _ := cpuid(leaf)
 	return int(ebx>>22) + 1
 }
+
+// RoundsBF16 reports whether AVX512_BF16's instructions that round to bfloat16 may be used.
+func RoundsBF16() bool { return Chosen() >= AVX512 && cpu.X86.HasAVX512BF16 }

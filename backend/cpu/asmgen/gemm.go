@@ -47,13 +47,26 @@ func (f *File) round16(x, to int) {
 	f.evexF3(0x72, 0, x, to, fmt.Sprintf("VCVTNEPS2BF16 Z%d, Y%d", x, to))
 }
 
-// evexF3 writes an instruction that Go's assembler does not know: EVEX.512.F3.0F38.W0, of registers.
+// round32 is VCVTNE2PS2BF16 Zlow, Zhigh, Zto (EVEX.512.F2.0F38.W0 72 /r).
+func (f *File) round32(low, high, to int) {
+	f.evex(prefixF2, 0x72, high, low, to, fmt.Sprintf("VCVTNE2PS2BF16 Z%d, Z%d, Z%d", low, high, to))
+}
+
+// evexF3 is evex with that prefix.
 func (f *File) evexF3(opcode, vvvv, rm, reg int, text string) {
+	f.evex(prefixF3, opcode, vvvv, rm, reg, text)
+}
+
+// The two bits of an EVEX prefix that stand for one of older instructions.
+const prefixF3, prefixF2 = 2, 3
+
+// evex writes an instruction that Go's assembler does not know: EVEX.512.0F38.W0, of registers.
+func (f *File) evex(prefix, opcode, vvvv, rm, reg int, text string) {
 	not := func(n, bit int) int { return ^n >> bit & 1 }
 	code := []int{
 		0x62,
 		not(reg, 3)<<7 | not(rm, 4)<<6 | not(rm, 3)<<5 | not(reg, 4)<<4 | 2,
-		^vvvv&15<<3 | 1<<2 | 2,
+		^vvvv&15<<3 | 1<<2 | prefix,
 		2<<5 | not(vvvv, 4)<<3,
 		opcode,
 		3<<6 | reg&7<<3 | rm&7,

@@ -59,6 +59,7 @@ func (v *vec) routinesAVX512() {
 	v.arithmetic()
 	v.exponentials()
 	v.conversions()
+	v.roundWhole(sixteen)
 	v.maximum()
 	v.others()
 	v.machine = machineAVX512{machineAVX2{v}, 8, "Z", false}
@@ -242,8 +243,8 @@ func (m machineAVX512) load16(op, to string) {
 	}
 }
 
-func (m machineAVX512) store16(from string) {
-	if at := Idx(0, "DI", "AX", 2); m.masked {
+func (m machineAVX512) store16(from string, offset int) {
+	if at := Idx(2*offset, "DI", "AX", 2); m.masked {
 		m.I("VMOVDQU16", from, "K1", at)
 	} else {
 		m.I("VMOVDQU", from, at)
@@ -264,21 +265,26 @@ func (m machineAVX512) fromF16() {
 func (m machineAVX512) toF16() {
 	m.loadFrom("src", 0, "Z0")
 	m.I("VCVTPS2PH", Imm(0), "Z0", "Y0")
-	m.store16("Y0")
+	m.store16("Y0", 0)
 }
 
-// toBF16 is no VCVTNEPS2BF16, which makes zeros of denormal numbers.
+// toBF16 is no VCVTNEPS2BF16, which makes zeros of denormal numbers (see roundWhole).
 func (m machineAVX512) toBF16() {
 	m.loadFrom("src", 0, "Z0")
-	m.I("VPSRLD", Imm(16), "Z0", "Z1")
-	m.I("VPAND", m.bits("oneBit", 1), "Z1", "Z2")
-	m.I("VPADDD", m.bits("belowTie", 0x7fff), "Z0", "Z3")
-	m.I("VPADDD", "Z3", "Z2", "Z2")
-	m.I("VPSRLD", Imm(16), "Z2", "Z2")
-	m.I("VCMPPS", Imm(3), "Z0", "Z0", "K2") // unordered: NaN
-	m.I("VPOR", m.bits("quietBit", 0x40), "Z1", "K2", "Z2")
-	m.I("VPMOVDW", "Z2", "Y2")
-	m.store16("Y2")
+	m.roundWords("Z0", "Z2", "Z1", "Z3")
+	m.store16("Y2", 0)
+}
+
+// roundWords rounds sixteen numbers in integers, into the lower half of to.
+func (m machineAVX512) roundWords(x, to, upper, sum string) {
+	m.I("VPSRLD", Imm(16), x, upper)
+	m.I("VPAND", m.bits("oneBit", 1), upper, to)
+	m.I("VPADDD", m.bits("belowTie", 0x7fff), x, sum)
+	m.I("VPADDD", sum, to, to)
+	m.I("VPSRLD", Imm(16), to, to)
+	m.I("VCMPPS", Imm(3), x, x, "K2") // unordered: NaN
+	m.I("VPOR", m.bits("quietBit", 0x40), upper, "K2", to)
+	m.I("VPMOVDW", to, ymm(to))
 }
 
 func (m machineAVX512) others() {

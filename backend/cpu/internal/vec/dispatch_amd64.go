@@ -8,10 +8,12 @@ import (
 	"github.com/agora-ml/agora/internal/cpulevel"
 )
 
-// useAVX2 and useAVX512, which has it, are constant after start; tests switch them. Both give the same bits.
+// useAVX2, useAVX512, which has it, and useAVX512BF16, with that, are constant after start; tests switch them. All give the same
+// bits.
 var (
-	useAVX2   = cpulevel.Chosen() >= cpulevel.AVX2
-	useAVX512 = cpulevel.Chosen() >= cpulevel.AVX512
+	useAVX2       = cpulevel.Chosen() >= cpulevel.AVX2
+	useAVX512     = cpulevel.Chosen() >= cpulevel.AVX512
+	useAVX512BF16 = cpulevel.RoundsBF16()
 )
 
 // Implementation names the routines in use.

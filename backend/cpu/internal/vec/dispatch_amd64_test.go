@@ -3,12 +3,17 @@
 package vec
 
 func init() {
-	choose := func(avx2, avx512 bool) func() { return func() { useAVX2, useAVX512 = avx2, avx512 } }
-	implementations[0].choose = choose(false, false)
+	choose := func(avx2, avx512, bf16 bool) func() {
+		return func() { useAVX2, useAVX512, useAVX512BF16 = avx2, avx512, bf16 }
+	}
+	implementations[0].choose = choose(false, false, false)
 	if useAVX2 {
-		implementations = append(implementations, implementation{"avx2", choose(true, false)})
+		implementations = append(implementations, implementation{"avx2", choose(true, false, false)})
 	}
 	if useAVX512 {
-		implementations = append(implementations, implementation{"avx512", choose(true, true)})
+		implementations = append(implementations, implementation{"avx512", choose(true, true, false)})
+	}
+	if useAVX512BF16 {
+		implementations = append(implementations, implementation{"avx512bf16", choose(true, true, true)})
 	}
 }

@@ -151,6 +151,11 @@ func toF16AVX512(dst *uint16, src *float32, n int)
 //go:noescape
 func toBF16AVX512(dst *uint16, src *float32, n int)
 
+// toBF16AVX512BF16 is toBF16Go, with AVX512_BF16.
+//
+//go:noescape
+func toBF16AVX512BF16(dst *uint16, src *float32, n int)
+
 // maximumAVX512 is maximumGo in AVX-512.
 //
 //go:noescape

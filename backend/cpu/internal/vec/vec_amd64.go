@@ -769,6 +769,10 @@ func toBF16(dst []uint16, src []float32) {
 		toBF16(dst[:piece], src[:piece])
 		dst, src = dst[piece:], src[piece:]
 	}
+	if useAVX512 && useAVX512BF16 {
+		toBF16AVX512BF16(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst))
+		return
+	}
 	if useAVX512 {
 		toBF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(dst))
 		return
