@@ -34,6 +34,8 @@ func TestFootprint(t *testing.T) {
 			d.New(dt, 20000, 64), nil)
 		d.Run(kernels.Matmul{Batch: 1, M: 3000, N: 600, K: 600, BiasRows: 3000, TransB: true}, d.New(dt, 3000, 600),
 			d.New(dt, 3000, 600), d.New(dt, 600, 600), d.New(dt, 3000, 600)) // a residual needs no memory
+		d.Run(kernels.Matmul{Batch: 1, M: 3000, N: 600, K: 600, TransA: true}, d.New(tensor.F32, 3000, 600),
+			d.New(dt, 600, 3000), d.New(dt, 600, 600), nil) // a transposed A is packed, whatever its rows
 		k := kernels.Attention{Batch: 1, T: 300, S: 3000, Heads: 8, KVHeads: 8, HeadDim: 64} // packs 3 MB of keys, in f32
 		d.Run(k, d.New(dt, 1, 300, 8, 64), nil, d.New(dt, 1, 300, 8, 64), d.New(dt, 1, 3000, 8, 64),
 			d.New(dt, 1, 3000, 8, 64), nil, nil, nil, nil)
