@@ -2,12 +2,14 @@
 
 Reads on stdin what is measured, as JSON: a LLaMA's config.json, the type of the weights, tokens, threads. Writes a GGUF
 file of that shape with random weights into a temporary folder (once a shape and type), has llama-quantize bring it to
-the type, measures with llama-bench, and prints rates as JSON. Needs llama.cpp's tools, NumPy and the gguf package.
+the type, measures with llama-bench, or llama-batched-bench where there are several texts, and prints rates as JSON.
+Needs llama.cpp's tools, NumPy and the gguf package.
 """
 
 import hashlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -87,18 +89,36 @@ def model(task):
     return path
 
 
+def llama_bench(task):
+    """Measures one text: the prompt alone, then tokens after it, which a version without -d writes after nothing."""
+    shared = ["llama-bench", "-m", model(task), "-r", str(task["rounds"]), "-t", str(task["threads"]), "-ngl", "0", "-o", "json"]
+    helps = subprocess.run(["llama-bench", "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    deep = ["-d", str(task["prompt"])] if "--n-depth" in helps else []
+    rates, depth = {}, 0
+    for arguments in (["-p", str(task["prompt"]), "-n", "0"], ["-p", "0", "-n", str(task["tokens"]), *deep]):
+        ran = subprocess.run(shared + arguments, check=True, stdout=subprocess.PIPE)
+        for test in json.loads(ran.stdout):
+            rates["tokens_per_s" if test["n_gen"] else "prompt_tokens_per_s"] = test["avg_ts"]
+            build, depth = test["build_number"], test.get("n_depth", 0)
+    return {"name": f"llama.cpp b{build}, {task['dtype']}, tokens after {depth}", **rates}
+
+
+def llama_batched_bench(task):
+    """Measures several texts at once, each after a prompt of its own; rates are medians of all texts together."""
+    room = task["rows"] * (task["prompt"] + task["tokens"])
+    ran = subprocess.run(
+        ["llama-batched-bench", "-m", model(task), "-npp", str(task["prompt"]), "-ntg", str(task["tokens"]),
+         "-npl", ",".join([str(task["rows"])] * task["rounds"]), "-c", str(room), "-t", str(task["threads"]), "-ngl", "0",
+         "--output-format", "jsonl"], check=True, stdout=subprocess.PIPE, text=True)
+    tests = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    return {"name": f"llama-batched-bench, {task['dtype']}, {task['rows']} texts",
+            "tokens_per_s": statistics.median(t["speed_tg"] for t in tests),
+            "prompt_tokens_per_s": statistics.median(t["speed_pp"] for t in tests)}
+
+
 def main():
     task = json.load(sys.stdin)
-    if task["rows"] != 1:
-        sys.exit(f"llama-bench writes one text at a time: want 1 row, got {task['rows']}")
-    ran = subprocess.run(
-        ["llama-bench", "-m", model(task), "-p", str(task["prompt"]), "-n", str(task["tokens"]), "-r", str(task["rounds"]),
-         "-t", str(task["threads"]), "-ngl", "0", "-o", "json"], check=True, stdout=subprocess.PIPE)
-    rates = {}
-    for test in json.loads(ran.stdout):
-        rates["tokens_per_s" if test["n_gen"] else "prompt_tokens_per_s"] = test["avg_ts"]
-        name = f"llama.cpp b{test['build_number']}, {task['dtype']}"
-    print(json.dumps({"name": name, **rates}))
+    print(json.dumps(llama_bench(task) if task["rows"] == 1 else llama_batched_bench(task)))
 
 
 main()
