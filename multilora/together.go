@@ -13,7 +13,7 @@ import (
 // fewRows are those of an input beside which a device has kernels of their own for each layer.
 const fewRows = 8
 
-// ForwardAll implements nn.Joiner for layers with modules: of many rows on a device where every kernel has a price, of a single
+// ForwardAll implements nn.Joiner for layers of which some have modules: of many rows on a device where every kernel has a price, of a single
 // row, as when a text is generated, elsewhere. Layers with dropout see each another x, and DoRA has more to do.
 func (l *Linear) ForwardAll(x *nn.Var, layers []nn.Layer) []*nn.Var {
 	t := x.Tensor()
@@ -23,6 +23,10 @@ func (l *Linear) ForwardAll(x *nn.Var, layers []nn.Layer) []*nn.Var {
 	}
 	var all []ops.LoRALinear
 	for _, layer := range layers {
+		if plain, ok := layer.(*nn.Linear); ok {
+			all = append(all, ops.LoRALinear{Weight: plain.Weight.Var(), Bias: variable(plain.Bias)})
+			continue
+		}
 		own, ok := layer.(*Linear)
 		if !ok || own.Magnitude != nil || own.options.Dropout > 0 && autograd.Recording(d) {
 			return nil

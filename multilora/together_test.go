@@ -32,7 +32,12 @@ func launchingCPU(t *testing.T, threads int) *tensor.Device {
 // What sees the same input is computed together where kernels have a price, with results and gradients of the layers by
 // themselves: q, k and v, gate and up, in products of all their modules.
 func TestLayersTogetherAsOneByOne(t *testing.T) {
-	for name, cfg := range kinds() {
+	all := kinds()
+	some := manyRanks(MethodMultiLoRA)
+	some.Dropout, some.Targets = 0, []string{"k_proj", "v_proj"}
+	some.Ranks, some.Alphas = map[string]int{"model.layers.0.self_attn.k_proj": 8}, nil
+	all["some"] = some
+	for name, cfg := range all {
 		t.Run(name, func(t *testing.T) {
 			run := func(d *tensor.Device) ([]float32, int) {
 				m := random3Heads(t, d, 192, 64) // whose A's fill what Gather aligns them to
@@ -63,8 +68,9 @@ func TestLayersTogetherAsOneByOne(t *testing.T) {
 			// In each of two blocks q, k and v save two products, gate and up one: for u in both passes forward, for the
 			// gradients of A, and for that of x, which the first q, k and v have none of.
 			const saved = 2*2*3 + 2*3 + 2*3 - 2
-			if all := name == "scalar" || name == "lora"; all && many-few != saved {
-				t.Errorf("%d products, one by one %d: want %d fewer", few, many, saved)
+			const savedOfTwo = 2*2 + 2 + 2 - 1 // k and v
+			if fewer, known := map[string]int{"scalar": saved, "lora": saved, "some": savedOfTwo}[name]; known && many-few != fewer {
+				t.Errorf("%d products, one by one %d: want %d fewer", few, many, fewer)
 			}
 		})
 	}
@@ -94,18 +100,22 @@ func TestPieces(t *testing.T) {
 }
 
 // Beside a single row q, k and v, gate and up are one product each, of the weights where they have no bias and of the modules'
-// A's, with the bits of the layers by themselves; not of several rows.
+// A's, with the bits of the layers by themselves, whichever of them have modules; not of several rows.
 func TestTokenTogether(t *testing.T) {
 	for _, tt := range []struct {
 		dtype, compute tensor.DType
 		method         Method
 		bias           bool
-		products       int // of q, k and v, by which one by one makes 9
+		products       int // of q, k and v: each takes one of its weight and two of its modules by itself
+		targets        []string
 	}{
-		{tensor.F32, tensor.F32, MethodMultiLoRA, false, 5},
-		{tensor.Q8, tensor.F32, MethodLoRA, false, 5},
-		{tensor.BF16, tensor.BF16, MethodMultiLoRA, false, 5},
-		{tensor.F32, tensor.F32, MethodMultiLoRA, true, 7},
+		{tensor.F32, tensor.F32, MethodMultiLoRA, false, 5, []string{AllLinear}},
+		{tensor.Q8, tensor.F32, MethodLoRA, false, 5, []string{AllLinear}},
+		{tensor.BF16, tensor.BF16, MethodMultiLoRA, false, 5, []string{AllLinear}},
+		{tensor.F32, tensor.F32, MethodMultiLoRA, true, 7, []string{AllLinear}},
+		{tensor.F32, tensor.F32, MethodLoRA, false, 4, []string{"q_proj", "v_proj"}},
+		{tensor.Q8, tensor.F32, MethodMultiLoRA, false, 4, []string{"q_proj", "v_proj"}},
+		{tensor.BF16, tensor.BF16, MethodLoRA, false, 3, []string{"v_proj"}},
 	} {
 		d := testdevice.CPU(t, 2)
 		m, err := llama.Blank(d, llama.Config{
@@ -125,6 +135,7 @@ func TestTokenTogether(t *testing.T) {
 			}
 		}
 		cfg := Defaults()
+		cfg.Targets = tt.targets
 		if cfg.Method = tt.method; tt.method == MethodLoRA {
 			cfg.Modules = 1
 		}
@@ -137,7 +148,7 @@ func TestTokenTogether(t *testing.T) {
 		}
 		a := m.Blocks[0].Attention
 		layers := []nn.Layer{a.Q, a.K, a.V}
-		first := layers[0].(nn.Joiner)
+		joiner := a.V.(nn.Joiner)
 		x := autograd.Const(d.FromFloat32s(tt.compute, numbers[:128], 1, 1, 128))
 		var alone, together [][]float32
 		for _, l := range layers {
@@ -149,7 +160,7 @@ func TestTokenTogether(t *testing.T) {
 				products++
 			}
 		})
-		for _, y := range first.ForwardAll(x, layers) {
+		for _, y := range joiner.ForwardAll(x, layers) {
 			together = append(together, read(t, y.Tensor()))
 		}
 		stop()
@@ -158,7 +169,7 @@ func TestTokenTogether(t *testing.T) {
 		}
 		two := autograd.Const(d.FromFloat32s(tt.compute, numbers[:256], 1, 2, 128))
 		tape := autograd.NewTape(d)
-		if first.ForwardAll(two, layers) != nil || first.ForwardAll(x, layers) != nil {
+		if joiner.ForwardAll(two, layers) != nil || joiner.ForwardAll(x, layers) != nil {
 			t.Errorf("%v: two rows, or one that is recorded, together", tt)
 		}
 		tape.Close()

@@ -3,15 +3,17 @@ package nn
 // Joiner is a Layer that can compute with others of the same input at once.
 type Joiner interface {
 	Layer
-	// ForwardAll is what each of the layers, of which it is the first, makes of x; nil: let them compute one by one.
+	// ForwardAll is what each of the layers, of which it is one, makes of x; nil: it does not know all of them.
 	ForwardAll(x *Var, layers []Layer) []*Var
 }
 
-// forwardAll is what each layer makes of x.
+// forwardAll is what each layer makes of x: together, if one of them knows how, else one by one.
 func forwardAll(x *Var, layers ...Layer) []*Var {
-	if j, ok := layers[0].(Joiner); ok {
-		if ys := j.ForwardAll(x, layers); ys != nil {
-			return ys
+	for _, l := range layers {
+		if j, ok := l.(Joiner); ok {
+			if ys := j.ForwardAll(x, layers); ys != nil {
+				return ys
+			}
 		}
 	}
 	ys := make([]*Var, len(layers))

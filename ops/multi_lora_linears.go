@@ -1,12 +1,14 @@
 package ops
 
 import (
+	"slices"
+
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
 
-// LoRALinear is a linear layer with low-rank modules, as MultiLoRALinear takes them.
+// LoRALinear is a linear layer with low-rank modules, as MultiLoRALinear takes them, or, where A is nil, without.
 type LoRALinear struct {
 	Weight, Bias, A, B, S *Var
 	MultiLoRA
@@ -21,19 +23,27 @@ func MultiLoRALinears(x *Var, layers ...LoRALinear) []*Var {
 	op, in := &multiLoRALinears{}, []*Var{x}
 	for _, l := range layers {
 		checkLinear("multi_lora_linears", x, l.Weight, l.Bias)
+		in = append(in, l.Weight, l.Bias, l.A, l.B, l.S)
+		if l.A == nil {
+			if l.B != nil || l.S != nil {
+				tensor.Panicf("multi_lora_linears", "a layer with b or s, but no a")
+			}
+			op.layers = append(op.layers, nil)
+			continue
+		}
 		l.check(l.Weight.Tensor(), l.A, l.B, l.S)
 		if l.Dropout != 0 {
 			tensor.Panicf("multi_lora_linears", "dropout %g: want none", l.Dropout)
 		}
-		op.layers, in = append(op.layers, &multiLoRA{MultiLoRA: l.MultiLoRA}), append(in, l.Weight, l.Bias, l.A, l.B, l.S)
+		op.layers = append(op.layers, &multiLoRA{MultiLoRA: l.MultiLoRA})
 	}
-	if len(layers) == 0 {
-		tensor.Panicf("multi_lora_linears", "want at least one layer")
+	if op.rank() == 0 {
+		tensor.Panicf("multi_lora_linears", "want at least one layer with modules")
 	}
 	return autograd.Apply(op, in...)
 }
 
-type multiLoRALinears struct{ layers []*multiLoRA }
+type multiLoRALinears struct{ layers []*multiLoRA } // nil where there are no modules
 
 // OpName implements autograd.Named.
 func (*multiLoRALinears) OpName() string { return "multi_lora_linears" }
@@ -41,19 +51,37 @@ func (*multiLoRALinears) OpName() string { return "multi_lora_linears" }
 // inputs is where those of layer i begin: weight, bias, a, b and s.
 func (m *multiLoRALinears) inputs(i int) int { return 1 + 5*i }
 
-// narrow is every A as a product beside x takes it.
+// rank is the sum of all ranks.
+func (m *multiLoRALinears) rank() (sum int) {
+	for _, l := range m.layers {
+		if l != nil {
+			sum += l.Modules * l.Rank
+		}
+	}
+	return sum
+}
+
+// narrow is every A as a product beside x takes it; nil: the layer has none.
 func (m *multiLoRALinears) narrow(in []*tensor.Tensor) (list []*tensor.Tensor) {
 	for i, l := range m.layers {
+		if l == nil {
+			list = append(list, nil)
+			continue
+		}
 		list = append(list, l.a(in[m.inputs(i)+2], in[0]))
 	}
 	return list
 }
 
-// parts are the rows of t [sum of the ranks, ...] that belong to each layer, in t's memory.
+// parts are the rows of t [sum of the ranks, ...] that belong to each layer, in t's memory; nil: it has no modules.
 func (m *multiLoRALinears) parts(t *tensor.Tensor) (list []*tensor.Tensor) {
 	shape, at := t.Shape(), 0
 	row := t.Numel() / shape[0]
 	for _, l := range m.layers {
+		if l == nil {
+			list = append(list, nil)
+			continue
+		}
 		shape[0] = l.Modules * l.Rank
 		list = append(list, t.View(at*row, shape...))
 		at += shape[0]
@@ -61,10 +89,14 @@ func (m *multiLoRALinears) parts(t *tensor.Tensor) (list []*tensor.Tensor) {
 	return list
 }
 
-// joined are lists of tensors [n_i, ...], one of a list for each layer: as one list of one each, if each list lies in one
-// piece of memory, else as they are.
+// joined are lists of tensors [n_i, ...], one of a list for each layer, all nil where it has no modules: as one list of one
+// each, if each list lies in one piece of memory, else as they are.
 func joined(lists ...[]*tensor.Tensor) [][]*tensor.Tensor {
 	var whole []*tensor.Tensor
+	for i, list := range lists {
+		list = slices.DeleteFunc(slices.Clone(list), func(t *tensor.Tensor) bool { return t == nil })
+		lists[i] = list
+	}
 	for _, list := range lists {
 		t, ok := tensor.Joined(list...)
 		if !ok {
@@ -88,11 +120,8 @@ func joined(lists ...[]*tensor.Tensor) [][]*tensor.Tensor {
 func (m *multiLoRALinears) Forward(f *autograd.Forward) (out, saved []*tensor.Tensor) {
 	x, as := f.In[0], m.narrow(f.In)
 	in := x.Dim(-1)
-	rows, rank := x.Numel()/in, 0
-	for _, l := range m.layers {
-		rank += l.Modules * l.Rank
-	}
-	u := f.New(narrowType(x.DType()), rank, rows)
+	rows := x.Numel() / in
+	u := f.New(narrowType(x.DType()), m.rank(), rows)
 	us := m.parts(u)
 	for _, t := range joined(us, as) {
 		if rows == 1 { // a row by weights, as the layers by themselves have it
@@ -106,6 +135,9 @@ func (m *multiLoRALinears) Forward(f *autograd.Forward) (out, saved []*tensor.Te
 		own := f.In[m.inputs(i):]
 		if len(out) == i {
 			out = append(out, linear{}.product(f.Device, x, own[0], own[1], nil))
+		}
+		if l == nil {
+			continue
 		}
 		bs := l.scaledB(own[3], own[4], x)
 		f.Run(kernels.Matmul{Batch: 1, M: rows, N: bs.Dim(0), K: bs.Dim(1), TransA: rows > 1, TransB: true, Acc: true}, out[i],
@@ -136,7 +168,8 @@ func (m *multiLoRALinears) BackwardReads(needs []bool) autograd.Reads {
 	for i := range m.layers {
 		at := m.inputs(i)
 		in[0] = in[0] || needs[at] || needs[at+2]
-		in = append(in, needs[0], false, true, true, true)
+		beside := m.layers[i] != nil
+		in = append(in, needs[0], false, beside, beside, beside)
 	}
 	return autograd.Reads{In: in, Saved: true}
 }
@@ -158,6 +191,9 @@ func (m *multiLoRALinears) Backward(b *autograd.Backward) {
 			b.Run(kernels.Matmul{Batch: 1, M: rows, N: in, K: w.Dim(0), Acc: i > 0}, dx, dy, w, nil)
 		}
 		linear{}.weightGrads(b, at, x, dy)
+		if l == nil {
+			continue
+		}
 		if anyA = anyA || b.Needs[at+2]; dx != nil || b.Needs[at+2] {
 			b.Run(kernels.Matmul{Batch: 1, M: lora.Dim(1), N: rows, K: lora.Dim(0), TransA: true, TransB: true}, dus[i],
 				l.scaledB(lora, s, dy), dy, nil)
@@ -180,7 +216,10 @@ func (m *multiLoRALinears) Backward(b *autograd.Backward) {
 func (m *multiLoRALinears) gradsOfA(b *autograd.Backward, x *tensor.Tensor, dus []*tensor.Tensor) {
 	type list struct{ da, du []*tensor.Tensor }
 	var written, added list
-	for i := range m.layers {
+	for i, l := range m.layers {
+		if l == nil {
+			continue
+		}
 		da, acc := b.WeightGrad(m.inputs(i) + 2)
 		to := &written
 		if acc {
@@ -206,6 +245,11 @@ func (*multiLoRALinears) Examples() []autograd.Example {
 			if !bias {
 				b = nil
 			}
+			if rank == 0 {
+				e.In = append(e.In, autograd.Input{Shape: []int{outs[i], in}, Kind: autograd.Weight},
+					autograd.Input{Shape: b, Kind: autograd.Weight}, autograd.Input{}, autograd.Input{}, autograd.Input{})
+				continue
+			}
 			switch {
 			case o.PerOutput:
 				s = append(s, outs[i])
@@ -229,6 +273,7 @@ func (*multiLoRALinears) Examples() []autograd.Example {
 	lora := MultiLoRA{Modules: 1, Rank: 3, Scale: 0.5}
 	scalar := MultiLoRA{Modules: 3, Rank: 2, Scale: 2}
 	perOutput := MultiLoRA{Modules: 2, Rank: 2, Scale: 1, PerOutput: true}
+	none := MultiLoRA{}
 	whole := MultiLoRA{Modules: 2, Rank: 2, Scale: 0.5} // parts of one row that begin at multiples of 16 bytes, as bound ones have to
 	list := []autograd.Example{
 		example("three", 8, 7, true, []int{5, 4, 4}, scalar, scalar, scalar),
@@ -236,6 +281,8 @@ func (*multiLoRALinears) Examples() []autograd.Example {
 		example("odd rows", 11, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
 		example("alone", 4, 5, true, []int{6}, perOutput),
 		example("one row", 1, 64, false, []int{12, 8}, whole, whole),
+		example("some", 11, 6, true, []int{3, 5, 4}, scalar, none, perOutput),
+		example("last, one row", 1, 64, false, []int{12, 8, 4}, none, none, whole),
 		example("one row, biases", 1, 7, true, []int{8, 4}, whole, perOutput),
 		example("whole blocks", 64, 64, false, []int{96, 32}, MultiLoRA{Modules: 2, Rank: 8, Scale: 1},
 			MultiLoRA{Modules: 2, Rank: 8, Scale: 1}),

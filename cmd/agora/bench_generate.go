@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ func benchGenerateCommand() *cobra.Command {
 	var o bench.GenerateOptions
 	var memoryLimit memorySize
 	var shape, dtype, computeDType, method string
+	var targets []string
 	var asJSON bool
 	var beside besideFlags
 	var precision matmulPrecision
@@ -31,7 +33,7 @@ func benchGenerateCommand() *cobra.Command {
 		Short: "Measure how fast a model of some shape reads a prompt and writes on",
 		Long: `Makes a model with random weights, so that no file is needed, has it continue prompts of random
 words by the code of agora generate, and tells the time until the first token, tokens/s after it, and how many
-bytes of weights a second that is. --method puts an adapter of random numbers beside all linear layers, as
+bytes of weights a second that is. --method puts an adapter of random numbers beside the linear layers, as
 agora generate --adapter does a trained one; bytes are then those of its modules as well.
 
 --shape is ` + strings.Join(bench.ShapeNames(), ", ") + `,
@@ -56,10 +58,11 @@ a config.json or a model's folder.`,
 				cfg := train.Defaults()
 				a := &cfg.Adapter
 				a.Method, a.Rank, a.Modules = multilora.Method(method), o.Adapter.Rank, o.Adapter.Modules
+				a.Targets = targets
 				cfg.Resolve()
 				o.Adapter = *a
-			} else if c.Flags().Changed("rank") || c.Flags().Changed("modules") {
-				return errors.New("--rank and --modules: want --method with them, which says what adapter")
+			} else if slices.ContainsFunc([]string{"rank", "modules", "targets"}, c.Flags().Changed) {
+				return errors.New("--rank, --modules and --targets: want --method with them, which says what adapter")
 			}
 			if beside.command != "" {
 				if method != "" {
@@ -93,6 +96,7 @@ a config.json or a model's folder.`,
 	fl.StringVar(&method, "method", "", "adapter beside the layers: multilora, lora, rslora or dora (default: none)")
 	fl.IntVar(&o.Adapter.Modules, "modules", 0, "parallel modules of MultiLoRA; 0: 3, or 1 for LoRA")
 	fl.IntVar(&o.Adapter.Rank, "rank", 8, "rank of each module")
+	fl.StringSliceVar(&targets, "targets", []string{multilora.AllLinear}, "linear layers that get modules, by name, such as q_proj,v_proj")
 	fl.IntVar(&o.Rows, "rows", 1, "prompts at once")
 	fl.IntVar(&o.Rounds, "rounds", 5, "measurements, of which the median counts, and the best")
 	fl.BoolVar(&o.Kernels, "kernels", false, "tell the time of every kernel of the last round; taking it costs some time itself")
