@@ -13,6 +13,8 @@ func gemmVector() *File {
 		}
 		f.dots(s, "", fetched)
 		f.dots(s, "Far", farAhead)
+		f.fewDots(s, "", 2, 8, fetched)
+		f.fewDots(s, "AVX512", 4, 16, farAhead)
 		f.axpys(s, 4)
 		f.axpys(s, 1)
 	}
@@ -140,15 +142,7 @@ func (f *File) rows(row string) {
 
 // nextRow adds the accumulators to the row's sum and ends the loop.
 func (f *File) nextRow(row string) {
-	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
-		f.I("VADDPS", Y(add[0]), Y(add[1]), Y(add[1]))
-	}
-	f.I("VEXTRACTF128", Imm(1), Y(0), X(1))
-	f.I("VADDPS", X(1), X(0), X(0))
-	f.I("VHADDPS", X(0), X(0), X(0))
-	f.I("VHADDPS", X(0), X(0), X(0))
-	f.I("VADDSS", Mem(0, "DI"), X(0), X(0))
-	f.I("VMOVSS", X(0), Mem(0, "DI"))
+	f.addQuarters([]int{0, 1, 2, 3}, 1, Mem(0, "DI"))
 	f.I("ADDQ", Imm(4), "DI")
 	f.I("ADDQ", "BX", "R8")
 	f.I("DECQ", "R9")

@@ -1,0 +1,99 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+)
+
+// Where a kernel reads B once for few rows, each row of A has the bits that it has by itself, in any format of B, and so the
+// float64 oracle of single rows; by any number of threads, whatever is added, and nothing is written beside it.
+func TestFewRows(t *testing.T) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
+		if kn.fewVectors == 0 {
+			return
+		}
+		r := rand.New(rand.NewPCG(7, 8))
+		for trial := range 60 {
+			m, n, k := 2+r.IntN(fewVectors-1), 2+r.IntN(200), 32*(2+r.IntN(20))
+			lda, ldc := k+r.IntN(3), n+r.IntN(3)
+			a := make([]float32, m*lda)
+			for i := range a {
+				a[i] = r.Float32() - 0.5
+			}
+			f := []format{formatF32, formatF16, formatBF16, formatBlocks}[trial%4]
+			b := randomMatrix(r, f, n*k, k)
+			acc := trial%3 == 0
+			alpha := []float32{1, 0.25}[trial%2]
+			start := make([]float32, m*ldc)
+			for i := range start {
+				start[i] = r.Float32()
+			}
+			want := slices.Clone(start)
+			var one Workspace
+			one.kernel = &kn
+			for i := range m {
+				one.SgemmAlpha(false, true, 1, n, k, alpha, a[i*lda:], lda, b, want[i*ldc:], ldc, acc)
+			}
+			name := fmt.Sprintf("%d x %d x %d, format %d, acc %t, alpha %g", m, n, k, f, acc, alpha)
+			p := newProduct(false, true, m, n, k, alpha, a, lda, b, start, ldc, acc)
+			if !p.few(&kn) {
+				t.Fatalf("%s: by panels", name)
+			}
+			got := slices.Clone(start)
+			var all Workspace
+			all.kernel = &kn
+			all.SgemmAlpha(false, true, m, n, k, alpha, a, lda, b, got, ldc, acc)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: other bits than row by row", name)
+			}
+			if alpha != 1 {
+				continue
+			}
+			for _, e := range engines(t, kn) {
+				got := slices.Clone(start)
+				e.Sgemm(false, true, m, n, k, a, lda, b, got, ldc, acc)
+				if !slices.Equal(got, want) {
+					t.Errorf("%s: other bits than row by row", name)
+				}
+				testFewHalves(t, name, r, e, m, n, k, b)
+			}
+		}
+	})
+}
+
+// testFewHalves compares with the product of a widened A, to which is added what is there and plus, and which is rounded then.
+func testFewHalves(t *testing.T, name string, r *rand.Rand, e *Engine, m, n, k int, b Matrix) {
+	fa, fc := []format{formatF16, formatBF16}[r.IntN(2)], []format{formatF16, formatBF16}[r.IntN(2)]
+	a, _, wideA := strided(r, fa, m, k)
+	c, halves, before := strided(r, fc, m, n)
+	plus, _, widePlus := strided(r, formatF32, m, n)
+	sums := make([]float32, m*n)
+	e.Sgemm(false, true, m, n, k, wideA, a.ld, b, sums, n, false)
+	if !e.SgemmHalf(false, true, m, n, k, a, b, c, plus, true) {
+		t.Fatalf("%s: not computed", name)
+	}
+	for i := range m {
+		row := before[i*c.ld:][:n]
+		vec.Add(row, row, widePlus[i*plus.ld:][:n])
+		vec.Add(row, row, sums[i*n:][:n])
+		want := make([]uint16, n)
+		fc.round16(want, row)
+		if !slices.Equal(halves[i*c.ld:][:n], want) {
+			t.Errorf("%s, %d to %d: row %d has other bits than float32's, rounded", name, fa, fc, i)
+		}
+		if i < m-1 && c.ld > n && !noNumber(fc, halves[i*c.ld+n]) {
+			t.Errorf("%s: written between rows", name)
+		}
+	}
+}
+
+func noNumber(f format, bits uint16) bool {
+	wide := []float32{0}
+	f.widen16(wide, []uint16{bits})
+	return math.IsNaN(float64(wide[0]))
+}
