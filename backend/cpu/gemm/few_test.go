@@ -69,9 +69,9 @@ func TestFewRows(t *testing.T) {
 // testFewHalves compares with the product of a widened A, to which is added what is there and plus, and which is rounded then.
 func testFewHalves(t *testing.T, name string, r *rand.Rand, e *Engine, m, n, k int, b Matrix) {
 	fa, fc := []format{formatF16, formatBF16}[r.IntN(2)], []format{formatF16, formatBF16}[r.IntN(2)]
-	a, _, wideA := strided(r, fa, m, k)
-	c, halves, before := strided(r, fc, m, n)
-	plus, _, widePlus := strided(r, formatF32, m, n)
+	a, _, wideA := strided(t, r, fa, m, k)
+	c, halves, before := strided(t, r, fc, m, n)
+	plus, _, widePlus := strided(t, r, formatF32, m, n)
 	sums := make([]float32, m*n)
 	e.Sgemm(false, true, m, n, k, wideA, a.ld, b, sums, n, false)
 	if !e.SgemmHalf(false, true, m, n, k, a, b, c, plus, true) {
