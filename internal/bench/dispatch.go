@@ -236,9 +236,11 @@ func (m *meter) median(f func() int) float64 {
 	return median(times)
 }
 
-func median(times []float64) float64 {
-	slices.Sort(times)
-	return times[len(times)/2]
+// median sorts the values; of an even number it is the mean of the two in the middle.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
 func ms(d time.Duration) float64 { return float64(d) / 1e6 }
