@@ -76,10 +76,6 @@ part() {
 	*)
 		local shape=$1
 		step bf16 "$peak16"
-		if [ -n "${BESIDE:-}" ]; then
-			run 90 bench step --device "$device" --shape "$shape" --dtype bf16 --rank 32 --warm-up 2 --steps 10 --pairs 3 --beside "$BESIDE"
-			run 90 bench step --device "$device" --shape "$shape" --dtype f32 --rank 32 --warm-up 2 --steps 10 --pairs 3 --beside "$BESIDE"
-		fi
 		step bf16 "$peak16" --steps 3 --kernels
 		step bf16 "$peak16" --batch-rows 16 --gradient-checkpointing
 		step f16 "$peak16"
@@ -87,6 +83,10 @@ part() {
 		step q8 "$peak32"
 		step q4 "$peak32"
 		step q4 "$peak16" --compute-dtype bf16
+		if [ -n "${BESIDE:-}" ]; then
+			run 150 bench step --device "$device" --shape "$shape" --dtype bf16 --rank 32 --warm-up 2 --steps 5 --pairs 2 --beside "$BESIDE"
+			run 150 bench step --device "$device" --shape "$shape" --dtype f32 --rank 32 --warm-up 2 --steps 5 --pairs 2 --beside "$BESIDE"
+		fi
 		;;
 	esac
 }

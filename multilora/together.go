@@ -13,8 +13,9 @@ import (
 // fewRows are those of an input beside which a device has kernels of their own for each layer.
 const fewRows = 8
 
-// ForwardAll implements nn.Joiner for layers of which some have modules: of many rows on a device where every kernel has a price, of a single
-// row, as when a text is generated, elsewhere. Layers with dropout see each another x, and DoRA has more to do.
+// ForwardAll implements nn.Joiner for layers of which some have modules: of many rows on a device where every kernel has a
+// price, of a single row, as when a text is generated, elsewhere. Layers with dropout see each another x, and DoRA has more
+// to do.
 func (l *Linear) ForwardAll(x *nn.Var, layers []nn.Layer) []*nn.Var {
 	t := x.Tensor()
 	d, rows := t.Device(), t.Numel()/t.Dim(-1)

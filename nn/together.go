@@ -3,7 +3,8 @@ package nn
 // Joiner is a Layer that can compute with others of the same input at once.
 type Joiner interface {
 	Layer
-	// ForwardAll is what each of the layers, of which it is one, makes of x; nil: it does not know all of them.
+	// ForwardAll is what each of the layers, of which it is one, makes of x; nil: they shall compute one by one, as it does not
+	// know all of them or gains nothing here.
 	ForwardAll(x *Var, layers []Layer) []*Var
 }
 

@@ -162,7 +162,7 @@ void main() {
 	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
 		queries_at = place_of(5, (b * t * heads + head) * head_dim);
 		grads_at = place_of(2, (b * t * heads + head) * head_dim);
-		GO_OVER_STATISTICS statistic_of[e] = packUint2x32(address[3 + m / COLS % 2]) + 4 * uint64_t((b * heads + head) * t);
+		GO_OVER_STATISTICS statistic_of[e] = packUint2x32(m / COLS % 2 == 0 ? address[3] : address[4]) + 4 * uint64_t((b * heads + head) * t);
 		i0 = end - tiles * int(COLS);
 		if (KNOWN) {
 			FIND_QUERIES

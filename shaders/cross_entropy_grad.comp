@@ -30,7 +30,7 @@ void main() {
 	int label = labels(row);
 	bool fours = vocab % 4 == 0 && IN_FOURS(0, T) && IN_FOURS(1, T);
 	if (label == IGNORED) {
-		float zero = float(label - IGNORED); // SPIR-V has no constants of 16 bits
+		float zero = float(label - IGNORED); // a constant would have 16 bits, which asks for more than storage of them
 		if (fours) {
 			for (uint j = 4 * i; j < vocab; j += 4 * group) set_dlogits_four(first + j, vec4(zero));
 		} else {

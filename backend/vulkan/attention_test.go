@@ -263,8 +263,8 @@ func attentionTiles() map[string]shaders.Tile {
 		"attention_grad_kv_coopmat": {64, 16, 64}}
 }
 
-// wholeTiles runs one case in three ways, and says how often that is: tiles that are seen whole by their places, with masks
-// since there is a window, though of more than all keys, and seen whole by positions and segments. They have the same bits.
+// wholeTiles runs one case in three ways, and says how often that is: tiles that are seen whole by their places, in the loop of a
+// window, though of more than all keys, and seen whole by positions and segments. They have the same bits.
 func wholeTiles(t *testing.T, subject *tensor.Device) int {
 	const n, dim = 200, 16
 	known := attentionCase{k: kernels.Attention{Batch: 1, T: n, S: n, Heads: 2, KVHeads: 1, HeadDim: dim, Scale: 0.25}}
@@ -284,7 +284,7 @@ func wholeTiles(t *testing.T, subject *tensor.Device) int {
 	}
 	in := attentionInputs{q: normal(2), k: normal(1), v: normal(1), dy: normal(2)}
 	want := known.on(t, subject, tensor.F16, tensor.F32, in)
-	for name, c := range map[string]attentionCase{"masks": windowed, "positions": given} {
+	for name, c := range map[string]attentionCase{"a window": windowed, "positions": given} {
 		for i, got := range c.on(t, subject, tensor.F16, tensor.F32, in) {
 			if !slices.Equal(got, want[i]) {
 				t.Errorf("%s: other bits by %s than by places", attentionOutputs[i], name)

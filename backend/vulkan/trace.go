@@ -15,12 +15,12 @@ type stamping struct {
 	w     io.Writer // of Options.Profile, or nil
 	trace tracefile.Trace
 	timed func(tensor.Timing) // of Time, or nil
-	told  []told              // it has of a submission, kept for the next
+	calls []timedCall         // of the submission at hand; its memory is kept
 	start uint64              // ns of the device's clock
 }
 
-// told is a kernel's time and which of the dispatches it was.
-type told struct {
+// timedCall is a kernel's time and which of the dispatches it was.
+type timedCall struct {
 	tensor.Timing
 	call int
 }
@@ -40,18 +40,18 @@ func (s *stamping) add(names []stamped, times []uint64) {
 	if s.start == 0 {
 		s.start = times[0]
 	}
-	s.told = s.told[:0]
+	s.calls = s.calls[:0]
 	for i, name := range names {
 		from, ran := time.Duration(times[i]-s.start), time.Duration(max(times[i], times[i+1])-times[i])
 		if s.w != nil {
 			s.trace.Add(name.form, from, ran, name.call)
 		}
 		if s.timed != nil && name.kernel != "" {
-			s.told = append(s.told, told{tensor.Timing{Kernel: name.kernel, Form: name.form, Start: from, Ran: ran}, name.call})
+			s.calls = append(s.calls, timedCall{tensor.Timing{Kernel: name.kernel, Form: name.form, Start: from, Ran: ran}, name.call})
 		}
 	}
-	slices.SortFunc(s.told, func(a, b told) int { return cmp.Compare(a.call, b.call) })
-	for _, t := range s.told {
+	slices.SortFunc(s.calls, func(a, b timedCall) int { return cmp.Compare(a.call, b.call) })
+	for _, t := range s.calls {
 		s.timed(t.Timing)
 	}
 }

@@ -139,7 +139,7 @@ func printGeneration(w io.Writer, r bench.Generation) {
 	line("model", "%s, %s, activations in %s%s: %d parameters", printable.Name(r.Model), r.DType, r.ComputeDType, rounded,
 		r.Parameters)
 	if r.Method != "" {
-		line("adapter", "%s, %d of rank %d", r.Method, r.Modules, r.Rank)
+		line("adapter", "%s, %d of rank %d on %s", r.Method, r.Modules, r.Rank, printable.Name(strings.Join(r.Targets, ", ")))
 	}
 	line("texts", "%d at once, %d tokens, then %d", r.Rows, r.Prompt, r.Tokens)
 	line("first token", "%.1f ms median, %.1f best of %d rounds: %.1f tokens/s of the prompts, %.1f best", r.First,

@@ -50,6 +50,7 @@ type Generation struct {
 	Method          string        `json:"method,omitempty"` // of the adapter; "": there is none
 	Modules         int           `json:"modules,omitempty"`
 	Rank            int           `json:"rank,omitempty"` // of each
+	Targets         []string      `json:"targets,omitempty"`
 	Parameters      int           `json:"parameters"`
 	Weights         int           `json:"weight_bytes"` // that each token reads: all but the embedding, unless it is the head too
 	Prompt          int           `json:"prompt"`
@@ -144,7 +145,7 @@ func (r *Generation) measure(ctx context.Context, d *tensor.Device, shape llama.
 		Prompt: o.Prompt, Tokens: o.Tokens, Rows: o.Rows, Rounds: o.Rounds, Method: string(o.Adapter.Method),
 	}
 	if r.Method != "" {
-		r.Modules, r.Rank = o.Adapter.Modules, o.Adapter.Rank
+		r.Modules, r.Rank, r.Targets = o.Adapter.Modules, o.Adapter.Rank, o.Adapter.Targets
 	}
 	for _, p := range nn.Params(m) {
 		r.Parameters += p.Value.Numel()

@@ -68,9 +68,9 @@ vec4 exponent(vec4 f) { return soft_cap == 0 ? LOG2_E * scale * f : LOG2_E * cap
 uint64_t place_of(uint b, uint element) { return packUint2x32(address[b]) + 2 * uint64_t(element); }
 uvec4 eight(uint64_t from, uint bytes) { return Half8s(from + uint64_t(bytes)).at[0]; }
 
-// Two weights as factors. For bf16, where no card here has an instruction for it, half of the last place that is left goes on top, so that
-// the rest can be cut off: to nearest with ties away from zero, in two instructions where ties to even and a look at NaN take five.
-// Infinities and NaN stay what they are.
+// Two weights as factors. For bf16, which no compiler seen rounds to by one instruction, half of the last place that is left goes on top, so
+// that the rest can be cut off: to nearest with ties away from zero, in two instructions where ties to even and a look at NaN take
+// five. Infinities and NaN stay what they are; below 2^-118, where that half is no normal number, the rest is only cut off.
 uint weights2(vec2 f) {
 	if (FACTOR != BF16) return factors2(f);
 	f += uintBitsToFloat(floatBitsToUint(f) & 0xff800000u) / 256; // sign and exponent alone: 2^7 last places

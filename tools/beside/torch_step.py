@@ -163,7 +163,7 @@ def main():
     model = Model(task, wide_attention).to(arguments.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
-    scaler = torch.amp.GradScaler(arguments.device, enabled=task["dtype"] == "f16")
+    scaler = torch.amp.GradScaler(arguments.device, init_scale=256, enabled=task["dtype"] == "f16")  # few steps skipped
     call = torch.compile(model) if compiled else model
     ids = torch.randint(task["shape"]["vocab_size"], (task["accumulate"], task["rows"], task["tokens"] + 1)).to(arguments.device)
 
