@@ -66,17 +66,17 @@ uint query = heads * head_dim;
 MATRIX_C sum_k[SUMS], sum_v[SUMS];
 MATRIX_A values[HEIGHT * DEPTHS];
 uvec4 next[2 * PAIRS];
-float brought[BROUGHT];
+vec2 brought[BROUGHT]; // lse, delta
 
 // A tile's first query, that of the tiles that are looked at together, where the last one that anybody sees ends, where the tile
 // lies, where the head's q and dy begin, and how many bytes behind that the tile's do.
 int i0, begin, end;
 uint from;
 uint64_t queries_at, grads_at, first;
-// Where the invocation's statistics of the head's first tile lie, and what they are multiplied by.
+// Where the head's statistics begin, and how many bytes behind a tile's first the invocation's is. Both are read, for an address of
+// which lanes choose would be more instructions.
+uint64_t lse_at, delta_at;
 uint statistic_place = 4 * min(gl_LocalInvocationIndex % COLS, min(COLS, t) - 1);
-uint64_t statistic_of[BROUGHT];
-float times[BROUGHT];
 #define FIND_QUERIES \
 	FIND(i0, begin, end, t, \
 		j0 + HEIGHT * MATRIX_M - 1 + t <= i0 + s && (window == 0 || i0 + COLS - 1 + s < j0 + t + window), \
@@ -85,15 +85,16 @@ float times[BROUGHT];
 // FETCH_FIRST fetches what the loop takes first of a tile.
 #define FETCH_FIRST { \
 		FETCH_PAIRS(next, queries_at + first) \
-		GO_OVER_STATISTICS \
-			brought[e] = Floats(statistic_of[e] + 4 * uint64_t(from) + uint64_t(statistic_place)).at[0]; \
+		GO_OVER_STATISTICS brought[e] = vec2(Floats(lse_at + 4 * uint64_t(from) + uint64_t(statistic_place)).at[0], \
+			Floats(delta_at + 4 * uint64_t(from) + uint64_t(statistic_place)).at[0]); \
 	}
 
 // Adds what a tile gives to the sums, and goes on to the next. Lean: all of its queries see all keys of the workgroup.
 void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
-	GO_OVER_STATISTICS if (SHORT || m < 2 * COLS) statistics[m / 4][m % 4] = times[e] * brought[e];
+	GO_OVER_STATISTICS if (SHORT || m < 2 * COLS) 
+		statistics[m / 4][m % 4] = m / COLS % 2 == 0 ? LOG2_E * brought[e].x : -brought[e].y;
 	barrier();
 	FETCH_PAIRS(next, grads_at + first)
 	const uint ALL = HEIGHT * BLOCKS;
@@ -157,12 +158,12 @@ void main() {
 	end = int(end_query(group_j0));
 	int tiles = (max(end - int(first_query(group_j0)), 0) + int(COLS) - 1) / int(COLS), lean = min(whole_queries(group_j0), end);
 	PAIR_PLACES(min(COLS, t) - 1, query)
-	GO_OVER_STATISTICS times[e] = m / COLS % 2 == 0 ? LOG2_E : -1;
 	if (!KNOWN) BOUND_ROWS(group_j0, s, key_in)
 	[[dont_unroll]] for (uint head = h * (heads / kv_heads); head < (h + 1) * (heads / kv_heads); head++) {
 		queries_at = place_of(5, (b * t * heads + head) * head_dim);
 		grads_at = place_of(2, (b * t * heads + head) * head_dim);
-		GO_OVER_STATISTICS statistic_of[e] = packUint2x32(m / COLS % 2 == 0 ? address[3] : address[4]) + 4 * uint64_t((b * heads + head) * t);
+		lse_at = packUint2x32(address[3]) + 4 * uint64_t((b * heads + head) * t);
+		delta_at = packUint2x32(address[4]) + 4 * uint64_t((b * heads + head) * t);
 		i0 = end - tiles * int(COLS);
 		if (KNOWN) {
 			FIND_QUERIES
