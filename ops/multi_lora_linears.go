@@ -281,7 +281,7 @@ func (*multiLoRALinears) Examples() []autograd.Example {
 		example("odd rows", 11, 6, false, []int{3, 5, 4}, lora, perOutput, scalar),
 		example("alone", 4, 5, true, []int{6}, perOutput),
 		example("one row", 1, 64, false, []int{12, 8}, whole, whole),
-		example("some", 11, 6, true, []int{3, 5, 4}, scalar, none, perOutput),
+		example("some", 16, 6, true, []int{3, 5, 4}, scalar, none, perOutput),
 		example("last, one row", 1, 64, false, []int{12, 8, 4}, none, none, whole),
 		example("one row, biases", 1, 7, true, []int{8, 4}, whole, perOutput),
 		example("whole blocks", 64, 64, false, []int{96, 32}, MultiLoRA{Modules: 2, Rank: 8, Scale: 1},
