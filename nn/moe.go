@@ -13,7 +13,9 @@ import (
 //
 // Each expert computes the rows of the tokens that chose it, all in one product, and none is padded. The choice is made
 // on the host, so a device is waited for once in each MoE. A token's result depends on no other token: rows are summed
-// in the order of experts, whatever the number of threads and, as in any layer, of tokens from two on.
+// in the order of experts, whatever the number of threads and, as in any layer, of tokens, if they are all more than
+// tensor.Device.RowsAsOne, or all from two to as many. On a GPU, whose backend names no such rows, more than they choose the
+// order of a sum, and last bits may differ.
 type MoE struct {
 	Router  *Linear  `name:"gate"` // dim → experts; no slot, so that adapters leave the choice to it
 	Experts []Expert `name:"experts"`
@@ -48,10 +50,11 @@ func (m *MoE) Forward(x *Var) *Var {
 	tokenOf := upload(r.tokens, tokenCount)
 	gathered := ops.GatherRows(rows, tokenOf)
 	var made []*Var
+	least := leastRows(d, tokens)
 	at := 0
 	for e, expert := range m.Experts {
 		if n := r.counts[e]; n > 0 {
-			made = append(made, forwardRows(expert, ops.Slice(gathered, 0, at, at+n), tokens))
+			made = append(made, forwardRows(expert, gathered, at, n, least))
 			at += n
 		}
 	}
@@ -94,14 +97,28 @@ func (idle) Backward(b *autograd.Backward) {
 // Examples is empty: it computes nothing.
 func (idle) Examples() []autograd.Example { return nil }
 
-// forwardRows lets an expert compute rows of so many tokens. A lone row of several tokens is computed twice: a product
-// of one row adds in another order than those of more, and a token's bits would depend on how many others chose its
-// expert.
-func forwardRows(expert Expert, rows *Var, tokens int) *Var {
-	if rows.Dim(0) > 1 || tokens == 1 {
-		return expert.Forward(rows)
+// leastRows is the least rows of an expert's products where there are so many tokens: products of one row, of a few and of
+// more may add in different orders, and a token's bits would depend on how many others chose its expert.
+func leastRows(d *tensor.Device, tokens int) int {
+	switch most := d.RowsAsOne(); {
+	case tokens == 1:
+		return 1 // of each expert
+	case tokens <= most:
+		return 2 // no more than the router has; not every product of as few adds like one row's
+	default:
+		return most + 1
 	}
-	return ops.Slice(expert.Forward(ops.Concat(0, rows, rows)), 0, 0, 1)
+}
+
+// forwardRows lets an expert compute n rows from one on. Where they are fewer than the least, rows beside them, which are
+// other experts', are computed with them and left out: there are enough, as each token has one or more.
+func forwardRows(expert Expert, rows *Var, from, n, least int) *Var {
+	first := min(from, rows.Dim(0)-least)
+	y := expert.Forward(ops.Slice(rows, 0, first, max(from+n, first+least)))
+	if y.Dim(0) == n {
+		return y
+	}
+	return ops.Slice(y, 0, from-first, from-first+n)
 }
 
 // weights are those of the chosen experts, [tokens, chosen].

@@ -27,6 +27,15 @@ func (p *product) few(kn *kernel) bool {
 		kn.parts == nil && kn.blocks == nil && !kn.fours
 }
 
+// RowsAsOne is the most rows of A of which a product may be summed in the order of a single row's. All products of more
+// sum a row in the same order, whatever their rows.
+func RowsAsOne() int {
+	if kernels[0].fewVectors == 0 {
+		return 1
+	}
+	return fewVectors
+}
+
 // is16Bit reports whether elements are numbers of 16 bits.
 func (f format) is16Bit() bool { return f == formatF16 || f == formatBF16 }
 
