@@ -39,7 +39,8 @@ arm64:
 avx512:
 	tools/avx512-emulated.sh -run 'TestAttention$$|TestPackedF32|TestCachedIsWhole|TestRoundGroups|TestIntegerProductsBits|TestIntegerPanelsSameBits' \
 		backend/cpu/gemm ops
-	tools/avx512-emulated.sh -run 'TestDenseTiles|TestLinesOfPanels|TestHalf$$|TestWeigh/avx512' backend/cpu/gemm backend/cpu/internal/vec
+	tools/avx512-emulated.sh -run 'TestDenseTiles|TestLinesOfPanels|TestFewRows|TestHalf$$|TestHalfTwinsAgree|TestHalfEdges|TestPageEnd|TestWeigh/avx512' \
+		backend/cpu/gemm backend/cpu/internal/vec
 	tools/avx512-emulated.sh -level avx512bf16 -run 'TestAttention$$|TestPacked|TestPairTileEdges' backend/cpu/gemm
 
 # The reference of the settings, from the settings.
