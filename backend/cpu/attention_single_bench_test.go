@@ -2,6 +2,7 @@ package cpu_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/agora-ml/agora/backend/cpu"
@@ -44,7 +45,7 @@ func BenchmarkSingleAttention(b *testing.B) {
 					place := d.FromInt32s([]int32{int32(keys)}, 1, 1)
 					own := d.FromInt32s([]int32{0}, 1, 1)
 					if texts > 1 {
-						place = d.FromInt32s([]int32{int32(keys), int32(keys), int32(keys), int32(keys)}, texts, 1)
+						place = d.FromInt32s(slices.Repeat([]int32{int32(keys)}, texts), texts, 1)
 						own = d.FromInt32s(make([]int32, texts), texts, 1)
 					}
 					i := 0

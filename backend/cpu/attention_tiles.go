@@ -14,12 +14,12 @@ import (
 // are the queries of all the heads that share a key head, so that their keys are
 // packed once. Tiles in which nothing is seen are skipped.
 const (
-	tileRows     = 84  // about: queries × heads of a group, whole tiles of six and of AVX-512's fourteen; twice as many in long sequences
-	fewRows      = 48  // the same where a sequence would be a tile or two
-	halfTileRows = 64  // tileRows of bfloat16
-	tileKeys     = 256 // keys
-	tilePad      = 16  // numbers between rows of scores: a column's would push each other out of the level-1 cache
-	halfTileKeys = 128
+	tileRows      = 84  // about: queries × heads of a group, whole tiles of six and of AVX-512's fourteen; twice as many in long sequences
+	shortTileRows = 48  // the same where a sequence would be a tile or two
+	halfTileRows  = 64  // tileRows of bfloat16
+	tileKeys      = 256 // keys
+	tilePad       = 16  // numbers between rows of scores: a column's would push each other out of the level-1 cache
+	halfTileKeys  = 128
 )
 
 func init() {
@@ -47,8 +47,8 @@ func newTiles(k kernels.Attention, halves bool) *attentionTiles {
 	switch {
 	case k.T >= 16*rows:
 		rows *= 2
-	case !halves && k.T*group <= 2*fewRows:
-		rows = fewRows
+	case !halves && k.T*group <= 2*shortTileRows:
+		rows = shortTileRows
 	}
 	a := &attentionTiles{Attention: k, group: group, block: keys, apart: apart, skip: skip}
 	a.cut(rows)

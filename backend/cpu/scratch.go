@@ -96,7 +96,7 @@ type outRows struct {
 	row    []float32 // of such a one
 }
 
-// begin is where the row from element lo on is to be written.
+// begin is where the row is to be written that begins with element lo of the output.
 func (o *outRows) begin(lo int) []float32 {
 	if o.narrow == nil {
 		return o.wide[lo : lo+o.n]
@@ -104,7 +104,7 @@ func (o *outRows) begin(lo int) []float32 {
 	return o.row
 }
 
-// end rounds what has been written there.
+// end rounds the row that begins with element lo.
 func (o *outRows) end(lo int) {
 	if o.narrow != nil {
 		o.round(o.narrow[lo:lo+o.n], o.row)

@@ -2,6 +2,9 @@ package main
 
 import "fmt"
 
+// fewColumns is package gemm's: the sums of each vector are so many, of which a call computes the first.
+const fewColumns = 32
+
 // fewDots writes the products of some rows of B and of several vectors: each piece of B is loaded, and widened, once for all of
 // them. Every sum has the accumulators of dots, which those of AVX-512 hold two of side by side, and so its bits. 32 numbers at a
 // time are in registers of so many.
@@ -64,7 +67,7 @@ func (f *File) fewDots(s store, level string, vectors, lanes, fetched int) {
 		} else {
 			quarters = append(quarters, sum(v, 2), sum(v, 3))
 		}
-		f.addQuarters(quarters, 14, Mem(128*v, "DI"))
+		f.addQuarters(quarters, 14, Mem(4*fewColumns*v, "DI"))
 	}
 	f.I("ADDQ", Imm(4), "DI")
 	f.I("ADDQ", "BX", "R8")

@@ -117,8 +117,8 @@ func (c *cut) strips(edges []int, n, threads int, kn *kernel) []int {
 // leastPanels is the panels of the narrowest of the strips that have all rows of C, but for the last.
 const leastPanels = 3
 
-// halved is how many of so many strips, the last of which have all rows of C, are two tasks of half of the rows each: one a
-// thread. Whoever is done first waits for half a strip then, and B's panels, which each half packs again, are few beside it.
+// halved is how many of so many strips are two tasks, of half of the rows each: where strips have all rows of C the last ones, one
+// a thread. Whoever is done first waits for half a strip then, and B's panels, which each half packs again, are few beside it.
 func (c *cut) halved(strips, m, threads int, kn *kernel) int {
 	if threads == 1 || c.own || c.rows < m || m < 2*leastHalf*kn.rows {
 		return 0

@@ -46,8 +46,8 @@ type fewProduct struct {
 	grain int // rows of B that a task has
 }
 
-// fewRows are the rows of A, those of 16 bits widened.
-func (w *Workspace) fewRows(p *product) (rows [fewVectors]*float32) {
+// rowsOfFew are the rows of A, those of 16 bits widened.
+func (w *Workspace) rowsOfFew(p *product) (rows [fewVectors]*float32) {
 	if p.a.format != formatF32 {
 		w.x = grow(w.x, p.m*p.k)
 	}
@@ -63,14 +63,14 @@ func (w *Workspace) fewRows(p *product) (rows [fewVectors]*float32) {
 
 // few is the single-goroutine form.
 func (w *Workspace) few(p *product) {
-	rows := w.fewRows(p)
+	rows := w.rowsOfFew(p)
 	w.fewPart(p, &rows, 0, p.n)
 }
 
 // few shares the rows of B among the team.
 func (e *Engine) few(p *product) {
 	f := &e.some
-	f.product, f.rows = p, e.ws[0].fewRows(p)
+	f.product, f.rows = p, e.ws[0].rowsOfFew(p)
 	tasks := 4 * e.team.Threads()
 	f.grain = max(fewColumns, roundUp((p.n+tasks-1)/tasks, 8))
 	e.team.Stream((p.n+f.grain-1)/f.grain, e.fewTask)
