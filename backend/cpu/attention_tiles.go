@@ -78,6 +78,8 @@ type attentionTile struct {
 	seenBy     extent
 	rows       int
 	q, dy, out []float32 // [rows, dim]
+	room       []float32 // of scores, [rows, apart]
+	before     int       // numbers of its rows before those of the keys: grouped
 	scores     []float32 // [rows, apart], block of them used
 	dscores    []float32 // of the gradients
 	capped     []float32 // scores under the soft cap, which gradients keep
@@ -112,7 +114,15 @@ func (a *attentionTiles) most() int { return min(a.queries, a.T) * a.group }
 func (t *attentionTile) take() {
 	rows := t.most()
 	t.q, t.out = t.s.take(rows*t.HeadDim+gemm.Whole), t.s.take(rows*t.HeadDim)
-	t.scores, t.lse = t.s.take(rows*t.apart), t.s.take(rows)
+	t.room, t.lse = t.s.take(rows*t.apart), t.s.take(rows)
+	t.scores, t.before = t.room, 0
+}
+
+// grouped has the rows of scores of the keys from j on begin so far behind their block's first that sums of exponentials add the
+// same groups of them, whichever the first is that the tile sees: tilePad at most, as j in a block is a multiple of skip.
+func (t *attentionTile) grouped(j int) {
+	t.before = j % t.block % vec.ExpGroup
+	t.scores = t.room[t.before:]
 }
 
 // move sets the tile's queries to those from lo on.
@@ -332,7 +342,20 @@ func (t *attentionTile) beginSoftmax() runningSoftmax {
 // far, which begin width apart.
 func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
 	copy(m.shrink, m.highest)
-	vec.WeighRows(t.scores, t.apart, t.seen, m.highest, m.next)
+	if t.before == 0 {
+		vec.WeighRows(t.scores, t.apart, t.seen, m.highest, m.next)
+	} else {
+		for r := range t.seen {
+			for i := range t.before {
+				t.room[r*t.apart+i] = negInf
+			}
+			t.seen[r] += t.before
+		}
+		vec.WeighRows(t.room, t.apart, t.seen, m.highest, m.next)
+		for r := range t.seen {
+			t.seen[r] -= t.before
+		}
+	}
 	for r, highest := range m.highest {
 		if m.shrink[r] == highest { // perhaps -Inf
 			m.shrink[r] = 0
@@ -395,6 +418,7 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		t.keys(func(j, n int, all bool) {
 			keysT, values := t.packedAt(j)
 			t.see(n, all)
+			t.grouped(j)
 			t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
 			t.mask(1, n, all)
 			softmax.weigh(t, t.out, d)

@@ -5,6 +5,10 @@ import (
 	"math"
 )
 
+// ExpGroup is terms of a sum of exponentials, whole groups that are added in float32: by every implementation a sum has the same
+// bits where so many terms that are zero come before.
+const ExpGroup = 24
+
 // Rows of a matrix, those of a tile of attention, apart from each other, each with a count of elements of its own: how many keys
 // a query sees.
 

@@ -50,6 +50,19 @@ func TestWeighRowsBits(t *testing.T) {
 			sameBits(t, "weights", got, want)
 			sameBits(t, "highest", gotHighest, wantHighest)
 			sameBits(t, "sums", gotSums, wantSums)
+			for r, c := range weighCounts { // behind as many that are zero
+				c = min(c, apart-ExpGroup)
+				behind, after := append([]float32(nil), x[r*apart:][:c]...), make([]float32, ExpGroup+c)
+				for i := range ExpGroup {
+					after[i] = float32(math.Inf(-1))
+				}
+				copy(after[ExpGroup:], behind)
+				counts, more, most := []int{c}, []int{ExpGroup + c}, [2][]float32{{highest[r]}, {highest[r]}}
+				sums := [2][]float32{{0}, {0}}
+				WeighRows(behind, apart, counts, most[0], sums[0])
+				WeighRows(after, apart, more, most[1], sums[1])
+				sameBits(t, "sum behind zeros", sums[1], sums[0])
+			}
 
 			for r, c := range weighCounts {
 				highest[r] = max(0, maximum(x[r*apart:][:c]))
