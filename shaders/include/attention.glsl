@@ -26,12 +26,12 @@ shared vec4 right[DEPTH * ACROSS];
 // is what keeps a device from having more waves.
 shared vec4 left[DEPTH * DOWN > COLS * (DOWN + 1) ? DEPTH * DOWN : COLS * (DOWN + 1)];
 #define weights left
-shared uint anybody;
+shared uvec4 anybody; // in x: one number alone, and NVK has what lies behind it where it loads four by ones and twos
 
 vec4 scores[SCORE_BLOCKS * SIDE]; // of a row
 uint visible[SCORE_BLOCKS];       // bit SIDE*r+c: the query sees the key
 
-// Steps of a sum that the body of its loop has; a software device takes seconds to compile more. Bounds and the
+// Steps of a sum over columns that the body of its loop has; a software device takes seconds to compile more. Bounds and the
 // numbers of parts are constants: drivers leave other loops rolled, and choose among the sums at every access.
 const uint STEPS = 4;
 
@@ -70,11 +70,11 @@ const uint STEPS = 4;
 	} \
 	if (!IN_ORDER || has_kseg) { \
 		barrier(); \
-		anybody = 0; \
+		anybody.x = 0; \
 		barrier(); \
-		GO_OVER_SCORES if (visible[n] != 0) anybody = 1; \
+		GO_OVER_SCORES if (visible[n] != 0) anybody.x = 1; \
 		barrier(); \
-		if (anybody == 0) continue; \
+		if (anybody.x == 0) continue; \
 	}
 #define SEEN(r, c) ((visible[n] >> (SIDE * r + c) & 1u) != 0)
 
@@ -87,19 +87,20 @@ const uint STEPS = 4;
 #define FOUR_OF(x, at, n, stride, row, element) ((row) < n && (element) < head_dim \
 	? x##_some(at + (row) * stride + (element), head_dim - (element)) : vec4(0))
 
-// TURN brings a part to a tile for MULTIPLY. Rows 4y to 4y+3 of element d are at TURNED: in other banks than the four
-// elements that come before and behind d's.
-#define TURNED(size, d, y) (d) * (size / 4) + ((y) ^ (d) / 4 % (size / 4))
+// TURN brings a part to a tile for MULTIPLY. Rows 4y to 4y+3 of element 4d + e are at TURNED: in other banks than the four
+// elements that come before and behind these. Only the last term hangs on e, so four elements have one address and constants.
+// A tile has a power of two of rows, so that row and d exchange bits below those that d * size has.
+#define TURNED(size, d, y, e) ((y) ^ (WIDTH > size / 4 ? (d) * (size) + (d) % (size / 4) : (d) * (size + 1))) + (e) * (size / 4)
 #define TURN(tile, size, x, at, n, stride, part) \
 	GO_OVER_TILE(size, WIDTH) { \
 		vec4 f = FOUR_OF(x, at, n, stride, row, part * DEPTH + 4 * d); \
-		FOR_SIDE(e) tile[TURNED(size, 4 * d + e, row / 4)][row % 4] = f[e]; \
+		FOR_SIDE(e) tile[TURNED(size, d, row / 4, e)][row % 4] = f[e]; \
 	}
 
 // sum += left * transpose(right), for scores.
 #define MULTIPLY(sum) \
-	[[dont_unroll]] for (uint d = 0; d < DEPTH; d += STEPS) GO_OVER_SCORES [[unroll]] for (uint e = 0; e < STEPS; e++) { \
-		vec4 rows = left[TURNED(ROWS, d + e, y)], columns = right[TURNED(COLS, d + e, x)]; \
+	[[dont_unroll]] for (uint d = 0; d < WIDTH; d++) GO_OVER_SCORES [[unroll]] for (uint e = 0; e < 4; e++) { \
+		vec4 rows = left[TURNED(ROWS, d, y, e)], columns = right[TURNED(COLS, d, x, e)]; \
 		FOR_SIDE(r) sum[SCORES(r)] = fma(vec4(rows[r]), columns, sum[SCORES(r)]); \
 	}
 
