@@ -93,7 +93,7 @@ uint statistic_place = 4 * min(gl_LocalInvocationIndex % COLS, min(COLS, t) - 1)
 void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
-	GO_OVER_STATISTICS if (SHORT || m < 2 * COLS) 
+	GO_OVER_STATISTICS if (SHORT || m < 2 * COLS)
 		statistics[m / 4][m % 4] = m / COLS % 2 == 0 ? LOG2_E * brought[e].x : -brought[e].y;
 	barrier();
 	FETCH_PAIRS(next, grads_at + first)
