@@ -64,12 +64,8 @@ func adamwFast(w *work, k kernels.AdamW, a []tensor.Arg) bool {
 	}
 	w.team.Rows(k.N, grain, func(lo, hi int) {
 		vec.AdamW(p[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi], step)
-		switch {
-		case mirror.IsNil():
-		case mirror.DType == tensor.BF16:
-			vec.ToBF16(elements[uint16](mirror)[lo:hi], p[lo:hi])
-		default:
-			vec.ToF16(elements[uint16](mirror)[lo:hi], p[lo:hi])
+		if !mirror.IsNil() {
+			round16(mirror.DType, elements[uint16](mirror)[lo:hi], p[lo:hi])
 		}
 	})
 	return true

@@ -102,3 +102,12 @@ func vectorCast(w *work, k kernels.Cast, a []tensor.Arg) bool {
 	w.blocks(k.N, func(s *scratch, lo, hi int) { s.loadInto(s.store(a[0], lo, hi), a[1], lo) })
 	return true
 }
+
+// round16 rounds to f16 or bf16.
+func round16(dt tensor.DType, dst []uint16, src []float32) {
+	if dt == tensor.F16 {
+		vec.ToF16(dst, src)
+	} else {
+		vec.ToBF16(dst, src)
+	}
+}

@@ -97,12 +97,3 @@ func mirrorRounded(y []uint16, dt tensor.DType, k kernels.LoRAMirror, args args[
 	}
 	round16(dt, y[:n], scratch[:n])
 }
-
-// round16 rounds to f16 or bf16.
-func round16(dt tensor.DType, dst []uint16, src []float32) {
-	if dt == tensor.F16 {
-		vec.ToF16(dst, src)
-	} else {
-		vec.ToBF16(dst, src)
-	}
-}

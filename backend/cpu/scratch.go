@@ -92,7 +92,7 @@ type outRows struct {
 	n      int
 	wide   []float32 // an output in f32, or nil
 	narrow []uint16  // one in 16 bits, or nil
-	round  func(dst []uint16, src []float32)
+	dtype  tensor.DType
 	row    []float32 // of such a one
 }
 
@@ -107,19 +107,16 @@ func (o *outRows) begin(lo int) []float32 {
 // end rounds the row that begins with element lo.
 func (o *outRows) end(lo int) {
 	if o.narrow != nil {
-		o.round(o.narrow[lo:lo+o.n], o.row)
+		round16(o.dtype, o.narrow[lo:lo+o.n], o.row)
 	}
 }
 
 // rowsOf are those of n elements.
 func (s *scratch) rowsOf(y tensor.Arg, n int) outRows {
-	switch y.DType {
-	case tensor.F32:
+	if y.DType == tensor.F32 {
 		return outRows{n: n, wide: f32s(y)}
-	case tensor.F16:
-		return outRows{n: n, narrow: elements[uint16](y), round: vec.ToF16, row: s.take(n)}
 	}
-	return outRows{n: n, narrow: elements[uint16](y), round: vec.ToBF16, row: s.take(n)}
+	return outRows{n: n, narrow: elements[uint16](y), dtype: y.DType, row: s.take(n)}
 }
 
 // update is store for an output that is read too.
@@ -140,12 +137,7 @@ func (s *scratch) flush() {
 // round is flush without taking the memory back.
 func (s *scratch) round() {
 	for _, p := range s.pending {
-		switch lo, hi := p.from, p.from+len(p.data); p.y.DType {
-		case tensor.F16:
-			vec.ToF16(elements[uint16](p.y)[lo:hi], p.data)
-		case tensor.BF16:
-			vec.ToBF16(elements[uint16](p.y)[lo:hi], p.data)
-		}
+		round16(p.y.DType, elements[uint16](p.y)[p.from:][:len(p.data)], p.data)
 	}
 	s.pending = s.pending[:0]
 }
