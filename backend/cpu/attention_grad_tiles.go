@@ -50,9 +50,7 @@ func (t *attentionTile) begin(dy, q tensor.Arg, lse []float32) {
 
 // statistics copies the tile's elements of a [batch, heads, t] tensor.
 func (t *attentionTile) statistics(dst, x []float32) {
-	for r := range t.rows {
-		dst[r] = x[t.statistic(r)]
-	}
+	t.eachStatistic(func(row, at int) { dst[row] = x[at] })
 }
 
 // deltas are dy·y, row by row. They use the memory of out.
@@ -68,9 +66,9 @@ func (t *attentionTile) deltas(y tensor.Arg) {
 func (t *attentionTile) backScore(key, value tensor.Arg, j, n int, all bool) {
 	t.see(n, all)
 	keysT, valuesT, _ := t.packedForGrad(j)
-	t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
+	t.timesKeys(t.scores, t.Scale, t.q, t.HeadDim, key, keysT, j, n)
 	t.mask(1, n, all)
-	t.timesKeys(t.dscores, 1, t.dy, value, valuesT, j, n)
+	t.timesKeys(t.dscores, 1, t.dy, t.HeadDim, value, valuesT, j, n)
 	t.probabilities(n)
 }
 
@@ -86,11 +84,10 @@ func (t *attentionTile) probabilities(n int) {
 	for r, seen := range t.seen {
 		if t.lse[r] == negInf { // sees nothing
 			clear(t.scores[r*t.apart:][:seen])
-			seen = 0
+			t.seen[r] = 0
 		}
-		clear(t.dscores[r*t.apart:][seen:n])
-		t.seen[r] = seen
 	}
+	vec.ClearRows(t.dscores, t.apart, t.seen, n)
 	if t.SoftCap != 0 {
 		copy(t.capped, t.scores)
 	}
@@ -130,6 +127,12 @@ func (k *keySums) store(t *attentionTile, dk, dv tensor.Arg) {
 	d := t.HeadDim
 	t.fetchKeys(dk, k.key, k.n)
 	t.fetchKeys(dv, k.key, k.n)
+	if dk.DType == tensor.F32 && dv.DType == tensor.F32 {
+		at, apart := t.key(k.key), t.KVHeads*d
+		vec.ScaleRows(f32s(dk)[at:], apart, k.keys, d, d, t.s.equal(k.n, t.Scale))
+		vec.ScaleRows(f32s(dv)[at:], apart, k.vals, d, d, t.s.equal(k.n, 1))
+		return
+	}
 	keys, vals := t.s.rowsOf(dk, d), t.s.rowsOf(dv, d)
 	for i := range k.n {
 		at := t.key(k.key + i)
@@ -175,7 +178,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 				sums := all.from(j, k.HeadDim)
 				sums.add(t, n)
 			})
-			t.scatter(dq, t.out, k.HeadDim, func(int) float32 { return k.Scale })
+			t.scatter(dq, t.out, k.HeadDim, t.s.equal(t.rows, k.Scale))
 			s.round()
 			s.used = used
 		}
@@ -197,6 +200,13 @@ func (a *attentionTiles) sumFloats() int { return 2 * a.S * a.HeadDim }
 func newKeySums(memory []float32, n, dim int) keySums {
 	clear(memory)
 	return keySums{n: n, keys: memory[:n*dim], vals: memory[n*dim:]}
+}
+
+// equal is n numbers that are alike, until the next flush.
+func (s *scratch) equal(n int, number float32) []float32 {
+	x := s.take(n)
+	setAll(x, number)
+	return x
 }
 
 // ofKeys is memory for n floats of undefined content, that is kept.
@@ -248,16 +258,14 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 		t.takeGrad()
 		t.begin(dy, q, lse)
 		t.deltas(y)
-		for r := range t.rows {
-			delta[t.statistic(r)] = t.delta[r]
-		}
+		t.eachStatistic(func(row, at int) { delta[at] = t.delta[row] })
 		t.fetch(dq)
 		clear(t.out)
 		t.keys(func(j, n int, all bool) {
 			t.backScore(key, value, j, n, all)
 			t.addScoreGrads(key, j, n)
 		})
-		t.scatter(dq, t.out, k.HeadDim, func(int) float32 { return k.Scale })
+		t.scatter(dq, t.out, k.HeadDim, t.s.equal(t.rows, k.Scale))
 	})
 	return true
 }

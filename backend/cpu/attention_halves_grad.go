@@ -98,7 +98,7 @@ func (t *halfTile) gradQ(dq tensor.Arg, also func(block, n int)) {
 		t.add(t.changes, &t.packed[j/halfTileKeys].keys, n)
 		also(j/halfTileKeys, n)
 	})
-	t.scatter(dq, t.out, t.width, func(int) float32 { return t.Scale })
+	t.scatter(dq, t.out, t.width, t.s.equal(t.rows, t.Scale))
 }
 
 // halfAttentionGradQ is tiledAttentionGradQ.
@@ -108,9 +108,7 @@ func (a *attentionTiles) halfAttentionGradQ(w *work, dq tensor.Arg, delta []floa
 		t.takeGrad()
 		t.begin(dy, q, lse)
 		t.deltas(y)
-		for r := range t.rows {
-			delta[t.statistic(r)] = t.delta[r]
-		}
+		t.eachStatistic(func(row, at int) { delta[at] = t.delta[row] })
 		t.gradQ(dq, func(int, int) {})
 	})
 }

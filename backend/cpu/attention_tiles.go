@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/internal/kernels"
@@ -136,14 +134,19 @@ func (t *attentionTile) move(lo int) {
 // first row of the tile, that belong to each query.
 func (t *attentionTile) eachQuery(f func(at, row int)) {
 	for i := t.lo; i < t.hi; i++ {
-		f(((t.b*t.T+i)*t.Heads+t.head*t.group)*t.HeadDim, (i-t.lo)*t.group)
+		f(t.query(i), (i-t.lo)*t.group)
 	}
+}
+
+// query is where the elements of query i begin in a [batch, t, heads, dim] tensor.
+func (t *attentionTile) query(i int) int {
+	return ((t.b*t.T+i)*t.Heads + t.head*t.group) * t.HeadDim
 }
 
 // fetch asks for the tile's rows of a [batch, t, heads, dim] tensor, which begin where no hardware expects them. What is
 // written later it asks for while there is arithmetic to do.
 func (t *attentionTile) fetch(x tensor.Arg) {
-	fetch(x, ((t.b*t.T+t.lo)*t.Heads+t.head*t.group)*t.HeadDim, t.hi-t.lo, t.group*t.HeadDim, t.Heads*t.HeadDim)
+	fetch(x, t.query(t.lo), t.hi-t.lo, t.group*t.HeadDim, t.Heads*t.HeadDim)
 }
 
 // fetch asks for rows of n elements, apart from each other, from one on.
@@ -168,21 +171,41 @@ func (t *attentionTile) gather(dst []float32, x tensor.Arg) {
 	t.eachQuery(func(at, row int) { widen(dst[row*t.HeadDim:][:n], src[at:at+n]) })
 }
 
+// queryRows is the tile's rows of a [batch, t, heads, dim] tensor, and how far they begin apart: where they lie, if products read
+// them as fast there, else copies in dst.
+func (t *attentionTile) queryRows(dst []float32, x tensor.Arg) (rows []float32, apart int) {
+	apart = t.Heads * t.HeadDim
+	if x.DType != tensor.F32 || t.group > 1 || gemm.InOneSet(apart) {
+		t.gather(dst, x)
+		return dst, t.HeadDim
+	}
+	t.fetch(x)
+	return f32s(x)[t.query(t.lo):], apart
+}
+
 // scatter is the inverse of gather, with a factor for every row, of rows that begin width apart.
-func (t *attentionTile) scatter(y tensor.Arg, src []float32, width int, alpha func(row int) float32) {
-	d, rows := t.HeadDim, t.s.rowsOf(y, t.group*t.HeadDim)
+func (t *attentionTile) scatter(y tensor.Arg, src []float32, width int, alpha []float32) {
+	d := t.HeadDim
+	if y.DType == tensor.F32 && t.group == 1 {
+		vec.ScaleRows(f32s(y)[t.query(t.lo):], t.Heads*d, src, width, d, alpha[:t.rows])
+		return
+	}
+	rows := t.s.rowsOf(y, t.group*d)
 	t.eachQuery(func(at, row int) {
-		to := rows.begin(at)
-		for g := range t.group {
-			vec.Scale(to[g*d:(g+1)*d], src[(row+g)*width:][:d], alpha(row+g))
-		}
+		vec.ScaleRows(rows.begin(at), d, src[row*width:], width, d, alpha[row:row+t.group])
 		rows.end(at)
 	})
 }
 
-// statistic is where a row's element of a [batch, heads, t] tensor stands.
-func (t *attentionTile) statistic(row int) int {
-	return (t.b*t.Heads+t.head*t.group+row%t.group)*t.T + t.lo + row/t.group
+// eachStatistic calls f with the tile's rows and where their elements of a [batch, heads, t] tensor stand.
+func (t *attentionTile) eachStatistic(f func(row, at int)) {
+	for g := range t.group {
+		at := (t.b*t.Heads+t.head*t.group+g)*t.T + t.lo
+		for row := g; row < t.rows; row += t.group {
+			f(row, at)
+			at++
+		}
+	}
 }
 
 // keys calls f for the keys [j, j+n) of every block of which the tile may see some.
@@ -248,14 +271,15 @@ func (t *attentionTile) fetchKeys(x tensor.Arg, j, n int) {
 	fetch(x, t.key(j), n, t.HeadDim, t.KVHeads*t.HeadDim)
 }
 
-// timesKeys: dst [rows, seen of n] = alpha x [rows, dim] times the transposed keys [j, j+n) of k, which may be packed.
-func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, k tensor.Arg, packed *gemm.Packed, j, n int) {
+// timesKeys: dst [rows, seen of n] = alpha x [rows, dim], rows that begin lda apart, times the transposed keys [j, j+n) of k, which
+// may be packed.
+func (t *attentionTile) timesKeys(dst []float32, alpha float32, x []float32, lda int, k tensor.Arg, packed *gemm.Packed, j, n int) {
 	d := t.HeadDim
 	if packed != nil {
-		t.s.gemm.TimesColumns(t.seen, d, alpha, x, d, packed, j%t.block, dst, t.apart)
+		t.s.gemm.TimesColumns(t.seen, d, alpha, x, lda, packed, j%t.block, dst, t.apart)
 		return
 	}
-	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, d, t.keysOf(k, j), dst, t.apart, false)
+	t.s.gemm.SgemmAlpha(false, true, t.rows, n, d, alpha, x, lda, t.keysOf(k, j), dst, t.apart, false)
 }
 
 // addKeys: dst [rows, dim] += weights [rows, n], zero where a key is not seen, times the rows [j, j+n) of k, which may be packed.
@@ -295,14 +319,18 @@ func capScores(scores []float32, softCap float32) {
 
 // see finds what the rows see of the n keys that overlap has left, whether all of them or not.
 func (t *attentionTile) see(n int, all bool) {
-	t.seen = t.seen[:0]
-	for i := t.lo; i < t.hi; i++ {
-		sees := n
-		if !all {
-			sees = t.seer(t.b, i).upTo(t.seenRuns, n)
+	t.seen = t.seen[:t.rows]
+	if all {
+		for r := range t.seen {
+			t.seen[r] = n
 		}
+		return
+	}
+	for i, row := t.lo, 0; i < t.hi; i++ {
+		sees := t.seer(t.b, i).upTo(t.seenRuns, n)
 		for range t.group {
-			t.seen = append(t.seen, sees)
+			t.seen[row] = sees
+			row++
 		}
 	}
 }
@@ -311,11 +339,13 @@ func (t *attentionTile) see(n int, all bool) {
 // a key is not seen, unless all are; zero behind what is seen. It is a loop of its own: what is stored a number at a time is
 // not yet to be had for the vectors of another.
 func (t *attentionTile) mask(scale float32, n int, all bool) {
+	vec.ClearRows(t.scores, t.apart, t.seen, n)
 	among := !all && (len(t.seenRuns) > 1 || t.window != 0) // else what is seen has no gaps
+	if scale == 1 && t.SoftCap == 0 && !among {
+		return
+	}
 	for r, seen := range t.seen {
-		row := t.scores[r*t.apart:][:n]
-		clear(row[seen:])
-		row = row[:seen]
+		row := t.scores[r*t.apart:][:seen]
 		if scale != 1 {
 			vec.Scale(row, row, scale)
 		}
@@ -328,34 +358,28 @@ func (t *attentionTile) mask(scale float32, n int, all bool) {
 
 // A runningSoftmax keeps, for every row of a tile, the maximum of the scores met so far, and the sum of exp(score -
 // maximum), which is rescaled when that grows.
-type runningSoftmax struct{ highest, sum, shrink, next []float32 }
+type runningSoftmax struct {
+	highest, sum, shrink, next []float32
+	begun                      bool // there were scores
+}
 
 func (t *attentionTile) beginSoftmax() runningSoftmax {
-	m := runningSoftmax{t.s.take(t.rows), t.s.take(t.rows), t.s.take(t.rows), t.s.take(t.rows)}
-	for r := range m.highest {
-		m.highest[r], m.sum[r] = negInf, 0
-	}
+	m := runningSoftmax{highest: t.s.take(t.rows), sum: t.s.take(t.rows), shrink: t.s.take(t.rows), next: t.s.take(t.rows)}
+	setAll(m.highest, negInf)
+	clear(m.sum)
 	return m
 }
 
 // weigh turns the scores that the tile's rows see into exp(score - maximum), and rescales out, the rows' sums of values so
 // far, which begin width apart.
 func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
-	copy(m.shrink, m.highest)
-	if t.before == 0 {
-		vec.WeighRows(t.scores, t.apart, t.seen, m.highest, m.next)
-	} else {
-		for r := range t.seen {
-			for i := range t.before {
-				t.room[r*t.apart+i] = negInf
-			}
-			t.seen[r] += t.before
-		}
-		vec.WeighRows(t.room, t.apart, t.seen, m.highest, m.next)
-		for r := range t.seen {
-			t.seen[r] -= t.before
-		}
+	if !m.begun {
+		t.weighScores(m.highest, m.sum)
+		m.begun = true
+		return
 	}
+	copy(m.shrink, m.highest)
+	t.weighScores(m.highest, m.next)
 	for r, highest := range m.highest {
 		if m.shrink[r] == highest { // perhaps -Inf
 			m.shrink[r] = 0
@@ -373,6 +397,24 @@ func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
 	}
 }
 
+// weighScores is vec.WeighRows of the scores that the rows see, and of what comes before them: grouped.
+func (t *attentionTile) weighScores(highest, sums []float32) {
+	if t.before == 0 {
+		vec.WeighRows(t.scores, t.apart, t.seen, highest, sums)
+		return
+	}
+	for r := range t.seen {
+		for i := range t.before {
+			t.room[r*t.apart+i] = negInf
+		}
+		t.seen[r] += t.before
+	}
+	vec.WeighRows(t.room, t.apart, t.seen, highest, sums)
+	for r := range t.seen {
+		t.seen[r] -= t.before
+	}
+}
+
 // store writes the tile's rows of y, sums of values in rows that begin width apart, and of lse unless that is nil.
 func (m *runningSoftmax) store(t *attentionTile, y tensor.Arg, lse, out []float32, width int) {
 	by := m.shrink
@@ -381,13 +423,12 @@ func (m *runningSoftmax) store(t *attentionTile, y tensor.Arg, lse, out []float3
 			by[r] = 1 / sum
 		}
 	}
-	t.scatter(y, out, width, func(r int) float32 { return by[r] })
+	t.scatter(y, out, width, by)
 	if lse == nil {
 		return
 	}
-	for r := range t.rows {
-		lse[t.statistic(r)] = m.highest[r] + float32(math.Log(float64(m.sum[r])))
-	}
+	vec.Log(m.sum, m.sum)
+	t.eachStatistic(func(r, at int) { lse[at] = m.highest[r] + m.sum[r] })
 }
 
 func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
@@ -413,13 +454,13 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 		t.take()
 		softmax, d := t.beginSoftmax(), k.HeadDim
 		clear(t.out)
-		t.gather(t.q, q)
+		rows, apart := t.queryRows(t.q, q)
 		t.fetch(y)
 		t.keys(func(j, n int, all bool) {
 			keysT, values := t.packedAt(j)
 			t.see(n, all)
 			t.grouped(j)
-			t.timesKeys(t.scores, t.Scale, t.q, key, keysT, j, n)
+			t.timesKeys(t.scores, t.Scale, rows, apart, key, keysT, j, n)
 			t.mask(1, n, all)
 			softmax.weigh(t, t.out, d)
 			t.addKeys(t.out, t.scores, value, values, j, n)

@@ -282,6 +282,7 @@ func (m machineAVX2) others() {
 	m.heads("Y0", "Y1")
 	m.fetch()
 	m.weighing(m)
+	m.rows()
 	m.headsDispatch()
 	for i := range 16 {
 		word := uint32(0)

@@ -291,4 +291,5 @@ func (m machineAVX512) others() {
 	m.heads("Z0")
 	m.blocks()
 	m.weighing(m)
+	m.rows()
 }

@@ -324,6 +324,9 @@ func (kn *kernel) rowsInPlace(rs int) int {
 	return kn.rows
 }
 
+// InOneSet reports whether rows of float32 so far apart push each other out of a level-1 cache: products take fewer in a tile then.
+func InOneSet(lda int) bool { return 4*lda%waySize == 0 }
+
 // rowsTimes runs the task's rows [from, to), so many in a tile, of A from a on, step bytes from one tile's to
 // the next, against a strip. after is the bytes from a to what the task reads then, if it is more of A.
 func (w *Workspace) rowsTimes(s *packedStrip, a unsafe.Pointer, rows, step, from, to, after int, c unsafe.Pointer) {

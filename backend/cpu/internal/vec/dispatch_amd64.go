@@ -72,3 +72,27 @@ func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []floa
 	}
 	f(unsafe.SliceData(p), unsafe.SliceData(ds), 4*apart, &counts[0], len(counts), &shift[0], &delta[0])
 }
+
+func scaleRows(dst []float32, apart int, x []float32, from, n int, alpha []float32) {
+	f := scaleRowsAVX2
+	switch {
+	case useAVX512:
+		f = scaleRowsAVX512
+	case !useAVX2:
+		scaleEach(dst, apart, x, from, n, alpha)
+		return
+	}
+	f(unsafe.SliceData(dst), 4*apart, unsafe.SliceData(x), 4*from, n, &alpha[0], len(alpha))
+}
+
+func clearRows(x []float32, apart int, counts []int, n int) {
+	f := clearRowsAVX2
+	switch {
+	case useAVX512:
+		f = clearRowsAVX512
+	case !useAVX2:
+		clearEach(x, apart, counts, n)
+		return
+	}
+	f(unsafe.SliceData(x), 4*apart, &counts[0], len(counts), n)
+}

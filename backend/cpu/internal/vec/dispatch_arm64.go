@@ -25,3 +25,9 @@ func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
 func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
 	weighGradEach(p, ds, apart, counts, shift, delta)
 }
+
+func scaleRows(dst []float32, apart int, x []float32, from, n int, alpha []float32) {
+	scaleEach(dst, apart, x, from, n, alpha)
+}
+
+func clearRows(x []float32, apart int, counts []int, n int) { clearEach(x, apart, counts, n) }

@@ -263,6 +263,16 @@ func weighRowsAVX512(x *float32, apart int, counts *int, rows int, highest *floa
 //go:noescape
 func weighGradRowsAVX512(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32)
 
+// scaleRowsAVX512 is scaleEach in AVX-512, what is between rows in bytes.
+//
+//go:noescape
+func scaleRowsAVX512(dst *float32, apart int, x *float32, from int, n int, alpha *float32, rows int)
+
+// clearRowsAVX512 is clearEach in AVX-512, what is between rows in bytes.
+//
+//go:noescape
+func clearRowsAVX512(x *float32, apart int, counts *int, rows int, n int)
+
 // sumAVX512 is sumGo in AVX-512.
 //
 //go:noescape

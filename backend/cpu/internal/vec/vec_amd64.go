@@ -910,6 +910,16 @@ func weighRowsAVX2(x *float32, apart int, counts *int, rows int, highest *float3
 //go:noescape
 func weighGradRowsAVX2(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32)
 
+// scaleRowsAVX2 is scaleEach in AVX2 and FMA, what is between rows in bytes.
+//
+//go:noescape
+func scaleRowsAVX2(dst *float32, apart int, x *float32, from int, n int, alpha *float32, rows int)
+
+// clearRowsAVX2 is clearEach in AVX2 and FMA, what is between rows in bytes.
+//
+//go:noescape
+func clearRowsAVX2(x *float32, apart int, counts *int, rows int, n int)
+
 func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
 	if !useAVX2 || s.Dim%16 != 0 {
 		dotHeadsGo(weights, apart, q, k, s)

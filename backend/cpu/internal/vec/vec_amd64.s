@@ -5524,6 +5524,114 @@ end208:
 	VZEROUPPER
 	RET
 
+// func scaleRowsAVX2(dst *float32, apart int, x *float32, from int, n int, alpha *float32, rows int)
+TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), DI
+	MOVQ x+16(FP), SI
+	MOVQ apart+8(FP), R8
+	MOVQ from+24(FP), R9
+	MOVQ alpha+40(FP), R11
+	MOVQ rows+48(FP), R10
+row209:
+	VBROADCASTSS 0(R11), Y14
+	MOVQ n+32(FP), CX
+	XORQ AX, AX
+	LEAQ -32(CX), DX
+	CMPQ AX, DX
+	JGT done211
+loop210:
+	VMOVUPS 0(SI)(AX*4), Y0
+	VMOVUPS 32(SI)(AX*4), Y1
+	VMOVUPS 64(SI)(AX*4), Y2
+	VMOVUPS 96(SI)(AX*4), Y3
+	VMULPS Y14, Y0, Y0
+	VMULPS Y14, Y1, Y1
+	VMULPS Y14, Y2, Y2
+	VMULPS Y14, Y3, Y3
+	VMOVUPS Y0, 0(DI)(AX*4)
+	VMOVUPS Y1, 32(DI)(AX*4)
+	VMOVUPS Y2, 64(DI)(AX*4)
+	VMOVUPS Y3, 96(DI)(AX*4)
+	ADDQ $32, AX
+	CMPQ AX, DX
+	JLE loop210
+done211:
+	LEAQ -8(CX), DX
+	CMPQ AX, DX
+	JGT done213
+loop212:
+	VMOVUPS 0(SI)(AX*4), Y0
+	VMULPS Y14, Y0, Y0
+	VMOVUPS Y0, 0(DI)(AX*4)
+	ADDQ $8, AX
+	CMPQ AX, DX
+	JLE loop212
+done213:
+	SUBQ AX, CX
+	JZ end214
+	NEGQ CX
+	LEAQ tailMask<>(SB), DX
+	VMOVUPS 32(DX)(CX*4), Y15
+	VMASKMOVPS 0(SI)(AX*4), Y15, Y0
+	VMULPS Y14, Y0, Y0
+	VMASKMOVPS Y0, Y15, 0(DI)(AX*4)
+end214:
+	ADDQ R8, DI
+	ADDQ R9, SI
+	ADDQ $4, R11
+	DECQ R10
+	JNE row209
+	VZEROUPPER
+	RET
+
+// func clearRowsAVX2(x *float32, apart int, counts *int, rows int, n int)
+TEXT ·clearRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ x+0(FP), SI
+	MOVQ apart+8(FP), R8
+	MOVQ counts+16(FP), R9
+	MOVQ rows+24(FP), R10
+	VXORPS Y0, Y0, Y0
+row215:
+	MOVQ 0(R9), BX
+	LEAQ 0(SI)(BX*4), DI
+	MOVQ n+32(FP), CX
+	SUBQ BX, CX
+	XORQ AX, AX
+	LEAQ -32(CX), DX
+	CMPQ AX, DX
+	JGT done217
+loop216:
+	VMOVUPS Y0, 0(DI)(AX*4)
+	VMOVUPS Y0, 32(DI)(AX*4)
+	VMOVUPS Y0, 64(DI)(AX*4)
+	VMOVUPS Y0, 96(DI)(AX*4)
+	ADDQ $32, AX
+	CMPQ AX, DX
+	JLE loop216
+done217:
+	LEAQ -8(CX), DX
+	CMPQ AX, DX
+	JGT done219
+loop218:
+	VMOVUPS Y0, 0(DI)(AX*4)
+	ADDQ $8, AX
+	CMPQ AX, DX
+	JLE loop218
+done219:
+	SUBQ AX, CX
+	JZ end220
+	NEGQ CX
+	LEAQ tailMask<>(SB), DX
+	VMOVUPS 32(DX)(CX*4), Y15
+	VMASKMOVPS Y0, Y15, 0(DI)(AX*4)
+end220:
+	ADDQ R8, SI
+	ADDQ $8, R9
+	DECQ R10
+	JNE row215
+	VZEROUPPER
+	RET
+
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000

@@ -61,11 +61,11 @@ func weighGradEach(p, ds []float32, apart int, counts []int, shift, delta []floa
 	}
 }
 
-// rowsOfCall is how many of the rows one call of assembly takes, at least one: a goroutine is not to be kept for longer.
+// rowsOfCall is how many of the rows one call of assembly takes, at least one.
 func rowsOfCall(counts []int) int {
 	total := 0
 	for r, n := range counts {
-		if total += n; total > 1<<16 {
+		if total += n; total > rowsPiece {
 			return max(1, r)
 		}
 	}
