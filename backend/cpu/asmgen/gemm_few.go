@@ -6,22 +6,17 @@ import "fmt"
 const fewColumns = 32
 
 // fewDots writes the products of some rows of B and of several vectors: each piece of B is loaded, and widened, once for all of
-// them. Every sum has the accumulators of dots, which those of AVX-512 hold two of side by side, and so its bits. 32 numbers at a
-// time are in registers of so many.
-func (f *File) fewDots(s store, level string, vectors, lanes, fetched int) {
-	name, registers := fmt.Sprintf("dots%d%s%s", vectors, s.name, level), 32/lanes
+// them. Every sum has the accumulators of dots, and so its bits.
+func (f *File) fewDots(s store, vectors, fetched int) {
+	const lanes = 8
+	name, registers := fmt.Sprintf("dots%d%s", vectors, s.name), 32/lanes
 	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with %d vectors; k is a positive multiple of 32:
-	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }`, name, vectors),
-		Arg{"sums", "*float32"}, Arg{"x", "*[fewVectors]*float32"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
+	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
+Sums begin as 0.`, name, vectors),
+		Arg{"sums", "*float32"}, Arg{"x", "*[fewMost]*float32"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
 		Arg{"rows", "int"})
-	register := func(i int) string {
-		if lanes == 16 {
-			return Z(i)
-		}
-		return Y(i)
-	}
 	sum := func(v, i int) int { return v*registers + i }
-	wide := func(i int) string { return register(vectors*registers + i) }
+	wide := func(i int) string { return Y(vectors*registers + i) }
 	pointers := []string{"R10", "R11", "R12", "R13"}[:vectors]
 	row, loop := f.NewLabel("row"), f.NewLabel("loop")
 	f.I("MOVQ", f.Arg("sums"), "DI")
@@ -32,6 +27,7 @@ func (f *File) fewDots(s store, level string, vectors, lanes, fetched int) {
 	f.I("MOVQ", f.Arg("b"), "R8")
 	f.I("MOVQ", f.Arg("ld"), "BX")
 	f.I("MOVQ", f.Arg("rows"), "R9")
+	f.I("VXORPS", Y(15), Y(15), Y(15))
 	f.Label(row)
 	f.I("MOVQ", "R8", "DX")
 	f.I("XORQ", "SI", "SI")
@@ -51,7 +47,7 @@ func (f *File) fewDots(s store, level string, vectors, lanes, fetched int) {
 	}
 	for v, pointer := range pointers {
 		for i := range registers {
-			f.I("VFMADD231PS", Idx(4*lanes*i, pointer, "SI", 1), wide(i), register(sum(v, i)))
+			f.I("VFMADD231PS", Idx(4*lanes*i, pointer, "SI", 1), wide(i), Y(sum(v, i)))
 		}
 	}
 	f.I("ADDQ", Imm(128), "SI")
@@ -59,15 +55,7 @@ func (f *File) fewDots(s store, level string, vectors, lanes, fetched int) {
 	f.I("SUBQ", Imm(32), "CX")
 	f.I("JNE", loop)
 	for v := range vectors {
-		quarters := []int{sum(v, 0), sum(v, 1)}
-		if lanes == 16 {
-			quarters = []int{sum(v, 0), 12, sum(v, 1), 13}
-			f.I("VEXTRACTF64X4", Imm(1), Z(sum(v, 0)), Y(12))
-			f.I("VEXTRACTF64X4", Imm(1), Z(sum(v, 1)), Y(13))
-		} else {
-			quarters = append(quarters, sum(v, 2), sum(v, 3))
-		}
-		f.addQuarters(quarters, 14, Mem(4*fewColumns*v, "DI"))
+		f.addQuarters([]int{sum(v, 0), sum(v, 1), sum(v, 2), sum(v, 3)}, 14, X(15), Mem(4*fewColumns*v, "DI"))
 	}
 	f.I("ADDQ", Imm(4), "DI")
 	f.I("ADDQ", "BX", "R8")
@@ -76,8 +64,8 @@ func (f *File) fewDots(s store, level string, vectors, lanes, fetched int) {
 	f.Return()
 }
 
-// addQuarters adds the numbers of four registers of eight, of which it uses up the first three, to one in memory.
-func (f *File) addQuarters(q []int, free int, sum string) {
+// addQuarters adds the numbers of four registers of eight, of which it uses up the first three, to from, and stores the sum.
+func (f *File) addQuarters(q []int, free int, from, sum string) {
 	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
 		f.I("VADDPS", Y(q[add[0]]), Y(q[add[1]]), Y(q[add[1]]))
 	}
@@ -85,6 +73,6 @@ func (f *File) addQuarters(q []int, free int, sum string) {
 	f.I("VADDPS", X(free), X(q[0]), X(q[0]))
 	f.I("VHADDPS", X(q[0]), X(q[0]), X(q[0]))
 	f.I("VHADDPS", X(q[0]), X(q[0]), X(q[0]))
-	f.I("VADDSS", sum, X(q[0]), X(q[0]))
+	f.I("VADDSS", from, X(q[0]), X(q[0]))
 	f.I("VMOVSS", X(q[0]), sum)
 }

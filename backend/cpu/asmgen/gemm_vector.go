@@ -13,8 +13,9 @@ func gemmVector() *File {
 		}
 		f.dots(s, "", fetched)
 		f.dots(s, "Far", farAhead)
-		f.fewDots(s, "", 2, 8, fetched)
-		f.fewDots(s, "AVX512", 4, 16, farAhead)
+		f.fewDots(s, 2, fetched)
+		f.fewDots512(s, 4, farAhead)
+		f.fewDots512(s, 8, farAhead)
 		f.axpys(s, 4)
 		f.axpys(s, 1)
 	}
@@ -142,7 +143,7 @@ func (f *File) rows(row string) {
 
 // nextRow adds the accumulators to the row's sum and ends the loop.
 func (f *File) nextRow(row string) {
-	f.addQuarters([]int{0, 1, 2, 3}, 1, Mem(0, "DI"))
+	f.addQuarters([]int{0, 1, 2, 3}, 1, Mem(0, "DI"), Mem(0, "DI"))
 	f.I("ADDQ", Imm(4), "DI")
 	f.I("ADDQ", "BX", "R8")
 	f.I("DECQ", "R9")

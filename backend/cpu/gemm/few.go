@@ -13,27 +13,38 @@ import (
 const (
 	fewLeast   = 64 // least numbers of a sum
 	fewColumns = 32 // most rows of B of one call
-	fewVectors = 4  // most rows of A, and of one call: with more, widening again for others costs what panels do
+	fewMost    = 8  // most rows of A that any kernel takes
 )
 
-// A fewDotter adds products of rows of b, ld bytes apart, and of several x, k numbers each, a multiple of 32, to sums, which are
+// A fewDotter makes sums of products of rows of b, ld bytes apart, and of several x, k numbers each, a multiple of 32. They are
 // fewColumns apart from x to x.
-type fewDotter = func(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld, k, rows int)
+type fewDotter = func(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld, k, rows int)
+
+// A fewCall multiplies with so many rows of A at once; the indices are formats.
+type fewCall struct {
+	vectors int
+	dots    [3]fewDotter
+}
 
 // few reports whether the product is computed so.
 func (p *product) few(kn *kernel) bool {
-	return kn.fewVectors > 0 && p.m >= 2 && p.m <= fewVectors && p.transB && !p.transA && p.k >= fewLeast && p.k <= dotsMost && p.k%32 == 0 &&
+	return p.m >= 2 && p.m <= kn.fewRows && p.transB && !p.transA && p.k >= fewLeast && p.k <= dotsMost && p.k%32 == 0 &&
 		(p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs && p.to != formatPairs &&
 		kn.parts == nil && kn.blocks == nil && !kn.fours
 }
 
 // RowsAsOne is the most rows of A of which a product may be summed in the order of a single row's. All products of more
 // sum a row in the same order, whatever their rows.
-func RowsAsOne() int {
-	if kernels[0].fewVectors == 0 {
-		return 1
+func RowsAsOne() int { return max(1, kernels[0].fewRows) }
+
+// fewCall is the call for m rows of A, or for some of them.
+func (kn *kernel) fewCall(m int) *fewCall {
+	for i := range kn.few {
+		if kn.few[i].vectors >= m {
+			return &kn.few[i]
+		}
 	}
-	return fewVectors
+	return &kn.few[len(kn.few)-1]
 }
 
 // is16Bit reports whether elements are numbers of 16 bits.
@@ -42,12 +53,12 @@ func (f format) is16Bit() bool { return f == formatF16 || f == formatBF16 }
 // A fewProduct is one under way.
 type fewProduct struct {
 	*product
-	rows  [fewVectors]*float32
+	rows  [fewMost]*float32
 	grain int // rows of B that a task has
 }
 
 // rowsOfFew are the rows of A, those of 16 bits widened.
-func (w *Workspace) rowsOfFew(p *product) (rows [fewVectors]*float32) {
+func (w *Workspace) rowsOfFew(p *product) (rows [fewMost]*float32) {
 	if p.a.format != formatF32 {
 		w.x = grow(w.x, p.m*p.k)
 	}
@@ -84,8 +95,9 @@ func (e *Engine) fewPart(worker, task int) {
 }
 
 // fewPart computes columns [lo, hi) of C.
-func (w *Workspace) fewPart(p *product, rows *[fewVectors]*float32, lo, hi int) {
+func (w *Workspace) fewPart(p *product, rows *[fewMost]*float32, lo, hi int) {
 	columns := max(1, min(fewColumns, dotsMost/p.k))
+	call := w.kernel.fewCall(p.m)
 	for j := lo; j < hi; j += columns {
 		n := min(columns, hi-j)
 		b := p.b
@@ -94,9 +106,9 @@ func (w *Workspace) fewPart(p *product, rows *[fewVectors]*float32, lo, hi int) 
 		} else {
 			b.data = b.at(j * b.ld)
 		}
-		for i := 0; i < p.m; i += w.kernel.fewVectors {
-			w.fewSome(p, rows[i:p.m], &b, n)
-			for r := i; r < min(i+w.kernel.fewVectors, p.m); r++ {
+		for i := 0; i < p.m; i += call.vectors {
+			w.fewSome(p, call, rows[i:p.m], &b, n)
+			for r := i; r < min(i+call.vectors, p.m); r++ {
 				w.fewStore(p, w.sums[(r-i)*fewColumns:][:n], r, j)
 			}
 		}
@@ -107,13 +119,12 @@ func (w *Workspace) fewPart(p *product, rows *[fewVectors]*float32, lo, hi int) 
 // last one again. It is a call of its own for the reason that dotSome is.
 //
 //go:noinline
-func (w *Workspace) fewSome(p *product, rows []*float32, b *Matrix, n int) {
-	var x [fewVectors]*float32
+func (w *Workspace) fewSome(p *product, call *fewCall, rows []*float32, b *Matrix, n int) {
+	var x [fewMost]*float32
 	for v := range x {
 		x[v] = rows[min(v, len(rows)-1)]
 	}
-	clear(w.sums[:fewVectors*fewColumns])
-	w.kernel.fewDots[b.format](&w.sums[0], &x, b.data, b.ld*b.format.size(), p.k, n)
+	call.dots[b.format](&w.sums[0], &x, b.data, b.ld*b.format.size(), p.k, n)
 }
 
 // fewStore puts sums to columns j and following of row i of C.

@@ -15,12 +15,12 @@ import (
 // float64 oracle of single rows; by any number of threads, whatever is added, and nothing is read or written beside it.
 func TestFewRows(t *testing.T) {
 	everyKernel(t, func(t *testing.T, kn kernel) {
-		if kn.fewVectors == 0 {
+		if kn.fewRows == 0 {
 			return
 		}
 		r := rand.New(rand.NewPCG(7, 8))
 		for trial := range 60 {
-			m, n, k := 2+r.IntN(fewVectors-1), 2+r.IntN(200), 32*(2+r.IntN(20))
+			m, n, k := 2+r.IntN(kn.fewRows-1), 2+r.IntN(200), 32*(2+r.IntN(20))
 			matrixA, _, a := strided(t, r, formatF32, m, k)
 			f := []format{formatF32, formatF16, formatBF16, formatBlocks}[trial%4]
 			b := randomMatrix(r, f, n*k, k)
@@ -66,8 +66,8 @@ func TestFewRows(t *testing.T) {
 				testFewHalves(t, name, r, e, m, n, k, b)
 			}
 		}
-		p := newProduct(false, true, fewVectors+1, 8, 64, 1, random((fewVectors+1)*64), 64, F32(random(8*64), 64), random((fewVectors+1)*8), 8, false)
-		if p.few(&kn) || kn.name == kernels[0].name && RowsAsOne() != fewVectors {
+		p := newProduct(false, true, kn.fewRows+1, 8, 64, 1, random((kn.fewRows+1)*64), 64, F32(random(8*64), 64), random((kn.fewRows+1)*8), 8, false)
+		if p.few(&kn) || kn.name == kernels[0].name && RowsAsOne() != kn.fewRows {
 			t.Errorf("%d rows are not more than %d", p.m, RowsAsOne())
 		}
 	})

@@ -109,9 +109,9 @@ type packers struct {
 type vectors struct {
 	// dots adds to the sums the products of so many rows and x, k a multiple of 8.
 	dots [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
-	// fewDots is the same of fewVectors rows of A; nil: there are none.
-	fewDots    [3]fewDotter
-	fewVectors int
+	// few is the same of several rows of A, the fewest first, without what sums were before; products of up to fewRows use it.
+	few     []fewCall
+	fewRows int
 	// dotBlocks is the same of blocks, k a multiple of theirs; the indices are their kinds. nil: rows are widened.
 	dotBlocks [quant.Types]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
 	// axpys4 and axpys1 add multiples x[i] of that many rows to y, n a multiple of 8.

@@ -23,8 +23,8 @@ var kernels = func() []kernel {
 	dotBlocks := blockDots
 	dotBlocks[quant.Q8_0], dotBlocks[quant.Q4_0] = dotsQ8, dotsQ4
 	vector := vectors{
-		dots:    [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32, dotsF16, dotsBF16},
-		fewDots: [3]fewDotter{dots2F32, dots2F16, dots2BF16}, fewVectors: 2,
+		dots: [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32, dotsF16, dotsBF16},
+		few:  []fewCall{{2, [3]fewDotter{dots2F32, dots2F16, dots2BF16}}}, fewRows: 4,
 		dotBlocks: dotBlocks,
 		axpys4:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
 		axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
@@ -39,7 +39,10 @@ var kernels = func() []kernel {
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
 		vector512.dots = [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32Far, dotsF16Far, dotsBF16Far}
-		vector512.fewDots, vector512.fewVectors = [3]fewDotter{dots4F32AVX512, dots4F16AVX512, dots4BF16AVX512}, 4
+		vector512.few, vector512.fewRows = []fewCall{
+			{4, [3]fewDotter{dots4F32AVX512, dots4F16AVX512, dots4BF16AVX512}},
+			{8, [3]fewDotter{dots8F32AVX512, dots8F16AVX512, dots8BF16AVX512}},
+		}, 8
 		vector512.dotBlocks = blockDotsAVX512
 		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{

@@ -24,15 +24,28 @@ func dotsF32Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int,
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
+// Sums begin as 0.
+//
 //go:noescape
-func dots2F32(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld int, k int, rows int)
+func dots2F32(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // dots4F32AVX512 multiplies a positive number of rows, ld bytes apart, with 4 vectors; k is a positive multiple of 32:
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
+// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+//
 //go:noescape
-func dots4F32AVX512(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld int, k int, rows int)
+func dots4F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
+
+// dots8F32AVX512 multiplies a positive number of rows, ld bytes apart, with 8 vectors; k is a positive multiple of 32:
+//
+//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
+//
+// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+//
+//go:noescape
+func dots8F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysF32_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
@@ -66,15 +79,28 @@ func dotsF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int,
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
+// Sums begin as 0.
+//
 //go:noescape
-func dots2F16(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld int, k int, rows int)
+func dots2F16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // dots4F16AVX512 multiplies a positive number of rows, ld bytes apart, with 4 vectors; k is a positive multiple of 32:
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
+// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+//
 //go:noescape
-func dots4F16AVX512(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld int, k int, rows int)
+func dots4F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
+
+// dots8F16AVX512 multiplies a positive number of rows, ld bytes apart, with 8 vectors; k is a positive multiple of 32:
+//
+//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
+//
+// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+//
+//go:noescape
+func dots8F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
@@ -108,15 +134,28 @@ func dotsBF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
+// Sums begin as 0.
+//
 //go:noescape
-func dots2BF16(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld int, k int, rows int)
+func dots2BF16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // dots4BF16AVX512 multiplies a positive number of rows, ld bytes apart, with 4 vectors; k is a positive multiple of 32:
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
+// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+//
 //go:noescape
-func dots4BF16AVX512(sums *float32, x *[fewVectors]*float32, b unsafe.Pointer, ld int, k int, rows int)
+func dots4BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
+
+// dots8BF16AVX512 multiplies a positive number of rows, ld bytes apart, with 8 vectors; k is a positive multiple of 32:
+//
+//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
+//
+// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+//
+//go:noescape
+func dots8BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysBF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
