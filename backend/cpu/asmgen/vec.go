@@ -84,6 +84,7 @@ type machine interface {
 	set(constant, to string)
 	copySign(x, to, scratch string)                          // the sign of x to numbers without one
 	zeroBelow(x, least, to, scratch string)                  // to = 0 where x < least
+	mulNotBelow(x, least, factor, to, scratch string)        // to *= factor, and 0 where x < least
 	mulBeyond(x, most, factor, to, scratch, scratch2 string) // to = x*factor where not x <= most
 	shiftLeft(n int, x, to string)
 	addInt(a, b, to string)

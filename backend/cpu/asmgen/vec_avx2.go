@@ -134,6 +134,11 @@ func (m machineAVX2) zeroBelow(x, least, to, scratch string) {
 	m.I("VANDNPS", to, scratch, to)
 }
 
+func (m machineAVX2) mulNotBelow(x, least, factor, to, scratch string) {
+	m.mul(to, factor, to)
+	m.zeroBelow(x, least, to, scratch)
+}
+
 func (m machineAVX2) mulBeyond(x, most, factor, to, scratch, scratch2 string) {
 	m.I("VCMPPS", Imm(6), most, x, scratch) // not less or equal
 	m.mul(x, factor, scratch2)

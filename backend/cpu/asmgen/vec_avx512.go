@@ -137,6 +137,11 @@ func (m machineAVX512) zeroBelow(x, least, to, _ string) {
 	m.I("VMOVAPS.Z", to, m.flags(), to)
 }
 
+func (m machineAVX512) mulNotBelow(x, least, factor, to, _ string) {
+	m.I("VCMPPS", Imm(5), least, x, m.flags()) // not less
+	m.I("VMULPS.Z", factor, to, m.flags(), to)
+}
+
 func (m machineAVX512) mulBeyond(x, most, factor, to, _, _ string) {
 	m.I("VCMPPS", Imm(6), most, x, m.flags()) // not less or equal
 	m.I("VMULPS", factor, x, m.flags(), to)

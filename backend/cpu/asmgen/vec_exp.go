@@ -16,7 +16,7 @@ func (v *vec) exponentials() {
 	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 3,
 		func(x []string) []string {
 			v.sub(x[0], v.scalars["shift"], x[0])
-			y := v.exp(x[0])
+			y := v.expBelow(x[0])
 			v.mul(y, v.scalars["alpha"], y)
 			return []string{y}
 		})
@@ -94,7 +94,11 @@ func (v *vec) expSum(r routine) {
 	if r.outs != nil {
 		to = "dst"
 	}
-	v.expTerms(acc, to, v.exp)
+	exp := v.expBelow
+	if r.outs != nil { // expSub knows no bound of x - shift
+		exp = v.exp
+	}
+	v.expTerms(acc, to, exp)
 	v.total([]string{acc})
 	v.Return()
 }
@@ -127,29 +131,47 @@ func (v *vec) expTerms(acc, to string, exp func(x string) string) {
 	})
 }
 
-// reduce returns r = x - n ln 2, with n in the low bits of t, and the polynomial
-// of which e^r = 1 + r + p*r^2; x stays.
-func (v *vec) reduce(x string) (r, t, p string) {
+// expConstants say what reduce adds to n, an even number, that halves are rounded as without it, and the power of two with which
+// it multiplies the polynomial.
+type expConstants struct {
+	suffix string // of their names
+	toN    float64
+	times  float64
+}
+
+var (
+	ofExp     = expConstants{"", 0, 1}
+	ofHalfExp = expConstants{"Half", 128, 0.5} // n + 128 is the exponent of 2 * 2^n
+)
+
+// of is a constant times c.times.
+func (c expConstants) of(v *vec, name string, value float64) string {
+	return v.constant(name+c.suffix, c.times*value)
+}
+
+// reduce returns r = x - n ln 2, with n and what c adds in the low bits of t, and the polynomial
+// of which e^r = 1 + r + p*r^2, times c.times; x stays.
+func (v *vec) reduce(x string, c expConstants) (r, t, p string) {
 	t, p, r = v.temp(), v.temp(), v.temp()
-	round := v.constant("expRound", 0x1.8p23)
+	round := v.constant("expRound"+c.suffix, 0x1.8p23+c.toN)
 	v.set(round, t)
 	v.addMul(x, v.constant("expLog2e", math.Log2E), t)
 	v.sub(t, round, p)
 	v.copy(x, r)
 	v.subMul(p, v.constant("expLn2Hi", 0.693359375), r)
 	v.subMul(p, v.constant("expLn2Lo", -2.12194440e-4), r)
-	v.set(v.constant("expC6", 0.0013814540579915047), p)
-	p = v.fma(p, r, v.constant("expC5", 0.00836874544620514))
-	p = v.fma(p, r, v.constant("expC4", 0.04166838899254799))
-	p = v.fma(p, r, v.constant("expC3", 0.1666652113199234))
-	p = v.fma(p, r, v.constant("expC2", 0.4999999403953552))
+	v.set(c.of(v, "expC6", 0.0013814540579915047), p)
+	p = v.fma(p, r, c.of(v, "expC5", 0.00836874544620514))
+	p = v.fma(p, r, c.of(v, "expC4", 0.04166838899254799))
+	p = v.fma(p, r, c.of(v, "expC3", 0.1666652113199234))
+	p = v.fma(p, r, c.of(v, "expC2", 0.4999999403953552))
 	return r, t, p
 }
 
-// expParts returns p = e^r of reduce, with n in the exponent bits of t; x stays.
-func (v *vec) expParts(x string) (r, t, p string) {
-	r, t, p = v.reduce(x)
-	one := v.constant("one", 1)
+// expParts returns p = e^r of reduce, times c.times, with n in the exponent bits of t; x stays.
+func (v *vec) expParts(x string, c expConstants) (r, t, p string) {
+	r, t, p = v.reduce(x, c)
+	one := c.of(v, "one", 1)
 	p = v.fma(p, r, one)
 	p = v.fma(p, r, one)
 	v.shiftLeft(23, t, t)
@@ -158,7 +180,7 @@ func (v *vec) expParts(x string) (r, t, p string) {
 
 // exp returns a register with e^x, as exp32; x stays.
 func (v *vec) exp(x string) string {
-	r, t, p := v.expParts(x)
+	r, t, p := v.expParts(x, ofExp)
 	v.addInt(p, t, p)
 	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
 	v.mulBeyond(x, v.constant("expMax", 88.72283), v.bits("plusInf", 0x7f800000), p, r, t)
@@ -166,12 +188,11 @@ func (v *vec) exp(x string) string {
 	return p
 }
 
-// expBelow is exp for an x that is not above 0, or NaN; x stays.
+// expBelow is exp for an x that is not above 87, or NaN, with its bits; x stays. It is half of e^r times 2 * 2^n, of which t is all
+// bits: times that a NaN stays one.
 func (v *vec) expBelow(x string) string {
-	r, t, p := v.expParts(x)
-	v.addInt(t, v.constant("one", 1), t) // 2^n: times that a NaN stays one
-	v.mul(p, t, p)
-	v.zeroBelow(x, v.constant("expMin", -87.33654), p, r)
+	r, t, p := v.expParts(x, ofHalfExp)
+	v.mulNotBelow(x, v.constant("expMin", -87.33654), t, p, r)
 	v.release(r, t)
 	return p
 }
@@ -254,7 +275,7 @@ func (v *vec) tanh(x string) string {
 	v.min(clamp, z, z)
 	v.add(z, z, z)
 	v.release(clamp)
-	r, s, m := v.reduce(z)
+	r, s, m := v.reduce(z, ofExp)
 	v.mul(r, r, z)
 	m = v.fma(m, z, r)
 	v.shiftLeft(23, s, s)

@@ -20,7 +20,7 @@ func (m machineAVX2) fetch() {
 	m.I("MOVQ", "SI", "DI")
 	m.I("LEAQ", Idx(0, "SI", "BX", 1), "R8")
 	m.Label(line)
-	m.I("PREFETCHT0", Mem(0, "DI"))
+	m.I("PREFETCHT1", Mem(0, "DI"))
 	m.I("ADDQ", Imm(fetchLine), "DI")
 	m.I("CMPQ", "DI", "R8")
 	m.I("JLT", line)

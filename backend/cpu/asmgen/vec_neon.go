@@ -142,6 +142,11 @@ func (m machineNEON) zeroBelow(x, least, to, scratch string) {
 	m.Word("bic 16b", to, to, scratch)
 }
 
+func (m machineNEON) mulNotBelow(x, least, factor, to, scratch string) {
+	m.mul(to, factor, to)
+	m.zeroBelow(x, least, to, scratch)
+}
+
 func (m machineNEON) mulBeyond(x, most, factor, to, scratch, scratch2 string) {
 	m.Word("fcmge 4s", scratch, most, x)
 	m.Word("mvn 16b", scratch, scratch)

@@ -81,7 +81,7 @@ func expSubGo(dst, x []float32, shift float32) float64 {
 }
 
 // sumExpSubGo returns the sum of e^(x[i]-shift), accumulated in float64, without
-// storing the terms.
+// storing the terms. No x[i]-shift is above 87.
 func sumExpSubGo(x []float32, shift float32) float64 {
 	var s float64
 	for _, v := range x {
@@ -91,7 +91,7 @@ func sumExpSubGo(x []float32, shift float32) float64 {
 }
 
 // ExpSubScale sets dst[i] = alpha * e^(x[i]-shift): the softmax of a row whose
-// log-sum-exp is shift, and with a factor its gradient.
+// log-sum-exp is shift, and with a factor its gradient. No x[i]-shift may be above 87.
 func ExpSubScale(dst, x []float32, shift, alpha float32) {
 	same("ExpSubScale", len(dst), len(x))
 	expSubScale(dst, x, shift, alpha)

@@ -1416,19 +1416,19 @@ TEXT ·expSubScaleNEON(SB), NOSPLIT, $0-32
 	VDUP R9, V31.S4
 	MOVWU alpha+20(FP), R9
 	VDUP R9, V30.S4
-	MOVD $expRound<>(SB), R9
+	MOVD $expRoundHalf<>(SB), R9
 	FMOVQ (R9), F29
-	MOVD $one<>(SB), R9
+	MOVD $oneHalf<>(SB), R9
 	FMOVQ (R9), F28
-	MOVD $expC2<>(SB), R9
+	MOVD $expC2Half<>(SB), R9
 	FMOVQ (R9), F27
-	MOVD $expC3<>(SB), R9
+	MOVD $expC3Half<>(SB), R9
 	FMOVQ (R9), F26
-	MOVD $expC4<>(SB), R9
+	MOVD $expC4Half<>(SB), R9
 	FMOVQ (R9), F25
-	MOVD $expC5<>(SB), R9
+	MOVD $expC5Half<>(SB), R9
 	FMOVQ (R9), F24
-	MOVD $expC6<>(SB), R9
+	MOVD $expC6Half<>(SB), R9
 	FMOVQ (R9), F23
 	MOVD $expLn2Hi<>(SB), R9
 	FMOVQ (R9), F22
@@ -1436,12 +1436,8 @@ TEXT ·expSubScaleNEON(SB), NOSPLIT, $0-32
 	FMOVQ (R9), F21
 	MOVD $expLog2e<>(SB), R9
 	FMOVQ (R9), F20
-	MOVD $expMax<>(SB), R9
-	FMOVQ (R9), F19
 	MOVD $expMin<>(SB), R9
-	FMOVQ (R9), F18
-	MOVD $plusInf<>(SB), R9
-	FMOVQ (R9), F17
+	FMOVQ (R9), F19
 	SUBS $12, R7, R7
 	BLT done110
 loop109:
@@ -1511,27 +1507,15 @@ loop109:
 	VSHL $23, V1.S4, V1.S4
 	VSHL $23, V6.S4, V6.S4
 	VSHL $23, V11.S4, V11.S4
-	VADD V1.S4, V2.S4, V2.S4
-	VADD V6.S4, V7.S4, V7.S4
-	VADD V11.S4, V12.S4, V12.S4
-	WORD $0x6ea0e643 // fcmgt v3.4s, v18.4s, v0.4s
-	WORD $0x6ea5e648 // fcmgt v8.4s, v18.4s, v5.4s
-	WORD $0x6eaae64d // fcmgt v13.4s, v18.4s, v10.4s
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x6ea0e663 // fcmgt v3.4s, v19.4s, v0.4s
+	WORD $0x6ea5e668 // fcmgt v8.4s, v19.4s, v5.4s
+	WORD $0x6eaae66d // fcmgt v13.4s, v19.4s, v10.4s
 	WORD $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
-	WORD $0x6e20e663 // fcmge v3.4s, v19.4s, v0.4s
-	WORD $0x6e25e668 // fcmge v8.4s, v19.4s, v5.4s
-	WORD $0x6e2ae66d // fcmge v13.4s, v19.4s, v10.4s
-	WORD $0x6e205863 // mvn v3.16b, v3.16b
-	WORD $0x6e205908 // mvn v8.16b, v8.16b
-	WORD $0x6e2059ad // mvn v13.16b, v13.16b
-	WORD $0x6e31dc01 // fmul v1.4s, v0.4s, v17.4s
-	WORD $0x6e31dca6 // fmul v6.4s, v5.4s, v17.4s
-	WORD $0x6e31dd4b // fmul v11.4s, v10.4s, v17.4s
-	VBIT V3.B16, V1.B16, V2.B16
-	VBIT V8.B16, V6.B16, V7.B16
-	VBIT V13.B16, V11.B16, V12.B16
 	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
 	WORD $0x6e3edce7 // fmul v7.4s, v7.4s, v30.4s
 	WORD $0x6e3edd8c // fmul v12.4s, v12.4s, v30.4s
@@ -1569,13 +1553,9 @@ loop111:
 	VMOV V28.B16, V2.B16
 	VFMLA V3.S4, V4.S4, V2.S4
 	VSHL $23, V1.S4, V1.S4
-	VADD V1.S4, V2.S4, V2.S4
-	WORD $0x6ea0e643 // fcmgt v3.4s, v18.4s, v0.4s
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6ea0e663 // fcmgt v3.4s, v19.4s, v0.4s
 	WORD $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
-	WORD $0x6e20e663 // fcmge v3.4s, v19.4s, v0.4s
-	WORD $0x6e205863 // mvn v3.16b, v3.16b
-	WORD $0x6e31dc01 // fmul v1.4s, v0.4s, v17.4s
-	VBIT V3.B16, V1.B16, V2.B16
 	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
 	FMOVQ F2, 0(R0)
 	ADD $16, R0, R0
@@ -1608,13 +1588,9 @@ tail113:
 	VMOV V28.B16, V2.B16
 	VFMLA V3.S4, V4.S4, V2.S4
 	VSHL $23, V1.S4, V1.S4
-	VADD V1.S4, V2.S4, V2.S4
-	WORD $0x6ea0e643 // fcmgt v3.4s, v18.4s, v0.4s
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6ea0e663 // fcmgt v3.4s, v19.4s, v0.4s
 	WORD $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
-	WORD $0x6e20e663 // fcmge v3.4s, v19.4s, v0.4s
-	WORD $0x6e205863 // mvn v3.16b, v3.16b
-	WORD $0x6e31dc01 // fmul v1.4s, v0.4s, v17.4s
-	VBIT V3.B16, V1.B16, V2.B16
 	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
 	FMOVS F2, 0(R0)
 	ADD $4, R0, R0
@@ -1860,19 +1836,19 @@ TEXT ·sumExpSubNEON(SB), NOSPLIT, $0-32
 	MOVWU shift+8(FP), R9
 	VDUP R9, V31.S4
 	VEOR V0.B16, V0.B16, V0.B16
-	MOVD $expRound<>(SB), R9
+	MOVD $expRoundHalf<>(SB), R9
 	FMOVQ (R9), F30
-	MOVD $one<>(SB), R9
+	MOVD $oneHalf<>(SB), R9
 	FMOVQ (R9), F29
-	MOVD $expC2<>(SB), R9
+	MOVD $expC2Half<>(SB), R9
 	FMOVQ (R9), F28
-	MOVD $expC3<>(SB), R9
+	MOVD $expC3Half<>(SB), R9
 	FMOVQ (R9), F27
-	MOVD $expC4<>(SB), R9
+	MOVD $expC4Half<>(SB), R9
 	FMOVQ (R9), F26
-	MOVD $expC5<>(SB), R9
+	MOVD $expC5Half<>(SB), R9
 	FMOVQ (R9), F25
-	MOVD $expC6<>(SB), R9
+	MOVD $expC6Half<>(SB), R9
 	FMOVQ (R9), F24
 	MOVD $expLn2Hi<>(SB), R9
 	FMOVQ (R9), F23
@@ -1880,12 +1856,8 @@ TEXT ·sumExpSubNEON(SB), NOSPLIT, $0-32
 	FMOVQ (R9), F22
 	MOVD $expLog2e<>(SB), R9
 	FMOVQ (R9), F21
-	MOVD $expMax<>(SB), R9
-	FMOVQ (R9), F20
 	MOVD $expMin<>(SB), R9
-	FMOVQ (R9), F19
-	MOVD $plusInf<>(SB), R9
-	FMOVQ (R9), F18
+	FMOVQ (R9), F20
 	SUBS $12, R7, R7
 	BLT done122
 loop121:
@@ -1958,27 +1930,15 @@ loop121:
 	VSHL $23, V2.S4, V2.S4
 	VSHL $23, V7.S4, V7.S4
 	VSHL $23, V12.S4, V12.S4
-	VADD V2.S4, V3.S4, V3.S4
-	VADD V7.S4, V8.S4, V8.S4
-	VADD V12.S4, V13.S4, V13.S4
-	WORD $0x6ea1e664 // fcmgt v4.4s, v19.4s, v1.4s
-	WORD $0x6ea6e669 // fcmgt v9.4s, v19.4s, v6.4s
-	WORD $0x6eabe66e // fcmgt v14.4s, v19.4s, v11.4s
+	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
+	WORD $0x6e27dd08 // fmul v8.4s, v8.4s, v7.4s
+	WORD $0x6e2cddad // fmul v13.4s, v13.4s, v12.4s
+	WORD $0x6ea1e684 // fcmgt v4.4s, v20.4s, v1.4s
+	WORD $0x6ea6e689 // fcmgt v9.4s, v20.4s, v6.4s
+	WORD $0x6eabe68e // fcmgt v14.4s, v20.4s, v11.4s
 	WORD $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD $0x4e6e1dad // bic v13.16b, v13.16b, v14.16b
-	WORD $0x6e21e684 // fcmge v4.4s, v20.4s, v1.4s
-	WORD $0x6e26e689 // fcmge v9.4s, v20.4s, v6.4s
-	WORD $0x6e2be68e // fcmge v14.4s, v20.4s, v11.4s
-	WORD $0x6e205884 // mvn v4.16b, v4.16b
-	WORD $0x6e205929 // mvn v9.16b, v9.16b
-	WORD $0x6e2059ce // mvn v14.16b, v14.16b
-	WORD $0x6e32dc22 // fmul v2.4s, v1.4s, v18.4s
-	WORD $0x6e32dcc7 // fmul v7.4s, v6.4s, v18.4s
-	WORD $0x6e32dd6c // fmul v12.4s, v11.4s, v18.4s
-	VBIT V4.B16, V2.B16, V3.B16
-	VBIT V9.B16, V7.B16, V8.B16
-	VBIT V14.B16, V12.B16, V13.B16
 	WORD $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	WORD $0x4e2dd463 // fadd v3.4s, v3.4s, v13.4s
 	WORD $0x0e61786b // fcvtl v11.2d, v3.2s
@@ -2016,13 +1976,9 @@ loop123:
 	VMOV V29.B16, V3.B16
 	VFMLA V4.S4, V5.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
-	VADD V2.S4, V3.S4, V3.S4
-	WORD $0x6ea1e664 // fcmgt v4.4s, v19.4s, v1.4s
+	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
+	WORD $0x6ea1e684 // fcmgt v4.4s, v20.4s, v1.4s
 	WORD $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD $0x6e21e684 // fcmge v4.4s, v20.4s, v1.4s
-	WORD $0x6e205884 // mvn v4.16b, v4.16b
-	WORD $0x6e32dc22 // fmul v2.4s, v1.4s, v18.4s
-	VBIT V4.B16, V2.B16, V3.B16
 	WORD $0x0e617861 // fcvtl v1.2d, v3.2s
 	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD $0x4e617863 // fcvtl2 v3.2d, v3.4s
@@ -2056,13 +2012,9 @@ tail125:
 	VMOV V29.B16, V3.B16
 	VFMLA V4.S4, V5.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
-	VADD V2.S4, V3.S4, V3.S4
-	WORD $0x6ea1e664 // fcmgt v4.4s, v19.4s, v1.4s
+	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
+	WORD $0x6ea1e684 // fcmgt v4.4s, v20.4s, v1.4s
 	WORD $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD $0x6e21e684 // fcmge v4.4s, v20.4s, v1.4s
-	WORD $0x6e205884 // mvn v4.16b, v4.16b
-	WORD $0x6e32dc22 // fmul v2.4s, v1.4s, v18.4s
-	VBIT V4.B16, V2.B16, V3.B16
 	FMOVS F3, F3
 	WORD $0x0e617861 // fcvtl v1.2d, v3.2s
 	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -6682,6 +6634,69 @@ DATA plusInf<>+20(SB)/4, $0x7f800000
 DATA plusInf<>+24(SB)/4, $0x7f800000
 DATA plusInf<>+28(SB)/4, $0x7f800000
 GLOBL plusInf<>(SB), RODATA|NOPTR, $32
+DATA expRoundHalf<>+0(SB)/4, $0x4b400080
+DATA expRoundHalf<>+4(SB)/4, $0x4b400080
+DATA expRoundHalf<>+8(SB)/4, $0x4b400080
+DATA expRoundHalf<>+12(SB)/4, $0x4b400080
+DATA expRoundHalf<>+16(SB)/4, $0x4b400080
+DATA expRoundHalf<>+20(SB)/4, $0x4b400080
+DATA expRoundHalf<>+24(SB)/4, $0x4b400080
+DATA expRoundHalf<>+28(SB)/4, $0x4b400080
+GLOBL expRoundHalf<>(SB), RODATA|NOPTR, $32
+DATA expC6Half<>+0(SB)/4, $0x3a3511e8
+DATA expC6Half<>+4(SB)/4, $0x3a3511e8
+DATA expC6Half<>+8(SB)/4, $0x3a3511e8
+DATA expC6Half<>+12(SB)/4, $0x3a3511e8
+DATA expC6Half<>+16(SB)/4, $0x3a3511e8
+DATA expC6Half<>+20(SB)/4, $0x3a3511e8
+DATA expC6Half<>+24(SB)/4, $0x3a3511e8
+DATA expC6Half<>+28(SB)/4, $0x3a3511e8
+GLOBL expC6Half<>(SB), RODATA|NOPTR, $32
+DATA expC5Half<>+0(SB)/4, $0x3b891d10
+DATA expC5Half<>+4(SB)/4, $0x3b891d10
+DATA expC5Half<>+8(SB)/4, $0x3b891d10
+DATA expC5Half<>+12(SB)/4, $0x3b891d10
+DATA expC5Half<>+16(SB)/4, $0x3b891d10
+DATA expC5Half<>+20(SB)/4, $0x3b891d10
+DATA expC5Half<>+24(SB)/4, $0x3b891d10
+DATA expC5Half<>+28(SB)/4, $0x3b891d10
+GLOBL expC5Half<>(SB), RODATA|NOPTR, $32
+DATA expC4Half<>+0(SB)/4, $0x3caaac79
+DATA expC4Half<>+4(SB)/4, $0x3caaac79
+DATA expC4Half<>+8(SB)/4, $0x3caaac79
+DATA expC4Half<>+12(SB)/4, $0x3caaac79
+DATA expC4Half<>+16(SB)/4, $0x3caaac79
+DATA expC4Half<>+20(SB)/4, $0x3caaac79
+DATA expC4Half<>+24(SB)/4, $0x3caaac79
+DATA expC4Half<>+28(SB)/4, $0x3caaac79
+GLOBL expC4Half<>(SB), RODATA|NOPTR, $32
+DATA expC3Half<>+0(SB)/4, $0x3daaaa49
+DATA expC3Half<>+4(SB)/4, $0x3daaaa49
+DATA expC3Half<>+8(SB)/4, $0x3daaaa49
+DATA expC3Half<>+12(SB)/4, $0x3daaaa49
+DATA expC3Half<>+16(SB)/4, $0x3daaaa49
+DATA expC3Half<>+20(SB)/4, $0x3daaaa49
+DATA expC3Half<>+24(SB)/4, $0x3daaaa49
+DATA expC3Half<>+28(SB)/4, $0x3daaaa49
+GLOBL expC3Half<>(SB), RODATA|NOPTR, $32
+DATA expC2Half<>+0(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+4(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+8(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+12(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+16(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+20(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+24(SB)/4, $0x3e7ffffe
+DATA expC2Half<>+28(SB)/4, $0x3e7ffffe
+GLOBL expC2Half<>(SB), RODATA|NOPTR, $32
+DATA oneHalf<>+0(SB)/4, $0x3f000000
+DATA oneHalf<>+4(SB)/4, $0x3f000000
+DATA oneHalf<>+8(SB)/4, $0x3f000000
+DATA oneHalf<>+12(SB)/4, $0x3f000000
+DATA oneHalf<>+16(SB)/4, $0x3f000000
+DATA oneHalf<>+20(SB)/4, $0x3f000000
+DATA oneHalf<>+24(SB)/4, $0x3f000000
+DATA oneHalf<>+28(SB)/4, $0x3f000000
+GLOBL oneHalf<>(SB), RODATA|NOPTR, $32
 DATA tanhClamp<>+0(SB)/4, $0x41120000
 DATA tanhClamp<>+4(SB)/4, $0x41120000
 DATA tanhClamp<>+8(SB)/4, $0x41120000
