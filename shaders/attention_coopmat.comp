@@ -52,7 +52,7 @@ MATRIX_A queries[DEPTHS];
 uvec4 keys[FETCHES], values[2 * PAIRS];
 
 // Of the row of each quad: the largest score so far, times log2(e); and this invocation's part of the sum of all
-// weights.
+// weights, 2^RAISED times as large.
 float highest[QUADS], total[QUADS];
 
 shared vec4 row_factors[ROWS / 4]; // what each row's sums are multiplied by
@@ -109,7 +109,7 @@ void add_tile(bool lean) {
 		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = factor[n];
 		total[n] *= factor[n];
 		GO_OVER_BLOCKS {
-			vec4 f = exp2(scores[QUAD] - highest[n]);
+			vec4 f = exp2(scores[QUAD] - (highest[n] - RAISED));
 			if (!lean && masked) FOUR(e) f[e] = SEEN(e) ? f[e] : 0;
 			total[n] += (f.x + f.y) + (f.z + f.w);
 			scores[QUAD] = f;
@@ -171,8 +171,8 @@ void main() {
 		OF_ROW(total[n], add)
 		if (has_lse && x == 0 && row < rows)
 			set_lse((b * heads + h) * t + i0 + row,
-				total[n] == 0 ? -INFINITY : (highest[n] + log2(total[n])) / LOG2_E);
-		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = total[n] == 0 ? 0 : 1 / total[n];
+				total[n] == 0 ? -INFINITY : (highest[n] - RAISED + log2(total[n])) / LOG2_E);
+		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = total[n] == 0 ? 0 : exp2(RAISED) / total[n];
 	}
 	barrier();
 	SCALE

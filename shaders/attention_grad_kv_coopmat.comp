@@ -52,7 +52,7 @@ const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
 #define KEPT_ROWS(from) coopMatLoad(rows[r], kept, (GROUP_ROW + r * MATRIX_M) * KEPT + from + d * DEEP, KEPT, BY_ROWS);
-// Of a tile's queries lse, times log2(e), and behind them all -delta; matrices are loaded from multiples of 16 bytes. An invocation
+// Of a tile's queries lse, times log2(e), less RAISED, and behind them all -delta; matrices are loaded from multiples of 16 bytes. An invocation
 // brings every group-th. Where a branch would cost more than memory, invocations that are too many have places, too.
 const uint BROUGHT = (2 * COLS + group - 1) / group;
 shared vec4 statistics[(SHORT ? BROUGHT * group : 2 * COLS) / 4];
@@ -94,7 +94,7 @@ void add_tile(bool lean) {
 	barrier();
 	PUT_PAIRS(next)
 	GO_OVER_STATISTICS if (SHORT || m < 2 * COLS)
-		statistics[m / 4][m % 4] = m / COLS % 2 == 0 ? LOG2_E * brought[e].x : -brought[e].y;
+		statistics[m / 4][m % 4] = m / COLS % 2 == 0 ? LOG2_E * brought[e].x - RAISED : -brought[e].y;
 	barrier();
 	FETCH_PAIRS(next, grads_at + first)
 	const uint ALL = HEIGHT * BLOCKS;

@@ -51,7 +51,7 @@ shared uvec4 grads[ROWS * LINE]; // dy of the workgroup's queries: registers hav
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
 uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), own = gl_SubgroupID * OWN;
 uint key = kv_heads * head_dim, first_k = b * s * key + h / (heads / kv_heads) * head_dim;
-MATRIX_C sum[WIDTHS], exponents, less_delta; // lse, and -delta, of each row in all columns
+MATRIX_C sum[WIDTHS], exponents, less_delta; // lse less RAISED, and -delta, of each row in all columns
 MATRIX_A queries[DEPTHS];
 uvec4 values[FETCHES], keys[2 * PAIRS];
 
@@ -119,7 +119,7 @@ void main() {
 					dot(widened(FACTOR, g.zw), widened(FACTOR, f.zw));
 			}
 		}
-		lses[n] = LOG2_E * lse(statistics + i);
+		lses[n] = LOG2_E * lse(statistics + i) - RAISED;
 	}
 	PUT_OF_ROW(deltas[n])
 	GO_OVER_QUADS {
