@@ -3,6 +3,8 @@
 package vulkan
 
 import (
+	"slices"
+
 	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -44,6 +46,42 @@ func OpenModelled(o Options, code []byte, shader string, bm, bn, bk uint32) (ten
 		return nil, opened.Close()
 	}
 	b.hw, b.tiles = h, map[string]shaders.Tile{shader: {uint32(subgroup), bm, bn, bk}}
+	return b, nil
+}
+
+// widening is a device that seems to have matrices of bf16 beside those of f16.
+type widening struct{ hardware }
+
+func (h widening) matrices() (shapes []matrix, subgroup int) {
+	shapes, subgroup = h.hardware.matrices()
+	for _, m := range slices.Clone(shapes) {
+		if m.a == "f16" && m.b == "f16" {
+			m.a, m.b = "bf16", "bf16"
+			shapes = append(shapes, m)
+		}
+	}
+	return shapes, subgroup
+}
+
+// OpenWidening opens a device whose forms with matrices of bf16 run these SPIR-Vs, by kernel, which have such of f16 in their place.
+func OpenWidening(o Options, codes map[string][]byte) (tensor.Backend, error) {
+	opened, err := Open(o)
+	if err != nil {
+		return nil, err
+	}
+	b := opened.(*backend)
+	b.hw = widening{b.hw}
+	for name, code := range codes {
+		k, err := b.kernel(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range k.forms {
+			if f.matrix.a == "bf16" {
+				f.code = func() []byte { return code }
+			}
+		}
+	}
 	return b, nil
 }
 

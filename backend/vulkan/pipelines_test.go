@@ -118,7 +118,7 @@ func examples() (list []example) {
 			add(name, a, typed("T f32 T T T - - - -"))
 			add(name, kernels.AttentionGradQ(a), typed("T f32 T T f32 T T T - - - -"))
 			add(name, kernels.AttentionGradKV(a), typed("T T T f32 f32 T T T - - - -"))
-			if t == "f16" { // as packed rows have them: with positions and segments
+			if t != "f32" { // as packed rows have them: with positions and segments
 				add("packed."+name, a, typed("T f32 T T T i32 i32 i32 i32"))
 				add("packed."+name, kernels.AttentionGradQ(a), typed("T f32 T T f32 T T T i32 i32 i32 i32"))
 				add("packed."+name, kernels.AttentionGradKV(a), typed("T T T f32 f32 T T T i32 i32 i32 i32"))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,16 @@ import (
 // compileModel compiles a shader with matrices of workgroups with -DMODEL, which include/cooperative2.glsl explains.
 func compileModel(t *testing.T, shader, tile string) []byte {
 	t.Helper()
+	args := []string{"--target-spv=spv1.6", "-DMODEL"}
+	for _, d := range strings.Fields(tile) {
+		args = append(args, "-D"+d)
+	}
+	return compileShader(t, "../../shaders/"+shader+".comp", args...)
+}
+
+// compileShader compiles a file that stands where kernels' includes are found, or skips where there is no compiler.
+func compileShader(t *testing.T, file string, args ...string) []byte {
+	t.Helper()
 	runner := os.Getenv("AGORA_TEST_RUNNER")
 	if runner == "" || exec.Command(runner, "glslc", "--version").Run() != nil {
 		if os.Getenv("AGORA_REQUIRE_COOPERATIVE") == "1" {
@@ -27,11 +38,8 @@ func compileModel(t *testing.T, shader, tile string) []byte {
 		t.Skip("there is no glslc: tools/vktools.sh brings it, and go test -exec tools/.vk/run")
 	}
 	spv := filepath.Join(t.TempDir(), "model.spv")
-	args := []string{"glslc", "-fshader-stage=compute", "-std=460", "--target-env=vulkan1.2", "--target-spv=spv1.6", "-DMODEL",
-		"-I../../shaders", "-o", spv, "../../shaders/" + shader + ".comp"}
-	for _, d := range strings.Fields(tile) {
-		args = append(args, "-D"+d)
-	}
+	args = slices.Concat([]string{"glslc", "-fshader-stage=compute", "-std=460", "--target-env=vulkan1.2"}, args,
+		[]string{"-I../../shaders", "-Itestdata", "-o", spv, file})
 	if out, err := exec.Command(runner, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
