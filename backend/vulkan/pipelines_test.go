@@ -36,15 +36,16 @@ func (l *lister) pipeline(code []byte, c *constants, subgroup int) (uint64, erro
 
 // example is a call whose pipeline tools/gpustats looks at, with the types of its arguments: - is nil.
 type example struct {
-	name  string
-	call  tensor.Kernel
-	types string
+	name     string
+	call     tensor.Kernel
+	types    string
+	matrices bool // it is left out where the device has no matrices of these types
 }
 
 // examples are calls as training and decoding have them.
 func examples() (list []example) {
 	add := func(name string, call tensor.Kernel, types string) {
-		list = append(list, example{name, call, types})
+		list = append(list, example{name: name, call: call, types: types})
 	}
 	matmul := func(m, n, k int, layout string) kernels.Matmul {
 		return kernels.Matmul{Batch: 1, M: m, N: n, K: k, TransA: layout[0] == 'T', TransB: layout[1] == 'T'}
@@ -122,6 +123,9 @@ func examples() (list []example) {
 				add("packed."+name, a, typed("T f32 T T T i32 i32 i32 i32"))
 				add("packed."+name, kernels.AttentionGradQ(a), typed("T f32 T T f32 T T T i32 i32 i32 i32"))
 				add("packed."+name, kernels.AttentionGradKV(a), typed("T T T f32 f32 T T T i32 i32 i32 i32"))
+				for i := range 3 {
+					list[len(list)-1-i].matrices = t == "bf16"
+				}
 			}
 			a.Batch, a.T = 1, 1
 			add("m1."+name, a, typed("T - T T T - - - -"))
@@ -202,6 +206,9 @@ func (l *lister) list(b *backend, e example) error {
 		return err
 	}
 	f := k.form(v, e.call, args)
+	if e.matrices && f.matrix.a == "" {
+		return nil
+	}
 	l.shader = strings.TrimSuffix(f.name+"_"+f.matrix.a, "_")
 	tile := f.tile(e.call, b.enough)
 	l.job = strings.Trim(fmt.Sprintf("%s.%s.%dx%dx%d", f.name, e.name, tile[1], tile[2], tile[3]), ".")
