@@ -72,8 +72,8 @@ type Param struct {
 	// NoDecay keeps an optimizer's weight decay from it: for a scale or a gate, whose 0 is
 	// no simpler than another value.
 	NoDecay bool
-	// After, if not nil, is what the parameter had better lie behind in memory, so that one product takes both, where a
-	// kernel has a price of its own (tensor.Device.Launches).
+	// After, if not nil, is what the parameter had better lie behind in memory, so that one product takes both:
+	// where kernels have a price of their own (tensor.Device.Launches), and elsewhere of the row of a text's next token.
 	After *Param
 	// Fetch, if not nil, brings the numbers of Value to its device: they lie elsewhere until they are used, and
 	// others may take their place afterwards.

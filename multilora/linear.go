@@ -52,11 +52,11 @@ func (l *Linear) beside(x *nn.Var) ops.MultiLoRA {
 	return o
 }
 
-// mirrors reports whether the adapter's mirror is used beside activations of this type. Beside f32 it is of B alone, which a
-// CPU that trains scales as fast as it would keep it up to date.
+// mirrors reports whether the adapter's mirror is used beside activations of this type. Beside f32 it is of B alone, which the
+// steps of a CPU scale as fast as they would keep it up to date; a text, written between them too, has the same B at every token.
 func (l *Linear) mirrors(x tensor.DType) bool {
 	d := l.A.Value.Device()
-	return l.mirror != nil && (x.Is16Bit() || x == tensor.F32 && (d.Launches() || !l.trains() && !autograd.Recording(d)))
+	return l.mirror != nil && (x.Is16Bit() || x == tensor.F32 && (d.Launches() || !autograd.Recording(d)))
 }
 
 // trains reports whether the modules have had gradients.

@@ -179,7 +179,7 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 	open := map[kind]int{} // the block that the next parameter of a kind goes to
 	seen := map[*autograd.Param]bool{}
 	matched := make([]bool, len(groups))
-	for name, p := range t.order(m) {
+	for name, p := range order(m) {
 		if p.Frozen || seen[p] {
 			continue
 		}
@@ -210,12 +210,8 @@ func (t *Trainable) place(m any, groups []Group, maxBlock int) error {
 	return nil
 }
 
-// order gives the parameters of a model in its order, or where kernels have a price each right behind the one that it is
-// to come after.
-func (t *Trainable) order(m any) iter.Seq2[string, *autograd.Param] {
-	if !t.dev.Launches() {
-		return nn.Params(m)
-	}
+// order gives the parameters of a model in its order, but each right behind the one that it is to come after.
+func order(m any) iter.Seq2[string, *autograd.Param] {
 	type named struct {
 		name  string
 		param *autograd.Param

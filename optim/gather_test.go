@@ -64,9 +64,7 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// Blocks are closed where the next parameter does not fit; one that is larger than any
-// block stands alone.
-// Where kernels have a price, parameters lie right behind those that they are to come after, and all are there once.
+// Parameters lie right behind those that they are to come after, and all are there once.
 func TestGatherPutsTogether(t *testing.T) {
 	d := tensor.NewDevice(null.Open(null.Options{}))
 	defer d.Close()
@@ -120,6 +118,8 @@ func TestGatherFreesWhatNeighborsLeave(t *testing.T) {
 	}
 }
 
+// Blocks are closed where the next parameter does not fit; one that is larger than any
+// block stands alone.
 func TestGatherCutsBlocks(t *testing.T) {
 	d := device(t)
 	var m struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/agora-ml/agora/multilora"
 	"github.com/agora-ml/agora/nn"
 	"github.com/agora-ml/agora/nn/llama"
+	"github.com/agora-ml/agora/optim"
 	"github.com/agora-ml/agora/random"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -180,6 +181,31 @@ func TestTokensAgainWithAdapters(t *testing.T) {
 						t.Fatal(err)
 					}
 				})
+			}
+		}
+	}
+}
+
+// A text between the steps of a training run takes as many kernels a token as one of a process that only reads the model: B is
+// scaled once, and the A's of layers that see the same input lie together.
+func TestTokensBetweenSteps(t *testing.T) {
+	for _, c := range []multilora.Config{loraConfig(multilora.MethodLoRA, 1, 16), loraConfig(multilora.MethodMultiLoRA, 2, 8)} {
+		for _, dtype := range []tensor.DType{tensor.F32, tensor.BF16} {
+			m := modelForAdapters(t, dtype, false)
+			attached(t, m, c, 3)
+			d := newTwoDecoders(t, m, 1, 30)
+			d.step("a prompt", 4)
+			d.tokens("attached")
+			before := d.again.Kernels()
+			if _, err := optim.Gather(m.Device(), m); err != nil {
+				t.Fatal(err)
+			}
+			for seed := range uint64(2) {
+				shift(m, seed)
+				d.tokens("while it trains")
+				if n := d.again.Kernels(); n != before || before == 0 {
+					t.Errorf("%s in %s: %d kernels a token while it trains, %d before", c.Method, dtype, n, before)
+				}
 			}
 		}
 	}
