@@ -46,17 +46,19 @@ func (l *Linear) ForwardPlus(plus, x *nn.Var) *nn.Var {
 // beside is what the modules are beside x.
 func (l *Linear) beside(x *nn.Var) ops.MultiLoRA {
 	o, dt := l.options, x.Tensor().DType()
-	if l.mirrors(dt) {
+	if l.mirrors(dt, x.Tensor().Numel()/x.Dim(-1)) {
 		o.Mirror = l.mirror.modules(l, dt)
 	}
 	return o
 }
 
-// mirrors reports whether the adapter's mirror is used beside activations of this type. Beside f32 it is of B alone, which the
-// steps of a CPU scale as fast as they would keep it up to date; a text, written between them too, has the same B at every token.
-func (l *Linear) mirrors(x tensor.DType) bool {
+// mirrors reports whether the adapter's mirror is used beside so many activations of this type. Beside f32 it is of B alone, which
+// a CPU that trains scales as fast as it would keep it up to date; but a text that it writes between steps has the same B for
+// every token.
+func (l *Linear) mirrors(x tensor.DType, rows int) bool {
 	d := l.A.Value.Device()
-	return l.mirror != nil && (x.Is16Bit() || x == tensor.F32 && (d.Launches() || !autograd.Recording(d)))
+	again := !l.trains() || rows <= fewRows
+	return l.mirror != nil && (x.Is16Bit() || x == tensor.F32 && (d.Launches() || again && !autograd.Recording(d)))
 }
 
 // trains reports whether the modules have had gradients.

@@ -14,11 +14,11 @@ var (
 
 // Steady implements nn.Steady.
 func (l *Linear) Steady(x tensor.DType) (still func() bool) {
-	was, base, mirrored := *l, *l.Base, l.mirrors(x)
+	was, base, mirrored := *l, *l.Base, l.mirrors(x, 1)
 	return func() bool {
 		now := *l
 		now.gain = was.gain
-		if now != was || *l.Base != base || l.mirrors(x) != mirrored || l.Magnitude != nil && l.trains() {
+		if now != was || *l.Base != base || l.mirrors(x, 1) != mirrored || l.Magnitude != nil && l.trains() {
 			return false // while they train, norms are made for each call, with help of the host
 		}
 		if mirrored {

@@ -10,7 +10,7 @@ import (
 	"github.com/agora-ml/agora/tensor"
 )
 
-// fewRows are those of an input beside which a device has kernels of their own for each layer.
+// fewRows are those of an input beside which a device has kernels of their own for each layer; a step has more.
 const fewRows = 8
 
 // ForwardAll implements nn.Joiner for layers of which some have modules: of many rows on a device where every kernel has a
