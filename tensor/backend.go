@@ -74,6 +74,7 @@ type Timer interface {
 // Timing is when one kernel ran.
 type Timing struct {
 	Kernel string
+	Call   int           // of Run since Time, from 0 on: calls that had nothing to do have no Timing
 	Form   string        // what ran for it: a shader's name, say
 	Start  time.Duration // after the first kernel, or the device's opening
 	Ran    time.Duration

@@ -14,6 +14,7 @@ type clock struct {
 	w      io.Writer // of Options.Profile, or nil
 	trace  tracefile.Trace
 	timed  func(tensor.Timing) // of Time, or nil
+	calls  int                 // since Time
 }
 
 func newClock(profile io.Writer) clock {
@@ -21,7 +22,7 @@ func newClock(profile io.Writer) clock {
 }
 
 // Time implements tensor.Timer.
-func (b *backend) Time(f func(tensor.Timing)) { b.clock.timed = f }
+func (b *backend) Time(f func(tensor.Timing)) { b.clock.timed, b.clock.calls = f, 0 }
 
 // off reports whether nobody wants to know.
 func (c *clock) off() bool { return c.w == nil && c.timed == nil }
@@ -38,7 +39,8 @@ func (c *clock) measure(k tensor.Kernel, run func() (fast bool)) {
 		c.trace.Add(form, start, ran, 0)
 	}
 	if c.timed != nil {
-		c.timed(tensor.Timing{Kernel: k.Name(), Form: form, Start: start, Ran: ran})
+		c.timed(tensor.Timing{Kernel: k.Name(), Call: c.calls, Form: form, Start: start, Ran: ran})
+		c.calls++
 	}
 }
 

@@ -149,6 +149,7 @@ func (b *backend) Run(k tensor.Kernel, args []tensor.Arg) {
 	if b.err != nil {
 		return
 	}
+	b.rec.counts.Calls++
 	if err := b.dispatch(k, args); err != nil {
 		b.fail(fmt.Errorf("kernel %s: %w", k.Name(), err))
 	}
@@ -279,7 +280,7 @@ func (b *backend) recorded() {
 // Time implements tensor.Timer. What has been recorded before is not told.
 func (b *backend) Time(f func(tensor.Timing)) {
 	if b.finish(); b.err == nil {
-		b.stamps.timed = f
+		b.stamps.timed, b.stamps.asked = f, b.rec.counts.Calls
 	}
 }
 

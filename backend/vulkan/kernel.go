@@ -227,7 +227,7 @@ func (b *backend) dispatch(call tensor.Kernel, args []tensor.Arg) error {
 	if len(b.push) > pushBytes {
 		return fmt.Errorf("%d bytes of push constants, want at most %d", len(b.push), pushBytes)
 	}
-	c := b.rec.add(dispatchCommand, b.reads, b.writes, stamped{kernel: call.Name(), form: p.form.name})
+	c := b.rec.add(dispatchCommand, b.reads, b.writes, stamped{call.Name(), p.form.name, b.rec.counts.Calls})
 	c.groups, c.pushed = p.groups, uint32(copy(c.push[:], b.push))
 	if p.pipeline.ready() {
 		c.pipeline = p.pipeline.id

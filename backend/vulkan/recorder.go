@@ -36,6 +36,7 @@ type span struct{ from, to uint64 }
 
 // Counts are what a backend has done so far.
 type Counts struct {
+	Calls       int `json:"-"` // of Run; those that have something to do are dispatches
 	Dispatches  int `json:"dispatches"`
 	Barriers    int `json:"barriers"`
 	Writes      int `json:"writes"`              // copies to the device
@@ -52,6 +53,7 @@ type Counts struct {
 // Since is what was done after before.
 func (c Counts) Since(before Counts) Counts {
 	return Counts{
+		Calls:      c.Calls - before.Calls,
 		Dispatches: c.Dispatches - before.Dispatches, Barriers: c.Barriers - before.Barriers,
 		Writes: c.Writes - before.Writes, Reads: c.Reads - before.Reads, Transfers: c.Transfers - before.Transfers,
 		Submissions: c.Submissions - before.Submissions, Waits: c.Waits - before.Waits,
@@ -85,7 +87,6 @@ func (r *recorder) add(kind commandKind, reads, writes []span, name stamped) *co
 	switch {
 	case kind == dispatchCommand:
 		r.counts.Dispatches++
-		name.call = r.counts.Dispatches
 	case len(writes) > 0:
 		r.counts.Writes++
 	default: // to the host

@@ -89,6 +89,7 @@ func TestCountsOfAStep(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			tt.want.Calls = tt.want.Dispatches // each has something to do
 			if got := counts().Since(before); got != tt.want {
 				t.Errorf("a step is %+v, want %+v", got, tt.want)
 			}

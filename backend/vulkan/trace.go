@@ -15,17 +15,12 @@ type stamping struct {
 	w     io.Writer // of Options.Profile, or nil
 	trace tracefile.Trace
 	timed func(tensor.Timing) // of Time, or nil
-	calls []timedCall         // of the submission at hand; its memory is kept
+	asked int                 // calls of Run before Time
+	calls []tensor.Timing     // of the submission at hand; its memory is kept
 	start uint64              // ns of the device's clock
 }
 
-// timedCall is a kernel's time and which of the dispatches it was.
-type timedCall struct {
-	tensor.Timing
-	call int
-}
-
-// stamped names a command: the kernel, "" for others, and what ran; of a kernel which of the device's dispatches it is, from 1 on.
+// stamped names a command: the kernel, "" for others, and what ran; of a kernel which of the calls of Run it is, from 1 on.
 type stamped struct {
 	kernel, form string
 	call         int
@@ -47,12 +42,13 @@ func (s *stamping) add(names []stamped, times []uint64) {
 			s.trace.Add(name.form, from, ran, name.call)
 		}
 		if s.timed != nil && name.kernel != "" {
-			s.calls = append(s.calls, timedCall{tensor.Timing{Kernel: name.kernel, Form: name.form, Start: from, Ran: ran}, name.call})
+			s.calls = append(s.calls,
+				tensor.Timing{Kernel: name.kernel, Call: name.call - 1 - s.asked, Form: name.form, Start: from, Ran: ran})
 		}
 	}
-	slices.SortFunc(s.calls, func(a, b timedCall) int { return cmp.Compare(a.call, b.call) })
+	slices.SortFunc(s.calls, func(a, b tensor.Timing) int { return cmp.Compare(a.Call, b.Call) })
 	for _, t := range s.calls {
-		s.timed(t.Timing)
+		s.timed(t)
 	}
 }
 

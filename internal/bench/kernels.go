@@ -11,7 +11,6 @@ import (
 
 	"github.com/agora-ml/agora/backend/vulkan"
 	"github.com/agora-ml/agora/internal/kernels"
-	"github.com/agora-ml/agora/shaders"
 	"github.com/agora-ml/agora/tensor"
 )
 
@@ -65,7 +64,8 @@ type clock struct {
 	calls   []call
 	running bool
 	since   time.Time // the last call
-	from    int       // commands before the first step that counts
+	asked   int       // kernels before the first step that counts, those that had nothing to do too
+	from    int       // commands before it
 	to      int       // commands until the end of the last one
 }
 
@@ -83,7 +83,7 @@ func (c *clock) commands() int {
 func (c *clock) start() {
 	c.running = true
 	if c.counts != nil {
-		c.from = c.commands()
+		c.asked, c.from = c.counts().Calls, c.commands()
 	}
 	c.device.Trace(func(k tensor.Kernel, args []*tensor.Tensor) {
 		if c.running {
@@ -144,7 +144,7 @@ func (c *clock) timestamps() ([]call, error) {
 		Name     string  `json:"name"`
 		Duration float64 `json:"dur"` // µs
 		Args     struct {
-			Call int `json:"call"` // of a kernel, from 1 on
+			Call int `json:"call"` // of a kernel, from 1 on, with those before it that had nothing to do
 		} `json:"args"`
 	}
 	var trace struct {
@@ -160,31 +160,16 @@ func (c *clock) timestamps() ([]call, error) {
 	events := trace.Events[c.from:c.to] // as the device ran them
 	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.Args.Call, b.Args.Call) })
 	var list []call
-	waiting := c.calls
 	for _, e := range events {
 		k := call{name: e.Name}
-		if e.Args.Call > 0 {
-			own := kernelOf(e.Name)
-			// Calls before it had nothing to do.
-			if i := slices.IndexFunc(waiting, func(k call) bool { return k.name == own }); i >= 0 {
-				k, waiting = waiting[i], waiting[i+1:]
-				k.name = e.Name // of the alternative that ran
-			}
+		if i := e.Args.Call - 1 - c.asked; i >= 0 && i < len(c.calls) {
+			k = c.calls[i]
+			k.name = e.Name // of the alternative that ran
 		}
 		k.took = time.Duration(e.Duration * 1e3)
 		list = append(list, k)
 	}
 	return list, nil
-}
-
-// kernelOf is the kernel of a shader, which may be an alternative to the kernel's own.
-func kernelOf(shader string) string {
-	for _, d := range shaders.All() {
-		if slices.ContainsFunc(d.Alternatives, func(a shaders.Alternative) bool { return a.Name == shader }) {
-			return d.Name
-		}
-	}
-	return shader
 }
 
 // grouped adds calls up, longest first; of total is their share.

@@ -75,15 +75,15 @@ func TestTimestamps(t *testing.T) {
 	}
 	text := `{"traceEvents": [` + strings.Join([]string{
 		event("matmul", "1000", 1), event("write", "5"), // before
-		event("write", "2"), event("matmul_coopmat", "30", 4), event("matmul", "10", 2), event("barrier", "3"), event("add", "4", 3),
+		event("write", "2"), event("matmul_coopmat", "30", 7), event("matmul", "10", 4), event("barrier", "3"), event("add", "4", 6),
 		event("read", "1"), // the end of the steps
-		event("matmul", "1000", 5),
+		event("matmul", "1000", 8),
 	}, ",") + `]}`
-	// The mul had nothing to do.
-	calls := []call{{name: "matmul", shape: "NT 1 x 2 x 3", flops: 4e4}, {name: "mul"}, {name: "add"},
-		{name: "matmul", shape: "NN 3 x 2 x 1", flops: 6e5}}
+	// A call before the steps, the first of theirs and the mul had nothing to do.
+	calls := []call{{name: "matmul", shape: "NN 0 x 2 x 3"}, {name: "matmul", shape: "NT 1 x 2 x 3", flops: 4e4}, {name: "mul"},
+		{name: "add"}, {name: "matmul", shape: "NN 3 x 2 x 1", flops: 6e5}}
 	c := clock{counts: func() vulkan.Counts { return vulkan.Counts{} }, profile: bytes.NewBufferString(text),
-		calls: calls, from: 2, to: 8}
+		calls: calls, asked: 2, from: 2, to: 8}
 	got, err := c.times(2)
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,8 @@ type printer struct {
 	w       io.Writer
 	name    string
 	each    bool
-	waiting []call
+	waiting []call // those from first on, of which no later one is known to have run
+	first   int
 	sums    map[string]*sum
 	began   time.Time
 	n       int
@@ -54,8 +55,8 @@ type printer struct {
 
 // call is a kernel's call before its time is known.
 type call struct {
-	kernel, tensors, from string
-	bytes, flops          float64
+	tensors, from string
+	bytes, flops  float64
 }
 
 // sum is all calls of one form of a kernel.
@@ -67,7 +68,7 @@ type sum struct {
 }
 
 func (p *printer) called(k tensor.Kernel, args []*tensor.Tensor) {
-	c := call{kernel: k.Name(), flops: flops(k)}
+	c := call{flops: flops(k)}
 	for _, t := range args {
 		if t != nil {
 			c.bytes += float64(t.Bytes())
@@ -79,14 +80,11 @@ func (p *printer) called(k tensor.Kernel, args []*tensor.Tensor) {
 	p.waiting = append(p.waiting, c)
 }
 
-// timed finds the call: the first one that waits for its kernel. Those before it had nothing to do.
+// timed finds the call. Those before it had nothing to do.
 func (p *printer) timed(t tensor.Timing) {
-	i := slices.IndexFunc(p.waiting, func(c call) bool { return c.kernel == t.Kernel })
-	if i < 0 {
-		return
-	}
+	i := t.Call - p.first
 	c := p.waiting[i]
-	p.waiting = p.waiting[i+1:]
+	p.waiting, p.first = p.waiting[i+1:], t.Call+1
 	s := p.sums[t.Form]
 	if s == nil {
 		s = &sum{form: t.Form}

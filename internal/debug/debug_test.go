@@ -2,12 +2,14 @@ package debug_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/agora-ml/agora/autograd"
 	"github.com/agora-ml/agora/backend/cpu"
 	"github.com/agora-ml/agora/internal/debug"
+	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/ops"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -64,5 +66,45 @@ func TestOffAndWrong(t *testing.T) {
 	t.Setenv(debug.Variable, "3")
 	if err := debug.Attach(nil, nil); err == nil || !strings.Contains(err.Error(), `AGORA_DEBUG="3": want 0, 1`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// fewer is a device on which kernels without elements have no time, as on a GPU.
+type fewer struct {
+	tensor.Backend
+	timed func(tensor.Timing)
+	calls int
+}
+
+func (f *fewer) Time(timed func(tensor.Timing)) { f.timed = timed }
+
+func (f *fewer) Run(k tensor.Kernel, args []tensor.Arg) {
+	if f.Backend.Run(k, args); k.(kernels.Copy).Rows > 0 {
+		f.timed(tensor.Timing{Kernel: k.Name(), Call: f.calls, Form: k.Name(), Ran: 1})
+	}
+	f.calls++
+}
+
+// A time is that of its own call, not of one of the kernel's that had nothing to do.
+func TestCallsWithNothingToDo(t *testing.T) {
+	t.Setenv(debug.Variable, "2")
+	b, err := cpu.Open(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := tensor.NewDevice(&fewer{Backend: b})
+	var out strings.Builder
+	if err := debug.Attach(d, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 3, 0, 0, 5} {
+		d.Run(kernels.Copy{Rows: n, Cols: 1}, d.New(tensor.F32, n+1), d.New(tensor.F32, n+2))
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := regexp.MustCompile(`y f32\[\d+\]`).FindAllString(out.String(), -1)
+	if !slices.Equal(got, []string{"y f32[4]", "y f32[6]"}) {
+		t.Errorf("printed\n%s", &out)
 	}
 }
