@@ -32,6 +32,9 @@ var ownProgram = func() ([]string, error) {
 	return []string{path}, err
 }
 
+// asked reports whether it is to be so.
+func (f *besideFlags) asked(c *cobra.Command) bool { return c.Flags().Changed("beside") }
+
 // run measures and prints both; task is what the other program is told, rates what both print.
 func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...string) error {
 	o := bench.BesideOptions{Command: f.command, Task: task, Pairs: f.pairs, Rates: rates}
@@ -41,8 +44,15 @@ func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...stri
 	}
 	o.Own = append(append(own, strings.Fields(c.CommandPath())[1:]...), "--json")
 	c.Flags().Visit(func(flag *pflag.Flag) {
-		if !slices.Contains([]string{"beside", "pairs", "json"}, flag.Name) {
-			o.Own = append(o.Own, "--"+flag.Name+"="+strings.Trim(flag.Value.String(), "[]"))
+		if slices.Contains([]string{"beside", "pairs", "json"}, flag.Name) {
+			return
+		}
+		values := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok { // whose String is in brackets
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			o.Own = append(o.Own, "--"+flag.Name+"="+v)
 		}
 	})
 	b, err := bench.MeasureBeside(c.Context(), o, func(pair int, p bench.Pair) {

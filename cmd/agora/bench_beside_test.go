@@ -42,7 +42,7 @@ func TestBenchBeside(t *testing.T) {
 	ownTurns(t)
 	command, told := otherProgram(t, `{"name": "other", "tokens_per_s": 2, "best_tokens_per_s": 4, "process_bytes": 1048576, "peak_pooled_bytes": 3145728}`)
 	settings := []string{"bench", "step", "--device", "cpu", "--shape", smallShape(t), "--batch-rows", "2", "--max-tokens", "16",
-		"--rank", "2", "--modules", "2", "--targets", "q_proj,v_proj", "--warm-up", "1", "--steps", "1", "--threads", "1"}
+		"--rank", "2", "--modules", "2", "--targets", "[m]odel.*.[qv]_proj", "--warm-up", "1", "--steps", "1", "--threads", "1"}
 	settings = append(settings, "--pairs", "3", "--beside", command)
 	b := mustJSON[bench.Beside](t, append(settings, "--json")...)
 	if b.Name != "other" || len(b.Pairs) != 3 || len(b.Rates) != 2 || b.Rates[0].Name != "tokens_per_s" {
@@ -89,6 +89,7 @@ func TestBenchBesideErrors(t *testing.T) {
 		`{"name": "other", "tokens_per_s": 2}`:          "field prompt_tokens_per_s: want a positive number, got <nil>",
 		`{"tokens_per_s": 2, "prompt_tokens_per_s": 0}`: "field prompt_tokens_per_s: want a positive number, got 0",
 		`no JSON`: "want JSON",
+		`{"a":`:   "want JSON, got unexpected EOF\n",
 	} {
 		command, _ := otherProgram(t, answer)
 		_, _, stderr := agora(t, "bench", "generate", "--device", "cpu", "--shape", shape, "--prompt", "2", "--tokens", "2",
@@ -102,6 +103,10 @@ func TestBenchBesideErrors(t *testing.T) {
 		"1", "--beside", command)
 	if !strings.Contains(stderr, "got 5: another model") {
 		t.Errorf("of another model: %q", stderr)
+	}
+	if _, _, stderr = agora(t, "bench", "step", "--shape", shape, "--beside", ""); !strings.Contains(stderr,
+		"--beside: want a command, got none") {
+		t.Errorf("with no command: %q", stderr)
 	}
 	if _, _, stderr = agora(t, "bench", "step", "--shape", shape, "--beside", "no-such-program-here"); !strings.Contains(
 		stderr, "no-such-program-here") {

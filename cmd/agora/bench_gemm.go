@@ -51,6 +51,9 @@ measures every one, and tells which is the fastest; --form measures those named.
 			if o.Sizes, err = parseSizes(sizes); err != nil {
 				return err
 			}
+			if len(o.Layouts) == 0 {
+				return errors.New("--layouts: want at least one, got none")
+			}
 			for _, l := range o.Layouts {
 				if !slices.Contains(bench.Layouts, l) {
 					return fmt.Errorf("--layouts: want %s, got %q", strings.Join(bench.Layouts, ", "), l)
@@ -68,7 +71,7 @@ measures every one, and tells which is the fastest; --form measures those named.
 				return fmt.Errorf("--matmul-precision: want %s with --sweep and --form, which are of a Vulkan device, got %s",
 					cpu.Highest, precision.Precision)
 			}
-			if beside.command != "" {
+			if beside.asked(c) {
 				return besideGEMM(c, beside, o, asJSON)
 			}
 			o.Notice = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }

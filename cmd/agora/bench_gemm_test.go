@@ -86,6 +86,7 @@ func TestBenchGEMMRefuses(t *testing.T) {
 		`got "64x64x99999"`:                                        {"--sizes", "32,64x64x99999"},
 		`--sizes: want N or MxNxK, got "4x"`:                       {"--sizes", "4x"},
 		"--sizes: want at least one":                               {"--sizes", ""},
+		"--layouts: want at least one":                             {"--layouts", ""},
 		`--layouts: want NN, NT, TN, got "TT"`:                     {"--layouts", "NT,TT"},
 		`--dtype "i32": want one of`:                               {"--dtype", "f32,i32"},
 		"--rounds: want at least 1, got 0":                         {"--rounds", "0"},

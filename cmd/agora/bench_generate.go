@@ -64,7 +64,7 @@ a config.json or a model's folder.`,
 			} else if slices.ContainsFunc([]string{"rank", "modules", "targets"}, c.Flags().Changed) {
 				return errors.New("--rank, --modules and --targets: want --method with them, which says what adapter")
 			}
-			if beside.command != "" {
+			if beside.asked(c) {
 				if method != "" {
 					return errors.New("--method: want none with --beside, which compares models without adapters")
 				}

@@ -44,7 +44,7 @@ said, a step has 2048 tokens in rows of 512, or of as many as the model takes.`,
 			if o.Config, err = benchConfig(c, &settings); err != nil {
 				return err
 			}
-			if beside.command != "" {
+			if beside.asked(c) {
 				task, err := stepTask(o)
 				if err != nil {
 					return err

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agora-ml/agora/internal/printable"
 )
@@ -60,6 +61,24 @@ type Spread struct {
 
 func spreadOf(values []float64) Spread {
 	return Spread{median(slices.Clone(values)), slices.Min(values), slices.Max(values)}
+}
+
+// ending keeps the end of what a program prints: one that does not stop has no more of the memory than this.
+type ending struct{ text bytes.Buffer }
+
+const mostPrinted = 16 << 20
+
+func (e *ending) Write(p []byte) (int, error) {
+	e.text.Write(p)
+	if n := e.text.Len() - mostPrinted; n > 0 {
+		e.text.Next(n)
+	}
+	return len(p), nil
+}
+
+func (e *ending) lastLine() []byte {
+	text := bytes.TrimSpace(e.text.Bytes())
+	return text[bytes.LastIndexByte(text, '\n')+1:]
 }
 
 // MemoryFields are what both may print beside rates: the most memory of the process, and of the device with its pool.
@@ -119,22 +138,24 @@ func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p P
 
 // measure runs a command and reads the rates that it prints.
 func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (map[string]float64, string, error) {
-	var out, said bytes.Buffer
+	var out, said ending
 	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(task), &out, &said
+	c.WaitDelay = time.Second // what it has started may live on, and hold its output
 	bad := func(err error) (map[string]float64, string, error) {
 		if ctx.Err() != nil {
 			return nil, "", ctx.Err()
 		}
-		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		return nil, "", fmt.Errorf("%s: %w: %s", printable.Name(c.Args[0]), err, printable.Name(lines[len(lines)-1]))
+		if line := said.lastLine(); len(line) > 0 {
+			err = fmt.Errorf("%w: %s", err, printable.Name(string(line)))
+		}
+		return nil, "", fmt.Errorf("%s: %w", printable.Name(c.Args[0]), err)
 	}
 	if err := c.Run(); err != nil {
 		return bad(err)
 	}
-	text := out.Bytes()
-	if task != nil { // the last line
-		text = bytes.TrimSpace(text)
-		text = text[bytes.LastIndexByte(text, '\n')+1:]
+	text := out.text.Bytes()
+	if task != nil {
+		text = out.lastLine()
 	}
 	var all map[string]any
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&all); err != nil {

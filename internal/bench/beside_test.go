@@ -1,0 +1,58 @@
+package bench
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// besideOf measures in turns with a shell's command.
+func besideOf(t *testing.T, ctx context.Context, script string) (Beside, error) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no sh")
+	}
+	path := t.TempDir() + "/other.sh"
+	if err := os.WriteFile(path, []byte(script), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o := BesideOptions{Own: []string{"echo", `{"rate": 3}`}, Command: "sh " + path, Pairs: 1, Rates: []string{"rate"}}
+	return MeasureBeside(ctx, o, func(int, Pair) {})
+}
+
+// A program that hangs ends with the context, also where one that it has started holds its output.
+func TestBesideProgramThatHangs(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := besideOf(t, ctx, "sleep 30\nexit 1\n")
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it has not ended")
+	}
+}
+
+// Of what a program prints only the end is kept, and its last line counts.
+func TestBesideProgramThatPrintsMuch(t *testing.T) {
+	b, err := besideOf(t, t.Context(), "yes | head -c 40000000\necho\necho '{\"rate\": 2}'\n")
+	if err != nil || len(b.Rates) != 1 || b.Rates[0].Best != 1.5 {
+		t.Errorf("got %+v, %v", b, err)
+	}
+	var e ending
+	for range 5 {
+		e.Write(make([]byte, mostPrinted/2))
+	}
+	if e.Write([]byte("\n last ")); string(e.lastLine()) != " last" || e.text.Len() > mostPrinted || e.text.Cap() > 4*mostPrinted {
+		t.Errorf("%d bytes of %d are kept, the last line %q", e.text.Len(), e.text.Cap(), e.lastLine())
+	}
+}
