@@ -104,21 +104,21 @@ func leastRows(d *tensor.Device, tokens int) int {
 	case tokens == 1:
 		return 1 // of each expert
 	case tokens <= most:
-		return 2 // no more than the router has; not every product of as few adds like one row's
+		return 2 // not every product of as few adds like one row's
 	default:
 		return most + 1
 	}
 }
 
-// forwardRows lets an expert compute n rows from one on. Where they are fewer than the least, rows beside them, which are
-// other experts', are computed with them and left out: there are enough, as each token has one or more.
+// forwardRows lets an expert compute n rows from one on. Where they are fewer than the least, rows of zeros are computed with
+// them and left out. Other experts' rows would not do: what overflows in an expert that nobody chose for them would go back,
+// times the zero of what is left out, as NaN.
 func forwardRows(expert Expert, rows *Var, from, n, least int) *Var {
-	first := min(from, rows.Dim(0)-least)
-	y := expert.Forward(ops.Slice(rows, 0, first, max(from+n, first+least)))
-	if y.Dim(0) == n {
-		return y
+	own := ops.Slice(rows, 0, from, from+n)
+	if n >= least {
+		return expert.Forward(own)
 	}
-	return ops.Slice(y, 0, from-first, from-first+n)
+	return ops.Slice(expert.Forward(ops.Pad(own, 0, 0, least-n, 0)), 0, 0, n)
 }
 
 // weights are those of the chosen experts, [tokens, chosen].

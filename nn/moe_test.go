@@ -183,3 +183,57 @@ func TestIdleExpertTrains(t *testing.T) {
 		}
 	}
 }
+
+// Rows for which an expert would overflow, and that have not chosen it, have no part in its gradients and it none in theirs,
+// whatever is computed beside the few rows that have.
+func TestExpertThatOverflowsForOthers(t *testing.T) {
+	const dim, hidden = 64, 64
+	d := testdevice.CPU(t, 1)
+	for _, tokens := range []int{3, 9} {
+		weights := NewInitializer(d, 5)
+		m := NewMoE(weights, dim, hidden, 2, 1)
+		router := make([]float32, 2*dim)
+		router[0], router[dim] = -1, 1 // the first number's sign chooses
+		m.Router.Weight = param(d, []int{2, dim}, router...)
+		x := read(t, weights.Normal(1, tokens, dim).Value)
+		for i := range x {
+			if x[i] /= 1e3; i >= dim {
+				x[i] *= 1e25
+			}
+			if i%dim == 0 {
+				x[i] = 1e-3
+			}
+		}
+		x[0] = -1e-3 // the first token alone chooses the first expert
+		first, second := m.Experts[0].(*SwiGLU), m.Experts[1].(*SwiGLU)
+		for l, factor := range map[Layer]float64{first.Gate: 1e18, first.Up: 1e-15, second.Gate: 1e-20, second.Up: 1e-20} {
+			w := l.(*Linear).Weight
+			l.(*Linear).Weight = weights.Normal(factor, w.Value.Shape()...)
+		}
+		for _, p := range Params(m) {
+			p.Grad = d.FromFloat32s(tensor.F32, make([]float32, p.Value.Numel()), p.Value.Shape()...)
+		}
+		tape := autograd.NewTape(d)
+		leaf := tape.Leaf(d.FromFloat32s(tensor.F32, x, tokens, dim))
+		dy := make([]float32, len(x))
+		for i := range dy {
+			dy[i] = 1
+		}
+		tape.BackwardFrom([]*Var{m.Forward(leaf)}, []*tensor.Tensor{d.FromFloat32s(tensor.F32, dy, tokens, dim)})
+		for name, p := range Params(m) {
+			for _, v := range read(t, p.Grad) {
+				if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+					t.Errorf("%d tokens, %s: a gradient has %v", tokens, name, v)
+					break
+				}
+			}
+		}
+		for i, v := range read(t, tape.Grad(leaf)) {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				t.Errorf("%d tokens: the gradient of number %d has %v", tokens, i, v)
+				break
+			}
+		}
+		tape.Close()
+	}
+}
