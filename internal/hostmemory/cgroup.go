@@ -48,12 +48,14 @@ func groups(root fs.FS) (all []group) {
 			of["cgroup"] = parts[2]
 		}
 	}
+	seen := map[string]bool{} // what is mounted again elsewhere, as for a chroot
 	for _, line := range lines(root, "proc/self/mountinfo") {
 		m, ok := parseMount(line)
 		own, in := of[m.kind]
-		if !ok || !in || m.kind == "cgroup" && !has(m.options, "memory") {
+		if !ok || !in || m.kind == "cgroup" && !has(m.options, "memory") || seen[m.device+" "+m.root] {
 			continue
 		}
+		seen[m.device+" "+m.root] = true
 		v := version1
 		if m.kind == "cgroup2" {
 			v = version2
@@ -99,6 +101,7 @@ func first(root fs.FS, name string) string {
 
 // mount is a line of /proc/self/mountinfo.
 type mount struct {
+	device  string // of the hierarchy
 	root    string // the part of the hierarchy that is mounted
 	at      string
 	kind    string
@@ -112,7 +115,7 @@ func parseMount(line string) (m mount, ok bool) {
 	if !ok || len(front) < 6 || len(back) < 1 {
 		return m, false
 	}
-	m = mount{root: unescape(front[3]), at: unescape(front[4]), kind: back[0]}
+	m = mount{device: front[2], root: unescape(front[3]), at: unescape(front[4]), kind: back[0]}
 	if len(back) > 2 {
 		m.options = back[2]
 	}
