@@ -358,14 +358,18 @@ func (w *Workspace) panelsTimes(s *packedStrip, a unsafe.Pointer, rows, step, m 
 	}
 	t.bs = s.bs
 	t.columns(kn.cols, kn.cols)
-	for p := range s.full {
-		t.b = unsafe.Add(s.data, p*s.step)
-		w.column(kn.full, kn.aheadFull, p, a, rows, step, m, unsafe.Add(c, size*p*kn.cols))
+	if s.full > 0 {
+		whole, last := w.microKernels(kn.full, kn.aheadFull, rows, m)
+		for p := range s.full {
+			t.b = unsafe.Add(s.data, p*s.step)
+			w.column(&whole, &last, p, a, rows, step, m, unsafe.Add(c, size*p*kn.cols))
+		}
 	}
 	if s.rest > 0 {
 		t.b, t.bs = s.tail, s.tbs
 		t.columns(s.rest, s.tbs/4)
-		w.column(s.tails, s.ahead, s.full, a, rows, step, m, unsafe.Add(c, size*s.full*kn.cols))
+		whole, last := w.microKernels(s.tails, s.ahead, rows, m)
+		w.column(&whole, &last, s.full, a, rows, step, m, unsafe.Add(c, size*s.full*kn.cols))
 	}
 }
 
@@ -373,22 +377,54 @@ func (w *Workspace) panelsTimes(s *packedStrip, a unsafe.Pointer, rows, step, m 
 // prologue is where the scheduler can stop a loop of assembly calls.
 //
 //go:noinline
-func (w *Workspace) column(tiles, ahead []func(*tile), p int, a unsafe.Pointer, rows, step, m int, c unsafe.Pointer) {
+func (w *Workspace) column(whole, last *microKernel, p int, a unsafe.Pointer, rows, step, m int, c unsafe.Pointer) {
 	t := &w.tile
-	f, fetched := w.microKernel(tiles, ahead, p, min(rows, m), w.ahead)
-	for ; m > rows; m -= rows {
-		t.a, t.c, t.ahead = a, c, fetched
-		f(t)
-		a, c = unsafe.Add(a, step), unsafe.Add(c, rows*t.ldc)
+	if m > rows {
+		f, fetched := whole.of(p, w.ahead)
+		for ; m > rows; m -= rows {
+			t.a, t.c, t.ahead = a, c, fetched
+			f(t)
+			a, c = unsafe.Add(a, step), unsafe.Add(c, rows*t.ldc)
+		}
 	}
-	f, fetched = w.microKernel(tiles, ahead, p, m, w.next)
+	f, fetched := last.of(p, w.next)
 	t.a, t.c, t.ahead = a, c, fetched
 	f(t)
 }
 
-// microKernel is what computes a tile of n rows of panel p, and the bytes from its A to what it fetches meanwhile. next is
-// the bytes to the rows that are read then, or 0.
-func (w *Workspace) microKernel(tiles, ahead []func(*tile), p, n, next int) (f func(*tile), fetched int) {
+// A microKernel is what computes the tiles of so many rows in one kind of panel.
+type microKernel struct {
+	plain, ahead func(*tile) // ahead, if there is one, fetches what is read next, in the first panel
+	// A dense one fetches the next panel of A, of so many bytes, in every panel a share.
+	panel, share int
+}
+
+// of is what computes a tile of panel p, and the bytes from its A to what it fetches meanwhile. next is those to the rows that
+// are read then, or 0.
+func (k *microKernel) of(p, next int) (f func(*tile), fetched int) {
+	if p*k.share < k.panel {
+		return k.plain, k.panel + p*k.share
+	}
+	if p == 0 && next != 0 && k.ahead != nil {
+		return k.ahead, next
+	}
+	return k.plain, 0
+}
+
+// microKernels are those of m rows, so many in a tile, and of the rows of the last tile.
+func (w *Workspace) microKernels(tiles, ahead []func(*tile), rows, m int) (whole, last microKernel) {
+	if m >= rows {
+		whole = w.microKernel(tiles, ahead, rows)
+		last = whole
+	}
+	if rest := m % rows; rest > 0 {
+		last = w.microKernel(tiles, ahead, rest)
+	}
+	return whole, last
+}
+
+// microKernel is that of n rows in the panel that the tile has.
+func (w *Workspace) microKernel(tiles, ahead []func(*tile), n int) microKernel {
 	t, kn := &w.tile, w.kernel
 	var whole wholeTiles
 	switch {
@@ -398,19 +434,15 @@ func (w *Workspace) microKernel(tiles, ahead []func(*tile), p, n, next int) (f f
 	case t.bs == 2*kn.cols:
 		whole = kn.whole[0]
 	}
+	k := microKernel{plain: tiles[n]}
 	switch {
 	case whole.dense != nil && n == kn.rows && t.ks == 4*n:
-		if panel, share := t.k*t.ks, t.k/denseRound*64; p*share < panel { // the next panel of A, as much of it as a tile fetches
-			fetched = panel + p*share
-		}
-		return whole.dense, fetched
+		return microKernel{plain: whole.dense, panel: t.k * t.ks, share: t.k / denseRound * 64}
 	case t.ks == 4 && n < len(whole.inPlace) && whole.inPlace[n] != nil:
-		if p == 0 && next != 0 {
-			return whole.ahead[n], next
-		}
-		return whole.inPlace[n], 0
-	case p == 0 && next != 0 && t.ks == 4 && n < len(ahead) && ahead[n] != nil:
-		return ahead[n], next
+		k.plain, ahead = whole.inPlace[n], whole.ahead
 	}
-	return tiles[n], 0
+	if t.ks == 4 && n < len(ahead) {
+		k.ahead = ahead[n]
+	}
+	return k
 }
