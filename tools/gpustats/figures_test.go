@@ -164,6 +164,14 @@ func TestCompare(t *testing.T) {
 			t.Errorf("Mesa %s, %d pipelines, all %t: %d, %v; want %d", c.mesa, len(c.list), c.all, got, err, c.want)
 		}
 	}
+	for _, text := range []string{"", "# card"} { // cut off
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := compare(file, "26.1", []figures{base()}, true); err == nil || !strings.Contains(err.Error(), "names the version of Mesa") {
+			t.Errorf("a golden file of %q: %v", text, err)
+		}
+	}
 }
 
 // The committed files are of one Mesa, and of every card.

@@ -130,6 +130,10 @@ func compare(golden, mesa string, list []figures, all bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	head, _, _ := strings.Cut(string(text), "\n")
+	if !strings.Contains(head, " by the compiler of Mesa ") {
+		return 0, fmt.Errorf("%s: want a first line that names the version of Mesa, got %q", golden, head)
+	}
 	was, err := parseFigures(string(text))
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", golden, err)
@@ -155,7 +159,6 @@ func compare(golden, mesa string, list []figures, all bool) (int, error) {
 	for _, s := range said {
 		fmt.Printf("%s: %s\n", golden, s)
 	}
-	head, _, _ := strings.Cut(string(text), "\n")
 	if !strings.Contains(head, "Mesa "+mesa+".") {
 		fmt.Printf("%s was not made by Mesa %s: what got worse does not count\n", golden, mesa)
 		return 0, nil
@@ -255,6 +258,9 @@ func (t *tools) figures(family, others string, match *regexp.Regexp) ([]figures,
 		if name, _, _ := strings.Cut(line, " "); match.MatchString(name) {
 			lines, names = append(lines, line), append(names, name)
 		}
+	}
+	if names == nil {
+		return nil, fmt.Errorf("no pipeline's name matches %s", match)
 	}
 	if err := os.WriteFile(list, []byte(strings.Join(lines, "")), 0o644); err != nil {
 		return nil, err
