@@ -299,10 +299,22 @@ func handle[H any](id uint64) H {
 	return *(*H)(unsafe.Pointer(&p))
 }
 
+// sizeAsked is the size of subgroups that a pipeline asks for which needs this one: none, where it may not.
+func (g *gpu) sizeAsked(subgroup int) int {
+	if g.facts.features&asksForSizes == 0 {
+		return 0
+	}
+	return subgroup
+}
+
 func (g *gpu) pipeline(code []byte, c *constants, subgroup int) (uint64, error) {
 	var p C.uint64_t
+	full := 0
+	if subgroup > 0 {
+		full = 1
+	}
 	r := C.vk_pipeline(g.c, unsafe.Pointer(&code[0]), C.uint64_t(len(code)), (*C.uint32_t)(&c[0]), C.uint32_t(len(c)),
-		C.uint32_t(subgroup), C.int(g.facts.features&asksForSizes), &p)
+		C.int(full), C.uint32_t(g.sizeAsked(subgroup)), &p)
 	if r != 0 {
 		return 0, failure("vkCreateComputePipelines", int(r))
 	}

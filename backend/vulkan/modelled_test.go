@@ -86,4 +86,9 @@ func OpenWidening(o Options, codes map[string][]byte) (tensor.Backend, error) {
 }
 
 // DefaultSubgroups has the backend's pipelines take the device's own size of subgroups, as where none may be asked for.
-func DefaultSubgroups(b tensor.Backend) { b.(*backend).hw.(*gpu).facts.features &^= asksForSizes }
+// It reports the size that a pipeline which needs this one then asks for.
+func DefaultSubgroups(b tensor.Backend, size int) (asked int) {
+	g := b.(*backend).hw.(*gpu)
+	g.facts.features &^= asksForSizes
+	return g.sizeAsked(size)
+}

@@ -481,7 +481,7 @@ int vk_cache_save(vk_device *d, void *data, uint64_t *bytes) {
 }
 
 int vk_pipeline(vk_device *d, const void *code, uint64_t bytes, const uint32_t *constants, uint32_t n,
-                uint32_t subgroup, int asks, uint64_t *pipeline) {
+                int full, uint32_t subgroup, uint64_t *pipeline) {
 	VkSpecializationMapEntry entries[64]; // entry i is constant i: validation layers until 1.4.309 take it so for matrices
 	if (n > 64) return VK_ERROR_INITIALIZATION_FAILED;
 	for (uint32_t i = 0; i < n; i++) entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
@@ -496,8 +496,8 @@ int vk_pipeline(vk_device *d, const void *code, uint64_t bytes, const uint32_t *
 	VkComputePipelineCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
 		.stage = {
-			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup && asks ? &size : NULL,
-			.flags = subgroup ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup ? &size : NULL,
+			.flags = full ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
 			.module = module, .pName = "main", .pSpecializationInfo = &special},
 		.layout = d->layout,
 	};

@@ -121,7 +121,7 @@ uint64_t vk_address(vk_device *device, uint64_t buffer);
 int vk_cache_load(vk_device *device, const void *data, uint64_t bytes);
 int vk_cache_save(vk_device *device, void *data, uint64_t *bytes); // data may be NULL: the size
 int vk_pipeline(vk_device *device, const void *code, uint64_t bytes, const uint32_t *constants, uint32_t n,
-                uint32_t subgroup, int asks, uint64_t *pipeline); // constants by number; subgroup: its size, 0: any; asks: whether the pipeline may ask for it
+                int full, uint32_t subgroup, uint64_t *pipeline); // constants by number; full: of full subgroups; subgroup: their size that it asks for, 0: none
 void vk_pipeline_free(vk_device *device, uint64_t pipeline);
 
 // Records the commands in a slot that has finished, and submits them behind transfer after (0: none): the timeline
