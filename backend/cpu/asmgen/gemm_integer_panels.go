@@ -252,7 +252,7 @@ func (p *integerPanels) fours(offset int) {
 	for i := range 4 {
 		p.twoRows(i, offset)
 	}
-	p.transposeFours()
+	p.transposeFours(Y)
 }
 
 // twoRows loads 16 bytes of the i-th row and of the one four further on. VINSERTI128 would take the one unit that it
@@ -263,14 +263,16 @@ func (p *integerPanels) twoRows(i, offset int) {
 	p.I("VPBLENDD", Imm(0xf0), "Y7", Y(i), Y(i))
 }
 
-func (p *integerPanels) transposeFours() {
+// transposeFours makes of registers 0 to 3, whose lanes are rows of four words each, a word of every row in each. It
+// needs registers 4 to 7.
+func (v *vec) transposeFours(r func(int) string) {
 	for i := range 2 {
-		p.I("VPUNPCKLDQ", Y(2*i+1), Y(2*i), Y(4+2*i))
-		p.I("VPUNPCKHDQ", Y(2*i+1), Y(2*i), Y(5+2*i))
+		v.I("VPUNPCKLDQ", r(2*i+1), r(2*i), r(4+2*i))
+		v.I("VPUNPCKHDQ", r(2*i+1), r(2*i), r(5+2*i))
 	}
 	for i := range 2 {
-		p.I("VPUNPCKLQDQ", Y(6+i), Y(4+i), Y(2*i))
-		p.I("VPUNPCKHQDQ", Y(6+i), Y(4+i), Y(2*i+1))
+		v.I("VPUNPCKLQDQ", r(6+i), r(4+i), r(2*i))
+		v.I("VPUNPCKHQDQ", r(6+i), r(4+i), r(2*i+1))
 	}
 }
 

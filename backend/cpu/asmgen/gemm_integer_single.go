@@ -109,7 +109,7 @@ func (p *integerPanels) singleQ4() {
 		p.I("VPADDW", "Y9", "Y8", "Y8")
 		p.I("VPMADDWD", "Y15", "Y8", "Y8")
 		p.scaledBy("Y8", "Y13")
-		p.transposeFours()
+		p.transposeFours(Y)
 		p.halfScales(0, "Y13")
 	})
 }

@@ -90,14 +90,7 @@ func (p *integerVNNI) fours(offset int) {
 			p.I("VBROADCASTI32X4", p.of(i+4*lane, offset), K(lane), Z(i))
 		}
 	}
-	for i := range 2 {
-		p.I("VPUNPCKLDQ", Z(2*i+1), Z(2*i), Z(4+2*i))
-		p.I("VPUNPCKHDQ", Z(2*i+1), Z(2*i), Z(5+2*i))
-	}
-	for i := range 2 {
-		p.I("VPUNPCKLQDQ", Z(6+i), Z(4+i), Z(2*i))
-		p.I("VPUNPCKHQDQ", Z(6+i), Z(4+i), Z(2*i+1))
-	}
+	p.transposeFours(Z)
 }
 
 // halfScales widens an F16 of every row: the lower half of four bytes, or the upper one.
