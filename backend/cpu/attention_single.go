@@ -60,7 +60,7 @@ func (p *singlePart) attend(s *scratch, k kernels.Attention, sees *visibility, a
 	at := (b*k.S + lo) * cache
 	eachRun(mask, func(from, to int) {
 		shape.Rows = to - from
-		vec.DotHeads(scores[from:], n, q, s.load(a[3], at+from*cache, at+to*cache), shape)
+		dotHeads(s, scores[from:], n, q, a[3], at+from*cache, at+to*cache, shape)
 		for h := range k.Heads {
 			scaleScores(scores[h*n+from:h*n+to], k)
 		}
@@ -75,8 +75,28 @@ func (p *singlePart) attend(s *scratch, k kernels.Attention, sees *visibility, a
 	clear(p.out)
 	eachRun(mask, func(from, to int) {
 		shape.Rows = to - from
-		vec.AddHeads(scores[from:], n, p.out, s.load(a[4], at+from*cache, at+to*cache), shape)
+		addHeads(s, scores[from:], n, p.out, a[4], at+from*cache, at+to*cache, shape)
 	})
+}
+
+// dotHeads is vec.DotHeads of elements [lo, hi) of k, which in 16 bits are widened in registers where there is a routine.
+func dotHeads(s *scratch, weights []float32, apart int, q []float32, k tensor.Arg, lo, hi int, shape vec.HeadShape) {
+	switch {
+	case k.DType == tensor.F16 && vec.DotHeadsF16(weights, apart, q, elements[uint16](k)[lo:hi], shape):
+	case k.DType == tensor.BF16 && vec.DotHeadsBF16(weights, apart, q, elements[uint16](k)[lo:hi], shape):
+	default:
+		vec.DotHeads(weights, apart, q, s.load(k, lo, hi), shape)
+	}
+}
+
+// addHeads is the same of vec.AddHeads.
+func addHeads(s *scratch, weights []float32, apart int, y []float32, v tensor.Arg, lo, hi int, shape vec.HeadShape) {
+	switch {
+	case v.DType == tensor.F16 && vec.AddHeadsF16(weights, apart, y, elements[uint16](v)[lo:hi], shape):
+	case v.DType == tensor.BF16 && vec.AddHeadsBF16(weights, apart, y, elements[uint16](v)[lo:hi], shape):
+	default:
+		vec.AddHeads(weights, apart, y, s.load(v, lo, hi), shape)
+	}
 }
 
 // scaleScores makes scores of products: times the scale, under the soft cap if there is one.

@@ -289,6 +289,7 @@ func (m machineAVX2) others() {
 	m.weighing(m)
 	m.rows()
 	m.headsDispatch()
+	m.narrowHeadsDispatch()
 	for i := range 16 {
 		word := uint32(0)
 		if i < 8 {

@@ -4,6 +4,8 @@
 
 package vec
 
+import "unsafe"
+
 import "github.com/agora-ml/agora/internal/quant"
 
 // addAVX512 is addGo in AVX-512.
@@ -170,6 +172,26 @@ func dotHeadsAVX512(weights *float32, apart int, q *float32, k *float32, rows in
 //
 //go:noescape
 func addHeadsAVX512(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
+
+// dotHeadsF16AVX512 is dotHeadsGo of widened rows in AVX-512; dim is a multiple of 16.
+//
+//go:noescape
+func dotHeadsF16AVX512(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+
+// addHeadsF16AVX512 is addHeadsGo of widened rows in AVX-512; dim is a multiple of 16.
+//
+//go:noescape
+func addHeadsF16AVX512(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+
+// dotHeadsBF16AVX512 is dotHeadsGo of widened rows in AVX-512; dim is a multiple of 16.
+//
+//go:noescape
+func dotHeadsBF16AVX512(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+
+// addHeadsBF16AVX512 is addHeadsGo of widened rows in AVX-512; dim is a multiple of 16.
+//
+//go:noescape
+func addHeadsBF16AVX512(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
 
 // decodeQ8_0AVX512 is quant's decoder for a positive number of blocks, in AVX-512.
 //

@@ -3289,8 +3289,8 @@ query161:
 	MOVQ dim+56(FP), CX
 	VXORPS Z0, Z0, Z0
 element162:
-	VMOVUPS 0(BX), Z4
-	VFMADD231PS 0(R8), Z4, Z0
+	VMOVUPS 0(R8), Z4
+	VFMADD231PS 0(BX), Z4, Z0
 	ADDQ $64, BX
 	ADDQ $64, R8
 	SUBQ $16, CX
@@ -3351,12 +3351,174 @@ element166:
 	VZEROUPPER
 	RET
 
+// func dotHeadsF16AVX512(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·dotHeadsF16AVX512(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ k+24(FP), R9
+	MOVQ rows+32(FP), R10
+row167:
+	MOVQ SI, DI
+	MOVQ q+16(FP), BX
+	MOVQ heads+40(FP), R12
+head168:
+	MOVQ group+48(FP), R13
+query169:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VXORPS Z0, Z0, Z0
+element170:
+	VCVTPH2PS 0(R8), Z4
+	VFMADD231PS 0(BX), Z4, Z0
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element170
+	VEXTRACTF32X8 $1, Z0, Y1
+	VADDPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, 0(DI)
+	ADDQ R11, DI
+	DECQ R13
+	JNE query169
+	MOVQ R8, R9
+	DECQ R12
+	JNE head168
+	ADDQ $4, SI
+	DECQ R10
+	JNE row167
+	VZEROUPPER
+	RET
+
+// func addHeadsF16AVX512(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·addHeadsF16AVX512(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ v+24(FP), R9
+	MOVQ rows+32(FP), R10
+row171:
+	MOVQ SI, DI
+	MOVQ y+16(FP), BX
+	MOVQ heads+40(FP), R12
+head172:
+	MOVQ group+48(FP), R13
+query173:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VBROADCASTSS 0(DI), Z0
+element174:
+	VCVTPH2PS 0(R8), Z4
+	VFMADD213PS 0(BX), Z0, Z4
+	VMOVUPS Z4, 0(BX)
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element174
+	ADDQ R11, DI
+	DECQ R13
+	JNE query173
+	MOVQ R8, R9
+	DECQ R12
+	JNE head172
+	ADDQ $4, SI
+	DECQ R10
+	JNE row171
+	VZEROUPPER
+	RET
+
+// func dotHeadsBF16AVX512(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·dotHeadsBF16AVX512(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ k+24(FP), R9
+	MOVQ rows+32(FP), R10
+row175:
+	MOVQ SI, DI
+	MOVQ q+16(FP), BX
+	MOVQ heads+40(FP), R12
+head176:
+	MOVQ group+48(FP), R13
+query177:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VXORPS Z0, Z0, Z0
+element178:
+	VPMOVZXWD 0(R8), Z4
+	VPSLLD $16, Z4, Z4
+	VFMADD231PS 0(BX), Z4, Z0
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element178
+	VEXTRACTF32X8 $1, Z0, Y1
+	VADDPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, 0(DI)
+	ADDQ R11, DI
+	DECQ R13
+	JNE query177
+	MOVQ R8, R9
+	DECQ R12
+	JNE head176
+	ADDQ $4, SI
+	DECQ R10
+	JNE row175
+	VZEROUPPER
+	RET
+
+// func addHeadsBF16AVX512(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·addHeadsBF16AVX512(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ v+24(FP), R9
+	MOVQ rows+32(FP), R10
+row179:
+	MOVQ SI, DI
+	MOVQ y+16(FP), BX
+	MOVQ heads+40(FP), R12
+head180:
+	MOVQ group+48(FP), R13
+query181:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VBROADCASTSS 0(DI), Z0
+element182:
+	VPMOVZXWD 0(R8), Z4
+	VPSLLD $16, Z4, Z4
+	VFMADD213PS 0(BX), Z0, Z4
+	VMOVUPS Z4, 0(BX)
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element182
+	ADDQ R11, DI
+	DECQ R13
+	JNE query181
+	MOVQ R8, R9
+	DECQ R12
+	JNE head180
+	ADDQ $4, SI
+	DECQ R10
+	JNE row179
+	VZEROUPPER
+	RET
+
 // func decodeQ8_0AVX512(dst *float32, src *byte, blocks int)
 TEXT ·decodeQ8_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop167:
+loop183:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -3372,7 +3534,7 @@ loop167:
 	ADDQ $34, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ loop167
+	JNZ loop183
 	VZEROUPPER
 	RET
 
@@ -3381,7 +3543,7 @@ TEXT ·decodeQ4_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop168:
+loop184:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -3403,7 +3565,7 @@ loop168:
 	ADDQ $18, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ loop168
+	JNZ loop184
 	VZEROUPPER
 	RET
 
@@ -3412,7 +3574,7 @@ TEXT ·decodeIQ4_NLAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop169:
+loop185:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -3436,7 +3598,7 @@ loop169:
 	ADDQ $18, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ loop169
+	JNZ loop185
 	VZEROUPPER
 	RET
 
@@ -3445,7 +3607,7 @@ TEXT ·decodeQ4_1AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop170:
+loop186:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -3468,7 +3630,7 @@ loop170:
 	ADDQ $20, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ loop170
+	JNZ loop186
 	VZEROUPPER
 	RET
 
@@ -3477,7 +3639,7 @@ TEXT ·decodeQ5_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop171:
+loop187:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -3504,7 +3666,7 @@ loop171:
 	ADDQ $22, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ loop171
+	JNZ loop187
 	VZEROUPPER
 	RET
 
@@ -3513,7 +3675,7 @@ TEXT ·decodeQ5_1AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop172:
+loop188:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -3544,7 +3706,7 @@ loop172:
 	ADDQ $24, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ loop172
+	JNZ loop188
 	VZEROUPPER
 	RET
 
@@ -3553,7 +3715,7 @@ TEXT ·decodeQ4_KAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop173:
+loop189:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X14
 	VCVTPH2PS X14, X14
@@ -3703,7 +3865,7 @@ loop173:
 	ADDQ $144, SI
 	ADDQ $1024, DI
 	DECQ CX
-	JNZ loop173
+	JNZ loop189
 	VZEROUPPER
 	RET
 
@@ -3712,7 +3874,7 @@ TEXT ·decodeQ5_KAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop174:
+loop190:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X14
 	VCVTPH2PS X14, X14
@@ -3908,7 +4070,7 @@ loop174:
 	ADDQ $176, SI
 	ADDQ $1024, DI
 	DECQ CX
-	JNZ loop174
+	JNZ loop190
 	VZEROUPPER
 	RET
 
@@ -3917,7 +4079,7 @@ TEXT ·decodeQ6_KAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop175:
+loop191:
 	MOVWLZX 208(SI), DX
 	VMOVD DX, X14
 	VCVTPH2PS X14, X14
@@ -4091,7 +4253,7 @@ loop175:
 	ADDQ $210, SI
 	ADDQ $1024, DI
 	DECQ CX
-	JNZ loop175
+	JNZ loop191
 	VZEROUPPER
 	RET
 
@@ -4100,7 +4262,7 @@ TEXT ·decodeNF4AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop176:
+loop192:
 	VBROADCASTSS 0(SI), Z8
 	VMOVUPS normalFloat<>(SB), Z9
 	MOVL $0xff00, DX
@@ -4132,7 +4294,7 @@ loop176:
 	ADDQ $36, SI
 	ADDQ $256, DI
 	DECQ CX
-	JNZ loop176
+	JNZ loop192
 	VZEROUPPER
 	RET
 
@@ -4141,7 +4303,7 @@ TEXT ·decodeFP4AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop177:
+loop193:
 	VBROADCASTSS 0(SI), Z8
 	VMOVUPS float4<>(SB), Z9
 	MOVL $0xff00, DX
@@ -4173,7 +4335,7 @@ loop177:
 	ADDQ $36, SI
 	ADDQ $256, DI
 	DECQ CX
-	JNZ loop177
+	JNZ loop193
 	VZEROUPPER
 	RET
 
@@ -4182,7 +4344,7 @@ TEXT ·decodeFP8AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop178:
+loop194:
 	VBROADCASTSS 0(SI), Z8
 	VPMOVZXBD 4(SI), Z0
 	VPSLLD $24, Z0, Z1
@@ -4259,7 +4421,7 @@ loop178:
 	ADDQ $132, SI
 	ADDQ $512, DI
 	DECQ CX
-	JNZ loop178
+	JNZ loop194
 	VZEROUPPER
 	RET
 
@@ -4268,7 +4430,7 @@ TEXT ·decodeU4AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
-loop179:
+loop195:
 	MOVWLZX 0(SI), DX
 	VMOVD DX, X8
 	VCVTPH2PS X8, X8
@@ -4313,7 +4475,7 @@ loop179:
 	ADDQ $36, SI
 	ADDQ $256, DI
 	DECQ CX
-	JNZ loop179
+	JNZ loop195
 	VZEROUPPER
 	RET
 
@@ -4325,7 +4487,7 @@ TEXT ·weighRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ rows+24(FP), R10
 	MOVQ highest+32(FP), R11
 	MOVQ sums+40(FP), R12
-row180:
+row196:
 	MOVQ 0(R9), CX
 	VBROADCASTSS minusInf<>(SB), Z0
 	VBROADCASTSS minusInf<>(SB), Z1
@@ -4334,33 +4496,33 @@ row180:
 	XORQ AX, AX
 	LEAQ -64(CX), DX
 	CMPQ AX, DX
-	JGT done182
-loop181:
+	JGT done198
+loop197:
 	VMAXPS 0(SI)(AX*4), Z0, Z0
 	VMAXPS 64(SI)(AX*4), Z1, Z1
 	VMAXPS 128(SI)(AX*4), Z2, Z2
 	VMAXPS 192(SI)(AX*4), Z3, Z3
 	ADDQ $64, AX
 	CMPQ AX, DX
-	JLE loop181
-done182:
+	JLE loop197
+done198:
 	LEAQ -16(CX), DX
 	CMPQ AX, DX
-	JGT done184
-loop183:
+	JGT done200
+loop199:
 	VMAXPS 0(SI)(AX*4), Z0, Z0
 	ADDQ $16, AX
 	CMPQ AX, DX
-	JLE loop183
-done184:
+	JLE loop199
+done200:
 	SUBQ AX, CX
-	JZ end185
+	JZ end201
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
 	KMOVW DX, K1
 	VMAXPS 0(SI)(AX*4), Z0, K1, Z0
-end185:
+end201:
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z1, Z1
 	VMAXPS Z1, Z0, Z0
@@ -4379,14 +4541,14 @@ end185:
 	ADDQ $4, R11
 	ADDQ $4, R12
 	DECQ R10
-	JNE row180
+	JNE row196
 	MOVQ x+0(FP), SI
 	MOVQ apart+8(FP), R8
 	MOVQ counts+16(FP), R9
 	MOVQ rows+24(FP), R10
 	MOVQ highest+32(FP), R11
 	MOVQ sums+40(FP), R12
-row186:
+row202:
 	MOVQ 0(R9), CX
 	VBROADCASTSS 0(R11), Z31
 
@@ -4408,8 +4570,8 @@ row186:
 	XORQ AX, AX
 	LEAQ -48(CX), DX
 	CMPQ AX, DX
-	JGT done188
-loop187:
+	JGT done204
+loop203:
 	VMOVUPS 0(SI)(AX*4), Y1
 	VMOVUPS 32(SI)(AX*4), Y5
 	VMOVUPS 64(SI)(AX*4), Y9
@@ -4486,12 +4648,12 @@ loop187:
 	VADDPD Y9, Y0, Y0
 	ADDQ $48, AX
 	CMPQ AX, DX
-	JLE loop187
-done188:
+	JLE loop203
+done204:
 	LEAQ -24(CX), DX
 	CMPQ AX, DX
-	JGT done190
-loop189:
+	JGT done206
+loop205:
 	VMOVUPS 0(SI)(AX*4), Y1
 	VMOVUPS 32(SI)(AX*4), Y5
 	VMOVUPS 64(SI)(AX*4), Y9
@@ -4557,12 +4719,12 @@ loop189:
 	VADDPD Y9, Y0, Y0
 	ADDQ $24, AX
 	CMPQ AX, DX
-	JLE loop189
-done190:
+	JLE loop205
+done206:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done192
-loop191:
+	JGT done208
+loop207:
 	VMOVUPS 0(SI)(AX*4), Y1
 	VSUBPS Y31, Y1, Y1
 	VMOVUPS Y30, Y2
@@ -4588,10 +4750,10 @@ loop191:
 	VADDPD Y1, Y0, Y0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop191
-done192:
+	JLE loop207
+done208:
 	SUBQ AX, CX
-	JZ end193
+	JZ end209
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
@@ -4620,7 +4782,7 @@ done192:
 	VADDPD Y1, Y0, Y0
 	VEXTRACTF64X4 $1, Z1, Y1
 	VADDPD Y1, Y0, Y0
-end193:
+end209:
 	VEXTRACTF128 $1, Y0, X15
 	VADDPD X15, X0, X0
 	VHADDPD X0, X0, X0
@@ -4631,7 +4793,7 @@ end193:
 	ADDQ $4, R11
 	ADDQ $4, R12
 	DECQ R10
-	JNE row186
+	JNE row202
 	VZEROUPPER
 	RET
 
@@ -4644,7 +4806,7 @@ TEXT ·weighGradRowsAVX512(SB), NOSPLIT, $0-56
 	MOVQ rows+32(FP), R10
 	MOVQ shift+40(FP), R11
 	MOVQ delta+48(FP), R12
-row194:
+row210:
 	MOVQ 0(R9), CX
 	VBROADCASTSS 0(R11), Z31
 	VBROADCASTSS 0(R12), Z30
@@ -4662,8 +4824,8 @@ row194:
 	XORQ AX, AX
 	LEAQ -48(CX), DX
 	CMPQ AX, DX
-	JGT done196
-loop195:
+	JGT done212
+loop211:
 	VMOVUPS 0(SI)(AX*4), Z0
 	VMOVUPS 64(SI)(AX*4), Z4
 	VMOVUPS 128(SI)(AX*4), Z8
@@ -4735,12 +4897,12 @@ loop195:
 	VMOVUPS Z8, 128(DI)(AX*4)
 	ADDQ $48, AX
 	CMPQ AX, DX
-	JLE loop195
-done196:
+	JLE loop211
+done212:
 	LEAQ -16(CX), DX
 	CMPQ AX, DX
-	JGT done198
-loop197:
+	JGT done214
+loop213:
 	VMOVUPS 0(SI)(AX*4), Z0
 	VSUBPS Z31, Z0, Z0
 	VMOVUPS Z29, Z1
@@ -4766,10 +4928,10 @@ loop197:
 	VMOVUPS Z0, 0(DI)(AX*4)
 	ADDQ $16, AX
 	CMPQ AX, DX
-	JLE loop197
-done198:
+	JLE loop213
+done214:
 	SUBQ AX, CX
-	JZ end199
+	JZ end215
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
@@ -4797,14 +4959,14 @@ done198:
 	VSUBPS Z30, Z0, Z0
 	VMULPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, 0(DI)(AX*4)
-end199:
+end215:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $8, R9
 	ADDQ $4, R11
 	ADDQ $4, R12
 	DECQ R10
-	JNE row194
+	JNE row210
 	VZEROUPPER
 	RET
 
@@ -4816,14 +4978,14 @@ TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-56
 	MOVQ from+24(FP), R9
 	MOVQ alpha+40(FP), R11
 	MOVQ rows+48(FP), R10
-row200:
+row216:
 	VBROADCASTSS 0(R11), Z31
 	MOVQ n+32(FP), CX
 	XORQ AX, AX
 	LEAQ -64(CX), DX
 	CMPQ AX, DX
-	JGT done202
-loop201:
+	JGT done218
+loop217:
 	VMOVUPS 0(SI)(AX*4), Z0
 	VMOVUPS 64(SI)(AX*4), Z1
 	VMOVUPS 128(SI)(AX*4), Z2
@@ -4838,21 +5000,21 @@ loop201:
 	VMOVUPS Z3, 192(DI)(AX*4)
 	ADDQ $64, AX
 	CMPQ AX, DX
-	JLE loop201
-done202:
+	JLE loop217
+done218:
 	LEAQ -16(CX), DX
 	CMPQ AX, DX
-	JGT done204
-loop203:
+	JGT done220
+loop219:
 	VMOVUPS 0(SI)(AX*4), Z0
 	VMULPS Z31, Z0, Z0
 	VMOVUPS Z0, 0(DI)(AX*4)
 	ADDQ $16, AX
 	CMPQ AX, DX
-	JLE loop203
-done204:
+	JLE loop219
+done220:
 	SUBQ AX, CX
-	JZ end205
+	JZ end221
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
@@ -4860,12 +5022,12 @@ done204:
 	VMOVUPS.Z 0(SI)(AX*4), K1, Z0
 	VMULPS Z31, Z0, Z0
 	VMOVUPS Z0, K1, 0(DI)(AX*4)
-end205:
+end221:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ $4, R11
 	DECQ R10
-	JNE row200
+	JNE row216
 	VZEROUPPER
 	RET
 
@@ -4876,7 +5038,7 @@ TEXT ·clearRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ counts+16(FP), R9
 	MOVQ rows+24(FP), R10
 	VXORPS X0, X0, X0
-row206:
+row222:
 	MOVQ 0(R9), BX
 	LEAQ 0(SI)(BX*4), DI
 	MOVQ n+32(FP), CX
@@ -4884,37 +5046,37 @@ row206:
 	XORQ AX, AX
 	LEAQ -64(CX), DX
 	CMPQ AX, DX
-	JGT done208
-loop207:
+	JGT done224
+loop223:
 	VMOVUPS Z0, 0(DI)(AX*4)
 	VMOVUPS Z0, 64(DI)(AX*4)
 	VMOVUPS Z0, 128(DI)(AX*4)
 	VMOVUPS Z0, 192(DI)(AX*4)
 	ADDQ $64, AX
 	CMPQ AX, DX
-	JLE loop207
-done208:
+	JLE loop223
+done224:
 	LEAQ -16(CX), DX
 	CMPQ AX, DX
-	JGT done210
-loop209:
+	JGT done226
+loop225:
 	VMOVUPS Z0, 0(DI)(AX*4)
 	ADDQ $16, AX
 	CMPQ AX, DX
-	JLE loop209
-done210:
+	JLE loop225
+done226:
 	SUBQ AX, CX
-	JZ end211
+	JZ end227
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
 	KMOVW DX, K1
 	VMOVUPS Z0, K1, 0(DI)(AX*4)
-end211:
+end227:
 	ADDQ R8, SI
 	ADDQ $8, R9
 	DECQ R10
-	JNE row206
+	JNE row222
 	VZEROUPPER
 	RET
 
@@ -4929,8 +5091,8 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-24
 	XORQ AX, AX
 	LEAQ -32(CX), DX
 	CMPQ AX, DX
-	JGT done213
-loop212:
+	JGT done229
+loop228:
 	VCVTPS2PD 0(DI)(AX*4), Z4
 	VCVTPS2PD 32(DI)(AX*4), Z5
 	VCVTPS2PD 64(DI)(AX*4), Z6
@@ -4941,27 +5103,27 @@ loop212:
 	VADDPD Z7, Z3, Z3
 	ADDQ $32, AX
 	CMPQ AX, DX
-	JLE loop212
-done213:
+	JLE loop228
+done229:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done215
-loop214:
+	JGT done231
+loop230:
 	VCVTPS2PD 0(DI)(AX*4), Z4
 	VADDPD Z4, Z0, Z0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop214
-done215:
+	JLE loop230
+done231:
 	SUBQ AX, CX
-	JZ end216
+	JZ end232
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
 	KMOVW DX, K1
 	VCVTPS2PD.Z 0(DI)(AX*4), K1, Z4
 	VADDPD Z4, Z0, Z0
-end216:
+end232:
 	VEXTRACTF64X4 $1, Z0, Y5
 	VEXTRACTF64X4 $1, Z1, Y6
 	VEXTRACTF64X4 $1, Z2, Y7
@@ -4992,8 +5154,8 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-24
 	XORQ AX, AX
 	LEAQ -32(CX), DX
 	CMPQ AX, DX
-	JGT done218
-loop217:
+	JGT done234
+loop233:
 	VCVTPS2PD 0(DI)(AX*4), Z4
 	VCVTPS2PD 32(DI)(AX*4), Z5
 	VCVTPS2PD 64(DI)(AX*4), Z6
@@ -5004,27 +5166,27 @@ loop217:
 	VFMADD231PD Z7, Z7, Z3
 	ADDQ $32, AX
 	CMPQ AX, DX
-	JLE loop217
-done218:
+	JLE loop233
+done234:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done220
-loop219:
+	JGT done236
+loop235:
 	VCVTPS2PD 0(DI)(AX*4), Z4
 	VFMADD231PD Z4, Z4, Z0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop219
-done220:
+	JLE loop235
+done236:
 	SUBQ AX, CX
-	JZ end221
+	JZ end237
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
 	KMOVW DX, K1
 	VCVTPS2PD.Z 0(DI)(AX*4), K1, Z4
 	VFMADD231PD Z4, Z4, Z0
-end221:
+end237:
 	VEXTRACTF64X4 $1, Z0, Y5
 	VEXTRACTF64X4 $1, Z1, Y6
 	VEXTRACTF64X4 $1, Z2, Y7
@@ -5055,8 +5217,8 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-32
 	XORQ AX, AX
 	LEAQ -24(CX), DX
 	CMPQ AX, DX
-	JGT done223
-loop222:
+	JGT done239
+loop238:
 	VCVTPS2PD 0(DI)(AX*4), Z3
 	VCVTPS2PD 32(DI)(AX*4), Z5
 	VCVTPS2PD 64(DI)(AX*4), Z7
@@ -5068,21 +5230,21 @@ loop222:
 	VFMADD231PD Z7, Z8, Z2
 	ADDQ $24, AX
 	CMPQ AX, DX
-	JLE loop222
-done223:
+	JLE loop238
+done239:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done225
-loop224:
+	JGT done241
+loop240:
 	VCVTPS2PD 0(DI)(AX*4), Z3
 	VCVTPS2PD 0(SI)(AX*4), Z4
 	VFMADD231PD Z3, Z4, Z0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop224
-done225:
+	JLE loop240
+done241:
 	SUBQ AX, CX
-	JZ end226
+	JZ end242
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
@@ -5090,7 +5252,7 @@ done225:
 	VCVTPS2PD.Z 0(DI)(AX*4), K1, Z3
 	VCVTPS2PD.Z 0(SI)(AX*4), K1, Z4
 	VFMADD231PD Z3, Z4, Z0
-end226:
+end242:
 	VEXTRACTF64X4 $1, Z0, Y5
 	VEXTRACTF64X4 $1, Z1, Y6
 	VEXTRACTF64X4 $1, Z2, Y7
@@ -5118,8 +5280,8 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-40
 	XORQ AX, AX
 	LEAQ -16(CX), DX
 	CMPQ AX, DX
-	JGT done228
-loop227:
+	JGT done244
+loop243:
 	VCVTPS2PD 0(DI)(AX*4), Z2
 	VCVTPS2PD 32(DI)(AX*4), Z5
 	VCVTPS2PD 0(SI)(AX*4), Z3
@@ -5132,12 +5294,12 @@ loop227:
 	VFMADD231PD Z5, Z7, Z1
 	ADDQ $16, AX
 	CMPQ AX, DX
-	JLE loop227
-done228:
+	JLE loop243
+done244:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done230
-loop229:
+	JGT done246
+loop245:
 	VCVTPS2PD 0(DI)(AX*4), Z2
 	VCVTPS2PD 0(SI)(AX*4), Z3
 	VCVTPS2PD 0(R8)(AX*4), Z4
@@ -5145,10 +5307,10 @@ loop229:
 	VFMADD231PD Z2, Z4, Z0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop229
-done230:
+	JLE loop245
+done246:
 	SUBQ AX, CX
-	JZ end231
+	JZ end247
 	MOVL $1, DX
 	SHLL CX, DX
 	DECL DX
@@ -5158,7 +5320,7 @@ done230:
 	VCVTPS2PD.Z 0(R8)(AX*4), K1, Z4
 	VMULPD Z3, Z2, Z2
 	VFMADD231PD Z2, Z4, Z0
-end231:
+end247:
 	VEXTRACTF64X4 $1, Z0, Y5
 	VEXTRACTF64X4 $1, Z1, Y6
 	VADDPD Y1, Y0, Y0

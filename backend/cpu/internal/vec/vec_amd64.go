@@ -895,6 +895,26 @@ func dotHeadsAVX2(weights *float32, apart int, q *float32, k *float32, rows int,
 //go:noescape
 func addHeadsAVX2(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
 
+// dotHeadsF16AVX2 is dotHeadsGo of widened rows in AVX2 and FMA; dim is a multiple of 16.
+//
+//go:noescape
+func dotHeadsF16AVX2(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+
+// addHeadsF16AVX2 is addHeadsGo of widened rows in AVX2 and FMA; dim is a multiple of 16.
+//
+//go:noescape
+func addHeadsF16AVX2(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+
+// dotHeadsBF16AVX2 is dotHeadsGo of widened rows in AVX2 and FMA; dim is a multiple of 16.
+//
+//go:noescape
+func dotHeadsBF16AVX2(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+
+// addHeadsBF16AVX2 is addHeadsGo of widened rows in AVX2 and FMA; dim is a multiple of 16.
+//
+//go:noescape
+func addHeadsBF16AVX2(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+
 // fetch asks for rows of so many bytes, step bytes from each to the next.
 //
 //go:noescape
@@ -942,4 +962,36 @@ func addHeads(weights []float32, apart int, y, v []float32, s HeadShape) {
 		return
 	}
 	addHeadsAVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.SliceData(v), s.Rows, s.Heads, s.Group, s.Dim)
+}
+
+func dotHeadsF16(weights []float32, apart int, q []float32, k []uint16, s HeadShape) bool {
+	if !useAVX2 || s.Dim%16 != 0 {
+		return false
+	}
+	dotHeadsF16AVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(q), unsafe.Pointer(unsafe.SliceData(k)), s.Rows, s.Heads, s.Group, s.Dim)
+	return true
+}
+
+func dotHeadsBF16(weights []float32, apart int, q []float32, k []uint16, s HeadShape) bool {
+	if !useAVX2 || s.Dim%16 != 0 {
+		return false
+	}
+	dotHeadsBF16AVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(q), unsafe.Pointer(unsafe.SliceData(k)), s.Rows, s.Heads, s.Group, s.Dim)
+	return true
+}
+
+func addHeadsF16(weights []float32, apart int, y []float32, v []uint16, s HeadShape) bool {
+	if !useAVX2 || s.Dim%16 != 0 {
+		return false
+	}
+	addHeadsF16AVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.Pointer(unsafe.SliceData(v)), s.Rows, s.Heads, s.Group, s.Dim)
+	return true
+}
+
+func addHeadsBF16(weights []float32, apart int, y []float32, v []uint16, s HeadShape) bool {
+	if !useAVX2 || s.Dim%16 != 0 {
+		return false
+	}
+	addHeadsBF16AVX2(unsafe.SliceData(weights), apart, unsafe.SliceData(y), unsafe.Pointer(unsafe.SliceData(v)), s.Rows, s.Heads, s.Group, s.Dim)
+	return true
 }

@@ -4988,10 +4988,10 @@ query183:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 element184:
-	VMOVUPS 0(BX), Y4
-	VFMADD231PS 0(R8), Y4, Y0
-	VMOVUPS 32(BX), Y5
-	VFMADD231PS 32(R8), Y5, Y1
+	VMOVUPS 0(R8), Y4
+	VFMADD231PS 0(BX), Y4, Y0
+	VMOVUPS 32(R8), Y5
+	VFMADD231PS 32(BX), Y5, Y1
 	ADDQ $64, BX
 	ADDQ $64, R8
 	SUBQ $16, CX
@@ -5055,23 +5055,199 @@ element188:
 	VZEROUPPER
 	RET
 
+// func dotHeadsF16AVX2(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·dotHeadsF16AVX2(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ k+24(FP), R9
+	MOVQ rows+32(FP), R10
+row189:
+	MOVQ SI, DI
+	MOVQ q+16(FP), BX
+	MOVQ heads+40(FP), R12
+head190:
+	MOVQ group+48(FP), R13
+query191:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+element192:
+	VCVTPH2PS 0(R8), Y4
+	VFMADD231PS 0(BX), Y4, Y0
+	VCVTPH2PS 16(R8), Y5
+	VFMADD231PS 32(BX), Y5, Y1
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element192
+	VADDPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, 0(DI)
+	ADDQ R11, DI
+	DECQ R13
+	JNE query191
+	MOVQ R8, R9
+	DECQ R12
+	JNE head190
+	ADDQ $4, SI
+	DECQ R10
+	JNE row189
+	VZEROUPPER
+	RET
+
+// func addHeadsF16AVX2(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·addHeadsF16AVX2(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ v+24(FP), R9
+	MOVQ rows+32(FP), R10
+row193:
+	MOVQ SI, DI
+	MOVQ y+16(FP), BX
+	MOVQ heads+40(FP), R12
+head194:
+	MOVQ group+48(FP), R13
+query195:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VBROADCASTSS 0(DI), Y0
+	VBROADCASTSS 0(DI), Y1
+element196:
+	VCVTPH2PS 0(R8), Y4
+	VFMADD213PS 0(BX), Y0, Y4
+	VMOVUPS Y4, 0(BX)
+	VCVTPH2PS 16(R8), Y5
+	VFMADD213PS 32(BX), Y1, Y5
+	VMOVUPS Y5, 32(BX)
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element196
+	ADDQ R11, DI
+	DECQ R13
+	JNE query195
+	MOVQ R8, R9
+	DECQ R12
+	JNE head194
+	ADDQ $4, SI
+	DECQ R10
+	JNE row193
+	VZEROUPPER
+	RET
+
+// func dotHeadsBF16AVX2(weights *float32, apart int, q *float32, k unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·dotHeadsBF16AVX2(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ k+24(FP), R9
+	MOVQ rows+32(FP), R10
+row197:
+	MOVQ SI, DI
+	MOVQ q+16(FP), BX
+	MOVQ heads+40(FP), R12
+head198:
+	MOVQ group+48(FP), R13
+query199:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+element200:
+	VPMOVZXWD 0(R8), Y4
+	VPSLLD $16, Y4, Y4
+	VFMADD231PS 0(BX), Y4, Y0
+	VPMOVZXWD 16(R8), Y5
+	VPSLLD $16, Y5, Y5
+	VFMADD231PS 32(BX), Y5, Y1
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element200
+	VADDPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, 0(DI)
+	ADDQ R11, DI
+	DECQ R13
+	JNE query199
+	MOVQ R8, R9
+	DECQ R12
+	JNE head198
+	ADDQ $4, SI
+	DECQ R10
+	JNE row197
+	VZEROUPPER
+	RET
+
+// func addHeadsBF16AVX2(weights *float32, apart int, y *float32, v unsafe.Pointer, rows int, heads int, group int, dim int)
+TEXT ·addHeadsBF16AVX2(SB), NOSPLIT, $0-64
+	MOVQ weights+0(FP), SI
+	MOVQ apart+8(FP), R11
+	SHLQ $2, R11
+	MOVQ v+24(FP), R9
+	MOVQ rows+32(FP), R10
+row201:
+	MOVQ SI, DI
+	MOVQ y+16(FP), BX
+	MOVQ heads+40(FP), R12
+head202:
+	MOVQ group+48(FP), R13
+query203:
+	MOVQ R9, R8
+	MOVQ dim+56(FP), CX
+	VBROADCASTSS 0(DI), Y0
+	VBROADCASTSS 0(DI), Y1
+element204:
+	VPMOVZXWD 0(R8), Y4
+	VPSLLD $16, Y4, Y4
+	VFMADD213PS 0(BX), Y0, Y4
+	VMOVUPS Y4, 0(BX)
+	VPMOVZXWD 16(R8), Y5
+	VPSLLD $16, Y5, Y5
+	VFMADD213PS 32(BX), Y1, Y5
+	VMOVUPS Y5, 32(BX)
+	ADDQ $64, BX
+	ADDQ $32, R8
+	SUBQ $16, CX
+	JNE element204
+	ADDQ R11, DI
+	DECQ R13
+	JNE query203
+	MOVQ R8, R9
+	DECQ R12
+	JNE head202
+	ADDQ $4, SI
+	DECQ R10
+	JNE row201
+	VZEROUPPER
+	RET
+
 // func fetch(x *byte, rows int, bytes int, step int)
 TEXT ·fetch(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), SI
 	MOVQ rows+8(FP), CX
 	MOVQ bytes+16(FP), BX
 	MOVQ step+24(FP), DX
-row189:
+row205:
 	MOVQ SI, DI
 	LEAQ 0(SI)(BX*1), R8
-line190:
+line206:
 	PREFETCHT1 0(DI)
 	ADDQ $64, DI
 	CMPQ DI, R8
-	JLT line190
+	JLT line206
 	ADDQ DX, SI
 	DECQ CX
-	JNE row189
+	JNE row205
 	VZEROUPPER
 	RET
 
@@ -5083,7 +5259,7 @@ TEXT ·weighRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ rows+24(FP), R10
 	MOVQ highest+32(FP), R11
 	MOVQ sums+40(FP), R12
-row191:
+row207:
 	MOVQ 0(R9), CX
 	VMOVUPS minusInf<>(SB), Y0
 	VMOVUPS minusInf<>(SB), Y1
@@ -5092,34 +5268,34 @@ row191:
 	XORQ AX, AX
 	LEAQ -32(CX), DX
 	CMPQ AX, DX
-	JGT done193
-loop192:
+	JGT done209
+loop208:
 	VMAXPS 0(SI)(AX*4), Y0, Y0
 	VMAXPS 32(SI)(AX*4), Y1, Y1
 	VMAXPS 64(SI)(AX*4), Y2, Y2
 	VMAXPS 96(SI)(AX*4), Y3, Y3
 	ADDQ $32, AX
 	CMPQ AX, DX
-	JLE loop192
-done193:
+	JLE loop208
+done209:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done195
-loop194:
+	JGT done211
+loop210:
 	VMAXPS 0(SI)(AX*4), Y0, Y0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop194
-done195:
+	JLE loop210
+done211:
 	SUBQ AX, CX
-	JZ end196
+	JZ end212
 	NEGQ CX
 	LEAQ tailMask<>(SB), DX
 	VMOVUPS 32(DX)(CX*4), Y15
 	VMASKMOVPS 0(SI)(AX*4), Y15, Y4
 	VBLENDVPS Y15, Y4, Y0, Y4
 	VMAXPS Y4, Y0, Y0
-end196:
+end212:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	VMAXPS Y1, Y0, Y0
@@ -5136,14 +5312,14 @@ end196:
 	ADDQ $4, R11
 	ADDQ $4, R12
 	DECQ R10
-	JNE row191
+	JNE row207
 	MOVQ x+0(FP), SI
 	MOVQ apart+8(FP), R8
 	MOVQ counts+16(FP), R9
 	MOVQ rows+24(FP), R10
 	MOVQ highest+32(FP), R11
 	MOVQ sums+40(FP), R12
-row197:
+row213:
 	MOVQ 0(R9), CX
 	VBROADCASTSS 0(R11), Y14
 
@@ -5155,8 +5331,8 @@ row197:
 	XORQ AX, AX
 	LEAQ -24(CX), DX
 	CMPQ AX, DX
-	JGT done199
-loop198:
+	JGT done215
+loop214:
 	VMOVUPS 0(SI)(AX*4), Y1
 	VMOVUPS 32(SI)(AX*4), Y5
 	VMOVUPS 64(SI)(AX*4), Y9
@@ -5226,12 +5402,12 @@ loop198:
 	VADDPD Y3, Y0, Y0
 	ADDQ $24, AX
 	CMPQ AX, DX
-	JLE loop198
-done199:
+	JLE loop214
+done215:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done201
-loop200:
+	JGT done217
+loop216:
 	VMOVUPS 0(SI)(AX*4), Y1
 	VSUBPS Y14, Y1, Y1
 	VMOVUPS Y13, Y2
@@ -5259,10 +5435,10 @@ loop200:
 	VADDPD Y3, Y0, Y0
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop200
-done201:
+	JLE loop216
+done217:
 	SUBQ AX, CX
-	JZ end202
+	JZ end218
 	NEGQ CX
 	LEAQ tailMask<>(SB), DX
 	VMOVUPS 32(DX)(CX*4), Y15
@@ -5292,7 +5468,7 @@ done201:
 	VEXTRACTF128 $1, Y3, X3
 	VCVTPS2PD X3, Y3
 	VADDPD Y3, Y0, Y0
-end202:
+end218:
 	VEXTRACTF128 $1, Y0, X15
 	VADDPD X15, X0, X0
 	VHADDPD X0, X0, X0
@@ -5303,7 +5479,7 @@ end202:
 	ADDQ $4, R11
 	ADDQ $4, R12
 	DECQ R10
-	JNE row197
+	JNE row213
 	VZEROUPPER
 	RET
 
@@ -5316,7 +5492,7 @@ TEXT ·weighGradRowsAVX2(SB), NOSPLIT, $0-56
 	MOVQ rows+32(FP), R10
 	MOVQ shift+40(FP), R11
 	MOVQ delta+48(FP), R12
-row203:
+row219:
 	MOVQ 0(R9), CX
 	VBROADCASTSS 0(R11), Y14
 	VBROADCASTSS 0(R12), Y13
@@ -5324,8 +5500,8 @@ row203:
 	XORQ AX, AX
 	LEAQ -24(CX), DX
 	CMPQ AX, DX
-	JGT done205
-loop204:
+	JGT done221
+loop220:
 	VMOVUPS 0(SI)(AX*4), Y0
 	VMOVUPS 32(SI)(AX*4), Y4
 	VMOVUPS 64(SI)(AX*4), Y8
@@ -5400,12 +5576,12 @@ loop204:
 	VMOVUPS Y8, 64(DI)(AX*4)
 	ADDQ $24, AX
 	CMPQ AX, DX
-	JLE loop204
-done205:
+	JLE loop220
+done221:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done207
-loop206:
+	JGT done223
+loop222:
 	VMOVUPS 0(SI)(AX*4), Y0
 	VSUBPS Y14, Y0, Y0
 	VMOVUPS Y12, Y1
@@ -5432,10 +5608,10 @@ loop206:
 	VMOVUPS Y0, 0(DI)(AX*4)
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop206
-done207:
+	JLE loop222
+done223:
 	SUBQ AX, CX
-	JZ end208
+	JZ end224
 	NEGQ CX
 	LEAQ tailMask<>(SB), DX
 	VMOVUPS 32(DX)(CX*4), Y15
@@ -5463,14 +5639,14 @@ done207:
 	VSUBPS Y13, Y0, Y0
 	VMULPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(AX*4)
-end208:
+end224:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $8, R9
 	ADDQ $4, R11
 	ADDQ $4, R12
 	DECQ R10
-	JNE row203
+	JNE row219
 	VZEROUPPER
 	RET
 
@@ -5482,14 +5658,14 @@ TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-56
 	MOVQ from+24(FP), R9
 	MOVQ alpha+40(FP), R11
 	MOVQ rows+48(FP), R10
-row209:
+row225:
 	VBROADCASTSS 0(R11), Y14
 	MOVQ n+32(FP), CX
 	XORQ AX, AX
 	LEAQ -32(CX), DX
 	CMPQ AX, DX
-	JGT done211
-loop210:
+	JGT done227
+loop226:
 	VMOVUPS 0(SI)(AX*4), Y0
 	VMOVUPS 32(SI)(AX*4), Y1
 	VMOVUPS 64(SI)(AX*4), Y2
@@ -5504,33 +5680,33 @@ loop210:
 	VMOVUPS Y3, 96(DI)(AX*4)
 	ADDQ $32, AX
 	CMPQ AX, DX
-	JLE loop210
-done211:
+	JLE loop226
+done227:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done213
-loop212:
+	JGT done229
+loop228:
 	VMOVUPS 0(SI)(AX*4), Y0
 	VMULPS Y14, Y0, Y0
 	VMOVUPS Y0, 0(DI)(AX*4)
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop212
-done213:
+	JLE loop228
+done229:
 	SUBQ AX, CX
-	JZ end214
+	JZ end230
 	NEGQ CX
 	LEAQ tailMask<>(SB), DX
 	VMOVUPS 32(DX)(CX*4), Y15
 	VMASKMOVPS 0(SI)(AX*4), Y15, Y0
 	VMULPS Y14, Y0, Y0
 	VMASKMOVPS Y0, Y15, 0(DI)(AX*4)
-end214:
+end230:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ $4, R11
 	DECQ R10
-	JNE row209
+	JNE row225
 	VZEROUPPER
 	RET
 
@@ -5541,7 +5717,7 @@ TEXT ·clearRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ counts+16(FP), R9
 	MOVQ rows+24(FP), R10
 	VXORPS Y0, Y0, Y0
-row215:
+row231:
 	MOVQ 0(R9), BX
 	LEAQ 0(SI)(BX*4), DI
 	MOVQ n+32(FP), CX
@@ -5549,36 +5725,36 @@ row215:
 	XORQ AX, AX
 	LEAQ -32(CX), DX
 	CMPQ AX, DX
-	JGT done217
-loop216:
+	JGT done233
+loop232:
 	VMOVUPS Y0, 0(DI)(AX*4)
 	VMOVUPS Y0, 32(DI)(AX*4)
 	VMOVUPS Y0, 64(DI)(AX*4)
 	VMOVUPS Y0, 96(DI)(AX*4)
 	ADDQ $32, AX
 	CMPQ AX, DX
-	JLE loop216
-done217:
+	JLE loop232
+done233:
 	LEAQ -8(CX), DX
 	CMPQ AX, DX
-	JGT done219
-loop218:
+	JGT done235
+loop234:
 	VMOVUPS Y0, 0(DI)(AX*4)
 	ADDQ $8, AX
 	CMPQ AX, DX
-	JLE loop218
-done219:
+	JLE loop234
+done235:
 	SUBQ AX, CX
-	JZ end220
+	JZ end236
 	NEGQ CX
 	LEAQ tailMask<>(SB), DX
 	VMOVUPS 32(DX)(CX*4), Y15
 	VMASKMOVPS Y0, Y15, 0(DI)(AX*4)
-end220:
+end236:
 	ADDQ R8, SI
 	ADDQ $8, R9
 	DECQ R10
-	JNE row215
+	JNE row231
 	VZEROUPPER
 	RET
 
