@@ -51,6 +51,7 @@ void main() {
 	// All subgroups make as many turns, whether they have a step left or not: some devices know no barriers of one.
 	uint first_l = gl_SubgroupID * bk, turn = SUBGROUPS * bk;
 	if (whole > 0) { // as in MatmulCoopmat
+		BEGIN_SUMS
 		uvec4 next_a[FETCHES_A], next_b[FETCHES_B];
 		Packed packed_b[FETCHES_B];
 		uint place_a[FETCHES_A], place_b[FETCHES_B];

@@ -41,12 +41,13 @@ vec4 load_four_behind(Argument base, uint storage, uint first, uint i) {
 }
 
 // Elements i to i+3 where n is 4 or more, else n of them and zeros; one access to memory where their
-// address allows it. The rare other way is a loop, so that it takes little code.
+// address allows it. The rare other way is a loop, so that it takes little code. It has as many turns for all invocations: what
+// comes out of a loop that ends sooner for some, NVK keeps in registers of its own all through a kernel, four for each such loop.
 vec4 load_float_some(Argument base, uint storage, uint i, uint n) {
 	uint misaligned = storage == F32 ? (base.x | 4 * i) & 15 : (base.x | 2 * i) & 7;
 	if (misaligned == 0 && n >= 4) return load_float_four(base, storage, i);
 	vec4 f = vec4(0);
-	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load_float(base, storage, i + j);
+	[[dont_unroll]] for (uint j = 0; j < 4; j++) if (j < n) f[j] = load_float(base, storage, i + j);
 	return f;
 }
 
