@@ -63,6 +63,8 @@ uint64_t keys_at = place_of(6, first_k), values_at = place_of(7, first_k), first
 	FIND(j0, begin, end, s, j0 + COLS - 1 + t <= i0 + s && (window == 0 || i0 + MATRIX_M - 1 + s < j0 + t + window), \
 		query_at(b, i0 + row), key_at(b, column))
 
+float exponent_scale; // log2(e) * scale, of bf16 alone: f16 loops of RDNA 3 take more instructions with it
+
 // Adds what a tile gives to the sums, and goes on to the next. Lean: all of its keys are seen by all queries of the workgroup.
 void add_tile(bool lean) {
 	barrier();
@@ -79,8 +81,8 @@ void add_tile(bool lean) {
 
 	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < words[p].length(); i++) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
-		vec2 f = exp2(exponent(score) - exponents[i]) * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) *
-			cap_slope(capped(scale * score));
+		vec2 to = FACTOR == BF16 && soft_cap == 0 ? exponent_scale * score : exponent(score);
+		vec2 f = exp2(to - exponents[i]) * vec2(slopes[2 * p][i], slopes[2 * p + 1][i]) * cap_slope(capped(scale * score));
 		words[p][i] = uintBitsToFloat(weights2(f));
 	}
 	if (!lean) {
@@ -103,6 +105,7 @@ void add_tile(bool lean) {
 void main() {
 	uint rows = min(MATRIX_M, t - i0);
 	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
+	if (FACTOR == BF16) exponent_scale = LOG2_E * scale;
 	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim, statistics = (b * heads + h) * t + i0;
 
 	// Of the row of each quad; four invocations have parts of its dy . y.
