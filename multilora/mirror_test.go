@@ -177,3 +177,21 @@ func TestGradientsOfOneMemory(t *testing.T) {
 		t.Errorf("differs by %g from what it is without a mirror", e)
 	}
 }
+
+// Beside f32 activations on a CPU what watches over recorded tokens makes a mirror while an adapter trains for few rows alone:
+// products of more do not take it.
+func TestMirrorOfRecordedTokens(t *testing.T) {
+	for rows, want := range map[int]bool{1: true, fewRows: true, fewRows + 1: false} {
+		m, a := withMirror(t, open(t, 1), tensor.F32, kinds()["scalar"])
+		gather(t, m)
+		backward(t, m, batch(), 0)
+		l := a.layers[0].linear
+		still := l.Steady(tensor.F32, rows)
+		if still == nil || !still() {
+			t.Fatal("the layer is not steady")
+		}
+		if made := l.mirror.of != nil; made != want {
+			t.Errorf("%d rows: a mirror was made: %t, want %t", rows, made, want)
+		}
+	}
+}

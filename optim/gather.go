@@ -269,7 +269,7 @@ func fillMirror(mirror, value *tensor.Tensor) {
 	}
 }
 
-// Params gives what trains, by name, in the model's order.
+// Params gives what trains, by name, in the model's order, but each parameter behind the one that it is to come after.
 func (t *Trainable) Params() iter.Seq2[string, *autograd.Param] {
 	return func(yield func(string, *autograd.Param) bool) {
 		for _, e := range t.entries {

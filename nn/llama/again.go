@@ -164,7 +164,7 @@ func (m *Model) newSameToken(rows, slots int) *sameToken {
 func (s *sameToken) steady(l any, dt tensor.DType) bool {
 	var still func() bool
 	if l, ok := l.(nn.Steady); ok {
-		still = l.Steady(dt)
+		still = l.Steady(dt, s.rows)
 	}
 	s.still = append(s.still, still)
 	return still != nil

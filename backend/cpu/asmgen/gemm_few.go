@@ -12,7 +12,7 @@ func (f *File) fewDots(s store, vectors, fetched int) {
 	name, registers := fmt.Sprintf("dots%d%s", vectors, s.name), 32/lanes
 	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with %d vectors; k is a positive multiple of 32:
 	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-Sums begin as 0.`, name, vectors),
+The sums are as 0 before, whatever is there.`, name, vectors),
 		Arg{"sums", "*float32"}, Arg{"x", "*[fewMost]*float32"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
 		Arg{"rows", "int"})
 	sum := func(v, i int) int { return v*registers + i }

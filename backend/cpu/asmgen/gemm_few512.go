@@ -10,7 +10,7 @@ func (f *File) fewDots512(s store, vectors, fetched int) {
 	name := fmt.Sprintf("dots%d%sAVX512", vectors, s.name)
 	f.Func(name, fmt.Sprintf(`%s multiplies a positive number of rows, ld bytes apart, with %d vectors; k is a positive multiple of 32:
 	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.`, name, vectors),
+The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.`, name, vectors),
 		Arg{"sums", "*float32"}, Arg{"x", "*[fewMost]*float32"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"},
 		Arg{"rows", "int"})
 	sum := func(row, v, half int) string { return Z(16 + (row*group+v)*2 + half) } // two hold the four accumulators of dots

@@ -16,7 +16,7 @@ func (v *vec) exponentials() {
 	v.elementwise(routine{name: "expSubScale", outs: words("dst"), ins: words("x"), scalars: words("shift alpha")}, 3,
 		func(x []string) []string {
 			v.sub(x[0], v.scalars["shift"], x[0])
-			y := v.expBelow(x[0])
+			y := v.expFar(x[0])
 			v.mul(y, v.scalars["alpha"], y)
 			return []string{y}
 		})
@@ -195,6 +195,15 @@ func (v *vec) expBelow(x string) string {
 	v.mulNotBelow(x, v.constant("expMin", -87.33654), t, p, r)
 	v.release(r, t)
 	return p
+}
+
+// expFar is expBelow, but +Inf where x is above 87.7; x becomes at most 88, of which expBelow makes that.
+func (v *vec) expFar(x string) string {
+	far := v.temp()
+	v.set(v.constant("expFar", 88), far)
+	v.min(far, x, x) // a NaN stays
+	v.release(far)
+	return v.expBelow(x)
 }
 
 // minus returns -x; x stays.

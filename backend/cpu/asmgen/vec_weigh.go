@@ -94,7 +94,7 @@ func (v *vec) weighGradRows(weigher) {
 			x := v.temp()
 			v.loadFrom("x", offset, x)
 			v.sub(x, v.scalars["shift"], x)
-			p := v.expBelow(x)
+			p := v.expFar(x)
 			v.storeTo(p, "x", offset)
 			v.loadFrom("y", offset, x)
 			v.sub(x, v.scalars["delta"], x)

@@ -24,7 +24,7 @@ func dotsF32Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int,
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0.
+// The sums are as 0 before, whatever is there.
 //
 //go:noescape
 func dots2F32(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -33,7 +33,7 @@ func dots2F32(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k i
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
 //
 //go:noescape
 func dots4F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -42,7 +42,7 @@ func dots4F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld in
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
 //
 //go:noescape
 func dots8F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -79,7 +79,7 @@ func dotsF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int,
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0.
+// The sums are as 0 before, whatever is there.
 //
 //go:noescape
 func dots2F16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -88,7 +88,7 @@ func dots2F16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k i
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
 //
 //go:noescape
 func dots4F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -97,7 +97,7 @@ func dots4F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld in
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
 //
 //go:noescape
 func dots8F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -134,7 +134,7 @@ func dotsBF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0.
+// The sums are as 0 before, whatever is there.
 //
 //go:noescape
 func dots2BF16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -143,7 +143,7 @@ func dots2BF16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k 
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
 //
 //go:noescape
 func dots4BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
@@ -152,7 +152,7 @@ func dots4BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld i
 //
 //	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
 //
-// Sums begin as 0. Of an odd number of rows the last sum is written twice, side by side.
+// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
 //
 //go:noescape
 func dots8BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)

@@ -91,7 +91,7 @@ func sumExpSubGo(x []float32, shift float32) float64 {
 }
 
 // ExpSubScale sets dst[i] = alpha * e^(x[i]-shift): the softmax of a row whose
-// log-sum-exp is shift, and with a factor its gradient. No x[i]-shift may be above 87.
+// log-sum-exp is shift, and with a factor its gradient. Where x[i]-shift is above 87 it may be +Inf already.
 func ExpSubScale(dst, x []float32, shift, alpha float32) {
 	same("ExpSubScale", len(dst), len(x))
 	expSubScale(dst, x, shift, alpha)

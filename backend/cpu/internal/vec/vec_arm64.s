@@ -1430,14 +1430,16 @@ TEXT ·expSubScaleNEON(SB), NOSPLIT, $0-32
 	FMOVQ (R9), F24
 	MOVD $expC6Half<>(SB), R9
 	FMOVQ (R9), F23
-	MOVD $expLn2Hi<>(SB), R9
+	MOVD $expFar<>(SB), R9
 	FMOVQ (R9), F22
-	MOVD $expLn2Lo<>(SB), R9
+	MOVD $expLn2Hi<>(SB), R9
 	FMOVQ (R9), F21
-	MOVD $expLog2e<>(SB), R9
+	MOVD $expLn2Lo<>(SB), R9
 	FMOVQ (R9), F20
-	MOVD $expMin<>(SB), R9
+	MOVD $expLog2e<>(SB), R9
 	FMOVQ (R9), F19
+	MOVD $expMin<>(SB), R9
+	FMOVQ (R9), F18
 	SUBS $12, R7, R7
 	BLT done110
 loop109:
@@ -1447,24 +1449,30 @@ loop109:
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
 	WORD $0x4ebfd4a5 // fsub v5.4s, v5.4s, v31.4s
 	WORD $0x4ebfd54a // fsub v10.4s, v10.4s, v31.4s
+	VMOV V22.B16, V1.B16
+	VMOV V22.B16, V6.B16
+	VMOV V22.B16, V11.B16
+	WORD $0x4ea0f420 // fmin v0.4s, v1.4s, v0.4s
+	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
+	WORD $0x4eaaf56a // fmin v10.4s, v11.4s, v10.4s
 	VMOV V29.B16, V1.B16
 	VMOV V29.B16, V6.B16
 	VMOV V29.B16, V11.B16
-	VFMLA V20.S4, V0.S4, V1.S4
-	VFMLA V20.S4, V5.S4, V6.S4
-	VFMLA V20.S4, V10.S4, V11.S4
+	VFMLA V19.S4, V0.S4, V1.S4
+	VFMLA V19.S4, V5.S4, V6.S4
+	VFMLA V19.S4, V10.S4, V11.S4
 	WORD $0x4ebdd422 // fsub v2.4s, v1.4s, v29.4s
 	WORD $0x4ebdd4c7 // fsub v7.4s, v6.4s, v29.4s
 	WORD $0x4ebdd56c // fsub v12.4s, v11.4s, v29.4s
 	VMOV V0.B16, V3.B16
 	VMOV V5.B16, V8.B16
 	VMOV V10.B16, V13.B16
-	VFMLS V22.S4, V2.S4, V3.S4
-	VFMLS V22.S4, V7.S4, V8.S4
-	VFMLS V22.S4, V12.S4, V13.S4
 	VFMLS V21.S4, V2.S4, V3.S4
 	VFMLS V21.S4, V7.S4, V8.S4
 	VFMLS V21.S4, V12.S4, V13.S4
+	VFMLS V20.S4, V2.S4, V3.S4
+	VFMLS V20.S4, V7.S4, V8.S4
+	VFMLS V20.S4, V12.S4, V13.S4
 	VMOV V23.B16, V2.B16
 	VMOV V23.B16, V7.B16
 	VMOV V23.B16, V12.B16
@@ -1510,9 +1518,9 @@ loop109:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
-	WORD $0x6ea0e663 // fcmgt v3.4s, v19.4s, v0.4s
-	WORD $0x6ea5e668 // fcmgt v8.4s, v19.4s, v5.4s
-	WORD $0x6eaae66d // fcmgt v13.4s, v19.4s, v10.4s
+	WORD $0x6ea0e643 // fcmgt v3.4s, v18.4s, v0.4s
+	WORD $0x6ea5e648 // fcmgt v8.4s, v18.4s, v5.4s
+	WORD $0x6eaae64d // fcmgt v13.4s, v18.4s, v10.4s
 	WORD $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
 	WORD $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
@@ -1533,12 +1541,14 @@ done110:
 loop111:
 	FMOVQ 0(R1), F0
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
+	VMOV V22.B16, V1.B16
+	WORD $0x4ea0f420 // fmin v0.4s, v1.4s, v0.4s
 	VMOV V29.B16, V1.B16
-	VFMLA V20.S4, V0.S4, V1.S4
+	VFMLA V19.S4, V0.S4, V1.S4
 	WORD $0x4ebdd422 // fsub v2.4s, v1.4s, v29.4s
 	VMOV V0.B16, V3.B16
-	VFMLS V22.S4, V2.S4, V3.S4
 	VFMLS V21.S4, V2.S4, V3.S4
+	VFMLS V20.S4, V2.S4, V3.S4
 	VMOV V23.B16, V2.B16
 	VMOV V24.B16, V4.B16
 	VFMLA V3.S4, V2.S4, V4.S4
@@ -1554,7 +1564,7 @@ loop111:
 	VFMLA V3.S4, V4.S4, V2.S4
 	VSHL $23, V1.S4, V1.S4
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
-	WORD $0x6ea0e663 // fcmgt v3.4s, v19.4s, v0.4s
+	WORD $0x6ea0e643 // fcmgt v3.4s, v18.4s, v0.4s
 	WORD $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
 	FMOVQ F2, 0(R0)
@@ -1568,12 +1578,14 @@ done112:
 tail113:
 	FMOVS 0(R1), F0
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
+	VMOV V22.B16, V1.B16
+	WORD $0x4ea0f420 // fmin v0.4s, v1.4s, v0.4s
 	VMOV V29.B16, V1.B16
-	VFMLA V20.S4, V0.S4, V1.S4
+	VFMLA V19.S4, V0.S4, V1.S4
 	WORD $0x4ebdd422 // fsub v2.4s, v1.4s, v29.4s
 	VMOV V0.B16, V3.B16
-	VFMLS V22.S4, V2.S4, V3.S4
 	VFMLS V21.S4, V2.S4, V3.S4
+	VFMLS V20.S4, V2.S4, V3.S4
 	VMOV V23.B16, V2.B16
 	VMOV V24.B16, V4.B16
 	VFMLA V3.S4, V2.S4, V4.S4
@@ -1589,7 +1601,7 @@ tail113:
 	VFMLA V3.S4, V4.S4, V2.S4
 	VSHL $23, V1.S4, V1.S4
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
-	WORD $0x6ea0e663 // fcmgt v3.4s, v19.4s, v0.4s
+	WORD $0x6ea0e643 // fcmgt v3.4s, v18.4s, v0.4s
 	WORD $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
 	FMOVS F2, 0(R0)
@@ -6634,6 +6646,15 @@ DATA plusInf<>+20(SB)/4, $0x7f800000
 DATA plusInf<>+24(SB)/4, $0x7f800000
 DATA plusInf<>+28(SB)/4, $0x7f800000
 GLOBL plusInf<>(SB), RODATA|NOPTR, $32
+DATA expFar<>+0(SB)/4, $0x42b00000
+DATA expFar<>+4(SB)/4, $0x42b00000
+DATA expFar<>+8(SB)/4, $0x42b00000
+DATA expFar<>+12(SB)/4, $0x42b00000
+DATA expFar<>+16(SB)/4, $0x42b00000
+DATA expFar<>+20(SB)/4, $0x42b00000
+DATA expFar<>+24(SB)/4, $0x42b00000
+DATA expFar<>+28(SB)/4, $0x42b00000
+GLOBL expFar<>(SB), RODATA|NOPTR, $32
 DATA expRoundHalf<>+0(SB)/4, $0x4b400080
 DATA expRoundHalf<>+4(SB)/4, $0x4b400080
 DATA expRoundHalf<>+8(SB)/4, $0x4b400080

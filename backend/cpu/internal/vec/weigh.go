@@ -39,8 +39,8 @@ func weighEach(x []float32, apart int, counts []int, highest, sums []float32) {
 }
 
 // WeighGradRows sets, of row r, the first counts[r] elements of p[r*apart:] to e^(p - shift[r]) and those of ds to
-// p * (ds - delta[r]): weights out of scores and their log-sum-exp, and gradients of scores out of those of weights. No p - shift[r]
-// may be above 87.
+// p * (ds - delta[r]): weights out of scores and their log-sum-exp, and gradients of scores out of those of weights. Where p - shift[r]
+// is above 87 the weight may be +Inf.
 func WeighGradRows(p, ds []float32, apart int, counts []int, shift, delta []float32) {
 	checkRows("WeighGradRows", min(len(p), len(ds)), apart, counts)
 	same("WeighGradRows", len(counts), len(shift), len(delta))
