@@ -136,6 +136,9 @@ func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p P
 	return b, nil
 }
 
+// lineMost is the most bytes of what a program says last that an error repeats.
+const lineMost = 1000
+
 // measure runs a command and reads the rates that it prints.
 func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (map[string]float64, string, error) {
 	var out, said ending
@@ -146,11 +149,11 @@ func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (
 			return nil, "", ctx.Err()
 		}
 		if line := said.lastLine(); len(line) > 0 {
-			err = fmt.Errorf("%w: %s", err, printable.Name(string(line)))
+			err = fmt.Errorf("%w: %s", err, printable.Name(string(line[max(0, len(line)-lineMost):])))
 		}
 		return nil, "", fmt.Errorf("%s: %w", printable.Name(c.Args[0]), err)
 	}
-	if err := c.Run(); err != nil {
+	if err := c.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // it succeeded, but what it has started holds its output
 		return bad(err)
 	}
 	text := out.text.Bytes()

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -39,6 +40,22 @@ func TestBesideProgramThatHangs(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("it has not ended")
+	}
+}
+
+// What a program leaves running, and holds its output, does not make it fail.
+func TestBesideProgramThatLeavesAnother(t *testing.T) {
+	b, err := besideOf(t, t.Context(), "sleep 3 &\necho '{\"rate\": 2}'\n")
+	if err != nil || len(b.Rates) != 1 || b.Rates[0].Best != 1.5 {
+		t.Errorf("got %+v, %v", b, err)
+	}
+}
+
+// An error does not repeat a line without end.
+func TestBesideProgramThatSaysMuch(t *testing.T) {
+	_, err := besideOf(t, t.Context(), "yes | head -c 3000000 | tr -d '\\n' >&2\nexit 1\n")
+	if err == nil || len(err.Error()) > 2*lineMost {
+		t.Errorf("got an error of %d bytes", len(fmt.Sprint(err)))
 	}
 }
 

@@ -83,6 +83,9 @@ func (p *printer) called(k tensor.Kernel, args []*tensor.Tensor) {
 // timed finds the call. Those before it had nothing to do.
 func (p *printer) timed(t tensor.Timing) {
 	i := t.Call - p.first
+	if i < 0 || i >= len(p.waiting) {
+		return // a device that does not say which call it was
+	}
 	c := p.waiting[i]
 	p.waiting, p.first = p.waiting[i+1:], t.Call+1
 	s := p.sums[t.Form]

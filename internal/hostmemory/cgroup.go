@@ -55,12 +55,14 @@ func groups(root fs.FS) (all []group) {
 		if !ok || !in || m.kind == "cgroup" && !has(m.options, "memory") || seen[m.device+" "+m.root] {
 			continue
 		}
-		seen[m.device+" "+m.root] = true
 		v := version1
 		if m.kind == "cgroup2" {
 			v = version2
 		}
 		top := path.Join(".", strings.TrimPrefix(path.Clean(m.at), "/"))
+		if _, err := fs.ReadDir(root, top); err == nil { // else another mount may tell
+			seen[m.device+" "+m.root] = true
+		}
 		for dir := path.Join(top, m.below(own)); ; dir = path.Dir(dir) {
 			all = append(all, v.limited(root, dir)...)
 			if dir == top || dir == "." {

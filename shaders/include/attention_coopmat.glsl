@@ -71,7 +71,7 @@ uvec4 eight(uint64_t from, uint bytes) { return Half8s(from + uint64_t(bytes)).a
 // Two weights as factors. No compiler seen rounds to bf16 by one instruction, so their last 16 bits are cut off, and what they are computed
 // from has 2^RAISED times their size, which in an exponent costs nothing: of a mantissa m from 1 to 2, of which there are as many as 1/m,
 // cutting takes 1/m of 1/256 on the average, and the mean of that, 1/(2 ln 2), is added before. So errors have mean 0, are at most 0.72 of the
-// last place, and their mean square is the least that one factor gives, 1.12 times that of numbers rounded to nearest. What 8 bits hold,
+// last place, and their mean square is the least that one factor gives, 1.11 times that of numbers rounded to nearest. What 8 bits hold,
 // 0 and 1 among it, stays as it is, and so do infinities and every NaN that is computed.
 const float RAISED = FACTOR == BF16 ? 0.0040594572 : 0; // log2(1 + 1/(512 ln 2))
 uint weights2(vec2 f) {
