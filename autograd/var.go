@@ -73,7 +73,7 @@ type Param struct {
 	// no simpler than another value.
 	NoDecay bool
 	// After, if not nil, is what the parameter had better lie behind in memory, so that one product takes both:
-	// where kernels have a price of their own (tensor.Device.Launches), and elsewhere of the row of a text's next token.
+	// where kernels have a price of their own (tensor.Device.Launches), and elsewhere when a text's next token is computed.
 	After *Param
 	// Fetch, if not nil, brings the numbers of Value to its device: they lie elsewhere until they are used, and
 	// others may take their place afterwards.

@@ -195,3 +195,33 @@ func TestMirrorOfRecordedTokens(t *testing.T) {
 		}
 	}
 }
+
+// A text written between steps on a CPU, beside f32 activations, reads the mirror: it has the bits of an adapter without one,
+// whose B is scaled for every product, before training and after each step.
+func TestMirrorOfTokensBetweenSteps(t *testing.T) {
+	eachKind(t, func(t *testing.T, cfg Config) {
+		m, a := withMirror(t, open(t, 2), tensor.F32, cfg)
+		o, err := optim.New(gather(t, m), optim.DefaultAdamW())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step := range 3 {
+			with := logits(t, m, randomBatch(4))
+			mirrors := map[*Linear]*mirror{}
+			for _, l := range a.layers {
+				mirrors[l.linear], l.linear.mirror = l.linear.mirror, nil
+			}
+			without := logits(t, m, randomBatch(4))
+			for l, own := range mirrors {
+				if l.mirror = own; own != nil && own.of == nil {
+					t.Error("no mirror was made")
+				}
+			}
+			if !slices.Equal(with, without) {
+				t.Errorf("after %d steps: other bits than without a mirror", step)
+			}
+			backward(t, m, batch(), step)
+			o.Step(0.1)
+		}
+	})
+}
