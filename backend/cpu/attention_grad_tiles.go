@@ -179,14 +179,12 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 				sums.add(t, n)
 			})
 			t.scatter(dq, t.out, k.HeadDim, t.s.equal(t.rows, k.Scale))
-			s.round()
 			s.used = used
 		}
 		for j := 0; j < k.S; j += tiles.block {
 			sums := all.from(j, k.HeadDim)
 			sums.n = min(tiles.block, k.S-j)
 			sums.store(t, dk, dv)
-			s.round()
 			s.used = used
 		}
 	})

@@ -80,7 +80,6 @@ func (a *attentionTiles) halfAttentionGrad(w *work, dq, dk, dv, dy, y tensor.Arg
 			t.deltas(y)
 			t.transpose()
 			t.gradQ(dq, func(block, n int) { sums.add(t, block, n) })
-			s.round()
 			s.used = used
 		}
 		for block := range blocks {

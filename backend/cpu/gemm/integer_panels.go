@@ -61,8 +61,8 @@ func roundGroupsGo(to, x unsafe.Pointer, groups, zero int, whole bool) {
 // panelRows is the most rows of A of one call, a few microseconds.
 const panelDepth, panelRows = 1024, 64
 
-// fewRows is the most rows of A for which weights are read as one stream.
-const fewRows = 4
+// streamedRows is the most rows of A for which weights are read as one stream.
+const streamedRows = 4
 
 // panelColumns is the columns of C that two panels of eight rows have, or one of sixteen.
 const panelColumns = 16
@@ -106,7 +106,7 @@ func (e *Engine) panelProducts(p *product) {
 	tasks := 4 * e.team.Threads()
 	grain := max(2*panelColumns, roundUp((p.n+tasks-1)/tasks, panelColumns))
 	run, most := e.team.Run, panelColumns
-	if p.m <= fewRows {
+	if p.m <= streamedRows {
 		run, grain = e.team.Stream, 4*panelColumns
 	}
 	if p.alpha == 1 && (p.m <= path.singles || path.rows == panelColumns) {

@@ -216,7 +216,7 @@ func TestIntegerSums(t *testing.T) {
 func TestIntegerProductsBits(t *testing.T) {
 	needIntegers(t)
 	for _, path := range integerPaths {
-		for _, m := range []int{2, fewRows, fewRows + 1, 23} {
+		for _, m := range []int{2, streamedRows, streamedRows + 1, 23} {
 			t.Run(fmt.Sprintf("%s, %d rows", path.name, m), func(t *testing.T) { testIntegerProductsBits(t, path, m) })
 		}
 	}

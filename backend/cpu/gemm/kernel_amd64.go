@@ -124,7 +124,7 @@ var integerPaths = func() []integerPath {
 		list = append(list, integerPath{"avx512vnni", &panelsVNNI, roundGroupsVNNI, 16, 1})
 	}
 	if cpulevel.Chosen() >= cpulevel.AVX2 {
-		list = append(list, integerPath{"avx2", &panelsAVX2, roundGroupsAVX2, 8, fewRows})
+		list = append(list, integerPath{"avx2", &panelsAVX2, roundGroupsAVX2, 8, streamedRows})
 	}
 	return list
 }()

@@ -67,10 +67,10 @@ func wholeOnly(whole []func(*tile), width int) []func(*tile) {
 var integerPaths = func() []integerPath {
 	var list []integerPath
 	if cpulevel.I8MM() {
-		list = append(list, integerPath{"neoni8mm", &panelsI8MM, roundGroupsNEON, 8, fewRows})
+		list = append(list, integerPath{"neoni8mm", &panelsI8MM, roundGroupsNEON, 8, streamedRows})
 	}
 	if cpulevel.DotProd() {
-		list = append(list, integerPath{"neondotprod", &panelsDotProd, roundGroupsNEON, 8, fewRows})
+		list = append(list, integerPath{"neondotprod", &panelsDotProd, roundGroupsNEON, 8, streamedRows})
 	}
 	return list
 }()
