@@ -16,13 +16,13 @@ import (
 
 // besideFlags have a benchmark measured in turns with another program.
 type besideFlags struct {
-	command string
+	command commandLine
 	pairs   int
 }
 
 func (f *besideFlags) register(c *cobra.Command, example string) {
-	c.Flags().StringVar(&f.command, "beside", "", "measure in turns with this command of another program, such as "+
-		example+"; it reads what is measured, as JSON, and prints its rates")
+	c.Flags().Var(&f.command, "beside", "measure in turns with this command of another program, such as "+example+
+		"; it reads what is measured, as JSON, and prints its rates; quotes keep an argument with spaces together")
 	c.Flags().IntVar(&f.pairs, "pairs", 5, "measurements of each with --beside")
 }
 
@@ -47,13 +47,7 @@ func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...stri
 		if slices.Contains([]string{"beside", "pairs", "json"}, flag.Name) {
 			return
 		}
-		values := []string{flag.Value.String()}
-		if list, ok := flag.Value.(pflag.SliceValue); ok { // whose String is in brackets
-			values = list.GetSlice()
-		}
-		for _, v := range values {
-			o.Own = append(o.Own, "--"+flag.Name+"="+v)
-		}
+		o.Own = append(o.Own, againAs(flag)...)
 	})
 	b, err := bench.MeasureBeside(c.Context(), o, func(pair int, p bench.Pair) {
 		fmt.Fprintf(c.ErrOrStderr(), "pair %d of %d: %s %.1f, beside it %.1f\n", pair+1, f.pairs, rates[0], p.Own[rates[0]],
@@ -67,6 +61,24 @@ func (f *besideFlags) run(c *cobra.Command, task any, asJSON bool, rates ...stri
 	}
 	printBeside(c.OutOrStdout(), b)
 	return nil
+}
+
+// againAs are the arguments that give a flag the value it has.
+func againAs(flag *pflag.Flag) (args []string) {
+	name, value := "--"+flag.Name+"=", flag.Value.String()
+	switch flag.Value.Type() {
+	case "stringSlice": // in brackets, and what has commas in quotes, as it is read
+		if value = value[1 : len(value)-1]; value == "" && len(flag.Value.(pflag.SliceValue).GetSlice()) == 1 {
+			value = `""` // a text without letters, not none
+		}
+		return []string{name + value}
+	case "stringArray": // one of them each time
+		for _, v := range flag.Value.(pflag.SliceValue).GetSlice() {
+			args = append(args, name+v)
+		}
+		return args
+	}
+	return []string{name + value}
 }
 
 func printBeside(w io.Writer, b bench.Beside) {

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/agora-ml/agora/internal/bench"
 	"github.com/agora-ml/agora/internal/testdevice"
@@ -105,7 +108,7 @@ func TestBenchBesideErrors(t *testing.T) {
 		t.Errorf("of another model: %q", stderr)
 	}
 	if _, _, stderr = agora(t, "bench", "step", "--shape", shape, "--beside", ""); !strings.Contains(stderr,
-		"--beside: want a command, got none") {
+		"want a command, got none") {
 		t.Errorf("with no command: %q", stderr)
 	}
 	if _, _, stderr = agora(t, "bench", "step", "--shape", shape, "--beside", "no-such-program-here"); !strings.Contains(
@@ -141,5 +144,28 @@ func TestBenchGEMMBeside(t *testing.T) {
 	}
 	if _, _, stderr := agora(t, append(args, "--sweep")...); !strings.Contains(stderr, "--beside: want it without --sweep") {
 		t.Errorf("with --sweep: %q", stderr)
+	}
+}
+
+// A flag is given to this program once more as it has been given, also a list of nothing, or of what has commas in it.
+func TestAgainAs(t *testing.T) {
+	for _, given := range [][]string{
+		{"--list="}, {`--list="a,b",c`}, {`--list=a`, `--list="b ""c"""`}, {`--list=""`}, {"--array="}, {"--array=a,b", "--array=c"}, {"--text="},
+		{"--text=[a]"},
+	} {
+		values := func(args []string) (all []any, again []string) {
+			fl := pflag.NewFlagSet("", pflag.ContinueOnError)
+			list := fl.StringSlice("list", []string{"d"}, "")
+			array, text := fl.StringArray("array", []string{"d"}, ""), fl.String("text", "d", "")
+			if err := fl.Parse(args); err != nil {
+				t.Fatalf("%q: %v", args, err)
+			}
+			fl.Visit(func(flag *pflag.Flag) { again = append(again, againAs(flag)...) })
+			return []any{*list, *array, *text}, again
+		}
+		want, again := values(given)
+		if got, _ := values(again); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is given again as %q, which is %q, want %q", given, again, got, want)
+		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"math"
 	"os/exec"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/agora-ml/agora/internal/printable"
@@ -20,10 +19,9 @@ import (
 type BesideOptions struct {
 	// Own is the command line of this program's measurement, that prints JSON.
 	Own []string
-	// Command is another program's, with its arguments between spaces. It reads Task, as JSON, and its last line of
-	// output is JSON: its name, and the rates and the memory that Own prints by the same names; rates of many products
-	// are in a field rates.
-	Command string
+	// Command is another program and its arguments. It reads Task, as JSON, and its last line of output is JSON: its
+	// name, and the rates and the memory that Own prints by the same names; rates of many products are in a field rates.
+	Command []string
 	Task    any
 	Pairs   int // of measurements
 	// Rates are the names of what is compared: numbers of which more is better.
@@ -93,10 +91,6 @@ func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p P
 	if err != nil {
 		return b, err
 	}
-	command := strings.Fields(o.Command)
-	if len(command) == 0 {
-		return b, errors.New("--beside: want a command, got none")
-	}
 	for i := range o.Pairs {
 		var p Pair
 		own := func() (err error) {
@@ -104,7 +98,7 @@ func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p P
 			return err
 		}
 		other := func() (err error) {
-			c := exec.CommandContext(ctx, command[0], command[1:]...)
+			c := exec.CommandContext(ctx, o.Command[0], o.Command[1:]...)
 			p.Other, b.Name, err = o.measure(ctx, c, task)
 			return err
 		}
@@ -144,6 +138,7 @@ func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (
 	var out, said ending
 	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(task), &out, &said
 	c.WaitDelay = time.Second // what it has started may live on, and hold its output
+	endTogether(c)
 	bad := func(err error) (map[string]float64, string, error) {
 		if ctx.Err() != nil {
 			return nil, "", ctx.Err()

@@ -20,7 +20,7 @@ func besideOf(t *testing.T, ctx context.Context, script string) (Beside, error) 
 	if err := os.WriteFile(path, []byte(script), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	o := BesideOptions{Own: []string{"echo", `{"rate": 3}`}, Command: "sh " + path, Pairs: 1, Rates: []string{"rate"}}
+	o := BesideOptions{Own: []string{"echo", `{"rate": 3}`}, Command: []string{"sh", path}, Pairs: 1, Rates: []string{"rate"}}
 	return MeasureBeside(ctx, o, func(int, Pair) {})
 }
 
