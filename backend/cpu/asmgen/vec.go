@@ -383,6 +383,15 @@ func (v *vec) bits(name string, word uint32) string {
 	return v.table(name, slices.Repeat([]uint32{word}, 8)...)
 }
 
+// held returns a register with a constant, for operands that cannot be in memory: the constant's own if it has one, else to.
+func (v *vec) held(constant, to string) string {
+	if !strings.HasSuffix(constant, "<>(SB)") {
+		return constant
+	}
+	v.set(constant, to)
+	return to
+}
+
 // define writes the definitions of constants.
 func (v *vec) define() { v.asm.WriteString("\n" + v.data.String()) }
 

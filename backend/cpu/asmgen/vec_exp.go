@@ -200,8 +200,7 @@ func (v *vec) expBelow(x string) string {
 // expFar is expBelow, but +Inf where x is above 87.7; x becomes at most 88, of which expBelow makes that.
 func (v *vec) expFar(x string) string {
 	far := v.temp()
-	v.set(v.constant("expFar", 88), far)
-	v.min(far, x, x) // a NaN stays
+	v.min(v.held(v.constant("expFar", 88), far), x, x) // a NaN stays
 	v.release(far)
 	return v.expBelow(x)
 }
@@ -224,8 +223,7 @@ func (v *vec) sigmoidInverse(z string) string {
 // sigmoid returns sigmoid(-z); z is released.
 func (v *vec) sigmoid(z string) string {
 	e, y := v.sigmoidInverse(z), v.temp()
-	v.set(v.constant("one", 1), y)
-	v.div(y, e, y)
+	v.div(v.held(v.constant("one", 1), y), e, y)
 	v.release(e)
 	return y
 }
@@ -234,8 +232,7 @@ func (v *vec) sigmoid(z string) string {
 func (v *vec) clamp(x, most string) {
 	size, t := v.temp(), v.temp()
 	v.abs(x, size)
-	v.set(most, t)
-	v.min(t, size, size)
+	v.min(v.held(most, t), size, size)
 	v.copySign(x, size, t)
 	v.copy(size, x)
 	v.release(size, t)
@@ -244,8 +241,7 @@ func (v *vec) clamp(x, most string) {
 // oneMinus returns 1 - x; x stays.
 func (v *vec) oneMinus(x string) string {
 	y := v.temp()
-	v.set(v.constant("one", 1), y)
-	v.sub(y, x, y)
+	v.sub(v.held(v.constant("one", 1), y), x, y)
 	return y
 }
 
@@ -270,8 +266,7 @@ func (v *vec) minusGELUArg(x string) string {
 // linear returns a + b*x; x is given up.
 func (v *vec) linear(x, nameA string, a float64, nameB string, b float64) string {
 	t := v.temp()
-	v.set(v.constant(nameB, b), t)
-	x = v.fma(x, t, v.constant(nameA, a))
+	x = v.fma(x, v.held(v.constant(nameB, b), t), v.constant(nameA, a))
 	v.release(t)
 	return x
 }
@@ -280,8 +275,7 @@ func (v *vec) linear(x, nameA string, a float64, nameB string, b float64) string
 func (v *vec) tanh(x string) string {
 	z, clamp := v.temp(), v.temp()
 	v.abs(x, z)
-	v.set(v.constant("tanhClamp", 9.125), clamp)
-	v.min(clamp, z, z)
+	v.min(v.held(v.constant("tanhClamp", 9.125), clamp), z, z)
 	v.add(z, z, z)
 	v.release(clamp)
 	r, s, m := v.reduce(z, ofExp)

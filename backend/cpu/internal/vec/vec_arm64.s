@@ -1449,12 +1449,9 @@ loop109:
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
 	WORD $0x4ebfd4a5 // fsub v5.4s, v5.4s, v31.4s
 	WORD $0x4ebfd54a // fsub v10.4s, v10.4s, v31.4s
-	VMOV V22.B16, V1.B16
-	VMOV V22.B16, V6.B16
-	VMOV V22.B16, V11.B16
-	WORD $0x4ea0f420 // fmin v0.4s, v1.4s, v0.4s
-	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
-	WORD $0x4eaaf56a // fmin v10.4s, v11.4s, v10.4s
+	WORD $0x4ea0f6c0 // fmin v0.4s, v22.4s, v0.4s
+	WORD $0x4ea5f6c5 // fmin v5.4s, v22.4s, v5.4s
+	WORD $0x4eaaf6ca // fmin v10.4s, v22.4s, v10.4s
 	VMOV V29.B16, V1.B16
 	VMOV V29.B16, V6.B16
 	VMOV V29.B16, V11.B16
@@ -1541,8 +1538,7 @@ done110:
 loop111:
 	FMOVQ 0(R1), F0
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
-	VMOV V22.B16, V1.B16
-	WORD $0x4ea0f420 // fmin v0.4s, v1.4s, v0.4s
+	WORD $0x4ea0f6c0 // fmin v0.4s, v22.4s, v0.4s
 	VMOV V29.B16, V1.B16
 	VFMLA V19.S4, V0.S4, V1.S4
 	WORD $0x4ebdd422 // fsub v2.4s, v1.4s, v29.4s
@@ -1578,8 +1574,7 @@ done112:
 tail113:
 	FMOVS 0(R1), F0
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
-	VMOV V22.B16, V1.B16
-	WORD $0x4ea0f420 // fmin v0.4s, v1.4s, v0.4s
+	WORD $0x4ea0f6c0 // fmin v0.4s, v22.4s, v0.4s
 	VMOV V29.B16, V1.B16
 	VFMLA V19.S4, V0.S4, V1.S4
 	WORD $0x4ebdd422 // fsub v2.4s, v1.4s, v29.4s
@@ -2135,10 +2130,8 @@ loop127:
 	VBIT V10.B16, V8.B16, V9.B16
 	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
 	WORD $0x4e3fd529 // fadd v9.4s, v9.4s, v31.4s
-	VMOV V31.B16, V1.B16
-	VMOV V31.B16, V7.B16
-	WORD $0x6e23fc21 // fdiv v1.4s, v1.4s, v3.4s
-	WORD $0x6e29fce7 // fdiv v7.4s, v7.4s, v9.4s
+	WORD $0x6e23ffe1 // fdiv v1.4s, v31.4s, v3.4s
+	WORD $0x6e29ffe7 // fdiv v7.4s, v31.4s, v9.4s
 	FMOVQ F1, 0(R0)
 	FMOVQ F7, 16(R0)
 	ADD $32, R0, R0
@@ -2180,8 +2173,7 @@ loop129:
 	WORD $0x6e33dc22 // fmul v2.4s, v1.4s, v19.4s
 	VBIT V4.B16, V2.B16, V3.B16
 	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
-	VMOV V31.B16, V1.B16
-	WORD $0x6e23fc21 // fdiv v1.4s, v1.4s, v3.4s
+	WORD $0x6e23ffe1 // fdiv v1.4s, v31.4s, v3.4s
 	FMOVQ F1, 0(R0)
 	ADD $16, R0, R0
 	ADD $16, R1, R1
@@ -2221,8 +2213,7 @@ tail131:
 	WORD $0x6e33dc22 // fmul v2.4s, v1.4s, v19.4s
 	VBIT V4.B16, V2.B16, V3.B16
 	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
-	VMOV V31.B16, V1.B16
-	WORD $0x6e23fc21 // fdiv v1.4s, v1.4s, v3.4s
+	WORD $0x6e23ffe1 // fdiv v1.4s, v31.4s, v3.4s
 	FMOVS F1, 0(R0)
 	ADD $4, R0, R0
 	ADD $4, R1, R1
@@ -2246,10 +2237,8 @@ loop133:
 	FMOVQ 16(R1), F3
 	FMOVQ 0(R2), F1
 	FMOVQ 16(R2), F4
-	VMOV V31.B16, V2.B16
-	VMOV V31.B16, V5.B16
-	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
-	WORD $0x4ea4d4a5 // fsub v5.4s, v5.4s, v4.4s
+	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
+	WORD $0x4ea4d7e5 // fsub v5.4s, v31.4s, v4.4s
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
@@ -2268,8 +2257,7 @@ done134:
 loop135:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
-	VMOV V31.B16, V2.B16
-	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
+	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
 	FMOVQ F0, 0(R0)
@@ -2284,8 +2272,7 @@ done136:
 tail137:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
-	VMOV V31.B16, V2.B16
-	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
+	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
 	FMOVS F0, 0(R0)
@@ -2337,12 +2324,9 @@ loop139:
 	WORD $0x4ea0f801 // fabs v1.4s, v0.4s
 	WORD $0x4ea0f8c7 // fabs v7.4s, v6.4s
 	WORD $0x4ea0f98d // fabs v13.4s, v12.4s
-	VMOV V20.B16, V2.B16
-	VMOV V20.B16, V8.B16
-	VMOV V20.B16, V14.B16
-	WORD $0x4ea1f441 // fmin v1.4s, v2.4s, v1.4s
-	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
-	WORD $0x4eadf5cd // fmin v13.4s, v14.4s, v13.4s
+	WORD $0x4ea1f681 // fmin v1.4s, v20.4s, v1.4s
+	WORD $0x4ea7f687 // fmin v7.4s, v20.4s, v7.4s
+	WORD $0x4eadf68d // fmin v13.4s, v20.4s, v13.4s
 	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
 	WORD $0x4e27d4e7 // fadd v7.4s, v7.4s, v7.4s
 	WORD $0x4e2dd5ad // fadd v13.4s, v13.4s, v13.4s
@@ -2438,8 +2422,7 @@ done140:
 loop141:
 	FMOVQ 0(R1), F0
 	WORD $0x4ea0f801 // fabs v1.4s, v0.4s
-	VMOV V20.B16, V2.B16
-	WORD $0x4ea1f441 // fmin v1.4s, v2.4s, v1.4s
+	WORD $0x4ea1f681 // fmin v1.4s, v20.4s, v1.4s
 	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
 	VMOV V31.B16, V2.B16
 	VFMLA V22.S4, V1.S4, V2.S4
@@ -2478,8 +2461,7 @@ done142:
 tail143:
 	FMOVS 0(R1), F0
 	WORD $0x4ea0f801 // fabs v1.4s, v0.4s
-	VMOV V20.B16, V2.B16
-	WORD $0x4ea1f441 // fmin v1.4s, v2.4s, v1.4s
+	WORD $0x4ea1f681 // fmin v1.4s, v20.4s, v1.4s
 	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
 	VMOV V31.B16, V2.B16
 	VFMLA V22.S4, V1.S4, V2.S4
@@ -2860,14 +2842,10 @@ loop157:
 	VBIT V12.B16, V10.B16, V11.B16
 	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
 	WORD $0x4e3fd56b // fadd v11.4s, v11.4s, v31.4s
-	VMOV V31.B16, V2.B16
-	VMOV V31.B16, V9.B16
-	WORD $0x6e24fc42 // fdiv v2.4s, v2.4s, v4.4s
-	WORD $0x6e2bfd29 // fdiv v9.4s, v9.4s, v11.4s
-	VMOV V31.B16, V4.B16
-	VMOV V31.B16, V11.B16
-	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
-	WORD $0x4ea9d56b // fsub v11.4s, v11.4s, v9.4s
+	WORD $0x6e24ffe2 // fdiv v2.4s, v31.4s, v4.4s
+	WORD $0x6e2bffe9 // fdiv v9.4s, v31.4s, v11.4s
+	WORD $0x4ea2d7e4 // fsub v4.4s, v31.4s, v2.4s
+	WORD $0x4ea9d7eb // fsub v11.4s, v31.4s, v9.4s
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V10.B16
 	VFMLA V1.S4, V4.S4, V3.S4
@@ -2919,10 +2897,8 @@ loop159:
 	WORD $0x6e33dc43 // fmul v3.4s, v2.4s, v19.4s
 	VBIT V5.B16, V3.B16, V4.B16
 	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
-	VMOV V31.B16, V2.B16
-	WORD $0x6e24fc42 // fdiv v2.4s, v2.4s, v4.4s
-	VMOV V31.B16, V4.B16
-	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD $0x6e24ffe2 // fdiv v2.4s, v31.4s, v4.4s
+	WORD $0x4ea2d7e4 // fsub v4.4s, v31.4s, v2.4s
 	VMOV V31.B16, V3.B16
 	VFMLA V1.S4, V4.S4, V3.S4
 	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
@@ -2968,10 +2944,8 @@ tail161:
 	WORD $0x6e33dc43 // fmul v3.4s, v2.4s, v19.4s
 	VBIT V5.B16, V3.B16, V4.B16
 	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
-	VMOV V31.B16, V2.B16
-	WORD $0x6e24fc42 // fdiv v2.4s, v2.4s, v4.4s
-	VMOV V31.B16, V4.B16
-	WORD $0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD $0x6e24ffe2 // fdiv v2.4s, v31.4s, v4.4s
+	WORD $0x4ea2d7e4 // fsub v4.4s, v31.4s, v2.4s
 	VMOV V31.B16, V3.B16
 	VFMLA V1.S4, V4.S4, V3.S4
 	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
@@ -3027,12 +3001,10 @@ loop163:
 	FMOVQ 16(R1), F6
 	WORD $0x6e20dc01 // fmul v1.4s, v0.4s, v0.4s
 	WORD $0x6e26dcc7 // fmul v7.4s, v6.4s, v6.4s
-	VMOV V19.B16, V2.B16
-	VMOV V19.B16, V8.B16
 	VMOV V18.B16, V3.B16
 	VMOV V18.B16, V9.B16
-	VFMLA V2.S4, V1.S4, V3.S4
-	VFMLA V8.S4, V7.S4, V9.S4
+	VFMLA V19.S4, V1.S4, V3.S4
+	VFMLA V19.S4, V7.S4, V9.S4
 	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
 	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
 	VMOV V30.B16, V2.B16
@@ -3106,9 +3078,8 @@ done164:
 loop165:
 	FMOVQ 0(R1), F0
 	WORD $0x6e20dc01 // fmul v1.4s, v0.4s, v0.4s
-	VMOV V19.B16, V2.B16
 	VMOV V18.B16, V3.B16
-	VFMLA V2.S4, V1.S4, V3.S4
+	VFMLA V19.S4, V1.S4, V3.S4
 	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
 	VMOV V30.B16, V2.B16
 	VFMLA V22.S4, V3.S4, V2.S4
@@ -3150,9 +3121,8 @@ done166:
 tail167:
 	FMOVS 0(R1), F0
 	WORD $0x6e20dc01 // fmul v1.4s, v0.4s, v0.4s
-	VMOV V19.B16, V2.B16
 	VMOV V18.B16, V3.B16
-	VFMLA V2.S4, V1.S4, V3.S4
+	VFMLA V19.S4, V1.S4, V3.S4
 	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
 	VMOV V30.B16, V2.B16
 	VFMLA V22.S4, V3.S4, V2.S4
@@ -3241,14 +3211,12 @@ loop169:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea0f822 // fabs v2.4s, v1.4s
-	VMOV V18.B16, V3.B16
-	WORD $0x4ea2f462 // fmin v2.4s, v3.4s, v2.4s
+	WORD $0x4ea2f642 // fmin v2.4s, v18.4s, v2.4s
 	VBIT V13.B16, V1.B16, V2.B16
 	VMOV V2.B16, V1.B16
 	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
-	VMOV V16.B16, V2.B16
 	VMOV V15.B16, V4.B16
-	VFMLA V2.S4, V3.S4, V4.S4
+	VFMLA V16.S4, V3.S4, V4.S4
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	VMOV V30.B16, V2.B16
 	VFMLA V22.S4, V4.S4, V2.S4
@@ -3278,15 +3246,12 @@ loop169:
 	WORD $0x6e2edc82 // fmul v2.4s, v4.4s, v14.4s
 	VBIT V5.B16, V2.B16, V3.B16
 	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
-	VMOV V31.B16, V4.B16
-	WORD $0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD $0x6e23ffe4 // fdiv v4.4s, v31.4s, v3.4s
 	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
-	VMOV V19.B16, V2.B16
 	VMOV V17.B16, V5.B16
-	VFMLA V2.S4, V3.S4, V5.S4
+	VFMLA V19.S4, V3.S4, V5.S4
 	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
-	VMOV V31.B16, V2.B16
-	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD $0x4ea4d7e2 // fsub v2.4s, v31.4s, v4.4s
 	VMOV V31.B16, V3.B16
 	VFMLA V1.S4, V2.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
@@ -3304,14 +3269,12 @@ tail171:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ea0f822 // fabs v2.4s, v1.4s
-	VMOV V18.B16, V3.B16
-	WORD $0x4ea2f462 // fmin v2.4s, v3.4s, v2.4s
+	WORD $0x4ea2f642 // fmin v2.4s, v18.4s, v2.4s
 	VBIT V13.B16, V1.B16, V2.B16
 	VMOV V2.B16, V1.B16
 	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
-	VMOV V16.B16, V2.B16
 	VMOV V15.B16, V4.B16
-	VFMLA V2.S4, V3.S4, V4.S4
+	VFMLA V16.S4, V3.S4, V4.S4
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	VMOV V30.B16, V2.B16
 	VFMLA V22.S4, V4.S4, V2.S4
@@ -3341,15 +3304,12 @@ tail171:
 	WORD $0x6e2edc82 // fmul v2.4s, v4.4s, v14.4s
 	VBIT V5.B16, V2.B16, V3.B16
 	WORD $0x4e3fd463 // fadd v3.4s, v3.4s, v31.4s
-	VMOV V31.B16, V4.B16
-	WORD $0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD $0x6e23ffe4 // fdiv v4.4s, v31.4s, v3.4s
 	WORD $0x6e21dc23 // fmul v3.4s, v1.4s, v1.4s
-	VMOV V19.B16, V2.B16
 	VMOV V17.B16, V5.B16
-	VFMLA V2.S4, V3.S4, V5.S4
+	VFMLA V19.S4, V3.S4, V5.S4
 	WORD $0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
-	VMOV V31.B16, V2.B16
-	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD $0x4ea4d7e2 // fsub v2.4s, v31.4s, v4.4s
 	VMOV V31.B16, V3.B16
 	VFMLA V1.S4, V2.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
@@ -3662,16 +3622,12 @@ loop179:
 	VBIT V14.B16, V12.B16, V13.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
 	WORD $0x4e3fd5ad // fadd v13.4s, v13.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	VMOV V31.B16, V11.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
-	WORD $0x6e2dfd6b // fdiv v11.4s, v11.4s, v13.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
+	WORD $0x6e2dffeb // fdiv v11.4s, v31.4s, v13.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
 	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
-	VMOV V31.B16, V5.B16
-	VMOV V31.B16, V13.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
-	WORD $0x4eabd5ad // fsub v13.4s, v13.4s, v11.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
+	WORD $0x4eabd7ed // fsub v13.4s, v31.4s, v11.4s
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V12.B16
 	VFMLA V1.S4, V5.S4, V4.S4
@@ -3732,11 +3688,9 @@ loop181:
 	WORD $0x6e33dc64 // fmul v4.4s, v3.4s, v19.4s
 	VBIT V6.B16, V4.B16, V5.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
-	VMOV V31.B16, V5.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
 	VMOV V31.B16, V4.B16
 	VFMLA V1.S4, V5.S4, V4.S4
 	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
@@ -3788,11 +3742,9 @@ tail183:
 	WORD $0x6e33dc64 // fmul v4.4s, v3.4s, v19.4s
 	VBIT V6.B16, V4.B16, V5.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
-	VMOV V31.B16, V5.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
 	VMOV V31.B16, V4.B16
 	VFMLA V1.S4, V5.S4, V4.S4
 	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
