@@ -164,10 +164,7 @@ func (t *attentionTile) gather(dst []float32, x tensor.Arg) {
 		t.eachQuery(func(at, row int) { copy(dst[row*t.HeadDim:][:n], src[at:]) })
 		return
 	}
-	src, widen := elements[uint16](x), vec.FromBF16
-	if x.DType == tensor.F16 {
-		widen = vec.FromF16
-	}
+	src, widen := elements[uint16](x), widening(x.DType)
 	t.eachQuery(func(at, row int) { widen(dst[row*t.HeadDim:][:n], src[at:at+n]) })
 }
 

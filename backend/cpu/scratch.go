@@ -67,13 +67,19 @@ func (s *scratch) loadInto(dst []float32, x tensor.Arg, lo int) {
 	switch hi := lo + len(dst); x.DType {
 	case tensor.F32:
 		copy(dst, f32s(x)[lo:hi])
-	case tensor.F16:
-		vec.FromF16(dst, elements[uint16](x)[lo:hi])
-	case tensor.BF16:
-		vec.FromBF16(dst, elements[uint16](x)[lo:hi])
+	case tensor.F16, tensor.BF16:
+		widening(x.DType)(dst, elements[uint16](x)[lo:hi])
 	default:
 		decode(dst, x, lo)
 	}
+}
+
+// widening is what widens numbers of a type of 16 bits.
+func widening(dt tensor.DType) func(dst []float32, src []uint16) {
+	if dt == tensor.F16 {
+		return vec.FromF16
+	}
+	return vec.FromBF16
 }
 
 // store is where elements [lo, hi) of an output are to be written before the flush.
