@@ -8,6 +8,9 @@ import (
 
 // RMSNorm is x / sqrt(mean(x²) + eps) * weight over the last dimension. x is
 // [..., dim], weight [dim]. Zhang and Sennrich, 1910.07467.
+//
+// A row of finite numbers whose squares add up to more than float32 holds, such as 768 of 7e17, becomes zeros on a GPU,
+// as in PyTorch; a CPU adds up in float64 and gives what the formula says.
 func RMSNorm(x, weight *Var, eps float32) *Var {
 	if !weight.Tensor().HasShape(x.Dim(-1)) {
 		tensor.Panicf("rms_norm", "weight is %s for x %s: want [%d]", weight.Tensor(), x.Tensor(), x.Dim(-1))
