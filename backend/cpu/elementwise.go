@@ -13,7 +13,7 @@ func init() {
 	plain(div[float32], div[float64])
 	plain(scale[float32], scale[float64])
 	plain(fill[float32], fill[float64])
-	fast(func(w *work, k kernels.Add, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Add) })
+	fast(vectorAdd)
 	fast(func(w *work, k kernels.Sub, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Sub) })
 	fast(func(w *work, k kernels.Mul, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Mul) })
 	fast(func(w *work, k kernels.Div, a []tensor.Arg) bool { return vectorEach(w, k.N, k.M, a, vec.Div) })
@@ -68,6 +68,14 @@ func fill[F float](w *work, k kernels.Fill, a args[F]) {
 			a.f[0][i] = F(k.Value)
 		}
 	})
+}
+
+func vectorAdd(w *work, k kernels.Add, a []tensor.Arg) bool {
+	if x := asHalves(k.N, a...); x != nil && k.M == k.N {
+		w.tasks(k.N, grain, func(_ *scratch, lo, hi int) { vec.AddNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi)) })
+		return true
+	}
+	return vectorEach(w, k.N, k.M, a, vec.Add)
 }
 
 // vectorEach is each with a vector routine.

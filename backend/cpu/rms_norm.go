@@ -83,8 +83,14 @@ func vectorRMSNorm(w *work, k kernels.RMSNorm, a []tensor.Arg) bool {
 	}
 	weight := w.shared.load(a[3], 0, k.Dim)
 	defer w.shared.flush()
+	x := asHalves(k.Dim, a[0], a[2])
 	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
-		rstd := vec.RMSNormRow(s.store(a[0], lo, hi), s.load(a[2], lo, hi), weight, k.Eps)
+		var rstd float32
+		if x != nil {
+			rstd = vec.RMSNormRowNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), weight, k.Eps)
+		} else {
+			rstd = vec.RMSNormRow(s.store(a[0], lo, hi), s.load(a[2], lo, hi), weight, k.Eps)
+		}
 		if !a[1].IsNil() {
 			f32s(a[1])[r] = rstd
 		}
@@ -98,11 +104,21 @@ func vectorRMSNormGrad(w *work, k kernels.RMSNormGrad, a []tensor.Arg) bool {
 	}
 	weight, rstd := w.shared.load(a[3], 0, k.Dim), f32s(a[4])
 	defer w.shared.flush()
+	plus, of := !a[5].IsNil(), a[:3]
+	if plus {
+		of = []tensor.Arg{a[0], a[1], a[2], a[5]}
+	}
+	x := asHalves(k.Dim, of...)
 	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
-		dx := s.store(a[0], lo, hi)
-		vec.RMSNormGradRow(dx, s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, rstd[r])
-		if !a[5].IsNil() {
-			vec.Add(dx, s.load(a[5], lo, hi), dx)
+		switch {
+		case x != nil && plus:
+			vec.RMSNormGradRowPlusNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi), weight, x.at(3, lo, hi), rstd[r])
+		case x != nil:
+			vec.RMSNormGradRowNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi), weight, rstd[r])
+		case plus:
+			vec.RMSNormGradRowPlus(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, s.load(a[5], lo, hi), rstd[r])
+		default:
+			vec.RMSNormGradRow(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, rstd[r])
 		}
 	})
 	return true

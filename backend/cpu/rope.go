@@ -58,13 +58,17 @@ func vectorRoPE(w *work, k kernels.RoPE, a []tensor.Arg) bool {
 	if !a[3].IsNil() {
 		positions = elements[int32](a[3])
 	}
+	x := asHalves(k.Dim/2, a[0], a[1])
 	w.rows(k.Rows, k.Heads*k.Dim, func(s *scratch, r, lo, hi int) {
-		to := s.store(a[0], lo, hi)
-		if p := ropePosition(k, positions, r); p >= 0 {
-			vec.RoPERow(to, s.load(a[1], lo, hi), table[p*k.Dim:(p+1)*k.Dim], k.Sign)
-			return
+		p := ropePosition(k, positions, r)
+		switch {
+		case p < 0:
+			fillWith(s.store(a[0], lo, hi), float32(math.NaN()))
+		case x != nil:
+			vec.RoPERowNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), table[p*k.Dim:(p+1)*k.Dim], k.Sign)
+		default:
+			vec.RoPERow(s.store(a[0], lo, hi), s.load(a[1], lo, hi), table[p*k.Dim:(p+1)*k.Dim], k.Sign)
 		}
-		fillWith(to, float32(math.NaN()))
 	})
 	return true
 }

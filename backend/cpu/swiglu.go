@@ -40,6 +40,10 @@ func vectorSwiGLU(w *work, k kernels.SwiGLU, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
 	}
+	if x := asHalves(k.N, a...); x != nil {
+		w.tasks(k.N, grain, func(_ *scratch, lo, hi int) { vec.SwiGLUNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi)) })
+		return true
+	}
 	w.blocks(k.N, func(s *scratch, lo, hi int) {
 		vec.SwiGLU(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi))
 	})
@@ -49,6 +53,12 @@ func vectorSwiGLU(w *work, k kernels.SwiGLU, a []tensor.Arg) bool {
 func vectorSwiGLUGrad(w *work, k kernels.SwiGLUGrad, a []tensor.Arg) bool {
 	if !atMost32Bits(a) {
 		return false
+	}
+	if x := asHalves(k.N, a...); x != nil {
+		w.tasks(k.N, grain, func(_ *scratch, lo, hi int) {
+			vec.SwiGLUGradNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi), x.at(3, lo, hi), x.at(4, lo, hi))
+		})
+		return true
 	}
 	w.blocks(k.N, func(s *scratch, lo, hi int) {
 		vec.SwiGLUGrad(s.store(a[0], lo, hi), s.store(a[1], lo, hi),

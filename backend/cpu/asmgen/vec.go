@@ -36,6 +36,7 @@ func (v *vec) routines() {
 // preempted.
 const piece = 1 << 16`)
 	v.arithmetic()
+	v.rotations()
 	v.maximum()
 	v.reductions()
 	v.exponentials()
@@ -59,6 +60,7 @@ type machine interface {
 	arguments(r routine)                  // to registers, opening a routine
 	spread(register, constant string)     // a constant to a register
 	loops(ways int, group func(ways int)) // over groups of so many vectors, single vectors, and the tail
+	eachHead(again func())                // over heads: see rotations
 	grouped() machine                     // for a routine whose groups are AVX2's
 	loadFrom(slice string, offset int, to string)
 	storeTo(from, slice string, offset int)
@@ -124,6 +126,7 @@ type vec struct {
 	released  []string          // used ones that may be used again
 	masked    bool              // the code now written handles the tail
 	way       int               // the vector of a group whose code is now written
+	narrows   map[string]store  // the slices of 16 bits, whose length is a multiple of 8
 	wide      *vec              // the routines that are preferred where the processor has them, or nil
 	narrow    string            // the routine that has none of these, if these are wide
 	written   map[string]bool   // the names of such routines, if these are; another's dispatch calls them
@@ -143,6 +146,20 @@ type routine struct {
 	combine    string // adds the result of a piece, %s, to total
 	structure  string // type of a struct that replaces the scalars
 	structured []string
+	heads      bool     // repeated for heads: see rotations
+	narrows    []string // slices that are of 16 bits in two more routines
+	store      store    // such a routine's
+}
+
+// isNarrow reports whether a slice is of 16 bits.
+func (r routine) isNarrow(slice string) bool {
+	return r.store.bytes == 2 && slices.Contains(r.narrows, slice)
+}
+
+// inStore is the routine whose narrows are of that type.
+func (r routine) inStore(s store) routine {
+	r.name, r.store = r.name+s.name, s
+	return r
 }
 
 // slices are all slice arguments, the written ones first.
@@ -161,13 +178,23 @@ func words(s string) []string { return strings.Fields(s) }
 
 // open starts the assembly function of r, and writes its dispatch.
 func (v *vec) open(r routine) {
-	if v.written == nil {
+	name, does := r.name+v.level(), fmt.Sprintf("is %sGo", r.name)
+	v.narrows = map[string]store{}
+	switch {
+	case r.store.bytes == 2:
+		does = fmt.Sprintf("is %s of 16 bits", strings.TrimSuffix(r.name, r.store.name))
+	case v.written == nil && !r.heads:
 		v.dispatch(r)
-	} else {
+	case v.written != nil:
 		v.written[r.name] = true
 	}
 	var args []Arg
 	for _, s := range r.slices() {
+		if r.isNarrow(s) {
+			v.narrows[s] = r.store
+			args = append(args, Arg{s, "*uint16"})
+			continue
+		}
 		args = append(args, Arg{s, "*float32"})
 	}
 	for _, s := range r.scalars {
@@ -177,11 +204,13 @@ func (v *vec) open(r routine) {
 		args = append(args, Arg{"s", "*" + r.structure})
 	}
 	args = append(args, Arg{"n", "int"})
+	if r.heads {
+		args = append(args, Arg{"heads", "int"})
+	}
 	if r.result != "" {
 		args = append(args, Arg{"result", "*" + r.result})
 	}
-	name := r.name + v.level()
-	v.Func(name, name+" is "+r.name+"Go in "+v.instructions()+".", args...)
+	v.Func(name, fmt.Sprintf("%s %s in %s.", name, does, v.instructions()), args...)
 
 	v.pointers, v.scalars = map[string]string{}, map[string]string{}
 	v.unused, v.released = 0, nil
@@ -351,17 +380,34 @@ func (v *vec) elementwise(r routine, ways int, body func(x []string) []string) {
 	if r.name == v.narrow {
 		return
 	}
-	v.open(r)
-	v.run(ways, func(_, offset int) {
-		var x []string
-		for _, in := range r.ins {
-			x = append(x, v.temp())
-			v.loadFrom(in, offset, x[len(x)-1])
+	v.inStores(r, func(r routine) {
+		if r.store.bytes == 2 {
+			ways = min(ways, 2) // roundings take registers
 		}
-		for i, y := range body(x) {
-			v.storeTo(y, r.outs[i], offset)
-		}
+		v.elements(r, ways, body)
 	})
+}
+
+// elements writes the routine of elementwise for one type of its narrow slices.
+func (v *vec) elements(r routine, ways int, body func(x []string) []string) {
+	v.open(r)
+	loops := func() {
+		v.run(ways, func(_, offset int) {
+			var x []string
+			for _, in := range r.ins {
+				x = append(x, v.temp())
+				v.loadFrom(in, offset, x[len(x)-1])
+			}
+			for i, y := range body(x) {
+				v.storeTo(y, r.outs[i], offset)
+			}
+		})
+	}
+	if r.heads {
+		v.eachHead(loops)
+	} else {
+		loops()
+	}
 	v.Return()
 }
 

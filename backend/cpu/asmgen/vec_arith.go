@@ -3,10 +3,11 @@ package main
 // arithmetic writes the routines of arith.go and the last passes of the rows.
 func (v *vec) arithmetic() {
 	for _, op := range []struct {
-		name string
-		emit func(a, b, to string)
-	}{{"add", v.add}, {"sub", v.sub}, {"mul", v.mul}, {"div", v.div}} {
-		v.elementwise(routine{name: op.name, outs: words("dst"), ins: words("a b")}, 4, func(x []string) []string {
+		name    string
+		emit    func(a, b, to string)
+		narrows []string
+	}{{"add", v.add, words("dst a b")}, {"sub", v.sub, nil}, {"mul", v.mul, nil}, {"div", v.div, nil}} {
+		v.elementwise(routine{name: op.name, outs: words("dst"), ins: words("a b"), narrows: op.narrows}, 4, func(x []string) []string {
 			op.emit(x[0], x[1], x[0])
 			return x[:1]
 		})
@@ -32,7 +33,7 @@ func (v *vec) arithmetic() {
 			v.addMul(x[2], x[1], x[0])
 			return x[:1]
 		})
-	v.elementwise(routine{name: "scaleMul", outs: words("dst"), ins: words("a b"), scalars: words("alpha")}, 4,
+	v.elementwise(routine{name: "scaleMul", outs: words("dst"), ins: words("a b"), scalars: words("alpha"), narrows: words("dst a")}, 4,
 		func(x []string) []string {
 			v.mul(x[0], v.scalars["alpha"], x[0])
 			v.mul(x[0], x[1], x[0])
@@ -44,23 +45,19 @@ func (v *vec) arithmetic() {
 			v.mul(x[0], x[1], x[0])
 			return x[:1]
 		})
-	v.elementwise(routine{name: "rmsNormGrad", outs: words("dx"), ins: words("dy x w"), scalars: words("rstd c")}, 2,
-		func(x []string) []string {
-			v.mul(x[0], v.scalars["rstd"], x[0])
-			v.mul(x[1], v.scalars["c"], x[1])
-			x[0] = v.fms(x[0], x[2], x[1])
-			return x[:1]
-		})
-	v.elementwise(routine{name: "rotate", outs: words("y1 y2"), ins: words("x1 x2 cos sin"), scalars: words("sign")},
-		2, func(x []string) []string {
-			x1, x2, cos, sin, t := x[0], x[1], x[2], x[3], v.temp()
-			v.mul(sin, v.scalars["sign"], sin)
-			v.mul(sin, x2, t)
-			v.mul(sin, x1, sin)
-			v.addMul(cos, x2, sin)
-			x1 = v.fms(x1, cos, t)
-			return []string{x1, sin}
-		})
+	normGrad := func(x []string) string {
+		v.mul(x[0], v.scalars["rstd"], x[0])
+		v.mul(x[1], v.scalars["c"], x[1])
+		return v.fms(x[0], x[2], x[1])
+	}
+	v.elementwise(routine{name: "rmsNormGrad", outs: words("dx"), ins: words("dy x w"), scalars: words("rstd c"), narrows: words("dx dy x")},
+		2, func(x []string) []string { return []string{normGrad(x)} })
+	v.elementwise(routine{name: "rmsNormGradPlus", outs: words("dx"), ins: words("dy x w plus"), scalars: words("rstd c"),
+		narrows: words("dx dy x plus")}, 2, func(x []string) []string {
+		d := normGrad(x)
+		v.add(x[3], d, d)
+		return []string{d}
+	})
 }
 
 // optimizer writes AdamW, rounding as adamwGo does.

@@ -46,6 +46,9 @@ func (m machineAVX2) loops(ways int, group func(ways int)) {
 	for _, width := range widths(ways) {
 		m.while(8*width, func() { group(width) })
 	}
+	if len(m.narrows) > 0 {
+		return
+	}
 	end := m.NewLabel("end")
 	m.I("SUBQ", "AX", "CX")
 	m.I("JZ", end)
@@ -74,7 +77,9 @@ func (m machineAVX2) while(elements int, body func()) {
 
 func (m machineAVX2) loadFrom(slice string, offset int, to string) {
 	at := Idx(4*offset, m.pointers[slice], "AX", 4)
-	if m.masked {
+	if m.isNarrow(slice) {
+		m.widenFrom(slice, offset, to)
+	} else if m.masked {
 		m.I("VMASKMOVPS", at, mask, to)
 	} else {
 		m.I("VMOVUPS", at, to)
@@ -83,7 +88,9 @@ func (m machineAVX2) loadFrom(slice string, offset int, to string) {
 
 func (m machineAVX2) storeTo(from, slice string, offset int) {
 	at := Idx(4*offset, m.pointers[slice], "AX", 4)
-	if m.masked {
+	if m.isNarrow(slice) {
+		m.narrowTo(from, slice, offset)
+	} else if m.masked {
 		m.I("VMASKMOVPS", from, mask, at)
 	} else {
 		m.I("VMOVUPS", from, at)
@@ -153,6 +160,11 @@ func (machineAVX2) wides() int         { return 2 }
 func (m machineAVX2) grouped() machine { return m }
 
 func (m machineAVX2) widen(slice string, offset, half int, to string) {
+	if m.isNarrow(slice) {
+		m.widenFrom(slice, offset+4*half, low(to))
+		m.I("VCVTPS2PD", low(to), to)
+		return
+	}
 	if !m.masked {
 		m.I("VCVTPS2PD", Idx(4*offset+16*half, m.pointers[slice], "AX", 4), to)
 		return

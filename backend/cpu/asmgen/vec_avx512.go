@@ -57,6 +57,7 @@ func (v *vec) routinesAVX512() {
 	sixteen := machineAVX512{machineAVX2{v}, 16, "Z", false}
 	v.machine = sixteen
 	v.arithmetic()
+	v.rotations()
 	v.exponentials()
 	v.conversions()
 	v.roundWhole(sixteen)
@@ -80,6 +81,9 @@ func (m machineAVX512) loops(ways int, group func(ways int)) {
 	for _, width := range widths(ways) {
 		m.while(m.vec.lanes()*width, func() { group(width) })
 	}
+	if len(m.narrows) > 0 && m.float32s == 8 {
+		return
+	}
 	end := m.NewLabel("end")
 	m.I("SUBQ", "AX", "CX")
 	m.I("JZ", end)
@@ -99,6 +103,8 @@ func (m machineAVX512) grouped() machine { return machineAVX512{m.machineAVX2, 1
 func (m machineAVX512) loadFrom(slice string, offset int, to string) {
 	p := m.pointers[slice]
 	switch {
+	case m.isNarrow(slice):
+		m.widenFrom(slice, offset, to)
 	case m.apart:
 		m.I("VMOVUPS", Idx(4*offset/2, p, "AX", 4), ymm(to))
 		m.I("VINSERTF32X8", Imm(1), Idx(4*(expGroup+offset/2), p, "AX", 4), to, to)
@@ -112,6 +118,8 @@ func (m machineAVX512) loadFrom(slice string, offset int, to string) {
 func (m machineAVX512) storeTo(from, slice string, offset int) {
 	p := m.pointers[slice]
 	switch {
+	case m.isNarrow(slice):
+		m.narrowTo(from, slice, offset)
 	case m.apart:
 		m.I("VMOVUPS", ymm(from), Idx(4*offset/2, p, "AX", 4))
 		m.I("VEXTRACTF32X8", Imm(1), from, Idx(4*(expGroup+offset/2), p, "AX", 4))
@@ -158,7 +166,10 @@ func (m machineAVX512) wides() int {
 }
 
 func (m machineAVX512) widen(slice string, offset, _ int, to string) {
-	if m.masked {
+	if m.isNarrow(slice) {
+		m.widenFrom(slice, offset, ymm(to))
+		m.I("VCVTPS2PD", ymm(to), to)
+	} else if m.masked {
 		m.I("VCVTPS2PD.Z", Idx(4*offset, m.pointers[slice], "AX", 4), "K1", to)
 	} else {
 		m.I("VCVTPS2PD", Idx(4*offset, m.pointers[slice], "AX", 4), to)

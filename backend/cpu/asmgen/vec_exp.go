@@ -61,13 +61,13 @@ func (v *vec) exponentials() {
 		v.mul(x[0], v.siluSlope(x[1], s), x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "swiglu", outs: words("y"), ins: words("gate up")}, 2, func(x []string) []string {
+	v.elementwise(routine{name: "swiglu", outs: words("y"), ins: words("gate up"), narrows: words("y gate up")}, 2, func(x []string) []string {
 		v.div(x[0], v.sigmoidInverse(v.minus(x[0])), x[0])
 		v.mul(x[0], x[1], x[0])
 		return x[:1]
 	})
-	v.elementwise(routine{name: "swigluGrad", outs: words("dgate dup"), ins: words("dy gate up")}, 2,
-		func(x []string) []string {
+	v.elementwise(routine{name: "swigluGrad", outs: words("dgate dup"), ins: words("dy gate up"), narrows: words("dgate dup dy gate up")},
+		2, func(x []string) []string {
 			dy, gate, up := x[0], x[1], x[2]
 			s := v.sigmoid(v.minus(gate))
 			v.mul(up, dy, up)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,8 +53,8 @@ func (m machineNEON) loops(ways int, group func(ways int)) {
 	again := func(label string, elements, ways int) {
 		m.Label(label)
 		group(ways)
-		for _, p := range slices.Sorted(maps.Values(m.pointers)) {
-			m.I("ADD", Imm(4*elements), p, p)
+		for _, s := range slices.SortedFunc(maps.Keys(m.pointers), func(a, b string) int { return cmp.Compare(m.pointers[a], m.pointers[b]) }) {
+			m.I("ADD", Imm(m.bytes(s)*elements), m.pointers[s], m.pointers[s])
 		}
 		m.I("SUBS", Imm(elements), "R7", "R7")
 	}
@@ -66,6 +67,9 @@ func (m machineNEON) loops(ways int, group func(ways int)) {
 		m.Label(done)
 		m.I("ADD", Imm(neonLanes*width), "R7", "R7")
 	}
+	if len(m.narrows) > 0 {
+		return
+	}
 	tail, end := m.NewLabel("tail"), m.NewLabel("end")
 	m.I("CBZ", "R7", end)
 	m.masked = true
@@ -76,10 +80,19 @@ func (m machineNEON) loops(ways int, group func(ways int)) {
 }
 
 func (m machineNEON) loadFrom(slice string, offset int, to string) {
+	if m.isNarrow(slice) {
+		m.I("FMOVD", Mem(2*offset, m.pointers[slice]), scalarOf(to))
+		m.widenLow(slice, to)
+		return
+	}
 	m.I(m.move(), Mem(4*offset, m.pointers[slice]), scalarOf(to))
 }
 
 func (m machineNEON) storeTo(from, slice string, offset int) {
+	if m.isNarrow(slice) {
+		m.narrowTo(from, slice, offset)
+		return
+	}
 	m.I(m.move(), scalarOf(from), Mem(4*offset, m.pointers[slice]))
 }
 
@@ -163,6 +176,9 @@ func (m machineNEON) grouped() machine { return m }
 
 func (m machineNEON) widen(slice string, offset, half int, to string) {
 	switch {
+	case m.isNarrow(slice):
+		m.I("FMOVS", Mem(2*offset+4*half, m.pointers[slice]), scalarOf(to))
+		m.widenLow(slice, to)
 	case !m.masked:
 		m.I("FMOVD", Mem(4*offset+8*half, m.pointers[slice]), scalarOf(to))
 	case half == 0:

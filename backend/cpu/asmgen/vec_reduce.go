@@ -5,13 +5,13 @@ func (v *vec) reductions() {
 	v.summing(routine{name: "sum", ins: words("x")}, func(x []string, to string) {
 		v.addWide(to, x[0], to)
 	})
-	v.summing(routine{name: "sumSquares", ins: words("x")}, func(x []string, to string) {
+	v.summing(routine{name: "sumSquares", ins: words("x"), narrows: words("x")}, func(x []string, to string) {
 		v.addMulWide(x[0], x[0], to)
 	})
 	v.summing(routine{name: "dot", ins: words("a b")}, func(x []string, to string) {
 		v.addMulWide(x[1], x[0], to)
 	})
-	v.summing(routine{name: "dot3", ins: words("a b c")}, func(x []string, to string) {
+	v.summing(routine{name: "dot3", ins: words("a b c"), narrows: words("a c")}, func(x []string, to string) {
 		v.mulWide(x[0], x[1], x[0])
 		v.addMulWide(x[2], x[0], to)
 	})
@@ -20,8 +20,13 @@ func (v *vec) reductions() {
 // summing writes a sum in float64; term adds the term of half a vector to a
 // register. Each half of a vector has an accumulator of its own.
 func (v *vec) summing(r routine, term func(x []string, to string)) {
-	ways := min(4, 7/len(r.ins)) // 15 registers, 2 of them accumulators
 	r.result, r.initial, r.combine = "float64", "0.0", "total + %s"
+	v.inStores(r, func(r routine) { v.sumOf(r, term) })
+}
+
+// sumOf writes the routine of summing for one type of its narrow slices.
+func (v *vec) sumOf(r routine, term func(x []string, to string)) {
+	ways := min(4, 7/len(r.ins)) // 15 registers, 2 of them accumulators
 	v.open(r)
 	var acc []string
 	for range v.wides() * ways {

@@ -54,6 +54,13 @@ func bitCases() (all []bitCase) {
 		{"FromF16", 1, 1, func(o, x [][]float32) { FromF16(o[0], halves(x[0])) }},
 		{"ToBF16", 1, 1, func(o, x [][]float32) { ToBF16(halves(o[0]), x[0]) }},
 		{"ToF16", 1, 1, func(o, x [][]float32) { ToF16(halves(o[0]), x[0]) }},
+		{"AddNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[0], o, x) }},
+		{"SwiGLUNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[1], o, x) }},
+		{"SwiGLUGradNarrow", 3, 2, func(o, x [][]float32) { narrowly(&narrowCases[2], o, x) }},
+		{"RMSNormRowNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[3], o, x) }},
+		{"RMSNormGradRowNarrow", 3, 1, func(o, x [][]float32) { narrowly(&narrowCases[4], o, x) }},
+		{"RMSNormGradRowPlusNarrow", 4, 1, func(o, x [][]float32) { narrowly(&narrowCases[5], o, x) }},
+		{"RoPERowNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[6], o, x) }},
 		{"DotHeads", 2, 1, func(o, x [][]float32) {
 			if rows := len(o[0]) / 16; rows > 0 {
 				DotHeads(o[0], rows, x[0], x[1], HeadShape{rows, 1, 1, 16})
@@ -68,6 +75,19 @@ func bitCases() (all []bitCase) {
 			}
 		}},
 	}...)
+}
+
+// narrowly calls a routine with as many of the elements as it takes, of a type that the length says; the last input is w.
+func narrowly(c *narrowCase, out, in [][]float32) {
+	var o, x [4][]uint16
+	n := len(out[0]) &^ 7
+	for k := range out {
+		o[k] = halves(out[k])[:n]
+	}
+	for k := range in {
+		x[k] = halves(in[k])[:n]
+	}
+	c.run(Half(len(out[0])/2%2), o[:c.outs], x[:c.ins], in[len(in)-1][:n])
 }
 
 // blocks widens to a whole number of 256 elements, of a kind that the length says, too.

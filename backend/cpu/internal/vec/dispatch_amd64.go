@@ -49,6 +49,8 @@ func Bits() string {
 	return "go"
 }
 
+func hasNarrow() bool { return useAVX2 }
+
 func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
 	f := weighRowsAVX2
 	switch {

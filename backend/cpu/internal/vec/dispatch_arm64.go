@@ -18,6 +18,8 @@ func Implementation() string {
 // Bits names the routines whose bits results have.
 func Bits() string { return Implementation() }
 
+func hasNarrow() bool { return useNEON }
+
 func weighRows(x []float32, apart int, counts []int, highest, sums []float32) {
 	weighEach(x, apart, counts, highest, sums)
 }

@@ -40,9 +40,12 @@ func geluTanhGrad(dx, dy, x []float32)                    { geluTanhGradGo(dx, d
 func swiglu(y, gate, up []float32)                        { swigluGo(y, gate, up) }
 func swigluGrad(dgate, dup, dy, gate, up []float32)       { swigluGradGo(dgate, dup, dy, gate, up) }
 func rmsNormGrad(dx, dy, x, w []float32, rstd, c float32) { rmsNormGradGo(dx, dy, x, w, rstd, c) }
-func adamw(p, m, v, g []float32, s *adamwScalars)         { adamwGo(p, m, v, g, s) }
-func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32) {
-	rotateGo(y1, y2, x1, x2, cos, sin, sign)
+func rmsNormGradPlus(dx, dy, x, w, plus []float32, rstd, c float32) {
+	rmsNormGradPlusGo(dx, dy, x, w, plus, rstd, c)
+}
+func adamw(p, m, v, g []float32, s *adamwScalars) { adamwGo(p, m, v, g, s) }
+func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32, heads int) {
+	rotateGo(y1, y2, x1, x2, cos, sin, sign, heads)
 }
 func dotHeads(weights []float32, apart int, q, k []float32, s HeadShape) {
 	dotHeadsGo(weights, apart, q, k, s)

@@ -11,7 +11,7 @@ import (
 // TestMachinesAgree: what is element by element has the same bits in the assembly of every processor, wherever an
 // element lies.
 func TestMachinesAgree(t *testing.T) {
-	const want, n = 0x9a3317834f895663, 83
+	const want, n = 0x1eec1efb01307bce, 83
 	for _, impl := range implementations[1:] {
 		impl.choose()
 		rng, hash := rand.New(rand.NewPCG(17, 18)), fnv.New64a()

@@ -23,9 +23,19 @@ func scaleMulGo(dst, a, b []float32, alpha float32) {
 // dx[i] = rstd*dy[i]*w[i] - x[i]*rstd^3*mean(dy*w*x).
 func RMSNormGradRow(dx, dy, x, w []float32, rstd float32) {
 	same("RMSNormGradRow", len(dx), len(dy), len(x), len(w))
+	rmsNormGrad(dx, dy, x, w, rstd, rmsNormGradFactor(dot3(dy, w, x), len(x), rstd))
+}
+
+// RMSNormGradRowPlus is RMSNormGradRow, and adds plus.
+func RMSNormGradRowPlus(dx, dy, x, w, plus []float32, rstd float32) {
+	same("RMSNormGradRowPlus", len(dx), len(dy), len(x), len(w), len(plus))
+	rmsNormGradPlus(dx, dy, x, w, plus, rstd, rmsNormGradFactor(dot3(dy, w, x), len(x), rstd))
+}
+
+// rmsNormGradFactor is that of x, of sum(dy*w*x) over n elements.
+func rmsNormGradFactor(sum float64, n int, rstd float32) float32 {
 	r := float64(rstd)
-	c := r * r * r * dot3(dy, w, x) / float64(len(x))
-	rmsNormGrad(dx, dy, x, w, rstd, float32(c))
+	return float32(r * r * r * sum / float64(n))
 }
 
 // rmsNormGradGo sets dx[i] = rstd*dy[i]*w[i] - c*x[i].
@@ -33,5 +43,14 @@ func rmsNormGradGo(dx, dy, x, w []float32, rstd, c float32) {
 	dy, x, w = dy[:len(dx)], x[:len(dx)], w[:len(dx)]
 	for i := range dx {
 		dx[i] = dy[i]*rstd*w[i] - c*x[i]
+	}
+}
+
+// rmsNormGradPlusGo sets dx[i] = plus[i] + (rstd*dy[i]*w[i] - c*x[i]).
+func rmsNormGradPlusGo(dx, dy, x, w, plus []float32, rstd, c float32) {
+	dy, x, w, plus = dy[:len(dx)], x[:len(dx)], w[:len(dx)], plus[:len(dx)]
+	for i := range dx {
+		d := dy[i]*rstd*w[i] - c*x[i]
+		dx[i] = plus[i] + d
 	}
 }

@@ -13,24 +13,28 @@ import "fmt"
 // Sign -1 turns back: the gradient.
 func RoPERow(y, x, table []float32, sign float32) {
 	same("RoPERow", len(y), len(x))
-	if len(table) == 0 || len(table)%2 != 0 || len(x)%len(table) != 0 {
-		panic(fmt.Sprintf("vec.RoPERow: %d elements with a table of %d, want whole heads of an even size", len(x),
-			len(table)))
-	}
-	half := len(table) / 2
-	for h := 0; h < len(x); h += len(table) {
-		y1, y2 := y[h:h+half], y[h+half:h+2*half]
-		x1, x2 := x[h:h+half], x[h+half:h+2*half]
-		rotate(y1, y2, x1, x2, table[:half], table[half:], sign)
+	wholeHeads("RoPERow", len(x), len(table))
+	if half := len(table) / 2; len(x) > 0 {
+		rotate(y, y[half:], x, x[half:], table[:half], table[half:], sign, len(x)/len(table))
 	}
 }
 
-func rotateGo(y1, y2, x1, x2, cos, sin []float32, sign float32) {
-	n := len(y1)
-	y2, x1, x2, cos, sin = y2[:n], x1[:n], x2[:n], cos[:n], sin[:n]
-	for i := range y1 {
-		a, b, c, s := x1[i], x2[i], cos[i], sin[i]*sign
-		y1[i] = a*c - b*s
-		y2[i] = b*c + a*s
+// wholeHeads panics unless n elements are heads as a table of that size has angles for.
+func wholeHeads(name string, n, table int) {
+	if table == 0 || table%2 != 0 || n%table != 0 {
+		panic(fmt.Sprintf("vec.%s: %d elements with a table of %d, want whole heads of an even size", name, n, table))
+	}
+}
+
+// rotateGo takes the halves of the first of some heads, and goes on by whole heads.
+func rotateGo(y1, y2, x1, x2, cos, sin []float32, sign float32, heads int) {
+	n := len(cos)
+	for h := range heads {
+		at := 2 * n * h
+		for i, c := range cos {
+			a, b, s := x1[at+i], x2[at+i], sin[i]*sign
+			y1[at+i] = a*c - b*s
+			y2[at+i] = b*c + a*s
+		}
 	}
 }

@@ -13,6 +13,16 @@ import "github.com/agora-ml/agora/internal/quant"
 //go:noescape
 func addAVX512(dst *float32, a *float32, b *float32, n int)
 
+// addF16AVX512 is add of 16 bits in AVX-512.
+//
+//go:noescape
+func addF16AVX512(dst *uint16, a *uint16, b *uint16, n int)
+
+// addBF16AVX512 is add of 16 bits in AVX-512.
+//
+//go:noescape
+func addBF16AVX512(dst *uint16, a *uint16, b *uint16, n int)
+
 // subAVX512 is subGo in AVX-512.
 //
 //go:noescape
@@ -48,6 +58,16 @@ func mulAddAVX512(dst *float32, a *float32, b *float32, alpha float32, n int)
 //go:noescape
 func scaleMulAVX512(dst *float32, a *float32, b *float32, alpha float32, n int)
 
+// scaleMulF16AVX512 is scaleMul of 16 bits in AVX-512.
+//
+//go:noescape
+func scaleMulF16AVX512(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+
+// scaleMulBF16AVX512 is scaleMul of 16 bits in AVX-512.
+//
+//go:noescape
+func scaleMulBF16AVX512(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+
 // subMulAVX512 is subMulGo in AVX-512.
 //
 //go:noescape
@@ -58,10 +78,45 @@ func subMulAVX512(dst *float32, a *float32, b *float32, c float32, n int)
 //go:noescape
 func rmsNormGradAVX512(dx *float32, dy *float32, x *float32, w *float32, rstd float32, c float32, n int)
 
+// rmsNormGradF16AVX512 is rmsNormGrad of 16 bits in AVX-512.
+//
+//go:noescape
+func rmsNormGradF16AVX512(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+
+// rmsNormGradBF16AVX512 is rmsNormGrad of 16 bits in AVX-512.
+//
+//go:noescape
+func rmsNormGradBF16AVX512(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+
+// rmsNormGradPlusAVX512 is rmsNormGradPlusGo in AVX-512.
+//
+//go:noescape
+func rmsNormGradPlusAVX512(dx *float32, dy *float32, x *float32, w *float32, plus *float32, rstd float32, c float32, n int)
+
+// rmsNormGradPlusF16AVX512 is rmsNormGradPlus of 16 bits in AVX-512.
+//
+//go:noescape
+func rmsNormGradPlusF16AVX512(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+
+// rmsNormGradPlusBF16AVX512 is rmsNormGradPlus of 16 bits in AVX-512.
+//
+//go:noescape
+func rmsNormGradPlusBF16AVX512(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+
 // rotateAVX512 is rotateGo in AVX-512.
 //
 //go:noescape
-func rotateAVX512(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int)
+func rotateAVX512(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int, heads int)
+
+// rotateF16AVX512 is rotate of 16 bits in AVX-512.
+//
+//go:noescape
+func rotateF16AVX512(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
+
+// rotateBF16AVX512 is rotate of 16 bits in AVX-512.
+//
+//go:noescape
+func rotateBF16AVX512(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
 
 // expAVX512 is expGo in AVX-512.
 //
@@ -128,10 +183,30 @@ func geluTanhGradAVX512(dx *float32, dy *float32, x *float32, n int)
 //go:noescape
 func swigluAVX512(y *float32, gate *float32, up *float32, n int)
 
+// swigluF16AVX512 is swiglu of 16 bits in AVX-512.
+//
+//go:noescape
+func swigluF16AVX512(y *uint16, gate *uint16, up *uint16, n int)
+
+// swigluBF16AVX512 is swiglu of 16 bits in AVX-512.
+//
+//go:noescape
+func swigluBF16AVX512(y *uint16, gate *uint16, up *uint16, n int)
+
 // swigluGradAVX512 is swigluGradGo in AVX-512.
 //
 //go:noescape
 func swigluGradAVX512(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+
+// swigluGradF16AVX512 is swigluGrad of 16 bits in AVX-512.
+//
+//go:noescape
+func swigluGradF16AVX512(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
+
+// swigluGradBF16AVX512 is swigluGrad of 16 bits in AVX-512.
+//
+//go:noescape
+func swigluGradBF16AVX512(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
 
 // fromBF16AVX512 is fromBF16Go.
 //
@@ -305,6 +380,16 @@ func sumAVX512(x *float32, n int, result *float64)
 //go:noescape
 func sumSquaresAVX512(x *float32, n int, result *float64)
 
+// sumSquaresF16AVX512 is sumSquares of 16 bits in AVX-512.
+//
+//go:noescape
+func sumSquaresF16AVX512(x *uint16, n int, result *float64)
+
+// sumSquaresBF16AVX512 is sumSquares of 16 bits in AVX-512.
+//
+//go:noescape
+func sumSquaresBF16AVX512(x *uint16, n int, result *float64)
+
 // dotAVX512 is dotGo in AVX-512.
 //
 //go:noescape
@@ -314,3 +399,13 @@ func dotAVX512(a *float32, b *float32, n int, result *float64)
 //
 //go:noescape
 func dot3AVX512(a *float32, b *float32, c *float32, n int, result *float64)
+
+// dot3F16AVX512 is dot3 of 16 bits in AVX-512.
+//
+//go:noescape
+func dot3F16AVX512(a *uint16, b *float32, c *uint16, n int, result *float64)
+
+// dot3BF16AVX512 is dot3 of 16 bits in AVX-512.
+//
+//go:noescape
+func dot3BF16AVX512(a *uint16, b *float32, c *uint16, n int, result *float64)

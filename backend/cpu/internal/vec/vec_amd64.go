@@ -34,6 +34,33 @@ func add(dst, a, b []float32) {
 //go:noescape
 func addAVX2(dst *float32, a *float32, b *float32, n int)
 
+func addNarrow(h Half, dst []uint16, a []uint16, b []uint16) {
+	for len(dst) > piece {
+		addNarrow(h, dst[:piece], a[:piece], b[:piece])
+		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		addF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+	case useAVX512 && h == BF16:
+		addBF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+	case h == F16:
+		addF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+	case h == BF16:
+		addBF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+	}
+}
+
+// addF16AVX2 is add of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func addF16AVX2(dst *uint16, a *uint16, b *uint16, n int)
+
+// addBF16AVX2 is add of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func addBF16AVX2(dst *uint16, a *uint16, b *uint16, n int)
+
 func sub(dst, a, b []float32) {
 	if !useAVX2 {
 		subGo(dst, a, b)
@@ -198,6 +225,33 @@ func scaleMul(dst, a, b []float32, alpha float32) {
 //go:noescape
 func scaleMulAVX2(dst *float32, a *float32, b *float32, alpha float32, n int)
 
+func scaleMulNarrow(h Half, dst []uint16, a []uint16, b []float32, alpha float32) {
+	for len(dst) > piece {
+		scaleMulNarrow(h, dst[:piece], a[:piece], b[:piece], alpha)
+		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		scaleMulF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+	case useAVX512 && h == BF16:
+		scaleMulBF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+	case h == F16:
+		scaleMulF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+	case h == BF16:
+		scaleMulBF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+	}
+}
+
+// scaleMulF16AVX2 is scaleMul of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func scaleMulF16AVX2(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+
+// scaleMulBF16AVX2 is scaleMul of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func scaleMulBF16AVX2(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+
 func subMul(dst, a, b []float32, c float32) {
 	if !useAVX2 {
 		subMulGo(dst, a, b, c)
@@ -240,26 +294,120 @@ func rmsNormGrad(dx, dy, x, w []float32, rstd, c float32) {
 //go:noescape
 func rmsNormGradAVX2(dx *float32, dy *float32, x *float32, w *float32, rstd float32, c float32, n int)
 
-func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32) {
+func rmsNormGradNarrow(h Half, dx []uint16, dy []uint16, x []uint16, w []float32, rstd float32, c float32) {
+	for len(dx) > piece {
+		rmsNormGradNarrow(h, dx[:piece], dy[:piece], x[:piece], w[:piece], rstd, c)
+		dx, dy, x, w = dx[piece:], dy[piece:], x[piece:], w[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		rmsNormGradF16AVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+	case useAVX512 && h == BF16:
+		rmsNormGradBF16AVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+	case h == F16:
+		rmsNormGradF16AVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+	case h == BF16:
+		rmsNormGradBF16AVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+	}
+}
+
+// rmsNormGradF16AVX2 is rmsNormGrad of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func rmsNormGradF16AVX2(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+
+// rmsNormGradBF16AVX2 is rmsNormGrad of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func rmsNormGradBF16AVX2(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+
+func rmsNormGradPlus(dx, dy, x, w, plus []float32, rstd, c float32) {
 	if !useAVX2 {
-		rotateGo(y1, y2, x1, x2, cos, sin, sign)
+		rmsNormGradPlusGo(dx, dy, x, w, plus, rstd, c)
 		return
 	}
-	for len(y1) > piece {
-		rotate(y1[:piece], y2[:piece], x1[:piece], x2[:piece], cos[:piece], sin[:piece], sign)
-		y1, y2, x1, x2, cos, sin = y1[piece:], y2[piece:], x1[piece:], x2[piece:], cos[piece:], sin[piece:]
+	for len(dx) > piece {
+		rmsNormGradPlus(dx[:piece], dy[:piece], x[:piece], w[:piece], plus[:piece], rstd, c)
+		dx, dy, x, w, plus = dx[piece:], dy[piece:], x[piece:], w[piece:], plus[piece:]
 	}
 	if useAVX512 {
-		rotateAVX512(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(y1))
+		rmsNormGradPlusAVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
 		return
 	}
-	rotateAVX2(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(y1))
+	rmsNormGradPlusAVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+}
+
+// rmsNormGradPlusAVX2 is rmsNormGradPlusGo in AVX2 and FMA.
+//
+//go:noescape
+func rmsNormGradPlusAVX2(dx *float32, dy *float32, x *float32, w *float32, plus *float32, rstd float32, c float32, n int)
+
+func rmsNormGradPlusNarrow(h Half, dx []uint16, dy []uint16, x []uint16, w []float32, plus []uint16, rstd float32, c float32) {
+	for len(dx) > piece {
+		rmsNormGradPlusNarrow(h, dx[:piece], dy[:piece], x[:piece], w[:piece], plus[:piece], rstd, c)
+		dx, dy, x, w, plus = dx[piece:], dy[piece:], x[piece:], w[piece:], plus[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		rmsNormGradPlusF16AVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+	case useAVX512 && h == BF16:
+		rmsNormGradPlusBF16AVX512(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+	case h == F16:
+		rmsNormGradPlusF16AVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+	case h == BF16:
+		rmsNormGradPlusBF16AVX2(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+	}
+}
+
+// rmsNormGradPlusF16AVX2 is rmsNormGradPlus of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func rmsNormGradPlusF16AVX2(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+
+// rmsNormGradPlusBF16AVX2 is rmsNormGradPlus of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func rmsNormGradPlusBF16AVX2(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+
+func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32, heads int) {
+	if !useAVX2 {
+		rotateGo(y1, y2, x1, x2, cos, sin, sign, heads)
+		return
+	}
+	if useAVX512 {
+		rotateAVX512(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+		return
+	}
+	rotateAVX2(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
 }
 
 // rotateAVX2 is rotateGo in AVX2 and FMA.
 //
 //go:noescape
-func rotateAVX2(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int)
+func rotateAVX2(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int, heads int)
+
+func rotateNarrow(h Half, y1 []uint16, y2 []uint16, x1 []uint16, x2 []uint16, cos []float32, sin []float32, sign float32, heads int) {
+	switch {
+	case useAVX512 && h == F16:
+		rotateF16AVX512(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+	case useAVX512 && h == BF16:
+		rotateBF16AVX512(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+	case h == F16:
+		rotateF16AVX2(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+	case h == BF16:
+		rotateBF16AVX2(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+	}
+}
+
+// rotateF16AVX2 is rotate of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func rotateF16AVX2(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
+
+// rotateBF16AVX2 is rotate of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func rotateBF16AVX2(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
 
 func maximum(x []float32) float32 {
 	if !useAVX2 {
@@ -330,6 +478,35 @@ func sumSquares(x []float32) float64 {
 //go:noescape
 func sumSquaresAVX2(x *float32, n int, result *float64)
 
+func sumSquaresNarrow(h Half, x []uint16) float64 {
+	total, last := 0.0, 0.0
+	for len(x) > piece {
+		total = total + sumSquaresNarrow(h, x[:piece])
+		x = x[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		sumSquaresF16AVX512(unsafe.SliceData(x), len(x), &last)
+	case useAVX512 && h == BF16:
+		sumSquaresBF16AVX512(unsafe.SliceData(x), len(x), &last)
+	case h == F16:
+		sumSquaresF16AVX2(unsafe.SliceData(x), len(x), &last)
+	case h == BF16:
+		sumSquaresBF16AVX2(unsafe.SliceData(x), len(x), &last)
+	}
+	return total + last
+}
+
+// sumSquaresF16AVX2 is sumSquares of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func sumSquaresF16AVX2(x *uint16, n int, result *float64)
+
+// sumSquaresBF16AVX2 is sumSquares of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func sumSquaresBF16AVX2(x *uint16, n int, result *float64)
+
 func dot(a, b []float32) float64 {
 	if !useAVX2 {
 		return dotGo(a, b)
@@ -375,6 +552,35 @@ func dot3(a, b, c []float32) float64 {
 //
 //go:noescape
 func dot3AVX2(a *float32, b *float32, c *float32, n int, result *float64)
+
+func dot3Narrow(h Half, a []uint16, b []float32, c []uint16) float64 {
+	total, last := 0.0, 0.0
+	for len(a) > piece {
+		total = total + dot3Narrow(h, a[:piece], b[:piece], c[:piece])
+		a, b, c = a[piece:], b[piece:], c[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		dot3F16AVX512(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+	case useAVX512 && h == BF16:
+		dot3BF16AVX512(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+	case h == F16:
+		dot3F16AVX2(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+	case h == BF16:
+		dot3BF16AVX2(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+	}
+	return total + last
+}
+
+// dot3F16AVX2 is dot3 of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func dot3F16AVX2(a *uint16, b *float32, c *uint16, n int, result *float64)
+
+// dot3BF16AVX2 is dot3 of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func dot3BF16AVX2(a *uint16, b *float32, c *uint16, n int, result *float64)
 
 func exp(dst, x []float32) {
 	if !useAVX2 {
@@ -653,6 +859,33 @@ func swiglu(y, gate, up []float32) {
 //go:noescape
 func swigluAVX2(y *float32, gate *float32, up *float32, n int)
 
+func swigluNarrow(h Half, y []uint16, gate []uint16, up []uint16) {
+	for len(y) > piece {
+		swigluNarrow(h, y[:piece], gate[:piece], up[:piece])
+		y, gate, up = y[piece:], gate[piece:], up[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		swigluF16AVX512(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+	case useAVX512 && h == BF16:
+		swigluBF16AVX512(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+	case h == F16:
+		swigluF16AVX2(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+	case h == BF16:
+		swigluBF16AVX2(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+	}
+}
+
+// swigluF16AVX2 is swiglu of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func swigluF16AVX2(y *uint16, gate *uint16, up *uint16, n int)
+
+// swigluBF16AVX2 is swiglu of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func swigluBF16AVX2(y *uint16, gate *uint16, up *uint16, n int)
+
 func swigluGrad(dgate, dup, dy, gate, up []float32) {
 	if !useAVX2 {
 		swigluGradGo(dgate, dup, dy, gate, up)
@@ -673,6 +906,33 @@ func swigluGrad(dgate, dup, dy, gate, up []float32) {
 //
 //go:noescape
 func swigluGradAVX2(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+
+func swigluGradNarrow(h Half, dgate []uint16, dup []uint16, dy []uint16, gate []uint16, up []uint16) {
+	for len(dgate) > piece {
+		swigluGradNarrow(h, dgate[:piece], dup[:piece], dy[:piece], gate[:piece], up[:piece])
+		dgate, dup, dy, gate, up = dgate[piece:], dup[piece:], dy[piece:], gate[piece:], up[piece:]
+	}
+	switch {
+	case useAVX512 && h == F16:
+		swigluGradF16AVX512(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+	case useAVX512 && h == BF16:
+		swigluGradBF16AVX512(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+	case h == F16:
+		swigluGradF16AVX2(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+	case h == BF16:
+		swigluGradBF16AVX2(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+	}
+}
+
+// swigluGradF16AVX2 is swigluGrad of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func swigluGradF16AVX2(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
+
+// swigluGradBF16AVX2 is swigluGrad of 16 bits in AVX2 and FMA.
+//
+//go:noescape
+func swigluGradBF16AVX2(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
 
 func adamw(p, m, v, grad []float32, s *adamwScalars) {
 	if !useAVX2 {

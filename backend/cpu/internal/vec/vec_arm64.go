@@ -30,6 +30,29 @@ func add(dst, a, b []float32) {
 //go:noescape
 func addNEON(dst *float32, a *float32, b *float32, n int)
 
+func addNarrow(h Half, dst []uint16, a []uint16, b []uint16) {
+	for len(dst) > piece {
+		addNarrow(h, dst[:piece], a[:piece], b[:piece])
+		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	switch {
+	case h == F16:
+		addF16NEON(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+	case h == BF16:
+		addBF16NEON(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(dst))
+	}
+}
+
+// addF16NEON is add of 16 bits in NEON.
+//
+//go:noescape
+func addF16NEON(dst *uint16, a *uint16, b *uint16, n int)
+
+// addBF16NEON is add of 16 bits in NEON.
+//
+//go:noescape
+func addBF16NEON(dst *uint16, a *uint16, b *uint16, n int)
+
 func sub(dst, a, b []float32) {
 	if !useNEON {
 		subGo(dst, a, b)
@@ -166,6 +189,29 @@ func scaleMul(dst, a, b []float32, alpha float32) {
 //go:noescape
 func scaleMulNEON(dst *float32, a *float32, b *float32, alpha float32, n int)
 
+func scaleMulNarrow(h Half, dst []uint16, a []uint16, b []float32, alpha float32) {
+	for len(dst) > piece {
+		scaleMulNarrow(h, dst[:piece], a[:piece], b[:piece], alpha)
+		dst, a, b = dst[piece:], a[piece:], b[piece:]
+	}
+	switch {
+	case h == F16:
+		scaleMulF16NEON(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+	case h == BF16:
+		scaleMulBF16NEON(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), alpha, len(dst))
+	}
+}
+
+// scaleMulF16NEON is scaleMul of 16 bits in NEON.
+//
+//go:noescape
+func scaleMulF16NEON(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+
+// scaleMulBF16NEON is scaleMul of 16 bits in NEON.
+//
+//go:noescape
+func scaleMulBF16NEON(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+
 func subMul(dst, a, b []float32, c float32) {
 	if !useNEON {
 		subMulGo(dst, a, b, c)
@@ -200,22 +246,100 @@ func rmsNormGrad(dx, dy, x, w []float32, rstd, c float32) {
 //go:noescape
 func rmsNormGradNEON(dx *float32, dy *float32, x *float32, w *float32, rstd float32, c float32, n int)
 
-func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32) {
+func rmsNormGradNarrow(h Half, dx []uint16, dy []uint16, x []uint16, w []float32, rstd float32, c float32) {
+	for len(dx) > piece {
+		rmsNormGradNarrow(h, dx[:piece], dy[:piece], x[:piece], w[:piece], rstd, c)
+		dx, dy, x, w = dx[piece:], dy[piece:], x[piece:], w[piece:]
+	}
+	switch {
+	case h == F16:
+		rmsNormGradF16NEON(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+	case h == BF16:
+		rmsNormGradBF16NEON(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), rstd, c, len(dx))
+	}
+}
+
+// rmsNormGradF16NEON is rmsNormGrad of 16 bits in NEON.
+//
+//go:noescape
+func rmsNormGradF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+
+// rmsNormGradBF16NEON is rmsNormGrad of 16 bits in NEON.
+//
+//go:noescape
+func rmsNormGradBF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+
+func rmsNormGradPlus(dx, dy, x, w, plus []float32, rstd, c float32) {
 	if !useNEON {
-		rotateGo(y1, y2, x1, x2, cos, sin, sign)
+		rmsNormGradPlusGo(dx, dy, x, w, plus, rstd, c)
 		return
 	}
-	for len(y1) > piece {
-		rotate(y1[:piece], y2[:piece], x1[:piece], x2[:piece], cos[:piece], sin[:piece], sign)
-		y1, y2, x1, x2, cos, sin = y1[piece:], y2[piece:], x1[piece:], x2[piece:], cos[piece:], sin[piece:]
+	for len(dx) > piece {
+		rmsNormGradPlus(dx[:piece], dy[:piece], x[:piece], w[:piece], plus[:piece], rstd, c)
+		dx, dy, x, w, plus = dx[piece:], dy[piece:], x[piece:], w[piece:], plus[piece:]
 	}
-	rotateNEON(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(y1))
+	rmsNormGradPlusNEON(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+}
+
+// rmsNormGradPlusNEON is rmsNormGradPlusGo in NEON.
+//
+//go:noescape
+func rmsNormGradPlusNEON(dx *float32, dy *float32, x *float32, w *float32, plus *float32, rstd float32, c float32, n int)
+
+func rmsNormGradPlusNarrow(h Half, dx []uint16, dy []uint16, x []uint16, w []float32, plus []uint16, rstd float32, c float32) {
+	for len(dx) > piece {
+		rmsNormGradPlusNarrow(h, dx[:piece], dy[:piece], x[:piece], w[:piece], plus[:piece], rstd, c)
+		dx, dy, x, w, plus = dx[piece:], dy[piece:], x[piece:], w[piece:], plus[piece:]
+	}
+	switch {
+	case h == F16:
+		rmsNormGradPlusF16NEON(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+	case h == BF16:
+		rmsNormGradPlusBF16NEON(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(plus), rstd, c, len(dx))
+	}
+}
+
+// rmsNormGradPlusF16NEON is rmsNormGradPlus of 16 bits in NEON.
+//
+//go:noescape
+func rmsNormGradPlusF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+
+// rmsNormGradPlusBF16NEON is rmsNormGradPlus of 16 bits in NEON.
+//
+//go:noescape
+func rmsNormGradPlusBF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+
+func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32, heads int) {
+	if !useNEON {
+		rotateGo(y1, y2, x1, x2, cos, sin, sign, heads)
+		return
+	}
+	rotateNEON(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
 }
 
 // rotateNEON is rotateGo in NEON.
 //
 //go:noescape
-func rotateNEON(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int)
+func rotateNEON(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int, heads int)
+
+func rotateNarrow(h Half, y1 []uint16, y2 []uint16, x1 []uint16, x2 []uint16, cos []float32, sin []float32, sign float32, heads int) {
+	switch {
+	case h == F16:
+		rotateF16NEON(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+	case h == BF16:
+		rotateBF16NEON(unsafe.SliceData(y1), unsafe.SliceData(y2), unsafe.SliceData(x1), unsafe.SliceData(x2), unsafe.SliceData(cos), unsafe.SliceData(sin), sign, len(cos), heads)
+	}
+}
+
+// rotateF16NEON is rotate of 16 bits in NEON.
+//
+//go:noescape
+func rotateF16NEON(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
+
+// rotateBF16NEON is rotate of 16 bits in NEON.
+//
+//go:noescape
+func rotateBF16NEON(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
 
 func maximum(x []float32) float32 {
 	if !useNEON {
@@ -274,6 +398,31 @@ func sumSquares(x []float32) float64 {
 //go:noescape
 func sumSquaresNEON(x *float32, n int, result *float64)
 
+func sumSquaresNarrow(h Half, x []uint16) float64 {
+	total, last := 0.0, 0.0
+	for len(x) > piece {
+		total = total + sumSquaresNarrow(h, x[:piece])
+		x = x[piece:]
+	}
+	switch {
+	case h == F16:
+		sumSquaresF16NEON(unsafe.SliceData(x), len(x), &last)
+	case h == BF16:
+		sumSquaresBF16NEON(unsafe.SliceData(x), len(x), &last)
+	}
+	return total + last
+}
+
+// sumSquaresF16NEON is sumSquares of 16 bits in NEON.
+//
+//go:noescape
+func sumSquaresF16NEON(x *uint16, n int, result *float64)
+
+// sumSquaresBF16NEON is sumSquares of 16 bits in NEON.
+//
+//go:noescape
+func sumSquaresBF16NEON(x *uint16, n int, result *float64)
+
 func dot(a, b []float32) float64 {
 	if !useNEON {
 		return dotGo(a, b)
@@ -311,6 +460,31 @@ func dot3(a, b, c []float32) float64 {
 //
 //go:noescape
 func dot3NEON(a *float32, b *float32, c *float32, n int, result *float64)
+
+func dot3Narrow(h Half, a []uint16, b []float32, c []uint16) float64 {
+	total, last := 0.0, 0.0
+	for len(a) > piece {
+		total = total + dot3Narrow(h, a[:piece], b[:piece], c[:piece])
+		a, b, c = a[piece:], b[piece:], c[piece:]
+	}
+	switch {
+	case h == F16:
+		dot3F16NEON(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+	case h == BF16:
+		dot3BF16NEON(unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c), len(a), &last)
+	}
+	return total + last
+}
+
+// dot3F16NEON is dot3 of 16 bits in NEON.
+//
+//go:noescape
+func dot3F16NEON(a *uint16, b *float32, c *uint16, n int, result *float64)
+
+// dot3BF16NEON is dot3 of 16 bits in NEON.
+//
+//go:noescape
+func dot3BF16NEON(a *uint16, b *float32, c *uint16, n int, result *float64)
 
 func exp(dst, x []float32) {
 	if !useNEON {
@@ -537,6 +711,29 @@ func swiglu(y, gate, up []float32) {
 //go:noescape
 func swigluNEON(y *float32, gate *float32, up *float32, n int)
 
+func swigluNarrow(h Half, y []uint16, gate []uint16, up []uint16) {
+	for len(y) > piece {
+		swigluNarrow(h, y[:piece], gate[:piece], up[:piece])
+		y, gate, up = y[piece:], gate[piece:], up[piece:]
+	}
+	switch {
+	case h == F16:
+		swigluF16NEON(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+	case h == BF16:
+		swigluBF16NEON(unsafe.SliceData(y), unsafe.SliceData(gate), unsafe.SliceData(up), len(y))
+	}
+}
+
+// swigluF16NEON is swiglu of 16 bits in NEON.
+//
+//go:noescape
+func swigluF16NEON(y *uint16, gate *uint16, up *uint16, n int)
+
+// swigluBF16NEON is swiglu of 16 bits in NEON.
+//
+//go:noescape
+func swigluBF16NEON(y *uint16, gate *uint16, up *uint16, n int)
+
 func swigluGrad(dgate, dup, dy, gate, up []float32) {
 	if !useNEON {
 		swigluGradGo(dgate, dup, dy, gate, up)
@@ -553,6 +750,29 @@ func swigluGrad(dgate, dup, dy, gate, up []float32) {
 //
 //go:noescape
 func swigluGradNEON(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+
+func swigluGradNarrow(h Half, dgate []uint16, dup []uint16, dy []uint16, gate []uint16, up []uint16) {
+	for len(dgate) > piece {
+		swigluGradNarrow(h, dgate[:piece], dup[:piece], dy[:piece], gate[:piece], up[:piece])
+		dgate, dup, dy, gate, up = dgate[piece:], dup[piece:], dy[piece:], gate[piece:], up[piece:]
+	}
+	switch {
+	case h == F16:
+		swigluGradF16NEON(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+	case h == BF16:
+		swigluGradBF16NEON(unsafe.SliceData(dgate), unsafe.SliceData(dup), unsafe.SliceData(dy), unsafe.SliceData(gate), unsafe.SliceData(up), len(dgate))
+	}
+}
+
+// swigluGradF16NEON is swigluGrad of 16 bits in NEON.
+//
+//go:noescape
+func swigluGradF16NEON(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
+
+// swigluGradBF16NEON is swigluGrad of 16 bits in NEON.
+//
+//go:noescape
+func swigluGradBF16NEON(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
 
 func adamw(p, m, v, grad []float32, s *adamwScalars) {
 	if !useNEON {

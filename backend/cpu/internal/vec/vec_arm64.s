@@ -65,6 +65,126 @@ tail5:
 end6:
 	RET
 
+// func addF16NEON(dst *uint16, a *uint16, b *uint16, n int)
+TEXT ·addF16NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R7
+	SUBS $8, R7, R7
+	BLT done8
+loop7:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F3
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e217863 // fcvtl v3.4s, v3.4h
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F4
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD $0x0e216802 // fcvtn v2.4h, v0.4s
+	WORD $0x0e216865 // fcvtn v5.4h, v3.4s
+	FMOVD F2, 0(R0)
+	FMOVD F5, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $8, R7, R7
+	BGE loop7
+done8:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done10
+loop9:
+	FMOVD 0(R1), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVD 0(R2), F1
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x0e216802 // fcvtn v2.4h, v0.4s
+	FMOVD F2, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $4, R7, R7
+	BGE loop9
+done10:
+	ADD $4, R7, R7
+	RET
+
+// func addBF16NEON(dst *uint16, a *uint16, b *uint16, n int)
+TEXT ·addBF16NEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+24(FP), R7
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F30
+	SUBS $8, R7, R7
+	BLT done12
+loop11:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F4
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F5
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2e6138a5 // shll v5.4s, v5.4h, #16
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	VUSHR $16, V0.S4, V2.S4
+	VUSHR $16, V4.S4, V6.S4
+	VAND V30.B16, V2.B16, V2.B16
+	VAND V30.B16, V6.B16, V6.B16
+	VADD V31.S4, V2.S4, V2.S4
+	VADD V31.S4, V6.S4, V6.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VADD V4.S4, V6.S4, V6.S4
+	WORD $0x4e20e403 // fcmeq v3.4s, v0.4s, v0.4s
+	WORD $0x4e24e487 // fcmeq v7.4s, v4.4s, v4.4s
+	VBIF V3.B16, V0.B16, V2.B16
+	VBIF V7.B16, V4.B16, V6.B16
+	VUZP2 V2.H8, V2.H8, V2.H8
+	VUZP2 V6.H8, V6.H8, V6.H8
+	FMOVD F2, 0(R0)
+	FMOVD F6, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $8, R7, R7
+	BGE loop11
+done12:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done14
+loop13:
+	FMOVD 0(R1), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R2), F1
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VUSHR $16, V0.S4, V2.S4
+	VAND V30.B16, V2.B16, V2.B16
+	VADD V31.S4, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	WORD $0x4e20e403 // fcmeq v3.4s, v0.4s, v0.4s
+	VBIF V3.B16, V0.B16, V2.B16
+	VUZP2 V2.H8, V2.H8, V2.H8
+	FMOVD F2, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $4, R7, R7
+	BGE loop13
+done14:
+	ADD $4, R7, R7
+	RET
+
 // func subNEON(dst *float32, a *float32, b *float32, n int)
 TEXT ·subNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
@@ -72,8 +192,8 @@ TEXT ·subNEON(SB), NOSPLIT, $0-32
 	MOVD b+16(FP), R2
 	MOVD n+24(FP), R7
 	SUBS $16, R7, R7
-	BLT done8
-loop7:
+	BLT done16
+loop15:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F2
 	FMOVQ 32(R1), F4
@@ -94,12 +214,12 @@ loop7:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R7, R7
-	BGE loop7
-done8:
+	BGE loop15
+done16:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done10
-loop9:
+	BLT done18
+loop17:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
@@ -108,11 +228,11 @@ loop9:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop9
-done10:
+	BGE loop17
+done18:
 	ADD $4, R7, R7
-	CBZ R7, end12
-tail11:
+	CBZ R7, end20
+tail19:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ea1d400 // fsub v0.4s, v0.4s, v1.4s
@@ -121,8 +241,8 @@ tail11:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail11
-end12:
+	BNE tail19
+end20:
 	RET
 
 // func mulNEON(dst *float32, a *float32, b *float32, n int)
@@ -132,8 +252,8 @@ TEXT ·mulNEON(SB), NOSPLIT, $0-32
 	MOVD b+16(FP), R2
 	MOVD n+24(FP), R7
 	SUBS $16, R7, R7
-	BLT done14
-loop13:
+	BLT done22
+loop21:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F2
 	FMOVQ 32(R1), F4
@@ -154,12 +274,12 @@ loop13:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R7, R7
-	BGE loop13
-done14:
+	BGE loop21
+done22:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done16
-loop15:
+	BLT done24
+loop23:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -168,11 +288,11 @@ loop15:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop15
-done16:
+	BGE loop23
+done24:
 	ADD $4, R7, R7
-	CBZ R7, end18
-tail17:
+	CBZ R7, end26
+tail25:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -181,8 +301,8 @@ tail17:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail17
-end18:
+	BNE tail25
+end26:
 	RET
 
 // func divNEON(dst *float32, a *float32, b *float32, n int)
@@ -192,8 +312,8 @@ TEXT ·divNEON(SB), NOSPLIT, $0-32
 	MOVD b+16(FP), R2
 	MOVD n+24(FP), R7
 	SUBS $16, R7, R7
-	BLT done20
-loop19:
+	BLT done28
+loop27:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F2
 	FMOVQ 32(R1), F4
@@ -214,12 +334,12 @@ loop19:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R7, R7
-	BGE loop19
-done20:
+	BGE loop27
+done28:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done22
-loop21:
+	BLT done30
+loop29:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
@@ -228,11 +348,11 @@ loop21:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop21
-done22:
+	BGE loop29
+done30:
 	ADD $4, R7, R7
-	CBZ R7, end24
-tail23:
+	CBZ R7, end32
+tail31:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
@@ -241,8 +361,8 @@ tail23:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail23
-end24:
+	BNE tail31
+end32:
 	RET
 
 // func scaleNEON(dst *float32, x *float32, alpha float32, n int)
@@ -253,8 +373,8 @@ TEXT ·scaleNEON(SB), NOSPLIT, $0-32
 	MOVWU alpha+16(FP), R9
 	VDUP R9, V31.S4
 	SUBS $16, R7, R7
-	BLT done26
-loop25:
+	BLT done34
+loop33:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
@@ -270,31 +390,31 @@ loop25:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R7, R7
-	BGE loop25
-done26:
+	BGE loop33
+done34:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done28
-loop27:
+	BLT done36
+loop35:
 	FMOVQ 0(R1), F0
 	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
 	FMOVQ F0, 0(R0)
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop27
-done28:
+	BGE loop35
+done36:
 	ADD $4, R7, R7
-	CBZ R7, end30
-tail29:
+	CBZ R7, end38
+tail37:
 	FMOVS 0(R1), F0
 	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
 	FMOVS F0, 0(R0)
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail29
-end30:
+	BNE tail37
+end38:
 	RET
 
 // func affineNEON(dst *float32, x *float32, alpha float32, beta float32, n int)
@@ -307,8 +427,8 @@ TEXT ·affineNEON(SB), NOSPLIT, $0-32
 	MOVWU beta+20(FP), R9
 	VDUP R9, V30.S4
 	SUBS $16, R7, R7
-	BLT done32
-loop31:
+	BLT done40
+loop39:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F2
 	FMOVQ 32(R1), F4
@@ -328,12 +448,12 @@ loop31:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R7, R7
-	BGE loop31
-done32:
+	BGE loop39
+done40:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done34
-loop33:
+	BLT done42
+loop41:
 	FMOVQ 0(R1), F0
 	VMOV V30.B16, V1.B16
 	VFMLA V31.S4, V0.S4, V1.S4
@@ -341,11 +461,11 @@ loop33:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop33
-done34:
+	BGE loop41
+done42:
 	ADD $4, R7, R7
-	CBZ R7, end36
-tail35:
+	CBZ R7, end44
+tail43:
 	FMOVS 0(R1), F0
 	VMOV V30.B16, V1.B16
 	VFMLA V31.S4, V0.S4, V1.S4
@@ -353,8 +473,8 @@ tail35:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail35
-end36:
+	BNE tail43
+end44:
 	RET
 
 // func axpyNEON(dst *float32, x *float32, alpha float32, n int)
@@ -365,8 +485,8 @@ TEXT ·axpyNEON(SB), NOSPLIT, $0-32
 	MOVWU alpha+16(FP), R9
 	VDUP R9, V31.S4
 	SUBS $16, R7, R7
-	BLT done38
-loop37:
+	BLT done46
+loop45:
 	FMOVQ 0(R0), F0
 	FMOVQ 16(R0), F2
 	FMOVQ 32(R0), F4
@@ -386,12 +506,12 @@ loop37:
 	ADD $64, R0, R0
 	ADD $64, R1, R1
 	SUBS $16, R7, R7
-	BGE loop37
-done38:
+	BGE loop45
+done46:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done40
-loop39:
+	BLT done48
+loop47:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	VFMLA V31.S4, V1.S4, V0.S4
@@ -399,11 +519,11 @@ loop39:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop39
-done40:
+	BGE loop47
+done48:
 	ADD $4, R7, R7
-	CBZ R7, end42
-tail41:
+	CBZ R7, end50
+tail49:
 	FMOVS 0(R0), F0
 	FMOVS 0(R1), F1
 	VFMLA V31.S4, V1.S4, V0.S4
@@ -411,8 +531,8 @@ tail41:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail41
-end42:
+	BNE tail49
+end50:
 	RET
 
 // func mulAddNEON(dst *float32, a *float32, b *float32, alpha float32, n int)
@@ -424,8 +544,8 @@ TEXT ·mulAddNEON(SB), NOSPLIT, $0-40
 	MOVWU alpha+24(FP), R9
 	VDUP R9, V31.S4
 	SUBS $8, R7, R7
-	BLT done44
-loop43:
+	BLT done52
+loop51:
 	FMOVQ 0(R0), F0
 	FMOVQ 16(R0), F3
 	FMOVQ 0(R1), F1
@@ -442,12 +562,12 @@ loop43:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop43
-done44:
+	BGE loop51
+done52:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done46
-loop45:
+	BLT done54
+loop53:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R2), F2
@@ -458,11 +578,11 @@ loop45:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop45
-done46:
+	BGE loop53
+done54:
 	ADD $4, R7, R7
-	CBZ R7, end48
-tail47:
+	CBZ R7, end56
+tail55:
 	FMOVS 0(R0), F0
 	FMOVS 0(R1), F1
 	FMOVS 0(R2), F2
@@ -473,8 +593,8 @@ tail47:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail47
-end48:
+	BNE tail55
+end56:
 	RET
 
 // func scaleMulNEON(dst *float32, a *float32, b *float32, alpha float32, n int)
@@ -486,8 +606,8 @@ TEXT ·scaleMulNEON(SB), NOSPLIT, $0-40
 	MOVWU alpha+24(FP), R9
 	VDUP R9, V31.S4
 	SUBS $16, R7, R7
-	BLT done50
-loop49:
+	BLT done58
+loop57:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F2
 	FMOVQ 32(R1), F4
@@ -512,12 +632,12 @@ loop49:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R7, R7
-	BGE loop49
-done50:
+	BGE loop57
+done58:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done52
-loop51:
+	BLT done60
+loop59:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
@@ -527,11 +647,11 @@ loop51:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop51
-done52:
+	BGE loop59
+done60:
 	ADD $4, R7, R7
-	CBZ R7, end54
-tail53:
+	CBZ R7, end62
+tail61:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
@@ -541,8 +661,132 @@ tail53:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail53
-end54:
+	BNE tail61
+end62:
+	RET
+
+// func scaleMulF16NEON(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+TEXT ·scaleMulF16NEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+32(FP), R7
+	MOVWU alpha+24(FP), R9
+	VDUP R9, V31.S4
+	SUBS $8, R7, R7
+	BLT done64
+loop63:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F3
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e217863 // fcvtl v3.4s, v3.4h
+	FMOVQ 0(R2), F1
+	FMOVQ 16(R2), F4
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x0e216802 // fcvtn v2.4h, v0.4s
+	WORD $0x0e216865 // fcvtn v5.4h, v3.4s
+	FMOVD F2, 0(R0)
+	FMOVD F5, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $32, R2, R2
+	SUBS $8, R7, R7
+	BGE loop63
+done64:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done66
+loop65:
+	FMOVD 0(R1), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVQ 0(R2), F1
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x0e216802 // fcvtn v2.4h, v0.4s
+	FMOVD F2, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R7, R7
+	BGE loop65
+done66:
+	ADD $4, R7, R7
+	RET
+
+// func scaleMulBF16NEON(dst *uint16, a *uint16, b *float32, alpha float32, n int)
+TEXT ·scaleMulBF16NEON(SB), NOSPLIT, $0-40
+	MOVD dst+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	MOVD n+32(FP), R7
+	MOVWU alpha+24(FP), R9
+	VDUP R9, V31.S4
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F29
+	SUBS $8, R7, R7
+	BLT done68
+loop67:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F4
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
+	FMOVQ 0(R2), F1
+	FMOVQ 16(R2), F5
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdc84 // fmul v4.4s, v4.4s, v31.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	VUSHR $16, V0.S4, V2.S4
+	VUSHR $16, V4.S4, V6.S4
+	VAND V29.B16, V2.B16, V2.B16
+	VAND V29.B16, V6.B16, V6.B16
+	VADD V30.S4, V2.S4, V2.S4
+	VADD V30.S4, V6.S4, V6.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VADD V4.S4, V6.S4, V6.S4
+	WORD $0x4e20e403 // fcmeq v3.4s, v0.4s, v0.4s
+	WORD $0x4e24e487 // fcmeq v7.4s, v4.4s, v4.4s
+	VBIF V3.B16, V0.B16, V2.B16
+	VBIF V7.B16, V4.B16, V6.B16
+	VUZP2 V2.H8, V2.H8, V2.H8
+	VUZP2 V6.H8, V6.H8, V6.H8
+	FMOVD F2, 0(R0)
+	FMOVD F6, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $32, R2, R2
+	SUBS $8, R7, R7
+	BGE loop67
+done68:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done70
+loop69:
+	FMOVD 0(R1), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVQ 0(R2), F1
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VUSHR $16, V0.S4, V2.S4
+	VAND V29.B16, V2.B16, V2.B16
+	VADD V30.S4, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	WORD $0x4e20e403 // fcmeq v3.4s, v0.4s, v0.4s
+	VBIF V3.B16, V0.B16, V2.B16
+	VUZP2 V2.H8, V2.H8, V2.H8
+	FMOVD F2, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R7, R7
+	BGE loop69
+done70:
+	ADD $4, R7, R7
 	RET
 
 // func subMulNEON(dst *float32, a *float32, b *float32, c float32, n int)
@@ -554,8 +798,8 @@ TEXT ·subMulNEON(SB), NOSPLIT, $0-40
 	MOVWU c+24(FP), R9
 	VDUP R9, V31.S4
 	SUBS $16, R7, R7
-	BLT done56
-loop55:
+	BLT done72
+loop71:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F2
 	FMOVQ 32(R1), F4
@@ -580,12 +824,12 @@ loop55:
 	ADD $64, R1, R1
 	ADD $64, R2, R2
 	SUBS $16, R7, R7
-	BGE loop55
-done56:
+	BGE loop71
+done72:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done58
-loop57:
+	BLT done74
+loop73:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
@@ -595,11 +839,11 @@ loop57:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop57
-done58:
+	BGE loop73
+done74:
 	ADD $4, R7, R7
-	CBZ R7, end60
-tail59:
+	CBZ R7, end76
+tail75:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
@@ -609,8 +853,8 @@ tail59:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail59
-end60:
+	BNE tail75
+end76:
 	RET
 
 // func rmsNormGradNEON(dx *float32, dy *float32, x *float32, w *float32, rstd float32, c float32, n int)
@@ -625,8 +869,8 @@ TEXT ·rmsNormGradNEON(SB), NOSPLIT, $0-48
 	MOVWU c+36(FP), R9
 	VDUP R9, V30.S4
 	SUBS $8, R7, R7
-	BLT done62
-loop61:
+	BLT done78
+loop77:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F4
 	FMOVQ 0(R2), F1
@@ -648,12 +892,12 @@ loop61:
 	ADD $32, R2, R2
 	ADD $32, R3, R3
 	SUBS $8, R7, R7
-	BGE loop61
-done62:
+	BGE loop77
+done78:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done64
-loop63:
+	BLT done80
+loop79:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	FMOVQ 0(R3), F2
@@ -667,11 +911,11 @@ loop63:
 	ADD $16, R2, R2
 	ADD $16, R3, R3
 	SUBS $4, R7, R7
-	BGE loop63
-done64:
+	BGE loop79
+done80:
 	ADD $4, R7, R7
-	CBZ R7, end66
-tail65:
+	CBZ R7, end82
+tail81:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	FMOVS 0(R3), F2
@@ -685,12 +929,440 @@ tail65:
 	ADD $4, R2, R2
 	ADD $4, R3, R3
 	SUBS $1, R7, R7
-	BNE tail65
-end66:
+	BNE tail81
+end82:
 	RET
 
-// func rotateNEON(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int)
-TEXT ·rotateNEON(SB), NOSPLIT, $0-64
+// func rmsNormGradF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+TEXT ·rmsNormGradF16NEON(SB), NOSPLIT, $0-48
+	MOVD dx+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD w+24(FP), R3
+	MOVD n+40(FP), R7
+	MOVWU rstd+32(FP), R9
+	VDUP R9, V31.S4
+	MOVWU c+36(FP), R9
+	VDUP R9, V30.S4
+	SUBS $8, R7, R7
+	BLT done84
+loop83:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F4
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F5
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F6
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdc84 // fmul v4.4s, v4.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6e3edca5 // fmul v5.4s, v5.4s, v30.4s
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	WORD $0x6ea0f8a7 // fneg v7.4s, v5.4s
+	VFMLA V2.S4, V0.S4, V3.S4
+	VFMLA V6.S4, V4.S4, V7.S4
+	WORD $0x0e216860 // fcvtn v0.4h, v3.4s
+	WORD $0x0e2168e4 // fcvtn v4.4h, v7.4s
+	FMOVD F0, 0(R0)
+	FMOVD F4, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $32, R3, R3
+	SUBS $8, R7, R7
+	BGE loop83
+done84:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done86
+loop85:
+	FMOVD 0(R1), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVD 0(R2), F1
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	FMOVQ 0(R3), F2
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	VFMLA V2.S4, V0.S4, V3.S4
+	WORD $0x0e216860 // fcvtn v0.4h, v3.4s
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $16, R3, R3
+	SUBS $4, R7, R7
+	BGE loop85
+done86:
+	ADD $4, R7, R7
+	RET
+
+// func rmsNormGradBF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, rstd float32, c float32, n int)
+TEXT ·rmsNormGradBF16NEON(SB), NOSPLIT, $0-48
+	MOVD dx+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD w+24(FP), R3
+	MOVD n+40(FP), R7
+	MOVWU rstd+32(FP), R9
+	VDUP R9, V31.S4
+	MOVWU c+36(FP), R9
+	VDUP R9, V30.S4
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F28
+	SUBS $8, R7, R7
+	BLT done88
+loop87:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F5
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e6138a5 // shll v5.4s, v5.4h, #16
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F6
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F7
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdca5 // fmul v5.4s, v5.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6e3edcc6 // fmul v6.4s, v6.4s, v30.4s
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	WORD $0x6ea0f8c8 // fneg v8.4s, v6.4s
+	VFMLA V2.S4, V0.S4, V3.S4
+	VFMLA V7.S4, V5.S4, V8.S4
+	VUSHR $16, V3.S4, V0.S4
+	VUSHR $16, V8.S4, V5.S4
+	VAND V28.B16, V0.B16, V0.B16
+	VAND V28.B16, V5.B16, V5.B16
+	VADD V29.S4, V0.S4, V0.S4
+	VADD V29.S4, V5.S4, V5.S4
+	VADD V3.S4, V0.S4, V0.S4
+	VADD V8.S4, V5.S4, V5.S4
+	WORD $0x4e23e464 // fcmeq v4.4s, v3.4s, v3.4s
+	WORD $0x4e28e509 // fcmeq v9.4s, v8.4s, v8.4s
+	VBIF V4.B16, V3.B16, V0.B16
+	VBIF V9.B16, V8.B16, V5.B16
+	VUZP2 V0.H8, V0.H8, V0.H8
+	VUZP2 V5.H8, V5.H8, V5.H8
+	FMOVD F0, 0(R0)
+	FMOVD F5, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $32, R3, R3
+	SUBS $8, R7, R7
+	BGE loop87
+done88:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done90
+loop89:
+	FMOVD 0(R1), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R2), F1
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	FMOVQ 0(R3), F2
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	VFMLA V2.S4, V0.S4, V3.S4
+	VUSHR $16, V3.S4, V0.S4
+	VAND V28.B16, V0.B16, V0.B16
+	VADD V29.S4, V0.S4, V0.S4
+	VADD V3.S4, V0.S4, V0.S4
+	WORD $0x4e23e464 // fcmeq v4.4s, v3.4s, v3.4s
+	VBIF V4.B16, V3.B16, V0.B16
+	VUZP2 V0.H8, V0.H8, V0.H8
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $16, R3, R3
+	SUBS $4, R7, R7
+	BGE loop89
+done90:
+	ADD $4, R7, R7
+	RET
+
+// func rmsNormGradPlusNEON(dx *float32, dy *float32, x *float32, w *float32, plus *float32, rstd float32, c float32, n int)
+TEXT ·rmsNormGradPlusNEON(SB), NOSPLIT, $0-56
+	MOVD dx+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD w+24(FP), R3
+	MOVD plus+32(FP), R4
+	MOVD n+48(FP), R7
+	MOVWU rstd+40(FP), R9
+	VDUP R9, V31.S4
+	MOVWU c+44(FP), R9
+	VDUP R9, V30.S4
+	SUBS $8, R7, R7
+	BLT done92
+loop91:
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F5
+	FMOVQ 0(R2), F1
+	FMOVQ 16(R2), F6
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F7
+	FMOVQ 0(R4), F3
+	FMOVQ 16(R4), F8
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdca5 // fmul v5.4s, v5.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6e3edcc6 // fmul v6.4s, v6.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	WORD $0x6ea0f8c9 // fneg v9.4s, v6.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	VFMLA V7.S4, V5.S4, V9.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	WORD $0x4e29d509 // fadd v9.4s, v8.4s, v9.4s
+	FMOVQ F4, 0(R0)
+	FMOVQ F9, 16(R0)
+	ADD $32, R0, R0
+	ADD $32, R1, R1
+	ADD $32, R2, R2
+	ADD $32, R3, R3
+	ADD $32, R4, R4
+	SUBS $8, R7, R7
+	BGE loop91
+done92:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done94
+loop93:
+	FMOVQ 0(R1), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	FMOVQ F4, 0(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R4, R4
+	SUBS $4, R7, R7
+	BGE loop93
+done94:
+	ADD $4, R7, R7
+	CBZ R7, end96
+tail95:
+	FMOVS 0(R1), F0
+	FMOVS 0(R2), F1
+	FMOVS 0(R3), F2
+	FMOVS 0(R4), F3
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	FMOVS F4, 0(R0)
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	ADD $4, R2, R2
+	ADD $4, R3, R3
+	ADD $4, R4, R4
+	SUBS $1, R7, R7
+	BNE tail95
+end96:
+	RET
+
+// func rmsNormGradPlusF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+TEXT ·rmsNormGradPlusF16NEON(SB), NOSPLIT, $0-56
+	MOVD dx+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD w+24(FP), R3
+	MOVD plus+32(FP), R4
+	MOVD n+48(FP), R7
+	MOVWU rstd+40(FP), R9
+	VDUP R9, V31.S4
+	MOVWU c+44(FP), R9
+	VDUP R9, V30.S4
+	SUBS $8, R7, R7
+	BLT done98
+loop97:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F5
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F6
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F7
+	FMOVD 0(R4), F3
+	FMOVD 8(R4), F8
+	WORD $0x0e217863 // fcvtl v3.4s, v3.4h
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdca5 // fmul v5.4s, v5.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6e3edcc6 // fmul v6.4s, v6.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	WORD $0x6ea0f8c9 // fneg v9.4s, v6.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	VFMLA V7.S4, V5.S4, V9.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	WORD $0x4e29d509 // fadd v9.4s, v8.4s, v9.4s
+	WORD $0x0e216880 // fcvtn v0.4h, v4.4s
+	WORD $0x0e216925 // fcvtn v5.4h, v9.4s
+	FMOVD F0, 0(R0)
+	FMOVD F5, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $32, R3, R3
+	ADD $16, R4, R4
+	SUBS $8, R7, R7
+	BGE loop97
+done98:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done100
+loop99:
+	FMOVD 0(R1), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVD 0(R2), F1
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	FMOVQ 0(R3), F2
+	FMOVD 0(R4), F3
+	WORD $0x0e217863 // fcvtl v3.4s, v3.4h
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	WORD $0x0e216880 // fcvtn v0.4h, v4.4s
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $16, R3, R3
+	ADD $8, R4, R4
+	SUBS $4, R7, R7
+	BGE loop99
+done100:
+	ADD $4, R7, R7
+	RET
+
+// func rmsNormGradPlusBF16NEON(dx *uint16, dy *uint16, x *uint16, w *float32, plus *uint16, rstd float32, c float32, n int)
+TEXT ·rmsNormGradPlusBF16NEON(SB), NOSPLIT, $0-56
+	MOVD dx+0(FP), R0
+	MOVD dy+8(FP), R1
+	MOVD x+16(FP), R2
+	MOVD w+24(FP), R3
+	MOVD plus+32(FP), R4
+	MOVD n+48(FP), R7
+	MOVWU rstd+40(FP), R9
+	VDUP R9, V31.S4
+	MOVWU c+44(FP), R9
+	VDUP R9, V30.S4
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F28
+	SUBS $8, R7, R7
+	BLT done102
+loop101:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F6
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F7
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2e6138e7 // shll v7.4s, v7.4h, #16
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F8
+	FMOVD 0(R4), F3
+	FMOVD 8(R4), F9
+	WORD $0x2e613863 // shll v3.4s, v3.4h, #16
+	WORD $0x2e613929 // shll v9.4s, v9.4h, #16
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3fdcc6 // fmul v6.4s, v6.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6e3edce7 // fmul v7.4s, v7.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	WORD $0x6ea0f8ea // fneg v10.4s, v7.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	VFMLA V8.S4, V6.S4, V10.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	WORD $0x4e2ad52a // fadd v10.4s, v9.4s, v10.4s
+	VUSHR $16, V4.S4, V0.S4
+	VUSHR $16, V10.S4, V6.S4
+	VAND V28.B16, V0.B16, V0.B16
+	VAND V28.B16, V6.B16, V6.B16
+	VADD V29.S4, V0.S4, V0.S4
+	VADD V29.S4, V6.S4, V6.S4
+	VADD V4.S4, V0.S4, V0.S4
+	VADD V10.S4, V6.S4, V6.S4
+	WORD $0x4e24e485 // fcmeq v5.4s, v4.4s, v4.4s
+	WORD $0x4e2ae54b // fcmeq v11.4s, v10.4s, v10.4s
+	VBIF V5.B16, V4.B16, V0.B16
+	VBIF V11.B16, V10.B16, V6.B16
+	VUZP2 V0.H8, V0.H8, V0.H8
+	VUZP2 V6.H8, V6.H8, V6.H8
+	FMOVD F0, 0(R0)
+	FMOVD F6, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $32, R3, R3
+	ADD $16, R4, R4
+	SUBS $8, R7, R7
+	BGE loop101
+done102:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done104
+loop103:
+	FMOVD 0(R1), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R2), F1
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	FMOVQ 0(R3), F2
+	FMOVD 0(R4), F3
+	WORD $0x2e613863 // shll v3.4s, v3.4h, #16
+	WORD $0x6e3fdc00 // fmul v0.4s, v0.4s, v31.4s
+	WORD $0x6e3edc21 // fmul v1.4s, v1.4s, v30.4s
+	WORD $0x6ea0f824 // fneg v4.4s, v1.4s
+	VFMLA V2.S4, V0.S4, V4.S4
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	VUSHR $16, V4.S4, V0.S4
+	VAND V28.B16, V0.B16, V0.B16
+	VADD V29.S4, V0.S4, V0.S4
+	VADD V4.S4, V0.S4, V0.S4
+	WORD $0x4e24e485 // fcmeq v5.4s, v4.4s, v4.4s
+	VBIF V5.B16, V4.B16, V0.B16
+	VUZP2 V0.H8, V0.H8, V0.H8
+	FMOVD F0, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $16, R3, R3
+	ADD $8, R4, R4
+	SUBS $4, R7, R7
+	BGE loop103
+done104:
+	ADD $4, R7, R7
+	RET
+
+// func rotateNEON(y1 *float32, y2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, sign float32, n int, heads int)
+TEXT ·rotateNEON(SB), NOSPLIT, $0-72
 	MOVD y1+0(FP), R0
 	MOVD y2+8(FP), R1
 	MOVD x1+16(FP), R2
@@ -700,9 +1372,13 @@ TEXT ·rotateNEON(SB), NOSPLIT, $0-64
 	MOVD n+56(FP), R7
 	MOVWU sign+48(FP), R9
 	VDUP R9, V31.S4
+	MOVD heads+64(FP), R8
+	LSL $2, R7, R10
+	LSL $2, R7, R11
+head105:
 	SUBS $8, R7, R7
-	BLT done68
-loop67:
+	BLT done107
+loop106:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F6
 	FMOVQ 0(R3), F1
@@ -734,12 +1410,12 @@ loop67:
 	ADD $32, R4, R4
 	ADD $32, R5, R5
 	SUBS $8, R7, R7
-	BGE loop67
-done68:
+	BGE loop106
+done107:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done70
-loop69:
+	BLT done109
+loop108:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -759,11 +1435,11 @@ loop69:
 	ADD $16, R4, R4
 	ADD $16, R5, R5
 	SUBS $4, R7, R7
-	BGE loop69
-done70:
+	BGE loop108
+done109:
 	ADD $4, R7, R7
-	CBZ R7, end72
-tail71:
+	CBZ R7, end111
+tail110:
 	FMOVS 0(R2), F0
 	FMOVS 0(R3), F1
 	FMOVS 0(R4), F2
@@ -783,8 +1459,257 @@ tail71:
 	ADD $4, R4, R4
 	ADD $4, R5, R5
 	SUBS $1, R7, R7
-	BNE tail71
-end72:
+	BNE tail110
+end111:
+	ADD R10, R0, R0
+	ADD R10, R1, R1
+	ADD R10, R2, R2
+	ADD R10, R3, R3
+	SUB R11, R4, R4
+	SUB R11, R5, R5
+	MOVD n+56(FP), R7
+	SUBS $1, R8, R8
+	BNE head105
+	RET
+
+// func rotateF16NEON(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
+TEXT ·rotateF16NEON(SB), NOSPLIT, $0-72
+	MOVD y1+0(FP), R0
+	MOVD y2+8(FP), R1
+	MOVD x1+16(FP), R2
+	MOVD x2+24(FP), R3
+	MOVD cos+32(FP), R4
+	MOVD sin+40(FP), R5
+	MOVD n+56(FP), R7
+	MOVWU sign+48(FP), R9
+	VDUP R9, V31.S4
+	MOVD heads+64(FP), R8
+	LSL $1, R7, R10
+	LSL $2, R7, R11
+head112:
+	SUBS $8, R7, R7
+	BLT done114
+loop113:
+	FMOVD 0(R2), F0
+	FMOVD 8(R2), F6
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	FMOVD 0(R3), F1
+	FMOVD 8(R3), F7
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x0e2178e7 // fcvtl v7.4s, v7.4h
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F8
+	FMOVQ 0(R5), F3
+	FMOVQ 16(R5), F9
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	WORD $0x6e3fdd29 // fmul v9.4s, v9.4s, v31.4s
+	WORD $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD $0x6e27dd2a // fmul v10.4s, v9.4s, v7.4s
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V7.S4, V8.S4, V9.S4
+	WORD $0x6ea0f885 // fneg v5.4s, v4.4s
+	WORD $0x6ea0f94b // fneg v11.4s, v10.4s
+	VFMLA V2.S4, V0.S4, V5.S4
+	VFMLA V8.S4, V6.S4, V11.S4
+	WORD $0x0e2168a1 // fcvtn v1.4h, v5.4s
+	WORD $0x0e216967 // fcvtn v7.4h, v11.4s
+	FMOVD F1, 0(R0)
+	FMOVD F7, 8(R0)
+	WORD $0x0e216861 // fcvtn v1.4h, v3.4s
+	WORD $0x0e216927 // fcvtn v7.4h, v9.4s
+	FMOVD F1, 0(R1)
+	FMOVD F7, 8(R1)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $32, R4, R4
+	ADD $32, R5, R5
+	SUBS $8, R7, R7
+	BGE loop113
+done114:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done116
+loop115:
+	FMOVD 0(R2), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVD 0(R3), F1
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	WORD $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	VFMLA V1.S4, V2.S4, V3.S4
+	WORD $0x6ea0f885 // fneg v5.4s, v4.4s
+	VFMLA V2.S4, V0.S4, V5.S4
+	WORD $0x0e2168a1 // fcvtn v1.4h, v5.4s
+	FMOVD F1, 0(R0)
+	WORD $0x0e216861 // fcvtn v1.4h, v3.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $8, R3, R3
+	ADD $16, R4, R4
+	ADD $16, R5, R5
+	SUBS $4, R7, R7
+	BGE loop115
+done116:
+	ADD $4, R7, R7
+	ADD R10, R0, R0
+	ADD R10, R1, R1
+	ADD R10, R2, R2
+	ADD R10, R3, R3
+	SUB R11, R4, R4
+	SUB R11, R5, R5
+	MOVD n+56(FP), R7
+	SUBS $1, R8, R8
+	BNE head112
+	RET
+
+// func rotateBF16NEON(y1 *uint16, y2 *uint16, x1 *uint16, x2 *uint16, cos *float32, sin *float32, sign float32, n int, heads int)
+TEXT ·rotateBF16NEON(SB), NOSPLIT, $0-72
+	MOVD y1+0(FP), R0
+	MOVD y2+8(FP), R1
+	MOVD x1+16(FP), R2
+	MOVD x2+24(FP), R3
+	MOVD cos+32(FP), R4
+	MOVD sin+40(FP), R5
+	MOVD n+56(FP), R7
+	MOVWU sign+48(FP), R9
+	VDUP R9, V31.S4
+	MOVD heads+64(FP), R8
+	LSL $1, R7, R10
+	LSL $2, R7, R11
+head117:
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F29
+	SUBS $8, R7, R7
+	BLT done119
+loop118:
+	FMOVD 0(R2), F0
+	FMOVD 8(R2), F6
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	FMOVD 0(R3), F1
+	FMOVD 8(R3), F7
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2e6138e7 // shll v7.4s, v7.4h, #16
+	FMOVQ 0(R4), F2
+	FMOVQ 16(R4), F8
+	FMOVQ 0(R5), F3
+	FMOVQ 16(R5), F9
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	WORD $0x6e3fdd29 // fmul v9.4s, v9.4s, v31.4s
+	WORD $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD $0x6e27dd2a // fmul v10.4s, v9.4s, v7.4s
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
+	VFMLA V1.S4, V2.S4, V3.S4
+	VFMLA V7.S4, V8.S4, V9.S4
+	WORD $0x6ea0f885 // fneg v5.4s, v4.4s
+	WORD $0x6ea0f94b // fneg v11.4s, v10.4s
+	VFMLA V2.S4, V0.S4, V5.S4
+	VFMLA V8.S4, V6.S4, V11.S4
+	VUSHR $16, V5.S4, V1.S4
+	VUSHR $16, V11.S4, V7.S4
+	VAND V29.B16, V1.B16, V1.B16
+	VAND V29.B16, V7.B16, V7.B16
+	VADD V30.S4, V1.S4, V1.S4
+	VADD V30.S4, V7.S4, V7.S4
+	VADD V5.S4, V1.S4, V1.S4
+	VADD V11.S4, V7.S4, V7.S4
+	WORD $0x4e25e4a0 // fcmeq v0.4s, v5.4s, v5.4s
+	WORD $0x4e2be566 // fcmeq v6.4s, v11.4s, v11.4s
+	VBIF V0.B16, V5.B16, V1.B16
+	VBIF V6.B16, V11.B16, V7.B16
+	VUZP2 V1.H8, V1.H8, V1.H8
+	VUZP2 V7.H8, V7.H8, V7.H8
+	FMOVD F1, 0(R0)
+	FMOVD F7, 8(R0)
+	VUSHR $16, V3.S4, V1.S4
+	VUSHR $16, V9.S4, V7.S4
+	VAND V29.B16, V1.B16, V1.B16
+	VAND V29.B16, V7.B16, V7.B16
+	VADD V30.S4, V1.S4, V1.S4
+	VADD V30.S4, V7.S4, V7.S4
+	VADD V3.S4, V1.S4, V1.S4
+	VADD V9.S4, V7.S4, V7.S4
+	WORD $0x4e23e460 // fcmeq v0.4s, v3.4s, v3.4s
+	WORD $0x4e29e526 // fcmeq v6.4s, v9.4s, v9.4s
+	VBIF V0.B16, V3.B16, V1.B16
+	VBIF V6.B16, V9.B16, V7.B16
+	VUZP2 V1.H8, V1.H8, V1.H8
+	VUZP2 V7.H8, V7.H8, V7.H8
+	FMOVD F1, 0(R1)
+	FMOVD F7, 8(R1)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $32, R4, R4
+	ADD $32, R5, R5
+	SUBS $8, R7, R7
+	BGE loop118
+done119:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done121
+loop120:
+	FMOVD 0(R2), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	FMOVQ 0(R4), F2
+	FMOVQ 0(R5), F3
+	WORD $0x6e3fdc63 // fmul v3.4s, v3.4s, v31.4s
+	WORD $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	VFMLA V1.S4, V2.S4, V3.S4
+	WORD $0x6ea0f885 // fneg v5.4s, v4.4s
+	VFMLA V2.S4, V0.S4, V5.S4
+	VUSHR $16, V5.S4, V1.S4
+	VAND V29.B16, V1.B16, V1.B16
+	VADD V30.S4, V1.S4, V1.S4
+	VADD V5.S4, V1.S4, V1.S4
+	WORD $0x4e25e4a0 // fcmeq v0.4s, v5.4s, v5.4s
+	VBIF V0.B16, V5.B16, V1.B16
+	VUZP2 V1.H8, V1.H8, V1.H8
+	FMOVD F1, 0(R0)
+	VUSHR $16, V3.S4, V1.S4
+	VAND V29.B16, V1.B16, V1.B16
+	VADD V30.S4, V1.S4, V1.S4
+	VADD V3.S4, V1.S4, V1.S4
+	WORD $0x4e23e460 // fcmeq v0.4s, v3.4s, v3.4s
+	VBIF V0.B16, V3.B16, V1.B16
+	VUZP2 V1.H8, V1.H8, V1.H8
+	FMOVD F1, 0(R1)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $8, R3, R3
+	ADD $16, R4, R4
+	ADD $16, R5, R5
+	SUBS $4, R7, R7
+	BGE loop120
+done121:
+	ADD $4, R7, R7
+	ADD R10, R0, R0
+	ADD R10, R1, R1
+	ADD R10, R2, R2
+	ADD R10, R3, R3
+	SUB R11, R4, R4
+	SUB R11, R5, R5
+	MOVD n+56(FP), R7
+	SUBS $1, R8, R8
+	BNE head117
 	RET
 
 // func maximumNEON(x *float32, n int, result *float32)
@@ -800,8 +1725,8 @@ TEXT ·maximumNEON(SB), NOSPLIT, $0-24
 	MOVD $minusInf<>(SB), R9
 	FMOVQ (R9), F3
 	SUBS $16, R7, R7
-	BLT done74
-loop73:
+	BLT done123
+loop122:
 	FMOVQ 0(R0), F4
 	FMOVQ 16(R0), F5
 	FMOVQ 32(R0), F6
@@ -812,27 +1737,27 @@ loop73:
 	WORD $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
 	ADD $64, R0, R0
 	SUBS $16, R7, R7
-	BGE loop73
-done74:
+	BGE loop122
+done123:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done76
-loop75:
+	BLT done125
+loop124:
 	FMOVQ 0(R0), F4
 	WORD $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	ADD $16, R0, R0
 	SUBS $4, R7, R7
-	BGE loop75
-done76:
+	BGE loop124
+done125:
 	ADD $4, R7, R7
-	CBZ R7, end78
-tail77:
+	CBZ R7, end127
+tail126:
 	VLD1R (R0), [V4.S4]
 	WORD $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	ADD $4, R0, R0
 	SUBS $1, R7, R7
-	BNE tail77
-end78:
+	BNE tail126
+end127:
 	WORD $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
@@ -854,8 +1779,8 @@ TEXT ·sumNEON(SB), NOSPLIT, $0-24
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	SUBS $16, R7, R7
-	BLT done80
-loop79:
+	BLT done129
+loop128:
 	FMOVD 0(R0), F8
 	FMOVD 16(R0), F9
 	FMOVD 32(R0), F10
@@ -882,12 +1807,12 @@ loop79:
 	WORD $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
 	ADD $64, R0, R0
 	SUBS $16, R7, R7
-	BGE loop79
-done80:
+	BGE loop128
+done129:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done82
-loop81:
+	BLT done131
+loop130:
 	FMOVD 0(R0), F8
 	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
@@ -896,11 +1821,11 @@ loop81:
 	WORD $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	ADD $16, R0, R0
 	SUBS $4, R7, R7
-	BGE loop81
-done82:
+	BGE loop130
+done131:
 	ADD $4, R7, R7
-	CBZ R7, end84
-tail83:
+	CBZ R7, end133
+tail132:
 	FMOVS 0(R0), F8
 	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
@@ -908,8 +1833,8 @@ tail83:
 	WORD $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	ADD $4, R0, R0
 	SUBS $1, R7, R7
-	BNE tail83
-end84:
+	BNE tail132
+end133:
 	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -935,8 +1860,8 @@ TEXT ·sumSquaresNEON(SB), NOSPLIT, $0-24
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	SUBS $16, R7, R7
-	BLT done86
-loop85:
+	BLT done135
+loop134:
 	FMOVD 0(R0), F8
 	FMOVD 16(R0), F9
 	FMOVD 32(R0), F10
@@ -963,12 +1888,12 @@ loop85:
 	VFMLA V11.D2, V11.D2, V7.D2
 	ADD $64, R0, R0
 	SUBS $16, R7, R7
-	BGE loop85
-done86:
+	BGE loop134
+done135:
 	ADD $16, R7, R7
 	SUBS $4, R7, R7
-	BLT done88
-loop87:
+	BLT done137
+loop136:
 	FMOVD 0(R0), F8
 	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
 	VFMLA V8.D2, V8.D2, V0.D2
@@ -977,11 +1902,11 @@ loop87:
 	VFMLA V8.D2, V8.D2, V1.D2
 	ADD $16, R0, R0
 	SUBS $4, R7, R7
-	BGE loop87
-done88:
+	BGE loop136
+done137:
 	ADD $4, R7, R7
-	CBZ R7, end90
-tail89:
+	CBZ R7, end139
+tail138:
 	FMOVS 0(R0), F8
 	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
 	VFMLA V8.D2, V8.D2, V0.D2
@@ -989,8 +1914,168 @@ tail89:
 	VFMLA V8.D2, V8.D2, V1.D2
 	ADD $4, R0, R0
 	SUBS $1, R7, R7
-	BNE tail89
-end90:
+	BNE tail138
+end139:
+	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
+	MOVD result+16(FP), R8
+	FMOVD F0, (R8)
+	RET
+
+// func sumSquaresF16NEON(x *uint16, n int, result *float64)
+TEXT ·sumSquaresF16NEON(SB), NOSPLIT, $0-24
+	MOVD x+0(FP), R0
+	MOVD n+8(FP), R7
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	SUBS $16, R7, R7
+	BLT done141
+loop140:
+	FMOVS 0(R0), F8
+	FMOVS 8(R0), F9
+	FMOVS 16(R0), F10
+	FMOVS 24(R0), F11
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	WORD $0x0e217929 // fcvtl v9.4s, v9.4h
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
+	WORD $0x0e21796b // fcvtl v11.4s, v11.4h
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	WORD $0x0e61794a // fcvtl v10.2d, v10.2s
+	WORD $0x0e61796b // fcvtl v11.2d, v11.2s
+	VFMLA V8.D2, V8.D2, V0.D2
+	VFMLA V9.D2, V9.D2, V2.D2
+	VFMLA V10.D2, V10.D2, V4.D2
+	VFMLA V11.D2, V11.D2, V6.D2
+	FMOVS 4(R0), F8
+	FMOVS 12(R0), F9
+	FMOVS 20(R0), F10
+	FMOVS 28(R0), F11
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	WORD $0x0e217929 // fcvtl v9.4s, v9.4h
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
+	WORD $0x0e21796b // fcvtl v11.4s, v11.4h
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	WORD $0x0e61794a // fcvtl v10.2d, v10.2s
+	WORD $0x0e61796b // fcvtl v11.2d, v11.2s
+	VFMLA V8.D2, V8.D2, V1.D2
+	VFMLA V9.D2, V9.D2, V3.D2
+	VFMLA V10.D2, V10.D2, V5.D2
+	VFMLA V11.D2, V11.D2, V7.D2
+	ADD $32, R0, R0
+	SUBS $16, R7, R7
+	BGE loop140
+done141:
+	ADD $16, R7, R7
+	SUBS $4, R7, R7
+	BLT done143
+loop142:
+	FMOVS 0(R0), F8
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	VFMLA V8.D2, V8.D2, V0.D2
+	FMOVS 4(R0), F8
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	VFMLA V8.D2, V8.D2, V1.D2
+	ADD $8, R0, R0
+	SUBS $4, R7, R7
+	BGE loop142
+done143:
+	ADD $4, R7, R7
+	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
+	MOVD result+16(FP), R8
+	FMOVD F0, (R8)
+	RET
+
+// func sumSquaresBF16NEON(x *uint16, n int, result *float64)
+TEXT ·sumSquaresBF16NEON(SB), NOSPLIT, $0-24
+	MOVD x+0(FP), R0
+	MOVD n+8(FP), R7
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	SUBS $16, R7, R7
+	BLT done145
+loop144:
+	FMOVS 0(R0), F8
+	FMOVS 8(R0), F9
+	FMOVS 16(R0), F10
+	FMOVS 24(R0), F11
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	WORD $0x2e613929 // shll v9.4s, v9.4h, #16
+	WORD $0x2e61394a // shll v10.4s, v10.4h, #16
+	WORD $0x2e61396b // shll v11.4s, v11.4h, #16
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	WORD $0x0e61794a // fcvtl v10.2d, v10.2s
+	WORD $0x0e61796b // fcvtl v11.2d, v11.2s
+	VFMLA V8.D2, V8.D2, V0.D2
+	VFMLA V9.D2, V9.D2, V2.D2
+	VFMLA V10.D2, V10.D2, V4.D2
+	VFMLA V11.D2, V11.D2, V6.D2
+	FMOVS 4(R0), F8
+	FMOVS 12(R0), F9
+	FMOVS 20(R0), F10
+	FMOVS 28(R0), F11
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	WORD $0x2e613929 // shll v9.4s, v9.4h, #16
+	WORD $0x2e61394a // shll v10.4s, v10.4h, #16
+	WORD $0x2e61396b // shll v11.4s, v11.4h, #16
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	WORD $0x0e61794a // fcvtl v10.2d, v10.2s
+	WORD $0x0e61796b // fcvtl v11.2d, v11.2s
+	VFMLA V8.D2, V8.D2, V1.D2
+	VFMLA V9.D2, V9.D2, V3.D2
+	VFMLA V10.D2, V10.D2, V5.D2
+	VFMLA V11.D2, V11.D2, V7.D2
+	ADD $32, R0, R0
+	SUBS $16, R7, R7
+	BGE loop144
+done145:
+	ADD $16, R7, R7
+	SUBS $4, R7, R7
+	BLT done147
+loop146:
+	FMOVS 0(R0), F8
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	VFMLA V8.D2, V8.D2, V0.D2
+	FMOVS 4(R0), F8
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	VFMLA V8.D2, V8.D2, V1.D2
+	ADD $8, R0, R0
+	SUBS $4, R7, R7
+	BGE loop146
+done147:
+	ADD $4, R7, R7
 	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -1015,8 +2100,8 @@ TEXT ·dotNEON(SB), NOSPLIT, $0-32
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
 	SUBS $12, R7, R7
-	BLT done92
-loop91:
+	BLT done149
+loop148:
 	FMOVD 0(R0), F6
 	FMOVD 16(R0), F8
 	FMOVD 32(R0), F10
@@ -1050,12 +2135,12 @@ loop91:
 	ADD $48, R0, R0
 	ADD $48, R1, R1
 	SUBS $12, R7, R7
-	BGE loop91
-done92:
+	BGE loop148
+done149:
 	ADD $12, R7, R7
 	SUBS $4, R7, R7
-	BLT done94
-loop93:
+	BLT done151
+loop150:
 	FMOVD 0(R0), F6
 	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
 	FMOVD 0(R1), F7
@@ -1069,11 +2154,11 @@ loop93:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop93
-done94:
+	BGE loop150
+done151:
 	ADD $4, R7, R7
-	CBZ R7, end96
-tail95:
+	CBZ R7, end153
+tail152:
 	FMOVS 0(R0), F6
 	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
 	FMOVS 0(R1), F7
@@ -1085,8 +2170,8 @@ tail95:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail95
-end96:
+	BNE tail152
+end153:
 	WORD $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
@@ -1108,8 +2193,8 @@ TEXT ·dot3NEON(SB), NOSPLIT, $0-40
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	SUBS $8, R7, R7
-	BLT done98
-loop97:
+	BLT done155
+loop154:
 	FMOVD 0(R0), F4
 	FMOVD 16(R0), F7
 	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
@@ -1146,12 +2231,12 @@ loop97:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop97
-done98:
+	BGE loop154
+done155:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done100
-loop99:
+	BLT done157
+loop156:
 	FMOVD 0(R0), F4
 	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
 	FMOVD 0(R1), F5
@@ -1172,11 +2257,11 @@ loop99:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop99
-done100:
+	BGE loop156
+done157:
 	ADD $4, R7, R7
-	CBZ R7, end102
-tail101:
+	CBZ R7, end159
+tail158:
 	FMOVS 0(R0), F4
 	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
 	FMOVS 0(R1), F5
@@ -1194,8 +2279,204 @@ tail101:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail101
-end102:
+	BNE tail158
+end159:
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
+	MOVD result+32(FP), R8
+	FMOVD F0, (R8)
+	RET
+
+// func dot3F16NEON(a *uint16, b *float32, c *uint16, n int, result *float64)
+TEXT ·dot3F16NEON(SB), NOSPLIT, $0-40
+	MOVD a+0(FP), R0
+	MOVD b+8(FP), R1
+	MOVD c+16(FP), R2
+	MOVD n+24(FP), R7
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	SUBS $8, R7, R7
+	BLT done161
+loop160:
+	FMOVS 0(R0), F4
+	FMOVS 8(R0), F7
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	WORD $0x0e2178e7 // fcvtl v7.4s, v7.4h
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD $0x0e6178e7 // fcvtl v7.2d, v7.2s
+	FMOVD 0(R1), F5
+	FMOVD 16(R1), F8
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	FMOVS 0(R2), F6
+	FMOVS 8(R2), F9
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	WORD $0x0e217929 // fcvtl v9.4s, v9.4h
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	WORD $0x6e65dc84 // fmul v4.2d, v4.2d, v5.2d
+	WORD $0x6e68dce7 // fmul v7.2d, v7.2d, v8.2d
+	VFMLA V4.D2, V6.D2, V0.D2
+	VFMLA V7.D2, V9.D2, V2.D2
+	FMOVS 4(R0), F6
+	FMOVS 12(R0), F9
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	WORD $0x0e217929 // fcvtl v9.4s, v9.4h
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	FMOVD 8(R1), F5
+	FMOVD 24(R1), F8
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	FMOVS 4(R2), F4
+	FMOVS 12(R2), F7
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	WORD $0x0e2178e7 // fcvtl v7.4s, v7.4h
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD $0x0e6178e7 // fcvtl v7.2d, v7.2s
+	WORD $0x6e65dcc6 // fmul v6.2d, v6.2d, v5.2d
+	WORD $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
+	VFMLA V6.D2, V4.D2, V1.D2
+	VFMLA V9.D2, V7.D2, V3.D2
+	ADD $16, R0, R0
+	ADD $32, R1, R1
+	ADD $16, R2, R2
+	SUBS $8, R7, R7
+	BGE loop160
+done161:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done163
+loop162:
+	FMOVS 0(R0), F4
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	FMOVD 0(R1), F5
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	FMOVS 0(R2), F6
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD $0x6e65dc84 // fmul v4.2d, v4.2d, v5.2d
+	VFMLA V4.D2, V6.D2, V0.D2
+	FMOVS 4(R0), F6
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	FMOVD 8(R1), F5
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	FMOVS 4(R2), F4
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD $0x6e65dcc6 // fmul v6.2d, v6.2d, v5.2d
+	VFMLA V6.D2, V4.D2, V1.D2
+	ADD $8, R0, R0
+	ADD $16, R1, R1
+	ADD $8, R2, R2
+	SUBS $4, R7, R7
+	BGE loop162
+done163:
+	ADD $4, R7, R7
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
+	MOVD result+32(FP), R8
+	FMOVD F0, (R8)
+	RET
+
+// func dot3BF16NEON(a *uint16, b *float32, c *uint16, n int, result *float64)
+TEXT ·dot3BF16NEON(SB), NOSPLIT, $0-40
+	MOVD a+0(FP), R0
+	MOVD b+8(FP), R1
+	MOVD c+16(FP), R2
+	MOVD n+24(FP), R7
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	SUBS $8, R7, R7
+	BLT done165
+loop164:
+	FMOVS 0(R0), F4
+	FMOVS 8(R0), F7
+	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2e6138e7 // shll v7.4s, v7.4h, #16
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD $0x0e6178e7 // fcvtl v7.2d, v7.2s
+	FMOVD 0(R1), F5
+	FMOVD 16(R1), F8
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	FMOVS 0(R2), F6
+	FMOVS 8(R2), F9
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	WORD $0x2e613929 // shll v9.4s, v9.4h, #16
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	WORD $0x6e65dc84 // fmul v4.2d, v4.2d, v5.2d
+	WORD $0x6e68dce7 // fmul v7.2d, v7.2d, v8.2d
+	VFMLA V4.D2, V6.D2, V0.D2
+	VFMLA V7.D2, V9.D2, V2.D2
+	FMOVS 4(R0), F6
+	FMOVS 12(R0), F9
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	WORD $0x2e613929 // shll v9.4s, v9.4h, #16
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD $0x0e617929 // fcvtl v9.2d, v9.2s
+	FMOVD 8(R1), F5
+	FMOVD 24(R1), F8
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	WORD $0x0e617908 // fcvtl v8.2d, v8.2s
+	FMOVS 4(R2), F4
+	FMOVS 12(R2), F7
+	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2e6138e7 // shll v7.4s, v7.4h, #16
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD $0x0e6178e7 // fcvtl v7.2d, v7.2s
+	WORD $0x6e65dcc6 // fmul v6.2d, v6.2d, v5.2d
+	WORD $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
+	VFMLA V6.D2, V4.D2, V1.D2
+	VFMLA V9.D2, V7.D2, V3.D2
+	ADD $16, R0, R0
+	ADD $32, R1, R1
+	ADD $16, R2, R2
+	SUBS $8, R7, R7
+	BGE loop164
+done165:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done167
+loop166:
+	FMOVS 0(R0), F4
+	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	FMOVD 0(R1), F5
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	FMOVS 0(R2), F6
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD $0x6e65dc84 // fmul v4.2d, v4.2d, v5.2d
+	VFMLA V4.D2, V6.D2, V0.D2
+	FMOVS 4(R0), F6
+	WORD $0x2e6138c6 // shll v6.4s, v6.4h, #16
+	WORD $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	FMOVD 8(R1), F5
+	WORD $0x0e6178a5 // fcvtl v5.2d, v5.2s
+	FMOVS 4(R2), F4
+	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
+	WORD $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD $0x6e65dcc6 // fmul v6.2d, v6.2d, v5.2d
+	VFMLA V6.D2, V4.D2, V1.D2
+	ADD $8, R0, R0
+	ADD $16, R1, R1
+	ADD $8, R2, R2
+	SUBS $4, R7, R7
+	BGE loop166
+done167:
+	ADD $4, R7, R7
 	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -1236,8 +2517,8 @@ TEXT ·expNEON(SB), NOSPLIT, $0-24
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $12, R7, R7
-	BLT done104
-loop103:
+	BLT done169
+loop168:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F5
 	FMOVQ 32(R1), F10
@@ -1328,12 +2609,12 @@ loop103:
 	ADD $48, R0, R0
 	ADD $48, R1, R1
 	SUBS $12, R7, R7
-	BGE loop103
-done104:
+	BGE loop168
+done169:
 	ADD $12, R7, R7
 	SUBS $4, R7, R7
-	BLT done106
-loop105:
+	BLT done171
+loop170:
 	FMOVQ 0(R1), F0
 	VMOV V31.B16, V1.B16
 	VFMLA V22.S4, V0.S4, V1.S4
@@ -1366,11 +2647,11 @@ loop105:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop105
-done106:
+	BGE loop170
+done171:
 	ADD $4, R7, R7
-	CBZ R7, end108
-tail107:
+	CBZ R7, end173
+tail172:
 	FMOVS 0(R1), F0
 	VMOV V31.B16, V1.B16
 	VFMLA V22.S4, V0.S4, V1.S4
@@ -1403,8 +2684,8 @@ tail107:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail107
-end108:
+	BNE tail172
+end173:
 	RET
 
 // func expSubScaleNEON(dst *float32, x *float32, shift float32, alpha float32, n int)
@@ -1441,8 +2722,8 @@ TEXT ·expSubScaleNEON(SB), NOSPLIT, $0-32
 	MOVD $expMin<>(SB), R9
 	FMOVQ (R9), F18
 	SUBS $12, R7, R7
-	BLT done110
-loop109:
+	BLT done175
+loop174:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F5
 	FMOVQ 32(R1), F10
@@ -1530,12 +2811,12 @@ loop109:
 	ADD $48, R0, R0
 	ADD $48, R1, R1
 	SUBS $12, R7, R7
-	BGE loop109
-done110:
+	BGE loop174
+done175:
 	ADD $12, R7, R7
 	SUBS $4, R7, R7
-	BLT done112
-loop111:
+	BLT done177
+loop176:
 	FMOVQ 0(R1), F0
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
 	WORD $0x4ea0f6c0 // fmin v0.4s, v22.4s, v0.4s
@@ -1567,11 +2848,11 @@ loop111:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop111
-done112:
+	BGE loop176
+done177:
 	ADD $4, R7, R7
-	CBZ R7, end114
-tail113:
+	CBZ R7, end179
+tail178:
 	FMOVS 0(R1), F0
 	WORD $0x4ebfd400 // fsub v0.4s, v0.4s, v31.4s
 	WORD $0x4ea0f6c0 // fmin v0.4s, v22.4s, v0.4s
@@ -1603,8 +2884,8 @@ tail113:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail113
-end114:
+	BNE tail178
+end179:
 	RET
 
 // func expSubNEON(dst *float32, x *float32, shift float32, n int, result *float64)
@@ -1642,8 +2923,8 @@ TEXT ·expSubNEON(SB), NOSPLIT, $0-40
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F18
 	SUBS $12, R7, R7
-	BLT done116
-loop115:
+	BLT done181
+loop180:
 	FMOVQ 0(R1), F1
 	FMOVQ 16(R1), F6
 	FMOVQ 32(R1), F11
@@ -1743,12 +3024,12 @@ loop115:
 	ADD $48, R0, R0
 	ADD $48, R1, R1
 	SUBS $12, R7, R7
-	BGE loop115
-done116:
+	BGE loop180
+done181:
 	ADD $12, R7, R7
 	SUBS $4, R7, R7
-	BLT done118
-loop117:
+	BLT done183
+loop182:
 	FMOVQ 0(R1), F1
 	WORD $0x4ebfd421 // fsub v1.4s, v1.4s, v31.4s
 	VMOV V30.B16, V2.B16
@@ -1786,11 +3067,11 @@ loop117:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop117
-done118:
+	BGE loop182
+done183:
 	ADD $4, R7, R7
-	CBZ R7, end120
-tail119:
+	CBZ R7, end185
+tail184:
 	FMOVS 0(R1), F1
 	WORD $0x4ebfd421 // fsub v1.4s, v1.4s, v31.4s
 	VMOV V30.B16, V2.B16
@@ -1829,8 +3110,8 @@ tail119:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail119
-end120:
+	BNE tail184
+end185:
 	WORD $0x7e70d800 // faddp d0, v0.2d
 	MOVD result+32(FP), R8
 	FMOVD F0, (R8)
@@ -1866,8 +3147,8 @@ TEXT ·sumExpSubNEON(SB), NOSPLIT, $0-32
 	MOVD $expMin<>(SB), R9
 	FMOVQ (R9), F20
 	SUBS $12, R7, R7
-	BLT done122
-loop121:
+	BLT done187
+loop186:
 	FMOVQ 0(R0), F1
 	FMOVQ 16(R0), F6
 	FMOVQ 32(R0), F11
@@ -1954,12 +3235,12 @@ loop121:
 	WORD $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	ADD $48, R0, R0
 	SUBS $12, R7, R7
-	BGE loop121
-done122:
+	BGE loop186
+done187:
 	ADD $12, R7, R7
 	SUBS $4, R7, R7
-	BLT done124
-loop123:
+	BLT done189
+loop188:
 	FMOVQ 0(R0), F1
 	PRFM 8192(R0), PLDL1KEEP
 	WORD $0x4ebfd421 // fsub v1.4s, v1.4s, v31.4s
@@ -1992,11 +3273,11 @@ loop123:
 	WORD $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	ADD $16, R0, R0
 	SUBS $4, R7, R7
-	BGE loop123
-done124:
+	BGE loop188
+done189:
 	ADD $4, R7, R7
-	CBZ R7, end126
-tail125:
+	CBZ R7, end191
+tail190:
 	FMOVS 0(R0), F1
 	WORD $0x4ebfd421 // fsub v1.4s, v1.4s, v31.4s
 	VMOV V30.B16, V2.B16
@@ -2029,8 +3310,8 @@ tail125:
 	WORD $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	ADD $4, R0, R0
 	SUBS $1, R7, R7
-	BNE tail125
-end126:
+	BNE tail190
+end191:
 	WORD $0x7e70d800 // faddp d0, v0.2d
 	MOVD result+24(FP), R8
 	FMOVD F0, (R8)
@@ -2068,8 +3349,8 @@ TEXT ·sigmoidNEON(SB), NOSPLIT, $0-24
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done128
-loop127:
+	BLT done193
+loop192:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F6
 	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
@@ -2137,12 +3418,12 @@ loop127:
 	ADD $32, R0, R0
 	ADD $32, R1, R1
 	SUBS $8, R7, R7
-	BGE loop127
-done128:
+	BGE loop192
+done193:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done130
-loop129:
+	BLT done195
+loop194:
 	FMOVQ 0(R1), F0
 	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
 	VMOV V30.B16, V2.B16
@@ -2178,11 +3459,11 @@ loop129:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop129
-done130:
+	BGE loop194
+done195:
 	ADD $4, R7, R7
-	CBZ R7, end132
-tail131:
+	CBZ R7, end197
+tail196:
 	FMOVS 0(R1), F0
 	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
 	VMOV V30.B16, V2.B16
@@ -2218,8 +3499,8 @@ tail131:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail131
-end132:
+	BNE tail196
+end197:
 	RET
 
 // func sigmoidGradNEON(dx *float32, dy *float32, y *float32, n int)
@@ -2231,8 +3512,8 @@ TEXT ·sigmoidGradNEON(SB), NOSPLIT, $0-32
 	MOVD $one<>(SB), R9
 	FMOVQ (R9), F31
 	SUBS $8, R7, R7
-	BLT done134
-loop133:
+	BLT done199
+loop198:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F3
 	FMOVQ 0(R2), F1
@@ -2249,12 +3530,12 @@ loop133:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop133
-done134:
+	BGE loop198
+done199:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done136
-loop135:
+	BLT done201
+loop200:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
@@ -2265,11 +3546,11 @@ loop135:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop135
-done136:
+	BGE loop200
+done201:
 	ADD $4, R7, R7
-	CBZ R7, end138
-tail137:
+	CBZ R7, end203
+tail202:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ea1d7e2 // fsub v2.4s, v31.4s, v1.4s
@@ -2280,8 +3561,8 @@ tail137:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail137
-end138:
+	BNE tail202
+end203:
 	RET
 
 // func tanhNEON(y *float32, x *float32, n int)
@@ -2316,8 +3597,8 @@ TEXT ·tanhNEON(SB), NOSPLIT, $0-24
 	MOVD $two<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $12, R7, R7
-	BLT done140
-loop139:
+	BLT done205
+loop204:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F6
 	FMOVQ 32(R1), F12
@@ -2414,12 +3695,12 @@ loop139:
 	ADD $48, R0, R0
 	ADD $48, R1, R1
 	SUBS $12, R7, R7
-	BGE loop139
-done140:
+	BGE loop204
+done205:
 	ADD $12, R7, R7
 	SUBS $4, R7, R7
-	BLT done142
-loop141:
+	BLT done207
+loop206:
 	FMOVQ 0(R1), F0
 	WORD $0x4ea0f801 // fabs v1.4s, v0.4s
 	WORD $0x4ea1f681 // fmin v1.4s, v20.4s, v1.4s
@@ -2454,11 +3735,11 @@ loop141:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop141
-done142:
+	BGE loop206
+done207:
 	ADD $4, R7, R7
-	CBZ R7, end144
-tail143:
+	CBZ R7, end209
+tail208:
 	FMOVS 0(R1), F0
 	WORD $0x4ea0f801 // fabs v1.4s, v0.4s
 	WORD $0x4ea1f681 // fmin v1.4s, v20.4s, v1.4s
@@ -2493,8 +3774,8 @@ tail143:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail143
-end144:
+	BNE tail208
+end209:
 	RET
 
 // func tanhGradNEON(dx *float32, dy *float32, y *float32, n int)
@@ -2506,8 +3787,8 @@ TEXT ·tanhGradNEON(SB), NOSPLIT, $0-32
 	MOVD $one<>(SB), R9
 	FMOVQ (R9), F31
 	SUBS $8, R7, R7
-	BLT done146
-loop145:
+	BLT done211
+loop210:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F3
 	FMOVQ 0(R2), F1
@@ -2524,12 +3805,12 @@ loop145:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop145
-done146:
+	BGE loop210
+done211:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done148
-loop147:
+	BLT done213
+loop212:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	VMOV V31.B16, V2.B16
@@ -2540,11 +3821,11 @@ loop147:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop147
-done148:
+	BGE loop212
+done213:
 	ADD $4, R7, R7
-	CBZ R7, end150
-tail149:
+	CBZ R7, end215
+tail214:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	VMOV V31.B16, V2.B16
@@ -2555,8 +3836,8 @@ tail149:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail149
-end150:
+	BNE tail214
+end215:
 	RET
 
 // func siluNEON(y *float32, x *float32, n int)
@@ -2591,8 +3872,8 @@ TEXT ·siluNEON(SB), NOSPLIT, $0-24
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done152
-loop151:
+	BLT done217
+loop216:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F6
 	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
@@ -2660,12 +3941,12 @@ loop151:
 	ADD $32, R0, R0
 	ADD $32, R1, R1
 	SUBS $8, R7, R7
-	BGE loop151
-done152:
+	BGE loop216
+done217:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done154
-loop153:
+	BLT done219
+loop218:
 	FMOVQ 0(R1), F0
 	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
 	VMOV V30.B16, V2.B16
@@ -2701,11 +3982,11 @@ loop153:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop153
-done154:
+	BGE loop218
+done219:
 	ADD $4, R7, R7
-	CBZ R7, end156
-tail155:
+	CBZ R7, end221
+tail220:
 	FMOVS 0(R1), F0
 	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
 	VMOV V30.B16, V2.B16
@@ -2741,8 +4022,8 @@ tail155:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail155
-end156:
+	BNE tail220
+end221:
 	RET
 
 // func siluGradNEON(dx *float32, dy *float32, x *float32, n int)
@@ -2778,8 +4059,8 @@ TEXT ·siluGradNEON(SB), NOSPLIT, $0-32
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done158
-loop157:
+	BLT done223
+loop222:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F7
 	FMOVQ 0(R2), F1
@@ -2860,12 +4141,12 @@ loop157:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop157
-done158:
+	BGE loop222
+done223:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done160
-loop159:
+	BLT done225
+loop224:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6ea0f822 // fneg v2.4s, v1.4s
@@ -2908,11 +4189,11 @@ loop159:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop159
-done160:
+	BGE loop224
+done225:
 	ADD $4, R7, R7
-	CBZ R7, end162
-tail161:
+	CBZ R7, end227
+tail226:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6ea0f822 // fneg v2.4s, v1.4s
@@ -2955,8 +4236,8 @@ tail161:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail161
-end162:
+	BNE tail226
+end227:
 	RET
 
 // func geluTanhNEON(y *float32, x *float32, n int)
@@ -2995,8 +4276,8 @@ TEXT ·geluTanhNEON(SB), NOSPLIT, $0-24
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F17
 	SUBS $8, R7, R7
-	BLT done164
-loop163:
+	BLT done229
+loop228:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F6
 	WORD $0x6e20dc01 // fmul v1.4s, v0.4s, v0.4s
@@ -3070,12 +4351,12 @@ loop163:
 	ADD $32, R0, R0
 	ADD $32, R1, R1
 	SUBS $8, R7, R7
-	BGE loop163
-done164:
+	BGE loop228
+done229:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done166
-loop165:
+	BLT done231
+loop230:
 	FMOVQ 0(R1), F0
 	WORD $0x6e20dc01 // fmul v1.4s, v0.4s, v0.4s
 	VMOV V18.B16, V3.B16
@@ -3114,11 +4395,11 @@ loop165:
 	ADD $16, R0, R0
 	ADD $16, R1, R1
 	SUBS $4, R7, R7
-	BGE loop165
-done166:
+	BGE loop230
+done231:
 	ADD $4, R7, R7
-	CBZ R7, end168
-tail167:
+	CBZ R7, end233
+tail232:
 	FMOVS 0(R1), F0
 	WORD $0x6e20dc01 // fmul v1.4s, v0.4s, v0.4s
 	VMOV V18.B16, V3.B16
@@ -3157,8 +4438,8 @@ tail167:
 	ADD $4, R0, R0
 	ADD $4, R1, R1
 	SUBS $1, R7, R7
-	BNE tail167
-end168:
+	BNE tail232
+end233:
 	RET
 
 // func geluTanhGradNEON(dx *float32, dy *float32, x *float32, n int)
@@ -3206,8 +4487,8 @@ TEXT ·geluTanhGradNEON(SB), NOSPLIT, $0-32
 	MOVD $signBit<>(SB), R9
 	FMOVQ (R9), F13
 	SUBS $4, R7, R7
-	BLT done170
-loop169:
+	BLT done235
+loop234:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x4ea0f822 // fabs v2.4s, v1.4s
@@ -3261,11 +4542,11 @@ loop169:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop169
-done170:
+	BGE loop234
+done235:
 	ADD $4, R7, R7
-	CBZ R7, end172
-tail171:
+	CBZ R7, end237
+tail236:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x4ea0f822 // fabs v2.4s, v1.4s
@@ -3319,8 +4600,8 @@ tail171:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail171
-end172:
+	BNE tail236
+end237:
 	RET
 
 // func swigluNEON(y *float32, gate *float32, up *float32, n int)
@@ -3356,8 +4637,8 @@ TEXT ·swigluNEON(SB), NOSPLIT, $0-32
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done174
-loop173:
+	BLT done239
+loop238:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F7
 	FMOVQ 0(R2), F1
@@ -3430,12 +4711,12 @@ loop173:
 	ADD $32, R1, R1
 	ADD $32, R2, R2
 	SUBS $8, R7, R7
-	BGE loop173
-done174:
+	BGE loop238
+done239:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done176
-loop175:
+	BLT done241
+loop240:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R2), F1
 	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
@@ -3474,11 +4755,11 @@ loop175:
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $4, R7, R7
-	BGE loop175
-done176:
+	BGE loop240
+done241:
 	ADD $4, R7, R7
-	CBZ R7, end178
-tail177:
+	CBZ R7, end243
+tail242:
 	FMOVS 0(R1), F0
 	FMOVS 0(R2), F1
 	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
@@ -3517,8 +4798,360 @@ tail177:
 	ADD $4, R1, R1
 	ADD $4, R2, R2
 	SUBS $1, R7, R7
-	BNE tail177
-end178:
+	BNE tail242
+end243:
+	RET
+
+// func swigluF16NEON(y *uint16, gate *uint16, up *uint16, n int)
+TEXT ·swigluF16NEON(SB), NOSPLIT, $0-32
+	MOVD y+0(FP), R0
+	MOVD gate+8(FP), R1
+	MOVD up+16(FP), R2
+	MOVD n+24(FP), R7
+	MOVD $one<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $expRound<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $expC2<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $expC3<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $expC4<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $expC5<>(SB), R9
+	FMOVQ (R9), F26
+	MOVD $expC6<>(SB), R9
+	FMOVQ (R9), F25
+	MOVD $expLn2Hi<>(SB), R9
+	FMOVQ (R9), F24
+	MOVD $expLn2Lo<>(SB), R9
+	FMOVQ (R9), F23
+	MOVD $expLog2e<>(SB), R9
+	FMOVQ (R9), F22
+	MOVD $expMax<>(SB), R9
+	FMOVQ (R9), F21
+	MOVD $expMin<>(SB), R9
+	FMOVQ (R9), F20
+	MOVD $plusInf<>(SB), R9
+	FMOVQ (R9), F19
+	SUBS $8, R7, R7
+	BLT done245
+loop244:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F7
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e2178e7 // fcvtl v7.4s, v7.4h
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F8
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
+	WORD $0x6ea0f8e9 // fneg v9.4s, v7.4s
+	VMOV V30.B16, V3.B16
+	VMOV V30.B16, V10.B16
+	VFMLA V22.S4, V2.S4, V3.S4
+	VFMLA V22.S4, V9.S4, V10.S4
+	WORD $0x4ebed464 // fsub v4.4s, v3.4s, v30.4s
+	WORD $0x4ebed54b // fsub v11.4s, v10.4s, v30.4s
+	VMOV V2.B16, V5.B16
+	VMOV V9.B16, V12.B16
+	VFMLS V24.S4, V4.S4, V5.S4
+	VFMLS V24.S4, V11.S4, V12.S4
+	VFMLS V23.S4, V4.S4, V5.S4
+	VFMLS V23.S4, V11.S4, V12.S4
+	VMOV V25.B16, V4.B16
+	VMOV V25.B16, V11.B16
+	VMOV V26.B16, V6.B16
+	VMOV V26.B16, V13.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VFMLA V12.S4, V11.S4, V13.S4
+	VMOV V27.B16, V4.B16
+	VMOV V27.B16, V11.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VFMLA V12.S4, V13.S4, V11.S4
+	VMOV V28.B16, V6.B16
+	VMOV V28.B16, V13.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VFMLA V12.S4, V11.S4, V13.S4
+	VMOV V29.B16, V4.B16
+	VMOV V29.B16, V11.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VFMLA V12.S4, V13.S4, V11.S4
+	VMOV V31.B16, V6.B16
+	VMOV V31.B16, V13.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VFMLA V12.S4, V11.S4, V13.S4
+	VMOV V31.B16, V4.B16
+	VMOV V31.B16, V11.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VFMLA V12.S4, V13.S4, V11.S4
+	VSHL $23, V3.S4, V3.S4
+	VSHL $23, V10.S4, V10.S4
+	VADD V3.S4, V4.S4, V4.S4
+	VADD V10.S4, V11.S4, V11.S4
+	WORD $0x6ea2e685 // fcmgt v5.4s, v20.4s, v2.4s
+	WORD $0x6ea9e68c // fcmgt v12.4s, v20.4s, v9.4s
+	WORD $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD $0x6e22e6a5 // fcmge v5.4s, v21.4s, v2.4s
+	WORD $0x6e29e6ac // fcmge v12.4s, v21.4s, v9.4s
+	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
+	WORD $0x6e20598c // mvn v12.16b, v12.16b
+	WORD $0x6e33dc43 // fmul v3.4s, v2.4s, v19.4s
+	WORD $0x6e33dd2a // fmul v10.4s, v9.4s, v19.4s
+	VBIT V5.B16, V3.B16, V4.B16
+	VBIT V12.B16, V10.B16, V11.B16
+	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
+	WORD $0x4e3fd56b // fadd v11.4s, v11.4s, v31.4s
+	WORD $0x6e24fc00 // fdiv v0.4s, v0.4s, v4.4s
+	WORD $0x6e2bfce7 // fdiv v7.4s, v7.4s, v11.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
+	WORD $0x0e216802 // fcvtn v2.4h, v0.4s
+	WORD $0x0e2168e9 // fcvtn v9.4h, v7.4s
+	FMOVD F2, 0(R0)
+	FMOVD F9, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $8, R7, R7
+	BGE loop244
+done245:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done247
+loop246:
+	FMOVD 0(R1), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVD 0(R2), F1
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
+	VMOV V30.B16, V3.B16
+	VFMLA V22.S4, V2.S4, V3.S4
+	WORD $0x4ebed464 // fsub v4.4s, v3.4s, v30.4s
+	VMOV V2.B16, V5.B16
+	VFMLS V24.S4, V4.S4, V5.S4
+	VFMLS V23.S4, V4.S4, V5.S4
+	VMOV V25.B16, V4.B16
+	VMOV V26.B16, V6.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VMOV V27.B16, V4.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VMOV V29.B16, V4.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VMOV V31.B16, V6.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VMOV V31.B16, V4.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VSHL $23, V3.S4, V3.S4
+	VADD V3.S4, V4.S4, V4.S4
+	WORD $0x6ea2e685 // fcmgt v5.4s, v20.4s, v2.4s
+	WORD $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD $0x6e22e6a5 // fcmge v5.4s, v21.4s, v2.4s
+	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
+	WORD $0x6e33dc43 // fmul v3.4s, v2.4s, v19.4s
+	VBIT V5.B16, V3.B16, V4.B16
+	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
+	WORD $0x6e24fc00 // fdiv v0.4s, v0.4s, v4.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x0e216802 // fcvtn v2.4h, v0.4s
+	FMOVD F2, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $4, R7, R7
+	BGE loop246
+done247:
+	ADD $4, R7, R7
+	RET
+
+// func swigluBF16NEON(y *uint16, gate *uint16, up *uint16, n int)
+TEXT ·swigluBF16NEON(SB), NOSPLIT, $0-32
+	MOVD y+0(FP), R0
+	MOVD gate+8(FP), R1
+	MOVD up+16(FP), R2
+	MOVD n+24(FP), R7
+	MOVD $one<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $expRound<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $expC2<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $expC3<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $expC4<>(SB), R9
+	FMOVQ (R9), F26
+	MOVD $expC5<>(SB), R9
+	FMOVQ (R9), F25
+	MOVD $expC6<>(SB), R9
+	FMOVQ (R9), F24
+	MOVD $expLn2Hi<>(SB), R9
+	FMOVQ (R9), F23
+	MOVD $expLn2Lo<>(SB), R9
+	FMOVQ (R9), F22
+	MOVD $expLog2e<>(SB), R9
+	FMOVQ (R9), F21
+	MOVD $expMax<>(SB), R9
+	FMOVQ (R9), F20
+	MOVD $expMin<>(SB), R9
+	FMOVQ (R9), F19
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F18
+	MOVD $plusInf<>(SB), R9
+	FMOVQ (R9), F17
+	SUBS $8, R7, R7
+	BLT done249
+loop248:
+	FMOVD 0(R1), F0
+	FMOVD 8(R1), F7
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e6138e7 // shll v7.4s, v7.4h, #16
+	FMOVD 0(R2), F1
+	FMOVD 8(R2), F8
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
+	WORD $0x6ea0f8e9 // fneg v9.4s, v7.4s
+	VMOV V30.B16, V3.B16
+	VMOV V30.B16, V10.B16
+	VFMLA V21.S4, V2.S4, V3.S4
+	VFMLA V21.S4, V9.S4, V10.S4
+	WORD $0x4ebed464 // fsub v4.4s, v3.4s, v30.4s
+	WORD $0x4ebed54b // fsub v11.4s, v10.4s, v30.4s
+	VMOV V2.B16, V5.B16
+	VMOV V9.B16, V12.B16
+	VFMLS V23.S4, V4.S4, V5.S4
+	VFMLS V23.S4, V11.S4, V12.S4
+	VFMLS V22.S4, V4.S4, V5.S4
+	VFMLS V22.S4, V11.S4, V12.S4
+	VMOV V24.B16, V4.B16
+	VMOV V24.B16, V11.B16
+	VMOV V25.B16, V6.B16
+	VMOV V25.B16, V13.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VFMLA V12.S4, V11.S4, V13.S4
+	VMOV V26.B16, V4.B16
+	VMOV V26.B16, V11.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VFMLA V12.S4, V13.S4, V11.S4
+	VMOV V27.B16, V6.B16
+	VMOV V27.B16, V13.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VFMLA V12.S4, V11.S4, V13.S4
+	VMOV V28.B16, V4.B16
+	VMOV V28.B16, V11.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VFMLA V12.S4, V13.S4, V11.S4
+	VMOV V31.B16, V6.B16
+	VMOV V31.B16, V13.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VFMLA V12.S4, V11.S4, V13.S4
+	VMOV V31.B16, V4.B16
+	VMOV V31.B16, V11.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VFMLA V12.S4, V13.S4, V11.S4
+	VSHL $23, V3.S4, V3.S4
+	VSHL $23, V10.S4, V10.S4
+	VADD V3.S4, V4.S4, V4.S4
+	VADD V10.S4, V11.S4, V11.S4
+	WORD $0x6ea2e665 // fcmgt v5.4s, v19.4s, v2.4s
+	WORD $0x6ea9e66c // fcmgt v12.4s, v19.4s, v9.4s
+	WORD $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+	WORD $0x6e22e685 // fcmge v5.4s, v20.4s, v2.4s
+	WORD $0x6e29e68c // fcmge v12.4s, v20.4s, v9.4s
+	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
+	WORD $0x6e20598c // mvn v12.16b, v12.16b
+	WORD $0x6e31dc43 // fmul v3.4s, v2.4s, v17.4s
+	WORD $0x6e31dd2a // fmul v10.4s, v9.4s, v17.4s
+	VBIT V5.B16, V3.B16, V4.B16
+	VBIT V12.B16, V10.B16, V11.B16
+	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
+	WORD $0x4e3fd56b // fadd v11.4s, v11.4s, v31.4s
+	WORD $0x6e24fc00 // fdiv v0.4s, v0.4s, v4.4s
+	WORD $0x6e2bfce7 // fdiv v7.4s, v7.4s, v11.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
+	VUSHR $16, V0.S4, V2.S4
+	VUSHR $16, V7.S4, V9.S4
+	VAND V18.B16, V2.B16, V2.B16
+	VAND V18.B16, V9.B16, V9.B16
+	VADD V29.S4, V2.S4, V2.S4
+	VADD V29.S4, V9.S4, V9.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VADD V7.S4, V9.S4, V9.S4
+	WORD $0x4e20e403 // fcmeq v3.4s, v0.4s, v0.4s
+	WORD $0x4e27e4ea // fcmeq v10.4s, v7.4s, v7.4s
+	VBIF V3.B16, V0.B16, V2.B16
+	VBIF V10.B16, V7.B16, V9.B16
+	VUZP2 V2.H8, V2.H8, V2.H8
+	VUZP2 V9.H8, V9.H8, V9.H8
+	FMOVD F2, 0(R0)
+	FMOVD F9, 8(R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $8, R7, R7
+	BGE loop248
+done249:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done251
+loop250:
+	FMOVD 0(R1), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R2), F1
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6ea0f802 // fneg v2.4s, v0.4s
+	VMOV V30.B16, V3.B16
+	VFMLA V21.S4, V2.S4, V3.S4
+	WORD $0x4ebed464 // fsub v4.4s, v3.4s, v30.4s
+	VMOV V2.B16, V5.B16
+	VFMLS V23.S4, V4.S4, V5.S4
+	VFMLS V22.S4, V4.S4, V5.S4
+	VMOV V24.B16, V4.B16
+	VMOV V25.B16, V6.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VMOV V26.B16, V4.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VMOV V27.B16, V6.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VMOV V28.B16, V4.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VMOV V31.B16, V6.B16
+	VFMLA V5.S4, V4.S4, V6.S4
+	VMOV V31.B16, V4.B16
+	VFMLA V5.S4, V6.S4, V4.S4
+	VSHL $23, V3.S4, V3.S4
+	VADD V3.S4, V4.S4, V4.S4
+	WORD $0x6ea2e665 // fcmgt v5.4s, v19.4s, v2.4s
+	WORD $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+	WORD $0x6e22e685 // fcmge v5.4s, v20.4s, v2.4s
+	WORD $0x6e2058a5 // mvn v5.16b, v5.16b
+	WORD $0x6e31dc43 // fmul v3.4s, v2.4s, v17.4s
+	VBIT V5.B16, V3.B16, V4.B16
+	WORD $0x4e3fd484 // fadd v4.4s, v4.4s, v31.4s
+	WORD $0x6e24fc00 // fdiv v0.4s, v0.4s, v4.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VUSHR $16, V0.S4, V2.S4
+	VAND V18.B16, V2.B16, V2.B16
+	VADD V29.S4, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	WORD $0x4e20e403 // fcmeq v3.4s, v0.4s, v0.4s
+	VBIF V3.B16, V0.B16, V2.B16
+	VUZP2 V2.H8, V2.H8, V2.H8
+	FMOVD F2, 0(R0)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	SUBS $4, R7, R7
+	BGE loop250
+done251:
+	ADD $4, R7, R7
 	RET
 
 // func swigluGradNEON(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
@@ -3556,8 +5189,8 @@ TEXT ·swigluGradNEON(SB), NOSPLIT, $0-48
 	MOVD $plusInf<>(SB), R9
 	FMOVQ (R9), F19
 	SUBS $8, R7, R7
-	BLT done180
-loop179:
+	BLT done253
+loop252:
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F8
 	FMOVQ 0(R3), F1
@@ -3650,12 +5283,12 @@ loop179:
 	ADD $32, R3, R3
 	ADD $32, R4, R4
 	SUBS $8, R7, R7
-	BGE loop179
-done180:
+	BGE loop252
+done253:
 	ADD $8, R7, R7
 	SUBS $4, R7, R7
-	BLT done182
-loop181:
+	BLT done255
+loop254:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
@@ -3705,11 +5338,11 @@ loop181:
 	ADD $16, R3, R3
 	ADD $16, R4, R4
 	SUBS $4, R7, R7
-	BGE loop181
-done182:
+	BGE loop254
+done255:
 	ADD $4, R7, R7
-	CBZ R7, end184
-tail183:
+	CBZ R7, end257
+tail256:
 	FMOVS 0(R2), F0
 	FMOVS 0(R3), F1
 	FMOVS 0(R4), F2
@@ -3759,8 +5392,468 @@ tail183:
 	ADD $4, R3, R3
 	ADD $4, R4, R4
 	SUBS $1, R7, R7
-	BNE tail183
-end184:
+	BNE tail256
+end257:
+	RET
+
+// func swigluGradF16NEON(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
+TEXT ·swigluGradF16NEON(SB), NOSPLIT, $0-48
+	MOVD dgate+0(FP), R0
+	MOVD dup+8(FP), R1
+	MOVD dy+16(FP), R2
+	MOVD gate+24(FP), R3
+	MOVD up+32(FP), R4
+	MOVD n+40(FP), R7
+	MOVD $one<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $expRound<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $expC2<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $expC3<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $expC4<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $expC5<>(SB), R9
+	FMOVQ (R9), F26
+	MOVD $expC6<>(SB), R9
+	FMOVQ (R9), F25
+	MOVD $expLn2Hi<>(SB), R9
+	FMOVQ (R9), F24
+	MOVD $expLn2Lo<>(SB), R9
+	FMOVQ (R9), F23
+	MOVD $expLog2e<>(SB), R9
+	FMOVQ (R9), F22
+	MOVD $expMax<>(SB), R9
+	FMOVQ (R9), F21
+	MOVD $expMin<>(SB), R9
+	FMOVQ (R9), F20
+	MOVD $plusInf<>(SB), R9
+	FMOVQ (R9), F19
+	SUBS $8, R7, R7
+	BLT done259
+loop258:
+	FMOVD 0(R2), F0
+	FMOVD 8(R2), F8
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	FMOVD 0(R3), F1
+	FMOVD 8(R3), F9
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	WORD $0x0e217929 // fcvtl v9.4s, v9.4h
+	FMOVD 0(R4), F2
+	FMOVD 8(R4), F10
+	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	WORD $0x6ea0f92b // fneg v11.4s, v9.4s
+	VMOV V30.B16, V4.B16
+	VMOV V30.B16, V12.B16
+	VFMLA V22.S4, V3.S4, V4.S4
+	VFMLA V22.S4, V11.S4, V12.S4
+	WORD $0x4ebed485 // fsub v5.4s, v4.4s, v30.4s
+	WORD $0x4ebed58d // fsub v13.4s, v12.4s, v30.4s
+	VMOV V3.B16, V6.B16
+	VMOV V11.B16, V14.B16
+	VFMLS V24.S4, V5.S4, V6.S4
+	VFMLS V24.S4, V13.S4, V14.S4
+	VFMLS V23.S4, V5.S4, V6.S4
+	VFMLS V23.S4, V13.S4, V14.S4
+	VMOV V25.B16, V5.B16
+	VMOV V25.B16, V13.B16
+	VMOV V26.B16, V7.B16
+	VMOV V26.B16, V15.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VFMLA V14.S4, V13.S4, V15.S4
+	VMOV V27.B16, V5.B16
+	VMOV V27.B16, V13.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VFMLA V14.S4, V15.S4, V13.S4
+	VMOV V28.B16, V7.B16
+	VMOV V28.B16, V15.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VFMLA V14.S4, V13.S4, V15.S4
+	VMOV V29.B16, V5.B16
+	VMOV V29.B16, V13.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VFMLA V14.S4, V15.S4, V13.S4
+	VMOV V31.B16, V7.B16
+	VMOV V31.B16, V15.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VFMLA V14.S4, V13.S4, V15.S4
+	VMOV V31.B16, V5.B16
+	VMOV V31.B16, V13.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VFMLA V14.S4, V15.S4, V13.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V12.S4, V12.S4
+	VADD V4.S4, V5.S4, V5.S4
+	VADD V12.S4, V13.S4, V13.S4
+	WORD $0x6ea3e686 // fcmgt v6.4s, v20.4s, v3.4s
+	WORD $0x6eabe68e // fcmgt v14.4s, v20.4s, v11.4s
+	WORD $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD $0x4e6e1dad // bic v13.16b, v13.16b, v14.16b
+	WORD $0x6e23e6a6 // fcmge v6.4s, v21.4s, v3.4s
+	WORD $0x6e2be6ae // fcmge v14.4s, v21.4s, v11.4s
+	WORD $0x6e2058c6 // mvn v6.16b, v6.16b
+	WORD $0x6e2059ce // mvn v14.16b, v14.16b
+	WORD $0x6e33dc64 // fmul v4.4s, v3.4s, v19.4s
+	WORD $0x6e33dd6c // fmul v12.4s, v11.4s, v19.4s
+	VBIT V6.B16, V4.B16, V5.B16
+	VBIT V14.B16, V12.B16, V13.B16
+	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
+	WORD $0x4e3fd5ad // fadd v13.4s, v13.4s, v31.4s
+	VMOV V31.B16, V3.B16
+	VMOV V31.B16, V11.B16
+	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e2dfd6b // fdiv v11.4s, v11.4s, v13.4s
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
+	VMOV V31.B16, V5.B16
+	VMOV V31.B16, V13.B16
+	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	WORD $0x4eabd5ad // fsub v13.4s, v13.4s, v11.4s
+	VMOV V31.B16, V4.B16
+	VMOV V31.B16, V12.B16
+	VFMLA V1.S4, V5.S4, V4.S4
+	VFMLA V9.S4, V13.S4, V12.S4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
+	WORD $0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD $0x6e2bdd29 // fmul v9.4s, v9.4s, v11.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	WORD $0x0e216845 // fcvtn v5.4h, v2.4s
+	WORD $0x0e21694d // fcvtn v13.4h, v10.4s
+	FMOVD F5, 0(R0)
+	FMOVD F13, 8(R0)
+	WORD $0x0e216805 // fcvtn v5.4h, v0.4s
+	WORD $0x0e21690d // fcvtn v13.4h, v8.4s
+	FMOVD F5, 0(R1)
+	FMOVD F13, 8(R1)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R4, R4
+	SUBS $8, R7, R7
+	BGE loop258
+done259:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done261
+loop260:
+	FMOVD 0(R2), F0
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVD 0(R3), F1
+	WORD $0x0e217821 // fcvtl v1.4s, v1.4h
+	FMOVD 0(R4), F2
+	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	VMOV V30.B16, V4.B16
+	VFMLA V22.S4, V3.S4, V4.S4
+	WORD $0x4ebed485 // fsub v5.4s, v4.4s, v30.4s
+	VMOV V3.B16, V6.B16
+	VFMLS V24.S4, V5.S4, V6.S4
+	VFMLS V23.S4, V5.S4, V6.S4
+	VMOV V25.B16, V5.B16
+	VMOV V26.B16, V7.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VMOV V27.B16, V5.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VMOV V28.B16, V7.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VMOV V29.B16, V5.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VMOV V31.B16, V7.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VMOV V31.B16, V5.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VSHL $23, V4.S4, V4.S4
+	VADD V4.S4, V5.S4, V5.S4
+	WORD $0x6ea3e686 // fcmgt v6.4s, v20.4s, v3.4s
+	WORD $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD $0x6e23e6a6 // fcmge v6.4s, v21.4s, v3.4s
+	WORD $0x6e2058c6 // mvn v6.16b, v6.16b
+	WORD $0x6e33dc64 // fmul v4.4s, v3.4s, v19.4s
+	VBIT V6.B16, V4.B16, V5.B16
+	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
+	VMOV V31.B16, V3.B16
+	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	VMOV V31.B16, V5.B16
+	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	VMOV V31.B16, V4.B16
+	VFMLA V1.S4, V5.S4, V4.S4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	WORD $0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x0e216845 // fcvtn v5.4h, v2.4s
+	FMOVD F5, 0(R0)
+	WORD $0x0e216805 // fcvtn v5.4h, v0.4s
+	FMOVD F5, 0(R1)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $8, R3, R3
+	ADD $8, R4, R4
+	SUBS $4, R7, R7
+	BGE loop260
+done261:
+	ADD $4, R7, R7
+	RET
+
+// func swigluGradBF16NEON(dgate *uint16, dup *uint16, dy *uint16, gate *uint16, up *uint16, n int)
+TEXT ·swigluGradBF16NEON(SB), NOSPLIT, $0-48
+	MOVD dgate+0(FP), R0
+	MOVD dup+8(FP), R1
+	MOVD dy+16(FP), R2
+	MOVD gate+24(FP), R3
+	MOVD up+32(FP), R4
+	MOVD n+40(FP), R7
+	MOVD $one<>(SB), R9
+	FMOVQ (R9), F31
+	MOVD $belowTie<>(SB), R9
+	FMOVQ (R9), F30
+	MOVD $expRound<>(SB), R9
+	FMOVQ (R9), F29
+	MOVD $oneBit<>(SB), R9
+	FMOVQ (R9), F28
+	MOVD $expC2<>(SB), R9
+	FMOVQ (R9), F27
+	MOVD $expC3<>(SB), R9
+	FMOVQ (R9), F26
+	MOVD $expC4<>(SB), R9
+	FMOVQ (R9), F25
+	MOVD $expC5<>(SB), R9
+	FMOVQ (R9), F24
+	MOVD $expC6<>(SB), R9
+	FMOVQ (R9), F23
+	MOVD $expLn2Hi<>(SB), R9
+	FMOVQ (R9), F22
+	MOVD $expLn2Lo<>(SB), R9
+	FMOVQ (R9), F21
+	MOVD $expLog2e<>(SB), R9
+	FMOVQ (R9), F20
+	MOVD $expMax<>(SB), R9
+	FMOVQ (R9), F19
+	MOVD $expMin<>(SB), R9
+	FMOVQ (R9), F18
+	MOVD $plusInf<>(SB), R9
+	FMOVQ (R9), F17
+	SUBS $8, R7, R7
+	BLT done263
+loop262:
+	FMOVD 0(R2), F0
+	FMOVD 8(R2), F8
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	FMOVD 0(R3), F1
+	FMOVD 8(R3), F9
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2e613929 // shll v9.4s, v9.4h, #16
+	FMOVD 0(R4), F2
+	FMOVD 8(R4), F10
+	WORD $0x2e613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2e61394a // shll v10.4s, v10.4h, #16
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	WORD $0x6ea0f92b // fneg v11.4s, v9.4s
+	VMOV V29.B16, V4.B16
+	VMOV V29.B16, V12.B16
+	VFMLA V20.S4, V3.S4, V4.S4
+	VFMLA V20.S4, V11.S4, V12.S4
+	WORD $0x4ebdd485 // fsub v5.4s, v4.4s, v29.4s
+	WORD $0x4ebdd58d // fsub v13.4s, v12.4s, v29.4s
+	VMOV V3.B16, V6.B16
+	VMOV V11.B16, V14.B16
+	VFMLS V22.S4, V5.S4, V6.S4
+	VFMLS V22.S4, V13.S4, V14.S4
+	VFMLS V21.S4, V5.S4, V6.S4
+	VFMLS V21.S4, V13.S4, V14.S4
+	VMOV V23.B16, V5.B16
+	VMOV V23.B16, V13.B16
+	VMOV V24.B16, V7.B16
+	VMOV V24.B16, V15.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VFMLA V14.S4, V13.S4, V15.S4
+	VMOV V25.B16, V5.B16
+	VMOV V25.B16, V13.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VFMLA V14.S4, V15.S4, V13.S4
+	VMOV V26.B16, V7.B16
+	VMOV V26.B16, V15.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VFMLA V14.S4, V13.S4, V15.S4
+	VMOV V27.B16, V5.B16
+	VMOV V27.B16, V13.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VFMLA V14.S4, V15.S4, V13.S4
+	VMOV V31.B16, V7.B16
+	VMOV V31.B16, V15.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VFMLA V14.S4, V13.S4, V15.S4
+	VMOV V31.B16, V5.B16
+	VMOV V31.B16, V13.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VFMLA V14.S4, V15.S4, V13.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V12.S4, V12.S4
+	VADD V4.S4, V5.S4, V5.S4
+	VADD V12.S4, V13.S4, V13.S4
+	WORD $0x6ea3e646 // fcmgt v6.4s, v18.4s, v3.4s
+	WORD $0x6eabe64e // fcmgt v14.4s, v18.4s, v11.4s
+	WORD $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD $0x4e6e1dad // bic v13.16b, v13.16b, v14.16b
+	WORD $0x6e23e666 // fcmge v6.4s, v19.4s, v3.4s
+	WORD $0x6e2be66e // fcmge v14.4s, v19.4s, v11.4s
+	WORD $0x6e2058c6 // mvn v6.16b, v6.16b
+	WORD $0x6e2059ce // mvn v14.16b, v14.16b
+	WORD $0x6e31dc64 // fmul v4.4s, v3.4s, v17.4s
+	WORD $0x6e31dd6c // fmul v12.4s, v11.4s, v17.4s
+	VBIT V6.B16, V4.B16, V5.B16
+	VBIT V14.B16, V12.B16, V13.B16
+	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
+	WORD $0x4e3fd5ad // fadd v13.4s, v13.4s, v31.4s
+	VMOV V31.B16, V3.B16
+	VMOV V31.B16, V11.B16
+	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e2dfd6b // fdiv v11.4s, v11.4s, v13.4s
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
+	VMOV V31.B16, V5.B16
+	VMOV V31.B16, V13.B16
+	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	WORD $0x4eabd5ad // fsub v13.4s, v13.4s, v11.4s
+	VMOV V31.B16, V4.B16
+	VMOV V31.B16, V12.B16
+	VFMLA V1.S4, V5.S4, V4.S4
+	VFMLA V9.S4, V13.S4, V12.S4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
+	WORD $0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD $0x6e2bdd29 // fmul v9.4s, v9.4s, v11.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	VUSHR $16, V2.S4, V5.S4
+	VUSHR $16, V10.S4, V13.S4
+	VAND V28.B16, V5.B16, V5.B16
+	VAND V28.B16, V13.B16, V13.B16
+	VADD V30.S4, V5.S4, V5.S4
+	VADD V30.S4, V13.S4, V13.S4
+	VADD V2.S4, V5.S4, V5.S4
+	VADD V10.S4, V13.S4, V13.S4
+	WORD $0x4e22e446 // fcmeq v6.4s, v2.4s, v2.4s
+	WORD $0x4e2ae54e // fcmeq v14.4s, v10.4s, v10.4s
+	VBIF V6.B16, V2.B16, V5.B16
+	VBIF V14.B16, V10.B16, V13.B16
+	VUZP2 V5.H8, V5.H8, V5.H8
+	VUZP2 V13.H8, V13.H8, V13.H8
+	FMOVD F5, 0(R0)
+	FMOVD F13, 8(R0)
+	VUSHR $16, V0.S4, V5.S4
+	VUSHR $16, V8.S4, V13.S4
+	VAND V28.B16, V5.B16, V5.B16
+	VAND V28.B16, V13.B16, V13.B16
+	VADD V30.S4, V5.S4, V5.S4
+	VADD V30.S4, V13.S4, V13.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VADD V8.S4, V13.S4, V13.S4
+	WORD $0x4e20e406 // fcmeq v6.4s, v0.4s, v0.4s
+	WORD $0x4e28e50e // fcmeq v14.4s, v8.4s, v8.4s
+	VBIF V6.B16, V0.B16, V5.B16
+	VBIF V14.B16, V8.B16, V13.B16
+	VUZP2 V5.H8, V5.H8, V5.H8
+	VUZP2 V13.H8, V13.H8, V13.H8
+	FMOVD F5, 0(R1)
+	FMOVD F13, 8(R1)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R4, R4
+	SUBS $8, R7, R7
+	BGE loop262
+done263:
+	ADD $8, R7, R7
+	SUBS $4, R7, R7
+	BLT done265
+loop264:
+	FMOVD 0(R2), F0
+	WORD $0x2e613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2e613821 // shll v1.4s, v1.4h, #16
+	FMOVD 0(R4), F2
+	WORD $0x2e613842 // shll v2.4s, v2.4h, #16
+	WORD $0x6ea0f823 // fneg v3.4s, v1.4s
+	VMOV V29.B16, V4.B16
+	VFMLA V20.S4, V3.S4, V4.S4
+	WORD $0x4ebdd485 // fsub v5.4s, v4.4s, v29.4s
+	VMOV V3.B16, V6.B16
+	VFMLS V22.S4, V5.S4, V6.S4
+	VFMLS V21.S4, V5.S4, V6.S4
+	VMOV V23.B16, V5.B16
+	VMOV V24.B16, V7.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VMOV V25.B16, V5.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VMOV V26.B16, V7.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VMOV V27.B16, V5.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VMOV V31.B16, V7.B16
+	VFMLA V6.S4, V5.S4, V7.S4
+	VMOV V31.B16, V5.B16
+	VFMLA V6.S4, V7.S4, V5.S4
+	VSHL $23, V4.S4, V4.S4
+	VADD V4.S4, V5.S4, V5.S4
+	WORD $0x6ea3e646 // fcmgt v6.4s, v18.4s, v3.4s
+	WORD $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	WORD $0x6e23e666 // fcmge v6.4s, v19.4s, v3.4s
+	WORD $0x6e2058c6 // mvn v6.16b, v6.16b
+	WORD $0x6e31dc64 // fmul v4.4s, v3.4s, v17.4s
+	VBIT V6.B16, V4.B16, V5.B16
+	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
+	VMOV V31.B16, V3.B16
+	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	VMOV V31.B16, V5.B16
+	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	VMOV V31.B16, V4.B16
+	VFMLA V1.S4, V5.S4, V4.S4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	WORD $0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VUSHR $16, V2.S4, V5.S4
+	VAND V28.B16, V5.B16, V5.B16
+	VADD V30.S4, V5.S4, V5.S4
+	VADD V2.S4, V5.S4, V5.S4
+	WORD $0x4e22e446 // fcmeq v6.4s, v2.4s, v2.4s
+	VBIF V6.B16, V2.B16, V5.B16
+	VUZP2 V5.H8, V5.H8, V5.H8
+	FMOVD F5, 0(R0)
+	VUSHR $16, V0.S4, V5.S4
+	VAND V28.B16, V5.B16, V5.B16
+	VADD V30.S4, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	WORD $0x4e20e406 // fcmeq v6.4s, v0.4s, v0.4s
+	VBIF V6.B16, V0.B16, V5.B16
+	VUZP2 V5.H8, V5.H8, V5.H8
+	FMOVD F5, 0(R1)
+	ADD $8, R0, R0
+	ADD $8, R1, R1
+	ADD $8, R2, R2
+	ADD $8, R3, R3
+	ADD $8, R4, R4
+	SUBS $4, R7, R7
+	BGE loop264
+done265:
+	ADD $4, R7, R7
 	RET
 
 // func adamwNEON(p *float32, m *float32, v *float32, grad *float32, s *adamwScalars, n int)
@@ -3788,8 +5881,8 @@ TEXT ·adamwNEON(SB), NOSPLIT, $0-48
 	MOVWU adamwScalars_negativeLR(R8), R9
 	VDUP R9, V24.S4
 	SUBS $4, R7, R7
-	BLT done186
-loop185:
+	BLT done267
+loop266:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R2), F2
@@ -3816,11 +5909,11 @@ loop185:
 	ADD $16, R2, R2
 	ADD $16, R3, R3
 	SUBS $4, R7, R7
-	BGE loop185
-done186:
+	BGE loop266
+done267:
 	ADD $4, R7, R7
-	CBZ R7, end188
-tail187:
+	CBZ R7, end269
+tail268:
 	FMOVS 0(R0), F0
 	FMOVS 0(R1), F1
 	FMOVS 0(R2), F2
@@ -3847,8 +5940,8 @@ tail187:
 	ADD $4, R2, R2
 	ADD $4, R3, R3
 	SUBS $1, R7, R7
-	BNE tail187
-end188:
+	BNE tail268
+end269:
 	RET
 
 // func fromBF16NEON(dst *float32, src *uint16, n int)
@@ -3858,15 +5951,15 @@ TEXT ·fromBF16NEON(SB), NOSPLIT, $0-24
 	MOVD n+16(FP), R2
 	MOVD $zeros<>(SB), R9
 	FMOVQ (R9), F31
-	CBZ R2, end190
-loop189:
+	CBZ R2, end271
+loop270:
 	VLD1.P 16(R1), [V0.H8]
 	VZIP1 V0.H8, V31.H8, V1.H8
 	VZIP2 V0.H8, V31.H8, V2.H8
 	VST1.P [V1.S4, V2.S4], 32(R0)
 	SUBS $8, R2, R2
-	BNE loop189
-end190:
+	BNE loop270
+end271:
 	RET
 
 // func fromF16NEON(dst *float32, src *uint16, n int)
@@ -3874,15 +5967,15 @@ TEXT ·fromF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
-	CBZ R2, end192
-loop191:
+	CBZ R2, end273
+loop272:
 	VLD1.P 16(R1), [V0.H8]
 	WORD $0x0e217801 // fcvtl v1.4s, v0.4h
 	WORD $0x4e217802 // fcvtl2 v2.4s, v0.8h
 	VST1.P [V1.S4, V2.S4], 32(R0)
 	SUBS $8, R2, R2
-	BNE loop191
-end192:
+	BNE loop272
+end273:
 	RET
 
 // func toF16NEON(dst *uint16, src *float32, n int)
@@ -3890,15 +5983,15 @@ TEXT ·toF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
-	CBZ R2, end194
-loop193:
+	CBZ R2, end275
+loop274:
 	VLD1.P 32(R1), [V1.S4, V2.S4]
 	WORD $0x0e216820 // fcvtn v0.4h, v1.4s
 	WORD $0x4e216840 // fcvtn2 v0.8h, v2.4s
 	VST1.P [V0.H8], 16(R0)
 	SUBS $8, R2, R2
-	BNE loop193
-end194:
+	BNE loop274
+end275:
 	RET
 
 // func toBF16NEON(dst *uint16, src *float32, n int)
@@ -3912,8 +6005,8 @@ TEXT ·toBF16NEON(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F30
 	MOVD $quietUpper<>(SB), R9
 	FMOVQ (R9), F29
-	CBZ R2, end196
-loop195:
+	CBZ R2, end277
+loop276:
 	VLD1.P 32(R1), [V0.S4, V1.S4]
 	VUSHR $16, V0.S4, V2.S4
 	VAND V30.B16, V2.B16, V2.B16
@@ -3932,8 +6025,8 @@ loop195:
 	VUZP2 V3.H8, V2.H8, V0.H8
 	VST1.P [V0.H8], 16(R0)
 	SUBS $8, R2, R2
-	BNE loop195
-end196:
+	BNE loop276
+end277:
 	RET
 
 // func decodeQ8_0(dst *float32, src *byte, blocks int)
@@ -3941,7 +6034,7 @@ TEXT ·decodeQ8_0(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD blocks+16(FP), R2
-loop197:
+loop278:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -3986,7 +6079,7 @@ loop197:
 	ADD $34, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop197
+	BNE loop278
 	RET
 
 // func decodeQ4_0(dst *float32, src *byte, blocks int)
@@ -3998,7 +6091,7 @@ TEXT ·decodeQ4_0(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F31
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F30
-loop198:
+loop279:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4046,7 +6139,7 @@ loop198:
 	ADD $18, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop198
+	BNE loop279
 	RET
 
 // func decodeIQ4_NL(dst *float32, src *byte, blocks int)
@@ -4058,7 +6151,7 @@ TEXT ·decodeIQ4_NL(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F31
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F30
-loop199:
+loop280:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4106,7 +6199,7 @@ loop199:
 	ADD $18, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop199
+	BNE loop280
 	RET
 
 // func decodeQ4_1(dst *float32, src *byte, blocks int)
@@ -4116,7 +6209,7 @@ TEXT ·decodeQ4_1(SB), NOSPLIT, $0-24
 	MOVD blocks+16(FP), R2
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F31
-loop200:
+loop281:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4173,7 +6266,7 @@ loop200:
 	ADD $20, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop200
+	BNE loop281
 	RET
 
 // func decodeQ5_0(dst *float32, src *byte, blocks int)
@@ -4189,7 +6282,7 @@ TEXT ·decodeQ5_0(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F29
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F28
-loop201:
+loop282:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4249,7 +6342,7 @@ loop201:
 	ADD $22, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop201
+	BNE loop282
 	RET
 
 // func decodeQ5_1(dst *float32, src *byte, blocks int)
@@ -4265,7 +6358,7 @@ TEXT ·decodeQ5_1(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F29
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F28
-loop202:
+loop283:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -4334,7 +6427,7 @@ loop202:
 	ADD $24, R1, R1
 	ADD $128, R0, R0
 	SUBS $1, R2, R2
-	BNE loop202
+	BNE loop283
 	RET
 
 // func decodeQ4_K(dst *float32, src *byte, blocks int)
@@ -4344,7 +6437,7 @@ TEXT ·decodeQ4_K(SB), NOSPLIT, $0-24
 	MOVD blocks+16(FP), R2
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F31
-loop203:
+loop284:
 	MOVHU 0(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -4779,7 +6872,7 @@ loop203:
 	ADD $144, R1, R1
 	ADD $1024, R0, R0
 	SUBS $1, R2, R2
-	BNE loop203
+	BNE loop284
 	RET
 
 // func decodeQ5_K(dst *float32, src *byte, blocks int)
@@ -4791,7 +6884,7 @@ TEXT ·decodeQ5_K(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F31
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F30
-loop204:
+loop285:
 	MOVHU 0(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -5288,7 +7381,7 @@ loop204:
 	ADD $176, R1, R1
 	ADD $1024, R0, R0
 	SUBS $1, R2, R2
-	BNE loop204
+	BNE loop285
 	RET
 
 // func decodeQ6_K(dst *float32, src *byte, blocks int)
@@ -5302,7 +7395,7 @@ TEXT ·decodeQ6_K(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F30
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F29
-loop205:
+loop286:
 	MOVHU 208(R1), R3
 	VDUP R3, V22.H8
 	WORD $0x0e217ad6 // fcvtl v22.4s, v22.4h
@@ -5736,7 +7829,7 @@ loop205:
 	ADD $210, R1, R1
 	ADD $1024, R0, R0
 	SUBS $1, R2, R2
-	BNE loop205
+	BNE loop286
 	RET
 
 // func decodeNF4(dst *float32, src *byte, blocks int)
@@ -5756,7 +7849,7 @@ TEXT ·decodeNF4(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F27
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F26
-loop206:
+loop287:
 	MOVD $normalFloat<>(SB), R3
 	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	MOVWU 0(R1), R3
@@ -5858,7 +7951,7 @@ loop206:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $1, R2, R2
-	BNE loop206
+	BNE loop287
 	RET
 
 // func decodeFP4(dst *float32, src *byte, blocks int)
@@ -5878,7 +7971,7 @@ TEXT ·decodeFP4(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F27
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F26
-loop207:
+loop288:
 	MOVD $float4<>(SB), R3
 	VLD1 (R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	MOVWU 0(R1), R3
@@ -5980,7 +8073,7 @@ loop207:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $1, R2, R2
-	BNE loop207
+	BNE loop288
 	RET
 
 // func decodeFP8(dst *float32, src *byte, blocks int)
@@ -5994,7 +8087,7 @@ TEXT ·decodeFP8(SB), NOSPLIT, $0-24
 	FMOVQ (R9), F30
 	MOVD $signBit<>(SB), R9
 	FMOVQ (R9), F29
-loop208:
+loop289:
 	MOVWU 0(R1), R3
 	VDUP R3, V4.S4
 	FMOVQ 4(R1), F8
@@ -6248,7 +8341,7 @@ loop208:
 	ADD $132, R1, R1
 	ADD $512, R0, R0
 	SUBS $1, R2, R2
-	BNE loop208
+	BNE loop289
 	RET
 
 // func decodeU4(dst *float32, src *byte, blocks int)
@@ -6258,7 +8351,7 @@ TEXT ·decodeU4(SB), NOSPLIT, $0-24
 	MOVD blocks+16(FP), R2
 	MOVD $lowNibbles<>(SB), R9
 	FMOVQ (R9), F31
-loop209:
+loop290:
 	MOVHU 0(R1), R3
 	VDUP R3, V4.H8
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
@@ -6366,7 +8459,7 @@ loop209:
 	ADD $36, R1, R1
 	ADD $256, R0, R0
 	SUBS $1, R2, R2
-	BNE loop209
+	BNE loop290
 	RET
 
 // func dotHeadsNEON(weights *float32, apart int, q *float32, k *float32, rows int, heads int, group int, dim int)
@@ -6376,20 +8469,20 @@ TEXT ·dotHeadsNEON(SB), NOSPLIT, $0-64
 	LSL $2, R1, R1
 	MOVD k+24(FP), R2
 	MOVD rows+32(FP), R3
-row210:
+row291:
 	MOVD R0, R4
 	MOVD q+16(FP), R5
 	MOVD heads+40(FP), R6
-head211:
+head292:
 	MOVD group+48(FP), R7
-query212:
+query293:
 	MOVD R2, R8
 	MOVD dim+56(FP), R9
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-element213:
+element294:
 	VLD1.P 64(R5), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VLD1.P 64(R8), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VFMLA V16.S4, V20.S4, V0.S4
@@ -6397,7 +8490,7 @@ element213:
 	VFMLA V18.S4, V22.S4, V2.S4
 	VFMLA V19.S4, V23.S4, V3.S4
 	SUBS $16, R9, R9
-	BNE element213
+	BNE element294
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -6406,13 +8499,13 @@ element213:
 	FMOVS F0, (R4)
 	ADD R1, R4, R4
 	SUBS $1, R7, R7
-	BNE query212
+	BNE query293
 	MOVD R8, R2
 	SUBS $1, R6, R6
-	BNE head211
+	BNE head292
 	ADD $4, R0, R0
 	SUBS $1, R3, R3
-	BNE row210
+	BNE row291
 	RET
 
 // func addHeadsNEON(weights *float32, apart int, y *float32, v *float32, rows int, heads int, group int, dim int)
@@ -6422,17 +8515,17 @@ TEXT ·addHeadsNEON(SB), NOSPLIT, $0-64
 	LSL $2, R1, R1
 	MOVD v+24(FP), R2
 	MOVD rows+32(FP), R3
-row214:
+row295:
 	MOVD R0, R4
 	MOVD y+16(FP), R5
 	MOVD heads+40(FP), R6
-head215:
+head296:
 	MOVD group+48(FP), R7
-query216:
+query297:
 	MOVD R2, R8
 	MOVD dim+56(FP), R9
 	VLD1R (R4), [V0.S4]
-element217:
+element298:
 	VLD1 (R5), [V16.S4, V17.S4, V18.S4, V19.S4]
 	VLD1.P 64(R8), [V20.S4, V21.S4, V22.S4, V23.S4]
 	VFMLA V20.S4, V0.S4, V16.S4
@@ -6441,16 +8534,16 @@ element217:
 	VFMLA V23.S4, V0.S4, V19.S4
 	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R5)
 	SUBS $16, R9, R9
-	BNE element217
+	BNE element298
 	ADD R1, R4, R4
 	SUBS $1, R7, R7
-	BNE query216
+	BNE query297
 	MOVD R8, R2
 	SUBS $1, R6, R6
-	BNE head215
+	BNE head296
 	ADD $4, R0, R0
 	SUBS $1, R3, R3
-	BNE row214
+	BNE row295
 	RET
 
 // func fetch(x *byte, rows int, bytes int, step int)
@@ -6459,19 +8552,37 @@ TEXT ·fetch(SB), NOSPLIT, $0-32
 	MOVD rows+8(FP), R1
 	MOVD bytes+16(FP), R2
 	MOVD step+24(FP), R3
-row218:
+row299:
 	MOVD R0, R4
 	MOVD R2, R5
-line219:
+line300:
 	PRFM 0(R4), PLDL1KEEP
 	ADD $64, R4, R4
 	SUBS $64, R5, R5
-	BGT line219
+	BGT line300
 	ADD R3, R0, R0
 	SUBS $1, R1, R1
-	BNE row218
+	BNE row299
 	RET
 
+DATA oneBit<>+0(SB)/4, $0x00000001
+DATA oneBit<>+4(SB)/4, $0x00000001
+DATA oneBit<>+8(SB)/4, $0x00000001
+DATA oneBit<>+12(SB)/4, $0x00000001
+DATA oneBit<>+16(SB)/4, $0x00000001
+DATA oneBit<>+20(SB)/4, $0x00000001
+DATA oneBit<>+24(SB)/4, $0x00000001
+DATA oneBit<>+28(SB)/4, $0x00000001
+GLOBL oneBit<>(SB), RODATA|NOPTR, $32
+DATA belowTie<>+0(SB)/4, $0x00007fff
+DATA belowTie<>+4(SB)/4, $0x00007fff
+DATA belowTie<>+8(SB)/4, $0x00007fff
+DATA belowTie<>+12(SB)/4, $0x00007fff
+DATA belowTie<>+16(SB)/4, $0x00007fff
+DATA belowTie<>+20(SB)/4, $0x00007fff
+DATA belowTie<>+24(SB)/4, $0x00007fff
+DATA belowTie<>+28(SB)/4, $0x00007fff
+GLOBL belowTie<>(SB), RODATA|NOPTR, $32
 DATA minusInf<>+0(SB)/4, $0xff800000
 DATA minusInf<>+4(SB)/4, $0xff800000
 DATA minusInf<>+8(SB)/4, $0xff800000
@@ -6751,24 +8862,6 @@ DATA zeros<>+20(SB)/4, $0x00000000
 DATA zeros<>+24(SB)/4, $0x00000000
 DATA zeros<>+28(SB)/4, $0x00000000
 GLOBL zeros<>(SB), RODATA|NOPTR, $32
-DATA oneBit<>+0(SB)/4, $0x00000001
-DATA oneBit<>+4(SB)/4, $0x00000001
-DATA oneBit<>+8(SB)/4, $0x00000001
-DATA oneBit<>+12(SB)/4, $0x00000001
-DATA oneBit<>+16(SB)/4, $0x00000001
-DATA oneBit<>+20(SB)/4, $0x00000001
-DATA oneBit<>+24(SB)/4, $0x00000001
-DATA oneBit<>+28(SB)/4, $0x00000001
-GLOBL oneBit<>(SB), RODATA|NOPTR, $32
-DATA belowTie<>+0(SB)/4, $0x00007fff
-DATA belowTie<>+4(SB)/4, $0x00007fff
-DATA belowTie<>+8(SB)/4, $0x00007fff
-DATA belowTie<>+12(SB)/4, $0x00007fff
-DATA belowTie<>+16(SB)/4, $0x00007fff
-DATA belowTie<>+20(SB)/4, $0x00007fff
-DATA belowTie<>+24(SB)/4, $0x00007fff
-DATA belowTie<>+28(SB)/4, $0x00007fff
-GLOBL belowTie<>(SB), RODATA|NOPTR, $32
 DATA quietUpper<>+0(SB)/4, $0x00400000
 DATA quietUpper<>+4(SB)/4, $0x00400000
 DATA quietUpper<>+8(SB)/4, $0x00400000

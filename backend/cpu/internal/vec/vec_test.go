@@ -102,7 +102,7 @@ var elementwises = []elementwise{
 			s := sigmoid64(x[1])
 			return []float64{x[0] * x[2] * s * (1 + x[1]*(1-s)), x[0] * x[1] * s}
 		}, 32, 1},
-	{"rotate", 4, 2, func(o, x [][]float32) { rotate(o[0], o[1], x[0], x[1], x[2], x[3], -1) },
+	{"rotate", 4, 2, func(o, x [][]float32) { rotate(o[0], o[1], x[0], x[1], x[2], x[3], -1, 1) },
 		func(x []float64) []float64 {
 			return []float64{x[0]*x[2] + x[1]*x[3], x[1]*x[2] - x[0]*x[3]}
 		}, 2, 60},
@@ -120,6 +120,8 @@ var elementwises = []elementwise{
 		v := s.Beta2*math.Abs(x[2]) + (1-s.Beta2)*g*g
 		return []float64{x[0]*(1-s.LR*s.WeightDecay) - s.LR/s.Correction1*m/(math.Sqrt(v/s.Correction2)+s.Eps), m, v}
 	}, 4, 4},
+	{"rmsNormGradPlus", 4, 1, func(o, x [][]float32) { rmsNormGradPlus(o[0], x[0], x[1], x[2], x[3], 1.5, 0.75) },
+		func(x []float64) []float64 { return one(1.5*x[0]*x[2] - 0.75*x[1] + x[3]) }, 4, 60},
 }
 
 // ulp is the distance between float32 numbers of the size of v.
