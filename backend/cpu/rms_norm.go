@@ -84,15 +84,17 @@ func vectorRMSNorm(w *work, k kernels.RMSNorm, a []tensor.Arg) bool {
 	weight := w.shared.load(a[3], 0, k.Dim)
 	defer w.shared.flush()
 	x := asHalves(k.Dim, a[0], a[2])
-	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
-		var rstd float32
-		if x != nil {
-			rstd = vec.RMSNormRowNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), weight, k.Eps)
+	w.rowGroups(k.Rows, k.Dim, func(s *scratch, from, to, lo, hi int) {
+		var rstd []float32
+		if a[1].IsNil() {
+			rstd = s.take(to - from)
 		} else {
-			rstd = vec.RMSNormRow(s.store(a[0], lo, hi), s.load(a[2], lo, hi), weight, k.Eps)
+			rstd = f32s(a[1])[from:to]
 		}
-		if !a[1].IsNil() {
-			f32s(a[1])[r] = rstd
+		if x != nil {
+			vec.RMSNormRowsNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), weight, rstd, k.Eps)
+		} else {
+			vec.RMSNormRows(s.store(a[0], lo, hi), s.load(a[2], lo, hi), weight, rstd, k.Eps)
 		}
 	})
 	return true
@@ -109,19 +111,33 @@ func vectorRMSNormGrad(w *work, k kernels.RMSNormGrad, a []tensor.Arg) bool {
 		of = []tensor.Arg{a[0], a[1], a[2], a[5]}
 	}
 	x := asHalves(k.Dim, of...)
-	w.rows(k.Rows, k.Dim, func(s *scratch, r, lo, hi int) {
-		switch {
-		case x != nil && plus:
-			vec.RMSNormGradRowPlusNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi), weight, x.at(3, lo, hi), rstd[r])
-		case x != nil:
-			vec.RMSNormGradRowNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi), weight, rstd[r])
-		case plus:
-			vec.RMSNormGradRowPlus(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, s.load(a[5], lo, hi), rstd[r])
-		default:
-			vec.RMSNormGradRow(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, rstd[r])
+	w.rowGroups(k.Rows, k.Dim, func(s *scratch, from, to, lo, hi int) {
+		if x != nil {
+			var add []uint16
+			if plus {
+				add = x.at(3, lo, hi)
+			}
+			vec.RMSNormGradRowsNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi), weight, add, rstd[from:to])
+			return
 		}
+		var add []float32
+		if plus {
+			add = s.load(a[5], lo, hi)
+		}
+		vec.RMSNormGradRows(s.store(a[0], lo, hi), s.load(a[1], lo, hi), s.load(a[2], lo, hi), weight, add, rstd[from:to])
 	})
 	return true
+}
+
+// rowGroups calls f for rows [from, to), elements [lo, hi), as many as norms take at a time.
+func (w *work) rowGroups(rows, dim int, f func(s *scratch, from, to, lo, hi int)) {
+	w.tasks(rows, grain/dim, func(s *scratch, first, last int) {
+		for from := first; from < last; from += vec.RowsTogether {
+			to := min(from+vec.RowsTogether, last)
+			f(s, from, to, from*dim, to*dim)
+			s.flush()
+		}
+	})
 }
 
 func vectorRMSNormGradWeight(w *work, k kernels.RMSNormGradWeight, a []tensor.Arg) bool {

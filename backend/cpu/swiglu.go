@@ -41,7 +41,9 @@ func vectorSwiGLU(w *work, k kernels.SwiGLU, a []tensor.Arg) bool {
 		return false
 	}
 	if x := asHalves(k.N, a...); x != nil {
-		w.tasks(k.N, grain, func(_ *scratch, lo, hi int) { vec.SwiGLUNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi)) })
+		w.tasks(k.N, grain, func(_ *scratch, lo, hi int) {
+			vec.SwiGLUNarrow(x.Half, x.at(0, lo, hi), x.at(1, lo, hi), x.at(2, lo, hi))
+		})
 		return true
 	}
 	w.blocks(k.N, func(s *scratch, lo, hi int) {

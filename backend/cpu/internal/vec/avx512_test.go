@@ -57,9 +57,9 @@ func bitCases() (all []bitCase) {
 		{"AddNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[0], o, x) }},
 		{"SwiGLUNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[1], o, x) }},
 		{"SwiGLUGradNarrow", 3, 2, func(o, x [][]float32) { narrowly(&narrowCases[2], o, x) }},
-		{"RMSNormRowNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[3], o, x) }},
-		{"RMSNormGradRowNarrow", 3, 1, func(o, x [][]float32) { narrowly(&narrowCases[4], o, x) }},
-		{"RMSNormGradRowPlusNarrow", 4, 1, func(o, x [][]float32) { narrowly(&narrowCases[5], o, x) }},
+		{"RMSNormRowsNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[3], o, x) }},
+		{"RMSNormGradRowsNarrow", 3, 1, func(o, x [][]float32) { narrowly(&narrowCases[4], o, x) }},
+		{"RMSNormGradRowsNarrow, plus", 4, 1, func(o, x [][]float32) { narrowly(&narrowCases[5], o, x) }},
 		{"RoPERowNarrow", 2, 1, func(o, x [][]float32) { narrowly(&narrowCases[6], o, x) }},
 		{"DotHeads", 2, 1, func(o, x [][]float32) {
 			if rows := len(o[0]) / 16; rows > 0 {

@@ -40,8 +40,8 @@ func Benchmark(b *testing.B) {
 		routine{"LogSumExp", 4, func(x *[7][]float32, _ []uint16) { LogSumExp(x[3]) }},
 		routine{"SoftmaxRow", 8, func(x *[7][]float32, _ []uint16) { SoftmaxRow(x[0], x[3]) }},
 		routine{"SoftmaxGradRow", 12, func(x *[7][]float32, _ []uint16) { SoftmaxGradRow(x[0], x[3], x[4]) }},
-		routine{"RMSNormRow", 12, func(x *[7][]float32, _ []uint16) { RMSNormRow(x[0], x[3], x[4], 1e-5) }},
-		routine{"RMSNormGradRow", 16, func(x *[7][]float32, _ []uint16) { RMSNormGradRow(x[0], x[3], x[4], x[5], 1) }},
+		routine{"RMSNormRows", 12, func(x *[7][]float32, _ []uint16) { RMSNormRows(x[0], x[3], x[4], x[1][:1], 1e-5) }},
+		routine{"RMSNormGradRows", 16, func(x *[7][]float32, _ []uint16) { RMSNormGradRows(x[0], x[3], x[4], x[5], nil, x[1][:1]) }},
 		routine{"RoPERow", 8, func(x *[7][]float32, _ []uint16) {
 			for i := 0; i+1024 <= len(x[0]); i += 1024 {
 				RoPERow(x[0][i:i+1024], x[3][i:i+1024], x[4][:128], 1)

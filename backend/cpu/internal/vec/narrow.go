@@ -1,7 +1,5 @@
 package vec
 
-import "math"
-
 // A Half is a type of 16 bits. Routines that are called Narrow read and write slices of it, compute in float32 in registers, and
 // round what they store once, to nearest even: results have the bits of slices that are widened before and rounded after.
 type Half int
@@ -34,24 +32,38 @@ func SwiGLUGradNarrow(h Half, dgate, dup, dy, gate, up []uint16) {
 	swigluGradNarrow(h, dgate, dup, dy, gate, up)
 }
 
-// RMSNormRowNarrow is RMSNormRow.
-func RMSNormRowNarrow(h Half, y, x []uint16, w []float32, eps float32) (rstd float32) {
-	same("RMSNormRowNarrow", len(y), len(x), len(w))
-	rstd = float32(1 / math.Sqrt(sumSquaresNarrow(h, x)/float64(len(x))+float64(eps)))
-	scaleMulNarrow(h, y, x, w, rstd)
-	return rstd
+// RMSNormRowsNarrow is RMSNormRows.
+func RMSNormRowsNarrow(h Half, y, x []uint16, w, rstd []float32, eps float32) {
+	n := len(w)
+	same("RMSNormRowsNarrow", n*len(rstd), len(y), len(x))
+	together(len(rstd), func(from, to int) {
+		for r := from; r < to; r++ {
+			rstd[r] = rstdOf(sumSquaresNarrow(h, x[r*n:(r+1)*n]), n, eps)
+		}
+		for r := from; r < to; r++ {
+			scaleMulNarrow(h, y[r*n:(r+1)*n], x[r*n:(r+1)*n], w, rstd[r])
+		}
+	})
 }
 
-// RMSNormGradRowNarrow is RMSNormGradRow.
-func RMSNormGradRowNarrow(h Half, dx, dy, x []uint16, w []float32, rstd float32) {
-	same("RMSNormGradRowNarrow", len(dx), len(dy), len(x), len(w))
-	rmsNormGradNarrow(h, dx, dy, x, w, rstd, rmsNormGradFactor(dot3Narrow(h, dy, w, x), len(x), rstd))
-}
-
-// RMSNormGradRowPlusNarrow is RMSNormGradRowPlus.
-func RMSNormGradRowPlusNarrow(h Half, dx, dy, x []uint16, w []float32, plus []uint16, rstd float32) {
-	same("RMSNormGradRowPlusNarrow", len(dx), len(dy), len(x), len(w), len(plus))
-	rmsNormGradPlusNarrow(h, dx, dy, x, w, plus, rstd, rmsNormGradFactor(dot3Narrow(h, dy, w, x), len(x), rstd))
+// RMSNormGradRowsNarrow is RMSNormGradRows.
+func RMSNormGradRowsNarrow(h Half, dx, dy, x []uint16, w []float32, plus []uint16, rstd []float32) {
+	n := len(w)
+	same("RMSNormGradRowsNarrow", n*len(rstd), len(dx), len(dy), len(x))
+	var c [RowsTogether]float32
+	together(len(rstd), func(from, to int) {
+		for r := from; r < to; r++ {
+			c[r-from] = rmsNormGradFactor(dot3Narrow(h, dy[r*n:(r+1)*n], w, x[r*n:(r+1)*n]), n, rstd[r])
+		}
+		for r := from; r < to; r++ {
+			lo, hi := r*n, (r+1)*n
+			if plus == nil {
+				rmsNormGradNarrow(h, dx[lo:hi], dy[lo:hi], x[lo:hi], w, rstd[r], c[r-from])
+			} else {
+				rmsNormGradPlusNarrow(h, dx[lo:hi], dy[lo:hi], x[lo:hi], w, plus[lo:hi], rstd[r], c[r-from])
+			}
+		}
+	})
 }
 
 // RoPERowNarrow is RoPERow for halves of heads that Narrow has routines for.

@@ -26,14 +26,26 @@ var narrowCases = []narrowCase{
 		func(o, x [][]float32, _ []float32) { SwiGLU(o[0], x[0], x[1]) }},
 	{"SwiGLUGradNarrow", 3, 2, func(h Half, o, x [][]uint16, _ []float32) { SwiGLUGradNarrow(h, o[0], o[1], x[0], x[1], x[2]) },
 		func(o, x [][]float32, _ []float32) { SwiGLUGrad(o[0], o[1], x[0], x[1], x[2]) }},
-	{"RMSNormRowNarrow", 1, 1, func(h Half, o, x [][]uint16, w []float32) { RMSNormRowNarrow(h, o[0], x[0], w, 1e-5) },
-		func(o, x [][]float32, w []float32) { RMSNormRow(o[0], x[0], w, 1e-5) }},
-	{"RMSNormGradRowNarrow", 2, 1, func(h Half, o, x [][]uint16, w []float32) { RMSNormGradRowNarrow(h, o[0], x[0], x[1], w, 0.7) },
-		func(o, x [][]float32, w []float32) { RMSNormGradRow(o[0], x[0], x[1], w, 0.7) }},
-	{"RMSNormGradRowPlusNarrow", 3, 1, func(h Half, o, x [][]uint16, w []float32) {
-		RMSNormGradRowPlusNarrow(h, o[0], x[0], x[1], w, x[2], 0.7)
+	{"RMSNormRowsNarrow", 1, 1, func(h Half, o, x [][]uint16, w []float32) {
+		rows, n := rowsOf(len(w))
+		RMSNormRowsNarrow(h, o[0], x[0], w[:n], w[len(w)-rows:], 1e-5)
 	}, func(o, x [][]float32, w []float32) {
-		RMSNormGradRow(o[0], x[0], x[1], w, 0.7)
+		rows, n := rowsOf(len(w))
+		RMSNormRows(o[0], x[0], w[:n], w[len(w)-rows:], 1e-5)
+	}},
+	{"RMSNormGradRowsNarrow", 2, 1, func(h Half, o, x [][]uint16, w []float32) {
+		rows, n := rowsOf(len(w))
+		RMSNormGradRowsNarrow(h, o[0], x[0], x[1], w[:n], nil, w[:rows])
+	}, func(o, x [][]float32, w []float32) {
+		rows, n := rowsOf(len(w))
+		RMSNormGradRows(o[0], x[0], x[1], w[:n], nil, w[:rows])
+	}},
+	{"RMSNormGradRowsNarrow, plus", 3, 1, func(h Half, o, x [][]uint16, w []float32) {
+		rows, n := rowsOf(len(w))
+		RMSNormGradRowsNarrow(h, o[0], x[0], x[1], w[:n], x[2], w[:rows])
+	}, func(o, x [][]float32, w []float32) {
+		rows, n := rowsOf(len(w))
+		RMSNormGradRows(o[0], x[0], x[1], w[:n], nil, w[:rows])
 		Add(o[0], x[2], o[0])
 	}},
 	{"RoPERowNarrow", 1, 1, func(h Half, o, x [][]uint16, w []float32) {
@@ -45,6 +57,17 @@ var narrowCases = []narrowCase{
 			RoPERow(o[0], x[0], w[:len(w)/heads], -1)
 		}
 	}},
+}
+
+// rowsOf is n elements as rows of multiples of 8.
+func rowsOf(n int) (rows, of int) {
+	switch {
+	case n == 0:
+		return 0, 0
+	case n%56 == 0:
+		return 7, n / 7
+	}
+	return 1, n
 }
 
 // headsOf is numbers of heads that n elements may be: whose halves are multiples of 8.

@@ -45,14 +45,16 @@ func TestRows(t *testing.T) {
 				c += float64(dy[i]) * float64(w[i]) * float64(v)
 			}
 			r := 1 / math.Sqrt(squares/float64(n)+eps)
-			rstd := RMSNormRow(y, x, w, eps)
-			near("RMSNormRow rstd", n, 0, rstd, r, r)
+			rstds := []float32{0}
+			RMSNormRows(y, x, w, rstds, eps)
+			rstd := rstds[0]
+			near("RMSNormRows rstd", n, 0, rstd, r, r)
 			for i := range y {
-				near("RMSNormRow", n, i, y[i], float64(x[i])*r*float64(w[i]), 1+math.Abs(float64(y[i])))
+				near("RMSNormRows", n, i, y[i], float64(x[i])*r*float64(w[i]), 1+math.Abs(float64(y[i])))
 			}
-			RMSNormGradRow(dx, dy, x, w, rstd)
+			RMSNormGradRows(dx, dy, x, w, nil, rstds)
 			for i := range dx {
-				near("RMSNormGradRow", n, i, dx[i], r*float64(dy[i])*float64(w[i])-r*r*r*c/float64(n)*float64(x[i]), 3)
+				near("RMSNormGradRows", n, i, dx[i], r*float64(dy[i])*float64(w[i])-r*r*r*c/float64(n)*float64(x[i]), 3)
 			}
 		}
 	})
