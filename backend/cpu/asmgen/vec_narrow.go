@@ -139,8 +139,7 @@ func (m machineAVX512) narrowTo(x, slice string, offset int) {
 		m.I("VPADDD", m.bits("belowTie", 0x7fff), y, y)
 		m.I("VCMPPS", Imm(7), x, x, m.flags()) // ordered: no NaN
 		m.I("VPADDD", y, x, m.flags(), x)
-		m.I("VPSRLD", Imm(16), x, x)
-		m.I("VPMOVDW", x, ymm(x))
+		m.I("VPERMW", x, m.upperWords(), x)
 		m.release(y)
 	}
 	if m.masked {
@@ -148,6 +147,18 @@ func (m machineAVX512) narrowTo(x, slice string, offset int) {
 	} else {
 		m.I("VMOVDQU", ymm(x), at)
 	}
+}
+
+// upperWords is the numbers of a register's upper words, which VPERMW wants in a register.
+func (m machineAVX512) upperWords() string {
+	if register, ok := m.scalars["upperWords"]; ok {
+		return register
+	}
+	var numbers [16]uint32
+	for i := range uint32(8) {
+		numbers[i] = 4*i + 1 | (4*i+3)<<16
+	}
+	return m.table("upperWords", numbers[:]...)
 }
 
 // widenLow widens four numbers of 16 bits in the lower half of a register.
