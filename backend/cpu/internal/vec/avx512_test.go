@@ -77,17 +77,22 @@ func bitCases() (all []bitCase) {
 	}...)
 }
 
-// narrowly calls a routine with as many of the elements as it takes, of a type that the length says; the last input is w.
+// narrowly calls a routine with as many of the elements as it takes, cut off in place, of a type that the length says; the last
+// input is w.
 func narrowly(c *narrowCase, out, in [][]float32) {
-	var o, x [4][]uint16
-	n := len(out[0]) &^ 7
+	h, n := Half(len(out[0])/2%2), len(out[0])&^7
 	for k := range out {
-		o[k] = halves(out[k])[:n]
+		out[k] = out[k][:n]
 	}
 	for k := range in {
-		x[k] = halves(in[k])[:n]
+		in[k] = in[k][:n]
 	}
-	c.run(Half(len(out[0])/2%2), o[:c.outs], x[:c.ins], in[len(in)-1][:n])
+	c.run(h, allHalves(out), allHalves(in[:c.ins]), in[len(in)-1])
+}
+
+// allHalves are as many elements of 16 bits in the memory of each slice of float32.
+func allHalves(x [][]float32) [][]uint16 {
+	return unsafe.Slice((*[]uint16)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
 
 // blocks widens to a whole number of 256 elements, of a kind that the length says, too.
