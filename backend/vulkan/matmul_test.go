@@ -159,6 +159,27 @@ func TestMatricesInSubgroupsOfTheDevice(t *testing.T) {
 	}
 }
 
+// The driver is asked for the size that a pipeline needs, and for none where none may be asked for: the validation layer
+// complains of a size beyond the device's in the one case and has nothing to say in the other.
+func TestPipelinesAskForTheirSubgroups(t *testing.T) {
+	needs(t, "matmul_coopmat")
+	if os.Getenv(vulkan.ValidateVariable) != "1" {
+		t.Skip("there is no validation layer")
+	}
+	const never = 1 << 10 // invocations of a subgroup, by any driver
+	b := open(t, vulkan.Options{})
+	if err := vulkan.MakeInSubgroups(b, never); err == nil || !strings.Contains(err.Error(), "requiredSubgroupSize") {
+		t.Errorf("a pipeline in subgroups of %d: want a word on requiredSubgroupSize, got %v", never, err)
+	}
+	vulkan.DefaultSubgroups(b, never)
+	if err := vulkan.MakeInSubgroups(b, never); err != nil {
+		t.Errorf("a pipeline in the device's own subgroups: %v", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Long sums of few rows or columns, which subgroups divide among them: whole steps and what is left behind them, rows
 // and columns beside the tiles, and what has bias or is added to. Integers are exact.
 func TestThinProducts(t *testing.T) {

@@ -92,3 +92,18 @@ func DefaultSubgroups(b tensor.Backend, size int) (asked int) {
 	g.facts.features &^= asksForSizes
 	return g.sizeAsked(size)
 }
+
+// MakeInSubgroups has the driver make a pipeline that needs subgroups of this size, whatever the device has, and gives what the
+// validation layer says of it.
+func MakeInSubgroups(b tensor.Backend, size int) error {
+	k, err := b.(*backend).kernel("fill")
+	if err != nil {
+		return err
+	}
+	f := k.forms[len(k.forms)-1]
+	c := k.constants(f, variant{tile: f.tiles[0]})
+	if _, err := b.(*backend).hw.pipeline(f.code(), &c, size); err != nil {
+		return err
+	}
+	return messages()
+}
