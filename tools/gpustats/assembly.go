@@ -26,7 +26,7 @@ var (
 	amdLabel = regexp.MustCompile(`^(BB\d+):`)
 	amdLine  = regexp.MustCompile(`^\t([a-z]\S*)([^;]*)`)
 	nakLabel = regexp.MustCompile(`^block\S* \d+ (L\d+) `)
-	nakLine  = regexp.MustCompile(`^ {4,}(?:\S+(?: \S+)*? +=|) +(?:@\S+ +)?([a-z][\w.]*)([^/]*)`)
+	nakLine  = regexp.MustCompile(`^(?:@\S+)? {4,}(?:\S+(?: \S+)*? +=|) +(?:@\S+ +)?([a-z][\w.]*)([^/]*)`)
 )
 
 // loops are those of the assembly that a compiler's text ends with, in their order: RADV's ("Assembly") or NVK's.

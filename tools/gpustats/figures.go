@@ -122,8 +122,8 @@ func (f figures) slow() loop {
 	return f.most(func(a, b loop) bool { return a.Instructions > b.Instructions })
 }
 
-// most is the loop with the most multiplications, with what stands around it; before says which of two comes first that have
-// as many matrix instructions.
+// most is the loop with the most multiplications, or the longest where nothing is multiplied, with what stands around it;
+// before says which of two comes first that have as many matrix instructions.
 func (f figures) most(before func(a, b loop) bool) loop {
 	best, score := -1, 0
 	for i, l := range f.Loops {
@@ -134,6 +134,11 @@ func (f figures) most(before func(a, b loop) bool) loop {
 			}
 		} else if s > score {
 			best, score = i, s
+		}
+	}
+	for i, l := range f.Loops {
+		if score == 0 && (best < 0 || l.Instructions > f.Loops[best].Instructions) {
+			best = i
 		}
 	}
 	if best < 0 {
@@ -159,7 +164,8 @@ func (l loop) products() int {
 }
 
 // worse says what got worse between two figures of one pipeline: a spill, fewer waves, a tenth more instructions
-// a multiplication in the hot loop or the slow one beside it, another full wait there.
+// a multiplication in the hot loop or the slow one beside it, or where nothing is multiplied a tenth more in the longest,
+// another full wait there.
 func worse(was, is figures) (list []string) {
 	say := func(format string, args ...any) { list = append(list, is.Name+": "+fmt.Sprintf(format, args...)) }
 	if is.Spills > was.Spills {
@@ -172,11 +178,14 @@ func worse(was, is figures) (list []string) {
 		if b.Full > a.Full {
 			say("%d waits for all loads in the %s loop, were %d", b.Full, name, a.Full)
 		}
-		if (a.Matrix > 0) != (b.Matrix > 0) {
+		switch {
+		case (a.Matrix > 0) != (b.Matrix > 0):
 			say("%d matrix instructions in the %s loop, were %d", b.Matrix, name, a.Matrix)
-		} else if a.products() > 0 && 10*b.Instructions*a.products() > 11*a.Instructions*b.products() {
+		case a.products() > 0 && 10*b.Instructions*a.products() > 11*a.Instructions*b.products():
 			say("%d instructions for %d multiplications in the %s loop, were %d for %d", b.Instructions, b.products(), name,
 				a.Instructions, a.products())
+		case a.products()+b.products() == 0 && a.Instructions > 0 && 10*b.Instructions > 11*a.Instructions:
+			say("%d instructions in the longest loop, were %d", b.Instructions, a.Instructions)
 		}
 	}
 	compare("hot", was.hot(), is.hot())

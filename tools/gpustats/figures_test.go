@@ -45,6 +45,11 @@ block 1 L1 [0] -> {
       r20..24   = hmma.m16n8k16.f32 r96..100 r100..102 r20..24     // delay=2
       r3        = @!p0 ld.global.a64.b128 [r4..6]                  // delay=2
                   bra pT L1                                        // delay=1 wt=111111
+block.u 2 L3 [1, 2] -> {
+      r5        = mov 0x2                                          // delay=1
+                  st.global.a64.b32 [r4..6] r5                     // delay=1
+      p0        = isetp.lt.u32 r2 0x3                              // delay=13
+@!p0              bra pT L3                                        // delay=1 wt=000001
 `
 
 func TestLoopsAreCounted(t *testing.T) {
@@ -80,7 +85,7 @@ func TestLoopsAreCounted(t *testing.T) {
 		t.Errorf("slow of loops with as many matrix instructions: %+v", slow)
 	}
 	nv := loops(nak)
-	if len(nv) != 1 || nv[0].Instructions != 4 || nv[0].Matrix != 1 || nv[0].Loads["ldsm.16.m8n8.x4"] != 1 ||
+	if len(nv) != 2 || nv[1].Instructions != 4 || nv[0].Instructions != 4 || nv[0].Matrix != 1 || nv[0].Loads["ldsm.16.m8n8.x4"] != 1 ||
 		nv[0].Loads["ld.global.a64.b128"] != 1 {
 		t.Errorf("NVK %+v", nv)
 	}
@@ -132,6 +137,31 @@ func TestWhatIsWorse(t *testing.T) {
 		f := base()
 		c.change(&f)
 		if got := worse(base(), f); len(got) != c.want {
+			t.Errorf("%s: %v, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// Where nothing is multiplied the longest loop is looked at.
+func TestWhatIsWorseWithoutProducts(t *testing.T) {
+	copied := func() figures {
+		return figures{Name: "p", Loops: []loop{{Instructions: 30}, {Instructions: 50, Full: 1}, {Instructions: 40}}}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*figures)
+		want   int
+	}{
+		{"the same", func(*figures) {}, 0},
+		{"a tenth more", func(f *figures) { f.Loops[1].Instructions = 55 }, 0},
+		{"more than a tenth", func(f *figures) { f.Loops[1].Instructions = 56 }, 1},
+		{"another loop is longer", func(f *figures) { f.Loops[2].Instructions, f.Loops[2].Full = 60, 2 }, 2},
+		{"a full wait", func(f *figures) { f.Loops[1].Full++ }, 1},
+		{"multiplications", func(f *figures) { f.Loops[1].Instructions, f.Loops[1].FMA = 60, 8 }, 0},
+	} {
+		f := copied()
+		c.change(&f)
+		if got := worse(copied(), f); len(got) != c.want {
 			t.Errorf("%s: %v, want %d", c.name, got, c.want)
 		}
 	}
