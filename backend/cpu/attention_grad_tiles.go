@@ -157,7 +157,7 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 		return true
 	}
 	o := tiles.wide(forWideQueries, w.gemm.ByParts)
-	w.tasks(k.Batch*k.KVHeads, 1, func(s *scratch, head, _ int) {
+	w.ranges(k.Batch*k.KVHeads, func(s *scratch, head int) {
 		t := tiles.tile(s, head)
 		t.takeGrad()
 		memory := s.ofKeys(tiles.sumFloats() + tiles.blocks()*o.words(k.HeadDim))

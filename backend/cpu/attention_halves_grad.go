@@ -66,7 +66,7 @@ func (a *attentionTiles) halfTile(s *scratch, head int) *halfTile {
 // halfAttentionGrad is tiledAttentionGrad.
 func (a *attentionTiles) halfAttentionGrad(w *work, dq, dk, dv, dy, y tensor.Arg, lse []float32, q, key, value tensor.Arg) {
 	blocks, words := a.blocks(), forQueries.words(a.HeadDim)
-	w.tasks(a.Batch*a.KVHeads, 1, func(s *scratch, head, _ int) {
+	w.ranges(a.Batch*a.KVHeads, func(s *scratch, head int) {
 		t := a.halfTile(s, head)
 		t.takeGrad()
 		t.takeKeySums()

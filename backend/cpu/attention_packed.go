@@ -119,7 +119,7 @@ func (a *attentionTiles) packedTiles(w *work, o operands, key, value tensor.Arg,
 	heads, together, blocks := a.Batch*a.KVHeads, a.headsTogether(o, w.team.Threads()), a.blocks()
 	words := o.words(a.HeadDim)
 	if o.wide && a.headsAlone(o, w.team.Threads()) {
-		w.tasks(heads, 1, func(s *scratch, head, _ int) {
+		w.ranges(heads, func(s *scratch, head int) {
 			t := a.tile(s, head)
 			t.packAll(o, s.ofKeys(blocks*words), key, value)
 			for lo := (a.T - 1) / a.queries * a.queries; lo >= 0; lo -= a.queries {

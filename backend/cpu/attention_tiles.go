@@ -89,15 +89,21 @@ type attentionTile struct {
 }
 
 // queryTiles calls f for every block of queries of n key heads from first on: head by head, whose packed keys then stay in
-// a level-2 cache, and those that see the most first.
+// a level-2 cache, and those that see the most first. Workers take heads of their own if there are many; of a few, that would
+// leave one of them with most of the work.
 func (a *attentionTiles) queryTiles(w *work, first, n int, f func(t *attentionTile)) {
 	blocks := (a.T + a.queries - 1) / a.queries
-	w.tasks(n*blocks, 1, func(s *scratch, task, _ int) {
+	one := func(s *scratch, task int) {
 		block, head := blocks-1-task%blocks, first+task/blocks
 		t := a.tile(s, head)
 		t.move(block * a.queries)
 		f(t)
-	})
+	}
+	if n >= 4*w.team.Threads() {
+		w.ranges(n*blocks, one)
+		return
+	}
+	w.tasks(n*blocks, 1, func(s *scratch, task, _ int) { one(s, task) })
 }
 
 // tile is one of a key head, counted over all sequences, without queries as yet.

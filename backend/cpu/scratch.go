@@ -160,6 +160,17 @@ func (w *work) tasks(n, grain int, f func(s *scratch, lo, hi int)) {
 	})
 }
 
+// ranges gives each task of n its worker's scratch memory, as tasks does, but a worker has tasks of its own that follow each
+// other. Those of attention are heads: rows of two neighbors lie beside each other, in one line of memory or in two that processors
+// fetch as a pair, and workers that write to them take them from each other.
+func (w *work) ranges(n int, f func(s *scratch, task int)) {
+	w.team.Stream(n, func(worker, task int) {
+		s := &w.scratch[worker]
+		f(s, task)
+		s.flush()
+	})
+}
+
 // blocks calls f for pieces of at most block of n elements.
 func (w *work) blocks(n int, f func(s *scratch, lo, hi int)) {
 	w.tasks(n, grain, func(s *scratch, lo, hi int) {
