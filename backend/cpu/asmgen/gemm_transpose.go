@@ -49,7 +49,7 @@ func (f *File) transposeColumns(rows int) {
 		}
 		f.I("ADDQ", Imm(64), p)
 	}
-	f.transpose16()
+	f.transpose16(16)
 	for c := range 16 {
 		if whole == "" {
 			f.I("VMOVUPS", Z(c), Mem(0, "DI"))
@@ -63,31 +63,34 @@ func (f *File) transposeColumns(rows int) {
 	f.Return()
 }
 
-// transpose16 transposes the words of Z0 to Z15, by way of Z16 to Z31.
-func (f *File) transpose16() {
-	// In each quarter of a register first 2x2, then 4x4: of rows 4i to 4i+3 the register 4i+j has columns j, 4+j, 8+j, 12+j.
+// transpose16 transposes the words of Z0 to Z15, by way of four registers from free on.
+func (f *File) transpose16(free int) {
 	for i := 0; i < 16; i += 4 {
-		for _, half := range []int{0, 2} {
-			f.I("VUNPCKLPS", Z(i+half+1), Z(i+half), Z(16+i+half))
-			f.I("VUNPCKHPS", Z(i+half+1), Z(i+half), Z(16+i+half+1))
-		}
-		for j := range 2 {
-			f.I("VUNPCKLPD", Z(16+i+2+j), Z(16+i+j), Z(i+2*j))
-			f.I("VUNPCKHPD", Z(16+i+2+j), Z(16+i+j), Z(i+2*j+1))
-		}
+		f.transposeQuarters(Z, i, free)
 	}
 	// Then the quarters: those of columns j of all rows, and of 4+j, 8+j, 12+j.
 	for j := range 4 {
 		a, b, c, d := Z(j), Z(4+j), Z(8+j), Z(12+j)
-		f.I("VSHUFF32X4", Imm(0x88), b, a, Z(16+j)) // quarters 0 and 2 of a, then of b
-		f.I("VSHUFF32X4", Imm(0xdd), b, a, Z(20+j))
-		f.I("VSHUFF32X4", Imm(0x88), d, c, Z(24+j))
-		f.I("VSHUFF32X4", Imm(0xdd), d, c, Z(28+j))
+		f.I("VSHUFF32X4", Imm(0x88), b, a, Z(free)) // quarters 0 and 2 of a, then of b
+		f.I("VSHUFF32X4", Imm(0xdd), b, a, Z(free+1))
+		f.I("VSHUFF32X4", Imm(0x88), d, c, Z(free+2))
+		f.I("VSHUFF32X4", Imm(0xdd), d, c, Z(free+3))
+		f.I("VSHUFF32X4", Imm(0x88), Z(free+2), Z(free), a)
+		f.I("VSHUFF32X4", Imm(0x88), Z(free+3), Z(free+1), b)
+		f.I("VSHUFF32X4", Imm(0xdd), Z(free+2), Z(free), c)
+		f.I("VSHUFF32X4", Imm(0xdd), Z(free+3), Z(free+1), d)
 	}
-	for j := range 4 {
-		f.I("VSHUFF32X4", Imm(0x88), Z(24+j), Z(16+j), Z(j))
-		f.I("VSHUFF32X4", Imm(0x88), Z(28+j), Z(20+j), Z(4+j))
-		f.I("VSHUFF32X4", Imm(0xdd), Z(24+j), Z(16+j), Z(8+j))
-		f.I("VSHUFF32X4", Imm(0xdd), Z(28+j), Z(20+j), Z(12+j))
+}
+
+// transposeQuarters transposes 4x4 words in each quarter (half of AVX2's) of four registers from i on: of rows i to i+3 register i+j
+// has columns j, 4+j, 8+j, 12+j.
+func (f *File) transposeQuarters(reg func(int) string, i, free int) {
+	for _, half := range []int{0, 2} {
+		f.I("VUNPCKLPS", reg(i+half+1), reg(i+half), reg(free+half))
+		f.I("VUNPCKHPS", reg(i+half+1), reg(i+half), reg(free+half+1))
+	}
+	for j := range 2 {
+		f.I("VUNPCKLPD", reg(free+2+j), reg(free+j), reg(i+2*j))
+		f.I("VUNPCKHPD", reg(free+2+j), reg(free+j), reg(i+2*j+1))
 	}
 }

@@ -13,9 +13,6 @@ func gemmVector() *File {
 		}
 		f.dots(s, "", fetched)
 		f.dots(s, "Far", farAhead)
-		f.fewDots(s, 2, fetched)
-		f.fewDots512(s, 4, farAhead)
-		f.fewDots512(s, 8, farAhead)
 		f.axpys(s, 4)
 		f.axpys(s, 1)
 	}
@@ -240,4 +237,17 @@ func (f *File) axpys(s store, rows int) {
 	f.I("SUBQ", Imm(8), "CX")
 	f.I("JGT", loop)
 	f.Return()
+}
+
+// addQuarters adds the numbers of four registers of eight, of which it uses up the first three, to from, and stores the sum.
+func (f *File) addQuarters(q []int, free int, from, sum string) {
+	for _, add := range [][2]int{{1, 0}, {3, 2}, {2, 0}} {
+		f.I("VADDPS", Y(q[add[0]]), Y(q[add[1]]), Y(q[add[1]]))
+	}
+	f.I("VEXTRACTF128", Imm(1), Y(q[0]), X(free))
+	f.I("VADDPS", X(free), X(q[0]), X(q[0]))
+	f.I("VHADDPS", X(q[0]), X(q[0]), X(q[0]))
+	f.I("VHADDPS", X(q[0]), X(q[0]), X(q[0]))
+	f.I("VADDSS", from, X(q[0]), X(q[0]))
+	f.I("VMOVSS", X(q[0]), sum)
 }

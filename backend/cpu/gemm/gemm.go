@@ -97,8 +97,8 @@ type Engine struct {
 	row     vectorProduct
 	rowTask func(worker, task int)
 	// The same of a product of few rows.
-	some    fewProduct
-	fewTask func(worker, task int)
+	some       turnedProduct
+	turnedTask func(worker, task int)
 
 	// RoundRows has products with transposed quantized matrices computed in integers, with the rows of A rounded to eight
 	// bits, where Integers names a way. Set it before the first product.
@@ -135,7 +135,7 @@ func newEngine(team Team, k kernel) *Engine {
 	if len(integerPaths) > 0 {
 		e.integers = &integerPaths[0]
 	}
-	e.rowTask, e.fewTask = e.rowPart, e.fewPart
+	e.rowTask, e.turnedTask = e.rowPart, e.turnedShare
 	e.single.New = func() any { return &Workspace{kernel: &k} }
 	return e
 }
@@ -190,8 +190,8 @@ func (e *Engine) share(p *product) {
 		e.vector(p)
 	case p.m*p.n*p.k <= alone:
 		e.ws[0].run(*p)
-	case p.few(e.kernel):
-		e.few(p)
+	case p.turned(e.kernel):
+		e.turned(p)
 	default:
 		e.matrix(p)
 	}
@@ -283,8 +283,8 @@ func (w *Workspace) run(p product) {
 	case p.trivial():
 	case p.m == 1 || p.n == 1:
 		w.vector(&p)
-	case p.few(w.kernel):
-		w.few(&p)
+	case p.turned(w.kernel):
+		w.turned(&p)
 	default:
 		w.matrix(&p)
 	}

@@ -41,6 +41,9 @@ type kernel struct {
 	// widest, if it is more than strip, is the columns of one strip where each thread has one alone, and chunk the rows of A
 	// that a panel of B is read for before the next: a tile's, if it is less.
 	widest, chunk int
+	// turned are the micro-kernels of a transposed B read where it lies, of turnedGroup columns, by its format and the rows of A.
+	turned      [3][]func(*tile)
+	turnedGroup int
 	packers
 	vectors
 }
@@ -109,9 +112,6 @@ type packers struct {
 type vectors struct {
 	// dots adds to the sums the products of so many rows and x, k a multiple of 8.
 	dots [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
-	// few is the same of several rows of A, the fewest first, without what sums were before; products of up to fewRows use it.
-	few     []fewCall
-	fewRows int
 	// dotBlocks is the same of blocks, k a multiple of theirs; the indices are their kinds. nil: rows are widened.
 	dotBlocks [quant.Types]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int)
 	// axpys4 and axpys1 add multiples x[i] of that many rows to y, n a multiple of 8.

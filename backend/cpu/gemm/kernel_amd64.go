@@ -23,8 +23,7 @@ var kernels = func() []kernel {
 	dotBlocks := blockDots
 	dotBlocks[quant.Q8_0], dotBlocks[quant.Q4_0] = dotsQ8, dotsQ4
 	vector := vectors{
-		dots: [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32, dotsF16, dotsBF16},
-		few:  []fewCall{{2, [3]fewDotter{dots2F32, dots2F16, dots2BF16}}}, fewRows: 4,
+		dots:      [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32, dotsF16, dotsBF16},
 		dotBlocks: dotBlocks,
 		axpys4:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_4, axpysF16_4, axpysBF16_4},
 		axpys1:    [3]func(y, x, b unsafe.Pointer, ld, n int){axpysF32_1, axpysF16_1, axpysBF16_1},
@@ -34,15 +33,11 @@ var kernels = func() []kernel {
 		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16,
 		whole: [2]wholeTiles{1: {dense: denseAVX2_6x16}}, least: 6 * denseRound,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: rows{packRowsF32_6, packRowsF16_6, packRowsBF16_6}, colsB: cols, colsA: packCols6F32},
-		vectors: vector,
+		vectors: vector, turned: turnedAVX2, turnedGroup: 8,
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
 		vector512.dots = [3]func(sums *float32, x, b unsafe.Pointer, ld, k, rows int){dotsF32Far, dotsF16Far, dotsBF16Far}
-		vector512.few, vector512.fewRows = []fewCall{
-			{4, [3]fewDotter{dots4F32AVX512, dots4F16AVX512, dots4BF16AVX512}},
-			{8, [3]fewDotter{dots8F32AVX512, dots8F16AVX512, dots8BF16AVX512}},
-		}, 8
 		vector512.dotBlocks = blockDotsAVX512
 		vector512.dotBlocks[quant.Q8_0], vector512.dotBlocks[quant.Q4_0] = dotsQ8AVX512, dotsQ4AVX512
 		list = append([]kernel{{
@@ -51,7 +46,7 @@ var kernels = func() []kernel {
 			whole: wholeAVX512, least: 7 * denseRound, packsColumns: true,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: rows{packRowsF32_14, packRowsF16_14, packRowsBF16_14}, colsB: cols,
 				colsA: packColsF32, lines: linesAVX512},
-			vectors: vector512,
+			vectors: vector512, turned: turnedAVX512, turnedGroup: 16,
 		}}, list...)
 	}
 	return list

@@ -20,33 +20,6 @@ func dotsF32(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, ro
 //go:noescape
 func dotsF32Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dots2F32 multiplies a positive number of rows, ld bytes apart, with 2 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there.
-//
-//go:noescape
-func dots2F32(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots4F32AVX512 multiplies a positive number of rows, ld bytes apart, with 4 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
-//
-//go:noescape
-func dots4F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots8F32AVX512 multiplies a positive number of rows, ld bytes apart, with 8 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
-//
-//go:noescape
-func dots8F32AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
 // axpysF32_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
 //	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
@@ -75,33 +48,6 @@ func dotsF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, ro
 //go:noescape
 func dotsF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
 
-// dots2F16 multiplies a positive number of rows, ld bytes apart, with 2 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there.
-//
-//go:noescape
-func dots2F16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots4F16AVX512 multiplies a positive number of rows, ld bytes apart, with 4 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
-//
-//go:noescape
-func dots4F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots8F16AVX512 multiplies a positive number of rows, ld bytes apart, with 8 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
-//
-//go:noescape
-func dots8F16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
 // axpysF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //
 //	for i := range 4 { for j := range n { y[j] += x[i] * widen(b[i*ld:][j]) } }
@@ -129,33 +75,6 @@ func dotsBF16(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, r
 //
 //go:noescape
 func dotsBF16Far(sum *float32, x unsafe.Pointer, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots2BF16 multiplies a positive number of rows, ld bytes apart, with 2 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there.
-//
-//go:noescape
-func dots2BF16(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots4BF16AVX512 multiplies a positive number of rows, ld bytes apart, with 4 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
-//
-//go:noescape
-func dots4BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
-
-// dots8BF16AVX512 multiplies a positive number of rows, ld bytes apart, with 8 vectors; k is a positive multiple of 32:
-//
-//	for i := range rows { for v := range x { for j := range k { sums[v*fewColumns+i] += x[v][j] * widen(b[i*ld:][j]) } } }
-//
-// The sums are as 0 before, whatever is there. Of an odd number of rows the last sum is written twice, side by side.
-//
-//go:noescape
-func dots8BF16AVX512(sums *float32, x *[fewMost]*float32, b unsafe.Pointer, ld int, k int, rows int)
 
 // axpysBF16_4 adds multiples of 4 rows, ld bytes apart, to a vector; n is a positive multiple of 8:
 //

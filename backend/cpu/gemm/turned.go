@@ -1,0 +1,141 @@
+package gemm
+
+import "unsafe"
+
+// A product of few rows with a transposed B, as when a token of each of some texts is written, costs what reading B does, and
+// packing B into panels costs more than that. So rows of B, which are columns of op(B), are read where they lie and turned in
+// registers: every number of C is summed as by panels, and what is left beside whole groups of rows of B goes through them.
+
+// turnedColumns is the most columns that are computed in one block of k before the next: their sums stay in the level-1 cache.
+const turnedColumns = 64
+
+// turnedRows is the most rows of A.
+const turnedRows = 8
+
+// turned reports whether the product is computed so.
+func (p *product) turned(kn *kernel) bool {
+	return p.m < len(kn.turned[0]) && p.transB && !p.transA && p.n >= kn.turnedGroup && p.k%8 == 0 && p.to != formatPairs &&
+		(p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs
+}
+
+// is16Bit reports whether elements are numbers of 16 bits.
+func (f format) is16Bit() bool { return f == formatF16 || f == formatBF16 }
+
+// A turnedProduct is one under way.
+type turnedProduct struct {
+	plan
+	panel unsafe.Pointer // op(A): [k][turnedRows]
+	grain int            // columns of a task
+}
+
+// turned is the single-goroutine form.
+func (w *Workspace) turned(p *product) {
+	t := turnedProduct{plan: newPlan(p, w.kernel), panel: w.panelOf(p)}
+	w.turnedPart(&t, 0, p.n)
+}
+
+// turned shares the columns among the team.
+func (e *Engine) turned(p *product) {
+	t := &e.some
+	*t = turnedProduct{plan: newPlan(p, e.kernel), panel: e.ws[0].panelOf(p)}
+	tasks := 4 * e.team.Threads()
+	t.grain = max(32, roundUp((p.n+tasks-1)/tasks, e.kernel.turnedGroup))
+	e.team.Stream((p.n+t.grain-1)/t.grain, e.turnedTask)
+	*t = turnedProduct{}
+}
+
+// turnedShare is a task of turned's.
+func (e *Engine) turnedShare(worker, task int) {
+	t := &e.some
+	e.ws[worker].turnedPart(t, task*t.grain, min((task+1)*t.grain, t.n))
+}
+
+// panelOf is A as one panel of turnedRows, until the next product.
+func (w *Workspace) panelOf(p *product) unsafe.Pointer {
+	w.a = grow(w.a, turnedRows*p.k)
+	panel := unsafe.Pointer(unsafe.SliceData(w.a))
+	w.packCols(w.kernel.colsB[p.a.format], panel, turnedRows, &p.a, 0, p.k, 0, p.m)
+	return panel
+}
+
+// turnedPart computes columns [lo, hi) of C.
+func (w *Workspace) turnedPart(p *turnedProduct, lo, hi int) {
+	group, columns := w.kernel.turnedGroup, turnedColumns
+	if p.b.format.inBlocks() {
+		columns = group
+	}
+	whole := lo + (hi-lo)/group*group
+	for j := lo; j < whole; j += columns {
+		w.turnedBlocks(p, j, min(columns, whole-j), whole)
+	}
+	if whole < hi {
+		w.compute(&p.plan, 0, p.m, whole, hi)
+	}
+	w.forget()
+}
+
+// turnedBlocks computes n columns of C, whole groups, from j on, of a task whose groups end at column hi. Of a quantized B, which is
+// one group, as many blocks of k are widened at a time as stay in a level-2 cache.
+func (w *Workspace) turnedBlocks(p *turnedProduct, j, n, hi int) {
+	t, group := &w.tile, w.kernel.turnedGroup
+	t.alpha, t.ldc, t.spill = p.alpha, 4*p.ldc, &w.spill
+	t.rs, t.ks = 4, 4*turnedRows
+	t.columns(group, group)
+	c := unsafe.Add(p.c, 4*j)
+	if p.rounded() {
+		c = w.begin(&p.plan, 0, p.m, j, j+n)
+		if t.ldc = w.step; p.adds() {
+			w.read(c, 0, p.m)
+		}
+	}
+	b, j0, k0, k1 := p.b, j, 0, p.k // b begins at row j0 and number k0 of op(B)'s columns, and has them up to k1
+	if b.format.inBlocks() {
+		k1 = 0
+	} else {
+		b.data = b.at(j * b.ld)
+	}
+	for kb := 0; kb < p.k; kb += p.depth {
+		t.k, t.acc = min(p.depth, p.k-kb), p.adds() || kb > 0
+		if kb == k1 {
+			k0, k1 = kb, min(p.k, kb+max(1, widenedAtOnce/group/p.depth)*p.depth)
+			b = w.widened(&p.b, j0, group, k0, k1-k0)
+		}
+		size := b.format.size()
+		for g := 0; g < n; g += group {
+			if t.ahead = 0; !p.b.format.inBlocks() {
+				t.ahead = size * p.behind(j, g, n, kb, hi)
+			}
+			t.b, t.bs = b.at(g*b.ld+kb-k0), size*b.ld
+			t.a, t.c = unsafe.Add(p.panel, kb*t.ks), unsafe.Add(c, 4*g)
+			w.turn(w.kernel.turned[b.format][p.m])
+		}
+	}
+	if p.rounded() {
+		w.write(c, 0, p.m)
+	}
+}
+
+// widenedAtOnce is the most numbers of a quantized B that are widened at a time, if that is a block of k.
+const widenedAtOnce = 32 << 10
+
+// behind is the elements of B from what is multiplied, the group at column j+g of n in the block at kb, to what is read next.
+func (p *turnedProduct) behind(j, g, n, kb, hi int) int {
+	group := p.kernel.turnedGroup
+	switch {
+	case g+group < n:
+		return group * p.b.ld
+	case kb+p.depth < p.k:
+		return p.depth - g*p.b.ld
+	case j+n < hi:
+		return group*p.b.ld - kb
+	}
+	return 0
+}
+
+// turn is a call of its own for the reason that column is.
+//
+//go:noinline
+func (w *Workspace) turn(f func(*tile)) { f(&w.tile) }
+
+// RowsAsOne is 1.
+func RowsAsOne() int { return 1 }
