@@ -13,9 +13,8 @@ import (
 //
 // Each expert computes the rows of the tokens that chose it, all in one product, and none is padded. The choice is made
 // on the host, so a device is waited for once in each MoE. A token's result depends on no other token: rows are summed
-// in the order of experts, whatever the number of threads and, as in any layer, of tokens, if they are all more than
-// tensor.Device.RowsAsOne, or all from two to as many. On a GPU, whose backend names no such rows, more than they choose the
-// order of a sum, and last bits may differ.
+// in the order of experts, whatever the number of threads and, as in any layer, of tokens, if they are more than one. On a GPU
+// more than rows chooses the order of a sum, and last bits may differ.
 type MoE struct {
 	Router  *Linear  `name:"gate"` // dim → experts; no slot, so that adapters leave the choice to it
 	Experts []Expert `name:"experts"`
@@ -50,11 +49,10 @@ func (m *MoE) Forward(x *Var) *Var {
 	tokenOf := upload(r.tokens, tokenCount)
 	gathered := ops.GatherRows(rows, tokenOf)
 	var made []*Var
-	least := leastRows(d, tokens)
 	at := 0
 	for e, expert := range m.Experts {
 		if n := r.counts[e]; n > 0 {
-			made = append(made, forwardRows(expert, gathered, at, n, least))
+			made = append(made, forwardRows(expert, gathered, at, n, tokens))
 			at += n
 		}
 	}
@@ -97,28 +95,16 @@ func (idle) Backward(b *autograd.Backward) {
 // Examples is empty: it computes nothing.
 func (idle) Examples() []autograd.Example { return nil }
 
-// leastRows is the least rows of an expert's products where there are so many tokens: products of one row, of a few and of
-// more may add in different orders, and a token's bits would depend on how many others chose its expert.
-func leastRows(d *tensor.Device, tokens int) int {
-	switch most := d.RowsAsOne(); {
-	case tokens == 1:
-		return 1 // of each expert
-	case tokens <= most:
-		return 2 // not every product of as few adds like one row's
-	default:
-		return most + 1
-	}
-}
-
-// forwardRows lets an expert compute n rows from one on. Where they are fewer than the least, rows of zeros are computed with
-// them and left out. Other experts' rows would not do: what overflows in an expert that nobody chose for them would go back,
-// times the zero of what is left out, as NaN.
-func forwardRows(expert Expert, rows *Var, from, n, least int) *Var {
+// forwardRows lets an expert compute n rows from one on. A single row of several tokens has one of zeros beside it, which is left
+// out: products of one row add in another order than those of more, and a token's bits would depend on how many others chose
+// its expert. Another expert's row would not do: what overflows in an expert that nobody chose for it would go back, times the
+// zero of what is left out, as NaN.
+func forwardRows(expert Expert, rows *Var, from, n, tokens int) *Var {
 	own := ops.Slice(rows, 0, from, from+n)
-	if n >= least {
+	if n > 1 || tokens == 1 {
 		return expert.Forward(own)
 	}
-	return ops.Slice(expert.Forward(ops.Pad(own, 0, 0, least-n, 0)), 0, 0, n)
+	return ops.Slice(expert.Forward(ops.Pad(own, 0, 0, 1, 0)), 0, 0, 1)
 }
 
 // weights are those of the chosen experts, [tokens, chosen].

@@ -87,7 +87,7 @@ func moeByFormula(t *testing.T, m *MoE, x []float32, dim int) (y []float32) {
 
 func TestMoE(t *testing.T) {
 	testMoE(t, 6, 5)
-	testMoE(t, 64, 64) // of which a few rows may be summed in another order than more
+	testMoE(t, 64, 64) // of which kernels have ways of their own for few rows
 }
 
 func testMoE(t *testing.T, dim, hidden int) {
@@ -113,17 +113,10 @@ func testMoE(t *testing.T, dim, hidden int) {
 		if !slices.Equal(whole, first) {
 			t.Errorf("other bits with %d threads", threads)
 		}
-		few := d.RowsAsOne()
 		for cut := 2; cut < tokens-1; cut++ { // no token's result depends on others
-			if dim >= 64 && min(cut, tokens-cut) <= few {
-				continue
-			}
 			if !slices.Equal(slices.Concat(forward(x[:cut*dim]), forward(x[cut*dim:])), whole) {
 				t.Errorf("%d x %d: other bits where %d tokens come before the others", dim, hidden, cut)
 			}
-		}
-		if few >= 4 && !slices.Equal(slices.Concat(forward(x[:2*dim]), forward(x[2*dim:4*dim])), forward(x[:4*dim])) {
-			t.Errorf("%d x %d: other bits of two and two tokens than of four", dim, hidden)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (m *multiLoRA) merges(x *tensor.Tensor, k int) bool {
 func MergesFrom(in int) int { return mergeRows * in }
 
 // Pieces is the Tag of a scope in which a text is computed a piece at a time, and a prompt has the same bits in any pieces
-// of more tokens than tensor.Device.RowsAsOne. Modules are not merged there, as that depends on the rows.
+// of more tokens than one. Modules are not merged there, as that depends on the rows.
 type Pieces struct{}
 
 func inPieces(d *tensor.Device) bool {

@@ -108,13 +108,6 @@ type Splitting interface {
 	SplitsFactors() bool
 }
 
-// RowSummer is a backend of which products of a few rows add in the order of a single row's, and those of more rows in
-// another.
-type RowSummer interface {
-	// RowsAsOne is the most rows for which that may be so, at least 1.
-	RowsAsOne() int
-}
-
 // MatrixMultiplier is a backend that multiplies matrices of some 16-bit types several times as fast as those of f32.
 type MatrixMultiplier interface {
 	// MultipliesMatrices reports whether a type is one of them.

@@ -119,15 +119,6 @@ func (d *Device) SplitsFactors() bool {
 	return ok && s.SplitsFactors()
 }
 
-// RowsAsOne is the most rows of which a product may add in the order of a single row's (RowSummer); 1 where the backend
-// does not say. A row has the same bits in all products of more.
-func (d *Device) RowsAsOne() int {
-	if s, ok := d.must("rows as one").b.(RowSummer); ok {
-		return s.RowsAsOne()
-	}
-	return 1
-}
-
 // MultipliesMatrices reports whether the device has instructions for products of matrices of a 16-bit type, which are
 // several times as fast as those of f32 (MatrixMultiplier).
 func (d *Device) MultipliesMatrices(dt DType) bool {

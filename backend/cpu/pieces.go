@@ -3,7 +3,6 @@ package cpu
 import (
 	"fmt"
 
-	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/tensor"
 )
@@ -11,7 +10,7 @@ import (
 // Products with rows or a result in 16 bits that package gemm does not take as they are (halfMatmul) are widened before: those
 // computed in integers (Options.RoundActivations) or by parts (MatmulPrecision High), for which rows are float32. It is done some
 // rows at a time: as a whole, the two would take several times the memory of a block's activations. A row's sums do not depend on
-// how many others there are, if they are more than gemm.RowsAsOne, so that the bits are those of the whole product.
+// how many others there are, if there are any, so that the bits are those of the whole product.
 
 // pieceBytes (a variable for tests) is about what the widened rows of a piece have; pieceRows is the least of them, so
 // that a weight in blocks is not widened too often.
@@ -38,8 +37,8 @@ func rowsOfPiece(m kernels.Matmul, c, a tensor.DType) int {
 	}
 	pieces := (m.M + rows - 1) / rows
 	rows = (m.M + pieces - 1) / pieces
-	for left := m.M % rows; left > 0 && left <= gemm.RowsAsOne(); left = m.M % rows {
-		rows++ // as few are multiplied in another order
+	for m.M%rows == 1 {
+		rows++ // one is multiplied in another order
 	}
 	return rows
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/internal/kernels"
 	"github.com/agora-ml/agora/internal/quant"
 	"github.com/agora-ml/agora/random"
@@ -25,7 +24,7 @@ func TestProductsInPieces(t *testing.T) {
 	pieceBytes = 1
 	for rows := 2; rows < 50000; rows++ { // none is left among few that are summed in another order
 		n := rowsOfPiece(kernels.Matmul{M: rows, N: 9, K: 9}, tensor.BF16, tensor.BF16)
-		if left := rows % max(1, n); n < 1 || n > rows || n < rows && left > 0 && left <= gemm.RowsAsOne() {
+		if left := rows % max(1, n); n < 1 || n > rows || n < rows && left == 1 {
 			t.Fatalf("%d rows in pieces of %d", rows, n)
 		}
 	}

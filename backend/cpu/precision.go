@@ -34,8 +34,5 @@ func (b *backend) SplitsFactors() bool { return b.work.gemm.ByParts }
 // SplitsFactors makes the backend that is measured a tensor.Splitting, as the CPU's is.
 func (f *Footprint) SplitsFactors() bool { return f.MatmulPrecision.byParts() }
 
-// RowsAsOne makes the backend a tensor.RowSummer.
-func (b *backend) RowsAsOne() int { return gemm.RowsAsOne() }
-
 // byParts reports whether products are computed by parts of bfloat16: they are asked for, and there is a kernel.
 func (p Precision) byParts() bool { return p == High && gemm.HasParts() }

@@ -41,9 +41,10 @@ type kernel struct {
 	// widest, if it is more than strip, is the columns of one strip where each thread has one alone, and chunk the rows of A
 	// that a panel of B is read for before the next: a tile's, if it is less.
 	widest, chunk int
-	// turned are the micro-kernels of a transposed B read where it lies, of turnedGroup columns, by its format and the rows of A.
-	turned      [3][]func(*tile)
-	turnedGroup int
+	// turned are the micro-kernels of a transposed B read where it lies, of turnedGroup columns, by its format and the rows of A;
+	// products of up to turnedMost rows use them.
+	turned                  [3][]func(*tile)
+	turnedGroup, turnedMost int
 	packers
 	vectors
 }

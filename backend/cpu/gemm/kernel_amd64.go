@@ -33,7 +33,7 @@ var kernels = func() []kernel {
 		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16,
 		whole: [2]wholeTiles{1: {dense: denseAVX2_6x16}}, least: 6 * denseRound,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: rows{packRowsF32_6, packRowsF16_6, packRowsBF16_6}, colsB: cols, colsA: packCols6F32},
-		vectors: vector, turned: turnedAVX2, turnedGroup: 8,
+		vectors: vector, turned: turnedAVX2, turnedGroup: 8, turnedMost: 4,
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
@@ -46,7 +46,7 @@ var kernels = func() []kernel {
 			whole: wholeAVX512, least: 7 * denseRound, packsColumns: true,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: rows{packRowsF32_14, packRowsF16_14, packRowsBF16_14}, colsB: cols,
 				colsA: packColsF32, lines: linesAVX512},
-			vectors: vector512, turned: turnedAVX512, turnedGroup: 16,
+			vectors: vector512, turned: turnedAVX512, turnedGroup: 16, turnedMost: 24,
 		}}, list...)
 	}
 	return list

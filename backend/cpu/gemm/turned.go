@@ -9,13 +9,22 @@ import "unsafe"
 // turnedColumns is the most columns that are computed in one block of k before the next: their sums stay in the level-1 cache.
 const turnedColumns = 64
 
-// turnedRows is the most rows of A.
+// turnedRows is the rows of A that a panel has room for.
 const turnedRows = 8
 
-// turned reports whether the product is computed so.
+// turnedFloats is the most numbers of A's panels (1 MiB).
+const turnedFloats = 256 << 10
+
+// turned reports whether the product is computed so. Where B's rows are few beside A's, packing these would cost as much as B's
+// panels.
 func (p *product) turned(kn *kernel) bool {
-	return p.m < len(kn.turned[0]) && p.transB && !p.transA && p.n >= kn.turnedGroup && p.k%8 == 0 && p.to != formatPairs &&
-		(p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs
+	if p.m > kn.turnedMost || !p.transB || p.transA || p.n < kn.turnedGroup || p.k%8 != 0 || roundUp(p.m, turnedRows)*p.k > turnedFloats {
+		return false
+	}
+	if p.m >= len(kn.turned[0]) && p.n < 8*p.m {
+		return false
+	}
+	return (p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs && p.to != formatPairs
 }
 
 // is16Bit reports whether elements are numbers of 16 bits.
@@ -24,20 +33,23 @@ func (f format) is16Bit() bool { return f == formatF16 || f == formatBF16 }
 // A turnedProduct is one under way.
 type turnedProduct struct {
 	plan
-	panel unsafe.Pointer // op(A): [k][turnedRows]
-	grain int            // columns of a task
+	panels unsafe.Pointer // of A
+	rows   int            // of each
+	grain  int            // columns of a task
 }
 
 // turned is the single-goroutine form.
 func (w *Workspace) turned(p *product) {
-	t := turnedProduct{plan: newPlan(p, w.kernel), panel: w.panelOf(p)}
+	t := turnedProduct{plan: newPlan(p, w.kernel)}
+	t.panels, t.rows = w.panelsOf(p)
 	w.turnedPart(&t, 0, p.n)
 }
 
 // turned shares the columns among the team.
 func (e *Engine) turned(p *product) {
 	t := &e.some
-	*t = turnedProduct{plan: newPlan(p, e.kernel), panel: e.ws[0].panelOf(p)}
+	*t = turnedProduct{plan: newPlan(p, e.kernel)}
+	t.panels, t.rows = e.ws[0].panelsOf(p)
 	tasks := 4 * e.team.Threads()
 	t.grain = max(32, roundUp((p.n+tasks-1)/tasks, e.kernel.turnedGroup))
 	e.team.Stream((p.n+t.grain-1)/t.grain, e.turnedTask)
@@ -50,12 +62,17 @@ func (e *Engine) turnedShare(worker, task int) {
 	e.ws[worker].turnedPart(t, task*t.grain, min((task+1)*t.grain, t.n))
 }
 
-// panelOf is A as one panel of turnedRows, until the next product.
-func (w *Workspace) panelOf(p *product) unsafe.Pointer {
-	w.a = grow(w.a, turnedRows*p.k)
-	panel := unsafe.Pointer(unsafe.SliceData(w.a))
-	w.packCols(w.kernel.colsB[p.a.format], panel, turnedRows, &p.a, 0, p.k, 0, p.m)
-	return panel
+// panelsOf packs A into panels of as many rows, at most most, that begin [k][turnedRows] apart; they stay until the next product.
+func (w *Workspace) panelsOf(p *product) (panels unsafe.Pointer, rows int) {
+	most := len(w.kernel.turned[0]) - 1
+	n := (p.m + most - 1) / most
+	rows = (p.m + n - 1) / n
+	w.a = grow(w.a, n*turnedRows*p.k)
+	panels = unsafe.Pointer(unsafe.SliceData(w.a))
+	for i := 0; i < p.m; i += rows {
+		w.packCols(w.kernel.colsB[p.a.format], unsafe.Pointer(&w.a[i/rows*turnedRows*p.k]), turnedRows, &p.a, 0, p.k, i, min(rows, p.m-i))
+	}
+	return panels, rows
 }
 
 // turnedPart computes columns [lo, hi) of C.
@@ -83,8 +100,10 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n, hi int) {
 	t.columns(group, group)
 	c := unsafe.Add(p.c, 4*j)
 	if p.rounded() {
-		c = w.begin(&p.plan, 0, p.m, j, j+n)
-		if t.ldc = w.step; p.adds() {
+		w.rounding = newRounding(p.product, 0, j, j+n)
+		w.step, t.ldc = 4*n, 4*n
+		w.c = grow(w.c, p.m*n)
+		if c = unsafe.Pointer(unsafe.SliceData(w.c)); p.adds() {
 			w.read(c, 0, p.m)
 		}
 	}
@@ -106,8 +125,10 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n, hi int) {
 				t.ahead = size * p.behind(j, g, n, kb, hi)
 			}
 			t.b, t.bs = b.at(g*b.ld+kb-k0), size*b.ld
-			t.a, t.c = unsafe.Add(p.panel, kb*t.ks), unsafe.Add(c, 4*g)
-			w.turn(w.kernel.turned[b.format][p.m])
+			for i := 0; i < p.m; i += p.rows {
+				t.a, t.c = unsafe.Add(p.panels, (i/p.rows*p.k+kb)*t.ks), unsafe.Add(c, i*t.ldc+4*g)
+				w.turn(w.kernel.turned[b.format][min(p.rows, p.m-i)])
+			}
 		}
 	}
 	if p.rounded() {
@@ -136,6 +157,3 @@ func (p *turnedProduct) behind(j, g, n, kb, hi int) int {
 //
 //go:noinline
 func (w *Workspace) turn(f func(*tile)) { f(&w.tile) }
-
-// RowsAsOne is 1.
-func RowsAsOne() int { return 1 }

@@ -19,12 +19,12 @@ func TestTurned(t *testing.T) {
 			return
 		}
 		panels := kn
-		panels.turned = [3][]func(*tile){}
+		panels.turnedMost = 0
 		r := rand.New(rand.NewPCG(7, 8))
-		for trial := range 120 {
-			m, n, k := 2+r.IntN(len(kn.turned[0])-2), kn.turnedGroup+r.IntN(200), 8*(1+r.IntN(200))
-			if trial%3 == 0 {
-				k = 32 * (1 + r.IntN(40))
+		for trial := range 60 {
+			m, n, k := 2+r.IntN(kn.turnedMost-1), kn.turnedGroup+r.IntN(200), 8*(1+r.IntN(200))
+			if m >= len(kn.turned[0]) {
+				n += 8 * m
 			}
 			f := []format{formatF32, formatF16, formatBF16, formatBlocks}[trial%4]
 			if f == formatBlocks {
@@ -44,15 +44,16 @@ func TestTurned(t *testing.T) {
 						start[i] = guard // a number, so that it equals itself
 					}
 				}
-				p := newProduct(false, true, m, n, k, alpha, wideA, a.ld, b, start, c.ld, acc)
-				if !p.turned(&kn) || p.turned(&panels) {
+				if p := newProduct(false, true, m, n, k, alpha, wideA, a.ld, b, start, c.ld, acc); !p.turned(&kn) || p.turned(&panels) {
 					t.Fatalf("%s: by panels", name)
 				}
-				want := pageend.Copy(t, start)
-				newWorkspace(panels).SgemmAlpha(false, true, m, n, k, alpha, wideA, a.ld, b, want, c.ld, acc)
-				got := pageend.Copy(t, start)
-				newWorkspace(kn).SgemmAlpha(false, true, m, n, k, alpha, wideA, a.ld, b, got, c.ld, acc)
-				if !slices.EqualFunc(got, want, sameBits) {
+				product := func(kn kernel) []float32 {
+					c32 := pageend.Copy(t, start)
+					newWorkspace(kn).SgemmAlpha(false, true, m, n, k, alpha, wideA, a.ld, b, c32, c.ld, acc)
+					return c32
+				}
+				want := product(panels)
+				if !slices.EqualFunc(product(kn), want, sameBits) {
 					t.Errorf("%s: other bits than by panels", name)
 				}
 				if alpha != 1 {
@@ -65,13 +66,63 @@ func TestTurned(t *testing.T) {
 						t.Errorf("%s: other bits than by panels", name)
 					}
 				}
+				testTurnedHalves(t, name, r, kn, panels, m, n, k, b, acc)
 			}
+		}
+		p := newProduct(false, true, kn.turnedMost+1, 64, 64, 1, random((kn.turnedMost+1)*64), 64, F32(random(64*64), 64),
+			random((kn.turnedMost+1)*64), 64, false)
+		if p.turned(&kn) {
+			t.Errorf("%d rows are not more than %d", p.m, kn.turnedMost)
 		}
 	})
 }
+
+// testTurnedHalves does the same for an A and a C in 16 bits, to which is added what is there and plus, or one of them, or neither.
+func testTurnedHalves(t *testing.T, name string, r *rand.Rand, kn, panels kernel, m, n, k int, b Matrix, acc bool) {
+	t.Helper()
+	formats := []format{formatF16, formatBF16, formatF32}
+	fa, fc, fp := formats[r.IntN(3)], formats[r.IntN(2)], formats[r.IntN(3)]
+	a, _, _ := strided(t, r, fa, m, k)
+	for _, added := range []string{"nothing", "a row", "rows"} {
+		name := fmt.Sprintf("%s, %d to %d, and %s in %d", name, fa, fc, added, fp)
+		c, halves, _ := strided(t, r, fc, m, n)
+		start, plus := slices.Clone(halves), Matrix{}
+		switch added {
+		case "a row":
+			plus, _, _ = strided(t, r, fp, 1, n)
+			plus.ld = 0
+		case "rows":
+			plus, _, _ = strided(t, r, fp, m, n)
+		}
+		var want []uint16
+		check := func(of string, half func(transA, transB bool, m, n, k int, a, b, c, plus Matrix, acc bool) bool) {
+			copy(halves, start)
+			switch {
+			case !half(false, true, m, n, k, a, b, c, plus, acc):
+				t.Fatalf("%s: not computed", name)
+			case want == nil:
+				want = slices.Clone(halves)
+			case !slices.Equal(halves, want):
+				t.Errorf("%s: other bits by %s than by panels", name, of)
+			}
+		}
+		check("panels", newWorkspace(panels).SgemmHalf)
+		check("itself", newWorkspace(kn).SgemmHalf)
+		for _, e := range engines(t, kn) {
+			check("threads", e.SgemmHalf)
+		}
+		for i := range m - 1 {
+			if c.ld > n && !noNumber(fc, halves[i*c.ld+n]) {
+				t.Errorf("%s: written between rows", name)
+			}
+		}
+	}
+}
+
+func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+
 func noNumber(f format, bits uint16) bool {
 	wide := []float32{0}
 	f.widen16(wide, []uint16{bits})
 	return math.IsNaN(float64(wide[0]))
 }
-func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
