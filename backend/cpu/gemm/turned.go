@@ -83,7 +83,7 @@ func (w *Workspace) turnedPart(p *turnedProduct, lo, hi int) {
 	}
 	whole := lo + (hi-lo)/group*group
 	for j := lo; j < whole; j += columns {
-		w.turnedBlocks(p, j, min(columns, whole-j), whole)
+		w.turnedBlocks(p, j, min(columns, whole-j))
 	}
 	if whole < hi {
 		w.compute(&p.plan, 0, p.m, whole, hi)
@@ -91,9 +91,8 @@ func (w *Workspace) turnedPart(p *turnedProduct, lo, hi int) {
 	w.forget()
 }
 
-// turnedBlocks computes n columns of C, whole groups, from j on, of a task whose groups end at column hi. Of a quantized B, which is
-// one group, as many blocks of k are widened at a time as stay in a level-2 cache.
-func (w *Workspace) turnedBlocks(p *turnedProduct, j, n, hi int) {
+// turnedBlocks computes n columns of C, whole groups, from j on. Of a quantized B, which is one group, as many blocks of k are widened at a time as stay in a level-2 cache.
+func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
 	t, group := &w.tile, w.kernel.turnedGroup
 	t.alpha, t.ldc, t.spill = p.alpha, 4*p.ldc, &w.spill
 	t.rs, t.ks = 4, 4*turnedRows
@@ -122,7 +121,7 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n, hi int) {
 		size := b.format.size()
 		for g := 0; g < n; g += group {
 			if t.ahead = 0; !p.b.format.inBlocks() {
-				t.ahead = size * p.behind(j, g, n, kb, hi)
+				t.ahead = size * p.behind(j, g, n, kb)
 			}
 			t.b, t.bs = b.at(g*b.ld+kb-k0), size*b.ld
 			for i := 0; i < p.m; i += p.rows {
@@ -139,15 +138,16 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n, hi int) {
 // widenedAtOnce is the most numbers of a quantized B that are widened at a time, if that is a block of k.
 const widenedAtOnce = 32 << 10
 
-// behind is the elements of B from what is multiplied, the group at column j+g of n in the block at kb, to what is read next.
-func (p *turnedProduct) behind(j, g, n, kb, hi int) int {
+// behind is the elements of B from what is multiplied, the group at column j+g of n in the block at kb, to what is read next, where
+// a task ends by a worker that goes on to its neighbor.
+func (p *turnedProduct) behind(j, g, n, kb int) int {
 	group := p.kernel.turnedGroup
 	switch {
 	case g+group < n:
 		return group * p.b.ld
 	case kb+p.depth < p.k:
 		return p.depth - g*p.b.ld
-	case j+n < hi:
+	case j+n < p.n:
 		return group*p.b.ld - kb
 	}
 	return 0

@@ -14,7 +14,7 @@ func BenchmarkTurned(b *testing.B) {
 		panels := kn
 		panels.turnedMost = 0
 		ways := []*Workspace{newWorkspace(kn), newWorkspace(panels)}
-		for _, size := range []struct{ n, k int }{{32, 1024}, {16, 2048}, {64, 64}} {
+		for _, size := range []struct{ n, k int }{{256, 768}, {32000, 768}, {256, 2048}} {
 			wide, half := random(size.n*size.k), make([]uint16, size.n*size.k)
 			formatBF16.round16(half, wide)
 			for _, of := range []Matrix{F32(wide, size.k), BF16(half, size.k), F16(half, size.k)} {
