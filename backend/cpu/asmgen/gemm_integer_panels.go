@@ -6,33 +6,29 @@ import "fmt"
 // blocks, 32 numbers a step: VPMADDUBSW multiplies four bytes of each row by the same four of a vector, and adds pairs to
 // 16 bits. Where a block's bytes have few bits, a whole step's pairs are added there; a row's sum never leaves its lane.
 func gemmIntegerPanels() *File {
-	p := &integerPanels{vec: &vec{File: NewFile("../gemm", "integer_panels"), constants: map[string]bool{}}}
-	p.nibbles = p.bits("nibbles", 0x0f0f0f0f)
+	p := &integerPanels{unpacker: &unpacker{
+		vec: &vec{File: NewFile("../gemm", "integer_panels"), constants: map[string]bool{}}, r: Y, scales: "Y0",
+	}}
+	p.panelRows = p
+	p.bits("nibbles", masks["nibbles"])
 	p.roundGroups("roundGroupsAVX2", false)
 	p.multiplier("Bytes", p.bytes)
 	p.multiplier("Nibbles", p.words(false))
 	p.multiplier("Groups", p.words(true))
 	p.multiplier("Halves", p.halves)
-	for _, kind := range []panelKind{
-		{"Q8_0", 32, 34, p.packQ8, nil, p.singleQ8},
-		{"Q4_0", 32, 18, p.packQ4, p.loadQ4, p.singleQ4},
-		{"Q4_K", 256, 144, p.packQ4K, nil, p.singleQ4K},
-		{"Q5_K", 256, 176, p.packQ5K, nil, p.singleQ5K},
-		{"Q6_K", 256, 210, p.packQ6K, nil, p.singleQ6K},
-	} {
+	singles := map[string]singleKind{
+		"Q8_0": {one: p.singleQ8},
+		"Q4_0": {one: p.singleQ4, load: p.loadQ4},
+		"Q4_K": {one: p.singleQ4K},
+		"Q5_K": {one: p.singleQ5K},
+		"Q6_K": {one: p.singleQ6K},
+	}
+	for _, kind := range p.kinds() {
 		p.packer(kind)
-		p.single(kind)
+		p.single(kind, singles[kind.name])
 	}
 	p.define()
 	return p.File
-}
-
-// A panelKind is a kind of blocks: its numbers, bytes, and the code that packs a block of eight rows, and that multiplies it
-// with one vector. Where there is code that loads a block, the other multiplies the one loaded and loads the next.
-type panelKind struct {
-	name               string
-	length, size       int
-	pack, load, single func()
 }
 
 // A panelTile is how many vectors and panels a step multiplies.
@@ -52,10 +48,9 @@ const (
 // integerPanels writes tiles of one or two vectors, at DI and BX further on, and one or two panels, at DX and R9 further on.
 // Y15 has 16-bit ones.
 type integerPanels struct {
-	*vec
-	sums    int    // the register of C's first
-	at      int    // the step, counted from what DI and DX show
-	nibbles string // the operand of the lower halves of bytes
+	*unpacker
+	sums int // the register of C's first
+	at   int // the step, counted from what DI and DX show
 }
 
 // sum is C's part, step the sums of a step in integers.
@@ -216,7 +211,7 @@ of steps, second bytes apart: c[r][:16] += x[r] * panels, rows of c being ldc by
 	p.Return()
 }
 
-// rows sets the distances of a panel's eight rows, which begin at SI.
+// rows sets the distances of eight rows, which begin at SI.
 func (p *integerPanels) rows() {
 	p.I("MOVQ", p.Arg("ld"), "R8")
 	p.distances()
@@ -247,7 +242,6 @@ func rowOf(r, offset int, base string) string {
 	return Idx(offset, base, "R11", 1)
 }
 
-// fours loads 16 bytes of every row to Y0 to Y3, each with four bytes of all rows.
 func (p *integerPanels) fours(offset int) {
 	for i := range 4 {
 		p.twoRows(i, offset)
@@ -276,8 +270,10 @@ func (v *vec) transposeFours(r func(int) string) {
 	}
 }
 
-// halfScales widens an F16 of every row.
-func (p *integerPanels) halfScales(offset int, to string) {
+func (p *integerPanels) halfScales(offset int, upper bool, to string) {
+	if upper {
+		offset += 2
+	}
 	p.I("VMOVD", p.of(0, offset), low(to))
 	for r := 1; r < 8; r++ {
 		p.I("VPINSRW", Imm(r), p.of(r, offset), low(to), low(to))
@@ -285,43 +281,7 @@ func (p *integerPanels) halfScales(offset int, to string) {
 	p.I("VCVTPH2PS", low(to), to)
 }
 
-func (p *integerPanels) packQ8() {
-	for half := range 2 {
-		p.fours(2 + 16*half)
-		for i := range 4 {
-			p.I("VMOVDQU", Y(i), Mem(128*half+32*i, "DX"))
-		}
-	}
-	p.halfScales(0, "Y0")
-	p.I("VMOVUPS", "Y0", Mem(panelScales, "DX"))
-}
-
-// lower and upper are the nibbles of bytes.
-func (p *integerPanels) lower(from, to string) {
-	p.I("VPAND", p.nibbles, from, to)
-}
-
-func (p *integerPanels) upper(from, to string) {
-	p.I("VPSRLW", Imm(4), from, to)
-	p.lower(to, to)
-}
-
-func (p *integerPanels) packQ4() {
-	p.fours(2)
-	for i := range 4 {
-		p.lower(Y(i), "Y4")
-		p.upper(Y(i), "Y5")
-		p.I("VMOVDQU", "Y4", Mem(32*i, "DX"))
-		p.I("VMOVDQU", "Y5", Mem(128+32*i, "DX"))
-	}
-	p.halfScales(0, "Y0")
-	p.I("VMOVUPS", "Y0", Mem(panelScales, "DX"))
-}
-
-// sixBitScales packs the scales and least numbers of Q4_K's and Q5_K's blocks: two F16, then eight scales and eight least
-// numbers of six bits in three times four bytes. The numbers' bytes are zero too large.
-func (p *integerPanels) sixBitScales(zero int) {
-	p.fours(0)
+func (p *integerPanels) twoHalves() {
 	p.I("VPSRLD", Imm(16), "Y0", "Y5")
 	p.I("VPAND", p.bits("lowWords", 0xffff), "Y0", "Y4")
 	p.I("VPACKUSDW", "Y5", "Y4", "Y4")
@@ -329,150 +289,6 @@ func (p *integerPanels) sixBitScales(zero int) {
 	p.I("VEXTRACTI128", Imm(1), "Y4", "X5")
 	p.I("VCVTPH2PS", "X4", "Y4")
 	p.I("VCVTPH2PS", "X5", "Y5")
-	p.I("VPAND", p.bits("sixBits", 0x3f3f3f3f), "Y1", "Y6")
-	p.I("VPAND", p.bits("sixBits", 0x3f3f3f3f), "Y2", "Y8")
-	p.lower("Y3", "Y7")
-	p.upper("Y3", "Y9")
-	for i, first := range []string{"Y1", "Y2"} { // with two bits that the first four leave
-		p.I("VPSRLW", Imm(2), first, first)
-		p.I("VPAND", p.bits("upperTwoBits", 0x30303030), first, first)
-		p.I("VPOR", first, Y(7+2*i), Y(7+2*i))
-	}
-	for group := range 8 {
-		p.byteOf(Y(6+group/4), group%4, "Y0")
-		p.I("VMULPS", "Y4", "Y0", "Y0")
-		p.I("VMOVUPS", "Y0", Mem(panelStep*group+panelScales, "DX"))
-		p.byteOf(Y(8+group/4), group%4, "Y1")
-		p.I("VMULPS", "Y5", "Y1", "Y1")
-		if zero != 0 {
-			p.I("VFNMADD231PS", p.constant(fmt.Sprintf("zero%d", zero), float64(zero)), "Y0", "Y1")
-		}
-		p.I("VMOVUPS", "Y1", Mem(panelStep*group+panelOthers, "DX"))
-	}
-}
-
-// byteOf widens the i-th byte of four.
-func (p *integerPanels) byteOf(from string, i int, to string) {
-	if i > 0 {
-		p.I("VPSRLD", Imm(8*i), from, to)
-		from = to
-	}
-	if i < 3 {
-		p.I("VPAND", p.bits("lowBytes", 0xff), from, to)
-	}
-	p.I("VCVTDQ2PS", to, to)
-}
-
-func (p *integerPanels) packQ4K() {
-	p.sixBitScales(0)
-	for pair := range 4 {
-		for half := range 2 {
-			p.fours(16 + 32*pair + 16*half)
-			for i := range 4 {
-				at := panelStep*2*pair + 128*half + 32*i
-				p.lower(Y(i), "Y4")
-				p.upper(Y(i), "Y5")
-				p.I("VMOVDQU", "Y4", Mem(at, "DX"))
-				p.I("VMOVDQU", "Y5", Mem(at+panelStep, "DX"))
-			}
-		}
-	}
-}
-
-// shifted is a register's words shifted to the left, or to the right if that is negative.
-func (v *vec) shifted(from string, left int, to string) {
-	if left < 0 {
-		v.I("VPSRLW", Imm(-left), from, to)
-	} else {
-		v.I("VPSLLW", Imm(left), from, to)
-	}
-}
-
-// packQ5K packs numbers less 16, so that a step's sums are small enough.
-func (p *integerPanels) packQ5K() {
-	p.sixBitScales(16)
-	for half := range 2 {
-		p.fours(16 + 16*half)
-		for i := range 4 {
-			p.I("VMOVDQA", Y(i), Y(8+i)) // fifth bits of eight groups
-		}
-		for pair := range 4 {
-			p.fours(48 + 32*pair + 16*half)
-			for i := range 4 {
-				at := panelStep*2*pair + 128*half + 32*i
-				p.lower(Y(i), "Y4")
-				p.upper(Y(i), "Y5")
-				for j := range 2 {
-					p.shifted(Y(8+i), 4-2*pair-j, "Y6")
-					p.I("VPAND", p.bits("fifthBits", 0x10101010), "Y6", "Y6")
-					p.I("VPOR", "Y6", Y(4+j), Y(4+j))
-					p.I("VMOVDQU", Y(4+j), Mem(at+panelStep*j, "DX"))
-				}
-			}
-		}
-	}
-}
-
-// signedScales packs the scales of Q6_K's blocks, two of 16 numbers a step.
-func (p *integerPanels) signedScales() {
-	p.halfScales(208, "Y8")
-	p.fours(192)
-	for scale := range 16 {
-		if shift := 24 - 8*(scale%4); shift > 0 {
-			p.I("VPSLLD", Imm(shift), Y(scale/4), "Y4")
-			p.I("VPSRAD", Imm(24), "Y4", "Y4")
-		} else {
-			p.I("VPSRAD", Imm(24), Y(scale/4), "Y4")
-		}
-		p.I("VCVTDQ2PS", "Y4", "Y4")
-		p.I("VMULPS", "Y8", "Y4", "Y4")
-		p.I("VMOVUPS", "Y4", Mem(panelStep*(scale/2)+panelScales+32*(scale%2), "DX"))
-	}
-}
-
-func (p *integerPanels) packQ6K() {
-	p.signedScales()
-	for block := range 2 { // of 128 numbers: 64 bytes of lower bits, 32 of upper ones
-		for half := range 2 {
-			p.fours(128 + 32*block + 16*half)
-			for i := range 4 {
-				p.I("VMOVDQA", Y(i), Y(8+i))
-			}
-			for quarter := range 2 {
-				p.fours(64*block + 32*quarter + 16*half)
-				for i := range 4 {
-					at := panelStep*(4*block+quarter) + 128*half + 32*i
-					p.lower(Y(i), "Y4")
-					p.upper(Y(i), "Y5")
-					for j := range 2 {
-						p.shifted(Y(8+i), 4-2*(quarter+2*j), "Y6")
-						p.I("VPAND", p.bits("upperTwoBits", 0x30303030), "Y6", "Y6")
-						p.I("VPOR", "Y6", Y(4+j), Y(4+j))
-						p.I("VMOVDQU", Y(4+j), Mem(at+2*panelStep*j, "DX"))
-					}
-				}
-			}
-		}
-	}
-}
-
-// packer writes the packing of a panel.
-func (p *integerPanels) packer(kind panelKind) {
-	name := "packPanel" + kind.name
-	p.Func(name, fmt.Sprintf(`%s packs eight rows of blocks, ld bytes apart; k is a positive multiple of %d.`, name, kind.length),
-		Arg{"panel", "unsafe.Pointer"}, Arg{"b", "unsafe.Pointer"}, Arg{"ld", "int"}, Arg{"k", "int"})
-	p.I("MOVQ", p.Arg("panel"), "DX")
-	p.I("MOVQ", p.Arg("b"), "SI")
-	p.I("MOVQ", p.Arg("k"), "CX")
-	p.rows()
-	loop := p.NewLabel("loop")
-	p.Label(loop)
-	kind.pack()
-	p.I("ADDQ", Imm(kind.size), "SI")
-	p.I("ADDQ", Imm(panelStep*kind.length/32), "DX")
-	p.I("SUBQ", Imm(kind.length), "CX")
-	p.I("JNZ", loop)
-	p.Return()
 }
 
 // roundGroups writes the rounding of a vector, with zeros in pairs of 16 bits or in 32.

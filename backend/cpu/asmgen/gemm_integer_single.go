@@ -5,8 +5,12 @@ import "fmt"
 // One vector's products: a block of eight rows is multiplied as soon as it is in the order of panels, Y14 having the sums.
 // What is in registers needs no panel but for the scales of large blocks.
 
+// A singleKind is the code that multiplies a block of eight rows with one vector. Where there is code that loads a block, that
+// multiplies the one loaded and loads the next.
+type singleKind struct{ one, load func() }
+
 // single writes the product of one rounded row and panels, of which it holds a block.
-func (p *integerPanels) single(kind panelKind) {
+func (p *integerPanels) single(kind panelKind, code singleKind) {
 	name := "panels" + kind.name
 	p.Func(name, fmt.Sprintf(`%s multiplies one rounded row by a positive number of times eight rows of blocks, ld bytes apart; k is a positive
 multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, name, kind.length, kind.length/32),
@@ -18,12 +22,11 @@ multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, n
 	p.I("MOVQ", p.Arg("panels"), "R12")
 	p.I("VMOVDQU", p.bits("ones16", 0x00010001), "Y15")
 	p.rows()
-	nibbles := p.nibbles
-	p.nibbles = "Y12"
-	p.I("VMOVDQU", nibbles, p.nibbles)
-	if kind.load != nil {
+	p.I("VMOVDQU", p.bits("nibbles", masks["nibbles"]), "Y12")
+	p.held, p.scale = map[string]string{"nibbles": "Y12"}, p.storeScales
+	if code.load != nil {
 		p.I("MOVQ", "R13", "SI")
-		kind.load()
+		code.load()
 	}
 	panel, loop := p.NewLabel("panel"), p.NewLabel("loop")
 	p.Label(panel)
@@ -39,8 +42,8 @@ multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, n
 		p.I("PREFETCHT0", Mem(line, "AX"))
 	}
 	p.I("ADDQ", Imm(8*kind.size), "AX")
-	if kind.load == nil {
-		kind.single()
+	if code.load == nil {
+		code.one()
 		p.I("ADDQ", Imm(kind.size), "SI")
 	} else { // behind the last block of a panel the next one's first, behind the very last that one again
 		same, next := p.NewLabel("same"), p.NewLabel("next")
@@ -52,7 +55,7 @@ multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, n
 		p.Label(next)
 		p.I("ADDQ", Imm(kind.size), "SI")
 		p.Label(same)
-		kind.single()
+		code.one()
 	}
 	p.I("ADDQ", Imm(roundedGroup*kind.length/32), "DI")
 	p.I("SUBQ", Imm(kind.length), "CX")
@@ -62,7 +65,7 @@ multiple of %d, and panel has room for %d steps: c[:8*panels] += x * panels.`, n
 	p.I("DECQ", "R12")
 	p.I("JNZ", panel)
 	p.Return()
-	p.nibbles = nibbles
+	p.held = nil
 }
 
 // ofOne has steps add to the only sum of one vector.
@@ -90,7 +93,7 @@ func (p *integerPanels) scaledBy(step, scales string) {
 // loadQ4 loads a block to Y0 to Y3, and its scales to Y13.
 func (p *integerPanels) loadQ4() {
 	p.fours(2)
-	p.halfScales(0, "Y13")
+	p.halfScales(0, false, "Y13")
 }
 
 // singleQ4 loads the next block between its products: of what waits for memory and for each other the processor
@@ -100,8 +103,7 @@ func (p *integerPanels) singleQ4() {
 		p.I("VPBROADCASTD", p.row(0, groupZeros), "Y8")
 		p.I("VPXOR", "Y9", "Y9", "Y9")
 		for i := range 4 {
-			p.lower(Y(i), "Y4")
-			p.upper(Y(i), "Y5")
+			p.nibbles(i)
 			p.addWords("Y4", 4*i, "Y8")
 			p.addWords("Y5", 16+4*i, "Y9")
 			p.twoRows(i, 2)
@@ -110,7 +112,7 @@ func (p *integerPanels) singleQ4() {
 		p.I("VPMADDWD", "Y15", "Y8", "Y8")
 		p.scaledBy("Y8", "Y13")
 		p.transposeFours(Y)
-		p.halfScales(0, "Y13")
+		p.halfScales(0, false, "Y13")
 	})
 }
 
@@ -128,7 +130,7 @@ func (p *integerPanels) singleQ8() {
 				p.I("VPADDD", "Y4", "Y8", "Y8")
 			}
 		}
-		p.halfScales(0, "Y9")
+		p.halfScales(0, false, "Y9")
 		p.scaledBy("Y8", "Y9")
 	})
 }
@@ -143,8 +145,7 @@ func (p *integerPanels) singleQ4K() {
 			for half := range 2 {
 				p.fours(16 + 32*pair + 16*half)
 				for i := range 4 {
-					p.lower(Y(i), "Y4")
-					p.upper(Y(i), "Y5")
+					p.nibbles(i)
 					p.at = 2 * pair
 					p.addWords("Y4", 16*half+4*i, "Y8")
 					p.at++
@@ -174,9 +175,7 @@ func (p *integerPanels) singleQ5K() {
 		sums := []string{"Y7", "Y13"}
 		for half := range 2 {
 			p.fours(16 + 16*half)
-			for i := range 4 {
-				p.I("VMOVDQA", Y(i), Y(8+i)) // fifth bits of eight groups
-			}
+			p.aside() // fifth bits of eight groups
 			for pair := range 4 {
 				p.fours(48 + 32*pair + 16*half)
 				for j, sum := range sums {
@@ -187,12 +186,11 @@ func (p *integerPanels) singleQ5K() {
 					}
 				}
 				for i := range 4 {
-					p.lower(Y(i), "Y4")
-					p.upper(Y(i), "Y5")
+					p.nibbles(i)
 					for j, sum := range sums {
 						p.at = 2*pair + j
-						p.shifted(Y(8+i), 4-p.at, "Y6")
-						p.joined("fifthBits", 0x10101010, Y(4+j), 16*half+4*i, sum)
+						p.joined("fifthBits", Y(8+i), 4-p.at, Y(4+j))
+						p.addJoined(Y(4+j), 16*half+4*i, sum)
 					}
 				}
 				for j, sum := range sums {
@@ -208,10 +206,8 @@ func (p *integerPanels) singleQ5K() {
 	})
 }
 
-// joined is addWords of bytes with upper bits, those of Y6 in a mask.
-func (p *integerPanels) joined(name string, mask uint32, bytes string, offset int, sum string) {
-	p.I("VPAND", p.bits(name, mask), "Y6", "Y6")
-	p.I("VPOR", "Y6", bytes, bytes)
+// addJoined is addWords by Y6, which is free where Y10 is not.
+func (p *integerPanels) addJoined(bytes string, offset int, sum string) {
 	p.I("VPBROADCASTD", p.row(0, offset), "Y6")
 	p.I("VPMADDUBSW", "Y6", bytes, bytes)
 	p.I("VPADDW", bytes, sum, sum)
@@ -226,9 +222,7 @@ func (p *integerPanels) singleQ6K() {
 		for block := range 2 { // of 128 numbers: 64 bytes of lower bits, 32 of upper ones
 			for half := range 2 {
 				p.fours(128 + 32*block + 16*half)
-				for i := range 4 {
-					p.I("VMOVDQA", Y(i), Y(8+i))
-				}
+				p.aside()
 				for quarter := range 2 {
 					p.fours(64*block + 32*quarter + 16*half)
 					for j, sum := range sums {
@@ -236,12 +230,11 @@ func (p *integerPanels) singleQ6K() {
 						p.I("VPBROADCASTD", p.row(0, groupZeros+4+4*half), sum)
 					}
 					for i := range 4 {
-						p.lower(Y(i), "Y4")
-						p.upper(Y(i), "Y5")
+						p.nibbles(i)
 						for j, sum := range sums {
-							p.shifted(Y(8+i), 4-2*(quarter+2*j), "Y6")
+							p.joined("upperTwoBits", Y(8+i), 4-2*(quarter+2*j), Y(4+j))
 							p.at = 4*block + quarter + 2*j
-							p.joined("upperTwoBits", 0x30303030, Y(4+j), 16*half+4*i, sum)
+							p.addJoined(Y(4+j), 16*half+4*i, sum)
 						}
 					}
 					for j, sum := range sums {

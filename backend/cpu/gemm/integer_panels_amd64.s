@@ -3057,8 +3057,7 @@ loop34:
 	VPAND nibbles<>(SB), Y0, Y4
 	VPSRLW $4, Y0, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y8, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y8, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1280(DX)
 	VPSRLW $1, Y8, Y6
@@ -3068,8 +3067,7 @@ loop34:
 	VPAND nibbles<>(SB), Y1, Y4
 	VPSRLW $4, Y1, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y9, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y9, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1312(DX)
 	VPSRLW $1, Y9, Y6
@@ -3079,8 +3077,7 @@ loop34:
 	VPAND nibbles<>(SB), Y2, Y4
 	VPSRLW $4, Y2, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y10, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y10, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1344(DX)
 	VPSRLW $1, Y10, Y6
@@ -3090,8 +3087,7 @@ loop34:
 	VPAND nibbles<>(SB), Y3, Y4
 	VPSRLW $4, Y3, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y11, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y11, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1376(DX)
 	VPSRLW $1, Y11, Y6
@@ -3337,8 +3333,7 @@ loop34:
 	VPAND nibbles<>(SB), Y0, Y4
 	VPSRLW $4, Y0, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y8, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y8, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1408(DX)
 	VPSRLW $1, Y8, Y6
@@ -3348,8 +3343,7 @@ loop34:
 	VPAND nibbles<>(SB), Y1, Y4
 	VPSRLW $4, Y1, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y9, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y9, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1440(DX)
 	VPSRLW $1, Y9, Y6
@@ -3359,8 +3353,7 @@ loop34:
 	VPAND nibbles<>(SB), Y2, Y4
 	VPSRLW $4, Y2, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y10, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y10, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1472(DX)
 	VPSRLW $1, Y10, Y6
@@ -3370,8 +3363,7 @@ loop34:
 	VPAND nibbles<>(SB), Y3, Y4
 	VPSRLW $4, Y3, Y5
 	VPAND nibbles<>(SB), Y5, Y5
-	VPSLLW $0, Y11, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y11, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1504(DX)
 	VPSRLW $1, Y11, Y6
@@ -3828,8 +3820,7 @@ loop36:
 	VPAND Y12, Y0, Y4
 	VPSRLW $4, Y0, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y8, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y8, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 256(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -3843,8 +3834,7 @@ loop36:
 	VPAND Y12, Y1, Y4
 	VPSRLW $4, Y1, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y9, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y9, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 260(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -3858,8 +3848,7 @@ loop36:
 	VPAND Y12, Y2, Y4
 	VPSRLW $4, Y2, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y10, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y10, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 264(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -3873,8 +3862,7 @@ loop36:
 	VPAND Y12, Y3, Y4
 	VPSRLW $4, Y3, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y11, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y11, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 268(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -4188,8 +4176,7 @@ loop36:
 	VPAND Y12, Y0, Y4
 	VPSRLW $4, Y0, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y8, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y8, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 272(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -4203,8 +4190,7 @@ loop36:
 	VPAND Y12, Y1, Y4
 	VPSRLW $4, Y1, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y9, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y9, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 276(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -4218,8 +4204,7 @@ loop36:
 	VPAND Y12, Y2, Y4
 	VPSRLW $4, Y2, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y10, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y10, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 280(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -4233,8 +4218,7 @@ loop36:
 	VPAND Y12, Y3, Y4
 	VPSRLW $4, Y3, Y5
 	VPAND Y12, Y5, Y5
-	VPSLLW $0, Y11, Y6
-	VPAND fifthBits<>(SB), Y6, Y6
+	VPAND fifthBits<>(SB), Y11, Y6
 	VPOR Y6, Y4, Y4
 	VPBROADCASTD 284(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
@@ -4564,8 +4548,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 0(DX)
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 640(DX)
 	VPAND nibbles<>(SB), Y1, Y4
@@ -4575,8 +4558,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 32(DX)
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 672(DX)
 	VPAND nibbles<>(SB), Y2, Y4
@@ -4586,8 +4568,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 64(DX)
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 704(DX)
 	VPAND nibbles<>(SB), Y3, Y4
@@ -4597,8 +4578,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 96(DX)
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 736(DX)
 	VMOVDQU 32(SI), X0
@@ -4716,8 +4696,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 128(DX)
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 768(DX)
 	VPAND nibbles<>(SB), Y1, Y4
@@ -4727,8 +4706,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 160(DX)
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 800(DX)
 	VPAND nibbles<>(SB), Y2, Y4
@@ -4738,8 +4716,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 192(DX)
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 832(DX)
 	VPAND nibbles<>(SB), Y3, Y4
@@ -4749,8 +4726,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 224(DX)
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 864(DX)
 	VMOVDQU 48(SI), X0
@@ -4868,8 +4844,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1280(DX)
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 1920(DX)
 	VPAND nibbles<>(SB), Y1, Y4
@@ -4879,8 +4854,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1312(DX)
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 1952(DX)
 	VPAND nibbles<>(SB), Y2, Y4
@@ -4890,8 +4864,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1344(DX)
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 1984(DX)
 	VPAND nibbles<>(SB), Y3, Y4
@@ -4901,8 +4874,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1376(DX)
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 2016(DX)
 	VMOVDQU 96(SI), X0
@@ -5020,8 +4992,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1408(DX)
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 2048(DX)
 	VPAND nibbles<>(SB), Y1, Y4
@@ -5031,8 +5002,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1440(DX)
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 2080(DX)
 	VPAND nibbles<>(SB), Y2, Y4
@@ -5042,8 +5012,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1472(DX)
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 2112(DX)
 	VPAND nibbles<>(SB), Y3, Y4
@@ -5053,8 +5022,7 @@ loop37:
 	VPAND upperTwoBits<>(SB), Y6, Y6
 	VPOR Y6, Y4, Y4
 	VMOVDQU Y4, 1504(DX)
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VMOVDQU Y5, 2144(DX)
 	VMOVDQU 112(SI), X0
@@ -5337,8 +5305,7 @@ loop39:
 	VPBROADCASTD 0(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 128(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5352,8 +5319,7 @@ loop39:
 	VPBROADCASTD 4(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 132(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5367,8 +5333,7 @@ loop39:
 	VPBROADCASTD 8(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 136(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5382,8 +5347,7 @@ loop39:
 	VPBROADCASTD 12(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 140(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5533,8 +5497,7 @@ loop39:
 	VPBROADCASTD 16(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 144(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5548,8 +5511,7 @@ loop39:
 	VPBROADCASTD 20(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 148(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5563,8 +5525,7 @@ loop39:
 	VPBROADCASTD 24(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 152(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5578,8 +5539,7 @@ loop39:
 	VPBROADCASTD 28(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 156(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5729,8 +5689,7 @@ loop39:
 	VPBROADCASTD 256(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 384(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5744,8 +5703,7 @@ loop39:
 	VPBROADCASTD 260(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 388(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5759,8 +5717,7 @@ loop39:
 	VPBROADCASTD 264(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 392(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5774,8 +5731,7 @@ loop39:
 	VPBROADCASTD 268(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 396(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5925,8 +5881,7 @@ loop39:
 	VPBROADCASTD 272(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y8, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y8, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 400(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5940,8 +5895,7 @@ loop39:
 	VPBROADCASTD 276(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y9, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y9, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 404(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5955,8 +5909,7 @@ loop39:
 	VPBROADCASTD 280(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y10, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y10, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 408(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
@@ -5970,8 +5923,7 @@ loop39:
 	VPBROADCASTD 284(DI), Y6
 	VPMADDUBSW Y6, Y4, Y4
 	VPADDW Y4, Y7, Y7
-	VPSLLW $0, Y11, Y6
-	VPAND upperTwoBits<>(SB), Y6, Y6
+	VPAND upperTwoBits<>(SB), Y11, Y6
 	VPOR Y6, Y5, Y5
 	VPBROADCASTD 412(DI), Y6
 	VPMADDUBSW Y6, Y5, Y5
