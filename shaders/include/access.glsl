@@ -55,7 +55,7 @@ vec4 load_some(Argument base, uint storage, uint i, uint n) {
 	if (storage < Q8) return load_float_some(base, storage, i, n);
 	if (i % 4 == 0 && n >= 4) return load_block4(base, storage, i);
 	vec4 f = vec4(0);
-	[[dont_unroll]] for (uint j = 0; j < min(n, 4); j++) f[j] = load_block(base, storage, i + j);
+	[[dont_unroll]] for (uint j = 0; j < 4; j++) if (j < n) f[j] = load_block(base, storage, i + j);
 	return f;
 }
 
