@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os/exec"
 	"slices"
 	"time"
@@ -79,7 +78,8 @@ func (e *ending) lastLine() []byte {
 	return text[bytes.LastIndexByte(text, '\n')+1:]
 }
 
-// MemoryFields are what both may print beside rates: the most memory of the process, and of the device with its pool.
+// MemoryFields are what both may print beside rates: the most memory of the process, and of the device with its pool; 0 says
+// nothing, as none does.
 var MemoryFields = [...]string{"process_bytes", "peak_pooled_bytes"}
 
 // trainedField is how many numbers train, which must be as many in both where both print it.
@@ -130,6 +130,9 @@ func MeasureBeside(ctx context.Context, o BesideOptions, told func(pair int, p P
 	return b, nil
 }
 
+// least is the smallest rate, in any unit, that is taken for one.
+const least = 1e-100
+
 // lineMost is the most bytes of what a program says last that an error repeats.
 const lineMost = 1000
 
@@ -163,19 +166,27 @@ func (o *BesideOptions) measure(ctx context.Context, c *exec.Cmd, task []byte) (
 		return bad(fmt.Errorf("want JSON, got %w", err))
 	}
 	rates := map[string]float64{}
+	listed, _ := all["rates"].(map[string]any)
 	for _, name := range append(append(slices.Clone(o.Rates), MemoryFields[:]...), trainedField) {
-		x, ok := all[name].(float64)
-		if listed, there := all["rates"].(map[string]any); there && !ok {
-			x, ok = listed[name].(float64)
+		field, there := all[name]
+		if !there {
+			field = listed[name]
 		}
-		if !ok && !slices.Contains(o.Rates, name) {
+		x, ok := field.(float64)
+		if (!ok || x == 0) && !slices.Contains(o.Rates, name) {
 			continue
 		}
-		if !ok || !(x > 0) || math.IsInf(x, 0) {
-			return bad(fmt.Errorf("field %s: want a positive number, got %v", name, all[name]))
+		if !ok || !(x > 0) {
+			return bad(fmt.Errorf("field %s: want a positive number, got %v", name, field))
+		}
+		if x < least || x > 1/least { // a ratio of two would be no number that JSON has
+			return bad(fmt.Errorf("field %s: want a number from %g to %g, got %g", name, least, 1/least, x))
 		}
 		rates[name] = x
 	}
 	name, _ := all["name"].(string)
+	if name == "" {
+		name = c.Args[0]
+	}
 	return rates, name, nil
 }

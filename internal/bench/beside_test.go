@@ -73,3 +73,25 @@ func TestBesideProgramThatPrintsMuch(t *testing.T) {
 		t.Errorf("%d bytes of %d are kept, the last line %q", e.text.Len(), e.text.Cap(), e.lastLine())
 	}
 }
+
+// What cannot be compared is said with what was printed; a name and memory may be missing.
+func TestBesideProgramThatSaysOddThings(t *testing.T) {
+	for says, want := range map[string]string{
+		`{"rate": 5e-324}`:            "from 1e-100 to 1e+100, got 5e-324", // the ratio has no JSON
+		`{"rate": 1e308}`:             "from 1e-100 to 1e+100, got 1e+308",
+		`{"rates": {"rate": "fast"}}`: "field rate: want a positive number, got fast",
+		`{"rate": null}`:              "field rate: want a positive number, got <nil>",
+		`{"rate": 2, "trained": -1}`:  "field trained: want a positive number, got -1",
+		`{"process_bytes": 1}`:        "field rate: want a positive number, got <nil>",
+		`[{"rate": 2}]`:               "want JSON, got json: cannot unmarshal array",
+	} {
+		b, err := besideOf(t, t.Context(), "echo '"+says+"'\n")
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %+v, %v, want %q", says, b, err, want)
+		}
+	}
+	b, err := besideOf(t, t.Context(), "echo '{\"name\": 7, \"rate\": 2, \"process_bytes\": 0, \"trained\": 0}'\n")
+	if err != nil || b.Name != "sh" || len(b.Pairs) != 1 || len(b.Pairs[0].Other) != 1 {
+		t.Errorf("got %+v, %v", b, err)
+	}
+}
