@@ -19,6 +19,7 @@ type Description struct {
 	GEMMParts    string   `json:"gemm_parts"`        // what computes High products; "": they are as by Highest
 	Integers     string   `json:"integers"`          // what Options.RoundActivations computes with; "": nothing is rounded
 	Vectors      string   `json:"vectors"`           // the routines in use for all else
+	Unused       string   `json:"unused,omitempty"`  // a better kernel that is not used although some of its features are there, and what it lacks
 	Tiles        string   `json:"tiles,omitempty"`   // why AMX is not used, which the processor has
 	Problem      string   `json:"problem,omitempty"` // why the backend cannot be opened
 	Available    int      `json:"available_memory"`  // bytes free for tensors; 0: unknown
@@ -29,7 +30,7 @@ func Describe() Description {
 	d := Description{
 		Architecture: runtime.GOARCH, Threads: runtime.GOMAXPROCS(0), Features: []string{},
 		GEMM: gemm.Kernel(), GEMMBF16: gemm.KernelBF16(), Vectors: vec.Implementation(), Available: availableMemory(),
-		GEMMParts: gemm.KernelParts(), Integers: gemm.Integers(),
+		GEMMParts: gemm.KernelParts(), Integers: gemm.Integers(), Unused: cpulevel.Lacking(),
 	}
 	if cpulevel.Chosen() == cpulevel.AMX {
 		if err := cpulevel.Tiles(); err != nil {

@@ -153,6 +153,9 @@ func doctorCommand() *cobra.Command {
 				{"integer kernel", integers}, {"vector kernels", r.CPU.Vectors},
 				{"memory for tensors", memory},
 			}
+			if r.CPU.Unused != "" {
+				lines = append(lines, [2]string{"cpu kernels unused", r.CPU.Unused})
+			}
 			if r.CPU.Tiles != "" {
 				lines = append(lines, [2]string{"amx", "not used: " + r.CPU.Tiles})
 			}

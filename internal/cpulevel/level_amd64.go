@@ -4,6 +4,8 @@ package cpulevel
 
 import (
 	"encoding/binary"
+	"fmt"
+	"strings"
 
 	"golang.org/x/sys/cpu"
 )
@@ -24,19 +26,61 @@ func vendor() string {
 	return string(name[:])
 }
 
-func supported() Level {
+// A feature is one of the processor's that the system lets programs use.
+type feature struct {
+	name string
+	has  bool
+}
+
+// wants are the features that a level's kernels use beside those of the level before.
+func wants(l Level) []feature {
 	x := &cpu.X86
-	switch {
-	case !x.HasAVX2 || !x.HasFMA || !x.HasF16C:
-		return Plain
-	case !x.HasAVX512F || !x.HasAVX512DQ || !x.HasAVX512BW || !x.HasAVX512VL:
-		return AVX2
-	case x.HasAVX512BF16 && x.HasAMXTile && x.HasAMXBF16:
-		return AMX
-	case x.HasAVX512BF16:
-		return AVX512BF16
+	switch l {
+	case AVX2:
+		return []feature{{"avx2", x.HasAVX2}, {"fma", x.HasFMA}, {"f16c", x.HasF16C}}
+	case AVX512: // Knights Landing has the first alone
+		return []feature{{"avx512f", x.HasAVX512F}, {"avx512dq", x.HasAVX512DQ}, {"avx512bw", x.HasAVX512BW}, {"avx512vl", x.HasAVX512VL}}
+	case AVX512BF16:
+		return []feature{{"avx512bf16", x.HasAVX512BF16}}
+	case AMX:
+		return []feature{{"amx-tile", x.HasAMXTile}, {"amx-bf16", x.HasAMXBF16}}
 	}
-	return AVX512
+	return nil
+}
+
+func supported() Level {
+	for i, l := range levels[1:] {
+		for _, f := range wants(l) {
+			if !f.has {
+				return levels[i]
+			}
+		}
+	}
+	return levels[len(levels)-1]
+}
+
+// Lacking says what the first level lacks that is not there although something of it or of one above is: a virtual machine
+// may hide some of a processor's features. "" where none is like that.
+func Lacking() string {
+	lacks, more := "", false
+	for _, l := range levels[1:] {
+		var missing []string
+		for _, f := range wants(l) {
+			if !f.has {
+				missing = append(missing, f.name)
+			}
+		}
+		switch {
+		case lacks == "" && len(missing) > 0:
+			lacks, more = fmt.Sprintf("%s, whose kernels want %s", l, strings.Join(missing, ", ")), len(missing) < len(wants(l))
+		case lacks != "":
+			more = more || len(missing) < len(wants(l))
+		}
+	}
+	if !more {
+		return ""
+	}
+	return lacks
 }
 
 // fastest is the best of what there is: not AVX512BF16 where its instruction is slower than f32's.

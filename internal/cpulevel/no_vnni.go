@@ -7,3 +7,6 @@ func VNNI() bool { return false }
 
 // BF16 is the level whose instruction multiplies bfloat16, AMX, AVX512BF16 or NEONBF16, or one that has none.
 func BF16() Level { return Chosen() }
+
+// Lacking is "": of each level's features a processor has all or none.
+func Lacking() string { return "" }
