@@ -21,7 +21,7 @@ func numericFlags(f func(c *cobra.Command, flag *pflag.Flag)) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
 		c.Flags().VisitAll(func(flag *pflag.Flag) {
-			if !slices.Contains([]string{"bool", "string", "list", "strings", "stringSlice", "stringArray"},
+			if !slices.Contains([]string{"bool", "string", "command", "list", "strings", "stringSlice", "stringArray"},
 				flag.Value.Type()) {
 				f(c, flag)
 			}
