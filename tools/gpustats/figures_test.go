@@ -224,3 +224,30 @@ func TestGoldenFiles(t *testing.T) {
 		t.Errorf("made by %q", heads)
 	}
 }
+
+// What cannot be done is told at once.
+func TestPossible(t *testing.T) {
+	t.Chdir("../..")
+	all := strings.Split(families, ",")
+	for _, c := range []struct {
+		families      []string
+		match, others string
+		update, show  bool
+		want          string // of the error; "": none
+	}{
+		{all, "", "", false, false, ""},
+		{all, "gemv", "", false, false, ""},
+		{all, "", "", true, false, ""},
+		{all, "gemv", "", true, false, "without -match"},
+		{all, "", "", true, true, "no -print"},
+		{all, "", "a file", false, false, "-list: want -print"},
+		{all, "", "a file", false, true, ""},
+		{[]string{"vega10"}, "", "", false, false, "vega10.txt"},
+		{[]string{"vega10"}, "", "", false, true, ""},
+	} {
+		err := possible(c.families, c.match, c.others, c.update, c.show)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

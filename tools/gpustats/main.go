@@ -60,8 +60,8 @@ func run(families []string, match, others, keep string, update, show bool) error
 	if err != nil {
 		return err
 	}
-	if others != "" && !show {
-		return fmt.Errorf("-list: want -print, since the golden files are of Agora's pipelines")
+	if err := possible(families, match, others, update, show); err != nil {
+		return err
 	}
 	dir := keep
 	if dir == "" {
@@ -86,7 +86,7 @@ func run(families []string, match, others, keep string, update, show bool) error
 		if err != nil {
 			return fmt.Errorf("%s: %w", family, err)
 		}
-		golden := filepath.Join(here, "golden", family+".txt")
+		golden := goldenFile(family)
 		switch {
 		case show:
 			fmt.Printf("# %s, Mesa %s\n", family, t.mesa)
@@ -94,9 +94,6 @@ func run(families []string, match, others, keep string, update, show bool) error
 				fmt.Print(f)
 			}
 		case update:
-			if match != "" {
-				return fmt.Errorf("-update: want all pipelines, without -match")
-			}
 			err = write(golden, family, t.mesa, list)
 		default:
 			var n int
@@ -109,6 +106,28 @@ func run(families []string, match, others, keep string, update, show bool) error
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d things got worse: mend them, or see docs/gpu.md and go run ./%s -update", failed, here)
+	}
+	return nil
+}
+
+func goldenFile(family string) string { return filepath.Join(here, "golden", family+".txt") }
+
+// possible finds what cannot be done before minutes are spent on the rest.
+func possible(families []string, match, others string, update, show bool) error {
+	switch {
+	case update && show:
+		return fmt.Errorf("-update: want no -print beside it")
+	case update && match != "":
+		return fmt.Errorf("-update: want all pipelines, without -match")
+	case others != "" && !show:
+		return fmt.Errorf("-list: want -print, since the golden files are of Agora's pipelines")
+	case update || show:
+		return nil
+	}
+	for _, family := range families {
+		if _, err := os.Stat(goldenFile(family)); err != nil {
+			return fmt.Errorf("%s: %w: -print tells the figures of a card without one", family, err)
+		}
 	}
 	return nil
 }
