@@ -165,7 +165,7 @@ func (l loop) products() int {
 
 // worse says what got worse between two figures of one pipeline: a spill, fewer waves, a tenth more instructions
 // a multiplication in the hot loop or the slow one beside it, or where nothing is multiplied a tenth more in the longest,
-// another full wait there.
+// another full wait there; or the same of all loops together.
 func worse(was, is figures) (list []string) {
 	say := func(format string, args ...any) { list = append(list, is.Name+": "+fmt.Sprintf(format, args...)) }
 	if is.Spills > was.Spills {
@@ -176,21 +176,35 @@ func worse(was, is figures) (list []string) {
 	}
 	compare := func(name string, a, b loop) {
 		if b.Full > a.Full {
-			say("%d waits for all loads in the %s loop, were %d", b.Full, name, a.Full)
+			say("%d waits for all loads in the %s, were %d", b.Full, name, a.Full)
 		}
 		switch {
 		case (a.Matrix > 0) != (b.Matrix > 0):
-			say("%d matrix instructions in the %s loop, were %d", b.Matrix, name, a.Matrix)
+			say("%d matrix instructions in the %s, were %d", b.Matrix, name, a.Matrix)
 		case a.products() > 0 && 10*b.Instructions*a.products() > 11*a.Instructions*b.products():
-			say("%d instructions for %d multiplications in the %s loop, were %d for %d", b.Instructions, b.products(), name,
+			say("%d instructions for %d multiplications in the %s, were %d for %d", b.Instructions, b.products(), name,
 				a.Instructions, a.products())
 		case a.products()+b.products() == 0 && a.Instructions > 0 && 10*b.Instructions > 11*a.Instructions:
-			say("%d instructions in the longest loop, were %d", b.Instructions, a.Instructions)
+			say("%d instructions in the %s, were %d", b.Instructions, name, a.Instructions)
 		}
 	}
-	compare("hot", was.hot(), is.hot())
+	compare("hot loop", was.hot(), is.hot())
 	if was.slow().Instructions != was.hot().Instructions || is.slow().Instructions != is.hot().Instructions {
-		compare("slow", was.slow(), is.slow())
+		compare("slow loop", was.slow(), is.slow())
+	}
+	if list == nil { // each of several loops may be as hot
+		compare("loops together", was.together(), is.together())
 	}
 	return list
+}
+
+// together is the loops' sum.
+func (f figures) together() (sum loop) {
+	for _, l := range f.Loops {
+		sum.Instructions += l.Instructions
+		sum.Matrix += l.Matrix
+		sum.FMA += l.FMA
+		sum.Full += l.Full
+	}
+	return sum
 }

@@ -157,6 +157,8 @@ func TestWhatIsWorseWithoutProducts(t *testing.T) {
 		{"more than a tenth", func(f *figures) { f.Loops[1].Instructions = 56 }, 1},
 		{"another loop is longer", func(f *figures) { f.Loops[2].Instructions, f.Loops[2].Full = 60, 2 }, 2},
 		{"a full wait", func(f *figures) { f.Loops[1].Full++ }, 1},
+		{"more than a tenth of all loops", func(f *figures) { f.Loops[0].Instructions = 43 }, 1},
+		{"a full wait in another loop", func(f *figures) { f.Loops[0].Full++ }, 1},
 		{"multiplications", func(f *figures) { f.Loops[1].Instructions, f.Loops[1].FMA = 60, 8 }, 0},
 	} {
 		f := copied()
