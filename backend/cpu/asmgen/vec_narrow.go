@@ -105,9 +105,9 @@ func (m machineAVX2) narrowTo(x, slice string, offset int) {
 	m.I("VPSRLD", Imm(16), x, y)
 	m.I("VPAND", m.bits("oneBit", 1), y, y)
 	m.I("VPADDD", m.bits("belowTie", 0x7fff), y, y)
+	m.I("VCMPPS", Imm(7), x, x, t) // ordered: no NaN
+	m.I("VPAND", t, y, y)
 	m.I("VPADDD", x, y, y)
-	m.I("VCMPPS", Imm(3), x, x, t) // unordered: NaN
-	m.I("VBLENDVPS", t, x, y, y)
 	m.I("VPSRLD", Imm(16), y, y)
 	m.I("VEXTRACTI128", Imm(1), y, low(t))
 	m.I("VPACKUSDW", low(t), low(y), low(y))

@@ -5503,16 +5503,12 @@ loop258:
 	VBIT V14.B16, V12.B16, V13.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
 	WORD $0x4e3fd5ad // fadd v13.4s, v13.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	VMOV V31.B16, V11.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
-	WORD $0x6e2dfd6b // fdiv v11.4s, v11.4s, v13.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
+	WORD $0x6e2dffeb // fdiv v11.4s, v31.4s, v13.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
 	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
-	VMOV V31.B16, V5.B16
-	VMOV V31.B16, V13.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
-	WORD $0x4eabd5ad // fsub v13.4s, v13.4s, v11.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
+	WORD $0x4eabd7ed // fsub v13.4s, v31.4s, v11.4s
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V12.B16
 	VFMLA V1.S4, V5.S4, V4.S4
@@ -5580,11 +5576,9 @@ loop260:
 	WORD $0x6e33dc64 // fmul v4.4s, v3.4s, v19.4s
 	VBIT V6.B16, V4.B16, V5.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
-	VMOV V31.B16, V5.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
 	VMOV V31.B16, V4.B16
 	VFMLA V1.S4, V5.S4, V4.S4
 	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
@@ -5717,16 +5711,12 @@ loop262:
 	VBIT V14.B16, V12.B16, V13.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
 	WORD $0x4e3fd5ad // fadd v13.4s, v13.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	VMOV V31.B16, V11.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
-	WORD $0x6e2dfd6b // fdiv v11.4s, v11.4s, v13.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
+	WORD $0x6e2dffeb // fdiv v11.4s, v31.4s, v13.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
 	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
-	VMOV V31.B16, V5.B16
-	VMOV V31.B16, V13.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
-	WORD $0x4eabd5ad // fsub v13.4s, v13.4s, v11.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
+	WORD $0x4eabd7ed // fsub v13.4s, v31.4s, v11.4s
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V12.B16
 	VFMLA V1.S4, V5.S4, V4.S4
@@ -5818,11 +5808,9 @@ loop264:
 	WORD $0x6e31dc64 // fmul v4.4s, v3.4s, v17.4s
 	VBIT V6.B16, V4.B16, V5.B16
 	WORD $0x4e3fd4a5 // fadd v5.4s, v5.4s, v31.4s
-	VMOV V31.B16, V3.B16
-	WORD $0x6e25fc63 // fdiv v3.4s, v3.4s, v5.4s
+	WORD $0x6e25ffe3 // fdiv v3.4s, v31.4s, v5.4s
 	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
-	VMOV V31.B16, V5.B16
-	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
+	WORD $0x4ea3d7e5 // fsub v5.4s, v31.4s, v3.4s
 	VMOV V31.B16, V4.B16
 	VFMLA V1.S4, V5.S4, V4.S4
 	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
