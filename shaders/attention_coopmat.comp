@@ -9,6 +9,7 @@
 //tile group=64 bm=64 bn=32
 //tile group=128 bm=64 bn=32
 //tile group=256 bm=64 bn=32
+//lean head_dim>=96 head_dim%32 group=256 bm=64 bn=64
 
 #include "include/kernel.glsl"
 #include "include/aligned.glsl"
@@ -38,17 +39,21 @@ OPT_IN(8, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #define ROWS bm
 #define COLS (SHORT ? 2 * bn : bn)
 #define SEES(row, column) sees(row, column)
-#define SCRATCH BLOCKS
+#define SCRATCH (SHARE > 1 ? 1 : BLOCKS)
+#define GO_OVER_SCRATCH [[unroll]] for (uint c = from; c < from + SCRATCH; c++)
 #include "include/attention_coopmat.glsl"
 
 const float LEAST = -3.4e38;
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time (Dao, "FlashAttention-2", 2307.08691).
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
-uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), own = gl_SubgroupID * OWN;
+uint i0 = min(group_i0 + GROUP_ROW, t - 1), own = OWN_WORDS;
 uint key = kv_heads * head_dim, first_k = b * s * key + h / (heads / kv_heads) * head_dim;
-MATRIX_C sum[WIDTHS];
+MATRIX_C sum[SUMS];
 MATRIX_A queries[DEPTHS];
+// The workgroup's queries, where two subgroups share rows because invocations have few registers.
+const bool KEPT = SHARE > 1;
+shared uvec4 kept[KEPT ? ROWS * LINE : 1];
 uvec4 keys[FETCHES], values[2 * PAIRS];
 
 // Of the row of each quad: the largest score so far, times log2(e); and this invocation's part of the sum of all
@@ -79,12 +84,14 @@ void add_tile(bool lean) {
 	FETCH_PAIRS(values, values_at + first)
 	MATRIX_C block[BLOCKS];
 	GO_OVER_BLOCKS block[c] = MATRIX_C(0.0);
-	SCORES(block, rows[r] = queries[d];)
-	GO_OVER_BLOCKS coopMatStore(block[c], scratch, own + c * BLOCK, ACROSS, BY_ROWS);
-	subgroup_barrier();
+	SCORES(block, if (KEPT) coopMatLoad(rows[r], kept, GROUP_ROW * LINE + d * DEEP, LINE, BY_ROWS); else rows[r] = queries[d];)
 	vec4 scores[BLOCKS * QUADS];
-	GO_OVER_BLOCKS GO_OVER_QUADS scores[QUAD] = uintBitsToFloat(scratch[own + c * BLOCK + at]);
-	subgroup_barrier();
+	[[unroll]] for (uint from = 0; from < BLOCKS; from += SCRATCH) {
+		GO_OVER_SCRATCH coopMatStore(block[c], scratch, OWN_BLOCK + (c - from) * BLOCK, ACROSS, BY_ROWS);
+		subgroup_barrier();
+		GO_OVER_SCRATCH GO_OVER_QUADS scores[QUAD] = uintBitsToFloat(scratch[OWN_BLOCK + (c - from) * BLOCK + at]);
+		subgroup_barrier();
+	}
 
 	float most[QUADS];
 	GO_OVER_QUADS {
@@ -104,9 +111,9 @@ void add_tile(bool lean) {
 		factor[n] = exp2(highest[n] - most[n]);
 		highest[n] = most[n];
 	}
-	subgroup_barrier();
+	ROW_BARRIER
 	GO_OVER_QUADS {
-		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = factor[n];
+		if (x == 0) row_factors[(GROUP_ROW + row) / 4][row % 4] = factor[n];
 		total[n] *= factor[n];
 		GO_OVER_BLOCKS {
 			vec4 f = exp2(scores[QUAD] - (highest[n] - RAISED));
@@ -133,11 +140,17 @@ void add_tile(bool lean) {
 
 void main() {
 	uint rows = min(MATRIX_M, t - i0);
-	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
+	if (group_i0 + GROUP_ROW >= t) rows = 0; // the last query instead of those past the end
 	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim;
 	GO_OVER_QUADS highest[n] = LEAST, total[n] = 0;
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	LOAD_ROWS(queries, 0, place_of(2, first_q), max(rows, 1) - 1, query)
+	[[unroll]] for (uint w = 0; w < SUMS; w++) { BEGIN(sum[w]) }
+	if (KEPT) {
+		GO_OVER((ROWS * EIGHTS + group - 1) / group) if (ROWS * EIGHTS % group == 0 || m < ROWS * EIGHTS)
+			kept[m / EIGHTS * LINE + m % EIGHTS] = eight(place_of(2, (b * t + group_i0) * query + h * head_dim),
+				2 * min(m / EIGHTS, t - 1 - group_i0) * query + 16 * (m % EIGHTS));
+	} else {
+		LOAD_ROWS(queries, 0, place_of(2, first_q), max(rows, 1) - 1, query)
+	}
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));
@@ -172,7 +185,7 @@ void main() {
 		if (has_lse && x == 0 && row < rows)
 			set_lse((b * heads + h) * t + i0 + row,
 				total[n] == 0 ? -INFINITY : (highest[n] - RAISED + log2(total[n])) / LOG2_E);
-		if (x == 0) row_factors[(gl_SubgroupID * MATRIX_M + row) / 4][row % 4] = total[n] == 0 ? 0 : exp2(RAISED) / total[n];
+		if (x == 0) row_factors[(GROUP_ROW + row) / 4][row % 4] = total[n] == 0 ? 0 : exp2(RAISED) / total[n];
 	}
 	barrier();
 	SCALE

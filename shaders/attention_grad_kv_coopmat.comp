@@ -8,6 +8,7 @@
 //tile group=64 bm=32 bn=64
 //tile group=128 bm=32 bn=64
 //tile group=256 bm=32 bn=64
+//lean head_dim>=64 head_dim<=64 group=256 bm=64 bn=64
 //narrow head_dim<=64
 //narrow head_dim>=96 head_dim%32 group=256 bm=64 bn=64
 
@@ -47,8 +48,9 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #include "include/attention_coopmat.glsl"
 
 // The keys of the workgroup: registers have no room for them beside the values. Behind each stands its value where
-// subgroups are so small that an invocation's part of the sums leaves no room for values either.
-const bool BOTH = SUBGROUP <= 32 && head_dim > 64;
+// subgroups are so small that an invocation's part of the sums leaves no room for values either, or share rows because invocations have
+// few registers. (What is right of && or || must be short, or the compiler makes a branch of it and no constant.)
+const bool BOTH = (SHARE > 1 || head_dim > 64) && SUBGROUP <= 32;
 const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
 shared uvec4 kept[ROWS * KEPT];
 #define KEPT_ROWS(from) coopMatLoad(rows[r], kept, (GROUP_ROW + r * MATRIX_M) * KEPT + from + d * DEEP, KEPT, BY_ROWS);

@@ -9,6 +9,7 @@
 //tile group=64 bm=64 bn=32
 //tile group=128 bm=64 bn=32
 //tile group=256 bm=64 bn=32
+//lean head_dim>=64 head_dim<=64 group=256 bm=64 bn=64
 
 #include "include/kernel.glsl"
 #include "include/aligned.glsl"
@@ -44,14 +45,20 @@ OPT_IN(11, I, kseg) // [batch, s]: segments of the keys, -1 = padding
 #define SCRATCH 1
 #include "include/attention_coopmat.glsl"
 
-shared uvec4 grads[ROWS * LINE]; // dy of the workgroup's queries: registers have no room for it beside q
-#define GRAD_ROWS coopMatLoad(rows[r], grads, gl_SubgroupID * MATRIX_M * LINE + d * DEEP, LINE, BY_ROWS);
+// dy of the workgroup's queries: registers have no room for it beside q. Where two subgroups share rows because invocations have few
+// registers, q stands behind each, and what exponents and less_delta have of each row is in memory, too.
+const bool BOTH = SHARE > 1;
+const uint KEPT = BOTH ? LINE + EIGHTS : LINE;
+shared uvec4 kept[ROWS * KEPT];
+shared vec4 row_statistics[BOTH ? 2 * ROWS / 4 : 1];
+#define KEPT_ROWS(from) coopMatLoad(rows[r], kept, GROUP_ROW * KEPT + from + d * DEEP, KEPT, BY_ROWS);
+#define OF_STATISTIC(matrix, of) coopMatLoad(matrix, row_statistics, (of * ROWS + GROUP_ROW) / 4, 0, ALONG_K);
 
 // A workgroup has bm queries of one head and goes over their keys, bn at a time.
 uint b = gl_WorkGroupID.z, h = gl_WorkGroupID.y, group_i0 = gl_WorkGroupID.x * bm;
-uint i0 = min(group_i0 + gl_SubgroupID * MATRIX_M, t - 1), own = gl_SubgroupID * OWN;
+uint i0 = min(group_i0 + GROUP_ROW, t - 1), own = OWN_WORDS;
 uint key = kv_heads * head_dim, first_k = b * s * key + h / (heads / kv_heads) * head_dim;
-MATRIX_C sum[WIDTHS], exponents, less_delta; // lse less RAISED, and -delta, of each row in all columns
+MATRIX_C sum[SUMS], exponents, less_delta; // lse less RAISED, and -delta, of each row in all columns
 MATRIX_A queries[DEPTHS];
 uvec4 values[FETCHES], keys[2 * PAIRS];
 
@@ -72,12 +79,15 @@ void add_tile(bool lean) {
 	barrier();
 	FETCH(values, values_at + first)
 	MATRIX_C scores[BLOCKS], slopes[BLOCKS], words[WORDS]; // slopes: dy . v - delta
-	GO_OVER_BLOCKS { scores[c] = MATRIX_C(0.0); slopes[c] = less_delta; }
-	SCORES(scores, rows[r] = queries[d];)
+	GO_OVER_BLOCKS scores[c] = MATRIX_C(0.0);
+	SCORES(scores, if (BOTH) KEPT_ROWS(EIGHTS) else rows[r] = queries[d];)
 	barrier();
 	PUT(values)
 	barrier();
-	SCORES(slopes, GRAD_ROWS)
+	if (BOTH) OF_STATISTIC(less_delta, 1)
+	GO_OVER_BLOCKS slopes[c] = less_delta;
+	SCORES(slopes, KEPT_ROWS(0))
+	if (BOTH) OF_STATISTIC(exponents, 0)
 
 	GO_OVER_WORDS [[unroll]] for (uint i = 0; i < words[p].length(); i++) {
 		vec2 score = vec2(scores[2 * p][i], scores[2 * p + 1][i]);
@@ -104,7 +114,7 @@ void add_tile(bool lean) {
 
 void main() {
 	uint rows = min(MATRIX_M, t - i0);
-	if (group_i0 + gl_SubgroupID * MATRIX_M >= t) rows = 0; // the last query instead of those past the end
+	if (group_i0 + GROUP_ROW >= t) rows = 0; // the last query instead of those past the end
 	if (FACTOR == BF16) exponent_scale = LOG2_E * scale;
 	uint query = heads * head_dim, first_q = (b * t + i0) * query + h * head_dim, statistics = (b * heads + h) * t + i0;
 
@@ -117,7 +127,8 @@ void main() {
 			uint at_d = min(d + x, EIGHTS - 1);
 			uvec4 g = eight(place_of(2, first_q), 2 * i * query + 16 * at_d), f = eight(place_of(3, first_q), 2 * i * query + 16 * at_d);
 			if (d + x == at_d) {
-				grads[(gl_SubgroupID * MATRIX_M + row) * LINE + at_d] = g;
+				kept[(GROUP_ROW + row) * KEPT + at_d] = g;
+				if (BOTH) kept[(GROUP_ROW + row) * KEPT + EIGHTS + at_d] = eight(place_of(5, first_q), 2 * i * query + 16 * at_d);
 				deltas[n] += dot(widened(FACTOR, g.xy), widened(FACTOR, f.xy)) +
 					dot(widened(FACTOR, g.zw), widened(FACTOR, f.zw));
 			}
@@ -126,14 +137,21 @@ void main() {
 	}
 	PUT_OF_ROW(deltas[n])
 	GO_OVER_QUADS {
-		OF_ROW(deltas[n], add)
+		PART_OF_ROW(deltas[n], add, OWN_BLOCK)
 		if (x == 0 && row < rows) set_delta(statistics + row, deltas[n]);
 	}
 	subgroup_barrier();
-	OF_ROWS(exponents, lses[n])
-	OF_ROWS(less_delta, -deltas[n])
-	[[unroll]] for (uint w = 0; w < WIDTHS; w++) { BEGIN(sum[w]) }
-	LOAD_ROWS(queries, 0, place_of(5, first_q), max(rows, 1) - 1, query)
+	if (BOTH) {
+		GO_OVER_QUADS if (x == 0) {
+			row_statistics[(GROUP_ROW + row) / 4][row % 4] = lses[n];
+			row_statistics[(ROWS + GROUP_ROW + row) / 4][row % 4] = -deltas[n];
+		}
+	} else {
+		OF_ROWS(exponents, lses[n])
+		OF_ROWS(less_delta, -deltas[n])
+	}
+	[[unroll]] for (uint w = 0; w < SUMS; w++) { BEGIN(sum[w]) }
+	if (!BOTH) LOAD_ROWS(queries, 0, place_of(5, first_q), max(rows, 1) - 1, query)
 
 	j0 = int(first_key(group_i0));
 	end = int(end_key(group_i0));

@@ -76,9 +76,9 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 				continue
 			}
 			product := strings.Contains(d.Sig, "W")
-			// A shader whose narrow subgroups have a launch of their own can share rows: heads are an even number of matrices
-			// wide, as that line's calls have them, or all where matrices are eight.
-			shares := slices.ContainsFunc(a.Narrow, func(n shaders.Narrow) bool { return n.Tiles != nil })
+			// A shader whose narrow subgroups have a launch of their own, or which has a lean one, can share rows: heads are an even
+			// number of matrices wide, as the calls of those lines have them, or all where matrices are eight.
+			shares := a.Lean != nil || slices.ContainsFunc(a.Narrow, func(n shaders.Narrow) bool { return n.Tiles != nil })
 			add := func(subgroup int, calls func(tensor.Kernel) bool, tiles []shaders.Tile, own bool) {
 				var best *form
 				for _, x := range matrices {
@@ -98,7 +98,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 						product: product, shares: shares && (own || x.n == 8),
 					}
 					for _, t := range tiles {
-						if f.fits(t, l) {
+						if f.fits(t, l) && own == (f.sides(t) == 2) {
 							f.tiles = append(f.tiles, t)
 						}
 					}
@@ -119,6 +119,9 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 					tiles = a.Tiles
 				}
 				add(l.Narrow, func(k tensor.Kernel) bool { return n.Takes(k) && a.Takes(k) }, tiles, own)
+			}
+			if a.Lean != nil && l.Registers == 0 && !software && subgroup == leanSubgroup {
+				add(subgroup, func(k tensor.Kernel) bool { return a.LeanFor(k) && a.Takes(k) }, a.Lean, true)
 			}
 			add(subgroup, a.Takes, a.Tiles, false)
 		}
@@ -151,6 +154,10 @@ func narrowSubgroup(asks bool, sizes [3]int, matrices []string) int {
 	}
 	return narrow
 }
+
+// leanSubgroup is that of devices whose drivers do not say how many registers a lane has, NVIDIA's: those of other sizes have less to gain,
+// since each lane has more or less of a matrix.
+const leanSubgroup = 32
 
 // manyRegisters of a lane are enough for four subgroups of 64 with 192 each, as a wide tile takes.
 const manyRegisters = 768
@@ -194,17 +201,21 @@ func (f *form) fitsProduct(t shaders.Tile, subgroups int) bool {
 // the columns.
 func (f *form) fitsAttention(t shaders.Tile, subgroups int) bool {
 	rows, columns := max(int(t[1]), int(t[2])), min(int(t[1]), int(t[2]))
-	x := f.matrix
-	sides := 1 // subgroups that have the same rows
-	if f.shares && subgroups*x.m == 2*rows {
-		sides = 2
-	}
+	x, sides := f.matrix, f.sides(t)
 	blocks := columns%(2*sides*x.n) == 0 // each has two of columns at least
 	// Of short heads there are twice as many columns, of which an invocation has a statistic and takes pairs from one place on.
 	short := 2*columns <= int(t[0]) && int(t[0])%columns == 0
 	looked := 32*columns%(4*int(t[0])) == 0 // those of 32 tiles, of which an invocation looks at four at a time
 	return x.n == x.k && (x.n == 8 || x.n == 16) && sides*rows == subgroups*x.m && blocks && short && looked &&
 		x.m*x.n/4%f.subgroup == 0 // four numbers of a row for each invocation
+}
+
+// sides is how many subgroups have the same rows of a tile of attention.
+func (f *form) sides(t shaders.Tile) int {
+	if f.shares && int(t[0])/f.subgroup*f.matrix.m == 2*int(max(t[1], t[2])) {
+		return 2
+	}
+	return 1
 }
 
 // slow reports whether a device had better run another form: software takes minutes to compile attention with matrices.

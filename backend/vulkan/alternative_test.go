@@ -54,6 +54,7 @@ func TestFormsOfDevices(t *testing.T) {
 			t.Errorf("shapes %v, subgroups of %d, %+v: %s; want %s", c.shapes, c.subgroup, c.l, got, c.want)
 		}
 	}
+	l.Registers = 256 // with few, two subgroups share rows
 	info := Info{matrices: shapes, Subgroup: [3]int{32, 32, 32}, Limits: l}
 	half, software := info, info
 	half.matrices, software.Kind = shapes[:4], KindCPU
@@ -159,6 +160,28 @@ func TestLeanTiles(t *testing.T) {
 		}
 	}
 
+	shared, own := shaders.Tile{256, 64, 64}, shaders.Tile{128, 64, 32} // of attention with matrices, where subgroups have 32 lanes
+	for _, c := range []struct {
+		call      tensor.Kernel
+		registers int
+		subgroup  int
+		want      shaders.Tile
+	}{
+		{kernels.AttentionGradQ{T: 64, HeadDim: 64}, 0, 32, shared}, {kernels.AttentionGradKV{T: 64, HeadDim: 64}, 0, 32, shared},
+		{kernels.AttentionGradQ{T: 64, HeadDim: 64}, 256, 32, own}, {kernels.AttentionGradQ{T: 64, HeadDim: 128}, 0, 32, own},
+		{kernels.AttentionGradQ{T: 64, HeadDim: 48}, 0, 32, own}, {kernels.AttentionGradQ{T: 64, HeadDim: 64}, 0, 64, shaders.Tile{256, 64, 32}},
+		{kernels.Attention{T: 64, HeadDim: 128}, 0, 32, shared}, {kernels.Attention{T: 64, HeadDim: 112}, 0, 32, own},
+		{kernels.Attention{T: 64, HeadDim: 64}, 0, 32, own},
+	} {
+		d, _ := shaders.Find(c.call.Name())
+		k := &kernel{Desc: d, forms: forms(d, shapes, c.subgroup, nil, Limits{Invocations: 1024, Shared: 48 << 10, Registers: c.registers}, false)}
+		v := variant{}
+		v.storage[0] = storages[tensor.F16] - 1
+		if f := k.form(v, c.call, nil); f.tile(c.call, 1) != c.want {
+			t.Errorf("%+v, %d registers, subgroups of %d: %s, tile %v, want %v", c.call, c.registers, c.subgroup, f.name, f.tile(c.call, 1), c.want)
+		}
+	}
+
 	asked := shaders.Tile{128, 64, 32}
 	b := newBackend(newNull(), Options{Tiles: map[string]shaders.Tile{"attention_grad_kv": asked}})
 	k, err := b.kernel("attention_grad_kv")
@@ -207,7 +230,7 @@ func TestTilesOfSoftware(t *testing.T) {
 // The tile for attention is that of the device's subgroups; others are left to the plain shader. Few queries come first.
 func TestFormsOfAttention(t *testing.T) {
 	d, _ := shaders.Find("attention")
-	l := Limits{Invocations: 1024, Shared: 48 << 10}
+	l := Limits{Invocations: 1024, Shared: 48 << 10, Registers: 256}
 	for subgroup, want := range map[int]uint32{8: 0, 16: 64, 32: 128, 64: 256, 128: 0} {
 		list := forms(d, shapes, subgroup, nil, l, false)
 		if list[0].name != "attention_few" {
@@ -276,7 +299,8 @@ func TestFormsWithSharedRows(t *testing.T) {
 		{"attention_grad_kv", 8, shaders.Tile{128, 32, 64}, true}, {"attention_grad_kv", 8, shaders.Tile{64, 32, 64}, true},
 		{"attention_grad_kv", 8, shaders.Tile{128, 16, 64}, false}, {"attention_grad_kv", 8, shaders.Tile{256, 64, 64}, false},
 		{"attention_grad_kv", 16, shaders.Tile{128, 64, 64}, false}, // half of 80 numbers is no whole matrix
-		{"attention", 8, shaders.Tile{128, 64, 32}, false},
+		{"attention", 8, shaders.Tile{128, 64, 32}, true}, {"attention", 8, shaders.Tile{128, 64, 16}, false},
+		{"attention_grad_q", 8, shaders.Tile{128, 64, 32}, true}, {"attention_grad_q", 8, shaders.Tile{128, 64, 16}, false},
 	} {
 		subgroup := c.matrix
 		d, _ := shaders.Find(c.kernel)

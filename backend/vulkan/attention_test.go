@@ -239,32 +239,42 @@ func TestAttentionOfMatrices(t *testing.T) {
 	}
 }
 
-// Where two subgroups have the same keys, each beside half of a tile's queries, their gradients are as good, and have the same
-// bits as where one has all of a tile as large.
+// Where two subgroups have the same rows, each beside half of a tile's columns, what comes of it is as good. Gradients have the same
+// bits as where one has all of a tile as large; the forward pass adds the weights of a row in another order.
 func TestAttentionOfSharedRows(t *testing.T) {
-	const shader = "attention_grad_kv_coopmat"
-	needs(t, shader+" f16")
-	var trace bytes.Buffer
-	subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: map[string]shaders.Tile{shader: {128, 32, 64}}}))
-	alone := openDevice(t, vulkan.Options{Tiles: map[string]shaders.Tile{shader: {64, 32, 64}}})
-	reference, runs := tensor.NewDevice(plainCPU(t)), 0
-	of := []string{"more queries than keys", "window", "rows unlike each other", "heads of 48, soft cap"}
-	if os.Getenv("AGORA_LONG") == "1" {
-		of = append(of, "heads of 80", "heads of 96", "heads of 128")
-	}
-	cases := attentionCases()
-	for _, name := range of {
-		i := slices.IndexFunc(cases, func(c attentionCase) bool { return c.name == name })
-		if i < 0 {
-			t.Fatalf("no case is called %q", name)
-		}
-		t.Run(name, func(t *testing.T) { runs += cases[i].compare(t, subject, reference, alone) })
-	}
-	if err := subject.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if ran := dispatches(t, &trace)[shader]; ran != runs {
-		t.Errorf("it ran %d times, want %d", ran, runs)
+	for shader, shared := range sharedRows() {
+		t.Run(shader, func(t *testing.T) {
+			needs(t, shader+" f16")
+			var trace bytes.Buffer
+			subject := tensor.NewDevice(open(t, vulkan.Options{Profile: &trace, Tiles: map[string]shaders.Tile{shader: shared}}))
+			var others []*tensor.Device
+			if shader != "attention_coopmat" {
+				alone := shared
+				alone[0] /= 2
+				others = append(others, openDevice(t, vulkan.Options{Tiles: map[string]shaders.Tile{shader: alone}}))
+			}
+			reference, runs := tensor.NewDevice(plainCPU(t)), 0
+			of := []string{"window", "rows unlike each other", "heads of 32"}
+			if os.Getenv("AGORA_LONG") == "1" {
+				of = append(of, "more queries than keys", "decode", "heads of 48, soft cap", "heads of 64", "heads of 80", "heads of 96", "heads of 128")
+			}
+			// In a subgroup whose sums are of as many matrices as there, they are of two rows of matrices.
+			cases := append(attentionCases(), attentionCase{name: "heads of 32",
+				k: kernels.Attention{Batch: 1, T: 70, S: 90, Heads: 2, KVHeads: 1, HeadDim: 32, Scale: 0.2}})
+			for _, name := range of {
+				i := slices.IndexFunc(cases, func(c attentionCase) bool { return c.name == name })
+				if i < 0 {
+					t.Fatalf("no case is called %q", name)
+				}
+				t.Run(name, func(t *testing.T) { runs += cases[i].compare(t, subject, reference, others...) })
+			}
+			if err := subject.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if ran := dispatches(t, &trace)[shader]; ran != runs {
+				t.Errorf("it ran %d times, want %d", ran, runs)
+			}
+		})
 	}
 }
 
@@ -273,6 +283,12 @@ func TestAttentionOfSharedRows(t *testing.T) {
 func attentionTiles() map[string]shaders.Tile {
 	return map[string]shaders.Tile{"attention_coopmat": {64, 64, 16}, "attention_grad_q_coopmat": {64, 64, 16},
 		"attention_grad_kv_coopmat": {64, 16, 64}}
+}
+
+// sharedRows are tiles of them of which two subgroups have the same rows.
+func sharedRows() map[string]shaders.Tile {
+	return map[string]shaders.Tile{"attention_coopmat": {128, 64, 32}, "attention_grad_q_coopmat": {128, 64, 32},
+		"attention_grad_kv_coopmat": {128, 32, 64}}
 }
 
 // wholeTiles runs one case in three ways, and says how often that is: tiles that are seen whole by their places, in the loop of a

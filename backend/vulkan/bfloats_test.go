@@ -49,23 +49,27 @@ func widenedAttention(t *testing.T, o vulkan.Options) *tensor.Device {
 // Attention and its gradients with matrices of bf16 compute what sums in float64 give, within the rounding of bf16, and as much of it
 // on the average: weights are neither smaller nor larger than they are.
 func TestAttentionOfBfloats(t *testing.T) {
-	var trace bytes.Buffer
-	subject := widenedAttention(t, vulkan.Options{Profile: &trace, Tiles: attentionTiles()})
-	reference, runs := tensor.NewDevice(plainCPU(t)), 0
-	cases := attentionCases()
-	for _, name := range []string{"63 of 97", "129"} {
-		i := slices.IndexFunc(cases, func(c attentionCase) bool { return c.name == name })
-		t.Run(name, func(t *testing.T) { runs += cases[i].compareIn(t, tensor.BF16, 3e-5, subject, reference) })
-	}
-	t.Run("weights", func(t *testing.T) { runs += cutWeights(t, subject) })
-	if err := subject.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ran := dispatches(t, &trace)
-	for shader := range attentionTiles() {
-		if ran[shader] != runs {
-			t.Errorf("%s ran %d times, want %d", shader, ran[shader], runs)
-		}
+	for form, tiles := range map[string]map[string]shaders.Tile{"own rows": attentionTiles(), "shared rows": sharedRows()} {
+		t.Run(form, func(t *testing.T) {
+			var trace bytes.Buffer
+			subject := widenedAttention(t, vulkan.Options{Profile: &trace, Tiles: tiles})
+			reference, runs := tensor.NewDevice(plainCPU(t)), 0
+			cases := attentionCases()
+			for _, name := range []string{"63 of 97", "129"} {
+				i := slices.IndexFunc(cases, func(c attentionCase) bool { return c.name == name })
+				t.Run(name, func(t *testing.T) { runs += cases[i].compareIn(t, tensor.BF16, 3e-5, subject, reference) })
+			}
+			t.Run("weights", func(t *testing.T) { runs += cutWeights(t, subject) })
+			if err := subject.Close(); err != nil {
+				t.Fatal(err)
+			}
+			ran := dispatches(t, &trace)
+			for shader := range tiles {
+				if ran[shader] != runs {
+					t.Errorf("%s ran %d times, want %d", shader, ran[shader], runs)
+				}
+			}
+		})
 	}
 }
 

@@ -3088,12 +3088,14 @@ func init() {
 				Name:    "attention_coopmat",
 				Doc:     "AttentionCoopmat is Attention with cooperative matrices: of f16 or bf16, which scores and weights are rounded to as\nfactors; sums are f32.",
 				Tiles:   []shaders.Tile{{64, 64, 32}, {128, 64, 32}, {256, 64, 32}},
+				Lean:    []shaders.Tile{{256, 64, 64}},
 				Aligned: true,
 				Calls:   "head_dim%16 head_dim<=128 aligned",
 				Takes: func(k shaders.Kernel) bool {
 					c, ok := k.(Attention)
 					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
 				},
+				LeanFor: func(k shaders.Kernel) bool { c, ok := k.(Attention); return ok && c.HeadDim >= 96 && c.HeadDim%32 == 0 },
 				Narrow: []shaders.Narrow{
 					{
 						Takes: func(k shaders.Kernel) bool { c, ok := k.(Attention); return ok && c.HeadDim <= 128 },
@@ -3129,11 +3131,16 @@ func init() {
 				Name:    "attention_grad_kv_coopmat",
 				Doc:     "AttentionGradKVCoopmat is AttentionGradKV with cooperative matrices: of f16 or bf16, which weights are rounded to as\nfactors; sums are f32.",
 				Tiles:   []shaders.Tile{{64, 32, 64}, {128, 32, 64}, {256, 32, 64}},
+				Lean:    []shaders.Tile{{256, 64, 64}},
 				Aligned: true,
 				Calls:   "head_dim%16 head_dim<=128 aligned",
 				Takes: func(k shaders.Kernel) bool {
 					c, ok := k.(AttentionGradKV)
 					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
+				},
+				LeanFor: func(k shaders.Kernel) bool {
+					c, ok := k.(AttentionGradKV)
+					return ok && c.HeadDim >= 64 && c.HeadDim <= 64
 				},
 				Narrow: []shaders.Narrow{
 					{
@@ -3167,11 +3174,16 @@ func init() {
 				Name:    "attention_grad_q_coopmat",
 				Doc:     "AttentionGradQCoopmat is AttentionGradQ with cooperative matrices: of f16 or bf16, which weights are rounded to as\nfactors; sums are f32.",
 				Tiles:   []shaders.Tile{{64, 64, 32}, {128, 64, 32}, {256, 64, 32}},
+				Lean:    []shaders.Tile{{256, 64, 64}},
 				Aligned: true,
 				Calls:   "head_dim%16 head_dim<=128 aligned",
 				Takes: func(k shaders.Kernel) bool {
 					c, ok := k.(AttentionGradQ)
 					return ok && c.HeadDim%16 == 0 && c.HeadDim <= 128
+				},
+				LeanFor: func(k shaders.Kernel) bool {
+					c, ok := k.(AttentionGradQ)
+					return ok && c.HeadDim >= 64 && c.HeadDim <= 64
 				},
 				Narrow: []shaders.Narrow{
 					{

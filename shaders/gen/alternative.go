@@ -75,43 +75,54 @@ func parseCondition(a string) (c condition, ok bool) {
 	return c, (c.sign == "" || err == nil && n > 0) && identRE.MatchString(c.field)
 }
 
-// narrowLine reads which calls have narrow subgroups where a device has a reason, and their launch if it is another:
-// "head_dim<=64", "head_dim>=96 head_dim%32 group=256 bm=64".
-func (p *parser) narrowLine(args []string) error {
+// callsAndSizes reads conditions, and behind them sizes as in a //tile line, or none.
+func (p *parser) callsAndSizes(word string, args []string) (calls []condition, tiles [][]uint32, err error) {
 	sizes := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "group=") })
 	if sizes < 0 {
 		sizes = len(args)
 	}
 	if sizes == 0 {
-		return p.errorf("//narrow: want conditions, and sizes behind them or none")
+		return nil, nil, p.errorf("//%s: want conditions, and sizes behind them", word)
 	}
-	var n narrow
 	for _, a := range args[:sizes] {
 		c, ok := parseCondition(a)
 		if !ok || c.sign == "" {
-			return p.errorf("//narrow: %q: want size<=number, size>=number or size%%number", a)
+			return nil, nil, p.errorf("//%s: %q: want size<=number, size>=number or size%%number", word, a)
 		}
-		n.calls = append(n.calls, c)
+		calls = append(calls, c)
 	}
 	if sizes < len(args) {
-		if err := p.tileLine("narrow", args[sizes:], &n.tiles); err != nil {
-			return err
-		}
+		err = p.tileLine(word, args[sizes:], &tiles)
 	}
-	p.k.narrow = append(p.k.narrow, n)
-	return nil
+	return calls, tiles, err
+}
+
+// narrowLine reads which calls have narrow subgroups where a device has a reason, and their launch if it is another:
+// "head_dim<=64", "head_dim>=96 head_dim%32 group=256 bm=64".
+func (p *parser) narrowLine(args []string) error {
+	calls, tiles, err := p.callsAndSizes("narrow", args)
+	p.k.narrow = append(p.k.narrow, narrow{calls, tiles})
+	return err
 }
 
 // leanLine reads a launch for some calls on devices that may have few registers: "head_dim>=128 group=256 bm=128".
-func (p *parser) leanLine(args []string) error {
-	if p.k.lean != nil || len(args) < 2 {
-		return p.errorf("//lean: want one such line: a condition, and sizes")
+func (p *parser) leanLine(args []string) (err error) {
+	if p.k.lean != nil {
+		return p.errorf("//lean: want one such line")
 	}
-	var ok bool
-	if p.k.leanFor, ok = parseCondition(args[0]); !ok || p.k.leanFor.sign == "" {
-		return p.errorf("//lean: %q: want size<=number, size>=number or size%%number", args[0])
+	if p.k.leanFor, p.k.lean, err = p.callsAndSizes("lean", args); err == nil && p.k.lean == nil {
+		err = p.errorf("//lean: want sizes behind its conditions")
 	}
-	return p.tileLine("lean", args[1:], &p.k.lean)
+	return err
+}
+
+// emitLeanFor says for which calls the //lean line is.
+func (k *kernel) emitLeanFor(goName string) string {
+	code := "ok"
+	for _, c := range k.leanFor {
+		code += " && " + c.code("c")
+	}
+	return fmt.Sprintf("LeanFor: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n", goName, code)
 }
 
 // checkConditions is called when the fields are known.
@@ -182,8 +193,8 @@ func checkAlternatives(kernels []*kernel) error {
 		if k.base == "" {
 			continue
 		}
-		if k.lean != nil {
-			return errorf("//lean is for a kernel's own shader")
+		if k.lean != nil && k.needs != cooperativeMatrix {
+			return errorf("//lean is for a kernel's own shader or what needs %s", cooperativeMatrix)
 		}
 		i := slices.IndexFunc(kernels, func(o *kernel) bool { return o.name == k.base && o.base == "" })
 		switch {
@@ -250,6 +261,9 @@ func emitAlternatives(w *bytes.Buffer, k *kernel, all []*kernel) {
 			}
 			fmt.Fprintf(w, "Calls: %q,\nTakes: func(k shaders.Kernel) bool { c, ok := k.(%s); return %s },\n",
 				strings.Join(words, " "), k.goName, code)
+		}
+		if o.lean != nil {
+			w.WriteString(o.emitLeanFor(k.goName))
 		}
 		if o.narrow != nil {
 			w.WriteString("Narrow: []shaders.Narrow{\n")

@@ -224,7 +224,7 @@ func emitDesc(w *bytes.Buffer, k *kernel, all []*kernel) {
 	}
 	fmt.Fprintf(w, "%sTileNames: []string{%s},\n", k.emitTiles(), strings.Join(tileNames, ", "))
 	if k.lean != nil {
-		fmt.Fprintf(w, "LeanFor: func(k shaders.Kernel) bool { c, ok := k.(%s); return ok && %s },\n", k.goName, k.leanFor.code("c"))
+		w.WriteString(k.emitLeanFor(k.goName))
 	}
 	if k.compiled {
 		fmt.Fprintf(w, "SPIRV: spirv(%q),\n", k.name)

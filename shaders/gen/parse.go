@@ -27,7 +27,7 @@ type kernel struct {
 	software [][]uint32  // and of every //software line
 	wide     [][]uint32  // and of every //wide line
 	lean     [][]uint32  // and of the //lean line
-	leanFor  condition   // of its calls
+	leanFor  []condition // of its calls
 	base     string      // of an alternative: the kernel that it stands for
 	needs    string      // and what it needs of the device
 	types    []string    // and the types it computes in
@@ -509,7 +509,7 @@ func (p *parser) check() error {
 		}
 	}
 	if k.lean != nil {
-		if err := p.checkConditions("lean", k.leanFor); err != nil {
+		if err := p.checkConditions("lean", k.leanFor...); err != nil {
 			return err
 		}
 	}

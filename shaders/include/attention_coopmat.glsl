@@ -37,6 +37,7 @@ const uint WORDS = BLOCKS / 2, WORD_LINE = SIDES * WORDS * ACROSS + uint(head_di
 const uint WEIGHTS = MATRIX_M * WORD_LINE;
 const uint OWN = SHARE * SCRATCH * BLOCK > WEIGHTS ? SHARE * SCRATCH * BLOCK : WEIGHTS; // of MATRIX_M rows
 #define OWN_BLOCK gl_SubgroupID * (OWN / SHARE)
+#define OTHER_BLOCK (gl_SubgroupID ^ 1) * (OWN / SHARE) // of the subgroup with the same rows
 #define OWN_WORDS (gl_SubgroupID / SIDES * HEIGHT * OWN + gl_SubgroupID % SIDES * WORDS * ACROSS)
 
 shared uvec4 tile[COLS * LINE > head_dim * TURNED ? COLS * LINE : head_dim * TURNED];
@@ -258,12 +259,20 @@ uint visible[HEIGHT * WORDS * QUADS];
 		} \
 	}
 
-// OF_ROW combines what the invocations of each quad's row have: it puts their values to memory, and takes those of the
-// row together in order.
-#define PUT_OF_ROW(value) GO_OVER_QUADS scratch[own + row][x] = floatBitsToUint(value); subgroup_barrier();
+// OF_ROW combines what the invocations of each quad's row have, in all subgroups that share it: PUT_OF_ROW puts their values to
+// memory, and PART_OF_ROW takes those that one subgroup has put there together in order.
+#define ROW_BARRIER if (SHARE > 1) barrier(); else subgroup_barrier();
+#define PUT_OF_ROW(value) GO_OVER_QUADS scratch[OWN_BLOCK + row][x] = floatBitsToUint(value); ROW_BARRIER
+#define PART_OF_ROW(to, operation, block) \
+	to = uintBitsToFloat(scratch[block + row].x); \
+	[[unroll]] for (uint e = 1; e < ACROSS; e++) to = operation(to, uintBitsToFloat(scratch[block + row][e]));
 #define OF_ROW(to, operation) \
-	to = uintBitsToFloat(scratch[own + row].x); \
-	[[unroll]] for (uint e = 1; e < ACROSS; e++) to = operation(to, uintBitsToFloat(scratch[own + row][e]));
+	PART_OF_ROW(to, operation, OWN_BLOCK) \
+	if (SHARE > 1) { \
+		float other; \
+		PART_OF_ROW(other, operation, OTHER_BLOCK) \
+		to = operation(to, other); \
+	}
 float add(float a, float b) { return a + b; }
 
 // OF_ROWS brings what each row has, of which each quad's invocation has it, to all columns of a matrix: of short heads by a whole
