@@ -90,7 +90,7 @@ func forms(d shaders.Desc, matrices []matrix, subgroup int, workgroups []granule
 						about += fmt.Sprintf(" in subgroups of %d", subgroup)
 					}
 					if own {
-						about += ", two of which share rows"
+						about += ", rows shared by two subgroups"
 					}
 					f := &form{
 						name: a.Name, alternative: true, about: about, code: code, calls: calls, aligned: a.Aligned, thin: a.Thin,
