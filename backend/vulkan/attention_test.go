@@ -254,9 +254,9 @@ func TestAttentionOfSharedRows(t *testing.T) {
 				others = append(others, openDevice(t, vulkan.Options{Tiles: map[string]shaders.Tile{shader: alone}}))
 			}
 			reference, runs := tensor.NewDevice(plainCPU(t)), 0
-			of := []string{"window", "rows unlike each other", "heads of 32"}
+			of := []string{"window", "more queries than keys", "decode", "rows unlike each other", "packed, window", "many keys", "heads of 32"}
 			if os.Getenv("AGORA_LONG") == "1" {
-				of = append(of, "more queries than keys", "decode", "heads of 48, soft cap", "heads of 64", "heads of 80", "heads of 96", "heads of 128")
+				of = append(of, "heads of 48, soft cap", "heads of 64", "heads of 80", "heads of 96", "heads of 128")
 			}
 			// In a subgroup whose sums are of as many matrices as there, they are of two rows of matrices.
 			cases := append(attentionCases(), attentionCase{name: "heads of 32",
@@ -268,6 +268,7 @@ func TestAttentionOfSharedRows(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) { runs += cases[i].compare(t, subject, reference, others...) })
 			}
+			t.Run("tiles seen whole", func(t *testing.T) { runs += wholeTiles(t, subject) })
 			if err := subject.Close(); err != nil {
 				t.Fatal(err)
 			}
