@@ -28,9 +28,27 @@ func TestSpecialNumbers(t *testing.T) {
 				m, n, k = 100+r.IntN(100), 1+r.IntN(300), 500+r.IntN(300)
 			}
 			p := newProblem(t, r, m, n, k, r.IntN(2) == 0, r.IntN(2) == 0, false, format(r.IntN(3)))
-			for range 1 + r.IntN(4) {
-				p.a[r.IntN(len(p.a))] = special[r.IntN(len(special))]
-				at := r.IntN(len(p.b))
+			placeA := func(i, l int) int {
+				if p.transA {
+					i, l = l, i
+				}
+				return i*p.lda + l
+			}
+			placeB := func(l, j int) int {
+				if p.transB {
+					l, j = j, l
+				}
+				return l*p.ldb + j
+			}
+			for range 1 + r.IntN(4) { // factors of each other
+				l := r.IntN(k)
+				if zero := r.IntN(3); zero < 2 { // of all rows, or of none
+					for i := range m * zero {
+						p.a[placeA(i, l)] = 0
+					}
+				}
+				p.a[placeA(r.IntN(m), l)] = special[r.IntN(len(special))]
+				at := placeB(l, r.IntN(n))
 				if p.b[at] = special[r.IntN(len(special))]; p.format != formatF32 {
 					p.half[at] = special16[p.format][r.IntN(len(special))]
 					p.b[at] = p.format.wide(p.half[at])
@@ -40,14 +58,7 @@ func TestSpecialNumbers(t *testing.T) {
 			for i := range m {
 				for j := range n {
 					want, size := exactSum(false, 0, k, func(l int) float64 {
-						a, b := i*p.lda+l, l*p.ldb+j
-						if p.transA {
-							a = l*p.lda + i
-						}
-						if p.transB {
-							b = j*p.ldb + l
-						}
-						return float64(p.a[a]) * float64(p.b[b])
+						return float64(p.a[placeA(i, l)]) * float64(p.b[placeB(l, j)])
 					})
 					got := float64(p.c[i*p.ldc+j])
 					bound := size*0x1p-24*(4+2*math.Sqrt(float64(k))) + float64(k)*0x1p-149
