@@ -89,7 +89,8 @@ void main() {
 	uint queries = ((b * t + i0) * heads + h) * head_dim, query = heads * head_dim, key = kv_heads * head_dim;
 	for (uint r = gl_LocalInvocationIndex; r < bm; r += group) highest[r] = LEAST, total[r] = 0;
 	SUMS(sum)
-	for (uint j0 = first_key(i0); j0 < end_key(i0); j0 += bn) {
+	// Tiles of keys begin where they do for any bm: which keys are summed together decides on bits.
+	for (uint j0 = first_key(i0) / bn * bn; j0 < end_key(i0); j0 += bn) {
 		LOOK(j0 + bn <= s && j0 + bn - 1 + t <= i0 + s, query_at(b, i0 + row), key_at(b, j0 + column))
 		uint keys = ((b * s + j0) * kv_heads + h / (heads / kv_heads)) * head_dim;
 		GO_OVER_SCORES FOR_SIDE(r) scores[SCORES(r)] = vec4(0);

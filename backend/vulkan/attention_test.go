@@ -447,11 +447,14 @@ func TestTilesKeepBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := append(attention.on(t, d, tensor.F32, tensor.F32, in), product)
+		windowed := attention // rows of a tile see other first keys
+		windowed.k.Window = 30
+		got := slices.Concat(attention.on(t, d, tensor.F32, tensor.F32, in), windowed.on(t, d, tensor.F32, tensor.F32, in),
+			[][]float64{product})
 		if want == nil {
 			want = got
 		}
-		for j, name := range append(slices.Clip(attentionOutputs), "product") {
+		for j, name := range slices.Concat(attentionOutputs, attentionOutputs, []string{"product"}) {
 			if !slices.Equal(got[j], want[j]) {
 				t.Errorf("tiles %v: other bits of %s", tiles, name)
 			}
