@@ -19,7 +19,7 @@ const gradRows = 96
 // newGradTiles is newTiles for gradients.
 func newGradTiles(k kernels.Attention, halves bool) *attentionTiles {
 	a := newTiles(k, halves)
-	if !halves {
+	if !halves || a.pairs {
 		a.cut(gradRows)
 	}
 	return a
@@ -152,6 +152,10 @@ func tiledAttentionGrad(w *work, k kernels.AttentionGrad, a []tensor.Arg) bool {
 	dq, dk, dv, dy, y, lse, q, key, value := a[0], a[1], a[2], a[3], a[4], f32s(a[5]), a[6], a[7], a[8]
 	halves := inHalves(kernels.Attention(k), dy, q, key, value)
 	tiles := newGradTiles(kernels.Attention(k), halves).seeing(a[9:13])
+	if tiles.pairs {
+		tiles.pairAttentionGrad(w, dq, dk, dv, dy, y, lse, q, key, value)
+		return true
+	}
 	if halves {
 		tiles.halfAttentionGrad(w, dq, dk, dv, dy, y, lse, q, key, value)
 		return true
@@ -248,6 +252,10 @@ func tiledAttentionGradQ(w *work, k kernels.AttentionGradQ, a []tensor.Arg) bool
 	dq, delta, dy, y, lse, q, key, value := a[0], f32s(a[1]), a[2], a[3], f32s(a[4]), a[5], a[6], a[7]
 	halves := inHalves(kernels.Attention(k), dy, q, key, value)
 	tiles := newGradTiles(kernels.Attention(k), halves).seeing(a[8:12])
+	if tiles.pairs {
+		tiles.pairAttentionGradQ(w, dq, delta, dy, y, lse, q, key, value)
+		return true
+	}
 	if halves {
 		tiles.halfAttentionGradQ(w, dq, delta, dy, y, lse, q, key, value)
 		return true
@@ -275,6 +283,10 @@ func tiledAttentionGradKV(w *work, k kernels.AttentionGradKV, a []tensor.Arg) bo
 	dk, dv, dy, lse, delta, q, key, value := a[0], a[1], a[2], f32s(a[3]), f32s(a[4]), a[5], a[6], a[7]
 	halves, d := inHalves(kernels.Attention(k), dy, q, key, value), k.HeadDim
 	tiles := newGradTiles(kernels.Attention(k), halves).seeing(a[8:12])
+	if tiles.pairs {
+		tiles.pairAttentionGradKV(w, dk, dv, dy, lse, delta, q, key, value)
+		return true
+	}
 	if halves {
 		tiles.halfAttentionGradKV(w, dk, dv, dy, lse, delta, q, key, value)
 		return true

@@ -12,7 +12,13 @@ type packedKeys []packedBlock
 type packedBlock struct{ keysT, valuesT, keys, values gemm.Packed }
 
 // operands say which of them are packed, and whether in float32.
-type operands struct{ keysT, valuesT, keys, values, wide bool }
+type operands struct{ keysT, valuesT, keys, values, wide, pairs bool }
+
+// inPairs is the same for the tiles of attention_bf16.go.
+func (o operands) inPairs() operands {
+	o.pairs = true
+	return o
+}
 
 var (
 	forForward = operands{keysT: true, values: true}
@@ -29,6 +35,9 @@ func (o operands) words(dim int) (n int) {
 	one := gemm.PackedWords(halfTileKeys, dim)
 	if o.wide {
 		one = max(gemm.PackedFloats(tileKeys, dim), gemm.PackedFloats(dim, tileKeys))
+	}
+	if o.pairs {
+		one = gemm.PackedWords(tileKeys, dim)
 	}
 	for _, packed := range []bool{o.keysT, o.valuesT, o.keys, o.values} {
 		if packed {
@@ -118,7 +127,7 @@ func (a *attentionTiles) headsAlone(o operands, threads int) bool {
 func (a *attentionTiles) packedTiles(w *work, o operands, key, value tensor.Arg, f func(t *attentionTile)) {
 	heads, together, blocks := a.Batch*a.KVHeads, a.headsTogether(o, w.team.Threads()), a.blocks()
 	words := o.words(a.HeadDim)
-	if o.wide && a.headsAlone(o, w.team.Threads()) {
+	if (o.wide || o.pairs) && a.headsAlone(o, w.team.Threads()) {
 		w.ranges(heads, func(s *scratch, head int) {
 			t := a.tile(s, head)
 			t.packAll(o, s.ofKeys(blocks*words), key, value)

@@ -33,12 +33,16 @@ type attentionTiles struct {
 	block   int        // keys of a tile
 	apart   int        // from row to row of its scores
 	skip    int        // keys before those that a tile sees are left out by so many; a block: never
+	pairs   bool       // tiles are those of attention_bf16.go
 	keyRuns [][]keyRun // of every block of every sequence
 }
 
 func newTiles(k kernels.Attention, halves bool) *attentionTiles {
-	rows, keys, apart, skip := tileRows, tileKeys, tileKeys+tilePad, gemm.Whole
-	if halves {
+	rows, keys, apart, skip, pairs := tileRows, tileKeys, tileKeys+tilePad, gemm.Whole, false
+	switch {
+	case halves && inPairs():
+		halves, pairs = false, true
+	case halves:
 		rows, keys, apart, skip = halfTileRows, halfTileKeys, halfTileKeys, halfTileKeys
 	}
 	group := k.Heads / max(1, k.KVHeads)
@@ -48,7 +52,7 @@ func newTiles(k kernels.Attention, halves bool) *attentionTiles {
 	case !halves && k.T*group <= 2*shortTileRows:
 		rows = shortTileRows
 	}
-	a := &attentionTiles{Attention: k, group: group, block: keys, apart: apart, skip: skip}
+	a := &attentionTiles{Attention: k, group: group, block: keys, apart: apart, skip: skip, pairs: pairs}
 	a.cut(rows)
 	return a
 }
@@ -351,6 +355,11 @@ func (t *attentionTile) see(n int, all bool) {
 // not yet to be had for the vectors of another.
 func (t *attentionTile) mask(scale float32, n int, all bool) {
 	vec.ClearRows(t.scores, t.apart, t.seen, n)
+	t.maskSeen(scale, all)
+}
+
+// maskSeen is mask but for the zeros.
+func (t *attentionTile) maskSeen(scale float32, all bool) {
 	among := !all && (len(t.seenRuns) > 1 || t.window != 0) // else what is seen has no gaps
 	if scale == 1 && t.SoftCap == 0 && !among {
 		return
@@ -411,7 +420,7 @@ func (m *runningSoftmax) weigh(t *attentionTile, out []float32, width int) {
 // weighScores is vec.WeighRows of the scores that the rows see, and of what comes before them: grouped.
 func (t *attentionTile) weighScores(highest, sums []float32) {
 	if t.before == 0 {
-		vec.WeighRows(t.scores, t.apart, t.seen, highest, sums)
+		t.weighSeen(t.scores, highest, sums)
 		return
 	}
 	for r := range t.seen {
@@ -420,10 +429,26 @@ func (t *attentionTile) weighScores(highest, sums []float32) {
 		}
 		t.seen[r] += t.before
 	}
-	vec.WeighRows(t.room, t.apart, t.seen, highest, sums)
+	t.weighSeen(t.room, highest, sums)
 	for r := range t.seen {
 		t.seen[r] -= t.before
 	}
+}
+
+func (t *attentionTile) weighSeen(scores, highest, sums []float32) {
+	if t.pairs {
+		vec.WeighRowsBF16(scores, t.apart, t.seen, t.seenMost(), highest, sums)
+		return
+	}
+	vec.WeighRows(scores, t.apart, t.seen, highest, sums)
+}
+
+// seenMost is the keys that some row sees.
+func (t *attentionTile) seenMost() (n int) {
+	for _, seen := range t.seen {
+		n = max(n, seen)
+	}
+	return n
 }
 
 // store writes the tile's rows of y, sums of values in rows that begin width apart, and of lse unless that is nil.
@@ -457,6 +482,10 @@ func tiledAttention(w *work, k kernels.Attention, a []tensor.Arg) bool {
 	}
 	halves := inHalves(k, q, key, value)
 	tiles := newTiles(k, halves).seeing(a[5:9])
+	if tiles.pairs {
+		tiles.pairAttention(w, y, lse, q, key, value)
+		return true
+	}
 	if halves {
 		tiles.halfAttention(w, y, lse, q, key, value)
 		return true

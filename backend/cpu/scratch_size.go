@@ -110,11 +110,14 @@ func (f *Footprint) Run(k tensor.Kernel, a []tensor.Arg) {
 
 // attention counts keys that are packed for all workers, or by each for itself.
 func (f *Footprint) attention(a *attentionTiles, halves bool, o, wide operands) {
-	if !halves {
+	switch {
+	case a.pairs:
+		o = o.inPairs()
+	case !halves:
 		o = a.wide(wide, f.MatmulPrecision.byParts())
 	}
 	bytes := 4 * a.blocks() * o.words(a.HeadDim)
-	if o.wide && a.headsAlone(o, threads(f.Threads)) {
+	if (o.wide || o.pairs) && a.headsAlone(o, threads(f.Threads)) {
 		f.keys = max(f.keys, bytes)
 		return
 	}
@@ -126,7 +129,10 @@ func (f *Footprint) attentionGrad(k kernels.Attention, of ...tensor.Arg) {
 	halves := inHalves(k, of...)
 	a := newGradTiles(k, halves)
 	floats := a.sumFloats() + a.blocks()*a.wide(forWideQueries, f.MatmulPrecision.byParts()).words(k.HeadDim)
-	if halves {
+	switch {
+	case a.pairs:
+		floats = a.sumFloats() + a.blocks()*forQueries.inPairs().words(k.HeadDim)
+	case halves:
 		floats = halfSums(k.S, k.HeadDim) + a.blocks()*forQueries.words(k.HeadDim)
 	}
 	f.keys = max(f.keys, 4*floats)

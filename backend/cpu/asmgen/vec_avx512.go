@@ -307,5 +307,6 @@ func (m machineAVX512) others() {
 	m.heads("Z0")
 	m.blocks()
 	m.weighing(m)
+	m.weighingBF16(m)
 	m.rows()
 }

@@ -64,11 +64,7 @@ func (m *vec) eachRow(statistics [2]string, body func()) {
 func (v *vec) weighRows(m weigher) {
 	statistics := [2]string{"highest", "sums"}
 	v.rowsOf("weighRows", false, statistics)
-	v.eachRow(statistics, func() {
-		most := low(m.maximumOfRow())
-		v.I("VMAXSS", Mem(0, "R11"), most, most)
-		v.I("VMOVSS", most, Mem(0, "R11"))
-	})
+	v.maximaOfRows(m, statistics)
 	defer func(m machine) { v.machine = m }(v.machine)
 	v.machine = v.grouped()
 	v.eachRow(statistics, func() {
@@ -82,6 +78,14 @@ func (v *vec) weighRows(m weigher) {
 		v.I("VMOVSS", low(acc), Mem(0, "R12"))
 	})
 	v.Return()
+}
+
+func (v *vec) maximaOfRows(m weigher, statistics [2]string) {
+	v.eachRow(statistics, func() {
+		most := low(m.maximumOfRow())
+		v.I("VMAXSS", Mem(0, "R11"), most, most)
+		v.I("VMOVSS", most, Mem(0, "R11"))
+	})
 }
 
 func (v *vec) weighGradRows(weigher) {

@@ -230,6 +230,7 @@ type Workspace struct {
 	spill  [96]float32 // a tile that is not whole
 	// ends are those of the tiles of a product whose rows have ends of their own, so many rows each: ragged.go.
 	ends     []int
+	pairEnds []int
 	tileRows int
 	panelRoom
 }

@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -46,10 +47,12 @@ func (w *Workspace) Pack(memory []float32, trans bool, k, n int, b Matrix) Packe
 	}
 	p := w.ofPairs()
 	to := Packed{roundUp(k, Whole) / 2, roundUp(n, Whole), memory[:PackedWords(k, n)]}
-	if k%Whole != 0 {
-		clear(to.words)
-	}
 	s, pairs := to.strip(p.kernel, n), b.pairs(trans)
+	if from := k / 2 &^ 1 * p.kernel.cols; k%Whole != 0 { // what rows are made up by, and the step that an odd one shares
+		for panel := range slices.Chunk(to.words, s.step/4) {
+			clear(panel[from:])
+		}
+	}
 	whole := k - k%p.kernel.along()
 	if whole > 0 {
 		p.packB(s, &pairs, trans, 0, whole/2, 0, n)

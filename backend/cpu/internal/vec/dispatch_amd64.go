@@ -75,6 +75,23 @@ func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []floa
 	f(unsafe.SliceData(p), unsafe.SliceData(ds), 4*apart, &counts[0], len(counts), &shift[0], &delta[0])
 }
 
+func weighRowsBF16(x []float32, apart int, counts []int, n int, highest, sums []float32) {
+	if !useAVX512 || !useAVX512BF16 {
+		weighEachBF16(x, apart, counts, n, highest, sums)
+		return
+	}
+	weighRowsBF16AVX512BF16(unsafe.SliceData(x), 4*apart, &counts[0], len(counts), &highest[0], &sums[0], n)
+}
+
+func weighGradRowsBF16(p, ds []float32, apart int, counts []int, n int, shift, delta []float32, to []uint16, across int) {
+	if !useAVX512 || !useAVX512BF16 {
+		weighGradEachBF16(p, ds, apart, counts, n, shift, delta, to, across)
+		return
+	}
+	weighGradRowsBF16AVX512BF16(unsafe.SliceData(p), unsafe.SliceData(ds), 4*apart, &counts[0], len(counts), &shift[0], &delta[0],
+		unsafe.SliceData(to), 2*across, n)
+}
+
 func scaleRows(dst []float32, apart int, x []float32, from, n int, alpha []float32) {
 	f := scaleRowsAVX2
 	switch {

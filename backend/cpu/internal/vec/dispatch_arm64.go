@@ -28,6 +28,14 @@ func weighGradRows(p, ds []float32, apart int, counts []int, shift, delta []floa
 	weighGradEach(p, ds, apart, counts, shift, delta)
 }
 
+func weighRowsBF16(x []float32, apart int, counts []int, n int, highest, sums []float32) {
+	weighEachBF16(x, apart, counts, n, highest, sums)
+}
+
+func weighGradRowsBF16(p, ds []float32, apart int, counts []int, n int, shift, delta []float32, to []uint16, across int) {
+	weighGradEachBF16(p, ds, apart, counts, n, shift, delta, to, across)
+}
+
 func scaleRows(dst []float32, apart int, x []float32, from, n int, alpha []float32) {
 	scaleEach(dst, apart, x, from, n, alpha)
 }

@@ -360,6 +360,16 @@ func weighRowsAVX512(x *float32, apart int, counts *int, rows int, highest *floa
 //go:noescape
 func weighGradRowsAVX512(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32)
 
+// weighRowsBF16AVX512BF16 is weighEachBF16 with AVX512_BF16, apart in bytes.
+//
+//go:noescape
+func weighRowsBF16AVX512BF16(x *float32, apart int, counts *int, rows int, highest *float32, sums *float32, n int)
+
+// weighGradRowsBF16AVX512BF16 is weighGradEachBF16 with AVX512_BF16, apart and across in bytes.
+//
+//go:noescape
+func weighGradRowsBF16AVX512BF16(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32, to *uint16, across int, n int)
+
 // scaleRowsAVX512 is scaleEach in AVX-512, what is between rows in bytes.
 //
 //go:noescape

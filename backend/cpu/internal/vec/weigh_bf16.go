@@ -1,0 +1,95 @@
+package vec
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// WeighRowsBF16 is WeighRows whose weights become bfloat16, denormal ones zeros, and zeros from counts[r] to n, at the beginning of
+// their row's memory, which holds twice as many numbers of them. Its rest is undefined then: apart is at least n/2 + 32.
+func WeighRowsBF16(x []float32, apart int, counts []int, n int, highest, sums []float32) {
+	checkRows("WeighRowsBF16", len(x), apart, counts)
+	same("WeighRowsBF16", len(counts), len(highest), len(sums))
+	checkFill("WeighRowsBF16", len(x), apart, counts, n, n/2+32)
+	for len(counts) > 0 {
+		rows := rowsOfCall(counts)
+		weighRowsBF16(x, apart, counts[:rows], n, highest[:rows], sums[:rows])
+		x, counts, highest, sums = x[min(rows*apart, len(x)):], counts[rows:], highest[rows:], sums[rows:]
+	}
+}
+
+// weighEachBF16 is WeighRowsBF16 row by row.
+func weighEachBF16(x []float32, apart int, counts []int, n int, highest, sums []float32) {
+	weighEach(x, apart, counts, highest, sums)
+	for r, c := range counts {
+		row := x[r*apart:][:apart]
+		to := words(row)
+		for i, w := range row[:c] {
+			to[i] = roundNormal(w)
+		}
+		clear(to[c:max(c, n)])
+	}
+}
+
+// WeighGradRowsBF16 is WeighGradRows for products of bfloat16: what it makes of p and ds is rounded to that, denormal numbers to
+// zeros, with zeros from counts[r] to n. Of both it leaves pairs of rows, r and r+1 for an even r: pair i, two numbers in the memory
+// of one, at p[r*apart+i], with zeros beside the last row of an odd number. What was ds is in rows, too, at to[r*across]. apart and
+// across are at least n and 15, and to holds an even number of rows.
+func WeighGradRowsBF16(p, ds []float32, apart int, counts []int, n int, shift, delta []float32, to []uint16, across int) {
+	checkRows("WeighGradRowsBF16", min(len(p), len(ds)), apart, counts)
+	same("WeighGradRowsBF16", len(counts), len(shift), len(delta))
+	checkFill("WeighGradRowsBF16", min(len(p), len(ds)), apart, counts, n, n+15)
+	checkFill("WeighGradRowsBF16", len(to), across, append(counts[:len(counts):len(counts)], counts[:len(counts)%2]...), n, n+15)
+	for len(counts) > 0 {
+		rows := min(len(counts), (rowsOfCall(counts)+1)&^1)
+		weighGradRowsBF16(p, ds, apart, counts[:rows], n, shift[:rows], delta[:rows], to, across)
+		p, ds, to = p[min(rows*apart, len(p)):], ds[min(rows*apart, len(ds)):], to[min(rows*across, len(to)):]
+		counts, shift, delta = counts[rows:], shift[rows:], delta[rows:]
+	}
+}
+
+// weighGradEachBF16 is WeighGradRowsBF16 row by row.
+func weighGradEachBF16(p, ds []float32, apart int, counts []int, n int, shift, delta []float32, to []uint16, across int) {
+	weighGradEach(p, ds, apart, counts, shift, delta)
+	for r := 0; r < len(counts); r += 2 {
+		for i := range max(n, counts[r], counts[min(r+1, len(counts)-1)]) {
+			var weights, changes [2]uint16
+			for j := range min(2, len(counts)-r) {
+				if i < counts[r+j] {
+					weights[j], changes[j] = roundNormal(p[(r+j)*apart+i]), roundNormal(ds[(r+j)*apart+i])
+				}
+				to[(r+j)*across+i] = changes[j]
+			}
+			copy(words(p[r*apart+i:][:1]), weights[:])
+			copy(words(ds[r*apart+i:][:1]), changes[:])
+		}
+	}
+}
+
+// checkFill panics unless n numbers and what may be undefined behind them, least, have room in every row.
+func checkFill(name string, total, apart int, counts []int, n, least int) {
+	for _, c := range counts {
+		if c > n {
+			panic(fmt.Sprintf("vec.%s: a row of %d elements, and zeros up to %d", name, c, n))
+		}
+	}
+	if n < 0 || apart < least || len(counts) > 0 && (len(counts)-1)*apart+least > total {
+		panic(fmt.Sprintf("vec.%s: %d rows of %d elements, %d apart, of %d, want %d in each", name, len(counts), n, apart, total, least))
+	}
+}
+
+// roundNormal rounds to bfloat16, denormal numbers to zero, as products do.
+func roundNormal(x float32) uint16 {
+	var to [1]uint16
+	toBF16Go(to[:], []float32{x})
+	if math.Abs(float64(x)) < 0x1p-126 {
+		to[0] &= 1 << 15
+	}
+	return to[0]
+}
+
+// words is the memory of x.
+func words(x []float32) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
+}
