@@ -108,13 +108,8 @@ func (t *pairTile) packRows() {
 
 // deltas are dy·y, row by row. They use the memory of out.
 func (t *pairTile) deltas(y tensor.Arg) {
-	t.gather(t.out, y)
-	d := t.HeadDim
-	row := t.s.take(d)
-	for r := range t.rows {
-		vec.FromBF16(row, t.dyRows[r*t.dyApart:][:d])
-		t.delta[r] = float32(vec.Dot(row, t.out[r*d:(r+1)*d]))
-	}
+	rows, apart := t.rowsOf(words(t.out), y)
+	vec.DotRowsBF16(t.delta[:t.rows], t.dyRows, t.dyApart, rows, apart, t.HeadDim)
 }
 
 // backScore makes the probabilities of block j's keys, and the gradients of their scores.

@@ -127,20 +127,9 @@ func (k *keySums) store(t *attentionTile, dk, dv tensor.Arg) {
 	d := t.HeadDim
 	t.fetchKeys(dk, k.key, k.n)
 	t.fetchKeys(dv, k.key, k.n)
-	if dk.DType == tensor.F32 && dv.DType == tensor.F32 {
-		at, apart := t.key(k.key), t.KVHeads*d
-		vec.ScaleRows(f32s(dk)[at:], apart, k.keys, d, d, t.s.equal(k.n, t.Scale))
-		vec.ScaleRows(f32s(dv)[at:], apart, k.vals, d, d, t.s.equal(k.n, 1))
-		return
-	}
-	keys, vals := t.s.rowsOf(dk, d), t.s.rowsOf(dv, d)
-	for i := range k.n {
-		at := t.key(k.key + i)
-		vec.Scale(keys.begin(at), k.keys[i*d:(i+1)*d], t.Scale)
-		keys.end(at)
-		copy(vals.begin(at), k.vals[i*d:])
-		vals.end(at)
-	}
+	at, apart := t.key(k.key), t.KVHeads*d
+	storeRows(dk, at, apart, k.keys, d, d, t.s.equal(k.n, t.Scale))
+	storeRows(dv, at, apart, k.vals, d, d, t.s.equal(k.n, 1))
 }
 
 // tiledAttentionGrad makes scores and probabilities once, for all three gradients: those of keys and values are

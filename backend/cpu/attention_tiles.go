@@ -190,26 +190,26 @@ func (t *attentionTile) queryRows(dst []float32, x tensor.Arg) (rows []float32, 
 	return f32s(x)[t.query(t.lo):], apart
 }
 
-// scatter is the inverse of gather, with a factor for every row, of rows that begin width apart. For an output in 16 bits it scales
-// src itself.
+// scatter is the inverse of gather, with a factor for every row, of rows that begin width apart.
 func (t *attentionTile) scatter(y tensor.Arg, src []float32, width int, alpha []float32) {
 	d := t.HeadDim
-	if y.DType != tensor.F32 {
-		vec.ScaleRows(src, width, src, width, d, alpha[:t.rows])
-		to := elements[uint16](y)
-		t.eachQuery(func(at, row int) {
-			for g := range t.group {
-				round16(y.DType, to[at+g*d:][:d], src[(row+g)*width:][:d])
-			}
-		})
-		return
-	}
-	to := f32s(y)
 	if t.group == 1 {
-		vec.ScaleRows(to[t.query(t.lo):], t.Heads*d, src, width, d, alpha[:t.rows])
+		storeRows(y, t.query(t.lo), t.Heads*d, src, width, d, alpha[:t.rows])
 		return
 	}
-	t.eachQuery(func(at, row int) { vec.ScaleRows(to[at:], d, src[row*width:], width, d, alpha[row:row+t.group]) })
+	t.eachQuery(func(at, row int) { storeRows(y, at, d, src[row*width:], width, d, alpha[row:row+t.group]) })
+}
+
+// storeRows writes multiples of n numbers of rows that begin width apart to rows of y apart elements from each other, from one on.
+func storeRows(y tensor.Arg, first, apart int, src []float32, width, n int, alpha []float32) {
+	switch y.DType {
+	case tensor.F32:
+		vec.ScaleRows(f32s(y)[first:], apart, src, width, n, alpha)
+	case tensor.F16:
+		vec.ScaleRowsTo(vec.F16, elements[uint16](y)[first:], apart, src, width, n, alpha)
+	default:
+		vec.ScaleRowsTo(vec.BF16, elements[uint16](y)[first:], apart, src, width, n, alpha)
+	}
 }
 
 // eachStatistic calls f with the tile's rows and where their elements of a [batch, heads, t] tensor stand.

@@ -7,7 +7,19 @@ func (v *vec) rows() {
 }
 
 func (v *vec) scaleRows() {
-	v.openRows("scaleRows", Arg{"dst", "*float32"}, Arg{"apart", "int"}, Arg{"x", "*float32"}, Arg{"from", "int"}, Arg{"n", "int"},
+	v.scaleRowsTo("scaleRows", "*float32")
+	if v.written == nil {
+		return
+	}
+	for _, s := range stores[1:] { // what others round a row at a time
+		v.narrows = map[string]store{"dst": s}
+		v.scaleRowsTo("scale"+s.name+"Rows", "*uint16")
+		v.narrows = nil
+	}
+}
+
+func (v *vec) scaleRowsTo(name, element string) {
+	v.openRows(name, Arg{"dst", element}, Arg{"apart", "int"}, Arg{"x", "*float32"}, Arg{"from", "int"}, Arg{"n", "int"},
 		Arg{"alpha", "*float32"}, Arg{"rows", "int"})
 	for i, arg := range words("dst x apart from alpha rows") {
 		v.I("MOVQ", v.Arg(arg), words("DI SI R8 R9 R11 R10")[i])

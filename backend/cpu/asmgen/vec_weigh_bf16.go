@@ -6,6 +6,57 @@ import "strconv"
 func (v *vec) weighingBF16(m machineAVX512) {
 	v.weighRowsBF16(m)
 	v.weighGradRowsBF16(m)
+	v.dotRowsBF16()
+}
+
+// dotRowsBF16 adds pairs, and lanes at a row's end.
+func (v *vec) dotRowsBF16() {
+	const name = "dotRowsBF16AVX512BF16"
+	v.Func(name, name+" is dotEachBF16 with AVX512_BF16, what is between rows in bytes.", Arg{"sums", "*float32"}, Arg{"x", "*uint16"},
+		Arg{"apart", "int"}, Arg{"y", "*uint16"}, Arg{"across", "int"}, Arg{"n", "int"}, Arg{"rows", "int"})
+	for i, arg := range words("sums x apart y across rows n") {
+		v.I("MOVQ", v.Arg(arg), words("R11 SI R8 DI R9 R10 CX")[i])
+	}
+	row, whole, tail, end := v.NewLabel("row"), v.NewLabel("whole"), v.NewLabel("tail"), v.NewLabel("end")
+	v.I("MOVQ", "CX", "BX")
+	v.I("ANDQ", Imm(-32), "BX")
+	v.I("ANDQ", Imm(31), "CX")
+	v.I("MOVQ", Imm(1), "DX")
+	v.I("SHLQ", "CX", "DX")
+	v.I("DECQ", "DX")
+	v.I("KMOVD", "DX", "K1")
+	v.Label(row)
+	v.I("VPXORD", Z(0), Z(0), Z(0))
+	v.I("XORQ", "AX", "AX")
+	v.I("CMPQ", "BX", Imm(0))
+	v.I("JEQ", tail)
+	v.Label(whole)
+	v.I("VMOVDQU16", Idx(0, "SI", "AX", 2), Z(1))
+	v.I("VMOVDQU16", Idx(0, "DI", "AX", 2), Z(2))
+	v.dotPairs(1, 2, 0)
+	v.I("ADDQ", Imm(32), "AX")
+	v.I("CMPQ", "AX", "BX")
+	v.I("JLT", whole)
+	v.Label(tail)
+	v.I("TESTQ", "DX", "DX")
+	v.I("JEQ", end)
+	v.I("VMOVDQU16.Z", Idx(0, "SI", "AX", 2), "K1", Z(1))
+	v.I("VMOVDQU16.Z", Idx(0, "DI", "AX", 2), "K1", Z(2))
+	v.dotPairs(1, 2, 0)
+	v.Label(end)
+	v.I("VEXTRACTF32X8", Imm(1), Z(0), Y(1))
+	v.I("VADDPS", Y(1), Y(0), Y(0))
+	v.I("VEXTRACTF128", Imm(1), Y(0), X(1))
+	v.I("VADDPS", X(1), X(0), X(0))
+	v.I("VHADDPS", X(0), X(0), X(0))
+	v.I("VHADDPS", X(0), X(0), X(0))
+	v.I("VMOVSS", X(0), Mem(0, "R11"))
+	v.I("ADDQ", Imm(4), "R11")
+	v.I("ADDQ", "R8", "SI")
+	v.I("ADDQ", "R9", "DI")
+	v.I("DECQ", "R10")
+	v.I("JNE", row)
+	v.Return()
 }
 
 // numberOf is that of a vector register.

@@ -104,6 +104,26 @@ func scaleRows(dst []float32, apart int, x []float32, from, n int, alpha []float
 	f(unsafe.SliceData(dst), 4*apart, unsafe.SliceData(x), 4*from, n, &alpha[0], len(alpha))
 }
 
+func scaleRowsTo(h Half, dst []uint16, apart int, x []float32, from, n int, alpha []float32) {
+	if !useAVX512 {
+		scaleEachTo(h, dst, apart, x, from, n, alpha)
+		return
+	}
+	f := scaleBF16RowsAVX512
+	if h == F16 {
+		f = scaleF16RowsAVX512
+	}
+	f(unsafe.SliceData(dst), 2*apart, unsafe.SliceData(x), 4*from, n, &alpha[0], len(alpha))
+}
+
+func dotRowsBF16(sums []float32, x []uint16, apart int, y []uint16, across, n int) {
+	if !useAVX512 || !useAVX512BF16 {
+		dotEachBF16(sums, x, apart, y, across, n)
+		return
+	}
+	dotRowsBF16AVX512BF16(&sums[0], unsafe.SliceData(x), 2*apart, unsafe.SliceData(y), 2*across, n, len(sums))
+}
+
 func clearRows(x []float32, apart int, counts []int, n int) {
 	f := clearRowsAVX2
 	switch {

@@ -81,4 +81,12 @@ func scaleRows(dst []float32, apart int, x []float32, from, n int, alpha []float
 	scaleEach(dst, apart, x, from, n, alpha)
 }
 
+func scaleRowsTo(h Half, dst []uint16, apart int, x []float32, from, n int, alpha []float32) {
+	scaleEachTo(h, dst, apart, x, from, n, alpha)
+}
+
+func dotRowsBF16(sums []float32, x []uint16, apart int, y []uint16, across, n int) {
+	dotEachBF16(sums, x, apart, y, across, n)
+}
+
 func clearRows(x []float32, apart int, counts []int, n int) { clearEach(x, apart, counts, n) }

@@ -30,6 +30,39 @@ func scaleEach(dst []float32, apart int, x []float32, from, n int, alpha []float
 	}
 }
 
+// ScaleRowsTo is ScaleRows to rows of 16 bits.
+func ScaleRowsTo(h Half, dst []uint16, apart int, x []float32, from, n int, alpha []float32) {
+	last := len(alpha) - 1
+	if last < 0 || n == 0 {
+		return
+	}
+	if n < 0 || apart < n || from < n || last*apart+n > len(dst) || last*from+n > len(x) {
+		panic(fmt.Sprintf("vec.ScaleRowsTo: %d rows of %d elements, %d apart, of %d, from rows %d apart, of %d", len(alpha), n, apart, len(dst),
+			from, len(x)))
+	}
+	for most := max(1, rowsPiece/n); len(alpha) > most; alpha = alpha[most:] {
+		scaleRowsTo(h, dst, apart, x, from, n, alpha[:most])
+		dst, x = dst[most*apart:], x[most*from:]
+	}
+	scaleRowsTo(h, dst, apart, x, from, n, alpha)
+}
+
+// scaleEachTo is ScaleRowsTo row by row, in pieces that are scaled apart from them.
+func scaleEachTo(h Half, dst []uint16, apart int, x []float32, from, n int, alpha []float32) {
+	var piece [256]float32
+	for r, by := range alpha {
+		for i := 0; i < n; i += len(piece) {
+			row := piece[:min(len(piece), n-i)]
+			scale(row, x[r*from+i:][:len(row)], by)
+			if to := dst[r*apart+i:][:len(row)]; h == F16 {
+				toF16(to, row)
+			} else {
+				toBF16(to, row)
+			}
+		}
+	}
+}
+
 // ClearRows zeros elements counts[r] to n of row r of x, rows apart elements from each other.
 func ClearRows(x []float32, apart int, counts []int, n int) {
 	if len(counts) == 0 {

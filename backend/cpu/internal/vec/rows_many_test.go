@@ -3,6 +3,7 @@ package vec
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -30,6 +31,24 @@ func TestManyRows(t *testing.T) {
 			ScaleRows(got, c.apart, x, c.from, c.n, alpha)
 			sameBits(t, "scaled", got, want)
 
+			for _, h := range []Half{F16, BF16} {
+				halves, wide := make([]uint16, len(got)), make([]uint16, len(want))
+				for i := range halves {
+					halves[i], wide[i] = 0x1234, 0x1234
+				}
+				ScaleRowsTo(h, halves, c.apart, x, c.from, c.n, alpha)
+				for r := range alpha {
+					round := ToBF16
+					if h == F16 {
+						round = ToF16
+					}
+					round(wide[r*c.apart:][:c.n], want[r*c.apart:][:c.n])
+				}
+				if !slices.Equal(halves, wide) {
+					t.Errorf("%+v: scaled to 16 bits, rows are others", c)
+				}
+			}
+
 			counts := make([]int, c.rows)
 			for r := range counts {
 				counts[r] = rng.IntN(c.n + 1)
@@ -39,12 +58,14 @@ func TestManyRows(t *testing.T) {
 			sameBits(t, "cleared", got, want)
 		}
 		ScaleRows(nil, 0, nil, 0, 3, nil)
+		ScaleRowsTo(BF16, nil, 0, nil, 0, 3, nil)
 		ClearRows(nil, 0, nil, 3)
 	})
 	for name, f := range map[string]func(){
 		"short dst":      func() { ScaleRows(make([]float32, 5), 3, make([]float32, 6), 3, 3, make([]float32, 2)) },
 		"short x":        func() { ScaleRows(make([]float32, 6), 3, make([]float32, 5), 3, 3, make([]float32, 2)) },
 		"rows overlap":   func() { ScaleRows(make([]float32, 6), 2, make([]float32, 6), 3, 3, make([]float32, 2)) },
+		"short halves":   func() { ScaleRowsTo(BF16, make([]uint16, 5), 3, make([]float32, 6), 3, 3, make([]float32, 2)) },
 		"short rows":     func() { ClearRows(make([]float32, 5), 3, []int{0, 0}, 3) },
 		"from behind":    func() { ClearRows(make([]float32, 6), 3, []int{0, 4}, 3) },
 		"from before it": func() { ClearRows(make([]float32, 6), 3, []int{0, -1}, 3) },

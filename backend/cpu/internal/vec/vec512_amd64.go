@@ -370,10 +370,25 @@ func weighRowsBF16AVX512BF16(x *float32, apart int, counts *int, rows int, highe
 //go:noescape
 func weighGradRowsBF16AVX512BF16(x *float32, y *float32, apart int, counts *int, rows int, shift *float32, delta *float32, to *uint16, across int, n int)
 
+// dotRowsBF16AVX512BF16 is dotEachBF16 with AVX512_BF16, what is between rows in bytes.
+//
+//go:noescape
+func dotRowsBF16AVX512BF16(sums *float32, x *uint16, apart int, y *uint16, across int, n int, rows int)
+
 // scaleRowsAVX512 is scaleEach in AVX-512, what is between rows in bytes.
 //
 //go:noescape
 func scaleRowsAVX512(dst *float32, apart int, x *float32, from int, n int, alpha *float32, rows int)
+
+// scaleF16RowsAVX512 is scaleF16Each in AVX-512, what is between rows in bytes.
+//
+//go:noescape
+func scaleF16RowsAVX512(dst *uint16, apart int, x *float32, from int, n int, alpha *float32, rows int)
+
+// scaleBF16RowsAVX512 is scaleBF16Each in AVX-512, what is between rows in bytes.
+//
+//go:noescape
+func scaleBF16RowsAVX512(dst *uint16, apart int, x *float32, from int, n int, alpha *float32, rows int)
 
 // clearRowsAVX512 is clearEach in AVX-512, what is between rows in bytes.
 //

@@ -67,6 +67,35 @@ func weighGradEachBF16(p, ds []float32, apart int, counts []int, n int, shift, d
 	}
 }
 
+// DotRowsBF16 sets sums[r] to the product of row r of x and that of y, of n numbers of bfloat16 each, rows that lie apart and across
+// numbers from each other: summed in float32, as products are.
+func DotRowsBF16(sums []float32, x []uint16, apart int, y []uint16, across, n int) {
+	last := len(sums) - 1
+	if last < 0 {
+		return
+	}
+	if n < 0 || apart < n || across < n || last*apart+n > len(x) || last*across+n > len(y) {
+		panic(fmt.Sprintf("vec.DotRowsBF16: %d rows of %d elements, %d apart, of %d, and %d apart, of %d", len(sums), n, apart, len(x), across, len(y)))
+	}
+	for most := max(1, rowsPiece/max(1, n)); len(sums) > most; sums = sums[most:] {
+		dotRowsBF16(sums[:most], x, apart, y, across, n)
+		x, y = x[most*apart:], y[most*across:]
+	}
+	dotRowsBF16(sums, x, apart, y, across, n)
+}
+
+// dotEachBF16 is DotRowsBF16 row by row.
+func dotEachBF16(sums []float32, x []uint16, apart int, y []uint16, across, n int) {
+	wide := func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+	for r := range sums {
+		sum := float32(0)
+		for i := range n {
+			sum += wide(x[r*apart+i]) * wide(y[r*across+i])
+		}
+		sums[r] = sum
+	}
+}
+
 // checkFill panics unless n numbers and what may be undefined behind them, least, have room in every row.
 func checkFill(name string, total, apart int, counts []int, n, least int) {
 	for _, c := range counts {

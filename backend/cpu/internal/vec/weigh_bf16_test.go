@@ -87,3 +87,38 @@ func TestWeighRowsBF16(t *testing.T) {
 		}
 	}
 }
+
+// Products of rows are those in float64 but for roundings of float32, and read nothing but the rows.
+func TestDotRowsBF16(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	wide := func(h uint16) float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
+	eachImplementation(t, func(t *testing.T) {
+		for _, n := range []int{0, 1, 2, 31, 32, 33, 48, 64, 100, 128} {
+			const rows, apart, across = 5, 131, 140
+			x, y := make([]uint16, (rows-1)*apart+n), make([]uint16, (rows-1)*across+n)
+			for _, z := range [][]uint16{x, y} {
+				ToBF16(z, normal(rng, len(z), 1))
+			}
+			for i := range x {
+				if i%apart >= n {
+					x[i] = 0x7fc0
+				}
+			}
+			sums := make([]float32, rows+1)
+			DotRowsBF16(sums[:rows], x, apart, y, across, n)
+			for r := range rows {
+				want, size := 0.0, 0.0
+				for i := range n {
+					p := wide(x[r*apart+i]) * wide(y[r*across+i])
+					want, size = want+p, size+math.Abs(p)
+				}
+				if !(math.Abs(float64(sums[r])-want) <= 1e-6*size) {
+					t.Fatalf("%d numbers: product %d is %v, want %v", n, r, sums[r], want)
+				}
+			}
+			if sums[rows] != 0 {
+				t.Fatalf("%d numbers: wrote behind the sums", n)
+			}
+		}
+	})
+}
