@@ -100,6 +100,34 @@ func TestAlternativeOfWorkgroups(t *testing.T) {
 	}
 }
 
+// A lean launch is for calls that meet all of its conditions, of a kernel's own shader or of what needs matrices of subgroups.
+func TestLean(t *testing.T) {
+	header := strings.Replace(other, "//tile group=256 bm=64\n", "//tile group=256 bm=64\n//lean rows>=8 rows%16 group=256 bm=32\n", 1)
+	o, err := parseBoth(t, header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := parseKernel("thing_grad.comp", good, enums)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.compiled = true
+	var code bytes.Buffer
+	emitAlternatives(&code, base, []*kernel{o})
+	for _, want := range []string{"Lean: []shaders.Tile{{256, 32}},\n",
+		"LeanFor: func(k shaders.Kernel) bool { c, ok := k.(ThingGrad); return ok && c.Rows >= 8 && c.Rows%16 == 0 },\n"} {
+		if !strings.Contains(code.String(), want) {
+			t.Errorf("no %s in\n%s", want, &code)
+		}
+	}
+	for _, needs := range []string{"//takes rows<=8", "//needs cooperative_matrix2 f16\n//takes aligned"} {
+		const want = "//lean is for a kernel's own shader or what needs cooperative_matrix"
+		if _, err := parseBoth(t, strings.Replace(header, "//needs cooperative_matrix f16 bf16", needs, 1)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", needs, err, want)
+		}
+	}
+}
+
 // What runs in narrow subgroups needs matrices of subgroups.
 func TestNarrow(t *testing.T) {
 	with := func(line string) string {
