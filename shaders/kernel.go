@@ -72,7 +72,7 @@ type Alternative struct {
 	// Aligned: of those the ones whose floats of the letters T to W begin at multiples of 16 bytes.
 	Aligned bool
 	Thin    bool // of those, products whose other forms have few workgroups, one or two beside or below each other
-	// Lean is a tile of which two subgroups share the rows, for some calls on a device that may have few registers.
+	// Lean is a tile whose rows two subgroups of 32 share, for some calls on a device that may have few registers.
 	Lean    []Tile
 	LeanFor func(Kernel) bool // says for which
 	// Narrow are those of its calls that have subgroups of 32 on a device that had better have narrow ones.

@@ -155,8 +155,8 @@ func narrowSubgroup(asks bool, sizes [3]int, matrices []string) int {
 	return narrow
 }
 
-// leanSubgroup is that of devices whose drivers do not say how many registers a lane has, NVIDIA's: those of other sizes have less to gain,
-// since each lane has more or less of a matrix.
+// leanSubgroup is that of NVIDIA's devices, whose drivers do not say how many registers a lane has. Where subgroups have other sizes a lane has more
+// or less of a matrix, and no compiler has been asked what that takes.
 const leanSubgroup = 32
 
 // manyRegisters of a lane are enough for four subgroups of 64 with 192 each, as a wide tile takes.
