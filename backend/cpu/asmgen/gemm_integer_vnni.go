@@ -105,8 +105,13 @@ positive multiple of %d, and panel has room for %d steps: c[:8*panels] += x * pa
 		parts = 2
 	}
 	sum := func(step, part int) string { return Z(16 + parts*step + part) }
+	kept, fetched := 0, 0
 	p.keep = func(step, four int, bytes string) {
 		p.I("VPDPBUSD.BCST", Mem(roundedGroup*step+4*four, "DI"), bytes, sum(step, four*parts/8))
+		// The next panel, in the order in which it lies, a few lines at a time: asked for at once they wait for each other.
+		for kept++; fetched < 16*kind.size*kept/(8*steps); fetched += 64 {
+			p.I("PREFETCHT0", Mem(fetched, "BX"))
+		}
 	}
 	p.scale = p.storeScales
 	if steps == 1 {
@@ -123,10 +128,6 @@ positive multiple of %d, and panel has room for %d steps: c[:8*panels] += x * pa
 	p.I("VMOVUPS", Mem(0, "R14"), "Z13")
 	p.I("PCALIGN", Imm(32))
 	p.Label(loop)
-	for line := 0; line < 16*kind.size; line += 64 { // the next panel, in the order in which it lies
-		p.I("PREFETCHT0", Mem(line, "BX"))
-	}
-	p.I("ADDQ", Imm(16*kind.size), "BX")
 	for step := range steps {
 		for part := range parts {
 			p.I("VPBROADCASTD", Mem(roundedGroup*step+groupZeros+4*(parts-1)*(1+part), "DI"), sum(step, part))
@@ -150,6 +151,7 @@ positive multiple of %d, and panel has room for %d steps: c[:8*panels] += x * pa
 	}
 	p.I("ADDQ", Imm(kind.size), "SI")
 	p.I("ADDQ", Imm(kind.size), "AX")
+	p.I("ADDQ", Imm(16*kind.size), "BX")
 	p.I("ADDQ", Imm(roundedGroup*kind.length/32), "DI")
 	p.I("SUBQ", Imm(kind.length), "CX")
 	p.I("JNZ", loop)
