@@ -29,23 +29,20 @@ const (
 	wideOthers = 2 * panelOthers
 )
 
-// integerVNNI multiplies what it unpacks: the masks are in Z14 and Z15, the rows' numbers in Z12.
+// integerVNNI multiplies what it unpacks: masks of bytes are in Z14 and Z15.
 type integerVNNI struct{ *unpacker }
 
-// rows sets what the sixteen rows of a panel need: eight begin at SI, eight at AX.
+// rows sets what the sixteen rows of a panel need: eight begin at SI, eight at AX; K1 to K3 are the second to last four
+// lanes of 32 bits, K4 to K6 the second to last lane of every four.
 func (p *integerVNNI) rows() {
 	p.I("MOVQ", p.Arg("ld"), "R8")
 	p.distances()
 	for i := range 3 {
-		p.I("MOVL", Imm(0xf0<<(4*i)), "AX")
-		p.I("KMOVW", "AX", K(1+i))
+		for j, mask := range []int{0xf0 << (4 * i), 0x2222 << i} {
+			p.I("MOVL", Imm(mask), "AX")
+			p.I("KMOVW", "AX", K(1+3*j+i))
+		}
 	}
-	words := make([]uint32, 16)
-	for i := range words {
-		words[i] = uint32(i)
-	}
-	p.I("VPBROADCASTD", "R8", "Z12")
-	p.I("VPMULLD", p.table("rowNumbers", words...), "Z12", "Z12")
 }
 
 // of is an operand in the r-th of sixteen rows.
@@ -63,10 +60,18 @@ func (p *integerVNNI) fours(offset int) {
 	p.transposeFours(Z)
 }
 
+// halfScales loads 32 bits of every row to its lane: a gather is sixty operations and more on AMD's processors.
 func (p *integerVNNI) halfScales(offset int, upper bool, to string) {
-	p.I("KXNORW", "K0", "K0", "K4")
-	p.I("VPXORD", to, to, to)
-	p.I("VPGATHERDD", fmt.Sprintf("%d(SI)(Z12*1)", offset), "K4", to)
+	lanes := []string{to, "Z4", "Z5", "Z6"}
+	for i, z := range lanes {
+		p.I("VPBROADCASTD", p.of(i, offset), z)
+		for four := 1; four < 4; four++ {
+			p.I("VPBROADCASTD", p.of(i+4*four, offset), K(four), z)
+		}
+	}
+	for i := 1; i < 4; i++ {
+		p.I("VMOVDQA32", lanes[i], K(3+i), to)
+	}
 	p.widen(upper, to, to)
 }
 
