@@ -303,22 +303,46 @@ func (u *unpacker) packer(kind panelKind) {
 	u.I("MOVQ", u.Arg("b"), "SI")
 	u.I("MOVQ", u.Arg("k"), "CX")
 	u.panelRows.rows()
+	u.keep, u.scale = u.storeFours, u.storeScales
 	if u.wide {
 		u.hold(kind)
 		u.I("LEAQ", Idx(0, "SI", "R8", 8), "AX")
+		u.I("LEAQ", Idx(0, "AX", "R8", 8), "R12")
+		u.I("LEAQ", Idx(0, "R12", "R8", 8), "R13")
+		u.keep = u.fetchNext(kind)
 	}
-	u.keep, u.scale = u.storeFours, u.storeScales
 	loop := u.NewLabel("loop")
 	u.Label(loop)
 	kind.unpack()
 	u.I("ADDQ", Imm(kind.size), "SI")
 	if u.wide {
-		u.I("ADDQ", Imm(kind.size), "AX")
+		for _, rows := range words("AX R12 R13") {
+			u.I("ADDQ", Imm(kind.size), rows)
+		}
 	}
 	u.I("ADDQ", Imm(u.stepBytes()*kind.length/32), "DX")
 	u.I("SUBQ", Imm(kind.length), "CX")
 	u.I("JNZ", loop)
 	u.Return()
+}
+
+// fetchNext is storeFours that asks for the same blocks of the sixteen rows behind these, eight from R12 and eight from R13
+// on, a few lines at a time.
+func (u *unpacker) fetchNext(kind panelKind) func(step, four int, bytes string) {
+	var lines []string
+	for r := range 16 {
+		for line := 0; line < kind.size; line += 64 {
+			lines = append(lines, rowOf(r%8, line, []string{"R12", "R13"}[r/8]))
+		}
+	}
+	kept, all := 0, kind.length/32*8
+	return func(step, four int, bytes string) {
+		u.storeFours(step, four, bytes)
+		for _, line := range lines[len(lines)*kept/all : len(lines)*(kept+1)/all] {
+			u.I("PREFETCHT0", line)
+		}
+		kept++
+	}
 }
 
 // hold loads a kind's masks to Z14 and Z15.
