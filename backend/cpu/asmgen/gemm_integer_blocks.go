@@ -303,22 +303,21 @@ func (u *unpacker) packer(kind panelKind) {
 	u.I("MOVQ", u.Arg("b"), "SI")
 	u.I("MOVQ", u.Arg("k"), "CX")
 	u.panelRows.rows()
-	u.keep, u.scale = u.storeFours, u.storeScales
+	bases, next := []string{"SI"}, []string{"R12"}
 	if u.wide {
 		u.hold(kind)
-		u.I("LEAQ", Idx(0, "SI", "R8", 8), "AX")
-		u.I("LEAQ", Idx(0, "AX", "R8", 8), "R12")
-		u.I("LEAQ", Idx(0, "R12", "R8", 8), "R13")
-		u.keep = u.fetchNext(kind)
+		bases, next = []string{"SI", "AX"}, []string{"R12", "R13"}
 	}
+	all := append(bases, next...)
+	for i := 1; i < len(all); i++ {
+		u.I("LEAQ", Idx(0, all[i-1], "R8", 8), all[i])
+	}
+	u.keep, u.scale = u.fetching(kind, next), u.storeScales
 	loop := u.NewLabel("loop")
 	u.Label(loop)
 	kind.unpack()
-	u.I("ADDQ", Imm(kind.size), "SI")
-	if u.wide {
-		for _, rows := range words("AX R12 R13") {
-			u.I("ADDQ", Imm(kind.size), rows)
-		}
+	for _, rows := range all {
+		u.I("ADDQ", Imm(kind.size), rows)
 	}
 	u.I("ADDQ", Imm(u.stepBytes()*kind.length/32), "DX")
 	u.I("SUBQ", Imm(kind.length), "CX")
@@ -326,13 +325,15 @@ func (u *unpacker) packer(kind panelKind) {
 	u.Return()
 }
 
-// fetchNext is storeFours that asks for the same blocks of the sixteen rows behind these, eight from R12 and eight from R13
-// on, a few lines at a time.
-func (u *unpacker) fetchNext(kind panelKind) func(step, four int, bytes string) {
+// fetching is storeFours that asks for the same blocks of the rows behind these, eight from each of next on, a few lines at
+// a time: what comes first of a row the processor would not fetch before it is read.
+func (u *unpacker) fetching(kind panelKind, next []string) func(step, four int, bytes string) {
 	var lines []string
-	for r := range 16 {
-		for line := 0; line < kind.size; line += 64 {
-			lines = append(lines, rowOf(r%8, line, []string{"R12", "R13"}[r/8]))
+	for _, rows := range next {
+		for r := range 8 {
+			for line := 0; line < kind.size; line += 64 {
+				lines = append(lines, rowOf(r, line, rows))
+			}
 		}
 	}
 	kept, all := 0, kind.length/32*8
