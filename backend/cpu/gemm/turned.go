@@ -1,6 +1,10 @@
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+)
 
 // A product of few rows with a transposed B, as when a token of each of some texts is written, costs what reading B does, and
 // packing B into panels costs more than that. So rows of B, which are columns of op(B), are read where they lie and turned in
@@ -117,6 +121,7 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
 		if kb == k1 {
 			k0, k1 = kb, min(p.k, kb+max(1, widenedAtOnce/group/p.depth)*p.depth)
 			b = w.widened(&p.b, j0, group, k0, k1-k0)
+			p.fetchBlocks(j0, k1, k1-k0)
 		}
 		size := b.format.size()
 		for g := 0; g < n; g += group {
@@ -133,6 +138,26 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
 	if p.rounded() {
 		w.write(c, 0, p.m)
 	}
+}
+
+// fetchBlocks fetches what is widened behind the numbers up to k1 of the group of rows of B at j, at most n of each row, while these
+// are multiplied: the hardware begins anew after every pause.
+func (p *turnedProduct) fetchBlocks(j, k1, n int) {
+	group, t := p.kernel.turnedGroup, p.b.format.blocks()
+	if k1 == p.k {
+		j, k1 = j+group, 0
+	}
+	if j+group > p.n {
+		return
+	}
+	n = min(n, p.k-k1)
+	at, ld := p.b.block(j*p.b.ld+k1), t.Bytes(p.b.ld)
+	bytes := t.Bytes(n)
+	rows := group
+	if bytes == ld {
+		bytes, rows = rows*ld, 1
+	}
+	vec.Fetch(unsafe.Slice((*byte)(at), (rows-1)*ld+bytes), rows, bytes, ld)
 }
 
 // widenedAtOnce is the most numbers of a quantized B that are widened at a time, if that is a block of k.
