@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// commandLine is a flag's command: a program and its arguments, between spaces. What stands in ” or "" is kept together
-// and as it is, spaces and the other quotes included; a backslash is a letter like any other, as in paths on Windows.
+// commandLine is a flag's command: a program and its arguments, between spaces. What stands in single or double quotes is kept
+// together and as it is, spaces and the other quotes included; a backslash is a letter like any other, as in paths on Windows.
 type commandLine []string
 
 // Set implements pflag.Value.

@@ -190,7 +190,10 @@ func TestNarrowInPlace(t *testing.T) {
 			t.Skip("no such routines")
 		}
 		for _, c := range narrowCases {
-			for _, n := range []int{48, 96, 432} {
+			if c.name == "RoPERowNarrow" { // which reads its source twice: see below
+				continue
+			}
+			for _, n := range []int{48, 96, 432, 448} {
 				w := normal(r, n, 1)
 				var in, out [][]uint16
 				for range c.ins {
@@ -199,14 +202,7 @@ func TestNarrowInPlace(t *testing.T) {
 				for range c.outs {
 					out = append(out, make([]uint16, n))
 				}
-				rotates := c.name == "RoPERowNarrow" // which is called twice, of the same source
-				if rotates {
-					w = w[:48]
-				}
-				c.run(BF16, out, in, w[:len(w)])
-				if rotates {
-					continue
-				}
+				c.run(BF16, out, in, w)
 				c.run(BF16, in[:c.outs], in, w)
 				for k := range out {
 					if !slices.Equal(in[k], out[k]) {
