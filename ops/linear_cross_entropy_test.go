@@ -72,7 +72,7 @@ func (memoryOnly) Flush() error                           { return nil }
 func (memoryOnly) Close() error                           { return nil }
 
 // TestLinearCrossEntropyMemory: 32,000 words × 2,048 tokens take at most 64 MB beside
-// the inputs, or twice the gradient of a weight that trains, with those of x 90 MB; and the weight's gradient once more where it is
+// the inputs, of a frozen weight in bfloat16 90 MB, or twice the gradient of a weight that trains, with those of x 90 MB; and the weight's gradient once more where it is
 // small. The logits alone would be 262 MB.
 func TestLinearCrossEntropyMemory(t *testing.T) {
 	const rows, vocab = 2048, 32000
@@ -112,12 +112,16 @@ func TestLinearCrossEntropyMemory(t *testing.T) {
 					if trains {
 						limit = min(max(limit, 8*dim*vocab), 90_000_000)
 					}
+					least := logitBytes / 2
+					if !trains && dt == tensor.BF16 { // manyRows
+						least, limit = 4*manyRows*vocab, 90_000_000
+					}
 					if kept := 4 * dim * vocab; trains && !forgotten && !byRow && kept <= keptGradBytes {
 						limit += kept
 					}
-					if peak := measure(dt, dim, trains, forgotten, byRow); peak > limit || peak < logitBytes/2 {
+					if peak := measure(dt, dim, trains, forgotten, byRow); peak > limit || peak < least {
 						t.Errorf("%s, dim %d, weight %s, a gradient for each row %t: %d bytes beside the inputs, "+
-							"want at most %d", dt, dim, weight, byRow, peak, limit)
+							"want %d to %d", dt, dim, weight, byRow, peak, least, limit)
 					}
 				}
 			}
