@@ -98,7 +98,8 @@ func (m machineAVX2) storeTo(from, slice string, offset int) {
 }
 
 func (m machineAVX2) prefetch(slice string, offset int) {
-	m.I("PREFETCHT0", Idx(4*offset, m.pointers[slice], "AX", 4))
+	bytes := m.bytes(slice)
+	m.I("PREFETCHT0", Idx(bytes*offset, m.pointers[slice], "AX", bytes))
 }
 
 func (m machineAVX2) add(a, b, to string)    { m.I("VADDPS", b, a, to) }

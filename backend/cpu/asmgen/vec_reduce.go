@@ -32,7 +32,7 @@ func (v *vec) sumOf(r routine, term func(x []string, to string)) {
 	for range v.wides() * ways {
 		acc = append(acc, v.zero())
 	}
-	v.run(ways, func(way, offset int) {
+	v.runGroups(ways, func(way, offset int) {
 		x := make([]string, len(r.ins))
 		for half := range v.wides() {
 			v.release(x[:half*len(x)]...)
@@ -42,7 +42,7 @@ func (v *vec) sumOf(r routine, term func(x []string, to string)) {
 			}
 			term(x, acc[v.wides()*way+half])
 		}
-	})
+	}, func(ways int) { v.ahead(r, ways) })
 	v.total(acc)
 	v.Return()
 }
