@@ -11,16 +11,20 @@ import (
 // turnedRows is package gemm's: the rows of A that a panel has.
 const turnedRows = 8
 
+// pairsOfB are pairs of bfloat16 that VDPBF16PS multiplies as they are.
+var pairsOfB = store{"Pairs", 4}
+
 // gemmTurned writes them, by the storage of B and the rows of A.
 func gemmTurned() *File {
 	f := NewFile("../gemm", "turned")
 	for _, of := range []struct {
-		isa   string
-		rows  int
-		write func(s store, rows int)
-	}{{"AVX2", 4, f.turned}, {"AVX512", turnedRows, f.turned512}} {
+		isa    string
+		rows   int
+		write  func(s store, rows int)
+		stores []store
+	}{{"AVX2", 4, f.turned, stores}, {"AVX512", turnedRows, f.turned512, stores}, {"AVX512", turnedRows, f.turned512, []store{pairsOfB}}} {
 		var tables []string
-		for _, s := range stores {
+		for _, s := range of.stores {
 			table := []string{"nil"}
 			for rows := 1; rows <= of.rows; rows++ {
 				table = append(table, fmt.Sprintf("turned%s%s_%d", of.isa, s.name, rows))
@@ -28,8 +32,11 @@ func gemmTurned() *File {
 			}
 			tables = append(tables, "{"+strings.Join(table, ", ")+"}")
 		}
-		f.Go(fmt.Sprintf("// turned%s holds the micro-kernels of a B in place, by its format and the rows of A.\n"+
-			"var turned%s = [3][]func(*tile){\n%s,\n}", of.isa, of.isa, strings.Join(tables, ",\n")))
+		name, what := "turned"+of.isa, "by its format and the rows of A"
+		if len(tables) == 1 {
+			name, what = "turnedPairs", "of pairs of bfloat16 along k, for VDPBF16PS, by the rows of A"
+		}
+		f.Go(fmt.Sprintf("// %s holds the micro-kernels of a B in place, %s.\nvar %s = [3][]func(*tile){\n%s,\n}", name, what, name, strings.Join(tables, ",\n")))
 	}
 	return f
 }

@@ -144,6 +144,11 @@ func (t *turning) multiply(u, columns int) (list []func()) {
 	step := 0
 	times := func(column int) {
 		for i := range t.rows {
+			if a := Mem(4*(step*turnedRows+i), rA); t.s == pairsOfB {
+				do("VBROADCASTSS", a, Z(wide512+i%2))
+				list = append(list, func() { t.dotPairs(column, wide512+i%2, sums512+i) })
+				continue
+			}
 			do("VFMADD231PS.BCST", Mem(4*(step*turnedRows+i), rA), Z(column), Z(sums512+i))
 		}
 		step++

@@ -102,7 +102,7 @@ func (w *Workspace) computeBlocks(pl *plan, i0, i1, j0, j1 int) {
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
 				if pl.wideA.data != nil {
-					a, ld := w.roundA(pl, i, m, kb, k)
+					a, ld := w.roundA(pl.product, i, m, kb, k)
 					times(a, ld, i, m)
 					continue
 				}

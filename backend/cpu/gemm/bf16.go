@@ -85,12 +85,12 @@ func roundedBefore(i int, x *Matrix, transA bool) bool {
 
 // roundA puts rows [i, i+m) of the block [k0, k0+k) of A in the workspace's memory, in bfloat16, and returns where
 // the first is and the bytes from one to the next.
-func (w *Workspace) roundA(pl *plan, i, m, k0, k int) (unsafe.Pointer, int) {
+func (w *Workspace) roundA(p *product, i, m, k0, k int) (unsafe.Pointer, int) {
 	ld := roundUp(k, 16) + 16 // not a multiple of waySize
 	w.rounds = slices.Grow(w.rounds[:0], 2*m*ld)[:2*m*ld]
 	to := unsafe.Pointer(unsafe.SliceData(w.rounds))
 	for r := range m {
-		roundRow(unsafe.Add(to, 4*r*ld), pl.wideA.at((i+r)*pl.wideA.ld+2*k0), 2*k)
+		roundRow(unsafe.Add(to, 4*r*ld), p.wideA.at((i+r)*p.wideA.ld+2*k0), 2*k)
 	}
 	return to, 4 * ld
 }

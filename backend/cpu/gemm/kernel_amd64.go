@@ -90,7 +90,7 @@ var pairKernels = sync.OnceValue(func() []kernel {
 		name: "avx512bf16", rows: 14, oneSet: 7, cols: 32, kc: 512, strip: 256,
 		narrow: tilesAVX512BF16_16, full: tilesAVX512BF16_32,
 		aheadNarrow: aheadAVX512BF16_16, aheadFull: aheadAVX512BF16_32, halves: true,
-		transposePairs: transposePairs, packers: packers,
+		transposePairs: transposePairs, packers: packers, turned: turnedPairs, turnedGroup: 16, turnedMost: 24,
 	}}
 })
 

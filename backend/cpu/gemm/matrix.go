@@ -193,7 +193,7 @@ func (w *Workspace) packA(pl *plan, dst unsafe.Pointer, k0, k, i, m, from, to in
 	}
 	a, row, l := pl.a, i, k0
 	if pl.wideA.data != nil {
-		data, ld := w.roundA(pl, i, m, k0, k)
+		data, ld := w.roundA(pl.product, i, m, k0, k)
 		a, row, l = Matrix{formatF32, data, m * ld / 4, ld / 4}, 0, 0
 	}
 	for r := 0; r < m; r += kn.rows {
@@ -244,7 +244,7 @@ func (w *Workspace) compute(pl *plan, i0, i1, j0, j1 int) {
 			chunk := 4 * kn.rows
 			for i := i0; i < i1; i += chunk {
 				m := min(chunk, i1-i)
-				a, ld := w.roundA(pl, i, m, kb, t.k)
+				a, ld := w.roundA(pl.product, i, m, kb, t.k)
 				t.rs, t.ks = ld, 4
 				w.rowsTimes(&s, a, kn.rows, kn.rows*ld, i-i0, i-i0+m, 0, c)
 			}

@@ -28,7 +28,7 @@ func (p *product) turned(kn *kernel) bool {
 	if p.m >= len(kn.turned[0]) && p.n < 8*p.m {
 		return false
 	}
-	return (p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs && p.to != formatPairs
+	return (p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs
 }
 
 // is16Bit reports whether elements are numbers of 16 bits.
@@ -72,9 +72,14 @@ func (w *Workspace) panelsOf(p *product) (panels unsafe.Pointer, rows int) {
 	n := (p.m + most - 1) / most
 	rows = (p.m + n - 1) / n
 	w.a = grow(w.a, n*turnedRows*p.k)
+	a := p.a
+	if p.wideA.data != nil {
+		data, ld := w.roundA(p, 0, p.m, 0, p.k)
+		a = Matrix{formatF32, data, p.m * ld / 4, ld / 4}
+	}
 	panels = unsafe.Pointer(unsafe.SliceData(w.a))
 	for i := 0; i < p.m; i += rows {
-		w.packCols(w.kernel.colsB[p.a.format], unsafe.Pointer(&w.a[i/rows*turnedRows*p.k]), turnedRows, &p.a, 0, p.k, i, min(rows, p.m-i))
+		w.packCols(w.kernel.colsB[a.format], unsafe.Pointer(&w.a[i/rows*turnedRows*p.k]), turnedRows, &a, 0, p.k, i, min(rows, p.m-i))
 	}
 	return panels, rows
 }

@@ -233,3 +233,56 @@ var turnedAVX512 = [3][]func(*tile){
 	{nil, turnedAVX512F16_1, turnedAVX512F16_2, turnedAVX512F16_3, turnedAVX512F16_4, turnedAVX512F16_5, turnedAVX512F16_6, turnedAVX512F16_7, turnedAVX512F16_8},
 	{nil, turnedAVX512BF16_1, turnedAVX512BF16_2, turnedAVX512BF16_3, turnedAVX512BF16_4, turnedAVX512BF16_5, turnedAVX512BF16_6, turnedAVX512BF16_7, turnedAVX512BF16_8},
 }
+
+// turnedAVX512Pairs_1 computes 1 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_1(t *tile)
+
+// turnedAVX512Pairs_2 computes 2 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_2(t *tile)
+
+// turnedAVX512Pairs_3 computes 3 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_3(t *tile)
+
+// turnedAVX512Pairs_4 computes 4 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_4(t *tile)
+
+// turnedAVX512Pairs_5 computes 5 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_5(t *tile)
+
+// turnedAVX512Pairs_6 computes 6 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_6(t *tile)
+
+// turnedAVX512Pairs_7 computes 7 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_7(t *tile)
+
+// turnedAVX512Pairs_8 computes 8 rows of a tile, 16 columns wide, from as many rows of B, tile.bs bytes apart, which it turns; k is
+// a positive multiple of 8, and A a panel of turnedRows. It fetches the rows tile.ahead bytes behind B's.
+//
+//go:noescape
+func turnedAVX512Pairs_8(t *tile)
+
+// turnedPairs holds the micro-kernels of a B in place, of pairs of bfloat16 along k, for VDPBF16PS, by the rows of A.
+var turnedPairs = [3][]func(*tile){
+	{nil, turnedAVX512Pairs_1, turnedAVX512Pairs_2, turnedAVX512Pairs_3, turnedAVX512Pairs_4, turnedAVX512Pairs_5, turnedAVX512Pairs_6, turnedAVX512Pairs_7, turnedAVX512Pairs_8},
+}

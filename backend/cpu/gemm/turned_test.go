@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
+	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 )
 
 // Where a kernel turns rows of B in registers, every number of C has the bits that it has by panels, in any format of A, B and C,
@@ -125,4 +127,72 @@ func noNumber(f format, bits uint16) bool {
 	wide := []float32{0}
 	f.widen16(wide, []uint16{bits})
 	return math.IsNaN(float64(wide[0]))
+}
+
+// Pairs of bfloat16 that are turned give the bits of panels, for an A in float32, too, and a C in float32 or bfloat16.
+func TestTurnedPairs(t *testing.T) {
+	needPairs(t)
+	kn := pairKernels()[0]
+	if kn.turnedGroup == 0 {
+		t.Skip(kn.name + " turns no rows")
+	}
+	panels := kn
+	panels.turnedMost = 0
+	r := rand.New(rand.NewPCG(9, 10))
+	for trial := range 80 {
+		m, n, k := 2+r.IntN(kn.turnedMost-1), kn.turnedGroup+r.IntN(200), 16*(1+r.IntN(160))
+		if m >= len(kn.turned[0]) {
+			n += 8 * m
+		}
+		a, _, wideA := strided(t, r, []format{formatBF16, formatF32}[trial%2], m, k)
+		if trial%2 == 0 {
+			a.ld, a.data, a.len = evenRows(t, a, m, k)
+		} else {
+			a = F32(wideA, a.ld)
+		}
+		b, _, _ := strided(t, r, formatBF16, n, k)
+		b.ld, b.data, b.len = evenRows(t, b, n, k)
+		alpha, acc := []float32{1, 0.25}[trial/2%2], trial/4%2 == 1
+		name := fmt.Sprintf("%d x %d x %d, A in format %d, alpha %g, acc %t", m, n, k, a.format, alpha, acc)
+		c, _, start := strided(t, r, formatF32, m, n)
+		rounded := make([]uint16, len(start))
+		vec.ToBF16(rounded, start)
+		for i := range start {
+			if i%c.ld >= n {
+				start[i], rounded[i] = guard, 0x4040 // numbers, so that they equal themselves
+			}
+		}
+		if p := newPairProduct(false, true, m, n, k, alpha, a, b, c, acc); !p.turned(&kn) || p.turned(&panels) {
+			t.Fatalf("%s: by panels", name)
+		}
+		var want []float32
+		var want16 []uint16
+		check := func(of string, product func(c Matrix)) {
+			c32, c16 := pageend.Copy(t, start), slices.Clone(rounded)
+			product(F32(c32, c.ld))
+			product(BF16(c16, c.ld))
+			if want == nil {
+				want, want16 = c32, c16
+			}
+			if !slices.EqualFunc(c32, want, sameBits) || !slices.Equal(c16, want16) {
+				t.Errorf("%s: other bits by %s than by panels", name, of)
+			}
+		}
+		check("panels", func(c Matrix) { newWorkspace(panels).multiplyPairs(false, true, m, n, k, alpha, a, b, c, acc) })
+		check("itself", func(c Matrix) { newWorkspace(kn).multiplyPairs(false, true, m, n, k, alpha, a, b, c, acc) })
+		for _, e := range engines(t, kn) {
+			check("threads", func(c Matrix) { e.bgemm(false, true, m, n, k, alpha, a, b, c, acc) })
+		}
+	}
+}
+
+// evenRows is the stride, memory and length of a copy of a matrix of 16 bits whose rows, of an even length, begin an even number apart.
+func evenRows(t *testing.T, x Matrix, rows, cols int) (ld int, data unsafe.Pointer, n int) {
+	t.Helper()
+	ld = roundUp(x.ld, 2)
+	to := pageend.Of[uint16](t, (rows-1)*ld+cols)
+	for i := range rows {
+		copy(to[i*ld:i*ld+cols], unsafe.Slice((*uint16)(x.at(i*x.ld)), cols))
+	}
+	return ld, unsafe.Pointer(unsafe.SliceData(to)), len(to)
 }
