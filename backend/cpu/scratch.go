@@ -92,39 +92,6 @@ func (s *scratch) store(y tensor.Arg, lo, hi int) []float32 {
 	return piece
 }
 
-// outRows are rows of an output that are written one by one, too short to be kept until a flush: between begin and end a row
-// is float32.
-type outRows struct {
-	n      int
-	wide   []float32 // an output in f32, or nil
-	narrow []uint16  // one in 16 bits, or nil
-	dtype  tensor.DType
-	row    []float32 // of such a one
-}
-
-// begin is where the row is to be written that begins with element lo of the output.
-func (o *outRows) begin(lo int) []float32 {
-	if o.narrow == nil {
-		return o.wide[lo : lo+o.n]
-	}
-	return o.row
-}
-
-// end rounds the row that begins with element lo.
-func (o *outRows) end(lo int) {
-	if o.narrow != nil {
-		round16(o.dtype, o.narrow[lo:lo+o.n], o.row)
-	}
-}
-
-// rowsOf are those of n elements.
-func (s *scratch) rowsOf(y tensor.Arg, n int) outRows {
-	if y.DType == tensor.F32 {
-		return outRows{n: n, wide: f32s(y)}
-	}
-	return outRows{n: n, narrow: elements[uint16](y), dtype: y.DType, row: s.take(n)}
-}
-
 // update is store for an output that is read too.
 func (s *scratch) update(y tensor.Arg, lo, hi int) []float32 {
 	piece := s.store(y, lo, hi)
