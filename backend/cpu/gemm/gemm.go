@@ -98,7 +98,7 @@ type Engine struct {
 	row     vectorProduct
 	rowTask func(worker, task int)
 	// The same of a product of few rows.
-	some       turnedProduct
+	few        turnedProduct
 	turnedTask func(worker, task int)
 
 	// RoundRows has products with transposed quantized matrices computed in integers, with the rows of A rounded to eight

@@ -51,7 +51,7 @@ func (w *Workspace) turned(p *product) {
 
 // turned shares the columns among the team.
 func (e *Engine) turned(p *product) {
-	t := &e.some
+	t := &e.few
 	*t = turnedProduct{plan: newPlan(p, e.kernel)}
 	t.panels, t.rows = e.ws[0].panelsOf(p)
 	tasks := 4 * e.team.Threads()
@@ -62,11 +62,12 @@ func (e *Engine) turned(p *product) {
 
 // turnedShare is a task of turned's.
 func (e *Engine) turnedShare(worker, task int) {
-	t := &e.some
+	t := &e.few
 	e.ws[worker].turnedPart(t, task*t.grain, min((task+1)*t.grain, t.n))
 }
 
-// panelsOf packs A into panels of as many rows, at most most, that begin [k][turnedRows] apart; they stay until the next product.
+// panelsOf packs A into panels of equally many rows, but for the last, that begin [k][turnedRows] apart. They stay until the next
+// product, also where this workspace computes columns beside whole groups: an A that is not transposed is not packed for those.
 func (w *Workspace) panelsOf(p *product) (panels unsafe.Pointer, rows int) {
 	most := len(w.kernel.turned[0]) - 1
 	n := (p.m + most - 1) / most
@@ -100,7 +101,8 @@ func (w *Workspace) turnedPart(p *turnedProduct, lo, hi int) {
 	w.forget()
 }
 
-// turnedBlocks computes n columns of C, whole groups, from j on. Of a quantized B, which is one group, as many blocks of k are widened at a time as stay in a level-2 cache.
+// turnedBlocks computes n columns of C, whole groups, from j on. Of a quantized B it has one group, of which as many blocks of k are
+// widened at a time as stay in a level-2 cache.
 func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
 	t, group := &w.tile, w.kernel.turnedGroup
 	t.alpha, t.ldc, t.spill = p.alpha, 4*p.ldc, &w.spill

@@ -13,8 +13,8 @@ import (
 )
 
 // Where a kernel turns rows of B in registers, every number of C has the bits that it has by panels, in any format of A, B and C,
-// by any number of threads, whatever is added, and nothing is read or written beside it. That a row's bits do not depend on the
-// number of rows follows: it has them in twenty rows, which go through panels.
+// by any number of threads, whatever is added, and nothing is read or written beside it. That a row's bits do not depend on how
+// many others there are follows: by panels they do not.
 func TestTurned(t *testing.T) {
 	everyKernel(t, func(t *testing.T, kn kernel) {
 		if kn.turnedGroup == 0 {
