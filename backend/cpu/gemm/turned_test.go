@@ -10,6 +10,7 @@ import (
 
 	"github.com/agora-ml/agora/backend/cpu/internal/pageend"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // Where a kernel turns rows of B in registers, every number of C has the bits that it has by panels, in any format of A, B and C,
@@ -75,6 +76,36 @@ func TestTurned(t *testing.T) {
 			random((kn.turnedMost+1)*64), 64, false)
 		if p.turned(&kn) {
 			t.Errorf("%d rows are not more than %d", p.m, kn.turnedMost)
+		}
+	})
+}
+
+// Blocks of every kind are widened some blocks of k at a time, which need not end where the kind's do, as those of 4352 steps do not.
+func TestTurnedBlocks(t *testing.T) {
+	everyKernel(t, func(t *testing.T, kn kernel) {
+		if kn.turnedGroup == 0 {
+			return
+		}
+		panels := kn
+		panels.turnedMost = 0
+		r := rand.New(rand.NewPCG(11, 12))
+		for kind := range quant.Types {
+			for _, k := range []int{quant.MaxLen, 17 * quant.MaxLen} {
+				m, n := kn.turnedMost, 8*kn.turnedMost+kn.turnedGroup/2+1 // whole groups, and columns beside them
+				b := Blocks(BlockType(kind), pageend.Copy(t, kind.Random(r.Uint32, n*k, 1)), k)
+				a := random(m * k)
+				product := func(kn kernel) []float32 {
+					c := pageend.Of[float32](t, m*n)
+					newWorkspace(kn).Sgemm(false, true, m, n, k, a, k, b, c, n, false)
+					return c
+				}
+				if p := newProduct(false, true, m, n, k, 1, a, k, b, make([]float32, m*n), n, false); !p.turned(&kn) {
+					t.Fatalf("%s, %d steps: by panels", kind, k)
+				}
+				if !slices.EqualFunc(product(kn), product(panels), sameBits) {
+					t.Errorf("%s, %d steps: other bits than by panels", kind, k)
+				}
+			}
 		}
 	})
 }
