@@ -66,7 +66,8 @@ func newLogitChunks(weight *Var, options []LogitOption) logitChunks {
 		o(&l)
 	}
 	// A product of bfloat16 takes half the time of one of float32 where processors have it, packing the weight as long: half as many
-	// chunks pay for that. None of their sums goes over rows, so that no bit depends on how many there are.
+	// chunks pay for that. None of their sums goes over rows, so that no bit depends on how many there are, but for a last chunk of
+	// one row: a product of a single row adds in an order of its own.
 	if w := weight.Tensor(); w.DType() == tensor.BF16 && !weight.NeedsGrad() && l.beside == nil {
 		l.bytes = max(l.bytes, min(2*logitBytes, manyRowsBytes(w)))
 	}
