@@ -20,14 +20,16 @@ func TestSpecialNumbers(t *testing.T) {
 		r := rand.New(rand.NewPCG(79, 79))
 		by := []multiplier{newWorkspace(kn), newEngine(team, kn)}
 		for trial := range 300 {
-			m, n, k := 1+r.IntN(40), 1+r.IntN(70), 1+r.IntN(80)
+			m, n, k, transA, transB := 1+r.IntN(40), 1+r.IntN(70), 1+r.IntN(80), r.IntN(2) == 0, r.IntN(2) == 0
 			switch {
 			case trial%6 == 0:
 				m = 1
+			case trial%5 == 2 && kn.turnedMost > 0:
+				m, n, k, transA, transB = 2+r.IntN(kn.turnedMost-1), 8*kn.turnedMost+r.IntN(70), 8*(1+r.IntN(10)), false, true
 			case trial%20 == 1 && !testing.Short():
 				m, n, k = 100+r.IntN(100), 1+r.IntN(300), 500+r.IntN(300)
 			}
-			p := newProblem(t, r, m, n, k, r.IntN(2) == 0, r.IntN(2) == 0, false, format(r.IntN(3)))
+			p := newProblem(t, r, m, n, k, transA, transB, false, format(r.IntN(3)))
 			placeA := func(i, l int) int {
 				if p.transA {
 					i, l = l, i
