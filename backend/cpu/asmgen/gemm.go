@@ -7,7 +7,7 @@ import (
 
 // gemmFiles writes the kernels of package gemm.
 func gemmFiles() []*File {
-	return append(gemmBlocks(), gemmTiles(), gemmAMX(), gemmParts(), gemmPack(), gemmVector(), gemmTurned(), gemmIntegerPanels(), gemmIntegerVNNI(),
+	return append(gemmBlocks(), gemmTiles(), gemmAMX(), gemmParts(), gemmPack(), gemmVector(), gemmTurned(), gemmTurnedBytes(), gemmIntegerPanels(), gemmIntegerVNNI(),
 		gemmNEON(), gemmIntegerNEON(), gemmBF16NEON())
 }
 

@@ -44,7 +44,7 @@ func (u *unpacker) kinds() []panelKind {
 		{name: "Q8_0", length: 32, size: 34, unpack: u.unpackQ8, masks: words("signs")},
 		{name: "Q4_0", length: 32, size: 18, unpack: u.unpackQ4, masks: words("nibbles")},
 		{name: "Q4_K", length: 256, size: 144, unpack: u.unpackQ4K, masks: words("nibbles"), least: true},
-		{name: "Q5_K", length: 256, size: 176, unpack: u.unpackQ5K, masks: words("nibbles fifthBits"), least: true},
+		{name: "Q5_K", length: 256, size: 176, unpack: func() { u.unpackQ5K(16) }, masks: words("nibbles fifthBits"), least: true},
 		{name: "Q6_K", length: 256, size: 210, unpack: u.unpackQ6K, masks: words("nibbles upperTwoBits"), halves: true},
 	}
 }
@@ -208,9 +208,14 @@ func (v *vec) shifted(from string, left int, to string) {
 	}
 }
 
-// unpackQ5K gives numbers that are taken as 16 less, so that AVX2's sums of a step are small enough.
-func (u *unpacker) unpackQ5K() {
-	u.sixBitScales(16)
+// wholeQ5K is Q5_K with the least numbers that it has, for products whose bytes are widened.
+func (u *unpacker) wholeQ5K() panelKind {
+	return panelKind{name: "WholeQ5_K", length: 256, size: 176, unpack: func() { u.unpackQ5K(0) }, masks: words("nibbles fifthBits")}
+}
+
+// unpackQ5K gives numbers that are taken as zero less: as 16 less, so that AVX2's sums of a step are small enough.
+func (u *unpacker) unpackQ5K(zero int) {
+	u.sixBitScales(zero)
 	for half := range 2 {
 		u.fours(16 + 16*half)
 		u.aside() // fifth bits of eight groups

@@ -27,6 +27,7 @@ func gemmIntegerPanels() *File {
 		p.packer(kind)
 		p.single(kind, singles[kind.name])
 	}
+	p.packer(p.wholeQ5K())
 	p.define()
 	return p.File
 }

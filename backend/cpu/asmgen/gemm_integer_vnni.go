@@ -18,6 +18,7 @@ func gemmIntegerVNNI() *File {
 		p.packer(kind)
 		p.single(kind)
 	}
+	p.packer(p.wholeQ5K())
 	p.define()
 	return p.File
 }

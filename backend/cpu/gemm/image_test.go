@@ -293,6 +293,62 @@ func addBlockDots(m *image.Image, r *rand.Rand) {
 	}
 }
 
+// addBytes adds micro-kernels of panels of bytes in AVX-512, whose bits are AVX2's: a panel is two of eight rows, side by side.
+func addBytes(m *image.Image, r *rand.Rand) {
+	raw := func(x []float32) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x)) }
+	for kind := range bytesAVX2 {
+		narrow, wide, t := &bytesAVX2[kind], &bytesAVX512[kind], quant.Type(kind)
+		if narrow.pack == nil {
+			continue
+		}
+		steps := max(64, t.Len()) / 32
+		size := steps * stepBytes
+		for rows := 1; rows <= turnedRows; rows++ {
+			b, a, c := t.Random(r.Uint32, 4*8*32*steps, 1), make([]float32, turnedRows*32*steps), make([]float32, turnedRows*panelSize)
+			for _, x := range [][]float32{a, c} {
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
+				}
+			}
+			before, panels, both := bytes.Clone(raw(c)), make([]byte, 4*size), make([]byte, 4*size)
+			for i := range 4 {
+				narrow.pack(unsafe.Pointer(&panels[i*size]), unsafe.Pointer(&b[8*i*t.Bytes(32*steps)]), t.Bytes(32*steps), 32*steps)
+				for at := 0; at < size; at += 32 { // 32 bytes of each of two panels
+					copy(both[i/2*2*size+2*at+i%2*32:], panels[i*size+at:][:32])
+				}
+			}
+			for i, x := range both { // AVX512_VNNI's bytes have no sign
+				if i%(2*stepBytes) < 2*panelScalesAt {
+					both[i] = x + wide.zero - narrow.zero
+				}
+			}
+			k := tile{ldc: 4 * panelSize, k: 32*steps - 8*(rows%3), skip: 2 * (rows % 3), alpha: 1, acc: rows%2 == 0}
+			k.columns(panelSize, panelSize)
+			call := k
+			call.bs, call.zero = 2*size, wide.zero
+			k.bs, k.zero, k.a = size, narrow.zero, unsafe.Pointer(&a[0])
+			for i := range 4 {
+				k.columns(8, 8)
+				if rows <= 4 {
+					k.columns(panelColumns, panelColumns)
+				}
+				k.b, k.c = unsafe.Pointer(&panels[i*size]), unsafe.Pointer(&c[8*i])
+				if rows > 4 || i%2 == 0 {
+					narrow.tiles[rows](&k)
+				}
+			}
+			there, words := m.Put(before), bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&call)), unsafe.Sizeof(call)))
+			for field, x := range map[uintptr]uint64{unsafe.Offsetof(call.a): m.Put(raw(a)), unsafe.Offsetof(call.b): m.Put(both), unsafe.Offsetof(call.c): there} {
+				binary.LittleEndian.PutUint64(words[field:], x)
+			}
+			m.Call(fmt.Sprintf("%d rows by bytes of %s", rows, t), wide.tiles[rows], there, bytes.Clone(raw(c)), m.Put(words))
+		}
+	}
+}
+
+// panelScalesAt is where the scales of eight rows are in a step, behind their bytes.
+const panelScalesAt = 256
+
 // addBlock adds a call of a routine of blocks with this argument, which turns C, as it was, into after.
 func addBlock(m *image.Image, name string, f func(*block), b block, a, p, before, after []byte) {
 	at := m.Put(before)
@@ -382,6 +438,7 @@ func TestImage(t *testing.T) {
 		t.Fatal("this processor has no AVX2")
 	}
 	addBlockDots(&m, r)
+	addBytes(&m, r)
 	if err := m.Write(dir); err != nil {
 		t.Fatal(err)
 	}

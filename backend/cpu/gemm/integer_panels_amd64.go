@@ -89,3 +89,8 @@ func packPanelQ6_K(panel unsafe.Pointer, b unsafe.Pointer, ld int, k int)
 //
 //go:noescape
 func panelsQ6_K(c unsafe.Pointer, x unsafe.Pointer, panel unsafe.Pointer, b unsafe.Pointer, ld int, k int, panels int)
+
+// packPanelWholeQ5_K packs eight rows of blocks, ld bytes apart; k is a positive multiple of 256.
+//
+//go:noescape
+func packPanelWholeQ5_K(panel unsafe.Pointer, b unsafe.Pointer, ld int, k int)

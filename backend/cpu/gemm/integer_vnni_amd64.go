@@ -83,3 +83,8 @@ func packPanelVNNIQ6_K(panel unsafe.Pointer, b unsafe.Pointer, ld int, k int)
 //
 //go:noescape
 func panelsVNNIQ6_K(c unsafe.Pointer, x unsafe.Pointer, panel unsafe.Pointer, b unsafe.Pointer, ld int, k int, panels int)
+
+// packPanelVNNIWholeQ5_K packs sixteen rows of blocks, ld bytes apart; k is a positive multiple of 256.
+//
+//go:noescape
+func packPanelVNNIWholeQ5_K(panel unsafe.Pointer, b unsafe.Pointer, ld int, k int)

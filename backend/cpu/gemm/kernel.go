@@ -45,6 +45,9 @@ type kernel struct {
 	// products of up to turnedMost rows use them.
 	turned                  [3][]func(*tile)
 	turnedGroup, turnedMost int
+	// bytes is the same of quantized kinds, of twice as many columns: of up to bytesPaired rows a micro-kernel has all of them.
+	bytes                  *[quant.Types]bytePanels
+	bytesPaired, bytesMost int
 	packers
 	vectors
 }
@@ -141,6 +144,8 @@ type tile struct {
 	cols       int
 	spill      *[96]float32 // of the workspace: see wholeOnly
 	ahead      int          // bytes from a to what a micro-kernel fetches: a dense one a line every denseRound of k
+	skip       int          // of bytePanels: how many times four numbers of the first step are left out
+	zero       byte         // of bytePanels
 }
 
 // denseRound is the steps of k in one round of a dense micro-kernel's loop.

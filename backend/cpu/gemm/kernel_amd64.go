@@ -33,7 +33,7 @@ var kernels = func() []kernel {
 		narrow: tilesAVX2_8, full: tilesAVX2_16, aheadNarrow: aheadAVX2_8, aheadFull: aheadAVX2_16,
 		whole: [2]wholeTiles{1: {dense: denseAVX2_6x16}}, least: 6 * denseRound,
 		packers: packers{rowsNarrow: rows8, rowsFull: rows16, rowsA: rows{packRowsF32_6, packRowsF16_6, packRowsBF16_6}, colsB: cols, colsA: packCols6F32},
-		vectors: vector, turned: turnedAVX2, turnedGroup: 8, turnedMost: 4,
+		vectors: vector, turned: turnedAVX2, turnedGroup: 8, turnedMost: 4, bytes: &bytesAVX2, bytesPaired: 4, bytesMost: 16,
 	}}, list...)
 	if cpulevel.Chosen() >= cpulevel.AVX512 {
 		vector512 := vector
@@ -46,7 +46,7 @@ var kernels = func() []kernel {
 			whole: wholeAVX512, least: 7 * denseRound, packsColumns: true,
 			packers: packers{rowsNarrow: rows16, rowsFull: rows32, rowsA: rows{packRowsF32_14, packRowsF16_14, packRowsBF16_14}, colsB: cols,
 				colsA: packColsF32, lines: linesAVX512},
-			vectors: vector512, turned: turnedAVX512, turnedGroup: 16, turnedMost: 24,
+			vectors: vector512, turned: turnedAVX512, turnedGroup: 16, turnedMost: 24, bytes: &bytesAVX512, bytesPaired: turnedRows, bytesMost: 24,
 		}}, list...)
 	}
 	return list
@@ -111,6 +111,22 @@ var (
 	partsAMX    = blockRoutines{{partsAMX_1x1, partsAMX_1x2}, {partsAMX_2x1, partsAMX_2x2}}
 	splitAVX512 = partPackers{row: splitRow, narrow: splitPairs_16, full: splitPairs_32, transpose: transposeWords}
 )
+
+var bytesAVX2 = [quant.Types]bytePanels{
+	quant.Q8_0: {packPanelQ8_0, 0, bytesAVX2Scaled},
+	quant.Q4_0: {packPanelQ4_0, 8, bytesAVX2Scaled},
+	quant.Q4_K: {packPanelQ4_K, 0, bytesAVX2Groups},
+	quant.Q5_K: {packPanelWholeQ5_K, 0, bytesAVX2Groups},
+	quant.Q6_K: {packPanelQ6_K, 32, bytesAVX2Halves},
+}
+
+var bytesAVX512 = [quant.Types]bytePanels{
+	quant.Q8_0: {packPanelVNNIQ8_0, 128, bytesAVX512Scaled},
+	quant.Q4_0: {packPanelVNNIQ4_0, 8, bytesAVX512Scaled},
+	quant.Q4_K: {packPanelVNNIQ4_K, 0, bytesAVX512Groups},
+	quant.Q5_K: {packPanelVNNIWholeQ5_K, 0, bytesAVX512Groups},
+	quant.Q6_K: {packPanelVNNIQ6_K, 32, bytesAVX512Halves},
+}
 
 // integerPaths are the best first.
 var integerPaths = func() []integerPath {

@@ -67,11 +67,11 @@ func randomMatrix(r *rand.Rand, f format, n, ld int) Matrix {
 			halves[i] = half.ToBF16(values[i])
 		}
 	}
-	switch f {
-	case formatF32:
+	switch {
+	case f == formatF32:
 		return F32(values, ld)
-	case formatBlocks:
-		return Blocks(BlockType(0), quant.Type(0).Random(r.Uint32, n, 1), ld)
+	case f.inBlocks():
+		return Blocks(BlockType(f.blocks()), f.blocks().Random(r.Uint32, n, 1), ld)
 	}
 	return Matrix{f, F16(halves, ld).data, n, ld}
 }

@@ -22,13 +22,22 @@ const turnedFloats = 256 << 10
 // turned reports whether the product is computed so. Where B's rows are few beside A's, packing these would cost as much as B's
 // panels.
 func (p *product) turned(kn *kernel) bool {
-	if p.m > kn.turnedMost || !p.transB || p.transA || p.n < kn.turnedGroup || p.k%8 != 0 || roundUp(p.m, turnedRows)*p.k > turnedFloats {
+	most, rows, group := kn.turnedBy(p)
+	if p.m > most || !p.transB || p.transA || p.n < group || p.k%8 != 0 || roundUp(p.m, turnedRows)*p.k > turnedFloats {
 		return false
 	}
-	if p.m >= len(kn.turned[0]) && p.n < 8*p.m {
+	if p.m > rows && p.n < 8*p.m {
 		return false
 	}
 	return (p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs
+}
+
+// turnedBy is the most rows of A, those of a micro-kernel, and the columns of C that are computed together.
+func (kn *kernel) turnedBy(p *product) (most, rows, group int) {
+	if kn.bytesOf(p) != nil {
+		return kn.bytesMost, turnedRows, 2 * kn.turnedGroup
+	}
+	return kn.turnedMost, len(kn.turned[0]) - 1, kn.turnedGroup
 }
 
 // is16Bit reports whether elements are numbers of 16 bits.
@@ -39,23 +48,32 @@ type turnedProduct struct {
 	plan
 	panels unsafe.Pointer // of A
 	rows   int            // of each
+	group  int            // columns that are computed together
 	grain  int            // columns of a task
+	bytes  *bytePanels    // of B, or nil
+}
+
+// newTurned packs A.
+func (w *Workspace) newTurned(p *product) turnedProduct {
+	t := turnedProduct{plan: newPlan(p, w.kernel), bytes: w.kernel.bytesOf(p)}
+	_, rows, group := w.kernel.turnedBy(p)
+	t.group = group
+	t.panels, t.rows = w.panelsOf(p, rows)
+	return t
 }
 
 // turned is the single-goroutine form.
 func (w *Workspace) turned(p *product) {
-	t := turnedProduct{plan: newPlan(p, w.kernel)}
-	t.panels, t.rows = w.panelsOf(p)
+	t := w.newTurned(p)
 	w.turnedPart(&t, 0, p.n)
 }
 
 // turned shares the columns among the team.
 func (e *Engine) turned(p *product) {
 	t := &e.few
-	*t = turnedProduct{plan: newPlan(p, e.kernel)}
-	t.panels, t.rows = e.ws[0].panelsOf(p)
+	*t = e.ws[0].newTurned(p)
 	tasks := 4 * e.team.Threads()
-	t.grain = max(32, roundUp((p.n+tasks-1)/tasks, e.kernel.turnedGroup))
+	t.grain = max(32, roundUp((p.n+tasks-1)/tasks, t.group))
 	e.team.Stream((p.n+t.grain-1)/t.grain, e.turnedTask)
 	*t = turnedProduct{}
 }
@@ -66,10 +84,10 @@ func (e *Engine) turnedShare(worker, task int) {
 	e.ws[worker].turnedPart(t, task*t.grain, min((task+1)*t.grain, t.n))
 }
 
-// panelsOf packs A into panels of equally many rows, but for the last, that begin [k][turnedRows] apart. They stay until the next
-// product, also where this workspace computes columns beside whole groups: an A that is not transposed is not packed for those.
-func (w *Workspace) panelsOf(p *product) (panels unsafe.Pointer, rows int) {
-	most := len(w.kernel.turned[0]) - 1
+// panelsOf packs A into panels of equally many rows, at most most, but for the last, that begin [k][turnedRows]
+// apart. They stay until the next product, also where this workspace computes columns beside whole groups: an A that is not
+// transposed is not packed for those.
+func (w *Workspace) panelsOf(p *product, most int) (panels unsafe.Pointer, rows int) {
 	n := (p.m + most - 1) / most
 	rows = (p.m + n - 1) / n
 	w.a = grow(w.a, n*turnedRows*p.k)
@@ -87,13 +105,17 @@ func (w *Workspace) panelsOf(p *product) (panels unsafe.Pointer, rows int) {
 
 // turnedPart computes columns [lo, hi) of C.
 func (w *Workspace) turnedPart(p *turnedProduct, lo, hi int) {
-	group, columns := w.kernel.turnedGroup, turnedColumns
+	columns := turnedColumns
 	if p.b.format.inBlocks() {
-		columns = group
+		columns = p.group
 	}
-	whole := lo + (hi-lo)/group*group
+	whole := lo + (hi-lo)/p.group*p.group
 	for j := lo; j < whole; j += columns {
-		w.turnedBlocks(p, j, min(columns, whole-j))
+		if p.bytes != nil {
+			w.turnedBytes(p, j)
+		} else {
+			w.turnedBlocks(p, j, min(columns, whole-j))
+		}
 	}
 	if whole < hi {
 		w.compute(&p.plan, 0, p.m, whole, hi)
@@ -104,19 +126,8 @@ func (w *Workspace) turnedPart(p *turnedProduct, lo, hi int) {
 // turnedBlocks computes n columns of C, whole groups, from j on. Of a quantized B it has one group, of which as many blocks of k are
 // widened at a time as stay in a level-2 cache.
 func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
-	t, group := &w.tile, w.kernel.turnedGroup
-	t.alpha, t.ldc, t.spill = p.alpha, 4*p.ldc, &w.spill
-	t.rs, t.ks = 4, 4*turnedRows
+	t, group, c := &w.tile, p.group, w.beginTurned(p, j, n)
 	t.columns(group, group)
-	c := unsafe.Add(p.c, 4*j)
-	if p.rounded() {
-		w.rounding = newRounding(p.product, 0, j, j+n)
-		w.step, t.ldc = 4*n, 4*n
-		w.c = grow(w.c, p.m*n)
-		if c = unsafe.Pointer(unsafe.SliceData(w.c)); p.adds() {
-			w.read(c, 0, p.m)
-		}
-	}
 	b, j0, k0, k1 := p.b, j, 0, p.k // b begins at row j0 and number k0 of op(B)'s columns, and has them up to k1
 	if b.format.inBlocks() {
 		k1 = 0
@@ -142,6 +153,29 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
 			}
 		}
 	}
+	w.endTurned(p, c)
+}
+
+// beginTurned prepares the tile for n columns of C from j on, which are computed at c: in float32, if C is in 16 bits.
+func (w *Workspace) beginTurned(p *turnedProduct, j, n int) (c unsafe.Pointer) {
+	t := &w.tile
+	t.alpha, t.ldc, t.spill = p.alpha, 4*p.ldc, &w.spill
+	t.rs, t.ks = 4, 4*turnedRows
+	if !p.rounded() {
+		return unsafe.Add(p.c, 4*j)
+	}
+	w.rounding = newRounding(p.product, 0, j, j+n)
+	w.step, t.ldc = 4*n, 4*n
+	w.c = grow(w.c, p.m*n)
+	c = unsafe.Pointer(unsafe.SliceData(w.c))
+	if p.adds() {
+		w.read(c, 0, p.m)
+	}
+	return c
+}
+
+// endTurned rounds what beginTurned prepared, if that is to be rounded.
+func (w *Workspace) endTurned(p *turnedProduct, c unsafe.Pointer) {
 	if p.rounded() {
 		w.write(c, 0, p.m)
 	}
@@ -150,7 +184,7 @@ func (w *Workspace) turnedBlocks(p *turnedProduct, j, n int) {
 // fetchBlocks fetches what is widened behind the numbers up to k1 of the group of rows of B at j, at most n of each row, while these
 // are multiplied: the hardware begins anew after every pause.
 func (p *turnedProduct) fetchBlocks(j, k1, n int) {
-	group, t := p.kernel.turnedGroup, p.b.format.blocks()
+	group, t := p.group, p.b.format.blocks()
 	if k1 == p.k {
 		j, k1 = j+group, 0
 	}
@@ -173,7 +207,7 @@ const widenedAtOnce = 32 << 10
 // behind is the elements of B from what is multiplied, the group at column j+g of n in the block at kb, to what is read next, where
 // a task ends by a worker that goes on to its neighbor.
 func (p *turnedProduct) behind(j, g, n, kb int) int {
-	group := p.kernel.turnedGroup
+	group := p.group
 	switch {
 	case g+group < n:
 		return group * p.b.ld

@@ -2,9 +2,12 @@ package gemm
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/agora-ml/agora/internal/quant"
 )
 
 // BenchmarkTurned multiplies some rows and a transposed matrix, which stays in a level-2 cache or comes from memory, by turning its
@@ -12,12 +15,21 @@ import (
 func BenchmarkTurned(b *testing.B) {
 	for _, kn := range kernels[:len(kernels)-1] {
 		panels := kn
-		panels.turnedMost = 0
+		panels.turnedMost, panels.bytesMost = 0, 0
 		ways := []*Workspace{newWorkspace(kn), newWorkspace(panels)}
 		for _, size := range []struct{ n, k int }{{256, 768}, {32000, 768}, {256, 2048}} {
 			wide, half := random(size.n*size.k), make([]uint16, size.n*size.k)
 			formatBF16.round16(half, wide)
-			for _, of := range []Matrix{F32(wide, size.k), BF16(half, size.k), F16(half, size.k)} {
+			matrices := []Matrix{F32(wide, size.k), BF16(half, size.k), F16(half, size.k)}
+			for _, kind := range []quant.Type{quant.Q8_0, quant.Q4_0, quant.Q4_K, quant.Q5_K, quant.Q6_K} {
+				data := kind.Random(rand.New(rand.NewPCG(1, 2)).Uint32, size.n*size.k, 1)
+				matrices = append(matrices, Blocks(BlockType(kind), data, size.k))
+			}
+			for _, of := range matrices {
+				bytes := float64(size.n * size.k * of.format.size())
+				if of.format.inBlocks() {
+					bytes = float64(of.format.blocks().Bytes(size.n * size.k))
+				}
 				for _, m := range []int{2, 4, 5, 8, 9, 12, 16, 24, 32} {
 					x, y := random(m*size.k), make([]float32, m*size.n)
 					b.Run(fmt.Sprintf("%s/%dx%dx%d/%d", kn.name, m, size.n, size.k, of.format), func(b *testing.B) {
@@ -31,7 +43,7 @@ func BenchmarkTurned(b *testing.B) {
 						}
 						for i, name := range []string{"turned", "panels"} {
 							slices.Sort(times[i])
-							b.ReportMetric(float64(size.n*size.k*of.format.size())/times[i][len(times[i])/2], name)
+							b.ReportMetric(bytes/times[i][len(times[i])/2], name)
 						}
 						b.ReportMetric(0, "ns/op")
 					})

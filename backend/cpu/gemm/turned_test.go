@@ -22,19 +22,22 @@ func TestTurned(t *testing.T) {
 			return
 		}
 		panels := kn
-		panels.turnedMost = 0
+		panels.turnedMost, panels.bytesMost = 0, 0
 		r := rand.New(rand.NewPCG(7, 8))
-		for trial := range 60 {
-			m, n, k := 2+r.IntN(kn.turnedMost-1), kn.turnedGroup+r.IntN(200), 8*(1+r.IntN(200))
-			if m >= len(kn.turned[0]) {
-				n += 8 * m
+		for trial := range 120 {
+			f := []format{formatF32, formatF16, formatBF16}[trial%3]
+			most, k := kn.turnedMost, 8*(1+r.IntN(200))
+			if trial%2 == 1 {
+				kind := []BlockType{Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, Q5_1}[trial/2%6]
+				f, k = formatBlocks+format(kind), roundUp(k, quant.Type(kind).Len())
+				if kn.bytes != nil && kn.bytes[kind].pack != nil {
+					most = kn.bytesMost
+				}
 			}
-			f := []format{formatF32, formatF16, formatBF16, formatBlocks}[trial%4]
-			if f == formatBlocks {
-				k = roundUp(k, 32)
-			}
+			m, n := 2+r.IntN(most-1), 2*kn.turnedGroup+r.IntN(200)
+			n += 8 * m
 			b := randomMatrix(r, f, n*k, k)
-			if f != formatBlocks {
+			if !f.inBlocks() {
 				b, _, _ = strided(t, r, f, n, k)
 			}
 			alpha := []float32{1, 0.25}[trial/4%2]
@@ -87,11 +90,12 @@ func TestTurnedBlocks(t *testing.T) {
 			return
 		}
 		panels := kn
-		panels.turnedMost = 0
+		panels.turnedMost, panels.bytesMost = 0, 0
 		r := rand.New(rand.NewPCG(11, 12))
 		for kind := range quant.Types {
 			for _, k := range []int{quant.MaxLen, 17 * quant.MaxLen} {
-				m, n := kn.turnedMost, 8*kn.turnedMost+kn.turnedGroup/2+1 // whole groups, and columns beside them
+				m := max(2, kn.turnedMost-r.IntN(4))
+				n := 8*kn.turnedMost + 2*kn.turnedGroup + kn.turnedGroup/2 + 1 // whole groups, and columns beside them
 				b := Blocks(BlockType(kind), pageend.Copy(t, kind.Random(r.Uint32, n*k, 1)), k)
 				a := random(m * k)
 				product := func(kn kernel) []float32 {
