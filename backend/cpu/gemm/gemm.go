@@ -9,7 +9,7 @@
 // strips are narrower, or of half of the rows, so that all end together. Where strips would be too few, each
 // thread has one task if those are about as large, else B is packed once by everybody
 // and the rows are cut too. Where rows of A are few, those of a transposed B are turned
-// in registers and no panel is written. Every element of C is
+// in registers and no panel is written, but of a quantized B one of bytes. Every element of C is
 // summed over k in an order that the shape alone decides, so that the number of
 // threads cannot change a bit. Where the processor multiplies pairs of bfloat16 numbers fast, matrices of
 // them are multiplied so, by the same cuts and packed panels (Bgemm).

@@ -1,10 +1,6 @@
 package gemm
 
-import (
-	"unsafe"
-
-	"github.com/agora-ml/agora/internal/quant"
-)
+import "unsafe"
 
 // Few rows of A and rows of B in blocks: these are turned to panels of bytes by the packers of integer products, which cost a
 // quarter of what numbers do, and widened while they are multiplied. Numbers of C are summed as by panels of float32.
@@ -44,24 +40,24 @@ func (pl *plan) packedAtOnce() int {
 func (w *Workspace) turnedBytes(p *turnedProduct, j int) {
 	t, kind, lanes := &w.tile, p.bytes, p.group/2
 	c := w.beginTurned(p, j, p.group)
-	b, ld, size, once := p.b.format.blocks(), 0, lanes/8*stepBytes, p.packedAtOnce()
-	ld = b.Bytes(p.b.ld)
-	panel, second := w.panel(once/quant.Q8_0.Len(), size), 0
+	once, size := p.packedAtOnce(), lanes/8*stepBytes
+	panel := w.panel(once/32, size)
 	t.zero = kind.zero
-	for kb, k0, k1 := 0, 0, 0; kb < p.k; kb += p.depth {
+	for kb, k0, k1 := 0, 0, 0; kb < p.k; kb += p.depth { // panels have numbers k0 to k1 of k
 		t.k, t.acc = min(p.depth, p.k-kb), p.adds() || kb > 0
 		if kb == k1 {
 			k0, k1 = kb, min(p.k, kb+once)
-			second = (k1 - k0) / 32 * size
+			t.bs = (k1 - k0) / 32 * size
 			for i := range 2 {
-				kind.pack(unsafe.Add(panel, i*second), p.b.block((j+i*lanes)*p.b.ld+k0), ld, k1-k0)
+				kind.pack(unsafe.Add(panel, i*t.bs), p.b.block((j+i*lanes)*p.b.ld+k0), p.b.format.blocks().Bytes(p.b.ld), k1-k0)
 			}
 			p.fetchBlocks(j, k1, k1-k0)
 		}
-		t.skip, t.bs = (kb-k0)%32/4, second
+		step := unsafe.Add(panel, (kb-k0)/32*size)
+		t.skip = (kb - k0) % 32 / 4
 		for i := 0; i < p.m; i += p.rows {
 			rows := min(p.rows, p.m-i)
-			t.a, t.b, t.c = unsafe.Add(p.panels, 4*turnedRows*(i/p.rows*p.k+kb)), unsafe.Add(panel, (kb-k0)/32*size), unsafe.Add(c, i*t.ldc)
+			t.a, t.b, t.c = unsafe.Add(p.panels, 4*turnedRows*(i/p.rows*p.k+kb)), step, unsafe.Add(c, i*t.ldc)
 			if rows <= p.kernel.bytesPaired {
 				t.columns(p.group, p.group)
 				w.turn(kind.tiles[rows])
@@ -69,7 +65,7 @@ func (w *Workspace) turnedBytes(p *turnedProduct, j int) {
 			}
 			t.columns(lanes, lanes)
 			w.turn(kind.tiles[rows])
-			t.b, t.c = unsafe.Add(t.b, second), unsafe.Add(t.c, 4*lanes)
+			t.b, t.c = unsafe.Add(step, t.bs), unsafe.Add(t.c, 4*lanes)
 			w.turn(kind.tiles[rows])
 		}
 	}
