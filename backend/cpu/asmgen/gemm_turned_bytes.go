@@ -128,7 +128,7 @@ func (t *byteTile) part(acc func(i, v int) string, others int) {
 		t.I("VMOVUPS", t.panel(0, scalesOfBytes, v), t.reg(scaleOfBytes+v))
 	}
 	loop := t.NewLabel("four")
-	t.I("PCALIGN", Imm(32))
+	t.I("PCALIGN", Imm(32)) // before the outer loop it keeps Go 1.26's assembler busy without end
 	t.Label(loop)
 	for v := range t.panels {
 		t.I(move, t.panel(0, dataOfBytes, v), t.reg(fourBytes+v))
