@@ -68,7 +68,8 @@ func numberOf(register string) int {
 	return n
 }
 
-// weighRowsBF16 is weighRows whose exponentials become bfloat16 in the memory of the row, which is read in front of what is written.
+// weighRowsBF16 is weighRows whose exponentials become bfloat16 in the memory of the row: up to half as far as it has been read, as all
+// vectors of a group of ways are loaded before the first of them is stored (alternate).
 func (v *vec) weighRowsBF16(m machineAVX512) {
 	const name = "weighRowsBF16AVX512BF16"
 	statistics := [2]string{"highest", "sums"}
@@ -95,8 +96,9 @@ func (v *vec) weighRowsBF16(m machineAVX512) {
 			terms[way] = y
 			v.round16(numberOf(y), numberOf(x))
 			if v.machine.(machineAVX512).apart && v.machine.lanes() == 16 {
-				v.I("VMOVUPS", low(x), Idx(2*offset/2, "SI", "AX", 2))
-				v.I("VEXTRACTF32X4", Imm(1), ymm(x), Idx(2*(expGroup+offset/2), "SI", "AX", 2))
+				first := offset / 2 // as loadFrom
+				v.I("VMOVUPS", low(x), Idx(2*first, "SI", "AX", 2))
+				v.I("VEXTRACTF32X4", Imm(1), ymm(x), Idx(2*(expGroup+first), "SI", "AX", 2))
 			} else {
 				v.I("VMOVUPS", low(x), Idx(2*offset, "SI", "AX", 2))
 			}
