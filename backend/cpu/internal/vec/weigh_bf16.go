@@ -11,7 +11,7 @@ import (
 func WeighRowsBF16(x []float32, apart int, counts []int, n int, highest, sums []float32) {
 	checkRows("WeighRowsBF16", len(x), apart, counts)
 	same("WeighRowsBF16", len(counts), len(highest), len(sums))
-	checkFill("WeighRowsBF16", len(x), apart, counts, n, n/2+32)
+	checkFill("WeighRowsBF16", len(x), apart, len(counts), counts, n, n/2+32)
 	for len(counts) > 0 {
 		rows := rowsOfCall(counts)
 		weighRowsBF16(x, apart, counts[:rows], n, highest[:rows], sums[:rows])
@@ -35,12 +35,12 @@ func weighEachBF16(x []float32, apart int, counts []int, n int, highest, sums []
 // WeighGradRowsBF16 is WeighGradRows for products of bfloat16: what it makes of p and ds is rounded to that, denormal numbers to
 // zeros, with zeros from counts[r] to n. Of both it leaves pairs of rows, r and r+1 for an even r: pair i, two numbers in the memory
 // of one, at p[r*apart+i], with zeros beside the last row of an odd number. What was ds is in rows, too, at to[r*across]. apart and
-// across are at least n and 15, and to holds an even number of rows.
+// across are at least n + 15, and to holds an even number of rows.
 func WeighGradRowsBF16(p, ds []float32, apart int, counts []int, n int, shift, delta []float32, to []uint16, across int) {
 	checkRows("WeighGradRowsBF16", min(len(p), len(ds)), apart, counts)
 	same("WeighGradRowsBF16", len(counts), len(shift), len(delta))
-	checkFill("WeighGradRowsBF16", min(len(p), len(ds)), apart, counts, n, n+15)
-	checkFill("WeighGradRowsBF16", len(to), across, append(counts[:len(counts):len(counts)], counts[:len(counts)%2]...), n, n+15)
+	checkFill("WeighGradRowsBF16", min(len(p), len(ds)), apart, len(counts), counts, n, n+15)
+	checkFill("WeighGradRowsBF16", len(to), across, (len(counts)+1)&^1, counts, n, n+15)
 	for len(counts) > 0 {
 		rows := min(len(counts), (rowsOfCall(counts)+1)&^1)
 		weighGradRowsBF16(p, ds, apart, counts[:rows], n, shift[:rows], delta[:rows], to, across)
@@ -96,15 +96,15 @@ func dotEachBF16(sums []float32, x []uint16, apart int, y []uint16, across, n in
 	}
 }
 
-// checkFill panics unless n numbers and what may be undefined behind them, least, have room in every row.
-func checkFill(name string, total, apart int, counts []int, n, least int) {
+// checkFill panics unless n numbers and what may be undefined behind them, least, have room in every one of some rows.
+func checkFill(name string, total, apart, rows int, counts []int, n, least int) {
 	for _, c := range counts {
 		if c > n {
 			panic(fmt.Sprintf("vec.%s: a row of %d elements, and zeros up to %d", name, c, n))
 		}
 	}
-	if n < 0 || apart < least || len(counts) > 0 && (len(counts)-1)*apart+least > total {
-		panic(fmt.Sprintf("vec.%s: %d rows of %d elements, %d apart, of %d, want %d in each", name, len(counts), n, apart, total, least))
+	if n < 0 || apart < least || rows > 0 && (rows-1)*apart+least > total {
+		panic(fmt.Sprintf("vec.%s: %d rows of %d elements, %d apart, of %d, want %d in each", name, rows, n, apart, total, least))
 	}
 }
 
