@@ -443,12 +443,12 @@ func (t *attentionTile) weighSeen(scores, highest, sums []float32) {
 	vec.WeighRows(scores, t.apart, t.seen, highest, sums)
 }
 
-// seenMost is the keys that some row sees.
+// seenMost is the keys that some row sees, or one more: products of pairs want zeros up to an even number of them.
 func (t *attentionTile) seenMost() (n int) {
 	for _, seen := range t.seen {
 		n = max(n, seen)
 	}
-	return n
+	return (n + 1) &^ 1
 }
 
 // store writes the tile's rows of y, sums of values in rows that begin width apart, and of lse unless that is nil.
