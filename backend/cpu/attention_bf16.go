@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/tensor"
@@ -81,15 +79,10 @@ func (a *attentionTiles) pairAttention(w *work, y tensor.Arg, lse []float32, q, 
 			t.times(t.scores, t.Scale, t.qRows, t.qApart, &block.keysT, j)
 			t.maskSeen(1, all)
 			softmax.weigh(tile, t.out, t.HeadDim)
-			t.s.gemm.TimesStepsBF16(t.seen, t.HeadDim, words(t.room)[t.before:], 2*t.apart, &block.values, j%t.block, t.out, t.HeadDim)
+			t.s.gemm.TimesStepsBF16(t.seen, t.HeadDim, vec.Words(t.room)[t.before:], 2*t.apart, &block.values, j%t.block, t.out, t.HeadDim)
 		})
 		softmax.store(tile, y, lse, t.out, t.HeadDim)
 	})
-}
-
-// words is memory of float32 as numbers of bfloat16.
-func words(x []float32) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }
 
 // begin finds the tile's rows of dy and q, and lse.
@@ -108,7 +101,7 @@ func (t *pairTile) packRows() {
 
 // deltas are dy·y, row by row. They use the memory of out.
 func (t *pairTile) deltas(y tensor.Arg) {
-	rows, apart := t.rowsOf(words(t.out), y)
+	rows, apart := t.rowsOf(vec.Words(t.out), y)
 	vec.DotRowsBF16(t.delta[:t.rows], t.dyRows, t.dyApart, rows, apart, t.HeadDim)
 }
 

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"github.com/agora-ml/agora/backend/cpu/gemm"
 	"github.com/agora-ml/agora/backend/cpu/internal/vec"
 	"github.com/agora-ml/agora/internal/kernels"
@@ -45,8 +43,7 @@ type halfTile struct {
 
 // take16 is memory for n numbers of bfloat16.
 func (s *scratch) take16(n int) []uint16 {
-	memory := s.take((n + 1) / 2)
-	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(memory))), n)
+	return vec.Words(s.take((n + 1) / 2))[:n]
 }
 
 func (t *halfTile) take() {

@@ -24,7 +24,7 @@ func weighEachBF16(x []float32, apart int, counts []int, n int, highest, sums []
 	weighEach(x, apart, counts, highest, sums)
 	for r, c := range counts {
 		row := x[r*apart:][:apart]
-		to := words(row)
+		to := Words(row)
 		for i, w := range row[:c] {
 			to[i] = roundNormal(w)
 		}
@@ -61,8 +61,8 @@ func weighGradEachBF16(p, ds []float32, apart int, counts []int, n int, shift, d
 				}
 				to[(r+j)*across+i] = changes[j]
 			}
-			copy(words(p[r*apart+i:][:1]), weights[:])
-			copy(words(ds[r*apart+i:][:1]), changes[:])
+			copy(Words(p[r*apart+i:][:1]), weights[:])
+			copy(Words(ds[r*apart+i:][:1]), changes[:])
 		}
 	}
 }
@@ -118,7 +118,7 @@ func roundNormal(x float32) uint16 {
 	return to[0]
 }
 
-// words is the memory of x.
-func words(x []float32) []uint16 {
+// Words is the memory of x, as numbers of 16 bits.
+func Words(x []float32) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }

@@ -43,7 +43,7 @@ func TestWeighRowsBF16(t *testing.T) {
 				sameBits(t, "highest", highest, wantHighest)
 				sameBits(t, "sums", sums, wantSums)
 				for r, c := range counts {
-					for i, g := range words(got[r*apart:][:apart])[:n] {
+					for i, g := range Words(got[r*apart:][:apart])[:n] {
 						w := uint16(0)
 						if i < c {
 							w = roundNormal(want[r*apart+i])
@@ -71,11 +71,11 @@ func TestWeighRowsBF16(t *testing.T) {
 							w, d = roundNormal(want[r*apart+i]), roundNormal(wantDs[r*apart+i])
 						}
 						at := r/2*2*apart + i
-						g, e := words(got[at:][:1])[r%2], words(gotDs[at:][:1])[r%2]
+						g, e := Words(got[at:][:1])[r%2], Words(gotDs[at:][:1])[r%2]
 						if g != w || e != d || to[r*across+i] != d {
 							t.Fatalf("%d rows, %d: element %d of row %d, of %d, is %x, %x and %x, want %x, %x", rows, n, i, r, c, g, e, to[r*across+i], w, d)
 						}
-						if r == rows-1 && r%2 == 0 && (words(got[at:][:1])[1] != 0 || words(gotDs[at:][:1])[1] != 0) {
+						if r == rows-1 && r%2 == 0 && (Words(got[at:][:1])[1] != 0 || Words(gotDs[at:][:1])[1] != 0) {
 							t.Fatalf("%d rows, %d: beside element %d of the last row are no zeros", rows, n, i)
 						}
 					}
