@@ -21,6 +21,7 @@ type pairTile struct {
 	qApart, dyApart  int
 	changes          []uint16 // dscores row by row, [an even number of rows, across]
 	across           int
+	noDelta          []float32 // zeros, where there is a soft cap: delta is subtracted before
 	qPairs, dyPairs  []float32 // memory for
 	qPacked, dPacked gemm.Packed
 }
@@ -36,7 +37,10 @@ func (t *pairTile) take() {
 func (t *pairTile) takeGrad() {
 	t.take()
 	rows := t.most()
-	t.takeScoreGrads()
+	t.dscores, t.delta = t.s.take(rows*t.apart), t.s.take(rows)
+	if t.SoftCap != 0 {
+		t.noDelta = t.s.equal(rows, 0)
+	}
 	t.across = t.apart
 	t.dy16, t.changes = t.s.take16(rows*t.HeadDim), t.s.take16((rows+1)&^1*t.across)
 }
@@ -121,7 +125,7 @@ func (t *pairTile) backScore(j, n int, all bool) {
 	}
 	delta := t.delta[:t.rows]
 	if t.SoftCap != 0 {
-		delta = t.s.equal(t.rows, 0)
+		delta = t.noDelta[:t.rows]
 	}
 	vec.WeighGradRowsBF16(t.scores, t.dscores, t.apart, t.seen, t.seenMost(), t.lse[:t.rows], delta, t.changes, t.across)
 }
