@@ -28,7 +28,7 @@ func (s *scratch) bytes() int { return 4*(len(s.memory)+cap(s.keys)) + s.gemm.By
 
 // A Footprint adds up the scratch memory that a backend would keep after some kernels,
 // without running them. It counts matrix products, whose operands are large, and what attention
-// keeps of keys; all else together needs less than 2 MiB a thread. It is made for training, which never has
+// keeps of keys; all else together needs less than 2 MiB a thread, with heads of more than 128 up to 4. It is made for training, which never has
 // Options.RoundActivations: with it, products of 16-bit activations and quantized weights keep up to 16 MiB of them
 // widened (pieces.go), and all rows in eight bits.
 type Footprint struct {
