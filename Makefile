@@ -41,7 +41,7 @@ avx512:
 		backend/cpu/gemm ops
 	tools/avx512-emulated.sh -run 'TestDenseTiles|TestLinesOfPanels|TestFewRows|TestHalf$$|TestHalfTwinsAgree|TestHalfEdges|TestPageEnd|TestWeigh/avx512' \
 		backend/cpu/gemm backend/cpu/internal/vec
-	tools/avx512-emulated.sh -level avx512bf16 -run 'TestAttention$$|TestPacked|TestPairTileEdges' backend/cpu/gemm
+	tools/avx512-emulated.sh -level avx512bf16 -run 'TestAttention$$|TestPacked|TestPairTileEdges|TestRaggedBF16' backend/cpu/gemm
 
 # The reference of the settings, from the settings.
 docs:

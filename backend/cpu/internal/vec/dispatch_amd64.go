@@ -17,7 +17,8 @@ var (
 	useAVX512BF16 = cpulevel.RoundsBF16() && roundsRight()
 )
 
-// roundsRight reports whether AVX512_BF16 rounds as its maker says. Bochs 2.7, in which `make avx512` tests, does not.
+// roundsRight reports whether AVX512_BF16 rounds as its maker says. Bochs 2.7, in which `make avx512` tests, does not, by
+// VCVTNE2PS2BF16: what has it is not tested there, and attention has plain loops between its products.
 func roundsRight() bool {
 	const n = 32
 	var src [n]float32
