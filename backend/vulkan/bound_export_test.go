@@ -31,8 +31,12 @@ func (t *Tap) submit(n uint64, commands []command, after uint64, stamps bool) er
 	return t.hardware.submit(n, commands, after, stamps)
 }
 
-// Forget drops what was kept.
-func (t *Tap) Forget() { t.kept = nil }
+// Forget drops what was kept. Submissions are as large as they may be from then on: a device that was slow, as one of software
+// beside other work, has small ones, and needs no barriers between them.
+func (t *Tap) Forget() {
+	t.kept = nil
+	t.backend.pace = pace{batch: mostBatch, ramp: mostBatch}
+}
 
 // Barriers are the places of all barriers.
 func (t *Tap) Barriers() (all []Place) {
