@@ -182,6 +182,20 @@ func TestLeanTiles(t *testing.T) {
 		}
 	}
 
+	// Neither subgroups of another size, of which two could share these rows as well, nor software have it.
+	d, _ = shaders.Find("attention_grad_q")
+	for _, c := range []struct {
+		rows, subgroup int
+		software       bool
+		want           bool
+	}{{16, 32, false, true}, {8, 16, false, false}, {16, 32, true, false}} {
+		x := matrix{m: c.rows, n: 16, k: 16, a: "f16", b: "f16", c: "f32"}
+		list := forms(d, []matrix{x}, c.subgroup, nil, Limits{Invocations: 1024, Shared: 48 << 10}, c.software)
+		if got := slices.ContainsFunc(list, func(f *form) bool { return slices.Contains(f.tiles, shared) && f.sides(shared) == 2 }); got != c.want {
+			t.Errorf("%+v: rows are shared: %t", c, got)
+		}
+	}
+
 	asked := shaders.Tile{128, 64, 32}
 	b := newBackend(newNull(), Options{Tiles: map[string]shaders.Tile{"attention_grad_kv": asked}})
 	k, err := b.kernel("attention_grad_kv")
