@@ -54,10 +54,11 @@ const (
 	zeroBytes                                 = 7
 )
 
+// write writes it. Of steps with two scales each half is a part of its own, and the first may be left out.
 func (t *byteTile) write(halves bool) {
 	columns := t.lanes * t.panels
-	t.Func(t.name, fmt.Sprintf(`%s computes %d rows of a tile, %d columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-step lacks tile.skip times four numbers of k, a multiple of 4.`, t.name, t.rows, columns), Arg{"t", "*tile"})
+	t.Func(t.name, fmt.Sprintf(`%s computes %d rows of a tile, %d columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.`, t.name, t.rows, columns), Arg{"t", "*tile"})
 	size := t.lanes / avx2.lanes // of a panel, in those of eight rows
 	step, scales, others := size*panelStep, size*panelScales, size*(panelOthers-panelScales)
 	t.I("MOVQ", t.Arg("t"), rTile)
@@ -77,7 +78,7 @@ step lacks tile.skip times four numbers of k, a multiple of 4.`, t.name, t.rows,
 	t.I("MOVQ", Imm(fours), foursHere)
 	first, second, store := t.NewLabel("first"), t.NewLabel("second"), t.NewLabel("store")
 	t.I("SUBQ", "R10", foursHere)
-	t.I("SHLQ", Imm(map[int]int{1: 5, 2: 6}[size]), "R10")
+	t.I("SHLQ", Imm(4+size), "R10")
 	t.I("ADDQ", "R10", dataOfBytes)
 	if halves {
 		later := t.NewLabel("first")

@@ -22,7 +22,7 @@ const turnedFloats = 256 << 10
 // turned reports whether the product is computed so. Where B's rows are few beside A's, packing these would cost as much as B's
 // panels.
 func (p *product) turned(kn *kernel) bool {
-	most, rows, group := kn.turnedBy(p)
+	most, rows, group := kn.turnedBy(kn.bytesOf(p))
 	if p.m > most || !p.transB || p.transA || p.n < group || p.k%8 != 0 || roundUp(p.m, turnedRows)*p.k > turnedFloats {
 		return false
 	}
@@ -32,9 +32,10 @@ func (p *product) turned(kn *kernel) bool {
 	return (p.a.format == formatF32 || p.a.format.is16Bit()) && p.b.format != formatPairs
 }
 
-// turnedBy is the most rows of A, those of a micro-kernel, and the columns of C that are computed together.
-func (kn *kernel) turnedBy(p *product) (most, rows, group int) {
-	if kn.bytesOf(p) != nil {
+// turnedBy is the most rows of A, those of a micro-kernel, and the columns of C that are computed together, by bytes or, if nil,
+// without.
+func (kn *kernel) turnedBy(bytes *bytePanels) (most, rows, group int) {
+	if bytes != nil {
 		return kn.bytesMost, turnedRows, 2 * kn.turnedGroup
 	}
 	return kn.turnedMost, len(kn.turned[0]) - 1, kn.turnedGroup
@@ -56,9 +57,9 @@ type turnedProduct struct {
 // newTurned packs A.
 func (w *Workspace) newTurned(p *product) turnedProduct {
 	t := turnedProduct{plan: newPlan(p, w.kernel), bytes: w.kernel.bytesOf(p)}
-	_, rows, group := w.kernel.turnedBy(p)
+	_, most, group := w.kernel.turnedBy(t.bytes)
 	t.group = group
-	t.panels, t.rows = w.panelsOf(p, rows)
+	t.panels, t.rows = w.panelsOf(p, most)
 	return t
 }
 

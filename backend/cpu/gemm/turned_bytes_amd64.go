@@ -4,50 +4,50 @@
 
 package gemm
 
-// bytesAVX2Scaled_1 computes 1 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_1 computes 1 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_1(t *tile)
 
-// bytesAVX2Scaled_2 computes 2 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_2 computes 2 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_2(t *tile)
 
-// bytesAVX2Scaled_3 computes 3 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_3 computes 3 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_3(t *tile)
 
-// bytesAVX2Scaled_4 computes 4 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_4 computes 4 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_4(t *tile)
 
-// bytesAVX2Scaled_5 computes 5 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_5 computes 5 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_5(t *tile)
 
-// bytesAVX2Scaled_6 computes 6 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_6 computes 6 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_6(t *tile)
 
-// bytesAVX2Scaled_7 computes 7 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_7 computes 7 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_7(t *tile)
 
-// bytesAVX2Scaled_8 computes 8 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Scaled_8 computes 8 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Scaled_8(t *tile)
@@ -55,50 +55,50 @@ func bytesAVX2Scaled_8(t *tile)
 // bytesAVX2Scaled holds the micro-kernels of such panels, by the rows of A.
 var bytesAVX2Scaled = []func(*tile){nil, bytesAVX2Scaled_1, bytesAVX2Scaled_2, bytesAVX2Scaled_3, bytesAVX2Scaled_4, bytesAVX2Scaled_5, bytesAVX2Scaled_6, bytesAVX2Scaled_7, bytesAVX2Scaled_8}
 
-// bytesAVX2Groups_1 computes 1 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_1 computes 1 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_1(t *tile)
 
-// bytesAVX2Groups_2 computes 2 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_2 computes 2 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_2(t *tile)
 
-// bytesAVX2Groups_3 computes 3 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_3 computes 3 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_3(t *tile)
 
-// bytesAVX2Groups_4 computes 4 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_4 computes 4 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_4(t *tile)
 
-// bytesAVX2Groups_5 computes 5 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_5 computes 5 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_5(t *tile)
 
-// bytesAVX2Groups_6 computes 6 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_6 computes 6 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_6(t *tile)
 
-// bytesAVX2Groups_7 computes 7 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_7 computes 7 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_7(t *tile)
 
-// bytesAVX2Groups_8 computes 8 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Groups_8 computes 8 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Groups_8(t *tile)
@@ -106,50 +106,50 @@ func bytesAVX2Groups_8(t *tile)
 // bytesAVX2Groups holds the micro-kernels of such panels, by the rows of A.
 var bytesAVX2Groups = []func(*tile){nil, bytesAVX2Groups_1, bytesAVX2Groups_2, bytesAVX2Groups_3, bytesAVX2Groups_4, bytesAVX2Groups_5, bytesAVX2Groups_6, bytesAVX2Groups_7, bytesAVX2Groups_8}
 
-// bytesAVX2Halves_1 computes 1 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_1 computes 1 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_1(t *tile)
 
-// bytesAVX2Halves_2 computes 2 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_2 computes 2 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_2(t *tile)
 
-// bytesAVX2Halves_3 computes 3 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_3 computes 3 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_3(t *tile)
 
-// bytesAVX2Halves_4 computes 4 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_4 computes 4 rows of a tile, 16 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_4(t *tile)
 
-// bytesAVX2Halves_5 computes 5 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_5 computes 5 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_5(t *tile)
 
-// bytesAVX2Halves_6 computes 6 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_6 computes 6 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_6(t *tile)
 
-// bytesAVX2Halves_7 computes 7 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_7 computes 7 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_7(t *tile)
 
-// bytesAVX2Halves_8 computes 8 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX2Halves_8 computes 8 rows of a tile, 8 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX2Halves_8(t *tile)
@@ -157,50 +157,50 @@ func bytesAVX2Halves_8(t *tile)
 // bytesAVX2Halves holds the micro-kernels of such panels, by the rows of A.
 var bytesAVX2Halves = []func(*tile){nil, bytesAVX2Halves_1, bytesAVX2Halves_2, bytesAVX2Halves_3, bytesAVX2Halves_4, bytesAVX2Halves_5, bytesAVX2Halves_6, bytesAVX2Halves_7, bytesAVX2Halves_8}
 
-// bytesAVX512Scaled_1 computes 1 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_1 computes 1 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_1(t *tile)
 
-// bytesAVX512Scaled_2 computes 2 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_2 computes 2 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_2(t *tile)
 
-// bytesAVX512Scaled_3 computes 3 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_3 computes 3 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_3(t *tile)
 
-// bytesAVX512Scaled_4 computes 4 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_4 computes 4 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_4(t *tile)
 
-// bytesAVX512Scaled_5 computes 5 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_5 computes 5 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_5(t *tile)
 
-// bytesAVX512Scaled_6 computes 6 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_6 computes 6 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_6(t *tile)
 
-// bytesAVX512Scaled_7 computes 7 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_7 computes 7 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_7(t *tile)
 
-// bytesAVX512Scaled_8 computes 8 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Scaled_8 computes 8 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Scaled_8(t *tile)
@@ -208,50 +208,50 @@ func bytesAVX512Scaled_8(t *tile)
 // bytesAVX512Scaled holds the micro-kernels of such panels, by the rows of A.
 var bytesAVX512Scaled = []func(*tile){nil, bytesAVX512Scaled_1, bytesAVX512Scaled_2, bytesAVX512Scaled_3, bytesAVX512Scaled_4, bytesAVX512Scaled_5, bytesAVX512Scaled_6, bytesAVX512Scaled_7, bytesAVX512Scaled_8}
 
-// bytesAVX512Groups_1 computes 1 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_1 computes 1 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_1(t *tile)
 
-// bytesAVX512Groups_2 computes 2 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_2 computes 2 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_2(t *tile)
 
-// bytesAVX512Groups_3 computes 3 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_3 computes 3 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_3(t *tile)
 
-// bytesAVX512Groups_4 computes 4 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_4 computes 4 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_4(t *tile)
 
-// bytesAVX512Groups_5 computes 5 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_5 computes 5 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_5(t *tile)
 
-// bytesAVX512Groups_6 computes 6 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_6 computes 6 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_6(t *tile)
 
-// bytesAVX512Groups_7 computes 7 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_7 computes 7 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_7(t *tile)
 
-// bytesAVX512Groups_8 computes 8 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Groups_8 computes 8 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Groups_8(t *tile)
@@ -259,50 +259,50 @@ func bytesAVX512Groups_8(t *tile)
 // bytesAVX512Groups holds the micro-kernels of such panels, by the rows of A.
 var bytesAVX512Groups = []func(*tile){nil, bytesAVX512Groups_1, bytesAVX512Groups_2, bytesAVX512Groups_3, bytesAVX512Groups_4, bytesAVX512Groups_5, bytesAVX512Groups_6, bytesAVX512Groups_7, bytesAVX512Groups_8}
 
-// bytesAVX512Halves_1 computes 1 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_1 computes 1 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_1(t *tile)
 
-// bytesAVX512Halves_2 computes 2 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_2 computes 2 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_2(t *tile)
 
-// bytesAVX512Halves_3 computes 3 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_3 computes 3 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_3(t *tile)
 
-// bytesAVX512Halves_4 computes 4 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_4 computes 4 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_4(t *tile)
 
-// bytesAVX512Halves_5 computes 5 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_5 computes 5 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_5(t *tile)
 
-// bytesAVX512Halves_6 computes 6 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_6 computes 6 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_6(t *tile)
 
-// bytesAVX512Halves_7 computes 7 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_7 computes 7 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_7(t *tile)
 
-// bytesAVX512Halves_8 computes 8 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; the first
-// step lacks tile.skip times four numbers of k, a multiple of 4.
+// bytesAVX512Halves_8 computes 8 rows of a tile, 32 columns wide, from panels of bytes less tile.zero, tile.bs bytes apart; k is a
+// positive multiple of 4, and A a panel of turnedRows. The first step is read without its first tile.skip times four numbers.
 //
 //go:noescape
 func bytesAVX512Halves_8(t *tile)
